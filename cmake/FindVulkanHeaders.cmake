@@ -1,0 +1,17 @@
+# VulkanHeaders_FOUND and the target Vulkan::Headers: the headers alone, no loader is linked.
+# The package of the headers has a config file since 1.2.189; else they are looked for by path (and in VULKAN_SDK).
+if(NOT TARGET Vulkan::Headers)
+  find_package(VulkanHeaders CONFIG QUIET)
+endif()
+if(TARGET Vulkan::Headers)
+  get_target_property(VulkanHeaders_INCLUDE_DIR Vulkan::Headers INTERFACE_INCLUDE_DIRECTORIES)
+else()
+  find_path(VulkanHeaders_INCLUDE_DIR vulkan/vulkan_core.h HINTS ENV VULKAN_SDK PATH_SUFFIXES include Include)
+  mark_as_advanced(VulkanHeaders_INCLUDE_DIR)
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(VulkanHeaders REQUIRED_VARS VulkanHeaders_INCLUDE_DIR)
+if(VulkanHeaders_FOUND AND NOT TARGET Vulkan::Headers)
+  add_library(Vulkan::Headers INTERFACE IMPORTED)
+  set_target_properties(Vulkan::Headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${VulkanHeaders_INCLUDE_DIR}")
+endif()

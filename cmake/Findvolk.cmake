@@ -1,0 +1,17 @@
+# volk_FOUND and the target volk::volk_headers: volk as a header, compiled by whoever defines VOLK_IMPLEMENTATION.
+# Some distributions ship volk's config file, some only volk.h and volk.c.
+if(NOT TARGET volk::volk_headers)
+  find_package(volk CONFIG QUIET)
+endif()
+if(TARGET volk::volk_headers)
+  get_target_property(volk_INCLUDE_DIR volk::volk_headers INTERFACE_INCLUDE_DIRECTORIES)
+else()
+  find_path(volk_INCLUDE_DIR volk.h HINTS ENV VULKAN_SDK PATH_SUFFIXES include Include volk include/volk Include/volk)
+  mark_as_advanced(volk_INCLUDE_DIR)
+endif()
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(volk REQUIRED_VARS volk_INCLUDE_DIR)
+if(volk_FOUND AND NOT TARGET volk::volk_headers)
+  add_library(volk::volk_headers INTERFACE IMPORTED)
+  set_target_properties(volk::volk_headers PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${volk_INCLUDE_DIR}")
+endif()

@@ -1,0 +1,439 @@
+// nibble: quantize neural-network weights and run quantized layers on any Vulkan GPU, or on the CPU,
+// with the same bytes everywhere.
+//
+// The order of this file is the order of use:
+//   1. nibGetRequirements      before the application creates its VkDevice: what nibble would like enabled
+//   2. nibCreateContext        adopt the device; say what was enabled
+//   3. nibCreatePlan           validate an op, choose kernels, build pipelines: everything that can fail, fails here
+//   4. nibPlanGetMemory        sizes, alignments, usage flags, sub-offsets of the buffers the application provides
+//   5. nibCreateBinding        tie a plan to buffer ranges
+//   6. nibCmdRun               record into the application's command buffer: cannot fail, allocates nothing
+//   nibCpuRun                  the same description on the reference implementation, without a Vulkan device
+//
+// Shapes, everywhere: a weight matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K).
+// Sizes are in elements unless a name ends in _bytes or _words. A word is 32 bits; all data is little-endian.
+// Element counts (rows * cols) must stay below 2^32; cut larger tensors by rows.
+//
+// Errors: misuse returns a negative NibResult and one line through the log callback that names the field.
+// Nothing throws; nothing is global; no call here submits, waits or creates what the application already has.
+#ifndef NIBBLE_NIBBLE_H
+#define NIBBLE_NIBBLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nibble/formats.h>  // NibFormat: NIB_FORMAT_INT4, ... (written by the build from shaders/kernels.list)
+
+#if !defined(NIB_NO_VULKAN)
+#include <vulkan/vulkan_core.h>
+#endif
+
+#define NIB_VERSION_MAJOR 0
+#define NIB_VERSION_MINOR 1
+#define NIB_VERSION_PATCH 0
+// Changes whenever a struct or function of this file changes; checked by nibCreateContext.
+#define NIB_ABI_VERSION 1u
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---------------------------------------------------------------------------------------------- results
+typedef enum NibResult {
+  NIB_SUCCESS = 0,
+  NIB_ERROR_INVALID_ARGUMENT = -1,  // a field is wrong; the log line names it
+  NIB_ERROR_UNSUPPORTED = -2,       // right, but this build or device cannot do it; the log line says what is missing
+  NIB_ERROR_OUT_OF_MEMORY = -3,     // host or device memory
+  NIB_ERROR_VULKAN = -4,            // a Vulkan call failed; the log line holds its name and VkResult
+  NIB_ERROR_BROKEN_DEVICE = -5,     // every path for the op failed its self-test on this device
+  NIB_ERROR_VERSION = -6,           // header and library disagree (NIB_ABI_VERSION)
+  NIB_RESULT_MAX_ENUM = 0x7fffffff
+} NibResult;
+
+// A constant English name for a result; never NULL.
+const char* nibResultString(NibResult result);
+// "0.1.0"
+const char* nibVersionString(void);
+
+// -------------------------------------------------------------------------------------------- callbacks
+typedef enum NibSeverity { NIB_SEVERITY_INFO = 0, NIB_SEVERITY_WARNING = 1, NIB_SEVERITY_ERROR = 2 } NibSeverity;
+
+// Host memory. Both pointers or neither (NULL = malloc/free). May be called from any thread that calls nibble.
+typedef struct NibAllocator {
+  void* (*allocate)(void* user, size_t size_bytes, size_t alignment);  // NULL return = out of memory
+  void (*release)(void* user, void* memory);                           // memory is never NULL
+  void* user;
+} NibAllocator;
+
+// One line without a newline. May be called from any thread that calls nibble. NULL = silent.
+typedef struct NibLog {
+  void (*line)(void* user, NibSeverity severity, const char* text);
+  void* user;
+} NibLog;
+
+// ---------------------------------------------------------------------------------------- descriptions
+// Dense element and scale types.
+typedef enum NibType {
+  NIB_TYPE_F32 = 0,
+  NIB_TYPE_F16 = 1,
+  NIB_TYPE_BF16 = 2,
+  NIB_TYPE_MAX_ENUM = 0x7fffffff
+} NibType;
+
+// Which elements share one scale. Scales are stored densely in the order of the index given here.
+typedef enum NibGranularity {
+  NIB_GRANULARITY_TENSOR = 0,  // all: 1 scale
+  NIB_GRANULARITY_ROW = 1,     // one row (per output channel, or per token of activations): rows scales, index row
+  NIB_GRANULARITY_COLUMN = 2,  // one column: cols scales, index col
+  NIB_GRANULARITY_GROUP = 3,   // group_size neighbours along cols; the last group of a row may be short:
+                               // rows * ceil(cols / group_size) scales, index row * groups_per_row + group
+  NIB_GRANULARITY_MAX_ENUM = 0x7fffffff
+} NibGranularity;
+
+enum {
+  // Codes span [min(0,x), max(0,x)] of the group and carry a zero point. Without it: symmetric, zero point 0.
+  NIB_WEIGHTS_ASYMMETRIC = 1u << 0,
+  // Symmetric scale absmax/qmax instead of absmax/(qmax+1/2); codes stay within -qmax..qmax.
+  NIB_WEIGHTS_NARROW = 1u << 1,
+  // GROUP only: groups run over the row-major flattened matrix, across row ends (bitsandbytes). The codes then
+  // are those of one row of rows*cols elements.
+  NIB_WEIGHTS_FLAT = 1u << 2
+};
+
+// How a quantized matrix is kept. Together with rows and cols it fixes the blob, byte for byte, on every device:
+//   codes   uint32 words; code i of a row at bit i*bits of that row's dense LSB-first stream; each row starts on a
+//           word; int8 as two's complement, narrower integers offset binary (code - 2^(bits-1)); padding bits 0
+//   scales  dense, in scale_type, two per word for 16-bit types; the range is whole words, padding 0
+//   zeros   only if ASYMMETRIC: one byte per scale, the zero point in the code's own representation
+// Sub-ranges start at multiples of 256 bytes in that order (nibPlanGetMemory, nibGetMemory).
+// A zero in group_size with GROUP granularity means the format's usual one; UINT32_MAX means -1: one group per row.
+typedef struct NibWeights {
+  uint32_t format;       // NibFormat
+  uint32_t granularity;  // NibGranularity
+  uint32_t group_size;   // GROUP: a multiple of 16 in 16..256, or UINT32_MAX; else 0
+  uint32_t scale_type;   // NibType
+  uint32_t flags;        // NIB_WEIGHTS_*
+} NibWeights;
+
+typedef enum NibOp {
+  NIB_OP_QUANTIZE = 1,
+  NIB_OP_DEQUANTIZE = 2,
+  NIB_OP_MINMAX = 3,
+  NIB_OP_MAX_ENUM = 0x7fffffff
+} NibOp;
+
+// Every description begins with its op; pass its address as const NibOpDesc*.
+typedef struct NibOpDesc {
+  uint32_t op;  // NibOp
+} NibOpDesc;
+
+enum {
+  // Scales (and zeros) are read from the blob instead of being found and written. A non-finite element then becomes
+  // the code of 0, alone; |x| beyond the codes' range saturates.
+  NIB_QUANTIZE_GIVEN_SCALES = 1u << 0,
+  // The aux range begins with a NibStatus that the run adds to.
+  NIB_QUANTIZE_STATUS = 1u << 1
+};
+
+// Dense input [rows, cols] -> weights blob. NibRun.n = number of rows (weights: all of them; activations: tokens).
+// Bit-exact. Scales, zero points and codes follow the rules in README.md, "The numbers": the scale is rounded to
+// scale_type first and codes are made with the stored one; half-even rounding; a group whose stored scale is below
+// 2^-120, or that holds a NaN or infinity, becomes the zero group (scale 0, every code the code of 0).
+typedef struct NibQuantizeDesc {
+  uint32_t op;     // NIB_OP_QUANTIZE
+  uint32_t flags;  // NIB_QUANTIZE_*
+  uint32_t rows;   // the most rows a run may have
+  uint32_t cols;
+  uint32_t source_type;    // NibType
+  uint32_t source_stride;  // elements from row to row; 0 = cols
+  NibWeights weights;
+} NibQuantizeDesc;
+
+// Weights blob -> dense output [rows, cols]. NibRun.n = number of rows. Bit-exact: (code - zero) * scale in fp32
+// (table value * scale for codebooks), rounded once, then converted half-even to result_type.
+typedef struct NibDequantizeDesc {
+  uint32_t op;     // NIB_OP_DEQUANTIZE
+  uint32_t flags;  // 0
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t result_type;    // NibType
+  uint32_t result_stride;  // elements from row to row; 0 = cols (16-bit types: rounded up to even). 16-bit rows start
+                           // on a word, so an odd stride is refused; the padding element is written as 0
+  NibWeights weights;
+} NibDequantizeDesc;
+
+// Dense input [rows, cols] -> one NibExtent per tensor, row or column, over the finite values. Bit-exact.
+typedef struct NibMinMaxDesc {
+  uint32_t op;     // NIB_OP_MINMAX
+  uint32_t flags;  // 0
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t source_type;    // NibType
+  uint32_t source_stride;  // elements from row to row; 0 = cols
+  uint32_t granularity;    // TENSOR, ROW or COLUMN
+} NibMinMaxDesc;
+
+// Result element of NIB_OP_MINMAX. -0 counts as +0, denormals as 0; without a finite value all three are 0.
+typedef struct NibExtent {
+  float min;
+  float max;
+  float absmax;
+  uint32_t nonfinite_count;
+} NibExtent;
+
+// Added to by runs of plans that have a status; the application zeroes it (vkCmdFillBuffer) when it wants a fresh one.
+// Order-free, so it is the same on every device.
+typedef struct NibStatus {
+  uint32_t nonfinite_count;     // NaN and infinite elements met
+  uint32_t saturated_count;     // scales that did not fit scale_type and were set to its largest value
+  uint32_t first_nonfinite_not;  // bitwise NOT of the lowest row * cols + col of a non-finite element; 0 = none
+  uint32_t reserved;
+} NibStatus;
+
+// --------------------------------------------------------------------------------------------- memory
+// The four ranges of every op; one it does not use has size 0. Kernels never see more than four buffers.
+typedef enum NibRole {
+  NIB_ROLE_WEIGHTS = 0,  // quantized blob
+  NIB_ROLE_INPUT = 1,    // dense source
+  NIB_ROLE_OUTPUT = 2,   // dense result
+  NIB_ROLE_AUX = 3,      // status, then scratch (contents undefined between runs)
+  NIB_ROLE_COUNT = 4
+} NibRole;
+
+typedef enum NibPart {
+  NIB_PART_CODES = 0,   // in WEIGHTS
+  NIB_PART_SCALES = 1,  // in WEIGHTS
+  NIB_PART_ZEROS = 2,   // in WEIGHTS
+  NIB_PART_STATUS = 3,  // in AUX
+  NIB_PART_SCRATCH = 4, // in AUX
+  NIB_PART_COUNT = 5
+} NibPart;
+
+typedef struct NibMemoryRange {
+  uint64_t size_bytes;
+  uint32_t alignment_bytes;  // of the range's offset in its buffer; NibRun offsets are multiples of dynamic_alignment
+  uint32_t usage;            // VkBufferUsageFlags the buffer needs (0 on the CPU)
+} NibMemoryRange;
+
+typedef struct NibMemoryPart {
+  uint64_t offset_bytes;  // within its role's range
+  uint64_t size_bytes;    // 0 = absent
+} NibMemoryPart;
+
+typedef struct NibMemory {
+  NibMemoryRange range[NIB_ROLE_COUNT];
+  NibMemoryPart part[NIB_PART_COUNT];
+  uint32_t dynamic_alignment_bytes;  // of the offsets in NibRun (1 on the CPU)
+  uint32_t slice_count;              // slices of a full run (1 on the CPU)
+} NibMemory;
+
+// Sizes and sub-offsets of an op without a device; alignments are those of plain memory (4 bytes).
+// log may be NULL. Thread-safe.
+NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log, NibMemory* out_memory);
+
+// ------------------------------------------------------------------------------------------------ CPU
+typedef struct NibCpuRange {
+  void* data;  // 4-byte aligned
+  uint64_t size_bytes;
+} NibCpuRange;
+
+// Runs body(user, i) for i in [0, count), in any order, on any threads, and returns when all are done.
+typedef struct NibParallelFor {
+  void (*run)(void* parallel_user, uint32_t count, void (*body)(void* user, uint32_t index), void* user);
+  void* parallel_user;
+} NibParallelFor;
+
+typedef struct NibCpuBinding {
+  NibCpuRange range[NIB_ROLE_COUNT];  // at least the sizes of nibGetMemory for the roles the op uses
+} NibCpuBinding;
+
+// The reference: the same bytes as every device. Plain, complete, single-threaded unless `parallel` is given.
+// n <= desc's rows. Allocates nothing. Rounds to nearest even whatever FTZ/DAZ bits the thread has set; the rounding
+// mode itself must be nearest. log and parallel may be NULL. Thread-safe for distinct outputs.
+NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, uint32_t n, const NibParallelFor* parallel,
+                    const NibLog* log);
+
+// -------------------------------------------------------------------------------------------- formats
+typedef struct NibFormatInfo {
+  uint32_t format;              // NibFormat
+  const char* name;             // "int4"
+  uint32_t bits;                // per code
+  uint32_t default_group_size;  // 0 = usually per channel
+  uint32_t weights_flags;       // NIB_WEIGHTS_* it can have
+} NibFormatInfo;
+
+// Formats of this build, index 0..nibFormatCount()-1, in ascending id. NULL beyond.
+uint32_t nibFormatCount(void);
+const NibFormatInfo* nibFormatAt(uint32_t index);
+// By id or by name (case-insensitive); NULL if this build lacks it.
+const NibFormatInfo* nibFormatById(uint32_t format);
+const NibFormatInfo* nibFormatByName(const char* name);
+
+#if !defined(NIB_NO_VULKAN)
+// ------------------------------------------------------------------------------------------- features
+// What kernels may use beyond Vulkan 1.1's guaranteed minimum. Declared by the application (it alone knows what it
+// enabled); what is not declared is off. None is required: every op has a kernel that needs none.
+enum {
+  NIB_FEATURE_SUBGROUP = 1u << 0,       // subgroup basic + arithmetic in compute (a property of the device, nothing to enable)
+  NIB_FEATURE_STORAGE16 = 1u << 1,      // storageBuffer16BitAccess
+  NIB_FEATURE_F16 = 1u << 2,            // shaderFloat16
+  NIB_FEATURE_DOT4 = 1u << 3,           // shaderIntegerDotProduct
+  NIB_FEATURE_COOPMAT = 1u << 4,        // cooperativeMatrix (KHR) with vulkanMemoryModel
+  NIB_FEATURE_SUBGROUP_SIZE = 1u << 5,  // subgroupSizeControl and computeFullSubgroups
+  NIB_FEATURE_ROBUSTNESS = 1u << 6,     // pipelineRobustness: lets nibble switch bounds checks off for its own pipelines
+  NIB_FEATURE_ROUND_EVEN = 1u << 7,     // float controls: round-to-nearest-even of fp32 can be declared in SPIR-V
+  NIB_FEATURE_ALL = (1u << 8) - 1
+};
+
+enum { NIB_MAX_EXTENSIONS = 16 };
+
+// What to enable before vkCreateDevice, as data to merge with the application's own wishes.
+typedef struct NibRequirements {
+  uint32_t features;    // NIB_FEATURE_* this physical device offers at this API version
+  uint32_t api_version; // min(instance, device, application): what nibble will treat as available
+  uint32_t extension_count;
+  const char* extensions[NIB_MAX_EXTENSIONS];  // needed for those features; static strings
+} NibRequirements;
+
+// api_version: what the application passed in VkApplicationInfo (0 = 1.0, which is refused: 1.1 is the least).
+// get_instance_proc_addr: the loader's entry point the application itself uses.
+NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
+                             VkPhysicalDevice physical_device, uint32_t api_version, NibRequirements* out_requirements);
+
+// Storage for a pNext chain; opaque, self-contained, may be copied only before nibFillFeatureChain.
+typedef struct NibFeatureChain {
+  uint64_t opaque[64];
+} NibFeatureChain;
+
+// Writes VkPhysicalDevice*Features structs that enable `features` (a subset of requirements->features) into chain and
+// returns the first, to be linked into VkDeviceCreateInfo::pNext; `next` is appended behind. An application that
+// already chains VkPhysicalDeviceVulkan12Features and the like sets the named members there instead.
+void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next);
+
+// Limits a profile may lower; 0 = as the device says. (Raising is not possible: the lower of both holds.)
+typedef struct NibRestrict {
+  uint32_t features_mask;  // features that may be used; NIB_FEATURE_ALL = no restriction
+  uint32_t api_version;
+  uint32_t max_workgroup_invocations;
+  uint32_t max_shared_bytes;
+  uint32_t max_push_bytes;
+  uint32_t max_workgroup_count;
+  uint64_t max_storage_range_bytes;
+  uint32_t min_offset_alignment_bytes;  // the larger of both holds
+} NibRestrict;
+
+// -------------------------------------------------------------------------------------------- context
+typedef struct NibContext NibContext;
+
+enum {
+  // The pipeline cache was made with VK_PIPELINE_CACHE_CREATE_EXTERNALLY_SYNCHRONIZED_BIT. Refused: plans may be made
+  // on any thread.
+  NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED = 1u << 0
+};
+
+typedef struct NibContextDesc {
+  uint32_t abi_version;  // NIB_ABI_VERSION
+  uint32_t flags;        // NIB_CONTEXT_*
+  PFN_vkGetInstanceProcAddr get_instance_proc_addr;
+  VkInstance instance;
+  VkPhysicalDevice physical_device;
+  VkDevice device;
+  uint32_t api_version;            // as for nibGetRequirements
+  uint32_t features;               // NIB_FEATURE_* the application enabled
+  VkPipelineCache pipeline_cache;  // the application's own, or VK_NULL_HANDLE
+  const NibRestrict* restriction;  // NULL = none; copied
+  const NibAllocator* allocator;   // NULL = malloc; copied
+  const NibLog* log;               // NULL = silent; copied
+  const void* verdicts;            // from nibGetVerdicts of an earlier run, or NULL; unknown or foreign data is ignored
+  size_t verdicts_size_bytes;
+} NibContextDesc;
+
+// Adopts a device: takes copies of everything but the handles, which must outlive the context. No queue is used.
+// Thread-safe.
+NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context);
+// All plans, bindings and verifications of the context must be destroyed first. NULL is ignored.
+void nibDestroyContext(NibContext* context);
+
+typedef struct NibContextInfo {
+  uint32_t features;          // declared, offered and not restricted or switched off by a driver quirk
+  uint32_t tier;              // 0..3, a label for people: 0 guaranteed minimum, 1 subgroups, 2 packed 4x8 dot, 3 cooperative matrix
+  uint32_t subgroup_size;
+  uint32_t driver_id;         // VkDriverId, 0 = unknown
+  uint32_t driver_version;
+  uint32_t quirk_count;       // driver bugs worked around
+  uint64_t max_storage_range_bytes;
+  uint8_t device_uuid[16];
+} NibContextInfo;
+void nibGetContextInfo(const NibContext* context, NibContextInfo* out_info);
+
+// One line, why the next tier is not reached ("" at the highest). Static storage per context.
+const char* nibGetTierReason(const NibContext* context);
+
+// ------------------------------------------------------------------------------------ plan and binding
+typedef struct NibPlan NibPlan;
+typedef struct NibBinding NibBinding;
+
+// Validates, chooses kernels, builds pipelines. Slow (compiles): call while loading. Immutable afterwards and shareable
+// between threads. Thread-safe.
+NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan);
+// Destroy its bindings first; the GPU must be idle with it. NULL is ignored.
+void nibDestroyPlan(NibPlan* plan);
+void nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory);
+// Names of the kernels a plan uses, for logs and reports: index 0..; NULL beyond. Valid as long as the context.
+const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index);
+
+typedef struct NibBufferRange {
+  VkBuffer buffer;  // VK_NULL_HANDLE for a role the plan does not use
+  VkDeviceSize offset;
+  VkDeviceSize size;  // at least NibMemoryRange::size_bytes plus the largest NibRun offset used with it
+} NibBufferRange;
+
+typedef struct NibBindingDesc {
+  NibBufferRange range[NIB_ROLE_COUNT];
+} NibBindingDesc;
+
+// Prepares descriptors (windows for ranges beyond the device's limit). Ranges must not overlap. Thread-safe.
+NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibBinding** out_binding);
+// The GPU must be idle with it. NULL is ignored. Thread-safe.
+void nibDestroyBinding(NibBinding* binding);
+
+// What changes from frame to frame.
+typedef struct NibRun {
+  uint32_t n;            // <= the description's rows
+  uint32_t first_slice;  // slices of the full run, see NibMemory::slice_count; slices beyond n record nothing
+  uint32_t slice_count;  // UINT32_MAX = all from first_slice on
+  uint32_t offset_bytes[NIB_ROLE_COUNT];  // added to the role's range: multiples of dynamic_alignment_bytes
+} NibRun;
+
+// Records; cannot fail, allocates nothing, takes no lock, submits nothing. Any thread (the command buffer is the
+// caller's to synchronize). A NibRun out of range asserts in debug builds and records nothing in release builds.
+// Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ / SHADER_WRITE: the caller orders
+// its own accesses, and runs that depend on each other, against that. Barriers are placed only between nibble's own
+// dispatches inside one call; a run cut into several calls needs the caller's compute-to-compute barrier between them.
+// Clobbers: compute pipeline, descriptor set 0, push constants 0..127.
+void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* run);
+
+// --------------------------------------------------------------------------------------------- verify
+// Advertised is not working: a plan's self-test runs its own pipelines on adversarial data, more than one tile in every
+// dimension with tails, 32 times, and compares with the reference.
+typedef struct NibVerify NibVerify;
+
+// Records the self-test of `plan` into command_buffer (outside a render pass). `memory` is one host-visible range that
+// the caller maps; usage STORAGE_BUFFER | TRANSFER_DST; at least nibVerifyGetMemory().size_bytes.
+NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range);
+NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, const NibBufferRange* memory,
+                        NibVerify** out_verify);
+// After the submission finished (host-visible: after a HOST_READ barrier or fence on coherent memory): judges `mapped`,
+// the bytes of the range, remembers the verdict in the context, and frees the verify object. *out_passed: 1 or 0.
+// A kernel that failed is not chosen for later plans of this context; existing plans keep it.
+NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed);
+
+// Verdicts so far, keyed by device, driver version, SPIR-V and specialization. Call with data NULL for the size.
+NibResult nibGetVerdicts(const NibContext* context, void* data, size_t* size_bytes);
+
+#endif  // NIB_NO_VULKAN
+
+#ifdef __cplusplus
+}
+#endif
+#endif  // NIBBLE_NIBBLE_H

@@ -1,0 +1,25 @@
+// Scales and zero points of the weights blob, bound as words at binding 2 (quantizing) or 1 (decoding).
+#ifndef NIBBLE_COMMON_PARAMS_GLSL
+#define NIBBLE_COMMON_PARAMS_GLSL
+
+#include "common/scale_store.glsl"
+
+layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer Params { uint params[]; };
+
+#define NIB_HALF_OF(word, index) (((word) >> (((index) & 1u) * 16u)) & 0xffffu)
+#define NIB_BYTE_OF(word, index) (((word) >> (((index) & 3u) * 8u)) & 0xffu)
+
+#ifndef NIB_PARAMS_WRITE_ONLY
+// fp32 bits of stored scale `index`, zero-group rule applied. base: first word of the scales.
+uint nibLoadScale(uint base, uint index) {
+  uint stored = SCALE_TYPE == NIB_F32 ? params[base + index] : NIB_HALF_OF(params[base + (index >> 1)], index);
+  return nibRuledScale(nibScaleFromStored(stored, SCALE_TYPE));
+}
+
+uint nibLoadZero(uint base, uint index) {
+  if ((FLAGS & NIB_ASYMMETRIC) == 0u) return nibZeroFromByte(0u, FLAGS);
+  return nibZeroFromByte(NIB_BYTE_OF(params[base + (index >> 2)], index), FLAGS);
+}
+#endif
+
+#endif

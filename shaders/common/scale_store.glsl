@@ -1,0 +1,62 @@
+// Rounding a found scale to its stored type, and the zero-group rule. Twin of src/formats/scale_store.h.
+#ifndef NIBBLE_COMMON_SCALE_STORE_GLSL
+#define NIBBLE_COMMON_SCALE_STORE_GLSL
+
+#include "common/exact.glsl"
+
+// NibType and NibWeights flags, as in nibble.h.
+#define NIB_F32 0u
+#define NIB_F16 1u
+#define NIB_BF16 2u
+#define NIB_ASYMMETRIC 1u
+#define NIB_NARROW 2u
+
+// The stored representation of a non-negative finite scale; too large saturates.
+uint nibScaleToStored(uint bits, uint type) {
+  if (type == NIB_F16) return nibF32ToHalfSatBits(bits);
+  if (type == NIB_BF16) return nibF32ToBf16SatBits(bits);
+  return bits;
+}
+
+uint nibScaleFromStored(uint stored, uint type) {
+  if (type == NIB_F16) return nibHalfToF32Bits(stored);
+  if (type == NIB_BF16) return nibBf16ToF32Bits(stored);
+  return stored;
+}
+
+// Scales below 2^-120, and anything that is no positive number, make the zero group.
+uint nibRuledScale(uint bits) {
+  return bits >= 0x03800000u && bits < 0x7f800000u ? bits : 0u;
+}
+
+// A scale as found: stored is its representation in scale_type (0 for the zero group), bits its fp32 value.
+struct NibFound {
+  uint stored;
+  uint bits;
+  uint zero;  // zero point, in the code's unsigned form
+  bool saturated;
+};
+
+NibFound nibRoundFound(uint bits, uint type, uint zero) {
+  NibFound found;
+  uint stored = nibScaleToStored(bits, type);
+  found.bits = nibRuledScale(nibScaleFromStored(stored, type));
+  found.stored = found.bits == 0u ? 0u : stored;
+  found.zero = zero;
+  found.saturated = (type == NIB_F16 && bits >= 0x477ff000u) || (type == NIB_BF16 && bits >= 0x7f7f8000u);
+  return found;
+}
+
+// 1/scale of a ruled scale; 0 for the zero group.
+uint nibReciprocal(uint scale_bits) {
+  return scale_bits == 0u ? 0u : nibDivBits(0x3f800000u, scale_bits);
+}
+
+// For given scales: an |x| whose product with the reciprocal is at least 2^10, beyond every code, and cannot overflow;
+// the largest finite value where no product can.
+float nibEncoderBound(uint rcp_bits) {
+  uint exponent = rcp_bits >> 23;
+  return uintBitsToFloat(exponent >= 10u ? (264u - exponent) << 23 : 0x7f7fffffu);
+}
+
+#endif

@@ -1,0 +1,14 @@
+// The status words of NibStatus, at the start of the aux range. Integer atomics only: order-free.
+#ifndef NIBBLE_COMMON_STATUS_GLSL
+#define NIBBLE_COMMON_STATUS_GLSL
+
+void nibCountNonFinite(uint count, uint first_element) {
+  atomicAdd(aux[push.head.delta3], count);
+  atomicMax(aux[push.head.delta3 + 2u], ~first_element);
+}
+
+void nibCountSaturated() {
+  atomicAdd(aux[push.head.delta3 + 1u], 1u);
+}
+
+#endif

@@ -1,0 +1,5 @@
+// int4: -8..7 as offset binary (code + 8), eight codes to a word, the first in the low nibble.
+#define NIB_BITS 4u
+#define NIB_TWOS_COMPLEMENT false
+#define NIB_RUN 16
+#include "formats/affine.glsl"

@@ -1,0 +1,5 @@
+// int8: two's complement, -128..127, four codes to a word.
+#define NIB_BITS 8u
+#define NIB_TWOS_COMPLEMENT true
+#define NIB_RUN 16
+#include "formats/affine.glsl"

@@ -1,0 +1,26 @@
+// Interface of peak_coopmat.comp.
+//   WG           invocations of a workgroup
+//   M            shape of the matrices, from the device's list
+#ifndef NIB_OPS_PEAK_COOPMAT_H
+#define NIB_OPS_PEAK_COOPMAT_H
+
+#include "common/interface.h"
+
+#define PEAK_COOPMAT_SPEC(X) \
+  X(0, uint, WG, 128u) \
+  X(1, uint, M, 16u) \
+  X(2, uint, N, 16u) \
+  X(3, uint, K, 16u)
+
+#ifdef __cplusplus
+namespace nib {
+#endif
+struct PeakCoopmatPush {
+  NibPushHead head;
+  uint steps;  // rounds of 4 matrix multiply-adds per subgroup
+  uint seed;
+};
+#ifdef __cplusplus
+}  // namespace nib
+#endif
+#endif

@@ -1,0 +1,43 @@
+// Interface of quantize_group.comp: small groups, found scales, one dispatch.
+//   WG           invocations of a workgroup, a power of two
+//   LANES        invocations per group
+//   GROUPS       groups per tile, a multiple of 4; LANES * GROUPS <= WG
+//   SOURCE_TYPE  NibType of the source
+//   SCALE_TYPE   NibType of the scales
+//   FLAGS        NibWeights flags
+//   VEC          the dense rows allow loads and stores of four elements
+//   FULL         every run is whole: cols is a multiple of the run
+//   STATUS       the aux range begins with a NibStatus
+#ifndef NIB_OPS_QUANTIZE_GROUP_H
+#define NIB_OPS_QUANTIZE_GROUP_H
+
+#include "common/interface.h"
+
+#define QUANTIZE_GROUP_SPEC(X) \
+  X(0, uint, WG, 128u) \
+  X(1, uint, LANES, 8u) \
+  X(2, uint, GROUPS, 16u) \
+  X(3, uint, SOURCE_TYPE, 0u) \
+  X(4, uint, SCALE_TYPE, 0u) \
+  X(5, uint, FLAGS, 0u) \
+  X(6, nib_bool, VEC, false) \
+  X(7, nib_bool, FULL, false) \
+  X(8, nib_bool, STATUS, false)
+
+#ifdef __cplusplus
+namespace nib {
+#endif
+struct QuantizeGroupPush {
+  NibPushHead head;
+  uint cols;
+  uint stride;  // elements from row to row
+  uint group;  // elements per group
+  uint groups_per_row;
+  uint row_words;  // code words per row
+  uint scales_word;  // first word of the scales in the blob
+  uint zeros_word;
+};
+#ifdef __cplusplus
+}  // namespace nib
+#endif
+#endif

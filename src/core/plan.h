@@ -1,0 +1,158 @@
+// A validated op: phases of one pipeline each, how a phase's tiles map to buffers, and where it may be cut.
+#ifndef NIB_CORE_PLAN_H
+#define NIB_CORE_PLAN_H
+
+#include "base/kernel_table.h"
+#include "core/context.h"
+#include "ops/op.h"
+#include "shaders/common/interface.h"
+#include "vk/choose.h"
+
+namespace nib {
+
+// Tiles (workgroups) of a phase for n rows: ceil(ceil(n / row_block) * mul / div), or `fixed` whatever n is.
+// An item is one of the row_block * mul things a row block has: a run of elements, a group, a chunk, a row.
+struct TileRule {
+  uint32_t row_block = 1;
+  uint64_t mul = 1;  // items per row block
+  uint64_t div = 1;  // items per tile
+  uint32_t fixed = 0;
+
+  uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }
+  uint64_t tiles(uint32_t n) const {
+    if (n == 0) return 0;
+    return fixed != 0 ? fixed : (items(n) + div - 1) / div;
+  }
+};
+
+// What a kernel's binding sees. Windows follow the items of the tiles in a dispatch.
+struct Slot {
+  enum Kind : uint32_t {
+    kUnused,
+    kWhole,  // the role's whole range; must fit one window
+    kItems   // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
+  };
+  Kind kind = kUnused;
+  uint32_t role = 0;          // NibRole
+  uint64_t part_offset = 0;   // bytes from the range's start to row 0
+  uint64_t row_bytes = 0;     // from row to row
+  uint64_t item_bytes = 0;    // of one item within a row
+  uint64_t row_size_bytes = 0;  // of a row, without padding
+};
+
+struct Span {
+  uint64_t begin, end;  // bytes from the role's range start
+};
+
+struct Segment {  // tiles [first, end) whose windows fit the device
+  uint64_t tile_first, tile_end;
+};
+
+struct Phase {
+  const KernelRow* row;
+  VkPipeline pipeline;
+  uint64_t spec_hash;
+  TileRule tiles;
+  uint64_t tile_count;  // for max_rows
+  uint64_t tiles_per_slice;
+  uint32_t first_slice, slice_count;
+  uint32_t first_segment, segment_count;
+  Slot slot[kSlotCount];
+  uint32_t push_bytes;
+  alignas(4) uint8_t push[kPushBytes];  // head left empty
+};
+
+inline constexpr uint32_t kMaxPhases = 6;
+
+}  // namespace nib
+
+struct NibPlan {
+  explicit NibPlan(NibContext* owner) : context(owner), segments(owner->allocator) {}
+  NibContext* context;
+  const nib::OpRow* op = nullptr;
+  NibMemory memory{};
+  uint32_t max_rows = 0;
+  bool fixed_rows = false;  // a run takes all rows, and kernels see them as one (FLAT)
+  uint32_t phase_count = 0;
+  nib::Phase phase[nib::kMaxPhases];
+  nib::Array<nib::Segment> segments;
+  alignas(8) uint8_t desc[128];  // the description, for the self-test
+
+  uint32_t kernelRows(uint32_t n) const { return fixed_rows && n != 0 ? 1u : n; }
+};
+
+struct NibBinding {
+  explicit NibBinding(const NibPlan* owner)
+      : plan(owner), sets(owner->context->allocator), deltas(owner->context->allocator) {}
+  struct Delta {
+    uint32_t words[nib::kSlotCount];
+  };
+  const NibPlan* plan;
+  nib::Array<nib::PooledSet> sets;  // by segment
+  nib::Array<Delta> deltas;         // by segment
+};
+
+namespace nib {
+
+// Bytes of a slot that tiles [first, end) of a phase touch.
+Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end);
+
+// Window starts are multiples of this: the device's offset alignment, and four words for wide loads.
+inline uint64_t windowAlignment(const NibContext& context) {
+  return context.caps.offset_alignment_bytes > 16u ? context.caps.offset_alignment_bytes : 16u;
+}
+
+// What ops build plans with.
+class PlanBuilder {
+ public:
+  explicit PlanBuilder(NibPlan& plan) : plan_(plan) {}
+
+  const vk::Caps& caps() const { return plan_.context->caps; }
+  const Log& log() const { return plan_.context->log; }
+  // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
+  uint32_t workgroupSize(uint32_t wanted) const;
+
+  // Adds a phase running kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
+  // push's head is filled while recording. bytes_per_tile: traffic, for cutting slices.
+  template <class Spec, class Push>
+  NibResult add(const char* name, uint32_t format, const Spec& spec, const Push& push, uint32_t shared_bytes,
+                const TileRule& tiles, const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile) {
+    static_assert(sizeof(Spec) % 4 == 0 && sizeof(Push) <= kPushBytes);
+    return addPhase(name, format, reinterpret_cast<const uint32_t*>(&spec), sizeof(Spec) / 4u, &push, sizeof(Push),
+                    shared_bytes, tiles, slot, bytes_per_tile);
+  }
+
+ private:
+  NibResult addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count, const void* push,
+                     uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
+                     const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile);
+  NibPlan& plan_;
+};
+
+inline Slot wholeSlot(NibRole role) {
+  Slot slot;
+  slot.kind = Slot::kWhole;
+  slot.role = role;
+  return slot;
+}
+
+inline Slot itemSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes, uint64_t item_bytes,
+                     uint64_t row_size_bytes) {
+  Slot slot;
+  slot.kind = Slot::kItems;
+  slot.role = role;
+  slot.part_offset = part_offset;
+  slot.row_bytes = row_bytes;
+  slot.item_bytes = item_bytes;
+  slot.row_size_bytes = row_size_bytes;
+  return slot;
+}
+
+// The struct of a kernel's specialization constants, from its NAME_SPEC list.
+#define NIB_SPEC_STRUCT(Type, LIST) \
+  struct Type {                     \
+    LIST(NIB_SPEC_MEMBER)           \
+  };
+
+}  // namespace nib
+#endif

@@ -1,0 +1,110 @@
+// The references: slow, obvious, complete. They share the description structs and the format descriptors with the GPU
+// path, and nothing else.
+#ifndef NIB_CPU_CPU_H
+#define NIB_CPU_CPU_H
+
+#include <nibble/nibble.h>
+
+#include <atomic>
+
+#include "cpu/exact.h"
+#include "ops/geometry.h"
+
+namespace nib {
+
+void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                 const NibParallelFor* parallel);
+void dequantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                   const NibParallelFor* parallel);
+void minmaxCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+               const NibParallelFor* parallel);
+
+namespace cpu {
+
+// fp32 bits of a dense element.
+inline uint32_t loadDense(const void* data, uint32_t type, uint64_t index) {
+  if (type == NIB_TYPE_F32) return static_cast<const uint32_t*>(data)[index];
+  const uint32_t half_word = static_cast<const uint16_t*>(data)[index];
+  return type == NIB_TYPE_F16 ? exact::nibHalfToF32Bits(half_word) : half_word << 16;
+}
+
+inline void storeDense(void* data, uint32_t type, uint64_t index, uint32_t bits) {
+  if (type == NIB_TYPE_F32) {
+    static_cast<uint32_t*>(data)[index] = bits;
+  } else {
+    static_cast<uint16_t*>(data)[index] =
+        uint16_t(type == NIB_TYPE_F16 ? exact::nibF32ToHalfBits(bits) : exact::nibF32ToBf16Bits(bits));
+  }
+}
+
+// Extent of values met one by one; kept as order-preserving keys.
+struct Extent {
+  uint32_t low = 0xffffffffu;
+  uint32_t high = 0;
+  uint32_t nonfinite = 0;
+
+  void meet(uint32_t bits) {
+    if (exact::nibIsNonFinite(bits)) {
+      ++nonfinite;
+      return;
+    }
+    const uint32_t key = exact::nibKey(bits);
+    low = key < low ? key : low;
+    high = key > high ? key : high;
+  }
+  uint32_t minBits() const { return low > high ? 0u : exact::nibUnkey(low); }
+  uint32_t maxBits() const { return low > high ? 0u : exact::nibUnkey(high); }
+  uint32_t absmaxBits() const {
+    const uint32_t a = minBits() & 0x7fffffffu;
+    const uint32_t b = maxBits() & 0x7fffffffu;
+    return a > b ? a : b;
+  }
+};
+
+// NibStatus that parallel bodies add to. Contended only where data is bad.
+class StatusCounter {
+ public:
+  explicit StatusCounter(NibStatus* status) : status_(status) {}
+  void nonFinite(uint64_t element) {
+    if (status_ == nullptr) return;
+    lock();
+    ++status_->nonfinite_count;
+    const uint32_t inverted = ~uint32_t(element);
+    if (inverted > status_->first_nonfinite_not) status_->first_nonfinite_not = inverted;
+    flag_.clear(std::memory_order_release);
+  }
+  void saturated() {
+    if (status_ == nullptr) return;
+    lock();
+    ++status_->saturated_count;
+    flag_.clear(std::memory_order_release);
+  }
+
+ private:
+  void lock() {
+    while (flag_.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  NibStatus* status_;
+  std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
+};
+
+// body(i) for i in [0, count), through the caller's threads if there are any.
+template <class Body>
+void forEach(const NibParallelFor* parallel, uint32_t count, Body& body) {
+  if (parallel == nullptr || parallel->run == nullptr) {
+    for (uint32_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+  parallel->run(parallel->parallel_user, count, [](void* user, uint32_t i) { (*static_cast<Body*>(user))(i); }, &body);
+}
+
+template <class T>
+T* partOf(const NibMemory& memory, const NibCpuBinding& binding, NibRole role, NibPart part) {
+  if (memory.part[part].size_bytes == 0) return nullptr;
+  return reinterpret_cast<T*>(static_cast<uint8_t*>(binding.range[role].data) + memory.part[part].offset_bytes);
+}
+
+}  // namespace cpu
+}  // namespace nib
+#endif

@@ -1,0 +1,159 @@
+// Reference of NIB_OP_QUANTIZE.
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "formats/scale_store.h"
+
+namespace nib {
+namespace {
+
+struct Quantizer {
+  NibQuantizeDesc desc;
+  Geometry g;
+  const void* source;
+  uint64_t stride;
+  uint32_t* codes;
+  void* scales;
+  uint8_t* zeros;  // NULL when symmetric
+  cpu::StatusCounter* status;
+
+  bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
+  uint32_t load(uint32_t row, uint32_t col) const {
+    return cpu::loadDense(source, desc.source_type, row * stride + col);
+  }
+  uint32_t scaleIndex(uint32_t row, uint32_t col) const { return row * g.scale_row_stride + col / g.group; }
+
+  void meet(cpu::Extent& extent, uint32_t row, uint32_t col) const {
+    const uint32_t bits = load(row, col);
+    extent.meet(bits);
+    if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g.cols + col);
+  }
+
+  // A scale that holds a non-finite value is the zero group's.
+  void storeFound(uint32_t index, const cpu::Extent& extent) const {
+    GroupStats stats{0, 0, 0};
+    if (extent.nonfinite == 0) stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits()};
+    const StoredScale found = g.format->findScale(stats, desc.weights);
+    if (found.saturated) status->saturated();
+    const uint32_t stored = scaleToStored(found.scale_bits, desc.weights.scale_type);
+    if (desc.weights.scale_type == NIB_TYPE_F32) {
+      static_cast<uint32_t*>(scales)[index] = stored;
+    } else {
+      static_cast<uint16_t*>(scales)[index] = uint16_t(stored);
+    }
+    if (zeros != nullptr) zeros[index] = uint8_t(g.format->zeroByte(found.zero));
+  }
+
+  StoredScale loadScale(uint32_t index) const {
+    const uint32_t stored = desc.weights.scale_type == NIB_TYPE_F32 ? static_cast<const uint32_t*>(scales)[index]
+                                                                    : static_cast<const uint16_t*>(scales)[index];
+    StoredScale scale{};
+    scale.scale_bits = ruledScale(scaleFromStored(stored, desc.weights.scale_type));
+    scale.zero = g.format->zeroFromByte(zeros != nullptr ? zeros[index] : 0u, desc.weights);
+    scale.rcp_bits = scale.scale_bits != 0u ? exact::nibDivBits(0x3f800000u, scale.scale_bits) : 0u;
+    return scale;
+  }
+
+  // Adds the code of one element to its row's words, which begin as zeros.
+  void encodeOne(uint32_t row, uint32_t col, const StoredScale& scale) const {
+    uint32_t* words = codes + uint64_t(row) * g.row_words;
+    uint32_t x = load(row, col);
+    if (exact::nibIsNonFinite(x)) {
+      if (given()) status->nonFinite(uint64_t(row) * g.cols + col);
+      x = 0;
+    }
+    const uint32_t bits = g.format->info.bits;
+    const uint64_t code = g.format->encode(x, scale, desc.weights, given());
+    const uint64_t bit = uint64_t(col) * bits;
+    words[bit / 32u] |= uint32_t(code << (bit % 32u));
+    if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
+  }
+
+  void encodeRow(uint32_t row) const {
+    std::memset(codes + uint64_t(row) * g.row_words, 0, size_t(g.row_words) * 4u);
+    StoredScale scale{};
+    for (uint32_t col = 0; col < g.cols; ++col) {
+      if (col % g.group == 0) scale = loadScale(scaleIndex(row, col));
+      encodeOne(row, col, scale);
+    }
+  }
+
+  // Scales per column: a block of columns whose codes are whole words, so that the scales are prepared once.
+  static constexpr uint32_t kBlockCols = 96;
+  void encodeColumns(uint32_t block, uint32_t rows) const {
+    const uint32_t first = block * kBlockCols;
+    const uint32_t count = g.cols - first < kBlockCols ? g.cols - first : kBlockCols;
+    StoredScale scale[kBlockCols];
+    for (uint32_t i = 0; i < count; ++i) scale[i] = loadScale(first + i);
+    const uint32_t first_word = first / 32u * g.format->info.bits;
+    const uint32_t end_word = count == kBlockCols ? first_word + kBlockCols / 32u * g.format->info.bits : g.row_words;
+    for (uint32_t row = 0; row < rows; ++row) {
+      uint32_t* words = codes + uint64_t(row) * g.row_words;
+      for (uint32_t w = first_word; w < end_word; ++w) words[w] = 0;
+      for (uint32_t i = 0; i < count; ++i) encodeOne(row, first + i, scale[i]);
+    }
+  }
+};
+
+}  // namespace
+
+void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                 const NibParallelFor* parallel) {
+  Quantizer q{};
+  std::memcpy(&q.desc, desc, sizeof q.desc);
+  makeGeometry("quantize", q.desc.rows, q.desc.cols, q.desc.weights, Log(), &q.g);
+  q.source = binding.range[NIB_ROLE_INPUT].data;
+  q.stride = q.desc.source_stride != 0 ? q.desc.source_stride : q.desc.cols;
+  q.codes = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
+  q.scales = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
+  q.zeros = cpu::partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  cpu::StatusCounter status(cpu::partOf<NibStatus>(memory, binding, NIB_ROLE_AUX, NIB_PART_STATUS));
+  q.status = &status;
+  const Geometry& g = q.g;
+  const uint32_t rows = (q.desc.weights.flags & NIB_WEIGHTS_FLAT) ? 1u : n;
+
+  if (!q.given()) {
+    const uint32_t granularity = q.desc.weights.granularity;
+    if (granularity == NIB_GRANULARITY_TENSOR) {
+      cpu::Extent extent;
+      for (uint32_t row = 0; row < rows; ++row) {
+        for (uint32_t col = 0; col < g.cols; ++col) q.meet(extent, row, col);
+      }
+      q.storeFound(0, extent);
+    } else if (granularity == NIB_GRANULARITY_COLUMN) {
+      auto column = [&](uint32_t col) {
+        cpu::Extent extent;
+        for (uint32_t row = 0; row < rows; ++row) q.meet(extent, row, col);
+        q.storeFound(col, extent);
+      };
+      cpu::forEach(parallel, g.cols, column);
+    } else {
+      auto row_groups = [&](uint32_t row) {
+        for (uint32_t first = 0; first < g.cols; first += g.group) {
+          const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
+          cpu::Extent extent;
+          for (uint32_t i = 0; i < count; ++i) q.meet(extent, row, first + i);
+          q.storeFound(q.scaleIndex(row, first), extent);
+          if (count < g.group) break;  // first + group could pass 2^32
+        }
+      };
+      cpu::forEach(parallel, rows, row_groups);
+    }
+    // The last word of each range is whole: its padding is 0.
+    const uint32_t granular_rows = granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN;
+    const uint64_t count = granular_rows ? g.scale_count : uint64_t(rows) * g.scale_row_stride;
+    if (q.desc.weights.scale_type != NIB_TYPE_F32 && count % 2 != 0) static_cast<uint16_t*>(q.scales)[count] = 0;
+    if (q.zeros != nullptr) {
+      for (uint64_t i = count; i % 4 != 0; ++i) q.zeros[i] = 0;
+    }
+  }
+  if (q.desc.weights.granularity == NIB_GRANULARITY_COLUMN) {
+    auto encode = [&](uint32_t block) { q.encodeColumns(block, rows); };
+    cpu::forEach(parallel, uint32_t(ceilDiv(g.cols, Quantizer::kBlockCols)), encode);
+  } else {
+    auto encode = [&](uint32_t row) { q.encodeRow(row); };
+    cpu::forEach(parallel, rows, encode);
+  }
+}
+
+}  // namespace nib

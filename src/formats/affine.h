@@ -1,0 +1,106 @@
+// Affine codes: value = (code - zero) * scale. int8, int4 and their kin differ in width and in how the code is kept.
+//
+// Scale and zero point follow design rule 3: symmetric s = absmax / (qmax + 1/2), or absmax / qmax when NARROW;
+// asymmetric s = (max/2 - min/2) / (levels/2) with 0 forced into [min, max] and z = roundEven(-min / s);
+// code = clamp(roundEven(x * (1/s)) + z). Quotients are nibDiv's, the scale is rounded to its stored type first.
+#ifndef NIB_FORMATS_AFFINE_H
+#define NIB_FORMATS_AFFINE_H
+
+#include <cmath>
+#include <cstring>
+
+#include "formats/format.h"
+#include "formats/scale_store.h"
+
+namespace nib {
+
+// kOffsetBinary: the stored code is code + 2^(bits-1) (or an unsigned code); otherwise two's complement.
+template <uint32_t kBits, bool kOffsetBinary>
+struct Affine {
+  static constexpr uint32_t kLevels = (1u << kBits) - 1u;
+  static constexpr uint32_t kMid = 1u << (kBits - 1u);
+
+  static float toFloat(uint32_t bits) {
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+  static uint32_t toBits(float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    return bits;
+  }
+
+  static StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
+    StoredScale result{0, kMid, false, 0};
+    if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) {
+      const float steps = float(kMid - 1u) + ((weights.flags & NIB_WEIGHTS_NARROW) ? 0.0f : 0.5f);
+      result.scale_bits =
+          roundScale(exact::nibDivBits(stats.absmax_bits, toBits(steps)), weights.scale_type, &result.saturated);
+      return result;
+    }
+    // 0 belongs to the range, so that it has an exact code.
+    const uint32_t min_bits = (stats.min_bits & 0x80000000u) ? stats.min_bits : 0u;
+    const uint32_t max_bits = (stats.max_bits & 0x80000000u) ? 0u : stats.max_bits;
+    // Halves first: max - min may overflow.
+    const float half_range = toFloat(exact::nibHalveBits(max_bits)) - toFloat(exact::nibHalveBits(min_bits));
+    result.scale_bits = roundScale(exact::nibDivBits(toBits(half_range), toBits(float(kLevels) * 0.5f)),
+                                   weights.scale_type, &result.saturated);
+    if (result.scale_bits != 0u) {
+      const float zero = std::nearbyint(toFloat(exact::nibDivBits(min_bits & 0x7fffffffu, result.scale_bits)));
+      result.zero = uint32_t(zero < float(kLevels) ? zero : float(kLevels));
+    }
+    return result;
+  }
+
+  static uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights& weights, bool given) {
+    uint32_t code = scale.zero;
+    if (scale.scale_bits != 0u) {
+      const float s = toFloat(scale.scale_bits);
+      const float r = toFloat(scale.rcp_bits);
+      float x = toFloat(x_bits);
+      // Beyond levels + 1 steps every code is saturated; stopping there keeps x * r from overflowing.
+      if (given && s < 0x1p100f) {
+        const float bound = float(kLevels + 1u) * s;
+        x = x < -bound ? -bound : x > bound ? bound : x;
+      }
+      const bool narrow = (weights.flags & (NIB_WEIGHTS_NARROW | NIB_WEIGHTS_ASYMMETRIC)) == NIB_WEIGHTS_NARROW;
+      const float low = (narrow ? 1.0f : 0.0f) - float(scale.zero);
+      const float high = float(kLevels) - float(scale.zero);
+      float y = x * r;
+      y = std::nearbyint(y < low ? low : y > high ? high : y);
+      code = uint32_t(int32_t(y) + int32_t(scale.zero));
+    }
+    return kOffsetBinary ? code : code ^ kMid;
+  }
+
+  static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
+    const int32_t q = int32_t(kOffsetBinary ? code : code ^ kMid) - int32_t(scale.zero);
+    if (scale.scale_bits == 0u) return 0u;
+    const float value = float(q) * toFloat(scale.scale_bits);
+    return toBits(value);
+  }
+
+  static uint32_t zeroByte(uint32_t zero) { return kOffsetBinary ? zero : zero ^ kMid; }
+  static uint32_t zeroFromByte(uint32_t byte, const NibWeights& weights) {
+    if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) return kMid;
+    return (kOffsetBinary ? byte : byte ^ kMid) & kLevels;
+  }
+};
+
+template <uint32_t kBits, bool kOffsetBinary>
+constexpr FormatDesc affineFormat(uint32_t id, const char* name, uint32_t default_group, uint32_t run) {
+  using A = Affine<kBits, kOffsetBinary>;
+  return FormatDesc{{id, name, kBits, default_group, NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT},
+                    run,
+                    run,
+                    true,
+                    A::findScale,
+                    A::encode,
+                    A::decode,
+                    A::zeroByte,
+                    A::zeroFromByte};
+}
+
+}  // namespace nib
+#endif

@@ -1,0 +1,40 @@
+// The table of devices that people own, as restrictions.
+#ifndef NIB_KIT_PROFILES_H
+#define NIB_KIT_PROFILES_H
+
+#include <nibble/kit.h>
+
+namespace nib::kit::detail {
+
+// One row of device_profiles.json with the floor's values where it has none.
+struct Profile {
+  std::string id;
+  std::string name;
+  std::string api;  // "1.3.247"
+  uint32_t api_version_major = 1;
+  uint32_t api_version_minor = 1;
+  uint32_t max_workgroup_invocations = 0;
+  uint32_t max_shared_bytes = 0;
+  uint32_t max_push_bytes = 0;
+  uint32_t max_workgroup_count = 0;
+  uint64_t max_storage_range_bytes = 0;
+  uint32_t min_offset_alignment_bytes = 0;
+  bool subgroup_arithmetic = false;
+  bool storage16 = false;
+  bool float16 = false;
+  bool integer_dot = false;
+  bool cooperative_matrix = false;
+};
+
+// Throws Error if `json` is no table with a row "floor".
+std::vector<Profile> parseProfiles(std::string_view json);
+// The built-in table, in its order.
+const std::vector<Profile>& profiles();
+// Throws NotFound.
+const Profile& findProfile(std::string_view id);
+
+// The bytes of src/kit/device_profiles.json, put into the library by the build.
+std::string_view embeddedProfiles();
+
+}  // namespace nib::kit::detail
+#endif

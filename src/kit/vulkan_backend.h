@@ -1,0 +1,66 @@
+// A nibble context on a VulkanDevice. Several contexts may share one device (Device::restricted).
+#ifndef NIB_KIT_VULKAN_BACKEND_H
+#define NIB_KIT_VULKAN_BACKEND_H
+
+#include "kit/backend.h"
+#include "kit/vulkan_device.h"
+
+#include <atomic>
+
+namespace nib::kit::detail {
+
+class VulkanBuffer final : public BufferState {
+ public:
+  explicit VulkanBuffer(std::shared_ptr<VulkanDevice> owner) : device(std::move(owner)) {}
+  ~VulkanBuffer() override { device->destroyBuffer(raw); }
+  std::shared_ptr<VulkanDevice> device;
+  RawBuffer raw;
+};
+
+class VulkanPlan final : public PlanState {
+ public:
+  ~VulkanPlan() override { nibDestroyPlan(handle); }
+  NibPlan* handle = nullptr;
+  // What a submission must count on. 0 = nothing ran yet. Threads may race for it; any of their values will do.
+  mutable std::atomic<double> seconds_per_slice{0};
+};
+
+class VulkanBinding final : public BindingState {
+ public:
+  ~VulkanBinding() override { nibDestroyBinding(handle); }
+  NibBinding* handle = nullptr;
+};
+
+class VulkanBackend final : public Backend {
+ public:
+  VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const Bytes& verdicts, const NibRestrict* restriction);
+  ~VulkanBackend() override { nibDestroyContext(context); }
+
+  std::shared_ptr<BufferState> createBuffer(uint64_t size_bytes, Memory memory) override;
+  void upload(const BufferState& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) override;
+  void download(const BufferState& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) override;
+  void fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) override;
+  std::shared_ptr<PlanState> createPlan(const NibOpDesc* desc, size_t desc_size_bytes) override;
+  std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
+                                              const BoundRange (&ranges)[NIB_ROLE_COUNT]) override;
+  RunStats run(const BindingState& binding, const RunOptions& options) override;
+  std::vector<std::string> kernels(const PlanState& plan) const override;
+  std::shared_ptr<TimerState> createTimer(uint32_t slots) override;
+  bool verifyPlan(const PlanState& plan) override;
+  Bytes verdicts() const override;
+  uint32_t validationErrors() const override;
+  std::vector<std::string> validationMessages() const override;
+  VulkanBackend* vulkan() override { return this; }
+
+  double submit(const std::function<void(VkCommandBuffer)>& record);
+
+  std::shared_ptr<VulkanDevice> device;
+  NibContext* context = nullptr;
+  Log user_log;
+};
+
+// Slices for the next submission: about 20 ms by the plan's rate, cautiously while it is unknown. A pure function.
+uint32_t nextSliceCount(uint32_t remaining, uint32_t last_count, double seconds_per_slice, bool unbounded);
+
+}  // namespace nib::kit::detail
+#endif

@@ -1,0 +1,294 @@
+#include "kit/vulkan_device.h"
+
+#include "kit/vulkan_memory.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace nib::kit::detail {
+namespace {
+
+// Idle blocks kept for the next transfer; more are freed.
+constexpr size_t kMaxIdleStaging = 8;
+
+}  // namespace
+
+std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> instance,
+                                                   VkPhysicalDevice physical_device, uint32_t features) {
+  const InstanceApi& api = instance->api;
+  NibRequirements requirements{};
+  const NibResult result = nibGetRequirements(instance->get, instance->handle, physical_device,
+                                              instance->api_version, &requirements);
+  if (result != NIB_SUCCESS) throw Error(std::string("asking for a device's features: ") + nibResultString(result));
+  const std::optional<uint32_t> family = findComputeFamily(api, physical_device);
+  if (!family) throw Error("the device has no compute queue");
+
+  std::shared_ptr<VulkanDevice> self(new VulkanDevice);
+  self->instance_owner = instance;
+  self->get = instance->get;
+  self->instance = instance->handle;
+  self->physical_device = physical_device;
+  self->instance_api = api;
+  self->api_version = instance->api_version;
+  self->features = requirements.features & features;
+  self->queue_family = *family;
+
+  std::vector<const char*> extensions(requirements.extensions, requirements.extensions + requirements.extension_count);
+  // Where it exists, the specification wants it enabled.
+  if (offersExtension(api, physical_device, "VK_KHR_portability_subset")) {
+    extensions.push_back("VK_KHR_portability_subset");
+  }
+  NibFeatureChain chain;
+  const float priority = 0.5f;
+  VkDeviceQueueCreateInfo queue_info{VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO};
+  queue_info.queueFamilyIndex = *family;
+  queue_info.queueCount = 1;
+  queue_info.pQueuePriorities = &priority;
+  VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
+  info.pNext = nibFillFeatureChain(&chain, self->features, requirements.api_version, nullptr);
+  info.queueCreateInfoCount = 1;
+  info.pQueueCreateInfos = &queue_info;
+  info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
+  info.ppEnabledExtensionNames = extensions.data();
+  check(api.CreateDevice(physical_device, &info, nullptr, &self->handle), "creating a Vulkan device");
+  self->api = loadDeviceApi(api, self->handle);
+  self->api.GetDeviceQueue(self->handle, *family, 0, &self->queue);
+  self->finishSetup();
+  return self;
+}
+
+std::shared_ptr<VulkanDevice> VulkanDevice::adopt(const AdoptDesc& desc) {
+  if (!desc.get_instance_proc_addr || !desc.instance || !desc.physical_device || !desc.device || !desc.queue) {
+    throw Error("adopt: get_instance_proc_addr, instance, physical_device, device and queue must be set");
+  }
+  std::shared_ptr<VulkanDevice> self(new VulkanDevice);
+  self->get = desc.get_instance_proc_addr;
+  self->instance = desc.instance;
+  self->physical_device = desc.physical_device;
+  self->instance_api = loadInstanceApi(desc.get_instance_proc_addr, desc.instance);
+  self->api = loadDeviceApi(self->instance_api, desc.device);
+  self->handle = desc.device;
+  self->queue = desc.queue;
+  self->queue_family = desc.queue_family;
+  self->api_version = desc.api_version;
+  self->features = desc.features;
+  self->pipeline_cache = desc.pipeline_cache;
+  if (desc.queue_mutex) self->queue_mutex_ = desc.queue_mutex;
+  self->finishSetup();
+  return self;
+}
+
+void VulkanDevice::finishSetup() {
+  info = describe(get, instance_api, instance, physical_device, api_version);
+  VkPhysicalDeviceProperties properties{};
+  instance_api.GetPhysicalDeviceProperties(physical_device, &properties);
+  instance_api.GetPhysicalDeviceMemoryProperties(physical_device, &memory_);
+  unified_ = isUnified(memory_, properties.deviceType);
+
+  VkPhysicalDeviceMaintenance3Properties limits{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES};
+  VkPhysicalDeviceProperties2 properties2{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2};
+  properties2.pNext = &limits;
+  instance_api.GetPhysicalDeviceProperties2(physical_device, &properties2);
+  max_allocation_bytes_ = limits.maxMemoryAllocationSize;
+
+  const std::vector<VkQueueFamilyProperties> families = queueFamilies(instance_api, physical_device);
+  const uint32_t bits = queue_family < families.size() ? families[queue_family].timestampValidBits : 0;
+  timestamp_mask = bits >= 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
+  timestamp_period_seconds = properties.limits.timestampPeriod * 1e-9;
+  if (timestamp_period_seconds <= 0) timestamp_mask = 0;
+  info.timestamps = timestamp_mask != 0;
+}
+
+VulkanDevice::~VulkanDevice() {
+  for (StagingBlock& block : free_staging_) {
+    destroyBuffer(block.buffer);
+    destroyCommands(block.commands);
+  }
+  for (Commands& commands : free_commands_) destroyCommands(commands);
+  // Only a device of our own goes with us.
+  if (instance_owner && handle && api.DestroyDevice) api.DestroyDevice(handle, nullptr);
+}
+
+// ---------------------------------------------------------------------------------------------- memory
+RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
+  RawBuffer result;
+  result.size_bytes = size_bytes;
+  const std::string what = "a buffer of " + std::to_string(size_bytes) + " bytes on " + info.name;
+  VkBufferCreateInfo buffer_info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
+  // Whole words: vkCmdFillBuffer and word loads reach the last byte.
+  buffer_info.size = (size_bytes + 3) / 4 * 4;
+  buffer_info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
+                      VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  buffer_info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
+  check(api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer), what.c_str());
+  try {
+    VkMemoryRequirements requirements{};
+    api.GetBufferMemoryRequirements(handle, result.buffer, &requirements);
+    if (max_allocation_bytes_ != 0 && requirements.size > max_allocation_bytes_) {
+      throw Error(what + ": the driver allows " + std::to_string(max_allocation_bytes_) +
+                  " at once; cut the tensor by rows");
+    }
+    VkResult failure = VK_ERROR_OUT_OF_DEVICE_MEMORY;
+    for (const uint32_t type : rankMemoryTypes(memory_, requirements.memoryTypeBits, unified_, wanted)) {
+      VkMemoryAllocateInfo allocate{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO};
+      allocate.allocationSize = requirements.size;
+      allocate.memoryTypeIndex = type;
+      // Drivers may let an allocation succeed that can never fit, and fail at first use.
+      if (requirements.size > memory_.memoryHeaps[memory_.memoryTypes[type].heapIndex].size) continue;
+      const VkResult allocated = api.AllocateMemory(handle, &allocate, nullptr, &result.memory);
+      if (allocated != VK_SUCCESS) {
+        failure = allocated;
+        result.memory = VK_NULL_HANDLE;
+        continue;
+      }
+      const VkMemoryPropertyFlags flags = memory_.memoryTypes[type].propertyFlags;
+      const bool map = isMappable(flags) && (unified_ || wanted == Memory::kHost);
+      result.cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
+      check(api.BindBufferMemory(handle, result.buffer, result.memory, 0), what.c_str());
+      if (map) check(api.MapMemory(handle, result.memory, 0, VK_WHOLE_SIZE, 0, &result.mapped), what.c_str());
+      return result;
+    }
+    check(failure, what.c_str());
+  } catch (...) {
+    destroyBuffer(result);
+    throw;
+  }
+  return result;
+}
+
+void VulkanDevice::destroyBuffer(RawBuffer& buffer) {
+  if (buffer.buffer) api.DestroyBuffer(handle, buffer.buffer, nullptr);
+  if (buffer.memory) api.FreeMemory(handle, buffer.memory, nullptr);
+  buffer = {};
+}
+
+// ---------------------------------------------------------------------------------------------- commands
+Commands VulkanDevice::createCommands() {
+  Commands commands;
+  try {
+    VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
+    pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
+    pool.queueFamilyIndex = queue_family;
+    check(api.CreateCommandPool(handle, &pool, nullptr, &commands.pool), "creating a command pool");
+    VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
+    allocate.commandPool = commands.pool;
+    allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
+    allocate.commandBufferCount = 1;
+    check(api.AllocateCommandBuffers(handle, &allocate, &commands.buffer), "allocating a command buffer");
+    const VkFenceCreateInfo fence{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    check(api.CreateFence(handle, &fence, nullptr, &commands.fence), "creating a fence");
+  } catch (...) {
+    destroyCommands(commands);
+    throw;
+  }
+  return commands;
+}
+
+void VulkanDevice::destroyCommands(Commands& commands) {
+  if (commands.fence) api.DestroyFence(handle, commands.fence, nullptr);
+  if (commands.pool) api.DestroyCommandPool(handle, commands.pool, nullptr);
+  commands = {};
+}
+
+Commands VulkanDevice::borrowCommands() {
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (!free_commands_.empty()) {
+      const Commands commands = free_commands_.back();
+      free_commands_.pop_back();
+      return commands;
+    }
+  }
+  return createCommands();
+}
+
+void VulkanDevice::giveBack(Commands commands) {
+  const std::lock_guard lock(pool_mutex_);
+  free_commands_.push_back(commands);
+}
+
+StagingBlock VulkanDevice::borrowStaging() {
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (!free_staging_.empty()) {
+      const StagingBlock block = free_staging_.back();
+      free_staging_.pop_back();
+      return block;
+    }
+  }
+  StagingBlock block;
+  block.commands = createCommands();
+  try {
+    block.buffer = createBuffer(kStagingBytes, Memory::kHost);
+  } catch (...) {
+    destroyCommands(block.commands);
+    throw;
+  }
+  return block;
+}
+
+void VulkanDevice::giveBack(StagingBlock block) {
+  {
+    const std::lock_guard lock(pool_mutex_);
+    if (free_staging_.size() < kMaxIdleStaging) {
+      free_staging_.push_back(block);
+      return;
+    }
+  }
+  destroyBuffer(block.buffer);
+  destroyCommands(block.commands);
+}
+
+void VulkanDevice::begin(Commands& commands) {
+  check(api.ResetCommandPool(handle, commands.pool, 0), "resetting a command pool");
+  VkCommandBufferBeginInfo info_begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
+  info_begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  check(api.BeginCommandBuffer(commands.buffer, &info_begin), "beginning a command buffer");
+  // What earlier submissions wrote. The queue runs them in order, but only a barrier makes their writes visible.
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
+                          VK_ACCESS_TRANSFER_WRITE_BIT;
+  constexpr VkPipelineStageFlags kStages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
+  api.CmdPipelineBarrier(commands.buffer, kStages, kStages, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+}
+
+void VulkanDevice::end(Commands& commands) {
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
+  api.CmdPipelineBarrier(commands.buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                         VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+  check(api.EndCommandBuffer(commands.buffer), "ending a command buffer");
+  VkSubmitInfo submit_info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
+  submit_info.commandBufferCount = 1;
+  submit_info.pCommandBuffers = &commands.buffer;
+  const std::lock_guard lock(*queue_mutex_);
+  check(api.QueueSubmit(queue, 1, &submit_info, commands.fence), "submitting");
+  commands.pending = true;
+}
+
+void VulkanDevice::wait(Commands& commands) {
+  if (!commands.pending) return;
+  commands.pending = false;
+  check(api.WaitForFences(handle, 1, &commands.fence, VK_TRUE, UINT64_MAX), "waiting for the device");
+  check(api.ResetFences(handle, 1, &commands.fence), "resetting a fence");
+}
+
+double VulkanDevice::submit(const std::function<void(VkCommandBuffer)>& record) {
+  // Given back on every way out; after an exception nothing of it is pending, or the device is lost.
+  struct Borrowed {
+    VulkanDevice& device;
+    Commands commands;
+    ~Borrowed() { device.giveBack(commands); }
+  } borrowed{*this, borrowCommands()};
+  Commands& commands = borrowed.commands;
+  begin(commands);
+  record(commands.buffer);
+  const auto start = std::chrono::steady_clock::now();
+  end(commands);
+  wait(commands);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace nib::kit::detail

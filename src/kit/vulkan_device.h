@@ -1,0 +1,97 @@
+// A VkDevice with one compute queue, made by the kit or adopted, and what every submission needs: command buffers and
+// fences to borrow, staging blocks, memory. Thread-safe.
+#ifndef NIB_KIT_VULKAN_DEVICE_H
+#define NIB_KIT_VULKAN_DEVICE_H
+
+#include "kit/vulkan_instance.h"
+
+#include <functional>
+#include <mutex>
+
+namespace nib::kit::detail {
+
+class VulkanDevice;
+
+// One recording at a time.
+struct Commands {
+  VkCommandPool pool = VK_NULL_HANDLE;
+  VkCommandBuffer buffer = VK_NULL_HANDLE;
+  VkFence fence = VK_NULL_HANDLE;
+  bool pending = false;  // submitted and not yet waited for
+};
+
+struct RawBuffer {
+  VkBuffer buffer = VK_NULL_HANDLE;
+  VkDeviceMemory memory = VK_NULL_HANDLE;
+  uint64_t size_bytes = 0;
+  void* mapped = nullptr;
+  bool cached = false;
+};
+
+struct StagingBlock {
+  RawBuffer buffer;
+  Commands commands;
+};
+
+class VulkanDevice {
+ public:
+  // features: to enable, a subset of what the device offers.
+  static std::shared_ptr<VulkanDevice> create(std::shared_ptr<Instance> instance, VkPhysicalDevice physical_device,
+                                              uint32_t features);
+  static std::shared_ptr<VulkanDevice> adopt(const AdoptDesc& desc);
+  ~VulkanDevice();
+  VulkanDevice(const VulkanDevice&) = delete;
+  VulkanDevice& operator=(const VulkanDevice&) = delete;
+
+  RawBuffer createBuffer(uint64_t size_bytes, Memory wanted);
+  void destroyBuffer(RawBuffer& buffer);
+
+  // Records, submits, waits; seconds from submission to the fence.
+  double submit(const std::function<void(VkCommandBuffer)>& record);
+
+  // For transfers that keep several submissions under way. wait() of commands that are not pending returns at once.
+  void begin(Commands& commands);
+  void end(Commands& commands);  // and submit
+  void wait(Commands& commands);
+  StagingBlock borrowStaging();
+  void giveBack(StagingBlock block);
+  void giveBack(Commands commands);
+
+  static constexpr uint64_t kStagingBytes = 8u << 20;
+  static constexpr uint32_t kStagingDepth = 3;  // copy by the host, copy by the device, and one to spare
+
+  std::shared_ptr<Instance> instance_owner;  // NULL = adopted
+  PFN_vkGetInstanceProcAddr get = nullptr;
+  VkInstance instance = VK_NULL_HANDLE;
+  VkPhysicalDevice physical_device = VK_NULL_HANDLE;
+  VkDevice handle = VK_NULL_HANDLE;
+  VkQueue queue = VK_NULL_HANDLE;
+  uint32_t queue_family = 0;
+  uint32_t api_version = 0;
+  uint32_t features = 0;  // declared to nibCreateContext
+  VkPipelineCache pipeline_cache = VK_NULL_HANDLE;
+  InstanceApi instance_api;
+  DeviceApi api;
+  DeviceInfo info;
+  double timestamp_period_seconds = 0;
+  uint64_t timestamp_mask = 0;  // 0 = no timestamps
+
+ private:
+  VulkanDevice() = default;
+  void finishSetup();
+  Commands borrowCommands();
+  Commands createCommands();
+  void destroyCommands(Commands& commands);
+
+  VkPhysicalDeviceMemoryProperties memory_{};
+  VkDeviceSize max_allocation_bytes_ = 0;
+  bool unified_ = false;
+  std::mutex own_queue_mutex_;
+  std::mutex* queue_mutex_ = &own_queue_mutex_;
+  std::mutex pool_mutex_;
+  std::vector<Commands> free_commands_;
+  std::vector<StagingBlock> free_staging_;
+};
+
+}  // namespace nib::kit::detail
+#endif

@@ -1,0 +1,92 @@
+// The part of kit.h that speaks Vulkan: adoption, raw recording, handles.
+#include "kit/vulkan_backend.h"
+#include "kit/vulkan_timer.h"
+
+namespace nib::kit {
+
+using detail::VulkanBackend;
+
+namespace {
+
+VulkanBackend& needVulkan(detail::Backend& backend, const char* what) {
+  VulkanBackend* vulkan = backend.vulkan();
+  if (!vulkan) throw Error(std::string(what) + ": the CPU reference has no Vulkan device");
+  return *vulkan;
+}
+
+}  // namespace
+
+Device Device::adopt(const AdoptDesc& desc) { return Device(detail::adoptVulkanBackend(desc)); }
+
+Device Device::restricted(const NibRestrict& restriction) const {
+  VulkanBackend& vulkan = needVulkan(*backend_, "restricted");
+  auto backend = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), &restriction);
+  backend->info.index = info().index;
+  return Device(std::move(backend));
+}
+
+double Device::submit(const std::function<void(VkCommandBuffer)>& record) const {
+  return needVulkan(*backend_, "submit").submit(record);
+}
+
+NibContext* Device::context() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->context : nullptr;
+}
+PFN_vkGetInstanceProcAddr Device::getInstanceProcAddr() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->device->get : nullptr;
+}
+VkInstance Device::instance() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->device->instance : VK_NULL_HANDLE;
+}
+VkPhysicalDevice Device::physicalDevice() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->device->physical_device : VK_NULL_HANDLE;
+}
+VkDevice Device::handle() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->device->handle : VK_NULL_HANDLE;
+}
+VkQueue Device::queue() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->device->queue : VK_NULL_HANDLE;
+}
+uint32_t Device::queueFamily() const {
+  VulkanBackend* vulkan = backend_->vulkan();
+  return vulkan ? vulkan->device->queue_family : 0;
+}
+
+VkBuffer Buffer::handle() const {
+  const auto* buffer = dynamic_cast<const detail::VulkanBuffer*>(state_.get());
+  return buffer ? buffer->raw.buffer : VK_NULL_HANDLE;
+}
+
+NibPlan* Plan::handle() const {
+  const auto* plan = dynamic_cast<const detail::VulkanPlan*>(state_.get());
+  return plan ? plan->handle : nullptr;
+}
+
+NibBinding* Binding::handle() const {
+  const auto* binding = dynamic_cast<const detail::VulkanBinding*>(state_.get());
+  return binding ? binding->handle : nullptr;
+}
+
+namespace {
+
+detail::VulkanTimer& needVulkan(detail::TimerState& timer, uint32_t slot) {
+  auto* vulkan = dynamic_cast<detail::VulkanTimer*>(&timer);
+  if (!vulkan) throw Error("timer: the CPU reference has no command buffers");
+  if (slot >= timer.slot_count) throw Error("timer: no slot " + std::to_string(slot));
+  return *vulkan;
+}
+
+}  // namespace
+
+void Timer::begin(VkCommandBuffer command_buffer, uint32_t slot) {
+  needVulkan(*state_, slot).begin(command_buffer, slot);
+}
+void Timer::end(VkCommandBuffer command_buffer, uint32_t slot) { needVulkan(*state_, slot).end(command_buffer, slot); }
+
+}  // namespace nib::kit

@@ -1,0 +1,80 @@
+#include "kit/vulkan_timer.h"
+
+namespace nib::kit::detail {
+namespace {
+
+struct OpenSlot {
+  std::shared_ptr<VulkanTimer> timer;
+  double* seconds;
+};
+thread_local std::vector<OpenSlot> open_slots;
+
+}  // namespace
+
+VulkanTimer::VulkanTimer(std::shared_ptr<Backend> backend, std::shared_ptr<VulkanDevice> device, uint32_t slots)
+    : backend_(std::move(backend)), device_(std::move(device)), source_(slots), seconds_(slots), host_begin_(slots) {
+  slot_count = slots;
+  if (device_->timestamp_mask == 0 || slots == 0) return;
+  VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
+  info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+  info.queryCount = slots * 2;
+  check(device_->api.CreateQueryPool(device_->handle, &info, nullptr, &pool_), "creating a timer");
+}
+
+VulkanTimer::~VulkanTimer() {
+  if (pool_) device_->api.DestroyQueryPool(device_->handle, pool_, nullptr);
+}
+
+void VulkanTimer::hostBegin(uint32_t slot) { host_begin_[slot] = std::chrono::steady_clock::now(); }
+
+void VulkanTimer::hostEnd(uint32_t slot) {
+  seconds_[slot] = std::chrono::duration<double>(std::chrono::steady_clock::now() - host_begin_[slot]).count();
+  source_[slot] = Source::kHost;
+}
+
+void VulkanTimer::begin(VkCommandBuffer commands, uint32_t slot) {
+  if (!pool_) {
+    source_[slot] = Source::kSubmission;
+    open_slots.push_back({shared_from_this(), &seconds_[slot]});
+    return;
+  }
+  source_[slot] = Source::kDevice;
+  device_->api.CmdResetQueryPool(commands, pool_, slot * 2, 2);
+  // Bottom of pipe both times: the time between the end of what was before and the end of the slot's own work.
+  device_->api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool_, slot * 2);
+}
+
+void VulkanTimer::end(VkCommandBuffer commands, uint32_t slot) {
+  if (pool_) device_->api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool_, slot * 2 + 1);
+}
+
+double VulkanTimer::seconds(uint32_t slot) const {
+  if (source_[slot] == Source::kNone) throw Error("timer: slot " + std::to_string(slot) + " was not recorded");
+  if (source_[slot] != Source::kDevice) return seconds_[slot];
+  uint64_t ticks[2] = {};
+  check(device_->api.GetQueryPoolResults(device_->handle, pool_, slot * 2, 2, sizeof ticks, ticks, sizeof ticks[0],
+                                         VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+        "reading a timer");
+  // The counter may have fewer than 64 bits and wrap once in between.
+  return static_cast<double>((ticks[1] - ticks[0]) & device_->timestamp_mask) * device_->timestamp_period_seconds;
+}
+
+void VulkanTimer::openSubmission() { open_slots.clear(); }
+
+void VulkanTimer::closeSubmission(double seconds) {
+  for (const OpenSlot& slot : open_slots) *slot.seconds = seconds / static_cast<double>(open_slots.size());
+  open_slots.clear();
+}
+
+std::shared_ptr<TimerState> VulkanBackend::createTimer(uint32_t slots) {
+  return std::make_shared<VulkanTimer>(shared_from_this(), device, slots);
+}
+
+double VulkanBackend::submit(const std::function<void(VkCommandBuffer)>& record) {
+  VulkanTimer::openSubmission();
+  const double seconds = device->submit(record);
+  VulkanTimer::closeSubmission(seconds);
+  return seconds;
+}
+
+}  // namespace nib::kit::detail

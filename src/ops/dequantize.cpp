@@ -1,0 +1,128 @@
+// NIB_OP_DEQUANTIZE: validation, memory, kernel.
+#include "ops/op.h"
+
+#include "cpu/cpu.h"
+#include "ops/geometry.h"
+#include "ops/probe.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "ops/dense_spec.h"
+#include "shaders/ops/dequantize.h"
+#endif
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kRowBlock = 8;  // rows per invocation where scales go with columns
+
+const NibDequantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDequantizeDesc*>(desc); }
+
+NibResult geometryOf(const NibDequantizeDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
+  NibResult result = makeGeometry("dequantize", d.rows, d.cols, d.weights, log, g);
+  if (result != NIB_SUCCESS) return result;
+  if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "dequantize: flags 0x%x has unknown bits", d.flags);
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  if (flat && d.result_stride != 0 && d.result_stride != d.cols) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "dequantize: result_stride %u with FLAT must be cols %u", d.result_stride,
+                    d.cols);
+  }
+  *stride = flat ? 0u : d.result_stride;
+  return checkDense("dequantize", "result", g->rows, g->cols, d.result_type, true, log, stride);
+}
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibDequantizeDesc& d = cast(any);
+  Geometry g;
+  uint32_t stride = 0;
+  const NibResult result = geometryOf(d, log, &g, &stride);
+  if (result != NIB_SUCCESS) return result;
+  setWeights(memory, g);
+  setRange(memory, NIB_ROLE_OUTPUT, denseBytes(g.rows, g.cols, d.result_type, stride));
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = (cast(any).weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  return cast(any).rows;
+}
+
+void shrink(const NibOpDesc* any, void* out) {
+  NibDequantizeDesc d = cast(any);
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const bool aligned = d.result_stride % 4u == 0;
+  const bool dense = d.result_stride == 0 || d.result_stride == d.cols;
+  const uint32_t tail = flat ? uint32_t(uint64_t(d.rows) * d.cols % 16u) : d.cols % 16u;
+  d.rows = flat ? 1 : 37;
+  d.cols = (flat ? 16u * 1031u : 2u * 256u + 16u) + tail;
+  d.result_stride = flat || dense ? 0u : aligned ? (d.cols + 7u) / 4u * 4u : (d.cols + 7u) / 4u * 4u + 2u;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibDequantizeDesc& d = cast(any);
+  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES),
+                  memory.part[NIB_PART_CODES].size_bytes, 0xc2b2ae35u);
+  probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
+                    memory.part[NIB_PART_SCALES].size_bytes, 0x7f4a7c15u);
+  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
+                  memory.part[NIB_PART_ZEROS].size_bytes, 0x85ebca6bu);
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+NIB_SPEC_STRUCT(DequantizeSpec, DEQUANTIZE_SPEC)
+
+NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
+  const NibDequantizeDesc& d = cast(any);
+  Geometry g;
+  uint32_t stride = 0;
+  const NibResult result = geometryOf(d, Log(), &g, &stride);
+  if (result != NIB_SUCCESS) return result;
+  const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  const uint32_t run = g.format->run;
+  const uint64_t run_code_bytes = uint64_t(run) * g.format->info.bits / 8;
+  const uint64_t bytes = typeBytes(d.result_type);
+
+  DequantizeSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.ROW_BLOCK = column ? kRowBlock : 1u;
+  spec.RESULT_TYPE = d.result_type;
+  spec.SCALE_TYPE = d.weights.scale_type;
+  spec.FLAGS = d.weights.flags;
+  spec.VEC = vectorized(g.rows, g.cols, stride);
+  spec.FULL = g.cols % run == 0;
+  spec.COLUMN = column;
+  const DequantizePush push{{},          g.cols, stride, g.group, g.scale_row_stride, g.row_words, uint32_t(g.scales_offset / 4),
+                            uint32_t(g.zeros_offset / 4)};
+  TileRule tiles;
+  tiles.row_block = spec.ROW_BLOCK;
+  tiles.mul = ceilDiv(g.cols, run);
+  tiles.div = spec.WG;
+  const Slot slots[kSlotCount] = {
+      itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, run_code_bytes, uint64_t(g.row_words) * 4),
+      wholeSlot(NIB_ROLE_WEIGHTS), itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, g.cols * bytes), Slot{}};
+  return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
+                     uint64_t(spec.WG) * spec.ROW_BLOCK * (run * bytes + run_code_bytes));
+}
+
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_dequantize;
+const OpRow kOp_dequantize = {NIB_OP_DEQUANTIZE,
+                              "dequantize",
+                              sizeof(NibDequantizeDesc),
+                              getMemory,
+                              maxRows,
+                              dequantizeCpu,
+#if !defined(NIB_NO_VULKAN)
+                              build,
+#endif
+                              shrink,
+                              fillProbe,
+                              NIB_ROLE_OUTPUT};
+
+}  // namespace nib

@@ -1,0 +1,88 @@
+// NIB_OP_MINMAX: validation, memory, kernels.
+#include "ops/op.h"
+
+#include "cpu/cpu.h"
+#include "ops/geometry.h"
+#include "ops/probe.h"
+#include "ops/statistics.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#endif
+
+namespace nib {
+namespace {
+
+const NibMinMaxDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMinMaxDesc*>(desc); }
+
+uint32_t sourceStride(const NibMinMaxDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibMinMaxDesc& d = cast(any);
+  uint32_t stride = d.source_stride;
+  const NibResult result = checkDense("minmax", "source", d.rows, d.cols, d.source_type, false, log, &stride);
+  if (result != NIB_SUCCESS) return result;
+  if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "minmax: flags 0x%x has unknown bits", d.flags);
+  uint64_t count = 1;
+  switch (d.granularity) {
+    case NIB_GRANULARITY_TENSOR: break;
+    case NIB_GRANULARITY_ROW: count = d.rows; break;
+    case NIB_GRANULARITY_COLUMN: count = d.cols; break;
+    default:
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "minmax: granularity %u must be TENSOR, ROW or COLUMN", d.granularity);
+  }
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(d.rows, d.cols, d.source_type, stride));
+  setRange(memory, NIB_ROLE_OUTPUT, count * sizeof(NibExtent));
+  const uint64_t scratch = statisticsPartials(d.granularity, d.rows, d.cols, stride) * 16u;
+  setRange(memory, NIB_ROLE_AUX, scratch);
+  setPart(memory, NIB_PART_SCRATCH, 0, scratch);
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).rows;
+}
+
+void shrink(const NibOpDesc* any, void* out) {
+  NibMinMaxDesc d = cast(any);
+  const bool dense = sourceStride(d) == d.cols;
+  const bool aligned = sourceStride(d) % 4u == 0;
+  const uint32_t tail = d.cols % 16u;
+  const bool by_row = d.granularity == NIB_GRANULARITY_ROW;
+  d.rows = by_row ? 3 : 139;
+  d.cols = (by_row ? 2u * 8192u + 48u : 560u) + tail;
+  d.source_stride = dense ? 0u : aligned ? (d.cols + 7u) / 4u * 4u : (d.cols + 8u) / 4u * 4u + 1u;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, cast(any).source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
+                   0x9e3779b9u);
+}
+
+#if !defined(NIB_NO_VULKAN)
+NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
+  const NibMinMaxDesc& d = cast(any);
+  const Statistics statistics{d.granularity, d.rows, d.cols, sourceStride(d), d.source_type, false, 0, NIB_ROLE_OUTPUT, 0};
+  return addStatistics(statistics, builder);
+}
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_minmax;
+const OpRow kOp_minmax = {NIB_OP_MINMAX,
+                          "minmax",
+                          sizeof(NibMinMaxDesc),
+                          getMemory,
+                          maxRows,
+                          minmaxCpu,
+#if !defined(NIB_NO_VULKAN)
+                          build,
+#endif
+                          shrink,
+                          fillProbe,
+                          NIB_ROLE_OUTPUT};
+
+}  // namespace nib

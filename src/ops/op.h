@@ -1,0 +1,40 @@
+// An op as data. Each src/ops/NAME.cpp defines one kOp_NAME; the build lists them from kernels.list.
+#ifndef NIB_OPS_OP_H
+#define NIB_OPS_OP_H
+
+#include <nibble/nibble.h>
+
+#include "base/log.h"
+
+namespace nib {
+
+class PlanBuilder;
+
+struct OpRow {
+  uint32_t op;  // NibOp
+  const char* name;
+  uint32_t desc_bytes;  // of the description struct, which begins with NibOpDesc
+  // Validates the description, naming the field that is wrong, and sizes its memory. Alignments are the CPU's.
+  NibResult (*getMemory)(const NibOpDesc* desc, const Log& log, NibMemory* memory);
+  // The largest NibRun.n, and whether a run may have fewer rows.
+  uint32_t (*maxRows)(const NibOpDesc* desc, bool* fixed);
+  // The reference. Arguments are validated.
+  void (*runCpu)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                 const NibParallelFor* parallel);
+#if !defined(NIB_NO_VULKAN)
+  // Chooses kernels and adds phases. The description is valid.
+  NibResult (*build)(const NibOpDesc* desc, const NibMemory& memory, PlanBuilder& builder);
+#endif
+  // For a plan's self-test: a small description that runs the same pipelines, with more than one tile in every
+  // dimension and the same tails. Writes desc_bytes to `small`.
+  void (*shrink)(const NibOpDesc* desc, void* small);
+  // Fills what the op reads, in ranges of the sizes of `memory`.
+  void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
+  NibRole written;  // the role that holds the result
+};
+
+// NULL if this build lacks it.
+const OpRow* findOp(uint32_t op);
+
+}  // namespace nib
+#endif

@@ -1,0 +1,346 @@
+// NIB_OP_QUANTIZE: validation, memory, and which kernels do it.
+#include "ops/op.h"
+
+#include "cpu/cpu.h"
+#include "ops/geometry.h"
+#include "ops/probe.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "ops/dense_spec.h"
+#include "ops/statistics.h"
+#include "shaders/ops/encode.h"
+#include "shaders/ops/quantize_group.h"
+#include "shaders/ops/quantize_row.h"
+#include "shaders/ops/scale.h"
+#endif
+
+namespace nib {
+namespace {
+
+const NibQuantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibQuantizeDesc*>(desc); }
+
+// The ways to quantize, by how far the elements of one scale are spread.
+enum class Path {
+  kGroup,    // found scales of small groups: one dispatch
+  kRow,      // found scales of rows: one dispatch
+  kReduce,   // found scales of few, large sets: statistics, scales, codes
+  kGiven     // scales exist
+};
+
+constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kMaxLanes = 32;     // invocations that may share a group
+constexpr uint32_t kRowBlock = 8;      // rows per invocation where scales go with columns
+constexpr uint32_t kLongRow = 1u << 16;  // from here on a row is spread over workgroups, if there are few rows
+constexpr uint32_t kFewRows = 64;
+
+Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
+  if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) return Path::kGiven;
+  const uint32_t granularity = d.weights.granularity;
+  if (granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN) return Path::kReduce;
+  if (g.group <= kMaxLanes * g.format->run) return Path::kGroup;
+  return g.rows < kFewRows && g.cols >= kLongRow ? Path::kReduce : Path::kRow;
+}
+
+uint32_t sourceStride(const NibQuantizeDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
+
+// Scratch of the reduce path, after the status: partials, extents, and the table of columns.
+struct Scratch {
+  uint64_t partial_word, extent_word, table_word, end_bytes;
+};
+
+Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
+  Scratch s{};
+  uint64_t at = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
+  const Path path = choosePath(d, g);
+  const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  if (path == Path::kReduce) {
+    s.partial_word = at / 4;
+    at = alignUp(at + statisticsPartials(d.weights.granularity, g.rows, g.cols, sourceStride(d)) * 16u,
+                 kPartAlignmentBytes);
+    s.extent_word = at / 4;
+    at = alignUp(at + uint64_t(g.scale_count) * sizeof(NibExtent), kPartAlignmentBytes);
+  }
+  if (column) {
+    s.table_word = at / 4;
+    at += uint64_t(g.scale_count) * 8u;
+  }
+  s.end_bytes = at;
+  return s;
+}
+
+NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
+  NibResult result = makeGeometry("quantize", d.rows, d.cols, d.weights, log, g);
+  if (result != NIB_SUCCESS) return result;
+  if (d.flags & ~uint32_t(NIB_QUANTIZE_GIVEN_SCALES | NIB_QUANTIZE_STATUS)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: flags 0x%x has unknown bits", d.flags);
+  }
+  uint32_t stride = d.source_stride;
+  result = checkDense("quantize", "source", d.rows, d.cols, d.source_type, false, log, &stride);
+  if (result != NIB_SUCCESS) return result;
+  if ((d.weights.flags & NIB_WEIGHTS_FLAT) && stride != d.cols) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: source_stride %u with FLAT must be cols %u", stride, d.cols);
+  }
+  return NIB_SUCCESS;
+}
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibQuantizeDesc& d = cast(any);
+  Geometry g;
+  const NibResult result = geometryOf(d, log, &g);
+  if (result != NIB_SUCCESS) return result;
+  setWeights(memory, g);
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(d.rows, d.cols, d.source_type, sourceStride(d)));
+  const Scratch scratch = layOutScratch(d, g);
+  const uint64_t scratch_from = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
+  if (d.flags & NIB_QUANTIZE_STATUS) {
+    setRange(memory, NIB_ROLE_AUX, sizeof(NibStatus));
+    setPart(memory, NIB_PART_STATUS, 0, sizeof(NibStatus));
+  }
+  if (scratch.end_bytes > scratch_from) {
+    setRange(memory, NIB_ROLE_AUX, scratch.end_bytes);
+    setPart(memory, NIB_PART_SCRATCH, scratch_from, scratch.end_bytes - scratch_from);
+  }
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = (cast(any).weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  return cast(any).rows;
+}
+
+void shrink(const NibOpDesc* any, void* out) {
+  NibQuantizeDesc d = cast(any);
+  Geometry g;
+  makeGeometry("quantize", d.rows, d.cols, d.weights, Log(), &g);
+  const Path path = choosePath(d, g);
+  const uint32_t tail = d.cols % 16u;
+  // A few tiles each way, the same alignment, so that the same pipelines run.
+  uint32_t cols = 2u * 256u + 16u + tail;
+  uint32_t rows = 37;
+  if (path == Path::kRow || (path == Path::kGiven && d.weights.granularity == NIB_GRANULARITY_ROW)) cols = 2u * 2048u + 48u + tail;
+  if (path == Path::kReduce) {
+    const bool long_row = d.weights.granularity == NIB_GRANULARITY_ROW || d.weights.granularity == NIB_GRANULARITY_GROUP;
+    rows = long_row ? 3u : 139u;
+    cols = (long_row ? kLongRow + 48u : 560u) + tail;
+  }
+  if (path == Path::kGroup && d.weights.granularity == NIB_GRANULARITY_ROW) cols = (g.cols / 16u ? g.cols / 16u * 16u : 0u) + tail;
+  if (cols == 0) cols = g.cols;
+  if (d.weights.flags & NIB_WEIGHTS_FLAT) {
+    // The flattened row decides: keep its length's residue.
+    const uint32_t total_tail = uint32_t(uint64_t(d.rows) * d.cols % 16u);
+    rows = 1;
+    cols = (path == Path::kReduce ? kLongRow + 48u : path == Path::kRow ? 2u * 2048u + 48u : 16u * 1031u) + total_tail;
+  }
+  const bool aligned = sourceStride(d) % 4u == 0;
+  d.rows = rows;
+  d.cols = cols;
+  d.source_stride = (d.weights.flags & NIB_WEIGHTS_FLAT) || sourceStride(cast(any)) == cast(any).cols ? 0u
+                    : aligned ? (cols + 7u) / 4u * 4u : (cols + 8u) / 4u * 4u + 1u;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibQuantizeDesc& d = cast(any);
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  if (!(d.flags & NIB_QUANTIZE_GIVEN_SCALES)) return;
+  probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
+                    memory.part[NIB_PART_SCALES].size_bytes, 0x7f4a7c15u);
+  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
+                  memory.part[NIB_PART_ZEROS].size_bytes, 0x85ebca6bu);
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+NIB_SPEC_STRUCT(QuantizeGroupSpec, QUANTIZE_GROUP_SPEC)
+NIB_SPEC_STRUCT(QuantizeRowSpec, QUANTIZE_ROW_SPEC)
+NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
+NIB_SPEC_STRUCT(ScaleSpec, SCALE_SPEC)
+
+// Everything the build functions share.
+struct Build {
+  const NibQuantizeDesc& d;
+  const Geometry& g;
+  const NibMemory& memory;
+  PlanBuilder& builder;
+  Scratch scratch;
+  uint32_t stride;
+  bool vec, full, status;
+  uint32_t source_bytes;
+
+  uint32_t scalesWord() const { return uint32_t(g.scales_offset / 4); }
+  uint32_t zerosWord() const { return uint32_t(g.zeros_offset / 4); }
+  uint32_t runsPerRow() const { return uint32_t(ceilDiv(g.cols, g.format->run)); }
+  uint64_t runCodeBytes() const { return uint64_t(g.format->run) * g.format->info.bits / 8; }
+  Slot codesSlot(uint64_t item_bytes) const {
+    return itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, item_bytes, uint64_t(g.row_words) * 4);
+  }
+  Slot sourceSlot(uint64_t item_elements) const {
+    return itemSlot(NIB_ROLE_INPUT, 0, uint64_t(stride) * source_bytes, item_elements * source_bytes,
+                    uint64_t(g.cols) * source_bytes);
+  }
+  Slot auxSlot() const { return memory.range[NIB_ROLE_AUX].size_bytes != 0 ? wholeSlot(NIB_ROLE_AUX) : Slot{}; }
+};
+
+NibResult buildGroup(const Build& b) {
+  QuantizeGroupSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.LANES = uint32_t(ceilDiv(b.g.group, b.g.format->run));
+  spec.GROUPS = spec.WG / spec.LANES / 4 * 4;
+  spec.SOURCE_TYPE = b.d.source_type;
+  spec.SCALE_TYPE = b.d.weights.scale_type;
+  spec.FLAGS = b.d.weights.flags;
+  spec.VEC = b.vec;
+  spec.FULL = b.full;
+  spec.STATUS = b.status;
+  const QuantizeGroupPush push{{},          b.g.cols,      b.stride, b.g.group, b.g.groups_per_row, b.g.row_words,
+                               b.scalesWord(), b.zerosWord()};
+  TileRule tiles;
+  tiles.mul = b.g.groups_per_row;
+  tiles.div = spec.GROUPS;
+  const uint64_t code_bytes = uint64_t(spec.LANES) * b.runCodeBytes();
+  const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
+  return b.builder.add("quantize_group", b.g.format->info.format, spec, push, (spec.WG + spec.GROUPS) * 8, tiles, slots,
+                       uint64_t(spec.GROUPS) * (b.g.group * b.source_bytes + code_bytes));
+}
+
+NibResult buildRow(const Build& b) {
+  QuantizeRowSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.ROWS = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : b.d.weights.scale_type == NIB_TYPE_F32 ? 1u : 2u;
+  spec.SOURCE_TYPE = b.d.source_type;
+  spec.SCALE_TYPE = b.d.weights.scale_type;
+  spec.FLAGS = b.d.weights.flags;
+  spec.VEC = b.vec;
+  spec.FULL = b.full;
+  spec.STATUS = b.status;
+  const QuantizeRowPush push{{}, b.g.cols, b.stride, b.g.row_words, b.scalesWord(), b.zerosWord()};
+  TileRule tiles;
+  tiles.row_block = spec.ROWS;
+  const Slot slots[kSlotCount] = {b.codesSlot(uint64_t(b.g.row_words) * 4), b.sourceSlot(b.g.cols),
+                                  wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
+  return b.builder.add("quantize_row", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
+                       uint64_t(spec.ROWS) * (uint64_t(b.g.cols) * b.source_bytes + b.g.row_words * 4));
+}
+
+NibResult buildScale(const Build& b, bool given, bool table) {
+  ScaleSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.SCALE_TYPE = b.d.weights.scale_type;
+  spec.FLAGS = b.d.weights.flags;
+  spec.STATUS = b.status;
+  spec.GIVEN = given;
+  spec.TABLE = table;
+  spec.PER_ROW = b.g.scale_row_stride != 0;
+  const ScalePush push{{},
+                       b.g.scale_count,
+                       uint32_t(b.scratch.extent_word),
+                       b.scalesWord(),
+                       b.zerosWord(),
+                       uint32_t(b.scratch.table_word)};
+  TileRule tiles;
+  if (spec.PER_ROW) {
+    tiles.div = uint64_t(spec.WG) * 4;
+  } else {
+    tiles.fixed = uint32_t(ceilDiv(b.g.scale_count, uint64_t(spec.WG) * 4));
+  }
+  const Slot slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(NIB_ROLE_WEIGHTS), wholeSlot(NIB_ROLE_AUX)};
+  return b.builder.add("scale", b.g.format->info.format, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 4 * 24);
+}
+
+NibResult buildEncode(const Build& b, bool given) {
+  const bool column = b.d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  EncodeSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.ROW_BLOCK = column ? kRowBlock : 1u;
+  spec.SOURCE_TYPE = b.d.source_type;
+  spec.SCALE_TYPE = b.d.weights.scale_type;
+  spec.FLAGS = b.d.weights.flags;
+  spec.VEC = b.vec;
+  spec.FULL = b.full;
+  spec.STATUS = b.status;
+  spec.GIVEN = given;
+  spec.COLUMN = column;
+  const EncodePush push{{},
+                        b.g.cols,
+                        b.stride,
+                        b.g.group,
+                        b.g.scale_row_stride,
+                        b.g.row_words,
+                        b.scalesWord(),
+                        b.zerosWord(),
+                        uint32_t(b.scratch.table_word)};
+  TileRule tiles;
+  tiles.row_block = spec.ROW_BLOCK;
+  tiles.mul = b.runsPerRow();
+  tiles.div = spec.WG;
+  const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
+                                  wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
+  return b.builder.add("encode", b.g.format->info.format, spec, push, 0, tiles, slots,
+                       uint64_t(spec.WG) * spec.ROW_BLOCK * (b.g.format->run * b.source_bytes + b.runCodeBytes()));
+}
+
+NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
+  const NibQuantizeDesc& d = cast(any);
+  Geometry g;
+  NibResult result = geometryOf(d, Log(), &g);
+  if (result != NIB_SUCCESS) return result;
+  const uint32_t stride = sourceStride(d);
+  const Build b{d,
+                g,
+                memory,
+                builder,
+                layOutScratch(d, g),
+                (d.weights.flags & NIB_WEIGHTS_FLAT) ? g.cols : stride,
+                vectorized(g.rows, g.cols, stride),
+                g.cols % g.format->run == 0,
+                (d.flags & NIB_QUANTIZE_STATUS) != 0,
+                typeBytes(d.source_type)};
+  const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  switch (choosePath(d, g)) {
+    case Path::kGroup: return buildGroup(b);
+    case Path::kRow: return buildRow(b);
+    case Path::kGiven:
+      if (column) {
+        result = buildScale(b, true, true);
+        if (result != NIB_SUCCESS) return result;
+      }
+      return buildEncode(b, true);
+    case Path::kReduce: break;
+  }
+  const Statistics statistics{d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW)
+                                                                            : d.weights.granularity,
+                              g.rows,
+                              g.cols,
+                              b.stride,
+                              d.source_type,
+                              b.status,
+                              uint32_t(b.scratch.partial_word),
+                              NIB_ROLE_AUX,
+                              uint32_t(b.scratch.extent_word)};
+  result = addStatistics(statistics, builder);
+  if (result != NIB_SUCCESS) return result;
+  result = buildScale(b, false, column);
+  if (result != NIB_SUCCESS) return result;
+  return buildEncode(b, false);
+}
+
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_quantize;
+const OpRow kOp_quantize = {NIB_OP_QUANTIZE,
+                            "quantize",
+                            sizeof(NibQuantizeDesc),
+                            getMemory,
+                            maxRows,
+                            quantizeCpu,
+#if !defined(NIB_NO_VULKAN)
+                            build,
+#endif
+                            shrink,
+                            fillProbe,
+                            NIB_ROLE_WEIGHTS};
+
+}  // namespace nib

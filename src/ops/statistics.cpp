@@ -1,0 +1,95 @@
+#include "ops/statistics.h"
+
+#include "ops/geometry.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "ops/dense_spec.h"
+#include "shaders/ops/combine.h"
+#include "shaders/ops/reduce.h"
+#endif
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kRun = 16;          // elements an invocation takes at a time
+constexpr uint32_t kSteps = 4;         // runs per invocation
+constexpr uint32_t kColumnRows = 64;   // rows per partial of a column
+constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
+
+// Rows of a contiguous matrix are one long row to a tensor's statistics.
+bool flattened(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride) {
+  return granularity == NIB_GRANULARITY_TENSOR && (rows == 1 || stride == cols);
+}
+
+}  // namespace
+
+uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride) {
+  if (granularity == NIB_GRANULARITY_COLUMN) return ceilDiv(rows, kColumnRows) * cols;
+  if (flattened(granularity, rows, cols, stride)) return ceilDiv(uint64_t(rows) * cols, kChunk);
+  return rows * ceilDiv(cols, kChunk);
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+namespace {
+NIB_SPEC_STRUCT(ReduceSpec, REDUCE_SPEC)
+NIB_SPEC_STRUCT(CombineSpec, COMBINE_SPEC)
+}  // namespace
+
+NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
+  const bool columns = s.granularity == NIB_GRANULARITY_COLUMN;
+  const bool flat = flattened(s.granularity, s.rows, s.cols, s.stride);
+  const uint64_t bytes = typeBytes(s.source_type);
+
+  ReduceSpec reduce;
+  // The chunk is part of the scratch layout, so the workgroup is what every device has.
+  reduce.WG = kWorkgroup;
+  reduce.STEPS = columns ? kColumnRows : kSteps;
+  reduce.SOURCE_TYPE = s.source_type;
+  reduce.VEC = flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
+  reduce.STATUS = s.status;
+  reduce.COLUMNS = columns;
+  reduce.FLATTEN = flat;
+  const uint32_t across = uint32_t(ceilDiv(s.cols, columns ? kWorkgroup * 4 : kChunk));
+  const ReducePush reduce_push{{}, s.cols, s.stride, flat ? UINT32_MAX : across, s.partial_word};
+  TileRule tiles;
+  Slot source;
+  if (columns) {
+    tiles.row_block = kColumnRows;
+    tiles.mul = across;
+    source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * 4 * bytes, s.cols * bytes);
+  } else if (flat) {
+    tiles.mul = s.cols;
+    tiles.div = kChunk;
+    source = itemSlot(NIB_ROLE_INPUT, 0, s.cols * bytes, bytes, s.cols * bytes);
+  } else {
+    tiles.mul = across;
+    source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kChunk * bytes, s.cols * bytes);
+  }
+  const Slot reduce_slots[kSlotCount] = {Slot{}, source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
+  NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, tiles, reduce_slots,
+                                 columns ? kWorkgroup * 4 * kColumnRows * bytes : kChunk * bytes);
+  if (result != NIB_SUCCESS) return result;
+
+  CombineSpec combine;
+  combine.WG = kWorkgroup;
+  combine.COLUMNS = columns;
+  combine.TENSOR = s.granularity == NIB_GRANULARITY_TENSOR;
+  combine.FLATTEN = flat;
+  const CombinePush combine_push{{}, s.cols, across, columns ? kColumnRows : kChunk, s.partial_word, s.result_word};
+  TileRule combine_tiles;
+  if (columns) {
+    combine_tiles.fixed = uint32_t(ceilDiv(s.cols, kWorkgroup));
+  } else if (combine.TENSOR) {
+    combine_tiles.fixed = 1;
+  }
+  const Slot combine_slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(s.result_role), wholeSlot(NIB_ROLE_AUX)};
+  return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, combine_tiles, combine_slots,
+                     uint64_t(kWorkgroup) * 64);
+}
+
+#endif
+
+}  // namespace nib

@@ -1,0 +1,200 @@
+#include "cases.h"
+
+namespace nib::cases {
+namespace {
+
+struct Shape {
+  uint32_t rows, cols;
+};
+
+struct Sharing {
+  NibGranularity granularity;
+  uint32_t group;
+  uint32_t flags;
+};
+
+const char* typeName(uint32_t type) {
+  static const char* const kNames[] = {"f32", "f16", "bf16"};
+  return type < 3 ? kNames[type] : "?";
+}
+
+constexpr Sharing kSharings[] = {
+    {NIB_GRANULARITY_GROUP, 128, 0}, {NIB_GRANULARITY_GROUP, 16, 0},          {NIB_GRANULARITY_GROUP, 64, 0},
+    {NIB_GRANULARITY_ROW, 0, 0},     {NIB_GRANULARITY_GROUP, 48, 0},          {NIB_GRANULARITY_COLUMN, 0, 0},
+    {NIB_GRANULARITY_TENSOR, 0, 0},  {NIB_GRANULARITY_GROUP, 256, 0},         {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
+    {NIB_GRANULARITY_GROUP, 32, 0},  {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT}, {NIB_GRANULARITY_GROUP, 240, 0}};
+
+// Whole and broken runs, groups, tiles and words; one element, one column, one row; rows long enough for every path.
+constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1},    {37, 1},  {1, 5},      {5, 1000},
+                             {7, 2064}, {3, 4097}, {130, 20}, {2, 66000}, {301, 515}, {17, 336}};
+
+constexpr Recipe kRecipes[] = {Recipe::kMixed, Recipe::kTies,  Recipe::kThreshold, Recipe::kDenormal, Recipe::kRange,
+                               Recipe::kZeros, Recipe::kOutlier, Recipe::kOneSign, Recipe::kNonFinite, Recipe::kBits,
+                               Recipe::kUniform};
+
+// Types rotate with the case's number, so that over a list all combinations come up.
+struct Counter {
+  uint64_t i = 0;
+  uint32_t turn(uint32_t n) { return uint32_t((i * 2654435761u >> 7) % n); }
+};
+
+NibWeights weightsOf(const NibFormatInfo& info, const Sharing& sharing, uint32_t flags, uint32_t scale_type) {
+  return {info.format, uint32_t(sharing.granularity), sharing.group, scale_type, sharing.flags | flags};
+}
+
+void addQuantize(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
+  const uint32_t modes[] = {0, NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW};
+  Counter counter;
+  for (const Sharing& sharing : kSharings) {
+    for (const Shape& shape : kShapes) {
+      for (const uint32_t mode : modes) {
+        ++counter.i;
+        if ((mode & ~info.weights_flags) != 0 || (sharing.flags & ~info.weights_flags) != 0) continue;
+        // A quick list walks the diagonal: every sharing, every shape, every mode, not every triple.
+        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        Case c;
+        c.seed = counter.i;
+        c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+        NibQuantizeDesc& d = c.desc.quantize;
+        d = {};
+        d.op = NIB_OP_QUANTIZE;
+        d.rows = shape.rows;
+        d.cols = shape.cols;
+        d.source_type = uint32_t(counter.i / 3 % 3);
+        d.weights = weightsOf(info, sharing, mode, uint32_t(counter.i / 7 % 3));
+        d.flags = (counter.i % 2 == 0 ? uint32_t(NIB_QUANTIZE_STATUS) : 0u) | (counter.i % 5 == 1 ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+        const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
+        if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        c.n = flat || counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+        list.push_back(c);
+      }
+    }
+  }
+}
+
+void addDequantize(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
+  Counter counter;
+  for (const Sharing& sharing : kSharings) {
+    for (const Shape& shape : kShapes) {
+      ++counter.i;
+      if ((sharing.flags & ~info.weights_flags) != 0) continue;
+      if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+      Case c;
+      c.seed = counter.i;
+      NibDequantizeDesc& d = c.desc.dequantize;
+      d = {};
+      d.op = NIB_OP_DEQUANTIZE;
+      d.rows = shape.rows;
+      d.cols = shape.cols;
+      d.result_type = uint32_t(counter.i % 3);
+      const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
+      d.weights = weightsOf(info, sharing, mode, uint32_t(counter.i / 5 % 3));
+      const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
+      if (!flat && counter.i % 7 == 3) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(3);
+      c.n = flat || counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+      list.push_back(c);
+    }
+  }
+}
+
+void addMinMax(std::vector<Case>& list, Extent extent) {
+  Counter counter;
+  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+    for (const Shape& shape : kShapes) {
+      for (uint32_t type = 0; type < 3; ++type) {
+        ++counter.i;
+        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        Case c;
+        c.seed = counter.i;
+        c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+        NibMinMaxDesc& d = c.desc.minmax;
+        d = {};
+        d.op = NIB_OP_MINMAX;
+        d.rows = shape.rows;
+        d.cols = shape.cols;
+        d.source_type = type;
+        d.granularity = granularity;
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+        list.push_back(c);
+      }
+    }
+  }
+}
+
+std::string weightsName(const NibWeights& w) {
+  const NibFormatInfo* info = nibFormatById(w.format);
+  std::string text = info != nullptr ? info->name : "?";
+  switch (w.granularity) {
+    case NIB_GRANULARITY_TENSOR: text += " tensor"; break;
+    case NIB_GRANULARITY_ROW: text += " row"; break;
+    case NIB_GRANULARITY_COLUMN: text += " column"; break;
+    default: text += w.group_size == UINT32_MAX ? " g-1" : " g" + std::to_string(w.group_size);
+  }
+  if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
+  if (w.flags & NIB_WEIGHTS_NARROW) text += " narrow";
+  if (w.flags & NIB_WEIGHTS_FLAT) text += " flat";
+  return text + " scales " + typeName(w.scale_type);
+}
+
+}  // namespace
+
+const char* opName(uint32_t op) {
+  switch (op) {
+    case NIB_OP_QUANTIZE: return "quantize";
+    case NIB_OP_DEQUANTIZE: return "dequantize";
+    case NIB_OP_MINMAX: return "minmax";
+  }
+  return "?";
+}
+
+size_t Case::descBytes() const {
+  switch (op()) {
+    case NIB_OP_QUANTIZE: return sizeof desc.quantize;
+    case NIB_OP_DEQUANTIZE: return sizeof desc.dequantize;
+    default: return sizeof desc.minmax;
+  }
+}
+
+uint32_t Case::format() const {
+  if (op() == NIB_OP_QUANTIZE) return desc.quantize.weights.format;
+  if (op() == NIB_OP_DEQUANTIZE) return desc.dequantize.weights.format;
+  return 0;
+}
+
+std::string Case::name() const {
+  std::string text = opName(op());
+  uint32_t rows = 0, cols = 0, stride = 0;
+  if (op() == NIB_OP_QUANTIZE) {
+    const NibQuantizeDesc& d = desc.quantize;
+    text += std::string(" ") + typeName(d.source_type) + " -> " + weightsName(d.weights);
+    if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) text += " given";
+    if (d.flags & NIB_QUANTIZE_STATUS) text += " status";
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
+  } else if (op() == NIB_OP_DEQUANTIZE) {
+    const NibDequantizeDesc& d = desc.dequantize;
+    text += " " + weightsName(d.weights) + " -> " + typeName(d.result_type);
+    rows = d.rows, cols = d.cols, stride = d.result_stride;
+  } else {
+    const NibMinMaxDesc& d = desc.minmax;
+    static const char* const kNames[] = {"tensor", "row", "column"};
+    text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity];
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
+  }
+  text += ", " + std::to_string(rows) + "x" + std::to_string(cols);
+  if (stride != 0) text += " stride " + std::to_string(stride);
+  if (n != rows) text += " n " + std::to_string(n);
+  return text + ", " + recipeName(recipe) + " seed " + std::to_string(seed);
+}
+
+std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
+  std::vector<Case> list;
+  const NibFormatInfo* info = nibFormatById(format);
+  if (op == NIB_OP_MINMAX) addMinMax(list, extent);
+  if (info == nullptr) return list;
+  if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
+  if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);
+  return list;
+}
+
+}  // namespace nib::cases

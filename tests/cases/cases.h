@@ -1,0 +1,56 @@
+// One list of cases per op; tests, `nibble selftest` and the bench all walk these lists.
+#ifndef NIB_TESTS_CASES_H
+#define NIB_TESTS_CASES_H
+
+#include <nibble/kit.h>
+#include <nibble/nibble.h>
+
+#include <string>
+#include <vector>
+
+#include "recipe.h"
+
+namespace nib::cases {
+
+// A description of any op, its input, and how many rows a run takes.
+struct Case {
+  union {
+    NibOpDesc op;
+    NibQuantizeDesc quantize;
+    NibDequantizeDesc dequantize;
+    NibMinMaxDesc minmax;
+  } desc{};
+  Recipe recipe = Recipe::kMixed;
+  uint64_t seed = 0;
+  uint32_t n = 0;  // rows of the run
+
+  uint32_t op() const { return desc.op.op; }
+  size_t descBytes() const;
+  uint32_t format() const;  // 0 = none
+  // "quantize int4 g128 asym f16 -> bf16 scales, 33x130 (n 33), mixed, seed 7": enough to make it again.
+  std::string name() const;
+};
+
+enum class Extent {
+  kQuick,  // every path, granularity and type once or twice
+  kFull
+};
+
+// Cases of one op for one format (0 for ops without).
+std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
+
+const char* opName(uint32_t op);
+
+// What a device made of a case, beside what the reference made.
+struct Outcome {
+  bool passed = false;
+  std::vector<std::string> kernels;
+  std::string message;  // the first difference, if it failed
+};
+
+// Runs the case on the device and on the reference from the same bytes, and compares every byte of every range the op
+// writes, the bytes it must leave alone, and guard bytes around the ranges. Throws kit::Error if it cannot run.
+Outcome runCase(const kit::Device& device, const Case& c);
+
+}  // namespace nib::cases
+#endif

@@ -1,0 +1,54 @@
+// Inputs that look for trouble, made from a seed: the same values on every machine.
+#ifndef NIB_TESTS_RECIPE_H
+#define NIB_TESTS_RECIPE_H
+
+#include <nibble/nibble.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace nib::cases {
+
+enum class Recipe {
+  kUniform,    // [-1, 1)
+  kNormal,     // roughly normal, deviation 0.02, as weights are
+  kTies,       // odd multiples of half a step, for scales that are powers of two, and neighbours one ulp away
+  kThreshold,  // NF4 thresholds and neighbours one ulp away, under an absmax of 1
+  kZeros,      // +0 and -0
+  kDenormal,   // fp32 denormals and values around the zero-group rule
+  kOutlier,    // one huge value among small ones
+  kRange,      // magnitudes from 1e-38 to 3e38
+  kOneSign,    // all positive or all negative by stretches
+  kNonFinite,  // normal values with NaN and infinities sown in
+  kBits,       // any bit pattern
+  kMixed       // stretches of 64 elements of all of the above
+};
+
+const char* recipeName(Recipe recipe);
+
+// count fp32 bit patterns.
+std::vector<uint32_t> makeValues(Recipe recipe, uint64_t count, uint64_t seed);
+
+// The same converted to a dense type, as whole words (the last one padded with 0).
+std::vector<uint32_t> makeDense(Recipe recipe, NibType type, uint64_t count, uint64_t seed);
+
+// splitmix64 (Steele, Lea, Flood 2014): seeds and numbers.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t next() {
+    uint64_t z = (state_ += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return z ^ (z >> 31);
+  }
+  uint32_t bits() { return uint32_t(next() >> 32); }
+  uint32_t below(uint32_t n) { return uint32_t((next() >> 32) * n >> 32); }
+  double unit() { return double(next() >> 11) * 0x1p-53; }
+
+ private:
+  uint64_t state_;
+};
+
+}  // namespace nib::cases
+#endif

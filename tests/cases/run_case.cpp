@@ -1,0 +1,157 @@
+#include <cstdio>
+#include <cstring>
+
+#include "cases.h"
+
+namespace nib::cases {
+namespace {
+
+constexpr uint32_t kUntouched = 0xa5a5a5a5u;
+constexpr uint64_t kGuardBytes = 256;
+const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
+
+// One range as host words: what it holds before the run.
+using Image = std::vector<uint32_t>;
+
+uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
+
+void fillPart(Image& image, const NibMemoryPart& part, const std::vector<uint32_t>& words) {
+  std::memcpy(reinterpret_cast<uint8_t*>(image.data()) + part.offset_bytes, words.data(), size_t(part.size_bytes));
+}
+
+// Scales that exist: positive ones of many sizes, and ones that are none.
+std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t seed) {
+  const uint64_t count = size_bytes / (type == NIB_TYPE_F32 ? 4 : 2);
+  Random random(seed ^ 0x5ca1e);
+  std::vector<uint32_t> words(size_bytes / 4, 0);
+  for (uint64_t i = 0; i < count; ++i) {
+    uint32_t bits = 0x3a000000u + (random.bits() & 0x07ffffffu);
+    const uint32_t kind = random.below(24);
+    if (kind == 0) bits = 0;
+    if (kind == 1) bits = 0x03000000u + (random.bits() & 0x00ffffffu);
+    if (kind == 2) bits = random.bits() & 0x7fffffffu;
+    if (kind == 3) bits = random.bits();
+    if (type == NIB_TYPE_F32) {
+      words[i] = bits;
+    } else {
+      // The same spread over the type's own patterns.
+      const uint32_t half_word = kind < 4 ? bits >> 16 : type == NIB_TYPE_F16 ? 0x1000u + (bits & 0x2fffu) : bits >> 16;
+      words[i / 2] |= half_word << (i % 2 * 16);
+    }
+  }
+  return words;
+}
+
+std::vector<uint32_t> makeBits(uint64_t size_bytes, uint64_t seed) { return makeValues(Recipe::kBits, size_bytes / 4, seed); }
+
+struct Images {
+  Image role[NIB_ROLE_COUNT];
+};
+
+Images makeImages(const Case& c, const NibMemory& memory) {
+  Images images;
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    // Scratch and results begin as marks; a kernel that counts on zeros is caught.
+    images.role[role].assign(size_t(alignUp(memory.range[role].size_bytes, 4) / 4), kUntouched);
+  }
+  const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
+  if (status.size_bytes != 0) fillPart(images.role[NIB_ROLE_AUX], status, std::vector<uint32_t>(4, 0));
+  auto dense = [&](uint32_t type) {
+    const uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes;
+    const std::vector<uint32_t> words = makeDense(c.recipe, NibType(type), bytes / (type == NIB_TYPE_F32 ? 4 : 2), c.seed);
+    std::memcpy(images.role[NIB_ROLE_INPUT].data(), words.data(), size_t(bytes));
+  };
+  auto parameters = [&](uint32_t scale_type) {
+    const NibMemoryPart& scales = memory.part[NIB_PART_SCALES];
+    const NibMemoryPart& zeros = memory.part[NIB_PART_ZEROS];
+    fillPart(images.role[NIB_ROLE_WEIGHTS], scales, makeScales(scale_type, scales.size_bytes, c.seed));
+    fillPart(images.role[NIB_ROLE_WEIGHTS], zeros, makeBits(zeros.size_bytes, c.seed + 1));
+  };
+  if (c.op() == NIB_OP_QUANTIZE) {
+    dense(c.desc.quantize.source_type);
+    if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
+  } else if (c.op() == NIB_OP_DEQUANTIZE) {
+    const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
+    fillPart(images.role[NIB_ROLE_WEIGHTS], codes, makeBits(codes.size_bytes, c.seed + 2));
+    parameters(c.desc.dequantize.weights.scale_type);
+  } else {
+    dense(c.desc.minmax.source_type);
+  }
+  return images;
+}
+
+std::string compare(const char* what, const uint32_t* got, const uint32_t* expected, uint64_t words) {
+  uint64_t bad = 0, first = 0;
+  for (uint64_t i = words; i > 0; --i) {
+    if (got[i - 1] != expected[i - 1]) {
+      ++bad;
+      first = i - 1;
+    }
+  }
+  if (bad == 0) return {};
+  char text[160];
+  std::snprintf(text, sizeof text, "%s: %llu of %llu words differ, first word %llu: device 0x%08x, reference 0x%08x", what,
+                (unsigned long long)bad, (unsigned long long)words, (unsigned long long)first, got[first], expected[first]);
+  return text;
+}
+
+}  // namespace
+
+Outcome runCase(const kit::Device& device, const Case& c) {
+  Outcome outcome;
+  const kit::Plan plan(device, &c.desc.op, c.descBytes());
+  const NibMemory& memory = plan.memory();
+  outcome.kernels = plan.kernels();
+  Images images = makeImages(c, memory);
+
+  // Ranges lie between guard bytes.
+  kit::Buffer buffers[NIB_ROLE_COUNT];
+  kit::Range ranges[NIB_ROLE_COUNT];
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint64_t size = memory.range[role].size_bytes;
+    if (size == 0) continue;
+    buffers[role] = kit::Buffer(device, kGuardBytes + alignUp(size, 4) + kGuardBytes);
+    device.fill(buffers[role], kUntouched, 0, buffers[role].sizeBytes());
+    device.upload(buffers[role], images.role[role], kGuardBytes);
+    ranges[role] = kit::Range(buffers[role], kGuardBytes, size);
+  }
+  const kit::Binding binding(plan, kit::Ranges{ranges[0], ranges[1], ranges[2], ranges[3]});
+  device.run(binding, c.n);
+
+  NibCpuBinding reference{};
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    reference.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
+  }
+  const Image input = images.role[NIB_ROLE_INPUT];
+  if (nibCpuRun(&c.desc.op, &reference, c.n, nullptr, nullptr) != NIB_SUCCESS) {
+    outcome.message = "the reference refuses what the device took";
+    return outcome;
+  }
+
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    if (memory.range[role].size_bytes == 0) continue;
+    const std::vector<uint32_t> got =
+        device.download<uint32_t>(buffers[role], size_t(buffers[role].sizeBytes() / 4));
+    const uint64_t guard = kGuardBytes / 4;
+    const uint64_t words = images.role[role].size();
+    std::string difference;
+    if (role == NIB_ROLE_AUX) {
+      const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
+      difference = compare("status", got.data() + guard + status.offset_bytes / 4,
+                           images.role[role].data() + status.offset_bytes / 4, status.size_bytes / 4);
+    } else {
+      difference = compare(kRoleNames[role], got.data() + guard, images.role[role].data(), words);
+    }
+    const std::vector<uint32_t> marks(guard, kUntouched);
+    if (difference.empty()) difference = compare("guard before", got.data(), marks.data(), guard);
+    if (difference.empty()) difference = compare("guard after", got.data() + guard + words, marks.data(), guard);
+    if (!difference.empty()) {
+      outcome.message = difference;
+      return outcome;
+    }
+  }
+  outcome.passed = true;
+  return outcome;
+}
+
+}  // namespace nib::cases

@@ -1,0 +1,29 @@
+// results[i] = f(a[i], b[i]) with f = row OP of exact_probe.h. One invocation per pair: 8 bytes read, 4 written. The
+// grid may be two-dimensional, so that more than 65535 workgroups of pairs fit into one dispatch.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+
+#include "common/exact.glsl"
+#include "exact_probe.h"
+
+EXACT_PROBE_SPEC(NIB_SPEC_CONSTANT)
+
+layout(std430, set = 0, binding = EXACT_PROBE_BIND_PAIRS) readonly buffer Pairs { uint pairs[]; };
+layout(std430, set = 0, binding = EXACT_PROBE_BIND_RESULTS) writeonly buffer Results { uint results[]; };
+layout(push_constant) uniform Push { ExactProbePush push; };
+
+void main() {
+  uint i = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * WG + gl_LocalInvocationID.x;
+  if (i >= push.count) {
+    return;
+  }
+  uint a = pairs[2u * i];
+  uint b = pairs[2u * i + 1u];
+  uint result = 0u;
+#define EXACT_PROBE_APPLY(row, name, inputs, expression) \
+  if (OP == row) {                                       \
+    result = expression;                                 \
+  }
+  EXACT_PROBE_OPS(EXACT_PROBE_APPLY)
+  results[i] = result;
+}

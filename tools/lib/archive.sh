@@ -1,0 +1,101 @@
+# Sourced, after common.sh: getting packages from the package archive that this machine already uses,
+# without installing them, without being root, and without touching the machine's own apt state.
+# shellcheck shell=bash
+
+# source_entries: "KIND URI SUITE" for each entry of the machine's apt sources, the distribution's own first.
+source_entries() {
+  local dir=${NIBBLE_APT_DIR:-/etc/apt} files=() f
+  for f in "$dir/sources.list" "$dir"/sources.list.d/{debian,ubuntu}.{sources,list} "$dir"/sources.list.d/*.{sources,list}; do
+    if [ -r "$f" ]; then files+=("$f"); fi
+  done
+  [ ${#files[@]} -gt 0 ] || return 0
+  awk '
+    function flush(  i, j, nu, ns, u, s) {
+      nu = split(uris, u, " "); ns = split(suites, s, " ")
+      if (enabled != "no") for (i = 1; i <= nu; i++) for (j = 1; j <= ns; j++) print types, u[i], s[j]
+      types = uris = suites = enabled = ""
+    }
+    FNR == 1                      { flush() }
+    /^[ \t]*#/                    { next }
+    /^[ \t]*$/                    { flush(); next }
+    tolower($1) == "types:"       { types = $2; next }
+    tolower($1) == "enabled:"     { enabled = tolower($2); next }
+    tolower($1) == "uris:"        { $1 = ""; uris = $0; next }
+    tolower($1) == "suites:"      { $1 = ""; suites = $0; next }
+    $1 == "deb" {
+      i = 2
+      if ($i ~ /^\[/) { while (i < NF && $i !~ /\]$/) i++; i++ }
+      print "deb", $i, $(i + 1)
+    }
+    END { flush() }
+  ' "${files[@]}"
+}
+
+# archive_uri: the address of the distribution's main archive. Its suite has a bare name ("bookworm"), while
+# security, updates and backports have a dash or a slash in theirs.
+archive_uri() {
+  local uri
+  uri=${NIBBLE_ARCHIVE:-$(source_entries | awk '$1 == "deb" && $3 !~ /[-\/]/ { print $2; exit }')}
+  [ -n "$uri" ] || return 1
+  # Cloud images name a file that holds the addresses; not every program can follow that.
+  case $uri in mirror+file:*) uri=$(awk '!/^#/ && NF { print $1; exit }' "${uri#mirror+file:}") ;; esac
+  printf '%s\n' "${uri%/}"
+}
+
+# debian_archive: archive_uri, if it is Debian's (or the caller names one in NIBBLE_ARCHIVE).
+debian_archive() {
+  local id
+  id=$(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}")
+  if [ "$id" != debian ] && [ -z "${NIBBLE_ARCHIVE:-}" ]; then
+    say "this machine's apt sources are not Debian's (${id:-unknown system}); NIBBLE_ARCHIVE=<address of a Debian archive> would serve"
+    return 1
+  fi
+  archive_uri || { say "no Debian archive found in this machine's apt sources"; return 1; }
+}
+
+# private_apt DIR [SOURCES]: makes an apt of our own in DIR and points APT_CONFIG at it. It believes that nothing is
+# installed, so its resolver gives whole dependency closures. SOURCES are deb822 lines; without them it reads the
+# machine's own sources. Of the machine's settings it keeps how to fetch (proxy, certificates, logins), nothing else.
+private_apt() {
+  local dir=$1 sources=${2:-}
+  mkdir -p "$dir"/{lists/partial,archives/partial,etc/apt.conf.d,etc/preferences.d,etc/sources.list.d}
+  : > "$dir/status"
+  {
+    apt-config dump | grep '^Acquire::' || true
+    cat <<CONF
+Dir::State "$dir"; Dir::State::lists "$dir/lists"; Dir::State::status "$dir/status";
+Dir::Cache "$dir"; Dir::Cache::archives "$dir/archives"; Dir::Log "$dir"; Dir::Etc::Parts "$dir/etc/apt.conf.d";
+Dir::Etc::Preferences "$dir/etc/preferences"; Dir::Etc::PreferencesParts "$dir/etc/preferences.d";
+APT::Sandbox::User "root"; APT::Install-Recommends "false"; Acquire::Languages "none"; Acquire::Retries "3";
+CONF
+    if [ -n "$sources" ]; then
+      printf '%s\n' "$sources" > "$dir/etc/sources.list.d/nibble.sources"
+      printf 'Dir::Etc::SourceList "/dev/null"; Dir::Etc::SourceParts "%s";\n' "$dir/etc/sources.list.d"
+    fi
+  } > "$dir/apt.conf"
+  export APT_CONFIG=$dir/apt.conf
+}
+
+# debian_source TYPE SUITES: the deb822 lines for suites of the Debian archive, signatures checked.
+debian_source() {
+  local uri keys=/usr/share/keyrings/debian-archive-keyring.gpg
+  uri=$(debian_archive) || return 1
+  [ -r "$keys" ] || { say "no Debian archive keys: install debian-archive-keyring"; return 1; }
+  printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$1" "$uri" "$2" "$keys"
+}
+
+# download_package NAME DIR: the .deb of NAME from the machine's own sources into DIR. When the machine's package
+# lists are missing or too old for that, with lists of our own.
+download_package() {
+  local name=$1 dir=$2
+  command -v apt-get >/dev/null || { say "cannot download the package $name: this system has no apt"; return 1; }
+  mkdir -p "$dir"
+  (
+    cd "$dir" || exit 1
+    apt-get -q -o APT::Sandbox::User=root download "$name" >log 2>&1 && exit 0
+    private_apt "$WORK/apt"
+    # One unreachable third-party source must not stop us: whether the download works is what counts.
+    apt-get -q update >>log 2>&1 || true
+    apt-get -q download "$name" >>log 2>&1
+  ) || { say "cannot download the package $name: $(grep '^E:' "$dir/log" | tail -n 1)"; return 1; }
+}

@@ -1,0 +1,163 @@
+// nibble devices: what there is to run on, how far each gets, and whether what it advertises works.
+#include "child.h"
+#include "verb.h"
+#include "verify.h"
+
+namespace nib::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;
+  bool verify = false;
+  bool profiles = false;
+  int64_t verify_child = -1;
+};
+
+struct Row {
+  kit::DeviceInfo info;
+  std::optional<VerifyReport> report;
+};
+
+std::string tierText(const kit::DeviceInfo& info) { return info.tier < 0 ? "-" : std::to_string(info.tier); }
+
+const char* resultText(const KernelReport& kernel) {
+  if (!kernel.crash.empty()) return kernel.crash.c_str();
+  return kernel.failed > 0 ? "FAILED" : "passed";
+}
+
+// All devices under the profile, or the one that was asked for.
+std::vector<kit::DeviceInfo> findDevices(const DeviceArguments& arguments) {
+  const bool all = arguments.device.empty() || arguments.device == "all";
+  if (!all) return {openDevice(arguments).info()};
+  std::vector<kit::DeviceInfo> devices = kit::listDevices();
+  if (!arguments.profile.empty()) {
+    for (kit::DeviceInfo& device : devices) {
+      if (device.tier < 0) continue;
+      DeviceArguments one = arguments;
+      one.device = std::to_string(device.index);
+      device = openDevice(one).info();
+    }
+  }
+  devices.push_back(kit::cpuDeviceInfo(devices.size()));
+  return devices;
+}
+
+Json featuresJson(uint32_t features) {
+  static const char* const kNames[] = {"subgroup",      "storage16",  "f16",       "dot4", "coopmat",
+                                       "subgroup_size", "robustness", "round_even"};
+  Json names = Json::array();
+  for (uint32_t i = 0; i < std::size(kNames); ++i) {
+    if ((features >> i & 1u) != 0) names.push_back(kNames[i]);
+  }
+  return names;
+}
+
+Json reportJson(const VerifyReport& report) {
+  Json kernels = Json::array();
+  for (const auto& [name, kernel] : report.kernels) {
+    kernels.push_back({{"name", name},
+                       {"result", kernel.crash.empty() ? (kernel.failed > 0 ? "failed" : "passed") : "crashed"},
+                       {"passed", kernel.passed},
+                       {"failed", kernel.failed}});
+    if (!kernel.crash.empty()) kernels.back()["crash"] = kernel.crash;
+  }
+  return {{"passed", report.passed()},
+          {"cases", report.cases},
+          {"skipped", report.skipped},
+          {"problems", report.problems},
+          {"kernels", kernels}};
+}
+
+Json rowJson(const Row& row) {
+  const kit::DeviceInfo& info = row.info;
+  Json device = {{"index", info.index},
+                 {"name", info.name},
+                 {"driver", info.driver},
+                 {"driver_version", info.driver_version},
+                 {"api", info.api.empty() ? Json() : Json(info.api)},
+                 {"tier", info.tier < 0 ? Json() : Json(info.tier)},
+                 {"type", kit::deviceTypeName(info.type)},
+                 {"next_tier", info.tier_reason},
+                 {"features", featuresJson(info.features)},
+                 {"subgroup_size", info.subgroup_size},
+                 {"memory_bytes", info.memory_bytes},
+                 {"max_storage_range_bytes", info.max_storage_range_bytes},
+                 {"timestamps", info.timestamps}};
+  if (row.report) device["verify"] = reportJson(*row.report);
+  return device;
+}
+
+void printDevices(std::FILE* file, const std::vector<Row>& rows) {
+  Table table({"index", "name", "driver", "api", "tier", "type", "why not the next tier"}, {true});
+  for (const Row& row : rows) {
+    const kit::DeviceInfo& info = row.info;
+    table.add({std::to_string(info.index), info.name, info.driver, info.api.empty() ? "-" : info.api, tierText(info),
+               kit::deviceTypeName(info.type), info.tier_reason});
+  }
+  table.print(file);
+}
+
+void printReport(std::FILE* file, const Row& row) {
+  const VerifyReport& report = *row.report;
+  std::fprintf(file, "\n%u %s: %u cases, %u skipped, %zu problems\n", row.info.index, row.info.name.c_str(),
+               report.cases, report.skipped, report.problems.size());
+  Table table({"kernel", "result", "self-tests"}, {false, false, true});
+  for (const auto& [name, kernel] : report.kernels) {
+    table.add({name, resultText(kernel), std::to_string(kernel.passed + kernel.failed)});
+  }
+  table.print(file);
+  for (const std::string& problem : report.problems) std::fprintf(file, "%s\n", oneLine(problem).c_str());
+}
+
+int run(const Arguments& arguments) {
+  if (arguments.verify_child >= 0) {
+    return runVerifyChild(arguments.device, static_cast<size_t>(arguments.verify_child));
+  }
+  const Output output(arguments.json);
+  if (arguments.profiles) {
+    Json ids = kit::profileIds();
+    for (const Json& id : ids) std::fprintf(output.text(), "%s\n", id.get<std::string>().c_str());
+    output.json({{"profiles", ids}});
+    return kExitDone;
+  }
+  std::vector<Row> rows;
+  for (kit::DeviceInfo& info : findDevices(arguments.device)) rows.push_back({std::move(info), std::nullopt});
+  printDevices(output.text(), rows);
+  std::fflush(output.text());
+  bool passed = true;
+  if (arguments.verify) {
+    const std::string program = ownPath("nibble");
+    for (Row& row : rows) {
+      if (row.info.tier < 0 && row.info.type != kit::DeviceType::kCpu) continue;
+      const bool cpu = row.info.type == kit::DeviceType::kCpu;
+      row.report = verifyDevice(program, cpu ? "cpu" : std::to_string(row.info.index), arguments.device.profile);
+      passed = passed && row.report->passed();
+      printReport(output.text(), row);
+      std::fflush(output.text());
+    }
+  }
+  Json list = Json::array();
+  for (const Row& row : rows) list.push_back(rowJson(row));
+  output.json({{"devices", list}});
+  return passed ? kExitDone : kExitFailed;
+}
+
+}  // namespace
+
+Verb makeDevicesVerb(CLI::App& parent) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("devices", "List devices, their tier, and why not the next one");
+  addDeviceOptions(*app, arguments->device);
+  addJsonOptions(*app, arguments->json);
+  app->add_flag("--verify", arguments->verify,
+                "run every kernel's self-test on each device, in a child process: advertised is not working");
+  app->add_flag("--profiles", arguments->profiles, "list the ids that --profile takes");
+  app->add_option("--verify-child", arguments->verify_child)->group("");  // hidden: what --verify starts
+  app->footer("Example:\n  nibble devices\n  nibble devices --verify --device 0 --json=verify.json");
+  return {app, [arguments] { return run(*arguments); }};
+}
+
+}  // namespace nib::tool

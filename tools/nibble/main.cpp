@@ -1,0 +1,53 @@
+// nibble VERB: parses, runs the verb, and turns what went wrong into one line and an exit code.
+#include "options.h"
+#include "verb.h"
+
+namespace nib::tool {
+namespace {
+
+int fail(int code, const std::string& verb, std::string_view text) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "nibble%s%s: %s\n", verb.empty() ? "" : " ", verb.c_str(), oneLine(text).c_str());
+  return code;
+}
+
+int run(int argc, const char* const* argv) {
+  CLI::App app("nibble: quantizes neural-network weights and runs quantized layers on any Vulkan GPU, or none.",
+               "nibble");
+  app.set_version_flag("--version", std::string("nibble ") + nibVersionString());
+  app.footer("Exit codes: 0 done, 1 the work failed, 2 bad usage.  `nibble VERB --help` shows an example of each.");
+  const std::vector<Verb> verbs = {
+      makeDevicesVerb(app),
+  };
+
+  std::vector<std::string> arguments = normalizeArguments(argc, argv);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 parses from the back
+  try {
+    app.parse(arguments);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return fail(kExitUsage, "", std::string(error.what()) + "; see `nibble --help`");
+  }
+  for (const Verb& verb : verbs) {
+    if (!verb.app->parsed()) continue;
+    const std::string name = verb.app->get_name();
+    try {
+      return verb.run();
+    } catch (const UsageError& error) {
+      return fail(kExitUsage, name, error.what());
+    } catch (const kit::NotFound& error) {
+      return fail(kExitUsage, name, error.what());
+    } catch (const std::exception& error) {
+      return fail(kExitFailed, name, error.what());
+    }
+  }
+  std::string names;
+  for (const Verb& verb : verbs) names += (names.empty() ? "" : ", ") + verb.app->get_name();
+  return fail(kExitUsage, "", "a verb is needed: " + names + "; see `nibble --help`");
+}
+
+}  // namespace
+}  // namespace nib::tool
+
+int main(int argc, char** argv) { return nib::tool::run(argc, argv); }

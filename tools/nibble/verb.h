@@ -1,0 +1,23 @@
+// A verb of the command line: one file each, one line in main.cpp.
+#ifndef NIB_TOOLS_VERB_H
+#define NIB_TOOLS_VERB_H
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+
+namespace nib::tool {
+
+constexpr int kExitDone = 0;
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+
+struct Verb {
+  CLI::App* app = nullptr;         // the subcommand, owned by the parent
+  std::function<int()> run;        // after parsing; returns the exit code, throws std::exception for code 1
+};
+
+Verb makeDevicesVerb(CLI::App& parent);
+
+}  // namespace nib::tool
+#endif

@@ -1,0 +1,51 @@
+// `nibble devices --verify`: the self-tests of every op and format on a device, in a child process that a crashing
+// driver may take with it.
+#ifndef NIB_TOOLS_VERIFY_H
+#define NIB_TOOLS_VERIFY_H
+
+#include "options.h"
+
+#include <map>
+
+namespace nib::tool {
+
+struct KernelReport {
+  uint32_t passed = 0;
+  uint32_t failed = 0;
+  std::string crash;  // how the child ended, "" = it did not
+};
+
+struct VerifyReport {
+  std::map<std::string, KernelReport> kernels;
+  std::vector<std::string> problems;  // one line each: what failed or crashed, on which path
+  uint32_t cases = 0;
+  uint32_t skipped = 0;  // not supported by this build or device
+  bool passed() const { return problems.empty(); }
+};
+
+// Takes the lines of a child, and knows where the next child goes on if this one died.
+class VerifyReader {
+ public:
+  void line(const std::string& text);
+  // Books the end of a child. True if another must go on at nextCase().
+  bool ended(const std::string& how, bool well);
+  size_t nextCase() const { return next_; }
+  const VerifyReport& report() const { return report_; }
+
+ private:
+  VerifyReport report_;
+  size_t next_ = 0;
+  bool finished_ = false;
+  bool running_ = false;  // a case has begun and not ended
+  std::string name_;
+  std::vector<std::string> kernels_;
+};
+
+// selector: of one device. program: the tool's own file.
+VerifyReport verifyDevice(const std::string& program, const std::string& selector, const std::string& profile);
+
+// The child: runs the cases from `first` on and writes one JSON line per step.
+int runVerifyChild(const DeviceArguments& arguments, size_t first);
+
+}  // namespace nib::tool
+#endif

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Proves the promise of quickstart.sh and test.sh where nothing is installed: clones HEAD into a bare Debian 12, runs both
+# there as root, and prints how long they took, cold and again. Needs root, git and about 4 GB of disk.
+#   NIBBLE_FRESH_SUITE=noble NIBBLE_FRESH_MIRROR=<address of its archive> tools/test_fresh.sh     another system
+#   NIBBLE_FRESH_RUN=quickstart                                                                    only that script
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib/common.sh"
+. "$here/lib/packages.sh"
+. "$here/lib/archive.sh"
+
+SUITE=${NIBBLE_FRESH_SUITE:-bookworm}
+MIRROR=${NIBBLE_FRESH_MIRROR:-$(archive_uri)} || die "no archive found in the apt sources: set NIBBLE_FRESH_MIRROR"
+RUN=${NIBBLE_FRESH_RUN:-quickstart test}
+base=$NIBBLE_CACHE/fresh/$SUITE.tar
+
+[ "$(id -u)" = 0 ] || die "must be root, to make a chroot"
+command -v git >/dev/null || die "needs git"
+need_packages debootstrap || exit 1
+work_dir
+root=$WORK/root
+
+# debootstrap's script for every Ubuntu is "gutsy"; a name it does not know is taken for a newer one of those.
+scripts=/usr/share/debootstrap/scripts
+script=$(basename "$(readlink -e "$scripts/$SUITE" || echo gutsy)")
+# Ubuntu keeps some of what we need in universe, and has no newer drivers for the tests. Debian must have everything.
+case $script in gutsy) components=main,universe all=0 ;; *) components=main all=1 ;; esac
+
+if [ ! -e "$base" ]; then
+  say "making a bare $SUITE (about a minute, once)"
+  debootstrap --variant=minbase --components="$components" --include=ca-certificates "$SUITE" "$root" "$MIRROR" \
+    "$scripts/$script" >"$WORK/log" 2>&1 ||
+    { tail -n 5 "$WORK/log" >&2; die "debootstrap $SUITE failed"; }
+  rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+  mkdir -p "${base%/*}"
+  tar -cf "$WORK/base.tar" -C "$root" .
+  mv "$WORK/base.tar" "$base"
+else
+  mkdir "$root"
+  tar -xf "$base" -C "$root"
+fi
+
+# How this machine reaches the network, the chroot needs too.
+cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
+cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" 2>/dev/null || true
+apt-config dump | grep '^Acquire::' > "$root/etc/apt/apt.conf.d/90network" || true
+
+git clone -q --no-hardlinks "$NIBBLE_ROOT" "$root/nibble"
+
+# inside COMMAND...: in namespaces of their own, so that mounts and processes end with the command, however it ends.
+inside() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  unshare --mount --pid --fork --kill-child --propagation private sh -c '
+    mount -t proc proc "$1/proc" && mount -t sysfs -o ro sys "$1/sys" && mount -t tmpfs shm "$1/dev/shm" || exit 1
+    root=$1; shift
+    exec chroot "$root" env -i HOME=/root LANG=C.UTF-8 PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+  ' sh "$root" NIBBLE_REQUIRE_ALL="${NIBBLE_REQUIRE_ALL:-$all}" "$@" </dev/null
+}
+
+# timed LABEL COMMAND...: prints the command's output as it comes, and notes how long it took.
+times=()
+timed() {
+  local label=$1 start=$SECONDS
+  shift
+  say "== $label"
+  inside "$@" || die "$label failed after $((SECONDS - start)) s in a bare $SUITE"
+  times+=("$label: $((SECONDS - start)) s")
+}
+
+mkdir -p "$root/dev/shm"
+for script in $RUN; do
+  timed "$script, cold" "/nibble/tools/$script.sh"
+  timed "$script, again" "/nibble/tools/$script.sh"
+done
+printf '%s\n' "${times[@]}"

@@ -586,30 +586,32 @@ function(nibble_kernel_table suffix)
   endif()
 endfunction()
 
-# nibble_embed_shader(CXX_TARGET FILE [TARGET vulkan1.1] [DEFINES D...])
-# Compiles one more shader, which is in no table, into CXX_TARGET: FILE x.comp becomes nib::kSpirv_x[] and
-# nib::kSpirvWords_x, declared by the generated header "x.spv.h".
+# nibble_embed_shader(CXX_TARGET FILE [NAME x] [TARGET vulkan1.1] [DEFINES D...])
+# Compiles one more shader, which is in no table, into CXX_TARGET: nib::kSpirv_x[] and nib::kSpirvWords_x, declared by
+# the generated header "x.spv.h". x is the file's name without its ending if no other is given.
 function(nibble_embed_shader cxx_target file)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "TARGET" "DEFINES")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME;TARGET" "DEFINES")
   if(NOT arg_TARGET)
     set(arg_TARGET vulkan1.1)
   endif()
+  if(NOT arg_NAME)
+    get_filename_component(arg_NAME "${file}" NAME_WE)
+  endif()
   get_filename_component(source "${file}" ABSOLUTE)
-  get_filename_component(name "${file}" NAME_WE)
   set(generated "${NIBBLE_GENERATED}/shaders/${cxx_target}")
   file(MAKE_DIRECTORY "${generated}")
   nibble_shader_rule(COMPILER "${NIBBLE_COMPILER}" SOURCE "${source}" TARGET ${arg_TARGET} VALIDATE
-                     SPIRV "${generated}/${name}.spv" CPP "${generated}/${name}.spv.cpp" SYMBOL ${name}
+                     SPIRV "${generated}/${arg_NAME}.spv" CPP "${generated}/${arg_NAME}.spv.cpp" SYMBOL ${arg_NAME}
                      DEFINES ${arg_DEFINES})
-  nibble_write("${generated}/${name}.spv.h" "\
+  nibble_write("${generated}/${arg_NAME}.spv.h" "\
 #pragma once
 #include <cstdint>
 namespace nib {
-extern const std::uint32_t kSpirv_${name}[];
-extern const std::uint32_t kSpirvWords_${name};
+extern const std::uint32_t kSpirv_${arg_NAME}[];
+extern const std::uint32_t kSpirvWords_${arg_NAME};
 }  // namespace nib
 ")
-  target_sources(${cxx_target} PRIVATE "${generated}/${name}.spv.cpp")
+  target_sources(${cxx_target} PRIVATE "${generated}/${arg_NAME}.spv.cpp")
   target_include_directories(${cxx_target} PRIVATE "${generated}")
 endfunction()
 

@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/packages.sh"
 . "$here/lib/build.sh"
 
-build_release "$@"
+prepare
+build "$@"
 "$BUILD/bin/nibble" devices --verify
 "$BUILD/bin/nibble_example_quantize"

@@ -34,7 +34,13 @@ namespace nib::kit {
 // A one-line message: what failed, where, and the mend if there is one.
 class Error : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(const std::string& text, NibResult result = NIB_SUCCESS)
+      : std::runtime_error(text), result_(result) {}
+  // Of the nibble.h call that failed; NIB_SUCCESS = the error is not from one.
+  NibResult result() const { return result_; }
+
+ private:
+  NibResult result_;
 };
 
 // A name that means nothing here: no such device, profile or format. The message lists what there is.

@@ -23,7 +23,7 @@ void LineLog::check(NibResult result, std::string_view what) const {
   last_error.clear();
   if (result == NIB_SUCCESS) return;
   if (reason.empty()) reason = nibResultString(result);
-  throw Error(std::string(what) + ": " + reason);
+  throw Error(std::string(what) + ": " + reason, result);
 }
 
 }  // namespace nib::kit::detail

@@ -51,7 +51,7 @@ build() {
   (
     cd "$WORK/source" && apt-get -q update &&
       apt-get -q source --download-only --only-source glslang
-  ) >"$WORK/log" 2>&1 || die "cannot download glslang's source: $(grep '^E:' "$WORK/log" | tail -n 1)"
+  ) >"$WORK/log" 2>&1 || die "cannot download glslang's source: $(grep -m 1 '^E:' "$WORK/log")"
   mkdir "$WORK/source/tree"
   tar -xf "$WORK"/source/glslang_*.orig.tar.* -C "$WORK/source/tree" --strip-components=1
 

@@ -21,7 +21,7 @@ download() {
   {
     apt-get -q update &&
       apt-get -q -y install --download-only -t "$1" mesa-vulkan-drivers libvulkan1 libstdc++6 vulkan-tools
-  } >"$WORK/log" 2>&1 || { say "Debian $1: $(grep '^E:' "$WORK/log" | tail -n 1)"; return 1; }
+  } >"$WORK/log" 2>&1 || { say "Debian $1: $(grep -m 1 '^E:' "$WORK/log")"; return 1; }
 }
 
 # unpack TREE: a system tree with the libraries, without documentation. Only our user's files, no package scripts.
@@ -42,7 +42,7 @@ unpack() {
 launcher() {
   local tree=$2 loader driver libs
   loader=$(find "$tree/usr/lib" -name 'ld-linux*.so.*' | sort | tail -n 1)
-  driver=$(find "$tree/usr/lib" -name libvulkan_lvp.so | head -n 1)
+  driver=$(find "$tree/usr/lib" -name libvulkan_lvp.so | tail -n 1)
   [ -n "$loader" ] && [ -n "$driver" ] || return 1
   libs=$(dirname "$driver")
   sed -e "s#@LOADER@#${loader#"$1"/}#" -e "s#@LIBS@#${libs#"$1"/}#" > "$1/run" <<'RUN'

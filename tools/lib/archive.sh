@@ -35,7 +35,7 @@ source_entries() {
 # security, updates and backports have a dash or a slash in theirs.
 archive_uri() {
   local uri
-  uri=${NIBBLE_ARCHIVE:-$(source_entries | awk '$1 == "deb" && $3 !~ /[-\/]/ { print $2; exit }')}
+  uri=${NIBBLE_ARCHIVE:-$(source_entries | awk '$1 == "deb" && $3 !~ /[-\/]/ && !seen++ { print $2 }')}
   [ -n "$uri" ] || return 1
   # Cloud images name a file that holds the addresses; not every program can follow that.
   case $uri in mirror+file:*) uri=$(awk '!/^#/ && NF { print $1; exit }' "${uri#mirror+file:}") ;; esac
@@ -67,6 +67,7 @@ Dir::State "$dir"; Dir::State::lists "$dir/lists"; Dir::State::status "$dir/stat
 Dir::Cache "$dir"; Dir::Cache::archives "$dir/archives"; Dir::Log "$dir"; Dir::Etc::Parts "$dir/etc/apt.conf.d";
 Dir::Etc::Preferences "$dir/etc/preferences"; Dir::Etc::PreferencesParts "$dir/etc/preferences.d";
 APT::Sandbox::User "root"; APT::Install-Recommends "false"; Acquire::Languages "none"; Acquire::Retries "3";
+APT::Update::Error-Mode "any";
 CONF
     if [ -n "$sources" ]; then
       printf '%s\n' "$sources" > "$dir/etc/sources.list.d/nibble.sources"
@@ -97,5 +98,5 @@ download_package() {
     # One unreachable third-party source must not stop us: whether the download works is what counts.
     apt-get -q update >>log 2>&1 || true
     apt-get -q download "$name" >>log 2>&1
-  ) || { say "cannot download the package $name: $(grep '^E:' "$dir/log" | tail -n 1)"; return 1; }
+  ) || { say "cannot download the package $name: $(grep -m 1 '^E:' "$dir/log")"; return 1; }
 }

@@ -1,18 +1,21 @@
 # Sourced, after common.sh and packages.sh: from sources to binaries.
 # shellcheck shell=bash
 
-# build_release [CMAKE OPTIONS...]: installs what building needs, configures and builds. Sets $BUILD to the folder.
-# Without Vulkan's headers it builds the part of nibble that does without: the formats and operations on the CPU.
-build_release() {
-  local preset=release
+# prepare: installs what building needs and sets $PRESET. Without Vulkan's headers that is the part of nibble that does
+# without: the formats and the operations on the CPU.
+prepare() {
+  PRESET=release
+  if need_packages "${BUILD_PACKAGES[@]}" "${VULKAN_PACKAGES[@]}"; then return; fi
+  if [ "${NIBBLE_REQUIRE_ALL:-0}" = 1 ]; then die "building with Vulkan was required"; fi
   need_packages "${BUILD_PACKAGES[@]}" || exit 1
-  if ! need_packages "${VULKAN_PACKAGES[@]}"; then
-    if [ "${NIBBLE_REQUIRE_ALL:-0}" = 1 ]; then die "building with Vulkan was required"; fi
-    say "building without Vulkan: nibble will run on the CPU only"
-    preset=no-vulkan
-  fi
-  BUILD=$NIBBLE_ROOT/build/$preset
+  say "building without Vulkan: nibble will run on the CPU only"
+  PRESET=no-vulkan
+}
+
+# build [CMAKE OPTIONS...]: configures and builds $PRESET, in the folder $BUILD.
+build() {
+  BUILD=$NIBBLE_ROOT/build/$PRESET
   cd "$NIBBLE_ROOT" || exit 1
-  cmake --preset "$preset" "$@"
+  cmake --preset "$PRESET" "$@"
   cmake --build "$BUILD" --parallel "$(nproc)"
 }

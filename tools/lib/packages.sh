@@ -27,7 +27,7 @@ known_names() {
   for entry in "$@"; do
     pick=
     for name in ${entry//|/ }; do
-      if apt-cache policy "$name" 2>/dev/null | grep -q '^  Candidate: [^(]'; then pick=$name; break; fi
+      if grep -q '^  Candidate: [^(]' <<<"$(apt-cache policy "$name" 2>/dev/null)"; then pick=$name; break; fi
     done
     printf '%s\n' "${pick:-${entry%%|*}}"
   done

@@ -102,8 +102,8 @@ void printDevices(std::FILE* file, const std::vector<Row>& rows) {
 
 void printReport(std::FILE* file, const Row& row) {
   const VerifyReport& report = *row.report;
-  std::fprintf(file, "\n%u %s: %u cases, %u skipped, %zu problems\n", row.info.index, row.info.name.c_str(),
-               report.cases, report.skipped, report.problems.size());
+  std::fprintf(file, "\n%u %s: %u self-tests, %zu problems (%u combinations not supported)\n", row.info.index, row.info.name.c_str(),
+               report.cases, report.problems.size(), report.skipped);
   Table table({"kernel", "result", "self-tests"}, {false, false, true});
   for (const auto& [name, kernel] : report.kernels) {
     table.add({name, resultText(kernel), std::to_string(kernel.passed + kernel.failed)});

@@ -20,7 +20,7 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 // Lines: {"begin":K,"name":S}  {"kernels":[S]}  then {"end":K,"attempts":[{"kernels":[S],"passed":B}]} or
-// {"skip":K} or {"error":K,"text":S}; at last {"finished":true}.
+// {"skip":K} or {"same":K} or {"error":K,"text":S}; at last {"finished":true}.
 void VerifyReader::line(const std::string& text) {
   const Json step = Json::parse(text, nullptr, false);
   if (!step.is_object()) return;  // something else wrote to stdout
@@ -29,7 +29,6 @@ void VerifyReader::line(const std::string& text) {
     name_ = step.value("name", std::string());
     kernels_.clear();
     running_ = true;
-    ++report_.cases;
     return;
   }
   if (step.contains("finished")) {
@@ -43,7 +42,11 @@ void VerifyReader::line(const std::string& text) {
   running_ = false;
   if (step.contains("skip")) {
     ++report_.skipped;
-  } else if (step.contains("error")) {
+    return;
+  }
+  if (step.contains("same")) return;
+  ++report_.cases;
+  if (step.contains("error")) {
     report_.problems.push_back(name_ + ": " + step.value("text", std::string()));
   } else if (step.contains("attempts")) {
     for (const Json& attempt : step["attempts"]) {
@@ -66,6 +69,7 @@ bool VerifyReader::ended(const std::string& how, bool well) {
     return false;
   }
   running_ = false;
+  ++report_.cases;
   for (const std::string& kernel : kernels_) report_.kernels[kernel].crash = how;
   report_.problems.push_back(name_ + ": " + joined(kernels_) + " " + how);
   return true;

@@ -18,8 +18,8 @@ struct KernelReport {
 struct VerifyReport {
   std::map<std::string, KernelReport> kernels;
   std::vector<std::string> problems;  // one line each: what failed or crashed, on which path
-  uint32_t cases = 0;
-  uint32_t skipped = 0;  // not supported by this build or device
+  uint32_t cases = 0;    // self-tests that ran or crashed
+  uint32_t skipped = 0;  // combinations this build or device does not have
   bool passed() const { return problems.empty(); }
 };
 

@@ -1,6 +1,7 @@
 // The child's side: every op, format and path, one after the other.
 #include "verify.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -122,14 +123,15 @@ void runOne(const kit::Device& device, const Case& c, size_t index, std::vector<
   try {
     plan.emplace(device, c.op(), c.desc_size_bytes);
   } catch (const kit::Error& error) {
-    say({{"skip", index}, {"text", error.what()}});
+    const bool refused = error.result() == NIB_ERROR_UNSUPPORTED || error.result() == NIB_ERROR_INVALID_ARGUMENT;
+    say({{refused ? "skip" : "error", index}, {"text", error.what()}});
     return;
   }
   const std::vector<std::string> kernels = plan->kernels();
   say({{"kernels", kernels}});
   // A narrower path that ends at the same kernels was tested already.
   if (std::find(seen.begin(), seen.end(), kernels) != seen.end()) {
-    say({{"skip", index}});
+    say({{"same", index}});
     return;
   }
   seen.push_back(kernels);

@@ -1,0 +1,189 @@
+// Whole ops by model.h: what every byte of every range must be after a run, from the header's description of the
+// layout alone.
+#ifndef NIB_TESTS_MODEL_OPS_H
+#define NIB_TESTS_MODEL_OPS_H
+
+#include <algorithm>
+#include <vector>
+
+#include "model.h"
+
+namespace nib::model {
+
+using Bytes = std::vector<uint8_t>;
+
+inline uint32_t sizeOf(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : 2u; }
+
+inline uint32_t loadBits(const uint8_t* at, uint32_t bytes) {
+  uint32_t bits = 0;
+  for (uint32_t i = 0; i < bytes; ++i) bits |= uint32_t(at[i]) << (8 * i);
+  return bits;
+}
+
+inline void storeBits(uint8_t* at, uint32_t bytes, uint32_t bits) {
+  for (uint32_t i = 0; i < bytes; ++i) at[i] = uint8_t(bits >> (8 * i));
+}
+
+inline double load(const uint8_t* data, uint32_t type, uint64_t index) {
+  return valueOf(type, loadBits(data + index * sizeOf(type), sizeOf(type)));
+}
+
+inline uint64_t roundUp(uint64_t value, uint64_t step) { return value % step == 0 ? value : value + step - value % step; }
+
+// The layout of a quantized matrix.
+struct Layout {
+  const Format* format;
+  uint64_t rows, cols;  // FLAT: one row
+  uint64_t group;       // neighbours of a row with one scale
+  uint64_t scales_per_row, scale_count;
+  uint64_t row_bytes;
+  uint64_t codes_bytes, scales_offset, scales_bytes, zeros_offset, zeros_bytes, blob_bytes;
+  bool by_column, by_tensor;
+
+  uint64_t scaleIndex(uint64_t row, uint64_t col) const {
+    return by_tensor ? 0 : by_column ? col : row * scales_per_row + col / group;
+  }
+};
+
+inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
+  Layout l{};
+  l.format = formatOf(w.format);
+  const bool flat = (w.flags & NIB_WEIGHTS_FLAT) != 0;
+  l.rows = flat ? 1 : rows;
+  l.cols = flat ? rows * cols : cols;
+  l.by_column = w.granularity == NIB_GRANULARITY_COLUMN;
+  l.by_tensor = w.granularity == NIB_GRANULARITY_TENSOR;
+  l.group = l.cols;
+  if (w.granularity == NIB_GRANULARITY_GROUP && w.group_size != UINT32_MAX) {
+    l.group = w.group_size != 0 ? w.group_size : w.format == NIB_FORMAT_NF4 ? 64 : 128;
+  }
+  l.scales_per_row = roundUp(l.cols, l.group) / l.group;
+  l.scale_count = l.by_tensor ? 1 : l.by_column ? l.cols : l.rows * l.scales_per_row;
+  l.row_bytes = roundUp(l.cols * l.format->bits, 32) / 8;
+  l.codes_bytes = l.rows * l.row_bytes;
+  l.scales_bytes = roundUp(l.scale_count * sizeOf(w.scale_type), 4);
+  l.zeros_bytes = w.flags & NIB_WEIGHTS_ASYMMETRIC ? roundUp(l.scale_count, 4) : 0;
+  l.scales_offset = roundUp(l.codes_bytes, 256);
+  l.zeros_offset = roundUp(l.scales_offset + l.scales_bytes, 256);
+  l.blob_bytes = l.zeros_bytes != 0 ? l.zeros_offset + l.zeros_bytes : l.scales_offset + l.scales_bytes;
+  return l;
+}
+
+inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, uint64_t index) {
+  const double value = load(blob + l.scales_offset, w.scale_type, index);
+  double zero = l.format->middle();
+  if (l.zeros_bytes != 0) {
+    const uint32_t mask = (1u << l.format->bits) - 1u;
+    zero = double(l.format->stored(blob[l.zeros_offset + index]) & mask);
+  }
+  return usable(value, zero);
+}
+
+// blob and status: what they held before the run; afterwards what they must hold. status may be NULL.
+inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n, Bytes& blob, NibStatus* status) {
+  const NibWeights& w = d.weights;
+  const Layout l = layoutOf(d.rows, d.cols, w);
+  const bool flat = (w.flags & NIB_WEIGHTS_FLAT) != 0;
+  const uint64_t rows = flat ? 1 : n;
+  const uint64_t stride = flat ? l.cols : d.source_stride != 0 ? d.source_stride : d.cols;
+  const uint32_t scale_bytes = sizeOf(w.scale_type);
+
+  std::vector<double> x(size_t(rows * l.cols));
+  for (uint64_t row = 0; row < rows; ++row) {
+    for (uint64_t col = 0; col < l.cols; ++col) {
+      x[size_t(row * l.cols + col)] = load(source, d.source_type, row * stride + col);
+    }
+  }
+  if (status != nullptr) {
+    for (uint64_t i = x.size(); i-- > 0;) {
+      if (std::isfinite(x[size_t(i)])) continue;
+      ++status->nonfinite_count;
+      status->first_nonfinite_not = std::max(status->first_nonfinite_not, ~uint32_t(i));
+    }
+  }
+
+  std::vector<Scale> scales(size_t(l.scale_count));
+  const bool given = (d.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
+  if (given) {
+    for (uint64_t i = 0; i < l.scale_count; ++i) scales[size_t(i)] = scaleAt(l, w, blob.data(), i);
+  } else {
+    std::vector<Extent> extents(size_t(l.scale_count));
+    for (uint64_t row = 0; row < rows; ++row) {
+      for (uint64_t col = 0; col < l.cols; ++col) {
+        extents[size_t(l.scaleIndex(row, col))].meet(x[size_t(row * l.cols + col)]);
+      }
+    }
+    // Only the rows of the run have scales; the words that hold them are written whole, with zeros behind.
+    const uint64_t count = l.by_tensor || l.by_column ? l.scale_count : rows * l.scales_per_row;
+    for (uint64_t i = 0; i < count; ++i) {
+      Scale& scale = scales[size_t(i)];
+      scale = findScale(*l.format, w, extents[size_t(i)]);
+      if (scale.saturated && status != nullptr) ++status->saturated_count;
+      storeBits(&blob[size_t(l.scales_offset + i * scale_bytes)], scale_bytes, bitsOf(w.scale_type, scale.value));
+      if (l.zeros_bytes != 0) blob[size_t(l.zeros_offset + i)] = uint8_t(l.format->stored(uint32_t(scale.zero)));
+    }
+    for (uint64_t i = count * scale_bytes; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
+    for (uint64_t i = count; l.zeros_bytes != 0 && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
+  }
+
+  for (uint64_t row = 0; row < rows; ++row) {
+    uint8_t* codes = &blob[size_t(row * l.row_bytes)];
+    std::fill_n(codes, l.row_bytes, uint8_t(0));
+    for (uint64_t col = 0; col < l.cols; ++col) {
+      const Scale& scale = scales[size_t(l.scaleIndex(row, col))];
+      const uint32_t code = l.format->stored(encode(*l.format, w, scale, x[size_t(row * l.cols + col)]));
+      for (uint32_t b = 0; b < l.format->bits; ++b) {
+        const uint64_t bit = col * l.format->bits + b;
+        codes[bit / 8] = uint8_t(codes[bit / 8] | (code >> b & 1u) << (bit % 8));
+      }
+    }
+  }
+}
+
+// result: what the output held before the run; afterwards what it must hold.
+inline void dequantize(const NibDequantizeDesc& d, const Bytes& blob, uint32_t n, Bytes& result) {
+  const Layout l = layoutOf(d.rows, d.cols, d.weights);
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const uint32_t size = sizeOf(d.result_type);
+  uint64_t stride = flat ? l.cols : d.result_stride;
+  if (stride == 0) stride = size == 2 ? roundUp(d.cols, 2) : d.cols;
+  for (uint64_t row = 0; row < (flat ? 1 : n); ++row) {
+    for (uint64_t col = 0; col < l.cols; ++col) {
+      uint32_t code = 0;
+      for (uint32_t b = 0; b < l.format->bits; ++b) {
+        const uint64_t bit = col * l.format->bits + b;
+        code |= (uint32_t(blob[size_t(row * l.row_bytes + bit / 8)]) >> (bit % 8) & 1u) << b;
+      }
+      const Scale scale = scaleAt(l, d.weights, blob.data(), l.scaleIndex(row, col));
+      const double value = roundTo(d.result_type, decode(*l.format, scale, l.format->stored(code)));
+      storeBits(&result[size_t((row * stride + col) * size)], size, bitsOf(d.result_type, value));
+    }
+    // A shared last word is whole.
+    if (size == 2 && l.cols % 2 != 0) storeBits(&result[size_t((row * stride + l.cols) * 2)], 2, 0);
+  }
+}
+
+inline void minmax(const NibMinMaxDesc& d, const uint8_t* source, uint32_t n, Bytes& result) {
+  const uint64_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
+  const uint64_t count = d.granularity == NIB_GRANULARITY_TENSOR ? 1 : d.granularity == NIB_GRANULARITY_ROW ? n : d.cols;
+  std::vector<Extent> extents(static_cast<size_t>(count));
+  for (uint64_t row = 0; row < n; ++row) {
+    for (uint64_t col = 0; col < d.cols; ++col) {
+      const uint64_t index = d.granularity == NIB_GRANULARITY_TENSOR ? 0 : d.granularity == NIB_GRANULARITY_ROW ? row : col;
+      extents[size_t(index)].meet(load(source, d.source_type, row * stride + col));
+    }
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    const Extent& e = extents[size_t(i)];
+    // + 0.0 makes -0 +0.
+    const double min = e.empty() ? 0.0 : e.min + 0.0, max = e.empty() ? 0.0 : e.max + 0.0;
+    uint8_t* at = &result[size_t(i * 16)];
+    storeBits(at, 4, bitsOfFloat(float(min)));
+    storeBits(at + 4, 4, bitsOfFloat(float(max)));
+    storeBits(at + 8, 4, bitsOfFloat(float(std::fmax(std::fabs(min), std::fabs(max)))));
+    storeBits(at + 12, 4, e.nonfinite);
+  }
+}
+
+}  // namespace nib::model
+#endif

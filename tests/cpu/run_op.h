@@ -1,0 +1,125 @@
+// Runs an op of the CPU reference on ranges that lie between guard words, and keeps what the log said.
+#ifndef NIB_TESTS_RUN_OP_H
+#define NIB_TESTS_RUN_OP_H
+
+#include <nibble/nibble.h>
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+namespace nib::tests {
+
+inline constexpr uint8_t kUntouched = 0xa5;
+inline constexpr size_t kGuardBytes = 64;
+
+class LogLines {
+ public:
+  std::vector<std::string> lines;
+  NibLog log() {
+    return {[](void* user, NibSeverity, const char* text) { static_cast<LogLines*>(user)->lines.emplace_back(text); },
+            this};
+  }
+};
+
+template <class Desc>
+const NibOpDesc* asOp(const Desc& desc) {
+  return reinterpret_cast<const NibOpDesc*>(&desc);
+}
+
+// The four ranges of an op, of exactly the sizes nibGetMemory asks for, holding 0xa5 until a test writes them.
+class Ranges {
+ public:
+  explicit Ranges(const NibOpDesc* desc, const NibLog* log = nullptr) : desc_(desc) {
+    valid_ = nibGetMemory(desc, log, &memory) == NIB_SUCCESS;
+    for (uint32_t role = 0; valid_ && role < NIB_ROLE_COUNT; ++role) {
+      const size_t size = size_t(memory.range[role].size_bytes);
+      storage_[role].assign(size == 0 ? 0 : (size + 2 * kGuardBytes + 3) / 4, 0xa5a5a5a5u);
+      if (size != 0) binding.range[role] = {bytes(role), size};
+    }
+  }
+  Ranges(const Ranges&) = delete;  // binding points into it
+  Ranges& operator=(const Ranges&) = delete;
+
+  bool valid() const { return valid_; }
+  uint8_t* bytes(uint32_t role) { return reinterpret_cast<uint8_t*>(storage_[role].data()) + kGuardBytes; }
+  size_t size(uint32_t role) const { return size_t(memory.range[role].size_bytes); }
+  uint8_t* part(uint32_t role, uint32_t part) { return bytes(role) + memory.part[part].offset_bytes; }
+  uint8_t* scales() { return part(NIB_ROLE_WEIGHTS, NIB_PART_SCALES); }
+  uint8_t* zeros() { return part(NIB_ROLE_WEIGHTS, NIB_PART_ZEROS); }
+  std::vector<uint8_t> copy(uint32_t role) { return {bytes(role), bytes(role) + size(role)}; }
+  template <class T>
+  std::vector<T> read(uint32_t role, uint64_t offset_bytes, size_t count) {
+    std::vector<T> values(count);
+    std::memcpy(values.data(), bytes(role) + offset_bytes, count * sizeof(T));
+    return values;
+  }
+  std::vector<uint32_t> words(uint32_t role, uint64_t offset_bytes, size_t count) {
+    return read<uint32_t>(role, offset_bytes, count);
+  }
+  template <class T>
+  void write(uint32_t role, const std::vector<T>& values) {
+    std::memcpy(bytes(role), values.data(), values.size() * sizeof(T));
+  }
+
+  NibStatus status() {
+    NibStatus status;
+    std::memcpy(&status, part(NIB_ROLE_AUX, NIB_PART_STATUS), sizeof status);
+    return status;
+  }
+  void clearStatus() { std::memset(part(NIB_ROLE_AUX, NIB_PART_STATUS), 0, sizeof(NibStatus)); }
+
+  NibResult run(uint32_t n, const NibParallelFor* parallel = nullptr, const NibLog* log = nullptr) {
+    return nibCpuRun(desc_, &binding, n, parallel, log);
+  }
+
+  // True while the words around every range hold what they began with.
+  bool guardsHold() const {
+    for (const std::vector<uint32_t>& words : storage_) {
+      if (words.empty()) continue;
+      const size_t size = size_t(memory.range[&words - storage_].size_bytes);
+      const uint8_t* at = reinterpret_cast<const uint8_t*>(words.data());
+      for (size_t i = 0; i < kGuardBytes; ++i) {
+        if (at[i] != kUntouched || at[kGuardBytes + size + i] != kUntouched) return false;
+      }
+    }
+    return true;
+  }
+
+  NibMemory memory{};
+  NibCpuBinding binding{};
+
+ private:
+  const NibOpDesc* desc_;
+  bool valid_ = false;
+  std::vector<uint32_t> storage_[NIB_ROLE_COUNT];
+};
+
+// Empty, or where two byte strings first differ.
+inline std::string firstDifference(const uint8_t* got, const uint8_t* wanted, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    if (got[i] == wanted[i]) continue;
+    return "byte " + std::to_string(i) + " is " + std::to_string(got[i]) + ", must be " + std::to_string(wanted[i]);
+  }
+  return {};
+}
+
+inline NibWeights weights(uint32_t format, NibGranularity granularity, uint32_t group, uint32_t flags = 0,
+                          NibType scale_type = NIB_TYPE_F32) {
+  return {format, uint32_t(granularity), group, uint32_t(scale_type), flags};
+}
+
+// A quantize description whose status range is on.
+inline NibQuantizeDesc quantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w, NibType source = NIB_TYPE_F32,
+                                    uint32_t flags = 0) {
+  return {NIB_OP_QUANTIZE, flags | NIB_QUANTIZE_STATUS, rows, cols, uint32_t(source), 0, w};
+}
+
+inline NibDequantizeDesc dequantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w,
+                                        NibType result = NIB_TYPE_F32) {
+  return {NIB_OP_DEQUANTIZE, 0, rows, cols, uint32_t(result), 0, w};
+}
+
+}  // namespace nib::tests
+#endif

@@ -1,0 +1,211 @@
+// An application that owns its device, its buffers and its command buffer, and lets nibble record into it:
+//
+//   own dispatch -> quantize -> dequantize -> own dispatch, in one command buffer.
+//
+// It uses volk as games do; nibble has its own small function table and leaves volk's pointers alone.
+#include "app_vulkan.h"  // volk.h, so before nibble.h
+
+#include <nibble/nibble.h>
+
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "app.spv.h"
+
+namespace {
+
+constexpr uint32_t kRows = 96;
+constexpr uint32_t kCols = 1000;
+constexpr uint32_t kCount = kRows * kCols;
+
+void printLine(void*, NibSeverity severity, const char* text) {
+  std::fprintf(stderr, "nibble %s: %s\n", severity == NIB_SEVERITY_ERROR ? "error" : "note", text);
+}
+const NibLog kLog = {printLine, nullptr};
+
+void need(NibResult result, const char* what) {
+  if (result != NIB_SUCCESS) app::fail(what, nibResultString(result));
+}
+
+// The application's device, with what it wants itself and what nibble would like.
+struct NibbleWishes {
+  NibRequirements requirements{};
+  NibFeatureChain chain{};
+};
+
+app::Device createDevice(const app::Instance& instance, NibbleWishes& wishes) {
+  need(nibGetRequirements(vkGetInstanceProcAddr, instance.handle, instance.physical_device, app::kApiVersion,
+                          &wishes.requirements),
+       "nibGetRequirements");
+  std::vector<const char*> extensions;  // the application's own come first
+  for (uint32_t i = 0; i < wishes.requirements.extension_count; ++i) {
+    extensions.push_back(wishes.requirements.extensions[i]);
+  }
+  VkPhysicalDeviceVariablePointersFeatures own{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VARIABLE_POINTERS_FEATURES};
+  void* features = nibFillFeatureChain(&wishes.chain, wishes.requirements.features, app::kApiVersion, &own);
+  return app::createDevice(instance, extensions, features);
+}
+
+NibContext* adopt(const app::Instance& instance, const app::Device& device, const NibbleWishes& wishes) {
+  NibContextDesc desc{};
+  desc.abi_version = NIB_ABI_VERSION;
+  desc.get_instance_proc_addr = vkGetInstanceProcAddr;
+  desc.instance = instance.handle;
+  desc.physical_device = instance.physical_device;
+  desc.device = device.handle;
+  desc.api_version = app::kApiVersion;
+  desc.features = wishes.requirements.features;  // what was enabled; Vulkan cannot be asked later
+  desc.log = &kLog;
+  NibContext* context = nullptr;
+  need(nibCreateContext(&desc, &context), "nibCreateContext");
+  return context;
+}
+
+// Where everything lies in the application's one buffer.
+struct Places {
+  NibBufferRange weights{};  // fp32
+  NibBufferRange blob{};
+  NibBufferRange back{};     // fp32
+  NibBufferRange aux{};      // scratch of both plans: they run one after the other
+  NibBufferRange worst{};
+  VkDeviceSize total = 0;
+};
+
+Places plan(const NibMemory& quantize, const NibMemory& dequantize) {
+  Places places;
+  const auto take = [&](VkDeviceSize size) {
+    // 256 is the largest offset alignment a device may ask for.
+    const NibBufferRange range{VK_NULL_HANDLE, places.total, size};
+    places.total += (size + 255) / 256 * 256;
+    return range;
+  };
+  places.weights = take(quantize.range[NIB_ROLE_INPUT].size_bytes);
+  places.blob = take(quantize.range[NIB_ROLE_WEIGHTS].size_bytes);
+  places.back = take(dequantize.range[NIB_ROLE_OUTPUT].size_bytes);
+  places.aux = take(std::max<VkDeviceSize>(
+      {quantize.range[NIB_ROLE_AUX].size_bytes, dequantize.range[NIB_ROLE_AUX].size_bytes, 4}));
+  places.worst = take(4);
+  return places;
+}
+
+void record(VkCommandBuffer commands, const app::Shader& shader, const Places& places, const NibPlan* quantize,
+            const NibBinding* quantize_binding, const NibPlan* dequantize, const NibBinding* dequantize_binding) {
+  vkCmdFillBuffer(commands, places.worst.buffer, 0, places.total, 0);
+  app::barrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+
+  app::bind(commands, shader);
+  app::dispatch(commands, shader, 0, kCount);
+  app::barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT);
+
+  NibRun run{};
+  run.n = kRows;
+  run.slice_count = UINT32_MAX;
+  nibCmdRun(commands, quantize, quantize_binding, &run);
+  app::barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT);
+  nibCmdRun(commands, dequantize, dequantize_binding, &run);
+  app::barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT);
+
+  // nibCmdRun left its own pipeline, descriptor set 0 and push constants behind: bind again.
+  app::bind(commands, shader);
+  app::dispatch(commands, shader, 1, kCount);
+}
+
+// The same on the CPU, from the same weights: every byte must agree.
+bool sameAsReference(const NibQuantizeDesc& quantize, const NibDequantizeDesc& dequantize, const Places& places,
+                     const uint8_t* mapped) {
+  const auto words = [](VkDeviceSize bytes) { return std::vector<uint32_t>(static_cast<size_t>((bytes + 3) / 4)); };
+  std::vector<uint32_t> weights = words(places.weights.size);
+  std::vector<uint32_t> blob = words(places.blob.size);
+  std::vector<uint32_t> back = words(places.back.size);
+  std::vector<uint32_t> aux = words(places.aux.size);
+  std::memcpy(weights.data(), mapped + places.weights.offset, static_cast<size_t>(places.weights.size));
+  NibCpuBinding binding{};
+  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), places.blob.size};
+  binding.range[NIB_ROLE_INPUT] = {weights.data(), places.weights.size};
+  binding.range[NIB_ROLE_OUTPUT] = {back.data(), places.back.size};
+  binding.range[NIB_ROLE_AUX] = {aux.data(), places.aux.size};
+  need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&quantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
+  need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&dequantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
+  return std::memcmp(blob.data(), mapped + places.blob.offset, static_cast<size_t>(places.blob.size)) == 0 &&
+         std::memcmp(back.data(), mapped + places.back.offset, static_cast<size_t>(places.back.size)) == 0;
+}
+
+}  // namespace
+
+int main() {
+  const app::Instance instance = app::createInstance();
+  if (!instance.physical_device) {
+    std::printf("skipped: no Vulkan device\n");
+    return 77;
+  }
+  NibbleWishes wishes;
+  const app::Device device = createDevice(instance, wishes);
+  NibContext* const context = adopt(instance, device, wishes);
+
+  NibQuantizeDesc quantize{};
+  quantize.op = NIB_OP_QUANTIZE;
+  quantize.rows = kRows;
+  quantize.cols = kCols;
+  quantize.weights.format = NIB_FORMAT_INT4;
+  quantize.weights.granularity = NIB_GRANULARITY_GROUP;
+  quantize.weights.group_size = 128;
+  quantize.weights.scale_type = NIB_TYPE_F16;
+  NibDequantizeDesc dequantize{};
+  dequantize.op = NIB_OP_DEQUANTIZE;
+  dequantize.rows = kRows;
+  dequantize.cols = kCols;
+  dequantize.weights = quantize.weights;
+
+  NibPlan* quantize_plan = nullptr;
+  NibPlan* dequantize_plan = nullptr;
+  need(nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&quantize), &quantize_plan), "nibCreatePlan");
+  need(nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&dequantize), &dequantize_plan), "nibCreatePlan");
+  NibMemory quantize_memory{};
+  NibMemory dequantize_memory{};
+  nibPlanGetMemory(quantize_plan, &quantize_memory);
+  nibPlanGetMemory(dequantize_plan, &dequantize_memory);
+
+  Places places = plan(quantize_memory, dequantize_memory);
+  const app::Buffer buffer = app::createBuffer(instance, device, places.total);
+  for (NibBufferRange* range : {&places.weights, &places.blob, &places.back, &places.aux, &places.worst}) {
+    range->buffer = buffer.handle;
+  }
+  NibBindingDesc quantize_ranges{};
+  quantize_ranges.range[NIB_ROLE_WEIGHTS] = places.blob;
+  quantize_ranges.range[NIB_ROLE_INPUT] = places.weights;
+  quantize_ranges.range[NIB_ROLE_AUX] = places.aux;
+  NibBindingDesc dequantize_ranges{};
+  dequantize_ranges.range[NIB_ROLE_WEIGHTS] = places.blob;
+  dequantize_ranges.range[NIB_ROLE_OUTPUT] = places.back;
+  dequantize_ranges.range[NIB_ROLE_AUX] = places.aux;
+  NibBinding* quantize_binding = nullptr;
+  NibBinding* dequantize_binding = nullptr;
+  need(nibCreateBinding(quantize_plan, &quantize_ranges, &quantize_binding), "nibCreateBinding");
+  need(nibCreateBinding(dequantize_plan, &dequantize_ranges, &dequantize_binding), "nibCreateBinding");
+
+  app::Shader shader = app::createShader(device, nib::kSpirv_app, nib::kSpirvWords_app,
+                                         {places.weights, places.back, places.worst});
+  app::runOnce(device, [&](VkCommandBuffer commands) {
+    record(commands, shader, places, quantize_plan, quantize_binding, dequantize_plan, dequantize_binding);
+  });
+
+  float worst = 0;
+  std::memcpy(&worst, buffer.mapped + places.worst.offset, sizeof worst);
+  const bool same = sameAsReference(quantize, dequantize, places, buffer.mapped);
+  // Values lie in [-1, 1): a step of int4 is at most 1/7.5, and half of it the error; the scale's fp16 adds a little.
+  const bool close = worst > 0 && worst < 0.068f;
+  std::printf("%s: %ux%u, largest error %g (%s), bytes %s the CPU's\n", instance.name.c_str(), kRows, kCols, worst,
+              close ? "as it should be" : "WRONG", same ? "are" : "ARE NOT");
+
+  nibDestroyBinding(quantize_binding);
+  nibDestroyBinding(dequantize_binding);
+  nibDestroyPlan(quantize_plan);
+  nibDestroyPlan(dequantize_plan);
+  nibDestroyContext(context);
+  app::destroyShader(device, shader);
+  app::destroyBuffer(device, buffer);
+  app::destroyDevice(device);
+  app::destroyInstance(instance);
+  return same && close ? 0 : 1;
+}

@@ -1,0 +1,140 @@
+// Every module of the kernel table against its C++ side, its declared needs and the rules of bit-exact kernels; and
+// shaders with one planted fault each, which the same check must find.
+#include <doctest/doctest.h>
+#include <nibble/nibble.h>
+
+#include <cstring>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/kernel_table.h"
+#include "planted.inc"
+#include "spirv_check.h"
+#include "spirv_reader.h"
+
+using namespace nib;
+
+namespace {
+
+constexpr uint32_t kMaxModules = 400;
+constexpr uint64_t kMaxBytes = 8u << 20;
+
+// Kernels that promise a bound, or nothing, instead of exact bytes. The rest is bit-exact.
+constexpr std::string_view kNotBitExact[] = {"peak_"};
+
+bool isBitExact(std::string_view name) {
+  for (std::string_view prefix : kNotBitExact) {
+    if (name.starts_with(prefix)) return false;
+  }
+  return true;
+}
+
+const KernelInterface* interfaceOf(std::string_view name) {
+  for (const KernelInterface& kernel : kKernelInterfaces) {
+    if (name == kernel.name) return &kernel;
+  }
+  return nullptr;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += "\n  " + line;
+  return text;
+}
+
+std::vector<std::string> checkPlanted(std::span<const uint32_t> words, uint32_t features = 0) {
+  return spirv::check(words, *interfaceOf("reduce"), features, true);
+}
+
+}  // namespace
+
+TEST_CASE("every module agrees with its C++ interface, its needs and the numbers contract") {
+  for (uint32_t i = 0; i < kKernelCount; ++i) {
+    const KernelRow& row = kKernelTable[i];
+    if (row.spirv == nullptr) {
+      MESSAGE(row.module << ": not in this build");
+      continue;
+    }
+    CAPTURE(row.module);
+    const KernelInterface* kernel = interfaceOf(row.name);
+    REQUIRE(kernel != nullptr);
+    CHECK(kernel->push_bytes <= 128);
+    const std::vector<std::string> faults =
+        spirv::check({row.spirv, row.spirv_words}, *kernel, row.features, isBitExact(row.name));
+    CHECK_MESSAGE(faults.empty(), row.module << joined(faults));
+  }
+}
+
+TEST_CASE("a module that needs less than the row before it of the same kernel and format follows it") {
+  for (uint32_t i = 0; i < kKernelCount; ++i) {
+    for (uint32_t j = i + 1; j < kKernelCount; ++j) {
+      const KernelRow& first = kKernelTable[i];
+      const KernelRow& second = kKernelTable[j];
+      if (std::strcmp(first.name, second.name) != 0 || first.format != second.format) continue;
+      CAPTURE(first.module);
+      CAPTURE(second.module);
+      CHECK((first.features & ~second.features) != 0);  // else the second is never taken
+    }
+  }
+}
+
+TEST_CASE("every module has a name of its own") {
+  std::set<std::string> names;
+  for (uint32_t i = 0; i < kKernelCount; ++i) CHECK(names.insert(kKernelTable[i].module).second);
+}
+
+TEST_CASE("the modules keep within the budget of 400 modules and 8 MB") {
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < kKernelCount; ++i) bytes += uint64_t(kKernelTable[i].spirv_words) * 4;
+  MESSAGE(kKernelCount << " modules, " << bytes << " bytes of SPIR-V");
+  CHECK(kKernelCount <= kMaxModules);
+  CHECK(bytes <= kMaxBytes);
+}
+
+TEST_CASE("the check finds each planted fault, and nothing in the same shader without one") {
+  bool clean_seen = false;
+  for (const PlantedShader& shader : kPlantedShaders) {
+    CAPTURE(shader.name);
+    const std::vector<std::string> faults = checkPlanted({shader.spirv, shader.words});
+    if (std::string_view(shader.finds).empty()) {
+      clean_seen = true;
+      CHECK_MESSAGE(faults.empty(), joined(faults));
+      continue;
+    }
+    bool found = false;
+    for (const std::string& fault : faults) found |= fault.find(shader.finds) != std::string::npos;
+    CHECK_MESSAGE(found, "expected '" << shader.finds << "', got:" << joined(faults));
+  }
+  CHECK(clean_seen);
+}
+
+TEST_CASE("the check finds a capability and a workgroup size that were changed in the module") {
+  const PlantedShader& shader = kPlantedShaders[0];
+  std::vector<uint32_t> words(shader.spirv, shader.spirv + shader.words);
+  const spirv::Module module(words);
+  for (const spirv::Instruction& in : module.instructions()) {
+    if (in.op == spirv::kOpCapability) words[in.word + 1] = 11;  // Shader -> Int64
+    if (in.op == spirv::kOpDecorate && in.operands[1] == spirv::kSpecId) words[in.word + 3] = 1;
+  }
+  const std::string faults = joined(checkPlanted(words));
+  CHECK(faults.find("capability 11") != std::string::npos);
+  CHECK(faults.find("workgroup size") != std::string::npos);
+}
+
+TEST_CASE("a damaged module is an error, not a crash") {
+  const PlantedShader& shader = kPlantedShaders[0];
+  const std::vector<uint32_t> whole(shader.spirv, shader.spirv + shader.words);
+  for (size_t words = 0; words < whole.size(); ++words) {
+    const std::vector<uint32_t> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(words));
+    CHECK(!checkPlanted(cut).empty());
+  }
+  for (size_t word = 0; word < whole.size(); ++word) {
+    for (uint32_t value : {0u, 0xffffffffu, 0x00ff0047u}) {
+      std::vector<uint32_t> changed = whole;
+      changed[word] = value;
+      (void)checkPlanted(changed);
+    }
+  }
+}

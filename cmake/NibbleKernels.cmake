@@ -394,6 +394,13 @@ function(nibble_find_compilers)
                         "or NIBBLE_SPIRV_DIR to a folder of ready SPIR-V modules, or configure with -DNIBBLE_VULKAN=OFF")
   endif()
 
+  if(EXISTS "${NIBBLE_SPIRV_DIR}/VERSION")
+    file(STRINGS "${NIBBLE_SPIRV_DIR}/VERSION" version LIMIT_COUNT 1)
+    if(NOT version VERSION_EQUAL PROJECT_VERSION)
+      message(FATAL_ERROR "nibble: NIBBLE_SPIRV_DIR holds modules of nibble ${version}, these are the sources of ${PROJECT_VERSION}")
+    endif()
+  endif()
+
   set(left_out "")
   set(unchecked "")
   foreach(module IN LISTS NIBBLE_MODULES)
@@ -559,6 +566,10 @@ function(nibble_kernel_table suffix)
       list(APPEND spirv_files "${spirv}")
     endif()
   endforeach()
+
+  if(suffix STREQUAL "default")
+    set_property(GLOBAL PROPERTY NIBBLE_SPIRV_FILES "${spirv_files}")
+  endif()
 
   # Sizes are known when the modules are built, so the table is written then.
   nibble_write("${generated}/kernel_table.rows" "${rows}")

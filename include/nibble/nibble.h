@@ -150,7 +150,8 @@ typedef struct NibQuantizeDesc {
 } NibQuantizeDesc;
 
 // Weights blob -> dense output [rows, cols]. NibRun.n = number of rows. Bit-exact: (code - zero) * scale in fp32
-// (table value * scale for codebooks), rounded once, then converted half-even to result_type.
+// (table value * scale for codebooks), rounded once, saturating, then converted half-even to result_type (where it may
+// become infinite).
 typedef struct NibDequantizeDesc {
   uint32_t op;     // NIB_OP_DEQUANTIZE
   uint32_t flags;  // 0

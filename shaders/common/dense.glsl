@@ -7,7 +7,11 @@
 #include "common/exact.glsl"
 #include "common/scale_store.glsl"
 
-#define NIB_QUADS (NIB_RUN / 4)
+// All ones where col + 0..3 lies within the row.
+uvec4 nibInside(uint col, uint cols) {
+  uvec4 at = col + uvec4(0u, 1u, 2u, 3u);
+  return uvec4(at.x < cols ? ~0u : 0u, at.y < cols ? ~0u : 0u, at.z < cols ? ~0u : 0u, at.w < cols ? ~0u : 0u);
+}
 
 #ifdef NIB_DENSE_SOURCE
 layout(set = 0, binding = 1, std430) readonly buffer Source1 { uint source1[]; };
@@ -38,11 +42,11 @@ uvec4 nibLoadQuad(uint row_start, uint col, uint cols, uint delta) {
     x = SOURCE_TYPE == NIB_F32 ? source4[quad + (delta >> 2)] : nibWiden(source2[quad + (delta >> 1)]);
     if (!FULL && col >= cols) x = uvec4(0u);
   } else {
-    uint last = cols - 1u;
-    for (uint i = 0u; i < 4u; ++i) {
-      uint bits = nibLoadOne(row_start + min(col + i, last), delta);
-      x[i] = col + i < cols ? bits : 0u;
-    }
+    uint last = row_start + cols - 1u;
+    uint at = row_start + col;
+    x = uvec4(nibLoadOne(min(at, last), delta), nibLoadOne(min(at + 1u, last), delta),
+              nibLoadOne(min(at + 2u, last), delta), nibLoadOne(min(at + 3u, last), delta));
+    if (!FULL) x &= nibInside(col, cols);
   }
   return x;
 }
@@ -53,9 +57,14 @@ layout(set = 0, binding = 2, std430) writeonly buffer Result1 { uint result1[]; 
 layout(set = 0, binding = 2, std430) writeonly buffer Result2 { uvec2 result2[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Result4 { uvec4 result4[]; };
 
-uint nibNarrow(uint low, uint high) {
-  return RESULT_TYPE == NIB_BF16 ? nibF32ToBf16Bits(low) | (nibF32ToBf16Bits(high) << 16)
-                                 : nibF32ToHalfBits(low) | (nibF32ToHalfBits(high) << 16);
+// Four fp32 values as four 16-bit ones. They are zero or ordinary numbers, so bfloat16 needs no care for NaN and
+// denormals.
+uvec2 nibNarrow(uvec4 x) {
+  if (RESULT_TYPE == NIB_BF16) {
+    uvec4 r = x + 0x7fffu + ((x >> 16) & 1u);
+    return uvec2((r.x >> 16) | (r.y & 0xffff0000u), (r.z >> 16) | (r.w & 0xffff0000u));
+  }
+  return uvec2(nibF32ToHalfBits(x.x) | (nibF32ToHalfBits(x.y) << 16), nibF32ToHalfBits(x.z) | (nibF32ToHalfBits(x.w) << 16));
 }
 
 // Writes fp32 bits as elements col..col+3; those from cols on are left out, but for the other half of a shared word,
@@ -66,10 +75,14 @@ void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
       if (VEC) {
         result4[((row_start + col) >> 2) + (delta >> 2)] = x;
       } else {
-        for (uint i = 0u; i < 4u; ++i) result1[row_start + col + i + delta] = x[i];
+        uint at = row_start + col + delta;
+        result1[at] = x.x;
+        result1[at + 1u] = x.y;
+        result1[at + 2u] = x.z;
+        result1[at + 3u] = x.w;
       }
     } else {
-      uvec2 words = uvec2(nibNarrow(x.x, x.y), nibNarrow(x.z, x.w));
+      uvec2 words = nibNarrow(x);
       if (VEC) {
         result2[((row_start + col) >> 2) + (delta >> 1)] = words;
       } else {
@@ -80,13 +93,17 @@ void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
     }
     return;
   }
-  for (uint i = 0u; i < 4u; ++i) {
-    if (col + i >= cols) break;
-    if (RESULT_TYPE == NIB_F32) {
-      result1[row_start + col + i + delta] = x[i];
-    } else if ((i & 1u) == 0u) {
-      result1[((row_start + col + i) >> 1) + delta] = nibNarrow(x[i], col + i + 1u < cols ? x[i + 1u] : 0u);
-    }
+  uint left = col < cols ? cols - col : 0u;  // 0..3
+  if (RESULT_TYPE == NIB_F32) {
+    uint at = row_start + col + delta;
+    if (left > 0u) result1[at] = x.x;
+    if (left > 1u) result1[at + 1u] = x.y;
+    if (left > 2u) result1[at + 2u] = x.z;
+  } else {
+    uvec2 words = nibNarrow(uvec4(x.x, left > 1u ? x.y : 0u, x.z, 0u));
+    uint at = ((row_start + col) >> 1) + delta;
+    if (left > 0u) result1[at] = words.x;
+    if (left > 2u) result1[at + 1u] = words.y;
   }
 }
 #endif

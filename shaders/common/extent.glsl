@@ -2,16 +2,14 @@
 #ifndef NIBBLE_COMMON_EXTENT_GLSL
 #define NIBBLE_COMMON_EXTENT_GLSL
 
-NibReduced nibEmptyExtent() {
-  return NibReduced(0xffffffffu, 0u, 0u);
+// nibKey of four values.
+uvec4 nibKey4(uvec4 bits) {
+  uvec4 b = mix(bits, uvec4(0u), equal(bits & 0x7f800000u, uvec4(0u)));
+  return b ^ (uvec4(ivec4(b) >> 31) | 0x80000000u);
 }
 
-void nibMeet(inout NibReduced extent, uint bits) {
-  uint key = nibKey(bits);
-  bool finite = !nibIsNonFinite(bits);
-  extent.low = finite ? min(extent.low, key) : extent.low;
-  extent.high = finite ? max(extent.high, key) : extent.high;
-  extent.count += finite ? 0u : 1u;
+NibReduced nibEmptyExtent() {
+  return NibReduced(0xffffffffu, 0u, 0u);
 }
 
 // fp32 bits {min, max, absmax}; all 0 without a finite value. Keys know no -0.

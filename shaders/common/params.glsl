@@ -16,7 +16,7 @@ uint nibLoadScale(uint base, uint index) {
   return nibRuledScale(nibScaleFromStored(stored, SCALE_TYPE));
 }
 
-uint nibLoadZero(uint base, uint index) {
+int nibLoadZero(uint base, uint index) {
   if ((FLAGS & NIB_ASYMMETRIC) == 0u) return nibZeroFromByte(0u, FLAGS);
   return nibZeroFromByte(NIB_BYTE_OF(params[base + (index >> 2)], index), FLAGS);
 }

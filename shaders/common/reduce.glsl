@@ -68,4 +68,24 @@ NibReduced nibWorkgroupReduce(NibReduced x) {
 
 #endif
 
+// Over teams of `lanes` neighbouring invocations that divide the workgroup, the last ones left over. Whole workgroups go
+// the ways above; smaller teams are read through. Call in uniform control flow.
+#ifdef NIB_TEAMS
+shared uvec2 nib_team[WG];
+
+NibReduced nibTeamReduce(NibReduced x, uint team, uint lanes) {
+  if (lanes == WG) return nibWorkgroupReduce(x);
+  barrier();  // readers of an earlier call are done
+  nib_team[gl_LocalInvocationIndex] = uvec2(x.low, x.high);
+  barrier();
+  uint from = min(team * lanes, WG - lanes);
+  for (uint i = 0u; i < lanes; ++i) {
+    uvec2 other = nib_team[from + i];
+    x.low = min(x.low, other.x);
+    x.high = max(x.high, other.y);
+  }
+  return x;
+}
+#endif
+
 #endif

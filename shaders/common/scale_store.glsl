@@ -33,11 +33,11 @@ uint nibRuledScale(uint bits) {
 struct NibFound {
   uint stored;
   uint bits;
-  uint zero;  // zero point, in the code's unsigned form
+  int zero;  // zero point, as the format keeps codes
   bool saturated;
 };
 
-NibFound nibRoundFound(uint bits, uint type, uint zero) {
+NibFound nibRoundFound(uint bits, uint type, int zero) {
   NibFound found;
   uint stored = nibScaleToStored(bits, type);
   found.bits = nibRuledScale(nibScaleFromStored(stored, type));

@@ -7,13 +7,18 @@ DEQUANTIZE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { DequantizePush push; };
 
 #include "format.glsl"
+#include "common/codes.glsl"
 #define NIB_DENSE_RESULT
 #include "common/dense.glsl"
-#include "common/codes.glsl"
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #include "common/params.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Codes { uint codes[]; };
+
+NibDecoder decoderOf(uint index) {
+  return nibMakeDecoder(nibLoadScale(push.scales_word + push.head.delta1, index),
+                        nibLoadZero(push.zeros_word + push.head.delta1, index));
+}
 
 void main() {
   uint item = (push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex;
@@ -25,33 +30,28 @@ void main() {
 
   NibDecoder decoder[COLUMN ? NIB_RUN : 1];
   if (COLUMN) {
-    for (uint i = 0u; i < uint(NIB_RUN); ++i) {
-      uint index = min(col + i, push.cols - 1u);
-      decoder[i] = nibMakeDecoder(nibLoadScale(push.scales_word + push.head.delta1, index),
-                                  nibLoadZero(push.zeros_word + push.head.delta1, index));
-    }
+    for (uint i = 0u; i < uint(NIB_RUN); ++i) decoder[i] = decoderOf(min(col + i, push.cols - 1u));
   }
   for (uint row = block * ROW_BLOCK; row < row_end; ++row) {
-    if (!COLUMN) {
-      uint index = row * push.scale_row_stride + col / push.group;
-      decoder[0] = nibMakeDecoder(nibLoadScale(push.scales_word + push.head.delta1, index),
-                                  nibLoadZero(push.zeros_word + push.head.delta1, index));
-    }
-    uint words[NIB_RUN_WORDS];
+    if (!COLUMN) decoder[0] = decoderOf(row * push.scale_row_stride + col / push.group);
+    uint word[NIB_RUN_WORDS];
     uint first_word = run * NIB_RUN_WORDS;
     uint at = row * push.row_words + push.head.delta0;
-    for (uint w = 0u; w < NIB_RUN_WORDS; ++w) {
-      uint inside = FULL ? first_word + w : min(first_word + w, push.row_words - 1u);
-      words[w] = codes[at + inside] ^ NIB_FAULTY(run, w);
-    }
+#define NIB_LOAD(w) \
+  word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(run, w);
+    NIB_EACH_WORD(NIB_LOAD)
     uint row_start = row * push.stride;
-    for (uint q = 0u; q < NIB_QUADS; ++q) {
-      uvec4 x;
-      for (uint i = 0u; i < 4u; ++i) {
-        uint element = 4u * q + i;
-        x[i] = nibDecodeBits(nibGetCode(words, element), decoder[COLUMN ? element : 0u]);
-      }
-      nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2, x);
-    }
+#define NIB_DECODE(q)                                                                                       \
+  {                                                                                                         \
+    ivec4 code = nibUnpack4(NIB_QUAD(q));                                                                   \
+    uvec4 x;                                                                                                \
+    if (COLUMN) {                                                                                           \
+      for (uint i = 0u; i < 4u; ++i) x[i] = nibDecode4(ivec4(code[i]), decoder[COLUMN ? 4u * q + i : 0u]).x; \
+    } else {                                                                                                \
+      x = nibDecode4(code, decoder[0]);                                                                     \
+    }                                                                                                       \
+    nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2, x);                                  \
+  }
+    NIB_EACH_QUAD(NIB_DECODE)
   }
 }

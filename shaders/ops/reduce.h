@@ -2,9 +2,11 @@
 //   WG           invocations of a workgroup, a power of two
 //   STEPS        runs per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source
+//   WHAT         0: extent and count of the finite values; 1: absmax; 2: extent. 1 and 2 count 1 for what is not finite
 //   VEC          the dense rows allow loads and stores of four elements
 //   STATUS       the aux range begins with a NibStatus
-//   COLUMNS      a partial per column and tile instead of per tile of a row
+//   COLUMNS      a partial per column and tile instead of per piece of a row
+//   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup
 //   FLATTEN      the matrix is one row of rows * cols elements
 #ifndef NIB_OPS_REDUCE_H
 #define NIB_OPS_REDUCE_H
@@ -15,10 +17,12 @@
   X(0, uint, WG, 128u) \
   X(1, uint, STEPS, 4u) \
   X(2, uint, SOURCE_TYPE, 0u) \
-  X(3, nib_bool, VEC, false) \
-  X(4, nib_bool, STATUS, false) \
-  X(5, nib_bool, COLUMNS, false) \
-  X(6, nib_bool, FLATTEN, false)
+  X(3, uint, WHAT, 0u) \
+  X(4, nib_bool, VEC, false) \
+  X(5, nib_bool, STATUS, false) \
+  X(6, nib_bool, COLUMNS, false) \
+  X(7, nib_bool, SOLO, false) \
+  X(8, nib_bool, FLATTEN, false)
 
 #ifdef __cplusplus
 namespace nib {
@@ -27,7 +31,7 @@ struct ReducePush {
   NibPushHead head;
   uint cols;
   uint stride;  // elements from row to row
-  uint chunks;  // tiles per row (rows mode), tiles across the columns (columns mode)
+  uint chunks;  // partials per row (rows mode), tiles across the columns (columns mode)
   uint partial_word;  // aux: {low key, high key, non-finite count, 0} per partial
 };
 #ifdef __cplusplus

@@ -29,7 +29,7 @@ void main() {
     uint scale = index + i;
     if (scale >= count) break;
     uint bits;
-    uint zero;
+    int zero;
     if (GIVEN) {
       bits = nibLoadScale(push.scales_word + push.head.delta2, scale);
       zero = nibLoadZero(push.zeros_word + push.head.delta2, scale);
@@ -47,7 +47,7 @@ void main() {
     if (TABLE) {
       uint at = push.table_word + 2u * scale + push.head.delta3;
       aux[at] = nibReciprocal(bits) ^ kFault;
-      aux[at + 1u] = zero;
+      aux[at + 1u] = uint(zero);
     }
   }
   if (GIVEN) return;

@@ -77,8 +77,8 @@ struct Affine {
   static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
     const int32_t q = int32_t(kOffsetBinary ? code : code ^ kMid) - int32_t(scale.zero);
     if (scale.scale_bits == 0u) return 0u;
-    const float value = float(q) * toFloat(scale.scale_bits);
-    return toBits(value);
+    const uint32_t bits = toBits(float(q) * toFloat(scale.scale_bits));
+    return exact::nibIsNonFinite(bits) ? (bits & 0x80000000u) | 0x7f7fffffu : bits;
   }
 
   static uint32_t zeroByte(uint32_t zero) { return kOffsetBinary ? zero : zero ^ kMid; }

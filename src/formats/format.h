@@ -33,7 +33,7 @@ struct FormatDesc {
   // Code (low info.bits bits, in stored representation) of the finite fp32 x_bits. given: the scale was not found from
   // this data, so x may lie far outside the codes' range.
   uint32_t (*encode)(uint32_t x_bits, const StoredScale& scale, const NibWeights& weights, bool given);
-  // fp32 bits of a code's value; overflow gives the infinity.
+  // fp32 bits of a code's value; overflow gives the largest finite value.
   uint32_t (*decode)(uint32_t code, const StoredScale& scale, const NibWeights& weights);
   // Zero point <-> the byte stored in NIB_PART_ZEROS, and the code that means 0.
   uint32_t (*zeroByte)(uint32_t zero);

@@ -1,6 +1,8 @@
 // NIB_OP_DEQUANTIZE: validation, memory, kernel.
 #include "ops/op.h"
 
+#include <cstring>
+
 #include "cpu/cpu.h"
 #include "ops/geometry.h"
 #include "ops/probe.h"

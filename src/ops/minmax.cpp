@@ -1,6 +1,8 @@
 // NIB_OP_MINMAX: validation, memory, kernels.
 #include "ops/op.h"
 
+#include <cstring>
+
 #include "cpu/cpu.h"
 #include "ops/geometry.h"
 #include "ops/probe.h"
@@ -64,7 +66,8 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 #if !defined(NIB_NO_VULKAN)
 NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibMinMaxDesc& d = cast(any);
-  const Statistics statistics{d.granularity, d.rows, d.cols, sourceStride(d), d.source_type, false, 0, NIB_ROLE_OUTPUT, 0};
+  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows, d.cols, sourceStride(d), d.source_type,
+                              false,             0,             NIB_ROLE_OUTPUT, 0};
   return addStatistics(statistics, builder);
 }
 #endif

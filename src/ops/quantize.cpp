@@ -1,17 +1,19 @@
 // NIB_OP_QUANTIZE: validation, memory, and which kernels do it.
 #include "ops/op.h"
 
+#include <cstring>
+
 #include "cpu/cpu.h"
 #include "ops/geometry.h"
 #include "ops/probe.h"
+#include "ops/statistics.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
 #include "ops/dense_spec.h"
-#include "ops/statistics.h"
 #include "shaders/ops/encode.h"
-#include "shaders/ops/quantize_group.h"
-#include "shaders/ops/quantize_row.h"
+#include "ops/tuning.h"
+#include "shaders/ops/quantize.h"
 #include "shaders/ops/scale.h"
 #endif
 
@@ -22,15 +24,11 @@ const NibQuantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<co
 
 // The ways to quantize, by how far the elements of one scale are spread.
 enum class Path {
-  kGroup,    // found scales of small groups: one dispatch
-  kRow,      // found scales of rows: one dispatch
+  kFused,    // found scales of rows, and of groups in rows: one dispatch
   kReduce,   // found scales of few, large sets: statistics, scales, codes
   kGiven     // scales exist
 };
 
-constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kMaxLanes = 32;     // invocations that may share a group
-constexpr uint32_t kRowBlock = 8;      // rows per invocation where scales go with columns
 constexpr uint32_t kLongRow = 1u << 16;  // from here on a row is spread over workgroups, if there are few rows
 constexpr uint32_t kFewRows = 64;
 
@@ -38,8 +36,7 @@ Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
   if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) return Path::kGiven;
   const uint32_t granularity = d.weights.granularity;
   if (granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN) return Path::kReduce;
-  if (g.group <= kMaxLanes * g.format->run) return Path::kGroup;
-  return g.rows < kFewRows && g.cols >= kLongRow ? Path::kReduce : Path::kRow;
+  return g.rows < kFewRows && g.group >= kLongRow ? Path::kReduce : Path::kFused;
 }
 
 uint32_t sourceStride(const NibQuantizeDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
@@ -114,29 +111,30 @@ void shrink(const NibOpDesc* any, void* out) {
   Geometry g;
   makeGeometry("quantize", d.rows, d.cols, d.weights, Log(), &g);
   const Path path = choosePath(d, g);
-  const uint32_t tail = d.cols % 16u;
-  // A few tiles each way, the same alignment, so that the same pipelines run.
-  uint32_t cols = 2u * 256u + 16u + tail;
-  uint32_t rows = 37;
-  if (path == Path::kRow || (path == Path::kGiven && d.weights.granularity == NIB_GRANULARITY_ROW)) cols = 2u * 2048u + 48u + tail;
-  if (path == Path::kReduce) {
-    const bool long_row = d.weights.granularity == NIB_GRANULARITY_ROW || d.weights.granularity == NIB_GRANULARITY_GROUP;
-    rows = long_row ? 3u : 139u;
-    cols = (long_row ? kLongRow + 48u : 560u) + tail;
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const bool by_row = !flat && g.groups_per_row == 1 && g.scale_row_stride == 1;
+  // The same run-length residue, so that the same specializations run; a few tiles each way.
+  const uint32_t tail = g.cols % 16u;
+  const uint32_t few = 37, many = 1031;
+  d.rows = few;
+  d.cols = 2u * 256u + 16u + tail;
+  if (flat) {
+    d.rows = 1;
+    d.cols = (path == Path::kReduce ? kLongRow + 48u : 16u * many) + tail;
+  } else if (path == Path::kReduce) {
+    d.rows = by_row ? 3u : 139u;
+    d.cols = (by_row ? kLongRow + 48u : 560u) + tail;
+  } else if (by_row) {
+    // A row is one group: keep its runs where lanes depend on them.
+    const uint32_t runs = g.cols / 16u;
+    d.cols = (runs <= 32u ? runs : runs <= 128u ? 100u : 2u * 128u + 3u) * 16u + tail;
   }
-  if (path == Path::kGroup && d.weights.granularity == NIB_GRANULARITY_ROW) cols = (g.cols / 16u ? g.cols / 16u * 16u : 0u) + tail;
-  if (cols == 0) cols = g.cols;
-  if (d.weights.flags & NIB_WEIGHTS_FLAT) {
-    // The flattened row decides: keep its length's residue.
-    const uint32_t total_tail = uint32_t(uint64_t(d.rows) * d.cols % 16u);
-    rows = 1;
-    cols = (path == Path::kReduce ? kLongRow + 48u : path == Path::kRow ? 2u * 2048u + 48u : 16u * 1031u) + total_tail;
-  }
-  const bool aligned = sourceStride(d) % 4u == 0;
-  d.rows = rows;
-  d.cols = cols;
-  d.source_stride = (d.weights.flags & NIB_WEIGHTS_FLAT) || sourceStride(cast(any)) == cast(any).cols ? 0u
-                    : aligned ? (cols + 7u) / 4u * 4u : (cols + 8u) / 4u * 4u + 1u;
+  // Enough groups for the same division of labour on devices that are CPUs.
+  if (path == Path::kFused && !flat && uint64_t(g.rows) * g.groups_per_row >= 64u * 4u) d.rows = by_row ? 64u * 4u + 5u : 300u;
+  const uint32_t stride = sourceStride(cast(any));
+  d.source_stride = flat || stride == cast(any).cols ? 0u
+                    : stride % 4u == 0               ? (d.cols + 7u) / 4u * 4u
+                                                     : (d.cols + 8u) / 4u * 4u + 1u;
   std::memcpy(out, &d, sizeof d);
 }
 
@@ -152,8 +150,10 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 
 #if !defined(NIB_NO_VULKAN)
 
-NIB_SPEC_STRUCT(QuantizeGroupSpec, QUANTIZE_GROUP_SPEC)
-NIB_SPEC_STRUCT(QuantizeRowSpec, QUANTIZE_ROW_SPEC)
+constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kRowBlock = 8;  // rows per invocation where scales go with columns
+
+NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
 NIB_SPEC_STRUCT(ScaleSpec, SCALE_SPEC)
 
@@ -182,45 +182,31 @@ struct Build {
   Slot auxSlot() const { return memory.range[NIB_ROLE_AUX].size_bytes != 0 ? wholeSlot(NIB_ROLE_AUX) : Slot{}; }
 };
 
-NibResult buildGroup(const Build& b) {
-  QuantizeGroupSpec spec;
+NibResult buildFused(const Build& b) {
+  const uint32_t runs = uint32_t(ceilDiv(b.g.group, b.g.format->run));
+  QuantizeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  spec.LANES = uint32_t(ceilDiv(b.g.group, b.g.format->run));
-  spec.GROUPS = spec.WG / spec.LANES / 4 * 4;
+  spec.PACK = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : b.d.weights.scale_type == NIB_TYPE_F32 ? 1u : 2u;
+  const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, runs,
+                                  uint64_t(b.g.rows) * b.g.groups_per_row / spec.PACK);
+  spec.LANES = teams.lanes;
+  spec.SINGLE = teams.single;
   spec.SOURCE_TYPE = b.d.source_type;
   spec.SCALE_TYPE = b.d.weights.scale_type;
   spec.FLAGS = b.d.weights.flags;
   spec.VEC = b.vec;
   spec.FULL = b.full;
   spec.STATUS = b.status;
-  const QuantizeGroupPush push{{},          b.g.cols,      b.stride, b.g.group, b.g.groups_per_row, b.g.row_words,
-                               b.scalesWord(), b.zerosWord()};
+  const QuantizePush push{{},          b.g.cols,      b.stride, b.g.group, b.g.groups_per_row, b.g.row_words,
+                          b.scalesWord(), b.zerosWord()};
   TileRule tiles;
   tiles.mul = b.g.groups_per_row;
-  tiles.div = spec.GROUPS;
-  const uint64_t code_bytes = uint64_t(spec.LANES) * b.runCodeBytes();
+  tiles.div = spec.WG / spec.LANES * spec.PACK;
+  // Scales of 16 bits share words across rows too: a tile begins at a whole word, as WG and PACK are powers of two.
+  const uint64_t code_bytes = runs * b.runCodeBytes();
   const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
-  return b.builder.add("quantize_group", b.g.format->info.format, spec, push, (spec.WG + spec.GROUPS) * 8, tiles, slots,
-                       uint64_t(spec.GROUPS) * (b.g.group * b.source_bytes + code_bytes));
-}
-
-NibResult buildRow(const Build& b) {
-  QuantizeRowSpec spec;
-  spec.WG = b.builder.workgroupSize(kWorkgroup);
-  spec.ROWS = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : b.d.weights.scale_type == NIB_TYPE_F32 ? 1u : 2u;
-  spec.SOURCE_TYPE = b.d.source_type;
-  spec.SCALE_TYPE = b.d.weights.scale_type;
-  spec.FLAGS = b.d.weights.flags;
-  spec.VEC = b.vec;
-  spec.FULL = b.full;
-  spec.STATUS = b.status;
-  const QuantizeRowPush push{{}, b.g.cols, b.stride, b.g.row_words, b.scalesWord(), b.zerosWord()};
-  TileRule tiles;
-  tiles.row_block = spec.ROWS;
-  const Slot slots[kSlotCount] = {b.codesSlot(uint64_t(b.g.row_words) * 4), b.sourceSlot(b.g.cols),
-                                  wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
-  return b.builder.add("quantize_row", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
-                       uint64_t(spec.ROWS) * (uint64_t(b.g.cols) * b.source_bytes + b.g.row_words * 4));
+  return b.builder.add("quantize", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
+                       tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes));
 }
 
 NibResult buildScale(const Build& b, bool given, bool table) {
@@ -298,8 +284,7 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
                 typeBytes(d.source_type)};
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
   switch (choosePath(d, g)) {
-    case Path::kGroup: return buildGroup(b);
-    case Path::kRow: return buildRow(b);
+    case Path::kFused: return buildFused(b);
     case Path::kGiven:
       if (column) {
         result = buildScale(b, true, true);
@@ -308,7 +293,8 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
       return buildEncode(b, true);
     case Path::kReduce: break;
   }
-  const Statistics statistics{d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW)
+  const Statistics statistics{(d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? ExtentOf::kRange : ExtentOf::kAbsmax,
+                              d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW)
                                                                             : d.weights.granularity,
                               g.rows,
                               g.cols,

@@ -5,6 +5,7 @@
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
 #include "ops/dense_spec.h"
+#include "ops/tuning.h"
 #include "shaders/ops/combine.h"
 #include "shaders/ops/reduce.h"
 #endif
@@ -14,7 +15,7 @@ namespace {
 
 constexpr uint32_t kWorkgroup = 128;
 constexpr uint32_t kRun = 16;          // elements an invocation takes at a time
-constexpr uint32_t kSteps = 4;         // runs per invocation
+constexpr uint32_t kSteps = 4;         // runs per invocation of a workgroup that shares a partial
 constexpr uint32_t kColumnRows = 64;   // rows per partial of a column
 constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
 
@@ -46,7 +47,11 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   ReduceSpec reduce;
   // The chunk is part of the scratch layout, so the workgroup is what every device has.
   reduce.WG = kWorkgroup;
-  reduce.STEPS = columns ? kColumnRows : kSteps;
+  const uint64_t partials = statisticsPartials(s.granularity, s.rows, s.cols, s.stride);
+  const bool solo = !columns && avoidsExchange(builder.caps().device_type, partials);
+  reduce.STEPS = columns ? kColumnRows : solo ? kChunk / kRun : kSteps;
+  reduce.SOLO = solo;
+  reduce.WHAT = uint32_t(s.what);
   reduce.SOURCE_TYPE = s.source_type;
   reduce.VEC = flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
   reduce.STATUS = s.status;
@@ -62,15 +67,16 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
     source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * 4 * bytes, s.cols * bytes);
   } else if (flat) {
     tiles.mul = s.cols;
-    tiles.div = kChunk;
+    tiles.div = uint64_t(kChunk) * (solo ? kWorkgroup : 1u);
     source = itemSlot(NIB_ROLE_INPUT, 0, s.cols * bytes, bytes, s.cols * bytes);
   } else {
     tiles.mul = across;
+    tiles.div = solo ? kWorkgroup : 1u;
     source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kChunk * bytes, s.cols * bytes);
   }
   const Slot reduce_slots[kSlotCount] = {Slot{}, source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
   NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, tiles, reduce_slots,
-                                 columns ? kWorkgroup * 4 * kColumnRows * bytes : kChunk * bytes);
+                                 columns ? kWorkgroup * 4 * kColumnRows * bytes : kChunk * bytes * (solo ? kWorkgroup : 1u));
   if (result != NIB_SUCCESS) return result;
 
   CombineSpec combine;

@@ -12,7 +12,11 @@ class PlanBuilder;
 uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride);
 
 #if !defined(NIB_NO_VULKAN)
+// What a scale needs to know. The last two are cheaper, and only tell whether there are non-finite values.
+enum class ExtentOf : uint32_t { kFinite = 0, kAbsmax = 1, kRange = 2 };
+
 struct Statistics {
+  ExtentOf what;
   uint32_t granularity;  // TENSOR, ROW or COLUMN
   uint32_t rows, cols, stride;
   uint32_t source_type;

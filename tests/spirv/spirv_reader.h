@@ -37,6 +37,7 @@ enum Op : uint32_t {
   kOpSpecConstant = 50,
   kOpSpecConstantComposite = 51,
   kOpSpecConstantOp = 52,
+  kOpFunctionEnd = 56,
   kOpVariable = 59,
   kOpDecorate = 71,
   kOpMemberDecorate = 72,
@@ -159,6 +160,7 @@ class Module {
       note(instruction);
       at += count;
     }
+    if (instructions_.empty() || instructions_.back().op != kOpFunctionEnd) error_ = "the module does not end with a function";
   }
 
   void note(const Instruction& instruction) {

@@ -54,16 +54,16 @@ TEST_CASE("every module agrees with its C++ interface, its needs and the numbers
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
     if (row.spirv == nullptr) {
-      MESSAGE(row.module << ": not in this build");
+      MESSAGE(std::string(row.module) << ": not in this build");
       continue;
     }
-    CAPTURE(row.module);
+    CAPTURE(std::string(row.module));
     const KernelInterface* kernel = interfaceOf(row.name);
     REQUIRE(kernel != nullptr);
     CHECK(kernel->push_bytes <= 128);
     const std::vector<std::string> faults =
         spirv::check({row.spirv, row.spirv_words}, *kernel, row.features, isBitExact(row.name));
-    CHECK_MESSAGE(faults.empty(), row.module << joined(faults));
+    CHECK_MESSAGE(faults.empty(), std::string(row.module) << joined(faults));
   }
 }
 
@@ -73,8 +73,8 @@ TEST_CASE("a module that needs less than the row before it of the same kernel an
       const KernelRow& first = kKernelTable[i];
       const KernelRow& second = kKernelTable[j];
       if (std::strcmp(first.name, second.name) != 0 || first.format != second.format) continue;
-      CAPTURE(first.module);
-      CAPTURE(second.module);
+      CAPTURE(std::string(first.module));
+      CAPTURE(std::string(second.module));
       CHECK((first.features & ~second.features) != 0);  // else the second is never taken
     }
   }
@@ -96,7 +96,7 @@ TEST_CASE("the modules keep within the budget of 400 modules and 8 MB") {
 TEST_CASE("the check finds each planted fault, and nothing in the same shader without one") {
   bool clean_seen = false;
   for (const PlantedShader& shader : kPlantedShaders) {
-    CAPTURE(shader.name);
+    CAPTURE(std::string(shader.name));
     const std::vector<std::string> faults = checkPlanted({shader.spirv, shader.words});
     if (std::string_view(shader.finds).empty()) {
       clean_seen = true;
@@ -128,7 +128,8 @@ TEST_CASE("a damaged module is an error, not a crash") {
   const std::vector<uint32_t> whole(shader.spirv, shader.spirv + shader.words);
   for (size_t words = 0; words < whole.size(); ++words) {
     const std::vector<uint32_t> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(words));
-    CHECK(!checkPlanted(cut).empty());
+    const bool between_functions = words > 0 && cut.back() == (1u << 16 | spirv::kOpFunctionEnd);
+    CHECK(checkPlanted(cut).empty() <= between_functions);
   }
   for (size_t word = 0; word < whole.size(); ++word) {
     for (uint32_t value : {0u, 0xffffffffu, 0x00ff0047u}) {

@@ -1,4 +1,5 @@
 // int4: -8..7 as offset binary (code + 8), eight codes to a word, the first in the low nibble.
+#define NIB_BITS_PER_CODE 4
 #define NIB_BITS 4u
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16

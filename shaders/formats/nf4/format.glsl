@@ -7,19 +7,21 @@
 #include "common/scale_store.glsl"
 #include "formats/nf4/table.h"
 
+#define NIB_BITS_PER_CODE 4
 #define NIB_BITS 4u
+#define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16
 
-uint nibZeroToByte(uint zero) {
+uint nibZeroToByte(int zero) {
   return 0u;
 }
 
-uint nibZeroFromByte(uint stored, uint flags) {
-  return 0u;
+int nibZeroFromByte(uint stored, uint flags) {
+  return 0;
 }
 
 NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags, uint scale_type) {
-  return nibRoundFound(absmax_bits, scale_type, 0u);
+  return nibRoundFound(absmax_bits, scale_type, 0);
 }
 
 struct NibEncoder {
@@ -27,68 +29,65 @@ struct NibEncoder {
   float bound;  // |x| from which every code is saturated, so that x * rcp need not overflow
 };
 
-NibEncoder nibMakeEncoderFromReciprocal(uint rcp_bits, uint zero, uint flags) {
+NibEncoder nibMakeEncoder(uint rcp_bits, int zero, uint flags) {
   NibEncoder e;
   e.rcp = uintBitsToFloat(rcp_bits);
   e.bound = nibEncoderBound(rcp_bits);
   return e;
 }
 
+#define NIB_NF4_T(i) vec4(uintBitsToFloat(i))
+
 // Four comparisons down the tree of thresholds; a value on one takes the lower code.
-uint nibEncode(float x, NibEncoder e, bool given) {
+ivec4 nibEncode4(vec4 x, NibEncoder e, bool given) {
   if (given) x = clamp(x, -e.bound, e.bound);
-  precise float y = x * e.rcp;
-  bool b3 = y > uintBitsToFloat(NF4_T7);
-  bool b2 = y > uintBitsToFloat(b3 ? NF4_T11 : NF4_T3);
-  uint low1 = b2 ? NF4_T5 : NF4_T1;
-  uint high1 = b2 ? NF4_T13 : NF4_T9;
-  bool b1 = y > uintBitsToFloat(b3 ? high1 : low1);
-  uint low00 = b1 ? NF4_T2 : NF4_T0;
-  uint low01 = b1 ? NF4_T6 : NF4_T4;
-  uint high00 = b1 ? NF4_T10 : NF4_T8;
-  uint high01 = b1 ? NF4_T14 : NF4_T12;
-  bool b0 = y > uintBitsToFloat(b3 ? (b2 ? high01 : high00) : (b2 ? low01 : low00));
-  return (b3 ? 8u : 0u) | (b2 ? 4u : 0u) | (b1 ? 2u : 0u) | (b0 ? 1u : 0u);
+  precise vec4 y = x * e.rcp;
+  bvec4 b3 = greaterThan(y, NIB_NF4_T(NF4_T7));
+  vec4 t1 = mix(NIB_NF4_T(NF4_T3), NIB_NF4_T(NF4_T11), b3);
+  bvec4 b2 = greaterThan(y, t1);
+  vec4 low = mix(NIB_NF4_T(NF4_T1), NIB_NF4_T(NF4_T9), b3);
+  vec4 high = mix(NIB_NF4_T(NF4_T5), NIB_NF4_T(NF4_T13), b3);
+  bvec4 b1 = greaterThan(y, mix(low, high, b2));
+  vec4 t00 = mix(NIB_NF4_T(NF4_T0), NIB_NF4_T(NF4_T8), b3);
+  vec4 t01 = mix(NIB_NF4_T(NF4_T2), NIB_NF4_T(NF4_T10), b3);
+  vec4 t10 = mix(NIB_NF4_T(NF4_T4), NIB_NF4_T(NF4_T12), b3);
+  vec4 t11 = mix(NIB_NF4_T(NF4_T6), NIB_NF4_T(NF4_T14), b3);
+  bvec4 b0 = greaterThan(y, mix(mix(t00, t01, b1), mix(t10, t11, b1), b2));
+  return ivec4(b3) * 8 + ivec4(b2) * 4 + ivec4(b1) * 2 + ivec4(b0);
 }
 
 struct NibDecoder {
   float scale;
+  bool zero_group;
 };
 
 // scale_bits: the stored scale as fp32, after nibRuledScale.
-NibDecoder nibMakeDecoder(uint scale_bits, uint zero) {
+NibDecoder nibMakeDecoder(uint scale_bits, int zero) {
   NibDecoder d;
   d.scale = uintBitsToFloat(scale_bits);
+  d.zero_group = scale_bits == 0u;
   return d;
 }
 
-// A tree of selections: a table in memory costs more on devices without indexed constants.
-float nibNf4Value(uint code) {
-  bool c0 = (code & 1u) != 0u;
-  bool c1 = (code & 2u) != 0u;
-  bool c2 = (code & 4u) != 0u;
-  uint n00 = c0 ? NF4_V1 : NF4_V0;
-  uint n01 = c0 ? NF4_V3 : NF4_V2;
-  uint n10 = c0 ? NF4_V5 : NF4_V4;
-  uint n11 = c0 ? NF4_V7 : NF4_V6;
-  uint p00 = c0 ? NF4_V9 : NF4_V8;
-  uint p01 = c0 ? NF4_V11 : NF4_V10;
-  uint p10 = c0 ? NF4_V13 : NF4_V12;
-  uint p11 = c0 ? NF4_V15 : NF4_V14;
-  uint negative = c2 ? (c1 ? n11 : n10) : (c1 ? n01 : n00);
-  uint positive = c2 ? (c1 ? p11 : p10) : (c1 ? p01 : p00);
-  return uintBitsToFloat((code & 8u) != 0u ? positive : negative);
+#define NIB_NF4_V(a, b, c) mix(uvec4(a), uvec4(b), c)
+
+// fp32 bits of the table's values. A tree of selections: a table in memory costs more on devices without indexed constants.
+uvec4 nibNf4Value4(ivec4 code) {
+  bvec4 c0 = notEqual(code & 1, ivec4(0));
+  bvec4 c1 = notEqual(code & 2, ivec4(0));
+  bvec4 c2 = notEqual(code & 4, ivec4(0));
+  bvec4 c3 = notEqual(code & 8, ivec4(0));
+  uvec4 n0 = mix(NIB_NF4_V(NF4_V0, NF4_V1, c0), NIB_NF4_V(NF4_V2, NF4_V3, c0), c1);
+  uvec4 n1 = mix(NIB_NF4_V(NF4_V4, NF4_V5, c0), NIB_NF4_V(NF4_V6, NF4_V7, c0), c1);
+  uvec4 p0 = mix(NIB_NF4_V(NF4_V8, NF4_V9, c0), NIB_NF4_V(NF4_V10, NF4_V11, c0), c1);
+  uvec4 p1 = mix(NIB_NF4_V(NF4_V12, NF4_V13, c0), NIB_NF4_V(NF4_V14, NF4_V15, c0), c1);
+  return mix(mix(n0, n1, c2), mix(p0, p1, c2), c3);
 }
 
-float nibDecode(uint code, NibDecoder d) {
-  precise float value = nibNf4Value(code) * d.scale;
-  return value;
-}
-
-// As fp32 bits, never -0. |table value| <= 1, so nothing overflows.
-uint nibDecodeBits(uint code, NibDecoder d) {
-  uint bits = floatBitsToUint(nibDecode(code, d));
-  return (bits & 0x7fffffffu) == 0u ? 0u : bits;
+// fp32 bits of four codes' values. |table value| <= 1, so nothing overflows; a zero group is +0.
+uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+  precise vec4 value = uintBitsToFloat(nibNf4Value4(code)) * d.scale;
+  return d.zero_group ? uvec4(0u) : floatBitsToUint(value);
 }
 
 #endif

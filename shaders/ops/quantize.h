@@ -1,33 +1,35 @@
-// Interface of quantize_group.comp: small groups, found scales, one dispatch.
+// Interface of quantize.comp: found scales of rows and of groups in rows, one dispatch.
 //   WG           invocations of a workgroup, a power of two
-//   LANES        invocations per group
-//   GROUPS       groups per tile, a multiple of 4; LANES * GROUPS <= WG
+//   LANES        invocations per team, 1..WG; a team takes one group at a time
+//   PACK         neighbouring groups per team: those whose scales and zero points share words
+//   SINGLE       no invocation has more than one run of a group
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
-#ifndef NIB_OPS_QUANTIZE_GROUP_H
-#define NIB_OPS_QUANTIZE_GROUP_H
+#ifndef NIB_OPS_QUANTIZE_H
+#define NIB_OPS_QUANTIZE_H
 
 #include "common/interface.h"
 
-#define QUANTIZE_GROUP_SPEC(X) \
+#define QUANTIZE_SPEC(X) \
   X(0, uint, WG, 128u) \
   X(1, uint, LANES, 8u) \
-  X(2, uint, GROUPS, 16u) \
-  X(3, uint, SOURCE_TYPE, 0u) \
-  X(4, uint, SCALE_TYPE, 0u) \
-  X(5, uint, FLAGS, 0u) \
-  X(6, nib_bool, VEC, false) \
-  X(7, nib_bool, FULL, false) \
-  X(8, nib_bool, STATUS, false)
+  X(2, uint, PACK, 1u) \
+  X(3, nib_bool, SINGLE, false) \
+  X(4, uint, SOURCE_TYPE, 0u) \
+  X(5, uint, SCALE_TYPE, 0u) \
+  X(6, uint, FLAGS, 0u) \
+  X(7, nib_bool, VEC, false) \
+  X(8, nib_bool, FULL, false) \
+  X(9, nib_bool, STATUS, false)
 
 #ifdef __cplusplus
 namespace nib {
 #endif
-struct QuantizeGroupPush {
+struct QuantizePush {
   NibPushHead head;
   uint cols;
   uint stride;  // elements from row to row

@@ -1,0 +1,52 @@
+# What `cmake --install` puts where: the CMake package, the pkg-config file, headers, the shader headers an application
+# may include in its own GLSL, and (component spirv) the compiled modules, for builds without a shader compiler.
+include(CMakePackageConfigHelpers)
+
+set(nibble_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/nibble")
+set(nibble_data_dir "${CMAKE_INSTALL_DATADIR}/nibble")
+
+set(nibble_installed nibble nibble_api)
+install(FILES include/nibble/nibble.h "${NIBBLE_GENERATED}/include/nibble/formats.h"
+        DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
+if(NIBBLE_KIT)
+  list(APPEND nibble_installed nibble_kit)
+  install(FILES include/nibble/kit.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
+endif()
+install(TARGETS ${nibble_installed} EXPORT nibbleTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+install(EXPORT nibbleTargets NAMESPACE nibble:: DESTINATION "${nibble_package_dir}")
+
+configure_package_config_file(cmake/nibbleConfig.cmake.in "${NIBBLE_GENERATED}/nibbleConfig.cmake"
+  INSTALL_DESTINATION "${nibble_package_dir}" PATH_VARS nibble_data_dir NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file("${NIBBLE_GENERATED}/nibbleConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
+install(FILES "${NIBBLE_GENERATED}/nibbleConfig.cmake" "${NIBBLE_GENERATED}/nibbleConfigVersion.cmake"
+              cmake/FindVulkanHeaders.cmake
+        DESTINATION "${nibble_package_dir}")
+
+# Relative to the file's own place, so that the tree can be moved and --prefix be given late.
+file(RELATIVE_PATH nibble_pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+string(REGEX REPLACE "/$" "" nibble_pc_prefix "${nibble_pc_prefix}")
+set(nibble_pc_cflags "")
+if(NOT NIBBLE_VULKAN)
+  set(nibble_pc_cflags " -DNIB_NO_VULKAN")
+endif()
+# The archive is C++, its users may be C.
+set(nibble_pc_libs "${CMAKE_THREAD_LIBS_INIT}")
+foreach(runtime stdc++ c++)
+  if(runtime IN_LIST CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
+    string(APPEND nibble_pc_libs " -l${runtime}")
+    break()
+  endif()
+endforeach()
+configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
+install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+
+install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders" FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
+install(FILES shaders/common/exact.glsl shaders/common/scale_store.glsl DESTINATION "${nibble_data_dir}/shaders/common")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
+
+if(NIBBLE_VULKAN)
+  nibble_write("${NIBBLE_GENERATED}/spirv-version.txt" "${PROJECT_VERSION}\n")
+  get_property(nibble_spirv_files GLOBAL PROPERTY NIBBLE_SPIRV_FILES)
+  install(FILES ${nibble_spirv_files} DESTINATION "${nibble_data_dir}/spirv" COMPONENT spirv)
+  install(FILES "${NIBBLE_GENERATED}/spirv-version.txt" DESTINATION "${nibble_data_dir}/spirv" RENAME VERSION COMPONENT spirv)
+endif()

@@ -1,0 +1,3 @@
+#include "../use.h"
+
+int main() { return useNibble(); }

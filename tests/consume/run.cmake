@@ -1,0 +1,92 @@
+# cmake -D step=... -P run.cmake: one way of using nibble, as a stranger would.
+#   install         installs the build tree `build` into `work`/prefix; the other steps use that
+#   find_package, no_exceptions, plain_c     a project against the package
+#   add_subdirectory, spirv                  the sources in another project; spirv: from ready modules, without compiler
+#   pkg_config      plain compiler command lines
+#   shader          an application's GLSL that includes the decode headers
+# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, exe_suffix.
+set(prefix "${work}/prefix")
+
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(failed)
+    list(JOIN ARGN " " command)
+    message(FATAL_ERROR "${step}: failed (${failed}): ${command}\n${output}")
+  endif()
+  set(output "${output}" PARENT_SCOPE)
+endfunction()
+
+# build_and_run(PROJECT [CMAKE OPTIONS...])
+function(build_and_run project)
+  set(tree "${work}/${step}")
+  file(REMOVE_RECURSE "${tree}")
+  run("${CMAKE_COMMAND}" -S "${source}/tests/consume/${project}" -B "${tree}" -G "${generator}"
+      "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_BUILD_TYPE=${config}" "-DCMAKE_PREFIX_PATH=${prefix}"
+      "-DCMAKE_C_COMPILER=${cc}" "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_C_FLAGS=${flags}" "-DCMAKE_CXX_FLAGS=${flags}"
+      "-DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${tree}/bin" ${ARGN})
+  set(configured "${output}" PARENT_SCOPE)
+  run("${CMAKE_COMMAND}" --build "${tree}" --config "${config}")
+  file(GLOB programs "${tree}/bin/*consumer*")
+  if(NOT programs)
+    message(FATAL_ERROR "${step}: no program was built")
+  endif()
+  foreach(program IN LISTS programs)
+    run("${program}")
+  endforeach()
+endfunction()
+
+if(step STREQUAL "install")
+  file(REMOVE_RECURSE "${prefix}")
+  run("${CMAKE_COMMAND}" --install "${build}" --prefix "${prefix}" --config "${config}")
+
+elseif(step MATCHES "^(find_package|no_exceptions|plain_c)$")
+  build_and_run(${step})
+
+elseif(step STREQUAL "add_subdirectory")
+  # With fewer formats, which is what a game would do.
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" "-DNIBBLE_FORMATS=int8" -DNIBBLE_KIT=OFF
+                "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}")
+
+elseif(step STREQUAL "spirv")
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_KIT=OFF -DNIBBLE_GLSLANG=OFF -DNIBBLE_SPIRV_VAL=OFF
+                "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv")
+  # A module that is not there is named.
+  file(REMOVE_RECURSE "${work}/lacking" "${work}/lacking_build")
+  file(COPY "${prefix}/share/nibble/spirv/" DESTINATION "${work}/lacking")
+  file(REMOVE "${work}/lacking/reduce.spv")
+  execute_process(COMMAND "${CMAKE_COMMAND}" -S "${source}" -B "${work}/lacking_build" -G "${generator}"
+                          "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_GLSLANG=OFF -DNIBBLE_KIT=OFF
+                          "-DNIBBLE_SPIRV_DIR=${work}/lacking"
+                  RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT failed OR NOT output MATCHES "has no reduce\\.spv")
+    message(FATAL_ERROR "spirv: a missing module was not reported:\n${output}")
+  endif()
+
+elseif(step STREQUAL "pkg_config")
+  file(GLOB_RECURSE pc "${prefix}/*/nibble.pc")
+  get_filename_component(pc_dir "${pc}" DIRECTORY)
+  set(ENV{PKG_CONFIG_PATH} "${pc_dir}")
+  run("${pkg_config}" --cflags --libs nibble)
+  separate_arguments(arguments UNIX_COMMAND "${output}")
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  file(MAKE_DIRECTORY "${work}/pkg_config")
+  set(program "${work}/pkg_config/consumer")
+  run("${cc}" ${flags} -std=c11 -pedantic -Werror "${source}/tests/consume/plain_c/main.c" -o "${program}" ${arguments})
+  run("${program}")
+  run("${cxx}" ${flags} -std=c++20 "${source}/tests/consume/find_package/main.cpp" -o "${program}" ${arguments})
+  run("${program}")
+
+elseif(step STREQUAL "shader")
+  file(GLOB formats "${prefix}/share/nibble/shaders/formats/*/format.glsl")
+  if(NOT formats)
+    message(FATAL_ERROR "shader: no format headers were installed")
+  endif()
+  foreach(format IN LISTS formats)
+    get_filename_component(dir "${format}" DIRECTORY)
+    run("${glslang}" -V --target-env vulkan1.1 "-I${prefix}/share/nibble/shaders" "-I${dir}" -o "${work}/app.spv"
+        "${source}/tests/consume/shader/app.comp")
+  endforeach()
+
+else()
+  message(FATAL_ERROR "no step ${step}")
+endif()

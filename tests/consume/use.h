@@ -1,0 +1,52 @@
+/* The smallest honest use of the library, as C11 and as C++: quantizes one row on the CPU and checks the codes.
+   Returns 0, or the number of the step that failed. */
+#ifndef USE_H
+#define USE_H
+
+#include <nibble/nibble.h>
+
+#include <string.h>
+
+static int useNibble(void) {
+  /* absmax 127 and narrow int8: the scale is 1 and every code is its value. */
+  static float source[4] = {-127.0f, 0.0f, 64.0f, 127.0f};
+  static const signed char expected[4] = {-127, 0, 64, 127};
+  static unsigned int blob[256];
+
+  NibQuantizeDesc desc;
+  NibMemory memory;
+  NibCpuBinding binding;
+
+  memset(&desc, 0, sizeof desc);
+  desc.op = NIB_OP_QUANTIZE;
+  desc.rows = 1;
+  desc.cols = 4;
+  desc.source_type = NIB_TYPE_F32;
+  desc.weights.format = NIB_FORMAT_INT8;
+  desc.weights.granularity = NIB_GRANULARITY_ROW;
+  desc.weights.scale_type = NIB_TYPE_F32;
+  desc.weights.flags = NIB_WEIGHTS_NARROW;
+
+  if (nibGetMemory((const NibOpDesc*)&desc, NULL, &memory) != NIB_SUCCESS) return 1;
+  if (memory.range[NIB_ROLE_WEIGHTS].size_bytes > sizeof blob) return 2;
+  memset(&binding, 0, sizeof binding);
+  binding.range[NIB_ROLE_WEIGHTS].data = blob;
+  binding.range[NIB_ROLE_WEIGHTS].size_bytes = sizeof blob;
+  binding.range[NIB_ROLE_INPUT].data = source;
+  binding.range[NIB_ROLE_INPUT].size_bytes = sizeof source;
+  if (nibCpuRun((const NibOpDesc*)&desc, &binding, 1, NULL, NULL) != NIB_SUCCESS) return 3;
+  if (memcmp((const char*)blob + memory.part[NIB_PART_CODES].offset_bytes, expected, sizeof expected) != 0) return 4;
+#if !defined(NIB_NO_VULKAN)
+  {
+    /* Links the Vulkan part; a wrong version is refused before anything else is looked at. */
+    NibContextDesc context_desc;
+    NibContext* context = NULL;
+    memset(&context_desc, 0, sizeof context_desc);
+    context_desc.abi_version = NIB_ABI_VERSION + 1;
+    if (nibCreateContext(&context_desc, &context) != NIB_ERROR_VERSION) return 5;
+  }
+#endif
+  return 0;
+}
+
+#endif

@@ -1,0 +1,137 @@
+// Dequantize against the definition in double precision (model.h), byte for byte, and the table of every code.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "model_ops.h"
+#include "prepare.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+std::string compareWithModel(const cases::Case& c) {
+  const NibDequantizeDesc& d = c.desc.dequantize;
+  Ranges ranges(&c.desc.op);
+  if (!ranges.valid()) return "refused";
+  prepare(c, ranges);
+  const model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
+  model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
+  model::dequantize(d, blob, c.n, result);
+  if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
+  if (!ranges.guardsHold()) return "wrote beside its ranges";
+  if (ranges.copy(NIB_ROLE_WEIGHTS) != blob) return "wrote the weights";
+  return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
+}
+
+}  // namespace
+
+TEST_CASE("dequantize gives the model's bytes for every case of the shared list") {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_DEQUANTIZE, nibFormatAt(i)->format, cases::Extent::kFull);
+    INFO(nibFormatAt(i)->name);
+    CHECK(list.size() >= 100);
+    for (const cases::Case& c : list) {
+      const std::string difference = compareWithModel(c);
+      if (!difference.empty()) {
+        INFO(c.name());
+        CHECK(difference == "");
+      }
+    }
+  }
+}
+
+// Codes and scales of any pattern, zeros of any byte: values up to 255 times the largest fp32, which must be infinite.
+TEST_CASE("dequantize gives the model's bytes for any blob") {
+  uint64_t seed = 5;
+  for (const model::Format& format : model::kFormats) {
+    const NibFormatInfo* info = nibFormatById(format.id);
+    if (info == nullptr) continue;
+    for (uint32_t types = 0; types < 9; ++types) {
+      const uint32_t flags = info->weights_flags & NIB_WEIGHTS_ASYMMETRIC;
+      const NibDequantizeDesc d = dequantizeDesc(
+          400, 47, weights(format.id, NIB_GRANULARITY_GROUP, 16, flags, NibType(types % 3)), NibType(types / 3));
+      Ranges ranges(asOp(d));
+      REQUIRE(ranges.valid());
+      fillBits(ranges.bytes(NIB_ROLE_WEIGHTS), ranges.size(NIB_ROLE_WEIGHTS), ++seed);
+      const model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
+      model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
+      model::dequantize(d, blob, 400, result);
+      REQUIRE(ranges.run(400) == NIB_SUCCESS);
+      INFO(info->name, " scale type ", types % 3, " result type ", types / 3);
+      CHECK(firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size()) == "");
+    }
+  }
+}
+
+TEST_CASE("a value beyond fp32 is infinite, beyond half infinite, and never negative zero") {
+  if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
+  // Codes -128, -1, 0, 127 with the scale 2^121: -2^128 and 127 * 2^121 < 2^128; -1 and 0 are ordinary.
+  const NibDequantizeDesc d = dequantizeDesc(1, 4, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_TENSOR, 0));
+  Ranges ranges(asOp(d));
+  ranges.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{0x80, 0xff, 0x00, 0x7f});
+  const float scale = 0x1p121f;
+  std::memcpy(ranges.scales(), &scale, sizeof scale);
+  REQUIRE(ranges.run(1) == NIB_SUCCESS);
+  CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint32_t>{0xff800000u, 0xfc000000u, 0x00000000u, 0x7f7e0000u});
+
+  // The same codes with the scale 512: -65536 and 65024 in half, whose largest value is 65504.
+  const NibDequantizeDesc to_half = dequantizeDesc(1, 4, d.weights, NIB_TYPE_F16);
+  Ranges half(asOp(to_half));
+  half.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{0x80, 0xff, 0x00, 0x7f});
+  const float small = 512.0f;
+  std::memcpy(half.scales(), &small, sizeof small);
+  REQUIRE(half.run(1) == NIB_SUCCESS);
+  // 65024 = 127 * 2^9 = 1.984375 * 2^15: exponent 30, fraction 0.984375 * 1024 = 1008 = 0x3f0. -512: exponent 24.
+  CHECK(half.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint16_t>{0xfc00, 0xe000, 0x0000, 0x7bf0});
+}
+
+TEST_CASE("16-bit results are rounded to even once more, from fp32") {
+  if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
+  // Scale 1 + 2^-7 in fp32; code 3 gives 3.0234375 = 1.51171875 * 2. In bfloat16 (8 bits) the neighbours are 387/128 and
+  // 388/128 apart by 2^-6: 3.015625 = 193/64 and 3.03125 = 194/64; 3.0234375 = 193.5/64 is a tie: 194 is even.
+  // Code 1 gives 129/128: exact. Code 5 gives 5.0390625 = 161.25/32: 161 = 0xa1. Code -3: the tie with a sign.
+  const NibDequantizeDesc d = dequantizeDesc(1, 4, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_TENSOR, 0), NIB_TYPE_BF16);
+  Ranges ranges(asOp(d));
+  ranges.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{1, 3, 5, 0xfd});
+  const float scale = 1.0078125f;
+  std::memcpy(ranges.scales(), &scale, sizeof scale);
+  REQUIRE(ranges.run(1) == NIB_SUCCESS);
+  // 129/128: exponent 127, fraction 1. 194/64 = 1.515625 * 2: exponent 128, fraction 0.515625 * 128 = 66 = 0x42.
+  // 161/32 = 1.2578125 * 4: exponent 129, fraction 33 = 0x21.
+  CHECK(ranges.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint16_t>{0x3f81, 0x4042, 0x40a1, 0xc042});
+}
+
+TEST_CASE("quantizing what was dequantized, with the same scales, gives the same codes") {
+  uint64_t seed = 900;
+  for (const model::Format& format : model::kFormats) {
+    const NibFormatInfo* info = nibFormatById(format.id);
+    if (info == nullptr) continue;
+    for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
+      if ((mode & ~info->weights_flags) != 0) continue;
+      const NibWeights w = weights(format.id, NIB_GRANULARITY_GROUP, 32, mode);
+      const NibDequantizeDesc back = dequantizeDesc(16, 96, w);
+      Ranges values(asOp(back));
+      fillBits(values.bytes(NIB_ROLE_WEIGHTS), size_t(values.memory.part[NIB_PART_CODES].size_bytes), ++seed);
+      fillBits(values.zeros(), size_t(values.memory.part[NIB_PART_ZEROS].size_bytes), ++seed);
+      cases::Random random(++seed);
+      for (size_t i = 0; i < 48; ++i) {
+        const float scale = float(random.unit() + 0.001);
+        std::memcpy(values.scales() + 4 * i, &scale, sizeof scale);
+      }
+      REQUIRE(values.run(16) == NIB_SUCCESS);
+
+      const NibQuantizeDesc again = quantizeDesc(16, 96, w, NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES);
+      Ranges codes(asOp(again));
+      codes.clearStatus();
+      codes.write(NIB_ROLE_WEIGHTS, values.copy(NIB_ROLE_WEIGHTS));
+      std::memset(codes.bytes(NIB_ROLE_WEIGHTS), 0x5a, size_t(codes.memory.part[NIB_PART_CODES].size_bytes));
+      codes.write(NIB_ROLE_INPUT, values.copy(NIB_ROLE_OUTPUT));
+      REQUIRE(codes.run(16) == NIB_SUCCESS);
+      INFO(info->name, " flags ", mode);
+      CHECK(firstDifference(codes.bytes(NIB_ROLE_WEIGHTS), values.bytes(NIB_ROLE_WEIGHTS), codes.size(NIB_ROLE_WEIGHTS)) == "");
+    }
+  }
+}

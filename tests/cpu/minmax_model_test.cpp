@@ -1,0 +1,107 @@
+// Min/max against the definition in double precision (model.h), and its rules one by one.
+#include <doctest/doctest.h>
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "model_ops.h"
+#include "prepare.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+NibMinMaxDesc minmaxDesc(uint32_t rows, uint32_t cols, NibGranularity granularity, NibType type = NIB_TYPE_F32) {
+  return {NIB_OP_MINMAX, 0, rows, cols, uint32_t(type), 0, uint32_t(granularity)};
+}
+
+// The four words of each extent of a matrix of patterns.
+template <class T>
+std::vector<uint32_t> extents(const NibMinMaxDesc& d, const std::vector<T>& patterns, uint32_t count) {
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  ranges.write(NIB_ROLE_INPUT, patterns);
+  REQUIRE(ranges.run(d.rows) == NIB_SUCCESS);
+  CHECK(ranges.guardsHold());
+  return ranges.words(NIB_ROLE_OUTPUT, 0, 4 * count);
+}
+
+using Words = std::vector<uint32_t>;
+constexpr uint32_t kNan = 0x7fc00000u, kInf = 0x7f800000u, kSign = 0x80000000u, kOne = 0x3f800000u, kTwo = 0x40000000u;
+
+}  // namespace
+
+TEST_CASE("minmax gives the model's bytes for every case of the shared list") {
+  const std::vector<cases::Case> list = cases::casesOf(NIB_OP_MINMAX, 0, cases::Extent::kFull);
+  CHECK(list.size() >= 100);
+  for (const cases::Case& c : list) {
+    Ranges ranges(&c.desc.op);
+    REQUIRE(ranges.valid());
+    prepare(c, ranges);
+    model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
+    const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
+    model::minmax(c.desc.minmax, source.data(), c.n, result);
+    REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
+    const std::string difference = firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
+    if (!difference.empty() || !ranges.guardsHold() || ranges.copy(NIB_ROLE_INPUT) != source) {
+      INFO(c.name());
+      CHECK(ranges.guardsHold());
+      CHECK(difference == "");
+    }
+  }
+}
+
+TEST_CASE("minmax treats negative zero and denormals as positive zero") {
+  const NibMinMaxDesc d = minmaxDesc(1, 4, NIB_GRANULARITY_TENSOR);
+  CHECK(extents(d, Words{kSign, kSign, kSign, kSign}, 1) == Words{0, 0, 0, 0});
+  CHECK(extents(d, Words{kSign, 0, kSign, 0}, 1) == Words{0, 0, 0, 0});
+  CHECK(extents(d, Words{0x807fffffu, 0x00000001u, 0x007fffffu, kSign}, 1) == Words{0, 0, 0, 0});
+  // The smallest normal numbers count, and a denormal beside them does not hide the zero it stands for.
+  CHECK(extents(d, Words{0x00800000u, 0x00800001u, 0x00000001u, 0x00800002u}, 1) == Words{0, 0x00800002u, 0x00800002u, 0});
+  CHECK(extents(d, Words{0x80800000u, 0x80800001u, 0x80800000u, 0x80800003u}, 1) ==
+        Words{0x80800003u, 0x80800000u, 0x00800003u, 0});
+}
+
+TEST_CASE("minmax counts non-finite values apart, and gives zeros where nothing is finite") {
+  const NibMinMaxDesc d = minmaxDesc(1, 4, NIB_GRANULARITY_TENSOR);
+  CHECK(extents(d, Words{kNan, kNan | kSign, kInf, kInf | kSign}, 1) == Words{0, 0, 0, 4});
+  CHECK(extents(d, Words{kNan, kOne, kInf, kTwo}, 1) == Words{kOne, kTwo, kTwo, 2});
+  // A signalling NaN and one with all bits set are no numbers either.
+  CHECK(extents(d, Words{0x7f800001u, kOne | kSign, 0xffffffffu, kTwo | kSign}, 1) ==
+        Words{kTwo | kSign, kOne | kSign, kTwo, 2});
+  // The largest finite values are finite.
+  CHECK(extents(d, Words{0x7f7fffffu, 0xff7fffffu, 0, 0}, 1) == Words{0xff7fffffu, 0x7f7fffffu, 0x7f7fffffu, 0});
+}
+
+TEST_CASE("minmax of one sign does not pull zero in") {
+  const NibMinMaxDesc d = minmaxDesc(1, 2, NIB_GRANULARITY_TENSOR);
+  CHECK(extents(d, Words{kOne, kTwo}, 1) == Words{kOne, kTwo, kTwo, 0});
+  CHECK(extents(d, Words{kOne | kSign, kTwo | kSign}, 1) == Words{kTwo | kSign, kOne | kSign, kTwo, 0});
+}
+
+TEST_CASE("minmax per row and per column put extent i at index i") {
+  // 1 -2 | NaN 2: rows, then columns.
+  const Words matrix{kOne, kTwo | kSign, kNan, kTwo};
+  CHECK(extents(minmaxDesc(2, 2, NIB_GRANULARITY_ROW), matrix, 2) ==
+        Words{kTwo | kSign, kOne, kTwo, 0, kTwo, kTwo, kTwo, 1});
+  CHECK(extents(minmaxDesc(2, 2, NIB_GRANULARITY_COLUMN), matrix, 2) ==
+        Words{kOne, kOne, kOne, 1, kTwo | kSign, kTwo, kTwo, 0});
+}
+
+TEST_CASE("minmax reads half denormals as the numbers they are, bfloat16 denormals as zero") {
+  // Half 0x8001 = -2^-24 = fp32 0xb3800000; 0x03ff = 1023 * 2^-24 = 1.998046875 * 2^-15: 0x387fc000.
+  CHECK(extents(minmaxDesc(1, 2, NIB_GRANULARITY_TENSOR, NIB_TYPE_F16), std::vector<uint16_t>{0x8001, 0x03ff}, 1) ==
+        Words{0xb3800000u, 0x387fc000u, 0x387fc000u, 0});
+  CHECK(extents(minmaxDesc(1, 2, NIB_GRANULARITY_TENSOR, NIB_TYPE_BF16), std::vector<uint16_t>{0x807f, 0x0001}, 1) ==
+        Words{0, 0, 0, 0});
+  CHECK(extents(minmaxDesc(1, 2, NIB_GRANULARITY_TENSOR, NIB_TYPE_F16), std::vector<uint16_t>{0xfc00, 0x7bff}, 1) ==
+        Words{0x477fe000u, 0x477fe000u, 0x477fe000u, 1});
+}
+
+TEST_CASE("minmax with a stride skips what lies between rows") {
+  NibMinMaxDesc d = minmaxDesc(2, 1, NIB_GRANULARITY_TENSOR);
+  d.source_stride = 3;
+  CHECK(extents(d, Words{kOne, kNan, 0x7f7fffffu, kTwo}, 1) == Words{kOne, kTwo, kTwo, 0});
+}

@@ -1,0 +1,121 @@
+// Quantize against the definition in double precision (model.h), byte for byte: every format, granularity, type and
+// flag of the shared case list with its adversarial inputs, and more random groups than a case list can hold.
+#include <doctest/doctest.h>
+
+#include <string>
+#include <vector>
+
+#include "model_ops.h"
+#include "prepare.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+// Runs a quantize case; the message of the first difference, or nothing.
+std::string compareWithModel(const cases::Case& c) {
+  const NibQuantizeDesc& d = c.desc.quantize;
+  Ranges ranges(&c.desc.op);
+  if (!ranges.valid()) return "refused";
+  prepare(c, ranges);
+  model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
+  const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
+  NibStatus status{};
+  const bool counts = (d.flags & NIB_QUANTIZE_STATUS) != 0;
+  model::quantize(d, source.data(), c.n, blob, counts ? &status : nullptr);
+
+  if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
+  if (!ranges.guardsHold()) return "wrote beside its ranges";
+  if (ranges.copy(NIB_ROLE_INPUT) != source) return "wrote its input";
+  const std::string difference = firstDifference(ranges.bytes(NIB_ROLE_WEIGHTS), blob.data(), blob.size());
+  if (!difference.empty()) return difference;
+  if (counts) {
+    const NibStatus found = ranges.status();
+    if (std::memcmp(&found, &status, sizeof status) != 0) {
+      return "status " + std::to_string(found.nonfinite_count) + ", " + std::to_string(found.saturated_count) + ", " +
+             std::to_string(~found.first_nonfinite_not) + ", must be " + std::to_string(status.nonfinite_count) + ", " +
+             std::to_string(status.saturated_count) + ", " + std::to_string(~status.first_nonfinite_not);
+    }
+  }
+  return {};
+}
+
+void expectModel(const std::vector<cases::Case>& list) {
+  for (const cases::Case& c : list) {
+    const std::string difference = compareWithModel(c);
+    if (!difference.empty()) {
+      INFO(c.name());
+      CHECK(difference == "");
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("quantize gives the model's bytes for every case of the shared list") {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_QUANTIZE, nibFormatAt(i)->format, cases::Extent::kFull);
+    INFO(nibFormatAt(i)->name);
+    CHECK(list.size() >= 100);
+    expectModel(list);
+  }
+}
+
+TEST_CASE("every format of this build has a model") {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    INFO(nibFormatAt(i)->name);
+    CHECK(model::formatOf(nibFormatAt(i)->format) != nullptr);
+  }
+}
+
+// The list above varies everything a little. Here every combination of recipe, types and flags meets thousands of small
+// groups, with and without given scales.
+TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
+  uint64_t seed = 1000;
+  for (const model::Format& format : model::kFormats) {
+    const NibFormatInfo* info = nibFormatById(format.id);
+    if (info == nullptr) continue;
+    std::vector<cases::Case> list;
+    for (int recipe = 0; recipe <= int(cases::Recipe::kMixed); ++recipe) {
+      for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW)}) {
+        if ((mode & ~info->weights_flags) != 0) continue;
+        for (uint32_t types = 0; types < 9; ++types) {
+          for (const uint32_t flags : {0u, uint32_t(NIB_QUANTIZE_GIVEN_SCALES)}) {
+            cases::Case c;
+            c.recipe = cases::Recipe(recipe);
+            c.seed = ++seed;
+            c.n = 64;
+            c.desc.quantize = quantizeDesc(64, 81, weights(format.id, NIB_GRANULARITY_GROUP, 16, mode, NibType(types % 3)),
+                                           NibType(types / 3), flags);
+            list.push_back(c);
+          }
+        }
+      }
+    }
+    expectModel(list);
+  }
+}
+
+// Sources and given scales of any bit pattern: nothing may trap, and the definition still holds.
+TEST_CASE("quantize gives the model's bytes for scales of any bit pattern") {
+  uint64_t seed = 77;
+  for (const model::Format& format : model::kFormats) {
+    if (nibFormatById(format.id) == nullptr) continue;
+    for (uint32_t type = 0; type < 3; ++type) {
+      const NibQuantizeDesc d = quantizeDesc(512, 33, weights(format.id, NIB_GRANULARITY_ROW, 0, 0, NibType(type)),
+                                             NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES);
+      Ranges ranges(asOp(d));
+      REQUIRE(ranges.valid());
+      ranges.clearStatus();
+      fillBits(ranges.bytes(NIB_ROLE_INPUT), ranges.size(NIB_ROLE_INPUT), ++seed);
+      fillBits(ranges.scales(), size_t(ranges.memory.part[NIB_PART_SCALES].size_bytes), ++seed);
+      model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
+      NibStatus status{};
+      model::quantize(d, ranges.bytes(NIB_ROLE_INPUT), 512, blob, &status);
+      REQUIRE(ranges.run(512) == NIB_SUCCESS);
+      CHECK(firstDifference(ranges.bytes(NIB_ROLE_WEIGHTS), blob.data(), blob.size()) == "");
+      CHECK(ranges.status().nonfinite_count == status.nonfinite_count);
+    }
+  }
+}

@@ -302,9 +302,9 @@ struct KernelInterface {
   std::size_t spec_count;
 };
 
+// One NAME_SPEC as SpecRows.
 #define NIB_INTERFACE_ROW(id, type, name, value) {id, #type, #name, std::bit_cast<std::uint32_t>(static_cast<type>(value))},
-${specs}#undef NIB_INTERFACE_ROW
-
+${specs}
 inline constexpr KernelInterface kKernelInterfaces[] = {
 ${rows}};
 

@@ -52,11 +52,17 @@ uint nibReciprocal(uint scale_bits) {
   return scale_bits == 0u ? 0u : nibDivBits(0x3f800000u, scale_bits);
 }
 
-// For given scales: an |x| whose product with the reciprocal is at least 2^10, beyond every code, and cannot overflow;
-// the largest finite value where no product can.
-float nibEncoderBound(uint rcp_bits) {
-  uint exponent = rcp_bits >> 23;
-  return uintBitsToFloat(exponent >= 10u ? (264u - exponent) << 23 : 0x7f7fffffu);
+// x with its magnitude bounded, by its bits: minima of floats cost more where NaN must be thought of.
+vec4 nibBounded(vec4 x, uvec4 bound) {
+  uvec4 bits = floatBitsToUint(x);
+  return uintBitsToFloat(min(bits & 0x7fffffffu, bound) | (bits & 0x80000000u));
+}
+
+// Bits of an |x| whose product with the reciprocal is at least 2^10 and below 2^11: beyond every code, but nowhere near
+// overflow. Where that is no finite number, none is needed.
+uvec4 nibEncoderBound(uvec4 rcp_bits) {
+  uvec4 exponent = rcp_bits >> 23;
+  return mix(uvec4(0x7f7fffffu), (264u - exponent) << 23, greaterThanEqual(exponent, uvec4(10u)));
 }
 
 #endif

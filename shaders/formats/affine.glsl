@@ -43,49 +43,50 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
   return found;
 }
 
+// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
 struct NibEncoder {
-  float rcp;    // 1/scale, 0 for the zero group
-  float bound;  // |x| from which every code is saturated, so that x * rcp need not overflow
-  float low;    // codes' range less the zero point
-  float high;
-  int zero;
+  vec4 rcp;     // 1/scale, 0 for the zero group
+  uvec4 bound;  // bits of an |x| beyond every code, from which on nothing changes
+  ivec4 first;  // codes
+  ivec4 last;
+  ivec4 zero;
 };
 
-NibEncoder nibMakeEncoder(uint rcp_bits, int zero, uint flags) {
+NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
   NibEncoder e;
   e.rcp = uintBitsToFloat(rcp_bits);
   e.bound = nibEncoderBound(rcp_bits);
-  int first = (flags & (NIB_NARROW | NIB_ASYMMETRIC)) == NIB_NARROW ? NIB_FIRST + 1 : NIB_FIRST;
-  e.low = float(first - zero);
-  e.high = float(NIB_LAST - zero);
+  e.first = ivec4((flags & (NIB_NARROW | NIB_ASYMMETRIC)) == NIB_NARROW ? NIB_FIRST + 1 : NIB_FIRST);
+  e.last = ivec4(NIB_LAST);
   e.zero = zero;
   return e;
 }
 
-// Codes of finite x. given: the scale was not found from this data.
-ivec4 nibEncode4(vec4 x, NibEncoder e, bool given) {
-  if (given) x = clamp(x, -e.bound, e.bound);
-  precise vec4 y = x * e.rcp;
-  return ivec4(clamp(roundEven(y), e.low, e.high)) + e.zero;
+// Codes of finite x.
+ivec4 nibEncode4(vec4 x, NibEncoder e) {
+  precise vec4 y = nibBounded(x, e.bound) * e.rcp;
+  // |y| < 2^11, so adding 1.5 * 2^23 rounds it half-even to an integer in the low mantissa bits.
+  precise vec4 rounded = y + 12582912.0;
+  return clamp(floatBitsToInt(rounded) + (e.zero - 0x4b400000), e.first, e.last);
 }
 
 struct NibDecoder {
-  float scale;  // or a 256th of it where a product could overflow
-  float limit;  // the largest product that does not
-  uint grow;    // undoes the 256th, in the exponent
-  int zero;
-  int mask;     // 0 for the zero group
+  vec4 scale;  // or a 256th of it where a product could overflow
+  uvec4 limit; // bits of the largest product that does not
+  uvec4 grow;  // undoes the 256th, in the exponent
+  ivec4 zero;
+  ivec4 mask;  // 0 for the zero group
 };
 
-// scale_bits: the stored scale as fp32, after nibRuledScale. zero: as nibZeroFromByte gives it.
-NibDecoder nibMakeDecoder(uint scale_bits, int zero) {
+// scale_bits: stored scales as fp32, after nibRuledScale. zero: as nibZeroFromByte gives it.
+NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   NibDecoder d;
-  bool large = scale_bits >= 0x7b000000u;  // 2^119: times 255 may reach 2^128
-  d.scale = uintBitsToFloat(large ? scale_bits - 0x04000000u : scale_bits);
-  d.limit = uintBitsToFloat(large ? 0x7b7fffffu : 0x7f7fffffu);
-  d.grow = large ? 0x04000000u : 0u;
+  bvec4 large = greaterThanEqual(scale_bits, uvec4(0x7b000000u));  // 2^119: times 255 may reach 2^128
+  d.grow = mix(uvec4(0u), uvec4(0x04000000u), large);
+  d.scale = uintBitsToFloat(scale_bits - d.grow);
+  d.limit = mix(uvec4(0x7f7fffffu), uvec4(0x7b7fffffu), large);
   d.zero = zero;
-  d.mask = scale_bits == 0u ? 0 : -1;
+  d.mask = mix(ivec4(-1), ivec4(0), equal(scale_bits, uvec4(0u)));
   return d;
 }
 
@@ -93,10 +94,9 @@ NibDecoder nibMakeDecoder(uint scale_bits, int zero) {
 uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   ivec4 steps = (code - d.zero) & d.mask;
   precise vec4 value = vec4(steps) * d.scale;
-  uvec4 bits = floatBitsToUint(clamp(value, -d.limit, d.limit));
+  uvec4 bits = floatBitsToUint(nibBounded(value, d.limit));
   // 0 must stay 0, and has no exponent to grow.
-  if (d.grow != 0u) bits += uvec4(notEqual(steps, ivec4(0))) * d.grow;
-  return bits;
+  return bits + mix(uvec4(0u), d.grow, notEqual(steps, ivec4(0)));
 }
 
 #endif

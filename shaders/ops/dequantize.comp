@@ -16,8 +16,20 @@ layout(push_constant, std430) uniform Push { DequantizePush push; };
 layout(set = 0, binding = 0, std430) readonly buffer Codes { uint codes[]; };
 
 NibDecoder decoderOf(uint index) {
-  return nibMakeDecoder(nibLoadScale(push.scales_word + push.head.delta1, index),
-                        nibLoadZero(push.zeros_word + push.head.delta1, index));
+  return nibMakeDecoder(uvec4(nibLoadScale(push.scales_word + push.head.delta1, index)),
+                        ivec4(nibLoadZero(push.zeros_word + push.head.delta1, index)));
+}
+
+// Of four neighbouring columns.
+NibDecoder columnDecoder(uint col) {
+  uvec4 index = min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u));
+  uint base = push.scales_word + push.head.delta1;
+  uvec4 scale = uvec4(nibLoadScale(base, index.x), nibLoadScale(base, index.y), nibLoadScale(base, index.z),
+                      nibLoadScale(base, index.w));
+  base = push.zeros_word + push.head.delta1;
+  ivec4 zero = ivec4(nibLoadZero(base, index.x), nibLoadZero(base, index.y), nibLoadZero(base, index.z),
+                     nibLoadZero(base, index.w));
+  return nibMakeDecoder(scale, zero);
 }
 
 void main() {
@@ -28,9 +40,10 @@ void main() {
   uint col = run * uint(NIB_RUN);
   uint row_end = min((block + 1u) * ROW_BLOCK, push.head.rows);
 
-  NibDecoder decoder[COLUMN ? NIB_RUN : 1];
+  NibDecoder decoder[COLUMN ? NIB_QUADS : 1];
+#define NIB_PREPARE(q) decoder[q] = columnDecoder(col + 4u * q);
   if (COLUMN) {
-    for (uint i = 0u; i < uint(NIB_RUN); ++i) decoder[i] = decoderOf(min(col + i, push.cols - 1u));
+    NIB_EACH_QUAD(NIB_PREPARE)
   }
   for (uint row = block * ROW_BLOCK; row < row_end; ++row) {
     if (!COLUMN) decoder[0] = decoderOf(row * push.scale_row_stride + col / push.group);
@@ -41,17 +54,9 @@ void main() {
   word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(run, w);
     NIB_EACH_WORD(NIB_LOAD)
     uint row_start = row * push.stride;
-#define NIB_DECODE(q)                                                                                       \
-  {                                                                                                         \
-    ivec4 code = nibUnpack4(NIB_QUAD(q));                                                                   \
-    uvec4 x;                                                                                                \
-    if (COLUMN) {                                                                                           \
-      for (uint i = 0u; i < 4u; ++i) x[i] = nibDecode4(ivec4(code[i]), decoder[COLUMN ? 4u * q + i : 0u]).x; \
-    } else {                                                                                                \
-      x = nibDecode4(code, decoder[0]);                                                                     \
-    }                                                                                                       \
-    nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2, x);                                  \
-  }
+#define NIB_DECODE(q)                                                                  \
+  nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2,                   \
+               nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]));
     NIB_EACH_QUAD(NIB_DECODE)
   }
 }

@@ -18,10 +18,10 @@ layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 #include "common/status.glsl"
 
-// A non-finite element has the code of 0. With found scales its scale is 0 and it was counted when the scale was found.
+// With given scales a non-finite element has the code of 0.
 uvec4 sanitize(uvec4 x, uint element) {
   bvec4 bad = equal(x & 0x7f800000u, uvec4(0x7f800000u));
-  if (STATUS && GIVEN && any(bad)) {
+  if (STATUS && any(bad)) {
     uint count = 0u;
     uint first = 0u;
     for (uint i = 4u; i > 0u; --i) {
@@ -35,15 +35,18 @@ uvec4 sanitize(uvec4 x, uint element) {
   return mix(x, uvec4(0u), bad);
 }
 
-// The four columns have scales of their own.
-ivec4 encodeColumns(vec4 x, uint col) {
-  ivec4 code;
-  for (uint i = 0u; i < 4u; ++i) {
-    uint entry = push.table_word + 2u * min(col + i, push.cols - 1u) + push.head.delta3;
-    NibEncoder encoder = nibMakeEncoder(aux[entry], int(aux[entry + 1u]), FLAGS);
-    code[i] = nibEncode4(vec4(x[i]), encoder, GIVEN).x;
-  }
-  return code;
+NibEncoder encoderOf(uint index) {
+  uint scale = nibLoadScale(push.scales_word + push.head.delta2, index);
+  return nibMakeEncoder(uvec4(nibReciprocal(scale)), ivec4(nibLoadZero(push.zeros_word + push.head.delta2, index)), FLAGS);
+}
+
+// Of four neighbouring columns, from the table; the symmetric zero point is known.
+NibEncoder columnEncoder(uint col) {
+  uvec4 at = push.table_word + 2u * min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u)) + push.head.delta3;
+  uvec4 rcp = uvec4(aux[at.x], aux[at.y], aux[at.z], aux[at.w]);
+  ivec4 zero = ivec4(nibZeroFromByte(0u, FLAGS));
+  if ((FLAGS & NIB_ASYMMETRIC) != 0u) zero = ivec4(aux[at.x + 1u], aux[at.y + 1u], aux[at.z + 1u], aux[at.w + 1u]);
+  return nibMakeEncoder(rcp, zero, FLAGS);
 }
 
 void main() {
@@ -54,20 +57,26 @@ void main() {
   uint col = run * uint(NIB_RUN);
   uint row_end = min((block + 1u) * ROW_BLOCK, push.head.rows);
 
+  NibEncoder encoder[COLUMN ? NIB_QUADS : 1];
+#define NIB_PREPARE(q) encoder[q] = columnEncoder(col + 4u * q);
+  if (COLUMN) {
+    NIB_EACH_QUAD(NIB_PREPARE)
+  }
   for (uint row = block * ROW_BLOCK; row < row_end; ++row) {
-    NibEncoder encoder;
-    if (!COLUMN) {
-      uint index = row * push.scale_row_stride + col / push.group;
-      uint scale = nibLoadScale(push.scales_word + push.head.delta2, index);
-      encoder = nibMakeEncoder(nibReciprocal(scale), nibLoadZero(push.zeros_word + push.head.delta2, index), FLAGS);
-    }
+    if (!COLUMN) encoder[0] = encoderOf(row * push.scale_row_stride + col / push.group);
     uint row_start = row * push.stride;
     uint p[NIB_QUADS];
 #define NIB_ENCODE(q)                                                                                     \
   {                                                                                                       \
     uvec4 bits = nibLoadQuad(row_start, col + 4u * q, push.cols, push.head.delta1);                       \
-    vec4 x = uintBitsToFloat(sanitize(bits, row * push.cols + col + 4u * q));                             \
-    ivec4 code = COLUMN ? encodeColumns(x, col + 4u * q) : nibEncode4(x, encoder, GIVEN);                 \
+    NibEncoder e = encoder[COLUMN ? q : 0u];                                                              \
+    if (GIVEN) {                                                                                          \
+      bits = sanitize(bits, row * push.cols + col + 4u * q);                                              \
+    } else {                                                                                              \
+      /* Found: what is not finite lies in zero groups, and was counted when their scale was found. */    \
+      bits = mix(bits, uvec4(0u), equal(e.rcp, vec4(0.0)));                                               \
+    }                                                                                                     \
+    ivec4 code = nibEncode4(uintBitsToFloat(bits), e);                                                    \
     if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));                                         \
     p[q] = nibPack4(code);                                                                                \
   }

@@ -14,10 +14,14 @@
 
 #ifdef __cplusplus
 namespace nib {
+inline
 #endif
+// Element i of four matrices, as the low 8 bits: a multiplicative hash, so that all differ.
+uint peakCoopmatElement(uint i, uint seed) { return ((i + 1u) * 2654435761u + seed * 40503u) >> 13; }
+
 struct PeakCoopmatPush {
   NibPushHead head;
-  uint steps;  // rounds of 4 matrix multiply-adds per subgroup
+  uint steps;  // rounds of 16 matrix multiply-adds per subgroup
   uint seed;
 };
 #ifdef __cplusplus

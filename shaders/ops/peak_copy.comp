@@ -1,5 +1,6 @@
 #version 450
 // Memory ceiling: copies 16 bytes per load and store, neighbouring invocations neighbouring words.
+// Deltas count modulo 2^32 words; as quarters of them they need their sign.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/peak_copy.h"
 PEAK_COPY_SPEC(NIB_SPEC_CONSTANT)
@@ -11,6 +12,6 @@ void main() {
   uint first = (push.head.tile_first + gl_WorkGroupID.x) * WG * STEPS + gl_LocalInvocationIndex;
   for (uint s = 0u; s < STEPS; ++s) {
     uint i = first + s * WG;
-    if (i < push.count) result[i + (push.head.delta2 >> 2)] = source[i + (push.head.delta1 >> 2)];
+    if (i < push.count) result[i + uint(int(push.head.delta2) >> 2)] = source[i + uint(int(push.head.delta1) >> 2)];
   }
 }

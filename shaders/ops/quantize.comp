@@ -34,7 +34,7 @@ void storeRun(uint row, uint col, uvec4 x[NIB_QUADS], NibEncoder encoder) {
   uint p[NIB_QUADS];
 #define NIB_ENCODE(q)                                                          \
   {                                                                            \
-    ivec4 code = nibEncode4(uintBitsToFloat(x[q]), encoder, false);            \
+    ivec4 code = nibEncode4(uintBitsToFloat(x[q]), encoder);                   \
     if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));              \
     p[q] = nibPack4(code);                                                     \
   }
@@ -119,7 +119,7 @@ void main() {
     uint absmax_bits = !kAsymmetric && finite ? extent.high : 0u;
     // Every invocation of a team finds the same scale: sharing it would cost another exchange.
     NibFound found = nibFindScale(min_bits, max_bits, absmax_bits, FLAGS, SCALE_TYPE);
-    NibEncoder encoder = nibMakeEncoder(nibReciprocal(found.bits), found.zero, FLAGS);
+    NibEncoder encoder = nibMakeEncoder(uvec4(nibReciprocal(found.bits)), ivec4(found.zero), FLAGS);
 
 #define NIB_CLEAR(q) x[q] = finite ? x[q] : uvec4(0u);
     if (SINGLE) {

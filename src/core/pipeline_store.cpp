@@ -115,6 +115,23 @@ void PipelineStore::destroyAll() {
   entries_.resize(0);
 }
 
+PipelineStore::Origin PipelineStore::originOf(VkPipeline pipeline) const {
+  Origin origin{};
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.pipeline != pipeline) continue;
+    origin.row = entry.row;
+    origin.spec_count = entry.spec_count;
+    std::memcpy(origin.spec, entry.spec, sizeof origin.spec);
+  }
+  return origin;
+}
+
+uint32_t PipelineStore::count() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return uint32_t(entries_.size());
+}
+
 uint32_t declareRoundEven(const uint32_t* spirv, uint32_t words, uint32_t* out) {
   constexpr uint32_t kOpExtension = 10, kOpMemoryModel = 14, kOpEntryPoint = 15, kOpExecutionMode = 16;
   constexpr uint32_t kOpCapability = 17, kOpExtInstImport = 11;

@@ -17,8 +17,17 @@ class PipelineStore {
   NibResult get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
   void destroyAll();
 
- private:
+  // For tools that look into pipelines. Thread-safe.
   static constexpr uint32_t kMaxSpec = 24;
+  struct Origin {
+    const KernelRow* row;  // NULL if the pipeline is not of this store
+    uint32_t spec_count;
+    uint32_t spec[kMaxSpec];
+  };
+  Origin originOf(VkPipeline pipeline) const;
+  uint32_t count() const;
+
+ private:
   struct Entry {
     const KernelRow* row;
     uint32_t spec_count;
@@ -29,7 +38,7 @@ class PipelineStore {
   NibResult build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
 
   NibContext& context_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Array<Entry> entries_;
 };
 

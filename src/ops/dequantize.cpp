@@ -17,7 +17,7 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kRowBlock = 8;  // rows per invocation where scales go with columns
+constexpr uint32_t kRowBlock = 16;  // rows per invocation where scales go with columns
 
 const NibDequantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDequantizeDesc*>(desc); }
 

@@ -151,7 +151,7 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 #if !defined(NIB_NO_VULKAN)
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kRowBlock = 8;  // rows per invocation where scales go with columns
+constexpr uint32_t kRowBlock = 16;  // rows per invocation where scales go with columns
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)

@@ -43,7 +43,7 @@ TEST_CASE("dequantize gives the model's bytes for every case of the shared list"
   }
 }
 
-// Codes and scales of any pattern, zeros of any byte: values up to 255 times the largest fp32, which must be infinite.
+// Codes and scales of any pattern, zeros of any byte: values up to 255 times the largest fp32, which must saturate.
 TEST_CASE("dequantize gives the model's bytes for any blob") {
   uint64_t seed = 5;
   for (const model::Format& format : model::kFormats) {
@@ -66,16 +66,16 @@ TEST_CASE("dequantize gives the model's bytes for any blob") {
   }
 }
 
-TEST_CASE("a value beyond fp32 is infinite, beyond half infinite, and never negative zero") {
+TEST_CASE("a value beyond fp32 saturates, beyond a 16-bit type it is infinite, and zero is never negative") {
   if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
-  // Codes -128, -1, 0, 127 with the scale 2^121: -2^128 and 127 * 2^121 < 2^128; -1 and 0 are ordinary.
+  // Codes -128, -1, 0, 127 with the scale 2^121: -2^128 is one step too large, 127 * 2^121 is not.
   const NibDequantizeDesc d = dequantizeDesc(1, 4, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_TENSOR, 0));
   Ranges ranges(asOp(d));
   ranges.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{0x80, 0xff, 0x00, 0x7f});
   const float scale = 0x1p121f;
   std::memcpy(ranges.scales(), &scale, sizeof scale);
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
-  CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint32_t>{0xff800000u, 0xfc000000u, 0x00000000u, 0x7f7e0000u});
+  CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint32_t>{0xff7fffffu, 0xfc000000u, 0x00000000u, 0x7f7e0000u});
 
   // The same codes with the scale 512: -65536 and 65024 in half, whose largest value is 65504.
   const NibDequantizeDesc to_half = dequantizeDesc(1, 4, d.weights, NIB_TYPE_F16);
@@ -86,6 +86,14 @@ TEST_CASE("a value beyond fp32 is infinite, beyond half infinite, and never nega
   REQUIRE(half.run(1) == NIB_SUCCESS);
   // 65024 = 127 * 2^9 = 1.984375 * 2^15: exponent 30, fraction 0.984375 * 1024 = 1008 = 0x3f0. -512: exponent 24.
   CHECK(half.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint16_t>{0xfc00, 0xe000, 0x0000, 0x7bf0});
+
+  // bfloat16 from the saturated -3.4e38: its neighbours are -255 * 2^120 and -2^128, and the second is nearer: infinite.
+  const NibDequantizeDesc to_bfloat = dequantizeDesc(1, 2, d.weights, NIB_TYPE_BF16);
+  Ranges bfloat(asOp(to_bfloat));
+  bfloat.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{0x80, 0x7f});
+  std::memcpy(bfloat.scales(), &scale, sizeof scale);
+  REQUIRE(bfloat.run(1) == NIB_SUCCESS);
+  CHECK(bfloat.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 2) == std::vector<uint16_t>{0xff80, 0x7f7e});
 }
 
 TEST_CASE("16-bit results are rounded to even once more, from fp32") {

@@ -213,11 +213,12 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
   return uint32_t(std::fmax(std::fmin(q, format.levels()), narrow ? 1.0 : 0.0));
 }
 
-// The value of an unsigned code, rounded once to fp32.
+// The value of an unsigned code, rounded once to fp32, whose largest value stands for what lies beyond.
 inline double decode(const Format& format, const Scale& scale, uint32_t code) {
   if (scale.value == 0.0) return 0.0;
   if (format.codebook) return double(float(nf4Value(code) * scale.value));
-  return roundTo(NIB_TYPE_F32, (double(code) - scale.zero) * scale.value);
+  const double rounded = roundTo(NIB_TYPE_F32, (double(code) - scale.zero) * scale.value);
+  return std::isfinite(rounded) ? rounded : std::copysign(kFloatTypes[NIB_TYPE_F32].largest, rounded);
 }
 
 }  // namespace nib::model

@@ -1,5 +1,4 @@
-// NF4, byte for byte. Table and thresholds are the decimals that bitsandbytes publishes (its kernels print fp32 values
-// exactly); the words come from them by hand. bitsandbytes' own storage puts the first element in the HIGH nibble: that
+// NF4, byte for byte. The table is the one that QLoRA and bitsandbytes publish; the words come from it by hand. bitsandbytes' own storage puts the first element in the HIGH nibble: that
 // is a packed layout, not this canonical one.
 #include <doctest/doctest.h>
 
@@ -29,11 +28,35 @@ constexpr float kTable[16] = {-1.0f,
                               0.7229568362236023f,
                               1.0f};
 
-// The constants of bitsandbytes' decision tree, kernel dQuantizeNF4.
-constexpr float kThresholds[15] = {-0.8480964004993439f,  -0.6106329262256622f,  -0.4599952697753906f, -0.33967943489551544f,
-                                   -0.23460740596055984f, -0.13791173323988914f, -0.045525018125772476f,
-                                   0.03979014977812767f,  0.1202552504837513f,   0.2035212516784668f,  0.2920137718319893f,
-                                   0.3893125355243683f,   0.5016634166240692f,   0.6427869200706482f,  0.8614784181118011f};
+// The midpoints of neighbours, rounded to fp32 with ties to even.
+constexpr uint32_t kThresholdBits[15] = {
+    0xbf591cd8u,  // -0.84809640049934387: exactly between -0.84809643 (..d9) and -0.84809637 (..d8)
+    0xbf1c5270u, 0xbeeb8480u, 0xbeadea76u, 0xbe703cecu, 0xbe0d38bcu, 0xbd3a7871u, 0x3d22faffu,
+    0x3df64862u,  // 0.12025525048375130: between ..62 and ..63
+    0x3e5067e0u, 0x3e9582d4u, 0x3ec753f9u,
+    0x3f006d04u,  // 0.50166341662406921: between ..03 and ..04
+    0x3f248dafu,
+    0x3f5c89dau,  // 0.86147841811180115: between ..d9 and ..da
+};
+
+// The literals of bitsandbytes' decision tree. Their decimals have 16 digits, so those of exact ties between two fp32
+// values fall to one side when a compiler reads them as fp32: four differ from the rounded midpoint by one ulp.
+constexpr float kPeerThresholds[15] = {
+    -0.8480964004993439f,  -0.6106329262256622f,  -0.4599952697753906f, -0.33967943489551544f, -0.23460740596055984f,
+    -0.13791173323988914f, -0.045525018125772476f, 0.03979014977812767f, 0.1202552504837513f,   0.2035212516784668f,
+    0.2920137718319893f,   0.3893125355243683f,    0.5016634166240692f,  0.6427869200706482f,   0.8614784181118011f};
+
+float floatOfBits(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+std::vector<float> thresholds() {
+  std::vector<float> values;
+  for (const uint32_t bits : kThresholdBits) values.push_back(floatOfBits(bits));
+  return values;
+}
 
 constexpr uint32_t kNf4 = NIB_FORMAT_NF4;
 const NibWeights kRow = weights(kNf4, NIB_GRANULARITY_ROW, 0);
@@ -68,22 +91,32 @@ TEST_CASE("NF4 codes have the table's values, as fp32 patterns") {
   for (size_t code = 0; code < 16; ++code) CHECK(times_four[code] == (code == 7 ? 0u : values[code] + 0x01000000u));
 }
 
-TEST_CASE("NF4 thresholds are the published ones and belong to the lower code") {
+TEST_CASE("NF4 thresholds are the fp32 midpoints and belong to the lower code") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
-  for (int i = 0; i < 15; ++i) {
+  for (size_t i = 0; i < 15; ++i) {
     // The midpoint of two fp32 values is exact in a double.
-    CHECK(kThresholds[i] == float((double(kTable[i]) + double(kTable[i + 1])) / 2.0));
+    CHECK(thresholds()[i] == float((double(kTable[i]) + double(kTable[i + 1])) / 2.0));
   }
   // Given scale 1, so y = x. On every threshold: codes 0..14. The 16th element is 1.
-  std::vector<float> x(kThresholds, kThresholds + 15);
+  std::vector<float> x = thresholds();
   x.push_back(1.0f);
   CHECK(quantize(1, 16, kRow, NIB_TYPE_F32, x, kOne).codeWords() == Words{0x76543210u, 0xfedcba98u});
   // One ulp below: the same.
-  for (int i = 0; i < 15; ++i) x[size_t(i)] = std::nextafter(kThresholds[i], -2.0f);
+  for (size_t i = 0; i < 15; ++i) x[i] = std::nextafter(thresholds()[i], -2.0f);
   CHECK(quantize(1, 16, kRow, NIB_TYPE_F32, x, kOne).codeWords() == Words{0x76543210u, 0xfedcba98u});
   // One ulp above: the next code, 1..15.
-  for (int i = 0; i < 15; ++i) x[size_t(i)] = std::nextafter(kThresholds[i], 2.0f);
+  for (size_t i = 0; i < 15; ++i) x[i] = std::nextafter(thresholds()[i], 2.0f);
   CHECK(quantize(1, 16, kRow, NIB_TYPE_F32, x, kOne).codeWords() == Words{0x87654321u, 0xffedcba9u});
+}
+
+TEST_CASE("NF4 thresholds differ from bitsandbytes' compiled literals in four places, by one ulp") {
+  for (size_t i = 0; i < 15; ++i) {
+    const bool tie = i == 0 || i == 8 || i == 12 || i == 14;
+    const float up = std::nextafter(thresholds()[i], 2.0f), down = std::nextafter(thresholds()[i], -2.0f);
+    INFO(i);
+    CHECK((kPeerThresholds[i] == thresholds()[i]) == !tie);
+    if (tie) CHECK(kPeerThresholds[i] == (i == 8 ? up : down));
+  }
 }
 
 TEST_CASE("NF4 zero blocks are 0x77777777, and so is negative zero") {
@@ -105,7 +138,7 @@ TEST_CASE("NF4 scales are the absmax, rounded to their type before codes are mad
   CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), {1.0f + 0x1p-11f, 0.0f}).scaleWords() ==
         Words{0x3c00u});
   // absmax 2: r = 1/2. A threshold doubled is on the threshold; one ulp more is above.
-  const float on = 2.0f * kThresholds[10];
+  const float on = 2.0f * thresholds()[10];
   CHECK(quantize(1, 3, kRow, {2.0f, on, std::nextafter(on, 2.0f)}).codeWords() == Words{0xbafu});
   // absmax 3: r = fp32(1/3) = 0xaaaaab * 2^-25, a little above 1/3. 3 * 1.0 / 3: y = fp32(3 r) = 1; -3: -1: f and 0.
   CHECK(quantize(1, 2, kRow, {3.0f, -3.0f}).codeWords() == Words{0x0fu});

@@ -1,5 +1,5 @@
 // One planted fault for each PLANT, so that the check of SPIR-V modules is itself checked. 0 has none. One invocation
-// reads and writes one element; its interface is that of reduce.comp.
+// reads and writes one element.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #define PLANT_NONE 0
@@ -30,8 +30,10 @@
 #if PLANT == PLANT_ATOMIC
 #extension GL_EXT_shader_atomic_float : require
 #endif
-#include "ops/reduce.h"
+#include "planted.h"
 
+layout(constant_id = 0) const uint WG = 128u;
+layout(constant_id = 2) const bool NEGATE = true;
 #if PLANT == PLANT_DEFAULT
 layout(constant_id = 1) const uint STEPS = 5u;
 #elif PLANT == PLANT_TYPE
@@ -42,9 +44,9 @@ layout(constant_id = 30) const uint STEPS = 4u;
 layout(constant_id = 1) const uint STEPS = 4u;
 #endif
 #if PLANT == PLANT_PUSH
-layout(push_constant, std430) uniform Push { ReducePush push; uint more; };
+layout(push_constant, std430) uniform Push { PlantedPush push; uint more; };
 #else
-layout(push_constant, std430) uniform Push { ReducePush push; };
+layout(push_constant, std430) uniform Push { PlantedPush push; };
 #endif
 
 #if PLANT == PLANT_SET
@@ -62,7 +64,7 @@ float called(float a, float b) { return a * b + 1.0; }
 
 void main() {
   uint i = gl_GlobalInvocationID.x;
-  if (i >= push.cols * uint(STEPS)) return;
+  if (i >= push.count * uint(STEPS) * WG) return;
   float a = x[i];
   float b = x[i + 1u];
   precise float sum = a * b + 1.0;
@@ -95,5 +97,5 @@ void main() {
 #if PLANT == PLANT_PUSH
   result = more == 1u ? sum : result;
 #endif
-  y[i] = -result;
+  y[i] = NEGATE ? -result : result;
 }

@@ -24,12 +24,13 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
   return nibRoundFound(absmax_bits, scale_type, 0);
 }
 
+// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
 struct NibEncoder {
-  float rcp;    // 1/scale, 0 for the zero group: every x then lands on code 7, whose value is 0
-  float bound;  // |x| from which every code is saturated, so that x * rcp need not overflow
+  vec4 rcp;    // 1/scale, 0 for the zero group: every x then lands on code 7, whose value is 0
+  uvec4 bound; // bits of an |x| beyond every code, from which on nothing changes
 };
 
-NibEncoder nibMakeEncoder(uint rcp_bits, int zero, uint flags) {
+NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
   NibEncoder e;
   e.rcp = uintBitsToFloat(rcp_bits);
   e.bound = nibEncoderBound(rcp_bits);
@@ -39,9 +40,8 @@ NibEncoder nibMakeEncoder(uint rcp_bits, int zero, uint flags) {
 #define NIB_NF4_T(i) vec4(uintBitsToFloat(i))
 
 // Four comparisons down the tree of thresholds; a value on one takes the lower code.
-ivec4 nibEncode4(vec4 x, NibEncoder e, bool given) {
-  if (given) x = clamp(x, -e.bound, e.bound);
-  precise vec4 y = x * e.rcp;
+ivec4 nibEncode4(vec4 x, NibEncoder e) {
+  precise vec4 y = nibBounded(x, e.bound) * e.rcp;
   bvec4 b3 = greaterThan(y, NIB_NF4_T(NF4_T7));
   vec4 t1 = mix(NIB_NF4_T(NF4_T3), NIB_NF4_T(NF4_T11), b3);
   bvec4 b2 = greaterThan(y, t1);
@@ -57,15 +57,13 @@ ivec4 nibEncode4(vec4 x, NibEncoder e, bool given) {
 }
 
 struct NibDecoder {
-  float scale;
-  bool zero_group;
+  vec4 scale;
 };
 
-// scale_bits: the stored scale as fp32, after nibRuledScale.
-NibDecoder nibMakeDecoder(uint scale_bits, int zero) {
+// scale_bits: stored scales as fp32, after nibRuledScale.
+NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   NibDecoder d;
   d.scale = uintBitsToFloat(scale_bits);
-  d.zero_group = scale_bits == 0u;
   return d;
 }
 
@@ -87,7 +85,7 @@ uvec4 nibNf4Value4(ivec4 code) {
 // fp32 bits of four codes' values. |table value| <= 1, so nothing overflows; a zero group is +0.
 uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   precise vec4 value = uintBitsToFloat(nibNf4Value4(code)) * d.scale;
-  return d.zero_group ? uvec4(0u) : floatBitsToUint(value);
+  return mix(floatBitsToUint(value), uvec4(0u), equal(d.scale, vec4(0.0)));
 }
 
 #endif

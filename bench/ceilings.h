@@ -1,0 +1,48 @@
+// The machine's own limits, measured first in every run: what the rows are held against.
+#ifndef NIB_BENCH_CEILINGS_H
+#define NIB_BENCH_CEILINGS_H
+
+#include "bench/cache.h"
+#include "bench/measure.h"
+
+#include <nibble/kit.h>
+
+namespace nib::bench {
+
+struct CeilingReport {
+  std::string name;             // "copy", "fma", "dot4", "coopmat"
+  std::string unit;             // "GB/s", "GFLOPS", "GOPS"
+  std::string method;           // "uvec4 copy, 4 per invocation, 256 invocations"
+  bool tried = false;           // the machine can do it
+  Measurement best;             // of the fastest way; not verified = failed
+  std::optional<double> value;  // work / 5th percentile of its times: a ceiling is the best that was seen
+  std::string reason;           // why there is no value
+
+  bool failed() const { return tried && !best.verified; }
+  Ceiling ceiling() const { return {name, value}; }
+};
+
+struct Ceilings {
+  CeilingReport copy, fma, dot4, coopmat;
+  // The least a dispatch takes: by the device's clock, and from submission to the fence on the host's. 0 = none.
+  double empty_dispatch_us = 0;
+  double empty_submit_us = 0;
+
+  std::vector<const CeilingReport*> all() const { return {&copy, &fma, &dot4, &coopmat}; }
+};
+
+// seconds: to spend in all, about. Throws kit::Error if the device gives up.
+Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, double seconds);
+
+// The parts of it, each in a file of its own.
+CeilingReport measureHostCopy(uint64_t bytes, double seconds);
+#if !defined(NIB_NO_VULKAN)
+CeilingReport measureCopy(const kit::Device& device, uint64_t bytes, double seconds);
+CeilingReport measureFma(const kit::Device& device, double seconds);
+CeilingReport measureDot4(const kit::Device& device, double seconds);
+CeilingReport measureCoopmat(const kit::Device& device, double seconds);
+void measureEmpty(const kit::Device& device, Ceilings* ceilings);
+#endif
+
+}  // namespace nib::bench
+#endif

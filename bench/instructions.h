@@ -1,0 +1,35 @@
+// How many instructions the driver made of a pipeline, where it tells (VK_KHR_pipeline_executable_properties).
+#ifndef NIB_BENCH_INSTRUCTIONS_H
+#define NIB_BENCH_INSTRUCTIONS_H
+
+#include "tests/cases/cases.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace nib::bench {
+
+struct InstructionCount {
+  std::optional<double> per_element;
+  std::string note;  // why there is none, or what was counted
+};
+
+class PipelineInspector {
+ public:
+  // Nothing happens before the first question: then a second device of the same kind is made, for the application's own
+  // pipelines are not built to be looked into.
+  explicit PipelineInspector(const kit::Device& device);
+  ~PipelineInspector();
+
+  // Of a plan's only kernel, if it is one whose invocations each do a fixed run of elements without a loop over data.
+  InstructionCount count(const kit::Plan& plan, const cases::Case& row);
+
+ private:
+  struct State;
+  kit::Device device_;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace nib::bench
+#endif

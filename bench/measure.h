@@ -1,0 +1,68 @@
+// The rules of timing, apart from what is timed: nothing unverified gets a time, a clock that contradicts the other is
+// not believed, and a result above its ceiling is a failure.
+#ifndef NIB_BENCH_MEASURE_H
+#define NIB_BENCH_MEASURE_H
+
+#include "bench/percentile.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace nib::bench {
+
+// Repetitions in one submission, at most.
+constexpr uint32_t kMaxBatch = 64;
+
+// One submission of several repetitions.
+struct Batch {
+  std::vector<double> device_seconds;  // by repetition, from the device's clock; empty where it has none
+  double wall_seconds = 0;             // of the whole submission, on the host
+};
+
+// Something to measure.
+class Subject {
+ public:
+  virtual ~Subject() = default;
+  // Runs it and compares all it wrote with an independent computation. "" = right, else what was wrong.
+  virtual std::string verify() = 0;
+  // The same for what the last timed repetitions left behind.
+  virtual std::string verifyAgain() = 0;
+  virtual Batch run(uint32_t repetitions) = 0;
+};
+
+struct MeasureOptions {
+  double seconds = 0.5;           // to spend on timed repetitions
+  uint32_t min_repetitions = 5;
+  uint32_t max_repetitions = 5000;
+};
+
+struct Measurement {
+  bool verified = false;
+  std::string problem;  // why not
+  // Only of what was verified:
+  Spread us;
+  uint32_t repetitions = 0;
+  bool device_clock = false;    // else the host's, submission and wait included
+  std::string clock_note;       // why the device's clock was not believed
+  double submit_to_wait_us = 0;  // median of submissions of one repetition, on the host
+};
+
+Measurement measure(Subject& subject, const MeasureOptions& options);
+
+// What a rate is compared with.
+struct Ceiling {
+  std::string name;              // "copy", "fma", "dot4", "coopmat"
+  std::optional<double> value;   // in the rate's unit; none = not measured
+};
+
+// rate / ceiling, none without a ceiling.
+std::optional<double> ceilingFraction(double rate, const Ceiling& ceiling);
+
+// Noise allowed on top of what the machine was seen to do at best.
+constexpr double kCeilingTolerance = 1.05;
+inline bool isAboveCeiling(std::optional<double> fraction) { return fraction && *fraction > kCeilingTolerance; }
+
+}  // namespace nib::bench
+#endif

@@ -1,0 +1,287 @@
+#include "bench/op_subject.h"
+
+#include "bench/cache.h"
+#include "bench/record.h"
+#include "cpu/exact.h"
+#include "ops/geometry.h"
+#include "ops/op.h"
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+
+namespace nib::bench {
+namespace {
+
+constexpr uint32_t kUntouched = 0xa5a5a5a5u;
+const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
+
+const NibQuantizeDesc* asQuantize(const cases::Case& row) {
+  return row.op() == NIB_OP_QUANTIZE ? &row.desc.quantize : nullptr;
+}
+
+bool hasGivenScales(const cases::Case& row) {
+  const NibQuantizeDesc* quantize = asQuantize(row);
+  return quantize != nullptr && (quantize->flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
+}
+
+NibType sourceType(const cases::Case& row) {
+  return NibType(row.op() == NIB_OP_QUANTIZE ? row.desc.quantize.source_type : row.desc.minmax.source_type);
+}
+
+// The matrix a dequantize row reads, as what would have made it.
+NibQuantizeDesc makerOf(const NibDequantizeDesc& row) {
+  NibQuantizeDesc desc{};
+  desc.op = NIB_OP_QUANTIZE;
+  desc.rows = row.rows;
+  desc.cols = row.cols;
+  desc.source_type = NIB_TYPE_F32;
+  desc.weights = row.weights;
+  return desc;
+}
+
+// Scales near those that would have been found in normal data of deviation 0.02.
+void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const NibWeights& weights, uint64_t seed) {
+  const NibFormatInfo* info = nibFormatById(weights.format);
+  const bool affine = info != nullptr && (info->weights_flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
+  const double largest = affine ? double((1u << (info->bits - 1)) - 1) : 1.0;
+  cases::Random random(seed ^ 0x5ca1e);
+  uint8_t* to = reinterpret_cast<uint8_t*>(image.data()) + part.offset_bytes;
+  for (uint64_t at = 0; at < part.size_bytes; at += typeBytes(weights.scale_type)) {
+    const float value = float(0.06 * (0.75 + 0.5 * random.unit()) / largest);
+    uint32_t bits;
+    std::memcpy(&bits, &value, 4);
+    if (weights.scale_type == NIB_TYPE_F16) bits = exact::nibF32ToHalfBits(bits);
+    if (weights.scale_type == NIB_TYPE_BF16) bits = exact::nibF32ToBf16Bits(bits);
+    std::memcpy(to + at, &bits, typeBytes(weights.scale_type));
+  }
+}
+
+#if !defined(NIB_NO_VULKAN)
+// Whether both run the same specialized pipelines.
+bool samePipelines(const kit::Plan& a, const kit::Plan& b) {
+  const NibPlan* x = a.handle();
+  const NibPlan* y = b.handle();
+  if (x == nullptr || y == nullptr) return x == y;
+  if (x->phase_count != y->phase_count) return false;
+  return std::equal(x->phase, x->phase + x->phase_count, y->phase,
+                    [](const Phase& p, const Phase& q) { return p.pipeline == q.pipeline; });
+}
+
+uint32_t pipelineCount(const kit::Device& device) {
+  return device.context() != nullptr ? device.context()->pipelines.count() : 0;
+}
+#else
+bool samePipelines(const kit::Plan&, const kit::Plan&) { return true; }
+uint32_t pipelineCount(const kit::Device&) { return 0; }
+#endif
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- shared data
+const std::vector<uint32_t>& SharedData::dense(cases::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed) {
+  const std::string key = std::string(cases::recipeName(recipe)) + " " + std::to_string(type) + " " +
+                          std::to_string(size_bytes) + " " + std::to_string(seed);
+  if (key != dense_key_) {
+    dense_ = cases::makeDense(recipe, type, size_bytes / typeBytes(type), seed);
+    dense_key_ = key;
+  }
+  return dense_;
+}
+
+const std::vector<uint32_t>& SharedData::blob(const NibQuantizeDesc& desc, uint64_t seed) {
+  const std::string key(reinterpret_cast<const char*>(&desc), sizeof desc);
+  if (key == blob_key_) return blob_;
+  const kit::Plan plan(reference_, desc);
+  const kit::Buffer input(reference_, plan.sizeBytes(NIB_ROLE_INPUT));
+  reference_.upload(input, dense(cases::Recipe::kNormal, NibType(desc.source_type), input.sizeBytes(), seed));
+  const kit::Buffer weights(reference_, plan.sizeBytes(NIB_ROLE_WEIGHTS));
+  const kit::Buffer aux(reference_, plan.sizeBytes(NIB_ROLE_AUX));
+  reference_.fill(weights, 0, 0, weights.sizeBytes());
+  reference_.run(kit::Binding(plan, {.weights = weights, .input = input, .output = {}, .aux = aux}), desc.rows);
+  blob_ = reference_.download<uint32_t>(weights, size_t(weights.sizeBytes() / 4));
+  blob_key_ = key;
+  return blob_;
+}
+
+SharedData::Buffers& SharedData::buffers(NibRole role, const std::string& content, uint64_t size_bytes,
+                                         uint32_t count) {
+  Buffers& buffers = buffers_[role];
+  const bool fits = buffers.list.size() == count && (count == 0 || buffers.list[0].sizeBytes() == size_bytes);
+  if (fits && (content.empty() || buffers.content == content)) return buffers;
+  buffers.content.clear();
+  if (fits) return buffers;
+  buffers.list.clear();  // before the new ones, so that both need not fit
+  for (uint32_t i = 0; i < count; ++i) buffers.list.emplace_back(device_, size_bytes);
+  return buffers;
+}
+
+// ---------------------------------------------------------------------------------------------- plan
+OpSubject::OpSubject(SharedData& shared, const cases::Case& row, uint64_t rotation_bytes) : shared_(shared), row_(row) {
+  const uint32_t pipelines = pipelineCount(shared_.device());
+  const auto start = std::chrono::steady_clock::now();
+  plan_ = std::make_unique<kit::Plan>(shared_.device(), &row_.desc.op, row_.descBytes());
+  build_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  pipelines_built_ = pipelineCount(shared_.device()) - pipelines;
+  written_ = findOp(row_.op())->written;
+  for (uint32_t role = 0; role < NIB_ROLE_AUX; ++role) set_bytes_ += plan_->sizeBytes(NibRole(role));
+  sets_ = setCount(set_bytes_, rotation_bytes);
+  timer_ = std::make_unique<kit::Timer>(shared_.device(), kMaxBatch);
+}
+
+// ---------------------------------------------------------------------------------------------- data
+const OpSubject::Words& OpSubject::image(NibRole role, std::string* content) {
+  const NibMemory& memory = plan_->memory();
+  const uint64_t bytes = memory.range[role].size_bytes;
+  const std::string size = std::to_string(bytes) + " " + std::to_string(row_.seed);
+  if (role == NIB_ROLE_INPUT) {
+    *content = std::string(cases::recipeName(row_.recipe)) + " " + std::to_string(sourceType(row_)) + " " + size;
+    return shared_.dense(row_.recipe, sourceType(row_), bytes, row_.seed);
+  }
+  if (role == NIB_ROLE_WEIGHTS && row_.op() == NIB_OP_DEQUANTIZE) {
+    const NibQuantizeDesc maker = makerOf(row_.desc.dequantize);
+    *content = "blob " + std::string(reinterpret_cast<const char*>(&maker), sizeof maker) + size;
+    return shared_.blob(maker, row_.seed);
+  }
+  content->clear();
+  scratch_.assign(size_t((bytes + 3) / 4), kUntouched);
+  if (role == NIB_ROLE_WEIGHTS && hasGivenScales(row_)) {
+    fillScales(scratch_, memory.part[NIB_PART_SCALES], row_.desc.quantize.weights, row_.seed);
+  }
+  return scratch_;
+}
+
+void OpSubject::upload() {
+  const kit::Device& device = shared_.device();
+  bindings_.clear();
+  std::vector<kit::Buffer>* lists[NIB_ROLE_COUNT] = {};
+  for (uint32_t r = 0; r < NIB_ROLE_COUNT; ++r) {
+    const NibRole role = NibRole(r);
+    const uint64_t bytes = plan_->sizeBytes(role);
+    if (bytes == 0) continue;
+    std::string content;
+    const Words& words = image(role, &content);
+    // Scratch is never a result: one for all sets.
+    SharedData::Buffers& buffers = shared_.buffers(role, content, bytes, role == NIB_ROLE_AUX ? 1 : sets_);
+    lists[role] = &buffers.list;
+    if (!content.empty() && buffers.content == content) continue;
+    for (const kit::Buffer& buffer : buffers.list) device.uploadBytes(buffer, 0, words.data(), bytes);
+    buffers.content = content;
+  }
+  results_ = lists[written_];
+  for (uint32_t set = 0; set < sets_; ++set) {
+    const auto range = [&](NibRole role) {
+      if (lists[role] == nullptr) return kit::Range();
+      return kit::Range((*lists[role])[role == NIB_ROLE_AUX ? 0 : set]);
+    };
+    bindings_.emplace_back(*plan_, kit::Ranges{range(NIB_ROLE_WEIGHTS), range(NIB_ROLE_INPUT), range(NIB_ROLE_OUTPUT),
+                                               range(NIB_ROLE_AUX)});
+  }
+}
+
+void OpSubject::makeExpected() {
+  const kit::Device& reference = shared_.reference();
+  const kit::Plan plan(reference, &row_.desc.op, row_.descBytes());
+  kit::Buffer buffers[NIB_ROLE_COUNT];
+  kit::Range ranges[NIB_ROLE_COUNT];
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint64_t bytes = plan.sizeBytes(NibRole(role));
+    if (bytes == 0) continue;
+    std::string content;
+    buffers[role] = kit::Buffer(reference, bytes);
+    reference.uploadBytes(buffers[role], 0, image(NibRole(role), &content).data(), bytes);
+    ranges[role] = buffers[role];
+  }
+  reference.run(kit::Binding(plan, kit::Ranges{ranges[0], ranges[1], ranges[2], ranges[3]}), row_.n);
+  expected_ = reference.download<uint32_t>(buffers[written_], size_t(buffers[written_].sizeBytes() / 4));
+}
+
+// ---------------------------------------------------------------------------------------------- verify
+std::string OpSubject::verifySmall() const {
+  cases::Case small = row_;
+  const OpRow* op = findOp(row_.op());
+  op->shrink(&row_.desc.op, &small.desc);
+  bool fixed = false;
+  small.n = op->maxRows(&small.desc.op, &fixed);
+  small.recipe = cases::Recipe::kMixed;
+  const kit::Plan plan(shared_.device(), &small.desc.op, small.descBytes());
+  if (!samePipelines(plan, *plan_)) return "the small tensor for the check does not run the same pipelines";
+  const cases::Outcome outcome = cases::runCase(shared_.device(), small);
+  return outcome.passed ? std::string() : small.name() + ": " + outcome.message;
+}
+
+std::string OpSubject::compare(uint32_t set) const {
+  const kit::Device& device = shared_.device();
+  const kit::Buffer& buffer = (*results_)[set];
+  const uint64_t bytes = expected_.size() * 4;
+  Words copy;
+  const uint32_t* got = static_cast<const uint32_t*>(buffer.mapped());
+  // A software device's memory is the host's own; other mapped memory may be slow to read.
+  if (got == nullptr || (!device.isCpu() && device.info().type != kit::DeviceType::kSoftware)) {
+    copy = device.download<uint32_t>(buffer, expected_.size());
+    got = copy.data();
+  }
+  if (std::memcmp(got, expected_.data(), size_t(bytes)) == 0) return {};
+  uint64_t bad = 0, first = 0;
+  for (uint64_t i = expected_.size(); i > 0; --i) {
+    if (got[i - 1] == expected_[i - 1]) continue;
+    ++bad;
+    first = i - 1;
+  }
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "%s of copy %u: %llu of %llu words differ, first word %llu: device 0x%08x, reference 0x%08x",
+                kRoleNames[written_], set, (unsigned long long)bad, (unsigned long long)expected_.size(),
+                (unsigned long long)first, got[first], expected_[first]);
+  return text;
+}
+
+std::string OpSubject::verify() {
+  const std::string small = verifySmall();
+  if (!small.empty()) return small;
+  upload();
+  makeExpected();
+  for (uint32_t set = 0; set < sets_; ++set) {
+    shared_.device().run(bindings_[set], row_.n);
+    const std::string difference = compare(set);
+    if (!difference.empty()) return difference;
+  }
+  return {};
+}
+
+std::string OpSubject::verifyAgain() {
+  const uint32_t last = (next_set_ + sets_ - 1) % sets_;
+  std::string difference = compare(last);
+  if (difference.empty() && last != 0) difference = compare(0);
+  return difference.empty() ? difference : "after timing: " + difference;
+}
+
+// ---------------------------------------------------------------------------------------------- run
+Batch OpSubject::run(uint32_t repetitions) {
+  const kit::Device& device = shared_.device();
+  if (device.isCpu()) {
+    Batch batch;
+    for (uint32_t i = 0; i < repetitions; ++i) {
+      batch.wall_seconds += device.run(bindings_[next_set_], row_.n).seconds;
+      next_set_ = (next_set_ + 1) % sets_;
+    }
+    return batch;
+  }
+#if !defined(NIB_NO_VULKAN)
+  NibRun run{};
+  run.n = row_.n;
+  run.slice_count = UINT32_MAX;
+  return submitBatch(device, *timer_, repetitions, [&](VkCommandBuffer commands) {
+    nibCmdRun(commands, plan_->handle(), bindings_[next_set_].handle(), &run);
+    next_set_ = (next_set_ + 1) % sets_;
+  });
+#else
+  return {};
+#endif
+}
+
+}  // namespace nib::bench

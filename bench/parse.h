@@ -1,0 +1,23 @@
+// Words of the command line that only the bench has.
+#ifndef NIB_BENCH_PARSE_H
+#define NIB_BENCH_PARSE_H
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace nib::bench {
+
+// W is M x K, N counts tokens, as everywhere in nibble.
+struct Shape {
+  uint32_t m = 0, n = 1, k = 0;
+};
+
+// "60s", "2m", "1.5h", "500ms", "90" (seconds); nothing for anything else, or for what is not above zero.
+std::optional<double> parseSeconds(std::string_view text);
+
+// "4096x1x4096" (MxNxK), or "4096x4096" (MxK, N = 1). Sizes are 1 .. 2^31 - 1 and M * K below 2^32.
+std::optional<Shape> parseShape(std::string_view text);
+
+}  // namespace nib::bench
+#endif

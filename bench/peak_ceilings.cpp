@@ -1,0 +1,311 @@
+// Ceilings of a Vulkan device, by the kernels shaders/ops/peak_*.
+#include "bench/ceilings.h"
+#include "bench/peak_model.h"
+#include "bench/peak_plan.h"
+#include "shaders/ops/peak_coopmat.h"
+#include "shaders/ops/peak_copy.h"
+#include "shaders/ops/peak_dot4.h"
+#include "shaders/ops/peak_fma.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <functional>
+
+namespace nib::bench {
+namespace {
+
+NIB_SPEC_STRUCT(PeakCopySpec, PEAK_COPY_SPEC)
+NIB_SPEC_STRUCT(PeakFmaSpec, PEAK_FMA_SPEC)
+NIB_SPEC_STRUCT(PeakDot4Spec, PEAK_DOT4_SPEC)
+NIB_SPEC_STRUCT(PeakCoopmatSpec, PEAK_COOPMAT_SPEC)
+
+constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kMarker = 0xa5a5a5a5u;
+constexpr size_t kChunkWords = size_t{2} << 20;
+
+// What a dispatch of arithmetic should take: long beside its start, short for a watchdog.
+constexpr double kDispatchSeconds = 0.004;
+constexpr uint32_t kMostTiles = 16384;
+
+CeilingReport reportFor(const kit::Device& device, const char* name, const char* unit, const std::string& kernel,
+                        uint32_t workgroup) {
+  CeilingReport report;
+  report.name = name;
+  report.unit = unit;
+  report.reason = peakProblem(device, kernel.c_str(), workgroup);
+  report.tried = report.reason.empty();
+  return report;
+}
+
+// Keeps the faster one; one that failed stays.
+void take(CeilingReport& report, const Measurement& measured, double work, const std::string& method) {
+  if (report.failed() && !report.reason.empty()) return;
+  if (!measured.verified) {
+    report.best = measured;
+    report.value.reset();
+    report.method = method;
+    report.reason = measured.problem;
+    return;
+  }
+  const double value = work / (measured.us.p5 * 1e-6) * 1e-9;
+  if (report.value && *report.value >= value) return;
+  report.best = measured;
+  report.value = value;
+  report.method = method;
+}
+
+class PeakSubject final : public Subject {
+ public:
+  PeakSubject(PeakPlan& plan, std::function<void()> clear, std::function<std::string()> check)
+      : plan_(plan), clear_(std::move(clear)), check_(std::move(check)) {}
+  std::string verify() override {
+    clear_();
+    plan_.run(1);
+    return check_();
+  }
+  std::string verifyAgain() override { return check_(); }
+  Batch run(uint32_t repetitions) override { return plan_.run(repetitions); }
+
+ private:
+  PeakPlan& plan_;
+  std::function<void()> clear_;
+  std::function<std::string()> check_;
+};
+
+// ---------------------------------------------------------------------------------------------- arithmetic
+// How much of an arithmetic kernel to run at once.
+struct Size {
+  uint32_t tiles, steps;
+};
+
+using MakePlan = std::function<std::unique_ptr<PeakPlan>(const Size&)>;
+
+// More tiles, then more steps, until a dispatch takes its time.
+Size findSize(const MakePlan& make, uint32_t most_tiles, uint32_t most_steps) {
+  Size size{64, 2};
+  for (;;) {
+    const std::unique_ptr<PeakPlan> plan = make(size);
+    plan->run(1);
+    const Batch batch = plan->run(1);
+    const double clock = batch.device_seconds.empty() ? 0.0 : batch.device_seconds[0];
+    const double seconds = clock > 0 ? clock : batch.wall_seconds;
+    if (seconds >= kDispatchSeconds || (size.tiles >= most_tiles && size.steps >= most_steps)) return size;
+    const uint32_t factor = seconds < kDispatchSeconds / 16 ? 8 : 2;
+    if (size.tiles < most_tiles) {
+      size.tiles = std::min(size.tiles * factor, most_tiles);
+    } else {
+      size.steps = std::min(size.steps * factor, most_steps);
+    }
+  }
+}
+
+// "invocation 5: ..." for the first that differs.
+template <class T>
+std::string different(const char* what, size_t index, T got, T expected) {
+  return std::string(what) + " " + std::to_string(index) + " gives " + std::to_string(got) + ", not " +
+         std::to_string(expected);
+}
+
+}  // namespace
+
+// ---------------------------------------------------------------------------------------------- copy
+CeilingReport measureCopy(const kit::Device& device, uint64_t bytes, double seconds) {
+  CeilingReport report = reportFor(device, "copy", "GB/s", "peak_copy", kWorkgroup);
+  if (!report.tried) return report;
+  // Half is read, half is written; whole tiles of every size below.
+  constexpr uint64_t kGranule = 1 << 16;
+  const uint64_t size = std::max<uint64_t>(bytes / 2 / kGranule, 1) * kGranule;
+  kit::Buffer source(device, size), result(device, size);
+  std::vector<uint32_t> words(kChunkWords);
+  const auto chunks = [&](const auto& body) {
+    for (uint64_t at = 0; at < size; at += kChunkWords * 4) {
+      const size_t count = static_cast<size_t>(std::min<uint64_t>(kChunkWords, (size - at) / 4));
+      body(at, count);
+    }
+  };
+  chunks([&](uint64_t at, size_t count) {
+    for (size_t i = 0; i < count; ++i) words[i] = copyWord(at / 4 + i);
+    device.uploadBytes(source, at, words.data(), count * 4);
+  });
+  const auto check = [&] {
+    std::string problem;
+    chunks([&](uint64_t at, size_t count) {
+      if (!problem.empty()) return;
+      device.downloadBytes(result, at, words.data(), count * 4);
+      for (size_t i = 0; i < count && problem.empty(); ++i) {
+        if (words[i] != copyWord(at / 4 + i)) problem = different("word", at / 4 + i, words[i], copyWord(at / 4 + i));
+      }
+    });
+    return problem;
+  };
+
+  constexpr uint32_t kWorkgroups[] = {128, 256};
+  constexpr uint32_t kSteps[] = {1, 4, 8};
+  for (const uint32_t workgroup : kWorkgroups) {
+    const vk::Caps& caps = device.context()->caps;
+    if (workgroup > caps.max_workgroup_invocations || workgroup > caps.max_workgroup_size_x) continue;
+    for (const uint32_t steps : kSteps) {
+      PeakCopySpec spec;
+      spec.WG = workgroup;
+      spec.STEPS = steps;
+      PeakCopyPush push{};
+      push.count = static_cast<uint32_t>(size / 16);
+      PeakPlan plan(device, "peak_copy", spec, push, push.count, uint64_t{workgroup} * steps, 16, {&source, &result});
+      PeakSubject subject(plan, [&] { device.fill(result, kMarker, 0, size); }, check);
+      take(report, measure(subject, {.seconds = seconds / 6}), 2.0 * double(size),
+           "uvec4 copy, " + std::to_string(steps) + " per invocation, " + std::to_string(workgroup) + " invocations");
+    }
+  }
+  return report;
+}
+
+// ---------------------------------------------------------------------------------------------- fma
+CeilingReport measureFma(const kit::Device& device, double seconds) {
+  CeilingReport report = reportFor(device, "fma", "GFLOPS", "peak_fma", kWorkgroup);
+  if (!report.tried) return report;
+  kit::Buffer result(device, uint64_t{kMostTiles} * kWorkgroup * 4);
+  const MakePlan make = [&](const Size& size) {
+    PeakFmaSpec spec;
+    spec.WG = kWorkgroup;
+    PeakFmaPush push{};
+    push.steps = size.steps;
+    push.seed = std::bit_cast<uint32_t>(1.0f);
+    return std::make_unique<PeakPlan>(device, "peak_fma", spec, push, uint64_t{size.tiles} * kWorkgroup, kWorkgroup, 4,
+                                      PeakBuffers{nullptr, &result});
+  };
+  const Size size = findSize(make, kMostTiles, kMaxFmaSteps);
+  const size_t count = size_t{size.tiles} * kWorkgroup;
+  const std::unique_ptr<PeakPlan> plan = make(size);
+  PeakSubject subject(*plan, [&] { device.fill(result, kMarker, 0, count * 4); }, [&] {
+    const std::vector<float> got = device.download<float>(result, count);
+    for (size_t i = 0; i < count; ++i) {
+      const float expected = fmaResult(static_cast<uint32_t>(i), size.steps);
+      if (got[i] != expected) return different("invocation", i, got[i], expected);
+    }
+    return std::string();
+  });
+  // 64 multiply-adds a step.
+  take(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
+       "16 chains of fp32 multiply-add per invocation");
+  return report;
+}
+
+// ---------------------------------------------------------------------------------------------- dot4
+CeilingReport measureDot4(const kit::Device& device, double seconds) {
+  CeilingReport report = reportFor(device, "dot4", "GOPS", "peak_dot4", kWorkgroup);
+  if (!report.tried) return report;
+  constexpr uint32_t kSeed = 0x12345u;
+  constexpr uint32_t kMostSteps = 8192;
+  kit::Buffer result(device, uint64_t{kMostTiles} * kWorkgroup * 4);
+  const MakePlan make = [&](const Size& size) {
+    PeakDot4Spec spec;
+    spec.WG = kWorkgroup;
+    PeakDot4Push push{};
+    push.steps = size.steps;
+    push.seed = kSeed;
+    return std::make_unique<PeakPlan>(device, "peak_dot4", spec, push, uint64_t{size.tiles} * kWorkgroup, kWorkgroup, 4,
+                                      PeakBuffers{nullptr, &result});
+  };
+  const Size size = findSize(make, kMostTiles, kMostSteps);
+  const size_t count = size_t{size.tiles} * kWorkgroup;
+  // The model is slow: some 256 invocations of all lanes, the first and the last.
+  const size_t stride = count / 256 | 1;
+  const std::unique_ptr<PeakPlan> plan = make(size);
+  PeakSubject subject(*plan, [&] { device.fill(result, kMarker, 0, count * 4); }, [&] {
+    const std::vector<uint32_t> got = device.download<uint32_t>(result, count);
+    for (size_t n = 0; n < 257; ++n) {
+      const size_t i = std::min(n * stride, count - 1);
+      const uint32_t expected = dot4Result(static_cast<uint32_t>(i), kSeed, size.steps);
+      if (got[i] != expected) return different("invocation", i, got[i], expected);
+    }
+    return std::string();
+  });
+  const vk::Caps& caps = device.context()->caps;
+  // 16 dot products of 4 multiply-adds a step.
+  take(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
+       std::string("8 chains of signed 4x8 dot product per invocation, ") +
+           (caps.dot4_accelerated ? "accelerated" : "not accelerated by the device"));
+  return report;
+}
+
+// ---------------------------------------------------------------------------------------------- cooperative matrix
+CeilingReport measureCoopmat(const kit::Device& device, double seconds) {
+  const vk::Caps& caps = device.context()->caps;
+  // Full subgroups are promised for workgroups that are multiples of the largest size.
+  const uint32_t workgroup = std::max(caps.subgroup_size, caps.max_subgroup_size);
+  CeilingReport report = reportFor(device, "coopmat", "GOPS", "peak_coopmat", workgroup);
+  if (!report.tried) return report;
+  std::vector<CoopmatShape> shapes;
+  for (uint32_t i = 0; i < caps.coop_count; ++i) {
+    const vk::CoopShape& shape = caps.coop[i];
+    const bool int8 = shape.a_type == VK_COMPONENT_TYPE_SINT8_KHR && shape.b_type == VK_COMPONENT_TYPE_SINT8_KHR;
+    const bool int32 = shape.c_type == VK_COMPONENT_TYPE_SINT32_KHR && shape.r_type == VK_COMPONENT_TYPE_SINT32_KHR;
+    if (int8 && int32 && !shape.saturating) shapes.push_back({shape.m, shape.n, shape.k});
+  }
+  if (shapes.empty()) {
+    report.tried = false;
+    report.reason = "the device lists no shape with signed int8 operands and int32 sums";
+    return report;
+  }
+  constexpr uint32_t kSeed = 77;
+  constexpr uint32_t kMostSteps = 1024;  // sums stay far from 2^31
+  constexpr uint32_t kVariants = 8;      // tiles differ by their index modulo this
+  for (const CoopmatShape& shape : shapes) {
+    const uint64_t tile_words = uint64_t{4} * shape.m * shape.n;
+    kit::Buffer result(device, kMostTiles * tile_words * 4);
+    const MakePlan make = [&](const Size& size) {
+      PeakCoopmatSpec spec;
+      spec.WG = workgroup;
+      spec.M = shape.m;
+      spec.N = shape.n;
+      spec.K = shape.k;
+      PeakCoopmatPush push{};
+      push.steps = size.steps;
+      push.seed = kSeed;
+      return std::make_unique<PeakPlan>(device, "peak_coopmat", spec, push, size.tiles, 1, tile_words * 4,
+                                        PeakBuffers{nullptr, &result});
+    };
+    const Size size = findSize(make, kMostTiles, kMostSteps);
+    std::vector<std::vector<int32_t>> expected;
+    for (uint32_t tile = 0; tile < kVariants; ++tile) expected.push_back(coopmatResult(shape, tile, kSeed, size.steps));
+    const std::unique_ptr<PeakPlan> plan = make(size);
+    PeakSubject subject(*plan, [&] { device.fill(result, kMarker, 0, size.tiles * tile_words * 4); }, [&] {
+      const std::vector<int32_t> got = device.download<int32_t>(result, size_t(size.tiles * tile_words));
+      for (size_t i = 0; i < got.size(); ++i) {
+        const int32_t right = expected[i / tile_words % kVariants][i % tile_words];
+        if (got[i] != right) return different("element", i, got[i], right);
+      }
+      return std::string();
+    });
+    // 16 products a step.
+    const double work = 2.0 * 16 * shape.m * shape.n * shape.k * double(size.tiles) * size.steps;
+    take(report, measure(subject, {.seconds = seconds / double(shapes.size())}), work,
+         "int8 " + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" + std::to_string(shape.k) +
+             ", 16 products per step in registers");
+  }
+  return report;
+}
+
+// ---------------------------------------------------------------------------------------------- nothing
+void measureEmpty(const kit::Device& device, Ceilings* ceilings) {
+  if (!peakProblem(device, "peak_copy", kWorkgroup).empty()) return;
+  kit::Buffer source(device, 4096), result(device, 4096);
+  PeakCopySpec spec;
+  spec.WG = kWorkgroup;
+  spec.STEPS = 1;
+  PeakCopyPush push{};
+  push.count = 0;  // one workgroup that finds nothing to do
+  PeakPlan plan(device, "peak_copy", spec, push, kWorkgroup, kWorkgroup, 16, {&source, &result});
+  std::vector<double> dispatches, submissions;
+  plan.run(kMaxBatch);
+  for (uint32_t i = 0; i < 20; ++i) submissions.push_back(plan.run(1).wall_seconds);
+  for (uint32_t i = 0; i < 4; ++i) {
+    const Batch batch = plan.run(kMaxBatch);
+    dispatches.insert(dispatches.end(), batch.device_seconds.begin(), batch.device_seconds.end());
+  }
+  ceilings->empty_dispatch_us = spreadOf(dispatches).median * 1e6;
+  ceilings->empty_submit_us = spreadOf(submissions).median * 1e6;
+}
+
+}  // namespace nib::bench

@@ -1,0 +1,60 @@
+#include "bench/peak_model.h"
+
+#include "shaders/ops/peak_coopmat.h"
+
+namespace nib::bench {
+
+float fmaResult(uint32_t id, uint32_t steps) {
+  // Chain j of lane l begins at (id & 255) + j and gains 4 * k[l] a step, k = 1/2, 1/4, 1/8, 1/16; all are added up.
+  const double start = 16.0 * (id & 255u) + 4 * (0 + 1 + 2 + 3);
+  const double gain = 4 * 4 * (0.5 + 0.25 + 0.125 + 0.0625);
+  return static_cast<float>(start + gain * steps);
+}
+
+uint32_t dot4Result(uint32_t id, uint32_t seed, uint32_t steps) {
+  const uint32_t x = seed + id;
+  uint32_t result = 0;
+  for (uint32_t chain = 0; chain < 8; ++chain) {
+    uint32_t value = x + chain;
+    for (uint32_t step = 0; step < 2 * steps; ++step) {
+      int32_t sum = 0;
+      for (uint32_t shift = 0; shift < 32; shift += 8) {
+        sum += int32_t(int8_t(value >> shift & 0xffu)) * int32_t(int8_t(x >> shift & 0xffu));
+      }
+      value += uint32_t(sum);
+    }
+    result ^= value;
+  }
+  return result;
+}
+
+std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps) {
+  const uint32_t m = shape.m, n = shape.n, k = shape.k;
+  const auto left = [&](uint32_t matrix, uint32_t row, uint32_t inner) {
+    return int32_t(int8_t(peakCoopmatElement((matrix * m + row) * k + inner, seed) & 0xffu));
+  };
+  const auto right = [&](uint32_t matrix, uint32_t inner, uint32_t col) {
+    return int32_t(int8_t(peakCoopmatElement((matrix * k + inner) * n + col, seed + 1u + (tile & 7u)) & 0xffu));
+  };
+  // Round r adds left[(i + r) % 4] * right[(i + j) % 4] to accumulator j, i = 0..3.
+  std::vector<uint32_t> result(size_t{4} * m * n, 0);
+  for (uint32_t p = 0; p < 4; ++p) {
+    for (uint32_t q = 0; q < 4; ++q) {
+      uint32_t times[4];
+      for (uint32_t j = 0; j < 4; ++j) {
+        const uint32_t first = (p + 8 - q + j) % 4;  // rounds first, first + 4, ...
+        times[j] = steps > first ? (steps - first + 3) / 4 : 0;
+      }
+      for (uint32_t row = 0; row < m; ++row) {
+        for (uint32_t col = 0; col < n; ++col) {
+          int32_t sum = 0;
+          for (uint32_t inner = 0; inner < k; ++inner) sum += left(p, row, inner) * right(q, inner, col);
+          for (uint32_t j = 0; j < 4; ++j) result[(size_t{j} * m + row) * n + col] += times[j] * uint32_t(sum);
+        }
+      }
+    }
+  }
+  return {result.begin(), result.end()};
+}
+
+}  // namespace nib::bench

@@ -1,0 +1,233 @@
+#include "bench/suite.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace nib::bench {
+namespace {
+
+// At least 16 Mi elements. The second has tails of every kind: odd rows, odd columns, no whole group at a row's end.
+constexpr Shape kShape{4096, 1, 4096};
+constexpr Shape kTailShape{4099, 1, 4111};
+constexpr uint64_t kSeed = 2024;
+
+const char* typeName(uint32_t type) {
+  static const char* const kNames[] = {"f32", "f16", "bf16"};
+  return type < 3 ? kNames[type] : "?";
+}
+
+bool sameWord(const std::string& a, const std::string& b) {
+  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
+}
+
+struct Sharing {
+  NibGranularity granularity;
+  uint32_t group;
+};
+constexpr Sharing kTensor{NIB_GRANULARITY_TENSOR, 0};
+constexpr Sharing kRow{NIB_GRANULARITY_ROW, 0};
+constexpr Sharing kColumn{NIB_GRANULARITY_COLUMN, 0};
+constexpr Sharing kGroup32{NIB_GRANULARITY_GROUP, 32};
+constexpr Sharing kGroup64{NIB_GRANULARITY_GROUP, 64};
+constexpr Sharing kGroup128{NIB_GRANULARITY_GROUP, 128};
+
+// Lists rows of one shape.
+class Lister {
+ public:
+  Lister(const SuiteOptions& options, Shape shape, std::vector<cases::Case>& rows)
+      : options_(options), shape_(shape), rows_(rows) {}
+
+  void quantize(const NibFormatInfo& info, Sharing sharing, NibType source, uint32_t weights_flags = 0,
+                uint32_t flags = 0) {
+    cases::Case row;
+    NibQuantizeDesc& d = row.desc.quantize;
+    d = {};
+    d.op = NIB_OP_QUANTIZE;
+    d.flags = flags;
+    d.rows = shape_.m;
+    d.cols = shape_.k;
+    d.source_type = source;
+    d.weights = weightsOf(info, sharing, weights_flags);
+    if ((weights_flags & ~info.weights_flags) == 0) add(row);
+  }
+
+  void given(const NibFormatInfo& info, Sharing sharing, NibType source) {
+    quantize(info, sharing, source, 0, NIB_QUANTIZE_GIVEN_SCALES);
+  }
+
+  void dequantize(const NibFormatInfo& info, Sharing sharing, NibType result, uint32_t weights_flags = 0) {
+    cases::Case row;
+    NibDequantizeDesc& d = row.desc.dequantize;
+    d = {};
+    d.op = NIB_OP_DEQUANTIZE;
+    d.rows = shape_.m;
+    d.cols = shape_.k;
+    d.result_type = result;
+    d.weights = weightsOf(info, sharing, weights_flags);
+    if ((weights_flags & ~info.weights_flags) == 0) add(row);
+  }
+
+  void minmax(Sharing sharing, NibType source) {
+    cases::Case row;
+    NibMinMaxDesc& d = row.desc.minmax;
+    d = {};
+    d.op = NIB_OP_MINMAX;
+    d.rows = shape_.m;
+    d.cols = shape_.k;
+    d.source_type = source;
+    d.granularity = sharing.granularity;
+    add(row);
+  }
+
+ private:
+  // Scales as model files keep them: half precision, but bitsandbytes' NF4 blocks single.
+  static NibWeights weightsOf(const NibFormatInfo& info, Sharing sharing, uint32_t flags) {
+    const bool affine = (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
+    return {info.format, uint32_t(sharing.granularity), sharing.group,
+            uint32_t(affine ? NIB_TYPE_F16 : NIB_TYPE_F32), flags};
+  }
+
+  void add(cases::Case& row) {
+    if (!options_.type.empty() && !sameWord(options_.type, namesOf(row).type)) return;
+    NibMemory memory;
+    if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return;
+    row.recipe = cases::Recipe::kNormal;
+    row.seed = kSeed;
+    row.n = shape_.m;
+    rows_.push_back(row);
+  }
+
+  const SuiteOptions& options_;
+  Shape shape_;
+  std::vector<cases::Case>& rows_;
+};
+
+Sharing usual(const NibFormatInfo& info) {
+  return info.default_group_size == 0 ? kRow : Sharing{NIB_GRANULARITY_GROUP, info.default_group_size};
+}
+
+// Rows that read the same data follow each other: it is uploaded once.
+void listQuick(Lister& list) {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    list.dequantize(info, usual(info), NIB_TYPE_F32);
+    list.dequantize(info, usual(info), NIB_TYPE_F16);
+  }
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    list.quantize(info, usual(info), NIB_TYPE_F32);
+    list.quantize(info, usual(info).granularity == NIB_GRANULARITY_ROW ? kGroup128 : kRow, NIB_TYPE_F32);
+    list.quantize(info, kTensor, NIB_TYPE_F32);
+    list.given(info, kRow, NIB_TYPE_F32);
+  }
+  for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, NIB_TYPE_F32);
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    list.quantize(info, usual(info), NIB_TYPE_F16);
+  }
+}
+
+void listQuantize(Lister& list) {
+  constexpr NibType kTypes[] = {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16};
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    for (const NibType type : kTypes) list.dequantize(info, usual(info), type);
+    for (const NibType type : kTypes) list.dequantize(info, usual(info), type, NIB_WEIGHTS_ASYMMETRIC);
+  }
+  for (const NibType type : kTypes) {
+    for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+      const NibFormatInfo& info = *nibFormatAt(i);
+      for (const Sharing& sharing : {kGroup128, kGroup64, kGroup32, kRow, kTensor, kColumn}) {
+        list.quantize(info, sharing, type);
+      }
+      list.quantize(info, kGroup128, type, NIB_WEIGHTS_ASYMMETRIC);
+      list.quantize(info, kGroup64, type, NIB_WEIGHTS_FLAT);
+      for (const Sharing& sharing : {kRow, kTensor, kGroup128}) list.given(info, sharing, type);
+    }
+    for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, type);
+  }
+}
+
+}  // namespace
+
+const std::vector<std::string>& suiteNames() {
+  static const std::vector<std::string> kNames = {"quick", "full", "quantize"};
+  return kNames;
+}
+
+std::vector<std::string> suiteTypes() {
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) names.emplace_back(nibFormatAt(i)->name);
+  for (uint32_t type = 0; type < 3; ++type) names.emplace_back(typeName(type));
+  return names;
+}
+
+std::vector<cases::Case> suiteRows(const SuiteOptions& options) {
+  std::vector<cases::Case> rows;
+  const bool quick = options.suite == "quick";
+  std::vector<Shape> shapes = {kShape};
+  if (!quick) shapes.push_back(kTailShape);
+  if (options.shape) shapes = {*options.shape};
+  for (const Shape& shape : shapes) {
+    Lister list(options, shape, rows);
+    quick ? listQuick(list) : listQuantize(list);
+  }
+  return rows;
+}
+
+std::string RowNames::sharing() const {
+  std::string text = granularity;
+  if (group_size != 0) text += " " + std::to_string(group_size);
+  for (const std::string& mode : modes) text += " " + mode;
+  if (scales == "given") text += " given";
+  return text;
+}
+
+RowNames namesOf(const cases::Case& row) {
+  static const char* const kGranularities[] = {"tensor", "row", "column", "group"};
+  RowNames names;
+  names.op = cases::opName(row.op());
+  const auto describe = [&](const NibWeights& weights) {
+    const NibFormatInfo* info = nibFormatById(weights.format);
+    names.type = info != nullptr ? info->name : "?";
+    names.granularity = kGranularities[weights.granularity & 3u];
+    names.group_size = weights.granularity == NIB_GRANULARITY_GROUP ? weights.group_size : 0;
+    names.scale_type = typeName(weights.scale_type);
+    if (weights.flags & NIB_WEIGHTS_ASYMMETRIC) names.modes.emplace_back("asymmetric");
+    if (weights.flags & NIB_WEIGHTS_NARROW) names.modes.emplace_back("narrow");
+    if (weights.flags & NIB_WEIGHTS_FLAT) names.modes.emplace_back("flat");
+  };
+  switch (row.op()) {
+    case NIB_OP_QUANTIZE:
+      describe(row.desc.quantize.weights);
+      names.source = typeName(row.desc.quantize.source_type);
+      names.scales = row.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES ? "given" : "found";
+      names.m = row.desc.quantize.rows;
+      names.k = row.desc.quantize.cols;
+      break;
+    case NIB_OP_DEQUANTIZE:
+      describe(row.desc.dequantize.weights);
+      names.result = typeName(row.desc.dequantize.result_type);
+      names.m = row.desc.dequantize.rows;
+      names.k = row.desc.dequantize.cols;
+      break;
+    default:
+      names.type = names.source = typeName(row.desc.minmax.source_type);
+      names.granularity = kGranularities[row.desc.minmax.granularity & 3u];
+      names.m = row.desc.minmax.rows;
+      names.k = row.desc.minmax.cols;
+  }
+  return names;
+}
+
+uint64_t bytesMoved(const cases::Case& row) {
+  NibMemory memory;
+  if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return 0;
+  uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
+  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS}) bytes += memory.part[part].size_bytes;
+  return bytes;
+}
+
+}  // namespace nib::bench

@@ -1,0 +1,257 @@
+// The rules about scales that are too small or too large, groups that hold no numbers, and scales that others made.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "model.h"
+#include "run_op.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+constexpr uint32_t kNan = 0x7fc00000u, kInf = 0x7f800000u, kSign = 0x80000000u;
+const float kInfinity = std::numeric_limits<float>::infinity();
+const float kNaN = std::numeric_limits<float>::quiet_NaN();
+
+struct Result {
+  std::vector<uint32_t> codes;   // unsigned form, one per element
+  std::vector<uint32_t> scales;  // patterns of the scale type
+  std::vector<uint8_t> zeros;
+  NibStatus status;
+};
+
+// Quantizes a matrix of fp32 values by rows. given: patterns of the scales, then of the zero points, to use.
+Result quantizeRows(uint32_t format, uint32_t flags, NibType scale_type, uint32_t rows, const std::vector<float>& x,
+                    const std::vector<uint32_t>& given_scales = {}, const std::vector<uint8_t>& given_zeros = {}) {
+  const uint32_t cols = uint32_t(x.size() / rows), bytes = scale_type == NIB_TYPE_F32 ? 4 : 2;
+  const NibQuantizeDesc d =
+      quantizeDesc(rows, cols, weights(format, NIB_GRANULARITY_ROW, 0, flags, scale_type), NIB_TYPE_F32,
+                   given_scales.empty() ? 0u : uint32_t(NIB_QUANTIZE_GIVEN_SCALES));
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  ranges.clearStatus();
+  ranges.write(NIB_ROLE_INPUT, x);
+  for (size_t i = 0; i < given_scales.size(); ++i) std::memcpy(ranges.scales() + i * bytes, &given_scales[i], bytes);
+  if (!given_zeros.empty()) std::memcpy(ranges.zeros(), given_zeros.data(), given_zeros.size());
+  REQUIRE(ranges.run(rows) == NIB_SUCCESS);
+  CHECK(ranges.guardsHold());
+
+  Result result;
+  const model::Format& f = *model::formatOf(format);
+  const uint32_t row_bytes = (cols * f.bits + 31) / 32 * 4;
+  for (uint32_t i = 0; i < rows * cols; ++i) {
+    const uint32_t bit = i % cols * f.bits;
+    const uint32_t byte = ranges.bytes(NIB_ROLE_WEIGHTS)[i / cols * row_bytes + bit / 8];
+    result.codes.push_back(f.stored(byte >> (bit % 8) & ((1u << f.bits) - 1u)));
+  }
+  for (uint32_t i = 0; i < rows; ++i) {
+    uint32_t bits = 0;
+    std::memcpy(&bits, ranges.scales() + i * bytes, bytes);
+    result.scales.push_back(bits);
+    if (flags & NIB_WEIGHTS_ASYMMETRIC) result.zeros.push_back(uint8_t(f.stored(ranges.zeros()[i])));
+  }
+  result.status = ranges.status();
+  return result;
+}
+
+using Codes = std::vector<uint32_t>;
+using Patterns = std::vector<uint32_t>;
+
+bool has(uint32_t format) { return nibFormatById(format) != nullptr; }
+
+}  // namespace
+
+TEST_CASE("a group whose scale is below 2^-120 is the zero group, one of 2^-120 is not") {
+  // Two rows: the scale 2^-120 exactly, and one ulp of fp32 below. int8: absmax = 127.5 s; int4: 7.5 s; NF4: s.
+  const float below = std::nextafter(0x1p-120f, 0.0f);
+  if (has(NIB_FORMAT_INT8)) {
+    // 127.5 (2^-120 - 2^-144) = 2^-120 (127.5 - 127.5 * 2^-24): the nearest fp32 is 127.5 - 2^-17, whose quotient by 127.5
+    // is 2^-120 less 1.004 * 2^-144, which rounds to the pattern below.
+    const float high = 127.5f * 0x1p-120f;
+    const Result r = quantizeRows(NIB_FORMAT_INT8, 0, NIB_TYPE_F32, 2, {high, -0x1p-120f, std::nextafter(high, 0.0f), -0x1p-120f});
+    CHECK(r.scales == Patterns{0x03800000u, 0});
+    CHECK(r.codes == Codes{255, 127, 128, 128});
+  }
+  if (has(NIB_FORMAT_INT4)) {
+    const float high = 7.5f * 0x1p-120f;
+    const Result r = quantizeRows(NIB_FORMAT_INT4, 0, NIB_TYPE_F32, 2, {high, -0x1p-120f, std::nextafter(high, 0.0f), -0x1p-120f});
+    CHECK(r.scales == Patterns{0x03800000u, 0});
+    CHECK(r.codes == Codes{15, 7, 8, 8});
+  }
+  if (has(NIB_FORMAT_NF4)) {
+    const Result r = quantizeRows(NIB_FORMAT_NF4, 0, NIB_TYPE_F32, 2, {0x1p-120f, -0x1p-120f, below, -below});
+    CHECK(r.scales == Patterns{0x03800000u, 0});
+    CHECK(r.codes == Codes{15, 0, 7, 7});
+    CHECK(r.status.saturated_count == 0);
+  }
+}
+
+TEST_CASE("the rule looks at the scale after it was rounded to bfloat16") {
+  if (!has(NIB_FORMAT_NF4)) return;
+  // bfloat16's neighbours of 2^-120 are 2^-120 (1 + 2^-7) above and 2^-120 (1 - 2^-8) below. The tie below, 1 - 2^-9, goes
+  // to the even pattern 0380 = 2^-120; one ulp less goes to 037f, which is too small.
+  const float tie = 0x1p-120f * (1.0f - 0x1p-9f);
+  const Result r = quantizeRows(NIB_FORMAT_NF4, 0, NIB_TYPE_BF16, 3, {tie, -tie, std::nextafter(tie, 0.0f), 0.0f, 0x1p-120f, 0.0f});
+  CHECK(r.scales == Patterns{0x0380u, 0, 0x0380u});
+  CHECK(r.codes == Codes{15, 0, 7, 7, 15, 7});
+}
+
+TEST_CASE("half keeps scales down to 2^-24, and what rounds to its zero is the zero group") {
+  if (!has(NIB_FORMAT_NF4)) return;
+  // 2^-25 is the tie between 0 and the smallest half: even is 0. One ulp more is 2^-24 = 0001. 1.5 * 2^-24 ties to 0002.
+  const Result r = quantizeRows(NIB_FORMAT_NF4, 0, NIB_TYPE_F16, 3,
+                                {0x1p-25f, 0.0f, std::nextafter(0x1p-25f, 1.0f), 0.0f, 1.5f * 0x1p-24f, -0x1p-23f});
+  CHECK(r.scales == Patterns{0x0000u, 0x0001u, 0x0002u});
+  // Row 1: just over half of its scale, 0.50000006: code 12 (0.3893 .. 0.50166). Row 2: 0.75: code 14; -1: 0.
+  CHECK(r.codes == Codes{7, 7, 12, 7, 14, 0});
+}
+
+TEST_CASE("a scale beyond its type saturates and is counted; one that rounds down to the largest is not") {
+  if (!has(NIB_FORMAT_NF4)) return;
+  // Half: 65504 is the largest, 65520 the tie with 65536. Rows: 65504, just below the tie, the tie, 3e38.
+  const float tie = 65520.0f, near = std::nextafter(tie, 0.0f);
+  const Result half = quantizeRows(NIB_FORMAT_NF4, 0, NIB_TYPE_F16, 4, {65504.0f, near, tie, 3e38f});
+  CHECK(half.scales == Patterns{0x7bffu, 0x7bffu, 0x7bffu, 0x7bffu});
+  CHECK(half.status.saturated_count == 2);
+  CHECK(half.codes == Codes{15, 15, 15, 15});
+  // bfloat16: 7f7f is the largest, 0x7f7f8000 the tie.
+  const float bf_tie = model::floatOfBits(0x7f7f8000u);
+  const Result bf = quantizeRows(NIB_FORMAT_NF4, 0, NIB_TYPE_BF16, 3, {model::floatOfBits(0x7f7f0000u), std::nextafter(bf_tie, 0.0f), bf_tie});
+  CHECK(bf.scales == Patterns{0x7f7fu, 0x7f7fu, 0x7f7fu});
+  CHECK(bf.status.saturated_count == 1);
+}
+
+TEST_CASE("an affine scale beyond half saturates: large values take the last codes") {
+  if (!has(NIB_FORMAT_INT4)) return;
+  // absmax 3e6: s = 4e5, stored as 65504; 3e6 / 65504 = 45.8 is beyond 7, -3e5 / 65504 = -4.58 is -5, 0 is 0.
+  const Result r = quantizeRows(NIB_FORMAT_INT4, 0, NIB_TYPE_F16, 1, {3e6f, -3e6f, -3e5f, 0.0f});
+  CHECK(r.scales == Patterns{0x7bffu});
+  CHECK(r.codes == Codes{15, 0, 3, 8});
+  CHECK(r.status.saturated_count == 1);
+  // Asymmetric, all negative: -3e6 / 65504 = -45.8 would put the zero point at 46; it stops at 15.
+  const Result a = quantizeRows(NIB_FORMAT_INT4, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F16, 1, {-3e6f, -1e5f, 0.0f});
+  CHECK(a.zeros == std::vector<uint8_t>{15});
+  CHECK(a.codes == Codes{0, 13, 15});
+}
+
+TEST_CASE("the range of an asymmetric group may exceed fp32: halves do not") {
+  if (!has(NIB_FORMAT_INT4)) return;
+  // max 3e38, min -3e38: h = 3e38, s = 3e38 / 7.5 = 4e37, z = 3e38 / s = 7.5, a tie but for s's rounding.
+  const Result r = quantizeRows(NIB_FORMAT_INT4, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1, {3e38f, -3e38f, 0.0f, 1e38f});
+  const double s = double(float(double(3e38f) / 7.5));
+  CHECK(r.scales == Patterns{model::bitsOfFloat(float(s))});
+  const uint32_t zero = r.zeros[0];
+  CHECK((zero == 7 || zero == 8));
+  CHECK(zero == uint32_t(model::halfEven(double(float(double(3e38f) / s)))));
+  CHECK(r.codes[0] == 15);
+  CHECK(r.codes[1] == 0);
+  CHECK(r.codes[2] == zero);
+  CHECK(r.codes[3] == zero + 3);  // 1e38 / 4e37 = 2.5, but both are rounded: 2.5 + 3e-8
+  CHECK(r.status.saturated_count == 0);
+  if (!has(NIB_FORMAT_INT8)) return;
+  const Result wide = quantizeRows(NIB_FORMAT_INT8, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1,
+                                   {model::floatOfBits(0x7f7fffffu), model::floatOfBits(0xff7fffffu), 0.0f});
+  CHECK((wide.zeros[0] == 127 || wide.zeros[0] == 128));
+  CHECK(wide.codes == Codes{255, 0, wide.zeros[0]});
+}
+
+TEST_CASE("asymmetric groups of one sign keep zero exactly representable") {
+  for (const model::Format& format : model::kFormats) {
+    if (!has(format.id) || format.codebook) continue;
+    const uint32_t levels = uint32_t(format.levels());
+    // No element is zero, yet the range begins (ends) at zero: z is the first (last) code.
+    const Result r = quantizeRows(format.id, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 2, {100.0f, 101.0f, -101.0f, -100.0f});
+    CHECK(r.zeros == std::vector<uint8_t>{0, uint8_t(levels)});
+    // 100 / 101 of the range: 252.5 and 14.85 steps; 252.475 rounds to 252.
+    CHECK(r.codes == Codes{uint32_t(std::lround(levels * 100.0 / 101.0)), levels, 0, levels - uint32_t(std::lround(levels * 100.0 / 101.0))});
+  }
+}
+
+TEST_CASE("a group that holds a non-finite value is the zero group, and its elements are counted") {
+  for (const model::Format& format : model::kFormats) {
+    if (!has(format.id)) continue;
+    const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
+    // Row 1 holds two, row 3 one; rows 0 and 2 are ordinary. The lowest index is 1 * 3 + 1 = 4.
+    const std::vector<float> x{1.0f, -1.0f, 0.0f, 5.0f, kNaN, -kInfinity, -2.0f, 2.0f, 0.0f, kInfinity, 3.0f, 4.0f};
+    const Result r = quantizeRows(format.id, 0, NIB_TYPE_F32, 4, x);
+    CHECK(r.scales[0] != 0);
+    CHECK(r.scales[1] == 0);
+    CHECK(r.scales[2] == r.scales[0] + 0x00800000u);  // twice
+    CHECK(r.scales[3] == 0);
+    for (const size_t i : {2, 3, 4, 5, 8, 9, 10, 11}) CHECK(r.codes[i] == middle);
+    CHECK(r.status.nonfinite_count == 3);
+    CHECK(~r.status.first_nonfinite_not == 4);
+    CHECK(r.status.saturated_count == 0);
+  }
+  if (!has(NIB_FORMAT_INT4)) return;
+  const Result a = quantizeRows(NIB_FORMAT_INT4, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1, {100.0f, kNaN, 50.0f});
+  CHECK(a.codes == Codes{8, 8, 8});
+  CHECK(a.zeros == std::vector<uint8_t>{8});
+  CHECK(a.scales == Patterns{0});
+}
+
+TEST_CASE("with a given scale only the non-finite element itself becomes the code of zero") {
+  if (!has(NIB_FORMAT_INT4)) return;
+  const Result r = quantizeRows(NIB_FORMAT_INT4, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1, {1.0f, kNaN, 2.0f, kInfinity, -kInfinity},
+                                {0x3f800000u}, {5});
+  CHECK(r.codes == Codes{6, 5, 7, 5, 5});
+  CHECK(r.status.nonfinite_count == 3);
+  CHECK(~r.status.first_nonfinite_not == 1);
+}
+
+TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest scale there is") {
+  for (const model::Format& format : model::kFormats) {
+    if (!has(format.id)) continue;
+    const uint32_t levels = uint32_t(format.levels());
+    const float largest = model::floatOfBits(0x7f7fffffu);
+    const Result r = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {largest, -largest, 1e-36f, -1e-36f, 0.0f}, {0x03800000u});
+    CHECK(r.codes[0] == levels);
+    CHECK(r.codes[1] == 0);
+    CHECK(r.codes[4] == (format.codebook ? 7u : uint32_t(format.middle())));
+    // 1e-36 * 2^120 = 1.329: code 1 beyond the middle, or NF4's last.
+    CHECK(r.codes[2] == (format.codebook ? 15u : uint32_t(format.middle()) + 1));
+    CHECK(r.codes[3] == (format.codebook ? 0u : uint32_t(format.middle()) - 1));
+    CHECK(r.status.nonfinite_count == 0);
+    CHECK(r.scales == Patterns{0x03800000u});  // given scales are read, not written
+  }
+}
+
+TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as the zero group and stay as they are") {
+  for (const model::Format& format : model::kFormats) {
+    if (!has(format.id)) continue;
+    const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
+    const Patterns bad{0u, kSign, kNan, kNan | kSign, kInf, kInf | kSign, 0xbf800000u, 0x037fffffu, 0x00000001u, 0x7f800001u};
+    const Result r = quantizeRows(format.id, 0, NIB_TYPE_F32, 10, std::vector<float>(20, 1.0f), bad);
+    CHECK(r.codes == Codes(20, middle));
+    CHECK(r.scales == bad);
+    // Half: Inf, NaN, negative, -0. bfloat16: the same and one below 2^-120.
+    const Patterns bad_half{0x7c00u, 0x7e00u, 0xbc00u, 0x8000u};
+    CHECK(quantizeRows(format.id, 0, NIB_TYPE_F16, 4, std::vector<float>(8, 1.0f), bad_half).codes == Codes(8, middle));
+    const Patterns bad_bfloat{0x7f80u, 0x7fc0u, 0xbf80u, 0x037fu};
+    CHECK(quantizeRows(format.id, 0, NIB_TYPE_BF16, 4, std::vector<float>(8, 1.0f), bad_bfloat).codes == Codes(8, middle));
+  }
+  if (!has(NIB_FORMAT_INT8)) return;
+  // The zero point that came with such a scale is the code of 0.
+  CHECK(quantizeRows(NIB_FORMAT_INT8, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1, {1.0f, -9.0f}, {0u}, {0x85}).codes == Codes{5, 5});
+}
+
+TEST_CASE("denormal inputs are zeros") {
+  for (const model::Format& format : model::kFormats) {
+    if (!has(format.id)) continue;
+    const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
+    const float tiny = model::floatOfBits(1), large = model::floatOfBits(0x007fffffu);
+    const Result alone = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {tiny, -tiny, large, -large});
+    CHECK(alone.scales == Patterns{0});
+    CHECK(alone.codes == Codes(4, middle));
+    CHECK(alone.status.nonfinite_count == 0);
+    // Beside the smallest scale: 2^-120 times the number of steps.
+    const Result beside = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {0x1p-110f, large, -large, tiny});
+    CHECK(beside.scales[0] != 0);
+    CHECK(beside.codes[1] == middle);
+    CHECK(beside.codes[2] == middle);
+  }
+}

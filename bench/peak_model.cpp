@@ -37,7 +37,7 @@ std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uin
     return int32_t(int8_t(peakCoopmatElement((matrix * k + inner) * n + col, seed + 1u + (tile & 7u)) & 0xffu));
   };
   // Round r adds left[(i + r) % 4] * right[(i + j) % 4] to accumulator j, i = 0..3.
-  std::vector<uint32_t> result(size_t{4} * m * n, 0);
+  std::vector<uint32_t> result(std::size_t{4} * m * n, 0);
   for (uint32_t p = 0; p < 4; ++p) {
     for (uint32_t q = 0; q < 4; ++q) {
       uint32_t times[4];
@@ -49,7 +49,7 @@ std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uin
         for (uint32_t col = 0; col < n; ++col) {
           int32_t sum = 0;
           for (uint32_t inner = 0; inner < k; ++inner) sum += left(p, row, inner) * right(q, inner, col);
-          for (uint32_t j = 0; j < 4; ++j) result[(size_t{j} * m + row) * n + col] += times[j] * uint32_t(sum);
+          for (uint32_t j = 0; j < 4; ++j) result[(std::size_t{j} * m + row) * n + col] += times[j] * uint32_t(sum);
         }
       }
     }

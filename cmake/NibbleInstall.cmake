@@ -15,6 +15,14 @@ endif()
 install(TARGETS ${nibble_installed} EXPORT nibbleTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(EXPORT nibbleTargets NAMESPACE nibble:: DESTINATION "${nibble_package_dir}")
 
+# The archive is C++, its users may be C: then what the C++ driver links by itself must be named.
+set(nibble_cxx_runtime "")
+foreach(library stdc++ c++ m)
+  if(library IN_LIST CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
+    list(APPEND nibble_cxx_runtime ${library})
+  endif()
+endforeach()
+
 configure_package_config_file(cmake/nibbleConfig.cmake.in "${NIBBLE_GENERATED}/nibbleConfig.cmake"
   INSTALL_DESTINATION "${nibble_package_dir}" PATH_VARS nibble_data_dir NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file("${NIBBLE_GENERATED}/nibbleConfigVersion.cmake" COMPATIBILITY SameMinorVersion)
@@ -29,14 +37,9 @@ set(nibble_pc_cflags "")
 if(NOT NIBBLE_VULKAN)
   set(nibble_pc_cflags " -DNIB_NO_VULKAN")
 endif()
-# The archive is C++, its users may be C.
-set(nibble_pc_libs "${CMAKE_THREAD_LIBS_INIT}")
-foreach(runtime stdc++ c++)
-  if(runtime IN_LIST CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
-    string(APPEND nibble_pc_libs " -l${runtime}")
-    break()
-  endif()
-endforeach()
+list(TRANSFORM nibble_cxx_runtime PREPEND "-l" OUTPUT_VARIABLE nibble_pc_libs)
+list(JOIN nibble_pc_libs " " nibble_pc_libs)
+string(STRIP "${CMAKE_THREAD_LIBS_INIT} ${nibble_pc_libs}" nibble_pc_libs)
 configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
 install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 

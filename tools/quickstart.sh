@@ -8,6 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/build.sh"
 
 prepare
-build "$@"
+configure "$@"
+compile nibble_tool nibble_example_quantize
 "$BUILD/bin/nibble" devices --verify
 "$BUILD/bin/nibble_example_quantize"

@@ -12,7 +12,9 @@ prepare
 # Only a spare: where it cannot be installed, the one that tools/get fetches serves.
 need_packages "${TEST_PACKAGES[@]}" || true
 test_drivers
-build ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
+configure ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
+# shellcheck disable=SC2119 # everything
+compile
 
 log=$BUILD/test.log
 status=0

@@ -1,6 +1,7 @@
 // Runs of NIB_RUN neighbouring elements of a dense matrix, of any NibType, over word loads and stores. Include after
-// declaring the spec constants VEC (rows and runs are aligned for loads of four elements) and FULL (every run is whole),
-// and the buffers named below.
+// declaring VEC (rows and runs are aligned for loads of four elements), FULL (every run is whole), SOURCE_TYPE or
+// RESULT_TYPE, and for sources ONLY_FINITE (what Inf and NaN become does not matter). NIB_DENSE_SOURCE declares binding 1,
+// NIB_DENSE_RESULT binding 2.
 #ifndef NIBBLE_COMMON_DENSE_GLSL
 #define NIBBLE_COMMON_DENSE_GLSL
 
@@ -18,11 +19,20 @@ layout(set = 0, binding = 1, std430) readonly buffer Source1 { uint source1[]; }
 layout(set = 0, binding = 1, std430) readonly buffer Source2 { uvec2 source2[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Source4 { uvec4 source4[]; };
 
-uvec4 nibWiden(uvec2 words) {
+// nibHalfToF32Bits of four halves; with ONLY_FINITE they are all finite, or it does not matter what the others give.
+uvec4 nibHalfToF32Bits4(uvec4 h, bool only_finite) {
+  uvec4 magnitude = h & 0x7fffu;
+  uvec4 bits = (magnitude << 13) + 0x38000000u;
+  precise vec4 denormal = uintBitsToFloat(bits + 0x00800000u) - uintBitsToFloat(0x38800000u);
+  if (!only_finite) bits = mix(bits, bits + 0x38000000u, greaterThanEqual(magnitude, uvec4(0x7c00u)));
+  bits = mix(bits, floatBitsToUint(denormal), lessThan(magnitude, uvec4(0x0400u)));
+  return bits | ((h ^ magnitude) << 16);
+}
+
+uvec4 nibWiden(uvec2 words, bool only_finite) {
   uvec4 halves = uvec4(words.x & 0xffffu, words.x >> 16, words.y & 0xffffu, words.y >> 16);
   if (SOURCE_TYPE == NIB_BF16) return halves << 16;
-  return uvec4(nibHalfToF32Bits(halves.x), nibHalfToF32Bits(halves.y), nibHalfToF32Bits(halves.z),
-               nibHalfToF32Bits(halves.w));
+  return nibHalfToF32Bits4(halves, only_finite);
 }
 
 uint nibLoadOne(uint element, uint delta) {
@@ -39,7 +49,7 @@ uvec4 nibLoadQuad(uint row_start, uint col, uint cols, uint delta) {
     // cols is a multiple of four, so a quad is inside or outside as a whole.
     uint inside = FULL ? col : min(col, cols - 4u);
     uint quad = (row_start + inside) >> 2;
-    x = SOURCE_TYPE == NIB_F32 ? source4[quad + (delta >> 2)] : nibWiden(source2[quad + (delta >> 1)]);
+    x = SOURCE_TYPE == NIB_F32 ? source4[quad + (delta >> 2)] : nibWiden(source2[quad + (delta >> 1)], ONLY_FINITE);
     if (!FULL && col >= cols) x = uvec4(0u);
   } else {
     uint last = row_start + cols - 1u;

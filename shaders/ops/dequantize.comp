@@ -32,31 +32,37 @@ NibDecoder columnDecoder(uint col) {
   return nibMakeDecoder(scale, zero);
 }
 
+NibDecoder decoder[COLUMN ? NIB_QUADS : 1];
+
+void decodeRun(uint row, uint run) {
+  uint col = run * uint(NIB_RUN);
+  if (!COLUMN) decoder[0] = decoderOf(row * push.scale_row_stride + col / push.group);
+  uint word[NIB_RUN_WORDS];
+  uint first_word = run * NIB_RUN_WORDS;
+  uint at = row * push.row_words + push.head.delta0;
+#define NIB_LOAD(w) \
+  word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(run, w);
+  NIB_EACH_WORD(NIB_LOAD)
+  uint row_start = row * push.stride;
+#define NIB_DECODE(q)                                                                  \
+  nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2,                   \
+             nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]));
+  NIB_EACH_QUAD(NIB_DECODE)
+}
+
 void main() {
   uint item = (push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex;
   uint runs = (push.cols + uint(NIB_RUN) - 1u) / uint(NIB_RUN);
   uint block = item / runs;
   uint run = item - block * runs;
+  if (!COLUMN) {
+    // Not a loop of one round: some compilers pay for its bookkeeping.
+    if (block < push.head.rows) decodeRun(block, run);
+    return;
+  }
   uint col = run * uint(NIB_RUN);
+#define NIB_PREPARE(q) decoder[COLUMN ? q : 0u] = columnDecoder(col + 4u * q);
+  NIB_EACH_QUAD(NIB_PREPARE)
   uint row_end = min((block + 1u) * ROW_BLOCK, push.head.rows);
-
-  NibDecoder decoder[COLUMN ? NIB_QUADS : 1];
-#define NIB_PREPARE(q) decoder[q] = columnDecoder(col + 4u * q);
-  if (COLUMN) {
-    NIB_EACH_QUAD(NIB_PREPARE)
-  }
-  for (uint row = block * ROW_BLOCK; row < row_end; ++row) {
-    if (!COLUMN) decoder[0] = decoderOf(row * push.scale_row_stride + col / push.group);
-    uint word[NIB_RUN_WORDS];
-    uint first_word = run * NIB_RUN_WORDS;
-    uint at = row * push.row_words + push.head.delta0;
-#define NIB_LOAD(w) \
-  word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(run, w);
-    NIB_EACH_WORD(NIB_LOAD)
-    uint row_start = row * push.stride;
-#define NIB_DECODE(q)                                                                  \
-  nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2,                   \
-               nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]));
-    NIB_EACH_QUAD(NIB_DECODE)
-  }
+  for (uint row = block * ROW_BLOCK; row < row_end; ++row) decodeRun(row, run);
 }

@@ -8,7 +8,8 @@
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
 //   GIVEN        the scales were not found from this data
-//   COLUMN       one scale per column, prepared as a table in aux
+//   COLUMN       one scale per column, with TABLE
+//   TABLE        reciprocals and zero points are read from a table in aux instead of being made from scales
 #ifndef NIB_OPS_ENCODE_H
 #define NIB_OPS_ENCODE_H
 
@@ -24,7 +25,8 @@
   X(6, nib_bool, FULL, false) \
   X(7, nib_bool, STATUS, false) \
   X(8, nib_bool, GIVEN, false) \
-  X(9, nib_bool, COLUMN, false)
+  X(9, nib_bool, COLUMN, false) \
+  X(10, nib_bool, TABLE, false)
 
 #ifdef __cplusplus
 namespace nib {

@@ -15,6 +15,7 @@ layout(push_constant, std430) uniform Push { QuantizePush push; };
 
 #include "format.glsl"
 #include "common/codes.glsl"
+const bool ONLY_FINITE = false;
 #define NIB_DENSE_SOURCE
 #include "common/dense.glsl"
 #define NIB_TEAMS

@@ -1,6 +1,6 @@
 #version 450
 // Partial statistics of a dense matrix. Rows mode: a workgroup reduces WG * STEPS runs of 16 elements of one row to one
-// partial, or (SOLO) each invocation reduces STEPS neighbouring runs to its own. Columns mode: an invocation takes four neighbouring columns of STEPS rows, one partial per column.
+// partial, or (SOLO) each invocation reduces STEPS neighbouring runs to its own. Columns mode: an invocation takes 16 neighbouring columns of STEPS rows, one partial per column.
 // Reads every element once.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
@@ -12,6 +12,7 @@ REDUCE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ReducePush push; };
 
 const bool FULL = false;
+const bool ONLY_FINITE = false;
 #define NIB_DENSE_SOURCE
 #include "common/dense.glsl"
 #include "common/reduce.glsl"
@@ -25,12 +26,19 @@ layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 #define NIB_FAULTY(index) 0u
 #endif
 
-// What is kept of many values, four columns at a time: keys, or in `high` magnitudes.
+// What is kept of many values, four columns at a time: keys, or in `high` magnitudes (of the source's own type: they
+// order as the values do, so only the last one need be widened).
 struct Kept {
   uvec4 low;
   uvec4 high;
   uvec4 bad;
 };
+
+const bool kMagnitudes = WHAT == 1u && VEC && SOURCE_TYPE != NIB_F32;
+
+Kept nothing() {
+  return Kept(uvec4(0xffffffffu), uvec4(0u), uvec4(0u));
+}
 
 void meet(inout Kept kept, uvec4 bits, bvec4 inside) {
   if (WHAT == 1u) {
@@ -50,8 +58,9 @@ void meet(inout Kept kept, uvec4 bits, bvec4 inside) {
 
 // As keys and a count, whatever was kept.
 NibReduced finish(uint low, uint high, uint bad) {
+  if (kMagnitudes) high = SOURCE_TYPE == NIB_BF16 ? high << 16 : nibHalfToF32Bits(high);
   if (WHAT == 1u) return NibReduced(0x80000000u, high | 0x80000000u, high >= 0x7f800000u ? 1u : 0u);
-  if (WHAT == 2u) bad = high >= 0xff800000u || (low <= 0x007fffffu) ? 1u : 0u;
+  if (WHAT == 2u) bad = high >= 0xff800000u || low <= 0x007fffffu ? 1u : 0u;
   return NibReduced(low, high, bad);
 }
 
@@ -74,6 +83,33 @@ void writePartial(uint index, NibReduced extent) {
   aux[at + 2u] = extent.count;
 }
 
+// Partials of up to four columns.
+void writeQuad(uint index, uint count, Kept kept) {
+  writePartial(index, finish(kept.low.x, kept.high.x, kept.bad.x));
+  if (count > 1u) writePartial(index + 1u, finish(kept.low.y, kept.high.y, kept.bad.y));
+  if (count > 2u) writePartial(index + 2u, finish(kept.low.z, kept.high.z, kept.bad.z));
+  if (count > 3u) writePartial(index + 3u, finish(kept.low.w, kept.high.w, kept.bad.w));
+}
+
+void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
+  if (kMagnitudes) {
+    // Elements beyond the row repeat the last ones, which changes no maximum.
+    uvec2 words = source2[((row_start + min(col, cols - 4u)) >> 2) + (push.head.delta1 >> 1)];
+    uvec4 magnitude = uvec4(words.x, words.x >> 16, words.y, words.y >> 16) & 0x7fffu;
+    kept.high = max(kept.high, magnitude);
+    if (STATUS && col < cols) countNonFinite(nibWiden(words, false), row * cols + col);
+    return;
+  }
+  uvec4 x = nibLoadQuad(row_start, col, cols, push.head.delta1);
+  if (VEC) {
+    // 0, for what is beyond the row, changes nothing that a scale depends on.
+    if (WHAT != 0u || col < cols) meet(kept, x, bvec4(true));
+  } else {
+    meet(kept, x, lessThan(col + uvec4(0u, 1u, 2u, 3u), uvec4(cols)));
+  }
+  if (STATUS) countNonFinite(x, row * cols + col);
+}
+
 void reduceRow(uint tile) {
   // SOLO: an invocation's partial; else a workgroup's.
   uint piece = SOLO ? tile * WG + gl_LocalInvocationIndex : tile;
@@ -82,25 +118,19 @@ void reduceRow(uint tile) {
   bool live = !SOLO || row < (FLATTEN ? 1u : push.head.rows);
   uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
   uint row_start = row * push.stride;
-  Kept kept = Kept(uvec4(0xffffffffu), uvec4(0u), uvec4(0u));
-  uint step = SOLO ? 16u : WG * 16u;
+  Kept kept = nothing();
   uint from = SOLO ? chunk * STEPS * 16u : (chunk * STEPS * WG + gl_LocalInvocationIndex) * 16u;
-  uint end = live ? min(cols, SOLO ? from + STEPS * 16u : cols) : 0u;
-  for (uint s = 0u, col = from; s < STEPS && col < end; ++s, col += step) {
-#define NIB_MEET(q)                                                                  \
-  {                                                                                  \
-    uvec4 x = nibLoadQuad(row_start, col + 4u * q, cols, push.head.delta1);          \
-    if (VEC) {                                                                       \
-      if (WHAT != 0u || col + 4u * q < cols) meet(kept, x, bvec4(true)); /* 0 is in */ \
-    } else {                                                                         \
-      meet(kept, x, lessThan(col + 4u * q + uvec4(0u, 1u, 2u, 3u), uvec4(cols)));    \
-    }                                                                                \
-    if (STATUS) countNonFinite(x, row * cols + col + 4u * q);                        \
-  }
-    NIB_MEET(0u)
-    NIB_MEET(1u)
-    NIB_MEET(2u)
-    NIB_MEET(3u)
+  uint end = live ? min(cols, SOLO ? from + STEPS * 16u : from + STEPS * WG * 16u) : 0u;
+#define NIB_MEET(q) meetQuad(kept, row, row_start, col + 4u * q, cols);
+  if (SOLO) {
+    // Two runs a round: loops cost where invocations are lanes of a CPU's vectors. STEPS is even.
+    for (uint col = from; col < end; col += 32u) {
+      NIB_MEET(0u) NIB_MEET(1u) NIB_MEET(2u) NIB_MEET(3u) NIB_MEET(4u) NIB_MEET(5u) NIB_MEET(6u) NIB_MEET(7u)
+    }
+  } else {
+    for (uint col = from; col < end; col += WG * 16u) {
+      NIB_MEET(0u) NIB_MEET(1u) NIB_MEET(2u) NIB_MEET(3u)
+    }
   }
   NibReduced extent = finish(min(min(kept.low.x, kept.low.y), min(kept.low.z, kept.low.w)),
                              max(max(kept.high.x, kept.high.y), max(kept.high.z, kept.high.w)),
@@ -111,18 +141,23 @@ void reduceRow(uint tile) {
 
 void reduceColumns(uint tile) {
   uint block = tile / push.chunks;
-  uint col = ((tile - block * push.chunks) * WG + gl_LocalInvocationIndex) * 4u;
+  uint col = ((tile - block * push.chunks) * WG + gl_LocalInvocationIndex) * 16u;
   if (col >= push.cols) return;
-  Kept kept = Kept(uvec4(0xffffffffu), uvec4(0u), uvec4(0u));
+  Kept kept0 = nothing(), kept1 = nothing(), kept2 = nothing(), kept3 = nothing();
   uint row_end = min((block + 1u) * STEPS, push.head.rows);
   for (uint row = block * STEPS; row < row_end; ++row) {
-    uvec4 x = nibLoadQuad(row * push.stride, col, push.cols, push.head.delta1);
-    meet(kept, x, bvec4(true));  // columns beyond the last have no partial
-    if (STATUS) countNonFinite(x, row * push.cols + col);
+    // Columns beyond the last have no partial, so it does not matter what they meet.
+    meetQuad(kept0, row, row * push.stride, col, push.cols);
+    meetQuad(kept1, row, row * push.stride, col + 4u, push.cols);
+    meetQuad(kept2, row, row * push.stride, col + 8u, push.cols);
+    meetQuad(kept3, row, row * push.stride, col + 12u, push.cols);
   }
-  for (uint i = 0u; i < 4u && col + i < push.cols; ++i) {
-    writePartial(block * push.cols + col + i, finish(kept.low[i], kept.high[i], kept.bad[i]));
-  }
+  uint index = block * push.cols + col;
+  uint left = push.cols - col;
+  writeQuad(index, left, kept0);
+  if (left > 4u) writeQuad(index + 4u, left - 4u, kept1);
+  if (left > 8u) writeQuad(index + 8u, left - 8u, kept2);
+  if (left > 12u) writeQuad(index + 12u, left - 12u, kept3);
 }
 
 void main() {

@@ -108,7 +108,7 @@ NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t 
   if (rows == 0 || cols == 0 || uint64_t(rows) * cols > UINT32_MAX) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must lie in 1..2^32-1", op, rows, cols);
   }
-  if (*stride == 0) *stride = written && type != NIB_TYPE_F32 ? cols + (cols & 1u) : cols;
+  if (*stride == 0) *stride = written && type != NIB_TYPE_F32 && rows > 1 ? cols + (cols & 1u) : cols;
   if (*stride < cols) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_stride %u is less than cols %u", op, field, *stride, cols);
   }

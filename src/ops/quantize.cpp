@@ -58,7 +58,7 @@ Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
     s.extent_word = at / 4;
     at = alignUp(at + uint64_t(g.scale_count) * sizeof(NibExtent), kPartAlignmentBytes);
   }
-  if (column) {
+  if (column || path == Path::kReduce) {
     s.table_word = at / 4;
     at += uint64_t(g.scale_count) * 8u;
   }
@@ -234,7 +234,7 @@ NibResult buildScale(const Build& b, bool given, bool table) {
   return b.builder.add("scale", b.g.format->info.format, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 4 * 24);
 }
 
-NibResult buildEncode(const Build& b, bool given) {
+NibResult buildEncode(const Build& b, bool given, bool table) {
   const bool column = b.d.weights.granularity == NIB_GRANULARITY_COLUMN;
   EncodeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
@@ -247,6 +247,7 @@ NibResult buildEncode(const Build& b, bool given) {
   spec.STATUS = b.status;
   spec.GIVEN = given;
   spec.COLUMN = column;
+  spec.TABLE = table;
   const EncodePush push{{},
                         b.g.cols,
                         b.stride,
@@ -290,7 +291,7 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
         result = buildScale(b, true, true);
         if (result != NIB_SUCCESS) return result;
       }
-      return buildEncode(b, true);
+      return buildEncode(b, true, column);
     case Path::kReduce: break;
   }
   const Statistics statistics{(d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? ExtentOf::kRange : ExtentOf::kAbsmax,
@@ -306,9 +307,9 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
                               uint32_t(b.scratch.extent_word)};
   result = addStatistics(statistics, builder);
   if (result != NIB_SUCCESS) return result;
-  result = buildScale(b, false, column);
+  result = buildScale(b, false, true);
   if (result != NIB_SUCCESS) return result;
-  return buildEncode(b, false);
+  return buildEncode(b, false, true);
 }
 
 #endif

@@ -57,14 +57,14 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   reduce.STATUS = s.status;
   reduce.COLUMNS = columns;
   reduce.FLATTEN = flat;
-  const uint32_t across = uint32_t(ceilDiv(s.cols, columns ? kWorkgroup * 4 : kChunk));
+  const uint32_t across = uint32_t(ceilDiv(s.cols, columns ? kWorkgroup * kRun : kChunk));
   const ReducePush reduce_push{{}, s.cols, s.stride, flat ? UINT32_MAX : across, s.partial_word};
   TileRule tiles;
   Slot source;
   if (columns) {
     tiles.row_block = kColumnRows;
     tiles.mul = across;
-    source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * 4 * bytes, s.cols * bytes);
+    source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * kRun * bytes, s.cols * bytes);
   } else if (flat) {
     tiles.mul = s.cols;
     tiles.div = uint64_t(kChunk) * (solo ? kWorkgroup : 1u);
@@ -76,7 +76,7 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   }
   const Slot reduce_slots[kSlotCount] = {Slot{}, source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
   NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, tiles, reduce_slots,
-                                 columns ? kWorkgroup * 4 * kColumnRows * bytes : kChunk * bytes * (solo ? kWorkgroup : 1u));
+                                 columns ? kWorkgroup * kRun * kColumnRows * bytes : kChunk * bytes * (solo ? kWorkgroup : 1u));
   if (result != NIB_SUCCESS) return result;
 
   CombineSpec combine;

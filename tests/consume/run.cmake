@@ -5,6 +5,7 @@
 #   pkg_config      plain compiler command lines
 #   shader          an application's GLSL that includes the decode headers
 # Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, exe_suffix.
+cmake_minimum_required(VERSION 3.22)
 set(prefix "${work}/prefix")
 
 function(run)

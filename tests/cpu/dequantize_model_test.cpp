@@ -30,7 +30,8 @@ std::string compareWithModel(const cases::Case& c) {
 
 TEST_CASE("dequantize gives the model's bytes for every case of the shared list") {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_DEQUANTIZE, nibFormatAt(i)->format, cases::Extent::kFull);
+    const std::vector<cases::Case> list =
+        cases::casesOf(NIB_OP_DEQUANTIZE, nibFormatAt(i)->format, cases::Extent::kFull);
     INFO(nibFormatAt(i)->name);
     CHECK(list.size() >= 100);
     for (const cases::Case& c : list) {
@@ -75,7 +76,8 @@ TEST_CASE("a value beyond fp32 saturates, beyond a 16-bit type it is infinite, a
   const float scale = 0x1p121f;
   std::memcpy(ranges.scales(), &scale, sizeof scale);
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
-  CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint32_t>{0xff7fffffu, 0xfc000000u, 0x00000000u, 0x7f7e0000u});
+  CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 4) ==
+        std::vector<uint32_t>{0xff7fffffu, 0xfc000000u, 0x00000000u, 0x7f7e0000u});
 
   // The same codes with the scale 512: -65536 and 65024 in half, whose largest value is 65504.
   const NibDequantizeDesc to_half = dequantizeDesc(1, 4, d.weights, NIB_TYPE_F16);
@@ -87,7 +89,8 @@ TEST_CASE("a value beyond fp32 saturates, beyond a 16-bit type it is infinite, a
   // 65024 = 127 * 2^9 = 1.984375 * 2^15: exponent 30, fraction 0.984375 * 1024 = 1008 = 0x3f0. -512: exponent 24.
   CHECK(half.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint16_t>{0xfc00, 0xe000, 0x0000, 0x7bf0});
 
-  // bfloat16 from the saturated -3.4e38: its neighbours are -255 * 2^120 and -2^128, and the second is nearer: infinite.
+  // bfloat16 from the saturated -3.4e38: its neighbours are -255 * 2^120 and -2^128, and the second is nearer:
+  // infinite.
   const NibDequantizeDesc to_bfloat = dequantizeDesc(1, 2, d.weights, NIB_TYPE_BF16);
   Ranges bfloat(asOp(to_bfloat));
   bfloat.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{0x80, 0x7f});
@@ -98,9 +101,9 @@ TEST_CASE("a value beyond fp32 saturates, beyond a 16-bit type it is infinite, a
 
 TEST_CASE("16-bit results are rounded to even once more, from fp32") {
   if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
-  // Scale 1 + 2^-7 in fp32; code 3 gives 3.0234375 = 1.51171875 * 2. In bfloat16 (8 bits) the neighbours are 387/128 and
-  // 388/128 apart by 2^-6: 3.015625 = 193/64 and 3.03125 = 194/64; 3.0234375 = 193.5/64 is a tie: 194 is even.
-  // Code 1 gives 129/128: exact. Code 5 gives 5.0390625 = 161.25/32: 161 = 0xa1. Code -3: the tie with a sign.
+  // Scale 1 + 2^-7 in fp32; code 3 gives 3.0234375 = 1.51171875 * 2. In bfloat16 (8 bits) the neighbours are 387/128
+  // and 388/128 apart by 2^-6: 3.015625 = 193/64 and 3.03125 = 194/64; 3.0234375 = 193.5/64 is a tie: 194 is even. Code
+  // 1 gives 129/128: exact. Code 5 gives 5.0390625 = 161.25/32: 161 = 0xa1. Code -3: the tie with a sign.
   const NibDequantizeDesc d = dequantizeDesc(1, 4, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_TENSOR, 0), NIB_TYPE_BF16);
   Ranges ranges(asOp(d));
   ranges.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{1, 3, 5, 0xfd});
@@ -139,7 +142,8 @@ TEST_CASE("quantizing what was dequantized, with the same scales, gives the same
       codes.write(NIB_ROLE_INPUT, values.copy(NIB_ROLE_OUTPUT));
       REQUIRE(codes.run(16) == NIB_SUCCESS);
       INFO(info->name, " flags ", mode);
-      CHECK(firstDifference(codes.bytes(NIB_ROLE_WEIGHTS), values.bytes(NIB_ROLE_WEIGHTS), codes.size(NIB_ROLE_WEIGHTS)) == "");
+      CHECK(firstDifference(codes.bytes(NIB_ROLE_WEIGHTS), values.bytes(NIB_ROLE_WEIGHTS),
+                            codes.size(NIB_ROLE_WEIGHTS)) == "");
     }
   }
 }

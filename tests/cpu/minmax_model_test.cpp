@@ -59,7 +59,8 @@ TEST_CASE("minmax treats negative zero and denormals as positive zero") {
   CHECK(extents(d, Words{kSign, 0, kSign, 0}, 1) == Words{0, 0, 0, 0});
   CHECK(extents(d, Words{0x807fffffu, 0x00000001u, 0x007fffffu, kSign}, 1) == Words{0, 0, 0, 0});
   // The smallest normal numbers count, and a denormal beside them does not hide the zero it stands for.
-  CHECK(extents(d, Words{0x00800000u, 0x00800001u, 0x00000001u, 0x00800002u}, 1) == Words{0, 0x00800002u, 0x00800002u, 0});
+  CHECK(extents(d, Words{0x00800000u, 0x00800001u, 0x00000001u, 0x00800002u}, 1) ==
+        Words{0, 0x00800002u, 0x00800002u, 0});
   CHECK(extents(d, Words{0x80800000u, 0x80800001u, 0x80800000u, 0x80800003u}, 1) ==
         Words{0x80800003u, 0x80800000u, 0x00800003u, 0});
 }

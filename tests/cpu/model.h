@@ -58,7 +58,7 @@ inline float floatOfBits(uint32_t bits) {
 inline double valueOf(uint32_t type, uint32_t bits) {
   if (type == NIB_TYPE_F16) {
     const int exponent = int(bits >> 10 & 31u), fraction = int(bits & 1023u);
-    double v = exponent == 31 ? (fraction != 0 ? NAN : INFINITY)
+    double v = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
                : exponent == 0 ? std::ldexp(fraction, -24)
                                : std::ldexp(1024 + fraction, exponent - 25);
     return bits & 0x8000u ? -v : v;
@@ -106,9 +106,8 @@ struct Format {
   uint32_t stored(uint32_t code) const { return twos_complement ? code ^ (1u << (bits - 1u)) : code; }
 };
 
-inline constexpr Format kFormats[] = {{NIB_FORMAT_INT8, 8, true, false},
-                                      {NIB_FORMAT_INT4, 4, false, false},
-                                      {NIB_FORMAT_NF4, 4, false, true}};
+inline constexpr Format kFormats[] = {
+    {NIB_FORMAT_INT8, 8, true, false}, {NIB_FORMAT_INT4, 4, false, false}, {NIB_FORMAT_NF4, 4, false, true}};
 
 inline const Format* formatOf(uint32_t id) {
   for (const Format& format : kFormats) {
@@ -118,11 +117,22 @@ inline const Format* formatOf(uint32_t id) {
 }
 
 // The published decimals of QLoRA's table; float() of each is the fp32 value.
-inline constexpr double kNf4[16] = {
-    -1.0,                 -0.6961928009986877,  -0.5250730514526367,  -0.39491748809814453,
-    -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0,
-    0.07958029955625534,  0.16093020141124725,  0.24611230194568634,  0.33791524171829224,
-    0.44070982933044434,  0.5626170039176941,   0.7229568362236023,   1.0};
+inline constexpr double kNf4[16] = {-1.0,
+                                    -0.6961928009986877,
+                                    -0.5250730514526367,
+                                    -0.39491748809814453,
+                                    -0.28444138169288635,
+                                    -0.18477343022823334,
+                                    -0.09105003625154495,
+                                    0.0,
+                                    0.07958029955625534,
+                                    0.16093020141124725,
+                                    0.24611230194568634,
+                                    0.33791524171829224,
+                                    0.44070982933044434,
+                                    0.5626170039176941,
+                                    0.7229568362236023,
+                                    1.0};
 
 inline double nf4Value(uint32_t code) { return double(float(kNf4[code])); }
 // The sum of two fp32 values of these sizes is exact in a double; the midpoint is then rounded once.

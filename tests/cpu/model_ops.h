@@ -28,7 +28,9 @@ inline double load(const uint8_t* data, uint32_t type, uint64_t index) {
   return valueOf(type, loadBits(data + index * sizeOf(type), sizeOf(type)));
 }
 
-inline uint64_t roundUp(uint64_t value, uint64_t step) { return value % step == 0 ? value : value + step - value % step; }
+inline uint64_t roundUp(uint64_t value, uint64_t step) {
+  return value % step == 0 ? value : value + step - value % step;
+}
 
 // The layout of a quantized matrix.
 struct Layout {
@@ -165,11 +167,15 @@ inline void dequantize(const NibDequantizeDesc& d, const Bytes& blob, uint32_t n
 
 inline void minmax(const NibMinMaxDesc& d, const uint8_t* source, uint32_t n, Bytes& result) {
   const uint64_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
-  const uint64_t count = d.granularity == NIB_GRANULARITY_TENSOR ? 1 : d.granularity == NIB_GRANULARITY_ROW ? n : d.cols;
+  const uint64_t count = d.granularity == NIB_GRANULARITY_TENSOR ? 1
+                         : d.granularity == NIB_GRANULARITY_ROW  ? n
+                                                                 : d.cols;
   std::vector<Extent> extents(static_cast<size_t>(count));
   for (uint64_t row = 0; row < n; ++row) {
     for (uint64_t col = 0; col < d.cols; ++col) {
-      const uint64_t index = d.granularity == NIB_GRANULARITY_TENSOR ? 0 : d.granularity == NIB_GRANULARITY_ROW ? row : col;
+      const uint64_t index = d.granularity == NIB_GRANULARITY_TENSOR ? 0
+                             : d.granularity == NIB_GRANULARITY_ROW  ? row
+                                                                     : col;
       extents[size_t(index)].meet(load(source, d.source_type, row * stride + col));
     }
   }

@@ -1,4 +1,5 @@
-// The error of quantizing is what theory says. Rounding a uniform source to steps of D leaves an error that is uniform in
+// The error of quantizing is what theory says. Rounding a uniform source to steps of D leaves an error that is uniform
+// in
 // [-D/2, D/2]: its square has the mean D^2/12 and the variance D^4/80 - D^4/144 = D^4/180. The mean over n samples lies
 // within five of its deviations D^2/sqrt(180 n) of D^2/12 but for one seed in 1.7 million; the seeds here are fixed.
 #include <doctest/doctest.h>
@@ -7,8 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "../cases/recipe.h"
 #include "model.h"
-#include "prepare.h"
+#include "run_op.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -67,7 +69,7 @@ TEST_CASE("a uniform source quantized to affine codes has a mean squared error o
   const Mode modes[] = {{0, -1, 1},
                         {NIB_WEIGHTS_NARROW, -1, 1},
                         {NIB_WEIGHTS_ASYMMETRIC, -1, 1},
-                        {NIB_WEIGHTS_ASYMMETRIC, -0.37, 1.9},   // a zero point that had to be rounded
+                        {NIB_WEIGHTS_ASYMMETRIC, -0.37, 1.9},  // a zero point that had to be rounded
                         {NIB_WEIGHTS_ASYMMETRIC, 0, 3},
                         {NIB_WEIGHTS_ASYMMETRIC, -2, 0}};
   uint64_t seed = 2024;
@@ -85,8 +87,8 @@ TEST_CASE("a uniform source quantized to affine codes has a mean squared error o
       double step = 0;
       const double error = meanSquaredError(weights(format.id, NIB_GRANULARITY_TENSOR, 0, mode.flags), x, &step);
       const double steps = mode.flags & NIB_WEIGHTS_NARROW ? format.levels() - 1 : format.levels();
-      INFO(info->name, " flags ", mode.flags, " source ", mode.low, " to ", mode.high, ", error / (step^2 / 12) = ",
-           error / (step * step / 12));
+      INFO(info->name, " flags ", mode.flags, " source ", mode.low, " to ", mode.high,
+           ", error / (step^2 / 12) = ", error / (step * step / 12));
       CHECK(std::fabs(step * steps / (mode.high - mode.low) - 1) < 1e-6);
       CHECK(std::fabs(error - step * step / 12) < 5 * step * step / std::sqrt(180.0 * double(kSamples)));
     }

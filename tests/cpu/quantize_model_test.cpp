@@ -86,8 +86,9 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
             c.recipe = cases::Recipe(recipe);
             c.seed = ++seed;
             c.n = 64;
-            c.desc.quantize = quantizeDesc(64, 81, weights(format.id, NIB_GRANULARITY_GROUP, 16, mode, NibType(types % 3)),
-                                           NibType(types / 3), flags);
+            c.desc.quantize =
+                quantizeDesc(64, 81, weights(format.id, NIB_GRANULARITY_GROUP, 16, mode, NibType(types % 3)),
+                             NibType(types / 3), flags);
             list.push_back(c);
           }
         }

@@ -1,8 +1,8 @@
 // Peers divide: q = clamp(roundEven(x / s) + z). Here x is multiplied by r = 1/s, which may change a code by one where
-// x/s lies next to a tie. How near follows from the roundings: r = (1/s)(1 + a) and y = x r (1 + b) with |a|, |b| <= 2^-24,
-// and the peer's own t = (x/s)(1 + c) with |c| <= 2^-24. So y and t stay within (2^-23 + 2^-46) |x/s| of x/s, and codes can
-// differ only where a tie is that near: within 2^-22.99 of x/s itself. In steps that is less than 2^-19 for four bits and
-// less than 2^-15 for eight.
+// x/s lies next to a tie. How near follows from the roundings: r = (1/s)(1 + a) and y = x r (1 + b) with |a|, |b| <=
+// 2^-24, and the peer's own t = (x/s)(1 + c) with |c| <= 2^-24. So y and t stay within (2^-23 + 2^-46) |x/s| of x/s,
+// and codes can differ only where a tie is that near: within 2^-22.99 of x/s itself. In steps that is less than 2^-19
+// for four bits and less than 2^-15 for eight.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -72,7 +72,8 @@ void fillNearTies(const NibQuantizeDesc& d, Ranges& ranges, double levels, uint6
   for (uint32_t row = 0; row < d.rows; ++row) {
     const double end = std::ldexp(1.0 + random.unit(), int(random.below(40)) - 20);
     for (uint32_t col = 0; col < d.cols; ++col) {
-      const double half_steps = double(random.below(uint32_t(levels) + 1)) - levels / 2 + (random.below(8) == 0 ? 0.25 : 0.0);
+      const double half_steps =
+          double(random.below(uint32_t(levels) + 1)) - levels / 2 + (random.below(8) == 0 ? 0.25 : 0.0);
       float value = float(end / steps * (std::floor(half_steps) + 0.5));
       const float toward = random.below(2) == 0 ? -INFINITY : INFINITY;
       for (uint32_t ulps = random.below(5); ulps > 0; --ulps) value = std::nextafter(value, toward);
@@ -139,8 +140,8 @@ TEST_CASE("in ordinary data only the ends of a group may differ from a peer that
 TEST_CASE("powers of two as scales leave no difference to a peer that divides") {
   for (const model::Format& format : model::kFormats) {
     if (nibFormatById(format.id) == nullptr || format.codebook) continue;
-    const NibQuantizeDesc d = quantizeDesc(256, 64, weights(format.id, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F32,
-                                           NIB_QUANTIZE_GIVEN_SCALES);
+    const NibQuantizeDesc d =
+        quantizeDesc(256, 64, weights(format.id, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES);
     Ranges ranges(asOp(d));
     ranges.clearStatus();
     cases::Case c;

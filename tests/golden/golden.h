@@ -15,10 +15,10 @@ using Words = std::vector<uint32_t>;
 using Bytes = std::vector<uint8_t>;
 
 // False, and a line in the log, in a build without the format.
-#define NIB_GOLDEN_NEEDS(format)                                   \
-  if (nibFormatById(format) == nullptr) {                          \
+#define NIB_GOLDEN_NEEDS(format)                          \
+  if (nibFormatById(format) == nullptr) {                 \
     MESSAGE("skipped: " #format " is not in this build"); \
-    return;                                                        \
+    return;                                               \
   }
 
 // The blob that quantizing a matrix gives, 0xa5 where nothing was written.
@@ -40,8 +40,8 @@ struct Blob {
 template <class T>
 Blob quantize(uint32_t rows, uint32_t cols, const NibWeights& weights, NibType type, const std::vector<T>& source,
               const Bytes& given_scales = {}, const Bytes& given_zeros = {}) {
-  const NibQuantizeDesc desc = tests::quantizeDesc(rows, cols, weights, type,
-                                                   given_scales.empty() ? 0u : uint32_t(NIB_QUANTIZE_GIVEN_SCALES));
+  const NibQuantizeDesc desc =
+      tests::quantizeDesc(rows, cols, weights, type, given_scales.empty() ? 0u : uint32_t(NIB_QUANTIZE_GIVEN_SCALES));
   tests::Ranges ranges(tests::asOp(desc));
   Blob blob;
   if (!ranges.valid()) return blob;
@@ -66,8 +66,8 @@ inline Blob quantize(uint32_t rows, uint32_t cols, const NibWeights& weights, co
 }
 
 // The fp32 patterns of a dequantized blob.
-inline Words dequantize(uint32_t rows, uint32_t cols, const NibWeights& weights, const Bytes& codes, const Bytes& scales,
-                        const Bytes& zeros = {}) {
+inline Words dequantize(uint32_t rows, uint32_t cols, const NibWeights& weights, const Bytes& codes,
+                        const Bytes& scales, const Bytes& zeros = {}) {
   const NibDequantizeDesc desc = tests::dequantizeDesc(rows, cols, weights);
   tests::Ranges ranges(tests::asOp(desc));
   if (!ranges.valid()) return {};

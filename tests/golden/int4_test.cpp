@@ -23,34 +23,36 @@ TEST_CASE("int4 full range: scale absmax/7.5, ties to even") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
   // absmax 7.5: s = 1, r = 1.
   const Blob blob = quantize(1, 16, kRow,
-                             {7.5f,          // ties to 8, clamped to 7: f
-                              -7.5f,         // ties to -8:              0
-                              0.5f,          // 0:                       8
-                              1.5f,          // 2:                       a
-                              2.5f,          // 2:                       a
-                              3.5f,          // 4:                       c
-                              -0.5f,         // 0:                       8
-                              -1.5f,         // -2:                      6
-                              -2.5f,         // -2:                      6
-                              -3.5f,         // -4:                      4
-                              6.5f,          // 6:                       e
-                              -6.5f,         // -6:                      2
-                              -0.0f,         // 0:                       8
-                              0.50000006f,   // just above the tie: 1    9
-                              -6.5000005f,   // just beyond: -7          1
-                              7.0f});        // 7:                       f
+                             {7.5f,         // ties to 8, clamped to 7: f
+                              -7.5f,        // ties to -8:              0
+                              0.5f,         // 0:                       8
+                              1.5f,         // 2:                       a
+                              2.5f,         // 2:                       a
+                              3.5f,         // 4:                       c
+                              -0.5f,        // 0:                       8
+                              -1.5f,        // -2:                      6
+                              -2.5f,        // -2:                      6
+                              -3.5f,        // -4:                      4
+                              6.5f,         // 6:                       e
+                              -6.5f,        // -6:                      2
+                              -0.0f,        // 0:                       8
+                              0.50000006f,  // just above the tie: 1    9
+                              -6.5000005f,  // just beyond: -7          1
+                              7.0f});       // 7:                       f
   CHECK(blob.codeWords() == Words{0x68caa80fu, 0xf1982e46u});
   CHECK(blob.scaleWords() == Words{0x3f800000u});
 }
 
 TEST_CASE("int4 narrow range: scale absmax/7 and no code -8") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
-  // absmax 7: s = 1. -7 -> 1; 7 -> f; -6.5 ties to -6 -> 2; 0 -> 8; five zeros fill the word (absent: 0 bits).
+  // absmax 7: s = 1. -7 -> 1; 7 -> f; -6.5 ties to -6 -> 2; 0 -> 8; the four nibbles behind are 0 bits.
   const NibWeights narrow = weights(kInt4, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW);
   CHECK(quantize(1, 4, narrow, {-7.0f, 7.0f, -6.5f, 0.0f}).codeWords() == Words{0x000082f1u});
   // A given scale too: -100 stops at -7.
-  CHECK(quantize(1, 2, narrow, NIB_TYPE_F32, std::vector<float>{-100.0f, 100.0f}, kOne).codeWords() == Words{0x000000f1u});
-  CHECK(quantize(1, 2, kRow, NIB_TYPE_F32, std::vector<float>{-100.0f, 100.0f}, kOne).codeWords() == Words{0x000000f0u});
+  CHECK(quantize(1, 2, narrow, NIB_TYPE_F32, std::vector<float>{-100.0f, 100.0f}, kOne).codeWords() ==
+        Words{0x000000f1u});
+  CHECK(quantize(1, 2, kRow, NIB_TYPE_F32, std::vector<float>{-100.0f, 100.0f}, kOne).codeWords() ==
+        Words{0x000000f0u});
 }
 
 TEST_CASE("int4 asymmetric: scale range/15, the zero point in 0..15") {
@@ -101,7 +103,8 @@ TEST_CASE("int4 scales are rounded to their type before codes are made") {
   //   half (10): 0001 0001 00|01 0001: down, fraction 044, exponent -3 + 15 = 12: 3044
   //   bfloat16 (7): 0001 000|1 0001: up, fraction 09, exponent 124: 3e09
   // Codes of 1 and -1:
-  //   fp32: s is 7/8 * 2^-24 of itself too large: 1/s = 7.5 - 0.82 * 2^-21, the ulp there is 2^-21: r = 7.5 - 2^-21, below
+  //   fp32: s is 7/8 * 2^-24 of itself too large: 1/s = 7.5 - 0.82 * 2^-21, the ulp there is 2^-21: r = 7.5 - 2^-21,
+  //   below
   //         the tie: 7 and -7
   //   half: s = 2^-3 (1 + 68/1024) = 1092/8192 is smaller: 1/s = 7.50183: 8, clamped to 7, and -8
   //   bfloat16: s = 2^-3 * 137/128: 1/s = 1024/137 = 7.4745: 7 and -7
@@ -122,9 +125,10 @@ TEST_CASE("int4 rows start on words, parts on multiples of 256 bytes, padding is
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
   // 2 x 9: two words a row, seven nibbles of padding. bfloat16 scales: absmax 7.5 and 15: 1 = 3f80 and 2 = 4000.
   const NibWeights w = weights(kInt4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_BF16);
-  const Blob blob = quantize(2, 9, w,
-                             {7.5f, 1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, -1.0f,       // f 9 a b c d e f | 7
-                              -15.0f, 2.0f, 4.0f, 6.0f, 8.0f, 10.0f, 12.0f, 14.0f, 3.0f});  // 0 9 a b c d e f | 1.5 -> 2: a
+  const Blob blob =
+      quantize(2, 9, w,
+               {7.5f, 1.0f, 2.0f, 3.0f, 4.0f, 5.0f, 6.0f, 7.0f, -1.0f,        // f 9 a b c d e f | 7
+                -15.0f, 2.0f, 4.0f, 6.0f, 8.0f, 10.0f, 12.0f, 14.0f, 3.0f});  // 0 9 a b c d e f | 1.5 -> 2: a
   CHECK(blob.codeWords() == Words{0xfedcba9fu, 0x00000007u, 0xfedcba90u, 0x0000000au});
   CHECK(blob.scaleWords() == Words{0x40003f80u});
   const NibQuantizeDesc desc = nib::tests::quantizeDesc(2, 9, w);
@@ -137,14 +141,14 @@ TEST_CASE("int4 rows start on words, parts on multiples of 256 bytes, padding is
 
 TEST_CASE("int4 flat groups run across row ends") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
-  // 2 x 10 flat in groups of 16: elements 0..15 (all of row 0, six of row 1) have absmax 7.5, the last four 15. The codes
-  // are those of one row of 20: three words, not two rows of two.
+  // 2 x 10 flat in groups of 16: elements 0..15 (all of row 0, six of row 1) have absmax 7.5, the last four 15. The
+  // codes are those of one row of 20: three words, not two rows of two.
   std::vector<float> x(20, 0.0f);
-  x[0] = 7.5f;    // f
-  x[9] = -1.0f;   // 7, the end of row 0
-  x[10] = 1.0f;   // 9, the start of row 1
-  x[16] = -15.0f; // 0
-  x[19] = 2.0f;   // 9
+  x[0] = 7.5f;     // f
+  x[9] = -1.0f;    // 7, the end of row 0
+  x[10] = 1.0f;    // 9, the start of row 1
+  x[16] = -15.0f;  // 0
+  x[19] = 2.0f;    // 9
   const Blob blob = quantize(2, 10, weights(kInt4, NIB_GRANULARITY_GROUP, 16, NIB_WEIGHTS_FLAT), x);
   CHECK(blob.codeWords() == Words{0x8888888fu, 0x88888978u, 0x00009880u});
   CHECK(blob.scaleWords() == Words{0x3f800000u, 0x40000000u});
@@ -161,8 +165,8 @@ TEST_CASE("int4 codes have these values") {
   const NibWeights asymmetric = weights(kInt4, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC);
   CHECK(dequantize(1, 3, asymmetric, {0x50, 0x0f}, quarter, {0x05}) == Words{0xbfa00000u, 0u, 0x40200000u});
   CHECK(dequantize(1, 3, asymmetric, {0x50, 0x0f}, quarter, {0xf5}) == Words{0xbfa00000u, 0u, 0x40200000u});
-  // 7 * fp32(2/15): s = 0x888889 * 2^-26; 7 * 0x888889 = 0x3bbbbbf, 26 bits: to 24 bits 0xeeeeef|11: up, 0xeeeef0. Times
-  // 2^-24: 0.93333, exponent 126: 3f6eeef0.
+  // 7 * fp32(2/15): s = 0x888889 * 2^-26; 7 * 0x888889 = 0x3bbbbbf, 26 bits: to 24 bits 0xeeeeef|11: up, 0xeeeef0.
+  // Times 2^-24: 0.93333, exponent 126: 3f6eeef0.
   CHECK(dequantize(1, 1, kRow, {0x0f}, {0x89, 0x88, 0x08, 0x3e}) == Words{0x3f6eeef0u});
   // A scale of 0, negative or NaN: every code is +0.
   CHECK(dequantize(1, 2, kRow, {0xf0}, {0, 0, 0, 0}) == Words{0, 0});

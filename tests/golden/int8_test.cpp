@@ -15,22 +15,22 @@ TEST_CASE("int8 full range: scale absmax/127.5, ties to even, two's complement, 
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // absmax 127.5: s = 127.5/127.5 = 1, r = 1, so y = x.
   const Blob blob = quantize(1, 16, kRow,
-                             {127.5f,    // 127.5 ties to 128, clamped to 127          7f
-                              -127.5f,   // ties to -128 (even): a code                80
-                              0.0f,      //                                            00
-                              -0.0f,     // -0 is 0                                    00
-                              0.5f,      // ties to 0                                  00
-                              1.5f,      // ties to 2                                  02
-                              2.5f,      // ties to 2                                  02
-                              -0.5f,     // ties to -0                                 00
-                              -1.5f,     // ties to -2                                 fe
-                              -2.5f,     // ties to -2                                 fe
-                              126.5f,    // ties to 126                                7e
-                              -126.5f,   // ties to -126                               82
-                              0.50000006f,   // one ulp above the tie: 1               01
-                              1.4999999f,    // one ulp below: 1                       01
-                              -1.5000001f,   // -2                                     fe
-                              -3.0f});       //                                        fd
+                             {127.5f,       // 127.5 ties to 128, clamped to 127          7f
+                              -127.5f,      // ties to -128 (even): a code                80
+                              0.0f,         //                                            00
+                              -0.0f,        // -0 is 0                                    00
+                              0.5f,         // ties to 0                                  00
+                              1.5f,         // ties to 2                                  02
+                              2.5f,         // ties to 2                                  02
+                              -0.5f,        // ties to -0                                 00
+                              -1.5f,        // ties to -2                                 fe
+                              -2.5f,        // ties to -2                                 fe
+                              126.5f,       // ties to 126                                7e
+                              -126.5f,      // ties to -126                               82
+                              0.50000006f,  // one ulp above the tie: 1               01
+                              1.4999999f,   // one ulp below: 1                       01
+                              -1.5000001f,  // -2                                     fe
+                              -3.0f});      //                                        fd
   CHECK(blob.codes == Bytes{0x7f, 0x80, 0x00, 0x00, 0x00, 0x02, 0x02, 0x00,  //
                             0xfe, 0xfe, 0x7e, 0x82, 0x01, 0x01, 0xfe, 0xfd});
   // The same as little-endian words: code i at bit 8 i.
@@ -42,7 +42,8 @@ TEST_CASE("int8 full range: scale absmax/127.5, ties to even, two's complement, 
 TEST_CASE("int8 narrow range: scale absmax/127 and no code -128") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // absmax 127: s = 127/127 = 1.
-  const Blob blob = quantize(1, 4, weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW), {-127.0f, 127.0f, -126.5f, 63.5f});
+  const Blob blob =
+      quantize(1, 4, weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW), {-127.0f, 127.0f, -126.5f, 63.5f});
   // -127 = 81; 127 = 7f; -126.5 ties to -126 = 82; 63.5 ties to 64 = 40.
   CHECK(blob.codes == Bytes{0x81, 0x7f, 0x82, 0x40});
   CHECK(blob.scaleWords() == Words{0x3f800000u});
@@ -86,9 +87,9 @@ TEST_CASE("int8 zero points tie to even and keep 0 exact for one-signed rows") {
   const NibWeights w = weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC);
   // Rows of s = 1 (max - min = 255):
   //   -2.5 .. 252.5: z = 2.5 ties to 2 (stored 82). codes: -2.5 -> -2 + 2 = 0 (80); 252.5 -> 252 + 2 = 254 (7e)
-  //   -3.5 .. 251.5: z = 3.5 ties to 4 (84).        codes: -3.5 -> -4 + 4 = 0 (80); 251.5 -> 252 + 4 = 256, clamped (7f)
-  //   255 and 10:    0 joins: min 0, z = 0 (80).    codes: 255 (7f), 10 (8a)
-  //   -255 and -10:  max 0, z = 255 (7f).           codes: 0 (80), 245 (75)
+  //   -3.5 .. 251.5: z = 3.5 ties to 4 (84).        codes: -3.5 -> -4 + 4 = 0 (80); 251.5 -> 252 + 4 = 256, clamped
+  //   (7f) 255 and 10:    0 joins: min 0, z = 0 (80).    codes: 255 (7f), 10 (8a) -255 and -10:  max 0, z = 255 (7f).
+  //   codes: 0 (80), 245 (75)
   const Blob blob = quantize(4, 2, w, {-2.5f, 252.5f, -3.5f, 251.5f, 255.0f, 10.0f, -255.0f, -10.0f});
   CHECK(blob.codes == Bytes{0x80, 0x7e, 0, 0, 0x80, 0x7f, 0, 0, 0x7f, 0x8a, 0, 0, 0x80, 0x75, 0, 0});
   CHECK(blob.zeros == Bytes{0x82, 0x84, 0x80, 0x7f});
@@ -102,8 +103,8 @@ TEST_CASE("int8 scales are rounded to their type before codes are made") {
   //   half (10 places): 00000001 00|00000100...: down, fraction 004, exponent -7 + 15 = 8:        2004
   //   bfloat16 (7):     0000000|1 00000001...: up, fraction 01, exponent 120:                     3c01
   // Codes of 1 and -1:
-  //   fp32: s is 127/128 * 2^-24 of itself too large: 1/s = 127.5 - 0.988 * 2^-17, the ulp there is 2^-17: r = 127.5 - 2^-17,
-  //         below the tie: 127 and -127 (81)
+  //   fp32: s is 127/128 * 2^-24 of itself too large: 1/s = 127.5 - 0.988 * 2^-17, and the ulp there is 2^-17:
+  //         r = 127.5 - 2^-17, below the tie: 127 and -127 (81)
   //   half: s = 2^-7 (1 + 4/1024) is smaller: 1/s = 128 * 256/257 = 127.50195: 128, clamped to 127, and -128 (80)
   //   bfloat16: s = 2^-7 * 129/128: 1/s = 16384/129 = 127.0078: 127 and -127
   const std::vector<float> x{1.0f, -1.0f};
@@ -120,12 +121,12 @@ TEST_CASE("int8 scales are rounded to their type before codes are made") {
 
 TEST_CASE("int8 rows start on words, parts on multiples of 256 bytes, padding is zero") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
-  // 3 x 5: two words a row; the scales of rows 0..2 are 1, 2 and the zero row's 0 as half: 3c00 4000 | 0000 and padding.
+  // 3 x 5: two words a row; the scales of rows 0..2 are 1, 2 and the zero row's 0 as half: 3c00 4000 0000, then padding.
   const NibWeights w = weights(kInt8, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16);
   const Blob blob = quantize(3, 5, w,
-                             {127.5f, 1.0f, 2.0f, 3.0f, 4.0f,    // s = 1
-                              -255.0f, 2.0f, 4.0f, 6.0f, 8.0f,   // s = 2: -127.5 ties to -128
-                              0.0f, -0.0f, 0.0f, 0.0f, 0.0f});   // the zero group
+                             {127.5f, 1.0f, 2.0f, 3.0f, 4.0f,   // s = 1
+                              -255.0f, 2.0f, 4.0f, 6.0f, 8.0f,  // s = 2: -127.5 ties to -128
+                              0.0f, -0.0f, 0.0f, 0.0f, 0.0f});  // the zero group
   CHECK(blob.codes == Bytes{0x7f, 1, 2, 3, 4, 0, 0, 0, 0x80, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   CHECK(blob.scales == Bytes{0x00, 0x3c, 0x00, 0x40, 0x00, 0x00, 0x00, 0x00});
   const NibQuantizeDesc desc = nib::tests::quantizeDesc(3, 5, w);
@@ -137,7 +138,8 @@ TEST_CASE("int8 rows start on words, parts on multiples of 256 bytes, padding is
 
 TEST_CASE("int8 zero groups have scale 0, the middle zero point and the code of 0") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
-  const Blob blob = quantize(1, 4, weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC), {0.0f, -0.0f, 0.0f, 0.0f});
+  const Blob blob =
+      quantize(1, 4, weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC), {0.0f, -0.0f, 0.0f, 0.0f});
   CHECK(blob.codes == Bytes{0, 0, 0, 0});
   CHECK(blob.scaleWords() == Words{0});
   CHECK(blob.zeros == Bytes{0, 0, 0, 0});  // 128 - 128
@@ -147,16 +149,17 @@ TEST_CASE("int8 groups along a row and scales per column") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // A row of 18 in groups of 16: the second group is the short one. absmax 255 and 63.75: s = 2 and 1/2.
   std::vector<float> row(18, 0.0f);
-  row[0] = 255.0f;   // 127.5 -> 128 -> 127
-  row[15] = -3.0f;   // -1.5 -> -2
-  row[16] = -63.75f; // -127.5 -> -128
-  row[17] = 1.25f;   // 2.5 -> 2
+  row[0] = 255.0f;    // 127.5 -> 128 -> 127
+  row[15] = -3.0f;    // -1.5 -> -2
+  row[16] = -63.75f;  // -127.5 -> -128
+  row[17] = 1.25f;    // 2.5 -> 2
   const Blob grouped = quantize(1, 18, weights(kInt8, NIB_GRANULARITY_GROUP, 16), row);
   CHECK(grouped.codes == Bytes{0x7f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xfe, 0x80, 0x02, 0, 0});
   CHECK(grouped.scaleWords() == Words{0x40000000u, 0x3f000000u});
 
   // 2 x 3 with a scale per column: absmax 127.5, 255, 0.
-  const Blob columns = quantize(2, 3, weights(kInt8, NIB_GRANULARITY_COLUMN, 0), {127.5f, 8.0f, 0.0f, -4.0f, 255.0f, 0.0f});
+  const Blob columns =
+      quantize(2, 3, weights(kInt8, NIB_GRANULARITY_COLUMN, 0), {127.5f, 8.0f, 0.0f, -4.0f, 255.0f, 0.0f});
   CHECK(columns.codes == Bytes{0x7f, 0x04, 0, 0, 0xfc, 0x7f, 0, 0});
   CHECK(columns.scaleWords() == Words{0x3f800000u, 0x40000000u, 0});
 }
@@ -177,9 +180,10 @@ TEST_CASE("int8 codes have these values") {
   const Bytes quarter{0x00, 0x00, 0x80, 0x3e};
   CHECK(dequantize(1, 4, kRow, {0x80, 0xff, 0x00, 0x7f}, quarter) == Words{0xc2000000u, 0xbe800000u, 0u, 0x41fe0000u});
   // Zero point c0 = -64: -128 + 64 = -64 -> -16; -1 + 64 = 63 -> 15.75; 64 -> 16; c0 itself -> +0.
-  CHECK(dequantize(1, 4, weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC), {0x80, 0xff, 0x00, 0xc0}, quarter,
-                   {0xc0}) == Words{0xc1800000u, 0x417c0000u, 0x41800000u, 0u});
-  // A product is rounded once: 3 * fp32(2/255) with s = 0x808081 * 2^-30: 3 * 0x808081 = 0x1818183 = 25 bits, odd: a tie
-  // between 0xc0c0c1 and 0xc0c0c2 (times 2): even is 0xc0c0c2. 2^-29 * 0xc0c0c2 = 1.xx * 2^-6: exponent 121, 3cc0c0c2.
+  CHECK(dequantize(1, 4, weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC), {0x80, 0xff, 0x00, 0xc0},
+                   quarter, {0xc0}) == Words{0xc1800000u, 0x417c0000u, 0x41800000u, 0u});
+  // A product is rounded once: 3 * fp32(2/255) with s = 0x808081 * 2^-30: 3 * 0x808081 = 0x1818183 = 25 bits, odd: a
+  // tie between 0xc0c0c1 and 0xc0c0c2 (times 2): even is 0xc0c0c2. 2^-29 * 0xc0c0c2 = 1.xx * 2^-6: exponent 121,
+  // 3cc0c0c2.
   CHECK(dequantize(1, 1, kRow, {0x03}, {0x81, 0x80, 0x00, 0x3c}) == Words{0x3cc0c0c2u});
 }

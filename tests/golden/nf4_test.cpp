@@ -1,5 +1,5 @@
-// NF4, byte for byte. The table is the one that QLoRA and bitsandbytes publish; the words come from it by hand. bitsandbytes' own storage puts the first element in the HIGH nibble: that
-// is a packed layout, not this canonical one.
+// NF4, byte for byte. The table is the one that QLoRA and bitsandbytes publish; the words come from it by hand.
+// bitsandbytes' own storage puts the first element in the HIGH nibble: that is a packed layout, not this canonical one.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -42,7 +42,7 @@ constexpr uint32_t kThresholdBits[15] = {
 // The literals of bitsandbytes' decision tree. Their decimals have 16 digits, so those of exact ties between two fp32
 // values fall to one side when a compiler reads them as fp32: four differ from the rounded midpoint by one ulp.
 constexpr float kPeerThresholds[15] = {
-    -0.8480964004993439f,  -0.6106329262256622f,  -0.4599952697753906f, -0.33967943489551544f, -0.23460740596055984f,
+    -0.8480964004993439f,  -0.6106329262256622f,   -0.4599952697753906f, -0.33967943489551544f, -0.23460740596055984f,
     -0.13791173323988914f, -0.045525018125772476f, 0.03979014977812767f, 0.1202552504837513f,   0.2035212516784668f,
     0.2920137718319893f,   0.3893125355243683f,    0.5016634166240692f,  0.6427869200706482f,   0.8614784181118011f};
 
@@ -132,8 +132,10 @@ TEST_CASE("NF4 scales are the absmax, rounded to their type before codes are mad
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
   // absmax 1 + 2^-11 + 2^-20 as half: the tie is 2^-11, just above: 1 + 2^-10 = 3c01. As bfloat16: 1 = 3f80.
   const float large = 1.0f + 0x1p-11f + 0x1p-20f;
-  CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), {large, 0.0f}).scaleWords() == Words{0x3c01u});
-  CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_BF16), {large, 0.0f}).scaleWords() == Words{0x3f80u});
+  CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), {large, 0.0f}).scaleWords() ==
+        Words{0x3c01u});
+  CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_BF16), {large, 0.0f}).scaleWords() ==
+        Words{0x3f80u});
   // 1 + 2^-11 itself ties to even: 3c00.
   CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), {1.0f + 0x1p-11f, 0.0f}).scaleWords() ==
         Words{0x3c00u});

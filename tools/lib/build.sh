@@ -12,10 +12,14 @@ prepare() {
   PRESET=no-vulkan
 }
 
-# build [CMAKE OPTIONS...]: configures and builds $PRESET, in the folder $BUILD.
-build() {
+# configure [CMAKE OPTIONS...]: $PRESET, in the folder $BUILD.
+configure() {
   BUILD=$NIBBLE_ROOT/build/$PRESET
   cd "$NIBBLE_ROOT" || exit 1
   cmake --preset "$PRESET" "$@"
-  cmake --build "$BUILD" --parallel "$(nproc)"
+}
+
+# compile [TARGETS...]: these, or everything.
+compile() {
+  cmake --build "$BUILD" --parallel "$(nproc)" ${1:+--target "$@"}
 }

@@ -1,0 +1,207 @@
+#include "bench/bench.h"
+
+#include "bench/instructions.h"
+#include "bench/op_subject.h"
+
+#include <algorithm>
+#include <chrono>
+
+namespace nib::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr double kCeilingShare = 0.12;  // of the budget
+constexpr double kCeilingSeconds = 3;   // without one
+constexpr double kRowSeconds = 0.5;
+constexpr double kLeastRowSeconds = 0.05;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : "+") + name;
+  return text;
+}
+
+Json textOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
+
+// Divides what is left of the budget among the rows that are left, by what rows have cost so far beside their timing.
+class Budget {
+ public:
+  explicit Budget(double seconds) : seconds_(seconds), start_(Clock::now()) {}
+  double forCeilings() const { return seconds_ > 0 ? std::min(kCeilingShare * seconds_, 2 * kCeilingSeconds) : kCeilingSeconds; }
+  bool isSpent() const { return seconds_ > 0 && since(start_) >= seconds_; }
+  double forRow(size_t rows_left) const {
+    if (seconds_ <= 0) return kRowSeconds;
+    const double share = (seconds_ - since(start_)) / double(rows_left);
+    const double beside = rows_ > 0 ? beside_ / double(rows_) : share / 2;
+    return std::clamp(share - beside, kLeastRowSeconds, 2 * kRowSeconds);
+  }
+  void rowTook(double seconds, double timed) {
+    beside_ += std::max(0.0, seconds - timed);
+    ++rows_;
+  }
+
+ private:
+  double seconds_;
+  Clock::time_point start_;
+  double beside_ = 0;
+  size_t rows_ = 0;
+};
+
+RowReport makeReport(const cases::Case& row) {
+  RowReport report;
+  report.row = row;
+  report.names = namesOf(row);
+  report.bytes = bytesMoved(row);
+  return report;
+}
+
+void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspector, const Rotation& rotation,
+                const Ceiling& copy, double seconds) {
+  OpSubject subject(shared, report.row, rotation.bytes);
+  report.path = joined(subject.path());
+  report.build_us = subject.buildSeconds() * 1e6;
+  report.pipelines_built = subject.pipelinesBuilt();
+  report.beyond_cache = subject.roundBytes() >= rotation.bytes && rotation.bytes > 4 * rotation.cache_bytes;
+  report.ceiling = copy;
+  if (!report.beyond_cache) {
+    // What stays in the cache is no matter of memory.
+    report.ceiling.value.reset();
+    report.ceiling_note = "the data of a round fits the cache";
+  } else if (!copy.value) {
+    report.ceiling_note = "the copy ceiling was not measured";
+  }
+  report.measured = measure(subject, {.seconds = seconds});
+  judge(report);
+  // One format is looked into: its codes go through a table, and what that costs differs most between drivers.
+  if (report.problem.empty() && report.names.type == "nf4") {
+    const InstructionCount count = inspector.count(subject.plan(), report.row);
+    report.instructions_per_element = count.per_element;
+    report.instructions_note = count.note;
+  }
+}
+
+}  // namespace
+
+std::string RowReport::name() const {
+  std::string text = names.op + " ";
+  if (!names.source.empty() && names.source != names.type) text += names.source + " -> ";
+  text += names.type;
+  if (!names.result.empty()) text += " -> " + names.result;
+  return text + " " + names.sharing() + ", " + std::to_string(names.m) + "x" + std::to_string(names.n) + "x" +
+         std::to_string(names.k);
+}
+
+void judge(RowReport& row) {
+  if (!row.measured.verified) {
+    row.problem = row.measured.problem.empty() ? "not verified" : row.measured.problem;
+    return;
+  }
+  row.gbps = row.measured.us.median > 0 ? double(row.bytes) / (row.measured.us.median * 1e-6) * 1e-9 : 0;
+  row.fraction = ceilingFraction(row.gbps, row.ceiling);
+  if (isAboveCeiling(row.fraction)) {
+    char text[160];
+    std::snprintf(text, sizeof text, "%.4g GB/s is above the measured ceiling \"%s\" of %.4g GB/s", row.gbps,
+                  row.ceiling.name.c_str(), *row.ceiling.value);
+    row.problem = text;
+  }
+}
+
+Json rowJson(const RowReport& row, const std::string& device) {
+  const Measurement& measured = row.measured;
+  const RowNames& names = row.names;
+  // What was not verified has no time.
+  const auto timed = [&](double value) { return measured.verified ? rounded(value) : Json(); };
+  const double elements = double(names.m) * names.k;
+  Json json = {{"op", names.op},
+               {"type", names.type},
+               {"m", names.m},
+               {"n", names.n},
+               {"k", names.k},
+               {"device", device},
+               {"path", row.path},
+               {"median_us", timed(measured.us.median)},
+               {"p5_us", timed(measured.us.p5)},
+               {"p95_us", timed(measured.us.p95)},
+               {"p99_us", timed(measured.us.p99)},
+               {"reps", measured.verified ? Json(measured.repetitions) : Json(0)},
+               {"gbps", timed(row.gbps)},
+               {"gflops", Json()},
+               {"ceiling", row.ceiling.value ? Json(row.ceiling.name) : Json()},
+               {"ceiling_fraction", row.fraction ? rounded(*row.fraction) : Json()},
+               {"build_us", rounded(row.build_us)},
+               {"verified", measured.verified}};
+  json["source"] = textOrNull(names.source);
+  json["result"] = textOrNull(names.result);
+  json["granularity"] = names.granularity;
+  json["group_size"] = names.group_size != 0 ? Json(names.group_size) : Json();
+  json["scale_type"] = textOrNull(names.scale_type);
+  json["scales"] = textOrNull(names.scales);
+  json["modes"] = names.modes;
+  json["bytes"] = row.bytes;
+  json["elements_per_s"] = timed(measured.us.median > 0 ? elements / (measured.us.median * 1e-6) : 0);
+  json["clock"] = measured.verified ? Json(measured.device_clock ? "timestamp" : "wall") : Json();
+  json["clock_note"] = textOrNull(measured.clock_note);
+  json["submit_to_wait_us"] = timed(measured.submit_to_wait_us);
+  json["pipelines_built"] = row.pipelines_built;
+  json["beyond_cache"] = row.beyond_cache;
+  json["ceiling_note"] = textOrNull(row.ceiling_note);
+  json["instructions_per_element"] = row.instructions_per_element ? rounded(*row.instructions_per_element) : Json();
+  json["instructions_note"] = textOrNull(row.instructions_note);
+  json["problem"] = textOrNull(row.problem);
+  return json;
+}
+
+BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
+  BenchResult result;
+  const std::vector<cases::Case> rows = suiteRows(options.suite);
+  Rotation rotation = rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes());
+  if (options.rotation_bytes != 0) rotation = {0, options.rotation_bytes, "as asked"};
+  const auto progress = [&](size_t done, const std::string& name) {
+    if (options.progress) options.progress(done, rows.size() + 1, name);
+  };
+
+  Json machine = machineJson(device, options.profile, rotation);
+  Budget budget(options.budget_seconds);
+  progress(0, "ceilings of " + device.info().name);
+  const Ceilings ceilings = measureCeilings(device, rotation, budget.forCeilings());
+  for (const CeilingReport* report : ceilings.all()) {
+    if (report->failed()) result.failures.push_back("ceiling " + report->name + " FAILED: " + report->reason);
+  }
+  machine["ceilings"] = ceilingsJson(ceilings);
+  machine["empty_dispatch_us"] = ceilings.empty_dispatch_us > 0 ? rounded(ceilings.empty_dispatch_us) : Json();
+  machine["empty_submit_us"] = ceilings.empty_submit_us > 0 ? rounded(ceilings.empty_submit_us) : Json();
+
+  SharedData shared(device);
+  PipelineInspector inspector(device);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    RowReport report = makeReport(rows[i]);
+    if (budget.isSpent()) {
+      result.skipped.push_back(report.name());
+      continue;
+    }
+    progress(i + 1, report.name());
+    const double seconds = budget.forRow(rows.size() - i);
+    const auto start = Clock::now();
+    try {
+      measureRow(report, shared, inspector, rotation, ceilings.copy.ceiling(), seconds);
+    } catch (const kit::Error& error) {
+      report.measured = {};
+      report.problem = error.what();
+    }
+    budget.rowTook(since(start), seconds);
+    if (!report.problem.empty()) result.failures.push_back(report.name() + ": " + report.problem);
+    result.rows.push_back(std::move(report));
+  }
+  progress(rows.size() + 1, "done");
+
+  Json list = Json::array();
+  for (const RowReport& row : result.rows) list.push_back(rowJson(row, device.info().name));
+  result.json = {{"schema", 1},     {"suite", options.suite.suite}, {"machine", machine},
+                 {"rows", list},    {"skipped", result.skipped},    {"failures", result.failures}};
+  return result;
+}
+
+}  // namespace nib::bench

@@ -1,0 +1,56 @@
+// One run of the bench: ceilings, then rows, each verified before it is timed.
+#ifndef NIB_BENCH_BENCH_H
+#define NIB_BENCH_BENCH_H
+
+#include "bench/machine.h"
+#include "bench/suite.h"
+
+#include <functional>
+
+namespace nib::bench {
+
+struct BenchOptions {
+  SuiteOptions suite;
+  double budget_seconds = 0;    // 0 = what the rows need
+  std::string profile;          // the one the device was opened with, for the report
+  uint64_t rotation_bytes = 0;  // for tests; 0 = by the cache
+  // Before each step: how many are done, of how many, and what comes.
+  std::function<void(size_t done, size_t count, const std::string& name)> progress;
+};
+
+struct RowReport {
+  cases::Case row;
+  RowNames names;
+  std::string path;  // kernel modules joined by +
+  Measurement measured;
+  uint64_t bytes = 0;
+  double gbps = 0;
+  Ceiling ceiling;  // no value: not comparable, see ceiling_note
+  std::string ceiling_note;
+  std::optional<double> fraction;
+  double build_us = 0;
+  uint32_t pipelines_built = 0;
+  bool beyond_cache = false;
+  std::optional<double> instructions_per_element;
+  std::string instructions_note;
+  std::string problem;  // "" = as it should be
+
+  std::string name() const;  // "quantize f32 -> int4 group 128, 4096x1x4096"
+};
+
+struct BenchResult {
+  Json json;  // bench/schema/v1.json
+  std::vector<RowReport> rows;
+  std::vector<std::string> skipped;   // names of rows the budget had no time for
+  std::vector<std::string> failures;  // one line each; not empty = the run failed
+};
+
+// Throws kit::Error if the device gives up altogether.
+BenchResult runBench(const kit::Device& device, const BenchOptions& options);
+
+// Parts of it that decide, for tests.
+void judge(RowReport& row);  // sets gbps, fraction and problem from what was measured
+Json rowJson(const RowReport& row, const std::string& device);
+
+}  // namespace nib::bench
+#endif

@@ -1,0 +1,214 @@
+// Every field of every description, wrong once: the documented code, exactly one line that names the field, and nothing
+// touched.
+#include <doctest/doctest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "run_op.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+// Both entry points refuse alike: nibGetMemory, and nibCpuRun before it looks at the binding.
+void expectRefused(const NibOpDesc* desc, NibResult code, const std::string& op, const std::string& field) {
+  INFO(op, ", ", field);
+  LogLines lines;
+  const NibLog log = lines.log();
+  NibMemory memory, before;
+  std::memset(&memory, 0x5a, sizeof memory);
+  std::memset(&before, 0x5a, sizeof before);
+  CHECK(nibGetMemory(desc, &log, &memory) == code);
+  CHECK(std::memcmp(&memory, &before, sizeof memory) == 0);
+  REQUIRE(lines.lines.size() == 1);
+  const std::string& line = lines.lines[0];
+  INFO(line);
+  CHECK(line.find(field) != std::string::npos);
+  CHECK(line.rfind(op, 0) == 0);
+  CHECK(line.find('\n') == std::string::npos);
+  CHECK(nibGetMemory(desc, nullptr, &memory) == code);
+
+  std::vector<uint32_t> storage(64, 0xa5a5a5a5u);
+  NibCpuBinding binding{};
+  for (NibCpuRange& range : binding.range) range = {storage.data(), storage.size() * 4};
+  CHECK(nibCpuRun(desc, &binding, 1, nullptr, &log) == code);
+  CHECK(lines.lines.size() == 2);
+  CHECK(storage == std::vector<uint32_t>(64, 0xa5a5a5a5u));
+}
+
+template <class Desc>
+struct Wrong {
+  const char* field;
+  NibResult code;
+  std::function<void(Desc&)> spoil;
+};
+
+// The description is right before it is spoilt.
+template <class Desc>
+void expectEachRefused(const Desc& right, const char* op, const std::vector<Wrong<Desc>>& list) {
+  NibMemory memory;
+  REQUIRE(nibGetMemory(asOp(right), nullptr, &memory) == NIB_SUCCESS);
+  for (const Wrong<Desc>& wrong : list) {
+    Desc desc = right;
+    wrong.spoil(desc);
+    expectRefused(asOp(desc), wrong.code, op, wrong.field);
+  }
+}
+
+constexpr NibResult kInvalid = NIB_ERROR_INVALID_ARGUMENT, kUnsupported = NIB_ERROR_UNSUPPORTED;
+
+// What quantize and dequantize have in common. The right description has groups of 32.
+template <class Desc>
+std::vector<Wrong<Desc>> wrongWeights() {
+  return {
+      {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+      {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+      {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = 65536; }},
+      {"rows", kInvalid, [](Desc& d) { d.rows = 2, d.cols = 0x80000000u; }},
+      {"flags", kInvalid, [](Desc& d) { d.flags = 1u << 31; }},
+      {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 0; }},
+      {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 0x7ffffffeu; }},
+      {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 4, d.weights.group_size = 0; }},
+      {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = UINT32_MAX, d.weights.group_size = 0; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 8; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 1; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 24; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 100; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 272; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 512; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = UINT32_MAX - 1; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.granularity = NIB_GRANULARITY_ROW; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.granularity = NIB_GRANULARITY_TENSOR; }},
+      {"weights.group_size", kInvalid, [](Desc& d) { d.weights.granularity = NIB_GRANULARITY_COLUMN; }},
+      {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = 3; }},
+      {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = UINT32_MAX; }},
+      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 8; }},
+      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 0x80000000u; }},
+      {"weights.flags", kInvalid,
+       [](Desc& d) {
+         d.weights.granularity = NIB_GRANULARITY_ROW, d.weights.group_size = 0, d.weights.flags = NIB_WEIGHTS_FLAT;
+       }},
+  };
+}
+
+template <class Desc>
+std::vector<Wrong<Desc>> plus(std::vector<Wrong<Desc>> list, const std::vector<Wrong<Desc>>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+  return list;
+}
+
+}  // namespace
+
+TEST_CASE("quantize names each field that is wrong") {
+  using Desc = NibQuantizeDesc;
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const Desc right{
+        NIB_OP_QUANTIZE, 0, 4, 64, NIB_TYPE_F16, 66, weights(nibFormatAt(i)->format, NIB_GRANULARITY_GROUP, 32)};
+    expectEachRefused(right, "quantize",
+                      plus<Desc>(wrongWeights<Desc>(),
+                                 {
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                                     {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                                     {"source_type", kInvalid, [](Desc& d) { d.source_type = UINT32_MAX; }},
+                                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                                     {"source_stride", kInvalid, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                                 }));
+  }
+}
+
+TEST_CASE("dequantize names each field that is wrong") {
+  using Desc = NibDequantizeDesc;
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const Desc right{
+        NIB_OP_DEQUANTIZE, 0, 4, 64, NIB_TYPE_BF16, 66, weights(nibFormatAt(i)->format, NIB_GRANULARITY_GROUP, 32)};
+    expectEachRefused(right, "dequantize",
+                      plus<Desc>(wrongWeights<Desc>(),
+                                 {
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 0x40000000u; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                                 }));
+  }
+}
+
+TEST_CASE("minmax names each field that is wrong") {
+  using Desc = NibMinMaxDesc;
+  const Desc right{NIB_OP_MINMAX, 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW};
+  expectEachRefused<Desc>(right, "minmax",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = d.source_stride = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = NIB_GRANULARITY_GROUP; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = 4; }},
+                          });
+}
+
+TEST_CASE("formats refuse the modes they do not have") {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    for (const uint32_t flag :
+         {uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_FLAT)}) {
+      const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info.format, NIB_GRANULARITY_GROUP, 64, flag));
+      NibMemory memory;
+      if ((info.weights_flags & flag) != 0) {
+        CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
+      } else {
+        expectRefused(asOp(d), kUnsupported, "quantize", "weights.flags");
+      }
+    }
+    const uint32_t both = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW;
+    if ((info.weights_flags & both) == both) {
+      const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info.format, NIB_GRANULARITY_ROW, 0, both));
+      expectRefused(asOp(d), kInvalid, "quantize", "weights.flags");
+    }
+    // A group size of 0 is the format's usual one, and an error where there is none.
+    const NibQuantizeDesc usual = quantizeDesc(4, 64, weights(info.format, NIB_GRANULARITY_GROUP, 0));
+    NibMemory memory;
+    if (info.default_group_size != 0) {
+      CHECK(nibGetMemory(asOp(usual), nullptr, &memory) == NIB_SUCCESS);
+    } else {
+      expectRefused(asOp(usual), kInvalid, "quantize", "weights.group_size");
+    }
+  }
+}
+
+TEST_CASE("an odd stride of a 16-bit result is refused only where a second row would not start on a word") {
+  if (nibFormatById(NIB_FORMAT_INT4) == nullptr) return;
+  NibDequantizeDesc d = dequantizeDesc(1, 7, weights(NIB_FORMAT_INT4, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F16);
+  d.result_stride = 7;
+  NibMemory memory;
+  CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
+  d.rows = 2;
+  CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_ERROR_INVALID_ARGUMENT);
+  d.result_type = NIB_TYPE_F32;
+  CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
+}
+
+TEST_CASE("an op that this build lacks is unsupported, and NULL is an error") {
+  for (const uint32_t op : {0u, 4u, 0x7fffffffu, UINT32_MAX}) {
+    const NibOpDesc desc{op};
+    expectRefused(&desc, kUnsupported, "desc.op", "op");
+  }
+  LogLines lines;
+  const NibLog log = lines.log();
+  NibMemory memory;
+  CHECK(nibGetMemory(nullptr, &log, &memory) == kInvalid);
+  const NibMinMaxDesc d{NIB_OP_MINMAX, 0, 1, 1, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW};
+  CHECK(nibGetMemory(asOp(d), &log, nullptr) == kInvalid);
+  CHECK(lines.lines.size() == 2);
+  // A log without a function is silent.
+  const NibLog silent{};
+  CHECK(nibGetMemory(nullptr, &silent, &memory) == kInvalid);
+}

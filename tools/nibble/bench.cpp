@@ -1,0 +1,167 @@
+// nibble bench: how fast the ops are here, beside how fast this machine can be at all.
+#include "bench/bench.h"
+#include "bench/compare.h"
+#include "bench_table.h"
+#include "verb.h"
+
+#include "kit/file.h"
+
+#include <chrono>
+
+#if defined(__unix__) || defined(__APPLE__)
+#include <unistd.h>
+#endif
+
+namespace nib::tool {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;
+  std::string suite = "quick";
+  std::string type;
+  std::string shape;
+  std::string budget;
+  std::string compare;
+};
+
+std::string listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+std::string lower(std::string text) {
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
+bool isOneOf(const std::string& word, const std::vector<std::string>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+bench::BenchOptions benchOptions(const Arguments& arguments) {
+  bench::BenchOptions options;
+  options.profile = arguments.device.profile;
+  options.suite.suite = lower(arguments.suite);
+  if (!isOneOf(options.suite.suite, bench::suiteNames())) {
+    throw UsageError("--suite " + arguments.suite + ": there is " + listed(bench::suiteNames()));
+  }
+  options.suite.type = lower(arguments.type);
+  if (!options.suite.type.empty() && !isOneOf(options.suite.type, bench::suiteTypes())) {
+    throw UsageError("--type " + arguments.type + ": there is " + listed(bench::suiteTypes()));
+  }
+  if (!arguments.shape.empty()) {
+    options.suite.shape = bench::parseShape(arguments.shape);
+    if (!options.suite.shape) {
+      throw UsageError("--shape " + arguments.shape + ": expected MxNxK, for example 4096x1x4096, with M*K below 2^32");
+    }
+  }
+  if (!arguments.budget.empty()) {
+    const std::optional<double> seconds = bench::parseSeconds(arguments.budget);
+    if (!seconds) throw UsageError("--budget " + arguments.budget + ": expected a time, for example 60s or 2m");
+    options.budget_seconds = *seconds;
+  } else if (options.suite.suite == "quick") {
+    options.budget_seconds = 60;
+  }
+  if (bench::suiteRows(options.suite).empty()) {
+    throw UsageError("no row of suite " + options.suite.suite + " has type " + arguments.type +
+                     (arguments.shape.empty() ? "" : " and shape " + arguments.shape));
+  }
+  return options;
+}
+
+Json readRun(const std::string& path) {
+  const kit::Bytes bytes = kit::detail::readFile(path);
+  if (bytes.empty()) throw UsageError("--compare " + path + ": there is no such file, or nothing in it");
+  const char* begin = reinterpret_cast<const char*>(bytes.data());
+  Json run = Json::parse(begin, begin + bytes.size(), nullptr, false);
+  if (run.is_discarded()) throw UsageError("--compare " + path + ": not JSON");
+  return run;
+}
+
+// On a terminal one line that changes, else a line per step.
+class Progress {
+ public:
+  void operator()(size_t done, size_t count, const std::string& name) {
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+    if (!terminal_) {
+      if (done < count) std::fprintf(stderr, "bench %zu/%zu: %s\n", done + 1, count, name.c_str());
+      return;
+    }
+    const double left = done > 0 ? seconds / double(done) * double(count - done) : 0;
+    if (done < count) {
+      std::fprintf(stderr, "\r\033[K%zu/%zu  %.0f s left  %.60s", done + 1, count, left, name.c_str());
+    } else {
+      std::fprintf(stderr, "\r\033[K");
+    }
+    std::fflush(stderr);
+  }
+
+ private:
+  static bool isTerminal() {
+#if defined(__unix__) || defined(__APPLE__)
+    return isatty(2) != 0;
+#else
+    return false;
+#endif
+  }
+  bool terminal_ = isTerminal();
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+int run(const Arguments& arguments) {
+  bench::BenchOptions options = benchOptions(arguments);
+  const Output output(arguments.json);
+  // Before the work, not after it.
+  const Json old_run = arguments.compare.empty() ? Json() : readRun(arguments.compare);
+  const kit::Device device = openDevice(arguments.device);
+  if (options.suite.shape && options.suite.shape->n != 1) {
+    std::fprintf(stderr, "nibble bench: these ops have no tokens: N of --shape is taken as 1\n");
+  }
+  auto progress = std::make_shared<Progress>();
+  options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
+  const bench::BenchResult result = bench::runBench(device, options);
+
+  std::FILE* file = output.text();
+  printMachine(file, result);
+  printRows(file, result);
+  if (!arguments.compare.empty()) printComparison(file, bench::compareRuns(old_run, result.json));
+  for (const std::string& name : result.skipped) std::fprintf(file, "not measured, the budget is spent: %s\n", name.c_str());
+  std::fflush(file);
+  output.json(result.json);
+  for (const std::string& failure : result.failures) {
+    std::fprintf(stderr, "nibble bench: %s\n", oneLine(failure).c_str());
+  }
+  return result.failures.empty() ? kExitDone : kExitFailed;
+}
+
+}  // namespace
+
+Verb makeBenchVerb(CLI::App& parent) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("bench", "Measure the ops beside this machine's own limits");
+  addDeviceOptions(*app, arguments->device);
+  addJsonOptions(*app, arguments->json);
+  app->add_option("--suite", arguments->suite,
+                  "quick (default, a minute), full (everything), quantize (quantize, dequantize, minmax)")
+      ->type_name("S");
+  app->add_option("--type", arguments->type, "only rows of this weight format (int4), or of this dense type (f32: minmax)")
+      ->type_name("T");
+  app->add_option("--shape", arguments->shape, "instead of the suite's shapes: M rows, N tokens, K columns")
+      ->type_name("MxNxK");
+  app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
+      ->type_name("TIME");
+  app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
+  app->footer(
+      "Each row is verified bit for bit against the CPU reference before it is timed; what fails gets no time.\n"
+      "GB/s = dense source + result + codes + scales, each counted once. The copy ceiling counts what is read and what\n"
+      "is written, so a row that moves its bytes as fast as a copy does has 100 %.\n"
+      "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
+      "  nibble bench --compare result.json");
+  return {app, [arguments] { return run(*arguments); }};
+}
+
+}  // namespace nib::tool

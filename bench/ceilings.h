@@ -9,14 +9,21 @@
 
 namespace nib::bench {
 
+// One way to reach a ceiling.
+struct CeilingWay {
+  std::string method;  // "uvec4 copy, 4 per invocation, 256 invocations"
+  double value;
+};
+
 struct CeilingReport {
   std::string name;             // "copy", "fma", "dot4", "coopmat"
   std::string unit;             // "GB/s", "GFLOPS", "GOPS"
-  std::string method;           // "uvec4 copy, 4 per invocation, 256 invocations"
+  std::string method;           // of the best way
   bool tried = false;           // the machine can do it
   Measurement best;             // of the fastest way; not verified = failed
   std::optional<double> value;  // work / 5th percentile of its times: a ceiling is the best that was seen
   std::string reason;           // why there is no value
+  std::vector<CeilingWay> ways;
 
   bool failed() const { return tried && !best.verified; }
   Ceiling ceiling() const { return {name, value}; }

@@ -15,7 +15,10 @@ std::string text(const Json& row, const char* key) {
   if (value.is_string()) return value.get<std::string>();
   if (value.is_array()) {
     std::string list;
-    for (const Json& item : value) list += (list.empty() ? "" : " ") + (item.is_string() ? item.get<std::string>() : item.dump());
+    for (const Json& item : value) {
+      if (!list.empty()) list += ' ';
+      list += item.is_string() ? item.get<std::string>() : item.dump();
+    }
     return list;
   }
   return value.dump();
@@ -23,13 +26,18 @@ std::string text(const Json& row, const char* key) {
 
 // What makes a row the same row: all but the path, for a better path is what one hopes to see, and the numbers.
 std::string keyOf(const Json& row, bool with_device) {
-  std::string key;
-  for (const char* field : {"op", "source", "type", "result", "granularity", "group_size", "modes", "scales", "scale_type"}) {
+  std::string key = text(row, "op") + ' ';
+  const std::string type = text(row, "type"), source = text(row, "source"), result = text(row, "result");
+  if (!source.empty() && source != type) key += source + " -> ";
+  key += type;
+  if (!result.empty()) key += " -> " + result;
+  for (const char* field : {"granularity", "group_size", "modes", "scales"}) {
     const std::string word = text(row, field);
-    if (word.empty() || (std::string(field) == "source" && word == text(row, "type"))) continue;
-    key += (key.empty() ? "" : " ") + word;
+    if (!word.empty()) key += ' ' + word;
   }
-  key += ", " + text(row, "m") + "x" + text(row, "n") + "x" + text(row, "k");
+  const std::string scale_type = text(row, "scale_type");
+  if (!scale_type.empty()) key += " scales " + scale_type;
+  key += ", " + text(row, "m") + 'x' + text(row, "n") + 'x' + text(row, "k");
   return with_device ? key + " on " + text(row, "device") : key;
 }
 

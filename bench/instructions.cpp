@@ -13,6 +13,7 @@ InstructionCount PipelineInspector::count(const kit::Plan&, const cases::Case&) 
 
 #include "core/plan.h"
 #include "formats/format.h"
+#include "shaders/ops/quantize.h"
 
 #include <algorithm>
 #include <cstring>
@@ -28,12 +29,17 @@ bool hasInstructions(const char* name) {
   return lower == "instructions" || lower == "instruction count";
 }
 
-// Kernels of which an invocation does one run of elements, all of it unrolled.
-bool isStraight(const char* kernel) {
-  for (const char* name : {"dequantize", "encode", "quantize_group"}) {
-    if (std::strcmp(kernel, name) == 0) return true;
-  }
-  return false;
+NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
+
+// Whether each invocation does one run of elements, all of it unrolled.
+bool isStraight(const Phase& phase, const PipelineStore::Origin& origin) {
+  if (phase.tiles.row_block != 1) return false;
+  const std::string kernel = phase.row->name;
+  if (kernel == "dequantize" || kernel == "encode") return true;
+  if (kernel != "quantize" || origin.spec_count * sizeof(uint32_t) != sizeof(QuantizeSpec)) return false;
+  QuantizeSpec spec;
+  std::memcpy(&spec, origin.spec, sizeof spec);
+  return spec.SINGLE && spec.PACK == 1;
 }
 
 }  // namespace
@@ -213,13 +219,11 @@ InstructionCount PipelineInspector::count(const kit::Plan& plan, const cases::Ca
   const FormatDesc* format = findFormat(row.format());
   if (handle->phase_count != 1 || format == nullptr) return {std::nullopt, "more than one kernel"};
   const Phase& phase = handle->phase[0];
-  if (!isStraight(phase.row->name) || phase.tiles.row_block != 1) {
-    return {std::nullopt, "the kernel loops over its elements"};
-  }
-  if (!state_) state_ = std::make_unique<State>(device_);
-  if (!state_->problem.empty()) return {std::nullopt, state_->problem};
   const PipelineStore::Origin origin = device_.context()->pipelines.originOf(phase.pipeline);
   if (origin.row == nullptr) return {std::nullopt, "the pipeline is unknown"};
+  if (!isStraight(phase, origin)) return {std::nullopt, "the kernel loops over its elements"};
+  if (!state_) state_ = std::make_unique<State>(device_);
+  if (!state_->problem.empty()) return {std::nullopt, state_->problem};
   std::string why;
   const std::optional<uint64_t> instructions = state_->count(origin, device_.context()->caps.features, &why);
   if (!instructions) return {std::nullopt, why};

@@ -162,6 +162,8 @@ Json ceilingJson(const CeilingReport& report) {
     json["reps"] = report.best.repetitions;
     json["clock"] = report.best.device_clock ? "timestamp" : "wall";
   }
+  json["ways"] = Json::array();
+  for (const CeilingWay& way : report.ways) json["ways"].push_back({{"method", way.method}, {"value", rounded(way.value)}});
   return json;
 }
 

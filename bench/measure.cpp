@@ -12,6 +12,8 @@ using Clock = std::chrono::steady_clock;
 // Long enough that the clocks of a GPU rise, short enough for every watchdog.
 constexpr double kBatchSeconds = 0.010;
 constexpr uint32_t kSingles = 5;
+// A device this slow is measured with the least repetitions.
+constexpr double kMostOverrun = 3;
 constexpr double kWarmUpShare = 0.15;
 constexpr double kMostOverheadSeconds = 0.001;
 
@@ -36,7 +38,7 @@ Measurement measure(Subject& subject, const MeasureOptions& options) {
   // Warm up, and learn how long a repetition takes.
   double estimate = 0;
   const auto warm_up = Clock::now();
-  for (uint32_t i = 0; i < 2 || (i < 20 && since(warm_up) < kWarmUpShare * options.seconds); ++i) {
+  for (uint32_t i = 0; i < 20 && (i < 1 || since(warm_up) < kWarmUpShare * options.seconds); ++i) {
     const double seconds = subject.run(1).wall_seconds;
     estimate = i == 0 ? seconds : std::min(estimate, seconds);
   }
@@ -47,8 +49,13 @@ Measurement measure(Subject& subject, const MeasureOptions& options) {
   double device_total = 0, wall_total = 0;
   uint32_t submissions = 0;
   const auto start = Clock::now();
-  while (wall.size() < options.max_repetitions &&
-         (wall.size() < options.min_repetitions || since(start) < options.seconds)) {
+  const auto isEnough = [&] {
+    const double spent = since(start);
+    if (wall.size() >= options.max_repetitions) return true;
+    if (wall.size() >= options.min_repetitions) return spent >= options.seconds;
+    return wall.size() >= options.least_repetitions && spent >= kMostOverrun * options.seconds;
+  };
+  while (!isEnough()) {
     const Batch times = subject.run(batch);
     device.insert(device.end(), times.device_seconds.begin(), times.device_seconds.end());
     wall.insert(wall.end(), batch, times.wall_seconds / batch);

@@ -34,6 +34,7 @@ class Subject {
 
 struct MeasureOptions {
   double seconds = 0.5;           // to spend on timed repetitions
+  uint32_t least_repetitions = 3;  // where min_repetitions would take several times as long
   uint32_t min_repetitions = 5;
   uint32_t max_repetitions = 5000;
 };

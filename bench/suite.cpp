@@ -115,14 +115,16 @@ void listQuick(Lister& list) {
     list.dequantize(info, usual(info), NIB_TYPE_F32);
     list.dequantize(info, usual(info), NIB_TYPE_F16);
   }
+  for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, NIB_TYPE_F32);
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
     list.quantize(info, usual(info), NIB_TYPE_F32);
-    list.quantize(info, usual(info).granularity == NIB_GRANULARITY_ROW ? kGroup128 : kRow, NIB_TYPE_F32);
+    // The other paths once: they differ little between formats of one size.
+    if (info.bits != 4 || (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) == 0) continue;
+    list.quantize(info, kRow, NIB_TYPE_F32);
     list.quantize(info, kTensor, NIB_TYPE_F32);
     list.given(info, kRow, NIB_TYPE_F32);
   }
-  for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, NIB_TYPE_F32);
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
     list.quantize(info, usual(info), NIB_TYPE_F16);

@@ -44,7 +44,7 @@ void restore(const Globals& saved) {
 
 void checkAll() {
   const Globals now;
-#define NIB_TEST_CHECK(name) CHECK_MESSAGE(now.name == kSentinel, #name);
+#define NIB_TEST_CHECK(name) CHECK_MESSAGE((now.name == kSentinel), #name);
   NIB_TEST_GLOBALS(NIB_TEST_CHECK)
 #undef NIB_TEST_CHECK
 }

@@ -24,7 +24,7 @@ void expectRefused(const NibOpDesc* desc, NibResult code, const std::string& op,
   CHECK(nibGetMemory(desc, &log, &memory) == code);
   CHECK(std::memcmp(&memory, &before, sizeof memory) == 0);
   REQUIRE(lines.lines.size() == 1);
-  const std::string& line = lines.lines[0];
+  const std::string line = lines.lines[0];
   INFO(line);
   CHECK(line.find(field) != std::string::npos);
   CHECK(line.rfind(op, 0) == 0);

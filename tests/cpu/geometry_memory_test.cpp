@@ -69,6 +69,7 @@ std::vector<NibWeights> allWeights(const NibFormatInfo& info) {
       }
       for (const uint32_t group : {16u, 48u, 64u, 128u, 256u, UINT32_MAX}) {
         for (const uint32_t flat : {0u, uint32_t(NIB_WEIGHTS_FLAT)}) {
+          if ((flat & ~info.weights_flags) != 0) continue;
           list.push_back(weights(info.format, NIB_GRANULARITY_GROUP, group, mode | flat, NibType(type)));
         }
       }

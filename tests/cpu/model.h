@@ -100,14 +100,16 @@ struct Format {
   uint32_t bits;
   bool twos_complement;  // stored code; else offset binary
   bool codebook;         // NF4; else (code - zero) * scale
+  uint32_t usual_group;  // what a group size of 0 means; 0 = nothing
 
   double levels() const { return double((1u << bits) - 1u); }
   double middle() const { return double(1u << (bits - 1u)); }
   uint32_t stored(uint32_t code) const { return twos_complement ? code ^ (1u << (bits - 1u)) : code; }
 };
 
-inline constexpr Format kFormats[] = {
-    {NIB_FORMAT_INT8, 8, true, false}, {NIB_FORMAT_INT4, 4, false, false}, {NIB_FORMAT_NF4, 4, false, true}};
+inline constexpr Format kFormats[] = {{NIB_FORMAT_INT8, 8, true, false, 0},
+                                      {NIB_FORMAT_INT4, 4, false, false, 128},
+                                      {NIB_FORMAT_NF4, 4, false, true, 64}};
 
 inline const Format* formatOf(uint32_t id) {
   for (const Format& format : kFormats) {

@@ -57,7 +57,7 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   l.by_tensor = w.granularity == NIB_GRANULARITY_TENSOR;
   l.group = l.cols;
   if (w.granularity == NIB_GRANULARITY_GROUP && w.group_size != UINT32_MAX) {
-    l.group = w.group_size != 0 ? w.group_size : w.format == NIB_FORMAT_NF4 ? 64 : 128;
+    l.group = w.group_size != 0 ? w.group_size : l.format->usual_group;
   }
   l.scales_per_row = roundUp(l.cols, l.group) / l.group;
   l.scale_count = l.by_tensor ? 1 : l.by_column ? l.cols : l.rows * l.scales_per_row;

@@ -38,6 +38,7 @@ inline void fillScales(uint8_t* at, uint32_t type, size_t size_bytes, uint64_t s
 }
 
 inline void fillBits(uint8_t* at, size_t size_bytes, uint64_t seed) {
+  if (size_bytes == 0) return;
   const std::vector<uint32_t> words = cases::makeValues(cases::Recipe::kBits, (size_bytes + 3) / 4, seed);
   std::memcpy(at, words.data(), size_bytes);
 }

@@ -35,7 +35,7 @@ class Ranges {
     valid_ = nibGetMemory(desc, log, &memory) == NIB_SUCCESS;
     for (uint32_t role = 0; valid_ && role < NIB_ROLE_COUNT; ++role) {
       const size_t size = size_t(memory.range[role].size_bytes);
-      storage_[role].assign(size == 0 ? 0 : (size + 2 * kGuardBytes + 3) / 4, 0xa5a5a5a5u);
+      storage_[role].assign((size + 2 * kGuardBytes + 3) / 4, 0xa5a5a5a5u);
       if (size != 0) binding.range[role] = {bytes(role), size};
     }
   }
@@ -52,6 +52,7 @@ class Ranges {
   template <class T>
   std::vector<T> read(uint32_t role, uint64_t offset_bytes, size_t count) {
     std::vector<T> values(count);
+    if (count == 0) return values;
     std::memcpy(values.data(), bytes(role) + offset_bytes, count * sizeof(T));
     return values;
   }
@@ -60,7 +61,7 @@ class Ranges {
   }
   template <class T>
   void write(uint32_t role, const std::vector<T>& values) {
-    std::memcpy(bytes(role), values.data(), values.size() * sizeof(T));
+    if (!values.empty()) std::memcpy(bytes(role), values.data(), values.size() * sizeof(T));
   }
 
   NibStatus status() {

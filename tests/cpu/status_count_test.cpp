@@ -37,18 +37,22 @@ std::vector<float> sown(const std::vector<size_t>& indices) {
   return x;
 }
 
-std::vector<NibWeights> everyGranularity(uint32_t format) {
-  return {
-      weights(format, NIB_GRANULARITY_TENSOR, 0),         weights(format, NIB_GRANULARITY_ROW, 0),
-      weights(format, NIB_GRANULARITY_COLUMN, 0),         weights(format, NIB_GRANULARITY_GROUP, 16),
-      weights(format, NIB_GRANULARITY_GROUP, UINT32_MAX), weights(format, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT)};
+std::vector<NibWeights> everyGranularity(const NibFormatInfo& info) {
+  std::vector<NibWeights> list{
+      weights(info.format, NIB_GRANULARITY_TENSOR, 0), weights(info.format, NIB_GRANULARITY_ROW, 0),
+      weights(info.format, NIB_GRANULARITY_COLUMN, 0), weights(info.format, NIB_GRANULARITY_GROUP, 16),
+      weights(info.format, NIB_GRANULARITY_GROUP, UINT32_MAX)};
+  if ((info.weights_flags & NIB_WEIGHTS_FLAT) != 0) {
+    list.push_back(weights(info.format, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT));
+  }
+  return list;
 }
 
 }  // namespace
 
 TEST_CASE("every non-finite element is counted once and the lowest index kept, in every granularity") {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    for (const NibWeights& w : everyGranularity(nibFormatAt(i)->format)) {
+    for (const NibWeights& w : everyGranularity(*nibFormatAt(i))) {
       for (const uint32_t flags : {0u, uint32_t(NIB_QUANTIZE_GIVEN_SCALES)}) {
         const NibQuantizeDesc d = quantizeDesc(6, 40, w, NIB_TYPE_F32, flags);
         INFO(nibFormatAt(i)->name, " granularity ", w.granularity, " flags ", flags);

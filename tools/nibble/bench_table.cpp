@@ -25,6 +25,16 @@ std::string typesText(const bench::RowNames& names) {
   return names.result.empty() ? text : text + " -> " + names.result;
 }
 
+// Where the driver's own copy is the best way, what a kernel reaches.
+std::string kernelText(const Json& ceiling) {
+  if (ceiling["method"] != "vkCmdCopyBuffer") return {};
+  double best = 0;
+  for (const Json& way : ceiling["ways"]) {
+    if (way["method"] != "vkCmdCopyBuffer") best = std::max(best, way["value"].get<double>());
+  }
+  return best > 0 ? "; by a uvec4 kernel " + brief(best) : std::string();
+}
+
 }  // namespace
 
 void printMachine(std::FILE* file, const bench::BenchResult& result) {
@@ -37,8 +47,9 @@ void printMachine(std::FILE* file, const bench::BenchResult& result) {
                    ceiling["reason"].is_null() ? "" : ceiling["reason"].get<std::string>().c_str());
       continue;
     }
-    std::fprintf(file, "  %-8s %s %s  (%s)\n", name.c_str(), brief(ceiling["value"].get<double>()).c_str(),
-                 ceiling["unit"].get<std::string>().c_str(), ceiling["method"].get<std::string>().c_str());
+    std::fprintf(file, "  %-8s %s %s  (%s%s)\n", name.c_str(), brief(ceiling["value"].get<double>()).c_str(),
+                 ceiling["unit"].get<std::string>().c_str(), ceiling["method"].get<std::string>().c_str(),
+                 kernelText(ceiling).c_str());
   }
   if (machine["empty_submit_us"].is_number()) {
     std::fprintf(file, "  an empty dispatch takes %s us, submitted and waited for %s us\n",
@@ -64,7 +75,7 @@ void printRows(std::FILE* file, const bench::BenchResult& result) {
     }
     table.add({names.op, typesText(names), names.sharing(), shapeText(names), brief(measured.us.median),
                brief(measured.us.p95), std::to_string(measured.repetitions), brief(row.gbps),
-               row.fraction ? number("%.0f %%", *row.fraction * 100) : row.beyond_cache ? "-" : "cached",
+               row.fraction ? number(*row.fraction < 0.1 ? "%.1f %%" : "%.0f %%", *row.fraction * 100) : row.beyond_cache ? "-" : "cached",
                brief(double(names.m) * names.k / (measured.us.median * 1e-6) * 1e-9),
                measured.device_clock ? "timestamp" : "wall", row.path});
   }

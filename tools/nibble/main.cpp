@@ -18,6 +18,7 @@ int run(int argc, const char* const* argv) {
   app.footer("Exit codes: 0 done, 1 the work failed, 2 bad usage.  `nibble VERB --help` shows an example of each.");
   const std::vector<Verb> verbs = {
       makeDevicesVerb(app),
+      makeSelftestVerb(app),
 #if defined(NIBBLE_HAS_BENCH)
       makeBenchVerb(app),
 #endif

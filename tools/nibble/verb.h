@@ -18,6 +18,7 @@ struct Verb {
 };
 
 Verb makeDevicesVerb(CLI::App& parent);
+Verb makeSelftestVerb(CLI::App& parent);
 Verb makeBenchVerb(CLI::App& parent);  // with NIBBLE_HAS_BENCH
 
 }  // namespace nib::tool

@@ -1,0 +1,39 @@
+// A subject whose answers and times are made up.
+#ifndef NIB_TESTS_FAKE_SUBJECT_H
+#define NIB_TESTS_FAKE_SUBJECT_H
+
+#include "bench/measure.h"
+
+namespace nib::test {
+
+class FakeSubject final : public bench::Subject {
+ public:
+  std::string verify() override {
+    ++verified;
+    return first_answer;
+  }
+  std::string verifyAgain() override { return second_answer; }
+  bench::Batch run(uint32_t repetitions) override {
+    runs += repetitions;
+    bench::Batch batch;
+    for (uint32_t i = 0; i < repetitions && device_seconds > 0; ++i) batch.device_seconds.push_back(device_seconds);
+    batch.wall_seconds = wall_seconds * repetitions;
+    return batch;
+  }
+
+  std::string first_answer, second_answer;  // "" = right
+  double device_seconds = 0.020;            // of a repetition; 0 = no such clock
+  double wall_seconds = 0.021;
+  uint32_t verified = 0, runs = 0;
+};
+
+// Ends after few repetitions: made-up times do not pass.
+inline bench::MeasureOptions shortly() {
+  bench::MeasureOptions options;
+  options.seconds = 0;
+  options.max_repetitions = 200;
+  return options;
+}
+
+}  // namespace nib::test
+#endif

@@ -1,0 +1,191 @@
+// What the bench computes about its rows and ceilings, computed another way.
+#include <doctest/doctest.h>
+
+#include "bench/compare.h"
+#include "bench/peak_model.h"
+#include "bench/suite.h"
+#if !defined(NIB_NO_VULKAN)
+#include "shaders/ops/peak_coopmat.h"
+#endif
+
+using namespace nib;
+using namespace nib::bench;
+
+namespace {
+
+uint64_t words(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
+uint64_t elementBytes(const std::string& type) { return type == "f32" ? 4 : 2; }
+
+// From the words of the row alone.
+uint64_t expectedBytes(const RowNames& row) {
+  const uint64_t m = row.m, k = row.k;
+  if (row.op == "minmax") {
+    const uint64_t extents = row.granularity == "tensor" ? 1 : row.granularity == "row" ? m : k;
+    return words(m * k * elementBytes(row.source)) + 16 * extents;
+  }
+  const uint64_t bits = row.type == "int8" ? 8 : 4;
+  bool flat = false, asymmetric = false;
+  for (const std::string& mode : row.modes) {
+    flat = flat || mode == "flat";
+    asymmetric = asymmetric || mode == "asymmetric";
+  }
+  const uint64_t rows = flat ? 1 : m, cols = flat ? m * k : k;
+  uint64_t scales = 1;
+  if (row.granularity == "row") scales = rows;
+  if (row.granularity == "column") scales = cols;
+  if (row.granularity == "group") scales = rows * ((cols + row.group_size - 1) / row.group_size);
+  uint64_t bytes = rows * ((cols * bits + 31) / 32 * 4);
+  bytes += words(scales * elementBytes(row.scale_type));
+  if (asymmetric) bytes += words(scales);
+  if (row.op == "quantize") bytes += words(m * k * elementBytes(row.source));
+  if (row.op == "dequantize") {
+    // Rows of 16-bit results begin on a word.
+    const uint64_t stride = row.result == "f32" ? k : (k + 1) / 2 * 2;
+    bytes += words(((m - 1) * stride + k) * elementBytes(row.result));
+  }
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("bytes of every row, by formula") {
+  std::vector<cases::Case> rows = suiteRows({.suite = "full", .type = "", .shape = {}});
+  for (const Shape shape : {Shape{3, 1, 5}, Shape{64, 1, 256}, Shape{7, 1, 129}}) {
+    const std::vector<cases::Case> more = suiteRows({.suite = "full", .type = "", .shape = shape});
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  CHECK(rows.size() > 100);
+  for (const cases::Case& row : rows) {
+    if (row.format() != 0 && nibFormatById(row.format())->bits != 4 && nibFormatById(row.format())->bits != 8) continue;
+    CHECK_MESSAGE(bytesMoved(row) == expectedBytes(namesOf(row)), row.name());
+  }
+}
+
+TEST_CASE("the suites' own tensors are beyond any cache, and one has tails") {
+  for (const std::string& suite : suiteNames()) {
+    bool tails = false;
+    for (const cases::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
+      const RowNames names = namesOf(row);
+      CHECK(uint64_t{names.m} * names.k >= uint64_t{16} << 20);
+      tails = tails || names.k % 16 != 0;
+    }
+    CHECK(tails == (suite != "quick"));
+  }
+}
+
+TEST_CASE("every format has rows of both directions, and a type selects") {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const std::string name = nibFormatAt(i)->name;
+    bool quantize = false, dequantize = false;
+    for (const cases::Case& row : suiteRows({.suite = "quick", .type = name, .shape = {}})) {
+      CHECK(namesOf(row).type == name);
+      quantize = quantize || row.op() == NIB_OP_QUANTIZE;
+      dequantize = dequantize || row.op() == NIB_OP_DEQUANTIZE;
+    }
+    CHECK_MESSAGE((quantize && dequantize), name);
+  }
+  CHECK(suiteRows({.suite = "quick", .type = "F32", .shape = {}}).size() == 3);
+}
+
+TEST_CASE("the fma model is the kernel's arithmetic") {
+  for (const uint32_t steps : {1u, 7u, 512u, kMaxFmaSteps}) {
+    for (const uint32_t id : {0u, 1u, 255u, 256u, 100000u}) {
+      const float gain[4] = {0.5f, 0.25f, 0.125f, 0.0625f};
+      float sum[4] = {};
+      for (int lane = 0; lane < 4; ++lane) {
+        float chain[4];
+        for (int j = 0; j < 4; ++j) {
+          chain[j] = float(id & 255u) * 1.0f + float(j);
+          for (uint32_t step = 0; step < 4 * steps; ++step) chain[j] = chain[j] * 1.0f + gain[lane];
+        }
+        sum[lane] = (chain[0] + chain[1]) + (chain[2] + chain[3]);
+      }
+      CHECK(fmaResult(id, steps) == (sum[0] + sum[1]) + (sum[2] + sum[3]));
+    }
+  }
+}
+
+TEST_CASE("the dot4 model is the kernel's arithmetic") {
+  // One chain by hand: x = 0x01ff, lanes -1 and 1: a = x, dot(a, x) = 1 + 1 = 2, then 0x0201 . 0x01ff = 1 * -1 + 2 * 1.
+  // Eight chains begin at x .. x + 7; here they are followed with unpacked lanes.
+  const uint32_t seed = 0x1ff;
+  uint32_t expected = 0;
+  for (uint32_t chain = 0; chain < 8; ++chain) {
+    uint32_t value = seed + chain;
+    for (int step = 0; step < 6; ++step) {
+      int sum = 0;
+      for (int lane = 0; lane < 4; ++lane) {
+        const int a = int((value >> (8 * lane) & 0xff) ^ 0x80) - 0x80;
+        const int b = int((seed >> (8 * lane) & 0xff) ^ 0x80) - 0x80;
+        sum += a * b;
+      }
+      value += uint32_t(sum);
+    }
+    expected ^= value;
+  }
+  CHECK(dot4Result(0, seed, 3) == expected);
+  CHECK(dot4Result(0x100, 0xff, 3) == expected);
+}
+
+#if !defined(NIB_NO_VULKAN)
+TEST_CASE("the matrix model is the kernel's loop") {
+  const uint32_t m = 3, n = 2, k = 4, seed = 5, tile = 11, steps = 7;
+  std::vector<int32_t> left(4 * m * k), right(4 * k * n), sums(4 * m * n, 0);
+  for (uint32_t i = 0; i < left.size(); ++i) left[i] = int8_t(peakCoopmatElement(i, seed) & 0xff);
+  for (uint32_t i = 0; i < right.size(); ++i) right[i] = int8_t(peakCoopmatElement(i, seed + 1 + tile % 8) & 0xff);
+  uint32_t a[4] = {0, 1, 2, 3};
+  for (uint32_t step = 0; step < steps; ++step) {
+    for (uint32_t i = 0; i < 4; ++i) {
+      for (uint32_t j = 0; j < 4; ++j) {
+        for (uint32_t row = 0; row < m; ++row) {
+          for (uint32_t col = 0; col < n; ++col) {
+            for (uint32_t inner = 0; inner < k; ++inner) {
+              sums[(j * m + row) * n + col] +=
+                  left[(a[i] * m + row) * k + inner] * right[((i + j) % 4 * k + inner) * n + col];
+            }
+          }
+        }
+      }
+    }
+    const uint32_t first = a[0];
+    a[0] = a[1], a[1] = a[2], a[2] = a[3], a[3] = first;
+  }
+  CHECK(coopmatResult({m, n, k}, tile, seed, steps) == sums);
+}
+#endif
+
+namespace {
+
+nlohmann::ordered_json row(const char* type, const char* path, nlohmann::ordered_json us) {
+  return {{"op", "dequantize"}, {"type", type}, {"m", 8}, {"n", 1}, {"k", 8}, {"device", "d"}, {"path", path},
+          {"median_us", us}, {"source", nullptr}, {"result", "f32"}, {"granularity", "row"}, {"modes", {"flat"}}};
+}
+
+nlohmann::ordered_json runOf(std::vector<nlohmann::ordered_json> rows) {
+  return {{"schema", 1}, {"machine", {{"device", "d"}}}, {"rows", rows}};
+}
+
+}  // namespace
+
+TEST_CASE("a comparison pairs rows and marks what got slower") {
+  const Comparison comparison =
+      compareRuns(runOf({row("int4", "a", 100), row("int8", "a", 100), row("nf4", "a", 100)}),
+                  runOf({row("int8", "b", 105), row("int4", "a", 111), row("fp4", "a", 1), row("nf4", "a", nullptr)}));
+  REQUIRE(comparison.rows.size() == 2);
+  CHECK(comparison.rows[0].ratio == doctest::Approx(1.05));
+  CHECK(!comparison.rows[0].slower);
+  CHECK(comparison.rows[0].path_changed);
+  CHECK(comparison.rows[1].ratio == doctest::Approx(1.11));
+  CHECK(comparison.rows[1].slower);
+  CHECK(!comparison.rows[1].path_changed);
+  REQUIRE(comparison.only_new.size() == 2);
+  CHECK(comparison.only_new[0].find("fp4") != std::string::npos);
+  CHECK(comparison.only_old.empty());
+}
+
+TEST_CASE("a file that is no result is refused by name") {
+  CHECK_THROWS_WITH(compareRuns({{"rows", 1}}, runOf({})), "the old file is no result of nibble bench");
+  nlohmann::ordered_json other = runOf({});
+  other["schema"] = 2;
+  CHECK_THROWS_WITH(compareRuns(runOf({}), other), "the new run has schema 2, 1 is known");
+}

@@ -1,0 +1,101 @@
+// Whole runs on small tensors, and their reports against the committed schema.
+#include <doctest/doctest.h>
+
+#include <fstream>
+
+#include "bench/bench.h"
+#include "bench/schema_check.h"
+
+using namespace nib;
+using namespace nib::bench;
+
+namespace {
+
+test::SchemaCheck schema() {
+  std::ifstream file(NIB_BENCH_SCHEMA);
+  REQUIRE(file.good());
+  return test::SchemaCheck(Json::parse(file));
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  return text;
+}
+
+BenchResult shortRun(const kit::Device& device) {
+  BenchOptions options;
+  options.suite.suite = "full";
+  options.suite.shape = Shape{67, 1, 200};
+  options.budget_seconds = 6;
+  options.rotation_bytes = 1 << 20;
+  return runBench(device, options);
+}
+
+void checkRun(const BenchResult& result) {
+  CHECK_MESSAGE(result.failures.empty(), joined(result.failures));
+  const std::vector<std::string> violations = schema().violations(result.json);
+  CHECK_MESSAGE(violations.empty(), joined(violations));
+  CHECK(result.rows.size() + result.skipped.size() == suiteRows({.suite = "full", .type = "", .shape = Shape{67, 1, 200}}).size());
+  CHECK(result.rows.size() > 10);
+  for (const RowReport& row : result.rows) {
+    CHECK_MESSAGE(row.measured.verified, row.name());
+    CHECK(row.gbps > 0);
+    CHECK(!row.path.empty());
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a run on the CPU gives what the schema says") {
+  const BenchResult result = shortRun(kit::Device::cpu());
+  checkRun(result);
+  const Json& ceilings = result.json["machine"]["ceilings"];
+  CHECK(ceilings["copy"]["value"].get<double>() > 0);
+  CHECK(ceilings["fma"]["value"].is_null());
+  CHECK(!ceilings["fma"]["reason"].is_null());
+}
+
+TEST_CASE("a run on Vulkan gives what the schema says") {
+  const kit::Device device = kit::Device::best();
+  if (device.isCpu()) {
+    MESSAGE("SKIPPED: no Vulkan device");
+    return;
+  }
+  const BenchResult result = shortRun(device);
+  checkRun(result);
+  for (const char* name : {"copy", "fma"}) {
+    CHECK(result.json["machine"]["ceilings"][name]["value"].get<double>() > 0);
+  }
+  for (const RowReport& row : result.rows) CHECK(row.path != "cpu");
+}
+
+TEST_CASE("the schema check finds what is wrong") {
+  BenchOptions options;
+  options.suite.type = "f32";
+  options.suite.shape = Shape{8, 1, 16};
+  options.budget_seconds = 1;
+  options.rotation_bytes = 1 << 16;
+  const Json good = runBench(kit::Device::cpu(), options).json;
+  test::SchemaCheck check = schema();
+  REQUIRE(check.violations(good).empty());
+  REQUIRE(!good["rows"].empty());
+  Json bad = good;
+  bad.erase("machine");
+  CHECK(joined(check.violations(bad)) == "$: no machine\n");
+  bad = good;
+  bad["rows"][0]["gbps"] = "fast";
+  CHECK(check.violations(bad).size() == 1);
+  bad = good;
+  bad["rows"][0].erase("path");
+  CHECK(joined(check.violations(bad)) == "$.rows[0]: no path\n");
+  bad = good;
+  bad["rows"][0]["more"] = 1;
+  CHECK(joined(check.violations(bad)) == "$.rows[0].more: not allowed\n");
+  bad = good;
+  bad["schema"] = 2;
+  CHECK(check.violations(bad).size() == 1);
+  bad = good;
+  bad["machine"]["type"] = "quantum";
+  CHECK(check.violations(bad).size() == 1);
+}

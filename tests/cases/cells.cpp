@@ -1,0 +1,174 @@
+#include "cells.h"
+
+#include <sstream>
+#include <stdexcept>
+
+#include "base/kernel_table.h"
+
+namespace nib::cases {
+namespace {
+
+std::string joined(const std::vector<std::string>& kernels) {
+  std::string text;
+  for (const std::string& kernel : kernels) text += (text.empty() ? "" : "+") + kernel;
+  return text;
+}
+
+Cell& cellOf(std::vector<Cell>& cells, const Cell& key) {
+  for (Cell& cell : cells) {
+    if (cell.sameAs(key)) return cell;
+  }
+  cells.push_back(key);
+  return cells.back();
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
+    text.replace(at, from.size(), to);
+  }
+  return text;
+}
+
+// One device as opened: adds what ran to the cells.
+void runOn(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
+           std::vector<Cell>& cells) {
+  const uint32_t size = options.emulated_subgroup != 0 ? options.emulated_subgroup : device.info().subgroup_size;
+  for (const NibOp op : {NIB_OP_QUANTIZE, NIB_OP_DEQUANTIZE, NIB_OP_MINMAX}) {
+    const uint32_t formats = op == NIB_OP_MINMAX ? 1 : nibFormatCount();
+    for (uint32_t f = 0; f < formats; ++f) {
+      const NibFormatInfo* info = op == NIB_OP_MINMAX ? nullptr : nibFormatAt(f);
+      for (const Case& c : casesOf(op, info != nullptr ? info->format : 0, options.extent)) {
+        Outcome outcome;
+        if (options.plan_only) {
+          outcome.kernels = kit::Plan(device, &c.desc.op, c.descBytes()).kernels();
+          outcome.passed = true;
+        } else {
+          outcome = runCase(device, c);
+        }
+        Cell key;
+        key.op = opName(op);
+        key.type = info != nullptr ? info->name : "-";
+        key.path = joined(outcome.kernels);
+        key.profile = profile;
+        key.subgroup = key.path.find("_subgroup") != std::string::npos ? std::to_string(size) : "-";
+        Cell& cell = cellOf(cells, key);
+        if (!options.plan_only) ++cell.ran;
+        if (!outcome.passed) {
+          ++cell.failed;
+          if (cell.first_failure.empty()) cell.first_failure = c.name() + ": " + outcome.message;
+        }
+      }
+    }
+  }
+}
+
+#if !defined(NIB_NO_VULKAN)
+const char* featureNames(uint32_t features) {
+  if (features & NIB_FEATURE_COOPMAT) return "coopmat";
+  if (features & NIB_FEATURE_DOT4) return "dot4";
+  if (features & NIB_FEATURE_F16) return "f16";
+  if (features & NIB_FEATURE_STORAGE16) return "storage16";
+  return "subgroup";
+}
+
+// Kernels of the build that took part in no cell.
+void addUnused(const kit::Device& device, const std::string& profile, std::vector<Cell>& cells) {
+  for (uint32_t i = 0; i < kKernelCount; ++i) {
+    const KernelRow& row = kKernelTable[i];
+    const std::string module = row.module;
+    if (module.rfind("peak_", 0) == 0) continue;  // ceilings, which bench checks
+    bool used = false;
+    for (const Cell& cell : cells) used = used || ("+" + cell.path + "+").find("+" + module + "+") != std::string::npos;
+    if (used) continue;
+    const NibFormatInfo* info = row.format != 0 ? nibFormatById(row.format) : nullptr;
+    Cell cell;
+    cell.op = row.name;
+    cell.type = info != nullptr ? info->name : "-";
+    cell.path = module;
+    cell.profile = profile;
+    cell.subgroup = "-";
+    const uint32_t lacking = row.features & ~device.info().features;
+    cell.skipped = row.spirv == nullptr ? "not built: no compiler for it"
+                   : lacking != 0       ? std::string("the device or profile has no ") + featureNames(lacking)
+                                        : "no case takes it on this device";
+    cells.push_back(cell);
+  }
+}
+#endif
+
+}  // namespace
+
+std::vector<Cell> selftest(const kit::DeviceOptions& device_options, const SelftestOptions& options) {
+  const std::string profile = device_options.profile.empty() ? "none" : device_options.profile;
+  std::vector<Cell> cells;
+  const kit::Device device = kit::Device::open(device_options);
+  runOn(device, profile, options, cells);
+#if !defined(NIB_NO_VULKAN)
+  if (!device.isCpu()) {
+    // The guaranteed minimum's kernels, on the same device.
+    if (device.info().features != 0) {
+      NibRestrict restriction{};
+      if (!device_options.profile.empty()) restriction = kit::profileRestrict(device_options.profile);
+      restriction.features_mask = 0;
+      runOn(device.restricted(restriction), profile, options, cells);
+    }
+    addUnused(device, profile, cells);
+  }
+#endif
+  return cells;
+}
+
+void mergeCells(std::vector<Cell>& cells, const std::vector<Cell>& more) {
+  for (const Cell& cell : more) {
+    Cell key = cell;
+    key.ran = key.failed = 0;
+    Cell& into = cellOf(cells, key);
+    into.ran += cell.ran;
+    into.failed += cell.failed;
+    if (cell.ran > 0) into.skipped.clear();
+    if (into.first_failure.empty()) into.first_failure = cell.first_failure;
+  }
+}
+
+std::vector<Cell> parseMatrix(const std::string& text) {
+  std::vector<Cell> cells;
+  std::istringstream lines(text);
+  std::string line;
+  for (uint32_t number = 1; std::getline(lines, line); ++number) {
+    line = line.substr(0, line.find('#'));
+    std::istringstream words(line);
+    Cell cell;
+    if (!(words >> cell.op)) continue;
+    std::string rest;
+    if (!(words >> cell.type >> cell.path >> cell.profile >> cell.subgroup) || words >> rest) {
+      throw std::runtime_error("line " + std::to_string(number) + " of the matrix needs: op type path profile subgroup");
+    }
+    const std::string type = cell.type, path = cell.path;
+    for (uint32_t f = 0; f < (type == "*" ? nibFormatCount() : 1); ++f) {
+      if (type == "*") cell.type = nibFormatAt(f)->name;
+      cell.path = replaced(path, "{type}", cell.type);
+      cells.push_back(cell);
+    }
+  }
+  return cells;
+}
+
+std::vector<std::string> missingCells(const std::vector<Cell>& expected, const std::vector<Cell>& ran) {
+  std::vector<std::string> lines;
+  for (const Cell& e : expected) {
+    const std::string name = e.op + " " + e.type + " " + e.path + " " + e.profile + " " + e.subgroup;
+    const Cell* found = nullptr;
+    for (const Cell& r : ran) {
+      if (r.sameAs(e)) found = &r;
+    }
+    if (found == nullptr || found->ran == 0) {
+      lines.push_back(name + ": did not run" + (found != nullptr && !found->skipped.empty() ? " (" + found->skipped + ")" : ""));
+    } else if (found->failed != 0) {
+      lines.push_back(name + ": " + std::to_string(found->failed) + " of " + std::to_string(found->ran) + " cases failed: " +
+                      found->first_failure);
+    }
+  }
+  return lines;
+}
+
+}  // namespace nib::cases

@@ -1,0 +1,50 @@
+// Cells of the proof: op x type x path x profile x subgroup size, and how they are told from what ran.
+#ifndef NIB_TESTS_CELLS_H
+#define NIB_TESTS_CELLS_H
+
+#include <string>
+#include <vector>
+
+#include "cases.h"
+
+namespace nib::cases {
+
+struct Cell {
+  std::string op;
+  std::string type;      // format name, "-" for ops without
+  std::string path;      // kernels joined by '+'
+  std::string profile;   // "none" or a profile's id
+  std::string subgroup;  // size, "-" for paths without subgroup operations
+  uint32_t ran = 0;      // cases
+  uint32_t failed = 0;
+  std::string skipped;   // why it did not run, "" if it did
+  std::string first_failure;
+
+  bool sameAs(const Cell& other) const {
+    return op == other.op && type == other.type && path == other.path && profile == other.profile &&
+           subgroup == other.subgroup;
+  }
+};
+
+struct SelftestOptions {
+  Extent extent = Extent::kQuick;
+  bool plan_only = false;          // make the plans, run nothing
+  uint32_t emulated_subgroup = 0;  // of a build whose subgroup kernels emulate this size
+};
+
+// Runs every case of every op and format on the device, with all its features and with none, and sorts them into cells.
+// Kernels of this build that no case could take are cells too, with the reason.
+std::vector<Cell> selftest(const kit::DeviceOptions& device, const SelftestOptions& options);
+
+// Adds `more` to `cells`, equal ones together.
+void mergeCells(std::vector<Cell>& cells, const std::vector<Cell>& more);
+
+// Lines "op type path profile subgroup" of a matrix file; '#' begins a comment; type * stands for every format of this
+// build, and {type} in the path for its name. Throws std::runtime_error with the line that is wrong.
+std::vector<Cell> parseMatrix(const std::string& text);
+
+// Expected cells that did not run or failed, one line each.
+std::vector<std::string> missingCells(const std::vector<Cell>& expected, const std::vector<Cell>& ran);
+
+}  // namespace nib::cases
+#endif

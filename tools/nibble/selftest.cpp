@@ -1,0 +1,127 @@
+// nibble selftest: op x type x path x profile x subgroup size, ran or skipped and why; and the check of a list of cells
+// that must have run somewhere.
+#include <fstream>
+#include <sstream>
+
+#include "cases/cells.h"
+#include "options.h"
+#include "verb.h"
+
+namespace nib::tool {
+namespace {
+
+using nlohmann::ordered_json;
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;
+  bool list = false;
+  bool full = false;
+  uint32_t emulated = 0;
+  std::string expect;
+  std::vector<std::string> merge;
+};
+
+std::string readFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw std::runtime_error("cannot read " + path);
+  return text.str();
+}
+
+ordered_json toJson(const cases::Cell& cell) {
+  ordered_json object = {{"op", cell.op},           {"type", cell.type}, {"path", cell.path},   {"profile", cell.profile},
+                         {"subgroup", cell.subgroup}, {"ran", cell.ran},   {"failed", cell.failed}};
+  if (!cell.skipped.empty()) object["skipped"] = cell.skipped;
+  if (!cell.first_failure.empty()) object["first_failure"] = cell.first_failure;
+  return object;
+}
+
+cases::Cell fromJson(const ordered_json& object) {
+  cases::Cell cell;
+  cell.op = object.at("op");
+  cell.type = object.at("type");
+  cell.path = object.at("path");
+  cell.profile = object.at("profile");
+  cell.subgroup = object.at("subgroup");
+  cell.ran = object.at("ran");
+  cell.failed = object.at("failed");
+  cell.skipped = object.value("skipped", "");
+  cell.first_failure = object.value("first_failure", "");
+  return cell;
+}
+
+std::vector<cases::Cell> readCells(const std::string& path) {
+  std::vector<cases::Cell> cells;
+  try {
+    for (const ordered_json& object : ordered_json::parse(readFile(path)).at("cells")) cells.push_back(fromJson(object));
+  } catch (const ordered_json::exception& error) {
+    throw std::runtime_error(path + " is no result of selftest: " + error.what());
+  }
+  return cells;
+}
+
+int runSelftest(const Arguments& arguments) {
+  const Output output(arguments.json);
+  std::vector<cases::Cell> cells;
+  std::vector<std::string> devices;
+  for (const std::string& path : arguments.merge) cases::mergeCells(cells, readCells(path));
+  if (arguments.merge.empty()) {
+    for (const std::string& selector : expandDevices(arguments.device)) {
+      kit::DeviceOptions device = deviceOptions(arguments.device);
+      device.selector = selector;
+      devices.push_back(kit::Device::open(device).info().name);
+      cases::SelftestOptions options;
+      options.extent = arguments.full ? cases::Extent::kFull : cases::Extent::kQuick;
+      options.plan_only = arguments.list;
+      options.emulated_subgroup = arguments.emulated;
+      cases::mergeCells(cells, cases::selftest(device, options));
+    }
+  }
+
+  uint32_t ran = 0, failed = 0, skipped = 0;
+  ordered_json object = {{"devices", devices}, {"cells", ordered_json::array()}};
+  for (const cases::Cell& cell : cells) {
+    object["cells"].push_back(toJson(cell));
+    std::string state = cell.ran > 0 ? "ran " + std::to_string(cell.ran) : "would run";
+    if (!cell.skipped.empty()) state = "skipped (" + cell.skipped + ")";
+    if (cell.failed > 0) state += ", " + std::to_string(cell.failed) + " FAILED: " + cell.first_failure;
+    std::fprintf(output.text(), "%-10s %-5s %-60s %-10s %3s  %s\n", cell.op.c_str(), cell.type.c_str(), cell.path.c_str(),
+                 cell.profile.c_str(), cell.subgroup.c_str(), state.c_str());
+    ran += cell.ran;
+    failed += cell.failed;
+    skipped += cell.skipped.empty() ? 0 : 1;
+  }
+  std::fprintf(output.text(), "%zu cells, %u cases ran, %u failed, %u cells skipped\n", cells.size(), ran, failed, skipped);
+
+  std::vector<std::string> missing;
+  if (!arguments.expect.empty()) {
+    const std::vector<cases::Cell> expected = cases::parseMatrix(readFile(arguments.expect));
+    missing = cases::missingCells(expected, cells);
+    for (const std::string& line : missing) std::fprintf(stderr, "expected: %s\n", line.c_str());
+    std::fprintf(output.text(), "%zu of %zu expected cells ran and passed\n", expected.size() - missing.size(), expected.size());
+    object["missing"] = missing;
+  }
+  output.json(object);
+  return failed == 0 && missing.empty() ? kExitDone : kExitFailed;
+}
+
+}  // namespace
+
+Verb makeSelftestVerb(CLI::App& parent) {
+  auto arguments = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("selftest", "Compare every op, type and path with the reference, byte for byte.");
+  app->footer("Example: nibble selftest --device all --json=cells.json");
+  addDeviceOptions(*app, arguments->device);
+  addJsonOptions(*app, arguments->json);
+  app->add_flag("--list", arguments->list, "Show the cells that would run");
+  app->add_flag("--full", arguments->full, "All cases instead of a selection");
+  app->add_option("--expect", arguments->expect, "A list of cells that must have run: exit 1 if one did not");
+  app->add_option("--merge", arguments->merge, "Run nothing: read results of earlier runs");
+  // For builds whose subgroup kernels emulate a size.
+  app->add_option("--emulated-subgroup", arguments->emulated)->group("");
+  return {app, [arguments] { return runSelftest(*arguments); }};
+}
+
+}  // namespace nib::tool

@@ -33,27 +33,6 @@ NibType sourceType(const cases::Case& row) {
   return NibType(row.op() == NIB_OP_QUANTIZE ? row.desc.quantize.source_type : row.desc.minmax.source_type);
 }
 
-struct Sides {
-  uint32_t rows, cols;
-};
-
-Sides sidesOf(const cases::Case& row) {
-  switch (row.op()) {
-    case NIB_OP_QUANTIZE: return {row.desc.quantize.rows, row.desc.quantize.cols};
-    case NIB_OP_DEQUANTIZE: return {row.desc.dequantize.rows, row.desc.dequantize.cols};
-    default: return {row.desc.minmax.rows, row.desc.minmax.cols};
-  }
-}
-
-// Rows of the bench are dense: no strides to keep in step.
-void setSides(cases::Case& row, const Sides& sides) {
-  switch (row.op()) {
-    case NIB_OP_QUANTIZE: row.desc.quantize.rows = sides.rows, row.desc.quantize.cols = sides.cols; break;
-    case NIB_OP_DEQUANTIZE: row.desc.dequantize.rows = sides.rows, row.desc.dequantize.cols = sides.cols; break;
-    default: row.desc.minmax.rows = sides.rows, row.desc.minmax.cols = sides.cols;
-  }
-}
-
 // The matrix a dequantize row reads, as what would have made it.
 NibQuantizeDesc makerOf(const NibDequantizeDesc& row) {
   NibQuantizeDesc desc{};
@@ -82,22 +61,29 @@ void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const N
   }
 }
 
+void fewRows(cases::Case& row) {
+  uint32_t rows = 0, cols = 0;
+  const OpRow* op = findOp(row.op());
+  op->sides(&row.desc.op, &rows, &cols);
+  const cases::Case whole = row;
+  op->resize(&whole.desc.op, std::min(rows, 37u), cols, &row.desc);
+}
+
 #if !defined(NIB_NO_VULKAN)
-// Whether both run the same specialized pipelines.
-bool samePipelines(const kit::Plan& a, const kit::Plan& b) {
-  const NibPlan* x = a.handle();
-  const NibPlan* y = b.handle();
-  if (x == nullptr || y == nullptr) return x == y;
-  if (x->phase_count != y->phase_count) return false;
-  return std::equal(x->phase, x->phase + x->phase_count, y->phase,
-                    [](const Phase& p, const Phase& q) { return p.pipeline == q.pipeline; });
+// A small case with the pipelines of the plan; on the CPU one of few rows.
+void shrink(const kit::Plan& plan, cases::Case& row) {
+  if (plan.handle() != nullptr) {
+    smallProblem(*plan.handle(), &row.desc);
+    return;
+  }
+  fewRows(row);
 }
 
 uint32_t pipelineCount(const kit::Device& device) {
   return device.context() != nullptr ? device.context()->pipelines.count() : 0;
 }
 #else
-bool samePipelines(const kit::Plan&, const kit::Plan&) { return true; }
+void shrink(const kit::Plan&, cases::Case& row) { fewRows(row); }
 uint32_t pipelineCount(const kit::Device&) { return 0; }
 #endif
 
@@ -223,23 +209,11 @@ void OpSubject::makeExpected() {
 
 // ---------------------------------------------------------------------------------------------- verify
 std::string OpSubject::verifySmall() const {
-  const OpRow* op = findOp(row_.op());
-  const Sides whole = sidesOf(row_);
   cases::Case small = row_;
-  op->shrink(&row_.desc.op, &small.desc);
+  shrink(*plan_, small);
   small.recipe = cases::Recipe::kMixed;
-  // The shape may decide how work is shared out: grow until the pipelines are those of the big tensor, if need be to it.
-  for (;;) {
-    const kit::Plan plan(shared_.device(), &small.desc.op, small.descBytes());
-    if (samePipelines(plan, *plan_)) break;
-    Sides sides = sidesOf(small);
-    if (sides.rows == whole.rows && sides.cols == whole.cols) break;
-    sides.cols = sides.rows >= whole.rows ? whole.cols : sides.cols;
-    sides.rows = uint32_t(std::min<uint64_t>(uint64_t{sides.rows} * 8, whole.rows));
-    setSides(small, sides);
-  }
   bool fixed = false;
-  small.n = op->maxRows(&small.desc.op, &fixed);
+  small.n = findOp(row_.op())->maxRows(&small.desc.op, &fixed);
   const cases::Outcome outcome = cases::runCase(shared_.device(), small);
   return outcome.passed ? std::string() : small.name() + ": " + outcome.message;
 }

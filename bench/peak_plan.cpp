@@ -7,7 +7,7 @@ namespace nib::bench {
 namespace {
 
 // What plans ask of their op while they are made and recorded: a name and the written role.
-const OpRow kPeakOp = {0, "ceiling", 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, NIB_ROLE_OUTPUT};
+const OpRow kPeakOp = {0, "ceiling", 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, NIB_ROLE_OUTPUT};
 
 }  // namespace
 

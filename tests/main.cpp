@@ -1,5 +1,6 @@
 // The main function of every test program. One that needs a Vulkan device (NIB_TESTS_NEED_DEVICE) ends with 77, which
-// ctest reports as skipped, where there is none; with NIBBLE_REQUIRE_GPU=1 that is a failure.
+// ctest reports as skipped, where there is none; with NIBBLE_REQUIRE_GPU=1 that is a failure. With NIBBLE_TEST_HARDWARE=1
+// software drivers do not count: they have tests of their own.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -9,15 +10,23 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
+
+static bool isSet(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr && std::string_view(value) == "1";
+}
 #endif
 
 int main(int argc, char** argv) {
 #ifdef NIB_TESTS_NEED_DEVICE
-  const std::vector<nib::kit::DeviceInfo> devices = nib::kit::listDevices();
+  const bool hardware = isSet("NIBBLE_TEST_HARDWARE");
+  std::vector<nib::kit::DeviceInfo> devices = nib::kit::listDevices();
+  std::erase_if(devices, [&](const nib::kit::DeviceInfo& device) {
+    return device.tier < 0 || (hardware && device.type == nib::kit::DeviceType::kSoftware);
+  });
   if (devices.empty()) {
-    const char* required = std::getenv("NIBBLE_REQUIRE_GPU");
-    const bool must = required != nullptr && std::string_view(required) == "1";
-    std::printf("%s: no Vulkan device\n", must ? "FAILED" : "SKIPPED");
+    const bool must = isSet("NIBBLE_REQUIRE_GPU");
+    std::printf("%s: no Vulkan device%s\n", must ? "FAILED" : "SKIPPED", hardware ? " but software" : "");
     return must ? 1 : 77;
   }
   for (const nib::kit::DeviceInfo& device : devices) {

@@ -86,8 +86,8 @@ enum class Validation { kOff, kOn, kGpuAssisted };  // kOn: core and synchroniza
 
 struct DeviceOptions {
   // "": the first of discrete > integrated > virtual > software, or the CPU if there is no usable Vulkan device.
-  // "cpu": the reference. "0", "1": an index of listDevices. Else part of a device's or driver's name, in any case of
-  // letters; of several the best.
+  // "cpu": the reference. "0", "1": an index of listDevices. Else part of a device's or driver's name ("4070"), in any
+  // case of letters; of several the best.
   std::string selector;
   // A row of the profile table ("floor", "mali-g52"): the device is made with only the features the profile has too,
   // and limits are lowered to the profile's. "" = none.

@@ -73,6 +73,10 @@ NibResult bindInto(NibBinding& binding, const NibBindingDesc& desc) {
   if (!binding.sets.reserve(plan.segments.size()) || !binding.deltas.reserve(plan.segments.size())) {
     return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan.op->name);
   }
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint64_t need = plan.memory.range[role].size_bytes;
+    binding.slack_bytes[role] = need != 0 ? desc.range[role].size - need : UINT64_MAX;
+  }
   for (uint32_t p = 0; p < plan.phase_count; ++p) {
     const Phase& phase = plan.phase[p];
     for (uint32_t i = 0; i < phase.segment_count; ++i) {

@@ -13,6 +13,8 @@ bool switchedOff(const void* user, const KernelRow& row) { return isSwitchedOff(
 
 }  // namespace
 
+const Log PlanBuilder::kSilent;
+
 uint32_t PlanBuilder::workgroupSize(uint32_t wanted) const {
   uint32_t size = 1;
   while (size * 2 <= wanted && size * 2 <= caps().max_workgroup_invocations && size * 2 <= caps().max_workgroup_size_x) size *= 2;
@@ -21,7 +23,7 @@ uint32_t PlanBuilder::workgroupSize(uint32_t wanted) const {
 
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {
   const uint64_t size = plan.memory.range[slot.role].size_bytes;
-  if (slot.kind == Slot::kWhole) return {0, size};
+  if (slot.kind == Slot::kWhole) return {slot.part_offset, size};
   const TileRule& rule = phase.tiles;
   const uint32_t rows = plan.kernelRows(plan.max_rows);
   const uint64_t total = rule.items(rows);
@@ -66,6 +68,10 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.push_bytes = push_bytes;
   std::memcpy(phase.push, push, push_bytes);
   std::memcpy(phase.slot, slot, sizeof phase.slot);
+  if (plan_.sketch) {
+    ++plan_.phase_count;
+    return NIB_SUCCESS;
+  }
   {
     std::lock_guard<std::mutex> lock(context.verdict_mutex);
     if (context.verdicts.find(vk::verdictKey(context.caps, kernelHash(*row), phase.spec_hash)) == vk::Verdict::kFailed) {
@@ -113,11 +119,10 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   return NIB_SUCCESS;
 }
 
-namespace {
-
 NibResult planInto(NibPlan& plan, const NibOpDesc* desc) {
   NibContext& context = *plan.context;
-  const Log& log = context.log;
+  PlanBuilder builder(plan);
+  const Log& log = builder.log();
   NibResult result = plan.op->getMemory(desc, log, &plan.memory);
   if (result != NIB_SUCCESS) return result;
   if (plan.op->desc_bytes > sizeof plan.desc) return log.fail(NIB_ERROR_UNSUPPORTED, "%s: description too large", plan.op->name);
@@ -129,11 +134,9 @@ NibResult planInto(NibPlan& plan, const NibOpDesc* desc) {
   }
   plan.memory.dynamic_alignment_bytes = uint32_t(windowAlignment(context));
   plan.memory.slice_count = 0;
-  PlanBuilder builder(plan);
   return plan.op->build(desc, plan.memory, builder);
 }
 
-}  // namespace
 }  // namespace nib
 
 using namespace nib;

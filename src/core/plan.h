@@ -29,7 +29,7 @@ struct TileRule {
 struct Slot {
   enum Kind : uint32_t {
     kUnused,
-    kWhole,  // the role's whole range; must fit one window
+    kWhole,  // the role's range from part_offset on, whatever the tiles; must fit one window
     kItems   // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
   };
   Kind kind = kUnused;
@@ -72,6 +72,7 @@ struct NibPlan {
   const nib::OpRow* op = nullptr;
   NibMemory memory{};
   uint32_t max_rows = 0;
+  bool sketch = false;      // choices and sizes only: no pipelines, no windows, no messages; never recorded
   bool fixed_rows = false;  // a run takes all rows, and kernels see them as one (FLAT)
   uint32_t phase_count = 0;
   nib::Phase phase[nib::kMaxPhases];
@@ -90,6 +91,7 @@ struct NibBinding {
   const NibPlan* plan;
   nib::Array<nib::PooledSet> sets;  // by segment
   nib::Array<Delta> deltas;         // by segment
+  uint64_t slack_bytes[NIB_ROLE_COUNT] = {};  // how far a run may move each range
 };
 
 namespace nib {
@@ -108,7 +110,7 @@ class PlanBuilder {
   explicit PlanBuilder(NibPlan& plan) : plan_(plan) {}
 
   const vk::Caps& caps() const { return plan_.context->caps; }
-  const Log& log() const { return plan_.context->log; }
+  const Log& log() const { return plan_.sketch ? kSilent : plan_.context->log; }
   // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
   uint32_t workgroupSize(uint32_t wanted) const;
 
@@ -126,13 +128,28 @@ class PlanBuilder {
   NibResult addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count, const void* push,
                      uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
                      const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile);
+  static const Log kSilent;
   NibPlan& plan_;
 };
+
+// Validates and fills `plan`, which has its op.
+NibResult planInto(NibPlan& plan, const NibOpDesc* desc);
+
+// For self-tests: the description of a small problem with the pipelines of `plan`, and more than one tile in every
+// direction in which the plan has more. Writes plan.op->desc_bytes to `desc`.
+void smallProblem(const NibPlan& plan, void* desc);
 
 inline Slot wholeSlot(NibRole role) {
   Slot slot;
   slot.kind = Slot::kWhole;
   slot.role = role;
+  return slot;
+}
+
+// The bytes of a role's range from part_offset on.
+inline Slot tailSlot(NibRole role, uint64_t part_offset) {
+  Slot slot = wholeSlot(role);
+  slot.part_offset = part_offset;
   return slot;
 }
 

@@ -7,12 +7,13 @@ using namespace nib;
 
 namespace {
 
-bool runInRange(const NibPlan& plan, const NibRun& run) {
+bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& run) {
   if (run.n > plan.max_rows || (plan.fixed_rows && run.n != plan.max_rows)) return false;
   if (run.first_slice > plan.memory.slice_count) return false;
   if (run.slice_count != UINT32_MAX && run.slice_count > plan.memory.slice_count - run.first_slice) return false;
-  for (const uint32_t offset : run.offset_bytes) {
-    if (offset % plan.memory.dynamic_alignment_bytes != 0) return false;
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint32_t offset = run.offset_bytes[role];
+    if (offset % plan.memory.dynamic_alignment_bytes != 0 || offset > binding.slack_bytes[role]) return false;
   }
   return true;
 }
@@ -41,7 +42,7 @@ void dispatchTiles(VkCommandBuffer command_buffer, const NibPlan& plan, const Ph
 extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding,
                           const NibRun* run) {
   const bool valid = plan != nullptr && binding != nullptr && run != nullptr && binding->plan == plan &&
-                     runInRange(*plan, *run);
+                     runInRange(*plan, *binding, *run);
   assert(valid && "nibCmdRun: NibRun out of range, or a binding of another plan");
   if (!valid) return;
   const NibContext& context = *plan->context;

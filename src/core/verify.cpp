@@ -75,7 +75,7 @@ void destroyVerify(NibVerify* verify) {
 
 NibResult smallPlan(const NibPlan& plan, NibPlan** out) {
   alignas(8) uint8_t small[sizeof plan.desc];
-  plan.op->shrink(reinterpret_cast<const NibOpDesc*>(plan.desc), small);
+  smallProblem(plan, small);
   return nibCreatePlan(plan.context, reinterpret_cast<const NibOpDesc*>(small), out);
 }
 
@@ -110,7 +110,9 @@ NibResult bindRanges(NibVerify& verify, const NibBufferRange& range) {
   NibBindingDesc desc{};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = verify.plan->memory.range[role].size_bytes;
-    if (size != 0) desc.range[role] = {range.buffer, range.offset + verify.layout.offset[role], size};
+    if (size == 0) continue;
+    const uint64_t whole = role == uint32_t(verify.plan->op->written) ? verify.layout.step_bytes * kRepeats : size;
+    desc.range[role] = {range.buffer, range.offset + verify.layout.offset[role], whole};
   }
   return nibCreateBinding(verify.plan, &desc, &verify.binding);
 }

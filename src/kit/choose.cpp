@@ -46,7 +46,9 @@ size_t chooseDevice(std::span<const DeviceInfo> devices, std::string_view select
   std::vector<size_t> matches;
   size_t index = 0;
   const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), index);
-  if (error == std::errc() && end == wanted.data() + wanted.size()) {
+  const bool number = error == std::errc() && end == wanted.data() + wanted.size();
+  // "3090" is a card's name, "6" a wrong index.
+  if (number && (index <= devices.size() || wanted.size() < 3)) {
     if (index == devices.size()) return kChooseCpu;
     if (index < devices.size()) matches.push_back(index);
   } else {

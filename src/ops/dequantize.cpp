@@ -50,15 +50,19 @@ uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
   return cast(any).rows;
 }
 
-void shrink(const NibOpDesc* any, void* out) {
-  NibDequantizeDesc d = cast(any);
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  const NibDequantizeDesc& d = cast(any);
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  const bool aligned = d.result_stride % 4u == 0;
+  *rows = flat ? 1u : d.rows;
+  *cols = flat ? d.rows * d.cols : d.cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  NibDequantizeDesc d = cast(any);
   const bool dense = d.result_stride == 0 || d.result_stride == d.cols;
-  const uint32_t tail = flat ? uint32_t(uint64_t(d.rows) * d.cols % 16u) : d.cols % 16u;
-  d.rows = flat ? 1 : 37;
-  d.cols = (flat ? 16u * 1031u : 2u * 256u + 16u) + tail;
-  d.result_stride = flat || dense ? 0u : aligned ? (d.cols + 7u) / 4u * 4u : (d.cols + 7u) / 4u * 4u + 2u;
+  d.result_stride = dense ? 0u : strideLike(d.result_stride, cols);
+  d.rows = rows;
+  d.cols = cols;
   std::memcpy(out, &d, sizeof d);
 }
 
@@ -104,7 +108,7 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   tiles.div = spec.WG;
   const Slot slots[kSlotCount] = {
       itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, run_code_bytes, uint64_t(g.row_words) * 4),
-      wholeSlot(NIB_ROLE_WEIGHTS), itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, g.cols * bytes), Slot{}};
+      tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset), itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, g.cols * bytes), Slot{}};
   return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
                      uint64_t(spec.WG) * spec.ROW_BLOCK * (run * bytes + run_code_bytes));
 }
@@ -123,7 +127,8 @@ const OpRow kOp_dequantize = {NIB_OP_DEQUANTIZE,
 #if !defined(NIB_NO_VULKAN)
                               build,
 #endif
-                              shrink,
+                              sides,
+                              resize,
                               fillProbe,
                               NIB_ROLE_OUTPUT};
 

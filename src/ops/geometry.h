@@ -43,6 +43,9 @@ inline uint64_t denseBytes(uint32_t rows, uint32_t cols, uint32_t type, uint32_t
   return wholeWordsBytes((uint64_t(rows - 1) * stride + cols) * typeBytes(type));
 }
 
+// A stride for rows of `cols` that is longer than they are and lies on the same multiple of four as `stride`.
+inline uint32_t strideLike(uint32_t stride, uint32_t cols) { return uint32_t(alignUp(cols, 4)) + 4u + stride % 4u; }
+
 void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes);
 void setPart(NibMemory* memory, NibPart part, uint64_t offset, uint64_t size);
 // The weights range with its three parts.

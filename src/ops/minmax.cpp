@@ -46,15 +46,17 @@ uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
   return cast(any).rows;
 }
 
-void shrink(const NibOpDesc* any, void* out) {
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).rows;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
   NibMinMaxDesc d = cast(any);
-  const bool dense = sourceStride(d) == d.cols;
-  const bool aligned = sourceStride(d) % 4u == 0;
-  const uint32_t tail = d.cols % 16u;
-  const bool by_row = d.granularity == NIB_GRANULARITY_ROW;
-  d.rows = by_row ? 3 : 139;
-  d.cols = (by_row ? 2u * 8192u + 48u : 560u) + tail;
-  d.source_stride = dense ? 0u : aligned ? (d.cols + 7u) / 4u * 4u : (d.cols + 8u) / 4u * 4u + 1u;
+  const uint32_t stride = sourceStride(d);
+  d.source_stride = stride == d.cols ? 0u : strideLike(stride, cols);
+  d.rows = rows;
+  d.cols = cols;
   std::memcpy(out, &d, sizeof d);
 }
 
@@ -84,7 +86,8 @@ const OpRow kOp_minmax = {NIB_OP_MINMAX,
 #if !defined(NIB_NO_VULKAN)
                           build,
 #endif
-                          shrink,
+                          sides,
+                          resize,
                           fillProbe,
                           NIB_ROLE_OUTPUT};
 

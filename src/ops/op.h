@@ -25,9 +25,11 @@ struct OpRow {
   // Chooses kernels and adds phases. The description is valid.
   NibResult (*build)(const NibOpDesc* desc, const NibMemory& memory, PlanBuilder& builder);
 #endif
-  // For a plan's self-test: a small description that runs the same pipelines, with more than one tile in every
-  // dimension and the same tails. Writes desc_bytes to `small`.
-  void (*shrink)(const NibOpDesc* desc, void* small);
+  // Rows and columns as kernels see them.
+  void (*sides)(const NibOpDesc* desc, uint32_t* rows, uint32_t* cols);
+  // The same description for other sides: a dense operand stays dense, another keeps its stride's residue. Writes
+  // desc_bytes to `out`.
+  void (*resize)(const NibOpDesc* desc, uint32_t rows, uint32_t cols, void* out);
   // Fills what the op reads, in ranges of the sizes of `memory`.
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole written;  // the role that holds the result

@@ -106,35 +106,19 @@ uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
   return cast(any).rows;
 }
 
-void shrink(const NibOpDesc* any, void* out) {
-  NibQuantizeDesc d = cast(any);
-  Geometry g;
-  makeGeometry("quantize", d.rows, d.cols, d.weights, Log(), &g);
-  const Path path = choosePath(d, g);
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  const NibQuantizeDesc& d = cast(any);
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  const bool by_row = !flat && g.groups_per_row == 1 && g.scale_row_stride == 1;
-  // The same run-length residue, so that the same specializations run; a few tiles each way.
-  const uint32_t tail = g.cols % 16u;
-  const uint32_t few = 37, many = 1031;
-  d.rows = few;
-  d.cols = 2u * 256u + 16u + tail;
-  if (flat) {
-    d.rows = 1;
-    d.cols = (path == Path::kReduce ? kLongRow + 48u : 16u * many) + tail;
-  } else if (path == Path::kReduce) {
-    d.rows = by_row ? 3u : 139u;
-    d.cols = (by_row ? kLongRow + 48u : 560u) + tail;
-  } else if (by_row) {
-    // A row is one group: keep its runs where lanes depend on them.
-    const uint32_t runs = g.cols / 16u;
-    d.cols = (runs <= 32u ? runs : runs <= 128u ? 100u : 2u * 128u + 3u) * 16u + tail;
-  }
-  // Enough groups for the same division of labour on devices that are CPUs.
-  if (path == Path::kFused && !flat && uint64_t(g.rows) * g.groups_per_row >= 64u * 4u) d.rows = by_row ? 64u * 4u + 5u : 300u;
-  const uint32_t stride = sourceStride(cast(any));
-  d.source_stride = flat || stride == cast(any).cols ? 0u
-                    : stride % 4u == 0               ? (d.cols + 7u) / 4u * 4u
-                                                     : (d.cols + 8u) / 4u * 4u + 1u;
+  *rows = flat ? 1u : d.rows;
+  *cols = flat ? d.rows * d.cols : d.cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  NibQuantizeDesc d = cast(any);
+  const uint32_t stride = sourceStride(d);
+  d.source_stride = stride == d.cols ? 0u : strideLike(stride, cols);
+  d.rows = rows;
+  d.cols = cols;
   std::memcpy(out, &d, sizeof d);
 }
 
@@ -204,7 +188,7 @@ NibResult buildFused(const Build& b) {
   tiles.div = spec.WG / spec.LANES * spec.PACK;
   // Scales of 16 bits share words across rows too: a tile begins at a whole word, as WG and PACK are powers of two.
   const uint64_t code_bytes = runs * b.runCodeBytes();
-  const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
+  const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
   return b.builder.add("quantize", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
                        tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes));
 }
@@ -230,7 +214,7 @@ NibResult buildScale(const Build& b, bool given, bool table) {
   } else {
     tiles.fixed = uint32_t(ceilDiv(b.g.scale_count, uint64_t(spec.WG) * 4));
   }
-  const Slot slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(NIB_ROLE_WEIGHTS), wholeSlot(NIB_ROLE_AUX)};
+  const Slot slots[kSlotCount] = {Slot{}, Slot{}, tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), wholeSlot(NIB_ROLE_AUX)};
   return b.builder.add("scale", b.g.format->info.format, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 4 * 24);
 }
 
@@ -262,7 +246,7 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
   tiles.mul = b.runsPerRow();
   tiles.div = spec.WG;
   const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
-                                  wholeSlot(NIB_ROLE_WEIGHTS), b.auxSlot()};
+                                  tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
   return b.builder.add("encode", b.g.format->info.format, spec, push, 0, tiles, slots,
                        uint64_t(spec.WG) * spec.ROW_BLOCK * (b.g.format->run * b.source_bytes + b.runCodeBytes()));
 }
@@ -326,7 +310,8 @@ const OpRow kOp_quantize = {NIB_OP_QUANTIZE,
 #if !defined(NIB_NO_VULKAN)
                             build,
 #endif
-                            shrink,
+                            sides,
+                            resize,
                             fillProbe,
                             NIB_ROLE_WEIGHTS};
 

@@ -76,6 +76,7 @@ TEST_CASE("a selector is an index, cpu, or part of a name in any case of letters
   CHECK(chooseDevice(kMachine, "LLVMpipe") == 0);
   CHECK(chooseDevice(kMachine, "intel") == 1);
   CHECK(chooseDevice(kMachine, "rtx 4070") == 3);
+  CHECK(chooseDevice(kMachine, "4070") == 3);  // no machine has that many devices
   CHECK(chooseDevice(kMachine, "geforce") == 2);   // the first of the best
   CHECK(chooseDevice(kMachine, "a driver") == 2);  // drivers have names, too
 }

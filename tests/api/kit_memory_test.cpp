@@ -27,7 +27,7 @@ VkPhysicalDeviceMemoryProperties memory(const std::vector<Type>& types, const st
   VkPhysicalDeviceMemoryProperties result{};
   for (const Type& type : types) result.memoryTypes[result.memoryTypeCount++] = {type.flags, type.heap};
   for (const Heap& heap : heaps) {
-    result.memoryHeaps[result.memoryHeapCount++] = {heap.size, heap.local ? VK_MEMORY_HEAP_DEVICE_LOCAL_BIT : 0u};
+    result.memoryHeaps[result.memoryHeapCount++] = {heap.size, heap.local ? uint32_t{VK_MEMORY_HEAP_DEVICE_LOCAL_BIT} : 0u};
   }
   return result;
 }

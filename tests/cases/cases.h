@@ -5,6 +5,7 @@
 #include <nibble/kit.h>
 #include <nibble/nibble.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -48,9 +49,27 @@ struct Outcome {
   std::string message;  // the first difference, if it failed
 };
 
+// How a case runs.
+struct Way {
+  uint64_t range_offset_bytes = 256;  // of each range in its buffer: guard bytes before it; a multiple of 16
+  // Runs n rows and waits. Empty = Device::run.
+  std::function<void(const kit::Device& device, const kit::Plan& plan, const kit::Binding& binding, uint32_t n)> run;
+};
+
 // Runs the case on the device and on the reference from the same bytes, and compares every byte of every range the op
 // writes, the bytes it must leave alone, and guard bytes around the ranges. Throws kit::Error if it cannot run.
-Outcome runCase(const kit::Device& device, const Case& c);
+Outcome runCase(const kit::Device& device, const Case& c, const Way& way = {});
+
+// The ranges of a case as host words, by role.
+struct Images {
+  std::vector<uint32_t> role[NIB_ROLE_COUNT];
+};
+// Before a run: inputs by the case's recipe; results and scratch hold marks, the status zeros.
+Images makeImages(const Case& c, const NibMemory& memory);
+// After it. Throws kit::Error if the reference refuses the case.
+void runReference(const Case& c, const NibMemory& memory, Images& images);
+// The first difference of a role's range, "" if there is none. Scratch may hold anything.
+std::string difference(const NibMemory& memory, uint32_t role, const uint32_t* got, const Images& expected);
 
 }  // namespace nib::cases
 #endif

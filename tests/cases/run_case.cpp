@@ -10,12 +10,9 @@ constexpr uint32_t kUntouched = 0xa5a5a5a5u;
 constexpr uint64_t kGuardBytes = 256;
 const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
-// One range as host words: what it holds before the run.
-using Image = std::vector<uint32_t>;
-
 uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
-void fillPart(Image& image, const NibMemoryPart& part, const std::vector<uint32_t>& words) {
+void fillPart(std::vector<uint32_t>& image, const NibMemoryPart& part, const std::vector<uint32_t>& words) {
   std::memcpy(reinterpret_cast<uint8_t*>(image.data()) + part.offset_bytes, words.data(), size_t(part.size_bytes));
 }
 
@@ -44,9 +41,22 @@ std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t se
 
 std::vector<uint32_t> makeBits(uint64_t size_bytes, uint64_t seed) { return makeValues(Recipe::kBits, size_bytes / 4, seed); }
 
-struct Images {
-  Image role[NIB_ROLE_COUNT];
-};
+std::string compare(const char* what, const uint32_t* got, const uint32_t* expected, uint64_t words) {
+  uint64_t bad = 0, first = 0;
+  for (uint64_t i = words; i > 0; --i) {
+    if (got[i - 1] != expected[i - 1]) {
+      ++bad;
+      first = i - 1;
+    }
+  }
+  if (bad == 0) return {};
+  char text[160];
+  std::snprintf(text, sizeof text, "%s: %llu of %llu words differ, first word %llu: device 0x%08x, reference 0x%08x", what,
+                (unsigned long long)bad, (unsigned long long)words, (unsigned long long)first, got[first], expected[first]);
+  return text;
+}
+
+}  // namespace
 
 Images makeImages(const Case& c, const NibMemory& memory) {
   Images images;
@@ -80,24 +90,24 @@ Images makeImages(const Case& c, const NibMemory& memory) {
   return images;
 }
 
-std::string compare(const char* what, const uint32_t* got, const uint32_t* expected, uint64_t words) {
-  uint64_t bad = 0, first = 0;
-  for (uint64_t i = words; i > 0; --i) {
-    if (got[i - 1] != expected[i - 1]) {
-      ++bad;
-      first = i - 1;
-    }
+void runReference(const Case& c, const NibMemory& memory, Images& images) {
+  NibCpuBinding binding{};
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
   }
-  if (bad == 0) return {};
-  char text[160];
-  std::snprintf(text, sizeof text, "%s: %llu of %llu words differ, first word %llu: device 0x%08x, reference 0x%08x", what,
-                (unsigned long long)bad, (unsigned long long)words, (unsigned long long)first, got[first], expected[first]);
-  return text;
+  if (nibCpuRun(&c.desc.op, &binding, c.n, nullptr, nullptr) != NIB_SUCCESS) {
+    throw kit::Error("the reference refuses what the device took: " + c.name());
+  }
 }
 
-}  // namespace
+std::string difference(const NibMemory& memory, uint32_t role, const uint32_t* got, const Images& expected) {
+  const std::vector<uint32_t>& words = expected.role[role];
+  if (role != NIB_ROLE_AUX) return compare(kRoleNames[role], got, words.data(), words.size());
+  const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
+  return compare("status", got + status.offset_bytes / 4, words.data() + status.offset_bytes / 4, status.size_bytes / 4);
+}
 
-Outcome runCase(const kit::Device& device, const Case& c) {
+Outcome runCase(const kit::Device& device, const Case& c, const Way& way) {
   Outcome outcome;
   const kit::Plan plan(device, &c.desc.op, c.descBytes());
   const NibMemory& memory = plan.memory();
@@ -107,48 +117,36 @@ Outcome runCase(const kit::Device& device, const Case& c) {
   // Ranges lie between guard bytes.
   kit::Buffer buffers[NIB_ROLE_COUNT];
   kit::Range ranges[NIB_ROLE_COUNT];
+  const uint64_t before = way.range_offset_bytes;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = memory.range[role].size_bytes;
     if (size == 0) continue;
-    buffers[role] = kit::Buffer(device, kGuardBytes + alignUp(size, 4) + kGuardBytes);
+    buffers[role] = kit::Buffer(device, before + alignUp(size, 4) + kGuardBytes);
     device.fill(buffers[role], kUntouched, 0, buffers[role].sizeBytes());
-    device.upload(buffers[role], images.role[role], kGuardBytes);
-    ranges[role] = kit::Range(buffers[role], kGuardBytes, size);
+    device.upload(buffers[role], images.role[role], before);
+    ranges[role] = kit::Range(buffers[role], before, size);
   }
   const kit::Binding binding(plan, kit::Ranges{ranges[0], ranges[1], ranges[2], ranges[3]});
-  device.run(binding, c.n);
-
-  NibCpuBinding reference{};
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    reference.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
-  }
-  const Image input = images.role[NIB_ROLE_INPUT];
-  if (nibCpuRun(&c.desc.op, &reference, c.n, nullptr, nullptr) != NIB_SUCCESS) {
-    outcome.message = "the reference refuses what the device took";
-    return outcome;
+  if (way.run) {
+    way.run(device, plan, binding, c.n);
+  } else {
+    device.run(binding, c.n);
   }
 
+  runReference(c, memory, images);
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     if (memory.range[role].size_bytes == 0) continue;
     const std::vector<uint32_t> got =
         device.download<uint32_t>(buffers[role], size_t(buffers[role].sizeBytes() / 4));
-    const uint64_t guard = kGuardBytes / 4;
+    const uint64_t first = before / 4;
     const uint64_t words = images.role[role].size();
-    std::string difference;
-    if (role == NIB_ROLE_AUX) {
-      const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
-      difference = compare("status", got.data() + guard + status.offset_bytes / 4,
-                           images.role[role].data() + status.offset_bytes / 4, status.size_bytes / 4);
-    } else {
-      difference = compare(kRoleNames[role], got.data() + guard, images.role[role].data(), words);
+    const std::vector<uint32_t> marks(size_t(first > kGuardBytes / 4 ? first : kGuardBytes / 4), kUntouched);
+    outcome.message = difference(memory, role, got.data() + first, images);
+    if (outcome.message.empty()) outcome.message = compare("guard before", got.data(), marks.data(), first);
+    if (outcome.message.empty()) {
+      outcome.message = compare("guard after", got.data() + first + words, marks.data(), kGuardBytes / 4);
     }
-    const std::vector<uint32_t> marks(guard, kUntouched);
-    if (difference.empty()) difference = compare("guard before", got.data(), marks.data(), guard);
-    if (difference.empty()) difference = compare("guard after", got.data() + guard + words, marks.data(), guard);
-    if (!difference.empty()) {
-      outcome.message = difference;
-      return outcome;
-    }
+    if (!outcome.message.empty()) return outcome;
   }
   outcome.passed = true;
   return outcome;

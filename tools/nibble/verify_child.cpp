@@ -41,37 +41,46 @@ const char* typeName(uint32_t type) {
   return kNames[type];
 }
 
-// Combinations that a format does not have are refused while planning, and skipped.
-void addWeights(std::vector<Case>& cases, const NibFormatInfo& format) {
+void addWeights(std::vector<Case>& cases, const NibFormatInfo& format, const NibWeights& weights, uint32_t type) {
+  const std::string name = std::string(format.name) + " " + granularityName(weights.granularity) +
+                           ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0 ? " asymmetric" : "") +
+                           ((weights.flags & NIB_WEIGHTS_FLAT) != 0 ? " flat" : "") + " " + typeName(type);
+  NibQuantizeDesc quantize{};
+  quantize.op = NIB_OP_QUANTIZE;
+  quantize.flags = NIB_QUANTIZE_STATUS;
+  quantize.rows = kRows;
+  quantize.cols = kCols;
+  quantize.source_type = type;
+  quantize.weights = weights;
+  add(cases, "quantize " + name, quantize);
+  NibDequantizeDesc dequantize{};
+  dequantize.op = NIB_OP_DEQUANTIZE;
+  dequantize.rows = kRows;
+  dequantize.cols = kCols;
+  dequantize.result_type = type;
+  dequantize.weights = weights;
+  add(cases, "dequantize " + name, dequantize);
+}
+
+// Every type with the commonest grouping, and each other way once, with the types taken in turn: a plan's own self-test
+// is there for the combination a program uses. What a format does not have is refused while planning, and skipped.
+void addFormat(std::vector<Case>& cases, const NibFormatInfo& format) {
+  uint32_t turn = 0;
   for (const uint32_t granularity :
        {NIB_GRANULARITY_GROUP, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN, NIB_GRANULARITY_TENSOR}) {
     for (const uint32_t flags : {0u, uint32_t{NIB_WEIGHTS_ASYMMETRIC}, uint32_t{NIB_WEIGHTS_FLAT}}) {
-      if ((flags & ~format.weights_flags) != 0) continue;
-      for (const uint32_t type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) {
-        NibWeights weights{};
-        weights.format = format.format;
-        weights.granularity = granularity;
-        weights.group_size = granularity == NIB_GRANULARITY_GROUP ? 64 : 0;
+      const bool flat = (flags & NIB_WEIGHTS_FLAT) != 0;
+      if ((flags & ~format.weights_flags) != 0 || (flat && granularity != NIB_GRANULARITY_GROUP)) continue;
+      NibWeights weights{};
+      weights.format = format.format;
+      weights.granularity = granularity;
+      weights.group_size = granularity == NIB_GRANULARITY_GROUP ? 64 : 0;
+      weights.flags = flags;
+      const bool every_type = granularity == NIB_GRANULARITY_GROUP && flags == 0;
+      for (uint32_t i = 0; i < (every_type ? 3u : 1u); ++i) {
+        const uint32_t type = turn++ % 3;
         weights.scale_type = type;
-        weights.flags = flags;
-        const std::string name = std::string(format.name) + " " + granularityName(granularity) +
-                                 (flags == NIB_WEIGHTS_ASYMMETRIC ? " asymmetric" : "") +
-                                 (flags == NIB_WEIGHTS_FLAT ? " flat" : "") + " " + typeName(type);
-        NibQuantizeDesc quantize{};
-        quantize.op = NIB_OP_QUANTIZE;
-        quantize.flags = NIB_QUANTIZE_STATUS;
-        quantize.rows = kRows;
-        quantize.cols = kCols;
-        quantize.source_type = type;
-        quantize.weights = weights;
-        add(cases, "quantize " + name, quantize);
-        NibDequantizeDesc dequantize{};
-        dequantize.op = NIB_OP_DEQUANTIZE;
-        dequantize.rows = kRows;
-        dequantize.cols = kCols;
-        dequantize.result_type = type;
-        dequantize.weights = weights;
-        add(cases, "dequantize " + name, dequantize);
+        addWeights(cases, format, weights, type);
       }
     }
   }
@@ -79,7 +88,7 @@ void addWeights(std::vector<Case>& cases, const NibFormatInfo& format) {
 
 std::vector<Case> allCases() {
   std::vector<Case> cases;
-  for (uint32_t i = 0; const NibFormatInfo* format = nibFormatAt(i); ++i) addWeights(cases, *format);
+  for (uint32_t i = 0; const NibFormatInfo* format = nibFormatAt(i); ++i) addFormat(cases, *format);
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
     for (const uint32_t type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) {
       NibMinMaxDesc minmax{};

@@ -1,0 +1,76 @@
+// Small problems that stand for a plan's own. Which sides give the same pipelines is the ops' business, so they are
+// found by trying: a sketch of a plan costs microseconds.
+#include <cstring>
+
+#include "core/plan.h"
+
+namespace nib {
+namespace {
+
+constexpr uint64_t kMaxElements = 1u << 21;
+
+// What a small problem shows of the plan, best last.
+enum Likeness : uint32_t {
+  kOther,   // other pipelines
+  kSame,    // the same pipelines
+  kTiles,   // and several tiles
+  kSpread   // and several row blocks, items and tiles along a row, where the plan has them
+};
+
+Likeness likenessOf(const NibPlan& small, const NibPlan& plan) {
+  if (small.phase_count != plan.phase_count) return kOther;
+  Likeness likeness = kSpread;
+  for (uint32_t p = 0; p < plan.phase_count; ++p) {
+    const Phase& s = small.phase[p];
+    const Phase& l = plan.phase[p];
+    if (s.row != l.row || s.spec_hash != l.spec_hash) return kOther;
+    const TileRule& from = l.tiles;
+    const TileRule& to = s.tiles;
+    const bool spread = (plan.kernelRows(plan.max_rows) <= from.row_block || small.kernelRows(small.max_rows) > to.row_block) &&
+                        (from.mul == 1 || to.mul > 1) && (from.mul <= from.div || to.mul > to.div);
+    if (l.tile_count > 1 && s.tile_count < 2) {
+      likeness = kSame;
+    } else if (!spread && likeness == kSpread) {
+      likeness = kTiles;
+    }
+  }
+  return likeness;
+}
+
+}  // namespace
+
+void smallProblem(const NibPlan& plan, void* desc) {
+  const OpRow& op = *plan.op;
+  const NibOpDesc* whole = reinterpret_cast<const NibOpDesc*>(plan.desc);
+  std::memcpy(desc, plan.desc, op.desc_bytes);
+  uint32_t rows = 0, cols = 0;
+  op.sides(whole, &rows, &cols);
+  // Odd numbers of rows; columns with the same tail, around the lengths where ops change their ways.
+  const uint32_t tail = cols % 16u;
+  const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
+  const uint32_t try_cols[] = {tail,           16u + tail,   48u + tail,    272u + tail,   528u + tail,   1040u + tail,
+                               2096u + tail,   4144u + tail, 16432u + tail, 65584u + tail, 524336u + tail, 1048624u + tail,
+                               cols};
+  Likeness best = kOther;
+  uint64_t best_elements = UINT64_MAX;
+  for (const uint32_t r : try_rows) {
+    for (const uint32_t c : try_cols) {
+      const uint64_t elements = uint64_t(r) * c;
+      // The plan's own sides always are like it, but may be too many.
+      if (elements == 0 || elements > kMaxElements || (best == kSpread && elements >= best_elements)) continue;
+      alignas(8) uint8_t candidate[sizeof plan.desc];
+      op.resize(whole, r, c, candidate);
+      NibPlan sketch(plan.context);
+      sketch.op = plan.op;
+      sketch.sketch = true;
+      if (planInto(sketch, reinterpret_cast<const NibOpDesc*>(candidate)) != NIB_SUCCESS) continue;
+      const Likeness likeness = likenessOf(sketch, plan);
+      if (likeness == kOther || likeness < best || (likeness == best && elements >= best_elements)) continue;
+      best = likeness;
+      best_elements = elements;
+      std::memcpy(desc, candidate, op.desc_bytes);
+    }
+  }
+}
+
+}  // namespace nib

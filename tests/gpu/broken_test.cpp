@@ -1,0 +1,161 @@
+// Devices whose kernels give wrong results: self-tests find them, planning goes round them or says that the device is
+// broken, and that is remembered for as long as the driver is the same.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "core/plan.h"
+#include "gpu/faulty.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+std::set<std::string> modulesWith(bool all, uint32_t features) {
+  std::set<std::string> names;
+  for (uint32_t i = 0; i < kKernelCount; ++i) {
+    if (all || (kKernelTable[i].features & features) != 0) names.insert(kKernelTable[i].module);
+  }
+  return names;
+}
+
+kit::Bytes verdictsOf(const kit::Device& device) {
+  size_t size = 0;
+  REQUIRE(nibGetVerdicts(device.context(), nullptr, &size) == NIB_SUCCESS);
+  kit::Bytes bytes(size);
+  REQUIRE(nibGetVerdicts(device.context(), bytes.data(), &size) == NIB_SUCCESS);
+  return bytes;
+}
+
+bool needsFeatures(const kit::Plan& plan) {
+  for (uint32_t p = 0; p < plan.handle()->phase_count; ++p) {
+    if (plan.handle()->phase[p].row->features != 0) return true;
+  }
+  return false;
+}
+
+// One case for each op and format that takes a kernel of the device's features, and one row-wise of each besides.
+std::vector<cases::Case> fewCases(const kit::Device& on) {
+  std::vector<cases::Case> list;
+  for (const OpFormat& what : opFormats()) {
+    for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
+      if (!needsFeatures(kit::Plan(on, &c.desc.op, c.descBytes()))) continue;
+      list.push_back(c);
+      break;
+    }
+  }
+  return list;
+}
+
+NibResult planResult(const kit::Device& on, const cases::Case& c) {
+  try {
+    const kit::Plan plan(on, &c.desc.op, c.descBytes());
+    return NIB_SUCCESS;
+  } catch (const kit::Error& error) {
+    return error.result();
+  }
+}
+
+uint32_t driver_version_step = 0;
+VKAPI_ATTR void VKAPI_CALL otherDriver(VkPhysicalDevice device, VkPhysicalDeviceProperties* properties) {
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties))(device, properties);
+  properties->driverVersion += driver_version_step;
+}
+VKAPI_ATTR void VKAPI_CALL otherDriver2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* properties) {
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties2))(device, properties);
+  properties->properties.driverVersion += driver_version_step;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("broken");
+
+TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one that takes its place is right") {
+  if (!(device().info().features & NIB_FEATURE_SUBGROUP)) {
+    MESSAGE("SKIPPED: no subgroup kernels here");
+    return;
+  }
+  const Faults faults(modulesWith(false, NIB_FEATURE_SUBGROUP));
+  const kit::Device on = Faults::device();
+  const std::vector<cases::Case> list = fewCases(on);
+  REQUIRE(list.size() >= 2);
+  for (const cases::Case& c : list) {
+    CAPTURE(c.name());
+    const std::vector<kit::Attempt> attempts = kit::verifyOp(on, &c.desc.op, c.descBytes());
+    REQUIRE(!attempts.empty());
+    CHECK(attempts.back().passed);
+    const kit::Plan plan(on, &c.desc.op, c.descBytes());
+    CHECK_FALSE(needsFeatures(plan));
+    CHECK(attempts.back().kernels == plan.kernels());
+    const cases::Outcome outcome = cases::runCase(on, c);
+    CHECK_MESSAGE(outcome.passed, outcome.message);
+  }
+
+  const kit::Bytes verdicts = verdictsOf(on);
+  CHECK(!verdicts.empty());
+  SUBCASE("verdicts that were saved hold in a new context") {
+    const std::string path = "nibble_broken_test.verdicts";
+    kit::saveVerdicts(on, path);
+    const kit::Device later = Faults::device(UINT32_MAX, kit::loadVerdicts(path));
+    std::remove(path.c_str());
+    for (const cases::Case& c : list) CHECK_FALSE(needsFeatures(kit::Plan(later, &c.desc.op, c.descBytes())));
+  }
+  SUBCASE("verdicts of another driver version are ignored") {
+    driver_version_step = 1;
+    const hooks::Replaced properties(hooks::fn::vkGetPhysicalDeviceProperties, &otherDriver);
+    const hooks::Replaced properties2(hooks::fn::vkGetPhysicalDeviceProperties2, &otherDriver2);
+    const kit::Device updated = Faults::device(UINT32_MAX, verdicts);
+    for (const cases::Case& c : list) CHECK(needsFeatures(kit::Plan(updated, &c.desc.op, c.descBytes())));
+  }
+  SUBCASE("verdicts that are damaged are ignored") {
+    kit::Bytes damaged = verdicts;
+    damaged[damaged.size() / 2] ^= std::byte{1};
+    const kit::Device later = Faults::device(UINT32_MAX, damaged);
+    for (const cases::Case& c : list) CHECK(needsFeatures(kit::Plan(later, &c.desc.op, c.descBytes())));
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found") {
+  // Each phase alone, in descriptions that have several.
+  for (uint32_t i = 0; i < kKernelCount; ++i) {
+    const KernelRow& row = kKernelTable[i];
+    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr || (row.features & ~device().info().features) != 0) continue;
+    const Faults faults({row.module});
+    const kit::Device on = Faults::device(row.features != 0 ? UINT32_MAX : 0u);
+    for (const OpFormat& what : opFormats()) {
+      if (row.format != 0 && what.format != row.format) continue;
+      bool done = false;
+      for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
+        std::vector<std::string> kernels;
+        {
+          const kit::Plan plan(on, &c.desc.op, c.descBytes());
+          kernels = plan.kernels();
+        }
+        if (std::find(kernels.begin(), kernels.end(), row.module) == kernels.end()) continue;
+        CHECK_MESSAGE(!kit::verifyOp(on, &c.desc.op, c.descBytes()).front().passed, row.module << " in " << c.name());
+        done = true;
+        break;
+      }
+      if (done) break;
+    }
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "a device on which every path fails is called broken, also by a later context") {
+  const Faults faults(modulesWith(true, 0));
+  const kit::Device on = Faults::device();
+  std::vector<cases::Case> list = fewCases(on);
+  for (const OpFormat& what : opFormats()) {
+    list.push_back(cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick).front());
+  }
+  for (const cases::Case& c : list) {
+    CAPTURE(c.name());
+    if (planResult(on, c) == NIB_SUCCESS) CHECK_FALSE(kit::verifyOp(on, &c.desc.op, c.descBytes()).back().passed);
+    CHECK(planResult(on, c) == NIB_ERROR_BROKEN_DEVICE);
+  }
+  const kit::Device later = Faults::device(UINT32_MAX, verdictsOf(on));
+  for (const cases::Case& c : list) CHECK(planResult(later, c) == NIB_ERROR_BROKEN_DEVICE);
+}
+
+TEST_SUITE_END();

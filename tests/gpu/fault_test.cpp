@@ -1,0 +1,89 @@
+// Proof that the case lists find faults: with one bit of one kernel's results wrong, some case that uses it fails.
+#include <cstring>
+#include <optional>
+
+#include "gpu/fake_pipelines.h"
+#include "gpu/faulty.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+struct Planned {
+  cases::Case c;
+  std::vector<std::string> kernels;
+};
+
+// Which kernels each case takes, without compiling any.
+std::vector<Planned> planAll(uint32_t features) {
+  const FakePipelines fake;
+  const kit::Device on = FakePipelines::device(features);
+  std::vector<Planned> list;
+  for (const OpFormat& what : opFormats()) {
+    for (const cases::Case& c : tests::casesOf(what)) {
+      list.push_back({c, kit::Plan(on, &c.desc.op, c.descBytes()).kernels()});
+    }
+  }
+  return list;
+}
+
+bool uses(const Planned& planned, const char* module) {
+  for (const std::string& name : planned.kernels) {
+    if (name == module) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("fault");
+
+TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that use it") {
+  REQUIRE(kFaultyKernelCount == kKernelCount);
+  const uint32_t sound = device().info().features;
+  const std::vector<Planned> with = planAll(UINT32_MAX), without = planAll(0);
+  for (uint32_t i = 0; i < kKernelCount; ++i) {
+    const KernelRow& row = kKernelTable[i];
+    REQUIRE(std::strcmp(row.module, kFaultyKernelTable[i].module) == 0);
+    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr) continue;  // their results are thrown away
+    if ((row.features & ~sound) != 0) {
+      MESSAGE(row.module << ": not on this device");
+      continue;
+    }
+    // Rows that need nothing are taken where nothing is declared.
+    const uint32_t features = row.features != 0 ? UINT32_MAX : 0u;
+    uint32_t users = 0;
+    std::string found;
+    const Faults faults({row.module});
+    const kit::Device on = Faults::device(features);
+    for (const Planned& planned : row.features != 0 ? with : without) {
+      if (!uses(planned, row.module)) continue;
+      ++users;
+      const cases::Outcome outcome = cases::runCase(on, planned.c);
+      if (outcome.passed) continue;
+      found = planned.c.name() + ": " + outcome.message;
+      break;
+    }
+    CHECK(faults.swaps() > 0);
+    CHECK_MESSAGE(!found.empty(), row.module << ": " << users << " cases use it, and none noticed");
+    MESSAGE(row.module << ": noticed by case " << users << " of those that use it: " << found);
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "with wrong kernels every op fails in every format") {
+  std::set<std::string> all;
+  for (uint32_t i = 0; i < kKernelCount; ++i) all.insert(kKernelTable[i].module);
+  const Faults faults(all);
+  const kit::Device on = Faults::device();
+  for (const OpFormat& what : opFormats()) {
+    bool failed = false;
+    for (const cases::Case& c : tests::casesOf(what)) {
+      failed = !cases::runCase(on, c).passed;
+      if (failed) break;
+    }
+    CHECK_MESSAGE(failed, what.name);
+  }
+}
+
+TEST_SUITE_END();

@@ -1,0 +1,67 @@
+// Modules with a planted fault (NIB_FAULT: one bit of a result) in the place of sound ones, chosen by name.
+#ifndef NIB_TESTS_FAULTY_H
+#define NIB_TESTS_FAULTY_H
+
+#include <set>
+#include <string>
+
+#include "base/kernel_table.h"
+#include "gpu/gpu_test.h"
+#include "gpu/hooks.h"
+
+namespace nib {
+// The same rows as kKernelTable, compiled with NIB_FAULT=1.
+extern const KernelRow kFaultyKernelTable[];
+extern const uint32_t kFaultyKernelCount;
+}  // namespace nib
+
+namespace nib::tests {
+
+// While this lives, devices of device() get the faulty twins of these modules.
+class Faults {
+ public:
+  explicit Faults(std::set<std::string> modules) : replaced_(hooks::fn::vkCreateShaderModule, &create) {
+    modules_() = std::move(modules);
+    swaps_() = 0;
+  }
+  ~Faults() { modules_().clear(); }
+
+  // How many modules were swapped so far.
+  uint32_t swaps() const { return swaps_(); }
+
+  // The device under test with another context. Round-to-nearest-even is not declared, for that changes a module's words.
+  static kit::Device device(uint32_t features = UINT32_MAX, const kit::Bytes& verdicts = {}) {
+    kit::AdoptDesc desc = adoption();
+    desc.get_instance_proc_addr = hooks::wrap(tests::device().getInstanceProcAddr());
+    desc.features &= features & ~uint32_t(NIB_FEATURE_ROUND_EVEN);
+    desc.verdicts = verdicts;
+    return kit::Device::adopt(desc);
+  }
+
+ private:
+  static std::set<std::string>& modules_() {
+    static std::set<std::string> modules;
+    return modules;
+  }
+  static uint32_t& swaps_() {
+    static uint32_t count = 0;
+    return count;
+  }
+  static VKAPI_ATTR VkResult VKAPI_CALL create(VkDevice device, const VkShaderModuleCreateInfo* info,
+                                               const VkAllocationCallbacks* callbacks, VkShaderModule* module) {
+    VkShaderModuleCreateInfo swapped = *info;
+    for (uint32_t i = 0; i < kKernelCount; ++i) {
+      if (info->pCode != kKernelTable[i].spirv || modules_().count(kKernelTable[i].module) == 0) continue;
+      swapped.pCode = kFaultyKernelTable[i].spirv;
+      swapped.codeSize = size_t(kFaultyKernelTable[i].spirv_words) * 4;
+      ++swaps_();
+    }
+    return reinterpret_cast<PFN_vkCreateShaderModule>(hooks::real(hooks::fn::vkCreateShaderModule))(device, &swapped,
+                                                                                                    callbacks, module);
+  }
+
+  hooks::Replaced replaced_;
+};
+
+}  // namespace nib::tests
+#endif

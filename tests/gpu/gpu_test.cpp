@@ -1,0 +1,223 @@
+#include "gpu/gpu_test.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "gpu/hooks.h"
+#include "ops/op.h"
+
+namespace nib {
+#define NIB_OP_ROW(name) extern const OpRow kOp_##name;
+#include "ops.inc"
+#undef NIB_OP_ROW
+}  // namespace nib
+
+namespace nib::tests {
+namespace {
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+std::string profile() { return environment("NIBBLE_TEST_PROFILE"); }
+bool asGpu() { return environment("NIBBLE_TEST_AS_GPU") == "1"; }
+
+VKAPI_ATTR void VKAPI_CALL discreteProperties(VkPhysicalDevice device, VkPhysicalDeviceProperties* properties) {
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties))(device, properties);
+  properties->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+}
+VKAPI_ATTR void VKAPI_CALL discreteProperties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* properties) {
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties2))(device, properties);
+  properties->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
+}
+
+void replaceProperties(bool discrete) {
+  hooks::replace(hooks::fn::vkGetPhysicalDeviceProperties,
+                 discrete ? reinterpret_cast<PFN_vkVoidFunction>(&discreteProperties) : nullptr);
+  hooks::replace(hooks::fn::vkGetPhysicalDeviceProperties2,
+                 discrete ? reinterpret_cast<PFN_vkVoidFunction>(&discreteProperties2) : nullptr);
+}
+
+// Kernels that ran, printed at the end.
+class Seen {
+ public:
+  ~Seen() {
+    std::string text;
+    for (const std::string& name : names_) text += " " + name;
+    std::printf("kernels run:%s\n", text.empty() ? " none" : text.c_str());
+  }
+  void add(const std::vector<std::string>& names) {
+    const std::lock_guard lock(mutex_);
+    names_.insert(names.begin(), names.end());
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> names_;
+};
+Seen& seen() {
+  static Seen instance;
+  return instance;
+}
+
+struct Opened {
+  kit::Device owner;  // of instance and device
+  std::optional<NibRestrict> restriction;
+  kit::Device device;
+
+  static Opened make() {
+    kit::DeviceOptions options;
+    options.selector = environment("NIBBLE_TEST_DEVICE");
+    options.profile = profile();
+    if (validating()) options.validation = kit::Validation::kGpuAssisted;
+    Opened opened{kit::Device::open(options), std::nullopt, kit::Device::cpu()};
+    if (opened.owner.isCpu()) throw kit::Error("no Vulkan device to test");
+    if (!options.profile.empty()) opened.restriction = kit::profileRestrict(options.profile);
+    opened.device = opened.owner;
+    if (asGpu()) {
+      replaceProperties(true);
+      opened.device = kit::Device::adopt(opened.adoption());
+    }
+    const kit::DeviceInfo& info = opened.device.info();
+    std::printf("device under test: %s (%s), %s%s, subgroups of %u, tier %d%s%s\n", info.name.c_str(), info.driver.c_str(),
+                options.profile.empty() ? "its own limits" : "profile ", options.profile.c_str(), info.subgroup_size,
+                info.tier, asGpu() ? ", as if a discrete GPU" : "", validating() ? ", watched by validation" : "");
+    std::fflush(stdout);
+    return opened;
+  }
+
+  kit::AdoptDesc adoption() const {
+    kit::AdoptDesc desc;
+    desc.get_instance_proc_addr = asGpu() ? hooks::wrap(owner.getInstanceProcAddr()) : owner.getInstanceProcAddr();
+    desc.instance = owner.instance();
+    desc.physical_device = owner.physicalDevice();
+    desc.device = owner.handle();
+    desc.api_version = restriction ? std::min<uint32_t>(VK_API_VERSION_1_3, restriction->api_version) : VK_API_VERSION_1_3;
+    desc.features = owner.info().features;
+    desc.queue = owner.queue();
+    desc.queue_family = owner.queueFamily();
+    desc.restriction = restriction ? &*restriction : nullptr;
+    return desc;
+  }
+};
+
+const Opened& opened() {
+  seen();  // so that it is destroyed later
+  static const Opened instance = Opened::make();
+  return instance;
+}
+
+}  // namespace
+
+const kit::Device& device() { return opened().device; }
+kit::AdoptDesc adoption() { return opened().adoption(); }
+
+NibContextDesc contextDesc() {
+  const kit::AdoptDesc adopted = adoption();
+  NibContextDesc desc{};
+  desc.abi_version = NIB_ABI_VERSION;
+  desc.get_instance_proc_addr = adopted.get_instance_proc_addr;
+  desc.instance = adopted.instance;
+  desc.physical_device = adopted.physical_device;
+  desc.device = adopted.device;
+  desc.api_version = adopted.api_version;
+  desc.features = adopted.features;
+  desc.restriction = adopted.restriction;
+  return desc;
+}
+
+const vk::Api& api() {
+  static const vk::Api table = [] {
+    vk::Api loaded{};
+    const char* missing = nullptr;
+    const kit::Device& owner = opened().owner;
+    if (!vk::loadApi(owner.getInstanceProcAddr(), owner.instance(), owner.handle(), &loaded, &missing)) {
+      throw kit::Error(std::string("the driver lacks ") + missing);
+    }
+    return loaded;
+  }();
+  return table;
+}
+
+AsDiscrete::AsDiscrete() { replaceProperties(true); }
+AsDiscrete::~AsDiscrete() { replaceProperties(asGpu()); }
+
+bool validating() { return environment("NIBBLE_TEST_VALIDATION") == "1"; }
+
+cases::Extent extent() {
+  return environment("NIBBLE_TEST_EXTENT") == "full" ? cases::Extent::kFull : cases::Extent::kQuick;
+}
+
+std::vector<OpFormat> opFormats() {
+  static const OpRow* const kOps[] = {
+#define NIB_OP_ROW(name) &kOp_##name,
+#include "ops.inc"
+#undef NIB_OP_ROW
+  };
+  std::vector<OpFormat> list;
+  for (const OpRow* op : kOps) {
+    if (!cases::casesOf(NibOp(op->op), 0, cases::Extent::kQuick).empty()) {
+      list.push_back({op->op, 0, op->name});
+      continue;
+    }
+    for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+      const NibFormatInfo* format = nibFormatAt(i);
+      list.push_back({op->op, format->format, std::string(op->name) + " " + format->name});
+    }
+  }
+  return list;
+}
+
+std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every) {
+  const std::string every_text = environment("NIBBLE_TEST_EVERY");
+  const std::string name_part = environment("NIBBLE_TEST_CASE");
+  if (!every_text.empty()) every *= uint32_t(std::max(1, std::atoi(every_text.c_str())));
+  if (!name_part.empty()) every = 1;
+  std::vector<cases::Case> list;
+  uint32_t i = 0;
+  for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, extent())) {
+    if (i++ % every != 0) continue;
+    if (!name_part.empty() && c.name().find(name_part) == std::string::npos) continue;
+    list.push_back(c);
+  }
+  return list;
+}
+
+std::string again(const cases::Case& c) {
+  std::string text = "again: ";
+  for (const char* name : {"VK_ICD_FILENAMES", "LP_NATIVE_VECTOR_WIDTH", "NIBBLE_TEST_DEVICE", "NIBBLE_TEST_PROFILE",
+                           "NIBBLE_TEST_AS_GPU", "NIBBLE_TEST_EXTENT"}) {
+    if (!environment(name).empty()) text += std::string(name) + "='" + environment(name) + "' ";
+  }
+  return text + "NIBBLE_TEST_CASE='" + c.name() + "' and this program, on " + device().info().name;
+}
+
+void noteKernels(const std::vector<std::string>& kernels) { seen().add(kernels); }
+
+void checkCase(const kit::Device& device, const cases::Case& c, const cases::Way& way) {
+  const cases::Outcome outcome = cases::runCase(device, c, way);
+  CHECK_MESSAGE(outcome.passed, c.name() << ": " << outcome.message << "\n  " << again(c));
+  noteKernels(outcome.kernels);
+}
+
+Gpu::Gpu() : messages_(opened().owner.validationMessages().size()) {}
+
+Gpu::~Gpu() {
+  const std::vector<std::string> messages = opened().owner.validationMessages();
+  for (size_t i = messages_; i < messages.size(); ++i) FAIL_CHECK("validation: " << messages[i]);
+}
+
+void computeBarrier(VkCommandBuffer command_buffer) {
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  api().vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                             0, 1, &barrier, 0, nullptr, 0, nullptr);
+}
+
+}  // namespace nib::tests

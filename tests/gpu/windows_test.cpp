@@ -1,0 +1,162 @@
+// Ranges larger than the device's largest storage range, and more workgroups than one dispatch may have: covered by
+// windows and several dispatches, with the same bytes.
+#include <algorithm>
+#include <set>
+
+#include "core/plan.h"
+#include "gpu/gpu_test.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+// What the device has, but for the ranges.
+NibRestrict narrow(uint64_t range_bytes, uint32_t alignment, uint32_t workgroups) {
+  const kit::AdoptDesc adopted = adoption();
+  NibRestrict restriction{};
+  if (adopted.restriction != nullptr) {
+    restriction = *adopted.restriction;
+  } else {
+    restriction.features_mask = NIB_FEATURE_ALL;
+  }
+  restriction.max_storage_range_bytes = range_bytes;
+  restriction.min_offset_alignment_bytes = std::max(restriction.min_offset_alignment_bytes, alignment);
+  restriction.max_workgroup_count = workgroups;
+  return restriction;
+}
+
+// The most windows that a phase of the plan needs.
+uint32_t windowsOf(const kit::Plan& plan) {
+  uint32_t most = 0;
+  for (uint32_t p = 0; p < plan.handle()->phase_count; ++p) most = std::max(most, plan.handle()->phase[p].segment_count);
+  return most;
+}
+
+cases::Case quantize(uint32_t format, uint32_t rows, uint32_t cols, NibGranularity granularity, uint32_t group = 0,
+                     uint32_t flags = 0) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kBits;
+  c.seed = 11 + rows;
+  c.n = rows;
+  NibQuantizeDesc& d = c.desc.quantize;
+  d.op = NIB_OP_QUANTIZE;
+  d.flags = NIB_QUANTIZE_STATUS;
+  d.rows = rows;
+  d.cols = cols;
+  d.weights = {format, uint32_t(granularity), group, NIB_TYPE_F32, flags};
+  return c;
+}
+
+cases::Case dequantize(uint32_t format, uint32_t rows, uint32_t cols, NibGranularity granularity, uint32_t group = 0) {
+  cases::Case c;
+  c.seed = 12 + rows;
+  c.n = rows;
+  NibDequantizeDesc& d = c.desc.dequantize;
+  d.op = NIB_OP_DEQUANTIZE;
+  d.rows = rows;
+  d.cols = cols;
+  d.weights = {format, uint32_t(granularity), group, NIB_TYPE_F16, 0};
+  return c;
+}
+
+cases::Case minmax(uint32_t rows, uint32_t cols, NibGranularity granularity) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kBits;
+  c.seed = 13 + rows;
+  c.n = rows;
+  NibMinMaxDesc& d = c.desc.minmax;
+  d.op = NIB_OP_MINMAX;
+  d.rows = rows;
+  d.cols = cols;
+  d.granularity = granularity;
+  return c;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("windows");
+
+TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device has is covered by windows") {
+  if (validating()) return;  // instrumented shaders need minutes for this much
+  constexpr uint64_t kRange = uint64_t(128) << 20;
+  const kit::Device wide = device().restricted(narrow(kRange, 0, 65535));
+  // 36 Mi fp32 elements are 144 MiB, on 2 or 3 long rows or many short ones.
+  constexpr uint32_t kLong = 12u << 20, kMany = 36u << 10;
+  std::vector<cases::Case> list = {
+      quantize(NIB_FORMAT_INT4, 3, kLong, NIB_GRANULARITY_GROUP, 128),
+      quantize(NIB_FORMAT_INT8, 3, kLong, NIB_GRANULARITY_ROW),
+      quantize(NIB_FORMAT_INT8, kMany, 1024, NIB_GRANULARITY_COLUMN),
+      dequantize(NIB_FORMAT_INT4, 3, kLong, NIB_GRANULARITY_GROUP, 32),
+      minmax(3, kLong + 5, NIB_GRANULARITY_TENSOR)};
+  if (extent() == cases::Extent::kFull) {
+    list.push_back(quantize(NIB_FORMAT_INT8, kMany, 1024, NIB_GRANULARITY_ROW));
+    list.push_back(quantize(NIB_FORMAT_INT4, 3, kLong + 1, NIB_GRANULARITY_TENSOR));
+    list.push_back(quantize(NIB_FORMAT_NF4, 3, kLong + 7, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT));
+    list.push_back(dequantize(NIB_FORMAT_INT8, kMany, 1023, NIB_GRANULARITY_COLUMN));
+    list.push_back(minmax(kMany, 1023, NIB_GRANULARITY_COLUMN));
+    list.push_back(minmax(3, kLong, NIB_GRANULARITY_ROW));
+    // Codes that are themselves too large.
+    list.push_back(quantize(NIB_FORMAT_INT8, 3, 46u << 20, NIB_GRANULARITY_GROUP, 128));
+  }
+  for (const cases::Case& c : list) {
+    if (c.format() != 0 && nibFormatById(c.format()) == nullptr) continue;
+    CHECK_MESSAGE(windowsOf(kit::Plan(wide, &c.desc.op, c.descBytes())) > 1, c.name());
+    checkCase(wide, c);
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few workgroups per dispatch change no byte") {
+  // The most restrictive that a case can be planned with is taken: scales and scratch need a window of their own.
+  const uint64_t ranges[] = {4096, 16384, 65536, 262144};
+  const uint64_t offsets[] = {16, 48, 272, 1040, 256 + 240};
+  std::vector<kit::Device> devices;
+  for (const uint64_t range : ranges) devices.push_back(device().restricted(narrow(range, 256, 7)));
+  std::set<std::string> windowed;  // kernels that ran in several windows
+  uint32_t turn = 0, count = 0;
+  for (const OpFormat& what : opFormats()) {
+    for (const cases::Case& c : tests::casesOf(what, 6)) {
+      for (const kit::Device& small : devices) {
+        uint32_t windows = 0;
+        try {
+          const kit::Plan plan(small, &c.desc.op, c.descBytes());
+          for (uint32_t p = 0; p < plan.handle()->phase_count; ++p) {
+            const Phase& phase = plan.handle()->phase[p];
+            if (phase.segment_count > 1) windowed.insert(phase.row->module);
+          }
+          windows = windowsOf(plan);
+        } catch (const kit::Error& error) {
+          CHECK_MESSAGE(error.result() == NIB_ERROR_UNSUPPORTED, c.name() << ": " << error.what());
+          continue;  // does not fit: the next larger range
+        }
+        if (windows < 2) break;
+        cases::Way way;
+        way.range_offset_bytes = offsets[turn++ % (sizeof offsets / sizeof offsets[0])];
+        checkCase(small, c, way);
+        ++count;
+        break;
+      }
+    }
+  }
+  MESSAGE(count << " cases in several windows");
+  // Every kernel that walks a large operand.
+  for (const char* name : {"quantize", "encode", "dequantize", "reduce"}) {
+    const bool found = std::any_of(windowed.begin(), windowed.end(), [&](const std::string& module) { return module.rfind(name, 0) == 0; });
+    CHECK_MESSAGE(found, "no case of " << name << " needed several windows");
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "a window that a single tile does not fit into is refused while planning") {
+  const kit::Device small = device().restricted(narrow(512, 256, 65535));
+  const cases::Case c = quantize(NIB_FORMAT_INT8, 8, 1024, NIB_GRANULARITY_ROW);
+  if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
+  NibResult result = NIB_SUCCESS;
+  try {
+    const kit::Plan plan(small, &c.desc.op, c.descBytes());
+  } catch (const kit::Error& error) {
+    result = error.result();
+  }
+  CHECK(result == NIB_ERROR_UNSUPPORTED);
+}
+
+TEST_SUITE_END();

@@ -23,7 +23,7 @@ NibResult createLayouts(NibContext& context) {
   set_info.pBindings = bindings;
   VkResult result = context.api.vkCreateDescriptorSetLayout(context.device, &set_info, nullptr, &context.set_layout);
   if (result != VK_SUCCESS) {
-    return context.log.fail(NIB_ERROR_VULKAN, "context: vkCreateDescriptorSetLayout failed with %d", int(result));
+    return context.log.fail(vk::resultOf(result), "context: vkCreateDescriptorSetLayout failed with %d", int(result));
   }
   const VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, kPushBytes};
   VkPipelineLayoutCreateInfo layout_info{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
@@ -33,7 +33,7 @@ NibResult createLayouts(NibContext& context) {
   layout_info.pPushConstantRanges = &push;
   result = context.api.vkCreatePipelineLayout(context.device, &layout_info, nullptr, &context.pipeline_layout);
   if (result != VK_SUCCESS) {
-    return context.log.fail(NIB_ERROR_VULKAN, "context: vkCreatePipelineLayout failed with %d", int(result));
+    return context.log.fail(vk::resultOf(result), "context: vkCreatePipelineLayout failed with %d", int(result));
   }
   return NIB_SUCCESS;
 }

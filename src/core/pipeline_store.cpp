@@ -72,7 +72,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   VkShaderModule module = VK_NULL_HANDLE;
   VkResult result = context_.api.vkCreateShaderModule(context_.device, &module_info, nullptr, &module);
   if (result != VK_SUCCESS) {
-    return context_.log.fail(NIB_ERROR_VULKAN, "%s: vkCreateShaderModule failed with %d", row.module, int(result));
+    return context_.log.fail(vk::resultOf(result), "%s: vkCreateShaderModule failed with %d", row.module, int(result));
   }
 
   VkSpecializationMapEntry map[kMaxSpec];
@@ -102,10 +102,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   result = context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info, nullptr, out_pipeline);
   context_.api.vkDestroyShaderModule(context_.device, module, nullptr);
   if (result != VK_SUCCESS) {
-    return context_.log.fail(result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY
-                                 ? NIB_ERROR_OUT_OF_MEMORY
-                                 : NIB_ERROR_VULKAN,
-                             "%s: vkCreateComputePipelines failed with %d", row.module, int(result));
+    return context_.log.fail(vk::resultOf(result), "%s: vkCreateComputePipelines failed with %d", row.module, int(result));
   }
   return NIB_SUCCESS;
 }

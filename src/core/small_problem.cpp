@@ -8,6 +8,9 @@ namespace nib {
 namespace {
 
 constexpr uint64_t kMaxElements = 1u << 21;
+// Enough that a fault of a few places shows.
+constexpr uint64_t kAmpleElements = 1u << 14;
+constexpr uint32_t kAmpleCols = 272;
 
 // What a small problem shows of the plan, best last.
 enum Likeness : uint32_t {
@@ -45,19 +48,20 @@ void smallProblem(const NibPlan& plan, void* desc) {
   std::memcpy(desc, plan.desc, op.desc_bytes);
   uint32_t rows = 0, cols = 0;
   op.sides(whole, &rows, &cols);
-  // Odd numbers of rows; columns with the same tail, around the lengths where ops change their ways.
+  // If nothing below will do, the plan's own sides. Odd numbers of rows; columns with the same tail, around the lengths where ops change their ways.
   const uint32_t tail = cols % 16u;
   const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
   const uint32_t try_cols[] = {tail,           16u + tail,   48u + tail,    272u + tail,   528u + tail,   1040u + tail,
                                2096u + tail,   4144u + tail, 16432u + tail, 65584u + tail, 524336u + tail, 1048624u + tail,
                                cols};
-  Likeness best = kOther;
+  uint32_t best = 0;
   uint64_t best_elements = UINT64_MAX;
   for (const uint32_t r : try_rows) {
     for (const uint32_t c : try_cols) {
       const uint64_t elements = uint64_t(r) * c;
-      // The plan's own sides always are like it, but may be too many.
-      if (elements == 0 || elements > kMaxElements || (best == kSpread && elements >= best_elements)) continue;
+      if (elements == 0 || elements > kMaxElements) continue;
+      const uint32_t ample = elements < kAmpleElements ? 0u : c < kAmpleCols ? 1u : 2u;
+      if (elements >= best_elements && kSpread * 3u + ample <= best) continue;  // no better than what there is
       alignas(8) uint8_t candidate[sizeof plan.desc];
       op.resize(whole, r, c, candidate);
       NibPlan sketch(plan.context);
@@ -65,8 +69,9 @@ void smallProblem(const NibPlan& plan, void* desc) {
       sketch.sketch = true;
       if (planInto(sketch, reinterpret_cast<const NibOpDesc*>(candidate)) != NIB_SUCCESS) continue;
       const Likeness likeness = likenessOf(sketch, plan);
-      if (likeness == kOther || likeness < best || (likeness == best && elements >= best_elements)) continue;
-      best = likeness;
+      const uint32_t merit = likeness * 3u + ample;
+      if (likeness == kOther || merit < best || (merit == best && elements >= best_elements)) continue;
+      best = merit;
       best_elements = elements;
       std::memcpy(desc, candidate, op.desc_bytes);
     }

@@ -5,6 +5,8 @@
 #ifndef NIB_VK_API_H
 #define NIB_VK_API_H
 
+#include <nibble/nibble.h>
+
 #include "vk/compat.h"
 
 namespace nib::vk {
@@ -15,6 +17,12 @@ struct Api {
 #define NIB_VK_DEVICE(name) PFN_##name name;
 #include "vk/api.inc"
 };
+
+// What a failed call means to the caller.
+inline NibResult resultOf(VkResult result) {
+  return result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ? NIB_ERROR_OUT_OF_MEMORY
+                                                                                          : NIB_ERROR_VULKAN;
+}
 
 // Fills the functions that need no device and clears the others. On failure *missing (may be NULL) is the name of the
 // function that was not found; on success it is NULL.

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/plan.h"
+#include "gpu/fake_pipelines.h"
 #include "gpu/faulty.h"
 
 using namespace nib;
@@ -46,6 +47,27 @@ std::vector<cases::Case> fewCases(const kit::Device& on) {
     }
   }
   return list;
+}
+
+// A few cases that take a module where its row is the first that fits.
+std::vector<cases::Case> usersOf(const KernelRow& row) {
+  const FakePipelines fake;
+  const kit::Device on = FakePipelines::device(row.features != 0 ? UINT32_MAX : 0u);
+  std::vector<cases::Case> users;
+  for (const OpFormat& what : opFormats()) {
+    if (row.format != 0 && what.format != row.format) continue;
+    for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
+      // Given scales are not what the planted fault of `scale` changes.
+      const bool given = c.op() == NIB_OP_QUANTIZE && (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
+      if (given && std::strcmp(row.name, "scale") == 0) continue;
+      // A low bit of an extent may be lost when its scale is rounded to 16 bits.
+      if (c.op() == NIB_OP_QUANTIZE && c.desc.quantize.weights.scale_type != NIB_TYPE_F32) continue;
+      const std::vector<std::string> kernels = kit::Plan(on, &c.desc.op, c.descBytes()).kernels();
+      if (std::find(kernels.begin(), kernels.end(), row.module) != kernels.end()) users.push_back(c);
+      if (users.size() == 4) return users;
+    }
+  }
+  return users;
 }
 
 NibResult planResult(const kit::Device& on, const cases::Case& c) {
@@ -94,21 +116,21 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one tha
 
   const kit::Bytes verdicts = verdictsOf(on);
   CHECK(!verdicts.empty());
-  SUBCASE("verdicts that were saved hold in a new context") {
+  {  // saved, they hold in a new context
     const std::string path = "nibble_broken_test.verdicts";
     kit::saveVerdicts(on, path);
     const kit::Device later = Faults::device(UINT32_MAX, kit::loadVerdicts(path));
     std::remove(path.c_str());
     for (const cases::Case& c : list) CHECK_FALSE(needsFeatures(kit::Plan(later, &c.desc.op, c.descBytes())));
   }
-  SUBCASE("verdicts of another driver version are ignored") {
+  {  // of another driver version, they are ignored
     driver_version_step = 1;
     const hooks::Replaced properties(hooks::fn::vkGetPhysicalDeviceProperties, &otherDriver);
     const hooks::Replaced properties2(hooks::fn::vkGetPhysicalDeviceProperties2, &otherDriver2);
     const kit::Device updated = Faults::device(UINT32_MAX, verdicts);
     for (const cases::Case& c : list) CHECK(needsFeatures(kit::Plan(updated, &c.desc.op, c.descBytes())));
   }
-  SUBCASE("verdicts that are damaged are ignored") {
+  {  // and so they are when damaged
     kit::Bytes damaged = verdicts;
     damaged[damaged.size() / 2] ^= std::byte{1};
     const kit::Device later = Faults::device(UINT32_MAX, damaged);
@@ -116,29 +138,21 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one tha
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found") {
-  // Each phase alone, in descriptions that have several.
+TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test") {
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr || (row.features & ~device().info().features) != 0) continue;
-    const Faults faults({row.module});
-    const kit::Device on = Faults::device(row.features != 0 ? UINT32_MAX : 0u);
-    for (const OpFormat& what : opFormats()) {
-      if (row.format != 0 && what.format != row.format) continue;
-      bool done = false;
-      for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
-        std::vector<std::string> kernels;
-        {
-          const kit::Plan plan(on, &c.desc.op, c.descBytes());
-          kernels = plan.kernels();
-        }
-        if (std::find(kernels.begin(), kernels.end(), row.module) == kernels.end()) continue;
-        CHECK_MESSAGE(!kit::verifyOp(on, &c.desc.op, c.descBytes()).front().passed, row.module << " in " << c.name());
-        done = true;
-        break;
+    const std::vector<cases::Case> users = usersOf(row);
+    bool found = false;
+    {
+      const Faults faults({row.module});
+      const kit::Device on = Faults::device(row.features != 0 ? UINT32_MAX : 0u);
+      for (const cases::Case& c : users) {
+        found = !kit::verifyOp(on, &c.desc.op, c.descBytes()).front().passed;
+        if (found) break;
       }
-      if (done) break;
     }
+    CHECK_MESSAGE(found, std::string(row.module) << ": no self-test of " << users.size() << " descriptions found it");
   }
 }
 

@@ -48,7 +48,7 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
     REQUIRE(std::strcmp(row.module, kFaultyKernelTable[i].module) == 0);
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr) continue;  // their results are thrown away
     if ((row.features & ~sound) != 0) {
-      MESSAGE(row.module << ": not on this device");
+      MESSAGE(std::string(row.module) << ": not on this device");
       continue;
     }
     // Rows that need nothing are taken where nothing is declared.
@@ -66,8 +66,8 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
       break;
     }
     CHECK(faults.swaps() > 0);
-    CHECK_MESSAGE(!found.empty(), row.module << ": " << users << " cases use it, and none noticed");
-    MESSAGE(row.module << ": noticed by case " << users << " of those that use it: " << found);
+    CHECK_MESSAGE(!found.empty(), std::string(row.module) << ": " << users << " cases use it, and none noticed");
+    MESSAGE(std::string(row.module) << ": noticed by case " << users << " of those that use it: " << found);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <type_traits>
 
 namespace nib::hooks {
 namespace {
@@ -9,6 +10,7 @@ namespace {
 std::atomic<uint64_t> g_calls[fn::kCount];
 std::atomic<PFN_vkVoidFunction> g_real[fn::kCount];
 std::atomic<PFN_vkVoidFunction> g_replacement[fn::kCount];
+std::atomic<VkResult> g_failure[fn::kCount];
 std::atomic<PFN_vkGetInstanceProcAddr> g_get;
 thread_local int t_depth = 0;
 
@@ -24,6 +26,9 @@ template <uint32_t kFunction, class Result, class... Arguments>
 struct Counted<kFunction, Result(VKAPI_PTR*)(Arguments...)> {
   static VKAPI_ATTR Result VKAPI_CALL call(Arguments... arguments) {
     g_calls[kFunction].fetch_add(1, std::memory_order_relaxed);
+    if constexpr (std::is_same_v<Result, VkResult>) {
+      if (const VkResult failure = g_failure[kFunction].load(); failure != VK_SUCCESS) return failure;
+    }
     const Depth depth;
     PFN_vkVoidFunction target = g_replacement[kFunction].load();
     if (target == nullptr) target = g_real[kFunction].load();
@@ -86,6 +91,8 @@ uint64_t callsOf(Function function) { return g_calls[function]; }
 bool insideDriver() { return t_depth > 0; }
 
 void replace(Function function, PFN_vkVoidFunction replacement) { g_replacement[function] = replacement; }
+PFN_vkVoidFunction replaced(Function function) { return g_replacement[function]; }
+void failWith(Function function, VkResult result) { g_failure[function] = result; }
 PFN_vkVoidFunction real(Function function) { return g_real[function]; }
 
 }  // namespace nib::hooks

@@ -34,6 +34,9 @@ bool insideDriver();
 void replace(Function function, PFN_vkVoidFunction replacement);
 PFN_vkVoidFunction real(Function function);
 
+// From now on the function returns this and does nothing; VK_SUCCESS = it works again.
+void failWith(Function function, VkResult result);
+
 // Replaced for as long as this lives.
 class Replaced {
  public:

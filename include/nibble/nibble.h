@@ -12,7 +12,7 @@
 //
 // Shapes, everywhere: a weight matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K).
 // Sizes are in elements unless a name ends in _bytes or _words. A word is 32 bits; all data is little-endian.
-// Element counts (rows * cols) must stay below 2^32; cut larger tensors by rows.
+// Element counts (rows * cols) are at most 2^32 - 2^21, and so are rows * stride; cut larger tensors by rows.
 //
 // Errors: misuse returns a negative NibResult and one line through the log callback that names the field.
 // Nothing throws; nothing is global; no call here submits, waits or creates what the application already has.

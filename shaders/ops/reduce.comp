@@ -1,7 +1,7 @@
 #version 450
 // Partial statistics of a dense matrix. Rows mode: a workgroup reduces WG * STEPS runs of 16 elements of one row to one
-// partial, or (SOLO) each invocation reduces STEPS neighbouring runs to its own. Columns mode: an invocation takes 16 neighbouring columns of STEPS rows, one partial per column.
-// Reads every element once.
+// partial, or (SOLO) each invocation reduces STEPS neighbouring runs to its own. Columns mode: an invocation takes 16
+// neighbouring columns of STEPS rows, one partial per column. Reads every element once.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -115,12 +115,13 @@ void reduceRow(uint tile) {
   uint piece = SOLO ? tile * WG + gl_LocalInvocationIndex : tile;
   uint row = piece / push.chunks;
   uint chunk = piece - row * push.chunks;
-  bool live = !SOLO || row < (FLATTEN ? 1u : push.head.rows);
   uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
+  bool live = !SOLO || (FLATTEN ? piece * STEPS * 16u < cols : row < push.head.rows);
   uint row_start = row * push.stride;
   Kept kept = nothing();
-  uint from = SOLO ? chunk * STEPS * 16u : (chunk * STEPS * WG + gl_LocalInvocationIndex) * 16u;
-  uint end = live ? min(cols, SOLO ? from + STEPS * 16u : from + STEPS * WG * 16u) : 0u;
+  uint chunk_size = STEPS * (SOLO ? 16u : WG * 16u);
+  uint from = chunk * chunk_size + (SOLO ? 0u : gl_LocalInvocationIndex * 16u);
+  uint end = live ? min(cols, (chunk + 1u) * chunk_size) : 0u;
 #define NIB_MEET(q) meetQuad(kept, row, row_start, col + 4u * q, cols);
   if (SOLO) {
     // Two runs a round: loops cost where invocations are lanes of a CPU's vectors. STEPS is even.

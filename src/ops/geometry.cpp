@@ -13,9 +13,9 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   if (rows == 0 || cols == 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows and cols must be at least 1, got %u x %u", op, rows, cols);
   }
-  if (uint64_t(rows) * cols > UINT32_MAX) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u is 2^32 or more; cut the tensor by rows", op,
-                    rows, cols);
+  if (uint64_t(rows) * cols > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows",
+                    op, rows, cols);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags 0x%x has unknown bits", op, weights.flags);
@@ -105,16 +105,17 @@ NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t 
   if (type > NIB_TYPE_BF16) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u is no NibType", op, field, type);
   }
-  if (rows == 0 || cols == 0 || uint64_t(rows) * cols > UINT32_MAX) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must lie in 1..2^32-1", op, rows, cols);
+  if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must lie in 1..2^32 - 2^21", op, rows, cols);
   }
   if (*stride == 0) *stride = written && type != NIB_TYPE_F32 && rows > 1 ? cols + (cols & 1u) : cols;
   if (*stride < cols) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_stride %u is less than cols %u", op, field, *stride, cols);
   }
-  if (uint64_t(rows) * *stride > UINT32_MAX) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * %s_stride = %u * %u is 2^32 or more; cut the tensor by rows",
-                    op, field, rows, *stride);
+  if (uint64_t(rows) * *stride > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: rows * %s_stride = %u * %u is more than 2^32 - 2^21; cut the tensor by rows", op, field, rows,
+                    *stride);
   }
   if (written && type != NIB_TYPE_F32 && rows > 1 && *stride % 2 != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,

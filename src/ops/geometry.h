@@ -12,6 +12,9 @@ namespace nib {
 inline constexpr uint64_t kPartAlignmentBytes = 256;  // of sub-ranges; fixed, so that blobs are the same everywhere
 inline constexpr uint32_t kRangeAlignmentBytes = 16;  // of ranges, so that kernels may load four words at once
 
+// Elements of a tensor, strides included. Kernels count in 32 bits and look up to a tile beyond the end.
+inline constexpr uint64_t kMaxElements = (uint64_t(1) << 32) - (1u << 21);
+
 constexpr uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) { return ceilDiv(value, alignment) * alignment; }
 

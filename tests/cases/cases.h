@@ -52,6 +52,7 @@ struct Outcome {
 // How a case runs.
 struct Way {
   uint64_t range_offset_bytes = 256;  // of each range in its buffer: guard bytes before it; a multiple of 16
+  uint64_t guard_bytes = 256;         // behind each range; a multiple of 4
   // Runs n rows and waits. Empty = Device::run.
   std::function<void(const kit::Device& device, const kit::Plan& plan, const kit::Binding& binding, uint32_t n)> run;
 };

@@ -37,7 +37,9 @@ void runOn(const kit::Device& device, const std::string& profile, const Selftest
     const uint32_t formats = op == NIB_OP_MINMAX ? 1 : nibFormatCount();
     for (uint32_t f = 0; f < formats; ++f) {
       const NibFormatInfo* info = op == NIB_OP_MINMAX ? nullptr : nibFormatAt(f);
+      uint32_t number = 0;
       for (const Case& c : casesOf(op, info != nullptr ? info->format : 0, options.extent)) {
+        if (number++ % options.every != 0) continue;
         Outcome outcome;
         if (options.plan_only) {
           outcome.kernels = kit::Plan(device, &c.desc.op, c.descBytes()).kernels();

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -7,12 +8,12 @@ namespace nib::cases {
 namespace {
 
 constexpr uint32_t kUntouched = 0xa5a5a5a5u;
-constexpr uint64_t kGuardBytes = 256;
 const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
 uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment - 1) / alignment * alignment; }
 
 void fillPart(std::vector<uint32_t>& image, const NibMemoryPart& part, const std::vector<uint32_t>& words) {
+  if (part.size_bytes == 0) return;
   std::memcpy(reinterpret_cast<uint8_t*>(image.data()) + part.offset_bytes, words.data(), size_t(part.size_bytes));
 }
 
@@ -20,7 +21,7 @@ void fillPart(std::vector<uint32_t>& image, const NibMemoryPart& part, const std
 std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t seed) {
   const uint64_t count = size_bytes / (type == NIB_TYPE_F32 ? 4 : 2);
   Random random(seed ^ 0x5ca1e);
-  std::vector<uint32_t> words(size_bytes / 4, 0);
+  std::vector<uint32_t> words(size_t(alignUp(size_bytes, 4) / 4), 0);
   for (uint64_t i = 0; i < count; ++i) {
     uint32_t bits = 0x3a000000u + (random.bits() & 0x07ffffffu);
     const uint32_t kind = random.below(24);
@@ -39,7 +40,7 @@ std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t se
   return words;
 }
 
-std::vector<uint32_t> makeBits(uint64_t size_bytes, uint64_t seed) { return makeValues(Recipe::kBits, size_bytes / 4, seed); }
+std::vector<uint32_t> makeBits(uint64_t size_bytes, uint64_t seed) { return makeValues(Recipe::kBits, size_t(alignUp(size_bytes, 4) / 4), seed); }
 
 std::string compare(const char* what, const uint32_t* got, const uint32_t* expected, uint64_t words) {
   uint64_t bad = 0, first = 0;
@@ -121,7 +122,7 @@ Outcome runCase(const kit::Device& device, const Case& c, const Way& way) {
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = memory.range[role].size_bytes;
     if (size == 0) continue;
-    buffers[role] = kit::Buffer(device, before + alignUp(size, 4) + kGuardBytes);
+    buffers[role] = kit::Buffer(device, before + alignUp(size, 4) + way.guard_bytes);
     device.fill(buffers[role], kUntouched, 0, buffers[role].sizeBytes());
     device.upload(buffers[role], images.role[role], before);
     ranges[role] = kit::Range(buffers[role], before, size);
@@ -140,11 +141,11 @@ Outcome runCase(const kit::Device& device, const Case& c, const Way& way) {
         device.download<uint32_t>(buffers[role], size_t(buffers[role].sizeBytes() / 4));
     const uint64_t first = before / 4;
     const uint64_t words = images.role[role].size();
-    const std::vector<uint32_t> marks(size_t(first > kGuardBytes / 4 ? first : kGuardBytes / 4), kUntouched);
+    const std::vector<uint32_t> marks(size_t(std::max(before, way.guard_bytes) / 4), kUntouched);
     outcome.message = difference(memory, role, got.data() + first, images);
     if (outcome.message.empty()) outcome.message = compare("guard before", got.data(), marks.data(), first);
     if (outcome.message.empty()) {
-      outcome.message = compare("guard after", got.data() + first + words, marks.data(), kGuardBytes / 4);
+      outcome.message = compare("guard after", got.data() + first + words, marks.data(), way.guard_bytes / 4);
     }
     if (!outcome.message.empty()) return outcome;
   }

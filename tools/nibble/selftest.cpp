@@ -17,6 +17,7 @@ struct Arguments {
   JsonArguments json;
   bool list = false;
   bool full = false;
+  uint32_t every = 1;
   uint32_t emulated = 0;
   std::string expect;
   std::vector<std::string> merge;
@@ -74,6 +75,7 @@ int runSelftest(const Arguments& arguments) {
       devices.push_back(kit::Device::open(device).info().name);
       cases::SelftestOptions options;
       options.extent = arguments.full ? cases::Extent::kFull : cases::Extent::kQuick;
+      options.every = arguments.every;
       options.plan_only = arguments.list;
       options.emulated_subgroup = arguments.emulated;
       cases::mergeCells(cells, cases::selftest(device, options));
@@ -117,6 +119,7 @@ Verb makeSelftestVerb(CLI::App& parent) {
   addJsonOptions(*app, arguments->json);
   app->add_flag("--list", arguments->list, "Show the cells that would run");
   app->add_flag("--full", arguments->full, "All cases instead of a selection");
+  app->add_option("--every", arguments->every, "Only every Nth case of each op and type: a slow device's sample")->check(CLI::PositiveNumber);
   app->add_option("--expect", arguments->expect, "A list of cells that must have run: exit 1 if one did not");
   app->add_option("--merge", arguments->merge, "Run nothing: read results of earlier runs");
   // For builds whose subgroup kernels emulate a size.

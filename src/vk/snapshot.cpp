@@ -1,5 +1,6 @@
 #include "vk/snapshot.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/memory.h"
@@ -37,8 +38,9 @@ void* link(Struct& item, VkStructureType type, void* next) {
 }
 
 void copyText(char (&out)[256], const char* text) {
-  std::strncpy(out, text, sizeof out - 1);
-  out[sizeof out - 1] = '\0';
+  const size_t length = std::min(std::strlen(text), sizeof out - 1);
+  std::memcpy(out, text, length);
+  std::memset(out + length, 0, sizeof out - length);
 }
 
 NibResult readExtensions(const Api& api, VkPhysicalDevice device, const HostMemory& memory, uint32_t* out_bits,

@@ -88,6 +88,8 @@ struct Opened {
                 options.profile.empty() ? "its own limits" : "profile ", options.profile.c_str(), info.subgroup_size,
                 info.tier, asGpu() ? ", as if a discrete GPU" : "", validating() ? ", watched by validation" : "");
     std::fflush(stdout);
+    const std::string tier = environment("NIBBLE_TEST_TIER");
+    if (!tier.empty() && tier != std::to_string(info.tier)) throw kit::Error("tier " + tier + " was expected: " + info.tier_reason);
     return opened;
   }
 

@@ -207,11 +207,14 @@ void checkCase(const kit::Device& device, const cases::Case& c, const cases::Way
   noteKernels(outcome.kernels);
 }
 
-Gpu::Gpu() : messages_(opened().owner.validationMessages().size()) {}
+std::vector<std::string> messagesOfValidation() { return opened().owner.validationMessages(); }
+
+Gpu::Gpu() : messages_(messagesOfValidation().size()), errors_(opened().owner.validationErrors()) {}
 
 Gpu::~Gpu() {
-  const std::vector<std::string> messages = opened().owner.validationMessages();
+  const std::vector<std::string> messages = messagesOfValidation();
   for (size_t i = messages_; i < messages.size(); ++i) FAIL_CHECK("validation: " << messages[i]);
+  CHECK(opened().owner.validationErrors() == errors_);
 }
 
 void computeBarrier(VkCommandBuffer command_buffer) {

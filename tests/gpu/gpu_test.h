@@ -43,6 +43,8 @@ class AsDiscrete {
 };
 
 bool validating();
+// What the validation layer has said so far.
+std::vector<std::string> messagesOfValidation();
 cases::Extent extent();
 
 struct OpFormat {
@@ -73,6 +75,7 @@ class Gpu {
 
  private:
   size_t messages_;
+  uint32_t errors_;  // which go on where the list of messages ends
 };
 
 // Writes of compute shaders before, visible to compute shaders behind.

@@ -56,7 +56,8 @@ cases::Cell fromJson(const ordered_json& object) {
 std::vector<cases::Cell> readCells(const std::string& path) {
   std::vector<cases::Cell> cells;
   try {
-    for (const ordered_json& object : ordered_json::parse(readFile(path)).at("cells")) cells.push_back(fromJson(object));
+    const ordered_json result = ordered_json::parse(readFile(path));
+    for (const ordered_json& object : result.at("cells")) cells.push_back(fromJson(object));
   } catch (const ordered_json::exception& error) {
     throw std::runtime_error(path + " is no result of selftest: " + error.what());
   }

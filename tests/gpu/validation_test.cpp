@@ -1,0 +1,99 @@
+// The validation layer hears what it should: a fault of every kind it watches for, planted, is reported. Without this a
+// silent layer would prove nothing. Runs where validating() is on.
+#include <vector>
+
+#include "gpu/gpu_test.h"
+#include "gpu/hooks.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+kit::Device hooked() {
+  kit::AdoptDesc desc = adoption();
+  desc.get_instance_proc_addr = hooks::wrap(device().getInstanceProcAddr());
+  return kit::Device::adopt(desc);
+}
+
+VKAPI_ATTR void VKAPI_CALL updateShort(VkDevice device, uint32_t count, const VkWriteDescriptorSet* writes, uint32_t,
+                                       const VkCopyDescriptorSet*) {
+  for (uint32_t i = 0; i < count; ++i) {
+    VkDescriptorBufferInfo info = *writes[i].pBufferInfo;
+    VkWriteDescriptorSet write = writes[i];
+    if (write.dstBinding == 1) info.range = 64;
+    write.pBufferInfo = &info;
+    reinterpret_cast<PFN_vkUpdateDescriptorSets>(hooks::real(hooks::fn::vkUpdateDescriptorSets))(device, 1, &write, 0, nullptr);
+  }
+}
+
+// Whether one of the messages since `from` has one of these texts in it.
+bool heard(size_t from, std::initializer_list<const char*> texts) {
+  const std::vector<std::string> messages = messagesOfValidation();
+  for (size_t i = from; i < messages.size(); ++i) {
+    for (const char* text : texts) {
+      if (messages[i].find(text) != std::string::npos) return true;
+    }
+  }
+  return false;
+}
+
+NibMinMaxDesc minmax() { return {NIB_OP_MINMAX, 0, 64, 256, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW}; }
+
+struct Buffers {
+  kit::Buffer buffers[NIB_ROLE_COUNT];
+  kit::Ranges ranges;
+  Buffers(const kit::Device& on, const kit::Plan& plan) {
+    kit::Range list[NIB_ROLE_COUNT];
+    for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+      const uint64_t size = plan.sizeBytes(NibRole(role));
+      if (size == 0) continue;
+      buffers[role] = kit::Buffer(on, size);
+      list[role] = kit::Range(buffers[role], 0, size);
+    }
+    ranges = {list[0], list[1], list[2], list[3]};
+  }
+};
+
+}  // namespace
+
+TEST_SUITE_BEGIN("validation");
+
+TEST_CASE("wrong arguments are heard") {
+  if (!validating()) return;
+  const size_t from = messagesOfValidation().size();
+  device().submit([](VkCommandBuffer commands) {
+    api().vkCmdPipelineBarrier(commands, 0, 0, 0, 0, nullptr, 0, nullptr, 0, nullptr);  // stages of nothing
+  });
+  CHECK(heard(from, {"StageMask"}));
+}
+
+TEST_CASE("a missing barrier is heard") {
+  if (!validating()) return;
+  const size_t from = messagesOfValidation().size();
+  const kit::Plan plan(device(), minmax());
+  const Buffers memory(device(), plan);
+  const kit::Binding binding(plan, memory.ranges);
+  device().submit([&](VkCommandBuffer commands) {
+    NibRun run{};
+    run.n = 64;
+    run.slice_count = UINT32_MAX;
+    nibCmdRun(commands, plan.handle(), binding.handle(), &run);
+    nibCmdRun(commands, plan.handle(), binding.handle(), &run);
+  });
+  CHECK(heard(from, {"hazard", "HAZARD"}));
+}
+
+TEST_CASE("a shader's access beyond a descriptor is heard") {
+  if (!validating()) return;
+  const size_t from = messagesOfValidation().size();
+  const hooks::Replaced replaced(hooks::fn::vkUpdateDescriptorSets, &updateShort);
+  const kit::Device on = hooked();
+  const kit::Plan plan(on, minmax());
+  const Buffers memory(on, plan);
+  const kit::Binding binding(plan, memory.ranges);
+  on.run(binding, 64);
+  CHECK(heard(from, {"out of bounds", "Out of bounds", "OOB"}));
+}
+
+TEST_SUITE_END();

@@ -242,7 +242,7 @@ InstructionCount PipelineInspector::count(const kit::Plan& plan, const cases::Ca
   InstructionCount result =
       straight ? counted(spirv->operations, "spirv", " operations of one invocation")
                : counted(spirv->looped, "spirv",
-                         " operations in the loops over elements (" + std::to_string(rest) + " outside), a round of each");
+                         " operations of a round of the loops over elements (and " + std::to_string(rest) + " outside them)");
   result.note += "; " + why;
   return result;
 }

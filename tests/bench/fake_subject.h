@@ -15,6 +15,7 @@ class FakeSubject final : public bench::Subject {
   std::string verifyAgain() override { return second_answer; }
   bench::Batch run(uint32_t repetitions) override {
     runs += repetitions;
+    if (log != nullptr) *log += name;
     bench::Batch batch;
     for (uint32_t i = 0; i < repetitions && device_seconds > 0; ++i) batch.device_seconds.push_back(device_seconds);
     batch.wall_seconds = wall_seconds * repetitions;
@@ -25,6 +26,8 @@ class FakeSubject final : public bench::Subject {
   double device_seconds = 0.020;            // of a repetition; 0 = no such clock
   double wall_seconds = 0.021;
   uint32_t verified = 0, runs = 0;
+  std::string* log = nullptr;  // gets the name at every submission
+  char name = 'a';
 };
 
 // Ends after few repetitions: made-up times do not pass.

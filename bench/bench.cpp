@@ -83,6 +83,7 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
     report.limit = report.ceiling = ceilings.copy.ceiling();
     if (const Yardstick& yardstick = ceilings.yardstick; yardstick.subject) {
       options.yardstick = yardstick.subject.get();
+      options.yardstick_seconds = yardstick.seconds;
       report.ceiling = {yardstick.name, {}};
       report.yardstick_bytes = yardstick.bytes;
     }

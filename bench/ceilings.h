@@ -36,6 +36,7 @@ struct CeilingReport {
 struct Yardstick {
   std::shared_ptr<Subject> subject;  // none: rows are held against the copy ceiling
   uint64_t bytes = 0;                // read and written by a repetition
+  double seconds = 0;                // that one takes
   std::string name;                  // of the ceiling it stands for
 };
 

@@ -22,7 +22,7 @@ Measurement measure(Subject& subject, const MeasureOptions& options) {
 
   Series series(subject, kWarmUpShare * options.seconds);
   std::optional<Series> yardstick;
-  if (options.yardstick != nullptr) yardstick.emplace(*options.yardstick, 0);
+  if (options.yardstick != nullptr) yardstick.emplace(Series::known(*options.yardstick, options.yardstick_seconds));
   const auto start = Clock::now();
   const auto isEnough = [&] {
     const double spent = std::chrono::duration<double>(Clock::now() - start).count();

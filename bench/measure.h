@@ -39,6 +39,7 @@ struct MeasureOptions {
   uint32_t max_repetitions = 5000;
   // Something verified already that takes turns with the subject, so that whatever else the machine does hits both.
   Subject* yardstick = nullptr;
+  double yardstick_seconds = 0;  // that a repetition of it is known to take
 };
 
 struct Measurement {

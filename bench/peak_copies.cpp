@@ -146,7 +146,7 @@ void measureCopies(const kit::Device& device, uint64_t bytes, double seconds, Ce
     auto copy = std::make_shared<CopyKernel>(buffers, way);
     takeWay(kernel, measure(*copy, {.seconds = share}), work, nameOf(way));
     if (kernel.method != nameOf(way) || device.info().type != kit::DeviceType::kSoftware) continue;
-    ceilings->yardstick = {copy, buffers->moved(), kernel.name};
+    ceilings->yardstick = {copy, buffers->moved(), kernel.best.us.median * 1e-6, kernel.name};
   }
   if (!kernel.value) ceilings->yardstick = {};
   ceilings->copy = betterOf("copy", kernel, command);

@@ -37,7 +37,18 @@ Series::Series(Subject& subject, double warm_up_seconds) : subject_(subject) {
     const double seconds = subject.run(1).wall_seconds;
     estimate = i == 0 ? seconds : std::min(estimate, seconds);
   }
-  batch_ = static_cast<uint32_t>(std::clamp(kBatchSeconds / std::max(estimate, 1e-9), 1.0, double(kMaxBatch)));
+  setBatch(estimate);
+}
+
+Series Series::known(Subject& subject, double repetition_seconds) {
+  Series series(subject);
+  series.setBatch(repetition_seconds);
+  return series;
+}
+
+void Series::setBatch(double repetition_seconds) {
+  const double fitting = kBatchSeconds / std::max(repetition_seconds, 1e-9);
+  batch_ = static_cast<uint32_t>(std::clamp(fitting, 1.0, double(kMaxBatch)));
 }
 
 void Series::turn() {

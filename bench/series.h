@@ -10,6 +10,8 @@ class Series {
  public:
   // Warms up for about that long, and learns how many repetitions fill a submission.
   Series(Subject& subject, double warm_up_seconds);
+  // Of something warm already.
+  static Series known(Subject& subject, double repetition_seconds);
 
   void turn();  // one submission
   // Submissions of one repetition, until there are enough of them to know what submitting costs.
@@ -25,6 +27,9 @@ class Series {
   std::optional<double> cpuUs() const;
 
  private:
+  explicit Series(Subject& subject) : subject_(subject) {}
+  void setBatch(double repetition_seconds);
+
   Subject& subject_;
   uint32_t batch_ = 1;
   std::vector<double> device_, wall_, cpu_, singles_;

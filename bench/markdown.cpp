@@ -109,7 +109,7 @@ std::string tableOf(const Json& run) {
   }
   std::string text = "| op | format | scales per | MxNxK |";
   for (const char* type : kDenseTypes) text += std::string(" ") + type + " |";
-  text += " instructions per element |\n|---|---|---|---|---|---|---|---|\n";
+  text += " instructions per element |\n|---|---|---|---|---:|---:|---:|---:|\n";
   for (const Line& line : lines) {
     text += "| " + line.op + " | " + line.type + " | " + line.sharing + " | " + line.shape + " |";
     for (const std::string& cell : line.cell) text += " " + cell + " |";

@@ -42,7 +42,7 @@ TEST_CASE("rows that differ in their dense type share a line") {
   CHECK(markdownOf(madeUpRun()) ==
         "**D**, R 1, on 2 threads of C, 2026-01-02. Ceilings: copy 18.7 GB/s.\n\n"
         "| op | format | scales per | MxNxK | f32 | f16 | bf16 | instructions per element |\n"
-        "|---|---|---|---|---|---|---|---|\n"
+        "|---|---|---|---|---:|---:|---:|---:|\n"
         "| dequantize | nf4 | group 64 flat | 8x1x16 | 1.23 (50 %) |  | FAILED | 31.7 / - / - |\n"
         "| quantize, given scales | int4 | group 64 flat | 8x1x16 |  | 20.0 |  |  |\n"
         "| minmax |  | row | 8x1x16 | 300 (50 %) |  |  |  |\n"

@@ -118,9 +118,9 @@ void judge(RowReport& row) {
   const Measurement& measured = row.measured;
   row.gbps = rate(row.bytes, measured.us.median);
   if (measured.yardstick_repetitions > 0) {
-    // Turns share the machine with whatever else runs, which only ever adds to a repetition: both sides by their best.
-    row.ceiling.value = rate(row.yardstick_bytes, measured.yardstick_us.p5);
-    row.fraction = ceilingFraction(rate(row.bytes, measured.us.p5), row.ceiling);
+    // What the two of a turn find the machine doing is the same; between turns it changes.
+    row.ceiling.value = rate(row.yardstick_bytes, measured.yardstick_us.median);
+    row.fraction = double(row.bytes) / double(row.yardstick_bytes) / measured.yardstick_ratio;
   } else {
     row.fraction = ceilingFraction(row.gbps, row.ceiling);
   }
@@ -178,6 +178,7 @@ Json rowJson(const RowReport& row, const std::string& device) {
     json["yardstick"] = {{"bytes", row.yardstick_bytes},
                          {"median_us", rounded(measured.yardstick_us.median)},
                          {"p5_us", rounded(measured.yardstick_us.p5)},
+                         {"time_ratio", rounded(measured.yardstick_ratio)},
                          {"reps", measured.yardstick_repetitions},
                          {"cpu_us", numberOrNull(measured.yardstick_cpu_us)}};
   }

@@ -2,6 +2,7 @@
 
 #include "bench/series.h"
 
+#include <algorithm>
 #include <chrono>
 
 namespace nib::bench {
@@ -12,6 +13,12 @@ using Clock = std::chrono::steady_clock;
 // A device this slow is measured with the least repetitions.
 constexpr double kMostOverrun = 3;
 constexpr double kWarmUpShare = 0.15;
+
+double medianRatio(const std::vector<double>& above, const std::vector<double>& below) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < above.size(); ++i) ratios.push_back(above[i] / std::max(below[i], 1e-12));
+  return spreadOf(std::move(ratios)).median;
+}
 
 }  // namespace
 
@@ -52,6 +59,7 @@ Measurement measure(Subject& subject, const MeasureOptions& options) {
   if (yardstick) {
     result.yardstick_us = yardstick->us(result.device_clock);
     result.yardstick_repetitions = yardstick->repetitions();
+    result.yardstick_ratio = medianRatio(series.turnSeconds(result.device_clock), yardstick->turnSeconds(result.device_clock));
     result.yardstick_cpu_us = yardstick->cpuUs();
   }
   return result;

@@ -55,6 +55,7 @@ struct Measurement {
   // Of the yardstick, by the same clock; no repetitions = there was none.
   Spread yardstick_us;
   uint32_t yardstick_repetitions = 0;
+  double yardstick_ratio = 0;  // time of a repetition / of the yardstick's in the same turn, median of all turns
   std::optional<double> yardstick_cpu_us;
 };
 

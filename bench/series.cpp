@@ -83,6 +83,15 @@ std::string Series::clockProblem() const {
 
 Spread Series::us(bool device_clock) const { return inMicroseconds(spreadOf(device_clock ? device_ : wall_)); }
 
+std::vector<double> Series::turnSeconds(bool device_clock) const {
+  const std::vector<double>& times = device_clock ? device_ : wall_;
+  std::vector<double> turns;
+  for (auto at = times.begin(); at != times.end(); at += batch_) {
+    turns.push_back(std::accumulate(at, at + batch_, 0.0) / batch_);
+  }
+  return turns;
+}
+
 std::optional<double> Series::cpuUs() const {
   if (cpu_.empty()) return std::nullopt;
   return spreadOf(cpu_).p5 * 1e6;

@@ -23,6 +23,8 @@ class Series {
   std::string clockProblem() const;
 
   Spread us(bool device_clock) const;
+  // Mean seconds of a repetition, by turn.
+  std::vector<double> turnSeconds(bool device_clock) const;
   double submitToWaitUs() const { return spreadOf(singles_).median * 1e6; }
   std::optional<double> cpuUs() const;
 

@@ -121,6 +121,7 @@ TEST_CASE("a yardstick takes turns with the subject") {
   CHECK(measured.us.median == doctest::Approx(20000));
   CHECK(measured.yardstick_us.median == doctest::Approx(40000));
   CHECK(measured.yardstick_repetitions == measured.repetitions);
+  CHECK(measured.yardstick_ratio == doctest::Approx(0.5));
   // The subject is warmed up once, then every repetition of the one follows one of the other.
   std::string turns = "a";
   for (uint32_t i = 0; i < measured.repetitions; ++i) turns += "ab";
@@ -138,6 +139,19 @@ TEST_CASE("a subject and its yardstick are timed by one clock") {
   CHECK(!measured.clock_note.empty());
   CHECK(measured.us.median == doctest::Approx(21000));
   CHECK(measured.yardstick_us.median == doctest::Approx(21000));
+}
+
+TEST_CASE("a ratio of turns does not hear of load that both met") {
+  // The machine does half as much in every other turn, and one repetition was disturbed.
+  test::FakeSubject subject, yardstick;
+  subject.device_pattern = {0.020, 0.020, 0.040, 0.020, 0.080, 0.020};  // the first to warm up
+  yardstick.device_pattern = {0.040, 0.080, 0.040, 0.080, 0.040};
+  subject.wall_seconds = yardstick.wall_seconds = 0.060;
+  MeasureOptions options = test::shortly();
+  options.least_repetitions = 5;
+  options.yardstick = &yardstick;
+  options.yardstick_seconds = 0.040;
+  CHECK(measure(subject, options).yardstick_ratio == doctest::Approx(0.5));
 }
 
 TEST_CASE("without a yardstick there is none in the result") {
@@ -161,14 +175,15 @@ RowReport madeUpRow(double ceiling) {
   return row;
 }
 
-// The same row in turns with a copy of 16 MB, whose best repetitions took `p5_us`.
-RowReport rowBesideYardstick(double p5_us, double limit) {
+// The same row in turns with a copy of 16 MB, which took four times as long in the turns.
+RowReport rowBesideYardstick(double median_us, double limit) {
   RowReport row = madeUpRow(limit);
   row.problem.clear();
   row.ceiling = {"copy_kernel", {}};
   row.yardstick_bytes = 16000000;
   row.measured.yardstick_repetitions = 10;
-  row.measured.yardstick_us = {2 * p5_us, p5_us, 3 * p5_us, 4 * p5_us};
+  row.measured.yardstick_us = {median_us, median_us / 2, 2 * median_us, 3 * median_us};
+  row.measured.yardstick_ratio = 0.25;
   judge(row);
   return row;
 }
@@ -188,19 +203,20 @@ TEST_CASE("a result within the noise of its ceiling is none") {
   CHECK(madeUpRow(100).problem.empty());
 }
 
-TEST_CASE("beside a yardstick the fraction is of best times, and the yardstick's is no limit") {
-  // 16 MB in 2.5 ms are 6.4 GB/s; the row's best time is 990 us.
+TEST_CASE("beside a yardstick the fraction is that of the turns, and the yardstick's rate is no limit") {
+  // 16 MB in 2.5 ms are 6.4 GB/s; half the bytes in a quarter of the time.
   const RowReport row = rowBesideYardstick(2500, 100);
   REQUIRE(row.ceiling.value);
   CHECK(*row.ceiling.value == doctest::Approx(6.4));
   REQUIRE(row.fraction);
-  CHECK(*row.fraction == doctest::Approx(8000 / 990.0 / 6.4));
+  CHECK(*row.fraction == doctest::Approx(2.0));
   CHECK(*row.fraction > kCeilingTolerance);
   CHECK(row.problem.empty());
   const Json json = rowJson(row, "device");
   CHECK(json["ceiling"] == "copy_kernel");
   CHECK(json["ceiling_gbps"] == 6.4);
-  CHECK(json["yardstick"]["p5_us"] == 2500);
+  CHECK(json["yardstick"]["median_us"] == 2500);
+  CHECK(json["yardstick"]["time_ratio"] == 0.25);
   CHECK(json["yardstick"]["bytes"] == 16000000);
 }
 

@@ -14,6 +14,7 @@ using Clock = std::chrono::steady_clock;
 constexpr double kCeilingShare = 0.12;  // of the budget
 constexpr double kCeilingSeconds = 3;   // without one
 constexpr double kRowSeconds = 0.5;
+constexpr double kTurnsSeconds = 1.0;  // of rows that take turns with a yardstick
 constexpr double kLeastRowSeconds = 0.05;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -24,19 +25,25 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+// GB/s.
+double rate(uint64_t bytes, double us) { return us > 0 ? double(bytes) / us * 1e-3 : 0; }
+
+Json numberOrNull(std::optional<double> value) { return value ? rounded(*value) : Json(); }
+
 Json textOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
 // Divides what is left of the budget among the rows that are left, by what rows have cost so far beside their timing.
 class Budget {
  public:
   explicit Budget(double seconds) : seconds_(seconds), start_(Clock::now()) {}
+  void haveYardstick() { row_seconds_ = kTurnsSeconds; }
   double forCeilings() const { return seconds_ > 0 ? std::min(kCeilingShare * seconds_, 2 * kCeilingSeconds) : kCeilingSeconds; }
   bool isSpent() const { return seconds_ > 0 && since(start_) >= seconds_; }
   double forRow(size_t rows_left) const {
-    if (seconds_ <= 0) return kRowSeconds;
+    if (seconds_ <= 0) return row_seconds_;
     const double share = (seconds_ - since(start_)) / double(rows_left);
     const double beside = rows_ > 0 ? beside_ / double(rows_) : share / 2;
-    return std::clamp(share - beside, kLeastRowSeconds, 2 * kRowSeconds);
+    return std::clamp(share - beside, kLeastRowSeconds, 2 * row_seconds_);
   }
   void rowTook(double seconds, double timed) {
     beside_ += std::max(0.0, seconds - timed);
@@ -45,6 +52,7 @@ class Budget {
 
  private:
   double seconds_;
+  double row_seconds_ = kRowSeconds;
   Clock::time_point start_;
   double beside_ = 0;
   size_t rows_ = 0;
@@ -59,26 +67,34 @@ RowReport makeReport(const cases::Case& row) {
 }
 
 void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspector, const Rotation& rotation,
-                const Ceiling& copy, double seconds) {
+                const Ceilings& ceilings, double seconds) {
   OpSubject subject(shared, report.row, rotation.bytes);
   report.path = joined(subject.path());
   report.build_us = subject.buildSeconds() * 1e6;
   report.pipelines_built = subject.pipelinesBuilt();
   report.beyond_cache = subject.roundBytes() >= rotation.bytes && rotation.bytes > 4 * rotation.cache_bytes;
-  report.ceiling = copy;
+  MeasureOptions options{.seconds = seconds};
   if (!report.beyond_cache) {
     // What stays in the cache is no matter of memory.
-    report.ceiling.value.reset();
     report.ceiling_note = "the data of a round fits the cache";
-  } else if (!copy.value) {
+  } else if (!ceilings.copy.value) {
     report.ceiling_note = "the copy ceiling was not measured";
+  } else {
+    report.limit = report.ceiling = ceilings.copy.ceiling();
+    if (const Yardstick& yardstick = ceilings.yardstick; yardstick.subject) {
+      options.yardstick = yardstick.subject.get();
+      options.yardstick_seconds = yardstick.seconds;
+      report.ceiling = {yardstick.name, {}};
+      report.yardstick_bytes = yardstick.bytes;
+    }
   }
-  report.measured = measure(subject, {.seconds = seconds});
+  report.measured = measure(subject, options);
   judge(report);
-  // One format is looked into: its codes go through a table, and what that costs differs most between drivers.
-  if (report.problem.empty() && report.names.type == "nf4") {
+  // What a format whose codes go through a table costs beside the others.
+  if (report.problem.empty() && report.row.format() != 0) {
     const InstructionCount count = inspector.count(subject.plan(), report.row);
     report.instructions_per_element = count.per_element;
+    report.instructions_kind = count.kind;
     report.instructions_note = count.note;
   }
 }
@@ -99,12 +115,19 @@ void judge(RowReport& row) {
     row.problem = row.measured.problem.empty() ? "not verified" : row.measured.problem;
     return;
   }
-  row.gbps = row.measured.us.median > 0 ? double(row.bytes) / (row.measured.us.median * 1e-6) * 1e-9 : 0;
-  row.fraction = ceilingFraction(row.gbps, row.ceiling);
-  if (isAboveCeiling(row.fraction)) {
+  const Measurement& measured = row.measured;
+  row.gbps = rate(row.bytes, measured.us.median);
+  if (measured.yardstick_repetitions > 0) {
+    // What the two of a turn find the machine doing is the same; between turns it changes.
+    row.ceiling.value = rate(row.yardstick_bytes, measured.yardstick_us.median);
+    row.fraction = double(row.bytes) / double(row.yardstick_bytes) / measured.yardstick_ratio;
+  } else {
+    row.fraction = ceilingFraction(row.gbps, row.ceiling);
+  }
+  if (isAboveCeiling(ceilingFraction(row.gbps, row.limit))) {
     char text[160];
     std::snprintf(text, sizeof text, "%.4g GB/s is above the measured ceiling \"%s\" of %.4g GB/s", row.gbps,
-                  row.ceiling.name.c_str(), *row.ceiling.value);
+                  row.limit.name.c_str(), *row.limit.value);
     row.problem = text;
   }
 }
@@ -130,7 +153,7 @@ Json rowJson(const RowReport& row, const std::string& device) {
                {"gbps", timed(row.gbps)},
                {"gflops", Json()},
                {"ceiling", row.ceiling.value ? Json(row.ceiling.name) : Json()},
-               {"ceiling_fraction", row.fraction ? rounded(*row.fraction) : Json()},
+               {"ceiling_fraction", numberOrNull(row.fraction)},
                {"build_us", rounded(row.build_us)},
                {"verified", measured.verified}};
   json["source"] = textOrNull(names.source);
@@ -148,7 +171,19 @@ Json rowJson(const RowReport& row, const std::string& device) {
   json["pipelines_built"] = row.pipelines_built;
   json["beyond_cache"] = row.beyond_cache;
   json["ceiling_note"] = textOrNull(row.ceiling_note);
-  json["instructions_per_element"] = row.instructions_per_element ? rounded(*row.instructions_per_element) : Json();
+  json["ceiling_gbps"] = row.ceiling.value ? rounded(*row.ceiling.value) : Json();
+  json["cpu_us"] = measured.yardstick_repetitions > 0 ? numberOrNull(measured.cpu_us) : Json();
+  json["yardstick"] = Json();
+  if (measured.yardstick_repetitions > 0) {
+    json["yardstick"] = {{"bytes", row.yardstick_bytes},
+                         {"median_us", rounded(measured.yardstick_us.median)},
+                         {"p5_us", rounded(measured.yardstick_us.p5)},
+                         {"time_ratio", rounded(measured.yardstick_ratio)},
+                         {"reps", measured.yardstick_repetitions},
+                         {"cpu_us", numberOrNull(measured.yardstick_cpu_us)}};
+  }
+  json["instructions_per_element"] = numberOrNull(row.instructions_per_element);
+  json["instructions_kind"] = textOrNull(row.instructions_kind);
   json["instructions_note"] = textOrNull(row.instructions_note);
   json["problem"] = textOrNull(row.problem);
   return json;
@@ -170,6 +205,7 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   for (const CeilingReport* report : ceilings.all()) {
     if (report->failed()) result.failures.push_back("ceiling " + report->name + " FAILED: " + report->reason);
   }
+  if (ceilings.yardstick.subject) budget.haveYardstick();
   machine["ceilings"] = ceilingsJson(ceilings);
   machine["empty_dispatch_us"] = ceilings.empty_dispatch_us > 0 ? rounded(ceilings.empty_dispatch_us) : Json();
   machine["empty_submit_us"] = ceilings.empty_submit_us > 0 ? rounded(ceilings.empty_submit_us) : Json();
@@ -186,7 +222,7 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
     const double seconds = budget.forRow(rows.size() - i);
     const auto start = Clock::now();
     try {
-      measureRow(report, shared, inspector, rotation, ceilings.copy.ceiling(), seconds);
+      measureRow(report, shared, inspector, rotation, ceilings, seconds);
     } catch (const kit::Error& error) {
       report.measured = {};
       report.problem = error.what();
@@ -194,6 +230,10 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
     budget.rowTook(since(start), seconds);
     if (!report.problem.empty()) result.failures.push_back(report.name() + ": " + report.problem);
     result.rows.push_back(std::move(report));
+  }
+  if (ceilings.yardstick.subject) {
+    const std::string problem = ceilings.yardstick.subject->verifyAgain();
+    if (!problem.empty()) result.failures.push_back("what rows took turns with: " + problem);
   }
   progress(rows.size() + 1, "done");
 

@@ -25,13 +25,16 @@ struct RowReport {
   Measurement measured;
   uint64_t bytes = 0;
   double gbps = 0;
-  Ceiling ceiling;  // no value: not comparable, see ceiling_note
+  Ceiling ceiling;  // what the fraction is of; no value: not comparable, see ceiling_note
+  Ceiling limit;    // what a right measurement cannot exceed
   std::string ceiling_note;
+  uint64_t yardstick_bytes = 0;  // of what took turns with the row; 0 = nothing did
   std::optional<double> fraction;
   double build_us = 0;
   uint32_t pipelines_built = 0;
   bool beyond_cache = false;
   std::optional<double> instructions_per_element;
+  std::string instructions_kind;  // of InstructionCount
   std::string instructions_note;
   std::string problem;  // "" = as it should be
 
@@ -49,7 +52,7 @@ struct BenchResult {
 BenchResult runBench(const kit::Device& device, const BenchOptions& options);
 
 // Parts of it that decide, for tests.
-void judge(RowReport& row);  // sets gbps, fraction and problem from what was measured
+void judge(RowReport& row);  // sets gbps, fraction, problem and a yardstick's ceiling from what was measured
 Json rowJson(const RowReport& row, const std::string& device);
 
 }  // namespace nib::bench

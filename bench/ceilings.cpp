@@ -72,18 +72,29 @@ CeilingReport measureHostCopy(uint64_t bytes, double seconds) {
   return report;
 }
 
+CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingReport& b) {
+  const bool first = a.value && (!b.value || *a.value >= *b.value);
+  CeilingReport report = first ? a : b;
+  report.name = name;
+  report.ways = a.ways;
+  report.ways.insert(report.ways.end(), b.ways.begin(), b.ways.end());
+  return report;
+}
+
 Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, double seconds) {
   Ceilings ceilings;
   if (device.isCpu()) {
     constexpr const char* kReason = "the reference has no kernel for it";
     ceilings.copy = measureHostCopy(rotation.bytes, seconds);
+    ceilings.copy_kernel = absent("copy_kernel", "GB/s", kReason);
+    ceilings.copy_buffer = absent("copy_buffer", "GB/s", kReason);
     ceilings.fma = absent("fma", "GFLOPS", kReason);
     ceilings.dot4 = absent("dot4", "GOPS", kReason);
     ceilings.coopmat = absent("coopmat", "GOPS", kReason);
     return ceilings;
   }
 #if !defined(NIB_NO_VULKAN)
-  ceilings.copy = measureCopy(device, rotation.bytes, seconds * 0.55);
+  measureCopies(device, rotation.bytes, seconds * 0.55, &ceilings);
   ceilings.fma = measureFma(device, seconds * 0.15);
   ceilings.dot4 = measureDot4(device, seconds * 0.15);
   ceilings.coopmat = measureCoopmat(device, seconds * 0.15);

@@ -7,6 +7,8 @@
 
 #include <nibble/kit.h>
 
+#include <memory>
+
 namespace nib::bench {
 
 // One way to reach a ceiling.
@@ -16,7 +18,7 @@ struct CeilingWay {
 };
 
 struct CeilingReport {
-  std::string name;             // "copy", "fma", "dot4", "coopmat"
+  std::string name;             // "copy", "copy_kernel", "copy_buffer", "fma", "dot4", "coopmat"
   std::string unit;             // "GB/s", "GFLOPS", "GOPS"
   std::string method;           // of the best way
   bool tried = false;           // the machine can do it
@@ -29,13 +31,24 @@ struct CeilingReport {
   Ceiling ceiling() const { return {name, value}; }
 };
 
+// What rows of a software device take turns with: the copy kernel. Its driver's own copy is the host's memcpy, which no
+// shader comes near, and its speed is that of processors others may use at the same time.
+struct Yardstick {
+  std::shared_ptr<Subject> subject;  // none: rows are held against the copy ceiling
+  uint64_t bytes = 0;                // read and written by a repetition
+  double seconds = 0;                // that one takes
+  std::string name;                  // of the ceiling it stands for
+};
+
 struct Ceilings {
-  CeilingReport copy, fma, dot4, coopmat;
+  // copy is the better one of the two below it: what nothing that moves memory may exceed.
+  CeilingReport copy, copy_kernel, copy_buffer, fma, dot4, coopmat;
+  Yardstick yardstick;
   // The least a dispatch takes: by the device's clock, and from submission to the fence on the host's. 0 = none.
   double empty_dispatch_us = 0;
   double empty_submit_us = 0;
 
-  std::vector<const CeilingReport*> all() const { return {&copy, &fma, &dot4, &coopmat}; }
+  std::vector<const CeilingReport*> all() const { return {&copy, &copy_kernel, &copy_buffer, &fma, &dot4, &coopmat}; }
 };
 
 // seconds: to spend in all, about. Throws kit::Error if the device gives up.
@@ -43,8 +56,11 @@ Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, do
 
 // The parts of it, each in a file of its own.
 CeilingReport measureHostCopy(uint64_t bytes, double seconds);
+// Of two reports the one with the higher value, by the name `name`, with the ways of both.
+CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingReport& b);
 #if !defined(NIB_NO_VULKAN)
-CeilingReport measureCopy(const kit::Device& device, uint64_t bytes, double seconds);
+// Fills the three copies, and the yardstick where the device is to have one.
+void measureCopies(const kit::Device& device, uint64_t bytes, double seconds, Ceilings* ceilings);
 CeilingReport measureFma(const kit::Device& device, double seconds);
 CeilingReport measureDot4(const kit::Device& device, double seconds);
 CeilingReport measureCoopmat(const kit::Device& device, double seconds);

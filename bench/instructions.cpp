@@ -6,11 +6,12 @@ struct PipelineInspector::State {};
 PipelineInspector::PipelineInspector(const kit::Device& device) : device_(device) {}
 PipelineInspector::~PipelineInspector() = default;
 InstructionCount PipelineInspector::count(const kit::Plan&, const cases::Case&) {
-  return {std::nullopt, "the reference has no pipelines"};
+  return {std::nullopt, {}, "the reference has no pipelines"};
 }
 }  // namespace nib::bench
 #else
 
+#include "bench/spirv_count.h"
 #include "core/plan.h"
 #include "formats/format.h"
 #include "shaders/ops/quantize.h"
@@ -215,21 +216,35 @@ PipelineInspector::~PipelineInspector() = default;
 
 InstructionCount PipelineInspector::count(const kit::Plan& plan, const cases::Case& row) {
   const NibPlan* handle = plan.handle();
-  if (handle == nullptr) return {std::nullopt, "the reference has no pipelines"};
+  if (handle == nullptr) return {std::nullopt, {}, "the reference has no pipelines"};
   const FormatDesc* format = findFormat(row.format());
-  if (handle->phase_count != 1 || format == nullptr) return {std::nullopt, "more than one kernel"};
+  if (handle->phase_count != 1 || format == nullptr) return {std::nullopt, {}, "more than one kernel"};
   const Phase& phase = handle->phase[0];
   const PipelineStore::Origin origin = device_.context()->pipelines.originOf(phase.pipeline);
-  if (origin.row == nullptr) return {std::nullopt, "the pipeline is unknown"};
-  if (!isStraight(phase, origin)) return {std::nullopt, "the kernel loops over its elements"};
-  if (!state_) state_ = std::make_unique<State>(device_);
-  if (!state_->problem.empty()) return {std::nullopt, state_->problem};
-  std::string why;
-  const std::optional<uint64_t> instructions = state_->count(origin, device_.context()->caps.features, &why);
-  if (!instructions) return {std::nullopt, why};
-  return {double(*instructions) / format->run,
-          std::to_string(*instructions) + " instructions of one invocation, which does " + std::to_string(format->run) +
-              " elements"};
+  if (origin.row == nullptr) return {std::nullopt, {}, "the pipeline is unknown"};
+  const bool straight = isStraight(phase, origin);
+  const auto counted = [&](uint64_t count, const char* kind, const std::string& what) {
+    return InstructionCount{double(count) / format->run, kind,
+                            std::to_string(count) + what + ", which does " + std::to_string(format->run) + " elements"};
+  };
+  std::string why = "the kernel loops over its elements, which a driver's count does not tell";
+  if (straight) {
+    if (!state_) state_ = std::make_unique<State>(device_);
+    why = state_->problem;
+    std::optional<uint64_t> instructions;
+    if (why.empty()) instructions = state_->count(origin, device_.context()->caps.features, &why);
+    if (instructions) return counted(*instructions, "driver", " instructions of one invocation");
+  }
+  const std::optional<SpirvCount> spirv =
+      countSpirv({origin.row->spirv, origin.row->spirv_words}, {origin.spec, origin.spec_count});
+  if (!spirv || (!straight && spirv->looped == 0)) return {std::nullopt, {}, why};
+  const uint64_t rest = spirv->operations - spirv->looped;
+  InstructionCount result =
+      straight ? counted(spirv->operations, "spirv", " operations of one invocation")
+               : counted(spirv->looped, "spirv",
+                         " operations of a round of the loops over elements (and " + std::to_string(rest) + " outside them)");
+  result.note += "; " + why;
+  return result;
 }
 
 }  // namespace nib::bench

@@ -1,4 +1,5 @@
-// How many instructions the driver made of a pipeline, where it tells (VK_KHR_pipeline_executable_properties).
+// How many instructions the driver made of a pipeline, where it tells (VK_KHR_pipeline_executable_properties); else how
+// many operations the module has.
 #ifndef NIB_BENCH_INSTRUCTIONS_H
 #define NIB_BENCH_INSTRUCTIONS_H
 
@@ -12,6 +13,7 @@ namespace nib::bench {
 
 struct InstructionCount {
   std::optional<double> per_element;
+  std::string kind;  // "driver" or "spirv": what was counted
   std::string note;  // why there is none, or what was counted
 };
 
@@ -22,7 +24,8 @@ class PipelineInspector {
   explicit PipelineInspector(const kit::Device& device);
   ~PipelineInspector();
 
-  // Of a plan's only kernel, if it is one whose invocations each do a fixed run of elements without a loop over data.
+  // Of a plan's only kernel: what an invocation does, if each does one run of elements, else what a round of its loops
+  // over them does.
   InstructionCount count(const kit::Plan& plan, const cases::Case& row);
 
  private:

@@ -1,5 +1,5 @@
 // The rules of timing, apart from what is timed: nothing unverified gets a time, a clock that contradicts the other is
-// not believed, and a result above its ceiling is a failure.
+// not believed, what is compared is timed in turns, and a result above the machine's ceiling is a failure.
 #ifndef NIB_BENCH_MEASURE_H
 #define NIB_BENCH_MEASURE_H
 
@@ -37,6 +37,9 @@ struct MeasureOptions {
   uint32_t least_repetitions = 3;  // where min_repetitions would take several times as long
   uint32_t min_repetitions = 5;
   uint32_t max_repetitions = 5000;
+  // Something verified already that takes turns with the subject, so that whatever else the machine does hits both.
+  Subject* yardstick = nullptr;
+  double yardstick_seconds = 0;  // that a repetition of it is known to take
 };
 
 struct Measurement {
@@ -48,13 +51,19 @@ struct Measurement {
   bool device_clock = false;    // else the host's, submission and wait included
   std::string clock_note;       // why the device's clock was not believed
   double submit_to_wait_us = 0;  // median of submissions of one repetition, on the host
+  std::optional<double> cpu_us;  // processor time of this process per repetition, 5th percentile
+  // Of the yardstick, by the same clock; no repetitions = there was none.
+  Spread yardstick_us;
+  uint32_t yardstick_repetitions = 0;
+  double yardstick_ratio = 0;  // time of a repetition / of the yardstick's in the same turn, median of all turns
+  std::optional<double> yardstick_cpu_us;
 };
 
 Measurement measure(Subject& subject, const MeasureOptions& options);
 
 // What a rate is compared with.
 struct Ceiling {
-  std::string name;              // "copy", "fma", "dot4", "coopmat"
+  std::string name;              // "copy", "copy_kernel"
   std::optional<double> value;   // in the rate's unit; none = not measured
 };
 

@@ -1,10 +1,9 @@
-// Ceilings of a Vulkan device, by the kernels shaders/ops/peak_*.
+// Arithmetic ceilings of a Vulkan device, by the kernels shaders/ops/peak_*.
 #include "bench/ceilings.h"
 #include "bench/peak_model.h"
 #include "bench/peak_plan.h"
-#include "bench/record.h"
+#include "bench/peak_subject.h"
 #include "shaders/ops/peak_coopmat.h"
-#include "shaders/ops/peak_copy.h"
 #include "shaders/ops/peak_dot4.h"
 #include "shaders/ops/peak_fma.h"
 
@@ -16,67 +15,15 @@
 namespace nib::bench {
 namespace {
 
-NIB_SPEC_STRUCT(PeakCopySpec, PEAK_COPY_SPEC)
 NIB_SPEC_STRUCT(PeakFmaSpec, PEAK_FMA_SPEC)
 NIB_SPEC_STRUCT(PeakDot4Spec, PEAK_DOT4_SPEC)
 NIB_SPEC_STRUCT(PeakCoopmatSpec, PEAK_COOPMAT_SPEC)
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kMarker = 0xa5a5a5a5u;
-constexpr size_t kChunkWords = size_t{2} << 20;
 
 // What a dispatch of arithmetic should take: long beside its start, short for a watchdog.
 constexpr double kDispatchSeconds = 0.004;
 constexpr uint32_t kMostTiles = 16384;
-
-CeilingReport reportFor(const kit::Device& device, const char* name, const char* unit, const std::string& kernel,
-                        uint32_t workgroup) {
-  CeilingReport report;
-  report.name = name;
-  report.unit = unit;
-  report.reason = peakProblem(device, kernel.c_str(), workgroup);
-  report.tried = report.reason.empty();
-  return report;
-}
-
-// Keeps the faster one; one that failed stays.
-void take(CeilingReport& report, const Measurement& measured, double work, const std::string& method) {
-  if (report.failed() && !report.reason.empty()) return;
-  if (!measured.verified) {
-    report.best = measured;
-    report.value.reset();
-    report.method = method;
-    report.reason = measured.problem;
-    return;
-  }
-  const double value = work / (measured.us.p5 * 1e-6) * 1e-9;
-  report.ways.push_back({method, value});
-  if (report.value && *report.value >= value) return;
-  report.best = measured;
-  report.value = value;
-  report.method = method;
-}
-
-class PeakSubject final : public Subject {
- public:
-  PeakSubject(std::function<Batch(uint32_t)> run, std::function<void()> clear, std::function<std::string()> check)
-      : run_(std::move(run)), clear_(std::move(clear)), check_(std::move(check)) {}
-  PeakSubject(PeakPlan& plan, std::function<void()> clear, std::function<std::string()> check)
-      : PeakSubject([&plan](uint32_t repetitions) { return plan.run(repetitions); }, std::move(clear),
-                    std::move(check)) {}
-  std::string verify() override {
-    clear_();
-    run_(1);
-    return check_();
-  }
-  std::string verifyAgain() override { return check_(); }
-  Batch run(uint32_t repetitions) override { return run_(repetitions); }
-
- private:
-  std::function<Batch(uint32_t)> run_;
-  std::function<void()> clear_;
-  std::function<std::string()> check_;
-};
 
 // ---------------------------------------------------------------------------------------------- arithmetic
 // How much of an arithmetic kernel to run at once.
@@ -105,84 +52,11 @@ Size findSize(const MakePlan& make, uint32_t most_tiles, uint32_t most_steps) {
   }
 }
 
-// "invocation 5: ..." for the first that differs.
-template <class T>
-std::string different(const char* what, size_t index, T got, T expected) {
-  return std::string(what) + " " + std::to_string(index) + " gives " + std::to_string(got) + ", not " +
-         std::to_string(expected);
-}
-
 }  // namespace
-
-// ---------------------------------------------------------------------------------------------- copy
-CeilingReport measureCopy(const kit::Device& device, uint64_t bytes, double seconds) {
-  CeilingReport report = reportFor(device, "copy", "GB/s", "peak_copy", kWorkgroup);
-  if (!report.tried) return report;
-  // Half is read, half is written; whole tiles of every size below.
-  constexpr uint64_t kGranule = 1 << 16;
-  const uint64_t size = std::max<uint64_t>(bytes / 2 / kGranule, 1) * kGranule;
-  kit::Buffer source(device, size), result(device, size);
-  std::vector<uint32_t> words(kChunkWords);
-  const auto chunks = [&](const auto& body) {
-    for (uint64_t at = 0; at < size; at += kChunkWords * 4) {
-      const size_t count = static_cast<size_t>(std::min<uint64_t>(kChunkWords, (size - at) / 4));
-      body(at, count);
-    }
-  };
-  chunks([&](uint64_t at, size_t count) {
-    for (size_t i = 0; i < count; ++i) words[i] = copyWord(at / 4 + i);
-    device.uploadBytes(source, at, words.data(), count * 4);
-  });
-  const auto check = [&] {
-    std::string problem;
-    chunks([&](uint64_t at, size_t count) {
-      if (!problem.empty()) return;
-      device.downloadBytes(result, at, words.data(), count * 4);
-      for (size_t i = 0; i < count && problem.empty(); ++i) {
-        if (words[i] != copyWord(at / 4 + i)) problem = different("word", at / 4 + i, words[i], copyWord(at / 4 + i));
-      }
-    });
-    return problem;
-  };
-
-  const auto clear = [&] { device.fill(result, kMarker, 0, size); };
-  // The driver's own copy: where shaders are slow beside memory, on software devices, no kernel shows what memory does.
-  kit::Timer timer(device, kMaxBatch);
-  const VkBufferCopy region{0, 0, size};
-  PeakSubject transfer(
-      [&](uint32_t repetitions) {
-        return submitBatch(device, timer, repetitions, [&](VkCommandBuffer commands) {
-          device.context()->api.vkCmdCopyBuffer(commands, source.handle(), result.handle(), 1, &region);
-        });
-      },
-      clear, check);
-  struct Way {
-    uint32_t workgroup, steps;
-  };
-  constexpr Way kWays[] = {{128, 4}, {256, 1}, {256, 4}, {256, 8}};
-  const double share = seconds / double(std::size(kWays) + 1);
-  take(report, measure(transfer, {.seconds = share}), 2.0 * double(size), "vkCmdCopyBuffer");
-  const vk::Caps& caps = device.context()->caps;
-  for (const Way& way : kWays) {
-    if (way.workgroup > caps.max_workgroup_invocations || way.workgroup > caps.max_workgroup_size_x) continue;
-    PeakCopySpec spec;
-    spec.WG = way.workgroup;
-    spec.STEPS = way.steps;
-    PeakCopyPush push{};
-    push.count = static_cast<uint32_t>(size / 16);
-    PeakPlan plan(device, "peak_copy", spec, push, push.count, uint64_t{way.workgroup} * way.steps, 16,
-                  {&source, &result});
-    PeakSubject subject(plan, clear, check);
-    take(report, measure(subject, {.seconds = share}), 2.0 * double(size),
-         "uvec4 copy, " + std::to_string(way.steps) + " per invocation, " + std::to_string(way.workgroup) +
-             " invocations");
-  }
-  return report;
-}
 
 // ---------------------------------------------------------------------------------------------- fma
 CeilingReport measureFma(const kit::Device& device, double seconds) {
-  CeilingReport report = reportFor(device, "fma", "GFLOPS", "peak_fma", kWorkgroup);
+  CeilingReport report = peakReport(device, "fma", "GFLOPS", "peak_fma", kWorkgroup);
   if (!report.tried) return report;
   kit::Buffer result(device, uint64_t{kMostTiles} * kWorkgroup * 4);
   const MakePlan make = [&](const Size& size) {
@@ -197,23 +71,23 @@ CeilingReport measureFma(const kit::Device& device, double seconds) {
   const Size size = findSize(make, kMostTiles, kMaxFmaSteps);
   const size_t count = size_t{size.tiles} * kWorkgroup;
   const std::unique_ptr<PeakPlan> plan = make(size);
-  PeakSubject subject(*plan, [&] { device.fill(result, kMarker, 0, count * 4); }, [&] {
+  PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, count * 4); }, [&] {
     const std::vector<float> got = device.download<float>(result, count);
     for (size_t i = 0; i < count; ++i) {
       const float expected = fmaResult(static_cast<uint32_t>(i), size.steps);
-      if (got[i] != expected) return different("invocation", i, got[i], expected);
+      if (got[i] != expected) return differs("invocation", i, got[i], expected);
     }
     return std::string();
   });
   // 64 multiply-adds a step.
-  take(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
+  takeWay(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
        "16 chains of fp32 multiply-add per invocation");
   return report;
 }
 
 // ---------------------------------------------------------------------------------------------- dot4
 CeilingReport measureDot4(const kit::Device& device, double seconds) {
-  CeilingReport report = reportFor(device, "dot4", "GOPS", "peak_dot4", kWorkgroup);
+  CeilingReport report = peakReport(device, "dot4", "GOPS", "peak_dot4", kWorkgroup);
   if (!report.tried) return report;
   constexpr uint32_t kSeed = 0x12345u;
   constexpr uint32_t kMostSteps = 8192;
@@ -232,18 +106,18 @@ CeilingReport measureDot4(const kit::Device& device, double seconds) {
   // The model is slow: some 256 invocations of all lanes, the first and the last.
   const size_t stride = count / 256 | 1;
   const std::unique_ptr<PeakPlan> plan = make(size);
-  PeakSubject subject(*plan, [&] { device.fill(result, kMarker, 0, count * 4); }, [&] {
+  PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, count * 4); }, [&] {
     const std::vector<uint32_t> got = device.download<uint32_t>(result, count);
     for (size_t n = 0; n < 257; ++n) {
       const size_t i = std::min(n * stride, count - 1);
       const uint32_t expected = dot4Result(static_cast<uint32_t>(i), kSeed, size.steps);
-      if (got[i] != expected) return different("invocation", i, got[i], expected);
+      if (got[i] != expected) return differs("invocation", i, got[i], expected);
     }
     return std::string();
   });
   const vk::Caps& caps = device.context()->caps;
   // 16 dot products of 4 multiply-adds a step.
-  take(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
+  takeWay(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
        std::string("8 chains of signed 4x8 dot product per invocation, ") +
            (caps.dot4_accelerated ? "accelerated" : "not accelerated by the device"));
   return report;
@@ -254,7 +128,7 @@ CeilingReport measureCoopmat(const kit::Device& device, double seconds) {
   const vk::Caps& caps = device.context()->caps;
   // Full subgroups are promised for workgroups that are multiples of the largest size.
   const uint32_t workgroup = std::max(caps.subgroup_size, caps.max_subgroup_size);
-  CeilingReport report = reportFor(device, "coopmat", "GOPS", "peak_coopmat", workgroup);
+  CeilingReport report = peakReport(device, "coopmat", "GOPS", "peak_coopmat", workgroup);
   if (!report.tried) return report;
   std::vector<CoopmatShape> shapes;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
@@ -290,42 +164,21 @@ CeilingReport measureCoopmat(const kit::Device& device, double seconds) {
     std::vector<std::vector<int32_t>> expected;
     for (uint32_t tile = 0; tile < kVariants; ++tile) expected.push_back(coopmatResult(shape, tile, kSeed, size.steps));
     const std::unique_ptr<PeakPlan> plan = make(size);
-    PeakSubject subject(*plan, [&] { device.fill(result, kMarker, 0, size.tiles * tile_words * 4); }, [&] {
+    PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, size.tiles * tile_words * 4); }, [&] {
       const std::vector<int32_t> got = device.download<int32_t>(result, size_t(size.tiles * tile_words));
       for (size_t i = 0; i < got.size(); ++i) {
         const int32_t right = expected[i / tile_words % kVariants][i % tile_words];
-        if (got[i] != right) return different("element", i, got[i], right);
+        if (got[i] != right) return differs("element", i, got[i], right);
       }
       return std::string();
     });
     // 16 products a step.
     const double work = 2.0 * 16 * shape.m * shape.n * shape.k * double(size.tiles) * size.steps;
-    take(report, measure(subject, {.seconds = seconds / double(shapes.size())}), work,
+    takeWay(report, measure(subject, {.seconds = seconds / double(shapes.size())}), work,
          "int8 " + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" + std::to_string(shape.k) +
              ", 16 products per step in registers");
   }
   return report;
-}
-
-// ---------------------------------------------------------------------------------------------- nothing
-void measureEmpty(const kit::Device& device, Ceilings* ceilings) {
-  if (!peakProblem(device, "peak_copy", kWorkgroup).empty()) return;
-  kit::Buffer source(device, 4096), result(device, 4096);
-  PeakCopySpec spec;
-  spec.WG = kWorkgroup;
-  spec.STEPS = 1;
-  PeakCopyPush push{};
-  push.count = 0;  // one workgroup that finds nothing to do
-  PeakPlan plan(device, "peak_copy", spec, push, kWorkgroup, kWorkgroup, 16, {&source, &result});
-  std::vector<double> dispatches, submissions;
-  plan.run(kMaxBatch);
-  for (uint32_t i = 0; i < 20; ++i) submissions.push_back(plan.run(1).wall_seconds);
-  for (uint32_t i = 0; i < 4; ++i) {
-    const Batch batch = plan.run(kMaxBatch);
-    dispatches.insert(dispatches.end(), batch.device_seconds.begin(), batch.device_seconds.end());
-  }
-  ceilings->empty_dispatch_us = spreadOf(dispatches).median * 1e6;
-  ceilings->empty_submit_us = spreadOf(submissions).median * 1e6;
 }
 
 }  // namespace nib::bench

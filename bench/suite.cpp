@@ -152,6 +152,17 @@ void listQuantize(Lister& list) {
   }
 }
 
+// What tails cost, once per format and direction.
+void listTails(Lister& list) {
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    list.dequantize(info, usual(info), NIB_TYPE_F32);
+    list.quantize(info, usual(info), NIB_TYPE_F32);
+    list.given(info, usual(info), NIB_TYPE_F32);
+  }
+  list.minmax(kRow, NIB_TYPE_F32);
+}
+
 }  // namespace
 
 const std::vector<std::string>& suiteNames() {
@@ -168,14 +179,11 @@ std::vector<std::string> suiteTypes() {
 
 std::vector<cases::Case> suiteRows(const SuiteOptions& options) {
   std::vector<cases::Case> rows;
-  const bool quick = options.suite == "quick";
-  std::vector<Shape> shapes = {kShape};
-  if (!quick) shapes.push_back(kTailShape);
-  if (options.shape) shapes = {*options.shape};
-  for (const Shape& shape : shapes) {
-    Lister list(options, shape, rows);
-    quick ? listQuick(list) : listQuantize(list);
-  }
+  Lister list(options, options.shape.value_or(kShape), rows);
+  options.suite == "quick" ? listQuick(list) : listQuantize(list);
+  if (options.shape || options.suite == "quick") return rows;
+  Lister tails(options, kTailShape, rows);
+  options.suite == "full" ? listQuantize(tails) : listTails(tails);
   return rows;
 }
 

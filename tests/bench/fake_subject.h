@@ -15,8 +15,12 @@ class FakeSubject final : public bench::Subject {
   std::string verifyAgain() override { return second_answer; }
   bench::Batch run(uint32_t repetitions) override {
     runs += repetitions;
+    if (log != nullptr) *log += name;
     bench::Batch batch;
-    for (uint32_t i = 0; i < repetitions && device_seconds > 0; ++i) batch.device_seconds.push_back(device_seconds);
+    for (uint32_t i = 0; i < repetitions && device_seconds > 0; ++i) {
+      const size_t at = next++;
+      batch.device_seconds.push_back(device_pattern.empty() ? device_seconds : device_pattern[at % device_pattern.size()]);
+    }
     batch.wall_seconds = wall_seconds * repetitions;
     return batch;
   }
@@ -24,7 +28,11 @@ class FakeSubject final : public bench::Subject {
   std::string first_answer, second_answer;  // "" = right
   double device_seconds = 0.020;            // of a repetition; 0 = no such clock
   double wall_seconds = 0.021;
+  std::vector<double> device_pattern;       // instead of the same time always
   uint32_t verified = 0, runs = 0;
+  size_t next = 0;
+  std::string* log = nullptr;  // gets the name at every submission
+  char name = 'a';
 };
 
 // Ends after few repetitions: made-up times do not pass.

@@ -106,6 +106,59 @@ TEST_CASE("without a device clock the host's is used") {
   CHECK(measured.us.median == doctest::Approx(21000));
 }
 
+TEST_CASE("a yardstick takes turns with the subject") {
+  std::string log;
+  test::FakeSubject subject, yardstick;
+  subject.log = yardstick.log = &log;
+  yardstick.name = 'b';
+  yardstick.device_seconds = 0.040;
+  yardstick.wall_seconds = 0.041;
+  MeasureOptions options = test::shortly();
+  options.yardstick = &yardstick;
+  options.yardstick_seconds = 0.041;
+  const Measurement measured = measure(subject, options);
+  CHECK(measured.verified);
+  CHECK(measured.us.median == doctest::Approx(20000));
+  CHECK(measured.yardstick_us.median == doctest::Approx(40000));
+  CHECK(measured.yardstick_repetitions == measured.repetitions);
+  CHECK(measured.yardstick_ratio == doctest::Approx(0.5));
+  // The subject is warmed up once, then every repetition of the one follows one of the other.
+  std::string turns = "a";
+  for (uint32_t i = 0; i < measured.repetitions; ++i) turns += "ab";
+  CHECK(log.substr(0, turns.size()) == turns);
+}
+
+TEST_CASE("a subject and its yardstick are timed by one clock") {
+  test::FakeSubject subject, yardstick;
+  yardstick.device_seconds = 1e-6;
+  MeasureOptions options = test::shortly();
+  options.yardstick = &yardstick;
+  options.yardstick_seconds = 0.021;
+  const Measurement measured = measure(subject, options);
+  CHECK(!measured.device_clock);
+  CHECK(!measured.clock_note.empty());
+  CHECK(measured.us.median == doctest::Approx(21000));
+  CHECK(measured.yardstick_us.median == doctest::Approx(21000));
+}
+
+TEST_CASE("a ratio of turns does not hear of load that both met") {
+  // The machine does half as much in every other turn, and one repetition was disturbed.
+  test::FakeSubject subject, yardstick;
+  subject.device_pattern = {0.020, 0.020, 0.040, 0.020, 0.080, 0.020};  // the first to warm up
+  yardstick.device_pattern = {0.040, 0.080, 0.040, 0.080, 0.040};
+  subject.wall_seconds = yardstick.wall_seconds = 0.060;
+  MeasureOptions options = test::shortly();
+  options.least_repetitions = 5;
+  options.yardstick = &yardstick;
+  options.yardstick_seconds = 0.040;
+  CHECK(measure(subject, options).yardstick_ratio == doctest::Approx(0.5));
+}
+
+TEST_CASE("without a yardstick there is none in the result") {
+  test::FakeSubject subject;
+  CHECK(measure(subject, test::shortly()).yardstick_repetitions == 0);
+}
+
 namespace {
 
 // A row as if it had been measured: 8 MB in 1 ms is 8 GB/s.
@@ -117,7 +170,20 @@ RowReport madeUpRow(double ceiling) {
   row.measured.verified = true;
   row.measured.us = {1000, 990, 1010, 1020};
   row.measured.repetitions = 10;
-  row.ceiling = {"copy", ceiling};
+  row.ceiling = row.limit = {"copy", ceiling};
+  judge(row);
+  return row;
+}
+
+// The same row in turns with a copy of 16 MB, which took four times as long in the turns.
+RowReport rowBesideYardstick(double median_us, double limit) {
+  RowReport row = madeUpRow(limit);
+  row.problem.clear();
+  row.ceiling = {"copy_kernel", {}};
+  row.yardstick_bytes = 16000000;
+  row.measured.yardstick_repetitions = 10;
+  row.measured.yardstick_us = {median_us, median_us / 2, 2 * median_us, 3 * median_us};
+  row.measured.yardstick_ratio = 0.25;
   judge(row);
   return row;
 }
@@ -135,6 +201,54 @@ TEST_CASE("a result above its ceiling is a failure") {
 TEST_CASE("a result within the noise of its ceiling is none") {
   CHECK(madeUpRow(7.7).problem.empty());
   CHECK(madeUpRow(100).problem.empty());
+}
+
+TEST_CASE("beside a yardstick the fraction is that of the turns, and the yardstick's rate is no limit") {
+  // 16 MB in 2.5 ms are 6.4 GB/s; half the bytes in a quarter of the time.
+  const RowReport row = rowBesideYardstick(2500, 100);
+  REQUIRE(row.ceiling.value);
+  CHECK(*row.ceiling.value == doctest::Approx(6.4));
+  REQUIRE(row.fraction);
+  CHECK(*row.fraction == doctest::Approx(2.0));
+  CHECK(*row.fraction > kCeilingTolerance);
+  CHECK(row.problem.empty());
+  const Json json = rowJson(row, "device");
+  CHECK(json["ceiling"] == "copy_kernel");
+  CHECK(json["ceiling_gbps"] == 6.4);
+  CHECK(json["yardstick"]["median_us"] == 2500);
+  CHECK(json["yardstick"]["time_ratio"] == 0.25);
+  CHECK(json["yardstick"]["bytes"] == 16000000);
+}
+
+TEST_CASE("beside a yardstick a result above the copy ceiling is a failure") {
+  const RowReport row = rowBesideYardstick(2500, 7.0);
+  CHECK(row.problem.find("above the measured ceiling \"copy\" of 7 GB/s") != std::string::npos);
+}
+
+TEST_CASE("a row without a yardstick reports none") {
+  const Json json = rowJson(madeUpRow(100), "device");
+  CHECK(json["yardstick"].is_null());
+  CHECK(json["cpu_us"].is_null());
+  CHECK(json["ceiling"] == "copy");
+  CHECK(json["ceiling_gbps"] == 100);
+}
+
+TEST_CASE("the better one of two ceilings has the ways of both") {
+  CeilingReport kernel, command;
+  kernel.value = 2.0;
+  kernel.method = "kernel";
+  kernel.ways = {{"kernel", 2.0}};
+  command.value = 18.0;
+  command.method = "command";
+  command.ways = {{"command", 18.0}};
+  for (const CeilingReport& best : {betterOf("copy", kernel, command), betterOf("copy", command, kernel)}) {
+    CHECK(best.name == "copy");
+    CHECK(best.value == 18.0);
+    CHECK(best.method == "command");
+    CHECK(best.ways.size() == 2);
+  }
+  kernel.value.reset();
+  CHECK(betterOf("copy", kernel, command).value == 18.0);
 }
 
 TEST_CASE("a row that failed has no numbers in the report") {

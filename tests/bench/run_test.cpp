@@ -1,6 +1,8 @@
 // Whole runs on small tensors, and their reports against the committed schema.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 
 #include "bench/bench.h"
@@ -52,6 +54,8 @@ TEST_CASE("a run on the CPU gives what the schema says") {
   checkRun(result);
   const Json& ceilings = result.json["machine"]["ceilings"];
   CHECK(ceilings["copy"]["value"].get<double>() > 0);
+  CHECK(ceilings["copy_kernel"]["value"].is_null());
+  for (const RowReport& row : result.rows) CHECK(row.ceiling.name == "copy");
   CHECK(ceilings["fma"]["value"].is_null());
   CHECK(!ceilings["fma"]["reason"].is_null());
 }
@@ -64,10 +68,35 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   }
   const BenchResult result = shortRun(device);
   checkRun(result);
-  for (const char* name : {"copy", "fma"}) {
-    CHECK(result.json["machine"]["ceilings"][name]["value"].get<double>() > 0);
+  const Json& ceilings = result.json["machine"]["ceilings"];
+  for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) CHECK(ceilings[name]["value"].get<double>() > 0);
+  CHECK(ceilings["copy"]["value"] == std::max(ceilings["copy_kernel"]["value"].get<double>(),
+                                              ceilings["copy_buffer"]["value"].get<double>()));
+  const bool software = device.info().type == kit::DeviceType::kSoftware;
+  for (const Json& row : result.json["rows"]) {
+    CHECK(row["path"] != "cpu");
+    CHECK(row["ceiling"] == (software ? "copy_kernel" : "copy"));
+    CHECK(row["yardstick"].is_object() == software);
+    CHECK(row["ceiling_fraction"].get<double>() > 0);
+    if (row["type"] == "nf4" && row["path"].get<std::string>().find('+') == std::string::npos) {
+      CHECK_MESSAGE(row["instructions_per_element"].is_number(), row.dump());
+    }
   }
-  for (const RowReport& row : result.rows) CHECK(row.path != "cpu");
+}
+
+TEST_CASE("committed results are what the schema says, and hold no paths") {
+  test::SchemaCheck check = schema();
+  for (const auto& entry : std::filesystem::directory_iterator(NIB_BENCH_RESULTS)) {
+    if (entry.path().extension() != ".json") continue;
+    std::ifstream file(entry.path());
+    const Json result = Json::parse(file);
+    const std::vector<std::string> violations = check.violations(result);
+    INFO(entry.path().filename().string());
+    CHECK_MESSAGE(violations.empty(), joined(violations));
+    CHECK(result["failures"].empty());
+    const std::string text = result.dump();
+    for (const char* root : {"/home/", "/root/", "/tmp/", "/Users/", "C:\\"}) CHECK(text.find(root) == std::string::npos);
+  }
 }
 
 TEST_CASE("the schema check finds what is wrong") {

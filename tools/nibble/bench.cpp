@@ -1,6 +1,7 @@
 // nibble bench: how fast the ops are here, beside how fast this machine can be at all.
 #include "bench/bench.h"
 #include "bench/compare.h"
+#include "bench/markdown.h"
 #include "bench_table.h"
 #include "verb.h"
 
@@ -25,6 +26,7 @@ struct Arguments {
   std::string shape;
   std::string budget;
   std::string compare;
+  std::vector<std::string> table;
 };
 
 std::string listed(const std::vector<std::string>& words) {
@@ -73,13 +75,28 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
   return options;
 }
 
-Json readRun(const std::string& path) {
+Json readRun(const std::string& option, const std::string& path) {
   const kit::Bytes bytes = kit::detail::readFile(path);
-  if (bytes.empty()) throw UsageError("--compare " + path + ": there is no such file, or nothing in it");
+  if (bytes.empty()) throw UsageError(option + " " + path + ": there is no such file, or nothing in it");
   const char* begin = reinterpret_cast<const char*>(bytes.data());
   Json run = Json::parse(begin, begin + bytes.size(), nullptr, false);
-  if (run.is_discarded()) throw UsageError("--compare " + path + ": not JSON");
+  if (run.is_discarded()) throw UsageError(option + " " + path + ": not JSON");
   return run;
+}
+
+// Of results that exist already; nothing is measured.
+int printTables(const std::vector<std::string>& paths) {
+  std::string text;
+  for (const std::string& path : paths) {
+    const Json run = readRun("--table", path);
+    try {
+      text += (text.empty() ? "" : "\n") + bench::markdownOf(run);
+    } catch (const std::runtime_error& error) {
+      throw UsageError("--table " + path + ": " + error.what());
+    }
+  }
+  std::fputs(text.c_str(), stdout);
+  return kExitDone;
 }
 
 // On a terminal one line that changes, else a line per step.
@@ -113,10 +130,11 @@ class Progress {
 };
 
 int run(const Arguments& arguments) {
+  if (!arguments.table.empty()) return printTables(arguments.table);
   bench::BenchOptions options = benchOptions(arguments);
   const Output output(arguments.json);
   // Before the work, not after it.
-  const Json old_run = arguments.compare.empty() ? Json() : readRun(arguments.compare);
+  const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
   const kit::Device device = openDevice(arguments.device);
   if (options.suite.shape && options.suite.shape->n != 1) {
     std::fprintf(stderr, "nibble bench: these ops have no tokens: N of --shape is taken as 1\n");
@@ -146,7 +164,7 @@ Verb makeBenchVerb(CLI::App& parent) {
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_option("--suite", arguments->suite,
-                  "quick (default, a minute), full (everything), quantize (quantize, dequantize, minmax)")
+                  "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails)")
       ->type_name("S");
   app->add_option("--type", arguments->type, "only rows of this weight format (int4), or of this dense type (f32: minmax)")
       ->type_name("T");
@@ -155,12 +173,14 @@ Verb makeBenchVerb(CLI::App& parent) {
   app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
       ->type_name("TIME");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
+  app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
   app->footer(
       "Each row is verified bit for bit against the CPU reference before it is timed; what fails gets no time.\n"
       "GB/s = dense source + result + codes + scales, each counted once. The copy ceiling counts what is read and what\n"
-      "is written, so a row that moves its bytes as fast as a copy does has 100 %.\n"
+      "is written, so a row that moves its bytes as fast as a copy does has 100 %. On software devices it is that of a\n"
+      "copy kernel which takes turns with the row; a row may exceed it, but not the driver's own copy.\n"
       "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
-      "  nibble bench --compare result.json");
+      "  nibble bench --compare result.json\n  nibble bench --table result.json");
   return {app, [arguments] { return run(*arguments); }};
 }
 

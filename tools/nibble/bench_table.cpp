@@ -25,16 +25,6 @@ std::string typesText(const bench::RowNames& names) {
   return names.result.empty() ? text : text + " -> " + names.result;
 }
 
-// Where the driver's own copy is the best way, what a kernel reaches.
-std::string kernelText(const Json& ceiling) {
-  if (ceiling["method"] != "vkCmdCopyBuffer") return {};
-  double best = 0;
-  for (const Json& way : ceiling["ways"]) {
-    if (way["method"] != "vkCmdCopyBuffer") best = std::max(best, way["value"].get<double>());
-  }
-  return best > 0 ? "; by a uvec4 kernel " + brief(best) : std::string();
-}
-
 }  // namespace
 
 void printMachine(std::FILE* file, const bench::BenchResult& result) {
@@ -43,13 +33,12 @@ void printMachine(std::FILE* file, const bench::BenchResult& result) {
   for (const auto& [name, ceiling] : machine["ceilings"].items()) {
     if (ceiling["value"].is_null()) {
       const bool failed = ceiling["reason"].is_null() || !ceiling["method"].is_null();
-      std::fprintf(file, "  %-8s %s%s\n", name.c_str(), failed ? "FAILED: " : "none: ",
+      std::fprintf(file, "  %-11s %s%s\n", name.c_str(), failed ? "FAILED: " : "none: ",
                    ceiling["reason"].is_null() ? "" : ceiling["reason"].get<std::string>().c_str());
       continue;
     }
-    std::fprintf(file, "  %-8s %s %s  (%s%s)\n", name.c_str(), brief(ceiling["value"].get<double>()).c_str(),
-                 ceiling["unit"].get<std::string>().c_str(), ceiling["method"].get<std::string>().c_str(),
-                 kernelText(ceiling).c_str());
+    std::fprintf(file, "  %-11s %s %s  (%s)\n", name.c_str(), brief(ceiling["value"].get<double>()).c_str(),
+                 ceiling["unit"].get<std::string>().c_str(), ceiling["method"].get<std::string>().c_str());
   }
   if (machine["empty_submit_us"].is_number()) {
     std::fprintf(file, "  an empty dispatch takes %s us, submitted and waited for %s us\n",

@@ -1,0 +1,16 @@
+// Result files as tables for a README.
+#ifndef NIB_BENCH_MARKDOWN_H
+#define NIB_BENCH_MARKDOWN_H
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+
+namespace nib::bench {
+
+// One run: a paragraph about the machine, then a line per op, format, sharing of scales and shape, with a column per
+// dense type. Throws std::runtime_error that says what is wrong with the file.
+std::string markdownOf(const nlohmann::ordered_json& run);
+
+}  // namespace nib::bench
+#endif

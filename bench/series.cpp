@@ -1,0 +1,100 @@
+#include "bench/series.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <numeric>
+
+namespace nib::bench {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Long enough that the clocks of a GPU rise, short enough for every watchdog.
+constexpr double kBatchSeconds = 0.010;
+constexpr uint32_t kSingles = 5;
+constexpr double kMostOverheadSeconds = 0.001;
+
+double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Of all threads of this process; nothing where the system tells something else by that name.
+std::optional<double> processorSeconds() {
+#if defined(__unix__) || defined(__APPLE__)
+  const std::clock_t ticks = std::clock();
+  if (ticks != std::clock_t(-1)) return double(ticks) / CLOCKS_PER_SEC;
+#endif
+  return std::nullopt;
+}
+
+Spread inMicroseconds(const Spread& s) { return {s.median * 1e6, s.p5 * 1e6, s.p95 * 1e6, s.p99 * 1e6}; }
+
+}  // namespace
+
+Series::Series(Subject& subject, double warm_up_seconds) : subject_(subject) {
+  double estimate = 0;
+  const auto start = Clock::now();
+  for (uint32_t i = 0; i < 20 && (i < 1 || since(start) < warm_up_seconds); ++i) {
+    const double seconds = subject.run(1).wall_seconds;
+    estimate = i == 0 ? seconds : std::min(estimate, seconds);
+  }
+  setBatch(estimate);
+}
+
+Series Series::known(Subject& subject, double repetition_seconds) {
+  Series series(subject);
+  series.setBatch(repetition_seconds);
+  return series;
+}
+
+void Series::setBatch(double repetition_seconds) {
+  const double fitting = kBatchSeconds / std::max(repetition_seconds, 1e-9);
+  batch_ = static_cast<uint32_t>(std::clamp(fitting, 1.0, double(kMaxBatch)));
+}
+
+void Series::turn() {
+  const std::optional<double> before = processorSeconds();
+  const Batch times = subject_.run(batch_);
+  if (before) cpu_.push_back((*processorSeconds() - *before) / batch_);
+  device_.insert(device_.end(), times.device_seconds.begin(), times.device_seconds.end());
+  wall_.insert(wall_.end(), batch_, times.wall_seconds / batch_);
+  device_total_ += std::accumulate(times.device_seconds.begin(), times.device_seconds.end(), 0.0);
+  wall_total_ += times.wall_seconds;
+  if (batch_ == 1) singles_.push_back(times.wall_seconds);
+  ++submissions_;
+}
+
+void Series::completeSingles() {
+  while (singles_.size() < kSingles) singles_.push_back(subject_.run(1).wall_seconds);
+}
+
+// Repetitions lie inside their submission: together they cannot last longer, nor only a small part of a long one.
+std::string Series::clockProblem() const {
+  if (!hasDeviceClock() || !(device_total_ > 0)) return "the device's timestamps do not advance";
+  if (device_total_ > wall_total_ * 1.02) return "the device's timestamps say more than the time that passed";
+  // A submission costs the host what a single one does beyond its repetition; more than this no driver takes.
+  const double overhead =
+      std::clamp(spreadOf(singles_).median - spreadOf(device_).median, 0.0, kMostOverheadSeconds);
+  const double busy = wall_total_ - overhead * submissions_;
+  if (busy > 0.020 && device_total_ < 0.5 * busy) {
+    return "the device's timestamps say less than half of the time that passed";
+  }
+  return {};
+}
+
+Spread Series::us(bool device_clock) const { return inMicroseconds(spreadOf(device_clock ? device_ : wall_)); }
+
+std::vector<double> Series::turnSeconds(bool device_clock) const {
+  const std::vector<double>& times = device_clock ? device_ : wall_;
+  std::vector<double> turns;
+  for (auto at = times.begin(); at != times.end(); at += batch_) {
+    turns.push_back(std::accumulate(at, at + batch_, 0.0) / batch_);
+  }
+  return turns;
+}
+
+std::optional<double> Series::cpuUs() const {
+  if (cpu_.empty()) return std::nullopt;
+  return spreadOf(cpu_).p5 * 1e6;
+}
+
+}  // namespace nib::bench

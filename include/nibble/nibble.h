@@ -186,7 +186,7 @@ typedef struct NibExtent {
 // Order-free, so it is the same on every device.
 typedef struct NibStatus {
   uint32_t nonfinite_count;     // NaN and infinite elements met
-  uint32_t saturated_count;     // scales that did not fit scale_type and were set to its largest value
+  uint32_t saturated_count;     // found scales beyond scale_type's largest value, or beyond 2^126, and set to that
   uint32_t first_nonfinite_not;  // bitwise NOT of the lowest row * cols + col of a non-finite element; 0 = none
   uint32_t reserved;
 } NibStatus;

@@ -8,9 +8,10 @@
 
 #define NIB_CODE_MASK ((1u << NIB_BITS) - 1u)
 
-// Four codes, the low NIB_BITS of each counting, to 4 * NIB_BITS bits.
+// Four codes to 4 * NIB_BITS bits.
 uint nibPack4(ivec4 code) {
-  uvec4 c = uvec4(code) & NIB_CODE_MASK;
+  uvec4 c = uvec4(code);
+  if (NIB_TWOS_COMPLEMENT) c &= NIB_CODE_MASK;
   return (c.x | (c.y << NIB_BITS)) | ((c.z << (2u * NIB_BITS)) | (c.w << (3u * NIB_BITS)));
 }
 

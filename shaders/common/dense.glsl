@@ -35,6 +35,17 @@ uvec4 nibWiden(uvec2 words, bool only_finite) {
   return nibHalfToF32Bits4(halves, only_finite);
 }
 
+// Magnitudes of four 16-bit elements, not widened, of a row of whole quads; beyond its end, of its last ones.
+uvec4 nibLoadMagnitudes(uint row_start, uint col, uint cols, uint delta) {
+  uint inside = FULL ? col : min(col, cols - 4u);
+  uvec2 words = source2[((row_start + inside) >> 2) + (delta >> 1)];
+  return uvec4(words.x, words.x >> 16, words.y, words.y >> 16) & 0x7fffu;
+}
+
+uvec4 nibWidenMagnitudes(uvec4 magnitudes) {
+  return SOURCE_TYPE == NIB_BF16 ? magnitudes << 16 : nibHalfToF32Bits4(magnitudes, false);
+}
+
 uint nibLoadOne(uint element, uint delta) {
   if (SOURCE_TYPE == NIB_F32) return source1[element + delta];
   uint half_word = (source1[(element >> 1) + delta] >> ((element & 1u) * 16u)) & 0xffffu;

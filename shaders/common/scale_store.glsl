@@ -39,11 +39,12 @@ struct NibFound {
 
 NibFound nibRoundFound(uint bits, uint type, int zero) {
   NibFound found;
-  uint stored = nibScaleToStored(bits, type);
+  // Half: from 65520 on, which would round to infinity; else 2^126, beyond which a reciprocal would be denormal.
+  found.saturated = type == NIB_F16 ? bits >= 0x477ff000u : bits > 0x7e800000u;
+  uint stored = nibScaleToStored(min(bits, 0x7e800000u), type);
   found.bits = nibRuledScale(nibScaleFromStored(stored, type));
   found.stored = found.bits == 0u ? 0u : stored;
   found.zero = zero;
-  found.saturated = (type == NIB_F16 && bits >= 0x477ff000u) || (type == NIB_BF16 && bits >= 0x7f7f8000u);
   return found;
 }
 
@@ -58,8 +59,9 @@ vec4 nibBounded(vec4 x, uvec4 bound) {
   return uintBitsToFloat(min(bits & 0x7fffffffu, bound) | (bits & 0x80000000u));
 }
 
-// Bits of an |x| whose product with the reciprocal is at least 2^10 and below 2^11: beyond every code, but nowhere near
-// overflow. Where that is no finite number, none is needed.
+// Bits of an |x| whose product with the reciprocal is at least 2^10 and below 2^11: beyond every code, and as far as
+// nibEncode4 goes. Where that is no finite number, the largest finite one. Found scales of other types than half need no
+// bound: only half stops so early that an element of the group can be this many steps.
 uvec4 nibEncoderBound(uvec4 rcp_bits) {
   uvec4 exponent = rcp_bits >> 23;
   return mix(uvec4(0x7f7fffffu), (264u - exponent) << 23, greaterThanEqual(exponent, uvec4(10u)));

@@ -46,7 +46,6 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
 // Four elements at a time, each with a scale of its own: give the same one four times where they share it.
 struct NibEncoder {
   vec4 rcp;     // 1/scale, 0 for the zero group
-  uvec4 bound;  // bits of an |x| beyond every code, from which on nothing changes
   ivec4 first;  // codes
   ivec4 last;
   ivec4 zero;
@@ -55,17 +54,16 @@ struct NibEncoder {
 NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
   NibEncoder e;
   e.rcp = uintBitsToFloat(rcp_bits);
-  e.bound = nibEncoderBound(rcp_bits);
   e.first = ivec4((flags & (NIB_NARROW | NIB_ASYMMETRIC)) == NIB_NARROW ? NIB_FIRST + 1 : NIB_FIRST);
   e.last = ivec4(NIB_LAST);
   e.zero = zero;
   return e;
 }
 
-// Codes of finite x.
+// Codes of finite x of less than 2^11 steps.
 ivec4 nibEncode4(vec4 x, NibEncoder e) {
-  precise vec4 y = nibBounded(x, e.bound) * e.rcp;
-  // |y| < 2^11, so adding 1.5 * 2^23 rounds it half-even to an integer in the low mantissa bits.
+  precise vec4 y = x * e.rcp;
+  // So adding 1.5 * 2^23 rounds it half-even to an integer in the low mantissa bits.
   precise vec4 rounded = y + 12582912.0;
   return clamp(floatBitsToInt(rounded) + (e.zero - 0x4b400000), e.first, e.last);
 }

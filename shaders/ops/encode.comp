@@ -36,25 +36,41 @@ uvec4 sanitize(uvec4 x, uint element) {
   return mix(x, uvec4(0u), bad);
 }
 
-NibEncoder encoderOf(uint index) {
+// Given scales may be far too small for their elements, and so may found ones that stop where half does.
+const bool kBounded = GIVEN || SCALE_TYPE == NIB_F16;
+
+// What encodes four neighbouring columns.
+struct Encoder {
+  NibEncoder codes;
+  uvec4 guard;  // kBounded: nibEncoderBound; else ones, or 0 for the zero group
+};
+
+Encoder makeEncoder(uvec4 rcp_bits, ivec4 zero) {
+  Encoder e;
+  e.codes = nibMakeEncoder(rcp_bits, zero, FLAGS);
+  e.guard = kBounded ? nibEncoderBound(rcp_bits) : mix(uvec4(~0u), uvec4(0u), equal(rcp_bits, uvec4(0u)));
+  return e;
+}
+
+Encoder encoderOf(uint index) {
   if (TABLE) {
     uint entry = push.table_word + 2u * index + push.head.delta3;
-    return nibMakeEncoder(uvec4(aux[entry]), ivec4(aux[entry + 1u]), FLAGS);
+    return makeEncoder(uvec4(aux[entry]), ivec4(aux[entry + 1u]));
   }
   uint scale = nibLoadScale(push.scales_word + push.head.delta2, index);
-  return nibMakeEncoder(uvec4(nibReciprocal(scale)), ivec4(nibLoadZero(push.zeros_word + push.head.delta2, index)), FLAGS);
+  return makeEncoder(uvec4(nibReciprocal(scale)), ivec4(nibLoadZero(push.zeros_word + push.head.delta2, index)));
 }
 
 // Of four neighbouring columns, from the table; the symmetric zero point is known.
-NibEncoder columnEncoder(uint col) {
+Encoder columnEncoder(uint col) {
   uvec4 at = push.table_word + 2u * min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u)) + push.head.delta3;
   uvec4 rcp = uvec4(aux[at.x], aux[at.y], aux[at.z], aux[at.w]);
   ivec4 zero = ivec4(nibZeroFromByte(0u, FLAGS));
   if ((FLAGS & NIB_ASYMMETRIC) != 0u) zero = ivec4(aux[at.x + 1u], aux[at.y + 1u], aux[at.z + 1u], aux[at.w + 1u]);
-  return nibMakeEncoder(rcp, zero, FLAGS);
+  return makeEncoder(rcp, zero);
 }
 
-NibEncoder encoder[COLUMN ? NIB_QUADS : 1];
+Encoder encoder[COLUMN ? NIB_QUADS : 1];
 
 void encodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
@@ -64,14 +80,14 @@ void encodeRun(uint row, uint run) {
 #define NIB_ENCODE(q)                                                                                   \
   {                                                                                                     \
     uvec4 bits = nibLoadQuad(row_start, col + 4u * q, push.cols, push.head.delta1);                     \
-    NibEncoder e = encoder[COLUMN ? q : 0u];                                                            \
-    if (GIVEN) {                                                                                        \
-      bits = sanitize(bits, row * push.cols + col + 4u * q);                                            \
-    } else {                                                                                            \
-      /* Found: what is not finite lies in zero groups, and was counted when their scale was found. */  \
-      bits = mix(bits, uvec4(0u), equal(e.rcp, vec4(0.0)));                                             \
-    }                                                                                                   \
-    ivec4 code = nibEncode4(uintBitsToFloat(bits), e);                                                  \
+    Encoder e = encoder[COLUMN ? q : 0u];                                                               \
+    if (GIVEN) bits = sanitize(bits, row * push.cols + col + 4u * q);                                   \
+    /* Found: what is not finite lies in zero groups, and was counted when their scale was found. Either \
+       guard makes it finite, and 1/scale is 0 there. */                                                \
+    if (!kBounded) bits &= e.guard;                                                                     \
+    vec4 v = uintBitsToFloat(bits);                                                                     \
+    if (kBounded) v = nibBounded(v, e.guard);                                                           \
+    ivec4 code = nibEncode4(v, e.codes);                                                                \
     if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));                                       \
     p[q] = nibPack4(code);                                                                              \
   }

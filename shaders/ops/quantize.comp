@@ -30,12 +30,17 @@ layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 #include "common/status.glsl"
 
 const bool kAsymmetric = (FLAGS & NIB_ASYMMETRIC) != 0u;
+const bool kBounded = SCALE_TYPE == NIB_F16;  // see nibEncoderBound
+// Magnitudes of 16-bit types order as they are stored: the last one alone is widened.
+const bool kMagnitudes = !kAsymmetric && VEC && SOURCE_TYPE != NIB_F32;
 
-void storeRun(uint row, uint col, uvec4 x[NIB_QUADS], NibEncoder encoder) {
+void storeRun(uint row, uint col, uvec4 x[NIB_QUADS], NibEncoder encoder, uvec4 bound) {
   uint p[NIB_QUADS];
 #define NIB_ENCODE(q)                                                          \
   {                                                                            \
-    ivec4 code = nibEncode4(uintBitsToFloat(x[q]), encoder);                   \
+    vec4 v = uintBitsToFloat(x[q]);                                            \
+    if (kBounded) v = nibBounded(v, bound);                                    \
+    ivec4 code = nibEncode4(v, encoder);                                       \
     if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));              \
     p[q] = nibPack4(code);                                                     \
   }
@@ -97,6 +102,14 @@ void main() {
   } else {                                     \
     high = max(high, x[q] & 0x7fffffffu);      \
   }
+// The first of two passes: what is loaded is not kept.
+#define NIB_MAGNITUDE(q)                                                                            \
+  if (kMagnitudes) {                                                                                \
+    high = max(high, nibLoadMagnitudes(row_start, col + 4u * q, push.cols, push.head.delta1));      \
+  } else {                                                                                          \
+    NIB_LOAD(q)                                                                                     \
+    NIB_MEET(q)                                                                                     \
+  }
     if (SINGLE) {
       uint col = from;
       if (col < end) {
@@ -105,9 +118,9 @@ void main() {
       }
     } else {
       for (uint col = from; col < end; col += step) {
-        NIB_EACH_QUAD(NIB_LOAD)
-        NIB_EACH_QUAD(NIB_MEET)
+        NIB_EACH_QUAD(NIB_MAGNITUDE)
       }
+      if (kMagnitudes) high = nibWidenMagnitudes(high);
     }
     NibReduced extent = NibReduced(min(min(low.x, low.y), min(low.z, low.w)),
                                    max(max(high.x, high.y), max(high.z, high.w)), 0u);
@@ -120,19 +133,21 @@ void main() {
     uint absmax_bits = !kAsymmetric && finite ? extent.high : 0u;
     // Every invocation of a team finds the same scale: sharing it would cost another exchange.
     NibFound found = nibFindScale(min_bits, max_bits, absmax_bits, FLAGS, SCALE_TYPE);
-    NibEncoder encoder = nibMakeEncoder(uvec4(nibReciprocal(found.bits)), ivec4(found.zero), FLAGS);
+    uvec4 rcp_bits = uvec4(nibReciprocal(found.bits));
+    NibEncoder encoder = nibMakeEncoder(rcp_bits, ivec4(found.zero), FLAGS);
+    uvec4 bound = nibEncoderBound(rcp_bits);
 
 #define NIB_CLEAR(q) x[q] = finite ? x[q] : uvec4(0u);
     if (SINGLE) {
       if (from < end) {
         NIB_EACH_QUAD(NIB_CLEAR)
-        storeRun(row, from, x, encoder);
+        storeRun(row, from, x, encoder, bound);
       }
     } else {
       for (uint col = from; col < end; col += step) {
         NIB_EACH_QUAD(NIB_LOAD)
         NIB_EACH_QUAD(NIB_CLEAR)
-        storeRun(row, col, x, encoder);
+        storeRun(row, col, x, encoder, bound);
       }
     }
     if (STATUS && !finite) countNonFinite(row, from, end, step);

@@ -94,10 +94,9 @@ void writeQuad(uint index, uint count, Kept kept) {
 void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
   if (kMagnitudes) {
     // Elements beyond the row repeat the last ones, which changes no maximum.
-    uvec2 words = source2[((row_start + min(col, cols - 4u)) >> 2) + (push.head.delta1 >> 1)];
-    uvec4 magnitude = uvec4(words.x, words.x >> 16, words.y, words.y >> 16) & 0x7fffu;
-    kept.high = max(kept.high, magnitude);
-    if (STATUS && col < cols) countNonFinite(nibWiden(words, false), row * cols + col);
+    uvec4 magnitudes = nibLoadMagnitudes(row_start, col, cols, push.head.delta1);
+    kept.high = max(kept.high, magnitudes);
+    if (STATUS && col < cols) countNonFinite(nibWidenMagnitudes(magnitudes), row * cols + col);
     return;
   }
   uvec4 x = nibLoadQuad(row_start, col, cols, push.head.delta1);

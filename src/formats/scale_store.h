@@ -11,6 +11,8 @@ namespace nib {
 // Stored scales below 2^-120 make the zero group: an element is then far below half a step whether or not a device
 // flushes denormals, and no product of code and scale is denormal.
 inline constexpr uint32_t kSmallestScaleBits = 0x03800000u;  // 2^-120
+// Found scales stop here: the reciprocal of a larger one would be denormal.
+inline constexpr uint32_t kLargestFoundScaleBits = 0x7e800000u;  // 2^126
 
 // The stored representation (low 16 bits for 16-bit types) of a non-negative finite scale. Too large saturates.
 inline uint32_t scaleToStored(uint32_t bits, uint32_t type) {
@@ -31,14 +33,12 @@ inline uint32_t ruledScale(uint32_t bits) {
   return bits >= kSmallestScaleBits && bits < 0x7f800000u ? bits : 0u;
 }
 
-// Rounds to the stored type and applies the rule; *saturated tells that the type could not hold the scale.
+// Rounds a found scale to the stored type and applies the rule; *saturated tells that it was too large.
 inline uint32_t roundScale(uint32_t bits, uint32_t type, bool* saturated) {
-  const uint32_t value = scaleFromStored(scaleToStored(bits, type), type);
-  // Rounding moves a scale by less than one part in 256 (bf16), saturation only downwards from beyond the largest value.
-  const uint32_t largest = type == NIB_TYPE_F16 ? 0x477fe000u : type == NIB_TYPE_BF16 ? 0x7f7f0000u : 0x7f7fffffu;
-  const uint32_t limit = type == NIB_TYPE_F16 ? 0x477ff000u : type == NIB_TYPE_BF16 ? 0x7f7f8000u : 0x7f800000u;
-  *saturated = value == largest && bits >= limit;
-  return ruledScale(value);
+  // Half: from 65520 on, which would round to infinity.
+  *saturated = type == NIB_TYPE_F16 ? bits >= 0x477ff000u : bits > kLargestFoundScaleBits;
+  if (bits > kLargestFoundScaleBits) bits = kLargestFoundScaleBits;
+  return ruledScale(scaleFromStored(scaleToStored(bits, type), type));
 }
 
 }  // namespace nib

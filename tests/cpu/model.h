@@ -196,9 +196,9 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
     const double steps = format.middle() - 1.0 + (weights.flags & NIB_WEIGHTS_NARROW ? 0.0 : 0.5);
     found = quotient(std::fmax(-low, high), steps);
   }
-  double rounded = roundTo(weights.scale_type, found);
-  const bool saturated = rounded == INFINITY;
-  if (saturated) rounded = kFloatTypes[weights.scale_type].largest;
+  double rounded = roundTo(weights.scale_type, std::fmin(found, 0x1p126));
+  const bool saturated = rounded == INFINITY || found > 0x1p126;
+  if (rounded == INFINITY) rounded = kFloatTypes[weights.scale_type].largest;
   Scale scale = usable(rounded, format.middle());
   scale.saturated = saturated;
   if (asymmetric && scale.value != 0.0) {

@@ -120,12 +120,15 @@ TEST_CASE("a scale beyond its type saturates and is counted; one that rounds dow
   CHECK(half.scales == Patterns{0x7bffu, 0x7bffu, 0x7bffu, 0x7bffu});
   CHECK(half.status.saturated_count == 2);
   CHECK(half.codes == Codes{15, 15, 15, 15});
-  // bfloat16: 7f7f is the largest, 0x7f7f8000 the tie.
-  const float bf_tie = model::floatOfBits(0x7f7f8000u);
-  const Result bf = quantizeRows(NIB_FORMAT_NF4, 0, NIB_TYPE_BF16, 3,
-                                 {model::floatOfBits(0x7f7f0000u), std::nextafter(bf_tie, 0.0f), bf_tie});
-  CHECK(bf.scales == Patterns{0x7f7fu, 0x7f7fu, 0x7f7fu});
-  CHECK(bf.status.saturated_count == 1);
+  // The others end at 2^126, 7e80: rows of absmax 2^126, just more, and the largest number there is. Half of 2^126 is
+  // 0.5 of each scale: code 12 (0.3893 .. 0.50166).
+  for (const NibType type : {NIB_TYPE_BF16, NIB_TYPE_F32}) {
+    const Result r = quantizeRows(NIB_FORMAT_NF4, 0, type, 3,
+                                  {0x1p126f, 0x1p125f, std::nextafter(0x1p126f, INFINITY), 0x1p125f, -0x1.fffffep127f, 0x1p125f});
+    CHECK(r.scales == (type == NIB_TYPE_BF16 ? Patterns(3, 0x7e80u) : Patterns(3, 0x7e800000u)));
+    CHECK(r.codes == Codes{15, 12, 15, 12, 0, 12});
+    CHECK(r.status.saturated_count == 2);
+  }
 }
 
 TEST_CASE("an affine scale beyond half saturates: large values take the last codes") {

@@ -26,14 +26,12 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
 
 // Four elements at a time, each with a scale of its own: give the same one four times where they share it.
 struct NibEncoder {
-  vec4 rcp;    // 1/scale, 0 for the zero group: every x then lands on code 7, whose value is 0
-  uvec4 bound; // bits of an |x| beyond every code, from which on nothing changes
+  vec4 rcp;  // 1/scale, 0 for the zero group: every x then lands on code 7, whose value is 0
 };
 
 NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
   NibEncoder e;
   e.rcp = uintBitsToFloat(rcp_bits);
-  e.bound = nibEncoderBound(rcp_bits);
   return e;
 }
 
@@ -41,7 +39,7 @@ NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
 
 // Four comparisons down the tree of thresholds; a value on one takes the lower code.
 ivec4 nibEncode4(vec4 x, NibEncoder e) {
-  precise vec4 y = nibBounded(x, e.bound) * e.rcp;
+  precise vec4 y = x * e.rcp;
   bvec4 b3 = greaterThan(y, NIB_NF4_T(NF4_T7));
   vec4 t1 = mix(NIB_NF4_T(NF4_T3), NIB_NF4_T(NF4_T11), b3);
   bvec4 b2 = greaterThan(y, t1);

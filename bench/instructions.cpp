@@ -40,7 +40,7 @@ bool isStraight(const Phase& phase, const PipelineStore::Origin& origin) {
   if (kernel != "quantize" || origin.spec_count * sizeof(uint32_t) != sizeof(QuantizeSpec)) return false;
   QuantizeSpec spec;
   std::memcpy(&spec, origin.spec, sizeof spec);
-  return spec.SINGLE && spec.PACK == 1;
+  return spec.KEEP == 1 && spec.PACK == 1;
 }
 
 }  // namespace

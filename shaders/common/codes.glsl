@@ -37,8 +37,10 @@ ivec4 nibUnpack4(uint packed) {
 
 #if NIB_RUN == 16
 #define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
+#define NIB_EACH_PAIR(X) X(0u, 1u) X(2u, 3u)
 #elif NIB_RUN == 32
 #define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
+#define NIB_EACH_PAIR(X) X(0u, 1u) X(2u, 3u) X(4u, 5u) X(6u, 7u)
 #else
 #error "NIB_RUN must be 16 or 32"
 #endif

@@ -1,5 +1,5 @@
 // Runs of NIB_RUN neighbouring elements of a dense matrix, of any NibType, over word loads and stores. Include after
-// declaring VEC (rows and runs are aligned for loads of four elements), FULL (every run is whole), SOURCE_TYPE or
+// declaring VEC (rows and runs are aligned for loads of four elements), WIDE (those of 16-bit types, of eight), FULL (every run is whole), SOURCE_TYPE or
 // RESULT_TYPE, and for sources ONLY_FINITE (what Inf and NaN become does not matter). NIB_DENSE_SOURCE declares binding 1,
 // NIB_DENSE_RESULT binding 2.
 #ifndef NIBBLE_COMMON_DENSE_GLSL
@@ -35,10 +35,18 @@ uvec4 nibWiden(uvec2 words, bool only_finite) {
   return nibHalfToF32Bits4(halves, only_finite);
 }
 
-// Magnitudes of four 16-bit elements, not widened, of a row of whole quads; beyond its end, of its last ones.
-uvec4 nibLoadMagnitudes(uint row_start, uint col, uint cols, uint delta) {
-  uint inside = FULL ? col : min(col, cols - 4u);
-  uvec2 words = source2[((row_start + inside) >> 2) + (delta >> 1)];
+// The words of eight 16-bit elements from col on; beyond a row's end, some of its last ones.
+uvec4 nibLoadWords8(uint row_start, uint col, uint cols, uint delta) {
+  if (WIDE) {
+    uint inside = FULL ? col : min(col, cols - 8u);
+    return source4[((row_start + inside) >> 3) + (delta >> 2)];
+  }
+  uvec2 quads = (row_start + (FULL ? uvec2(col, col + 4u) : min(uvec2(col, col + 4u), uvec2(cols - 4u)))) >> 2u;
+  return uvec4(source2[quads.x + (delta >> 1)], source2[quads.y + (delta >> 1)]);
+}
+
+// Magnitudes of four 16-bit elements, not widened.
+uvec4 nibMagnitudes(uvec2 words) {
   return uvec4(words.x, words.x >> 16, words.y, words.y >> 16) & 0x7fffu;
 }
 
@@ -70,6 +78,19 @@ uvec4 nibLoadQuad(uint row_start, uint col, uint cols, uint delta) {
     if (!FULL) x &= nibInside(col, cols);
   }
   return x;
+}
+
+// The same of eight elements.
+void nibLoadPair(uint row_start, uint col, uint cols, uint delta, out uvec4 x0, out uvec4 x1) {
+  if (WIDE) {
+    uvec4 words = nibLoadWords8(row_start, col, cols, delta);
+    x0 = nibWiden(words.xy, ONLY_FINITE);
+    x1 = nibWiden(words.zw, ONLY_FINITE);
+    if (!FULL && col >= cols) x0 = x1 = uvec4(0u);
+  } else {
+    x0 = nibLoadQuad(row_start, col, cols, delta);
+    x1 = nibLoadQuad(row_start, col + 4u, cols, delta);
+  }
 }
 #endif
 

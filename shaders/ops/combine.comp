@@ -14,7 +14,7 @@ layout(push_constant, std430) uniform Push { CombinePush push; };
 #include "common/reduce.glsl"
 #include "common/extent.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Extents { uint extents[]; };
-layout(set = 0, binding = 3, std430) readonly buffer Partials { uint partials[]; };
+layout(set = 0, binding = 3, std430) readonly buffer Partials { uvec4 partials[]; };
 
 #ifdef NIB_FAULT
 const uint kFault = 1u;
@@ -23,8 +23,8 @@ const uint kFault = 0u;
 #endif
 
 NibReduced readPartial(uint index) {
-  uint at = push.partial_word + 4u * index + push.head.delta3;
-  return NibReduced(partials[at], partials[at + 1u], partials[at + 2u]);
+  uvec4 partial = partials[((push.partial_word + push.head.delta3) >> 2) + index];
+  return NibReduced(partial.x, partial.y, partial.z);
 }
 
 void writeExtent(uint index, NibReduced extent) {

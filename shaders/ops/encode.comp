@@ -1,7 +1,7 @@
 #version 450
 // Dense to codes with scales that exist already. An invocation owns a run of NIB_RUN columns in ROW_BLOCK rows, and the
 // words of their codes. Reads every source element once, writes its code once; the reciprocal of a scale is made once
-// per run and block, never per element.
+// per run, block or, if there is only one, invocation, never per element.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/encode.h"
 ENCODE_SPEC(NIB_SPEC_CONSTANT)
@@ -55,7 +55,8 @@ Encoder makeEncoder(uvec4 rcp_bits, ivec4 zero) {
 Encoder encoderOf(uint index) {
   if (TABLE) {
     uint entry = push.table_word + 2u * index + push.head.delta3;
-    return makeEncoder(uvec4(aux[entry]), ivec4(aux[entry + 1u]));
+    ivec4 zero = ivec4((FLAGS & NIB_ASYMMETRIC) != 0u ? int(aux[entry + 1u]) : nibZeroFromByte(0u, FLAGS));
+    return makeEncoder(uvec4(aux[entry]), zero);
   }
   uint scale = nibLoadScale(push.scales_word + push.head.delta2, index);
   return makeEncoder(uvec4(nibReciprocal(scale)), ivec4(nibLoadZero(push.zeros_word + push.head.delta2, index)));
@@ -74,12 +75,15 @@ Encoder encoder[COLUMN ? NIB_QUADS : 1];
 
 void encodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
-  if (!COLUMN) encoder[0] = encoderOf(row * push.scale_row_stride + col / push.group);
+  if (!COLUMN && !ONE) encoder[0] = encoderOf(row * push.scale_row_stride + col / push.group);
   uint row_start = row * push.stride;
+  uvec4 x[NIB_QUADS];
   uint p[NIB_QUADS];
+#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
+  NIB_EACH_PAIR(NIB_LOAD)
 #define NIB_ENCODE(q)                                                                                   \
   {                                                                                                     \
-    uvec4 bits = nibLoadQuad(row_start, col + 4u * q, push.cols, push.head.delta1);                     \
+    uvec4 bits = x[q];                                                                                  \
     Encoder e = encoder[COLUMN ? q : 0u];                                                               \
     if (GIVEN) bits = sanitize(bits, row * push.cols + col + 4u * q);                                   \
     /* Found: what is not finite lies in zero groups, and was counted when their scale was found. Either \
@@ -99,6 +103,7 @@ void encodeRun(uint row, uint run) {
 }
 
 void main() {
+  if (ONE) encoder[0] = encoderOf(0u);  // outside of all conditions, where it can be a uniform load
   uint item = (push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex;
   uint runs = (push.cols + uint(NIB_RUN) - 1u) / uint(NIB_RUN);
   uint block = item / runs;

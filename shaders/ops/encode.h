@@ -5,10 +5,12 @@
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
+//   WIDE         and, of 16-bit types, of eight
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
 //   GIVEN        the scales were not found from this data
 //   COLUMN       one scale per column, with TABLE
+//   ONE          there is one scale
 //   TABLE        reciprocals and zero points are read from a table in aux instead of being made from scales
 #ifndef NIB_OPS_ENCODE_H
 #define NIB_OPS_ENCODE_H
@@ -26,7 +28,9 @@
   X(7, nib_bool, STATUS, false) \
   X(8, nib_bool, GIVEN, false) \
   X(9, nib_bool, COLUMN, false) \
-  X(10, nib_bool, TABLE, false)
+  X(10, nib_bool, TABLE, false) \
+  X(11, nib_bool, ONE, false) \
+  X(12, nib_bool, WIDE, false)
 
 #ifdef __cplusplus
 namespace nib {

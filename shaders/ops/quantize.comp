@@ -2,8 +2,8 @@
 // Quantizes rows, or groups within rows, with scales it finds, in one dispatch.
 // A team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, a pass for the
 // codes. An invocation owns every LANES-th run of a group and the words of its codes; the team's first one owns the words
-// of scales and zero points. With SINGLE the run stays in registers and the source is read once; otherwise the second
-// pass finds it in the cache. Teams of one exchange nothing.
+// of scales and zero points. Runs that are kept stay in registers and are read once; otherwise the second pass finds them
+// in the cache. Teams of one exchange nothing.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -34,11 +34,37 @@ const bool kBounded = SCALE_TYPE == NIB_F16;  // see nibEncoderBound
 // Magnitudes of 16-bit types order as they are stored: the last one alone is widened.
 const bool kMagnitudes = !kAsymmetric && VEC && SOURCE_TYPE != NIB_F32;
 
-void storeRun(uint row, uint col, uvec4 x[NIB_QUADS], NibEncoder encoder, uvec4 bound) {
+void loadRun(uint row_start, uint col, out uvec4 x[NIB_QUADS]) {
+#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
+  NIB_EACH_PAIR(NIB_LOAD)
+}
+
+void meetRun(uvec4 x[NIB_QUADS], inout uvec4 low, inout uvec4 high) {
+#define NIB_MEET(q)                        \
+  if (kAsymmetric) {                       \
+    uvec4 key = nibKey4(x[q]);             \
+    low = min(low, key);                   \
+    high = max(high, key);                 \
+  } else {                                 \
+    high = max(high, x[q] & 0x7fffffffu);  \
+  }
+  NIB_EACH_QUAD(NIB_MEET)
+}
+
+void meetMagnitudes(uint row_start, uint col, inout uvec4 high) {
+#define NIB_MAGNITUDES(a, b)                                                                        \
+  {                                                                                                 \
+    uvec4 words = nibLoadWords8(row_start, col + 4u * a, push.cols, push.head.delta1);              \
+    high = max(high, max(nibMagnitudes(words.xy), nibMagnitudes(words.zw)));                        \
+  }
+  NIB_EACH_PAIR(NIB_MAGNITUDES)
+}
+
+void storeRun(uint row, uint col, bool finite, uvec4 x[NIB_QUADS], NibEncoder encoder, uvec4 bound) {
   uint p[NIB_QUADS];
 #define NIB_ENCODE(q)                                                          \
   {                                                                            \
-    vec4 v = uintBitsToFloat(x[q]);                                            \
+    vec4 v = uintBitsToFloat(finite ? x[q] : uvec4(0u));                       \
     if (kBounded) v = nibBounded(v, bound);                                    \
     ivec4 code = nibEncode4(v, encoder);                                       \
     if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));              \
@@ -92,33 +118,22 @@ void main() {
     // row are 0, which no scale depends on.
     uvec4 low = uvec4(0xffffffffu);
     uvec4 high = uvec4(0u);
-    uvec4 x[NIB_QUADS];
-#define NIB_LOAD(q) x[q] = nibLoadQuad(row_start, col + 4u * q, push.cols, push.head.delta1);
-#define NIB_MEET(q)                            \
-  if (kAsymmetric) {                           \
-    uvec4 key = nibKey4(x[q]);                 \
-    low = min(low, key);                       \
-    high = max(high, key);                     \
-  } else {                                     \
-    high = max(high, x[q] & 0x7fffffffu);      \
+#define NIB_KEPT(r)                                                          \
+  if (KEEP > r && from + r * step < end) {                                   \
+    loadRun(row_start, from + r * step, x##r);                               \
+    meetRun(x##r, low, high);                                                \
   }
-// The first of two passes: what is loaded is not kept.
-#define NIB_MAGNITUDE(q)                                                                            \
-  if (kMagnitudes) {                                                                                \
-    high = max(high, nibLoadMagnitudes(row_start, col + 4u * q, push.cols, push.head.delta1));      \
-  } else {                                                                                          \
-    NIB_LOAD(q)                                                                                     \
-    NIB_MEET(q)                                                                                     \
-  }
-    if (SINGLE) {
-      uint col = from;
-      if (col < end) {
-        NIB_EACH_QUAD(NIB_LOAD)
-        NIB_EACH_QUAD(NIB_MEET)
-      }
-    } else {
+    uvec4 x0[NIB_QUADS], x1[NIB_QUADS], x2[NIB_QUADS], x3[NIB_QUADS];
+    uvec4 x4[NIB_QUADS], x5[NIB_QUADS], x6[NIB_QUADS], x7[NIB_QUADS];
+    NIB_KEPT(0) NIB_KEPT(1) NIB_KEPT(2) NIB_KEPT(3) NIB_KEPT(4) NIB_KEPT(5) NIB_KEPT(6) NIB_KEPT(7)
+    if (KEEP == 0u) {
       for (uint col = from; col < end; col += step) {
-        NIB_EACH_QUAD(NIB_MAGNITUDE)
+        if (kMagnitudes) {
+          meetMagnitudes(row_start, col, high);
+        } else {
+          loadRun(row_start, col, x0);
+          meetRun(x0, low, high);
+        }
       }
       if (kMagnitudes) high = nibWidenMagnitudes(high);
     }
@@ -137,17 +152,14 @@ void main() {
     NibEncoder encoder = nibMakeEncoder(rcp_bits, ivec4(found.zero), FLAGS);
     uvec4 bound = nibEncoderBound(rcp_bits);
 
-#define NIB_CLEAR(q) x[q] = finite ? x[q] : uvec4(0u);
-    if (SINGLE) {
-      if (from < end) {
-        NIB_EACH_QUAD(NIB_CLEAR)
-        storeRun(row, from, x, encoder, bound);
-      }
-    } else {
+#define NIB_STORE_KEPT(r) \
+  if (KEEP > r && from + r * step < end) storeRun(row, from + r * step, finite, x##r, encoder, bound);
+    NIB_STORE_KEPT(0) NIB_STORE_KEPT(1) NIB_STORE_KEPT(2) NIB_STORE_KEPT(3)
+    NIB_STORE_KEPT(4) NIB_STORE_KEPT(5) NIB_STORE_KEPT(6) NIB_STORE_KEPT(7)
+    if (KEEP == 0u) {
       for (uint col = from; col < end; col += step) {
-        NIB_EACH_QUAD(NIB_LOAD)
-        NIB_EACH_QUAD(NIB_CLEAR)
-        storeRun(row, col, x, encoder, bound);
+        loadRun(row_start, col, x0);
+        storeRun(row, col, finite, x0, encoder, bound);
       }
     }
     if (STATUS && !finite) countNonFinite(row, from, end, step);

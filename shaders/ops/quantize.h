@@ -2,11 +2,12 @@
 //   WG           invocations of a workgroup, a power of two
 //   LANES        invocations per team, 1..WG; a team takes one group at a time
 //   PACK         neighbouring groups per team: those whose scales and zero points share words
-//   SINGLE       no invocation has more than one run of a group
+//   KEEP         runs of a group that an invocation keeps in registers, 1..8, or 0: it has more, and reads them twice
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
+//   WIDE         and, of 16-bit types, of eight
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
 #ifndef NIB_OPS_QUANTIZE_H
@@ -18,13 +19,14 @@
   X(0, uint, WG, 128u) \
   X(1, uint, LANES, 8u) \
   X(2, uint, PACK, 1u) \
-  X(3, nib_bool, SINGLE, false) \
+  X(3, uint, KEEP, 0u) \
   X(4, uint, SOURCE_TYPE, 0u) \
   X(5, uint, SCALE_TYPE, 0u) \
   X(6, uint, FLAGS, 0u) \
   X(7, nib_bool, VEC, false) \
   X(8, nib_bool, FULL, false) \
-  X(9, nib_bool, STATUS, false)
+  X(9, nib_bool, STATUS, false) \
+  X(10, nib_bool, WIDE, false)
 
 #ifdef __cplusplus
 namespace nib {

@@ -18,6 +18,7 @@ const bool ONLY_FINITE = false;
 #include "common/reduce.glsl"
 #include "common/extent.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
+layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
 #include "common/status.glsl"
 
 #ifdef NIB_FAULT
@@ -77,10 +78,8 @@ void countNonFinite(uvec4 x, uint element) {
 }
 
 void writePartial(uint index, NibReduced extent) {
-  uint at = push.partial_word + 4u * index + push.head.delta3;
-  aux[at] = extent.low;
-  aux[at + 1u] = extent.high ^ NIB_FAULTY(index);
-  aux[at + 2u] = extent.count;
+  partials[((push.partial_word + push.head.delta3) >> 2) + index] =
+      uvec4(extent.low, extent.high ^ NIB_FAULTY(index), extent.count, 0u);
 }
 
 // Partials of up to four columns.
@@ -92,13 +91,6 @@ void writeQuad(uint index, uint count, Kept kept) {
 }
 
 void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
-  if (kMagnitudes) {
-    // Elements beyond the row repeat the last ones, which changes no maximum.
-    uvec4 magnitudes = nibLoadMagnitudes(row_start, col, cols, push.head.delta1);
-    kept.high = max(kept.high, magnitudes);
-    if (STATUS && col < cols) countNonFinite(nibWidenMagnitudes(magnitudes), row * cols + col);
-    return;
-  }
   uvec4 x = nibLoadQuad(row_start, col, cols, push.head.delta1);
   if (VEC) {
     // 0, for what is beyond the row, changes nothing that a scale depends on.
@@ -109,6 +101,23 @@ void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
   if (STATUS) countNonFinite(x, row * cols + col);
 }
 
+// Eight elements, the first four of one and the last of another.
+void meetPair(inout Kept kept0, inout Kept kept1, uint row, uint row_start, uint col, uint cols) {
+  if (!kMagnitudes) {
+    meetQuad(kept0, row, row_start, col, cols);
+    meetQuad(kept1, row, row_start, col + 4u, cols);
+    return;
+  }
+  // Elements beyond the row repeat some of its last ones, which changes no maximum.
+  uvec4 words = nibLoadWords8(row_start, col, cols, push.head.delta1);
+  uvec4 first = nibMagnitudes(words.xy);
+  uvec4 second = nibMagnitudes(words.zw);
+  kept0.high = max(kept0.high, first);
+  kept1.high = max(kept1.high, second);
+  if (STATUS && col < cols) countNonFinite(nibWidenMagnitudes(first), row * cols + col);
+  if (STATUS && col + 4u < cols) countNonFinite(nibWidenMagnitudes(second), row * cols + col + 4u);
+}
+
 void reduceRow(uint tile) {
   // SOLO: an invocation's partial; else a workgroup's.
   uint piece = SOLO ? tile * WG + gl_LocalInvocationIndex : tile;
@@ -117,21 +126,22 @@ void reduceRow(uint tile) {
   uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
   bool live = !SOLO || (FLATTEN ? piece * STEPS * 16u < cols : row < push.head.rows);
   uint row_start = row * push.stride;
-  Kept kept = nothing();
+  Kept kept = nothing(), kept1 = nothing();
   uint chunk_size = STEPS * (SOLO ? 16u : WG * 16u);
   uint from = chunk * chunk_size + (SOLO ? 0u : gl_LocalInvocationIndex * 16u);
   uint end = live ? min(cols, (chunk + 1u) * chunk_size) : 0u;
-#define NIB_MEET(q) meetQuad(kept, row, row_start, col + 4u * q, cols);
+#define NIB_MEET(q) meetPair(kept, kept1, row, row_start, col + 4u * q, cols);
   if (SOLO) {
     // Two runs a round: loops cost where invocations are lanes of a CPU's vectors. STEPS is even.
     for (uint col = from; col < end; col += 32u) {
-      NIB_MEET(0u) NIB_MEET(1u) NIB_MEET(2u) NIB_MEET(3u) NIB_MEET(4u) NIB_MEET(5u) NIB_MEET(6u) NIB_MEET(7u)
+      NIB_MEET(0u) NIB_MEET(2u) NIB_MEET(4u) NIB_MEET(6u)
     }
   } else {
     for (uint col = from; col < end; col += WG * 16u) {
-      NIB_MEET(0u) NIB_MEET(1u) NIB_MEET(2u) NIB_MEET(3u)
+      NIB_MEET(0u) NIB_MEET(2u)
     }
   }
+  kept = Kept(min(kept.low, kept1.low), max(kept.high, kept1.high), kept.bad + kept1.bad);
   NibReduced extent = finish(min(min(kept.low.x, kept.low.y), min(kept.low.z, kept.low.w)),
                              max(max(kept.high.x, kept.high.y), max(kept.high.z, kept.high.w)),
                              (kept.bad.x + kept.bad.y) + (kept.bad.z + kept.bad.w));
@@ -145,12 +155,15 @@ void reduceColumns(uint tile) {
   if (col >= push.cols) return;
   Kept kept0 = nothing(), kept1 = nothing(), kept2 = nothing(), kept3 = nothing();
   uint row_end = min((block + 1u) * STEPS, push.head.rows);
-  for (uint row = block * STEPS; row < row_end; ++row) {
-    // Columns beyond the last have no partial, so it does not matter what they meet.
-    meetQuad(kept0, row, row * push.stride, col, push.cols);
-    meetQuad(kept1, row, row * push.stride, col + 4u, push.cols);
-    meetQuad(kept2, row, row * push.stride, col + 8u, push.cols);
-    meetQuad(kept3, row, row * push.stride, col + 12u, push.cols);
+  // Columns beyond the last have no partial, so it does not matter what they meet. Two rows a round, as above.
+  for (uint row = block * STEPS; row < row_end; row += 2u) {
+    meetPair(kept0, kept1, row, row * push.stride, col, push.cols);
+    meetPair(kept2, kept3, row, row * push.stride, col + 8u, push.cols);
+    uint next = row + 1u;
+    if (next < row_end) {
+      meetPair(kept0, kept1, next, next * push.stride, col, push.cols);
+      meetPair(kept2, kept3, next, next * push.stride, col + 8u, push.cols);
+    }
   }
   uint index = block * push.cols + col;
   uint left = push.cols - col;

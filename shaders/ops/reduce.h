@@ -4,6 +4,7 @@
 //   SOURCE_TYPE  NibType of the source
 //   WHAT         0: extent and count of the finite values; 1: absmax; 2: extent. 1 and 2 count 1 for what is not finite
 //   VEC          the dense rows allow loads and stores of four elements
+//   WIDE         and, of 16-bit types, of eight
 //   STATUS       the aux range begins with a NibStatus
 //   COLUMNS      a partial per column and tile instead of per piece of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup
@@ -22,7 +23,8 @@
   X(5, nib_bool, STATUS, false) \
   X(6, nib_bool, COLUMNS, false) \
   X(7, nib_bool, SOLO, false) \
-  X(8, nib_bool, FLATTEN, false)
+  X(8, nib_bool, FLATTEN, false) \
+  X(9, nib_bool, WIDE, false)
 
 #ifdef __cplusplus
 namespace nib {

@@ -11,5 +11,10 @@ inline bool vectorized(uint32_t rows, uint32_t cols, uint32_t stride) {
   return cols % 4u == 0 && (rows == 1 || stride % 4u == 0);
 }
 
+// And, of 16-bit types, of eight.
+inline bool wide(uint32_t rows, uint32_t cols, uint32_t stride, uint64_t element_bytes) {
+  return element_bytes == 2 && cols % 8u == 0 && (rows == 1 || stride % 8u == 0);
+}
+
 }  // namespace nib
 #endif

@@ -10,6 +10,7 @@
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
 #include "ops/dense_spec.h"
+#include "ops/tuning.h"
 #include "shaders/ops/dequantize.h"
 #endif
 
@@ -17,7 +18,6 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kRowBlock = 16;  // rows per invocation where scales go with columns
 
 const NibDequantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDequantizeDesc*>(desc); }
 
@@ -93,7 +93,7 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 
   DequantizeSpec spec;
   spec.WG = builder.workgroupSize(kWorkgroup);
-  spec.ROW_BLOCK = column ? kRowBlock : 1u;
+  spec.ROW_BLOCK = column ? columnRows(builder.caps().device_type) : 1u;
   spec.RESULT_TYPE = d.result_type;
   spec.SCALE_TYPE = d.weights.scale_type;
   spec.FLAGS = d.weights.flags;

@@ -135,7 +135,6 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 #if !defined(NIB_NO_VULKAN)
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kRowBlock = 16;  // rows per invocation where scales go with columns
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
@@ -149,7 +148,7 @@ struct Build {
   PlanBuilder& builder;
   Scratch scratch;
   uint32_t stride;
-  bool vec, full, status;
+  bool vec, wide, full, status;
   uint32_t source_bytes;
 
   uint32_t scalesWord() const { return uint32_t(g.scales_offset / 4); }
@@ -174,11 +173,12 @@ NibResult buildFused(const Build& b) {
   const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, runs,
                                   uint64_t(b.g.rows) * b.g.groups_per_row / spec.PACK);
   spec.LANES = teams.lanes;
-  spec.SINGLE = teams.single;
+  spec.KEEP = teams.keep;
   spec.SOURCE_TYPE = b.d.source_type;
   spec.SCALE_TYPE = b.d.weights.scale_type;
   spec.FLAGS = b.d.weights.flags;
   spec.VEC = b.vec;
+  spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
   const QuantizePush push{{},          b.g.cols,      b.stride, b.g.group, b.g.groups_per_row, b.g.row_words,
@@ -222,15 +222,17 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
   const bool column = b.d.weights.granularity == NIB_GRANULARITY_COLUMN;
   EncodeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  spec.ROW_BLOCK = column ? kRowBlock : 1u;
+  spec.ROW_BLOCK = column ? columnRows(b.builder.caps().device_type) : 1u;
   spec.SOURCE_TYPE = b.d.source_type;
   spec.SCALE_TYPE = b.d.weights.scale_type;
   spec.FLAGS = b.d.weights.flags;
   spec.VEC = b.vec;
+  spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
   spec.GIVEN = given;
   spec.COLUMN = column;
+  spec.ONE = b.g.scale_count == 1;
   spec.TABLE = table;
   const EncodePush push{{},
                         b.g.cols,
@@ -264,6 +266,7 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
                 layOutScratch(d, g),
                 (d.weights.flags & NIB_WEIGHTS_FLAT) ? g.cols : stride,
                 vectorized(g.rows, g.cols, stride),
+                wide(g.rows, g.cols, stride, typeBytes(d.source_type)),
                 g.cols % g.format->run == 0,
                 (d.flags & NIB_QUANTIZE_STATUS) != 0,
                 typeBytes(d.source_type)};

@@ -54,6 +54,8 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   reduce.WHAT = uint32_t(s.what);
   reduce.SOURCE_TYPE = s.source_type;
   reduce.VEC = flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
+  // A contiguous matrix of whole eights is one row of them.
+  reduce.WIDE = wide(flat ? 1u : s.rows, s.cols, s.stride, bytes);
   reduce.STATUS = s.status;
   reduce.COLUMNS = columns;
   reduce.FLATTEN = flat;

@@ -8,27 +8,34 @@ namespace nib {
 
 // Devices that are CPUs run a workgroup's invocations one vector at a time: barriers cost them far more than reading a
 // value twice, so exchanges between invocations are avoided where there is enough other work.
+inline bool isCpu(uint32_t device_type) { return device_type == 4; }  // VK_PHYSICAL_DEVICE_TYPE_CPU
+
 inline bool avoidsExchange(uint32_t device_type, uint64_t independent_pieces) {
-  constexpr uint32_t kTypeCpu = 4;  // VK_PHYSICAL_DEVICE_TYPE_CPU
-  return device_type == kTypeCpu && independent_pieces >= 64;
+  return isCpu(device_type) && independent_pieces >= 64;
 }
+
+// Rows per invocation where scales go with columns: what it read of its columns serves them all. A CPU has few
+// invocations to keep busy.
+inline uint32_t columnRows(uint32_t device_type) { return isCpu(device_type) ? 64 : 16; }
 
 struct Teams {
   uint32_t lanes;   // invocations per group
-  bool single;      // a lane has at most one run
+  uint32_t keep;    // runs a lane has and can keep in registers, or 0: it has more
 };
 
 // How a workgroup of `workgroup` invocations shares groups of `runs` runs each. Small groups: a lane per run, so that
 // neighbours load neighbouring memory. Rows: the whole workgroup.
 inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t runs, uint64_t groups) {
   constexpr uint32_t kReadThrough = 32;  // lanes whose partial results one lane may read through
+  constexpr uint32_t kKeep = 8;
   Teams teams{};
   if (avoidsExchange(device_type, groups)) {
     teams.lanes = 1;
   } else {
     teams.lanes = runs <= kReadThrough ? runs : workgroup;
   }
-  teams.single = runs <= teams.lanes;
+  const uint32_t each = (runs + teams.lanes - 1u) / teams.lanes;
+  teams.keep = each <= kKeep ? each : 0u;
   return teams;
 }
 

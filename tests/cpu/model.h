@@ -1,6 +1,6 @@
-// The numbers of quantization from their definition, in double precision: an oracle that shares no code and no table
-// with the library. Why double is enough: operands are fp32 values of 24 bits, so a product (48 bits) is exact in a
-// double, and a double quotient or sum rounded again to 24 bits is the correctly rounded one, since 53 >= 2 * 24 + 2.
+// The numbers of quantization from their definition, in double precision: an oracle that shares no arithmetic and no
+// values with the library. Why double is enough: operands are fp32 values of 24 bits, so a product (48 bits) is exact
+// in a double, and a double quotient or sum rounded again to 24 bits is the correctly rounded one: 53 >= 2 * 24 + 2.
 #ifndef NIB_TESTS_MODEL_H
 #define NIB_TESTS_MODEL_H
 
@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 namespace nib::model {
 
@@ -94,7 +95,8 @@ inline double quotient(double a, double b) {
   return std::fabs(rounded) < 0x1p-126 ? 0.0 : rounded;
 }
 
-// What tells formats apart. A new format is a new row.
+// What tells formats apart. Width, usual group and whether there are zero points come from the public description,
+// which format_lookup_test.cpp and golden tests hold to literal values.
 struct Format {
   uint32_t id;
   uint32_t bits;
@@ -107,12 +109,25 @@ struct Format {
   uint32_t stored(uint32_t code) const { return twos_complement ? code ^ (1u << (bits - 1u)) : code; }
 };
 
-inline constexpr Format kFormats[] = {{NIB_FORMAT_INT8, 8, true, false, 0},
-                                      {NIB_FORMAT_INT4, 4, false, false, 128},
-                                      {NIB_FORMAT_NF4, 4, false, true, 64}};
+// The formats of this build that have a model, in ascending id. What can be asymmetric is affine: its codes are
+// unsigned or offset binary, but for int8, which is the machine's own signed byte. A codebook must have its values
+// below.
+inline const std::vector<Format>& formats() {
+  static const std::vector<Format> list = [] {
+    std::vector<Format> known;
+    for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+      const NibFormatInfo& info = *nibFormatAt(i);
+      const bool codebook = (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) == 0;
+      if (codebook && info.format != NIB_FORMAT_NF4) continue;
+      known.push_back({info.format, info.bits, info.format == NIB_FORMAT_INT8, codebook, info.default_group_size});
+    }
+    return known;
+  }();
+  return list;
+}
 
 inline const Format* formatOf(uint32_t id) {
-  for (const Format& format : kFormats) {
+  for (const Format& format : formats()) {
     if (format.id == id) return &format;
   }
   return nullptr;

@@ -88,9 +88,9 @@ void fillNearTies(const NibQuantizeDesc& d, Ranges& ranges, double levels, uint6
 }  // namespace
 
 TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-22.99 of x/s, and by one") {
-  for (const model::Format& format : model::kFormats) {
+  for (const model::Format& format : model::formats()) {
     const NibFormatInfo* info = nibFormatById(format.id);
-    if (info == nullptr || format.codebook) continue;
+    if (format.codebook) continue;
     for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW)}) {
       Comparison comparison;
       for (uint32_t type = 0; type < 3; ++type) {
@@ -113,8 +113,8 @@ TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-2
 }
 
 TEST_CASE("in ordinary data only the ends of a group may differ from a peer that divides") {
-  for (const model::Format& format : model::kFormats) {
-    if (nibFormatById(format.id) == nullptr || format.codebook) continue;
+  for (const model::Format& format : model::formats()) {
+    if (format.codebook) continue;
     for (const cases::Recipe recipe : {cases::Recipe::kNormal, cases::Recipe::kUniform, cases::Recipe::kRange,
                                        cases::Recipe::kOutlier, cases::Recipe::kOneSign}) {
       for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
@@ -138,8 +138,8 @@ TEST_CASE("in ordinary data only the ends of a group may differ from a peer that
 }
 
 TEST_CASE("powers of two as scales leave no difference to a peer that divides") {
-  for (const model::Format& format : model::kFormats) {
-    if (nibFormatById(format.id) == nullptr || format.codebook) continue;
+  for (const model::Format& format : model::formats()) {
+    if (format.codebook) continue;
     const NibQuantizeDesc d =
         quantizeDesc(256, 64, weights(format.id, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES);
     Ranges ranges(asOp(d));

@@ -167,8 +167,8 @@ TEST_CASE("the range of an asymmetric group may exceed fp32: halves do not") {
 }
 
 TEST_CASE("asymmetric groups of one sign keep zero exactly representable") {
-  for (const model::Format& format : model::kFormats) {
-    if (!has(format.id) || format.codebook) continue;
+  for (const model::Format& format : model::formats()) {
+    if (format.codebook) continue;
     const uint32_t levels = uint32_t(format.levels());
     // No element is zero, yet the range begins (ends) at zero: z is the first (last) code.
     const Result r =
@@ -181,8 +181,7 @@ TEST_CASE("asymmetric groups of one sign keep zero exactly representable") {
 }
 
 TEST_CASE("a group that holds a non-finite value is the zero group, and its elements are counted") {
-  for (const model::Format& format : model::kFormats) {
-    if (!has(format.id)) continue;
+  for (const model::Format& format : model::formats()) {
     const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
     // Row 1 holds two, row 3 one; rows 0 and 2 are ordinary. The lowest index is 1 * 3 + 1 = 4.
     const std::vector<float> x{1.0f, -1.0f, 0.0f, 5.0f, kNaN, -kInfinity, -2.0f, 2.0f, 0.0f, kInfinity, 3.0f, 4.0f};
@@ -213,8 +212,7 @@ TEST_CASE("with a given scale only the non-finite element itself becomes the cod
 }
 
 TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest scale there is") {
-  for (const model::Format& format : model::kFormats) {
-    if (!has(format.id)) continue;
+  for (const model::Format& format : model::formats()) {
     const uint32_t levels = uint32_t(format.levels());
     const float largest = model::floatOfBits(0x7f7fffffu);
     const Result r =
@@ -231,8 +229,7 @@ TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest
 }
 
 TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as the zero group and stay as they are") {
-  for (const model::Format& format : model::kFormats) {
-    if (!has(format.id)) continue;
+  for (const model::Format& format : model::formats()) {
     const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
     const Patterns bad{0u,           kSign,       kNan,        kNan | kSign, kInf,
                        kInf | kSign, 0xbf800000u, 0x037fffffu, 0x00000001u,  0x7f800001u};
@@ -253,8 +250,7 @@ TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as t
 }
 
 TEST_CASE("denormal inputs are zeros") {
-  for (const model::Format& format : model::kFormats) {
-    if (!has(format.id)) continue;
+  for (const model::Format& format : model::formats()) {
     const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
     const float tiny = model::floatOfBits(1), large = model::floatOfBits(0x007fffffu);
     const Result alone = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {tiny, -tiny, large, -large});

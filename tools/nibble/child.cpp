@@ -1,5 +1,6 @@
 #include "child.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 
@@ -49,10 +50,12 @@ std::string ChildEnd::text() const {
   return {};
 }
 
-std::string ownPath(const std::string& fallback) {
+std::vector<std::string> ownCommand(const std::string& argv0) {
+  // The running file is then the system's program loader.
+  if (const char* launcher = std::getenv("NIBBLE_LAUNCHER")) return {launcher, argv0};
   std::error_code error;
   const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? fallback : path.string();
+  return {error ? argv0 : path.string()};
 }
 
 #if defined(_WIN32)

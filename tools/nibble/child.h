@@ -21,8 +21,9 @@ struct ChildEnd {
 ChildEnd runChild(const std::vector<std::string>& arguments, int silence_seconds,
                   const std::function<void(const std::string&)>& line);
 
-// The file of the running program; `fallback` (argv[0]) if the system does not tell.
-std::string ownPath(const std::string& fallback);
+// The command that starts the running program again: its file, or argv[0] if the system does not tell; behind
+// $NIBBLE_LAUNCHER, where a launcher that says so started it.
+std::vector<std::string> ownCommand(const std::string& argv0);
 
 }  // namespace nib::tool
 #endif

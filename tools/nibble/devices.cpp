@@ -14,6 +14,7 @@ struct Arguments {
   bool verify = false;
   bool profiles = false;
   int64_t verify_child = -1;
+  std::string argv0;
 };
 
 struct Row {
@@ -129,7 +130,7 @@ int run(const Arguments& arguments) {
   std::fflush(output.text());
   bool passed = true;
   if (arguments.verify) {
-    const std::string program = ownPath("nibble");
+    const std::vector<std::string> program = ownCommand(arguments.argv0);
     for (Row& row : rows) {
       if (row.info.tier < 0 && row.info.type != kit::DeviceType::kCpu) continue;
       const bool cpu = row.info.type == kit::DeviceType::kCpu;
@@ -147,8 +148,9 @@ int run(const Arguments& arguments) {
 
 }  // namespace
 
-Verb makeDevicesVerb(CLI::App& parent) {
+Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0) {
   auto arguments = std::make_shared<Arguments>();
+  arguments->argv0 = argv0;
   CLI::App* app = parent.add_subcommand("devices", "List devices, their tier, and why not the next one");
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);

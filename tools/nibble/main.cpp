@@ -17,7 +17,7 @@ int run(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("nibble ") + nibVersionString());
   app.footer("Exit codes: 0 done, 1 the work failed, 2 bad usage.  `nibble VERB --help` shows an example of each.");
   const std::vector<Verb> verbs = {
-      makeDevicesVerb(app),
+      makeDevicesVerb(app, argv[0]),
       makeSelftestVerb(app),
 #if defined(NIBBLE_HAS_BENCH)
       makeBenchVerb(app),

@@ -17,7 +17,7 @@ struct Verb {
   std::function<int()> run;        // after parsing; returns the exit code, throws std::exception for code 1
 };
 
-Verb makeDevicesVerb(CLI::App& parent);
+Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0);  // which it starts again
 Verb makeSelftestVerb(CLI::App& parent);
 Verb makeBenchVerb(CLI::App& parent);  // with NIBBLE_HAS_BENCH
 

@@ -42,7 +42,7 @@ class VerifyReader {
 };
 
 // selector: of one device. program: the tool's own file.
-VerifyReport verifyDevice(const std::string& program, const std::string& selector, const std::string& profile);
+VerifyReport verifyDevice(const std::vector<std::string>& program, const std::string& selector, const std::string& profile);
 
 // The child: runs the cases from `first` on and writes one JSON line per step.
 int runVerifyChild(const DeviceArguments& arguments, size_t first);

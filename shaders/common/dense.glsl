@@ -19,20 +19,20 @@ layout(set = 0, binding = 1, std430) readonly buffer Source1 { uint source1[]; }
 layout(set = 0, binding = 1, std430) readonly buffer Source2 { uvec2 source2[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Source4 { uvec4 source4[]; };
 
-// nibHalfToF32Bits of four halves; with ONLY_FINITE they are all finite, or it does not matter what the others give.
-uvec4 nibHalfToF32Bits4(uvec4 h, bool only_finite) {
-  uvec4 magnitude = h & 0x7fffu;
-  uvec4 bits = (magnitude << 13) + 0x38000000u;
-  precise vec4 denormal = uintBitsToFloat(bits + 0x00800000u) - uintBitsToFloat(0x38800000u);
-  if (!only_finite) bits = mix(bits, bits + 0x38000000u, greaterThanEqual(magnitude, uvec4(0x7c00u)));
-  bits = mix(bits, floatBitsToUint(denormal), lessThan(magnitude, uvec4(0x0400u)));
-  return bits | ((h ^ magnitude) << 16);
+// nibHalfToF32Bits of four halves in the upper halves of words, the lower ones of no matter; with only_finite they are
+// all finite, or it does not matter what the others give.
+uvec4 nibHalfToF32Bits4(uvec4 upper, bool only_finite) {
+  uvec4 magnitude = (upper & 0x7fff0000u) >> 3;
+  uvec4 bits = magnitude + 0x38000000u;
+  precise vec4 denormal = uintBitsToFloat(magnitude + 0x38800000u) - uintBitsToFloat(0x38800000u);
+  if (!only_finite) bits = mix(bits, bits + 0x38000000u, greaterThanEqual(magnitude, uvec4(0x0f800000u)));
+  bits = mix(bits, floatBitsToUint(denormal), lessThan(magnitude, uvec4(0x00800000u)));
+  return bits | (upper & 0x80000000u);
 }
 
 uvec4 nibWiden(uvec2 words, bool only_finite) {
-  uvec4 halves = uvec4(words.x & 0xffffu, words.x >> 16, words.y & 0xffffu, words.y >> 16);
-  if (SOURCE_TYPE == NIB_BF16) return halves << 16;
-  return nibHalfToF32Bits4(halves, only_finite);
+  uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
+  return SOURCE_TYPE == NIB_BF16 ? upper & 0xffff0000u : nibHalfToF32Bits4(upper, only_finite);
 }
 
 // The words of eight 16-bit elements from col on; beyond a row's end, some of its last ones.
@@ -51,7 +51,7 @@ uvec4 nibMagnitudes(uvec2 words) {
 }
 
 uvec4 nibWidenMagnitudes(uvec4 magnitudes) {
-  return SOURCE_TYPE == NIB_BF16 ? magnitudes << 16 : nibHalfToF32Bits4(magnitudes, false);
+  return SOURCE_TYPE == NIB_BF16 ? magnitudes << 16 : nibHalfToF32Bits4(magnitudes << 16, false);
 }
 
 uint nibLoadOne(uint element, uint delta) {

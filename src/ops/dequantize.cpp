@@ -93,7 +93,7 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 
   DequantizeSpec spec;
   spec.WG = builder.workgroupSize(kWorkgroup);
-  spec.ROW_BLOCK = column ? columnRows(builder.caps().device_type) : 1u;
+  spec.ROW_BLOCK = column ? columnRows(builder.caps().device_type, g.rows, 16) : 1u;
   spec.RESULT_TYPE = d.result_type;
   spec.SCALE_TYPE = d.weights.scale_type;
   spec.FLAGS = d.weights.flags;

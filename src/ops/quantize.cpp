@@ -222,7 +222,7 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
   const bool column = b.d.weights.granularity == NIB_GRANULARITY_COLUMN;
   EncodeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  spec.ROW_BLOCK = column ? columnRows(b.builder.caps().device_type) : 1u;
+  spec.ROW_BLOCK = column ? columnRows(b.builder.caps().device_type, b.g.rows, 16) : 1u;
   spec.SOURCE_TYPE = b.d.source_type;
   spec.SCALE_TYPE = b.d.weights.scale_type;
   spec.FLAGS = b.d.weights.flags;

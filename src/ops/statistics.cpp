@@ -16,7 +16,7 @@ namespace {
 constexpr uint32_t kWorkgroup = 128;
 constexpr uint32_t kRun = 16;          // elements an invocation takes at a time
 constexpr uint32_t kSteps = 4;         // runs per invocation of a workgroup that shares a partial
-constexpr uint32_t kColumnRows = 64;   // rows per partial of a column
+constexpr uint32_t kColumnRows = 64;   // rows per partial of a column, at least
 constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
 
 // Rows of a contiguous matrix are one long row to a tensor's statistics.
@@ -49,7 +49,9 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   reduce.WG = kWorkgroup;
   const uint64_t partials = statisticsPartials(s.granularity, s.rows, s.cols, s.stride);
   const bool solo = !columns && avoidsExchange(builder.caps().device_type, partials);
-  reduce.STEPS = columns ? kColumnRows : solo ? kChunk / kRun : kSteps;
+  // Scratch is the same everywhere, so a device may fill less of it.
+  const uint32_t column_rows = columnRows(builder.caps().device_type, s.rows, kColumnRows);
+  reduce.STEPS = columns ? column_rows : solo ? kChunk / kRun : kSteps;
   reduce.SOLO = solo;
   reduce.WHAT = uint32_t(s.what);
   reduce.SOURCE_TYPE = s.source_type;
@@ -64,7 +66,7 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   TileRule tiles;
   Slot source;
   if (columns) {
-    tiles.row_block = kColumnRows;
+    tiles.row_block = column_rows;
     tiles.mul = across;
     source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * kRun * bytes, s.cols * bytes);
   } else if (flat) {
@@ -78,7 +80,7 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   }
   const Slot reduce_slots[kSlotCount] = {Slot{}, source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
   NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, tiles, reduce_slots,
-                                 columns ? kWorkgroup * kRun * kColumnRows * bytes : kChunk * bytes * (solo ? kWorkgroup : 1u));
+                                 columns ? uint64_t(kWorkgroup) * kRun * column_rows * bytes : kChunk * bytes * (solo ? kWorkgroup : 1u));
   if (result != NIB_SUCCESS) return result;
 
   CombineSpec combine;
@@ -86,7 +88,7 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   combine.COLUMNS = columns;
   combine.TENSOR = s.granularity == NIB_GRANULARITY_TENSOR;
   combine.FLATTEN = flat;
-  const CombinePush combine_push{{}, s.cols, across, columns ? kColumnRows : kChunk, s.partial_word, s.result_word};
+  const CombinePush combine_push{{}, s.cols, across, columns ? column_rows : kChunk, s.partial_word, s.result_word};
   TileRule combine_tiles;
   if (columns) {
     combine_tiles.fixed = uint32_t(ceilDiv(s.cols, kWorkgroup));

@@ -14,9 +14,12 @@ inline bool avoidsExchange(uint32_t device_type, uint64_t independent_pieces) {
   return isCpu(device_type) && independent_pieces >= 64;
 }
 
-// Rows per invocation where scales go with columns: what it read of its columns serves them all. A CPU has few
-// invocations to keep busy.
-inline uint32_t columnRows(uint32_t device_type) { return isCpu(device_type) ? 64 : 16; }
+// Rows per invocation where something goes with columns, which is read or written once for them all. `gpu` is what keeps
+// a GPU busy; a CPU has few threads.
+inline uint32_t columnRows(uint32_t device_type, uint32_t rows, uint32_t gpu) {
+  if (!isCpu(device_type)) return gpu;
+  return rows >= 2048 ? 256 : 64;
+}
 
 struct Teams {
   uint32_t lanes;   // invocations per group

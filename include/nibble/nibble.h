@@ -279,7 +279,7 @@ enum {
   NIB_FEATURE_STORAGE16 = 1u << 1,      // storageBuffer16BitAccess
   NIB_FEATURE_F16 = 1u << 2,            // shaderFloat16
   NIB_FEATURE_DOT4 = 1u << 3,           // shaderIntegerDotProduct
-  NIB_FEATURE_COOPMAT = 1u << 4,        // cooperativeMatrix (KHR) with vulkanMemoryModel
+  NIB_FEATURE_COOPMAT = 1u << 4,        // cooperativeMatrix (KHR), vulkanMemoryModel and shaderInt8; used with SUBGROUP_SIZE only
   NIB_FEATURE_SUBGROUP_SIZE = 1u << 5,  // subgroupSizeControl and computeFullSubgroups
   NIB_FEATURE_ROBUSTNESS = 1u << 6,     // pipelineRobustness: lets nibble switch bounds checks off for its own pipelines
   NIB_FEATURE_ROUND_EVEN = 1u << 7,     // float controls: round-to-nearest-even of fp32 can be declared in SPIR-V
@@ -290,7 +290,7 @@ enum { NIB_MAX_EXTENSIONS = 16 };
 
 // What to enable before vkCreateDevice, as data to merge with the application's own wishes.
 typedef struct NibRequirements {
-  uint32_t features;    // NIB_FEATURE_* this physical device offers at this API version
+  uint32_t features;    // NIB_FEATURE_* this physical device offers at this API version and nibble would use
   uint32_t api_version; // min(instance, device, application): what nibble will treat as available
   uint32_t extension_count;
   const char* extensions[NIB_MAX_EXTENSIONS];  // needed for those features; static strings
@@ -313,14 +313,14 @@ void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t ap
 
 // Limits a profile may lower; 0 = as the device says. (Raising is not possible: the lower of both holds.)
 typedef struct NibRestrict {
-  uint32_t features_mask;  // features that may be used; NIB_FEATURE_ALL = no restriction
+  uint32_t features_mask;  // features that may be used: NIB_FEATURE_ALL = no restriction, 0 = none
   uint32_t api_version;
   uint32_t max_workgroup_invocations;
   uint32_t max_shared_bytes;
   uint32_t max_push_bytes;
   uint32_t max_workgroup_count;
   uint64_t max_storage_range_bytes;
-  uint32_t min_offset_alignment_bytes;  // the larger of both holds
+  uint32_t min_offset_alignment_bytes;  // the larger of both holds, as a power of two up to 256
 } NibRestrict;
 
 // -------------------------------------------------------------------------------------------- context

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -72,6 +73,11 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) CHECK(ceilings[name]["value"].get<double>() > 0);
   CHECK(ceilings["copy"]["value"] == std::max(ceilings["copy_kernel"]["value"].get<double>(),
                                               ceilings["copy_buffer"]["value"].get<double>()));
+  // Every tier that the device has is measured, and checked against the products it should give.
+  if (device.info().tier >= 2) CHECK(ceilings["dot4"]["value"].get<double>() > 0);
+  if (device.info().tier >= 3) CHECK(ceilings["coopmat"]["value"].get<double>() > 0);
+  const char* tier = std::getenv("NIBBLE_TEST_TIER");
+  if (tier != nullptr) CHECK(device.info().tier == std::atoi(tier));
   const bool software = device.info().type == kit::DeviceType::kSoftware;
   for (const Json& row : result.json["rows"]) {
     CHECK(row["path"] != "cpu");

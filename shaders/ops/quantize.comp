@@ -123,9 +123,8 @@ void main() {
     loadRun(row_start, from + r * step, x##r);                               \
     meetRun(x##r, low, high);                                                \
   }
-    uvec4 x0[NIB_QUADS], x1[NIB_QUADS], x2[NIB_QUADS], x3[NIB_QUADS];
-    uvec4 x4[NIB_QUADS], x5[NIB_QUADS], x6[NIB_QUADS], x7[NIB_QUADS];
-    NIB_KEPT(0) NIB_KEPT(1) NIB_KEPT(2) NIB_KEPT(3) NIB_KEPT(4) NIB_KEPT(5) NIB_KEPT(6) NIB_KEPT(7)
+    uvec4 x0[NIB_QUADS], x1[NIB_QUADS];
+    NIB_KEPT(0) NIB_KEPT(1)
     if (KEEP == 0u) {
       for (uint col = from; col < end; col += step) {
         if (kMagnitudes) {
@@ -154,8 +153,7 @@ void main() {
 
 #define NIB_STORE_KEPT(r) \
   if (KEEP > r && from + r * step < end) storeRun(row, from + r * step, finite, x##r, encoder, bound);
-    NIB_STORE_KEPT(0) NIB_STORE_KEPT(1) NIB_STORE_KEPT(2) NIB_STORE_KEPT(3)
-    NIB_STORE_KEPT(4) NIB_STORE_KEPT(5) NIB_STORE_KEPT(6) NIB_STORE_KEPT(7)
+    NIB_STORE_KEPT(0) NIB_STORE_KEPT(1)
     if (KEEP == 0u) {
       for (uint col = from; col < end; col += step) {
         loadRun(row_start, col, x0);

@@ -2,7 +2,7 @@
 //   WG           invocations of a workgroup, a power of two
 //   LANES        invocations per team, 1..WG; a team takes one group at a time
 //   PACK         neighbouring groups per team: those whose scales and zero points share words
-//   KEEP         runs of a group that an invocation keeps in registers, 1..8, or 0: it has more, and reads them twice
+//   KEEP         runs of a group that an invocation keeps in registers, 1 or 2, or 0: it has more, and reads them twice
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags

@@ -30,7 +30,7 @@ struct Teams {
 // neighbours load neighbouring memory. Rows: the whole workgroup.
 inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t runs, uint64_t groups) {
   constexpr uint32_t kReadThrough = 32;  // lanes whose partial results one lane may read through
-  constexpr uint32_t kKeep = 8;
+  constexpr uint32_t kKeep = 2;  // more would be faster, and take some drivers seconds to compile
   Teams teams{};
   if (avoidsExchange(device_type, groups)) {
     teams.lanes = 1;

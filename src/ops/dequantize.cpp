@@ -52,15 +52,12 @@ uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
 
 void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
   const NibDequantizeDesc& d = cast(any);
-  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  *rows = flat ? 1u : d.rows;
-  *cols = flat ? d.rows * d.cols : d.cols;
+  weightsSides(d.weights, d.rows, d.cols, rows, cols);
 }
 
 void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
   NibDequantizeDesc d = cast(any);
-  const bool dense = d.result_stride == 0 || d.result_stride == d.cols;
-  d.result_stride = dense ? 0u : strideLike(d.result_stride, cols);
+  d.result_stride = strideLike(d.result_stride, d.cols, cols);
   d.rows = rows;
   d.cols = cols;
   std::memcpy(out, &d, sizeof d);

@@ -46,8 +46,18 @@ inline uint64_t denseBytes(uint32_t rows, uint32_t cols, uint32_t type, uint32_t
   return wholeWordsBytes((uint64_t(rows - 1) * stride + cols) * typeBytes(type));
 }
 
-// A stride for rows of `cols` that is longer than they are and lies on the same multiple of four as `stride`.
-inline uint32_t strideLike(uint32_t stride, uint32_t cols) { return uint32_t(alignUp(cols, 4)) + 4u + stride % 4u; }
+// A stride for rows of `cols` that allows the same loads as `stride` does for rows of `old_cols`: 0 if those are dense,
+// else longer than the rows, with the same residue of eight.
+inline uint32_t strideLike(uint32_t stride, uint32_t old_cols, uint32_t cols) {
+  return stride == 0 || stride == old_cols ? 0u : uint32_t(alignUp(cols, 8)) + 8u + stride % 8u;
+}
+
+// Rows and columns of quantized weights as kernels see them.
+inline void weightsSides(const NibWeights& weights, uint32_t rows, uint32_t cols, uint32_t* out_rows, uint32_t* out_cols) {
+  const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  *out_rows = flat ? 1u : rows;
+  *out_cols = flat ? rows * cols : cols;
+}
 
 void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes);
 void setPart(NibMemory* memory, NibPart part, uint64_t offset, uint64_t size);

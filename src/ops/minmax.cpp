@@ -53,8 +53,7 @@ void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
 
 void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
   NibMinMaxDesc d = cast(any);
-  const uint32_t stride = sourceStride(d);
-  d.source_stride = stride == d.cols ? 0u : strideLike(stride, cols);
+  d.source_stride = strideLike(d.source_stride, d.cols, cols);
   d.rows = rows;
   d.cols = cols;
   std::memcpy(out, &d, sizeof d);

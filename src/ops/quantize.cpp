@@ -108,15 +108,12 @@ uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
 
 void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
   const NibQuantizeDesc& d = cast(any);
-  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  *rows = flat ? 1u : d.rows;
-  *cols = flat ? d.rows * d.cols : d.cols;
+  weightsSides(d.weights, d.rows, d.cols, rows, cols);
 }
 
 void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
   NibQuantizeDesc d = cast(any);
-  const uint32_t stride = sourceStride(d);
-  d.source_stride = stride == d.cols ? 0u : strideLike(stride, cols);
+  d.source_stride = strideLike(d.source_stride, d.cols, cols);
   d.rows = rows;
   d.cols = cols;
   std::memcpy(out, &d, sizeof d);

@@ -14,7 +14,7 @@ namespace {
 std::vector<cases::Case> largeCases(const OpFormat& what) {
   constexpr struct {
     uint32_t rows, cols, stride;
-  } kShapes[] = {{4096, 4096, 0}, {11008, 4096, 0}, {4096, 11008, 0}, {3, 200000, 0}, {2048, 4100, 4112},
+  } kShapes[] = {{4096, 4096, 0}, {11008, 4096, 0}, {4096, 11008, 0}, {3, 200000, 0}, {2048, 4100, 4112}, {2048, 4096, 4112},
                  {1, 4096, 0},    {300, 1023, 1027}, {151936, 896, 0}, {40, 128, 0},   {32000, 16, 0}};
   constexpr struct {
     uint32_t granularity, group, flags;

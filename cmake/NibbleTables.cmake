@@ -1,0 +1,105 @@
+# C++ files that follow from shaders/kernels.list alone.
+include_guard()
+
+# The public enum and the tables of formats and ops. Called by nibble_read_list, whose lists it reads.
+function(nibble_write_tables)
+  # Every id is in the public enum, also of formats that this build drops: ids are permanent.
+  nibble_write("${NIBBLE_GENERATED}/include/nibble/formats.h" "\
+// Weight formats and their permanent numbers. Written by the build from shaders/kernels.list: do not edit.
+#ifndef NIBBLE_FORMATS_H
+#define NIBBLE_FORMATS_H
+
+typedef enum NibFormat {
+${enum}  NIB_FORMAT_MAX_ENUM = 0x7fffffff
+} NibFormat;
+
+#endif
+")
+
+  set(keyed "")
+  foreach(format IN LISTS formats)
+    list(APPEND keyed "${id_of_${format}}:${format}")
+  endforeach()
+  list(SORT keyed COMPARE NATURAL)
+  set(declared "")
+  set(rows "")
+  foreach(entry IN LISTS keyed)
+    string(REGEX REPLACE ".*:" "" format "${entry}")
+    string(APPEND declared "extern const FormatDesc kFormat_${format};\n")
+    string(APPEND rows "  &kFormat_${format},\n")
+  endforeach()
+  list(LENGTH formats count)
+  nibble_write("${NIBBLE_GENERATED}/src/format_table.cpp" "\
+// Written by the build from shaders/kernels.list: do not edit.
+#include \"formats/format.h\"
+
+namespace nib {
+${declared}
+const FormatDesc* const kFormats[] = {
+${rows}};
+const uint32_t kFormatCount = ${count};
+}  // namespace nib
+")
+
+  set(rows "// Written by the build from shaders/kernels.list: do not edit.\n")
+  foreach(op IN LISTS ops)
+    string(APPEND rows "NIB_OP_ROW(${op})\n")
+  endforeach()
+  nibble_write("${NIBBLE_GENERATED}/src/ops.inc" "${rows}")
+endfunction()
+
+# The C++ side of every kernel's interface in one table, for tests: shaders/ops/NAME.h with NAME_SPEC and NamePush.
+function(nibble_write_interfaces)
+  set(includes "")
+  set(specs "")
+  set(rows "")
+  foreach(name IN LISTS NIBBLE_KERNELS)
+    string(TOUPPER "${name}" upper)
+    string(REGEX MATCHALL "[^_]+" parts "${name}")
+    set(camel "")
+    foreach(part IN LISTS parts)
+      string(SUBSTRING "${part}" 0 1 first)
+      string(SUBSTRING "${part}" 1 -1 rest)
+      string(TOUPPER "${first}" first)
+      string(APPEND camel "${first}${rest}")
+    endforeach()
+    string(APPEND includes "#include \"shaders/ops/${name}.h\"\n")
+    string(APPEND specs "inline constexpr SpecRow kSpec_${name}[] = {${upper}_SPEC(NIB_INTERFACE_ROW)};\n")
+    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${name}, sizeof kSpec_${name} / sizeof(SpecRow)},\n")
+  endforeach()
+  nibble_write("${NIBBLE_GENERATED}/src/kernel_interfaces.h" "\
+// Written by the build from shaders/kernels.list: do not edit.
+#ifndef NIB_KERNEL_INTERFACES_H
+#define NIB_KERNEL_INTERFACES_H
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+${includes}
+namespace nib {
+
+struct SpecRow {
+  std::uint32_t id;
+  const char* type;  // as written: uint, int, float, nib_bool
+  const char* name;
+  std::uint32_t bits;  // of the default
+};
+
+struct KernelInterface {
+  const char* name;
+  std::size_t push_bytes;
+  const SpecRow* spec;
+  std::size_t spec_count;
+};
+
+// One NAME_SPEC as SpecRows.
+#define NIB_INTERFACE_ROW(id, type, name, value) {id, #type, #name, std::bit_cast<std::uint32_t>(static_cast<type>(value))},
+${specs}
+inline constexpr KernelInterface kKernelInterfaces[] = {
+${rows}};
+
+}  // namespace nib
+#endif
+")
+endfunction()

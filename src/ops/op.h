@@ -37,6 +37,8 @@ struct OpRow {
 
 // NULL if this build lacks it.
 const OpRow* findOp(uint32_t op);
+// In the order of kernels.list; NULL beyond the last.
+const OpRow* opAt(uint32_t index);
 
 }  // namespace nib
 #endif

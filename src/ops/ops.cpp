@@ -17,6 +17,8 @@ const OpRow* const kOps[] = {
 #undef NIB_OP_ROW
 }  // namespace
 
+const OpRow* opAt(uint32_t index) { return index < sizeof kOps / sizeof kOps[0] ? kOps[index] : nullptr; }
+
 const OpRow* findOp(uint32_t op) {
   for (const OpRow* row : kOps) {
     if (row->op == op) return row;

@@ -1,5 +1,7 @@
 #include "cases.h"
 
+#include "ops/op.h"
+
 namespace nib::cases {
 namespace {
 
@@ -140,21 +142,25 @@ std::string weightsName(const NibWeights& w) {
 }  // namespace
 
 const char* opName(uint32_t op) {
-  switch (op) {
-    case NIB_OP_QUANTIZE: return "quantize";
-    case NIB_OP_DEQUANTIZE: return "dequantize";
-    case NIB_OP_MINMAX: return "minmax";
-  }
-  return "?";
+  const OpRow* row = findOp(op);
+  return row != nullptr ? row->name : "?";
 }
 
-size_t Case::descBytes() const {
-  switch (op()) {
-    case NIB_OP_QUANTIZE: return sizeof desc.quantize;
-    case NIB_OP_DEQUANTIZE: return sizeof desc.dequantize;
-    default: return sizeof desc.minmax;
+std::vector<OpFormat> opFormats() {
+  std::vector<OpFormat> list;
+  for (uint32_t o = 0; const OpRow* op = opAt(o); ++o) {
+    if (!casesOf(NibOp(op->op), 0, Extent::kQuick).empty()) {
+      list.push_back({op->op, 0, op->name});
+      continue;
+    }
+    for (uint32_t f = 0; const NibFormatInfo* format = nibFormatAt(f); ++f) {
+      list.push_back({op->op, format->format, std::string(op->name) + " " + format->name});
+    }
   }
+  return list;
 }
+
+size_t Case::descBytes() const { return findOp(op())->desc_bytes; }
 
 uint32_t Case::format() const {
   if (op() == NIB_OP_QUANTIZE) return desc.quantize.weights.format;

@@ -42,6 +42,14 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
 
 const char* opName(uint32_t op);
 
+struct OpFormat {
+  uint32_t op;
+  uint32_t format;   // 0 = the op has none
+  std::string name;  // "quantize int4", "minmax"
+};
+// Every op of this build with every format it takes.
+std::vector<OpFormat> opFormats();
+
 // What a device made of a case, beside what the reference made.
 struct Outcome {
   bool passed = false;

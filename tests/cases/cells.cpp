@@ -33,32 +33,28 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 void runOn(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
            std::vector<Cell>& cells) {
   const uint32_t size = options.emulated_subgroup != 0 ? options.emulated_subgroup : device.info().subgroup_size;
-  for (const NibOp op : {NIB_OP_QUANTIZE, NIB_OP_DEQUANTIZE, NIB_OP_MINMAX}) {
-    const uint32_t formats = op == NIB_OP_MINMAX ? 1 : nibFormatCount();
-    for (uint32_t f = 0; f < formats; ++f) {
-      const NibFormatInfo* info = op == NIB_OP_MINMAX ? nullptr : nibFormatAt(f);
-      uint32_t number = 0;
-      for (const Case& c : casesOf(op, info != nullptr ? info->format : 0, options.extent)) {
-        if (number++ % options.every != 0) continue;
-        Outcome outcome;
-        if (options.plan_only) {
-          outcome.kernels = kit::Plan(device, &c.desc.op, c.descBytes()).kernels();
-          outcome.passed = true;
-        } else {
-          outcome = runCase(device, c);
-        }
-        Cell key;
-        key.op = opName(op);
-        key.type = info != nullptr ? info->name : "-";
-        key.path = joined(outcome.kernels);
-        key.profile = profile;
-        key.subgroup = key.path.find("_subgroup") != std::string::npos ? std::to_string(size) : "-";
-        Cell& cell = cellOf(cells, key);
-        if (!options.plan_only) ++cell.ran;
-        if (!outcome.passed) {
-          ++cell.failed;
-          if (cell.first_failure.empty()) cell.first_failure = c.name() + ": " + outcome.message;
-        }
+  for (const OpFormat& what : opFormats()) {
+    uint32_t number = 0;
+    for (const Case& c : casesOf(NibOp(what.op), what.format, options.extent)) {
+      if (number++ % options.every != 0) continue;
+      Outcome outcome;
+      if (options.plan_only) {
+        outcome.kernels = kit::Plan(device, &c.desc.op, c.descBytes()).kernels();
+        outcome.passed = true;
+      } else {
+        outcome = runCase(device, c);
+      }
+      Cell key;
+      key.op = opName(what.op);
+      key.type = what.format != 0 ? nibFormatById(what.format)->name : "-";
+      key.path = joined(outcome.kernels);
+      key.profile = profile;
+      key.subgroup = key.path.find("_subgroup") != std::string::npos ? std::to_string(size) : "-";
+      Cell& cell = cellOf(cells, key);
+      if (!options.plan_only) ++cell.ran;
+      if (!outcome.passed) {
+        ++cell.failed;
+        if (cell.first_failure.empty()) cell.first_failure = c.name() + ": " + outcome.message;
       }
     }
   }

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "ops/op.h"
 #include "prepare.h"
 #include "run_op.h"
 
@@ -23,20 +24,13 @@ namespace {
 // Every op and format; large shapes left out, they add nothing here but time.
 std::vector<cases::Case> everyCase() {
   std::vector<cases::Case> all;
-  const auto add = [&](NibOp op, uint32_t format) {
-    for (const cases::Case& c : cases::casesOf(op, format, cases::Extent::kFull)) {
-      const NibQuantizeDesc& d = c.desc.quantize;
-      const uint64_t count = c.op() == NIB_OP_QUANTIZE     ? uint64_t(d.rows) * d.cols
-                             : c.op() == NIB_OP_DEQUANTIZE ? uint64_t(c.desc.dequantize.rows) * c.desc.dequantize.cols
-                                                           : uint64_t(c.desc.minmax.rows) * c.desc.minmax.cols;
-      if (count <= 20000) all.push_back(c);
+  for (const cases::OpFormat& what : cases::opFormats()) {
+    for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kFull)) {
+      uint32_t rows = 0, cols = 0;
+      findOp(what.op)->sides(&c.desc.op, &rows, &cols);
+      if (uint64_t(rows) * cols <= 20000) all.push_back(c);
     }
-  };
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    add(NIB_OP_QUANTIZE, nibFormatAt(i)->format);
-    add(NIB_OP_DEQUANTIZE, nibFormatAt(i)->format);
   }
-  add(NIB_OP_MINMAX, 0);
   return all;
 }
 

@@ -8,13 +8,6 @@
 #include <set>
 
 #include "gpu/hooks.h"
-#include "ops/op.h"
-
-namespace nib {
-#define NIB_OP_ROW(name) extern const OpRow kOp_##name;
-#include "ops.inc"
-#undef NIB_OP_ROW
-}  // namespace nib
 
 namespace nib::tests {
 namespace {
@@ -153,26 +146,6 @@ bool validating() { return environment("NIBBLE_TEST_VALIDATION") == "1"; }
 
 cases::Extent extent() {
   return environment("NIBBLE_TEST_EXTENT") == "full" ? cases::Extent::kFull : cases::Extent::kQuick;
-}
-
-std::vector<OpFormat> opFormats() {
-  static const OpRow* const kOps[] = {
-#define NIB_OP_ROW(name) &kOp_##name,
-#include "ops.inc"
-#undef NIB_OP_ROW
-  };
-  std::vector<OpFormat> list;
-  for (const OpRow* op : kOps) {
-    if (!cases::casesOf(NibOp(op->op), 0, cases::Extent::kQuick).empty()) {
-      list.push_back({op->op, 0, op->name});
-      continue;
-    }
-    for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-      const NibFormatInfo* format = nibFormatAt(i);
-      list.push_back({op->op, format->format, std::string(op->name) + " " + format->name});
-    }
-  }
-  return list;
 }
 
 std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every) {

@@ -47,13 +47,8 @@ bool validating();
 std::vector<std::string> messagesOfValidation();
 cases::Extent extent();
 
-struct OpFormat {
-  uint32_t op;
-  uint32_t format;  // 0 = the op has none
-  std::string name;  // "quantize int4", "minmax"
-};
-// Every op of this build with every format it takes.
-std::vector<OpFormat> opFormats();
+using cases::OpFormat;
+using cases::opFormats;
 
 // casesOf, filtered by the environment. `every` = take only every Nth, in a quick list too.
 std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every = 1);

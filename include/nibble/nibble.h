@@ -400,7 +400,7 @@ void nibDestroyBinding(NibBinding* binding);
 
 // What changes from frame to frame.
 typedef struct NibRun {
-  uint32_t n;            // <= the description's rows
+  uint32_t n;            // rows, at most the description's; exactly those where weights are FLAT
   uint32_t first_slice;  // slices of the full run, see NibMemory::slice_count; slices beyond n record nothing
   uint32_t slice_count;  // UINT32_MAX = all from first_slice on
   uint32_t offset_bytes[NIB_ROLE_COUNT];  // added to the role's range: multiples of dynamic_alignment_bytes
@@ -420,16 +420,20 @@ void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBin
 typedef struct NibVerify NibVerify;
 
 // Records the self-test of `plan` into command_buffer (outside a render pass). `memory` is one host-visible range that
-// the caller maps; usage STORAGE_BUFFER | TRANSFER_DST; at least nibVerifyGetMemory().size_bytes.
+// the caller maps; usage STORAGE_BUFFER | TRANSFER_DST; at least nibVerifyGetMemory().size_bytes. Both compile pipelines
+// if need be, so: while loading. The plan may be destroyed meanwhile, the context not. Thread-safe.
 NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range);
 NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, const NibBufferRange* memory,
                         NibVerify** out_verify);
 // After the submission finished (host-visible: after a HOST_READ barrier or fence on coherent memory): judges `mapped`,
 // the bytes of the range, remembers the verdict in the context, and frees the verify object. *out_passed: 1 or 0.
-// A kernel that failed is not chosen for later plans of this context; existing plans keep it.
+// A kernel that failed is not chosen for later plans of this context; existing plans keep it. mapped NULL abandons the
+// self-test (a lost device): nothing is judged, the object is freed, and NIB_ERROR_INVALID_ARGUMENT comes back.
 NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed);
 
-// Verdicts so far, keyed by device, driver version, SPIR-V and specialization. Call with data NULL for the size.
+// Verdicts so far, keyed by device, driver version, SPIR-V and specialization, to be saved and handed to
+// nibCreateContext. data NULL: *size_bytes becomes the size; else it says how much data holds (too little is
+// NIB_ERROR_INVALID_ARGUMENT) and becomes what was written. Thread-safe.
 NibResult nibGetVerdicts(const NibContext* context, void* data, size_t* size_bytes);
 
 #endif  // NIB_NO_VULKAN

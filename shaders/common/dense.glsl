@@ -60,24 +60,19 @@ uint nibLoadOne(uint element, uint delta) {
   return SOURCE_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);
 }
 
-// fp32 bits of elements col..col+3 of a row that starts at element row_start; those from cols on are 0.
-// Indices are clamped, not left to robustness.
+// fp32 bits of elements col..col+3 of a row that starts at element row_start; in the place of those from cols on stand
+// some of its last ones, never anything from beyond the row. Indices are clamped, not left to robustness.
 uvec4 nibLoadQuad(uint row_start, uint col, uint cols, uint delta) {
-  uvec4 x;
   if (VEC) {
     // cols is a multiple of four, so a quad is inside or outside as a whole.
-    uint inside = FULL ? col : min(col, cols - 4u);
-    uint quad = (row_start + inside) >> 2;
-    x = SOURCE_TYPE == NIB_F32 ? source4[quad + (delta >> 2)] : nibWiden(source2[quad + (delta >> 1)], ONLY_FINITE);
-    if (!FULL && col >= cols) x = uvec4(0u);
-  } else {
-    uint last = row_start + cols - 1u;
-    uint at = row_start + col;
-    x = uvec4(nibLoadOne(min(at, last), delta), nibLoadOne(min(at + 1u, last), delta),
-              nibLoadOne(min(at + 2u, last), delta), nibLoadOne(min(at + 3u, last), delta));
-    if (!FULL) x &= nibInside(col, cols);
+    uint quad = (row_start + (FULL ? col : min(col, cols - 4u))) >> 2;
+    if (SOURCE_TYPE == NIB_F32) return source4[quad + (delta >> 2)];
+    return nibWiden(source2[quad + (delta >> 1)], ONLY_FINITE);
   }
-  return x;
+  uint last = row_start + cols - 1u;
+  uvec4 at = row_start + col + uvec4(0u, 1u, 2u, 3u);
+  if (!FULL) at = min(at, uvec4(last));
+  return uvec4(nibLoadOne(at.x, delta), nibLoadOne(at.y, delta), nibLoadOne(at.z, delta), nibLoadOne(at.w, delta));
 }
 
 // The same of eight elements.
@@ -86,7 +81,6 @@ void nibLoadPair(uint row_start, uint col, uint cols, uint delta, out uvec4 x0, 
     uvec4 words = nibLoadWords8(row_start, col, cols, delta);
     x0 = nibWiden(words.xy, ONLY_FINITE);
     x1 = nibWiden(words.zw, ONLY_FINITE);
-    if (!FULL && col >= cols) x0 = x1 = uvec4(0u);
   } else {
     x0 = nibLoadQuad(row_start, col, cols, delta);
     x1 = nibLoadQuad(row_start, col + 4u, cols, delta);

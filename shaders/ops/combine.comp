@@ -1,6 +1,7 @@
 #version 450
 // Partial statistics to extents. Rows mode: a workgroup merges the partials of one row, or of the tensor, into one
-// NibExtent. Columns mode: an invocation merges the partials of one column. Reads 12 bytes per partial.
+// NibExtent; SOLO: an invocation those of one row. Columns mode: an invocation merges the partials of one column. Reads
+// 12 bytes per partial.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -45,6 +46,13 @@ void main() {
     uint blocks = (push.head.rows + push.chunk_elements - 1u) / push.chunk_elements;
     for (uint b = 0u; b < blocks; ++b) extent = nibMerge(extent, readPartial(b * push.cols + col));
     writeExtent(col, extent);
+    return;
+  }
+  if (SOLO) {
+    uint row = tile * WG + gl_LocalInvocationIndex;
+    if (row >= push.head.rows) return;
+    for (uint p = 0u; p < push.chunks; ++p) extent = nibMerge(extent, readPartial(row * push.chunks + p));
+    writeExtent(row, extent);
     return;
   }
   uint count = FLATTEN ? (push.head.rows * push.cols + push.chunk_elements - 1u) / push.chunk_elements

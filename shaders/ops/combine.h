@@ -3,6 +3,7 @@
 //   COLUMNS      partials as reduce.comp leaves them in columns mode
 //   TENSOR       all partials make one extent
 //   FLATTEN      as for reduce.comp
+//   SOLO         rows mode: an invocation per row instead of a workgroup
 #ifndef NIB_OPS_COMBINE_H
 #define NIB_OPS_COMBINE_H
 
@@ -12,7 +13,8 @@
   X(0, uint, WG, 128u) \
   X(1, nib_bool, COLUMNS, false) \
   X(2, nib_bool, TENSOR, false) \
-  X(3, nib_bool, FLATTEN, false)
+  X(3, nib_bool, FLATTEN, false) \
+  X(4, nib_bool, SOLO, false)
 
 #ifdef __cplusplus
 namespace nib {

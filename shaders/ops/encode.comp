@@ -85,6 +85,7 @@ void encodeRun(uint row, uint run) {
   {                                                                                                     \
     uvec4 bits = x[q];                                                                                  \
     Encoder e = encoder[COLUMN ? q : 0u];                                                               \
+    if (GIVEN && STATUS && !FULL) bits &= nibInside(col + 4u * q, push.cols);                           \
     if (GIVEN) bits = sanitize(bits, row * push.cols + col + 4u * q);                                   \
     /* Found: what is not finite lies in zero groups, and was counted when their scale was found. Either \
        guard makes it finite, and 1/scale is 0 there. */                                                \

@@ -114,8 +114,8 @@ void main() {
     uint end = live ? min(group_col + push.group, push.cols) : 0u;
     uint row_start = row * push.stride;
 
-    // Inf and NaN have magnitudes and keys beyond all finite ones, so the extremes tell of them. Elements beyond the
-    // row are 0, which no scale depends on.
+    // Inf and NaN have magnitudes and keys beyond all finite ones, so the extremes tell of them. What stands for
+    // elements beyond the row are the last ones of its last group.
     uvec4 low = uvec4(0xffffffffu);
     uvec4 high = uvec4(0u);
 #define NIB_KEPT(r)                                                          \

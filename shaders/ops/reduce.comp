@@ -93,12 +93,12 @@ void writeQuad(uint index, uint count, Kept kept) {
 void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
   uvec4 x = nibLoadQuad(row_start, col, cols, push.head.delta1);
   if (VEC) {
-    // 0, for what is beyond the row, changes nothing that a scale depends on.
+    // Elements beyond the row repeat some of its last ones, which changes no extreme.
     if (WHAT != 0u || col < cols) meet(kept, x, bvec4(true));
   } else {
     meet(kept, x, lessThan(col + uvec4(0u, 1u, 2u, 3u), uvec4(cols)));
   }
-  if (STATUS) countNonFinite(x, row * cols + col);
+  if (STATUS) countNonFinite(x & nibInside(col, cols), row * cols + col);
 }
 
 // Eight elements, the first four of one and the last of another.
@@ -108,7 +108,6 @@ void meetPair(inout Kept kept0, inout Kept kept1, uint row, uint row_start, uint
     meetQuad(kept1, row, row_start, col + 4u, cols);
     return;
   }
-  // Elements beyond the row repeat some of its last ones, which changes no maximum.
   uvec4 words = nibLoadWords8(row_start, col, cols, push.head.delta1);
   uvec4 first = nibMagnitudes(words.xy);
   uvec4 second = nibMagnitudes(words.zw);

@@ -11,8 +11,8 @@
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
 #include "ops/dense_spec.h"
-#include "shaders/ops/encode.h"
 #include "ops/tuning.h"
+#include "shaders/ops/encode.h"
 #include "shaders/ops/quantize.h"
 #include "shaders/ops/scale.h"
 #endif

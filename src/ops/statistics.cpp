@@ -18,6 +18,7 @@ constexpr uint32_t kRun = 16;          // elements an invocation takes at a time
 constexpr uint32_t kSteps = 4;         // runs per invocation of a workgroup that shares a partial
 constexpr uint32_t kColumnRows = 64;   // rows per partial of a column, at least
 constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
+constexpr uint32_t kFewPartials = 8;  // of a row: an invocation merges them sooner than a workgroup would
 
 // Rows of a contiguous matrix are one long row to a tensor's statistics.
 bool flattened(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride) {
@@ -88,12 +89,15 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   combine.COLUMNS = columns;
   combine.TENSOR = s.granularity == NIB_GRANULARITY_TENSOR;
   combine.FLATTEN = flat;
+  combine.SOLO = !columns && !combine.TENSOR && across <= kFewPartials;
   const CombinePush combine_push{{}, s.cols, across, columns ? column_rows : kChunk, s.partial_word, s.result_word};
   TileRule combine_tiles;
   if (columns) {
     combine_tiles.fixed = uint32_t(ceilDiv(s.cols, kWorkgroup));
   } else if (combine.TENSOR) {
     combine_tiles.fixed = 1;
+  } else if (combine.SOLO) {
+    combine_tiles.div = kWorkgroup;
   }
   const Slot combine_slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(s.result_role), wholeSlot(NIB_ROLE_AUX)};
   return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, combine_tiles, combine_slots,

@@ -35,14 +35,35 @@ uvec4 nibWiden(uvec2 words, bool only_finite) {
   return SOURCE_TYPE == NIB_BF16 ? upper & 0xffff0000u : nibHalfToF32Bits4(upper, only_finite);
 }
 
-// The words of eight 16-bit elements from col on; beyond a row's end, some of its last ones.
+// Where loads below go beyond a row's end, they give some of its last elements or zeros, never anything from beyond it.
+// Indices are clamped, not left to robustness.
+
+// All ones in the halves of words that hold elements of the row, from col on.
+uvec4 nibInsideWords(uint col, uint cols) {
+  uvec4 lower = nibInside(col, cols);
+  uvec4 upper = nibInside(col + 4u, cols);
+  return uvec4((lower.x & 0xffffu) | (lower.y << 16), (lower.z & 0xffffu) | (lower.w << 16),
+               (upper.x & 0xffffu) | (upper.y << 16), (upper.z & 0xffffu) | (upper.w << 16));
+}
+
+// The words of eight 16-bit elements from col on.
 uvec4 nibLoadWords8(uint row_start, uint col, uint cols, uint delta) {
   if (WIDE) {
     uint inside = FULL ? col : min(col, cols - 8u);
     return source4[((row_start + inside) >> 3) + (delta >> 2)];
   }
-  uvec2 quads = (row_start + (FULL ? uvec2(col, col + 4u) : min(uvec2(col, col + 4u), uvec2(cols - 4u)))) >> 2u;
-  return uvec4(source2[quads.x + (delta >> 1)], source2[quads.y + (delta >> 1)]);
+  if (VEC) {
+    uvec2 quads = (row_start + (FULL ? uvec2(col, col + 4u) : min(uvec2(col, col + 4u), uvec2(cols - 4u)))) >> 2u;
+    return uvec4(source2[quads.x + (delta >> 1)], source2[quads.y + (delta >> 1)]);
+  }
+  // Of rows that may start within a word, five words hold them.
+  uint at = row_start + col;
+  uint last = (row_start + cols - 1u) >> 1;
+  uvec4 index = min((at >> 1) + uvec4(0u, 1u, 2u, 3u), uvec4(last)) + delta;
+  uvec4 words = uvec4(source1[index.x], source1[index.y], source1[index.z], source1[index.w]);
+  uint next = source1[min((at >> 1) + 4u, last) + delta];
+  if ((at & 1u) != 0u) words = (words >> 16) | (uvec4(words.yzw, next) << 16);
+  return FULL ? words : words & nibInsideWords(col, cols);
 }
 
 // Magnitudes of four 16-bit elements, not widened.
@@ -60,30 +81,25 @@ uint nibLoadOne(uint element, uint delta) {
   return SOURCE_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);
 }
 
-// fp32 bits of elements col..col+3 of a row that starts at element row_start; in the place of those from cols on stand
-// some of its last ones, never anything from beyond the row. Indices are clamped, not left to robustness.
-uvec4 nibLoadQuad(uint row_start, uint col, uint cols, uint delta) {
-  if (VEC) {
-    // cols is a multiple of four, so a quad is inside or outside as a whole.
-    uint quad = (row_start + (FULL ? col : min(col, cols - 4u))) >> 2;
-    if (SOURCE_TYPE == NIB_F32) return source4[quad + (delta >> 2)];
-    return nibWiden(source2[quad + (delta >> 1)], ONLY_FINITE);
-  }
-  uint last = row_start + cols - 1u;
+// Four fp32 elements from col on.
+uvec4 nibLoadQuad32(uint row_start, uint col, uint cols, uint delta) {
+  // VEC: cols is a multiple of four, so a quad is inside or outside as a whole.
+  if (VEC) return source4[((row_start + (FULL ? col : min(col, cols - 4u))) >> 2) + (delta >> 2)];
   uvec4 at = row_start + col + uvec4(0u, 1u, 2u, 3u);
-  if (!FULL) at = min(at, uvec4(last));
-  return uvec4(nibLoadOne(at.x, delta), nibLoadOne(at.y, delta), nibLoadOne(at.z, delta), nibLoadOne(at.w, delta));
+  if (!FULL) at = min(at, uvec4(row_start + cols - 1u));
+  at += delta;
+  return uvec4(source1[at.x], source1[at.y], source1[at.z], source1[at.w]);
 }
 
-// The same of eight elements.
+// fp32 bits of eight elements from col on.
 void nibLoadPair(uint row_start, uint col, uint cols, uint delta, out uvec4 x0, out uvec4 x1) {
-  if (WIDE) {
+  if (SOURCE_TYPE == NIB_F32) {
+    x0 = nibLoadQuad32(row_start, col, cols, delta);
+    x1 = nibLoadQuad32(row_start, col + 4u, cols, delta);
+  } else {
     uvec4 words = nibLoadWords8(row_start, col, cols, delta);
     x0 = nibWiden(words.xy, ONLY_FINITE);
     x1 = nibWiden(words.zw, ONLY_FINITE);
-  } else {
-    x0 = nibLoadQuad(row_start, col, cols, delta);
-    x1 = nibLoadQuad(row_start, col + 4u, cols, delta);
   }
 }
 #endif

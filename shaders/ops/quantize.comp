@@ -32,7 +32,7 @@ layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 const bool kAsymmetric = (FLAGS & NIB_ASYMMETRIC) != 0u;
 const bool kBounded = SCALE_TYPE == NIB_F16;  // see nibEncoderBound
 // Magnitudes of 16-bit types order as they are stored: the last one alone is widened.
-const bool kMagnitudes = !kAsymmetric && VEC && SOURCE_TYPE != NIB_F32;
+const bool kMagnitudes = !kAsymmetric && SOURCE_TYPE != NIB_F32;
 
 void loadRun(uint row_start, uint col, out uvec4 x[NIB_QUADS]) {
 #define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
@@ -123,18 +123,20 @@ void main() {
     loadRun(row_start, from + r * step, x##r);                               \
     meetRun(x##r, low, high);                                                \
   }
-    uvec4 x0[NIB_QUADS], x1[NIB_QUADS];
-    NIB_KEPT(0) NIB_KEPT(1)
-    if (KEEP == 0u) {
-      for (uint col = from; col < end; col += step) {
+    uvec4 x0[NIB_QUADS], x1[NIB_QUADS], x2[NIB_QUADS], x3[NIB_QUADS];
+    NIB_KEPT(0) NIB_KEPT(1) NIB_KEPT(2) NIB_KEPT(3)
+    if (MORE) {
+      uvec4 magnitudes = uvec4(0u);
+      for (uint col = from + KEEP * step; col < end; col += step) {
         if (kMagnitudes) {
-          meetMagnitudes(row_start, col, high);
+          meetMagnitudes(row_start, col, magnitudes);
         } else {
-          loadRun(row_start, col, x0);
-          meetRun(x0, low, high);
+          uvec4 x[NIB_QUADS];
+          loadRun(row_start, col, x);
+          meetRun(x, low, high);
         }
       }
-      if (kMagnitudes) high = nibWidenMagnitudes(high);
+      if (kMagnitudes) high = max(high, nibWidenMagnitudes(magnitudes));
     }
     NibReduced extent = NibReduced(min(min(low.x, low.y), min(low.z, low.w)),
                                    max(max(high.x, high.y), max(high.z, high.w)), 0u);
@@ -153,11 +155,12 @@ void main() {
 
 #define NIB_STORE_KEPT(r) \
   if (KEEP > r && from + r * step < end) storeRun(row, from + r * step, finite, x##r, encoder, bound);
-    NIB_STORE_KEPT(0) NIB_STORE_KEPT(1)
-    if (KEEP == 0u) {
-      for (uint col = from; col < end; col += step) {
-        loadRun(row_start, col, x0);
-        storeRun(row, col, finite, x0, encoder, bound);
+    NIB_STORE_KEPT(0) NIB_STORE_KEPT(1) NIB_STORE_KEPT(2) NIB_STORE_KEPT(3)
+    if (MORE) {
+      for (uint col = from + KEEP * step; col < end; col += step) {
+        uvec4 x[NIB_QUADS];
+        loadRun(row_start, col, x);
+        storeRun(row, col, finite, x, encoder, bound);
       }
     }
     if (STATUS && !finite) countNonFinite(row, from, end, step);

@@ -2,7 +2,8 @@
 //   WG           invocations of a workgroup, a power of two
 //   LANES        invocations per team, 1..WG; a team takes one group at a time
 //   PACK         neighbouring groups per team: those whose scales and zero points share words
-//   KEEP         runs of a group that an invocation keeps in registers, 1 or 2, or 0: it has more, and reads them twice
+//   KEEP         runs of a group that an invocation keeps in registers, 1 to 4
+//   MORE         it has more than those, and reads the others twice
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags
@@ -19,14 +20,15 @@
   X(0, uint, WG, 128u) \
   X(1, uint, LANES, 8u) \
   X(2, uint, PACK, 1u) \
-  X(3, uint, KEEP, 0u) \
+  X(3, uint, KEEP, 4u) \
   X(4, uint, SOURCE_TYPE, 0u) \
   X(5, uint, SCALE_TYPE, 0u) \
   X(6, uint, FLAGS, 0u) \
   X(7, nib_bool, VEC, false) \
   X(8, nib_bool, FULL, false) \
   X(9, nib_bool, STATUS, false) \
-  X(10, nib_bool, WIDE, false)
+  X(10, nib_bool, WIDE, false) \
+  X(11, nib_bool, MORE, true)
 
 #ifdef __cplusplus
 namespace nib {

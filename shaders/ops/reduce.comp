@@ -35,7 +35,7 @@ struct Kept {
   uvec4 bad;
 };
 
-const bool kMagnitudes = WHAT == 1u && VEC && SOURCE_TYPE != NIB_F32;
+const bool kMagnitudes = WHAT == 1u && SOURCE_TYPE != NIB_F32;
 
 Kept nothing() {
   return Kept(uvec4(0xffffffffu), uvec4(0u), uvec4(0u));
@@ -90,8 +90,7 @@ void writeQuad(uint index, uint count, Kept kept) {
   if (count > 3u) writePartial(index + 3u, finish(kept.low.w, kept.high.w, kept.bad.w));
 }
 
-void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
-  uvec4 x = nibLoadQuad(row_start, col, cols, push.head.delta1);
+void meetQuad(inout Kept kept, uvec4 x, uint row, uint col, uint cols) {
   if (VEC) {
     // Elements beyond the row repeat some of its last ones, which changes no extreme.
     if (WHAT != 0u || col < cols) meet(kept, x, bvec4(true));
@@ -104,8 +103,10 @@ void meetQuad(inout Kept kept, uint row, uint row_start, uint col, uint cols) {
 // Eight elements, the first four of one and the last of another.
 void meetPair(inout Kept kept0, inout Kept kept1, uint row, uint row_start, uint col, uint cols) {
   if (!kMagnitudes) {
-    meetQuad(kept0, row, row_start, col, cols);
-    meetQuad(kept1, row, row_start, col + 4u, cols);
+    uvec4 x0, x1;
+    nibLoadPair(row_start, col, cols, push.head.delta1, x0, x1);
+    meetQuad(kept0, x0, row, col, cols);
+    meetQuad(kept1, x1, row, col + 4u, cols);
     return;
   }
   uvec4 words = nibLoadWords8(row_start, col, cols, push.head.delta1);

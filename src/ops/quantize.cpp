@@ -171,6 +171,7 @@ NibResult buildFused(const Build& b) {
                                   uint64_t(b.g.rows) * b.g.groups_per_row / spec.PACK);
   spec.LANES = teams.lanes;
   spec.KEEP = teams.keep;
+  spec.MORE = teams.more;
   spec.SOURCE_TYPE = b.d.source_type;
   spec.SCALE_TYPE = b.d.weights.scale_type;
   spec.FLAGS = b.d.weights.flags;

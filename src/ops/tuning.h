@@ -23,14 +23,15 @@ inline uint32_t columnRows(uint32_t device_type, uint32_t rows, uint32_t gpu) {
 
 struct Teams {
   uint32_t lanes;   // invocations per group
-  uint32_t keep;    // runs a lane has and can keep in registers, or 0: it has more
+  uint32_t keep;    // runs of a lane that stay in registers
+  bool more;        // it has more than those
 };
 
 // How a workgroup of `workgroup` invocations shares groups of `runs` runs each. Small groups: a lane per run, so that
 // neighbours load neighbouring memory. Rows: the whole workgroup.
 inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t runs, uint64_t groups) {
   constexpr uint32_t kReadThrough = 32;  // lanes whose partial results one lane may read through
-  constexpr uint32_t kKeep = 2;  // more would be faster, and take some drivers seconds to compile
+  constexpr uint32_t kKeep = 4;  // more would be faster, and take some drivers seconds to compile
   Teams teams{};
   if (avoidsExchange(device_type, groups)) {
     teams.lanes = 1;
@@ -38,7 +39,8 @@ inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t runs
     teams.lanes = runs <= kReadThrough ? runs : workgroup;
   }
   const uint32_t each = (runs + teams.lanes - 1u) / teams.lanes;
-  teams.keep = each <= kKeep ? each : 0u;
+  teams.more = each > kKeep;
+  teams.keep = teams.more ? kKeep : each;
   return teams;
 }
 

@@ -17,8 +17,6 @@ namespace {
 
 const NibMinMaxDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMinMaxDesc*>(desc); }
 
-uint32_t sourceStride(const NibMinMaxDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
-
 NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   const NibMinMaxDesc& d = cast(any);
   uint32_t stride = d.source_stride;
@@ -67,7 +65,8 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 #if !defined(NIB_NO_VULKAN)
 NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibMinMaxDesc& d = cast(any);
-  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows, d.cols, sourceStride(d), d.source_type,
+  const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
+  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows,          d.cols, stride, d.source_type,
                               false,             0,             NIB_ROLE_OUTPUT, 0};
   return addStatistics(statistics, builder);
 }

@@ -1,6 +1,7 @@
 # cmake -D step=... -P run.cmake: one way of using nibble, as a stranger would.
 #   install         installs the build tree `build` into `work`/prefix; the other steps use that
 #   find_package, no_exceptions, plain_c     a project against the package
+#   no_vulkan       the sources by themselves, with -DNIBBLE_VULKAN=OFF
 #   add_subdirectory, spirv                  the sources in another project; spirv: from ready modules, without compiler
 #   pkg_config      plain compiler command lines
 #   shader          an application's GLSL that includes the decode headers
@@ -62,6 +63,18 @@ elseif(step STREQUAL "spirv")
   if(NOT failed OR NOT output MATCHES "has no reduce\\.spv")
     message(FATAL_ERROR "spirv: a missing module was not reported:\n${output}")
   endif()
+
+elseif(step STREQUAL "no_vulkan")
+  # The library, tool and examples without Vulkan headers or a shader compiler; no warning, as little is left.
+  set(tree "${work}/${step}")
+  file(REMOVE_RECURSE "${tree}")
+  run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
+      "-DCMAKE_BUILD_TYPE=${config}" "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
+      -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF)
+  run("${CMAKE_COMMAND}" --build "${tree}" --config "${config}")
+  run("${tree}/bin/nibble_example_quantize")
+  run("${tree}/bin/nibble" devices)
+  run("${tree}/bin/nibble" selftest --device cpu --every 8)
 
 elseif(step STREQUAL "pkg_config")
   file(GLOB_RECURSE pc "${prefix}/*/nibble.pc")

@@ -35,9 +35,11 @@ std::vector<kit::DeviceInfo> findDevices(const DeviceArguments& arguments) {
   if (!all) return {openDevice(arguments).info()};
   std::vector<kit::DeviceInfo> devices = kit::listDevices();
   if (!arguments.profile.empty()) {
+    DeviceArguments one = arguments;
+    one.device = "cpu";
+    openDevice(one);  // throws for an unknown profile, also where there is no other device
     for (kit::DeviceInfo& device : devices) {
       if (device.tier < 0) continue;
-      DeviceArguments one = arguments;
       one.device = std::to_string(device.index);
       device = openDevice(one).info();
     }

@@ -1,11 +1,12 @@
 // Runs of NIB_RUN neighbouring elements of a dense matrix, of any NibType, over word loads and stores. Include after
 // declaring VEC (rows and runs are aligned for loads of four elements), FULL (every run is whole), SOURCE_TYPE or
-// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight) and ONLY_FINITE (what Inf and
-// NaN become does not matter). NIB_DENSE_SOURCE declares binding 1, NIB_DENSE_RESULT binding 2.
+// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight). NIB_DENSE_SOURCE declares
+// binding 1, NIB_DENSE_RESULT binding 2.
 #ifndef NIBBLE_COMMON_DENSE_GLSL
 #define NIBBLE_COMMON_DENSE_GLSL
 
 #include "common/exact.glsl"
+#include "common/halves.glsl"
 #include "common/scale_store.glsl"
 
 // All ones where col + 0..3 lies within the row.
@@ -19,20 +20,16 @@ layout(set = 0, binding = 1, std430) readonly buffer Source1 { uint source1[]; }
 layout(set = 0, binding = 1, std430) readonly buffer Source2 { uvec2 source2[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Source4 { uvec4 source4[]; };
 
-// nibHalfToF32Bits of four halves in the upper halves of words, the lower ones of no matter; with only_finite they are
-// all finite, or it does not matter what the others give.
-uvec4 nibHalfToF32Bits4(uvec4 upper, bool only_finite) {
-  uvec4 magnitude = (upper & 0x7fff0000u) >> 3;
-  uvec4 bits = magnitude + 0x38000000u;
-  precise vec4 denormal = uintBitsToFloat(magnitude + 0x38800000u) - uintBitsToFloat(0x38800000u);
-  if (!only_finite) bits = mix(bits, bits + 0x38000000u, greaterThanEqual(magnitude, uvec4(0x0f800000u)));
-  bits = mix(bits, floatBitsToUint(denormal), lessThan(magnitude, uvec4(0x00800000u)));
-  return bits | (upper & 0x80000000u);
+// Loaded bits whose magnitude is this or more are not finite. Halves' Inf and NaN are left as 65536 and above.
+const uint kNibInfinity = SOURCE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
+
+bool nibIsBeyond(uint bits) {
+  return (bits & 0x7fffffffu) >= kNibInfinity;
 }
 
-uvec4 nibWiden(uvec2 words, bool only_finite) {
+uvec4 nibWiden(uvec2 words) {
   uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
-  return SOURCE_TYPE == NIB_BF16 ? upper & 0xffff0000u : nibHalfToF32Bits4(upper, only_finite);
+  return SOURCE_TYPE == NIB_BF16 ? upper & 0xffff0000u : nibWidenHalves(upper);
 }
 
 // Where loads below go beyond a row's end, they give some of its last elements or zeros, never anything from beyond it.
@@ -72,7 +69,7 @@ uvec4 nibMagnitudes(uvec2 words) {
 }
 
 uvec4 nibWidenMagnitudes(uvec4 magnitudes) {
-  return SOURCE_TYPE == NIB_BF16 ? magnitudes << 16 : nibHalfToF32Bits4(magnitudes << 16, false);
+  return SOURCE_TYPE == NIB_BF16 ? magnitudes << 16 : nibWidenHalves(magnitudes << 16);
 }
 
 uint nibLoadOne(uint element, uint delta) {
@@ -98,8 +95,8 @@ void nibLoadPair(uint row_start, uint col, uint cols, uint delta, out uvec4 x0, 
     x1 = nibLoadQuad32(row_start, col + 4u, cols, delta);
   } else {
     uvec4 words = nibLoadWords8(row_start, col, cols, delta);
-    x0 = nibWiden(words.xy, ONLY_FINITE);
-    x1 = nibWiden(words.zw, ONLY_FINITE);
+    x0 = nibWiden(words.xy);
+    x1 = nibWiden(words.zw);
   }
 }
 #endif
@@ -116,7 +113,8 @@ uvec2 nibNarrow(uvec4 x) {
     uvec4 r = x + 0x7fffu + ((x >> 16) & 1u);
     return uvec2((r.x >> 16) | (r.y & 0xffff0000u), (r.z >> 16) | (r.w & 0xffff0000u));
   }
-  return uvec2(nibF32ToHalfBits(x.x) | (nibF32ToHalfBits(x.y) << 16), nibF32ToHalfBits(x.z) | (nibF32ToHalfBits(x.w) << 16));
+  uvec4 half4 = nibNarrowHalves(x);
+  return uvec2(half4.x | (half4.y << 16), half4.z | (half4.w << 16));
 }
 
 // Writes fp32 bits as elements col..col+3; those from cols on are left out, but for the other half of a shared word,

@@ -9,7 +9,6 @@ layout(push_constant, std430) uniform Push { EncodePush push; };
 
 #include "format.glsl"
 #include "common/codes.glsl"
-const bool ONLY_FINITE = !GIVEN;
 #define NIB_DENSE_SOURCE
 #include "common/dense.glsl"
 #define NIB_PARAMS_BINDING 2
@@ -21,12 +20,12 @@ layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 
 // With given scales a non-finite element has the code of 0.
 uvec4 sanitize(uvec4 x, uint element) {
-  bvec4 bad = equal(x & 0x7f800000u, uvec4(0x7f800000u));
+  bvec4 bad = greaterThanEqual(x & 0x7fffffffu, uvec4(kNibInfinity));
   if (STATUS && any(bad)) {
     uint count = 0u;
     uint first = 0u;
     for (uint i = 4u; i > 0u; --i) {
-      if (nibIsNonFinite(x[i - 1u])) {
+      if (nibIsBeyond(x[i - 1u])) {
         ++count;
         first = i - 1u;
       }

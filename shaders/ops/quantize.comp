@@ -15,7 +15,6 @@ layout(push_constant, std430) uniform Push { QuantizePush push; };
 
 #include "format.glsl"
 #include "common/codes.glsl"
-const bool ONLY_FINITE = false;
 #define NIB_DENSE_SOURCE
 #include "common/dense.glsl"
 #define NIB_TEAMS
@@ -85,7 +84,7 @@ void countNonFinite(uint row, uint from, uint end, uint step) {
   uint first = 0xffffffffu;
   for (uint col = from; col < end; col += step) {
     for (uint i = 0u; i < uint(NIB_RUN) && col + i < end; ++i) {
-      if (nibIsNonFinite(nibLoadOne(row * push.stride + col + i, push.head.delta1))) {
+      if (nibIsBeyond(nibLoadOne(row * push.stride + col + i, push.head.delta1))) {
         ++count;
         first = min(first, col + i);
       }
@@ -143,7 +142,8 @@ void main() {
     if (LANES > 1u) extent = nibTeamReduce(extent, team, LANES);
 
     // Asymmetric: 0 belongs to the range, so bounding the keys by its key changes nothing.
-    bool finite = kAsymmetric ? extent.high < 0xff800000u && extent.low > 0x007fffffu : extent.high < 0x7f800000u;
+    bool finite = kAsymmetric ? extent.high < (kNibInfinity | 0x80000000u) && extent.low > 0x7fffffffu - kNibInfinity
+                              : extent.high < kNibInfinity;
     uint min_bits = kAsymmetric && finite ? nibUnkey(min(extent.low, 0x80000000u)) : 0u;
     uint max_bits = kAsymmetric && finite ? nibUnkey(max(extent.high, 0x80000000u)) : 0u;
     uint absmax_bits = !kAsymmetric && finite ? extent.high : 0u;

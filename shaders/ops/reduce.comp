@@ -12,7 +12,6 @@ REDUCE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ReducePush push; };
 
 const bool FULL = false;
-const bool ONLY_FINITE = false;
 #define NIB_DENSE_SOURCE
 #include "common/dense.glsl"
 #include "common/reduce.glsl"
@@ -49,7 +48,7 @@ void meet(inout Kept kept, uvec4 bits, bvec4 inside) {
   uvec4 key = nibKey4(bits);
   bvec4 counts = inside;
   if (WHAT == 0u) {
-    bvec4 finite = notEqual(bits & 0x7f800000u, uvec4(0x7f800000u));
+    bvec4 finite = lessThan(bits & 0x7fffffffu, uvec4(kNibInfinity));
     kept.bad += uvec4(inside) * uvec4(not(finite));
     counts = equal(uvec4(inside) * uvec4(finite), uvec4(1u));
   }
@@ -60,8 +59,8 @@ void meet(inout Kept kept, uvec4 bits, bvec4 inside) {
 // As keys and a count, whatever was kept.
 NibReduced finish(uint low, uint high, uint bad) {
   if (kMagnitudes) high = SOURCE_TYPE == NIB_BF16 ? high << 16 : nibHalfToF32Bits(high);
-  if (WHAT == 1u) return NibReduced(0x80000000u, high | 0x80000000u, high >= 0x7f800000u ? 1u : 0u);
-  if (WHAT == 2u) bad = high >= 0xff800000u || low <= 0x007fffffu ? 1u : 0u;
+  if (WHAT == 1u) return NibReduced(0x80000000u, high | 0x80000000u, high >= kNibInfinity ? 1u : 0u);
+  if (WHAT == 2u) bad = high >= (kNibInfinity | 0x80000000u) || low <= 0x7fffffffu - kNibInfinity ? 1u : 0u;
   return NibReduced(low, high, bad);
 }
 
@@ -69,7 +68,7 @@ void countNonFinite(uvec4 x, uint element) {
   uint count = 0u;
   uint first = 0u;
   for (uint i = 4u; i > 0u; --i) {
-    if (nibIsNonFinite(x[i - 1u])) {
+    if (nibIsBeyond(x[i - 1u])) {
       ++count;
       first = i - 1u;
     }

@@ -1,4 +1,4 @@
-// The interface of exact_probe.comp, which applies one function of common/exact.glsl to an array of pairs, and the list
+// The interface of exact_probe.comp, which applies one function of common/ to an array of pairs, and the list
 // of those functions. Each row is one expression in a and b that GLSL and C++ both evaluate, so the list cannot differ.
 #ifndef NIB_TESTS_EXACT_PROBE_H
 #define NIB_TESTS_EXACT_PROBE_H
@@ -47,9 +47,11 @@
   X(25, Bf16ToF32, EXACT_PROBE_ORDINARY, floatBitsToUint(nibBf16ToF32(nibF32ToBf16Sat(uintBitsToFloat(a))))) \
   X(26, F32ToBf16, EXACT_PROBE_ORDINARY, nibF32ToBf16(uintBitsToFloat(a)))                                   \
   X(27, E4m3ToF32, EXACT_PROBE_ORDINARY, floatBitsToUint(nibE4m3ToF32(nibF32ToE4m3(uintBitsToFloat(a)))))    \
-  X(28, E5m2ToF32, EXACT_PROBE_ORDINARY, floatBitsToUint(nibE5m2ToF32(nibF32ToE5m2(uintBitsToFloat(a)))))
+  X(28, E5m2ToF32, EXACT_PROBE_ORDINARY, floatBitsToUint(nibE5m2ToF32(nibF32ToE5m2(uintBitsToFloat(a)))))    \
+  X(29, WidenHalves, EXACT_PROBE_ANY, nibProbeWiden(a))                                                      \
+  X(30, NarrowHalves, EXACT_PROBE_ORDINARY, nibProbeNarrow(a))
 
-#define EXACT_PROBE_OP_COUNT 29
+#define EXACT_PROBE_OP_COUNT 31
 
 #ifdef __cplusplus
 namespace nib {
@@ -69,6 +71,12 @@ namespace nib::exact_probe {
 
 inline std::uint32_t floatBitsToUint(float x) { return exact::bitsOf(x); }
 inline float uintBitsToFloat(std::uint32_t bits) { return exact::floatOf(bits); }
+// Of common/halves.glsl: Inf and NaN, whose exponent is 255 instead of 143, lie 112 powers of two too high.
+inline std::uint32_t nibProbeWiden(std::uint32_t h) {
+  const std::uint32_t bits = exact::nibHalfToF32Bits(h & 0xffffu);
+  return exact::nibIsNonFinite(bits) ? bits - (112u << 23) : bits;
+}
+inline std::uint32_t nibProbeNarrow(std::uint32_t bits) { return exact::nibF32ToHalfBits(bits); }
 
 struct Row {
   const char* name;

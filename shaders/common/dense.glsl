@@ -53,9 +53,9 @@ uvec4 nibLoadWords8(uint row_start, uint col, uint cols, uint delta) {
     uvec2 quads = (row_start + (FULL ? uvec2(col, col + 4u) : min(uvec2(col, col + 4u), uvec2(cols - 4u)))) >> 2u;
     return uvec4(source2[quads.x + (delta >> 1)], source2[quads.y + (delta >> 1)]);
   }
-  // Of rows that may start within a word, five words hold them.
+  // Of rows that may start within a word, four or five words hold them; a fifth that does not may lie beyond the window.
   uint at = row_start + col;
-  uint last = (row_start + cols - 1u) >> 1;
+  uint last = min(row_start + cols - 1u, at + 7u) >> 1;
   uvec4 index = min((at >> 1) + uvec4(0u, 1u, 2u, 3u), uvec4(last)) + delta;
   uvec4 words = uvec4(source1[index.x], source1[index.y], source1[index.z], source1[index.w]);
   uint next = source1[min((at >> 1) + 4u, last) + delta];

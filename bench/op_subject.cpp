@@ -3,6 +3,7 @@
 #include "bench/cache.h"
 #include "bench/record.h"
 #include "cpu/exact.h"
+#include "formats/scale_store.h"
 #include "ops/geometry.h"
 #include "ops/op.h"
 #if !defined(NIB_NO_VULKAN)
@@ -51,13 +52,14 @@ void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const N
   const double largest = affine ? double((1u << (info->bits - 1)) - 1) : 1.0;
   cases::Random random(seed ^ 0x5ca1e);
   uint8_t* to = reinterpret_cast<uint8_t*>(image.data()) + part.offset_bytes;
-  for (uint64_t at = 0; at < part.size_bytes; at += typeBytes(weights.scale_type)) {
+  for (uint64_t at = 0; at < part.size_bytes; at += scaleBytes(weights.scale_type)) {
     const float value = float(0.06 * (0.75 + 0.5 * random.unit()) / largest);
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
     if (weights.scale_type == NIB_TYPE_F16) bits = exact::nibF32ToHalfBits(bits);
     if (weights.scale_type == NIB_TYPE_BF16) bits = exact::nibF32ToBf16Bits(bits);
-    std::memcpy(to + at, &bits, typeBytes(weights.scale_type));
+    if (weights.scale_type == NIB_TYPE_E8M0) bits >>= 23;
+    std::memcpy(to + at, &bits, scaleBytes(weights.scale_type));
   }
 }
 

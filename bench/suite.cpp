@@ -1,6 +1,7 @@
 #include "bench/suite.h"
 
 #include <algorithm>
+#include <bit>
 #include <cctype>
 
 namespace nib::bench {
@@ -85,8 +86,9 @@ class Lister {
   // Scales as model files keep them: half precision, but bitsandbytes' NF4 blocks single.
   static NibWeights weightsOf(const NibFormatInfo& info, Sharing sharing, uint32_t flags) {
     const bool affine = (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
-    return {info.format, uint32_t(sharing.granularity), sharing.group,
-            uint32_t(affine ? NIB_TYPE_F16 : NIB_TYPE_F32), flags};
+    uint32_t type = affine ? NIB_TYPE_F16 : NIB_TYPE_F32;
+    if (!(info.scale_types >> type & 1u)) type = uint32_t(std::countr_zero(info.scale_types));
+    return {info.format, uint32_t(sharing.granularity), sharing.group, type, flags};
   }
 
   void add(cases::Case& row) {

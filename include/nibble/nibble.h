@@ -32,7 +32,7 @@
 #define NIB_VERSION_MINOR 1
 #define NIB_VERSION_PATCH 0
 // Changes whenever a struct or function of this file changes; checked by nibCreateContext.
-#define NIB_ABI_VERSION 1u
+#define NIB_ABI_VERSION 2u
 
 #ifdef __cplusplus
 extern "C" {
@@ -77,6 +77,7 @@ typedef enum NibType {
   NIB_TYPE_F32 = 0,
   NIB_TYPE_F16 = 1,
   NIB_TYPE_BF16 = 2,
+  NIB_TYPE_E8M0 = 3,  // of scales alone: one byte e, 2^(e-127) (OCP Microscaling); 255 is NaN
   NIB_TYPE_MAX_ENUM = 0x7fffffff
 } NibType;
 
@@ -97,20 +98,30 @@ enum {
   NIB_WEIGHTS_NARROW = 1u << 1,
   // GROUP only: groups run over the row-major flattened matrix, across row ends (bitsandbytes). The codes then
   // are those of one row of rows*cols elements.
-  NIB_WEIGHTS_FLAT = 1u << 2
+  NIB_WEIGHTS_FLAT = 1u << 2,
+  // How an e8m0 scale is found (two bits, one of four): E being floor(log2(absmax)) and m the exponent of the format's
+  // largest code, 2^(E-m) (FLOOR, the standard's); one more if absmax is no power of two (CEIL); after rounding absmax to
+  // the codes' mantissa bits, halves up (EVEN); the least without saturation (RCEIL). Of no matter when decoding.
+  NIB_WEIGHTS_SCALE_FLOOR = 0,
+  NIB_WEIGHTS_SCALE_CEIL = 1u << 8,
+  NIB_WEIGHTS_SCALE_EVEN = 2u << 8,
+  NIB_WEIGHTS_SCALE_RCEIL = 3u << 8,
+  NIB_WEIGHTS_SCALE_RULE = 3u << 8  // the mask
 };
 
 // How a quantized matrix is kept. Together with rows and cols it fixes the blob, byte for byte, on every device:
 //   codes   uint32 words; code i of a row at bit i*bits of that row's dense LSB-first stream; each row starts on a
-//           word; int8 as two's complement, narrower integers offset binary (code - 2^(bits-1)); padding bits 0
-//   scales  dense, in scale_type, two per word for 16-bit types; the range is whole words, padding 0
-//   zeros   only if ASYMMETRIC: one byte per scale, the zero point in the code's own representation
+//           word; int8 as two's complement, narrower integers offset binary (code - 2^(bits-1)); padding bits 0, as is
+//           the padding of codes of 3 and 5 bits to whole 32 of them
+//   scales  dense, in scale_type, two per word for 16-bit types, four for e8m0; the range is whole words, padding 0
+//   zeros   only if ASYMMETRIC: one byte per scale, the zero point in the code's own representation; or, of formats with
+//           NIB_FORMAT_MINIMUM, a half per scale, the minimum; the range is whole words, padding 0
 // Sub-ranges start at multiples of 256 bytes in that order (nibPlanGetMemory, nibGetMemory).
 // A zero in group_size with GROUP granularity means the format's usual one; UINT32_MAX means -1: one group per row.
 typedef struct NibWeights {
   uint32_t format;       // NibFormat
   uint32_t granularity;  // NibGranularity
-  uint32_t group_size;   // GROUP: a multiple of 16 in 16..256, or UINT32_MAX; else 0
+  uint32_t group_size;   // GROUP: a multiple of 16 in 16..256 (see NibFormatInfo), or UINT32_MAX; else 0
   uint32_t scale_type;   // NibType
   uint32_t flags;        // NIB_WEIGHTS_*
 } NibWeights;
@@ -255,12 +266,24 @@ NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, uint32_
                     const NibLog* log);
 
 // -------------------------------------------------------------------------------------------- formats
+enum {
+  // Scales follow from the elements by the format's own rule alone: NIB_QUANTIZE_GIVEN_SCALES is refused.
+  NIB_FORMAT_OWN_SCALES = 1u << 0,
+  // A minimum goes with every scale, a half in NIB_PART_ZEROS: value = code * scale + minimum.
+  NIB_FORMAT_MINIMUM = 1u << 1
+};
+
 typedef struct NibFormatInfo {
   uint32_t format;              // NibFormat
   const char* name;             // "int4"
   uint32_t bits;                // per code
   uint32_t default_group_size;  // 0 = usually per channel
   uint32_t weights_flags;       // NIB_WEIGHTS_* it can have
+  uint32_t granularities;       // bit NibGranularity: what it can have
+  uint32_t scale_types;         // bit NibType
+  uint32_t group_multiple;      // GROUP: sizes are multiples of this, from 16 or this
+  uint32_t group_max;           // to this; where both are equal there is but one size, and no -1
+  uint32_t flags;               // NIB_FORMAT_*
 } NibFormatInfo;
 
 // Formats of this build, index 0..nibFormatCount()-1, in ascending id. NULL beyond.

@@ -27,10 +27,48 @@ ivec4 nibUnpack4(uint packed) {
 #define NIB_EACH_WORD(X) X(0u) X(1u) X(2u) X(3u)
 #define NIB_WORD(w) p[w]
 #define NIB_QUAD(q) word[q]
+#if NIB_RUN == 32
+#undef NIB_EACH_WORD
+#define NIB_EACH_WORD(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
+#endif
 #elif NIB_BITS_PER_CODE == 4
 #define NIB_EACH_WORD(X) X(0u) X(1u)
 #define NIB_WORD(w) (p[2u * (w)] | (p[2u * (w) + 1u] << 16u))
 #define NIB_QUAD(q) (word[(q) / 2u] >> (((q) & 1u) * 16u))
+#if NIB_RUN == 32
+#undef NIB_EACH_WORD
+#define NIB_EACH_WORD(X) X(0u) X(1u) X(2u) X(3u)
+#endif
+#elif NIB_BITS_PER_CODE == 2
+#define NIB_EACH_WORD(X) X(0u)
+#define NIB_WORD(w) ((p[0] | (p[1] << 8u)) | ((p[2] << 16u) | (p[3] << 24u)))
+#define NIB_QUAD(q) (word[0] >> ((q) * 8u))
+#elif NIB_BITS_PER_CODE == 3
+// Quads of 12 bits; the third and the sixth lie across words.
+#define NIB_EACH_WORD(X) X(0u) X(1u) X(2u)
+#define NIB_WORD(w)                                                                   \
+  ((w) == 0u   ? (p[0] | (p[1] << 12u)) | (p[2] << 24u)                               \
+   : (w) == 1u ? ((p[2] >> 8u) | (p[3] << 4u)) | ((p[4] << 16u) | (p[5] << 28u))      \
+               : ((p[5] >> 4u) | (p[6] << 8u)) | (p[7] << 20u))
+#define NIB_QUAD(q)                                             \
+  ((q) == 2u   ? (word[0] >> 24u) | (word[1] << 8u)             \
+   : (q) == 5u ? (word[1] >> 28u) | (word[2] << 4u)             \
+               : word[(q) * 12u / 32u] >> ((q) * 12u % 32u))
+#elif NIB_BITS_PER_CODE == 5
+// Quads of 20 bits.
+#define NIB_EACH_WORD(X) X(0u) X(1u) X(2u) X(3u) X(4u)
+#define NIB_WORD(w)                                                    \
+  ((w) == 0u   ? p[0] | (p[1] << 20u)                                  \
+   : (w) == 1u ? ((p[1] >> 12u) | (p[2] << 8u)) | (p[3] << 28u)        \
+   : (w) == 2u ? (p[3] >> 4u) | (p[4] << 16u)                          \
+   : (w) == 3u ? ((p[4] >> 16u) | (p[5] << 4u)) | (p[6] << 24u)        \
+               : (p[6] >> 8u) | (p[7] << 12u))
+#define NIB_QUAD(q)                                             \
+  ((q) == 1u   ? (word[0] >> 20u) | (word[1] << 12u)            \
+   : (q) == 3u ? (word[1] >> 28u) | (word[2] << 4u)             \
+   : (q) == 4u ? (word[2] >> 16u) | (word[3] << 16u)            \
+   : (q) == 6u ? (word[3] >> 24u) | (word[4] << 8u)             \
+               : word[(q) * 20u / 32u] >> ((q) * 20u % 32u))
 #else
 #error "NIB_BITS_PER_CODE: add how quads make words"
 #endif

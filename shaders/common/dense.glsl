@@ -114,6 +114,9 @@ uvec2 nibNarrow(uvec4 x) {
     return uvec2((r.x >> 16) | (r.y & 0xffff0000u), (r.z >> 16) | (r.w & 0xffff0000u));
   }
   uvec4 half4 = nibNarrowHalves(x);
+#ifdef NIB_NONFINITE_CODES
+  half4 |= mix(uvec4(0u), uvec4(0x0200u), greaterThan(x & 0x7fffffffu, uvec4(0x7f800000u)));  // NaN
+#endif
   return uvec2(half4.x | (half4.y << 16), half4.z | (half4.w << 16));
 }
 

@@ -12,13 +12,18 @@ layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer P
 #ifndef NIB_PARAMS_WRITE_ONLY
 // fp32 bits of stored scale `index`, zero-group rule applied. base: first word of the scales.
 uint nibLoadScale(uint base, uint index) {
-  uint stored = SCALE_TYPE == NIB_F32 ? params[base + index] : NIB_HALF_OF(params[base + (index >> 1)], index);
+  uint stored = SCALE_TYPE == NIB_F32    ? params[base + index]
+                : SCALE_TYPE == NIB_E8M0 ? NIB_BYTE_OF(params[base + (index >> 2)], index)
+                                         : NIB_HALF_OF(params[base + (index >> 1)], index);
   return nibRuledScale(nibScaleFromStored(stored, SCALE_TYPE));
 }
 
 int nibLoadZero(uint base, uint index) {
-  if ((FLAGS & NIB_ASYMMETRIC) == 0u) return nibZeroFromByte(0u, FLAGS);
-  return nibZeroFromByte(NIB_BYTE_OF(params[base + (index >> 2)], index), FLAGS);
+#ifdef NIB_MINIMUM
+  return nibZeroFromStored(NIB_HALF_OF(params[base + (index >> 1)], index), FLAGS);
+#endif
+  if ((FLAGS & NIB_ASYMMETRIC) == 0u) return nibZeroFromStored(0u, FLAGS);
+  return nibZeroFromStored(NIB_BYTE_OF(params[base + (index >> 2)], index), FLAGS);
 }
 #endif
 

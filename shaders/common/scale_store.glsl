@@ -8,8 +8,13 @@
 #define NIB_F32 0u
 #define NIB_F16 1u
 #define NIB_BF16 2u
+#define NIB_E8M0 3u
 #define NIB_ASYMMETRIC 1u
 #define NIB_NARROW 2u
+#define NIB_SCALE_RULE (3u << 8)
+#define NIB_SCALE_CEIL (1u << 8)
+#define NIB_SCALE_EVEN (2u << 8)
+#define NIB_SCALE_RCEIL (3u << 8)
 
 // The stored representation of a non-negative finite scale; too large saturates.
 uint nibScaleToStored(uint bits, uint type) {
@@ -21,12 +26,19 @@ uint nibScaleToStored(uint bits, uint type) {
 uint nibScaleFromStored(uint stored, uint type) {
   if (type == NIB_F16) return nibHalfToF32Bits(stored);
   if (type == NIB_BF16) return nibBf16ToF32Bits(stored);
+  if (type == NIB_E8M0) return stored << 23;  // NaN becomes Inf, 2^-127 becomes 0: no scales either
   return stored;
 }
 
-// Scales below 2^-120, and anything that is no positive number, make the zero group.
+// Scales below 2^-120, and anything that is no positive number, make the zero group. NIB_SIGNED_SCALES: of a format
+// whose scales may be negative.
 uint nibRuledScale(uint bits) {
-  return bits >= 0x03800000u && bits < 0x7f800000u ? bits : 0u;
+#ifdef NIB_SIGNED_SCALES
+  uint magnitude = bits & 0x7fffffffu;
+#else
+  uint magnitude = bits;
+#endif
+  return magnitude >= 0x03800000u && magnitude < 0x7f800000u ? bits : 0u;
 }
 
 // A scale as found: stored is its representation in scale_type (0 for the zero group), bits its fp32 value.
@@ -59,12 +71,17 @@ vec4 nibBounded(vec4 x, uvec4 bound) {
   return uintBitsToFloat(min(bits & 0x7fffffffu, bound) | (bits & 0x80000000u));
 }
 
-// Bits of an |x| whose product with the reciprocal is at least 2^10 and below 2^11: beyond every code, and as far as
-// nibEncode4 goes. Where that is no finite number, the largest finite one. Found scales of other types than half need no
-// bound: only half stops so early that an element of the group can be this many steps.
+// How far nibEncode4 goes, as a power of two beyond every code.
+#ifndef NIB_REACH
+#define NIB_REACH 10u
+#endif
+
+// Bits of an |x| whose product with the reciprocal is at least 2^NIB_REACH and below twice that. Where that is no finite
+// number, the largest finite one. Found scales of other types than half need no bound: only half stops so early that an
+// element of the group can be this many steps.
 uvec4 nibEncoderBound(uvec4 rcp_bits) {
   uvec4 exponent = rcp_bits >> 23;
-  return mix(uvec4(0x7f7fffffu), (264u - exponent) << 23, greaterThanEqual(exponent, uvec4(10u)));
+  return mix(uvec4(0x7f7fffffu), (254u + NIB_REACH - exponent) << 23, greaterThanEqual(exponent, uvec4(NIB_REACH)));
 }
 
 #endif

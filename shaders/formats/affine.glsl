@@ -17,11 +17,11 @@
 // The zero point of symmetric codes.
 #define NIB_CENTER (NIB_FIRST + int(NIB_MID))
 
-uint nibZeroToByte(int zero) {
+uint nibZeroToStored(int zero) {
   return uint(zero) & NIB_LEVELS;
 }
 
-int nibZeroFromByte(uint stored, uint flags) {
+int nibZeroFromStored(uint stored, uint flags) {
   int code = NIB_TWOS_COMPLEMENT ? int(stored << (32u - NIB_BITS)) >> (32u - NIB_BITS) : int(stored & NIB_LEVELS);
   return (flags & NIB_ASYMMETRIC) != 0u ? code : NIB_CENTER;
 }
@@ -76,7 +76,7 @@ struct NibDecoder {
   ivec4 mask;  // 0 for the zero group
 };
 
-// scale_bits: stored scales as fp32, after nibRuledScale. zero: as nibZeroFromByte gives it.
+// scale_bits: stored scales as fp32, after nibRuledScale. zero: as nibZeroFromStored gives it.
 NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   NibDecoder d;
   bvec4 large = greaterThanEqual(scale_bits, uvec4(0x7b000000u));  // 2^119: times 255 may reach 2^128

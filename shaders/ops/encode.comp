@@ -54,7 +54,7 @@ Encoder makeEncoder(uvec4 rcp_bits, ivec4 zero) {
 Encoder encoderOf(uint index) {
   if (TABLE) {
     uint entry = push.table_word + 2u * index + push.head.delta3;
-    ivec4 zero = ivec4((FLAGS & NIB_ASYMMETRIC) != 0u ? int(aux[entry + 1u]) : nibZeroFromByte(0u, FLAGS));
+    ivec4 zero = ivec4((FLAGS & NIB_ASYMMETRIC) != 0u ? int(aux[entry + 1u]) : nibZeroFromStored(0u, FLAGS));
     return makeEncoder(uvec4(aux[entry]), zero);
   }
   uint scale = nibLoadScale(push.scales_word + push.head.delta2, index);
@@ -65,7 +65,7 @@ Encoder encoderOf(uint index) {
 Encoder columnEncoder(uint col) {
   uvec4 at = push.table_word + 2u * min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u)) + push.head.delta3;
   uvec4 rcp = uvec4(aux[at.x], aux[at.y], aux[at.z], aux[at.w]);
-  ivec4 zero = ivec4(nibZeroFromByte(0u, FLAGS));
+  ivec4 zero = ivec4(nibZeroFromStored(0u, FLAGS));
   if ((FLAGS & NIB_ASYMMETRIC) != 0u) zero = ivec4(aux[at.x + 1u], aux[at.y + 1u], aux[at.z + 1u], aux[at.w + 1u]);
   return makeEncoder(rcp, zero);
 }

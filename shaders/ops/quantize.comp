@@ -167,16 +167,15 @@ void main() {
 
     if (in_team == 0u && live) {
       if (STATUS && found.saturated) nibCountSaturated();
-      if (SCALE_TYPE == NIB_F32) {
-        params[push.scales_word + group + push.head.delta2] = found.stored;
-      } else {
-        scale_word |= found.stored << ((k & 1u) * 16u);
-        if ((k & 1u) == 1u || group + 1u == group_count) {
-          params[push.scales_word + (group >> 1) + push.head.delta2] = scale_word;
-          scale_word = 0u;
-        }
+      // 1, 2 or 4 scales to a word.
+      const uint shift = SCALE_TYPE == NIB_F32 ? 0u : SCALE_TYPE == NIB_E8M0 ? 2u : 1u;
+      const uint last = (1u << shift) - 1u;
+      scale_word |= found.stored << ((k & last) * (32u >> shift));
+      if ((k & last) == last || group + 1u == group_count) {
+        params[push.scales_word + (group >> shift) + push.head.delta2] = scale_word;
+        scale_word = 0u;
       }
-      zero_word |= nibZeroToByte(found.zero) << (k * 8u);
+      zero_word |= nibZeroToStored(found.zero) << (k * 8u);
     }
   }
   if (kAsymmetric && in_team == 0u && team < teams && first_group < group_count) {

@@ -42,7 +42,7 @@ void main() {
       bits = found.bits;
       zero = found.zero;
       stored[i] = found.stored ^ kFault;
-      zero_word |= nibZeroToByte(zero) << (i * 8u);
+      zero_word |= nibZeroToStored(zero) << (i * 8u);
     }
     if (TABLE) {
       uint at = push.table_word + 2u * scale + push.head.delta3;

@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "cpu/exact.h"
+#include "formats/scale_store.h"
 #include "ops/geometry.h"
 
 namespace nib {
@@ -35,6 +36,16 @@ inline void storeDense(void* data, uint32_t type, uint64_t index, uint32_t bits)
     static_cast<uint16_t*>(data)[index] =
         uint16_t(type == NIB_TYPE_F16 ? exact::nibF32ToHalfBits(bits) : exact::nibF32ToBf16Bits(bits));
   }
+}
+
+// A scale and its zero point (zeros NULL = there is none) as decoding uses them.
+inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights, const void* scales, const void* zeros,
+                             uint64_t index) {
+  StoredScale scale{};
+  const uint32_t stored = loadStored(scales, scaleBytes(weights.scale_type), index);
+  scale.scale_bits = ruledScale(scaleFromStored(stored, weights.scale_type), format.signed_scales);
+  scale.zero = format.zeroFromStored(zeros != nullptr ? loadStored(zeros, zeroBytes(format), index) : 0u, weights);
+  return scale;
 }
 
 // Extent of values met one by one; kept as order-preserving keys.

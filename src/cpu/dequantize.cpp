@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
-#include "formats/scale_store.h"
 
 namespace nib {
 
@@ -17,7 +16,7 @@ void dequantizeCpu(const NibOpDesc* any, const NibMemory& memory, const NibCpuBi
   checkDense("dequantize", "result", g.rows, g.cols, desc.result_type, true, Log(), &stride);
   const uint32_t* codes = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   const void* scales = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
-  const uint8_t* zeros = cpu::partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  const void* zeros = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
   void* result = binding.range[NIB_ROLE_OUTPUT].data;
   const uint32_t bits = g.format->info.bits;
 
@@ -29,11 +28,7 @@ void dequantizeCpu(const NibOpDesc* any, const NibMemory& memory, const NibCpuBi
       if (bit % 32u + bits > 32u) window |= uint64_t(words[bit / 32u + 1u]) << 32;
       const uint32_t code = uint32_t(window >> (bit % 32u)) & ((1u << bits) - 1u);
       const uint32_t index = row * g.scale_row_stride + col / g.group;
-      const uint32_t stored = desc.weights.scale_type == NIB_TYPE_F32 ? static_cast<const uint32_t*>(scales)[index]
-                                                                      : static_cast<const uint16_t*>(scales)[index];
-      StoredScale scale{};
-      scale.scale_bits = ruledScale(scaleFromStored(stored, desc.weights.scale_type));
-      scale.zero = g.format->zeroFromByte(zeros != nullptr ? zeros[index] : 0u, desc.weights);
+      const StoredScale scale = cpu::loadScale(*g.format, desc.weights, scales, zeros, index);
       cpu::storeDense(result, desc.result_type, uint64_t(row) * stride + col,
                       g.format->decode(code, scale, desc.weights));
     }

@@ -2,7 +2,6 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
-#include "formats/scale_store.h"
 
 namespace nib {
 namespace {
@@ -14,7 +13,7 @@ struct Quantizer {
   uint64_t stride;
   uint32_t* codes;
   void* scales;
-  uint8_t* zeros;  // NULL when symmetric
+  void* zeros;  // NULL when there are none
   cpu::StatusCounter* status;
 
   bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
@@ -35,38 +34,58 @@ struct Quantizer {
     if (extent.nonfinite == 0) stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits()};
     const StoredScale found = g.format->findScale(stats, desc.weights);
     if (found.saturated) status->saturated();
-    const uint32_t stored = scaleToStored(found.scale_bits, desc.weights.scale_type);
-    if (desc.weights.scale_type == NIB_TYPE_F32) {
-      static_cast<uint32_t*>(scales)[index] = stored;
-    } else {
-      static_cast<uint16_t*>(scales)[index] = uint16_t(stored);
-    }
-    if (zeros != nullptr) zeros[index] = uint8_t(g.format->zeroByte(found.zero));
+    saveStored(scales, scaleBytes(desc.weights.scale_type), index,
+               scaleToStored(found.scale_bits, desc.weights.scale_type));
+    if (zeros != nullptr) saveStored(zeros, 1, index, g.format->zeroToStored(found.zero));
   }
 
   StoredScale loadScale(uint32_t index) const {
-    const uint32_t stored = desc.weights.scale_type == NIB_TYPE_F32 ? static_cast<const uint32_t*>(scales)[index]
-                                                                    : static_cast<const uint16_t*>(scales)[index];
-    StoredScale scale{};
-    scale.scale_bits = ruledScale(scaleFromStored(stored, desc.weights.scale_type));
-    scale.zero = g.format->zeroFromByte(zeros != nullptr ? zeros[index] : 0u, desc.weights);
+    StoredScale scale = cpu::loadScale(*g.format, desc.weights, scales, zeros, index);
     scale.rcp_bits = scale.scale_bits != 0u ? exact::nibDivBits(0x3f800000u, scale.scale_bits) : 0u;
     return scale;
   }
 
-  // Adds the code of one element to its row's words, which begin as zeros.
-  void encodeOne(uint32_t row, uint32_t col, const StoredScale& scale) const {
+  // Adds a code to its row's words, which begin as zeros.
+  void addCode(uint32_t row, uint32_t col, uint64_t code) const {
     uint32_t* words = codes + uint64_t(row) * g.row_words;
+    const uint32_t bits = g.format->info.bits;
+    const uint64_t bit = uint64_t(col) * bits;
+    words[bit / 32u] |= uint32_t(code << (bit % 32u));
+    if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
+  }
+
+  // Of a format with a rule of its own.
+  void quantizeBlock(uint32_t row, uint32_t first) const {
+    uint32_t x[32];
+    const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
+    bool finite = true;
+    for (uint32_t i = 0; i < count; ++i) {
+      x[i] = load(row, first + i);
+      if (!exact::nibIsNonFinite(x[i])) continue;
+      status->nonFinite(uint64_t(row) * g.cols + first + i);
+      finite = false;
+    }
+    if (!finite) std::memset(x, 0, sizeof x);
+    Block block{};
+    g.format->quantizeBlock(x, count, &block);
+    for (uint32_t i = 0; i < block.saturated; ++i) status->saturated();
+    saveStored(scales, scaleBytes(desc.weights.scale_type), scaleIndex(row, first), block.scale_stored);
+    if (zeros != nullptr) saveStored(zeros, 2, scaleIndex(row, first), block.zero_stored);
+    for (uint32_t i = 0; i < count; ++i) addCode(row, first + i, block.code[i]);
+  }
+
+  void quantizeBlocks(uint32_t row) const {
+    std::memset(codes + uint64_t(row) * g.row_words, 0, size_t(g.row_words) * 4u);
+    for (uint32_t block = 0; block < g.groups_per_row; ++block) quantizeBlock(row, block * g.group);
+  }
+
+  void encodeOne(uint32_t row, uint32_t col, const StoredScale& scale) const {
     uint32_t x = load(row, col);
     if (exact::nibIsNonFinite(x)) {
       if (given()) status->nonFinite(uint64_t(row) * g.cols + col);
       x = 0;
     }
-    const uint32_t bits = g.format->info.bits;
-    const uint64_t code = g.format->encode(x, scale, desc.weights, given());
-    const uint64_t bit = uint64_t(col) * bits;
-    words[bit / 32u] |= uint32_t(code << (bit % 32u));
-    if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
+    addCode(row, col, g.format->encode(x, scale, desc.weights, given()));
   }
 
   void encodeRow(uint32_t row) const {
@@ -95,6 +114,10 @@ struct Quantizer {
   }
 };
 
+void padToWord(void* data, uint64_t bytes) {
+  for (; bytes % 4 != 0; ++bytes) static_cast<uint8_t*>(data)[bytes] = 0;
+}
+
 }  // namespace
 
 void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
@@ -106,7 +129,7 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
   q.stride = q.desc.source_stride != 0 ? q.desc.source_stride : q.desc.cols;
   q.codes = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   q.scales = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
-  q.zeros = cpu::partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  q.zeros = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
   cpu::StatusCounter status(cpu::partOf<NibStatus>(memory, binding, NIB_ROLE_AUX, NIB_PART_STATUS));
   q.status = &status;
   const Geometry& g = q.g;
@@ -114,7 +137,10 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
 
   if (!q.given()) {
     const uint32_t granularity = q.desc.weights.granularity;
-    if (granularity == NIB_GRANULARITY_TENSOR) {
+    if (g.format->quantizeBlock != nullptr) {
+      auto blocks = [&](uint32_t row) { q.quantizeBlocks(row); };
+      cpu::forEach(parallel, rows, blocks);
+    } else if (granularity == NIB_GRANULARITY_TENSOR) {
       cpu::Extent extent;
       for (uint32_t row = 0; row < rows; ++row) {
         for (uint32_t col = 0; col < g.cols; ++col) q.meet(extent, row, col);
@@ -142,11 +168,10 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
     // The last word of each range is whole: its padding is 0.
     const uint32_t granular_rows = granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN;
     const uint64_t count = granular_rows ? g.scale_count : uint64_t(rows) * g.scale_row_stride;
-    if (q.desc.weights.scale_type != NIB_TYPE_F32 && count % 2 != 0) static_cast<uint16_t*>(q.scales)[count] = 0;
-    if (q.zeros != nullptr) {
-      for (uint64_t i = count; i % 4 != 0; ++i) q.zeros[i] = 0;
-    }
+    padToWord(q.scales, count * scaleBytes(q.desc.weights.scale_type));
+    if (q.zeros != nullptr) padToWord(q.zeros, count * zeroBytes(*g.format));
   }
+  if (g.format->quantizeBlock != nullptr) return;
   if (q.desc.weights.granularity == NIB_GRANULARITY_COLUMN) {
     auto encode = [&](uint32_t block) { q.encodeColumns(block, rows); };
     cpu::forEach(parallel, uint32_t(ceilDiv(g.cols, Quantizer::kBlockCols)), encode);

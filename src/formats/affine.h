@@ -81,25 +81,24 @@ struct Affine {
     return exact::nibIsNonFinite(bits) ? (bits & 0x80000000u) | 0x7f7fffffu : bits;
   }
 
-  static uint32_t zeroByte(uint32_t zero) { return kOffsetBinary ? zero : zero ^ kMid; }
-  static uint32_t zeroFromByte(uint32_t byte, const NibWeights& weights) {
+  static uint32_t zeroToStored(uint32_t zero) { return kOffsetBinary ? zero : zero ^ kMid; }
+  static uint32_t zeroFromStored(uint32_t stored, const NibWeights& weights) {
     if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) return kMid;
-    return (kOffsetBinary ? byte : byte ^ kMid) & kLevels;
+    return (kOffsetBinary ? stored : stored ^ kMid) & kLevels;
   }
 };
 
 template <uint32_t kBits, bool kOffsetBinary>
 constexpr FormatDesc affineFormat(uint32_t id, const char* name, uint32_t default_group, uint32_t run) {
   using A = Affine<kBits, kOffsetBinary>;
-  return FormatDesc{{id, name, kBits, default_group, NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT},
+  return FormatDesc{{id, name, kBits, default_group, NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT,
+                     kAllGranularities, kFloatScales, run, kLargestGroup, 0},
                     run,
-                    run,
-                    true,
                     A::findScale,
                     A::encode,
                     A::decode,
-                    A::zeroByte,
-                    A::zeroFromByte};
+                    A::zeroToStored,
+                    A::zeroFromStored};
 }
 
 }  // namespace nib

@@ -48,13 +48,19 @@ uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   return bits;
 }
 
-uint32_t zeroByte(uint32_t) { return 0; }
-uint32_t zeroFromByte(uint32_t, const NibWeights&) { return 0; }
+uint32_t zeroToStored(uint32_t) { return 0; }
+uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 
 }  // namespace
 
 extern const FormatDesc kFormat_nf4;
 const FormatDesc kFormat_nf4 = {
-    {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT}, 16, 16, true, findScale, encode, decode, zeroByte, zeroFromByte};
+    {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
+    16,
+    findScale,
+    encode,
+    decode,
+    zeroToStored,
+    zeroFromStored};
 
 }  // namespace nib

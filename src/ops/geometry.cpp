@@ -1,5 +1,7 @@
 #include "ops/geometry.h"
 
+#include "formats/scale_store.h"
+
 namespace nib {
 
 NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log,
@@ -17,21 +19,27 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows",
                     op, rows, cols);
   }
-  if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT)) {
+  if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_SCALE_RULE)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags 0x%x has unknown bits", op, weights.flags);
   }
   if (weights.flags & ~info.weights_flags) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.flags 0x%x: format %s has no %s", op, weights.flags, info.name,
                     (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) ? "zero points"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)   ? "narrow range"
-                                                                                   : "flat blocks");
+                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)     ? "flat blocks"
+                                                                                   : "scale rules");
   }
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW is a symmetric range, ASYMMETRIC excludes it",
                     op);
   }
-  if (weights.scale_type > NIB_TYPE_BF16) {
+  if (weights.scale_type > NIB_TYPE_E8M0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is no NibType", op, weights.scale_type);
+  }
+  if (!(info.scale_types >> weights.scale_type & 1u)) {
+    static const char* const kNames[] = {"fp32", "fp16", "bf16", "e8m0"};
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.scale_type: format %s has no %s scales", op, info.name,
+                    kNames[weights.scale_type]);
   }
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
@@ -40,6 +48,11 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   if (weights.granularity != NIB_GRANULARITY_GROUP && weights.group_size != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size %u without GROUP granularity must be 0", op,
                     weights.group_size);
+  }
+  if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
+    static const char* const kNames[] = {"one scale per tensor", "scales per row", "scales per column", "scales per group"};
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s", op, info.name,
+                    kNames[weights.granularity]);
   }
   g.rows = flat ? 1u : rows;
   g.cols = flat ? rows * cols : cols;
@@ -55,10 +68,6 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       g.scale_count = g.rows;
       break;
     case NIB_GRANULARITY_COLUMN:
-      if (!g.format->column_granularity) {
-        return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no scale per column", op,
-                        info.name);
-      }
       g.group = 1;
       g.scale_row_stride = 0;
       g.scale_count = g.cols;
@@ -70,12 +79,17 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
         return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size: format %s has no usual group size, give one",
                         op, info.name);
       }
+      const bool one_size = info.group_multiple == info.group_max;
+      if (one_size && size != info.group_max) {
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size of format %s must be %u", op, info.name,
+                        info.group_max);
+      }
       if (size == UINT32_MAX) {
         size = g.cols;
-      } else if (size < 16 || size > 256 || size % g.format->group_multiple != 0) {
+      } else if (size == 0 || size > info.group_max || size % info.group_multiple != 0) {
         return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                        "%s: weights.group_size %u must be a multiple of %u from 16 to 256, or -1", op, size,
-                        g.format->group_multiple);
+                        "%s: weights.group_size %u of format %s must be a multiple of %u from %u to %u, or -1", op, size,
+                        info.name, info.group_multiple, info.group_multiple, info.group_max);
       }
       g.group = size < g.cols ? size : g.cols;
       g.scale_row_stride = uint32_t(ceilDiv(g.cols, g.group));
@@ -91,8 +105,9 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   const uint64_t unit_bits = 32u % info.bits == 0 ? 32u : 32u * info.bits;
   g.row_words = uint32_t(ceilDiv(uint64_t(g.cols) * info.bits, unit_bits) * unit_bits / 32u);
   g.codes_bytes = uint64_t(g.rows) * g.row_words * 4u;
-  g.scales_bytes = wholeWordsBytes(uint64_t(g.scale_count) * typeBytes(weights.scale_type));
-  g.zeros_bytes = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? wholeWordsBytes(g.scale_count) : 0;
+  g.scales_bytes = wholeWordsBytes(uint64_t(g.scale_count) * scaleBytes(weights.scale_type));
+  const bool has_zeros = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) || (info.flags & NIB_FORMAT_MINIMUM);
+  g.zeros_bytes = has_zeros ? wholeWordsBytes(uint64_t(g.scale_count) * zeroBytes(*g.format)) : 0;
   g.scales_offset = alignUp(g.codes_bytes, kPartAlignmentBytes);
   g.zeros_offset = alignUp(g.scales_offset + g.scales_bytes, kPartAlignmentBytes);
   g.blob_bytes = g.zeros_bytes != 0 ? g.zeros_offset + g.zeros_bytes : g.scales_offset + g.scales_bytes;

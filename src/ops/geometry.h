@@ -19,6 +19,8 @@ constexpr uint64_t ceilDiv(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) { return ceilDiv(value, alignment) * alignment; }
 
 inline uint32_t typeBytes(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : 2u; }
+// Of the entries of NIB_PART_ZEROS.
+inline uint32_t zeroBytes(const FormatDesc& format) { return format.info.flags & NIB_FORMAT_MINIMUM ? 2u : 1u; }
 inline uint64_t wholeWordsBytes(uint64_t bytes) { return alignUp(bytes, 4); }
 
 struct Geometry {

@@ -5,6 +5,7 @@
 #include <nibble/nibble.h>
 
 #include "cpu/exact.h"
+#include "formats/scale_store.h"
 #include "ops/geometry.h"
 
 namespace nib::probe {
@@ -56,18 +57,13 @@ inline void fillDense(void* data, uint32_t type, uint64_t size_bytes, uint32_t s
 // Positive scales over many magnitudes, among them zero and, for fp32, ones below the zero-group rule.
 inline void fillScales(void* data, uint32_t type, uint64_t size_bytes, uint32_t seed) {
   Sequence sequence(seed);
-  const uint64_t count = size_bytes / typeBytes(type);
+  const uint64_t count = size_bytes / scaleBytes(type);
   for (uint64_t i = 0; i < count; ++i) {
     const uint32_t r = sequence.next();
     uint32_t bits = (0x3au << 24) + (r & 0x03ffffffu);
     if ((r >> 26) == 0) bits = 0;
     if ((r >> 26) == 1) bits = 0x03000000u + (r & 0x00ffffffu);  // around 2^-120
-    if (type == NIB_TYPE_F32) {
-      static_cast<uint32_t*>(data)[i] = bits;
-    } else {
-      static_cast<uint16_t*>(data)[i] =
-          uint16_t(type == NIB_TYPE_F16 ? exact::nibF32ToHalfBits(bits) : exact::nibF32ToBf16Bits(bits));
-    }
+    saveStored(data, scaleBytes(type), i, scaleToStored(bits, type));
   }
 }
 

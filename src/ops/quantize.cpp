@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "formats/scale_store.h"
 #include "ops/geometry.h"
 #include "ops/probe.h"
 #include "ops/statistics.h"
@@ -14,6 +15,7 @@
 #include "ops/tuning.h"
 #include "shaders/ops/encode.h"
 #include "shaders/ops/quantize.h"
+#include "shaders/ops/quantize_block.h"
 #include "shaders/ops/scale.h"
 #endif
 
@@ -26,13 +28,15 @@ const NibQuantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<co
 enum class Path {
   kFused,    // found scales of rows, and of groups in rows: one dispatch
   kReduce,   // found scales of few, large sets: statistics, scales, codes
-  kGiven     // scales exist
+  kGiven,    // scales exist
+  kBlock     // blocks of a format with a rule of its own: one dispatch
 };
 
 constexpr uint32_t kLongRow = 1u << 16;  // from here on a row is spread over workgroups, if there are few rows
 constexpr uint32_t kFewRows = 64;
 
 Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
+  if (g.format->quantizeBlock != nullptr) return Path::kBlock;
   if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) return Path::kGiven;
   const uint32_t granularity = d.weights.granularity;
   if (granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN) return Path::kReduce;
@@ -71,6 +75,10 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
   if (result != NIB_SUCCESS) return result;
   if (d.flags & ~uint32_t(NIB_QUANTIZE_GIVEN_SCALES | NIB_QUANTIZE_STATUS)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: flags 0x%x has unknown bits", d.flags);
+  }
+  if ((d.flags & NIB_QUANTIZE_GIVEN_SCALES) && (g->format->info.flags & NIB_FORMAT_OWN_SCALES)) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: format %s finds its scales by its own rule, they cannot be given",
+                    g->format->info.name);
   }
   uint32_t stride = d.source_stride;
   result = checkDense("quantize", "source", d.rows, d.cols, d.source_type, false, log, &stride);
@@ -134,6 +142,7 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 constexpr uint32_t kWorkgroup = 128;
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
+NIB_SPEC_STRUCT(QuantizeBlockSpec, QUANTIZE_BLOCK_SPEC)
 NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
 NIB_SPEC_STRUCT(ScaleSpec, SCALE_SPEC)
 
@@ -166,8 +175,9 @@ NibResult buildFused(const Build& b) {
   const uint32_t runs = uint32_t(ceilDiv(b.g.group, b.g.format->run));
   QuantizeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  spec.PACK = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : b.d.weights.scale_type == NIB_TYPE_F32 ? 1u : 2u;
-  const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, runs,
+  // Groups whose scales and zero points share words.
+  spec.PACK = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : 4u / scaleBytes(b.d.weights.scale_type);
+  const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, b.g.format->run, runs,
                                   uint64_t(b.g.rows) * b.g.groups_per_row / spec.PACK);
   spec.LANES = teams.lanes;
   spec.KEEP = teams.keep;
@@ -189,6 +199,25 @@ NibResult buildFused(const Build& b) {
   const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
   return b.builder.add("quantize", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
                        tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes));
+}
+
+NibResult buildBlocks(const Build& b) {
+  QuantizeBlockSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.SOURCE_TYPE = b.d.source_type;
+  spec.VEC = b.vec;
+  spec.WIDE = b.wide;
+  spec.FULL = b.full;
+  spec.STATUS = b.status;
+  const QuantizeBlockPush push{{},          b.g.cols, b.stride, b.g.groups_per_row, b.g.row_words,
+                               b.scalesWord(), b.zerosWord()};
+  TileRule tiles;
+  tiles.mul = b.g.groups_per_row;
+  tiles.div = uint64_t(spec.WG) * 2;  // blocks whose halves share words
+  const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
+                                  tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
+  return b.builder.add("quantize_block", b.g.format->info.format, spec, push, 0, tiles, slots,
+                       tiles.div * (b.g.format->run * b.source_bytes + b.runCodeBytes()));
 }
 
 NibResult buildScale(const Build& b, bool given, bool table) {
@@ -271,6 +300,7 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
   switch (choosePath(d, g)) {
     case Path::kFused: return buildFused(b);
+    case Path::kBlock: return buildBlocks(b);
     case Path::kGiven:
       if (column) {
         result = buildScale(b, true, true);

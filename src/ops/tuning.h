@@ -27,11 +27,11 @@ struct Teams {
   bool more;        // it has more than those
 };
 
-// How a workgroup of `workgroup` invocations shares groups of `runs` runs each. Small groups: a lane per run, so that
+// How a workgroup of `workgroup` invocations shares groups of `runs` runs of `run` elements each. Small groups: a lane per run, so that
 // neighbours load neighbouring memory. Rows: the whole workgroup.
-inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t runs, uint64_t groups) {
+inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t run, uint32_t runs, uint64_t groups) {
   constexpr uint32_t kReadThrough = 32;  // lanes whose partial results one lane may read through
-  constexpr uint32_t kKeep = 4;  // more would be faster, and take some drivers seconds to compile
+  const uint32_t keep = 64u / run;       // more would be faster, and take some drivers seconds to compile
   Teams teams{};
   if (avoidsExchange(device_type, groups)) {
     teams.lanes = 1;
@@ -39,8 +39,8 @@ inline Teams chooseTeams(uint32_t device_type, uint32_t workgroup, uint32_t runs
     teams.lanes = runs <= kReadThrough ? runs : workgroup;
   }
   const uint32_t each = (runs + teams.lanes - 1u) / teams.lanes;
-  teams.more = each > kKeep;
-  teams.keep = teams.more ? kKeep : each;
+  teams.more = each > keep;
+  teams.keep = teams.more ? keep : each;
   return teams;
 }
 

@@ -16,8 +16,8 @@ struct Sharing {
 };
 
 const char* typeName(uint32_t type) {
-  static const char* const kNames[] = {"f32", "f16", "bf16"};
-  return type < 3 ? kNames[type] : "?";
+  static const char* const kNames[] = {"f32", "f16", "bf16", "e8m0"};
+  return type < 4 ? kNames[type] : "?";
 }
 
 constexpr Sharing kSharings[] = {
@@ -40,20 +40,44 @@ struct Counter {
   uint32_t turn(uint32_t n) { return uint32_t((i * 2654435761u >> 7) % n); }
 };
 
+// By what the format says of itself.
+bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode) {
+  if (((sharing.flags | mode) & ~info.weights_flags) != 0 || !(info.granularities >> sharing.granularity & 1u)) return false;
+  if (sharing.granularity != NIB_GRANULARITY_GROUP) return true;
+  if (sharing.group == UINT32_MAX) return info.group_multiple != info.group_max;
+  return sharing.group % info.group_multiple == 0 && sharing.group <= info.group_max;
+}
+
+// A scale type that the format has, `turn`s from the first.
+uint32_t scaleType(const NibFormatInfo& info, uint64_t turn) {
+  uint32_t types[4], count = 0;
+  for (uint32_t type = 0; type < 4; ++type) {
+    if (info.scale_types >> type & 1u) types[count++] = type;
+  }
+  return types[turn % count];
+}
+
 NibWeights weightsOf(const NibFormatInfo& info, const Sharing& sharing, uint32_t flags, uint32_t scale_type) {
   return {info.format, uint32_t(sharing.granularity), sharing.group, scale_type, sharing.flags | flags};
 }
 
 void addQuantize(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
-  const uint32_t modes[] = {0, NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW};
+  const uint32_t modes[] = {0,
+                            NIB_WEIGHTS_ASYMMETRIC,
+                            NIB_WEIGHTS_NARROW,
+                            NIB_WEIGHTS_SCALE_CEIL,
+                            NIB_WEIGHTS_SCALE_EVEN,
+                            NIB_WEIGHTS_SCALE_RCEIL};
   Counter counter;
   for (const Sharing& sharing : kSharings) {
     for (const Shape& shape : kShapes) {
       for (const uint32_t mode : modes) {
-        ++counter.i;
-        if ((mode & ~info.weights_flags) != 0 || (sharing.flags & ~info.weights_flags) != 0) continue;
+        // Numbered as if the last three were not there, but for formats that have them.
+        if (mode <= NIB_WEIGHTS_NARROW || (mode & info.weights_flags) != 0) ++counter.i;
+        if (!canHave(info, sharing, mode)) continue;
         // A quick list walks the diagonal: every sharing, every shape, every mode, not every triple.
-        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        const bool few = info.group_multiple == info.group_max;  // of groups of one size all
+        if (extent == Extent::kQuick && !few && counter.turn(4) != 0) continue;
         Case c;
         c.seed = counter.i;
         c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
@@ -63,8 +87,8 @@ void addQuantize(std::vector<Case>& list, const NibFormatInfo& info, Extent exte
         d.rows = shape.rows;
         d.cols = shape.cols;
         d.source_type = uint32_t(counter.i / 3 % 3);
-        d.weights = weightsOf(info, sharing, mode, uint32_t(counter.i / 7 % 3));
-        d.flags = (counter.i % 2 == 0 ? uint32_t(NIB_QUANTIZE_STATUS) : 0u) | (counter.i % 5 == 1 ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+        d.weights = weightsOf(info, sharing, mode, scaleType(info, counter.i / 7));
+        d.flags = (counter.i % 2 == 0 ? uint32_t(NIB_QUANTIZE_STATUS) : 0u) | (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
         const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
         if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
         c.n = flat || counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
@@ -79,8 +103,9 @@ void addDequantize(std::vector<Case>& list, const NibFormatInfo& info, Extent ex
   for (const Sharing& sharing : kSharings) {
     for (const Shape& shape : kShapes) {
       ++counter.i;
-      if ((sharing.flags & ~info.weights_flags) != 0) continue;
-      if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+      if (!canHave(info, sharing, 0)) continue;
+      const bool few = info.group_multiple == info.group_max;
+      if (extent == Extent::kQuick && !few && counter.turn(3) != 0) continue;
       Case c;
       c.seed = counter.i;
       NibDequantizeDesc& d = c.desc.dequantize;
@@ -90,7 +115,7 @@ void addDequantize(std::vector<Case>& list, const NibFormatInfo& info, Extent ex
       d.cols = shape.cols;
       d.result_type = uint32_t(counter.i % 3);
       const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
-      d.weights = weightsOf(info, sharing, mode, uint32_t(counter.i / 5 % 3));
+      d.weights = weightsOf(info, sharing, mode, scaleType(info, counter.i / 5));
       const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
       if (!flat && counter.i % 7 == 3) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(3);
       c.n = flat || counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
@@ -136,6 +161,8 @@ std::string weightsName(const NibWeights& w) {
   if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
   if (w.flags & NIB_WEIGHTS_NARROW) text += " narrow";
   if (w.flags & NIB_WEIGHTS_FLAT) text += " flat";
+  const uint32_t rule = w.flags & NIB_WEIGHTS_SCALE_RULE;
+  if (rule != 0) text += rule == NIB_WEIGHTS_SCALE_CEIL ? " ceil" : rule == NIB_WEIGHTS_SCALE_EVEN ? " even" : " rceil";
   return text + " scales " + typeName(w.scale_type);
 }
 

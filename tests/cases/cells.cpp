@@ -29,6 +29,12 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
+// As kernels.list says it: which kernels a format has.
+const char* kindOf(const NibFormatInfo& info) {
+  if (info.flags & NIB_FORMAT_OWN_SCALES) return "block";
+  return info.granularities == 1u << NIB_GRANULARITY_GROUP ? "micro" : "scaled";
+}
+
 // One device as opened: adds what ran to the cells.
 void runOn(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
            std::vector<Cell>& cells) {
@@ -142,8 +148,14 @@ std::vector<Cell> parseMatrix(const std::string& text) {
       throw std::runtime_error("line " + std::to_string(number) + " of the matrix needs: op type path profile subgroup");
     }
     const std::string type = cell.type, path = cell.path;
-    for (uint32_t f = 0; f < (type == "*" ? nibFormatCount() : 1); ++f) {
-      if (type == "*") cell.type = nibFormatAt(f)->name;
+    if (type != "*" && type != "scaled" && type != "micro" && type != "block") {
+      cell.path = replaced(path, "{type}", cell.type);
+      cells.push_back(cell);
+      continue;
+    }
+    for (uint32_t f = 0; const NibFormatInfo* info = nibFormatAt(f); ++f) {
+      if (type != "*" && type != kindOf(*info)) continue;
+      cell.type = info->name;
       cell.path = replaced(path, "{type}", cell.type);
       cells.push_back(cell);
     }

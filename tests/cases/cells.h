@@ -41,7 +41,7 @@ std::vector<Cell> selftest(const kit::DeviceOptions& device, const SelftestOptio
 void mergeCells(std::vector<Cell>& cells, const std::vector<Cell>& more);
 
 // Lines "op type path profile subgroup" of a matrix file; '#' begins a comment; type * stands for every format of this
-// build, and {type} in the path for its name. Throws std::runtime_error with the line that is wrong.
+// build, a KIND of kernels.list for those of that kind, and {type} in the path for the format's name. Throws std::runtime_error with the line that is wrong.
 std::vector<Cell> parseMatrix(const std::string& text);
 
 // Expected cells that did not run or failed, one line each.

@@ -19,7 +19,7 @@ void fillPart(std::vector<uint32_t>& image, const NibMemoryPart& part, const std
 
 // Scales that exist: positive ones of many sizes, and ones that are none.
 std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t seed) {
-  const uint64_t count = size_bytes / (type == NIB_TYPE_F32 ? 4 : 2);
+  const uint64_t count = size_bytes / (type == NIB_TYPE_F32 ? 4 : type == NIB_TYPE_E8M0 ? 1 : 2);
   Random random(seed ^ 0x5ca1e);
   std::vector<uint32_t> words(size_t(alignUp(size_bytes, 4) / 4), 0);
   for (uint64_t i = 0; i < count; ++i) {
@@ -31,6 +31,8 @@ std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t se
     if (kind == 3) bits = random.bits();
     if (type == NIB_TYPE_F32) {
       words[i] = bits;
+    } else if (type == NIB_TYPE_E8M0) {
+      words[i / 4] |= (kind < 4 ? bits >> 16 & 0xffu : 110 + random.below(30)) << (i % 4 * 8);
     } else {
       // The same spread over the type's own patterns.
       const uint32_t half_word = kind < 4 ? bits >> 16 : type == NIB_TYPE_F16 ? 0x1000u + (bits & 0x2fffu) : bits >> 16;

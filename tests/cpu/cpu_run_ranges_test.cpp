@@ -119,9 +119,9 @@ TEST_CASE("no rows are no work: success, and not a byte is touched") {
 }
 
 TEST_CASE("flat groups run across rows, so they take all rows or none is right") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    if ((nibFormatAt(i)->weights_flags & NIB_WEIGHTS_FLAT) == 0) continue;
-    const NibWeights w = weights(nibFormatAt(i)->format, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT);
+  for (const NibFormatInfo* info : scaledFormats()) {
+    if ((info->weights_flags & NIB_WEIGHTS_FLAT) == 0) continue;
+    const NibWeights w = weights(info->format, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT);
     cases::Case quantize, dequantize;
     quantize.desc.quantize = quantizeDesc(5, 33, w);
     dequantize.desc.dequantize = dequantizeDesc(5, 33, w);
@@ -145,8 +145,8 @@ TEST_CASE("NULL is refused") {
 }
 
 TEST_CASE("a run of fewer rows leaves the codes, scales, results and rows beyond as they were") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const uint32_t format = nibFormatAt(i)->format;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    const uint32_t format = info->format;
     const NibQuantizeDesc q = quantizeDesc(8, 20, weights(format, NIB_GRANULARITY_ROW, 0));
     Ranges coded(asOp(q));
     coded.clearStatus();

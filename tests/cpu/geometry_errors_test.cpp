@@ -83,7 +83,8 @@ std::vector<Wrong<Desc>> wrongWeights() {
       {"weights.group_size", kInvalid, [](Desc& d) { d.weights.granularity = NIB_GRANULARITY_ROW; }},
       {"weights.group_size", kInvalid, [](Desc& d) { d.weights.granularity = NIB_GRANULARITY_TENSOR; }},
       {"weights.group_size", kInvalid, [](Desc& d) { d.weights.granularity = NIB_GRANULARITY_COLUMN; }},
-      {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = 3; }},
+      {"weights.scale_type", kUnsupported, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
+      {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = 4; }},
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = UINT32_MAX; }},
       {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 8; }},
       {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 0x80000000u; }},
@@ -104,9 +105,9 @@ std::vector<Wrong<Desc>> plus(std::vector<Wrong<Desc>> list, const std::vector<W
 
 TEST_CASE("quantize names each field that is wrong") {
   using Desc = NibQuantizeDesc;
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+  for (const NibFormatInfo* info : scaledFormats()) {
     const Desc right{
-        NIB_OP_QUANTIZE, 0, 4, 64, NIB_TYPE_F16, 66, weights(nibFormatAt(i)->format, NIB_GRANULARITY_GROUP, 32)};
+        NIB_OP_QUANTIZE, 0, 4, 64, NIB_TYPE_F16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
     expectEachRefused(right, "quantize",
                       plus<Desc>(wrongWeights<Desc>(),
                                  {
@@ -122,9 +123,9 @@ TEST_CASE("quantize names each field that is wrong") {
 
 TEST_CASE("dequantize names each field that is wrong") {
   using Desc = NibDequantizeDesc;
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+  for (const NibFormatInfo* info : scaledFormats()) {
     const Desc right{
-        NIB_OP_DEQUANTIZE, 0, 4, 64, NIB_TYPE_BF16, 66, weights(nibFormatAt(i)->format, NIB_GRANULARITY_GROUP, 32)};
+        NIB_OP_DEQUANTIZE, 0, 4, 64, NIB_TYPE_BF16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
     expectEachRefused(right, "dequantize",
                       plus<Desc>(wrongWeights<Desc>(),
                                  {
@@ -156,27 +157,26 @@ TEST_CASE("minmax names each field that is wrong") {
 }
 
 TEST_CASE("formats refuse the modes they do not have") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const NibFormatInfo& info = *nibFormatAt(i);
+  for (const NibFormatInfo* info : scaledFormats()) {
     for (const uint32_t flag :
          {uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_FLAT)}) {
-      const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info.format, NIB_GRANULARITY_GROUP, 64, flag));
+      const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 64, flag));
       NibMemory memory;
-      if ((info.weights_flags & flag) != 0) {
+      if ((info->weights_flags & flag) != 0) {
         CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
       } else {
         expectRefused(asOp(d), kUnsupported, "quantize", "weights.flags");
       }
     }
     const uint32_t both = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW;
-    if ((info.weights_flags & both) == both) {
-      const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info.format, NIB_GRANULARITY_ROW, 0, both));
+    if ((info->weights_flags & both) == both) {
+      const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_ROW, 0, both));
       expectRefused(asOp(d), kInvalid, "quantize", "weights.flags");
     }
     // A group size of 0 is the format's usual one, and an error where there is none.
-    const NibQuantizeDesc usual = quantizeDesc(4, 64, weights(info.format, NIB_GRANULARITY_GROUP, 0));
+    const NibQuantizeDesc usual = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 0));
     NibMemory memory;
-    if (info.default_group_size != 0) {
+    if (info->default_group_size != 0) {
       CHECK(nibGetMemory(asOp(usual), nullptr, &memory) == NIB_SUCCESS);
     } else {
       expectRefused(asOp(usual), kInvalid, "quantize", "weights.group_size");

@@ -64,13 +64,17 @@ void checkAux(const NibMemory& memory, bool status) {
 
 std::vector<NibWeights> allWeights(const NibFormatInfo& info) {
   std::vector<NibWeights> list;
-  for (uint32_t type = 0; type < 3; ++type) {
+  for (uint32_t type = 0; type < 4; ++type) {
+    if (!(info.scale_types >> type & 1u)) continue;
     for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW)}) {
       if ((mode & ~info.weights_flags) != 0) continue;
       for (const NibGranularity granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+        if (!(info.granularities >> granularity & 1u)) continue;
         list.push_back(weights(info.format, granularity, 0, mode, NibType(type)));
       }
-      for (const uint32_t group : {16u, 48u, 64u, 128u, 256u, UINT32_MAX}) {
+      for (const uint32_t group : {16u, 32u, 48u, 64u, 128u, 256u, UINT32_MAX}) {
+        const bool one_size = info.group_multiple == info.group_max;
+        if (group == UINT32_MAX ? one_size : group % info.group_multiple != 0 || group > info.group_max) continue;
         for (const uint32_t flat : {0u, uint32_t(NIB_WEIGHTS_FLAT)}) {
           if ((flat & ~info.weights_flags) != 0) continue;
           list.push_back(weights(info.format, NIB_GRANULARITY_GROUP, group, mode | flat, NibType(type)));

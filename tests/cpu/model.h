@@ -29,7 +29,7 @@ struct FloatType {
 };
 
 inline constexpr FloatType kFloatTypes[] = {
-    {24, -126, 0x1.fffffep127}, {11, -14, 65504.0}, {8, -126, 0x1.fep127}};  // indexed by NibType
+    {24, -126, 0x1.fffffep127}, {11, -14, 65504.0}, {8, -126, 0x1.fep127}, {1, -127, 0x1p127}};  // indexed by NibType
 
 // v rounded to the type, ties to even, denormals kept, infinite beyond the largest.
 inline double roundTo(uint32_t type, double v) {
@@ -57,6 +57,7 @@ inline float floatOfBits(uint32_t bits) {
 
 // The value of an element as the library must read it: fp32 and bfloat16 denormals are zeros, half's are not.
 inline double valueOf(uint32_t type, uint32_t bits) {
+  if (type == NIB_TYPE_E8M0) return bits == 255 ? NAN : std::ldexp(1.0, int(bits) - 127);
   if (type == NIB_TYPE_F16) {
     const int exponent = int(bits >> 10 & 31u), fraction = int(bits & 1023u);
     double v = exponent == 31  ? (fraction != 0 ? NAN : INFINITY)
@@ -65,12 +66,14 @@ inline double valueOf(uint32_t type, uint32_t bits) {
     return bits & 0x8000u ? -v : v;
   }
   const uint32_t wide = type == NIB_TYPE_BF16 ? bits << 16 : bits;
-  if ((wide & 0x7f800000u) == 0) return 0.0;
+  if ((wide & 0x7f800000u) == 0) return wide >> 31 ? -0.0 : 0.0;
   return floatOfBits(wide);
 }
 
-// The pattern of a value that is one of the type's, or infinite. -0 keeps its sign; bfloat16 denormals become zeros.
+// The pattern of a value that is one of the type's, infinite or NaN. -0 keeps its sign; bfloat16 denormals become zeros;
+// 0 as a power of two is 0.
 inline uint32_t bitsOf(uint32_t type, double v) {
+  if (type == NIB_TYPE_E8M0) return v == 0.0 ? 0u : uint32_t(std::ilogb(v) + 127);
   if (type == NIB_TYPE_F32) return bitsOfFloat(float(v));
   if (type == NIB_TYPE_BF16) {
     const uint32_t wide = bitsOfFloat(float(v));
@@ -78,6 +81,7 @@ inline uint32_t bitsOf(uint32_t type, double v) {
   }
   const uint32_t sign = std::signbit(v) ? 0x8000u : 0u;
   const double size = std::fabs(v);
+  if (std::isnan(size)) return sign | 0x7e00u;
   if (size == INFINITY) return sign | 0x7c00u;
   if (size < 0x1p-14) return sign | uint32_t(size * 0x1p24);
   int exponent;
@@ -95,17 +99,35 @@ inline double quotient(double a, double b) {
   return std::fabs(rounded) < 0x1p-126 ? 0.0 : rounded;
 }
 
+enum class Kind {
+  kAffine,  // (code - zero) * scale
+  kNf4,     // a table * absmax
+  kFp4,     // sign and a table of magnitudes * absmax
+  kFloat,   // sign, exponent and mantissa, * scale
+  kGgml     // ggml's blocks, by their own rule
+};
+
+// The bits of a small float: value = 2^(e - bias) * 1.m, or 2^(1 - bias) * 0.m.
+struct SmallFloat {
+  int mantissa_bits, bias;
+  uint32_t last;  // magnitude of the largest finite code
+};
+
 // What tells formats apart. Width, usual group and whether there are zero points come from the public description,
 // which format_lookup_test.cpp and golden tests hold to literal values.
 struct Format {
   uint32_t id;
   uint32_t bits;
   bool twos_complement;  // stored code; else offset binary
-  bool codebook;         // NF4; else (code - zero) * scale
+  Kind kind;
+  SmallFloat small;      // of kFloat
   uint32_t usual_group;  // what a group size of 0 means; 0 = nothing
 
   double levels() const { return double((1u << bits) - 1u); }
   double middle() const { return double(1u << (bits - 1u)); }
+  bool affine() const { return kind == Kind::kAffine; }
+  // The unsigned code of 0.
+  uint32_t zeroCode() const { return kind == Kind::kAffine ? 1u << (bits - 1u) : kind == Kind::kNf4 ? 7u : 0u; }
   uint32_t stored(uint32_t code) const { return twos_complement ? code ^ (1u << (bits - 1u)) : code; }
 };
 
@@ -117,11 +139,38 @@ inline const std::vector<Format>& formats() {
     std::vector<Format> known;
     for (uint32_t i = 0; i < nibFormatCount(); ++i) {
       const NibFormatInfo& info = *nibFormatAt(i);
-      const bool codebook = (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) == 0;
-      if (codebook && info.format != NIB_FORMAT_NF4) continue;
-      known.push_back({info.format, info.bits, info.format == NIB_FORMAT_INT8, codebook, info.default_group_size});
+      Kind kind = Kind::kAffine;
+      SmallFloat small{};
+      switch (info.format) {
+        case NIB_FORMAT_NF4: kind = Kind::kNf4; break;
+        case NIB_FORMAT_FP4: kind = Kind::kFp4; break;
+        case NIB_FORMAT_FP8: kind = Kind::kFloat, small = {3, 7, 0x7e}; break;
+        case NIB_FORMAT_FP8_E5M2: kind = Kind::kFloat, small = {2, 15, 0x7b}; break;
+        case NIB_FORMAT_MXFP4: kind = Kind::kFloat, small = {1, 1, 7}; break;
+        case NIB_FORMAT_Q4_0:
+        case NIB_FORMAT_Q4_1:
+        case NIB_FORMAT_Q5_0:
+        case NIB_FORMAT_Q5_1:
+        case NIB_FORMAT_Q8_0: kind = Kind::kGgml; break;
+        default:
+          if ((info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) == 0) continue;
+      }
+      known.push_back({info.format, info.bits, info.format == NIB_FORMAT_INT8, kind, small, info.default_group_size});
     }
     return known;
+  }();
+  return list;
+}
+
+// Those whose scales are shared in every way, and given too.
+inline const std::vector<Format>& scaledFormats() {
+  static const std::vector<Format> list = [] {
+    std::vector<Format> scaled;
+    for (const Format& format : formats()) {
+      const NibFormatInfo& info = *nibFormatById(format.id);
+      if (info.group_multiple != info.group_max && !(info.flags & NIB_FORMAT_OWN_SCALES)) scaled.push_back(format);
+    }
+    return scaled;
   }();
   return list;
 }
@@ -162,6 +211,44 @@ struct Nf4Thresholds {
   }
 };
 
+// FP4's magnitudes by the low three bits of the code, in twelfths, and bitsandbytes' thresholds with the codes that they
+// part.
+inline constexpr double kFp4Twelfths[8] = {0, 0.0625, 8, 12, 4, 6, 2, 3};
+inline constexpr float kFp4Thresholds[7] = {0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f,
+                                            0.4166667f,  0.583333f,  0.8333333f};
+inline constexpr uint32_t kFp4Ascending[8] = {0, 1, 6, 7, 4, 5, 2, 3};
+
+// The magnitude that a code of a format with signs stands for.
+inline double magnitudeOf(const Format& format, uint32_t code) {
+  if (format.kind == Kind::kFp4) return double(float(kFp4Twelfths[code & 7u] / 12.0));
+  const SmallFloat& f = format.small;
+  const uint32_t magnitude = code & ((1u << (format.bits - 1u)) - 1u);
+  if (magnitude > f.last) return f.mantissa_bits == 2 && magnitude == f.last + 1u ? INFINITY : NAN;
+  const int mantissa = int(magnitude) & ((1 << f.mantissa_bits) - 1), exponent = int(magnitude) >> f.mantissa_bits;
+  if (exponent == 0) return std::ldexp(mantissa, 1 - f.bias - f.mantissa_bits);
+  return std::ldexp((1 << f.mantissa_bits) + mantissa, exponent - f.bias - f.mantissa_bits);
+}
+
+// The nearest magnitude's code, ties to the even code; beyond the largest it.
+inline uint32_t nearestMagnitude(const Format& format, double y) {
+  uint32_t code = 0;
+  for (; code < format.small.last; ++code) {
+    const double middle = (magnitudeOf(format, code) + magnitudeOf(format, code + 1)) / 2;
+    if (y < middle || (y == middle && code % 2 == 0)) break;
+  }
+  return code;
+}
+
+// v rounded to 24 bits as if exponents had no end, then 0 below 2^-126 and the largest fp32 beyond.
+inline double roundProduct(double v) {
+  if (v == 0.0) return v;
+  int exponent;
+  const double fraction = std::frexp(v, &exponent);
+  const double rounded = std::ldexp(halfEven(std::ldexp(fraction, 24)), exponent - 24);
+  if (rounded >= 0x1p128) return 0x1.fffffep127;
+  return rounded < 0x1p-126 ? 0.0 : rounded;
+}
+
 struct Extent {
   double min = INFINITY;
   double max = -INFINITY;
@@ -181,9 +268,71 @@ struct Extent {
 struct Scale {
   double value = 0;       // the stored one, 0 for the zero group
   double reciprocal = 0;  // quotient(1, value)
-  double zero = 0;        // unsigned form; unused by codebooks
-  bool saturated = false;
+  double zero = 0;        // unsigned form; unused by codebooks; ggml's minimum
+  uint32_t saturated = 0;
 };
+
+// A block of ggml's, from the text of formats.md: d = m / -8 (-16) with m the first element of the largest size; or
+// d = (max - min) / 15 (31), with the minimum; or d = absmax / 127. Codes with 1/d, d as it was before it became a half,
+// unless that is 0 (codes of 0) or too large (the largest half is then used).
+struct GgmlBlock {
+  Scale scale;
+  std::vector<uint32_t> codes;  // stored form
+};
+
+inline double fp32(double v) { return double(float(v)); }
+
+inline bool hasMinimum(const Format& format) { return format.id == NIB_FORMAT_Q4_1 || format.id == NIB_FORMAT_Q5_1; }
+
+inline double toHalf(double v, uint32_t* too_large) {
+  const double half = roundTo(NIB_TYPE_F16, v);
+  if (std::isfinite(half)) return half;
+  ++*too_large;
+  return std::copysign(65504.0, v);
+}
+
+inline GgmlBlock ggmlBlock(const Format& format, const std::vector<double>& x) {
+  GgmlBlock block;
+  bool finite = true;
+  for (const double v : x) finite = finite && std::isfinite(v);
+  double low = INFINITY, high = -INFINITY, farthest = 0;
+  for (const double element : x) {
+    const double v = finite ? element : 0.0;
+    low = std::fmin(low, v);
+    high = std::fmax(high, v);
+    if (std::fabs(v) > std::fabs(farthest)) farthest = v;
+  }
+  const bool q8 = format.id == NIB_FORMAT_Q8_0, minimum = hasMinimum(format);
+  double d;
+  if (minimum) {
+    const double a = high / 2, b = low / 2;
+    d = quotient(fp32((std::fabs(a) < 0x1p-126 ? 0 : a) - (std::fabs(b) < 0x1p-126 ? 0 : b)), format.levels() / 2);
+  } else {
+    d = q8 ? quotient(std::fabs(farthest), 127.0) : quotient(farthest, -format.middle());
+  }
+  block.scale.value = toHalf(d, &block.scale.saturated);
+  double m = 0;
+  if (minimum) {
+    block.scale.zero = toHalf(low + 0.0, &block.scale.saturated);
+    m = std::isfinite(roundTo(NIB_TYPE_F16, low)) ? low : block.scale.zero;
+  }
+  if (block.scale.saturated != 0 && !std::isfinite(roundTo(NIB_TYPE_F16, d))) d = block.scale.value;
+  const double id = block.scale.value == 0.0 ? 0.0 : quotient(1.0, d);
+  for (const double element : x) {
+    const double v = finite ? element : 0.0;
+    const double y = std::fmax(std::fmin(fp32(std::fmin(fp32(v - m), 0x1.fffffep127) * id), 1000.0), -1000.0);
+    double code;
+    if (q8) {
+      code = std::copysign(std::fmin(std::floor(std::fabs(y) + 0.5), 127.0), y);
+      if (std::fabs(y) - std::floor(std::fabs(y)) < 0.5) code = std::copysign(std::fmin(std::floor(std::fabs(y)), 127.0), y);
+    } else {
+      code = std::floor(fp32(y + (minimum ? 0.5 : format.middle() + 0.5)));
+      code = std::fmax(std::fmin(code, format.levels()), 0.0);
+    }
+    block.codes.push_back(uint32_t(int32_t(code)) & ((1u << format.bits) - 1u));
+  }
+  return block;
+}
 
 inline Scale usable(double value, double zero) {
   Scale scale;
@@ -201,7 +350,24 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   const bool asymmetric = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
   const double low = std::fmin(min, 0.0), high = std::fmax(max, 0.0);
   double found;
-  if (format.codebook) {
+  if (format.id == NIB_FORMAT_MXFP4) {
+    const double absmax = std::fmax(-low, high);
+    if (absmax == 0.0) return usable(0.0, 0.0);
+    // The standard's floor(log2), or what the other rules take instead; less the exponent of 4 = 2^2, the largest power
+    // of two among the codes.
+    const uint32_t rule = weights.flags & NIB_WEIGHTS_SCALE_RULE;
+    const double floor2 = std::exp2(std::ilogb(absmax));
+    double power = floor2;
+    if (rule == NIB_WEIGHTS_SCALE_CEIL && absmax > floor2) power = 2 * floor2;
+    if (rule == NIB_WEIGHTS_SCALE_EVEN && absmax >= 1.75 * floor2) power = 2 * floor2;
+    if (rule == NIB_WEIGHTS_SCALE_RCEIL) {
+      power = floor2 / 8;
+      while (power / 4 * 6 < absmax) power *= 2;
+    }
+    return usable(power / 4, 0.0);
+  } else if (format.kind == Kind::kFloat) {
+    found = quotient(std::fmax(-low, high), magnitudeOf(format, format.small.last));
+  } else if (format.kind != Kind::kAffine) {
     found = std::fmax(-low, high);
   } else if (asymmetric) {
     // Halves below 2^-126 are flushed; their difference is rounded once.
@@ -215,7 +381,7 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   const bool saturated = rounded == INFINITY || found > 0x1p126;
   if (rounded == INFINITY) rounded = kFloatTypes[weights.scale_type].largest;
   Scale scale = usable(rounded, format.middle());
-  scale.saturated = saturated;
+  scale.saturated = saturated ? 1 : 0;
   if (asymmetric && scale.value != 0.0) {
     scale.zero = std::fmin(halfEven(quotient(-low, scale.value)), format.levels());
   }
@@ -227,7 +393,18 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
   if (!std::isfinite(x)) x = 0.0;
   const double product = x * scale.reciprocal;
   const double y = std::fabs(product) < 1e6 ? double(float(product)) : product;  // far beyond every range: clamped
-  if (format.codebook) {
+  if (format.kind == Kind::kFloat) {
+    if (scale.value == 0.0) return 0;
+    const uint32_t sign = std::signbit(x) ? 1u << (format.bits - 1u) : 0u;
+    return nearestMagnitude(format, std::fabs(y)) | sign;
+  }
+  if (format.kind == Kind::kFp4) {
+    if (scale.value == 0.0) return 0;
+    uint32_t rank = 0;
+    while (rank < 7 && std::fabs(y) > double(kFp4Thresholds[rank])) ++rank;
+    return kFp4Ascending[rank] | (x < 0 ? 8u : 0u);
+  }
+  if (format.kind == Kind::kNf4) {
     static const Nf4Thresholds thresholds;
     if (scale.value == 0.0) return 7;
     uint32_t code = 0;
@@ -242,8 +419,17 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
 
 // The value of an unsigned code, rounded once to fp32, whose largest value stands for what lies beyond.
 inline double decode(const Format& format, const Scale& scale, uint32_t code) {
-  if (scale.value == 0.0) return 0.0;
-  if (format.codebook) return double(float(nf4Value(code) * scale.value));
+  if (scale.value == 0.0 && format.kind != Kind::kGgml) return 0.0;
+  if (format.kind == Kind::kNf4) return double(float(nf4Value(code) * scale.value));
+  if (format.kind == Kind::kGgml) {
+    const double steps = hasMinimum(format) ? code : format.id == NIB_FORMAT_Q8_0 ? double(int8_t(code)) : double(code) - format.middle();
+    return fp32(steps * scale.value + scale.zero) + 0.0;
+  }
+  if (format.kind != Kind::kAffine) {
+    const double magnitude = magnitudeOf(format, code);
+    const double value = std::isfinite(magnitude) ? roundProduct(magnitude * scale.value) : magnitude;
+    return code >> (format.bits - 1u) ? std::copysign(value, -1.0) : value;
+  }
   const double rounded = roundTo(NIB_TYPE_F32, (double(code) - scale.zero) * scale.value);
   return std::isfinite(rounded) ? rounded : std::copysign(kFloatTypes[NIB_TYPE_F32].largest, rounded);
 }

@@ -12,7 +12,7 @@ namespace nib::model {
 
 using Bytes = std::vector<uint8_t>;
 
-inline uint32_t sizeOf(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : 2u; }
+inline uint32_t sizeOf(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : type == NIB_TYPE_E8M0 ? 1u : 2u; }
 
 inline uint32_t loadBits(const uint8_t* at, uint32_t bytes) {
   uint32_t bits = 0;
@@ -61,10 +61,13 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   }
   l.scales_per_row = roundUp(l.cols, l.group) / l.group;
   l.scale_count = l.by_tensor ? 1 : l.by_column ? l.cols : l.rows * l.scales_per_row;
-  l.row_bytes = roundUp(l.cols * l.format->bits, 32) / 8;
+  // Three bits: whole 32 codes.
+  l.row_bytes = roundUp(l.cols * l.format->bits, 32 % l.format->bits == 0 ? 32 : 32 * l.format->bits) / 8;
   l.codes_bytes = l.rows * l.row_bytes;
   l.scales_bytes = roundUp(l.scale_count * sizeOf(w.scale_type), 4);
-  l.zeros_bytes = w.flags & NIB_WEIGHTS_ASYMMETRIC ? roundUp(l.scale_count, 4) : 0;
+  l.zeros_bytes = w.flags & NIB_WEIGHTS_ASYMMETRIC ? roundUp(l.scale_count, 4)
+                  : hasMinimum(*l.format)          ? roundUp(l.scale_count * 2, 4)
+                                                   : 0;
   l.scales_offset = roundUp(l.codes_bytes, 256);
   l.zeros_offset = roundUp(l.scales_offset + l.scales_bytes, 256);
   l.blob_bytes = l.zeros_bytes != 0 ? l.zeros_offset + l.zeros_bytes : l.scales_offset + l.scales_bytes;
@@ -74,11 +77,27 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
 inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, uint64_t index) {
   const double value = load(blob + l.scales_offset, w.scale_type, index);
   double zero = l.format->middle();
+  if (l.format->kind == Kind::kGgml) {
+    Scale scale;
+    scale.value = std::isfinite(value) && (value > 0 || l.format->id == NIB_FORMAT_Q4_0 || l.format->id == NIB_FORMAT_Q5_0) ? value : 0.0;
+    if (hasMinimum(*l.format)) scale.zero = load(blob + l.zeros_offset, NIB_TYPE_F16, index);
+    if (!std::isfinite(scale.zero)) scale.zero = 0;
+    return scale;
+  }
   if (l.zeros_bytes != 0) {
     const uint32_t mask = (1u << l.format->bits) - 1u;
     zero = double(l.format->stored(blob[l.zeros_offset + index]) & mask);
   }
   return usable(value, zero);
+}
+
+// Adds a stored code to a row that began as zeros.
+inline void putCode(const Layout& l, Bytes& blob, uint64_t row, uint64_t col, uint32_t code) {
+  for (uint32_t b = 0; b < l.format->bits; ++b) {
+    const uint64_t bit = col * l.format->bits + b;
+    uint8_t& byte = blob[size_t(row * l.row_bytes + bit / 8)];
+    byte = uint8_t(byte | (code >> b & 1u) << (bit % 8));
+  }
 }
 
 // blob and status: what they held before the run; afterwards what they must hold. status may be NULL.
@@ -104,6 +123,25 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
     }
   }
 
+  if (l.format->kind == Kind::kGgml) {
+    const uint64_t count = rows * l.scales_per_row;
+    for (uint64_t row = 0; row < rows; ++row) {
+      std::fill_n(&blob[size_t(row * l.row_bytes)], l.row_bytes, uint8_t(0));
+      for (uint64_t col = 0; col < l.cols; col += 32) {
+        const auto from = x.begin() + std::ptrdiff_t(row * l.cols + col);
+        const GgmlBlock block = ggmlBlock(*l.format, {from, from + std::ptrdiff_t(std::min<uint64_t>(32, l.cols - col))});
+        const uint64_t index = row * l.scales_per_row + col / 32;
+        storeBits(&blob[size_t(l.scales_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.value + 0.0));
+        if (hasMinimum(*l.format)) storeBits(&blob[size_t(l.zeros_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.zero));
+        if (status != nullptr) status->saturated_count += block.scale.saturated;
+        for (size_t i = 0; i < block.codes.size(); ++i) putCode(l, blob, row, col + i, block.codes[i]);
+      }
+    }
+    for (uint64_t i = count * 2; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
+    for (uint64_t i = count * 2; hasMinimum(*l.format) && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
+    return;
+  }
+
   std::vector<Scale> scales(size_t(l.scale_count));
   const bool given = (d.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
   if (given) {
@@ -120,7 +158,7 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
     for (uint64_t i = 0; i < count; ++i) {
       Scale& scale = scales[size_t(i)];
       scale = findScale(*l.format, w, extents[size_t(i)]);
-      if (scale.saturated && status != nullptr) ++status->saturated_count;
+      if (status != nullptr) status->saturated_count += scale.saturated;
       storeBits(&blob[size_t(l.scales_offset + i * scale_bytes)], scale_bytes, bitsOf(w.scale_type, scale.value));
       if (l.zeros_bytes != 0) blob[size_t(l.zeros_offset + i)] = uint8_t(l.format->stored(uint32_t(scale.zero)));
     }
@@ -129,15 +167,11 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
   }
 
   for (uint64_t row = 0; row < rows; ++row) {
-    uint8_t* codes = &blob[size_t(row * l.row_bytes)];
-    std::fill_n(codes, l.row_bytes, uint8_t(0));
+    std::fill_n(&blob[size_t(row * l.row_bytes)], l.row_bytes, uint8_t(0));
     for (uint64_t col = 0; col < l.cols; ++col) {
       const Scale& scale = scales[size_t(l.scaleIndex(row, col))];
       const uint32_t code = l.format->stored(encode(*l.format, w, scale, x[size_t(row * l.cols + col)]));
-      for (uint32_t b = 0; b < l.format->bits; ++b) {
-        const uint64_t bit = col * l.format->bits + b;
-        codes[bit / 8] = uint8_t(codes[bit / 8] | (code >> b & 1u) << (bit % 8));
-      }
+      putCode(l, blob, row, col, code);
     }
   }
 }

@@ -41,7 +41,9 @@ void compareWithPeer(const NibQuantizeDesc& d, Ranges& ranges, Comparison& compa
       const double unclamped = model::halfEven(t) + scale.zero;
       const int peer = int(std::min(std::max(unclamped, narrow ? 1.0 : 0.0), l.format->levels()));
       const uint64_t bit = col * l.format->bits;
-      const uint32_t stored = uint32_t(blob[row * l.row_bytes + bit / 8]) >> (bit % 8) & ((1u << l.format->bits) - 1u);
+      const uint8_t* at = &blob[row * l.row_bytes + bit / 8];
+      const uint32_t two = at[0] | (bit % 8 + l.format->bits > 8 ? uint32_t(at[1]) << 8 : 0u);  // it may lie across bytes
+      const uint32_t stored = two >> (bit % 8) & ((1u << l.format->bits) - 1u);
       const int ours = int(l.format->stored(stored));
       ++comparison.codes;
       if (ours == peer) continue;
@@ -88,9 +90,9 @@ void fillNearTies(const NibQuantizeDesc& d, Ranges& ranges, double levels, uint6
 }  // namespace
 
 TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-22.99 of x/s, and by one") {
-  for (const model::Format& format : model::formats()) {
+  for (const model::Format& format : model::scaledFormats()) {
     const NibFormatInfo* info = nibFormatById(format.id);
-    if (format.codebook) continue;
+    if (!format.affine()) continue;
     for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW)}) {
       Comparison comparison;
       for (uint32_t type = 0; type < 3; ++type) {
@@ -113,8 +115,8 @@ TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-2
 }
 
 TEST_CASE("in ordinary data only the ends of a group may differ from a peer that divides") {
-  for (const model::Format& format : model::formats()) {
-    if (format.codebook) continue;
+  for (const model::Format& format : model::scaledFormats()) {
+    if (!format.affine()) continue;
     for (const cases::Recipe recipe : {cases::Recipe::kNormal, cases::Recipe::kUniform, cases::Recipe::kRange,
                                        cases::Recipe::kOutlier, cases::Recipe::kOneSign}) {
       for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
@@ -138,8 +140,8 @@ TEST_CASE("in ordinary data only the ends of a group may differ from a peer that
 }
 
 TEST_CASE("powers of two as scales leave no difference to a peer that divides") {
-  for (const model::Format& format : model::formats()) {
-    if (format.codebook) continue;
+  for (const model::Format& format : model::scaledFormats()) {
+    if (!format.affine()) continue;
     const NibQuantizeDesc d =
         quantizeDesc(256, 64, weights(format.id, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES);
     Ranges ranges(asOp(d));

@@ -41,11 +41,12 @@ Result quantizeRows(uint32_t format, uint32_t flags, NibType scale_type, uint32_
 
   Result result;
   const model::Format& f = *model::formatOf(format);
-  const uint32_t row_bytes = (cols * f.bits + 31) / 32 * 4;
+  const uint32_t row_bytes = uint32_t(ranges.memory.part[NIB_PART_CODES].size_bytes / rows);
   for (uint32_t i = 0; i < rows * cols; ++i) {
     const uint32_t bit = i % cols * f.bits;
-    const uint32_t byte = ranges.bytes(NIB_ROLE_WEIGHTS)[i / cols * row_bytes + bit / 8];
-    result.codes.push_back(f.stored(byte >> (bit % 8) & ((1u << f.bits) - 1u)));
+    uint16_t two;
+    std::memcpy(&two, ranges.bytes(NIB_ROLE_WEIGHTS) + i / cols * row_bytes + bit / 8, sizeof two);
+    result.codes.push_back(f.stored(uint32_t(two) >> (bit % 8) & ((1u << f.bits) - 1u)));
   }
   for (uint32_t i = 0; i < rows; ++i) {
     uint32_t bits = 0;
@@ -167,8 +168,8 @@ TEST_CASE("the range of an asymmetric group may exceed fp32: halves do not") {
 }
 
 TEST_CASE("asymmetric groups of one sign keep zero exactly representable") {
-  for (const model::Format& format : model::formats()) {
-    if (format.codebook) continue;
+  for (const model::Format& format : model::scaledFormats()) {
+    if (!format.affine()) continue;
     const uint32_t levels = uint32_t(format.levels());
     // No element is zero, yet the range begins (ends) at zero: z is the first (last) code.
     const Result r =
@@ -181,8 +182,8 @@ TEST_CASE("asymmetric groups of one sign keep zero exactly representable") {
 }
 
 TEST_CASE("a group that holds a non-finite value is the zero group, and its elements are counted") {
-  for (const model::Format& format : model::formats()) {
-    const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
+  for (const model::Format& format : model::scaledFormats()) {
+    const uint32_t middle = format.zeroCode();
     // Row 1 holds two, row 3 one; rows 0 and 2 are ordinary. The lowest index is 1 * 3 + 1 = 4.
     const std::vector<float> x{1.0f, -1.0f, 0.0f, 5.0f, kNaN, -kInfinity, -2.0f, 2.0f, 0.0f, kInfinity, 3.0f, 4.0f};
     const Result r = quantizeRows(format.id, 0, NIB_TYPE_F32, 4, x);
@@ -212,25 +213,32 @@ TEST_CASE("with a given scale only the non-finite element itself becomes the cod
 }
 
 TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest scale there is") {
-  for (const model::Format& format : model::formats()) {
+  for (const model::Format& format : model::scaledFormats()) {
     const uint32_t levels = uint32_t(format.levels());
     const float largest = model::floatOfBits(0x7f7fffffu);
     const Result r =
         quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {largest, -largest, 1e-36f, -1e-36f, 0.0f}, {0x03800000u});
-    CHECK(r.codes[0] == levels);
-    CHECK(r.codes[1] == 0);
-    CHECK(r.codes[4] == (format.codebook ? 7u : uint32_t(format.middle())));
-    // 1e-36 * 2^120 = 1.329: code 1 beyond the middle, or NF4's last.
-    CHECK(r.codes[2] == (format.codebook ? 15u : uint32_t(format.middle()) + 1));
-    CHECK(r.codes[3] == (format.codebook ? 0u : uint32_t(format.middle()) - 1));
+    CHECK(r.codes[4] == format.zeroCode());
+    // 1e-36 * 2^120 = 1.329: code 1 beyond the middle, or NF4's last; a signed magnitude's nearest.
+    if (format.affine() || format.kind == model::Kind::kNf4) {
+      CHECK(r.codes[0] == levels);
+      CHECK(r.codes[1] == 0);
+      CHECK(r.codes[2] == (format.affine() ? uint32_t(format.middle()) + 1 : 15u));
+      CHECK(r.codes[3] == (format.affine() ? uint32_t(format.middle()) - 1 : 0u));
+    } else {
+      const bool fp4 = format.kind == model::Kind::kFp4;
+      const uint32_t most = fp4 ? 3u : format.small.last, sign = 1u << (format.bits - 1u);
+      const uint32_t near = fp4 ? 3u : model::nearestMagnitude(format, 1.329);
+      CHECK(r.codes == Codes{most, most | sign, near, near | sign, 0u});
+    }
     CHECK(r.status.nonfinite_count == 0);
     CHECK(r.scales == Patterns{0x03800000u});  // given scales are read, not written
   }
 }
 
 TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as the zero group and stay as they are") {
-  for (const model::Format& format : model::formats()) {
-    const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
+  for (const model::Format& format : model::scaledFormats()) {
+    const uint32_t middle = format.zeroCode();
     const Patterns bad{0u,           kSign,       kNan,        kNan | kSign, kInf,
                        kInf | kSign, 0xbf800000u, 0x037fffffu, 0x00000001u,  0x7f800001u};
     const Result r = quantizeRows(format.id, 0, NIB_TYPE_F32, 10, std::vector<float>(20, 1.0f), bad);
@@ -250,17 +258,18 @@ TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as t
 }
 
 TEST_CASE("denormal inputs are zeros") {
-  for (const model::Format& format : model::formats()) {
-    const uint32_t middle = format.codebook ? 7u : uint32_t(format.middle());
+  for (const model::Format& format : model::scaledFormats()) {
+    const uint32_t middle = format.zeroCode();
     const float tiny = model::floatOfBits(1), large = model::floatOfBits(0x007fffffu);
     const Result alone = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {tiny, -tiny, large, -large});
     CHECK(alone.scales == Patterns{0});
     CHECK(alone.codes == Codes(4, middle));
     CHECK(alone.status.nonfinite_count == 0);
     // Beside the smallest scale: 2^-120 times the number of steps.
-    const Result beside = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {0x1p-110f, large, -large, tiny});
+    const Result beside = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {0x1p-100f, large, -large, tiny});
     CHECK(beside.scales[0] != 0);
     CHECK(beside.codes[1] == middle);
-    CHECK(beside.codes[2] == middle);
+    // FP8 keeps the sign of zeros.
+    CHECK(beside.codes[2] == (format.kind == model::Kind::kFloat ? 0x80u : middle));
   }
 }

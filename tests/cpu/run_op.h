@@ -106,6 +106,15 @@ inline std::string firstDifference(const uint8_t* got, const uint8_t* wanted, si
   return {};
 }
 
+// Formats of this build whose scales may be shared in every way, and given.
+inline std::vector<const NibFormatInfo*> scaledFormats() {
+  std::vector<const NibFormatInfo*> list;
+  for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) {
+    if ((info->granularities >> NIB_GRANULARITY_TENSOR & 1u) && !(info->flags & NIB_FORMAT_OWN_SCALES)) list.push_back(info);
+  }
+  return list;
+}
+
 inline NibWeights weights(uint32_t format, NibGranularity granularity, uint32_t group, uint32_t flags = 0,
                           NibType scale_type = NIB_TYPE_F32) {
   return {format, uint32_t(granularity), group, uint32_t(scale_type), flags};

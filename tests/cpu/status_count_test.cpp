@@ -40,7 +40,7 @@ std::vector<float> sown(const std::vector<size_t>& indices) {
 std::vector<NibWeights> everyGranularity(const NibFormatInfo& info) {
   std::vector<NibWeights> list{
       weights(info.format, NIB_GRANULARITY_TENSOR, 0), weights(info.format, NIB_GRANULARITY_ROW, 0),
-      weights(info.format, NIB_GRANULARITY_COLUMN, 0), weights(info.format, NIB_GRANULARITY_GROUP, 16),
+      weights(info.format, NIB_GRANULARITY_COLUMN, 0), weights(info.format, NIB_GRANULARITY_GROUP, info.group_multiple),
       weights(info.format, NIB_GRANULARITY_GROUP, UINT32_MAX)};
   if ((info.weights_flags & NIB_WEIGHTS_FLAT) != 0) {
     list.push_back(weights(info.format, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT));
@@ -51,11 +51,11 @@ std::vector<NibWeights> everyGranularity(const NibFormatInfo& info) {
 }  // namespace
 
 TEST_CASE("every non-finite element is counted once and the lowest index kept, in every granularity") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    for (const NibWeights& w : everyGranularity(*nibFormatAt(i))) {
+  for (const NibFormatInfo* info : scaledFormats()) {
+    for (const NibWeights& w : everyGranularity(*info)) {
       for (const uint32_t flags : {0u, uint32_t(NIB_QUANTIZE_GIVEN_SCALES)}) {
         const NibQuantizeDesc d = quantizeDesc(6, 40, w, NIB_TYPE_F32, flags);
-        INFO(nibFormatAt(i)->name, " granularity ", w.granularity, " flags ", flags);
+        INFO(info->name, " granularity ", w.granularity, " flags ", flags);
         const NibStatus status = statusOf(d, sown({239, 41, 200, 57, 58}), 6);
         CHECK(status.nonfinite_count == 5);
         CHECK(~status.first_nonfinite_not == 41);
@@ -72,8 +72,8 @@ TEST_CASE("every non-finite element is counted once and the lowest index kept, i
 }
 
 TEST_CASE("runs add to the status, and a fresh one begins with zeros") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const NibQuantizeDesc d = quantizeDesc(6, 40, weights(nibFormatAt(i)->format, NIB_GRANULARITY_ROW, 0));
+  for (const NibFormatInfo* info : scaledFormats()) {
+    const NibQuantizeDesc d = quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_ROW, 0));
     const NibStatus twice = statusOf(d, sown({100, 7}), 6, 2);
     CHECK(twice.nonfinite_count == 4);
     CHECK(~twice.first_nonfinite_not == 7);
@@ -81,8 +81,8 @@ TEST_CASE("runs add to the status, and a fresh one begins with zeros") {
 }
 
 TEST_CASE("rows beyond n are not counted") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const NibQuantizeDesc d = quantizeDesc(6, 40, weights(nibFormatAt(i)->format, NIB_GRANULARITY_ROW, 0));
+  for (const NibFormatInfo* info : scaledFormats()) {
+    const NibQuantizeDesc d = quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_ROW, 0));
     const NibStatus status = statusOf(d, sown({79, 80, 239}), 2);
     CHECK(status.nonfinite_count == 1);
     CHECK(~status.first_nonfinite_not == 79);
@@ -102,15 +102,15 @@ TEST_CASE("the index of an element does not know the stride") {
 }
 
 TEST_CASE("saturated scales are counted once per scale, for found scales only") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const uint32_t format = nibFormatAt(i)->format;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    const uint32_t format = info->format;
     // absmax 8e37 needs a scale beyond half, and fits fp32, in every format; rows 1 and 4 have it.
     std::vector<float> x(240, 1.0f);
     x[45] = 8e37f;
     x[46] = -8e37f;
     x[160] = -8e37f;
     const NibWeights rows = weights(format, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16);
-    INFO(nibFormatAt(i)->name);
+    INFO(info->name);
     CHECK(statusOf(quantizeDesc(6, 40, rows), x, 6).saturated_count == 2);
     CHECK(statusOf(quantizeDesc(6, 40, weights(format, NIB_GRANULARITY_TENSOR, 0, 0, NIB_TYPE_F16)), x, 6)
               .saturated_count == 1);
@@ -128,8 +128,8 @@ TEST_CASE("saturated scales are counted once per scale, for found scales only") 
 }
 
 TEST_CASE("without the flag there is no status, and the codes are the same") {
-  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-    const NibQuantizeDesc with = quantizeDesc(6, 40, weights(nibFormatAt(i)->format, NIB_GRANULARITY_GROUP, 16));
+  for (const NibFormatInfo* info : scaledFormats()) {
+    const NibQuantizeDesc with = quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_GROUP, info->group_multiple));
     NibQuantizeDesc without = with;
     without.flags = 0;
     Ranges a(asOp(with)), b(asOp(without));

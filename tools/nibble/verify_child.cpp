@@ -2,6 +2,7 @@
 #include "verify.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <optional>
 
@@ -62,8 +63,14 @@ void addWeights(std::vector<Case>& cases, const NibFormatInfo& format, const Nib
   add(cases, "dequantize " + name, dequantize);
 }
 
+// A type of scales that the format has: `type` if it can be.
+uint32_t scaleTypeLike(const NibFormatInfo& format, uint32_t type) {
+  if (format.scale_types >> type & 1u) return type;
+  return uint32_t(std::countr_zero(format.scale_types));
+}
+
 // Every type with the commonest grouping, and each other way once, with the types taken in turn: a plan's own self-test
-// is there for the combination a program uses. What a format does not have is refused while planning, and skipped.
+// is there for the combination a program uses.
 void addFormat(std::vector<Case>& cases, const NibFormatInfo& format) {
   uint32_t turn = 0;
   for (const uint32_t granularity :
@@ -71,15 +78,16 @@ void addFormat(std::vector<Case>& cases, const NibFormatInfo& format) {
     for (const uint32_t flags : {0u, uint32_t{NIB_WEIGHTS_ASYMMETRIC}, uint32_t{NIB_WEIGHTS_FLAT}}) {
       const bool flat = (flags & NIB_WEIGHTS_FLAT) != 0;
       if ((flags & ~format.weights_flags) != 0 || (flat && granularity != NIB_GRANULARITY_GROUP)) continue;
+      if (!(format.granularities >> granularity & 1u)) continue;
       NibWeights weights{};
       weights.format = format.format;
       weights.granularity = granularity;
-      weights.group_size = granularity == NIB_GRANULARITY_GROUP ? 64 : 0;
+      weights.group_size = granularity == NIB_GRANULARITY_GROUP ? std::min(64u, format.group_max) : 0;
       weights.flags = flags;
       const bool every_type = granularity == NIB_GRANULARITY_GROUP && flags == 0;
       for (uint32_t i = 0; i < (every_type ? 3u : 1u); ++i) {
         const uint32_t type = turn++ % 3;
-        weights.scale_type = type;
+        weights.scale_type = scaleTypeLike(format, type);
         addWeights(cases, format, weights, type);
       }
     }

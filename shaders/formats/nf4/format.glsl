@@ -12,11 +12,11 @@
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16
 
-uint nibZeroToByte(int zero) {
+uint nibZeroToStored(int zero) {
   return 0u;
 }
 
-int nibZeroFromByte(uint stored, uint flags) {
+int nibZeroFromStored(uint stored, uint flags) {
   return 0;
 }
 

@@ -1,0 +1,171 @@
+// The simple blocks of ggml, for a format.glsl that defines NIB_BITS and NIB_GGML_KIND: 32 codes and a half, the scale,
+// and, of _1 formats, another, the minimum. value = (code - 2^(bits-1)) * scale, or code * scale + minimum. Found as
+// ggml's quantize_row_*_ref do, but that blocks whose half is 0 have codes of 0. Twin of src/formats/ggml.h.
+#ifndef NIBBLE_FORMATS_GGML_GLSL
+#define NIBBLE_FORMATS_GGML_GLSL
+
+#define NIB_GGML_SIGNED 0   // q4_0, q5_0: the element that is farthest from 0 has code 0
+#define NIB_GGML_MINIMUM 1  // q4_1, q5_1
+#define NIB_GGML_ABSMAX 2   // q8_0
+#if NIB_GGML_KIND == NIB_GGML_SIGNED
+#define NIB_SIGNED_SCALES
+#elif NIB_GGML_KIND == NIB_GGML_MINIMUM
+#define NIB_MINIMUM
+#endif
+#include "common/exact.glsl"
+#include "common/scale_store.glsl"
+
+#define NIB_RUN 32
+#define NIB_GGML_EACH(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
+#define NIB_TWOS_COMPLEMENT (NIB_GGML_KIND == NIB_GGML_ABSMAX)
+#define NIB_LEVELS ((1u << NIB_BITS) - 1u)
+#define NIB_MID (1u << (NIB_BITS - 1u))
+// fp32 bits of levels/2 = 2^(bits-1) - 1/2.
+#define NIB_HALF_LEVELS_BITS (((125u + NIB_BITS) << 23) | ((NIB_LEVELS >> 1) << (24u - NIB_BITS) & 0x7fffffu))
+
+uint nibZeroToStored(int zero) {
+  return nibF32ToHalfSatBits(uint(zero));
+}
+
+// fp32 bits of the minimum; 0 where there is none.
+int nibZeroFromStored(uint stored, uint flags) {
+#ifdef NIB_MINIMUM
+  uint bits = nibHalfToF32Bits(stored);
+  return (bits & 0x7fffffffu) < 0x7f800000u ? int(bits) : 0;
+#else
+  return 0;
+#endif
+}
+
+struct NibBlock {
+  uint scale_half;
+  uint minimum_half;
+  uint saturated;  // how many of them
+  vec4 rcp;        // 1/scale before it became a half; 0 where that is 0
+  vec4 minimum;
+};
+
+// Of a scale that is not negative: its half, and 1 where it was too large and is now the largest.
+uint nibScaleHalf(uint bits, out uint saturated) {
+  saturated = bits >= 0x477ff000u ? 1u : 0u;
+  return nibF32ToHalfSatBits(bits);
+}
+
+// The first `count` elements are the block's; all are finite, what is behind is 0.
+NibBlock nibFindBlock(uvec4 x[8], uint count) {
+  NibBlock b;
+  b.minimum_half = 0u;
+  b.minimum = vec4(0.0);
+#if NIB_GGML_KIND == NIB_GGML_MINIMUM
+  uvec4 low4 = uvec4(0xffffffffu);
+  uvec4 high4 = uvec4(0u);
+#define NIB_GGML_MEET(q)                                                                       \
+  {                                                                                            \
+    bvec4 inside = lessThan(4u * q + uvec4(0u, 1u, 2u, 3u), uvec4(count));                      \
+    uvec4 key = uvec4(nibKey(x[q].x), nibKey(x[q].y), nibKey(x[q].z), nibKey(x[q].w));          \
+    low4 = min(low4, mix(uvec4(0xffffffffu), key, inside));                                     \
+    high4 = max(high4, mix(uvec4(0u), key, inside));                                            \
+  }
+  NIB_GGML_EACH(NIB_GGML_MEET)
+  uint low = nibUnkey(min(min(low4.x, low4.y), min(low4.z, low4.w)));
+  uint high = nibUnkey(max(max(high4.x, high4.y), max(high4.z, high4.w)));
+  // Halves first: max - min may overflow.
+  precise float half_range = nibHalve(uintBitsToFloat(high)) - nibHalve(uintBitsToFloat(low));
+  uint scale = nibDivBits(floatBitsToUint(half_range), NIB_HALF_LEVELS_BITS);
+  b.scale_half = nibScaleHalf(scale, b.saturated);
+  uint lowest = low & 0x7fffffffu;
+  b.saturated += lowest >= 0x477ff000u ? 1u : 0u;
+  b.minimum_half = nibF32ToHalfSatBits(low);
+  b.minimum = vec4(uintBitsToFloat(low));
+  if (lowest >= 0x477ff000u) b.minimum = vec4(uintBitsToFloat(nibHalfToF32Bits(b.minimum_half)));
+  uint sign = 0u;
+#else
+  // The largest magnitude, and the first element that has it.
+  uint most = 0u;
+  uint sign = 0u;
+#define NIB_GGML_ONE(element)                              \
+  if (((element) & 0x7fffffffu) > most) {                  \
+    most = (element) & 0x7fffffffu;                        \
+    sign = (element) & 0x80000000u;                        \
+  }
+#define NIB_GGML_MEET(q) NIB_GGML_ONE(x[q].x) NIB_GGML_ONE(x[q].y) NIB_GGML_ONE(x[q].z) NIB_GGML_ONE(x[q].w)
+  NIB_GGML_EACH(NIB_GGML_MEET)
+  if (most < 0x00800000u) most = 0u;
+#if NIB_GGML_KIND == NIB_GGML_SIGNED
+  // Divided by -2^(bits-1): the exponent, and the other sign.
+  uint scale = most < (NIB_BITS << 23) ? 0u : most - ((NIB_BITS - 1u) << 23);
+  sign ^= 0x80000000u;
+#else
+  uint scale = nibDivBits(most, 0x42fe0000u);  // 127
+  sign = 0u;
+#endif
+  b.scale_half = nibScaleHalf(scale, b.saturated);
+#endif
+  // A scale that did not fit: codes are made with the one that is stored.
+  if (scale >= 0x477ff000u) scale = nibHalfToF32Bits(b.scale_half);
+  if (b.scale_half == 0u) scale = 0u;
+  uint rcp = nibReciprocal(scale);
+  b.rcp = vec4(uintBitsToFloat(rcp == 0u ? 0u : rcp | sign));
+  if (b.scale_half != 0u) b.scale_half |= sign >> 16;
+  return b;
+}
+
+// Codes of finite x.
+ivec4 nibEncodeBlock4(vec4 x, NibBlock b) {
+#if NIB_GGML_KIND == NIB_GGML_ABSMAX
+  precise vec4 y = x * b.rcp;
+  // Half away from zero. |y| < 2^22.
+  y = nibBounded(y, uvec4(0x43800000u));
+  precise vec4 whole = floor(abs(y));
+  precise vec4 rest = abs(y) - whole;
+  ivec4 magnitude = min(ivec4(whole) + ivec4(greaterThanEqual(rest, vec4(0.5))), ivec4(127));
+  return mix(magnitude, -magnitude, lessThan(y, vec4(0.0)));
+#else
+#if NIB_GGML_KIND == NIB_GGML_MINIMUM
+  precise vec4 shifted = x - b.minimum;
+  precise vec4 y = nibBounded(shifted, uvec4(0x7f7fffffu)) * b.rcp;
+  y = nibBounded(y, uvec4(0x43800000u));
+  precise vec4 moved = y + 0.5;
+#else
+  precise vec4 y = x * b.rcp;
+  y = nibBounded(y, uvec4(0x43800000u));
+  precise vec4 moved = y + (float(NIB_MID) + 0.5);
+#endif
+  // Truncation, of what is not below 0.
+  return clamp(ivec4(floor(moved)), ivec4(0), ivec4(NIB_LEVELS));
+#endif
+}
+
+struct NibDecoder {
+  vec4 scale;
+  vec4 minimum;
+  ivec4 mask;  // 0 for blocks whose scale is 0
+};
+
+// scale_bits: stored scales as fp32, after nibRuledScale. zero: as nibZeroFromStored gives it.
+NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
+  NibDecoder d;
+  d.scale = uintBitsToFloat(scale_bits);
+  d.minimum = intBitsToFloat(zero);
+  d.mask = mix(ivec4(-1), ivec4(0), equal(scale_bits, uvec4(0u)));
+  return d;
+}
+
+// fp32 bits of four codes' values: products of halves and codes are exact.
+uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+#if NIB_GGML_KIND == NIB_GGML_ABSMAX
+  ivec4 steps = code & d.mask;
+#elif NIB_GGML_KIND == NIB_GGML_SIGNED
+  ivec4 steps = (code - int(NIB_MID)) & d.mask;
+#else
+  ivec4 steps = code & d.mask;
+#endif
+  precise vec4 value = vec4(steps) * d.scale;
+#ifdef NIB_MINIMUM
+  value = value + d.minimum;
+#endif
+  // A zero has no sign.
+  return mix(floatBitsToUint(value), uvec4(0u), equal(value, vec4(0.0)));
+}
+
+#endif

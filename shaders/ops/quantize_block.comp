@@ -1,0 +1,81 @@
+#version 450
+// Quantizes blocks of 32 elements whose scales follow from a rule of the format's own, in one dispatch. An invocation
+// takes two neighbouring blocks one after another: it owns the words of their codes and the word of their two scales.
+// Reads every element once.
+#extension GL_GOOGLE_include_directive : require
+#include "ops/quantize_block.h"
+QUANTIZE_BLOCK_SPEC(NIB_SPEC_CONSTANT)
+layout(push_constant, std430) uniform Push { QuantizeBlockPush push; };
+
+#include "format.glsl"
+#include "common/codes.glsl"
+#define NIB_DENSE_SOURCE
+#include "common/dense.glsl"
+layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
+layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
+layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
+#include "common/status.glsl"
+
+void countNonFinite(uint row, uint col, uint end) {
+  uint count = 0u;
+  uint first = 0u;
+  for (uint i = end; i > col; --i) {
+    if (nibIsBeyond(nibLoadOne(row * push.stride + i - 1u, push.head.delta1))) {
+      ++count;
+      first = i - 1u;
+    }
+  }
+  nibCountNonFinite(count, row * push.cols + first);
+}
+
+void main() {
+  uint first_block = ((push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex) * 2u;
+  uint block_count = push.head.rows * push.blocks_per_row;
+  uint scale_word = 0u;
+  uint minimum_word = 0u;
+  for (uint k = 0u; k < 2u; ++k) {
+    uint block = first_block + k;
+    if (block >= block_count) break;
+    uint row = block / push.blocks_per_row;
+    uint run = block - row * push.blocks_per_row;
+    uint col = run * uint(NIB_RUN);
+    uint row_start = row * push.stride;
+    uvec4 x[NIB_QUADS];
+#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
+    NIB_EACH_PAIR(NIB_LOAD)
+
+    // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for nothing.
+    uvec4 most = uvec4(0u);
+#define NIB_INSIDE(q)                                        \
+  if (!FULL) x[q] &= nibInside(col + 4u * q, push.cols);     \
+  most = max(most, x[q] & 0x7fffffffu);
+    NIB_EACH_QUAD(NIB_INSIDE)
+    if (max(max(most.x, most.y), max(most.z, most.w)) >= kNibInfinity) {
+      if (STATUS) countNonFinite(row, col, min(col + uint(NIB_RUN), push.cols));
+#define NIB_CLEAR(q) x[q] = uvec4(0u);
+      NIB_EACH_QUAD(NIB_CLEAR)
+    }
+    NibBlock found = nibFindBlock(x, FULL ? uint(NIB_RUN) : min(push.cols - col, uint(NIB_RUN)));
+    if (STATUS && found.saturated != 0u) atomicAdd(aux[push.head.delta3 + 1u], found.saturated);
+
+    uint p[NIB_QUADS];
+#define NIB_ENCODE(q)                                                  \
+  {                                                                    \
+    ivec4 code = nibEncodeBlock4(uintBitsToFloat(x[q]), found);        \
+    if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));      \
+    p[q] = nibPack4(code);                                             \
+  }
+    NIB_EACH_QUAD(NIB_ENCODE)
+    uint at = row * push.row_words + run * NIB_RUN_WORDS + push.head.delta0;
+#define NIB_STORE(w) \
+  if (FULL || run * NIB_RUN_WORDS + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(run, w);
+    NIB_EACH_WORD(NIB_STORE)
+    scale_word |= found.scale_half << (k * 16u);
+    minimum_word |= found.minimum_half << (k * 16u);
+  }
+  if (first_block >= block_count) return;
+  params[push.scales_word + (first_block >> 1) + push.head.delta2] = scale_word;
+#ifdef NIB_MINIMUM
+  params[push.zeros_word + (first_block >> 1) + push.head.delta2] = minimum_word;
+#endif
+}

@@ -1,0 +1,37 @@
+// Interface of quantize_block.comp: blocks of 32 whose scales follow from a rule of the format's own, one dispatch.
+//   WG           invocations of a workgroup, a power of two
+//   SOURCE_TYPE  NibType of the source
+//   VEC          the dense rows allow loads and stores of four elements
+//   WIDE         and, of 16-bit types, of eight
+//   FULL         every block is whole: cols is a multiple of 32
+//   STATUS       the aux range begins with a NibStatus
+#ifndef NIB_OPS_QUANTIZE_BLOCK_H
+#define NIB_OPS_QUANTIZE_BLOCK_H
+
+#include "common/interface.h"
+
+#define QUANTIZE_BLOCK_SPEC(X) \
+  X(0, uint, WG, 128u) \
+  X(1, uint, SOURCE_TYPE, 0u) \
+  X(2, nib_bool, VEC, false) \
+  X(3, nib_bool, WIDE, false) \
+  X(4, nib_bool, FULL, false) \
+  X(5, nib_bool, STATUS, false)
+
+#ifdef __cplusplus
+namespace nib {
+#endif
+struct QuantizeBlockPush {
+  NibPushHead head;
+  uint cols;
+  uint stride;  // elements from row to row
+  uint blocks_per_row;
+  uint row_words;  // code words per row
+  uint scales_word;  // first word of the scales in the blob
+  uint zeros_word;
+};
+#ifdef __cplusplus
+}  // namespace nib
+#endif
+
+#endif

@@ -1,0 +1,50 @@
+// FP4 of bitsandbytes (not OCP's E2M1): sign and eight magnitudes times the absmax of a block; a value on a threshold takes
+// the lower magnitude, negative ones keep their sign at 0. Eight codes to a word, the first in the low nibble.
+#include "formats/format.h"
+#include "formats/product.h"
+#include "formats/scale_store.h"
+#include "../../shaders/formats/fp4/table.h"
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kMagnitudes[8] = {FP4_V0, FP4_V1, FP4_V2, FP4_V3, FP4_V4, FP4_V5, FP4_V6, FP4_V7};
+constexpr uint32_t kThresholds[7] = {FP4_T0, FP4_T1, FP4_T2, FP4_T3, FP4_T4, FP4_T5, FP4_T6};
+
+StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
+  StoredScale result{0, 0, false, 0};
+  result.scale_bits = roundScale(stats.absmax_bits, weights.scale_type, &result.saturated);
+  return result;
+}
+
+uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
+  if (scale.scale_bits == 0u) return 0u;
+  // Infinite only where x is far beyond every threshold.
+  const float y = floatOfBits(exact::nibFlushBits(x_bits) & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
+  uint32_t rank = 0;
+  while (rank < 7u && y > floatOfBits(kThresholds[rank])) ++rank;
+  const bool negative = x_bits > 0x807fffffu;  // denormals are zeros
+  return (FP4_ORDER >> (3u * rank) & 7u) | (negative ? 8u : 0u);
+}
+
+uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
+  if (scale.scale_bits == 0u) return 0u;
+  return productBits(floatOfBits(kMagnitudes[code & 7u]), floatOfBits(scale.scale_bits)) | (code & 8u) << 28;
+}
+
+uint32_t zeroToStored(uint32_t) { return 0; }
+uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
+
+}  // namespace
+
+extern const FormatDesc kFormat_fp4;
+const FormatDesc kFormat_fp4 = {
+    {NIB_FORMAT_FP4, "fp4", 4, 64, NIB_WEIGHTS_FLAT, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
+    16,
+    findScale,
+    encode,
+    decode,
+    zeroToStored,
+    zeroFromStored};
+
+}  // namespace nib

@@ -1,0 +1,10 @@
+// FP8 E4M3FN: bias 7, largest 448, no infinity, NaN 0x7f
+// (Micikevicius et al., arXiv 2209.05433). Nearest code, ties to even, saturating; the absmax is the largest code. Four
+// codes to a word.
+#include "formats/fp8.h"
+
+namespace nib {
+extern const FormatDesc kFormat_fp8;
+const FormatDesc kFormat_fp8 =
+    fp8Format<exact::nibF32ToE4m3Bits, exact::nibE4m3ToF32Bits, 448>(NIB_FORMAT_FP8, "fp8");
+}  // namespace nib

@@ -1,0 +1,53 @@
+// What the FP8 formats share: value = code's value * scale.
+#ifndef NIB_FORMATS_FP8_H
+#define NIB_FORMATS_FP8_H
+
+#include "formats/format.h"
+#include "formats/product.h"
+#include "formats/scale_store.h"
+
+namespace nib {
+
+// kNarrow: fp32 bits to the nearest code, saturating; kWiden: the code's value as fp32 bits.
+template <uint32_t (*kNarrow)(uint32_t), uint32_t (*kWiden)(uint32_t), int kLargest>
+struct Fp8 {
+  static StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
+    StoredScale result{0, 0, false, 0};
+    result.scale_bits = roundScale(exact::nibDivBits(stats.absmax_bits, bitsOfFloat(float(kLargest))),
+                                   weights.scale_type, &result.saturated);
+    return result;
+  }
+
+  static uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
+    if (scale.scale_bits == 0u) return 0u;
+    float y = floatOfBits(exact::nibFlushBits(x_bits) & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
+    if (y > float(kLargest)) y = float(kLargest);
+    return kNarrow(bitsOfFloat(y)) | (x_bits >> 24 & 0x80u);
+  }
+
+  static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
+    if (scale.scale_bits == 0u) return 0u;
+    const uint32_t magnitude = kWiden(code & 0x7fu);
+    const uint32_t sign = (code & 0x80u) << 24;
+    if (exact::nibIsNonFinite(magnitude)) return sign | (magnitude > 0x7f800000u ? 0x7fc00000u : magnitude);
+    return sign | productBits(floatOfBits(magnitude), floatOfBits(scale.scale_bits));
+  }
+
+  static uint32_t zeroToStored(uint32_t) { return 0; }
+  static uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
+};
+
+template <uint32_t (*kNarrow)(uint32_t), uint32_t (*kWiden)(uint32_t), int kLargest>
+constexpr FormatDesc fp8Format(uint32_t id, const char* name) {
+  using F = Fp8<kNarrow, kWiden, kLargest>;
+  return FormatDesc{{id, name, 8, 0, NIB_WEIGHTS_FLAT, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
+                    16,
+                    F::findScale,
+                    F::encode,
+                    F::decode,
+                    F::zeroToStored,
+                    F::zeroFromStored};
+}
+
+}  // namespace nib
+#endif

@@ -1,0 +1,132 @@
+// The simple blocks of ggml: 32 codes and a half, the scale, and, of _1 formats, another, the minimum.
+// value = (code - 2^(bits-1)) * scale, or code * scale + minimum. Found as ggml's quantize_row_*_ref do (its rounding
+// included: up from the half for _0 and _1 of 4 and 5 bits, away from zero for q8_0), with the scale before it is rounded
+// to a half; but a block whose half is 0 has codes of 0, which decode to the same. What does not fit a half is its largest
+// number, and counted.
+#ifndef NIB_FORMATS_GGML_H
+#define NIB_FORMATS_GGML_H
+
+#include <cmath>
+
+#include "formats/format.h"
+#include "formats/product.h"
+#include "formats/scale_store.h"
+
+namespace nib {
+
+enum class Ggml { kSigned, kMinimum, kAbsmax };
+
+template <uint32_t kBits, Ggml kKind>
+struct GgmlBlock {
+  static constexpr uint32_t kLevels = (1u << kBits) - 1u;
+  static constexpr uint32_t kMid = 1u << (kBits - 1u);
+  static constexpr uint32_t kTooLarge = 0x477ff000u;  // 65520 rounds to no finite half
+
+  // Rounds a magnitude to a half.
+  static uint32_t toHalf(uint32_t bits, Block* block) {
+    if ((bits & 0x7fffffffu) >= kTooLarge) ++block->saturated;
+    return exact::nibF32ToHalfSatBits(bits);
+  }
+
+  // Codes are made with the scale as it was found, or, where it did not fit or vanished, as it is stored.
+  static float usedScale(uint32_t scale_bits, uint32_t half) {
+    const bool as_found = (half & 0x7fffu) != 0 && scale_bits < kTooLarge;
+    return floatOfBits(as_found ? scale_bits : exact::nibHalfToF32Bits(half & 0x7fffu));
+  }
+
+  static uint32_t clampCode(float truncated) {
+    return truncated <= 0.0f ? 0u : truncated >= float(kLevels) ? kLevels : uint32_t(truncated);
+  }
+
+  static float bounded(float y) { return y < -256.0f ? -256.0f : y > 256.0f ? 256.0f : y; }
+
+  static void quantizeBlock(const uint32_t* x, uint32_t count, Block* block) {
+    if constexpr (kKind == Ggml::kMinimum) {
+      float low = floatOfBits(exact::nibFlushBits(x[0])), high = low;
+      for (uint32_t i = 1; i < count; ++i) {
+        const float v = floatOfBits(exact::nibFlushBits(x[i]));
+        low = v < low ? v : low;
+        high = v > high ? v : high;
+      }
+      low += 0.0f;  // -0 is +0
+      high += 0.0f;
+      // Halves first: high - low may overflow.
+      const float half_range = floatOfBits(exact::nibHalveBits(bitsOfFloat(high))) - floatOfBits(exact::nibHalveBits(bitsOfFloat(low)));
+      const uint32_t scale = exact::nibDivBits(bitsOfFloat(half_range), bitsOfFloat(float(kLevels) * 0.5f));
+      block->scale_stored = toHalf(scale, block);
+      block->zero_stored = toHalf(bitsOfFloat(low), block);
+      const float minimum = std::fabs(low) < floatOfBits(kTooLarge) ? low : floatOfBits(exact::nibHalfToF32Bits(block->zero_stored));
+      const float rcp = reciprocal(usedScale(scale, block->scale_stored));
+      for (uint32_t i = 0; i < count; ++i) {
+        float moved = floatOfBits(exact::nibFlushBits(x[i])) - minimum;
+        if (moved > 0x1.fffffep127f) moved = 0x1.fffffep127f;
+        block->code[i] = uint8_t(clampCode(std::floor(bounded(moved * rcp) + 0.5f)));
+      }
+    } else {
+      uint32_t most = 0, sign = 0;
+      for (uint32_t i = 0; i < count; ++i) {
+        const uint32_t magnitude = exact::nibFlushBits(x[i]) & 0x7fffffffu;
+        if (magnitude <= most) continue;
+        most = magnitude;
+        sign = x[i] & 0x80000000u;
+      }
+      uint32_t scale = exact::nibDivBits(most, bitsOfFloat(kKind == Ggml::kSigned ? float(kMid) : 127.0f));
+      if constexpr (kKind == Ggml::kSigned) {
+        sign ^= 0x80000000u;  // the largest is code 0, which stands for -2^(bits-1)
+      } else {
+        sign = 0;
+      }
+      block->scale_stored = toHalf(scale, block);
+      const float rcp = reciprocal(usedScale(scale, block->scale_stored));
+      const float signed_rcp = sign != 0 ? -rcp : rcp;
+      if (block->scale_stored != 0) block->scale_stored |= sign >> 16;
+      for (uint32_t i = 0; i < count; ++i) {
+        const float y = bounded(floatOfBits(exact::nibFlushBits(x[i])) * signed_rcp);
+        if constexpr (kKind == Ggml::kSigned) {
+          block->code[i] = uint8_t(clampCode(std::floor(y + (float(kMid) + 0.5f))));
+        } else {
+          const float away = std::round(std::fabs(y));
+          const int32_t magnitude = away > 127.0f ? 127 : int32_t(away);
+          block->code[i] = uint8_t(y < 0.0f ? -magnitude : magnitude);
+        }
+      }
+    }
+  }
+
+  static float reciprocal(float scale) {
+    return scale == 0.0f ? 0.0f : floatOfBits(exact::nibDivBits(0x3f800000u, bitsOfFloat(scale)));
+  }
+
+  static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
+    const int32_t steps = kKind == Ggml::kAbsmax ? int32_t(int8_t(code)) : int32_t(code) - (kKind == Ggml::kSigned ? int32_t(kMid) : 0);
+    // The product is exact.
+    float value = scale.scale_bits == 0u ? 0.0f : float(steps) * floatOfBits(scale.scale_bits);
+    if constexpr (kKind == Ggml::kMinimum) value += floatOfBits(scale.zero);
+    return value == 0.0f ? 0u : bitsOfFloat(value);  // a zero has no sign
+  }
+
+  static uint32_t zeroToStored(uint32_t) { return 0; }
+  // fp32 bits of the minimum.
+  static uint32_t zeroFromStored(uint32_t stored, const NibWeights&) {
+    const uint32_t bits = kKind == Ggml::kMinimum ? exact::nibHalfToF32Bits(stored) : 0u;
+    return exact::nibIsNonFinite(bits) ? 0u : bits;
+  }
+};
+
+template <uint32_t kBits, Ggml kKind>
+constexpr FormatDesc ggmlFormat(uint32_t id, const char* name) {
+  using G = GgmlBlock<kBits, kKind>;
+  return FormatDesc{{id, name, kBits, 32, 0, 1u << NIB_GRANULARITY_GROUP, 1u << NIB_TYPE_F16, 32, 32,
+                     uint32_t(NIB_FORMAT_OWN_SCALES) | (kKind == Ggml::kMinimum ? uint32_t(NIB_FORMAT_MINIMUM) : 0u)},
+                    32,
+                    nullptr,
+                    nullptr,
+                    G::decode,
+                    G::zeroToStored,
+                    G::zeroFromStored,
+                    kKind == Ggml::kSigned,
+                    G::quantizeBlock};
+}
+
+}  // namespace nib
+#endif

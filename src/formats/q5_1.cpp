@@ -1,0 +1,8 @@
+// Q5_1 of ggml: code * scale + minimum, both halves, per 32 elements. A dense stream of 32 codes in five words, the first
+// in the low bits.
+#include "formats/ggml.h"
+
+namespace nib {
+extern const FormatDesc kFormat_q5_1;
+const FormatDesc kFormat_q5_1 = ggmlFormat<5, Ggml::kMinimum>(NIB_FORMAT_Q5_1, "q5_1");
+}  // namespace nib

@@ -136,7 +136,7 @@ OpSubject::OpSubject(SharedData& shared, const cases::Case& row, uint64_t rotati
   plan_ = std::make_unique<kit::Plan>(shared_.device(), &row_.desc.op, row_.descBytes());
   build_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   pipelines_built_ = pipelineCount(shared_.device()) - pipelines;
-  written_ = findOp(row_.op())->written;
+  written_ = writtenRole(*findOp(row_.op()), &row_.desc.op);
   for (uint32_t role = 0; role < NIB_ROLE_AUX; ++role) set_bytes_ += plan_->sizeBytes(NibRole(role));
   sets_ = setCount(set_bytes_, rotation_bytes);
   timer_ = std::make_unique<kit::Timer>(shared_.device(), kMaxBatch);

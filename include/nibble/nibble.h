@@ -130,6 +130,7 @@ typedef enum NibOp {
   NIB_OP_QUANTIZE = 1,
   NIB_OP_DEQUANTIZE = 2,
   NIB_OP_MINMAX = 3,
+  NIB_OP_REPACK = 6,
   NIB_OP_MAX_ENUM = 0x7fffffff
 } NibOp;
 
@@ -185,6 +186,41 @@ typedef struct NibMinMaxDesc {
   uint32_t granularity;    // TENSOR, ROW or COLUMN
 } NibMinMaxDesc;
 
+// How other programs keep a quantized matrix. Scales are those of NIB_PART_SCALES, byte for byte, but in GGUF's blocks.
+typedef enum NibLayout {
+  // Rows of codes of 4 or 8 bits without padding between them, the first code in the low bits: compressed-tensors'
+  // int-quantized, float-quantized and mxfp4-pack-quantized, and LLM.int8's rows. cols is even for codes of 4 bits. Zero
+  // points are those of NIB_PART_ZEROS.
+  NIB_LAYOUT_ROWS = 1,
+  // compressed-tensors' pack-quantized, of int4, uint4, int8 and uint8: codes + 2^(bits-1) along a row in words, rows
+  // starting on a word; zero points the same way, but along columns: word (r * bits / 32, group) holds those of 32 / bits
+  // rows.
+  NIB_LAYOUT_PACKED_ROWS = 2,
+  // bitsandbytes' NF4 and FP4, FLAT: a byte holds two codes, the first in the high nibble.
+  NIB_LAYOUT_BITSANDBYTES = 3,
+  // ggml's blocks, of the q formats: scale, minimum, high bits, then codes j and j + 16 in one byte. cols is a multiple
+  // of 32.
+  NIB_LAYOUT_GGUF = 4,
+  NIB_LAYOUT_MAX_ENUM = 0x7fffffff
+} NibLayout;
+
+enum {
+  // From the packed layout (INPUT) to the canonical one (WEIGHTS); without it from WEIGHTS to OUTPUT.
+  NIB_REPACK_UNPACK = 1u << 0
+};
+
+// Weights blob <-> a layout of other programs: NIB_PART_PACKED_CODES, NIB_PART_PACKED_ZEROS. NibRun.n = number of rows.
+// Bit-exact, and back again the same bytes. Unpacking writes NIB_PART_CODES and, where the layout holds them, scales and
+// zeros; the caller copies the others.
+typedef struct NibRepackDesc {
+  uint32_t op;      // NIB_OP_REPACK
+  uint32_t flags;   // NIB_REPACK_*
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t layout;  // NibLayout
+  NibWeights weights;
+} NibRepackDesc;
+
 // Result element of NIB_OP_MINMAX. -0 counts as +0, denormals as 0; without a finite value all three are 0.
 typedef struct NibExtent {
   float min;
@@ -218,7 +254,9 @@ typedef enum NibPart {
   NIB_PART_ZEROS = 2,   // in WEIGHTS
   NIB_PART_STATUS = 3,  // in AUX
   NIB_PART_SCRATCH = 4, // in AUX
-  NIB_PART_COUNT = 5
+  NIB_PART_PACKED_CODES = 5,  // in INPUT or OUTPUT, of NIB_OP_REPACK
+  NIB_PART_PACKED_ZEROS = 6,
+  NIB_PART_COUNT = 16
 } NibPart;
 
 typedef struct NibMemoryRange {

@@ -35,7 +35,7 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
   uint64_t last_row = last_item / rule.mul * rule.row_block + rule.row_block - 1;
   if (last_row >= rows) last_row = rows - 1;
   uint64_t row_end = (last_item % rule.mul + 1) * slot.item_bytes;
-  if (row_end > slot.row_size_bytes) row_end = slot.row_size_bytes;
+  if (row_end > slot.row_size_bytes || slot.item_bytes == 0) row_end = slot.row_size_bytes;
   Span span;
   span.begin = slot.part_offset + first_item / rule.mul * rule.row_block * slot.row_bytes +
                first_item % rule.mul * slot.item_bytes;

@@ -36,7 +36,7 @@ struct Slot {
   uint32_t role = 0;          // NibRole
   uint64_t part_offset = 0;   // bytes from the range's start to row 0
   uint64_t row_bytes = 0;     // from row to row
-  uint64_t item_bytes = 0;    // of one item within a row
+  uint64_t item_bytes = 0;    // of one item within a row; 0 = an item may touch all of its row block
   uint64_t row_size_bytes = 0;  // of a row, without padding
 };
 

@@ -49,10 +49,10 @@ void smallProblem(const NibPlan& plan, void* desc) {
   uint32_t rows = 0, cols = 0;
   op.sides(whole, &rows, &cols);
   // If nothing below will do, the plan's own sides. Odd numbers of rows; columns with the same tail, around the lengths where ops change their ways.
-  const uint32_t tail = cols % 16u;
+  const uint32_t tail = cols % 32u;
   const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
-  const uint32_t try_cols[] = {tail,           16u + tail,   48u + tail,    272u + tail,   528u + tail,   1040u + tail,
-                               2096u + tail,   4144u + tail, 16432u + tail, 65584u + tail, 524336u + tail, 1048624u + tail,
+  const uint32_t try_cols[] = {tail,         32u + tail,   64u + tail,    288u + tail,   544u + tail,    1056u + tail,
+                               2112u + tail, 4160u + tail, 16448u + tail, 65600u + tail, 524352u + tail, 1048640u + tail,
                                cols};
   uint32_t best = 0;
   uint64_t best_elements = UINT64_MAX;

@@ -12,23 +12,25 @@ constexpr uint32_t kRepeats = 32;
 constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // what result ranges hold before a run
 constexpr uint64_t kUpdateBytes = 65536;  // vkCmdUpdateBuffer's limit
 
+NibRole writtenRole(const NibPlan& plan) { return nib::writtenRole(*plan.op, reinterpret_cast<const NibOpDesc*>(plan.desc)); }
+
 struct Layout {
   uint64_t offset[NIB_ROLE_COUNT];  // of the first copy
   uint64_t step_bytes;              // from copy to copy of the written role
   uint64_t size_bytes;
 };
 
-Layout layOut(const OpRow& op, const NibMemory& memory, uint64_t alignment) {
+Layout layOut(NibRole written, const NibMemory& memory, uint64_t alignment) {
   Layout layout{};
   const uint64_t step = alignment > kPartAlignmentBytes ? alignment : kPartAlignmentBytes;
   uint64_t at = 0;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    if (role == uint32_t(op.written)) continue;
+    if (role == uint32_t(written)) continue;
     layout.offset[role] = at;
     at += alignUp(memory.range[role].size_bytes, step);
   }
-  layout.offset[op.written] = at;
-  layout.step_bytes = alignUp(memory.range[op.written].size_bytes, step);
+  layout.offset[written] = at;
+  layout.step_bytes = alignUp(memory.range[written].size_bytes, step);
   layout.size_bytes = at + layout.step_bytes * kRepeats;
   return layout;
 }
@@ -99,7 +101,7 @@ NibResult fillImages(NibVerify& verify) {
   if (!verify.image.resize(size_t(size / 4))) {
     return verify.context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
   }
-  const uint32_t written = verify.plan->op->written;
+  const uint32_t written = writtenRole(*verify.plan);
   const uint64_t first = verify.image_offset[written] / 4;
   for (uint64_t w = 0; w < alignUp(memory.range[written].size_bytes, 4) / 4; ++w) verify.image[size_t(first + w)] = kUntouched;
   verify.plan->op->fillProbe(reinterpret_cast<const NibOpDesc*>(verify.plan->desc), memory, imageBinding(verify));
@@ -111,7 +113,7 @@ NibResult bindRanges(NibVerify& verify, const NibBufferRange& range) {
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = verify.plan->memory.range[role].size_bytes;
     if (size == 0) continue;
-    const uint64_t whole = role == uint32_t(verify.plan->op->written) ? verify.layout.step_bytes * kRepeats : size;
+    const uint64_t whole = role == uint32_t(writtenRole(*verify.plan)) ? verify.layout.step_bytes * kRepeats : size;
     desc.range[role] = {range.buffer, range.offset + verify.layout.offset[role], whole};
   }
   return nibCreateBinding(verify.plan, &desc, &verify.binding);
@@ -122,7 +124,7 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
   const NibPlan& plan = *verify.plan;
   const Layout& layout = verify.layout;
   const uint8_t* image = reinterpret_cast<const uint8_t*>(verify.image.data());
-  const uint32_t written = plan.op->written;
+  const uint32_t written = writtenRole(plan);
 
   context.api.vkCmdFillBuffer(command_buffer, range.buffer, range.offset + layout.offset[written],
                               layout.step_bytes * kRepeats, kUntouched);
@@ -166,7 +168,7 @@ bool matches(NibVerify& verify, const uint8_t* mapped) {
   const NibPlan& plan = *verify.plan;
   const NibCpuBinding binding = imageBinding(verify);
   plan.op->runCpu(reinterpret_cast<const NibOpDesc*>(plan.desc), plan.memory, binding, plan.max_rows, nullptr);
-  const uint32_t written = plan.op->written;
+  const uint32_t written = writtenRole(plan);
   bool same = true;
   for (uint32_t r = 0; r < kRepeats; ++r) {
     const uint8_t* got = mapped + verify.layout.offset[written] + r * verify.layout.step_bytes;
@@ -215,7 +217,7 @@ NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range) {
   NibPlan* small = nullptr;
   const NibResult result = smallPlan(*plan, &small);
   if (result != NIB_SUCCESS) return result;
-  out_range->size_bytes = layOut(*small->op, small->memory, windowAlignment(*plan->context)).size_bytes;
+  out_range->size_bytes = layOut(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
   out_range->alignment_bytes = kRangeAlignmentBytes;
   out_range->usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   nibDestroyPlan(small);
@@ -234,7 +236,7 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
   if (verify == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
   NibResult result = smallPlan(*plan, &verify->plan);
   if (result == NIB_SUCCESS) {
-    verify->layout = layOut(*verify->plan->op, verify->plan->memory, windowAlignment(context));
+    verify->layout = layOut(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
     if (memory->size < verify->layout.size_bytes || memory->size == VK_WHOLE_SIZE) {
       result = context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "verify: the range has %llu bytes, needs %llu",
                                 (unsigned long long)memory->size, (unsigned long long)verify->layout.size_bytes);

@@ -17,6 +17,8 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
                  const NibParallelFor* parallel);
 void dequantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                    const NibParallelFor* parallel);
+void repackCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+               const NibParallelFor* parallel);
 void minmaxCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                const NibParallelFor* parallel);
 

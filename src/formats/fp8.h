@@ -19,7 +19,7 @@ struct Fp8 {
   }
 
   static uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
-    if (scale.scale_bits == 0u) return 0u;
+    if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
     float y = floatOfBits(exact::nibFlushBits(x_bits) & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
     if (y > float(kLargest)) y = float(kLargest);
     return kNarrow(bitsOfFloat(y)) | (x_bits >> 24 & 0x80u);

@@ -29,7 +29,7 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
 }
 
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
-  if (scale.scale_bits == 0u) return 0u;
+  if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
   const float y = floatOfBits(x_bits & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
   // The midpoint of two neighbours is the even one's.
   uint32_t code = 0;

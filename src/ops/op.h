@@ -33,7 +33,12 @@ struct OpRow {
   // Fills what the op reads, in ranges of the sizes of `memory`.
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole written;  // the role that holds the result
+  NibRole (*writtenBy)(const NibOpDesc* desc) = nullptr;  // where it depends on the description
 };
+
+inline NibRole writtenRole(const OpRow& op, const NibOpDesc* desc) {
+  return op.writtenBy != nullptr ? op.writtenBy(desc) : op.written;
+}
 
 // NULL if this build lacks it.
 const OpRow* findOp(uint32_t op);

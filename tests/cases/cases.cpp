@@ -149,6 +149,35 @@ void addMinMax(std::vector<Case>& list, Extent extent) {
   }
 }
 
+// Every layout that takes the format, both ways: whole words and rows that share them, odd block counts, zero points.
+void addRepack(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
+  constexpr Shape kRepackShapes[] = {{33, 160}, {5, 36}, {7, 32}, {64, 256}, {3, 1058}, {130, 96}};
+  constexpr Sharing kRepackSharings[] = {{NIB_GRANULARITY_GROUP, 32, 0},
+                                         {NIB_GRANULARITY_ROW, 0, 0},
+                                         {NIB_GRANULARITY_TENSOR, 0, 0},
+                                         {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT}};
+  Counter counter;
+  for (uint32_t layout = NIB_LAYOUT_ROWS; layout <= NIB_LAYOUT_GGUF; ++layout) {
+    for (const Sharing& sharing : kRepackSharings) {
+      for (const Shape& shape : kRepackShapes) {
+        for (const uint32_t flags : {0u, uint32_t(NIB_REPACK_UNPACK)}) {
+          const uint32_t mode = layout == NIB_LAYOUT_PACKED_ROWS ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) : 0u;
+          ++counter.i;
+          if (!canHave(info, sharing, mode)) continue;
+          if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+          Case c;
+          c.seed = counter.i;
+          c.n = sharing.flags != 0 || counter.i % 5 != 2 ? shape.rows : (shape.rows + 1) / 2;
+          c.desc.repack = {NIB_OP_REPACK, flags, shape.rows, shape.cols, layout,
+                           weightsOf(info, sharing, mode, scaleType(info, counter.i / 7))};
+          NibMemory memory;
+          if (nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS) list.push_back(c);
+        }
+      }
+    }
+  }
+}
+
 std::string weightsName(const NibWeights& w) {
   const NibFormatInfo* info = nibFormatById(w.format);
   std::string text = info != nullptr ? info->name : "?";
@@ -181,6 +210,8 @@ std::vector<OpFormat> opFormats() {
       continue;
     }
     for (uint32_t f = 0; const NibFormatInfo* format = nibFormatAt(f); ++f) {
+      // Not every format has layouts beside its own.
+      if (casesOf(NibOp(op->op), format->format, Extent::kFull).empty()) continue;
       list.push_back({op->op, format->format, std::string(op->name) + " " + format->name});
     }
   }
@@ -192,6 +223,7 @@ size_t Case::descBytes() const { return findOp(op())->desc_bytes; }
 uint32_t Case::format() const {
   if (op() == NIB_OP_QUANTIZE) return desc.quantize.weights.format;
   if (op() == NIB_OP_DEQUANTIZE) return desc.dequantize.weights.format;
+  if (op() == NIB_OP_REPACK) return desc.repack.weights.format;
   return 0;
 }
 
@@ -208,6 +240,11 @@ std::string Case::name() const {
     const NibDequantizeDesc& d = desc.dequantize;
     text += " " + weightsName(d.weights) + " -> " + typeName(d.result_type);
     rows = d.rows, cols = d.cols, stride = d.result_stride;
+  } else if (op() == NIB_OP_REPACK) {
+    const NibRepackDesc& d = desc.repack;
+    static const char* const kLayouts[] = {"?", "rows", "packed rows", "bitsandbytes", "gguf"};
+    text += std::string(d.flags & NIB_REPACK_UNPACK ? " from " : " to ") + kLayouts[d.layout] + " " + weightsName(d.weights);
+    rows = d.rows, cols = d.cols;
   } else {
     const NibMinMaxDesc& d = desc.minmax;
     static const char* const kNames[] = {"tensor", "row", "column"};
@@ -227,6 +264,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   if (info == nullptr) return list;
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);
+  if (op == NIB_OP_REPACK) addRepack(list, *info, extent);
   return list;
 }
 

@@ -20,6 +20,7 @@ struct Case {
     NibQuantizeDesc quantize;
     NibDequantizeDesc dequantize;
     NibMinMaxDesc minmax;
+    NibRepackDesc repack;
   } desc{};
   Recipe recipe = Recipe::kMixed;
   uint64_t seed = 0;

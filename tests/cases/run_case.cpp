@@ -87,6 +87,10 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     fillPart(images.role[NIB_ROLE_WEIGHTS], codes, makeBits(codes.size_bytes, c.seed + 2));
     parameters(c.desc.dequantize.weights.scale_type);
+  } else if (c.op() == NIB_OP_REPACK) {
+    const bool unpack = (c.desc.repack.flags & NIB_REPACK_UNPACK) != 0;
+    std::vector<uint32_t>& from = images.role[unpack ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS];
+    from = makeBits(from.size() * 4, c.seed);
   } else {
     dense(c.desc.minmax.source_type);
   }

@@ -394,12 +394,12 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
   const double product = x * scale.reciprocal;
   const double y = std::fabs(product) < 1e6 ? double(float(product)) : product;  // far beyond every range: clamped
   if (format.kind == Kind::kFloat) {
-    if (scale.value == 0.0) return 0;
+    if (scale.reciprocal == 0.0) return 0;
     const uint32_t sign = std::signbit(x) ? 1u << (format.bits - 1u) : 0u;
     return nearestMagnitude(format, std::fabs(y)) | sign;
   }
   if (format.kind == Kind::kFp4) {
-    if (scale.value == 0.0) return 0;
+    if (scale.reciprocal == 0.0) return 0;
     uint32_t rank = 0;
     while (rank < 7 && std::fabs(y) > double(kFp4Thresholds[rank])) ++rank;
     return kFp4Ascending[rank] | (x < 0 ? 8u : 0u);

@@ -1,0 +1,106 @@
+#version 450
+// Codes, or zero points, between the canonical layout and rows of other programs. An invocation owns a word of the result.
+#extension GL_GOOGLE_include_directive : require
+#include "ops/repack.h"
+REPACK_SPEC(NIB_SPEC_CONSTANT)
+layout(push_constant, std430) uniform Push { RepackPush push; };
+layout(set = 0, binding = 0, std430) readonly buffer From { uint from[]; };
+layout(set = 0, binding = 1, std430) writeonly buffer To { uint to[]; };
+
+const uint kPerWord = 32u / BITS;
+const uint kMask = BITS == 8u ? 0xffu : 0xfu;
+
+#ifdef NIB_FAULT
+#define NIB_FAULTY(index) ((index) % 7u == 6u ? 0x80000000u : 0u)
+#else
+#define NIB_FAULTY(index) 0u
+#endif
+
+uint swapped(uint word) {
+  return ((word & 0x0f0f0f0fu) << 4) | ((word >> 4) & 0x0f0f0f0fu);
+}
+
+// Rows start on words in both layouts. What is behind a row's last code is 0 in both.
+void moveWord(uint item) {
+  if (item >= push.head.rows * push.row_words) return;
+  uint left = push.cols - item % push.row_words * kPerWord;
+  uint inside = left < kPerWord ? (1u << (left * BITS)) - 1u : ~0u;
+  uint word = from[item + (UNPACK ? push.packed_word : 0u) + push.head.delta0];
+  if (SWAP && UNPACK) word = swapped(word);
+  word = (word ^ FLIP) & inside;
+  if (SWAP && !UNPACK) word = swapped(word);
+  to[item + (UNPACK ? 0u : push.packed_word) + push.head.delta1] = word ^ NIB_FAULTY(item);
+}
+
+// Packed word `item` of rows that follow each other without padding.
+void packWord(uint item) {
+  uint total = push.head.rows * push.cols;
+  uint first = item * kPerWord;
+  if (first >= total) return;
+  uint word = 0u;
+  for (uint i = 0u; i < kPerWord && first + i < total; ++i) {
+    uint row = (first + i) / push.cols;
+    uint bit = (first + i - row * push.cols) * BITS;
+    uint code = (from[row * push.row_words + (bit >> 5) + push.head.delta0] >> (bit & 31u)) & kMask;
+    word |= code << (i * BITS);
+  }
+  to[item + push.packed_word + push.head.delta1] = word ^ NIB_FAULTY(item);
+}
+
+// Canonical word `item`.
+void unpackWord(uint item) {
+  if (item >= push.head.rows * push.row_words) return;
+  uint row = item / push.row_words;
+  uint col = (item - row * push.row_words) * kPerWord;
+  uint word = 0u;
+  uint flip = 0u;
+  for (uint i = 0u; i < kPerWord && col + i < push.cols; ++i) {
+    uint bit = (row * push.cols + col + i) * BITS;  // modulo 2^32: only its low bits and the word below matter
+    uint element = row * push.cols + col + i;
+    uint code = (from[element / kPerWord + push.packed_word + push.head.delta0] >> (bit & 31u)) & kMask;
+    word |= code << (i * BITS);
+    flip |= kMask << (i * BITS);
+  }
+  to[item + push.head.delta1] = word ^ (FLIP & flip) ^ NIB_FAULTY(item);
+}
+
+// Zero points: bytes per (row, group) <-> words (row / kPerWord, group).
+void packZeros(uint item) {
+  uint rows = push.one_row != 0u ? 1u : push.head.rows;
+  uint block = item / push.cols;
+  if (block * kPerWord >= rows) return;
+  uint group = item - block * push.cols;
+  uint word = 0u;
+  uint flip = 0u;
+  for (uint i = 0u; i < kPerWord && block * kPerWord + i < rows; ++i) {
+    uint index = (block * kPerWord + i) * push.cols + group;
+    uint zero = (from[push.zeros_word + (index >> 2) + push.head.delta0] >> ((index & 3u) * 8u)) & kMask;
+    word |= zero << (i * BITS);
+    flip |= kMask << (i * BITS);
+  }
+  to[item + push.packed_word + push.head.delta1] = word ^ (FLIP & flip) ^ NIB_FAULTY(item);
+}
+
+void unpackZeros(uint item) {
+  uint total = (push.one_row != 0u ? 1u : push.head.rows) * push.cols;
+  if (item * 4u >= total) return;
+  uint word = 0u;
+  for (uint i = 0u; i < 4u && item * 4u + i < total; ++i) {
+    uint row = (item * 4u + i) / push.cols;
+    uint group = item * 4u + i - row * push.cols;
+    uint packed = from[push.packed_word + row / kPerWord * push.cols + group + push.head.delta0];
+    word |= (((packed ^ FLIP) >> (row % kPerWord * BITS)) & kMask) << (i * 8u);
+  }
+  to[push.zeros_word + item + push.head.delta1] = word ^ NIB_FAULTY(item);
+}
+
+void main() {
+  uint item = (push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex;
+  if (ZEROS) {
+    if (UNPACK) unpackZeros(item); else packZeros(item);
+  } else if (!GATHER) {
+    moveWord(item);
+  } else {
+    if (UNPACK) unpackWord(item); else packWord(item);
+  }
+}

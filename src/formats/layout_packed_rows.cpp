@@ -1,0 +1,42 @@
+// pack-quantized of compressed-tensors: unsigned codes along rows in words, zero points along columns.
+#include "formats/layout.h"
+#include "ops/geometry.h"
+
+namespace nib {
+namespace {
+
+const char* refuses(const NibWeights& weights, const Geometry& g) {
+  const uint32_t format = weights.format;
+  if (format != NIB_FORMAT_INT4 && format != NIB_FORMAT_UINT4 && format != NIB_FORMAT_INT8 && format != NIB_FORMAT_UINT8) {
+    return "formats are int4, uint4, int8, uint8";
+  }
+  if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it has no scales per column";
+  return weights.flags & NIB_WEIGHTS_FLAT ? "FLAT blocks are none of its rows" : nullptr;
+  (void)g;
+}
+
+uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.row_words * 4; }
+
+// Of a tensor's one zero point, a word.
+uint64_t zeroRows(const Geometry& g) { return g.scale_row_stride == 0 ? 1 : g.rows; }
+uint64_t zeroCols(const Geometry& g) { return g.scale_row_stride == 0 ? 1 : g.scale_row_stride; }
+uint64_t zerosBytes(const Geometry& g) {
+  return g.zeros_bytes == 0 ? 0 : ceilDiv(zeroRows(g) * g.format->info.bits, 32) * zeroCols(g) * 4;
+}
+
+uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces) {
+  const uint32_t bits = g.format->info.bits;
+  pieces[0] = {row * g.row_words * 32 + col * bits, bits, 0};
+  return 1;
+}
+
+uint64_t placeZero(const Geometry& g, uint64_t row, uint64_t group) {
+  const uint64_t bit = row * g.format->info.bits;
+  return (bit / 32 * zeroCols(g) + group) * 32 + bit % 32;
+}
+
+}  // namespace
+
+const LayoutDesc kLayout_packed_rows = {NIB_LAYOUT_PACKED_ROWS, "packed rows", refuses,   codesBytes, zerosBytes,
+                                        placeCode,              nullptr,       placeZero, true};
+}  // namespace nib

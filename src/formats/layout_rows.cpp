@@ -1,0 +1,30 @@
+// Rows of codes without padding between them: int-quantized, float-quantized and mxfp4-pack-quantized of
+// compressed-tensors, and LLM.int8's rows.
+#include "formats/layout.h"
+#include "ops/geometry.h"
+
+namespace nib {
+namespace {
+
+const char* refuses(const NibWeights& weights, const Geometry& g) {
+  if (weights.flags & NIB_WEIGHTS_FLAT) return "FLAT blocks are none of its rows";
+  if (g.format->info.flags & NIB_FORMAT_OWN_SCALES) return "it has no place for blocks with minima";
+  if (g.format->info.bits != 8 && g.format->info.bits != 4) return "codes have 4 or 8 bits";
+  if (g.format->info.bits == 4 && g.cols % 2 != 0) return "rows of 4-bit codes have an even number of them";
+  return nullptr;
+}
+
+uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.cols * g.format->info.bits / 8; }
+uint64_t zerosBytes(const Geometry&) { return 0; }
+
+uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces) {
+  const uint32_t bits = g.format->info.bits;
+  pieces[0] = {(row * g.cols + col) * bits, bits, 0};
+  return 1;
+}
+
+}  // namespace
+
+const LayoutDesc kLayout_rows = {NIB_LAYOUT_ROWS, "rows",  refuses, codesBytes, zerosBytes,
+                                 placeCode,       nullptr, nullptr, false};
+}  // namespace nib

@@ -1,0 +1,208 @@
+// NIB_OP_REPACK: validation, memory, kernels.
+#include "ops/op.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "formats/layout.h"
+#include "ops/geometry.h"
+#include "ops/probe.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "shaders/ops/repack.h"
+#include "shaders/ops/repack_block.h"
+#endif
+
+namespace nib {
+namespace {
+
+const NibRepackDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibRepackDesc*>(desc); }
+
+bool unpacks(const NibRepackDesc& d) { return (d.flags & NIB_REPACK_UNPACK) != 0; }
+
+NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const LayoutDesc** layout) {
+  if (d.flags & ~uint32_t(NIB_REPACK_UNPACK)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "repack: flags 0x%x has unknown bits", d.flags);
+  }
+  *layout = findLayout(d.layout);
+  if (*layout == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %u is not in this build", d.layout);
+  const NibResult result = makeGeometry("repack", d.rows, d.cols, d.weights, log, g);
+  if (result != NIB_SUCCESS) return result;
+  const char* why = (*layout)->refuses(d.weights, *g);
+  if (why != nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %s: %s", (*layout)->name, why);
+  return NIB_SUCCESS;
+}
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibRepackDesc& d = cast(any);
+  Geometry g;
+  const LayoutDesc* layout = nullptr;
+  const NibResult result = geometryOf(d, log, &g, &layout);
+  if (result != NIB_SUCCESS) return result;
+  setWeights(memory, g);
+  const uint64_t codes = wholeWordsBytes(layout->codesBytes(g));
+  const uint64_t zeros = layout->zerosBytes(g);
+  const uint64_t zeros_offset = alignUp(codes, kPartAlignmentBytes);
+  setRange(memory, unpacks(d) ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, zeros != 0 ? zeros_offset + zeros : codes);
+  setPart(memory, NIB_PART_PACKED_CODES, 0, codes);
+  if (zeros != 0) setPart(memory, NIB_PART_PACKED_ZEROS, zeros_offset, zeros);
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = (cast(any).weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  return cast(any).rows;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  const NibRepackDesc& d = cast(any);
+  weightsSides(d.weights, d.rows, d.cols, rows, cols);
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  NibRepackDesc d = cast(any);
+  d.rows = rows;
+  d.cols = cols;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibRole from = unpacks(cast(any)) ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS;
+  probe::fillBits(binding.range[from].data, memory.range[from].size_bytes, 0xc2b2ae35u);
+}
+
+NibRole writtenBy(const NibOpDesc* any) { return unpacks(cast(any)) ? NIB_ROLE_WEIGHTS : NIB_ROLE_OUTPUT; }
+
+#if !defined(NIB_NO_VULKAN)
+
+constexpr uint32_t kWorkgroup = 128;
+
+NIB_SPEC_STRUCT(RepackSpec, REPACK_SPEC)
+NIB_SPEC_STRUCT(RepackBlockSpec, REPACK_BLOCK_SPEC)
+
+// Items are words of the result; an item may need all of its block of rows.
+Slot rowsSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes) {
+  return itemSlot(role, part_offset, row_bytes, 0, row_bytes);
+}
+
+NibResult buildCodes(const NibRepackDesc& d, const Geometry& g, const LayoutDesc& layout, PlanBuilder& builder) {
+  const uint64_t row_bits = uint64_t(g.cols) * g.format->info.bits;
+  RepackSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.BITS = g.format->info.bits;
+  spec.FLIP = layout.offset_binary && d.weights.format == NIB_FORMAT_INT8 ? 0x80808080u : 0u;
+  spec.SWAP = d.layout == NIB_LAYOUT_BITSANDBYTES;
+  spec.GATHER = d.layout == NIB_LAYOUT_ROWS && row_bits % 32 != 0;
+  spec.UNPACK = unpacks(d);
+  const RepackPush push{{}, g.cols, g.row_words, 0, 0, 0};
+  TileRule tiles;
+  tiles.div = spec.WG;
+  const uint64_t words = uint64_t(g.row_words) * 4;
+  Slot mine = itemSlot(NIB_ROLE_WEIGHTS, 0, words, 4, words);
+  const NibRole other = spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT;
+  Slot theirs = itemSlot(other, 0, words, 4, words);
+  tiles.mul = g.row_words;
+  if (spec.GATHER) {
+    // Whole words of both layouts in as many rows as a word has codes.
+    tiles.row_block = 32u / spec.BITS;
+    tiles.mul = spec.UNPACK ? uint64_t(g.row_words) * tiles.row_block : g.cols;
+    mine = rowsSlot(NIB_ROLE_WEIGHTS, 0, words);
+    theirs = rowsSlot(other, 0, row_bits / 8);
+  }
+  const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
+  return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
+}
+
+NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory& memory, PlanBuilder& builder) {
+  const bool one = g.scale_row_stride == 0;
+  RepackSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.BITS = g.format->info.bits;
+  spec.FLIP = d.weights.format == NIB_FORMAT_INT8 ? 0x80808080u : 0u;
+  spec.SWAP = false;
+  spec.GATHER = false;
+  spec.ZEROS = true;
+  spec.UNPACK = unpacks(d);
+  const uint32_t packed_word = uint32_t(memory.part[NIB_PART_PACKED_ZEROS].offset_bytes / 4);
+  const RepackPush push{{}, one ? 1u : g.scale_row_stride, g.row_words, 0, 0, one ? 1u : 0u};
+  RepackPush sized = push;
+  sized.zeros_word = uint32_t(g.zeros_offset / 4);
+  sized.packed_word = packed_word;
+  TileRule tiles;
+  tiles.div = spec.WG;
+  if (one) {
+    tiles.fixed = 1;
+  } else {
+    tiles.row_block = spec.UNPACK ? 4u : 32u / spec.BITS;
+    tiles.mul = g.scale_row_stride;
+  }
+  const Slot mine = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset);
+  const Slot theirs = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, memory.part[NIB_PART_PACKED_ZEROS].offset_bytes);
+  const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
+  return builder.add("repack", 0, spec, sized, 0, tiles, slots, uint64_t(spec.WG) * 8);
+}
+
+NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& builder) {
+  RepackBlockSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.BITS = g.format->info.bits;
+  spec.MINIMUM = (g.format->info.flags & NIB_FORMAT_MINIMUM) != 0;
+  spec.UNPACK = unpacks(d);
+  spec.CODES = spec.UNPACK;
+  const RepackBlockPush push{{}, g.groups_per_row, uint32_t(g.scales_offset / 4), uint32_t(g.zeros_offset / 4)};
+  const uint32_t halves = (spec.MINIMUM ? 2u : 1u) + 2u * spec.BITS;
+  const Slot codes = rowsSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4);
+  const Slot params = tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset);
+  const Slot blocks = rowsSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, 0, uint64_t(g.groups_per_row) * halves * 2);
+  TileRule tiles;
+  tiles.row_block = 2;  // two rows are whole words of halves
+  tiles.div = spec.WG;
+  if (!spec.UNPACK) {
+    tiles.mul = uint64_t(g.groups_per_row) * halves;
+    const Slot slots[kSlotCount] = {codes, params, blocks, Slot{}};
+    return builder.add("repack_block", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
+  }
+  tiles.mul = uint64_t(g.row_words) * 2;
+  const Slot code_slots[kSlotCount] = {blocks, Slot{}, codes, Slot{}};
+  const NibResult result = builder.add("repack_block", 0, spec, push, 0, tiles, code_slots, uint64_t(spec.WG) * 8);
+  if (result != NIB_SUCCESS) return result;
+  spec.CODES = false;
+  tiles.mul = g.groups_per_row;
+  const Slot scale_slots[kSlotCount] = {blocks, Slot{}, params, Slot{}};
+  return builder.add("repack_block", 0, spec, push, 0, tiles, scale_slots, uint64_t(spec.WG) * 8);
+}
+
+NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
+  const NibRepackDesc& d = cast(any);
+  Geometry g;
+  const LayoutDesc* layout = nullptr;
+  NibResult result = geometryOf(d, Log(), &g, &layout);
+  if (result != NIB_SUCCESS) return result;
+  if (layout->placeScale != nullptr) return buildBlocks(d, g, builder);
+  result = buildCodes(d, g, *layout, builder);
+  if (result != NIB_SUCCESS || memory.part[NIB_PART_PACKED_ZEROS].size_bytes == 0) return result;
+  return buildZeros(d, g, memory, builder);
+}
+
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_repack;
+const OpRow kOp_repack = {NIB_OP_REPACK,
+                          "repack",
+                          sizeof(NibRepackDesc),
+                          getMemory,
+                          maxRows,
+                          repackCpu,
+#if !defined(NIB_NO_VULKAN)
+                          build,
+#endif
+                          sides,
+                          resize,
+                          fillProbe,
+                          NIB_ROLE_OUTPUT,
+                          writtenBy};
+
+}  // namespace nib

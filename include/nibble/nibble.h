@@ -99,6 +99,9 @@ enum {
   // GROUP only: groups run over the row-major flattened matrix, across row ends (bitsandbytes). The codes then
   // are those of one row of rows*cols elements.
   NIB_WEIGHTS_FLAT = 1u << 2,
+  // FLAT groups of fp32 scales only: double quantization (QLoRA, arXiv 2305.14314). Codes are made with the fp32 scales,
+  // of which an 8-bit code each is kept, of the dynamic map of bitsandbytes, in blocks of 256, less their mean.
+  NIB_WEIGHTS_NESTED = 1u << 3,
   // How an e8m0 scale is found (two bits, one of four): E being floor(log2(absmax)) and m the exponent of the format's
   // largest code, 2^(E-m) (FLOOR, the standard's); one more if absmax is no power of two (CEIL); after rounding absmax to
   // the codes' mantissa bits, halves up (EVEN); the least without saturation (RCEIL). Of no matter when decoding.
@@ -116,6 +119,8 @@ enum {
 //   scales  dense, in scale_type, two per word for 16-bit types, four for e8m0; the range is whole words, padding 0
 //   zeros   only if ASYMMETRIC: one byte per scale, the zero point in the code's own representation; or, of formats with
 //           NIB_FORMAT_MINIMUM, a half per scale, the minimum; the range is whole words, padding 0
+//   nested  only if NESTED, whose scales are a byte each: fp32 offset, then an fp32 scale per 256 of them;
+//           scale = map[byte] * nested scale + offset
 // Sub-ranges start at multiples of 256 bytes in that order (nibPlanGetMemory, nibGetMemory).
 // A zero in group_size with GROUP granularity means the format's usual one; UINT32_MAX means -1: one group per row.
 typedef struct NibWeights {
@@ -256,6 +261,7 @@ typedef enum NibPart {
   NIB_PART_SCRATCH = 4, // in AUX
   NIB_PART_PACKED_CODES = 5,  // in INPUT or OUTPUT, of NIB_OP_REPACK
   NIB_PART_PACKED_ZEROS = 6,
+  NIB_PART_NESTED = 7,        // in WEIGHTS
   NIB_PART_COUNT = 16
 } NibPart;
 

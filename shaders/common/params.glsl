@@ -9,9 +9,19 @@ layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer P
 #define NIB_HALF_OF(word, index) (((word) >> (((index) & 1u) * 16u)) & 0xffffu)
 #define NIB_BYTE_OF(word, index) (((word) >> (((index) & 3u) * 8u)) & 0xffu)
 
+#if defined(NIB_HAS_NESTED) && defined(NIB_PARAMS_NESTED)
+#include "common/nested.glsl"
+#endif
+
 #ifndef NIB_PARAMS_WRITE_ONLY
 // fp32 bits of stored scale `index`, zero-group rule applied. base: first word of the scales.
 uint nibLoadScale(uint base, uint index) {
+#if defined(NIB_HAS_NESTED) && defined(NIB_PARAMS_NESTED)
+  if (SCALE_TYPE == NIB_NESTED) {
+    uint nested = base + push.nested_word - push.scales_word;
+    return nibNestedScale(NIB_BYTE_OF(params[base + (index >> 2)], index), params[nested + 1u + (index >> 8)], params[nested]);
+  }
+#endif
   uint stored = SCALE_TYPE == NIB_F32    ? params[base + index]
                 : SCALE_TYPE == NIB_E8M0 ? NIB_BYTE_OF(params[base + (index >> 2)], index)
                                          : NIB_HALF_OF(params[base + (index >> 1)], index);

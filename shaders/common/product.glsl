@@ -7,13 +7,16 @@
 struct NibScale4 {
   vec4 scale;   // times 2^64 if tiny, 2^-32 if large
   uvec4 shift;  // what undoes that, in the exponent
+  uvec4 sign;   // double quantization can make negative scales
   uvec4 least;  // bits of the smallest product that is an ordinary number
   uvec4 most;   // and of the largest
 };
 
 // scale_bits: stored scales as fp32, after nibRuledScale.
-NibScale4 nibMakeScale4(uvec4 scale_bits) {
+NibScale4 nibMakeScale4(uvec4 signed_bits) {
   NibScale4 s;
+  uvec4 scale_bits = signed_bits & 0x7fffffffu;
+  s.sign = signed_bits & 0x80000000u;
   bvec4 tiny = lessThan(scale_bits, uvec4(0x21800000u));           // 2^-60
   bvec4 large = greaterThanEqual(scale_bits, uvec4(0x71800000u));  // 2^100
   s.shift = mix(mix(uvec4(0u), uvec4(0xf0000000u), large), uvec4(0x20000000u), tiny);

@@ -9,6 +9,7 @@
 #define NIB_F16 1u
 #define NIB_BF16 2u
 #define NIB_E8M0 3u
+#define NIB_NESTED 4u  // bytes of double quantization; no NibType
 #define NIB_ASYMMETRIC 1u
 #define NIB_NARROW 2u
 #define NIB_SCALE_RULE (3u << 8)

@@ -12,6 +12,7 @@ layout(push_constant, std430) uniform Push { DequantizePush push; };
 #include "common/dense.glsl"
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
+#define NIB_PARAMS_NESTED
 #include "common/params.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Codes { uint codes[]; };
 

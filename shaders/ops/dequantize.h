@@ -2,7 +2,7 @@
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   RESULT_TYPE  NibType of the result
-//   SCALE_TYPE   NibType of the scales
+//   SCALE_TYPE   NibType of the scales, or 4: bytes of double quantization
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
 //   FULL         every run is whole: cols is a multiple of the run
@@ -34,6 +34,7 @@ struct DequantizePush {
   uint row_words;  // code words per row
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
+  uint nested_word;  // offset, then scales of scales
 };
 #ifdef __cplusplus
 }  // namespace nib

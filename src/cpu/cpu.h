@@ -8,6 +8,7 @@
 #include <atomic>
 
 #include "cpu/exact.h"
+#include "formats/nested.h"
 #include "formats/scale_store.h"
 #include "ops/geometry.h"
 
@@ -40,10 +41,15 @@ inline void storeDense(void* data, uint32_t type, uint64_t index, uint32_t bits)
   }
 }
 
-// A scale and its zero point (zeros NULL = there is none) as decoding uses them.
+// A scale and its zero point (zeros NULL = there is none) as decoding uses them. nested: offset and scales of blocks, NULL
+// = scales are of the scale type.
 inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights, const void* scales, const void* zeros,
-                             uint64_t index) {
+                             const uint32_t* nested, uint64_t index) {
   StoredScale scale{};
+  if (nested != nullptr) {
+    scale.scale_bits = nestedScale(static_cast<const uint8_t*>(scales)[index], nested[1 + index / kNestedBlock], nested[0]);
+    return scale;
+  }
   const uint32_t stored = loadStored(scales, scaleBytes(weights.scale_type), index);
   scale.scale_bits = ruledScale(scaleFromStored(stored, weights.scale_type), format.signed_scales);
   scale.zero = format.zeroFromStored(zeros != nullptr ? loadStored(zeros, zeroBytes(format), index) : 0u, weights);

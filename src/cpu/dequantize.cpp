@@ -17,6 +17,7 @@ void dequantizeCpu(const NibOpDesc* any, const NibMemory& memory, const NibCpuBi
   const uint32_t* codes = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   const void* scales = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
   const void* zeros = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  const uint32_t* nested = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
   void* result = binding.range[NIB_ROLE_OUTPUT].data;
   const uint32_t bits = g.format->info.bits;
 
@@ -28,7 +29,7 @@ void dequantizeCpu(const NibOpDesc* any, const NibMemory& memory, const NibCpuBi
       if (bit % 32u + bits > 32u) window |= uint64_t(words[bit / 32u + 1u]) << 32;
       const uint32_t code = uint32_t(window >> (bit % 32u)) & ((1u << bits) - 1u);
       const uint32_t index = row * g.scale_row_stride + col / g.group;
-      const StoredScale scale = cpu::loadScale(*g.format, desc.weights, scales, zeros, index);
+      const StoredScale scale = cpu::loadScale(*g.format, desc.weights, scales, zeros, nested, index);
       cpu::storeDense(result, desc.result_type, uint64_t(row) * stride + col,
                       g.format->decode(code, scale, desc.weights));
     }

@@ -40,7 +40,7 @@ struct Quantizer {
   }
 
   StoredScale loadScale(uint32_t index) const {
-    StoredScale scale = cpu::loadScale(*g.format, desc.weights, scales, zeros, index);
+    StoredScale scale = cpu::loadScale(*g.format, desc.weights, scales, zeros, nullptr, index);
     scale.rcp_bits = scale.scale_bits != 0u ? exact::nibDivBits(0x3f800000u, scale.scale_bits) : 0u;
     return scale;
   }
@@ -114,6 +114,26 @@ struct Quantizer {
   }
 };
 
+// fp32 scales to codes of double quantization, the offset and the blocks' scales.
+void nest(const uint32_t* scales, uint32_t count, uint8_t* codes, uint32_t* nested) {
+  NestedMean mean{0};
+  for (uint32_t i = 0; i < count; ++i) mean.largest = scales[i] > mean.largest ? scales[i] : mean.largest;
+  for (uint32_t i = 0; i < count; ++i) mean.add(scales[i]);
+  nested[0] = mean.meanBits(count);
+  for (uint32_t first = 0; first < count; first += kNestedBlock) {
+    const uint32_t end = count - first < kNestedBlock ? count : first + kNestedBlock;
+    uint32_t largest = 0;
+    for (uint32_t i = first; i < end; ++i) {
+      const uint32_t size = nestedDifference(scales[i], nested[0]) & 0x7fffffffu;
+      largest = size > largest ? size : largest;
+    }
+    largest = nestedRuled(largest);
+    nested[1 + first / kNestedBlock] = largest;
+    for (uint32_t i = first; i < end; ++i) codes[i] = nestedCode(nestedDifference(scales[i], nested[0]), largest);
+  }
+  for (uint32_t i = count; i % 4 != 0; ++i) codes[i] = 0;
+}
+
 void padToWord(void* data, uint64_t bytes) {
   for (; bytes % 4 != 0; ++bytes) static_cast<uint8_t*>(data)[bytes] = 0;
 }
@@ -130,6 +150,10 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
   q.codes = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   q.scales = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
   q.zeros = cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  // Double quantization: fp32 scales go to scratch first, behind the device's sums.
+  void* nested_codes = q.scales;
+  uint32_t* nested = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
+  if (nested != nullptr) q.scales = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
   cpu::StatusCounter status(cpu::partOf<NibStatus>(memory, binding, NIB_ROLE_AUX, NIB_PART_STATUS));
   q.status = &status;
   const Geometry& g = q.g;
@@ -172,6 +196,7 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
     if (q.zeros != nullptr) padToWord(q.zeros, count * zeroBytes(*g.format));
   }
   if (g.format->quantizeBlock != nullptr) return;
+  if (nested != nullptr) nest(static_cast<const uint32_t*>(q.scales), g.scale_count, static_cast<uint8_t*>(nested_codes), nested);
   if (q.desc.weights.granularity == NIB_GRANULARITY_COLUMN) {
     auto encode = [&](uint32_t block) { q.encodeColumns(block, rows); };
     cpu::forEach(parallel, uint32_t(ceilDiv(g.cols, Quantizer::kBlockCols)), encode);

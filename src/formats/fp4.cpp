@@ -29,7 +29,8 @@ uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bo
 
 uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   if (scale.scale_bits == 0u) return 0u;
-  return productBits(floatOfBits(kMagnitudes[code & 7u]), floatOfBits(scale.scale_bits)) | (code & 8u) << 28;
+  const uint32_t sign = ((code & 8u) << 28) ^ (scale.scale_bits & 0x80000000u);  // of double quantization
+  return productBits(floatOfBits(kMagnitudes[code & 7u]), floatOfBits(scale.scale_bits & 0x7fffffffu)) | sign;
 }
 
 uint32_t zeroToStored(uint32_t) { return 0; }
@@ -39,7 +40,7 @@ uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 
 extern const FormatDesc kFormat_fp4;
 const FormatDesc kFormat_fp4 = {
-    {NIB_FORMAT_FP4, "fp4", 4, 64, NIB_WEIGHTS_FLAT, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
+    {NIB_FORMAT_FP4, "fp4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
     16,
     findScale,
     encode,

@@ -55,7 +55,7 @@ uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 
 extern const FormatDesc kFormat_nf4;
 const FormatDesc kFormat_nf4 = {
-    {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
+    {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
     16,
     findScale,
     encode,

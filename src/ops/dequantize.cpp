@@ -67,8 +67,11 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
   const NibDequantizeDesc& d = cast(any);
   probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES),
                   memory.part[NIB_PART_CODES].size_bytes, 0xc2b2ae35u);
-  probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
-                    memory.part[NIB_PART_SCALES].size_bytes, 0x7f4a7c15u);
+  const NibPart scales = (d.weights.flags & NIB_WEIGHTS_NESTED) ? NIB_PART_NESTED : NIB_PART_SCALES;
+  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES),
+                  memory.part[NIB_PART_SCALES].size_bytes, 0x27d4eb2fu);
+  probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, scales), d.weights.scale_type,
+                    memory.part[scales].size_bytes, 0x7f4a7c15u);
   probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
                   memory.part[NIB_PART_ZEROS].size_bytes, 0x85ebca6bu);
 }
@@ -92,13 +95,13 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   spec.WG = builder.workgroupSize(kWorkgroup);
   spec.ROW_BLOCK = column ? columnRows(builder.caps().device_type, g.rows, 16) : 1u;
   spec.RESULT_TYPE = d.result_type;
-  spec.SCALE_TYPE = d.weights.scale_type;
+  spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
   spec.FLAGS = d.weights.flags;
   spec.VEC = vectorized(g.rows, g.cols, stride);
   spec.FULL = g.cols % run == 0;
   spec.COLUMN = column;
   const DequantizePush push{{},          g.cols, stride, g.group, g.scale_row_stride, g.row_words, uint32_t(g.scales_offset / 4),
-                            uint32_t(g.zeros_offset / 4)};
+                            uint32_t(g.zeros_offset / 4), uint32_t(g.nested_offset / 4)};
   TileRule tiles;
   tiles.row_block = spec.ROW_BLOCK;
   tiles.mul = ceilDiv(g.cols, run);

@@ -1,5 +1,6 @@
 #include "ops/geometry.h"
 
+#include "formats/nested.h"
 #include "formats/scale_store.h"
 
 namespace nib {
@@ -19,7 +20,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows",
                     op, rows, cols);
   }
-  if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_SCALE_RULE)) {
+  if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
+                                NIB_WEIGHTS_SCALE_RULE)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags 0x%x has unknown bits", op, weights.flags);
   }
   if (weights.flags & ~info.weights_flags) {
@@ -27,6 +29,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
                     (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) ? "zero points"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)   ? "narrow range"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)     ? "flat blocks"
+                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NESTED)   ? "double quantization"
                                                                                    : "scale rules");
   }
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
@@ -44,6 +47,11 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: FLAT goes with GROUP granularity only", op);
+  }
+  const bool nested = (weights.flags & NIB_WEIGHTS_NESTED) != 0;
+  if (nested && (!flat || weights.scale_type != NIB_TYPE_F32 || weights.group_size == UINT32_MAX)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: weights.flags: NESTED goes with FLAT groups of a size and fp32 scales only", op);
   }
   if (weights.granularity != NIB_GRANULARITY_GROUP && weights.group_size != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size %u without GROUP granularity must be 0", op,
@@ -105,12 +113,17 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   const uint64_t unit_bits = 32u % info.bits == 0 ? 32u : 32u * info.bits;
   g.row_words = uint32_t(ceilDiv(uint64_t(g.cols) * info.bits, unit_bits) * unit_bits / 32u);
   g.codes_bytes = uint64_t(g.rows) * g.row_words * 4u;
-  g.scales_bytes = wholeWordsBytes(uint64_t(g.scale_count) * scaleBytes(weights.scale_type));
+  g.scales_bytes = wholeWordsBytes(uint64_t(g.scale_count) * (nested ? 1u : scaleBytes(weights.scale_type)));
   const bool has_zeros = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) || (info.flags & NIB_FORMAT_MINIMUM);
   g.zeros_bytes = has_zeros ? wholeWordsBytes(uint64_t(g.scale_count) * zeroBytes(*g.format)) : 0;
   g.scales_offset = alignUp(g.codes_bytes, kPartAlignmentBytes);
   g.zeros_offset = alignUp(g.scales_offset + g.scales_bytes, kPartAlignmentBytes);
   g.blob_bytes = g.zeros_bytes != 0 ? g.zeros_offset + g.zeros_bytes : g.scales_offset + g.scales_bytes;
+  if (nested) {
+    g.nested_offset = alignUp(g.blob_bytes, kPartAlignmentBytes);
+    g.nested_bytes = 4u + 4u * ceilDiv(g.scale_count, kNestedBlock);
+    g.blob_bytes = g.nested_offset + g.nested_bytes;
+  }
   *out = g;
   return NIB_SUCCESS;
 }
@@ -150,6 +163,7 @@ void setWeights(NibMemory* memory, const Geometry& g) {
   setPart(memory, NIB_PART_CODES, 0, g.codes_bytes);
   setPart(memory, NIB_PART_SCALES, g.scales_offset, g.scales_bytes);
   if (g.zeros_bytes != 0) setPart(memory, NIB_PART_ZEROS, g.zeros_offset, g.zeros_bytes);
+  if (g.nested_bytes != 0) setPart(memory, NIB_PART_NESTED, g.nested_offset, g.nested_bytes);
 }
 
 }  // namespace nib

@@ -33,6 +33,7 @@ struct Geometry {
   uint32_t row_words;          // code words of a row
   uint64_t codes_bytes, scales_bytes, zeros_bytes;
   uint64_t scales_offset, zeros_offset, blob_bytes;
+  uint64_t nested_offset, nested_bytes;
 };
 
 // Validates rows, cols and weights; `op` begins the messages.

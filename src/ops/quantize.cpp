@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "formats/nested.h"
 #include "formats/scale_store.h"
 #include "ops/geometry.h"
 #include "ops/probe.h"
@@ -14,6 +15,7 @@
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/encode.h"
+#include "shaders/ops/nest.h"
 #include "shaders/ops/quantize.h"
 #include "shaders/ops/quantize_block.h"
 #include "shaders/ops/scale.h"
@@ -34,6 +36,7 @@ enum class Path {
 
 constexpr uint32_t kLongRow = 1u << 16;  // from here on a row is spread over workgroups, if there are few rows
 constexpr uint32_t kFewRows = 64;
+constexpr uint32_t kNestedSums = 4;  // words: the largest scale, and three limbs of their sum
 
 Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
   if (g.format->quantizeBlock != nullptr) return Path::kBlock;
@@ -45,10 +48,13 @@ Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
 
 uint32_t sourceStride(const NibQuantizeDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
 
-// Scratch of the reduce path, after the status: partials, extents, and the table of columns.
+// Scratch, after the status: partials, extents, and the table of columns of the reduce path; or fp32 scales.
 struct Scratch {
   uint64_t partial_word, extent_word, table_word, end_bytes;
+  uint64_t sum_word, nested_word;  // double quantization: sums, and the fp32 scales
 };
+
+bool isNested(const NibQuantizeDesc& d) { return (d.weights.flags & NIB_WEIGHTS_NESTED) != 0; }
 
 Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
   Scratch s{};
@@ -66,6 +72,11 @@ Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
     s.table_word = at / 4;
     at += uint64_t(g.scale_count) * 8u;
   }
+  if (isNested(d)) {
+    s.sum_word = at / 4;
+    s.nested_word = s.sum_word + kNestedSums;
+    at += (kNestedSums + uint64_t(g.scale_count)) * 4u;
+  }
   s.end_bytes = at;
   return s;
 }
@@ -79,6 +90,9 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
   if ((d.flags & NIB_QUANTIZE_GIVEN_SCALES) && (g->format->info.flags & NIB_FORMAT_OWN_SCALES)) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: format %s finds its scales by its own rule, they cannot be given",
                     g->format->info.name);
+  }
+  if (isNested(d) && (d.flags & NIB_QUANTIZE_GIVEN_SCALES)) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: scales cannot be given where they are NESTED");
   }
   uint32_t stride = d.source_stride;
   result = checkDense("quantize", "source", d.rows, d.cols, d.source_type, false, log, &stride);
@@ -144,6 +158,7 @@ constexpr uint32_t kWorkgroup = 128;
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 NIB_SPEC_STRUCT(QuantizeBlockSpec, QUANTIZE_BLOCK_SPEC)
 NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
+NIB_SPEC_STRUCT(NestSpec, NEST_SPEC)
 NIB_SPEC_STRUCT(ScaleSpec, SCALE_SPEC)
 
 // Everything the build functions share.
@@ -157,7 +172,8 @@ struct Build {
   bool vec, wide, full, status;
   uint32_t source_bytes;
 
-  uint32_t scalesWord() const { return uint32_t(g.scales_offset / 4); }
+  bool nested() const { return isNested(d); }
+  uint32_t scalesWord() const { return uint32_t(nested() ? scratch.nested_word : g.scales_offset / 4); }
   uint32_t zerosWord() const { return uint32_t(g.zeros_offset / 4); }
   uint32_t runsPerRow() const { return uint32_t(ceilDiv(g.cols, g.format->run)); }
   uint64_t runCodeBytes() const { return uint64_t(g.format->run) * g.format->info.bits / 8; }
@@ -196,9 +212,33 @@ NibResult buildFused(const Build& b) {
   tiles.div = spec.WG / spec.LANES * spec.PACK;
   // Scales of 16 bits share words across rows too: a tile begins at a whole word, as WG and PACK are powers of two.
   const uint64_t code_bytes = runs * b.runCodeBytes();
-  const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
+  const Slot scales = b.nested() ? wholeSlot(NIB_ROLE_AUX) : tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset);
+  const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), scales, b.auxSlot()};
   return b.builder.add("quantize", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
                        tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes));
+}
+
+// fp32 scales in scratch to double quantization.
+NibResult buildNest(const Build& b) {
+  constexpr uint32_t kEach = 64;  // of nest.comp
+  NestSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  const NestPush push{{},
+                      b.g.scale_count,
+                      uint32_t(b.scratch.nested_word),
+                      uint32_t(b.scratch.sum_word),
+                      uint32_t(b.g.scales_offset / 4),
+                      uint32_t(b.g.nested_offset / 4)};
+  for (spec.PHASE = 0; spec.PHASE < 4; ++spec.PHASE) {
+    const uint64_t each = spec.PHASE == 3 ? kNestedBlock : kEach;
+    TileRule tiles;
+    tiles.fixed = spec.PHASE == 0 ? 1u : uint32_t(ceilDiv(b.g.scale_count, each * spec.WG));
+    const Slot codes = spec.PHASE == 3 ? tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset) : Slot{};
+    const Slot slots[kSlotCount] = {Slot{}, Slot{}, codes, wholeSlot(NIB_ROLE_AUX)};
+    const NibResult result = b.builder.add("nest", 0, spec, push, 0, tiles, slots, each * spec.WG * 4);
+    if (result != NIB_SUCCESS) return result;
+  }
+  return NIB_SUCCESS;
 }
 
 NibResult buildBlocks(const Build& b) {
@@ -299,7 +339,9 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
                 typeBytes(d.source_type)};
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
   switch (choosePath(d, g)) {
-    case Path::kFused: return buildFused(b);
+    case Path::kFused:
+      result = buildFused(b);
+      return result == NIB_SUCCESS && b.nested() ? buildNest(b) : result;
     case Path::kBlock: return buildBlocks(b);
     case Path::kGiven:
       if (column) {

@@ -24,7 +24,8 @@ constexpr Sharing kSharings[] = {
     {NIB_GRANULARITY_GROUP, 128, 0}, {NIB_GRANULARITY_GROUP, 16, 0},          {NIB_GRANULARITY_GROUP, 64, 0},
     {NIB_GRANULARITY_ROW, 0, 0},     {NIB_GRANULARITY_GROUP, 48, 0},          {NIB_GRANULARITY_COLUMN, 0, 0},
     {NIB_GRANULARITY_TENSOR, 0, 0},  {NIB_GRANULARITY_GROUP, 256, 0},         {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
-    {NIB_GRANULARITY_GROUP, 32, 0},  {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT}, {NIB_GRANULARITY_GROUP, 240, 0}};
+    {NIB_GRANULARITY_GROUP, 32, 0},  {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT}, {NIB_GRANULARITY_GROUP, 240, 0},
+    {NIB_GRANULARITY_GROUP, 16, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED}};
 
 // Whole and broken runs, groups, tiles and words; one element, one column, one row; rows long enough for every path.
 constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1},    {37, 1},  {1, 5},      {5, 1000},
@@ -87,8 +88,8 @@ void addQuantize(std::vector<Case>& list, const NibFormatInfo& info, Extent exte
         d.rows = shape.rows;
         d.cols = shape.cols;
         d.source_type = uint32_t(counter.i / 3 % 3);
-        d.weights = weightsOf(info, sharing, mode, scaleType(info, counter.i / 7));
-        d.flags = (counter.i % 2 == 0 ? uint32_t(NIB_QUANTIZE_STATUS) : 0u) | (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+        d.weights = weightsOf(info, sharing, mode, scaleType(info, (sharing.flags & NIB_WEIGHTS_NESTED) != 0 ? 0 : counter.i / 7));
+        d.flags = (counter.i % 2 == 0 ? uint32_t(NIB_QUANTIZE_STATUS) : 0u) | (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) && !(sharing.flags & NIB_WEIGHTS_NESTED) ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
         const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
         if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
         c.n = flat || counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
@@ -115,7 +116,7 @@ void addDequantize(std::vector<Case>& list, const NibFormatInfo& info, Extent ex
       d.cols = shape.cols;
       d.result_type = uint32_t(counter.i % 3);
       const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
-      d.weights = weightsOf(info, sharing, mode, scaleType(info, counter.i / 5));
+      d.weights = weightsOf(info, sharing, mode, scaleType(info, (sharing.flags & NIB_WEIGHTS_NESTED) != 0 ? 0 : counter.i / 5));
       const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
       if (!flat && counter.i % 7 == 3) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(3);
       c.n = flat || counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
@@ -190,6 +191,7 @@ std::string weightsName(const NibWeights& w) {
   if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
   if (w.flags & NIB_WEIGHTS_NARROW) text += " narrow";
   if (w.flags & NIB_WEIGHTS_FLAT) text += " flat";
+  if (w.flags & NIB_WEIGHTS_NESTED) text += " nested";
   const uint32_t rule = w.flags & NIB_WEIGHTS_SCALE_RULE;
   if (rule != 0) text += rule == NIB_WEIGHTS_SCALE_CEIL ? " ceil" : rule == NIB_WEIGHTS_SCALE_EVEN ? " even" : " rceil";
   return text + " scales " + typeName(w.scale_type);

@@ -77,7 +77,10 @@ Images makeImages(const Case& c, const NibMemory& memory) {
   auto parameters = [&](uint32_t scale_type) {
     const NibMemoryPart& scales = memory.part[NIB_PART_SCALES];
     const NibMemoryPart& zeros = memory.part[NIB_PART_ZEROS];
-    fillPart(images.role[NIB_ROLE_WEIGHTS], scales, makeScales(scale_type, scales.size_bytes, c.seed));
+    const NibMemoryPart& nested = memory.part[NIB_PART_NESTED];
+    fillPart(images.role[NIB_ROLE_WEIGHTS], scales, nested.size_bytes != 0 ? makeBits(scales.size_bytes, c.seed + 3)
+                                                                           : makeScales(scale_type, scales.size_bytes, c.seed));
+    fillPart(images.role[NIB_ROLE_WEIGHTS], nested, makeScales(scale_type, nested.size_bytes, c.seed));
     fillPart(images.role[NIB_ROLE_WEIGHTS], zeros, makeBits(zeros.size_bytes, c.seed + 1));
   };
   if (c.op() == NIB_OP_QUANTIZE) {

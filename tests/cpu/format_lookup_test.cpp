@@ -19,7 +19,7 @@ TEST_CASE("formats are listed in ascending id, each once, and nothing beyond the
     CHECK(std::strlen(info->name) > 0);
     CHECK(info->bits >= 1);
     CHECK(info->bits <= 8);
-    CHECK((info->weights_flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT |
+    CHECK((info->weights_flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
                                            NIB_WEIGHTS_SCALE_RULE)) == 0);
     CHECK(info->granularities != 0);
     CHECK(info->granularities < 16);
@@ -71,7 +71,7 @@ TEST_CASE("the formats that this build has are described as the documentation sa
   const uint32_t affine = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT;
   const Row rows[] = {{NIB_FORMAT_INT8, "int8", 8, 0, affine},
                       {NIB_FORMAT_INT4, "int4", 4, 128, affine},
-                      {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT}};
+                      {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED}};
   for (const Row& row : rows) {
     const NibFormatInfo* info = nibFormatById(row.format);
     if (info == nullptr) continue;

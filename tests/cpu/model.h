@@ -427,8 +427,9 @@ inline double decode(const Format& format, const Scale& scale, uint32_t code) {
   }
   if (format.kind != Kind::kAffine) {
     const double magnitude = magnitudeOf(format, code);
-    const double value = std::isfinite(magnitude) ? roundProduct(magnitude * scale.value) : magnitude;
-    return code >> (format.bits - 1u) ? std::copysign(value, -1.0) : value;
+    const double value = std::isfinite(magnitude) ? roundProduct(magnitude * std::fabs(scale.value)) : magnitude;
+    const bool negative = (code >> (format.bits - 1u) != 0) != (scale.value < 0);
+    return negative ? std::copysign(value, -1.0) : value;
   }
   const double rounded = roundTo(NIB_TYPE_F32, (double(code) - scale.zero) * scale.value);
   return std::isfinite(rounded) ? rounded : std::copysign(kFloatTypes[NIB_TYPE_F32].largest, rounded);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "../../shaders/common/dynamic_map.h"
 #include "model.h"
 
 namespace nib::model {
@@ -40,6 +41,7 @@ struct Layout {
   uint64_t scales_per_row, scale_count;
   uint64_t row_bytes;
   uint64_t codes_bytes, scales_offset, scales_bytes, zeros_offset, zeros_bytes, blob_bytes;
+  uint64_t nested_offset;  // 0 = none
   bool by_column, by_tensor;
 
   uint64_t scaleIndex(uint64_t row, uint64_t col) const {
@@ -69,12 +71,35 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
                   : hasMinimum(*l.format)          ? roundUp(l.scale_count * 2, 4)
                                                    : 0;
   l.scales_offset = roundUp(l.codes_bytes, 256);
+  const bool nested = (w.flags & NIB_WEIGHTS_NESTED) != 0;
+  if (nested) l.scales_bytes = roundUp(l.scale_count, 4);
   l.zeros_offset = roundUp(l.scales_offset + l.scales_bytes, 256);
   l.blob_bytes = l.zeros_bytes != 0 ? l.zeros_offset + l.zeros_bytes : l.scales_offset + l.scales_bytes;
+  if (nested) {
+    l.nested_offset = roundUp(l.blob_bytes, 256);
+    l.blob_bytes = l.nested_offset + 4 + roundUp(l.scale_count, 256) / 256 * 4;
+  }
   return l;
 }
 
+// The dynamic map as its constants say; nested_test.cpp holds them to the definition.
+inline double mapped(uint32_t code) {
+  static const uint32_t kMap[256] = {NIB_DYNAMIC_MAP};
+  return floatOfBits(kMap[code]);
+}
+
+inline double flushed(double v) { return std::fabs(v) < 0x1p-126 ? 0.0 : v; }
+
+inline double ordinaryOrZero(double v) { return std::fabs(v) >= 0x1p-120 && std::isfinite(v) ? v : 0.0; }
+
 inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, uint64_t index) {
+  if (l.nested_offset != 0) {
+    const double offset = load(blob + l.nested_offset, NIB_TYPE_F32, 0), block = load(blob + l.nested_offset, NIB_TYPE_F32, 1 + index / 256);
+    const double usable_block = block > 0 ? ordinaryOrZero(block) : 0.0;
+    Scale scale;
+    scale.value = ordinaryOrZero(fp32(flushed(fp32(mapped(blob[l.scales_offset + index]) * usable_block)) + offset));
+    return scale;
+  }
   const double value = load(blob + l.scales_offset, w.scale_type, index);
   double zero = l.format->middle();
   if (l.format->kind == Kind::kGgml) {
@@ -89,6 +114,31 @@ inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, 
     zero = double(l.format->stored(blob[l.zeros_offset + index]) & mask);
   }
   return usable(value, zero);
+}
+
+// Double quantization of all scales: their mean, of multiples of 2^-22 of the largest's power of two; in blocks of 256 the
+// nearest entry of the map to what is left over the largest of it.
+inline void nest(const Layout& l, Bytes& blob, const std::vector<Scale>& scales) {
+  double largest = 0;
+  for (const Scale& scale : scales) largest = std::fmax(largest, scale.value);
+  double sum = 0;
+  const double unit = largest > 0 ? std::ldexp(1.0, std::ilogb(largest) - 22) : 1.0;
+  for (const Scale& scale : scales) sum += std::floor(scale.value / unit + 0.5);
+  const double offset = flushed(quotient(fp32(sum), fp32(double(scales.size()))) * unit);
+  storeBits(&blob[size_t(l.nested_offset)], 4, bitsOfFloat(float(offset)));
+  for (size_t first = 0; first < scales.size(); first += 256) {
+    const size_t end = std::min(first + 256, scales.size());
+    double most = 0;
+    for (size_t i = first; i < end; ++i) most = std::fmax(most, std::fabs(flushed(fp32(scales[i].value - offset))));
+    most = ordinaryOrZero(most);
+    storeBits(&blob[size_t(l.nested_offset + 4 + first / 256 * 4)], 4, bitsOfFloat(float(most)));
+    for (size_t i = first; i < end; ++i) {
+      uint32_t code = 0;
+      const double y = most == 0 ? 0.0 : fp32(flushed(fp32(scales[i].value - offset)) * quotient(1.0, most));
+      while (code < 255 && y > fp32((mapped(code) + mapped(code + 1)) / 2)) ++code;
+      blob[size_t(l.scales_offset + i)] = uint8_t(code);
+    }
+  }
 }
 
 // Adds a stored code to a row that began as zeros.
@@ -159,13 +209,15 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
       Scale& scale = scales[size_t(i)];
       scale = findScale(*l.format, w, extents[size_t(i)]);
       if (status != nullptr) status->saturated_count += scale.saturated;
+      if (l.nested_offset != 0) continue;
       storeBits(&blob[size_t(l.scales_offset + i * scale_bytes)], scale_bytes, bitsOf(w.scale_type, scale.value));
       if (l.zeros_bytes != 0) blob[size_t(l.zeros_offset + i)] = uint8_t(l.format->stored(uint32_t(scale.zero)));
     }
-    for (uint64_t i = count * scale_bytes; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
+    for (uint64_t i = l.nested_offset != 0 ? count : count * scale_bytes; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
     for (uint64_t i = count; l.zeros_bytes != 0 && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
   }
 
+  if (l.nested_offset != 0) nest(l, blob, scales);
   for (uint64_t row = 0; row < rows; ++row) {
     std::fill_n(&blob[size_t(row * l.row_bytes)], l.row_bytes, uint8_t(0));
     for (uint64_t col = 0; col < l.cols; ++col) {

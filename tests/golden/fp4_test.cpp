@@ -20,7 +20,7 @@ TEST_CASE("FP4 is described as its documentation says") {
   CHECK(uint32_t(NIB_FORMAT_FP4) == 10);
   CHECK(nibFormatById(kFp4)->bits == 4);
   CHECK(nibFormatById(kFp4)->default_group_size == 64);
-  CHECK(nibFormatById(kFp4)->weights_flags == NIB_WEIGHTS_FLAT);
+  CHECK(nibFormatById(kFp4)->weights_flags == (NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED));
 }
 
 TEST_CASE("FP4 codes 0..15 of absmax 1 are 0, 1/192, 2/3, 1, 1/3, 1/2, 1/6, 1/4 and their negatives") {

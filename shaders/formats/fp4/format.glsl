@@ -3,6 +3,7 @@
 #ifndef NIBBLE_FORMATS_FP4_GLSL
 #define NIBBLE_FORMATS_FP4_GLSL
 
+#define NIB_HAS_NESTED
 #include "common/exact.glsl"
 #include "common/product.glsl"
 #include "common/scale_store.glsl"
@@ -69,7 +70,8 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   uvec4 low = mix(NIB_FP4_V(FP4_V0, FP4_V1, c0), NIB_FP4_V(FP4_V2, FP4_V3, c0), c1);
   uvec4 high = mix(NIB_FP4_V(FP4_V4, FP4_V5, c0), NIB_FP4_V(FP4_V6, FP4_V7, c0), c1);
   uvec4 bits = nibProduct4(uintBitsToFloat(mix(low, high, c2)), d.scale);
-  return bits | mix((uvec4(code) & 8u) << 28, uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
+  uvec4 sign = ((uvec4(code) & 8u) << 28) ^ d.scale.sign;
+  return bits | mix(sign, uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
 }
 
 #endif

@@ -3,6 +3,7 @@
 #ifndef NIBBLE_FORMATS_NF4_GLSL
 #define NIBBLE_FORMATS_NF4_GLSL
 
+#define NIB_HAS_NESTED
 #include "common/exact.glsl"
 #include "common/scale_store.glsl"
 #include "formats/nf4/table.h"

@@ -1,0 +1,28 @@
+// Interface of nest.comp: fp32 scales to double quantization, in four phases.
+//   WG     invocations of a workgroup, a power of two
+//   PHASE  0 clears the sums, 1 finds the largest scale, 2 sums them up, 3 writes codes
+#ifndef NIB_OPS_NEST_H
+#define NIB_OPS_NEST_H
+
+#include "common/interface.h"
+
+#define NEST_SPEC(X) \
+  X(0, uint, WG, 128u) \
+  X(1, uint, PHASE, 0u)
+
+#ifdef __cplusplus
+namespace nib {
+#endif
+struct NestPush {
+  NibPushHead head;
+  uint count;        // scales
+  uint scale_word;   // aux: the fp32 scales
+  uint sum_word;     // aux: largest, and the sum in three limbs
+  uint code_word;    // first word of the codes in the blob
+  uint nested_word;  // offset, then scales of blocks
+};
+#ifdef __cplusplus
+}  // namespace nib
+#endif
+
+#endif

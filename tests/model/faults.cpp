@@ -5,6 +5,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <climits>
@@ -97,6 +98,11 @@ int ftruncate(int descriptor, off_t size) noexcept {
 int rename(const char* from, const char* to) noexcept {
   note("rename", from);
   return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0));
+}
+
+int renameat2(int, const char* from, int, const char* to, unsigned flags) noexcept {
+  note("rename", from);
+  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, flags));
 }
 
 int remove(const char* path) noexcept {

@@ -23,7 +23,7 @@ std::string fill(const Entry& entry, const std::string& start = "{", const std::
   return json + end;
 }
 
-void checkMemory(const char* what, const std::string& file, bool is_good) {
+void checkMemory(const std::string& what, const std::string& file, bool is_good) {
   const TempFolder folder;
   writeText(folder / "model.safetensors", file);
   startCounting();

@@ -13,11 +13,6 @@
 #include <cstdio>
 #include <utility>
 
-#if defined(__linux__)
-#include <linux/fs.h>
-#include <sys/syscall.h>
-#endif
-
 namespace nib::model {
 namespace {
 
@@ -54,18 +49,6 @@ void checkRegular(const fs::path& path, const struct stat& status) {
   }
   throwSystemError(path, text, code);
 }
-
-#if defined(__linux__)
-// The wrapper is younger than some of the C libraries.
-int renameWith(const fs::path& from, const fs::path& to, unsigned flags) {
-#if defined(SYS_renameat2)
-  return static_cast<int>(syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), flags));
-#else
-  errno = ENOSYS;
-  return -1;
-#endif
-}
-#endif
 
 bool isUnsupported(int code) { return code == ENOSYS || code == EINVAL || code == EOPNOTSUPP || code == ENOTTY; }
 
@@ -193,8 +176,8 @@ void syncFolder(const fs::path& folder) {
 }
 
 bool renameToNew(const fs::path& from, const fs::path& to) {
-#if defined(__linux__)
-  if (renameWith(from, to, RENAME_NOREPLACE) == 0) return true;
+#if defined(RENAME_NOREPLACE)
+  if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
   if (!isUnsupported(errno)) throwSystemError(to, "cannot be put in place", errno);
 #elif defined(__APPLE__)
@@ -209,8 +192,8 @@ bool renameToNew(const fs::path& from, const fs::path& to) {
 }
 
 bool exchange(const fs::path& a, const fs::path& b) {
-#if defined(__linux__)
-  if (renameWith(a, b, RENAME_EXCHANGE) == 0) return true;
+#if defined(RENAME_EXCHANGE)
+  if (renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0) return true;
 #elif defined(__APPLE__)
   if (renamex_np(a.c_str(), b.c_str(), RENAME_SWAP) == 0) return true;
 #else

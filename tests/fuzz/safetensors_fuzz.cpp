@@ -33,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view text = error.what();
     require(text.size() < 600, "a long message");
     require(findInvalidUtf8(text) == std::string_view::npos, "a message that is not UTF-8");
-    for (const char c : text) require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a message with control characters");
+    for (const char c : text)
+      require(static_cast<unsigned char>(c) >= 0x20 && c != 0x7f, "a message with control characters");
   }
   return 0;
 }

@@ -8,7 +8,8 @@ namespace {
 std::string shard(const std::vector<std::string>& names) {
   std::string json = "{";
   for (size_t i = 0; i < names.size(); ++i) {
-    json += (i == 0 ? "\"" : ",\"") + names[i] + "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[" + std::to_string(i) + "," + std::to_string(i + 1) + "]}";
+    json += (i == 0 ? "\"" : ",\"") + names[i] + "\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[" +
+            std::to_string(i) + "," + std::to_string(i + 1) + "]}";
   }
   return fileOf(json + "}", names.size());
 }
@@ -26,7 +27,8 @@ struct Sharded {
   }
   void index(const std::vector<std::pair<std::string, std::string>>& map) {
     std::string json = "{\"metadata\":{\"total_size\":3,\"more\":[{\"x\":null}]},\"weight_map\":{";
-    for (size_t i = 0; i < map.size(); ++i) json += (i == 0 ? "\"" : ",\"") + map[i].first + "\":\"" + map[i].second + "\"";
+    for (size_t i = 0; i < map.size(); ++i)
+      json += (i == 0 ? "\"" : ",\"") + map[i].first + "\":\"" + map[i].second + "\"";
     text(json + "}}\n");
   }
   void text(const std::string& json) { writeText(folder / "model.safetensors.index.json", json); }
@@ -62,9 +64,10 @@ TEST_CASE("shards may be links, as in a cache") {
 TEST_CASE("an index cannot lead out of its folder") {
   const TempFolder outside;
   writeText(outside / "c.safetensors", shard({"c"}));
-  for (const std::string& name : {(outside / "c.safetensors").native(), "../" + outside.path().filename().native() + "/c.safetensors",
-                                  std::string("sub/c.safetensors"), std::string("sub\\\\c.safetensors"), std::string(".."), std::string("."),
-                                  std::string(""), std::string("c..safetensors"), std::string("\\u002e\\u002e\\u002fc.safetensors")}) {
+  for (const std::string& name :
+       {(outside / "c.safetensors").native(), "../" + outside.path().filename().native() + "/c.safetensors",
+        std::string("sub/c.safetensors"), std::string("sub\\\\c.safetensors"), std::string(".."), std::string("."),
+        std::string(""), std::string("c..safetensors"), std::string("\\u002e\\u002e\\u002fc.safetensors")}) {
     CAPTURE(name);
     Sharded model;
     writeText(model.folder / "sub/c.safetensors", shard({"c"}));
@@ -132,7 +135,8 @@ TEST_CASE("an index is one JSON object with a weight_map of texts") {
       {"{\"weight_map\":{\"a\":\"" + std::string(kOne) + "\"}", "expected ','"},
       {"{\"weight_map\":{\"\xff\":\"x\"}}", "not UTF-8"},
       {"{\"x\":" + std::string(100'000, '[') + "}", "nested too deep"}};
-  for (const auto& [json, says] : rows) {
+  for (const auto& row : rows) {
+    const std::string &json = row.first, &says = row.second;
     Sharded model;
     model.text(json);
     const std::string message = model.error();

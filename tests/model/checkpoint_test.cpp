@@ -2,8 +2,8 @@
 #include "model/archive/checkpoint.h"
 #include "model_test.h"
 
-#include <sys/stat.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -13,7 +13,8 @@ namespace nib::model::test {
 namespace {
 
 const std::string kTwo =
-    "{\"b\":{\"dtype\":\"U8\",\"shape\":[2,2],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F16\",\"shape\":[3],\"data_offsets\":[4,10]}}";
+    "{\"b\":{\"dtype\":\"U8\",\"shape\":[2,2],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F16\",\"shape\":[3],\"data_"
+    "offsets\":[4,10]}}";
 
 TEST_CASE("a single file is read as what it holds") {
   const TempFolder folder;
@@ -43,11 +44,26 @@ TEST_CASE("a folder gives its weights, its config.json and its side files") {
   const TempFolder folder;
   writeText(folder / "model.safetensors", fileOf(kTwo, 10));
   writeText(folder / "config.json", "{\"a\":1}");
-  const std::vector<std::string> side = {"LICENSE", "LICENSE.txt", "NOTICE", "added_tokens.json", "chat_template.jinja", "generation_config.json",
-                                         "merges.txt", "modeling_x.py", "preprocessor_config.json", "special_tokens_map.json", "tokenizer.json",
-                                         "tokenizer.model", "tokenizer_config.json", "vocab.json"};
-  const std::vector<std::string> others = {"README.md", "quantize_config.json", "quant_config.json", "pytorch_model.bin", "model.gguf", "x.pt",
-                                           ".gitattributes", "tokenizer.bin", "flax_model.msgpack", "model.safetensors.index.json.bak", "notes.txt"};
+  const std::vector<std::string> side = {"LICENSE",
+                                         "LICENSE.txt",
+                                         "NOTICE",
+                                         "added_tokens.json",
+                                         "chat_template.jinja",
+                                         "generation_config.json",
+                                         "merges.txt",
+                                         "modeling_x.py",
+                                         "preprocessor_config.json",
+                                         "special_tokens_map.json",
+                                         "tokenizer.json",
+                                         "tokenizer.model",
+                                         "tokenizer_config.json",
+                                         "vocab.json"};
+  const std::vector<std::string> others = {"README.md",          "quantize_config.json",
+                                           "quant_config.json",  "pytorch_model.bin",
+                                           "model.gguf",         "x.pt",
+                                           ".gitattributes",     "tokenizer.bin",
+                                           "flax_model.msgpack", "model.safetensors.index.json.bak",
+                                           "notes.txt"};
   for (const std::string& name : side) writeText(folder / name, name);
   for (const std::string& name : others) writeText(folder / name, name);
   fs::create_directory(folder / "tokenizer");
@@ -69,7 +85,8 @@ TEST_CASE("a cache whose files are links is read through them") {
   fs::create_symlink("../../blobs/def", folder / "snapshots/x/config.json");
   fs::create_symlink("../../blobs/def", folder / "snapshots/x/tokenizer.json");
   fs::create_symlink("x", folder / "snapshots/y");
-  for (const char* name : {"snapshots/x", "snapshots/y", "snapshots/x/", "snapshots/x/model.safetensors", "blobs/abc"}) {
+  for (const char* name :
+       {"snapshots/x", "snapshots/y", "snapshots/x/", "snapshots/x/model.safetensors", "blobs/abc"}) {
     CAPTURE(name);
     CHECK(Checkpoint(folder / name).size() == 2);
   }
@@ -89,7 +106,8 @@ TEST_CASE("the only safetensors file of a folder is its model, of two none is") 
 }
 
 TEST_CASE("pickle is refused with the reason and the way out") {
-  for (const char* name : {"pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json", "model.pt", "consolidated.00.pth"}) {
+  for (const char* name : {"pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json",
+                           "model.pt", "consolidated.00.pth"}) {
     CAPTURE(name);
     const TempFolder folder;
     writeText(folder / name, "x");

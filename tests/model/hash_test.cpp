@@ -5,8 +5,10 @@
 namespace nib::model::test {
 namespace {
 
-std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, uint64_t begin, uint64_t end) {
-  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[" + std::to_string(begin) + "," + std::to_string(end) + "]}";
+std::string entry(const std::string& name, const std::string& dtype, const std::string& shape, uint64_t begin,
+                  uint64_t end) {
+  return "\"" + name + "\":{\"dtype\":\"" + dtype + "\",\"shape\":" + shape + ",\"data_offsets\":[" +
+         std::to_string(begin) + "," + std::to_string(end) + "]}";
 }
 
 Hash128 sourceHash(const fs::path& path, uint64_t piece_bytes, bool backwards = false) {
@@ -37,9 +39,12 @@ TEST_CASE("the hash is XXH3 of 128 bits") {
 TEST_CASE("the source hash is that of the tensors, not of the way they are stored or read") {
   const TempFolder folder;
   const std::string a = entry("a", "U8", "[4]", 0, 4), b = entry("b", "F16", "[3]", 4, 10);
-  writeText(folder / "one/model.safetensors", fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0]", 10, 10) + "}", 10));
+  writeText(folder / "one/model.safetensors",
+            fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0]", 10, 10) + "}", 10));
   // The same in shards, b's bytes 4...9 first.
-  writeText(folder / "two/1.safetensors", fileOf("{\"__metadata__\":{\"k\":\"v\"}," + entry("b", "F16", "[3]", 0, 6) + "}   ") + "\x04\x05\x06\x07\x08\x09");
+  writeText(folder / "two/1.safetensors",
+            fileOf("{\"__metadata__\":{\"k\":\"v\"}," + entry("b", "F16", "[3]", 0, 6) + "}   ") +
+                "\x04\x05\x06\x07\x08\x09");
   writeText(folder / "two/2.safetensors", fileOf("{" + a + "," + entry("e", "F32", "[0]", 4, 4) + "}", 4));
   writeText(folder / "two/model.safetensors.index.json",
             "{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\",\"e\":\"2.safetensors\"}}");
@@ -53,8 +58,8 @@ TEST_CASE("the source hash is that of the tensors, not of the way they are store
       fileOf("{" + entry("a", "I8", "[4]", 0, 4) + "," + b + "," + e + "}", 10),    // a dtype
       fileOf("{" + entry("a", "U8", "[2,2]", 0, 4) + "," + b + "," + e + "}", 10),  // a shape
       fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0,1]", 10, 10) + "}", 10),
-      fileOf("{" + a + "," + b + "}", 10),                                          // a tensor less
-      fileOf("{" + a + "," + b + "," + e + "}", 9) + "\x0a"};                       // a byte
+      fileOf("{" + a + "," + b + "}", 10),                     // a tensor less
+      fileOf("{" + a + "," + b + "," + e + "}", 9) + "\x0a"};  // a byte
   for (const std::string& other : others) {
     writeText(folder / "other.safetensors", other);
     CHECK(sourceHash(folder / "other.safetensors", 100) != hash);

@@ -10,11 +10,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 namespace nib::model::test {
 namespace {
 
-void feed(const std::string& file) { LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(file.data()), file.size()); }
+void feed(const std::string& file) {
+  LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(file.data()), file.size());
+}
 
 std::vector<std::string> corpus() {
   std::vector<fs::path> paths;
-  for (const fs::directory_entry& entry : fs::directory_iterator(NIB_FUZZ_CORPUS "/safetensors")) paths.push_back(entry.path());
+  for (const fs::directory_entry& entry : fs::directory_iterator(NIB_FUZZ_CORPUS "/safetensors"))
+    paths.push_back(entry.path());
   std::sort(paths.begin(), paths.end());
   std::vector<std::string> files;
   for (const fs::path& path : paths) files.push_back(readText(path));
@@ -34,17 +37,46 @@ void mendLength(std::string& file, std::mt19937& random) {
 }
 
 void mutate(std::string& file, const std::vector<std::string>& all, std::mt19937& random) {
-  static const char* const kNumbers[] = {"9223372036854775808", "18446744073709551615", "-1", "1e30", "0", "1", "4294967296",
-                                         "9223372036854775807", "2305843009213693952", "0.5", "99999999999999999999999999"};
-  static const char* const kTokens[] = {"{", "}", "[", "]", ",", ":", "\"", "\\", "\\u0000", "\\ud800", "null", "true",
-                                        "\"__metadata__\":", "\"dtype\":", "\"shape\":[]", "\"data_offsets\":[0,0]", "\xff", " "};
+  static const char* const kNumbers[] = {"9223372036854775808",
+                                         "18446744073709551615",
+                                         "-1",
+                                         "1e30",
+                                         "0",
+                                         "1",
+                                         "4294967296",
+                                         "9223372036854775807",
+                                         "2305843009213693952",
+                                         "0.5",
+                                         "99999999999999999999999999"};
+  static const char* const kTokens[] = {"{",
+                                        "}",
+                                        "[",
+                                        "]",
+                                        ",",
+                                        ":",
+                                        "\"",
+                                        "\\",
+                                        "\\u0000",
+                                        "\\ud800",
+                                        "null",
+                                        "true",
+                                        "\"__metadata__\":",
+                                        "\"dtype\":",
+                                        "\"shape\":[]",
+                                        "\"data_offsets\":[0,0]",
+                                        "\xff",
+                                        " "};
   const auto place = [&] { return file.empty() ? 0 : random() % file.size(); };
   switch (random() % 7) {
     case 0:
       if (!file.empty()) file[place()] ^= static_cast<char>(1u << random() % 8);
       break;
-    case 1: file.erase(place(), 1 + random() % 8); break;
-    case 2: file.insert(place(), kTokens[random() % std::size(kTokens)]); break;
+    case 1:
+      file.erase(place(), 1 + random() % 8);
+      break;
+    case 2:
+      file.insert(place(), kTokens[random() % std::size(kTokens)]);
+      break;
     case 3: {  // a piece of another file
       const std::string& other = all[random() % all.size()];
       const size_t from = random() % other.size();
@@ -63,7 +95,9 @@ void mutate(std::string& file, const std::vector<std::string>& all, std::mt19937
       file.replace(begin, end - begin, kNumbers[random() % std::size(kNumbers)]);
       break;
     }
-    case 6: file.resize(place()); break;
+    case 6:
+      file.resize(place());
+      break;
   }
   mendLength(file, random);
 }

@@ -35,7 +35,8 @@ void checkMemory(const std::string& what, const std::string& file, bool is_good)
     message = error.what();
   }
   const size_t peak = peakBytes();
-  MESSAGE(what, ": ", file.size(), " bytes, ", tensors, " tensors, peak ", peak, " bytes (", double(peak) / double(file.size()), ")");
+  MESSAGE(what, ": ", file.size(), " bytes, ", tensors, " tensors, peak ", peak, " bytes (",
+          double(peak) / double(file.size()), ")");
   CHECK(message.empty() == is_good);
   CHECK(peak <= 2 * file.size() + 64'000'000);
   // The promise of the class: the text, and less than the text again. (The file's name and messages are small change.)
@@ -44,7 +45,8 @@ void checkMemory(const std::string& what, const std::string& file, bool is_good)
 }
 
 TEST_CASE("a header of as many tensors as fit takes little more than its text") {
-  const std::string tiny = fileOf(fill([](size_t i) { return "\"" + shortName(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}"; }));
+  const std::string tiny = fileOf(fill(
+      [](size_t i) { return "\"" + shortName(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}"; }));
   checkMemory("tensors", tiny, true);
   checkMemory("tensors, cut short", tiny.substr(0, tiny.size() - 1), false);
 }
@@ -52,13 +54,22 @@ TEST_CASE("a header of as many tensors as fit takes little more than its text") 
 TEST_CASE("headers that only look as if they had many tensors take no more") {
   checkMemory("braces in a name", fileOf("{\"" + std::string(kBytes, '{') + "\":0}"), false);
   checkMemory("brackets", fileOf("{\"a\":" + std::string(kBytes, '[')), false);
-  checkMemory("dimensions", fileOf("{\"a\":{\"shape\":[" + [] {
-    std::string zeros = "0";
-    while (zeros.size() < kBytes) zeros += ",0";
-    return zeros;
-  }() + "]}}"), false);
-  checkMemory("escapes", fileOf(fill([](size_t i) { return "\"\\n" + shortName(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}"; })), true);
-  checkMemory("metadata", fileOf(fill([](size_t i) { return "\"" + shortName(i) + "\":\"\""; }, "{\"__metadata__\":{", "}}")), false);
+  checkMemory("dimensions",
+              fileOf("{\"a\":{\"shape\":[" +
+                     [] {
+                       std::string zeros = "0";
+                       while (zeros.size() < kBytes) zeros += ",0";
+                       return zeros;
+                     }() +
+                     "]}}"),
+              false);
+  checkMemory("escapes", fileOf(fill([](size_t i) {
+                return "\"\\n" + shortName(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}";
+              })),
+              true);
+  checkMemory("metadata",
+              fileOf(fill([](size_t i) { return "\"" + shortName(i) + "\":\"\""; }, "{\"__metadata__\":{", "}}")),
+              false);
   checkMemory("a size of 2^62", std::string("\0\0\0\0\0\0\0\x40", 8) + std::string(kBytes, '{'), false);
 }
 

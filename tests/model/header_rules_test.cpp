@@ -190,7 +190,8 @@ TEST_CASE("every dtype of the format has its name and its bits") {
       {"I32", 32}, {"U32", 32}, {"F32", 32}, {"C64", 64}, {"F64", 64}, {"I64", 64}, {"U64", 64}};
   REQUIRE(dtypes.size() == kDtypeCount);
   for (size_t i = 0; i < dtypes.size(); ++i) {
-    const auto& [name, bits] = dtypes[i];
+    const std::string& name = dtypes[i].first;
+    const uint32_t bits = dtypes[i].second;
     CAPTURE(name);
     REQUIRE(findDtype(name).has_value());
     CHECK(static_cast<size_t>(*findDtype(name)) == i);

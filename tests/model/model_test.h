@@ -105,9 +105,9 @@ std::string errorOf(const Call& call) {
 inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
 // CHECK that `call` throws an Error whose message holds `part`.
-#define NIB_CHECK_ERROR(part, ...)                                          \
-  do {                                                                      \
-    const std::string nib_text = nib::model::test::errorOf([&] { static_cast<void>(__VA_ARGS__); }); \
+#define NIB_CHECK_ERROR(part, ...)                                                                              \
+  do {                                                                                                          \
+    const std::string nib_text = nib::model::test::errorOf([&] { static_cast<void>(__VA_ARGS__); });            \
     CHECK_MESSAGE(nib::model::test::contains(nib_text, part), "\"", nib_text, "\" should hold \"", part, "\""); \
   } while (false)
 

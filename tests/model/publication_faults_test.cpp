@@ -120,7 +120,8 @@ TEST_CASE("a disk that is too small is found before the work") {
   {
     FolderWriter writer(optionsFor(disk / "out"), tensors);
     writeMissing(writer, tensors);
-    NIB_CHECK_ERROR("config.json: cannot be written: No space left on device", writer.addFile("config.json", std::string(500'000, 'x')));
+    NIB_CHECK_ERROR("config.json: cannot be written: No space left on device",
+                    writer.addFile("config.json", std::string(500'000, 'x')));
   }
   CHECK(!fs::exists(disk / "out"));
   FolderWriterOptions options = optionsFor(disk / "out");
@@ -164,7 +165,8 @@ TEST_CASE("a folder that cannot be written is an error with one line") {
     MESSAGE("not tested: no tmpfs can be mounted here");
     return;
   }
-  NIB_CHECK_ERROR("out.partial: cannot be made: Read-only file system", FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
+  NIB_CHECK_ERROR("out.partial: cannot be made: Read-only file system",
+                  FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
   umount((folder / "disk").c_str());
 }
 
@@ -208,7 +210,7 @@ TEST_CASE("the journal speaks of a tensor only after its bytes were flushed, and
     writer.publish();
     calls = recordedCalls();
   }
-  std::map<std::string, bool> dirty;       // file: written to since its last fsync
+  std::map<std::string, bool> dirty;  // file: written to since its last fsync
   std::vector<bool> entered(tensors.size());
   std::vector<std::string> shard_of(tensors.size());
   bool publishing = false;
@@ -231,7 +233,8 @@ TEST_CASE("the journal speaks of a tensor only after its bytes were flushed, and
     batches += contains(call.bytes, " done ");
     if (contains(call.bytes, " publish\n")) {
       publishing = true;
-      for (const auto& [file, is_dirty] : dirty) CHECK_MESSAGE((!is_dirty || file == kJournalName), file, " was not flushed");
+      for (const auto& row : dirty)
+        CHECK_MESSAGE((!row.second || row.first == kJournalName), row.first, " was not flushed");
       for (const bool is_entered : entered) CHECK(is_entered);
     }
   }

@@ -1,5 +1,5 @@
-// Runs that are killed and resumed: OUT is at every moment what it was before or what it shall be, and the bytes are those
-// of a run that nobody disturbed.
+// Runs that are killed and resumed: OUT is at every moment what it was before or what it shall be, and the bytes are
+// those of a run that nobody disturbed.
 #include "faults.h"
 #include "model/archive/folder_writer.h"
 #include "model_test.h"
@@ -22,7 +22,8 @@ fs::path fastFolder() { return fs::is_directory("/dev/shm") ? fs::path("/dev/shm
 
 std::vector<OutputTensor> tensorsOf(size_t count) {
   std::vector<OutputTensor> tensors;
-  for (size_t t = 0; t < count; ++t) tensors.push_back({{"t" + std::to_string(t), t % 3 == 0 ? Dtype::kU8 : Dtype::kI8, {kTensorBytes}}, t / 2});
+  for (size_t t = 0; t < count; ++t)
+    tensors.push_back({{"t" + std::to_string(t), t % 3 == 0 ? Dtype::kU8 : Dtype::kI8, {kTensorBytes}}, t / 2});
   return tensors;
 }
 
@@ -153,7 +154,8 @@ void killAtEveryCall(bool force, bool may_exchange) {
 
     const int second = waitFor(startChild(options, kCount, 0, {}));
     // OUT may have been whole already.
-    CHECK_MESSAGE((second == 0 || (second == 3 && !force && now == expected)), "resumed after call ", kills, ": ", second);
+    CHECK_MESSAGE((second == 0 || (second == 3 && !force && now == expected)), "resumed after call ", kills, ": ",
+                  second);
     CHECK_MESSAGE(readFolder(options.out) == expected, "resumed after call ", kills);
     CHECK_MESSAGE(readFolder(folder.path()).size() == 1, "left behind after call ", kills);
   }

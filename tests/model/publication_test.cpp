@@ -22,7 +22,10 @@ FolderWriterOptions optionsFor(const fs::path& out) {
 }
 
 // Four tensors of 3 bytes, in two files.
-const std::vector<OutputTensor> kTensors = {{{"a", Dtype::kU8, {3}}, {}}, {{"b", Dtype::kU8, {3}}, {}}, {{"c", Dtype::kU8, {3}}, {}}, {{"d", Dtype::kU8, {3}}, {}}};
+const std::vector<OutputTensor> kTensors = {{{"a", Dtype::kU8, {3}}, {}},
+                                            {{"b", Dtype::kU8, {3}}, {}},
+                                            {{"c", Dtype::kU8, {3}}, {}},
+                                            {{"d", Dtype::kU8, {3}}, {}}};
 
 void writeTensor(FolderWriter& writer, size_t t) {
   writer.write(t, 0, bytesOf(std::string(3, static_cast<char>('a' + t))));
@@ -208,7 +211,8 @@ TEST_CASE("a resumed run must be the same run") {
   options.resume = true;
   const auto before = readFolder(folder / "out.partial");
   const auto refused = [&](const FolderWriterOptions& other, const std::vector<OutputTensor>& tensors) {
-    NIB_CHECK_ERROR("was begun by another command, from another input or by another version", FolderWriter(other, tensors));
+    NIB_CHECK_ERROR("was begun by another command, from another input or by another version",
+                    FolderWriter(other, tensors));
     CHECK(readFolder(folder / "out.partial") == before);
   };
   FolderWriterOptions other = options;

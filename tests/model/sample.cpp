@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
       const Dtype dtype = static_cast<Dtype>(d);
       const std::string name(dtypeName(dtype));
       tensors.push_back({{"model.layers." + std::to_string(d) + "." + name, dtype, {8, 3}}, d / 2});
-      tensors.push_back({{name + " \"\\/\n\t\x01 \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", dtype, {1, 2, 4, 1}}, std::nullopt});
+      tensors.push_back(
+          {{name + " \"\\/\n\t\x01 \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", dtype, {1, 2, 4, 1}}, std::nullopt});
       tensors.push_back({{"empty." + name, dtype, {0, 5}}, std::nullopt});
       if (dtypeBits(dtype) % 8 == 0) tensors.push_back({{"scalar." + name, dtype, {}}, std::nullopt});
     }

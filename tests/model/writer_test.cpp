@@ -16,7 +16,8 @@ FolderWriterOptions optionsFor(const fs::path& out) {
   return options;
 }
 
-OutputTensor tensor(const std::string& name, Dtype dtype, std::vector<uint64_t> shape, std::optional<uint64_t> group = {}) {
+OutputTensor tensor(const std::string& name, Dtype dtype, std::vector<uint64_t> shape,
+                    std::optional<uint64_t> group = {}) {
   return {{name, dtype, std::move(shape)}, group};
 }
 
@@ -36,7 +37,8 @@ void writeAll(FolderWriter& writer, std::span<const OutputTensor> tensors) {
 TEST_CASE("a file of two tensors has the bytes of the specification") {
   const TempFolder folder;
   // Given in another order than the file has: by dtype descending (F32 before U8), then by name.
-  const std::vector<OutputTensor> tensors = {tensor("u", Dtype::kU8, {3}), tensor("b", Dtype::kF32, {1, 2}), tensor("a", Dtype::kF32, {})};
+  const std::vector<OutputTensor> tensors = {tensor("u", Dtype::kU8, {3}), tensor("b", Dtype::kF32, {1, 2}),
+                                             tensor("a", Dtype::kF32, {})};
   FolderWriter writer(optionsFor(folder / "out"), tensors);
   writer.write(0, 0, bytesOf("\x01\x02\x03"));
   writer.write(1, 4, bytesOf(std::string("\x00\x00\x00\x40", 4)));
@@ -54,10 +56,13 @@ TEST_CASE("a file of two tensors has the bytes of the specification") {
       "\"u\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[12,15]}}";
   REQUIRE(json.size() == 194);
   const std::string expected = std::string("\xc8\x00\x00\x00\x00\x00\x00\x00", 8) + json + std::string(6, ' ') +
-                               std::string("\x00\x00\x40\xc0"              // a = -3
-                                           "\x00\x00\x80\x3f\x00\x00\x00\x40"  // b = 1, 2
-                                           "\x01\x02\x03", 15);
-  CHECK(readFolder(folder / "out") == std::map<std::string, std::string>{{"config.json", "{}"}, {"model.safetensors", expected}});
+                               std::string(
+                                   "\x00\x00\x40\xc0"                  // a = -3
+                                   "\x00\x00\x80\x3f\x00\x00\x00\x40"  // b = 1, 2
+                                   "\x01\x02\x03",
+                                   15);
+  CHECK(readFolder(folder / "out") ==
+        std::map<std::string, std::string>{{"config.json", "{}"}, {"model.safetensors", expected}});
   CHECK(readFolder(folder.path()).size() == 1);  // no OUT.partial left
 }
 
@@ -71,12 +76,13 @@ TEST_CASE("the smallest files have the bytes of the specification") {
   writer.finished(0);
   writer.publish();
   // 7b 22 22 3a 7b ... by hand: {"":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}} is 52 characters, 4 spaces.
-  const unsigned char expected[] = {
-      0x38, 0,    0,    0,    0,    0,    0,    0,    0x7b, 0x22, 0x22, 0x3a, 0x7b, 0x22, 0x64, 0x74, 0x79, 0x70, 0x65,
-      0x22, 0x3a, 0x22, 0x46, 0x34, 0x22, 0x2c, 0x22, 0x73, 0x68, 0x61, 0x70, 0x65, 0x22, 0x3a, 0x5b, 0x32, 0x5d, 0x2c,
-      0x22, 0x64, 0x61, 0x74, 0x61, 0x5f, 0x6f, 0x66, 0x66, 0x73, 0x65, 0x74, 0x73, 0x22, 0x3a, 0x5b, 0x30, 0x2c, 0x31,
-      0x5d, 0x7d, 0x7d, 0x20, 0x20, 0x20, 0x20, 0x12};
-  CHECK(readText(folder / "out/model.safetensors") == std::string(reinterpret_cast<const char*>(expected), sizeof expected));
+  const unsigned char expected[] = {0x38, 0,    0,    0,    0,    0,    0,    0,    0x7b, 0x22, 0x22, 0x3a, 0x7b,
+                                    0x22, 0x64, 0x74, 0x79, 0x70, 0x65, 0x22, 0x3a, 0x22, 0x46, 0x34, 0x22, 0x2c,
+                                    0x22, 0x73, 0x68, 0x61, 0x70, 0x65, 0x22, 0x3a, 0x5b, 0x32, 0x5d, 0x2c, 0x22,
+                                    0x64, 0x61, 0x74, 0x61, 0x5f, 0x6f, 0x66, 0x66, 0x73, 0x65, 0x74, 0x73, 0x22,
+                                    0x3a, 0x5b, 0x30, 0x2c, 0x31, 0x5d, 0x7d, 0x7d, 0x20, 0x20, 0x20, 0x20, 0x12};
+  CHECK(readText(folder / "out/model.safetensors") ==
+        std::string(reinterpret_cast<const char*>(expected), sizeof expected));
 
   options.out = folder / "none";
   FolderWriter none(options, {});
@@ -87,8 +93,9 @@ TEST_CASE("the smallest files have the bytes of the specification") {
 TEST_CASE("tensors of a file go by dtype descending, then by name") {
   const TempFolder folder;
   // The order of the reference: U64 I64 F64 C64 F32 U32 I32 BF16 F16 U16 I16 F8.. I8 U8 F6.. F4 BOOL.
-  const std::vector<std::string> order = {"U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "F8_E5M2FNUZ",
-                                          "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8", "U8", "F6_E3M2", "F6_E2M3", "F4", "BOOL"};
+  const std::vector<std::string> order = {
+      "U64",         "I64",         "F64",     "C64",     "F32",     "U32", "I32", "BF16",    "F16",     "U16", "I16",
+      "F8_E5M2FNUZ", "F8_E4M3FNUZ", "F8_E8M0", "F8_E4M3", "F8_E5M2", "I8",  "U8",  "F6_E3M2", "F6_E2M3", "F4",  "BOOL"};
   std::vector<OutputTensor> tensors;
   for (const std::string& name : order) {
     tensors.push_back(tensor("b" + name, *findDtype(name), {8}));
@@ -116,7 +123,9 @@ TEST_CASE("tensors of a file go by dtype descending, then by name") {
 
 TEST_CASE("shards are filled in the order of the list, and groups stay together") {
   using Shards = std::vector<std::vector<size_t>>;
-  const auto u8 = [](uint64_t bytes, std::optional<uint64_t> group = {}) { return tensor("t", Dtype::kU8, {bytes}, group); };
+  const auto u8 = [](uint64_t bytes, std::optional<uint64_t> group = {}) {
+    return tensor("t", Dtype::kU8, {bytes}, group);
+  };
   const std::vector<OutputTensor> alone = {u8(4), u8(4), u8(4), u8(20), u8(0), u8(1), u8(9)};
   CHECK(planShards(alone, 10) == Shards{{0, 1}, {2}, {3}, {4, 5, 6}});
   CHECK(planShards(alone, 1000) == Shards{{0, 1, 2, 3, 4, 5, 6}});
@@ -132,7 +141,8 @@ TEST_CASE("shards and their index have the names and the text of the hub") {
   const TempFolder folder;
   FolderWriterOptions options = optionsFor(folder / "out");
   options.max_shard_bytes = 10;
-  const std::vector<OutputTensor> tensors = {tensor("z\"", Dtype::kU8, {8}), tensor("a", Dtype::kI16, {4}), tensor("m", Dtype::kU8, {2})};
+  const std::vector<OutputTensor> tensors = {tensor("z\"", Dtype::kU8, {8}), tensor("a", Dtype::kI16, {4}),
+                                             tensor("m", Dtype::kU8, {2})};
   FolderWriter writer(options, tensors);
   CHECK(writer.totalBytes() == 18);
   writeAll(writer, tensors);
@@ -161,7 +171,8 @@ TEST_CASE("shards and their index have the names and the text of the hub") {
 TEST_CASE("threads that write pieces in any order give the same file") {
   const TempFolder folder;
   std::vector<OutputTensor> tensors;
-  for (size_t t = 0; t < 40; ++t) tensors.push_back(tensor("t" + std::to_string(t), t % 2 == 0 ? Dtype::kU8 : Dtype::kF16, {t * 97}));
+  for (size_t t = 0; t < 40; ++t)
+    tensors.push_back(tensor("t" + std::to_string(t), t % 2 == 0 ? Dtype::kU8 : Dtype::kF16, {t * 97}));
   FolderWriterOptions options = optionsFor(folder / "one");
   options.max_shard_bytes = 20'000;
   FolderWriter one(options, tensors);
@@ -201,7 +212,8 @@ TEST_CASE("tensors that no file can hold are refused before anything is written"
   CHECK(contains(error({tensor("a", Dtype::kU8, {1}), tensor("a", Dtype::kU8, {2})}), "\"a\": is twice"));
   CHECK(contains(error({tensor("a", Dtype::kF4, {3})}), "\"a\": its shape and dtype do not fill"));
   CHECK(contains(error({tensor("a", Dtype::kF64, {1ull << 32, 1ull << 32})}), "\"a\": its shape and dtype"));
-  CHECK(contains(error({tensor("a", Dtype::kU8, {1ull << 60}), tensor("b", Dtype::kU8, {1ull << 60})}), "cannot make room"));
+  CHECK(contains(error({tensor("a", Dtype::kU8, {1ull << 60}), tensor("b", Dtype::kU8, {1ull << 60})}),
+                 "cannot make room"));
   CHECK(contains(error({tensor("__metadata__", Dtype::kU8, {1})}), "__metadata__"));
   CHECK(contains(error({tensor("a\xff", Dtype::kU8, {1})}), "not UTF-8"));
   CHECK(contains(error({tensor(std::string("a\0", 2), Dtype::kU8, {1})}), "U+0000"));
@@ -210,7 +222,8 @@ TEST_CASE("tensors that no file can hold are refused before anything is written"
 
 TEST_CASE("what is not written whole is not published") {
   const TempFolder folder;
-  const std::vector<OutputTensor> tensors = {tensor("a", Dtype::kU8, {4}), tensor("b", Dtype::kU8, {4}), tensor("e", Dtype::kU8, {0})};
+  const std::vector<OutputTensor> tensors = {tensor("a", Dtype::kU8, {4}), tensor("b", Dtype::kU8, {4}),
+                                             tensor("e", Dtype::kU8, {0})};
   FolderWriter writer(optionsFor(folder / "out"), tensors);
   writer.write(0, 0, bytesOf("abcd"));
   NIB_CHECK_ERROR("tensor \"a\" is not written, and 2 more", writer.publish());

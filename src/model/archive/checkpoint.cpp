@@ -22,9 +22,11 @@ bool isPickle(std::string_view name) {
 }
 
 [[noreturn]] void throwPickle(const fs::path& path, const std::string& file) {
-  throw Error(shown(path) + ": its weights are pickle (" + shown(file) +
-              "), and loading pickle can run code that is hidden in it, so nibble does not; convert them where that does no "
-              "harm, with transformers: AutoModelForCausalLM.from_pretrained(IN).save_pretrained(OUT, safe_serialization=True)");
+  throw Error(
+      shown(path) + ": its weights are pickle (" + shown(file) +
+      "), and loading pickle can run code that is hidden in it, so nibble does not; convert them where that does no "
+      "harm, with transformers: AutoModelForCausalLM.from_pretrained(IN).save_pretrained(OUT, "
+      "safe_serialization=True)");
 }
 
 // What a user may mistake for safetensors, from its first bytes.
@@ -34,7 +36,8 @@ void refuseOtherContainers(const fs::path& path, std::span<const std::byte> star
   if (text.starts_with("PK\x03\x04") || (isPickle(path.filename().native()) && text.starts_with('\x80'))) {
     throwPickle(path, path.filename());
   }
-  if (path.extension() == ".json") throw Error(shown(path) + ": is JSON, expected the model's folder or a .safetensors file");
+  if (path.extension() == ".json")
+    throw Error(shown(path) + ": is JSON, expected the model's folder or a .safetensors file");
 }
 
 struct FolderNames {
@@ -90,8 +93,8 @@ void Checkpoint::openFolder(const fs::path& folder) {
   } else if (names.safetensors.size() == 1) {
     shards_.push_back(openShard(folder / names.safetensors[0]));
   } else if (!names.safetensors.empty()) {
-    throw Error(shown(folder) + ": holds " + std::to_string(names.safetensors.size()) + " safetensors files but no " + kIndexName +
-                ", which says what is where: fetch it too, or name one of the files");
+    throw Error(shown(folder) + ": holds " + std::to_string(names.safetensors.size()) + " safetensors files but no " +
+                kIndexName + ", which says what is where: fetch it too, or name one of the files");
   } else if (!names.pickle.empty()) {
     throwPickle(folder, names.pickle[0]);
   } else {
@@ -117,13 +120,15 @@ Checkpoint::Shard Checkpoint::openShard(const fs::path& path) {
   Hasher hasher;
   hasher.add(std::string_view(json.data(), json.size()));
   const uint64_t data_at = 8 + json.size();
-  return {std::move(file), SafetensorsHeader(std::move(json), file_bytes - data_at, shown(path)), data_at, file_bytes, hasher.digest()};
+  return {std::move(file), SafetensorsHeader(std::move(json), file_bytes - data_at, shown(path)), data_at, file_bytes,
+          hasher.digest()};
 }
 
 void Checkpoint::finishOpening() {
   first_.assign(1, 0);
   for (const Shard& shard : shards_) first_.push_back(first_.back() + shard.header.size());
-  if (size() > std::numeric_limits<uint32_t>::max()) throw Error(shown(shards_[0].file.path()) + ": more tensors than 2^32");
+  if (size() > std::numeric_limits<uint32_t>::max())
+    throw Error(shown(shards_[0].file.path()) + ": more tensors than 2^32");
   by_name_.resize(size());
   std::iota(by_name_.begin(), by_name_.end(), 0u);
   std::sort(by_name_.begin(), by_name_.end(), [&](uint32_t a, uint32_t b) { return nameOf(a) < nameOf(b); });
@@ -131,7 +136,8 @@ void Checkpoint::finishOpening() {
     if (nameOf(by_name_[k]) != nameOf(by_name_[k - 1])) continue;
     const fs::path& one = shards_[locate(by_name_[k - 1]).first].file.path();
     const fs::path& other = shards_[locate(by_name_[k]).first].file.path();
-    throw Error(shown(one) + ": tensor " + quoteText(nameOf(by_name_[k])) + " is in " + shown(other.filename()) + " too");
+    throw Error(shown(one) + ": tensor " + quoteText(nameOf(by_name_[k])) + " is in " + shown(other.filename()) +
+                " too");
   }
 }
 
@@ -149,7 +155,8 @@ TensorInfo Checkpoint::info(size_t i) const {
   if (i >= size()) throw Error("tensor " + std::to_string(i) + " of " + std::to_string(size()) + " was asked for");
   const auto [shard, k] = locate(i);
   const SafetensorsHeader& header = shards_[shard].header;
-  return {header.name(k), header.dtype(k), header.shape(k), header.bytes(k), shard, shards_[shard].data_at + header.begin(k)};
+  return {header.name(k),  header.dtype(k), header.shape(k),
+          header.bytes(k), shard,           shards_[shard].data_at + header.begin(k)};
 }
 
 std::optional<size_t> Checkpoint::find(std::string_view name) const {

@@ -1,8 +1,8 @@
 // A model to read: a folder in the layout of Hugging Face, or one .safetensors file.
 //
-// In a folder: model.safetensors, else the shards of model.safetensors.index.json, else the only *.safetensors file. Files
-// may be symbolic links, as in a cache of that hub. Whatever else lies in their place (folders, FIFOs, devices) is refused,
-// and so is pickle (pytorch_model.bin, *.pt, *.pth), for loading it can run code.
+// In a folder: model.safetensors, else the shards of model.safetensors.index.json, else the only *.safetensors file.
+// Files may be symbolic links, as in a cache of that hub. Whatever else lies in their place (folders, FIFOs, devices)
+// is refused, and so is pickle (pytorch_model.bin, *.pt, *.pth), for loading it can run code.
 #ifndef NIB_MODEL_ARCHIVE_CHECKPOINT_H
 #define NIB_MODEL_ARCHIVE_CHECKPOINT_H
 
@@ -53,8 +53,8 @@ class Checkpoint {
   // See isSideFile; sorted by name. None for a single file.
   const std::vector<std::filesystem::path>& sideFiles() const { return side_files_; }
 
-  // Cheap, to see whether a resumed run has the input it began with: sizes and headers of all files, config.json, and 64
-  // samples of 4 KiB spread over each file's data. Does not see a change that touches no sample.
+  // Cheap, to see whether a resumed run has the input it began with: sizes and headers of all files, config.json, and
+  // 64 samples of 4 KiB spread over each file's data. Does not see a change that touches no sample.
   Hash128 fingerprint() const;
 
  private:
@@ -81,20 +81,21 @@ class Checkpoint {
 };
 
 // Whether a file of a model's folder belongs beside the quantized weights as it is: tokenizers (tokenizer*, vocab.*,
-// merges.txt, *.model, *.tiktoken, added_tokens.json, special_tokens_map.json), templates (*.jinja, chat_template.json),
-// generation_config.json, the configurations of processors, model code that config.json names (*.py), and licence texts
-// (LICENSE*, NOTICE*, USE_POLICY*). Not config.json and what else tells of weights (an output has its own), not weights in
-// any container, not an earlier quantize_config.json or the like, not README*, which describes the original.
+// merges.txt, *.model, *.tiktoken, added_tokens.json, special_tokens_map.json), templates (*.jinja,
+// chat_template.json), generation_config.json, the configurations of processors, model code that config.json names
+// (*.py), and licence texts (LICENSE*, NOTICE*, USE_POLICY*). Not config.json and what else tells of weights (an output
+// has its own), not weights in any container, not an earlier quantize_config.json or the like, not README*, which
+// describes the original.
 bool isSideFile(std::string_view name);
 
-// A hash of all that a checkpoint holds, made from bytes that are read anyway: names, dtypes, shapes, contents. The same
-// for the same tensors, however they are cut into shards and in whatever order they were read.
+// A hash of all that a checkpoint holds, made from bytes that are read anyway: names, dtypes, shapes, contents. The
+// same for the same tensors, however they are cut into shards and in whatever order they were read.
 class SourceHasher {
  public:
   // The checkpoint outlives it.
   explicit SourceHasher(const Checkpoint& checkpoint);
-  // The next bytes of tensor i. One thread at a time for one tensor, any number for different ones. Throws if offset is not
-  // where the tensor's last piece ended.
+  // The next bytes of tensor i. One thread at a time for one tensor, any number for different ones. Throws if offset is
+  // not where the tensor's last piece ended.
   void add(size_t i, uint64_t offset, std::span<const std::byte> bytes);
   // Throws if a tensor was not added to its end.
   Hash128 digest() const;

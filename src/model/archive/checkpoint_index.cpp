@@ -17,7 +17,8 @@ constexpr size_t kMaxShards = 10'000;
 
 // A name in the index comes from a stranger and must not lead out of the folder.
 void checkShardName(JsonScanner& scanner, std::string_view file) {
-  if (file.empty() || file == "." || file.find('/') != file.npos || file.find('\\') != file.npos || file.find("..") != file.npos) {
+  if (file.empty() || file == "." || file.find('/') != file.npos || file.find('\\') != file.npos ||
+      file.find("..") != file.npos) {
     scanner.fail("the file name " + quoteText(file) + " is not that of a file beside the index");
   }
 }
@@ -82,8 +83,8 @@ void Checkpoint::openIndex(const fs::path& path) {
     const std::vector<bool>& marks = named[order[k]];
     const auto missing = std::find(marks.begin(), marks.end(), false);
     if (missing == marks.end()) continue;
-    throw Error(where + ": does not name tensor " + quoteText(shards_[k].header.name(size_t(missing - marks.begin()))) + " of " +
-                shown(shards_[k].file.path().filename()) + ": index and files are not of one model");
+    throw Error(where + ": does not name tensor " + quoteText(shards_[k].header.name(size_t(missing - marks.begin()))) +
+                " of " + shown(shards_[k].file.path().filename()) + ": index and files are not of one model");
   }
 }
 

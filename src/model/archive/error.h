@@ -16,8 +16,8 @@ class Error : public std::runtime_error {
 };
 
 // `text` between double quotes, fit for one line of a terminal or a log: control characters, marks that turn the
-// direction of writing, line separators and bytes that are not UTF-8 become \xNN; a text longer than `max_bytes` is cut.
-// For whatever comes out of a file.
+// direction of writing, line separators and bytes that are not UTF-8 become \xNN; a text longer than `max_bytes` is
+// cut. For whatever comes out of a file.
 std::string quoteText(std::string_view text, size_t max_bytes = 120);
 // The same for a path, without quotes and with room for any path.
 std::string shown(const std::filesystem::path& path);

@@ -13,7 +13,8 @@ namespace {
 
 uint64_t bytesOf(const OutputTensor& tensor) {
   const std::optional<uint64_t> bytes = tensorBytes(tensor.dtype, tensor.shape);
-  if (!bytes) throw Error("tensor " + quoteText(tensor.name) + ": its shape and dtype do not fill whole bytes, or too many");
+  if (!bytes)
+    throw Error("tensor " + quoteText(tensor.name) + ": its shape and dtype do not fill whole bytes, or too many");
   return *bytes;
 }
 
@@ -65,7 +66,8 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
     std::vector<TensorSpec> members;
     for (const size_t t : shards[s]) {
       members.push_back(tensors[t]);
-      if (!shard_of.emplace(tensors[t].name, s).second) throw Error("tensor " + quoteText(tensors[t].name) + ": is twice in an output");
+      if (!shard_of.emplace(tensors[t].name, s).second)
+        throw Error("tensor " + quoteText(tensors[t].name) + ": is twice in an output");
     }
     SafetensorsLayout layout = layOutSafetensors(members, options.metadata, name);
     for (size_t k = 0; k < members.size(); ++k) {
@@ -76,9 +78,11 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
   }
   if (shards.size() == 1) return plan;
   // As json.dumps(indent=2, sort_keys=True) would.
-  plan.index = "{\n  \"metadata\": {\n    \"total_size\": " + std::to_string(plan.total_bytes) + "\n  },\n  \"weight_map\": {";
+  plan.index =
+      "{\n  \"metadata\": {\n    \"total_size\": " + std::to_string(plan.total_bytes) + "\n  },\n  \"weight_map\": {";
   for (const auto& [name, s] : shard_of) {
-    plan.index += (plan.index.back() == '{' ? "\n    " : ",\n    ") + jsonString(name) + ": " + jsonString(shardName(s, shards.size()));
+    plan.index += (plan.index.back() == '{' ? "\n    " : ",\n    ") + jsonString(name) + ": " +
+                  jsonString(shardName(s, shards.size()));
   }
   plan.index += "\n  }\n}\n";
   return plan;

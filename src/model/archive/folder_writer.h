@@ -20,7 +20,7 @@ struct OutputTensor : TensorSpec {
 };
 
 struct FolderWriterOptions : PublicationOptions {
-  Metadata metadata = {{"format", "pt"}};   // of each file; loaders of the transformers family want the format
+  Metadata metadata = {{"format", "pt"}};    // of each file; loaders of the transformers family want the format
   uint64_t max_shard_bytes = 5'000'000'000;  // of tensors; a larger group has a file of its own
 };
 

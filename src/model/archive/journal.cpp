@@ -29,14 +29,16 @@ Journal::Journal(const std::filesystem::path& folder, const std::filesystem::pat
     : file_(File::openToWrite(folder / kJournalName)) {
   // Between opening and locking, another may have published the folder or thrown it away.
   if (!file_.tryLock() || !file_.isStillAt(folder / kJournalName)) {
-    throw Error(shown(output) + ": another nibble is writing it (its lock is " + shown(folder / kJournalName) + "): wait until it has ended");
+    throw Error(shown(output) + ": another nibble is writing it (its lock is " + shown(folder / kJournalName) +
+                "): wait until it has ended");
   }
 }
 
 Journal::Content Journal::load() {
   Content content;
   const uint64_t bytes = file_.bytes();
-  if (bytes > kMaxJournalBytes) throw Error(shown(file_.path()) + ": is too long for a journal: delete its folder and start anew");
+  if (bytes > kMaxJournalBytes)
+    throw Error(shown(file_.path()) + ": is too long for a journal: delete its folder and start anew");
   std::string text(bytes, '\0');
   file_.read(0, std::as_writable_bytes(std::span(text)));
   end_ = 0;

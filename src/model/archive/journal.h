@@ -4,8 +4,8 @@
 //   <check> done 12
 //   <check> publish
 //
-// A check is 16 hexadecimal digits of FNV-1a over the rest of its line, begun with the check of the line before. Reading
-// ends at the first line that is torn or does not match: what follows never happened.
+// A check is 16 hexadecimal digits of FNV-1a over the rest of its line, begun with the check of the line before.
+// Reading ends at the first line that is torn or does not match: what follows never happened.
 #ifndef NIB_MODEL_ARCHIVE_JOURNAL_H
 #define NIB_MODEL_ARCHIVE_JOURNAL_H
 

@@ -28,7 +28,8 @@ void JsonScanner::fail(const std::string& problem) const {
 }
 
 void JsonScanner::skipSpace() {
-  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) ++at_;
+  while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+    ++at_;
 }
 
 char JsonScanner::peek() {
@@ -97,7 +98,7 @@ uint32_t JsonScanner::hex4() {
   uint32_t code = 0;
   for (const size_t end = at_ + 4; at_ < end; ++at_) {
     const char c = text_[at_];
-    const uint32_t digit = isDigit(c)               ? uint32_t(c - '0')
+    const uint32_t digit = isDigit(c)             ? uint32_t(c - '0')
                            : c >= 'a' && c <= 'f' ? uint32_t(c - 'a' + 10)
                            : c >= 'A' && c <= 'F' ? uint32_t(c - 'A' + 10)
                                                   : 16;
@@ -155,10 +156,18 @@ void JsonScanner::skipNumber() {
 
 void JsonScanner::skipValue() {
   switch (peek()) {
-    case '"': string("a value"); return;
-    case 't': skipWord("true"); return;
-    case 'f': skipWord("false"); return;
-    case 'n': skipWord("null"); return;
+    case '"':
+      string("a value");
+      return;
+    case 't':
+      skipWord("true");
+      return;
+    case 'f':
+      skipWord("false");
+      return;
+    case 'n':
+      skipWord("null");
+      return;
     case '{': {
       std::string_view key;
       for (bool first = true; nextKey(first, key);) skipValue();
@@ -167,7 +176,8 @@ void JsonScanner::skipValue() {
     case '[':
       for (bool first = true; nextElement(first);) skipValue();
       return;
-    default: skipNumber();
+    default:
+      skipNumber();
   }
 }
 
@@ -213,13 +223,27 @@ std::string jsonString(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': out += "\\\""; break;
-      case '\\': out += "\\\\"; break;
-      case '\b': out += "\\b"; break;
-      case '\f': out += "\\f"; break;
-      case '\n': out += "\\n"; break;
-      case '\r': out += "\\r"; break;
-      case '\t': out += "\\t"; break;
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\b':
+        out += "\\b";
+        break;
+      case '\f':
+        out += "\\f";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";

@@ -46,11 +46,14 @@ void checkFolder(const fs::path& out, bool force) {
   for (const fs::directory_entry& entry : entries) {
     const std::string name = entry.path().filename().native();
     if (typeOf(entry.path()) == fs::file_type::directory) {
-      throw Error(shown(out) + ": is not replaced, for it has the folder " + shown(name) + " in it, which no output of nibble has: name another");
+      throw Error(shown(out) + ": is not replaced, for it has the folder " + shown(name) +
+                  " in it, which no output of nibble has: name another");
     }
     is_model |= name == "config.json" || name == kJournalName || name.ends_with(".safetensors");
   }
-  if (!is_model) throw Error(shown(out) + ": is not replaced, for it does not look like a model: name another, or empty it yourself");
+  if (!is_model)
+    throw Error(shown(out) +
+                ": is not replaced, for it does not look like a model: name another, or empty it yourself");
 }
 
 }  // namespace
@@ -58,7 +61,8 @@ void checkFolder(const fs::path& out, bool force) {
 OutputPlace findPlace(const fs::path& out) {
   std::error_code error;
   fs::path path = fs::weakly_canonical(fs::absolute(out, error), error);
-  if (out.empty() || error) throw Error(shown(out) + ": is no place for an output" + (error ? ": " + error.message() : ""));
+  if (out.empty() || error)
+    throw Error(shown(out) + ": is no place for an output" + (error ? ": " + error.message() : ""));
   if (!path.has_filename()) path = path.parent_path();
   if (path == path.root_path()) throw Error(shown(out) + ": is no place for an output: name a folder in it");
   if (!fs::is_directory(path.parent_path(), error)) {
@@ -74,15 +78,18 @@ void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std
     std::error_code error;
     const fs::path kept = fs::canonical(path, error);
     if (!error && isAtOrAbove(place.out, kept)) {
-      throw Error(shown(place.out) + ": is not replaced, for the input " + shown(path) + (kept == place.out ? " is it" : " is in it") + ": name another");
+      throw Error(shown(place.out) + ": is not replaced, for the input " + shown(path) +
+                  (kept == place.out ? " is it" : " is in it") + ": name another");
     }
   }
   if (kind == OutputKind::kFolder) {
-    if (type != fs::file_type::directory) throw Error(shown(place.out) + ": is no folder, and is not replaced by one: name another");
+    if (type != fs::file_type::directory)
+      throw Error(shown(place.out) + ": is no folder, and is not replaced by one: name another");
     checkFolder(place.out, force);
     return;
   }
-  if (type != fs::file_type::regular) throw Error(shown(place.out) + ": is no file, and is not replaced by one: name another");
+  if (type != fs::file_type::regular)
+    throw Error(shown(place.out) + ": is no file, and is not replaced by one: name another");
   if (!force) throw Error(shown(place.out) + ": is there already: name another, or replace it with --force");
 }
 
@@ -90,15 +97,18 @@ void removeFlatFolder(const fs::path& folder, const std::string& spare) {
   const std::vector<fs::directory_entry> entries = entriesOf(folder);
   for (const fs::directory_entry& entry : entries) {
     if (typeOf(entry.path()) == fs::file_type::directory) {
-      throw Error(shown(folder) + ": is not deleted, for it has the folder " + shown(entry.path().filename()) + " in it");
+      throw Error(shown(folder) + ": is not deleted, for it has the folder " + shown(entry.path().filename()) +
+                  " in it");
     }
   }
   std::error_code error;
   for (const fs::directory_entry& entry : entries) {
     if (entry.path().filename() == spare) continue;
-    if (!fs::remove(entry.path(), error) && error) throw Error(shown(entry.path()) + ": cannot be deleted: " + error.message());
+    if (!fs::remove(entry.path(), error) && error)
+      throw Error(shown(entry.path()) + ": cannot be deleted: " + error.message());
   }
-  if (spare.empty() && !fs::remove(folder, error) && error) throw Error(shown(folder) + ": cannot be deleted: " + error.message());
+  if (spare.empty() && !fs::remove(folder, error) && error)
+    throw Error(shown(folder) + ": cannot be deleted: " + error.message());
 }
 
 fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchange) {
@@ -111,14 +121,16 @@ fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchang
   if (!renameToNew(place.out, place.aside)) {
     throw Error(shown(place.aside) + ": is in the way: move it, it may be an earlier " + shown(place.out.filename()));
   }
-  if (!renameToNew(place.partial, place.out)) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+  if (!renameToNew(place.partial, place.out))
+    throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
   return place.aside;
 }
 
 void putFileInPlace(const OutputPlace& place, const std::string& name, bool force) {
   if (renameToNew(place.partial / name, place.out)) return;
   if (!force) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
-  if (std::rename((place.partial / name).c_str(), place.out.c_str()) != 0) throwSystemError(place.out, "cannot be put in place", errno);
+  if (std::rename((place.partial / name).c_str(), place.out.c_str()) != 0)
+    throwSystemError(place.out, "cannot be put in place", errno);
 }
 
 }  // namespace nib::model

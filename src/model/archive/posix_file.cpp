@@ -78,8 +78,7 @@ File File::openToWrite(const fs::path& path) {
   return file;
 }
 
-File::File(File&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+File::File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
@@ -102,7 +101,8 @@ void File::read(uint64_t offset, std::span<std::byte> out) const {
     const size_t wanted = std::min(out.size(), kMaxCallBytes);
     const ssize_t got = retried([&] { return pread(descriptor_, out.data(), wanted, static_cast<off_t>(offset)); });
     if (got < 0) throwSystemError(path_, "cannot be read", errno);
-    if (got == 0) throw Error(shown(path_) + ": ends at byte " + std::to_string(offset) + ": it became shorter while it was read");
+    if (got == 0)
+      throw Error(shown(path_) + ": ends at byte " + std::to_string(offset) + ": it became shorter while it was read");
     out = out.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
   }
@@ -123,7 +123,8 @@ void File::reserve(uint64_t bytes) const {
 #if defined(__linux__)
   // Not posix_fallocate: where the file system cannot, that writes to every block.
   if (bytes > 0) {
-    if (retried([&] { return fallocate(descriptor_, 0, 0, static_cast<off_t>(bytes)); }) != 0 && !isUnsupported(errno)) {
+    if (retried([&] { return fallocate(descriptor_, 0, 0, static_cast<off_t>(bytes)); }) != 0 &&
+        !isUnsupported(errno)) {
       throwNoRoom(path_, bytes, errno);
     }
   }
@@ -148,7 +149,8 @@ bool File::tryLock() const {
 }
 
 bool File::isStillAt(const fs::path& path) const {
-  struct stat mine {}, there {};
+  struct stat mine {
+  }, there{};
   return fstat(descriptor_, &mine) == 0 && lstat(path.c_str(), &there) == 0 && mine.st_dev == there.st_dev &&
          mine.st_ino == there.st_ino;
 }

@@ -38,20 +38,23 @@ std::string identityOf(const PublicationOptions& options, const std::vector<Plan
 }
 
 void checkName(const std::string& name) {
-  if (name.empty() || name == "." || name == ".." || name == kJournalName || name.find('/') != name.npos || name.find('\0') != name.npos) {
+  if (name.empty() || name == "." || name == ".." || name == kJournalName || name.find('/') != name.npos ||
+      name.find('\0') != name.npos) {
     throw Error(quoteText(name) + " is no name for a file of an output");
   }
 }
 
 }  // namespace
 
-Publication::Publication(const PublicationOptions& options, std::vector<PlannedFile> files, std::vector<PlannedItem> items)
+Publication::Publication(const PublicationOptions& options, std::vector<PlannedFile> files,
+                         std::vector<PlannedItem> items)
     : options_(options),
       place_(findPlace(options.out)),
       planned_(std::move(files)),
       items_(std::move(items)),
       state_(std::make_unique<std::atomic<uint64_t>[]>(items_.size())) {
-  if (options_.kind == OutputKind::kFile && planned_.size() != 1) throw Error(shown(place_.out) + ": a file is made of one file");
+  if (options_.kind == OutputKind::kFile && planned_.size() != 1)
+    throw Error(shown(place_.out) + ": a file is made of one file");
   for (const PlannedFile& file : planned_) {
     checkName(file.name);
     if (!names_.insert(file.name).second) throw Error(quoteText(file.name) + ": is twice in an output");
@@ -95,7 +98,8 @@ void Publication::recover() {
     std::error_code ignored;
     fs::remove(place_.out / kJournalName, ignored);
   }
-  if (options_.kind == OutputKind::kFile && isThere(place_.partial / kJournalName) && !isThere(place_.partial / planned_[0].name)) {
+  if (options_.kind == OutputKind::kFile && isThere(place_.partial / kJournalName) &&
+      !isThere(place_.partial / planned_[0].name)) {
     Journal journal(place_.partial, place_.out);
     if (journal.load().publishing) removeFlatFolder(place_.partial);
   }
@@ -116,7 +120,8 @@ bool Publication::openPartial(const std::string& identity) {
   resumed_ = journal_->load();
   if (options_.resume && resumed_.begun) {
     if (resumed_.identity == identity) return false;
-    throw Error(shown(place_.partial) + ": was begun by another command, from another input or by another version of nibble: "
+    throw Error(shown(place_.partial) +
+                ": was begun by another command, from another input or by another version of nibble: "
                 "resume it with the same, or start anew without --resume");
   }
   resumed_ = {};
@@ -172,7 +177,9 @@ void Publication::finished(size_t item) {
   uint64_t written = planned.bytes;
   if (!state_[item].compare_exchange_strong(written, kFinished)) {
     throw Error("tensor " + quoteText(planned.name) + ": is not finished: " +
-                (written == kFinished ? "it was before" : std::to_string(written) + " of " + std::to_string(planned.bytes) + " bytes were written"));
+                (written == kFinished
+                     ? "it was before"
+                     : std::to_string(written) + " of " + std::to_string(planned.bytes) + " bytes were written"));
   }
   const std::lock_guard lock(mutex_);
   unflushed_.push_back(item);
@@ -183,7 +190,8 @@ void Publication::finished(size_t item) {
 
 // First the data, then the journal's word for it.
 void Publication::flush() {
-  if (broken_) throw Error(shown(place_.partial) + ": cannot be finished, an earlier flush to the disk failed: start anew");
+  if (broken_)
+    throw Error(shown(place_.partial) + ": cannot be finished, an earlier flush to the disk failed: start anew");
   if (!unflushed_.empty()) {
     broken_ = true;
     std::set<uint32_t> touched;

@@ -1,8 +1,8 @@
 // Files that appear whole or not at all, written in any order by any thread, and after a crash continued.
 //
-// All is written to the folder OUT.partial, beside OUT. publish() flushes it to the disk and renames it (or the one file
-// that is asked for) to OUT. A partial folder that is not published stays, with a journal of what in it is complete, for a
-// later Publication with `resume`.
+// All is written to the folder OUT.partial, beside OUT. publish() flushes it to the disk and renames it (or the one
+// file that is asked for) to OUT. A partial folder that is not published stays, with a journal of what in it is
+// complete, for a later Publication with `resume`.
 #ifndef NIB_MODEL_ARCHIVE_PUBLICATION_H
 #define NIB_MODEL_ARCHIVE_PUBLICATION_H
 
@@ -33,8 +33,8 @@ struct PublicationOptions {
   std::vector<std::filesystem::path> keep;
   // Of command, input and version, one line: what makes two runs write the same bytes.
   std::string identity;
-  bool force = false;   // an OUT that looks like a model may be replaced
-  bool resume = false;  // a partial folder of the same identity is continued; without, it is replaced
+  bool force = false;        // an OUT that looks like a model may be replaced
+  bool resume = false;       // a partial folder of the same identity is continued; without, it is replaced
   bool may_exchange = true;  // off: as on file systems that cannot exchange two names
   // What is finished is flushed to the disk, and entered in the journal, when it is so much or so long ago.
   uint64_t flush_bytes = 256u << 20;
@@ -58,8 +58,8 @@ struct PlannedItem {
 
 class Publication {
  public:
-  // Makes room for all files. Throws: OUT cannot be replaced, the partial folder is another's or in use, the disk is full.
-  // kFile: there is one file, whose name is OUT's while it is partial.
+  // Makes room for all files. Throws: OUT cannot be replaced, the partial folder is another's or in use, the disk is
+  // full. kFile: there is one file, whose name is OUT's while it is partial.
   Publication(const PublicationOptions& options, std::vector<PlannedFile> files, std::vector<PlannedItem> items);
   // What is complete is entered in the journal.
   ~Publication();
@@ -68,8 +68,8 @@ class Publication {
   bool isFinished(size_t item) const { return state_[item].load() == kFinished; }
   // Any thread, any order, but no byte twice and not after finished(). Throws.
   void write(size_t item, uint64_t offset, std::span<const std::byte> bytes);
-  // All bytes of the item were written (throws if they were not). Any thread. Once in a while (flush_bytes, flush_time) a
-  // call takes as long as the disk does.
+  // All bytes of the item were written (throws if they were not). Any thread. Once in a while (flush_bytes, flush_time)
+  // a call takes as long as the disk does.
   void finished(size_t item);
 
   // Another file of the folder, whole. Throws. One thread.

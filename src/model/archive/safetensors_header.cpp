@@ -18,7 +18,8 @@ std::string tensorText(std::string_view name) { return "tensor " + quoteText(nam
 
 uint64_t SafetensorsHeader::jsonBytes(std::span<const std::byte> start, uint64_t file_bytes, const std::string& where) {
   if (start.size() < 8 || file_bytes < 8) {
-    throw Error(where + ": has " + std::to_string(file_bytes) + " bytes, a safetensors file begins with 8: it was cut short, fetch it again");
+    throw Error(where + ": has " + std::to_string(file_bytes) +
+                " bytes, a safetensors file begins with 8: it was cut short, fetch it again");
   }
   uint64_t size = 0;
   for (size_t i = 8; i-- > 0;) size = size << 8 | std::to_integer<uint64_t>(start[i]);
@@ -44,7 +45,8 @@ SafetensorsHeader::SafetensorsHeader(std::vector<char> json, uint64_t data_bytes
   JsonScanner scanner(json_, where, "the header");
   if (json_.empty() || json_[0] != '{') scanner.fail("a header begins with '{'");
   // At once, for a vector that grows holds its elements up to three times.
-  entries_.reserve(std::min<size_t>(size_t(std::count(json_.begin(), json_.end(), '{')), json_.size() / kMinEntryBytes + 1));
+  entries_.reserve(
+      std::min<size_t>(size_t(std::count(json_.begin(), json_.end(), '{')), json_.size() / kMinEntryBytes + 1));
   bool has_metadata = false;
   std::string_view key;
   for (bool first = true; scanner.nextKey(first, key);) {
@@ -117,7 +119,8 @@ void SafetensorsHeader::readMetadata(JsonScanner& scanner) {
     }
     if (scanner.peek() != '"') scanner.fail("__metadata__ " + quoteText(key) + " is not a string");
     const std::string_view value = scanner.string("a value of __metadata__");
-    metadata_.push_back({offsetOf(key), static_cast<uint32_t>(key.size()), offsetOf(value), static_cast<uint32_t>(value.size())});
+    metadata_.push_back(
+        {offsetOf(key), static_cast<uint32_t>(key.size()), offsetOf(value), static_cast<uint32_t>(value.size())});
   }
   std::vector<std::string_view> keys;
   for (const MetadataEntry& entry : metadata_) keys.push_back(view(entry.key_at, entry.key_size));
@@ -127,19 +130,20 @@ void SafetensorsHeader::readMetadata(JsonScanner& scanner) {
 }
 
 void SafetensorsHeader::checkData(uint64_t data_bytes, const std::string& where) {
-  std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
+  std::sort(entries_.begin(), entries_.end(),
+            [](const Entry& a, const Entry& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
   uint64_t end = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
-    const auto fail = [&](const std::string& problem) { throw Error(where + ": " + tensorText(name(i)) + ": " + problem); };
+    const auto fail = [&](const std::string& problem) {
+      throw Error(where + ": " + tensorText(name(i)) + ": " + problem);
+    };
     if (entry.end < entry.begin) {
       fail("its data ends at " + std::to_string(entry.end) + ", before it begins at " + std::to_string(entry.begin));
     }
     if (entry.begin != end) {
-      fail("its data begins at " + std::to_string(entry.begin) + ", but what is before it ends at " + std::to_string(end) +
-           (entry.begin > end ? ": a hole" : ": an overlap"));
+      fail("its data begins at " + std::to_string(entry.begin) + ", but what is before it ends at " +
+           std::to_string(end) + (entry.begin > end ? ": a hole" : ": an overlap"));
     }
     end = entry.end;
     const std::optional<uint64_t> bytes = tensorBytes(entry.dtype, shape(i));
@@ -151,7 +155,8 @@ void SafetensorsHeader::checkData(uint64_t data_bytes, const std::string& where)
   }
   if (end != data_bytes) {
     throw Error(where + ": its tensors need " + std::to_string(end) + " bytes of data, the file has " +
-                std::to_string(data_bytes) + (end > data_bytes ? ": it was cut short, fetch it again" : ": bytes that belong to no tensor"));
+                std::to_string(data_bytes) +
+                (end > data_bytes ? ": it was cut short, fetch it again" : ": bytes that belong to no tensor"));
   }
 }
 
@@ -160,7 +165,8 @@ void SafetensorsHeader::indexNames(const std::string& where) {
   std::iota(by_name_.begin(), by_name_.end(), 0u);
   std::sort(by_name_.begin(), by_name_.end(), [&](uint32_t a, uint32_t b) { return name(a) < name(b); });
   for (size_t i = 1; i < by_name_.size(); ++i) {
-    if (name(by_name_[i]) == name(by_name_[i - 1])) throw Error(where + ": " + tensorText(name(by_name_[i])) + " is there twice");
+    if (name(by_name_[i]) == name(by_name_[i - 1]))
+      throw Error(where + ": " + tensorText(name(by_name_[i])) + " is there twice");
   }
 }
 

@@ -2,7 +2,8 @@
 //
 // A file is: u64 little endian N, N bytes of JSON, the data. Everything the format asks is checked, and where it leaves
 // room the stricter reading is taken: an unknown key in a tensor's entry is refused (the reference ignores it; nothing
-// writes one, and what it would mean for the bytes is unknown), so are U+0000 in a name and more than kMaxRank dimensions.
+// writes one, and what it would mean for the bytes is unknown), so are U+0000 in a name and more than kMaxRank
+// dimensions.
 #ifndef NIB_MODEL_ARCHIVE_SAFETENSORS_HEADER_H
 #define NIB_MODEL_ARCHIVE_SAFETENSORS_HEADER_H
 
@@ -31,7 +32,8 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 class SafetensorsHeader {
  public:
-  // N, from the first 8 bytes of a file of `file_bytes`, or fewer if it has no more. `where` begins every message. Throws.
+  // N, from the first 8 bytes of a file of `file_bytes`, or fewer if it has no more. `where` begins every message.
+  // Throws.
   static uint64_t jsonBytes(std::span<const std::byte> start, uint64_t file_bytes, const std::string& where);
 
   // Of a whole file in memory. Throws Error.

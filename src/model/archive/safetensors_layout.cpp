@@ -36,7 +36,9 @@ SafetensorsLayout layOutSafetensors(std::span<const TensorSpec> tensors, const M
     const TensorSpec& tensor = tensors[i];
     const std::optional<uint64_t> bytes = tensorBytes(tensor.dtype, tensor.shape);
     if (tensor.name == "__metadata__") throw Error(where + ": no tensor can be named \"__metadata__\"");
-    if (!bytes) throw Error(where + ": tensor " + quoteText(tensor.name) + ": its shape and dtype do not fill whole bytes, or too many");
+    if (!bytes)
+      throw Error(where + ": tensor " + quoteText(tensor.name) +
+                  ": its shape and dtype do not fill whole bytes, or too many");
     layout.offset[i] = end;
     layout.bytes[i] = *bytes;
     separate();
@@ -52,14 +54,16 @@ SafetensorsLayout layOutSafetensors(std::span<const TensorSpec> tensors, const M
 
   const uint64_t json_bytes = json.size();
   if (json_bytes > kMaxHeaderBytes) {
-    throw Error(where + ": the header of " + std::to_string(tensors.size()) + " tensors would be longer than safetensors allows");
+    throw Error(where + ": the header of " + std::to_string(tensors.size()) +
+                " tensors would be longer than safetensors allows");
   }
   // What is wrong with names (not UTF-8, U+0000, one twice) the reader finds.
   SafetensorsHeader(std::vector<char>(json.begin(), json.end()), end, where);
   for (size_t i = 0; i < 8; ++i) layout.head.push_back(static_cast<std::byte>(json_bytes >> (8 * i)));
   for (const char c : json) layout.head.push_back(static_cast<std::byte>(c));
   for (uint64_t& offset : layout.offset) offset += layout.head.size();
-  if (__builtin_add_overflow(end, uint64_t{layout.head.size()}, &layout.file_bytes) || layout.file_bytes > uint64_t(INT64_MAX)) {
+  if (__builtin_add_overflow(end, uint64_t{layout.head.size()}, &layout.file_bytes) ||
+      layout.file_bytes > uint64_t(INT64_MAX)) {
     throw Error(where + ": its tensors are too large for one file");
   }
   return layout;

@@ -10,11 +10,13 @@ bool isSideFile(std::string_view name) {
   const auto ends = [&](auto... endings) { return (name.ends_with(endings) || ...); };
 
   if (name.empty() || name[0] == '.') return false;
-  if (ends(".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".npz", ".index.json", ".partial")) {
+  if (ends(".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".gguf", ".h5", ".msgpack", ".onnx", ".npz", ".index.json",
+           ".partial")) {
     return false;
   }
-  return is("special_tokens_map.json", "added_tokens.json", "merges.txt", "generation_config.json", "chat_template.json",
-            "preprocessor_config.json", "processor_config.json", "video_preprocessor_config.json") ||
+  return is("special_tokens_map.json", "added_tokens.json", "merges.txt", "generation_config.json",
+            "chat_template.json", "preprocessor_config.json", "processor_config.json",
+            "video_preprocessor_config.json") ||
          begins("tokenizer", "vocab.", "LICENSE", "LICENCE", "NOTICE", "USE_POLICY") ||
          ends(".model", ".tiktoken", ".jinja", ".py");
 }

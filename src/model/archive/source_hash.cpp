@@ -35,7 +35,8 @@ Hash128 SourceHasher::digest() const {
   Hasher hasher;
   for (const size_t i : order) {
     const TensorInfo info = checkpoint_.info(i);
-    if (tensors_[i].done != tensors_[i].bytes) throw Error("tensor " + quoteText(info.name) + ": not hashed to its end");
+    if (tensors_[i].done != tensors_[i].bytes)
+      throw Error("tensor " + quoteText(info.name) + ": not hashed to its end");
     hasher.add(info.name);
     hasher.add(dtypeName(info.dtype));
     hasher.add(uint64_t{info.shape.size()});

@@ -231,7 +231,7 @@ TEST_CASE("the journal speaks of a tensor only after its bytes were flushed, and
       CHECK_MESSAGE(!dirty[shard_of[t]], "tensor ", t, " was not flushed");
     }
     batches += contains(call.bytes, " done ");
-    if (contains(call.bytes, " publish\n")) {
+    if (contains(call.bytes, " publish 0\n")) {
       publishing = true;
       for (const auto& row : dirty)
         CHECK_MESSAGE((!row.second || row.first == kJournalName), row.first, " was not flushed");

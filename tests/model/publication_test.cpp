@@ -326,6 +326,25 @@ TEST_CASE("a journal is believed up to its first bad line") {
   CHECK(finishedOf() == 4);
 }
 
+TEST_CASE("what lies beside a published output is not ours to clear up") {
+  // A run was killed right after its last rename: OUT is whole and has its journal yet. It replaced nothing.
+  const TempFolder folder;
+  const FolderWriterOptions options = optionsFor(folder / "out");
+  {
+    FolderWriter writer(options, kTensors);
+    for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
+    fs::create_hard_link(folder / "out.partial/.nibble-journal", folder / "journal");
+    writer.publish();
+  }
+  fs::rename(folder / "journal", folder / "out/.nibble-journal");
+  writeText(folder / "out.partial/mine", "x");
+  writeText(folder / "out.replaced/mine", "x");
+  NIB_CHECK_ERROR("out: is there already", writeOut(options));
+  CHECK(readFolder(folder / "out") == expectedOut());
+  CHECK(readText(folder / "out.partial/mine") == "x");
+  CHECK(readText(folder / "out.replaced/mine") == "x");
+}
+
 TEST_CASE("a file that lost bytes is written again, now and for every later run") {
   const TempFolder folder;
   FolderWriterOptions options = optionsFor(folder / "out");

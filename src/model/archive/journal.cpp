@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view kTitle = "nibble-journal 1 ";
 constexpr std::string_view kDone = "done ";
-constexpr std::string_view kPublish = "publish";
+constexpr std::string_view kPublish = "publish ";
 constexpr uint64_t kMaxJournalBytes = 1'000'000'000;
 
 uint64_t checkOf(std::string_view text, uint64_t previous) { return fnv1a64(text.data(), text.size(), previous); }
@@ -21,6 +21,13 @@ std::string hex16(uint64_t value) {
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(value));
   return text;
+}
+
+bool readNumber(std::string_view line, std::string_view start, uint64_t& number) {
+  if (!line.starts_with(start)) return false;
+  const char* const end = line.data() + line.size();
+  const auto read = std::from_chars(line.data() + start.size(), end, number);
+  return read.ec == std::errc() && read.ptr == end;
 }
 
 }  // namespace
@@ -49,18 +56,16 @@ Journal::Content Journal::load() {
     const std::string_view line = rest.substr(17, size - 17);
     const uint64_t check = checkOf(line, check_);
     if (rest.substr(0, 17) != hex16(check) + ' ') break;
-    uint64_t item = 0;
+    uint64_t number = 0;
     if (!content.begun) {
       if (!line.starts_with(kTitle)) break;
       content.identity = line.substr(kTitle.size());
       content.begun = true;
-    } else if (line == kPublish) {
+    } else if (readNumber(line, kDone, number)) {
+      content.done.push_back(number);
+    } else if (readNumber(line, kPublish, number)) {
       content.publishing = true;
-    } else if (line.starts_with(kDone)) {
-      const char* const number_end = line.data() + line.size();
-      const auto number = std::from_chars(line.data() + kDone.size(), number_end, item);
-      if (number.ec != std::errc() || number.ptr != number_end) break;
-      content.done.push_back(item);
+      content.replaced = number;
     } else {
       break;
     }
@@ -97,6 +102,6 @@ void Journal::addDone(std::span<const uint64_t> items) {
   append(lines);
 }
 
-void Journal::addPublish() { append(line(std::string(kPublish))); }
+void Journal::addPublish(uint64_t replaced) { append(line(std::string(kPublish) + std::to_string(replaced))); }
 
 }  // namespace nib::model

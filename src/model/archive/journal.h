@@ -2,7 +2,7 @@
 //
 //   <check> nibble-journal 1 IDENTITY
 //   <check> done 12
-//   <check> publish
+//   <check> publish 4711
 //
 // A check is 16 hexadecimal digits of FNV-1a over the rest of its line, begun with the check of the line before.
 // Reading ends at the first line that is torn or does not match: what follows never happened.
@@ -27,7 +27,8 @@ class Journal {
     bool begun = false;  // there is an identity
     std::string identity;
     std::vector<uint64_t> done;
-    bool publishing = false;
+    bool publishing = false;  // all was complete, and the rename to OUT came next
+    uint64_t replaced = 0;    // the inode of what OUT was then, 0 = nothing
   };
 
   // Of this folder; made if there is none. One process at a time has it: throws if another does, saying that it writes
@@ -41,7 +42,7 @@ class Journal {
   // Empties it. All three are on the disk on return. Throw.
   void begin(const std::string& identity);
   void addDone(std::span<const uint64_t> items);
-  void addPublish();
+  void addPublish(uint64_t replaced);
 
  private:
   void append(const std::string& lines);

@@ -177,6 +177,11 @@ void syncFolder(const fs::path& folder) {
   if (result != 0 && !isUnsupported(code)) throwSystemError(folder, "cannot be flushed to the disk", code);
 }
 
+uint64_t inodeOf(const fs::path& path) {
+  struct stat status {};
+  return lstat(path.c_str(), &status) == 0 ? static_cast<uint64_t>(status.st_ino) : 0;
+}
+
 bool renameToNew(const fs::path& from, const fs::path& to) {
 #if defined(RENAME_NOREPLACE)
   if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;

@@ -55,6 +55,9 @@ std::vector<char> readWholeFile(const std::filesystem::path& path, uint64_t max_
 // Names in a folder are on the disk. Throws.
 void syncFolder(const std::filesystem::path& folder);
 
+// What a name means, through renames: the same number, the same file or folder of a file system. 0 = there is none.
+uint64_t inodeOf(const std::filesystem::path& path);
+
 // `from` becomes `to` if there is no `to`: false if there is. Throws.
 bool renameToNew(const std::filesystem::path& from, const std::filesystem::path& to);
 // The two change places at once: false if the system or the file system cannot. Throws.

@@ -91,9 +91,10 @@ Publication::~Publication() {
 void Publication::recover() {
   if (options_.kind == OutputKind::kFolder && isThere(place_.out / kJournalName)) {
     Journal journal(place_.out, place_.out);
-    if (!journal.load().publishing) return;
+    const Journal::Content content = journal.load();
+    if (!content.publishing) return;
     for (const fs::path& old : {place_.partial, place_.aside}) {
-      if (isThere(old) && !isThere(old / kJournalName)) removeFlatFolder(old);
+      if (content.replaced != 0 && inodeOf(old) == content.replaced) removeFlatFolder(old);
     }
     std::error_code ignored;
     fs::remove(place_.out / kJournalName, ignored);
@@ -252,7 +253,9 @@ void Publication::publish() {
   for (const File& file : files_) file.sync();
   syncFolder(place_.partial);
   checkReplaceable(place_, options_.kind, options_.force, options_.keep);
-  journal_->addPublish();
+  // For the run that clears up, should this one not come to it. An empty OUT gives way by itself.
+  const bool in_two_steps = resumed_.publishing && resumed_.replaced != 0 && inodeOf(place_.aside) == resumed_.replaced;
+  journal_->addPublish(in_two_steps ? resumed_.replaced : inodeOf(place_.out));
 
   const fs::path parent = place_.out.parent_path();
   if (options_.kind == OutputKind::kFile) {
@@ -265,8 +268,8 @@ void Publication::publish() {
   fs::path old = putFolderInPlace(place_, options_.force, options_.may_exchange);
   published_ = true;
   syncFolder(parent);
-  // A run before this one may have been killed between two renames.
-  if (old.empty() && resumed_.publishing && isThere(place_.aside)) old = place_.aside;
+  // A run before this one was killed between two renames.
+  if (old.empty() && in_two_steps) old = place_.aside;
   if (!old.empty()) removeFlatFolder(old);
   std::error_code ignored;
   fs::remove(place_.out / kJournalName, ignored);

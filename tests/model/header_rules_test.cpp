@@ -78,6 +78,8 @@ std::vector<Rule> rules() {
       {"half a surrogate pair", file(one("U8", "[1]", "[0,1]", "\\ud83d")), file(one("U8", "[1]", "[0,1]", "\\ud83d\\ude00")), "surrogate"},
       {"the other half", file(one("U8", "[1]", "[0,1]", "\\ude00")), file(one("U8", "[1]", "[0,1]", "\\u1e00")), "surrogate"},
       {"two first halves", file(one("U8", "[1]", "[0,1]", "\\ud83d\\ud83d")), file(one("U8", "[1]", "[0,1]", "\\ud83d\\ude3d")), "surrogate"},
+      {"a second half too high", file(one("U8", "[1]", "[0,1]", "\\ud83d\\ue000")), file(one("U8", "[1]", "[0,1]", "\\ud83d\\udfff")), "surrogate"},
+      {"a second half too low", file(one("U8", "[1]", "[0,1]", "\\ud83d\\udbff")), file(one("U8", "[1]", "[0,1]", "\\ud83d\\udc00")), "surrogate"},
       {"three digits after \\u", file(one("U8", "[1]", "[0,1]", "\\u12g4")), file(one("U8", "[1]", "[0,1]", "\\u12a4")), "hexadecimal"},
       {"an unknown escape", file(one("U8", "[1]", "[0,1]", "\\x41")), file(one("U8", "[1]", "[0,1]", "\\\\x41")), "unknown escape"},
       {"no end of a string", file("{\"abc"), file("{" + entry("abc", 0, 1) + "}"), "ends within a string"},

@@ -27,6 +27,16 @@ TEST_CASE("escapes mean what RFC 8259 says") {
         "\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9d\x84\x9e");
 }
 
+TEST_CASE("nothing is read behind the end of the text") {
+  // What follows in memory would make each of these whole.
+  const std::string whole = "\"\\ud834\\udd1e\"";
+  for (size_t size = 1; size < whole.size(); ++size) {
+    std::string copy = whole;
+    NIB_CHECK_ERROR("f: byte ", JsonScanner(std::span(copy).first(size), "f", "the text").string("a string"));
+  }
+  CHECK(scan(whole) == "\xf0\x9d\x84\x9e");
+}
+
 TEST_CASE("any JSON value is skipped to its end, and not beyond") {
   for (const std::string value : {"0", "-0", "12", "-1.5e+10", "1E5", "0.25", "true", "false", "null", "\"\\u00e9}\"",
                                   "[]", "{}", "[ 1 , [ ] , {\"a\" : [ null ] } ]"}) {

@@ -47,25 +47,18 @@ struct FolderNames {
   bool has_index = false;
 };
 
-FolderNames listFolder(const fs::path& folder) {
+FolderNames sortOut(const fs::path& folder) {
   FolderNames names;
-  std::error_code error;
-  fs::directory_iterator entries(folder, error);
-  for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-    const std::string name = entries->path().filename().native();
+  for (const std::string& name : listFolder(folder)) {
     if (name.ends_with(".safetensors")) names.safetensors.push_back(name);
     if (isPickle(name)) names.pickle.push_back(name);
     if (name == kIndexName) names.has_index = true;
     std::error_code ignored;
-    if (isSideFile(name) && fs::is_regular_file(entries->path(), ignored) &&
-        fs::file_size(entries->path(), ignored) <= kMaxSideFileBytes) {
+    if (isSideFile(name) && fs::is_regular_file(folder / name, ignored) &&
+        fs::file_size(folder / name, ignored) <= kMaxSideFileBytes) {
       names.side.push_back(name);
     }
   }
-  if (error) throw Error(shown(folder) + ": cannot be read: " + error.message());
-  std::sort(names.safetensors.begin(), names.safetensors.end());
-  std::sort(names.pickle.begin(), names.pickle.end());
-  std::sort(names.side.begin(), names.side.end());
   return names;
 }
 
@@ -84,7 +77,7 @@ Checkpoint::Checkpoint(const fs::path& path) {
 }
 
 void Checkpoint::openFolder(const fs::path& folder) {
-  const FolderNames names = listFolder(folder);
+  const FolderNames names = sortOut(folder);
   const bool has_model = std::binary_search(names.safetensors.begin(), names.safetensors.end(), "model.safetensors");
   if (has_model) {
     shards_.push_back(openShard(folder / "model.safetensors"));

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <string>
 #include <vector>
 
 namespace nib::model {
@@ -21,15 +22,6 @@ fs::file_type typeOf(const fs::path& path) {
   return status.type();
 }
 
-std::vector<fs::directory_entry> entriesOf(const fs::path& folder) {
-  std::vector<fs::directory_entry> entries;
-  std::error_code error;
-  fs::directory_iterator entry(folder, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) entries.push_back(*entry);
-  if (error) throw Error(shown(folder) + ": cannot be read: " + error.message());
-  return entries;
-}
-
 bool isAtOrAbove(const fs::path& upper, const fs::path& path) {
   for (fs::path at = path;; at = at.parent_path()) {
     std::error_code error;
@@ -39,13 +31,12 @@ bool isAtOrAbove(const fs::path& upper, const fs::path& path) {
 }
 
 void checkFolder(const fs::path& out, bool force) {
-  const std::vector<fs::directory_entry> entries = entriesOf(out);
-  if (entries.empty()) return;
+  const std::vector<std::string> names = listFolder(out);
+  if (names.empty()) return;
   if (!force) throw Error(shown(out) + ": is there already and not empty: name another, or replace it with --force");
   bool is_model = false;
-  for (const fs::directory_entry& entry : entries) {
-    const std::string name = entry.path().filename().native();
-    if (typeOf(entry.path()) == fs::file_type::directory) {
+  for (const std::string& name : names) {
+    if (typeOf(out / name) == fs::file_type::directory) {
       throw Error(shown(out) + ": is not replaced, for it has the folder " + shown(name) +
                   " in it, which no output of nibble has: name another");
     }
@@ -94,21 +85,20 @@ void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std
 }
 
 void removeFlatFolder(const fs::path& folder, const std::string& spare) {
-  const std::vector<fs::directory_entry> entries = entriesOf(folder);
-  for (const fs::directory_entry& entry : entries) {
-    if (typeOf(entry.path()) == fs::file_type::directory) {
-      throw Error(shown(folder) + ": is not deleted, for it has the folder " + shown(entry.path().filename()) +
-                  " in it");
+  const std::vector<std::string> names = listFolder(folder);
+  for (const std::string& name : names) {
+    if (typeOf(folder / name) == fs::file_type::directory) {
+      throw Error(shown(folder) + ": is not deleted, for it has the folder " + shown(name) + " in it");
     }
   }
-  std::error_code error;
-  for (const fs::directory_entry& entry : entries) {
-    if (entry.path().filename() == spare) continue;
-    if (!fs::remove(entry.path(), error) && error)
-      throw Error(shown(entry.path()) + ": cannot be deleted: " + error.message());
+  const auto remove = [](const fs::path& path) {
+    std::error_code error;
+    if (!fs::remove(path, error) && error) throw Error(shown(path) + ": cannot be deleted: " + error.message());
+  };
+  for (const std::string& name : names) {
+    if (name != spare) remove(folder / name);
   }
-  if (spare.empty() && !fs::remove(folder, error) && error)
-    throw Error(shown(folder) + ": cannot be deleted: " + error.message());
+  if (spare.empty()) remove(folder);
 }
 
 fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchange) {

@@ -167,6 +167,18 @@ std::vector<char> readWholeFile(const fs::path& path, uint64_t max_bytes) {
   return text;
 }
 
+std::vector<std::string> listFolder(const fs::path& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().native());
+  }
+  if (error) throw Error(shown(folder) + ": cannot be read: " + error.message());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 void syncFolder(const fs::path& folder) {
   const int descriptor = retried([&] { return open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY); });
   if (descriptor < 0) throwSystemError(folder, "cannot be opened", errno);

@@ -52,6 +52,8 @@ class File {
 // All of a file of at most `max_bytes`. Throws.
 std::vector<char> readWholeFile(const std::filesystem::path& path, uint64_t max_bytes);
 
+// Of all that is in a folder, sorted. Throws.
+std::vector<std::string> listFolder(const std::filesystem::path& folder);
 // Names in a folder are on the disk. Throws.
 void syncFolder(const std::filesystem::path& folder);
 

@@ -135,11 +135,11 @@ bool Publication::openPartial(const std::string& identity) {
 
 void Publication::openFiles(const std::string& identity) {
   // Side files of the run before are added again, or not at all.
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(place_.partial, error)) {
-    const std::string name = entry.path().filename().native();
-    if (name != kJournalName && names_.count(name) == 0) fs::remove(entry.path(), error);
-    if (error) throw Error(shown(entry.path()) + ": is in the way and cannot be deleted: " + error.message());
+  for (const std::string& name : listFolder(place_.partial)) {
+    if (name == kJournalName || names_.count(name) != 0) continue;
+    std::error_code error;
+    fs::remove(place_.partial / name, error);
+    if (error) throw Error(shown(place_.partial / name) + ": is in the way and cannot be deleted: " + error.message());
   }
 
   std::vector<bool> was_whole;

@@ -40,23 +40,24 @@ TEST_CASE("the source hash is that of the tensors, not of the way they are store
   const TempFolder folder;
   const std::string a = entry("a", "U8", "[4]", 0, 4), b = entry("b", "F16", "[3]", 4, 10);
   writeText(folder / "one/model.safetensors",
-            fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0]", 10, 10) + "}", 10));
+            fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0,3]", 10, 10) + "}", 10));
   // The same in shards, b's bytes 4...9 first.
   writeText(folder / "two/1.safetensors",
             fileOf("{\"__metadata__\":{\"k\":\"v\"}," + entry("b", "F16", "[3]", 0, 6) + "}   ") +
                 "\x04\x05\x06\x07\x08\x09");
-  writeText(folder / "two/2.safetensors", fileOf("{" + a + "," + entry("e", "F32", "[0]", 4, 4) + "}", 4));
+  writeText(folder / "two/2.safetensors", fileOf("{" + a + "," + entry("e", "F32", "[0,3]", 4, 4) + "}", 4));
   writeText(folder / "two/model.safetensors.index.json",
             "{\"weight_map\":{\"a\":\"2.safetensors\",\"b\":\"1.safetensors\",\"e\":\"2.safetensors\"}}");
   const Hash128 hash = sourceHash(folder / "one", 100);
   CHECK(sourceHash(folder / "one", 1, true) == hash);
   CHECK(sourceHash(folder / "two", 3) == hash);
 
-  const std::string e = entry("e", "F32", "[0]", 10, 10);
+  const std::string e = entry("e", "F32", "[0,3]", 10, 10);
   const std::vector<std::string> others = {
       fileOf("{" + entry("A", "U8", "[4]", 0, 4) + "," + b + "," + e + "}", 10),    // a name
       fileOf("{" + entry("a", "I8", "[4]", 0, 4) + "," + b + "," + e + "}", 10),    // a dtype
       fileOf("{" + entry("a", "U8", "[2,2]", 0, 4) + "," + b + "," + e + "}", 10),  // a shape
+      fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0,2]", 10, 10) + "}", 10),
       fileOf("{" + a + "," + b + "," + entry("e", "F32", "[0,1]", 10, 10) + "}", 10),
       fileOf("{" + a + "," + b + "}", 10),                     // a tensor less
       fileOf("{" + a + "," + b + "," + e + "}", 9) + "\x0a"};  // a byte

@@ -90,6 +90,23 @@ TEST_CASE("the smallest files have the bytes of the specification") {
   CHECK(readText(folder / "none/model.safetensors") == std::string("\x08\0\0\0\0\0\0\0{}      ", 16));
 }
 
+TEST_CASE("headers are padded to a multiple of 8, and no further") {
+  std::vector<size_t> spaces(8);
+  for (size_t size = 0; size < 16; ++size) {
+    const std::vector<TensorSpec> tensors = {{std::string(size, 'n'), Dtype::kU8, {1}}};
+    const SafetensorsLayout layout = layOutSafetensors(tensors, {}, "f");
+    size_t padding = 0;
+    while (layout.head[layout.head.size() - 1 - padding] == std::byte{' '}) ++padding;
+    REQUIRE(padding < 8);
+    ++spaces[padding];
+    CHECK(layout.head.size() % 8 == 0);
+    CHECK(layout.head[0] == static_cast<std::byte>(layout.head.size() - 8));
+    CHECK(layout.offset[0] == layout.head.size());
+    CHECK(layout.file_bytes == layout.head.size() + 1);
+  }
+  CHECK(spaces == std::vector<size_t>(8, 2));
+}
+
 TEST_CASE("tensors of a file go by dtype descending, then by name") {
   const TempFolder folder;
   // The order of the reference: U64 I64 F64 C64 F32 U32 I32 BF16 F16 U16 I16 F8.. I8 U8 F6.. F4 BOOL.

@@ -20,6 +20,19 @@ struct FaultScope {
   ~FaultScope() { setFaults({}); }
 };
 
+// A file system of its own, if the test may mount one.
+struct Mounted {
+  Mounted(const fs::path& folder, unsigned long flags, const char* options) : path(folder) {
+    fs::create_directory(path);
+    works = mount("none", path.c_str(), "tmpfs", flags, options) == 0;
+  }
+  ~Mounted() {
+    if (works) umount(path.c_str());
+  }
+  fs::path path;
+  bool works = false;
+};
+
 FolderWriterOptions optionsFor(const fs::path& out) {
   FolderWriterOptions options;
   options.out = out;
@@ -106,8 +119,8 @@ TEST_CASE("a disk that fills up at any moment costs the run, not the output befo
 TEST_CASE("a disk that is too small is found before the work") {
   const TempFolder folder;
   const fs::path disk = folder / "disk";
-  fs::create_directory(disk);
-  if (mount("none", disk.c_str(), "tmpfs", 0, "size=1m") != 0) {
+  const Mounted mounted(disk, 0, "size=1m");
+  if (!mounted.works) {
     MESSAGE("not tested on a real file system: no tmpfs can be mounted here");
     return;
   }
@@ -132,7 +145,6 @@ TEST_CASE("a disk that is too small is found before the work") {
     writer.publish();
   }
   CHECK(Checkpoint(disk / "out").size() == 9);
-  umount(disk.c_str());
 }
 
 TEST_CASE("a limit on the size of files is an error with one line") {
@@ -160,14 +172,13 @@ TEST_CASE("a limit on the size of files is an error with one line") {
 
 TEST_CASE("a folder that cannot be written is an error with one line") {
   const TempFolder folder;
-  fs::create_directory(folder / "disk");
-  if (mount("none", (folder / "disk").c_str(), "tmpfs", MS_RDONLY, nullptr) != 0) {
+  const Mounted mounted(folder / "disk", MS_RDONLY, nullptr);
+  if (!mounted.works) {
     MESSAGE("not tested: no tmpfs can be mounted here");
     return;
   }
   NIB_CHECK_ERROR("out.partial: cannot be made: Read-only file system",
                   FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
-  umount((folder / "disk").c_str());
 }
 
 TEST_CASE("after a flush that failed nothing more is believed to be on the disk") {

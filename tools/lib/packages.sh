@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2034
 
 # "a|b": either will do, the first that the distribution knows is installed (names differ between releases).
-BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev)
+BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev)
 VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools)
 TEST_PACKAGES=(vulkan-validationlayers)
 

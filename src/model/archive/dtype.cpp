@@ -1,0 +1,43 @@
+#include "model/archive/dtype.h"
+
+#include <iterator>
+
+namespace nib::model {
+namespace {
+
+struct Row {
+  std::string_view name;
+  uint32_t bits;
+};
+
+constexpr Row kRows[] = {
+    {"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
+    {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+    {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+    {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64},
+};
+static_assert(std::size(kRows) == kDtypeCount);
+
+}  // namespace
+
+std::string_view dtypeName(Dtype dtype) { return kRows[static_cast<size_t>(dtype)].name; }
+uint32_t dtypeBits(Dtype dtype) { return kRows[static_cast<size_t>(dtype)].bits; }
+
+std::optional<Dtype> findDtype(std::string_view name) {
+  for (uint32_t i = 0; i < kDtypeCount; ++i) {
+    if (kRows[i].name == name) return static_cast<Dtype>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape) {
+  uint64_t bits = 1;
+  // In the order of the reference: a 0 behind an overflow does not mend it.
+  for (const uint64_t size : shape) {
+    if (__builtin_mul_overflow(bits, size, &bits)) return std::nullopt;
+  }
+  if (__builtin_mul_overflow(bits, uint64_t{dtypeBits(dtype)}, &bits) || bits % 8 != 0) return std::nullopt;
+  return bits / 8;
+}
+
+}  // namespace nib::model

@@ -1,0 +1,126 @@
+#include "model/archive/output_place.h"
+
+#include "model/archive/error.h"
+#include "model/archive/journal.h"
+#include "model/archive/posix_file.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+namespace nib::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Of the name itself, links not followed.
+fs::file_type typeOf(const fs::path& path) {
+  std::error_code error;
+  const fs::file_status status = fs::symlink_status(path, error);
+  if (status.type() == fs::file_type::none) throw Error(shown(path) + ": cannot be read: " + error.message());
+  return status.type();
+}
+
+bool isAtOrAbove(const fs::path& upper, const fs::path& path) {
+  for (fs::path at = path;; at = at.parent_path()) {
+    std::error_code error;
+    if (at == upper || fs::equivalent(at, upper, error)) return true;
+    if (at == at.parent_path()) return false;
+  }
+}
+
+void checkFolder(const fs::path& out, bool force) {
+  const std::vector<std::string> names = listFolder(out);
+  if (names.empty()) return;
+  if (!force) throw Error(shown(out) + ": is there already and not empty: name another, or replace it with --force");
+  bool is_model = false;
+  for (const std::string& name : names) {
+    if (typeOf(out / name) == fs::file_type::directory) {
+      throw Error(shown(out) + ": is not replaced, for it has the folder " + shown(name) +
+                  " in it, which no output of nibble has: name another");
+    }
+    is_model |= name == "config.json" || name == kJournalName || name.ends_with(".safetensors");
+  }
+  if (!is_model)
+    throw Error(shown(out) +
+                ": is not replaced, for it does not look like a model: name another, or empty it yourself");
+}
+
+}  // namespace
+
+OutputPlace findPlace(const fs::path& out) {
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(fs::absolute(out, error), error);
+  if (out.empty() || error)
+    throw Error(shown(out) + ": is no place for an output" + (error ? ": " + error.message() : ""));
+  if (!path.has_filename()) path = path.parent_path();
+  if (path == path.root_path()) throw Error(shown(out) + ": is no place for an output: name a folder in it");
+  if (!fs::is_directory(path.parent_path(), error)) {
+    throw Error(shown(out) + ": there is no folder " + shown(path.parent_path()) + ": make it first");
+  }
+  return {path, path.native() + ".partial", path.native() + ".replaced"};
+}
+
+void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std::span<const fs::path> keep) {
+  const fs::file_type type = typeOf(place.out);
+  if (type == fs::file_type::not_found) return;
+  for (const fs::path& path : keep) {
+    std::error_code error;
+    const fs::path kept = fs::canonical(path, error);
+    if (!error && isAtOrAbove(place.out, kept)) {
+      throw Error(shown(place.out) + ": is not replaced, for the input " + shown(path) +
+                  (kept == place.out ? " is it" : " is in it") + ": name another");
+    }
+  }
+  if (kind == OutputKind::kFolder) {
+    if (type != fs::file_type::directory)
+      throw Error(shown(place.out) + ": is no folder, and is not replaced by one: name another");
+    checkFolder(place.out, force);
+    return;
+  }
+  if (type != fs::file_type::regular)
+    throw Error(shown(place.out) + ": is no file, and is not replaced by one: name another");
+  if (!force) throw Error(shown(place.out) + ": is there already: name another, or replace it with --force");
+}
+
+void removeFlatFolder(const fs::path& folder, const std::string& spare) {
+  const std::vector<std::string> names = listFolder(folder);
+  for (const std::string& name : names) {
+    if (typeOf(folder / name) == fs::file_type::directory) {
+      throw Error(shown(folder) + ": is not deleted, for it has the folder " + shown(name) + " in it");
+    }
+  }
+  const auto remove = [](const fs::path& path) {
+    std::error_code error;
+    if (!fs::remove(path, error) && error) throw Error(shown(path) + ": cannot be deleted: " + error.message());
+  };
+  for (const std::string& name : names) {
+    if (name != spare) remove(folder / name);
+  }
+  if (spare.empty()) remove(folder);
+}
+
+fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchange) {
+  if (renameToNew(place.partial, place.out)) return {};
+  // An empty folder gives way, one that is no longer empty does not.
+  if (std::rename(place.partial.c_str(), place.out.c_str()) == 0) return {};
+  if (errno != ENOTEMPTY && errno != EEXIST) throwSystemError(place.out, "cannot be put in place", errno);
+  if (!force) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+  if (may_exchange && exchange(place.partial, place.out)) return place.partial;
+  if (!renameToNew(place.out, place.aside)) {
+    throw Error(shown(place.aside) + ": is in the way: move it, it may be an earlier " + shown(place.out.filename()));
+  }
+  if (!renameToNew(place.partial, place.out))
+    throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+  return place.aside;
+}
+
+void putFileInPlace(const OutputPlace& place, const std::string& name, bool force) {
+  if (renameToNew(place.partial / name, place.out)) return;
+  if (!force) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+  if (std::rename((place.partial / name).c_str(), place.out.c_str()) != 0)
+    throwSystemError(place.out, "cannot be put in place", errno);
+}
+
+}  // namespace nib::model

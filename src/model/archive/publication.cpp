@@ -1,0 +1,279 @@
+#include "model/archive/publication.h"
+
+#include "model/archive/error.h"
+#include "model/archive/hash.h"
+
+#include <algorithm>
+
+namespace nib::model {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What is at a path, links not followed; nothing for what cannot be seen.
+bool isThere(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(fs::symlink_status(path, error));
+}
+
+// Another list of tensors, or another cut into shards, is another output, whatever the caller's identity says.
+std::string identityOf(const PublicationOptions& options, const std::vector<PlannedFile>& files,
+                       const std::vector<PlannedItem>& items) {
+  Hasher hasher;
+  hasher.add(static_cast<uint64_t>(options.kind));
+  hasher.add(uint64_t{files.size()});
+  for (const PlannedFile& file : files) {
+    hasher.add(file.name);
+    hasher.add(file.bytes);
+    hasher.add(uint64_t{file.head.size()});
+    hasher.add(file.head);
+  }
+  for (const PlannedItem& item : items) {
+    hasher.add(item.name);
+    hasher.add(uint64_t{item.file});
+    hasher.add(item.offset);
+    hasher.add(item.bytes);
+  }
+  return "plan=" + hasher.digest().hex() + ' ' + options.identity;
+}
+
+void checkName(const std::string& name) {
+  if (name.empty() || name == "." || name == ".." || name == kJournalName || name.find('/') != name.npos ||
+      name.find('\0') != name.npos) {
+    throw Error(quoteText(name) + " is no name for a file of an output");
+  }
+}
+
+}  // namespace
+
+Publication::Publication(const PublicationOptions& options, std::vector<PlannedFile> files,
+                         std::vector<PlannedItem> items)
+    : options_(options),
+      place_(findPlace(options.out)),
+      planned_(std::move(files)),
+      items_(std::move(items)),
+      state_(std::make_unique<std::atomic<uint64_t>[]>(items_.size())) {
+  if (options_.kind == OutputKind::kFile && planned_.size() != 1)
+    throw Error(shown(place_.out) + ": a file is made of one file");
+  for (const PlannedFile& file : planned_) {
+    checkName(file.name);
+    if (!names_.insert(file.name).second) throw Error(quoteText(file.name) + ": is twice in an output");
+  }
+  const std::string identity = identityOf(options_, planned_, items_);
+  recover();
+  checkReplaceable(place_, options_.kind, options_.force, options_.keep);
+  const bool is_new = openPartial(identity);
+  try {
+    openFiles(identity);
+  } catch (...) {
+    // There is nothing in it to resume.
+    files_.clear();
+    if (is_new) {
+      std::error_code ignored;
+      for (const std::string& name : names_) fs::remove(place_.partial / name, ignored);
+      fs::remove(place_.partial / kJournalName, ignored);
+      fs::remove(place_.partial, ignored);
+    }
+    throw;
+  }
+}
+
+Publication::~Publication() {
+  if (published_) return;
+  try {
+    const std::lock_guard lock(mutex_);
+    flush();
+  } catch (const std::exception&) {  // those items are written again then
+  }
+}
+
+// A run that was killed after OUT was put in place, but before it had cleared up.
+void Publication::recover() {
+  if (options_.kind == OutputKind::kFolder && isThere(place_.out / kJournalName)) {
+    Journal journal(place_.out, place_.out);
+    const Journal::Content content = journal.load();
+    if (!content.publishing) return;
+    for (const fs::path& old : {place_.partial, place_.aside}) {
+      if (content.replaced != 0 && inodeOf(old) == content.replaced) removeFlatFolder(old);
+    }
+    std::error_code ignored;
+    fs::remove(place_.out / kJournalName, ignored);
+  }
+  if (options_.kind == OutputKind::kFile && isThere(place_.partial / kJournalName) &&
+      !isThere(place_.partial / planned_[0].name)) {
+    Journal journal(place_.partial, place_.out);
+    if (journal.load().publishing) removeFlatFolder(place_.partial);
+  }
+}
+
+// Leaves the partial folder open, locked, and with a journal of this identity. True: nothing in it is worth keeping.
+bool Publication::openPartial(const std::string& identity) {
+  std::error_code error;
+  const bool made = fs::create_directory(place_.partial, error);
+  if (error) throw Error(shown(place_.partial) + ": cannot be made: " + error.message());
+  if (!made) {
+    const bool is_folder = fs::symlink_status(place_.partial, error).type() == fs::file_type::directory;
+    if (!is_folder || (!isThere(place_.partial / kJournalName) && !fs::is_empty(place_.partial, error))) {
+      throw Error(shown(place_.partial) + ": is in the way, and not an unfinished output of nibble: move it");
+    }
+  }
+  journal_.emplace(place_.partial, place_.out);
+  resumed_ = journal_->load();
+  if (options_.resume && resumed_.begun) {
+    if (resumed_.identity == identity) return false;
+    throw Error(shown(place_.partial) +
+                ": was begun by another command, from another input or by another version of nibble: "
+                "resume it with the same, or start anew without --resume");
+  }
+  resumed_ = {};
+  removeFlatFolder(place_.partial, kJournalName);
+  journal_->begin(identity);
+  syncFolder(place_.partial);
+  syncFolder(place_.partial.parent_path());
+  return true;
+}
+
+void Publication::openFiles(const std::string& identity) {
+  // Side files of the run before are added again, or not at all.
+  for (const std::string& name : listFolder(place_.partial)) {
+    if (name == kJournalName || names_.count(name) != 0) continue;
+    std::error_code error;
+    fs::remove(place_.partial / name, error);
+    if (error) throw Error(shown(place_.partial / name) + ": is in the way and cannot be deleted: " + error.message());
+  }
+
+  std::vector<bool> was_whole;
+  for (const PlannedFile& planned : planned_) {
+    const File& file = files_.emplace_back(File::openToWrite(place_.partial / planned.name));
+    was_whole.push_back(file.bytes() == planned.bytes);
+    file.reserve(planned.bytes);
+    file.write(0, planned.head);
+  }
+
+  std::vector<uint64_t> kept;
+  for (const uint64_t item : resumed_.done) {
+    if (item < items_.size() && was_whole[items_[item].file] && !isFinished(item)) {
+      kept.push_back(item);
+      state_[item] = kFinished;
+    }
+  }
+  if (kept.size() == resumed_.done.size()) return;
+  // Else a third run would believe what this one does not.
+  journal_->begin(identity);
+  journal_->addDone(kept);
+}
+
+void Publication::write(size_t item, uint64_t offset, std::span<const std::byte> bytes) {
+  const PlannedItem& planned = items_.at(item);
+  if (offset > planned.bytes || bytes.size() > planned.bytes - offset) {
+    throw Error("tensor " + quoteText(planned.name) + ": bytes beyond its end were to be written");
+  }
+  if (isFinished(item)) throw Error("tensor " + quoteText(planned.name) + ": is finished, and was to be written again");
+  files_[planned.file].write(planned.offset + offset, bytes);
+  state_[item] += bytes.size();
+}
+
+void Publication::finished(size_t item) {
+  const PlannedItem& planned = items_.at(item);
+  uint64_t written = planned.bytes;
+  if (!state_[item].compare_exchange_strong(written, kFinished)) {
+    throw Error("tensor " + quoteText(planned.name) + ": is not finished: " +
+                (written == kFinished
+                     ? "it was before"
+                     : std::to_string(written) + " of " + std::to_string(planned.bytes) + " bytes were written"));
+  }
+  const std::lock_guard lock(mutex_);
+  unflushed_.push_back(item);
+  unflushed_bytes_ += planned.bytes;
+  const auto since = std::chrono::steady_clock::now() - flushed_at_;
+  if (unflushed_bytes_ >= options_.flush_bytes || since >= options_.flush_time) flush();
+}
+
+// First the data, then the journal's word for it.
+void Publication::flush() {
+  if (broken_)
+    throw Error(shown(place_.partial) + ": cannot be finished, an earlier flush to the disk failed: start anew");
+  if (!unflushed_.empty()) {
+    broken_ = true;
+    std::set<uint32_t> touched;
+    for (const uint64_t item : unflushed_) touched.insert(items_[item].file);
+    for (const uint32_t file : touched) files_[file].sync();
+    journal_->addDone(unflushed_);
+    broken_ = false;
+    unflushed_.clear();
+    unflushed_bytes_ = 0;
+  }
+  flushed_at_ = std::chrono::steady_clock::now();
+}
+
+File Publication::openSideFile(const std::string& name) {
+  checkName(name);
+  if (options_.kind == OutputKind::kFile) throw Error(quoteText(name) + ": an output of one file has no other");
+  if (!names_.insert(name).second) throw Error(quoteText(name) + ": is twice in an output");
+  return File::openToWrite(place_.partial / name);
+}
+
+void Publication::addFile(const std::string& name, std::string_view text) {
+  const File file = openSideFile(name);
+  file.truncate(0);
+  file.write(0, std::as_bytes(std::span(text)));
+  file.sync();
+}
+
+void Publication::copyFile(const std::string& name, const fs::path& from) {
+  const File source = File::openToRead(from);
+  const File file = openSideFile(name);
+  file.truncate(0);
+  std::vector<std::byte> block(1u << 20);
+  const uint64_t bytes = source.bytes();
+  for (uint64_t at = 0; at < bytes; at += block.size()) {
+    const std::span<std::byte> piece = std::span(block).first(std::min<uint64_t>(block.size(), bytes - at));
+    source.read(at, piece);
+    file.write(at, piece);
+  }
+  file.sync();
+}
+
+void Publication::checkFinished() const {
+  uint64_t missing = 0;
+  const PlannedItem* first = nullptr;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    if (isFinished(i)) continue;
+    if (missing++ == 0) first = &items_[i];
+  }
+  if (missing == 0) return;
+  throw Error(shown(place_.out) + ": is not finished: tensor " + quoteText(first->name) + " is not written" +
+              (missing > 1 ? ", and " + std::to_string(missing - 1) + " more" : ""));
+}
+
+void Publication::publish() {
+  const std::lock_guard lock(mutex_);
+  checkFinished();
+  flush();
+  for (const File& file : files_) file.sync();
+  syncFolder(place_.partial);
+  checkReplaceable(place_, options_.kind, options_.force, options_.keep);
+  // For the run that clears up, should this one not come to it. An empty OUT gives way by itself.
+  const bool in_two_steps = resumed_.publishing && resumed_.replaced != 0 && inodeOf(place_.aside) == resumed_.replaced;
+  journal_->addPublish(in_two_steps ? resumed_.replaced : inodeOf(place_.out));
+
+  const fs::path parent = place_.out.parent_path();
+  if (options_.kind == OutputKind::kFile) {
+    putFileInPlace(place_, planned_[0].name, options_.force);
+    published_ = true;
+    syncFolder(parent);
+    removeFlatFolder(place_.partial);
+    return;
+  }
+  fs::path old = putFolderInPlace(place_, options_.force, options_.may_exchange);
+  published_ = true;
+  syncFolder(parent);
+  // A run before this one was killed between two renames.
+  if (old.empty() && in_two_steps) old = place_.aside;
+  if (!old.empty()) removeFlatFolder(old);
+  std::error_code ignored;
+  fs::remove(place_.out / kJournalName, ignored);
+  syncFolder(place_.out);
+}
+
+}  // namespace nib::model

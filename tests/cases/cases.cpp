@@ -1,5 +1,7 @@
 #include "cases.h"
 
+#include <set>
+
 #include "ops/op.h"
 
 namespace nib::cases {
@@ -197,7 +199,32 @@ std::string weightsName(const NibWeights& w) {
   return text + " scales " + typeName(w.scale_type);
 }
 
+// What of a case decides which kernels it takes, roughly.
+uint64_t kindOf(const Case& c) {
+  const auto weights = [](const NibWeights& w, uint64_t more) {
+    const uint64_t long_group = w.group_size == UINT32_MAX ? 1 : 0;
+    return uint64_t(w.granularity) | long_group << 2 | uint64_t(w.flags & (NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED)) << 4 | more << 12;
+  };
+  switch (c.op()) {
+    case NIB_OP_QUANTIZE: return weights(c.desc.quantize.weights, c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES);
+    case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
+    case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
+    case NIB_OP_MINMAX: return c.desc.minmax.granularity;
+    default: return 0;
+  }
+}
+
 }  // namespace
+
+std::vector<Case> thinned(std::vector<Case> list, uint32_t every) {
+  if (every <= 1) return list;
+  std::set<uint64_t> kinds;
+  std::vector<Case> kept;
+  for (size_t i = 0; i < list.size(); ++i) {
+    if (kinds.insert(kindOf(list[i])).second || i % every == 0) kept.push_back(list[i]);
+  }
+  return kept;
+}
 
 const char* opName(uint32_t op) {
   const OpRow* row = findOp(op);

@@ -41,6 +41,10 @@ enum class Extent {
 // Cases of one op for one format (0 for ops without).
 std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
 
+// Every Nth of a list, and the first of each kind: way of sharing scales, given or found, direction. Kinds take paths of
+// their own, so none is lost.
+std::vector<Case> thinned(std::vector<Case> list, uint32_t every);
+
 const char* opName(uint32_t op);
 
 struct OpFormat {

@@ -1,5 +1,6 @@
 #include "cells.h"
 
+#include <algorithm>
 #include <sstream>
 #include <stdexcept>
 
@@ -40,9 +41,10 @@ void runOn(const kit::Device& device, const std::string& profile, const Selftest
            std::vector<Cell>& cells) {
   const uint32_t size = options.emulated_subgroup != 0 ? options.emulated_subgroup : device.info().subgroup_size;
   for (const OpFormat& what : opFormats()) {
-    uint32_t number = 0;
-    for (const Case& c : casesOf(NibOp(what.op), what.format, options.extent)) {
-      if (number++ % options.every != 0) continue;
+    const std::vector<std::string>& types = options.types;
+    const std::string type = what.format != 0 ? nibFormatById(what.format)->name : "";
+    if (!types.empty() && !type.empty() && std::find(types.begin(), types.end(), type) == types.end()) continue;
+    for (const Case& c : thinned(casesOf(NibOp(what.op), what.format, options.extent), options.every)) {
       Outcome outcome;
       if (options.plan_only) {
         outcome.kernels = kit::Plan(device, &c.desc.op, c.descBytes()).kernels();

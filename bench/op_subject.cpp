@@ -31,7 +31,9 @@ bool hasGivenScales(const cases::Case& row) {
 }
 
 NibType sourceType(const cases::Case& row) {
-  return NibType(row.op() == NIB_OP_QUANTIZE ? row.desc.quantize.source_type : row.desc.minmax.source_type);
+  if (row.op() == NIB_OP_QUANTIZE) return NibType(row.desc.quantize.source_type);
+  if (row.op() == NIB_OP_CONVERT) return NibType(row.desc.convert.source_type);
+  return NibType(row.desc.minmax.source_type);
 }
 
 // The matrix a dequantize row reads, as what would have made it.
@@ -147,6 +149,12 @@ const OpSubject::Words& OpSubject::image(NibRole role, std::string* content) {
   const NibMemory& memory = plan_->memory();
   const uint64_t bytes = memory.range[role].size_bytes;
   const std::string size = std::to_string(bytes) + " " + std::to_string(row_.seed);
+  if (role == NIB_ROLE_INPUT && row_.op() == NIB_OP_ERRORS) {
+    const NibErrorsDesc& d = row_.desc.errors;
+    *content = "errors " + std::to_string(d.reference_type) + " " + std::to_string(d.candidate_type) + " " + size;
+    scratch_ = cases::makeInput(row_, memory);
+    return scratch_;
+  }
   if (role == NIB_ROLE_INPUT) {
     *content = std::string(cases::recipeName(row_.recipe)) + " " + std::to_string(sourceType(row_)) + " " + size;
     return shared_.dense(row_.recipe, sourceType(row_), bytes, row_.seed);

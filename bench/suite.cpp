@@ -82,6 +82,18 @@ class Lister {
     add(row);
   }
 
+  void convert(NibType source, NibType result) {
+    cases::Case row;
+    row.desc.convert = {NIB_OP_CONVERT, 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(result), 0};
+    add(row);
+  }
+
+  void errors(NibType reference, NibType candidate) {
+    cases::Case row;
+    row.desc.errors = {NIB_OP_ERRORS, 0, shape_.m, shape_.k, uint32_t(reference), 0, uint32_t(candidate), 0};
+    add(row);
+  }
+
  private:
   // Scales as model files keep them: half precision, but bitsandbytes' NF4 blocks single.
   static NibWeights weightsOf(const NibFormatInfo& info, Sharing sharing, uint32_t flags) {
@@ -118,6 +130,9 @@ void listQuick(Lister& list) {
     list.dequantize(info, usual(info), NIB_TYPE_F16);
   }
   for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, NIB_TYPE_F32);
+  list.convert(NIB_TYPE_F32, NIB_TYPE_F16);
+  list.convert(NIB_TYPE_BF16, NIB_TYPE_F32);
+  list.errors(NIB_TYPE_F32, NIB_TYPE_F32);
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
     list.quantize(info, usual(info), NIB_TYPE_F32);
@@ -151,6 +166,10 @@ void listQuantize(Lister& list) {
       for (const Sharing& sharing : {kRow, kTensor, kGroup128}) list.given(info, sharing, type);
     }
     for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, type);
+    for (const NibType other : kTypes) {
+      if (other != type) list.convert(type, other);
+    }
+    for (const NibType other : kTypes) list.errors(type, other);
   }
 }
 
@@ -163,6 +182,8 @@ void listTails(Lister& list) {
     list.given(info, usual(info), NIB_TYPE_F32);
   }
   list.minmax(kRow, NIB_TYPE_F32);
+  list.convert(NIB_TYPE_F32, NIB_TYPE_F16);
+  list.errors(NIB_TYPE_F32, NIB_TYPE_F16);
 }
 
 }  // namespace
@@ -224,6 +245,20 @@ RowNames namesOf(const cases::Case& row) {
       names.result = typeName(row.desc.dequantize.result_type);
       names.m = row.desc.dequantize.rows;
       names.k = row.desc.dequantize.cols;
+      break;
+    case NIB_OP_CONVERT:
+      names.type = typeName(row.desc.convert.result_type);
+      names.source = typeName(row.desc.convert.source_type);
+      names.granularity = kGranularities[NIB_GRANULARITY_TENSOR];
+      names.m = row.desc.convert.rows;
+      names.k = row.desc.convert.cols;
+      break;
+    case NIB_OP_ERRORS:
+      names.type = typeName(row.desc.errors.candidate_type);
+      names.source = typeName(row.desc.errors.reference_type);
+      names.granularity = kGranularities[NIB_GRANULARITY_TENSOR];
+      names.m = row.desc.errors.rows;
+      names.k = row.desc.errors.cols;
       break;
     default:
       names.type = names.source = typeName(row.desc.minmax.source_type);

@@ -28,7 +28,7 @@ std::vector<cases::Case> suiteRows(const SuiteOptions& options);
 // The words a row is known by. Empty = the op has no such thing.
 struct RowNames {
   std::string op;           // "quantize"
-  std::string type;         // "int4"; of minmax the source's
+  std::string type;         // "int4"; of minmax the source's, of convert the result's, of errors the candidate's
   std::string source;       // "f32": of what is read, where that is dense
   std::string result;       // "f16": of what is written, where that is dense
   std::string granularity;  // "group"

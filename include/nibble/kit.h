@@ -368,6 +368,8 @@ struct Tensor {
 // data: rows * cols values. Throws.
 Tensor quantize(const Device& device, std::span<const float> data, const NibQuantizeDesc& desc);
 std::vector<float> dequantize(const Device& device, const Tensor& tensor);
+// What `candidate` lost against `reference`, of the same number of values. The same numbers on every device. Throws.
+NibErrors errors(const Device& device, std::span<const float> reference, std::span<const float> candidate);
 
 // ---------------------------------------------------------------------------------------------- verify
 struct Attempt {

@@ -32,7 +32,7 @@
 #define NIB_VERSION_MINOR 1
 #define NIB_VERSION_PATCH 0
 // Changes whenever a struct or function of this file changes; checked by nibCreateContext.
-#define NIB_ABI_VERSION 2u
+#define NIB_ABI_VERSION 3u
 
 #ifdef __cplusplus
 extern "C" {
@@ -135,6 +135,8 @@ typedef enum NibOp {
   NIB_OP_QUANTIZE = 1,
   NIB_OP_DEQUANTIZE = 2,
   NIB_OP_MINMAX = 3,
+  NIB_OP_CONVERT = 4,
+  NIB_OP_ERRORS = 5,
   NIB_OP_REPACK = 6,
   NIB_OP_MAX_ENUM = 0x7fffffff
 } NibOp;
@@ -234,11 +236,105 @@ typedef struct NibExtent {
   uint32_t nonfinite_count;
 } NibExtent;
 
+enum {
+  // A finite element beyond the result type's largest becomes that, with its sign, instead of infinite.
+  NIB_CONVERT_SATURATE = 1u << 0,
+  // The aux range begins with a NibStatus that the run adds to.
+  NIB_CONVERT_STATUS = 1u << 1
+};
+
+// Dense [rows, cols] of one type -> dense of the same or another. NibRun.n = number of rows. Bit-exact: rounded
+// half-even, beyond the largest value infinite (or, SATURATE, that value); denormals of fp32 and bfloat16 are zeros with
+// their signs, those of halves are numbers; infinities stay, a NaN becomes the quiet one with its sign (0x7fc00000,
+// 0x7e00, 0x7fc0).
+typedef struct NibConvertDesc {
+  uint32_t op;     // NIB_OP_CONVERT
+  uint32_t flags;  // NIB_CONVERT_*
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t source_type;    // NibType
+  uint32_t source_stride;  // elements from row to row; 0 = cols
+  uint32_t result_type;    // NibType
+  uint32_t result_stride;  // as NibDequantizeDesc's
+} NibConvertDesc;
+
+// Two dense inputs [rows, cols], the reference x and the candidate y -> what y lost. NibRun.n = number of rows. The input
+// range holds both: NIB_PART_REFERENCE and NIB_PART_CANDIDATE. The result is a NibErrorTile per NIB_ERROR_TILE elements in
+// row-major order, cut across rows, the last of them short; nibErrorsAdd and nibErrorsFinish make totals of them.
+// Bit-exact, the sums too: they are taken in one fixed order in pairs of fp32.
+typedef struct NibErrorsDesc {
+  uint32_t op;     // NIB_OP_ERRORS
+  uint32_t flags;  // 0
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t reference_type;    // NibType
+  uint32_t reference_stride;  // elements from row to row; 0 = cols
+  uint32_t candidate_type;
+  uint32_t candidate_stride;
+} NibErrorsDesc;
+
+enum { NIB_ERROR_TILE = 1024 };
+
+// Pairs of which either is NaN or infinite are counted and left out of the rest. Denormals of fp32 and bfloat16 are zeros.
+// A sum is high + low, times 2^(2 e), 2^e or, of the products, 2^(e of x + e of y), where 2^e brings the largest value of
+// its kind to [2^30, 2^31): of errors e = (max_error >> 23) - 221, of x and y e = exponent field - 157. Against exact sums
+// of the same elements it is wrong by 2^-40 of itself at most; the products' sum, of the root of the product of both
+// sums of squares.
+typedef struct NibErrorTile {
+  uint32_t finite_count;
+  uint32_t nonfinite_count;
+  uint32_t max_error;        // largest |x - y| rounded to 24 bits: an fp32 pattern of |x - y| * 2^64 with 9 exponent bits
+  uint32_t max_error_index;  // of its first occurrence, row * cols + col; UINT32_MAX where max_error is 0
+  float max_reference;       // largest |x|
+  float max_candidate;       // largest |y|
+  float error_squares[2];         // sum of (x - y)^2, {high, low}
+  float error_magnitudes[2];      // of |x - y|
+  float reference_squares[2];     // of x^2
+  float candidate_squares[2];     // of y^2
+  float products[2];              // of x y
+  float reference_magnitudes[2];  // of |x|
+} NibErrorTile;
+
+// Totals of tiles. All zeros = of none.
+typedef struct NibErrorSums {
+  uint64_t finite_count;
+  uint64_t nonfinite_count;
+  uint64_t max_error_index;
+  double max_error;
+  double max_reference;
+  double max_candidate;
+  double error_squares;
+  double error_magnitudes;
+  double reference_squares;
+  double candidate_squares;
+  double products;
+  double reference_magnitudes;
+} NibErrorSums;
+
+typedef struct NibErrors {
+  uint64_t elements;         // pairs of finite values: what all below is about
+  uint64_t nonfinite_count;  // pairs left out
+  double max_error;          // largest |x - y|, rounded to 24 bits
+  uint64_t max_error_index;  // of its first occurrence; 0 if there is no error
+  double max_reference;      // largest |x|
+  double mse;                // mean of (x - y)^2
+  double mae;                // mean of |x - y|
+  double relative_error;     // sum of |x - y| / sum of |x|; 0 without error, infinite if x alone is zero
+  double sqnr_db;            // 10 log10(sum of x^2 / sum of (x - y)^2); +infinity without error, -infinity if x is zero
+  double cosine;             // sum of x y / the root of (sum of x^2 * sum of y^2), within -1..1; 1 if both are zero, 0 if one is
+} NibErrors;
+
+// Adds `count` tiles to `sums`, in their order in fp64. first_element: the number of the elements before the first of
+// them, where a tensor is cut into runs; the totals are those of one run if it is cut at multiples of NIB_ERROR_TILE.
+void nibErrorsAdd(NibErrorSums* sums, const NibErrorTile* tiles, uint64_t count, uint64_t first_element);
+void nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors);
+
 // Added to by runs of plans that have a status; the application zeroes it (vkCmdFillBuffer) when it wants a fresh one.
 // Order-free, so it is the same on every device.
 typedef struct NibStatus {
   uint32_t nonfinite_count;     // NaN and infinite elements met
-  uint32_t saturated_count;     // found scales beyond scale_type's largest value, or beyond 2^126, and set to that
+  uint32_t saturated_count;     // found scales beyond scale_type's largest value, or beyond 2^126, and set to that; of
+                                // converting, finite elements beyond result_type's largest value
   uint32_t first_nonfinite_not;  // bitwise NOT of the lowest row * cols + col of a non-finite element; 0 = none
   uint32_t reserved;
 } NibStatus;
@@ -258,11 +354,13 @@ typedef enum NibPart {
   NIB_PART_SCALES = 1,  // in WEIGHTS
   NIB_PART_ZEROS = 2,   // in WEIGHTS
   NIB_PART_STATUS = 3,  // in AUX
-  NIB_PART_SCRATCH = 4, // in AUX
-  NIB_PART_PACKED_CODES = 5,  // in INPUT or OUTPUT, of NIB_OP_REPACK
-  NIB_PART_PACKED_ZEROS = 6,
-  NIB_PART_NESTED = 7,        // in WEIGHTS
-  NIB_PART_COUNT = 16
+  NIB_PART_SCRATCH = 4,       // in AUX
+  NIB_PART_NESTED = 5,        // in WEIGHTS
+  NIB_PART_PACKED_CODES = 6,  // in INPUT or OUTPUT, of NIB_OP_REPACK
+  NIB_PART_PACKED_ZEROS = 7,
+  NIB_PART_REFERENCE = 8,     // in INPUT, of ops with two inputs
+  NIB_PART_CANDIDATE = 9,     // in INPUT, at a multiple of 256 bytes
+  NIB_PART_COUNT = 16         // room for more
 } NibPart;
 
 typedef struct NibMemoryRange {

@@ -7,8 +7,12 @@ void nibCountNonFinite(uint count, uint first_element) {
   atomicMax(aux[push.head.delta3 + 2u], ~first_element);
 }
 
+void nibCountSaturated(uint count) {
+  atomicAdd(aux[push.head.delta3 + 1u], count);
+}
+
 void nibCountSaturated() {
-  atomicAdd(aux[push.head.delta3 + 1u], 1u);
+  nibCountSaturated(1u);
 }
 
 #endif

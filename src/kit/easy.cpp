@@ -1,6 +1,7 @@
 // Whole tensors in host memory, one call each.
 #include <nibble/kit.h>
 
+#include <algorithm>
 
 namespace nib::kit {
 namespace {
@@ -10,6 +11,10 @@ std::string shapeText(uint32_t rows, uint32_t cols) { return std::to_string(rows
 Buffer bufferFor(const Device& device, const Plan& plan, NibRole role) {
   return Buffer(device, plan.sizeBytes(role));
 }
+
+// Values at a time whose errors are taken: two buffers of 64 MiB, and whole tiles.
+constexpr size_t kErrorSlab = size_t{1} << 24;
+static_assert(kErrorSlab % NIB_ERROR_TILE == 0);
 
 }  // namespace
 
@@ -107,6 +112,33 @@ std::vector<float> dequantize(const Device& device, const Tensor& tensor) {
   device.uploadBytes(blob, 0, tensor.blob.data(), blob.sizeBytes());
   device.run(binding, desc.rows);
   return device.download<float>(output, size_t{tensor.rows} * tensor.cols);
+}
+
+NibErrors errors(const Device& device, std::span<const float> reference, std::span<const float> candidate) {
+  if (reference.size() != candidate.size()) {
+    throw Error("errors: the reference has " + std::to_string(reference.size()) + " values, the candidate " +
+                std::to_string(candidate.size()));
+  }
+  NibErrorSums sums{};
+  for (size_t first = 0; first < reference.size(); first += kErrorSlab) {
+    const size_t count = std::min(kErrorSlab, reference.size() - first);
+    NibErrorsDesc desc{};
+    desc.op = NIB_OP_ERRORS;
+    desc.rows = 1;
+    desc.cols = static_cast<uint32_t>(count);
+    const Plan plan(device, desc);
+    const Buffer input = bufferFor(device, plan, NIB_ROLE_INPUT);
+    const Buffer output = bufferFor(device, plan, NIB_ROLE_OUTPUT);
+    const NibMemoryPart* part = plan.memory().part;
+    device.uploadBytes(input, part[NIB_PART_REFERENCE].offset_bytes, &reference[first], count * sizeof(float));
+    device.uploadBytes(input, part[NIB_PART_CANDIDATE].offset_bytes, &candidate[first], count * sizeof(float));
+    device.run(Binding(plan, Ranges{.weights = {}, .input = input, .output = output, .aux = {}}), 1);
+    const auto tiles = device.download<NibErrorTile>(output, static_cast<size_t>(output.sizeBytes() / sizeof(NibErrorTile)));
+    nibErrorsAdd(&sums, tiles.data(), tiles.size(), first);
+  }
+  NibErrors result;
+  nibErrorsFinish(&sums, &result);
+  return result;
 }
 
 }  // namespace nib::kit

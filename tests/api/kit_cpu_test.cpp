@@ -109,6 +109,21 @@ TEST_CASE("plan, binding and run work on the CPU as they do on a device") {
   CHECK(extents[2].absmax == 7);
 }
 
+TEST_CASE("errors of one tensor against another, also of more values than are taken at a time") {
+  const Device cpu = Device::cpu();
+  const std::vector<float> x = waves((size_t{1} << 24) + 100);
+  std::vector<float> y = x;
+  y[(size_t{1} << 24) + 50] += 0.25f;
+  const NibErrors errors = nib::kit::errors(cpu, x, y);
+  CHECK(errors.elements == x.size());
+  CHECK(errors.max_error == doctest::Approx(0.25));
+  CHECK(errors.max_error_index == (size_t{1} << 24) + 50);
+  CHECK(errors.mae == doctest::Approx(0.25 / double(x.size())));
+  CHECK(nib::kit::errors(cpu, {}, {}).elements == 0);
+  CHECK_THROWS_WITH_AS(nib::kit::errors(cpu, x, std::span(y).first(3)),
+                       "errors: the reference has 16777316 values, the candidate 3", Error);
+}
+
 TEST_CASE("a timer on the CPU measures by the host's clock") {
   Timer timer(Device::cpu(), 2);
   CHECK_FALSE(timer.onDevice());

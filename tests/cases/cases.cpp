@@ -181,6 +181,65 @@ void addRepack(std::vector<Case>& list, const NibFormatInfo& info, Extent extent
   }
 }
 
+// Every pair of types over every shape; a quick list takes two pairs per shape, and so every pair twice or more.
+constexpr uint32_t kTypePairs = 9;
+
+bool quickPair(size_t shape, uint32_t pair) {
+  return pair == shape * 2 % kTypePairs || pair == (shape * 2 + 5) % kTypePairs;
+}
+
+void addConvert(std::vector<Case>& list, Extent extent) {
+  Counter counter;
+  for (size_t s = 0; s < sizeof kShapes / sizeof kShapes[0]; ++s) {
+    for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
+      ++counter.i;
+      if (extent == Extent::kQuick && !quickPair(s, pair)) continue;
+      const Shape& shape = kShapes[s];
+      Case c;
+      c.seed = counter.i;
+      // Patterns of the source's own type half of the time.
+      c.recipe = counter.i % 2 == 0 ? Recipe::kBits : kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+      NibConvertDesc& d = c.desc.convert;
+      d = {};
+      d.op = NIB_OP_CONVERT;
+      d.flags = counter.turn(4);
+      d.rows = shape.rows;
+      d.cols = shape.cols;
+      d.source_type = pair / 3;
+      d.result_type = pair % 3;
+      if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(9);
+      if (counter.i % 7 == 2) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+      c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+      list.push_back(c);
+    }
+  }
+}
+
+void addErrors(std::vector<Case>& list, Extent extent) {
+  Counter counter;
+  for (size_t s = 0; s < sizeof kShapes / sizeof kShapes[0]; ++s) {
+    for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
+      ++counter.i;
+      if (extent == Extent::kQuick && !quickPair(s, pair)) continue;
+      const Shape& shape = kShapes[s];
+      Case c;
+      c.seed = counter.i;
+      c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+      NibErrorsDesc& d = c.desc.errors;
+      d = {};
+      d.op = NIB_OP_ERRORS;
+      d.rows = shape.rows;
+      d.cols = shape.cols;
+      d.reference_type = pair / 3;
+      d.candidate_type = pair % 3;
+      if (counter.i % 5 == 3) d.reference_stride = shape.cols + 1 + counter.turn(9);
+      if (counter.i % 4 == 2) d.candidate_stride = (shape.cols + 15) / 8 * 8;
+      c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+      list.push_back(c);
+    }
+  }
+}
+
 std::string weightsName(const NibWeights& w) {
   const NibFormatInfo* info = nibFormatById(w.format);
   std::string text = info != nullptr ? info->name : "?";
@@ -274,6 +333,18 @@ std::string Case::name() const {
     static const char* const kLayouts[] = {"?", "rows", "packed rows", "bitsandbytes", "gguf"};
     text += std::string(d.flags & NIB_REPACK_UNPACK ? " from " : " to ") + kLayouts[d.layout] + " " + weightsName(d.weights);
     rows = d.rows, cols = d.cols;
+  } else if (op() == NIB_OP_CONVERT) {
+    const NibConvertDesc& d = desc.convert;
+    text += std::string(" ") + typeName(d.source_type) + " -> " + typeName(d.result_type);
+    if (d.flags & NIB_CONVERT_SATURATE) text += " saturate";
+    if (d.flags & NIB_CONVERT_STATUS) text += " status";
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
+    if (d.result_stride != 0) text += " stride " + std::to_string(d.result_stride);
+  } else if (op() == NIB_OP_ERRORS) {
+    const NibErrorsDesc& d = desc.errors;
+    text += std::string(" ") + typeName(d.reference_type) + " against " + typeName(d.candidate_type);
+    rows = d.rows, cols = d.cols, stride = d.reference_stride;
+    if (d.candidate_stride != 0) text += " stride " + std::to_string(d.candidate_stride);
   } else {
     const NibMinMaxDesc& d = desc.minmax;
     static const char* const kNames[] = {"tensor", "row", "column"};
@@ -290,6 +361,8 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   std::vector<Case> list;
   const NibFormatInfo* info = nibFormatById(format);
   if (op == NIB_OP_MINMAX) addMinMax(list, extent);
+  if (op == NIB_OP_CONVERT) addConvert(list, extent);
+  if (op == NIB_OP_ERRORS) addErrors(list, extent);
   if (info == nullptr) return list;
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);

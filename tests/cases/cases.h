@@ -21,6 +21,8 @@ struct Case {
     NibDequantizeDesc dequantize;
     NibMinMaxDesc minmax;
     NibRepackDesc repack;
+    NibConvertDesc convert;
+    NibErrorsDesc errors;
   } desc{};
   Recipe recipe = Recipe::kMixed;
   uint64_t seed = 0;
@@ -78,6 +80,8 @@ Outcome runCase(const kit::Device& device, const Case& c, const Way& way = {});
 struct Images {
   std::vector<uint32_t> role[NIB_ROLE_COUNT];
 };
+// The input range of a case: one dense matrix, or reference and candidate at the places that `memory` says.
+std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory);
 // Before a run: inputs by the case's recipe; results and scratch hold marks, the status zeros.
 Images makeImages(const Case& c, const NibMemory& memory);
 // After it. Throws kit::Error if the reference refuses the case.

@@ -95,4 +95,38 @@ std::vector<uint32_t> makeDense(Recipe recipe, NibType type, uint64_t count, uin
   return words;
 }
 
+std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to, uint32_t rows,
+                                    uint32_t cols, uint64_t seed) {
+  const uint64_t count = uint64_t(rows - 1) * to.stride + cols;
+  const auto halves = [&](uint64_t i) { return reference[i / 2] >> (i % 2 * 16) & 0xffffu; };
+  const auto load = [&](uint64_t i) {
+    if (of.type == NIB_TYPE_F32) return reference[i];
+    return of.type == NIB_TYPE_F16 ? exact::nibHalfToF32Bits(halves(i)) : halves(i) << 16;
+  };
+  std::vector<uint32_t> words(to.type == NIB_TYPE_F32 ? count : (count + 1) / 2, 0xa5a5a5a5u);
+  Random random(seed ^ 0xca4d1da7eull);
+  for (uint64_t i = 0; i < uint64_t(rows) * cols; ++i) {
+    uint32_t bits = load(i / cols * of.stride + i % cols);
+    const uint32_t r = random.bits();
+    switch (i / 1500 % 3 == 1 ? 0 : r & 7u) {
+      case 0:
+      case 1: break;
+      case 2: bits ^= r >> 24; break;
+      case 3: bits &= 0xfffff000u; break;
+      case 4: bits ^= r >> 8 & 0x000fffffu; break;
+      case 5: bits ^= 0x80000000u; break;
+      case 6: bits = (bits & 0xff800000u) | (r >> 9); break;
+      case 7: bits = (r & 0x80000000u) | (0x3f800000u + (r >> 4 & 0x00ffffffu)); break;
+    }
+    const uint64_t at = i / cols * to.stride + i % cols;
+    if (to.type == NIB_TYPE_F32) {
+      words[at] = bits;
+      continue;
+    }
+    const uint32_t half_word = to.type == NIB_TYPE_F16 ? exact::nibF32ToHalfBits(bits) : exact::nibF32ToBf16Bits(bits);
+    words[at / 2] = (words[at / 2] & ~(0xffffu << (at % 2 * 16))) | half_word << (at % 2 * 16);
+  }
+  return words;
+}
+
 }  // namespace nib::cases

@@ -32,6 +32,17 @@ std::vector<uint32_t> makeValues(Recipe recipe, uint64_t count, uint64_t seed);
 // The same converted to a dense type, as whole words (the last one padded with 0).
 std::vector<uint32_t> makeDense(Recipe recipe, NibType type, uint64_t count, uint64_t seed);
 
+// A dense matrix that a case reads.
+struct Dense {
+  NibType type;
+  uint32_t stride;  // elements from row to row
+};
+
+// What stands for a reference after some loss, element by element of rows x cols: the same, a little or much different,
+// negated, or anything; stretches without any loss. Words as makeDense's, what lies between rows marked.
+std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to, uint32_t rows,
+                                    uint32_t cols, uint64_t seed);
+
 // splitmix64 (Steele, Lea, Flood 2014): seeds and numbers.
 class Random {
  public:

@@ -61,6 +61,29 @@ std::string compare(const char* what, const uint32_t* got, const uint32_t* expec
 
 }  // namespace
 
+std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
+  const auto dense = [&](uint32_t type, uint64_t bytes) {
+    return makeDense(c.recipe, NibType(type), bytes / (type == NIB_TYPE_F32 ? 4 : 2), c.seed);
+  };
+  const uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes;
+  switch (c.op()) {
+    case NIB_OP_QUANTIZE: return dense(c.desc.quantize.source_type, bytes);
+    case NIB_OP_MINMAX: return dense(c.desc.minmax.source_type, bytes);
+    case NIB_OP_CONVERT: return dense(c.desc.convert.source_type, bytes);
+    case NIB_OP_ERRORS: {
+      const NibErrorsDesc& d = c.desc.errors;
+      const Dense of{NibType(d.reference_type), d.reference_stride != 0 ? d.reference_stride : d.cols};
+      const Dense to{NibType(d.candidate_type), d.candidate_stride != 0 ? d.candidate_stride : d.cols};
+      std::vector<uint32_t> words = dense(d.reference_type, memory.part[NIB_PART_REFERENCE].size_bytes);
+      const std::vector<uint32_t> candidate = makeCandidate(words, of, to, d.rows, d.cols, c.seed);
+      words.resize(size_t(memory.part[NIB_PART_CANDIDATE].offset_bytes / 4), kUntouched);
+      words.insert(words.end(), candidate.begin(), candidate.end());
+      return words;
+    }
+    default: return {};
+  }
+}
+
 Images makeImages(const Case& c, const NibMemory& memory) {
   Images images;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -69,11 +92,8 @@ Images makeImages(const Case& c, const NibMemory& memory) {
   }
   const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
   if (status.size_bytes != 0) fillPart(images.role[NIB_ROLE_AUX], status, std::vector<uint32_t>(4, 0));
-  auto dense = [&](uint32_t type) {
-    const uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes;
-    const std::vector<uint32_t> words = makeDense(c.recipe, NibType(type), bytes / (type == NIB_TYPE_F32 ? 4 : 2), c.seed);
-    std::memcpy(images.role[NIB_ROLE_INPUT].data(), words.data(), size_t(bytes));
-  };
+  const std::vector<uint32_t> input = makeInput(c, memory);
+  std::copy(input.begin(), input.end(), images.role[NIB_ROLE_INPUT].begin());
   auto parameters = [&](uint32_t scale_type) {
     const NibMemoryPart& scales = memory.part[NIB_PART_SCALES];
     const NibMemoryPart& zeros = memory.part[NIB_PART_ZEROS];
@@ -84,7 +104,6 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     fillPart(images.role[NIB_ROLE_WEIGHTS], zeros, makeBits(zeros.size_bytes, c.seed + 1));
   };
   if (c.op() == NIB_OP_QUANTIZE) {
-    dense(c.desc.quantize.source_type);
     if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
   } else if (c.op() == NIB_OP_DEQUANTIZE) {
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
@@ -94,8 +113,6 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     const bool unpack = (c.desc.repack.flags & NIB_REPACK_UNPACK) != 0;
     std::vector<uint32_t>& from = images.role[unpack ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS];
     from = makeBits(from.size() * 4, c.seed);
-  } else {
-    dense(c.desc.minmax.source_type);
   }
   return images;
 }

@@ -156,6 +156,43 @@ TEST_CASE("minmax names each field that is wrong") {
                           });
 }
 
+TEST_CASE("convert names each field that is wrong") {
+  using Desc = NibConvertDesc;
+  const Desc right{NIB_OP_CONVERT, 0, 4, 64, NIB_TYPE_F32, 67, NIB_TYPE_F16, 66};
+  expectEachRefused<Desc>(right, "convert",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = NIB_TYPE_E8M0; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                              {"result_type", kInvalid, [](Desc& d) { d.result_type = NIB_TYPE_E8M0; }},
+                              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 0x40000000u; }},
+                          });
+}
+
+TEST_CASE("errors names each field that is wrong") {
+  using Desc = NibErrorsDesc;
+  const Desc right{NIB_OP_ERRORS, 0, 4, 64, NIB_TYPE_F32, 66, NIB_TYPE_F16, 65};
+  expectEachRefused<Desc>(right, "errors",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                              {"reference_type", kInvalid, [](Desc& d) { d.reference_type = NIB_TYPE_E8M0; }},
+                              {"reference_stride", kInvalid, [](Desc& d) { d.reference_stride = 63; }},
+                              {"reference_stride", kInvalid, [](Desc& d) { d.reference_stride = 0x40000000u; }},
+                              {"candidate_type", kInvalid, [](Desc& d) { d.candidate_type = NIB_TYPE_E8M0; }},
+                              {"candidate_stride", kInvalid, [](Desc& d) { d.candidate_stride = 63; }},
+                              {"candidate_stride", kInvalid, [](Desc& d) { d.candidate_stride = 0x40000000u; }},
+                          });
+}
+
 TEST_CASE("formats refuse the modes they do not have") {
   for (const NibFormatInfo* info : scaledFormats()) {
     for (const uint32_t flag :
@@ -197,7 +234,7 @@ TEST_CASE("an odd stride of a 16-bit result is refused only where a second row w
 }
 
 TEST_CASE("an op that this build lacks is unsupported, and NULL is an error") {
-  for (const uint32_t op : {0u, 4u, 0x7fffffffu, UINT32_MAX}) {
+  for (const uint32_t op : {0u, 1000u, 0x7fffffffu, UINT32_MAX}) {
     const NibOpDesc desc{op};
     expectRefused(&desc, kUnsupported, "desc.op", "op");
   }

@@ -158,6 +158,43 @@ TEST_CASE("nibGetMemory sizes minmax by its result and its source") {
   }
 }
 
+TEST_CASE("nibGetMemory sizes convert and errors by their operands") {
+  for (const Shape& shape : kShapes) {
+    for (uint32_t pair = 0; pair < 9; ++pair) {
+      for (const uint32_t extra : {0u, 4u}) {
+        if ((uint64_t(shape.cols) + extra + 1) * shape.rows > kMost) continue;
+        const uint32_t stride = extra != 0 ? shape.cols + extra : 0;
+        const uint32_t even = extra != 0 ? stride + stride % 2 : 0;
+        const uint64_t result_stride = extra != 0 ? even : pair % 3 == NIB_TYPE_F32 ? shape.cols : shape.cols + shape.cols % 2;
+        const uint64_t source = denseBytes(shape.rows, shape.cols, shape.cols + extra, pair / 3);
+        NibConvertDesc c{NIB_OP_CONVERT, pair % 2 * NIB_CONVERT_STATUS, shape.rows, shape.cols, pair / 3, stride, pair % 3, even};
+        NibMemory memory;
+        REQUIRE(nibGetMemory(asOp(c), nullptr, &memory) == NIB_SUCCESS);
+        checkPlain(memory);
+        CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == source);
+        CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(shape.rows, shape.cols, result_stride, pair % 3));
+        CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+        checkAux(memory, pair % 2 != 0);
+
+        const NibErrorsDesc e{NIB_OP_ERRORS, 0, shape.rows, shape.cols, pair / 3, stride, pair % 3, even};
+        const uint64_t candidate = denseBytes(shape.rows, shape.cols, extra != 0 ? even : shape.cols, pair % 3);
+        REQUIRE(nibGetMemory(asOp(e), nullptr, &memory) == NIB_SUCCESS);
+        checkPlain(memory);
+        CHECK(memory.part[NIB_PART_REFERENCE].offset_bytes == 0);
+        CHECK(memory.part[NIB_PART_REFERENCE].size_bytes == source);
+        CHECK(memory.part[NIB_PART_CANDIDATE].offset_bytes % 256 == 0);
+        CHECK(memory.part[NIB_PART_CANDIDATE].offset_bytes - source < 256);
+        CHECK(memory.part[NIB_PART_CANDIDATE].size_bytes == candidate);
+        CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == memory.part[NIB_PART_CANDIDATE].offset_bytes + candidate);
+        const uint64_t elements = uint64_t(shape.rows) * shape.cols;
+        CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 72 * (elements / 1024 + (elements % 1024 != 0)));
+        CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+        CHECK(memory.range[NIB_ROLE_AUX].size_bytes == 0);
+      }
+    }
+  }
+}
+
 // The formulas above, once more as numbers.
 TEST_CASE("nibGetMemory gives these sizes") {
   NibMemory memory;

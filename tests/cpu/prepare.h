@@ -45,25 +45,17 @@ inline void fillBits(uint8_t* at, size_t size_bytes, uint64_t seed) {
 
 inline void prepare(const cases::Case& c, Ranges& ranges) {
   const NibMemory& memory = ranges.memory;
-  const auto dense = [&](uint32_t type) {
-    const size_t size = ranges.size(NIB_ROLE_INPUT);
-    const std::vector<uint32_t> words =
-        cases::makeDense(c.recipe, NibType(type), size / (type == NIB_TYPE_F32 ? 4 : 2), c.seed);
-    std::memcpy(ranges.bytes(NIB_ROLE_INPUT), words.data(), size);
-  };
+  ranges.write(NIB_ROLE_INPUT, cases::makeInput(c, memory));
   const auto parameters = [&](uint32_t scale_type) {
     fillScales(ranges.scales(), scale_type, size_t(memory.part[NIB_PART_SCALES].size_bytes), c.seed);
     fillBits(ranges.zeros(), size_t(memory.part[NIB_PART_ZEROS].size_bytes), c.seed + 1);
   };
   if (memory.part[NIB_PART_STATUS].size_bytes != 0) ranges.clearStatus();
   if (c.op() == NIB_OP_QUANTIZE) {
-    dense(c.desc.quantize.source_type);
     if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
   } else if (c.op() == NIB_OP_DEQUANTIZE) {
     fillBits(ranges.bytes(NIB_ROLE_WEIGHTS), size_t(memory.part[NIB_PART_CODES].size_bytes), c.seed + 2);
     parameters(c.desc.dequantize.weights.scale_type);
-  } else {
-    dense(c.desc.minmax.source_type);
   }
 }
 

@@ -55,6 +55,15 @@ std::vector<cases::Case> largerCases() {
       }
     }
   }
+  for (const auto& [rows, cols] : {std::pair<uint32_t, uint32_t>{131, 8209}, {1100, 1041}}) {
+    cases::Case c;
+    c.seed = rows;
+    c.n = rows;
+    c.desc.convert = {NIB_OP_CONVERT, 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
+    list.push_back(c);
+    c.desc.errors = {NIB_OP_ERRORS, 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
+    list.push_back(c);
+  }
   return list;
 }
 

@@ -59,6 +59,17 @@ std::vector<cases::Case> largeCases() {
       c.desc.minmax = {NIB_OP_MINMAX, 0, r, k, NIB_TYPE_F32, 0, granularity};
     });
   }
+  // Contiguous, and rows with gaps.
+  for (const uint32_t gap : {0u, 4u}) {
+    add({NIB_OP_CONVERT, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      const uint32_t stride = gap != 0 ? k + gap : 0;
+      c.desc.convert = {NIB_OP_CONVERT, NIB_CONVERT_STATUS, r, k, NIB_TYPE_F32, stride, NIB_TYPE_BF16, stride};
+    });
+    add({NIB_OP_ERRORS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      const uint32_t stride = gap != 0 ? k + gap : 0;
+      c.desc.errors = {NIB_OP_ERRORS, 0, r, k, NIB_TYPE_F32, stride, NIB_TYPE_F16, stride};
+    });
+  }
   return list;
 }
 

@@ -73,6 +73,24 @@ cases::Case minmax(uint32_t rows, uint32_t cols, NibGranularity granularity) {
   return c;
 }
 
+cases::Case convert(uint32_t rows, uint32_t cols, NibType source, NibType result) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kBits;
+  c.seed = 14 + rows;
+  c.n = rows;
+  c.desc.convert = {NIB_OP_CONVERT, NIB_CONVERT_STATUS, rows, cols, uint32_t(source), 0, uint32_t(result), 0};
+  return c;
+}
+
+cases::Case errors(uint32_t rows, uint32_t cols, NibType reference, NibType candidate) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kNonFinite;
+  c.seed = 15 + rows;
+  c.n = rows;
+  c.desc.errors = {NIB_OP_ERRORS, 0, rows, cols, uint32_t(reference), 0, uint32_t(candidate), 0};
+  return c;
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("windows");
@@ -88,7 +106,9 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device h
       quantize(NIB_FORMAT_INT8, 3, kLong, NIB_GRANULARITY_ROW),
       quantize(NIB_FORMAT_INT8, kMany, 1024, NIB_GRANULARITY_COLUMN),
       dequantize(NIB_FORMAT_INT4, 3, kLong, NIB_GRANULARITY_GROUP, 32),
-      minmax(3, kLong + 5, NIB_GRANULARITY_TENSOR)};
+      minmax(3, kLong + 5, NIB_GRANULARITY_TENSOR),
+      convert(3, kLong, NIB_TYPE_F32, NIB_TYPE_F16),
+      errors(3, kLong + 3, NIB_TYPE_F32, NIB_TYPE_BF16)};
   if (extent() == cases::Extent::kFull) {
     list.push_back(quantize(NIB_FORMAT_INT8, kMany, 1024, NIB_GRANULARITY_ROW));
     list.push_back(quantize(NIB_FORMAT_INT4, 3, kLong + 1, NIB_GRANULARITY_TENSOR));
@@ -96,6 +116,8 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device h
     list.push_back(dequantize(NIB_FORMAT_INT8, kMany, 1023, NIB_GRANULARITY_COLUMN));
     list.push_back(minmax(kMany, 1023, NIB_GRANULARITY_COLUMN));
     list.push_back(minmax(3, kLong, NIB_GRANULARITY_ROW));
+    list.push_back(convert(kMany, 1025, NIB_TYPE_BF16, NIB_TYPE_F32));
+    list.push_back(errors(kMany, 1024, NIB_TYPE_F16, NIB_TYPE_F32));
     // Codes that are themselves too large.
     list.push_back(quantize(NIB_FORMAT_INT8, 3, 46u << 20, NIB_GRANULARITY_GROUP, 128));
   }
@@ -140,7 +162,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   }
   MESSAGE(count << " cases in several windows");
   // Every kernel that walks a large operand.
-  for (const char* name : {"quantize", "encode", "dequantize", "reduce"}) {
+  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors"}) {
     const bool found = std::any_of(windowed.begin(), windowed.end(), [&](const std::string& module) { return module.rfind(name, 0) == 0; });
     CHECK_MESSAGE(found, "no case of " << std::string(name) << " needed several windows");
   }

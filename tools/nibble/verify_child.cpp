@@ -108,6 +108,24 @@ std::vector<Case> allCases() {
       add(cases, std::string("minmax ") + granularityName(granularity) + " " + typeName(type), minmax);
     }
   }
+  for (uint32_t pair = 0; pair < 9; ++pair) {
+    const uint32_t from = pair / 3, to = pair % 3;
+    NibConvertDesc convert{};
+    convert.op = NIB_OP_CONVERT;
+    convert.flags = NIB_CONVERT_STATUS | (pair % 2 != 0 ? uint32_t{NIB_CONVERT_SATURATE} : 0u);
+    convert.rows = kRows;
+    convert.cols = kCols;
+    convert.source_type = from;
+    convert.result_type = to;
+    add(cases, std::string("convert ") + typeName(from) + " " + typeName(to), convert);
+    NibErrorsDesc errors{};
+    errors.op = NIB_OP_ERRORS;
+    errors.rows = kRows;
+    errors.cols = kCols;
+    errors.reference_type = from;
+    errors.candidate_type = to;
+    add(cases, std::string("errors ") + typeName(from) + " " + typeName(to), errors);
+  }
   return cases;
 }
 

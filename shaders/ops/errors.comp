@@ -1,0 +1,277 @@
+#version 450
+// What a candidate y lost against a reference x. A workgroup takes a tile of 1024 elements in row-major order, an invocation
+// a leaf of eight: first the tile's largest values, then its sums, scaled by powers of two that these give. Reads every
+// element once and writes 72 bytes per tile.
+//
+// The sums' order is fixed, whatever the device: a leaf's elements i and i + 4, then those four strands in pairs, then
+// eight leaves one after the other to a node, then the 16 nodes. Largest values are brought to [2^30, 2^31), values below
+// 2^-40 are left out as zero, and low parts of differences below 2^-63: so everything that is added up is a multiple of
+// 2^-126 and below 2^73, and no intermediate overflows or is denormal.
+#extension GL_GOOGLE_include_directive : require
+#include "ops/errors.h"
+ERRORS_SPEC(NIB_SPEC_CONSTANT)
+layout(push_constant, std430) uniform Push { ErrorsPush push; };
+
+#include "common/exact.glsl"
+#include "common/halves.glsl"
+#include "common/pairs.glsl"
+#include "common/scale_store.glsl"
+layout(set = 0, binding = 0, std430) readonly buffer Candidate1 { uint candidate1[]; };
+layout(set = 0, binding = 0, std430) readonly buffer Candidate4 { uvec4 candidate4[]; };
+layout(set = 0, binding = 1, std430) readonly buffer Reference1 { uint reference1[]; };
+layout(set = 0, binding = 1, std430) readonly buffer Reference4 { uvec4 reference4[]; };
+layout(set = 0, binding = 2, std430) writeonly buffer Tiles { uint tiles[]; };
+
+#ifdef NIB_FAULT
+const uint kFault = 1u;
+#else
+const uint kFault = 0u;
+#endif
+
+const uint kTile = 1024u;
+const uint kLeaves = 128u;
+const uint kNodes = 16u;
+const uint kLeavesOfNode = 8u;
+const uint kSums = 6u;
+const uint kResultWords = 18u;
+
+// A node's leaves lie side by side, with one place between nodes that keeps them in different banks.
+const uint kPadded = kLeaves + kNodes;
+uint padded(uint leaf) {
+  return leaf + leaf / kLeavesOfNode;
+}
+
+// {largest difference, largest |x|, largest |y|, finite pairs and 2^16 times the others}
+shared uvec4 leaf_extreme[kPadded];
+shared uvec4 node_extreme[kNodes];
+shared uint first_index;
+shared vec2 leaf_sum[kSums * kPadded];
+shared vec2 node_sum[kSums * kNodes];
+
+uvec4 meetExtreme(uvec4 a, uvec4 b) {
+  return uvec4(max(a.xyz, b.xyz), a.w + b.w);
+}
+
+// fp32 bits; halves' Inf and NaN as 65536 and above.
+uvec4 widen(uvec2 words, bool bf16) {
+  uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
+  return bf16 ? upper & 0xffff0000u : nibWidenHalves(upper);
+}
+
+// Elements first..first+7 of a row-major matrix, those from `count` on zero. `word`: where the matrix begins in what is
+// bound.
+#define NIB_LOADER(NAME, ARRAY1, ARRAY4, TYPE, OCTETS)                                                      \
+  uint NAME##One(uint element, uint word) {                                                                 \
+    if (TYPE == NIB_F32) return ARRAY1[element + word];                                                     \
+    uint half_word = (ARRAY1[(element >> 1) + word] >> ((element & 1u) * 16u)) & 0xffffu;                   \
+    return TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);                                \
+  }                                                                                                         \
+  void NAME(uint first, uint count, uint stride, uint word, out uvec4 x0, out uvec4 x1) {                   \
+    uint row = first / push.cols;                                                                           \
+    uint col = first - row * push.cols;                                                                     \
+    if (OCTETS && count == 8u) {                                                                            \
+      uint element = row * stride + col;                                                                    \
+      if (TYPE == NIB_F32) {                                                                                \
+        x0 = ARRAY4[(element + word) >> 2];                                                                 \
+        x1 = ARRAY4[((element + word) >> 2) + 1u];                                                          \
+      } else {                                                                                              \
+        uvec4 words = ARRAY4[((element >> 1) + word) >> 2];                                                 \
+        x0 = widen(words.xy, TYPE == NIB_BF16);                                                             \
+        x1 = widen(words.zw, TYPE == NIB_BF16);                                                             \
+      }                                                                                                     \
+      return;                                                                                               \
+    }                                                                                                       \
+    x0 = uvec4(0u);                                                                                         \
+    x1 = uvec4(0u);                                                                                         \
+    for (uint i = 0u; i < count; ++i) {                                                                     \
+      uint x = NAME##One(row * stride + col, word);                                                         \
+      /* Every component, so that none is addressed by a variable. */                                      \
+      x0 = mix(x0, uvec4(x), equal(uvec4(i), uvec4(0u, 1u, 2u, 3u)));                                       \
+      x1 = mix(x1, uvec4(x), equal(uvec4(i), uvec4(4u, 5u, 6u, 7u)));                                       \
+      ++col;                                                                                                \
+      bool over = col == push.cols;                                                                         \
+      col = over ? 0u : col;                                                                                \
+      row += uint(over);                                                                                    \
+    }                                                                                                       \
+  }
+NIB_LOADER(loadReference, reference1, reference4, REFERENCE_TYPE, REFERENCE_OCTETS)
+NIB_LOADER(loadCandidate, candidate1, candidate4, CANDIDATE_TYPE, CANDIDATE_OCTETS)
+
+const uint kReferenceInfinity = REFERENCE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
+const uint kCandidateInfinity = CANDIDATE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
+
+// Four pairs: magnitudes with denormals as zeros, and differences.
+struct Quad {
+  uvec4 x;
+  uvec4 y;
+  uvec4 opposite;    // the sign bit where x and y have different ones
+  uvec4 difference;  // |x - y| * 2^64 rounded, as fp32 patterns with 9 exponent bits
+  uvec4 rest;        // magnitudes of what rounding left, likewise
+  uvec4 rest_sign;
+  uvec4 bad;         // 1: not both are finite, and all of the above is zero
+};
+
+uvec4 nonzeroPlus(uvec4 bits, uint add) {
+  return mix(bits + add, uvec4(0u), equal(bits, uvec4(0u)));
+}
+
+Quad examine(uvec4 x, uvec4 y) {
+  Quad q;
+  uvec4 ax = x & 0x7fffffffu;
+  uvec4 ay = y & 0x7fffffffu;
+  q.bad = mix(uvec4(0u), uvec4(1u), greaterThanEqual(ax, uvec4(kReferenceInfinity)));
+  q.bad |= mix(uvec4(0u), uvec4(1u), greaterThanEqual(ay, uvec4(kCandidateInfinity)));
+  bvec4 bad = equal(q.bad, uvec4(1u));
+  ax = mix(mix(ax, uvec4(0u), lessThan(ax, uvec4(0x00800000u))), uvec4(0u), bad);
+  ay = mix(mix(ay, uvec4(0u), lessThan(ay, uvec4(0x00800000u))), uvec4(0u), bad);
+  q.x = ax;
+  q.y = ay;
+  q.opposite = (x ^ y) & 0x80000000u;
+  // Scaled so that the difference and what it leaves are ordinary numbers: pairs with a magnitude of 1 or more by 2^-2,
+  // where what is lost of the smaller one could not change a bit, the others by 2^64.
+  uvec4 large = max(ax, ay);
+  uvec4 small = min(ax, ay);
+  bvec4 upper = greaterThanEqual(large, uvec4(0x3f800000u));
+  uvec4 lowered = mix(small - 0x01000000u, uvec4(0u), lessThan(small, uvec4(0x01800000u)));
+  large = mix(nonzeroPlus(large, 0x20000000u), large - 0x01000000u, upper);
+  small = mix(nonzeroPlus(small, 0x20000000u), lowered, upper);
+  vec4 a = uintBitsToFloat(large);
+  vec4 b = uintBitsToFloat(small | (q.opposite ^ 0x80000000u));
+  precise vec4 sum = a + b;
+  precise vec4 part = sum - a;
+  precise vec4 rest = b - part;
+  uvec4 unit = mix(uvec4(0u), uvec4(0x21000000u), upper);
+  uvec4 rest_bits = floatBitsToUint(rest);
+  uvec4 difference = floatBitsToUint(sum) & 0x7fffffffu;
+  q.difference = mix(difference + unit, uvec4(0u), equal(difference, uvec4(0u)));
+  q.rest = rest_bits & 0x7fffffffu;
+  q.rest = mix(q.rest + unit, uvec4(0u), equal(q.rest, uvec4(0u)));
+  q.rest_sign = rest_bits & 0x80000000u;
+  return q;
+}
+
+// Patterns with `shift` added to their exponents; zero stays zero, and what falls below the exponent field `least` is.
+uvec4 shifted(uvec4 bits, int shift, int least) {
+  uvec4 moved = bits + uint(shift << 23);
+  bvec4 none = lessThan(ivec4(bits >> 23) + shift, ivec4(least));
+  return mix(mix(moved, uvec4(0u), none), uvec4(0u), lessThan(bits, uvec4(0x00800000u)));
+}
+
+struct Sums {
+  NibPair4 squares;
+  NibPair4 magnitudes;
+  NibPair4 x_squares;
+  NibPair4 y_squares;
+  NibPair4 products;
+  NibPair4 x_magnitudes;
+};
+
+// The exponent fields of the tile's largest values become 157, that of 2^30; 87 is that of 2^-40, 64 of 2^-63.
+Sums sumsOf(Quad q, ivec3 shift) {
+  Sums s;
+  uvec4 difference_bits = shifted(q.difference, shift.x, 87);
+  uvec4 rest_bits = shifted(q.rest, shift.x, 64);
+  rest_bits = mix(rest_bits | q.rest_sign, uvec4(0u), equal(difference_bits, uvec4(0u)));
+  vec4 difference = uintBitsToFloat(difference_bits);
+  vec4 rest = uintBitsToFloat(rest_bits);
+  s.squares = nibPairProduct(difference, difference);
+  precise vec4 low = s.squares.low + (difference + difference) * rest;
+  s.squares.low = low;
+  s.magnitudes = NibPair4(difference, rest);
+  vec4 x = uintBitsToFloat(shifted(q.x, shift.y, 87));
+  uvec4 y_bits = shifted(q.y, shift.z, 87);
+  vec4 y = uintBitsToFloat(y_bits);
+  s.x_squares = nibPairProduct(x, x);
+  s.y_squares = nibPairProduct(y, y);
+  s.products = nibPairProduct(x, uintBitsToFloat(y_bits | q.opposite));
+  s.x_magnitudes = NibPair4(x, vec4(0.0));
+  return s;
+}
+
+void keepLeaf(uint sum, uint leaf, NibPair4 a, NibPair4 b) {
+  leaf_sum[sum * kPadded + padded(leaf)] = nibPairFold(nibPairAdd(a, b));
+}
+
+// Not every device keeps the sign of zero.
+uint storable(float x) {
+  uint bits = floatBitsToUint(x);
+  return bits == 0x80000000u ? 0u : bits;
+}
+
+uint largest(uvec4 a, uvec4 b) {
+  uvec4 m = max(a, b);
+  return max(max(m.x, m.y), max(m.z, m.w));
+}
+
+void main() {
+  uint tile = push.head.tile_first + gl_WorkGroupID.x;
+  uint leaf = gl_LocalInvocationIndex;
+  uint total = push.cols * push.head.rows;
+  uint first = tile * kTile + leaf * 8u;
+  uint count = min(8u, total - min(first, total));
+  uvec4 x0, x1, y0, y1;
+  loadReference(first, count, push.reference_stride, push.head.delta1, x0, x1);
+  loadCandidate(first, count, push.candidate_stride, push.candidate_word + push.head.delta0, y0, y1);
+  Quad q0 = examine(x0, y0);
+  Quad q1 = examine(x1, y1);
+
+  if (leaf == 0u) first_index = 0xffffffffu;
+  uvec4 all_bad = q0.bad + q1.bad;
+  uint bad = (all_bad.x + all_bad.y) + (all_bad.z + all_bad.w);
+  leaf_extreme[padded(leaf)] = uvec4(largest(q0.difference, q1.difference), largest(q0.x, q1.x), largest(q0.y, q1.y),
+                                     (count - bad) | (bad << 16));
+  barrier();
+  if (leaf < kNodes) {
+    uint from = padded(leaf * kLeavesOfNode);
+    uvec4 extreme = leaf_extreme[from];
+    for (uint i = 1u; i < kLeavesOfNode; ++i) extreme = meetExtreme(extreme, leaf_extreme[from + i]);
+    node_extreme[leaf] = extreme;
+  }
+  barrier();
+  uvec4 extreme = node_extreme[0];
+  for (uint i = 1u; i < kNodes; ++i) extreme = meetExtreme(extreme, node_extreme[i]);
+
+  if (extreme.x != 0u && largest(q0.difference, q1.difference) == extreme.x) {
+    uint at = 7u;
+    at = q1.difference.z == extreme.x ? 6u : at;
+    at = q1.difference.y == extreme.x ? 5u : at;
+    at = q1.difference.x == extreme.x ? 4u : at;
+    at = q0.difference.w == extreme.x ? 3u : at;
+    at = q0.difference.z == extreme.x ? 2u : at;
+    at = q0.difference.y == extreme.x ? 1u : at;
+    at = q0.difference.x == extreme.x ? 0u : at;
+    atomicMin(first_index, first + at);
+  }
+  ivec3 shift = 157 - ivec3(extreme.xyz >> 23);
+  Sums s0 = sumsOf(q0, shift);
+  Sums s1 = sumsOf(q1, shift);
+  keepLeaf(0u, leaf, s0.squares, s1.squares);
+  keepLeaf(1u, leaf, s0.magnitudes, s1.magnitudes);
+  keepLeaf(2u, leaf, s0.x_squares, s1.x_squares);
+  keepLeaf(3u, leaf, s0.y_squares, s1.y_squares);
+  keepLeaf(4u, leaf, s0.products, s1.products);
+  keepLeaf(5u, leaf, s0.x_magnitudes, s1.x_magnitudes);
+  barrier();
+  if (leaf < kSums * kNodes) {
+    uint from = leaf / kNodes * kPadded + padded(leaf % kNodes * kLeavesOfNode);
+    vec2 sum = leaf_sum[from];
+    for (uint i = 1u; i < kLeavesOfNode; ++i) sum = nibPairAdd(sum, leaf_sum[from + i]);
+    node_sum[leaf] = sum;
+  }
+  barrier();
+  uint at = tile * kResultWords + push.head.delta2;
+  if (leaf < kSums) {
+    vec2 sum = node_sum[leaf * kNodes];
+    for (uint i = 1u; i < kNodes; ++i) sum = nibPairAdd(sum, node_sum[leaf * kNodes + i]);
+    tiles[at + 6u + 2u * leaf] = storable(sum.x);
+    tiles[at + 7u + 2u * leaf] = storable(sum.y) ^ (leaf == 4u ? kFault : 0u);
+  }
+  if (leaf == kSums) {
+    tiles[at] = extreme.w & 0xffffu;
+    tiles[at + 1u] = extreme.w >> 16;
+    tiles[at + 2u] = extreme.x;
+    tiles[at + 3u] = first_index;
+    tiles[at + 4u] = extreme.y;
+    tiles[at + 5u] = extreme.z;
+  }
+}

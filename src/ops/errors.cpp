@@ -1,0 +1,136 @@
+// NIB_OP_ERRORS: validation, memory, kernel.
+#include "ops/op.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "ops/geometry.h"
+#include "ops/probe.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "shaders/ops/errors.h"
+#endif
+
+namespace nib {
+namespace {
+
+static_assert(sizeof(NibErrorTile) == 18 * 4, "errors.comp writes 18 words");
+
+const NibErrorsDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibErrorsDesc*>(desc); }
+
+NibResult checkStrides(const NibErrorsDesc& d, const Log& log, uint32_t* reference, uint32_t* candidate) {
+  *reference = d.reference_stride;
+  *candidate = d.candidate_stride;
+  const NibResult result = checkDense("errors", "reference", d.rows, d.cols, d.reference_type, false, log, reference);
+  if (result != NIB_SUCCESS) return result;
+  return checkDense("errors", "candidate", d.rows, d.cols, d.candidate_type, false, log, candidate);
+}
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibErrorsDesc& d = cast(any);
+  uint32_t reference_stride = 0, candidate_stride = 0;
+  const NibResult result = checkStrides(d, log, &reference_stride, &candidate_stride);
+  if (result != NIB_SUCCESS) return result;
+  if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "errors: flags 0x%x has unknown bits", d.flags);
+  const uint64_t reference_bytes = denseBytes(d.rows, d.cols, d.reference_type, reference_stride);
+  const uint64_t candidate_bytes = denseBytes(d.rows, d.cols, d.candidate_type, candidate_stride);
+  const uint64_t candidate_offset = alignUp(reference_bytes, kPartAlignmentBytes);
+  setRange(memory, NIB_ROLE_INPUT, candidate_offset + candidate_bytes);
+  setPart(memory, NIB_PART_REFERENCE, 0, reference_bytes);
+  setPart(memory, NIB_PART_CANDIDATE, candidate_offset, candidate_bytes);
+  setRange(memory, NIB_ROLE_OUTPUT, ceilDiv(uint64_t(d.rows) * d.cols, NIB_ERROR_TILE) * sizeof(NibErrorTile));
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).rows;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).rows;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  NibErrorsDesc d = cast(any);
+  d.reference_stride = strideLike(d.reference_stride, d.cols, cols);
+  d.candidate_stride = strideLike(d.candidate_stride, d.cols, cols);
+  d.rows = rows;
+  d.cols = cols;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibErrorsDesc& d = cast(any);
+  probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_REFERENCE), d.reference_type,
+                   memory.part[NIB_PART_REFERENCE].size_bytes, 0x2545f491u);
+  probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_CANDIDATE), d.candidate_type,
+                   memory.part[NIB_PART_CANDIDATE].size_bytes, 0x9e3779b9u);
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kLeaf = NIB_ERROR_TILE / kWorkgroup;
+constexpr uint32_t kSharedBytes = 144 * 16 + 16 * 16 + 4 + 6 * 144 * 8 + 6 * 16 * 8;
+
+NIB_SPEC_STRUCT(ErrorsSpec, ERRORS_SPEC)
+
+// Whole leaves are neighbours in memory, and begin at a multiple of their length.
+bool octets(const NibErrorsDesc& d, uint32_t stride) {
+  return d.rows == 1 || stride == d.cols || (d.cols % kLeaf == 0 && stride % kLeaf == 0);
+}
+
+Slot operandSlot(const NibErrorsDesc& d, const NibMemoryPart& part, uint32_t type, uint32_t stride) {
+  const uint64_t bytes = typeBytes(type);
+  return itemSlot(NIB_ROLE_INPUT, part.offset_bytes, stride * bytes, bytes, d.cols * bytes);
+}
+
+NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
+  const NibErrorsDesc& d = cast(any);
+  uint32_t reference_stride = 0, candidate_stride = 0;
+  const NibResult result = checkStrides(d, Log(), &reference_stride, &candidate_stride);
+  if (result != NIB_SUCCESS) return result;
+  const NibMemoryPart& reference = memory.part[NIB_PART_REFERENCE];
+  const NibMemoryPart& candidate = memory.part[NIB_PART_CANDIDATE];
+
+  ErrorsSpec spec;
+  // The tree of the sums is made of this many leaves, and every device has as many invocations.
+  spec.WG = kWorkgroup;
+  spec.REFERENCE_TYPE = d.reference_type;
+  spec.CANDIDATE_TYPE = d.candidate_type;
+  spec.REFERENCE_OCTETS = octets(d, reference_stride);
+  spec.CANDIDATE_OCTETS = octets(d, candidate_stride);
+  const ErrorsPush push{{}, d.cols, reference_stride, candidate_stride, uint32_t(candidate.offset_bytes / 4)};
+  TileRule tiles;
+  tiles.mul = d.cols;
+  tiles.div = NIB_ERROR_TILE;
+  const Slot slots[kSlotCount] = {operandSlot(d, candidate, d.candidate_type, candidate_stride),
+                                  operandSlot(d, reference, d.reference_type, reference_stride),
+                                  wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
+  return builder.add("errors", 0, spec, push, kSharedBytes, tiles, slots,
+                     uint64_t(NIB_ERROR_TILE) * (typeBytes(d.reference_type) + typeBytes(d.candidate_type)));
+}
+
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_errors;
+const OpRow kOp_errors = {NIB_OP_ERRORS,
+                          "errors",
+                          sizeof(NibErrorsDesc),
+                          getMemory,
+                          maxRows,
+                          errorsCpu,
+#if !defined(NIB_NO_VULKAN)
+                          build,
+#endif
+                          sides,
+                          resize,
+                          fillProbe,
+                          NIB_ROLE_OUTPUT};
+
+}  // namespace nib

@@ -339,6 +339,11 @@ typedef struct NibStatus {
   uint32_t reserved;
 } NibStatus;
 
+// Double quantization of fp32 scales that exist, on the host, for tensors that are quantized in pieces: what
+// NIB_OP_QUANTIZE does with NESTED. out_nested: 1 + ceil(count / 256) values, as in NIB_PART_NESTED. Thread-safe.
+void nibNestScales(const float* scales, uint32_t count, uint8_t* out_codes, float* out_nested);
+void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, float* out_scales);
+
 // --------------------------------------------------------------------------------------------- memory
 // The four ranges of every op; one it does not use has size 0. Kernels never see more than four buffers.
 typedef enum NibRole {

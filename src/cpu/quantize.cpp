@@ -114,26 +114,6 @@ struct Quantizer {
   }
 };
 
-// fp32 scales to codes of double quantization, the offset and the blocks' scales.
-void nest(const uint32_t* scales, uint32_t count, uint8_t* codes, uint32_t* nested) {
-  NestedMean mean{0};
-  for (uint32_t i = 0; i < count; ++i) mean.largest = scales[i] > mean.largest ? scales[i] : mean.largest;
-  for (uint32_t i = 0; i < count; ++i) mean.add(scales[i]);
-  nested[0] = mean.meanBits(count);
-  for (uint32_t first = 0; first < count; first += kNestedBlock) {
-    const uint32_t end = count - first < kNestedBlock ? count : first + kNestedBlock;
-    uint32_t largest = 0;
-    for (uint32_t i = first; i < end; ++i) {
-      const uint32_t size = nestedDifference(scales[i], nested[0]) & 0x7fffffffu;
-      largest = size > largest ? size : largest;
-    }
-    largest = nestedRuled(largest);
-    nested[1 + first / kNestedBlock] = largest;
-    for (uint32_t i = first; i < end; ++i) codes[i] = nestedCode(nestedDifference(scales[i], nested[0]), largest);
-  }
-  for (uint32_t i = count; i % 4 != 0; ++i) codes[i] = 0;
-}
-
 void padToWord(void* data, uint64_t bytes) {
   for (; bytes % 4 != 0; ++bytes) static_cast<uint8_t*>(data)[bytes] = 0;
 }
@@ -196,7 +176,10 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
     if (q.zeros != nullptr) padToWord(q.zeros, count * zeroBytes(*g.format));
   }
   if (g.format->quantizeBlock != nullptr) return;
-  if (nested != nullptr) nest(static_cast<const uint32_t*>(q.scales), g.scale_count, static_cast<uint8_t*>(nested_codes), nested);
+  if (nested != nullptr) {
+    nestScales(static_cast<const uint32_t*>(q.scales), g.scale_count, static_cast<uint8_t*>(nested_codes), nested);
+    padToWord(nested_codes, g.scale_count);
+  }
   if (q.desc.weights.granularity == NIB_GRANULARITY_COLUMN) {
     auto encode = [&](uint32_t block) { q.encodeColumns(block, rows); };
     cpu::forEach(parallel, uint32_t(ceilDiv(g.cols, Quantizer::kBlockCols)), encode);

@@ -46,4 +46,39 @@ uint32_t nestedScale(uint8_t code, uint32_t nested_bits, uint32_t offset_bits) {
   return ruledScale(bitsOfFloat(floatOfBits(product) + floatOfBits(offset_bits)), true);
 }
 
+void nestScales(const uint32_t* scales, uint32_t count, uint8_t* codes, uint32_t* nested) {
+  NestedMean mean{0};
+  for (uint32_t i = 0; i < count; ++i) mean.largest = scales[i] > mean.largest ? scales[i] : mean.largest;
+  for (uint32_t i = 0; i < count; ++i) mean.add(scales[i]);
+  nested[0] = mean.meanBits(count);
+  for (uint32_t first = 0; first < count; first += kNestedBlock) {
+    const uint32_t end = count - first < kNestedBlock ? count : first + kNestedBlock;
+    uint32_t largest = 0;
+    for (uint32_t i = first; i < end; ++i) {
+      const uint32_t size = nestedDifference(scales[i], nested[0]) & 0x7fffffffu;
+      largest = size > largest ? size : largest;
+    }
+    largest = nestedRuled(largest);
+    nested[1 + first / kNestedBlock] = largest;
+    for (uint32_t i = first; i < end; ++i) codes[i] = nestedCode(nestedDifference(scales[i], nested[0]), largest);
+  }
+}
+
 }  // namespace nib
+
+using namespace nib;
+
+extern "C" {
+
+void nibNestScales(const float* scales, uint32_t count, uint8_t* out_codes, float* out_nested) {
+  nestScales(reinterpret_cast<const uint32_t*>(scales), count, out_codes, reinterpret_cast<uint32_t*>(out_nested));
+}
+
+void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, float* out_scales) {
+  for (uint32_t i = 0; i < count; ++i) {
+    const uint32_t bits = nestedScale(codes[i], bitsOfFloat(nested[1 + i / kNestedBlock]), bitsOfFloat(nested[0]));
+    out_scales[i] = floatOfBits(bits);
+  }
+}
+
+}  // extern "C"

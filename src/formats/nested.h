@@ -25,5 +25,8 @@ uint8_t nestedCode(uint32_t difference_bits, uint32_t nested_bits);
 // May be negative; below 2^-120 it is 0.
 uint32_t nestedScale(uint8_t code, uint32_t nested_bits, uint32_t offset_bits);
 
+// All of that, for scales as fp32 patterns.
+void nestScales(const uint32_t* scales, uint32_t count, uint8_t* codes, uint32_t* nested);
+
 }  // namespace nib
 #endif

@@ -18,6 +18,9 @@ int run(int argc, const char* const* argv) {
   app.footer("Exit codes: 0 done, 1 the work failed, 2 bad usage.  `nibble VERB --help` shows an example of each.");
   const std::vector<Verb> verbs = {
       makeDevicesVerb(app, argv[0]),
+#if defined(NIBBLE_HAS_MODEL)
+      makeQuantizeVerb(app),
+#endif
       makeSelftestVerb(app),
 #if defined(NIBBLE_HAS_BENCH)
       makeBenchVerb(app),

@@ -1,0 +1,130 @@
+// bitsandbytes 4-bit, which transformers and vLLM load: NF4 and FP4 in flat blocks, with double quantization or without.
+#include "model/archive/container.h"
+
+#include "../../../shaders/common/dynamic_map.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstdio>
+#include <cstring>
+
+namespace nib::model {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr uint32_t kDynamicMap[256] = {NIB_DYNAMIC_MAP};
+
+bool nested(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_NESTED) != 0; }
+const char* quantType(const WeightSpec& w) { return w.weights.format == NIB_FORMAT_NF4 ? "nf4" : "fp4"; }
+uint64_t blocks(const WeightSpec& w) {
+  return (uint64_t(w.rows) * w.cols + w.weights.group_size - 1) / w.weights.group_size;
+}
+
+const char* torchName(Dtype dtype) {
+  return dtype == Dtype::kF16 ? "float16" : dtype == Dtype::kBF16 ? "bfloat16" : "float32";
+}
+
+// The table of a format: what its codes are under a scale of 1.
+std::vector<std::byte> codeTable(const WeightSpec& w) {
+  NibDequantizeDesc desc{};
+  desc.op = NIB_OP_DEQUANTIZE;
+  desc.rows = 1;
+  desc.cols = 16;
+  desc.weights = {w.weights.format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  NibMemory memory{};
+  nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
+  std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
+  blob[0] = 0x76543210u;
+  blob[1] = 0xfedcba98u;
+  blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)] = 0x3f800000u;
+  std::vector<std::byte> table(16 * 4);
+  NibCpuBinding binding{};
+  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
+  binding.range[NIB_ROLE_OUTPUT] = {table.data(), table.size()};
+  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
+  return table;
+}
+
+class Bitsandbytes : public Container {
+ public:
+  const char* name() const override { return "bnb"; }
+
+  std::string refuses(const WeightSpec& w, Activations activations) const override {
+    if (w.weights.format != NIB_FORMAT_NF4 && w.weights.format != NIB_FORMAT_FP4) return "bnb holds nf4 and fp4";
+    if (activations != Activations::kNone) return "bnb has no quantized activations";
+    const uint32_t size = w.weights.group_size;
+    if (size != 32 && size != 64 && size != 128 && size != 256) return "bnb's blocks have 32, 64, 128 or 256 weights";
+    return "";
+  }
+
+  NibLayout layout(const WeightSpec&, Activations) const override { return NIB_LAYOUT_BITSANDBYTES; }
+
+  std::vector<WeightPart> parts(const WeightSpec& w, Activations) const override {
+    const uint64_t elements = uint64_t(w.rows) * w.cols;
+    std::vector<WeightPart> parts;
+    parts.push_back({{w.name, Dtype::kU8, {(elements + 1) / 2, 1}}, PartFrom::kCodes});
+    parts.push_back({{w.name + ".absmax", nested(w) ? Dtype::kU8 : Dtype::kF32, {blocks(w)}}, PartFrom::kScales});
+    parts.push_back({{w.name + ".quant_map", Dtype::kF32, {16}}, PartFrom::kBytes, codeTable(w)});
+    if (nested(w)) {
+      parts.push_back({{w.name + ".nested_absmax", Dtype::kF32, {(blocks(w) + 255) / 256}}, PartFrom::kNestedScales});
+      WeightPart map{{w.name + ".nested_quant_map", Dtype::kF32, {256}}, PartFrom::kBytes};
+      map.bytes.resize(sizeof kDynamicMap);
+      std::memcpy(map.bytes.data(), kDynamicMap, sizeof kDynamicMap);
+      parts.push_back(map);
+    }
+    const uint64_t state_bytes = lateBytes(w, 0.0f).size();
+    parts.push_back({{w.name + ".quant_state.bitsandbytes__" + quantType(w), Dtype::kU8, {state_bytes}}, PartFrom::kLate});
+    return parts;
+  }
+
+  // JSON, as long whatever the offset is: spaces may stand before its end.
+  std::vector<std::byte> lateBytes(const WeightSpec& w, float nested_offset) const override {
+    Json state;
+    state["quant_type"] = quantType(w);
+    state["blocksize"] = w.weights.group_size;
+    state["dtype"] = torchName(w.source);
+    state["shape"] = {w.rows, w.cols};
+    std::string text = state.dump();
+    if (nested(w)) {
+      char number[40];
+      std::snprintf(number, sizeof number, "%.9g", double(nested_offset));  // nine digits are an fp32
+      std::string value = number;
+      if (value.find_first_of(".e") == std::string::npos) value += ".0";
+      value.resize(24, ' ');
+      text.back() = ',';
+      text += "\"nested_blocksize\":256,\"nested_dtype\":\"float32\",\"nested_offset\":" + value + "}";
+    }
+    std::vector<std::byte> bytes(text.size());
+    std::memcpy(bytes.data(), text.data(), text.size());
+    return bytes;
+  }
+
+  std::string quantizationConfig(const ConfigFacts& facts) const override {
+    const WeightSpec* first = facts.weights.empty() ? nullptr : &facts.weights.front();
+    Json config;
+    config["quant_method"] = "bitsandbytes";
+    config["load_in_4bit"] = true;
+    config["load_in_8bit"] = false;
+    config["_load_in_4bit"] = true;
+    config["_load_in_8bit"] = false;
+    config["bnb_4bit_quant_type"] = first != nullptr ? quantType(*first) : "nf4";
+    config["bnb_4bit_use_double_quant"] = first != nullptr && nested(*first);
+    config["bnb_4bit_compute_dtype"] = first != nullptr ? torchName(first->source) : "float16";
+    config["bnb_4bit_quant_storage"] = "uint8";
+    config["llm_int8_threshold"] = 6.0;
+    config["llm_int8_skip_modules"] = facts.dense_modules;
+    config["llm_int8_enable_fp32_cpu_offload"] = false;
+    config["llm_int8_has_fp16_weight"] = false;
+    return config.dump();
+  }
+};
+
+}  // namespace
+
+const Container& bitsandbytes() {
+  static const Bitsandbytes kContainer;
+  return kContainer;
+}
+
+}  // namespace nib::model

@@ -1,0 +1,168 @@
+// compressed-tensors, which vLLM and transformers load: pack-quantized (int4, int8 with float activations), int-quantized
+// (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config as of the project's 2026 sources.
+#include "model/archive/container.h"
+#include "model/archive/error.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstring>
+#include <map>
+#include <tuple>
+
+namespace nib::model {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+enum class Kind { kPack, kInt, kFloat, kMxfp4, kNone };
+
+bool is(const WeightSpec& w, uint32_t format) { return w.weights.format == format; }
+
+Kind kindOf(const WeightSpec& w, Activations activations) {
+  if (is(w, NIB_FORMAT_INT4) || is(w, NIB_FORMAT_UINT4)) return Kind::kPack;
+  if (is(w, NIB_FORMAT_INT8) && activations == Activations::kInt8Token) return Kind::kInt;
+  if (is(w, NIB_FORMAT_INT8) || is(w, NIB_FORMAT_UINT8)) return Kind::kPack;
+  if (is(w, NIB_FORMAT_FP8)) return Kind::kFloat;
+  return is(w, NIB_FORMAT_MXFP4) ? Kind::kMxfp4 : Kind::kNone;
+}
+
+const char* formatName(Kind kind) {
+  switch (kind) {
+    case Kind::kInt: return "int-quantized";
+    case Kind::kFloat: return "float-quantized";
+    case Kind::kMxfp4: return "mxfp4-pack-quantized";
+    default: return "pack-quantized";
+  }
+}
+
+bool asymmetric(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
+bool perTensor(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_TENSOR; }
+bool grouped(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_GROUP && w.weights.group_size != UINT32_MAX; }
+
+Json weightArguments(const WeightSpec& w, Kind kind) {
+  Json json;
+  json["num_bits"] = w.bits();
+  json["type"] = kind == Kind::kFloat || kind == Kind::kMxfp4 ? "float" : "int";
+  json["symmetric"] = !asymmetric(w);
+  json["strategy"] = perTensor(w) ? "tensor" : grouped(w) ? "group" : "channel";
+  json["group_size"] = grouped(w) ? Json(w.weights.group_size) : Json(nullptr);
+  json["dynamic"] = false;
+  json["actorder"] = nullptr;
+  json["block_structure"] = nullptr;
+  json["observer"] = "minmax";
+  json["observer_kwargs"] = Json::object();
+  return json;
+}
+
+Json activationArguments(Activations activations) {
+  if (activations == Activations::kNone) return nullptr;
+  Json json;
+  json["num_bits"] = 8;
+  json["type"] = activations == Activations::kInt8Token ? "int" : "float";
+  json["symmetric"] = true;
+  json["strategy"] = "token";
+  json["group_size"] = nullptr;
+  json["dynamic"] = true;
+  return json;
+}
+
+class CompressedTensors : public Container {
+ public:
+  const char* name() const override { return "compressed-tensors"; }
+
+  std::string refuses(const WeightSpec& w, Activations activations) const override {
+    const Kind kind = kindOf(w, activations);
+    if (kind == Kind::kNone) {
+      return "compressed-tensors holds int4, int8, fp8 and mxfp4 (loaders read no other); nf4 and fp4 go with --format bnb";
+    }
+    if (activations == Activations::kInt8Token && kind != Kind::kInt) return "int8 activations go with int8 weights";
+    if (activations == Activations::kFp8Token && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
+    if (asymmetric(w) && perTensor(w)) return "zero points go with scales per channel or group";
+    if (kind == Kind::kInt && grouped(w)) return "int8 weights with int8 activations have scales per channel or tensor";
+    if (kind == Kind::kFloat && grouped(w)) return "fp8 weights have scales per channel or tensor";
+    return "";
+  }
+
+  NibLayout layout(const WeightSpec& w, Activations activations) const override {
+    return kindOf(w, activations) == Kind::kPack ? NIB_LAYOUT_PACKED_ROWS : NIB_LAYOUT_ROWS;
+  }
+
+  std::vector<WeightPart> parts(const WeightSpec& w, Activations activations) const override {
+    const Kind kind = kindOf(w, activations);
+    const std::string module = w.module();
+    const uint64_t rows = w.rows, cols = w.cols, groups = w.groupsPerRow(), bits = w.bits();
+    std::vector<WeightPart> parts;
+    switch (kind) {
+      case Kind::kInt: parts.push_back({{module + ".weight", Dtype::kI8, {rows, cols}}, PartFrom::kCodes}); break;
+      case Kind::kFloat: parts.push_back({{module + ".weight", Dtype::kF8E4M3, {rows, cols}}, PartFrom::kCodes}); break;
+      case Kind::kMxfp4: parts.push_back({{module + ".weight_packed", Dtype::kU8, {rows, cols / 2}}, PartFrom::kCodes}); break;
+      default:
+        parts.push_back({{module + ".weight_packed", Dtype::kI32, {rows, (cols * bits + 31) / 32}}, PartFrom::kCodes});
+    }
+    const Dtype scale = kind == Kind::kMxfp4 ? Dtype::kU8 : w.source;
+    const std::vector<uint64_t> scale_shape = perTensor(w) ? std::vector<uint64_t>{1} : std::vector<uint64_t>{rows, groups};
+    parts.push_back({{module + ".weight_scale", scale, scale_shape}, PartFrom::kScales});
+    if (asymmetric(w) && kind == Kind::kPack) {
+      parts.push_back({{module + ".weight_zero_point", Dtype::kI32, {(rows * bits + 31) / 32, groups}}, PartFrom::kZeros});
+    } else if (asymmetric(w)) {
+      parts.push_back({{module + ".weight_zero_point", Dtype::kI8, {rows, groups}}, PartFrom::kZeros});
+    }
+    if (kind == Kind::kPack) {
+      const uint64_t shape[2] = {rows, cols};
+      WeightPart part{{module + ".weight_shape", Dtype::kI64, {2}}, PartFrom::kBytes};
+      part.bytes.resize(sizeof shape);
+      std::memcpy(part.bytes.data(), shape, sizeof shape);
+      parts.push_back(part);
+    }
+    return parts;
+  }
+
+  // One config group for each way of quantizing; the commonest stands for all linear layers, others name theirs.
+  std::string quantizationConfig(const ConfigFacts& facts) const override {
+    std::map<std::string, std::vector<const WeightSpec*>> ways;
+    Kind kind = Kind::kPack;
+    bool mixed = false;
+    for (size_t i = 0; i < facts.weights.size(); ++i) {
+      const WeightSpec& w = facts.weights[i];
+      const Kind of = kindOf(w, facts.activations);
+      mixed = mixed || (i > 0 && of != kind);
+      kind = of;
+      ways[weightArguments(w, of).dump()].push_back(&w);
+    }
+    std::vector<const std::vector<const WeightSpec*>*> groups;
+    for (const auto& [key, list] : ways) groups.push_back(&list);
+    std::sort(groups.begin(), groups.end(), [](const auto* a, const auto* b) {
+      return a->size() != b->size() ? a->size() > b->size() : a->front()->name < b->front()->name;
+    });
+    Json config;
+    config["quant_method"] = "compressed-tensors";
+    config["format"] = mixed ? "mixed-precision" : formatName(kind);
+    config["quantization_status"] = "compressed";
+    config["global_compression_ratio"] = nullptr;
+    config["kv_cache_scheme"] = nullptr;
+    config["ignore"] = facts.dense_modules;
+    Json& json = config["config_groups"] = Json::object();
+    for (size_t g = 0; g < groups.size(); ++g) {
+      const WeightSpec& first = *groups[g]->front();
+      Json& group = json["group_" + std::to_string(g)];
+      group["targets"] = Json::array();
+      if (g == 0) group["targets"].push_back("Linear");
+      for (size_t i = 0; g > 0 && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
+      const Kind of = kindOf(first, facts.activations);
+      group["weights"] = weightArguments(first, of);
+      group["input_activations"] = activationArguments(facts.activations);
+      group["output_activations"] = nullptr;
+      if (mixed) group["format"] = formatName(of);
+    }
+    return config.dump();
+  }
+};
+
+}  // namespace
+
+const Container& compressedTensors() {
+  static const CompressedTensors kContainer;
+  return kContainer;
+}
+
+}  // namespace nib::model

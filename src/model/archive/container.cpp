@@ -1,0 +1,69 @@
+#include "model/archive/container.h"
+
+#include "model/archive/error.h"
+
+#include <nlohmann/json.hpp>
+
+namespace nib::model {
+
+std::string WeightSpec::module() const {
+  constexpr std::string_view kEnd = ".weight";
+  return name.ends_with(kEnd) ? name.substr(0, name.size() - kEnd.size()) : name;
+}
+
+uint32_t WeightSpec::bits() const { return nibFormatById(weights.format)->bits; }
+
+uint64_t WeightSpec::groupsPerRow() const {
+  if (weights.granularity != NIB_GRANULARITY_GROUP || weights.group_size == UINT32_MAX) return 1;
+  return (uint64_t(cols) + weights.group_size - 1) / weights.group_size;
+}
+
+std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { return {}; }
+
+namespace {
+const Container* const* containers(size_t* count) {
+  static const Container* const kList[] = {&compressedTensors(), &bitsandbytes(), &plainSafetensors()};
+  *count = sizeof kList / sizeof kList[0];
+  return kList;
+}
+}  // namespace
+
+const Container* findContainer(std::string_view name) {
+  size_t count = 0;
+  const Container* const* list = containers(&count);
+  for (size_t i = 0; i < count; ++i) {
+    if (name == list[i]->name()) return list[i];
+  }
+  return nullptr;
+}
+
+std::vector<std::string> containerNames() {
+  size_t count = 0;
+  const Container* const* list = containers(&count);
+  std::vector<std::string> names;
+  for (size_t i = 0; i < count; ++i) names.emplace_back(list[i]->name());
+  return names;
+}
+
+std::string configWith(const std::string& config_json, const std::string& quantization_config) {
+  using Json = nlohmann::ordered_json;
+  constexpr int kDepth = 64;
+  Json config;
+  try {
+    config = Json::parse(config_json, [](int depth, Json::parse_event_t, Json&) {
+      if (depth > kDepth) throw Error("config.json: nested deeper than " + std::to_string(kDepth) + " levels");
+      return true;
+    });
+  } catch (const Json::exception& error) {
+    throw Error(std::string("config.json: ") + quoteText(error.what()) );
+  }
+  if (!config.is_object()) throw Error("config.json: is no object");
+  if (quantization_config.empty()) {
+    config.erase("quantization_config");
+  } else {
+    config["quantization_config"] = Json::parse(quantization_config);
+  }
+  return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace nib::model

@@ -1,0 +1,87 @@
+// How a program keeps quantized weights: which tensors a weight becomes, and what config.json says of them. One file each.
+//
+// A container only names and lays out; the bytes come from the pipeline, in the layout it asks for.
+#ifndef NIB_MODEL_ARCHIVE_CONTAINER_H
+#define NIB_MODEL_ARCHIVE_CONTAINER_H
+
+#include "model/archive/safetensors_header.h"
+
+#include <nibble/nibble.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nib::model {
+
+// A weight matrix and how it is quantized.
+struct WeightSpec {
+  std::string name;   // of the dense tensor: "model.layers.0.mlp.up_proj.weight"
+  uint32_t rows = 0;
+  uint32_t cols = 0;
+  Dtype source = Dtype::kF32;  // kF32, kF16 or kBF16
+  NibWeights weights{};
+
+  // The name without ".weight".
+  std::string module() const;
+  uint32_t bits() const;
+  // Of a row; 1 for scales per row or tensor.
+  uint64_t groupsPerRow() const;
+};
+
+// What a tensor of a stored weight is filled with.
+enum class PartFrom {
+  kCodes,         // packed, row by row
+  kScales,        // row by row
+  kZeros,         // packed
+  kNestedScales,  // of double quantization: fp32 scales of blocks
+  kBytes,         // WeightPart::bytes
+  kLate           // Container::lateBytes, when the whole weight is known
+};
+
+struct WeightPart {
+  TensorSpec tensor;
+  PartFrom from = PartFrom::kBytes;
+  std::vector<std::byte> bytes = {};
+};
+
+enum class Activations { kNone, kInt8Token, kFp8Token };
+
+// What config.json is made from.
+struct ConfigFacts {
+  std::vector<WeightSpec> weights;
+  std::vector<std::string> dense_modules;  // linear layers that stay as they are
+  Activations activations = Activations::kNone;
+};
+
+class Container {
+ public:
+  virtual ~Container() = default;
+  virtual const char* name() const = 0;
+  // Why it cannot hold the weight, "" if it can.
+  virtual std::string refuses(const WeightSpec& weight, Activations activations) const = 0;
+  virtual NibLayout layout(const WeightSpec& weight, Activations activations) const = 0;
+  virtual std::vector<WeightPart> parts(const WeightSpec& weight, Activations activations) const = 0;
+  // Of parts with kLate, as many bytes as their tensor has.
+  virtual std::vector<std::byte> lateBytes(const WeightSpec& weight, float nested_offset) const;
+  // The text of "quantization_config", "" for none.
+  virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
+};
+
+// By its name on the command line, "compressed-tensors", "bnb", "safetensors"; NULL if there is none.
+const Container* findContainer(std::string_view name);
+std::vector<std::string> containerNames();
+
+const Container& compressedTensors();
+const Container& bitsandbytes();
+const Container& plainSafetensors();
+
+// config.json with its "quantization_config" set (text of an object, "" = removed); other keys and their order are kept.
+// Throws.
+std::string configWith(const std::string& config_json, const std::string& quantization_config);
+
+}  // namespace nib::model
+#endif

@@ -1,0 +1,63 @@
+// A model in, a quantized model out.
+#ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
+#define NIB_MODEL_QUANTIZE_PIPELINE_H
+
+#include "model/quantize/selection.h"
+
+#include <nibble/kit.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nib::model {
+
+struct Progress {
+  std::string_view tensor;
+  uint64_t done_bytes = 0;  // of the input
+  uint64_t total_bytes = 0;
+};
+
+struct QuantizeOptions {
+  std::filesystem::path in;
+  std::filesystem::path out;
+  const Container* container = nullptr;
+  SelectionOptions selection;
+  uint64_t max_shard_bytes = 5'000'000'000;
+  uint64_t slab_bytes = 64u << 20;
+  bool force = false;
+  bool resume = false;
+  // What the output follows from, beside the input: one line, without paths and devices. Kept in the files.
+  std::string command;
+  std::function<void(const Progress&)> progress;  // may be empty
+};
+
+struct TensorReport {
+  std::string name;
+  std::vector<uint64_t> shape;
+  std::string type;           // "int4", "F16"
+  uint32_t group_size = 0;    // 0 = none
+  double bits_per_weight = 0;
+  uint64_t bytes_in = 0, bytes_out = 0;
+  bool changed = false;       // quantized or cast: errors are known
+  bool kept_from_before = false;  // finished by the run that is resumed: errors are not known
+  NibErrors errors{};
+  uint32_t saturated = 0;
+  std::string note;
+};
+
+struct QuantizeReport {
+  std::string device;
+  double seconds = 0;
+  uint64_t bytes_in = 0, bytes_out = 0;
+  std::vector<TensorReport> tensors;  // in the order of the input
+};
+
+// Writes OUT whole or not at all; see Publication for what force and resume mean. Throws.
+QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options);
+
+}  // namespace nib::model
+#endif

@@ -1,0 +1,177 @@
+#include "model/quantize/quantize_weight.h"
+
+#include "model/archive/error.h"
+#include "model/quantize/weight_type.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace nib::model {
+namespace {
+
+constexpr uint64_t kKeptBytes = 512u << 20;  // of buffers of shapes that are not in use
+
+struct StoredScale {
+  uint32_t scale = 0;
+  uint32_t zero = 0;
+};
+
+// Scale and zero point, as stored, of a tensor with this extent: those of a tensor of its two ends.
+StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
+  NibQuantizeDesc desc{};
+  desc.op = NIB_OP_QUANTIZE;
+  desc.rows = 1;
+  desc.cols = 2;
+  desc.weights = weight.weights;
+  NibMemory memory{};
+  nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
+  std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
+  std::vector<uint32_t> aux(size_t(memory.range[NIB_ROLE_AUX].size_bytes / 4));
+  float ends[2] = {extent.min, extent.max};
+  NibCpuBinding binding{};
+  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
+  binding.range[NIB_ROLE_INPUT] = {ends, sizeof ends};
+  binding.range[NIB_ROLE_AUX] = {aux.data(), aux.size() * 4};
+  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
+  StoredScale stored;
+  stored.scale = blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)];
+  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) stored.zero = blob[size_t(memory.part[NIB_PART_ZEROS].offset_bytes / 4)];
+  return stored;
+}
+
+size_t partIndex(const std::vector<WeightPart>& parts, PartFrom from) {
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].from == from) return i;
+  }
+  return SIZE_MAX;
+}
+
+void addStatus(NibStatus& total, const NibStatus& more, uint64_t first_element) {
+  if (more.nonfinite_count != 0 && total.nonfinite_count == 0) {
+    total.first_nonfinite_not = ~uint32_t(first_element + ~more.first_nonfinite_not);
+  }
+  total.nonfinite_count += more.nonfinite_count;
+  total.saturated_count += more.saturated_count;
+}
+
+}  // namespace
+
+WeightQuantizer::WeightQuantizer(const kit::Device& device, const Container& container, Activations activations,
+                                 uint64_t slab_bytes)
+    : device_(device), container_(container), activations_(activations), slab_bytes_(slab_bytes) {}
+
+SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, uint32_t rows, bool given) {
+  std::string key(sizeof weight.weights, '\0');
+  std::memcpy(key.data(), &weight.weights, sizeof weight.weights);
+  key += std::to_string(rows) + "x" + std::to_string(weight.cols) + "," + std::string(dtypeName(weight.source)) + (given ? " given" : "");
+  const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) { return kept.key == key; });
+  if (found != kept_.end()) {
+    std::rotate(found, found + 1, kept_.end());
+    return *kept_.back().worker;
+  }
+  auto made = std::make_unique<SlabWorker>(device_, weight, container_.layout(weight, activations_), rows, given);
+  uint64_t total = made->bytes();
+  for (const Kept& kept : kept_) total += kept.worker->bytes();
+  while (!kept_.empty() && total > kKeptBytes) {
+    total -= kept_.front().worker->bytes();
+    kept_.erase(kept_.begin());
+  }
+  kept_.push_back({key, std::move(made)});
+  return *kept_.back().worker;
+}
+
+WeightResult WeightQuantizer::quantize(const WeightSpec& weight, const WeightStreams& streams) {
+  const std::vector<WeightPart> parts = container_.parts(weight, activations_);
+  const SlabShape slabs = slabShape(weight, slab_bytes_);
+  const uint64_t row_bytes = uint64_t(weight.cols) * dtypeBits(weight.source) / 8;
+  const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
+  const bool per_tensor = weight.weights.granularity == NIB_GRANULARITY_TENSOR && slabs.count > 1;
+  std::vector<std::byte> dense(size_t(slabs.rows * row_bytes));
+  const auto rowsOf = [&](uint32_t slab) { return std::min(slabs.rows, weight.rows - slab * slabs.rows); };
+  const auto load = [&](uint32_t slab) -> SlabWorker& {
+    const uint32_t rows = rowsOf(slab);
+    SlabWorker& piece = worker(weight, rows, per_tensor);
+    const std::span<std::byte> bytes(dense.data(), size_t(rows * row_bytes));
+    streams.read(uint64_t(slab) * slabs.rows * row_bytes, bytes);
+    piece.upload(bytes);
+    return piece;
+  };
+
+  // What all pieces must know before any is written: the tensor's scale, or the mean of its blocks' scales.
+  StoredScale scale;
+  if (per_tensor) {
+    NibExtent whole{};
+    for (uint32_t s = 0; s < slabs.count; ++s) {
+      const NibExtent extent = load(s).extent();
+      whole.min = s == 0 ? extent.min : std::min(whole.min, extent.min);
+      whole.max = s == 0 ? extent.max : std::max(whole.max, extent.max);
+    }
+    scale = scaleOf(weight, whole);
+  }
+  std::vector<float> block_scales;
+  std::vector<uint8_t> nested_codes;
+  std::vector<float> nested_scales;
+  if (nested) {
+    for (uint32_t s = 0; s < slabs.count; ++s) {
+      PackedSlab packed;
+      load(s).quantize(packed);
+      const size_t at = block_scales.size();
+      block_scales.resize(at + packed.scales.size() / 4);
+      std::memcpy(block_scales.data() + at, packed.scales.data(), packed.scales.size());
+    }
+    nested_codes.resize(block_scales.size());
+    nested_scales.resize(1 + (block_scales.size() + 255) / 256);
+    nibNestScales(block_scales.data(), uint32_t(block_scales.size()), nested_codes.data(), nested_scales.data());
+  }
+
+  WeightResult result;
+  NibErrorSums sums{};
+  std::vector<uint64_t> written(parts.size(), 0);
+  const auto write = [&](PartFrom from, std::span<const std::byte> bytes) {
+    const size_t part = partIndex(parts, from);
+    if (part == SIZE_MAX) return;
+    // Ranges of the device are whole words, the last of a tensor may be cut.
+    const uint64_t size = *tensorBytes(parts[part].tensor.dtype, parts[part].tensor.shape);
+    const uint64_t count = std::min<uint64_t>(bytes.size(), size - written[part]);
+    streams.write(part, written[part], bytes.first(size_t(count)));
+    written[part] += count;
+  };
+  size_t first_block = 0;
+  for (uint32_t s = 0; s < slabs.count; ++s) {
+    SlabWorker& piece = load(s);
+    const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
+    if (per_tensor) piece.setScale(scale.scale, scale.zero);
+    PackedSlab packed;
+    piece.quantize(packed);
+    addStatus(result.status, packed.status, first_element);
+    if (nested) {
+      const size_t blocks = packed.scales.size() / 4;
+      const std::span<const std::byte> codes = std::as_bytes(std::span(nested_codes)).subspan(first_block, blocks);
+      std::vector<float> of_piece{nested_scales[0]};
+      for (size_t b = first_block / 256; b <= (first_block + blocks - 1) / 256; ++b) of_piece.push_back(nested_scales[1 + b]);
+      piece.nest(codes, of_piece);
+      packed.scales.assign(codes.begin(), codes.end());
+      first_block += blocks;
+    }
+    piece.compare(sums, first_element);
+    write(PartFrom::kCodes, packed.codes);
+    // A tensor has one scale, whatever the number of its pieces.
+    if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);
+    if (!per_tensor || s == 0) write(PartFrom::kZeros, packed.zeros);
+  }
+  if (nested) write(PartFrom::kNestedScales, std::as_bytes(std::span(nested_scales)).subspan(4));
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].from == PartFrom::kBytes) streams.write(i, 0, parts[i].bytes);
+    if (parts[i].from == PartFrom::kLate) streams.write(i, 0, container_.lateBytes(weight, nested ? nested_scales[0] : 0.0f));
+  }
+  if (result.status.nonfinite_count != 0) {
+    throw Error(quoteText(weight.name) + " holds " + std::to_string(result.status.nonfinite_count) +
+                " NaN or infinite values, the first at row " +
+                std::to_string(~result.status.first_nonfinite_not / weight.cols) + ", column " +
+                std::to_string(~result.status.first_nonfinite_not % weight.cols) + ": mend the model, or --exclude it");
+  }
+  nibErrorsFinish(&sums, &result.errors);
+  return result;
+}
+
+}  // namespace nib::model

@@ -1,0 +1,176 @@
+#include "model/quantize/slab.h"
+
+#include "model/quantize/weight_type.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace nib::model {
+namespace {
+
+uint32_t elementBytes(Dtype dtype) { return dtypeBits(dtype) / 8; }
+
+NibWeights plain(NibWeights weights) {
+  weights.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
+  return weights;
+}
+
+NibQuantizeDesc quantizeDesc(const WeightSpec& w, uint32_t rows, bool given) {
+  NibQuantizeDesc desc{};
+  desc.op = NIB_OP_QUANTIZE;
+  desc.flags = NIB_QUANTIZE_STATUS | (given ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+  desc.rows = rows;
+  desc.cols = w.cols;
+  desc.source_type = *nibTypeOf(w.source);
+  desc.weights = plain(w.weights);
+  return desc;
+}
+
+NibRepackDesc repackDesc(const WeightSpec& w, NibLayout layout, uint32_t rows) {
+  return {NIB_OP_REPACK, 0, rows, w.cols, uint32_t(layout), plain(w.weights)};
+}
+
+NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
+  NibDequantizeDesc desc{};
+  desc.op = NIB_OP_DEQUANTIZE;
+  desc.rows = rows;
+  desc.cols = w.cols;
+  desc.result_type = NIB_TYPE_F32;
+  desc.weights = w.weights;
+  return desc;
+}
+
+NibErrorsDesc errorsDesc(const WeightSpec& w, uint32_t rows) {
+  NibErrorsDesc desc{};
+  desc.op = NIB_OP_ERRORS;
+  desc.rows = rows;
+  desc.cols = w.cols;
+  desc.reference_type = *nibTypeOf(w.source);
+  desc.candidate_type = NIB_TYPE_F32;
+  return desc;
+}
+
+NibMinMaxDesc minmaxDesc(const WeightSpec& w, uint32_t rows) {
+  NibMinMaxDesc desc{};
+  desc.op = NIB_OP_MINMAX;
+  desc.rows = rows;
+  desc.cols = w.cols;
+  desc.source_type = *nibTypeOf(w.source);
+  desc.granularity = NIB_GRANULARITY_TENSOR;
+  return desc;
+}
+
+kit::Range partOf(const kit::Buffer& buffer, const NibMemory& memory, NibPart part) {
+  return kit::Range(buffer, memory.part[part].offset_bytes, memory.part[part].size_bytes);
+}
+
+}  // namespace
+
+SlabShape slabShape(const WeightSpec& w, uint64_t target_bytes) {
+  const uint64_t row_bytes = uint64_t(w.cols) * elementBytes(w.source);
+  uint64_t elements = NIB_ERROR_TILE;  // a piece has a multiple of these
+  if (w.weights.flags & NIB_WEIGHTS_FLAT) elements = std::lcm(elements, uint64_t(w.weights.group_size));
+  if (w.weights.flags & NIB_WEIGHTS_NESTED) elements = std::lcm(elements, uint64_t(w.weights.group_size) * 256);
+  const uint64_t rows = std::lcm(elements / std::gcd(elements, uint64_t(w.cols)), uint64_t(8));
+  const uint64_t wanted = std::max<uint64_t>(target_bytes / row_bytes / rows, 1) * rows;
+  SlabShape shape;
+  shape.rows = uint32_t(std::min<uint64_t>(wanted, w.rows));
+  shape.count = (w.rows + shape.rows - 1) / shape.rows;
+  return shape;
+}
+
+SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibLayout layout, uint32_t rows, bool given)
+    : weight(w),
+      quantize(device, quantizeDesc(w, rows, given)),
+      repack(device, repackDesc(w, layout, rows)),
+      dequantize(device, dequantizeDesc(w, rows)),
+      errors(device, errorsDesc(w, rows)),
+      minmax(device, minmaxDesc(w, rows)) {}
+
+kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
+  bytes_ += size_bytes;
+  return kit::Buffer(device_, size_bytes);
+}
+
+SlabWorker::SlabWorker(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given_scale)
+    : device_(device),
+      rows_(rows),
+      parts_(device, weight, layout, rows, given_scale),
+      nested_((weight.weights.flags & NIB_WEIGHTS_NESTED) != 0) {
+  const NibMemory& pair = parts_.errors.memory();
+  pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
+  blob_ = buffer(parts_.quantize.sizeBytes(NIB_ROLE_WEIGHTS));
+  if (nested_) nested_blob_ = buffer(parts_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS));
+  packed_ = buffer(parts_.repack.sizeBytes(NIB_ROLE_OUTPUT));
+  status_ = buffer(parts_.quantize.sizeBytes(NIB_ROLE_AUX));
+  tiles_ = buffer(parts_.errors.sizeBytes(NIB_ROLE_OUTPUT));
+  extent_ = buffer(sizeof(NibExtent));
+  scratch_ = buffer(std::max(parts_.minmax.sizeBytes(NIB_ROLE_AUX), parts_.errors.sizeBytes(NIB_ROLE_AUX)));
+  const kit::Range dense = partOf(pair_, pair, NIB_PART_REFERENCE);
+  const kit::Range back = partOf(pair_, pair, NIB_PART_CANDIDATE);
+  quantize_.emplace(parts_.quantize, kit::Ranges{.weights = blob_, .input = dense, .output = {}, .aux = status_});
+  repack_.emplace(parts_.repack, kit::Ranges{.weights = blob_, .input = {}, .output = packed_, .aux = {}});
+  dequantize_.emplace(parts_.dequantize,
+                      kit::Ranges{.weights = nested_ ? nested_blob_ : blob_, .input = {}, .output = back, .aux = {}});
+  errors_.emplace(parts_.errors, kit::Ranges{.weights = {}, .input = pair_, .output = tiles_, .aux = scratch_});
+  minmax_.emplace(parts_.minmax, kit::Ranges{.weights = {}, .input = dense, .output = extent_, .aux = scratch_});
+}
+
+void SlabWorker::upload(std::span<const std::byte> dense) {
+  device_.uploadBytes(pair_, parts_.errors.memory().part[NIB_PART_REFERENCE].offset_bytes, dense.data(), dense.size());
+}
+
+NibExtent SlabWorker::extent() {
+  device_.run(*minmax_, rows_);
+  NibExtent extent{};
+  device_.downloadBytes(extent_, 0, &extent, sizeof extent);
+  return extent;
+}
+
+void SlabWorker::setScale(uint32_t stored_scale, uint32_t stored_zero) {
+  const NibMemory& memory = parts_.quantize.memory();
+  device_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) device_.fill(blob_, stored_zero, memory.part[NIB_PART_ZEROS].offset_bytes, 4);
+}
+
+void SlabWorker::quantize(PackedSlab& packed) {
+  const NibMemory& memory = parts_.quantize.memory();
+  const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
+  device_.fill(status_, 0, status.offset_bytes, status.size_bytes);
+  device_.run(*quantize_, rows_);
+  device_.downloadBytes(status_, status.offset_bytes, &packed.status, sizeof packed.status);
+  device_.run(*repack_, rows_);
+  const auto read = [&](const kit::Buffer& from, const NibMemoryPart& part) {
+    std::vector<std::byte> bytes(size_t(part.size_bytes));
+    if (!bytes.empty()) device_.downloadBytes(from, part.offset_bytes, bytes.data(), bytes.size());
+    return bytes;
+  };
+  const NibMemory& packed_memory = parts_.repack.memory();
+  packed.codes = read(packed_, packed_memory.part[NIB_PART_PACKED_CODES]);
+  packed.scales = read(blob_, memory.part[NIB_PART_SCALES]);
+  const NibMemoryPart& zeros = packed_memory.part[NIB_PART_PACKED_ZEROS];
+  packed.zeros = zeros.size_bytes != 0 ? read(packed_, zeros) : read(blob_, memory.part[NIB_PART_ZEROS]);
+}
+
+void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> nested) {
+  const NibMemory& memory = parts_.dequantize.memory();
+  const NibMemoryPart& from = parts_.quantize.memory().part[NIB_PART_CODES];
+  std::vector<std::byte> words(size_t(from.size_bytes));
+  device_.downloadBytes(blob_, from.offset_bytes, words.data(), words.size());
+  device_.uploadBytes(nested_blob_, memory.part[NIB_PART_CODES].offset_bytes, words.data(), words.size());
+  std::vector<std::byte> padded(size_t(memory.part[NIB_PART_SCALES].size_bytes));
+  std::memcpy(padded.data(), codes.data(), codes.size());
+  device_.uploadBytes(nested_blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
+  device_.uploadBytes(nested_blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
+}
+
+void SlabWorker::compare(NibErrorSums& sums, uint64_t first_element) {
+  device_.run(*dequantize_, rows_);
+  device_.run(*errors_, rows_);
+  std::vector<NibErrorTile> tiles(size_t(tiles_.sizeBytes() / sizeof(NibErrorTile)));
+  device_.downloadBytes(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
+  nibErrorsAdd(&sums, tiles.data(), tiles.size(), first_element);
+}
+
+}  // namespace nib::model

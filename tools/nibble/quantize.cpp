@@ -1,0 +1,267 @@
+// nibble quantize: a folder of a model in, a quantized one out.
+#include "options.h"
+#include "verb.h"
+
+#include "model/archive/error.h"
+#include "model/quantize/pipeline.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include <unistd.h>
+
+namespace nib::tool {
+namespace {
+
+using model::Activations;
+using model::Granularity;
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;  // --force replaces OUT too
+  std::string in, out;
+  std::string method = "rtn";
+  std::string format = "compressed-tensors";
+  std::string type;
+  uint32_t bits = 0;
+  std::string granularity;
+  int64_t group_size = 0;
+  bool sym = false, asym = false;
+  std::string scale = "full";
+  std::string activations = "none";
+  bool no_double_quant = false;
+  std::vector<std::string> include, exclude, rules;
+  std::string max_shard_size = "5G";
+  bool resume = false;
+  bool verbose = false;
+};
+
+// "5G", "200M": decimal, as the hub counts.
+uint64_t parseSize(const std::string& option, const std::string& text) {
+  size_t used = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const std::string unit = text.substr(used);
+  const double factor = unit.empty() || unit == "B" ? 1 : unit == "K" || unit == "KB" ? 1e3 : unit == "M" || unit == "MB" ? 1e6 : unit == "G" || unit == "GB" ? 1e9 : 0;
+  if (used == 0 || factor == 0 || !(number * factor >= 1) || number * factor > 1e18) {
+    throw UsageError(option + " " + text + ": expected a size such as 5G or 200M");
+  }
+  return uint64_t(number * factor);
+}
+
+model::WeightType typeOf(const Arguments& a) {
+  std::string name = a.type;
+  if (a.bits != 0) {
+    if (!name.empty()) throw UsageError("--bits and --type exclude each other");
+    if (a.bits != 2 && a.bits != 3 && a.bits != 4 && a.bits != 8) throw UsageError("--bits must be 2, 3, 4 or 8");
+    name = "int" + std::to_string(a.bits);
+  }
+  if (name.empty()) name = a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4";
+  const auto type = model::findWeightType(name);
+  if (!type) throw UsageError("--type " + name + ": there is " + model::weightTypeNames());
+  return *type;
+}
+
+model::QuantizeOptions optionsOf(const Arguments& a) {
+  model::QuantizeOptions options;
+  options.in = a.in;
+  options.out = a.out;
+  options.container = model::findContainer(a.format);
+  if (options.container == nullptr) {
+    std::string names;
+    for (const std::string& name : model::containerNames()) names += (names.empty() ? "" : ", ") + name;
+    throw UsageError("--format " + a.format + ": there is " + names);
+  }
+  if (a.method != "rtn") throw UsageError("--method " + a.method + ": there is rtn");
+  model::SelectionOptions& selection = options.selection;
+  selection.type = typeOf(a);
+  if (!a.granularity.empty()) {
+    if (a.granularity == "tensor") selection.granularity = Granularity::kTensor;
+    else if (a.granularity == "channel") selection.granularity = Granularity::kChannel;
+    else if (a.granularity == "group") selection.granularity = Granularity::kGroup;
+    else throw UsageError("--granularity " + a.granularity + ": there is tensor, channel, group");
+  }
+  if (a.group_size != 0) {
+    if (selection.granularity && *selection.granularity != Granularity::kGroup) {
+      throw UsageError("--group-size goes with --granularity group");
+    }
+    if (a.group_size != -1 && (a.group_size < 16 || a.group_size > 256 || a.group_size % 16 != 0)) {
+      throw UsageError("--group-size must be a multiple of 16 from 16 to 256, or -1");
+    }
+    selection.granularity = Granularity::kGroup;
+    selection.group_size = a.group_size;
+  }
+  if (a.sym && a.asym) throw UsageError("--sym and --asym exclude each other");
+  selection.asymmetric = a.asym;
+  if (a.scale != "full" && a.scale != "narrow") throw UsageError("--scale " + a.scale + ": there is full, narrow");
+  selection.narrow = a.scale == "narrow";
+  if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
+  if (a.activations == "int8-token") selection.activations = Activations::kInt8Token;
+  else if (a.activations == "fp8-token") selection.activations = Activations::kFp8Token;
+  else if (a.activations != "none") throw UsageError("--activations " + a.activations + ": there is none, int8-token, fp8-token");
+  selection.double_quant = !a.no_double_quant;
+  try {
+    for (const std::string& text : a.include) selection.include.push_back(model::parsePattern("--include", text));
+    for (const std::string& text : a.exclude) selection.exclude.push_back(model::parsePattern("--exclude", text));
+    for (const std::string& text : a.rules) selection.rules.push_back(model::parseRule(text));
+  } catch (const model::Error& error) {
+    throw UsageError(error.what());
+  }
+  options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
+  options.force = a.json.force;
+  options.resume = a.resume;
+
+  // What the bytes follow from: all that may change them, and nothing else.
+  std::string& command = options.command;
+  command = "quantize --method " + a.method + " --format " + a.format + " --type " + selection.type.name();
+  if (!a.granularity.empty()) command += " --granularity " + a.granularity;
+  if (a.group_size != 0) command += " --group-size " + std::to_string(a.group_size);
+  command += a.asym ? " --asym" : " --sym";
+  command += " --scale " + a.scale + " --activations " + a.activations;
+  if (a.no_double_quant) command += " --no-double-quant";
+  for (const std::string& text : a.include) command += " --include " + text;
+  for (const std::string& text : a.exclude) command += " --exclude " + text;
+  for (const std::string& text : a.rules) command += " --rule " + text;
+  command += " --max-shard-size " + a.max_shard_size;
+  for (char& c : command) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return options;
+}
+
+std::string fixed(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string shapeText(const std::vector<uint64_t>& shape) {
+  std::string text;
+  for (const uint64_t side : shape) text += (text.empty() ? "" : "x") + std::to_string(side);
+  return text.empty() ? "scalar" : text;
+}
+
+nlohmann::ordered_json numberOrNull(double value) { return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr); }
+
+nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
+  nlohmann::ordered_json json = {{"device", report.device},
+                                 {"seconds", report.seconds},
+                                 {"bytes_in", report.bytes_in},
+                                 {"bytes_out", report.bytes_out},
+                                 {"tensors", nlohmann::ordered_json::array()}};
+  for (const model::TensorReport& t : report.tensors) {
+    nlohmann::ordered_json tensor = {{"name", t.name}, {"shape", t.shape}, {"type", t.type},
+                                     {"group_size", t.group_size != 0 ? nlohmann::ordered_json(t.group_size) : nlohmann::ordered_json(nullptr)},
+                                     {"bits_per_weight", t.bits_per_weight}, {"bytes_in", t.bytes_in}, {"bytes_out", t.bytes_out}};
+    const bool known = t.changed && !t.kept_from_before;
+    tensor["mse"] = known ? numberOrNull(t.errors.mse) : nullptr;
+    tensor["mae"] = known ? numberOrNull(t.errors.mae) : nullptr;
+    tensor["rel"] = known ? numberOrNull(t.errors.relative_error) : nullptr;
+    tensor["sqnr_db"] = known ? numberOrNull(t.errors.sqnr_db) : nullptr;
+    tensor["cosine"] = known ? numberOrNull(t.errors.cosine) : nullptr;
+    tensor["max_abs"] = known ? numberOrNull(t.errors.max_error) : nullptr;
+    if (t.kept_from_before) tensor["resumed"] = true;
+    if (t.saturated != 0) tensor["saturated_scales"] = t.saturated;
+    if (!t.note.empty()) tensor["note"] = t.note;
+    json["tensors"].push_back(tensor);
+  }
+  return json;
+}
+
+void printTable(std::FILE* file, const model::QuantizeReport& report) {
+  Table table({"tensor", "shape", "type", "group", "bits/weight", "SQNR dB", "max error", "note"},
+              {false, true, false, true, true, true, true, false});
+  uint64_t kept = 0;
+  for (const model::TensorReport& t : report.tensors) {
+    if (!t.changed && t.note.empty()) {
+      ++kept;
+      continue;
+    }
+    const bool known = t.changed && !t.kept_from_before;
+    std::string note = t.kept_from_before ? "from the run before" : t.note;
+    if (t.saturated != 0) note += (note.empty() ? "" : "; ") + std::to_string(t.saturated) + " scales saturated";
+    table.add({t.name, shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
+               fixed("%.3f", t.bits_per_weight), known ? fixed("%.2f", t.errors.sqnr_db) : "-",
+               known ? fixed("%.3g", t.errors.max_error) : "-", note});
+  }
+  table.print(file);
+  std::fprintf(file, "%zu tensors, %llu of them unchanged; %.1f MB -> %.1f MB in %.2f s on %s\n", report.tensors.size(),
+               (unsigned long long)kept, double(report.bytes_in) / 1e6, double(report.bytes_out) / 1e6, report.seconds,
+               report.device.c_str());
+}
+
+// A line that is written over on a terminal; one now and then elsewhere.
+class ProgressLine {
+ public:
+  ProgressLine() : terminal_(isatty(2) != 0), start_(std::chrono::steady_clock::now()), last_(start_) {}
+  ~ProgressLine() { clear(); }
+  void operator()(const model::Progress& p) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000))) return;
+    last_ = now;
+    const double seconds = std::chrono::duration<double>(now - start_).count();
+    const double rate = seconds > 0 ? double(p.done_bytes) / seconds : 0;
+    char text[200];
+    std::snprintf(text, sizeof text, "%3.0f %%  %.0f MB/s  %.0f s left", p.total_bytes ? 100.0 * double(p.done_bytes) / double(p.total_bytes) : 100.0,
+                  rate / 1e6, rate > 0 ? double(p.total_bytes - p.done_bytes) / rate : 0.0);
+    std::fprintf(stderr, terminal_ ? "\r%s  " : "nibble quantize: %s\n", text);
+    drawn_ = terminal_;
+  }
+  void clear() {
+    if (drawn_) std::fprintf(stderr, "\r%60s\r", "");
+    drawn_ = false;
+  }
+
+ private:
+  bool terminal_;
+  bool drawn_ = false;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
+int runQuantize(const Arguments& arguments) {
+  const Output output(arguments.json);
+  model::QuantizeOptions options = optionsOf(arguments);
+  const kit::Device device = openDevice(arguments.device);
+  ProgressLine line;
+  options.progress = [&line](const model::Progress& p) { line(p); };
+  const model::QuantizeReport report = model::quantizeModel(device, options);
+  line.clear();
+  printTable(output.text(), report);
+  output.json(toJson(report));
+  return kExitDone;
+}
+
+}  // namespace
+
+Verb makeQuantizeVerb(CLI::App& parent) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("quantize", "Quantize a model (Hugging Face folder or .safetensors file).");
+  app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
+  app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
+  app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
+  app->add_option("--method", a->method, "rtn: round to nearest (default)");
+  app->add_option("--format", a->format, "compressed-tensors (default), bnb, safetensors");
+  app->add_option("--type", a->type, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
+  app->add_option("--bits", a->bits, "2, 3, 4 or 8: the integer type of that width");
+  app->add_option("--granularity", a->granularity, "tensor, channel or group: which weights share a scale (default: group; 8-bit types: channel)");
+  app->add_option("--group-size", a->group_size, "16 to 256 (default 128; nf4 and fp4: 64), or -1: one group per row");
+  app->add_flag("--sym", a->sym, "Symmetric codes (default)");
+  app->add_flag("--asym", a->asym, "Codes with zero points");
+  app->add_option("--scale", a->scale, "full: absmax/(qmax+1/2) (default), narrow: absmax/qmax");
+  app->add_option("--activations", a->activations, "none (default), int8-token, fp8-token: what the loader quantizes while it runs");
+  app->add_flag("--no-double-quant", a->no_double_quant, "bnb: fp32 block scales");
+  app->add_option("--include", a->include, "Quantize tensors whose names hold this regular expression, too")->allow_extra_args(false);
+  app->add_option("--exclude", a->exclude, "Leave those alone")->allow_extra_args(false);
+  app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for some tensors; the last that matches counts")->allow_extra_args(false);
+  app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
+  app->add_flag("--resume", a->resume, "Go on with a run that was interrupted");
+  addDeviceOptions(*app, a->device);
+  addJsonOptions(*app, a->json);
+  return {app, [a] { return runQuantize(*a); }};
+}
+
+}  // namespace nib::tool

@@ -117,7 +117,7 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   const std::optional<NibType> source = nibTypeOf(tensor.dtype);
   const bool asked = rule != nullptr || included;
   const WeightType type = rule != nullptr ? rule->type : options.type;
-  if (excluded && rule == nullptr) return decision;
+  if (excluded) return decision;
 
   if (!type.quantized()) {
     // A cast is for all floating-point tensors, but a rule's for those it names.

@@ -1,7 +1,7 @@
 #version 450
 // What a candidate y lost against a reference x. A workgroup takes a tile of 1024 elements in row-major order, an invocation
 // a leaf of eight: first the tile's largest values, then its sums, scaled by powers of two that these give. Reads every
-// element once and writes 72 bytes per tile.
+// element once and writes 72 bytes per tile. SOLO: an invocation takes a tile and reads it twice.
 //
 // The sums' order is fixed, whatever the device: a leaf's elements i and i + 4, then those four strands in pairs, then
 // eight leaves one after the other to a node, then the 16 nodes. Largest values are brought to [2^30, 2^31), values below
@@ -58,18 +58,21 @@ uvec4 widen(uvec2 words, bool bf16) {
   return bf16 ? upper & 0xffff0000u : nibWidenHalves(upper);
 }
 
+const uint kAnyLayout = 0u;
+const uint kOneRow = 2u;
+
 // Elements first..first+7 of a row-major matrix, those from `count` on zero. `word`: where the matrix begins in what is
 // bound.
-#define NIB_LOADER(NAME, ARRAY1, ARRAY4, TYPE, OCTETS)                                                      \
+#define NIB_LOADER(NAME, ARRAY1, ARRAY4, TYPE, LAYOUT)                                                      \
   uint NAME##One(uint element, uint word) {                                                                 \
     if (TYPE == NIB_F32) return ARRAY1[element + word];                                                     \
     uint half_word = (ARRAY1[(element >> 1) + word] >> ((element & 1u) * 16u)) & 0xffffu;                   \
     return TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);                                \
   }                                                                                                         \
   void NAME(uint first, uint count, uint stride, uint word, out uvec4 x0, out uvec4 x1) {                   \
-    uint row = first / push.cols;                                                                           \
+    uint row = LAYOUT == kOneRow ? 0u : first / push.cols;                                                  \
     uint col = first - row * push.cols;                                                                     \
-    if (OCTETS && count == 8u) {                                                                            \
+    if (LAYOUT != kAnyLayout && count == 8u) {                                                              \
       uint element = row * stride + col;                                                                    \
       if (TYPE == NIB_F32) {                                                                                \
         x0 = ARRAY4[(element + word) >> 2];                                                                 \
@@ -89,13 +92,13 @@ uvec4 widen(uvec2 words, bool bf16) {
       x0 = mix(x0, uvec4(x), equal(uvec4(i), uvec4(0u, 1u, 2u, 3u)));                                       \
       x1 = mix(x1, uvec4(x), equal(uvec4(i), uvec4(4u, 5u, 6u, 7u)));                                       \
       ++col;                                                                                                \
-      bool over = col == push.cols;                                                                         \
+      bool over = LAYOUT != kOneRow && col == push.cols;                                                    \
       col = over ? 0u : col;                                                                                \
       row += uint(over);                                                                                    \
     }                                                                                                       \
   }
-NIB_LOADER(loadReference, reference1, reference4, REFERENCE_TYPE, REFERENCE_OCTETS)
-NIB_LOADER(loadCandidate, candidate1, candidate4, CANDIDATE_TYPE, CANDIDATE_OCTETS)
+NIB_LOADER(loadReference, reference1, reference4, REFERENCE_TYPE, REFERENCE_LAYOUT)
+NIB_LOADER(loadCandidate, candidate1, candidate4, CANDIDATE_TYPE, CANDIDATE_LAYOUT)
 
 const uint kReferenceInfinity = REFERENCE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
 const uint kCandidateInfinity = CANDIDATE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
@@ -157,7 +160,17 @@ uvec4 shifted(uvec4 bits, int shift, int least) {
   return mix(mix(moved, uvec4(0u), none), uvec4(0u), lessThan(bits, uvec4(0x00800000u)));
 }
 
+// One of each sum, as {high, low}.
 struct Sums {
+  vec2 squares;
+  vec2 magnitudes;
+  vec2 x_squares;
+  vec2 y_squares;
+  vec2 products;
+  vec2 x_magnitudes;
+};
+
+struct Terms {
   NibPair4 squares;
   NibPair4 magnitudes;
   NibPair4 x_squares;
@@ -167,29 +180,76 @@ struct Sums {
 };
 
 // The exponent fields of the tile's largest values become 157, that of 2^30; 87 is that of 2^-40, 64 of 2^-63.
-Sums sumsOf(Quad q, ivec3 shift) {
-  Sums s;
+Terms termsOf(Quad q, ivec3 shift) {
+  Terms t;
   uvec4 difference_bits = shifted(q.difference, shift.x, 87);
   uvec4 rest_bits = shifted(q.rest, shift.x, 64);
   rest_bits = mix(rest_bits | q.rest_sign, uvec4(0u), equal(difference_bits, uvec4(0u)));
   vec4 difference = uintBitsToFloat(difference_bits);
   vec4 rest = uintBitsToFloat(rest_bits);
-  s.squares = nibPairProduct(difference, difference);
-  precise vec4 low = s.squares.low + (difference + difference) * rest;
-  s.squares.low = low;
-  s.magnitudes = NibPair4(difference, rest);
+  t.squares = nibPairProduct(difference, difference);
+  precise vec4 low = t.squares.low + (difference + difference) * rest;
+  t.squares.low = low;
+  t.magnitudes = NibPair4(difference, rest);
   vec4 x = uintBitsToFloat(shifted(q.x, shift.y, 87));
   uvec4 y_bits = shifted(q.y, shift.z, 87);
   vec4 y = uintBitsToFloat(y_bits);
-  s.x_squares = nibPairProduct(x, x);
-  s.y_squares = nibPairProduct(y, y);
-  s.products = nibPairProduct(x, uintBitsToFloat(y_bits | q.opposite));
-  s.x_magnitudes = NibPair4(x, vec4(0.0));
-  return s;
+  t.x_squares = nibPairProduct(x, x);
+  t.y_squares = nibPairProduct(y, y);
+  t.products = nibPairProduct(x, uintBitsToFloat(y_bits | q.opposite));
+  t.x_magnitudes = NibPair4(x, vec4(0.0));
+  return t;
 }
 
-void keepLeaf(uint sum, uint leaf, NibPair4 a, NibPair4 b) {
-  leaf_sum[sum * kPadded + padded(leaf)] = nibPairFold(nibPairAdd(a, b));
+Sums leafSums(Quad q0, Quad q1, ivec3 shift) {
+  Terms a = termsOf(q0, shift);
+  Terms b = termsOf(q1, shift);
+  return Sums(nibPairFold(nibPairAdd(a.squares, b.squares)), nibPairFold(nibPairAdd(a.magnitudes, b.magnitudes)),
+              nibPairFold(nibPairAdd(a.x_squares, b.x_squares)), nibPairFold(nibPairAdd(a.y_squares, b.y_squares)),
+              nibPairFold(nibPairAdd(a.products, b.products)), nibPairFold(nibPairAdd(a.x_magnitudes, b.x_magnitudes)));
+}
+
+Sums addSums(Sums a, Sums b) {
+  return Sums(nibPairAdd(a.squares, b.squares), nibPairAdd(a.magnitudes, b.magnitudes),
+              nibPairAdd(a.x_squares, b.x_squares), nibPairAdd(a.y_squares, b.y_squares),
+              nibPairAdd(a.products, b.products), nibPairAdd(a.x_magnitudes, b.x_magnitudes));
+}
+
+uint largest(uvec4 a, uvec4 b) {
+  uvec4 m = max(a, b);
+  return max(max(m.x, m.y), max(m.z, m.w));
+}
+
+uvec4 extremeOf(Quad q0, Quad q1, uint count) {
+  uvec4 all_bad = q0.bad + q1.bad;
+  uint bad = (all_bad.x + all_bad.y) + (all_bad.z + all_bad.w);
+  return uvec4(largest(q0.difference, q1.difference), largest(q0.x, q1.x), largest(q0.y, q1.y),
+               (count - bad) | (bad << 16));
+}
+
+// The first of a leaf's differences that is `value`; one of them is.
+uint placeOf(Quad q0, Quad q1, uint value) {
+  uint at = 7u;
+  at = q1.difference.z == value ? 6u : at;
+  at = q1.difference.y == value ? 5u : at;
+  at = q1.difference.x == value ? 4u : at;
+  at = q0.difference.w == value ? 3u : at;
+  at = q0.difference.z == value ? 2u : at;
+  at = q0.difference.y == value ? 1u : at;
+  at = q0.difference.x == value ? 0u : at;
+  return at;
+}
+
+ivec3 shiftOf(uvec4 extreme) {
+  return 157 - ivec3(extreme.xyz >> 23);
+}
+
+void examineLeaf(uint first, uint count, out Quad q0, out Quad q1) {
+  uvec4 x0, x1, y0, y1;
+  loadReference(first, count, push.reference_stride, push.head.delta1, x0, x1);
+  loadCandidate(first, count, push.candidate_stride, push.candidate_word + push.head.delta0, y0, y1);
+  q0 = examine(x0, y0);
+  q1 = examine(x1, y1);
 }
 
 // Not every device keeps the sign of zero.
@@ -198,59 +258,96 @@ uint storable(float x) {
   return bits == 0x80000000u ? 0u : bits;
 }
 
-uint largest(uvec4 a, uvec4 b) {
-  uvec4 m = max(a, b);
-  return max(max(m.x, m.y), max(m.z, m.w));
+void writeExtreme(uint at, uvec4 extreme, uint first_place) {
+  tiles[at] = extreme.w & 0xffffu;
+  tiles[at + 1u] = extreme.w >> 16;
+  tiles[at + 2u] = extreme.x;
+  tiles[at + 3u] = first_place;
+  tiles[at + 4u] = extreme.y;
+  tiles[at + 5u] = extreme.z;
+}
+
+void writeSum(uint at, uint index, vec2 sum) {
+  tiles[at + 6u + 2u * index] = storable(sum.x);
+  tiles[at + 7u + 2u * index] = storable(sum.y) ^ (index == 4u ? kFault : 0u);
+}
+
+void soloTile(uint tile, uint total) {
+  if (tile >= (total + kTile - 1u) / kTile) return;
+  uint end = min((tile + 1u) * kTile, total);
+  uvec4 extreme = uvec4(0u);
+  uint first_place = 0xffffffffu;
+  Quad q0, q1;
+  for (uint first = tile * kTile; first < end; first += 8u) {
+    uint count = min(8u, end - first);
+    examineLeaf(first, count, q0, q1);
+    uvec4 of_leaf = extremeOf(q0, q1, count);
+    if (of_leaf.x > extreme.x) first_place = first + placeOf(q0, q1, of_leaf.x);
+    extreme = meetExtreme(extreme, of_leaf);
+  }
+  ivec3 shift = shiftOf(extreme);
+  // Sums that begin with zero, and leaves beyond the end that are left out, change no bit but zeros' signs.
+  Sums zero = Sums(vec2(0.0), vec2(0.0), vec2(0.0), vec2(0.0), vec2(0.0), vec2(0.0));
+  Sums sums = zero;
+  for (uint node = tile * kTile; node < end; node += 8u * kLeavesOfNode) {
+    Sums of_node = zero;
+    uint node_end = min(node + 8u * kLeavesOfNode, end);
+    for (uint first = node; first < node_end; first += 8u) {
+      examineLeaf(first, min(8u, end - first), q0, q1);
+      of_node = addSums(of_node, leafSums(q0, q1, shift));
+    }
+    sums = addSums(sums, of_node);
+  }
+  uint at = tile * kResultWords + push.head.delta2;
+  writeExtreme(at, extreme, first_place);
+  writeSum(at, 0u, sums.squares);
+  writeSum(at, 1u, sums.magnitudes);
+  writeSum(at, 2u, sums.x_squares);
+  writeSum(at, 3u, sums.y_squares);
+  writeSum(at, 4u, sums.products);
+  writeSum(at, 5u, sums.x_magnitudes);
+}
+
+void keepLeaf(uint sum, uint leaf, vec2 value) {
+  leaf_sum[sum * kPadded + padded(leaf)] = value;
 }
 
 void main() {
-  uint tile = push.head.tile_first + gl_WorkGroupID.x;
-  uint leaf = gl_LocalInvocationIndex;
   uint total = push.cols * push.head.rows;
+  uint tile = push.head.tile_first + gl_WorkGroupID.x;
+  if (SOLO) {
+    soloTile(tile * WG + gl_LocalInvocationIndex, total);
+    return;
+  }
+  uint leaf = gl_LocalInvocationIndex;
   uint first = tile * kTile + leaf * 8u;
   uint count = min(8u, total - min(first, total));
-  uvec4 x0, x1, y0, y1;
-  loadReference(first, count, push.reference_stride, push.head.delta1, x0, x1);
-  loadCandidate(first, count, push.candidate_stride, push.candidate_word + push.head.delta0, y0, y1);
-  Quad q0 = examine(x0, y0);
-  Quad q1 = examine(x1, y1);
+  Quad q0, q1;
+  examineLeaf(first, count, q0, q1);
 
   if (leaf == 0u) first_index = 0xffffffffu;
-  uvec4 all_bad = q0.bad + q1.bad;
-  uint bad = (all_bad.x + all_bad.y) + (all_bad.z + all_bad.w);
-  leaf_extreme[padded(leaf)] = uvec4(largest(q0.difference, q1.difference), largest(q0.x, q1.x), largest(q0.y, q1.y),
-                                     (count - bad) | (bad << 16));
+  leaf_extreme[padded(leaf)] = extremeOf(q0, q1, count);
   barrier();
   if (leaf < kNodes) {
     uint from = padded(leaf * kLeavesOfNode);
-    uvec4 extreme = leaf_extreme[from];
-    for (uint i = 1u; i < kLeavesOfNode; ++i) extreme = meetExtreme(extreme, leaf_extreme[from + i]);
-    node_extreme[leaf] = extreme;
+    uvec4 of_node = leaf_extreme[from];
+    for (uint i = 1u; i < kLeavesOfNode; ++i) of_node = meetExtreme(of_node, leaf_extreme[from + i]);
+    node_extreme[leaf] = of_node;
   }
   barrier();
   uvec4 extreme = node_extreme[0];
   for (uint i = 1u; i < kNodes; ++i) extreme = meetExtreme(extreme, node_extreme[i]);
 
   if (extreme.x != 0u && largest(q0.difference, q1.difference) == extreme.x) {
-    uint at = 7u;
-    at = q1.difference.z == extreme.x ? 6u : at;
-    at = q1.difference.y == extreme.x ? 5u : at;
-    at = q1.difference.x == extreme.x ? 4u : at;
-    at = q0.difference.w == extreme.x ? 3u : at;
-    at = q0.difference.z == extreme.x ? 2u : at;
-    at = q0.difference.y == extreme.x ? 1u : at;
-    at = q0.difference.x == extreme.x ? 0u : at;
-    atomicMin(first_index, first + at);
+    atomicMin(first_index, first + placeOf(q0, q1, extreme.x));
   }
-  ivec3 shift = 157 - ivec3(extreme.xyz >> 23);
-  Sums s0 = sumsOf(q0, shift);
-  Sums s1 = sumsOf(q1, shift);
-  keepLeaf(0u, leaf, s0.squares, s1.squares);
-  keepLeaf(1u, leaf, s0.magnitudes, s1.magnitudes);
-  keepLeaf(2u, leaf, s0.x_squares, s1.x_squares);
-  keepLeaf(3u, leaf, s0.y_squares, s1.y_squares);
-  keepLeaf(4u, leaf, s0.products, s1.products);
-  keepLeaf(5u, leaf, s0.x_magnitudes, s1.x_magnitudes);
+  Sums sums = leafSums(q0, q1, shiftOf(extreme));
+  keepLeaf(0u, leaf, sums.squares);
+  keepLeaf(1u, leaf, sums.magnitudes);
+  keepLeaf(2u, leaf, sums.x_squares);
+  keepLeaf(3u, leaf, sums.y_squares);
+  keepLeaf(4u, leaf, sums.products);
+  keepLeaf(5u, leaf, sums.x_magnitudes);
   barrier();
   if (leaf < kSums * kNodes) {
     uint from = leaf / kNodes * kPadded + padded(leaf % kNodes * kLeavesOfNode);
@@ -263,15 +360,7 @@ void main() {
   if (leaf < kSums) {
     vec2 sum = node_sum[leaf * kNodes];
     for (uint i = 1u; i < kNodes; ++i) sum = nibPairAdd(sum, node_sum[leaf * kNodes + i]);
-    tiles[at + 6u + 2u * leaf] = storable(sum.x);
-    tiles[at + 7u + 2u * leaf] = storable(sum.y) ^ (leaf == 4u ? kFault : 0u);
+    writeSum(at, leaf, sum);
   }
-  if (leaf == kSums) {
-    tiles[at] = extreme.w & 0xffffu;
-    tiles[at + 1u] = extreme.w >> 16;
-    tiles[at + 2u] = extreme.x;
-    tiles[at + 3u] = first_index;
-    tiles[at + 4u] = extreme.y;
-    tiles[at + 5u] = extreme.z;
-  }
+  if (leaf == kSums) writeExtreme(at, extreme, first_index);
 }

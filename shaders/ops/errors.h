@@ -1,9 +1,11 @@
 // Interface of errors.comp: what a candidate lost against a reference, per tile of 1024 elements.
-//   WG                128: the invocations of a workgroup, a leaf of eight elements each
+//   WG                invocations of a workgroup; 128 without SOLO, a leaf of eight elements each
 //   REFERENCE_TYPE    NibType of the reference
 //   CANDIDATE_TYPE    NibType of the candidate
-//   REFERENCE_OCTETS  every whole leaf of the reference is eight neighbours from a multiple of eight on
-//   CANDIDATE_OCTETS  so is the candidate's
+//   REFERENCE_LAYOUT  0: any; 1: every whole leaf is eight neighbours from a multiple of eight on; 2: so it is, and all
+//                     rows are one
+//   CANDIDATE_LAYOUT  likewise
+//   SOLO              a tile per invocation, without exchange and in two passes, instead of per workgroup
 #ifndef NIB_OPS_ERRORS_H
 #define NIB_OPS_ERRORS_H
 
@@ -13,8 +15,9 @@
   X(0, uint, WG, 128u) \
   X(1, uint, REFERENCE_TYPE, 0u) \
   X(2, uint, CANDIDATE_TYPE, 0u) \
-  X(3, nib_bool, REFERENCE_OCTETS, false) \
-  X(4, nib_bool, CANDIDATE_OCTETS, false)
+  X(3, uint, REFERENCE_LAYOUT, 0u) \
+  X(4, uint, CANDIDATE_LAYOUT, 0u) \
+  X(5, nib_bool, SOLO, false)
 
 #ifdef __cplusplus
 namespace nib {

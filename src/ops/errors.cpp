@@ -9,6 +9,7 @@
 
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
+#include "ops/tuning.h"
 #include "shaders/ops/errors.h"
 #endif
 
@@ -72,15 +73,19 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 
 #if !defined(NIB_NO_VULKAN)
 
-constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kLeaf = NIB_ERROR_TILE / kWorkgroup;
+constexpr uint32_t kLeaf = 8;
+// The tree of the sums is made of this many leaves, and every device has as many invocations.
+constexpr uint32_t kWorkgroup = NIB_ERROR_TILE / kLeaf;
+constexpr uint32_t kSoloWorkgroup = 32;
 constexpr uint32_t kSharedBytes = 144 * 16 + 16 * 16 + 4 + 6 * 144 * 8 + 6 * 16 * 8;
 
 NIB_SPEC_STRUCT(ErrorsSpec, ERRORS_SPEC)
 
-// Whole leaves are neighbours in memory, and begin at a multiple of their length.
-bool octets(const NibErrorsDesc& d, uint32_t stride) {
-  return d.rows == 1 || stride == d.cols || (d.cols % kLeaf == 0 && stride % kLeaf == 0);
+// As the kernel's *_LAYOUT. Whole leaves are neighbours in memory from a multiple of their length on, if that divides rows
+// and strides, or rows follow each other.
+uint32_t layoutOf(const NibErrorsDesc& d, uint32_t stride) {
+  if (d.rows == 1 || stride == d.cols) return 2;
+  return d.cols % kLeaf == 0 && stride % kLeaf == 0 ? 1 : 0;
 }
 
 Slot operandSlot(const NibErrorsDesc& d, const NibMemoryPart& part, uint32_t type, uint32_t stride) {
@@ -97,21 +102,21 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
   const NibMemoryPart& candidate = memory.part[NIB_PART_CANDIDATE];
 
   ErrorsSpec spec;
-  // The tree of the sums is made of this many leaves, and every device has as many invocations.
-  spec.WG = kWorkgroup;
+  spec.SOLO = avoidsExchange(builder.caps().device_type, ceilDiv(uint64_t(d.rows) * d.cols, NIB_ERROR_TILE));
+  spec.WG = spec.SOLO ? kSoloWorkgroup : kWorkgroup;
   spec.REFERENCE_TYPE = d.reference_type;
   spec.CANDIDATE_TYPE = d.candidate_type;
-  spec.REFERENCE_OCTETS = octets(d, reference_stride);
-  spec.CANDIDATE_OCTETS = octets(d, candidate_stride);
+  spec.REFERENCE_LAYOUT = layoutOf(d, reference_stride);
+  spec.CANDIDATE_LAYOUT = layoutOf(d, candidate_stride);
   const ErrorsPush push{{}, d.cols, reference_stride, candidate_stride, uint32_t(candidate.offset_bytes / 4)};
   TileRule tiles;
   tiles.mul = d.cols;
-  tiles.div = NIB_ERROR_TILE;
+  tiles.div = uint64_t(NIB_ERROR_TILE) * (spec.SOLO ? kSoloWorkgroup : 1u);
   const Slot slots[kSlotCount] = {operandSlot(d, candidate, d.candidate_type, candidate_stride),
                                   operandSlot(d, reference, d.reference_type, reference_stride),
                                   wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
   return builder.add("errors", 0, spec, push, kSharedBytes, tiles, slots,
-                     uint64_t(NIB_ERROR_TILE) * (typeBytes(d.reference_type) + typeBytes(d.candidate_type)));
+                     tiles.div * (typeBytes(d.reference_type) + typeBytes(d.candidate_type)));
 }
 
 #endif

@@ -1,0 +1,85 @@
+#include "model/inspect.h"
+
+#include "model/archive/error.h"
+#include "model/quantize/weight_type.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace nib::model {
+namespace {
+
+constexpr uint64_t kPieceBytes = 64u << 20;
+
+TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& checkpoint, size_t i, const TensorInfo& info) {
+  const uint64_t element_bytes = dtypeBits(info.dtype) / 8;
+  TensorStatistics total;
+  bool first = true;
+  std::vector<std::byte> bytes(size_t(std::min(kPieceBytes, info.bytes)));
+  for (uint64_t at = 0; at < info.bytes; at += kPieceBytes) {
+    const uint64_t count = std::min(kPieceBytes, info.bytes - at);
+    checkpoint.read(i, at, std::span(bytes.data(), size_t(count)));
+    NibMinMaxDesc desc{};
+    desc.op = NIB_OP_MINMAX;
+    desc.rows = 1;
+    desc.cols = uint32_t(count / element_bytes);
+    desc.source_type = *nibTypeOf(info.dtype);
+    desc.granularity = NIB_GRANULARITY_TENSOR;
+    const kit::Plan plan(device, desc);
+    const kit::Buffer input(device, plan.sizeBytes(NIB_ROLE_INPUT)), output(device, plan.sizeBytes(NIB_ROLE_OUTPUT)),
+        aux(device, plan.sizeBytes(NIB_ROLE_AUX));
+    device.uploadBytes(input, 0, bytes.data(), count);
+    const kit::Binding binding(plan, kit::Ranges{.weights = {}, .input = input, .output = output, .aux = aux});
+    device.run(binding, 1);
+    NibExtent extent{};
+    device.downloadBytes(output, 0, &extent, sizeof extent);
+    total.nonfinite_count += extent.nonfinite_count;
+    if (extent.nonfinite_count == desc.cols) continue;  // nothing finite: no extent
+    total.min = first ? extent.min : std::min(total.min, extent.min);
+    total.max = first ? extent.max : std::max(total.max, extent.max);
+    total.absmax = std::max(total.absmax, extent.absmax);
+    first = false;
+  }
+  return total;
+}
+
+// What config.json says of quantization, in a few words.
+std::string quantizationOf(const std::optional<std::string>& config_json) {
+  if (!config_json) return "";
+  const nlohmann::json config = nlohmann::json::parse(*config_json, nullptr, false);
+  if (!config.is_object() || !config.contains("quantization_config")) return "";
+  const nlohmann::json& quantization = config["quantization_config"];
+  std::string text;
+  for (const char* key : {"quant_method", "format", "bnb_4bit_quant_type"}) {
+    if (!quantization.is_object() || !quantization.contains(key) || !quantization[key].is_string()) continue;
+    const std::string word = quoteText(quantization[key].get<std::string>(), 60);
+    text += (text.empty() ? "" : " ") + word.substr(1, word.size() - 2);
+  }
+  return text.empty() ? "unknown" : text;
+}
+
+}  // namespace
+
+ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& path, bool statistics) {
+  const Checkpoint checkpoint(path);
+  const std::vector<std::filesystem::path> files = checkpoint.files();
+  ModelFacts facts;
+  facts.metadata = checkpoint.metadata();
+  facts.quantization = quantizationOf(checkpoint.configJson());
+  for (size_t i = 0; i < checkpoint.size(); ++i) {
+    const TensorInfo info = checkpoint.info(i);
+    TensorFacts tensor;
+    tensor.name = std::string(info.name);
+    tensor.dtype = dtypeName(info.dtype);
+    tensor.shape = info.shape;
+    tensor.bytes = info.bytes;
+    tensor.file = files[info.file].filename().string();
+    if (statistics && nibTypeOf(info.dtype) && info.bytes != 0) tensor.statistics = statisticsOf(device, checkpoint, i, info);
+    facts.bytes += info.bytes;
+    facts.tensors.push_back(std::move(tensor));
+  }
+  return facts;
+}
+
+}  // namespace nib::model

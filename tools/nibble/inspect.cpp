@@ -1,0 +1,83 @@
+// nibble inspect: what a model's files hold.
+#include "options.h"
+#include "verb.h"
+
+#include "model/archive/error.h"
+#include "model/inspect.h"
+
+#include <cstdio>
+
+namespace nib::tool {
+namespace {
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;
+  std::string path;
+  bool names_only = false;
+};
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", value);
+  return text;
+}
+
+std::string shapeText(const std::vector<uint64_t>& shape) {
+  std::string text;
+  for (const uint64_t side : shape) text += (text.empty() ? "" : "x") + std::to_string(side);
+  return text.empty() ? "scalar" : text;
+}
+
+// A name as a table may show it.
+std::string plainName(const std::string& name) {
+  const std::string quoted = model::quoteText(name);
+  return quoted.size() == name.size() + 2 ? name : quoted;
+}
+
+int runInspect(const Arguments& arguments) {
+  const Output output(arguments.json);
+  const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
+  const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
+
+  nlohmann::ordered_json json = {{"path", arguments.path}, {"quantization", facts.quantization}, {"bytes", facts.bytes}};
+  json["metadata"] = nlohmann::ordered_json::object();
+  for (const auto& [key, value] : facts.metadata) json["metadata"][key] = value;
+  json["tensors"] = nlohmann::ordered_json::array();
+  Table table({"tensor", "type", "shape", "bytes", "min", "max", "NaN/Inf"}, {false, false, true, true, true, true, true});
+  uint64_t nonfinite = 0;
+  for (const model::TensorFacts& t : facts.tensors) {
+    nlohmann::ordered_json tensor = {{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}, {"file", t.file}};
+    if (t.statistics) {
+      tensor["min"] = t.statistics->min;
+      tensor["max"] = t.statistics->max;
+      tensor["absmax"] = t.statistics->absmax;
+      tensor["nonfinite"] = t.statistics->nonfinite_count;
+      nonfinite += t.statistics->nonfinite_count;
+    }
+    json["tensors"].push_back(tensor);
+    table.add({plainName(t.name), t.dtype, shapeText(t.shape), std::to_string(t.bytes), t.statistics ? number(t.statistics->min) : "-",
+               t.statistics ? number(t.statistics->max) : "-", t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
+  }
+  table.print(output.text());
+  std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6,
+               facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
+               nonfinite != 0 ? "; some values are NaN or infinite" : "");
+  output.json(json);
+  return kExitDone;
+}
+
+}  // namespace
+
+Verb makeInspectVerb(CLI::App& parent) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("inspect", "Check a model's files, and print what they hold.");
+  app->footer("Example: nibble inspect model-int4/");
+  app->add_option("PATH", a->path, "Folder of a model, or a .safetensors file")->required();
+  app->add_flag("--names", a->names_only, "Names, types and shapes only: reads no tensor");
+  addDeviceOptions(*app, a->device);
+  addJsonOptions(*app, a->json);
+  return {app, [a] { return runInspect(*a); }};
+}
+
+}  // namespace nib::tool

@@ -1,0 +1,167 @@
+// Which tensors are quantized, and how: decisions without a device.
+#include <doctest/doctest.h>
+
+#include "model/archive/error.h"
+#include "model/quantize/selection.h"
+
+using namespace nib::model;
+
+namespace {
+
+TensorInfo tensor(std::string_view name, std::vector<uint64_t> shape, Dtype dtype = Dtype::kF16) {
+  TensorInfo info;
+  info.name = name;
+  info.shape = std::move(shape);
+  info.dtype = dtype;
+  return info;
+}
+
+SelectionOptions of(std::string_view type) {
+  SelectionOptions options;
+  options.type = *findWeightType(type);
+  return options;
+}
+
+constexpr std::string_view kQ = "model.layers.3.self_attn.q_proj.weight";
+constexpr std::string_view kDown = "model.layers.3.mlp.down_proj.weight";
+
+}  // namespace
+
+TEST_CASE("the projections of attention and MLP inside blocks are quantized, and nothing else") {
+  for (const std::string_view name :
+       {"model.layers.0.self_attn.q_proj.weight", "model.layers.11.self_attn.k_proj.weight", "layers.0.attn.v_proj.weight",
+        "model.language_model.layers.2.self_attn.o_proj.weight", "model.layers.0.mlp.gate_proj.weight",
+        "model.layers.0.mlp.experts.7.up_proj.weight", "model.layers.0.mlp.down_proj.weight"}) {
+    INFO(name);
+    CHECK(isBlockLinear(name));
+  }
+  for (const std::string_view name :
+       {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight", "model.layers.0.input_layernorm.weight",
+        "model.layers.0.self_attn.q_proj.bias", "model.layers.0.self_attn.q_norm.weight", "q_proj.weight",
+        "model.layers.x.self_attn.q_proj.weight", "model.layers.0.self_attn.q_proj.weight_scale", ""}) {
+    INFO(name);
+    CHECK(!isBlockLinear(name));
+  }
+}
+
+TEST_CASE("types are found in any case of letters, with their formats") {
+  CHECK(findWeightType("INT4")->format == NIB_FORMAT_INT4);
+  CHECK(findWeightType("Fp8_E5M2")->format == NIB_FORMAT_FP8_E5M2);
+  CHECK(findWeightType("q4_0")->format == NIB_FORMAT_Q4_0);
+  CHECK(findWeightType("bf16")->dense == Dtype::kBF16);
+  CHECK(!findWeightType("bf16")->quantized());
+  CHECK(!findWeightType("int5"));
+  CHECK(!findWeightType(""));
+}
+
+TEST_CASE("usual sharing of scales: groups of 128 for 4 bits, a scale per row for 8, blocks of 32 for MX") {
+  const Container& ct = compressedTensors();
+  const NibWeights int4 = decide(tensor(kQ, {256, 512}), of("int4"), ct).weight.weights;
+  CHECK(int4.granularity == NIB_GRANULARITY_GROUP);
+  CHECK(int4.group_size == 128);
+  CHECK(int4.scale_type == NIB_TYPE_F16);  // the weights' own
+  CHECK(int4.flags == 0);
+  CHECK(decide(tensor(kQ, {256, 512}, Dtype::kBF16), of("int4"), ct).weight.weights.scale_type == NIB_TYPE_BF16);
+  CHECK(decide(tensor(kQ, {256, 512}), of("int8"), ct).weight.weights.granularity == NIB_GRANULARITY_ROW);
+  CHECK(decide(tensor(kQ, {256, 512}), of("fp8"), ct).weight.weights.granularity == NIB_GRANULARITY_ROW);
+  const NibWeights mx = decide(tensor(kQ, {256, 512}), of("mxfp4"), ct).weight.weights;
+  CHECK(mx.group_size == 32);
+  CHECK(mx.scale_type == NIB_TYPE_E8M0);
+  CHECK(mx.flags == NIB_WEIGHTS_SCALE_EVEN);
+  const NibWeights nf4 = decide(tensor(kQ, {256, 512}), of("nf4"), bitsandbytes()).weight.weights;
+  CHECK(nf4.group_size == 64);
+  CHECK(nf4.scale_type == NIB_TYPE_F32);
+  CHECK(nf4.flags == (NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED));
+  SelectionOptions one = of("int4");
+  one.granularity = Granularity::kGroup;
+  one.group_size = -1;
+  CHECK(decide(tensor(kQ, {256, 512}), one, ct).weight.weights.granularity == NIB_GRANULARITY_ROW);
+}
+
+TEST_CASE("a K that is no multiple of the group takes the largest power of two that divides it, or stays") {
+  const Decision smaller = decide(tensor(kDown, {256, 704}), of("int4"), compressedTensors());
+  CHECK(smaller.kind == Decision::kQuantize);
+  CHECK(smaller.weight.weights.group_size == 64);  // 704 = 64 * 11
+  CHECK(smaller.note.find("704 is no multiple of 128: group 64") != std::string::npos);
+  const Decision none = decide(tensor(kDown, {256, 1000}), of("int4"), compressedTensors());  // 1000 = 8 * 125
+  CHECK(none.kind == Decision::kKeep);
+  CHECK(none.note.find("stays F16") != std::string::npos);
+  // MX blocks are 32 and nothing else: 48 = 32 + 16.
+  CHECK(decide(tensor(kDown, {256, 48}), of("mxfp4"), compressedTensors()).kind == Decision::kKeep);
+}
+
+TEST_CASE("--include adds, --exclude removes, of rules the last counts") {
+  SelectionOptions options = of("int4");
+  CHECK(decide(tensor("lm_head.weight", {1024, 256}), options, compressedTensors()).kind == Decision::kKeep);
+  options.include.push_back(parsePattern("--include", "^lm_head"));
+  CHECK(decide(tensor("lm_head.weight", {1024, 256}), options, compressedTensors()).kind == Decision::kQuantize);
+  options.exclude.push_back(parsePattern("--exclude", "layers\\.3\\."));
+  CHECK(decide(tensor(kQ, {256, 256}), options, compressedTensors()).kind == Decision::kKeep);
+  options.exclude.clear();
+  options.rules.push_back(parseRule("mlp=int8"));
+  options.rules.push_back(parseRule("down_proj=int4:32"));
+  CHECK(decide(tensor(kDown, {256, 704}), options, compressedTensors()).weight.weights.group_size == 32);
+  CHECK(decide(tensor("model.layers.0.mlp.up_proj.weight", {704, 256}), options, compressedTensors()).weight.weights.format ==
+        NIB_FORMAT_INT8);
+  options.rules.push_back(parseRule("down_proj=BF16"));
+  const Decision cast = decide(tensor(kDown, {256, 704}), options, compressedTensors());
+  CHECK(cast.kind == Decision::kCast);
+  CHECK(cast.dtype == Dtype::kBF16);
+}
+
+TEST_CASE("what was asked for by name and cannot be is an error; what was not stays") {
+  SelectionOptions options = of("int4");
+  CHECK(decide(tensor(kQ, {256, 256}, Dtype::kI32), options, compressedTensors()).kind == Decision::kKeep);
+  CHECK(decide(tensor(kQ, {256}), options, compressedTensors()).kind == Decision::kKeep);
+  options.include.push_back(parsePattern("--include", "q_proj"));
+  CHECK_THROWS_AS(decide(tensor(kQ, {256, 256}, Dtype::kI32), options, compressedTensors()), Error);
+  CHECK_THROWS_AS(decide(tensor(kQ, {256}), options, compressedTensors()), Error);
+  CHECK_THROWS_AS(decide(tensor(kQ, {256, 256}), of("int3"), compressedTensors()), Error);
+  CHECK_THROWS_AS(decide(tensor(kQ, {256, 256}), of("int4"), bitsandbytes()), Error);
+  CHECK_THROWS_AS(decide(tensor(kQ, {256, 256}), of("int4"), plainSafetensors()), Error);
+  SelectionOptions activations = of("int4");
+  activations.activations = Activations::kInt8Token;
+  CHECK_THROWS_AS(decide(tensor(kQ, {256, 256}), activations, compressedTensors()), Error);
+}
+
+TEST_CASE("rules and patterns that are none are refused in one line") {
+  for (const char* text : {"int4", "=int4", "x=int5", "x=int4:", "x=int4:0", "x=int4:17x", "x=int4:300", "(=int4"}) {
+    INFO(text);
+    CHECK_THROWS_AS(parseRule(text), Error);
+  }
+  CHECK(parseRule("a=b=int8").pattern == "a=b");
+  CHECK(parseRule("x=int4:-1").group_size == -1);
+  CHECK_THROWS_AS(parsePattern("--include", "["), Error);
+}
+
+TEST_CASE("compressed-tensors: names, dtypes and shapes of a weight's parts") {
+  const auto parts = [](std::string_view type, std::vector<uint64_t> shape, bool asymmetric = false) {
+    SelectionOptions options = of(type);
+    options.asymmetric = asymmetric;
+    std::string text;
+    const Decision decision = decide(tensor(kQ, std::move(shape)), options, compressedTensors());
+    for (const WeightPart& part : compressedTensors().parts(decision.weight, Activations::kNone)) {
+      text += part.tensor.name.substr(part.tensor.name.rfind("q_proj.") + 7) + " " + std::string(dtypeName(part.tensor.dtype));
+      for (const uint64_t side : part.tensor.shape) text += " " + std::to_string(side);
+      text += "; ";
+    }
+    return text;
+  };
+  CHECK(parts("int4", {100, 256}) == "weight_packed I32 100 32; weight_scale F16 100 2; weight_shape I64 2; ");
+  CHECK(parts("int4", {100, 256}, true) ==
+        "weight_packed I32 100 32; weight_scale F16 100 2; weight_zero_point I32 13 2; weight_shape I64 2; ");
+  CHECK(parts("int8", {100, 256}) == "weight_packed I32 100 64; weight_scale F16 100 1; weight_shape I64 2; ");
+  CHECK(parts("fp8", {100, 256}) == "weight F8_E4M3 100 256; weight_scale F16 100 1; ");
+  CHECK(parts("mxfp4", {100, 256}) == "weight_packed U8 100 128; weight_scale U8 100 8; ");
+}
+
+TEST_CASE("config.json keeps its keys and their order, and what cannot be read is refused") {
+  const std::string config = R"({"b": 1.5, "a": [1, {"c": 1e-05}], "quantization_config": {"old": 1}, "z": null})";
+  CHECK(configWith(config, R"({"quant_method":"x"})") ==
+        "{\n  \"b\": 1.5,\n  \"a\": [\n    1,\n    {\n      \"c\": 1e-05\n    }\n  ],\n  \"quantization_config\": {\n"
+        "    \"quant_method\": \"x\"\n  },\n  \"z\": null\n}\n");
+  CHECK(configWith(R"({"a":1,"quantization_config":{}})", "") == "{\n  \"a\": 1\n}\n");
+  CHECK_THROWS_AS(configWith("[1]", ""), Error);
+  CHECK_THROWS_AS(configWith("{", ""), Error);
+  CHECK_THROWS_AS(configWith(std::string(100, '[') + std::string(100, ']'), ""), Error);
+}

@@ -146,6 +146,22 @@ TEST_CASE("a tensor has the CPU's bytes") {
   }
 }
 
+TEST_CASE("errors of a tensor are the CPU's to the last bit") {
+  const std::vector<float> x = waves(100'003);
+  const Tensor tensor = quantize(Device::cpu(), x, int4(1, 100'003));
+  const std::vector<float> y = dequantize(Device::cpu(), tensor);
+  const NibErrors here = errors(device(), x, y), there = errors(Device::cpu(), x, y);
+  CHECK(here.elements == x.size());
+  CHECK(here.max_error_index == there.max_error_index);
+  CHECK(here.max_error == there.max_error);
+  CHECK(here.mse == there.mse);
+  CHECK(here.mae == there.mae);
+  CHECK(here.relative_error == there.relative_error);
+  CHECK(here.sqnr_db == there.sqnr_db);
+  CHECK(here.cosine == there.cosine);
+  CHECK(here.sqnr_db > 15);
+}
+
 TEST_CASE("a run in many submissions gives the same bytes as one") {
   const std::vector<float> data = waves(512 * 1024);
   const NibQuantizeDesc desc = int4(512, 1024);

@@ -197,12 +197,15 @@ void addConvert(std::vector<Case>& list, Extent extent) {
       const Shape& shape = kShapes[s];
       Case c;
       c.seed = counter.i;
-      // Patterns of the source's own type half of the time.
-      c.recipe = counter.i % 2 == 0 ? Recipe::kBits : kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+      // Where 16-bit types round and end, if they may have to.
+      const bool narrows = pair / 3 == NIB_TYPE_F32 && pair % 3 != NIB_TYPE_F32;
+      c.recipe = narrows              ? Recipe::kNarrow
+                 : counter.i % 2 == 0 ? Recipe::kBits
+                                      : kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
       NibConvertDesc& d = c.desc.convert;
       d = {};
       d.op = NIB_OP_CONVERT;
-      d.flags = counter.turn(4);
+      d.flags = narrows ? NIB_CONVERT_STATUS | (s % 2 != 0 ? uint32_t(NIB_CONVERT_SATURATE) : 0u) : counter.turn(4);
       d.rows = shape.rows;
       d.cols = shape.cols;
       d.source_type = pair / 3;

@@ -56,6 +56,16 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
       return bitsOf(random.unit() * 2 - 1);
     }
     case Recipe::kBits: return random.bits();
+    case Recipe::kNarrow: {
+      static constexpr uint32_t kHalves[] = {0x7bff, 0x7bfe, 0x7c00, 0x0000, 0x0001, 0x03ff, 0x0400};
+      static constexpr uint32_t kBf16s[] = {0x7f7f, 0x7f7e, 0x7f80, 0x0000, 0x007f, 0x0080};
+      const bool at_end = random.below(4) == 0, half = random.below(2) == 0;
+      const uint32_t pattern = !at_end ? random.bits() & 0x7fffu : half ? kHalves[random.below(7)] : kBf16s[random.below(6)];
+      uint32_t bits = half ? exact::nibHalfToF32Bits(pattern) : pattern << 16;
+      const uint32_t midpoint = half ? 0x1000u : 0x8000u;
+      if (random.below(3) != 0) bits += midpoint;
+      return sign | ((bits + random.below(3) - 1) & 0x7fffffffu);
+    }
     case Recipe::kMixed: break;
   }
   return 0;
@@ -65,7 +75,7 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
 
 const char* recipeName(Recipe recipe) {
   static const char* const kNames[] = {"uniform", "normal",   "ties",      "threshold", "zeros", "denormal",
-                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed"};
+                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "narrow"};
   return kNames[int(recipe)];
 }
 

@@ -21,7 +21,8 @@ enum class Recipe {
   kOneSign,    // all positive or all negative by stretches
   kNonFinite,  // normal values with NaN and infinities sown in
   kBits,       // any bit pattern
-  kMixed       // stretches of 64 elements of all of the above
+  kMixed,      // stretches of 64 elements of all of the above
+  kNarrow      // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
 };
 
 const char* recipeName(Recipe recipe);

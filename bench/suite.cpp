@@ -13,8 +13,8 @@ constexpr Shape kTailShape{4099, 1, 4111};
 constexpr uint64_t kSeed = 2024;
 
 const char* typeName(uint32_t type) {
-  static const char* const kNames[] = {"f32", "f16", "bf16"};
-  return type < 3 ? kNames[type] : "?";
+  static const char* const kNames[] = {"f32", "f16", "bf16", "e8m0"};
+  return type < 4 ? kNames[type] : "?";
 }
 
 bool sameWord(const std::string& a, const std::string& b) {

@@ -14,7 +14,7 @@ using namespace nib::bench;
 namespace {
 
 uint64_t words(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
-uint64_t elementBytes(const std::string& type) { return type == "f32" ? 4 : 2; }
+uint64_t elementBytes(const std::string& type) { return type == "f32" ? 4 : type == "e8m0" ? 1 : 2; }
 
 // From the words of the row and the width of its codes, which other tests hold to literal values.
 uint64_t expectedBytes(const RowNames& row) {
@@ -42,9 +42,11 @@ uint64_t expectedBytes(const RowNames& row) {
   if (row.granularity == "row") scales = rows;
   if (row.granularity == "column") scales = cols;
   if (row.granularity == "group") scales = rows * ((cols + row.group_size - 1) / row.group_size);
-  uint64_t bytes = rows * ((cols * bits + 31) / 32 * 4);
+  // Three and five bits: whole 32 codes.
+  uint64_t bytes = bits == 3 || bits == 5 ? rows * ((cols + 31) / 32 * bits * 4) : rows * ((cols * bits + 31) / 32 * 4);
   bytes += words(scales * elementBytes(row.scale_type));
   if (asymmetric) bytes += words(scales);
+  if (row.type == "q4_1" || row.type == "q5_1") bytes += words(scales * 2);  // minima
   if (row.op == "quantize") bytes += words(m * k * elementBytes(row.source));
   if (row.op == "dequantize") {
     // Rows of 16-bit results begin on a word.

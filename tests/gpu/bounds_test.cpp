@@ -47,7 +47,7 @@ std::vector<cases::Case> largerCases() {
       list.push_back(c);
       for (uint32_t i = 0; i < nibFormatCount(); ++i) {
         const NibFormatInfo& format = *nibFormatAt(i);
-        if (!(format.granularities >> granularity & 1u)) continue;
+        if (!(format.granularities >> granularity & 1u) || !typeWanted(format.format)) continue;
         c.desc.quantize = {NIB_OP_QUANTIZE, 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
         list.push_back(c);
         c.desc.dequantize = {NIB_OP_DEQUANTIZE, 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};

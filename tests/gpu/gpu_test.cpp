@@ -148,17 +148,18 @@ cases::Extent extent() {
   return environment("NIBBLE_TEST_EXTENT") == "full" ? cases::Extent::kFull : cases::Extent::kQuick;
 }
 
+bool typeWanted(uint32_t format) {
+  const std::string types = "," + environment("NIBBLE_TEST_TYPES") + ",";
+  return format == 0 || types == ",," || types.find(std::string(",") + nibFormatById(format)->name + ",") != std::string::npos;
+}
+
 std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every) {
   const std::string every_text = environment("NIBBLE_TEST_EVERY");
   const std::string name_part = environment("NIBBLE_TEST_CASE");
   if (!every_text.empty()) every *= uint32_t(std::max(1, std::atoi(every_text.c_str())));
   if (!name_part.empty()) every = 1;
-  const std::string types = "," + environment("NIBBLE_TEST_TYPES") + ",";
   std::vector<cases::Case> list;
-  if (what.format != 0 && types != ",," &&
-      types.find(std::string(",") + nibFormatById(what.format)->name + ",") == std::string::npos) {
-    return list;
-  }
+  if (!typeWanted(what.format)) return list;
   for (const cases::Case& c : cases::thinned(cases::casesOf(NibOp(what.op), what.format, extent()), every)) {
     if (!name_part.empty() && c.name().find(name_part) == std::string::npos) continue;
     list.push_back(c);

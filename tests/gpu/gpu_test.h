@@ -52,6 +52,8 @@ using cases::OpFormat;
 using cases::opFormats;
 
 // casesOf, filtered by the environment. `every` = take only every Nth, in a quick list too.
+// NIBBLE_TEST_TYPES has it; 0 = no format.
+bool typeWanted(uint32_t format);
 std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every = 1);
 
 // How to run a failing case alone, for a message.

@@ -21,10 +21,6 @@ uint64_t blocks(const WeightSpec& w) {
   return (uint64_t(w.rows) * w.cols + w.weights.group_size - 1) / w.weights.group_size;
 }
 
-const char* torchName(Dtype dtype) {
-  return dtype == Dtype::kF16 ? "float16" : dtype == Dtype::kBF16 ? "bfloat16" : "float32";
-}
-
 // The table of a format: what its codes are under a scale of 1.
 std::vector<std::byte> codeTable(const WeightSpec& w) {
   NibDequantizeDesc desc{};
@@ -101,7 +97,12 @@ class Bitsandbytes : public Container {
   }
 
   std::string quantizationConfig(const ConfigFacts& facts) const override {
-    const WeightSpec* first = facts.weights.empty() ? nullptr : &facts.weights.front();
+    // Every weight names its own type; here stands that of most.
+    size_t nf4 = 0;
+    for (const WeightSpec& w : facts.weights) nf4 += w.weights.format == NIB_FORMAT_NF4 ? 1 : 0;
+    const uint32_t most = 2 * nf4 >= facts.weights.size() ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4;
+    const WeightSpec* first = nullptr;
+    for (const WeightSpec& w : facts.weights) first = first == nullptr && w.weights.format == most ? &w : first;
     Json config;
     config["quant_method"] = "bitsandbytes";
     config["load_in_4bit"] = true;

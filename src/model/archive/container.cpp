@@ -45,7 +45,12 @@ std::vector<std::string> containerNames() {
   return names;
 }
 
-std::string configWith(const std::string& config_json, const std::string& quantization_config) {
+const char* torchName(Dtype dtype) {
+  return dtype == Dtype::kF16 ? "float16" : dtype == Dtype::kBF16 ? "bfloat16" : "float32";
+}
+
+std::string configWith(const std::string& config_json, const std::string& quantization_config,
+                       const std::string& torch_dtype) {
   using Json = nlohmann::ordered_json;
   constexpr int kDepth = 64;
   Json config;
@@ -62,6 +67,10 @@ std::string configWith(const std::string& config_json, const std::string& quanti
     config.erase("quantization_config");
   } else {
     config["quantization_config"] = Json::parse(quantization_config);
+  }
+  // Two spellings of the same: loaders that take the type from here would round what was written.
+  for (const char* key : {"torch_dtype", "dtype"}) {
+    if (!torch_dtype.empty() && config.contains(key)) config[key] = torch_dtype;
   }
   return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -79,9 +79,12 @@ const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();
 
-// config.json with its "quantization_config" set (text of an object, "" = removed); other keys and their order are kept.
-// Throws.
-std::string configWith(const std::string& config_json, const std::string& quantization_config);
+// config.json with its "quantization_config" set (text of an object, "" = removed), and, unless it is "", the dtype of the
+// weights ("float16") where it has one; other keys and their order are kept. Throws.
+std::string configWith(const std::string& config_json, const std::string& quantization_config,
+                       const std::string& torch_dtype = "");
+// "float32", "float16", "bfloat16".
+const char* torchName(Dtype dtype);
 
 }  // namespace nib::model
 #endif

@@ -102,6 +102,11 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   const Checkpoint checkpoint(options.in);
   const Plan plan = planModel(checkpoint, options);
   if (plan.facts.weights.empty() && options.selection.type.quantized()) {
+    for (const Job& job : plan.jobs) {
+      if (!job.decision.note.empty()) {
+        throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.info.name) + ": " + job.decision.note);
+      }
+    }
     throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); --include RE names others");
   }
 
@@ -165,7 +170,9 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   if (checkpoint.configJson()) {
     std::string quantization;
     if (!plan.facts.weights.empty()) quantization = options.container->quantizationConfig(plan.facts);
-    writer.addFile("config.json", configWith(*checkpoint.configJson(), quantization));
+    const WeightType& type = options.selection.type;
+    writer.addFile("config.json", configWith(*checkpoint.configJson(), quantization,
+                                             type.quantized() ? "" : torchName(type.dense)));
   }
   for (const std::filesystem::path& file : checkpoint.sideFiles()) writer.copyFile(file.filename().string(), file);
   writer.publish();

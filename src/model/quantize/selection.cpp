@@ -132,6 +132,7 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
     decision.note = why + ": stays " + std::string(dtypeName(tensor.dtype));
     return decision;
   };
+  if (tensor.shape.size() == 2 && !isLinear(tensor)) return refuse("is no linear layer; loaders read embeddings and norms dense");
   if (tensor.shape.size() != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) return refuse("is no matrix");
   if (!source) return refuse("has type " + std::string(dtypeName(tensor.dtype)) + ", weights are F32, F16 or BF16");
   if (tensor.shape[0] > UINT32_MAX || tensor.shape[1] > UINT32_MAX) return refuse("is too large");

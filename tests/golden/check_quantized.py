@@ -21,9 +21,10 @@ import time
 from operator import mul, sub
 
 sys.dont_write_bytecode = True
+import edge_model
 import read_safetensors
 import requantize
-from decode_model import Model, Plain, read_json
+from decode_model import Model, Plain, fp32, read_json
 from read_safetensors import Bad
 
 SAMPLE = r"layers\.0\.|layers\.5\.self_attn\.k_proj"
@@ -34,10 +35,10 @@ class Configuration:
 
     def __init__(self, name, arguments, scheme, sample=SAMPLE, shard=None):
         self.name, self.arguments, self.sample, self.shard = name, arguments.split(), sample, shard
-        self.scheme = scheme if callable(scheme) else lambda weight: None if weight == "lm_head.weight" else scheme
+        self.scheme = scheme if callable(scheme) else lambda weight, _: None if weight == "lm_head.weight" else scheme
 
 
-def mixed(weight):
+def mixed(weight, columns):
     if weight == "lm_head.weight" or "layers.0." in weight:
         return None
     return "int8 sym group 64" if "down_proj" in weight else "int4 sym group 64"
@@ -56,13 +57,49 @@ CONFIGURATIONS = [
     Configuration("nf4", "--format bnb --type nf4", "nf4 block 64 nested"),
     Configuration("nf4_single", "--format bnb --type nf4 --no-double-quant", "nf4 block 64"),
     Configuration("fp4", "--format bnb --type fp4", "fp4 block 64 nested"),
-    Configuration("f32", "--format safetensors --type F32", lambda weight: "F32"),
-    Configuration("bf16", "--format safetensors --type BF16", lambda weight: "BF16"),
+    Configuration("f32", "--format safetensors --type F32", lambda *_: "F32"),
+    Configuration("bf16", "--format safetensors --type BF16", lambda *_: "BF16"),
     Configuration("mixed", r"--type int4 --group-size 64 --rule down_proj=int8 --exclude layers\.0\.", mixed,
                   r"layers\.0\.|layers\.3\."),
     Configuration("sharded", "--type int4 --group-size 64 --max-shard-size 1M", "int4 sym group 64",
                   r"layers\.4\.", shard=1_000_000),
 ]
+
+
+def grouped(prefix, wanted):
+    """Groups of that many columns, or of the largest power of two that divides them; unquantized below 16."""
+
+    def scheme(weight, columns):
+        length = wanted
+        while columns % length:
+            length //= 2
+        return f"{prefix} group {length}" if length >= 16 else None
+
+    return scheme
+
+
+def mx(weight, columns):
+    return "mxfp4 group 32" if columns % 32 == 0 else None
+
+
+# Of the models of edge_model.py, in which every weight is recomputed.
+EDGES = [
+    Configuration("int4", "--type int4 --group-size 64", grouped("int4 sym", 64), ""),
+    Configuration("int4_row", "--type int4 --group-size -1", "int4 sym channel", ""),
+    Configuration("int4_asym", "--type int4 --asym --group-size 32", grouped("int4 asym", 32), ""),
+    Configuration("int4_row_asym", "--type int4 --asym --group-size -1", "int4 asym channel", ""),
+    Configuration("int8", "--type int8", "int8 sym channel", ""),
+    Configuration("int8_token", "--type int8 --activations int8-token", "int8 sym channel", ""),
+    Configuration("int8_asym", "--type int8 --asym", "int8 asym channel", ""),
+    Configuration("fp8", "--type fp8", "fp8 channel", ""),
+    Configuration("fp8_tensor", "--type fp8 --granularity tensor", "fp8 tensor", ""),
+    Configuration("mxfp4", "--type mxfp4", mx, ""),
+    Configuration("nf4", "--format bnb --type nf4", "nf4 block 64 nested", ""),
+    Configuration("nf4_single", "--format bnb --type nf4 --no-double-quant", "nf4 block 64", ""),
+    Configuration("fp4", "--format bnb --type fp4 --no-double-quant", "fp4 block 64", ""),
+]
+EDGE_MODELS = [("edge_f16", edge_model.EVEN, "F16"), ("edge_bf16", edge_model.EVEN, "BF16"), ("edge_f32", edge_model.EVEN, "F32"),
+               ("odd_f32", edge_model.ODD, "F32"), ("odd_bf16", edge_model.ODD, "BF16")]
 
 
 # ---------------------------------------------------------------------------------------------------- comparing
@@ -79,12 +116,12 @@ def statistics(x, y):
         "rel": magnitude / sum(map(abs, x)) if x_squares else None,
         "sqnr_db": 10 * math.log10(x_squares / squares) if squares and x_squares else None,
         "cosine": product / math.sqrt(x_squares * y_squares) if x_squares and y_squares else None,
-        "max_abs": max(map(abs, error)),
+        "max_abs": fp32([max(map(abs, error))])[0],
     }
 
 
 STATISTICS = ("mse", "mae", "rel", "sqnr_db", "cosine", "max_abs")
-TOLERANCE = 1e-8
+TOLERANCE = 1e-8  # of the sums, relative; the maximum is exact in fp32
 
 
 class Check:
@@ -133,7 +170,9 @@ class Check:
     def scheme(self, name):
         """What the weight of that name should be now."""
         norms = self.configuration.name if self.configuration.name in ("f32", "bf16") else None
-        wanted = self.configuration.scheme(name) if name.endswith("_proj.weight") or name == "lm_head.weight" else norms
+        columns = self.source.weights[name].shape[-1]
+        linear = name.endswith("_proj.weight") or name == "lm_head.weight"
+        wanted = self.configuration.scheme(name, columns) if linear else norms
         return wanted and (wanted.upper() if wanted.lower() in ("f32", "bf16") else wanted)
 
     def report(self, report, model):
@@ -195,7 +234,7 @@ class Check:
             if found is None or expected is None:
                 good = found is expected
             else:
-                good = abs(found - expected) <= TOLERANCE * abs(expected)
+                good = abs(found - expected) <= (0 if key == "max_abs" else TOLERANCE * abs(expected))
             if not good:
                 self.failures.append(f"the report: {name}: {key} is {found}, expected {expected}")
 
@@ -406,19 +445,44 @@ def plant_faults(source, scratch, outputs):
 # ---------------------------------------------------------------------------------------------------- running
 
 
-def run(options, configuration):
-    """The report of one run; its output is SCRATCH/name."""
-    folder = os.path.join(options.scratch, configuration.name)
+def run(options, model, folder, configuration):
+    """The report of one run."""
     report = folder + ".json"
     shutil.rmtree(folder, ignore_errors=True)
     if os.path.exists(report):
         os.remove(report)
-    command = [options.nibble, "quantize", options.model, "-o", folder, *configuration.arguments, "--json=" + report,
+    command = [options.nibble, "quantize", model, "-o", folder, *configuration.arguments, "--json=" + report,
                "--device", options.device]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if result.returncode != 0:
         raise Bad(f"{' '.join(command)} gave {result.returncode}:\n{result.stdout}")
     return read_json(report)
+
+
+def run_all(options, source, title, configurations):
+    """{name: (configuration, report)} of the runs that ended well, and whether all was right."""
+    outputs, good = {}, True
+    for configuration in configurations:
+        if options.only and title + configuration.name not in options.only:
+            continue
+        start = time.monotonic()
+        folder = os.path.join(options.scratch, title + configuration.name)
+        check = Check(source, folder, configuration)
+        try:
+            report = run(options, source.folder, folder, configuration)
+            check.all(report, "" if options.all else configuration.sample)
+            outputs[configuration.name] = configuration, report
+        except (Bad, OSError) as error:
+            check.failures.append(str(error))
+        verdict = "FAILED" if check.failures else "ok"
+        seconds = time.monotonic() - start
+        print(f"{verdict:7}{title + configuration.name:24}{check.compared:3} weights recomputed, {seconds:4.1f} s", flush=True)
+        for line in check.failures[:20]:
+            print("    " + line)
+        for line in check.notes:
+            print("    note: " + line)
+        good = good and not check.failures
+    return outputs, good
 
 
 def main():
@@ -429,29 +493,19 @@ def main():
     parser.add_argument("--only", action="append", default=[], metavar="NAME")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    os.makedirs(options.scratch, exist_ok=True)
+    shutil.rmtree(options.scratch, ignore_errors=True)
+    os.makedirs(options.scratch)
     source = Model(options.model)
-    outputs, good = {}, True
-    for configuration in CONFIGURATIONS:
-        if options.only and configuration.name not in options.only:
-            continue
-        start = time.monotonic()
-        folder = os.path.join(options.scratch, configuration.name)
-        check = Check(source, folder, configuration)
-        try:
-            report = run(options, configuration)
-            check.all(report, "" if options.all else configuration.sample)
-            outputs[configuration.name] = configuration, report
-        except (Bad, OSError) as error:
-            check.failures.append(str(error))
-        verdict = "FAILED" if check.failures else "ok"
-        print(f"{verdict:7}{configuration.name:11}{check.compared:3} weights recomputed, {time.monotonic() - start:4.1f} s")
-        for line in check.failures[:20]:
-            print("    " + line)
-        for line in check.notes:
-            print("    note: " + line)
-        good = good and not check.failures
+    outputs, good = run_all(options, source, "", CONFIGURATIONS)
     good = plant_faults(source, options.scratch, outputs) and good
+    for seed, (name, sizes, dtype) in enumerate(EDGE_MODELS):
+        folder = os.path.join(options.scratch, name)
+        edge_model.write(folder, sizes, dtype, seed)
+        source = Model(folder)
+        possible = [c for c in EDGES if any(c.scheme(n, w.shape[-1]) for n, w in source.weights.items() if "_proj.w" in n)]
+        good = run_all(options, source, name + ".", possible)[1] and good
+    if good:
+        shutil.rmtree(options.scratch)
     return 0 if good else 1
 
 

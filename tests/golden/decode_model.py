@@ -180,7 +180,7 @@ def size(config, key, default=None):
 
 
 def linears(config):
-    """{module: (N, K)} of every Linear of a Llama."""
+    """{module: (N, K)} of every Linear of a Llama. One that is tied to the embeddings has no tensor of its own."""
     hidden, heads = size(config, "hidden_size"), size(config, "num_attention_heads")
     inner, kv_heads = size(config, "intermediate_size"), size(config, "num_key_value_heads", heads)
     head = size(config, "head_dim", hidden // heads)
@@ -194,9 +194,12 @@ def linears(config):
         out[prefix + "mlp.gate_proj"] = inner, hidden
         out[prefix + "mlp.up_proj"] = inner, hidden
         out[prefix + "mlp.down_proj"] = hidden, inner
-    if not config.get("tie_word_embeddings", False):
-        out["lm_head"] = size(config, "vocab_size"), hidden
+    out["lm_head"] = size(config, "vocab_size"), hidden
     return out
+
+
+def tied(config, module):
+    return module == "lm_head" and config.get("tie_word_embeddings", False)
 
 
 def others(config):
@@ -240,7 +243,10 @@ class Model:
             stored = methods[method](quantization, self)
         self.weights = {}
         for module, shape in linears(self.config).items():
-            self.weights[module + ".weight"] = stored.weight(self, module, shape)
+            if tied(self.config, module):
+                need(stored.unquantized(module), f"{module}: tied to the embeddings, so it cannot be quantized")
+            else:
+                self.weights[module + ".weight"] = stored.weight(self, module, shape)
         for name, shape in others(self.config).items():
             self.weights[name] = self.plain(name, shape)
         left = set(self.tensors) - self.used
@@ -311,6 +317,9 @@ class Model:
 
 
 class PlainConfig:
+    def unquantized(self, module):
+        return True
+
     def weight(self, model, module, shape):
         return model.plain(module + ".weight", shape)
 
@@ -395,6 +404,9 @@ class CompressedTensors:
                     if found:
                         return group
         raise Bad(f"{module}: neither a target nor ignored")
+
+    def unquantized(self, module):
+        return self.scheme(module) is None
 
     def weight(self, model, module, shape):
         group = self.scheme(module)
@@ -491,9 +503,12 @@ class BitsAndBytes:
         for entry in self.skip:
             need(entry in linears(model.config), f"quantization_config: {entry!r} is no module")
 
+    def unquantized(self, module):
+        return module in self.skip
+
     def weight(self, model, module, shape):
         name = module + ".weight"
-        if module in self.skip:
+        if self.unquantized(module):
             return model.plain(name, shape)
         rows, columns = shape
         count = rows * columns

@@ -56,6 +56,11 @@ def products(parts, factors):
     return fp32(v * f for part, f in zip(parts, factors) for v in part)
 
 
+def kept(parts, scales):
+    """The blocks, those without a scale as zeros of positive sign."""
+    return [part if scale else [0.0] * len(part) for part, scale in zip(parts, scales)]
+
+
 def magnitude_code(y, steps, sign):
     code = bisect.bisect_left(steps, abs(y))
     return code | sign if math.copysign(1.0, y) < 0 else code
@@ -114,7 +119,8 @@ def fp8(x, weight, dtype):
     out = Expected()
     parts = blocks(x, weight.block)
     out.scale_bytes, scales = rounded(fp32(max(map(abs, part)) / 448 for part in parts), dtype)
-    out.codes = bytes(magnitude_code(y, E4M3_STEPS, 0x80) for y in products(parts, inverses(scales)))
+    y = products(kept(parts, scales), inverses(scales))
+    out.codes = bytes(magnitude_code(v, E4M3_STEPS, 0x80) for v in y)
     return out
 
 
@@ -122,9 +128,9 @@ def mxfp4(x, weight):
     """The EVEN rule: the largest magnitude, rounded to one bit of mantissa, is to be a number of [4, 8) times the scale."""
     out = Expected()
     parts = blocks(x, weight.block)
+    tops = [max(map(abs, part)) for part in parts]
     exponents = []
-    for part in parts:
-        top = max(map(abs, part))
+    for top in tops:
         exponent = -127
         if top:
             mantissa, power = math.frexp(top)
@@ -132,7 +138,7 @@ def mxfp4(x, weight):
             exponent = max(power - 1 - 2, -127)
         exponents.append(exponent)
     out.scale_bytes = bytes(e + 127 for e in exponents)
-    y = (math.ldexp(v, -e) for part, e in zip(parts, exponents) for v in part)
+    y = (math.ldexp(v, -e) for part, e in zip(kept(parts, tops), exponents) for v in part)
     out.codes = bytes(magnitude_code(v, E2M1_STEPS, 8) for v in y)
     return out
 
@@ -175,7 +181,7 @@ def nested(tops, weight):
 
 
 def plain(x, dtype):
-    """The bytes of values cast to F32 or BF16."""
+    """The bytes of values rounded to a float type."""
     if dtype == "F32":
         return b"".join(struct.pack("<f", v) for v in x)
     exponent_bits, mantissa_bits, size = KINDS[dtype]

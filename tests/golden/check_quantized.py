@@ -3,10 +3,10 @@
 
   check_quantized.py NIBBLE MODEL SCRATCH [--all] [--only NAME]... [--device cpu]
 
-Of each output: files, config, names, shapes and types of all tensors; unchanged tensors byte by byte; sizes in the report.
-Of some weights (--all: of every one): scales, zero points and codes against those computed again from the source, and the
-error statistics of the report against sums in doubles. Then faults are planted in copies of the outputs, one at a time,
-and each must be found and named.
+Of each output: files, config, names, shapes and types of all tensors, unchanged tensors byte by byte, the sizes reported.
+Of some weights (--all: of every one): scales, zero points and codes against those computed again from the source, and
+the error statistics of the report against sums in doubles. Then faults are planted in copies of the outputs, one at a
+time, and each must be found and named. Last, models of awkward weights.
 """
 import argparse
 import json
@@ -14,7 +14,6 @@ import math
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import time
@@ -44,6 +43,18 @@ def mixed(weight, columns):
     return "int8 sym group 64" if "down_proj" in weight else "int4 sym group 64"
 
 
+def mixed_formats(weight, columns):
+    if weight == "lm_head.weight":
+        return "mxfp4 group 32"
+    return "fp8 channel" if "down_proj" in weight else "int4 sym group 128"
+
+
+def mixed_tables(weight, columns):
+    if weight == "lm_head.weight":
+        return None
+    return "fp4 block 32 nested" if "down_proj" in weight else "nf4 block 64 nested"
+
+
 CONFIGURATIONS = [
     Configuration("int4", "--type int4 --group-size 64", "int4 sym group 64"),
     Configuration("int4_row", "--type int4 --group-size -1", "int4 sym channel", r"layers\.1\."),
@@ -61,6 +72,10 @@ CONFIGURATIONS = [
     Configuration("bf16", "--format safetensors --type BF16", lambda *_: "BF16"),
     Configuration("mixed", r"--type int4 --group-size 64 --rule down_proj=int8 --exclude layers\.0\.", mixed,
                   r"layers\.0\.|layers\.3\."),
+    Configuration("formats", "--rule down_proj=fp8 --rule lm_head=mxfp4", mixed_formats,
+                  r"layers\.2\.mlp|layers\.2.*q_proj"),
+    Configuration("tables", "--format bnb --type nf4 --rule down_proj=fp4:32", mixed_tables,
+                  r"layers\.1\.self|layers\.1.*down"),
     Configuration("sharded", "--type int4 --group-size 64 --max-shard-size 1M", "int4 sym group 64",
                   r"layers\.4\.", shard=1_000_000),
 ]
@@ -91,6 +106,7 @@ EDGES = [
     Configuration("int8", "--type int8", "int8 sym channel", ""),
     Configuration("int8_token", "--type int8 --activations int8-token", "int8 sym channel", ""),
     Configuration("int8_asym", "--type int8 --asym", "int8 asym channel", ""),
+    Configuration("int8_asym_token", "--type int8 --asym --activations int8-token", "int8 asym channel", ""),
     Configuration("fp8", "--type fp8", "fp8 channel", ""),
     Configuration("fp8_tensor", "--type fp8 --granularity tensor", "fp8 tensor", ""),
     Configuration("mxfp4", "--type mxfp4", mx, ""),
@@ -98,8 +114,10 @@ EDGES = [
     Configuration("nf4_single", "--format bnb --type nf4 --no-double-quant", "nf4 block 64", ""),
     Configuration("fp4", "--format bnb --type fp4 --no-double-quant", "fp4 block 64", ""),
 ]
-EDGE_MODELS = [("edge_f16", edge_model.EVEN, "F16"), ("edge_bf16", edge_model.EVEN, "BF16"), ("edge_f32", edge_model.EVEN, "F32"),
-               ("odd_f32", edge_model.ODD, "F32"), ("odd_bf16", edge_model.ODD, "BF16")]
+EDGE_MODELS = [
+    ("edge_f16", edge_model.EVEN, "F16"), ("edge_bf16", edge_model.EVEN, "BF16"), ("edge_f32", edge_model.EVEN, "F32"),
+    ("odd_f32", edge_model.ODD, "F32"), ("odd_bf16", edge_model.ODD, "BF16"),
+]
 
 
 # ---------------------------------------------------------------------------------------------------- comparing
@@ -136,8 +154,8 @@ class Check:
             self.failures.append(f"{what}: {found!r}, expected {expected!r}")
 
     def files(self):
-        weights = {"model.safetensors.index.json", "model.safetensors"}
-        copied = [f for f in os.listdir(self.source.folder) if f.endswith(".json") and f not in weights | {"config.json"}]
+        rewritten = {"config.json", "model.safetensors.index.json"}
+        copied = [f for f in os.listdir(self.source.folder) if f.endswith(".json") and f not in rewritten]
         for name in copied:
             path = os.path.join(self.folder, name)
             same = os.path.exists(path) and bytes_of(path) == bytes_of(os.path.join(self.source.folder, name))
@@ -186,7 +204,8 @@ class Check:
             if entry is None:
                 continue
             words = weight.scheme.split()
-            said = {key: entry[key] for key in ("shape", "type", "group_size", "bytes_in", "bytes_out", "bits_per_weight")}
+            keys = ("shape", "type", "group_size", "bytes_in", "bytes_out", "bits_per_weight")
+            said = {key: entry[key] for key in keys}
             self.equal(said, {
                 "shape": list(weight.shape),
                 "type": words[0],
@@ -344,11 +363,15 @@ def arguments_of(config):
 
 # Configuration, fault, what the failures must say. The weights are 256 x 256 (q_proj) and 256 x 704 (down_proj).
 FAULTS = [
-    ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x10)), Q + r"\.weight_packed: row 3, column 17: code \d+,"),
+    ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x10)),
+     Q + r"\.weight_packed: row 3, column 17: code \d+,"),
     ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x10)), "the report: " + Q + r"\.weight: mse is"),
-    ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x01)), Q + r"\.weight_packed: row 3, column 16: code \d+,"),
-    ("int4", in_tensor(Q + ".weight_scale", 2 * (5 * 4 + 2), flip(1)), Q + r"\.weight_scale: row 5, column 128: scale 0x"),
-    ("int4", in_tensor(Q + ".weight_scale", 2 * (5 * 4 + 2) + 1, flip(0x80)), Q + r"\.weight_scale: row 5, column 128: the"),
+    ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x01)),
+     Q + r"\.weight_packed: row 3, column 16: code \d+,"),
+    ("int4", in_tensor(Q + ".weight_scale", 2 * (5 * 4 + 2), flip(1)),
+     Q + r"\.weight_scale: row 5, column 128: scale 0x"),
+    ("int4", in_tensor(Q + ".weight_scale", 2 * (5 * 4 + 2) + 1, flip(0x80)),
+     Q + r"\.weight_scale: row 5, column 128: the"),
     ("int4", in_tensor(Q + ".weight_shape", 0, flip(1)), Q + r"\.weight_shape: \[257, 256\]"),
     ("int4", in_tensor("model.norm.weight", 14, flip(1)), r"model\.norm\.weight: row 0, column 7: differs"),
     ("int4", in_tensor("lm_head.weight", 2 * (256 * 9 + 4), flip(1)), r"lm_head\.weight: row 9, column 4: differs"),
@@ -363,8 +386,10 @@ FAULTS = [
     ("int4", in_config(lambda c: c["ignore"].append("lm_haed")), r"'lm_haed' is no module"),
     ("int4", in_config(lambda c: c.update(quantization_status="frozen")), r"quantization_status"),
     ("int4", in_config(lambda c: c.update(extra=1)), r"unknown key \['extra'\]"),
-    ("int4", in_config(lambda c: arguments_of(c).update(group_size=32)), r"weight_scale: shape \[256, 4\], expected \[256, 8\]"),
-    ("int4", in_config(lambda c: arguments_of(c).update(num_bits=8)), r"weight_packed: shape \[256, 32\], expected \[256, 64\]"),
+    ("int4", in_config(lambda c: arguments_of(c).update(group_size=32)),
+     r"weight_scale: shape \[256, 4\], expected \[256, 8\]"),
+    ("int4", in_config(lambda c: arguments_of(c).update(num_bits=8)),
+     r"weight_packed: shape \[256, 32\], expected \[256, 64\]"),
     ("int4", in_config(lambda c: arguments_of(c).update(symmetric=False)), r"weight_zero_point: missing"),
     ("int4", in_config(lambda c: c["config_groups"]["group_0"].update(targets=[Q])), r"neither a target nor ignored"),
     ("int4", in_report(Q + ".weight", scale("mse", 1 + 1e-6)), "the report: " + Q + r"\.weight: mse is"),
@@ -372,44 +397,63 @@ FAULTS = [
     ("int4", in_report(Q + ".weight", scale("sqnr_db", 1 + 1e-6)), "the report: " + Q + r"\.weight: sqnr_db is"),
     ("int4", in_report(Q + ".weight", scale("cosine", 1 - 1e-6)), "the report: " + Q + r"\.weight: cosine is"),
     ("int4", in_report(Q + ".weight", scale("max_abs", 1 + 1e-6)), "the report: " + Q + r"\.weight: max_abs is"),
-    ("int4", in_report(Q + ".weight", scale("bits_per_weight", 1 + 1e-6)), "the report: " + Q + r"\.weight: .*bits_per"),
+    ("int4", in_report(Q + ".weight", scale("bits_per_weight", 1 + 1e-6)),
+     "the report: " + Q + r"\.weight: .*bits_per"),
     ("int4", in_report(Q + ".weight", lambda entry: entry.update(name="x")), "the report's names"),
     ("int4_asym", in_tensor(Q + ".weight_zero_point", 4 * (2 * 8 + 5) + 1, flip(0x20)),
      Q + r"\.weight_zero_point: row 19, column 160: zero \d+,"),
     ("int4_asym", in_config(lambda c: arguments_of(c).update(symmetric=True)), r"weight_zero_point: no loader"),
-    ("int8", in_tensor(DOWN + ".weight_packed", 704 * 200 + 703, flip(1)), DOWN + r"\.weight_packed: row 200, column 703: code"),
-    ("int8_token", in_tensor(DOWN + ".weight", 704 * 200 + 703, flip(1)), DOWN + r"\.weight: row 200, column 703: code"),
-    ("int8_token", in_tensor(DOWN + ".weight_scale", 2 * 77, flip(1)), DOWN + r"\.weight_scale: row 77, column 0: scale"),
+    ("int8", in_tensor(DOWN + ".weight_packed", 704 * 200 + 703, flip(1)),
+     DOWN + r"\.weight_packed: row 200, column 703: code"),
+    ("int8_token", in_tensor(DOWN + ".weight", 704 * 200 + 703, flip(1)),
+     DOWN + r"\.weight: row 200, column 703: code"),
+    ("int8_token", in_tensor(DOWN + ".weight_scale", 2 * 77, flip(1)),
+     DOWN + r"\.weight_scale: row 77, column 0: scale"),
     ("int8_token", in_config(lambda c: c.update(format="pack-quantized")), r"input_activations with pack-quantized"),
     ("fp8", in_tensor(DOWN + ".weight", 704 * 200 + 703, flip(0x80)), DOWN + r"\.weight: row 200, column 703: code"),
-    ("fp8", in_tensor(DOWN + ".weight", 704 * 200 + 703, lambda byte: 0x7F), DOWN + r"\.weight: row 200, column 703: NaN"),
+    ("fp8", in_tensor(DOWN + ".weight", 704 * 200 + 703, lambda byte: 0x7F),
+     DOWN + r"\.weight: row 200, column 703: NaN"),
     ("fp8_tensor", in_tensor(DOWN + ".weight_scale", 0, flip(1)), DOWN + r"\.weight_scale: row 0, column 0: scale"),
-    ("mxfp4", in_tensor(DOWN + ".weight_packed", 352 * 100 + 1, flip(0x80)), DOWN + r"\.weight_packed: row 100, column 3: code"),
-    ("mxfp4", in_tensor(DOWN + ".weight_scale", 22 * 100 + 1, flip(1)), DOWN + r"\.weight_scale: row 100, column 32: scale"),
-    ("mxfp4", in_tensor(DOWN + ".weight_scale", 22 * 100 + 1, lambda byte: 255), DOWN + r"\.weight_scale: .*the scale is NaN"),
+    ("mxfp4", in_tensor(DOWN + ".weight_packed", 352 * 100 + 1, flip(0x80)),
+     DOWN + r"\.weight_packed: row 100, column 3: code"),
+    ("mxfp4", in_tensor(DOWN + ".weight_scale", 22 * 100 + 1, flip(1)),
+     DOWN + r"\.weight_scale: row 100, column 32: scale"),
+    ("mxfp4", in_tensor(DOWN + ".weight_scale", 22 * 100 + 1, lambda byte: 255),
+     DOWN + r"\.weight_scale: .*the scale is NaN"),
     ("nf4", in_tensor(DOWN + ".weight", 352 * 100 + 1, flip(0x10)), DOWN + r"\.weight: row 100, column 2: code"),
     ("nf4", in_tensor(DOWN + ".weight.absmax", 300, flip(1)), DOWN + r"\.weight\.absmax: block 300: "),
     ("nf4", in_tensor(DOWN + ".weight.nested_absmax", 4 * 2, flip(1)), DOWN + r"\.weight\.nested_absmax: entry 2: "),
-    ("nf4", in_tensor(DOWN + ".weight.nested_quant_map", 4 * 40 + 1, flip(0x80)), DOWN + r"\.weight\.nested_quant_map: entry 40"),
+    ("nf4", in_tensor(DOWN + ".weight.nested_quant_map", 4 * 40 + 1, flip(0x80)),
+     DOWN + r"\.weight\.nested_quant_map: entry 40"),
     ("nf4", in_tensor(DOWN + ".weight.quant_map", 4 * 3, flip(1)), DOWN + r"\.weight\.quant_map: code 3 is"),
-    ("nf4", in_text("model.safetensors", Q + ".weight.quant_state.bitsandbytes__nf4", Q + ".weight.quant_state.bitsandbytes__fp4"),
-     r"bitsandbytes__fp4: expected nf4"),
-    ("nf4", in_text("model.safetensors", '"nested_offset":0.0', '"nested_offset":0.9'), DOWN + r"\.weight\.quant_state: nested_offset: 0\.9"),
+    ("nf4", in_text("model.safetensors", Q + ".weight.quant_state.bitsandbytes__nf4",
+                    Q + ".weight.quant_state.bitsandbytes__fp4"),
+     r"bitsandbytes__fp4: quant_type 'nf4'"),
+    ("nf4", in_text("model.safetensors", '"nested_offset":0.0', '"nested_offset":0.9'),
+     DOWN + r"\.weight\.quant_state: nested_offset: 0\.9"),
     ("nf4", in_text("model.safetensors", '"blocksize":64', '"blocksize":32'), r"absmax: shape \[\d+\], expected"),
-    ("nf4", in_text("model.safetensors", '"nested_dtype"', '"nested_kind_"'), r"quant_state.*: keys \[.*'nested_kind_'"),
+    ("nf4", in_text("model.safetensors", '"nested_dtype"', '"nested_kind_"'),
+     r"quant_state.*: keys \[.*'nested_kind_'"),
     ("nf4", in_config(lambda c: c.update(llm_int8_threshold=6)), r"llm_int8_threshold is 6$"),
     ("nf4", in_config(lambda c: c.update(llm_int8_skip_modules=[])), r"lm_head\.weight: 0 quant_state"),
-    ("nf4_single", in_tensor(DOWN + ".weight.absmax", 4 * 300, flip(1)), DOWN + r"\.weight\.absmax: row 27, column 192: scale"),
+    ("nf4_single", in_tensor(DOWN + ".weight.absmax", 4 * 300, flip(1)),
+     DOWN + r"\.weight\.absmax: row 27, column 192: scale"),
     ("fp4", in_tensor(DOWN + ".weight", 352 * 100 + 1, flip(1)), DOWN + r"\.weight: row 100, column 3: code"),
     ("f32", in_tensor(DOWN + ".weight", 4 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
     ("bf16", in_tensor(DOWN + ".weight", 2 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
-    ("mixed", in_config(lambda c: c["config_groups"]["group_1"]["targets"].remove(DOWN3)), DOWN3 + r"\.weight_packed: shape"),
+    ("mixed", in_config(lambda c: c["config_groups"]["group_1"]["targets"].remove(DOWN3)),
+     DOWN3 + r"\.weight_packed: shape"),
     ("mixed", in_config(lambda c: c["ignore"].remove(DOWN)), DOWN + r"\.weight_scale: missing"),
-    ("mixed", in_tensor(DOWN3 + ".weight_packed", 704 * 6 + 2, flip(1)), DOWN3 + r"\.weight_packed: row 6, column 2: code"),
+    ("mixed", in_tensor(DOWN3 + ".weight_packed", 704 * 6 + 2, flip(1)),
+     DOWN3 + r"\.weight_packed: row 6, column 2: code"),
     ("mixed", in_tensor(V3 + ".weight_packed", 128 * 6, flip(1)), V3 + r"\.weight_packed: row 6, column 0: code"),
     ("mixed", in_tensor(Q + ".weight", 2 * 256 * 6, flip(1)), Q + r"\.weight: row 6, column 0: differs"),
-    ("sharded", in_text("model.safetensors.index.json", '"total_size": ', '"total_size": 1'), r"the index: total_size 1"),
-    ("sharded", in_text("model.safetensors.index.json", "model-00001-of", "model-00002-of"), r"shards \[|the index says"),
+    ("formats", in_config(lambda c: c["config_groups"]["group_1"].pop("format")), r"group_1: format None"),
+    ("formats", in_config(lambda c: c.update(format="pack-quantized")), r"unknown key \['format'\]"),
+    ("sharded", in_text("model.safetensors.index.json", '"total_size": ', '"total_size": 1'),
+     r"the index: total_size 1"),
+    ("sharded", in_text("model.safetensors.index.json", "model-00001-of", "model-00002-of"),
+     r"shards \[|the index says"),
     ("sharded", in_text("model-00002-of-00004.safetensors", Q, Q[:-6] + "r_proj"), r"the index says"),
 ]
 
@@ -476,7 +520,8 @@ def run_all(options, source, title, configurations):
             check.failures.append(str(error))
         verdict = "FAILED" if check.failures else "ok"
         seconds = time.monotonic() - start
-        print(f"{verdict:7}{title + configuration.name:24}{check.compared:3} weights recomputed, {seconds:4.1f} s", flush=True)
+        name = title + configuration.name
+        print(f"{verdict:7}{name:24}{check.compared:3} weights recomputed, {seconds:4.1f} s", flush=True)
         for line in check.failures[:20]:
             print("    " + line)
         for line in check.notes:
@@ -502,7 +547,8 @@ def main():
         folder = os.path.join(options.scratch, name)
         edge_model.write(folder, sizes, dtype, seed)
         source = Model(folder)
-        possible = [c for c in EDGES if any(c.scheme(n, w.shape[-1]) for n, w in source.weights.items() if "_proj.w" in n)]
+        columns = {weight.shape[-1] for name, weight in source.weights.items() if name.endswith("_proj.weight")}
+        possible = [edge for edge in EDGES if any(edge.scheme("", c) for c in columns)]
         good = run_all(options, source, name + ".", possible)[1] and good
     if good:
         shutil.rmtree(options.scratch)

@@ -3,16 +3,16 @@
 
   decode_model.py FOLDER            every weight: how it is stored, and its first values
 
-Knows compressed-tensors (pack-quantized, int-quantized, float-quantized, mxfp4-pack-quantized), bitsandbytes NF4 and FP4,
-and plain F32, F16, BF16, in the layout of Llama. As a loader does, it learns from config.json how each module is stored;
-then a tensor that is missing, left over or of another shape or type is an error. It shares nothing with the writer.
+Knows compressed-tensors (pack-quantized, int-quantized, float-quantized, mxfp4-pack-quantized), bitsandbytes NF4 and
+FP4, and plain F32, F16, BF16, in the layout of Llama. As a loader does, it learns from config.json how each module is
+stored; then a tensor that is missing, left over or of another shape or type is an error. It shares nothing with the
+writer.
 """
 import array
 import json
 import math
 import os
 import re
-import struct
 import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ beside the sources
@@ -162,10 +162,12 @@ class Integer(Weight):
 
     def values(self):
         block, codes = self.block, self.codes
-        signed = memoryview(codes).cast("b") if self.offset == 0 else codes
+        view = "b" if self.offset == 0 else "B"
+        signed = memoryview(codes).cast(view)
+        zeros = None if self.zeros is None else memoryview(self.zeros).cast(view)
         out = []
         for index, scale in enumerate(self.scales):
-            zero = self.offset if self.zeros is None else self.zeros[index]
+            zero = self.offset if zeros is None else zeros[index]
             out += [(code - zero) * scale for code in signed[index * block : (index + 1) * block]]
         return fp32(out)
 
@@ -324,12 +326,12 @@ class PlainConfig:
         return model.plain(module + ".weight", shape)
 
 
-# ---------------------------------------------------------------------------------------------------- compressed-tensors
+# ------------------------------------------------------------------------------------------------- compressed-tensors
 
 GROUP_KEYS = {"targets", "weights", "input_activations", "output_activations"}
 ARGUMENT_KEYS = {
     "num_bits", "type", "symmetric", "strategy", "group_size", "dynamic", "actorder", "block_structure", "observer",
-    "observer_kwargs",
+    "observer_kwargs", "scale_dtype", "zp_dtype",
 }
 CONFIG_KEYS = {
     "quant_method", "format", "quantization_status", "global_compression_ratio", "ignore", "kv_cache_scheme",
@@ -345,7 +347,8 @@ class CompressedTensors:
     def __init__(self, config, model):
         only_keys(config, CONFIG_KEYS, "quantization_config")
         self.format = config.get("format")
-        need(self.format in STORABLE, f"quantization_config: format {self.format!r}")
+        known = self.format in STORABLE or self.format == "mixed-precision"
+        need(known, f"quantization_config: format {self.format!r}")
         need(config.get("quantization_status") == "compressed", "quantization_config: quantization_status")
         need(config.get("kv_cache_scheme") is None, "quantization_config: kv_cache_scheme")
         self.ignore = config.get("ignore")
@@ -360,12 +363,15 @@ class CompressedTensors:
             need(known, f"quantization_config: {entry!r} is no module")
 
     def check_group(self, name, group):
-        only_keys(group, GROUP_KEYS, name)
+        mixed = self.format == "mixed-precision"
+        only_keys(group, GROUP_KEYS | {"format"} if mixed else GROUP_KEYS, name)
+        stored = group.get("format") if mixed else self.format
+        need(stored in STORABLE, f"{name}: format {stored!r}")
         need(type(group.get("targets")) is list and group["targets"], name + ": targets")
         weights = group.get("weights")
         only_keys(weights, ARGUMENT_KEYS, name + ".weights")
         kind = weights.get("type"), weights.get("num_bits")
-        need(kind in STORABLE[self.format], f"{name}: {kind} cannot be {self.format}")
+        need(kind in STORABLE[stored], f"{name}: {kind} cannot be {stored}")
         need(type(weights.get("symmetric")) is bool, name + ": symmetric")
         need(weights["symmetric"] or kind[0] == "int", name + ": floats with zero points")
         need(weights.get("dynamic") is False and weights.get("actorder") is None, name + ": dynamic or actorder")
@@ -375,13 +381,16 @@ class CompressedTensors:
             need(type(size) is int and size > 0, f"{name}: group_size {size!r}")
         else:
             need(size in (None, -1), f"{name}: group_size {size!r} with strategy {strategy}")
-        if self.format == "mxfp4-pack-quantized":
+        if stored == "mxfp4-pack-quantized":
             need(strategy == "group" and size == 32, name + ": MX blocks are groups of 32")
+        for key in ("scale_dtype", "zp_dtype"):  # newer loaders know an MX scale by it
+            expected = (None, "torch.uint8") if stored == "mxfp4-pack-quantized" else (None,)
+            need(weights.get(key) in expected, f"{name}: {key} {weights.get(key)!r}")
         need(group.get("output_activations") is None, name + ": output_activations")
         inputs = group.get("input_activations")
         if inputs is not None:
             only_keys(inputs, ARGUMENT_KEYS, name + ".input_activations")
-            need(self.format in ("int-quantized", "float-quantized"), f"{name}: input_activations with {self.format}")
+            need(stored in ("int-quantized", "float-quantized"), f"{name}: input_activations with {stored}")
             need((inputs.get("type"), inputs.get("num_bits")) == kind, name + ": activations of another type")
             need(inputs.get("strategy") == "token" and inputs.get("dynamic") is True, name + ": static activations")
             need(inputs.get("symmetric") is True, name + ": activations with zero points")
@@ -412,10 +421,11 @@ class CompressedTensors:
         group = self.scheme(module)
         if group is None:
             return model.plain(module + ".weight", shape)
-        weights = group["weights"]
+        weights, stored = group["weights"], group.get("format", self.format)
         bits, strategy = weights["num_bits"], weights["strategy"]
         rows, columns = shape
-        name = "mxfp4" if bits == 4 and weights["type"] == "float" else ("fp" if weights["type"] == "float" else "int") + str(bits)
+        kind = "fp" if weights["type"] == "float" else "int"
+        name = "mxfp4" if (kind, bits) == ("fp", 4) else kind + str(bits)
         length = {"tensor": rows * columns, "channel": columns, "group": weights["group_size"]}[strategy]
         where = f" group {length}" if strategy == "group" else " " + strategy
         scheme = name + ("" if weights["type"] == "float" else " sym" if weights["symmetric"] else " asym") + where
@@ -441,7 +451,7 @@ class CompressedTensors:
         for index, scale in enumerate(weight.scales):
             good = math.isfinite(scale) and scale >= 0
             need(good, f"{weight.scale_tensor}: {weight.place(index * length)}: the scale is {scale}")
-        if self.format == "pack-quantized":
+        if stored == "pack-quantized":
             weight.code_tensor = module + ".weight_packed"
             row_words = -(-columns * bits // 32)
             codes = unpacked(model.take(weight, weight.code_tensor, ("I32",), (rows, row_words)), bits)
@@ -452,7 +462,8 @@ class CompressedTensors:
             said = words("q", 8, model.take(weight, module + ".weight_shape", ("I64",), (2,))).tolist()
             need(said == [rows, columns], f"{module}.weight_shape: {said}, expected {[rows, columns]}")
         else:
-            weight.codes = bytearray(model.take(weight, module + ".weight", ("F8_E4M3" if name == "fp8" else "I8",), shape))
+            dtype = "F8_E4M3" if name == "fp8" else "I8"
+            weight.codes = bytearray(model.take(weight, module + ".weight", (dtype,), shape))
             if name == "fp8":
                 weight.table = E4M3
                 for nan in (0x7F, 0xFF):
@@ -461,7 +472,7 @@ class CompressedTensors:
         if not weights["symmetric"]:
             weight.zero_tensor = module + ".weight_zero_point"
             groups = scale_shape[-1]
-            if self.format == "pack-quantized":
+            if stored == "pack-quantized":
                 per_word = 32 // bits
                 data = model.take(weight, weight.zero_tensor, ("I32",), (-(-rows // per_word), groups))
                 zeros = words("I", 4, data)
@@ -470,7 +481,7 @@ class CompressedTensors:
                     zeros[row // per_word * groups + g] >> bits * (row % per_word) & mask
                     for row in range(rows) for g in range(groups))
             else:
-                raise Bad(f"{module}: zero points of {self.format}")
+                weight.zeros = bytearray(model.take(weight, weight.zero_tensor, ("I8",), scale_shape))
         return weight
 
 
@@ -493,7 +504,8 @@ class BitsAndBytes:
         for key, kind in BNB_CONFIG.items():
             need(type(config.get(key)) is kind, f"quantization_config: {key} is {config.get(key)!r}")
         for prefix in ("", "_"):
-            need(config[prefix + "load_in_4bit"] and not config[prefix + "load_in_8bit"], "quantization_config: not of 4 bits")
+            four = config[prefix + "load_in_4bit"] and not config[prefix + "load_in_8bit"]
+            need(four, "quantization_config: not of 4 bits")
         self.quant_type = config["bnb_4bit_quant_type"]
         need(self.quant_type in ("nf4", "fp4"), f"quantization_config: bnb_4bit_quant_type {self.quant_type!r}")
         need(config["bnb_4bit_quant_storage"] == "uint8", "quantization_config: bnb_4bit_quant_storage")
@@ -516,7 +528,9 @@ class BitsAndBytes:
         prefix = name + ".quant_state."
         states = [tensor for tensor in model.tensors if tensor.startswith(prefix)]
         need(len(states) == 1, f"{name}: {len(states)} quant_state tensors")
-        need(states[0] == prefix + "bitsandbytes__" + self.quant_type, f"{states[0]}: expected {self.quant_type}")
+        # Each weight says itself which of the two it is; the config's is what a loader would quantize to.
+        quant_type = {prefix + "bitsandbytes__nf4": "nf4", prefix + "bitsandbytes__fp4": "fp4"}.get(states[0])
+        need(quant_type is not None, f"{states[0]}: neither of nf4 nor of fp4")
         text = model.take(weight, states[0], ("U8",), model.tensors[states[0]][1][:1])
         try:
             state = json.loads(text.decode("utf-8"), object_pairs_hook=read_safetensors.unique)
@@ -524,12 +538,13 @@ class BitsAndBytes:
             raise Bad(f"{states[0]}: {error}") from None
         keys = STATE_KEYS | NESTED_KEYS if self.nested else STATE_KEYS
         need(type(state) is dict and set(state) == keys, f"{states[0]}: keys {sorted(state)}, expected {sorted(keys)}")
-        need(state["quant_type"] == self.quant_type, f"{states[0]}: quant_type {state['quant_type']!r}")
+        need(state["quant_type"] == quant_type, f"{states[0]}: quant_type {state['quant_type']!r}")
         need(state["shape"] == [rows, columns], f"{states[0]}: shape {state['shape']}, expected {[rows, columns]}")
-        need(DTYPES.get(state["dtype"]) == model.dtype, f"{states[0]}: dtype {state['dtype']!r}, the model is {model.dtype}")
+        same = DTYPES.get(state["dtype"]) == model.dtype
+        need(same, f"{states[0]}: dtype {state['dtype']!r}, the model is {model.dtype}")
         block = state["blocksize"]
         need(block in (32, 64, 128, 256, 512, 1024, 2048, 4096), f"{states[0]}: blocksize {block!r}")
-        weight.scheme = f"{self.quant_type} block {block}" + (" nested" if self.nested else "")
+        weight.scheme = f"{quant_type} block {block}" + (" nested" if self.nested else "")
         weight.block, weight.load_dtype = block, DTYPES[state["dtype"]]
 
         data = model.take(weight, name, ("U8",), (-(-count // 2), 1))
@@ -537,7 +552,7 @@ class BitsAndBytes:
         codes[0::2], codes[1::2] = codes[1::2], codes[0::2]
         weight.codes = codes[:count]
         weight.table = floats("F32", model.take(weight, name + ".quant_map", ("F32",), (16,)))
-        expected = NF4 if self.quant_type == "nf4" else FP4
+        expected = NF4 if quant_type == "nf4" else FP4
         for code in range(16):
             need(weight.table[code] == expected[code],
                  f"{name}.quant_map: code {code} is {weight.table[code]}, expected {expected[code]}")
@@ -562,12 +577,14 @@ class BitsAndBytes:
         name = weight.name
         weight.scale_bytes = model.take(weight, weight.scale_tensor, ("U8",), (blocks,))
         weight.nested_map = floats("F32", model.take(weight, name + ".nested_quant_map", ("F32",), (256,)))
-        weight.nested_absmax = floats("F32", model.take(weight, name + ".nested_absmax", ("F32",), (-(-blocks // 256),)))
+        absmax = model.take(weight, name + ".nested_absmax", ("F32",), (-(-blocks // 256),))
+        weight.nested_absmax = floats("F32", absmax)
         (weight.nested_offset,) = fp32([state["nested_offset"]])
         for index, (found, expected) in enumerate(zip(weight.nested_map, dynamic_map())):
             good = abs(found - expected) <= 1e-6 * abs(expected)
             need(good, f"{name}.nested_quant_map: entry {index} is {found}, expected {expected}")
-        scaled = fp32(weight.nested_map[code] * weight.nested_absmax[i // 256] for i, code in enumerate(weight.scale_bytes))
+        codes = enumerate(weight.scale_bytes)
+        scaled = fp32(weight.nested_map[code] * weight.nested_absmax[i // 256] for i, code in codes)
         weight.scales = fp32(value + weight.nested_offset for value in scaled)
 
 

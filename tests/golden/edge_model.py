@@ -42,7 +42,8 @@ def write(folder, sizes, dtype, seed):
     rng = random.Random(seed)
     config = dict(sizes, architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=40, num_hidden_layers=1,
                   attention_bias=True, mlp_bias=False, tie_word_embeddings=True, rms_norm_eps=1e-5, hidden_act="silu",
-                  max_position_embeddings=64, torch_dtype={"F16": "float16", "BF16": "bfloat16", "F32": "float32"}[dtype])
+                  max_position_embeddings=64)
+    config["torch_dtype"] = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}[dtype]
     large = {"F16": 60000.0, "BF16": 1e12, "F32": 1e12}[dtype]
     tiny = {"F16": 2.0**-24, "BF16": 2.0**-130, "F32": 2.0**-140}[dtype]
     tensors = {module + ".weight": shape for module, shape in linears(config).items() if not tied(config, module)}
@@ -51,8 +52,8 @@ def write(folder, sizes, dtype, seed):
     for name, shape in sorted(tensors.items()):
         count = shape[0] if len(shape) == 2 else 1
         start = rng.randrange(12)
-        values = [v for r in range(count) for v in row((start + r) % 12 if "_proj" in name else 0, shape[-1], rng, large, tiny)]
-        part = plain(values, dtype)
+        kinds = [(start + r) % 12 if name.endswith("_proj.weight") else 0 for r in range(count)]
+        part = plain([v for kind in kinds for v in row(kind, shape[-1], rng, large, tiny)], dtype)
         header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [len(data), len(data) + len(part)]}
         data += part
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -3,7 +3,7 @@
 
   check_quantized.py NIBBLE MODEL SCRATCH [--all] [--only NAME]... [--device cpu]
 
-Of each output: files, config, names, shapes and types of all tensors, unchanged tensors byte by byte, the sizes reported.
+Of each output: files, config, names, shapes and types of all tensors, unchanged tensors byte by byte, sizes.
 Of some weights (--all: of every one): scales, zero points and codes against those computed again from the source, and
 the error statistics of the report against sums in doubles. Then faults are planted in copies of the outputs, one at a
 time, and each must be found and named. Last, models of awkward weights.

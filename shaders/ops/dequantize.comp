@@ -42,7 +42,7 @@ void decodeRun(uint row, uint run) {
   uint first_word = run * NIB_RUN_WORDS;
   uint at = row * push.row_words + push.head.delta0;
 #define NIB_LOAD(w) \
-  word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(run, w);
+  word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(row + run, w);
   NIB_EACH_WORD(NIB_LOAD)
   uint row_start = row * push.stride;
 #define NIB_DECODE(q)                                                                  \

@@ -74,7 +74,7 @@ void storeRun(uint row, uint col, bool finite, uvec4 x[NIB_QUADS], NibEncoder en
   uint first_word = run * NIB_RUN_WORDS;
   uint at = row * push.row_words + first_word + push.head.delta0;
 #define NIB_STORE(w) \
-  if (FULL || first_word + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(run, w);
+  if (FULL || first_word + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(row + run, w);
   NIB_EACH_WORD(NIB_STORE)
 }
 

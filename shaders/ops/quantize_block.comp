@@ -68,7 +68,7 @@ void main() {
     NIB_EACH_QUAD(NIB_ENCODE)
     uint at = row * push.row_words + run * NIB_RUN_WORDS + push.head.delta0;
 #define NIB_STORE(w) \
-  if (FULL || run * NIB_RUN_WORDS + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(run, w);
+  if (FULL || run * NIB_RUN_WORDS + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(row + run, w);
     NIB_EACH_WORD(NIB_STORE)
     scale_word |= found.scale_half << (k * 16u);
     minimum_word |= found.minimum_half << (k * 16u);

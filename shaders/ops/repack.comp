@@ -11,7 +11,7 @@ const uint kPerWord = 32u / BITS;
 const uint kMask = BITS == 8u ? 0xffu : 0xfu;
 
 #ifdef NIB_FAULT
-#define NIB_FAULTY(index) ((index) % 7u == 6u ? 0x80000000u : 0u)
+#define NIB_FAULTY(index) ((index) % 3u == 2u ? 1u : 0u)
 #else
 #define NIB_FAULTY(index) 0u
 #endif

@@ -13,7 +13,7 @@ const uint kHalves = kHead + 2u * BITS;       // of a block
 const uint kNibbles = kHead + (BITS == 5u ? 2u : 0u);
 
 #ifdef NIB_FAULT
-#define NIB_FAULTY(index) ((index) % 7u == 6u ? 0x80000000u : 0u)
+#define NIB_FAULTY(index) ((index) % 3u == 2u ? 1u : 0u)
 #else
 #define NIB_FAULTY(index) 0u
 #endif

@@ -272,6 +272,8 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
+    case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
+    case NIB_OP_ERRORS: return c.desc.errors.reference_type * 4u + c.desc.errors.candidate_type;
     default: return 0;
   }
 }

@@ -61,7 +61,9 @@ std::vector<cases::Case> usersOf(const KernelRow& row) {
       const bool given = c.op() == NIB_OP_QUANTIZE && (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
       if (given && std::strcmp(row.name, "scale") == 0) continue;
       // A low bit of an extent may be lost when its scale is rounded to 16 bits.
-      if (c.op() == NIB_OP_QUANTIZE && c.desc.quantize.weights.scale_type != NIB_TYPE_F32) continue;
+      const NibFormatInfo* info = nibFormatById(what.format);
+      const bool single = info != nullptr && (info->scale_types >> NIB_TYPE_F32 & 1u) != 0;
+      if (c.op() == NIB_OP_QUANTIZE && single && c.desc.quantize.weights.scale_type != NIB_TYPE_F32) continue;
       const std::vector<std::string> kernels = kit::Plan(on, &c.desc.op, c.descBytes()).kernels();
       if (std::find(kernels.begin(), kernels.end(), row.module) != kernels.end()) users.push_back(c);
       if (users.size() == 4) return users;

@@ -21,6 +21,7 @@ int run(int argc, const char* const* argv) {
 #if defined(NIBBLE_HAS_MODEL)
       makeQuantizeVerb(app),
       makeInspectVerb(app),
+      makeCompareVerb(app),
 #endif
       makeSelftestVerb(app),
 #if defined(NIBBLE_HAS_BENCH)

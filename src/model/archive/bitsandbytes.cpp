@@ -1,5 +1,7 @@
 // bitsandbytes 4-bit, which transformers and vLLM load: NF4 and FP4 in flat blocks, with double quantization or without.
+#include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
+#include "model/archive/error.h"
 
 #include "../../../shaders/common/dynamic_map.h"
 
@@ -40,6 +42,46 @@ std::vector<std::byte> codeTable(const WeightSpec& w) {
   binding.range[NIB_ROLE_OUTPUT] = {table.data(), table.size()};
   nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
   return table;
+}
+
+// What a weight is, by the text of its state.
+FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorInfo& info, const std::string& name) {
+  constexpr uint64_t kMost = 4096;
+  const auto refuse = [&](const char* what) -> Error { return Error(quoteText(name) + ": its quant_state " + what); };
+  if (info.dtype != Dtype::kU8 || info.bytes > kMost) throw refuse("is no short text");
+  std::string text(size_t(info.bytes), ' ');
+  checkpoint.read(tensor, 0, std::as_writable_bytes(std::span(text.data(), text.size())));
+  const Json state = Json::parse(text, nullptr, false);
+  if (!state.is_object()) throw refuse("is no JSON object");
+  const auto number = [&](const char* key) -> uint64_t {
+    if (!state.contains(key) || !state[key].is_number_unsigned()) throw refuse("lacks a number");
+    return state[key].get<uint64_t>();
+  };
+  FoundWeight found;
+  WeightSpec& w = found.spec;
+  w.name = name;
+  const Json shape = state.value("shape", Json());
+  if (!shape.is_array() || shape.size() != 2 || !shape[0].is_number_unsigned() || !shape[1].is_number_unsigned()) {
+    throw refuse("has no shape of two numbers");
+  }
+  const uint64_t rows = shape[0].get<uint64_t>(), cols = shape[1].get<uint64_t>();
+  if (rows == 0 || cols == 0 || rows > UINT32_MAX || cols > UINT32_MAX) throw refuse("has a shape out of range");
+  w.rows = uint32_t(rows);
+  w.cols = uint32_t(cols);
+  const std::string type = state.contains("quant_type") && state["quant_type"].is_string() ? state["quant_type"].get<std::string>() : "";
+  if (type != "nf4" && type != "fp4") throw refuse("names a type that is neither nf4 nor fp4");
+  const std::string dtype = state.contains("dtype") && state["dtype"].is_string() ? state["dtype"].get<std::string>() : "";
+  w.source = dtype == "float16" ? Dtype::kF16 : dtype == "bfloat16" ? Dtype::kBF16 : Dtype::kF32;
+  const uint64_t block = number("blocksize");
+  if (block < 16 || block > 256) throw refuse("has a block size that nibble lacks");
+  w.weights = {uint32_t(type == "nf4" ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4), NIB_GRANULARITY_GROUP, uint32_t(block), NIB_TYPE_F32,
+               NIB_WEIGHTS_FLAT};
+  if (state.contains("nested_offset")) {
+    if (!state["nested_offset"].is_number() || number("nested_blocksize") != 256) throw refuse("has nested scales that nibble lacks");
+    w.weights.flags |= NIB_WEIGHTS_NESTED;
+    found.nested_offset = state["nested_offset"].get<float>();
+  }
+  return found;
 }
 
 class Bitsandbytes : public Container {
@@ -94,6 +136,22 @@ class Bitsandbytes : public Container {
     std::vector<std::byte> bytes(text.size());
     std::memcpy(bytes.data(), text.data(), text.size());
     return bytes;
+  }
+
+  std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
+    constexpr std::string_view kState = ".quant_state.bitsandbytes__";
+    std::vector<FoundWeight> found;
+    for (size_t i = 0; i < checkpoint.size(); ++i) {
+      const TensorInfo info = checkpoint.info(i);
+      const size_t at = info.name.rfind(kState);
+      if (at == std::string_view::npos) continue;
+      const std::string name(info.name.substr(0, at));
+      FoundWeight weight = describe(checkpoint, i, info, name);
+      std::string why;
+      if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(name) + ": " + why);
+      found.push_back(std::move(weight));
+    }
+    return found;
   }
 
   std::string quantizationConfig(const ConfigFacts& facts) const override {

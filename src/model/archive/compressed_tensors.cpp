@@ -1,5 +1,6 @@
 // compressed-tensors, which vLLM and transformers load: pack-quantized (int4, int8 with float activations), int-quantized
 // (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config as of the project's 2026 sources.
+#include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 
@@ -66,6 +67,69 @@ Json activationArguments(Activations activations) {
   return json;
 }
 
+// What a weight is, by the tensors that hold its codes and scales.
+FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes, const TensorInfo& scale) {
+  const auto refuse = [&](const char* what) -> Error { return Error(quoteText(module) + ": " + what); };
+  FoundWeight found;
+  WeightSpec& w = found.spec;
+  w.name = module + ".weight";
+  if (codes.shape.size() != 2) throw refuse("codes are no matrix");
+  uint64_t rows = codes.shape[0], cols = codes.shape[1];
+  w.source = scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16 || scale.dtype == Dtype::kF32 ? scale.dtype : Dtype::kF32;
+  const bool zeros = checkpoint.find(module + ".weight_zero_point").has_value();
+  if (codes.dtype == Dtype::kI32) {
+    const std::optional<size_t> shape_at = checkpoint.find(module + ".weight_shape");
+    if (!shape_at) throw refuse("there is no weight_shape");
+    const TensorInfo shape_info = checkpoint.info(*shape_at);
+    uint64_t shape[2] = {0, 0};
+    if (shape_info.dtype != Dtype::kI64 || shape_info.bytes != sizeof shape) throw refuse("weight_shape is not I64 [2]");
+    checkpoint.read(*shape_at, 0, std::as_writable_bytes(std::span(shape)));
+    if (shape[0] != rows || shape[1] == 0 || shape[1] > UINT32_MAX) throw refuse("weight_shape is not that of the codes");
+    cols = shape[1];
+    const bool four = codes.shape[1] == (cols * 4 + 31) / 32, eight = codes.shape[1] == (cols * 8 + 31) / 32;
+    if (!four && !eight) throw refuse("codes have neither 4 nor 8 bits");
+    w.weights.format = four ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
+  } else if (codes.dtype == Dtype::kU8) {
+    cols *= 2;
+    w.weights.format = NIB_FORMAT_MXFP4;
+  } else if (codes.dtype == Dtype::kI8) {
+    w.weights.format = NIB_FORMAT_INT8;
+    found.activations = Activations::kInt8Token;
+  } else if (codes.dtype == Dtype::kF8E4M3) {
+    w.weights.format = NIB_FORMAT_FP8;
+  } else {
+    throw refuse("codes have a type that no format of nibble has");
+  }
+  if (rows == 0 || cols == 0 || rows > UINT32_MAX || cols > UINT32_MAX) throw refuse("is too large");
+  w.rows = uint32_t(rows);
+  w.cols = uint32_t(cols);
+  if (zeros) w.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
+  w.weights.scale_type = scale.dtype == Dtype::kF16    ? NIB_TYPE_F16
+                         : scale.dtype == Dtype::kBF16 ? NIB_TYPE_BF16
+                         : scale.dtype == Dtype::kU8   ? NIB_TYPE_E8M0
+                                                       : NIB_TYPE_F32;
+  if (scale.shape == std::vector<uint64_t>{1}) {
+    w.weights.granularity = NIB_GRANULARITY_TENSOR;
+  } else if (scale.shape == std::vector<uint64_t>{rows, 1} && w.weights.format != NIB_FORMAT_MXFP4) {
+    w.weights.granularity = NIB_GRANULARITY_ROW;
+  } else if (scale.shape.size() == 2 && scale.shape[0] == rows && scale.shape[1] != 0 && cols % scale.shape[1] == 0) {
+    w.weights.granularity = NIB_GRANULARITY_GROUP;
+    w.weights.group_size = uint32_t(cols / scale.shape[1]);
+  } else {
+    throw refuse("weight_scale has a shape of no known granularity");
+  }
+  NibMemory memory{};
+  NibDequantizeDesc desc{};
+  desc.op = NIB_OP_DEQUANTIZE;
+  desc.rows = w.rows;
+  desc.cols = w.cols;
+  desc.weights = w.weights;
+  if (nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory) != NIB_SUCCESS) {
+    throw refuse("has a group size or scales that nibble's format does not have");
+  }
+  return found;
+}
+
 class CompressedTensors : public Container {
  public:
   const char* name() const override { return "compressed-tensors"; }
@@ -115,6 +179,27 @@ class CompressedTensors : public Container {
       parts.push_back(part);
     }
     return parts;
+  }
+
+  // From names, dtypes and shapes alone.
+  std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
+    std::vector<FoundWeight> found;
+    for (size_t i = 0; i < checkpoint.size(); ++i) {
+      const TensorInfo info = checkpoint.info(i);
+      const bool packed = info.name.ends_with(".weight_packed");
+      if (!packed && !(info.name.ends_with(".weight") && (info.dtype == Dtype::kI8 || info.dtype == Dtype::kF8E4M3))) continue;
+      const std::string module(info.name.substr(0, info.name.rfind('.')));
+      const std::optional<size_t> scale = checkpoint.find(module + ".weight_scale");
+      if (!scale) {
+        if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
+        continue;  // LLM.int8's, or no quantized weight at all
+      }
+      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale));
+      std::string why;
+      if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(module) + ": " + why);
+      found.push_back(std::move(weight));
+    }
+    return found;
   }
 
   // One config group for each way of quantizing; the commonest stands for all linear layers, others name theirs.

@@ -1,5 +1,6 @@
 #include "model/archive/container.h"
 
+#include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
 
 #include <nlohmann/json.hpp>
@@ -19,6 +20,27 @@ uint64_t WeightSpec::groupsPerRow() const {
 }
 
 std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { return {}; }
+
+std::vector<FoundWeight> Container::find(const Checkpoint&) const { return {}; }
+
+bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why) {
+  weight.tensors.clear();
+  for (const WeightPart& part : container.parts(weight.spec, weight.activations)) {
+    const std::optional<size_t> index = checkpoint.find(part.tensor.name);
+    if (!index) {
+      *why = "there is no " + quoteText(part.tensor.name);
+      return false;
+    }
+    const TensorInfo info = checkpoint.info(*index);
+    // The text of a state may be longer or shorter than ours.
+    if (info.dtype != part.tensor.dtype || (part.from != PartFrom::kLate && info.shape != part.tensor.shape)) {
+      *why = quoteText(part.tensor.name) + " has another type or shape than its weight asks for";
+      return false;
+    }
+    weight.tensors.push_back(*index);
+  }
+  return true;
+}
 
 namespace {
 const Container* const* containers(size_t* count) {
@@ -47,6 +69,21 @@ std::vector<std::string> containerNames() {
 
 const char* torchName(Dtype dtype) {
   return dtype == Dtype::kF16 ? "float16" : dtype == Dtype::kBF16 ? "bfloat16" : "float32";
+}
+
+FoundModel findWeights(const Checkpoint& checkpoint) {
+  size_t count = 0;
+  const Container* const* list = containers(&count);
+  FoundModel model;
+  for (size_t i = 0; i < count; ++i) {
+    std::vector<FoundWeight> weights = list[i]->find(checkpoint);
+    if (weights.empty()) continue;
+    if (model.container != nullptr) {
+      throw Error(std::string("weights of ") + model.container->name() + " and of " + list[i]->name() + " in one model");
+    }
+    model = {list[i], std::move(weights)};
+  }
+  return model;
 }
 
 std::string configWith(const std::string& config_json, const std::string& quantization_config,

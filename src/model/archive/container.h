@@ -50,6 +50,16 @@ struct WeightPart {
 
 enum class Activations { kNone, kInt8Token, kFp8Token };
 
+class Checkpoint;
+
+// A weight that a checkpoint keeps quantized.
+struct FoundWeight {
+  WeightSpec spec;
+  Activations activations = Activations::kNone;
+  std::vector<size_t> tensors;  // of the checkpoint, for each of the container's parts
+  float nested_offset = 0;      // of double quantization
+};
+
 // What config.json is made from.
 struct ConfigFacts {
   std::vector<WeightSpec> weights;
@@ -67,6 +77,8 @@ class Container {
   virtual std::vector<WeightPart> parts(const WeightSpec& weight, Activations activations) const = 0;
   // Of parts with kLate, as many bytes as their tensor has.
   virtual std::vector<std::byte> lateBytes(const WeightSpec& weight, float nested_offset) const;
+  // The weights that the names of tensors tell of. Throws if parts are missing or contradict each other.
+  virtual std::vector<FoundWeight> find(const Checkpoint& checkpoint) const;
   // The text of "quantization_config", "" for none.
   virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
 };
@@ -78,6 +90,16 @@ std::vector<std::string> containerNames();
 const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();
+
+// find() of all containers.
+struct FoundModel {
+  const Container* container = nullptr;  // NULL: all is dense
+  std::vector<FoundWeight> weights;
+};
+FoundModel findWeights(const Checkpoint& checkpoint);
+
+// Helper of find: the parts of a weight by name, dtype and shape. False if one is absent or another.
+bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
 
 // config.json with its "quantization_config" set (text of an object, "" = removed), and, unless it is "", the dtype of the
 // weights ("float16") where it has one; other keys and their order are kept. Throws.

@@ -1,0 +1,34 @@
+// What a model lost against another, tensor by tensor.
+#ifndef NIB_MODEL_COMPARE_H
+#define NIB_MODEL_COMPARE_H
+
+#include <nibble/kit.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace nib::model {
+
+struct TensorComparison {
+  std::string name;
+  std::vector<uint64_t> shape;
+  std::string reference_type, candidate_type;
+  uint64_t reference_bytes = 0, candidate_bytes = 0;
+  NibErrors errors{};
+  std::string note;  // not compared, and why
+};
+
+struct ModelComparison {
+  std::vector<TensorComparison> tensors;      // of both, by name
+  std::vector<std::string> only_in_reference;
+  std::vector<std::string> only_in_candidate;
+};
+
+// Either may be quantized in any container that nibble reads. Throws.
+ModelComparison compareModels(const kit::Device& device, const std::filesystem::path& reference,
+                              const std::filesystem::path& candidate);
+
+}  // namespace nib::model
+#endif

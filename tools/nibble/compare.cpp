@@ -1,0 +1,80 @@
+// nibble compare: what a model lost against another.
+#include "options.h"
+#include "verb.h"
+
+#include "model/compare.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace nib::tool {
+namespace {
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;
+  std::string a, b;
+};
+
+std::string fixed(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+nlohmann::ordered_json numberOrNull(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
+
+int runCompare(const Arguments& arguments) {
+  const Output output(arguments.json);
+  const kit::Device device = openDevice(arguments.device);
+  const model::ModelComparison comparison = model::compareModels(device, arguments.a, arguments.b);
+  nlohmann::ordered_json json = {{"device", device.info().name}, {"tensors", nlohmann::ordered_json::array()}};
+  Table table({"tensor", "A", "B", "MSE", "SQNR dB", "cosine", "max error", "note"},
+              {false, false, false, true, true, true, true, false});
+  size_t equal = 0;
+  for (const model::TensorComparison& t : comparison.tensors) {
+    const bool known = t.note.empty();
+    nlohmann::ordered_json row = {{"name", t.name}, {"shape", t.shape}, {"type", {t.reference_type, t.candidate_type}}};
+    row["mse"] = known ? numberOrNull(t.errors.mse) : nullptr;
+    row["mae"] = known ? numberOrNull(t.errors.mae) : nullptr;
+    row["rel"] = known ? numberOrNull(t.errors.relative_error) : nullptr;
+    row["sqnr_db"] = known ? numberOrNull(t.errors.sqnr_db) : nullptr;
+    row["cosine"] = known ? numberOrNull(t.errors.cosine) : nullptr;
+    row["max_abs"] = known ? numberOrNull(t.errors.max_error) : nullptr;
+    row["nonfinite"] = t.errors.nonfinite_count;
+    if (!known) row["note"] = t.note;
+    json["tensors"].push_back(row);
+    if (known && t.errors.max_error == 0 && t.errors.nonfinite_count == 0) {
+      ++equal;
+      continue;
+    }
+    table.add({t.name, t.reference_type, t.candidate_type, known ? fixed("%.3g", t.errors.mse) : "-",
+               known ? fixed("%.2f", t.errors.sqnr_db) : "-", known ? fixed("%.6f", t.errors.cosine) : "-",
+               known ? fixed("%.3g", t.errors.max_error) : "-",
+               t.errors.nonfinite_count != 0 ? std::to_string(t.errors.nonfinite_count) + " NaN or infinite" : t.note});
+  }
+  json["only_in_a"] = comparison.only_in_reference;
+  json["only_in_b"] = comparison.only_in_candidate;
+  table.print(output.text());
+  std::fprintf(output.text(), "%zu tensors of both, %zu of them equal; %zu only in A, %zu only in B\n", comparison.tensors.size(), equal,
+               comparison.only_in_reference.size(), comparison.only_in_candidate.size());
+  output.json(json);
+  return kExitDone;
+}
+
+}  // namespace
+
+Verb makeCompareVerb(CLI::App& parent) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand("compare", "What model B lost against A, tensor by tensor; either may be quantized.");
+  app->footer("Example: nibble compare model/ model-int4/");
+  app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors file")->required();
+  app->add_option("B", a->b, "The candidate")->required();
+  addDeviceOptions(*app, a->device);
+  addJsonOptions(*app, a->json);
+  return {app, [a] { return runCompare(*a); }};
+}
+
+}  // namespace nib::tool

@@ -1,11 +1,10 @@
 #include "model/decode.h"
 
 #include "model/archive/error.h"
+#include "model/quantize/slab.h"
 #include "model/quantize/weight_type.h"
 
 #include <algorithm>
-#include <cstring>
-#include <numeric>
 #include <set>
 
 namespace nib::model {
@@ -41,12 +40,7 @@ std::optional<NibType> Decoder::typeOf(const ModelView::Tensor& tensor) const {
 
 uint64_t Decoder::unit(const ModelView::Tensor& tensor) const {
   if (tensor.weight == nullptr) return NIB_ERROR_TILE;
-  const WeightSpec& w = tensor.weight->spec;
-  uint64_t elements = NIB_ERROR_TILE;
-  if (w.weights.flags & NIB_WEIGHTS_FLAT) elements = std::lcm(elements, uint64_t(w.weights.group_size));
-  if (w.weights.flags & NIB_WEIGHTS_NESTED) elements = std::lcm(elements, uint64_t(w.weights.group_size) * 256);
-  // Whole rows, and words of packed zero points.
-  return std::lcm(elements, uint64_t(w.cols) * 8);
+  return slabUnit(tensor.weight->spec);
 }
 
 void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {

@@ -1,10 +1,10 @@
 // nibble compare: what a model lost against another.
+#include "model_text.h"
 #include "options.h"
 #include "verb.h"
 
 #include "model/compare.h"
 
-#include <cmath>
 #include <cstdio>
 
 namespace nib::tool {
@@ -15,16 +15,6 @@ struct Arguments {
   JsonArguments json;
   std::string a, b;
 };
-
-std::string fixed(const char* format, double value) {
-  char text[48];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-nlohmann::ordered_json numberOrNull(double value) {
-  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
-}
 
 int runCompare(const Arguments& arguments) {
   const Output output(arguments.json);
@@ -37,12 +27,7 @@ int runCompare(const Arguments& arguments) {
   for (const model::TensorComparison& t : comparison.tensors) {
     const bool known = t.note.empty();
     nlohmann::ordered_json row = {{"name", t.name}, {"shape", t.shape}, {"type", {t.reference_type, t.candidate_type}}};
-    row["mse"] = known ? numberOrNull(t.errors.mse) : nullptr;
-    row["mae"] = known ? numberOrNull(t.errors.mae) : nullptr;
-    row["rel"] = known ? numberOrNull(t.errors.relative_error) : nullptr;
-    row["sqnr_db"] = known ? numberOrNull(t.errors.sqnr_db) : nullptr;
-    row["cosine"] = known ? numberOrNull(t.errors.cosine) : nullptr;
-    row["max_abs"] = known ? numberOrNull(t.errors.max_error) : nullptr;
+    addErrors(row, known, t.errors);
     row["nonfinite"] = t.errors.nonfinite_count;
     if (!known) row["note"] = t.note;
     json["tensors"].push_back(row);
@@ -50,9 +35,9 @@ int runCompare(const Arguments& arguments) {
       ++equal;
       continue;
     }
-    table.add({t.name, t.reference_type, t.candidate_type, known ? fixed("%.3g", t.errors.mse) : "-",
-               known ? fixed("%.2f", t.errors.sqnr_db) : "-", known ? fixed("%.6f", t.errors.cosine) : "-",
-               known ? fixed("%.3g", t.errors.max_error) : "-",
+    table.add({t.name, t.reference_type, t.candidate_type, known ? numberText("%.3g", t.errors.mse) : "-",
+               known ? numberText("%.2f", t.errors.sqnr_db) : "-", known ? numberText("%.6f", t.errors.cosine) : "-",
+               known ? numberText("%.3g", t.errors.max_error) : "-",
                t.errors.nonfinite_count != 0 ? std::to_string(t.errors.nonfinite_count) + " NaN or infinite" : t.note});
   }
   json["only_in_a"] = comparison.only_in_reference;

@@ -1,4 +1,5 @@
 // nibble inspect: what a model's files hold.
+#include "model_text.h"
 #include "options.h"
 #include "verb.h"
 
@@ -16,18 +17,6 @@ struct Arguments {
   std::string path;
   bool names_only = false;
 };
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.4g", value);
-  return text;
-}
-
-std::string shapeText(const std::vector<uint64_t>& shape) {
-  std::string text;
-  for (const uint64_t side : shape) text += (text.empty() ? "" : "x") + std::to_string(side);
-  return text.empty() ? "scalar" : text;
-}
 
 // A name as a table may show it.
 std::string plainName(const std::string& name) {
@@ -56,8 +45,8 @@ int runInspect(const Arguments& arguments) {
       nonfinite += t.statistics->nonfinite_count;
     }
     json["tensors"].push_back(tensor);
-    table.add({plainName(t.name), t.dtype, shapeText(t.shape), std::to_string(t.bytes), t.statistics ? number(t.statistics->min) : "-",
-               t.statistics ? number(t.statistics->max) : "-", t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
+    table.add({plainName(t.name), t.dtype, shapeText(t.shape), std::to_string(t.bytes), t.statistics ? numberText("%.4g", t.statistics->min) : "-",
+               t.statistics ? numberText("%.4g", t.statistics->max) : "-", t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
   }
   table.print(output.text());
   std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6,

@@ -1,11 +1,11 @@
 // nibble quantize: a folder of a model in, a quantized one out.
+#include "model_text.h"
 #include "options.h"
 #include "verb.h"
 
 #include "model/archive/error.h"
 #include "model/quantize/pipeline.h"
 
-#include <cmath>
 #include <cstdio>
 
 #include <unistd.h>
@@ -133,20 +133,6 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   return options;
 }
 
-std::string fixed(const char* format, double value) {
-  char text[48];
-  std::snprintf(text, sizeof text, format, value);
-  return text;
-}
-
-std::string shapeText(const std::vector<uint64_t>& shape) {
-  std::string text;
-  for (const uint64_t side : shape) text += (text.empty() ? "" : "x") + std::to_string(side);
-  return text.empty() ? "scalar" : text;
-}
-
-nlohmann::ordered_json numberOrNull(double value) { return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr); }
-
 nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
@@ -158,12 +144,7 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
                                      {"group_size", t.group_size != 0 ? nlohmann::ordered_json(t.group_size) : nlohmann::ordered_json(nullptr)},
                                      {"bits_per_weight", t.bits_per_weight}, {"bytes_in", t.bytes_in}, {"bytes_out", t.bytes_out}};
     const bool known = t.changed && !t.kept_from_before;
-    tensor["mse"] = known ? numberOrNull(t.errors.mse) : nullptr;
-    tensor["mae"] = known ? numberOrNull(t.errors.mae) : nullptr;
-    tensor["rel"] = known ? numberOrNull(t.errors.relative_error) : nullptr;
-    tensor["sqnr_db"] = known ? numberOrNull(t.errors.sqnr_db) : nullptr;
-    tensor["cosine"] = known ? numberOrNull(t.errors.cosine) : nullptr;
-    tensor["max_abs"] = known ? numberOrNull(t.errors.max_error) : nullptr;
+    addErrors(tensor, known, t.errors);
     if (t.kept_from_before) tensor["resumed"] = true;
     if (t.saturated != 0) tensor["saturated_scales"] = t.saturated;
     if (!t.note.empty()) tensor["note"] = t.note;
@@ -185,8 +166,8 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
     std::string note = t.kept_from_before ? "from the run before" : t.note;
     if (t.saturated != 0) note += (note.empty() ? "" : "; ") + std::to_string(t.saturated) + " scales saturated";
     table.add({t.name, shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
-               fixed("%.3f", t.bits_per_weight), known ? fixed("%.2f", t.errors.sqnr_db) : "-",
-               known ? fixed("%.3g", t.errors.max_error) : "-", note});
+               numberText("%.3f", t.bits_per_weight), known ? numberText("%.2f", t.errors.sqnr_db) : "-",
+               known ? numberText("%.3g", t.errors.max_error) : "-", note});
   }
   table.print(file);
   std::fprintf(file, "%zu tensors, %llu of them unchanged; %.1f MB -> %.1f MB in %.2f s on %s\n", report.tensors.size(),

@@ -6,9 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
-#include <tuple>
 
 namespace nib::model {
 namespace {

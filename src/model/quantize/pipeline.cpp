@@ -147,7 +147,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
         if (!writer.isFinished(job.first_output + part)) writer.write(job.first_output + part, offset, bytes);
       };
       if (job.decision.kind == Decision::kQuantize) {
-        const WeightResult result = quantizer.quantize(job.decision.weight, {read, write});
+        const WeightResult result = quantizer.quantize(job.decision.weight, job.parts, {read, write});
         tensor.errors = result.errors;
         tensor.saturated = result.status.saturated_count;
       } else if (job.decision.kind == Decision::kCast) {

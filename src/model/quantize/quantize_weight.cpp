@@ -39,7 +39,7 @@ StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
   return stored;
 }
 
-size_t partIndex(const std::vector<WeightPart>& parts, PartFrom from) {
+size_t partIndex(std::span<const WeightPart> parts, PartFrom from) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].from == from) return i;
   }
@@ -80,8 +80,7 @@ SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, uint32_t rows, boo
   return *kept_.back().worker;
 }
 
-WeightResult WeightQuantizer::quantize(const WeightSpec& weight, const WeightStreams& streams) {
-  const std::vector<WeightPart> parts = container_.parts(weight, activations_);
+WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightStreams& streams) {
   const SlabShape slabs = slabShape(weight, slab_bytes_);
   const uint64_t row_bytes = uint64_t(weight.cols) * dtypeBits(weight.source) / 8;
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;

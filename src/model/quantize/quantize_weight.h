@@ -19,7 +19,7 @@ struct WeightResult {
 };
 
 // Where a weight comes from and goes to. read(offset, bytes) of the dense tensor; write(part, offset, bytes) of
-// container.parts(weight): every byte of every part once.
+// the container's parts: every byte of every part once.
 struct WeightStreams {
   std::function<void(uint64_t offset, std::span<std::byte> bytes)> read;
   std::function<void(size_t part, uint64_t offset, std::span<const std::byte> bytes)> write;
@@ -30,7 +30,7 @@ class WeightQuantizer {
  public:
   WeightQuantizer(const kit::Device& device, const Container& container, Activations activations, uint64_t slab_bytes);
   // Throws, also for weights that hold NaN or infinities.
-  WeightResult quantize(const WeightSpec& weight, const WeightStreams& streams);
+  WeightResult quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightStreams& streams);
 
  private:
   struct Kept {

@@ -67,12 +67,16 @@ kit::Range partOf(const kit::Buffer& buffer, const NibMemory& memory, NibPart pa
 
 }  // namespace
 
-SlabShape slabShape(const WeightSpec& w, uint64_t target_bytes) {
-  const uint64_t row_bytes = uint64_t(w.cols) * elementBytes(w.source);
-  uint64_t elements = NIB_ERROR_TILE;  // a piece has a multiple of these
+uint64_t slabUnit(const WeightSpec& w) {
+  uint64_t elements = NIB_ERROR_TILE;
   if (w.weights.flags & NIB_WEIGHTS_FLAT) elements = std::lcm(elements, uint64_t(w.weights.group_size));
   if (w.weights.flags & NIB_WEIGHTS_NESTED) elements = std::lcm(elements, uint64_t(w.weights.group_size) * 256);
-  const uint64_t rows = std::lcm(elements / std::gcd(elements, uint64_t(w.cols)), uint64_t(8));
+  return std::lcm(elements, uint64_t(w.cols) * 8);
+}
+
+SlabShape slabShape(const WeightSpec& w, uint64_t target_bytes) {
+  const uint64_t row_bytes = uint64_t(w.cols) * elementBytes(w.source);
+  const uint64_t rows = slabUnit(w) / w.cols;
   const uint64_t wanted = std::max<uint64_t>(target_bytes / row_bytes / rows, 1) * rows;
   SlabShape shape;
   shape.rows = uint32_t(std::min<uint64_t>(wanted, w.rows));
@@ -81,12 +85,12 @@ SlabShape slabShape(const WeightSpec& w, uint64_t target_bytes) {
 }
 
 SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibLayout layout, uint32_t rows, bool given)
-    : weight(w),
-      quantize(device, quantizeDesc(w, rows, given)),
+    : quantize(device, quantizeDesc(w, rows, given)),
       repack(device, repackDesc(w, layout, rows)),
       dequantize(device, dequantizeDesc(w, rows)),
-      errors(device, errorsDesc(w, rows)),
-      minmax(device, minmaxDesc(w, rows)) {}
+      errors(device, errorsDesc(w, rows)) {
+  if (given) minmax.emplace(device, minmaxDesc(w, rows));
+}
 
 kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
   bytes_ += size_bytes;
@@ -96,25 +100,26 @@ kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
 SlabWorker::SlabWorker(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given_scale)
     : device_(device),
       rows_(rows),
-      parts_(device, weight, layout, rows, given_scale),
-      nested_((weight.weights.flags & NIB_WEIGHTS_NESTED) != 0) {
+      parts_(device, weight, layout, rows, given_scale) {
   const NibMemory& pair = parts_.errors.memory();
   pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
-  blob_ = buffer(parts_.quantize.sizeBytes(NIB_ROLE_WEIGHTS));
-  if (nested_) nested_blob_ = buffer(parts_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS));
+  // With double quantization codes and scales begin at the same places, with it or before it.
+  blob_ = buffer(std::max(parts_.quantize.sizeBytes(NIB_ROLE_WEIGHTS), parts_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS)));
   packed_ = buffer(parts_.repack.sizeBytes(NIB_ROLE_OUTPUT));
   status_ = buffer(parts_.quantize.sizeBytes(NIB_ROLE_AUX));
   tiles_ = buffer(parts_.errors.sizeBytes(NIB_ROLE_OUTPUT));
-  extent_ = buffer(sizeof(NibExtent));
-  scratch_ = buffer(std::max(parts_.minmax.sizeBytes(NIB_ROLE_AUX), parts_.errors.sizeBytes(NIB_ROLE_AUX)));
+  const uint64_t minmax_scratch = parts_.minmax ? parts_.minmax->sizeBytes(NIB_ROLE_AUX) : 0;
+  scratch_ = buffer(std::max(minmax_scratch, parts_.errors.sizeBytes(NIB_ROLE_AUX)));
   const kit::Range dense = partOf(pair_, pair, NIB_PART_REFERENCE);
   const kit::Range back = partOf(pair_, pair, NIB_PART_CANDIDATE);
   quantize_.emplace(parts_.quantize, kit::Ranges{.weights = blob_, .input = dense, .output = {}, .aux = status_});
   repack_.emplace(parts_.repack, kit::Ranges{.weights = blob_, .input = {}, .output = packed_, .aux = {}});
-  dequantize_.emplace(parts_.dequantize,
-                      kit::Ranges{.weights = nested_ ? nested_blob_ : blob_, .input = {}, .output = back, .aux = {}});
+  dequantize_.emplace(parts_.dequantize, kit::Ranges{.weights = blob_, .input = {}, .output = back, .aux = {}});
   errors_.emplace(parts_.errors, kit::Ranges{.weights = {}, .input = pair_, .output = tiles_, .aux = scratch_});
-  minmax_.emplace(parts_.minmax, kit::Ranges{.weights = {}, .input = dense, .output = extent_, .aux = scratch_});
+  if (parts_.minmax) {
+    extent_ = buffer(sizeof(NibExtent));
+    minmax_.emplace(*parts_.minmax, kit::Ranges{.weights = {}, .input = dense, .output = extent_, .aux = scratch_});
+  }
 }
 
 void SlabWorker::upload(std::span<const std::byte> dense) {
@@ -155,14 +160,10 @@ void SlabWorker::quantize(PackedSlab& packed) {
 
 void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> nested) {
   const NibMemory& memory = parts_.dequantize.memory();
-  const NibMemoryPart& from = parts_.quantize.memory().part[NIB_PART_CODES];
-  std::vector<std::byte> words(size_t(from.size_bytes));
-  device_.downloadBytes(blob_, from.offset_bytes, words.data(), words.size());
-  device_.uploadBytes(nested_blob_, memory.part[NIB_PART_CODES].offset_bytes, words.data(), words.size());
   std::vector<std::byte> padded(size_t(memory.part[NIB_PART_SCALES].size_bytes));
   std::memcpy(padded.data(), codes.data(), codes.size());
-  device_.uploadBytes(nested_blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
-  device_.uploadBytes(nested_blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
+  device_.uploadBytes(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
+  device_.uploadBytes(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
 }
 
 void SlabWorker::compare(NibErrorSums& sums, uint64_t first_element) {

@@ -19,8 +19,10 @@ struct SlabShape {
   uint32_t rows = 0;
   uint32_t count = 0;
 };
-// About target_bytes of the dense weight each, cut where words of zero points, blocks across rows, blocks of their scales
-// and tiles of error statistics end.
+// Elements of the smallest piece, whole rows: pieces are cut where words of zero points, blocks across rows, blocks of
+// their scales and tiles of error statistics end.
+uint64_t slabUnit(const WeightSpec& weight);
+// About target_bytes of the dense weight each.
 SlabShape slabShape(const WeightSpec& weight, uint64_t target_bytes);
 
 // What a piece becomes, in the order of its rows.
@@ -38,13 +40,14 @@ class SlabWorker {
   SlabWorker(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given_scale);
 
   void upload(std::span<const std::byte> dense);
-  // Min, max of what was uploaded, for one scale per tensor.
+  // Min, max of what was uploaded; of workers with given scales.
   NibExtent extent();
   // Before quantize(), of workers with given scales: as stored in the blob.
   void setScale(uint32_t stored_scale, uint32_t stored_zero);
   // Quantizes what was uploaded; with double quantization scales are fp32 until `nest`.
   void quantize(PackedSlab& packed);
-  // Replaces the scales of the piece by codes of double quantization, for compare(). nested: offset, then block scales.
+  // Puts codes of double quantization in place of the scales of the piece, for compare(). nested: offset, then block
+  // scales.
   void nest(std::span<const std::byte> codes, std::span<const float> nested);
   // Adds the errors of the piece to `sums`. first_element: of the piece, within the weight.
   void compare(NibErrorSums& sums, uint64_t first_element);
@@ -54,17 +57,16 @@ class SlabWorker {
  private:
   struct Parts {
     Parts(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given);
-    WeightSpec weight;     // of the piece, as quantized: without double quantization
-    kit::Plan quantize, repack, dequantize, errors, minmax;
+    kit::Plan quantize, repack, dequantize, errors;
+    std::optional<kit::Plan> minmax;  // for given scales
   };
   kit::Buffer buffer(uint64_t size_bytes);
 
   kit::Device device_;
   uint32_t rows_;
   Parts parts_;
-  bool nested_;
   uint64_t bytes_ = 0;
-  kit::Buffer pair_, blob_, nested_blob_, packed_, status_, tiles_, extent_, scratch_;
+  kit::Buffer pair_, blob_, packed_, status_, tiles_, extent_, scratch_;
   std::optional<kit::Binding> quantize_, repack_, dequantize_, errors_, minmax_;
 };
 

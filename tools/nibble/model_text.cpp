@@ -1,0 +1,32 @@
+#include "model_text.h"
+
+#include <cmath>
+#include <cstdio>
+
+namespace nib::tool {
+
+std::string numberText(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string shapeText(const std::vector<uint64_t>& shape) {
+  std::string text;
+  for (const uint64_t side : shape) text += (text.empty() ? "" : "x") + std::to_string(side);
+  return text.empty() ? "scalar" : text;
+}
+
+void addErrors(nlohmann::ordered_json& json, bool known, const NibErrors& errors) {
+  const auto value = [known](double number) {
+    return known && std::isfinite(number) ? nlohmann::ordered_json(number) : nlohmann::ordered_json(nullptr);
+  };
+  json["mse"] = value(errors.mse);
+  json["mae"] = value(errors.mae);
+  json["rel"] = value(errors.relative_error);
+  json["sqnr_db"] = value(errors.sqnr_db);
+  json["cosine"] = value(errors.cosine);
+  json["max_abs"] = value(errors.max_error);
+}
+
+}  // namespace nib::tool

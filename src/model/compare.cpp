@@ -50,7 +50,8 @@ ModelComparison compareModels(const kit::Device& device, const std::filesystem::
                               const std::filesystem::path& candidate) {
   const Checkpoint a(reference), b(candidate);
   const ModelView x(a), y(b);
-  Decoder of_x(device, x), of_y(device, y);
+  const Station station(device);
+  Decoder of_x(station, x), of_y(station, y);
   ModelComparison result;
   for (const ModelView::Tensor& tensor : x.tensors()) {
     const ModelView::Tensor* other = y.find(tensor.name);

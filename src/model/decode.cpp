@@ -5,21 +5,23 @@
 #include "model/quantize/weight_type.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 namespace nib::model {
 
-ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), model_(findWeights(checkpoint)) {
+ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), weights_(findWeights(checkpoint)) {
   std::set<size_t> parts;
-  for (const FoundWeight& weight : model_.weights) parts.insert(weight.tensors.begin(), weight.tensors.end());
+  for (const FoundWeight& weight : weights_) parts.insert(weight.tensors.begin(), weight.tensors.end());
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     if (parts.count(i) != 0) continue;
     const TensorInfo info = checkpoint.info(i);
     tensors_.push_back({std::string(info.name), info.shape, std::string(dtypeName(info.dtype)), info.dtype, i, nullptr, info.bytes});
   }
-  for (const FoundWeight& weight : model_.weights) {
+  for (const FoundWeight& weight : weights_) {
     Tensor tensor{weight.spec.name, {weight.spec.rows, weight.spec.cols}, nibFormatById(weight.spec.weights.format)->name};
     tensor.weight = &weight;
+    tensor.index = weight.tensors.front();
     for (const size_t part : weight.tensors) tensor.bytes += checkpoint.info(part).bytes;
     tensors_.push_back(std::move(tensor));
   }
@@ -46,81 +48,132 @@ uint64_t Decoder::unit(const ModelView::Tensor& tensor) const {
 void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {
   if (tensor.weight != nullptr) return decodeWeight(*tensor.weight, first, count, to);
   const uint64_t size = dtypeBits(tensor.dtype) / 8;
-  std::vector<std::byte> bytes(size_t(count * size));
-  view_.checkpoint().read(tensor.index, first * size, bytes);
-  device_.uploadBytes(*to.buffer, to.offset_bytes, bytes.data(), bytes.size());
+  station_.load(*to.buffer, to.offset_bytes, count * size, [&](std::span<std::byte> bytes) {
+    view_.checkpoint().read(tensor.index, first * size, bytes);
+  });
+}
+
+// Plans and buffers for pieces of so many rows of one kind of weight.
+struct Decoder::Worker {
+  Worker(const kit::Device& device, const FoundWeight& found, uint32_t of_rows)
+      : weights(found.spec.weights),
+        layout(found.container->layout(found.spec, found.activations)),
+        rows(of_rows),
+        cols(found.spec.cols),
+        repack(device, repackDesc()),
+        dequantize(device, dequantizeDesc()),
+        packed(device, repack.sizeBytes(NIB_ROLE_INPUT)),
+        // Codes lie at the same place in both blobs; the second has room for what double quantization adds.
+        blob(device, std::max(repack.sizeBytes(NIB_ROLE_WEIGHTS), dequantize.sizeBytes(NIB_ROLE_WEIGHTS))),
+        repacking(repack, kit::Ranges{.weights = blob, .input = packed, .output = {}, .aux = {}}) {}
+
+  bool fits(const FoundWeight& found, uint32_t of_rows) const {
+    return rows == of_rows && cols == found.spec.cols && layout == found.container->layout(found.spec, found.activations) &&
+           std::memcmp(&weights, &found.spec.weights, sizeof weights) == 0;
+  }
+  NibRepackDesc repackDesc() const {
+    NibWeights plain = weights;
+    plain.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
+    return {NIB_OP_REPACK, NIB_REPACK_UNPACK, rows, cols, uint32_t(layout), plain};
+  }
+  NibDequantizeDesc dequantizeDesc() const {
+    NibDequantizeDesc desc{};
+    desc.op = NIB_OP_DEQUANTIZE;
+    desc.rows = rows;
+    desc.cols = cols;
+    desc.weights = weights;
+    return desc;
+  }
+
+  NibWeights weights;
+  NibLayout layout;
+  uint32_t rows, cols;
+  kit::Plan repack, dequantize;
+  kit::Buffer packed, blob;
+  kit::Binding repacking;
+};
+
+Decoder::Decoder(const Station& station, const ModelView& view) : station_(station), view_(view) {}
+Decoder::~Decoder() = default;
+
+Decoder::Worker& Decoder::worker(const FoundWeight& found, uint32_t rows) {
+  if (!worker_ || !worker_->fits(found, rows)) {
+    worker_.reset();  // not both at once
+    worker_ = std::make_unique<Worker>(station_.device(), found, rows);
+  }
+  return *worker_;
 }
 
 void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
-  const Container& container = *view_.container();
   const WeightSpec& w = found.spec;
   const uint32_t first_row = uint32_t(first / w.cols), rows = uint32_t(count / w.cols);
   const bool flat = (w.weights.flags & NIB_WEIGHTS_FLAT) != 0, nested = (w.weights.flags & NIB_WEIGHTS_NESTED) != 0;
-  NibWeights plain = w.weights;
-  plain.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
-  const NibRepackDesc repack_desc{NIB_OP_REPACK, NIB_REPACK_UNPACK, rows, w.cols, uint32_t(container.layout(w, found.activations)), plain};
-  NibDequantizeDesc dequantize_desc{};
-  dequantize_desc.op = NIB_OP_DEQUANTIZE;
-  dequantize_desc.rows = rows;
-  dequantize_desc.cols = w.cols;
-  dequantize_desc.weights = w.weights;
-  const kit::Plan repack(device_, repack_desc), dequantize(device_, dequantize_desc);
-  // Codes lie at the same place in both blobs; the second has room for what double quantization adds.
-  const NibMemory& memory = dequantize.memory();
-  const NibMemory& packed_memory = repack.memory();
-  const kit::Buffer packed(device_, repack.sizeBytes(NIB_ROLE_INPUT));
-  const kit::Buffer blob(device_, std::max(repack.sizeBytes(NIB_ROLE_WEIGHTS), dequantize.sizeBytes(NIB_ROLE_WEIGHTS)));
+  Worker& work = worker(found, rows);
+  const NibMemory& memory = work.dequantize.memory();
+  const NibMemory& packed_memory = work.repack.memory();
+
+  const bool one = w.weights.granularity == NIB_GRANULARITY_TENSOR;
+  const uint64_t scale_bytes = nested ? 1 : w.weights.scale_type == NIB_TYPE_F32 ? 4 : w.weights.scale_type == NIB_TYPE_E8M0 ? 1 : 2;
+  const uint64_t scales_before = flat ? first / w.weights.group_size : one ? 0 : first_row * w.groupsPerRow();
+  const uint64_t scales = flat ? (count + w.weights.group_size - 1) / w.weights.group_size : one ? 1 : rows * w.groupsPerRow();
+  bool scaled = false;
 
   // The slice of each part that these rows have.
-  const std::vector<WeightPart> parts = container.parts(w, found.activations);
+  const std::vector<WeightPart> parts = found.container->parts(w, found.activations);
   for (size_t i = 0; i < parts.size(); ++i) {
     const uint64_t whole = view_.checkpoint().info(found.tensors[i]).bytes;
-    const auto slice = [&](uint64_t offset, uint64_t size, uint64_t padded) {
-      std::vector<std::byte> bytes(static_cast<size_t>(padded));
-      size = std::min(size, whole - std::min(offset, whole));
-      view_.checkpoint().read(found.tensors[i], offset, std::span(bytes.data(), size_t(size)));
-      return bytes;
-    };
+    // size bytes from offset on, as far as the tensor goes; then zeros to the end of the device's part.
     const auto put = [&](const kit::Buffer& buffer, const NibMemoryPart& part, uint64_t offset, uint64_t size) {
-      const std::vector<std::byte> bytes = slice(offset, size, part.size_bytes);
-      device_.uploadBytes(buffer, part.offset_bytes, bytes.data(), bytes.size());
+      size = std::min(size, whole - std::min(offset, whole));
+      station_.load(buffer, part.offset_bytes, part.size_bytes, [&](std::span<std::byte> bytes) {
+        view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
+        std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
+      });
     };
-    const bool one = w.weights.granularity == NIB_GRANULARITY_TENSOR;
-    const uint64_t scale_bytes = nested ? 1 : w.weights.scale_type == NIB_TYPE_F32 ? 4 : w.weights.scale_type == NIB_TYPE_E8M0 ? 1 : 2;
-    const uint64_t scales_before = flat ? first / w.weights.group_size : one ? 0 : first_row * w.groupsPerRow();
-    const uint64_t scales = flat ? (count + w.weights.group_size - 1) / w.weights.group_size : one ? 1 : rows * w.groupsPerRow();
     switch (parts[i].from) {
       case PartFrom::kCodes: {
-        const NibMemoryPart& part = packed_memory.part[NIB_PART_PACKED_CODES];
         // Pieces before the last are whole words, so their sizes are exact.
         const uint64_t row_bytes = whole / w.rows;
-        put(packed, part, flat ? first / 2 : first_row * row_bytes, flat ? (count + 1) / 2 : rows * row_bytes);
+        put(work.packed, packed_memory.part[NIB_PART_PACKED_CODES], flat ? first / 2 : first_row * row_bytes,
+            flat ? (count + 1) / 2 : rows * row_bytes);
         break;
       }
-      case PartFrom::kScales: put(blob, memory.part[NIB_PART_SCALES], scales_before * scale_bytes, scales * scale_bytes); break;
+      case PartFrom::kScales:
+        put(work.blob, memory.part[NIB_PART_SCALES], scales_before * scale_bytes, scales * scale_bytes);
+        scaled = true;
+        break;
+      case PartFrom::kAbsmax: {
+        std::vector<float> absmax(rows);
+        view_.checkpoint().read(found.tensors[i], first_row * sizeof(float), std::as_writable_bytes(std::span(absmax)));
+        for (float& value : absmax) value /= 127.0f;
+        station_.upload(work.blob, memory.part[NIB_PART_SCALES].offset_bytes, absmax.data(), absmax.size() * sizeof(float));
+        scaled = true;
+        break;
+      }
       case PartFrom::kZeros: {
         const NibMemoryPart& part = packed_memory.part[NIB_PART_PACKED_ZEROS];
         if (part.size_bytes != 0) {
-          put(packed, part, uint64_t(first_row) * w.bits() / 32 * w.groupsPerRow() * 4, part.size_bytes);
+          put(work.packed, part, uint64_t(first_row) * w.bits() / 32 * w.groupsPerRow() * 4, part.size_bytes);
         } else {
-          put(blob, memory.part[NIB_PART_ZEROS], scales_before, scales);
+          put(work.blob, memory.part[NIB_PART_ZEROS], scales_before, scales);
         }
         break;
       }
       case PartFrom::kNestedScales: {
-        const NibMemoryPart& part = memory.part[NIB_PART_NESTED];
-        std::vector<std::byte> bytes = slice(scales_before / 256 * 4, (scales + 255) / 256 * 4, part.size_bytes - 4);
-        device_.uploadBytes(blob, part.offset_bytes, &found.nested_offset, 4);
-        device_.uploadBytes(blob, part.offset_bytes + 4, bytes.data(), bytes.size());
+        NibMemoryPart part = memory.part[NIB_PART_NESTED];
+        station_.upload(work.blob, part.offset_bytes, &found.nested_offset, 4);
+        part.offset_bytes += 4;
+        part.size_bytes -= 4;
+        put(work.blob, part, scales_before / 256 * 4, (scales + 255) / 256 * 4);
         break;
       }
       default: break;
     }
   }
-  const kit::Binding repack_binding(repack, kit::Ranges{.weights = blob, .input = packed, .output = {}, .aux = {}});
-  device_.run(repack_binding, rows);
-  const kit::Binding dequantize_binding(dequantize, kit::Ranges{.weights = blob, .input = {}, .output = to, .aux = {}});
-  device_.run(dequantize_binding, rows);
+  if (!scaled) station_.fill(work.blob, 0x3f800000u, memory.part[NIB_PART_SCALES].offset_bytes, 4);  // codes are values
+  station_.run(work.repacking, rows);
+  const kit::Binding dequantizing(work.dequantize, kit::Ranges{.weights = work.blob, .input = {}, .output = to, .aux = {}});
+  station_.run(dequantizing, rows);
 }
 
 }  // namespace nib::model

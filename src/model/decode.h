@@ -4,12 +4,14 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
+#include "model/station.h"
 
 #include <nibble/kit.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,36 +29,40 @@ class ModelView {
     std::vector<uint64_t> shape;
     std::string type;                    // "int4", "F16"
     Dtype dtype = Dtype::kF32;           // of a dense one
-    size_t index = 0;                    // of a dense one, in the checkpoint
+    size_t index = 0;                    // in the checkpoint, of a quantized one its first part
     const FoundWeight* weight = nullptr;  // of a quantized one
     uint64_t bytes = 0;                  // as stored
   };
-  const std::vector<Tensor>& tensors() const { return tensors_; }
+  const std::vector<Tensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(const std::string& name) const;
   const Checkpoint& checkpoint() const { return checkpoint_; }
-  const Container* container() const { return model_.container; }
 
  private:
   const Checkpoint& checkpoint_;
-  FoundModel model_;
+  std::vector<FoundWeight> weights_;
   std::vector<Tensor> tensors_;
   std::map<std::string, size_t> by_name_;
 };
 
-// Elements [first, first + count) of a tensor, in row-major order, to a range of a device buffer. One thread.
+// Elements [first, first + count) of a tensor, in row-major order, to a range of a device buffer. Keeps plans and buffers
+// from piece to piece. One thread.
 class Decoder {
  public:
-  Decoder(const kit::Device& device, const ModelView& view) : device_(device), view_(view) {}
-  // What decoding gives: the dense type, or fp32. None: not to be decoded (integers, FP8 without a scale, ...).
+  Decoder(const Station& station, const ModelView& view);
+  ~Decoder();
+  // What decoding gives: the dense type, or fp32. None: not to be decoded (integers, FP8 that is no matrix, ...).
   std::optional<NibType> typeOf(const ModelView::Tensor& tensor) const;
   // Pieces of this many elements, or any multiple of it.
   uint64_t unit(const ModelView::Tensor& tensor) const;
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
 
  private:
+  struct Worker;
+  Worker& worker(const FoundWeight& found, uint32_t rows);
   void decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
-  kit::Device device_;
+  Station station_;
   const ModelView& view_;
+  std::unique_ptr<Worker> worker_;
 };
 
 }  // namespace nib::model

@@ -32,6 +32,7 @@ struct Arguments {
   bool no_double_quant = false;
   std::vector<std::string> include, exclude, rules;
   std::string max_shard_size = "5G";
+  std::string memory = "640M";
   bool resume = false;
   bool verbose = false;
 };
@@ -112,6 +113,10 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     throw UsageError(error.what());
   }
   options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
+  options.memory_bytes = parseSize("--memory", a.memory);
+  if (options.memory_bytes < model::kLeastMemory) {
+    throw UsageError("--memory " + a.memory + ": at least " + std::to_string(model::kLeastMemory / 1'000'000) + "M are needed");
+  }
   options.force = a.json.force;
   options.resume = a.resume;
 
@@ -138,7 +143,9 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
                                  {"seconds", report.seconds},
                                  {"bytes_in", report.bytes_in},
                                  {"bytes_out", report.bytes_out},
+                                 {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
+  for (size_t i = 0; i < model::kStageCount; ++i) json["stages"][model::stageName(model::Stage(i))] = report.stage_seconds[i];
   for (const model::TensorReport& t : report.tensors) {
     nlohmann::ordered_json tensor = {{"name", t.name}, {"shape", t.shape}, {"type", t.type},
                                      {"group_size", t.group_size != 0 ? nlohmann::ordered_json(t.group_size) : nlohmann::ordered_json(nullptr)},
@@ -173,6 +180,20 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
   std::fprintf(file, "%zu tensors, %llu of them unchanged; %.1f MB -> %.1f MB in %.2f s on %s\n", report.tensors.size(),
                (unsigned long long)kept, double(report.bytes_in) / 1e6, double(report.bytes_out) / 1e6, report.seconds,
                report.device.c_str());
+}
+
+// How long each stage was busy, and what the slowest says of the whole.
+void printStages(const model::QuantizeReport& report) {
+  std::string text;
+  size_t slowest = 0;
+  for (size_t i = 0; i < model::kStageCount; ++i) {
+    if (report.stage_seconds[i] > report.stage_seconds[slowest]) slowest = i;
+    text += std::string(i ? ", " : "") + model::stageName(model::Stage(i)) + numberText(" %.2f s", report.stage_seconds[i]);
+  }
+  std::fprintf(stderr, "%s busy; %u tensors at a time in pieces of %.0f MB; the whole took %.2f of the slowest, %s\n", text.c_str(),
+               report.lanes, double(report.slab_bytes) / 1e6,
+               report.stage_seconds[slowest] > 0 ? report.seconds / report.stage_seconds[slowest] : 1.0,
+               model::stageName(model::Stage(slowest)));
 }
 
 // A line that is written over on a terminal; one now and then elsewhere.
@@ -212,6 +233,7 @@ int runQuantize(const Arguments& arguments) {
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printTable(output.text(), report);
+  if (arguments.verbose) printStages(report);
   output.json(toJson(report));
   return kExitDone;
 }
@@ -239,6 +261,8 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--exclude", a->exclude, "Leave those alone")->allow_extra_args(false);
   app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for some tensors; the last that matches counts")->allow_extra_args(false);
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
+  app->add_option("--memory", a->memory, "About what buffers may take, 640M (default), 8G, ...: larger pieces of tensors");
+  app->add_flag("-v,--verbose", a->verbose, "How long each stage took");
   app->add_flag("--resume", a->resume, "Go on with a run that was interrupted");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

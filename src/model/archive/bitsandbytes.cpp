@@ -1,4 +1,5 @@
-// bitsandbytes 4-bit, which transformers and vLLM load: NF4 and FP4 in flat blocks, with double quantization or without.
+// bitsandbytes, which transformers and vLLM load: NF4 and FP4 in flat blocks, with double quantization or without, and
+// LLM.int8's codes with the absolute maxima of rows.
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
@@ -23,13 +24,15 @@ uint64_t blocks(const WeightSpec& w) {
   return (uint64_t(w.rows) * w.cols + w.weights.group_size - 1) / w.weights.group_size;
 }
 
+bool eightBit(const WeightSpec& w) { return w.weights.format == NIB_FORMAT_INT8; }
+
 // The table of a format: what its codes are under a scale of 1.
-std::vector<std::byte> codeTable(const WeightSpec& w) {
+std::vector<std::byte> makeTable(uint32_t format) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
   desc.rows = 1;
   desc.cols = 16;
-  desc.weights = {w.weights.format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  desc.weights = {format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
   NibMemory memory{};
   nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
   std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
@@ -42,6 +45,11 @@ std::vector<std::byte> codeTable(const WeightSpec& w) {
   binding.range[NIB_ROLE_OUTPUT] = {table.data(), table.size()};
   nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
   return table;
+}
+
+const std::vector<std::byte>& codeTable(const WeightSpec& w) {
+  static const std::vector<std::byte> kNf4 = makeTable(NIB_FORMAT_NF4), kFp4 = makeTable(NIB_FORMAT_FP4);
+  return w.weights.format == NIB_FORMAT_NF4 ? kNf4 : kFp4;
 }
 
 // What a weight is, by the text of its state.
@@ -84,21 +92,62 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   return found;
 }
 
+FoundWeight describeEightBit(const Checkpoint& checkpoint, const TensorInfo& scb, const std::string& name) {
+  FoundWeight found;
+  WeightSpec& w = found.spec;
+  w.name = name;
+  if (scb.shape.size() != 1 || scb.shape[0] == 0 || scb.shape[0] > UINT32_MAX) {
+    throw Error(quoteText(scb.name) + ": is no vector with an element per row");
+  }
+  w.rows = uint32_t(scb.shape[0]);
+  const std::optional<size_t> codes = checkpoint.find(name);
+  if (!codes) throw Error(quoteText(scb.name) + ": there is no " + quoteText(name));
+  const TensorInfo info = checkpoint.info(*codes);
+  if (info.shape.size() != 2 || info.shape[1] == 0 || info.shape[1] > UINT32_MAX) throw Error(quoteText(name) + ": is no matrix");
+  w.cols = uint32_t(info.shape[1]);
+  const std::optional<size_t> format = checkpoint.find(w.module() + ".weight_format");
+  std::byte order{0};
+  if (format && checkpoint.info(*format).bytes == 1) checkpoint.read(*format, 0, {&order, 1});
+  if (order != std::byte{0}) throw Error(quoteText(name) + ": its weight_format is not 0 (row), the order of a device that nibble lacks");
+  w.source = Dtype::kF16;
+  w.weights = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, NIB_WEIGHTS_NARROW};
+  return found;
+}
+
 class Bitsandbytes : public Container {
  public:
   const char* name() const override { return "bnb"; }
 
+  // LLM.int8: a scale per row, absmax / 127.
+  void settle(WeightSpec& w) const override {
+    if (!eightBit(w)) return;
+    w.weights.scale_type = NIB_TYPE_F32;
+    w.weights.flags |= NIB_WEIGHTS_NARROW;
+  }
+
   std::string refuses(const WeightSpec& w, Activations activations) const override {
-    if (w.weights.format != NIB_FORMAT_NF4 && w.weights.format != NIB_FORMAT_FP4) return "bnb holds nf4 and fp4";
-    if (activations != Activations::kNone) return "bnb has no quantized activations";
+    if (w.weights.format != NIB_FORMAT_NF4 && w.weights.format != NIB_FORMAT_FP4 && !eightBit(w)) return "bnb holds nf4, fp4 and int8";
+    if (activations != Activations::kNone) return "bnb quantizes activations by itself";
+    if (eightBit(w)) {
+      if (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) return "bnb's int8 is symmetric";
+      return w.weights.granularity == NIB_GRANULARITY_ROW ? "" : "bnb's int8 has scales per channel";
+    }
     const uint32_t size = w.weights.group_size;
     if (size != 32 && size != 64 && size != 128 && size != 256) return "bnb's blocks have 32, 64, 128 or 256 weights";
     return "";
   }
 
-  NibLayout layout(const WeightSpec&, Activations) const override { return NIB_LAYOUT_BITSANDBYTES; }
+  NibLayout layout(const WeightSpec& w, Activations) const override {
+    return eightBit(w) ? NIB_LAYOUT_ROWS : NIB_LAYOUT_BITSANDBYTES;
+  }
 
   std::vector<WeightPart> parts(const WeightSpec& w, Activations) const override {
+    if (eightBit(w)) {
+      const std::string module = w.module();
+      return {{{w.name, Dtype::kI8, {w.rows, w.cols}}, PartFrom::kCodes},
+              {{module + ".SCB", Dtype::kF32, {w.rows}}, PartFrom::kAbsmax},
+              {{module + ".weight_format", Dtype::kU8, {}}, PartFrom::kBytes, {std::byte{0}}}};  // 0: by rows
+    }
     const uint64_t elements = uint64_t(w.rows) * w.cols;
     std::vector<WeightPart> parts;
     parts.push_back({{w.name, Dtype::kU8, {(elements + 1) / 2, 1}}, PartFrom::kCodes});
@@ -140,13 +189,16 @@ class Bitsandbytes : public Container {
 
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     constexpr std::string_view kState = ".quant_state.bitsandbytes__";
+    constexpr std::string_view kScb = ".SCB";
     std::vector<FoundWeight> found;
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);
       const size_t at = info.name.rfind(kState);
-      if (at == std::string_view::npos) continue;
-      const std::string name(info.name.substr(0, at));
-      FoundWeight weight = describe(checkpoint, i, info, name);
+      const bool eight = info.name.ends_with(kScb);
+      if (at == std::string_view::npos && !eight) continue;
+      const std::string name = eight ? std::string(info.name.substr(0, info.name.size() - kScb.size())) + ".weight"
+                                     : std::string(info.name.substr(0, at));
+      FoundWeight weight = eight ? describeEightBit(checkpoint, info, name) : describe(checkpoint, i, info, name);
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(name) + ": " + why);
       found.push_back(std::move(weight));
@@ -155,18 +207,22 @@ class Bitsandbytes : public Container {
   }
 
   std::string quantizationConfig(const ConfigFacts& facts) const override {
-    // Every weight names its own type; here stands that of most.
-    size_t nf4 = 0;
-    for (const WeightSpec& w : facts.weights) nf4 += w.weights.format == NIB_FORMAT_NF4 ? 1 : 0;
+    // Weights of 4 bits name their own type; here stands that of most.
+    size_t nf4 = 0, eight = 0;
+    for (const WeightSpec& w : facts.weights) {
+      nf4 += w.weights.format == NIB_FORMAT_NF4 ? 1 : 0;
+      eight += eightBit(w) ? 1 : 0;
+    }
+    if (eight != 0 && eight != facts.weights.size()) throw Error("--format bnb: a model is all int8 or has none of it");
     const uint32_t most = 2 * nf4 >= facts.weights.size() ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4;
     const WeightSpec* first = nullptr;
     for (const WeightSpec& w : facts.weights) first = first == nullptr && w.weights.format == most ? &w : first;
     Json config;
     config["quant_method"] = "bitsandbytes";
-    config["load_in_4bit"] = true;
-    config["load_in_8bit"] = false;
-    config["_load_in_4bit"] = true;
-    config["_load_in_8bit"] = false;
+    config["load_in_4bit"] = eight == 0;
+    config["load_in_8bit"] = eight != 0;
+    config["_load_in_4bit"] = eight == 0;
+    config["_load_in_8bit"] = eight != 0;
     config["bnb_4bit_quant_type"] = first != nullptr ? quantType(*first) : "nf4";
     config["bnb_4bit_use_double_quant"] = first != nullptr && nested(*first);
     config["bnb_4bit_compute_dtype"] = first != nullptr ? torchName(first->source) : "float16";

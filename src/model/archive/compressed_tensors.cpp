@@ -36,6 +36,15 @@ const char* formatName(Kind kind) {
   }
 }
 
+Dtype scaleDtype(const WeightSpec& w) {
+  switch (w.weights.scale_type) {
+    case NIB_TYPE_F16: return Dtype::kF16;
+    case NIB_TYPE_BF16: return Dtype::kBF16;
+    case NIB_TYPE_E8M0: return Dtype::kU8;
+    default: return Dtype::kF32;
+  }
+}
+
 bool asymmetric(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
 bool perTensor(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_TENSOR; }
 bool grouped(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_GROUP && w.weights.group_size != UINT32_MAX; }
@@ -163,7 +172,7 @@ class CompressedTensors : public Container {
       default:
         parts.push_back({{module + ".weight_packed", Dtype::kI32, {rows, (cols * bits + 31) / 32}}, PartFrom::kCodes});
     }
-    const Dtype scale = kind == Kind::kMxfp4 ? Dtype::kU8 : w.source;
+    const Dtype scale = scaleDtype(w);
     const std::vector<uint64_t> scale_shape = perTensor(w) ? std::vector<uint64_t>{1} : std::vector<uint64_t>{rows, groups};
     parts.push_back({{module + ".weight_scale", scale, scale_shape}, PartFrom::kScales});
     if (asymmetric(w) && kind == Kind::kPack) {

@@ -19,6 +19,8 @@ uint64_t WeightSpec::groupsPerRow() const {
   return (uint64_t(cols) + weights.group_size - 1) / weights.group_size;
 }
 
+void Container::settle(WeightSpec&) const {}
+
 std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { return {}; }
 
 std::vector<FoundWeight> Container::find(const Checkpoint&) const { return {}; }
@@ -71,19 +73,19 @@ const char* torchName(Dtype dtype) {
   return dtype == Dtype::kF16 ? "float16" : dtype == Dtype::kBF16 ? "bfloat16" : "float32";
 }
 
-FoundModel findWeights(const Checkpoint& checkpoint) {
+std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint) {
+  std::vector<FoundWeight> all;
+  const auto add = [&](const Container& container) {
+    for (FoundWeight& weight : container.find(checkpoint)) {
+      weight.container = &container;
+      all.push_back(std::move(weight));
+    }
+  };
   size_t count = 0;
   const Container* const* list = containers(&count);
-  FoundModel model;
-  for (size_t i = 0; i < count; ++i) {
-    std::vector<FoundWeight> weights = list[i]->find(checkpoint);
-    if (weights.empty()) continue;
-    if (model.container != nullptr) {
-      throw Error(std::string("weights of ") + model.container->name() + " and of " + list[i]->name() + " in one model");
-    }
-    model = {list[i], std::move(weights)};
-  }
-  return model;
+  for (size_t i = 0; i < count; ++i) add(*list[i]);
+  add(plainFp8());
+  return all;
 }
 
 std::string configWith(const std::string& config_json, const std::string& quantization_config,

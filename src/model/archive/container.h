@@ -36,6 +36,7 @@ struct WeightSpec {
 enum class PartFrom {
   kCodes,         // packed, row by row
   kScales,        // row by row
+  kAbsmax,        // in place of scales: fp32 absolute maxima of rows, 127 scales each
   kZeros,         // packed
   kNestedScales,  // of double quantization: fp32 scales of blocks
   kBytes,         // WeightPart::bytes
@@ -51,9 +52,11 @@ struct WeightPart {
 enum class Activations { kNone, kInt8Token, kFp8Token };
 
 class Checkpoint;
+class Container;
 
 // A weight that a checkpoint keeps quantized.
 struct FoundWeight {
+  const Container* container = nullptr;
   WeightSpec spec;
   Activations activations = Activations::kNone;
   std::vector<size_t> tensors;  // of the checkpoint, for each of the container's parts
@@ -71,6 +74,8 @@ class Container {
  public:
   virtual ~Container() = default;
   virtual const char* name() const = 0;
+  // What it leaves no choice in: the type of scales, ...
+  virtual void settle(WeightSpec& weight) const;
   // Why it cannot hold the weight, "" if it can.
   virtual std::string refuses(const WeightSpec& weight, Activations activations) const = 0;
   virtual NibLayout layout(const WeightSpec& weight, Activations activations) const = 0;
@@ -91,12 +96,11 @@ const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();
 
+// FP8 tensors without scales: read, never written.
+const Container& plainFp8();
+
 // find() of all containers.
-struct FoundModel {
-  const Container* container = nullptr;  // NULL: all is dense
-  std::vector<FoundWeight> weights;
-};
-FoundModel findWeights(const Checkpoint& checkpoint);
+std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 
 // Helper of find: the parts of a weight by name, dtype and shape. False if one is absent or another.
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);

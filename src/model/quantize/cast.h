@@ -1,8 +1,8 @@
-// A dense tensor in another dense type, piece by piece.
+// A tensor, dense or quantized, in a dense type, piece by piece.
 #ifndef NIB_MODEL_QUANTIZE_CAST_H
 #define NIB_MODEL_QUANTIZE_CAST_H
 
-#include "model/archive/checkpoint.h"
+#include "model/archive/dtype.h"
 #include "model/quantize/quantize_weight.h"
 
 #include <nibble/kit.h>
@@ -11,13 +11,12 @@ namespace nib::model {
 
 class Caster {
  public:
-  Caster(const kit::Device& device, uint64_t slab_bytes) : device_(device), slab_bytes_(slab_bytes) {}
-  // tensor: F32, F16 or BF16 of any shape. Part 0 of the streams. Rounds half-even; beyond the largest value of the type
-  // it is infinite. Throws.
-  NibErrors cast(const TensorInfo& tensor, Dtype to, const WeightStreams& streams) const;
+  Caster(const Station& station, uint64_t slab_bytes) : station_(station), slab_bytes_(slab_bytes) {}
+  // Part 0 of the sink. Rounds half-even; beyond the largest value of the type it is infinite. Throws.
+  NibErrors cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const;
 
  private:
-  kit::Device device_;
+  Station station_;
   uint64_t slab_bytes_;
 };
 

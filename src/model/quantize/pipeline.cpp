@@ -2,19 +2,25 @@
 
 #include "model/archive/error.h"
 #include "model/archive/folder_writer.h"
+#include "model/decode.h"
 #include "model/quantize/cast.h"
+#include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
 
 #include <algorithm>
 #include <chrono>
+#include <memory>
+#include <mutex>
 
 namespace nib::model {
 namespace {
 
+constexpr uint32_t kLanes = 3;
+constexpr uint64_t kLargestSlab = 256u << 20;
+
 // A tensor of the input and what it becomes.
 struct Job {
-  size_t input = 0;
-  TensorInfo info;
+  const ModelView::Tensor* tensor = nullptr;
   Decision decision;
   std::vector<WeightPart> parts;  // kQuantize
   size_t first_output = 0;
@@ -24,65 +30,65 @@ struct Plan {
   std::vector<Job> jobs;
   std::vector<OutputTensor> outputs;
   ConfigFacts facts;
+  std::string quantization_config;
 };
 
-Plan planModel(const Checkpoint& checkpoint, const QuantizeOptions& options) {
+Plan planModel(const ModelView& view, const QuantizeOptions& options) {
   Plan plan;
   plan.facts.activations = options.selection.activations;
-  for (size_t i = 0; i < checkpoint.size(); ++i) {
+  std::vector<const ModelView::Tensor*> tensors;
+  for (const ModelView::Tensor& tensor : view.tensors()) tensors.push_back(&tensor);
+  std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
+  for (const ModelView::Tensor* tensor : tensors) {
     Job job;
-    job.input = i;
-    job.info = checkpoint.info(i);
-    job.decision = decide(job.info, options.selection, *options.container);
+    job.tensor = tensor;
     job.first_output = plan.outputs.size();
-    const std::string name(job.info.name);
+    // A quantized weight is to be decided on as the dense one that it was.
+    const Dtype dense = tensor->weight != nullptr ? tensor->weight->spec.source : tensor->dtype;
+    const TensorInfo info{tensor->name, dense, tensor->shape, tensor->bytes, 0, 0};
+    job.decision = decide(info, options.selection, *options.container);
+    if (tensor->weight != nullptr && job.decision.kind != Decision::kQuantize) {
+      job.decision.dtype = job.decision.kind == Decision::kCast || !options.selection.type.quantized() ? options.selection.type.dense : dense;
+      job.decision.kind = Decision::kCast;
+    }
     switch (job.decision.kind) {
       case Decision::kQuantize:
         job.parts = options.container->parts(job.decision.weight, options.selection.activations);
-        for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, i});
+        for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});
         plan.facts.weights.push_back(job.decision.weight);
         break;
-      case Decision::kCast: plan.outputs.push_back({{name, job.decision.dtype, job.info.shape}, std::nullopt}); break;
-      case Decision::kKeep: plan.outputs.push_back({{name, job.info.dtype, job.info.shape}, std::nullopt}); break;
+      case Decision::kCast: plan.outputs.push_back({{tensor->name, job.decision.dtype, tensor->shape}, std::nullopt}); break;
+      case Decision::kKeep: plan.outputs.push_back({{tensor->name, tensor->dtype, tensor->shape}, std::nullopt}); break;
     }
-    if (job.decision.kind != Decision::kQuantize && isLinear(job.info)) {
-      WeightSpec dense;
-      dense.name = name;
-      plan.facts.dense_modules.push_back(dense.module());
+    if (job.decision.kind != Decision::kQuantize && isLinear(info)) {
+      WeightSpec weight;
+      weight.name = tensor->name;
+      plan.facts.dense_modules.push_back(weight.module());
     }
     plan.jobs.push_back(std::move(job));
   }
   // Models with tied heads have no tensor for it, and loaders still make the layer.
-  auto& dense = plan.facts.dense_modules;
-  if (std::find(dense.begin(), dense.end(), "lm_head") == dense.end() && !checkpoint.find("lm_head.weight")) {
-    dense.push_back("lm_head");
+  auto& modules = plan.facts.dense_modules;
+  if (std::find(modules.begin(), modules.end(), "lm_head") == modules.end() && view.find("lm_head.weight") == nullptr) {
+    modules.push_back("lm_head");
   }
-  std::sort(dense.begin(), dense.end());
+  std::sort(modules.begin(), modules.end());
+  if (!plan.facts.weights.empty()) plan.quantization_config = options.container->quantizationConfig(plan.facts);
   return plan;
-}
-
-void copyTensor(const Checkpoint& checkpoint, const Job& job, FolderWriter& writer) {
-  constexpr uint64_t kPiece = 16u << 20;
-  std::vector<std::byte> bytes(size_t(std::min(kPiece, job.info.bytes)));
-  for (uint64_t at = 0; at < job.info.bytes; at += kPiece) {
-    const std::span<std::byte> piece(bytes.data(), size_t(std::min(kPiece, job.info.bytes - at)));
-    checkpoint.read(job.input, at, piece);
-    writer.write(job.first_output, at, piece);
-  }
 }
 
 uint64_t bytesOf(const TensorSpec& tensor) { return *tensorBytes(tensor.dtype, tensor.shape); }
 
 TensorReport reportOf(const Job& job, const Plan& plan) {
   TensorReport report;
-  report.name = std::string(job.info.name);
-  report.shape = job.info.shape;
+  report.name = job.tensor->name;
+  report.shape = job.tensor->shape;
   report.note = job.decision.note;
-  report.bytes_in = job.info.bytes;
+  report.bytes_in = job.tensor->bytes;
   const size_t outputs = std::max<size_t>(job.parts.size(), 1);
   for (size_t i = 0; i < outputs; ++i) report.bytes_out += bytesOf(plan.outputs[job.first_output + i]);
   uint64_t elements = 1;
-  for (const uint64_t side : job.info.shape) elements *= side;
+  for (const uint64_t side : job.tensor->shape) elements *= side;
   report.bits_per_weight = elements != 0 ? 8.0 * double(report.bytes_out) / double(elements) : 0.0;
   report.changed = job.decision.kind != Decision::kKeep;
   if (job.decision.kind == Decision::kQuantize) {
@@ -95,21 +101,68 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
   return report;
 }
 
-}  // namespace
+// What works on one tensor at a time.
+class Lane {
+ public:
+  Lane(const Station& station, const ModelView& view, const QuantizeOptions& options, uint64_t slab_bytes, uint64_t keep_bytes)
+      : station_(station),
+        view_(view),
+        decoder_(station, view),
+        quantizer_(station, *options.container, options.selection.activations, slab_bytes, keep_bytes),
+        caster_(station, slab_bytes) {}
 
-QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  const Checkpoint checkpoint(options.in);
-  const Plan plan = planModel(checkpoint, options);
-  if (plan.facts.weights.empty() && options.selection.type.quantized()) {
-    for (const Job& job : plan.jobs) {
-      if (!job.decision.note.empty()) {
-        throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.info.name) + ": " + job.decision.note);
+  // Parts of one weight are made together; those that are complete are left alone.
+  void work(const Job& job, FolderWriter& writer, TensorReport& report) {
+    const auto write = [&](size_t part, uint64_t offset, std::span<const std::byte> bytes) {
+      const StageClock::Scope scope(station_.clock(), Stage::kWrite);
+      if (!writer.isFinished(job.first_output + part)) writer.write(job.first_output + part, offset, bytes);
+    };
+    if (job.decision.kind == Decision::kKeep) {
+      copy(*job.tensor, write);
+    } else {
+      const ModelView::Tensor& tensor = *job.tensor;
+      const WeightSource source{*decoder_.typeOf(tensor), decoder_.unit(tensor),
+                                [&](uint64_t first, uint64_t count, const kit::Range& to) { decoder_.decode(tensor, first, count, to); }};
+      if (job.decision.kind == Decision::kQuantize) {
+        const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write);
+        report.errors = result.errors;
+        report.saturated = result.status.saturated_count;
+      } else {
+        uint64_t elements = 1;
+        for (const uint64_t side : tensor.shape) elements *= side;
+        report.errors = caster_.cast(elements, job.decision.dtype, source, write);
       }
     }
-    throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); --include RE names others");
+    const StageClock::Scope scope(station_.clock(), Stage::kWrite);
+    for (size_t i = 0; i < outputCount(job); ++i) {
+      if (!writer.isFinished(job.first_output + i)) writer.finished(job.first_output + i);
+    }
   }
 
+  static size_t outputCount(const Job& job) { return std::max<size_t>(job.parts.size(), 1); }
+
+ private:
+  void copy(const ModelView::Tensor& tensor, const PartSink& write) const {
+    constexpr uint64_t kPiece = 16u << 20;
+    std::vector<std::byte> bytes(size_t(std::min(kPiece, tensor.bytes)));
+    for (uint64_t at = 0; at < tensor.bytes; at += kPiece) {
+      const std::span<std::byte> piece(bytes.data(), size_t(std::min(kPiece, tensor.bytes - at)));
+      {
+        const StageClock::Scope scope(station_.clock(), Stage::kRead);
+        view_.checkpoint().read(tensor.index, at, piece);
+      }
+      write(0, at, piece);
+    }
+  }
+
+  Station station_;
+  const ModelView& view_;
+  Decoder decoder_;
+  WeightQuantizer quantizer_;
+  Caster caster_;
+};
+
+FolderWriterOptions writingOf(const QuantizeOptions& options, const Checkpoint& checkpoint) {
   FolderWriterOptions writing;
   writing.out = options.out;
   writing.keep = checkpoint.files();
@@ -123,59 +176,86 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
                       {"nibble_version", nibVersionString()},
                       {"nibble_command", options.command},
                       {"nibble_source", source}};
-  FolderWriter writer(writing, plan.outputs);
+  return writing;
+}
 
-  WeightQuantizer quantizer(device, *options.container, options.selection.activations, options.slab_bytes);
-  Caster caster(device, options.slab_bytes);
+void refuseNothing(const Plan& plan, const QuantizeOptions& options) {
+  if (!plan.facts.weights.empty() || !options.selection.type.quantized()) return;
+  for (const Job& job : plan.jobs) {
+    if (!job.decision.note.empty()) {
+      throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.tensor->name) + ": " + job.decision.note);
+    }
+  }
+  throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); --include RE names others");
+}
+
+// Tensors of the plan, a few at a time. The reports are in the order of the jobs.
+std::vector<TensorReport> workAll(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, FolderWriter& writer,
+                                  const QuantizeOptions& options) {
+  std::vector<TensorReport> reports(plan.jobs.size());
+  std::mutex mutex;
+  Progress progress;
+  for (const Job& job : plan.jobs) progress.total_bytes += job.tensor->bytes;
+  const auto tell = [&](const Job& job, uint64_t done_bytes) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    progress.tensor = job.tensor->name;
+    progress.done_bytes += done_bytes;
+    if (options.progress) options.progress(progress);
+  };
+  runLanes(uint32_t(lanes.size()), plan.jobs.size(), [&](uint32_t lane, size_t j) {
+    const Job& job = plan.jobs[j];
+    TensorReport& report = reports[j];
+    report = reportOf(job, plan);
+    report.kept_from_before = true;
+    for (size_t i = 0; i < Lane::outputCount(job); ++i) {
+      report.kept_from_before = report.kept_from_before && writer.isFinished(job.first_output + i);
+    }
+    tell(job, 0);
+    if (!report.kept_from_before) lanes[lane]->work(job, writer, report);
+    tell(job, job.tensor->bytes);
+  });
+  return reports;
+}
+
+}  // namespace
+
+QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  StageClock clock;
   QuantizeReport report;
   report.device = device.info().name;
-  Progress progress;
-  for (const Job& job : plan.jobs) progress.total_bytes += job.info.bytes;
-  for (const Job& job : plan.jobs) {
-    progress.tensor = job.info.name;
-    if (options.progress) options.progress(progress);
-    TensorReport tensor = reportOf(job, plan);
-    const size_t outputs = std::max<size_t>(job.parts.size(), 1);
-    bool finished = true;
-    for (size_t i = 0; i < outputs; ++i) finished = finished && writer.isFinished(job.first_output + i);
-    if (finished) {
-      tensor.kept_from_before = true;
-    } else {
-      // Parts of one weight are made together; those that are complete are left alone.
-      const auto read = [&](uint64_t offset, std::span<std::byte> bytes) { checkpoint.read(job.input, offset, bytes); };
-      const auto write = [&](size_t part, uint64_t offset, std::span<const std::byte> bytes) {
-        if (!writer.isFinished(job.first_output + part)) writer.write(job.first_output + part, offset, bytes);
-      };
-      if (job.decision.kind == Decision::kQuantize) {
-        const WeightResult result = quantizer.quantize(job.decision.weight, job.parts, {read, write});
-        tensor.errors = result.errors;
-        tensor.saturated = result.status.saturated_count;
-      } else if (job.decision.kind == Decision::kCast) {
-        tensor.errors = caster.cast(job.info, job.decision.dtype, {read, write});
-      } else {
-        copyTensor(checkpoint, job, writer);
-      }
-      for (size_t i = 0; i < outputs; ++i) {
-        if (!writer.isFinished(job.first_output + i)) writer.finished(job.first_output + i);
-      }
+  // A lane holds a piece dense, decoded as fp32, packed twice, and what else it keeps: ten bytes for two, about.
+  report.lanes = kLanes;
+  report.slab_bytes = std::min(options.memory_bytes / (kLanes * 5), kLargestSlab);
+
+  const Checkpoint checkpoint(options.in);
+  const ModelView view(checkpoint);
+  const Plan plan = planModel(view, options);
+  refuseNothing(plan, options);
+  FolderWriter writer(writingOf(options, checkpoint), plan.outputs);
+  {
+    const Station station(device, &clock);
+    std::vector<std::unique_ptr<Lane>> lanes;
+    for (uint32_t i = 0; i < kLanes; ++i) {
+      lanes.push_back(std::make_unique<Lane>(station, view, options, report.slab_bytes, options.memory_bytes / kLanes));
     }
+    report.tensors = workAll(plan, lanes, writer, options);
+  }
+  for (const TensorReport& tensor : report.tensors) {
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;
-    progress.done_bytes += job.info.bytes;
-    report.tensors.push_back(std::move(tensor));
   }
-  progress.tensor = {};
-  if (options.progress) options.progress(progress);
-
   if (checkpoint.configJson()) {
-    std::string quantization;
-    if (!plan.facts.weights.empty()) quantization = options.container->quantizationConfig(plan.facts);
     const WeightType& type = options.selection.type;
-    writer.addFile("config.json", configWith(*checkpoint.configJson(), quantization,
+    writer.addFile("config.json", configWith(*checkpoint.configJson(), plan.quantization_config,
                                              type.quantized() ? "" : torchName(type.dense)));
   }
   for (const std::filesystem::path& file : checkpoint.sideFiles()) writer.copyFile(file.filename().string(), file);
-  writer.publish();
+  {
+    const StageClock::Scope scope(&clock, Stage::kWrite);
+    writer.publish();
+  }
+  for (size_t i = 0; i < kStageCount; ++i) report.stage_seconds[i] = clock.seconds(Stage(i));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }

@@ -3,9 +3,11 @@
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
 #include "model/quantize/selection.h"
+#include "model/station.h"
 
 #include <nibble/kit.h>
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -21,18 +23,21 @@ struct Progress {
   uint64_t total_bytes = 0;
 };
 
+inline constexpr uint64_t kDefaultMemory = 640'000'000;
+inline constexpr uint64_t kLeastMemory = 16'000'000;
+
 struct QuantizeOptions {
   std::filesystem::path in;
   std::filesystem::path out;
   const Container* container = nullptr;
   SelectionOptions selection;
   uint64_t max_shard_bytes = 5'000'000'000;
-  uint64_t slab_bytes = 64u << 20;
+  uint64_t memory_bytes = kDefaultMemory;  // of buffers, about: decides how large pieces of tensors are
   bool force = false;
   bool resume = false;
   // What the output follows from, beside the input: one line, without paths and devices. Kept in the files.
   std::string command;
-  std::function<void(const Progress&)> progress;  // may be empty
+  std::function<void(const Progress&)> progress;  // may be empty; one call at a time, from any thread
 };
 
 struct TensorReport {
@@ -54,8 +59,13 @@ struct QuantizeReport {
   double seconds = 0;
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<TensorReport> tensors;  // in the order of the input
+  std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
+  uint32_t lanes = 0;       // weights under way at once
+  uint64_t slab_bytes = 0;  // of the dense elements of a piece, at most about
 };
 
+// IN may be quantized itself, in a container that nibble reads: its weights are then what they decode to, and those that
+// are not quantized again are written in their dense type.
 // Writes OUT whole or not at all; see Publication for what force and resume mean. Throws.
 QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options);
 

@@ -1,15 +1,13 @@
 #include "model/quantize/quantize_weight.h"
 
 #include "model/archive/error.h"
-#include "model/quantize/weight_type.h"
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 namespace nib::model {
 namespace {
-
-constexpr uint64_t kKeptBytes = 512u << 20;  // of buffers of shapes that are not in use
 
 struct StoredScale {
   uint32_t scale = 0;
@@ -56,43 +54,43 @@ void addStatus(NibStatus& total, const NibStatus& more, uint64_t first_element) 
 
 }  // namespace
 
-WeightQuantizer::WeightQuantizer(const kit::Device& device, const Container& container, Activations activations,
-                                 uint64_t slab_bytes)
-    : device_(device), container_(container), activations_(activations), slab_bytes_(slab_bytes) {}
+WeightQuantizer::WeightQuantizer(const Station& station, const Container& container, Activations activations,
+                                 uint64_t slab_bytes, uint64_t keep_bytes)
+    : station_(station), container_(container), activations_(activations), slab_bytes_(slab_bytes), keep_bytes_(keep_bytes) {}
 
-SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, uint32_t rows, bool given) {
+SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents) {
   std::string key(sizeof weight.weights, '\0');
   std::memcpy(key.data(), &weight.weights, sizeof weight.weights);
-  key += std::to_string(rows) + "x" + std::to_string(weight.cols) + "," + std::string(dtypeName(weight.source)) + (given ? " given" : "");
+  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents)}) key += "," + std::to_string(number);
   const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) { return kept.key == key; });
   if (found != kept_.end()) {
     std::rotate(found, found + 1, kept_.end());
     return *kept_.back().worker;
   }
-  auto made = std::make_unique<SlabWorker>(device_, weight, container_.layout(weight, activations_), rows, given);
-  uint64_t total = made->bytes();
+  // What this one will need is known when it is there: room is made for one like the last.
+  uint64_t total = 0;
   for (const Kept& kept : kept_) total += kept.worker->bytes();
-  while (!kept_.empty() && total > kKeptBytes) {
+  while (!kept_.empty() && total + kept_.back().worker->bytes() > keep_bytes_) {
     total -= kept_.front().worker->bytes();
     kept_.erase(kept_.begin());
   }
-  kept_.push_back({key, std::move(made)});
+  kept_.push_back({key, std::make_unique<SlabWorker>(station_, weight, source, container_.layout(weight, activations_), rows, extents)});
   return *kept_.back().worker;
 }
 
-WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightStreams& streams) {
-  const SlabShape slabs = slabShape(weight, slab_bytes_);
-  const uint64_t row_bytes = uint64_t(weight.cols) * dtypeBits(weight.source) / 8;
+WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
+                                       const PartSink& sink) {
+  const uint32_t element_bytes = source.type == NIB_TYPE_F32 ? 4 : 2;
+  const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), element_bytes, slab_bytes_);
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
   const bool per_tensor = weight.weights.granularity == NIB_GRANULARITY_TENSOR && slabs.count > 1;
-  std::vector<std::byte> dense(size_t(slabs.rows * row_bytes));
-  const auto rowsOf = [&](uint32_t slab) { return std::min(slabs.rows, weight.rows - slab * slabs.rows); };
+  const Extents extents = per_tensor                                            ? Extents::kTensor
+                          : partIndex(parts, PartFrom::kAbsmax) != SIZE_MAX ? Extents::kRows
+                                                                                : Extents::kNone;
   const auto load = [&](uint32_t slab) -> SlabWorker& {
-    const uint32_t rows = rowsOf(slab);
-    SlabWorker& piece = worker(weight, rows, per_tensor);
-    const std::span<std::byte> bytes(dense.data(), size_t(rows * row_bytes));
-    streams.read(uint64_t(slab) * slabs.rows * row_bytes, bytes);
-    piece.upload(bytes);
+    const uint32_t rows = std::min(slabs.rows, weight.rows - slab * slabs.rows);
+    SlabWorker& piece = worker(weight, source.type, rows, extents);
+    source.load(uint64_t(slab) * slabs.rows * weight.cols, uint64_t(rows) * weight.cols, piece.source());
     return piece;
   };
 
@@ -110,10 +108,12 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   std::vector<float> block_scales;
   std::vector<uint8_t> nested_codes;
   std::vector<float> nested_scales;
+  SlabWorker* piece = nullptr;
+  PackedSlab packed;
   if (nested) {
     for (uint32_t s = 0; s < slabs.count; ++s) {
-      PackedSlab packed;
-      load(s).quantize(packed);
+      piece = &load(s);
+      piece->quantize(packed);
       const size_t at = block_scales.size();
       block_scales.resize(at + packed.scales.size() / 4);
       std::memcpy(block_scales.data() + at, packed.scales.data(), packed.scales.size());
@@ -132,36 +132,39 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
     // Ranges of the device are whole words, the last of a tensor may be cut.
     const uint64_t size = *tensorBytes(parts[part].tensor.dtype, parts[part].tensor.shape);
     const uint64_t count = std::min<uint64_t>(bytes.size(), size - written[part]);
-    streams.write(part, written[part], bytes.first(size_t(count)));
+    sink(part, written[part], bytes.first(size_t(count)));
     written[part] += count;
   };
   size_t first_block = 0;
   for (uint32_t s = 0; s < slabs.count; ++s) {
-    SlabWorker& piece = load(s);
+    // A weight of one piece that is nested lies there quantized already.
+    if (!nested || slabs.count > 1) {
+      piece = &load(s);
+      if (per_tensor) piece->setScale(scale.scale, scale.zero);
+      piece->quantize(packed);
+    }
     const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
-    if (per_tensor) piece.setScale(scale.scale, scale.zero);
-    PackedSlab packed;
-    piece.quantize(packed);
     addStatus(result.status, packed.status, first_element);
     if (nested) {
       const size_t blocks = packed.scales.size() / 4;
       const std::span<const std::byte> codes = std::as_bytes(std::span(nested_codes)).subspan(first_block, blocks);
       std::vector<float> of_piece{nested_scales[0]};
       for (size_t b = first_block / 256; b <= (first_block + blocks - 1) / 256; ++b) of_piece.push_back(nested_scales[1 + b]);
-      piece.nest(codes, of_piece);
+      piece->nest(codes, of_piece);
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
-    piece.compare(sums, first_element);
+    piece->compare(sums, first_element);
     write(PartFrom::kCodes, packed.codes);
     // A tensor has one scale, whatever the number of its pieces.
     if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);
     if (!per_tensor || s == 0) write(PartFrom::kZeros, packed.zeros);
+    write(PartFrom::kAbsmax, packed.absmax);
   }
   if (nested) write(PartFrom::kNestedScales, std::as_bytes(std::span(nested_scales)).subspan(4));
   for (size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].from == PartFrom::kBytes) streams.write(i, 0, parts[i].bytes);
-    if (parts[i].from == PartFrom::kLate) streams.write(i, 0, container_.lateBytes(weight, nested ? nested_scales[0] : 0.0f));
+    if (parts[i].from == PartFrom::kBytes) sink(i, 0, parts[i].bytes);
+    if (parts[i].from == PartFrom::kLate) sink(i, 0, container_.lateBytes(weight, nested ? nested_scales[0] : 0.0f));
   }
   if (result.status.nonfinite_count != 0) {
     throw Error(quoteText(weight.name) + " holds " + std::to_string(result.status.nonfinite_count) +

@@ -7,8 +7,12 @@
 
 #include <nibble/kit.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace nib::model {
@@ -18,31 +22,37 @@ struct WeightResult {
   NibStatus status{};
 };
 
-// Where a weight comes from and goes to. read(offset, bytes) of the dense tensor; write(part, offset, bytes) of
-// the container's parts: every byte of every part once.
-struct WeightStreams {
-  std::function<void(uint64_t offset, std::span<std::byte> bytes)> read;
-  std::function<void(size_t part, uint64_t offset, std::span<const std::byte> bytes)> write;
+// Where a tensor comes from.
+struct WeightSource {
+  NibType type = NIB_TYPE_F32;  // of what load gives
+  uint64_t unit = 1;            // elements: load's pieces are multiples of it
+  // Elements [first, first + count), row by row, to a device range.
+  std::function<void(uint64_t first, uint64_t count, const kit::Range& to)> load;
 };
+// Where it goes to: every byte of every part of the container once.
+using PartSink = std::function<void(size_t part, uint64_t offset, std::span<const std::byte> bytes)>;
 
 // Keeps plans and buffers from weight to weight, for models repeat their shapes. One thread.
 class WeightQuantizer {
  public:
-  WeightQuantizer(const kit::Device& device, const Container& container, Activations activations, uint64_t slab_bytes);
+  // slab_bytes: of dense elements, about, for a piece. keep_bytes: of buffers, at most, unless one weight needs more.
+  WeightQuantizer(const Station& station, const Container& container, Activations activations, uint64_t slab_bytes,
+                  uint64_t keep_bytes);
   // Throws, also for weights that hold NaN or infinities.
-  WeightResult quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightStreams& streams);
+  WeightResult quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
+                        const PartSink& sink);
 
  private:
   struct Kept {
     std::string key;
     std::unique_ptr<SlabWorker> worker;
   };
-  SlabWorker& worker(const WeightSpec& weight, uint32_t rows, bool given);
+  SlabWorker& worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents);
 
-  kit::Device device_;
+  Station station_;
   const Container& container_;
   Activations activations_;
-  uint64_t slab_bytes_;
+  uint64_t slab_bytes_, keep_bytes_;
   std::vector<Kept> kept_;  // last used last
 };
 

@@ -157,6 +157,7 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   // The rule of compressed-tensors' own MX code.
   if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) weight.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
   if (!shareScales(options, type, rule != nullptr ? rule->group_size : std::nullopt, decision)) return decision;
+  container.settle(weight);
   const std::string why = container.refuses(weight, options.activations);
   if (!why.empty()) throw Error(std::string("--type ") + info.name + " --format " + container.name() + ": " + why);
   decision.kind = Decision::kQuantize;

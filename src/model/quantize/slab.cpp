@@ -1,7 +1,5 @@
 #include "model/quantize/slab.h"
 
-#include "model/quantize/weight_type.h"
-
 #include <algorithm>
 #include <cstring>
 #include <numeric>
@@ -9,20 +7,18 @@
 namespace nib::model {
 namespace {
 
-uint32_t elementBytes(Dtype dtype) { return dtypeBits(dtype) / 8; }
-
 NibWeights plain(NibWeights weights) {
   weights.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
   return weights;
 }
 
-NibQuantizeDesc quantizeDesc(const WeightSpec& w, uint32_t rows, bool given) {
+NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows, bool given) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
   desc.flags = NIB_QUANTIZE_STATUS | (given ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
   desc.rows = rows;
   desc.cols = w.cols;
-  desc.source_type = *nibTypeOf(w.source);
+  desc.source_type = source;
   desc.weights = plain(w.weights);
   return desc;
 }
@@ -41,23 +37,23 @@ NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
   return desc;
 }
 
-NibErrorsDesc errorsDesc(const WeightSpec& w, uint32_t rows) {
+NibErrorsDesc errorsDesc(const WeightSpec& w, NibType source, uint32_t rows) {
   NibErrorsDesc desc{};
   desc.op = NIB_OP_ERRORS;
   desc.rows = rows;
   desc.cols = w.cols;
-  desc.reference_type = *nibTypeOf(w.source);
+  desc.reference_type = source;
   desc.candidate_type = NIB_TYPE_F32;
   return desc;
 }
 
-NibMinMaxDesc minmaxDesc(const WeightSpec& w, uint32_t rows) {
+NibMinMaxDesc minmaxDesc(const WeightSpec& w, NibType source, uint32_t rows, NibGranularity granularity) {
   NibMinMaxDesc desc{};
   desc.op = NIB_OP_MINMAX;
   desc.rows = rows;
   desc.cols = w.cols;
-  desc.source_type = *nibTypeOf(w.source);
-  desc.granularity = NIB_GRANULARITY_TENSOR;
+  desc.source_type = source;
+  desc.granularity = granularity;
   return desc;
 }
 
@@ -74,33 +70,37 @@ uint64_t slabUnit(const WeightSpec& w) {
   return std::lcm(elements, uint64_t(w.cols) * 8);
 }
 
-SlabShape slabShape(const WeightSpec& w, uint64_t target_bytes) {
-  const uint64_t row_bytes = uint64_t(w.cols) * elementBytes(w.source);
-  const uint64_t rows = slabUnit(w) / w.cols;
-  const uint64_t wanted = std::max<uint64_t>(target_bytes / row_bytes / rows, 1) * rows;
-  SlabShape shape;
-  shape.rows = uint32_t(std::min<uint64_t>(wanted, w.rows));
-  shape.count = (w.rows + shape.rows - 1) / shape.rows;
-  return shape;
+SlabShape slabShape(const WeightSpec& w, uint64_t unit, uint32_t element_bytes, uint64_t target_bytes) {
+  const uint64_t row_bytes = uint64_t(w.cols) * element_bytes;
+  const uint64_t rows = unit / w.cols;
+  const uint64_t most = std::max<uint64_t>(target_bytes / row_bytes / rows, 1) * rows;
+  const uint64_t least_count = (w.rows + most - 1) / most;
+  // Equal pieces share one worker.
+  for (uint64_t count = least_count; count < 2 * least_count; ++count) {
+    if (w.rows % count == 0 && (count == 1 || w.rows / count % rows == 0)) return {uint32_t(w.rows / count), uint32_t(count)};
+  }
+  return {uint32_t(most), uint32_t(least_count)};
 }
 
-SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibLayout layout, uint32_t rows, bool given)
-    : quantize(device, quantizeDesc(w, rows, given)),
+SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibType source, NibLayout layout, uint32_t rows,
+                         Extents extents)
+    : quantize(device, quantizeDesc(w, source, rows, extents == Extents::kTensor)),
       repack(device, repackDesc(w, layout, rows)),
       dequantize(device, dequantizeDesc(w, rows)),
-      errors(device, errorsDesc(w, rows)) {
-  if (given) minmax.emplace(device, minmaxDesc(w, rows));
+      errors(device, errorsDesc(w, source, rows)) {
+  if (extents != Extents::kNone) {
+    minmax.emplace(device, minmaxDesc(w, source, rows, extents == Extents::kRows ? NIB_GRANULARITY_ROW : NIB_GRANULARITY_TENSOR));
+  }
 }
 
 kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
   bytes_ += size_bytes;
-  return kit::Buffer(device_, size_bytes);
+  return kit::Buffer(station_.device(), size_bytes);
 }
 
-SlabWorker::SlabWorker(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given_scale)
-    : device_(device),
-      rows_(rows),
-      parts_(device, weight, layout, rows, given_scale) {
+SlabWorker::SlabWorker(const Station& station, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
+                       Extents extents)
+    : station_(station), extents_(extents), rows_(rows), parts_(station.device(), weight, source, layout, rows, extents) {
   const NibMemory& pair = parts_.errors.memory();
   pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
   // With double quantization codes and scales begin at the same places, with it or before it.
@@ -117,38 +117,36 @@ SlabWorker::SlabWorker(const kit::Device& device, const WeightSpec& weight, NibL
   dequantize_.emplace(parts_.dequantize, kit::Ranges{.weights = blob_, .input = {}, .output = back, .aux = {}});
   errors_.emplace(parts_.errors, kit::Ranges{.weights = {}, .input = pair_, .output = tiles_, .aux = scratch_});
   if (parts_.minmax) {
-    extent_ = buffer(sizeof(NibExtent));
+    extent_ = buffer(parts_.minmax->sizeBytes(NIB_ROLE_OUTPUT));
     minmax_.emplace(*parts_.minmax, kit::Ranges{.weights = {}, .input = dense, .output = extent_, .aux = scratch_});
   }
 }
 
-void SlabWorker::upload(std::span<const std::byte> dense) {
-  device_.uploadBytes(pair_, parts_.errors.memory().part[NIB_PART_REFERENCE].offset_bytes, dense.data(), dense.size());
-}
+kit::Range SlabWorker::source() const { return partOf(pair_, parts_.errors.memory(), NIB_PART_REFERENCE); }
 
 NibExtent SlabWorker::extent() {
-  device_.run(*minmax_, rows_);
+  station_.run(*minmax_, rows_);
   NibExtent extent{};
-  device_.downloadBytes(extent_, 0, &extent, sizeof extent);
+  station_.download(extent_, 0, &extent, sizeof extent);
   return extent;
 }
 
 void SlabWorker::setScale(uint32_t stored_scale, uint32_t stored_zero) {
   const NibMemory& memory = parts_.quantize.memory();
-  device_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
-  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) device_.fill(blob_, stored_zero, memory.part[NIB_PART_ZEROS].offset_bytes, 4);
+  station_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) station_.fill(blob_, stored_zero, memory.part[NIB_PART_ZEROS].offset_bytes, 4);
 }
 
 void SlabWorker::quantize(PackedSlab& packed) {
   const NibMemory& memory = parts_.quantize.memory();
   const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
-  device_.fill(status_, 0, status.offset_bytes, status.size_bytes);
-  device_.run(*quantize_, rows_);
-  device_.downloadBytes(status_, status.offset_bytes, &packed.status, sizeof packed.status);
-  device_.run(*repack_, rows_);
+  station_.fill(status_, 0, status.offset_bytes, status.size_bytes);
+  station_.run(*quantize_, rows_);
+  station_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
+  station_.run(*repack_, rows_);
   const auto read = [&](const kit::Buffer& from, const NibMemoryPart& part) {
     std::vector<std::byte> bytes(size_t(part.size_bytes));
-    if (!bytes.empty()) device_.downloadBytes(from, part.offset_bytes, bytes.data(), bytes.size());
+    if (!bytes.empty()) station_.download(from, part.offset_bytes, bytes.data(), bytes.size());
     return bytes;
   };
   const NibMemory& packed_memory = parts_.repack.memory();
@@ -156,21 +154,31 @@ void SlabWorker::quantize(PackedSlab& packed) {
   packed.scales = read(blob_, memory.part[NIB_PART_SCALES]);
   const NibMemoryPart& zeros = packed_memory.part[NIB_PART_PACKED_ZEROS];
   packed.zeros = zeros.size_bytes != 0 ? read(packed_, zeros) : read(blob_, memory.part[NIB_PART_ZEROS]);
+  if (extents_ == Extents::kRows) packed.absmax = absmaxOfRows();
+}
+
+std::vector<std::byte> SlabWorker::absmaxOfRows() {
+  station_.run(*minmax_, rows_);
+  std::vector<NibExtent> extents(rows_);
+  station_.download(extent_, 0, extents.data(), extents.size() * sizeof(NibExtent));
+  std::vector<std::byte> bytes(size_t(rows_) * sizeof(float));
+  for (uint32_t row = 0; row < rows_; ++row) std::memcpy(&bytes[row * sizeof(float)], &extents[row].absmax, sizeof(float));
+  return bytes;
 }
 
 void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> nested) {
   const NibMemory& memory = parts_.dequantize.memory();
   std::vector<std::byte> padded(size_t(memory.part[NIB_PART_SCALES].size_bytes));
   std::memcpy(padded.data(), codes.data(), codes.size());
-  device_.uploadBytes(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
-  device_.uploadBytes(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
+  station_.upload(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
+  station_.upload(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
 }
 
 void SlabWorker::compare(NibErrorSums& sums, uint64_t first_element) {
-  device_.run(*dequantize_, rows_);
-  device_.run(*errors_, rows_);
+  station_.run(*dequantize_, rows_);
+  station_.run(*errors_, rows_);
   std::vector<NibErrorTile> tiles(size_t(tiles_.sizeBytes() / sizeof(NibErrorTile)));
-  device_.downloadBytes(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
+  station_.download(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
   nibErrorsAdd(&sums, tiles.data(), tiles.size(), first_element);
 }
 

@@ -3,6 +3,7 @@
 #define NIB_MODEL_QUANTIZE_SLAB_H
 
 #include "model/archive/container.h"
+#include "model/station.h"
 
 #include <nibble/kit.h>
 
@@ -22,29 +23,39 @@ struct SlabShape {
 // Elements of the smallest piece, whole rows: pieces are cut where words of zero points, blocks across rows, blocks of
 // their scales and tiles of error statistics end.
 uint64_t slabUnit(const WeightSpec& weight);
-// About target_bytes of the dense weight each.
-SlabShape slabShape(const WeightSpec& weight, uint64_t target_bytes);
+// At most about target_bytes of dense elements each, where multiples of `unit` allow it; pieces of equal size where they
+// can be. unit: a multiple of slabUnit.
+SlabShape slabShape(const WeightSpec& weight, uint64_t unit, uint32_t element_bytes, uint64_t target_bytes);
 
 // What a piece becomes, in the order of its rows.
 struct PackedSlab {
   std::vector<std::byte> codes;
   std::vector<std::byte> scales;
   std::vector<std::byte> zeros;
+  std::vector<std::byte> absmax;  // fp32 of rows, where the container keeps those
   NibStatus status{};
+};
+
+// What a worker needs to know of its pieces before or beside their codes.
+enum class Extents {
+  kNone,
+  kTensor,  // the piece's range, for scales that setScale sets instead of their being found
+  kRows     // absolute maxima of rows
 };
 
 // Plans and buffers for pieces of `rows` rows of one kind of weight. One thread.
 class SlabWorker {
  public:
-  // given_scale: scales are set by setScale instead of being found. Throws.
-  SlabWorker(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given_scale);
+  // source: type of the dense elements. Throws.
+  SlabWorker(const Station& station, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows, Extents extents);
 
-  void upload(std::span<const std::byte> dense);
-  // Min, max of what was uploaded; of workers with given scales.
+  // Where the dense rows are put before quantize() or extent().
+  kit::Range source() const;
+  // Min, max of the piece; of workers with kTensor.
   NibExtent extent();
-  // Before quantize(), of workers with given scales: as stored in the blob.
+  // Before quantize(), of workers with kTensor: as stored in the blob.
   void setScale(uint32_t stored_scale, uint32_t stored_zero);
-  // Quantizes what was uploaded; with double quantization scales are fp32 until `nest`.
+  // Quantizes the piece; with double quantization scales are fp32 until `nest`.
   void quantize(PackedSlab& packed);
   // Puts codes of double quantization in place of the scales of the piece, for compare(). nested: offset, then block
   // scales.
@@ -56,13 +67,15 @@ class SlabWorker {
 
  private:
   struct Parts {
-    Parts(const kit::Device& device, const WeightSpec& weight, NibLayout layout, uint32_t rows, bool given);
+    Parts(const kit::Device& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows, Extents extents);
     kit::Plan quantize, repack, dequantize, errors;
-    std::optional<kit::Plan> minmax;  // for given scales
+    std::optional<kit::Plan> minmax;
   };
   kit::Buffer buffer(uint64_t size_bytes);
+  std::vector<std::byte> absmaxOfRows();
 
-  kit::Device device_;
+  Station station_;
+  Extents extents_;
   uint32_t rows_;
   Parts parts_;
   uint64_t bytes_ = 0;

@@ -1,8 +1,7 @@
 # cmake -DNIBBLE=... -DSOURCE=... [-DPLANT=ON] [-DWRITE=ON] -P readme_table.cmake: the text between the README's markers
 # must be what `nibble bench --table` makes of bench/results. WRITE puts it there instead, PLANT falsifies it first.
 cmake_minimum_required(VERSION 3.22)
-set(begin "<!-- bench/results: begin -->\n")
-set(end "<!-- bench/results: end -->")
+include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
 
 file(GLOB results "${SOURCE}/bench/results/*.json")
 list(SORT results)
@@ -13,25 +12,11 @@ execute_process(COMMAND "${NIBBLE}" bench --table ${results} OUTPUT_VARIABLE tab
 if(NOT status EQUAL 0)
   message(FATAL_ERROR "nibble bench --table failed: ${status}")
 endif()
-
-file(READ "${SOURCE}/README.md" readme)
-string(FIND "${readme}" "${begin}" first)
-string(FIND "${readme}" "${end}" last)
-if(first EQUAL -1 OR last LESS first)
-  message(FATAL_ERROR "README.md lacks the lines ${begin}and ${end}")
-endif()
-string(LENGTH "${begin}" length)
-math(EXPR first "${first} + ${length}")
-math(EXPR length "${last} - ${first}")
-string(SUBSTRING "${readme}" ${first} ${length} shown)
+readme_part("bench/results" "${table}" "${WRITE}")
 if(PLANT)
   string(REGEX REPLACE "^([^%]*)[0-9] %" "\\1x %" shown "${shown}")
 endif()
-if(WRITE)
-  string(SUBSTRING "${readme}" 0 ${first} before)
-  string(SUBSTRING "${readme}" ${last} -1 behind)
-  file(WRITE "${SOURCE}/README.md" "${before}${table}${behind}")
-elseif(NOT shown STREQUAL table)
+if(NOT WRITE AND NOT shown STREQUAL table)
   message(FATAL_ERROR "the table of README.md is not that of bench/results; after a new result, write it:\n"
                       "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DWRITE=ON -P tests/bench/readme_table.cmake")
 endif()

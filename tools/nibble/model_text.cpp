@@ -17,10 +17,12 @@ std::string shapeText(const std::vector<uint64_t>& shape) {
   return text.empty() ? "scalar" : text;
 }
 
+nlohmann::ordered_json finiteNumber(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
+
 void addErrors(nlohmann::ordered_json& json, bool known, const NibErrors& errors) {
-  const auto value = [known](double number) {
-    return known && std::isfinite(number) ? nlohmann::ordered_json(number) : nlohmann::ordered_json(nullptr);
-  };
+  const auto value = [known](double number) { return known ? finiteNumber(number) : nlohmann::ordered_json(nullptr); };
   json["mse"] = value(errors.mse);
   json["mae"] = value(errors.mae);
   json["rel"] = value(errors.relative_error);

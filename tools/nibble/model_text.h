@@ -16,6 +16,8 @@ namespace nib::tool {
 std::string numberText(const char* format, double value);
 // "256x704", "scalar".
 std::string shapeText(const std::vector<uint64_t>& shape);
+// null where it is not finite.
+nlohmann::ordered_json finiteNumber(double value);
 // The keys mse, mae, rel, sqnr_db, cosine, max_abs; null where they are not `known` or not finite.
 void addErrors(nlohmann::ordered_json& json, bool known, const NibErrors& errors);
 

@@ -138,11 +138,19 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   return options;
 }
 
+double bitsPerWeight(const model::QuantizedTotal& total) { return 8.0 * double(total.bytes_out) / double(total.elements); }
+
+nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
+  if (total.tensors == 0) return nullptr;
+  return {{"tensors", total.tensors}, {"weights", total.elements}, {"bits_per_weight", bitsPerWeight(total)}, {"sqnr_db", finiteNumber(total.sqnr_db)}};
+}
+
 nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
                                  {"bytes_in", report.bytes_in},
                                  {"bytes_out", report.bytes_out},
+                                 {"quantized", quantizedJson(report.quantized)},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
   for (size_t i = 0; i < model::kStageCount; ++i) json["stages"][model::stageName(model::Stage(i))] = report.stage_seconds[i];
@@ -180,6 +188,12 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
   std::fprintf(file, "%zu tensors, %llu of them unchanged; %.1f MB -> %.1f MB in %.2f s on %s\n", report.tensors.size(),
                (unsigned long long)kept, double(report.bytes_in) / 1e6, double(report.bytes_out) / 1e6, report.seconds,
                report.device.c_str());
+}
+
+void printTotal(std::FILE* file, const model::QuantizedTotal& total) {
+  if (total.tensors == 0) return;
+  std::fprintf(file, "%zu quantized to %.3f bits per weight, SQNR %s dB\n", total.tensors, bitsPerWeight(total),
+               numberText("%.2f", total.sqnr_db).c_str());
 }
 
 // How long each stage was busy, and what the slowest says of the whole.
@@ -233,6 +247,7 @@ int runQuantize(const Arguments& arguments) {
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printTable(output.text(), report);
+  printTotal(output.text(), report.quantized);
   if (arguments.verbose) printStages(report);
   output.json(toJson(report));
   return kExitDone;

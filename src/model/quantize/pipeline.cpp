@@ -125,7 +125,8 @@ class Lane {
                                 [&](uint64_t first, uint64_t count, const kit::Range& to) { decoder_.decode(tensor, first, count, to); }};
       if (job.decision.kind == Decision::kQuantize) {
         const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write);
-        report.errors = result.errors;
+        report.sums = result.sums;
+        nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
       } else {
         uint64_t elements = 1;
@@ -217,6 +218,26 @@ std::vector<TensorReport> workAll(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
+QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& reports) {
+  QuantizedTotal total;
+  NibErrorSums sums{};
+  for (size_t j = 0; j < reports.size(); ++j) {
+    if (plan.jobs[j].decision.kind != Decision::kQuantize || reports[j].kept_from_before) continue;
+    ++total.tensors;
+    sums.finite_count += reports[j].sums.finite_count;
+    sums.max_error = std::max(sums.max_error, reports[j].sums.max_error);
+    sums.max_reference = std::max(sums.max_reference, reports[j].sums.max_reference);
+    total.bytes_out += reports[j].bytes_out;
+    sums.error_squares += reports[j].sums.error_squares;
+    sums.reference_squares += reports[j].sums.reference_squares;
+  }
+  NibErrors errors{};
+  nibErrorsFinish(&sums, &errors);
+  total.elements = sums.finite_count;
+  total.sqnr_db = errors.sqnr_db;
+  return total;
+}
+
 }  // namespace
 
 QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options) {
@@ -241,6 +262,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     }
     report.tensors = workAll(plan, lanes, writer, options);
   }
+  report.quantized = totalOf(plan, report.tensors);
   for (const TensorReport& tensor : report.tensors) {
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;

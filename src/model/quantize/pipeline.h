@@ -50,8 +50,17 @@ struct TensorReport {
   bool changed = false;       // quantized or cast: errors are known
   bool kept_from_before = false;  // finished by the run that is resumed: errors are not known
   NibErrors errors{};
+  NibErrorSums sums{};     // what they follow from, of quantized ones
   uint32_t saturated = 0;
   std::string note;
+};
+
+// All quantized weights together, without those that are kept_from_before.
+struct QuantizedTotal {
+  size_t tensors = 0;
+  uint64_t elements = 0;
+  uint64_t bytes_out = 0;
+  double sqnr_db = 0;  // of their elements as one tensor
 };
 
 struct QuantizeReport {
@@ -59,6 +68,7 @@ struct QuantizeReport {
   double seconds = 0;
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<TensorReport> tensors;  // in the order of the input
+  QuantizedTotal quantized;
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
   uint32_t lanes = 0;       // weights under way at once
   uint64_t slab_bytes = 0;  // of the dense elements of a piece, at most about

@@ -124,7 +124,6 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   }
 
   WeightResult result;
-  NibErrorSums sums{};
   std::vector<uint64_t> written(parts.size(), 0);
   const auto write = [&](PartFrom from, std::span<const std::byte> bytes) {
     const size_t part = partIndex(parts, from);
@@ -154,7 +153,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
-    piece->compare(sums, first_element);
+    piece->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
     // A tensor has one scale, whatever the number of its pieces.
     if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);
@@ -172,7 +171,6 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
                 std::to_string(~result.status.first_nonfinite_not / weight.cols) + ", column " +
                 std::to_string(~result.status.first_nonfinite_not % weight.cols) + ": mend the model, or --exclude it");
   }
-  nibErrorsFinish(&sums, &result.errors);
   return result;
 }
 

@@ -18,7 +18,7 @@
 namespace nib::model {
 
 struct WeightResult {
-  NibErrors errors{};
+  NibErrorSums sums{};
   NibStatus status{};
 };
 

@@ -1,6 +1,7 @@
 #include "model/inspect.h"
 
 #include "model/archive/error.h"
+#include "model/decode.h"
 #include "model/quantize/weight_type.h"
 
 #include <nlohmann/json.hpp>
@@ -67,6 +68,10 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
   ModelFacts facts;
   facts.metadata = checkpoint.metadata();
   facts.quantization = quantizationOf(checkpoint.configJson());
+  const ModelView view(checkpoint);
+  for (const ModelView::Tensor& tensor : view.tensors()) {
+    if (tensor.weight != nullptr) ++facts.quantized[tensor.type];
+  }
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     const TensorInfo info = checkpoint.info(i);
     TensorFacts tensor;

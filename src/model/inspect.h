@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,11 +32,12 @@ struct TensorFacts {
 struct ModelFacts {
   std::vector<TensorFacts> tensors;
   uint64_t bytes = 0;
+  std::map<std::string, size_t> quantized;  // weights by type: {"int4", 42}
   std::string quantization;  // "compressed-tensors pack-quantized", "" = none that config.json tells of
   Metadata metadata;         // of the first file
 };
 
-// Reads and checks every header, and with `statistics` all dense tensors. Throws.
+// Reads and checks every header, and that the parts of quantized weights are there and agree; and with `statistics` all dense tensors. Throws.
 ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& path, bool statistics);
 
 }  // namespace nib::model

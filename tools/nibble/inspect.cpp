@@ -29,7 +29,7 @@ int runInspect(const Arguments& arguments) {
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
   const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
 
-  nlohmann::ordered_json json = {{"path", arguments.path}, {"quantization", facts.quantization}, {"bytes", facts.bytes}};
+  nlohmann::ordered_json json = {{"path", arguments.path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
   json["metadata"] = nlohmann::ordered_json::object();
   for (const auto& [key, value] : facts.metadata) json["metadata"][key] = value;
   json["tensors"] = nlohmann::ordered_json::array();
@@ -49,7 +49,9 @@ int runInspect(const Arguments& arguments) {
                t.statistics ? numberText("%.4g", t.statistics->max) : "-", t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
   }
   table.print(output.text());
-  std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6,
+  std::string quantized;
+  for (const auto& [type, count] : facts.quantized) quantized += ", " + std::to_string(count) + " weights in " + type;
+  std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6, quantized.c_str(),
                facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
                nonfinite != 0 ? "; some values are NaN or infinite" : "");
   output.json(json);

@@ -106,6 +106,10 @@ void VulkanBackend::download(const BufferState& from, uint64_t offset_bytes, voi
 
 void VulkanBackend::fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) {
   const RawBuffer& raw = rawOf(buffer);
+  if (raw.mapped) {
+    std::fill_n(reinterpret_cast<uint32_t*>(static_cast<std::byte*>(raw.mapped) + offset_bytes), size_bytes / 4, word);
+    return;
+  }
   device->submit([&](VkCommandBuffer commands) {
     device->api.CmdFillBuffer(commands, raw.buffer, offset_bytes, size_bytes, word);
   });

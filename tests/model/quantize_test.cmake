@@ -77,6 +77,7 @@ foreach(way
     "fp8_tensor:--type=fp8;--granularity=tensor;--activations=fp8-token"
     "mxfp4:--type=mxfp4"
     "nf4:--format=bnb"
+    "bnb8:--format=bnb;--type=int8"
     "fp4:--format=bnb;--type=fp4;--no-double-quant"
     "bf16:--format=safetensors;--type=BF16"
     "mixed:--rule=down_proj=int8;--exclude=layers.0.;--max-shard-size=1M")
@@ -98,6 +99,28 @@ if(NOT out MATCHES "K 704 is no multiple of 128: group 64")
   message(FATAL_ERROR "no word of the smaller group:\n${out}")
 endif()
 same_folder("${SCRATCH}/int4" "${SCRATCH}/int4_cpu")
+
+# A quantized model is an input, too: cast, it compares as it did quantized; other types follow from what it decodes to.
+foreach(name int4_asym nf4 fp8_tensor)
+  run(0 quantize "${SCRATCH}/${name}" -o "${SCRATCH}/${name}_back" --format safetensors --type F32 -v)
+  if(NOT err MATCHES "read [0-9.]+ s, upload [^;]* busy; 3 tensors at a time")
+    message(FATAL_ERROR "-v does not tell of the stages:\n${err}")
+  endif()
+  run(0 compare "${MODEL}" "${SCRATCH}/${name}" --json)
+  string(REGEX REPLACE "\"type\": \\[[^]]*\\]" "" of_quantized "${out}")
+  run(0 compare "${MODEL}" "${SCRATCH}/${name}_back" --json)
+  string(REGEX REPLACE "\"type\": \\[[^]]*\\]" "" of_dense "${out}")
+  if(NOT of_quantized STREQUAL of_dense)
+    message(FATAL_ERROR "${name}: dequantized it compares otherwise")
+  endif()
+  run(0 quantize "${SCRATCH}/${name}" -o "${SCRATCH}/${name}_int8" --type int8 --device cpu)
+  run(0 quantize "${SCRATCH}/${name}" -o "${SCRATCH}/${name}_int8_device" --type int8)
+  same_folder("${SCRATCH}/${name}_int8" "${SCRATCH}/${name}_int8_device")
+endforeach()
+run(0 inspect "${SCRATCH}/nf4" --names)
+if(NOT out MATCHES "42 weights in nf4")
+  message(FATAL_ERROR "inspect does not count the weights:\n${out}")
+endif()
 
 # JSON alone on stdout.
 run(0 quantize "${MODEL}" -o "${SCRATCH}/json" --type int4 --device cpu --json)
@@ -123,6 +146,12 @@ run(2 quantize "${MODEL}" -o "${SCRATCH}/none" --rule "(=int4")
 one_line("regular expression")
 run(2 quantize "${MODEL}" -o "${SCRATCH}/none" --group-size 24)
 one_line("multiple of 16")
+run(2 quantize "${MODEL}" -o "${SCRATCH}/none" --activations int8-static)
+one_line("cannot calibrate")
+run(2 quantize "${MODEL}" -o "${SCRATCH}/none" --memory 1M)
+one_line("--memory 1M")
+run(1 quantize "${MODEL}" -o "${SCRATCH}/none" --format bnb --rule down_proj=int8 --device cpu)
+one_line("all int8 or has none")
 run(2 quantize "${MODEL}")
 one_line("output")
 run(1 quantize "${MODEL}" -o "${MODEL}" --force --device cpu)

@@ -103,7 +103,9 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
   if (a.activations == "int8-token") selection.activations = Activations::kInt8Token;
   else if (a.activations == "fp8-token") selection.activations = Activations::kFp8Token;
-  else if (a.activations != "none") throw UsageError("--activations " + a.activations + ": there is none, int8-token, fp8-token");
+  else if (a.activations == "int8-static" || a.activations == "fp8-static") {
+    throw UsageError("--activations " + a.activations + ": needs ranges of activations, and this version cannot calibrate them; there is none, int8-token, fp8-token");
+  } else if (a.activations != "none") throw UsageError("--activations " + a.activations + ": there is none, int8-token, fp8-token");
   selection.double_quant = !a.no_double_quant;
   try {
     for (const std::string& text : a.include) selection.include.push_back(model::parsePattern("--include", text));
@@ -257,12 +259,12 @@ int runQuantize(const Arguments& arguments) {
 
 Verb makeQuantizeVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("quantize", "Quantize a model (Hugging Face folder or .safetensors file).");
+  CLI::App* app = parent.add_subcommand("quantize", "Quantize or cast a model (Hugging Face folder or .safetensors file), dense or quantized already.");
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
   app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
   app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
   app->add_option("--method", a->method, "rtn: round to nearest (default)");
-  app->add_option("--format", a->format, "compressed-tensors (default), bnb, safetensors");
+  app->add_option("--format", a->format, "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16");
   app->add_option("--type", a->type, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--bits", a->bits, "2, 3, 4 or 8: the integer type of that width");
   app->add_option("--granularity", a->granularity, "tensor, channel or group: which weights share a scale (default: group; 8-bit types: channel)");

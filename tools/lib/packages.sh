@@ -4,7 +4,8 @@
 # "a|b": either will do, the first that the distribution knows is installed (names differ between releases).
 BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev)
 VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools)
-TEST_PACKAGES=(vulkan-validationlayers)
+# clang and its runtimes of one version: the newer release's first, for it has the older runtimes too.
+TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev')
 
 # installed_packages NAME...: those of them that are installed.
 installed_packages() {

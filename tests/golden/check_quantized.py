@@ -441,7 +441,7 @@ FAULTS = [
     ("fp4", in_tensor(DOWN + ".weight", 352 * 100 + 1, flip(1)), DOWN + r"\.weight: row 100, column 3: code"),
     ("f32", in_tensor(DOWN + ".weight", 4 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
     ("bf16", in_tensor(DOWN + ".weight", 2 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
-    ("mixed", in_config(lambda c: c["config_groups"]["group_1"]["targets"].remove(DOWN3)),
+    ("mixed", in_config(lambda c: c["config_groups"]["group_0"]["targets"].remove(DOWN3)),
      DOWN3 + r"\.weight_packed: shape"),
     ("mixed", in_config(lambda c: c["ignore"].remove(DOWN)), DOWN + r"\.weight_scale: missing"),
     ("mixed", in_tensor(DOWN3 + ".weight_packed", 704 * 6 + 2, flip(1)),

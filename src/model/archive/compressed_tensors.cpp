@@ -61,6 +61,7 @@ Json weightArguments(const WeightSpec& w, Kind kind) {
   json["block_structure"] = nullptr;
   json["observer"] = "minmax";
   json["observer_kwargs"] = Json::object();
+  if (kind == Kind::kMxfp4) json["scale_dtype"] = "torch.uint8";  // some loaders know an MX scale by it
   return json;
 }
 
@@ -225,8 +226,9 @@ class CompressedTensors : public Container {
     }
     std::vector<const std::vector<const WeightSpec*>*> groups;
     for (const auto& [key, list] : ways) groups.push_back(&list);
+    // The commonest last: a loader warns of each name that a class before it has matched already.
     std::sort(groups.begin(), groups.end(), [](const auto* a, const auto* b) {
-      return a->size() != b->size() ? a->size() > b->size() : a->front()->name < b->front()->name;
+      return a->size() != b->size() ? a->size() < b->size() : a->front()->name > b->front()->name;
     });
     Json config;
     config["quant_method"] = "compressed-tensors";
@@ -240,8 +242,9 @@ class CompressedTensors : public Container {
       const WeightSpec& first = *groups[g]->front();
       Json& group = json["group_" + std::to_string(g)];
       group["targets"] = Json::array();
-      if (g == 0) group["targets"].push_back("Linear");
-      for (size_t i = 0; g > 0 && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
+      const bool rest = g + 1 == groups.size();
+      if (rest) group["targets"].push_back("Linear");
+      for (size_t i = 0; !rest && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
       const Kind of = kindOf(first, facts.activations);
       group["weights"] = weightArguments(first, of);
       group["input_activations"] = activationArguments(facts.activations);

@@ -1,0 +1,56 @@
+"""The dequantized model: transformers' architecture with plain weights, which ../golden/decode_model.py decodes from the
+files by the descriptions of the formats alone. No loader's code touches the weights."""
+import array
+import os
+import sys
+
+import torch
+import transformers
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
+import decode_model
+
+DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+
+
+def as_tensor(weight):
+    values = torch.frombuffer(array.array("f", weight.values()), dtype=torch.float32).reshape(weight.shape)
+    # bitsandbytes' weights say themselves of what type they are once dequantized.
+    return values if weight.load_dtype is None else values.to(DTYPES[weight.load_dtype])
+
+
+def rounded_int8(rows):
+    """Symmetric, a scale per token: what the loaders do with activations of 8 bits while they run."""
+    scale = rows.abs().amax(dim=-1, keepdim=True) / 127.5
+    return torch.round(torch.clamp(rows / scale, -128, 127)) * scale
+
+
+def rounded_fp8(rows):
+    scale = rows.abs().amax(dim=-1, keepdim=True) / 448
+    return torch.clamp(rows / scale, -448, 448).to(torch.float8_e4m3fn).to(rows.dtype) * scale
+
+
+class Dequantized:
+    """`model`: of the files in the folder. `inputs`: how its config wants activations quantized, or None."""
+
+    def __init__(self, folder, dtype):
+        decoded = decode_model.Model(folder)
+        config = transformers.AutoConfig.from_pretrained(folder)
+        quantization = getattr(config, "quantization_config", None) or {}
+        inputs = [group.get("input_activations") for group in quantization.get("config_groups", {}).values()]
+        decode_model.need(all(entry == inputs[0] for entry in inputs), "activations quantized in more than one way")
+        self.inputs = inputs[0] if inputs else None
+        if quantization:
+            del config.quantization_config
+        self.model = transformers.AutoModelForCausalLM.from_config(config, dtype=dtype).eval()
+        weights = {name: as_tensor(weight) for name, weight in decoded.weights.items()}
+        self.model.load_state_dict(weights, strict=True)
+        self.quantized = [name for name, weight in decoded.weights.items() if weight.codes is not None]
+
+    def round_inputs(self):
+        """From now on, what enters a quantized module is rounded as the config says."""
+        rounded = {"int": rounded_int8, "float": rounded_fp8}[self.inputs["type"]]
+        for name in self.quantized:
+            module = self.model.get_submodule(name.removesuffix(".weight"))
+            module.register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0]), *inputs[1:]))

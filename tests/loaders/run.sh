@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Do other programs load what nibble writes, and get the same numbers? Quantizes the sample model in every way that they
+# can read, and in a Debian sid tree with Debian's own transformers and compressed-tensors loads each output; its logits
+# must be within 1e-2 of the dequantized model's, which an independent decoder reads from the same files. Then the same
+# with faults planted in the loaders' copies, all of which must be found.
+#
+#   tests/loaders/run.sh NIBBLE [TREE]        NIBBLE: the program; TREE: where the tree is or shall be made (tree.sh)
+#
+# Needs root, a Debian archive in the apt sources, about 3 GB of disk, some minutes the first time and two after that.
+# Prints the packages' versions and a line for each configuration: PASS or FAIL, the largest and the mean difference of
+# logits, how often the likeliest token is the same, how many weights differ in any bit, the perplexity of what was run;
+# below it what the loader complained of. For planted faults: found, or MISSED. Ends with 1 if one failed.
+#
+# bitsandbytes is no Debian package: its files are read by transformers' own loader too, but the arithmetic is a stand-in's.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../../tools/lib/common.sh"
+
+[ $# = 1 ] || [ $# = 2 ] || die "usage: run.sh NIBBLE [TREE]"
+nibble=$(readlink -f "$1")
+[ -x "$nibble" ] || die "$1 is no program"
+tree=${2:-$NIBBLE_CACHE/loaders}
+case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
+"$here/tree.sh" "$tree" >&2
+work_dir
+
+model=$here/../data/tiny-kjv-llama
+configurations=()
+# quantized NAME ARGUMENTS...: the sample model, as configuration NAME.
+quantized() {
+  local name=$1
+  shift
+  "$nibble" quantize "$model" -o "$WORK/$name" --device cpu "$@" >"$WORK/log" 2>&1 ||
+    { cat "$WORK/log" >&2; die "nibble failed: $name"; }
+  configurations+=("$name=/mnt/$name")
+}
+quantized int4 --type int4 --group-size 64
+quantized int4_128 --type int4
+quantized int4_asym --type int4 --group-size 64 --asym
+quantized int4_row --type int4 --group-size -1
+quantized int8 --type int8
+quantized int8_group --type int8 --granularity group --group-size 64
+quantized int8_token --type int8 --activations int8-token
+quantized int8_token_asym --type int8 --asym --activations int8-token
+quantized fp8 --type fp8
+quantized fp8_tensor --type fp8 --granularity tensor
+quantized fp8_token --type fp8 --activations fp8-token
+quantized mxfp4 --type mxfp4
+quantized mixed --type int4 --group-size 64 --rule 'down_proj=int8' --exclude 'layers\.0\.'
+quantized formats --type int4 --group-size -1 --rule 'down_proj=fp8'
+quantized nf4 --type nf4 --format bnb
+quantized nf4_single --type nf4 --format bnb --no-double-quant
+quantized fp4 --type fp4 --format bnb --exclude 'layers\.0\.'
+quantized shards --type int4 --group-size 64 --max-shard-size 1M
+quantized f32 --type F32 --format safetensors
+quantized bf16 --type BF16 --format safetensors
+
+# inside COMMAND...: in the tree and in namespaces of its own, with the tests in /srv and the models in /mnt. One thread:
+# several wait for each other by spinning, which is slow where others work, too.
+inside() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
+    tree=$1 tests=$2 work=$3
+    shift 3
+    mkdir -p "$tree/dev/shm"
+    mount -t proc proc "$tree/proc" && mount -t tmpfs shm "$tree/dev/shm" && mount -t tmpfs tmp "$tree/tmp" &&
+      mount --bind -o ro "$tests" "$tree/srv" && mount --bind "$work" "$tree/mnt" || exit 1
+    exec chroot "$tree" env -i HOME=/tmp LANG=C.UTF-8 PATH=/usr/bin:/bin OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$@"
+  ' sh "$tree" "$here/.." "$WORK" "$@" </dev/null
+}
+mkdir "$WORK/faulty"
+inside python3 -B /srv/loaders/faults.py /mnt /mnt/faulty > "$WORK/faults"
+mapfile -t faults < "$WORK/faults"
+inside python3 -B /srv/loaders/load.py /srv/data/tiny-kjv-llama/test_ids.npy "${configurations[@]}" "${faults[@]}"

@@ -5,8 +5,9 @@
 
 Of each output: files, config, names, shapes and types of all tensors, unchanged tensors byte by byte, sizes.
 Of some weights (--all: of every one): scales, zero points and codes against those computed again from the source, and
-the error statistics of the report against sums in doubles. Then faults are planted in copies of the outputs, one at a
-time, and each must be found and named. Last, models of awkward weights.
+the error statistics of the report against sums in doubles. Some runs are killed halfway and resumed. Some outputs are
+made dense again, which must give the decoder's values. Then faults are planted in copies of the outputs, one at a time,
+and each must be found and named. Last, models of awkward weights, and all codes of FP8.
 """
 import argparse
 import json
@@ -14,6 +15,8 @@ import math
 import os
 import re
 import shutil
+import signal
+import struct
 import subprocess
 import sys
 import time
@@ -23,7 +26,7 @@ sys.dont_write_bytecode = True
 import edge_model
 import read_safetensors
 import requantize
-from decode_model import Model, Plain, fp32, read_json
+from decode_model import FP8, Model, Plain, fp32, read_json
 from read_safetensors import Bad
 
 SAMPLE = r"layers\.0\.|layers\.5\.self_attn\.k_proj"
@@ -32,8 +35,10 @@ SAMPLE = r"layers\.0\.|layers\.5\.self_attn\.k_proj"
 class Configuration:
     """`scheme`: of a Linear's weight, by its name; None where it stays as it is."""
 
-    def __init__(self, name, arguments, scheme, sample=SAMPLE, shard=None):
+    def __init__(self, name, arguments, scheme, sample=SAMPLE, shard=None, killed=False):
         self.name, self.arguments, self.sample, self.shard = name, arguments.split(), sample, shard
+        self.killed = killed  # halfway, then resumed
+        self.narrow = "--scale narrow" in arguments
         self.scheme = scheme if callable(scheme) else lambda weight, _: None if weight == "lm_head.weight" else scheme
 
 
@@ -78,7 +83,16 @@ CONFIGURATIONS = [
                   r"layers\.1\.self|layers\.1.*down"),
     Configuration("sharded", "--type int4 --group-size 64 --max-shard-size 1M", "int4 sym group 64",
                   r"layers\.4\.", shard=1_000_000),
+    Configuration("int8_absmax", "--format bnb --type int8", "int8 absmax"),
+    Configuration("int4_narrow", "--type int4 --group-size 64 --scale narrow", "int4 sym group 64", r"layers\.3\."),
+    Configuration("int8_narrow", "--type int8 --scale narrow", "int8 sym channel", r"layers\.4\.mlp"),
+    Configuration("resumed", "--type int4 --group-size 64 --max-shard-size 1M", "int4 sym group 64", r"layers\.3\.",
+                  shard=1_000_000, killed=True),
+    Configuration("resumed_nested", "--format bnb --type nf4 --max-shard-size 1M", "nf4 block 64 nested",
+                  r"layers\.3\.self", shard=1_000_000, killed=True),
 ]
+# Of these, the round trip.
+BACK = ("int4", "int4_asym", "int8_absmax", "nf4", "fp8_tensor", "mxfp4")
 
 
 def grouped(prefix, wanted):
@@ -103,7 +117,10 @@ EDGES = [
     Configuration("int4_row", "--type int4 --group-size -1", "int4 sym channel", ""),
     Configuration("int4_asym", "--type int4 --asym --group-size 32", grouped("int4 asym", 32), ""),
     Configuration("int4_row_asym", "--type int4 --asym --group-size -1", "int4 asym channel", ""),
+    Configuration("int4_narrow", "--type int4 --group-size 64 --scale narrow", grouped("int4 sym", 64), ""),
     Configuration("int8", "--type int8", "int8 sym channel", ""),
+    Configuration("int8_narrow", "--type int8 --scale narrow", "int8 sym channel", ""),
+    Configuration("int8_absmax", "--format bnb --type int8", "int8 absmax", ""),
     Configuration("int8_token", "--type int8 --activations int8-token", "int8 sym channel", ""),
     Configuration("int8_asym", "--type int8 --asym", "int8 asym channel", ""),
     Configuration("int8_asym_token", "--type int8 --asym --activations int8-token", "int8 asym channel", ""),
@@ -113,11 +130,15 @@ EDGES = [
     Configuration("nf4", "--format bnb --type nf4", "nf4 block 64 nested", ""),
     Configuration("nf4_single", "--format bnb --type nf4 --no-double-quant", "nf4 block 64", ""),
     Configuration("fp4", "--format bnb --type fp4 --no-double-quant", "fp4 block 64", ""),
+    Configuration("f32", "--format safetensors --type F32", lambda *_: "F32", ""),
 ]
 EDGE_MODELS = [
     ("edge_f16", edge_model.EVEN, "F16"), ("edge_bf16", edge_model.EVEN, "BF16"), ("edge_f32", edge_model.EVEN, "F32"),
     ("odd_f32", edge_model.ODD, "F32"), ("odd_bf16", edge_model.ODD, "BF16"),
+    ("edge_e4m3", edge_model.EVEN, "F8_E4M3"), ("edge_e5m2", edge_model.EVEN, "F8_E5M2"),
 ]
+# Of FP8 models not all ways again.
+OF_FP8 = ("int4", "int4_asym", "int8_absmax", "fp8_tensor", "mxfp4", "nf4", "f32")
 
 
 # ---------------------------------------------------------------------------------------------------- comparing
@@ -147,7 +168,7 @@ class Check:
 
     def __init__(self, source, folder, configuration):
         self.source, self.folder, self.configuration = source, folder, configuration
-        self.failures, self.notes, self.compared = [], [], 0
+        self.failures, self.compared = [], 0
 
     def equal(self, found, expected, what):
         if found != expected:
@@ -172,7 +193,8 @@ class Check:
         self.equal(found, expected, "config.json")
         plain = {weight.scheme for weight in model.weights.values() if isinstance(weight, Plain)}
         if plain != {model.dtype}:
-            self.notes.append(f"config.json says {model.config['torch_dtype']}, its plain tensors are {sorted(plain)}")
+            self.failures.append(f"config.json: torch_dtype {model.config['torch_dtype']}, its plain tensors are "
+                                 f"{sorted(plain)}")
 
     def shards(self, model):
         if self.configuration.shard is None:
@@ -214,6 +236,11 @@ class Check:
                 "bytes_out": weight.bytes,
                 "bits_per_weight": 8 * weight.bytes / math.prod(weight.shape),
             }, f"the report: {name}")
+        resumed = [name for name, entry in entries.items() if entry.get("resumed", False)]
+        if self.configuration.killed and not 0 < len(resumed) < len(entries):
+            self.failures.append(f"the report: {len(resumed)} of {len(entries)} tensors are from the run before")
+        elif resumed and not self.configuration.killed:
+            self.failures.append(f"the report: {resumed[0]} is said to be from a run before")
         return entries
 
     def weight(self, weight, entry, deep):
@@ -232,6 +259,7 @@ class Check:
         self.compared += 1
         x = self.source.once(name)
         if isinstance(weight, Plain):
+            x = requantize.without_denormals(x, source.scheme)
             data = weight.tensors[name][2]
             size = len(data) // len(x)
             expected = requantize.plain(x, weight.scheme)
@@ -242,11 +270,14 @@ class Check:
                         self.failures.append(f"{name}: {weight.place(index)}: 0x{found}, from the source 0x{wanted}")
                         break
         else:
-            differences = requantize.differences(weight, x, source.scheme)
+            differences = requantize.differences(weight, x, source.scheme, self.configuration.narrow)
             for tensor, place, found, wanted in differences[:2]:
                 count = f" ({len(differences)} such)" if len(differences) > 1 else ""
                 self.failures.append(f"{tensor}: {place}: {found}, from the source {wanted}{count}")
         if entry is None:
+            return
+        if entry.get("resumed"):
+            self.equal([entry[key] for key in STATISTICS], [None] * len(STATISTICS), f"the report: {name}")
             return
         for key, expected in statistics(x, weight.values()).items():
             found = entry[key]
@@ -265,7 +296,9 @@ class Check:
             self.shards(model)
             entries = self.report(report, model)
             for name, weight in model.weights.items():
-                self.equal(weight.scheme, self.scheme(name) or self.source.weights[name].scheme, name)
+                kept = self.source.weights[name].scheme
+                # FP8 that is not quantized anew becomes the type that holds its values.
+                self.equal(weight.scheme, self.scheme(name) or ("F16" if kept in FP8 else kept), name)
                 self.weight(weight, entries.get(name), re.search(sample, name))
         except (Bad, ValueError, OSError) as error:
             self.failures.append(str(error))
@@ -314,11 +347,11 @@ def in_text(file, old, new):
     return plant
 
 
-def in_config(change):
+def in_config(change, key="quantization_config"):
     def plant(folder, report):
         path = os.path.join(folder, "config.json")
         config = read_json(path)
-        change(config["quantization_config"])
+        change(config[key] if key else config)
         with open(path, "w", encoding="utf-8") as out:
             json.dump(config, out)
 
@@ -330,6 +363,11 @@ def in_report(name, change):
         change(next(entry for entry in report["tensors"] if entry["name"] == name))
 
     return plant
+
+
+def forget_resumed(folder, report):
+    for entry in report["tensors"]:
+        entry.pop("resumed", None)
 
 
 def a_file(name, text):
@@ -381,6 +419,10 @@ FAULTS = [
     ("int4", in_text("tokenizer.json", "{", "{ "), r"tokenizer\.json: not the source's"),
     ("int4", in_text("config.json", '"rms_norm_eps": 1e-05', '"rms_norm_eps": 1e-06'), r"^config\.json: "),
     ("int4", a_file("model.safetensors.tmp", ""), r"model\.safetensors\.tmp: what is this"),
+    ("int4", in_config(lambda c: c.update(torch_dtype="bfloat16"), None),
+     r"weight_scale: is F16, expected BF16|torch_dtype bfloat16, its plain tensors are \['F16'\]"),
+    ("f32", in_config(lambda c: c.update(torch_dtype="float16"), None),
+     r"torch_dtype float16, its plain tensors are \['F32'\]"),
     ("int4", in_config(lambda c: c["ignore"].clear()), r"lm_head\.weight_scale: missing"),
     ("int4", in_config(lambda c: c["ignore"].append(Q)), Q + r"\.weight: missing"),
     ("int4", in_config(lambda c: c["ignore"].append("lm_haed")), r"'lm_haed' is no module"),
@@ -439,6 +481,28 @@ FAULTS = [
     ("nf4_single", in_tensor(DOWN + ".weight.absmax", 4 * 300, flip(1)),
      DOWN + r"\.weight\.absmax: row 27, column 192: scale"),
     ("fp4", in_tensor(DOWN + ".weight", 352 * 100 + 1, flip(1)), DOWN + r"\.weight: row 100, column 3: code"),
+    ("int8_absmax", in_tensor(DOWN + ".weight", 704 * 200 + 703, flip(1)),
+     DOWN + r"\.weight: row 200, column 703: code"),
+    ("int8_absmax", in_tensor(DOWN + ".SCB", 4 * 77, flip(1)), DOWN + r"\.SCB: row 77, column 0: scale 0x"),
+    ("int8_absmax", in_tensor(DOWN + ".SCB", 4 * 77 + 3, flip(0x80)), DOWN + r"\.SCB: row 77: absmax -"),
+    ("int8_absmax", in_tensor(DOWN + ".weight_format", 0, flip(1)), DOWN + r"\.weight_format: 1, expected 0"),
+    ("int8_absmax", in_text("model.safetensors", DOWN + ".weight_format", DOWN + ".weight_farmot"),
+     DOWN + r"\.weight_format: missing"),
+    ("int8_absmax", in_text("model.safetensors", DOWN + ".SCB", DOWN + ".SBC"), DOWN + r"\.SCB: missing"),
+    ("int8_absmax", in_config(lambda c: c.update(load_in_4bit=True)), r"load_in_8bit: \(True, True\)"),
+    ("int8_absmax", in_config(lambda c: c.update(load_in_8bit=False, load_in_4bit=True)),
+     r"load_in_8bit: \(False, True\)"),
+    ("int8_absmax", in_config(lambda c: c.update(_load_in_8bit=False)), r"load_in_8bit: \(False, False\)"),
+    ("int8_absmax", in_config(lambda c: c.update(llm_int8_skip_modules=["lm_head", Q])), Q + r"\.weight: is I8"),
+    ("int8_absmax", in_report(DOWN + ".weight", scale("mse", 1 + 1e-6)),
+     "the report: " + DOWN + r"\.weight: mse is"),
+    ("int4_narrow", in_tensor(V3 + ".weight_packed", 128 * 6, flip(1)),
+     V3 + r"\.weight_packed: row 6, column 0: code"),
+    ("int4_narrow", in_tensor(V3 + ".weight_scale", 2 * 9, flip(1)), V3 + r"\.weight_scale: row 2, column 64: scale"),
+    ("resumed", in_report(V3 + ".weight", lambda entry: entry.update(resumed=True, mse=0.5)),
+     "the report: " + V3 + r"\.weight: \["),
+    ("resumed", forget_resumed, "the report: 0 of 57 tensors are from the run before"),
+    ("int8_absmax", in_report(DOWN + ".weight", lambda entry: entry.update(resumed=True)), "is said to be from a run"),
     ("f32", in_tensor(DOWN + ".weight", 4 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
     ("bf16", in_tensor(DOWN + ".weight", 2 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
     ("mixed", in_config(lambda c: c["config_groups"]["group_0"]["targets"].remove(DOWN3)),
@@ -489,18 +553,63 @@ def plant_faults(source, scratch, outputs):
 # ---------------------------------------------------------------------------------------------------- running
 
 
+def call(options, verb, *arguments):
+    """Runs the tool, which must end well; its JSON."""
+    command = [options.nibble, verb, *arguments, "--json", "--device", options.device]
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if result.returncode != 0:
+        raise Bad(f"{' '.join(command)} gave {result.returncode}:\n{result.stderr}")
+    return json.loads(result.stdout, object_pairs_hook=read_safetensors.unique)
+
+
+def done_in(journal):
+    try:
+        return sum(line.split()[1] == b"done" for line in bytes_of(journal).splitlines() if line.count(b" ") == 2)
+    except FileNotFoundError:
+        return 0
+
+
+def kill_halfway(options, model, folder, arguments):
+    """Leaves FOLDER.partial, with some tensors entered in its journal and some not: how many are.
+
+    The journal is written once a second, and a small model takes less: so the run is stopped for longer than that.
+    """
+    command = [options.nibble, "quantize", model, "-o", folder, *arguments, "--device", options.device]
+    partial = folder + ".partial"
+    journal = os.path.join(partial, ".nibble-journal")
+    for attempt in range(20):
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not os.path.exists(journal):
+            time.sleep(0.001)
+        time.sleep(0.004 * (attempt % 5))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(1.1)
+        process.send_signal(signal.SIGCONT)
+        while process.poll() is None and done_in(journal) == 0:
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        done = done_in(journal)
+        if done and not os.path.exists(folder):
+            return done
+    raise Bad(f"{' '.join(command)} was never killed halfway")
+
+
 def run(options, model, folder, configuration):
     """The report of one run."""
-    report = folder + ".json"
     shutil.rmtree(folder, ignore_errors=True)
-    if os.path.exists(report):
-        os.remove(report)
-    command = [options.nibble, "quantize", model, "-o", folder, *configuration.arguments, "--json=" + report,
-               "--device", options.device]
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    if result.returncode != 0:
-        raise Bad(f"{' '.join(command)} gave {result.returncode}:\n{result.stdout}")
-    return read_json(report)
+    if not configuration.killed:
+        return call(options, "quantize", model, "-o", folder, *configuration.arguments)
+    done = kill_halfway(options, model, folder, configuration.arguments)
+    report = call(options, "quantize", model, "-o", folder, *configuration.arguments, "--resume")
+    resumed = sum(entry.get("resumed", False) for entry in report["tensors"])
+    if resumed > done:
+        raise Bad(f"{resumed} tensors are said to be from the run before, whose journal names {done}")
+    if os.path.exists(folder + ".partial"):
+        raise Bad(folder + ".partial is left")
+    return report
 
 
 def run_all(options, source, title, configurations):
@@ -524,10 +633,142 @@ def run_all(options, source, title, configurations):
         print(f"{verdict:7}{name:24}{check.compared:3} weights recomputed, {seconds:4.1f} s", flush=True)
         for line in check.failures[:20]:
             print("    " + line)
-        for line in check.notes:
-            print("    note: " + line)
         good = good and not check.failures
     return outputs, good
+
+
+# ---------------------------------------------------------------------------------------------------- dense again
+
+
+def check_back(source, quantized, dense, to_quantized, to_dense, report, sample):
+    """The failures of a quantized model made dense again, and how many weights' values were compared.
+
+    `to_quantized`, `to_dense`: what comparing the source with either said.
+    """
+    failures, count = [], 0
+    rows = [{row["name"]: row for row in comparison["tensors"]} for comparison in (to_quantized, to_dense)]
+    entries = {entry["name"]: entry for entry in report["tensors"]}
+    for comparison, of in zip((to_quantized, to_dense), rows):
+        if sorted(of) != sorted(source.weights) or len(of) != len(comparison["tensors"]):
+            failures.append("compare: other names than the source's")
+        for key in ("only_in_a", "only_in_b"):
+            if comparison[key]:
+                failures.append(f"compare: {key} {comparison[key]}")
+    for name, weight in quantized.weights.items():
+        one, other = ({key: of.get(name, {}).get(key) for key in (*STATISTICS, "shape", "nonfinite")} for of in rows)
+        if one != other:
+            failures.append(f"compare: {name}: {one}, of the dense one {other}")
+        for key in STATISTICS:
+            if entries[name][key] not in (None, one[key]):
+                failures.append(f"compare: {name}: {key} is {one[key]}, the report says {entries[name][key]}")
+        if not re.search(sample, name):
+            continue
+        count += 1
+        values = weight.values()
+        if weight.scheme != "F32":  # else it is a copy
+            values = requantize.without_denormals(values, weight.scheme)
+        found, expected = dense.weights[name].tensors[name][2], requantize.plain(values, "F32")
+        if dense.weights[name].scheme != "F32":
+            failures.append(f"{name}: is {dense.weights[name].scheme}")
+        elif found != expected:
+            at = next(i for i in range(0, len(found), 4) if found[i : i + 4] != expected[i : i + 4])
+            values = (f"0x{data[at : at + 4][::-1].hex()}" for data in (found, expected))
+            failures.append(f"{name}: {weight.place(at // 4)}: {', decoded '.join(values)}")
+    return failures, count
+
+
+def back(options, source, title, outputs):
+    """Quantized models as input: made dense, and compared as they are."""
+    good = True
+    for name in BACK:
+        if name not in outputs:
+            continue
+        start, count = time.monotonic(), 0
+        folder, again = (os.path.join(options.scratch, title + name + end) for end in ("", ".back"))
+        try:
+            again_report = call(options, "quantize", folder, "-o", again, "--format", "safetensors", "--type", "F32")
+            to_quantized, to_dense = (call(options, "compare", source.folder, f) for f in (folder, again))
+            quantized, dense = Model(folder), Model(again)
+            report = outputs[name][1]
+            sample = "" if options.all or title else r"layers\.0\.(mlp.down|self_attn.q)|layers\.5\.self_attn\.k_proj"
+            failures, count = check_back(source, quantized, dense, to_quantized, to_dense, report, sample)
+            if dense.dtype != "F32" or "quantization_config" in dense.config:
+                failures.append("config.json is not that of an F32 model")
+            if again_report["bytes_in"] != quantized.data_bytes or again_report["bytes_out"] != dense.data_bytes:
+                failures.append("the report's bytes")
+            if not title and not failures:
+                failures += unseen(source, quantized, dense, to_quantized, to_dense, report)
+        except (Bad, ValueError, OSError) as error:
+            failures = [str(error)]
+        verdict = "FAILED" if failures else "ok"
+        seconds = time.monotonic() - start
+        print(f"{verdict:7}{title + name + ', dense again':36}{count:3} weights' values, {seconds:4.1f} s", flush=True)
+        for line in failures[:20]:
+            print("    " + line)
+        good = good and not failures
+    return good
+
+
+def unseen(source, quantized, dense, to_quantized, to_dense, report):
+    """Faults in the comparisons and in the dense values that check_back does not name."""
+    out = []
+    row = next(row for row in to_dense["tensors"] if row["name"] == DOWN + ".weight")
+    kept = dict(row)
+    row["sqnr_db"] = math.nextafter(row["sqnr_db"], 0)
+    dtype, shape, data = dense.weights[DOWN + ".weight"].tensors[DOWN + ".weight"]
+    changed = bytearray(data)
+    changed[4 * (704 * 7 + 8)] ^= 1
+    dense.weights[DOWN + ".weight"].tensors[DOWN + ".weight"] = dtype, shape, bytes(changed)
+    to_quantized["only_in_b"] = ["x"]
+    found, _ = check_back(source, quantized, dense, to_quantized, to_dense, report, "^" + re.escape(DOWN))
+    for expected in (f"compare: {DOWN}.weight: ", f"{DOWN}.weight: row 7, column 8: 0x", "compare: only_in_b"):
+        if not any(failure.startswith(expected) for failure in found):
+            out.append(f"a planted fault was not named {expected!r}: {found[:3]}")
+    row.update(kept)
+    return out
+
+
+def all_codes(options):
+    """FP8 matrices without scales, of all codes: their values as F32, and int4 of those that are finite."""
+    good = True
+    for dtype, table in FP8.items():
+        name = "model.layers.0.self_attn.q_proj.weight"
+        finite = bytes(code for code in range(256) if math.isfinite(table[code]))
+        cases = [("", bytes(range(256)), 16), (".finite", (finite * 2)[: len(finite) // 16 * 32], 32)]
+        for title, codes, columns in cases:
+            shape = [len(codes) // columns, columns]
+            file = os.path.join(options.scratch, f"{dtype}{title}.safetensors")
+            header = json.dumps({name: {"dtype": dtype, "shape": shape, "data_offsets": [0, len(codes)]}}).encode()
+            with open(file, "wb") as out:
+                out.write(struct.pack("<Q", len(header)) + header + codes)
+            out = file + ".f32"
+            failures = []
+            try:
+                call(options, "quantize", file, "-o", out, "--format", "safetensors", "--type", "F32")
+                rows, _, _ = read_safetensors.read(os.path.join(out, "model.safetensors"))
+                if [row[:3] for row in rows] != [(name, "F32", shape)]:
+                    failures.append(f"holds {[row[:3] for row in rows]}")
+                values = struct.unpack(f"<{len(codes)}f", rows[0][3])
+                for code, value in zip(codes, values):
+                    # NaN stays NaN, of the same sign.
+                    same = struct.pack("<f", table[code]) == struct.pack("<f", value)
+                    if math.isnan(table[code]):
+                        same = math.isnan(value) and (math.copysign(1, value) < 0) == (code >= 128)
+                    if not same:
+                        failures.append(f"code {code} became {value}, expected {table[code]}")
+                if title:
+                    entry = call(options, "quantize", file, "-o", file + ".int4", "--group-size", "32")["tensors"][0]
+                    if entry["type"] != "int4" or not entry["sqnr_db"] > 15:
+                        failures.append(f"int4: {entry}")
+                elif call(options, "compare", file, out)["tensors"][0]["nonfinite"] != 256 - len(finite):
+                    failures.append("compare counts other values that are not finite")
+            except (Bad, ValueError, OSError) as error:
+                failures.append(str(error))
+            print(f"{'FAILED' if failures else 'ok':7}{dtype + title:24}{len(set(codes)):3} codes", flush=True)
+            for line in failures[:20]:
+                print("    " + line)
+            good = good and not failures
+    return good
 
 
 def main():
@@ -542,6 +783,7 @@ def main():
     os.makedirs(options.scratch)
     source = Model(options.model)
     outputs, good = run_all(options, source, "", CONFIGURATIONS)
+    good = back(options, source, "", outputs) and good
     good = plant_faults(source, options.scratch, outputs) and good
     for seed, (name, sizes, dtype) in enumerate(EDGE_MODELS):
         folder = os.path.join(options.scratch, name)
@@ -549,7 +791,11 @@ def main():
         source = Model(folder)
         columns = {weight.shape[-1] for name, weight in source.weights.items() if name.endswith("_proj.weight")}
         possible = [edge for edge in EDGES if any(edge.scheme("", c) for c in columns)]
-        good = run_all(options, source, name + ".", possible)[1] and good
+        if dtype in FP8:
+            possible = [edge for edge in possible if edge.name in OF_FP8]
+        outputs, all_good = run_all(options, source, name + ".", possible)
+        good = back(options, source, name + ".", outputs) and all_good and good
+    good = all_codes(options) and good
     if good:
         shutil.rmtree(options.scratch)
     return 0 if good else 1

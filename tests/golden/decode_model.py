@@ -3,8 +3,8 @@
 
   decode_model.py FOLDER            every weight: how it is stored, and its first values
 
-Knows compressed-tensors (pack-quantized, int-quantized, float-quantized, mxfp4-pack-quantized), bitsandbytes NF4 and
-FP4, and plain F32, F16, BF16, in the layout of Llama. As a loader does, it learns from config.json how each module is
+Knows compressed-tensors (pack-quantized, int-quantized, float-quantized, mxfp4-pack-quantized), bitsandbytes NF4, FP4
+and LLM.int8, and plain F32, F16, BF16 and FP8 matrices, in the layout of Llama. As a loader does, it learns from config.json how each module is
 stored; then a tensor that is missing, left over or of another shape or type is an error. It shares nothing with the
 writer.
 """
@@ -48,7 +48,9 @@ def ieee_table(exponent_bits, mantissa_bits):
 F16 = ieee_table(5, 10)
 BF16 = ieee_table(8, 7)
 E4M3 = [math.nan if bits & 0x7F == 0x7F else float_bits(bits, 4, 3) for bits in range(256)]
+E5M2 = ieee_table(5, 2)
 E2M1 = [float_bits(bits, 2, 1) for bits in range(16)]
+FP8 = {"F8_E4M3": E4M3, "F8_E5M2": E5M2}
 
 
 def fp32(values):
@@ -87,6 +89,8 @@ def words(typecode, size, data):
 def floats(dtype, data):
     if dtype == "F32":
         return words("f", 4, data).tolist()
+    if dtype in FP8:
+        return [FP8[dtype][bits] for bits in data]
     return [{"F16": F16, "BF16": BF16}[dtype][bits] for bits in words("H", 2, data)]
 
 
@@ -297,9 +301,9 @@ class Model:
         weight.tensors[name] = self.tensors[name]
         return data
 
-    def plain(self, name, shape):
+    def plain(self, name, shape, more_dtypes=()):
         weight = Plain(name, shape, "plain")
-        self.take(weight, name, ("F32", "F16", "BF16"), shape)
+        self.take(weight, name, ("F32", "F16", "BF16", *more_dtypes), shape)
         weight.scheme = weight.tensors[name][0]
         return weight
 
@@ -323,7 +327,7 @@ class PlainConfig:
         return True
 
     def weight(self, model, module, shape):
-        return model.plain(module + ".weight", shape)
+        return model.plain(module + ".weight", shape, tuple(FP8))
 
 
 # ------------------------------------------------------------------------------------------------- compressed-tensors
@@ -503,9 +507,10 @@ class BitsAndBytes:
         only_keys(config, BNB_CONFIG, "quantization_config")
         for key, kind in BNB_CONFIG.items():
             need(type(config.get(key)) is kind, f"quantization_config: {key} is {config.get(key)!r}")
+        self.eight = config["load_in_8bit"]
         for prefix in ("", "_"):
-            four = config[prefix + "load_in_4bit"] and not config[prefix + "load_in_8bit"]
-            need(four, "quantization_config: not of 4 bits")
+            said = config[prefix + "load_in_4bit"], config[prefix + "load_in_8bit"]
+            need(said == (not self.eight, self.eight), f"quantization_config: load_in_4bit, load_in_8bit: {said}")
         self.quant_type = config["bnb_4bit_quant_type"]
         need(self.quant_type in ("nf4", "fp4"), f"quantization_config: bnb_4bit_quant_type {self.quant_type!r}")
         need(config["bnb_4bit_quant_storage"] == "uint8", "quantization_config: bnb_4bit_quant_storage")
@@ -522,6 +527,8 @@ class BitsAndBytes:
         name = module + ".weight"
         if self.unquantized(module):
             return model.plain(name, shape)
+        if self.eight:
+            return self.eight_bit(model, module, shape)
         rows, columns = shape
         count = rows * columns
         weight = Table(name, shape, self.quant_type)
@@ -567,6 +574,23 @@ class BitsAndBytes:
         for index, scale in enumerate(weight.scales):
             good = math.isfinite(scale) and (scale >= 0 or self.nested)
             need(good, f"{weight.scale_tensor}: block {index} ({weight.place(index * block)}): absmax {scale}")
+        return weight
+
+    @staticmethod
+    def eight_bit(model, module, shape):
+        """Codes of LLM.int8; the scale of a row is its largest magnitude, which is stored, over 127."""
+        rows, columns = shape
+        weight = Integer(module + ".weight", shape, "int8 absmax")
+        weight.block = columns
+        weight.codes = bytearray(model.take(weight, weight.name, ("I8",), shape))
+        weight.scale_tensor = module + ".SCB"
+        weight.scale_bytes = model.take(weight, weight.scale_tensor, ("F32",), (rows,))
+        absmax = floats("F32", weight.scale_bytes)
+        for row, value in enumerate(absmax):
+            need(math.isfinite(value) and value >= 0, f"{weight.scale_tensor}: row {row}: absmax {value}")
+        weight.scales = fp32(value / 127 for value in absmax)
+        order = model.take(weight, module + ".weight_format", ("U8",), ())
+        need(order == b"\0", f"{module}.weight_format: {order[0]}, expected 0 (by rows)")
         return weight
 
     @staticmethod

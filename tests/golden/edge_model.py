@@ -43,18 +43,22 @@ def write(folder, sizes, dtype, seed):
     config = dict(sizes, architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=40, num_hidden_layers=1,
                   attention_bias=True, mlp_bias=False, tie_word_embeddings=True, rms_norm_eps=1e-5, hidden_act="silu",
                   max_position_embeddings=64)
-    config["torch_dtype"] = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}[dtype]
-    large = {"F16": 60000.0, "BF16": 1e12, "F32": 1e12}[dtype]
-    tiny = {"F16": 2.0**-24, "BF16": 2.0**-130, "F32": 2.0**-140}[dtype]
+    # Of FP8 are the linear layers alone.
+    others_dtype = "F16" if dtype.startswith("F8") else dtype
+    config["torch_dtype"] = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}[others_dtype]
+    large = {"F16": 60000.0, "BF16": 1e12, "F32": 1e12, "F8_E4M3": 448.0, "F8_E5M2": 57344.0}[dtype]
+    tiny = {"F16": 2.0**-24, "BF16": 2.0**-130, "F32": 2.0**-140, "F8_E4M3": 2.0**-9, "F8_E5M2": 2.0**-16}[dtype]
     tensors = {module + ".weight": shape for module, shape in linears(config).items() if not tied(config, module)}
     tensors |= others(config)
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, shape in sorted(tensors.items()):
         count = shape[0] if len(shape) == 2 else 1
         start = rng.randrange(12)
-        kinds = [(start + r) % 12 if name.endswith("_proj.weight") else 0 for r in range(count)]
-        part = plain([v for kind in kinds for v in row(kind, shape[-1], rng, large, tiny)], dtype)
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [len(data), len(data) + len(part)]}
+        linear = name.endswith("_proj.weight")
+        kinds = [(start + r) % 12 if linear else 0 for r in range(count)]
+        stored = dtype if linear else others_dtype
+        part = plain([v for kind in kinds for v in row(kind, shape[-1], rng, large, tiny)], stored)
+        header[name] = {"dtype": stored, "shape": list(shape), "data_offsets": [len(data), len(data) + len(part)]}
         data += part
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)

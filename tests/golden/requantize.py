@@ -7,7 +7,7 @@ import bisect
 import math
 import struct
 
-from decode_model import E2M1, E4M3, FP4, NF4, fp32
+from decode_model import E2M1, E4M3, E5M2, FP4, FP8, NF4, fp32
 from read_safetensors import Bad
 
 SMALLEST_SCALE = 2.0**-120
@@ -43,6 +43,7 @@ def nearest_even(table):
 
 E4M3_STEPS = nearest_even(E4M3[:127])
 E2M1_STEPS = nearest_even(E2M1[:8])
+PLAIN_FP8_STEPS = {"F8_E4M3": E4M3_STEPS, "F8_E5M2": nearest_even(E5M2[:124])}
 NF4_STEPS = fp32((NF4[i] + NF4[i + 1]) / 2 for i in range(15))
 FP4_STEPS = fp32([0.00260417, 0.0859375, 0.20833333, 0.29166667, 0.4166667, 0.583333, 0.8333333])
 FP4_CODES = sorted(range(8), key=lambda code: FP4[code])
@@ -71,10 +72,12 @@ class Expected:
         self.scale_bytes = self.zeros = self.codes = None
 
 
-def integers(x, weight, dtype, bits, offset, symmetric):
+def integers(x, weight, dtype, bits, offset, symmetric, narrow):
     out = Expected()
     parts = blocks(x, weight.block)
     half, low, high = (2**bits - 1) / 2, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    if narrow:
+        half, low = high, -high
     if symmetric:
         wanted = fp32(max(map(abs, part)) / half for part in parts)
     else:
@@ -93,6 +96,17 @@ def integers(x, weight, dtype, bits, offset, symmetric):
         part = y[index * weight.block : (index + 1) * weight.block]
         codes += [min(max(round(v) + zero, low), high) + offset & 255 for v in part]
     out.codes = bytes(codes)
+    return out
+
+
+def absmax_integers(x, weight):
+    """LLM.int8: the largest magnitude of a row is stored as it is; its codes are those of a scale of 1/127 of it."""
+    out = Expected()
+    parts = blocks(x, weight.block)
+    tops = [max(map(abs, part)) for part in parts]
+    out.scale_bytes = stored(tops, "F32")
+    _, scales = rounded(fp32(top / 127 for top in tops), "F32")
+    out.codes = bytes(min(max(round(v), -127), 127) & 255 for v in products(parts, inverses(scales)))
     return out
 
 
@@ -181,7 +195,10 @@ def nested(tops, weight):
 
 
 def plain(x, dtype):
-    """The bytes of values rounded to a float type."""
+    """The bytes of values rounded to a float type; of FP8, those beyond its range become the largest."""
+    if dtype in FP8:
+        sign = len(FP8[dtype]) // 2
+        return bytes(magnitude_code(v, PLAIN_FP8_STEPS[dtype], sign) for v in x)
     if dtype == "F32":
         return b"".join(struct.pack("<f", v) for v in x)
     exponent_bits, mantissa_bits, size = KINDS[dtype]
@@ -190,15 +207,22 @@ def plain(x, dtype):
     return b"".join(code.to_bytes(size, "little") for code in codes)
 
 
-def differences(weight, x, dtype):
+def without_denormals(x, dtype):
+    """What is read of them: denormal fp32 (so bfloat16, too) numbers count as 0."""
+    return x if dtype == "F16" else [v if abs(v) >= 2.0**-126 else math.copysign(0.0, v) for v in x]
+
+
+def differences(weight, x, dtype, narrow=False):
     """[(tensor, place, found, expected)] of a quantized weight against its source x, of that dtype."""
-    # Denormal fp32 (so bfloat16, too) numbers count as 0.
-    if dtype != "F16":
-        x = [v if abs(v) >= 2.0**-126 else math.copysign(0.0, v) for v in x]
+    if dtype in FP8:
+        dtype = "F16"  # which holds their values: so the types of scales are those for F16
+    x = without_denormals(x, dtype)
     out = []
-    if weight.scheme.startswith("int"):
+    if weight.scheme == "int8 absmax":
+        expected = absmax_integers(x, weight)
+    elif weight.scheme.startswith("int"):
         bits = int(weight.scheme[3])
-        expected = integers(x, weight, dtype, bits, weight.offset, " sym" in weight.scheme)
+        expected = integers(x, weight, dtype, bits, weight.offset, " sym" in weight.scheme, narrow)
     elif weight.scheme.startswith("fp8"):
         expected = fp8(x, weight, dtype)
     elif weight.scheme.startswith("mxfp4"):

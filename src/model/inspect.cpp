@@ -48,6 +48,11 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
 // What config.json says of quantization, in a few words.
 std::string quantizationOf(const std::optional<std::string>& config_json) {
   if (!config_json) return "";
+  try {
+    checkConfig(*config_json);
+  } catch (const Error&) {  // it is not the weights' fault
+    return "";
+  }
   const nlohmann::json config = nlohmann::json::parse(*config_json, nullptr, false);
   if (!config.is_object() || !config.contains("quantization_config")) return "";
   const nlohmann::json& quantization = config["quantization_config"];

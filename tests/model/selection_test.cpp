@@ -31,17 +31,32 @@ TEST_CASE("the projections of attention and MLP inside blocks are quantized, and
   for (const std::string_view name :
        {"model.layers.0.self_attn.q_proj.weight", "model.layers.11.self_attn.k_proj.weight", "layers.0.attn.v_proj.weight",
         "model.language_model.layers.2.self_attn.o_proj.weight", "model.layers.0.mlp.gate_proj.weight",
-        "model.layers.0.mlp.experts.7.up_proj.weight", "model.layers.0.mlp.down_proj.weight"}) {
+        "model.layers.0.mlp.experts.7.up_proj.weight", "model.layers.0.mlp.down_proj.weight", "layers.7.k_proj.weight",
+        "layers.x.layers.layers.10.a\nb.q_proj.weight"}) {
     INFO(name);
     CHECK(isBlockLinear(name));
   }
   for (const std::string_view name :
        {"model.embed_tokens.weight", "lm_head.weight", "model.norm.weight", "model.layers.0.input_layernorm.weight",
         "model.layers.0.self_attn.q_proj.bias", "model.layers.0.self_attn.q_norm.weight", "q_proj.weight",
-        "model.layers.x.self_attn.q_proj.weight", "model.layers.0.self_attn.q_proj.weight_scale", ""}) {
+        "model.layers.x.self_attn.q_proj.weight", "model.layers.0.self_attn.q_proj.weight_scale", "",
+        "layers.0q_proj.weight", "layers.q_proj.weight", "layers..q_proj.weight", "xlayers.0.q_proj.weight",
+        "model.layers.0.aq_proj.weight", "model.layers.0", "layers.12", "model.layers.0.mlp.gateup_proj.weight"}) {
     INFO(name);
     CHECK(!isBlockLinear(name));
   }
+  // Longer than a regular expression would bear.
+  const std::string long_text(10'000'000, 'a');
+  CHECK(isBlockLinear("layers.0." + long_text + ".q_proj.weight"));
+  CHECK(!isBlockLinear("layers." + long_text + ".q_proj.weight"));
+}
+
+TEST_CASE("a name that is too long for the patterns of options is refused with them") {
+  const std::string name = "layers.0." + std::string(100'000, 'a') + ".q_proj.weight";
+  CHECK(decide(tensor(name, {16, 128}), of("int4"), compressedTensors()).kind == Decision::kQuantize);
+  SelectionOptions options = of("int4");
+  options.exclude.push_back(parsePattern("--exclude", "(a|b)*c"));
+  CHECK_THROWS_AS(decide(tensor(name, {16, 128}), options, compressedTensors()), Error);
 }
 
 TEST_CASE("types are found in any case of letters, with their formats") {
@@ -164,4 +179,12 @@ TEST_CASE("config.json keeps its keys and their order, and what cannot be read i
   CHECK_THROWS_AS(configWith("[1]", ""), Error);
   CHECK_THROWS_AS(configWith("{", ""), Error);
   CHECK_THROWS_AS(configWith(std::string(100, '[') + std::string(100, ']'), ""), Error);
+  CHECK_THROWS_AS(configWith(R"({"a":1e999})", ""), Error);
+  // Time is a matter of size alone.
+  std::string many = "{\"a\":[";
+  for (int i = 0; i < 500'000; ++i) many += "{},";
+  CHECK(configWith(many + "0]}", "").size() > many.size());
+  many = "{";
+  for (int i = 0; i < 300'000; ++i) many += "\"" + std::to_string(i) + "\":0,";
+  CHECK_THROWS_AS(configWith(many + "\"a\":0}", ""), Error);
 }

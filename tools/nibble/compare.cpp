@@ -35,7 +35,7 @@ int runCompare(const Arguments& arguments) {
       ++equal;
       continue;
     }
-    table.add({t.name, t.reference_type, t.candidate_type, known ? numberText("%.3g", t.errors.mse) : "-",
+    table.add({plainName(t.name), t.reference_type, t.candidate_type, known ? numberText("%.3g", t.errors.mse) : "-",
                known ? numberText("%.2f", t.errors.sqnr_db) : "-", known ? numberText("%.6f", t.errors.cosine) : "-",
                known ? numberText("%.3g", t.errors.max_error) : "-",
                t.errors.nonfinite_count != 0 ? std::to_string(t.errors.nonfinite_count) + " NaN or infinite" : t.note});

@@ -3,7 +3,6 @@
 #include "options.h"
 #include "verb.h"
 
-#include "model/archive/error.h"
 #include "model/inspect.h"
 
 #include <cstdio>
@@ -18,20 +17,15 @@ struct Arguments {
   bool names_only = false;
 };
 
-// A name as a table may show it.
-std::string plainName(const std::string& name) {
-  const std::string quoted = model::quoteText(name);
-  return quoted.size() == name.size() + 2 ? name : quoted;
-}
-
 int runInspect(const Arguments& arguments) {
   const Output output(arguments.json);
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
   const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
 
   nlohmann::ordered_json json = {{"path", arguments.path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
-  json["metadata"] = nlohmann::ordered_json::object();
-  for (const auto& [key, value] : facts.metadata) json["metadata"][key] = value;
+  nlohmann::ordered_json::object_t metadata;
+  for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // no key is there twice
+  json["metadata"] = std::move(metadata);
   json["tensors"] = nlohmann::ordered_json::array();
   Table table({"tensor", "type", "shape", "bytes", "min", "max", "NaN/Inf"}, {false, false, true, true, true, true, true});
   uint64_t nonfinite = 0;

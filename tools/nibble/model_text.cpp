@@ -1,5 +1,7 @@
 #include "model_text.h"
 
+#include "model/archive/error.h"
+
 #include <cmath>
 #include <cstdio>
 
@@ -9,6 +11,11 @@ std::string numberText(const char* format, double value) {
   char text[48];
   std::snprintf(text, sizeof text, format, value);
   return text;
+}
+
+std::string plainName(const std::string& name) {
+  const std::string quoted = model::quoteText(name);
+  return quoted.size() == name.size() + 2 ? name : quoted;
 }
 
 std::string shapeText(const std::vector<uint64_t>& shape) {

@@ -14,6 +14,8 @@ namespace nib::tool {
 
 // printf of one double.
 std::string numberText(const char* format, double value);
+// A tensor's name as a table may show it: in quotes if not all of it is fit to print, or it is long.
+std::string plainName(const std::string& name);
 // "256x704", "scalar".
 std::string shapeText(const std::vector<uint64_t>& shape);
 // null where it is not finite.

@@ -182,7 +182,7 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
     const bool known = t.changed && !t.kept_from_before;
     std::string note = t.kept_from_before ? "from the run before" : t.note;
     if (t.saturated != 0) note += (note.empty() ? "" : "; ") + std::to_string(t.saturated) + " scales saturated";
-    table.add({t.name, shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
+    table.add({plainName(t.name), shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
                numberText("%.3f", t.bits_per_weight), known ? numberText("%.2f", t.errors.sqnr_db) : "-",
                known ? numberText("%.3g", t.errors.max_error) : "-", note});
   }

@@ -81,7 +81,7 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   const std::string dtype = state.contains("dtype") && state["dtype"].is_string() ? state["dtype"].get<std::string>() : "";
   w.source = dtype == "float16" ? Dtype::kF16 : dtype == "bfloat16" ? Dtype::kBF16 : Dtype::kF32;
   const uint64_t block = number("blocksize");
-  if (block < 16 || block > 256) throw refuse("has a block size that nibble lacks");
+  if (block < 16 || block > 256 || block % 16 != 0) throw refuse("has a block size that nibble lacks");
   w.weights = {uint32_t(type == "nf4" ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4), NIB_GRANULARITY_GROUP, uint32_t(block), NIB_TYPE_F32,
                NIB_WEIGHTS_FLAT};
   if (state.contains("nested_offset")) {

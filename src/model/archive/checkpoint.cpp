@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kMaxConfigBytes = 64'000'000;
+constexpr uint64_t kMaxConfigBytes = 4'000'000;
 // A tokenizer has 20 MB at most; what is larger has weights in it.
 constexpr uint64_t kMaxSideFileBytes = 256'000'000;
 constexpr const char* kIndexName = "model.safetensors.index.json";

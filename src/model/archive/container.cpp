@@ -2,8 +2,11 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
+#include "model/archive/json_scanner.h"
 
 #include <nlohmann/json.hpp>
+
+#include <algorithm>
 
 namespace nib::model {
 
@@ -88,18 +91,28 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint) {
   return all;
 }
 
+void checkConfig(const std::string& config_json) {
+  // An object that keeps the order of its keys looks through them for each; a list of the classes of an image model has
+  // 44 thousand.
+  constexpr std::ptrdiff_t kMaxKeys = 60'000;
+  if (std::count(config_json.begin(), config_json.end(), ':') > kMaxKeys) {
+    throw Error("config.json: more than " + std::to_string(kMaxKeys) + " keys");
+  }
+  std::string text = config_json;  // the scanner decodes in place
+  JsonScanner scanner(text, "config.json", "the text");
+  scanner.skipValue();
+  scanner.finish(true);
+}
+
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
                        const std::string& torch_dtype) {
   using Json = nlohmann::ordered_json;
-  constexpr int kDepth = 64;
+  checkConfig(config_json);
   Json config;
   try {
-    config = Json::parse(config_json, [](int depth, Json::parse_event_t, Json&) {
-      if (depth > kDepth) throw Error("config.json: nested deeper than " + std::to_string(kDepth) + " levels");
-      return true;
-    });
+    config = Json::parse(config_json);
   } catch (const Json::exception& error) {
-    throw Error(std::string("config.json: ") + quoteText(error.what()) );
+    throw Error(std::string("config.json: ") + quoteText(error.what()));
   }
   if (!config.is_object()) throw Error("config.json: is no object");
   if (quantization_config.empty()) {

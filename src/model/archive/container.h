@@ -105,6 +105,9 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 // Helper of find: the parts of a weight by name, dtype and shape. False if one is absent or another.
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
 
+// Throws unless the text of a config.json is JSON of a size and a depth that its readers bear.
+void checkConfig(const std::string& config_json);
+
 // config.json with its "quantization_config" set (text of an object, "" = removed), and, unless it is "", the dtype of the
 // weights ("float16") where it has one; other keys and their order are kept. Throws.
 std::string configWith(const std::string& config_json, const std::string& quantization_config,

@@ -253,6 +253,12 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   const ModelView view(checkpoint);
   const Plan plan = planModel(view, options);
   refuseNothing(plan, options);
+  // Before the work, for it may be refused.
+  std::string config;
+  if (checkpoint.configJson()) {
+    const WeightType& type = options.selection.type;
+    config = configWith(*checkpoint.configJson(), plan.quantization_config, type.quantized() ? "" : torchName(type.dense));
+  }
   FolderWriter writer(writingOf(options, checkpoint), plan.outputs);
   {
     const Station station(device, &clock);
@@ -267,11 +273,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;
   }
-  if (checkpoint.configJson()) {
-    const WeightType& type = options.selection.type;
-    writer.addFile("config.json", configWith(*checkpoint.configJson(), plan.quantization_config,
-                                             type.quantized() ? "" : torchName(type.dense)));
-  }
+  if (checkpoint.configJson()) writer.addFile("config.json", config);
   for (const std::filesystem::path& file : checkpoint.sideFiles()) writer.copyFile(file.filename().string(), file);
   {
     const StageClock::Scope scope(&clock, Stage::kWrite);

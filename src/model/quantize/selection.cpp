@@ -9,6 +9,9 @@ namespace {
 
 const NibFormatInfo& infoOf(const WeightType& type) { return *nibFormatById(type.format); }
 
+// std::regex goes as deep as a name is long: longer ones overflow the stack.
+constexpr size_t kMaxSearchedBytes = 4096;
+
 bool searches(const std::vector<std::regex>& patterns, const std::string& name) {
   for (const std::regex& pattern : patterns) {
     if (std::regex_search(name, pattern)) return true;
@@ -95,9 +98,25 @@ Rule parseRule(const std::string& text) {
   return rule;
 }
 
+// As (^|\.)layers\.[0-9]+\.(.*\.)?(q|k|v|o|gate|up|down)_proj\.weight$, for a name of any length.
 bool isBlockLinear(std::string_view name) {
-  static const std::regex kPattern("(^|\\.)layers\\.[0-9]+\\.(.*\\.)?(q|k|v|o|gate|up|down)_proj\\.weight$");
-  return std::regex_search(name.begin(), name.end(), kPattern);
+  constexpr std::string_view kLayers = "layers.";
+  bool is_projection = false;
+  for (const std::string_view end : {"q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight", "gate_proj.weight",
+                                     "up_proj.weight", "down_proj.weight"}) {
+    if (!name.ends_with(end)) continue;
+    name.remove_suffix(end.size());
+    is_projection = true;
+    break;
+  }
+  if (!is_projection || !name.ends_with('.')) return false;
+  for (size_t at = name.find(kLayers); at != name.npos; at = name.find(kLayers, at + 1)) {
+    if (at != 0 && name[at - 1] != '.') continue;
+    size_t digit = at + kLayers.size();
+    while (digit < name.size() && name[digit] >= '0' && name[digit] <= '9') ++digit;
+    if (digit != at + kLayers.size() && name[digit] == '.') return true;  // its last character is a point
+  }
+  return false;
 }
 
 bool isLinear(const TensorInfo& tensor) {
@@ -108,6 +127,11 @@ bool isLinear(const TensorInfo& tensor) {
 Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container) {
   Decision decision;
   const std::string name(tensor.name);
+  const bool searched = !options.rules.empty() || !options.include.empty() || !options.exclude.empty();
+  if (searched && name.size() > kMaxSearchedBytes) {
+    throw Error(quoteText(name) + ": a name of " + std::to_string(name.size()) +
+                " bytes is too long for --include, --exclude and --rule");
+  }
   const Rule* rule = nullptr;
   for (const Rule& r : options.rules) {
     if (std::regex_search(name, r.regex)) rule = &r;

@@ -25,6 +25,7 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "golden"))
 import read_safetensors
+from decode_model import dynamic_map
 
 SECONDS = 10
 SLACK_KB = 64 << 10
@@ -494,6 +495,7 @@ def quantized_containers():
         row = Q + ".weight_zero_point", "I32", shape, b"\0" * 4 * shape[0] * shape[1]
         add(f"zero points of shape {shape}", packed(more=(row,)))
     add("zero points of U8", packed(more=((Q + ".weight_zero_point", "U8", [1, 1], b"\0"),)))
+    add("columns in another order", packed(more=((Q + ".weight_g_idx", "I32", [32], b"\0" * 128),)))
     add("dense beside it", packed(more=(dense(),)))
     add("dense integers beside it", packed(more=((Q + ".weight", "I64", [1], i64(1)),)))
     add("int8 of both containers", tensors(
@@ -517,13 +519,13 @@ NF4 = struct.pack("<16f", -1.0, -0.6961928009986877, -0.5250730514526367, -0.394
 
 
 def four_bits(state=STATE, codes=([32, 1], 32), absmax=("F32", [1], floats(1)), quant_map=("F32", [16], NF4), end="nf4",
-              state_dtype="U8", more=(), drop=(), nested=None):
+              state_dtype="U8", more=(), drop=(), nested=None, nested_map=struct.pack("<256f", *dynamic_map())):
     text = state if isinstance(state, bytes) else (state if isinstance(state, str) else json.dumps(state)).encode()
     rows = [(NAME, "U8", codes[0], b"\x77" * codes[1]), (NAME + ".absmax", *absmax), (NAME + ".quant_map", *quant_map),
             (NAME + ".quant_state.bitsandbytes__" + end, state_dtype, [len(text)], text)]
     if nested is not None:
         rows += [(NAME + ".nested_absmax", "F32", nested, floats(nested[0])),
-                 (NAME + ".nested_quant_map", "F32", [256], floats(256))]
+                 (NAME + ".nested_quant_map", "F32", [256], nested_map)]
     return tensors(*[row for row in rows if row[0] not in drop], *more)
 
 
@@ -573,6 +575,8 @@ def bitsandbytes():
     add("nested_blocksize 2^63", four_bits({**NESTED, "nested_blocksize": 1 << 63}, absmax=byte, nested=[1]))
     add("nested_absmax of 2", four_bits(NESTED, absmax=byte, nested=[2]))
     add("nested_absmax of 0", four_bits(NESTED, absmax=byte, nested=[0]))
+    add("another nested map", four_bits(NESTED, absmax=byte, nested=[1], nested_map=floats(256)))
+    add("a nested map of NaN", four_bits(NESTED, absmax=byte, nested=[1], nested_map=floats(256, float("nan"))))
     add("nested and absmax of F32", four_bits(NESTED, nested=[1]))
     for case, absmax in {"of 0": ("F32", [0], b""), "of 2": ("F32", [2], floats(2)), "a scalar": ("F32", [], floats(1)),
                          "of F16": ("F16", [1], b"\0\x3c"), "a matrix": ("F32", [1, 1], floats(1))}.items():

@@ -8,6 +8,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include <array>
+#include <bit>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -90,6 +93,18 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
     found.nested_offset = state["nested_offset"].get<float>();
   }
   return found;
+}
+
+// Loaders take what stands for a nested scale from the file, nibble from its own map.
+void checkNestedMap(const Checkpoint& checkpoint, const std::string& name) {
+  std::array<float, 256> map;
+  checkpoint.read(checkpoint.find(name + ".nested_quant_map").value(), 0, std::as_writable_bytes(std::span(map)));
+  for (size_t i = 0; i < map.size(); ++i) {
+    const float ours = std::bit_cast<float>(kDynamicMap[i]);
+    if (!(std::fabs(map[i] - ours) <= 1e-6f * std::fabs(ours))) {
+      throw Error(quoteText(name) + ": its nested_quant_map is another than that of bitsandbytes");
+    }
+  }
 }
 
 FoundWeight describeEightBit(const Checkpoint& checkpoint, const TensorInfo& scb, const std::string& name) {
@@ -201,6 +216,7 @@ class Bitsandbytes : public Container {
       FoundWeight weight = eight ? describeEightBit(checkpoint, info, name) : describe(checkpoint, i, info, name);
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(name) + ": " + why);
+      if (nested(weight.spec)) checkNestedMap(checkpoint, name);
       found.push_back(std::move(weight));
     }
     return found;

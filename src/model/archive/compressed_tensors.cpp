@@ -87,6 +87,7 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
   uint64_t rows = codes.shape[0], cols = codes.shape[1];
   w.source = scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16 || scale.dtype == Dtype::kF32 ? scale.dtype : Dtype::kF32;
   const bool zeros = checkpoint.find(module + ".weight_zero_point").has_value();
+  if (checkpoint.find(module + ".weight_g_idx")) throw refuse("has its columns in another order (weight_g_idx), which nibble does not read");
   if (codes.dtype == Dtype::kI32) {
     const std::optional<size_t> shape_at = checkpoint.find(module + ".weight_shape");
     if (!shape_at) throw refuse("there is no weight_shape");

@@ -4,9 +4,9 @@
   decode_model.py FOLDER            every weight: how it is stored, and its first values
 
 Knows compressed-tensors (pack-quantized, int-quantized, float-quantized, mxfp4-pack-quantized), bitsandbytes NF4, FP4
-and LLM.int8, and plain F32, F16, BF16 and FP8 matrices, in the layout of Llama. As a loader does, it learns from config.json how each module is
-stored; then a tensor that is missing, left over or of another shape or type is an error. It shares nothing with the
-writer.
+and LLM.int8, and plain F32, F16, BF16 and FP8 matrices, in the layout of Llama. As a loader does, it learns from
+config.json how each module is stored; then a tensor that is missing, left over or of another shape or type is an error.
+It shares nothing with the writer.
 """
 import array
 import json

@@ -830,6 +830,7 @@ def main():
             number, count = number + 1, count + 1
             if options.list:
                 print(f"{title}: {case.name}")
+                continue
             runner.case(number, case)
         verdict = "ok" if runner.failures == failed else "FAILED"
         print(f"{verdict:7}{title:20}{count:4} models, {runner.runs - before:5} runs, {time.monotonic() - start:5.1f} s",

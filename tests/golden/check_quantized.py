@@ -399,6 +399,10 @@ def arguments_of(config):
     return config["config_groups"]["group_0"]["weights"]
 
 
+def group_naming(config, module):
+    return next(group for group in config["config_groups"].values() if module in group["targets"])
+
+
 # Configuration, fault, what the failures must say. The weights are 256 x 256 (q_proj) and 256 x 704 (down_proj).
 FAULTS = [
     ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x10)),
@@ -505,7 +509,7 @@ FAULTS = [
     ("int8_absmax", in_report(DOWN + ".weight", lambda entry: entry.update(resumed=True)), "is said to be from a run"),
     ("f32", in_tensor(DOWN + ".weight", 4 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
     ("bf16", in_tensor(DOWN + ".weight", 2 * (704 * 7 + 8), flip(1)), DOWN + r"\.weight: row 7, column 8: 0x"),
-    ("mixed", in_config(lambda c: c["config_groups"]["group_0"]["targets"].remove(DOWN3)),
+    ("mixed", in_config(lambda c: group_naming(c, DOWN3)["targets"].remove(DOWN3)),
      DOWN3 + r"\.weight_packed: shape"),
     ("mixed", in_config(lambda c: c["ignore"].remove(DOWN)), DOWN + r"\.weight_scale: missing"),
     ("mixed", in_tensor(DOWN3 + ".weight_packed", 704 * 6 + 2, flip(1)),

@@ -10,6 +10,31 @@
 
 namespace nib::model {
 
+namespace {
+
+// The magnitude bits of scales as stored: a bad one would become a group of zeros without a word.
+template <class T>
+bool allScales(std::span<const std::byte> bytes, uint32_t infinity) {
+  for (size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
+    T bits;
+    std::memcpy(&bits, &bytes[at], sizeof bits);
+    const bool negative = sizeof(T) > 1 && bits >> (8 * sizeof(T) - 1) != 0 && T(bits << 1) != 0;
+    if (negative || (bits & infinity) == infinity) return false;
+  }
+  return true;
+}
+
+bool allScales(std::span<const std::byte> bytes, uint32_t type) {
+  switch (type) {
+    case NIB_TYPE_F16: return allScales<uint16_t>(bytes, 0x7c00u);
+    case NIB_TYPE_BF16: return allScales<uint16_t>(bytes, 0x7f80u);
+    case NIB_TYPE_E8M0: return allScales<uint8_t>(bytes, 0xffu);
+    default: return allScales<uint32_t>(bytes, 0x7f800000u);
+  }
+}
+
+}  // namespace
+
 ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), weights_(findWeights(checkpoint)) {
   std::set<size_t> parts;
   for (const FoundWeight& weight : weights_) parts.insert(weight.tensors.begin(), weight.tensors.end());
@@ -122,11 +147,16 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
   const std::vector<WeightPart> parts = found.container->parts(w, found.activations);
   for (size_t i = 0; i < parts.size(); ++i) {
     const uint64_t whole = view_.checkpoint().info(found.tensors[i]).bytes;
+    const auto checkScales = [&](std::span<const std::byte> bytes, uint32_t type) {
+      if (!allScales(bytes, type)) throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN, infinite or negative");
+    };
     // size bytes from offset on, as far as the tensor goes; then zeros to the end of the device's part.
-    const auto put = [&](const kit::Buffer& buffer, const NibMemoryPart& part, uint64_t offset, uint64_t size) {
+    const auto put = [&](const kit::Buffer& buffer, const NibMemoryPart& part, uint64_t offset, uint64_t size,
+                         std::optional<uint32_t> scale_type = std::nullopt) {
       size = std::min(size, whole - std::min(offset, whole));
       station_.load(buffer, part.offset_bytes, part.size_bytes, [&](std::span<std::byte> bytes) {
         view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
+        if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
         std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
       });
     };
@@ -139,12 +169,14 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
         break;
       }
       case PartFrom::kScales:
-        put(work.blob, memory.part[NIB_PART_SCALES], scales_before * scale_bytes, scales * scale_bytes);
+        put(work.blob, memory.part[NIB_PART_SCALES], scales_before * scale_bytes, scales * scale_bytes,
+            nested ? std::nullopt : std::optional(w.weights.scale_type));
         scaled = true;
         break;
       case PartFrom::kAbsmax: {
         std::vector<float> absmax(rows);
         view_.checkpoint().read(found.tensors[i], first_row * sizeof(float), std::as_writable_bytes(std::span(absmax)));
+        checkScales(std::as_bytes(std::span(absmax)), NIB_TYPE_F32);
         for (float& value : absmax) value /= 127.0f;
         station_.upload(work.blob, memory.part[NIB_PART_SCALES].offset_bytes, absmax.data(), absmax.size() * sizeof(float));
         scaled = true;
@@ -164,7 +196,7 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
         station_.upload(work.blob, part.offset_bytes, &found.nested_offset, 4);
         part.offset_bytes += 4;
         part.size_bytes -= 4;
-        put(work.blob, part, scales_before / 256 * 4, (scales + 255) / 256 * 4);
+        put(work.blob, part, scales_before / 256 * 4, (scales + 255) / 256 * 4, NIB_TYPE_F32);
         break;
       }
       default: break;

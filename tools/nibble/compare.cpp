@@ -16,21 +16,29 @@ struct Arguments {
   std::string a, b;
 };
 
+nlohmann::ordered_json toJson(const std::string& device, const model::ModelComparison& comparison) {
+  nlohmann::ordered_json json = {{"device", device}, {"tensors", nlohmann::ordered_json::array()}};
+  for (const model::TensorComparison& t : comparison.tensors) {
+    nlohmann::ordered_json row = {{"name", t.name}, {"shape", t.shape}, {"type", {t.reference_type, t.candidate_type}}};
+    addErrors(row, t.note.empty(), t.errors);
+    row["nonfinite"] = t.errors.nonfinite_count;
+    if (!t.note.empty()) row["note"] = t.note;
+    json["tensors"].push_back(std::move(row));
+  }
+  json["only_in_a"] = comparison.only_in_reference;
+  json["only_in_b"] = comparison.only_in_candidate;
+  return json;
+}
+
 int runCompare(const Arguments& arguments) {
   const Output output(arguments.json);
   const kit::Device device = openDevice(arguments.device);
   const model::ModelComparison comparison = model::compareModels(device, arguments.a, arguments.b);
-  nlohmann::ordered_json json = {{"device", device.info().name}, {"tensors", nlohmann::ordered_json::array()}};
   Table table({"tensor", "A", "B", "MSE", "SQNR dB", "cosine", "max error", "note"},
               {false, false, false, true, true, true, true, false});
   size_t equal = 0;
   for (const model::TensorComparison& t : comparison.tensors) {
     const bool known = t.note.empty();
-    nlohmann::ordered_json row = {{"name", t.name}, {"shape", t.shape}, {"type", {t.reference_type, t.candidate_type}}};
-    addErrors(row, known, t.errors);
-    row["nonfinite"] = t.errors.nonfinite_count;
-    if (!known) row["note"] = t.note;
-    json["tensors"].push_back(row);
     if (known && t.errors.max_error == 0 && t.errors.nonfinite_count == 0) {
       ++equal;
       continue;
@@ -40,12 +48,10 @@ int runCompare(const Arguments& arguments) {
                known ? numberText("%.3g", t.errors.max_error) : "-",
                t.errors.nonfinite_count != 0 ? std::to_string(t.errors.nonfinite_count) + " NaN or infinite" : t.note});
   }
-  json["only_in_a"] = comparison.only_in_reference;
-  json["only_in_b"] = comparison.only_in_candidate;
   table.print(output.text());
   std::fprintf(output.text(), "%zu tensors of both, %zu of them equal; %zu only in A, %zu only in B\n", comparison.tensors.size(), equal,
                comparison.only_in_reference.size(), comparison.only_in_candidate.size());
-  output.json(json);
+  if (output.wantsJson()) output.json(toJson(device.info().name, comparison));
   return kExitDone;
 }
 

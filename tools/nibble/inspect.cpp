@@ -17,18 +17,12 @@ struct Arguments {
   bool names_only = false;
 };
 
-int runInspect(const Arguments& arguments) {
-  const Output output(arguments.json);
-  const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
-  const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
-
-  nlohmann::ordered_json json = {{"path", arguments.path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
+nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& facts) {
+  nlohmann::ordered_json json = {{"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
   nlohmann::ordered_json::object_t metadata;
   for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // no key is there twice
   json["metadata"] = std::move(metadata);
   json["tensors"] = nlohmann::ordered_json::array();
-  Table table({"tensor", "type", "shape", "bytes", "min", "max", "NaN/Inf"}, {false, false, true, true, true, true, true});
-  uint64_t nonfinite = 0;
   for (const model::TensorFacts& t : facts.tensors) {
     nlohmann::ordered_json tensor = {{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}, {"file", t.file}};
     if (t.statistics) {
@@ -36,9 +30,21 @@ int runInspect(const Arguments& arguments) {
       tensor["max"] = t.statistics->max;
       tensor["absmax"] = t.statistics->absmax;
       tensor["nonfinite"] = t.statistics->nonfinite_count;
-      nonfinite += t.statistics->nonfinite_count;
     }
-    json["tensors"].push_back(tensor);
+    json["tensors"].push_back(std::move(tensor));
+  }
+  return json;
+}
+
+int runInspect(const Arguments& arguments) {
+  const Output output(arguments.json);
+  const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
+  const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
+
+  Table table({"tensor", "type", "shape", "bytes", "min", "max", "NaN/Inf"}, {false, false, true, true, true, true, true});
+  uint64_t nonfinite = 0;
+  for (const model::TensorFacts& t : facts.tensors) {
+    if (t.statistics) nonfinite += t.statistics->nonfinite_count;
     table.add({plainName(t.name), t.dtype, shapeText(t.shape), std::to_string(t.bytes), t.statistics ? numberText("%.4g", t.statistics->min) : "-",
                t.statistics ? numberText("%.4g", t.statistics->max) : "-", t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
   }
@@ -48,7 +54,7 @@ int runInspect(const Arguments& arguments) {
   std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6, quantized.c_str(),
                facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
                nonfinite != 0 ? "; some values are NaN or infinite" : "");
-  output.json(json);
+  if (output.wantsJson()) output.json(toJson(arguments.path, facts));
   return kExitDone;
 }
 

@@ -251,7 +251,7 @@ int runQuantize(const Arguments& arguments) {
   printTable(output.text(), report);
   printTotal(output.text(), report.quantized);
   if (arguments.verbose) printStages(report);
-  output.json(toJson(report));
+  if (output.wantsJson()) output.json(toJson(report));
   return kExitDone;
 }
 

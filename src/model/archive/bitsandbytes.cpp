@@ -91,6 +91,7 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
     if (!state["nested_offset"].is_number() || number("nested_blocksize") != 256) throw refuse("has nested scales that nibble lacks");
     w.weights.flags |= NIB_WEIGHTS_NESTED;
     found.nested_offset = state["nested_offset"].get<float>();
+    if (!std::isfinite(found.nested_offset)) throw refuse("has a nested offset that is no number");
   }
   return found;
 }

@@ -77,8 +77,24 @@ Json activationArguments(Activations activations) {
   return json;
 }
 
+// Whether config.json speaks of 8 bits and of no other width.
+bool configSaysEight(const Checkpoint& checkpoint) {
+  if (!checkpoint.configJson()) return false;
+  checkConfig(*checkpoint.configJson());
+  const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
+  const auto member = [](const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); };
+  bool eight = false;
+  for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
+    const Json bits = member(member(group, "weights"), "num_bits");
+    if (bits != 8) return false;
+    eight = true;
+  }
+  return eight;
+}
+
 // What a weight is, by the tensors that hold its codes and scales.
-FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes, const TensorInfo& scale) {
+FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes, const TensorInfo& scale,
+                     bool config_says_eight) {
   const auto refuse = [&](const char* what) -> Error { return Error(quoteText(module) + ": " + what); };
   FoundWeight found;
   WeightSpec& w = found.spec;
@@ -99,7 +115,8 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     cols = shape[1];
     const bool four = codes.shape[1] == (cols * 4 + 31) / 32, eight = codes.shape[1] == (cols * 8 + 31) / 32;
     if (!four && !eight) throw refuse("codes have neither 4 nor 8 bits");
-    w.weights.format = four ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
+    // A row of four codes is one word of either.
+    w.weights.format = four && !(eight && config_says_eight) ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
   } else if (codes.dtype == Dtype::kU8) {
     cols *= 2;
     w.weights.format = NIB_FORMAT_MXFP4;
@@ -192,9 +209,10 @@ class CompressedTensors : public Container {
     return parts;
   }
 
-  // From names, dtypes and shapes alone.
+  // From names, dtypes and shapes; from config.json only where those leave a choice.
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     std::vector<FoundWeight> found;
+    bool eight = false;
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);
       const bool packed = info.name.ends_with(".weight_packed");
@@ -205,7 +223,8 @@ class CompressedTensors : public Container {
         if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
         continue;  // LLM.int8's, or no quantized weight at all
       }
-      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale));
+      if (found.empty()) eight = configSaysEight(checkpoint);
+      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), eight);
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(module) + ": " + why);
       found.push_back(std::move(weight));

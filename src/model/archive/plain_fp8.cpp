@@ -27,7 +27,10 @@ class PlainFp8 : public Container {
       const bool e5m2 = info.dtype == Dtype::kF8E5M2;
       if ((!e5m2 && info.dtype != Dtype::kF8E4M3) || info.shape.size() != 2 || info.bytes == 0) continue;
       const std::string name(info.name);
-      if (checkpoint.find(name + "_scale")) continue;  // compressed-tensors'
+      if (checkpoint.find(name + "_scale")) {
+        if (!e5m2) continue;  // compressed-tensors'
+        throw Error(quoteText(name) + ": has a scale beside its E5M2 codes, which nibble does not read");
+      }
       if (checkpoint.find(name + "_scale_inv")) {
         throw Error(quoteText(name) + ": has scales of square blocks (weight_scale_inv), which nibble does not read");
       }

@@ -56,10 +56,10 @@ ModelComparison compareModels(const kit::Device& device, const std::filesystem::
   for (const ModelView::Tensor& tensor : x.tensors()) {
     const ModelView::Tensor* other = y.find(tensor.name);
     if (other == nullptr) {
-      result.only_in_reference.push_back(tensor.name);
+      result.only_in_reference.emplace_back(tensor.name);
       continue;
     }
-    TensorComparison comparison{tensor.name, tensor.shape, tensor.type, other->type, tensor.bytes, other->bytes, {}, ""};
+    TensorComparison comparison{std::string(tensor.name), tensor.shape, std::string(tensor.type), std::string(other->type), tensor.bytes, other->bytes, {}, ""};
     if (tensor.shape != other->shape) {
       comparison.note = "shapes differ";
     } else if (!of_x.typeOf(tensor) || !of_y.typeOf(*other)) {
@@ -70,7 +70,7 @@ ModelComparison compareModels(const kit::Device& device, const std::filesystem::
     result.tensors.push_back(std::move(comparison));
   }
   for (const ModelView::Tensor& tensor : y.tensors()) {
-    if (x.find(tensor.name) == nullptr) result.only_in_candidate.push_back(tensor.name);
+    if (x.find(tensor.name) == nullptr) result.only_in_candidate.emplace_back(tensor.name);
   }
   return result;
 }

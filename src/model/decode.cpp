@@ -41,7 +41,7 @@ ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), we
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     if (parts.count(i) != 0) continue;
     const TensorInfo info = checkpoint.info(i);
-    tensors_.push_back({std::string(info.name), info.shape, std::string(dtypeName(info.dtype)), info.dtype, i, nullptr, info.bytes});
+    tensors_.push_back({info.name, info.shape, dtypeName(info.dtype), info.dtype, i, nullptr, info.bytes});
   }
   for (const FoundWeight& weight : weights_) {
     Tensor tensor{weight.spec.name, {weight.spec.rows, weight.spec.cols}, nibFormatById(weight.spec.weights.format)->name};
@@ -51,14 +51,15 @@ ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), we
     tensors_.push_back(std::move(tensor));
   }
   std::sort(tensors_.begin(), tensors_.end(), [](const Tensor& a, const Tensor& b) { return a.name < b.name; });
-  for (size_t i = 0; i < tensors_.size(); ++i) {
-    if (!by_name_.emplace(tensors_[i].name, i).second) throw Error(quoteText(tensors_[i].name) + ": is there both dense and quantized");
+  for (size_t i = 1; i < tensors_.size(); ++i) {
+    if (tensors_[i].name == tensors_[i - 1].name) throw Error(quoteText(tensors_[i].name) + ": is there both dense and quantized");
   }
 }
 
-const ModelView::Tensor* ModelView::find(const std::string& name) const {
-  const auto found = by_name_.find(name);
-  return found != by_name_.end() ? &tensors_[found->second] : nullptr;
+const ModelView::Tensor* ModelView::find(std::string_view name) const {
+  const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                                      [](const Tensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  return found != tensors_.end() && found->name == name ? &*found : nullptr;
 }
 
 std::optional<NibType> Decoder::typeOf(const ModelView::Tensor& tensor) const {

@@ -10,10 +10,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
-#include <string>
+#include <string_view>
 #include <vector>
 
 namespace nib::model {
@@ -25,23 +24,22 @@ class ModelView {
   explicit ModelView(const Checkpoint& checkpoint);
 
   struct Tensor {
-    std::string name;
+    std::string_view name;               // lives as long as the view
     std::vector<uint64_t> shape;
-    std::string type;                    // "int4", "F16"
+    std::string_view type;               // "int4", "F16"
     Dtype dtype = Dtype::kF32;           // of a dense one
     size_t index = 0;                    // in the checkpoint, of a quantized one its first part
     const FoundWeight* weight = nullptr;  // of a quantized one
     uint64_t bytes = 0;                  // as stored
   };
   const std::vector<Tensor>& tensors() const { return tensors_; }  // by name
-  const Tensor* find(const std::string& name) const;
+  const Tensor* find(std::string_view name) const;
   const Checkpoint& checkpoint() const { return checkpoint_; }
 
  private:
   const Checkpoint& checkpoint_;
   std::vector<FoundWeight> weights_;
   std::vector<Tensor> tensors_;
-  std::map<std::string, size_t> by_name_;
 };
 
 // Elements [first, first + count) of a tensor, in row-major order, to a range of a device buffer. Keeps plans and buffers

@@ -75,7 +75,7 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
   facts.quantization = quantizationOf(checkpoint.configJson());
   const ModelView view(checkpoint);
   for (const ModelView::Tensor& tensor : view.tensors()) {
-    if (tensor.weight != nullptr) ++facts.quantized[tensor.type];
+    if (tensor.weight != nullptr) ++facts.quantized[std::string(tensor.type)];
   }
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     const TensorInfo info = checkpoint.info(i);

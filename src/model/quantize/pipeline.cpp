@@ -57,8 +57,8 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
         for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});
         plan.facts.weights.push_back(job.decision.weight);
         break;
-      case Decision::kCast: plan.outputs.push_back({{tensor->name, job.decision.dtype, tensor->shape}, std::nullopt}); break;
-      case Decision::kKeep: plan.outputs.push_back({{tensor->name, tensor->dtype, tensor->shape}, std::nullopt}); break;
+      case Decision::kCast: plan.outputs.push_back({{std::string(tensor->name), job.decision.dtype, tensor->shape}, std::nullopt}); break;
+      case Decision::kKeep: plan.outputs.push_back({{std::string(tensor->name), tensor->dtype, tensor->shape}, std::nullopt}); break;
     }
     if (job.decision.kind != Decision::kQuantize && isLinear(info)) {
       WeightSpec weight;

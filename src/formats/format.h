@@ -12,6 +12,7 @@ struct GroupStats {
   uint32_t min_bits;
   uint32_t max_bits;
   uint32_t absmax_bits;
+  uint32_t mean_bits;  // of their magnitudes, if that is the scale
 };
 
 // A scale as stored, and what encoding with it needs. All fp32 bit patterns are finite.
@@ -56,6 +57,11 @@ struct FormatDesc {
   // Only formats with NIB_FORMAT_OWN_SCALES, in place of findScale and encode: count finite fp32 patterns.
   void (*quantizeBlock)(const uint32_t* x_bits, uint32_t count, Block* block) = nullptr;
 };
+
+// The scale is the mean of magnitudes.
+inline bool isMeanScale(const FormatDesc& format, const NibWeights& weights) {
+  return (format.info.flags & NIB_FORMAT_MEAN_SCALE) && !(weights.flags & NIB_WEIGHTS_NARROW);
+}
 
 // Written by the build from kernels.list, ascending id.
 extern const FormatDesc* const kFormats[];

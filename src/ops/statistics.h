@@ -1,4 +1,5 @@
-// The two phases that turn a dense matrix into NibExtents, shared by minmax and by quantizing with large scales.
+// The two phases that turn a dense matrix into NibExtents, shared by minmax and by quantizing with large scales, and two
+// more that find means.
 #ifndef NIB_OPS_STATISTICS_H
 #define NIB_OPS_STATISTICS_H
 
@@ -27,6 +28,8 @@ struct Statistics {
 };
 
 NibResult addStatistics(const Statistics& statistics, PlanBuilder& builder);
+// Behind it, of kAbsmax in AUX: the means of magnitudes take the place of the absmax.
+NibResult addMeans(const Statistics& statistics, PlanBuilder& builder);
 #endif
 
 }  // namespace nib

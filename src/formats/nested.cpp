@@ -13,22 +13,22 @@ constexpr uint32_t kMidpoints[255] = {NIB_DYNAMIC_MIDPOINTS};
 
 // What is left of a scale.
 uint32_t difference(uint32_t scale_bits, uint32_t offset_bits) {
-  return exact::nibFlushBits(bitsOfFloat(floatOfBits(scale_bits) - floatOfBits(offset_bits)));
+  return exact::nibFlushBits(exact::bitsOf(exact::floatOf(scale_bits) - exact::floatOf(offset_bits)));
 }
 
 uint8_t nearestCode(uint32_t difference_bits, uint32_t nested_bits) {
   if (nested_bits == 0) return NIB_DYNAMIC_ZERO;
-  const float y = floatOfBits(difference_bits) * floatOfBits(exact::nibDivBits(0x3f800000u, nested_bits));
+  const float y = exact::floatOf(difference_bits) * exact::floatOf(exact::nibDivBits(0x3f800000u, nested_bits));
   uint32_t code = 0;
-  while (code < 255u && y > floatOfBits(kMidpoints[code])) ++code;
+  while (code < 255u && y > exact::floatOf(kMidpoints[code])) ++code;
   return uint8_t(code);
 }
 
 }  // namespace
 
 uint32_t nestedScale(uint8_t code, uint32_t nested_bits, uint32_t offset_bits) {
-  const uint32_t product = exact::nibFlushBits(bitsOfFloat(floatOfBits(kMap[code]) * floatOfBits(ruledScale(nested_bits))));
-  return ruledScale(bitsOfFloat(floatOfBits(product) + floatOfBits(offset_bits)), true);
+  const uint32_t product = exact::nibFlushBits(exact::bitsOf(exact::floatOf(kMap[code]) * exact::floatOf(ruledScale(nested_bits))));
+  return ruledScale(exact::bitsOf(exact::floatOf(product) + exact::floatOf(offset_bits)), true);
 }
 
 void nestScales(const uint32_t* scales, uint32_t count, uint8_t* codes, uint32_t* nested) {
@@ -61,8 +61,8 @@ void nibNestScales(const float* scales, uint32_t count, uint8_t* out_codes, floa
 
 void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, float* out_scales) {
   for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t bits = nestedScale(codes[i], bitsOfFloat(nested[1 + i / kNestedBlock]), bitsOfFloat(nested[0]));
-    out_scales[i] = floatOfBits(bits);
+    const uint32_t bits = nestedScale(codes[i], exact::bitsOf(nested[1 + i / kNestedBlock]), exact::bitsOf(nested[0]));
+    out_scales[i] = exact::floatOf(bits);
   }
 }
 

@@ -50,6 +50,7 @@ struct FormatDesc {
   // fp32 bits of a code's value; overflow gives the largest finite value.
   uint32_t (*decode)(uint32_t code, const StoredScale& scale, const NibWeights& weights);
   // Zero point <-> what is stored in NIB_PART_ZEROS. Without ASYMMETRIC the zero point is the code that means 0.
+  // zeroToStored is NULL for formats with NIB_FORMAT_OWN_SCALES, as are findScale and encode.
   uint32_t (*zeroToStored)(uint32_t zero);
   uint32_t (*zeroFromStored)(uint32_t stored, const NibWeights& weights);
 

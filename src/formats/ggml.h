@@ -105,7 +105,6 @@ struct GgmlBlock {
     return value == 0.0f ? 0u : exact::bitsOf(value);  // a zero has no sign
   }
 
-  static uint32_t zeroToStored(uint32_t) { return 0; }
   // fp32 bits of the minimum.
   static uint32_t zeroFromStored(uint32_t stored, const NibWeights&) {
     const uint32_t bits = kKind == Ggml::kMinimum ? exact::nibHalfToF32Bits(stored) : 0u;
@@ -122,7 +121,7 @@ constexpr FormatDesc ggmlFormat(uint32_t id, const char* name) {
                     nullptr,
                     nullptr,
                     G::decode,
-                    G::zeroToStored,
+                    nullptr,
                     G::zeroFromStored,
                     kKind == Ggml::kSigned,
                     G::quantizeBlock};

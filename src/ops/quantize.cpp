@@ -29,7 +29,7 @@ const NibQuantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<co
 // The ways to quantize, by how far the elements of one scale are spread.
 enum class Path {
   kFused,    // found scales of rows, and of groups in rows: one dispatch
-  kReduce,   // found scales of few, large sets: statistics, scales, codes
+  kReduce,   // found scales of few, large sets: statistics (and means), scales, codes
   kGiven,    // scales exist
   kBlock     // blocks of a format with a rule of its own: one dispatch
 };

@@ -9,7 +9,7 @@ namespace nib {
 
 class PlanBuilder;
 
-// Partial statistics (16 bytes each) that the reduce phase leaves.
+// Partial statistics (16 bytes each) that the reduce phase leaves; partial sums take their place.
 uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride);
 
 #if !defined(NIB_NO_VULKAN)

@@ -94,7 +94,7 @@ typedef enum NibGranularity {
 enum {
   // Codes span [min(0,x), max(0,x)] of the group and carry a zero point. Without it: symmetric, zero point 0.
   NIB_WEIGHTS_ASYMMETRIC = 1u << 0,
-  // Symmetric scale absmax/qmax instead of absmax/(qmax+1/2); codes stay within -qmax..qmax.
+  // Symmetric scale absmax/qmax instead of absmax/(qmax+1/2), or, of ternary, the mean; codes stay within -qmax..qmax.
   NIB_WEIGHTS_NARROW = 1u << 1,
   // GROUP only: groups run over the row-major flattened matrix, across row ends (bitsandbytes). The codes then
   // are those of one row of rows*cols elements.
@@ -114,8 +114,8 @@ enum {
 
 // How a quantized matrix is kept. Together with rows and cols it fixes the blob, byte for byte, on every device:
 //   codes   uint32 words; code i of a row at bit i*bits of that row's dense LSB-first stream; each row starts on a
-//           word; int8 as two's complement, narrower integers offset binary (code - 2^(bits-1)); padding bits 0, as is
-//           the padding of codes of 3 and 5 bits to whole 32 of them
+//           word; int8 as two's complement, narrower integers offset binary (code - 2^(bits-1)), ternary as int2, binary
+//           as 1 = plus, 0 = minus; padding bits 0, as is the padding of codes of 3 and 5 bits to whole 32 of them
 //   scales  dense, in scale_type, two per word for 16-bit types, four for e8m0; the range is whole words, padding 0
 //   zeros   only if ASYMMETRIC: one byte per scale, the zero point in the code's own representation; or, of formats with
 //           NIB_FORMAT_MINIMUM, a half per scale, the minimum; the range is whole words, padding 0
@@ -158,6 +158,10 @@ enum {
 // Bit-exact. Scales, zero points and codes follow the rules in README.md, "The numbers": the scale is rounded to
 // scale_type first and codes are made with the stored one; half-even rounding; a group whose stored scale is below
 // 2^-120, or that holds a NaN or infinity, becomes the zero group (scale 0, every code the code of 0).
+// Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times s, the mean of |x| (NARROW: the largest); the nearest, ties 0.
+// Binary (XNOR-Net, arXiv 1603.05279): plus or minus s, the mean of |x|; plus wherever x is not below 0, so that is the
+// code of 0. The mean is found with integers and may be off by less than 2^-21 of the largest |x|: by at most 2^-23 of that,
+// as each |x| is rounded, and by 3 * 2^-24 of itself, as their sum, their count and the quotient are.
 typedef struct NibQuantizeDesc {
   uint32_t op;     // NIB_OP_QUANTIZE
   uint32_t flags;  // NIB_QUANTIZE_*
@@ -417,7 +421,9 @@ enum {
   // Scales follow from the elements by the format's own rule alone: NIB_QUANTIZE_GIVEN_SCALES is refused.
   NIB_FORMAT_OWN_SCALES = 1u << 0,
   // A minimum goes with every scale, a half in NIB_PART_ZEROS: value = code * scale + minimum.
-  NIB_FORMAT_MINIMUM = 1u << 1
+  NIB_FORMAT_MINIMUM = 1u << 1,
+  // A scale is found as the mean of its elements' magnitudes, unless NARROW.
+  NIB_FORMAT_MEAN_SCALE = 1u << 2
 };
 
 typedef struct NibFormatInfo {

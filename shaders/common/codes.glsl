@@ -43,6 +43,12 @@ ivec4 nibUnpack4(uint packed) {
 #define NIB_EACH_WORD(X) X(0u)
 #define NIB_WORD(w) ((p[0] | (p[1] << 8u)) | ((p[2] << 16u) | (p[3] << 24u)))
 #define NIB_QUAD(q) (word[0] >> ((q) * 8u))
+#elif NIB_BITS_PER_CODE == 1
+#define NIB_EACH_WORD(X) X(0u)
+#define NIB_WORD(w)                                                                \
+  (((p[0] | (p[1] << 4u)) | ((p[2] << 8u) | (p[3] << 12u))) |                      \
+   (((p[4] << 16u) | (p[5] << 20u)) | ((p[6] << 24u) | (p[7] << 28u))))
+#define NIB_QUAD(q) (word[0] >> ((q) * 4u))
 #elif NIB_BITS_PER_CODE == 3
 // Quads of 12 bits; the third and the sixth lie across words.
 #define NIB_EACH_WORD(X) X(0u) X(1u) X(2u)

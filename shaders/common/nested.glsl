@@ -10,12 +10,9 @@ const uint kNestedMap[256] = uint[256](NIB_DYNAMIC_MAP);
 
 // fp32 bits; may be negative, below 2^-120 it is 0. nested, offset: fp32 bits of the block's scale and of the mean.
 uint nibNestedScale(uint code, uint nested, uint offset) {
-  bool ordinary = nested >= 0x03800000u && nested < 0x7f800000u;
-  precise float product = uintBitsToFloat(kNestedMap[code]) * uintBitsToFloat(ordinary ? nested : 0u);
+  precise float product = uintBitsToFloat(kNestedMap[code]) * uintBitsToFloat(nibRuledScale(nested, false));
   precise float scale = nibFlush(product) + uintBitsToFloat(offset);
-  uint bits = floatBitsToUint(scale);
-  uint magnitude = bits & 0x7fffffffu;
-  return magnitude >= 0x03800000u && magnitude < 0x7f800000u ? bits : 0u;
+  return nibRuledScale(floatBitsToUint(scale), true);
 }
 
 #endif

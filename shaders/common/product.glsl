@@ -12,7 +12,7 @@ struct NibScale4 {
   uvec4 most;   // and of the largest
 };
 
-// scale_bits: stored scales as fp32, after nibRuledScale.
+// signed_bits: stored scales as fp32, after nibRuledScale; those of double quantization may be negative.
 NibScale4 nibMakeScale4(uvec4 signed_bits) {
   NibScale4 s;
   uvec4 scale_bits = signed_bits & 0x7fffffffu;

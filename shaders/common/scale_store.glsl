@@ -31,15 +31,19 @@ uint nibScaleFromStored(uint stored, uint type) {
   return stored;
 }
 
-// Scales below 2^-120, and anything that is no positive number, make the zero group. NIB_SIGNED_SCALES: of a format
-// whose scales may be negative.
+// Scales below 2^-120, and anything that is no positive number, make the zero group.
+uint nibRuledScale(uint bits, bool may_be_negative) {
+  uint magnitude = may_be_negative ? bits & 0x7fffffffu : bits;
+  return magnitude >= 0x03800000u && magnitude < 0x7f800000u ? bits : 0u;
+}
+
+// NIB_SIGNED_SCALES: of a format whose scales may be negative.
 uint nibRuledScale(uint bits) {
 #ifdef NIB_SIGNED_SCALES
-  uint magnitude = bits & 0x7fffffffu;
+  return nibRuledScale(bits, true);
 #else
-  uint magnitude = bits;
+  return nibRuledScale(bits, false);
 #endif
-  return magnitude >= 0x03800000u && magnitude < 0x7f800000u ? bits : 0u;
 }
 
 // A scale as found: stored is its representation in scale_type (0 for the zero group), bits its fp32 value.

@@ -23,10 +23,6 @@
 // fp32 bits of levels/2 = 2^(bits-1) - 1/2.
 #define NIB_HALF_LEVELS_BITS (((125u + NIB_BITS) << 23) | ((NIB_LEVELS >> 1) << (24u - NIB_BITS) & 0x7fffffu))
 
-uint nibZeroToStored(int zero) {
-  return nibF32ToHalfSatBits(uint(zero));
-}
-
 // fp32 bits of the minimum; 0 where there is none.
 int nibZeroFromStored(uint stored, uint flags) {
 #ifdef NIB_MINIMUM

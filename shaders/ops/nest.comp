@@ -8,6 +8,7 @@ layout(push_constant, std430) uniform Push { NestPush push; };
 
 #include "common/dynamic_map.h"
 #include "common/exact.glsl"
+#include "common/mean.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 
@@ -24,44 +25,10 @@ uint scaleBits(uint index) {
   return aux[push.scale_word + index + push.head.delta3];
 }
 
-// The sum of 2^64 at most, as fp32 bits, rounded half-even.
-uint wideToF32Bits(uint high, uint low) {
-  if (high == 0u && low == 0u) return 0u;
-  uint top = high != 0u ? 32u + uint(findMSB(high)) : uint(findMSB(low));
-  // 24 bits from the top one down, the rest as a remainder.
-  uint mantissa;
-  uint rest;  // left-aligned in 32 bits, with all that is below as its last bit
-  if (top < 24u) {
-    return ((top + 127u) << 23) + ((low << (23u - top)) & 0x7fffffu);
-  }
-  uint drop = top - 23u;
-  if (drop < 32u) {
-    mantissa = (low >> drop) | (high << (32u - drop));
-    rest = low << (32u - drop);
-  } else if (drop == 32u) {
-    mantissa = high;
-    rest = low;
-  } else {
-    mantissa = high >> (drop - 32u);
-    rest = (high << (64u - drop)) | (low >> (drop - 32u)) | (low != 0u ? 1u : 0u);
-  }
-  bool up = rest > 0x80000000u || (rest == 0x80000000u && (mantissa & 1u) != 0u);
-  // A carry out of the mantissa is one more in the exponent.
-  return ((top + 126u) << 23) + mantissa + (up ? 1u : 0u);
-}
-
 uint meanBits() {
   uint at = push.sum_word + push.head.delta3;
-  uint limb0 = aux[at + 1u], limb1 = aux[at + 2u], limb2 = aux[at + 3u];
-  uint carry;
-  uint low = uaddCarry(limb0, limb1 << 10, carry);
-  uint high = (limb1 >> 22) + carry;
-  low = uaddCarry(low, limb2 << 20, carry);
-  high += (limb2 >> 12) + carry;
-  if (high == 0u && low == 0u) return 0u;
-  uint quotient = nibDivBits(wideToF32Bits(high, low), wideToF32Bits(0u, push.count));
-  int exponent = int(quotient >> 23) + int(aux[at] >> 23) - 149;
-  return exponent < 1 ? 0u : (uint(exponent) << 23) | (quotient & 0x7fffffu);
+  uvec2 sum = nibWideAdd(nibWideAdd(uvec2(aux[at + 1u], 0u), aux[at + 2u], 10u), aux[at + 3u], 20u);
+  return nibMeanBits(sum, push.count, aux[at] >> 23);
 }
 
 uint differenceBits(uint scale, uint offset) {
@@ -85,12 +52,7 @@ void main() {
       uint index = first + i * WG;
       if (index >= push.count) break;
       uint bits = scaleBits(index);
-      if (PHASE == 1u) {
-        result = max(result, bits);
-      } else if (bits >= 0x00800000u) {
-        uint below = largest - (bits >> 23);
-        if (below < 24u) result += (((bits & 0x7fffffu) | 0x800000u) + (1u << below)) >> (below + 1u);
-      }
+      result = PHASE == 1u ? max(result, bits) : result + nibMeanPart(bits, largest);
     }
     if (PHASE == 1u) {
       atomicMax(aux[sums], result);

@@ -1,7 +1,7 @@
 #version 450
 // Quantizes rows, or groups within rows, with scales it finds, in one dispatch.
-// A team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, a pass for the
-// codes. An invocation owns every LANES-th run of a group and the words of its codes; the team's first one owns the words
+// A team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, of formats whose
+// scale is a mean one for the sum, and a pass for the codes. An invocation owns every LANES-th run of a group and the words of its codes; the team's first one owns the words
 // of scales and zero points. Runs that are kept stay in registers and are read once; otherwise the second pass finds them
 // in the cache. Teams of one exchange nothing.
 #extension GL_GOOGLE_include_directive : require
@@ -27,6 +27,10 @@ layout(push_constant, std430) uniform Push { QuantizePush push; };
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 #include "common/status.glsl"
+#ifdef NIB_MEAN_SCALE
+#include "common/sum.glsl"
+const bool kMean = (FLAGS & NIB_NARROW) == 0u;
+#endif
 
 const bool kAsymmetric = (FLAGS & NIB_ASYMMETRIC) != 0u;
 const bool kBounded = SCALE_TYPE == NIB_F16;  // see nibEncoderBound
@@ -58,6 +62,21 @@ void meetMagnitudes(uint row_start, uint col, inout uvec4 high) {
   }
   NIB_EACH_PAIR(NIB_MAGNITUDES)
 }
+
+#ifdef NIB_MEAN_SCALE
+// What a run counts in its group's mean.
+void sumRun(uint col, uvec4 x[NIB_QUADS], uint largest, inout uvec2 sum) {
+  uvec4 parts = uvec4(0u);
+#define NIB_SUM(q)                                                                           \
+  {                                                                                          \
+    uvec4 magnitude = x[q] & 0x7fffffffu;                                                    \
+    if (!FULL) magnitude &= nibInside(col + 4u * q, push.cols);                              \
+    parts += nibMeanPart4(magnitude, uvec4(largest));                                        \
+  }
+  NIB_EACH_QUAD(NIB_SUM)
+  sum = nibWideAdd(sum, (parts.x + parts.y) + (parts.z + parts.w), 0u);
+}
+#endif
 
 void storeRun(uint row, uint col, bool finite, uvec4 x[NIB_QUADS], NibEncoder encoder, uvec4 bound) {
   uint p[NIB_QUADS];
@@ -147,6 +166,24 @@ void main() {
     uint min_bits = kAsymmetric && finite ? nibUnkey(min(extent.low, 0x80000000u)) : 0u;
     uint max_bits = kAsymmetric && finite ? nibUnkey(max(extent.high, 0x80000000u)) : 0u;
     uint absmax_bits = !kAsymmetric && finite ? extent.high : 0u;
+#ifdef NIB_MEAN_SCALE
+    if (kMean) {
+      uint largest = absmax_bits >> 23;
+      uvec2 sum = uvec2(0u);
+#define NIB_SUM_KEPT(r) \
+  if (KEEP > r && from + r * step < end) sumRun(from + r * step, x##r, largest, sum);
+      NIB_SUM_KEPT(0) NIB_SUM_KEPT(1) NIB_SUM_KEPT(2) NIB_SUM_KEPT(3)
+      if (MORE) {
+        for (uint col = from + KEEP * step; col < end; col += step) {
+          uvec4 x[NIB_QUADS];
+          loadRun(row_start, col, x);
+          sumRun(col, x, largest, sum);
+        }
+      }
+      if (LANES > 1u) sum = nibTeamSum(sum, team, LANES);
+      absmax_bits = nibMeanBits(sum, end - group_col, largest);
+    }
+#endif
     // Every invocation of a team finds the same scale: sharing it would cost another exchange.
     NibFound found = nibFindScale(min_bits, max_bits, absmax_bits, FLAGS, SCALE_TYPE);
     uvec4 rcp_bits = uvec4(nibReciprocal(found.bits));

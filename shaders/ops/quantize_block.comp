@@ -56,7 +56,7 @@ void main() {
       NIB_EACH_QUAD(NIB_CLEAR)
     }
     NibBlock found = nibFindBlock(x, FULL ? uint(NIB_RUN) : min(push.cols - col, uint(NIB_RUN)));
-    if (STATUS && found.saturated != 0u) atomicAdd(aux[push.head.delta3 + 1u], found.saturated);
+    if (STATUS && found.saturated != 0u) nibCountSaturated(found.saturated);
 
     uint p[NIB_QUADS];
 #define NIB_ENCODE(q)                                                  \

@@ -55,8 +55,8 @@ void unpackWord(uint item) {
   uint word = 0u;
   uint flip = 0u;
   for (uint i = 0u; i < kPerWord && col + i < push.cols; ++i) {
-    uint bit = (row * push.cols + col + i) * BITS;  // modulo 2^32: only its low bits and the word below matter
     uint element = row * push.cols + col + i;
+    uint bit = element * BITS;  // modulo 2^32: only its low bits matter
     uint code = (from[element / kPerWord + push.packed_word + push.head.delta0] >> (bit & 31u)) & kMask;
     word |= code << (i * BITS);
     flip |= kMask << (i * BITS);

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "formats/mean.h"
 
 namespace nib {
 namespace {
@@ -22,16 +23,28 @@ struct Quantizer {
   }
   uint32_t scaleIndex(uint32_t row, uint32_t col) const { return row * g.scale_row_stride + col / g.group; }
 
-  void meet(cpu::Extent& extent, uint32_t row, uint32_t col) const {
-    const uint32_t bits = load(row, col);
-    extent.meet(bits);
-    if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g.cols + col);
-  }
-
-  // A scale that holds a non-finite value is the zero group's.
-  void storeFound(uint32_t index, const cpu::Extent& extent) const {
-    GroupStats stats{0, 0, 0};
-    if (extent.nonfinite == 0) stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits()};
+  // Finds the scale of the elements in these rows and columns. One that holds a non-finite value is the zero group's.
+  void findScale(uint32_t index, uint32_t first_row, uint32_t row_count, uint32_t first_col, uint32_t col_count) const {
+    const auto each = [&](auto&& visit) {
+      for (uint32_t row = first_row; row < first_row + row_count; ++row) {
+        for (uint32_t i = 0; i < col_count; ++i) visit(row, first_col + i);  // the end could pass 2^32
+      }
+    };
+    cpu::Extent extent;
+    each([&](uint32_t row, uint32_t col) {
+      const uint32_t bits = load(row, col);
+      extent.meet(bits);
+      if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g.cols + col);
+    });
+    GroupStats stats{};
+    if (extent.nonfinite == 0) {
+      stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits(), 0};
+      if (isMeanScale(*g.format, desc.weights)) {
+        Mean mean{stats.absmax_bits};
+        each([&](uint32_t row, uint32_t col) { mean.add(exact::magnitudeOf(load(row, col))); });
+        stats.mean_bits = mean.bits(row_count * col_count);
+      }
+    }
     const StoredScale found = g.format->findScale(stats, desc.weights);
     if (found.saturated) status->saturated();
     saveStored(scales, scaleBytes(desc.weights.scale_type), index,
@@ -145,25 +158,15 @@ void quantizeCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
       auto blocks = [&](uint32_t row) { q.quantizeBlocks(row); };
       cpu::forEach(parallel, rows, blocks);
     } else if (granularity == NIB_GRANULARITY_TENSOR) {
-      cpu::Extent extent;
-      for (uint32_t row = 0; row < rows; ++row) {
-        for (uint32_t col = 0; col < g.cols; ++col) q.meet(extent, row, col);
-      }
-      q.storeFound(0, extent);
+      q.findScale(0, 0, rows, 0, g.cols);
     } else if (granularity == NIB_GRANULARITY_COLUMN) {
-      auto column = [&](uint32_t col) {
-        cpu::Extent extent;
-        for (uint32_t row = 0; row < rows; ++row) q.meet(extent, row, col);
-        q.storeFound(col, extent);
-      };
+      auto column = [&](uint32_t col) { q.findScale(col, 0, rows, col, 1); };
       cpu::forEach(parallel, g.cols, column);
     } else {
       auto row_groups = [&](uint32_t row) {
         for (uint32_t first = 0; first < g.cols; first += g.group) {
           const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
-          cpu::Extent extent;
-          for (uint32_t i = 0; i < count; ++i) q.meet(extent, row, first + i);
-          q.storeFound(q.scaleIndex(row, first), extent);
+          q.findScale(q.scaleIndex(row, first), row, 1, first, count);
           if (count < g.group) break;  // first + group could pass 2^32
         }
       };

@@ -7,7 +7,6 @@
 #define NIB_FORMATS_AFFINE_H
 
 #include <cmath>
-#include <cstring>
 
 #include "formats/format.h"
 #include "formats/scale_store.h"
@@ -20,34 +19,23 @@ struct Affine {
   static constexpr uint32_t kLevels = (1u << kBits) - 1u;
   static constexpr uint32_t kMid = 1u << (kBits - 1u);
 
-  static float toFloat(uint32_t bits) {
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-  }
-  static uint32_t toBits(float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    return bits;
-  }
-
   static StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
     StoredScale result{0, kMid, false, 0};
     if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) {
       const float steps = float(kMid - 1u) + ((weights.flags & NIB_WEIGHTS_NARROW) ? 0.0f : 0.5f);
       result.scale_bits =
-          roundScale(exact::nibDivBits(stats.absmax_bits, toBits(steps)), weights.scale_type, &result.saturated);
+          roundScale(exact::nibDivBits(stats.absmax_bits, exact::bitsOf(steps)), weights.scale_type, &result.saturated);
       return result;
     }
     // 0 belongs to the range, so that it has an exact code.
     const uint32_t min_bits = (stats.min_bits & 0x80000000u) ? stats.min_bits : 0u;
     const uint32_t max_bits = (stats.max_bits & 0x80000000u) ? 0u : stats.max_bits;
     // Halves first: max - min may overflow.
-    const float half_range = toFloat(exact::nibHalveBits(max_bits)) - toFloat(exact::nibHalveBits(min_bits));
-    result.scale_bits = roundScale(exact::nibDivBits(toBits(half_range), toBits(float(kLevels) * 0.5f)),
+    const float half_range = exact::floatOf(exact::nibHalveBits(max_bits)) - exact::floatOf(exact::nibHalveBits(min_bits));
+    result.scale_bits = roundScale(exact::nibDivBits(exact::bitsOf(half_range), exact::bitsOf(float(kLevels) * 0.5f)),
                                    weights.scale_type, &result.saturated);
     if (result.scale_bits != 0u) {
-      const float zero = std::nearbyint(toFloat(exact::nibDivBits(min_bits & 0x7fffffffu, result.scale_bits)));
+      const float zero = std::nearbyint(exact::floatOf(exact::nibDivBits(min_bits & 0x7fffffffu, result.scale_bits)));
       result.zero = uint32_t(zero < float(kLevels) ? zero : float(kLevels));
     }
     return result;
@@ -56,9 +44,9 @@ struct Affine {
   static uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights& weights, bool given) {
     uint32_t code = scale.zero;
     if (scale.scale_bits != 0u) {
-      const float s = toFloat(scale.scale_bits);
-      const float r = toFloat(scale.rcp_bits);
-      float x = toFloat(x_bits);
+      const float s = exact::floatOf(scale.scale_bits);
+      const float r = exact::floatOf(scale.rcp_bits);
+      float x = exact::floatOf(x_bits);
       // Beyond levels + 1 steps every code is saturated; stopping there keeps x * r from overflowing.
       if (given && s < 0x1p100f) {
         const float bound = float(kLevels + 1u) * s;
@@ -77,7 +65,7 @@ struct Affine {
   static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
     const int32_t q = int32_t(kOffsetBinary ? code : code ^ kMid) - int32_t(scale.zero);
     if (scale.scale_bits == 0u) return 0u;
-    const uint32_t bits = toBits(float(q) * toFloat(scale.scale_bits));
+    const uint32_t bits = exact::bitsOf(float(q) * exact::floatOf(scale.scale_bits));
     return exact::nibIsNonFinite(bits) ? (bits & 0x80000000u) | 0x7f7fffffu : bits;
   }
 

@@ -12,6 +12,7 @@ struct GroupStats {
   uint32_t min_bits;
   uint32_t max_bits;
   uint32_t absmax_bits;
+  uint32_t mean_bits;  // of their magnitudes, if that is the scale
 };
 
 // A scale as stored, and what encoding with it needs. All fp32 bit patterns are finite.
@@ -49,6 +50,7 @@ struct FormatDesc {
   // fp32 bits of a code's value; overflow gives the largest finite value.
   uint32_t (*decode)(uint32_t code, const StoredScale& scale, const NibWeights& weights);
   // Zero point <-> what is stored in NIB_PART_ZEROS. Without ASYMMETRIC the zero point is the code that means 0.
+  // zeroToStored is NULL for formats with NIB_FORMAT_OWN_SCALES, as are findScale and encode.
   uint32_t (*zeroToStored)(uint32_t zero);
   uint32_t (*zeroFromStored)(uint32_t stored, const NibWeights& weights);
 
@@ -56,6 +58,11 @@ struct FormatDesc {
   // Only formats with NIB_FORMAT_OWN_SCALES, in place of findScale and encode: count finite fp32 patterns.
   void (*quantizeBlock)(const uint32_t* x_bits, uint32_t count, Block* block) = nullptr;
 };
+
+// The scale is the mean of magnitudes.
+inline bool isMeanScale(const FormatDesc& format, const NibWeights& weights) {
+  return (format.info.flags & NIB_FORMAT_MEAN_SCALE) && !(weights.flags & NIB_WEIGHTS_NARROW);
+}
 
 // Written by the build from kernels.list, ascending id.
 extern const FormatDesc* const kFormats[];

@@ -20,9 +20,9 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
   if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
   // Infinite only where x is far beyond every threshold.
-  const float y = floatOfBits(exact::nibFlushBits(x_bits) & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
+  const float y = exact::floatOf(exact::nibFlushBits(x_bits) & 0x7fffffffu) * exact::floatOf(scale.rcp_bits);
   uint32_t rank = 0;
-  while (rank < 7u && y > floatOfBits(kThresholds[rank])) ++rank;
+  while (rank < 7u && y > exact::floatOf(kThresholds[rank])) ++rank;
   const bool negative = x_bits > 0x807fffffu;  // denormals are zeros
   return (FP4_ORDER >> (3u * rank) & 7u) | (negative ? 8u : 0u);
 }
@@ -30,7 +30,7 @@ uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bo
 uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   if (scale.scale_bits == 0u) return 0u;
   const uint32_t sign = ((code & 8u) << 28) ^ (scale.scale_bits & 0x80000000u);  // of double quantization
-  return productBits(floatOfBits(kMagnitudes[code & 7u]), floatOfBits(scale.scale_bits & 0x7fffffffu)) | sign;
+  return productBits(exact::floatOf(kMagnitudes[code & 7u]), exact::floatOf(scale.scale_bits & 0x7fffffffu)) | sign;
 }
 
 uint32_t zeroToStored(uint32_t) { return 0; }

@@ -13,16 +13,16 @@ template <uint32_t (*kNarrow)(uint32_t), uint32_t (*kWiden)(uint32_t), int kLarg
 struct Fp8 {
   static StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
     StoredScale result{0, 0, false, 0};
-    result.scale_bits = roundScale(exact::nibDivBits(stats.absmax_bits, bitsOfFloat(float(kLargest))),
+    result.scale_bits = roundScale(exact::nibDivBits(stats.absmax_bits, exact::bitsOf(float(kLargest))),
                                    weights.scale_type, &result.saturated);
     return result;
   }
 
   static uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
     if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
-    float y = floatOfBits(exact::nibFlushBits(x_bits) & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
+    float y = exact::floatOf(exact::nibFlushBits(x_bits) & 0x7fffffffu) * exact::floatOf(scale.rcp_bits);
     if (y > float(kLargest)) y = float(kLargest);
-    return kNarrow(bitsOfFloat(y)) | (x_bits >> 24 & 0x80u);
+    return kNarrow(exact::bitsOf(y)) | (x_bits >> 24 & 0x80u);
   }
 
   static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
@@ -30,7 +30,7 @@ struct Fp8 {
     const uint32_t magnitude = kWiden(code & 0x7fu);
     const uint32_t sign = (code & 0x80u) << 24;
     if (exact::nibIsNonFinite(magnitude)) return sign | (magnitude > 0x7f800000u ? 0x7fc00000u : magnitude);
-    return sign | productBits(floatOfBits(magnitude), floatOfBits(scale.scale_bits));
+    return sign | productBits(exact::floatOf(magnitude), exact::floatOf(scale.scale_bits));
   }
 
   static uint32_t zeroToStored(uint32_t) { return 0; }

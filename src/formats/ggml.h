@@ -31,7 +31,7 @@ struct GgmlBlock {
   // Codes are made with the scale as it was found, or, where it did not fit or vanished, as it is stored.
   static float usedScale(uint32_t scale_bits, uint32_t half) {
     const bool as_found = (half & 0x7fffu) != 0 && scale_bits < kTooLarge;
-    return floatOfBits(as_found ? scale_bits : exact::nibHalfToF32Bits(half & 0x7fffu));
+    return exact::floatOf(as_found ? scale_bits : exact::nibHalfToF32Bits(half & 0x7fffu));
   }
 
   static uint32_t clampCode(float truncated) {
@@ -42,23 +42,23 @@ struct GgmlBlock {
 
   static void quantizeBlock(const uint32_t* x, uint32_t count, Block* block) {
     if constexpr (kKind == Ggml::kMinimum) {
-      float low = floatOfBits(exact::nibFlushBits(x[0])), high = low;
+      float low = exact::floatOf(exact::nibFlushBits(x[0])), high = low;
       for (uint32_t i = 1; i < count; ++i) {
-        const float v = floatOfBits(exact::nibFlushBits(x[i]));
+        const float v = exact::floatOf(exact::nibFlushBits(x[i]));
         low = v < low ? v : low;
         high = v > high ? v : high;
       }
       low += 0.0f;  // -0 is +0
       high += 0.0f;
       // Halves first: high - low may overflow.
-      const float half_range = floatOfBits(exact::nibHalveBits(bitsOfFloat(high))) - floatOfBits(exact::nibHalveBits(bitsOfFloat(low)));
-      const uint32_t scale = exact::nibDivBits(bitsOfFloat(half_range), bitsOfFloat(float(kLevels) * 0.5f));
+      const float half_range = exact::floatOf(exact::nibHalveBits(exact::bitsOf(high))) - exact::floatOf(exact::nibHalveBits(exact::bitsOf(low)));
+      const uint32_t scale = exact::nibDivBits(exact::bitsOf(half_range), exact::bitsOf(float(kLevels) * 0.5f));
       block->scale_stored = toHalf(scale, block);
-      block->zero_stored = toHalf(bitsOfFloat(low), block);
-      const float minimum = std::fabs(low) < floatOfBits(kTooLarge) ? low : floatOfBits(exact::nibHalfToF32Bits(block->zero_stored));
+      block->zero_stored = toHalf(exact::bitsOf(low), block);
+      const float minimum = std::fabs(low) < exact::floatOf(kTooLarge) ? low : exact::floatOf(exact::nibHalfToF32Bits(block->zero_stored));
       const float rcp = reciprocal(usedScale(scale, block->scale_stored));
       for (uint32_t i = 0; i < count; ++i) {
-        float moved = floatOfBits(exact::nibFlushBits(x[i])) - minimum;
+        float moved = exact::floatOf(exact::nibFlushBits(x[i])) - minimum;
         if (moved > 0x1.fffffep127f) moved = 0x1.fffffep127f;
         block->code[i] = uint8_t(clampCode(std::floor(bounded(moved * rcp) + 0.5f)));
       }
@@ -70,7 +70,7 @@ struct GgmlBlock {
         most = magnitude;
         sign = x[i] & 0x80000000u;
       }
-      uint32_t scale = exact::nibDivBits(most, bitsOfFloat(kKind == Ggml::kSigned ? float(kMid) : 127.0f));
+      uint32_t scale = exact::nibDivBits(most, exact::bitsOf(kKind == Ggml::kSigned ? float(kMid) : 127.0f));
       if constexpr (kKind == Ggml::kSigned) {
         sign ^= 0x80000000u;  // the largest is code 0, which stands for -2^(bits-1)
       } else {
@@ -81,7 +81,7 @@ struct GgmlBlock {
       const float signed_rcp = sign != 0 ? -rcp : rcp;
       if (block->scale_stored != 0) block->scale_stored |= sign >> 16;
       for (uint32_t i = 0; i < count; ++i) {
-        const float y = bounded(floatOfBits(exact::nibFlushBits(x[i])) * signed_rcp);
+        const float y = bounded(exact::floatOf(exact::nibFlushBits(x[i])) * signed_rcp);
         if constexpr (kKind == Ggml::kSigned) {
           block->code[i] = uint8_t(clampCode(std::floor(y + (float(kMid) + 0.5f))));
         } else {
@@ -94,18 +94,17 @@ struct GgmlBlock {
   }
 
   static float reciprocal(float scale) {
-    return scale == 0.0f ? 0.0f : floatOfBits(exact::nibDivBits(0x3f800000u, bitsOfFloat(scale)));
+    return scale == 0.0f ? 0.0f : exact::floatOf(exact::nibDivBits(0x3f800000u, exact::bitsOf(scale)));
   }
 
   static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
     const int32_t steps = kKind == Ggml::kAbsmax ? int32_t(int8_t(code)) : int32_t(code) - (kKind == Ggml::kSigned ? int32_t(kMid) : 0);
     // The product is exact.
-    float value = scale.scale_bits == 0u ? 0.0f : float(steps) * floatOfBits(scale.scale_bits);
-    if constexpr (kKind == Ggml::kMinimum) value += floatOfBits(scale.zero);
-    return value == 0.0f ? 0u : bitsOfFloat(value);  // a zero has no sign
+    float value = scale.scale_bits == 0u ? 0.0f : float(steps) * exact::floatOf(scale.scale_bits);
+    if constexpr (kKind == Ggml::kMinimum) value += exact::floatOf(scale.zero);
+    return value == 0.0f ? 0u : exact::bitsOf(value);  // a zero has no sign
   }
 
-  static uint32_t zeroToStored(uint32_t) { return 0; }
   // fp32 bits of the minimum.
   static uint32_t zeroFromStored(uint32_t stored, const NibWeights&) {
     const uint32_t bits = kKind == Ggml::kMinimum ? exact::nibHalfToF32Bits(stored) : 0u;
@@ -122,7 +121,7 @@ constexpr FormatDesc ggmlFormat(uint32_t id, const char* name) {
                     nullptr,
                     nullptr,
                     G::decode,
-                    G::zeroToStored,
+                    nullptr,
                     G::zeroFromStored,
                     kKind == Ggml::kSigned,
                     G::quantizeBlock};

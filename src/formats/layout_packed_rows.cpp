@@ -5,14 +5,13 @@
 namespace nib {
 namespace {
 
-const char* refuses(const NibWeights& weights, const Geometry& g) {
+const char* refuses(const NibWeights& weights, const Geometry&) {
   const uint32_t format = weights.format;
   if (format != NIB_FORMAT_INT4 && format != NIB_FORMAT_UINT4 && format != NIB_FORMAT_INT8 && format != NIB_FORMAT_UINT8) {
     return "formats are int4, uint4, int8, uint8";
   }
   if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it has no scales per column";
   return weights.flags & NIB_WEIGHTS_FLAT ? "FLAT blocks are none of its rows" : nullptr;
-  (void)g;
 }
 
 uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.row_words * 4; }

@@ -30,7 +30,7 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
 
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
   if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
-  const float y = floatOfBits(x_bits & 0x7fffffffu) * floatOfBits(scale.rcp_bits);
+  const float y = exact::floatOf(x_bits & 0x7fffffffu) * exact::floatOf(scale.rcp_bits);
   // The midpoint of two neighbours is the even one's.
   uint32_t code = 0;
   for (; code < 7u; ++code) {
@@ -42,7 +42,7 @@ uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bo
 
 uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   if (scale.scale_bits == 0u) return 0u;
-  return productBits(kMagnitudes[code & 7u], floatOfBits(scale.scale_bits)) | (code & 8u) << 28;
+  return productBits(kMagnitudes[code & 7u], exact::floatOf(scale.scale_bits)) | (code & 8u) << 28;
 }
 
 uint32_t zeroToStored(uint32_t) { return 0; }

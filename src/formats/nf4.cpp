@@ -1,7 +1,5 @@
 // NF4: sixteen quantiles of the normal distribution times the absmax of a block (QLoRA, arXiv 2305.14314, and
 // bitsandbytes for ties: a value on a threshold takes the lower code). Eight codes to a word, the first in the low nibble.
-#include <cstring>
-
 #include "formats/format.h"
 #include "formats/scale_store.h"
 #include "../../shaders/formats/nf4/table.h"
@@ -15,12 +13,6 @@ constexpr uint32_t kThresholds[15] = {NF4_T0, NF4_T1, NF4_T2, NF4_T3,  NF4_T4,  
                                       NF4_T8, NF4_T9, NF4_T10, NF4_T11, NF4_T12, NF4_T13, NF4_T14};
 constexpr uint32_t kZeroCode = 7;
 
-float toFloat(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
   StoredScale result{0, 0, false, 0};
   result.scale_bits = roundScale(stats.absmax_bits, weights.scale_type, &result.saturated);
@@ -29,23 +21,20 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
 
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool given) {
   if (scale.scale_bits == 0u) return kZeroCode;
-  float x = toFloat(x_bits);
+  float x = exact::floatOf(x_bits);
   if (given && scale.scale_bits < 0x71800000u) {  // 2^100
-    const float bound = 2.0f * toFloat(scale.scale_bits);
+    const float bound = 2.0f * exact::floatOf(scale.scale_bits);
     x = x < -bound ? -bound : x > bound ? bound : x;
   }
-  const float y = x * toFloat(scale.rcp_bits);
+  const float y = x * exact::floatOf(scale.rcp_bits);
   uint32_t code = 0;
-  while (code < 15u && y > toFloat(kThresholds[code])) ++code;
+  while (code < 15u && y > exact::floatOf(kThresholds[code])) ++code;
   return code;
 }
 
 uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   if (scale.scale_bits == 0u) return 0u;
-  const float value = toFloat(kValues[code & 15u]) * toFloat(scale.scale_bits);
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
+  return exact::bitsOf(exact::floatOf(kValues[code & 15u]) * exact::floatOf(scale.scale_bits));
 }
 
 uint32_t zeroToStored(uint32_t) { return 0; }

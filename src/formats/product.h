@@ -2,22 +2,9 @@
 #ifndef NIB_FORMATS_PRODUCT_H
 #define NIB_FORMATS_PRODUCT_H
 
-#include <cstdint>
-#include <cstring>
+#include "cpu/exact.h"
 
 namespace nib {
-
-inline float floatOfBits(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-inline uint32_t bitsOfFloat(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
-}
 
 // magnitude and scale are not negative, and finite. Their product is exact in a double, and rounded to 24 bits where
 // fp32 has its full precision.
@@ -25,13 +12,13 @@ inline uint32_t productBits(float magnitude, float scale) {
   const double product = double(magnitude) * double(scale);
   if (product < 0x1p-100) {
     const float up = float(product * 0x1p64);
-    return up < 0x1p-62f ? 0u : bitsOfFloat(up * 0x1p-64f);
+    return up < 0x1p-62f ? 0u : exact::bitsOf(up * 0x1p-64f);
   }
   if (product >= 0x1p100) {
     const float down = float(product * 0x1p-64);
-    return down >= 0x1p64f ? 0x7f7fffffu : bitsOfFloat(down * 0x1p64f);
+    return down >= 0x1p64f ? 0x7f7fffffu : exact::bitsOf(down * 0x1p64f);
   }
-  return bitsOfFloat(float(product));
+  return exact::bitsOf(float(product));
 }
 
 }  // namespace nib

@@ -29,7 +29,7 @@ const NibQuantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<co
 // The ways to quantize, by how far the elements of one scale are spread.
 enum class Path {
   kFused,    // found scales of rows, and of groups in rows: one dispatch
-  kReduce,   // found scales of few, large sets: statistics, scales, codes
+  kReduce,   // found scales of few, large sets: statistics (and means), scales, codes
   kGiven,    // scales exist
   kBlock     // blocks of a format with a rule of its own: one dispatch
 };
@@ -214,7 +214,8 @@ NibResult buildFused(const Build& b) {
   const uint64_t code_bytes = runs * b.runCodeBytes();
   const Slot scales = b.nested() ? wholeSlot(NIB_ROLE_AUX) : tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset);
   const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), scales, b.auxSlot()};
-  return b.builder.add("quantize", b.g.format->info.format, spec, push, spec.WG * 12, tiles, slots,
+  const uint32_t shared = spec.WG * (b.g.format->info.flags & NIB_FORMAT_MEAN_SCALE ? 36u : 20u);  // extents, and sums
+  return b.builder.add("quantize", b.g.format->info.format, spec, push, shared, tiles, slots,
                        tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes));
 }
 
@@ -364,6 +365,10 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
                               uint32_t(b.scratch.extent_word)};
   result = addStatistics(statistics, builder);
   if (result != NIB_SUCCESS) return result;
+  if (isMeanScale(*g.format, d.weights)) {
+    result = addMeans(statistics, builder);
+    if (result != NIB_SUCCESS) return result;
+  }
   result = buildScale(b, false, true);
   if (result != NIB_SUCCESS) return result;
   return buildEncode(b, false, true);

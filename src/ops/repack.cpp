@@ -124,11 +124,13 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
   spec.GATHER = false;
   spec.ZEROS = true;
   spec.UNPACK = unpacks(d);
-  const uint32_t packed_word = uint32_t(memory.part[NIB_PART_PACKED_ZEROS].offset_bytes / 4);
-  const RepackPush push{{}, one ? 1u : g.scale_row_stride, g.row_words, 0, 0, one ? 1u : 0u};
-  RepackPush sized = push;
-  sized.zeros_word = uint32_t(g.zeros_offset / 4);
-  sized.packed_word = packed_word;
+  const uint64_t packed_offset = memory.part[NIB_PART_PACKED_ZEROS].offset_bytes;
+  const RepackPush push{{},
+                        one ? 1u : g.scale_row_stride,
+                        g.row_words,
+                        uint32_t(g.zeros_offset / 4),
+                        uint32_t(packed_offset / 4),
+                        one ? 1u : 0u};
   TileRule tiles;
   tiles.div = spec.WG;
   if (one) {
@@ -138,9 +140,9 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
     tiles.mul = g.scale_row_stride;
   }
   const Slot mine = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset);
-  const Slot theirs = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, memory.part[NIB_PART_PACKED_ZEROS].offset_bytes);
+  const Slot theirs = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset);
   const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
-  return builder.add("repack", 0, spec, sized, 0, tiles, slots, uint64_t(spec.WG) * 8);
+  return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
 }
 
 NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& builder) {

@@ -7,7 +7,9 @@
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/combine.h"
+#include "shaders/ops/mean.h"
 #include "shaders/ops/reduce.h"
+#include "shaders/ops/sum.h"
 #endif
 
 namespace nib {
@@ -38,70 +40,128 @@ uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, 
 namespace {
 NIB_SPEC_STRUCT(ReduceSpec, REDUCE_SPEC)
 NIB_SPEC_STRUCT(CombineSpec, COMBINE_SPEC)
+NIB_SPEC_STRUCT(SumSpec, SUM_SPEC)
+NIB_SPEC_STRUCT(MeanSpec, MEAN_SPEC)
+
+// How kernels walk the matrix: pieces, each with a partial result, and what merges those.
+struct Walk {
+  bool columns, flat, tensor;
+  bool solo;        // pieces are an invocation's, not a workgroup's
+  bool solo_merge;  // and so are a row's partials
+  bool vec, wide;
+  uint32_t steps, chunks;
+  uint32_t push_chunks;     // of kernels that walk
+  uint32_t chunk_elements;  // of kernels that merge
+  TileRule tiles, merge_tiles;
+  Slot source;
+  uint64_t tile_bytes;
+};
+
+Walk walkOf(const Statistics& s, const PlanBuilder& builder) {
+  const uint64_t bytes = typeBytes(s.source_type);
+  Walk w{};
+  w.columns = s.granularity == NIB_GRANULARITY_COLUMN;
+  w.flat = flattened(s.granularity, s.rows, s.cols, s.stride);
+  w.tensor = s.granularity == NIB_GRANULARITY_TENSOR;
+  const uint64_t partials = statisticsPartials(s.granularity, s.rows, s.cols, s.stride);
+  w.solo = !w.columns && avoidsExchange(builder.caps().device_type, partials);
+  // Scratch is the same everywhere, so a device may fill less of it.
+  const uint32_t column_rows = columnRows(builder.caps().device_type, s.rows, kColumnRows);
+  w.steps = w.columns ? column_rows : w.solo ? kChunk / kRun : kSteps;
+  w.vec = w.flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
+  // A contiguous matrix of whole eights is one row of them.
+  w.wide = wide(w.flat ? 1u : s.rows, s.cols, s.stride, bytes);
+  w.chunks = uint32_t(ceilDiv(s.cols, w.columns ? kWorkgroup * kRun : kChunk));
+  w.push_chunks = w.flat ? UINT32_MAX : w.chunks;
+  w.chunk_elements = w.columns ? column_rows : kChunk;
+  w.solo_merge = !w.columns && !w.tensor && w.chunks <= kFewPartials;
+  const uint32_t pieces = w.solo ? kWorkgroup : 1u;  // of a tile
+  if (w.columns) {
+    w.tiles.row_block = column_rows;
+    w.tiles.mul = w.chunks;
+    w.source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * kRun * bytes, s.cols * bytes);
+    w.tile_bytes = uint64_t(kWorkgroup) * kRun * column_rows * bytes;
+    w.merge_tiles.fixed = uint32_t(ceilDiv(s.cols, kWorkgroup));
+    return w;
+  }
+  w.tile_bytes = kChunk * bytes * pieces;
+  if (w.flat) {
+    w.tiles.mul = s.cols;
+    w.tiles.div = uint64_t(kChunk) * pieces;
+    w.source = itemSlot(NIB_ROLE_INPUT, 0, s.cols * bytes, bytes, s.cols * bytes);
+  } else {
+    w.tiles.mul = w.chunks;
+    w.tiles.div = pieces;
+    w.source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kChunk * bytes, s.cols * bytes);
+  }
+  if (w.tensor) {
+    w.merge_tiles.fixed = 1;
+  } else if (w.solo_merge) {
+    w.merge_tiles.div = kWorkgroup;
+  }
+  return w;
+}
+
+constexpr uint64_t kMergeTileBytes = uint64_t(kWorkgroup) * 64;
+
 }  // namespace
 
 NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
-  const bool columns = s.granularity == NIB_GRANULARITY_COLUMN;
-  const bool flat = flattened(s.granularity, s.rows, s.cols, s.stride);
-  const uint64_t bytes = typeBytes(s.source_type);
-
+  const Walk w = walkOf(s, builder);
   ReduceSpec reduce;
   // The chunk is part of the scratch layout, so the workgroup is what every device has.
   reduce.WG = kWorkgroup;
-  const uint64_t partials = statisticsPartials(s.granularity, s.rows, s.cols, s.stride);
-  const bool solo = !columns && avoidsExchange(builder.caps().device_type, partials);
-  // Scratch is the same everywhere, so a device may fill less of it.
-  const uint32_t column_rows = columnRows(builder.caps().device_type, s.rows, kColumnRows);
-  reduce.STEPS = columns ? column_rows : solo ? kChunk / kRun : kSteps;
-  reduce.SOLO = solo;
+  reduce.STEPS = w.steps;
+  reduce.SOLO = w.solo;
   reduce.WHAT = uint32_t(s.what);
   reduce.SOURCE_TYPE = s.source_type;
-  reduce.VEC = flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
-  // A contiguous matrix of whole eights is one row of them.
-  reduce.WIDE = wide(flat ? 1u : s.rows, s.cols, s.stride, bytes);
+  reduce.VEC = w.vec;
+  reduce.WIDE = w.wide;
   reduce.STATUS = s.status;
-  reduce.COLUMNS = columns;
-  reduce.FLATTEN = flat;
-  const uint32_t across = uint32_t(ceilDiv(s.cols, columns ? kWorkgroup * kRun : kChunk));
-  const ReducePush reduce_push{{}, s.cols, s.stride, flat ? UINT32_MAX : across, s.partial_word};
-  TileRule tiles;
-  Slot source;
-  if (columns) {
-    tiles.row_block = column_rows;
-    tiles.mul = across;
-    source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kWorkgroup * kRun * bytes, s.cols * bytes);
-  } else if (flat) {
-    tiles.mul = s.cols;
-    tiles.div = uint64_t(kChunk) * (solo ? kWorkgroup : 1u);
-    source = itemSlot(NIB_ROLE_INPUT, 0, s.cols * bytes, bytes, s.cols * bytes);
-  } else {
-    tiles.mul = across;
-    tiles.div = solo ? kWorkgroup : 1u;
-    source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kChunk * bytes, s.cols * bytes);
-  }
-  const Slot reduce_slots[kSlotCount] = {Slot{}, source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
-  NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, tiles, reduce_slots,
-                                 columns ? uint64_t(kWorkgroup) * kRun * column_rows * bytes : kChunk * bytes * (solo ? kWorkgroup : 1u));
+  reduce.COLUMNS = w.columns;
+  reduce.FLATTEN = w.flat;
+  const ReducePush reduce_push{{}, s.cols, s.stride, w.push_chunks, s.partial_word};
+  const Slot reduce_slots[kSlotCount] = {Slot{}, w.source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
+  NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, w.tiles, reduce_slots, w.tile_bytes);
   if (result != NIB_SUCCESS) return result;
 
   CombineSpec combine;
   combine.WG = kWorkgroup;
-  combine.COLUMNS = columns;
-  combine.TENSOR = s.granularity == NIB_GRANULARITY_TENSOR;
-  combine.FLATTEN = flat;
-  combine.SOLO = !columns && !combine.TENSOR && across <= kFewPartials;
-  const CombinePush combine_push{{}, s.cols, across, columns ? column_rows : kChunk, s.partial_word, s.result_word};
-  TileRule combine_tiles;
-  if (columns) {
-    combine_tiles.fixed = uint32_t(ceilDiv(s.cols, kWorkgroup));
-  } else if (combine.TENSOR) {
-    combine_tiles.fixed = 1;
-  } else if (combine.SOLO) {
-    combine_tiles.div = kWorkgroup;
-  }
+  combine.COLUMNS = w.columns;
+  combine.TENSOR = w.tensor;
+  combine.FLATTEN = w.flat;
+  combine.SOLO = w.solo_merge;
+  const CombinePush combine_push{{}, s.cols, w.chunks, w.chunk_elements, s.partial_word, s.result_word};
   const Slot combine_slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(s.result_role), wholeSlot(NIB_ROLE_AUX)};
-  return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, combine_tiles, combine_slots,
-                     uint64_t(kWorkgroup) * 64);
+  return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, w.merge_tiles, combine_slots, kMergeTileBytes);
+}
+
+NibResult addMeans(const Statistics& s, PlanBuilder& builder) {
+  const Walk w = walkOf(s, builder);
+  SumSpec sum;
+  sum.WG = kWorkgroup;
+  sum.STEPS = w.steps;
+  sum.SOURCE_TYPE = s.source_type;
+  sum.VEC = w.vec;
+  sum.WIDE = w.wide;
+  sum.COLUMNS = w.columns;
+  sum.SOLO = w.solo;
+  sum.FLATTEN = w.flat;
+  sum.TENSOR = w.tensor;
+  const SumPush sum_push{{}, s.cols, s.stride, w.push_chunks, s.partial_word, s.result_word};
+  const Slot sum_slots[kSlotCount] = {Slot{}, w.source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
+  NibResult result = builder.add("sum", 0, sum, sum_push, kWorkgroup * 16, w.tiles, sum_slots, w.tile_bytes);
+  if (result != NIB_SUCCESS) return result;
+
+  MeanSpec mean;
+  mean.WG = kWorkgroup;
+  mean.COLUMNS = w.columns;
+  mean.TENSOR = w.tensor;
+  mean.FLATTEN = w.flat;
+  mean.SOLO = w.solo_merge;
+  const MeanPush mean_push{{}, s.cols, w.chunks, w.chunk_elements, s.partial_word, s.result_word};
+  const Slot mean_slots[kSlotCount] = {Slot{}, Slot{}, Slot{}, wholeSlot(NIB_ROLE_AUX)};
+  return builder.add("mean", 0, mean, mean_push, kWorkgroup * 16, w.merge_tiles, mean_slots, kMergeTileBytes);
 }
 
 #endif

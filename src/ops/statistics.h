@@ -1,4 +1,5 @@
-// The two phases that turn a dense matrix into NibExtents, shared by minmax and by quantizing with large scales.
+// The two phases that turn a dense matrix into NibExtents, shared by minmax and by quantizing with large scales, and two
+// more that find means.
 #ifndef NIB_OPS_STATISTICS_H
 #define NIB_OPS_STATISTICS_H
 
@@ -8,7 +9,7 @@ namespace nib {
 
 class PlanBuilder;
 
-// Partial statistics (16 bytes each) that the reduce phase leaves.
+// Partial statistics (16 bytes each) that the reduce phase leaves; partial sums take their place.
 uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride);
 
 #if !defined(NIB_NO_VULKAN)
@@ -27,6 +28,8 @@ struct Statistics {
 };
 
 NibResult addStatistics(const Statistics& statistics, PlanBuilder& builder);
+// Behind it, of kAbsmax in AUX: the means of magnitudes take the place of the absmax.
+NibResult addMeans(const Statistics& statistics, PlanBuilder& builder);
 #endif
 
 }  // namespace nib

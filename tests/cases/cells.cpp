@@ -33,6 +33,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 // As kernels.list says it: which kernels a format has.
 const char* kindOf(const NibFormatInfo& info) {
   if (info.flags & NIB_FORMAT_OWN_SCALES) return "block";
+  if (info.flags & NIB_FORMAT_MEAN_SCALE) return "mean";
   return info.granularities == 1u << NIB_GRANULARITY_GROUP ? "micro" : "scaled";
 }
 
@@ -150,7 +151,7 @@ std::vector<Cell> parseMatrix(const std::string& text) {
       throw std::runtime_error("line " + std::to_string(number) + " of the matrix needs: op type path profile subgroup");
     }
     const std::string type = cell.type, path = cell.path;
-    if (type != "*" && type != "scaled" && type != "micro" && type != "block") {
+    if (type != "*" && type != "scaled" && type != "mean" && type != "micro" && type != "block") {
       cell.path = replaced(path, "{type}", cell.type);
       cells.push_back(cell);
       continue;

@@ -103,6 +103,8 @@ enum class Kind {
   kAffine,  // (code - zero) * scale
   kNf4,     // a table * absmax
   kFp4,     // sign and a table of magnitudes * absmax
+  kTernary, // affine codes of two bits but the lowest * the mean magnitude, or absmax
+  kBinary,  // a sign * the mean magnitude
   kFloat,   // sign, exponent and mantissa, * scale
   kGgml     // ggml's blocks, by their own rule
 };
@@ -126,8 +128,9 @@ struct Format {
   double levels() const { return double((1u << bits) - 1u); }
   double middle() const { return double(1u << (bits - 1u)); }
   bool affine() const { return kind == Kind::kAffine; }
+  bool mean() const { return kind == Kind::kTernary || kind == Kind::kBinary; }
   // The unsigned code of 0.
-  uint32_t zeroCode() const { return kind == Kind::kAffine ? 1u << (bits - 1u) : kind == Kind::kNf4 ? 7u : 0u; }
+  uint32_t zeroCode() const { return affine() || mean() ? 1u << (bits - 1u) : kind == Kind::kNf4 ? 7u : 0u; }
   uint32_t stored(uint32_t code) const { return twos_complement ? code ^ (1u << (bits - 1u)) : code; }
 };
 
@@ -142,6 +145,8 @@ inline const std::vector<Format>& formats() {
       Kind kind = Kind::kAffine;
       SmallFloat small{};
       switch (info.format) {
+        case NIB_FORMAT_TERNARY: kind = Kind::kTernary; break;
+        case NIB_FORMAT_BINARY: kind = Kind::kBinary; break;
         case NIB_FORMAT_NF4: kind = Kind::kNf4; break;
         case NIB_FORMAT_FP4: kind = Kind::kFp4; break;
         case NIB_FORMAT_FP8: kind = Kind::kFloat, small = {3, 7, 0x7e}; break;
@@ -263,6 +268,23 @@ struct Extent {
     if (v > max) max = v;
   }
   bool empty() const { return min > max; }
+
+  // The mean of magnitudes, after all are met: multiples of 2^-22 of the largest's power of two, halves up; the sum and the
+  // count are rounded to fp32. At most 2^30 of them, so that their sum is exact.
+  double units = 0;
+  uint32_t count = 0;
+
+  double absmax() const { return empty() || nonfinite != 0 ? 0.0 : std::fmax(std::fabs(min), std::fabs(max)); }
+  double unit() const { return std::ldexp(1.0, std::ilogb(absmax()) - 22); }
+  void addMagnitude(double v) {
+    ++count;
+    if (absmax() != 0.0) units += std::floor(std::fabs(v) / unit() + 0.5);
+  }
+  double mean() const {
+    if (absmax() == 0.0) return 0.0;
+    const double found = quotient(double(float(units)), double(float(count))) * unit();
+    return found < 0x1p-126 ? 0.0 : found;
+  }
 };
 
 struct Scale {
@@ -365,6 +387,8 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
       while (power / 4 * 6 < absmax) power *= 2;
     }
     return usable(power / 4, 0.0);
+  } else if (format.mean()) {
+    found = weights.flags & NIB_WEIGHTS_NARROW ? extent.absmax() : extent.mean();
   } else if (format.kind == Kind::kFloat) {
     found = quotient(std::fmax(-low, high), magnitudeOf(format, format.small.last));
   } else if (format.kind != Kind::kAffine) {
@@ -393,6 +417,8 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
   if (!std::isfinite(x)) x = 0.0;
   const double product = x * scale.reciprocal;
   const double y = std::fabs(product) < 1e6 ? double(float(product)) : product;  // far beyond every range: clamped
+  if (format.kind == Kind::kBinary) return x < 0.0 && scale.reciprocal != 0.0 ? 0 : 1;
+  if (format.kind == Kind::kTernary) return uint32_t(2.0 + std::fmax(std::fmin(halfEven(y), 1.0), -1.0));
   if (format.kind == Kind::kFloat) {
     if (scale.reciprocal == 0.0) return 0;
     const uint32_t sign = std::signbit(x) ? 1u << (format.bits - 1u) : 0u;
@@ -425,7 +451,8 @@ inline double decode(const Format& format, const Scale& scale, uint32_t code) {
     const double steps = hasMinimum(format) ? code : format.id == NIB_FORMAT_Q8_0 ? double(int8_t(code)) : double(code) - format.middle();
     return fp32(steps * scale.value + scale.zero) + 0.0;
   }
-  if (format.kind != Kind::kAffine) {
+  if (format.kind == Kind::kBinary) return code != 0 ? scale.value : -scale.value;
+  if (!format.affine() && format.kind != Kind::kTernary) {
     const double magnitude = magnitudeOf(format, code);
     const double value = std::isfinite(magnitude) ? roundProduct(magnitude * std::fabs(scale.value)) : magnitude;
     const bool negative = (code >> (format.bits - 1u) != 0) != (scale.value < 0);

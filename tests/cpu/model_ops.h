@@ -203,6 +203,9 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
         extents[size_t(l.scaleIndex(row, col))].meet(x[size_t(row * l.cols + col)]);
       }
     }
+    for (uint64_t i = 0; l.format->mean() && i < x.size(); ++i) {
+      extents[size_t(l.scaleIndex(i / l.cols, i % l.cols))].addMagnitude(x[size_t(i)]);
+    }
     // Only the rows of the run have scales; the words that hold them are written whole, with zeros behind.
     const uint64_t count = l.by_tensor || l.by_column ? l.scale_count : rows * l.scales_per_row;
     for (uint64_t i = 0; i < count; ++i) {

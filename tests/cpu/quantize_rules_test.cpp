@@ -225,6 +225,8 @@ TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest
       CHECK(r.codes[1] == 0);
       CHECK(r.codes[2] == (format.affine() ? uint32_t(format.middle()) + 1 : 15u));
       CHECK(r.codes[3] == (format.affine() ? uint32_t(format.middle()) - 1 : 0u));
+    } else if (format.mean()) {
+      CHECK(r.codes == (format.kind == model::Kind::kTernary ? Codes{3, 1, 3, 1, 2} : Codes{1, 0, 1, 0, 1}));
     } else {
       const bool fp4 = format.kind == model::Kind::kFp4;
       const uint32_t most = fp4 ? 3u : format.small.last, sign = 1u << (format.bits - 1u);

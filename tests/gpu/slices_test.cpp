@@ -35,6 +35,8 @@ std::vector<cases::Case> largeCases() {
   auto quantize = [&](uint32_t format, uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t group, uint32_t wflags,
                       uint32_t flags) {
     add({NIB_OP_QUANTIZE, format, ""}, rows, cols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      // Means of large groups, which would all be zero groups.
+      if (nibFormatById(format)->flags & NIB_FORMAT_MEAN_SCALE) c.recipe = cases::Recipe::kOutlier;
       c.desc.quantize = {NIB_OP_QUANTIZE, flags | NIB_QUANTIZE_STATUS, r, k, NIB_TYPE_F32, 0,
                          {format, granularity, group, NIB_TYPE_F16, wflags}};
     });
@@ -47,6 +49,13 @@ std::vector<cases::Case> largeCases() {
   quantize(NIB_FORMAT_INT4, kRows, kCols, NIB_GRANULARITY_GROUP, 128, 0, NIB_QUANTIZE_GIVEN_SCALES);
   quantize(NIB_FORMAT_INT8, 5, 620001, NIB_GRANULARITY_ROW, 0, 0, 0);
   quantize(NIB_FORMAT_NF4, kRows, kCols, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT, 0);
+  if (!validating()) {  // instrumented shaders need minutes for means of this much
+    quantize(NIB_FORMAT_TERNARY, kRows, kCols, NIB_GRANULARITY_GROUP, 48, 0, 0);
+    quantize(NIB_FORMAT_TERNARY, kRows, kCols, NIB_GRANULARITY_TENSOR, 0, 0, 0);
+    quantize(NIB_FORMAT_TERNARY, 5, 620001, NIB_GRANULARITY_ROW, 0, 0, 0);
+    quantize(NIB_FORMAT_BINARY, kRows, kCols, NIB_GRANULARITY_ROW, 0, 0, 0);
+    quantize(NIB_FORMAT_BINARY, kRows, kCols, NIB_GRANULARITY_COLUMN, 0, 0, 0);
+  }
   auto dequantize = [&](uint32_t format, uint32_t granularity, uint32_t group) {
     add({NIB_OP_DEQUANTIZE, format, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.dequantize = {NIB_OP_DEQUANTIZE, 0, r, k, NIB_TYPE_F32, 0, {format, granularity, group, NIB_TYPE_F32, 0}};

@@ -34,9 +34,9 @@ uint32_t windowsOf(const kit::Plan& plan) {
 }
 
 cases::Case quantize(uint32_t format, uint32_t rows, uint32_t cols, NibGranularity granularity, uint32_t group = 0,
-                     uint32_t flags = 0) {
+                     uint32_t flags = 0, cases::Recipe recipe = cases::Recipe::kBits) {
   cases::Case c;
-  c.recipe = cases::Recipe::kBits;
+  c.recipe = recipe;
   c.seed = 11 + rows;
   c.n = rows;
   NibQuantizeDesc& d = c.desc.quantize;
@@ -105,6 +105,8 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device h
       quantize(NIB_FORMAT_INT4, 3, kLong, NIB_GRANULARITY_GROUP, 128),
       quantize(NIB_FORMAT_INT8, 3, kLong, NIB_GRANULARITY_ROW),
       quantize(NIB_FORMAT_INT8, kMany, 1024, NIB_GRANULARITY_COLUMN),
+      // More elements than fp32 can count, and not the zero group.
+      quantize(NIB_FORMAT_TERNARY, 3, kLong + 1, NIB_GRANULARITY_TENSOR, 0, 0, cases::Recipe::kOutlier),
       dequantize(NIB_FORMAT_INT4, 3, kLong, NIB_GRANULARITY_GROUP, 32),
       minmax(3, kLong + 5, NIB_GRANULARITY_TENSOR),
       convert(3, kLong, NIB_TYPE_F32, NIB_TYPE_F16),

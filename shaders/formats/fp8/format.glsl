@@ -1,77 +1,8 @@
-// FP8 E4M3FN: bias 7, largest 448, no infinity, NaN 0x7f. Four codes to a word. An app that decodes in its own
-// shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_FP8_GLSL
-#define NIBBLE_FORMATS_FP8_GLSL
-
+// FP8 E4M3FN: bias 7, largest 448, no infinity, NaN 0x7f. Four codes to a word.
+#define NIB_MANTISSA_BITS 3u
+#define NIB_BIAS 7u
+#define NIB_LAST_CODE 0x7eu
+#define NIB_LARGEST_BITS 0x43e00000u
+#define NIB_NAN_ABOVE 0x7eu
 #define NIB_REACH 10u
-#define NIB_NONFINITE_CODES
-#include "common/exact.glsl"
-#include "common/halves.glsl"
-#include "common/product.glsl"
-#include "common/scale_store.glsl"
-
-#define NIB_BITS_PER_CODE 8
-#define NIB_BITS 8u
-#define NIB_TWOS_COMPLEMENT false
-#define NIB_RUN 16
-
-uint nibZeroToStored(int zero) {
-  return 0u;
-}
-
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-
-// The absmax is the largest code.
-NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags, uint scale_type) {
-  return nibRoundFound(nibDivBits(absmax_bits, 0x43e00000u), scale_type, 0);
-}
-
-// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
-struct NibEncoder {
-  vec4 rcp;    // 1/scale, 0 for the zero group
-  uvec4 sign;  // 0 for the zero group, whose codes are all 0
-};
-
-NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
-  NibEncoder e;
-  e.rcp = uintBitsToFloat(rcp_bits);
-  e.sign = mix(uvec4(0x80u), uvec4(0u), equal(rcp_bits, uvec4(0u)));
-  return e;
-}
-
-// Nearest codes, ties to even, saturating. The sign is the element's own, also of -0 and of what becomes 0.
-ivec4 nibEncode4(vec4 x, NibEncoder e) {
-  precise vec4 y = nibFlush4(x) * e.rcp;
-  uvec4 magnitude = floatBitsToUint(y) & 0x7fffffffu;
-  uvec4 code = (magnitude + ((magnitude >> 20) & 1u) - 0x3bf80001u) >> 20;
-  // Below 2^-6: the ulp of 2^14 is 2^-9, the unit of denormal codes.
-  precise vec4 sum = uintBitsToFloat(magnitude) + 16384.0;
-  code = mix(code, floatBitsToUint(sum) - 0x46800000u, lessThan(magnitude, uvec4(0x3c800000u)));
-  return ivec4(min(code, uvec4(0x7eu)) | ((floatBitsToUint(x) >> 24) & e.sign));
-}
-
-struct NibDecoder {
-  NibScale4 scale;
-};
-
-// scale_bits: stored scales as fp32, after nibRuledScale.
-NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
-  NibDecoder d;
-  d.scale = nibMakeScale4(scale_bits);
-  return d;
-}
-
-// fp32 bits of four codes' values; a zero group is +0, codes that are no numbers stay so.
-uvec4 nibDecode4(ivec4 code, NibDecoder d) {
-  uvec4 magnitude = uvec4(code) & 0x7fu;
-  uvec4 bits = (magnitude << 20) + 0x3c000000u;
-  precise vec4 denormal = uintBitsToFloat(bits + 0x00800000u) - 0.015625;
-  vec4 value = mix(uintBitsToFloat(bits), denormal, lessThan(magnitude, uvec4(8u)));
-  uvec4 result = nibProduct4(value, d.scale);
-  result = mix(result, uvec4(0x7fc00000u), equal(magnitude, uvec4(0x7fu)));
-  return mix(result | ((uvec4(code) & 0x80u) << 24), uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
-}
-
-#endif
+#include "formats/fp8.glsl"

@@ -1,0 +1,67 @@
+// Scales that are means of magnitudes lie as near to the true mean as nibble.h says: in fp64, whose own error is 2^-29 of
+// what is allowed.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "../cases/recipe.h"
+#include "model.h"
+#include "run_op.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+// Largest error of the scales of a ternary matrix's rows, by what it may be.
+double worstOf(uint32_t rows, uint32_t cols, const std::vector<uint32_t>& patterns) {
+  const NibQuantizeDesc d = quantizeDesc(rows, cols, weights(NIB_FORMAT_TERNARY, NIB_GRANULARITY_ROW, 0));
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  ranges.clearStatus();
+  ranges.write(NIB_ROLE_INPUT, patterns);
+  REQUIRE(ranges.run(rows) == NIB_SUCCESS);
+  double worst = 0;
+  for (uint32_t row = 0; row < rows; ++row) {
+    double sum = 0, rest = 0, largest = 0;  // Kahan's: the sum is as if exact
+    for (uint32_t col = 0; col < cols; ++col) {
+      const double v = std::fabs(model::valueOf(NIB_TYPE_F32, patterns[size_t(row) * cols + col]));
+      largest = std::max(largest, v);
+      const double more = v - rest, next = sum + more;
+      rest = (next - sum) - more;
+      sum = next;
+    }
+    const double mean = sum / cols;
+    if (!(mean >= 0x1p-119 && mean <= 0x1p125)) continue;  // other rules hold there
+    float found;
+    std::memcpy(&found, ranges.scales() + row * 4, sizeof found);
+    // Products of two roundings are far below the last factor.
+    const double allowed = (0x1p-23 * std::exp2(std::ilogb(largest)) + 3 * 0x1p-24 * mean) * (1 + 0x1p-20);
+    CHECK(allowed < 0x1p-21 * largest);
+    worst = std::max(worst, std::fabs(double(found) - mean) / allowed);
+  }
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("means of magnitudes lie within their bound") {
+  if (nibFormatById(NIB_FORMAT_TERNARY) == nullptr) return;
+  double worst = 0;
+  uint64_t seed = 500;
+  for (const cases::Recipe recipe : {cases::Recipe::kUniform, cases::Recipe::kNormal, cases::Recipe::kTies, cases::Recipe::kOutlier,
+                                     cases::Recipe::kRange, cases::Recipe::kOneSign}) {
+    for (const uint32_t cols : {1u, 2u, 3u, 7u, 16u, 100u, 1000u, 70001u}) {
+      const uint32_t rows = 280004u / cols < 2000u ? 280004u / cols : 2000u;
+      worst = std::max(worst, worstOf(rows, cols, cases::makeValues(recipe, uint64_t(rows) * cols, ++seed)));
+    }
+  }
+  // All half a unit above one, which is as far as rounding parts goes.
+  std::vector<uint32_t> halves(4096, 0x3f800001u);
+  worst = std::max(worst, worstOf(16, 256, halves));
+  MESSAGE("largest error of a mean / bound: " << worst);
+  CHECK(worst <= 1.0);
+  CHECK(worst > 0.5);  // else the bound says little
+}

@@ -1,5 +1,5 @@
-// Binary: plus (1) or minus (0) the mean of the magnitudes (XNOR-Net, arXiv 1603.05279). 32 codes to a word, the first in
-// the lowest bit. What is not below 0 is plus, -0 and denormals too; so is all of a zero group, whose value is +0.
+// Binary: plus (1) or minus (0) the mean of the magnitudes (XNOR-Net, arXiv 1603.05279). 32 codes to a word, the first
+// in the lowest bit. What is not below 0 is plus, -0 and denormals too; so is all of a zero group, whose value is +0.
 #include "formats/format.h"
 #include "formats/scale_store.h"
 
@@ -30,13 +30,13 @@ uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 }  // namespace
 
 extern const FormatDesc kFormat_binary;
-const FormatDesc kFormat_binary = {
-    {NIB_FORMAT_BINARY, "binary", 1, 0, NIB_WEIGHTS_FLAT, kAllGranularities, kFloatScales, 32, kLargestGroup, NIB_FORMAT_MEAN_SCALE},
-    32,
-    findScale,
-    encode,
-    decode,
-    zeroToStored,
-    zeroFromStored};
+const FormatDesc kFormat_binary = {{NIB_FORMAT_BINARY, "binary", 1, 0, NIB_WEIGHTS_FLAT, kAllGranularities,
+                                    kFloatScales, 32, kLargestGroup, NIB_FORMAT_MEAN_SCALE},
+                                   32,
+                                   findScale,
+                                   encode,
+                                   decode,
+                                   zeroToStored,
+                                   zeroFromStored};
 
 }  // namespace nib

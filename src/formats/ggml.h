@@ -51,11 +51,11 @@ struct GgmlBlock {
       low += 0.0f;  // -0 is +0
       high += 0.0f;
       // Halves first: high - low may overflow.
-      const float half_range = exact::floatOf(exact::nibHalveBits(exact::bitsOf(high))) - exact::floatOf(exact::nibHalveBits(exact::bitsOf(low)));
+      const float half_range = exact::nibHalve(high) - exact::nibHalve(low);
       const uint32_t scale = exact::nibDivBits(exact::bitsOf(half_range), exact::bitsOf(float(kLevels) * 0.5f));
       block->scale_stored = toHalf(scale, block);
       block->zero_stored = toHalf(exact::bitsOf(low), block);
-      const float minimum = std::fabs(low) < exact::floatOf(kTooLarge) ? low : exact::floatOf(exact::nibHalfToF32Bits(block->zero_stored));
+      const float minimum = std::fabs(low) < exact::floatOf(kTooLarge) ? low : exact::nibHalfToF32(block->zero_stored);
       const float rcp = reciprocal(usedScale(scale, block->scale_stored));
       for (uint32_t i = 0; i < count; ++i) {
         float moved = exact::floatOf(exact::nibFlushBits(x[i])) - minimum;

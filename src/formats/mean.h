@@ -1,10 +1,10 @@
-// The mean of magnitudes as an integer sum, in which no order of adding shows: of scales that are quantized again, and of
-// weights whose mean is their scale. Twin of shaders/common/mean.glsl.
+// The mean of magnitudes as an integer sum, in which no order of adding shows: of scales that are quantized again, and
+// of weights whose mean is their scale. Twin of shaders/common/mean.glsl.
 //
-// A magnitude counts as a multiple of 2^-22 of the largest one's power of two, rounded half up; what is below half of that
-// counts as nothing. The sum and the count are rounded half-even to fp32, and divided. So with 2^E the largest power of two
-// not above `largest`, and but for products of roundings, |found - true| <= 2^-23 * 2^E + 3 * 2^-24 * true: less than
-// 2^-21 of the largest.
+// A magnitude counts as a multiple of 2^-22 of the largest one's power of two, rounded half up; what is below half of
+// that counts as nothing. The sum and the count are rounded half-even to fp32, and divided. So with 2^E the largest
+// power of two not above `largest`, and but for products of roundings, |found - true| <= 2^-23 * 2^E + 3 * 2^-24 *
+// true: less than 2^-21 of the largest.
 #ifndef NIB_FORMATS_MEAN_H
 #define NIB_FORMATS_MEAN_H
 

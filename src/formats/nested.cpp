@@ -27,8 +27,8 @@ uint8_t nearestCode(uint32_t difference_bits, uint32_t nested_bits) {
 }  // namespace
 
 uint32_t nestedScale(uint8_t code, uint32_t nested_bits, uint32_t offset_bits) {
-  const uint32_t product = exact::nibFlushBits(exact::bitsOf(exact::floatOf(kMap[code]) * exact::floatOf(ruledScale(nested_bits))));
-  return ruledScale(exact::bitsOf(exact::floatOf(product) + exact::floatOf(offset_bits)), true);
+  const float product = exact::nibFlush(exact::floatOf(kMap[code]) * exact::floatOf(ruledScale(nested_bits)));
+  return ruledScale(exact::bitsOf(product + exact::floatOf(offset_bits)), true);
 }
 
 void nestScales(const uint32_t* scales, uint32_t count, uint8_t* codes, uint32_t* nested) {

@@ -1,5 +1,5 @@
-// Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times the mean of the magnitudes or, NARROW, the largest. As offset
-// binary (code + 2), sixteen codes to a word, the first in the low bits: a blob of int2 without its lowest code.
+// Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times the mean of the magnitudes or, NARROW, the largest. As
+// offset binary (code + 2), sixteen codes to a word, the first in the low bits: a blob of int2 without its lowest code.
 #include "formats/affine.h"
 
 namespace nib {
@@ -24,8 +24,8 @@ uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights& wei
 }  // namespace
 
 extern const FormatDesc kFormat_ternary;
-const FormatDesc kFormat_ternary = {{NIB_FORMAT_TERNARY, "ternary", 2, 0, NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT, kAllGranularities,
-                                     kFloatScales, 16, kLargestGroup, NIB_FORMAT_MEAN_SCALE},
+const FormatDesc kFormat_ternary = {{NIB_FORMAT_TERNARY, "ternary", 2, 0, NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT,
+                                     kAllGranularities, kFloatScales, 16, kLargestGroup, NIB_FORMAT_MEAN_SCALE},
                                     16,
                                     findScale,
                                     encode,

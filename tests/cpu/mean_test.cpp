@@ -1,5 +1,5 @@
-// Scales that are means of magnitudes lie as near to the true mean as nibble.h says: in fp64, whose own error is 2^-29 of
-// what is allowed.
+// Scales that are means of magnitudes lie as near to the true mean as nibble.h says: in fp64, whose own error is 2^-29
+// of what is allowed.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -51,8 +51,9 @@ TEST_CASE("means of magnitudes lie within their bound") {
   if (nibFormatById(NIB_FORMAT_TERNARY) == nullptr) return;
   double worst = 0;
   uint64_t seed = 500;
-  for (const cases::Recipe recipe : {cases::Recipe::kUniform, cases::Recipe::kNormal, cases::Recipe::kTies, cases::Recipe::kOutlier,
-                                     cases::Recipe::kRange, cases::Recipe::kOneSign}) {
+  using cases::Recipe;
+  for (const Recipe recipe :
+       {Recipe::kUniform, Recipe::kNormal, Recipe::kTies, Recipe::kOutlier, Recipe::kRange, Recipe::kOneSign}) {
     for (const uint32_t cols : {1u, 2u, 3u, 7u, 16u, 100u, 1000u, 70001u}) {
       const uint32_t rows = 280004u / cols < 2000u ? 280004u / cols : 2000u;
       worst = std::max(worst, worstOf(rows, cols, cases::makeValues(recipe, uint64_t(rows) * cols, ++seed)));

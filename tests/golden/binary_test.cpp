@@ -61,7 +61,8 @@ TEST_CASE("binary: all of a zero group is plus, and stands for +0") {
 
 TEST_CASE("binary rows of several runs, the last one short, and groups of a word") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
-  // 32 of 1, then -1 and 1 in turn, then six of -3: (64 + 18) / 70 = 1.1714286: 0.1714286 * 2^23 = 1438047.1 = 0x15f15f.
+  // 32 of 1, then -1 and 1 in turn, then six of -3: (64 + 18) / 70 = 1.1714286: 0.1714286 * 2^23 = 1438047.1 =
+  // 0x15f15f.
   std::vector<float> x(70, 1.0f);
   for (size_t i = 32; i < 64; i += 2) x[i] = -1.0f;
   for (size_t i = 64; i < 70; ++i) x[i] = -3.0f;
@@ -117,5 +118,6 @@ TEST_CASE("binary rows that hold what is no number are zero groups; with given s
   CHECK(given.codeWords() == Words{0x7u});
   CHECK(given.status.nonfinite_count == 2);
   // A scale without an ordinary reciprocal acts as the zero group, as it does everywhere: 2^127.
-  CHECK(quantize(1, 2, kRow, NIB_TYPE_F32, std::vector<float>{-1.0f, 1.0f}, {0, 0, 0, 0x7f}).codeWords() == Words{0x3u});
+  CHECK(quantize(1, 2, kRow, NIB_TYPE_F32, std::vector<float>{-1.0f, 1.0f}, {0, 0, 0, 0x7f}).codeWords() ==
+        Words{0x3u});
 }

@@ -44,7 +44,8 @@ TEST_CASE("ternary: the mean of magnitudes, nearest of -1, 0, 1, ties to 0") {
   CHECK(narrow.codeWords() == Words{0xbaa7u});
   CHECK(narrow.scaleWords() == Words{0x40000000u});
   // Its tie: 1 / 2.
-  CHECK(quantize(1, 2, weights(kTernary, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW), {1.0f, 2.0f}).codeWords() == Words{0xeu});
+  CHECK(quantize(1, 2, weights(kTernary, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW), {1.0f, 2.0f}).codeWords() ==
+        Words{0xeu});
 }
 
 TEST_CASE("ternary codes stand for themselves less 2, times the scale, as int2's do") {
@@ -73,14 +74,15 @@ TEST_CASE("ternary: the mean counts magnitudes in units of 2^-22 of the largest'
   CHECK(scalesOf({std::nextafter(1.0f, 2.0f)}) == Words{0x3f800002u});
   // 4/3 rounded half-even: 1/3 * 2^23 = 2796202.67: 0x2aaaab.
   CHECK(scalesOf({1.0f, -1.0f, 2.0f}) == Words{0x3faaaaabu});
-  // A sum of more than 24 bits is rounded first: 7 times 2^22 + 1 units is 29360135 = 0x1c00007, between ..06 and ..08, the
-  // latter even in bit 1; 0x1c00008 / 7 = 4194305.14 units, and a ulp of numbers from 2^22 units on is half a unit.
+  // A sum of more than 24 bits is rounded first: 7 times 2^22 + 1 units is 29360135 = 0x1c00007, between ..06 and ..08,
+  // the latter even in bit 1; 0x1c00008 / 7 = 4194305.14 units, and a ulp of numbers from 2^22 units on is half a unit.
   CHECK(scalesOf(std::vector<float>(7, 1.0f + 0x1p-22f)) == Words{0x3f800002u});
 }
 
 TEST_CASE("ternary: beside one large element the others count as little as their sizes") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
-  // 2^24: a unit is 4. Fifteen ones are a quarter of one each, nothing: 2^22 / 16 units = 2^20; the true mean is 0.94 more.
+  // 2^24: a unit is 4. Fifteen ones are a quarter of one each, nothing: 2^22 / 16 units = 2^20; the true mean is 0.94
+  // more.
   std::vector<float> x(16, 1.0f);
   x[0] = 0x1p24f;
   const Blob ones = quantize(1, 16, kRow, x);

@@ -138,6 +138,7 @@ typedef enum NibOp {
   NIB_OP_CONVERT = 4,
   NIB_OP_ERRORS = 5,
   NIB_OP_REPACK = 6,
+  NIB_OP_GATHER = 7,
   NIB_OP_MAX_ENUM = 0x7fffffff
 } NibOp;
 
@@ -185,6 +186,21 @@ typedef struct NibDequantizeDesc {
                            // on a word, so an odd stride is refused; the padding element is written as 0
   NibWeights weights;
 } NibDequantizeDesc;
+
+// Rows of a quantized matrix by their numbers, as an embedding is looked up: input uint32[count], result dense [count, cols]
+// with row i = what dequantizing gives row numbers[i]; zeros where there is no such row. NibRun.n = how many numbers.
+// Bit-exact. FLAT: rows must be whole groups and whole runs (NibFormatInfo.run) of elements. The weights must fit one
+// storage buffer range, for any row may be asked for.
+typedef struct NibGatherDesc {
+  uint32_t op;     // NIB_OP_GATHER
+  uint32_t flags;  // 0
+  uint32_t rows;   // of the matrix
+  uint32_t cols;
+  uint32_t count;          // row numbers, at most
+  uint32_t result_type;    // NibType
+  uint32_t result_stride;  // elements from row to row; as NibDequantizeDesc's
+  NibWeights weights;
+} NibGatherDesc;
 
 // Dense input [rows, cols] -> one NibExtent per tensor, row or column, over the finite values. Bit-exact.
 typedef struct NibMinMaxDesc {

@@ -1,5 +1,5 @@
 #version 450
-// Codes to dense. An invocation owns a run of NIB_RUN columns in ROW_BLOCK rows and writes their words. Reads every code
+// Codes to dense, row by row or the rows that a list names. An invocation owns a run of NIB_RUN columns in ROW_BLOCK rows and writes their words. Reads every code
 // once and one scale per run, writes every result once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/dequantize.h"
@@ -15,6 +15,7 @@ layout(push_constant, std430) uniform Push { DequantizePush push; };
 #define NIB_PARAMS_NESTED
 #include "common/params.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Codes { uint codes[]; };
+layout(set = 0, binding = 3, std430) readonly buffer Numbers { uint numbers[]; };
 
 NibDecoder decoderOf(uint index) {
   return nibMakeDecoder(uvec4(nibLoadScale(push.scales_word + push.head.delta1, index)),
@@ -37,17 +38,20 @@ NibDecoder decoder[COLUMN ? NIB_QUADS : 1];
 
 void decodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
-  if (!COLUMN) decoder[0] = decoderOf(row * push.scale_row_stride + col / push.group);
+  uint source = GATHER ? numbers[row + push.head.delta3] : row;
+  bool there = !GATHER || source < push.source_rows;
+  if (!there) source = 0u;
+  if (!COLUMN) decoder[0] = decoderOf(source * push.scale_row_stride + col / push.group);
   uint word[NIB_RUN_WORDS];
   uint first_word = run * NIB_RUN_WORDS;
-  uint at = row * push.row_words + push.head.delta0;
+  uint at = source * push.row_words + push.head.delta0;
 #define NIB_LOAD(w) \
   word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(row + run, w);
   NIB_EACH_WORD(NIB_LOAD)
   uint row_start = row * push.stride;
 #define NIB_DECODE(q)                                                                  \
   nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2,                   \
-             nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]));
+             there ? nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]) : uvec4(0u));
   NIB_EACH_QUAD(NIB_DECODE)
 }
 

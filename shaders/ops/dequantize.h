@@ -1,4 +1,4 @@
-// Interface of dequantize.comp: codes to dense.
+// Interface of dequantize.comp: codes to dense; of whole matrices, or of the rows that a list names.
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   RESULT_TYPE  NibType of the result
@@ -7,6 +7,7 @@
 //   VEC          the dense rows allow loads and stores of four elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   COLUMN       one scale per column
+//   GATHER       result row i is the matrix's row numbers[i], or zeros where it has none
 #ifndef NIB_OPS_DEQUANTIZE_H
 #define NIB_OPS_DEQUANTIZE_H
 
@@ -20,7 +21,8 @@
   X(4, uint, FLAGS, 0u) \
   X(5, nib_bool, VEC, false) \
   X(6, nib_bool, FULL, false) \
-  X(7, nib_bool, COLUMN, false)
+  X(7, nib_bool, COLUMN, false) \
+  X(8, nib_bool, GATHER, false)
 
 #ifdef __cplusplus
 namespace nib {
@@ -35,6 +37,7 @@ struct DequantizePush {
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
   uint nested_word;  // offset, then scales of scales
+  uint source_rows;  // GATHER: rows of the matrix
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -24,6 +24,8 @@ void minmaxCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBindi
                const NibParallelFor* parallel);
 void convertCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                 const NibParallelFor* parallel);
+void gatherCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+               const NibParallelFor* parallel);
 void errorsCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                const NibParallelFor* parallel);
 

@@ -5,7 +5,7 @@
 
 #include "cpu/cpu.h"
 #include "ops/geometry.h"
-#include "ops/probe.h"
+#include "ops/probe_weights.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
@@ -64,16 +64,7 @@ void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
 }
 
 void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibDequantizeDesc& d = cast(any);
-  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES),
-                  memory.part[NIB_PART_CODES].size_bytes, 0xc2b2ae35u);
-  const NibPart scales = (d.weights.flags & NIB_WEIGHTS_NESTED) ? NIB_PART_NESTED : NIB_PART_SCALES;
-  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES),
-                  memory.part[NIB_PART_SCALES].size_bytes, 0x27d4eb2fu);
-  probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, scales), d.weights.scale_type,
-                    memory.part[scales].size_bytes, 0x7f4a7c15u);
-  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
-                  memory.part[NIB_PART_ZEROS].size_bytes, 0x85ebca6bu);
+  probe::fillWeights(cast(any).weights, memory, binding);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -101,7 +92,7 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   spec.FULL = g.cols % run == 0;
   spec.COLUMN = column;
   const DequantizePush push{{},          g.cols, stride, g.group, g.scale_row_stride, g.row_words, uint32_t(g.scales_offset / 4),
-                            uint32_t(g.zeros_offset / 4), uint32_t(g.nested_offset / 4)};
+                            uint32_t(g.zeros_offset / 4), uint32_t(g.nested_offset / 4), 0};
   TileRule tiles;
   tiles.row_block = spec.ROW_BLOCK;
   tiles.mul = ceilDiv(g.cols, run);

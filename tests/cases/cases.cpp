@@ -127,6 +127,35 @@ void addDequantize(std::vector<Case>& list, const NibFormatInfo& info, Extent ex
   }
 }
 
+void addGather(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
+  Counter counter;
+  for (const Sharing& sharing : kSharings) {
+    const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
+    for (const Shape& shape : kShapes) {
+      ++counter.i;
+      if (!canHave(info, sharing, 0)) continue;
+      const bool few = info.group_multiple == info.group_max;
+      if (extent == Extent::kQuick && !few && counter.turn(4) != 0) continue;
+      Case c;
+      c.seed = counter.i;
+      NibGatherDesc& d = c.desc.gather;
+      d = {};
+      d.op = NIB_OP_GATHER;
+      d.rows = shape.rows;
+      // Flat rows are whole runs and groups.
+      d.cols = flat ? (shape.cols + 191) / 192 * 192 : shape.cols;
+      // Fewer numbers than rows, and more.
+      d.count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.turn(9);
+      d.result_type = uint32_t(counter.i % 3);
+      const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
+      d.weights = weightsOf(info, sharing, mode, scaleType(info, (sharing.flags & NIB_WEIGHTS_NESTED) != 0 ? 0 : counter.i / 5));
+      if (counter.i % 7 == 3) d.result_stride = (d.cols + 3) / 2 * 2 + 2 * counter.turn(3);
+      c.n = counter.i % 6 != 2 ? d.count : (d.count + 1) / 2;
+      list.push_back(c);
+    }
+  }
+}
+
 void addMinMax(std::vector<Case>& list, Extent extent) {
   Counter counter;
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
@@ -270,6 +299,7 @@ uint64_t kindOf(const Case& c) {
   switch (c.op()) {
     case NIB_OP_QUANTIZE: return weights(c.desc.quantize.weights, c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES);
     case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
+    case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
@@ -316,6 +346,7 @@ size_t Case::descBytes() const { return findOp(op())->desc_bytes; }
 uint32_t Case::format() const {
   if (op() == NIB_OP_QUANTIZE) return desc.quantize.weights.format;
   if (op() == NIB_OP_DEQUANTIZE) return desc.dequantize.weights.format;
+  if (op() == NIB_OP_GATHER) return desc.gather.weights.format;
   if (op() == NIB_OP_REPACK) return desc.repack.weights.format;
   return 0;
 }
@@ -332,6 +363,10 @@ std::string Case::name() const {
   } else if (op() == NIB_OP_DEQUANTIZE) {
     const NibDequantizeDesc& d = desc.dequantize;
     text += " " + weightsName(d.weights) + " -> " + typeName(d.result_type);
+    rows = d.rows, cols = d.cols, stride = d.result_stride;
+  } else if (op() == NIB_OP_GATHER) {
+    const NibGatherDesc& d = desc.gather;
+    text += " " + weightsName(d.weights) + " -> " + typeName(d.result_type) + ", " + std::to_string(d.count) + " of";
     rows = d.rows, cols = d.cols, stride = d.result_stride;
   } else if (op() == NIB_OP_REPACK) {
     const NibRepackDesc& d = desc.repack;
@@ -371,6 +406,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   if (info == nullptr) return list;
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);
+  if (op == NIB_OP_GATHER) addGather(list, *info, extent);
   if (op == NIB_OP_REPACK) addRepack(list, *info, extent);
   return list;
 }

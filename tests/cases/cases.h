@@ -23,6 +23,7 @@ struct Case {
     NibRepackDesc repack;
     NibConvertDesc convert;
     NibErrorsDesc errors;
+    NibGatherDesc gather;
   } desc{};
   Recipe recipe = Recipe::kMixed;
   uint64_t seed = 0;

@@ -70,6 +70,17 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
     case NIB_OP_QUANTIZE: return dense(c.desc.quantize.source_type, bytes);
     case NIB_OP_MINMAX: return dense(c.desc.minmax.source_type, bytes);
     case NIB_OP_CONVERT: return dense(c.desc.convert.source_type, bytes);
+    case NIB_OP_GATHER: {
+      // Any rows, some of them several times; some that are not there, the nearest among them.
+      const uint32_t rows = c.desc.gather.rows;
+      Random random(c.seed ^ 0x6a7e);
+      std::vector<uint32_t> numbers(size_t(bytes / 4));
+      for (uint32_t& number : numbers) {
+        const uint32_t kind = random.below(16);
+        number = kind == 0 ? rows : kind == 1 ? random.bits() | 0x80000000u : kind == 2 ? rows - 1 : random.below(rows);
+      }
+      return numbers;
+    }
     case NIB_OP_ERRORS: {
       const NibErrorsDesc& d = c.desc.errors;
       const Dense of{NibType(d.reference_type), d.reference_stride != 0 ? d.reference_stride : d.cols};
@@ -105,10 +116,10 @@ Images makeImages(const Case& c, const NibMemory& memory) {
   };
   if (c.op() == NIB_OP_QUANTIZE) {
     if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
-  } else if (c.op() == NIB_OP_DEQUANTIZE) {
+  } else if (c.op() == NIB_OP_DEQUANTIZE || c.op() == NIB_OP_GATHER) {
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     fillPart(images.role[NIB_ROLE_WEIGHTS], codes, makeBits(codes.size_bytes, c.seed + 2));
-    parameters(c.desc.dequantize.weights.scale_type);
+    parameters((c.op() == NIB_OP_GATHER ? c.desc.gather.weights : c.desc.dequantize.weights).scale_type);
   } else if (c.op() == NIB_OP_REPACK) {
     const bool unpack = (c.desc.repack.flags & NIB_REPACK_UNPACK) != 0;
     std::vector<uint32_t>& from = images.role[unpack ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS];

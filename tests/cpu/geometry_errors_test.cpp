@@ -139,6 +139,27 @@ TEST_CASE("dequantize names each field that is wrong") {
   }
 }
 
+TEST_CASE("gather names each field that is wrong") {
+  using Desc = NibGatherDesc;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    const Desc right{NIB_OP_GATHER, 0, 4, 64, 9, NIB_TYPE_BF16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
+    expectEachRefused(right, "gather",
+                      plus<Desc>(wrongWeights<Desc>(),
+                                 {
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                                     {"count", kInvalid, [](Desc& d) { d.count = 0; }},
+                                     {"count", kInvalid, [](Desc& d) { d.count = 1u << 26; }},
+                                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                                     {"cols", kUnsupported,
+                                      [](Desc& d) {
+                                        d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.result_stride = 80;
+                                      }},
+                                 }));
+  }
+}
+
 TEST_CASE("minmax names each field that is wrong") {
   using Desc = NibMinMaxDesc;
   const Desc right{NIB_OP_MINMAX, 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW};

@@ -53,9 +53,9 @@ inline void prepare(const cases::Case& c, Ranges& ranges) {
   if (memory.part[NIB_PART_STATUS].size_bytes != 0) ranges.clearStatus();
   if (c.op() == NIB_OP_QUANTIZE) {
     if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
-  } else if (c.op() == NIB_OP_DEQUANTIZE) {
+  } else if (c.op() == NIB_OP_DEQUANTIZE || c.op() == NIB_OP_GATHER) {
     fillBits(ranges.bytes(NIB_ROLE_WEIGHTS), size_t(memory.part[NIB_PART_CODES].size_bytes), c.seed + 2);
-    parameters(c.desc.dequantize.weights.scale_type);
+    parameters((c.op() == NIB_OP_GATHER ? c.desc.gather.weights : c.desc.dequantize.weights).scale_type);
   }
 }
 

@@ -1,0 +1,147 @@
+// NIB_OP_GATHER: validation, memory, kernel. It takes dequantize's kernel, with a list of rows.
+#include "ops/op.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "ops/geometry.h"
+#include "ops/probe_weights.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "ops/dense_spec.h"
+#include "ops/tuning.h"
+#include "shaders/ops/dequantize.h"
+#endif
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kWorkgroup = 128;
+
+const NibGatherDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibGatherDesc*>(desc); }
+
+NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
+  NibResult result = makeGeometry("gather", d.rows, d.cols, d.weights, log, g);
+  if (result != NIB_SUCCESS) return result;
+  if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: flags 0x%x has unknown bits", d.flags);
+  if (d.count == 0 || uint64_t(d.count) * d.cols > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: count %u must be at least 1, and count x cols below 2^32 - 2^21", d.count);
+  }
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  if (flat && (d.cols % g->format->run != 0 || d.cols % g->group != 0)) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "gather: cols %u with FLAT must be whole runs of %u and groups of %u", d.cols,
+                    g->format->run, g->group);
+  }
+  *stride = d.result_stride;
+  return checkDense("gather", "result", d.count, d.cols, d.result_type, true, log, stride);
+}
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibGatherDesc& d = cast(any);
+  Geometry g;
+  uint32_t stride = 0;
+  const NibResult result = geometryOf(d, log, &g, &stride);
+  if (result != NIB_SUCCESS) return result;
+  setWeights(memory, g);
+  setRange(memory, NIB_ROLE_INPUT, uint64_t(d.count) * sizeof(uint32_t));
+  setRange(memory, NIB_ROLE_OUTPUT, denseBytes(d.count, d.cols, d.result_type, stride));
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).count;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).count;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  constexpr uint32_t kFewRows = 67;
+  NibGatherDesc d = cast(any);
+  d.result_stride = strideLike(d.result_stride, d.cols, cols);
+  d.count = rows;
+  d.rows = d.rows < kFewRows ? d.rows : kFewRows;
+  d.cols = cols;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibGatherDesc& d = cast(any);
+  probe::fillWeights(d.weights, memory, binding);
+  probe::Sequence sequence(0x165667b1u);
+  uint32_t* numbers = static_cast<uint32_t*>(binding.range[NIB_ROLE_INPUT].data);
+  // Some beyond the last row.
+  for (uint32_t i = 0; i < d.count; ++i) numbers[i] = uint32_t((uint64_t(sequence.next()) * (uint64_t(d.rows) + 2u)) >> 32);
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+NIB_SPEC_STRUCT(DequantizeSpec, DEQUANTIZE_SPEC)
+
+NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
+  const NibGatherDesc& d = cast(any);
+  Geometry g;
+  uint32_t stride = 0;
+  const NibResult result = geometryOf(d, Log(), &g, &stride);
+  if (result != NIB_SUCCESS) return result;
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const uint32_t run = g.format->run;
+  const uint64_t run_code_bytes = uint64_t(run) * g.format->info.bits / 8;
+  const uint64_t bytes = typeBytes(d.result_type);
+
+  DequantizeSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.RESULT_TYPE = d.result_type;
+  spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
+  spec.FLAGS = d.weights.flags;
+  spec.VEC = vectorized(d.count, d.cols, stride);
+  spec.FULL = d.cols % run == 0;
+  spec.COLUMN = d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  spec.GATHER = true;
+  // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
+  const uint32_t row_words = flat ? uint32_t(d.cols / run * run_code_bytes / 4) : g.row_words;
+  const uint32_t scale_stride = flat ? d.cols / g.group : g.scale_row_stride;
+  const DequantizePush push{{},
+                            d.cols,
+                            stride,
+                            g.group,
+                            scale_stride,
+                            row_words,
+                            uint32_t(g.scales_offset / 4),
+                            uint32_t(g.zeros_offset / 4),
+                            uint32_t(g.nested_offset / 4),
+                            d.rows};
+  TileRule tiles;
+  tiles.mul = ceilDiv(d.cols, run);
+  tiles.div = spec.WG;
+  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS), tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset),
+                                  itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, d.cols * bytes),
+                                  wholeSlot(NIB_ROLE_INPUT)};
+  return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
+                     uint64_t(spec.WG) * (run * bytes + run_code_bytes));
+}
+
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_gather;
+const OpRow kOp_gather = {NIB_OP_GATHER,
+                          "gather",
+                          sizeof(NibGatherDesc),
+                          getMemory,
+                          maxRows,
+                          gatherCpu,
+#if !defined(NIB_NO_VULKAN)
+                          build,
+#endif
+                          sides,
+                          resize,
+                          fillProbe,
+                          NIB_ROLE_OUTPUT};
+
+}  // namespace nib

@@ -1,0 +1,85 @@
+// Gathered rows against the definition in double precision: the rows of what model.h dequantizes, byte for byte.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "model_ops.h"
+#include "prepare.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+std::string compareWithModel(const cases::Case& c) {
+  const NibGatherDesc& d = c.desc.gather;
+  Ranges ranges(&c.desc.op);
+  if (!ranges.valid()) return "refused";
+  prepare(c, ranges);
+  const model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS), input = ranges.copy(NIB_ROLE_INPUT);
+  model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
+  // The whole matrix, row after row.
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const uint32_t size = model::sizeOf(d.result_type);
+  const uint64_t dense_stride = flat || size == 4 ? d.cols : (d.cols + 1) / 2 * 2;
+  NibDequantizeDesc whole = dequantizeDesc(d.rows, d.cols, d.weights, NibType(d.result_type));
+  model::Bytes dense(size_t(dense_stride * d.rows * size + 4));
+  model::dequantize(whole, blob, d.rows, dense);
+  const uint64_t stride = d.result_stride != 0 ? d.result_stride : size == 2 ? (d.cols + 1) / 2 * 2 : d.cols;
+  const uint64_t row_bytes = uint64_t(d.cols) * size;
+  for (uint32_t i = 0; i < c.n; ++i) {
+    uint32_t number = 0;
+    std::memcpy(&number, &input[i * sizeof number], sizeof number);
+    uint8_t* row = &result[size_t(i * stride * size)];
+    if (number < d.rows) {
+      std::memcpy(row, &dense[size_t(number * dense_stride * size)], size_t(row_bytes));
+    } else {
+      std::memset(row, 0, size_t(row_bytes));
+    }
+    if (size == 2 && d.cols % 2 != 0) std::memset(row + row_bytes, 0, 2);  // a shared last word is whole
+  }
+  if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
+  if (!ranges.guardsHold()) return "wrote beside its ranges";
+  if (ranges.copy(NIB_ROLE_WEIGHTS) != blob || ranges.copy(NIB_ROLE_INPUT) != input) return "wrote what it reads";
+  return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
+}
+
+}  // namespace
+
+TEST_CASE("gather gives the model's bytes for every case of the shared list") {
+  for (const model::Format& format : model::formats()) {
+    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_GATHER, format.id, cases::Extent::kFull);
+    INFO(nibFormatById(format.id)->name);
+    CHECK(list.size() >= (nibFormatById(format.id)->granularities == 1u << NIB_GRANULARITY_GROUP ? 10 : 100));
+    for (const cases::Case& c : list) {
+      const std::string difference = compareWithModel(c);
+      if (!difference.empty()) {
+        INFO(c.name());
+        CHECK(difference == "");
+      }
+    }
+  }
+}
+
+// int8 per row: codes 1, 2, 3, 4 with scale 1/2, and 5, 6, 7, -8 with scale 2.
+TEST_CASE("gather takes rows by their numbers, twice and none, and gives zeros where there is no such row") {
+  NibGatherDesc d{};
+  d.op = NIB_OP_GATHER;
+  d.rows = 2;
+  d.cols = 4;
+  d.count = 5;
+  d.weights = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  const uint32_t codes[] = {0x04030201u, 0xf8070605u};
+  const float scales[] = {0.5f, 2.0f};
+  const uint32_t numbers[] = {1, 0, 2, 1, 0xffffffffu};
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), codes, sizeof codes);
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS) + 256, scales, sizeof scales);
+  std::memcpy(ranges.bytes(NIB_ROLE_INPUT), numbers, sizeof numbers);
+  REQUIRE(ranges.run(5) == NIB_SUCCESS);
+  const float expected[] = {10, 12, 14, -16, 0.5f, 1, 1.5f, 2, 0, 0, 0, 0, 10, 12, 14, -16, 0, 0, 0, 0};
+  CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+}

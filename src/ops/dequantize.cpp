@@ -8,16 +8,11 @@
 #include "ops/probe_weights.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
-#include "ops/dense_spec.h"
-#include "ops/tuning.h"
-#include "shaders/ops/dequantize.h"
+#include "ops/decode_kernel.h"
 #endif
 
 namespace nib {
 namespace {
-
-constexpr uint32_t kWorkgroup = 128;
 
 const NibDequantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDequantizeDesc*>(desc); }
 
@@ -69,39 +64,26 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 
 #if !defined(NIB_NO_VULKAN)
 
-NIB_SPEC_STRUCT(DequantizeSpec, DEQUANTIZE_SPEC)
-
 NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibDequantizeDesc& d = cast(any);
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, Log(), &g, &stride);
   if (result != NIB_SUCCESS) return result;
-  const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
   const uint32_t run = g.format->run;
-  const uint64_t run_code_bytes = uint64_t(run) * g.format->info.bits / 8;
   const uint64_t bytes = typeBytes(d.result_type);
-
-  DequantizeSpec spec;
-  spec.WG = builder.workgroupSize(kWorkgroup);
-  spec.ROW_BLOCK = column ? columnRows(builder.caps().device_type, g.rows, 16) : 1u;
-  spec.RESULT_TYPE = d.result_type;
-  spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
-  spec.FLAGS = d.weights.flags;
-  spec.VEC = vectorized(g.rows, g.cols, stride);
-  spec.FULL = g.cols % run == 0;
-  spec.COLUMN = column;
-  const DequantizePush push{{},          g.cols, stride, g.group, g.scale_row_stride, g.row_words, uint32_t(g.scales_offset / 4),
-                            uint32_t(g.zeros_offset / 4), uint32_t(g.nested_offset / 4), 0};
+  const DenseResult dense{g.rows, g.cols, d.result_type, stride};
+  DequantizeSpec spec = decodeSpec(d.weights, g, dense, builder);
+  spec.ROW_BLOCK = spec.COLUMN ? columnRows(builder.caps().device_type, g.rows, 16) : 1u;
   TileRule tiles;
   tiles.row_block = spec.ROW_BLOCK;
   tiles.mul = ceilDiv(g.cols, run);
   tiles.div = spec.WG;
   const Slot slots[kSlotCount] = {
-      itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, run_code_bytes, uint64_t(g.row_words) * 4),
+      itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, runCodeBytes(g), uint64_t(g.row_words) * 4),
       tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset), itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, g.cols * bytes), Slot{}};
-  return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
-                     uint64_t(spec.WG) * spec.ROW_BLOCK * (run * bytes + run_code_bytes));
+  return builder.add("dequantize", g.format->info.format, spec, decodePush(g, dense), 0, tiles, slots,
+                     uint64_t(spec.WG) * spec.ROW_BLOCK * (run * bytes + runCodeBytes(g)));
 }
 
 #endif

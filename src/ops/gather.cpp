@@ -8,16 +8,11 @@
 #include "ops/probe_weights.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
-#include "ops/dense_spec.h"
-#include "ops/tuning.h"
-#include "shaders/ops/dequantize.h"
+#include "ops/decode_kernel.h"
 #endif
 
 namespace nib {
 namespace {
-
-constexpr uint32_t kWorkgroup = 128;
 
 const NibGatherDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibGatherDesc*>(desc); }
 
@@ -80,41 +75,24 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 
 #if !defined(NIB_NO_VULKAN)
 
-NIB_SPEC_STRUCT(DequantizeSpec, DEQUANTIZE_SPEC)
-
 NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibGatherDesc& d = cast(any);
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, Log(), &g, &stride);
   if (result != NIB_SUCCESS) return result;
-  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   const uint32_t run = g.format->run;
-  const uint64_t run_code_bytes = uint64_t(run) * g.format->info.bits / 8;
   const uint64_t bytes = typeBytes(d.result_type);
-
-  DequantizeSpec spec;
-  spec.WG = builder.workgroupSize(kWorkgroup);
-  spec.RESULT_TYPE = d.result_type;
-  spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
-  spec.FLAGS = d.weights.flags;
-  spec.VEC = vectorized(d.count, d.cols, stride);
-  spec.FULL = d.cols % run == 0;
-  spec.COLUMN = d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  const DenseResult dense{d.count, d.cols, d.result_type, stride};
+  DequantizeSpec spec = decodeSpec(d.weights, g, dense, builder);
   spec.GATHER = true;
-  // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
-  const uint32_t row_words = flat ? uint32_t(d.cols / run * run_code_bytes / 4) : g.row_words;
-  const uint32_t scale_stride = flat ? d.cols / g.group : g.scale_row_stride;
-  const DequantizePush push{{},
-                            d.cols,
-                            stride,
-                            g.group,
-                            scale_stride,
-                            row_words,
-                            uint32_t(g.scales_offset / 4),
-                            uint32_t(g.zeros_offset / 4),
-                            uint32_t(g.nested_offset / 4),
-                            d.rows};
+  DequantizePush push = decodePush(g, dense);
+  push.source_rows = d.rows;
+  if (d.weights.flags & NIB_WEIGHTS_FLAT) {
+    // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
+    push.row_words = uint32_t(d.cols / run * runCodeBytes(g) / 4);
+    push.scale_row_stride = d.cols / g.group;
+  }
   TileRule tiles;
   tiles.mul = ceilDiv(d.cols, run);
   tiles.div = spec.WG;
@@ -122,7 +100,7 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
                                   itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, d.cols * bytes),
                                   wholeSlot(NIB_ROLE_INPUT)};
   return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
-                     uint64_t(spec.WG) * (run * bytes + run_code_bytes));
+                     uint64_t(spec.WG) * (run * bytes + runCodeBytes(g)));
 }
 
 #endif

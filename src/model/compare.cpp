@@ -13,8 +13,7 @@ constexpr uint64_t kPieceElements = 16u << 20;
 
 NibErrors compareTensor(const kit::Device& device, Decoder& reference, const ModelView::Tensor& x, Decoder& candidate,
                         const ModelView::Tensor& y) {
-  uint64_t elements = 1;
-  for (const uint64_t side : x.shape) elements *= side;
+  const uint64_t elements = x.elements();
   const uint64_t unit = std::lcm(reference.unit(x), candidate.unit(y));
   const uint64_t piece = std::max<uint64_t>(kPieceElements / unit, 1) * unit;
   NibErrorSums sums{};

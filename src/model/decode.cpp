@@ -56,6 +56,12 @@ ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), we
   }
 }
 
+uint64_t ModelView::Tensor::elements() const {
+  uint64_t count = 1;
+  for (const uint64_t side : shape) count *= side;
+  return count;
+}
+
 const ModelView::Tensor* ModelView::find(std::string_view name) const {
   const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
                                       [](const Tensor& tensor, std::string_view wanted) { return tensor.name < wanted; });

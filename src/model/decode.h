@@ -31,6 +31,8 @@ class ModelView {
     size_t index = 0;                    // in the checkpoint, of a quantized one its first part
     const FoundWeight* weight = nullptr;  // of a quantized one
     uint64_t bytes = 0;                  // as stored
+
+    uint64_t elements() const;
   };
   const std::vector<Tensor>& tensors() const { return tensors_; }  // by name
   const Tensor* find(std::string_view name) const;

@@ -94,7 +94,7 @@ bool configSaysEight(const Checkpoint& checkpoint) {
 
 // What a weight is, by the tensors that hold its codes and scales.
 FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes, const TensorInfo& scale,
-                     bool config_says_eight) {
+                     std::optional<bool>& config_says_eight) {
   const auto refuse = [&](const char* what) -> Error { return Error(quoteText(module) + ": " + what); };
   FoundWeight found;
   WeightSpec& w = found.spec;
@@ -115,8 +115,9 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     cols = shape[1];
     const bool four = codes.shape[1] == (cols * 4 + 31) / 32, eight = codes.shape[1] == (cols * 8 + 31) / 32;
     if (!four && !eight) throw refuse("codes have neither 4 nor 8 bits");
-    // A row of four codes is one word of either.
-    w.weights.format = four && !(eight && config_says_eight) ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
+    // A row of four codes is one word of either. Read once: config.json may be large.
+    if (four && eight && !config_says_eight) config_says_eight = configSaysEight(checkpoint);
+    w.weights.format = four && !(eight && *config_says_eight) ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
   } else if (codes.dtype == Dtype::kU8) {
     cols *= 2;
     w.weights.format = NIB_FORMAT_MXFP4;
@@ -212,7 +213,7 @@ class CompressedTensors : public Container {
   // From names, dtypes and shapes; from config.json only where those leave a choice.
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     std::vector<FoundWeight> found;
-    bool eight = false;
+    std::optional<bool> config_says_eight;
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);
       const bool packed = info.name.ends_with(".weight_packed");
@@ -223,8 +224,7 @@ class CompressedTensors : public Container {
         if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
         continue;  // LLM.int8's, or no quantized weight at all
       }
-      if (found.empty()) eight = configSaysEight(checkpoint);
-      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), eight);
+      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_says_eight);
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(module) + ": " + why);
       found.push_back(std::move(weight));

@@ -8,7 +8,7 @@
 namespace nib::model {
 
 NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const {
-  const uint32_t from_bytes = source.type == NIB_TYPE_F32 ? 4 : 2, to_bytes = dtypeBits(to) / 8;
+  const uint32_t from_bytes = source.elementBytes(), to_bytes = dtypeBits(to) / 8;
   // One long row, cut where tiles of error statistics end.
   const uint64_t unit = std::lcm(source.unit, uint64_t(NIB_ERROR_TILE));
   const uint64_t piece = std::max<uint64_t>(slab_bytes_ / from_bytes / unit, 1) * unit;

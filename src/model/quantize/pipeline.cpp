@@ -24,6 +24,8 @@ struct Job {
   Decision decision;
   std::vector<WeightPart> parts;  // kQuantize
   size_t first_output = 0;
+
+  size_t outputCount() const { return std::max<size_t>(parts.size(), 1); }
 };
 
 struct Plan {
@@ -85,10 +87,8 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
   report.shape = job.tensor->shape;
   report.note = job.decision.note;
   report.bytes_in = job.tensor->bytes;
-  const size_t outputs = std::max<size_t>(job.parts.size(), 1);
-  for (size_t i = 0; i < outputs; ++i) report.bytes_out += bytesOf(plan.outputs[job.first_output + i]);
-  uint64_t elements = 1;
-  for (const uint64_t side : job.tensor->shape) elements *= side;
+  for (size_t i = 0; i < job.outputCount(); ++i) report.bytes_out += bytesOf(plan.outputs[job.first_output + i]);
+  const uint64_t elements = job.tensor->elements();
   report.bits_per_weight = elements != 0 ? 8.0 * double(report.bytes_out) / double(elements) : 0.0;
   report.changed = job.decision.kind != Decision::kKeep;
   if (job.decision.kind == Decision::kQuantize) {
@@ -129,18 +129,14 @@ class Lane {
         nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
       } else {
-        uint64_t elements = 1;
-        for (const uint64_t side : tensor.shape) elements *= side;
-        report.errors = caster_.cast(elements, job.decision.dtype, source, write);
+        report.errors = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
       }
     }
     const StageClock::Scope scope(station_.clock(), Stage::kWrite);
-    for (size_t i = 0; i < outputCount(job); ++i) {
+    for (size_t i = 0; i < job.outputCount(); ++i) {
       if (!writer.isFinished(job.first_output + i)) writer.finished(job.first_output + i);
     }
   }
-
-  static size_t outputCount(const Job& job) { return std::max<size_t>(job.parts.size(), 1); }
 
  private:
   void copy(const ModelView::Tensor& tensor, const PartSink& write) const {
@@ -208,7 +204,7 @@ std::vector<TensorReport> workAll(const Plan& plan, std::vector<std::unique_ptr<
     TensorReport& report = reports[j];
     report = reportOf(job, plan);
     report.kept_from_before = true;
-    for (size_t i = 0; i < Lane::outputCount(job); ++i) {
+    for (size_t i = 0; i < job.outputCount(); ++i) {
       report.kept_from_before = report.kept_from_before && writer.isFinished(job.first_output + i);
     }
     tell(job, 0);

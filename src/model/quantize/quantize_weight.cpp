@@ -80,8 +80,7 @@ SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, ui
 
 WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
                                        const PartSink& sink) {
-  const uint32_t element_bytes = source.type == NIB_TYPE_F32 ? 4 : 2;
-  const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), element_bytes, slab_bytes_);
+  const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(), slab_bytes_);
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
   const bool per_tensor = weight.weights.granularity == NIB_GRANULARITY_TENSOR && slabs.count > 1;
   const Extents extents = per_tensor                                            ? Extents::kTensor

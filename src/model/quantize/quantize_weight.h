@@ -26,6 +26,7 @@ struct WeightResult {
 struct WeightSource {
   NibType type = NIB_TYPE_F32;  // of what load gives
   uint64_t unit = 1;            // elements: load's pieces are multiples of it
+  uint32_t elementBytes() const { return type == NIB_TYPE_F32 ? 4 : 2; }
   // Elements [first, first + count), row by row, to a device range.
   std::function<void(uint64_t first, uint64_t count, const kit::Range& to)> load;
 };

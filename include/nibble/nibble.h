@@ -295,6 +295,24 @@ typedef struct NibErrorsDesc {
 
 enum { NIB_ERROR_TILE = 1024 };
 
+// What follows a product's sums, in this order: bias, activation, residual.
+enum {
+  // fp32[rows], NIB_PART_BIAS of the weights range, is added to each output channel.
+  NIB_PRODUCT_BIAS = 1u << 0,
+  // What OUTPUT holds before the run, in the result's type, is added after the activation: a residual in place.
+  NIB_PRODUCT_RESIDUAL = 1u << 1
+};
+
+typedef enum NibActivation {
+  NIB_ACTIVATION_NONE = 0,
+  NIB_ACTIVATION_RELU = 1,
+  NIB_ACTIVATION_RELU6 = 2,
+  NIB_ACTIVATION_GELU = 3,       // x/2 (1 + erf(x / sqrt 2)) (arXiv 1606.08415)
+  NIB_ACTIVATION_GELU_TANH = 4,  // its approximation by tanh, of the same paper
+  NIB_ACTIVATION_SILU = 5,       // x / (1 + exp(-x))
+  NIB_ACTIVATION_MAX_ENUM = 0x7fffffff
+} NibActivation;
+
 // Pairs of which either is NaN or infinite are counted and left out of the rest. Denormals of fp32 and bfloat16 are zeros.
 // A sum is high + low, times 2^(2 e), 2^e or, of the products, 2^(e of x + e of y), where 2^e brings the largest value of
 // its kind to [2^30, 2^31): of errors e = (max_error >> 23) - 221, of x and y e = exponent field - 157. Against exact sums
@@ -385,6 +403,7 @@ typedef enum NibPart {
   NIB_PART_PACKED_ZEROS = 7,
   NIB_PART_REFERENCE = 8,     // in INPUT, of ops with two inputs
   NIB_PART_CANDIDATE = 9,     // in INPUT, at a multiple of 256 bytes
+  NIB_PART_BIAS = 10,         // in WEIGHTS, behind the blob: of products
   NIB_PART_COUNT = 16         // room for more
 } NibPart;
 

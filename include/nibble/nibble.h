@@ -139,6 +139,8 @@ typedef enum NibOp {
   NIB_OP_ERRORS = 5,
   NIB_OP_REPACK = 6,
   NIB_OP_GATHER = 7,
+  NIB_OP_INT8_GEMM = 9,
+  NIB_OP_DYNAMIC_GEMM = 10,
   NIB_OP_MAX_ENUM = 0x7fffffff
 } NibOp;
 
@@ -313,6 +315,77 @@ typedef enum NibActivation {
   NIB_ACTIVATION_MAX_ENUM = 0x7fffffff
 } NibActivation;
 
+// Results of int8 products beside the NibTypes F32, F16 and BF16.
+typedef enum NibInt8Result {
+  NIB_INT8_RESULT_I32 = 8,  // the sums themselves
+  NIB_INT8_RESULT_I8 = 9,   // requantized: int8, four to a word
+  NIB_INT8_RESULT_U8 = 10,  // requantized: uint8
+  NIB_INT8_RESULT_MAX_ENUM = 0x7fffffff
+} NibInt8Result;
+
+// Y[tokens, rows] = X[tokens, cols] * W^T in integers. WEIGHTS: a blob of int8 or uint8 codes as NIB_OP_QUANTIZE writes it,
+// then fp32 NIB_PART_BIAS and fp32 NIB_PART_TABLE[256], each at a multiple of 256 bytes, if the description wants them.
+// INPUT: a blob of int8 or uint8 codes of [tokens, cols], its scales NIB_PART_INPUT_SCALES and zero points
+// NIB_PART_INPUT_ZEROS; whatever lies behind a row's last code is of no matter. OUTPUT: the result; tokens start on words,
+// and what a token's last word holds beyond `rows` is 0. NibRun.n = tokens of this run.
+// Either side: granularity TENSOR, ROW (per output channel, per token) or GROUP, symmetric or ASYMMETRIC; not FLAT.
+//
+// A sum is that of (x - zero of x) * (w - zero of w), exact. cols * max|x - zero| * max|w - zero| must stay below 2^31,
+// where a maximum is 128 (127 if NARROW, 255 if ASYMMETRIC); of GROUP, with the length of a piece for cols. Then, in fp32,
+// half-even, in this order (LLM.int8(), arXiv 2208.07339, but scales are not merged):
+//   y = (float(sum) * scale of x) * scale of w; of GROUP that of each piece added to those before it, where a piece is
+//       as many columns as the greatest common divisor of both group sizes
+//   y = y + bias; y = activation(y); y = y + what OUTPUT held (RESIDUAL)
+//   result: rounded to the type, or clamp(roundEven(y * (1 / result_scale)) + result_zero), as NIB_OP_QUANTIZE rounds
+// A product or sum below 2^-126 is +0, and one of 2^127 or more is the largest number below that; so are bias and residual.
+// A bias that is no number counts as 0; a residual that is none stays.
+// Bit-exact, but for GELU, GELU_TANH and SILU with results F32, F16 and BF16: their value is off by 2^-19 * max(1, |y|) at
+// most before it is rounded. Requantized results take those three from the table, so these are exact: y is rounded to a
+// code of table_scale and table_zero, and TABLE[code], as nibFillActivationTable fills it, is the activation's value.
+//
+// batch > 1: that many products at once. WEIGHTS has batch * rows rows (and biases), INPUT and OUTPUT batch * tokens, where
+// matrix b begins at row b * rows, or b * tokens; one token count for all. Each range must then fit one storage range of
+// the device; without it, weights or input must (with its parameters), and the other is covered by windows.
+typedef struct NibInt8GemmDesc {
+  uint32_t op;             // NIB_OP_INT8_GEMM
+  uint32_t flags;          // NIB_PRODUCT_*
+  uint32_t rows;           // output channels
+  uint32_t cols;           // inputs
+  uint32_t tokens;         // the most tokens a run may have
+  uint32_t batch;          // 0 = 1
+  uint32_t input_stride;   // codes from token to token, a multiple of 4; 0 = cols rounded up to that
+  uint32_t result_type;    // NibType F32, F16, BF16, or NibInt8Result; I32 takes no flags, activation or GROUP
+  uint32_t result_stride;  // elements from token to token; 0 = rows, rounded up so that tokens start on words; else a
+                           // multiple of 2 for 16-bit types and of 4 for codes, but for a single token
+  uint32_t activation;     // NibActivation
+  float result_scale;      // I8, U8: of the result's codes, 2^-60..2^60; else 0
+  int32_t result_zero;     // I8: -128..127, U8: 0..255; else 0
+  float table_scale;       // I8, U8 with GELU, GELU_TANH or SILU: of the codes that index the table; else 0
+  int32_t table_zero;      // 0..255
+  NibWeights weights;
+  NibWeights input;
+} NibInt8GemmDesc;
+
+// Dense X[tokens, cols] -> int8 per token -> NIB_OP_INT8_GEMM -> dense Y[tokens, rows]: W8A8, or W4A8 if the weights are
+// int4 or uint4. NibRun.n = tokens. Each token gets the scale (and, ASYMMETRIC, zero point) and codes that NIB_OP_QUANTIZE
+// gives a row of int8 with fp32 scales, so a token's result does not depend on the others; all zero if it holds a NaN or
+// an infinity (plus bias and so on). WEIGHTS as NIB_OP_INT8_GEMM has it; int4 and uint4 codes differ from their zero by 8
+// at most, 15 if ASYMMETRIC. Scratch holds the codes. Exactness as NIB_OP_INT8_GEMM.
+typedef struct NibDynamicGemmDesc {
+  uint32_t op;             // NIB_OP_DYNAMIC_GEMM
+  uint32_t flags;          // NIB_PRODUCT_*
+  uint32_t rows;           // output channels
+  uint32_t cols;           // inputs
+  uint32_t tokens;         // the most tokens a run may have
+  uint32_t source_type;    // NibType
+  uint32_t source_stride;  // elements from token to token; 0 = cols
+  uint32_t result_type;    // NibType
+  uint32_t result_stride;  // as NibInt8GemmDesc's
+  uint32_t activation;     // NibActivation
+  uint32_t input_flags;    // NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW or 0: how tokens are quantized
+  NibWeights weights;
+} NibDynamicGemmDesc;
+
 // Pairs of which either is NaN or infinite are counted and left out of the rest. Denormals of fp32 and bfloat16 are zeros.
 // A sum is high + low, times 2^(2 e), 2^e or, of the products, 2^(e of x + e of y), where 2^e brings the largest value of
 // its kind to [2^30, 2^31): of errors e = (max_error >> 23) - 221, of x and y e = exponent field - 157. Against exact sums
@@ -382,6 +455,10 @@ typedef struct NibStatus {
 void nibNestScales(const float* scales, uint32_t count, uint8_t* out_codes, float* out_nested);
 void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, float* out_scales);
 
+// NIB_PART_TABLE of a description with requantized results and GELU, GELU_TANH or SILU: entry c is the activation of
+// (c - table_zero) * table_scale, computed in fp64 and rounded to fp32. Thread-safe.
+NibResult nibFillActivationTable(const NibInt8GemmDesc* desc, float* out_table);
+
 // --------------------------------------------------------------------------------------------- memory
 // The four ranges of every op; one it does not use has size 0. Kernels never see more than four buffers.
 typedef enum NibRole {
@@ -404,6 +481,9 @@ typedef enum NibPart {
   NIB_PART_REFERENCE = 8,     // in INPUT, of ops with two inputs
   NIB_PART_CANDIDATE = 9,     // in INPUT, at a multiple of 256 bytes
   NIB_PART_BIAS = 10,         // in WEIGHTS, behind the blob: of products
+  NIB_PART_INPUT_SCALES = 11, // in INPUT, behind codes: of products of codes
+  NIB_PART_INPUT_ZEROS = 12,
+  NIB_PART_TABLE = 13,        // in WEIGHTS, behind the bias: fp32[256] of NIB_OP_INT8_GEMM
   NIB_PART_COUNT = 16         // room for more
 } NibPart;
 

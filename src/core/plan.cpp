@@ -95,12 +95,11 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   if (result != NIB_SUCCESS) return result;
 
   // Windows: as many tiles at a time as fit the device's largest storage range, wherever the caller's buffers begin.
-  const uint64_t room = context.caps.max_storage_range_bytes - windowAlignment(context);
   auto fits = [&](uint64_t first, uint64_t end) {
     for (const Slot& s : phase.slot) {
       if (s.kind == Slot::kUnused) continue;
       const Span span = slotSpan(plan_, phase, s, first, end);
-      if (span.end - span.begin > room) return false;
+      if (span.end - span.begin > room()) return false;
     }
     return true;
   };

@@ -112,6 +112,8 @@ class PlanBuilder {
 
   const vk::Caps& caps() const { return plan_.context->caps; }
   const Log& log() const { return plan_.sketch ? kSilent : plan_.context->log; }
+  // The largest range that a binding can see wherever the caller's buffers begin.
+  uint64_t room() const { return caps().max_storage_range_bytes - windowAlignment(*plan_.context); }
   // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
   uint32_t workgroupSize(uint32_t wanted) const;
 

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "int8_cases.h"
 #include "ops/op.h"
 
 namespace nib::cases {
@@ -304,6 +305,7 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
     case NIB_OP_ERRORS: return c.desc.errors.reference_type * 4u + c.desc.errors.candidate_type;
+    case NIB_OP_INT8_GEMM: return int8Kind(c.desc.int8_gemm);
     default: return 0;
   }
 }
@@ -353,6 +355,9 @@ uint32_t Case::format() const {
 
 std::string Case::name() const {
   std::string text = opName(op());
+  if (op() == NIB_OP_INT8_GEMM) {
+    return text + int8Name(desc.int8_gemm) + " n " + std::to_string(n) + ", seed " + std::to_string(seed);
+  }
   uint32_t rows = 0, cols = 0, stride = 0;
   if (op() == NIB_OP_QUANTIZE) {
     const NibQuantizeDesc& d = desc.quantize;
@@ -403,6 +408,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   if (op == NIB_OP_MINMAX) addMinMax(list, extent);
   if (op == NIB_OP_CONVERT) addConvert(list, extent);
   if (op == NIB_OP_ERRORS) addErrors(list, extent);
+  if (op == NIB_OP_INT8_GEMM && format == 0) addInt8Gemm(list, extent);
   if (info == nullptr) return list;
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);

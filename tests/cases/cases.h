@@ -24,6 +24,8 @@ struct Case {
     NibConvertDesc convert;
     NibErrorsDesc errors;
     NibGatherDesc gather;
+    NibInt8GemmDesc int8_gemm;
+    NibDynamicGemmDesc dynamic_gemm;
   } desc{};
   Recipe recipe = Recipe::kMixed;
   uint64_t seed = 0;

@@ -91,6 +91,12 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
       words.insert(words.end(), candidate.begin(), candidate.end());
       return words;
     }
+    case NIB_OP_INT8_GEMM: {
+      std::vector<uint32_t> words = makeBits(bytes, c.seed + 7);
+      fillPart(words, memory.part[NIB_PART_INPUT_SCALES],
+               makeScales(c.desc.int8_gemm.input.scale_type, memory.part[NIB_PART_INPUT_SCALES].size_bytes, c.seed + 8));
+      return words;
+    }
     default: return {};
   }
 }
@@ -120,6 +126,25 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     fillPart(images.role[NIB_ROLE_WEIGHTS], codes, makeBits(codes.size_bytes, c.seed + 2));
     parameters((c.op() == NIB_OP_GATHER ? c.desc.gather.weights : c.desc.dequantize.weights).scale_type);
+  } else if (c.op() == NIB_OP_INT8_GEMM) {
+    const NibInt8GemmDesc& d = c.desc.int8_gemm;
+    std::vector<uint32_t>& weights = images.role[NIB_ROLE_WEIGHTS];
+    const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
+    const NibMemoryPart& bias = memory.part[NIB_PART_BIAS];
+    fillPart(weights, codes, makeBits(codes.size_bytes, c.seed + 2));
+    parameters(d.weights.scale_type);
+    fillPart(weights, bias, makeValues(Recipe::kMixed, bias.size_bytes / 4, c.seed + 4));
+    float table[256];
+    if (nibFillActivationTable(&d, table) == NIB_SUCCESS) {
+      std::memcpy(reinterpret_cast<uint8_t*>(weights.data()) + memory.part[NIB_PART_TABLE].offset_bytes, table, sizeof table);
+    }
+    if (d.flags & NIB_PRODUCT_RESIDUAL) {
+      const uint64_t bytes = memory.range[NIB_ROLE_OUTPUT].size_bytes;
+      const bool dense = d.result_type <= NIB_TYPE_BF16;
+      images.role[NIB_ROLE_OUTPUT] =
+          dense ? makeDense(Recipe::kMixed, NibType(d.result_type), bytes / (d.result_type == NIB_TYPE_F32 ? 4 : 2), c.seed + 5)
+                : makeBits(bytes, c.seed + 5);
+    }
   } else if (c.op() == NIB_OP_REPACK) {
     const bool unpack = (c.desc.repack.flags & NIB_REPACK_UNPACK) != 0;
     std::vector<uint32_t>& from = images.role[unpack ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS];

@@ -1,0 +1,207 @@
+// From integer sums to the words of the result: scales, bias, activation, residual, rounding. Everything is on four
+// neighbouring output channels of a token. Products and sums are defined without denormals and infinities: below 2^-126
+// they are +0, and 2^127 or more is the number before it. Twin of src/cpu/int8_gemm.cpp.
+#ifndef NIBBLE_COMMON_INT8_EPILOGUE_GLSL
+#define NIBBLE_COMMON_INT8_EPILOGUE_GLSL
+
+#include "common/exact.glsl"
+#include "common/scale_store.glsl"
+
+#define NIB_RESULT_I32 8u
+#define NIB_RESULT_I8 9u
+#define NIB_RESULT_U8 10u
+#define NIB_CODES_RESULT (RESULT_TYPE == NIB_RESULT_I8 || RESULT_TYPE == NIB_RESULT_U8)
+#define NIB_HALF_RESULT (RESULT_TYPE == NIB_F16 || RESULT_TYPE == NIB_BF16)
+
+const uint kNibMost = 0x7effffffu;
+
+uint nibWeightParameter(uint word) {
+  return W_APART ? apart[word + push.head.delta3] : weights1[word + push.head.delta0];
+}
+uint nibInputParameter(uint word) {
+  return X_APART ? apart[word + push.head.delta3] : input1[word + push.head.delta1];
+}
+
+uint nibScaleOf(uint word, uint index, uint type) {
+  return nibRuledScale(nibScaleFromStored(type == NIB_F32 ? word : word >> ((index & 1u) * 16u) & 0xffffu, type));
+}
+uint nibWeightScale(uint index) {
+  return nibScaleOf(nibWeightParameter(push.w_scales_word + (W_SCALE == NIB_F32 ? index : index >> 1)), index, W_SCALE);
+}
+uint nibInputScale(uint index) {
+  return nibScaleOf(nibInputParameter(push.x_scales_word + (X_SCALE == NIB_F32 ? index : index >> 1)), index, X_SCALE);
+}
+
+// A stored zero point as the codes are: signed, around 0.
+int nibZeroOf(uint word, uint index, uint codes) {
+  int stored = int(word << (24u - (index & 3u) * 8u)) >> 24;
+  return codes == 0u ? stored : codes == 1u ? (stored & 0xff) - 128 : (stored & 0xf) - 8;
+}
+int nibWeightZero(uint index) {
+  return W_ASYM ? nibZeroOf(nibWeightParameter(push.w_zeros_word + (index >> 2)), index, W_CODES) : 0;
+}
+int nibInputZero(uint index) {
+  return X_ASYM ? nibZeroOf(nibInputParameter(push.x_zeros_word + (index >> 2)), index, X_CODES) : 0;
+}
+
+// The product of two ordinary numbers or zeros, its exponent kept apart.
+uint nibMulBits(uint a, uint b) {
+  precise float product = uintBitsToFloat((a & 0x007fffffu) | 0x3f800000u) * uintBitsToFloat((b & 0x007fffffu) | 0x3f800000u);
+  uint bits = floatBitsToUint(product);
+  int exponent = int((a >> 23) & 255u) + int((b >> 23) & 255u) + int(bits >> 23) - 254;
+  uint magnitude = (uint(exponent) << 23) | (bits & 0x007fffffu);
+  magnitude = exponent > 253 ? kNibMost : magnitude;
+  uint signed_bits = magnitude | ((a ^ b) & 0x80000000u);
+  bool none = exponent <= 0 || (a & 0x7f800000u) == 0u || (b & 0x7f800000u) == 0u;
+  return none ? 0u : signed_bits;
+}
+
+// No number counts as 0.
+uvec4 nibOrdinary(uvec4 bits) {
+  uvec4 magnitude = bits & 0x7fffffffu;
+  uvec4 ordinary = min(magnitude, uvec4(kNibMost)) | (bits & 0x80000000u);
+  bvec4 number = lessThan(magnitude - 0x00800000u, uvec4(0x7f000000u));
+  return mix(uvec4(0u), ordinary, number);
+}
+
+// The sum of ordinary numbers up to the largest allowed, or zeros.
+uvec4 nibAddBits(uvec4 a, uvec4 b) {
+  precise vec4 sum = uintBitsToFloat(a) + uintBitsToFloat(b);
+  return nibOrdinary(floatBitsToUint(sum));
+}
+
+// (float(sum) * sx) * sw. Scales from 2^-40 to 2^40, as nearly all are, leave no room for what has to be looked after.
+uvec4 nibScaleSums(ivec4 sum, uint sx, uvec4 sw) {
+  uvec4 f = SMALL_SUMS ? floatBitsToUint(vec4(sum))
+                       : uvec4(nibI32ToF32Bits(sum.x), nibI32ToF32Bits(sum.y), nibI32ToF32Bits(sum.z), nibI32ToF32Bits(sum.w));
+  uint far = max(max(sw.x - 0x2b800000u, sw.y - 0x2b800000u), max(sw.z - 0x2b800000u, sw.w - 0x2b800000u));
+  if (max(far, sx - 0x2b800000u) <= 0x28000000u) {
+    precise vec4 first = uintBitsToFloat(f) * uintBitsToFloat(sx);
+    precise vec4 second = first * uintBitsToFloat(sw);
+    return floatBitsToUint(second);
+  }
+  return uvec4(nibMulBits(nibMulBits(f.x, sx), sw.x), nibMulBits(nibMulBits(f.y, sx), sw.y),
+               nibMulBits(nibMulBits(f.z, sx), sw.z), nibMulBits(nibMulBits(f.w, sx), sw.w));
+}
+
+// Four weights rows from `row` on, of which those from the last on are the last.
+uvec4 nibQuadRows(uint row) { return min(row + uvec4(0u, 1u, 2u, 3u), uvec4(push.rows - 1u)); }
+
+// Scales and zero points of the piece that begins at a column.
+uvec4 nibWeightScales(uvec4 rows, uint col) {
+  uint group = GROUPED ? col / push.w_group : 0u;
+  uvec4 index = rows * push.w_scale_stride + group;
+  return uvec4(nibWeightScale(index.x), nibWeightScale(index.y), nibWeightScale(index.z), nibWeightScale(index.w));
+}
+ivec4 nibWeightZeros(uvec4 rows, uint col) {
+  if (!W_ASYM) return ivec4(0);
+  uint group = GROUPED ? col / push.w_group : 0u;
+  uvec4 index = rows * push.w_scale_stride + group;
+  return ivec4(nibWeightZero(index.x), nibWeightZero(index.y), nibWeightZero(index.z), nibWeightZero(index.w));
+}
+uint nibInputIndex(uint token, uint col) { return token * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
+
+// Codes from 0 to 255 of y, as NIB_OP_QUANTIZE makes them with a given scale.
+ivec4 nibRequantize(uvec4 y, uint rcp, int zero, ivec2 ends) {
+  vec4 bounded = nibBounded(uintBitsToFloat(y), nibEncoderBound(uvec4(rcp)));
+  precise vec4 steps = bounded * uintBitsToFloat(rcp);
+  precise vec4 rounded = steps + 12582912.0;
+  return clamp(floatBitsToInt(rounded) + (zero - 0x4b400000), ivec4(ends.x), ivec4(ends.y));
+}
+
+#ifdef NIB_SMOOTH
+#include "common/activation.glsl"
+#endif
+
+uvec4 nibActivated(uvec4 y) {
+#ifdef NIB_SMOOTH
+  vec4 x = uintBitsToFloat(y);
+  return nibOrdinary(floatBitsToUint(vec4(nibActivate(x.x), nibActivate(x.y), nibActivate(x.z), nibActivate(x.w))));
+#else
+  if (ACTIVATION == 0u) return y;
+  if (ACTIVATION >= 3u) {
+    ivec4 code = nibRequantize(y, push.table_rcp, push.table_zero, ivec2(0, 255));
+    return nibOrdinary(uvec4(nibWeightParameter(push.table_word + uint(code.x)), nibWeightParameter(push.table_word + uint(code.y)),
+                             nibWeightParameter(push.table_word + uint(code.z)), nibWeightParameter(push.table_word + uint(code.w))));
+  }
+  uvec4 positive = mix(y, uvec4(0u), lessThan(ivec4(y), ivec4(0)));
+  return ACTIVATION == 2u ? min(positive, uvec4(0x40c00000u)) : positive;
+#endif
+}
+
+// What a result element held, as fp32 bits.
+uvec4 nibHeld(uvec4 stored) {
+  if (RESULT_TYPE == NIB_F16) {
+    return uvec4(nibHalfToF32Bits(stored.x), nibHalfToF32Bits(stored.y), nibHalfToF32Bits(stored.z), nibHalfToF32Bits(stored.w));
+  }
+  if (RESULT_TYPE == NIB_BF16) return stored << 16;
+  if (!NIB_CODES_RESULT) return stored;
+  ivec4 code = RESULT_TYPE == NIB_RESULT_I8 ? ivec4(stored << 24) >> 24 : ivec4(stored);
+  uvec4 f = floatBitsToUint(vec4(code - push.result_zero));
+  return uvec4(nibMulBits(f.x, push.result_scale), nibMulBits(f.y, push.result_scale), nibMulBits(f.z, push.result_scale),
+               nibMulBits(f.w, push.result_scale));
+}
+
+uvec4 nibWithResidual(uvec4 y, uvec4 stored) {
+  uvec4 held = nibHeld(stored);
+  bvec4 none = greaterThanEqual(held & 0x7fffffffu, uvec4(0x7f800000u));
+  return mix(nibAddBits(y, nibOrdinary(held)), held, none);
+}
+
+uvec4 nibBias(uint matrix, uvec4 rows) {
+  uvec4 at = push.bias_word + matrix * push.rows + rows;
+  return nibOrdinary(uvec4(nibWeightParameter(at.x), nibWeightParameter(at.y), nibWeightParameter(at.z), nibWeightParameter(at.w)));
+}
+
+#ifdef NIB_FAULT
+// A planted fault for tests of the tests.
+#define NIB_FAULTY(row) ((row) % 12u == 8u ? 1u : 0u)
+#else
+#define NIB_FAULTY(row) 0u
+#endif
+
+// Writes the sums, or y, of channels row..row+3 of a token of a matrix; those from the last on are left out, but for what
+// shares its word, which becomes 0.
+void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
+  uint at = (matrix * push.tokens + token) * push.result_stride + row;
+  uint left = push.rows - row;
+  if (RESULT_TYPE != NIB_RESULT_I32) {
+    if (BIAS) y = nibAddBits(y, nibBias(matrix, nibQuadRows(row)));
+    y = nibActivated(y);
+  }
+  if (NIB_CODES_RESULT) {
+    uint word = (at >> 2) + push.head.delta2;
+    if (RESIDUAL) {
+      uint held = result[word];
+      y = nibWithResidual(y, uvec4(held, held >> 8, held >> 16, held >> 24) & 0xffu);
+    }
+    ivec2 ends = RESULT_TYPE == NIB_RESULT_I8 ? ivec2(-128, 127) : ivec2(0, 255);
+    uvec4 code = uvec4(nibRequantize(y, push.result_rcp, push.result_zero, ends)) & 0xffu;
+    uint packed = (code.x | (code.y << 8)) | ((code.z << 16) | (code.w << 24));
+    result[word] = (left < 4u ? packed & (0xffffffffu >> ((4u - left) * 8u)) : packed) ^ NIB_FAULTY(row);
+  } else if (NIB_HALF_RESULT) {
+    uint word = (at >> 1) + push.head.delta2;
+    if (RESIDUAL) {
+      uint low = result[word], high = left > 2u ? result[word + 1u] : 0u;
+      y = nibWithResidual(y, uvec4(low & 0xffffu, low >> 16, high & 0xffffu, high >> 16));
+    }
+    uvec4 h = RESULT_TYPE == NIB_F16
+                  ? uvec4(nibF32ToHalfBits(y.x), nibF32ToHalfBits(y.y), nibF32ToHalfBits(y.z), nibF32ToHalfBits(y.w))
+                  : uvec4(nibF32ToBf16Bits(y.x), nibF32ToBf16Bits(y.y), nibF32ToBf16Bits(y.z), nibF32ToBf16Bits(y.w));
+    result[word] = (h.x | (left > 1u ? h.y << 16 : 0u)) ^ NIB_FAULTY(row);
+    if (left > 2u) result[word + 1u] = h.z | (left > 3u ? h.w << 16 : 0u);
+  } else {
+    uint word = at + push.head.delta2;
+    if (RESIDUAL && RESULT_TYPE != NIB_RESULT_I32) {
+      uvec4 index = word + min(uvec4(0u, 1u, 2u, 3u), uvec4(left - 1u));
+      y = nibWithResidual(y, uvec4(result[index.x], result[index.y], result[index.z], result[index.w]));
+    }
+    uvec4 bits = RESULT_TYPE == NIB_RESULT_I32 ? uvec4(sum) : y;
+    result[word] = bits.x ^ NIB_FAULTY(row);
+    if (left > 1u) result[word + 1u] = bits.y;
+    if (left > 2u) result[word + 2u] = bits.z;
+    if (left > 3u) result[word + 3u] = bits.w;
+  }
+}
+
+#endif

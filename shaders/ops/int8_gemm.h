@@ -1,0 +1,19 @@
+// Interface of int8_gemm.comp: products of codes from registers. The rest is in common/int8_product.h.
+//   TOKENS       per invocation, 1..8
+//   LANES        invocations that share an invocation's work and add up what they find; 1, or a power of two from TOKENS on
+#ifndef NIB_OPS_INT8_GEMM_H
+#define NIB_OPS_INT8_GEMM_H
+
+#include "common/int8_product.h"
+
+#define INT8_GEMM_SPEC(X) \
+  NIB_INT8_PRODUCT_SPEC(X) \
+  X(17, uint, TOKENS, 8u) \
+  X(18, uint, LANES, 1u)
+
+#ifdef __cplusplus
+namespace nib {
+using Int8GemmPush = NibInt8Push;
+}  // namespace nib
+#endif
+#endif

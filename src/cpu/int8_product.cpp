@@ -1,0 +1,178 @@
+// Reference of int8 products. Twin of shaders/common/int8_epilogue.glsl, by integers wherever a float could be denormal or
+// infinite.
+#include "cpu/int8_product.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "cpu/activation.h"
+
+namespace nib::cpu {
+namespace {
+
+constexpr uint32_t kMost = 0x7effffffu;  // the number before 2^127
+
+// No number, or one too small to be ordinary, is +0; one too large the largest allowed.
+uint32_t ordinary(uint32_t bits) {
+  if (exact::nibIsNonFinite(bits) || exact::exponentFieldOf(bits) == 0) return 0;
+  return exact::magnitudeOf(bits) > kMost ? exact::signOf(bits) | kMost : bits;
+}
+
+uint32_t multiplied(uint32_t a, uint32_t b) {
+  if (exact::exponentFieldOf(a) == 0 || exact::exponentFieldOf(b) == 0) return 0;
+  const uint64_t product = uint64_t(exact::mantissaOf(a)) * exact::mantissaOf(b);  // 47 or 48 bits
+  const int drop = product >> 47 != 0 ? 24 : 23;
+  uint64_t mantissa = exact::shiftRightHalfEven(product, drop);
+  int exponent = exact::exponentFieldOf(a) + exact::exponentFieldOf(b) - 150 + drop;
+  if (mantissa == 0x01000000u) {
+    mantissa >>= 1;
+    ++exponent;
+  }
+  const uint32_t sign = exact::signOf(a ^ b);
+  if (exponent <= 0) return 0;
+  if (exponent > 253) return sign | kMost;
+  return sign | uint32_t(exponent) << 23 | (uint32_t(mantissa) & 0x007fffffu);
+}
+
+// Of ordinary numbers and zeros: never infinite, and exact where it is denormal.
+uint32_t added(uint32_t a, uint32_t b) {
+  return ordinary(exact::bitsOf(exact::floatOf(a) + exact::floatOf(b)));
+}
+
+// Scales and zero points of one side; codes and zero points less what makes symmetric ones 0.
+struct Side {
+  const NibWeights& weights;
+  const Geometry& g;
+  const uint8_t* base;
+
+  int32_t center() const {
+    if (weights.format == NIB_FORMAT_INT8) return 0;
+    return weights.format == NIB_FORMAT_UINT8 ? 128 : 8;
+  }
+  int32_t centered(uint32_t stored) const {
+    return weights.format == NIB_FORMAT_INT8 ? int32_t(int8_t(stored)) : int32_t(stored) - center();
+  }
+  int32_t code(uint32_t row, uint32_t col) const {
+    const uint8_t* row_bytes = base + uint64_t(row) * g.row_words * 4u;
+    if (g.format->info.bits == 8) return centered(row_bytes[col]);
+    return centered(row_bytes[col / 2u] >> (col % 2u * 4u) & 15u);
+  }
+  uint64_t index(uint32_t row, uint32_t col) const { return uint64_t(row) * g.scale_row_stride + col / g.group; }
+  uint32_t scale(uint32_t row, uint32_t col) const {
+    const uint32_t stored = loadStored(base + g.scales_offset, scaleBytes(weights.scale_type), index(row, col));
+    return ruledScale(scaleFromStored(stored, weights.scale_type));
+  }
+  int32_t zero(uint32_t row, uint32_t col) const {
+    if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) return 0;
+    const uint32_t stored = base[g.zeros_offset + index(row, col)];
+    return centered(g.format->info.bits == 4 ? stored & 15u : stored);
+  }
+};
+
+// clamp(roundEven(y / scale) + zero); y far beyond the codes is bounded first.
+int32_t coded(uint32_t y, float scale, int32_t zero, int32_t first, int32_t last) {
+  const uint32_t rcp = exact::nibDivBits(0x3f800000u, exact::bitsOf(scale));
+  const float steps = exact::floatOf(multiplied(y, rcp));
+  const int32_t rounded = steps > 1000 ? 1000 : steps < -1000 ? -1000 : int32_t(std::nearbyint(steps));
+  const int32_t code = rounded + zero;
+  return code < first ? first : code > last ? last : code;
+}
+
+class Product {
+ public:
+  Product(const Int8Product& p, const void* weights, const void* input, void* output)
+      : p_(p),
+        d_(p.desc),
+        w_{p.desc.weights, p.weights, static_cast<const uint8_t*>(weights)},
+        x_{p.desc.input, p.input, static_cast<const uint8_t*>(input)},
+        bias_(reinterpret_cast<const uint32_t*>(w_.base + p.bias_offset)),
+        table_(reinterpret_cast<const uint32_t*>(w_.base + p.table_offset)),
+        output_(output) {}
+
+  // A token of a matrix.
+  void token(uint32_t matrix, uint32_t number) const {
+    const uint32_t x_row = matrix * d_.tokens + number;
+    const uint64_t at = uint64_t(x_row) * d_.result_stride;
+    const uint32_t per_word = 4u / int8ResultBytes(d_.result_type);
+    for (uint32_t row = 0; row < d_.rows; ++row) element(matrix * d_.rows + row, x_row, at + row);
+    // A shared last word is whole.
+    uint8_t* bytes = static_cast<uint8_t*>(output_);
+    for (uint64_t i = d_.rows; i % per_word != 0; ++i) std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
+  }
+
+ private:
+  int32_t sumOf(uint32_t w_row, uint32_t x_row, uint32_t first, uint32_t end) const {
+    const int32_t w_zero = w_.zero(w_row, first), x_zero = x_.zero(x_row, first);
+    int64_t sum = 0;
+    for (uint32_t col = first; col < end; ++col) sum += (x_.code(x_row, col) - x_zero) * (w_.code(w_row, col) - w_zero);
+    return int32_t(sum);
+  }
+
+  uint32_t scaled(int32_t sum, uint32_t w_row, uint32_t x_row, uint32_t col) const {
+    return multiplied(multiplied(exact::nibI32ToF32Bits(sum), x_.scale(x_row, col)), w_.scale(w_row, col));
+  }
+
+  uint32_t activated(uint32_t y) const {
+    if (hasTable(d_)) return ordinary(table_[coded(y, d_.table_scale, d_.table_zero, 0, 255)]);
+    const float x = exact::floatOf(y);
+    if (d_.activation == NIB_ACTIVATION_NONE) return y;
+    if (d_.activation == NIB_ACTIVATION_RELU) return x > 0 ? y : 0u;
+    if (d_.activation == NIB_ACTIVATION_RELU6) return x > 6 ? 0x40c00000u : x > 0 ? y : 0u;
+    return ordinary(exact::bitsOf(float(activate(d_.activation, double(x)))));
+  }
+
+  void element(uint32_t w_row, uint32_t x_row, uint64_t at) const {
+    if (d_.result_type == NIB_INT8_RESULT_I32) {
+      store(at, uint32_t(sumOf(w_row, x_row, 0, d_.cols)));
+      return;
+    }
+    uint32_t y = 0;
+    for (uint32_t first = 0; first < d_.cols;) {
+      const uint32_t end = d_.cols - first < p_.piece ? d_.cols : first + p_.piece;
+      y = added(y, scaled(sumOf(w_row, x_row, first, end), w_row, x_row, first));
+      first = end;
+    }
+    if (d_.flags & NIB_PRODUCT_BIAS) y = added(y, ordinary(bias_[w_row]));
+    y = activated(y);
+    if (d_.flags & NIB_PRODUCT_RESIDUAL) {
+      const uint32_t before = held(at);
+      y = exact::nibIsNonFinite(before) ? before : added(y, ordinary(before));
+    }
+    store(at, y);
+  }
+
+  // What an element of the result holds, as fp32 bits.
+  uint32_t held(uint64_t at) const {
+    if (!isInt8Code(d_.result_type)) return loadDense(output_, d_.result_type, at);
+    const uint8_t stored = static_cast<const uint8_t*>(output_)[at];
+    const int32_t code = d_.result_type == NIB_INT8_RESULT_I8 ? int32_t(int8_t(stored)) : int32_t(stored);
+    return multiplied(exact::nibI32ToF32Bits(code - d_.result_zero), exact::bitsOf(d_.result_scale));
+  }
+
+  void store(uint64_t at, uint32_t bits) const {
+    if (isInt8Code(d_.result_type)) {
+      const int32_t first = d_.result_type == NIB_INT8_RESULT_I8 ? -128 : 0;
+      static_cast<uint8_t*>(output_)[at] = uint8_t(coded(bits, d_.result_scale, d_.result_zero, first, first + 255));
+    } else {
+      storeDense(output_, d_.result_type == NIB_INT8_RESULT_I32 ? uint32_t(NIB_TYPE_F32) : d_.result_type, at, bits);
+    }
+  }
+
+  const Int8Product& p_;
+  const NibInt8GemmDesc& d_;
+  Side w_, x_;
+  const uint32_t* bias_;
+  const uint32_t* table_;
+  void* output_;
+};
+
+}  // namespace
+
+void int8Product(const Int8Product& product, const void* weights, const void* input, void* output, uint32_t n,
+                 const NibParallelFor* parallel) {
+  const Product p(product, weights, input, output);
+  auto body = [&](uint32_t i) { p.token(i / n, i % n); };
+  forEach(parallel, product.desc.batch * n, body);
+}
+
+}  // namespace nib::cpu

@@ -1,0 +1,134 @@
+// Which kernel computes an int8 product, and how its ranges are bound.
+#include "core/plan.h"
+#include "cpu/exact.h"
+#include "ops/int8_product.h"
+#include "ops/int8_tuning.h"
+#include "shaders/ops/int8_gemm.h"
+
+namespace nib {
+namespace {
+
+NIB_SPEC_STRUCT(CommonSpec, NIB_INT8_PRODUCT_SPEC)
+NIB_SPEC_STRUCT(Int8GemmSpec, INT8_GEMM_SPEC)
+
+uint32_t codesOf(const NibWeights& weights) {
+  if (weights.format == NIB_FORMAT_INT8) return 0;
+  return weights.format == NIB_FORMAT_UINT8 ? 1u : 2u;
+}
+
+uint32_t scaleStride(const NibWeights& weights, const Geometry& g) {
+  return weights.granularity == NIB_GRANULARITY_TENSOR ? 0u : g.groups_per_row;
+}
+
+// One of the two sides may be larger than a storage range: its codes are bound by windows, its parameters apart. That is
+// the weights, unless the input does not fit.
+struct Apart {
+  bool weights, input;
+};
+
+Apart chooseApart(const Int8Product& p, const PlanBuilder& builder) {
+  if (p.desc.batch > 1) return {false, false};
+  return p.input.blob_bytes <= builder.room() ? Apart{true, false} : Apart{false, true};
+}
+
+template <class Spec>
+Spec specOf(const Int8Product& p, const Apart& apart) {
+  const NibInt8GemmDesc& d = p.desc;
+  Spec spec;
+  spec.W_CODES = codesOf(d.weights);
+  spec.X_CODES = codesOf(d.input);
+  spec.W_ASYM = (d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
+  spec.X_ASYM = (d.input.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
+  spec.W_SCALE = d.weights.scale_type;
+  spec.X_SCALE = d.input.scale_type;
+  spec.GROUPED = p.grouped;
+  spec.SMALL_SUMS = uint64_t(p.piece) * int8Reach(d.weights) * int8Reach(d.input) <= 1u << 24;
+  spec.FULL = d.cols % 4 == 0;
+  const uint32_t weights_four = spec.W_CODES == 2u ? 2u : 4u;  // words of 16 codes
+  spec.VEC = p.weights.row_words % weights_four == 0 && p.input.row_words % 4 == 0;
+  spec.RESULT_TYPE = d.result_type;
+  spec.BIAS = p.bias_offset != 0;
+  spec.ACTIVATION = d.activation;
+  spec.RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
+  spec.W_APART = apart.weights;
+  spec.X_APART = apart.input;
+  return spec;
+}
+
+uint32_t reciprocalOf(float scale) { return scale != 0 ? exact::nibDivBits(0x3f800000u, exact::bitsOf(scale)) : 0u; }
+
+NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
+  const NibInt8GemmDesc& d = p.desc;
+  NibInt8Push push{};
+  push.rows = d.rows;
+  push.cols = d.cols;
+  push.tokens = d.tokens;
+  push.batch = d.batch;
+  push.row_blocks = row_blocks;
+  push.w_row_words = p.weights.row_words;
+  push.x_row_words = p.input.row_words;
+  push.result_stride = d.result_stride;
+  push.piece = p.piece;
+  push.w_group = p.weights.group;
+  push.x_group = p.input.group;
+  push.w_scale_stride = scaleStride(d.weights, p.weights);
+  push.x_scale_stride = scaleStride(d.input, p.input);
+  push.w_scales_word = uint32_t(p.weights.scales_offset / 4);
+  push.w_zeros_word = uint32_t(p.weights.zeros_offset / 4);
+  push.bias_word = uint32_t(p.bias_offset / 4);
+  push.table_word = uint32_t(p.table_offset / 4);
+  push.x_scales_word = uint32_t(p.input.scales_offset / 4);
+  push.x_zeros_word = uint32_t(p.input.zeros_offset / 4);
+  push.result_scale = exact::bitsOf(d.result_scale);
+  push.result_rcp = reciprocalOf(d.result_scale);
+  push.table_rcp = reciprocalOf(d.table_scale);
+  push.result_zero = d.result_zero;
+  push.table_zero = d.table_zero;
+  return push;
+}
+
+template <class Spec>
+NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int8Tiling& tiling, const Apart& apart,
+                    PlanBuilder& builder) {
+  const NibInt8GemmDesc& d = p.desc;
+  const uint32_t row_blocks = uint32_t(ceilDiv(d.rows, tiling.tile_rows));
+  spec.WG = tiling.workgroup;
+  TileRule tiles;
+  tiles.row_block = tiling.tile_tokens;
+  tiles.mul = uint64_t(row_blocks) * d.batch;
+  const uint64_t weights_row = uint64_t(p.weights.row_words) * 4u, input_row = uint64_t(p.input.row_words) * 4u;
+  const uint64_t result_bytes = int8ResultBytes(d.result_type);
+  const bool windows = d.batch == 1;
+  Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS), wholeSlot(NIB_ROLE_INPUT), wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
+  if (apart.weights) {
+    slots[0] = sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes);
+    slots[3] = tailSlot(NIB_ROLE_WEIGHTS, p.weights.scales_offset);
+  }
+  if (apart.input) {
+    slots[1] = itemSlot(NIB_ROLE_INPUT, 0, input_row, 0, input_row);
+    slots[3] = tailSlot(NIB_ROLE_INPUT, p.input.scales_offset);
+  }
+  if (windows) {
+    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, d.result_stride * result_bytes, tiling.tile_rows * result_bytes,
+                        wholeWordsBytes(d.rows * result_bytes));
+  }
+  // A slice's work: what a tile reads, or its products, of which a slow device does 16 in the time of a byte.
+  const uint64_t bytes = tiling.tile_rows * weights_row + tiling.tile_tokens * input_row;
+  const uint64_t products = uint64_t(tiling.tile_rows) * tiling.tile_tokens * d.cols / 16u;
+  return builder.add(name, 0, spec, pushOf(p, row_blocks), tiling.shared_bytes, tiles, slots, bytes > products ? bytes : products);
+}
+
+}  // namespace
+
+NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
+  const NibInt8GemmDesc& d = p.desc;
+  const Int8Sides sides{d.rows, d.tokens, d.cols, p.piece};
+  const Apart apart = chooseApart(p, builder);
+  const Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
+  Int8GemmSpec spec = specOf<Int8GemmSpec>(p, apart);
+  spec.TOKENS = tiling.tokens;
+  spec.LANES = tiling.lanes;
+  return addKernel("int8_gemm", p, spec, tiling, apart, builder);
+}
+
+}  // namespace nib

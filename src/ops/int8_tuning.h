@@ -1,0 +1,72 @@
+// How an int8 product is cut into workgroups, by the device's limits and kind and the problem's sides alone: pure, tested
+// without a GPU.
+#ifndef NIB_OPS_INT8_TUNING_H
+#define NIB_OPS_INT8_TUNING_H
+
+#include "ops/tuning.h"
+
+namespace nib {
+
+enum class Int8Kernel : uint32_t {
+  kRegisters,  // int8_gemm
+  kTiles,      // int8_gemm_tiles
+  kMatrices    // int8_gemm_matrices
+};
+
+struct Int8Sides {
+  uint32_t rows, tokens, cols;
+  uint32_t piece;  // columns between changes of scale; cols = none
+};
+
+struct Int8Tiling {
+  Int8Kernel kernel;
+  uint32_t workgroup;
+  uint32_t tokens;        // per invocation
+  uint32_t lanes;         // int8_gemm: invocations that share columns
+  uint32_t depth;         // int8_gemm_tiles: fours of words that a step stages
+  uint32_t tile_rows;     // output channels of a workgroup
+  uint32_t tile_tokens;
+  uint32_t shared_bytes;
+};
+
+inline uint32_t int8TokensEach(uint32_t tokens, uint32_t most) {
+  uint32_t each = 1;
+  while (each < tokens && each < most) each *= 2;
+  return each;
+}
+
+// Without matrices. max_invocations: at least 128.
+inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocations, const Int8Sides& sides) {
+  constexpr uint32_t kFewTokens = 8;  // as many as an invocation of int8_gemm takes
+  constexpr uint32_t kRowsEach = 4;
+  Int8Tiling t{};
+  t.kernel = Int8Kernel::kRegisters;
+  t.workgroup = max_invocations < 128 ? max_invocations : 128;
+  t.lanes = 1;
+  if (isCpu(device_type) || sides.tokens <= kFewTokens || t.workgroup < 128) {
+    t.tokens = int8TokensEach(sides.tokens, kFewTokens);
+    if (isCpu(device_type)) {
+      // A few vectors of invocations: enough workgroups for every thread of any CPU.
+      t.workgroup = 32;
+    } else if (sides.tokens <= kFewTokens) {
+      // Neighbouring lanes read neighbouring memory, and one row of weights keeps many of them busy.
+      t.lanes = 32;
+    }
+    t.tile_rows = t.workgroup / t.lanes * kRowsEach;
+    t.tile_tokens = t.tokens;
+    t.shared_bytes = t.lanes > 1 ? t.workgroup * t.tokens * 16u : 16u;
+    return t;
+  }
+  // 16 x 8 invocations, each with four rows and `tokens` tokens.
+  t.kernel = Int8Kernel::kTiles;
+  t.tokens = int8TokensEach((sides.tokens + 7u) / 8u, 8);
+  t.tile_rows = 16 * kRowsEach;
+  t.tile_tokens = 8 * t.tokens;
+  // Steps end where pieces do.
+  t.depth = sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
+  t.shared_bytes = (t.tile_rows + t.tile_tokens) * t.depth * 16u;
+  return t;
+}
+
+}  // namespace nib
+#endif

@@ -1,0 +1,114 @@
+#include "int8_cases.h"
+
+namespace nib::cases {
+namespace {
+
+struct Shape {
+  uint32_t rows, tokens, cols;
+};
+
+// Tails in every dimension, several tiles in every dimension for every way of cutting them, few tokens, one of anything.
+constexpr Shape kShapes[] = {{261, 17, 130}, {1, 1, 1},     {66, 131, 272}, {3, 2, 5},     {64, 64, 64},  {37, 9, 3},
+                             {257, 1, 1040}, {130, 70, 36}, {96, 8, 529},   {20, 33, 2064}, {132, 5, 512}, {7, 40, 100}};
+
+struct Sharing {
+  NibGranularity granularity;
+  uint32_t group;
+};
+constexpr Sharing kSharings[] = {{NIB_GRANULARITY_ROW, 0},     {NIB_GRANULARITY_GROUP, 32}, {NIB_GRANULARITY_TENSOR, 0},
+                                 {NIB_GRANULARITY_GROUP, 128}, {NIB_GRANULARITY_ROW, 0},    {NIB_GRANULARITY_GROUP, 48}};
+
+NibWeights sideOf(Random& random, bool grouped) {
+  NibWeights w{};
+  w.format = random.below(3) == 0 ? NIB_FORMAT_UINT8 : NIB_FORMAT_INT8;
+  Sharing sharing = kSharings[random.below(6)];
+  if (!grouped && sharing.granularity == NIB_GRANULARITY_GROUP) sharing = kSharings[0];
+  w.granularity = sharing.granularity;
+  w.group_size = sharing.group;
+  w.scale_type = random.below(3);
+  const uint32_t mode = random.below(5);
+  w.flags = mode < 2 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) : mode == 2 ? uint32_t(NIB_WEIGHTS_NARROW) : 0u;
+  return w;
+}
+
+Case caseOf(const Shape& shape, uint64_t seed, uint32_t turn) {
+  constexpr uint32_t kResults[] = {NIB_TYPE_F32, NIB_INT8_RESULT_I8, NIB_TYPE_F16,
+                                   NIB_INT8_RESULT_I32, NIB_INT8_RESULT_U8, NIB_TYPE_BF16};
+  Random random(seed * 977 + 5);
+  Case c;
+  c.seed = seed;
+  NibInt8GemmDesc& d = c.desc.int8_gemm;
+  d = {};
+  d.op = NIB_OP_INT8_GEMM;
+  d.rows = shape.rows;
+  d.cols = shape.cols;
+  d.tokens = shape.tokens;
+  d.batch = random.below(4) == 0 ? 1 + random.below(3) : 0;
+  d.result_type = kResults[turn % 6];
+  const bool raw = d.result_type == NIB_INT8_RESULT_I32;
+  const bool code = d.result_type > NIB_INT8_RESULT_I32;
+  d.weights = sideOf(random, !raw);
+  d.input = sideOf(random, !raw && random.below(2) == 0);
+  if (random.below(3) == 0) d.input_stride = (shape.cols + 3) / 4 * 4 + random.below(2) * 12 + 4;
+  if (random.below(4) == 0) d.result_stride = (shape.rows + 3) / 4 * 4 + 4 * random.below(3);
+  if (!raw) {
+    d.flags = random.below(4);
+    d.activation = code ? random.below(6) : random.below(3);
+  }
+  if (code) {
+    d.result_scale = 0.03f + float(random.unit());
+    d.result_zero = d.result_type == NIB_INT8_RESULT_I8 ? int32_t(random.below(256)) - 128 : int32_t(random.below(256));
+    if (d.activation >= NIB_ACTIVATION_GELU) {
+      d.table_scale = 0.01f + 0.1f * float(random.unit());
+      d.table_zero = int32_t(random.below(256));
+    }
+  }
+  c.n = random.below(3) == 0 ? (shape.tokens + 1) / 2 : shape.tokens;
+  return c;
+}
+
+std::string sideName(const NibWeights& w) {
+  static const char* const kSharing[] = {" tensor", " row", " column", " g"};
+  std::string text = w.format == NIB_FORMAT_INT8 ? "int8" : w.format == NIB_FORMAT_UINT8 ? "uint8" : "?";
+  text += kSharing[w.granularity & 3u];
+  if (w.granularity == NIB_GRANULARITY_GROUP) text += std::to_string(w.group_size);
+  if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
+  if (w.flags & NIB_WEIGHTS_NARROW) text += " narrow";
+  static const char* const kTypes[] = {" f32", " f16", " bf16"};
+  return text + (w.scale_type < 3 ? kTypes[w.scale_type] : " ?");
+}
+
+}  // namespace
+
+void addInt8Gemm(std::vector<Case>& list, Extent extent) {
+  uint64_t seed = 0;
+  const uint32_t turns = extent == Extent::kQuick ? 3 : 18;
+  for (uint32_t turn = 0; turn < turns; ++turn) {
+    for (const Shape& shape : kShapes) {
+      ++seed;
+      list.push_back(caseOf(shape, seed, uint32_t(seed + turn)));
+    }
+  }
+}
+
+std::string int8Name(const NibInt8GemmDesc& d) {
+  static const char* const kResults[] = {"f32", "f16", "bf16", "?", "?", "?", "?", "?", "i32", "i8", "u8"};
+  static const char* const kActivations[] = {"", " relu", " relu6", " gelu", " gelu-tanh", " silu"};
+  std::string text = " " + sideName(d.input) + " x " + sideName(d.weights) + " -> ";
+  text += d.result_type < 11 ? kResults[d.result_type] : "?";
+  if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
+  if (d.activation < 6) text += kActivations[d.activation];
+  if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";
+  text += ", " + std::to_string(d.rows) + "x" + std::to_string(d.tokens) + "x" + std::to_string(d.cols);
+  if (d.batch > 1) text += " batch " + std::to_string(d.batch);
+  if (d.input_stride != 0) text += " input stride " + std::to_string(d.input_stride);
+  if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
+  return text;
+}
+
+uint64_t int8Kind(const NibInt8GemmDesc& d) {
+  const bool grouped = d.weights.granularity == NIB_GRANULARITY_GROUP || d.input.granularity == NIB_GRANULARITY_GROUP;
+  return uint64_t(d.tokens > 8) | uint64_t(grouped) << 1 | uint64_t(d.batch > 1) << 2;
+}
+
+}  // namespace nib::cases

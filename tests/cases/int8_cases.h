@@ -1,0 +1,16 @@
+// Cases of int8 products.
+#ifndef NIB_TESTS_INT8_CASES_H
+#define NIB_TESTS_INT8_CASES_H
+
+#include "cases.h"
+
+namespace nib::cases {
+
+void addInt8Gemm(std::vector<Case>& list, Extent extent);
+std::string int8Name(const NibInt8GemmDesc& d);
+
+// What decides the path of a product, roughly.
+uint64_t int8Kind(const NibInt8GemmDesc& d);
+
+}  // namespace nib::cases
+#endif

@@ -4,12 +4,13 @@
 #include "ops/int8_product.h"
 #include "ops/int8_tuning.h"
 #include "shaders/ops/int8_gemm.h"
+#include "shaders/ops/int8_gemm_tiles.h"
 
 namespace nib {
 namespace {
 
-NIB_SPEC_STRUCT(CommonSpec, NIB_INT8_PRODUCT_SPEC)
 NIB_SPEC_STRUCT(Int8GemmSpec, INT8_GEMM_SPEC)
+NIB_SPEC_STRUCT(Int8GemmTilesSpec, INT8_GEMM_TILES_SPEC)
 
 uint32_t codesOf(const NibWeights& weights) {
   if (weights.format == NIB_FORMAT_INT8) return 0;
@@ -125,6 +126,12 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   const Int8Sides sides{d.rows, d.tokens, d.cols, p.piece};
   const Apart apart = chooseApart(p, builder);
   const Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
+  if (tiling.kernel == Int8Kernel::kTiles) {
+    Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);
+    spec.TOKENS = tiling.tokens;
+    spec.DEPTH = tiling.depth;
+    return addKernel("int8_gemm_tiles", p, spec, tiling, apart, builder);
+  }
   Int8GemmSpec spec = specOf<Int8GemmSpec>(p, apart);
   spec.TOKENS = tiling.tokens;
   spec.LANES = tiling.lanes;

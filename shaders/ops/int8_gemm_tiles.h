@@ -1,0 +1,20 @@
+// Interface of int8_gemm_tiles.comp: products of codes through shared memory. The rest is in common/int8_product.h.
+//   WG           16 x 8 invocations
+//   TOKENS       per invocation, 1..8
+//   DEPTH        fours of words that a step stages
+#ifndef NIB_OPS_INT8_GEMM_TILES_H
+#define NIB_OPS_INT8_GEMM_TILES_H
+
+#include "common/int8_product.h"
+
+#define INT8_GEMM_TILES_SPEC(X) \
+  NIB_INT8_PRODUCT_SPEC(X) \
+  X(17, uint, TOKENS, 8u) \
+  X(18, uint, DEPTH, 4u)
+
+#ifdef __cplusplus
+namespace nib {
+using Int8GemmTilesPush = NibInt8Push;
+}  // namespace nib
+#endif
+#endif

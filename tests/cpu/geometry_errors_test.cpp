@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -158,6 +159,78 @@ TEST_CASE("gather names each field that is wrong") {
                                       }},
                                  }));
   }
+}
+
+TEST_CASE("int8_gemm names each field that is wrong") {
+  using Desc = NibInt8GemmDesc;
+  Desc right{};
+  right.op = NIB_OP_INT8_GEMM;
+  right.flags = NIB_PRODUCT_BIAS;
+  right.rows = 6;
+  right.cols = 64;
+  right.tokens = 5;
+  right.batch = 2;
+  right.input_stride = 68;
+  right.result_type = NIB_INT8_RESULT_I8;
+  right.result_stride = 8;
+  right.activation = NIB_ACTIVATION_GELU;
+  right.result_scale = 0.5f;
+  right.result_zero = -3;
+  right.table_scale = 0.25f;
+  right.table_zero = 200;
+  right.weights = right.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 32);
+  const auto raw = [](Desc& d) {
+    d.result_type = NIB_INT8_RESULT_I32, d.flags = 0, d.activation = 0, d.result_scale = d.table_scale = 0;
+    d.result_zero = d.table_zero = 0;
+    d.weights = d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
+  };
+  const auto dense = [](Desc& d) { d.result_type = NIB_TYPE_F16, d.result_scale = d.table_scale = 0, d.result_zero = d.table_zero = 0; };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  expectEachRefused<Desc>(
+      right, "int8_gemm",
+      plus<Desc>(wrongWeights<Desc>(),
+                 {
+                     {"tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
+                     {"batch", kInvalid, [](Desc& d) { d.batch = 0x40000000u; }},
+                     {"rows", kInvalid, [](Desc& d) { d.rows = 1u << 26; }},
+                     {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                     {"input_stride", kInvalid, [](Desc& d) { d.input_stride = 66; }},
+                     {"input_stride", kInvalid, [](Desc& d) { d.input_stride = 60; }},
+                     {"stride", kInvalid, [](Desc& d) { d.input_stride = 0x40000000u; }},
+                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 11; }},
+                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 4; }},
+                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 10; }},
+                     {"result_stride", kInvalid, [=](Desc& d) { dense(d), d.result_stride = 7; }},
+                     {"stride", kInvalid, [](Desc& d) { d.result_stride = 0x40000000u; }},
+                     {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
+                     {"result_scale", kInvalid, [](Desc& d) { d.result_scale = 0; }},
+                     {"result_scale", kInvalid, [=](Desc& d) { d.result_scale = nan; }},
+                     {"result_scale", kInvalid, [](Desc& d) { d.result_scale = 0x1p61f; }},
+                     {"result_scale", kInvalid, [=](Desc& d) { dense(d), d.result_scale = 1; }},
+                     {"result_zero", kInvalid, [](Desc& d) { d.result_zero = 128; }},
+                     {"result_zero", kInvalid, [](Desc& d) { d.result_type = NIB_INT8_RESULT_U8; }},
+                     {"result_zero", kInvalid, [=](Desc& d) { dense(d), d.result_zero = 1; }},
+                     {"table_scale", kInvalid, [](Desc& d) { d.table_scale = -1; }},
+                     {"table_scale", kInvalid, [](Desc& d) { d.activation = NIB_ACTIVATION_RELU; }},
+                     {"table_zero", kInvalid, [](Desc& d) { d.table_zero = 256; }},
+                     {"table_zero", kInvalid, [](Desc& d) { d.activation = NIB_ACTIVATION_RELU, d.table_scale = 0; }},
+                     {"result_type", kInvalid, [=](Desc& d) { raw(d), d.flags = NIB_PRODUCT_BIAS; }},
+                     {"result_type", kInvalid, [=](Desc& d) { raw(d), d.activation = NIB_ACTIVATION_RELU; }},
+                     {"GROUP", kInvalid, [=](Desc& d) { raw(d), d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 32); }},
+                     {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = NIB_FORMAT_INT4; }},
+                     {"input.format", kUnsupported, [](Desc& d) { d.input.format = NIB_FORMAT_NF4; }},
+                     {"weights.granularity", kUnsupported,
+                      [](Desc& d) { d.weights = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_COLUMN, 0); }},
+                     {"input.granularity", kUnsupported,
+                      [](Desc& d) { d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_COLUMN, 0); }},
+                     {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                     {"cols", kUnsupported,
+                      [](Desc& d) {
+                        d.weights = d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
+                        d.cols = d.input_stride = 131072;
+                      }},
+                 }));
 }
 
 TEST_CASE("minmax names each field that is wrong") {

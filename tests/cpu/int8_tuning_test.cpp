@@ -1,0 +1,60 @@
+// How int8 products are cut, for devices of every kind: whatever the sides, within the guaranteed minimum.
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+
+#include "ops/int8_tuning.h"
+
+using namespace nib;
+
+namespace {
+
+constexpr uint32_t kDiscrete = 2, kCpu = 4;  // VkPhysicalDeviceType
+constexpr uint32_t kSides[] = {1, 2, 3, 4, 5, 8, 9, 16, 17, 40, 64, 65, 1000, 4096};
+
+}  // namespace
+
+TEST_CASE("every tiling keeps within 128 invocations and 16 KiB, and has a tile for everything") {
+  for (const uint32_t type : {kDiscrete, kCpu}) {
+    for (const uint32_t tokens : kSides) {
+      for (const uint32_t piece : {16u, 32u, 48u, 64u, 128u, 4096u}) {
+        CAPTURE(tokens);
+        CAPTURE(piece);
+        const Int8Tiling t = chooseInt8Tiling(type, 128, {4096, tokens, 4096, piece});
+        CHECK(t.workgroup <= 128);
+        CHECK(t.shared_bytes <= 16384);
+        CHECK(t.tokens >= 1);
+        CHECK(t.tokens <= 8);
+        CHECK(t.tile_rows % 4 == 0);  // results of a byte share words
+        if (t.kernel == Int8Kernel::kRegisters) {
+          CHECK(t.workgroup / t.lanes * 4 == t.tile_rows);
+          CHECK((t.lanes == 1 || t.lanes >= t.tokens));  // a lane finishes a token
+          CHECK(t.tile_tokens == t.tokens);
+        } else {
+          CHECK(t.workgroup == 128);
+          CHECK(t.workgroup * 4 * t.tokens == t.tile_rows * t.tile_tokens);
+          CHECK((piece == 4096 || piece % (t.depth * 16) == 0));  // a step ends where a piece does
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("a device that is a CPU shares nothing, a GPU shares what tokens have in common") {
+  for (const uint32_t tokens : kSides) {
+    const Int8Tiling cpu = chooseInt8Tiling(kCpu, 1024, {4096, tokens, 4096, 4096});
+    CHECK(cpu.kernel == Int8Kernel::kRegisters);
+    CHECK(cpu.lanes == 1);
+    const Int8Tiling gpu = chooseInt8Tiling(kDiscrete, 128, {4096, tokens, 4096, 4096});
+    CHECK((gpu.kernel == Int8Kernel::kTiles) == (tokens > 8));
+    CHECK((gpu.lanes > 1) == (tokens <= 8));
+  }
+}
+
+TEST_CASE("tiles are no larger than the tokens there are, rounded up to a power of two") {
+  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 9, 64, 64}).tile_tokens == 16);
+  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 17, 64, 64}).tile_tokens == 32);
+  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 33, 64, 64}).tile_tokens == 64);
+  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 500, 64, 64}).tile_tokens == 64);
+  CHECK(chooseInt8Tiling(kCpu, 128, {64, 3, 64, 64}).tile_tokens == 4);
+}

@@ -151,7 +151,7 @@ Json rowJson(const RowReport& row, const std::string& device) {
                {"p99_us", timed(measured.us.p99)},
                {"reps", measured.verified ? Json(measured.repetitions) : Json(0)},
                {"gbps", timed(row.gbps)},
-               {"gflops", Json()},
+               {"gflops", operations(row.row) != 0 ? timed(rate(operations(row.row), measured.us.median)) : Json()},
                {"ceiling", row.ceiling.value ? Json(row.ceiling.name) : Json()},
                {"ceiling_fraction", numberOrNull(row.fraction)},
                {"build_us", rounded(row.build_us)},

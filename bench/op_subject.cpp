@@ -155,6 +155,11 @@ const OpSubject::Words& OpSubject::image(NibRole role, std::string* content) {
     scratch_ = cases::makeInput(row_, memory);
     return scratch_;
   }
+  if (row_.op() == NIB_OP_INT8_GEMM) {
+    content->clear();
+    scratch_ = cases::makeImages(row_, memory).role[role];
+    return scratch_;
+  }
   if (role == NIB_ROLE_INPUT) {
     *content = std::string(cases::recipeName(row_.recipe)) + " " + std::to_string(sourceType(row_)) + " " + size;
     return shared_.dense(row_.recipe, sourceType(row_), bytes, row_.seed);

@@ -34,6 +34,40 @@ constexpr Sharing kGroup32{NIB_GRANULARITY_GROUP, 32};
 constexpr Sharing kGroup64{NIB_GRANULARITY_GROUP, 64};
 constexpr Sharing kGroup128{NIB_GRANULARITY_GROUP, 128};
 
+// Products of int8 codes, per token and per channel as W8A8 models have them.
+constexpr Shape kProducts[] = {{1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 16, 4096}, {4096, 64, 4096}, {4096, 512, 4096}};
+constexpr Shape kLargeProducts[] = {{4096, 4096, 4096}, {11008, 512, 4096}, {4096, 1, 4096}};
+
+void listProduct(const SuiteOptions& options, const Shape& shape, NibWeights weights, NibWeights input,
+                 std::vector<cases::Case>& rows) {
+  cases::Case row;
+  NibInt8GemmDesc& d = row.desc.int8_gemm;
+  d = {};
+  d.op = NIB_OP_INT8_GEMM;
+  d.rows = shape.m;
+  d.tokens = shape.n;
+  d.cols = shape.k;
+  d.result_type = NIB_TYPE_F32;
+  d.weights = weights;
+  d.input = input;
+  row.seed = kSeed;
+  row.n = shape.n;
+  NibMemory memory;
+  if (!options.type.empty() && !sameWord(options.type, namesOf(row).type)) return;
+  if (nibGetMemory(&row.desc.op, nullptr, &memory) == NIB_SUCCESS) rows.push_back(row);
+}
+
+void listProducts(const SuiteOptions& options, const Shape& shape, std::vector<cases::Case>& rows) {
+  const NibWeights row{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  const NibWeights group{NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
+  NibWeights asymmetric = row;
+  asymmetric.flags = NIB_WEIGHTS_ASYMMETRIC;
+  listProduct(options, shape, row, row, rows);
+  if (options.suite != "full") return;
+  listProduct(options, shape, row, asymmetric, rows);
+  listProduct(options, shape, group, row, rows);
+}
+
 // Lists rows of one shape.
 class Lister {
  public:
@@ -196,7 +230,7 @@ void listTails(Lister& list) {
 }  // namespace
 
 const std::vector<std::string>& suiteNames() {
-  static const std::vector<std::string> kNames = {"quick", "full", "quantize"};
+  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "gemm"};
   return kNames;
 }
 
@@ -209,6 +243,15 @@ std::vector<std::string> suiteTypes() {
 
 std::vector<cases::Case> suiteRows(const SuiteOptions& options) {
   std::vector<cases::Case> rows;
+  const bool products = options.suite == "gemm" || options.suite == "full";
+  if (products && options.shape) listProducts(options, *options.shape, rows);
+  if (products && !options.shape) {
+    for (const Shape& shape : kProducts) listProducts(options, shape, rows);
+    for (const Shape& shape : kLargeProducts) {
+      if (options.suite == "full") listProducts(options, shape, rows);
+    }
+  }
+  if (options.suite == "gemm") return rows;
   Lister list(options, options.shape.value_or(kShape), rows);
   options.suite == "quick" ? listQuick(list) : listQuantize(list);
   if (options.shape || options.suite == "quick") return rows;
@@ -267,6 +310,17 @@ RowNames namesOf(const cases::Case& row) {
       names.m = row.desc.errors.rows;
       names.k = row.desc.errors.cols;
       break;
+    case NIB_OP_INT8_GEMM: {
+      const NibInt8GemmDesc& d = row.desc.int8_gemm;
+      describe(d.weights);
+      names.source = d.input.format == NIB_FORMAT_INT8 ? "int8" : "uint8";
+      names.result = typeName(d.result_type);
+      if (d.input.flags & NIB_WEIGHTS_ASYMMETRIC) names.modes.emplace_back("asymmetric input");
+      names.m = d.rows;
+      names.n = d.tokens;
+      names.k = d.cols;
+      break;
+    }
     default:
       names.type = names.source = typeName(row.desc.minmax.source_type);
       names.granularity = kGranularities[row.desc.minmax.granularity & 3u];
@@ -282,6 +336,12 @@ uint64_t bytesMoved(const cases::Case& row) {
   uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
   for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS}) bytes += memory.part[part].size_bytes;
   return bytes;
+}
+
+uint64_t operations(const cases::Case& row) {
+  if (row.op() != NIB_OP_INT8_GEMM) return 0;
+  const NibInt8GemmDesc& d = row.desc.int8_gemm;
+  return uint64_t(2) * d.rows * d.tokens * d.cols * (d.batch > 1 ? d.batch : 1u);
 }
 
 }  // namespace nib::bench

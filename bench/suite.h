@@ -17,7 +17,7 @@ struct SuiteOptions {
   std::optional<Shape> shape;  // none = the suite's own
 };
 
-// "quick", "full", "quantize".
+// "quick", "full", "quantize", "gemm".
 const std::vector<std::string>& suiteNames();
 // What `type` may be: the formats of this build, and the dense types that ops without a format have.
 std::vector<std::string> suiteTypes();
@@ -46,6 +46,9 @@ RowNames namesOf(const cases::Case& row);
 // Bytes that must cross the memory bus once: dense source and result, codes, scales and zero points; not scratch, and
 // not what a path reads twice.
 uint64_t bytesMoved(const cases::Case& row);
+
+// Multiplications and additions; 0 of ops that are no products.
+uint64_t operations(const cases::Case& row);
 
 }  // namespace nib::bench
 #endif

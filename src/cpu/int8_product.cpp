@@ -52,10 +52,18 @@ struct Side {
   int32_t centered(uint32_t stored) const {
     return weights.format == NIB_FORMAT_INT8 ? int32_t(int8_t(stored)) : int32_t(stored) - center();
   }
-  int32_t code(uint32_t row, uint32_t col) const {
+  // Codes first..first+count-1 of a row, each less its zero point.
+  void load(uint32_t row, uint32_t first, uint32_t count, int32_t zero, int16_t* out) const {
     const uint8_t* row_bytes = base + uint64_t(row) * g.row_words * 4u;
-    if (g.format->info.bits == 8) return centered(row_bytes[col]);
-    return centered(row_bytes[col / 2u] >> (col % 2u * 4u) & 15u);
+    if (g.format->info.bits == 8) {
+      const uint8_t flip = weights.format == NIB_FORMAT_INT8 ? 0 : 0x80;
+      for (uint32_t i = 0; i < count; ++i) out[i] = int16_t(int8_t(row_bytes[first + i] ^ flip) - zero);
+      return;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t col = first + i;
+      out[i] = int16_t(centered(row_bytes[col / 2u] >> (col % 2u * 4u) & 15u) - zero);
+    }
   }
   uint64_t index(uint32_t row, uint32_t col) const { return uint64_t(row) * g.scale_row_stride + col / g.group; }
   uint32_t scale(uint32_t row, uint32_t col) const {
@@ -103,8 +111,18 @@ class Product {
  private:
   int32_t sumOf(uint32_t w_row, uint32_t x_row, uint32_t first, uint32_t end) const {
     const int32_t w_zero = w_.zero(w_row, first), x_zero = x_.zero(x_row, first);
+    constexpr uint32_t kStretch = 1024;
+    int16_t x[kStretch], w[kStretch];
     int64_t sum = 0;
-    for (uint32_t col = first; col < end; ++col) sum += (x_.code(x_row, col) - x_zero) * (w_.code(w_row, col) - w_zero);
+    for (uint32_t col = first; col < end;) {
+      const uint32_t count = end - col < kStretch ? end - col : kStretch;
+      x_.load(x_row, col, count, x_zero, x);
+      w_.load(w_row, col, count, w_zero, w);
+      int32_t part = 0;
+      for (uint32_t i = 0; i < count; ++i) part += int32_t(x[i]) * int32_t(w[i]);
+      sum += part;
+      col += count;
+    }
     return int32_t(sum);
   }
 

@@ -4,13 +4,16 @@
 #include "ops/int8_product.h"
 #include "ops/int8_tuning.h"
 #include "shaders/ops/int8_gemm.h"
+#include "shaders/ops/int8_gemm_matrices.h"
 #include "shaders/ops/int8_gemm_tiles.h"
+#include "vk/compat.h"
 
 namespace nib {
 namespace {
 
 NIB_SPEC_STRUCT(Int8GemmSpec, INT8_GEMM_SPEC)
 NIB_SPEC_STRUCT(Int8GemmTilesSpec, INT8_GEMM_TILES_SPEC)
+NIB_SPEC_STRUCT(Int8GemmMatricesSpec, INT8_GEMM_MATRICES_SPEC)
 
 uint32_t codesOf(const NibWeights& weights) {
   if (weights.format == NIB_FORMAT_INT8) return 0;
@@ -119,12 +122,44 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
   return builder.add(name, 0, spec, pushOf(p, row_blocks), tiling.shared_bytes, tiles, slots, bytes > products ? bytes : products);
 }
 
+// The largest shape of the device's that will do.
+bool findMatrices(const Int8Sides& sides, const PlanBuilder& builder, Int8MatrixTiling* out) {
+  const vk::Caps& caps = builder.caps();
+  uint64_t best = 0;
+  for (uint32_t i = 0; i < caps.coop_count; ++i) {
+    const vk::CoopShape& shape = caps.coop[i];
+    const bool bytes = shape.a_type == VK_COMPONENT_TYPE_SINT8_KHR && shape.b_type == VK_COMPONENT_TYPE_SINT8_KHR;
+    const bool words = shape.c_type == VK_COMPONENT_TYPE_SINT32_KHR && shape.r_type == VK_COMPONENT_TYPE_SINT32_KHR;
+    if (!bytes || !words || shape.saturating) continue;
+    Int8MatrixTiling t;
+    if (!chooseInt8Matrices(caps.subgroup_size, {shape.m, shape.n, shape.k}, sides, &t)) continue;
+    // Its subgroups are full only if the largest size divides the workgroup.
+    if (t.tiling.workgroup % caps.max_subgroup_size != 0) continue;
+    if (!builder.offers("int8_gemm_matrices", t.tiling.workgroup, t.tiling.shared_bytes)) continue;
+    const uint64_t size = uint64_t(shape.m) * shape.n * shape.k;
+    if (size > best) *out = t;
+    best = size > best ? size : best;
+  }
+  return best != 0;
+}
+
 }  // namespace
 
 NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
   const Int8Sides sides{d.rows, d.tokens, d.cols, p.piece};
   const Apart apart = chooseApart(p, builder);
+  Int8MatrixTiling matrices;
+  if (findMatrices(sides, builder, &matrices)) {
+    Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, apart);
+    spec.M = matrices.shape.m;
+    spec.N = matrices.shape.n;
+    spec.K = matrices.shape.k;
+    spec.SPAN_M = matrices.span_m;
+    spec.SPAN_N = matrices.span_n;
+    spec.DEPTH = matrices.depth;
+    return addKernel("int8_gemm_matrices", p, spec, matrices.tiling, apart, builder);
+  }
   const Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
   if (tiling.kernel == Int8Kernel::kTiles) {
     Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);

@@ -68,5 +68,40 @@ inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocation
   return t;
 }
 
+// A shape of cooperative matrices with signed bytes and 32-bit sums: m tokens, n channels, k columns.
+struct Int8Matrix {
+  uint32_t m, n, k;
+};
+
+struct Int8MatrixTiling {
+  Int8Tiling tiling;
+  Int8Matrix shape;
+  uint32_t span_m, span_n;  // matrices of a subgroup
+  uint32_t depth;           // of a step, along columns
+};
+
+// With four subgroups, 64 channels and up to 64 tokens, or false: few tokens leave most of a matrix empty, scales of groups
+// have to be applied to every group's sums, and odd shapes do not divide a tile.
+inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, const Int8Sides& sides, Int8MatrixTiling* out) {
+  constexpr uint32_t kFewTokens = 8, kHalfTile = 32, kStep = 64, kPitch = kStep + 16;
+  if (sides.tokens <= kFewTokens || sides.piece != sides.cols) return false;
+  if (shape.m == 0 || shape.n == 0 || shape.k == 0) return false;
+  if (kHalfTile % shape.m != 0 || kHalfTile % shape.n != 0 || kStep % shape.k != 0) return false;
+  if (shape.n % 4 != 0 || shape.k % 4 != 0 || subgroup_size == 0) return false;
+  Int8MatrixTiling t{};
+  t.shape = shape;
+  t.span_m = sides.tokens <= 2 * shape.m ? 1 : kHalfTile / shape.m;
+  t.span_n = kHalfTile / shape.n;
+  t.depth = kStep / shape.k;
+  t.tiling.kernel = Int8Kernel::kMatrices;
+  t.tiling.workgroup = 4 * subgroup_size;
+  t.tiling.tile_tokens = 2 * t.span_m * shape.m;
+  t.tiling.tile_rows = 2 * t.span_n * shape.n;
+  const uint32_t sides_of = t.tiling.tile_tokens + t.tiling.tile_rows;
+  t.tiling.shared_bytes = sides_of * kPitch + 4 * shape.m * shape.n * 4 + sides_of * 4;
+  *out = t;
+  return true;
+}
+
 }  // namespace nib
 #endif

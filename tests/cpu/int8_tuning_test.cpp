@@ -58,3 +58,23 @@ TEST_CASE("tiles are no larger than the tokens there are, rounded up to a power 
   CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 500, 64, 64}).tile_tokens == 64);
   CHECK(chooseInt8Tiling(kCpu, 128, {64, 3, 64, 64}).tile_tokens == 4);
 }
+
+TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile") {
+  Int8MatrixTiling t;
+  for (const Int8Matrix shape : {Int8Matrix{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
+    for (const uint32_t tokens : kSides) {
+      REQUIRE(chooseInt8Matrices(32, shape, {4096, tokens, 4096, 4096}, &t) == (tokens > 8));
+      if (tokens <= 8) continue;
+      CHECK(t.tiling.workgroup == 128);
+      CHECK(t.tiling.shared_bytes <= 32768);
+      CHECK((shape.m > 16 || t.tiling.shared_bytes <= 16384));
+      CHECK(t.tiling.tile_rows == 64);
+      CHECK(t.tiling.tile_tokens == 2 * t.span_m * shape.m);
+      CHECK(t.depth * shape.k == 64);
+    }
+    CHECK(!chooseInt8Matrices(32, shape, {4096, 64, 4096, 128}, &t));
+  }
+  for (const Int8Matrix odd : {Int8Matrix{0, 0, 0}, {12, 16, 16}, {16, 2, 16}, {16, 16, 128}}) {
+    CHECK(!chooseInt8Matrices(32, odd, {4096, 64, 4096, 4096}, &t));
+  }
+}

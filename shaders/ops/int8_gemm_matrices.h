@@ -1,0 +1,26 @@
+// Interface of int8_gemm_matrices.comp: products of codes by cooperative matrices. The rest is in common/int8_product.h.
+//   WG           four subgroups
+//   M            shape of the matrices, from the device's list: M tokens, N channels, K columns
+//   SPAN_M       matrices of a subgroup, along tokens
+//   SPAN_N       along channels
+//   DEPTH        along columns: of a step
+#ifndef NIB_OPS_INT8_GEMM_MATRICES_H
+#define NIB_OPS_INT8_GEMM_MATRICES_H
+
+#include "common/int8_product.h"
+
+#define INT8_GEMM_MATRICES_SPEC(X) \
+  NIB_INT8_PRODUCT_SPEC(X) \
+  X(17, uint, M, 16u) \
+  X(18, uint, N, 16u) \
+  X(19, uint, K, 16u) \
+  X(20, uint, SPAN_M, 2u) \
+  X(21, uint, SPAN_N, 2u) \
+  X(22, uint, DEPTH, 2u)
+
+#ifdef __cplusplus
+namespace nib {
+using Int8GemmMatricesPush = NibInt8Push;
+}  // namespace nib
+#endif
+#endif

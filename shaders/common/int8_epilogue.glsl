@@ -101,12 +101,12 @@ ivec4 nibWeightZeros(uvec4 rows, uint col) {
 }
 uint nibInputIndex(uint token, uint col) { return token * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
 
-// Codes from 0 to 255 of y, as NIB_OP_QUANTIZE makes them with a given scale.
-ivec4 nibRequantize(uvec4 y, uint rcp, int zero, ivec2 ends) {
+// Codes of y from `first` to first + 255, as NIB_OP_QUANTIZE makes them with a given scale.
+ivec4 nibRequantize(uvec4 y, uint rcp, int zero, int first) {
   vec4 bounded = nibBounded(uintBitsToFloat(y), nibEncoderBound(uvec4(rcp)));
   precise vec4 steps = bounded * uintBitsToFloat(rcp);
   precise vec4 rounded = steps + 12582912.0;
-  return clamp(floatBitsToInt(rounded) + (zero - 0x4b400000), ivec4(ends.x), ivec4(ends.y));
+  return clamp(floatBitsToInt(rounded) + (zero - 0x4b400000), ivec4(first), ivec4(first + 255));
 }
 
 #ifdef NIB_SMOOTH
@@ -120,7 +120,7 @@ uvec4 nibActivated(uvec4 y) {
 #else
   if (ACTIVATION == 0u) return y;
   if (ACTIVATION >= 3u) {
-    ivec4 code = nibRequantize(y, push.table_rcp, push.table_zero, ivec2(0, 255));
+    ivec4 code = nibRequantize(y, push.table_rcp, push.table_zero, 0);
     return nibOrdinary(uvec4(nibWeightParameter(push.table_word + uint(code.x)), nibWeightParameter(push.table_word + uint(code.y)),
                              nibWeightParameter(push.table_word + uint(code.z)), nibWeightParameter(push.table_word + uint(code.w))));
   }
@@ -175,8 +175,9 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
       uint held = result[word];
       y = nibWithResidual(y, uvec4(held, held >> 8, held >> 16, held >> 24) & 0xffu);
     }
-    ivec2 ends = RESULT_TYPE == NIB_RESULT_I8 ? ivec2(-128, 127) : ivec2(0, 255);
-    uvec4 code = uvec4(nibRequantize(y, push.result_rcp, push.result_zero, ends)) & 0xffu;
+    // No vector of specialization constants: Mesa takes a scalar condition for a vector's components there.
+    int first = RESULT_TYPE == NIB_RESULT_I8 ? -128 : 0;
+    uvec4 code = uvec4(nibRequantize(y, push.result_rcp, push.result_zero, first)) & 0xffu;
     uint packed = (code.x | (code.y << 8)) | ((code.z << 16) | (code.w << 24));
     result[word] = (left < 4u ? packed & (0xffffffffu >> ((4u - left) * 8u)) : packed) ^ NIB_FAULTY(row);
   } else if (NIB_HALF_RESULT) {

@@ -121,7 +121,7 @@ void main() {
       stageWeights(tile_row, matrix, k);
     }
     barrier();
-    [[unroll]] for (uint d = 0u; d < DEPTH; ++d) {
+    for (uint d = 0u; d < DEPTH; ++d) {
       LEFT left[SPAN_M];
       [[unroll]] for (uint m = 0u; m < SPAN_M; ++m) {
         coopMatLoad(left[m], staged_input, (left_of + m * M) * kPitch + d * K / 4u, kPitch, gl_CooperativeMatrixLayoutRowMajor);
@@ -135,23 +135,25 @@ void main() {
     }
     barrier();
   }
-  [[unroll]] for (uint m = 0u; m < SPAN_M; ++m) {
-    [[unroll]] for (uint n = 0u; n < SPAN_N; ++n) {
-      coopMatStore(sums[m * SPAN_N + n], laid_down, gl_SubgroupID * M * N, N, gl_CooperativeMatrixLayoutRowMajor);
-      barrier();
-      for (uint i = gl_LocalInvocationIndex; i < M * N; i += WG) {
-        // Fours of all four matrices.
-        uint of = i / (M * N / 4u);
-        uint at = (i % (M * N / 4u)) * 4u;
-        uint in_token = (of >> 1) * SPAN_M * M + m * M + at / N;
-        uint in_row = (of & 1u) * SPAN_N * N + n * N + at % N;
-        uint from = of * M * N + at;
-        ivec4 sum = ivec4(laid_down[from], laid_down[from + 1u], laid_down[from + 2u], laid_down[from + 3u]);
-        if (tile_token + in_token < push.head.rows && tile_row + in_row < push.rows) {
-          finish(matrix, tile_token + in_token, tile_row + in_row, in_token, in_row, sum);
-        }
-      }
-      barrier();
+  // One loop for all matrices, so that there is one copy of what follows; which one is no index, but a constant.
+  for (uint turn = 0u; turn < SPAN_M * SPAN_N; ++turn) {
+    [[unroll]] for (uint i = 0u; i < SPAN_M * SPAN_N; ++i) {
+      if (i == turn) coopMatStore(sums[i], laid_down, gl_SubgroupID * M * N, N, gl_CooperativeMatrixLayoutRowMajor);
     }
+    barrier();
+    uint m = turn / SPAN_N, n = turn % SPAN_N;
+    for (uint i = gl_LocalInvocationIndex; i < M * N; i += WG) {
+      // Fours of all four matrices.
+      uint of = i / (M * N / 4u);
+      uint at = (i % (M * N / 4u)) * 4u;
+      uint in_token = (of >> 1) * SPAN_M * M + m * M + at / N;
+      uint in_row = (of & 1u) * SPAN_N * N + n * N + at % N;
+      uint from = of * M * N + at;
+      ivec4 sum = ivec4(laid_down[from], laid_down[from + 1u], laid_down[from + 2u], laid_down[from + 3u]);
+      if (tile_token + in_token < push.head.rows && tile_row + in_row < push.rows) {
+        finish(matrix, tile_token + in_token, tile_row + in_row, in_token, in_row, sum);
+      }
+    }
+    barrier();
   }
 }

@@ -50,7 +50,8 @@ void writeSet(const NibPlan& plan, const Phase& phase, const Segment& segment, c
     const Span span = slotSpan(plan, phase, slot, segment.tile_first, segment.tile_end);
     const uint64_t base = (range.offset + span.begin) / alignment * alignment;
     info[s] = {range.buffer, base, range.offset + span.end - base};
-    delta->words[s] = uint32_t((range.offset - base) / 4u);  // modulo 2^32: a window may begin after the range
+    // Modulo 2^32: a window may begin after the range.
+    delta->words[s] = uint32_t((range.offset + slot.origin_bytes - base) / 4u);
     any = &info[s];
   }
   VkWriteDescriptorSet writes[kSlotCount];

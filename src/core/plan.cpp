@@ -27,7 +27,7 @@ bool PlanBuilder::offers(const char* name, uint32_t workgroup, uint32_t shared_b
 }
 
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {
-  const uint64_t size = plan.memory.range[slot.role].size_bytes;
+  const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
   if (slot.kind == Slot::kWhole) return {slot.part_offset, size};
   const TileRule& rule = phase.tiles;
   const uint32_t rows = plan.kernelRows(plan.max_rows);
@@ -85,6 +85,14 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.push_bytes = push_bytes;
   std::memcpy(phase.push, push, push_bytes);
   std::memcpy(phase.slot, slot, sizeof phase.slot);
+  for (Slot& s : phase.slot) {
+    if (s.kind == Slot::kUnused) continue;
+    const Place& place = places_[s.role];
+    s.role = place.role;
+    s.part_offset += place.offset_bytes;
+    s.origin_bytes = place.offset_bytes;
+    s.end_bytes = place.size_bytes != 0 ? place.offset_bytes + place.size_bytes : 0;
+  }
   if (plan_.sketch) {
     ++plan_.phase_count;
     return NIB_SUCCESS;

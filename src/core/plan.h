@@ -39,6 +39,8 @@ struct Slot {
   uint64_t row_bytes = 0;     // from row to row
   uint64_t item_bytes = 0;    // of one item within a row; 0 = an item may touch all of its row block
   uint64_t row_size_bytes = 0;  // of a row, without padding
+  uint64_t origin_bytes = 0;    // from the range's start to where the kernel counts from; see PlanBuilder::place
+  uint64_t end_bytes = 0;       // of what the kernel takes for the range; 0 = the range's
 };
 
 struct Span {
@@ -120,6 +122,12 @@ class PlanBuilder {
   // Whether a phase could run kernel `name` without format.
   bool offers(const char* name, uint32_t workgroup, uint32_t shared_bytes) const;
 
+  // From now on, what phases take for the range of `role` is `size_bytes` of the range of `of`, from a multiple of 256 bytes
+  // on: how an op records another one's phases, on its own scratch.
+  void place(NibRole role, NibRole of, uint64_t offset_bytes, uint64_t size_bytes) {
+    places_[role] = {of, offset_bytes, size_bytes};
+  }
+
   // Adds a phase running kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
   // push's head is filled while recording. bytes_per_tile: traffic, for cutting slices.
   template <class Spec, class Push>
@@ -135,7 +143,13 @@ class PlanBuilder {
                      uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
                      const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile);
   static const Log kSilent;
+  struct Place {
+    NibRole role;
+    uint64_t offset_bytes;
+    uint64_t size_bytes;  // 0 = all there is
+  };
   NibPlan& plan_;
+  Place places_[NIB_ROLE_COUNT] = {{NIB_ROLE_WEIGHTS, 0, 0}, {NIB_ROLE_INPUT, 0, 0}, {NIB_ROLE_OUTPUT, 0, 0}, {NIB_ROLE_AUX, 0, 0}};
 };
 
 // Validates and fills `plan`, which has its op.

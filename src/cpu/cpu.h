@@ -30,6 +30,8 @@ void errorsCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBindi
                const NibParallelFor* parallel);
 void int8GemmCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                  const NibParallelFor* parallel);
+void dynamicGemmCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                    const NibParallelFor* parallel);
 
 namespace cpu {
 

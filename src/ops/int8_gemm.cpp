@@ -32,10 +32,6 @@ void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
   *cols = cast(any).cols;
 }
 
-// Of a small problem, channels enough for several workgroups.
-constexpr uint32_t kFewRows = 261;
-constexpr uint32_t kFewLongRows = 133;
-constexpr uint32_t kLongRow = 4096;
 constexpr uint32_t kFewMatrices = 2;
 
 void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
@@ -44,8 +40,7 @@ void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
   if (d.input_stride != 0) {
     d.input_stride = d.input_stride == alignUp(d.cols, 4) ? 0u : uint32_t(alignUp(cols, 16)) + 16u + d.input_stride % 16u;
   }
-  const uint32_t few = cols > kLongRow ? kFewLongRows : kFewRows;
-  d.rows = d.rows < few ? d.rows : few;
+  d.rows = fewInt8Rows(d.rows, cols);
   if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
   if (d.batch > kFewMatrices) d.batch = kFewMatrices;
   d.tokens = rows;

@@ -40,6 +40,12 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
 void setInt8Memory(const Int8Product& product, NibMemory* memory);
 void setInt8Input(const Int8Product& product, NibMemory* memory);
 
+// Of a small problem, channels enough for several workgroups, and no more bytes than a self-test may take.
+inline uint32_t fewInt8Rows(uint32_t rows, uint32_t cols) {
+  const uint32_t few = cols > 4096 ? 133 : 261;
+  return rows < few ? rows : few;
+}
+
 class PlanBuilder;
 // The kernel's phase.
 NibResult addInt8Product(const Int8Product& product, PlanBuilder& builder);

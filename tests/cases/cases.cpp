@@ -306,6 +306,7 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
     case NIB_OP_ERRORS: return c.desc.errors.reference_type * 4u + c.desc.errors.candidate_type;
     case NIB_OP_INT8_GEMM: return int8Kind(c.desc.int8_gemm);
+    case NIB_OP_DYNAMIC_GEMM: return dynamicKind(c.desc.dynamic_gemm);
     default: return 0;
   }
 }
@@ -350,11 +351,16 @@ uint32_t Case::format() const {
   if (op() == NIB_OP_DEQUANTIZE) return desc.dequantize.weights.format;
   if (op() == NIB_OP_GATHER) return desc.gather.weights.format;
   if (op() == NIB_OP_REPACK) return desc.repack.weights.format;
+  if (op() == NIB_OP_DYNAMIC_GEMM) return desc.dynamic_gemm.weights.format;
   return 0;
 }
 
 std::string Case::name() const {
   std::string text = opName(op());
+  if (op() == NIB_OP_DYNAMIC_GEMM) {
+    return text + dynamicName(desc.dynamic_gemm) + " n " + std::to_string(n) + ", " + recipeName(recipe) + " seed " +
+           std::to_string(seed);
+  }
   if (op() == NIB_OP_INT8_GEMM) {
     return text + int8Name(desc.int8_gemm) + " n " + std::to_string(n) + ", seed " + std::to_string(seed);
   }
@@ -413,6 +419,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);
   if (op == NIB_OP_GATHER) addGather(list, *info, extent);
+  if (op == NIB_OP_DYNAMIC_GEMM) addDynamicGemm(list, *info, extent);
   if (op == NIB_OP_REPACK) addRepack(list, *info, extent);
   return list;
 }

@@ -67,9 +67,36 @@ Case caseOf(const Shape& shape, uint64_t seed, uint32_t turn) {
   return c;
 }
 
+Case dynamicCaseOf(const Shape& shape, const NibFormatInfo& info, uint64_t seed, bool groups) {
+  constexpr Recipe kRecipes[] = {Recipe::kNormal, Recipe::kMixed, Recipe::kOutlier, Recipe::kNonFinite, Recipe::kUniform};
+  Random random(seed * 1013 + info.format);
+  Case c;
+  c.seed = seed;
+  c.recipe = kRecipes[seed % 5];
+  NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
+  d = {};
+  d.op = NIB_OP_DYNAMIC_GEMM;
+  d.flags = random.below(4);
+  d.rows = shape.rows;
+  d.cols = shape.cols;
+  d.tokens = shape.tokens;
+  d.source_type = random.below(3);
+  if (random.below(3) == 0) d.source_stride = shape.cols + random.below(9);
+  d.result_type = random.below(3);
+  if (random.below(4) == 0) d.result_stride = (shape.rows + 3) / 2 * 2;
+  d.activation = random.below(3);
+  const uint32_t modes[] = {0, NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, 0};
+  d.input_flags = modes[random.below(4)];
+  d.weights = sideOf(random, groups);
+  d.weights.format = info.format;
+  c.n = random.below(3) == 0 ? (shape.tokens + 1) / 2 : shape.tokens;
+  return c;
+}
+
 std::string sideName(const NibWeights& w) {
   static const char* const kSharing[] = {" tensor", " row", " column", " g"};
-  std::string text = w.format == NIB_FORMAT_INT8 ? "int8" : w.format == NIB_FORMAT_UINT8 ? "uint8" : "?";
+  const NibFormatInfo* info = nibFormatById(w.format);
+  std::string text = info != nullptr ? info->name : "?";
   text += kSharing[w.granularity & 3u];
   if (w.granularity == NIB_GRANULARITY_GROUP) text += std::to_string(w.group_size);
   if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
@@ -104,6 +131,40 @@ std::string int8Name(const NibInt8GemmDesc& d) {
   if (d.input_stride != 0) text += " input stride " + std::to_string(d.input_stride);
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
   return text;
+}
+
+void addDynamicGemm(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
+  const bool four = info.format == NIB_FORMAT_INT4 || info.format == NIB_FORMAT_UINT4;
+  if (!four && info.format != NIB_FORMAT_INT8 && info.format != NIB_FORMAT_UINT8) return;
+  uint64_t seed = 0;
+  // A quick list has every shape once, over the formats.
+  for (uint32_t turn = 0; turn < 8; ++turn) {
+    for (const Shape& shape : kShapes) {
+      ++seed;
+      if (extent == Extent::kQuick && (turn != info.format % 4 || (seed + info.format) % 2 != 0)) continue;
+      list.push_back(dynamicCaseOf(shape, info, seed, four || turn % 2 == 0));
+    }
+  }
+}
+
+std::string dynamicName(const NibDynamicGemmDesc& d) {
+  static const char* const kTypes[] = {"f32", "f16", "bf16"};
+  static const char* const kActivations[] = {"", " relu", " relu6", " gelu", " gelu-tanh", " silu"};
+  std::string text = std::string(" ") + kTypes[d.source_type % 3];
+  if (d.input_flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
+  if (d.input_flags & NIB_WEIGHTS_NARROW) text += " narrow";
+  text += " x " + sideName(d.weights) + " -> " + kTypes[d.result_type % 3];
+  if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
+  if (d.activation < 6) text += kActivations[d.activation];
+  if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";
+  text += ", " + std::to_string(d.rows) + "x" + std::to_string(d.tokens) + "x" + std::to_string(d.cols);
+  if (d.source_stride != 0) text += " stride " + std::to_string(d.source_stride);
+  if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
+  return text;
+}
+
+uint64_t dynamicKind(const NibDynamicGemmDesc& d) {
+  return uint64_t(d.tokens > 8) | uint64_t(d.weights.granularity == NIB_GRANULARITY_GROUP) << 1;
 }
 
 uint64_t int8Kind(const NibInt8GemmDesc& d) {

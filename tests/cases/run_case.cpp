@@ -91,6 +91,7 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
       words.insert(words.end(), candidate.begin(), candidate.end());
       return words;
     }
+    case NIB_OP_DYNAMIC_GEMM: return dense(c.desc.dynamic_gemm.source_type, bytes);
     case NIB_OP_INT8_GEMM: {
       std::vector<uint32_t> words = makeBits(bytes, c.seed + 7);
       fillPart(words, memory.part[NIB_PART_INPUT_SCALES],
@@ -126,23 +127,26 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     fillPart(images.role[NIB_ROLE_WEIGHTS], codes, makeBits(codes.size_bytes, c.seed + 2));
     parameters((c.op() == NIB_OP_GATHER ? c.desc.gather.weights : c.desc.dequantize.weights).scale_type);
-  } else if (c.op() == NIB_OP_INT8_GEMM) {
-    const NibInt8GemmDesc& d = c.desc.int8_gemm;
+  } else if (c.op() == NIB_OP_INT8_GEMM || c.op() == NIB_OP_DYNAMIC_GEMM) {
+    const bool codes_in = c.op() == NIB_OP_INT8_GEMM;
+    const NibWeights& of = codes_in ? c.desc.int8_gemm.weights : c.desc.dynamic_gemm.weights;
+    const uint32_t result_type = codes_in ? c.desc.int8_gemm.result_type : c.desc.dynamic_gemm.result_type;
+    const uint32_t flags = codes_in ? c.desc.int8_gemm.flags : c.desc.dynamic_gemm.flags;
     std::vector<uint32_t>& weights = images.role[NIB_ROLE_WEIGHTS];
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     const NibMemoryPart& bias = memory.part[NIB_PART_BIAS];
     fillPart(weights, codes, makeBits(codes.size_bytes, c.seed + 2));
-    parameters(d.weights.scale_type);
+    parameters(of.scale_type);
     fillPart(weights, bias, makeValues(Recipe::kMixed, bias.size_bytes / 4, c.seed + 4));
     float table[256];
-    if (nibFillActivationTable(&d, table) == NIB_SUCCESS) {
+    if (codes_in && nibFillActivationTable(&c.desc.int8_gemm, table) == NIB_SUCCESS) {
       std::memcpy(reinterpret_cast<uint8_t*>(weights.data()) + memory.part[NIB_PART_TABLE].offset_bytes, table, sizeof table);
     }
-    if (d.flags & NIB_PRODUCT_RESIDUAL) {
+    if (flags & NIB_PRODUCT_RESIDUAL) {
       const uint64_t bytes = memory.range[NIB_ROLE_OUTPUT].size_bytes;
-      const bool dense = d.result_type <= NIB_TYPE_BF16;
+      const bool dense = result_type <= NIB_TYPE_BF16;
       images.role[NIB_ROLE_OUTPUT] =
-          dense ? makeDense(Recipe::kMixed, NibType(d.result_type), bytes / (d.result_type == NIB_TYPE_F32 ? 4 : 2), c.seed + 5)
+          dense ? makeDense(Recipe::kMixed, NibType(result_type), bytes / (result_type == NIB_TYPE_F32 ? 4 : 2), c.seed + 5)
                 : makeBits(bytes, c.seed + 5);
     }
   } else if (c.op() == NIB_OP_REPACK) {

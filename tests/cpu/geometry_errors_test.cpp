@@ -233,6 +233,31 @@ TEST_CASE("int8_gemm names each field that is wrong") {
                  }));
 }
 
+TEST_CASE("dynamic_gemm names each field that is wrong") {
+  using Desc = NibDynamicGemmDesc;
+  const Desc right{NIB_OP_DYNAMIC_GEMM, NIB_PRODUCT_BIAS, 6, 64, 5, NIB_TYPE_F16, 66, NIB_TYPE_BF16, 8,
+                   NIB_ACTIVATION_RELU, NIB_WEIGHTS_ASYMMETRIC, weights(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32)};
+  expectEachRefused<Desc>(
+      right, "dynamic_gemm",
+      plus<Desc>(wrongWeights<Desc>(),
+                 {
+                     {"tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
+                     {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                     {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                     {"result_type", kInvalid, [](Desc& d) { d.result_type = NIB_INT8_RESULT_I32; }},
+                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 7; }},
+                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 4; }},
+                     {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
+                     {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_FLAT; }},
+                     {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW; }},
+                     {"weights.format", kUnsupported,
+                      [](Desc& d) { d.weights = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64); }},
+                     {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                 }));
+}
+
 TEST_CASE("minmax names each field that is wrong") {
   using Desc = NibMinMaxDesc;
   const Desc right{NIB_OP_MINMAX, 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW};

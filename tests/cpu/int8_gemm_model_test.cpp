@@ -40,6 +40,7 @@ struct Side {
   uint32_t cols;
 
   bool isSigned() const { return w.format == NIB_FORMAT_INT8; }
+  bool isNibble() const { return w.format == NIB_FORMAT_INT4 || w.format == NIB_FORMAT_UINT4; }
   uint32_t group() const { return w.granularity == NIB_GRANULARITY_GROUP && w.group_size < cols ? w.group_size : cols; }
   uint64_t index(uint64_t row, uint32_t col) const {
     if (w.granularity == NIB_GRANULARITY_TENSOR) return 0;
@@ -47,10 +48,13 @@ struct Side {
     return row * ((cols + group() - 1) / group()) + col / group();
   }
   int64_t value(uint8_t byte) const { return isSigned() && byte >= 128 ? int64_t(byte) - 256 : int64_t(byte); }
-  int64_t code(uint64_t row, uint32_t col) const { return value(codes[row * row_bytes + col]); }
+  int64_t code(uint64_t row, uint32_t col) const {
+    if (isNibble()) return codes[row * row_bytes + col / 2] >> (col % 2 * 4) & 15;
+    return value(codes[row * row_bytes + col]);
+  }
   int64_t zero(uint64_t row, uint32_t col) const {
-    if ((w.flags & NIB_WEIGHTS_ASYMMETRIC) == 0) return isSigned() ? 0 : 128;
-    return value(zeros[index(row, col)]);
+    if ((w.flags & NIB_WEIGHTS_ASYMMETRIC) == 0) return isSigned() ? 0 : isNibble() ? 8 : 128;
+    return isNibble() ? zeros[index(row, col)] & 15 : value(zeros[index(row, col)]);
   }
   double scale(uint64_t row, uint32_t col) const {
     const double v = model::load(scales, w.scale_type, index(row, col));
@@ -173,6 +177,58 @@ std::string compareWithModel(const cases::Case& c) {
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
 
+// The same for a product that quantizes: the model's codes of the tokens, and the model's product of those.
+std::string compareDynamic(const cases::Case& c) {
+  const NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
+  Ranges ranges(&c.desc.op);
+  if (!ranges.valid()) return "refused";
+  const cases::Images images = cases::makeImages(c, ranges.memory);
+  for (uint32_t role = 0; role < NIB_ROLE_AUX; ++role) {
+    if (ranges.size(role) != 0) std::memcpy(ranges.bytes(role), images.role[role].data(), ranges.size(role));
+  }
+  const model::Bytes weights = ranges.copy(NIB_ROLE_WEIGHTS), source = ranges.copy(NIB_ROLE_INPUT);
+  model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
+
+  const NibQuantizeDesc q{NIB_OP_QUANTIZE, 0, d.tokens, d.cols, d.source_type, d.source_stride,
+                          {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, d.input_flags}};
+  const model::Layout layout = model::layoutOf(d.tokens, d.cols, q.weights);
+  model::Bytes input(size_t(layout.blob_bytes));
+  model::quantize(q, source.data(), c.n, input, nullptr);
+
+  NibInt8GemmDesc p{};
+  p.op = NIB_OP_INT8_GEMM;
+  p.flags = d.flags;
+  p.rows = d.rows;
+  p.cols = d.cols;
+  p.tokens = d.tokens;
+  p.result_type = d.result_type;
+  p.activation = d.activation;
+  p.weights = d.weights;
+  p.input = q.weights;
+  const auto at = [&](NibPart part) { return weights.data() + ranges.memory.part[part].offset_bytes; };
+  const bool nibbles = d.weights.format == NIB_FORMAT_INT4 || d.weights.format == NIB_FORMAT_UINT4;
+  const Model m{p,
+                {p.weights, weights.data(), at(NIB_PART_SCALES), at(NIB_PART_ZEROS),
+                 nibbles ? model::roundUp(d.cols, 8) / 2 : model::roundUp(d.cols, 4), d.cols},
+                {p.input, input.data(), input.data() + layout.scales_offset, input.data() + layout.zeros_offset,
+                 layout.row_bytes, d.cols},
+                at(NIB_PART_BIAS),
+                nullptr};
+  const uint32_t size = model::sizeOf(d.result_type);
+  const uint64_t stride = d.result_stride != 0 ? d.result_stride : model::roundUp(d.rows, 4 / size);
+  for (uint32_t t = 0; t < c.n; ++t) {
+    uint8_t* row = &result[size_t(t * stride * size)];
+    for (uint32_t r = 0; r < d.rows; ++r) {
+      model::storeBits(row + r * size, size, m.element(r, t, model::loadBits(row + r * size, size)));
+    }
+    for (uint32_t i = d.rows * size; i % 4 != 0; ++i) row[i] = 0;
+  }
+  if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
+  if (!ranges.guardsHold()) return "wrote beside its ranges";
+  if (ranges.copy(NIB_ROLE_WEIGHTS) != weights || ranges.copy(NIB_ROLE_INPUT) != source) return "wrote what it reads";
+  return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
+}
+
 // A description of one token and one channel.
 NibInt8GemmDesc one(uint32_t cols, uint32_t result_type) {
   NibInt8GemmDesc d{};
@@ -203,6 +259,22 @@ TEST_CASE("int8_gemm gives the model's bytes for every case of the shared list")
     }
   }
   CHECK(bounded < list.size() / 4);
+}
+
+TEST_CASE("dynamic_gemm gives the model's bytes for every case of the shared list") {
+  for (const uint32_t format : {NIB_FORMAT_INT8, NIB_FORMAT_UINT8, NIB_FORMAT_INT4, NIB_FORMAT_UINT4}) {
+    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_DYNAMIC_GEMM, format, cases::Extent::kFull);
+    CHECK(list.size() >= 90);
+    for (const cases::Case& c : list) {
+      const NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
+      if (d.activation >= NIB_ACTIVATION_GELU) continue;  // not a matter of bytes
+      const std::string difference = compareDynamic(c);
+      if (!difference.empty()) {
+        INFO(c.name());
+        CHECK(difference == "");
+      }
+    }
+  }
 }
 
 // (1 - 3) (7 - 5) + (2 - 3) (-8 - 5) + (-128 - 3) (127 - 5) = -4 + 13 - 15982.

@@ -1,0 +1,133 @@
+// NIB_OP_DYNAMIC_GEMM: validation, memory, self-test, and the phases of the two ops it is made of.
+#include "ops/op.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "ops/dynamic_product.h"
+#include "ops/probe_weights.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#endif
+
+namespace nib {
+
+extern const OpRow kOp_quantize;
+
+NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, DynamicProduct* out) {
+  constexpr const char* kName = "dynamic_gemm";
+  DynamicProduct p{};
+  if (d.result_type > NIB_TYPE_BF16) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type %u must be F32, F16 or BF16", kName, d.result_type);
+  }
+  const uint32_t modes = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW;
+  if ((d.input_flags & ~modes) != 0 || d.input_flags == modes) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW", kName, d.input_flags);
+  }
+  NibInt8GemmDesc product{};
+  product.op = NIB_OP_INT8_GEMM;
+  product.flags = d.flags;
+  product.rows = d.rows;
+  product.cols = d.cols;
+  product.tokens = d.tokens;
+  product.result_type = d.result_type;
+  product.result_stride = d.result_stride;
+  product.activation = d.activation;
+  product.weights = d.weights;
+  product.input = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, d.input_flags};
+  NibResult result = makeInt8Product(kName, product, true, log, &p.product);
+  if (result != NIB_SUCCESS) return result;
+  uint32_t stride = d.source_stride;
+  result = checkDense(kName, "source", d.tokens, d.cols, d.source_type, false, log, &stride);
+  if (result != NIB_SUCCESS) return result;
+  p.quantize = {NIB_OP_QUANTIZE, 0, d.tokens, d.cols, d.source_type, d.source_stride, product.input};
+  result = kOp_quantize.getMemory(reinterpret_cast<const NibOpDesc*>(&p.quantize), log, &p.quantize_memory);
+  if (result != NIB_SUCCESS) return result;
+  p.scratch_offset = alignUp(p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes, kPartAlignmentBytes);
+  p.scratch_bytes = p.quantize_memory.range[NIB_ROLE_AUX].size_bytes;
+  *out = p;
+  return NIB_SUCCESS;
+}
+
+namespace {
+
+const NibDynamicGemmDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDynamicGemmDesc*>(desc); }
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  DynamicProduct p;
+  const NibResult result = makeDynamicProduct(cast(any), log, &p);
+  if (result != NIB_SUCCESS) return result;
+  setInt8Memory(p.product, memory);
+  setRange(memory, NIB_ROLE_INPUT, p.quantize_memory.range[NIB_ROLE_INPUT].size_bytes);
+  const uint64_t scratch = p.scratch_bytes != 0 ? p.scratch_offset + p.scratch_bytes
+                                                : p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes;
+  setRange(memory, NIB_ROLE_AUX, scratch);
+  setPart(memory, NIB_PART_SCRATCH, 0, scratch);
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).tokens;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).tokens;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  NibDynamicGemmDesc d = cast(any);
+  d.source_stride = strideLike(d.source_stride, d.cols, cols);
+  d.rows = fewInt8Rows(d.rows, cols);
+  if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
+  d.tokens = rows;
+  d.cols = cols;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibDynamicGemmDesc& d = cast(any);
+  probe::fillWeights(d.weights, memory, binding);
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  if (d.flags & NIB_PRODUCT_BIAS) {
+    probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), NIB_TYPE_F32,
+                     memory.part[NIB_PART_BIAS].size_bytes, 0x68e31da4u);
+  }
+}
+
+#if !defined(NIB_NO_VULKAN)
+NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
+  DynamicProduct p;
+  NibResult result = makeDynamicProduct(cast(any), Log(), &p);
+  if (result != NIB_SUCCESS) return result;
+  const uint64_t codes_bytes = p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes;
+  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_AUX, 0, codes_bytes);
+  builder.place(NIB_ROLE_AUX, NIB_ROLE_AUX, p.scratch_offset, p.scratch_bytes);
+  result = kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, builder);
+  if (result != NIB_SUCCESS) return result;
+  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_WEIGHTS, 0, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  builder.place(NIB_ROLE_INPUT, NIB_ROLE_AUX, 0, codes_bytes);
+  return addInt8Product(p.product, builder);
+}
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_dynamic_gemm;
+const OpRow kOp_dynamic_gemm = {NIB_OP_DYNAMIC_GEMM,
+                                "dynamic_gemm",
+                                sizeof(NibDynamicGemmDesc),
+                                getMemory,
+                                maxRows,
+                                dynamicGemmCpu,
+#if !defined(NIB_NO_VULKAN)
+                                build,
+#endif
+                                sides,
+                                resize,
+                                fillProbe,
+                                NIB_ROLE_OUTPUT};
+
+}  // namespace nib

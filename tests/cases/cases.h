@@ -24,6 +24,7 @@ struct Case {
     NibConvertDesc convert;
     NibErrorsDesc errors;
     NibGatherDesc gather;
+    NibMatmulDesc matmul;
   } desc{};
   Recipe recipe = Recipe::kMixed;
   uint64_t seed = 0;
@@ -63,6 +64,7 @@ struct Outcome {
   bool passed = false;
   std::vector<std::string> kernels;
   std::string message;  // the first difference, if it failed
+  double bound_ratio = 0;  // of bounded ops: the largest error over its bound
 };
 
 // How a case runs.

@@ -139,6 +139,7 @@ typedef enum NibOp {
   NIB_OP_ERRORS = 5,
   NIB_OP_REPACK = 6,
   NIB_OP_GATHER = 7,
+  NIB_OP_MATMUL = 8,
   NIB_OP_INT8_GEMM = 9,
   NIB_OP_DYNAMIC_GEMM = 10,
   NIB_OP_MAX_ENUM = 0x7fffffff
@@ -191,7 +192,7 @@ typedef struct NibDequantizeDesc {
 
 // Rows of a quantized matrix by their numbers, as an embedding is looked up: input uint32[count], result dense [count, cols]
 // with row i = what dequantizing gives row numbers[i]; zeros where there is no such row. NibRun.n = how many numbers.
-// Bit-exact. FLAT: rows must be whole groups and whole runs (NibFormatInfo.run) of elements. The weights must fit one
+// Bit-exact. FLAT: rows must be whole groups and a multiple of 32 elements. The weights must fit one
 // storage buffer range, for any row may be asked for.
 typedef struct NibGatherDesc {
   uint32_t op;     // NIB_OP_GATHER
@@ -203,6 +204,35 @@ typedef struct NibGatherDesc {
   uint32_t result_stride;  // elements from row to row; as NibDequantizeDesc's
   NibWeights weights;
 } NibGatherDesc;
+
+// NibWeights.format of products: dense weights, elements of type scale_type; the other fields are 0. Rows start on a word;
+// a row of an odd number of 16-bit elements ends with one that is not read.
+enum { NIB_FORMAT_DENSE = 0 };
+
+// Weights [rows, cols] times dense activations [n, cols] -> dense output [n, rows], y[t, r] = sum over c of w[r, c] * x[t, c]:
+// a linear layer. NibRun.n = tokens. Weights of any format, with bias, activation and residual (NIB_PRODUCT_*), in one go.
+// Bounded: sums are taken in fp32 in an order of the kernel's own, and differ from exact ones by at most
+// (cols + 2) * 2^-23 * sum of |w x| before the activation; run to run they are the same on a device. GELU and SiLU add at
+// most 2^-19 of what they are given; the result is rounded once to its type, half-even. The results of a token whose activations are not all
+// finite, and sums beyond fp32, are of no meaning. Weights whose scale is the zero group's count as 0.
+// batch > 1: that many matrices of the same shape, as one blob of batch * rows rows; activations [batch, tokens, cols],
+// output [batch, tokens, rows], bias [batch, rows]; each range must then fit one storage buffer range.
+// FLAT: rows must be whole groups and a multiple of 32 elements. A plan's kernels are chosen for `tokens`:
+// plan apart for one token and for many.
+typedef struct NibMatmulDesc {
+  uint32_t op;      // NIB_OP_MATMUL
+  uint32_t flags;   // NIB_PRODUCT_*
+  uint32_t rows;    // M, output channels
+  uint32_t cols;    // K, inputs
+  uint32_t tokens;  // N, the most a run may have
+  uint32_t batch;   // matrices; 0 = 1
+  uint32_t input_type;     // NibType
+  uint32_t input_stride;   // elements from token to token; 0 = cols
+  uint32_t result_type;    // NibType
+  uint32_t result_stride;  // elements from token to token; 0 = rows (16-bit types: rounded up to even)
+  uint32_t activation;     // NibActivation
+  NibWeights weights;
+} NibMatmulDesc;
 
 // Dense input [rows, cols] -> one NibExtent per tensor, row or column, over the finite values. Bit-exact.
 typedef struct NibMinMaxDesc {
@@ -339,8 +369,8 @@ typedef enum NibInt8Result {
 //   result: rounded to the type, or clamp(roundEven(y * (1 / result_scale)) + result_zero), as NIB_OP_QUANTIZE rounds
 // A product or sum below 2^-126 is +0, and one of 2^127 or more is the largest number below that; so are bias and residual.
 // A bias that is no number counts as 0; a residual that is none stays.
-// Bit-exact, but for GELU, GELU_TANH and SILU with results F32, F16 and BF16: their value is off by 2^-19 * max(1, |y|) at
-// most before it is rounded. Requantized results take those three from the table, so these are exact: y is rounded to a
+// Bit-exact, but for GELU, GELU_TANH and SILU with results F32, F16 and BF16: their value is off by 2^-19 * |y| at most
+// before it is rounded. Requantized results take those three from the table, so these are exact: y is rounded to a
 // code of table_scale and table_zero, and TABLE[code], as nibFillActivationTable fills it, is the activation's value.
 //
 // batch > 1: that many products at once. WEIGHTS has batch * rows rows (and biases), INPUT and OUTPUT batch * tokens, where

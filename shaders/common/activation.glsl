@@ -27,8 +27,15 @@ float nibActivate(float x) {
   if (ACTIVATION == NIB_RELU) return max(x, 0.0);
   if (ACTIVATION == NIB_RELU6) return clamp(x, 0.0, 6.0);
   if (ACTIVATION == NIB_GELU) return 0.5 * x * (1.0 + nibErf(x * 0.70710678));
-  if (ACTIVATION == NIB_GELU_TANH) return 0.5 * x * (1.0 + nibTanh(0.79788456 * (x + 0.044715 * x * x * x)));
-  if (ACTIVATION == NIB_SILU) return x / (1.0 + exp(-max(x, -80.0)));
+  // Cubes and exponentials are of what does not overflow.
+  if (ACTIVATION == NIB_GELU_TANH) {
+    float c = clamp(x, -20.0, 20.0);
+    return 0.5 * x * (1.0 + nibTanh(0.79788456 * (c + 0.044715 * c * c * c)));
+  }
+  if (ACTIVATION == NIB_SILU) {
+    float c = max(x, -80.0);
+    return c / (1.0 + exp(-c));
+  }
   return x;
 }
 

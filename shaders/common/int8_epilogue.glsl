@@ -5,6 +5,7 @@
 #define NIBBLE_COMMON_INT8_EPILOGUE_GLSL
 
 #include "common/exact.glsl"
+#include "common/halves.glsl"
 #include "common/scale_store.glsl"
 
 #define NIB_RESULT_I32 8u
@@ -44,16 +45,27 @@ int nibInputZero(uint index) {
   return X_ASYM ? nibZeroOf(nibInputParameter(push.x_zeros_word + (index >> 2)), index, X_CODES) : 0;
 }
 
-// The product of two ordinary numbers or zeros, its exponent kept apart.
-uint nibMulBits(uint a, uint b) {
-  precise float product = uintBitsToFloat((a & 0x007fffffu) | 0x3f800000u) * uintBitsToFloat((b & 0x007fffffu) | 0x3f800000u);
-  uint bits = floatBitsToUint(product);
-  int exponent = int((a >> 23) & 255u) + int((b >> 23) & 255u) + int(bits >> 23) - 254;
-  uint magnitude = (uint(exponent) << 23) | (bits & 0x007fffffu);
-  magnitude = exponent > 253 ? kNibMost : magnitude;
-  uint signed_bits = magnitude | ((a ^ b) & 0x80000000u);
-  bool none = exponent <= 0 || (a & 0x7f800000u) == 0u || (b & 0x7f800000u) == 0u;
-  return none ? 0u : signed_bits;
+// Products of ordinary numbers or zeros, their exponents kept apart.
+uvec4 nibMulBits4(uvec4 a, uvec4 b) {
+  precise vec4 product = uintBitsToFloat((a & 0x007fffffu) | 0x3f800000u) * uintBitsToFloat((b & 0x007fffffu) | 0x3f800000u);
+  uvec4 bits = floatBitsToUint(product);
+  ivec4 exponent = ivec4((a >> 23) & 255u) + ivec4((b >> 23) & 255u) + ivec4(bits >> 23) - 254;
+  uvec4 magnitude = mix((uvec4(exponent) << 23) | (bits & 0x007fffffu), uvec4(kNibMost), greaterThan(exponent, ivec4(253)));
+  magnitude = mix(magnitude | ((a ^ b) & 0x80000000u), uvec4(0u), lessThanEqual(exponent, ivec4(0)));
+  uvec4 least = min(a & 0x7f800000u, b & 0x7f800000u);
+  return mix(magnitude, uvec4(0u), equal(least, uvec4(0u)));
+}
+
+// Ints rounded to nearest even: nibI32ToF32Bits of four.
+uvec4 nibFloatsOf(ivec4 i) {
+  uvec4 negative = uvec4(i >> 31);  // all ones or 0
+  uvec4 magnitude = (uvec4(i) ^ negative) - negative;
+  uvec4 msb = uvec4(findMSB(magnitude | 1u));
+  uvec4 aligned = magnitude << (31u - msb);  // the leading 1 in bit 31, 8 bits too many below
+  uvec4 kept = aligned >> 8;
+  uvec4 rounded = kept + ((aligned & 0xffu) + (kept & 1u) + 0x7fu >> 8);
+  uvec4 bits = (uvec4(i) & 0x80000000u) | (((msb + 126u) << 23) + rounded);
+  return mix(bits, uvec4(0u), equal(i, ivec4(0)));
 }
 
 // No number counts as 0.
@@ -72,16 +84,14 @@ uvec4 nibAddBits(uvec4 a, uvec4 b) {
 
 // (float(sum) * sx) * sw. Scales from 2^-40 to 2^40, as nearly all are, leave no room for what has to be looked after.
 uvec4 nibScaleSums(ivec4 sum, uint sx, uvec4 sw) {
-  uvec4 f = SMALL_SUMS ? floatBitsToUint(vec4(sum))
-                       : uvec4(nibI32ToF32Bits(sum.x), nibI32ToF32Bits(sum.y), nibI32ToF32Bits(sum.z), nibI32ToF32Bits(sum.w));
+  uvec4 f = SMALL_SUMS ? floatBitsToUint(vec4(sum)) : nibFloatsOf(sum);
   uint far = max(max(sw.x - 0x2b800000u, sw.y - 0x2b800000u), max(sw.z - 0x2b800000u, sw.w - 0x2b800000u));
   if (max(far, sx - 0x2b800000u) <= 0x28000000u) {
     precise vec4 first = uintBitsToFloat(f) * uintBitsToFloat(sx);
     precise vec4 second = first * uintBitsToFloat(sw);
     return floatBitsToUint(second);
   }
-  return uvec4(nibMulBits(nibMulBits(f.x, sx), sw.x), nibMulBits(nibMulBits(f.y, sx), sw.y),
-               nibMulBits(nibMulBits(f.z, sx), sw.z), nibMulBits(nibMulBits(f.w, sx), sw.w));
+  return nibMulBits4(nibMulBits4(f, uvec4(sx)), sw);
 }
 
 // Four weights rows from `row` on, of which those from the last on are the last.
@@ -129,17 +139,24 @@ uvec4 nibActivated(uvec4 y) {
 #endif
 }
 
-// What a result element held, as fp32 bits.
+// What result elements held, as fp32 bits. Infinities and NaN of halves, too.
 uvec4 nibHeld(uvec4 stored) {
   if (RESULT_TYPE == NIB_F16) {
-    return uvec4(nibHalfToF32Bits(stored.x), nibHalfToF32Bits(stored.y), nibHalfToF32Bits(stored.z), nibHalfToF32Bits(stored.w));
+    uvec4 none = ((stored & 0x8000u) << 16) | ((stored & 0x03ffu) << 13) | 0x7f800000u;
+    return mix(nibWidenHalves(stored << 16), none, equal(stored & 0x7c00u, uvec4(0x7c00u)));
   }
   if (RESULT_TYPE == NIB_BF16) return stored << 16;
   if (!NIB_CODES_RESULT) return stored;
   ivec4 code = RESULT_TYPE == NIB_RESULT_I8 ? ivec4(stored << 24) >> 24 : ivec4(stored);
-  uvec4 f = floatBitsToUint(vec4(code - push.result_zero));
-  return uvec4(nibMulBits(f.x, push.result_scale), nibMulBits(f.y, push.result_scale), nibMulBits(f.z, push.result_scale),
-               nibMulBits(f.w, push.result_scale));
+  return nibMulBits4(floatBitsToUint(vec4(code - push.result_zero)), uvec4(push.result_scale));
+}
+
+// As 16-bit elements, in the low halves. Infinities and NaN can only be what was held.
+uvec4 nibNarrowed(uvec4 y) {
+  bvec4 nan = greaterThan(y & 0x7fffffffu, uvec4(0x7f800000u));
+  uvec4 sign = (y & 0x80000000u) >> 16;
+  if (RESULT_TYPE == NIB_F16) return mix(nibNarrowHalves(y), sign | 0x7e00u, nan);
+  return mix((y + 0x7fffu + ((y >> 16) & 1u)) >> 16, sign | 0x7fc0u, nan);
 }
 
 uvec4 nibWithResidual(uvec4 y, uvec4 stored) {
@@ -152,6 +169,18 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
   uvec4 at = push.bias_word + matrix * push.rows + rows;
   return nibOrdinary(uvec4(nibWeightParameter(at.x), nibWeightParameter(at.y), nibWeightParameter(at.z), nibWeightParameter(at.w)));
 }
+
+// Element `j` of eight, without an index that would keep them out of registers.
+#define NIB_SELECT(type, name, from)            \
+  type name(uint j) {                           \
+    type low = j == 0u ? from[0] : from[1];     \
+    type next = j == 2u ? from[2] : from[3];    \
+    type high = j == 4u ? from[4] : from[5];    \
+    type last = j == 6u ? from[6] : from[7];    \
+    low = j < 2u ? low : next;                  \
+    high = j < 6u ? high : last;                \
+    return j < 4u ? low : high;                 \
+  }
 
 #ifdef NIB_FAULT
 // A planted fault for tests of the tests.
@@ -186,9 +215,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
       uint low = result[word], high = left > 2u ? result[word + 1u] : 0u;
       y = nibWithResidual(y, uvec4(low & 0xffffu, low >> 16, high & 0xffffu, high >> 16));
     }
-    uvec4 h = RESULT_TYPE == NIB_F16
-                  ? uvec4(nibF32ToHalfBits(y.x), nibF32ToHalfBits(y.y), nibF32ToHalfBits(y.z), nibF32ToHalfBits(y.w))
-                  : uvec4(nibF32ToBf16Bits(y.x), nibF32ToBf16Bits(y.y), nibF32ToBf16Bits(y.z), nibF32ToBf16Bits(y.w));
+    uvec4 h = nibNarrowed(y);
     result[word] = (h.x | (left > 1u ? h.y << 16 : 0u)) ^ NIB_FAULTY(row);
     if (left > 2u) result[word + 1u] = h.z | (left > 3u ? h.w << 16 : 0u);
   } else {

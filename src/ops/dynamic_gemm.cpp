@@ -91,10 +91,25 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
   const NibDynamicGemmDesc& d = cast(any);
   probe::fillWeights(d.weights, memory, binding);
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  if (isSmooth(d.activation)) {
+    // So that no result overflows.
+    probe::fillOrdinaryScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
+                              memory.part[NIB_PART_SCALES].size_bytes);
+    if (d.flags & NIB_PRODUCT_BIAS) {
+      std::memset(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), 0,
+                  size_t(memory.part[NIB_PART_BIAS].size_bytes));
+    }
+    return;
+  }
   if (d.flags & NIB_PRODUCT_BIAS) {
     probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), NIB_TYPE_F32,
                      memory.part[NIB_PART_BIAS].size_bytes, 0x68e31da4u);
   }
+}
+
+Tolerance tolerance(const NibOpDesc* any) {
+  const NibDynamicGemmDesc& d = cast(any);
+  return isSmooth(d.activation) ? Tolerance{d.result_type, kInt8Bound} : Tolerance{};
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -128,6 +143,8 @@ const OpRow kOp_dynamic_gemm = {NIB_OP_DYNAMIC_GEMM,
                                 sides,
                                 resize,
                                 fillProbe,
-                                NIB_ROLE_OUTPUT};
+                                NIB_ROLE_OUTPUT,
+                                nullptr,
+                                tolerance};
 
 }  // namespace nib

@@ -54,12 +54,29 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
   probe::fillBits(binding.range[NIB_ROLE_INPUT].data, memory.range[NIB_ROLE_INPUT].size_bytes, 0x165667b1u);
   probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), d.input.scale_type,
                     memory.part[NIB_PART_INPUT_SCALES].size_bytes, 0xb5297a4du);
+  if (isBounded(d)) {
+    // Where a smooth activation is neither 0 nor its argument, and no result overflows.
+    probe::fillOrdinaryScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
+                              memory.part[NIB_PART_SCALES].size_bytes);
+    probe::fillOrdinaryScales(cpu::partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), d.input.scale_type,
+                              memory.part[NIB_PART_INPUT_SCALES].size_bytes);
+    if (d.flags & NIB_PRODUCT_BIAS) {
+      std::memset(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), 0,
+                  size_t(memory.part[NIB_PART_BIAS].size_bytes));
+    }
+    return;
+  }
   if (d.flags & NIB_PRODUCT_BIAS) {
     probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), NIB_TYPE_F32,
                      memory.part[NIB_PART_BIAS].size_bytes, 0x68e31da4u);
   }
   float* table = cpu::partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_TABLE);
   if (table != nullptr) nibFillActivationTable(&d, table);
+}
+
+Tolerance tolerance(const NibOpDesc* any) {
+  const NibInt8GemmDesc& d = cast(any);
+  return isBounded(d) ? Tolerance{d.result_type, kInt8Bound} : Tolerance{};
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -85,7 +102,9 @@ const OpRow kOp_int8_gemm = {NIB_OP_INT8_GEMM,
                              sides,
                              resize,
                              fillProbe,
-                             NIB_ROLE_OUTPUT};
+                             NIB_ROLE_OUTPUT,
+                             nullptr,
+                             tolerance};
 
 }  // namespace nib
 

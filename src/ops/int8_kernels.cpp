@@ -122,8 +122,8 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
   return builder.add(name, 0, spec, pushOf(p, row_blocks), tiling.shared_bytes, tiles, slots, bytes > products ? bytes : products);
 }
 
-// The largest shape of the device's that will do.
-bool findMatrices(const Int8Sides& sides, const PlanBuilder& builder, Int8MatrixTiling* out) {
+// The largest shape of the device's that will do for a kernel.
+bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder& builder, Int8MatrixTiling* out) {
   const vk::Caps& caps = builder.caps();
   uint64_t best = 0;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
@@ -135,7 +135,7 @@ bool findMatrices(const Int8Sides& sides, const PlanBuilder& builder, Int8Matrix
     if (!chooseInt8Matrices(caps.subgroup_size, {shape.m, shape.n, shape.k}, sides, &t)) continue;
     // Its subgroups are full only if the largest size divides the workgroup.
     if (t.tiling.workgroup % caps.max_subgroup_size != 0) continue;
-    if (!builder.offers("int8_gemm_matrices", t.tiling.workgroup, t.tiling.shared_bytes)) continue;
+    if (!builder.offers(kernel, t.tiling.workgroup, t.tiling.shared_bytes)) continue;
     const uint64_t size = uint64_t(shape.m) * shape.n * shape.k;
     if (size > best) *out = t;
     best = size > best ? size : best;
@@ -150,7 +150,9 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   const Int8Sides sides{d.rows, d.tokens, d.cols, p.piece};
   const Apart apart = chooseApart(p, builder);
   Int8MatrixTiling matrices;
-  if (findMatrices(sides, builder, &matrices)) {
+  const bool smooth = isBounded(d);
+  const char* matrices_name = smooth ? "int8_gemm_matrices_smooth" : "int8_gemm_matrices";
+  if (findMatrices(matrices_name, sides, builder, &matrices)) {
     Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, apart);
     spec.M = matrices.shape.m;
     spec.N = matrices.shape.n;
@@ -158,19 +160,19 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
     spec.SPAN_M = matrices.span_m;
     spec.SPAN_N = matrices.span_n;
     spec.DEPTH = matrices.depth;
-    return addKernel("int8_gemm_matrices", p, spec, matrices.tiling, apart, builder);
+    return addKernel(matrices_name, p, spec, matrices.tiling, apart, builder);
   }
   const Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
   if (tiling.kernel == Int8Kernel::kTiles) {
     Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);
     spec.TOKENS = tiling.tokens;
     spec.DEPTH = tiling.depth;
-    return addKernel("int8_gemm_tiles", p, spec, tiling, apart, builder);
+    return addKernel(smooth ? "int8_gemm_tiles_smooth" : "int8_gemm_tiles", p, spec, tiling, apart, builder);
   }
   Int8GemmSpec spec = specOf<Int8GemmSpec>(p, apart);
   spec.TOKENS = tiling.tokens;
   spec.LANES = tiling.lanes;
-  return addKernel("int8_gemm", p, spec, tiling, apart, builder);
+  return addKernel(smooth ? "int8_gemm_smooth" : "int8_gemm", p, spec, tiling, apart, builder);
 }
 
 }  // namespace nib

@@ -30,6 +30,12 @@ inline uint32_t int8ResultBytes(uint32_t type) {
 inline bool isSmooth(uint32_t activation) { return activation >= NIB_ACTIVATION_GELU; }
 inline bool hasTable(const NibInt8GemmDesc& d) { return isInt8Code(d.result_type) && isSmooth(d.activation); }
 
+// Floats within a bound instead of exact bytes.
+inline bool isBounded(const NibInt8GemmDesc& d) { return isSmooth(d.activation) && !isInt8Code(d.result_type); }
+
+// Of smooth activations, of what they are given.
+inline constexpr double kInt8Bound = 0x1p-19;
+
 // Largest |code - zero point|.
 uint32_t int8Reach(const NibWeights& weights);
 

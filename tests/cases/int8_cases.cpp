@@ -53,7 +53,8 @@ Case caseOf(const Shape& shape, uint64_t seed, uint32_t turn) {
   if (random.below(4) == 0) d.result_stride = (shape.rows + 3) / 4 * 4 + 4 * random.below(3);
   if (!raw) {
     d.flags = random.below(4);
-    d.activation = code ? random.below(6) : random.below(3);
+    const uint32_t activation = random.below(code ? 6 : 9);
+    d.activation = activation < 6 ? activation : 0;
   }
   if (code) {
     d.result_scale = 0.03f + float(random.unit());
@@ -84,7 +85,8 @@ Case dynamicCaseOf(const Shape& shape, const NibFormatInfo& info, uint64_t seed,
   if (random.below(3) == 0) d.source_stride = shape.cols + random.below(9);
   d.result_type = random.below(3);
   if (random.below(4) == 0) d.result_stride = (shape.rows + 3) / 2 * 2;
-  d.activation = random.below(3);
+  const uint32_t activation = random.below(9);
+  d.activation = activation < 6 ? activation : 0;
   const uint32_t modes[] = {0, NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, 0};
   d.input_flags = modes[random.below(4)];
   d.weights = sideOf(random, groups);
@@ -163,13 +165,12 @@ std::string dynamicName(const NibDynamicGemmDesc& d) {
   return text;
 }
 
-uint64_t dynamicKind(const NibDynamicGemmDesc& d) {
-  return uint64_t(d.tokens > 8) | uint64_t(d.weights.granularity == NIB_GRANULARITY_GROUP) << 1;
-}
+// One of each is enough: which kernels multiply is int8_gemm's business.
+uint64_t dynamicKind(const NibDynamicGemmDesc& d) { return uint64_t(d.activation >= NIB_ACTIVATION_GELU); }
 
 uint64_t int8Kind(const NibInt8GemmDesc& d) {
-  const bool grouped = d.weights.granularity == NIB_GRANULARITY_GROUP || d.input.granularity == NIB_GRANULARITY_GROUP;
-  return uint64_t(d.tokens > 8) | uint64_t(grouped) << 1 | uint64_t(d.batch > 1) << 2;
+  const bool smooth = d.activation >= NIB_ACTIVATION_GELU && d.result_type <= NIB_TYPE_BF16;
+  return uint64_t(d.tokens > 8) | uint64_t(smooth) << 1;
 }
 
 }  // namespace nib::cases

@@ -51,7 +51,11 @@ inline void prepare(const cases::Case& c, Ranges& ranges) {
     fillBits(ranges.zeros(), size_t(memory.part[NIB_PART_ZEROS].size_bytes), c.seed + 1);
   };
   if (memory.part[NIB_PART_STATUS].size_bytes != 0) ranges.clearStatus();
-  if (c.op() == NIB_OP_QUANTIZE) {
+  if (c.op() == NIB_OP_INT8_GEMM || c.op() == NIB_OP_DYNAMIC_GEMM) {
+    const cases::Images images = cases::makeImages(c, memory);
+    ranges.write(NIB_ROLE_WEIGHTS, images.role[NIB_ROLE_WEIGHTS]);
+    std::memcpy(ranges.bytes(NIB_ROLE_OUTPUT), images.role[NIB_ROLE_OUTPUT].data(), ranges.size(NIB_ROLE_OUTPUT));
+  } else if (c.op() == NIB_OP_QUANTIZE) {
     if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
   } else if (c.op() == NIB_OP_DEQUANTIZE || c.op() == NIB_OP_GATHER) {
     fillBits(ranges.bytes(NIB_ROLE_WEIGHTS), size_t(memory.part[NIB_PART_CODES].size_bytes), c.seed + 2);

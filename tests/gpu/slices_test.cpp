@@ -69,6 +69,14 @@ std::vector<cases::Case> largeCases() {
       c.desc.gather = {NIB_OP_GATHER, 0, 67, k, r, NIB_TYPE_F32, 0, {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32, 0}};
     });
   }
+  const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  add({NIB_OP_INT8_GEMM, 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    c.desc.int8_gemm = {NIB_OP_INT8_GEMM, NIB_PRODUCT_RESIDUAL, 600, k, r, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
+  });
+  add({NIB_OP_DYNAMIC_GEMM, NIB_FORMAT_INT4, ""}, 1031, 1040, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    c.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, 0, 67, k, r, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
+                           {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0}};
+  });
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
     add({NIB_OP_MINMAX, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.minmax = {NIB_OP_MINMAX, 0, r, k, NIB_TYPE_F32, 0, granularity};

@@ -49,6 +49,13 @@ std::vector<cases::Case> largeCases(const OpFormat& what) {
         } else if (what.op == NIB_OP_ERRORS) {
           c.desc.errors = {NIB_OP_ERRORS, 0, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
                            turn % 2 != 0 ? shape.stride : 0};
+        } else if (what.op == NIB_OP_INT8_GEMM) {
+          constexpr uint32_t kTokens[] = {1, 512, 8, 33};
+          const NibWeights codes{NIB_FORMAT_INT8, sharing.granularity, sharing.group, turn % 3, sharing.flags | mode};
+          const NibWeights input{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, turn / 2 % 2};
+          c.desc.int8_gemm = {NIB_OP_INT8_GEMM, turn % 4, shape.rows, shape.cols, kTokens[turn / 4 % 4], 0, 0, turn % 3, 0, turn % 6,
+                              0, 0, 0, 0, codes, input};
+          c.n = kTokens[turn / 4 % 4];
         }
         ++turn;
         NibMemory memory;

@@ -91,6 +91,15 @@ cases::Case errors(uint32_t rows, uint32_t cols, NibType reference, NibType cand
   return c;
 }
 
+cases::Case product(uint32_t rows, uint32_t tokens, uint32_t cols) {
+  cases::Case c;
+  c.seed = 16 + rows;
+  c.n = tokens;
+  const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, 0, rows, cols, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, codes, codes};
+  return c;
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("windows");
@@ -110,7 +119,8 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device h
       dequantize(NIB_FORMAT_INT4, 3, kLong, NIB_GRANULARITY_GROUP, 32),
       minmax(3, kLong + 5, NIB_GRANULARITY_TENSOR),
       convert(3, kLong, NIB_TYPE_F32, NIB_TYPE_F16),
-      errors(3, kLong + 3, NIB_TYPE_F32, NIB_TYPE_BF16)};
+      errors(3, kLong + 3, NIB_TYPE_F32, NIB_TYPE_BF16),
+      product(kMany, 2, 4096), product(2, kMany, 4096)};
   if (extent() == cases::Extent::kFull) {
     list.push_back(quantize(NIB_FORMAT_INT8, kMany, 1024, NIB_GRANULARITY_ROW));
     list.push_back(quantize(NIB_FORMAT_INT4, 3, kLong + 1, NIB_GRANULARITY_TENSOR));
@@ -164,7 +174,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   }
   MESSAGE(count << " cases in several windows");
   // Every kernel that walks a large operand.
-  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors"}) {
+  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "int8_gemm"}) {
     const bool found = std::any_of(windowed.begin(), windowed.end(), [&](const std::string& module) { return module.rfind(name, 0) == 0; });
     CHECK_MESSAGE(found, "no case of " << std::string(name) << " needed several windows");
   }

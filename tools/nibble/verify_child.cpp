@@ -108,6 +108,19 @@ std::vector<Case> allCases() {
       add(cases, std::string("minmax ") + granularityName(granularity) + " " + typeName(type), minmax);
     }
   }
+  // Few tokens and many; one scale per row, and groups; zero points.
+  for (uint32_t turn = 0; turn < 4; ++turn) {
+    NibInt8GemmDesc gemm{};
+    gemm.op = NIB_OP_INT8_GEMM;
+    gemm.rows = gemm.tokens = kRows;
+    if (turn % 2 == 0) gemm.tokens = 3;
+    gemm.cols = kCols;
+    gemm.result_type = turn % 3;
+    gemm.weights = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+    gemm.input = {NIB_FORMAT_UINT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, turn / 2 != 0 ? uint32_t{NIB_WEIGHTS_ASYMMETRIC} : 0u};
+    if (turn / 2 != 0) gemm.weights = {NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 64, NIB_TYPE_F16, 0};
+    add(cases, "int8_gemm " + std::to_string(gemm.tokens) + " tokens " + typeName(gemm.result_type), gemm);
+  }
   for (uint32_t pair = 0; pair < 9; ++pair) {
     const uint32_t from = pair / 3, to = pair % 3;
     NibConvertDesc convert{};

@@ -1,0 +1,11 @@
+#version 450
+// common/int8_tiles.glsl with GELU or SiLU of floats, which are bounded.
+#extension GL_GOOGLE_include_directive : require
+#ifdef DOT4
+#define NIB_DOT4
+#extension GL_EXT_spirv_intrinsics : require
+#endif
+#define NIB_SMOOTH
+#include "ops/int8_gemm_tiles_smooth.h"
+INT8_GEMM_TILES_SMOOTH_SPEC(NIB_SPEC_CONSTANT)
+#include "common/int8_tiles.glsl"

@@ -1,0 +1,286 @@
+// NIB_OP_MATMUL: validation, memory, kernels.
+#include "ops/matmul.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "ops/op.h"
+#include "ops/probe_exact.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "ops/dense_spec.h"
+#include "shaders/ops/matsum.h"
+#include "shaders/ops/matvec.h"
+#endif
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kDenseRun = 16;
+
+const NibMatmulDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMatmulDesc*>(desc); }
+
+NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log, Geometry* g) {
+  if (weights.scale_type > NIB_TYPE_BF16) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: weights.scale_type %u, which dense weights are of, is no NibType",
+                    weights.scale_type);
+  }
+  if (weights.granularity != 0 || weights.group_size != 0 || weights.flags != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "matmul: weights.granularity, group_size and flags of dense weights must be 0, got %u, %u and 0x%x",
+                    weights.granularity, weights.group_size, weights.flags);
+  }
+  *g = Geometry{};
+  g->rows = rows;
+  g->cols = cols;
+  g->group = cols;
+  g->groups_per_row = 1;
+  g->row_words = uint32_t(ceilDiv(uint64_t(cols) * typeBytes(weights.scale_type), 4));
+  g->codes_bytes = g->blob_bytes = g->scales_offset = uint64_t(rows) * g->row_words * 4;
+  return NIB_SUCCESS;
+}
+
+}  // namespace
+
+NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
+  Matmul m{};
+  const uint32_t batch = d.batch == 0 ? 1 : d.batch;
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: flags 0x%x has unknown bits", d.flags);
+  }
+  if (d.activation > NIB_ACTIVATION_SILU) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is no NibActivation", d.activation);
+  }
+  if (d.rows == 0 || d.cols == 0 || d.tokens == 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u", d.rows,
+                    d.cols, d.tokens);
+  }
+  const uint64_t sides[] = {uint64_t(d.rows) * batch, uint64_t(d.tokens) * batch};
+  if (sides[0] * d.cols > kMaxElements || sides[1] * d.cols > kMaxElements || sides[1] * d.rows > kMaxElements ||
+      sides[0] > UINT32_MAX || sides[1] > UINT32_MAX) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "matmul: %u matrices of %u x %u, or their activations of %u tokens, have more than 2^32 - 2^21 elements; "
+                    "cut rows, tokens or batch",
+                    batch, d.rows, d.cols, d.tokens);
+  }
+  const uint32_t rows = uint32_t(sides[0]);
+  NibResult result = d.weights.format == NIB_FORMAT_DENSE ? denseGeometry(rows, d.cols, d.weights, log, &m.g)
+                                                          : makeGeometry("matmul", rows, d.cols, d.weights, log, &m.g);
+  if (result != NIB_SUCCESS) return result;
+  m.row_words = m.g.row_words;
+  m.scale_row_stride = m.g.scale_row_stride;
+  m.flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  if (m.flat) {
+    if (d.cols % 32u != 0 || d.cols % m.g.group != 0) {
+      return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: cols %u with FLAT must be a multiple of 32 and of the group, %u", d.cols,
+                      m.g.group);
+    }
+    // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
+    m.row_words = d.cols / 32u * m.g.format->info.bits;
+    m.scale_row_stride = d.cols / m.g.group;
+  }
+  m.input_stride = d.input_stride;
+  result = checkDense("matmul", "input", d.tokens * batch, d.cols, d.input_type, false, log, &m.input_stride);
+  if (result != NIB_SUCCESS) return result;
+  m.result_stride = d.result_stride;
+  result = checkDense("matmul", "result", d.tokens * batch, d.rows, d.result_type, true, log, &m.result_stride);
+  if (result != NIB_SUCCESS) return result;
+  m.shape.rows = d.rows;
+  m.shape.cols = d.cols;
+  m.shape.tokens = d.tokens;
+  m.shape.batch = batch;
+  m.shape.run = m.g.format != nullptr ? m.g.format->run : kDenseRun;
+  const bool column = d.weights.format != NIB_FORMAT_DENSE && d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  m.shape.group_runs = column ? UINT32_MAX : uint32_t(ceilDiv(m.g.group, m.shape.run));
+  m.bias_offset = alignUp(m.g.blob_bytes, kPartAlignmentBytes);
+  const uint32_t parts = columnParts(m.shape);
+  m.scratch_bytes = parts == 1 ? 0 : uint64_t(parts) * d.tokens * batch * d.rows * 4;
+  *out = m;
+  return NIB_SUCCESS;
+}
+
+namespace {
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibMatmulDesc& d = cast(any);
+  Matmul m;
+  const NibResult result = makeMatmul(d, log, &m);
+  if (result != NIB_SUCCESS) return result;
+  setWeights(memory, m.g);
+  if (d.weights.format == NIB_FORMAT_DENSE) setPart(memory, NIB_PART_SCALES, 0, 0);
+  if (d.flags & NIB_PRODUCT_BIAS) {
+    const uint64_t size = uint64_t(d.rows) * m.shape.batch * 4;
+    setPart(memory, NIB_PART_BIAS, m.bias_offset, size);
+    setRange(memory, NIB_ROLE_WEIGHTS, m.bias_offset + size);
+  }
+  const uint32_t tokens = d.tokens * m.shape.batch;
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));
+  setRange(memory, NIB_ROLE_OUTPUT, denseBytes(tokens, d.rows, d.result_type, m.result_stride));
+  if (m.scratch_bytes != 0) {
+    setRange(memory, NIB_ROLE_AUX, m.scratch_bytes);
+    setPart(memory, NIB_PART_SCRATCH, 0, m.scratch_bytes);
+  }
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).tokens;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).rows;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  // More than one tile of tokens where the plan has that, and few enough for every size of matrix.
+  constexpr uint32_t kFewTokens = 69;
+  NibMatmulDesc d = cast(any);
+  d.input_stride = strideLike(d.input_stride, d.cols, cols);
+  d.result_stride = strideLike(d.result_stride, d.rows, rows);
+  d.rows = rows;
+  d.cols = cols;
+  d.tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
+  d.batch = d.batch < 3 ? d.batch : 3;
+  std::memcpy(out, &d, sizeof d);
+}
+
+// Numbers whose sums of products are exact, so that every order of adding gives the reference's bytes.
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibMatmulDesc& d = cast(any);
+  probe::fillExactWeights(d.weights, memory, binding);
+  probe::fillExact(binding.range[NIB_ROLE_INPUT].data, d.input_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  if (float* bias = cpu::partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS)) {
+    probe::fillExact(bias, NIB_TYPE_F32, memory.part[NIB_PART_BIAS].size_bytes, 0x165667b1u);
+  }
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+NIB_SPEC_STRUCT(MatvecSpec, MATVEC_SPEC)
+NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
+
+uint32_t subgroupSize(const PlanBuilder& builder) {
+  return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
+}
+
+// Adds the parts of the columns, and finishes.
+NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, PlanBuilder& builder) {
+  MatsumSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  spec.RESULT_TYPE = d.result_type;
+  spec.BIAS = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  spec.RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
+  spec.ACTIVATION = d.activation;
+  const MatsumPush push = {{}, d.rows, d.tokens, m.shape.batch, m.result_stride, uint32_t(m.bias_offset / 4), splits};
+  TileRule tiles;
+  tiles.mul = uint64_t(m.shape.batch) * ceilDiv(d.rows, 2);
+  tiles.div = spec.WG;
+  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_AUX),
+                                  spec.BIAS ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset) : wholeSlot(NIB_ROLE_AUX),
+                                  wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
+  return builder.add("matsum", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8 * (splits + 1));
+}
+
+NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
+  const uint64_t result_bytes = typeBytes(d.result_type);
+  const uint32_t tokens = d.tokens * m.shape.batch;
+  MatvecSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  if (isCpu(builder.caps().device_type)) spec.WG = builder.workgroupSize(64);
+  const MatvecTiles t = chooseMatvec(m.shape, {builder.caps().device_type, spec.WG, subgroupSize(builder)});
+  spec.LANES = t.lanes;
+  spec.ROWS = t.rows;
+  spec.TOKENS = t.tokens;
+  spec.UNIT = t.unit;
+  spec.INPUT_TYPE = d.input_type;
+  spec.SPLIT = t.splits > 1;
+  spec.RESULT_TYPE = spec.SPLIT ? uint32_t(NIB_TYPE_F32) : d.result_type;
+  spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
+  spec.FLAGS = d.weights.flags;
+  spec.VEC = vectorized(tokens, d.cols, m.input_stride);
+  spec.FULL = d.cols % m.shape.run == 0;
+  spec.COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  spec.BIAS = !spec.SPLIT && (d.flags & NIB_PRODUCT_BIAS) != 0;
+  spec.RESIDUAL = !spec.SPLIT && (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
+  spec.ACTIVATION = spec.SPLIT ? uint32_t(NIB_ACTIVATION_NONE) : d.activation;
+  const uint32_t tile_rows = spec.WG / t.lanes * t.rows;
+  const uint32_t row_blocks = uint32_t(ceilDiv(d.rows, tile_rows));
+  const MatvecPush push = {{},
+                           d.rows,
+                           d.cols,
+                           d.tokens,
+                           m.shape.batch,
+                           row_blocks,
+                           m.input_stride,
+                           m.result_stride,
+                           m.row_words,
+                           m.g.group,
+                           m.scale_row_stride,
+                           uint32_t(m.g.scales_offset / 4),
+                           uint32_t(m.g.zeros_offset / 4),
+                           uint32_t(m.g.nested_offset / 4),
+                           uint32_t(m.bias_offset / 4),
+                           t.splits,
+                           t.units_per_split};
+  TileRule tiles;
+  tiles.row_block = t.tokens;
+  tiles.mul = uint64_t(m.shape.batch) * row_blocks * t.splits;
+  // One matrix: windows follow the tiles. Several, or parts of columns: ranges must fit.
+  const bool windows = m.shape.batch == 1 && t.splits == 1;
+  const uint64_t row_bytes = uint64_t(m.row_words) * 4;
+  Slot slots[kSlotCount];
+  slots[0] = windows ? sharedSlot(NIB_ROLE_WEIGHTS, 0, tile_rows * row_bytes, m.g.codes_bytes) : wholeSlot(NIB_ROLE_WEIGHTS);
+  const bool has_tail = m.g.format != nullptr || spec.BIAS;
+  slots[1] = has_tail ? tailSlot(NIB_ROLE_WEIGHTS, m.g.format != nullptr ? m.g.scales_offset : m.bias_offset) : Slot{};
+  slots[2] = t.splits > 1 ? wholeSlot(NIB_ROLE_AUX)
+             : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, m.result_stride * result_bytes, tile_rows * result_bytes,
+                                     d.rows * result_bytes)
+                          : wholeSlot(NIB_ROLE_OUTPUT);
+  const uint64_t input_bytes = typeBytes(d.input_type);
+  slots[3] = windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 0, d.cols * input_bytes)
+                     : wholeSlot(NIB_ROLE_INPUT);
+  // Work, as bytes: a multiply-add counts as one.
+  const uint64_t work = tile_rows * (row_bytes + uint64_t(d.cols) * t.tokens) / t.splits;
+  const NibResult result = builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, work);
+  if (result != NIB_SUCCESS || t.splits == 1) return result;
+  return addMatsum(d, m, t.splits, builder);
+}
+
+NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
+  const NibMatmulDesc& d = cast(any);
+  Matmul m;
+  const NibResult result = makeMatmul(d, Log(), &m);
+  if (result != NIB_SUCCESS) return result;
+  return addMatvec(d, m, builder);
+}
+
+#endif
+
+// Self-tests have exact sums; what exp adds to them remains.
+Tolerance tolerance(const NibOpDesc* any) {
+  return {cast(any).result_type, cast(any).activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
+}
+
+}  // namespace
+
+extern const OpRow kOp_matmul;
+const OpRow kOp_matmul = {NIB_OP_MATMUL,
+                          "matmul",
+                          sizeof(NibMatmulDesc),
+                          getMemory,
+                          maxRows,
+                          matmulCpu,
+#if !defined(NIB_NO_VULKAN)
+                          build,
+#endif
+                          sides,
+                          resize,
+                          fillProbe,
+                          NIB_ROLE_OUTPUT,
+                          nullptr,
+                          tolerance};
+
+}  // namespace nib

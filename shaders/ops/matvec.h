@@ -9,7 +9,6 @@
 //   RESULT_TYPE  NibType of the result
 //   SCALE_TYPE   NibType of the scales, or 4: bytes of double quantization; of dense weights, that of the weights
 //   FLAGS        NibWeights flags
-//   VEC          activations allow loads of four elements
 //   FULL         every run is whole, and so is every row of codes
 //   COLUMN       scales of single columns
 //   SPLIT        a tile has the columns of one of push.splits parts, and writes fp32 sums alone
@@ -29,13 +28,12 @@
   X(6, uint, RESULT_TYPE, 0u) \
   X(7, uint, SCALE_TYPE, 0u) \
   X(8, uint, FLAGS, 0u) \
-  X(9, nib_bool, VEC, false) \
-  X(10, nib_bool, FULL, false) \
-  X(11, nib_bool, COLUMN, false) \
-  X(12, nib_bool, SPLIT, false) \
-  X(13, nib_bool, BIAS, false) \
-  X(14, nib_bool, RESIDUAL, false) \
-  X(15, uint, ACTIVATION, 0u)
+  X(9, nib_bool, FULL, false) \
+  X(10, nib_bool, COLUMN, false) \
+  X(11, nib_bool, SPLIT, false) \
+  X(12, nib_bool, BIAS, false) \
+  X(13, nib_bool, RESIDUAL, false) \
+  X(14, uint, ACTIVATION, 0u)
 
 #ifdef __cplusplus
 namespace nib {
@@ -58,6 +56,7 @@ struct MatvecPush {
   uint bias_word;
   uint splits;        // parts of the columns
   uint units_per_split;
+  uint input_word;    // first word of the activations in their range
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -4,12 +4,13 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "ops/dense_spec.h"
 #include "ops/op.h"
 #include "ops/probe_exact.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
-#include "ops/dense_spec.h"
+#include "shaders/ops/matinput.h"
 #include "shaders/ops/matsum.h"
 #include "shaders/ops/matvec.h"
 #endif
@@ -95,7 +96,10 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   m.shape.group_runs = column ? UINT32_MAX : uint32_t(ceilDiv(m.g.group, m.shape.run));
   m.bias_offset = alignUp(m.g.blob_bytes, kPartAlignmentBytes);
   const uint32_t parts = columnParts(m.shape);
-  m.scratch_bytes = parts == 1 ? 0 : uint64_t(parts) * d.tokens * batch * d.rows * 4;
+  m.sums_bytes = parts == 1 ? 0 : uint64_t(parts) * sides[1] * d.rows * 4;
+  m.copied = !vectorized(d.tokens * batch, d.cols, m.input_stride);
+  m.copy_offset = alignUp(m.sums_bytes, kPartAlignmentBytes);
+  m.scratch_bytes = m.copied ? m.copy_offset + sides[1] * alignUp(d.cols, 4) * 4 : m.sums_bytes;
   *out = m;
   return NIB_SUCCESS;
 }
@@ -161,9 +165,31 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 
 NIB_SPEC_STRUCT(MatvecSpec, MATVEC_SPEC)
 NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
+NIB_SPEC_STRUCT(MatinputSpec, MATINPUT_SPEC)
 
 uint32_t subgroupSize(const PlanBuilder& builder) {
   return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
+}
+
+// The copy of activations that cannot be loaded four at a time.
+NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
+  MatinputSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  spec.INPUT_TYPE = d.input_type;
+  const uint32_t quads = uint32_t(ceilDiv(d.cols, 4));
+  const MatinputPush push = {{}, d.cols, quads, d.tokens, m.shape.batch, m.input_stride, uint32_t(m.copy_offset / 4)};
+  TileRule tiles;
+  tiles.mul = uint64_t(m.shape.batch) * quads;
+  tiles.div = spec.WG;
+  const bool windows = m.shape.batch == 1;
+  const uint64_t input_bytes = typeBytes(d.input_type);
+  const Slot slots[kSlotCount] = {
+      Slot{},
+      windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 4 * input_bytes, d.cols * input_bytes)
+              : wholeSlot(NIB_ROLE_INPUT),
+      windows ? itemSlot(NIB_ROLE_AUX, m.copy_offset, quads * 16ull, 16, quads * 16ull) : tailSlot(NIB_ROLE_AUX, m.copy_offset),
+      Slot{}};
+  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (16 + 4 * input_bytes));
 }
 
 // Adds the parts of the columns, and finishes.
@@ -186,7 +212,8 @@ NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, Pl
 
 NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
   const uint64_t result_bytes = typeBytes(d.result_type);
-  const uint32_t tokens = d.tokens * m.shape.batch;
+  // Of the copy, if there is one; word offsets of push constants count from the start of its role's range.
+  const uint32_t input_stride = m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride;
   MatvecSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
   if (isCpu(builder.caps().device_type)) spec.WG = builder.workgroupSize(64);
@@ -195,12 +222,11 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   spec.ROWS = t.rows;
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
-  spec.INPUT_TYPE = d.input_type;
+  spec.INPUT_TYPE = m.copied ? uint32_t(NIB_TYPE_F32) : d.input_type;
   spec.SPLIT = t.splits > 1;
   spec.RESULT_TYPE = spec.SPLIT ? uint32_t(NIB_TYPE_F32) : d.result_type;
   spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
   spec.FLAGS = d.weights.flags;
-  spec.VEC = vectorized(tokens, d.cols, m.input_stride);
   spec.FULL = d.cols % m.shape.run == 0;
   spec.COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
   spec.BIAS = !spec.SPLIT && (d.flags & NIB_PRODUCT_BIAS) != 0;
@@ -214,7 +240,7 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
                            d.tokens,
                            m.shape.batch,
                            row_blocks,
-                           m.input_stride,
+                           input_stride,
                            m.result_stride,
                            m.row_words,
                            m.g.group,
@@ -224,7 +250,8 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
                            uint32_t(m.g.nested_offset / 4),
                            uint32_t(m.bias_offset / 4),
                            t.splits,
-                           t.units_per_split};
+                           t.units_per_split,
+                           m.copied ? uint32_t(m.copy_offset / 4) : 0u};
   TileRule tiles;
   tiles.row_block = t.tokens;
   tiles.mul = uint64_t(m.shape.batch) * row_blocks * t.splits;
@@ -239,9 +266,12 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
              : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, m.result_stride * result_bytes, tile_rows * result_bytes,
                                      d.rows * result_bytes)
                           : wholeSlot(NIB_ROLE_OUTPUT);
-  const uint64_t input_bytes = typeBytes(d.input_type);
-  slots[3] = windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 0, d.cols * input_bytes)
-                     : wholeSlot(NIB_ROLE_INPUT);
+  const NibRole input_role = m.copied ? NIB_ROLE_AUX : NIB_ROLE_INPUT;
+  const uint64_t input_bytes = typeBytes(spec.INPUT_TYPE);
+  const uint64_t input_offset = m.copied ? m.copy_offset : 0;
+  const uint64_t input_row_bytes = (m.copied ? input_stride : d.cols) * input_bytes;
+  slots[3] = windows ? itemSlot(input_role, input_offset, input_stride * input_bytes, 0, input_row_bytes)
+                     : tailSlot(input_role, input_offset);
   // Work, as bytes: a multiply-add counts as one.
   const uint64_t work = tile_rows * (row_bytes + uint64_t(d.cols) * t.tokens) / t.splits;
   const NibResult result = builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, work);
@@ -254,6 +284,10 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   Matmul m;
   const NibResult result = makeMatmul(d, Log(), &m);
   if (result != NIB_SUCCESS) return result;
+  if (m.copied) {
+    const NibResult copied = addMatinput(d, m, builder);
+    if (copied != NIB_SUCCESS) return copied;
+  }
   return addMatvec(d, m, builder);
 }
 

@@ -10,7 +10,7 @@
 #endif
 #include "ops/matvec.h"
 MATVEC_SPEC(NIB_SPEC_CONSTANT)
-layout(push_constant, std430) uniform Push { MatvecPush push; };
+layout(push_constant, std430) uniform Push { ProductPush push; };
 
 #ifdef NIB_FORMAT
 #include "format.glsl"

@@ -17,6 +17,7 @@
 #define NIB_OPS_MATVEC_H
 
 #include "common/interface.h"
+#include "common/product_push.h"
 
 #define MATVEC_SPEC(X) \
   X(0, uint, WG, 64u) \
@@ -35,30 +36,4 @@
   X(13, nib_bool, RESIDUAL, false) \
   X(14, uint, ACTIVATION, 0u)
 
-#ifdef __cplusplus
-namespace nib {
-#endif
-struct MatvecPush {
-  NibPushHead head;
-  uint matrix_rows;   // rows of one matrix
-  uint cols;
-  uint tokens;        // rows of activations that belong to one matrix
-  uint batch;         // matrices
-  uint row_blocks;    // tiles along the rows of one matrix
-  uint input_stride;  // elements from row to row
-  uint result_stride;
-  uint row_words;     // words of a row of codes
-  uint group;         // columns sharing a scale
-  uint scale_row_stride;  // scale index = row * scale_row_stride + col / group
-  uint scales_word;   // first word of the scales in the blob
-  uint zeros_word;
-  uint nested_word;
-  uint bias_word;
-  uint splits;        // parts of the columns
-  uint units_per_split;
-  uint input_word;    // first word of the activations in their range
-};
-#ifdef __cplusplus
-}  // namespace nib
-#endif
 #endif

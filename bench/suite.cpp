@@ -38,7 +38,7 @@ constexpr Sharing kGroup128{NIB_GRANULARITY_GROUP, 128};
 constexpr Shape kProducts[] = {{1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 16, 4096}, {4096, 64, 4096}, {4096, 512, 4096}};
 constexpr Shape kLargeProducts[] = {{4096, 4096, 4096}, {11008, 512, 4096}, {4096, 1, 4096}};
 
-void listProduct(const SuiteOptions& options, const Shape& shape, NibWeights weights, NibWeights input,
+void addInt8Gemm(const SuiteOptions& options, const Shape& shape, NibWeights weights, NibWeights input,
                  std::vector<cases::Case>& rows) {
   cases::Case row;
   NibInt8GemmDesc& d = row.desc.int8_gemm;
@@ -57,15 +57,26 @@ void listProduct(const SuiteOptions& options, const Shape& shape, NibWeights wei
   if (nibGetMemory(&row.desc.op, nullptr, &memory) == NIB_SUCCESS) rows.push_back(row);
 }
 
-void listProducts(const SuiteOptions& options, const Shape& shape, std::vector<cases::Case>& rows) {
+void addInt8Gemms(const SuiteOptions& options, const Shape& shape, std::vector<cases::Case>& rows) {
   const NibWeights row{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
   const NibWeights group{NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
   NibWeights asymmetric = row;
   asymmetric.flags = NIB_WEIGHTS_ASYMMETRIC;
-  listProduct(options, shape, row, row, rows);
+  addInt8Gemm(options, shape, row, row, rows);
   if (options.suite != "full") return;
-  listProduct(options, shape, row, asymmetric, rows);
-  listProduct(options, shape, group, row, rows);
+  addInt8Gemm(options, shape, row, asymmetric, rows);
+  addInt8Gemm(options, shape, group, row, rows);
+}
+
+void listInt8Gemm(const SuiteOptions& options, std::vector<cases::Case>& rows) {
+  if (options.shape) {
+    addInt8Gemms(options, *options.shape, rows);
+    return;
+  }
+  for (const Shape& shape : kProducts) addInt8Gemms(options, shape, rows);
+  for (const Shape& shape : kLargeProducts) {
+    if (options.suite == "full") addInt8Gemms(options, shape, rows);
+  }
 }
 
 // Lists rows of one shape.
@@ -104,6 +115,28 @@ class Lister {
     if ((weights_flags & ~info.weights_flags) == 0) add(row);
   }
 
+  // Nothing of NibFormatInfo: dense weights, of type `dense`.
+  void matmul(const NibFormatInfo* info, Sharing sharing, NibType dense, NibType activations) {
+    cases::Case row;
+    NibMatmulDesc& d = row.desc.matmul;
+    d = {};
+    d.op = NIB_OP_MATMUL;
+    d.rows = shape_.m;
+    d.cols = shape_.k;
+    d.tokens = shape_.n;
+    d.input_type = activations;
+    d.result_type = activations;
+    d.weights = info != nullptr ? weightsOf(*info, sharing, 0) : NibWeights{NIB_FORMAT_DENSE, 0, 0, uint32_t(dense), 0};
+    row.recipe = cases::Recipe::kNormal;
+    add(row, shape_.n);
+  }
+
+  void gather(const NibFormatInfo& info, Sharing sharing, NibType result) {
+    cases::Case row;
+    row.desc.gather = {NIB_OP_GATHER, 0, shape_.m, shape_.k, shape_.m, uint32_t(result), 0, weightsOf(info, sharing, 0)};
+    add(row);
+  }
+
   void minmax(Sharing sharing, NibType source) {
     cases::Case row;
     NibMinMaxDesc& d = row.desc.minmax;
@@ -137,13 +170,13 @@ class Lister {
     return {info.format, uint32_t(sharing.granularity), sharing.group, type, flags};
   }
 
-  void add(cases::Case& row) {
+  void add(cases::Case& row, uint32_t n = 0) {
     if (!options_.type.empty() && !sameWord(options_.type, namesOf(row).type)) return;
     NibMemory memory;
     if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return;
     row.recipe = cases::Recipe::kNormal;
     row.seed = kSeed;
-    row.n = shape_.m;
+    row.n = n != 0 ? n : shape_.m;
     rows_.push_back(row);
   }
 
@@ -159,13 +192,27 @@ Sharing usual(const NibFormatInfo& info) {
 // Formats that are timed in every way; others differ from these in how a code is made, not in how memory is walked.
 bool inEveryWay(const NibFormatInfo& info) { return info.format <= NIB_FORMAT_UINT8; }
 
+// Products: dense weights first, which the others are held against; every format at the first shape of a suite, at the
+// others one of each number of bits that models are kept in.
+void listProducts(Lister& list, NibType activations, bool every_format) {
+  for (const NibType dense : {NIB_TYPE_F32, NIB_TYPE_F16}) list.matmul(nullptr, kTensor, dense, activations);
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    const bool usual_one = info.format == NIB_FORMAT_INT8 || info.format == NIB_FORMAT_INT4 || info.format == NIB_FORMAT_NF4 ||
+                           info.format == NIB_FORMAT_Q4_0 || info.format == NIB_FORMAT_Q8_0;
+    if (every_format || usual_one) list.matmul(&info, usual(info), NIB_TYPE_F32, activations);
+  }
+}
+
 // Rows that read the same data follow each other: it is uploaded once.
 void listQuick(Lister& list) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
     list.dequantize(info, usual(info), NIB_TYPE_F32);
     list.dequantize(info, usual(info), NIB_TYPE_F16);
+    list.gather(info, usual(info), NIB_TYPE_F32);
   }
+  listProducts(list, NIB_TYPE_F32, true);
   for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, NIB_TYPE_F32);
   list.convert(NIB_TYPE_F32, NIB_TYPE_F16);
   list.convert(NIB_TYPE_BF16, NIB_TYPE_F32);
@@ -214,6 +261,31 @@ void listQuantize(Lister& list) {
   }
 }
 
+constexpr Shape kGemvShapes[] = {{4096, 1, 4096}, {11008, 1, 4096}, {4096, 1, 11008}, {28672, 1, 8192}};
+constexpr uint32_t kGemmTokens[] = {16, 64, 512, 2048};
+
+void listGemv(const SuiteOptions& options, std::vector<cases::Case>& rows) {
+  for (const Shape& shape : kGemvShapes) {
+    Lister list(options, options.shape.value_or(shape), rows);
+    const bool first = &shape == kGemvShapes;
+    listProducts(list, NIB_TYPE_F32, first || options.shape);
+    if (first) listProducts(list, NIB_TYPE_F16, false);
+    if (options.shape) return;
+  }
+}
+
+void listGemm(const SuiteOptions& options, std::vector<cases::Case>& rows) {
+  for (const Shape& shape : kGemvShapes) {
+    for (const uint32_t tokens : kGemmTokens) {
+      Lister list(options, options.shape.value_or(Shape{shape.m, tokens, shape.k}), rows);
+      const bool first = &shape == kGemvShapes && tokens == kGemmTokens[0];
+      listProducts(list, NIB_TYPE_F32, options.shape.has_value());
+      listProducts(list, NIB_TYPE_F16, first && !options.shape);
+      if (options.shape) return;
+    }
+  }
+}
+
 // What tails cost, once per format and direction.
 void listTails(Lister& list) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
@@ -230,7 +302,7 @@ void listTails(Lister& list) {
 }  // namespace
 
 const std::vector<std::string>& suiteNames() {
-  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "gemm"};
+  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "gemv", "gemm"};
   return kNames;
 }
 
@@ -243,15 +315,12 @@ std::vector<std::string> suiteTypes() {
 
 std::vector<cases::Case> suiteRows(const SuiteOptions& options) {
   std::vector<cases::Case> rows;
-  const bool products = options.suite == "gemm" || options.suite == "full";
-  if (products && options.shape) listProducts(options, *options.shape, rows);
-  if (products && !options.shape) {
-    for (const Shape& shape : kProducts) listProducts(options, shape, rows);
-    for (const Shape& shape : kLargeProducts) {
-      if (options.suite == "full") listProducts(options, shape, rows);
-    }
+  if (options.suite == "gemv" || options.suite == "gemm") {
+    options.suite == "gemv" ? listGemv(options, rows) : listGemm(options, rows);
+    if (options.suite == "gemm") listInt8Gemm(options, rows);
+    return rows;
   }
-  if (options.suite == "gemm") return rows;
+  if (options.suite == "full") listInt8Gemm(options, rows);
   Lister list(options, options.shape.value_or(kShape), rows);
   options.suite == "quick" ? listQuick(list) : listQuantize(list);
   if (options.shape || options.suite == "quick") return rows;
@@ -296,6 +365,27 @@ RowNames namesOf(const cases::Case& row) {
       names.m = row.desc.dequantize.rows;
       names.k = row.desc.dequantize.cols;
       break;
+    case NIB_OP_GATHER:
+      describe(row.desc.gather.weights);
+      names.result = typeName(row.desc.gather.result_type);
+      names.m = row.desc.gather.count;
+      names.k = row.desc.gather.cols;
+      break;
+    case NIB_OP_MATMUL: {
+      const NibMatmulDesc& d = row.desc.matmul;
+      if (d.weights.format == NIB_FORMAT_DENSE) {
+        names.type = typeName(d.weights.scale_type);
+        names.granularity = kGranularities[NIB_GRANULARITY_TENSOR];
+      } else {
+        describe(d.weights);
+      }
+      names.source = typeName(d.input_type);
+      names.result = typeName(d.result_type);
+      names.m = d.rows;
+      names.n = d.tokens;
+      names.k = d.cols;
+      break;
+    }
     case NIB_OP_CONVERT:
       names.type = typeName(row.desc.convert.result_type);
       names.source = typeName(row.desc.convert.source_type);
@@ -330,18 +420,22 @@ RowNames namesOf(const cases::Case& row) {
   return names;
 }
 
+double multiplyAdds(const cases::Case& row) {
+  if (row.op() == NIB_OP_INT8_GEMM) {
+    const NibInt8GemmDesc& d = row.desc.int8_gemm;
+    return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u);
+  }
+  if (row.op() != NIB_OP_MATMUL) return 0;
+  const NibMatmulDesc& d = row.desc.matmul;
+  return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u);
+}
+
 uint64_t bytesMoved(const cases::Case& row) {
   NibMemory memory;
   if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return 0;
   uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
-  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS}) bytes += memory.part[part].size_bytes;
+  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) bytes += memory.part[part].size_bytes;
   return bytes;
-}
-
-uint64_t operations(const cases::Case& row) {
-  if (row.op() != NIB_OP_INT8_GEMM) return 0;
-  const NibInt8GemmDesc& d = row.desc.int8_gemm;
-  return uint64_t(2) * d.rows * d.tokens * d.cols * (d.batch > 1 ? d.batch : 1u);
 }
 
 }  // namespace nib::bench

@@ -17,7 +17,7 @@ struct SuiteOptions {
   std::optional<Shape> shape;  // none = the suite's own
 };
 
-// "quick", "full", "quantize", "gemm".
+// "quick", "full", "quantize", "gemv", "gemm".
 const std::vector<std::string>& suiteNames();
 // What `type` may be: the formats of this build, and the dense types that ops without a format have.
 std::vector<std::string> suiteTypes();
@@ -47,8 +47,8 @@ RowNames namesOf(const cases::Case& row);
 // not what a path reads twice.
 uint64_t bytesMoved(const cases::Case& row);
 
-// Multiplications and additions; 0 of ops that are no products.
-uint64_t operations(const cases::Case& row);
+// Of products; 0 for other ops.
+double multiplyAdds(const cases::Case& row);
 
 }  // namespace nib::bench
 #endif

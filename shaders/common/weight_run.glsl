@@ -1,5 +1,5 @@
 // A run of one row of weights as floats: begun where its scale begins, loaded run by run, taken four columns at a time.
-// Weights are codes of the format that format.glsl is of, or dense. FULL, COLUMN, SCALE_TYPE and FLAGS are known when the
+// Weights are codes of the format that format.glsl is of, or dense. FULL, SCALE_TYPE and FLAGS are known when the
 // pipeline is built. Declares binding 0.
 #ifndef NIBBLE_COMMON_WEIGHT_RUN_GLSL
 #define NIBBLE_COMMON_WEIGHT_RUN_GLSL
@@ -17,13 +17,9 @@ struct NibWeightRun {
 // What goes for all columns of a row from `col` on that share its scale.
 NibWeightRun nibBeginRun(uint row, uint col) {
   NibWeightRun r;
-  if (COLUMN) {
-    r.part = nibMakePart(0x3f800000u, 0);
-  } else {
-    uint index = row * push.scale_row_stride + col / push.group;
-    r.part = nibMakePart(nibLoadScale(push.scales_word + push.head.delta1, index),
-                         nibLoadZero(push.zeros_word + push.head.delta1, index));
-  }
+  uint index = row * push.scale_row_stride + col / push.group;
+  r.part = nibMakePart(nibLoadScale(push.scales_word + push.head.delta1, index),
+                       nibLoadZero(push.zeros_word + push.head.delta1, index));
   return r;
 }
 
@@ -78,19 +74,25 @@ NibDecoder nibColumnDecoder(uint col) {
   return nibMakeDecoder(scale, zero);
 }
 
-// Four codes at column `col`: times part.scale, the weights.
-vec4 nibRunQuad(uint packed, NibPart part, uint col) {
-  ivec4 code = nibUnpack4(packed);
-  if (COLUMN) return uintBitsToFloat(nibDecode4(code, nibColumnDecoder(col)));
-  return nibPart4(code, part);
+// The codes of four columns from `col` on, in the low bits.
+uint nibLoadQuadCodes(uint row, uint col) {
+  uint bit = col * NIB_BITS;
+  uint word = bit >> 5;
+  uint shift = bit & 31u;
+  uint at = row * push.row_words + push.head.delta0;
+  uint low = codes[at + word] >> shift;
+  if (shift + 4u * NIB_BITS <= 32u) return low;
+  return low | codes[at + min(word + 1u, push.row_words - 1u)] << (32u - shift);
 }
-#define NIB_RUN_QUAD(r, q, col) nibRunQuad(NIB_QUAD_OF(r.word, q), r.part, col)
+
+#define NIB_RUN_QUAD(r, q, col) nibPart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.part)
+
 
 #else
 
 // Dense weights: a run of 16 elements of type SCALE_TYPE, loaded where they are used.
 #define NIB_RUN 16
-#define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
+#define NIB_QUADS 4
 struct NibPart {
   float scale;
 };

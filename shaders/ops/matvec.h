@@ -9,7 +9,6 @@
 //   RESULT_TYPE  NibType of the result
 //   SCALE_TYPE   NibType of the scales, or 4: bytes of double quantization; of dense weights, that of the weights
 //   FLAGS        NibWeights flags
-//   VEC          activations allow loads of four elements
 //   FULL         every run is whole, and so is every row of codes
 //   COLUMN       scales of single columns
 //   SPLIT        a tile has the columns of one of push.splits parts, and writes fp32 sums alone
@@ -18,6 +17,7 @@
 #define NIB_OPS_MATVEC_H
 
 #include "common/interface.h"
+#include "common/product_push.h"
 
 #define MATVEC_SPEC(X) \
   X(0, uint, WG, 64u) \
@@ -29,37 +29,11 @@
   X(6, uint, RESULT_TYPE, 0u) \
   X(7, uint, SCALE_TYPE, 0u) \
   X(8, uint, FLAGS, 0u) \
-  X(9, nib_bool, VEC, false) \
-  X(10, nib_bool, FULL, false) \
-  X(11, nib_bool, COLUMN, false) \
-  X(12, nib_bool, SPLIT, false) \
-  X(13, nib_bool, BIAS, false) \
-  X(14, nib_bool, RESIDUAL, false) \
-  X(15, uint, ACTIVATION, 0u)
+  X(9, nib_bool, FULL, false) \
+  X(10, nib_bool, COLUMN, false) \
+  X(11, nib_bool, SPLIT, false) \
+  X(12, nib_bool, BIAS, false) \
+  X(13, nib_bool, RESIDUAL, false) \
+  X(14, uint, ACTIVATION, 0u)
 
-#ifdef __cplusplus
-namespace nib {
-#endif
-struct MatvecPush {
-  NibPushHead head;
-  uint matrix_rows;   // rows of one matrix
-  uint cols;
-  uint tokens;        // rows of activations that belong to one matrix
-  uint batch;         // matrices
-  uint row_blocks;    // tiles along the rows of one matrix
-  uint input_stride;  // elements from row to row
-  uint result_stride;
-  uint row_words;     // words of a row of codes
-  uint group;         // columns sharing a scale
-  uint scale_row_stride;  // scale index = row * scale_row_stride + col / group
-  uint scales_word;   // first word of the scales in the blob
-  uint zeros_word;
-  uint nested_word;
-  uint bias_word;
-  uint splits;        // parts of the columns
-  uint units_per_split;
-};
-#ifdef __cplusplus
-}  // namespace nib
-#endif
 #endif

@@ -4,12 +4,14 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "ops/dense_spec.h"
 #include "ops/op.h"
 #include "ops/probe_exact.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
-#include "ops/dense_spec.h"
+#include "shaders/ops/matinput.h"
+#include "shaders/ops/matmul.h"
 #include "shaders/ops/matsum.h"
 #include "shaders/ops/matvec.h"
 #endif
@@ -95,7 +97,10 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   m.shape.group_runs = column ? UINT32_MAX : uint32_t(ceilDiv(m.g.group, m.shape.run));
   m.bias_offset = alignUp(m.g.blob_bytes, kPartAlignmentBytes);
   const uint32_t parts = columnParts(m.shape);
-  m.scratch_bytes = parts == 1 ? 0 : uint64_t(parts) * d.tokens * batch * d.rows * 4;
+  m.sums_bytes = parts == 1 ? 0 : uint64_t(parts) * sides[1] * d.rows * 4;
+  m.copied = !vectorized(d.tokens * batch, d.cols, m.input_stride);
+  m.copy_offset = alignUp(m.sums_bytes, kPartAlignmentBytes);
+  m.scratch_bytes = m.copied ? m.copy_offset + sides[1] * alignUp(d.cols, 4) * 4 : m.sums_bytes;
   *out = m;
   return NIB_SUCCESS;
 }
@@ -160,10 +165,33 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 #if !defined(NIB_NO_VULKAN)
 
 NIB_SPEC_STRUCT(MatvecSpec, MATVEC_SPEC)
+NIB_SPEC_STRUCT(MatmulSpec, MATMUL_SPEC)
 NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
+NIB_SPEC_STRUCT(MatinputSpec, MATINPUT_SPEC)
 
 uint32_t subgroupSize(const PlanBuilder& builder) {
   return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
+}
+
+// The copy of activations that cannot be loaded four at a time.
+NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
+  MatinputSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  spec.INPUT_TYPE = d.input_type;
+  const uint32_t quads = uint32_t(ceilDiv(d.cols, 4));
+  const MatinputPush push = {{}, d.cols, quads, d.tokens, m.shape.batch, m.input_stride, uint32_t(m.copy_offset / 4)};
+  TileRule tiles;
+  tiles.mul = uint64_t(m.shape.batch) * quads;
+  tiles.div = spec.WG;
+  const bool windows = m.shape.batch == 1;
+  const uint64_t input_bytes = typeBytes(d.input_type);
+  const Slot slots[kSlotCount] = {
+      Slot{},
+      windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 4 * input_bytes, d.cols * input_bytes)
+              : wholeSlot(NIB_ROLE_INPUT),
+      windows ? itemSlot(NIB_ROLE_AUX, m.copy_offset, quads * 16ull, 16, quads * 16ull) : tailSlot(NIB_ROLE_AUX, m.copy_offset),
+      Slot{}};
+  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (16 + 4 * input_bytes));
 }
 
 // Adds the parts of the columns, and finishes.
@@ -184,9 +212,96 @@ NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, Pl
   return builder.add("matsum", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8 * (splits + 1));
 }
 
-NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
+// Results of a tile, and parts of the columns.
+struct Tiling {
+  uint32_t rows, tokens, splits, units_per_split;
+};
+
+uint32_t rowBlocks(const Matmul& m, const Tiling& t) { return uint32_t(ceilDiv(m.shape.rows, t.rows)); }
+// One matrix: windows follow the tiles. Several, or parts of columns: ranges must fit.
+bool hasWindows(const Matmul& m, const Tiling& t) { return m.shape.batch == 1 && t.splits == 1; }
+// What kernels read: the activations, or their copy.
+uint32_t readType(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(NIB_TYPE_F32) : d.input_type; }
+uint32_t readStride(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride; }
+
+ProductPush pushOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t) {
+  ProductPush push{};
+  push.matrix_rows = d.rows;
+  push.cols = d.cols;
+  push.tokens = d.tokens;
+  push.batch = m.shape.batch;
+  push.row_blocks = rowBlocks(m, t);
+  push.input_stride = readStride(d, m);
+  push.result_stride = m.result_stride;
+  push.row_words = m.row_words;
+  push.group = m.g.group;
+  push.scale_row_stride = m.scale_row_stride;
+  push.scales_word = uint32_t(m.g.scales_offset / 4);
+  push.zeros_word = uint32_t(m.g.zeros_offset / 4);
+  push.nested_word = uint32_t(m.g.nested_offset / 4);
+  push.bias_word = uint32_t(m.bias_offset / 4);
+  push.splits = t.splits;
+  push.units_per_split = t.units_per_split;
+  push.input_word = m.copied ? uint32_t(m.copy_offset / 4) : 0u;
+  return push;
+}
+
+TileRule rowsByTokens(const Matmul& m, const Tiling& t) {
+  TileRule tiles;
+  tiles.row_block = t.tokens;
+  tiles.mul = uint64_t(m.shape.batch) * rowBlocks(m, t) * t.splits;
+  return tiles;
+}
+
+void slotsOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t, Slot (&slots)[kSlotCount]) {
+  const bool windows = hasWindows(m, t);
   const uint64_t result_bytes = typeBytes(d.result_type);
-  const uint32_t tokens = d.tokens * m.shape.batch;
+  slots[0] = windows ? sharedSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(t.rows) * m.row_words * 4, m.g.codes_bytes)
+                     : wholeSlot(NIB_ROLE_WEIGHTS);
+  const bool bias = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  slots[1] = m.g.format != nullptr ? tailSlot(NIB_ROLE_WEIGHTS, m.g.scales_offset)
+             : bias                ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset)
+                                   : Slot{};
+  slots[2] = t.splits > 1 ? wholeSlot(NIB_ROLE_AUX)
+             : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, m.result_stride * result_bytes, t.rows * result_bytes,
+                                     d.rows * result_bytes)
+                          : wholeSlot(NIB_ROLE_OUTPUT);
+  const NibRole role = m.copied ? NIB_ROLE_AUX : NIB_ROLE_INPUT;
+  const uint64_t bytes = typeBytes(readType(d, m));
+  const uint64_t offset = m.copied ? m.copy_offset : 0;
+  const uint64_t row_bytes = (m.copied ? readStride(d, m) : d.cols) * bytes;
+  slots[3] = windows ? itemSlot(role, offset, readStride(d, m) * bytes, 0, row_bytes) : tailSlot(role, offset);
+}
+
+// What both kernels are specialized with.
+template <class Spec>
+void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
+  spec->INPUT_TYPE = readType(d, m);
+  spec->RESULT_TYPE = d.result_type;
+  spec->SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
+  spec->FLAGS = d.weights.flags;
+  spec->FULL = d.cols % m.shape.run == 0;
+  spec->COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  spec->BIAS = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  spec->RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
+  spec->ACTIVATION = d.activation;
+}
+
+NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& t, PlanBuilder& builder) {
+  MatmulSpec spec;
+  fillSpec(d, m, &spec);
+  spec.WG = t.workgroup;
+  spec.BM = t.rows;
+  spec.BN = t.tokens;
+  spec.TN = t.invocation_tokens;
+  const Tiling tiling{t.rows, t.tokens, 1, 0};
+  Slot slots[kSlotCount];
+  slotsOf(d, m, tiling, slots);
+  const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // as bytes: a multiply-add counts as one
+  return builder.add("matmul", d.weights.format, spec, pushOf(d, m, tiling), t.shared_bytes, rowsByTokens(m, tiling), slots, work);
+}
+
+NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
   MatvecSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
   if (isCpu(builder.caps().device_type)) spec.WG = builder.workgroupSize(64);
@@ -195,55 +310,21 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   spec.ROWS = t.rows;
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
-  spec.INPUT_TYPE = d.input_type;
-  spec.SPLIT = t.splits > 1;
-  spec.RESULT_TYPE = spec.SPLIT ? uint32_t(NIB_TYPE_F32) : d.result_type;
-  spec.SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
-  spec.FLAGS = d.weights.flags;
-  spec.VEC = vectorized(tokens, d.cols, m.input_stride);
-  spec.FULL = d.cols % m.shape.run == 0;
-  spec.COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
-  spec.BIAS = !spec.SPLIT && (d.flags & NIB_PRODUCT_BIAS) != 0;
-  spec.RESIDUAL = !spec.SPLIT && (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
-  spec.ACTIVATION = spec.SPLIT ? uint32_t(NIB_ACTIVATION_NONE) : d.activation;
-  const uint32_t tile_rows = spec.WG / t.lanes * t.rows;
-  const uint32_t row_blocks = uint32_t(ceilDiv(d.rows, tile_rows));
-  const MatvecPush push = {{},
-                           d.rows,
-                           d.cols,
-                           d.tokens,
-                           m.shape.batch,
-                           row_blocks,
-                           m.input_stride,
-                           m.result_stride,
-                           m.row_words,
-                           m.g.group,
-                           m.scale_row_stride,
-                           uint32_t(m.g.scales_offset / 4),
-                           uint32_t(m.g.zeros_offset / 4),
-                           uint32_t(m.g.nested_offset / 4),
-                           uint32_t(m.bias_offset / 4),
-                           t.splits,
-                           t.units_per_split};
-  TileRule tiles;
-  tiles.row_block = t.tokens;
-  tiles.mul = uint64_t(m.shape.batch) * row_blocks * t.splits;
-  // One matrix: windows follow the tiles. Several, or parts of columns: ranges must fit.
-  const bool windows = m.shape.batch == 1 && t.splits == 1;
-  const uint64_t row_bytes = uint64_t(m.row_words) * 4;
+  fillSpec(d, m, &spec);
+  if (t.splits > 1) {
+    // Sums alone; the rest is done with all of them.
+    spec.SPLIT = true;
+    spec.RESULT_TYPE = NIB_TYPE_F32;
+    spec.BIAS = spec.RESIDUAL = false;
+    spec.ACTIVATION = NIB_ACTIVATION_NONE;
+  }
+  const Tiling tiling{spec.WG / t.lanes * t.rows, t.tokens, t.splits, t.units_per_split};
+  const ProductPush push = pushOf(d, m, tiling);
   Slot slots[kSlotCount];
-  slots[0] = windows ? sharedSlot(NIB_ROLE_WEIGHTS, 0, tile_rows * row_bytes, m.g.codes_bytes) : wholeSlot(NIB_ROLE_WEIGHTS);
-  const bool has_tail = m.g.format != nullptr || spec.BIAS;
-  slots[1] = has_tail ? tailSlot(NIB_ROLE_WEIGHTS, m.g.format != nullptr ? m.g.scales_offset : m.bias_offset) : Slot{};
-  slots[2] = t.splits > 1 ? wholeSlot(NIB_ROLE_AUX)
-             : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, m.result_stride * result_bytes, tile_rows * result_bytes,
-                                     d.rows * result_bytes)
-                          : wholeSlot(NIB_ROLE_OUTPUT);
-  const uint64_t input_bytes = typeBytes(d.input_type);
-  slots[3] = windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 0, d.cols * input_bytes)
-                     : wholeSlot(NIB_ROLE_INPUT);
+  slotsOf(d, m, tiling, slots);
+  const TileRule tiles = rowsByTokens(m, tiling);
   // Work, as bytes: a multiply-add counts as one.
-  const uint64_t work = tile_rows * (row_bytes + uint64_t(d.cols) * t.tokens) / t.splits;
+  const uint64_t work = tiling.rows * (uint64_t(m.row_words) * 4 + uint64_t(d.cols) * t.tokens) / t.splits;
   const NibResult result = builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, work);
   if (result != NIB_SUCCESS || t.splits == 1) return result;
   return addMatsum(d, m, t.splits, builder);
@@ -254,7 +335,14 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   Matmul m;
   const NibResult result = makeMatmul(d, Log(), &m);
   if (result != NIB_SUCCESS) return result;
-  return addMatvec(d, m, builder);
+  if (m.copied) {
+    const NibResult copied = addMatinput(d, m, builder);
+    if (copied != NIB_SUCCESS) return copied;
+  }
+  const vk::Caps& caps = builder.caps();
+  const MatmulTiles tiles =
+      chooseMatmul(m.shape, {caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0}, caps.max_shared_bytes);
+  return tiles.rows != 0 ? addMatmul(d, m, tiles, builder) : addMatvec(d, m, builder);
 }
 
 #endif

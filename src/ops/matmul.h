@@ -14,7 +14,10 @@ struct Matmul {
   uint32_t row_words;        // words and scales from row to row, of FLAT too
   uint32_t scale_row_stride;
   uint64_t bias_offset;      // in WEIGHTS
-  uint64_t scratch_bytes;    // in AUX: sums of parts of the columns
+  uint64_t sums_bytes;       // in AUX: sums of parts of the columns
+  uint64_t copy_offset;      // and the copy of activations whose rows are not aligned for wide loads
+  uint64_t scratch_bytes;    // of both
+  bool copied;
   bool flat;
 };
 

@@ -82,5 +82,25 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   return t;
 }
 
+// Of the kernel matmul: 0 x 0 where matvec is the better one.
+struct MatmulTiles {
+  uint32_t workgroup, rows, tokens, invocation_tokens, shared_bytes;
+};
+
+inline uint32_t matmulShared(uint32_t run, uint32_t rows, uint32_t tokens) { return run * (rows + tokens + 8) * 4; }
+
+// Many tokens on a device that exchanges cheaply: the largest tile that fits, and is not mostly empty.
+inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes) {
+  if (isCpu(d.type) || s.tokens <= kMatvecTokens) return {};
+  constexpr MatmulTiles kTiles[] = {{128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
+  for (MatmulTiles t : kTiles) {
+    t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
+    const bool roomy = t.tokens >= 2 * s.tokens || t.rows >= 2 * s.rows;  // a smaller one has as many results
+    const bool last = t.workgroup == 32;
+    if (t.shared_bytes <= shared_bytes && t.workgroup <= d.workgroup && (last || !roomy)) return t;
+  }
+  return {};
+}
+
 }  // namespace nib
 #endif

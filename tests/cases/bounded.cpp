@@ -25,33 +25,46 @@ double elementOf(const void* data, uint32_t type, uint64_t index) {
   return sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
 }
 
-// fp32 weights [rows, cols], as dequantizing gives them.
-std::vector<float> weightsOf(const NibWeights& weights, uint32_t rows, uint32_t cols, const Images& before) {
-  std::vector<float> values(size_t(rows) * cols);
-  if (weights.format == NIB_FORMAT_DENSE) {
-    const uint64_t stride = weights.scale_type == NIB_TYPE_F32 ? cols : (uint64_t(cols) + 1) / 2 * 2;
-    for (uint32_t r = 0; r < rows; ++r) {
-      for (uint32_t c = 0; c < cols; ++c) {
-        values[size_t(r) * cols + c] = float(elementOf(before.role[NIB_ROLE_WEIGHTS].data(), weights.scale_type, r * stride + c));
+// Rows `numbers` of the weights as dequantizing gives them, fp32.
+std::vector<float> weightRows(const NibMatmulDesc& d, const std::vector<uint32_t>& numbers, const NibMemory& memory,
+                              const uint32_t* blob) {
+  std::vector<float> values(numbers.size() * d.cols);
+  if (d.weights.format == NIB_FORMAT_DENSE) {
+    const uint64_t stride = d.weights.scale_type == NIB_TYPE_F32 ? d.cols : (uint64_t(d.cols) + 1) / 2 * 2;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      for (uint32_t c = 0; c < d.cols; ++c) {
+        values[i * d.cols + c] = float(elementOf(blob, d.weights.scale_type, numbers[i] * stride + c));
       }
     }
     return values;
   }
-  NibDequantizeDesc d{};
-  d.op = NIB_OP_DEQUANTIZE;
-  d.rows = rows;
-  d.cols = cols;
-  d.weights = weights;
-  NibMemory memory;
+  NibGatherDesc gather{};
+  gather.op = NIB_OP_GATHER;
+  gather.rows = d.rows * std::max(d.batch, 1u);
+  gather.cols = d.cols;
+  gather.count = uint32_t(numbers.size());
+  gather.weights = d.weights;
   NibCpuBinding binding{};
-  std::vector<uint32_t> blob = before.role[NIB_ROLE_WEIGHTS];
-  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
+  // The reference reads what is bound here, nothing else.
+  binding.range[NIB_ROLE_WEIGHTS] = {const_cast<uint32_t*>(blob), memory.range[NIB_ROLE_WEIGHTS].size_bytes};
+  binding.range[NIB_ROLE_INPUT] = {const_cast<uint32_t*>(numbers.data()), numbers.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {values.data(), values.size() * 4};
-  const NibOpDesc* desc = reinterpret_cast<const NibOpDesc*>(&d);
-  if (nibGetMemory(desc, nullptr, &memory) != NIB_SUCCESS || nibCpuRun(desc, &binding, rows, nullptr, nullptr) != NIB_SUCCESS) {
+  if (nibCpuRun(reinterpret_cast<const NibOpDesc*>(&gather), &binding, gather.count, nullptr, nullptr) != NIB_SUCCESS) {
     throw kit::Error("the weights of a product cannot be dequantized");
   }
   return values;
+}
+
+// `count` of [0, of), spread, both ends among them.
+std::vector<uint32_t> spread(uint32_t of, uint64_t count) {
+  std::vector<uint32_t> numbers;
+  if (count >= of || of < 2) {
+    for (uint32_t i = 0; i < of; ++i) numbers.push_back(i);
+    return numbers;
+  }
+  count = std::max<uint64_t>(count, 2);
+  for (uint64_t i = 0; i < count; ++i) numbers.push_back(uint32_t(i * (of - 1) / (count - 1)));
+  return numbers;
 }
 
 double activated(uint32_t activation, double x) {
@@ -65,13 +78,16 @@ double activated(uint32_t activation, double x) {
   }
 }
 
-double matmulRatio(const NibMatmulDesc& d, uint32_t n, const NibMemory& memory, const Images& before, const uint32_t* output) {
+double matmulRatio(const NibMatmulDesc& d, uint32_t n, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
+                   const uint32_t* output, uint64_t most_products) {
   const uint32_t batch = std::max(d.batch, 1u);
-  const std::vector<float> weights = weightsOf(d.weights, d.rows * batch, d.cols, before);
+  const uint64_t most = std::max<uint64_t>(most_products / d.cols / batch, 16);
+  const std::vector<uint32_t> tokens = spread(n, uint64_t(d.rows) * n <= most ? n : std::max<uint64_t>(2, most / 64));
+  const std::vector<uint32_t> rows = spread(d.rows, most / std::max<size_t>(tokens.size(), 1));
   const uint64_t input_stride = d.input_stride != 0 ? d.input_stride : d.cols;
   const bool even = d.result_type != NIB_TYPE_F32 && uint64_t(d.tokens) * batch > 1;
   const uint64_t result_stride = d.result_stride != 0 ? d.result_stride : even ? (uint64_t(d.rows) + 1) / 2 * 2 : d.rows;
-  const uint8_t* blob = reinterpret_cast<const uint8_t*>(before.role[NIB_ROLE_WEIGHTS].data());
+  const uint8_t* blob = reinterpret_cast<const uint8_t*>(before[NIB_ROLE_WEIGHTS]);
   // Slopes of the activations are below 1.13.
   const double slope = d.activation >= NIB_ACTIVATION_GELU ? 1.13 : 1;
   const double exp_error = d.activation >= NIB_ACTIVATION_GELU ? 0x1p-19 : 0;
@@ -79,13 +95,17 @@ double matmulRatio(const NibMatmulDesc& d, uint32_t n, const NibMemory& memory, 
   const double least = d.result_type == NIB_TYPE_F16 ? 0x1p-25 : 0x1p-126;
   double worst = 0;
   for (uint32_t b = 0; b < batch; ++b) {
-    for (uint32_t t = 0; t < n; ++t) {
+    std::vector<uint32_t> numbers = rows;
+    for (uint32_t& number : numbers) number += b * d.rows;
+    const std::vector<float> weights = weightRows(d, numbers, memory, before[NIB_ROLE_WEIGHTS]);
+    for (const uint32_t t : tokens) {
       std::vector<double> x(d.cols);
       for (uint32_t c = 0; c < d.cols; ++c) {
-        x[c] = elementOf(before.role[NIB_ROLE_INPUT].data(), d.input_type, (uint64_t(b) * d.tokens + t) * input_stride + c);
+        x[c] = elementOf(before[NIB_ROLE_INPUT], d.input_type, (uint64_t(b) * d.tokens + t) * input_stride + c);
       }
-      for (uint32_t r = 0; r < d.rows; ++r) {
-        const float* w = &weights[(size_t(b) * d.rows + r) * d.cols];
+      for (size_t i = 0; i < rows.size(); ++i) {
+        const uint32_t r = rows[i];
+        const float* w = &weights[i * d.cols];
         double sum = 0, magnitude = 0;
         for (uint32_t c = 0; c < d.cols; ++c) {
           sum += double(w[c]) * x[c];
@@ -100,7 +120,7 @@ double matmulRatio(const NibMatmulDesc& d, uint32_t n, const NibMemory& memory, 
         double y = activated(d.activation, sum);
         const uint64_t at = (uint64_t(b) * d.tokens + t) * result_stride + r;
         double residual = 0;
-        if (d.flags & NIB_PRODUCT_RESIDUAL) residual = elementOf(before.role[NIB_ROLE_OUTPUT].data(), d.result_type, at);
+        if (d.flags & NIB_PRODUCT_RESIDUAL) residual = elementOf(before[NIB_ROLE_OUTPUT], d.result_type, at);
         y += residual;
         magnitude += std::abs(residual);
         const double bound = slope * (d.cols + 2.0) * 0x1p-23 * magnitude + exp_error * std::abs(sum) + half_ulp * std::abs(y) + least;
@@ -170,12 +190,19 @@ bool isBounded(const Case& c) {
   return c.op() == NIB_OP_MATMUL && (c.recipe != Recipe::kExact || c.desc.matmul.activation >= NIB_ACTIVATION_GELU);
 }
 
+double boundRatio(const Case& c, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
+                  const uint32_t* output, uint64_t most_products) {
+  return matmulRatio(c.desc.matmul, c.n, memory, before, output, most_products);
+}
+
 double boundRatio(const Case& c, const NibMemory& memory, const Images& before, const uint32_t* output) {
   if (c.op() == NIB_OP_DYNAMIC_GEMM) return smoothRatio(c.desc.dynamic_gemm, 1, c.n, memory, before, output);
   if (c.op() == NIB_OP_INT8_GEMM) {
     return smoothRatio(c.desc.int8_gemm, std::max(c.desc.int8_gemm.batch, 1u), c.n, memory, before, output);
   }
-  return matmulRatio(c.desc.matmul, c.n, memory, before, output);
+  const uint32_t* ranges[NIB_ROLE_COUNT];
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) ranges[role] = before.role[role].data();
+  return boundRatio(c, memory, ranges, output);
 }
 
 }  // namespace nib::cases

@@ -11,7 +11,10 @@ namespace nib::cases {
 bool isBounded(const Case& c);
 
 // The largest error of `output` over its bound, elements that are no numbers counting as infinite. before: the ranges as
-// they were before the run.
+// they were before the run, by role. Of large results the corners and elements between, about most_products multiply-adds
+// in all.
+double boundRatio(const Case& c, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
+                  const uint32_t* output, uint64_t most_products = UINT64_MAX);
 double boundRatio(const Case& c, const NibMemory& memory, const Images& before, const uint32_t* output);
 
 }  // namespace nib::cases

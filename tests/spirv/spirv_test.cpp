@@ -24,8 +24,8 @@ constexpr uint32_t kMaxModules = 400;
 constexpr uint64_t kMaxBytes = 8u << 20;
 
 // Kernels that promise a bound, or nothing, instead of exact bytes. The rest is bit-exact.
-constexpr std::string_view kNotBitExact[] = {"peak_", "matvec", "matsum", "int8_gemm_smooth", "int8_gemm_tiles_smooth",
-                                              "int8_gemm_matrices_smooth"};
+constexpr std::string_view kNotBitExact[] = {"peak_", "matvec", "matmul", "matsum", "matinput", "int8_gemm_smooth",
+                                              "int8_gemm_tiles_smooth", "int8_gemm_matrices_smooth"};
 
 bool isBitExact(std::string_view name) {
   for (std::string_view prefix : kNotBitExact) {

@@ -1,7 +1,5 @@
 // nibble selftest: op x type x path x profile x subgroup size, ran or skipped and why; and the check of a list of cells
 // that must have run somewhere.
-#include <fmt/format.h>
-
 #include <fstream>
 #include <sstream>
 
@@ -95,7 +93,11 @@ int runSelftest(const Arguments& arguments) {
     object["cells"].push_back(toJson(cell));
     std::string state = cell.ran > 0 ? "ran " + std::to_string(cell.ran) : "would run";
     if (!cell.skipped.empty()) state = "skipped (" + cell.skipped + ")";
-    if (cell.bound_ratio > 0) state += fmt::format(", largest error / bound {:.3f}", cell.bound_ratio);
+    if (cell.bound_ratio > 0) {
+      char text[48];
+      std::snprintf(text, sizeof text, ", largest error / bound %.3f", cell.bound_ratio);
+      state += text;
+    }
     if (cell.failed > 0) state += ", " + std::to_string(cell.failed) + " FAILED: " + cell.first_failure;
     std::fprintf(output.text(), "%-10s %-5s %-60s %-10s %3s  %s\n", cell.op.c_str(), cell.type.c_str(), cell.path.c_str(),
                  cell.profile.c_str(), cell.subgroup.c_str(), state.c_str());

@@ -182,8 +182,10 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
     return j < 4u ? low : high;                 \
   }
 
-#ifdef NIB_FAULT
-// A planted fault for tests of the tests.
+#if defined(NIB_FAULT) && defined(NIB_SMOOTH)
+// A planted fault for tests of the tests: beyond what is allowed, in every type.
+#define NIB_FAULTY(row) ((row) % 12u == 8u ? 0x4000u : 0u)
+#elif defined(NIB_FAULT)
 #define NIB_FAULTY(row) ((row) % 12u == 8u ? 1u : 0u)
 #else
 #define NIB_FAULTY(row) 0u

@@ -69,6 +69,19 @@ std::vector<cases::Case> largeCases() {
       c.desc.gather = {NIB_OP_GATHER, 0, 67, k, r, NIB_TYPE_F32, 0, {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32, 0}};
     });
   }
+  // Few tokens and several blocks of them; activations that are copied first.
+  for (const uint32_t tokens : {2u, 21u}) {
+    if (validating()) continue;
+    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, tokens, 1026, [&](cases::Case& c, uint32_t n, uint32_t k) {
+      c.recipe = cases::Recipe::kExact;
+      NibMatmulDesc& d = c.desc.matmul;
+      d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
+      d.rows = 4099;
+      d.cols = k;
+      d.tokens = n;
+      d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0};
+    });
+  }
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
     add({NIB_OP_MINMAX, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.minmax = {NIB_OP_MINMAX, 0, r, k, NIB_TYPE_F32, 0, granularity};

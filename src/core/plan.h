@@ -115,6 +115,9 @@ class PlanBuilder {
   // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
   uint32_t workgroupSize(uint32_t wanted) const;
 
+  // Whether a kernel of this name would be found for a phase, so that an op can prefer one that not every device has.
+  bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
+
   // Adds a phase running kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
   // push's head is filled while recording. bytes_per_tile: traffic, for cutting slices.
   template <class Spec, class Push>

@@ -178,7 +178,7 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
     for (size_t s = 0; s < sharings.size(); ++s) {
       ++counter.i;
       // A quick list has each product, or every other one and those that take a path alone, with one of the sharings.
-      const bool alone = product.cols == 132 || product.tokens == 33 || product.cols == 20000;
+      const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000;
       const bool chosen = s == (number * 3 + first) % sharings.size() && (alone || (number + first) % 2 == 0);
       if (extent == Extent::kQuick && !chosen) continue;
       const Sharing& sharing = *sharings[s];
@@ -196,6 +196,9 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       d.tokens = product.tokens;
       d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.turn(3) : 0;
       d.input_type = uint32_t(counter.i % 3);
+      // Halves as they are, which matrix units take.
+      const bool halves = product.tokens == 67;
+      if (halves) d.input_type = NIB_TYPE_F16;
       d.result_type = uint32_t(counter.i / 2 % 3);
       d.activation = counter.i % 3 == 0 ? counter.turn(6) : 0u;
       if (info != nullptr) {
@@ -205,7 +208,7 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       } else {
         d.weights.scale_type = uint32_t(counter.i / 4 % 3);
       }
-      if (counter.i % 7 == 3 && d.tokens > 1) d.input_stride = d.cols + 1 + counter.turn(5);
+      if (counter.i % 7 == 3 && d.tokens > 1 && !halves) d.input_stride = d.cols + 1 + counter.turn(5);
       if (counter.i % 8 == 5) d.result_stride = (d.rows + 3) / 2 * 2 + 2 * counter.turn(3);
       c.n = counter.i % 6 != 2 ? d.tokens : (d.tokens + 1) / 2;
       list.push_back(c);
@@ -357,7 +360,7 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_QUANTIZE: return weights(c.desc.quantize.weights, c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES);
     case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
-    case NIB_OP_MATMUL: return c.desc.matmul.tokens > 8;
+    case NIB_OP_MATMUL: return c.desc.matmul.tokens > 64 ? 2 : c.desc.matmul.tokens > 8;
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;

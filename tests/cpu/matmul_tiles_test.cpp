@@ -76,3 +76,21 @@ TEST_CASE("matmul's tiles fit shared memory, workgroup and the register tile of 
   }
   CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kDiscrete, 128, 32}, 16384).tokens == 64);
 }
+
+TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit the least shared memory") {
+  struct Shape {
+    uint32_t m, n, k;
+  };
+  for (const Shape& c : {Shape{16, 16, 16}, Shape{8, 8, 8}, Shape{8, 16, 16}, Shape{16, 8, 8}, Shape{32, 8, 16}}) {
+    for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u}) {
+      const MatmulHalfTiles t = chooseMatmulHalf(c.m, c.n, c.k, subgroup, 256, 16384);
+      REQUIRE(t.workgroup != 0);
+      CHECK(t.rows == t.subgroups_m * t.matrices_m * c.m);
+      CHECK(t.tokens == t.subgroups_n * t.matrices_n * c.n);
+      CHECK(t.workgroup == subgroup * t.subgroups_m * t.subgroups_n);
+      CHECK(t.shared_bytes <= 16384);
+    }
+  }
+  CHECK(chooseMatmulHalf(16, 16, 16, 128, 128, 16384).workgroup == 0);  // two subgroups do not fit
+  CHECK(chooseMatmulHalf(16, 16, 64, 32, 1024, 32768).workgroup == 0);  // more columns than a step has
+}

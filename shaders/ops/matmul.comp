@@ -23,6 +23,7 @@ int nibZeroFromStored(uint stored, uint flags) {
 #include "common/params.glsl"
 #include "common/product_result.glsl"
 #include "common/weight_run.glsl"
+#include "common/weight_quad.glsl"
 
 // Column by column: four rows, or four tokens, in a vector. One vector more than needed, so that columns begin in
 // different banks.
@@ -30,18 +31,6 @@ const uint ROW_QUADS = BM / 4u + 1u;
 const uint TOKEN_QUADS = BN / 4u + 1u;
 shared vec4 weights[uint(NIB_RUN) * ROW_QUADS];
 shared vec4 activations[uint(NIB_RUN) * TOKEN_QUADS];
-
-// Four columns of a row of weights.
-vec4 weightQuad(uint row, uint col) {
-#ifdef NIB_FORMAT
-  ivec4 code = nibUnpack4(nibLoadQuadCodes(row, min(col, (push.cols - 1u) & ~3u)));
-  if (COLUMN) return uintBitsToFloat(nibDecode4(code, nibColumnDecoder(col)));
-  NibPart part = nibBeginRun(row, min(col, push.cols - 1u)).part;
-  return part.scale == 0.0 ? vec4(0.0) : nibPart4(code, part) * part.scale;
-#else
-  return nibDenseQuad(row * push.row_words + push.head.delta0, col);
-#endif
-}
 
 void main() {
   uint tile = push.head.tile_first + gl_WorkGroupID.x;
@@ -71,7 +60,7 @@ void main() {
       mat4 by_column;
       if (line < BM / 4u) {
         [[unroll]] for (uint r = 0u; r < 4u; ++r) {
-          by_column[r] = weightQuad(row_base + min(first_row + 4u * line + r, push.matrix_rows - 1u), at);
+          by_column[r] = nibWeightQuad(row_base + min(first_row + 4u * line + r, push.matrix_rows - 1u), at);
         }
         by_column = transpose(by_column);
         [[unroll]] for (uint c = 0u; c < 4u; ++c) weights[(4u * q + c) * ROW_QUADS + line] = by_column[c];

@@ -21,9 +21,10 @@ uint32_t PlanBuilder::workgroupSize(uint32_t wanted) const {
   return size;
 }
 
-bool PlanBuilder::offers(const char* name, uint32_t workgroup, uint32_t shared_bytes) const {
-  const vk::KernelLimits need{workgroup, shared_bytes, kPushBytes};
-  return vk::chooseKernel(kKernelTable, kKernelCount, name, 0, caps(), need, switchedOff, plan_.context, nullptr) != nullptr;
+bool PlanBuilder::offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes,
+                         uint32_t push_bytes) const {
+  const vk::KernelLimits need{workgroup, shared_bytes, push_bytes};
+  return vk::chooseKernel(kKernelTable, kKernelCount, name, format, caps(), need, switchedOff, plan_.context, nullptr) != nullptr;
 }
 
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {

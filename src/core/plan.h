@@ -119,8 +119,8 @@ class PlanBuilder {
   // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
   uint32_t workgroupSize(uint32_t wanted) const;
 
-  // Whether a phase could run kernel `name` without format.
-  bool offers(const char* name, uint32_t workgroup, uint32_t shared_bytes) const;
+  // Whether a kernel of this name would be found for a phase, so that an op can prefer one that not every device has.
+  bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
 
   // From now on, what phases take for the range of `role` is `size_bytes` of the range of `of`, from a multiple of 256 bytes
   // on: how an op records another one's phases, on its own scratch.

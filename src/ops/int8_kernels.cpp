@@ -135,7 +135,7 @@ bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder&
     if (!chooseInt8Matrices(caps.subgroup_size, {shape.m, shape.n, shape.k}, sides, &t)) continue;
     // Its subgroups are full only if the largest size divides the workgroup.
     if (t.tiling.workgroup % caps.max_subgroup_size != 0) continue;
-    if (!builder.offers(kernel, t.tiling.workgroup, t.tiling.shared_bytes)) continue;
+    if (!builder.offers(kernel, 0, t.tiling.workgroup, t.tiling.shared_bytes, sizeof(NibInt8Push))) continue;
     const uint64_t size = uint64_t(shape.m) * shape.n * shape.k;
     if (size > best) *out = t;
     best = size > best ? size : best;

@@ -12,6 +12,7 @@
 #include "core/plan.h"
 #include "shaders/ops/matinput.h"
 #include "shaders/ops/matmul.h"
+#include "shaders/ops/matmul_half.h"
 #include "shaders/ops/matsum.h"
 #include "shaders/ops/matvec.h"
 #endif
@@ -165,6 +166,7 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 #if !defined(NIB_NO_VULKAN)
 
 NIB_SPEC_STRUCT(MatvecSpec, MATVEC_SPEC)
+NIB_SPEC_STRUCT(MatmulHalfSpec, MATMUL_HALF_SPEC)
 NIB_SPEC_STRUCT(MatmulSpec, MATMUL_SPEC)
 NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
 NIB_SPEC_STRUCT(MatinputSpec, MATINPUT_SPEC)
@@ -273,10 +275,9 @@ void slotsOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t, Slot (&sl
   slots[3] = windows ? itemSlot(role, offset, readStride(d, m) * bytes, 0, row_bytes) : tailSlot(role, offset);
 }
 
-// What both kernels are specialized with.
+// What all of these kernels are specialized with.
 template <class Spec>
 void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
-  spec->INPUT_TYPE = readType(d, m);
   spec->RESULT_TYPE = d.result_type;
   spec->SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
   spec->FLAGS = d.weights.flags;
@@ -290,6 +291,7 @@ void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
 NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& t, PlanBuilder& builder) {
   MatmulSpec spec;
   fillSpec(d, m, &spec);
+  spec.INPUT_TYPE = readType(d, m);
   spec.WG = t.workgroup;
   spec.BM = t.rows;
   spec.BN = t.tokens;
@@ -299,6 +301,47 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
   slotsOf(d, m, tiling, slots);
   const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // as bytes: a multiply-add counts as one
   return builder.add("matmul", d.weights.format, spec, pushOf(d, m, tiling), t.shared_bytes, rowsByTokens(m, tiling), slots, work);
+}
+
+// On the matrix units, if the device has them for halves and the activations are such. *added tells.
+NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder, bool* added) {
+  const vk::Caps& caps = builder.caps();
+  *added = false;
+  if (d.input_type != NIB_TYPE_F16 || m.copied || d.tokens <= kMatvecTokens) return NIB_SUCCESS;
+  MatmulHalfTiles best{};
+  MatmulHalfSpec spec;
+  for (uint32_t i = 0; i < caps.coop_count; ++i) {
+    const vk::CoopShape& c = caps.coop[i];
+    if (c.a_type != VK_COMPONENT_TYPE_FLOAT16_KHR || c.b_type != VK_COMPONENT_TYPE_FLOAT16_KHR ||
+        c.c_type != VK_COMPONENT_TYPE_FLOAT32_KHR || c.r_type != VK_COMPONENT_TYPE_FLOAT32_KHR || c.saturating) {
+      continue;
+    }
+    const MatmulHalfTiles t = chooseMatmulHalf(c.m, c.n, c.k, caps.subgroup_size, caps.max_workgroup_invocations, caps.max_shared_bytes);
+    const bool larger = best.workgroup == 0 || c.m * c.n * c.k > spec.CM * spec.CN * spec.CK;
+    if (t.workgroup == 0 || !larger) continue;
+    best = t;
+    spec.CM = c.m;
+    spec.CN = c.n;
+    spec.CK = c.k;
+  }
+  if (best.workgroup == 0 ||
+      !builder.offers("matmul_half", d.weights.format, best.workgroup, best.shared_bytes, sizeof(ProductPush))) {
+    return NIB_SUCCESS;
+  }
+  *added = true;
+  fillSpec(d, m, &spec);
+  spec.WG = best.workgroup;
+  spec.SG = best.subgroup;
+  spec.SGM = best.subgroups_m;
+  spec.SGN = best.subgroups_n;
+  spec.FM = best.matrices_m;
+  spec.FN = best.matrices_n;
+  const Tiling tiling{best.rows, best.tokens, 1, 0};
+  Slot slots[kSlotCount];
+  slotsOf(d, m, tiling, slots);
+  const uint64_t work = uint64_t(best.rows) * best.tokens * d.cols / 4;
+  return builder.add("matmul_half", d.weights.format, spec, pushOf(d, m, tiling), best.shared_bytes, rowsByTokens(m, tiling),
+                     slots, work);
 }
 
 NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
@@ -311,6 +354,7 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
   fillSpec(d, m, &spec);
+  spec.INPUT_TYPE = readType(d, m);
   if (t.splits > 1) {
     // Sums alone; the rest is done with all of them.
     spec.SPLIT = true;
@@ -339,6 +383,9 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
     const NibResult copied = addMatinput(d, m, builder);
     if (copied != NIB_SUCCESS) return copied;
   }
+  bool added = false;
+  const NibResult half = addMatmulHalf(d, m, builder, &added);
+  if (half != NIB_SUCCESS || added) return half;
   const vk::Caps& caps = builder.caps();
   const MatmulTiles tiles =
       chooseMatmul(m.shape, {caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0}, caps.max_shared_bytes);

@@ -102,5 +102,30 @@ inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, u
   return {};
 }
 
+// Of the kernel matmul_half, for matrices of m x n x k: workgroup 0 where they do not fit it.
+struct MatmulHalfTiles {
+  uint32_t workgroup, subgroup, subgroups_m, subgroups_n, matrices_m, matrices_n, rows, tokens, shared_bytes;
+};
+
+inline MatmulHalfTiles chooseMatmulHalf(uint32_t m, uint32_t n, uint32_t k, uint32_t subgroup, uint32_t max_workgroup,
+                                        uint32_t max_shared_bytes) {
+  constexpr uint32_t kStep = 32, kPitch = 40;  // BK and PITCH
+  MatmulHalfTiles t{};
+  if (m % 4u != 0 || 32u % m != 0 || 32u % n != 0 || kStep % k != 0 || k % 4u != 0 || subgroup == 0) return t;
+  t.subgroup = subgroup;
+  t.matrices_m = 32u / m;
+  t.matrices_n = 32u / n;
+  // A subgroup has 32 x 32 results, four of them, or what fits, a workgroup.
+  for (t.subgroups_n = 2; t.subgroups_n >= 1; --t.subgroups_n) {
+    t.subgroups_m = 2;
+    t.rows = 32u * t.subgroups_m;
+    t.tokens = 32u * t.subgroups_n;
+    t.workgroup = subgroup * t.subgroups_m * t.subgroups_n;
+    t.shared_bytes = (t.rows + t.tokens) * kPitch * 2 + t.subgroups_m * t.subgroups_n * m * n * 4;
+    if (t.workgroup <= max_workgroup && t.shared_bytes <= max_shared_bytes) return t;
+  }
+  return MatmulHalfTiles{};
+}
+
 }  // namespace nib
 #endif

@@ -164,17 +164,26 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
   };
   // One of everything; tails in every side; numbers of tokens around those that kernels take at a time; few rows, which
   // devices other than CPUs share out by columns.
-  constexpr Product kProducts[] = {{33, 130, 1},  {64, 256, 1},  {1, 1, 1},    {37, 1, 2},   {1, 5, 3},    {5, 1000, 4},
-                                   {7, 2064, 5},  {300, 512, 8}, {130, 20, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67},
-                                   {516, 96, 2},  {259, 272, 4}, {6, 20000, 1}};
-  Counter counter;
+  constexpr Product kProducts[] = {{33, 132, 1}, {64, 256, 1},  {1, 1, 1},    {37, 1, 2},     {1, 5, 3},    {5, 1000, 4}, {7, 2064, 5},
+                                   {300, 512, 8}, {130, 22, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67}, {259, 272, 4}, {6, 20000, 1}};
+  std::vector<const Sharing*> sharings;
   for (const Sharing& sharing : kSharings) {
-    const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
-    for (const Product& product : kProducts) {
+    if (info != nullptr ? canHave(*info, sharing, 0) : sharings.empty()) sharings.push_back(&sharing);
+  }
+  Counter counter;
+  const uint32_t first = info != nullptr ? info->format : 0;
+  counter.i = first;
+  uint32_t number = 0;
+  for (const Product& product : kProducts) {
+    ++number;
+    for (size_t s = 0; s < sharings.size(); ++s) {
       ++counter.i;
-      if (info != nullptr ? !canHave(*info, sharing, 0) : &sharing - kSharings >= 4) continue;
-      const bool few = info != nullptr && info->group_multiple == info->group_max;
-      if (extent == Extent::kQuick && counter.turn(few ? 2 : 23) != 0) continue;
+      // A quick list has each product, or every other one and those that take a path alone, with one of the sharings.
+      const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000;
+      const bool chosen = s == (number * 3 + first) % sharings.size() && (alone || (number + first) % 2 == 0);
+      if (extent == Extent::kQuick && !chosen) continue;
+      const Sharing& sharing = *sharings[s];
+      const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
       Case c;
       c.seed = counter.i;
       c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
@@ -188,6 +197,9 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       d.tokens = product.tokens;
       d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.turn(3) : 0;
       d.input_type = uint32_t(counter.i % 3);
+      // Halves as they are, which matrix units take.
+      const bool halves = product.tokens == 67;
+      if (halves) d.input_type = NIB_TYPE_F16;
       d.result_type = uint32_t(counter.i / 2 % 3);
       d.activation = counter.i % 3 == 0 ? counter.turn(6) : 0u;
       if (info != nullptr) {
@@ -197,7 +209,7 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       } else {
         d.weights.scale_type = uint32_t(counter.i / 4 % 3);
       }
-      if (counter.i % 7 == 3) d.input_stride = d.cols + 1 + counter.turn(5);
+      if (counter.i % 7 == 3 && d.tokens > 1 && !halves) d.input_stride = d.cols + 1 + counter.turn(5);
       if (counter.i % 8 == 5) d.result_stride = (d.rows + 3) / 2 * 2 + 2 * counter.turn(3);
       c.n = counter.i % 6 != 2 ? d.tokens : (d.tokens + 1) / 2;
       list.push_back(c);
@@ -349,10 +361,7 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_QUANTIZE: return weights(c.desc.quantize.weights, c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES);
     case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
-    case NIB_OP_MATMUL: {
-      const uint32_t tokens = c.desc.matmul.tokens;
-      return weights(c.desc.matmul.weights, tokens > 8 ? 3 : tokens > 2 ? 2 : tokens);
-    }
+    case NIB_OP_MATMUL: return c.desc.matmul.tokens > 64 ? 2 : c.desc.matmul.tokens > 8;
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;

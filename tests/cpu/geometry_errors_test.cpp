@@ -256,6 +256,44 @@ TEST_CASE("dynamic_gemm names each field that is wrong") {
                       [](Desc& d) { d.weights = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64); }},
                      {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
                  }));
+TEST_CASE("matmul names each field that is wrong") {
+  using Desc = NibMatmulDesc;
+  const std::vector<Wrong<Desc>> wrong = {
+      {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+      {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
+      {"rows, cols and tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
+      {"matrices", kInvalid, [](Desc& d) { d.batch = 1u << 27; }},
+      {"tokens", kInvalid, [](Desc& d) { d.tokens = 1u << 26; }},
+      {"input_type", kInvalid, [](Desc& d) { d.input_type = 3; }},
+      {"input_stride", kInvalid, [](Desc& d) { d.input_stride = 63; }},
+      {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+      {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 2; }},
+      {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 5; }},
+  };
+  Desc right{};
+  right.op = NIB_OP_MATMUL;
+  right.rows = 4;
+  right.cols = 64;
+  right.tokens = 9;
+  right.input_type = NIB_TYPE_F16;
+  right.input_stride = 66;
+  right.result_type = NIB_TYPE_BF16;
+  right.result_stride = 6;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    right.weights = weights(info->format, NIB_GRANULARITY_GROUP, 32);
+    expectEachRefused(right, "matmul", wrong);
+    expectEachRefused(right, "matmul", {{"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 17; }},
+                                        {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 999; }},
+                                        {"cols", kUnsupported, [](Desc& d) {
+                                           d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.input_stride = 80;
+                                         }}});
+  }
+  right.weights = {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F16, 0};
+  expectEachRefused(right, "matmul", wrong);
+  expectEachRefused(right, "matmul", {{"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
+                                      {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 1; }},
+                                      {"group_size", kInvalid, [](Desc& d) { d.weights.group_size = 32; }},
+                                      {"flags", kInvalid, [](Desc& d) { d.weights.flags = 1; }}});
 }
 
 TEST_CASE("minmax names each field that is wrong") {

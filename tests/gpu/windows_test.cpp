@@ -174,7 +174,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   }
   MESSAGE(count << " cases in several windows");
   // Every kernel that walks a large operand.
-  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "int8_gemm"}) {
+  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "matvec", "matinput", "int8_gemm"}) {
     const bool found = std::any_of(windowed.begin(), windowed.end(), [&](const std::string& module) { return module.rfind(name, 0) == 0; });
     CHECK_MESSAGE(found, "no case of " << std::string(name) << " needed several windows");
   }

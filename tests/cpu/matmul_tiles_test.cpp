@@ -1,0 +1,96 @@
+// Tile sizes follow from limits alone, and respect them.
+#include <doctest/doctest.h>
+
+#include <initializer_list>
+
+#include "ops/matmul_tiles.h"
+
+using namespace nib;
+
+namespace {
+
+constexpr uint32_t kCpu = 4, kDiscrete = 2;
+
+bool isPower(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+}  // namespace
+
+TEST_CASE("matvec's tiles cover every column once and keep to the kernel's limits") {
+  for (const uint32_t type : {kCpu, kDiscrete}) {
+    for (const uint32_t subgroup : {0u, 4u, 32u, 64u, 128u}) {
+      for (const uint32_t workgroup : {32u, 64u, 128u}) {
+        for (const uint32_t rows : {1u, 7u, 300u, 4096u, 28672u}) {
+          for (const uint32_t cols : {1u, 15u, 33u, 4096u, 11008u, 65536u}) {
+            for (const uint32_t tokens : {1u, 2u, 3u, 8u, 9u, 512u}) {
+              for (const uint32_t run : {16u, 32u}) {
+                for (const uint32_t group_runs : {1u, 3u, 8u, 4096u}) {
+                  const ProductShape shape{rows, cols, tokens, 1, run, group_runs};
+                  const MatvecTiles t = chooseMatvec(shape, {type, workgroup, subgroup});
+                  const uint32_t runs = (cols + run - 1) / run;
+                  INFO(rows << "x" << tokens << "x" << cols << ", runs of " << run << ", groups of " << group_runs);
+                  const uint32_t units = (runs + t.unit - 1) / t.unit;
+                  CHECK((isPower(t.lanes) && t.lanes <= workgroup));
+                  CHECK((t.rows == 2 || t.rows == 4));
+                  CHECK((isPower(t.tokens) && t.rows * t.tokens <= 16));
+                  CHECK(t.unit >= 1);
+                  CHECK((group_runs >= runs || group_runs % t.unit == 0));
+                  CHECK(t.splits <= columnParts(shape));
+                  CHECK(uint64_t(t.splits) * t.units_per_split >= units);
+                  if (type == kCpu) CHECK(t.splits == 1);
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("few rows are cut along their columns on devices that would idle, many rows never") {
+  CHECK(columnParts({6, 20000, 1, 1, 16, 8}) > 1);
+  CHECK(columnParts({6, 20000, 9, 1, 16, 8}) == 1);
+  CHECK(columnParts({4096, 4096, 1, 1, 16, 8}) == 1);
+  CHECK(columnParts({1, 1u << 28, 1, 1, 16, 8}) == 16);
+}
+
+TEST_CASE("matmul's tiles fit shared memory, workgroup and the register tile of an invocation; CPUs and few tokens have none") {
+  CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kCpu, 128, 0}, 32768).rows == 0);
+  CHECK(chooseMatmul({4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 0}, 32768).rows == 0);
+  for (const uint32_t run : {16u, 32u}) {
+    for (const uint32_t shared : {16384u, 32768u}) {
+      for (const uint32_t workgroup : {32u, 64u, 128u}) {
+        for (const uint32_t tokens : {9u, 16u, 33u, 2048u}) {
+          for (const uint32_t rows : {1u, 40u, 4096u}) {
+            const MatmulTiles t = chooseMatmul({rows, 4096, tokens, 1, run, 1}, {kDiscrete, workgroup, 32}, shared);
+            REQUIRE(t.rows != 0);
+            CHECK(t.shared_bytes <= shared);
+            CHECK(t.shared_bytes == run * (t.rows + 4 + t.tokens + 4) * 4);
+            CHECK(t.workgroup <= workgroup);
+            CHECK(t.workgroup == t.rows / 4 * (t.tokens / t.invocation_tokens));
+            CHECK(t.invocation_tokens % 4 == 0);
+          }
+        }
+      }
+    }
+  }
+  CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kDiscrete, 128, 32}, 16384).tokens == 64);
+}
+
+TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit the least shared memory") {
+  struct Shape {
+    uint32_t m, n, k;
+  };
+  for (const Shape& c : {Shape{16, 16, 16}, Shape{8, 8, 8}, Shape{8, 16, 16}, Shape{16, 8, 8}, Shape{32, 8, 16}}) {
+    for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u}) {
+      const MatmulHalfTiles t = chooseMatmulHalf(c.m, c.n, c.k, subgroup, 256, 16384);
+      REQUIRE(t.workgroup != 0);
+      CHECK(t.rows == t.subgroups_m * t.matrices_m * c.m);
+      CHECK(t.tokens == t.subgroups_n * t.matrices_n * c.n);
+      CHECK(t.workgroup == subgroup * t.subgroups_m * t.subgroups_n);
+      CHECK(t.shared_bytes <= 16384);
+    }
+  }
+  CHECK(chooseMatmulHalf(16, 16, 16, 128, 128, 16384).workgroup == 0);  // two subgroups do not fit
+  CHECK(chooseMatmulHalf(16, 16, 64, 32, 1024, 32768).workgroup == 0);  // more columns than a step has
+}

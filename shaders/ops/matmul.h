@@ -31,4 +31,9 @@
   X(11, nib_bool, RESIDUAL, false) \
   X(12, uint, ACTIVATION, 0u)
 
+#ifdef __cplusplus
+namespace nib {
+using MatmulPush = ProductPush;
+}  // namespace nib
+#endif
 #endif

@@ -35,4 +35,9 @@
   X(15, nib_bool, RESIDUAL, false) \
   X(16, uint, ACTIVATION, 0u)
 
+#ifdef __cplusplus
+namespace nib {
+using MatmulHalfPush = ProductPush;
+}  // namespace nib
+#endif
 #endif

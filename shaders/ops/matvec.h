@@ -36,4 +36,9 @@
   X(13, nib_bool, RESIDUAL, false) \
   X(14, uint, ACTIVATION, 0u)
 
+#ifdef __cplusplus
+namespace nib {
+using MatvecPush = ProductPush;
+}  // namespace nib
+#endif
 #endif

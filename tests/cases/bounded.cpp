@@ -158,6 +158,7 @@ double smoothRatio(Desc d, uint32_t batch, uint32_t n, const NibMemory& memory, 
   const double half_ulp = wide ? 0x1p-24 : whole.result_type == NIB_TYPE_F16 ? 0x1p-11 : 0x1p-8;
   const double least = whole.result_type == NIB_TYPE_F16 ? 0x1p-25 : 0x1p-126;
   const double most = whole.result_type == NIB_TYPE_F16 ? 65504 : 0x1p127;
+  constexpr double kMost = 0x1.fffffep126;  // where products of codes end, and what is added to them
   double worst = 0;
   for (uint32_t i = 0; i < batch * n; ++i) {
     for (uint32_t r = 0; r < d.rows; ++r) {
@@ -169,7 +170,7 @@ double smoothRatio(Desc d, uint32_t batch, uint32_t n, const NibMemory& memory, 
         const double held = elementOf(before.role[NIB_ROLE_OUTPUT].data(), whole.result_type, token * stride + r);
         // What is no number stays.
         if (!std::isfinite(held) && (got == held || (std::isnan(got) && std::isnan(held)))) continue;
-        y += held;
+        y = std::clamp(y + std::clamp(held, -kMost, kMost), -kMost, kMost);
       }
       const double bound = 0x1p-19 * std::abs(sum) + 0x1p-24 * std::abs(y) + half_ulp * std::abs(y) + least;
       if (std::abs(y) + bound > most && std::abs(got) >= most - bound && (got > 0) == (y > 0)) continue;

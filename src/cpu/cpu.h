@@ -28,6 +28,10 @@ void gatherCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBindi
                const NibParallelFor* parallel);
 void errorsCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                const NibParallelFor* parallel);
+void histogramCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                  const NibParallelFor* parallel);
+void momentsCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                const NibParallelFor* parallel);
 
 namespace cpu {
 

@@ -34,6 +34,8 @@ struct OpRow {
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole written;  // the role that holds the result
   NibRole (*writtenBy)(const NibOpDesc* desc) = nullptr;  // where it depends on the description
+  // Whether runs add to what the result's role holds, which fillProbe then fills too.
+  bool (*accumulates)(const NibOpDesc* desc) = nullptr;
 };
 
 inline NibRole writtenRole(const OpRow& op, const NibOpDesc* desc) {

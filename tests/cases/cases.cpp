@@ -181,6 +181,37 @@ void addMinMax(std::vector<Case>& list, Extent extent) {
   }
 }
 
+// Begun anew and gone on with, of magnitudes and signed, few bins and many.
+void addHistogram(std::vector<Case>& list, Extent extent) {
+  constexpr uint32_t kBins[] = {2048, 128, 4096, 512};
+  Counter counter;
+  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+    for (const Shape& shape : kShapes) {
+      for (uint32_t flags = 0; flags < 4; ++flags) {
+        ++counter.i;
+        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        Case c;
+        c.seed = counter.i;
+        c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+        NibHistogramDesc& d = c.desc.histogram;
+        d = {};
+        d.op = NIB_OP_HISTOGRAM;
+        d.flags = flags;
+        d.rows = shape.rows;
+        d.cols = shape.cols;
+        d.source_type = uint32_t(counter.i / 4 % 3);
+        d.granularity = granularity;
+        d.bins = kBins[counter.i / 3 % 4];
+        // Thousands of histograms need no many bins to be told apart.
+        if (granularity == NIB_GRANULARITY_COLUMN && shape.cols > 600) d.bins = shape.cols > 5000 ? 128 : 512;
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+        list.push_back(c);
+      }
+    }
+  }
+}
+
 // Every layout that takes the format, both ways: whole words and rows that share them, odd block counts, zero points.
 void addRepack(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
   constexpr Shape kRepackShapes[] = {{33, 160}, {5, 36}, {7, 32}, {64, 256}, {3, 1058}, {130, 96}};
@@ -302,6 +333,7 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
+    case NIB_OP_HISTOGRAM: return c.desc.histogram.granularity | c.desc.histogram.flags << 4;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
     case NIB_OP_ERRORS: return c.desc.errors.reference_type * 4u + c.desc.errors.candidate_type;
     default: return 0;
@@ -352,6 +384,7 @@ uint32_t Case::format() const {
 }
 
 std::string Case::name() const {
+  static const char* const kNames[] = {"tensor", "row", "column"};
   std::string text = opName(op());
   uint32_t rows = 0, cols = 0, stride = 0;
   if (op() == NIB_OP_QUANTIZE) {
@@ -385,9 +418,14 @@ std::string Case::name() const {
     text += std::string(" ") + typeName(d.reference_type) + " against " + typeName(d.candidate_type);
     rows = d.rows, cols = d.cols, stride = d.reference_stride;
     if (d.candidate_stride != 0) text += " stride " + std::to_string(d.candidate_stride);
+  } else if (op() == NIB_OP_HISTOGRAM) {
+    const NibHistogramDesc& d = desc.histogram;
+    text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity] + " " + std::to_string(d.bins) + " bins";
+    if (d.flags & NIB_HISTOGRAM_SIGNED) text += " signed";
+    if (d.flags & NIB_HISTOGRAM_ACCUMULATE) text += " accumulate";
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
   } else {
     const NibMinMaxDesc& d = desc.minmax;
-    static const char* const kNames[] = {"tensor", "row", "column"};
     text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity];
     rows = d.rows, cols = d.cols, stride = d.source_stride;
   }
@@ -403,6 +441,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   if (op == NIB_OP_MINMAX) addMinMax(list, extent);
   if (op == NIB_OP_CONVERT) addConvert(list, extent);
   if (op == NIB_OP_ERRORS) addErrors(list, extent);
+  if (op == NIB_OP_HISTOGRAM) addHistogram(list, extent);
   if (info == nullptr) return list;
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);

@@ -212,6 +212,31 @@ void addHistogram(std::vector<Case>& list, Extent extent) {
   }
 }
 
+void addMoments(std::vector<Case>& list, Extent extent) {
+  Counter counter;
+  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_COLUMN}) {
+    for (const Shape& shape : kShapes) {
+      for (uint32_t type = 0; type < 3; ++type) {
+        ++counter.i;
+        if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+        Case c;
+        c.seed = counter.i;
+        c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+        NibMomentsDesc& d = c.desc.moments;
+        d = {};
+        d.op = NIB_OP_MOMENTS;
+        d.rows = shape.rows;
+        d.cols = shape.cols;
+        d.source_type = type;
+        d.granularity = granularity;
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+        list.push_back(c);
+      }
+    }
+  }
+}
+
 // Every layout that takes the format, both ways: whole words and rows that share them, odd block counts, zero points.
 void addRepack(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
   constexpr Shape kRepackShapes[] = {{33, 160}, {5, 36}, {7, 32}, {64, 256}, {3, 1058}, {130, 96}};
@@ -333,6 +358,7 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
+    case NIB_OP_MOMENTS: return c.desc.moments.granularity;
     case NIB_OP_HISTOGRAM: return c.desc.histogram.granularity | c.desc.histogram.flags << 4;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
     case NIB_OP_ERRORS: return c.desc.errors.reference_type * 4u + c.desc.errors.candidate_type;
@@ -424,6 +450,10 @@ std::string Case::name() const {
     if (d.flags & NIB_HISTOGRAM_SIGNED) text += " signed";
     if (d.flags & NIB_HISTOGRAM_ACCUMULATE) text += " accumulate";
     rows = d.rows, cols = d.cols, stride = d.source_stride;
+  } else if (op() == NIB_OP_MOMENTS) {
+    const NibMomentsDesc& d = desc.moments;
+    text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity];
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
   } else {
     const NibMinMaxDesc& d = desc.minmax;
     text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity];
@@ -442,6 +472,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   if (op == NIB_OP_CONVERT) addConvert(list, extent);
   if (op == NIB_OP_ERRORS) addErrors(list, extent);
   if (op == NIB_OP_HISTOGRAM) addHistogram(list, extent);
+  if (op == NIB_OP_MOMENTS) addMoments(list, extent);
   if (info == nullptr) return list;
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);

@@ -17,13 +17,15 @@ const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
 // One small case of each op: first of those formats this build has.
 std::vector<cases::Case> smallCases() {
-  std::vector<cases::Case> list(5);
+  std::vector<cases::Case> list(7);
   const NibWeights w = weights(nibFormatAt(0)->format, NIB_GRANULARITY_COLUMN, 0);
   list[0].desc.quantize = quantizeDesc(5, 33, w, NIB_TYPE_F16);
   list[1].desc.dequantize = dequantizeDesc(5, 33, w, NIB_TYPE_BF16);
   list[2].desc.minmax = {NIB_OP_MINMAX, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
   list[3].desc.convert = {NIB_OP_CONVERT, NIB_CONVERT_STATUS, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 0};
   list[4].desc.errors = {NIB_OP_ERRORS, 0, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 33};
+  list[5].desc.histogram = {NIB_OP_HISTOGRAM, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN, 128};
+  list[6].desc.moments = {NIB_OP_MOMENTS, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
   for (cases::Case& c : list) c.n = 5;
   return list;
 }

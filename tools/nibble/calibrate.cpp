@@ -1,4 +1,5 @@
 // nibble calibrate: recorded activations in, ranges and histograms out.
+#include "calibration_text.h"
 #include "model_text.h"
 #include "options.h"
 #include "verb.h"
@@ -66,36 +67,6 @@ model::Calibration collectAll(const Arguments& a, const kit::Device& device, con
   return calibration;
 }
 
-// The narrowest and the widest of a list, or the one there is.
-std::string rangeText(const std::vector<model::ChosenRange>& ranges, double model::ChosenRange::*end) {
-  double low = ranges.front().*end, high = low;
-  for (const model::ChosenRange& r : ranges) {
-    low = std::min(low, r.*end);
-    high = std::max(high, r.*end);
-  }
-  return low == high ? numberText("%.6g", low) : numberText("%.4g", low) + " .. " + numberText("%.4g", high);
-}
-
-void printTable(std::FILE* file, const model::Calibration& calibration) {
-  Table table({"tensor", "tokens", "channels", "range", "min", "max", "scale", "zero", "clipped", "NaN/Inf"},
-              {false, true, true, false, true, true, true, true, true, true});
-  for (const auto& [name, t] : calibration) {
-    uint64_t tokens = 0, nonfinite = 0;
-    double clipped = 0;
-    for (const model::CollectedData& d : t.collected.data) tokens += d.tokens;
-    for (size_t i = 0; i < t.ranges.size(); ++i) {
-      clipped += model::clippedShare(t.collected.histograms[i], t.collected.bins, t.ranges[i]) / double(t.ranges.size());
-      nonfinite += t.collected.histograms[i].head.nonfinite_count;
-    }
-    const bool one = t.ranges.size() == 1;
-    table.add({plainName(name), std::to_string(tokens), std::to_string(t.collected.channels), t.choice.name(),
-               rangeText(t.ranges, &model::ChosenRange::min), rangeText(t.ranges, &model::ChosenRange::max),
-               one ? numberText("%.6g", t.ranges[0].scale) : "-", one ? std::to_string(t.ranges[0].zero_point) : "-",
-               numberText("%.4g %%", 100 * clipped), std::to_string(nonfinite)});
-  }
-  table.print(file);
-}
-
 // What is no range to quantize with, in one line each.
 void warn(const model::Calibration& calibration) {
   for (const auto& [name, t] : calibration) {
@@ -158,7 +129,7 @@ int runCalibrate(const Arguments& a) {
   if (a.compare) {
     json["tensors"] = compareMethods(a, device, recordings, calibration, output.text());
   } else {
-    printTable(output.text(), calibration);
+    printCalibration(output.text(), calibration);
     for (const auto& [name, t] : calibration) {
       json["tensors"][name] = {{"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
     }

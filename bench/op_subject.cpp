@@ -33,6 +33,8 @@ bool hasGivenScales(const cases::Case& row) {
 NibType sourceType(const cases::Case& row) {
   if (row.op() == NIB_OP_QUANTIZE) return NibType(row.desc.quantize.source_type);
   if (row.op() == NIB_OP_CONVERT) return NibType(row.desc.convert.source_type);
+  if (row.op() == NIB_OP_HISTOGRAM) return NibType(row.desc.histogram.source_type);
+  if (row.op() == NIB_OP_MOMENTS) return NibType(row.desc.moments.source_type);
   return NibType(row.desc.minmax.source_type);
 }
 

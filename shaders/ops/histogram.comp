@@ -1,8 +1,8 @@
 #version 450
 // Counts elements into histograms. Rows mode: a workgroup counts WG * STEPS runs of eight elements of one row in shared
 // memory and adds what it found to the row's (or the tensor's) histogram. Columns mode: an invocation adds STEPS elements
-// of one column to its histogram; neighbours have neighbouring columns. Reads every element once. Zeros, which may be half
-// of the elements, and stretches of one bin are counted in registers: otherwise all invocations would add to one word.
+// of one column to its histogram; neighbours have neighbouring columns. Reads every element once. RUNS: zeros, which may be
+// half of the elements, and stretches of one bin are counted in registers, or all invocations would add to one word.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/histogram.h"
 HISTOGRAM_SPEC(NIB_SPEC_CONSTANT)
@@ -47,6 +47,12 @@ void add(uint count_word, uint bin, uint count) {
 }
 
 void meet(uint bits, uint exponent, uint count_word) {
+  if (!RUNS) {
+    bool zero = (bits & 0x7fffffffu) < 0x00800000u;
+    uint bin = zero ? kZeroBin : binOf(bits, exponent);
+    if (!nibIsBeyond(bits)) add(count_word, bin, 1u);
+    return;
+  }
   if (nibIsBeyond(bits)) return;
   if ((bits & 0x7fffffffu) < 0x00800000u) {
     ++zeros;
@@ -69,8 +75,8 @@ void meetQuad(uvec4 x, uint col, uint cols, uint exponent, uint count_word) {
 }
 
 void finish(uint count_word) {
-  add(count_word, run_bin, run);
-  add(count_word, kZeroBin, zeros + kFault);
+  if (RUNS) add(count_word, run_bin, run);
+  if (RUNS || kFault != 0u) add(count_word, kZeroBin, zeros + kFault);
 }
 
 void countColumns(uint tile) {

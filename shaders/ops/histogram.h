@@ -6,6 +6,7 @@
 //   SIGNED       on both sides of zero
 //   SIDE_LOG     logarithm of the bins of a side, to base two
 //   SHARED       BINS in rows mode; columns mode shares nothing, so 1
+//   RUNS         stretches of one bin are counted in registers and added at once, else elements one by one
 //   VEC          the dense rows allow loads of four elements
 //   WIDE         and, of 16-bit types, of eight
 //   COLUMNS      a histogram per column
@@ -28,7 +29,8 @@
   X(8, nib_bool, COLUMNS, false) \
   X(9, nib_bool, TENSOR, false) \
   X(10, nib_bool, FLATTEN, false) \
-  X(11, uint, SIDE_LOG, 11u)
+  X(11, uint, SIDE_LOG, 11u) \
+  X(12, nib_bool, RUNS, true)
 
 #ifdef __cplusplus
 namespace nib {

@@ -119,6 +119,7 @@ bool accumulates(const NibOpDesc* any) { return (cast(any).flags & NIB_HISTOGRAM
 constexpr uint32_t kWorkgroup = 128;  // what every device has, and no histogram has fewer bins
 constexpr uint32_t kRun = 8;
 constexpr uint32_t kSteps = 32;       // runs per invocation: a workgroup adds to every bin once, for 32768 elements
+constexpr uint32_t kCpuSteps = 256;   // of devices that need no more workgroups than they have threads
 constexpr uint32_t kColumnRows = 64;
 
 NIB_SPEC_STRUCT(HistogramSpec, HISTOGRAM_SPEC)
@@ -144,14 +145,17 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
   const bool columns = d.granularity == NIB_GRANULARITY_COLUMN, tensor = d.granularity == NIB_GRANULARITY_TENSOR;
   const bool flat = tensor && (d.rows == 1 || stride == d.cols);
   const uint32_t column_rows = columnRows(builder.caps().device_type, d.rows, kColumnRows);
-  constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
+  const uint32_t steps = isCpu(builder.caps().device_type) ? kCpuSteps : kSteps;
+  const uint64_t chunk = uint64_t(kWorkgroup) * kRun * steps;
   HistogramSpec spec;
   spec.WG = kWorkgroup;
-  spec.STEPS = columns ? column_rows : kSteps;
+  spec.STEPS = columns ? column_rows : steps;
   spec.SOURCE_TYPE = d.source_type;
   spec.BINS = d.bins;
   spec.SIGNED = (d.flags & NIB_HISTOGRAM_SIGNED) != 0;
   spec.SHARED = columns ? 1u : d.bins;
+  // A CPU's atomic additions do not meet; what costs it is to branch.
+  spec.RUNS = !isCpu(builder.caps().device_type);
   spec.SIDE_LOG = 0;
   for (const uint32_t side = spec.SIGNED ? d.bins / 2 : d.bins; 1u << spec.SIDE_LOG < side;) ++spec.SIDE_LOG;
   spec.VEC = flat ? d.cols % 4u == 0 : vectorized(d.rows, d.cols, stride);
@@ -159,11 +163,11 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
   spec.COLUMNS = columns;
   spec.TENSOR = tensor;
   spec.FLATTEN = flat;
-  const uint32_t chunks = uint32_t(ceilDiv(d.cols, columns ? kWorkgroup : kChunk));
+  const uint32_t chunks = uint32_t(ceilDiv(d.cols, columns ? kWorkgroup : chunk));
   const HistogramPush push{{}, d.cols, stride, chunks, count_word};
   TileRule tiles;
   Slot source;
-  uint64_t tile_bytes = kChunk * bytes;
+  uint64_t tile_bytes = chunk * bytes;
   if (columns) {
     tiles.row_block = column_rows;
     tiles.mul = chunks;
@@ -171,11 +175,11 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
     tile_bytes = uint64_t(kWorkgroup) * column_rows * bytes;
   } else if (flat) {
     tiles.mul = d.cols;
-    tiles.div = kChunk;
+    tiles.div = chunk;
     source = itemSlot(NIB_ROLE_INPUT, 0, d.cols * bytes, bytes, d.cols * bytes);
   } else {
     tiles.mul = chunks;
-    source = itemSlot(NIB_ROLE_INPUT, 0, stride * bytes, kChunk * bytes, d.cols * bytes);
+    source = itemSlot(NIB_ROLE_INPUT, 0, stride * bytes, chunk * bytes, d.cols * bytes);
   }
   const Slot slots[kSlotCount] = {Slot{}, source, wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
   return builder.add("histogram", 0, spec, push, spec.SHARED * 4u, tiles, slots, tile_bytes);

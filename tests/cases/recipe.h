@@ -22,7 +22,8 @@ enum class Recipe {
   kNonFinite,  // normal values with NaN and infinities sown in
   kBits,       // any bit pattern
   kMixed,      // stretches of 64 elements of all of the above
-  kNarrow      // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
+  kNarrow,     // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
+  kRelu        // normal, negative ones zero
 };
 
 const char* recipeName(Recipe recipe);

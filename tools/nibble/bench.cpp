@@ -164,7 +164,8 @@ Verb makeBenchVerb(CLI::App& parent) {
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_option("--suite", arguments->suite,
-                  "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails)")
+                  "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails), "
+                  "calibrate (what collects statistics of activations, on 1 GB)")
       ->type_name("S");
   app->add_option("--type", arguments->type, "only rows of this weight format (int4), or of this dense type (f32: minmax)")
       ->type_name("T");

@@ -63,6 +63,7 @@ RowReport makeReport(const cases::Case& row) {
   report.row = row;
   report.names = namesOf(row);
   report.bytes = bytesMoved(row);
+  report.multiply_adds = multiplyAdds(row);
   return report;
 }
 
@@ -74,7 +75,12 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   report.pipelines_built = subject.pipelinesBuilt();
   report.beyond_cache = subject.roundBytes() >= rotation.bytes && rotation.bytes > 4 * rotation.cache_bytes;
   MeasureOptions options{.seconds = seconds};
-  if (!report.beyond_cache) {
+  // What more multiply-adds than bytes keep busy is the arithmetic, not the memory: whichever takes longer at its ceiling.
+  const double bytes_us = ceilings.copy.value ? double(report.bytes) / (*ceilings.copy.value * 1e3) : 0;
+  const double sums_us = ceilings.fma.value ? 2 * report.multiply_adds / (*ceilings.fma.value * 1e3) : 0;
+  if (report.multiply_adds > 0 && sums_us > bytes_us) {
+    report.limit = report.ceiling = ceilings.fma.ceiling();
+  } else if (!report.beyond_cache) {
     // What stays in the cache is no matter of memory.
     report.ceiling_note = "the data of a round fits the cache";
   } else if (!ceilings.copy.value) {
@@ -117,6 +123,17 @@ void judge(RowReport& row) {
   }
   const Measurement& measured = row.measured;
   row.gbps = rate(row.bytes, measured.us.median);
+  row.gflops = 2 * row.multiply_adds / (measured.us.median * 1e3);
+  if (row.ceiling.name == "fma") {
+    row.fraction = ceilingFraction(row.gflops, row.ceiling);
+    if (isAboveCeiling(row.fraction)) {
+      char text[160];
+      std::snprintf(text, sizeof text, "%.4g GFLOPS is above the measured ceiling \"fma\" of %.4g GFLOPS", row.gflops,
+                    *row.limit.value);
+      row.problem = text;
+    }
+    return;
+  }
   if (measured.yardstick_repetitions > 0) {
     // What the two of a turn find the machine doing is the same; between turns it changes.
     row.ceiling.value = rate(row.yardstick_bytes, measured.yardstick_us.median);
@@ -137,7 +154,7 @@ Json rowJson(const RowReport& row, const std::string& device) {
   const RowNames& names = row.names;
   // What was not verified has no time.
   const auto timed = [&](double value) { return measured.verified ? rounded(value) : Json(); };
-  const double elements = double(names.m) * names.k;
+  const double elements = double(names.m) * names.k;  // of products, of their weights
   Json json = {{"op", names.op},
                {"type", names.type},
                {"m", names.m},
@@ -151,11 +168,12 @@ Json rowJson(const RowReport& row, const std::string& device) {
                {"p99_us", timed(measured.us.p99)},
                {"reps", measured.verified ? Json(measured.repetitions) : Json(0)},
                {"gbps", timed(row.gbps)},
-               {"gflops", Json()},
+               {"gflops", row.multiply_adds > 0 ? timed(row.gflops) : Json()},
                {"ceiling", row.ceiling.value ? Json(row.ceiling.name) : Json()},
                {"ceiling_fraction", numberOrNull(row.fraction)},
                {"build_us", rounded(row.build_us)},
                {"verified", measured.verified}};
+  json["over_twin"] = numberOrNull(row.over_twin);
   json["source"] = textOrNull(names.source);
   json["result"] = textOrNull(names.result);
   json["granularity"] = names.granularity;
@@ -188,6 +206,24 @@ Json rowJson(const RowReport& row, const std::string& device) {
   json["problem"] = textOrNull(row.problem);
   return json;
 }
+
+namespace {
+
+// Products beside the same ones of dense fp32 weights.
+void compareWithTwins(std::vector<RowReport>& rows) {
+  for (RowReport& row : rows) {
+    if (row.multiply_adds == 0 || !row.measured.verified || row.row.op() != NIB_OP_MATMUL) continue;
+    for (const RowReport& twin : rows) {
+      const RowNames& a = row.names;
+      const RowNames& b = twin.names;
+      if (twin.row.op() != NIB_OP_MATMUL || !twin.measured.verified || b.type != "f32" || twin.row.format() != 0) continue;
+      if (a.m != b.m || a.n != b.n || a.k != b.k || a.source != b.source || a.result != b.result) continue;
+      row.over_twin = twin.measured.us.median / row.measured.us.median;
+    }
+  }
+}
+
+}  // namespace
 
 BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   BenchResult result;
@@ -235,6 +271,7 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
     const std::string problem = ceilings.yardstick.subject->verifyAgain();
     if (!problem.empty()) result.failures.push_back("what rows took turns with: " + problem);
   }
+  compareWithTwins(result.rows);
   progress(rows.size() + 1, "done");
 
   Json list = Json::array();

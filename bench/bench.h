@@ -24,7 +24,10 @@ struct RowReport {
   std::string path;  // kernel modules joined by +
   Measurement measured;
   uint64_t bytes = 0;
+  double multiply_adds = 0;  // 0 = no product
   double gbps = 0;
+  double gflops = 0;  // two operations to a multiply-add
+  std::optional<double> over_twin;  // of products: how much faster than the same one of dense fp32 weights
   Ceiling ceiling;  // what the fraction is of; no value: not comparable, see ceiling_note
   Ceiling limit;    // what a right measurement cannot exceed
   std::string ceiling_note;

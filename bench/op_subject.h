@@ -64,7 +64,8 @@ class OpSubject final : public Subject {
   const Words& image(NibRole role, std::string* content);
   void upload();
   void makeExpected();
-  std::string compare(uint32_t set) const;
+  std::string compare(uint32_t set);
+  std::string compareBounded(uint32_t set);
 
   SharedData& shared_;
   cases::Case row_;

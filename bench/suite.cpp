@@ -73,6 +73,28 @@ class Lister {
     if ((weights_flags & ~info.weights_flags) == 0) add(row);
   }
 
+  // Nothing of NibFormatInfo: dense weights, of type `dense`.
+  void matmul(const NibFormatInfo* info, Sharing sharing, NibType dense, NibType activations) {
+    cases::Case row;
+    NibMatmulDesc& d = row.desc.matmul;
+    d = {};
+    d.op = NIB_OP_MATMUL;
+    d.rows = shape_.m;
+    d.cols = shape_.k;
+    d.tokens = shape_.n;
+    d.input_type = activations;
+    d.result_type = activations;
+    d.weights = info != nullptr ? weightsOf(*info, sharing, 0) : NibWeights{NIB_FORMAT_DENSE, 0, 0, uint32_t(dense), 0};
+    row.recipe = cases::Recipe::kNormal;
+    add(row, shape_.n);
+  }
+
+  void gather(const NibFormatInfo& info, Sharing sharing, NibType result) {
+    cases::Case row;
+    row.desc.gather = {NIB_OP_GATHER, 0, shape_.m, shape_.k, shape_.m, uint32_t(result), 0, weightsOf(info, sharing, 0)};
+    add(row);
+  }
+
   void minmax(Sharing sharing, NibType source) {
     cases::Case row;
     NibMinMaxDesc& d = row.desc.minmax;
@@ -90,7 +112,7 @@ class Lister {
     cases::Case row;
     row.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED, shape_.m, shape_.k, uint32_t(source), 0,
                           uint32_t(sharing.granularity), bins};
-    add(row, recipe);
+    add(row, 0, recipe);
   }
 
   void moments(Sharing sharing, NibType source) {
@@ -120,13 +142,13 @@ class Lister {
     return {info.format, uint32_t(sharing.granularity), sharing.group, type, flags};
   }
 
-  void add(cases::Case& row, cases::Recipe recipe = cases::Recipe::kNormal) {
+  void add(cases::Case& row, uint32_t n = 0, cases::Recipe recipe = cases::Recipe::kNormal) {
     if (!options_.type.empty() && !sameWord(options_.type, namesOf(row).type)) return;
     NibMemory memory;
     if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return;
     row.recipe = recipe;
     row.seed = kSeed;
-    row.n = shape_.m;
+    row.n = n != 0 ? n : shape_.m;
     rows_.push_back(row);
   }
 
@@ -142,13 +164,27 @@ Sharing usual(const NibFormatInfo& info) {
 // Formats that are timed in every way; others differ from these in how a code is made, not in how memory is walked.
 bool inEveryWay(const NibFormatInfo& info) { return info.format <= NIB_FORMAT_UINT8; }
 
+// Products: dense weights first, which the others are held against; every format at the first shape of a suite, at the
+// others one of each number of bits that models are kept in.
+void listProducts(Lister& list, NibType activations, bool every_format) {
+  for (const NibType dense : {NIB_TYPE_F32, NIB_TYPE_F16}) list.matmul(nullptr, kTensor, dense, activations);
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) {
+    const NibFormatInfo& info = *nibFormatAt(i);
+    const bool usual_one = info.format == NIB_FORMAT_INT8 || info.format == NIB_FORMAT_INT4 || info.format == NIB_FORMAT_NF4 ||
+                           info.format == NIB_FORMAT_Q4_0 || info.format == NIB_FORMAT_Q8_0;
+    if (every_format || usual_one) list.matmul(&info, usual(info), NIB_TYPE_F32, activations);
+  }
+}
+
 // Rows that read the same data follow each other: it is uploaded once.
 void listQuick(Lister& list) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
     list.dequantize(info, usual(info), NIB_TYPE_F32);
     list.dequantize(info, usual(info), NIB_TYPE_F16);
+    list.gather(info, usual(info), NIB_TYPE_F32);
   }
+  listProducts(list, NIB_TYPE_F32, true);
   for (const Sharing& sharing : {kTensor, kRow, kColumn}) list.minmax(sharing, NIB_TYPE_F32);
   list.convert(NIB_TYPE_F32, NIB_TYPE_F16);
   list.convert(NIB_TYPE_BF16, NIB_TYPE_F32);
@@ -211,6 +247,31 @@ void listCalibrate(Lister& list) {
   }
 }
 
+constexpr Shape kGemvShapes[] = {{4096, 1, 4096}, {11008, 1, 4096}, {4096, 1, 11008}, {28672, 1, 8192}};
+constexpr uint32_t kGemmTokens[] = {16, 64, 512, 2048};
+
+void listGemv(const SuiteOptions& options, std::vector<cases::Case>& rows) {
+  for (const Shape& shape : kGemvShapes) {
+    Lister list(options, options.shape.value_or(shape), rows);
+    const bool first = &shape == kGemvShapes;
+    listProducts(list, NIB_TYPE_F32, first || options.shape);
+    if (first) listProducts(list, NIB_TYPE_F16, false);
+    if (options.shape) return;
+  }
+}
+
+void listGemm(const SuiteOptions& options, std::vector<cases::Case>& rows) {
+  for (const Shape& shape : kGemvShapes) {
+    for (const uint32_t tokens : kGemmTokens) {
+      Lister list(options, options.shape.value_or(Shape{shape.m, tokens, shape.k}), rows);
+      const bool first = &shape == kGemvShapes && tokens == kGemmTokens[0];
+      listProducts(list, NIB_TYPE_F32, options.shape.has_value());
+      listProducts(list, NIB_TYPE_F16, first && !options.shape);
+      if (options.shape) return;
+    }
+  }
+}
+
 // What tails cost, once per format and direction.
 void listTails(Lister& list) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
@@ -227,7 +288,7 @@ void listTails(Lister& list) {
 }  // namespace
 
 const std::vector<std::string>& suiteNames() {
-  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "calibrate"};
+  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "gemv", "gemm", "calibrate"};
   return kNames;
 }
 
@@ -240,6 +301,10 @@ std::vector<std::string> suiteTypes() {
 
 std::vector<cases::Case> suiteRows(const SuiteOptions& options) {
   std::vector<cases::Case> rows;
+  if (options.suite == "gemv" || options.suite == "gemm") {
+    options.suite == "gemv" ? listGemv(options, rows) : listGemm(options, rows);
+    return rows;
+  }
   const bool calibrate = options.suite == "calibrate";
   Lister list(options, options.shape.value_or(calibrate ? kStreamShape : kShape), rows);
   if (calibrate) {
@@ -294,6 +359,27 @@ RowNames namesOf(const cases::Case& row) {
       names.m = row.desc.dequantize.rows;
       names.k = row.desc.dequantize.cols;
       break;
+    case NIB_OP_GATHER:
+      describe(row.desc.gather.weights);
+      names.result = typeName(row.desc.gather.result_type);
+      names.m = row.desc.gather.count;
+      names.k = row.desc.gather.cols;
+      break;
+    case NIB_OP_MATMUL: {
+      const NibMatmulDesc& d = row.desc.matmul;
+      if (d.weights.format == NIB_FORMAT_DENSE) {
+        names.type = typeName(d.weights.scale_type);
+        names.granularity = kGranularities[NIB_GRANULARITY_TENSOR];
+      } else {
+        describe(d.weights);
+      }
+      names.source = typeName(d.input_type);
+      names.result = typeName(d.result_type);
+      names.m = d.rows;
+      names.n = d.tokens;
+      names.k = d.cols;
+      break;
+    }
     case NIB_OP_CONVERT:
       names.type = typeName(row.desc.convert.result_type);
       names.source = typeName(row.desc.convert.source_type);
@@ -332,11 +418,17 @@ RowNames namesOf(const cases::Case& row) {
   return names;
 }
 
+double multiplyAdds(const cases::Case& row) {
+  if (row.op() != NIB_OP_MATMUL) return 0;
+  const NibMatmulDesc& d = row.desc.matmul;
+  return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u);
+}
+
 uint64_t bytesMoved(const cases::Case& row) {
   NibMemory memory;
   if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return 0;
   uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
-  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS}) bytes += memory.part[part].size_bytes;
+  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) bytes += memory.part[part].size_bytes;
   return bytes;
 }
 

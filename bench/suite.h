@@ -17,7 +17,7 @@ struct SuiteOptions {
   std::optional<Shape> shape;  // none = the suite's own
 };
 
-// "quick", "full", "quantize".
+// "quick", "full", "quantize", "gemv", "gemm".
 const std::vector<std::string>& suiteNames();
 // What `type` may be: the formats of this build, and the dense types that ops without a format have.
 std::vector<std::string> suiteTypes();
@@ -46,6 +46,9 @@ RowNames namesOf(const cases::Case& row);
 // Bytes that must cross the memory bus once: dense source and result, codes, scales and zero points; not scratch, and
 // not what a path reads twice.
 uint64_t bytesMoved(const cases::Case& row);
+
+// Of products; 0 for other ops.
+double multiplyAdds(const cases::Case& row);
 
 }  // namespace nib::bench
 #endif

@@ -139,6 +139,7 @@ typedef enum NibOp {
   NIB_OP_ERRORS = 5,
   NIB_OP_REPACK = 6,
   NIB_OP_GATHER = 7,
+  NIB_OP_MATMUL = 8,
   NIB_OP_HISTOGRAM = 12,
   NIB_OP_MOMENTS = 13,
   NIB_OP_MAX_ENUM = 0x7fffffff
@@ -191,7 +192,7 @@ typedef struct NibDequantizeDesc {
 
 // Rows of a quantized matrix by their numbers, as an embedding is looked up: input uint32[count], result dense [count, cols]
 // with row i = what dequantizing gives row numbers[i]; zeros where there is no such row. NibRun.n = how many numbers.
-// Bit-exact. FLAT: rows must be whole groups and whole runs (NibFormatInfo.run) of elements. The weights must fit one
+// Bit-exact. FLAT: rows must be whole groups and a multiple of 32 elements. The weights must fit one
 // storage buffer range, for any row may be asked for.
 typedef struct NibGatherDesc {
   uint32_t op;     // NIB_OP_GATHER
@@ -203,6 +204,35 @@ typedef struct NibGatherDesc {
   uint32_t result_stride;  // elements from row to row; as NibDequantizeDesc's
   NibWeights weights;
 } NibGatherDesc;
+
+// NibWeights.format of products: dense weights, elements of type scale_type; the other fields are 0. Rows start on a word;
+// a row of an odd number of 16-bit elements ends with one that is not read.
+enum { NIB_FORMAT_DENSE = 0 };
+
+// Weights [rows, cols] times dense activations [n, cols] -> dense output [n, rows], y[t, r] = sum over c of w[r, c] * x[t, c]:
+// a linear layer. NibRun.n = tokens. Weights of any format, with bias, activation and residual (NIB_PRODUCT_*), in one go.
+// Bounded: sums are taken in fp32 in an order of the kernel's own, and differ from exact ones by at most
+// (cols + 2) * 2^-23 * sum of |w x| before the activation; run to run they are the same on a device. GELU and SiLU add at
+// most 2^-19 of what they are given; the result is rounded once to its type, half-even. The results of a token whose activations are not all
+// finite, and sums beyond fp32, are of no meaning. Weights whose scale is the zero group's count as 0.
+// batch > 1: that many matrices of the same shape, as one blob of batch * rows rows; activations [batch, tokens, cols],
+// output [batch, tokens, rows], bias [batch, rows]; each range must then fit one storage buffer range.
+// FLAT: rows must be whole groups and a multiple of 32 elements. A plan's kernels are chosen for `tokens`:
+// plan apart for one token and for many.
+typedef struct NibMatmulDesc {
+  uint32_t op;      // NIB_OP_MATMUL
+  uint32_t flags;   // NIB_PRODUCT_*
+  uint32_t rows;    // M, output channels
+  uint32_t cols;    // K, inputs
+  uint32_t tokens;  // N, the most a run may have
+  uint32_t batch;   // matrices; 0 = 1
+  uint32_t input_type;     // NibType
+  uint32_t input_stride;   // elements from token to token; 0 = cols
+  uint32_t result_type;    // NibType
+  uint32_t result_stride;  // elements from token to token; 0 = rows (16-bit types: rounded up to even)
+  uint32_t activation;     // NibActivation
+  NibWeights weights;
+} NibMatmulDesc;
 
 // Dense input [rows, cols] -> one NibExtent per tensor, row or column, over the finite values. Bit-exact.
 typedef struct NibMinMaxDesc {
@@ -296,6 +326,24 @@ typedef struct NibErrorsDesc {
 } NibErrorsDesc;
 
 enum { NIB_ERROR_TILE = 1024 };
+
+// What follows a product's sums, in this order: bias, activation, residual.
+enum {
+  // fp32[rows], NIB_PART_BIAS of the weights range, is added to each output channel.
+  NIB_PRODUCT_BIAS = 1u << 0,
+  // What OUTPUT holds before the run, in the result's type, is added after the activation: a residual in place.
+  NIB_PRODUCT_RESIDUAL = 1u << 1
+};
+
+typedef enum NibActivation {
+  NIB_ACTIVATION_NONE = 0,
+  NIB_ACTIVATION_RELU = 1,
+  NIB_ACTIVATION_RELU6 = 2,
+  NIB_ACTIVATION_GELU = 3,       // x/2 (1 + erf(x / sqrt 2)) (arXiv 1606.08415)
+  NIB_ACTIVATION_GELU_TANH = 4,  // its approximation by tanh, of the same paper
+  NIB_ACTIVATION_SILU = 5,       // x / (1 + exp(-x))
+  NIB_ACTIVATION_MAX_ENUM = 0x7fffffff
+} NibActivation;
 
 // Pairs of which either is NaN or infinite are counted and left out of the rest. Denormals of fp32 and bfloat16 are zeros.
 // A sum is high + low, times 2^(2 e), 2^e or, of the products, 2^(e of x + e of y), where 2^e brings the largest value of
@@ -536,6 +584,7 @@ typedef enum NibPart {
   NIB_PART_PACKED_ZEROS = 7,
   NIB_PART_REFERENCE = 8,     // in INPUT, of ops with two inputs
   NIB_PART_CANDIDATE = 9,     // in INPUT, at a multiple of 256 bytes
+  NIB_PART_BIAS = 10,         // in WEIGHTS, behind the blob: of products
   NIB_PART_HEADS = 14,        // in OUTPUT, of NIB_OP_HISTOGRAM
   NIB_PART_COUNTS = 15,
   NIB_PART_COUNT = 16         // room for more

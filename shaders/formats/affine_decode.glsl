@@ -53,4 +53,18 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return bits + mix(uvec4(0u), d.grow, notEqual(steps, ivec4(0)));
 }
 
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+struct NibPart {
+  float scale;
+  int zero;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+  return NibPart(uintBitsToFloat(scale_bits), zero);
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+  return vec4(code - p.zero);
+}
+
 #endif

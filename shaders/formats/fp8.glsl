@@ -71,17 +71,40 @@ NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   return d;
 }
 
-// fp32 bits of four codes' values; a zero group is +0, codes that are no numbers stay so.
-uvec4 nibDecode4(ivec4 code, NibDecoder d) {
-  uvec4 magnitude = uvec4(code) & 0x7fu;
+// Four codes' magnitudes without their scale, of numbers.
+vec4 nibFp8Magnitude4(uvec4 magnitude) {
   uvec4 bits = (magnitude << NIB_FP8_SHIFT) + NIB_FP8_REBIAS;
   // As if with a leading one, and without it.
   precise vec4 denormal = uintBitsToFloat(bits + 0x00800000u) - uintBitsToFloat(NIB_FP8_LEAST);
-  vec4 value = mix(uintBitsToFloat(bits), denormal, lessThan(magnitude, uvec4(1u << NIB_MANTISSA_BITS)));
-  uvec4 result = nibProduct4(value, d.scale);
+  return mix(uintBitsToFloat(bits), denormal, lessThan(magnitude, uvec4(1u << NIB_MANTISSA_BITS)));
+}
+
+// `bits`, or infinity or NaN where the code is that.
+uvec4 nibFp8Beyond4(uvec4 bits, uvec4 magnitude) {
   uvec4 beyond = mix(uvec4(0x7f800000u), uvec4(0x7fc00000u), greaterThan(magnitude, uvec4(NIB_NAN_ABOVE)));
-  result = mix(result, beyond, greaterThan(magnitude, uvec4(NIB_LAST_CODE)));
+  return mix(bits, beyond, greaterThan(magnitude, uvec4(NIB_LAST_CODE)));
+}
+
+// fp32 bits of four codes' values; a zero group is +0, codes that are no numbers stay so.
+uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+  uvec4 magnitude = uvec4(code) & 0x7fu;
+  uvec4 result = nibFp8Beyond4(nibProduct4(nibFp8Magnitude4(magnitude), d.scale), magnitude);
   return mix(result | ((uvec4(code) & 0x80u) << 24), uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
+}
+
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+struct NibPart {
+  float scale;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+  return NibPart(uintBitsToFloat(scale_bits));
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+  uvec4 magnitude = uvec4(code) & 0x7fu;
+  uvec4 bits = nibFp8Beyond4(floatBitsToUint(nibFp8Magnitude4(magnitude)), magnitude);
+  return uintBitsToFloat(bits | ((uvec4(code) & 0x80u) << 24));
 }
 
 #endif

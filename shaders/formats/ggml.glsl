@@ -164,4 +164,30 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return mix(floatBitsToUint(value), uvec4(0u), equal(value, vec4(0.0)));
 }
 
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum. With a minimum it
+// cannot wait: codes and minimum nearly cancel where values are small.
+struct NibPart {
+  float scale;
+  float step;
+  float minimum;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+#ifdef NIB_MINIMUM
+  return NibPart(1.0, uintBitsToFloat(scale_bits), intBitsToFloat(zero));
+#else
+  return NibPart(uintBitsToFloat(scale_bits), 1.0, 0.0);
+#endif
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+#if NIB_GGML_KIND == NIB_GGML_ABSMAX
+  return vec4(code);
+#elif NIB_GGML_KIND == NIB_GGML_SIGNED
+  return vec4(code - int(NIB_MID));
+#else
+  return vec4(code) * p.step + p.minimum;
+#endif
+}
+
 #endif

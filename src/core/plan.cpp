@@ -30,6 +30,18 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
   const uint64_t first_item = first * rule.div;
   uint64_t last_item = end * rule.div - 1;
   if (last_item >= total) last_item = total - 1;
+  if (slot.kind == Slot::kShared) {
+    const bool one_block = first_item / rule.mul == last_item / rule.mul;
+    Span span{slot.part_offset, slot.part_offset + slot.row_size_bytes};
+    if (one_block) {
+      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul + 1) * slot.item_bytes;
+      span.begin += first_item % rule.mul * slot.item_bytes & ~uint64_t(3);
+      if (end_byte < span.end) span.end = end_byte;
+    }
+    span.end = (span.end + 3) & ~uint64_t(3);
+    if (span.end > size) span.end = size;
+    return span;
+  }
   // The rows of a block are interleaved in items: the first item's first row, the last item's last row. Rows of earlier
   // blocks lie wholly in between.
   uint64_t last_row = last_item / rule.mul * rule.row_block + rule.row_block - 1;

@@ -30,7 +30,8 @@ struct Slot {
   enum Kind : uint32_t {
     kUnused,
     kWhole,  // the role's range from part_offset on, whatever the tiles; must fit one window
-    kItems   // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
+    kItems,  // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
+    kShared  // item i of every row block: bytes from i * item_bytes on, row_size_bytes in all
   };
   Kind kind = kUnused;
   uint32_t role = 0;          // NibRole
@@ -162,6 +163,17 @@ inline Slot itemSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes, uin
   slot.row_bytes = row_bytes;
   slot.item_bytes = item_bytes;
   slot.row_size_bytes = row_size_bytes;
+  return slot;
+}
+
+// What every row block reads alike, item by item: the weights of a product with rows of activations.
+inline Slot sharedSlot(NibRole role, uint64_t part_offset, uint64_t item_bytes, uint64_t size_bytes) {
+  Slot slot;
+  slot.kind = Slot::kShared;
+  slot.role = role;
+  slot.part_offset = part_offset;
+  slot.item_bytes = item_bytes;
+  slot.row_size_bytes = size_bytes;
   return slot;
 }
 

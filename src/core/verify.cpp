@@ -3,6 +3,7 @@
 // The caller's range holds, each at a multiple of 256 bytes: the roles the op only reads and the aux range, once, and
 // the range it writes, kRepeats times. Everything is written by transfer commands, so no mapping is needed before.
 #include "core/plan.h"
+#include "cpu/cpu.h"
 #include "ops/geometry.h"
 
 namespace nib {
@@ -170,15 +171,37 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
                 VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
+// Elements of two results, and the largest magnitude of the second.
+bool within(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
+  const uint64_t count = bytes / typeBytes(tolerance.type);
+  const auto at = [&](const void* data, uint64_t i) { return double(exact::floatOf(cpu::loadDense(data, tolerance.type, i))); };
+  const auto magnitude = [](double x) { return x < 0 ? -x : x; };
+  const double ulp = tolerance.type == NIB_TYPE_F32 ? 0x1p-22 : tolerance.type == NIB_TYPE_F16 ? 0x1p-10 : 0x1p-7;
+  double largest = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const double y = magnitude(at(expected, i));
+    if (y > largest) largest = y;
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    const double y = at(expected, i);
+    if (!(magnitude(at(got, i) - y) <= tolerance.relative * largest + ulp * magnitude(y))) return false;
+  }
+  return true;
+}
+
 bool matches(NibVerify& verify, const uint8_t* mapped) {
   const NibPlan& plan = *verify.plan;
   const NibCpuBinding binding = imageBinding(verify);
   plan.op->runCpu(reinterpret_cast<const NibOpDesc*>(plan.desc), plan.memory, binding, plan.max_rows, nullptr);
   const uint32_t written = writtenRole(plan);
+  const NibOpDesc* desc = reinterpret_cast<const NibOpDesc*>(plan.desc);
+  const Tolerance tolerance = plan.op->tolerance != nullptr ? plan.op->tolerance(desc) : Tolerance{};
   bool same = true;
   for (uint32_t r = 0; r < kRepeats; ++r) {
     const uint8_t* got = mapped + verify.layout.offset[written] + r * verify.layout.step_bytes;
-    same = same && std::memcmp(got, binding.range[written].data, size_t(plan.memory.range[written].size_bytes)) == 0;
+    const uint64_t size = plan.memory.range[written].size_bytes;
+    same = same && (tolerance.relative > 0 ? within(tolerance, got, binding.range[written].data, size)
+                                           : std::memcmp(got, binding.range[written].data, size_t(size)) == 0);
   }
   const NibMemoryPart& status_part = plan.memory.part[NIB_PART_STATUS];
   if (status_part.size_bytes != 0) {

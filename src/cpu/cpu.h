@@ -26,6 +26,8 @@ void convertCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBind
                 const NibParallelFor* parallel);
 void gatherCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                const NibParallelFor* parallel);
+void matmulCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+               const NibParallelFor* parallel);
 void errorsCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                const NibParallelFor* parallel);
 void histogramCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,

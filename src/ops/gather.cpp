@@ -24,9 +24,9 @@ NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: count %u must be at least 1, and count x cols below 2^32 - 2^21", d.count);
   }
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  if (flat && (d.cols % g->format->run != 0 || d.cols % g->group != 0)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "gather: cols %u with FLAT must be whole runs of %u and groups of %u", d.cols,
-                    g->format->run, g->group);
+  if (flat && (d.cols % 32u != 0 || d.cols % g->group != 0)) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "gather: cols %u with FLAT must be a multiple of 32 and of the group, %u", d.cols,
+                    g->group);
   }
   *stride = d.result_stride;
   return checkDense("gather", "result", d.count, d.cols, d.result_type, true, log, stride);

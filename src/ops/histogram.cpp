@@ -216,6 +216,7 @@ const OpRow kOp_histogram = {NIB_OP_HISTOGRAM,
                              fillProbe,
                              NIB_ROLE_OUTPUT,
                              nullptr,
+                             nullptr,
                              accumulates};
 
 }  // namespace nib

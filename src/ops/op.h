@@ -10,6 +10,12 @@ namespace nib {
 
 class PlanBuilder;
 
+// How far a device's result of exact sums may be from the reference's: bounded ops. Zero: not at all.
+struct Tolerance {
+  uint32_t type;    // NibType of the result's elements
+  double relative;  // to the largest of them; an ulp of the type on top
+};
+
 struct OpRow {
   uint32_t op;  // NibOp
   const char* name;
@@ -34,6 +40,7 @@ struct OpRow {
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole written;  // the role that holds the result
   NibRole (*writtenBy)(const NibOpDesc* desc) = nullptr;  // where it depends on the description
+  Tolerance (*tolerance)(const NibOpDesc* desc) = nullptr;  // of self-tests; nullptr = the same bytes
   // Whether runs add to what the result's role holds, which fillProbe then fills too.
   bool (*accumulates)(const NibOpDesc* desc) = nullptr;
 };

@@ -156,6 +156,54 @@ void addGather(std::vector<Case>& list, const NibFormatInfo& info, Extent extent
   }
 }
 
+// Products: exact sums, which every path must give to the byte, and every fourth case ordinary numbers, judged by the bound.
+void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent) {
+  struct Product {
+    uint32_t rows, cols, tokens;
+  };
+  // One of everything; tails in every side; numbers of tokens around those that kernels take at a time; few rows, which
+  // devices other than CPUs share out by columns.
+  constexpr Product kProducts[] = {{33, 130, 1},  {64, 256, 1},  {1, 1, 1},    {37, 1, 2},   {1, 5, 3},    {5, 1000, 4},
+                                   {7, 2064, 5},  {300, 512, 8}, {130, 20, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67},
+                                   {516, 96, 2},  {259, 272, 4}, {6, 20000, 1}};
+  Counter counter;
+  for (const Sharing& sharing : kSharings) {
+    const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
+    for (const Product& product : kProducts) {
+      ++counter.i;
+      if (info != nullptr ? !canHave(*info, sharing, 0) : &sharing - kSharings >= 4) continue;
+      const bool few = info != nullptr && info->group_multiple == info->group_max;
+      if (extent == Extent::kQuick && counter.turn(few ? 2 : 23) != 0) continue;
+      Case c;
+      c.seed = counter.i;
+      c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
+      NibMatmulDesc& d = c.desc.matmul;
+      d = {};
+      d.op = NIB_OP_MATMUL;
+      d.flags = counter.turn(4);
+      d.rows = product.rows;
+      // Flat rows are whole groups and multiples of 32.
+      d.cols = flat ? (product.cols + 191) / 192 * 192 : product.cols;
+      d.tokens = product.tokens;
+      d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.turn(3) : 0;
+      d.input_type = uint32_t(counter.i % 3);
+      d.result_type = uint32_t(counter.i / 2 % 3);
+      d.activation = counter.i % 3 == 0 ? counter.turn(6) : 0u;
+      if (info != nullptr) {
+        const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info->weights_flags : 0u;
+        d.weights = weightsOf(*info, sharing, mode,
+                              scaleType(*info, (sharing.flags & NIB_WEIGHTS_NESTED) != 0 ? 0 : counter.i / 5));
+      } else {
+        d.weights.scale_type = uint32_t(counter.i / 4 % 3);
+      }
+      if (counter.i % 7 == 3) d.input_stride = d.cols + 1 + counter.turn(5);
+      if (counter.i % 8 == 5) d.result_stride = (d.rows + 3) / 2 * 2 + 2 * counter.turn(3);
+      c.n = counter.i % 6 != 2 ? d.tokens : (d.tokens + 1) / 2;
+      list.push_back(c);
+    }
+  }
+}
+
 void addMinMax(std::vector<Case>& list, Extent extent) {
   Counter counter;
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
@@ -356,6 +404,10 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_QUANTIZE: return weights(c.desc.quantize.weights, c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES);
     case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
+    case NIB_OP_MATMUL: {
+      const uint32_t tokens = c.desc.matmul.tokens;
+      return weights(c.desc.matmul.weights, tokens > 8 ? 3 : tokens > 2 ? 2 : tokens);
+    }
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
     case NIB_OP_MOMENTS: return c.desc.moments.granularity;
@@ -386,10 +438,7 @@ const char* opName(uint32_t op) {
 std::vector<OpFormat> opFormats() {
   std::vector<OpFormat> list;
   for (uint32_t o = 0; const OpRow* op = opAt(o); ++o) {
-    if (!casesOf(NibOp(op->op), 0, Extent::kQuick).empty()) {
-      list.push_back({op->op, 0, op->name});
-      continue;
-    }
+    if (!casesOf(NibOp(op->op), 0, Extent::kQuick).empty()) list.push_back({op->op, 0, op->name});
     for (uint32_t f = 0; const NibFormatInfo* format = nibFormatAt(f); ++f) {
       // Not every format has layouts beside its own.
       if (casesOf(NibOp(op->op), format->format, Extent::kFull).empty()) continue;
@@ -405,6 +454,7 @@ uint32_t Case::format() const {
   if (op() == NIB_OP_QUANTIZE) return desc.quantize.weights.format;
   if (op() == NIB_OP_DEQUANTIZE) return desc.dequantize.weights.format;
   if (op() == NIB_OP_GATHER) return desc.gather.weights.format;
+  if (op() == NIB_OP_MATMUL) return desc.matmul.weights.format;
   if (op() == NIB_OP_REPACK) return desc.repack.weights.format;
   return 0;
 }
@@ -427,6 +477,17 @@ std::string Case::name() const {
     const NibGatherDesc& d = desc.gather;
     text += " " + weightsName(d.weights) + " -> " + typeName(d.result_type) + ", " + std::to_string(d.count) + " of";
     rows = d.rows, cols = d.cols, stride = d.result_stride;
+  } else if (op() == NIB_OP_MATMUL) {
+    const NibMatmulDesc& d = desc.matmul;
+    static const char* const kActivations[] = {"", " relu", " relu6", " gelu", " gelu-tanh", " silu"};
+    text += " " + (d.weights.format == 0 ? std::string("dense ") + typeName(d.weights.scale_type) : weightsName(d.weights));
+    text += std::string(" x ") + typeName(d.input_type) + " -> " + typeName(d.result_type) + kActivations[d.activation];
+    if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
+    if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";
+    if (d.batch > 1) text += " batch " + std::to_string(d.batch);
+    if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
+    text += ", " + std::to_string(d.tokens) + " tokens";
+    rows = d.rows, cols = d.cols, stride = d.input_stride;
   } else if (op() == NIB_OP_REPACK) {
     const NibRepackDesc& d = desc.repack;
     static const char* const kLayouts[] = {"?", "rows", "packed rows", "bitsandbytes", "gguf"};
@@ -468,12 +529,16 @@ std::string Case::name() const {
 std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   std::vector<Case> list;
   const NibFormatInfo* info = nibFormatById(format);
-  if (op == NIB_OP_MINMAX) addMinMax(list, extent);
-  if (op == NIB_OP_CONVERT) addConvert(list, extent);
-  if (op == NIB_OP_ERRORS) addErrors(list, extent);
-  if (op == NIB_OP_HISTOGRAM) addHistogram(list, extent);
-  if (op == NIB_OP_MOMENTS) addMoments(list, extent);
-  if (info == nullptr) return list;
+  if (info == nullptr) {
+    if (op == NIB_OP_MINMAX) addMinMax(list, extent);
+    if (op == NIB_OP_CONVERT) addConvert(list, extent);
+    if (op == NIB_OP_ERRORS) addErrors(list, extent);
+    if (op == NIB_OP_MATMUL) addMatmul(list, nullptr, extent);
+    if (op == NIB_OP_HISTOGRAM) addHistogram(list, extent);
+    if (op == NIB_OP_MOMENTS) addMoments(list, extent);
+    return list;
+  }
+  if (op == NIB_OP_MATMUL) addMatmul(list, info, extent);
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);
   if (op == NIB_OP_GATHER) addGather(list, *info, extent);

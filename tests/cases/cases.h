@@ -24,6 +24,7 @@ struct Case {
     NibConvertDesc convert;
     NibErrorsDesc errors;
     NibGatherDesc gather;
+    NibMatmulDesc matmul;
     NibHistogramDesc histogram;
     NibMomentsDesc moments;
   } desc{};
@@ -65,6 +66,7 @@ struct Outcome {
   bool passed = false;
   std::vector<std::string> kernels;
   std::string message;  // the first difference, if it failed
+  double bound_ratio = 0;  // of bounded ops: the largest error over its bound
 };
 
 // How a case runs.

@@ -61,6 +61,7 @@ void runOn(const kit::Device& device, const std::string& profile, const Selftest
       key.subgroup = key.path.find("_subgroup") != std::string::npos ? std::to_string(size) : "-";
       Cell& cell = cellOf(cells, key);
       if (!options.plan_only) ++cell.ran;
+      cell.bound_ratio = std::max(cell.bound_ratio, outcome.bound_ratio);
       if (!outcome.passed) {
         ++cell.failed;
         if (cell.first_failure.empty()) cell.first_failure = c.name() + ": " + outcome.message;
@@ -132,6 +133,7 @@ void mergeCells(std::vector<Cell>& cells, const std::vector<Cell>& more) {
     Cell& into = cellOf(cells, key);
     into.ran += cell.ran;
     into.failed += cell.failed;
+    into.bound_ratio = std::max(into.bound_ratio, cell.bound_ratio);
     if (cell.ran > 0) into.skipped.clear();
     if (into.first_failure.empty()) into.first_failure = cell.first_failure;
   }

@@ -66,6 +66,10 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
       if (random.below(3) != 0) bits += midpoint;
       return sign | ((bits + random.below(3) - 1) & 0x7fffffffu);
     }
+    case Recipe::kExact: {
+      static constexpr uint32_t kValues[] = {0xbf800000u, 0xbf000000u, 0u, 0x3f000000u, 0x3f800000u};
+      return kValues[random.below(5)];
+    }
     case Recipe::kRelu: {
       const uint32_t bits = one(Recipe::kNormal, index, seed, random);
       return bits >> 31 != 0 ? 0u : bits;
@@ -79,7 +83,7 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
 
 const char* recipeName(Recipe recipe) {
   static const char* const kNames[] = {"uniform", "normal",   "ties",      "threshold", "zeros", "denormal",
-                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "narrow",
+                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "exact", "narrow",
                                        "relu"};
   return kNames[int(recipe)];
 }

@@ -2,7 +2,9 @@
 #include <cstdio>
 #include <cstring>
 
+#include "bounded.h"
 #include "cases.h"
+#include "ops/probe_exact.h"
 
 namespace nib::cases {
 namespace {
@@ -44,6 +46,46 @@ std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t se
 
 std::vector<uint32_t> makeBits(uint64_t size_bytes, uint64_t seed) { return makeValues(Recipe::kBits, size_t(alignUp(size_bytes, 4) / 4), seed); }
 
+NibCpuBinding bindingOf(const NibMemory& memory, Images& images) {
+  NibCpuBinding binding{};
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
+  }
+  return binding;
+}
+
+// Weights, bias and residual of a product: with exact sums, or quantized from ordinary numbers.
+void makeProduct(const Case& c, const NibMemory& memory, Images& images) {
+  const NibMatmulDesc& d = c.desc.matmul;
+  const uint32_t rows = d.rows * std::max(d.batch, 1u);
+  const Recipe recipe = c.recipe == Recipe::kExact ? Recipe::kExact : Recipe::kNormal;
+  std::vector<uint32_t>& weights = images.role[NIB_ROLE_WEIGHTS];
+  const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
+  if (recipe == Recipe::kExact) {
+    probe::fillExactWeights(d.weights, memory, bindingOf(memory, images));
+  } else if (d.weights.format == NIB_FORMAT_DENSE) {
+    const NibType type = NibType(d.weights.scale_type);
+    fillPart(weights, codes, makeDense(recipe, type, codes.size_bytes / (type == NIB_TYPE_F32 ? 4 : 2), c.seed + 2));
+  } else {
+    Case quantize;
+    quantize.desc.quantize = {NIB_OP_QUANTIZE, 0, rows, d.cols, NIB_TYPE_F32, 0, d.weights};
+    quantize.recipe = recipe;
+    quantize.seed = c.seed + 2;
+    quantize.n = rows;
+    NibMemory blob;
+    if (nibGetMemory(&quantize.desc.op, nullptr, &blob) != NIB_SUCCESS) throw kit::Error("no weights for " + c.name());
+    Images source = makeImages(quantize, blob);
+    runReference(quantize, blob, source);
+    std::copy(source.role[NIB_ROLE_WEIGHTS].begin(), source.role[NIB_ROLE_WEIGHTS].end(), weights.begin());
+  }
+  const NibMemoryPart& bias = memory.part[NIB_PART_BIAS];
+  fillPart(weights, bias, makeDense(recipe, NIB_TYPE_F32, bias.size_bytes / 4, c.seed + 3));
+  if (d.flags & NIB_PRODUCT_RESIDUAL) {
+    std::vector<uint32_t>& output = images.role[NIB_ROLE_OUTPUT];
+    output = makeDense(recipe, NibType(d.result_type), output.size() * (d.result_type == NIB_TYPE_F32 ? 1 : 2), c.seed + 4);
+  }
+}
+
 std::string compare(const char* what, const uint32_t* got, const uint32_t* expected, uint64_t words) {
   uint64_t bad = 0, first = 0;
   for (uint64_t i = words; i > 0; --i) {
@@ -70,6 +112,7 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
     case NIB_OP_QUANTIZE: return dense(c.desc.quantize.source_type, bytes);
     case NIB_OP_MINMAX: return dense(c.desc.minmax.source_type, bytes);
     case NIB_OP_CONVERT: return dense(c.desc.convert.source_type, bytes);
+    case NIB_OP_MATMUL: return dense(c.desc.matmul.input_type, bytes);
     case NIB_OP_HISTOGRAM: return dense(c.desc.histogram.source_type, bytes);
     case NIB_OP_MOMENTS: return dense(c.desc.moments.source_type, bytes);
     case NIB_OP_GATHER: {
@@ -148,6 +191,8 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     fillPart(images.role[NIB_ROLE_WEIGHTS], codes, makeBits(codes.size_bytes, c.seed + 2));
     parameters((c.op() == NIB_OP_GATHER ? c.desc.gather.weights : c.desc.dequantize.weights).scale_type);
+  } else if (c.op() == NIB_OP_MATMUL) {
+    makeProduct(c, memory, images);
   } else if (c.op() == NIB_OP_REPACK) {
     const bool unpack = (c.desc.repack.flags & NIB_REPACK_UNPACK) != 0;
     std::vector<uint32_t>& from = images.role[unpack ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS];
@@ -157,10 +202,7 @@ Images makeImages(const Case& c, const NibMemory& memory) {
 }
 
 void runReference(const Case& c, const NibMemory& memory, Images& images) {
-  NibCpuBinding binding{};
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
-  }
+  const NibCpuBinding binding = bindingOf(memory, images);
   if (nibCpuRun(&c.desc.op, &binding, c.n, nullptr, nullptr) != NIB_SUCCESS) {
     throw kit::Error("the reference refuses what the device took: " + c.name());
   }
@@ -199,6 +241,7 @@ Outcome runCase(const kit::Device& device, const Case& c, const Way& way) {
     device.run(binding, c.n);
   }
 
+  const Images initial = isBounded(c) ? images : Images{};
   runReference(c, memory, images);
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     if (memory.range[role].size_bytes == 0) continue;
@@ -207,7 +250,12 @@ Outcome runCase(const kit::Device& device, const Case& c, const Way& way) {
     const uint64_t first = before / 4;
     const uint64_t words = images.role[role].size();
     const std::vector<uint32_t> marks(size_t(std::max(before, way.guard_bytes) / 4), kUntouched);
-    outcome.message = difference(memory, role, got.data() + first, images);
+    if (isBounded(c) && role == NIB_ROLE_OUTPUT) {
+      outcome.bound_ratio = boundRatio(c, memory, initial, got.data() + first);
+      if (!(outcome.bound_ratio <= 1)) outcome.message = "largest error / bound " + std::to_string(outcome.bound_ratio);
+    } else {
+      outcome.message = difference(memory, role, got.data() + first, images);
+    }
     if (outcome.message.empty()) outcome.message = compare("guard before", got.data(), marks.data(), first);
     if (outcome.message.empty()) {
       outcome.message = compare("guard after", got.data() + first + words, marks.data(), way.guard_bytes / 4);

@@ -24,7 +24,7 @@ constexpr uint32_t kMaxModules = 400;
 constexpr uint64_t kMaxBytes = 8u << 20;
 
 // Kernels that promise a bound, or nothing, instead of exact bytes. The rest is bit-exact.
-constexpr std::string_view kNotBitExact[] = {"peak_"};
+constexpr std::string_view kNotBitExact[] = {"peak_", "matvec", "matmul", "matsum", "matinput"};
 
 bool isBitExact(std::string_view name) {
   for (std::string_view prefix : kNotBitExact) {

@@ -136,8 +136,8 @@ int run(const Arguments& arguments) {
   // Before the work, not after it.
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
   const kit::Device device = openDevice(arguments.device);
-  if (options.suite.shape && options.suite.shape->n != 1) {
-    std::fprintf(stderr, "nibble bench: these ops have no tokens: N of --shape is taken as 1\n");
+  if (options.suite.shape && options.suite.shape->n != 1 && options.suite.suite != "gemv" && options.suite.suite != "gemm") {
+    std::fprintf(stderr, "nibble bench: only products have tokens: for other ops N of --shape is taken as 1\n");
   }
   auto progress = std::make_shared<Progress>();
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
@@ -164,7 +164,8 @@ Verb makeBenchVerb(CLI::App& parent) {
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_option("--suite", arguments->suite,
-                  "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails), "
+                  "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails),\n"
+                  "gemv and gemm (products of weights with one token, with many),\n"
                   "calibrate (what collects statistics of activations, on 1 GB)")
       ->type_name("S");
   app->add_option("--type", arguments->type, "only rows of this weight format (int4), or of this dense type (f32: minmax)")
@@ -177,6 +178,8 @@ Verb makeBenchVerb(CLI::App& parent) {
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
   app->footer(
       "Each row is verified bit for bit against the CPU reference before it is timed; what fails gets no time.\n"
+      "Products are judged by the bound of their rounding, against sums in double precision. They are held against the\n"
+      "memory or the multiply-adds of the machine, whichever binds; \"x f32\" is how much faster than dense fp32 weights.\n"
       "GB/s = dense source + result + codes + scales, each counted once. The copy ceiling counts what is read and what\n"
       "is written, so a row that moves its bytes as fast as a copy does has 100 %. On software devices it is that of a\n"
       "copy kernel which takes turns with the row; a row may exceed it, but not the driver's own copy.\n"

@@ -53,18 +53,21 @@ void printMachine(std::FILE* file, const bench::BenchResult& result) {
 }
 
 void printRows(std::FILE* file, const bench::BenchResult& result) {
-  Table table({"op", "types", "scales", "MxNxK", "median us", "p95 us", "reps", "GB/s", "of copy", "Gelem/s", "clock", "path"},
-              {false, false, false, false, true, true, true, true, true, true});
+  Table table({"op", "types", "scales", "MxNxK", "median us", "p95 us", "reps", "GB/s", "GFLOPS", "of limit", "x f32",
+               "Gelem/s", "clock", "path"},
+              {false, false, false, false, true, true, true, true, true, true, true, true});
   for (const bench::RowReport& row : result.rows) {
     const bench::RowNames& names = row.names;
     const bench::Measurement& measured = row.measured;
     if (!measured.verified) {
-      table.add({names.op, typesText(names), names.sharing(), shapeText(names), "FAILED", "", "", "", "", "", "", row.path});
+      table.add({names.op, typesText(names), names.sharing(), shapeText(names), "FAILED", "", "", "", "", "", "", "", "", row.path});
       continue;
     }
     table.add({names.op, typesText(names), names.sharing(), shapeText(names), brief(measured.us.median),
                brief(measured.us.p95), std::to_string(measured.repetitions), brief(row.gbps),
+               row.multiply_adds > 0 ? brief(row.gflops) : "",
                row.fraction ? number(*row.fraction < 0.1 ? "%.1f %%" : "%.0f %%", *row.fraction * 100) : row.beyond_cache ? "-" : "cached",
+               row.over_twin ? brief(*row.over_twin) : "",
                brief(double(names.m) * names.k / (measured.us.median * 1e-6) * 1e-9),
                measured.device_clock ? "timestamp" : "wall", row.path});
   }

@@ -34,7 +34,8 @@ std::string readFile(const std::string& path) {
 
 ordered_json toJson(const cases::Cell& cell) {
   ordered_json object = {{"op", cell.op},           {"type", cell.type}, {"path", cell.path},   {"profile", cell.profile},
-                         {"subgroup", cell.subgroup}, {"ran", cell.ran},   {"failed", cell.failed}};
+                         {"subgroup", cell.subgroup}, {"ran", cell.ran},   {"failed", cell.failed},
+                         {"error_over_bound", cell.bound_ratio}};
   if (!cell.skipped.empty()) object["skipped"] = cell.skipped;
   if (!cell.first_failure.empty()) object["first_failure"] = cell.first_failure;
   return object;
@@ -49,6 +50,7 @@ cases::Cell fromJson(const ordered_json& object) {
   cell.subgroup = object.at("subgroup");
   cell.ran = object.at("ran");
   cell.failed = object.at("failed");
+  cell.bound_ratio = object.value("error_over_bound", 0.0);
   cell.skipped = object.value("skipped", "");
   cell.first_failure = object.value("first_failure", "");
   return cell;
@@ -91,6 +93,11 @@ int runSelftest(const Arguments& arguments) {
     object["cells"].push_back(toJson(cell));
     std::string state = cell.ran > 0 ? "ran " + std::to_string(cell.ran) : "would run";
     if (!cell.skipped.empty()) state = "skipped (" + cell.skipped + ")";
+    if (cell.bound_ratio > 0) {
+      char text[48];
+      std::snprintf(text, sizeof text, ", largest error / bound %.3f", cell.bound_ratio);
+      state += text;
+    }
     if (cell.failed > 0) state += ", " + std::to_string(cell.failed) + " FAILED: " + cell.first_failure;
     std::fprintf(output.text(), "%-10s %-5s %-60s %-10s %3s  %s\n", cell.op.c_str(), cell.type.c_str(), cell.path.c_str(),
                  cell.profile.c_str(), cell.subgroup.c_str(), state.c_str());

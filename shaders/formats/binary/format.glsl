@@ -58,4 +58,17 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return d.scale | mix(d.sign, uvec4(0u), notEqual(code, ivec4(0)));
 }
 
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+struct NibPart {
+  float scale;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+  return NibPart(uintBitsToFloat(scale_bits));
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+  return mix(vec4(-1.0), vec4(1.0), notEqual(code, ivec4(0)));
+}
+
 #endif

@@ -62,16 +62,34 @@ NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
 
 #define NIB_FP4_V(a, b, c) mix(uvec4(a), uvec4(b), c)
 
-// fp32 bits of four codes' values; a zero group is +0.
-uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+// fp32 bits of four codes' magnitudes in the table.
+uvec4 nibFp4Magnitude4(ivec4 code) {
   bvec4 c0 = notEqual(code & 1, ivec4(0));
   bvec4 c1 = notEqual(code & 2, ivec4(0));
   bvec4 c2 = notEqual(code & 4, ivec4(0));
   uvec4 low = mix(NIB_FP4_V(FP4_V0, FP4_V1, c0), NIB_FP4_V(FP4_V2, FP4_V3, c0), c1);
   uvec4 high = mix(NIB_FP4_V(FP4_V4, FP4_V5, c0), NIB_FP4_V(FP4_V6, FP4_V7, c0), c1);
-  uvec4 bits = nibProduct4(uintBitsToFloat(mix(low, high, c2)), d.scale);
+  return mix(low, high, c2);
+}
+
+// fp32 bits of four codes' values; a zero group is +0.
+uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+  uvec4 bits = nibProduct4(uintBitsToFloat(nibFp4Magnitude4(code)), d.scale);
   uvec4 sign = ((uvec4(code) & 8u) << 28) ^ d.scale.sign;
   return bits | mix(sign, uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
+}
+
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+struct NibPart {
+  float scale;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+  return NibPart(uintBitsToFloat(scale_bits));
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+  return uintBitsToFloat(nibFp4Magnitude4(code) | ((uvec4(code) & 8u) << 28));
 }
 
 #endif

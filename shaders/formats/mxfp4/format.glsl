@@ -70,13 +70,30 @@ NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   return d;
 }
 
-// fp32 bits of four codes' values; a zero group is +0.
-uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+// fp32 bits of four codes' magnitudes without their scale.
+uvec4 nibE2m1Magnitude4(ivec4 code) {
   uvec4 c = uvec4(code) & 7u;
   uvec4 value = ((c >> 1) + 126u) << 23 | (c & 1u) << 22;
-  value = mix(value, c * 0x3f000000u, lessThan(c, uvec4(2u)));  // 0 and 1/2
-  uvec4 bits = nibProduct4(uintBitsToFloat(value), d.scale);
+  return mix(value, c * 0x3f000000u, lessThan(c, uvec4(2u)));  // 0 and 1/2
+}
+
+// fp32 bits of four codes' values; a zero group is +0.
+uvec4 nibDecode4(ivec4 code, NibDecoder d) {
+  uvec4 bits = nibProduct4(uintBitsToFloat(nibE2m1Magnitude4(code)), d.scale);
   return bits | mix((uvec4(code) & 8u) << 28, uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
+}
+
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+struct NibPart {
+  float scale;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+  return NibPart(uintBitsToFloat(scale_bits));
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+  return uintBitsToFloat(nibE2m1Magnitude4(code) | ((uvec4(code) & 8u) << 28));
 }
 
 #endif

@@ -87,4 +87,17 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return mix(floatBitsToUint(value), uvec4(0u), equal(d.scale, vec4(0.0)));
 }
 
+// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+struct NibPart {
+  float scale;
+};
+
+NibPart nibMakePart(uint scale_bits, int zero) {
+  return NibPart(uintBitsToFloat(scale_bits));
+}
+
+vec4 nibPart4(ivec4 code, NibPart p) {
+  return uintBitsToFloat(nibNf4Value4(code));
+}
+
 #endif

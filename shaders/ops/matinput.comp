@@ -1,0 +1,34 @@
+#version 450
+// Activations whose rows are not aligned for loads of four elements: an fp32 copy whose rows are, zeros behind their ends.
+// An invocation has four neighbouring columns of a token.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#include "ops/matinput.h"
+MATINPUT_SPEC(NIB_SPEC_CONSTANT)
+layout(push_constant, std430) uniform Push { MatinputPush push; };
+
+#include "common/scale_store.glsl"
+layout(set = 0, binding = 1, std430) readonly buffer Input { uint input1[]; };
+layout(set = 0, binding = 2, std430) writeonly buffer Result { uvec4 result4[]; };
+
+uint loadOne(uint element) {
+  if (INPUT_TYPE == NIB_F32) return input1[element + push.head.delta1];
+  uint half_word = (input1[(element >> 1) + push.head.delta1] >> ((element & 1u) * 16u)) & 0xffffu;
+  return INPUT_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);
+}
+
+void main() {
+  uint item = (push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex;
+  uint line = item / push.quads;
+  uint quad = item - line * push.quads;
+  uint token = line / push.batch;
+  uint matrix = line - token * push.batch;
+  if (token >= push.head.rows) return;
+  uint row = matrix * push.tokens + token;
+  uvec4 x = uvec4(0u);
+  [[unroll]] for (uint i = 0u; i < 4u; ++i) {
+    uint col = quad * 4u + i;
+    if (col < push.cols) x[i] = loadOne(row * push.input_stride + col);
+  }
+  result4[row * push.quads + quad + ((push.result_word + push.head.delta2) >> 2)] = x;
+}

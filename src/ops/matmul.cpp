@@ -1,0 +1,374 @@
+// NIB_OP_MATMUL: validation, memory, kernels.
+#include "ops/matmul.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "ops/dense_spec.h"
+#include "ops/op.h"
+#include "ops/probe_exact.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "shaders/ops/matinput.h"
+#include "shaders/ops/matmul.h"
+#include "shaders/ops/matsum.h"
+#include "shaders/ops/matvec.h"
+#endif
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kDenseRun = 16;
+
+const NibMatmulDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMatmulDesc*>(desc); }
+
+NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log, Geometry* g) {
+  if (weights.scale_type > NIB_TYPE_BF16) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: weights.scale_type %u, which dense weights are of, is no NibType",
+                    weights.scale_type);
+  }
+  if (weights.granularity != 0 || weights.group_size != 0 || weights.flags != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "matmul: weights.granularity, group_size and flags of dense weights must be 0, got %u, %u and 0x%x",
+                    weights.granularity, weights.group_size, weights.flags);
+  }
+  *g = Geometry{};
+  g->rows = rows;
+  g->cols = cols;
+  g->group = cols;
+  g->groups_per_row = 1;
+  g->row_words = uint32_t(ceilDiv(uint64_t(cols) * typeBytes(weights.scale_type), 4));
+  g->codes_bytes = g->blob_bytes = g->scales_offset = uint64_t(rows) * g->row_words * 4;
+  return NIB_SUCCESS;
+}
+
+}  // namespace
+
+NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
+  Matmul m{};
+  const uint32_t batch = d.batch == 0 ? 1 : d.batch;
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: flags 0x%x has unknown bits", d.flags);
+  }
+  if (d.activation > NIB_ACTIVATION_SILU) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is no NibActivation", d.activation);
+  }
+  if (d.rows == 0 || d.cols == 0 || d.tokens == 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u", d.rows,
+                    d.cols, d.tokens);
+  }
+  const uint64_t sides[] = {uint64_t(d.rows) * batch, uint64_t(d.tokens) * batch};
+  if (sides[0] * d.cols > kMaxElements || sides[1] * d.cols > kMaxElements || sides[1] * d.rows > kMaxElements ||
+      sides[0] > UINT32_MAX || sides[1] > UINT32_MAX) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "matmul: %u matrices of %u x %u, or their activations of %u tokens, have more than 2^32 - 2^21 elements; "
+                    "cut rows, tokens or batch",
+                    batch, d.rows, d.cols, d.tokens);
+  }
+  const uint32_t rows = uint32_t(sides[0]);
+  NibResult result = d.weights.format == NIB_FORMAT_DENSE ? denseGeometry(rows, d.cols, d.weights, log, &m.g)
+                                                          : makeGeometry("matmul", rows, d.cols, d.weights, log, &m.g);
+  if (result != NIB_SUCCESS) return result;
+  m.row_words = m.g.row_words;
+  m.scale_row_stride = m.g.scale_row_stride;
+  m.flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  if (m.flat) {
+    if (d.cols % 32u != 0 || d.cols % m.g.group != 0) {
+      return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: cols %u with FLAT must be a multiple of 32 and of the group, %u", d.cols,
+                      m.g.group);
+    }
+    // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
+    m.row_words = d.cols / 32u * m.g.format->info.bits;
+    m.scale_row_stride = d.cols / m.g.group;
+  }
+  m.input_stride = d.input_stride;
+  result = checkDense("matmul", "input", d.tokens * batch, d.cols, d.input_type, false, log, &m.input_stride);
+  if (result != NIB_SUCCESS) return result;
+  m.result_stride = d.result_stride;
+  result = checkDense("matmul", "result", d.tokens * batch, d.rows, d.result_type, true, log, &m.result_stride);
+  if (result != NIB_SUCCESS) return result;
+  m.shape.rows = d.rows;
+  m.shape.cols = d.cols;
+  m.shape.tokens = d.tokens;
+  m.shape.batch = batch;
+  m.shape.run = m.g.format != nullptr ? m.g.format->run : kDenseRun;
+  const bool column = d.weights.format != NIB_FORMAT_DENSE && d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  m.shape.group_runs = column ? UINT32_MAX : uint32_t(ceilDiv(m.g.group, m.shape.run));
+  m.bias_offset = alignUp(m.g.blob_bytes, kPartAlignmentBytes);
+  const uint32_t parts = columnParts(m.shape);
+  m.sums_bytes = parts == 1 ? 0 : uint64_t(parts) * sides[1] * d.rows * 4;
+  m.copied = !vectorized(d.tokens * batch, d.cols, m.input_stride);
+  m.copy_offset = alignUp(m.sums_bytes, kPartAlignmentBytes);
+  m.scratch_bytes = m.copied ? m.copy_offset + sides[1] * alignUp(d.cols, 4) * 4 : m.sums_bytes;
+  *out = m;
+  return NIB_SUCCESS;
+}
+
+namespace {
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibMatmulDesc& d = cast(any);
+  Matmul m;
+  const NibResult result = makeMatmul(d, log, &m);
+  if (result != NIB_SUCCESS) return result;
+  setWeights(memory, m.g);
+  if (d.weights.format == NIB_FORMAT_DENSE) setPart(memory, NIB_PART_SCALES, 0, 0);
+  if (d.flags & NIB_PRODUCT_BIAS) {
+    const uint64_t size = uint64_t(d.rows) * m.shape.batch * 4;
+    setPart(memory, NIB_PART_BIAS, m.bias_offset, size);
+    setRange(memory, NIB_ROLE_WEIGHTS, m.bias_offset + size);
+  }
+  const uint32_t tokens = d.tokens * m.shape.batch;
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));
+  setRange(memory, NIB_ROLE_OUTPUT, denseBytes(tokens, d.rows, d.result_type, m.result_stride));
+  if (m.scratch_bytes != 0) {
+    setRange(memory, NIB_ROLE_AUX, m.scratch_bytes);
+    setPart(memory, NIB_PART_SCRATCH, 0, m.scratch_bytes);
+  }
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).tokens;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).rows;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  // More than one tile of tokens where the plan has that, and few enough for every size of matrix.
+  constexpr uint32_t kFewTokens = 69;
+  NibMatmulDesc d = cast(any);
+  d.input_stride = strideLike(d.input_stride, d.cols, cols);
+  d.result_stride = strideLike(d.result_stride, d.rows, rows);
+  d.rows = rows;
+  d.cols = cols;
+  d.tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
+  d.batch = d.batch < 3 ? d.batch : 3;
+  std::memcpy(out, &d, sizeof d);
+}
+
+// Numbers whose sums of products are exact, so that every order of adding gives the reference's bytes.
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibMatmulDesc& d = cast(any);
+  probe::fillExactWeights(d.weights, memory, binding);
+  probe::fillExact(binding.range[NIB_ROLE_INPUT].data, d.input_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  if (float* bias = cpu::partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS)) {
+    probe::fillExact(bias, NIB_TYPE_F32, memory.part[NIB_PART_BIAS].size_bytes, 0x165667b1u);
+  }
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+NIB_SPEC_STRUCT(MatvecSpec, MATVEC_SPEC)
+NIB_SPEC_STRUCT(MatmulSpec, MATMUL_SPEC)
+NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
+NIB_SPEC_STRUCT(MatinputSpec, MATINPUT_SPEC)
+
+uint32_t subgroupSize(const PlanBuilder& builder) {
+  return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
+}
+
+// The copy of activations that cannot be loaded four at a time.
+NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
+  MatinputSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  spec.INPUT_TYPE = d.input_type;
+  const uint32_t quads = uint32_t(ceilDiv(d.cols, 4));
+  const MatinputPush push = {{}, d.cols, quads, d.tokens, m.shape.batch, m.input_stride, uint32_t(m.copy_offset / 4)};
+  TileRule tiles;
+  tiles.mul = uint64_t(m.shape.batch) * quads;
+  tiles.div = spec.WG;
+  const bool windows = m.shape.batch == 1;
+  const uint64_t input_bytes = typeBytes(d.input_type);
+  const Slot slots[kSlotCount] = {
+      Slot{},
+      windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 4 * input_bytes, d.cols * input_bytes)
+              : wholeSlot(NIB_ROLE_INPUT),
+      windows ? itemSlot(NIB_ROLE_AUX, m.copy_offset, quads * 16ull, 16, quads * 16ull) : tailSlot(NIB_ROLE_AUX, m.copy_offset),
+      Slot{}};
+  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (16 + 4 * input_bytes));
+}
+
+// Adds the parts of the columns, and finishes.
+NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, PlanBuilder& builder) {
+  MatsumSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  spec.RESULT_TYPE = d.result_type;
+  spec.BIAS = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  spec.RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
+  spec.ACTIVATION = d.activation;
+  const MatsumPush push = {{}, d.rows, d.tokens, m.shape.batch, m.result_stride, uint32_t(m.bias_offset / 4), splits};
+  TileRule tiles;
+  tiles.mul = uint64_t(m.shape.batch) * ceilDiv(d.rows, 2);
+  tiles.div = spec.WG;
+  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_AUX),
+                                  spec.BIAS ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset) : wholeSlot(NIB_ROLE_AUX),
+                                  wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
+  return builder.add("matsum", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8 * (splits + 1));
+}
+
+// Results of a tile, and parts of the columns.
+struct Tiling {
+  uint32_t rows, tokens, splits, units_per_split;
+};
+
+uint32_t rowBlocks(const Matmul& m, const Tiling& t) { return uint32_t(ceilDiv(m.shape.rows, t.rows)); }
+// One matrix: windows follow the tiles. Several, or parts of columns: ranges must fit.
+bool hasWindows(const Matmul& m, const Tiling& t) { return m.shape.batch == 1 && t.splits == 1; }
+// What kernels read: the activations, or their copy.
+uint32_t readType(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(NIB_TYPE_F32) : d.input_type; }
+uint32_t readStride(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride; }
+
+ProductPush pushOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t) {
+  ProductPush push{};
+  push.matrix_rows = d.rows;
+  push.cols = d.cols;
+  push.tokens = d.tokens;
+  push.batch = m.shape.batch;
+  push.row_blocks = rowBlocks(m, t);
+  push.input_stride = readStride(d, m);
+  push.result_stride = m.result_stride;
+  push.row_words = m.row_words;
+  push.group = m.g.group;
+  push.scale_row_stride = m.scale_row_stride;
+  push.scales_word = uint32_t(m.g.scales_offset / 4);
+  push.zeros_word = uint32_t(m.g.zeros_offset / 4);
+  push.nested_word = uint32_t(m.g.nested_offset / 4);
+  push.bias_word = uint32_t(m.bias_offset / 4);
+  push.splits = t.splits;
+  push.units_per_split = t.units_per_split;
+  push.input_word = m.copied ? uint32_t(m.copy_offset / 4) : 0u;
+  return push;
+}
+
+TileRule rowsByTokens(const Matmul& m, const Tiling& t) {
+  TileRule tiles;
+  tiles.row_block = t.tokens;
+  tiles.mul = uint64_t(m.shape.batch) * rowBlocks(m, t) * t.splits;
+  return tiles;
+}
+
+void slotsOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t, Slot (&slots)[kSlotCount]) {
+  const bool windows = hasWindows(m, t);
+  const uint64_t result_bytes = typeBytes(d.result_type);
+  slots[0] = windows ? sharedSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(t.rows) * m.row_words * 4, m.g.codes_bytes)
+                     : wholeSlot(NIB_ROLE_WEIGHTS);
+  const bool bias = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  slots[1] = m.g.format != nullptr ? tailSlot(NIB_ROLE_WEIGHTS, m.g.scales_offset)
+             : bias                ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset)
+                                   : Slot{};
+  slots[2] = t.splits > 1 ? wholeSlot(NIB_ROLE_AUX)
+             : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, m.result_stride * result_bytes, t.rows * result_bytes,
+                                     d.rows * result_bytes)
+                          : wholeSlot(NIB_ROLE_OUTPUT);
+  const NibRole role = m.copied ? NIB_ROLE_AUX : NIB_ROLE_INPUT;
+  const uint64_t bytes = typeBytes(readType(d, m));
+  const uint64_t offset = m.copied ? m.copy_offset : 0;
+  const uint64_t row_bytes = (m.copied ? readStride(d, m) : d.cols) * bytes;
+  slots[3] = windows ? itemSlot(role, offset, readStride(d, m) * bytes, 0, row_bytes) : tailSlot(role, offset);
+}
+
+// What both kernels are specialized with.
+template <class Spec>
+void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
+  spec->INPUT_TYPE = readType(d, m);
+  spec->RESULT_TYPE = d.result_type;
+  spec->SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
+  spec->FLAGS = d.weights.flags;
+  spec->FULL = d.cols % m.shape.run == 0;
+  spec->COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  spec->BIAS = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  spec->RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
+  spec->ACTIVATION = d.activation;
+}
+
+NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& t, PlanBuilder& builder) {
+  MatmulSpec spec;
+  fillSpec(d, m, &spec);
+  spec.WG = t.workgroup;
+  spec.BM = t.rows;
+  spec.BN = t.tokens;
+  spec.TN = t.invocation_tokens;
+  const Tiling tiling{t.rows, t.tokens, 1, 0};
+  Slot slots[kSlotCount];
+  slotsOf(d, m, tiling, slots);
+  const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // as bytes: a multiply-add counts as one
+  return builder.add("matmul", d.weights.format, spec, pushOf(d, m, tiling), t.shared_bytes, rowsByTokens(m, tiling), slots, work);
+}
+
+NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
+  MatvecSpec spec;
+  spec.WG = builder.workgroupSize(kMatvecWorkgroup);
+  if (isCpu(builder.caps().device_type)) spec.WG = builder.workgroupSize(64);
+  const MatvecTiles t = chooseMatvec(m.shape, {builder.caps().device_type, spec.WG, subgroupSize(builder)});
+  spec.LANES = t.lanes;
+  spec.ROWS = t.rows;
+  spec.TOKENS = t.tokens;
+  spec.UNIT = t.unit;
+  fillSpec(d, m, &spec);
+  if (t.splits > 1) {
+    // Sums alone; the rest is done with all of them.
+    spec.SPLIT = true;
+    spec.RESULT_TYPE = NIB_TYPE_F32;
+    spec.BIAS = spec.RESIDUAL = false;
+    spec.ACTIVATION = NIB_ACTIVATION_NONE;
+  }
+  const Tiling tiling{spec.WG / t.lanes * t.rows, t.tokens, t.splits, t.units_per_split};
+  const ProductPush push = pushOf(d, m, tiling);
+  Slot slots[kSlotCount];
+  slotsOf(d, m, tiling, slots);
+  const TileRule tiles = rowsByTokens(m, tiling);
+  // Work, as bytes: a multiply-add counts as one.
+  const uint64_t work = tiling.rows * (uint64_t(m.row_words) * 4 + uint64_t(d.cols) * t.tokens) / t.splits;
+  const NibResult result = builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, work);
+  if (result != NIB_SUCCESS || t.splits == 1) return result;
+  return addMatsum(d, m, t.splits, builder);
+}
+
+NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
+  const NibMatmulDesc& d = cast(any);
+  Matmul m;
+  const NibResult result = makeMatmul(d, Log(), &m);
+  if (result != NIB_SUCCESS) return result;
+  if (m.copied) {
+    const NibResult copied = addMatinput(d, m, builder);
+    if (copied != NIB_SUCCESS) return copied;
+  }
+  const vk::Caps& caps = builder.caps();
+  const MatmulTiles tiles =
+      chooseMatmul(m.shape, {caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0}, caps.max_shared_bytes);
+  return tiles.rows != 0 ? addMatmul(d, m, tiles, builder) : addMatvec(d, m, builder);
+}
+
+#endif
+
+// Self-tests have exact sums; what exp adds to them remains.
+Tolerance tolerance(const NibOpDesc* any) {
+  return {cast(any).result_type, cast(any).activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
+}
+
+}  // namespace
+
+extern const OpRow kOp_matmul;
+const OpRow kOp_matmul = {NIB_OP_MATMUL,
+                          "matmul",
+                          sizeof(NibMatmulDesc),
+                          getMemory,
+                          maxRows,
+                          matmulCpu,
+#if !defined(NIB_NO_VULKAN)
+                          build,
+#endif
+                          sides,
+                          resize,
+                          fillProbe,
+                          NIB_ROLE_OUTPUT,
+                          nullptr,
+                          tolerance};
+
+}  // namespace nib

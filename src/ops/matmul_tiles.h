@@ -1,0 +1,106 @@
+// How products of weights and activations are cut, by the device's limits and kind alone: pure, tested without a GPU.
+#ifndef NIB_OPS_MATMUL_TILES_H
+#define NIB_OPS_MATMUL_TILES_H
+
+#include "ops/tuning.h"
+
+namespace nib {
+
+struct ProductShape {
+  uint32_t rows, cols, tokens, batch;
+  uint32_t run;         // columns of a run of codes
+  uint32_t group_runs;  // runs that share a scale, all of a row's at least
+};
+
+struct ProductDevice {
+  uint32_t type;           // VkPhysicalDeviceType
+  uint32_t workgroup;      // invocations, a power of two
+  uint32_t subgroup_size;  // 0 = kernels use no subgroups
+};
+
+// Of the kernel matvec.
+struct MatvecTiles {
+  uint32_t lanes, rows, tokens, unit;
+  uint32_t splits, units_per_split;
+};
+
+inline uint32_t powerOfTwoUpTo(uint32_t value) {
+  uint32_t power = 1;
+  while (power <= value / 2) power *= 2;
+  return power;
+}
+
+// Invocations that keep a large GPU busy, and those of a workgroup that has rows of its own.
+inline constexpr uint32_t kBusyInvocations = 1u << 17;
+inline constexpr uint32_t kMatvecWorkgroup = 128;
+inline constexpr uint32_t kMatvecTokens = 8;  // at a time
+
+// Into how many parts the columns are cut where few rows leave a GPU idle. The same on every device, so that scratch is.
+inline uint32_t columnParts(const ProductShape& s) {
+  if (s.tokens > kMatvecTokens) return 1;
+  const uint64_t teams = (uint64_t(s.rows) + 1) / 2 * s.batch;
+  const uint64_t wanted = kBusyInvocations / (teams * kMatvecWorkgroup);
+  // A part has a turn of a whole workgroup at 32 columns for each invocation, or more.
+  const uint64_t most = s.cols / (32u * kMatvecWorkgroup);
+  const uint64_t parts = wanted < most ? wanted : most;
+  return parts < 2 ? 1u : parts > 16 ? 16u : uint32_t(parts);
+}
+
+inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
+  const uint32_t runs = (s.cols + s.run - 1) / s.run;
+  MatvecTiles t{};
+  t.tokens = s.tokens > 4 ? kMatvecTokens : s.tokens > 2 ? 4 : s.tokens;
+  t.rows = t.tokens > 2 ? 2 : 4;
+  if (avoidsExchange(d.type, uint64_t(s.rows) * s.batch / t.rows)) {
+    // An invocation has rows of its own: no exchange, and activations are the same for all lanes of a vector. Eight sums
+    // and a few weights are what a CPU has vector registers for.
+    if (t.tokens > 4) t.tokens = 4;
+    t.lanes = 1;
+    t.unit = 256u / s.run;
+  } else {
+    // A lane has some 32 columns at a time: codes that one or two wide loads bring.
+    t.unit = s.run >= 32 ? 1 : 2;
+    const uint32_t units = (runs + t.unit - 1) / t.unit;
+    if (d.subgroup_size != 0) {
+      // A subgroup has rows of its own if they are many, or short; else the whole workgroup has.
+      const uint64_t teams = uint64_t((s.rows + t.rows - 1) / t.rows) * s.batch;
+      const bool narrow = d.subgroup_size < d.workgroup &&
+                          (units <= 2 * d.subgroup_size || teams * d.subgroup_size >= kBusyInvocations);
+      t.lanes = narrow ? d.subgroup_size : d.workgroup;
+    } else {
+      t.lanes = powerOfTwoUpTo(units);
+      if (t.lanes > d.workgroup) t.lanes = d.workgroup;
+    }
+  }
+  // A unit's runs share a scale.
+  if (s.group_runs < runs) {
+    while (s.group_runs % t.unit != 0) --t.unit;
+  }
+  const uint32_t units = (runs + t.unit - 1) / t.unit;
+  t.splits = isCpu(d.type) ? 1u : columnParts(s);
+  t.units_per_split = (units + t.splits - 1) / t.splits;
+  return t;
+}
+
+// Of the kernel matmul: 0 x 0 where matvec is the better one.
+struct MatmulTiles {
+  uint32_t workgroup, rows, tokens, invocation_tokens, shared_bytes;
+};
+
+inline uint32_t matmulShared(uint32_t run, uint32_t rows, uint32_t tokens) { return run * (rows + tokens + 8) * 4; }
+
+// Many tokens on a device that exchanges cheaply: the largest tile that fits, and is not mostly empty.
+inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes) {
+  if (isCpu(d.type) || s.tokens <= kMatvecTokens) return {};
+  constexpr MatmulTiles kTiles[] = {{128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
+  for (MatmulTiles t : kTiles) {
+    t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
+    const bool roomy = t.tokens >= 2 * s.tokens || t.rows >= 2 * s.rows;  // a smaller one has as many results
+    const bool last = t.workgroup == 32;
+    if (t.shared_bytes <= shared_bytes && t.workgroup <= d.workgroup && (last || !roomy)) return t;
+  }
+  return {};
+}
+
+}  // namespace nib
+#endif

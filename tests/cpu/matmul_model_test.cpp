@@ -1,0 +1,114 @@
+// Products on the CPU against sums in double precision of what dequantizing gives, and numbers worked out by hand.
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <vector>
+
+#include "../cases/bounded.h"
+#include "model_ops.h"
+#include "prepare.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+// The reference adds in double, so but for the last rounding it is exact: what an error of half an ulp is of the bound.
+double share(const NibMatmulDesc& d) {
+  const bool rounded_once = d.result_type == NIB_TYPE_F32 && d.activation < NIB_ACTIVATION_GELU;
+  return rounded_once ? 0.51 / (d.cols + 2.0) : 1.0;
+}
+
+void checkCases(uint32_t format) {
+  for (const cases::Case& c : cases::thinned(cases::casesOf(NIB_OP_MATMUL, format, cases::Extent::kFull), 5)) {
+    INFO(c.name());
+    NibMemory memory;
+    REQUIRE(nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS);
+    const cases::Images before = cases::makeImages(c, memory);
+    cases::Images after = before;
+    cases::runReference(c, memory, after);
+    const double ratio = cases::boundRatio(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
+    CHECK(ratio <= share(c.desc.matmul));
+    CHECK(after.role[NIB_ROLE_WEIGHTS] == before.role[NIB_ROLE_WEIGHTS]);
+    CHECK(after.role[NIB_ROLE_INPUT] == before.role[NIB_ROLE_INPUT]);
+  }
+}
+
+NibMatmulDesc product(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weights) {
+  NibMatmulDesc d{};
+  d.op = NIB_OP_MATMUL;
+  d.rows = rows;
+  d.cols = cols;
+  d.tokens = tokens;
+  d.weights = weights;
+  return d;
+}
+
+}  // namespace
+
+TEST_CASE("matmul of dense weights is the sum of products in double precision") { checkCases(NIB_FORMAT_DENSE); }
+
+TEST_CASE("matmul of every format is the sum of products of what dequantizing gives") {
+  for (const model::Format& format : model::formats()) checkCases(format.id);
+}
+
+// W = [[1, 2], [3, 4], [-5, 6]], x = [10, 1] and [0, -1]: sums 12, 34, -44 and -2, -4, -6.
+TEST_CASE("matmul adds bias, activates, adds what the output holds, in this order") {
+  NibMatmulDesc d = product(3, 2, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+  d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
+  d.activation = NIB_ACTIVATION_RELU;
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  CHECK(ranges.memory.part[NIB_PART_BIAS].offset_bytes == 256);
+  const float w[] = {1, 2, 3, 4, -5, 6}, x[] = {10, 1, 0, -1}, bias[] = {0.5f, 1, 2}, held[] = {100, 200, 300, 1, 2, 3};
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS) + 256, bias, sizeof bias);
+  std::memcpy(ranges.bytes(NIB_ROLE_INPUT), x, sizeof x);
+  std::memcpy(ranges.bytes(NIB_ROLE_OUTPUT), held, sizeof held);
+  REQUIRE(ranges.run(2) == NIB_SUCCESS);
+  const float expected[] = {112.5f, 235, 300, 1, 2, 3};
+  CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+}
+
+TEST_CASE("matmul of several matrices takes each one's rows, tokens and bias; fewer tokens leave the others' results alone") {
+  NibMatmulDesc d = product(1, 1, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+  d.batch = 2;
+  d.flags = NIB_PRODUCT_BIAS;
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  const float w[] = {2, 3}, bias[] = {0.25f, 0.5f}, x[] = {1, 10, 100, 1000}, before[] = {-1, -2, -3, -4};
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS) + 256, bias, sizeof bias);
+  std::memcpy(ranges.bytes(NIB_ROLE_INPUT), x, sizeof x);
+  std::memcpy(ranges.bytes(NIB_ROLE_OUTPUT), before, sizeof before);
+  REQUIRE(ranges.run(1) == NIB_SUCCESS);
+  const float expected[] = {2.25f, -2, 300.5f, -4};
+  CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+}
+
+TEST_CASE("matmul's activations at points known from tables") {
+  struct Point {
+    uint32_t activation;
+    float x;
+    double y;
+  };
+  // GELU(1) = Phi(1), SiLU(1) = 1/(1 + 1/e).
+  const Point points[] = {{NIB_ACTIVATION_RELU, -3, 0},         {NIB_ACTIVATION_RELU, 3, 3},
+                          {NIB_ACTIVATION_RELU6, 7, 6},         {NIB_ACTIVATION_RELU6, -1, 0},
+                          {NIB_ACTIVATION_GELU, 1, 0.8413447460685429},  {NIB_ACTIVATION_GELU, -1, -0.15865525393145705},
+                          {NIB_ACTIVATION_GELU_TANH, 1, 0.8411919906082768}, {NIB_ACTIVATION_SILU, 1, 0.7310585786300049},
+                          {NIB_ACTIVATION_SILU, -100, 0}};
+  for (const Point& point : points) {
+    NibMatmulDesc d = product(1, 1, 1, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    d.activation = point.activation;
+    Ranges ranges(asOp(d));
+    REQUIRE(ranges.valid());
+    const float one = 1;
+    std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), &one, 4);
+    std::memcpy(ranges.bytes(NIB_ROLE_INPUT), &point.x, 4);
+    REQUIRE(ranges.run(1) == NIB_SUCCESS);
+    float y;
+    std::memcpy(&y, ranges.bytes(NIB_ROLE_OUTPUT), 4);
+    CHECK(double(y) == doctest::Approx(point.y).epsilon(1e-7));
+  }
+}

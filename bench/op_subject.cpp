@@ -35,6 +35,8 @@ NibType sourceType(const cases::Case& row) {
   if (row.op() == NIB_OP_QUANTIZE) return NibType(row.desc.quantize.source_type);
   if (row.op() == NIB_OP_CONVERT) return NibType(row.desc.convert.source_type);
   if (row.op() == NIB_OP_MATMUL) return NibType(row.desc.matmul.input_type);
+  if (row.op() == NIB_OP_HISTOGRAM) return NibType(row.desc.histogram.source_type);
+  if (row.op() == NIB_OP_MOMENTS) return NibType(row.desc.moments.source_type);
   return NibType(row.desc.minmax.source_type);
 }
 

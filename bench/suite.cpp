@@ -10,7 +10,10 @@ namespace {
 // At least 16 Mi elements. The second has tails of every kind: odd rows, odd columns, no whole group at a row's end.
 constexpr Shape kShape{4096, 1, 4096};
 constexpr Shape kTailShape{4099, 1, 4111};
+// 1 GB of fp32: activations of many tokens.
+constexpr Shape kStreamShape{65536, 1, 4096};
 constexpr uint64_t kSeed = 2024;
+constexpr uint32_t kTensorBins = 4096, kColumnBins = 1024;  // as calibrate has them
 
 const char* typeName(uint32_t type) {
   static const char* const kNames[] = {"f32", "f16", "bf16", "e8m0"};
@@ -149,6 +152,20 @@ class Lister {
     add(row);
   }
 
+  // Begun anew, so that every repetition gives the same.
+  void histogram(Sharing sharing, NibType source, uint32_t bins, cases::Recipe recipe = cases::Recipe::kNormal) {
+    cases::Case row;
+    row.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED, shape_.m, shape_.k, uint32_t(source), 0,
+                          uint32_t(sharing.granularity), bins};
+    add(row, 0, recipe);
+  }
+
+  void moments(Sharing sharing, NibType source) {
+    cases::Case row;
+    row.desc.moments = {NIB_OP_MOMENTS, 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(sharing.granularity)};
+    add(row);
+  }
+
   void convert(NibType source, NibType result) {
     cases::Case row;
     row.desc.convert = {NIB_OP_CONVERT, 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(result), 0};
@@ -170,11 +187,11 @@ class Lister {
     return {info.format, uint32_t(sharing.granularity), sharing.group, type, flags};
   }
 
-  void add(cases::Case& row, uint32_t n = 0) {
+  void add(cases::Case& row, uint32_t n = 0, cases::Recipe recipe = cases::Recipe::kNormal) {
     if (!options_.type.empty() && !sameWord(options_.type, namesOf(row).type)) return;
     NibMemory memory;
     if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return;
-    row.recipe = cases::Recipe::kNormal;
+    row.recipe = recipe;
     row.seed = kSeed;
     row.n = n != 0 ? n : shape_.m;
     rows_.push_back(row);
@@ -217,6 +234,8 @@ void listQuick(Lister& list) {
   list.convert(NIB_TYPE_F32, NIB_TYPE_F16);
   list.convert(NIB_TYPE_BF16, NIB_TYPE_F32);
   list.errors(NIB_TYPE_F32, NIB_TYPE_F32);
+  list.histogram(kTensor, NIB_TYPE_F32, kTensorBins);
+  list.moments(kTensor, NIB_TYPE_F32);
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
     list.quantize(info, usual(info), NIB_TYPE_F32);
@@ -261,6 +280,18 @@ void listQuantize(Lister& list) {
   }
 }
 
+// Collectors of activations. How many elements meet in one bin decides what counting costs.
+void listCalibrate(Lister& list) {
+  for (const cases::Recipe recipe : {cases::Recipe::kNormal, cases::Recipe::kRelu, cases::Recipe::kOutlier}) {
+    list.histogram(kTensor, NIB_TYPE_F32, kTensorBins, recipe);
+    list.histogram(kColumn, NIB_TYPE_F32, kColumnBins, recipe);
+  }
+  for (const Sharing& sharing : {kTensor, kColumn}) {
+    list.minmax(sharing, NIB_TYPE_F32);
+    list.moments(sharing, NIB_TYPE_F32);
+  }
+}
+
 constexpr Shape kGemvShapes[] = {{4096, 1, 4096}, {11008, 1, 4096}, {4096, 1, 11008}, {28672, 1, 8192}};
 constexpr uint32_t kGemmTokens[] = {16, 64, 512, 2048};
 
@@ -302,7 +333,7 @@ void listTails(Lister& list) {
 }  // namespace
 
 const std::vector<std::string>& suiteNames() {
-  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "gemv", "gemm"};
+  static const std::vector<std::string> kNames = {"quick", "full", "quantize", "gemv", "gemm", "calibrate"};
   return kNames;
 }
 
@@ -321,7 +352,17 @@ std::vector<cases::Case> suiteRows(const SuiteOptions& options) {
     return rows;
   }
   if (options.suite == "full") listInt8Gemm(options, rows);
-  Lister list(options, options.shape.value_or(kShape), rows);
+  const bool calibrate = options.suite == "calibrate";
+  Lister list(options, options.shape.value_or(calibrate ? kStreamShape : kShape), rows);
+  if (calibrate) {
+    listCalibrate(list);
+    if (!options.shape) {
+      Lister tails(options, kTailShape, rows);
+      tails.histogram(kTensor, NIB_TYPE_F32, kTensorBins);
+      tails.moments(kTensor, NIB_TYPE_F32);
+    }
+    return rows;
+  }
   options.suite == "quick" ? listQuick(list) : listQuantize(list);
   if (options.shape || options.suite == "quick") return rows;
   Lister tails(options, kTailShape, rows);
@@ -411,6 +452,21 @@ RowNames namesOf(const cases::Case& row) {
       names.k = d.cols;
       break;
     }
+    case NIB_OP_HISTOGRAM:
+      names.type = names.source = typeName(row.desc.histogram.source_type);
+      names.granularity = kGranularities[row.desc.histogram.granularity & 3u];
+      if (row.desc.histogram.flags & NIB_HISTOGRAM_SIGNED) names.modes.emplace_back("signed");
+      if (row.recipe == cases::Recipe::kRelu) names.modes.emplace_back("relu");
+      if (row.recipe == cases::Recipe::kOutlier) names.modes.emplace_back("outliers");
+      names.m = row.desc.histogram.rows;
+      names.k = row.desc.histogram.cols;
+      break;
+    case NIB_OP_MOMENTS:
+      names.type = names.source = typeName(row.desc.moments.source_type);
+      names.granularity = kGranularities[row.desc.moments.granularity & 3u];
+      names.m = row.desc.moments.rows;
+      names.k = row.desc.moments.cols;
+      break;
     default:
       names.type = names.source = typeName(row.desc.minmax.source_type);
       names.granularity = kGranularities[row.desc.minmax.granularity & 3u];

@@ -32,7 +32,7 @@
 #define NIB_VERSION_MINOR 1
 #define NIB_VERSION_PATCH 0
 // Changes whenever a struct or function of this file changes; checked by nibCreateContext.
-#define NIB_ABI_VERSION 3u
+#define NIB_ABI_VERSION 4u
 
 #ifdef __cplusplus
 extern "C" {
@@ -142,6 +142,8 @@ typedef enum NibOp {
   NIB_OP_MATMUL = 8,
   NIB_OP_INT8_GEMM = 9,
   NIB_OP_DYNAMIC_GEMM = 10,
+  NIB_OP_HISTOGRAM = 12,
+  NIB_OP_MOMENTS = 13,
   NIB_OP_MAX_ENUM = 0x7fffffff
 } NibOp;
 
@@ -213,7 +215,9 @@ enum { NIB_FORMAT_DENSE = 0 };
 // a linear layer. NibRun.n = tokens. Weights of any format, with bias, activation and residual (NIB_PRODUCT_*), in one go.
 // Bounded: sums are taken in fp32 in an order of the kernel's own, and differ from exact ones by at most
 // (cols + 2) * 2^-23 * sum of |w x| before the activation; run to run they are the same on a device. GELU and SiLU add at
-// most 2^-19 of what they are given; the result is rounded once to its type, half-even. The results of a token whose activations are not all
+// most 2^-19 of what they are given; the result is rounded once to its type, half-even. Of fp16 activations of more than 8
+// tokens, matrix units may take weights rounded to halves, which adds 2^-11 * sum of |w x|; weights beyond the halves' range
+// then are infinite. The results of a token whose activations are not all
 // finite, and sums beyond fp32, are of no meaning. Weights whose scale is the zero group's count as 0.
 // batch > 1: that many matrices of the same shape, as one blob of batch * rows rows; activations [batch, tokens, cols],
 // output [batch, tokens, rows], bias [batch, rows]; each range must then fit one storage buffer range.
@@ -470,6 +474,91 @@ typedef struct NibErrors {
 void nibErrorsAdd(NibErrorSums* sums, const NibErrorTile* tiles, uint64_t count, uint64_t first_element);
 void nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors);
 
+enum {
+  // Bins on both sides of zero. Without it: of |x|.
+  NIB_HISTOGRAM_SIGNED = 1u << 0,
+  // The run adds to the histograms in the output range, which earlier runs or zeros left there. Without it they are
+  // begun anew.
+  NIB_HISTOGRAM_ACCUMULATE = 1u << 1
+};
+
+enum { NIB_HISTOGRAM_LEAST_BINS = 128, NIB_HISTOGRAM_MOST_BINS = 4096 };
+
+// Dense input [rows, cols] -> a histogram per tensor, row or column, over the finite values: heads (NIB_PART_HEADS,
+// NibHistogramHead each), then counts (NIB_PART_COUNTS, uint64 [histograms, bins]). NibRun.n = number of rows; per row,
+// the histograms of rows from n on are left alone. Bit-exact, and order-free: whatever runs a stream is cut into and in
+// whatever order they come, the bytes are the same; nibHistogramMerge gives them, too.
+//
+// A histogram has H bins per side: all of them, or SIGNED half. With `exponent` E, the largest exponent field of an
+// element met, they span [0, 2^(E-126)) in widths of 2^(E-126) / H: |x| belongs to bin floor(|x| / width), found from its
+// exponent and mantissa bits. SIGNED: zeros and positive x in bin H + that, negative x in bin H - 1 - that. Where larger
+// values come, E grows and bins merge in pairs. Denormals of fp32 and bfloat16 are zeros.
+typedef struct NibHistogramDesc {
+  uint32_t op;     // NIB_OP_HISTOGRAM
+  uint32_t flags;  // NIB_HISTOGRAM_*
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t source_type;    // NibType
+  uint32_t source_stride;  // elements from row to row; 0 = cols
+  uint32_t granularity;    // TENSOR, ROW or COLUMN
+  uint32_t bins;           // a power of two from NIB_HISTOGRAM_LEAST_BINS to NIB_HISTOGRAM_MOST_BINS
+} NibHistogramDesc;
+
+// All zeros = an empty histogram, as are counts of zeros.
+typedef struct NibHistogramHead {
+  uint32_t exponent;  // E; 0 while there were only zeros, or nothing
+  uint32_t reserved;  // 0
+  float min;          // of finite elements; 0 without any. -0 counts as +0
+  float max;
+  uint64_t finite_count;
+  uint64_t nonfinite_count;  // NaN and infinite elements, which are in no bin
+} NibHistogramHead;
+
+// Adds histogram `from` to `into`, of the same bins and flags (NIB_HISTOGRAM_SIGNED). The order of merging changes no byte.
+// Thread-safe for distinct `into`. Returns NIB_ERROR_INVALID_ARGUMENT if bins is none of a histogram.
+NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogramHead* into, uint64_t* into_counts,
+                            const NibHistogramHead* from, const uint64_t* from_counts, const NibLog* log);
+
+// Dense input [rows, cols] -> sums of x and x^2 per tensor or column. NibRun.n = number of rows. The result is a
+// NibMomentTile per NIB_MOMENT_TILE elements in row-major order, cut across rows (TENSOR), or per NIB_MOMENT_ROWS rows of
+// each column, [ceil(n / NIB_MOMENT_ROWS), cols] (COLUMN); the last are short. nibMomentsAdd makes totals of them.
+// Bit-exact, the sums too: they are taken in one fixed order in pairs of fp32.
+typedef struct NibMomentsDesc {
+  uint32_t op;     // NIB_OP_MOMENTS
+  uint32_t flags;  // 0
+  uint32_t rows;
+  uint32_t cols;
+  uint32_t source_type;    // NibType
+  uint32_t source_stride;  // elements from row to row; 0 = cols
+  uint32_t granularity;    // TENSOR or COLUMN
+} NibMomentsDesc;
+
+enum { NIB_MOMENT_TILE = 1024, NIB_MOMENT_ROWS = 256 };
+
+// NaN and infinite elements are counted and left out. Denormals of fp32 and bfloat16 are zeros. The sum is (high + low) *
+// 2^e, that of squares (high + low) * 2^(2e), where 2^e brings absmax to [2^30, 2^31): e = its exponent field - 157.
+// Wrong by at most 2^-40 of the sum of |x|, and of itself.
+typedef struct NibMomentTile {
+  uint32_t finite_count;
+  uint32_t nonfinite_count;
+  float absmax;
+  uint32_t reserved;  // 0
+  float sum[2];       // {high, low}
+  float squares[2];
+} NibMomentTile;
+
+// Totals of tiles. All zeros = of none.
+typedef struct NibMoments {
+  uint64_t finite_count;
+  uint64_t nonfinite_count;
+  double absmax;
+  double sum;
+  double squares;
+} NibMoments;
+
+// Adds `count` tiles, `stride` tiles apart (COLUMN: cols), in their order in fp64.
+void nibMomentsAdd(NibMoments* moments, const NibMomentTile* tiles, uint64_t count, uint64_t stride);
+
 // Added to by runs of plans that have a status; the application zeroes it (vkCmdFillBuffer) when it wants a fresh one.
 // Order-free, so it is the same on every device.
 typedef struct NibStatus {
@@ -488,6 +577,70 @@ void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, 
 // NIB_PART_TABLE of a description with requantized results and GELU, GELU_TANH or SILU: entry c is the activation of
 // (c - table_zero) * table_scale, computed in fp64 and rounded to fp32. Thread-safe.
 NibResult nibFillActivationTable(const NibInt8GemmDesc* desc, float* out_table);
+
+// --------------------------------------------------------------------------------------------- ranges
+// From what was collected to what codes shall span, on the host in fp64. A histogram's bins are walked up to the last
+// one that holds something, L of them on a side; edge k lies at k * width.
+typedef enum NibRangeMethod {
+  NIB_RANGE_MINMAX = 0,  // smallest and largest value
+  // ONNX Runtime's percentile: SYMMETRIC the edge below the bin in which the counts of |x|, from zero on, reach `percentile`
+  // per cent, else the edges below the bins in which the counts reach (100 - percentile) / 2 and 100 less that; 100 is
+  // MINMAX.
+  NIB_RANGE_PERCENTILE = 1,
+  // Least sum of count * (centre - what int8 codes of the range make of it)^2. SYMMETRIC: of thresholds at the centres of
+  // bins 128..L-1 of |x|, as Model-Optimizer's histogram calibrator has them; else of k/128 times smallest and largest
+  // value, k = 32..128. The first of equals.
+  NIB_RANGE_MSE = 2,
+  // ONNX Runtime's entropy calibrator with 128 levels, on the signed histogram: ranges of the 2i + 1 bins around edge 0,
+  // i = 64..L; outliers join the outermost bins of the reference alone; q is cut to whole counts; zeros are smoothed by 1e-4;
+  // the first of equals.
+  NIB_RANGE_ENTROPY_ORT = 3,
+  // TensorRT's as in Model-Optimizer, of |x|, with 128 levels: bin 0 is taken to hold what bin 1 does, candidates are
+  // edges 128..L, bins without counts stay without, the last of equals.
+  NIB_RANGE_ENTROPY_TRT = 4,
+  NIB_RANGE_METHOD_MAX_ENUM = 0x7fffffff
+} NibRangeMethod;
+
+enum {
+  // max is the threshold on |x|, min = -max. Without it the range has 0 inside.
+  NIB_RANGE_SYMMETRIC = 1u << 0
+};
+
+typedef struct NibRangeDesc {
+  uint32_t method;    // NibRangeMethod
+  uint32_t flags;     // NIB_RANGE_*
+  double percentile;  // of PERCENTILE: above 50, at most 100
+} NibRangeDesc;
+
+typedef struct NibRange {
+  double min, max;      // within smallest and largest value
+  int32_t low_edge;     // of the range before it was brought within them, in widths; 0 of MINMAX
+  int32_t high_edge;    // of MSE the bin whose centre it is, without SYMMETRIC k
+  double score;         // divergence, or mean squared error by the histogram; else 0
+} NibRange;
+
+// Without a finite value, or with zeros only: min = max = 0. With fewer than 128 bins up to the last (MSE, ENTROPY_*):
+// MINMAX, as are ENTROPY_ORT's ranges if none of them has a finite divergence. A range that ends within a width of 0 on either
+// side, since outliers made the histogram that wide, is a width on both. ENTROPY_ORT, and any method without SYMMETRIC, need
+// signs: a SIGNED histogram, or one without negative values. Thread-safe; allocates nothing.
+NibResult nibFindRange(const NibRangeDesc* desc, uint32_t bins, uint32_t histogram_flags, const NibHistogramHead* head,
+                       const uint64_t* counts, const NibLog* log, NibRange* out_range);
+
+// Exponential moving averages of the extents of one batch after the other: m += constant * (new - m), the first batch
+// begins. It knows an order, so averages of two streams cannot be merged. All zeros = of none.
+typedef struct NibEma {
+  double min;
+  double max;
+  uint64_t batches;
+} NibEma;
+// Extents without a finite value are the caller's to leave out.
+void nibEmaAdd(NibEma* ema, const NibExtent* extent, double constant);
+
+// The scale and zero point of static quantization to NIB_FORMAT_INT8 (full range: (max - min) / 255, or SYMMETRIC max / 127.5,
+// zero point 0) or NIB_FORMAT_FP8 (largest magnitude / 448). Quotients as NIB_OP_QUANTIZE's. flags: NIB_RANGE_*. A range of 0
+// gives the scale 0.
+NibResult nibRangeScale(uint32_t format, uint32_t flags, double min, double max, const NibLog* log, float* out_scale,
+                        int32_t* out_zero_point);
 
 // --------------------------------------------------------------------------------------------- memory
 // The four ranges of every op; one it does not use has size 0. Kernels never see more than four buffers.
@@ -514,7 +667,9 @@ typedef enum NibPart {
   NIB_PART_INPUT_SCALES = 11, // in INPUT, behind codes: of products of codes
   NIB_PART_INPUT_ZEROS = 12,
   NIB_PART_TABLE = 13,        // in WEIGHTS, behind the bias: fp32[256] of NIB_OP_INT8_GEMM
-  NIB_PART_COUNT = 16         // room for more
+  NIB_PART_HEADS = 14,        // in OUTPUT, of NIB_OP_HISTOGRAM
+  NIB_PART_COUNTS = 15,
+  NIB_PART_COUNT = 24         // room for more
 } NibPart;
 
 typedef struct NibMemoryRange {

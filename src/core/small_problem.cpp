@@ -8,6 +8,8 @@ namespace nib {
 namespace {
 
 constexpr uint64_t kMaxElements = 1u << 21;
+// Of all ranges: results may be larger than what they are made from, and a self-test has many.
+constexpr uint64_t kMaxBytes = 8u << 20;
 // Enough that a fault of a few places shows.
 constexpr uint64_t kAmpleElements = 1u << 14;
 constexpr uint32_t kAmpleCols = 272;
@@ -51,7 +53,7 @@ void smallProblem(const NibPlan& plan, void* desc) {
   // If nothing below will do, the plan's own sides. Odd numbers of rows; columns with the same tail, around the lengths where ops change their ways.
   const uint32_t tail = cols % 32u;
   const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
-  const uint32_t try_cols[] = {tail,         32u + tail,   64u + tail,    288u + tail,   544u + tail,    1056u + tail,
+  const uint32_t try_cols[] = {tail,         32u + tail,   64u + tail,    160u + tail,   288u + tail,   544u + tail,    1056u + tail,
                                2112u + tail, 4160u + tail, 16448u + tail, 65600u + tail, 524352u + tail, 1048640u + tail,
                                cols};
   uint32_t best = 0;
@@ -68,6 +70,9 @@ void smallProblem(const NibPlan& plan, void* desc) {
       sketch.op = plan.op;
       sketch.sketch = true;
       if (planInto(sketch, reinterpret_cast<const NibOpDesc*>(candidate)) != NIB_SUCCESS) continue;
+      uint64_t bytes = 0;
+      for (const NibMemoryRange& range : sketch.memory.range) bytes += range.size_bytes;
+      if (bytes > kMaxBytes) continue;
       const Likeness likeness = likenessOf(sketch, plan);
       const uint32_t merit = likeness * 3u + ample;
       if (likeness == kOther || merit < best || (merit == best && elements >= best_elements)) continue;

@@ -148,6 +148,12 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
       }
     }
   }
+  if (plan.op->accumulates != nullptr && plan.op->accumulates(reinterpret_cast<const NibOpDesc*>(plan.desc))) {
+    for (uint32_t r = 0; r < kRepeats; ++r) {
+      updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[written] + r * layout.step_bytes,
+                   image + verify.image_offset[written], plan.memory.range[written].size_bytes);
+    }
+  }
   memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
   for (uint32_t r = 0; r < kRepeats; ++r) {

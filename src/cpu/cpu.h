@@ -34,6 +34,10 @@ void int8GemmCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBin
                  const NibParallelFor* parallel);
 void dynamicGemmCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
                     const NibParallelFor* parallel);
+void histogramCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                  const NibParallelFor* parallel);
+void momentsCpu(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding, uint32_t n,
+                const NibParallelFor* parallel);
 
 namespace cpu {
 

@@ -41,6 +41,8 @@ struct OpRow {
   NibRole written;  // the role that holds the result
   NibRole (*writtenBy)(const NibOpDesc* desc) = nullptr;  // where it depends on the description
   Tolerance (*tolerance)(const NibOpDesc* desc) = nullptr;  // of self-tests; nullptr = the same bytes
+  // Whether runs add to what the result's role holds, which fillProbe then fills too.
+  bool (*accumulates)(const NibOpDesc* desc) = nullptr;
 };
 
 inline NibRole writtenRole(const OpRow& op, const NibOpDesc* desc) {

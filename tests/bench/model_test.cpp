@@ -31,6 +31,14 @@ uint64_t expectedBytes(const RowNames& row) {
     const uint64_t reference = (m * k * elementBytes(row.source) + 255) / 256 * 256;
     return reference + words(m * k * elementBytes(row.type)) + 72 * ((m * k + 1023) / 1024);
   }
+  if (row.op == "histogram") {
+    const uint64_t histograms = row.granularity == "tensor" ? 1 : k, bins = row.granularity == "tensor" ? 4096 : 1024;
+    return words(m * k * elementBytes(row.source)) + (32 * histograms + 255) / 256 * 256 + 8 * bins * histograms;
+  }
+  if (row.op == "moments") {
+    const uint64_t tiles = row.granularity == "tensor" ? (m * k + 1023) / 1024 : (m + 255) / 256 * k;
+    return words(m * k * elementBytes(row.source)) + 32 * tiles;
+  }
   const uint64_t bits = nibFormatByName(row.type.c_str())->bits;
   bool flat = false, asymmetric = false;
   for (const std::string& mode : row.modes) {
@@ -60,6 +68,7 @@ uint64_t expectedBytes(const RowNames& row) {
 
 TEST_CASE("bytes of every row, by formula") {
   std::vector<cases::Case> rows = suiteRows({.suite = "full", .type = "", .shape = {}});
+  for (const cases::Case& row : suiteRows({.suite = "calibrate", .type = "", .shape = {}})) rows.push_back(row);
   for (const Shape shape : {Shape{3, 1, 5}, Shape{64, 1, 256}, Shape{7, 1, 129}}) {
     const std::vector<cases::Case> more = suiteRows({.suite = "full", .type = "", .shape = shape});
     rows.insert(rows.end(), more.begin(), more.end());
@@ -112,7 +121,7 @@ TEST_CASE("every format has rows of both directions, and a type selects") {
     }
     CHECK_MESSAGE((quantize && dequantize), name);
   }
-  CHECK(suiteRows({.suite = "quick", .type = "F32", .shape = {}}).size() == 5);
+  CHECK(suiteRows({.suite = "quick", .type = "F32", .shape = {}}).size() == 7);
 }
 
 TEST_CASE("the fma model is the kernel's arithmetic") {

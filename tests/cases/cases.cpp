@@ -242,6 +242,62 @@ void addMinMax(std::vector<Case>& list, Extent extent) {
   }
 }
 
+// Begun anew and gone on with, of magnitudes and signed, few bins and many.
+void addHistogram(std::vector<Case>& list, Extent extent) {
+  constexpr uint32_t kBins[] = {2048, 128, 4096, 512};
+  Counter counter;
+  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+    for (const Shape& shape : kShapes) {
+      for (uint32_t flags = 0; flags < 4; ++flags) {
+        ++counter.i;
+        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        Case c;
+        c.seed = counter.i;
+        c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+        NibHistogramDesc& d = c.desc.histogram;
+        d = {};
+        d.op = NIB_OP_HISTOGRAM;
+        d.flags = flags;
+        d.rows = shape.rows;
+        d.cols = shape.cols;
+        d.source_type = uint32_t(counter.i / 4 % 3);
+        d.granularity = granularity;
+        d.bins = kBins[counter.i / 3 % 4];
+        // Thousands of histograms need no many bins to be told apart.
+        if (granularity == NIB_GRANULARITY_COLUMN && shape.cols > 600) d.bins = shape.cols > 5000 ? 128 : 512;
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+        list.push_back(c);
+      }
+    }
+  }
+}
+
+void addMoments(std::vector<Case>& list, Extent extent) {
+  Counter counter;
+  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_COLUMN}) {
+    for (const Shape& shape : kShapes) {
+      for (uint32_t type = 0; type < 3; ++type) {
+        ++counter.i;
+        if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+        Case c;
+        c.seed = counter.i;
+        c.recipe = kRecipes[counter.i % (sizeof kRecipes / sizeof kRecipes[0])];
+        NibMomentsDesc& d = c.desc.moments;
+        d = {};
+        d.op = NIB_OP_MOMENTS;
+        d.rows = shape.rows;
+        d.cols = shape.cols;
+        d.source_type = type;
+        d.granularity = granularity;
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        c.n = counter.i % 6 != 2 ? shape.rows : (shape.rows + 1) / 2;
+        list.push_back(c);
+      }
+    }
+  }
+}
+
 // Every layout that takes the format, both ways: whole words and rows that share them, odd block counts, zero points.
 void addRepack(std::vector<Case>& list, const NibFormatInfo& info, Extent extent) {
   constexpr Shape kRepackShapes[] = {{33, 160}, {5, 36}, {7, 32}, {64, 256}, {3, 1058}, {130, 96}};
@@ -364,6 +420,8 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_MATMUL: return c.desc.matmul.tokens > 64 ? 2 : c.desc.matmul.tokens > 8;
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
+    case NIB_OP_MOMENTS: return c.desc.moments.granularity;
+    case NIB_OP_HISTOGRAM: return c.desc.histogram.granularity | c.desc.histogram.flags << 4;
     case NIB_OP_CONVERT: return c.desc.convert.source_type * 4u + c.desc.convert.result_type;
     case NIB_OP_ERRORS: return c.desc.errors.reference_type * 4u + c.desc.errors.candidate_type;
     case NIB_OP_INT8_GEMM: return int8Kind(c.desc.int8_gemm);
@@ -415,6 +473,7 @@ uint32_t Case::format() const {
 }
 
 std::string Case::name() const {
+  static const char* const kNames[] = {"tensor", "row", "column"};
   std::string text = opName(op());
   if (op() == NIB_OP_DYNAMIC_GEMM) {
     return text + dynamicName(desc.dynamic_gemm) + " n " + std::to_string(n) + ", " + recipeName(recipe) + " seed " +
@@ -466,9 +525,18 @@ std::string Case::name() const {
     text += std::string(" ") + typeName(d.reference_type) + " against " + typeName(d.candidate_type);
     rows = d.rows, cols = d.cols, stride = d.reference_stride;
     if (d.candidate_stride != 0) text += " stride " + std::to_string(d.candidate_stride);
+  } else if (op() == NIB_OP_HISTOGRAM) {
+    const NibHistogramDesc& d = desc.histogram;
+    text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity] + " " + std::to_string(d.bins) + " bins";
+    if (d.flags & NIB_HISTOGRAM_SIGNED) text += " signed";
+    if (d.flags & NIB_HISTOGRAM_ACCUMULATE) text += " accumulate";
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
+  } else if (op() == NIB_OP_MOMENTS) {
+    const NibMomentsDesc& d = desc.moments;
+    text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity];
+    rows = d.rows, cols = d.cols, stride = d.source_stride;
   } else {
     const NibMinMaxDesc& d = desc.minmax;
-    static const char* const kNames[] = {"tensor", "row", "column"};
     text += std::string(" ") + typeName(d.source_type) + " per " + kNames[d.granularity];
     rows = d.rows, cols = d.cols, stride = d.source_stride;
   }
@@ -487,6 +555,8 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
     if (op == NIB_OP_ERRORS) addErrors(list, extent);
     if (op == NIB_OP_MATMUL) addMatmul(list, nullptr, extent);
     if (op == NIB_OP_INT8_GEMM && format == 0) addInt8Gemm(list, extent);
+    if (op == NIB_OP_HISTOGRAM) addHistogram(list, extent);
+    if (op == NIB_OP_MOMENTS) addMoments(list, extent);
     return list;
   }
   if (op == NIB_OP_MATMUL) addMatmul(list, info, extent);

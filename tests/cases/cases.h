@@ -27,6 +27,8 @@ struct Case {
     NibMatmulDesc matmul;
     NibInt8GemmDesc int8_gemm;
     NibDynamicGemmDesc dynamic_gemm;
+    NibHistogramDesc histogram;
+    NibMomentsDesc moments;
   } desc{};
   Recipe recipe = Recipe::kMixed;
   uint64_t seed = 0;
@@ -87,6 +89,8 @@ struct Images {
 };
 // The input range of a case: one dense matrix, or reference and candidate at the places that `memory` says.
 std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory);
+// The output range of ops that go on with what it holds, before a run; empty for others.
+std::vector<uint32_t> makeOutput(const Case& c, const NibMemory& memory);
 // Before a run: inputs by the case's recipe; results and scratch hold marks, the status zeros.
 Images makeImages(const Case& c, const NibMemory& memory);
 // After it. Throws kit::Error if the reference refuses the case.

@@ -70,6 +70,10 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
       static constexpr uint32_t kValues[] = {0xbf800000u, 0xbf000000u, 0u, 0x3f000000u, 0x3f800000u};
       return kValues[random.below(5)];
     }
+    case Recipe::kRelu: {
+      const uint32_t bits = one(Recipe::kNormal, index, seed, random);
+      return bits >> 31 != 0 ? 0u : bits;
+    }
     case Recipe::kMixed: break;
   }
   return 0;
@@ -79,7 +83,8 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
 
 const char* recipeName(Recipe recipe) {
   static const char* const kNames[] = {"uniform", "normal",   "ties",      "threshold", "zeros", "denormal",
-                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "exact", "narrow"};
+                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "exact", "narrow",
+                                       "relu"};
   return kNames[int(recipe)];
 }
 

@@ -23,7 +23,8 @@ enum class Recipe {
   kBits,       // any bit pattern
   kMixed,      // stretches of 64 elements of all of the above
   kExact,      // weights and activations whose sums of products are exact in fp32, see src/ops/probe_exact.h
-  kNarrow      // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
+  kNarrow,     // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
+  kRelu        // normal, negative ones zero
 };
 
 const char* recipeName(Recipe recipe);

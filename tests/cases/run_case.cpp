@@ -113,6 +113,8 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
     case NIB_OP_MINMAX: return dense(c.desc.minmax.source_type, bytes);
     case NIB_OP_CONVERT: return dense(c.desc.convert.source_type, bytes);
     case NIB_OP_MATMUL: return dense(c.desc.matmul.input_type, bytes);
+    case NIB_OP_HISTOGRAM: return dense(c.desc.histogram.source_type, bytes);
+    case NIB_OP_MOMENTS: return dense(c.desc.moments.source_type, bytes);
     case NIB_OP_GATHER: {
       // Any rows, some of them several times; some that are not there, the nearest among them.
       const uint32_t rows = c.desc.gather.rows;
@@ -145,6 +147,30 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
   }
 }
 
+std::vector<uint32_t> makeOutput(const Case& c, const NibMemory& memory) {
+  if (c.op() != NIB_OP_HISTOGRAM || (c.desc.histogram.flags & NIB_HISTOGRAM_ACCUMULATE) == 0) return {};
+  // Histograms of any exponents, some of nothing; counts at the ends of their words.
+  const NibMemoryPart& heads = memory.part[NIB_PART_HEADS];
+  const NibMemoryPart& counts = memory.part[NIB_PART_COUNTS];
+  std::vector<uint32_t> words(size_t(memory.range[NIB_ROLE_OUTPUT].size_bytes / 4), kUntouched);
+  const size_t histograms = size_t(heads.size_bytes / sizeof(NibHistogramHead));
+  Random random(c.seed ^ 0x4157);
+  for (size_t h = 0; h < histograms; ++h) {
+    const uint32_t kind = random.below(8);
+    const bool empty = kind == 0;
+    const uint32_t exponent = empty ? 0 : kind == 1 ? 254 : kind == 2 ? 1 + random.below(254) : 110 + random.below(24);
+    NibHistogramHead head{exponent, 0, 0, 0, 0, 0};
+    if (!empty) head = {exponent, 0, -float(random.unit()), float(random.unit()), random.next() >> 8, random.next() >> 31};
+    std::memcpy(&words[size_t(heads.offset_bytes / 4) + 8 * h], &head, sizeof head);
+    const size_t per_histogram = size_t(counts.size_bytes / 4) / histograms;
+    for (size_t i = 0; i < per_histogram; ++i) {
+      const uint32_t low = random.below(3) == 0 ? 0u - random.below(3) : random.bits();
+      words[size_t(counts.offset_bytes / 4) + h * per_histogram + i] = empty ? 0 : i % 2 == 0 ? low : random.below(1000);
+    }
+  }
+  return words;
+}
+
 Images makeImages(const Case& c, const NibMemory& memory) {
   Images images;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -155,6 +181,8 @@ Images makeImages(const Case& c, const NibMemory& memory) {
   if (status.size_bytes != 0) fillPart(images.role[NIB_ROLE_AUX], status, std::vector<uint32_t>(4, 0));
   const std::vector<uint32_t> input = makeInput(c, memory);
   std::copy(input.begin(), input.end(), images.role[NIB_ROLE_INPUT].begin());
+  const std::vector<uint32_t> output = makeOutput(c, memory);
+  std::copy(output.begin(), output.end(), images.role[NIB_ROLE_OUTPUT].begin());
   auto parameters = [&](uint32_t scale_type) {
     const NibMemoryPart& scales = memory.part[NIB_PART_SCALES];
     const NibMemoryPart& zeros = memory.part[NIB_PART_ZEROS];

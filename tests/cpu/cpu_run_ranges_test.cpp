@@ -17,7 +17,7 @@ const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
 // One small case of each op: first of those formats this build has.
 std::vector<cases::Case> smallCases() {
-  std::vector<cases::Case> list(6);
+  std::vector<cases::Case> list(8);
   const NibWeights w = weights(nibFormatAt(0)->format, NIB_GRANULARITY_COLUMN, 0);
   list[0].desc.quantize = quantizeDesc(5, 33, w, NIB_TYPE_F16);
   list[1].desc.dequantize = dequantizeDesc(5, 33, w, NIB_TYPE_BF16);
@@ -26,6 +26,8 @@ std::vector<cases::Case> smallCases() {
   list[4].desc.errors = {NIB_OP_ERRORS, 0, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 33};
   const NibWeights codes = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
   list[5].desc.int8_gemm = {NIB_OP_INT8_GEMM, NIB_PRODUCT_BIAS, 7, 33, 5, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
+  list[6].desc.histogram = {NIB_OP_HISTOGRAM, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN, 128};
+  list[7].desc.moments = {NIB_OP_MOMENTS, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
   for (cases::Case& c : list) c.n = 5;
   return list;
 }

@@ -313,6 +313,40 @@ TEST_CASE("minmax names each field that is wrong") {
                           });
 }
 
+TEST_CASE("histogram names each field that is wrong") {
+  using Desc = NibHistogramDesc;
+  const Desc right{NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW, 2048};
+  expectEachRefused<Desc>(right, "histogram",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = d.source_stride = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = NIB_GRANULARITY_GROUP; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 0; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 64; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 1000; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 8192; }},
+                              {"bins", kInvalid, [](Desc& d) { d.rows = 1u << 20, d.cols = d.source_stride = 1; }},
+                          });
+}
+
+TEST_CASE("moments names each field that is wrong") {
+  using Desc = NibMomentsDesc;
+  const Desc right{NIB_OP_MOMENTS, 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_COLUMN};
+  expectEachRefused<Desc>(right, "moments",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = NIB_GRANULARITY_ROW; }},
+                          });
+}
+
 TEST_CASE("convert names each field that is wrong") {
   using Desc = NibConvertDesc;
   const Desc right{NIB_OP_CONVERT, 0, 4, 64, NIB_TYPE_F32, 67, NIB_TYPE_F16, 66};

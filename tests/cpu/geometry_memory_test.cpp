@@ -158,6 +158,37 @@ TEST_CASE("nibGetMemory sizes minmax by its result and its source") {
   }
 }
 
+TEST_CASE("nibGetMemory sizes histograms and moments by what they count and sum") {
+  for (const Shape& shape : kShapes) {
+    for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+      const uint64_t count = granularity == NIB_GRANULARITY_TENSOR ? 1
+                             : granularity == NIB_GRANULARITY_ROW  ? shape.rows
+                                                                   : shape.cols;
+      if (uint64_t(shape.rows) * shape.cols > kMost || count > (1u << 22)) continue;
+      const uint64_t source = denseBytes(shape.rows, shape.cols, shape.cols, NIB_TYPE_F32);
+      const NibHistogramDesc h{NIB_OP_HISTOGRAM, 0, shape.rows, shape.cols, NIB_TYPE_F32, 0, granularity, 128};
+      NibMemory memory;
+      REQUIRE(nibGetMemory(asOp(h), nullptr, &memory) == NIB_SUCCESS);
+      checkPlain(memory);
+      CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == source);
+      CHECK(memory.part[NIB_PART_HEADS].offset_bytes == 0);
+      CHECK(memory.part[NIB_PART_HEADS].size_bytes == 32 * count);
+      CHECK(memory.part[NIB_PART_COUNTS].offset_bytes == (32 * count + 255) / 256 * 256);
+      CHECK(memory.part[NIB_PART_COUNTS].size_bytes == 1024 * count);
+      CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == (32 * count + 255) / 256 * 256 + 1024 * count);
+      CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+      if (granularity == NIB_GRANULARITY_ROW) continue;
+      const NibMomentsDesc m{NIB_OP_MOMENTS, 0, shape.rows, shape.cols, NIB_TYPE_F32, 0, granularity};
+      REQUIRE(nibGetMemory(asOp(m), nullptr, &memory) == NIB_SUCCESS);
+      checkPlain(memory);
+      const uint64_t tiles = granularity == NIB_GRANULARITY_TENSOR ? (uint64_t(shape.rows) * shape.cols + 1023) / 1024
+                                                                   : (uint64_t(shape.rows) + 255) / 256 * shape.cols;
+      CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 32 * tiles);
+      CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == source);
+    }
+  }
+}
+
 TEST_CASE("nibGetMemory sizes convert and errors by their operands") {
   for (const Shape& shape : kShapes) {
     for (uint32_t pair = 0; pair < 9; ++pair) {

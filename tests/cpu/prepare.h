@@ -46,6 +46,7 @@ inline void fillBits(uint8_t* at, size_t size_bytes, uint64_t seed) {
 inline void prepare(const cases::Case& c, Ranges& ranges) {
   const NibMemory& memory = ranges.memory;
   ranges.write(NIB_ROLE_INPUT, cases::makeInput(c, memory));
+  ranges.write(NIB_ROLE_OUTPUT, cases::makeOutput(c, memory));
   const auto parameters = [&](uint32_t scale_type) {
     fillScales(ranges.scales(), scale_type, size_t(memory.part[NIB_PART_SCALES].size_bytes), c.seed);
     fillBits(ranges.zeros(), size_t(memory.part[NIB_PART_ZEROS].size_bytes), c.seed + 1);

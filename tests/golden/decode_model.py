@@ -396,8 +396,11 @@ class CompressedTensors:
             only_keys(inputs, ARGUMENT_KEYS, name + ".input_activations")
             need(stored in ("int-quantized", "float-quantized"), f"{name}: input_activations with {stored}")
             need((inputs.get("type"), inputs.get("num_bits")) == kind, name + ": activations of another type")
-            need(inputs.get("strategy") == "token" and inputs.get("dynamic") is True, name + ": static activations")
-            need(inputs.get("symmetric") is True, name + ": activations with zero points")
+            way = inputs.get("strategy"), inputs.get("dynamic")
+            need(way in (("token", True), ("tensor", False)), f"{name}: activations by {way[0]}, dynamic {way[1]}")
+            zeros = kind[0] == "int" and way[0] == "tensor"
+            need(inputs.get("symmetric") is True or (zeros and inputs.get("symmetric") is False),
+                 name + ": activations with zero points")
 
     @staticmethod
     def holds(entry, module):
@@ -486,6 +489,14 @@ class CompressedTensors:
                     for row in range(rows) for g in range(groups))
             else:
                 weight.zeros = bytearray(model.take(weight, weight.zero_tensor, ("I8",), scale_shape))
+        inputs = group.get("input_activations")
+        if inputs is not None and not inputs["dynamic"]:
+            name = module + ".input_scale"
+            weight.input_scale = floats("F32", model.take(weight, name, ("F32",), (1,)))[0]
+            need(math.isfinite(weight.input_scale) and weight.input_scale > 0, f"{name}: is {weight.input_scale}")
+            weight.input_zero = 0
+            if not inputs["symmetric"]:
+                weight.input_zero = words("b", 1, model.take(weight, module + ".input_zero_point", ("I8",), (1,)))[0]
         return weight
 
 

@@ -45,6 +45,12 @@ std::vector<cases::Case> largerCases() {
       c.n = rows;
       c.desc.minmax = {NIB_OP_MINMAX, 0, rows, cols, NIB_TYPE_F32, 0, granularity};
       list.push_back(c);
+      c.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0, granularity, 128};
+      list.push_back(c);
+      if (granularity != NIB_GRANULARITY_ROW) {
+        c.desc.moments = {NIB_OP_MOMENTS, 0, rows, cols, NIB_TYPE_F32, 0, granularity};
+        list.push_back(c);
+      }
       for (uint32_t i = 0; i < nibFormatCount(); ++i) {
         const NibFormatInfo& format = *nibFormatAt(i);
         if (!(format.granularities >> granularity & 1u) || !typeWanted(format.format)) continue;

@@ -96,6 +96,16 @@ std::vector<cases::Case> largeCases() {
       c.desc.minmax = {NIB_OP_MINMAX, 0, r, k, NIB_TYPE_F32, 0, granularity};
     });
   }
+  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+    add({NIB_OP_HISTOGRAM, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.histogram = {NIB_OP_HISTOGRAM, granularity == NIB_GRANULARITY_ROW ? 0u : uint32_t(NIB_HISTOGRAM_ACCUMULATE), r, k,
+                          NIB_TYPE_F32, 0, granularity, 128};
+    });
+    if (granularity == NIB_GRANULARITY_ROW) continue;
+    add({NIB_OP_MOMENTS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.moments = {NIB_OP_MOMENTS, 0, r, k, NIB_TYPE_F32, 0, granularity};
+    });
+  }
   // Contiguous, and rows with gaps.
   for (const uint32_t gap : {0u, 4u}) {
     add({NIB_OP_CONVERT, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {

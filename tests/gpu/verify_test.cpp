@@ -43,6 +43,10 @@ std::vector<cases::Case> largeCases(const OpFormat& what) {
           c.desc.dequantize = {NIB_OP_DEQUANTIZE, 0, shape.rows, shape.cols, turn % 3, (stride + 1) / 2 * 2, weights};
         } else if (what.op == NIB_OP_MINMAX && sharing.granularity <= NIB_GRANULARITY_COLUMN) {
           c.desc.minmax = {NIB_OP_MINMAX, 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
+        } else if (what.op == NIB_OP_HISTOGRAM && sharing.granularity <= NIB_GRANULARITY_COLUMN) {
+          c.desc.histogram = {NIB_OP_HISTOGRAM, turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity, 128};
+        } else if (what.op == NIB_OP_MOMENTS) {
+          c.desc.moments = {NIB_OP_MOMENTS, 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
         } else if (what.op == NIB_OP_CONVERT) {
           c.desc.convert = {NIB_OP_CONVERT, turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
                             (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2};

@@ -100,6 +100,25 @@ cases::Case product(uint32_t rows, uint32_t tokens, uint32_t cols) {
   return c;
 }
 
+cases::Case histogram(uint32_t rows, uint32_t cols, NibGranularity granularity) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kBits;
+  c.seed = 16 + rows;
+  c.n = rows;
+  c.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0,
+                      uint32_t(granularity), 1024};
+  return c;
+}
+
+cases::Case moments(uint32_t rows, uint32_t cols, NibGranularity granularity) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kNonFinite;
+  c.seed = 17 + rows;
+  c.n = rows;
+  c.desc.moments = {NIB_OP_MOMENTS, 0, rows, cols, NIB_TYPE_F32, 0, uint32_t(granularity)};
+  return c;
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("windows");
@@ -128,6 +147,10 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device h
     list.push_back(dequantize(NIB_FORMAT_INT8, kMany, 1023, NIB_GRANULARITY_COLUMN));
     list.push_back(minmax(kMany, 1023, NIB_GRANULARITY_COLUMN));
     list.push_back(minmax(3, kLong, NIB_GRANULARITY_ROW));
+    list.push_back(histogram(3, kLong + 5, NIB_GRANULARITY_TENSOR));
+    list.push_back(histogram(kMany, 1023, NIB_GRANULARITY_COLUMN));
+    list.push_back(moments(3, kLong + 5, NIB_GRANULARITY_TENSOR));
+    list.push_back(moments(kMany, 1023, NIB_GRANULARITY_COLUMN));
     list.push_back(convert(kMany, 1025, NIB_TYPE_BF16, NIB_TYPE_F32));
     list.push_back(errors(kMany, 1024, NIB_TYPE_F16, NIB_TYPE_F32));
     // Codes that are themselves too large.
@@ -149,7 +172,10 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   std::set<std::string> windowed;  // kernels that ran in several windows
   uint32_t turn = 0, count = 0;
   for (const OpFormat& what : opFormats()) {
-    for (const cases::Case& c : tests::casesOf(what, 6)) {
+    std::vector<cases::Case> list = tests::casesOf(what, 6);
+    // Tiles of a CPU's histograms are as large as the lists' tensors.
+    if (what.op == NIB_OP_HISTOGRAM) list.push_back(histogram(9, 20000, NIB_GRANULARITY_ROW));
+    for (const cases::Case& c : list) {
       for (const kit::Device& small : devices) {
         uint32_t windows = 0;
         try {
@@ -174,7 +200,8 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   }
   MESSAGE(count << " cases in several windows");
   // Every kernel that walks a large operand.
-  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "matvec", "matinput", "int8_gemm"}) {
+  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "matvec", "matinput", "int8_gemm",
+                           "histogram", "moments"}) {
     const bool found = std::any_of(windowed.begin(), windowed.end(), [&](const std::string& module) { return module.rfind(name, 0) == 0; });
     CHECK_MESSAGE(found, "no case of " << std::string(name) << " needed several windows");
   }

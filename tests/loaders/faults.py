@@ -73,6 +73,8 @@ FAULTS = [
     ("called symmetric", "int4_asym", in_config(lambda c: weights(c).update(symmetric=True))),
     ("signed codes", "int8", in_tensor(DOWN + ".weight_packed", each(lambda byte: byte ^ 0x80))),
     ("one row's scale x 2", "int8_token", in_tensor(DOWN + ".weight_scale", one(1, lambda byte: byte + 4))),
+    ("an input's scale x 2", "int8_static", in_tensor(DOWN + ".input_scale", one(2, lambda byte: byte ^ 0x80))),
+    ("an input's zero + 16", "int8_static_asym", in_tensor(DOWN + ".input_zero_point", one(0, lambda byte: byte + 16 & 255))),
     ("activations as are", "int8_token", in_config(lambda c: c["config_groups"]["group_0"].update(input_activations=None))),
     ("E5M2 for E4M3", "fp8", in_tensor(DOWN + ".weight", each(lambda byte: byte & 0x80 | (byte & 0x7F) >> 1))),
     ("codes swapped", "mxfp4", in_tensor(DOWN + ".weight_packed", each(swapped))),

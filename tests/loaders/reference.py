@@ -31,6 +31,16 @@ def rounded_fp8(rows):
     return torch.clamp(rows / scale, -448, 448).to(torch.float8_e4m3fn).to(rows.dtype) * scale
 
 
+def static_int8(scale, zero):
+    """One scale and zero point for all that enters a module. The zero point is added before rounding, as the loaders do:
+    the sum's own rounding decides some ties, and what one code changes grows from layer to layer."""
+    return lambda rows: (torch.round(torch.clamp(rows / scale + zero, -128, 127)) - zero) * scale
+
+
+def static_fp8(scale, _):
+    return lambda rows: torch.clamp(rows / scale, -448, 448).to(torch.float8_e4m3fn).to(rows.dtype) * scale
+
+
 class Dequantized:
     """`model`: of the files in the folder. `inputs`: how its config wants activations quantized, or None."""
 
@@ -47,10 +57,14 @@ class Dequantized:
         weights = {name: as_tensor(weight) for name, weight in decoded.weights.items()}
         self.model.load_state_dict(weights, strict=True)
         self.quantized = [name for name, weight in decoded.weights.items() if weight.codes is not None]
+        self.static = {name: (decoded.weights[name].input_scale, decoded.weights[name].input_zero)
+                       for name in self.quantized if self.inputs is not None and not self.inputs["dynamic"]}
 
     def round_inputs(self):
         """From now on, what enters a quantized module is rounded as the config says."""
-        rounded = {"int": rounded_int8, "float": rounded_fp8}[self.inputs["type"]]
+        dynamic = {"int": rounded_int8, "float": rounded_fp8}[self.inputs["type"]]
+        static = {"int": static_int8, "float": static_fp8}[self.inputs["type"]]
         for name in self.quantized:
+            rounded = static(*self.static[name]) if name in self.static else dynamic
             module = self.model.get_submodule(name.removesuffix(".weight"))
-            module.register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0]), *inputs[1:]))
+            module.register_forward_pre_hook(lambda _, inputs, rounded=rounded: (rounded(inputs[0]), *inputs[1:]))

@@ -25,6 +25,27 @@ case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
 work_dir
 
 model=$here/../data/tiny-kjv-llama
+# inside COMMAND...: in the tree and in namespaces of its own, with the tests in /srv and the models in /mnt. One thread:
+# several wait for each other by spinning, which is slow where others work, too.
+inside() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
+    tree=$1 tests=$2 work=$3
+    shift 3
+    mkdir -p "$tree/dev/shm"
+    mount -t proc proc "$tree/proc" && mount -t tmpfs shm "$tree/dev/shm" && mount -t tmpfs tmp "$tree/tmp" &&
+      mount --bind -o ro "$tests" "$tree/srv" && mount --bind "$work" "$tree/mnt" || exit 1
+    exec chroot "$tree" env -i HOME=/tmp LANG=C.UTF-8 PATH=/usr/bin:/bin OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$@"
+  ' sh "$tree" "$here/.." "$WORK" "$@" </dev/null
+}
+
+# Ranges of static activations, from what really enters each module.
+inside python3 -B /srv/loaders/record.py /srv/data/tiny-kjv-llama /srv/data/tiny-kjv-llama/calib_ids.npy /mnt/recorded >&2
+for range in sym asym; do
+  "$nibble" calibrate --data "$WORK/recorded" -o "$WORK/$range.json" --$range --range mse --device cpu >"$WORK/log" 2>&1 ||
+    { cat "$WORK/log" >&2; die "nibble failed: calibrate"; }
+done
+
 configurations=()
 # quantized NAME ARGUMENTS...: the sample model, as configuration NAME.
 quantized() {
@@ -42,9 +63,12 @@ quantized int8 --type int8
 quantized int8_group --type int8 --granularity group --group-size 64
 quantized int8_token --type int8 --activations int8-token
 quantized int8_token_asym --type int8 --asym --activations int8-token
+quantized int8_static --type int8 --activations int8-static --calib "$WORK/sym.json"
+quantized int8_static_asym --type int8 --activations int8-static --calib "$WORK/asym.json"
 quantized fp8 --type fp8
 quantized fp8_tensor --type fp8 --granularity tensor
 quantized fp8_token --type fp8 --activations fp8-token
+quantized fp8_static --type fp8 --activations fp8-static --calib "$WORK/sym.json"
 quantized mxfp4 --type mxfp4
 quantized mixed --type int4 --group-size 64 --rule 'down_proj=int8' --exclude 'layers\.0\.'
 quantized formats --type int4 --group-size -1 --rule 'down_proj=fp8'
@@ -55,19 +79,6 @@ quantized shards --type int4 --group-size 64 --max-shard-size 1M
 quantized f32 --type F32 --format safetensors
 quantized bf16 --type BF16 --format safetensors
 
-# inside COMMAND...: in the tree and in namespaces of its own, with the tests in /srv and the models in /mnt. One thread:
-# several wait for each other by spinning, which is slow where others work, too.
-inside() {
-  # shellcheck disable=SC2016 # expanded by the inner shell
-  unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
-    tree=$1 tests=$2 work=$3
-    shift 3
-    mkdir -p "$tree/dev/shm"
-    mount -t proc proc "$tree/proc" && mount -t tmpfs shm "$tree/dev/shm" && mount -t tmpfs tmp "$tree/tmp" &&
-      mount --bind -o ro "$tests" "$tree/srv" && mount --bind "$work" "$tree/mnt" || exit 1
-    exec chroot "$tree" env -i HOME=/tmp LANG=C.UTF-8 PATH=/usr/bin:/bin OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 "$@"
-  ' sh "$tree" "$here/.." "$WORK" "$@" </dev/null
-}
 mkdir "$WORK/faulty"
 inside python3 -B /srv/loaders/faults.py /mnt /mnt/faulty > "$WORK/faults"
 mapfile -t faults < "$WORK/faults"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Makes a Debian sid tree with Debian's own packages of the loaders in the folder TREE, and prints their versions. A tree
-# that is there and whole is left as it is. Needs root, a Debian archive in the apt sources and about 3 GB of disk.
-#   tree.sh TREE
+# Makes a Debian sid tree with Debian's own packages of the loaders, or with the PACKAGEs, in the folder TREE, and prints
+# their versions. A tree that is there and whole is left as it is. Needs root, a Debian archive in the apt sources and
+# about 3 GB of disk (the loaders).
+#   tree.sh TREE [PACKAGE]...
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tools/lib/common.sh"
@@ -12,8 +13,10 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 LOADERS=(python3-torch python3-safetensors python3-transformers python3-compressed-tensors python3-accelerate
          libopenblas0-pthread)
 
-[ $# = 1 ] || die "usage: tree.sh TREE"
+[ $# -ge 1 ] || die "usage: tree.sh TREE [PACKAGE]..."
 tree=$1
+shift
+[ $# = 0 ] || LOADERS=("$@")
 [ "$(id -u)" = 0 ] || die "must be root, to make a chroot"
 
 if [ ! -e "$tree/.nibble-loaders" ]; then

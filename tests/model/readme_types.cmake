@@ -3,27 +3,6 @@
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
 
-# The number as printf's %.<digits>f would show it.
-function(rounded number digits result)
-  string(REGEX MATCH "^([0-9]+)\\.?([0-9]*)$" found "${number}")
-  if(NOT found)
-    message(FATAL_ERROR "${number} is no plain number")
-  endif()
-  set(whole "${CMAKE_MATCH_1}")
-  string(SUBSTRING "${CMAKE_MATCH_2}0000000000" 0 ${digits} fraction)
-  math(EXPR next "${digits} + 1")
-  string(SUBSTRING "${CMAKE_MATCH_2}0000000000" ${digits} 1 next)
-  # A leading 1 keeps the zeros of the fraction.
-  math(EXPR fraction "1${fraction}")
-  if(next GREATER_EQUAL 5)
-    math(EXPR fraction "${fraction} + 1")
-  endif()
-  string(SUBSTRING "${fraction}" 0 1 carry)
-  math(EXPR whole "${whole} + ${carry} - 1")
-  string(SUBSTRING "${fraction}" 1 -1 fraction)
-  set(${result} "${whole}.${fraction}" PARENT_SCOPE)
-endfunction()
-
 set(table "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n|---|---|---|---:|---:|---:|---:|\n")
 foreach(row
     "int8|row|compressed-tensors|--type;int8"

@@ -165,7 +165,8 @@ Verb makeBenchVerb(CLI::App& parent) {
   addJsonOptions(*app, arguments->json);
   app->add_option("--suite", arguments->suite,
                   "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails),\n"
-                  "gemv and gemm (products of weights with one token, with many)")
+                  "gemv and gemm (products of weights with one token, with many),\n"
+                  "calibrate (what collects statistics of activations, on 1 GB)")
       ->type_name("S");
   app->add_option("--type", arguments->type, "only rows of this weight format (int4), or of this dense type (f32: minmax)")
       ->type_name("T");

@@ -1,11 +1,16 @@
-// nibble inspect: what a model's files hold.
+// nibble inspect: what a model's files hold, or a calibration.
+#include "calibration_text.h"
 #include "model_text.h"
 #include "options.h"
 #include "verb.h"
 
+#include "kit/file.h"
+#include "model/archive/error.h"
+#include "model/calibrate/chart.h"
 #include "model/inspect.h"
 
 #include <cstdio>
+#include <filesystem>
 
 namespace nib::tool {
 namespace {
@@ -15,7 +20,28 @@ struct Arguments {
   JsonArguments json;
   std::string path;
   bool names_only = false;
+  std::string html;
 };
+
+// A CALIB.json: its table, and the page that draws it.
+int inspectCalibration(const Arguments& arguments, const Output& output) {
+  std::error_code error;
+  if (!arguments.html.empty() && !arguments.json.force && std::filesystem::exists(arguments.html, error)) {
+    throw UsageError("--html=" + arguments.html + " exists; --force replaces it");
+  }
+  const model::Calibration calibration = model::readCalibration(arguments.path);
+  printCalibration(output.text(), calibration);
+  if (!arguments.html.empty()) {
+    const std::string page = model::calibrationPage(calibration, model::shown(std::filesystem::path(arguments.path).filename()));
+    kit::detail::writeFile(arguments.html, std::as_bytes(std::span(page)));
+  }
+  nlohmann::ordered_json json = {{"path", arguments.path}, {"tensors", nlohmann::ordered_json::object()}};
+  for (const auto& [name, t] : calibration) {
+    json["tensors"][name] = {{"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
+  }
+  if (output.wantsJson()) output.json(json);
+  return kExitDone;
+}
 
 nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& facts) {
   nlohmann::ordered_json json = {{"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
@@ -38,6 +64,8 @@ nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& 
 
 int runInspect(const Arguments& arguments) {
   const Output output(arguments.json);
+  if (model::looksLikeCalibration(arguments.path)) return inspectCalibration(arguments, output);
+  if (!arguments.html.empty()) throw UsageError("--html draws a CALIB.json; " + arguments.path + " is none");
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
   const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
 
@@ -62,9 +90,10 @@ int runInspect(const Arguments& arguments) {
 
 Verb makeInspectVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("inspect", "Check a model's files, and print what they hold.");
+  CLI::App* app = parent.add_subcommand("inspect", "Check the files of a model or of a calibration, and print what they hold.");
   app->footer("Example: nibble inspect model-int4/");
-  app->add_option("PATH", a->path, "Folder of a model, or a .safetensors file")->required();
+  app->add_option("PATH", a->path, "Folder of a model, a .safetensors file, or a CALIB.json")->required();
+  app->add_option("--html", a->html, "Of a CALIB.json: a page with each histogram and the ranges of every method")->type_name("F");
   app->add_flag("--names", a->names_only, "Names, types and shapes only: reads no tensor");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

@@ -4,6 +4,7 @@
 #include "verb.h"
 
 #include "model/archive/error.h"
+#include "model/calibrate/static_inputs.h"
 #include "model/quantize/pipeline.h"
 
 #include <cstdio>
@@ -29,6 +30,7 @@ struct Arguments {
   bool sym = false, asym = false;
   std::string scale = "full";
   std::string activations = "none";
+  std::string calib;
   bool no_double_quant = false;
   std::vector<std::string> include, exclude, rules;
   std::string max_shard_size = "5G";
@@ -103,9 +105,14 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
   if (a.activations == "int8-token") selection.activations = Activations::kInt8Token;
   else if (a.activations == "fp8-token") selection.activations = Activations::kFp8Token;
-  else if (a.activations == "int8-static" || a.activations == "fp8-static") {
-    throw UsageError("--activations " + a.activations + ": needs ranges of activations, and this version cannot calibrate them; there is none, int8-token, fp8-token");
-  } else if (a.activations != "none") throw UsageError("--activations " + a.activations + ": there is none, int8-token, fp8-token");
+  else if (a.activations == "int8-static") selection.activations = Activations::kInt8Static;
+  else if (a.activations == "fp8-static") selection.activations = Activations::kFp8Static;
+  else if (a.activations != "none") throw UsageError("--activations " + a.activations + ": there is none, int8-token, int8-static, fp8-token, fp8-static");
+  if (model::isStatic(selection.activations) == a.calib.empty()) {
+    throw UsageError(a.calib.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
+                                     : "--calib goes with --activations int8-static or fp8-static");
+  }
+  if (!a.calib.empty()) selection.inputs = model::staticInputs(a.calib, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
   selection.double_quant = !a.no_double_quant;
   try {
     for (const std::string& text : a.include) selection.include.push_back(model::parsePattern("--include", text));
@@ -129,6 +136,8 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (a.group_size != 0) command += " --group-size " + std::to_string(a.group_size);
   command += a.asym ? " --asym" : " --sym";
   command += " --scale " + a.scale + " --activations " + a.activations;
+  // Ranges decide bytes: what they are, not where they were.
+  if (!a.calib.empty()) command += " --calib " + model::inputsHash(selection.inputs);
   if (a.no_double_quant) command += " --no-double-quant";
   for (const std::string& text : a.include) command += " --include " + text;
   for (const std::string& text : a.exclude) command += " --exclude " + text;
@@ -272,7 +281,8 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_flag("--sym", a->sym, "Symmetric codes (default)");
   app->add_flag("--asym", a->asym, "Codes with zero points");
   app->add_option("--scale", a->scale, "full: absmax/(qmax+1/2) (default), narrow: absmax/qmax");
-  app->add_option("--activations", a->activations, "none (default), int8-token, fp8-token: what the loader quantizes while it runs");
+  app->add_option("--activations", a->activations, "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
+  app->add_option("--calib", a->calib, "CALIB.json of nibble calibrate: the ranges of static activations, by module");
   app->add_flag("--no-double-quant", a->no_double_quant, "bnb: fp32 block scales");
   app->add_option("--include", a->include, "Quantize tensors whose names hold this regular expression, too")->allow_extra_args(false);
   app->add_option("--exclude", a->exclude, "Leave those alone")->allow_extra_args(false);

@@ -18,6 +18,7 @@ struct Verb {
 };
 
 Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0);  // which it starts again
+Verb makeCalibrateVerb(CLI::App& parent);  // with NIBBLE_HAS_MODEL
 Verb makeCompareVerb(CLI::App& parent);   // with NIBBLE_HAS_MODEL
 Verb makeInspectVerb(CLI::App& parent);   // with NIBBLE_HAS_MODEL
 Verb makeQuantizeVerb(CLI::App& parent);  // with NIBBLE_HAS_MODEL

@@ -19,9 +19,12 @@ enum class Kind { kPack, kInt, kFloat, kMxfp4, kNone };
 
 bool is(const WeightSpec& w, uint32_t format) { return w.weights.format == format; }
 
+bool isInt8(Activations a) { return a == Activations::kInt8Token || a == Activations::kInt8Static; }
+bool isFp8(Activations a) { return a == Activations::kFp8Token || a == Activations::kFp8Static; }
+
 Kind kindOf(const WeightSpec& w, Activations activations) {
   if (is(w, NIB_FORMAT_INT4) || is(w, NIB_FORMAT_UINT4)) return Kind::kPack;
-  if (is(w, NIB_FORMAT_INT8) && activations == Activations::kInt8Token) return Kind::kInt;
+  if (is(w, NIB_FORMAT_INT8) && isInt8(activations)) return Kind::kInt;
   if (is(w, NIB_FORMAT_INT8) || is(w, NIB_FORMAT_UINT8)) return Kind::kPack;
   if (is(w, NIB_FORMAT_FP8)) return Kind::kFloat;
   return is(w, NIB_FORMAT_MXFP4) ? Kind::kMxfp4 : Kind::kNone;
@@ -65,16 +68,36 @@ Json weightArguments(const WeightSpec& w, Kind kind) {
   return json;
 }
 
-Json activationArguments(Activations activations) {
+Json activationArguments(const WeightSpec& w, Activations activations) {
   if (activations == Activations::kNone) return nullptr;
   Json json;
   json["num_bits"] = 8;
-  json["type"] = activations == Activations::kInt8Token ? "int" : "float";
-  json["symmetric"] = true;
-  json["strategy"] = "token";
+  json["type"] = isInt8(activations) ? "int" : "float";
+  json["symmetric"] = !(w.input && w.input->asymmetric);
+  json["strategy"] = isStatic(activations) ? "tensor" : "token";
   json["group_size"] = nullptr;
-  json["dynamic"] = true;
+  json["dynamic"] = !isStatic(activations);
   return json;
+}
+
+// A static scale of what enters the module, and its zero point, if they are there as loaders write them.
+std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const std::string& module) {
+  const std::optional<size_t> at = checkpoint.find(module + ".input_scale");
+  if (!at) return std::nullopt;
+  const TensorInfo scale = checkpoint.info(*at);
+  const auto isOne = [](const TensorInfo& info) { return info.shape.empty() || info.shape == std::vector<uint64_t>{1}; };
+  const bool is_float = scale.dtype == Dtype::kF32 || scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16;
+  if (!is_float || !isOne(scale)) return std::nullopt;
+  StaticInput input;
+  input.scale_dtype = scale.dtype;
+  input.shape = scale.shape;
+  const std::optional<size_t> zero_at = checkpoint.find(module + ".input_zero_point");
+  if (!zero_at) return input;
+  const TensorInfo zero = checkpoint.info(*zero_at);
+  if ((zero.dtype != Dtype::kI8 && zero.dtype != Dtype::kI32) || zero.shape != scale.shape) return std::nullopt;
+  input.asymmetric = true;
+  input.zero_dtype = zero.dtype;
+  return input;
 }
 
 // Whether config.json speaks of 8 bits and of no other width.
@@ -159,6 +182,17 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
   return found;
 }
 
+void addStaticInput(const StaticInput& input, const std::string& module, std::vector<WeightPart>& parts) {
+  WeightPart scale{{module + ".input_scale", input.scale_dtype, input.shape}, PartFrom::kBytes};
+  scale.bytes.resize(sizeof input.scale);
+  std::memcpy(scale.bytes.data(), &input.scale, sizeof input.scale);
+  parts.push_back(scale);
+  if (!input.asymmetric) return;
+  WeightPart zero{{module + ".input_zero_point", input.zero_dtype, input.shape}, PartFrom::kBytes};
+  zero.bytes = {std::byte(input.zero_point)};
+  parts.push_back(zero);
+}
+
 class CompressedTensors : public Container {
  public:
   const char* name() const override { return "compressed-tensors"; }
@@ -168,8 +202,8 @@ class CompressedTensors : public Container {
     if (kind == Kind::kNone) {
       return "compressed-tensors holds int4, int8, fp8 and mxfp4 (loaders read no other); nf4 and fp4 go with --format bnb";
     }
-    if (activations == Activations::kInt8Token && kind != Kind::kInt) return "int8 activations go with int8 weights";
-    if (activations == Activations::kFp8Token && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
+    if (isInt8(activations) && kind != Kind::kInt) return "int8 activations go with int8 weights";
+    if (isFp8(activations) && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
     if (asymmetric(w) && perTensor(w)) return "zero points go with scales per channel or group";
     if (kind == Kind::kInt && grouped(w)) return "int8 weights with int8 activations have scales per channel or tensor";
     if (kind == Kind::kFloat && grouped(w)) return "fp8 weights have scales per channel or tensor";
@@ -207,6 +241,7 @@ class CompressedTensors : public Container {
       std::memcpy(part.bytes.data(), shape, sizeof shape);
       parts.push_back(part);
     }
+    if (w.input && isStatic(activations)) addStaticInput(*w.input, module, parts);
     return parts;
   }
 
@@ -225,6 +260,8 @@ class CompressedTensors : public Container {
         continue;  // LLM.int8's, or no quantized weight at all
       }
       FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_says_eight);
+      weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
+      if (weight.spec.input) weight.activations = is(weight.spec, NIB_FORMAT_FP8) ? Activations::kFp8Static : Activations::kInt8Static;
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(module) + ": " + why);
       found.push_back(std::move(weight));
@@ -242,7 +279,7 @@ class CompressedTensors : public Container {
       const Kind of = kindOf(w, facts.activations);
       mixed = mixed || (i > 0 && of != kind);
       kind = of;
-      ways[weightArguments(w, of).dump()].push_back(&w);
+      ways[weightArguments(w, of).dump() + activationArguments(w, facts.activations).dump()].push_back(&w);
     }
     std::vector<const std::vector<const WeightSpec*>*> groups;
     for (const auto& [key, list] : ways) groups.push_back(&list);
@@ -267,7 +304,7 @@ class CompressedTensors : public Container {
       for (size_t i = 0; !rest && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
       const Kind of = kindOf(first, facts.activations);
       group["weights"] = weightArguments(first, of);
-      group["input_activations"] = activationArguments(facts.activations);
+      group["input_activations"] = activationArguments(first, facts.activations);
       group["output_activations"] = nullptr;
       if (mixed) group["format"] = formatName(of);
     }

@@ -10,12 +10,23 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace nib::model {
+
+// How what enters a layer is quantized once for all, and how a file keeps that.
+struct StaticInput {
+  float scale = 0;
+  int8_t zero_point = 0;
+  bool asymmetric = false;       // has a zero point
+  Dtype scale_dtype = Dtype::kF32;
+  Dtype zero_dtype = Dtype::kI8;
+  std::vector<uint64_t> shape = {1};  // or scalars
+};
 
 // A weight matrix and how it is quantized.
 struct WeightSpec {
@@ -24,6 +35,7 @@ struct WeightSpec {
   uint32_t cols = 0;
   Dtype source = Dtype::kF32;  // kF32, kF16 or kBF16
   NibWeights weights{};
+  std::optional<StaticInput> input = {};  // of static activations
 
   // The name without ".weight".
   std::string module() const;
@@ -49,7 +61,8 @@ struct WeightPart {
   std::vector<std::byte> bytes = {};
 };
 
-enum class Activations { kNone, kInt8Token, kFp8Token };
+enum class Activations { kNone, kInt8Token, kFp8Token, kInt8Static, kFp8Static };
+inline bool isStatic(Activations a) { return a == Activations::kInt8Static || a == Activations::kFp8Static; }
 
 class Checkpoint;
 class Container;

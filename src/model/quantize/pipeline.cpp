@@ -35,6 +35,14 @@ struct Plan {
   std::string quantization_config;
 };
 
+// What was calibrated for the layer whose weight this is.
+StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
+  const auto found = options.selection.inputs.find(weight.module());
+  if (found != options.selection.inputs.end()) return found->second;
+  throw Error("tensor " + quoteText(weight.name) + ": --calib has no range for what enters it, " + quoteText(weight.module()) +
+              ": calibrate a recording of that name, or --exclude the tensor");
+}
+
 Plan planModel(const ModelView& view, const QuantizeOptions& options) {
   Plan plan;
   plan.facts.activations = options.selection.activations;
@@ -55,6 +63,7 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
     }
     switch (job.decision.kind) {
       case Decision::kQuantize:
+        if (isStatic(options.selection.activations)) job.decision.weight.input = inputOf(job.decision.weight, options);
         job.parts = options.container->parts(job.decision.weight, options.selection.activations);
         for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});
         plan.facts.weights.push_back(job.decision.weight);

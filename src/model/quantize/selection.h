@@ -6,6 +6,7 @@
 #include "model/archive/container.h"
 #include "model/quantize/weight_type.h"
 
+#include <map>
 #include <optional>
 #include <regex>
 #include <string>
@@ -35,6 +36,8 @@ struct SelectionOptions {
   bool narrow = false;
   bool double_quant = true;
   Activations activations = Activations::kNone;
+  // Static activations, by module: "model.layers.0.mlp.up_proj".
+  std::map<std::string, StaticInput> inputs = {};
   std::vector<std::regex> include;
   std::vector<std::regex> exclude;
   std::vector<Rule> rules;  // the last that matches counts

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""nibble beside ggml's Vulkan backend: the same ops on the same device and driver, in turn, in one run.
+
+    compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
+
+CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is one
+setting of the peer; of each row its best one counts. ggml's medians against nibble's medians; per row and round one after
+the other, and of all rounds the median. ggml converts activations once for a graph of equal nodes, so its products leave
+that pass out; nibble's have it.
+"""
+import argparse
+import json
+import math
+import shlex
+import statistics
+import subprocess
+import sys
+
+# nibble's type, ggml's type: the same block formats, and the nearest that the peer has.
+PRODUCTS = [("q4_0", "q4_0"), ("q8_0", "q8_0"), ("q4_1", "q4_1"), ("nf4", "iq4_nl"), ("int4", "q4_0"), ("f32", "f32")]
+MOVES = [("q4_0", "q4_0"), ("q8_0", "q8_0"), ("q4_1", "q4_1"), ("nf4", "iq4_nl")]
+OPS = {"quantize": "cpy_q", "dequantize": "cpy_dq", "gather": "get_rows"}
+
+
+def run_ggml(command, setting, op, kind, arguments):
+    line = shlex.split(command)
+    line = line[:-1] + ["env", *filter(None, setting.split(",")), line[-1]]
+    line += ["--ops", op, "--types", kind, *arguments]
+    done = subprocess.run(line, capture_output=True, text=True)
+    for text in done.stdout.splitlines():
+        if text.startswith("{"):
+            return json.loads(text)["us_median"]
+    return None
+
+
+def run_nibble(command, suite, shape, kind):
+    line = shlex.split(command) + ["bench", "--suite", suite, "--shape", shape, "--type", kind, "--json"]
+    done = subprocess.run(line, capture_output=True, text=True)
+    if not done.stdout.startswith("{"):
+        sys.exit(f"compare.py: {' '.join(line)}: {done.stderr.strip().splitlines()[-1:]}")
+    return json.loads(done.stdout)
+
+
+def usual(row):
+    return row["source"] in (None, "f32") and row["result"] in (None, "f32") and row["scales"] in (None, "found") \
+        and row["verified"] and row["granularity"] != "row"
+
+
+def nibble_us(result, op):
+    rows = [r for r in result["rows"] if r["op"] == op and (usual(r) or (op == "matmul" and r["source"] == "f32"))]
+    return (rows[0]["median_us"], rows[0]["path"], rows[0]["ceiling_fraction"]) if rows else (None, None, None)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--nibble", required=True)
+    parser.add_argument("--ggml", required=True)
+    parser.add_argument("--ggml-env", action="append", default=[])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--m", type=int, default=4096)
+    parser.add_argument("--k", type=int, default=4096)
+    parser.add_argument("--tokens", default="1,64,512")
+    parser.add_argument("--min-reps", default="10", help="of ggml: nodes of a graph with one token (others: 1)")
+    parser.add_argument("--skip-moves", action="store_true")
+    parser.add_argument("-o", required=True)
+    a = parser.parse_args()
+    settings = a.ggml_env or [""]
+    sizes = ["--m", str(a.m), "--k", str(a.k), "--samples", "3", "--min-ms", "100"]
+    rows, machine = {}, None
+
+    def meet(name, ours, path, fraction, theirs):
+        row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path, "fraction": []})
+        row["nibble_us"].append(ours)
+        row["fraction"].append(fraction)
+        for setting, us in zip(settings, theirs):
+            if us is not None:
+                row["ggml_us"][setting].append(us)
+
+    for number in range(a.rounds):
+        for tokens in a.tokens.split(","):
+            for ours, theirs in PRODUCTS:
+                peer = [run_ggml(a.ggml, s, "mul_mat", theirs,
+                                 sizes + ["--n", tokens, "--min-reps", a.min_reps if tokens == "1" else "1"]) for s in settings]
+                result = run_nibble(a.nibble, "gemv" if tokens == "1" else "gemm", f"{a.m}x{tokens}x{a.k}", ours)
+                machine = machine or result["machine"]
+                meet(f"product {ours} / {theirs}, {a.m}x{tokens}x{a.k}", *nibble_us(result, "matmul"), peer)
+                print(f"round {number + 1}: {tokens} tokens, {ours}", file=sys.stderr)
+        if a.skip_moves:
+            continue
+        for ours, theirs in MOVES:
+            result = run_nibble(a.nibble, "quick", f"{a.m}x1x{a.k}", ours)
+            for op, peer_op in OPS.items():
+                peer = [run_ggml(a.ggml, s, peer_op, theirs, sizes + ["--min-reps", "3"]) for s in settings]
+                meet(f"{op} {ours} / {theirs}, {a.m}x{a.k}", *nibble_us(result, op), peer)
+            print(f"round {number + 1}: moves of {ours}", file=sys.stderr)
+
+    table, ratios = [], []
+    for name, row in rows.items():
+        best = min((statistics.median(us), s) for s, us in row["ggml_us"].items() if us)
+        mine = statistics.median(row["nibble_us"])
+        table.append({"row": name, "path": row["path"], "nibble_us": mine, "ggml_us": best[0], "ggml_setting": best[1],
+                      "ratio": best[0] / mine, "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
+                      "nibble_all_us": row["nibble_us"], "ggml_all_us": row["ggml_us"]})
+        ratios.append(best[0] / mine)
+        print(f"{name:44} nibble {mine:12.0f} us   ggml {best[0]:12.0f} us   {best[0] / mine:6.2f} x   [{best[1]}]")
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    print(f"least {min(ratios):.2f} x, geometric mean {mean:.2f} x of {len(ratios)} rows")
+    keep = ("device", "driver", "cpu", "cpu_threads", "os", "load_average", "nibble", "git", "date")
+    with open(a.o, "w") as file:
+        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "rounds": a.rounds, "rows": table,
+                   "least": min(ratios), "geometric_mean": mean}, file, indent=1)
+
+
+main()

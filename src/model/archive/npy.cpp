@@ -1,0 +1,102 @@
+#include "model/archive/npy.h"
+
+#include "model/archive/error.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+namespace nib::model {
+namespace {
+
+constexpr uint64_t kMostHeader = 1u << 16;
+constexpr size_t kMostDimensions = 8;
+
+// The header is a Python literal, {'descr': '<f4', 'fortran_order': False, 'shape': (2048, 704), }, in any order of keys.
+class Literal {
+ public:
+  Literal(std::string_view text, const std::filesystem::path& path) : text_(text), path_(path) {}
+
+  [[noreturn]] void fail(const std::string& problem) const { throw Error(shown(path_) + ": its .npy header " + problem); }
+
+  // The text of a key's value up to what ends it.
+  std::string_view valueOf(std::string_view key) const {
+    for (const char quote : {'\'', '"'}) {
+      const std::string quoted = quote + std::string(key) + quote;
+      const size_t at = text_.find(quoted);
+      if (at == std::string_view::npos) continue;
+      size_t from = at + quoted.size();
+      while (from < text_.size() && (text_[from] == ' ' || text_[from] == ':')) ++from;
+      return text_.substr(from);
+    }
+    fail("has no " + std::string(key));
+  }
+
+  std::vector<uint64_t> shape() const {
+    std::string_view rest = valueOf("shape");
+    const size_t end = rest.find(')');
+    if (rest.empty() || rest[0] != '(' || end == std::string_view::npos) fail("has a shape that is no tuple");
+    rest = rest.substr(1, end - 1);
+    std::vector<uint64_t> shape;
+    while (true) {
+      while (!rest.empty() && (rest[0] == ' ' || rest[0] == ',')) rest.remove_prefix(1);
+      if (rest.empty()) return shape;
+      uint64_t size = 0;
+      const auto [stop, error] = std::from_chars(rest.data(), rest.data() + rest.size(), size);
+      if (error != std::errc() || shape.size() == kMostDimensions) fail("has a shape that is no tuple of some sizes");
+      shape.push_back(size);
+      rest.remove_prefix(size_t(stop - rest.data()));
+    }
+  }
+
+ private:
+  std::string_view text_;
+  const std::filesystem::path& path_;
+};
+
+}  // namespace
+
+NpyFile::NpyFile(const std::filesystem::path& path) : file_(File::openToRead(path)) {
+  const uint64_t file_bytes = file_.bytes();
+  std::array<std::byte, 12> start{};
+  if (file_bytes < start.size()) throw Error(shown(path) + ": is no .npy file: too short");
+  file_.read(0, start);
+  const auto byte = [&](size_t i) { return std::to_integer<uint32_t>(start[i]); };
+  constexpr std::string_view kMagic = "\x93NUMPY";
+  for (size_t i = 0; i < kMagic.size(); ++i) {
+    if (byte(i) != static_cast<unsigned char>(kMagic[i])) throw Error(shown(path) + ": is no .npy file");
+  }
+  const uint32_t version = byte(6);
+  if (version < 1 || version > 3) throw Error(shown(path) + ": .npy version " + std::to_string(version) + " is none of 1, 2, 3");
+  const bool short_size = version == 1;
+  uint64_t header_bytes = byte(8) | byte(9) << 8;
+  if (!short_size) header_bytes |= uint64_t(byte(10)) << 16 | uint64_t(byte(11)) << 24;
+  const uint64_t header_at = short_size ? 10 : 12;
+  if (header_bytes > kMostHeader || header_bytes > file_bytes - header_at) {
+    throw Error(shown(path) + ": its .npy header is longer than the file or than 64 KiB");
+  }
+  std::string text(size_t(header_bytes), '\0');
+  file_.read(header_at, std::as_writable_bytes(std::span(text)));
+  const Literal literal(text, path);
+  const std::string_view type = literal.valueOf("descr").substr(0, 5);
+  if (type == "'<f4'" || type == "\"<f4\"") dtype_ = Dtype::kF32;
+  else if (type == "'<f2'" || type == "\"<f2\"") dtype_ = Dtype::kF16;
+  else literal.fail("says " + quoteText(type, 20) + "; activations are '<f4' or '<f2' (little-endian fp32, fp16)");
+  if (!literal.valueOf("fortran_order").starts_with("False")) literal.fail("says Fortran order; save numpy.ascontiguousarray of it");
+  shape_ = literal.shape();
+  const std::optional<uint64_t> bytes = tensorBytes(dtype_, shape_);
+  data_at_ = header_at + header_bytes;
+  if (!bytes || *bytes != file_bytes - data_at_) {
+    literal.fail("asks for another number of bytes than the " + std::to_string(file_bytes - data_at_) + " behind it");
+  }
+  bytes_ = *bytes;
+}
+
+void NpyFile::read(uint64_t offset, std::span<std::byte> out) const {
+  if (offset > bytes_ || out.size() > bytes_ - offset) throw Error(shown(file_.path()) + ": read beyond its data");
+  file_.read(data_at_ + offset, out);
+}
+
+}  // namespace nib::model

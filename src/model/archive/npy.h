@@ -1,0 +1,36 @@
+// NumPy's .npy files: a matrix of fp32 or fp16 in C order. Format: numpy/lib/format.py, versions 1 to 3.
+#ifndef NIB_MODEL_ARCHIVE_NPY_H
+#define NIB_MODEL_ARCHIVE_NPY_H
+
+#include "model/archive/dtype.h"
+#include "model/archive/posix_file.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <vector>
+
+namespace nib::model {
+
+class NpyFile {
+ public:
+  // Reads and checks the header, no data. Throws.
+  explicit NpyFile(const std::filesystem::path& path);
+
+  Dtype dtype() const { return dtype_; }
+  const std::vector<uint64_t>& shape() const { return shape_; }
+  uint64_t bytes() const { return bytes_; }
+  // Bytes offset... of the data. Throws, also if there are not that many.
+  void read(uint64_t offset, std::span<std::byte> out) const;
+
+ private:
+  File file_;
+  Dtype dtype_ = Dtype::kF32;
+  std::vector<uint64_t> shape_;
+  uint64_t data_at_ = 0;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace nib::model
+#endif

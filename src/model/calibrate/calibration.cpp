@@ -1,0 +1,135 @@
+#include "model/calibrate/calibration.h"
+
+#include "model/archive/error.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace nib::model {
+namespace {
+
+constexpr struct {
+  std::string_view name;
+  NibRangeMethod method;
+} kMethods[] = {{"minmax", NIB_RANGE_MINMAX},
+                {"percentile", NIB_RANGE_PERCENTILE},
+                {"mse", NIB_RANGE_MSE},
+                {"entropy-ort", NIB_RANGE_ENTROPY_ORT},
+                {"entropy-trt", NIB_RANGE_ENTROPY_TRT}};
+constexpr double kUsualPercentile = 99.99;
+
+// The shortest text that reads back as the same number.
+std::string shortest(double value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  return std::string(text, end);
+}
+
+NibRange emaRange(const NibEma& ema, bool symmetric) {
+  NibRange range{};
+  range.max = symmetric ? std::max(std::fabs(ema.min), std::fabs(ema.max)) : std::max(ema.max, 0.0);
+  range.min = symmetric ? -range.max : std::min(ema.min, 0.0);
+  return range;
+}
+
+// nibble's messages as an exception.
+struct Lines {
+  std::string text;
+  NibLog log() {
+    return {[](void* user, NibSeverity, const char* line) { static_cast<Lines*>(user)->text = line; }, this};
+  }
+};
+
+}  // namespace
+
+std::string RangeChoice::name() const {
+  if (ema) return "ema";
+  for (const auto& m : kMethods) {
+    if (m.method != method) continue;
+    return std::string(m.name) + (method == NIB_RANGE_PERCENTILE ? ":" + shortest(percentile) : "");
+  }
+  return "?";
+}
+
+std::optional<RangeChoice> findRangeChoice(std::string_view name) {
+  RangeChoice choice;
+  if (name == "ema") {
+    choice.ema = true;
+    return choice;
+  }
+  const size_t colon = name.find(':');
+  for (const auto& m : kMethods) {
+    if (m.name != name.substr(0, colon)) continue;
+    choice.method = m.method;
+    if (m.method == NIB_RANGE_PERCENTILE) choice.percentile = kUsualPercentile;
+    if (colon == std::string_view::npos) return choice;
+    const std::string_view number = name.substr(colon + 1);
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), choice.percentile);
+    const bool whole = error == std::errc() && end == number.data() + number.size();
+    if (m.method != NIB_RANGE_PERCENTILE || !whole || !(choice.percentile > 50 && choice.percentile <= 100)) return std::nullopt;
+    return choice;
+  }
+  return std::nullopt;
+}
+
+void mergeCollected(Collected& into, const Collected& from, const std::string& name) {
+  const auto refuse = [&](const std::string& what) { throw Error("tensor " + quoteText(name) + ": cannot be merged: " + what); };
+  if (into.channels != from.channels) {
+    refuse(std::to_string(into.channels) + " channels in one, " + std::to_string(from.channels) + " in the other");
+  }
+  if (into.by_channel != from.by_channel) refuse("one is by channel, the other is not");
+  if (into.bins != from.bins) refuse("their histograms have different numbers of bins");
+  for (const CollectedData& data : from.data) {
+    if (std::any_of(into.data.begin(), into.data.end(), [&](const CollectedData& d) { return d.hash == data.hash; })) {
+      refuse("both were collected from the data " + data.hash + ", which would count twice");
+    }
+  }
+  for (size_t i = 0; i < into.histograms.size(); ++i) {
+    Histogram& a = into.histograms[i];
+    const Histogram& b = from.histograms[i];
+    nibHistogramMerge(into.bins, NIB_HISTOGRAM_SIGNED, &a.head, a.counts.data(), &b.head, b.counts.data(), nullptr);
+    NibMoments& m = into.moments[i];
+    m.finite_count += from.moments[i].finite_count;
+    m.nonfinite_count += from.moments[i].nonfinite_count;
+    m.absmax = std::max(m.absmax, from.moments[i].absmax);
+    m.sum += from.moments[i].sum;
+    m.squares += from.moments[i].squares;
+  }
+  // An average knows an order.
+  into.ema.clear();
+  into.data.insert(into.data.end(), from.data.begin(), from.data.end());
+  std::sort(into.data.begin(), into.data.end());
+}
+
+void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std::string& name) {
+  const Collected& c = tensor.collected;
+  if (choice.ema && c.ema.empty()) {
+    throw Error("tensor " + quoteText(name) + ": --range ema: moving averages follow one order of the data and were lost in merging; "
+                "calibrate on all data at once, or take another method");
+  }
+  tensor.choice = choice;
+  tensor.ranges.clear();
+  const uint32_t flags = choice.symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u;
+  for (size_t i = 0; i < c.histograms.size(); ++i) {
+    NibRange range{};
+    Lines lines;
+    const NibLog log = lines.log();
+    if (choice.ema) {
+      range = emaRange(c.ema[i], choice.symmetric);
+    } else {
+      const NibRangeDesc desc{uint32_t(choice.method), flags, choice.percentile};
+      if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log, &range) !=
+          NIB_SUCCESS) {
+        throw Error("tensor " + quoteText(name) + ": " + lines.text);
+      }
+    }
+    ChosenRange chosen{range.min, range.max, 0, 0};
+    if (nibRangeScale(NIB_FORMAT_INT8, flags, range.min, range.max, &log, &chosen.scale, &chosen.zero_point) != NIB_SUCCESS) {
+      throw Error("tensor " + quoteText(name) + ": " + lines.text);
+    }
+    tensor.ranges.push_back(chosen);
+  }
+}
+
+}  // namespace nib::model

@@ -1,0 +1,27 @@
+// Runs the collectors over recorded activations.
+#ifndef NIB_MODEL_CALIBRATE_COLLECT_H
+#define NIB_MODEL_CALIBRATE_COLLECT_H
+
+#include "model/calibrate/calibration.h"
+#include "model/calibrate/recording.h"
+
+#include <nibble/kit.h>
+
+#include <functional>
+
+namespace nib::model {
+
+struct CollectOptions {
+  bool by_channel = false;
+  uint64_t samples = 0;         // 0 = all sequences
+  uint64_t sequence_length = 512;  // tokens
+  uint64_t seed = 0;
+  double ema_constant = 0.01;
+  std::function<void(uint64_t bytes)> progress;  // may be empty; of each piece
+};
+
+// Memory is that of the histograms and of one piece of at most 64 MB, however many tokens there are. Throws.
+Collected collect(const kit::Device& device, const Recording& recording, const CollectOptions& options);
+
+}  // namespace nib::model
+#endif

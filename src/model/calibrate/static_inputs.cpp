@@ -1,0 +1,45 @@
+#include "model/calibrate/static_inputs.h"
+
+#include "model/archive/error.h"
+#include "model/archive/hash.h"
+#include "model/calibrate/calibration.h"
+
+#include <cstring>
+
+namespace nib::model {
+
+std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& path, uint32_t format) {
+  std::map<std::string, StaticInput> inputs;
+  for (const auto& [name, tensor] : readCalibration(path)) {
+    const auto refuse = [&](const char* what) -> Error { return Error(shown(path) + ": tensor " + quoteText(name) + " " + what); };
+    if (tensor.collected.by_channel) throw refuse("has ranges by channel; static activations need --granularity tensor");
+    const ChosenRange& range = tensor.ranges[0];
+    StaticInput input;
+    int32_t zero_point = range.zero_point;
+    input.scale = range.scale;
+    input.asymmetric = format == NIB_FORMAT_INT8 && !tensor.choice.symmetric;
+    if (format == NIB_FORMAT_FP8 &&
+        nibRangeScale(format, NIB_RANGE_SYMMETRIC, range.min, range.max, nullptr, &input.scale, &zero_point) != NIB_SUCCESS) {
+      throw refuse("has a range beyond fp32");
+    }
+    if (input.scale == 0) throw refuse("has an empty range: it met no values, or zeros only; calibrate with data that reaches it");
+    input.zero_point = input.asymmetric ? int8_t(zero_point) : int8_t(0);
+    constexpr std::string_view kEnding = ".input";
+    inputs[name.ends_with(kEnding) ? name.substr(0, name.size() - kEnding.size()) : name] = input;
+  }
+  return inputs;
+}
+
+std::string inputsHash(const std::map<std::string, StaticInput>& inputs) {
+  Hasher hasher;
+  for (const auto& [name, input] : inputs) {
+    uint32_t bits;
+    std::memcpy(&bits, &input.scale, sizeof bits);
+    hasher.add(name);
+    hasher.add(uint64_t(bits));
+    hasher.add(uint64_t(uint8_t(input.zero_point)) | uint64_t(input.asymmetric) << 8);
+  }
+  return hasher.digest().hex();
+}
+
+}  // namespace nib::model

@@ -1,0 +1,126 @@
+// NIB_OP_MOMENTS: validation, memory, kernel.
+#include "ops/op.h"
+
+#include <cstring>
+
+#include "cpu/cpu.h"
+#include "ops/geometry.h"
+#include "ops/probe.h"
+
+#if !defined(NIB_NO_VULKAN)
+#include "core/plan.h"
+#include "ops/dense_spec.h"
+#include "ops/tuning.h"
+#include "shaders/ops/moments.h"
+#endif
+
+namespace nib {
+namespace {
+
+static_assert(sizeof(NibMomentTile) == 8 * 4, "moments.comp writes eight words");
+
+const NibMomentsDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMomentsDesc*>(desc); }
+
+uint64_t tileCount(const NibMomentsDesc& d) {
+  if (d.granularity == NIB_GRANULARITY_COLUMN) return ceilDiv(d.rows, NIB_MOMENT_ROWS) * d.cols;
+  return ceilDiv(uint64_t(d.rows) * d.cols, NIB_MOMENT_TILE);
+}
+
+NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+  const NibMomentsDesc& d = cast(any);
+  uint32_t stride = d.source_stride;
+  const NibResult result = checkDense("moments", "source", d.rows, d.cols, d.source_type, false, log, &stride);
+  if (result != NIB_SUCCESS) return result;
+  if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "moments: flags 0x%x has unknown bits", d.flags);
+  if (d.granularity != NIB_GRANULARITY_TENSOR && d.granularity != NIB_GRANULARITY_COLUMN) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "moments: granularity %u must be TENSOR or COLUMN", d.granularity);
+  }
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(d.rows, d.cols, d.source_type, stride));
+  setRange(memory, NIB_ROLE_OUTPUT, tileCount(d) * sizeof(NibMomentTile));
+  return NIB_SUCCESS;
+}
+
+uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
+  *fixed = false;
+  return cast(any).rows;
+}
+
+void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
+  *rows = cast(any).rows;
+  *cols = cast(any).cols;
+}
+
+void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+  NibMomentsDesc d = cast(any);
+  d.source_stride = strideLike(d.source_stride, d.cols, cols);
+  d.rows = rows;
+  d.cols = cols;
+  std::memcpy(out, &d, sizeof d);
+}
+
+void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, cast(any).source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
+                   0x9e3779b9u);
+}
+
+#if !defined(NIB_NO_VULKAN)
+
+constexpr uint32_t kWorkgroup = NIB_MOMENT_TILE / 8;  // the tree of the sums has as many leaves, and every device that many
+constexpr uint32_t kSoloWorkgroup = 32;
+constexpr uint32_t kSharedBytes = 144 * 8 + 16 * 8 + 2 * 144 * 8 + 2 * 16 * 8;
+
+NIB_SPEC_STRUCT(MomentsSpec, MOMENTS_SPEC)
+
+NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
+  const NibMomentsDesc& d = cast(any);
+  const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
+  const uint64_t bytes = typeBytes(d.source_type);
+  const bool columns = d.granularity == NIB_GRANULARITY_COLUMN;
+  MomentsSpec spec;
+  spec.SOURCE_TYPE = d.source_type;
+  spec.COLUMNS = columns;
+  spec.FLATTEN = !columns && (d.rows == 1 || stride == d.cols);
+  // The end of what a leaf loads need not be a multiple of four unless all rows are.
+  spec.VEC = spec.FLATTEN && d.cols % 4u == 0;
+  spec.WIDE = spec.FLATTEN && wide(1, d.cols, stride, bytes);
+  spec.SOLO = !columns && avoidsExchange(builder.caps().device_type, tileCount(d));
+  spec.WG = spec.SOLO ? kSoloWorkgroup : kWorkgroup;
+  const uint32_t chunks = uint32_t(ceilDiv(d.cols, kWorkgroup));
+  const MomentsPush push{{}, d.cols, stride, chunks};
+  TileRule tiles;
+  Slot source = itemSlot(NIB_ROLE_INPUT, 0, stride * bytes, bytes, d.cols * bytes);
+  uint64_t tile_bytes;
+  if (columns) {
+    tiles.row_block = NIB_MOMENT_ROWS;
+    tiles.mul = chunks;
+    source.item_bytes = kWorkgroup * bytes;
+    tile_bytes = uint64_t(kWorkgroup) * NIB_MOMENT_ROWS * bytes;
+  } else {
+    tiles.mul = d.cols;
+    tiles.div = uint64_t(NIB_MOMENT_TILE) * (spec.SOLO ? kSoloWorkgroup : 1u);
+    tile_bytes = tiles.div * bytes;
+  }
+  const Slot slots[kSlotCount] = {Slot{}, source, wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
+  return builder.add("moments", 0, spec, push, kSharedBytes, tiles, slots, tile_bytes);
+}
+
+#endif
+
+}  // namespace
+
+extern const OpRow kOp_moments;
+const OpRow kOp_moments = {NIB_OP_MOMENTS,
+                           "moments",
+                           sizeof(NibMomentsDesc),
+                           getMemory,
+                           maxRows,
+                           momentsCpu,
+#if !defined(NIB_NO_VULKAN)
+                           build,
+#endif
+                           sides,
+                           resize,
+                           fillProbe,
+                           NIB_ROLE_OUTPUT};
+
+}  // namespace nib

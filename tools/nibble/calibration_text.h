@@ -1,0 +1,15 @@
+// How a calibration is printed.
+#ifndef NIB_TOOLS_CALIBRATION_TEXT_H
+#define NIB_TOOLS_CALIBRATION_TEXT_H
+
+#include "model/calibrate/calibration.h"
+
+#include <cstdio>
+
+namespace nib::tool {
+
+// A table, a line per tensor.
+void printCalibration(std::FILE* file, const model::Calibration& calibration);
+
+}  // namespace nib::tool
+#endif

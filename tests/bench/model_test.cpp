@@ -106,7 +106,8 @@ TEST_CASE("the suites' own tensors are beyond any cache, and one has tails") {
       CHECK(uint64_t{names.m} * names.k >= uint64_t{16} << 20);
       tails = tails || names.k % 16 != 0;
     }
-    CHECK(tails == (suite != "quick"));
+    // Products have shapes of layers.
+    CHECK(tails == (suite != "quick" && suite != "gemv" && suite != "gemm"));
   }
 }
 
@@ -121,7 +122,7 @@ TEST_CASE("every format has rows of both directions, and a type selects") {
     }
     CHECK_MESSAGE((quantize && dequantize), name);
   }
-  CHECK(suiteRows({.suite = "quick", .type = "F32", .shape = {}}).size() == 7);
+  CHECK(suiteRows({.suite = "quick", .type = "F32", .shape = {}}).size() == 8);
 }
 
 TEST_CASE("the fma model is the kernel's arithmetic") {

@@ -67,6 +67,13 @@ RowReport makeReport(const cases::Case& row) {
   return report;
 }
 
+// What multiply-adds of an op are held against: of floats, or the fastest that the device has for int8.
+Ceiling arithmeticCeiling(uint32_t op, const Ceilings& ceilings) {
+  if (op != NIB_OP_INT8_GEMM) return ceilings.fma.ceiling();
+  const double dot4 = ceilings.dot4.value.value_or(0), coopmat = ceilings.coopmat.value.value_or(0);
+  return dot4 == 0 && coopmat == 0 ? Ceiling{} : (coopmat > dot4 ? ceilings.coopmat : ceilings.dot4).ceiling();
+}
+
 void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspector, const Rotation& rotation,
                 const Ceilings& ceilings, double seconds) {
   OpSubject subject(shared, report.row, rotation.bytes);
@@ -77,9 +84,10 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   MeasureOptions options{.seconds = seconds};
   // What more multiply-adds than bytes keep busy is the arithmetic, not the memory: whichever takes longer at its ceiling.
   const double bytes_us = ceilings.copy.value ? double(report.bytes) / (*ceilings.copy.value * 1e3) : 0;
-  const double sums_us = ceilings.fma.value ? 2 * report.multiply_adds / (*ceilings.fma.value * 1e3) : 0;
+  const Ceiling arithmetic = arithmeticCeiling(report.row.op(), ceilings);
+  const double sums_us = arithmetic.value ? 2 * report.multiply_adds / (*arithmetic.value * 1e3) : 0;
   if (report.multiply_adds > 0 && sums_us > bytes_us) {
-    report.limit = report.ceiling = ceilings.fma.ceiling();
+    report.limit = report.ceiling = arithmetic;
   } else if (!report.beyond_cache) {
     // What stays in the cache is no matter of memory.
     report.ceiling_note = "the data of a round fits the cache";
@@ -116,6 +124,10 @@ std::string RowReport::name() const {
          std::to_string(names.k);
 }
 
+bool isArithmetic(const Ceiling& ceiling) {
+  return ceiling.name == "fma" || ceiling.name == "dot4" || ceiling.name == "coopmat";
+}
+
 void judge(RowReport& row) {
   if (!row.measured.verified) {
     row.problem = row.measured.problem.empty() ? "not verified" : row.measured.problem;
@@ -124,12 +136,12 @@ void judge(RowReport& row) {
   const Measurement& measured = row.measured;
   row.gbps = rate(row.bytes, measured.us.median);
   row.gflops = 2 * row.multiply_adds / (measured.us.median * 1e3);
-  if (row.ceiling.name == "fma") {
+  if (isArithmetic(row.ceiling)) {
     row.fraction = ceilingFraction(row.gflops, row.ceiling);
     if (isAboveCeiling(row.fraction)) {
       char text[160];
-      std::snprintf(text, sizeof text, "%.4g GFLOPS is above the measured ceiling \"fma\" of %.4g GFLOPS", row.gflops,
-                    *row.limit.value);
+      std::snprintf(text, sizeof text, "%.4g GFLOPS is above the measured ceiling \"%s\" of %.4g", row.gflops,
+                    row.limit.name.c_str(), *row.limit.value);
       row.problem = text;
     }
     return;
@@ -189,7 +201,7 @@ Json rowJson(const RowReport& row, const std::string& device) {
   json["pipelines_built"] = row.pipelines_built;
   json["beyond_cache"] = row.beyond_cache;
   json["ceiling_note"] = textOrNull(row.ceiling_note);
-  json["ceiling_gbps"] = row.ceiling.value ? rounded(*row.ceiling.value) : Json();
+  json["ceiling_gbps"] = row.ceiling.value && !isArithmetic(row.ceiling) ? rounded(*row.ceiling.value) : Json();
   json["cpu_us"] = measured.yardstick_repetitions > 0 ? numberOrNull(measured.cpu_us) : Json();
   json["yardstick"] = Json();
   if (measured.yardstick_repetitions > 0) {

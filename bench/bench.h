@@ -44,6 +44,9 @@ struct RowReport {
   std::string name() const;  // "quantize f32 -> int4 group 128, 4096x1x4096"
 };
 
+// Of multiply-adds, not of memory.
+bool isArithmetic(const Ceiling& ceiling);
+
 struct BenchResult {
   Json json;  // bench/schema/v1.json
   std::vector<RowReport> rows;

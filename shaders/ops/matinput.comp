@@ -30,5 +30,9 @@ void main() {
     uint col = quad * 4u + i;
     if (col < push.cols) x[i] = loadOne(row * push.input_stride + col);
   }
+#ifdef NIB_FAULT
+  // A planted fault for tests of the tests: the sign of every element.
+  x ^= uvec4(0x80000000u);
+#endif
   result4[row * push.quads + quad + ((push.result_word + push.head.delta2) >> 2)] = x;
 }

@@ -256,6 +256,8 @@ TEST_CASE("dynamic_gemm names each field that is wrong") {
                       [](Desc& d) { d.weights = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64); }},
                      {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
                  }));
+}
+
 TEST_CASE("matmul names each field that is wrong") {
   using Desc = NibMatmulDesc;
   const std::vector<Wrong<Desc>> wrong = {

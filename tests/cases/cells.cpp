@@ -42,6 +42,8 @@ void runOn(const kit::Device& device, const std::string& profile, const Selftest
            std::vector<Cell>& cells) {
   const uint32_t size = options.emulated_subgroup != 0 ? options.emulated_subgroup : device.info().subgroup_size;
   for (const OpFormat& what : opFormats()) {
+    const std::vector<std::string>& ops = options.ops;
+    if (!ops.empty() && std::find(ops.begin(), ops.end(), opName(what.op)) == ops.end()) continue;
     const std::vector<std::string>& types = options.types;
     const std::string type = what.format != 0 ? nibFormatById(what.format)->name : "";
     if (!types.empty() && !type.empty() && std::find(types.begin(), types.end(), type) == types.end()) continue;

@@ -31,6 +31,7 @@ struct SelftestOptions {
   Extent extent = Extent::kQuick;
   uint32_t every = 1;              // of each op and format, only every Nth case, see thinned
   std::vector<std::string> types;  // only these formats, and ops without; empty = all
+  std::vector<std::string> ops;    // only these; empty = all
   bool plan_only = false;          // make the plans, run nothing
   uint32_t emulated_subgroup = 0;  // of a build whose subgroup kernels emulate this size
 };

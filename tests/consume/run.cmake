@@ -65,12 +65,12 @@ elseif(step STREQUAL "spirv")
   endif()
 
 elseif(step STREQUAL "no_vulkan")
-  # The library, tool and examples without Vulkan headers or a shader compiler; no warning, as little is left. Not
-  # optimized: it is the largest build of these, and what it is for is that it builds.
+  # The library, tool and examples without Vulkan headers or a shader compiler; no warning, as little is left. Neither
+  # optimized nor with debug information: it is the largest build of these, and what it is for is that it builds.
   set(tree "${work}/${step}")
   file(REMOVE_RECURSE "${tree}")
   run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-      -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
+      -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG= "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
       -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF)
   run("${CMAKE_COMMAND}" --build "${tree}" --config Debug)
   run("${tree}/bin/nibble_example_quantize")

@@ -19,6 +19,7 @@ struct Arguments {
   bool full = false;
   uint32_t every = 1;
   std::vector<std::string> types;
+  std::vector<std::string> ops;
   uint32_t emulated = 0;
   std::string expect;
   std::vector<std::string> merge;
@@ -81,6 +82,7 @@ int runSelftest(const Arguments& arguments) {
       options.extent = arguments.full ? cases::Extent::kFull : cases::Extent::kQuick;
       options.every = arguments.every;
       options.types = arguments.types;
+      options.ops = arguments.ops;
       options.plan_only = arguments.list;
       options.emulated_subgroup = arguments.emulated;
       cases::mergeCells(cells, cases::selftest(device, options));
@@ -131,6 +133,7 @@ Verb makeSelftestVerb(CLI::App& parent) {
   app->add_flag("--full", arguments->full, "All cases instead of a selection");
   app->add_option("--every", arguments->every, "Only every Nth case of each op and type, and one of each path: a slow device's sample")->check(CLI::PositiveNumber);
   app->add_option("--types", arguments->types, "Only these weight formats, a comma list")->delimiter(',');
+  app->add_option("--ops", arguments->ops, "Only these ops, a comma list: quantize,matmul")->delimiter(',');
   app->add_option("--expect", arguments->expect, "A list of cells that must have run: exit 1 if one did not");
   app->add_option("--merge", arguments->merge, "Run nothing: read results of earlier runs");
   // For builds whose subgroup kernels emulate a size.

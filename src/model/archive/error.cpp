@@ -28,7 +28,8 @@ void appendHex(std::string& out, std::string_view bytes) {
 std::string printable(std::string_view text, size_t max_bytes, bool in_quotes) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
-    if (at >= max_bytes) return out + "...";
+    // Of what is shown, not of the text: escaped bytes take four.
+    if (out.size() >= max_bytes) return out + "...";
     const Utf8Char c = decodeUtf8(text.substr(at));
     const std::string_view bytes = text.substr(at, c.size == 0 ? 1 : c.size);
     if (c.size == 0 || isUnprintable(c.code)) {

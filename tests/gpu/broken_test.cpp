@@ -36,12 +36,21 @@ bool needsFeatures(const kit::Plan& plan) {
   return false;
 }
 
+bool needsOtherFeatures(const kit::Plan& plan) {
+  for (uint32_t p = 0; p < plan.handle()->phase_count; ++p) {
+    if (plan.handle()->phase[p].row->features & ~uint32_t(NIB_FEATURE_SUBGROUP)) return true;
+  }
+  return false;
+}
+
 // One case for each op and format that takes a kernel of the device's features, and one row-wise of each besides.
 std::vector<cases::Case> fewCases(const kit::Device& on) {
   std::vector<cases::Case> list;
   for (const OpFormat& what : opFormats()) {
     for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
-      if (!needsFeatures(kit::Plan(on, &c.desc.op, c.descBytes()))) continue;
+      const kit::Plan plan(on, &c.desc.op, c.descBytes());
+      // What is broken here is kernels with subgroups; others stay, whose results a small product may not show.
+      if (!needsFeatures(plan) || needsOtherFeatures(plan)) continue;
       list.push_back(c);
       break;
     }
@@ -145,6 +154,9 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
     const KernelRow& row = kKernelTable[i];
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr || (row.features & ~device().info().features) != 0) continue;
     const std::vector<cases::Case> users = usersOf(row);
+    // Tiles in shared memory, which CPUs do not take: the faults of those are looked for as a GPU.
+    const bool for_gpus = std::strncmp(row.name, "matmul", 6) == 0 || std::strncmp(row.name, "int8_gemm_tiles", 15) == 0;
+    if (users.empty() && for_gpus) continue;
     bool found = false;
     {
       const Faults faults({row.module});

@@ -180,7 +180,9 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       ++counter.i;
       // A quick list has each product, or every other one and those that take a path alone, with one of the sharings.
       const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000;
-      const bool chosen = s == (number * 3 + first) % sharings.size() && (alone || (number + first) % 2 == 0);
+      // Of these two not one of flat groups, whose columns are many enough for wide loads.
+      const size_t turn = product.tokens == 9 || product.tokens == 33 ? 0 : (number * 3 + first) % sharings.size();
+      const bool chosen = s == turn && (alone || (number + first) % 2 == 0);
       if (extent == Extent::kQuick && !chosen) continue;
       const Sharing& sharing = *sharings[s];
       const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;

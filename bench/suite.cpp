@@ -477,13 +477,9 @@ RowNames namesOf(const cases::Case& row) {
 }
 
 double multiplyAdds(const cases::Case& row) {
-  if (row.op() == NIB_OP_INT8_GEMM) {
-    const NibInt8GemmDesc& d = row.desc.int8_gemm;
-    return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u);
-  }
-  if (row.op() != NIB_OP_MATMUL) return 0;
-  const NibMatmulDesc& d = row.desc.matmul;
-  return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u);
+  const auto of = [](const auto& d) { return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u); };
+  if (row.op() == NIB_OP_INT8_GEMM) return of(row.desc.int8_gemm);
+  return row.op() == NIB_OP_MATMUL ? of(row.desc.matmul) : 0;
 }
 
 uint64_t bytesMoved(const cases::Case& row) {

@@ -8,6 +8,7 @@
 #include "cpu/histogram.h"
 #include "ops/geometry.h"
 #include "ops/probe.h"
+#include "ops/source_desc.h"
 #include "ops/statistics.h"
 
 #if !defined(NIB_NO_VULKAN)
@@ -68,24 +69,6 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   setRange(memory, NIB_ROLE_AUX, scratch);
   setPart(memory, NIB_PART_SCRATCH, 0, scratch);
   return NIB_SUCCESS;
-}
-
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).rows;
-}
-
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).rows;
-  *cols = cast(any).cols;
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibHistogramDesc d = cast(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
 }
 
 // Histograms to go on with: of smaller values than will come, as large ones, larger ones, and none.
@@ -206,13 +189,13 @@ const OpRow kOp_histogram = {NIB_OP_HISTOGRAM,
                              "histogram",
                              sizeof(NibHistogramDesc),
                              getMemory,
-                             maxRows,
+                             sourceMaxRows<NibHistogramDesc>,
                              histogramCpu,
 #if !defined(NIB_NO_VULKAN)
                              build,
 #endif
-                             sides,
-                             resize,
+                             sourceSides<NibHistogramDesc>,
+                             resizeSource<NibHistogramDesc>,
                              fillProbe,
                              NIB_ROLE_OUTPUT,
                              nullptr,

@@ -1,11 +1,9 @@
 // NIB_OP_MINMAX: validation, memory, kernels.
 #include "ops/op.h"
 
-#include <cstring>
-
 #include "cpu/cpu.h"
 #include "ops/geometry.h"
-#include "ops/probe.h"
+#include "ops/source_desc.h"
 #include "ops/statistics.h"
 
 #if !defined(NIB_NO_VULKAN)
@@ -39,29 +37,6 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).rows;
-}
-
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).rows;
-  *cols = cast(any).cols;
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibMinMaxDesc d = cast(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, cast(any).source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
-                   0x9e3779b9u);
-}
-
 #if !defined(NIB_NO_VULKAN)
 NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibMinMaxDesc& d = cast(any);
@@ -79,14 +54,14 @@ const OpRow kOp_minmax = {NIB_OP_MINMAX,
                           "minmax",
                           sizeof(NibMinMaxDesc),
                           getMemory,
-                          maxRows,
+                          sourceMaxRows<NibMinMaxDesc>,
                           minmaxCpu,
 #if !defined(NIB_NO_VULKAN)
                           build,
 #endif
-                          sides,
-                          resize,
-                          fillProbe,
+                          sourceSides<NibMinMaxDesc>,
+                          resizeSource<NibMinMaxDesc>,
+                          fillSourceProbe<NibMinMaxDesc>,
                           NIB_ROLE_OUTPUT};
 
 }  // namespace nib

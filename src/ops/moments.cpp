@@ -1,11 +1,9 @@
 // NIB_OP_MOMENTS: validation, memory, kernel.
 #include "ops/op.h"
 
-#include <cstring>
-
 #include "cpu/cpu.h"
 #include "ops/geometry.h"
-#include "ops/probe.h"
+#include "ops/source_desc.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "core/plan.h"
@@ -38,29 +36,6 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   setRange(memory, NIB_ROLE_INPUT, denseBytes(d.rows, d.cols, d.source_type, stride));
   setRange(memory, NIB_ROLE_OUTPUT, tileCount(d) * sizeof(NibMomentTile));
   return NIB_SUCCESS;
-}
-
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).rows;
-}
-
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).rows;
-  *cols = cast(any).cols;
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibMomentsDesc d = cast(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, cast(any).source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
-                   0x9e3779b9u);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -113,14 +88,14 @@ const OpRow kOp_moments = {NIB_OP_MOMENTS,
                            "moments",
                            sizeof(NibMomentsDesc),
                            getMemory,
-                           maxRows,
+                           sourceMaxRows<NibMomentsDesc>,
                            momentsCpu,
 #if !defined(NIB_NO_VULKAN)
                            build,
 #endif
-                           sides,
-                           resize,
-                           fillProbe,
+                           sourceSides<NibMomentsDesc>,
+                           resizeSource<NibMomentsDesc>,
+                           fillSourceProbe<NibMomentsDesc>,
                            NIB_ROLE_OUTPUT};
 
 }  // namespace nib

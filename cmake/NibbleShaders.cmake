@@ -25,12 +25,13 @@ function(nibble_shader_rule)
     VERBATIM)
 endfunction()
 
-# nibble_kernel_table(SUFFIX [DEFINES D...] [VARIANT_DEFINES VARIANT D...])
+# nibble_kernel_table(SUFFIX [DEFINES D...] [VARIANT_DEFINES VARIANT D...] [FORMATS F...])
 # Makes the library nibble_kernels_SUFFIX: kKernelTable and kKernelCount. With DEFINES every module is compiled anew with
 # them, with VARIANT_DEFINES those of that variant; modules without new defines are the ones of the first, default table
-# (library nibble_spirv), not compiled again. A program links nibble_core with one such library.
+# (library nibble_spirv), not compiled again. With FORMATS, rows of other formats have no module. A program links nibble_core
+# with one such library.
 function(nibble_kernel_table suffix)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEFINES;VARIANT_DEFINES")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEFINES;VARIANT_DEFINES;FORMATS")
   set(changed_variant "")
   if(arg_VARIANT_DEFINES)
     list(POP_FRONT arg_VARIANT_DEFINES changed_variant)
@@ -56,7 +57,9 @@ function(nibble_kernel_table suffix)
 
     set(symbol "-")
     set(spirv "-")
-    if(SPIRV AND NOT defines)
+    if(arg_FORMATS AND NOT FORMAT STREQUAL "-" AND NOT FORMAT IN_LIST arg_FORMATS)
+      # not in this table
+    elseif(SPIRV AND NOT defines)
       set(spirv "${SPIRV}")
       set(symbol ${module})
       if(suffix STREQUAL "default")

@@ -71,7 +71,7 @@ elseif(step STREQUAL "no_vulkan")
   file(REMOVE_RECURSE "${tree}")
   run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
       -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG= "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
-      -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF)
+      -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_BENCH=OFF)
   run("${CMAKE_COMMAND}" --build "${tree}" --config Debug)
   run("${tree}/bin/nibble_example_quantize")
   run("${tree}/bin/nibble" devices)

@@ -16,7 +16,7 @@ namespace {
 std::set<std::string> modulesWith(bool all, uint32_t features) {
   std::set<std::string> names;
   for (uint32_t i = 0; i < kKernelCount; ++i) {
-    if (all || (kKernelTable[i].features & features) != 0) names.insert(kKernelTable[i].module);
+    if (kFaultyKernelTable[i].spirv != nullptr && (all || (kKernelTable[i].features & features) != 0)) names.insert(kKernelTable[i].module);
   }
   return names;
 }
@@ -47,6 +47,7 @@ bool needsOtherFeatures(const kit::Plan& plan) {
 std::vector<cases::Case> fewCases(const kit::Device& on) {
   std::vector<cases::Case> list;
   for (const OpFormat& what : opFormats()) {
+    if (!planted(what.format)) continue;
     for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
       const kit::Plan plan(on, &c.desc.op, c.descBytes());
       // What is broken here is kernels with subgroups; others stay, whose results a small product may not show.
@@ -64,6 +65,7 @@ std::vector<cases::Case> usersOf(const KernelRow& row) {
   const kit::Device on = FakePipelines::device(row.features != 0 ? UINT32_MAX : 0u);
   std::vector<cases::Case> users;
   for (const OpFormat& what : opFormats()) {
+    if (!planted(what.format)) continue;
     if (row.format != 0 && what.format != row.format) continue;
     for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
       // Given scales are not what the planted fault of `scale` changes.
@@ -152,6 +154,7 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one tha
 TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test") {
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
+    if (kFaultyKernelTable[i].spirv == nullptr) continue;
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr || (row.features & ~device().info().features) != 0) continue;
     const std::vector<cases::Case> users = usersOf(row);
     // Tiles in shared memory and parts of columns, which CPUs do not take: the faults of those are looked for as a GPU.
@@ -176,7 +179,12 @@ TEST_CASE_FIXTURE(Gpu, "a device on which every path fails is called broken, als
   const kit::Device on = Faults::device();
   std::vector<cases::Case> list = fewCases(on);
   for (const OpFormat& what : opFormats()) {
-    list.push_back(cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick).front());
+    if (!planted(what.format)) continue;
+    const std::vector<cases::Case> quick = cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick);
+    // The one wrong bit of a single result may be lost when that is rounded to 16 bits.
+    const auto large = std::find_if(quick.begin(), quick.end(), [](const cases::Case& c) { return c.n > 1; });
+    REQUIRE(large != quick.end());
+    list.push_back(*large);
   }
   for (const cases::Case& c : list) {
     CAPTURE(c.name());

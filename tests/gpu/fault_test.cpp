@@ -23,6 +23,7 @@ std::vector<Planned> planAll(uint32_t features) {
   const kit::Device on = FakePipelines::device(features);
   std::vector<Planned> list;
   for (const OpFormat& what : opFormats()) {
+    if (!planted(what.format)) continue;
     for (const cases::Case& c : tests::casesOf(what)) {
       list.push_back({c, kit::Plan(on, &c.desc.op, c.descBytes()).kernels()});
     }
@@ -53,6 +54,7 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
     const KernelRow& row = kKernelTable[i];
     REQUIRE(std::strcmp(row.module, kFaultyKernelTable[i].module) == 0);
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr) continue;  // their results are thrown away
+    if (kFaultyKernelTable[i].spirv == nullptr) continue;  // of a format that is like another
     if ((row.features & ~sound) != 0) {
       MESSAGE(std::string(row.module) << ": not on this device");
       continue;
@@ -90,6 +92,7 @@ TEST_CASE_FIXTURE(Gpu, "with wrong kernels every op fails in every format") {
   const Faults faults(all);
   const kit::Device on = Faults::device();
   for (const OpFormat& what : opFormats()) {
+    if (!planted(what.format)) continue;
     bool failed = false;
     for (const cases::Case& c : tests::casesOf(what)) {
       failed = !cases::runCase(on, c).passed;

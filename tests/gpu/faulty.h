@@ -17,6 +17,15 @@ extern const uint32_t kFaultyKernelCount;
 
 namespace nib::tests {
 
+// Whether there are faulty twins for this format; of those that lie and are made alike, one has them.
+inline bool planted(uint32_t format) {
+  if (format == 0) return true;
+  for (uint32_t i = 0; i < kFaultyKernelCount; ++i) {
+    if (kFaultyKernelTable[i].format == format && kFaultyKernelTable[i].spirv != nullptr) return true;
+  }
+  return false;
+}
+
 // While this lives, devices of device() get the faulty twins of these modules.
 class Faults {
  public:
@@ -51,7 +60,10 @@ class Faults {
                                                const VkAllocationCallbacks* callbacks, VkShaderModule* module) {
     VkShaderModuleCreateInfo swapped = *info;
     for (uint32_t i = 0; i < kKernelCount; ++i) {
-      if (info->pCode != kKernelTable[i].spirv || modules_().count(kKernelTable[i].module) == 0) continue;
+      if (info->pCode != kKernelTable[i].spirv || modules_().count(kKernelTable[i].module) == 0 ||
+          kFaultyKernelTable[i].spirv == nullptr) {
+        continue;
+      }
       swapped.pCode = kFaultyKernelTable[i].spirv;
       swapped.codeSize = size_t(kFaultyKernelTable[i].spirv_words) * 4;
       ++swaps_();

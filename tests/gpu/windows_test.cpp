@@ -100,6 +100,26 @@ cases::Case product(uint32_t rows, uint32_t tokens, uint32_t cols) {
   return c;
 }
 
+// Tokens that start within a word, which are copied before their product; so far apart that the copy fits a window they
+// do not fit.
+cases::Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kExact;
+  c.seed = 18 + rows;
+  c.n = tokens;
+  NibMatmulDesc& d = c.desc.matmul;
+  d.op = NIB_OP_MATMUL;
+  d.rows = rows;
+  d.cols = cols;
+  d.tokens = tokens;
+  d.input_type = NIB_TYPE_F16;
+  d.input_stride = 5 * cols + 1;
+  d.result_type = NIB_TYPE_F32;
+  d.weights.format = NIB_FORMAT_DENSE;
+  d.weights.scale_type = NIB_TYPE_F32;
+  return c;
+}
+
 cases::Case histogram(uint32_t rows, uint32_t cols, NibGranularity granularity) {
   cases::Case c;
   c.recipe = cases::Recipe::kBits;
@@ -175,6 +195,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
     std::vector<cases::Case> list = tests::casesOf(what, 6);
     // Tiles of a CPU's histograms are as large as the lists' tensors.
     if (what.op == NIB_OP_HISTOGRAM) list.push_back(histogram(9, 20000, NIB_GRANULARITY_ROW));
+    if (what.op == NIB_OP_MATMUL && what.format == NIB_FORMAT_DENSE) list.push_back(unaligned(16, 37, 258));
     for (const cases::Case& c : list) {
       for (const kit::Device& small : devices) {
         uint32_t windows = 0;

@@ -32,7 +32,7 @@
 #define NIB_VERSION_MINOR 1
 #define NIB_VERSION_PATCH 0
 // Changes whenever a struct or function of this file changes; checked by nibCreateContext.
-#define NIB_ABI_VERSION 4u
+#define NIB_ABI_VERSION 5u
 
 #ifdef __cplusplus
 extern "C" {
@@ -336,7 +336,9 @@ enum {
   // fp32[rows], NIB_PART_BIAS of the weights range, is added to each output channel.
   NIB_PRODUCT_BIAS = 1u << 0,
   // What OUTPUT holds before the run, in the result's type, is added after the activation: a residual in place.
-  NIB_PRODUCT_RESIDUAL = 1u << 1
+  NIB_PRODUCT_RESIDUAL = 1u << 1,
+  // A NibStatus. Of NIB_OP_DYNAMIC_GEMM only.
+  NIB_PRODUCT_STATUS = 1u << 3
 };
 
 typedef enum NibActivation {
@@ -405,6 +407,14 @@ typedef struct NibInt8GemmDesc {
 // gives a row of int8 with fp32 scales, so a token's result does not depend on the others; all zero if it holds a NaN or
 // an infinity (plus bias and so on). WEIGHTS as NIB_OP_INT8_GEMM has it; int4 and uint4 codes differ from their zero by 8
 // at most, 15 if ASYMMETRIC. Scratch holds the codes. Exactness as NIB_OP_INT8_GEMM.
+//
+// outlier_threshold > 0 is LLM.int8() (arXiv 2208.07339; 6 there): the first max_outliers elements of a token with |x| >=
+// threshold have code 0 and no say in its scale, and y becomes y + x * ((code of w - zero point) * scale of w) for each, in
+// ascending columns and fp32, after the scaled sums and before the bias; products and sums as defined there. Elements beyond
+// max_outliers stay among the codes. In the original a column with an outlier in any token of the batch leaves the codes of
+// all of them, and fp16 multiplies it; here each token has its own, so its result does not depend on the batch.
+// STATUS: AUX begins with a NibStatus, which counts non-finite elements (their token then has no outliers), saturated
+// scales and outliers.
 typedef struct NibDynamicGemmDesc {
   uint32_t op;             // NIB_OP_DYNAMIC_GEMM
   uint32_t flags;          // NIB_PRODUCT_*
@@ -418,6 +428,8 @@ typedef struct NibDynamicGemmDesc {
   uint32_t activation;     // NibActivation
   uint32_t input_flags;    // NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW or 0: how tokens are quantized
   NibWeights weights;
+  float outlier_threshold;  // 2^-60..2^60, or 0: no outliers. Not with ASYMMETRIC tokens
+  uint32_t max_outliers;    // per token, up to cols, which 0 stands for; 0 without a threshold
 } NibDynamicGemmDesc;
 
 // Pairs of which either is NaN or infinite are counted and left out of the rest. Denormals of fp32 and bfloat16 are zeros.
@@ -566,7 +578,7 @@ typedef struct NibStatus {
   uint32_t saturated_count;     // found scales beyond scale_type's largest value, or beyond 2^126, and set to that; of
                                 // converting, finite elements beyond result_type's largest value
   uint32_t first_nonfinite_not;  // bitwise NOT of the lowest row * cols + col of a non-finite element; 0 = none
-  uint32_t reserved;
+  uint32_t outlier_count;       // of NIB_OP_DYNAMIC_GEMM, elements that were multiplied in fp32
 } NibStatus;
 
 // Double quantization of fp32 scales that exist, on the host, for tensors that are quantized in pieces: what

@@ -119,6 +119,23 @@ ivec4 nibRequantize(uvec4 y, uint rcp, int zero, int first) {
   return clamp(floatBitsToInt(rounded) + (zero - 0x4b400000), ivec4(first), ivec4(first + 255));
 }
 
+// Adds the products of a token's outliers, which lie in ascending columns, to those of its codes.
+uvec4 nibWithOutliers(uint token, uint row, uvec4 y) {
+  uint at = push.outliers_word + token * (1u + 2u * OUTLIERS);
+  uint end = at + 2u * nibInputParameter(at);
+  uvec4 rows = nibQuadRows(row);
+  uvec4 first = rows * push.w_row_words;
+  for (; at < end; at += 2u) {
+    uint col = nibInputParameter(at + 1u);
+    uint k = col >> 2;
+    uvec4 words = uvec4(nibWeightWord(first.x, k), nibWeightWord(first.y, k), nibWeightWord(first.z, k), nibWeightWord(first.w, k));
+    ivec4 code = ivec4(words << (24u - (col & 3u) * 8u)) >> 24;
+    uvec4 w = nibMulBits4(floatBitsToUint(vec4(code - nibWeightZeros(rows, col))), nibWeightScales(rows, col));
+    y = nibAddBits(y, nibMulBits4(w, uvec4(nibInputParameter(at + 2u))));
+  }
+  return y;
+}
+
 #ifdef NIB_SMOOTH
 #include "common/activation.glsl"
 #endif
@@ -197,6 +214,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
   uint at = (matrix * push.tokens + token) * push.result_stride + row;
   uint left = push.rows - row;
   if (RESULT_TYPE != NIB_RESULT_I32) {
+    if (OUTLIERS != 0u) y = nibWithOutliers(token, row, y);
     if (BIAS) y = nibAddBits(y, nibBias(matrix, nibQuadRows(row)));
     y = nibActivated(y);
   }

@@ -1,4 +1,4 @@
-// What the kernels of int8 products have in common: specialization constants 0..16 and the push block.
+// What the kernels of int8 products have in common: specialization constants 0..17 and the push block.
 //   WG           invocations of a workgroup
 //   W_CODES      0: int8, 1: uint8, 2: int4 or uint4, as offset binary
 //   X_CODES      0: int8, 1: uint8
@@ -16,6 +16,7 @@
 //   RESIDUAL     add what the result held
 //   W_APART      scales and what follows of the weights are at binding 3, not 0
 //   X_APART      those of the inputs are at binding 3, not 1
+//   OUTLIERS     0, or the most elements of a token that are multiplied in fp32 instead; their list is behind the scales
 #ifndef NIB_COMMON_INT8_PRODUCT_H
 #define NIB_COMMON_INT8_PRODUCT_H
 
@@ -38,7 +39,8 @@
   X(13, uint, ACTIVATION, 0u) \
   X(14, nib_bool, RESIDUAL, false) \
   X(15, nib_bool, W_APART, false) \
-  X(16, nib_bool, X_APART, false)
+  X(16, nib_bool, X_APART, false) \
+  X(17, uint, OUTLIERS, 0u)
 
 #ifdef __cplusplus
 namespace nib {
@@ -69,6 +71,7 @@ struct NibInt8Push {
   uint table_rcp;
   int result_zero;
   int table_zero;
+  uint outliers_word;  // lists of 1 + 2 * OUTLIERS words per token: how many, then columns and fp32 bits
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -15,4 +15,8 @@ void nibCountSaturated() {
   nibCountSaturated(1u);
 }
 
+void nibCountOutliers(uint count) {
+  if (count > 0u) atomicAdd(aux[push.head.delta3 + 3u], count);
+}
+
 #endif

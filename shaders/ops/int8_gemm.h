@@ -8,8 +8,8 @@
 
 #define INT8_GEMM_SPEC(X) \
   NIB_INT8_PRODUCT_SPEC(X) \
-  X(17, uint, TOKENS, 8u) \
-  X(18, uint, LANES, 1u)
+  X(18, uint, TOKENS, 8u) \
+  X(19, uint, LANES, 1u)
 
 #ifdef __cplusplus
 namespace nib {

@@ -11,12 +11,12 @@
 
 #define INT8_GEMM_MATRICES_SPEC(X) \
   NIB_INT8_PRODUCT_SPEC(X) \
-  X(17, uint, M, 16u) \
-  X(18, uint, N, 16u) \
-  X(19, uint, K, 16u) \
-  X(20, uint, SPAN_M, 2u) \
-  X(21, uint, SPAN_N, 2u) \
-  X(22, uint, DEPTH, 2u)
+  X(18, uint, M, 16u) \
+  X(19, uint, N, 16u) \
+  X(20, uint, K, 16u) \
+  X(21, uint, SPAN_M, 2u) \
+  X(22, uint, SPAN_N, 2u) \
+  X(23, uint, DEPTH, 2u)
 
 #ifdef __cplusplus
 namespace nib {

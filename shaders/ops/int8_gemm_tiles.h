@@ -9,8 +9,8 @@
 
 #define INT8_GEMM_TILES_SPEC(X) \
   NIB_INT8_PRODUCT_SPEC(X) \
-  X(17, uint, TOKENS, 8u) \
-  X(18, uint, DEPTH, 4u)
+  X(18, uint, TOKENS, 8u) \
+  X(19, uint, DEPTH, 4u)
 
 #ifdef __cplusplus
 namespace nib {

@@ -114,6 +114,12 @@ class StatusCounter {
     ++status_->saturated_count;
     flag_.clear(std::memory_order_release);
   }
+  void outliers(uint32_t count) {
+    if (status_ == nullptr) return;
+    lock();
+    status_->outlier_count += count;
+    flag_.clear(std::memory_order_release);
+  }
 
  private:
   void lock() {

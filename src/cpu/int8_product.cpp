@@ -130,6 +130,18 @@ class Product {
     return multiplied(multiplied(exact::nibI32ToF32Bits(sum), x_.scale(x_row, col)), w_.scale(w_row, col));
   }
 
+  uint32_t withOutliers(uint32_t y, uint32_t w_row, uint32_t x_row) const {
+    const uint32_t* list = reinterpret_cast<const uint32_t*>(x_.base + p_.outliers_offset) +
+                           uint64_t(x_row) * listWords(p_.max_outliers);
+    for (uint32_t i = 0; i < list[0]; ++i) {
+      const uint32_t col = list[1 + 2 * i];
+      int16_t code;
+      w_.load(w_row, col, 1, w_.zero(w_row, col), &code);
+      y = added(y, multiplied(multiplied(exact::nibI32ToF32Bits(code), w_.scale(w_row, col)), list[2 + 2 * i]));
+    }
+    return y;
+  }
+
   uint32_t activated(uint32_t y) const {
     if (hasTable(d_)) return ordinary(table_[coded(y, d_.table_scale, d_.table_zero, 0, 255)]);
     const float x = exact::floatOf(y);
@@ -150,6 +162,7 @@ class Product {
       y = added(y, scaled(sumOf(w_row, x_row, first, end), w_row, x_row, first));
       first = end;
     }
+    if (p_.max_outliers != 0) y = withOutliers(y, w_row, x_row);
     if (d_.flags & NIB_PRODUCT_BIAS) y = added(y, ordinary(bias_[w_row]));
     y = activated(y);
     if (d_.flags & NIB_PRODUCT_RESIDUAL) {

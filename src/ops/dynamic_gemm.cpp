@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/cpu.h"
+#include "cpu/exact.h"
 #include "ops/dynamic_product.h"
 #include "ops/probe_weights.h"
 
@@ -15,6 +16,27 @@ namespace nib {
 
 extern const OpRow kOp_quantize;
 
+namespace {
+
+NibResult checkOutliers(const char* op, const NibDynamicGemmDesc& d, const Log& log) {
+  // Also wrong for NaN.
+  if (!(d.outlier_threshold == 0) && !(d.outlier_threshold >= 0x1p-60f && d.outlier_threshold <= 0x1p60f)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: outlier_threshold %g must be 0 or within 2^-60..2^60", op,
+                    double(d.outlier_threshold));
+  }
+  const uint32_t most = d.outlier_threshold == 0 ? 0 : d.cols;
+  if (d.max_outliers > most) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: max_outliers %u must be at most %s", op, d.max_outliers,
+                    most == 0 ? "0 without outlier_threshold" : "cols");
+  }
+  if (d.outlier_threshold != 0 && (d.input_flags & NIB_WEIGHTS_ASYMMETRIC)) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: input_flags: ASYMMETRIC does not go with outlier_threshold", op);
+  }
+  return NIB_SUCCESS;
+}
+
+}  // namespace
+
 NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, DynamicProduct* out) {
   constexpr const char* kName = "dynamic_gemm";
   DynamicProduct p{};
@@ -25,9 +47,15 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   if ((d.input_flags & ~modes) != 0 || d.input_flags == modes) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW", kName, d.input_flags);
   }
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_STATUS)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", kName, d.flags);
+  }
+  NibResult result = checkOutliers(kName, d, log);
+  if (result != NIB_SUCCESS) return result;
+  const bool status = (d.flags & NIB_PRODUCT_STATUS) != 0;
   NibInt8GemmDesc product{};
   product.op = NIB_OP_INT8_GEMM;
-  product.flags = d.flags;
+  product.flags = d.flags & ~uint32_t(NIB_PRODUCT_STATUS);
   product.rows = d.rows;
   product.cols = d.cols;
   product.tokens = d.tokens;
@@ -36,16 +64,30 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   product.activation = d.activation;
   product.weights = d.weights;
   product.input = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, d.input_flags};
-  NibResult result = makeInt8Product(kName, product, true, log, &p.product);
+  result = makeInt8Product(kName, product, true, log, &p.product);
   if (result != NIB_SUCCESS) return result;
   uint32_t stride = d.source_stride;
   result = checkDense(kName, "source", d.tokens, d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
-  p.quantize = {NIB_OP_QUANTIZE, 0, d.tokens, d.cols, d.source_type, d.source_stride, product.input};
+  p.quantize = {NIB_OP_QUANTIZE, status ? uint32_t(NIB_QUANTIZE_STATUS) : 0u, d.tokens, d.cols, d.source_type, d.source_stride,
+                product.input};
   result = kOp_quantize.getMemory(reinterpret_cast<const NibOpDesc*>(&p.quantize), log, &p.quantize_memory);
   if (result != NIB_SUCCESS) return result;
-  p.scratch_offset = alignUp(p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes, kPartAlignmentBytes);
-  p.scratch_bytes = p.quantize_memory.range[NIB_ROLE_AUX].size_bytes;
+  p.own_bytes = p.quantize_memory.range[NIB_ROLE_AUX].size_bytes;
+  p.blob_bytes = p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes;
+  if (d.outlier_threshold != 0) {
+    p.own_bytes = status ? sizeof(NibStatus) : 0u;
+    p.threshold = exact::bitsOf(d.outlier_threshold);
+    p.product.max_outliers = d.max_outliers != 0 ? d.max_outliers : d.cols;
+    p.product.outliers_offset = alignUp(p.blob_bytes, kPartAlignmentBytes);
+    const uint64_t end = p.product.outliers_offset + uint64_t(d.tokens) * listWords(p.product.max_outliers) * 4u;
+    if (end / 4 > UINT32_MAX) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: max_outliers %u of %u tokens are more than 2^32 words; run fewer at a time",
+                      kName, p.product.max_outliers, d.tokens);
+    }
+    p.blob_bytes = p.product.input.blob_bytes = end;
+  }
+  p.blob_offset = alignUp(p.own_bytes, kPartAlignmentBytes);
   *out = p;
   return NIB_SUCCESS;
 }
@@ -60,10 +102,12 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   if (result != NIB_SUCCESS) return result;
   setInt8Memory(p.product, memory);
   setRange(memory, NIB_ROLE_INPUT, p.quantize_memory.range[NIB_ROLE_INPUT].size_bytes);
-  const uint64_t scratch = p.scratch_bytes != 0 ? p.scratch_offset + p.scratch_bytes
-                                                : p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes;
-  setRange(memory, NIB_ROLE_AUX, scratch);
-  setPart(memory, NIB_PART_SCRATCH, 0, scratch);
+  const uint64_t end = p.blob_offset + p.blob_bytes;
+  setRange(memory, NIB_ROLE_AUX, end);
+  const bool status = (cast(any).flags & NIB_PRODUCT_STATUS) != 0;
+  if (status) setPart(memory, NIB_PART_STATUS, 0, sizeof(NibStatus));
+  const uint64_t scratch = status ? alignUp(sizeof(NibStatus), kPartAlignmentBytes) : 0u;
+  setPart(memory, NIB_PART_SCRATCH, scratch, end - scratch);
   return NIB_SUCCESS;
 }
 
@@ -84,6 +128,7 @@ void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
   if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
   d.tokens = rows;
   d.cols = cols;
+  if (d.max_outliers > cols) d.max_outliers = cols;
   std::memcpy(out, &d, sizeof d);
 }
 
@@ -117,13 +162,13 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
   DynamicProduct p;
   NibResult result = makeDynamicProduct(cast(any), Log(), &p);
   if (result != NIB_SUCCESS) return result;
-  const uint64_t codes_bytes = p.quantize_memory.range[NIB_ROLE_WEIGHTS].size_bytes;
-  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_AUX, 0, codes_bytes);
-  builder.place(NIB_ROLE_AUX, NIB_ROLE_AUX, p.scratch_offset, p.scratch_bytes);
-  result = kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, builder);
+  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_AUX, p.blob_offset, p.blob_bytes);
+  builder.place(NIB_ROLE_AUX, NIB_ROLE_AUX, 0, p.own_bytes);
+  result = p.threshold != 0 ? addOutliers(p, builder)
+                            : kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, builder);
   if (result != NIB_SUCCESS) return result;
   builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_WEIGHTS, 0, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
-  builder.place(NIB_ROLE_INPUT, NIB_ROLE_AUX, 0, codes_bytes);
+  builder.place(NIB_ROLE_INPUT, NIB_ROLE_AUX, p.blob_offset, p.blob_bytes);
   return addInt8Product(p.product, builder);
 }
 #endif

@@ -56,6 +56,7 @@ Spec specOf(const Int8Product& p, const Apart& apart) {
   spec.RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
   spec.W_APART = apart.weights;
   spec.X_APART = apart.input;
+  spec.OUTLIERS = p.max_outliers;
   return spec;
 }
 
@@ -88,6 +89,7 @@ NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
   push.table_rcp = reciprocalOf(d.table_scale);
   push.result_zero = d.result_zero;
   push.table_zero = d.table_zero;
+  push.outliers_word = uint32_t(p.outliers_offset / 4);
   return push;
 }
 

@@ -17,6 +17,8 @@ struct Int8Product {
   bool grouped;          // more than one piece, or scales of groups
   uint64_t bias_offset, table_offset, weights_bytes;  // 0 = absent
   uint64_t output_bytes;
+  uint64_t outliers_offset;  // in the input's blob: lists of elements that are not among its codes
+  uint32_t max_outliers;     // 0 = no lists
 };
 
 inline bool isInt8Code(uint32_t result_type) {
@@ -35,6 +37,9 @@ inline bool isBounded(const NibInt8GemmDesc& d) { return isSmooth(d.activation) 
 
 // Of smooth activations, of what they are given.
 inline constexpr double kInt8Bound = 0x1p-19;
+
+// A token's list of outliers, in words: how many, then a column and an fp32 pattern for each.
+inline uint32_t listWords(uint32_t max_outliers) { return 1u + 2u * max_outliers; }
 
 // Largest |code - zero point|.
 uint32_t int8Reach(const NibWeights& weights);

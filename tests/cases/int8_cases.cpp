@@ -1,5 +1,7 @@
 #include "int8_cases.h"
 
+#include <algorithm>
+
 namespace nib::cases {
 namespace {
 
@@ -92,6 +94,13 @@ Case dynamicCaseOf(const Shape& shape, const NibFormatInfo& info, uint64_t seed,
   d.weights = sideOf(random, groups);
   d.weights.format = info.format;
   c.n = random.below(3) == 0 ? (shape.tokens + 1) / 2 : shape.tokens;
+  if (random.below(2) == 0) d.flags |= NIB_PRODUCT_STATUS;
+  if (random.below(2) == 0 && (d.input_flags & NIB_WEIGHTS_ASYMMETRIC) == 0) {
+    constexpr float kThresholds[] = {6, 0.5f, 2.5f, 1e9f};
+    const uint32_t most[] = {0, 0, 3, shape.cols};
+    d.outlier_threshold = kThresholds[random.below(4)];
+    d.max_outliers = std::min(most[random.below(4)], shape.cols);
+  }
   return c;
 }
 
@@ -160,13 +169,20 @@ std::string dynamicName(const NibDynamicGemmDesc& d) {
   if (d.activation < 6) text += kActivations[d.activation];
   if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";
   text += ", " + std::to_string(d.rows) + "x" + std::to_string(d.tokens) + "x" + std::to_string(d.cols);
+  if (d.outlier_threshold != 0) {
+    text += " outliers from " + std::to_string(d.outlier_threshold);
+    if (d.max_outliers != 0) text += " at most " + std::to_string(d.max_outliers);
+  }
+  if (d.flags & NIB_PRODUCT_STATUS) text += " status";
   if (d.source_stride != 0) text += " stride " + std::to_string(d.source_stride);
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
   return text;
 }
 
 // One of each is enough: which kernels multiply is int8_gemm's business.
-uint64_t dynamicKind(const NibDynamicGemmDesc& d) { return uint64_t(d.activation >= NIB_ACTIVATION_GELU); }
+uint64_t dynamicKind(const NibDynamicGemmDesc& d) {
+  return uint64_t(d.activation >= NIB_ACTIVATION_GELU) | uint64_t(d.outlier_threshold != 0) << 1;
+}
 
 uint64_t int8Kind(const NibInt8GemmDesc& d) {
   const bool smooth = d.activation >= NIB_ACTIVATION_GELU && d.result_type <= NIB_TYPE_BF16;

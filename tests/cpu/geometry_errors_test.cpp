@@ -2,6 +2,7 @@
 // touched.
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <string>
@@ -252,6 +253,26 @@ TEST_CASE("dynamic_gemm names each field that is wrong") {
                      {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
                      {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_FLAT; }},
                      {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW; }},
+                     {"input_flags", kUnsupported, [](Desc& d) { d.outlier_threshold = 6; }},
+                     {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = -6; }},
+                     {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = std::nanf(""); }},
+                     {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = 0x1p61f; }},
+                     {"max_outliers", kInvalid, [](Desc& d) { d.max_outliers = 1; }},
+                     {"max_outliers", kInvalid,
+                      [](Desc& d) {
+                        d.input_flags = 0;
+                        d.outlier_threshold = 6;
+                        d.max_outliers = 65;
+                      }},
+                     {"max_outliers", kInvalid,
+                      [](Desc& d) {
+                        d.input_flags = 0;
+                        d.outlier_threshold = 6;
+                        d.source_stride = 0;
+                        d.rows = 1;
+                        d.result_stride = 0;
+                        d.tokens = 1u << 25;
+                      }},
                      {"weights.format", kUnsupported,
                       [](Desc& d) { d.weights = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64); }},
                      {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},

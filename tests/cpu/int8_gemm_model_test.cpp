@@ -68,11 +68,18 @@ int64_t codeOf(double y, float scale, int32_t zero, int64_t first, int64_t last)
   return int64_t(std::fmax(double(first), std::fmin(double(last), code)));
 }
 
+// An element of a token that is multiplied in fp32.
+struct Outlier {
+  uint32_t col;
+  double x;
+};
+
 struct Model {
   const NibInt8GemmDesc& d;
   Side w, x;
   const uint8_t* bias;
   const uint8_t* table;
+  std::vector<std::vector<Outlier>> outliers = {};  // by token
 
   bool toCode() const { return d.result_type == NIB_INT8_RESULT_I8 || d.result_type == NIB_INT8_RESULT_U8; }
   int64_t firstCode() const { return d.result_type == NIB_INT8_RESULT_I8 ? -128 : 0; }
@@ -119,6 +126,12 @@ struct Model {
       return uint32_t(all);
     }
     double y = scaledSums(w_row, x_row);
+    if (!outliers.empty()) {
+      for (const Outlier& outlier : outliers[size_t(x_row)]) {
+        const double value = settled(double(w.code(w_row, outlier.col) - w.zero(w_row, outlier.col)) * w.scale(w_row, outlier.col));
+        y = settled(y + settled(value * outlier.x));
+      }
+    }
     if (d.flags & NIB_PRODUCT_BIAS) y = settled(y + given(model::load(bias, NIB_TYPE_F32, w_row)));
     y = activated(y);
     if (d.flags & NIB_PRODUCT_RESIDUAL) {
@@ -177,6 +190,26 @@ std::string compareWithModel(const cases::Case& c) {
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
 
+// Of each token the first elements that reach the threshold, in ascending columns, which become zeros in `source`.
+std::vector<std::vector<Outlier>> takeOutliers(const NibDynamicGemmDesc& d, uint32_t n, model::Bytes& source, uint32_t* count) {
+  std::vector<std::vector<Outlier>> outliers(n);
+  if (d.outlier_threshold == 0) return {};
+  const uint32_t most = d.max_outliers != 0 ? d.max_outliers : d.cols;
+  const uint64_t stride = d.source_stride != 0 ? d.source_stride : d.cols, size = model::sizeOf(d.source_type);
+  for (uint32_t t = 0; t < n; ++t) {
+    bool finite = true;
+    for (uint32_t col = 0; col < d.cols; ++col) finite &= std::isfinite(model::load(source.data(), d.source_type, t * stride + col));
+    for (uint32_t col = 0; finite && col < d.cols && outliers[t].size() < most; ++col) {
+      const double x = model::load(source.data(), d.source_type, t * stride + col);
+      if (std::fabs(x) < double(d.outlier_threshold)) continue;
+      outliers[t].push_back({col, x});
+      std::memset(&source[size_t((t * stride + col) * size)], 0, size_t(size));
+    }
+    *count += uint32_t(outliers[t].size());
+  }
+  return outliers;
+}
+
 // The same for a product that quantizes: the model's codes of the tokens, and the model's product of those.
 std::string compareDynamic(const cases::Case& c) {
   const NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
@@ -188,12 +221,16 @@ std::string compareDynamic(const cases::Case& c) {
   }
   const model::Bytes weights = ranges.copy(NIB_ROLE_WEIGHTS), source = ranges.copy(NIB_ROLE_INPUT);
   model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
+  if (d.flags & NIB_PRODUCT_STATUS) std::memset(ranges.bytes(NIB_ROLE_AUX), 0, sizeof(NibStatus));
+  model::Bytes rest = source;  // without the outliers
+  NibStatus status{};
+  const std::vector<std::vector<Outlier>> outliers = takeOutliers(d, c.n, rest, &status.outlier_count);
 
   const NibQuantizeDesc q{NIB_OP_QUANTIZE, 0, d.tokens, d.cols, d.source_type, d.source_stride,
                           {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, d.input_flags}};
   const model::Layout layout = model::layoutOf(d.tokens, d.cols, q.weights);
   model::Bytes input(size_t(layout.blob_bytes));
-  model::quantize(q, source.data(), c.n, input, nullptr);
+  model::quantize(q, rest.data(), c.n, input, &status);
 
   NibInt8GemmDesc p{};
   p.op = NIB_OP_INT8_GEMM;
@@ -213,7 +250,8 @@ std::string compareDynamic(const cases::Case& c) {
                 {p.input, input.data(), input.data() + layout.scales_offset, input.data() + layout.zeros_offset,
                  layout.row_bytes, d.cols},
                 at(NIB_PART_BIAS),
-                nullptr};
+                nullptr,
+                outliers};
   const uint32_t size = model::sizeOf(d.result_type);
   const uint64_t stride = d.result_stride != 0 ? d.result_stride : model::roundUp(d.rows, 4 / size);
   for (uint32_t t = 0; t < c.n; ++t) {
@@ -226,6 +264,7 @@ std::string compareDynamic(const cases::Case& c) {
   if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
   if (!ranges.guardsHold()) return "wrote beside its ranges";
   if (ranges.copy(NIB_ROLE_WEIGHTS) != weights || ranges.copy(NIB_ROLE_INPUT) != source) return "wrote what it reads";
+  if ((d.flags & NIB_PRODUCT_STATUS) && std::memcmp(ranges.bytes(NIB_ROLE_AUX), &status, sizeof status) != 0) return "status";
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
 
@@ -273,6 +312,59 @@ TEST_CASE("dynamic_gemm gives the model's bytes for every case of the shared lis
         INFO(c.name());
         CHECK(difference == "");
       }
+    }
+  }
+}
+
+// Codes 64 (from 63.5), 0, -127 and 32 of 2/127 each; 64 * 1 + -127 * 3 + 32 * 4 = -189. The outlier is 8 * (2 * 0.5).
+TEST_CASE("dynamic_gemm multiplies outliers in fp32 and keeps them out of the scale") {
+  NibDynamicGemmDesc d{NIB_OP_DYNAMIC_GEMM, NIB_PRODUCT_STATUS, 1, 4, 1, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, NIB_WEIGHTS_NARROW,
+                       weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0), 6, 0};
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  const float x[4] = {1, 8, -2, 0.5f}, scale = 0.5f;
+  const int8_t w[4] = {1, 2, 3, 4};
+  std::memcpy(ranges.bytes(NIB_ROLE_INPUT), x, sizeof x);
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS) + ranges.memory.part[NIB_PART_SCALES].offset_bytes, &scale, sizeof scale);
+  std::memset(ranges.bytes(NIB_ROLE_AUX), 0, sizeof(NibStatus));
+  REQUIRE(ranges.run(1) == NIB_SUCCESS);
+  float y;
+  std::memcpy(&y, ranges.bytes(NIB_ROLE_OUTPUT), sizeof y);
+  CHECK(double(y) == doctest::Approx(-189 * (2.0 / 127) * 0.5 + 8).epsilon(1e-6));
+  NibStatus status;
+  std::memcpy(&status, ranges.bytes(NIB_ROLE_AUX), sizeof status);
+  CHECK(status.outlier_count == 1);
+  CHECK(status.nonfinite_count == 0);
+}
+
+TEST_CASE("a token's result does not depend on its neighbours, outliers or not") {
+  constexpr uint32_t kRows = 9, kCols = 70, kTokens = 6;
+  for (const uint32_t most : {0u, 2u}) {
+    NibDynamicGemmDesc d{NIB_OP_DYNAMIC_GEMM, 0, kRows, kCols, kTokens, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
+                         weights(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32), 6, most};
+    Ranges all(asOp(d));
+    REQUIRE(all.valid());
+    cases::Case c;
+    c.desc.dynamic_gemm = d;
+    c.seed = 3;
+    c.recipe = cases::Recipe::kNormal;
+    c.n = kTokens;
+    const cases::Images images = cases::makeImages(c, all.memory);
+    std::memcpy(all.bytes(NIB_ROLE_WEIGHTS), images.role[NIB_ROLE_WEIGHTS].data(), all.size(NIB_ROLE_WEIGHTS));
+    std::vector<float> x(kTokens * kCols);
+    std::memcpy(x.data(), images.role[NIB_ROLE_INPUT].data(), x.size() * 4);
+    x[2 * kCols + 7] = 20, x[2 * kCols + 69] = -9, x[4 * kCols] = 7, x[4 * kCols + 7] = 6, x[4 * kCols + 8] = 60;
+    std::memcpy(all.bytes(NIB_ROLE_INPUT), x.data(), x.size() * 4);
+    REQUIRE(all.run(kTokens) == NIB_SUCCESS);
+    d.tokens = 1;
+    for (uint32_t t = 0; t < kTokens; ++t) {
+      Ranges one(asOp(d));
+      REQUIRE(one.valid());
+      std::memcpy(one.bytes(NIB_ROLE_WEIGHTS), images.role[NIB_ROLE_WEIGHTS].data(), one.size(NIB_ROLE_WEIGHTS));
+      std::memcpy(one.bytes(NIB_ROLE_INPUT), &x[t * kCols], kCols * 4);
+      REQUIRE(one.run(1) == NIB_SUCCESS);
+      CHECK(firstDifference(one.bytes(NIB_ROLE_OUTPUT), all.bytes(NIB_ROLE_OUTPUT) + t * kRows * 4, kRows * 4) == "");
     }
   }
 }

@@ -60,7 +60,7 @@ TEST_CASE("every non-finite element is counted once and the lowest index kept, i
         CHECK(status.nonfinite_count == 5);
         CHECK(~status.first_nonfinite_not == 41);
         CHECK(status.saturated_count == 0);
-        CHECK(status.reserved == 0);
+        CHECK(status.outlier_count == 0);
         // Index 0 is the bitwise not of 0, which is not "none".
         CHECK(statusOf(d, sown({0}), 6).first_nonfinite_not == 0xffffffffu);
         const NibStatus none = statusOf(d, sown({}), 6);

@@ -69,7 +69,7 @@ RowReport makeReport(const cases::Case& row) {
 
 // What multiply-adds of an op are held against: of floats, or the fastest that the device has for int8.
 Ceiling arithmeticCeiling(uint32_t op, const Ceilings& ceilings) {
-  if (op != NIB_OP_INT8_GEMM) return ceilings.fma.ceiling();
+  if (op != NIB_OP_INT8_GEMM && op != NIB_OP_DYNAMIC_GEMM) return ceilings.fma.ceiling();
   const double dot4 = ceilings.dot4.value.value_or(0), coopmat = ceilings.coopmat.value.value_or(0);
   return dot4 == 0 && coopmat == 0 ? Ceiling{} : (coopmat > dot4 ? ceilings.coopmat : ceilings.dot4).ceiling();
 }
@@ -224,7 +224,7 @@ namespace {
 // Products beside the same ones of dense fp32 weights.
 void compareWithTwins(std::vector<RowReport>& rows) {
   for (RowReport& row : rows) {
-    if (row.multiply_adds == 0 || !row.measured.verified || row.row.op() != NIB_OP_MATMUL) continue;
+    if (row.multiply_adds == 0 || !row.measured.verified) continue;
     for (const RowReport& twin : rows) {
       const RowNames& a = row.names;
       const RowNames& b = twin.names;

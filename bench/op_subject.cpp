@@ -169,7 +169,7 @@ const OpSubject::Words& OpSubject::image(NibRole role, std::string* content) {
     scratch_ = cases::makeInput(row_, memory);
     return scratch_;
   }
-  if (row_.op() == NIB_OP_INT8_GEMM) {
+  if (row_.op() == NIB_OP_INT8_GEMM || row_.op() == NIB_OP_DYNAMIC_GEMM) {
     content->clear();
     scratch_ = cases::makeImages(row_, memory).role[role];
     return scratch_;

@@ -134,6 +134,16 @@ class Lister {
     add(row, shape_.n);
   }
 
+  // Tokens are quantized within the plan; threshold > 0: their outliers are not.
+  void dynamic(uint32_t format, Sharing sharing, float threshold) {
+    const NibFormatInfo* info = nibFormatById(format);
+    if (info == nullptr) return;
+    cases::Case row;
+    row.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, 0, shape_.m, shape_.k, shape_.n, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
+                             weightsOf(*info, sharing, 0), threshold, 0};
+    add(row, shape_.n);
+  }
+
   void gather(const NibFormatInfo& info, Sharing sharing, NibType result) {
     cases::Case row;
     row.desc.gather = {NIB_OP_GATHER, 0, shape_.m, shape_.k, shape_.m, uint32_t(result), 0, weightsOf(info, sharing, 0)};
@@ -221,6 +231,13 @@ void listProducts(Lister& list, NibType activations, bool every_format) {
   }
 }
 
+// W8A8, W4A8, and LLM.int8() with a few outliers per thousand of normal data.
+void listDynamic(Lister& list) {
+  list.dynamic(NIB_FORMAT_INT8, kRow, 0);
+  list.dynamic(NIB_FORMAT_INT4, kGroup128, 0);
+  list.dynamic(NIB_FORMAT_INT8, kRow, 3);
+}
+
 // Rows that read the same data follow each other: it is uploaded once.
 void listQuick(Lister& list) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
@@ -301,6 +318,7 @@ void listGemv(const SuiteOptions& options, std::vector<cases::Case>& rows) {
     const bool first = &shape == kGemvShapes;
     listProducts(list, NIB_TYPE_F32, first || options.shape);
     if (first) listProducts(list, NIB_TYPE_F16, false);
+    if (first) listDynamic(list);
     if (options.shape) return;
   }
 }
@@ -312,6 +330,7 @@ void listGemm(const SuiteOptions& options, std::vector<cases::Case>& rows) {
       const bool first = &shape == kGemvShapes && tokens == kGemmTokens[0];
       listProducts(list, NIB_TYPE_F32, options.shape.has_value());
       listProducts(list, NIB_TYPE_F16, first && !options.shape);
+      if (options.shape || (&shape == kGemvShapes && tokens <= 512)) listDynamic(list);
       if (options.shape) return;
     }
   }
@@ -452,6 +471,17 @@ RowNames namesOf(const cases::Case& row) {
       names.k = d.cols;
       break;
     }
+    case NIB_OP_DYNAMIC_GEMM: {
+      const NibDynamicGemmDesc& d = row.desc.dynamic_gemm;
+      describe(d.weights);
+      names.source = typeName(d.source_type);
+      names.result = typeName(d.result_type);
+      if (d.outlier_threshold != 0) names.modes.emplace_back("outliers");
+      names.m = d.rows;
+      names.n = d.tokens;
+      names.k = d.cols;
+      break;
+    }
     case NIB_OP_HISTOGRAM:
       names.type = names.source = typeName(row.desc.histogram.source_type);
       names.granularity = kGranularities[row.desc.histogram.granularity & 3u];
@@ -477,9 +507,10 @@ RowNames namesOf(const cases::Case& row) {
 }
 
 double multiplyAdds(const cases::Case& row) {
-  const auto of = [](const auto& d) { return double(d.rows) * d.cols * d.tokens * std::max(d.batch, 1u); };
-  if (row.op() == NIB_OP_INT8_GEMM) return of(row.desc.int8_gemm);
-  return row.op() == NIB_OP_MATMUL ? of(row.desc.matmul) : 0;
+  const auto of = [](const auto& d, uint32_t batch) { return double(d.rows) * d.cols * d.tokens * std::max(batch, 1u); };
+  if (row.op() == NIB_OP_INT8_GEMM) return of(row.desc.int8_gemm, row.desc.int8_gemm.batch);
+  if (row.op() == NIB_OP_DYNAMIC_GEMM) return of(row.desc.dynamic_gemm, 1);
+  return row.op() == NIB_OP_MATMUL ? of(row.desc.matmul, row.desc.matmul.batch) : 0;
 }
 
 uint64_t bytesMoved(const cases::Case& row) {

@@ -221,6 +221,13 @@ enum { NIB_FORMAT_DENSE = 0 };
 // finite, and sums beyond fp32, are of no meaning. Weights whose scale is the zero group's count as 0.
 // batch > 1: that many matrices of the same shape, as one blob of batch * rows rows; activations [batch, tokens, cols],
 // output [batch, tokens, rows], bias [batch, rows]; each range must then fit one storage buffer range.
+// Activations as codes: input.format FP8 or FP8_E5M2 (arXiv 2209.05433). INPUT is then the blob of [batch * tokens,
+// cols] that NIB_OP_QUANTIZE writes, its scales NIB_PART_INPUT_SCALES: TENSOR, ROW (per token) or GROUP, not FLAT. They
+// are decoded into scratch as NIB_OP_DEQUANTIZE does it, to input_type, and the product is that of what comes out: a
+// value beyond fp16 is infinite there.
+// NIB_PRODUCT_ORDER: weights whose columns lie in an order of their own, as GPTQ's act-order leaves them once they are
+// sorted by group (ExLlama's reordering of g_idx; nibOrderFromGroupIndex): column k of all matrices multiplies input
+// column order[k]; one >= cols counts as an activation of 0. Takes a copy of the activations, in scratch.
 // FLAT: rows must be whole groups and a multiple of 32 elements. A plan's kernels are chosen for `tokens`:
 // plan apart for one token and for many.
 typedef struct NibMatmulDesc {
@@ -230,13 +237,21 @@ typedef struct NibMatmulDesc {
   uint32_t cols;    // K, inputs
   uint32_t tokens;  // N, the most a run may have
   uint32_t batch;   // matrices; 0 = 1
-  uint32_t input_type;     // NibType
-  uint32_t input_stride;   // elements from token to token; 0 = cols
+  uint32_t input_type;     // NibType; of codes, what they are decoded to
+  uint32_t input_stride;   // elements from token to token; 0 = cols; of codes 0
   uint32_t result_type;    // NibType
   uint32_t result_stride;  // elements from token to token; 0 = rows (16-bit types: rounded up to even)
   uint32_t activation;     // NibActivation
   NibWeights weights;
+  NibWeights input;        // format 0 (and all else 0): dense activations; else codes
 } NibMatmulDesc;
+
+// NIB_PART_ORDER of a GPTQ layer whose column c belongs to group group_index[c] (its g_idx): the columns sorted by
+// group, those of a group in their own order. Its weights are to be kept with their columns in this order, in groups of
+// group_size. group_index, out_order: uint32[cols], apart. NIB_ERROR_INVALID_ARGUMENT, and anything in out_order,
+// unless each of the ceil(cols / group_size) groups has group_size columns, the last one what is left. Allocates
+// nothing. Thread-safe.
+NibResult nibOrderFromGroupIndex(const uint32_t* group_index, uint32_t cols, uint32_t group_size, uint32_t* out_order);
 
 // Dense input [rows, cols] -> one NibExtent per tensor, row or column, over the finite values. Bit-exact.
 typedef struct NibMinMaxDesc {
@@ -337,6 +352,8 @@ enum {
   NIB_PRODUCT_BIAS = 1u << 0,
   // What OUTPUT holds before the run, in the result's type, is added after the activation: a residual in place.
   NIB_PRODUCT_RESIDUAL = 1u << 1,
+  // NIB_OP_MATMUL alone: uint32[cols], NIB_PART_ORDER of the weights range, says which input column each column meets.
+  NIB_PRODUCT_ORDER = 1u << 2,
   // A NibStatus. Of NIB_OP_DYNAMIC_GEMM only.
   NIB_PRODUCT_STATUS = 1u << 3
 };
@@ -681,6 +698,7 @@ typedef enum NibPart {
   NIB_PART_TABLE = 13,        // in WEIGHTS, behind the bias: fp32[256] of NIB_OP_INT8_GEMM
   NIB_PART_HEADS = 14,        // in OUTPUT, of NIB_OP_HISTOGRAM
   NIB_PART_COUNTS = 15,
+  NIB_PART_ORDER = 16,        // in WEIGHTS, behind blob and bias, at a multiple of 256 bytes: of NIB_OP_MATMUL
   NIB_PART_COUNT = 24         // room for more
 } NibPart;
 

@@ -1,6 +1,6 @@
 #version 450
-// Activations whose rows are not aligned for loads of four elements: an fp32 copy whose rows are, zeros behind their ends.
-// An invocation has four neighbouring columns of a token.
+// Activations whose rows are not aligned for loads of four elements, or whose columns are wanted in another order: a
+// copy that is so, zeros behind the ends of its rows. An invocation has four neighbouring columns of a token's copy.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/matinput.h"
@@ -8,13 +8,16 @@ MATINPUT_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { MatinputPush push; };
 
 #include "common/scale_store.glsl"
+layout(set = 0, binding = 0, std430) readonly buffer Order { uint order[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Input { uint input1[]; };
-layout(set = 0, binding = 2, std430) writeonly buffer Result { uvec4 result4[]; };
+layout(set = 0, binding = 2, std430) writeonly buffer Result2 { uvec2 result2[]; };
+layout(set = 0, binding = 2, std430) writeonly buffer Result4 { uvec4 result4[]; };
 
+// Bits of the copy's type.
 uint loadOne(uint element) {
   if (INPUT_TYPE == NIB_F32) return input1[element + push.head.delta1];
   uint half_word = (input1[(element >> 1) + push.head.delta1] >> ((element & 1u) * 16u)) & 0xffffu;
-  return INPUT_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);
+  return INPUT_TYPE == NIB_BF16 ? half_word << 16 : half_word;
 }
 
 void main() {
@@ -28,11 +31,19 @@ void main() {
   uvec4 x = uvec4(0u);
   [[unroll]] for (uint i = 0u; i < 4u; ++i) {
     uint col = quad * 4u + i;
-    if (col < push.cols) x[i] = loadOne(row * push.input_stride + col);
+    if (col >= push.cols) continue;
+    uint from = ORDER ? order[col + push.order_word + push.head.delta0] : col;
+    if (!ORDER || from < push.cols) x[i] = loadOne(row * push.input_stride + from);
   }
 #ifdef NIB_FAULT
   // A planted fault for tests of the tests: the sign of every element.
-  x ^= uvec4(0x80000000u);
+  x ^= uvec4(INPUT_TYPE == NIB_F16 ? 0x8000u : 0x80000000u);
 #endif
-  result4[row * push.quads + quad + ((push.result_word + push.head.delta2) >> 2)] = x;
+  uint at = row * push.quads + quad;
+  uint base = push.result_word + push.head.delta2;
+  if (INPUT_TYPE == NIB_F16) {
+    result2[at + (base >> 1)] = uvec2(x.x | x.y << 16, x.z | x.w << 16);
+  } else {
+    result4[at + (base >> 2)] = x;
+  }
 }

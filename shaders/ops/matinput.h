@@ -1,6 +1,8 @@
-// Interface of matinput.comp: activations of any type and stride to fp32 rows of whole quads.
+// Interface of matinput.comp: activations of any type, stride and order to rows of whole quads; halves stay, others
+// become fp32.
 //   WG           invocations of a workgroup
 //   INPUT_TYPE   NibType of the activations
+//   ORDER        column k of the result is the activations' column order[k], or zeros where they have none
 #ifndef NIB_OPS_MATINPUT_H
 #define NIB_OPS_MATINPUT_H
 
@@ -8,7 +10,8 @@
 
 #define MATINPUT_SPEC(X) \
   X(0, uint, WG, 128u) \
-  X(1, uint, INPUT_TYPE, 0u)
+  X(1, uint, INPUT_TYPE, 0u) \
+  X(2, nib_bool, ORDER, false)
 
 #ifdef __cplusplus
 namespace nib {
@@ -21,6 +24,7 @@ struct MatinputPush {
   uint batch;
   uint input_stride;  // elements from row to row
   uint result_word;   // first word of the result in its range
+  uint order_word;    // of the order, in the weights' range
 };
 #ifdef __cplusplus
 }  // namespace nib

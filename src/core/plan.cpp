@@ -31,7 +31,7 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
   const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
   if (slot.kind == Slot::kWhole) return {slot.part_offset, size};
   const TileRule& rule = phase.tiles;
-  const uint32_t rows = plan.kernelRows(plan.max_rows);
+  const uint32_t rows = rule.rowsOf(plan.kernelRows(plan.max_rows));
   const uint64_t total = rule.items(rows);
   const uint64_t first_item = first * rule.div;
   uint64_t last_item = end * rule.div - 1;
@@ -82,7 +82,8 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.row = row;
   phase.spec_hash = fnv1a64(spec, size_t(spec_count) * 4u);
   phase.tiles = tiles;
-  phase.tile_count = tiles.tiles(plan_.kernelRows(plan_.max_rows));
+  phase.tiles.rows = rows_;
+  phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.max_rows)));
   phase.push_bytes = push_bytes;
   std::memcpy(phase.push, push, push_bytes);
   std::memcpy(phase.slot, slot, sizeof phase.slot);

@@ -17,7 +17,9 @@ struct TileRule {
   uint64_t mul = 1;  // items per row block
   uint64_t div = 1;  // items per tile
   uint32_t fixed = 0;
+  uint32_t rows = 0;  // of the phase, however many a run has, if it has any; 0 = the run's
 
+  uint32_t rowsOf(uint32_t n) const { return rows != 0 && n != 0 ? rows : n; }
   uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }
   uint64_t tiles(uint32_t n) const {
     if (n == 0) return 0;
@@ -128,6 +130,9 @@ class PlanBuilder {
     places_[role] = {of, offset_bytes, size_bytes};
   }
 
+  // From now on, phases take so many rows, however many a run has: all of several matrices. 0 = the run's again.
+  void takeRows(uint32_t rows) { rows_ = rows; }
+
   // Adds a phase running kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
   // push's head is filled while recording. bytes_per_tile: traffic, for cutting slices.
   template <class Spec, class Push>
@@ -149,6 +154,7 @@ class PlanBuilder {
     uint64_t size_bytes;  // 0 = all there is
   };
   NibPlan& plan_;
+  uint32_t rows_ = 0;
   Place places_[NIB_ROLE_COUNT] = {{NIB_ROLE_WEIGHTS, 0, 0}, {NIB_ROLE_INPUT, 0, 0}, {NIB_ROLE_OUTPUT, 0, 0}, {NIB_ROLE_AUX, 0, 0}};
 };
 

@@ -49,10 +49,10 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
   const uint64_t slice_end =
       run->slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run->first_slice) + run->slice_count;
 
-  const uint32_t rows = plan->kernelRows(run->n);
   bool recorded = false;  // whether a barrier is due before the next phase
   for (uint32_t p = 0; p < plan->phase_count; ++p) {
     const Phase& phase = plan->phase[p];
+    const uint32_t rows = phase.tiles.rowsOf(plan->kernelRows(run->n));
     const uint64_t from = run->first_slice > phase.first_slice ? run->first_slice - phase.first_slice : 0;
     const uint64_t to = slice_end > phase.first_slice ? slice_end - phase.first_slice : 0;
     const uint64_t tile_count = phase.tiles.tiles(rows);

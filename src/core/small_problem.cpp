@@ -31,7 +31,8 @@ Likeness likenessOf(const NibPlan& small, const NibPlan& plan) {
     if (s.row != l.row || s.spec_hash != l.spec_hash) return kOther;
     const TileRule& from = l.tiles;
     const TileRule& to = s.tiles;
-    const bool spread = (plan.kernelRows(plan.max_rows) <= from.row_block || small.kernelRows(small.max_rows) > to.row_block) &&
+    const bool spread = (from.rowsOf(plan.kernelRows(plan.max_rows)) <= from.row_block ||
+                         to.rowsOf(small.kernelRows(small.max_rows)) > to.row_block) &&
                         (from.mul == 1 || to.mul > 1) && (from.mul <= from.div || to.mul > to.div);
     if (l.tile_count > 1 && s.tile_count < 2) {
       likeness = kSame;

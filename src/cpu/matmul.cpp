@@ -19,6 +19,17 @@ void matmulCpu(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
   const cpu::Decoded weights(desc.weights, m.g, memory, binding);
   const void* dense_weights = binding.range[NIB_ROLE_WEIGHTS].data;
   const void* input = binding.range[NIB_ROLE_INPUT].data;
+  if (m.coded && n != 0) {
+    uint8_t* decoded = static_cast<uint8_t*>(binding.range[NIB_ROLE_AUX].data) + m.decoded_offset;
+    NibCpuBinding decode{};
+    decode.range[NIB_ROLE_WEIGHTS] = binding.range[NIB_ROLE_INPUT];
+    decode.range[NIB_ROLE_OUTPUT] = {decoded, m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
+    const uint32_t tokens = m.shape.batch > 1 ? m.decode.rows : n;
+    dequantizeCpu(reinterpret_cast<const NibOpDesc*>(&m.decode), m.decode_memory, decode, tokens, parallel);
+    input = decoded;
+  }
+  // Column k of the weights meets activation order[k], if there is one.
+  const uint32_t* order = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
   void* output = binding.range[NIB_ROLE_OUTPUT].data;
   const uint32_t* bias = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS);
   const uint32_t per_word = 4 / typeBytes(desc.weights.scale_type);
@@ -35,9 +46,11 @@ void matmulCpu(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
       const uint32_t count = desc.cols - col < kPiece ? desc.cols - col : kPiece;
       for (uint32_t i = 0; i < count; ++i) piece[i] = exact::floatOf(weightAt(b * desc.rows + row, col + i));
       for (uint32_t t = first; t < end; ++t) {
-        const uint64_t at = (uint64_t(b) * desc.tokens + t) * m.input_stride + col;
+        const uint64_t start = (uint64_t(b) * desc.tokens + t) * m.input_stride;
         for (uint32_t i = 0; i < count; ++i) {
-          const float x = exact::floatOf(cpu::loadDense(input, desc.input_type, at + i));
+          const uint32_t from = order != nullptr ? order[col + i] : col + i;
+          if (from >= desc.cols) continue;
+          const float x = exact::floatOf(cpu::loadDense(input, desc.input_type, start + from));
           sum[t - first] += double(piece[i]) * double(x);
         }
       }

@@ -18,9 +18,15 @@
 #endif
 
 namespace nib {
+
+extern const OpRow kOp_dequantize;
+
 namespace {
 
 constexpr uint32_t kDenseRun = 16;
+
+// Of the copy of activations: halves stay what they are, for matrix units take those.
+uint32_t copyType(const NibMatmulDesc& d) { return d.input_type == NIB_TYPE_F16 ? NIB_TYPE_F16 : NIB_TYPE_F32; }
 
 const NibMatmulDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMatmulDesc*>(desc); }
 
@@ -44,12 +50,43 @@ NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights,
   return NIB_SUCCESS;
 }
 
+// Activations that are codes, of all matrices.
+NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Matmul* m) {
+  const NibWeights& w = d.input;
+  if (!m->coded) {
+    if (w.granularity == 0 && w.group_size == 0 && w.scale_type == 0 && w.flags == 0) return NIB_SUCCESS;
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "matmul: input.granularity, group_size, scale_type and flags of dense activations must be 0, got "
+                    "%u, %u, %u and 0x%x",
+                    w.granularity, w.group_size, w.scale_type, w.flags);
+  }
+  if (w.format != NIB_FORMAT_FP8 && w.format != NIB_FORMAT_FP8_E5M2) {
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "matmul: input.format %u is neither fp8 nor fp8_e5m2, nor 0 for dense activations", w.format);
+  }
+  if (w.granularity == NIB_GRANULARITY_COLUMN) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: input.granularity COLUMN: scales of activations go with tokens");
+  }
+  if (w.flags & NIB_WEIGHTS_FLAT) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: input.flags: groups of FLAT run across tokens");
+  }
+  if (d.input_stride != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: input_stride %u of activations that are codes must be 0",
+                    d.input_stride);
+  }
+  Geometry g;
+  const NibResult result = makeGeometry("matmul: input", tokens, d.cols, w, log, &g);
+  if (result != NIB_SUCCESS) return result;
+  m->decode = {NIB_OP_DEQUANTIZE, 0, tokens, d.cols, d.input_type, 0, w};
+  return kOp_dequantize.getMemory(reinterpret_cast<const NibOpDesc*>(&m->decode), log, &m->decode_memory);
+}
+
 }  // namespace
 
 NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   Matmul m{};
   const uint32_t batch = d.batch == 0 ? 1 : d.batch;
-  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) {
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ORDER)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: flags 0x%x has unknown bits", d.flags);
   }
   if (d.activation > NIB_ACTIVATION_SILU) {
@@ -83,8 +120,10 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
     m.row_words = d.cols / 32u * m.g.format->info.bits;
     m.scale_row_stride = d.cols / m.g.group;
   }
+  m.coded = d.input.format != NIB_FORMAT_DENSE;
   m.input_stride = d.input_stride;
-  result = checkDense("matmul", "input", d.tokens * batch, d.cols, d.input_type, false, log, &m.input_stride);
+  result = checkDense("matmul", "input", d.tokens * batch, d.cols, d.input_type, m.coded, log, &m.input_stride);
+  if (result == NIB_SUCCESS) result = makeDecode(d, d.tokens * batch, log, &m);
   if (result != NIB_SUCCESS) return result;
   m.result_stride = d.result_stride;
   result = checkDense("matmul", "result", d.tokens * batch, d.rows, d.result_type, true, log, &m.result_stride);
@@ -97,11 +136,17 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   const bool column = d.weights.format != NIB_FORMAT_DENSE && d.weights.granularity == NIB_GRANULARITY_COLUMN;
   m.shape.group_runs = column ? UINT32_MAX : uint32_t(ceilDiv(m.g.group, m.shape.run));
   m.bias_offset = alignUp(m.g.blob_bytes, kPartAlignmentBytes);
+  m.ordered = (d.flags & NIB_PRODUCT_ORDER) != 0;
+  const bool bias = (d.flags & NIB_PRODUCT_BIAS) != 0;
+  m.order_offset = alignUp(bias ? m.bias_offset + sides[0] * 4 : m.g.blob_bytes, kPartAlignmentBytes);
   const uint32_t parts = columnParts(m.shape);
   m.sums_bytes = parts == 1 ? 0 : uint64_t(parts) * sides[1] * d.rows * 4;
-  m.copied = !vectorized(d.tokens * batch, d.cols, m.input_stride);
+  m.copied = m.ordered || !vectorized(d.tokens * batch, d.cols, m.input_stride);
   m.copy_offset = alignUp(m.sums_bytes, kPartAlignmentBytes);
-  m.scratch_bytes = m.copied ? m.copy_offset + sides[1] * alignUp(d.cols, 4) * 4 : m.sums_bytes;
+  const uint64_t element_bytes = typeBytes(copyType(d));
+  m.scratch_bytes = m.copied ? m.copy_offset + sides[1] * alignUp(d.cols, 4) * element_bytes : m.sums_bytes;
+  m.decoded_offset = alignUp(m.scratch_bytes, kPartAlignmentBytes);
+  if (m.coded) m.scratch_bytes = m.decoded_offset + m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes;
   *out = m;
   return NIB_SUCCESS;
 }
@@ -120,8 +165,18 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
     setPart(memory, NIB_PART_BIAS, m.bias_offset, size);
     setRange(memory, NIB_ROLE_WEIGHTS, m.bias_offset + size);
   }
+  if (m.ordered) {
+    setPart(memory, NIB_PART_ORDER, m.order_offset, uint64_t(d.cols) * 4);
+    setRange(memory, NIB_ROLE_WEIGHTS, m.order_offset + uint64_t(d.cols) * 4);
+  }
   const uint32_t tokens = d.tokens * m.shape.batch;
-  setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));
+  if (m.coded) {
+    const NibMemoryPart& scales = m.decode_memory.part[NIB_PART_SCALES];
+    setRange(memory, NIB_ROLE_INPUT, m.decode_memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+    setPart(memory, NIB_PART_INPUT_SCALES, scales.offset_bytes, scales.size_bytes);
+  } else {
+    setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));
+  }
   setRange(memory, NIB_ROLE_OUTPUT, denseBytes(tokens, d.rows, d.result_type, m.result_stride));
   if (m.scratch_bytes != 0) {
     setRange(memory, NIB_ROLE_AUX, m.scratch_bytes);
@@ -157,7 +212,14 @@ void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
 void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
   const NibMatmulDesc& d = cast(any);
   probe::fillExactWeights(d.weights, memory, binding);
-  probe::fillExact(binding.range[NIB_ROLE_INPUT].data, d.input_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  void* input = binding.range[NIB_ROLE_INPUT].data;
+  if (d.input.format != NIB_FORMAT_DENSE) {
+    probe::fillExactInput(d.input, input, memory.range[NIB_ROLE_INPUT].size_bytes, memory.part[NIB_PART_INPUT_SCALES]);
+  } else {
+    probe::fillExact(input, d.input_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  }
+  uint32_t* order = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
+  if (order != nullptr) probe::fillOrder(order, d.cols);
   if (float* bias = cpu::partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS)) {
     probe::fillExact(bias, NIB_TYPE_F32, memory.part[NIB_PART_BIAS].size_bytes, 0x165667b1u);
   }
@@ -175,25 +237,53 @@ uint32_t subgroupSize(const PlanBuilder& builder) {
   return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
 }
 
-// The copy of activations that cannot be loaded four at a time.
+// What codes of activations stand for. Of several matrices all tokens: those of a run do not lie together.
+NibResult addDecode(const Matmul& m, PlanBuilder& builder) {
+  const uint64_t bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes;
+  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_INPUT, 0, m.decode_memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  builder.place(NIB_ROLE_OUTPUT, NIB_ROLE_AUX, m.decoded_offset, bytes);
+  if (m.shape.batch > 1) builder.takeRows(m.decode.rows);
+  const NibOpDesc* decode = reinterpret_cast<const NibOpDesc*>(&m.decode);
+  const NibResult result = kOp_dequantize.build(decode, m.decode_memory, builder);
+  builder.takeRows(0);
+  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_WEIGHTS, 0, 0);
+  builder.place(NIB_ROLE_OUTPUT, NIB_ROLE_OUTPUT, 0, 0);
+  builder.place(NIB_ROLE_INPUT, NIB_ROLE_AUX, m.decoded_offset, bytes);
+  return result;
+}
+
+// The copy of activations that cannot be loaded four at a time, or are wanted in another order.
 NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
   MatinputSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
   spec.INPUT_TYPE = d.input_type;
   const uint32_t quads = uint32_t(ceilDiv(d.cols, 4));
-  const MatinputPush push = {{}, d.cols, quads, d.tokens, m.shape.batch, m.input_stride, uint32_t(m.copy_offset / 4)};
+  spec.ORDER = m.ordered;
+  const MatinputPush push = {{},
+                             d.cols,
+                             quads,
+                             d.tokens,
+                             m.shape.batch,
+                             m.input_stride,
+                             uint32_t(m.copy_offset / 4),
+                             uint32_t(m.order_offset / 4)};
   TileRule tiles;
   tiles.mul = uint64_t(m.shape.batch) * quads;
   tiles.div = spec.WG;
   const bool windows = m.shape.batch == 1;
   const uint64_t input_bytes = typeBytes(d.input_type);
+  const uint64_t quad_bytes = 4 * typeBytes(copyType(d));
+  // In another order, any column of a token may be read.
+  const uint64_t item_bytes = m.ordered ? 0 : 4 * input_bytes;
   const Slot slots[kSlotCount] = {
-      Slot{},
-      windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, 4 * input_bytes, d.cols * input_bytes)
+      m.ordered ? tailSlot(NIB_ROLE_WEIGHTS, m.order_offset) : Slot{},
+      windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, item_bytes, d.cols * input_bytes)
               : wholeSlot(NIB_ROLE_INPUT),
-      windows ? itemSlot(NIB_ROLE_AUX, m.copy_offset, quads * 16ull, 16, quads * 16ull) : tailSlot(NIB_ROLE_AUX, m.copy_offset),
+      windows ? itemSlot(NIB_ROLE_AUX, m.copy_offset, quads * quad_bytes, quad_bytes, quads * quad_bytes)
+              : tailSlot(NIB_ROLE_AUX, m.copy_offset),
       Slot{}};
-  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (16 + 4 * input_bytes));
+  const uint64_t read_bytes = 4 * input_bytes + (m.ordered ? 16 : 0);
+  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (quad_bytes + read_bytes));
 }
 
 // Adds the parts of the columns, and finishes.
@@ -223,7 +313,7 @@ uint32_t rowBlocks(const Matmul& m, const Tiling& t) { return uint32_t(ceilDiv(m
 // One matrix: windows follow the tiles. Several, or parts of columns: ranges must fit.
 bool hasWindows(const Matmul& m, const Tiling& t) { return m.shape.batch == 1 && t.splits == 1; }
 // What kernels read: the activations, or their copy.
-uint32_t readType(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(NIB_TYPE_F32) : d.input_type; }
+uint32_t readType(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? copyType(d) : d.input_type; }
 uint32_t readStride(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride; }
 
 ProductPush pushOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t) {
@@ -307,7 +397,7 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
 NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder, bool* added) {
   const vk::Caps& caps = builder.caps();
   *added = false;
-  if (d.input_type != NIB_TYPE_F16 || m.copied || d.tokens <= kMatvecTokens) return NIB_SUCCESS;
+  if (d.input_type != NIB_TYPE_F16 || d.tokens <= kMatvecTokens) return NIB_SUCCESS;
   MatmulHalfTiles best{};
   MatmulHalfSpec spec;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
@@ -379,6 +469,10 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   Matmul m;
   const NibResult result = makeMatmul(d, Log(), &m);
   if (result != NIB_SUCCESS) return result;
+  if (m.coded) {
+    const NibResult decoded = addDecode(m, builder);
+    if (decoded != NIB_SUCCESS) return decoded;
+  }
   if (m.copied) {
     const NibResult copied = addMatinput(d, m, builder);
     if (copied != NIB_SUCCESS) return copied;

@@ -14,9 +14,15 @@ struct Matmul {
   uint32_t row_words;        // words and scales from row to row, of FLAT too
   uint32_t scale_row_stride;
   uint64_t bias_offset;      // in WEIGHTS
+  uint64_t order_offset;     // in WEIGHTS
   uint64_t sums_bytes;       // in AUX: sums of parts of the columns
-  uint64_t copy_offset;      // and the copy of activations whose rows are not aligned for wide loads
-  uint64_t scratch_bytes;    // of both
+  uint64_t copy_offset;      // and the copy of activations that are not aligned for wide loads, or in another order
+  uint64_t decoded_offset;   // and what codes of activations stand for
+  uint64_t scratch_bytes;    // of all three
+  NibDequantizeDesc decode;  // of activations, of all matrices
+  NibMemory decode_memory;
+  bool coded;                // activations are codes
+  bool ordered;
   bool copied;
   bool flat;
 };

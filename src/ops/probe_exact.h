@@ -25,14 +25,27 @@ struct ExactCodes {
   uint32_t count = 0;
 
   ExactCodes(const FormatDesc& format, const NibWeights& weights) {
+    bool integers = true;
+    for (uint32_t c = 0; c < 1u << format.info.bits; ++c) {
+      integers = integers && isMultiple(valueOf(format, weights, c), 1.0f, 255.0f);
+    }
+    addMultiples(format, weights, integers ? 1.0f : 8.0f, integers ? 255.0f : 8.0f);
+  }
+  // Multiples of 1/of up to `most` alone.
+  ExactCodes(const FormatDesc& format, const NibWeights& weights, float of, float most) {
+    addMultiples(format, weights, of, most);
+  }
+
+  static uint32_t valueOf(const FormatDesc& format, const NibWeights& weights, uint32_t c) {
     StoredScale one{};
     one.scale_bits = 0x3f800000u;
     one.zero = format.zeroFromStored(0, weights);
-    const uint32_t codes = 1u << format.info.bits;
-    bool integers = true;
-    for (uint32_t c = 0; c < codes; ++c) integers = integers && isMultiple(format.decode(c, one, weights), 1.0f, 255.0f);
-    for (uint32_t c = 0; c < codes; ++c) {
-      if (integers || isMultiple(format.decode(c, one, weights), 8.0f, 8.0f)) code[count++] = uint8_t(c);
+    return format.decode(c, one, weights);
+  }
+
+  void addMultiples(const FormatDesc& format, const NibWeights& weights, float of, float most) {
+    for (uint32_t c = 0; c < 1u << format.info.bits; ++c) {
+      if (isMultiple(valueOf(format, weights, c), of, most)) code[count++] = uint8_t(c);
     }
   }
 
@@ -46,6 +59,34 @@ struct ExactCodes {
 inline uint32_t exactScale(Sequence& sequence) {
   const uint32_t r = sequence.next() >> 8;
   return r % 16u == 0 ? 0u : r % 16u == 1 ? 0x03000000u : 0x3e000000u + (r / 16u % 4u << 23);
+}
+
+// Activations as codes of 8 bits: as fillExact has them, under scales of 1/2 and 1.
+inline void fillExactInput(const NibWeights& input, void* data, uint64_t size_bytes, const NibMemoryPart& scales) {
+  const ExactCodes exact(*findFormat(input.format), input, 2.0f, 1.0f);
+  Sequence sequence(0x9e3779b9u);
+  uint8_t* bytes = static_cast<uint8_t*>(data);
+  for (uint64_t i = 0; i < size_bytes; ++i) bytes[i] = exact.code[(sequence.next() >> 8) % exact.count];
+  const uint32_t size = scaleBytes(input.scale_type);
+  for (uint64_t i = 0; i < scales.size_bytes / size; ++i) {
+    const uint32_t one_or_half = sequence.next() & 0x100u ? 0x3f800000u : 0x3f000000u;
+    saveStored(bytes + scales.offset_bytes, size, i, scaleToStored(one_or_half, input.scale_type));
+  }
+}
+
+// A permutation whose neighbours come from all over: steps of an odd number of columns, from an odd place.
+inline void fillOrder(uint32_t* order, uint32_t cols) {
+  const auto commonDivisor = [](uint32_t a, uint32_t b) {
+    while (b != 0) {
+      const uint32_t rest = a % b;
+      a = b;
+      b = rest;
+    }
+    return a;
+  };
+  uint32_t step = cols / 8 * 5 + 1;
+  while (commonDivisor(step, cols) != 1) ++step;
+  for (uint32_t k = 0; k < cols; ++k) order[k] = uint32_t((uint64_t(k) * step + cols / 3) % cols);
 }
 
 inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory, const NibCpuBinding& binding) {

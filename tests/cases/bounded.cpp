@@ -25,6 +25,51 @@ double elementOf(const void* data, uint32_t type, uint64_t index) {
   return sign * (exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25));
 }
 
+// The nearest number of a type, ties to even; beyond the largest infinite.
+double roundedTo(uint32_t type, double x) {
+  if (type == NIB_TYPE_F32) return double(float(x));
+  const bool half = type == NIB_TYPE_F16;
+  int exponent = 0;
+  std::frexp(x, &exponent);
+  const double ulp = std::ldexp(1, std::max(exponent - 1, half ? -14 : -126) - (half ? 10 : 7));
+  const double y = std::nearbyint(x / ulp) * ulp;
+  return half && std::abs(y) > 65504 ? std::copysign(std::numeric_limits<double>::infinity(), y) : y;
+}
+
+// A finite code of E4M3FN or E5M2 (arXiv 2209.05433).
+double fp8Of(uint32_t code, uint32_t format) {
+  const int mantissa_bits = format == NIB_FORMAT_FP8 ? 3 : 2, bias = format == NIB_FORMAT_FP8 ? 7 : 15;
+  const int exponent = int(code & 127u) >> mantissa_bits, mantissa = int(code) & ((1 << mantissa_bits) - 1);
+  const double magnitude = exponent == 0 ? std::ldexp(mantissa, 1 - bias - mantissa_bits)
+                                         : std::ldexp(mantissa + (1 << mantissa_bits), exponent - bias - mantissa_bits);
+  return code & 128u ? -magnitude : magnitude;
+}
+
+// Activations `row` of all matrices', as the columns of the weights meet them.
+std::vector<double> activationsOf(const NibMatmulDesc& d, uint64_t row, const void* input, const uint32_t* order) {
+  std::vector<double> x(d.cols), met(d.cols);
+  const uint64_t stride = d.input_stride != 0 ? d.input_stride : d.cols;
+  const NibWeights& w = d.input;
+  // Rows of codes are whole words; scales follow at a multiple of 256 bytes.
+  const uint64_t row_bytes = (uint64_t(d.cols) + 3) / 4 * 4;
+  const uint8_t* codes = static_cast<const uint8_t*>(input);
+  const uint8_t* scales = codes + (row_bytes * d.tokens * std::max(d.batch, 1u) + 255) / 256 * 256;
+  const uint64_t group = std::min(w.granularity == NIB_GRANULARITY_GROUP ? w.group_size : d.cols, d.cols);
+  const uint64_t scale_stride = w.granularity == NIB_GRANULARITY_TENSOR ? 0 : (d.cols + group - 1) / group;
+  for (uint32_t c = 0; c < d.cols; ++c) {
+    if (w.format == NIB_FORMAT_DENSE) {
+      x[c] = elementOf(input, d.input_type, row * stride + c);
+      continue;
+    }
+    const double scale = elementOf(scales, w.scale_type, row * scale_stride + c / group);
+    const double value = scale < 0x1p-120 ? 0 : double(float(fp8Of(codes[row * row_bytes + c], w.format) * scale));
+    x[c] = roundedTo(d.input_type, value);
+  }
+  if (order == nullptr) return x;
+  for (uint32_t c = 0; c < d.cols; ++c) met[c] = order[c] < d.cols ? x[order[c]] : 0;
+  return met;
+}
+
 // Rows `numbers` of the weights as dequantizing gives them, fp32.
 std::vector<float> weightRows(const NibMatmulDesc& d, const std::vector<uint32_t>& numbers, const NibMemory& memory,
                               const uint32_t* blob) {
@@ -84,10 +129,11 @@ double matmulRatio(const NibMatmulDesc& d, uint32_t n, const NibMemory& memory, 
   const uint64_t most = std::max<uint64_t>(most_products / d.cols / batch, 16);
   const std::vector<uint32_t> tokens = spread(n, uint64_t(d.rows) * n <= most ? n : std::max<uint64_t>(2, most / 64));
   const std::vector<uint32_t> rows = spread(d.rows, most / std::max<size_t>(tokens.size(), 1));
-  const uint64_t input_stride = d.input_stride != 0 ? d.input_stride : d.cols;
   const bool even = d.result_type != NIB_TYPE_F32 && uint64_t(d.tokens) * batch > 1;
   const uint64_t result_stride = d.result_stride != 0 ? d.result_stride : even ? (uint64_t(d.rows) + 1) / 2 * 2 : d.rows;
   const uint8_t* blob = reinterpret_cast<const uint8_t*>(before[NIB_ROLE_WEIGHTS]);
+  const bool ordered = (d.flags & NIB_PRODUCT_ORDER) != 0;
+  const uint32_t* order = ordered ? before[NIB_ROLE_WEIGHTS] + memory.part[NIB_PART_ORDER].offset_bytes / 4 : nullptr;
   // Slopes of the activations are below 1.13.
   const double slope = d.activation >= NIB_ACTIVATION_GELU ? 1.13 : 1;
   const double exp_error = d.activation >= NIB_ACTIVATION_GELU ? 0x1p-19 : 0;
@@ -101,10 +147,7 @@ double matmulRatio(const NibMatmulDesc& d, uint32_t n, const NibMemory& memory, 
     for (uint32_t& number : numbers) number += b * d.rows;
     const std::vector<float> weights = weightRows(d, numbers, memory, before[NIB_ROLE_WEIGHTS]);
     for (const uint32_t t : tokens) {
-      std::vector<double> x(d.cols);
-      for (uint32_t c = 0; c < d.cols; ++c) {
-        x[c] = elementOf(before[NIB_ROLE_INPUT], d.input_type, (uint64_t(b) * d.tokens + t) * input_stride + c);
-      }
+      const std::vector<double> x = activationsOf(d, uint64_t(b) * d.tokens + t, before[NIB_ROLE_INPUT], order);
       for (size_t i = 0; i < rows.size(); ++i) {
         const uint32_t r = rows[i];
         const float* w = &weights[i * d.cols];

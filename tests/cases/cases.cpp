@@ -219,6 +219,66 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
   }
 }
 
+// Columns in an order of their own, and activations as codes, apart and together: few tokens and many, whole quads and
+// broken ones, batches. A quick list has the first two, and of the next two those of few or those of many tokens.
+void addOrderedMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent) {
+  struct Product {
+    uint32_t rows, cols, tokens, batch;
+    bool order, codes;
+  };
+  constexpr Product kProducts[] = {
+      {37, 208, 3, 0, true, false},    {70, 336, 19, 2, true, true}, {33, 132, 4, 0, false, true},
+      {66, 258, 21, 3, false, true},   {130, 22, 9, 0, true, false}, {5, 1000, 1, 2, true, true},
+      {72, 336, 67, 0, true, true},    {72, 320, 67, 0, false, true}, {6, 20000, 1, 0, true, true},
+      {3, 1057, 8, 0, true, true},     {1, 1, 1, 0, true, true},     {261, 272, 70, 0, true, false}};
+  constexpr Sharing kInputs[] = {{NIB_GRANULARITY_ROW, 0, 0},
+                                 {NIB_GRANULARITY_GROUP, 128, 0},
+                                 {NIB_GRANULARITY_TENSOR, 0, 0},
+                                 {NIB_GRANULARITY_GROUP, 48, 0}};
+  const NibFormatInfo* codes[] = {nibFormatById(NIB_FORMAT_FP8), nibFormatById(NIB_FORMAT_FP8_E5M2)};
+  std::vector<const Sharing*> sharings;
+  for (const Sharing& sharing : kSharings) {
+    if (info != nullptr ? canHave(*info, sharing, 0) : sharings.empty()) sharings.push_back(&sharing);
+  }
+  const uint32_t first = info != nullptr ? info->format : 0;
+  Counter counter;
+  counter.i = 1000 + first * 5;
+  uint32_t number = 0;
+  for (const Product& product : kProducts) {
+    ++number;
+    ++counter.i;
+    if (extent == Extent::kQuick && number > 2 && number != 3 + first / 2 % 2) continue;
+    const Sharing& sharing = *sharings[counter.i % sharings.size()];
+    const NibFormatInfo* code = codes[(first + number / 3) % 2];
+    if (product.codes && code == nullptr) continue;
+    Case c;
+    c.seed = counter.i;
+    c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
+    NibMatmulDesc& d = c.desc.matmul;
+    d = {};
+    d.op = NIB_OP_MATMUL;
+    d.flags = counter.turn(4) | (product.order ? uint32_t(NIB_PRODUCT_ORDER) : 0u);
+    d.rows = product.rows;
+    d.cols = (sharing.flags & NIB_WEIGHTS_FLAT) != 0 ? (product.cols + 191) / 192 * 192 : product.cols;
+    d.tokens = product.tokens;
+    d.batch = product.batch;
+    d.input_type = product.tokens == 67 ? uint32_t(NIB_TYPE_F16) : uint32_t((counter.i + number) % 3);
+    d.result_type = uint32_t(counter.i / 2 % 3);
+    d.activation = counter.i % 3 == 0 ? counter.turn(6) : 0u;
+    if (info != nullptr) {
+      const bool nested = (sharing.flags & NIB_WEIGHTS_NESTED) != 0;
+      const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info->weights_flags : 0u;
+      d.weights = weightsOf(*info, sharing, mode, scaleType(*info, nested ? 0 : counter.i / 5));
+    } else {
+      d.weights.scale_type = uint32_t(counter.i % 3);
+    }
+    if (product.codes) d.input = weightsOf(*code, kInputs[counter.turn(4)], 0, scaleType(*code, counter.i / 3));
+    if (!product.codes && counter.i % 3 == 0 && d.tokens > 1) d.input_stride = d.cols + 1 + counter.turn(5);
+    c.n = counter.i % 3 != 2 ? d.tokens : (d.tokens + 1) / 2;
+    list.push_back(c);
+  }
+}
+
 void addMinMax(std::vector<Case>& list, Extent extent) {
   Counter counter;
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
@@ -419,7 +479,10 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_QUANTIZE: return weights(c.desc.quantize.weights, c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES);
     case NIB_OP_DEQUANTIZE: return weights(c.desc.dequantize.weights, 0);
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
-    case NIB_OP_MATMUL: return c.desc.matmul.tokens > 64 ? 2 : c.desc.matmul.tokens > 8;
+    case NIB_OP_MATMUL: {
+      const NibMatmulDesc& d = c.desc.matmul;
+      return (d.tokens > 64 ? 2u : d.tokens > 8) | (d.flags & NIB_PRODUCT_ORDER) << 4 | uint64_t(d.input.format) << 8;
+    }
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;
     case NIB_OP_MOMENTS: return c.desc.moments.granularity;
@@ -503,7 +566,9 @@ std::string Case::name() const {
     const NibMatmulDesc& d = desc.matmul;
     static const char* const kActivations[] = {"", " relu", " relu6", " gelu", " gelu-tanh", " silu"};
     text += " " + (d.weights.format == 0 ? std::string("dense ") + typeName(d.weights.scale_type) : weightsName(d.weights));
-    text += std::string(" x ") + typeName(d.input_type) + " -> " + typeName(d.result_type) + kActivations[d.activation];
+    if (d.flags & NIB_PRODUCT_ORDER) text += " in order";
+    text += " x " + (d.input.format != 0 ? weightsName(d.input) + " as " : std::string());
+    text += std::string(typeName(d.input_type)) + " -> " + typeName(d.result_type) + kActivations[d.activation];
     if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
     if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";
     if (d.batch > 1) text += " batch " + std::to_string(d.batch);
@@ -555,13 +620,13 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
     if (op == NIB_OP_MINMAX) addMinMax(list, extent);
     if (op == NIB_OP_CONVERT) addConvert(list, extent);
     if (op == NIB_OP_ERRORS) addErrors(list, extent);
-    if (op == NIB_OP_MATMUL) addMatmul(list, nullptr, extent);
+    if (op == NIB_OP_MATMUL) addMatmul(list, nullptr, extent), addOrderedMatmul(list, nullptr, extent);
     if (op == NIB_OP_INT8_GEMM && format == 0) addInt8Gemm(list, extent);
     if (op == NIB_OP_HISTOGRAM) addHistogram(list, extent);
     if (op == NIB_OP_MOMENTS) addMoments(list, extent);
     return list;
   }
-  if (op == NIB_OP_MATMUL) addMatmul(list, info, extent);
+  if (op == NIB_OP_MATMUL) addMatmul(list, info, extent), addOrderedMatmul(list, info, extent);
   if (op == NIB_OP_QUANTIZE) addQuantize(list, *info, extent);
   if (op == NIB_OP_DEQUANTIZE) addDequantize(list, *info, extent);
   if (op == NIB_OP_GATHER) addGather(list, *info, extent);

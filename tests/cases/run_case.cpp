@@ -54,7 +54,49 @@ NibCpuBinding bindingOf(const NibMemory& memory, Images& images) {
   return binding;
 }
 
-// Weights, bias and residual of a product: with exact sums, or quantized from ordinary numbers.
+// A blob as quantizing ordinary numbers gives it.
+std::vector<uint32_t> quantized(uint32_t rows, uint32_t cols, const NibWeights& weights, uint64_t seed) {
+  Case quantize;
+  quantize.desc.quantize = {NIB_OP_QUANTIZE, 0, rows, cols, NIB_TYPE_F32, 0, weights};
+  quantize.recipe = Recipe::kNormal;
+  quantize.seed = seed;
+  quantize.n = rows;
+  NibMemory blob;
+  if (nibGetMemory(&quantize.desc.op, nullptr, &blob) != NIB_SUCCESS) {
+    throw kit::Error("no weights for " + quantize.name());
+  }
+  Images source = makeImages(quantize, blob);
+  runReference(quantize, blob, source);
+  return source.role[NIB_ROLE_WEIGHTS];
+}
+
+// Activations of a product as codes.
+std::vector<uint32_t> makeCodedInput(const Case& c, const NibMemory& memory) {
+  const NibMatmulDesc& d = c.desc.matmul;
+  if (c.recipe != Recipe::kExact) return quantized(d.tokens * std::max(d.batch, 1u), d.cols, d.input, c.seed + 6);
+  std::vector<uint32_t> words(size_t(alignUp(memory.range[NIB_ROLE_INPUT].size_bytes, 4) / 4));
+  probe::fillExactInput(d.input, words.data(), words.size() * 4, memory.part[NIB_PART_INPUT_SCALES]);
+  return words;
+}
+
+// Any order, now and then with columns twice and ones that are not there, the nearest among them.
+std::vector<uint32_t> makeOrder(uint32_t cols, uint64_t seed) {
+  Random random(seed ^ 0x09de9);
+  std::vector<uint32_t> order(cols);
+  for (uint32_t k = 0; k < cols; ++k) {
+    const uint32_t other = random.below(k + 1);
+    order[k] = order[other];
+    order[other] = k;
+  }
+  if (seed % 2 != 0 && cols > 3) {
+    order[1] = order[0];
+    order[cols / 2] = cols;
+    order[cols - 1] = UINT32_MAX;
+  }
+  return order;
+}
+
+// Weights, bias, order and residual of a product: with exact sums, or quantized from ordinary numbers.
 void makeProduct(const Case& c, const NibMemory& memory, Images& images) {
   const NibMatmulDesc& d = c.desc.matmul;
   const uint32_t rows = d.rows * std::max(d.batch, 1u);
@@ -67,19 +109,12 @@ void makeProduct(const Case& c, const NibMemory& memory, Images& images) {
     const NibType type = NibType(d.weights.scale_type);
     fillPart(weights, codes, makeDense(recipe, type, codes.size_bytes / (type == NIB_TYPE_F32 ? 4 : 2), c.seed + 2));
   } else {
-    Case quantize;
-    quantize.desc.quantize = {NIB_OP_QUANTIZE, 0, rows, d.cols, NIB_TYPE_F32, 0, d.weights};
-    quantize.recipe = recipe;
-    quantize.seed = c.seed + 2;
-    quantize.n = rows;
-    NibMemory blob;
-    if (nibGetMemory(&quantize.desc.op, nullptr, &blob) != NIB_SUCCESS) throw kit::Error("no weights for " + c.name());
-    Images source = makeImages(quantize, blob);
-    runReference(quantize, blob, source);
-    std::copy(source.role[NIB_ROLE_WEIGHTS].begin(), source.role[NIB_ROLE_WEIGHTS].end(), weights.begin());
+    const std::vector<uint32_t> blob = quantized(rows, d.cols, d.weights, c.seed + 2);
+    std::copy(blob.begin(), blob.end(), weights.begin());
   }
   const NibMemoryPart& bias = memory.part[NIB_PART_BIAS];
   fillPart(weights, bias, makeDense(recipe, NIB_TYPE_F32, bias.size_bytes / 4, c.seed + 3));
+  if (d.flags & NIB_PRODUCT_ORDER) fillPart(weights, memory.part[NIB_PART_ORDER], makeOrder(d.cols, c.seed));
   if (d.flags & NIB_PRODUCT_RESIDUAL) {
     std::vector<uint32_t>& output = images.role[NIB_ROLE_OUTPUT];
     output = makeDense(recipe, NibType(d.result_type), output.size() * (d.result_type == NIB_TYPE_F32 ? 1 : 2), c.seed + 4);
@@ -112,7 +147,8 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
     case NIB_OP_QUANTIZE: return dense(c.desc.quantize.source_type, bytes);
     case NIB_OP_MINMAX: return dense(c.desc.minmax.source_type, bytes);
     case NIB_OP_CONVERT: return dense(c.desc.convert.source_type, bytes);
-    case NIB_OP_MATMUL: return dense(c.desc.matmul.input_type, bytes);
+    case NIB_OP_MATMUL:
+      return c.desc.matmul.input.format != 0 ? makeCodedInput(c, memory) : dense(c.desc.matmul.input_type, bytes);
     case NIB_OP_HISTOGRAM: return dense(c.desc.histogram.source_type, bytes);
     case NIB_OP_MOMENTS: return dense(c.desc.moments.source_type, bytes);
     case NIB_OP_GATHER: {

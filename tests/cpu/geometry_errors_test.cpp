@@ -281,8 +281,36 @@ TEST_CASE("dynamic_gemm names each field that is wrong") {
 
 TEST_CASE("matmul names each field that is wrong") {
   using Desc = NibMatmulDesc;
+  const auto coded = [](Desc& d, uint32_t format, NibGranularity granularity, uint32_t group, uint32_t flags = 0) {
+    d.input_stride = 0;
+    d.input = weights(format, granularity, group, flags);
+  };
   const std::vector<Wrong<Desc>> wrong = {
-      {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+      {"flags", kInvalid, [](Desc& d) { d.flags = 8; }},
+      {"input.granularity", kInvalid, [](Desc& d) { d.input.granularity = 1; }},
+      {"group_size", kInvalid, [](Desc& d) { d.input.group_size = 32; }},
+      {"scale_type", kInvalid, [](Desc& d) { d.input.scale_type = 1; }},
+      {"flags", kInvalid, [](Desc& d) { d.input.flags = 1; }},
+      {"input.format", kUnsupported, [=](Desc& d) { coded(d, NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0); }},
+      {"input.format", kUnsupported, [=](Desc& d) { coded(d, 999, NIB_GRANULARITY_ROW, 0); }},
+  };
+  const std::vector<Wrong<Desc>> wrong_codes = {
+      {"input_type", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input_type = 3; }},
+      {"input_stride", kInvalid,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input_stride = 64; }},
+      {"input.granularity", kUnsupported, [=](Desc& d) { coded(d, NIB_FORMAT_FP8_E5M2, NIB_GRANULARITY_COLUMN, 0); }},
+      {"input: weights.granularity", kInvalid,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.granularity = 4; }},
+      {"input: weights.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 32); }},
+      {"input: weights.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 17); }},
+      {"input: weights.scale_type", kInvalid,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.scale_type = 4; }},
+      {"input.flags", kUnsupported,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT); }},
+      {"input: weights.flags", kUnsupported,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW); }},
+  };
+  const std::vector<Wrong<Desc>> wrong_sides = {
       {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
       {"rows, cols and tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
       {"matrices", kInvalid, [](Desc& d) { d.batch = 1u << 27; }},
@@ -305,6 +333,7 @@ TEST_CASE("matmul names each field that is wrong") {
   for (const NibFormatInfo* info : scaledFormats()) {
     right.weights = weights(info->format, NIB_GRANULARITY_GROUP, 32);
     expectEachRefused(right, "matmul", wrong);
+    expectEachRefused(right, "matmul", wrong_sides);
     expectEachRefused(right, "matmul", {{"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 17; }},
                                         {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 999; }},
                                         {"cols", kUnsupported, [](Desc& d) {
@@ -313,6 +342,10 @@ TEST_CASE("matmul names each field that is wrong") {
   }
   right.weights = {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F16, 0};
   expectEachRefused(right, "matmul", wrong);
+  expectEachRefused(right, "matmul", wrong_sides);
+  if (nibFormatById(NIB_FORMAT_FP8) != nullptr && nibFormatById(NIB_FORMAT_FP8_E5M2) != nullptr) {
+    expectEachRefused(right, "matmul", wrong_codes);
+  }
   expectEachRefused(right, "matmul", {{"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
                                       {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 1; }},
                                       {"group_size", kInvalid, [](Desc& d) { d.weights.group_size = 32; }},

@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <cstring>
+#include <limits>
 #include <vector>
 
 #include "../cases/bounded.h"
+#include "cpu/cpu.h"
 #include "model_ops.h"
 #include "prepare.h"
 
@@ -83,6 +85,100 @@ TEST_CASE("matmul of several matrices takes each one's rows, tokens and bias; fe
   std::memcpy(ranges.bytes(NIB_ROLE_OUTPUT), before, sizeof before);
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
   const float expected[] = {2.25f, -2, 300.5f, -4};
+  CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+}
+
+// W = [[1, 2, 4, 8]], x = [1, 10, 100, 1000] and [3, 5, 7, 9]; column 2 meets none.
+TEST_CASE("matmul in order takes for column k the activation order[k], and 0 where there is none") {
+  for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) {
+    NibMatmulDesc d = product(1, 4, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_ORDER;
+    d.input_type = type;
+    d.input_stride = 5;
+    Ranges ranges(asOp(d));
+    REQUIRE(ranges.valid());
+    CHECK(ranges.memory.part[NIB_PART_BIAS].offset_bytes == 256);
+    CHECK(ranges.memory.part[NIB_PART_ORDER].offset_bytes == 512);
+    CHECK(ranges.memory.part[NIB_PART_ORDER].size_bytes == 16);
+    CHECK(ranges.memory.range[NIB_ROLE_WEIGHTS].size_bytes == 528);
+    const float w[] = {1, 2, 4, 8}, bias = 0.5f, x[] = {1, 10, 100, 1000, 1e4f, 3, 5, 7, 9};
+    const uint32_t order[] = {3, 0, 4, 1};
+    std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+    std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_BIAS), &bias, sizeof bias);
+    std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_ORDER), order, sizeof order);
+    for (uint32_t i = 0; i < 9; ++i) cpu::storeDense(ranges.bytes(NIB_ROLE_INPUT), type, i, exact::bitsOf(x[i]));
+    REQUIRE(ranges.run(2) == NIB_SUCCESS);
+    const float expected[] = {1000 + 2 + 80 + 0.5f, 9 + 6 + 40 + 0.5f};
+    CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+  }
+}
+
+// Codes 0x38, 0x40, 0xb8 of E4M3 are 1, 2 and -1; 0x3c, 0x40, 0xbc of E5M2 too. Scales 3 and 1/2 of the tokens.
+TEST_CASE("matmul of codes decodes each token with its own scale, to the type that is asked for") {
+  for (const uint32_t format : {NIB_FORMAT_FP8, NIB_FORMAT_FP8_E5M2}) {
+    if (nibFormatById(format) == nullptr) continue;
+    NibMatmulDesc d = product(2, 3, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    d.input_type = NIB_TYPE_F16;
+    d.input = {format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+    Ranges ranges(asOp(d));
+    REQUIRE(ranges.valid());
+    CHECK(ranges.memory.part[NIB_PART_INPUT_SCALES].offset_bytes == 256);
+    CHECK(ranges.memory.part[NIB_PART_INPUT_SCALES].size_bytes == 8);
+    CHECK(ranges.memory.range[NIB_ROLE_INPUT].size_bytes == 264);
+    const bool e4m3 = format == NIB_FORMAT_FP8;
+    const uint8_t one = e4m3 ? 0x38 : 0x3c, two = 0x40, minus = e4m3 ? 0xb8 : 0xbc;
+    // 0xff behind the last code is not read.
+    const uint8_t codes[] = {one, two, minus, 0xff, minus, 0, two, 0xff};
+    const float w[] = {1, 10, 100, 2, 0, -1}, scales[] = {3, 0.5f};
+    std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+    std::memcpy(ranges.bytes(NIB_ROLE_INPUT), codes, sizeof codes);
+    std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), scales, sizeof scales);
+    REQUIRE(ranges.run(2) == NIB_SUCCESS);
+    const float expected[] = {3 * (1 + 20 - 100), 3 * (2 + 1), 0.5f * (-1 + 200), 0.5f * (-2 - 2)};
+    CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+  }
+}
+
+// 448 * 256 is beyond fp16 and not beyond fp32; 1.125 * (1 + 2^-10) lies between two halves.
+TEST_CASE("matmul of codes rounds what they stand for to the input's type, beyond it to infinity") {
+  if (nibFormatById(NIB_FORMAT_FP8) == nullptr) return;
+  for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16}) {
+    NibMatmulDesc d = product(1, 1, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    d.input_type = type;
+    d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+    Ranges ranges(asOp(d));
+    REQUIRE(ranges.valid());
+    const float one = 1, scales[] = {256, 1 + 0x1p-10f};
+    const uint8_t codes[] = {0x7e, 0, 0, 0, 0x39, 0, 0, 0};
+    std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), &one, 4);
+    std::memcpy(ranges.bytes(NIB_ROLE_INPUT), codes, sizeof codes);
+    std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), scales, sizeof scales);
+    REQUIRE(ranges.run(2) == NIB_SUCCESS);
+    float y[2];
+    std::memcpy(y, ranges.bytes(NIB_ROLE_OUTPUT), sizeof y);
+    CHECK(y[0] == (type == NIB_TYPE_F32 ? 448.0f * 256 : std::numeric_limits<float>::infinity()));
+    CHECK(y[1] == (type == NIB_TYPE_F32 ? 1.125f * (1 + 0x1p-10f) : 1.125f * 1 + 0x1p-10f));
+  }
+}
+
+TEST_CASE("matmul of codes of several matrices takes each one's tokens; fewer tokens leave the others' results alone") {
+  if (nibFormatById(NIB_FORMAT_FP8) == nullptr) return;
+  NibMatmulDesc d = product(1, 1, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+  d.batch = 2;
+  d.flags = NIB_PRODUCT_ORDER;
+  d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  const float w[] = {2, 3}, scales[] = {1, 10, 100, 1000}, before[] = {-1, -2, -3, -4};
+  const uint8_t codes[] = {0x38, 0, 0, 0, 0x38, 0, 0, 0, 0x38, 0, 0, 0, 0x38, 0, 0, 0};
+  const uint32_t order = 0;
+  std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+  std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_ORDER), &order, sizeof order);
+  std::memcpy(ranges.bytes(NIB_ROLE_INPUT), codes, sizeof codes);
+  std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), scales, sizeof scales);
+  std::memcpy(ranges.bytes(NIB_ROLE_OUTPUT), before, sizeof before);
+  REQUIRE(ranges.run(1) == NIB_SUCCESS);
+  const float expected[] = {2, -2, 300, -4};
   CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
 }
 

@@ -83,6 +83,20 @@ std::vector<cases::Case> largeCases() {
       d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0};
     });
   }
+  // Codes that are decoded, and columns that are brought into order first.
+  if (!validating() && nibFormatById(NIB_FORMAT_FP8) != nullptr) {
+    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, 515, 1040, [&](cases::Case& c, uint32_t n, uint32_t k) {
+      c.recipe = cases::Recipe::kExact;
+      NibMatmulDesc& d = c.desc.matmul;
+      d.flags = NIB_PRODUCT_ORDER;
+      d.rows = 67;
+      d.cols = k;
+      d.tokens = n;
+      d.batch = 3;
+      d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0};
+      d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+    });
+  }
   const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
   if (!validating()) add({NIB_OP_INT8_GEMM, 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
     c.desc.int8_gemm = {NIB_OP_INT8_GEMM, NIB_PRODUCT_RESIDUAL, 600, k, r, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};

@@ -120,6 +120,16 @@ cases::Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
   return c;
 }
 
+// Tokens as codes, decoded first, whose columns the copy takes from all over a token.
+cases::Case ordered(uint32_t rows, uint32_t tokens, uint32_t cols) {
+  cases::Case c = unaligned(rows, tokens, cols);
+  NibMatmulDesc& d = c.desc.matmul;
+  d.flags = NIB_PRODUCT_ORDER;
+  d.input_stride = 0;
+  d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  return c;
+}
+
 cases::Case histogram(uint32_t rows, uint32_t cols, NibGranularity granularity) {
   cases::Case c;
   c.recipe = cases::Recipe::kBits;
@@ -195,7 +205,10 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
     std::vector<cases::Case> list = tests::casesOf(what, 6);
     // Tiles of a CPU's histograms are as large as the lists' tensors.
     if (what.op == NIB_OP_HISTOGRAM) list.push_back(histogram(9, 20000, NIB_GRANULARITY_ROW));
-    if (what.op == NIB_OP_MATMUL && what.format == NIB_FORMAT_DENSE) list.push_back(unaligned(16, 37, 258));
+    if (what.op == NIB_OP_MATMUL && what.format == NIB_FORMAT_DENSE) {
+      list.push_back(unaligned(16, 37, 258));
+      if (nibFormatById(NIB_FORMAT_FP8) != nullptr) list.push_back(ordered(16, 137, 258));
+    }
     for (const cases::Case& c : list) {
       for (const kit::Device& small : devices) {
         uint32_t windows = 0;

@@ -15,6 +15,8 @@ class SharedData {
   explicit SharedData(const kit::Device& device) : device_(device), reference_(kit::Device::cpu()) {}
 
   const kit::Device& device() const { return device_; }
+  // Another context of the same VkDevice, for rows from now on.
+  void use(const kit::Device& device) { device_ = device; }
   const kit::Device& reference() const { return reference_; }
   // Words of a dense tensor. Valid until the next call.
   const std::vector<uint32_t>& dense(cases::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed);

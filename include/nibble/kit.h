@@ -96,6 +96,7 @@ struct DeviceOptions {
   Validation validation = Validation::kOff;
   Log log;                         // lines of nibble and of the validation layer; may be called from any thread
   Bytes verdicts;                  // from saveVerdicts or loadVerdicts
+  std::vector<NibTuning> tuning;   // from loadTuning
 };
 
 class Buffer;
@@ -140,6 +141,7 @@ struct AdoptDesc {
   const NibRestrict* restriction = nullptr;
   Log log;
   Bytes verdicts;
+  std::vector<NibTuning> tuning;
 };
 #endif
 
@@ -195,6 +197,8 @@ class Device {
   static Device adopt(const AdoptDesc& desc);
   // The same VkDevice under a second context that may use less. Throws on the CPU.
   Device restricted(const NibRestrict& restriction) const;
+  // The same, unrestricted, with other choices of how work is cut.
+  Device tuned(const std::vector<NibTuning>& tuning) const;
 
   // NULL on the CPU.
   NibContext* context() const;
@@ -389,6 +393,10 @@ std::vector<Attempt> verify(const Device& device, const Desc& desc) {
 // not at all and replaces an older one. Throws; loading a file that does not exist gives nothing.
 void saveVerdicts(const Device& device, const std::string& path);
 Bytes loadVerdicts(const std::string& path);
+
+// Files of tunings: a line each, "matvec int4 from 1 tokens: 8 4 1 2", and lines of # for people. Throws where a line is none.
+void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path);
+std::vector<NibTuning> loadTuning(const std::string& path);
 
 // ---------------------------------------------------------------------------------------------- profiles
 // Rows of the table of devices that people own: "floor", "mali-g52", "amd-radeon-rx-6600", ...

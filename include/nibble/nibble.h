@@ -838,6 +838,27 @@ enum {
   NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED = 1u << 0
 };
 
+// What can be cut in more than one way, and what a NibTuning's values say of it. Matrix units go by the device's shapes.
+typedef enum NibTunable {
+  // NIB_OP_MATMUL from registers: invocations that share a row's columns, rows and tokens of these, runs of codes that one
+  // of them takes at a time.
+  NIB_TUNABLE_MATVEC = 1,
+  // NIB_OP_MATMUL of more than 8 tokens: 0 = as above, else the number of the tile that goes through shared memory.
+  NIB_TUNABLE_MATMUL = 2,
+  // Products of int8 codes: 0 = from registers, 1 = through shared memory; tokens of an invocation; of 0, invocations that
+  // share a row's columns.
+  NIB_TUNABLE_INT8 = 3,
+  NIB_TUNABLE_MAX_ENUM = 0x7fffffff
+} NibTunable;
+
+// A choice that was measured on a device (`nibble bench --tune`), in the place of the one that follows from limits.
+typedef struct NibTuning {
+  uint32_t tunable;   // NibTunable
+  uint32_t format;    // NibFormat of the weights; 0 = dense
+  uint32_t tokens;    // of descriptions of this many tokens and more, up to the next such choice
+  uint32_t value[4];
+} NibTuning;
+
 typedef struct NibContextDesc {
   uint32_t abi_version;  // NIB_ABI_VERSION
   uint32_t flags;        // NIB_CONTEXT_*
@@ -853,6 +874,8 @@ typedef struct NibContextDesc {
   const NibLog* log;               // NULL = silent; copied
   const void* verdicts;            // from nibGetVerdicts of an earlier run, or NULL; unknown or foreign data is ignored
   size_t verdicts_size_bytes;
+  const NibTuning* tuning;  // copied; choices that a device's limits or a plan's sides do not allow are passed over
+  uint32_t tuning_count;
 } NibContextDesc;
 
 // Adopts a device: takes copies of everything but the handles, which must outlive the context. No queue is used.

@@ -60,6 +60,9 @@ NibResult initialize(NibContext& context, const NibContextDesc& desc) {
   if (desc.verdicts != nullptr && !context.verdicts.load(desc.verdicts, desc.verdicts_size_bytes, nullptr)) {
     return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "context: out of host memory");
   }
+  for (uint32_t i = 0; i < desc.tuning_count; ++i) {
+    if (!context.tuning.push(desc.tuning[i])) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "context: out of host memory");
+  }
   return createLayouts(context);
 }
 
@@ -91,6 +94,9 @@ NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context)
   }
   if (desc->features & ~uint32_t(NIB_FEATURE_ALL)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: features 0x%x has unknown bits", desc->features);
+  }
+  if (desc->tuning_count != 0 && desc->tuning == nullptr) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: tuning is NULL with tuning_count %u", desc->tuning_count);
   }
   const HostMemory memory(desc->allocator);
   NibContext* context = memory.create<NibContext>(memory);

@@ -16,7 +16,7 @@
 
 struct NibContext {
   explicit NibContext(const nib::HostMemory& callbacks)
-      : allocator(callbacks), pipelines(*this), pools(*this), verdicts(callbacks) {}
+      : allocator(callbacks), pipelines(*this), pools(*this), verdicts(callbacks), tuning(callbacks) {}
 
   nib::HostMemory allocator;
   nib::Log log;
@@ -31,6 +31,7 @@ struct NibContext {
   nib::DescriptorPools pools;
   mutable std::mutex verdict_mutex;
   nib::vk::Verdicts verdicts;
+  nib::Array<NibTuning> tuning;  // as the application gave it
 };
 
 namespace nib {

@@ -21,6 +21,15 @@ uint32_t PlanBuilder::workgroupSize(uint32_t wanted) const {
   return size;
 }
 
+const uint32_t* PlanBuilder::tuned(NibTunable tunable, uint32_t format, uint32_t tokens) const {
+  const NibTuning* best = nullptr;
+  for (const NibTuning& t : plan_.context->tuning) {
+    if (t.tunable != uint32_t(tunable) || t.format != format || t.tokens > tokens) continue;
+    if (best == nullptr || t.tokens >= best->tokens) best = &t;
+  }
+  return best != nullptr ? best->value : nullptr;
+}
+
 bool PlanBuilder::offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes,
                          uint32_t push_bytes) const {
   const vk::KernelLimits need{workgroup, shared_bytes, push_bytes};

@@ -121,6 +121,9 @@ class PlanBuilder {
   // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
   uint32_t workgroupSize(uint32_t wanted) const;
 
+  // The values of the tuning that counts, or NULL.
+  const uint32_t* tuned(NibTunable tunable, uint32_t format, uint32_t tokens) const;
+
   // Whether a kernel of this name would be found for a phase, so that an op can prefer one that not every device has.
   bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
 

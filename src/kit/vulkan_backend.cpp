@@ -18,7 +18,7 @@ const VulkanPlan& vulkanPlan(const PlanState& plan) { return static_cast<const V
 
 // ---------------------------------------------------------------------------------------------- context
 VulkanBackend::VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const Bytes& verdicts,
-                             const NibRestrict* restriction)
+                             const NibRestrict* restriction, const std::vector<NibTuning>& tuning)
     : Backend(log), device(std::move(owner)), user_log(std::move(log)) {
   info = device->info;
   NibContextDesc desc{};
@@ -34,6 +34,8 @@ VulkanBackend::VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const
   desc.log = log_.get();
   desc.verdicts = verdicts.empty() ? nullptr : verdicts.data();
   desc.verdicts_size_bytes = verdicts.size();
+  desc.tuning = tuning.data();
+  desc.tuning_count = static_cast<uint32_t>(tuning.size());
   log_.check(nibCreateContext(&desc, &context), "opening " + info.name);
   NibContextInfo context_info{};
   nibGetContextInfo(context, &context_info);
@@ -214,13 +216,13 @@ std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_
   if (index >= physical_devices.size()) throw Error("the Vulkan device went away while it was being opened");
   auto backend = std::make_shared<VulkanBackend>(VulkanDevice::create(instance, physical_devices[index], features),
                                                  options.log, options.verdicts,
-                                                 options.profile.empty() ? nullptr : &restriction);
+                                                 options.profile.empty() ? nullptr : &restriction, options.tuning);
   backend->info.index = index;
   return backend;
 }
 
 std::shared_ptr<Backend> adoptVulkanBackend(const AdoptDesc& desc) {
-  return std::make_shared<VulkanBackend>(VulkanDevice::adopt(desc), desc.log, desc.verdicts, desc.restriction);
+  return std::make_shared<VulkanBackend>(VulkanDevice::adopt(desc), desc.log, desc.verdicts, desc.restriction, desc.tuning);
 }
 
 }  // namespace nib::kit::detail

@@ -33,7 +33,8 @@ class VulkanBinding final : public BindingState {
 
 class VulkanBackend final : public Backend {
  public:
-  VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const Bytes& verdicts, const NibRestrict* restriction);
+  VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const Bytes& verdicts, const NibRestrict* restriction,
+                const std::vector<NibTuning>& tuning);
   ~VulkanBackend() override { nibDestroyContext(context); }
 
   std::shared_ptr<BufferState> createBuffer(uint64_t size_bytes, Memory memory) override;

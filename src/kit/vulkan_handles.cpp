@@ -20,7 +20,14 @@ Device Device::adopt(const AdoptDesc& desc) { return Device(detail::adoptVulkanB
 
 Device Device::restricted(const NibRestrict& restriction) const {
   VulkanBackend& vulkan = needVulkan(*backend_, "restricted");
-  auto backend = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), &restriction);
+  auto backend = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), &restriction, std::vector<NibTuning>());
+  backend->info.index = info().index;
+  return Device(std::move(backend));
+}
+
+Device Device::tuned(const std::vector<NibTuning>& tuning) const {
+  VulkanBackend& vulkan = needVulkan(*backend_, "tuned");
+  auto backend = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), nullptr, tuning);
   backend->info.index = info().index;
   return Device(std::move(backend));
 }

@@ -164,7 +164,10 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
     spec.DEPTH = matrices.depth;
     return addKernel(matrices_name, p, spec, matrices.tiling, apart, builder);
   }
-  const Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
+  Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
+  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
+    tuneInt8(value, builder.workgroupSize(128), sides, &tiling);
+  }
   if (tiling.kernel == Int8Kernel::kTiles) {
     Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);
     spec.TOKENS = tiling.tokens;

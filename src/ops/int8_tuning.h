@@ -35,6 +35,11 @@ inline uint32_t int8TokensEach(uint32_t tokens, uint32_t most) {
   return each;
 }
 
+// Steps end where pieces do.
+inline uint32_t int8Depth(const Int8Sides& sides) {
+  return sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
+}
+
 // Without matrices. max_invocations: at least 128.
 inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocations, const Int8Sides& sides) {
   constexpr uint32_t kFewTokens = 8;  // as many as an invocation of int8_gemm takes
@@ -62,10 +67,41 @@ inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocation
   t.tokens = int8TokensEach((sides.tokens + 7u) / 8u, 8);
   t.tile_rows = 16 * kRowsEach;
   t.tile_tokens = 8 * t.tokens;
-  // Steps end where pieces do.
-  t.depth = sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
+  t.depth = int8Depth(sides);
   t.shared_bytes = (t.tile_rows + t.tile_tokens) * t.depth * 16u;
   return t;
+}
+
+// A choice that was measured in the place of `t`, where it fits: 0 = registers, 1 = tiles; tokens each; lanes.
+inline bool tuneInt8(const uint32_t* value, uint32_t max_invocations, const Int8Sides& sides, Int8Tiling* t) {
+  constexpr uint32_t kRowsEach = 4;
+  const uint32_t tokens = value[1], lanes = value[2];
+  const auto power = [](uint32_t v) { return v != 0 && (v & (v - 1)) == 0; };
+  if (!power(tokens) || tokens > 8) return false;
+  Int8Tiling tuned{};
+  tuned.tokens = tokens;
+  if (value[0] == 1) {
+    if (max_invocations < 128) return false;
+    tuned.kernel = Int8Kernel::kTiles;
+    tuned.workgroup = 128;
+    tuned.lanes = 1;
+    tuned.tile_rows = 16 * kRowsEach;
+    tuned.tile_tokens = 8 * tokens;
+    tuned.depth = int8Depth(sides);
+    tuned.shared_bytes = (tuned.tile_rows + tuned.tile_tokens) * tuned.depth * 16u;
+  } else {
+    // One of the lanes finishes each token.
+    const uint32_t workgroup = lanes > 1 ? (max_invocations < 128 ? max_invocations : 128) : t->workgroup;
+    if (value[0] != 0 || !power(lanes) || lanes > workgroup || (lanes > 1 && lanes < tokens)) return false;
+    tuned.kernel = Int8Kernel::kRegisters;
+    tuned.workgroup = workgroup;
+    tuned.lanes = lanes;
+    tuned.tile_rows = workgroup / lanes * kRowsEach;
+    tuned.tile_tokens = tokens;
+    tuned.shared_bytes = lanes > 1 ? workgroup * tokens * 16u : 16u;
+  }
+  *t = tuned;
+  return true;
 }
 
 // A shape of cooperative matrices with signed bytes and 32-bit sums: m tokens, n channels, k columns.

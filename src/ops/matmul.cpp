@@ -438,7 +438,9 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   MatvecSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
   if (isCpu(builder.caps().device_type)) spec.WG = builder.workgroupSize(64);
-  const MatvecTiles t = chooseMatvec(m.shape, {builder.caps().device_type, spec.WG, subgroupSize(builder)});
+  const ProductDevice device{builder.caps().device_type, spec.WG, subgroupSize(builder)};
+  MatvecTiles t = chooseMatvec(m.shape, device);
+  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_MATVEC, d.weights.format, d.tokens)) tuneMatvec(value, m.shape, device, &t);
   spec.LANES = t.lanes;
   spec.ROWS = t.rows;
   spec.TOKENS = t.tokens;
@@ -481,8 +483,11 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibResult half = addMatmulHalf(d, m, builder, &added);
   if (half != NIB_SUCCESS || added) return half;
   const vk::Caps& caps = builder.caps();
-  const MatmulTiles tiles =
-      chooseMatmul(m.shape, {caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0}, caps.max_shared_bytes);
+  const ProductDevice device{caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0};
+  MatmulTiles tiles = chooseMatmul(m.shape, device, caps.max_shared_bytes);
+  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_MATMUL, d.weights.format, d.tokens)) {
+    tuneMatmul(value[0], m.shape, device, caps.max_shared_bytes, &tiles);
+  }
   return tiles.rows != 0 ? addMatmul(d, m, tiles, builder) : addMatvec(d, m, builder);
 }
 

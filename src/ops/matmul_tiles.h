@@ -82,6 +82,26 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   return t;
 }
 
+// A choice that was measured in the place of `t`, where the kernel and the sides allow it.
+inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const ProductDevice& d, MatvecTiles* t) {
+  const uint32_t lanes = value[0], rows = value[1], tokens = value[2], unit = value[3];
+  const auto power = [](uint32_t v) { return v != 0 && (v & (v - 1)) == 0; };
+  const bool team = d.subgroup_size == 0 ? power(lanes) && lanes <= d.workgroup
+                                         : lanes == 1 || lanes == d.subgroup_size || lanes == d.workgroup;
+  if (!team || lanes > d.workgroup || (rows != 2 && rows != 4) || !power(tokens) || rows * tokens > 16 || tokens > kMatvecTokens) {
+    return false;
+  }
+  const uint32_t runs = (s.cols + s.run - 1) / s.run;
+  if (unit == 0 || unit * s.run > 256 || (s.group_runs < runs && s.group_runs % unit != 0)) return false;
+  t->lanes = lanes;
+  t->rows = rows;
+  t->tokens = tokens;
+  t->unit = unit;
+  const uint32_t units = (runs + unit - 1) / unit;
+  t->units_per_split = (units + t->splits - 1) / t->splits;
+  return true;
+}
+
 // Of the kernel matmul: 0 x 0 where matvec is the better one.
 struct MatmulTiles {
   uint32_t workgroup, rows, tokens, invocation_tokens, shared_bytes;
@@ -89,11 +109,26 @@ struct MatmulTiles {
 
 inline uint32_t matmulShared(uint32_t run, uint32_t rows, uint32_t tokens) { return run * (rows + tokens + 8) * 4; }
 
+inline constexpr MatmulTiles kMatmulTiles[] = {{128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
+inline constexpr uint32_t kMatmulTileCount = sizeof kMatmulTiles / sizeof kMatmulTiles[0];
+
+// Tile `number` of these, from 1 on; 0 = matvec. False where it does not fit.
+inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes, MatmulTiles* out) {
+  if (s.tokens <= kMatvecTokens || number > kMatmulTileCount) return false;
+  MatmulTiles t{};
+  if (number != 0) {
+    t = kMatmulTiles[number - 1];
+    t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
+    if (t.shared_bytes > shared_bytes || t.workgroup > d.workgroup) return false;
+  }
+  *out = t;
+  return true;
+}
+
 // Many tokens on a device that exchanges cheaply: the largest tile that fits, and is not mostly empty.
 inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes) {
   if (isCpu(d.type) || s.tokens <= kMatvecTokens) return {};
-  constexpr MatmulTiles kTiles[] = {{128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
-  for (MatmulTiles t : kTiles) {
+  for (MatmulTiles t : kMatmulTiles) {
     t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
     const bool roomy = t.tokens >= 2 * s.tokens || t.rows >= 2 * s.rows;  // a smaller one has as many results
     const bool last = t.workgroup == 32;

@@ -2,6 +2,7 @@
 #include "bench/bench.h"
 #include "bench/compare.h"
 #include "bench/markdown.h"
+#include "bench/tune.h"
 #include "bench_table.h"
 #include "verb.h"
 
@@ -27,6 +28,7 @@ struct Arguments {
   std::string budget;
   std::string compare;
   std::vector<std::string> table;
+  std::string tune;
 };
 
 std::string listed(const std::vector<std::string>& words) {
@@ -129,9 +131,49 @@ class Progress {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
+#if !defined(NIB_NO_VULKAN)
+std::string valuesOf(const NibTuning& tuning) {
+  std::string text;
+  for (const uint32_t value : tuning.value) text += (text.empty() ? "" : " ") + std::to_string(value);
+  return text;
+}
+
+int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
+  if (!arguments.json.force && !kit::detail::readFile(arguments.tune).empty()) {
+    throw UsageError("--tune " + arguments.tune + ": the file exists; --force replaces it");
+  }
+  const kit::Device device = openDevice(arguments.device);
+  if (device.isCpu()) throw UsageError("--tune: the CPU reference has nothing to choose");
+  bench::TuneOptions options;
+  options.type = bench.suite.type;
+  options.shape = bench.suite.shape;
+  auto progress = std::make_shared<Progress>();
+  options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
+  const bench::TuneResult result = bench::tune(device, options);
+  static const char* const kNames[] = {"?", "matvec", "matmul", "int8_gemm"};
+  Table table({"what", "type", "tokens", "tried", "usual us", "best us", "faster", "choice"},
+              {false, false, true, true, true, true, true, false});
+  for (const bench::TuneStep& step : result.steps) {
+    char usual[32], best[32], ratio[32];
+    std::snprintf(usual, sizeof usual, "%.0f", step.usual_us);
+    std::snprintf(best, sizeof best, "%.0f", step.best_us);
+    std::snprintf(ratio, sizeof ratio, "%.2f", step.usual_us / step.best_us);
+    table.add({kNames[step.best.tunable & 3u], step.type, std::to_string(step.best.tokens), std::to_string(step.candidates), usual,
+               best, ratio, step.faster ? valuesOf(step.best) : "as it was"});
+  }
+  table.print(stdout);
+  for (const std::string& failure : result.failures) std::fprintf(stderr, "nibble bench: %s\n", oneLine(failure).c_str());
+  kit::saveTuning(result.tuning, "nibble tuning: " + oneLine(device.info().name) + ", " + oneLine(device.info().driver), arguments.tune);
+  return result.failures.empty() ? kExitDone : kExitFailed;
+}
+#else
+int writeTuning(const Arguments&, const bench::BenchOptions&) { throw UsageError("--tune: this build has no Vulkan"); }
+#endif
+
 int run(const Arguments& arguments) {
   if (!arguments.table.empty()) return printTables(arguments.table);
   bench::BenchOptions options = benchOptions(arguments);
+  if (!arguments.tune.empty()) return writeTuning(arguments, options);
   const Output output(arguments.json);
   // Before the work, not after it.
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
@@ -176,6 +218,9 @@ Verb makeBenchVerb(CLI::App& parent) {
       ->type_name("TIME");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
+  app->add_option("--tune", arguments.tune,
+                  "measure how products are cut fastest here, of --type, or all, with --shape's weights; --tuning loads it")
+      ->type_name("FILE");
   app->footer(
       "Each row is verified bit for bit against the CPU reference before it is timed; what fails gets no time.\n"
       "Products are judged by the bound of their rounding, against sums in double precision. They are held against the\n"
@@ -184,7 +229,8 @@ Verb makeBenchVerb(CLI::App& parent) {
       "is written, so a row that moves its bytes as fast as a copy does has 100 %. On software devices it is that of a\n"
       "copy kernel which takes turns with the row; a row may exceed it, but not the driver's own copy.\n"
       "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
-      "  nibble bench --compare result.json\n  nibble bench --table result.json");
+      "  nibble bench --compare result.json\n  nibble bench --table result.json\n"
+      "  nibble bench --tune here.tuning --type int4 && nibble bench --suite gemv --tuning here.tuning");
   return {app, [arguments] { return run(*arguments); }};
 }
 

@@ -25,12 +25,14 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
       ->type_name("D");
   app.add_option("--profile", arguments.profile, "use no more than this device has (`nibble devices --profiles`)")
       ->type_name("ID");
+  app.add_option("--tuning", arguments.tuning, "how products are cut here, as `nibble bench --tune` measured it")->type_name("FILE");
 }
 
 kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose) {
   kit::DeviceOptions options;
   options.selector = lower(arguments.device) == "cpu" ? "cpu" : arguments.device;
   options.profile = arguments.profile;
+  if (!arguments.tuning.empty()) options.tuning = kit::loadTuning(arguments.tuning);
   // Errors become the exception's text.
   options.log = [verbose](NibSeverity severity, std::string_view text) {
     if (severity == NIB_SEVERITY_WARNING || (verbose && severity == NIB_SEVERITY_INFO)) {

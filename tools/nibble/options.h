@@ -21,9 +21,10 @@ class UsageError : public std::runtime_error {
 struct DeviceArguments {
   std::string device;   // "" = not given
   std::string profile;
+  std::string tuning;  // a file's name
 };
 
-// --device and --profile.
+// --device, --profile and --tuning.
 void addDeviceOptions(CLI::App& app, DeviceArguments& arguments);
 
 // Options for Device::open; lines of nibble and of the layer go to stderr, information only with `verbose`.

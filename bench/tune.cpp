@@ -1,0 +1,160 @@
+#include "bench/tune.h"
+
+#include "bench/cache.h"
+#include "bench/op_subject.h"
+#include "core/plan.h"
+#include "ops/matmul_tiles.h"
+
+#include <algorithm>
+#include <map>
+
+namespace nib::bench {
+namespace {
+
+constexpr Shape kShape{4096, 1, 4096};
+constexpr double kFaster = 0.97;  // of the usual time: what is above is noise
+
+// What a choice may be made of, by value.
+using Axes = std::vector<std::vector<uint32_t>>;
+
+Axes axesOf(NibTunable tunable, const kit::Device& device, uint32_t tokens) {
+  std::vector<uint32_t> lanes = {1, 2, 4, 8, 16, 32, 64, 128}, each;
+  if (device.info().subgroup_size != 0) lanes.push_back(device.info().subgroup_size);
+  std::sort(lanes.begin(), lanes.end());
+  lanes.erase(std::unique(lanes.begin(), lanes.end()), lanes.end());
+  for (uint32_t t = 1; t <= 8 && t < 2 * tokens; t *= 2) each.push_back(t);
+  if (tunable == NIB_TUNABLE_MATVEC) return {lanes, {2, 4}, each, {1, 2, 4, 8, 16}};
+  std::vector<uint32_t> tiles;
+  for (uint32_t i = 0; i <= kMatmulTileCount; ++i) tiles.push_back(i);
+  if (tunable == NIB_TUNABLE_MATMUL) return {tiles, {0}, {0}, {0}};
+  return {{0, 1}, {1, 2, 4, 8}, lanes, {0}};
+}
+
+// Which pipelines a plan runs: the same ones need no second look.
+std::vector<uint64_t> pipelinesOf(const kit::Plan& plan) {
+  std::vector<uint64_t> hashes;
+  const NibPlan& handle = *plan.handle();
+  for (uint32_t p = 0; p < handle.phase_count; ++p) {
+    hashes.push_back(handle.phase[p].spec_hash ^ reinterpret_cast<uintptr_t>(handle.phase[p].row));
+  }
+  return hashes;
+}
+
+class Tuner {
+ public:
+  Tuner(const kit::Device& device, const TuneOptions& options)
+      : device_(device), options_(options), shared_(device),
+        rotation_(options.rotation_bytes != 0 ? options.rotation_bytes
+                                              : rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes()).bytes) {}
+
+  void step(NibTunable tunable, const cases::Case& row, uint32_t tokens, const std::string& type, TuneResult& result) {
+    const Axes axes = axesOf(tunable, device_, tokens);
+    TuneStep step;
+    step.type = type;
+    step.best = {uint32_t(tunable), row.format(), tokens, {}};
+    times_.clear();
+    result_ = &result;
+    const double usual = timeOf(row, result.tuning, type);
+    if (usual <= 0) return;
+    step.usual_us = step.best_us = usual;
+    // Along one axis after the other, from the middle of each: they hang together little.
+    std::vector<size_t> at(axes.size());
+    for (size_t axis = 0; axis < axes.size(); ++axis) at[axis] = axes[axis].size() / 2;
+    for (size_t axis = 0; axis < axes.size(); ++axis) {
+      size_t best = at[axis];
+      double best_us = 0;
+      for (size_t i = 0; i < axes[axis].size(); ++i) {
+        at[axis] = i;
+        NibTuning choice = step.best;
+        for (size_t v = 0; v < axes.size(); ++v) choice.value[v] = axes[v][at[v]];
+        std::vector<NibTuning> tuning = result.tuning;
+        tuning.push_back(choice);
+        const double us = timeOf(row, tuning, type);
+        if (us <= 0) continue;
+        ++step.candidates;
+        if (best_us == 0 || us < best_us) best = i, best_us = us;
+        if (us < step.best_us) step.best_us = us, step.best = choice;
+      }
+      at[axis] = best;
+    }
+    step.faster = step.best_us < kFaster * step.usual_us;
+    if (step.faster) result.tuning.push_back(step.best);
+    result.steps.push_back(step);
+  }
+
+ private:
+  // Median time, or 0 for what cannot be planned or is wrong.
+  double timeOf(const cases::Case& row, const std::vector<NibTuning>& tuning, const std::string& type) {
+    const kit::Device under = device_.tuned(tuning);
+    try {
+      const auto [known, fresh] = times_.insert({pipelinesOf(kit::Plan(under, &row.desc.op, row.descBytes())), 0.0});
+      if (!fresh) return known->second;
+      shared_.use(under);
+      OpSubject subject(shared_, row, rotation_);
+      MeasureOptions measuring;
+      measuring.seconds = options_.seconds;
+      const Measurement measured = measure(subject, measuring);
+      if (measured.verified) return known->second = measured.us.median;
+      result_->failures.push_back(type + ": " + measured.problem);
+    } catch (const kit::Error& error) {
+      result_->failures.push_back(type + ": " + error.what());
+    }
+    return 0;
+  }
+
+  kit::Device device_;
+  const TuneOptions& options_;
+  SharedData shared_;
+  uint64_t rotation_;
+  std::map<std::vector<uint64_t>, double> times_;  // of a step's row
+  TuneResult* result_ = nullptr;
+};
+
+struct Task {
+  NibTunable tunable;
+  cases::Case row;
+  uint32_t tokens;
+  std::string type;
+};
+
+std::vector<Task> tasksOf(const TuneOptions& options) {
+  std::vector<Task> tasks;
+  for (const std::string& type : suiteTypes()) {
+    if (!options.type.empty() && type != options.type) continue;
+    for (const uint32_t tokens : options.tokens) {
+      Shape shape = options.shape.value_or(kShape);
+      shape.n = tokens;
+      for (const char* suite : {"gemv", "gemm"}) {
+        for (const cases::Case& row : suiteRows({suite, type, shape})) {
+          const bool codes = row.op() == NIB_OP_INT8_GEMM;
+          if (codes != (suite[3] == 'm') || (!codes && row.op() != NIB_OP_MATMUL)) continue;
+          if (codes) {
+            tasks.push_back({NIB_TUNABLE_INT8, row, tokens, type});
+          } else {
+            if (tokens > kMatvecTokens) tasks.push_back({NIB_TUNABLE_MATMUL, row, tokens, type});
+            tasks.push_back({NIB_TUNABLE_MATVEC, row, tokens, type});
+          }
+          break;
+        }
+      }
+    }
+  }
+  return tasks;
+}
+
+}  // namespace
+
+TuneResult tune(const kit::Device& device, const TuneOptions& options) {
+  TuneResult result;
+  const std::vector<Task> tasks = tasksOf(options);
+  Tuner tuner(device, options);
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    const Task& task = tasks[i];
+    if (options.progress) options.progress(i, tasks.size(), task.type + ", " + std::to_string(task.tokens) + " tokens");
+    tuner.step(task.tunable, task.row, task.tokens, task.type, result);
+  }
+  if (options.progress) options.progress(tasks.size(), tasks.size(), "done");
+  return result;
+}
+
+}  // namespace nib::bench

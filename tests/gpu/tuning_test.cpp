@@ -1,0 +1,86 @@
+// Choices of how products are cut, given to a context: other pipelines, the same results; what does not fit is passed over.
+#include "core/plan.h"
+#include "gpu/gpu_test.h"
+
+using namespace nib;
+using namespace nib::tests;
+
+namespace {
+
+cases::Case matmul(uint32_t tokens) {
+  cases::Case c;
+  c.recipe = cases::Recipe::kExact;  // sums in any order give the reference's bytes
+  c.seed = 71;
+  c.n = tokens;
+  NibMatmulDesc& d = c.desc.matmul;
+  d.op = NIB_OP_MATMUL;
+  d.rows = 261;
+  d.cols = 1040;
+  d.tokens = tokens;
+  d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
+  return c;
+}
+
+cases::Case codes(uint32_t tokens) {
+  cases::Case c;
+  c.seed = 72;
+  c.n = tokens;
+  const NibWeights int8{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, 0, 261, 1040, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, int8, int8};
+  return c;
+}
+
+uint64_t pipelineOf(const kit::Device& on, const cases::Case& c) {
+  return kit::Plan(on, &c.desc.op, c.descBytes()).handle()->phase[0].spec_hash;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("tuning");
+
+TEST_CASE_FIXTURE(Gpu, "a tuned plan runs other pipelines and gives the same results") {
+  const uint32_t subgroup = device().info().features & NIB_FEATURE_SUBGROUP ? device().info().subgroup_size : 8u;
+  const struct {
+    cases::Case c;
+    NibTuning tuning;
+  } kTuned[] = {{matmul(1), {NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 1, {subgroup, 2, 1, 1}}},
+                {matmul(3), {NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 2, {1, 2, 2, 2}}},
+                {matmul(40), {NIB_TUNABLE_MATMUL, NIB_FORMAT_INT4, 9, {4}}},
+                {matmul(40), {NIB_TUNABLE_MATMUL, NIB_FORMAT_INT4, 9, {3}}},
+                {codes(5), {NIB_TUNABLE_INT8, NIB_FORMAT_INT8, 1, {0, 2, 8}}},
+                {codes(40), {NIB_TUNABLE_INT8, NIB_FORMAT_INT8, 1, {1, 2}}}};
+  for (const auto& t : kTuned) {
+    const kit::Device on = device().tuned({t.tuning});
+    CAPTURE(t.c.name());
+    CHECK(pipelineOf(on, t.c) != pipelineOf(device().tuned({}), t.c));
+    checkCase(on, t.c);
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "of several choices that with the most tokens counts, and what does not fit changes nothing") {
+  const cases::Case c = matmul(3);
+  const uint64_t usual = pipelineOf(device().tuned({}), c);
+  const NibTuning fits{NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 2, {1, 2, 2, 2}};
+  const uint64_t tuned = pipelineOf(device().tuned({fits}), c);
+  CHECK(tuned != usual);
+  const auto with = [&](auto change) {
+    NibTuning other = fits;
+    change(other);
+    return pipelineOf(device().tuned({other}), c);
+  };
+  CHECK(with([](NibTuning& t) { t.format = NIB_FORMAT_NF4; }) == usual);
+  CHECK(with([](NibTuning& t) { t.tokens = 4; }) == usual);
+  CHECK(with([](NibTuning& t) { t.tunable = NIB_TUNABLE_INT8; }) == usual);
+  CHECK(with([](NibTuning& t) { t.value[0] = 3; }) == usual);
+  CHECK(with([](NibTuning& t) { t.value[0] = 1u << 20; }) == usual);
+  CHECK(with([](NibTuning& t) { t.value[1] = 3; }) == usual);
+  CHECK(with([](NibTuning& t) { t.value[2] = 16; }) == usual);
+  CHECK(with([](NibTuning& t) { t.value[3] = 0; }) == usual);
+  CHECK(with([](NibTuning& t) { t.value[3] = 3; }) == usual);  // no divisor of a group's runs
+  NibTuning later = fits;
+  later.tokens = 3;
+  later.value[1] = 4;
+  CHECK(pipelineOf(device().tuned({later, fits}), c) != tuned);
+}
+
+TEST_SUITE_END();

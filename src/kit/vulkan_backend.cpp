@@ -189,7 +189,7 @@ std::vector<DeviceInfo> listVulkanDevices(bool open) {
     DeviceInfo info = describe(instance->get, instance->api, instance->handle, physical_device, instance->api_version);
     if (open && usable(info)) {
       try {
-        const VulkanBackend backend(VulkanDevice::create(instance, physical_device, UINT32_MAX), nullptr, {}, nullptr);
+        const VulkanBackend backend(VulkanDevice::create(instance, physical_device, UINT32_MAX), nullptr, {}, nullptr, {});
         info = backend.info;
       } catch (const Error& error) {
         info.tier_reason = error.what();

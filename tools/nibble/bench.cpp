@@ -218,7 +218,7 @@ Verb makeBenchVerb(CLI::App& parent) {
       ->type_name("TIME");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
-  app->add_option("--tune", arguments.tune,
+  app->add_option("--tune", arguments->tune,
                   "measure how products are cut fastest here, of --type, or all, with --shape's weights; --tuning loads it")
       ->type_name("FILE");
   app->footer(

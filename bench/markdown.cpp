@@ -91,9 +91,32 @@ std::string machineText(const Json& machine) {
   return text + ".";
 }
 
+bool isProduct(const Json& row) { return row.contains("gflops") && row["gflops"].is_number(); }
+
+// What counts of a product is its time, and what quantized weights are worth.
+std::string productsOf(const Json& run) {
+  std::string lines;
+  for (const Json& row : run.at("rows")) {
+    if (!isProduct(row)) continue;
+    const Json twin = row.contains("over_twin") ? row["over_twin"] : Json();
+    lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>() + " | " + sharingOf(row) + " | " +
+             row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump() + " | " + textOr(row.at("source"), "") +
+             " | " + brief(row.at("median_us").get<double>() * 1e-3) + " | " +
+             (twin.is_number() ? brief(twin.get<double>()) : std::string()) + " | ";
+    if (row.at("ceiling_fraction").is_number()) {
+      lines += number("%.0f %% of ", row["ceiling_fraction"].get<double>() * 100) + row.at("ceiling").get<std::string>();
+    }
+    lines += " |\n";
+  }
+  if (lines.empty()) return lines;
+  return "| product | weights | scales per | MxNxK | activations | ms | times fp32 weights | of limit |\n"
+         "|---|---|---|---|---|---:|---:|---:|\n" + lines;
+}
+
 std::string tableOf(const Json& run) {
   std::vector<Line> lines;
   for (const Json& row : run.at("rows")) {
+    if (isProduct(row)) continue;
     Line line = lineOf(row);
     const std::optional<size_t> dense = denseOf(row);
     if (!dense) throw std::runtime_error("a row has no dense type: " + row.dump());
@@ -107,6 +130,7 @@ std::string tableOf(const Json& run) {
       found->instructions[*dense] = brief(row["instructions_per_element"].get<double>());
     }
   }
+  if (lines.empty()) return "";
   std::string text = "| op | format | scales per | MxNxK |";
   for (const char* type : kDenseTypes) text += std::string(" ") + type + " |";
   text += " instructions per element |\n|---|---|---|---|---:|---:|---:|---:|\n";
@@ -123,7 +147,8 @@ std::string tableOf(const Json& run) {
 std::string markdownOf(const Json& run) {
   try {
     if (run.at("schema") != 1) throw std::runtime_error("schema " + run["schema"].dump() + ", 1 is known");
-    std::string text = machineText(run.at("machine")) + "\n\n" + tableOf(run);
+    const std::string ops = tableOf(run), products = productsOf(run);
+    std::string text = machineText(run.at("machine")) + "\n\n" + ops + (ops.empty() || products.empty() ? "" : "\n") + products;
     if (!run.at("skipped").empty()) text += "\nNot measured for want of time: " + std::to_string(run["skipped"].size()) + " rows.\n";
     return text;
   } catch (const Json::exception& error) {

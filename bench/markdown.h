@@ -9,7 +9,7 @@
 namespace nib::bench {
 
 // One run: a paragraph about the machine, then a line per op, format, sharing of scales and shape, with a column per
-// dense type. Throws std::runtime_error that says what is wrong with the file.
+// dense type; then a line per product. Throws std::runtime_error that says what is wrong with the file.
 std::string markdownOf(const nlohmann::ordered_json& run);
 
 }  // namespace nib::bench

@@ -49,6 +49,24 @@ TEST_CASE("rows that differ in their dense type share a line") {
         "\nNot measured for want of time: 1 rows.\n");
 }
 
+TEST_CASE("products have a table of their own") {
+  Json run = madeUpRun();
+  Json product = madeUpRow("matmul", "int4", "f32", "f32", 0.3);
+  product["gflops"] = 1.25;
+  product["median_us"] = 26781.4;
+  product["over_twin"] = 2.93;
+  product["ceiling"] = "fma";
+  run["rows"] = {product};
+  run["skipped"] = Json::array();
+  CHECK(markdownOf(run) ==
+        "**D**, R 1, on 2 threads of C, 2026-01-02. Ceilings: copy 18.7 GB/s.\n\n"
+        "| product | weights | scales per | MxNxK | activations | ms | times fp32 weights | of limit |\n"
+        "|---|---|---|---|---|---:|---:|---:|\n"
+        "| matmul | int4 | group 64 flat | 8x1x16 | f32 | 26.8 | 2.93 | 50 % of fma |\n");
+  run["rows"].push_back(madeUpRow("dequantize", "nf4", nullptr, "f32", 1.234));
+  CHECK(markdownOf(run).find("| dequantize | nf4 ") < markdownOf(run).find("\n\n| product |"));
+}
+
 TEST_CASE("what is no result makes no table") {
   CHECK_THROWS_AS(markdownOf(Json::object()), std::runtime_error);
   Json other = madeUpRun();

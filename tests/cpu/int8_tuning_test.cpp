@@ -78,3 +78,39 @@ TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile")
     CHECK(!chooseInt8Matrices(32, odd, {4096, 64, 4096, 4096}, &t));
   }
 }
+
+TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or change nothing") {
+  const uint32_t values[] = {0, 1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 1u << 31};
+  uint32_t taken = 0;
+  for (const uint32_t type : {kDiscrete, kCpu}) {
+    for (const uint32_t piece : {32u, 48u, 4096u}) {
+      const Int8Sides sides{4096, 5, 4096, piece};
+      const Int8Tiling usual = chooseInt8Tiling(type, 128, sides);
+      for (const uint32_t kernel : {0u, 1u, 2u}) {
+        for (const uint32_t tokens : values) {
+          for (const uint32_t lanes : values) {
+            const uint32_t value[4] = {kernel, tokens, lanes, 0};
+            Int8Tiling t = usual;
+            if (!tuneInt8(value, 128, sides, &t)) {
+              CHECK((t.kernel == usual.kernel && t.tokens == usual.tokens && t.lanes == usual.lanes));
+              continue;
+            }
+            ++taken;
+            CHECK(t.workgroup <= 128);
+            CHECK(t.shared_bytes <= 16384);
+            CHECK((t.tokens == 1 || t.tokens == 2 || t.tokens == 4 || t.tokens == 8));
+            if (t.kernel == Int8Kernel::kRegisters) {
+              CHECK(t.workgroup / t.lanes * 4 == t.tile_rows);
+              CHECK((t.lanes == 1 || t.lanes >= t.tokens));
+              CHECK(t.tile_tokens == t.tokens);
+            } else {
+              CHECK(t.workgroup * 4 * t.tokens == t.tile_rows * t.tile_tokens);
+              CHECK((piece == 4096 || piece % (t.depth * 16) == 0));
+            }
+          }
+        }
+      }
+    }
+  }
+  CHECK(taken > 50);
+}

@@ -94,3 +94,52 @@ TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit t
   CHECK(chooseMatmulHalf(16, 16, 16, 128, 128, 16384).workgroup == 0);  // two subgroups do not fit
   CHECK(chooseMatmulHalf(16, 16, 64, 32, 1024, 32768).workgroup == 0);  // more columns than a step has
 }
+
+TEST_CASE("measured choices of matvec keep to the kernel's limits, or change nothing") {
+  const uint32_t values[] = {0, 1, 2, 3, 4, 5, 8, 16, 17, 32, 64, 128, 256, 1u << 31};
+  uint32_t taken = 0;
+  for (const uint32_t subgroup : {0u, 8u, 32u}) {
+    for (const uint32_t group_runs : {1u, 8u, 4096u}) {
+      const ProductShape shape{300, 4000, 3, 1, 16, group_runs};
+      const ProductDevice device{kDiscrete, 64, subgroup};
+      const MatvecTiles usual = chooseMatvec(shape, device);
+      for (const uint32_t lanes : values) {
+        for (const uint32_t rows : values) {
+          for (const uint32_t tokens : values) {
+            for (const uint32_t unit : values) {
+              const uint32_t value[4] = {lanes, rows, tokens, unit};
+              MatvecTiles t = usual;
+              if (!tuneMatvec(value, shape, device, &t)) {
+                CHECK((t.lanes == usual.lanes && t.rows == usual.rows && t.tokens == usual.tokens && t.unit == usual.unit));
+                continue;
+              }
+              ++taken;
+              CHECK((isPower(t.lanes) && t.lanes <= 64));
+              CHECK((subgroup == 0 || t.lanes == 1 || t.lanes == subgroup || t.lanes == 64));
+              CHECK((t.rows == 2 || t.rows == 4));
+              CHECK((isPower(t.tokens) && t.tokens <= 8 && t.rows * t.tokens <= 16));
+              CHECK((group_runs >= 250 || group_runs % t.unit == 0));
+              CHECK(uint64_t(t.splits) * t.units_per_split * t.unit * 16 >= 4000);
+            }
+          }
+        }
+      }
+    }
+  }
+  CHECK(taken > 100);
+}
+
+TEST_CASE("measured choices of matmul are tiles that fit, or none") {
+  const ProductShape shape{4096, 4096, 512, 1, 16, 8};
+  MatmulTiles t{};
+  CHECK(tuneMatmul(1, shape, {kCpu, 128, 0}, 32768, &t));  // a CPU may share, if it was measured to be faster
+  CHECK(t.tokens == 64);
+  CHECK(tuneMatmul(0, shape, {kDiscrete, 128, 32}, 32768, &t));
+  CHECK(t.rows == 0);
+  t.rows = 7;
+  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 64, 32}, 32768, &t));  // its workgroup
+  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 128, 32}, 4096, &t));  // its shared memory
+  CHECK_FALSE(tuneMatmul(kMatmulTileCount + 1, shape, {kDiscrete, 128, 32}, 32768, &t));
+  CHECK_FALSE(tuneMatmul(1, {4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 32}, 32768, &t));
+  CHECK(t.rows == 7);
+}

@@ -776,6 +776,28 @@ const NibFormatInfo* nibFormatAt(uint32_t index);
 const NibFormatInfo* nibFormatById(uint32_t format);
 const NibFormatInfo* nibFormatByName(const char* name);
 
+// ------------------------------------------------------------------------------------------- tuning
+// What can be cut in more than one way, and what a NibTuning's values say of it. Matrix units go by the device's shapes.
+typedef enum NibTunable {
+  // NIB_OP_MATMUL from registers: invocations that share a row's columns, rows and tokens of these, runs of codes that one
+  // of them takes at a time.
+  NIB_TUNABLE_MATVEC = 1,
+  // NIB_OP_MATMUL of more than 8 tokens: 0 = as above, else the number of the tile that goes through shared memory.
+  NIB_TUNABLE_MATMUL = 2,
+  // Products of int8 codes: 0 = from registers, 1 = through shared memory; tokens of an invocation; of 0, invocations that
+  // share a row's columns.
+  NIB_TUNABLE_INT8 = 3,
+  NIB_TUNABLE_MAX_ENUM = 0x7fffffff
+} NibTunable;
+
+// A choice that was measured on a device (`nibble bench --tune`), in the place of the one that follows from limits.
+typedef struct NibTuning {
+  uint32_t tunable;   // NibTunable
+  uint32_t format;    // NibFormat of the weights; 0 = dense
+  uint32_t tokens;    // of descriptions of this many tokens and more, up to the next such choice
+  uint32_t value[4];
+} NibTuning;
+
 #if !defined(NIB_NO_VULKAN)
 // ------------------------------------------------------------------------------------------- features
 // What kernels may use beyond Vulkan 1.1's guaranteed minimum. Declared by the application (it alone knows what it
@@ -837,27 +859,6 @@ enum {
   // on any thread.
   NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED = 1u << 0
 };
-
-// What can be cut in more than one way, and what a NibTuning's values say of it. Matrix units go by the device's shapes.
-typedef enum NibTunable {
-  // NIB_OP_MATMUL from registers: invocations that share a row's columns, rows and tokens of these, runs of codes that one
-  // of them takes at a time.
-  NIB_TUNABLE_MATVEC = 1,
-  // NIB_OP_MATMUL of more than 8 tokens: 0 = as above, else the number of the tile that goes through shared memory.
-  NIB_TUNABLE_MATMUL = 2,
-  // Products of int8 codes: 0 = from registers, 1 = through shared memory; tokens of an invocation; of 0, invocations that
-  // share a row's columns.
-  NIB_TUNABLE_INT8 = 3,
-  NIB_TUNABLE_MAX_ENUM = 0x7fffffff
-} NibTunable;
-
-// A choice that was measured on a device (`nibble bench --tune`), in the place of the one that follows from limits.
-typedef struct NibTuning {
-  uint32_t tunable;   // NibTunable
-  uint32_t format;    // NibFormat of the weights; 0 = dense
-  uint32_t tokens;    // of descriptions of this many tokens and more, up to the next such choice
-  uint32_t value[4];
-} NibTuning;
 
 typedef struct NibContextDesc {
   uint32_t abi_version;  // NIB_ABI_VERSION

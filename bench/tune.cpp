@@ -124,19 +124,14 @@ std::vector<Task> tasksOf(const TuneOptions& options) {
     for (const uint32_t tokens : options.tokens) {
       Shape shape = options.shape.value_or(kShape);
       shape.n = tokens;
-      for (const char* suite : {"gemv", "gemm"}) {
-        for (const cases::Case& row : suiteRows({suite, type, shape})) {
-          const bool codes = row.op() == NIB_OP_INT8_GEMM;
-          if (codes != (suite[3] == 'm') || (!codes && row.op() != NIB_OP_MATMUL)) continue;
-          if (codes) {
-            tasks.push_back({NIB_TUNABLE_INT8, row, tokens, type});
-          } else {
-            if (tokens > kMatvecTokens) tasks.push_back({NIB_TUNABLE_MATMUL, row, tokens, type});
-            tasks.push_back({NIB_TUNABLE_MATVEC, row, tokens, type});
-          }
-          break;
-        }
-      }
+      const auto add = [&](NibTunable tunable, const char* suite, NibOp op) {
+        const std::vector<cases::Case> rows = suiteRows({suite, type, shape});
+        const auto row = std::find_if(rows.begin(), rows.end(), [&](const cases::Case& c) { return c.op() == uint32_t(op); });
+        if (row != rows.end()) tasks.push_back({tunable, *row, tokens, type});
+      };
+      if (tokens > kMatvecTokens) add(NIB_TUNABLE_MATMUL, "gemv", NIB_OP_MATMUL);
+      add(NIB_TUNABLE_MATVEC, "gemv", NIB_OP_MATMUL);
+      add(NIB_TUNABLE_INT8, "gemm", NIB_OP_INT8_GEMM);
     }
   }
   return tasks;

@@ -14,22 +14,24 @@ VulkanBackend& needVulkan(detail::Backend& backend, const char* what) {
   return *vulkan;
 }
 
+std::shared_ptr<VulkanBackend> anotherContext(detail::Backend& backend, const char* what, const NibRestrict* restriction,
+                                              const std::vector<NibTuning>& tuning) {
+  VulkanBackend& vulkan = needVulkan(backend, what);
+  auto another = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), restriction, tuning);
+  another->info.index = backend.info.index;
+  return another;
+}
+
 }  // namespace
 
 Device Device::adopt(const AdoptDesc& desc) { return Device(detail::adoptVulkanBackend(desc)); }
 
 Device Device::restricted(const NibRestrict& restriction) const {
-  VulkanBackend& vulkan = needVulkan(*backend_, "restricted");
-  auto backend = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), &restriction, std::vector<NibTuning>());
-  backend->info.index = info().index;
-  return Device(std::move(backend));
+  return Device(anotherContext(*backend_, "restricted", &restriction, {}));
 }
 
 Device Device::tuned(const std::vector<NibTuning>& tuning) const {
-  VulkanBackend& vulkan = needVulkan(*backend_, "tuned");
-  auto backend = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), nullptr, tuning);
-  backend->info.index = info().index;
-  return Device(std::move(backend));
+  return Device(anotherContext(*backend_, "tuned", nullptr, tuning));
 }
 
 double Device::submit(const std::function<void(VkCommandBuffer)>& record) const {

@@ -19,7 +19,6 @@ struct DynamicProduct {
 
 NibResult makeDynamicProduct(const NibDynamicGemmDesc& desc, const Log& log, DynamicProduct* out);
 
-
 class PlanBuilder;
 // The phase that writes codes and lists.
 NibResult addOutliers(const DynamicProduct& product, PlanBuilder& builder);

@@ -40,67 +40,60 @@ inline uint32_t int8Depth(const Int8Sides& sides) {
   return sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
 }
 
-// Without matrices. max_invocations: at least 128.
-inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocations, const Int8Sides& sides) {
-  constexpr uint32_t kFewTokens = 8;  // as many as an invocation of int8_gemm takes
-  constexpr uint32_t kRowsEach = 4;
+inline constexpr uint32_t kInt8RowsEach = 4;    // of an invocation
+inline constexpr uint32_t kInt8TokensEach = 8;  // at most
+
+inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t lanes) {
   Int8Tiling t{};
   t.kernel = Int8Kernel::kRegisters;
-  t.workgroup = max_invocations < 128 ? max_invocations : 128;
-  t.lanes = 1;
-  if (isCpu(device_type) || sides.tokens <= kFewTokens || t.workgroup < 128) {
-    t.tokens = int8TokensEach(sides.tokens, kFewTokens);
-    if (isCpu(device_type)) {
-      // A few vectors of invocations: enough workgroups for every thread of any CPU.
-      t.workgroup = 32;
-    } else if (sides.tokens <= kFewTokens) {
-      // Neighbouring lanes read neighbouring memory, and one row of weights keeps many of them busy.
-      t.lanes = 32;
-    }
-    t.tile_rows = t.workgroup / t.lanes * kRowsEach;
-    t.tile_tokens = t.tokens;
-    t.shared_bytes = t.lanes > 1 ? t.workgroup * t.tokens * 16u : 16u;
-    return t;
-  }
-  // 16 x 8 invocations, each with four rows and `tokens` tokens.
+  t.workgroup = workgroup;
+  t.tokens = tokens;
+  t.lanes = lanes;
+  t.tile_rows = workgroup / lanes * kInt8RowsEach;
+  t.tile_tokens = tokens;
+  t.shared_bytes = lanes > 1 ? workgroup * tokens * 16u : 16u;
+  return t;
+}
+
+// 16 x 8 invocations, each with four rows and `tokens` tokens.
+inline Int8Tiling int8Tiles(uint32_t tokens, const Int8Sides& sides) {
+  Int8Tiling t{};
   t.kernel = Int8Kernel::kTiles;
-  t.tokens = int8TokensEach((sides.tokens + 7u) / 8u, 8);
-  t.tile_rows = 16 * kRowsEach;
-  t.tile_tokens = 8 * t.tokens;
+  t.workgroup = 128;
+  t.tokens = tokens;
+  t.lanes = 1;
+  t.tile_rows = 16 * kInt8RowsEach;
+  t.tile_tokens = 8 * tokens;
   t.depth = int8Depth(sides);
   t.shared_bytes = (t.tile_rows + t.tile_tokens) * t.depth * 16u;
   return t;
 }
 
+// Without matrices. max_invocations: at least 128.
+inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocations, const Int8Sides& sides) {
+  const uint32_t workgroup = max_invocations < 128 ? max_invocations : 128;
+  const uint32_t tokens = int8TokensEach(sides.tokens, kInt8TokensEach);
+  // A few vectors of invocations: enough workgroups for every thread of any CPU.
+  if (isCpu(device_type)) return int8Registers(32, tokens, 1);
+  // Neighbouring lanes read neighbouring memory, and one row of weights keeps many of them busy.
+  if (sides.tokens <= kInt8TokensEach) return int8Registers(workgroup, tokens, 32);
+  if (workgroup < 128) return int8Registers(workgroup, tokens, 1);
+  return int8Tiles(int8TokensEach((sides.tokens + 7u) / 8u, kInt8TokensEach), sides);
+}
+
 // A choice that was measured in the place of `t`, where it fits: 0 = registers, 1 = tiles; tokens each; lanes.
 inline bool tuneInt8(const uint32_t* value, uint32_t max_invocations, const Int8Sides& sides, Int8Tiling* t) {
-  constexpr uint32_t kRowsEach = 4;
   const uint32_t tokens = value[1], lanes = value[2];
-  const auto power = [](uint32_t v) { return v != 0 && (v & (v - 1)) == 0; };
-  if (!power(tokens) || tokens > 8) return false;
-  Int8Tiling tuned{};
-  tuned.tokens = tokens;
+  if (!isPowerOfTwo(tokens) || tokens > kInt8TokensEach) return false;
   if (value[0] == 1) {
     if (max_invocations < 128) return false;
-    tuned.kernel = Int8Kernel::kTiles;
-    tuned.workgroup = 128;
-    tuned.lanes = 1;
-    tuned.tile_rows = 16 * kRowsEach;
-    tuned.tile_tokens = 8 * tokens;
-    tuned.depth = int8Depth(sides);
-    tuned.shared_bytes = (tuned.tile_rows + tuned.tile_tokens) * tuned.depth * 16u;
-  } else {
-    // One of the lanes finishes each token.
-    const uint32_t workgroup = lanes > 1 ? (max_invocations < 128 ? max_invocations : 128) : t->workgroup;
-    if (value[0] != 0 || !power(lanes) || lanes > workgroup || (lanes > 1 && lanes < tokens)) return false;
-    tuned.kernel = Int8Kernel::kRegisters;
-    tuned.workgroup = workgroup;
-    tuned.lanes = lanes;
-    tuned.tile_rows = workgroup / lanes * kRowsEach;
-    tuned.tile_tokens = tokens;
-    tuned.shared_bytes = lanes > 1 ? workgroup * tokens * 16u : 16u;
+    *t = int8Tiles(tokens, sides);
+    return true;
   }
-  *t = tuned;
+  // One of the lanes finishes each token.
+  const uint32_t workgroup = lanes == 1 ? t->workgroup : max_invocations < 128 ? max_invocations : 128;
+  if (value[0] != 0 || !isPowerOfTwo(lanes) || lanes > workgroup || (lanes > 1 && lanes < tokens)) return false;
+  *t = int8Registers(workgroup, tokens, lanes);
   return true;
 }
 

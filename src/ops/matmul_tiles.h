@@ -85,10 +85,10 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
 // A choice that was measured in the place of `t`, where the kernel and the sides allow it.
 inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const ProductDevice& d, MatvecTiles* t) {
   const uint32_t lanes = value[0], rows = value[1], tokens = value[2], unit = value[3];
-  const auto power = [](uint32_t v) { return v != 0 && (v & (v - 1)) == 0; };
-  const bool team = d.subgroup_size == 0 ? power(lanes) && lanes <= d.workgroup
+  const bool team = d.subgroup_size == 0 ? isPowerOfTwo(lanes) && lanes <= d.workgroup
                                          : lanes == 1 || lanes == d.subgroup_size || lanes == d.workgroup;
-  if (!team || lanes > d.workgroup || (rows != 2 && rows != 4) || !power(tokens) || rows * tokens > 16 || tokens > kMatvecTokens) {
+  if (!team || lanes > d.workgroup || (rows != 2 && rows != 4) || !isPowerOfTwo(tokens) || tokens > kMatvecTokens ||
+      rows * tokens > 16) {
     return false;
   }
   const uint32_t runs = (s.cols + s.run - 1) / s.run;

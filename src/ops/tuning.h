@@ -6,6 +6,8 @@
 
 namespace nib {
 
+inline bool isPowerOfTwo(uint32_t value) { return value != 0 && (value & (value - 1)) == 0; }
+
 // Devices that are CPUs run a workgroup's invocations one vector at a time: barriers cost them far more than reading a
 // value twice, so exchanges between invocations are avoided where there is enough other work.
 inline bool isCpu(uint32_t device_type) { return device_type == 4; }  // VK_PHYSICAL_DEVICE_TYPE_CPU

@@ -787,6 +787,9 @@ typedef enum NibTunable {
   // Products of int8 codes: 0 = from registers, 1 = through shared memory; tokens of an invocation; of 0, invocations that
   // share a row's columns.
   NIB_TUNABLE_INT8 = 3,
+  // NIB_OP_DYNAMIC_GEMM: 0 = codes of the tokens are made first, 1 = with the products, in one dispatch; not with a status,
+  // outliers or smooth activations, nor where a workgroup has no room for its tokens' codes.
+  NIB_TUNABLE_DYNAMIC = 4,
   NIB_TUNABLE_MAX_ENUM = 0x7fffffff
 } NibTunable;
 

@@ -1,7 +1,7 @@
 // Runs of NIB_RUN neighbouring elements of a dense matrix, of any NibType, over word loads and stores. Include after
 // declaring VEC (rows and runs are aligned for loads of four elements), FULL (every run is whole), SOURCE_TYPE or
-// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight). NIB_DENSE_SOURCE declares
-// binding 1, NIB_DENSE_RESULT binding 2.
+// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight), and common/codes.glsl for whole runs. NIB_DENSE_SOURCE
+// declares binding 1, NIB_DENSE_RESULT binding 2.
 #ifndef NIBBLE_COMMON_DENSE_GLSL
 #define NIBBLE_COMMON_DENSE_GLSL
 
@@ -99,6 +99,27 @@ void nibLoadPair(uint row_start, uint col, uint cols, uint delta, out uvec4 x0, 
     x1 = nibWiden(words.zw);
   }
 }
+
+// Elements of a run that are not finite, of those before `end`; `first` becomes the column of the first, if there is one. For
+// what is rare: it may take its time.
+uint nibCountBeyond(uint row_start, uint col, uint end, uint delta, inout uint first) {
+  uint count = 0u;
+  for (uint i = end; i > col; --i) {
+    if (nibIsBeyond(nibLoadOne(row_start + i - 1u, delta))) {
+      ++count;
+      first = i - 1u;
+    }
+  }
+  return count;
+}
+
+#ifdef NIB_EACH_PAIR
+// fp32 bits of a run from col on.
+void nibLoadRun(uint row_start, uint col, uint cols, uint delta, out uvec4 x[NIB_QUADS]) {
+#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, cols, delta, x[a], x[b]);
+  NIB_EACH_PAIR(NIB_LOAD)
+}
+#endif
 #endif
 
 #ifdef NIB_DENSE_RESULT

@@ -6,8 +6,6 @@
 layout(set = 0, binding = 0, std430) readonly buffer Weights1 { uint weights1[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Weights2 { uvec2 weights2[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Weights4 { uvec4 weights4[]; };
-layout(set = 0, binding = 1, std430) readonly buffer Input1 { uint input1[]; };
-layout(set = 0, binding = 1, std430) readonly buffer Input4 { uvec4 input4[]; };
 layout(set = 0, binding = 2, std430) buffer Result { uint result[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Apart { uint apart[]; };
 
@@ -51,8 +49,6 @@ uint nibWeightWord(uint row, uint k) {
   return nibMasked(nibCenter(weights1[row + k + push.head.delta0], W_CODES), k);
 }
 
-uint nibInputWord(uint row, uint k) { return nibMasked(nibCenter(input1[row + k + push.head.delta1], X_CODES), k); }
-
 uvec4 nibMasked4(uvec4 words, uint k) {
   if (!FULL && k + 4u >= nibQuadWords()) {
     uvec4 at = k + uvec4(0u, 1u, 2u, 3u);
@@ -70,10 +66,6 @@ uvec4 nibWeightWords(uint row, uint k) {
                             nibSpreadNibbles(words.y >> 16)), k);
   }
   return nibMasked4(nibCenter4(weights4[(row + k + push.head.delta0) >> 2], W_CODES), k);
-}
-
-uvec4 nibInputWords(uint row, uint k) {
-  return nibMasked4(nibCenter4(input4[(row + k + push.head.delta1) >> 2], X_CODES), k);
 }
 
 #endif

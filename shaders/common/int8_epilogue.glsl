@@ -19,18 +19,12 @@ const uint kNibMost = 0x7effffffu;
 uint nibWeightParameter(uint word) {
   return W_APART ? apart[word + push.head.delta3] : weights1[word + push.head.delta0];
 }
-uint nibInputParameter(uint word) {
-  return X_APART ? apart[word + push.head.delta3] : input1[word + push.head.delta1];
-}
 
 uint nibScaleOf(uint word, uint index, uint type) {
   return nibRuledScale(nibScaleFromStored(type == NIB_F32 ? word : word >> ((index & 1u) * 16u) & 0xffffu, type));
 }
 uint nibWeightScale(uint index) {
   return nibScaleOf(nibWeightParameter(push.w_scales_word + (W_SCALE == NIB_F32 ? index : index >> 1)), index, W_SCALE);
-}
-uint nibInputScale(uint index) {
-  return nibScaleOf(nibInputParameter(push.x_scales_word + (X_SCALE == NIB_F32 ? index : index >> 1)), index, X_SCALE);
 }
 
 // A stored zero point as the codes are: signed, around 0.
@@ -41,9 +35,12 @@ int nibZeroOf(uint word, uint index, uint codes) {
 int nibWeightZero(uint index) {
   return W_ASYM ? nibZeroOf(nibWeightParameter(push.w_zeros_word + (index >> 2)), index, W_CODES) : 0;
 }
-int nibInputZero(uint index) {
-  return X_ASYM ? nibZeroOf(nibInputParameter(push.x_zeros_word + (index >> 2)), index, X_CODES) : 0;
-}
+
+#ifdef NIB_STAGED
+#include "common/staged_input.glsl"
+#else
+#include "common/int8_input.glsl"
+#endif
 
 // Products of ordinary numbers or zeros, their exponents kept apart.
 uvec4 nibMulBits4(uvec4 a, uvec4 b) {
@@ -109,7 +106,6 @@ ivec4 nibWeightZeros(uvec4 rows, uint col) {
   uvec4 index = rows * push.w_scale_stride + group;
   return ivec4(nibWeightZero(index.x), nibWeightZero(index.y), nibWeightZero(index.z), nibWeightZero(index.w));
 }
-uint nibInputIndex(uint token, uint col) { return token * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
 
 // Codes of y from `first` to first + 255, as NIB_OP_QUANTIZE makes them with a given scale.
 ivec4 nibRequantize(uvec4 y, uint rcp, int zero, int first) {
@@ -201,11 +197,11 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
 
 #if defined(NIB_FAULT) && defined(NIB_SMOOTH)
 // A planted fault for tests of the tests: beyond what is allowed, in every type.
-#define NIB_FAULTY(row) ((row) % 12u == 8u ? 0x4000u : 0u)
+#define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 0x4000u : 0u)
 #elif defined(NIB_FAULT)
-#define NIB_FAULTY(row) ((row) % 12u == 8u ? 1u : 0u)
+#define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 1u : 0u)
 #else
-#define NIB_FAULTY(row) 0u
+#define NIB_FAULTY_ROW(row) 0u
 #endif
 
 // Writes the sums, or y, of channels row..row+3 of a token of a matrix; those from the last on are left out, but for what
@@ -228,7 +224,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
     int first = RESULT_TYPE == NIB_RESULT_I8 ? -128 : 0;
     uvec4 code = uvec4(nibRequantize(y, push.result_rcp, push.result_zero, first)) & 0xffu;
     uint packed = (code.x | (code.y << 8)) | ((code.z << 16) | (code.w << 24));
-    result[word] = (left < 4u ? packed & (0xffffffffu >> ((4u - left) * 8u)) : packed) ^ NIB_FAULTY(row);
+    result[word] = (left < 4u ? packed & (0xffffffffu >> ((4u - left) * 8u)) : packed) ^ NIB_FAULTY_ROW(row);
   } else if (NIB_HALF_RESULT) {
     uint word = (at >> 1) + push.head.delta2;
     if (RESIDUAL) {
@@ -236,7 +232,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
       y = nibWithResidual(y, uvec4(low & 0xffffu, low >> 16, high & 0xffffu, high >> 16));
     }
     uvec4 h = nibNarrowed(y);
-    result[word] = (h.x | (left > 1u ? h.y << 16 : 0u)) ^ NIB_FAULTY(row);
+    result[word] = (h.x | (left > 1u ? h.y << 16 : 0u)) ^ NIB_FAULTY_ROW(row);
     if (left > 2u) result[word + 1u] = h.z | (left > 3u ? h.w << 16 : 0u);
   } else {
     uint word = at + push.head.delta2;
@@ -245,7 +241,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
       y = nibWithResidual(y, uvec4(result[index.x], result[index.y], result[index.z], result[index.w]));
     }
     uvec4 bits = RESULT_TYPE == NIB_RESULT_I32 ? uvec4(sum) : y;
-    result[word] = bits.x ^ NIB_FAULTY(row);
+    result[word] = bits.x ^ NIB_FAULTY_ROW(row);
     if (left > 1u) result[word + 1u] = bits.y;
     if (left > 2u) result[word + 2u] = bits.z;
     if (left > 3u) result[word + 3u] = bits.w;

@@ -96,12 +96,15 @@ void main() {
   uint team = gl_LocalInvocationIndex / LANES;
   uint row = ((tile - rest * push.row_blocks) * (WG / LANES) + team) * 4u;
   uint token = block * TOKENS;
+#ifdef NIB_STAGED
+  nibStageInput(token);
+#endif
   if (LANES == 1u && row >= push.rows) return;
 
   uvec4 rows = matrix * push.rows + nibQuadRows(row);
   w_row = rows * push.w_row_words;
 #define NIB_TOKEN_OF(j) (matrix * push.tokens + min(token + j, push.head.rows - 1u))
-#define NIB_PLACE(j) x_row[j] = NIB_TOKEN_OF(j) * push.x_row_words;
+#define NIB_PLACE(j) x_row[j] = nibInputRow(NIB_TOKEN_OF(j));
   NIB_EACH_TOKEN(NIB_PLACE)
 
   if (LANES == 1u) {

@@ -47,24 +47,34 @@ uint nibScaleHalf(uint bits, out uint saturated) {
   return nibF32ToHalfSatBits(bits);
 }
 
-// The first `count` elements are the block's; all are finite, what is behind is 0.
-NibBlock nibFindBlock(uvec4 x[8], uint count) {
+// Of two neighbours, or of two runs of them: the one that is farther from 0, the first if both are.
+uint nibFarther(uint a, uint b) { return int(b & 0x7fffffffu) > int(a & 0x7fffffffu) ? b : a; }
+uint nibFarthest(uvec4 x) { return nibFarther(nibFarther(x.x, x.y), nibFarther(x.z, x.w)); }
+
+// Denormals and -0 as +0.
+uint nibFlushed(uint bits) { return (bits & 0x7f800000u) == 0u ? 0u : bits; }
+
+// All are finite.
+NibBlock nibFindBlock(uvec4 x[8]) {
   NibBlock b;
   b.minimum_half = 0u;
   b.minimum = vec4(0.0);
 #if NIB_GGML_KIND == NIB_GGML_MINIMUM
-  uvec4 low4 = uvec4(0xffffffffu);
-  uvec4 high4 = uvec4(0u);
-#define NIB_GGML_MEET(q)                                                                       \
-  {                                                                                            \
-    bvec4 inside = lessThan(4u * q + uvec4(0u, 1u, 2u, 3u), uvec4(count));                      \
-    uvec4 key = uvec4(nibKey(x[q].x), nibKey(x[q].y), nibKey(x[q].z), nibKey(x[q].w));          \
-    low4 = min(low4, mix(uvec4(0xffffffffu), key, inside));                                     \
-    high4 = max(high4, mix(uvec4(0u), key, inside));                                            \
-  }
+  // As integers, numbers below 0 are beyond all others, and in falling order. So the most is the lowest if there is one of
+  // these, the least the highest if there is no other.
+  uvec4 most4 = x[0];
+  uvec4 least4 = x[0];
+  ivec4 positive4 = ivec4(x[0]);
+#define NIB_GGML_MEET(q)                       \
+  most4 = max(most4, x[q]);                    \
+  least4 = min(least4, x[q]);                  \
+  positive4 = max(positive4, ivec4(x[q]));
   NIB_GGML_EACH(NIB_GGML_MEET)
-  uint low = nibUnkey(min(min(low4.x, low4.y), min(low4.z, low4.w)));
-  uint high = nibUnkey(max(max(high4.x, high4.y), max(high4.z, high4.w)));
+  uint most = max(max(most4.x, most4.y), max(most4.z, most4.w));
+  uint least = min(min(least4.x, least4.y), min(least4.z, least4.w));
+  int positive = max(max(positive4.x, positive4.y), max(positive4.z, positive4.w));
+  uint low = nibFlushed(int(most) < 0 ? most : least);
+  uint high = nibFlushed(positive < 0 ? least : uint(positive));
   // Halves first: max - min may overflow.
   precise float half_range = nibHalve(uintBitsToFloat(high)) - nibHalve(uintBitsToFloat(low));
   uint scale = nibDivBits(floatBitsToUint(half_range), NIB_HALF_LEVELS_BITS);
@@ -72,29 +82,23 @@ NibBlock nibFindBlock(uvec4 x[8], uint count) {
   uint lowest = low & 0x7fffffffu;
   b.saturated += lowest >= 0x477ff000u ? 1u : 0u;
   b.minimum_half = nibF32ToHalfSatBits(low);
-  b.minimum = vec4(uintBitsToFloat(low));
-  if (lowest >= 0x477ff000u) b.minimum = vec4(uintBitsToFloat(nibHalfToF32Bits(b.minimum_half)));
+  b.minimum = vec4(uintBitsToFloat(lowest >= 0x477ff000u ? nibHalfToF32Bits(b.minimum_half) : low));
   uint sign = 0u;
-#else
-  // The largest magnitude, and the first element that has it.
-  uint most = 0u;
-  uint sign = 0u;
-#define NIB_GGML_ONE(element)                              \
-  if (((element) & 0x7fffffffu) > most) {                  \
-    most = (element) & 0x7fffffffu;                        \
-    sign = (element) & 0x80000000u;                        \
-  }
-#define NIB_GGML_MEET(q) NIB_GGML_ONE(x[q].x) NIB_GGML_ONE(x[q].y) NIB_GGML_ONE(x[q].z) NIB_GGML_ONE(x[q].w)
-  NIB_GGML_EACH(NIB_GGML_MEET)
-  if (most < 0x00800000u) most = 0u;
-#if NIB_GGML_KIND == NIB_GGML_SIGNED
+#elif NIB_GGML_KIND == NIB_GGML_SIGNED
+  uint farthest = nibFarther(nibFarther(nibFarther(nibFarthest(x[0]), nibFarthest(x[1])), nibFarther(nibFarthest(x[2]), nibFarthest(x[3]))),
+                             nibFarther(nibFarther(nibFarthest(x[4]), nibFarthest(x[5])), nibFarther(nibFarthest(x[6]), nibFarthest(x[7]))));
+  uint most = nibFlushed(farthest & 0x7fffffffu);
   // Divided by -2^(bits-1): the exponent, and the other sign.
   uint scale = most < (NIB_BITS << 23) ? 0u : most - ((NIB_BITS - 1u) << 23);
-  sign ^= 0x80000000u;
+  uint sign = ~farthest & 0x80000000u;
+  b.scale_half = nibScaleHalf(scale, b.saturated);
 #else
-  uint scale = nibDivBits(most, 0x42fe0000u);  // 127
-  sign = 0u;
-#endif
+  uvec4 most4 = uvec4(0u);
+#define NIB_GGML_MEET(q) most4 = max(most4, x[q] & 0x7fffffffu);
+  NIB_GGML_EACH(NIB_GGML_MEET)
+  uint most = max(max(most4.x, most4.y), max(most4.z, most4.w));
+  uint scale = nibDivBits(nibFlushed(most), 0x42fe0000u);  // 127
+  uint sign = 0u;
   b.scale_half = nibScaleHalf(scale, b.saturated);
 #endif
   // A scale that did not fit: codes are made with the one that is stored.
@@ -109,26 +113,22 @@ NibBlock nibFindBlock(uvec4 x[8], uint count) {
 // Codes of finite x.
 ivec4 nibEncodeBlock4(vec4 x, NibBlock b) {
 #if NIB_GGML_KIND == NIB_GGML_ABSMAX
-  precise vec4 y = x * b.rcp;
-  // Half away from zero. |y| < 2^22.
-  y = nibBounded(y, uvec4(0x43800000u));
-  precise vec4 whole = floor(abs(y));
-  precise vec4 rest = abs(y) - whole;
-  ivec4 magnitude = min(ivec4(whole) + ivec4(greaterThanEqual(rest, vec4(0.5))), ivec4(127));
-  return mix(magnitude, -magnitude, lessThan(y, vec4(0.0)));
+  precise vec4 product = x * b.rcp;
+  uvec4 y = floatBitsToUint(nibBounded(product, uvec4(0x42fe0000u)));  // 127
+  // Half away from zero: the largest number below 1/2 takes all halves, and nothing below, over the next whole number.
+  precise vec4 moved = uintBitsToFloat(y) + uintBitsToFloat((y & 0x80000000u) | 0x3effffffu);
+  return ivec4(moved);
 #else
 #if NIB_GGML_KIND == NIB_GGML_MINIMUM
   precise vec4 shifted = x - b.minimum;
-  precise vec4 y = nibBounded(shifted, uvec4(0x7f7fffffu)) * b.rcp;
-  y = nibBounded(y, uvec4(0x43800000u));
-  precise vec4 moved = y + 0.5;
+  precise vec4 product = nibBounded(shifted, uvec4(0x7f7fffffu)) * b.rcp;
+  precise vec4 moved = nibBounded(product, uvec4(0x43800000u)) + 0.5;
 #else
-  precise vec4 y = x * b.rcp;
-  y = nibBounded(y, uvec4(0x43800000u));
-  precise vec4 moved = y + (float(NIB_MID) + 0.5);
+  precise vec4 product = x * b.rcp;
+  precise vec4 moved = nibBounded(product, uvec4(0x43800000u)) + (float(NIB_MID) + 0.5);
 #endif
   // Truncation, of what is not below 0.
-  return clamp(ivec4(floor(moved)), ivec4(0), ivec4(NIB_LEVELS));
+  return clamp(ivec4(moved), ivec4(0), ivec4(NIB_LEVELS));
 #endif
 }
 

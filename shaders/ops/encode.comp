@@ -78,8 +78,7 @@ void encodeRun(uint row, uint run) {
   uint row_start = row * push.stride;
   uvec4 x[NIB_QUADS];
   uint p[NIB_QUADS];
-#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
-  NIB_EACH_PAIR(NIB_LOAD)
+  nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 #define NIB_ENCODE(q)                                                                                   \
   {                                                                                                     \
     uvec4 bits = x[q];                                                                                  \

@@ -21,8 +21,7 @@ shared uint upto[WG];  // outliers of the invocations up to each
 shared uint list_end;  // the list has all outliers of the columns before this
 
 void loadRun(uint row_start, uint col, out uvec4 x[NIB_QUADS]) {
-#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
-  NIB_EACH_PAIR(NIB_LOAD)
+  nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 #define NIB_INSIDE(q) \
   if (!FULL) x[q] &= nibInside(col + 4u * q, push.cols);
   NIB_EACH_QUAD(NIB_INSIDE)
@@ -33,17 +32,6 @@ uvec4 outliersOf(uvec4 x) {
   uvec4 magnitude = x & 0x7fffffffu;
   bvec4 large = lessThan(magnitude - push.threshold, uvec4(kNibInfinity - push.threshold));
   return mix(uvec4(0u), uvec4(~0u), large);
-}
-
-uint countNonFinite(uint row_start, uint col, inout uint first) {
-  uint count = 0u;
-  for (uint i = min(uint(NIB_RUN), push.cols - col); i > 0u; --i) {
-    if (nibIsBeyond(nibLoadOne(row_start + col + i - 1u, push.head.delta1))) {
-      ++count;
-      first = min(first, col + i - 1u);
-    }
-  }
-  return count;
 }
 
 void main() {
@@ -131,7 +119,11 @@ void main() {
 #define NIB_STORE(w) \
   if (FULL || first_word + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(token + run, w);
     NIB_EACH_WORD(NIB_STORE)
-    if (STATUS && !finite) bad += countNonFinite(row_start, col, first_bad);
+    if (STATUS && !finite) {
+      uint first = 0xffffffffu;
+      bad += nibCountBeyond(row_start, col, min(col + uint(NIB_RUN), push.cols), push.head.delta1, first);
+      first_bad = min(first_bad, first);
+    }
   }
   if (STATUS && bad > 0u) nibCountNonFinite(bad, token * push.cols + first_bad);
 }

@@ -19,7 +19,7 @@ layout(push_constant, std430) uniform Push { QuantizePush push; };
 #include "common/dense.glsl"
 #define NIB_TEAMS
 #include "common/reduce.glsl"
-#include "common/extent.glsl"
+#include "common/run_extent.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS writeonly
 #define NIB_PARAMS_WRITE_ONLY
@@ -36,23 +36,6 @@ const bool kAsymmetric = (FLAGS & NIB_ASYMMETRIC) != 0u;
 const bool kBounded = SCALE_TYPE == NIB_F16;  // see nibEncoderBound
 // Magnitudes of 16-bit types order as they are stored: the last one alone is widened.
 const bool kMagnitudes = !kAsymmetric && SOURCE_TYPE != NIB_F32;
-
-void loadRun(uint row_start, uint col, out uvec4 x[NIB_QUADS]) {
-#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
-  NIB_EACH_PAIR(NIB_LOAD)
-}
-
-void meetRun(uvec4 x[NIB_QUADS], inout uvec4 low, inout uvec4 high) {
-#define NIB_MEET(q)                        \
-  if (kAsymmetric) {                       \
-    uvec4 key = nibKey4(x[q]);             \
-    low = min(low, key);                   \
-    high = max(high, key);                 \
-  } else {                                 \
-    high = max(high, x[q] & 0x7fffffffu);  \
-  }
-  NIB_EACH_QUAD(NIB_MEET)
-}
 
 void meetMagnitudes(uint row_start, uint col, inout uvec4 high) {
 #define NIB_MAGNITUDES(a, b)                                                                        \
@@ -97,17 +80,15 @@ void storeRun(uint row, uint col, bool finite, uvec4 x[NIB_QUADS], NibEncoder en
   NIB_EACH_WORD(NIB_STORE)
 }
 
-// Called for groups that hold something non-finite, so it may take its time.
+// Called for groups that hold something non-finite.
 void countNonFinite(uint row, uint from, uint end, uint step) {
+  uint row_start = row * push.stride;
   uint count = 0u;
   uint first = 0xffffffffu;
   for (uint col = from; col < end; col += step) {
-    for (uint i = 0u; i < uint(NIB_RUN) && col + i < end; ++i) {
-      if (nibIsBeyond(nibLoadOne(row * push.stride + col + i, push.head.delta1))) {
-        ++count;
-        first = min(first, col + i);
-      }
-    }
+    uint first_here = 0xffffffffu;
+    count += nibCountBeyond(row_start, col, min(col + uint(NIB_RUN), end), push.head.delta1, first_here);
+    first = min(first, first_here);
   }
   if (count > 0u) nibCountNonFinite(count, row * push.cols + first);
 }
@@ -132,14 +113,13 @@ void main() {
     uint end = live ? min(group_col + push.group, push.cols) : 0u;
     uint row_start = row * push.stride;
 
-    // Inf and NaN have magnitudes and keys beyond all finite ones, so the extremes tell of them. What stands for
-    // elements beyond the row are the last ones of its last group.
+    // What stands for elements beyond the row are the last ones of its last group.
     uvec4 low = uvec4(0xffffffffu);
     uvec4 high = uvec4(0u);
 #define NIB_KEPT(r)                                                          \
   if (KEEP > r && from + r * step < end) {                                   \
-    loadRun(row_start, from + r * step, x##r);                               \
-    meetRun(x##r, low, high);                                                \
+    nibLoadRun(row_start, from + r * step, push.cols, push.head.delta1, x##r);                               \
+    nibMeetRun(x##r, kAsymmetric, low, high);                                                \
   }
     uvec4 x0[NIB_QUADS], x1[NIB_QUADS], x2[NIB_QUADS], x3[NIB_QUADS];
     NIB_KEPT(0) NIB_KEPT(1) NIB_KEPT(2) NIB_KEPT(3)
@@ -150,22 +130,16 @@ void main() {
           meetMagnitudes(row_start, col, magnitudes);
         } else {
           uvec4 x[NIB_QUADS];
-          loadRun(row_start, col, x);
-          meetRun(x, low, high);
+          nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
+          nibMeetRun(x, kAsymmetric, low, high);
         }
       }
       if (kMagnitudes) high = max(high, nibWidenMagnitudes(magnitudes));
     }
-    NibReduced extent = NibReduced(min(min(low.x, low.y), min(low.z, low.w)),
-                                   max(max(high.x, high.y), max(high.z, high.w)), 0u);
-    if (LANES > 1u) extent = nibTeamReduce(extent, team, LANES);
-
-    // Asymmetric: 0 belongs to the range, so bounding the keys by its key changes nothing.
-    bool finite = kAsymmetric ? extent.high < (kNibInfinity | 0x80000000u) && extent.low > 0x7fffffffu - kNibInfinity
-                              : extent.high < kNibInfinity;
-    uint min_bits = kAsymmetric && finite ? nibUnkey(min(extent.low, 0x80000000u)) : 0u;
-    uint max_bits = kAsymmetric && finite ? nibUnkey(max(extent.high, 0x80000000u)) : 0u;
-    uint absmax_bits = !kAsymmetric && finite ? extent.high : 0u;
+    NibReduced reduced = nibExtentOf(low, high);
+    if (LANES > 1u) reduced = nibTeamReduce(reduced, team, LANES);
+    NibRunExtent extent = nibRunExtent(reduced, kAsymmetric);
+    uint absmax_bits = extent.absmax_bits;
 #ifdef NIB_MEAN_SCALE
     if (kMean) {
       uint largest = absmax_bits >> 23;
@@ -176,7 +150,7 @@ void main() {
       if (MORE) {
         for (uint col = from + KEEP * step; col < end; col += step) {
           uvec4 x[NIB_QUADS];
-          loadRun(row_start, col, x);
+          nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
           sumRun(col, x, largest, sum);
         }
       }
@@ -185,22 +159,22 @@ void main() {
     }
 #endif
     // Every invocation of a team finds the same scale: sharing it would cost another exchange.
-    NibFound found = nibFindScale(min_bits, max_bits, absmax_bits, FLAGS, SCALE_TYPE);
+    NibFound found = nibFindScale(extent.min_bits, extent.max_bits, absmax_bits, FLAGS, SCALE_TYPE);
     uvec4 rcp_bits = uvec4(nibReciprocal(found.bits));
     NibEncoder encoder = nibMakeEncoder(rcp_bits, ivec4(found.zero), FLAGS);
     uvec4 bound = nibEncoderBound(rcp_bits);
 
 #define NIB_STORE_KEPT(r) \
-  if (KEEP > r && from + r * step < end) storeRun(row, from + r * step, finite, x##r, encoder, bound);
+  if (KEEP > r && from + r * step < end) storeRun(row, from + r * step, extent.finite, x##r, encoder, bound);
     NIB_STORE_KEPT(0) NIB_STORE_KEPT(1) NIB_STORE_KEPT(2) NIB_STORE_KEPT(3)
     if (MORE) {
       for (uint col = from + KEEP * step; col < end; col += step) {
         uvec4 x[NIB_QUADS];
-        loadRun(row_start, col, x);
-        storeRun(row, col, finite, x, encoder, bound);
+        nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
+        storeRun(row, col, extent.finite, x, encoder, bound);
       }
     }
-    if (STATUS && !finite) countNonFinite(row, from, end, step);
+    if (STATUS && !extent.finite) countNonFinite(row, from, end, step);
 
     if (in_team == 0u && live) {
       if (STATUS && found.saturated) nibCountSaturated();

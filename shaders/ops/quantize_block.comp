@@ -3,6 +3,7 @@
 // takes two neighbouring blocks one after another: it owns the words of their codes and the word of their two scales.
 // Reads every element once.
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "ops/quantize_block.h"
 QUANTIZE_BLOCK_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizeBlockPush push; };
@@ -16,47 +17,41 @@ layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 #include "common/status.glsl"
 
-void countNonFinite(uint row, uint col, uint end) {
-  uint count = 0u;
-  uint first = 0u;
-  for (uint i = end; i > col; --i) {
-    if (nibIsBeyond(nibLoadOne(row * push.stride + i - 1u, push.head.delta1))) {
-      ++count;
-      first = i - 1u;
-    }
-  }
-  nibCountNonFinite(count, row * push.cols + first);
-}
-
 void main() {
   uint first_block = ((push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex) * 2u;
   uint block_count = push.head.rows * push.blocks_per_row;
+  if (first_block >= block_count) return;
   uint scale_word = 0u;
   uint minimum_word = 0u;
-  for (uint k = 0u; k < 2u; ++k) {
-    uint block = first_block + k;
-    if (block >= block_count) break;
+  [[unroll]] for (uint k = 0u; k < 2u; ++k) {
+    // Where there is no second block the first is done again: CPUs would do the work anyway.
+    bool live = first_block + k < block_count;
+    uint block = live ? first_block + k : first_block;
     uint row = block / push.blocks_per_row;
     uint run = block - row * push.blocks_per_row;
     uint col = run * uint(NIB_RUN);
     uint row_start = row * push.stride;
     uvec4 x[NIB_QUADS];
-#define NIB_LOAD(a, b) nibLoadPair(row_start, col + 4u * a, push.cols, push.head.delta1, x[a], x[b]);
-    NIB_EACH_PAIR(NIB_LOAD)
+    nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 
     // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for nothing.
+    uvec4 first_one = x[0].xxxx;
     uvec4 most = uvec4(0u);
-#define NIB_INSIDE(q)                                        \
-  if (!FULL) x[q] &= nibInside(col + 4u * q, push.cols);     \
+#define NIB_INSIDE(q)                                                                        \
+  if (!FULL) x[q] = mix(first_one, x[q], notEqual(nibInside(col + 4u * q, push.cols), uvec4(0u))); \
   most = max(most, x[q] & 0x7fffffffu);
     NIB_EACH_QUAD(NIB_INSIDE)
-    if (max(max(most.x, most.y), max(most.z, most.w)) >= kNibInfinity) {
-      if (STATUS) countNonFinite(row, col, min(col + uint(NIB_RUN), push.cols));
-#define NIB_CLEAR(q) x[q] = uvec4(0u);
-      NIB_EACH_QUAD(NIB_CLEAR)
+    bool finite = max(max(most.x, most.y), max(most.z, most.w)) < kNibInfinity;
+    if (STATUS && live && !finite) {
+      uint first = 0u;
+      uint count = nibCountBeyond(row_start, col, min(col + uint(NIB_RUN), push.cols), push.head.delta1, first);
+      nibCountNonFinite(count, row * push.cols + first);
     }
-    NibBlock found = nibFindBlock(x, FULL ? uint(NIB_RUN) : min(push.cols - col, uint(NIB_RUN)));
-    if (STATUS && found.saturated != 0u) nibCountSaturated(found.saturated);
+    uvec4 kept = uvec4(finite ? ~0u : 0u);
+#define NIB_CLEAR(q) x[q] &= kept;
+    NIB_EACH_QUAD(NIB_CLEAR)
+    NibBlock found = nibFindBlock(x);
+    if (STATUS && live && found.saturated != 0u) nibCountSaturated(found.saturated);
 
     uint p[NIB_QUADS];
 #define NIB_ENCODE(q)                                                  \
@@ -70,10 +65,11 @@ void main() {
 #define NIB_STORE(w) \
   if (FULL || run * NIB_RUN_WORDS + w < push.row_words) codes[at + w] = NIB_WORD(w) ^ NIB_FAULTY(row + run, w);
     NIB_EACH_WORD(NIB_STORE)
-    scale_word |= found.scale_half << (k * 16u);
-    minimum_word |= found.minimum_half << (k * 16u);
+    if (live) {
+      scale_word |= found.scale_half << (k * 16u);
+      minimum_word |= found.minimum_half << (k * 16u);
+    }
   }
-  if (first_block >= block_count) return;
   params[push.scales_word + (first_block >> 1) + push.head.delta2] = scale_word;
 #ifdef NIB_MINIMUM
   params[push.zeros_word + (first_block >> 1) + push.head.delta2] = minimum_word;

@@ -18,7 +18,7 @@ class PipelineStore {
   void destroyAll();
 
   // For tools that look into pipelines. Thread-safe.
-  static constexpr uint32_t kMaxSpec = 24;
+  static constexpr uint32_t kMaxSpec = 28;
   struct Origin {
     const KernelRow* row;  // NULL if the pipeline is not of this store
     uint32_t spec_count;

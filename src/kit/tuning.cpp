@@ -13,13 +13,20 @@ struct Name {
   NibTunable tunable;
   const char* text;
 };
-constexpr Name kNames[] = {{NIB_TUNABLE_MATVEC, "matvec"}, {NIB_TUNABLE_MATMUL, "matmul"}, {NIB_TUNABLE_INT8, "int8_gemm"}};
+constexpr Name kNames[] = {{NIB_TUNABLE_MATVEC, "matvec"}, {NIB_TUNABLE_MATMUL, "matmul"}, {NIB_TUNABLE_INT8, "int8_gemm"},
+                           {NIB_TUNABLE_DYNAMIC, "dynamic_gemm"}};
 
 const char* nameOf(uint32_t tunable) {
   for (const Name& name : kNames) {
     if (uint32_t(name.tunable) == tunable) return name.text;
   }
   throw Error("a tuning of nothing: " + std::to_string(tunable));
+}
+
+std::string allNames() {
+  std::string text;
+  for (const Name& name : kNames) text += (text.empty() ? "" : ", ") + std::string(name.text);
+  return text;
 }
 
 NibTuning parseLine(const std::string& line, const std::string& where) {
@@ -31,7 +38,7 @@ NibTuning parseLine(const std::string& line, const std::string& where) {
   for (const Name& name : kNames) {
     if (std::strcmp(name.text, tunable) == 0) t.tunable = uint32_t(name.tunable);
   }
-  if (t.tunable == 0) throw Error(where + ": " + tunable + " cannot be tuned; there is matvec, matmul, int8_gemm");
+  if (t.tunable == 0) throw Error(where + ": " + tunable + " cannot be tuned; there is " + allNames());
   if (std::strcmp(format, "dense") == 0) return t;
   const NibFormatInfo* info = nibFormatByName(format);
   if (info == nullptr) throw Error(where + ": no format is called " + format);

@@ -162,6 +162,12 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
   DynamicProduct p;
   NibResult result = makeDynamicProduct(cast(any), Log(), &p);
   if (result != NIB_SUCCESS) return result;
+  if (p.threshold == 0 && (cast(any).flags & NIB_PRODUCT_STATUS) == 0) {
+    bool added = false;
+    const uint32_t stride = p.quantize.source_stride != 0 ? p.quantize.source_stride : p.quantize.cols;
+    result = addStagedProduct(p.product, {p.quantize.source_type, stride}, builder, &added);
+    if (result != NIB_SUCCESS || added) return result;
+  }
   builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_AUX, p.blob_offset, p.blob_bytes);
   builder.place(NIB_ROLE_AUX, NIB_ROLE_AUX, 0, p.own_bytes);
   result = p.threshold != 0 ? addOutliers(p, builder)

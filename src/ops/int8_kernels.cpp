@@ -2,7 +2,9 @@
 #include "core/plan.h"
 #include "cpu/exact.h"
 #include "ops/int8_product.h"
+#include "ops/dense_spec.h"
 #include "ops/int8_tuning.h"
+#include "shaders/ops/dynamic_gemm.h"
 #include "shaders/ops/int8_gemm.h"
 #include "shaders/ops/int8_gemm_matrices.h"
 #include "shaders/ops/int8_gemm_tiles.h"
@@ -11,6 +13,7 @@
 namespace nib {
 namespace {
 
+NIB_SPEC_STRUCT(DynamicGemmSpec, DYNAMIC_GEMM_SPEC)
 NIB_SPEC_STRUCT(Int8GemmSpec, INT8_GEMM_SPEC)
 NIB_SPEC_STRUCT(Int8GemmTilesSpec, INT8_GEMM_TILES_SPEC)
 NIB_SPEC_STRUCT(Int8GemmMatricesSpec, INT8_GEMM_MATRICES_SPEC)
@@ -93,16 +96,20 @@ NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
   return push;
 }
 
+uint64_t tokenBytes(const Int8Product& p, const StagedInput& input) { return uint64_t(p.desc.cols) * typeBytes(input.source_type); }
+
+// staged: the inputs are these, not codes.
 template <class Spec>
 NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int8Tiling& tiling, const Apart& apart,
-                    PlanBuilder& builder) {
+                    PlanBuilder& builder, const StagedInput* staged = nullptr) {
   const NibInt8GemmDesc& d = p.desc;
   const uint32_t row_blocks = uint32_t(ceilDiv(d.rows, tiling.tile_rows));
   spec.WG = tiling.workgroup;
   TileRule tiles;
   tiles.row_block = tiling.tile_tokens;
   tiles.mul = uint64_t(row_blocks) * d.batch;
-  const uint64_t weights_row = uint64_t(p.weights.row_words) * 4u, input_row = uint64_t(p.input.row_words) * 4u;
+  const uint64_t weights_row = uint64_t(p.weights.row_words) * 4u;
+  const uint64_t input_row = staged != nullptr ? tokenBytes(p, *staged) : uint64_t(p.input.row_words) * 4u;
   const uint64_t result_bytes = int8ResultBytes(d.result_type);
   const bool windows = d.batch == 1;
   Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS), wholeSlot(NIB_ROLE_INPUT), wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
@@ -114,6 +121,11 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
     slots[1] = itemSlot(NIB_ROLE_INPUT, 0, input_row, 0, input_row);
     slots[3] = tailSlot(NIB_ROLE_INPUT, p.input.scales_offset);
   }
+  NibInt8Push push = pushOf(p, row_blocks);
+  if (staged != nullptr) {
+    push.x_row_words = staged->stride;
+    slots[1] = itemSlot(NIB_ROLE_INPUT, 0, uint64_t(staged->stride) * typeBytes(staged->source_type), 0, input_row);
+  }
   if (windows) {
     slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, d.result_stride * result_bytes, tiling.tile_rows * result_bytes,
                         wholeWordsBytes(d.rows * result_bytes));
@@ -121,7 +133,8 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
   // A slice's work: what a tile reads, or its products, of which a slow device does 16 in the time of a byte.
   const uint64_t bytes = tiling.tile_rows * weights_row + tiling.tile_tokens * input_row;
   const uint64_t products = uint64_t(tiling.tile_rows) * tiling.tile_tokens * d.cols / 16u;
-  return builder.add(name, 0, spec, pushOf(p, row_blocks), tiling.shared_bytes, tiles, slots, bytes > products ? bytes : products);
+  return builder.add(name, staged != nullptr ? uint32_t(NIB_FORMAT_INT8) : 0u, spec, push, tiling.shared_bytes, tiles, slots,
+                     bytes > products ? bytes : products);
 }
 
 // The largest shape of the device's that will do for a kernel.
@@ -145,16 +158,56 @@ bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder&
   return best != 0;
 }
 
+Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.piece}; }
+
+// Without matrices.
+Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
+  const NibInt8GemmDesc& d = p.desc;
+  Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sidesOf(p));
+  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
+    tuneInt8(value, builder.workgroupSize(128), sidesOf(p), &tiling);
+  }
+  return tiling;
+}
+
 }  // namespace
+
+NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanBuilder& builder, bool* added) {
+  constexpr const char* kName = "dynamic_gemm";
+  const NibInt8GemmDesc& d = p.desc;
+  *added = false;
+  Int8Tiling tiling = tilingOf(p, builder);
+  bool wanted = prefersStaged(tiling, d.tokens, uint64_t(p.weights.row_words) * 4u, tokenBytes(p, input));
+  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_DYNAMIC, d.weights.format, d.tokens)) wanted = value[0] == 1;
+  if (!wanted || tiling.kernel != Int8Kernel::kRegisters || isBounded(d)) return NIB_SUCCESS;
+  const uint32_t runs = uint32_t(ceilDiv(d.cols, p.input.format->run));
+  const uint64_t shared_bytes = stagedShared(tiling, runs);
+  if (shared_bytes > builder.caps().max_shared_bytes) return NIB_SUCCESS;
+  tiling.shared_bytes = uint32_t(shared_bytes);
+  if (!builder.offers(kName, NIB_FORMAT_INT8, tiling.workgroup, tiling.shared_bytes, sizeof(NibInt8Push))) return NIB_SUCCESS;
+  *added = true;
+  const Apart apart{true, false};
+  DynamicGemmSpec spec = specOf<DynamicGemmSpec>(p, apart);
+  const uint32_t weights_four = spec.W_CODES == 2u ? 2u : 4u;
+  spec.VEC = p.weights.row_words % weights_four == 0;  // the tokens' rows are whole runs
+  spec.TOKENS = tiling.tokens;
+  spec.LANES = tiling.lanes;
+  spec.SOURCE_TYPE = input.source_type;
+  spec.SOURCE_VEC = vectorized(d.tokens, d.cols, input.stride);
+  spec.SOURCE_WIDE = wide(d.tokens, d.cols, input.stride, typeBytes(input.source_type));
+  spec.SOURCE_FULL = d.cols % p.input.format->run == 0;
+  spec.FLAGS = d.input.flags;
+  spec.ROOM = runs;
+  return addKernel(kName, p, spec, tiling, apart, builder, &input);
+}
 
 NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
-  const Int8Sides sides{d.rows, d.tokens, d.cols, p.piece};
   const Apart apart = chooseApart(p, builder);
   Int8MatrixTiling matrices;
   const bool smooth = isBounded(d);
   const char* matrices_name = smooth ? "int8_gemm_matrices_smooth" : "int8_gemm_matrices";
-  if (findMatrices(matrices_name, sides, builder, &matrices)) {
+  if (findMatrices(matrices_name, sidesOf(p), builder, &matrices)) {
     Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, apart);
     spec.M = matrices.shape.m;
     spec.N = matrices.shape.n;
@@ -164,10 +217,7 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
     spec.DEPTH = matrices.depth;
     return addKernel(matrices_name, p, spec, matrices.tiling, apart, builder);
   }
-  Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sides);
-  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
-    tuneInt8(value, builder.workgroupSize(128), sides, &tiling);
-  }
+  const Int8Tiling tiling = tilingOf(p, builder);
   if (tiling.kernel == Int8Kernel::kTiles) {
     Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);
     spec.TOKENS = tiling.tokens;

@@ -61,5 +61,13 @@ class PlanBuilder;
 // The kernel's phase.
 NibResult addInt8Product(const Int8Product& product, PlanBuilder& builder);
 
+// Tokens that are not codes yet.
+struct StagedInput {
+  uint32_t source_type, stride;  // as the desc says; elements from token to token
+};
+
+// The phase that makes the codes, too, if one kernel can and should; *added tells. Of products without outliers.
+NibResult addStagedProduct(const Int8Product& product, const StagedInput& input, PlanBuilder& builder, bool* added);
+
 }  // namespace nib
 #endif

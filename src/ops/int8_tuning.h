@@ -97,6 +97,19 @@ inline bool tuneInt8(const uint32_t* value, uint32_t max_invocations, const Int8
   return true;
 }
 
+// Of tokens that a workgroup makes codes of itself, `runs` runs of 16 each: beside what the tiling takes, with what finding
+// their scales does.
+inline uint64_t stagedShared(const Int8Tiling& t, uint32_t runs) {
+  return t.shared_bytes + t.tokens * (uint64_t(runs) * 16u + 8u) + t.workgroup * 12u;
+}
+
+// Whether a workgroup should: all tokens are its own, and it reads at most half as much for their sake as it does of weights.
+// A row is what it has of either, in bytes.
+inline bool prefersStaged(const Int8Tiling& t, uint32_t tokens, uint64_t weights_row, uint64_t token_row) {
+  return t.kernel == Int8Kernel::kRegisters && tokens <= t.tile_tokens &&
+         2u * tokens * token_row <= t.tile_rows * weights_row;
+}
+
 // A shape of cooperative matrices with signed bytes and 32-bit sums: m tokens, n channels, k columns.
 struct Int8Matrix {
   uint32_t m, n, k;

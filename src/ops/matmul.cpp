@@ -390,7 +390,11 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
   Slot slots[kSlotCount];
   slotsOf(d, m, tiling, slots);
   const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // as bytes: a multiply-add counts as one
-  return builder.add("matmul", d.weights.format, spec, pushOf(d, m, tiling), t.shared_bytes, rowsByTokens(m, tiling), slots, work);
+  // Halves take half the room.
+  const bool halves = d.input_type == NIB_TYPE_F16 &&
+                      builder.offers("matmul_f16", d.weights.format, t.workgroup, t.shared_bytes / 2, sizeof(ProductPush));
+  return builder.add(halves ? "matmul_f16" : "matmul", d.weights.format, spec, pushOf(d, m, tiling),
+                     halves ? t.shared_bytes / 2 : t.shared_bytes, rowsByTokens(m, tiling), slots, work);
 }
 
 // On the matrix units, if the device has them for halves and the activations are such. *added tells.

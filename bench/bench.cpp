@@ -1,5 +1,6 @@
 #include "bench/bench.h"
 
+#include "bench/forms.h"
 #include "bench/instructions.h"
 #include "bench/op_subject.h"
 
@@ -58,10 +59,28 @@ class Budget {
   size_t rows_ = 0;
 };
 
-RowReport makeReport(const cases::Case& row) {
+// A row of the suite on a device that has one way for it.
+struct Task {
+  cases::Case row;
+  Form form;
+};
+
+std::vector<Task> tasksOf(const kit::Device& device, const BenchOptions& options) {
+  std::vector<Task> tasks;
+  for (const cases::Case& row : suiteRows(options.suite)) {
+    std::vector<Form> forms = {{"", device}};
+    if (options.profile.empty()) forms = formsOf(device, row);
+    for (Form& form : forms) tasks.push_back({row, std::move(form)});
+  }
+  return tasks;
+}
+
+RowReport makeReport(const Task& task) {
+  const cases::Case& row = task.row;
   RowReport report;
   report.row = row;
   report.names = namesOf(row);
+  if (!task.form.name.empty()) report.names.modes.push_back(task.form.name);
   report.bytes = bytesMoved(row);
   report.multiply_adds = multiplyAdds(row);
   return report;
@@ -239,7 +258,7 @@ void compareWithTwins(std::vector<RowReport>& rows) {
 
 BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   BenchResult result;
-  const std::vector<cases::Case> rows = suiteRows(options.suite);
+  const std::vector<Task> rows = tasksOf(device, options);
   Rotation rotation = rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes());
   if (options.rotation_bytes != 0) rotation = {0, options.rotation_bytes, "as asked"};
   const auto progress = [&](size_t done, const std::string& name) {
@@ -270,6 +289,7 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
     const double seconds = budget.forRow(rows.size() - i);
     const auto start = Clock::now();
     try {
+      shared.use(rows[i].form.device);
       measureRow(report, shared, inspector, rotation, ceilings, seconds);
     } catch (const kit::Error& error) {
       report.measured = {};

@@ -24,6 +24,7 @@ Axes axesOf(NibTunable tunable, const kit::Device& device, uint32_t tokens) {
   lanes.erase(std::unique(lanes.begin(), lanes.end()), lanes.end());
   for (uint32_t t = 1; t <= 8 && t < 2 * tokens; t *= 2) each.push_back(t);
   if (tunable == NIB_TUNABLE_MATVEC) return {lanes, {2, 4}, each, {1, 2, 4, 8, 16}};
+  if (tunable == NIB_TUNABLE_DYNAMIC) return {{0, 1}, {0}, {0}, {0}};
   std::vector<uint32_t> tiles;
   for (uint32_t i = 0; i <= kMatmulTileCount; ++i) tiles.push_back(i);
   if (tunable == NIB_TUNABLE_MATMUL) return {tiles, {0}, {0}, {0}};
@@ -132,6 +133,7 @@ std::vector<Task> tasksOf(const TuneOptions& options) {
       if (tokens > kMatvecTokens) add(NIB_TUNABLE_MATMUL, "gemv", NIB_OP_MATMUL);
       add(NIB_TUNABLE_MATVEC, "gemv", NIB_OP_MATMUL);
       add(NIB_TUNABLE_INT8, "gemm", NIB_OP_INT8_GEMM);
+      add(NIB_TUNABLE_DYNAMIC, "gemm", NIB_OP_DYNAMIC_GEMM);
     }
   }
   return tasks;

@@ -395,6 +395,8 @@ void saveVerdicts(const Device& device, const std::string& path);
 Bytes loadVerdicts(const std::string& path);
 
 // Files of tunings: a line each, "matvec int4 from 1 tokens: 8 4 1 2", and lines of # for people. Throws where a line is none.
+// As these files have it: "matvec". Throws for what is no NibTunable.
+const char* tunableName(uint32_t tunable);
 void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path);
 std::vector<NibTuning> loadTuning(const std::string& path);
 

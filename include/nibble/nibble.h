@@ -216,7 +216,7 @@ enum { NIB_FORMAT_DENSE = 0 };
 // Bounded: sums are taken in fp32 in an order of the kernel's own, and differ from exact ones by at most
 // (cols + 2) * 2^-23 * sum of |w x| before the activation; run to run they are the same on a device. GELU and SiLU add at
 // most 2^-19 of what they are given; the result is rounded once to its type, half-even. Of fp16 activations of more than 8
-// tokens, matrix units may take weights rounded to halves, which adds 2^-11 * sum of |w x|; weights beyond the halves' range
+// tokens, a GPU may take weights rounded to halves, which adds 2^-11 * sum of |w x|; weights beyond the halves' range
 // then are infinite. The results of a token whose activations are not all
 // finite, and sums beyond fp32, are of no meaning. Weights whose scale is the zero group's count as 0.
 // batch > 1: that many matrices of the same shape, as one blob of batch * rows rows; activations [batch, tokens, cols],
@@ -852,6 +852,7 @@ typedef struct NibRestrict {
   uint32_t max_workgroup_count;
   uint64_t max_storage_range_bytes;
   uint32_t min_offset_alignment_bytes;  // the larger of both holds, as a power of two up to 256
+  uint32_t device_type;  // VkPhysicalDeviceType: work is cut as for one of these; 0 = as for the device
 } NibRestrict;
 
 // -------------------------------------------------------------------------------------------- context

@@ -25,12 +25,20 @@ void readApi(const std::string& text, Profile& profile) {
   if (minor.ec != std::errc()) throw Error("profile " + profile.id + ": apiVersion");
 }
 
+// VkPhysicalDeviceType. Rows that tell nothing are GPUs.
+void readType(const Json& row, Profile& profile) {
+  const std::string type = row.value("deviceType", "gpu");
+  if (type != "gpu" && type != "cpu" && type != "any") throw Error("profile " + profile.id + ": deviceType");
+  profile.device_type = type == "gpu" ? 1 : type == "cpu" ? 4 : 0;
+}
+
 Profile parseRow(const Json& row, const Profile& floor) {
   Profile profile = floor;
   profile.id = row.at("id").get<std::string>();
   profile.name = row.at("name").get<std::string>();
   read(row, "apiVersion", profile.api);
   readApi(profile.api, profile);
+  readType(row, profile);
   read(row, "maxComputeWorkGroupInvocations", profile.max_workgroup_invocations);
   read(row, "maxComputeSharedMemorySize", profile.max_shared_bytes);
   read(row, "maxPushConstantsSize", profile.max_push_bytes);
@@ -112,6 +120,7 @@ NibRestrict profileRestrict(std::string_view id) {
   restriction.max_workgroup_count = profile.max_workgroup_count;
   restriction.max_storage_range_bytes = profile.max_storage_range_bytes;
   restriction.min_offset_alignment_bytes = profile.min_offset_alignment_bytes;
+  restriction.device_type = profile.device_type;
   return restriction;
 }
 #endif

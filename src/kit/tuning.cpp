@@ -16,13 +16,6 @@ struct Name {
 constexpr Name kNames[] = {{NIB_TUNABLE_MATVEC, "matvec"}, {NIB_TUNABLE_MATMUL, "matmul"}, {NIB_TUNABLE_INT8, "int8_gemm"},
                            {NIB_TUNABLE_DYNAMIC, "dynamic_gemm"}};
 
-const char* nameOf(uint32_t tunable) {
-  for (const Name& name : kNames) {
-    if (uint32_t(name.tunable) == tunable) return name.text;
-  }
-  throw Error("a tuning of nothing: " + std::to_string(tunable));
-}
-
 std::string allNames() {
   std::string text;
   for (const Name& name : kNames) text += (text.empty() ? "" : ", ") + std::string(name.text);
@@ -48,11 +41,18 @@ NibTuning parseLine(const std::string& line, const std::string& where) {
 
 }  // namespace
 
+const char* tunableName(uint32_t tunable) {
+  for (const Name& name : kNames) {
+    if (uint32_t(name.tunable) == tunable) return name.text;
+  }
+  throw Error("a tuning of nothing: " + std::to_string(tunable));
+}
+
 void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path) {
   std::string text = "# " + comment + "\n";
   for (const NibTuning& t : tuning) {
     const NibFormatInfo* info = nibFormatById(t.format);
-    text += std::string(nameOf(t.tunable)) + " " + (info != nullptr ? info->name : "dense") + " from " + std::to_string(t.tokens) +
+    text += std::string(tunableName(t.tunable)) + " " + (info != nullptr ? info->name : "dense") + " from " + std::to_string(t.tokens) +
             " tokens:";
     for (const uint32_t value : t.value) text += " " + std::to_string(value);
     text += "\n";

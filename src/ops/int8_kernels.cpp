@@ -177,7 +177,8 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   const NibInt8GemmDesc& d = p.desc;
   *added = false;
   Int8Tiling tiling = tilingOf(p, builder);
-  bool wanted = prefersStaged(tiling, d.tokens, uint64_t(p.weights.row_words) * 4u, tokenBytes(p, input));
+  bool wanted = prefersStaged(builder.caps().device_type, tiling, d.tokens, uint64_t(p.weights.row_words) * 4u,
+                              tokenBytes(p, input));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_DYNAMIC, d.weights.format, d.tokens)) wanted = value[0] == 1;
   if (!wanted || tiling.kernel != Int8Kernel::kRegisters || isBounded(d)) return NIB_SUCCESS;
   const uint32_t runs = uint32_t(ceilDiv(d.cols, p.input.format->run));

@@ -104,9 +104,9 @@ inline uint64_t stagedShared(const Int8Tiling& t, uint32_t runs) {
 }
 
 // Whether a workgroup should: all tokens are its own, and it reads at most half as much for their sake as it does of weights.
-// A row is what it has of either, in bytes.
-inline bool prefersStaged(const Int8Tiling& t, uint32_t tokens, uint64_t weights_row, uint64_t token_row) {
-  return t.kernel == Int8Kernel::kRegisters && tokens <= t.tile_tokens &&
+// A row is what it has of either, in bytes. A CPU runs two dispatches as fast as one, and pays for codes made twice.
+inline bool prefersStaged(uint32_t device_type, const Int8Tiling& t, uint32_t tokens, uint64_t weights_row, uint64_t token_row) {
+  return !isCpu(device_type) && t.kernel == Int8Kernel::kRegisters && tokens <= t.tile_tokens &&
          2u * tokens * token_row <= t.tile_rows * weights_row;
 }
 

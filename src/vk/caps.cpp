@@ -125,7 +125,7 @@ uint32_t offeredFeatures(const Snapshot& s, uint32_t api_version) {
 }
 
 Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* restriction) {
-  constexpr NibRestrict kNone = {NIB_FEATURE_ALL, 0, 0, 0, 0, 0, 0, 0};
+  constexpr NibRestrict kNone = {NIB_FEATURE_ALL, 0, 0, 0, 0, 0, 0, 0, 0};
   const NibRestrict& limit = restriction != nullptr ? *restriction : kNone;
   Caps caps{};
   caps.api_version = effectiveApi(s, restriction);
@@ -165,7 +165,7 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   caps.may_require_subgroup_size = (caps.features & NIB_FEATURE_SUBGROUP_SIZE) != 0 && mayRequireSize(s);
   caps.dot4_accelerated = (caps.features & NIB_FEATURE_DOT4) != 0 && s.dot4_signed_accelerated;
 
-  caps.device_type = s.device_type;
+  caps.device_type = limit.device_type != 0 ? limit.device_type : s.device_type;
   caps.vendor_id = s.vendor_id;
   caps.device_id = s.device_id;
   caps.driver_id = s.driver_id;

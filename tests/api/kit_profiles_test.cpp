@@ -42,6 +42,7 @@ TEST_CASE("the floor is what Vulkan 1.1 guarantees") {
   CHECK(floor.max_push_bytes == 128);
   CHECK(floor.max_workgroup_count == 65535);
   CHECK(floor.max_storage_range_bytes == 134217728);
+  CHECK(floor.device_type == 0);
   CHECK(floor.min_offset_alignment_bytes == 256);
   CHECK_FALSE(floor.subgroup_arithmetic);
   CHECK_FALSE(floor.storage16);
@@ -75,6 +76,7 @@ TEST_CASE("a broken table is an error, not a crash") {
   CHECK_THROWS_AS(parseProfiles("[{\"id\":\"floor\"}]"), Error);
   CHECK_THROWS_AS(parseProfiles("[{\"id\":\"floor\",\"name\":\"x\",\"apiVersion\":\"one\"}]"), Error);
   CHECK_THROWS_AS(parseProfiles("[{\"id\":\"floor\",\"name\":\"x\",\"apiVersion\":7}]"), Error);
+  CHECK_THROWS_AS(parseProfiles("[{\"id\":\"floor\",\"name\":\"x\",\"deviceType\":\"tpu\"}]"), Error);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -89,6 +91,8 @@ TEST_CASE("a profile restricts features, limits and the API version") {
   CHECK((big.features_mask & NIB_FEATURE_DOT4) != 0);
   CHECK((big.features_mask & NIB_FEATURE_SUBGROUP) != 0);
   CHECK(big.api_version >= VK_API_VERSION_1_3);
+  CHECK(big.device_type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU);
+  CHECK(profileRestrict("swiftshader").device_type == VK_PHYSICAL_DEVICE_TYPE_CPU);
   CHECK((profileRestrict("swiftshader").features_mask & (NIB_FEATURE_F16 | NIB_FEATURE_STORAGE16)) == 0);
 }
 #endif

@@ -12,7 +12,7 @@ using nib::test::floorDevice;
 namespace {
 
 NibRestrict restriction(uint32_t fill) {
-  return {NIB_FEATURE_ALL, 0, fill, fill, fill, fill, fill, fill};
+  return {NIB_FEATURE_ALL, 0, fill, fill, fill, fill, fill, fill, 0};
 }
 
 }  // namespace
@@ -63,6 +63,14 @@ TEST_CASE("a restriction never raises a limit or adds a feature") {
   NibRestrict newer = restriction(0);
   newer.api_version = VK_API_VERSION_1_4;
   CHECK(makeCaps(desktopDevice(), 0, &newer).api_version == VK_API_VERSION_1_3);
+}
+
+TEST_CASE("a restriction tells for which type of device work is cut") {
+  NibRestrict r = restriction(0);
+  r.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
+  CHECK(makeCaps(desktopDevice(), 0, &r).device_type == VK_PHYSICAL_DEVICE_TYPE_CPU);
+  r.device_type = 0;
+  CHECK(makeCaps(desktopDevice(), 0, &r).device_type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU);
 }
 
 TEST_CASE("zeros in a restriction change nothing but the feature mask") {

@@ -114,3 +114,19 @@ TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or chan
   }
   CHECK(taken > 50);
 }
+
+TEST_CASE("a workgroup makes codes of tokens itself where they are all its own and few beside its weights") {
+  const Int8Tiling registers = int8Registers(32, 2, 1);  // 128 rows of two tokens
+  CHECK(prefersStaged(kDiscrete, registers, 2, 1000, 32000));
+  CHECK_FALSE(prefersStaged(kDiscrete, registers, 2, 1000, 32001));
+  CHECK(prefersStaged(kDiscrete, registers, 1, 1000, 64000));
+  CHECK_FALSE(prefersStaged(kDiscrete, registers, 3, 1000, 4));  // the third is another workgroup's
+  CHECK_FALSE(prefersStaged(kCpu, registers, 1, 1000, 4));
+  CHECK_FALSE(prefersStaged(kDiscrete, int8Tiles(1, {64, 8, 64, 64}), 1, 1000, 4));
+}
+
+TEST_CASE("room for tokens that a workgroup makes codes of: 16 bytes a run, a scale and a zero point each") {
+  // Beside the tiling's own 16 bytes, and three words of every invocation for the extremes.
+  CHECK(stagedShared(int8Registers(32, 2, 1), 5) == 16 + 2 * (5 * 16 + 8) + 32 * 12);
+  CHECK(stagedShared(int8Registers(128, 1, 32), 1u << 28) == 128 * 16 + (uint64_t(1) << 32) + 8 + 128 * 12);
+}

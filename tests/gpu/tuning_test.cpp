@@ -30,6 +30,20 @@ cases::Case codes(uint32_t tokens) {
   return c;
 }
 
+cases::Case dynamic(uint32_t tokens) {
+  cases::Case c;
+  c.seed = 73;
+  c.n = tokens;
+  const NibWeights int4{NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
+  NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
+  d.op = NIB_OP_DYNAMIC_GEMM;
+  d.rows = 261;
+  d.cols = 1040;
+  d.tokens = tokens;
+  d.weights = int4;
+  return c;
+}
+
 uint64_t pipelineOf(const kit::Device& on, const cases::Case& c) {
   return kit::Plan(on, &c.desc.op, c.descBytes()).handle()->phase[0].spec_hash;
 }
@@ -54,6 +68,34 @@ TEST_CASE_FIXTURE(Gpu, "a tuned plan runs other pipelines and gives the same res
     CAPTURE(t.c.name());
     CHECK(pipelineOf(on, t.c) != pipelineOf(device().tuned({}), t.c));
     checkCase(on, t.c);
+  }
+}
+
+TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, with the same results") {
+  for (const uint32_t tokens : {1u, 5u}) {
+    for (const uint32_t flags : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
+      cases::Case c = dynamic(tokens);
+      c.desc.dynamic_gemm.input_flags = flags;
+      CAPTURE(c.name());
+      const auto on = [&](uint32_t fused) { return device().tuned({{NIB_TUNABLE_DYNAMIC, NIB_FORMAT_INT4, 1, {fused}}}); };
+      const auto phases = [&](const kit::Device& device) { return kit::Plan(device, &c.desc.op, c.descBytes()).kernels().size(); };
+      CHECK(phases(on(0)) == 2);
+      CHECK(phases(on(1)) == 1);
+      for (const uint32_t fused : {0u, 1u}) checkCase(on(fused), c);
+      // What the codes are made of is reported by a dispatch of its own.
+      c.desc.dynamic_gemm.flags = NIB_PRODUCT_STATUS;
+      CHECK(phases(on(1)) == 2);
+      c.desc.dynamic_gemm.flags = 0;
+      c.desc.dynamic_gemm.activation = NIB_ACTIVATION_SILU;
+      CHECK(phases(on(1)) == 2);
+      c.desc.dynamic_gemm.activation = NIB_ACTIVATION_NONE;
+      c.desc.dynamic_gemm.outlier_threshold = 6;
+      CHECK((flags != 0 || phases(on(1)) == 2));
+      // Codes that shared memory has no room for.
+      c.desc.dynamic_gemm.outlier_threshold = 0;
+      c.desc.dynamic_gemm.cols = 1u << 20;
+      CHECK(phases(on(1)) == 2);
+    }
   }
 }
 

@@ -150,7 +150,6 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
   auto progress = std::make_shared<Progress>();
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
   const bench::TuneResult result = bench::tune(device, options);
-  static const char* const kNames[] = {"?", "matvec", "matmul", "int8_gemm"};
   Table table({"what", "type", "tokens", "tried", "usual us", "best us", "faster", "choice"},
               {false, false, true, true, true, true, true, false});
   for (const bench::TuneStep& step : result.steps) {
@@ -158,7 +157,7 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
     std::snprintf(usual, sizeof usual, "%.0f", step.usual_us);
     std::snprintf(best, sizeof best, "%.0f", step.best_us);
     std::snprintf(ratio, sizeof ratio, "%.2f", step.usual_us / step.best_us);
-    table.add({kNames[step.best.tunable & 3u], step.type, std::to_string(step.best.tokens), std::to_string(step.candidates), usual,
+    table.add({kit::tunableName(step.best.tunable), step.type, std::to_string(step.best.tokens), std::to_string(step.candidates), usual,
                best, ratio, step.faster ? valuesOf(step.best) : "as it was"});
   }
   table.print(stdout);

@@ -10,8 +10,8 @@ struct Shape {
 };
 
 // Tails in every dimension, several tiles in every dimension for every way of cutting them, few tokens, one of anything.
-constexpr Shape kShapes[] = {{261, 17, 130}, {1, 1, 1},     {66, 131, 272}, {3, 2, 5},     {64, 64, 64},  {37, 9, 3},
-                             {257, 1, 1040}, {130, 70, 36}, {20, 33, 2064}, {96, 8, 529}, {132, 5, 512}, {7, 40, 100}};
+constexpr Shape kShapes[] = {{261, 17, 130}, {1, 1, 1},     {66, 131, 272}, {3, 2, 5},     {64, 64, 64},  {257, 1, 1040},
+                             {37, 9, 3},   {130, 70, 36}, {20, 33, 2064}, {96, 8, 529}, {132, 5, 512}, {7, 40, 100}};
 
 struct Sharing {
   NibGranularity granularity;
@@ -94,15 +94,16 @@ Case dynamicCaseOf(const Shape& shape, const NibFormatInfo& info, uint64_t seed,
   d.weights = sideOf(random, groups);
   d.weights.format = info.format;
   c.n = random.below(3) == 0 ? (shape.tokens + 1) / 2 : shape.tokens;
-  // Not all: with a status, tokens become codes in a dispatch of their own.
-  if (seed % 3 == 0) d.flags |= NIB_PRODUCT_STATUS;
   // Every other one of a quick list, which has every other seed.
   if (seed / 2 % 2 == 0 && (d.input_flags & NIB_WEIGHTS_ASYMMETRIC) == 0) {
     constexpr float kThresholds[] = {6, 0.5f, 2.5f, 1e9f};
     const uint32_t most[] = {0, 0, 3, shape.cols};
     d.outlier_threshold = kThresholds[random.below(4)];
     d.max_outliers = std::min(most[random.below(4)], shape.cols);
+    if (random.below(2) == 0) d.flags |= NIB_PRODUCT_STATUS;
   }
+  // With a status, tokens become codes in a dispatch of their own: not too often.
+  if (seed % 8 == 2 || seed % 8 == 7) d.flags |= NIB_PRODUCT_STATUS;
   return c;
 }
 
@@ -183,7 +184,9 @@ std::string dynamicName(const NibDynamicGemmDesc& d) {
 
 // One of each is enough: which kernels multiply is int8_gemm's business.
 uint64_t dynamicKind(const NibDynamicGemmDesc& d) {
-  return uint64_t(d.activation >= NIB_ACTIVATION_GELU) | uint64_t(d.outlier_threshold != 0) << 1;
+  const bool smooth = d.activation >= NIB_ACTIVATION_GELU, outliers = d.outlier_threshold != 0;
+  const bool one_dispatch = d.tokens == 1 && !smooth && !outliers && (d.flags & NIB_PRODUCT_STATUS) == 0;
+  return uint64_t(smooth) | uint64_t(outliers) << 1 | uint64_t(one_dispatch) << 2;
 }
 
 uint64_t int8Kind(const NibInt8GemmDesc& d) {

@@ -2,9 +2,10 @@
 """nibble beside ggml's Vulkan backend: the same ops on the same device and driver, in turn, in one run.
 
     compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
+    compare.py --table OUT.json                                     that result as Markdown
 
 CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is one
-setting of the peer; of each row its best one counts. ggml's medians against nibble's medians; per row and round one after
+setting of the peer; of each row its best one counts, and rounds after the first time no other. ggml's medians against nibble's medians; per row and round one after
 the other, and of all rounds the median. ggml converts activations once for a graph of equal nodes, so its products leave
 that pass out; nibble's have it.
 """
@@ -19,6 +20,7 @@ import sys
 # nibble's type, ggml's type: the same block formats, and the nearest that the peer has.
 PRODUCTS = [("q4_0", "q4_0"), ("q8_0", "q8_0"), ("q4_1", "q4_1"), ("nf4", "iq4_nl"), ("int4", "q4_0"), ("f32", "f32")]
 MOVES = [("q4_0", "q4_0"), ("q8_0", "q8_0"), ("q4_1", "q4_1"), ("nf4", "iq4_nl")]
+VERSIONS = set()
 OPS = {"quantize": "cpy_q", "dequantize": "cpy_dq", "gather": "get_rows"}
 
 
@@ -29,7 +31,9 @@ def run_ggml(command, setting, op, kind, arguments):
     done = subprocess.run(line, capture_output=True, text=True)
     for text in done.stdout.splitlines():
         if text.startswith("{"):
-            return json.loads(text)["us_median"]
+            row = json.loads(text)
+            VERSIONS.add(row["ggml"])
+            return row["us_median"]
     return None
 
 
@@ -51,7 +55,39 @@ def nibble_us(result, op):
     return (rows[0]["median_us"], rows[0]["path"], rows[0]["ceiling_fraction"]) if rows else (None, None, None)
 
 
+# A row's name: what, nibble's type / the peer's, and tokens of products.
+def product_name(ours, theirs, tokens, a):
+    return f"product {ours} / {theirs}, {a.m}x{tokens}x{a.k}"
+
+
+def move_name(op, ours, theirs, a):
+    return f"{op} {ours} / {theirs}, {a.m}x{a.k}"
+
+
+def print_table(path):
+    with open(path) as file:
+        result = json.load(file)
+    shown, columns, lines = {r["row"]: r for r in result["rows"]}, [], {}
+    for name, row in shown.items():
+        what, shape = name.split(", ")
+        what, types = what.split(" ", 1)
+        column = f"{shape.split('x')[1]} tokens".replace("1 tokens", "1 token") if what == "product" else what
+        columns += [column] if column not in columns else []
+        cell = f"{row['ratio']:.2f} ({row['nibble_us'] / 1e3:.3g} / {row['ggml_us'] / 1e3:.3g})"
+        lines.setdefault(types, {})[column] = cell
+    machine = result["machine"]
+    print(f"**{machine['device']}**, {machine['driver']}, on {machine['cpu_threads']} threads of {machine['cpu']}, "
+          f"{machine['date'][:10]}; ggml {result['ggml']}. Least {result['least']:.2f}, geometric mean "
+          f"{result['geometric_mean']:.2f} of {len(shown)} rows.\n")
+    print("| nibble / llama.cpp | " + " | ".join(columns) + " |")
+    print("|---|" + "---:|" * len(columns))
+    for types, cells in lines.items():
+        print(f"| {types} | " + " | ".join(cells.get(c, "") for c in columns) + " |")
+
+
 def main():
+    if len(sys.argv) == 3 and sys.argv[1] == "--table":
+        return print_table(sys.argv[2])
     parser = argparse.ArgumentParser()
     parser.add_argument("--nibble", required=True)
     parser.add_argument("--ggml", required=True)
@@ -68,30 +104,36 @@ def main():
     sizes = ["--m", str(a.m), "--k", str(a.k), "--samples", "3", "--min-ms", "100"]
     rows, machine = {}, None
 
+    def ask_ggml(name, op, kind, arguments):
+        known = {s: us for s, us in rows[name]["ggml_us"].items() if us} if name in rows else {}
+        asked = [min(known, key=lambda s: statistics.median(known[s]))] if known else settings
+        return {s: run_ggml(a.ggml, s, op, kind, arguments) for s in asked}
+
     def meet(name, ours, path, fraction, theirs):
         row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path, "fraction": []})
         row["nibble_us"].append(ours)
         row["fraction"].append(fraction)
-        for setting, us in zip(settings, theirs):
+        for setting, us in theirs.items():
             if us is not None:
                 row["ggml_us"][setting].append(us)
 
     for number in range(a.rounds):
         for tokens in a.tokens.split(","):
             for ours, theirs in PRODUCTS:
-                peer = [run_ggml(a.ggml, s, "mul_mat", theirs,
-                                 sizes + ["--n", tokens, "--min-reps", a.min_reps if tokens == "1" else "1"]) for s in settings]
+                name = product_name(ours, theirs, tokens, a)
+                peer = ask_ggml(name, "mul_mat", theirs,
+                                sizes + ["--n", tokens, "--min-reps", a.min_reps if tokens == "1" else "1"])
                 result = run_nibble(a.nibble, "gemv" if tokens == "1" else "gemm", f"{a.m}x{tokens}x{a.k}", ours)
                 machine = machine or result["machine"]
-                meet(f"product {ours} / {theirs}, {a.m}x{tokens}x{a.k}", *nibble_us(result, "matmul"), peer)
+                meet(name, *nibble_us(result, "matmul"), peer)
                 print(f"round {number + 1}: {tokens} tokens, {ours}", file=sys.stderr)
         if a.skip_moves:
             continue
         for ours, theirs in MOVES:
             result = run_nibble(a.nibble, "quick", f"{a.m}x1x{a.k}", ours)
             for op, peer_op in OPS.items():
-                peer = [run_ggml(a.ggml, s, peer_op, theirs, sizes + ["--min-reps", "3"]) for s in settings]
-                meet(f"{op} {ours} / {theirs}, {a.m}x{a.k}", *nibble_us(result, op), peer)
+                name = move_name(op, ours, theirs, a)
+                meet(name, *nibble_us(result, op), ask_ggml(name, peer_op, theirs, sizes + ["--min-reps", "3"]))
             print(f"round {number + 1}: moves of {ours}", file=sys.stderr)
 
     table, ratios = [], []
@@ -107,7 +149,8 @@ def main():
     print(f"least {min(ratios):.2f} x, geometric mean {mean:.2f} x of {len(ratios)} rows")
     keep = ("device", "driver", "cpu", "cpu_threads", "os", "load_average", "nibble", "git", "date")
     with open(a.o, "w") as file:
-        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "rounds": a.rounds, "rows": table,
+        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)), "rounds": a.rounds,
+                   "rows": table,
                    "least": min(ratios), "geometric_mean": mean}, file, indent=1)
 
 

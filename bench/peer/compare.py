@@ -85,6 +85,26 @@ def print_table(path):
         print(f"| {types} | " + " | ".join(cells.get(c, "") for c in columns) + " |")
 
 
+# What is known so far: the table on stdout, and the file.
+def write_result(rows, machine, path):
+    table, ratios = [], []
+    for name, row in rows.items():
+        best = min((statistics.median(us), s) for s, us in row["ggml_us"].items() if us)
+        mine = statistics.median(row["nibble_us"])
+        table.append({"row": name, "path": row["path"], "nibble_us": mine, "ggml_us": best[0], "ggml_setting": best[1],
+                      "ratio": best[0] / mine, "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
+                      "nibble_all_us": row["nibble_us"], "ggml_all_us": row["ggml_us"]})
+        ratios.append(best[0] / mine)
+        print(f"{name:44} nibble {mine:12.0f} us   ggml {best[0]:12.0f} us   {best[0] / mine:6.2f} x   [{best[1]}]")
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    print(f"least {min(ratios):.2f} x, geometric mean {mean:.2f} x of {len(ratios)} rows")
+    keep = ("device", "driver", "cpu", "cpu_threads", "os", "load_average", "nibble", "git", "date")
+    with open(path, "w") as file:
+        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)), "rounds": max(len(row["nibble_us"]) for row in rows.values()),
+                   "rows": table,
+                   "least": min(ratios), "geometric_mean": mean}, file, indent=1)
+
+
 def main():
     if len(sys.argv) == 3 and sys.argv[1] == "--table":
         return print_table(sys.argv[2])
@@ -127,31 +147,14 @@ def main():
                 machine = machine or result["machine"]
                 meet(name, *nibble_us(result, "matmul"), peer)
                 print(f"round {number + 1}: {tokens} tokens, {ours}", file=sys.stderr)
-        if a.skip_moves:
-            continue
-        for ours, theirs in MOVES:
+        for ours, theirs in [] if a.skip_moves else MOVES:
             result = run_nibble(a.nibble, "quick", f"{a.m}x1x{a.k}", ours)
             for op, peer_op in OPS.items():
                 name = move_name(op, ours, theirs, a)
                 meet(name, *nibble_us(result, op), ask_ggml(name, peer_op, theirs, sizes + ["--min-reps", "3"]))
             print(f"round {number + 1}: moves of {ours}", file=sys.stderr)
-
-    table, ratios = [], []
-    for name, row in rows.items():
-        best = min((statistics.median(us), s) for s, us in row["ggml_us"].items() if us)
-        mine = statistics.median(row["nibble_us"])
-        table.append({"row": name, "path": row["path"], "nibble_us": mine, "ggml_us": best[0], "ggml_setting": best[1],
-                      "ratio": best[0] / mine, "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
-                      "nibble_all_us": row["nibble_us"], "ggml_all_us": row["ggml_us"]})
-        ratios.append(best[0] / mine)
-        print(f"{name:44} nibble {mine:12.0f} us   ggml {best[0]:12.0f} us   {best[0] / mine:6.2f} x   [{best[1]}]")
-    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
-    print(f"least {min(ratios):.2f} x, geometric mean {mean:.2f} x of {len(ratios)} rows")
-    keep = ("device", "driver", "cpu", "cpu_threads", "os", "load_average", "nibble", "git", "date")
-    with open(a.o, "w") as file:
-        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)), "rounds": a.rounds,
-                   "rows": table,
-                   "least": min(ratios), "geometric_mean": mean}, file, indent=1)
+        write_result(rows, machine, a.o)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,7 @@
 // Runs of NIB_RUN neighbouring elements of a dense matrix, of any NibType, over word loads and stores. Include after
 // declaring VEC (rows and runs are aligned for loads of four elements), FULL (every run is whole), SOURCE_TYPE or
-// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight), and common/codes.glsl for whole runs. NIB_DENSE_SOURCE
-// declares binding 1, NIB_DENSE_RESULT binding 2.
+// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight); after common/codes.glsl for
+// whole runs. NIB_DENSE_SOURCE declares binding 1, NIB_DENSE_RESULT binding 2.
 #ifndef NIBBLE_COMMON_DENSE_GLSL
 #define NIBBLE_COMMON_DENSE_GLSL
 

@@ -17,7 +17,12 @@ struct NibWeightRun {
 // What goes for all columns of a row from `col` on that share its scale.
 NibWeightRun nibBeginRun(uint row, uint col) {
   NibWeightRun r;
-  uint index = row * push.scale_row_stride + col / push.group;
+#ifdef NIB_GGML_KIND
+  const uint group = uint(NIB_RUN);  // a block is a run: no division, which CPUs do lane by lane
+#else
+  uint group = push.group;
+#endif
+  uint index = row * push.scale_row_stride + col / group;
   r.part = nibMakePart(nibLoadScale(push.scales_word + push.head.delta1, index),
                        nibLoadZero(push.zeros_word + push.head.delta1, index));
   return r;

@@ -53,7 +53,9 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   t.rows = t.tokens > 2 ? 2 : 4;
   if (avoidsExchange(d.type, uint64_t(s.rows) * s.batch / t.rows)) {
     // An invocation has rows of its own: no exchange, and activations are the same for all lanes of a vector. Eight sums
-    // and a few weights are what a CPU has vector registers for.
+    // and a few weights are what every CPU has vector registers for; of many tokens 16 are worth it, as decoding is shared
+    // by twice as many.
+    if (s.tokens > kMatvecTokens) t.rows = 4;
     if (t.tokens > 4) t.tokens = 4;
     t.lanes = 1;
     t.unit = 256u / s.run;

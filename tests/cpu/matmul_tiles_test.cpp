@@ -143,3 +143,13 @@ TEST_CASE("measured choices of matmul are tiles that fit, or none") {
   CHECK_FALSE(tuneMatmul(1, {4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 32}, 32768, &t));
   CHECK(t.rows == 7);
 }
+
+TEST_CASE("a device that is a CPU decodes for four tokens, and of many tokens for four rows") {
+  const MatvecTiles few = chooseMatvec({4096, 4096, 8, 1, 16, 8}, {kCpu, 64, 8});
+  CHECK(few.rows * few.tokens == 8);
+  CHECK(few.lanes == 1);
+  const MatvecTiles many = chooseMatvec({4096, 4096, 64, 1, 16, 8}, {kCpu, 64, 8});
+  CHECK(many.rows == 4);
+  CHECK(many.tokens == 4);
+  CHECK(many.lanes == 1);
+}

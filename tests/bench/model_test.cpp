@@ -82,10 +82,11 @@ TEST_CASE("bytes of every row, by formula") {
 
 TEST_CASE("products of codes say what they read, write and compute") {
   const std::vector<cases::Case> rows = suiteRows({.suite = "gemm", .type = "", .shape = {}});
-  uint32_t count = 0;
+  uint32_t count = 0, squares = 0;
   for (const cases::Case& row : rows) {
     if (row.op() != NIB_OP_INT8_GEMM) continue;
     ++count;
+    squares += row.desc.int8_gemm.rows == row.desc.int8_gemm.cols && row.desc.int8_gemm.cols == row.desc.int8_gemm.tokens;
     const RowNames names = namesOf(row);
     const uint64_t m = names.m, n = names.n, k = names.k;
     CHECK(names.op == "int8_gemm");
@@ -94,15 +95,27 @@ TEST_CASE("products of codes say what they read, write and compute") {
     // Codes and scales of both, and floats; 256 divides the codes of these shapes.
     CHECK(bytesMoved(row) == m * k + 4 * m + n * k + 4 * n + 4 * m * n);
   }
-  CHECK(count == 5);
+  CHECK(count == 20);  // four layers of four numbers of tokens, and four squares
+  CHECK(squares == 4);
+}
+
+TEST_CASE("the longest products come last, where a budget ends") {
+  for (const char* suite : {"gemv", "gemm"}) {
+    double before = 0;
+    for (const cases::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
+      CHECK(multiplyAdds(row) >= before);
+      before = multiplyAdds(row);
+    }
+    CHECK(before > 0);
+  }
 }
 
 TEST_CASE("the suites' own tensors are beyond any cache, and one has tails") {
   for (const std::string& suite : suiteNames()) {
     bool tails = false;
     for (const cases::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
-      if (row.op() == NIB_OP_INT8_GEMM) continue;  // reuses what it reads
       const RowNames names = namesOf(row);
+      if (row.op() == NIB_OP_INT8_GEMM || (names.m == names.n && names.n == names.k)) continue;  // reuse what they read
       CHECK(uint64_t{names.m} * names.k >= uint64_t{16} << 20);
       tails = tails || names.k % 16 != 0;
     }

@@ -22,8 +22,11 @@ Axes axesOf(NibTunable tunable, const kit::Device& device, uint32_t tokens) {
   if (device.info().subgroup_size != 0) lanes.push_back(device.info().subgroup_size);
   std::sort(lanes.begin(), lanes.end());
   lanes.erase(std::unique(lanes.begin(), lanes.end()), lanes.end());
-  for (uint32_t t = 1; t <= 8 && t < 2 * tokens; t *= 2) each.push_back(t);
-  if (tunable == NIB_TUNABLE_MATVEC) return {lanes, {2, 4}, each, {1, 2, 4, 8, 16}};
+  for (uint32_t t = 1; t <= kRowsTokens && t < 2 * tokens; t *= 2) each.push_back(t);
+  if (tunable == NIB_TUNABLE_MATVEC) {
+    lanes.insert(lanes.begin(), 0u);  // whole rows
+    return {lanes, {2, 4}, each, {1, 2, 4, 8, 16}};
+  }
   if (tunable == NIB_TUNABLE_DYNAMIC) return {{0, 1}, {0}, {0}, {0}};
   std::vector<uint32_t> tiles;
   for (uint32_t i = 0; i <= kMatmulTileCount; ++i) tiles.push_back(i);

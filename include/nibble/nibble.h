@@ -780,7 +780,7 @@ const NibFormatInfo* nibFormatByName(const char* name);
 // What can be cut in more than one way, and what a NibTuning's values say of it. Matrix units go by the device's shapes.
 typedef enum NibTunable {
   // NIB_OP_MATMUL from registers: invocations that share a row's columns, rows and tokens of these, runs of codes that one
-  // of them takes at a time.
+  // of them takes at a time. 0 invocations: each has whole rows, four, and reads activations from its neighbours.
   NIB_TUNABLE_MATVEC = 1,
   // NIB_OP_MATMUL of more than 8 tokens: 0 = as above, else the number of the tile that goes through shared memory.
   NIB_TUNABLE_MATMUL = 2,

@@ -13,6 +13,7 @@
 #include "shaders/ops/matinput.h"
 #include "shaders/ops/matmul.h"
 #include "shaders/ops/matmul_half.h"
+#include "shaders/ops/matmul_rows.h"
 #include "shaders/ops/matsum.h"
 #include "shaders/ops/matvec.h"
 #endif
@@ -230,6 +231,7 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 NIB_SPEC_STRUCT(MatvecSpec, MATVEC_SPEC)
 NIB_SPEC_STRUCT(MatmulHalfSpec, MATMUL_HALF_SPEC)
 NIB_SPEC_STRUCT(MatmulSpec, MATMUL_SPEC)
+NIB_SPEC_STRUCT(MatmulRowsSpec, MATMUL_ROWS_SPEC)
 NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
 NIB_SPEC_STRUCT(MatinputSpec, MATINPUT_SPEC)
 
@@ -378,6 +380,11 @@ void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
   spec->ACTIVATION = d.activation;
 }
 
+// Work of a tile, as bytes: a multiply-add counts as one.
+uint64_t workOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t) {
+  return t.rows * (uint64_t(m.row_words) * 4 + uint64_t(d.cols) * t.tokens) / t.splits;
+}
+
 NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& t, PlanBuilder& builder) {
   MatmulSpec spec;
   fillSpec(d, m, &spec);
@@ -438,13 +445,32 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
                      slots, work);
 }
 
+// Whole rows to an invocation.
+NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTiles& t, uint32_t workgroup, PlanBuilder& builder) {
+  MatmulRowsSpec spec;
+  fillSpec(d, m, &spec);
+  spec.INPUT_TYPE = readType(d, m);
+  spec.WG = workgroup;
+  spec.TOKENS = t.tokens;
+  spec.UNIT = t.unit;
+  spec.TURN = t.turn;
+  const Tiling tiling{workgroup * t.rows, t.tokens, 1, 0};
+  Slot slots[kSlotCount];
+  slotsOf(d, m, tiling, slots);
+  return builder.add("matmul_rows", d.weights.format, spec, pushOf(d, m, tiling), 0, rowsByTokens(m, tiling), slots,
+                     workOf(d, m, tiling));
+}
+
 NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
   MatvecSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
   if (isCpu(builder.caps().device_type)) spec.WG = builder.workgroupSize(64);
-  const ProductDevice device{builder.caps().device_type, spec.WG, subgroupSize(builder)};
+  const uint32_t rows_workgroup = builder.workgroupSize(kRowsWorkgroup);
+  const bool whole_rows = builder.offers("matmul_rows", d.weights.format, rows_workgroup, 0, sizeof(ProductPush));
+  const ProductDevice device{builder.caps().device_type, spec.WG, subgroupSize(builder), whole_rows};
   MatvecTiles t = chooseMatvec(m.shape, device);
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_MATVEC, d.weights.format, d.tokens)) tuneMatvec(value, m.shape, device, &t);
+  if (t.lanes == 0) return addMatmulRows(d, m, t, rows_workgroup, builder);
   spec.LANES = t.lanes;
   spec.ROWS = t.rows;
   spec.TOKENS = t.tokens;
@@ -463,9 +489,8 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   Slot slots[kSlotCount];
   slotsOf(d, m, tiling, slots);
   const TileRule tiles = rowsByTokens(m, tiling);
-  // Work, as bytes: a multiply-add counts as one.
-  const uint64_t work = tiling.rows * (uint64_t(m.row_words) * 4 + uint64_t(d.cols) * t.tokens) / t.splits;
-  const NibResult result = builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, work);
+  const NibResult result =
+      builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, workOf(d, m, tiling));
   if (result != NIB_SUCCESS || t.splits == 1) return result;
   return addMatsum(d, m, t.splits, builder);
 }
@@ -487,7 +512,7 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
   const NibResult half = addMatmulHalf(d, m, builder, &added);
   if (half != NIB_SUCCESS || added) return half;
   const vk::Caps& caps = builder.caps();
-  const ProductDevice device{caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0};
+  const ProductDevice device{caps.device_type, builder.workgroupSize(kMatvecWorkgroup), 0, false};
   MatmulTiles tiles = chooseMatmul(m.shape, device, caps.max_shared_bytes);
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_MATMUL, d.weights.format, d.tokens)) {
     tuneMatmul(value[0], m.shape, device, caps.max_shared_bytes, &tiles);

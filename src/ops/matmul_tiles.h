@@ -16,11 +16,13 @@ struct ProductDevice {
   uint32_t type;           // VkPhysicalDeviceType
   uint32_t workgroup;      // invocations, a power of two
   uint32_t subgroup_size;  // 0 = kernels use no subgroups
+  bool whole_rows;         // it has the kernel matmul_rows
 };
 
-// Of the kernel matvec.
+// Of the kernel matvec, or where `lanes` is 0 of matmul_rows.
 struct MatvecTiles {
   uint32_t lanes, rows, tokens, unit;
+  uint32_t turn;  // of matmul_rows
   uint32_t splits, units_per_split;
 };
 
@@ -46,11 +48,33 @@ inline uint32_t columnParts(const ProductShape& s) {
   return parts < 2 ? 1u : parts > 16 ? 16u : uint32_t(parts);
 }
 
+inline constexpr uint32_t kRowsWorkgroup = 32;
+inline constexpr uint32_t kRowsTokens = 16;  // at a time, at most
+
+// Whole rows to an invocation: a subgroup must have a lane for every four columns of a run.
+inline bool fitsRows(const ProductShape& s, const ProductDevice& d) { return d.whole_rows && d.subgroup_size >= s.run / 4; }
+
+inline MatvecTiles wholeRows(uint32_t tokens, uint32_t unit, const ProductShape& s, const ProductDevice& d) {
+  const uint32_t runs = (s.cols + s.run - 1) / s.run;
+  MatvecTiles t{};
+  t.rows = 4;
+  t.tokens = tokens;
+  // A row is whole units, and a unit's runs share a scale.
+  for (t.unit = unit; runs % t.unit != 0 || (s.group_runs < runs && s.group_runs % t.unit != 0);) --t.unit;
+  t.turn = s.run == 16 && t.unit % 2 == 0 && d.subgroup_size >= 8 ? 2 : 1;
+  t.splits = 1;
+  t.units_per_split = runs / t.unit;
+  return t;
+}
+
 inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   const uint32_t runs = (s.cols + s.run - 1) / s.run;
   MatvecTiles t{};
   t.tokens = s.tokens > 4 ? kMatvecTokens : s.tokens > 2 ? 4 : s.tokens;
   t.rows = t.tokens > 2 ? 2 : 4;
+  if (fitsRows(s, d) && avoidsExchange(d.type, uint64_t(s.rows) * s.batch / 4)) {
+    return wholeRows(t.tokens, 256u / s.run, s, d);
+  }
   if (avoidsExchange(d.type, uint64_t(s.rows) * s.batch / t.rows)) {
     // An invocation has rows of its own: no exchange, and activations are the same for all lanes of a vector. Eight sums
     // and a few weights are what every CPU has vector registers for; of many tokens 16 are worth it, as decoding is shared
@@ -87,6 +111,11 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
 // A choice that was measured in the place of `t`, where the kernel and the sides allow it.
 inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const ProductDevice& d, MatvecTiles* t) {
   const uint32_t lanes = value[0], rows = value[1], tokens = value[2], unit = value[3];
+  if (lanes == 0) {
+    if (!fitsRows(s, d) || rows != 4 || !isPowerOfTwo(tokens) || tokens > kRowsTokens || unit == 0 || unit * s.run > 256) return false;
+    *t = wholeRows(tokens, unit, s, d);
+    return true;
+  }
   const bool team = d.subgroup_size == 0 ? isPowerOfTwo(lanes) && lanes <= d.workgroup
                                          : lanes == 1 || lanes == d.subgroup_size || lanes == d.workgroup;
   if (!team || lanes > d.workgroup || (rows != 2 && rows != 4) || !isPowerOfTwo(tokens) || tokens > kMatvecTokens ||
@@ -96,6 +125,7 @@ inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const Produ
   const uint32_t runs = (s.cols + s.run - 1) / s.run;
   if (unit == 0 || unit * s.run > 256 || (s.group_runs < runs && s.group_runs % unit != 0)) return false;
   t->lanes = lanes;
+  t->turn = 0;
   t->rows = rows;
   t->tokens = tokens;
   t->unit = unit;

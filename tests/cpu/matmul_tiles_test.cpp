@@ -25,7 +25,7 @@ TEST_CASE("matvec's tiles cover every column once and keep to the kernel's limit
               for (const uint32_t run : {16u, 32u}) {
                 for (const uint32_t group_runs : {1u, 3u, 8u, 4096u}) {
                   const ProductShape shape{rows, cols, tokens, 1, run, group_runs};
-                  const MatvecTiles t = chooseMatvec(shape, {type, workgroup, subgroup});
+                  const MatvecTiles t = chooseMatvec(shape, {type, workgroup, subgroup, false});
                   const uint32_t runs = (cols + run - 1) / run;
                   INFO(rows << "x" << tokens << "x" << cols << ", runs of " << run << ", groups of " << group_runs);
                   const uint32_t units = (runs + t.unit - 1) / t.unit;
@@ -55,14 +55,14 @@ TEST_CASE("few rows are cut along their columns on devices that would idle, many
 }
 
 TEST_CASE("matmul's tiles fit shared memory, workgroup and the register tile of an invocation; CPUs and few tokens have none") {
-  CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kCpu, 128, 0}, 32768).rows == 0);
-  CHECK(chooseMatmul({4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 0}, 32768).rows == 0);
+  CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kCpu, 128, 0, false}, 32768).rows == 0);
+  CHECK(chooseMatmul({4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 0, false}, 32768).rows == 0);
   for (const uint32_t run : {16u, 32u}) {
     for (const uint32_t shared : {16384u, 32768u}) {
       for (const uint32_t workgroup : {32u, 64u, 128u}) {
         for (const uint32_t tokens : {9u, 16u, 33u, 2048u}) {
           for (const uint32_t rows : {1u, 40u, 4096u}) {
-            const MatmulTiles t = chooseMatmul({rows, 4096, tokens, 1, run, 1}, {kDiscrete, workgroup, 32}, shared);
+            const MatmulTiles t = chooseMatmul({rows, 4096, tokens, 1, run, 1}, {kDiscrete, workgroup, 32, false}, shared);
             REQUIRE(t.rows != 0);
             CHECK(t.shared_bytes <= shared);
             CHECK(t.shared_bytes == run * (t.rows + 4 + t.tokens + 4) * 4);
@@ -74,7 +74,7 @@ TEST_CASE("matmul's tiles fit shared memory, workgroup and the register tile of 
       }
     }
   }
-  CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kDiscrete, 128, 32}, 16384).tokens == 64);
+  CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kDiscrete, 128, 32, false}, 16384).tokens == 64);
 }
 
 TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit the least shared memory") {
@@ -101,7 +101,7 @@ TEST_CASE("measured choices of matvec keep to the kernel's limits, or change not
   for (const uint32_t subgroup : {0u, 8u, 32u}) {
     for (const uint32_t group_runs : {1u, 8u, 4096u}) {
       const ProductShape shape{300, 4000, 3, 1, 16, group_runs};
-      const ProductDevice device{kDiscrete, 64, subgroup};
+      const ProductDevice device{kDiscrete, 64, subgroup, false};
       const MatvecTiles usual = chooseMatvec(shape, device);
       for (const uint32_t lanes : values) {
         for (const uint32_t rows : values) {
@@ -132,24 +132,71 @@ TEST_CASE("measured choices of matvec keep to the kernel's limits, or change not
 TEST_CASE("measured choices of matmul are tiles that fit, or none") {
   const ProductShape shape{4096, 4096, 512, 1, 16, 8};
   MatmulTiles t{};
-  CHECK(tuneMatmul(1, shape, {kCpu, 128, 0}, 32768, &t));  // a CPU may share, if it was measured to be faster
+  CHECK(tuneMatmul(1, shape, {kCpu, 128, 0, false}, 32768, &t));  // a CPU may share, if it was measured to be faster
   CHECK(t.tokens == 64);
-  CHECK(tuneMatmul(0, shape, {kDiscrete, 128, 32}, 32768, &t));
+  CHECK(tuneMatmul(0, shape, {kDiscrete, 128, 32, false}, 32768, &t));
   CHECK(t.rows == 0);
   t.rows = 7;
-  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 64, 32}, 32768, &t));  // its workgroup
-  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 128, 32}, 4096, &t));  // its shared memory
-  CHECK_FALSE(tuneMatmul(kMatmulTileCount + 1, shape, {kDiscrete, 128, 32}, 32768, &t));
-  CHECK_FALSE(tuneMatmul(1, {4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 32}, 32768, &t));
+  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 64, 32, false}, 32768, &t));  // its workgroup
+  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 128, 32, false}, 4096, &t));  // its shared memory
+  CHECK_FALSE(tuneMatmul(kMatmulTileCount + 1, shape, {kDiscrete, 128, 32, false}, 32768, &t));
+  CHECK_FALSE(tuneMatmul(1, {4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 32, false}, 32768, &t));
   CHECK(t.rows == 7);
 }
 
 TEST_CASE("a device that is a CPU decodes for four tokens, and of many tokens for four rows") {
-  const MatvecTiles few = chooseMatvec({4096, 4096, 8, 1, 16, 8}, {kCpu, 64, 8});
+  const MatvecTiles few = chooseMatvec({4096, 4096, 8, 1, 16, 8}, {kCpu, 64, 8, false});
   CHECK(few.rows * few.tokens == 8);
   CHECK(few.lanes == 1);
-  const MatvecTiles many = chooseMatvec({4096, 4096, 64, 1, 16, 8}, {kCpu, 64, 8});
+  const MatvecTiles many = chooseMatvec({4096, 4096, 64, 1, 16, 8}, {kCpu, 64, 8, false});
   CHECK(many.rows == 4);
   CHECK(many.tokens == 4);
   CHECK(many.lanes == 1);
+}
+
+TEST_CASE("whole rows: on CPUs with many rows, whose subgroups have a lane for every four columns of a turn") {
+  uint32_t whole = 0;
+  for (const uint32_t type : {kCpu, kDiscrete}) {
+    for (const uint32_t subgroup : {0u, 4u, 8u, 16u}) {
+      for (const uint32_t rows : {1u, 200u, 256u, 4096u}) {
+        for (const uint32_t cols : {1u, 33u, 96u, 4096u, 11008u}) {
+          for (const uint32_t tokens : {1u, 2u, 3u, 8u, 512u}) {
+            for (const uint32_t run : {16u, 32u}) {
+              for (const uint32_t group_runs : {1u, 3u, 8u, 4096u}) {
+                const ProductShape shape{rows, cols, tokens, 1, run, group_runs};
+                const MatvecTiles t = chooseMatvec(shape, {type, 64, subgroup, true});
+                INFO(rows << "x" << tokens << "x" << cols << ", runs of " << run << ", subgroups of " << subgroup);
+                CHECK((t.lanes == 0) == (type == kCpu && rows >= 256 && 4 * subgroup >= run));
+                if (t.lanes != 0) continue;
+                ++whole;
+                const uint32_t runs = (cols + run - 1) / run;
+                CHECK(t.rows == 4);
+                CHECK((isPower(t.tokens) && t.tokens < 2 * tokens && t.tokens <= 8));
+                CHECK(runs % t.unit == 0);
+                CHECK((group_runs >= runs || group_runs % t.unit == 0));
+                CHECK(t.unit % t.turn == 0);
+                CHECK(t.turn * run <= 4 * subgroup);
+                CHECK((t.splits == 1 && t.units_per_split == runs / t.unit));
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+  CHECK(whole > 100);
+}
+
+TEST_CASE("whole rows are taken where they were measured, on a device that has the kernel") {
+  const ProductShape shape{300, 4000, 40, 1, 16, 10};
+  const ProductDevice has{kDiscrete, 64, 8, true}, has_not{kDiscrete, 64, 8, false}, narrow{kDiscrete, 64, 2, true};
+  MatvecTiles t{};
+  const uint32_t good[4] = {0, 4, 16, 4};
+  CHECK(tuneMatvec(good, shape, has, &t));
+  CHECK((t.lanes == 0 && t.tokens == 16 && t.unit == 2 && t.turn == 2));  // four runs would be of two groups
+  CHECK_FALSE(tuneMatvec(good, shape, has_not, &t));
+  CHECK_FALSE(tuneMatvec(good, shape, narrow, &t));
+  for (const auto& bad : {std::initializer_list<uint32_t>{0, 2, 8, 4}, {0, 4, 3, 4}, {0, 4, 32, 4}, {0, 4, 8, 0}, {0, 4, 8, 17}}) {
+    CHECK_FALSE(tuneMatvec(bad.begin(), shape, has, &t));
+  }
 }

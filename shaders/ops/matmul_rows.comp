@@ -1,0 +1,142 @@
+#version 450
+// Weights times activations where a subgroup is a CPU's vector: an invocation has four rows of weights, which it decodes in
+// registers once for TOKENS tokens. The lanes of a subgroup load the activations of neighbouring columns, and all take them
+// from there, one by one: neither addresses nor checks of bounds for a value, neither shared memory nor barriers. Sums are
+// fp32. Reads every code once per TOKENS tokens.
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_ballot : require
+#include "ops/matmul_rows.h"
+MATMUL_ROWS_SPEC(NIB_SPEC_CONSTANT)
+layout(push_constant, std430) uniform Push { ProductPush push; };
+
+#ifdef NIB_FORMAT
+#include "format.glsl"
+#include "common/codes.glsl"
+#else
+int nibZeroFromStored(uint stored, uint flags) {
+  return 0;
+}
+#define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
+#endif
+#include "common/activations.glsl"
+#define NIB_PARAMS_BINDING 1
+#define NIB_PARAMS_ACCESS readonly
+#define NIB_PARAMS_NESTED
+#include "common/params.glsl"
+#include "common/product_result.glsl"
+#include "common/weight_run.glsl"
+#include "common/weight_quad.glsl"
+
+const uint ROWS = 4u;
+
+// By token, a row in each component.
+vec4 total[TOKENS];
+vec4 part[TOKENS];
+NibWeightRun run[ROWS];
+uint row_of[ROWS];
+uint input_start[TOKENS];
+vec4 x[TOKENS];  // four columns that this lane has loaded
+
+// This lane's share of the activations of a turn.
+void loadInput(uint first_run) {
+  uint mine = gl_SubgroupInvocationID & (TURN * uint(NIB_QUADS) - 1u);
+  uint col = first_run * uint(NIB_RUN) + 4u * mine;
+  [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
+    x[t] = nibInputQuad(input_start[t], col, push.cols, push.input_word + push.head.delta3);
+  }
+}
+
+mat4 loadQuad(uint q, uint col) {
+  mat4 w;
+#ifdef NIB_FORMAT
+  if (COLUMN) {
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) w[r] = nibWeightQuad(row_of[r], col);
+    return transpose(w);
+  }
+#endif
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) w[r] = NIB_RUN_QUAD(run[r], q, col);
+  return transpose(w);
+}
+
+void multiply(mat4 by_column, uint t, vec4 columns) {
+  part[t] = fma(by_column[0], vec4(columns.x), part[t]);
+  part[t] = fma(by_column[1], vec4(columns.y), part[t]);
+  part[t] = fma(by_column[2], vec4(columns.z), part[t]);
+  part[t] = fma(by_column[3], vec4(columns.w), part[t]);
+}
+
+// Lanes must be constants, so runs of a turn are written out.
+#define NIB_MULTIPLY(q, lane) \
+  { \
+    mat4 w = loadQuad(q, at * uint(NIB_RUN) + 4u * q); \
+    [[unroll]] for (uint t = 0u; t < TOKENS; ++t) multiply(w, t, subgroupBroadcast(x[t], lane)); \
+  }
+#define NIB_MULTIPLY_FIRST(q) NIB_MULTIPLY(q, q)
+#define NIB_MULTIPLY_SECOND(q) NIB_MULTIPLY(q, q + uint(NIB_QUADS))
+
+void loadRuns(uint at) {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) nibLoadRun(run[r], row_of[r], at);
+}
+
+void meetUnit(uint unit) {
+  vec4 scale = vec4(1.0);
+  if (!COLUMN) {
+    [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+      run[r] = nibBeginRun(row_of[r], unit * UNIT * uint(NIB_RUN));
+      scale[r] = run[r].part.scale;
+    }
+  }
+  for (uint k = 0u; k < UNIT; k += TURN) {
+    uint at = unit * UNIT + k;
+    loadInput(at);
+    loadRuns(at);
+    NIB_EACH_QUAD(NIB_MULTIPLY_FIRST)
+    if (TURN == 2u) {
+      ++at;
+      loadRuns(at);
+      NIB_EACH_QUAD(NIB_MULTIPLY_SECOND)
+    }
+  }
+  // A zero group is zero whatever its codes say.
+  bvec4 none = equal(scale, vec4(0.0));
+  [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
+    total[t] += mix(scale * part[t], vec4(0.0), none);
+    part[t] = vec4(0.0);
+  }
+}
+
+void main() {
+  uint tile = push.head.tile_first + gl_WorkGroupID.x;
+  uint block = tile / push.row_blocks;
+  uint row_block = tile - block * push.row_blocks;
+  uint token_block = block / push.batch;
+  uint matrix = block - token_block * push.batch;
+  uint tokens = push.head.rows;
+  uint first_token = token_block * TOKENS;
+  uint row = (row_block * WG + gl_LocalInvocationIndex) * ROWS;
+  // Rows behind the last repeat it; they are not written. All lanes take part: they have loaded what others multiply.
+  uint last_row = (matrix + 1u) * push.matrix_rows - 1u;
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) row_of[r] = min(matrix * push.matrix_rows + row + r, last_row);
+  [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
+    input_start[t] = (matrix * push.tokens + min(first_token + t, tokens - 1u)) * push.input_stride;
+    total[t] = part[t] = vec4(0.0);
+  }
+  uint unit_cols = UNIT * uint(NIB_RUN);
+  uint units = (push.cols + unit_cols - 1u) / unit_cols;
+  for (uint unit = 0u; unit < units; ++unit) meetUnit(unit);
+
+  vec4 bias = vec4(0.0);
+  if (BIAS) {
+    uint at = push.bias_word + push.head.delta1;
+    bias = uintBitsToFloat(uvec4(params[at + row_of[0]], params[at + row_of[1]], params[at + row_of[2]], params[at + row_of[3]]));
+  }
+  [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
+    uint token = first_token + t;
+    if (token >= tokens) continue;
+    uint start = (matrix * push.tokens + token) * push.result_stride;
+    nibStoreProducts(total[t].xy, bias.xy, start, row, push.matrix_rows, push.head.delta2);
+    nibStoreProducts(total[t].zw, bias.zw, start, row + 2u, push.matrix_rows, push.head.delta2);
+  }
+}

@@ -130,7 +130,8 @@ void main() {
   vec4 bias = vec4(0.0);
   if (BIAS) {
     uint at = push.bias_word + push.head.delta1;
-    bias = uintBitsToFloat(uvec4(params[at + row_of[0]], params[at + row_of[1]], params[at + row_of[2]], params[at + row_of[3]]));
+    bias = uintBitsToFloat(
+        uvec4(params[at + row_of[0]], params[at + row_of[1]], params[at + row_of[2]], params[at + row_of[3]]));
   }
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
     uint token = first_token + t;

@@ -51,7 +51,8 @@ Profile parseRow(const Json& row, const Profile& floor) {
   read(row, "cooperativeMatrix", profile.cooperative_matrix);
   const auto ops = row.find("subgroupOpsInCompute");
   if (ops != row.end() && ops->is_array()) {
-    profile.subgroup_arithmetic = std::find(ops->begin(), ops->end(), "ARITHMETIC") != ops->end();
+    const auto has = [&](const char* name) { return std::find(ops->begin(), ops->end(), name) != ops->end(); };
+    profile.subgroup_operations = has("ARITHMETIC") && has("BALLOT");
   }
   return profile;
 }
@@ -108,7 +109,7 @@ NibRestrict profileRestrict(std::string_view id) {
   restriction.api_version = VK_MAKE_API_VERSION(0, profile.api_version_major, profile.api_version_minor, 0);
   // The table tells nothing of pipelineRobustness, float controls and, below 1.3, of subgroup size control: off, as the
   // floor has them.
-  if (profile.subgroup_arithmetic) restriction.features_mask |= NIB_FEATURE_SUBGROUP;
+  if (profile.subgroup_operations) restriction.features_mask |= NIB_FEATURE_SUBGROUP;
   if (profile.storage16) restriction.features_mask |= NIB_FEATURE_STORAGE16;
   if (profile.float16) restriction.features_mask |= NIB_FEATURE_F16;
   if (profile.integer_dot) restriction.features_mask |= NIB_FEATURE_DOT4;

@@ -20,7 +20,7 @@ struct Profile {
   uint64_t max_storage_range_bytes = 0;
   uint32_t min_offset_alignment_bytes = 0;
   uint32_t device_type = 0;  // NibRestrict's
-  bool subgroup_arithmetic = false;
+  bool subgroup_operations = false;
   bool storage16 = false;
   bool float16 = false;
   bool integer_dot = false;

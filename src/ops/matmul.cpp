@@ -446,7 +446,8 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
 }
 
 // Whole rows to an invocation.
-NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTiles& t, uint32_t workgroup, PlanBuilder& builder) {
+NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTiles& t, uint32_t workgroup,
+                        PlanBuilder& builder) {
   MatmulRowsSpec spec;
   fillSpec(d, m, &spec);
   spec.INPUT_TYPE = readType(d, m);

@@ -112,7 +112,8 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
 inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const ProductDevice& d, MatvecTiles* t) {
   const uint32_t lanes = value[0], rows = value[1], tokens = value[2], unit = value[3];
   if (lanes == 0) {
-    if (!fitsRows(s, d) || rows != 4 || !isPowerOfTwo(tokens) || tokens > kRowsTokens || unit == 0 || unit * s.run > 256) return false;
+    const bool fits = rows == 4 && isPowerOfTwo(tokens) && tokens <= kRowsTokens && unit != 0 && unit * s.run <= 256;
+    if (!fits || !fitsRows(s, d)) return false;
     *t = wholeRows(tokens, unit, s, d);
     return true;
   }

@@ -163,9 +163,10 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
     uint32_t rows, cols, tokens;
   };
   // One of everything; tails in every side; numbers of tokens around those that kernels take at a time; few rows, which
-  // devices other than CPUs share out by columns.
+  // devices other than CPUs share out by columns, and many, which CPUs do not share out.
   constexpr Product kProducts[] = {{33, 132, 1}, {64, 256, 1},  {1, 1, 1},    {37, 1, 2},     {1, 5, 3},    {5, 1000, 4}, {7, 2064, 5},
-                                   {300, 512, 8}, {130, 22, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67}, {259, 272, 4}, {6, 20000, 1}};
+                                   {300, 512, 8}, {130, 22, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67}, {259, 272, 4}, {6, 20000, 1},
+                                   {385, 97, 1}};
   std::vector<const Sharing*> sharings;
   for (const Sharing& sharing : kSharings) {
     if (info != nullptr ? canHave(*info, sharing, 0) : sharings.empty()) sharings.push_back(&sharing);

@@ -75,7 +75,7 @@ TEST_CASE("declaring what the device lacks, or bits nobody knows, gives nothing"
   CHECK(makeCaps(desktopDevice(), 0xffffffffu, nullptr).features == NIB_FEATURE_ALL);
 }
 
-TEST_CASE("subgroups need arithmetic in compute and a power of two in 4..128") {
+TEST_CASE("subgroups need arithmetic and ballot in compute, and a power of two in 4..128") {
   Snapshot s = desktopDevice();
   const auto has = [&] { return (makeCaps(s, NIB_FEATURE_ALL, nullptr).features & NIB_FEATURE_SUBGROUP) != 0; };
   for (const uint32_t size : {4u, 8u, 16u, 32u, 64u, 128u}) {
@@ -94,7 +94,9 @@ TEST_CASE("subgroups need arithmetic in compute and a power of two in 4..128") {
   s = desktopDevice();
   s.subgroup_operations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
   CHECK_FALSE(has());
-  s.subgroup_operations = VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+  s.subgroup_operations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+  CHECK_FALSE(has());
+  s.subgroup_operations = VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
   CHECK_FALSE(has());
 }
 
@@ -186,7 +188,7 @@ TEST_CASE("the tier's reason says what the device, the application or the restri
     return std::string(makeCaps(s, declared, r).tier_reason);
   };
   Snapshot s = floorDevice();
-  CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "subgroup: the device lacks subgroup arithmetic");
+  CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "subgroup: the device lacks subgroup arithmetic or ballot");
   s.subgroup_operations = 0xff;
   CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "subgroup: subgroups of 1, kernels take powers of two in 4..128");
   s.subgroup_stages = 0;

@@ -100,7 +100,8 @@ inline VKAPI_ATTR void VKAPI_CALL getProperties2(VkPhysicalDevice device, VkPhys
         auto* x = reinterpret_cast<VkPhysicalDeviceSubgroupProperties*>(s);
         x->subgroupSize = 64;
         x->supportedStages = VK_SHADER_STAGE_COMPUTE_BIT;
-        x->supportedOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
+        x->supportedOperations =
+            VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
         break;
       }
       case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES: {

@@ -38,6 +38,7 @@ void main() { data[0] += dotPacked4x8EXT(data[1], data[2]); }
 function(nibble_find_compilers)
   find_program(NIBBLE_GLSLANG NAMES glslangValidator glslang DOC "GLSL compiler; OFF = none")
   find_program(NIBBLE_SPIRV_VAL NAMES spirv-val DOC "SPIR-V validator; OFF = none")
+  find_program(NIBBLE_SPIRV_OPT NAMES spirv-opt DOC "Makes SPIR-V smaller; OFF = none")
   set(coopmat_compiler "")
   set(compilers "")
   foreach(compiler IN ITEMS "${NIBBLE_GLSLANG}" "${NIBBLE_GLSLANG_NEW}")

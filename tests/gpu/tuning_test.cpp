@@ -95,6 +95,7 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, w
       c.desc.dynamic_gemm.outlier_threshold = 0;
       c.desc.dynamic_gemm.cols = 1u << 20;
       CHECK(phases(on(1)) > 1);
+      CHECK(phases(on(1)) == phases(on(0)));
     }
   }
 }

@@ -86,11 +86,16 @@ RowReport makeReport(const Task& task) {
   return report;
 }
 
-// What multiply-adds of an op are held against: of floats, or the fastest that the device has for int8.
-Ceiling arithmeticCeiling(uint32_t op, const Ceilings& ceilings) {
-  if (op != NIB_OP_INT8_GEMM && op != NIB_OP_DYNAMIC_GEMM) return ceilings.fma.ceiling();
-  const double dot4 = ceilings.dot4.value.value_or(0), coopmat = ceilings.coopmat.value.value_or(0);
-  return dot4 == 0 && coopmat == 0 ? Ceiling{} : (coopmat > dot4 ? ceilings.coopmat : ceilings.dot4).ceiling();
+Ceiling fasterOf(const CeilingReport& a, const CeilingReport& b) {
+  return (b.value.value_or(0) > a.value.value_or(0) ? b : a).ceiling();
+}
+
+// What multiply-adds are held against: the fastest that the device has for floats, for halves or for int8.
+Ceiling arithmeticCeiling(const cases::Case& row, const Ceilings& ceilings) {
+  const uint32_t op = row.op();
+  if (op == NIB_OP_INT8_GEMM || op == NIB_OP_DYNAMIC_GEMM) return fasterOf(ceilings.dot4, ceilings.coopmat);
+  const bool halves = op == NIB_OP_MATMUL && row.desc.matmul.input_type == NIB_TYPE_F16;
+  return halves ? fasterOf(ceilings.fma, ceilings.coopmat_f16) : ceilings.fma.ceiling();
 }
 
 void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspector, const Rotation& rotation,
@@ -103,7 +108,7 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   MeasureOptions options{.seconds = seconds};
   // What more multiply-adds than bytes keep busy is the arithmetic, not the memory: whichever takes longer at its ceiling.
   const double bytes_us = ceilings.copy.value ? double(report.bytes) / (*ceilings.copy.value * 1e3) : 0;
-  const Ceiling arithmetic = arithmeticCeiling(report.row.op(), ceilings);
+  const Ceiling arithmetic = arithmeticCeiling(report.row, ceilings);
   const double sums_us = arithmetic.value ? 2 * report.multiply_adds / (*arithmetic.value * 1e3) : 0;
   if (report.multiply_adds > 0 && sums_us > bytes_us) {
     report.limit = report.ceiling = arithmetic;
@@ -144,7 +149,7 @@ std::string RowReport::name() const {
 }
 
 bool isArithmetic(const Ceiling& ceiling) {
-  return ceiling.name == "fma" || ceiling.name == "dot4" || ceiling.name == "coopmat";
+  return ceiling.name == "fma" || ceiling.name == "dot4" || ceiling.name == "coopmat" || ceiling.name == "coopmat_f16";
 }
 
 void judge(RowReport& row) {

@@ -91,13 +91,15 @@ Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, do
     ceilings.fma = absent("fma", "GFLOPS", kReason);
     ceilings.dot4 = absent("dot4", "GOPS", kReason);
     ceilings.coopmat = absent("coopmat", "GOPS", kReason);
+    ceilings.coopmat_f16 = absent("coopmat_f16", "GFLOPS", kReason);
     return ceilings;
   }
 #if !defined(NIB_NO_VULKAN)
-  measureCopies(device, rotation.bytes, seconds * 0.55, &ceilings);
-  ceilings.fma = measureFma(device, seconds * 0.15);
-  ceilings.dot4 = measureDot4(device, seconds * 0.15);
-  ceilings.coopmat = measureCoopmat(device, seconds * 0.15);
+  measureCopies(device, rotation.bytes, seconds * 0.5, &ceilings);
+  ceilings.fma = measureFma(device, seconds * 0.125);
+  ceilings.dot4 = measureDot4(device, seconds * 0.125);
+  ceilings.coopmat = measureCoopmat(device, false, seconds * 0.125);
+  ceilings.coopmat_f16 = measureCoopmat(device, true, seconds * 0.125);
   measureEmpty(device, &ceilings);
 #endif
   return ceilings;

@@ -18,7 +18,7 @@ struct CeilingWay {
 };
 
 struct CeilingReport {
-  std::string name;             // "copy", "copy_kernel", "copy_buffer", "fma", "dot4", "coopmat"
+  std::string name;             // "copy", "copy_kernel", "copy_buffer", "fma", "dot4", "coopmat", "coopmat_f16"
   std::string unit;             // "GB/s", "GFLOPS", "GOPS"
   std::string method;           // of the best way
   bool tried = false;           // the machine can do it
@@ -42,13 +42,15 @@ struct Yardstick {
 
 struct Ceilings {
   // copy is the better one of the two below it: what nothing that moves memory may exceed.
-  CeilingReport copy, copy_kernel, copy_buffer, fma, dot4, coopmat;
+  CeilingReport copy, copy_kernel, copy_buffer, fma, dot4, coopmat, coopmat_f16;
   Yardstick yardstick;
   // The least a dispatch takes: by the device's clock, and from submission to the fence on the host's. 0 = none.
   double empty_dispatch_us = 0;
   double empty_submit_us = 0;
 
-  std::vector<const CeilingReport*> all() const { return {&copy, &copy_kernel, &copy_buffer, &fma, &dot4, &coopmat}; }
+  std::vector<const CeilingReport*> all() const {
+    return {&copy, &copy_kernel, &copy_buffer, &fma, &dot4, &coopmat, &coopmat_f16};
+  }
 };
 
 // seconds: to spend in all, about. Throws kit::Error if the device gives up.
@@ -63,7 +65,8 @@ CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingRe
 void measureCopies(const kit::Device& device, uint64_t bytes, double seconds, Ceilings* ceilings);
 CeilingReport measureFma(const kit::Device& device, double seconds);
 CeilingReport measureDot4(const kit::Device& device, double seconds);
-CeilingReport measureCoopmat(const kit::Device& device, double seconds);
+// Of int8, or of halves.
+CeilingReport measureCoopmat(const kit::Device& device, bool halves, double seconds);
 void measureEmpty(const kit::Device& device, Ceilings* ceilings);
 #endif
 

@@ -116,34 +116,39 @@ CeilingReport measureDot4(const kit::Device& device, double seconds) {
     return std::string();
   });
   const vk::Caps& caps = device.context()->caps;
-  // 16 dot products of 4 multiply-adds a step.
-  takeWay(report, measure(subject, {.seconds = seconds}), 128.0 * double(count) * size.steps,
-       std::string("8 chains of signed 4x8 dot product per invocation, ") +
+  // 64 dot products of 4 multiply-adds a step.
+  takeWay(report, measure(subject, {.seconds = seconds}), 512.0 * double(count) * size.steps,
+       std::string("16 sums of signed 4x8 dot products per invocation, ") +
            (caps.dot4_accelerated ? "accelerated" : "not accelerated by the device"));
   return report;
 }
 
 // ---------------------------------------------------------------------------------------------- cooperative matrix
-CeilingReport measureCoopmat(const kit::Device& device, double seconds) {
+CeilingReport measureCoopmat(const kit::Device& device, bool halves, double seconds) {
   const vk::Caps& caps = device.context()->caps;
   // Full subgroups are promised for workgroups that are multiples of the largest size.
   const uint32_t workgroup = std::max(caps.subgroup_size, caps.max_subgroup_size);
-  CeilingReport report = peakReport(device, "coopmat", "GOPS", "peak_coopmat", workgroup);
+  const char* kernel = halves ? "peak_coopmat_half" : "peak_coopmat";
+  CeilingReport report = halves ? peakReport(device, "coopmat_f16", "GFLOPS", kernel, workgroup)
+                                : peakReport(device, "coopmat", "GOPS", kernel, workgroup);
   if (!report.tried) return report;
   std::vector<CoopmatShape> shapes;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
     const vk::CoopShape& shape = caps.coop[i];
-    const bool int8 = shape.a_type == VK_COMPONENT_TYPE_SINT8_KHR && shape.b_type == VK_COMPONENT_TYPE_SINT8_KHR;
-    const bool int32 = shape.c_type == VK_COMPONENT_TYPE_SINT32_KHR && shape.r_type == VK_COMPONENT_TYPE_SINT32_KHR;
-    if (int8 && int32 && !shape.saturating) shapes.push_back({shape.m, shape.n, shape.k});
+    const auto element = halves ? VK_COMPONENT_TYPE_FLOAT16_KHR : VK_COMPONENT_TYPE_SINT8_KHR;
+    const auto sum = halves ? VK_COMPONENT_TYPE_FLOAT32_KHR : VK_COMPONENT_TYPE_SINT32_KHR;
+    const bool fits = shape.a_type == element && shape.b_type == element && shape.c_type == sum && shape.r_type == sum;
+    if (fits && !shape.saturating) shapes.push_back({shape.m, shape.n, shape.k});
   }
   if (shapes.empty()) {
     report.tried = false;
-    report.reason = "the device lists no shape with signed int8 operands and int32 sums";
+    report.reason = halves ? "the device lists no shape with fp16 operands and fp32 sums"
+                           : "the device lists no shape with signed int8 operands and int32 sums";
     return report;
   }
   constexpr uint32_t kSeed = 77;
-  constexpr uint32_t kMostSteps = 1024;  // sums stay far from 2^31
+  constexpr uint32_t kMostSteps = 1024;
+  const uint32_t bits = halves ? 4 : 8;  // sums stay far from 2^31, those of halves from 2^24 up to K = 64
   constexpr uint32_t kVariants = 8;      // tiles differ by their index modulo this
   for (const CoopmatShape& shape : shapes) {
     const uint64_t tile_words = uint64_t{4} * shape.m * shape.n;
@@ -157,25 +162,26 @@ CeilingReport measureCoopmat(const kit::Device& device, double seconds) {
       PeakCoopmatPush push{};
       push.steps = size.steps;
       push.seed = kSeed;
-      return std::make_unique<PeakPlan>(device, "peak_coopmat", spec, push, size.tiles, 1, tile_words * 4,
+      return std::make_unique<PeakPlan>(device, kernel, spec, push, size.tiles, 1, tile_words * 4,
                                         PeakBuffers{nullptr, &result});
     };
     const Size size = findSize(make, kMostTiles, kMostSteps);
     std::vector<std::vector<int32_t>> expected;
-    for (uint32_t tile = 0; tile < kVariants; ++tile) expected.push_back(coopmatResult(shape, tile, kSeed, size.steps));
+    for (uint32_t tile = 0; tile < kVariants; ++tile) expected.push_back(coopmatResult(shape, tile, kSeed, size.steps, bits));
     const std::unique_ptr<PeakPlan> plan = make(size);
     PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, size.tiles * tile_words * 4); }, [&] {
-      const std::vector<int32_t> got = device.download<int32_t>(result, size_t(size.tiles * tile_words));
+      const std::vector<uint32_t> got = device.download<uint32_t>(result, size_t(size.tiles * tile_words));
       for (size_t i = 0; i < got.size(); ++i) {
         const int32_t right = expected[i / tile_words % kVariants][i % tile_words];
-        if (got[i] != right) return differs("element", i, got[i], right);
+        const uint32_t stored = halves ? std::bit_cast<uint32_t>(float(right)) : uint32_t(right);
+        if (got[i] != stored) return differs("element", i, got[i], stored);
       }
       return std::string();
     });
     // 16 products a step.
     const double work = 2.0 * 16 * shape.m * shape.n * shape.k * double(size.tiles) * size.steps;
     takeWay(report, measure(subject, {.seconds = seconds / double(shapes.size())}), work,
-         "int8 " + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" + std::to_string(shape.k) +
+         std::string(halves ? "fp16 " : "int8 ") + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" + std::to_string(shape.k) +
              ", 16 products per step in registers");
   }
   return report;

@@ -2,6 +2,8 @@
 
 #include "shaders/ops/peak_coopmat.h"
 
+#include <algorithm>
+
 namespace nib::bench {
 
 float fmaResult(uint32_t id, uint32_t steps) {
@@ -12,29 +14,32 @@ float fmaResult(uint32_t id, uint32_t steps) {
 }
 
 uint32_t dot4Result(uint32_t id, uint32_t seed, uint32_t steps) {
-  const uint32_t x = seed + id;
-  uint32_t result = 0;
-  for (uint32_t chain = 0; chain < 8; ++chain) {
-    uint32_t value = x + chain;
-    for (uint32_t step = 0; step < 2 * steps; ++step) {
+  uint32_t sums[4][4];  // of a token each
+  for (uint32_t i = 0; i < 16; ++i) sums[i / 4][i % 4] = seed + id + i;
+  for (uint32_t turn = 0; turn < 4 * steps; ++turn) {
+    uint32_t words[4];
+    std::copy_n(sums[turn % 4], 4, words);
+    for (uint32_t i = 0; i < 16; ++i) {
       int32_t sum = 0;
       for (uint32_t shift = 0; shift < 32; shift += 8) {
-        sum += int32_t(int8_t(value >> shift & 0xffu)) * int32_t(int8_t(x >> shift & 0xffu));
+        sum += int32_t(int8_t(words[i % 4] >> shift & 0xffu)) * int32_t(int8_t((seed + i / 4) >> shift & 0xffu));
       }
-      value += uint32_t(sum);
+      sums[i / 4][i % 4] += uint32_t(sum);
     }
-    result ^= value;
   }
+  uint32_t result = 0;
+  for (uint32_t i = 0; i < 16; ++i) result ^= sums[i / 4][i % 4];
   return result;
 }
 
-std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps) {
+std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps,
+                                   uint32_t bits) {
   const uint32_t m = shape.m, n = shape.n, k = shape.k;
   const auto left = [&](uint32_t matrix, uint32_t row, uint32_t inner) {
-    return int32_t(int8_t(peakCoopmatElement((matrix * m + row) * k + inner, seed) & 0xffu));
+    return peakCoopmatElement((matrix * m + row) * k + inner, seed, bits);
   };
   const auto right = [&](uint32_t matrix, uint32_t inner, uint32_t col) {
-    return int32_t(int8_t(peakCoopmatElement((matrix * k + inner) * n + col, seed + 1u + (tile & 7u)) & 0xffu));
+    return peakCoopmatElement((matrix * k + inner) * n + col, seed + 1u + (tile & 7u), bits);
   };
   // Round r adds left[(i + r) % 4] * right[(i + j) % 4] to accumulator j, i = 0..3.
   std::vector<uint32_t> result(std::size_t{4} * m * n, 0);

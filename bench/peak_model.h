@@ -19,11 +19,11 @@ float fmaResult(uint32_t id, uint32_t steps);
 // Result of one invocation of peak_dot4.
 uint32_t dot4Result(uint32_t id, uint32_t seed, uint32_t steps);
 
-// The four matrices one tile of peak_coopmat stores, for tile % 8.
+// The four matrices one tile of peak_coopmat or peak_coopmat_half stores, for tile % 8; bits: of an element.
 struct CoopmatShape {
   uint32_t m = 0, n = 0, k = 0;
 };
-std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps);
+std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps, uint32_t bits);
 
 }  // namespace nib::bench
 #endif

@@ -19,8 +19,7 @@ int nibZeroFromStored(uint stored, uint flags) {
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/params.glsl"
-#include "common/product_result.glsl"
+#include "common/product_tile.glsl"
 #include "common/weight_run.glsl"
 #include "common/weight_quad.glsl"
 
@@ -32,16 +31,11 @@ shared NIB_TILE weights[uint(NIB_RUN) * ROW_QUADS];
 shared NIB_TILE activations[uint(NIB_RUN) * TOKEN_QUADS];
 
 void main() {
-  uint tile = push.head.tile_first + gl_WorkGroupID.x;
-  uint block = tile / push.row_blocks;
-  uint row_block = tile - block * push.row_blocks;
-  uint token_block = block / push.batch;
-  uint matrix = block - token_block * push.batch;
+  NibProductTile tile = nibProductTile(push.head.tile_first + gl_WorkGroupID.x, BN);
   uint tokens = push.head.rows;
-  uint first_row = row_block * BM;
-  uint first_token = token_block * BN;
-  uint row_base = matrix * push.matrix_rows;
-  uint token_base = matrix * push.tokens;
+  uint first_row = tile.row_block * BM;
+  uint row_base = tile.matrix * push.matrix_rows;
+  uint token_base = tile.matrix * push.tokens;
   uint lane = gl_LocalInvocationIndex;
   uint my_rows = lane % (BM / 4u);    // which four rows
   uint my_tokens = lane / (BM / 4u);  // which TN tokens
@@ -66,7 +60,7 @@ void main() {
       } else {
         line -= BM / 4u;
         [[unroll]] for (uint t = 0u; t < 4u; ++t) {
-          uint start = (token_base + min(first_token + 4u * line + t, tokens - 1u)) * push.input_stride;
+          uint start = (token_base + min(tile.first_token + 4u * line + t, tokens - 1u)) * push.input_stride;
           by_column[t] = nibInputQuad(start, at, push.cols, push.input_word + push.head.delta3);
         }
         by_column = transpose(by_column);
@@ -87,17 +81,11 @@ void main() {
   }
 
   uint row = first_row + 4u * my_rows;
-  vec4 bias = vec4(0.0);
-  if (BIAS && row < push.matrix_rows) {
-    uvec4 at = row_base + min(row + uvec4(0u, 1u, 2u, 3u), uvec4(push.matrix_rows - 1u)) + push.bias_word + push.head.delta1;
-    bias = uintBitsToFloat(uvec4(params[at.x], params[at.y], params[at.z], params[at.w]));
-  }
+  vec4 bias = nibBiasOf(row_base + min(row + uvec4(0u, 1u, 2u, 3u), uvec4(push.matrix_rows - 1u)));
   [[unroll]] for (uint t = 0u; t < TN; ++t) {
-    uint token = first_token + my_tokens * TN + t;
+    uint token = tile.first_token + my_tokens * TN + t;
     if (token >= tokens) continue;
-    uint start = (token_base + token) * push.result_stride;
-    nibStoreProducts(sum[t].xy, bias.xy, start, row, push.matrix_rows, push.head.delta2);
-    nibStoreProducts(sum[t].zw, bias.zw, start, row + 2u, push.matrix_rows, push.head.delta2);
+    nibStoreFour(sum[t], bias, (token_base + token) * push.result_stride, row);
   }
 }
 

@@ -23,8 +23,7 @@ int nibZeroFromStored(uint stored, uint flags) {
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/params.glsl"
-#include "common/product_result.glsl"
+#include "common/product_tile.glsl"
 #include "common/weight_run.glsl"
 #include "common/weight_quad.glsl"
 
@@ -44,16 +43,11 @@ shared float sums[SGM * SGN * CM * CN];
 #define SUM coopmat<float, gl_ScopeSubgroup, CM, CN, gl_MatrixUseAccumulator>
 
 void main() {
-  uint tile = push.head.tile_first + gl_WorkGroupID.x;
-  uint block = tile / push.row_blocks;
-  uint row_block = tile - block * push.row_blocks;
-  uint token_block = block / push.batch;
-  uint matrix = block - token_block * push.batch;
+  NibProductTile tile = nibProductTile(push.head.tile_first + gl_WorkGroupID.x, BN);
   uint tokens = push.head.rows;
-  uint first_row = row_block * BM;
-  uint first_token = token_block * BN;
-  uint row_base = matrix * push.matrix_rows;
-  uint token_base = matrix * push.tokens;
+  uint first_row = tile.row_block * BM;
+  uint row_base = tile.matrix * push.matrix_rows;
+  uint token_base = tile.matrix * push.tokens;
   uint lane = gl_LocalInvocationIndex;
   uint my_m = gl_SubgroupID % SGM * FM;
   uint my_n = gl_SubgroupID / SGM * FN;
@@ -74,7 +68,7 @@ void main() {
       uint t = i / (BK / 4u);
       uint q = i - t * (BK / 4u);
       uint at = col + 4u * q;
-      uint start = (token_base + min(first_token + t, tokens - 1u)) * push.input_stride;
+      uint start = (token_base + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
       uvec2 words = at < push.cols ? input2[((start + at) >> 2) + ((push.input_word + push.head.delta3) >> 1)] : uvec2(0u);
       activations[t * (PITCH / 4u) + q] = f16vec4(unpackFloat2x16(words.x), unpackFloat2x16(words.y));
     }
@@ -101,7 +95,7 @@ void main() {
       barrier();
       for (uint i = gl_SubgroupInvocationID; i < CM / 2u * CN; i += gl_SubgroupSize) {
         uint pair = i % (CM / 2u);
-        uint token = first_token + (my_n + n) * CN + i / (CM / 2u);
+        uint token = tile.first_token + (my_n + n) * CN + i / (CM / 2u);
         uint row = first_row + (my_m + m) * CM + 2u * pair;
         if (token >= tokens || row >= push.matrix_rows) continue;
         uint at = patch_start + i / (CM / 2u) * CM + 2u * pair;

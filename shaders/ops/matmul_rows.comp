@@ -24,8 +24,7 @@ int nibZeroFromStored(uint stored, uint flags) {
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/params.glsl"
-#include "common/product_result.glsl"
+#include "common/product_tile.glsl"
 #include "common/weight_run.glsl"
 #include "common/weight_quad.glsl"
 
@@ -108,36 +107,25 @@ void meetUnit(uint unit) {
 }
 
 void main() {
-  uint tile = push.head.tile_first + gl_WorkGroupID.x;
-  uint block = tile / push.row_blocks;
-  uint row_block = tile - block * push.row_blocks;
-  uint token_block = block / push.batch;
-  uint matrix = block - token_block * push.batch;
+  NibProductTile tile = nibProductTile(push.head.tile_first + gl_WorkGroupID.x, TOKENS);
+  uint matrix = tile.matrix;
   uint tokens = push.head.rows;
-  uint first_token = token_block * TOKENS;
-  uint row = (row_block * WG + gl_LocalInvocationIndex) * ROWS;
+  uint row = (tile.row_block * WG + gl_LocalInvocationIndex) * ROWS;
   // Rows behind the last repeat it; they are not written. All lanes take part: they have loaded what others multiply.
   uint last_row = (matrix + 1u) * push.matrix_rows - 1u;
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) row_of[r] = min(matrix * push.matrix_rows + row + r, last_row);
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
-    input_start[t] = (matrix * push.tokens + min(first_token + t, tokens - 1u)) * push.input_stride;
+    input_start[t] = (matrix * push.tokens + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
     total[t] = part[t] = vec4(0.0);
   }
   uint unit_cols = UNIT * uint(NIB_RUN);
   uint units = (push.cols + unit_cols - 1u) / unit_cols;
   for (uint unit = 0u; unit < units; ++unit) meetUnit(unit);
 
-  vec4 bias = vec4(0.0);
-  if (BIAS) {
-    uint at = push.bias_word + push.head.delta1;
-    bias = uintBitsToFloat(
-        uvec4(params[at + row_of[0]], params[at + row_of[1]], params[at + row_of[2]], params[at + row_of[3]]));
-  }
+  vec4 bias = nibBiasOf(uvec4(row_of[0], row_of[1], row_of[2], row_of[3]));
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
-    uint token = first_token + t;
+    uint token = tile.first_token + t;
     if (token >= tokens) continue;
-    uint start = (matrix * push.tokens + token) * push.result_stride;
-    nibStoreProducts(total[t].xy, bias.xy, start, row, push.matrix_rows, push.head.delta2);
-    nibStoreProducts(total[t].zw, bias.zw, start, row + 2u, push.matrix_rows, push.head.delta2);
+    nibStoreFour(total[t], bias, (matrix * push.tokens + token) * push.result_stride, row);
   }
 }

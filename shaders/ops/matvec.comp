@@ -24,8 +24,7 @@ int nibZeroFromStored(uint stored, uint flags) {
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/params.glsl"
-#include "common/product_result.glsl"
+#include "common/product_tile.glsl"
 #include "common/team_sum.glsl"
 #include "common/weight_run.glsl"
 
@@ -94,24 +93,21 @@ void meetColumns(uint first_run, uint end_run, uint row, uint last_row) {
 #endif
 
 void main() {
-  uint tile = push.head.tile_first + gl_WorkGroupID.x;
+  uint number = push.head.tile_first + gl_WorkGroupID.x;
   uint split = 0u;
   if (SPLIT) {
-    split = tile % push.splits;
-    tile /= push.splits;
+    split = number % push.splits;
+    number /= push.splits;
   }
-  uint block = tile / push.row_blocks;
-  uint row_block = tile - block * push.row_blocks;
-  uint token_block = block / push.batch;
-  uint matrix = block - token_block * push.batch;
+  NibProductTile tile = nibProductTile(number, TOKENS);
+  uint matrix = tile.matrix;
   uint tokens = push.head.rows;
-  uint first_token = token_block * TOKENS;
   uint runs = (push.cols + uint(NIB_RUN) - 1u) / uint(NIB_RUN);
   uint first_unit = SPLIT ? split * push.units_per_split : 0u;
   uint end_unit = (runs + UNIT - 1u) / UNIT;
   if (SPLIT) end_unit = min(end_unit, first_unit + push.units_per_split);
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
-    input_start[t] = (matrix * push.tokens + min(first_token + t, tokens - 1u)) * push.input_stride;
+    input_start[t] = (matrix * push.tokens + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
   }
 
 #if defined(SUBGROUP) && !defined(NIB_SUBGROUP_EMULATE)
@@ -128,7 +124,7 @@ void main() {
   uint lanes = LANES;
 #endif
   for (; team < TEAMS; team += team_step) {
-    uint row = (row_block * TEAMS + team) * ROWS;
+    uint row = (tile.row_block * TEAMS + team) * ROWS;
     // Rows behind the last repeat it; they are not written.
     uint first_row = matrix * push.matrix_rows + min(row, push.matrix_rows - 1u);
     uint last_row = (matrix + 1u) * push.matrix_rows - 1u;
@@ -142,18 +138,13 @@ void main() {
 #endif
       meetUnit(unit * UNIT, runs, first_row, last_row);
     }
-    vec4 bias = vec4(0.0);
-    if (BIAS) {
-      uint at = push.bias_word + push.head.delta1;
-      bias = uintBitsToFloat(uvec4(params[at + first_row], params[at + min(first_row + 1u, last_row)],
-                                   params[at + min(first_row + 2u, last_row)], params[at + min(first_row + 3u, last_row)]));
-    }
+    vec4 bias = nibBiasOf(min(first_row + uvec4(0u, 1u, 2u, 3u), uvec4(last_row)));
     uint start = (SPLIT ? split * push.batch + matrix : matrix) * push.tokens;
     uint stride = SPLIT ? push.matrix_rows : push.result_stride;
     [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
       vec4 sums = vec4(nibTeamSum(total[t].x), nibTeamSum(total[t].y), 0.0, 0.0);
       if (ROWS > 2u) sums.zw = vec2(nibTeamSum(total[t].z), nibTeamSum(total[t].w));
-      uint token = first_token + t;
+      uint token = tile.first_token + t;
       if (lane != t % lanes || token >= tokens) continue;
       [[unroll]] for (uint r = 0u; r < ROWS; r += 2u) {
         nibStoreProducts(r == 0u ? sums.xy : sums.zw, r == 0u ? bias.xy : bias.zw, (start + token) * stride, row + r,

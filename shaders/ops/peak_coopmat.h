@@ -1,4 +1,4 @@
-// Interface of peak_coopmat.comp.
+// Interface of peak_coopmat.comp and peak_coopmat_half.comp.
 //   WG           invocations of a workgroup
 //   M            shape of the matrices, from the device's list
 #ifndef NIB_OPS_PEAK_COOPMAT_H
@@ -16,8 +16,10 @@
 namespace nib {
 inline
 #endif
-// Element i of four matrices, as the low 8 bits: a multiplicative hash, so that all differ.
-uint peakCoopmatElement(uint i, uint seed) { return ((i + 1u) * 2654435761u + seed * 40503u) >> 13; }
+// Element i of four matrices, a signed number of so many bits: a multiplicative hash, so that they differ.
+int peakCoopmatElement(uint i, uint seed, uint bits) {
+  return int((((i + 1u) * 2654435761u + seed * 40503u) >> 13) << (32u - bits)) >> int(32u - bits);
+}
 
 struct PeakCoopmatPush {
   NibPushHead head;

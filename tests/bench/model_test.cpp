@@ -8,6 +8,8 @@
 #include "shaders/ops/peak_coopmat.h"
 #endif
 
+#include <algorithm>
+
 using namespace nib;
 using namespace nib::bench;
 
@@ -157,51 +159,59 @@ TEST_CASE("the fma model is the kernel's arithmetic") {
 }
 
 TEST_CASE("the dot4 model is the kernel's arithmetic") {
-  // One chain by hand: x = 0x01ff, lanes -1 and 1: a = x, dot(a, x) = 1 + 1 = 2, then 0x0201 . 0x01ff = 1 * -1 + 2 * 1.
-  // Eight chains begin at x .. x + 7; here they are followed with unpacked lanes.
-  const uint32_t seed = 0x1ff;
-  uint32_t expected = 0;
-  for (uint32_t chain = 0; chain < 8; ++chain) {
-    uint32_t value = seed + chain;
-    for (int step = 0; step < 6; ++step) {
-      int sum = 0;
-      for (int lane = 0; lane < 4; ++lane) {
-        const int a = int((value >> (8 * lane) & 0xff) ^ 0x80) - 0x80;
-        const int b = int((seed >> (8 * lane) & 0xff) ^ 0x80) - 0x80;
-        sum += a * b;
-      }
-      value += uint32_t(sum);
+  // The four turns of a round, followed with unpacked lanes.
+  const auto dot = [](uint32_t a, uint32_t b) {
+    int sum = 0;
+    for (int lane = 0; lane < 4; ++lane) {
+      sum += (int((a >> (8 * lane) & 0xff) ^ 0x80) - 0x80) * (int((b >> (8 * lane) & 0xff) ^ 0x80) - 0x80);
     }
-    expected ^= value;
-  }
-  CHECK(dot4Result(0, seed, 3) == expected);
-  CHECK(dot4Result(0x100, 0xff, 3) == expected);
+    return uint32_t(sum);
+  };
+  CHECK(dot(0x01ff, 0x0201) == uint32_t(-1 * 1 + 1 * 2));
+  const uint32_t seed = 0x1ff, id = 0x7f0134;
+  uint32_t a[4], b[4], c[4], d[4];
+  for (uint32_t i = 0; i < 4; ++i) a[i] = seed + id + i, b[i] = a[i] + 4, c[i] = a[i] + 8, d[i] = a[i] + 12;
+  const auto turn = [&](const uint32_t* of) {
+    const uint32_t w[4] = {of[0], of[1], of[2], of[3]};
+    for (uint32_t i = 0; i < 4; ++i) {
+      a[i] += dot(w[i], seed), b[i] += dot(w[i], seed + 1), c[i] += dot(w[i], seed + 2), d[i] += dot(w[i], seed + 3);
+    }
+  };
+  for (int round = 0; round < 3; ++round) turn(a), turn(b), turn(c), turn(d);
+  uint32_t expected = 0;
+  for (uint32_t i = 0; i < 4; ++i) expected ^= a[i] ^ b[i] ^ c[i] ^ d[i];
+  CHECK(dot4Result(id, seed, 3) == expected);
+  CHECK(dot4Result(id, seed, 2) != expected);
 }
 
 #if !defined(NIB_NO_VULKAN)
-TEST_CASE("the matrix model is the kernel's loop") {
+TEST_CASE("the matrix models are the kernels' loop") {
   const uint32_t m = 3, n = 2, k = 4, seed = 5, tile = 11, steps = 7;
-  std::vector<int32_t> left(4 * m * k), right(4 * k * n), sums(4 * m * n, 0);
-  for (uint32_t i = 0; i < left.size(); ++i) left[i] = int8_t(peakCoopmatElement(i, seed) & 0xff);
-  for (uint32_t i = 0; i < right.size(); ++i) right[i] = int8_t(peakCoopmatElement(i, seed + 1 + tile % 8) & 0xff);
-  uint32_t a[4] = {0, 1, 2, 3};
-  for (uint32_t step = 0; step < steps; ++step) {
-    for (uint32_t i = 0; i < 4; ++i) {
-      for (uint32_t j = 0; j < 4; ++j) {
-        for (uint32_t row = 0; row < m; ++row) {
-          for (uint32_t col = 0; col < n; ++col) {
-            for (uint32_t inner = 0; inner < k; ++inner) {
-              sums[(j * m + row) * n + col] +=
-                  left[(a[i] * m + row) * k + inner] * right[((i + j) % 4 * k + inner) * n + col];
+  for (const uint32_t bits : {8u, 4u}) {
+    std::vector<int32_t> left(4 * m * k), right(4 * k * n), sums(4 * m * n, 0);
+    for (uint32_t i = 0; i < left.size(); ++i) left[i] = peakCoopmatElement(i, seed, bits);
+    for (uint32_t i = 0; i < right.size(); ++i) right[i] = peakCoopmatElement(i, seed + 1 + tile % 8, bits);
+    uint32_t a[4] = {0, 1, 2, 3};
+    for (uint32_t step = 0; step < steps; ++step) {
+      for (uint32_t i = 0; i < 4; ++i) {
+        for (uint32_t j = 0; j < 4; ++j) {
+          for (uint32_t row = 0; row < m; ++row) {
+            for (uint32_t col = 0; col < n; ++col) {
+              for (uint32_t inner = 0; inner < k; ++inner) {
+                sums[(j * m + row) * n + col] +=
+                    left[(a[i] * m + row) * k + inner] * right[((i + j) % 4 * k + inner) * n + col];
+              }
             }
           }
         }
       }
+      const uint32_t first = a[0];
+      a[0] = a[1], a[1] = a[2], a[2] = a[3], a[3] = first;
     }
-    const uint32_t first = a[0];
-    a[0] = a[1], a[1] = a[2], a[2] = a[3], a[3] = first;
+    CHECK(coopmatResult({m, n, k}, tile, seed, steps, bits) == sums);
+    CHECK(*std::min_element(left.begin(), left.end()) < -(1 << (bits - 1)) / 2);
+    CHECK(*std::max_element(left.begin(), left.end()) < 1 << (bits - 1));
   }
-  CHECK(coopmatResult({m, n, k}, tile, seed, steps) == sums);
 }
 #endif
 

@@ -78,7 +78,9 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
                                               ceilings["copy_buffer"]["value"].get<double>()));
   // Every tier that the device has is measured, and checked against the products it should give.
   if (device.info().tier >= 2) CHECK(ceilings["dot4"]["value"].get<double>() > 0);
-  if (device.info().tier >= 3) CHECK(ceilings["coopmat"]["value"].get<double>() > 0);
+  if (device.info().tier >= 3) {
+    for (const char* name : {"coopmat", "coopmat_f16"}) CHECK(ceilings[name]["value"].get<double>() > 0);
+  }
   const char* tier = std::getenv("NIBBLE_TEST_TIER");
   if (tier != nullptr) CHECK(device.info().tier == std::atoi(tier));
   const bool software = device.info().type == kit::DeviceType::kSoftware;

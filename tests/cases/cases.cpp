@@ -166,7 +166,7 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
   // devices other than CPUs share out by columns, and many, which CPUs do not share out.
   constexpr Product kProducts[] = {{33, 132, 1}, {64, 256, 1},  {1, 1, 1},    {37, 1, 2},     {1, 5, 3},    {5, 1000, 4}, {7, 2064, 5},
                                    {300, 512, 8}, {130, 22, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67}, {259, 272, 4}, {6, 20000, 1},
-                                   {385, 97, 1}};
+                                   {385, 97, 1}, {260, 68, 3}};
   std::vector<const Sharing*> sharings;
   for (const Sharing& sharing : kSharings) {
     if (info != nullptr ? canHave(*info, sharing, 0) : sharings.empty()) sharings.push_back(&sharing);
@@ -180,7 +180,8 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
     for (size_t s = 0; s < sharings.size(); ++s) {
       ++counter.i;
       // A quick list has each product, or every other one and those that take a path alone, with one of the sharings.
-      const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000;
+      const bool whole_rows = product.rows == 260;
+      const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000 || whole_rows;
       // Of these two not one of flat groups, whose columns are many enough for wide loads.
       const size_t turn = product.tokens == 9 || product.tokens == 33 ? 0 : (number * 3 + first) % sharings.size();
       const bool chosen = s == turn && (alone || (number + first) % 2 == 0);
@@ -212,7 +213,7 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       } else {
         d.weights.scale_type = uint32_t(counter.i / 4 % 3);
       }
-      if (counter.i % 7 == 3 && d.tokens > 1 && !halves) d.input_stride = d.cols + 1 + counter.turn(5);
+      if (counter.i % 7 == 3 && d.tokens > 1 && !halves && !whole_rows) d.input_stride = d.cols + 1 + counter.turn(5);
       if (counter.i % 8 == 5) d.result_stride = (d.rows + 3) / 2 * 2 + 2 * counter.turn(3);
       c.n = counter.i % 6 != 2 ? d.tokens : (d.tokens + 1) / 2;
       list.push_back(c);

@@ -1,4 +1,4 @@
-// Interface of peak_coopmat.comp and peak_coopmat_half.comp.
+// Interface of peak_coopmat.comp, and of peak_coopmat_half.comp.
 //   WG           invocations of a workgroup
 //   M            shape of the matrices, from the device's list
 #ifndef NIB_OPS_PEAK_COOPMAT_H

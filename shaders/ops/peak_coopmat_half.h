@@ -1,0 +1,7 @@
+// Interface of peak_coopmat_half.comp: that of peak_coopmat.comp.
+#ifndef NIB_OPS_PEAK_COOPMAT_HALF_H
+#define NIB_OPS_PEAK_COOPMAT_HALF_H
+
+#include "ops/peak_coopmat.h"
+
+#endif

@@ -4,4 +4,11 @@
 
 #include "ops/peak_coopmat.h"
 
+#define PEAK_COOPMAT_HALF_SPEC(X) PEAK_COOPMAT_SPEC(X)
+
+#ifdef __cplusplus
+namespace nib {
+using PeakCoopmatHalfPush = PeakCoopmatPush;
+}  // namespace nib
+#endif
 #endif

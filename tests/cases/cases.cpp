@@ -483,7 +483,8 @@ uint64_t kindOf(const Case& c) {
     case NIB_OP_GATHER: return weights(c.desc.gather.weights, 0);
     case NIB_OP_MATMUL: {
       const NibMatmulDesc& d = c.desc.matmul;
-      return (d.tokens > 64 ? 2u : d.tokens > 8) | (d.flags & NIB_PRODUCT_ORDER) << 4 | uint64_t(d.input.format) << 8;
+      const uint64_t many_rows = d.rows >= 256 && d.cols % 4 == 0 && d.input_stride == 0;
+      return (d.tokens > 64 ? 2u : d.tokens > 8) | many_rows << 2 | (d.flags & NIB_PRODUCT_ORDER) << 4 | uint64_t(d.input.format) << 8;
     }
     case NIB_OP_REPACK: return c.desc.repack.layout | c.desc.repack.flags << 8;
     case NIB_OP_MINMAX: return c.desc.minmax.granularity;

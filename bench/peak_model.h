@@ -11,7 +11,7 @@ namespace nib::bench {
 // Word i of what peak_copy copies.
 inline uint32_t copyWord(uint64_t i) { return static_cast<uint32_t>((i * 2654435761u) ^ (i >> 32)); }
 
-// Result of one invocation of peak_fma, seed 1.0f: every value is a multiple of 1/16 below 2^20, so no order of
+// Result of one invocation of peak_fma, seed 1.0f: every value is a multiple of 1/8 below 2^20, so no order of
 // operations and no contraction may change a bit.
 constexpr uint32_t kMaxFmaSteps = 8192;
 float fmaResult(uint32_t id, uint32_t steps);

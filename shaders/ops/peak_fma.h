@@ -13,7 +13,7 @@ namespace nib {
 #endif
 struct PeakFmaPush {
   NibPushHead head;
-  uint steps;  // rounds of 64 multiply-adds per invocation
+  uint steps;  // rounds of 48 multiply-adds per invocation
   uint seed;  // fp32 bits near 1, unknown to the compiler
 };
 #ifdef __cplusplus

@@ -143,15 +143,14 @@ TEST_CASE("every format has rows of both directions, and a type selects") {
 TEST_CASE("the fma model is the kernel's arithmetic") {
   for (const uint32_t steps : {1u, 7u, 512u, kMaxFmaSteps}) {
     for (const uint32_t id : {0u, 1u, 255u, 256u, 100000u}) {
-      const float gain[4] = {0.5f, 0.25f, 0.125f, 0.0625f};
       float sum[4] = {};
       for (int lane = 0; lane < 4; ++lane) {
-        float chain[4];
-        for (int j = 0; j < 4; ++j) {
+        float chain[3];
+        for (int j = 0; j < 3; ++j) {
           chain[j] = float(id & 255u) * 1.0f + float(j);
-          for (uint32_t step = 0; step < 4 * steps; ++step) chain[j] = chain[j] * 1.0f + gain[lane];
+          for (uint32_t step = 0; step < 4 * steps; ++step) chain[j] = chain[j] * 1.0f + 0.125f;
         }
-        sum[lane] = (chain[0] + chain[1]) + (chain[2] + chain[3]);
+        sum[lane] = (chain[0] + chain[1]) + chain[2];
       }
       CHECK(fmaResult(id, steps) == (sum[0] + sum[1]) + (sum[2] + sum[3]));
     }

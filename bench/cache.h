@@ -23,7 +23,7 @@ uint64_t hostAvailableBytes();
 Rotation rotationFor(const kit::DeviceInfo& device, uint64_t host_cache_bytes, uint64_t host_available_bytes);
 
 // Copies of a set of buffers that together reach `rotation_bytes`, at most kMaxSets.
-constexpr uint32_t kMaxSets = 64;
+constexpr uint32_t kMaxSets = 512;
 uint32_t setCount(uint64_t set_bytes, uint64_t rotation_bytes);
 
 }  // namespace nib::bench

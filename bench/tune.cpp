@@ -31,7 +31,7 @@ Axes axesOf(NibTunable tunable, const kit::Device& device, uint32_t tokens) {
   std::vector<uint32_t> tiles;
   for (uint32_t i = 0; i <= kMatmulTileCount; ++i) tiles.push_back(i);
   if (tunable == NIB_TUNABLE_MATMUL) return {tiles, {0}, {0}, {0}};
-  return {{0, 1}, {1, 2, 4, 8}, lanes, {0}};
+  return {{0, 1, 2}, {1, 2, 4, 8}, lanes, {0}};
 }
 
 // Which pipelines a plan runs: the same ones need no second look.

@@ -784,8 +784,8 @@ typedef enum NibTunable {
   NIB_TUNABLE_MATVEC = 1,
   // NIB_OP_MATMUL of more than 8 tokens: 0 = as above, else the number of the tile that goes through shared memory.
   NIB_TUNABLE_MATMUL = 2,
-  // Products of int8 codes: 0 = from registers, 1 = through shared memory; tokens of an invocation; of 0, invocations that
-  // share a row's columns.
+  // Products of int8 codes: 0 = from registers, 1 = through shared memory, 2 = whole rows, on CPUs; tokens of an invocation;
+  // of 0, invocations that share a row's columns.
   NIB_TUNABLE_INT8 = 3,
   // NIB_OP_DYNAMIC_GEMM: 0 = codes of the tokens are made first, 1 = with the products, in one dispatch; not with a status,
   // outliers or smooth activations, nor where a workgroup has no room for its tokens' codes.

@@ -8,34 +8,9 @@
 #define NIBBLE_COMMON_INT8_REGISTERS_GLSL
 
 layout(push_constant, std430) uniform Push { NibInt8Push push; };
-#include "common/int8_codes.glsl"
-#include "common/int8_epilogue.glsl"
-
-#define NIB_EACH_TOKEN(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
+#include "common/int8_sums.glsl"
 
 shared ivec4 exchanged[LANES > 1u ? WG * TOKENS : 1u];
-
-uvec4 w_row;      // where the rows begin, in words
-uint x_row[8];
-ivec4 sums[8];    // by token, of four channels
-ivec4 w_codes;    // sums of codes alone, for zero points
-int x_codes[8];
-uvec4 y[8];       // by token, of four channels
-uint count;       // of codes summed
-
-NIB_SELECT(ivec4, sumOf, sums)
-NIB_SELECT(uvec4, resultOf, y)
-
-void clearSums() {
-#define NIB_CLEAR(j) sums[j] = ivec4(0), x_codes[j] = 0;
-  NIB_EACH_TOKEN(NIB_CLEAR)
-  w_codes = ivec4(0);
-  count = 0u;
-}
-
-void addWeights(uvec4 w) {
-  if (X_ASYM) w_codes += ivec4(nibDot(w.x, kNibOnes), nibDot(w.y, kNibOnes), nibDot(w.z, kNibOnes), nibDot(w.w, kNibOnes));
-}
 
 ivec4 productsOf(uvec4 w, uint x) { return ivec4(nibDot(w.x, x), nibDot(w.y, x), nibDot(w.z, x), nibDot(w.w, x)); }
 
@@ -80,13 +55,6 @@ void addColumns(uint first, uint end, uint from, uint step) {
   }
 }
 
-ivec4 corrected(ivec4 sum, int x_codes_of, int x_zero, ivec4 w_zero) {
-  if (X_ASYM) sum -= x_zero * w_codes;
-  if (W_ASYM) sum -= w_zero * x_codes_of;
-  if (W_ASYM && X_ASYM) sum += w_zero * (x_zero * int(count));
-  return sum;
-}
-
 void main() {
   uint tile = push.head.tile_first + gl_WorkGroupID.x;
   uint rest = tile / push.row_blocks;
@@ -102,33 +70,17 @@ void main() {
   if (LANES == 1u && row >= push.rows) return;
 
   uvec4 rows = matrix * push.rows + nibQuadRows(row);
-  w_row = rows * push.w_row_words;
-#define NIB_TOKEN_OF(j) (matrix * push.tokens + min(token + j, push.head.rows - 1u))
-#define NIB_PLACE(j) x_row[j] = nibInputRow(NIB_TOKEN_OF(j));
-  NIB_EACH_TOKEN(NIB_PLACE)
+  beginTile(rows, matrix, token);
 
   if (LANES == 1u) {
-#define NIB_START(j) y[j] = uvec4(0u);
-    NIB_EACH_TOKEN(NIB_START)
+    clearResults();
     for (uint first = 0u; first < push.cols; first += push.piece) {
       clearSums();
       addColumns(first, GROUPED ? min(first + push.piece, push.cols) : push.cols, 0u, 1u);
-      ivec4 w_zero = nibWeightZeros(rows, first);
-      uvec4 w_scale = RESULT_TYPE == NIB_RESULT_I32 ? uvec4(0u) : nibWeightScales(rows, first);
-#define NIB_SCALE(j)                                                                             \
-  if (TOKENS > j) {                                                                              \
-    uint index = nibInputIndex(NIB_TOKEN_OF(j), first);                                          \
-    sums[j] = corrected(sums[j], x_codes[j], nibInputZero(index), w_zero);                       \
-    if (RESULT_TYPE != NIB_RESULT_I32) {                                                         \
-      uvec4 scaled = nibScaleSums(sums[j], nibInputScale(index), w_scale);                       \
-      y[j] = GROUPED ? nibAddBits(y[j], scaled) : scaled;                                        \
-    }                                                                                            \
-  }
-      NIB_EACH_TOKEN(NIB_SCALE)
+      takePiece(rows, matrix, token, first);
       if (!GROUPED) break;
     }
-    uint end = min(TOKENS, push.head.rows - token);
-    for (uint j = 0u; j < end; ++j) nibFinishQuad(matrix, token + j, row, sumOf(j), resultOf(j));
+    storeTokens(matrix, token, row);
     return;
   }
 

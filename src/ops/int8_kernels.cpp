@@ -7,6 +7,7 @@
 #include "shaders/ops/dynamic_gemm.h"
 #include "shaders/ops/int8_gemm.h"
 #include "shaders/ops/int8_gemm_matrices.h"
+#include "shaders/ops/int8_gemm_rows.h"
 #include "shaders/ops/int8_gemm_tiles.h"
 #include "vk/compat.h"
 
@@ -15,6 +16,7 @@ namespace {
 
 NIB_SPEC_STRUCT(DynamicGemmSpec, DYNAMIC_GEMM_SPEC)
 NIB_SPEC_STRUCT(Int8GemmSpec, INT8_GEMM_SPEC)
+NIB_SPEC_STRUCT(Int8GemmRowsSpec, INT8_GEMM_ROWS_SPEC)
 NIB_SPEC_STRUCT(Int8GemmTilesSpec, INT8_GEMM_TILES_SPEC)
 NIB_SPEC_STRUCT(Int8GemmMatricesSpec, INT8_GEMM_MATRICES_SPEC)
 
@@ -160,14 +162,18 @@ bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder&
   return best != 0;
 }
 
-Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.piece}; }
+Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.piece, p.desc.batch}; }
+
+const char* rowsKernel(const Int8Product& p) { return isBounded(p.desc) ? "int8_gemm_rows_smooth" : "int8_gemm_rows"; }
 
 // Without matrices.
 Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
-  Int8Tiling tiling = chooseInt8Tiling(builder.caps().device_type, builder.workgroupSize(128), sidesOf(p));
+  const bool rows = builder.offers(rowsKernel(p), 0, kInt8RowsWorkgroup, 0, sizeof(NibInt8Push));
+  const Int8Device device{builder.caps().device_type, builder.workgroupSize(128), rows ? builder.caps().subgroup_size : 0};
+  Int8Tiling tiling = chooseInt8Tiling(device, sidesOf(p));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
-    tuneInt8(value, builder.workgroupSize(128), sidesOf(p), &tiling);
+    tuneInt8(value, device, sidesOf(p), &tiling);
   }
   return tiling;
 }
@@ -179,6 +185,8 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   const NibInt8GemmDesc& d = p.desc;
   *added = false;
   Int8Tiling tiling = tilingOf(p, builder);
+  // Codes in shared memory are nothing to take by broadcast.
+  if (tiling.kernel == Int8Kernel::kRows) tiling = int8Registers(tiling.workgroup, tiling.tokens, 1);
   bool wanted = prefersStaged(builder.caps().device_type, tiling, d.tokens, uint64_t(p.weights.row_words) * 4u,
                               tokenBytes(p, input));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_DYNAMIC, d.weights.format, d.tokens)) wanted = value[0] == 1;
@@ -221,6 +229,12 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
     return addKernel(matrices_name, p, spec, matrices.tiling, apart, builder);
   }
   const Int8Tiling tiling = tilingOf(p, builder);
+  if (tiling.kernel == Int8Kernel::kRows) {
+    Int8GemmRowsSpec spec = specOf<Int8GemmRowsSpec>(p, apart);
+    spec.TOKENS = tiling.tokens;
+    spec.TURN = tiling.turn;
+    return addKernel(rowsKernel(p), p, spec, tiling, apart, builder);
+  }
   if (tiling.kernel == Int8Kernel::kTiles) {
     Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);
     spec.TOKENS = tiling.tokens;

@@ -9,13 +9,21 @@ namespace nib {
 
 enum class Int8Kernel : uint32_t {
   kRegisters,  // int8_gemm
+  kRows,       // int8_gemm_rows
   kTiles,      // int8_gemm_tiles
   kMatrices    // int8_gemm_matrices
 };
 
 struct Int8Sides {
   uint32_t rows, tokens, cols;
-  uint32_t piece;  // columns between changes of scale; cols = none
+  uint32_t piece;      // columns between changes of scale; cols = none
+  uint32_t batch = 1;  // matrices
+};
+
+struct Int8Device {
+  uint32_t type;           // VkPhysicalDeviceType
+  uint32_t workgroup;      // invocations, at least 128
+  uint32_t subgroup_size;  // 0 = it has not the kernel int8_gemm_rows
 };
 
 struct Int8Tiling {
@@ -24,6 +32,7 @@ struct Int8Tiling {
   uint32_t tokens;        // per invocation
   uint32_t lanes;         // int8_gemm: invocations that share columns
   uint32_t depth;         // int8_gemm_tiles: fours of words that a step stages
+  uint32_t turn;          // int8_gemm_rows: words of a token that a subgroup loads at once
   uint32_t tile_rows;     // output channels of a workgroup
   uint32_t tile_tokens;
   uint32_t shared_bytes;
@@ -42,6 +51,7 @@ inline uint32_t int8Depth(const Int8Sides& sides) {
 
 inline constexpr uint32_t kInt8RowsEach = 4;    // of an invocation
 inline constexpr uint32_t kInt8TokensEach = 8;  // at most
+inline constexpr uint32_t kInt8RowsWorkgroup = 32;  // of int8_gemm_rows
 
 inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t lanes) {
   Int8Tiling t{};
@@ -52,6 +62,17 @@ inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t la
   t.tile_rows = workgroup / lanes * kInt8RowsEach;
   t.tile_tokens = tokens;
   t.shared_bytes = lanes > 1 ? workgroup * tokens * 16u : 16u;
+  return t;
+}
+
+// Whole rows to an invocation: a subgroup must have a lane for every word of a turn.
+inline bool fitsInt8Rows(const Int8Device& device) { return isCpu(device.type) && device.subgroup_size >= 4; }
+
+inline Int8Tiling int8Rows(uint32_t tokens, const Int8Sides& sides, const Int8Device& device) {
+  Int8Tiling t = int8Registers(kInt8RowsWorkgroup, tokens, 1);
+  t.kernel = Int8Kernel::kRows;
+  t.shared_bytes = 0;
+  t.turn = device.subgroup_size >= 8 && sides.cols % 32u == 0 && sides.piece % 32u == 0 ? 8 : 4;
   return t;
 }
 
@@ -69,25 +90,33 @@ inline Int8Tiling int8Tiles(uint32_t tokens, const Int8Sides& sides) {
   return t;
 }
 
-// Without matrices. max_invocations: at least 128.
-inline Int8Tiling chooseInt8Tiling(uint32_t device_type, uint32_t max_invocations, const Int8Sides& sides) {
-  const uint32_t workgroup = max_invocations < 128 ? max_invocations : 128;
+// Without matrices.
+inline Int8Tiling chooseInt8Tiling(const Int8Device& device, const Int8Sides& sides) {
+  const uint32_t workgroup = device.workgroup < 128 ? device.workgroup : 128;
   const uint32_t tokens = int8TokensEach(sides.tokens, kInt8TokensEach);
   // A few vectors of invocations: enough workgroups for every thread of any CPU.
-  if (isCpu(device_type)) return int8Registers(32, tokens, 1);
+  if (fitsInt8Rows(device) && avoidsExchange(device.type, uint64_t(sides.rows) * sides.batch / kInt8RowsEach)) {
+    return int8Rows(tokens, sides, device);
+  }
+  if (isCpu(device.type)) return int8Registers(32, tokens, 1);
   // Neighbouring lanes read neighbouring memory, and one row of weights keeps many of them busy.
   if (sides.tokens <= kInt8TokensEach) return int8Registers(workgroup, tokens, 32);
   if (workgroup < 128) return int8Registers(workgroup, tokens, 1);
   return int8Tiles(int8TokensEach((sides.tokens + 7u) / 8u, kInt8TokensEach), sides);
 }
 
-// A choice that was measured in the place of `t`, where it fits: 0 = registers, 1 = tiles; tokens each; lanes.
-inline bool tuneInt8(const uint32_t* value, uint32_t max_invocations, const Int8Sides& sides, Int8Tiling* t) {
-  const uint32_t tokens = value[1], lanes = value[2];
+// A choice that was measured in the place of `t`, where it fits: 0 = registers, 1 = tiles, 2 = rows; tokens each; lanes.
+inline bool tuneInt8(const uint32_t* value, const Int8Device& device, const Int8Sides& sides, Int8Tiling* t) {
+  const uint32_t tokens = value[1], lanes = value[2], max_invocations = device.workgroup;
   if (!isPowerOfTwo(tokens) || tokens > kInt8TokensEach) return false;
   if (value[0] == 1) {
     if (max_invocations < 128) return false;
     *t = int8Tiles(tokens, sides);
+    return true;
+  }
+  if (value[0] == 2) {
+    if (!fitsInt8Rows(device)) return false;
+    *t = int8Rows(tokens, sides, device);
     return true;
   }
   // One of the lanes finishes each token.

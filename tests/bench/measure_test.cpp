@@ -274,6 +274,8 @@ TEST_CASE("copies of the data go round beyond four times the cache") {
   CHECK(uint64_t{setCount(40 * mebi, rotation.bytes)} * 40 * mebi >= rotation.bytes);
   CHECK(setCount(1000 * mebi, rotation.bytes) == 1);
   CHECK(setCount(1, rotation.bytes) == kMaxSets);
+  // 4096x4096 of one bit each, beside the largest cache there is.
+  CHECK(uint64_t{setCount(2 * mebi + 16384, 1025 * mebi)} * (2 * mebi + 16384) >= 1025 * mebi);
 }
 
 TEST_CASE("a GPU, whose cache nobody tells, gets half a gigabyte or more where it has room") {

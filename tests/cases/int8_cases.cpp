@@ -132,6 +132,11 @@ void addInt8Gemm(std::vector<Case>& list, Extent extent) {
       list.push_back(caseOf(shape, seed, uint32_t(seed + turn)));
     }
   }
+  // Sums that fp32 has no bits for, of kernels that might add codes up as floats.
+  for (const uint32_t result : {0u, 3u}) {
+    list.push_back(caseOf({260, 11, 2112}, ++seed, result));
+    list.back().recipe = Recipe::kAlike;
+  }
 }
 
 std::string int8Name(const NibInt8GemmDesc& d) {
@@ -194,7 +199,8 @@ uint64_t dynamicKind(const NibDynamicGemmDesc& d) {
 
 uint64_t int8Kind(const NibInt8GemmDesc& d) {
   const bool smooth = d.activation >= NIB_ACTIVATION_GELU && d.result_type <= NIB_TYPE_BF16;
-  return uint64_t(d.tokens > 8) | uint64_t(smooth) << 1;
+  const bool whole_turns = d.rows >= 256 && d.cols % 32 == 0;  // of int8_gemm_rows
+  return uint64_t(d.tokens > 8) | uint64_t(smooth) << 1 | uint64_t(whole_turns) << 2;
 }
 
 }  // namespace nib::cases

@@ -74,7 +74,8 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
       const uint32_t bits = one(Recipe::kNormal, index, seed, random);
       return bits >> 31 != 0 ? 0u : bits;
     }
-    case Recipe::kMixed: break;
+    case Recipe::kMixed:
+    case Recipe::kAlike: break;
   }
   return 0;
 }
@@ -84,7 +85,7 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
 const char* recipeName(Recipe recipe) {
   static const char* const kNames[] = {"uniform", "normal",   "ties",      "threshold", "zeros", "denormal",
                                        "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "exact", "narrow",
-                                       "relu"};
+                                       "relu",    "alike"};
   return kNames[int(recipe)];
 }
 

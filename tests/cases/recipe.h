@@ -24,7 +24,8 @@ enum class Recipe {
   kMixed,      // stretches of 64 elements of all of the above
   kExact,      // weights and activations whose sums of products are exact in fp32, see src/ops/probe_exact.h
   kNarrow,     // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
-  kRelu        // normal, negative ones zero
+  kRelu,       // normal, negative ones zero
+  kAlike       // codes next to the lowest everywhere: products of one sign, and sums whose last bits count
 };
 
 const char* recipeName(Recipe recipe);

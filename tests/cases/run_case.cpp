@@ -96,6 +96,13 @@ std::vector<uint32_t> makeOrder(uint32_t cols, uint64_t seed) {
   return order;
 }
 
+// Codes of a product of codes: any, or of the recipe kAlike.
+std::vector<uint32_t> makeCodes(const Case& c, const NibWeights& of, uint64_t bytes, uint64_t seed) {
+  if (c.recipe != Recipe::kAlike) return makeBits(bytes, seed);
+  const uint32_t word = of.format == NIB_FORMAT_INT8 ? 0x81818181u : of.format == NIB_FORMAT_UINT8 ? 0x01010101u : 0x11111111u;
+  return std::vector<uint32_t>(size_t((bytes + 3) / 4), word);
+}
+
 // Weights, bias, order and residual of a product: with exact sums, or quantized from ordinary numbers.
 void makeProduct(const Case& c, const NibMemory& memory, Images& images) {
   const NibMatmulDesc& d = c.desc.matmul;
@@ -174,7 +181,7 @@ std::vector<uint32_t> makeInput(const Case& c, const NibMemory& memory) {
     }
     case NIB_OP_DYNAMIC_GEMM: return dense(c.desc.dynamic_gemm.source_type, bytes);
     case NIB_OP_INT8_GEMM: {
-      std::vector<uint32_t> words = makeBits(bytes, c.seed + 7);
+      std::vector<uint32_t> words = makeCodes(c, c.desc.int8_gemm.input, bytes, c.seed + 7);
       fillPart(words, memory.part[NIB_PART_INPUT_SCALES],
                makeScales(c.desc.int8_gemm.input.scale_type, memory.part[NIB_PART_INPUT_SCALES].size_bytes, c.seed + 8));
       return words;
@@ -244,7 +251,7 @@ Images makeImages(const Case& c, const NibMemory& memory) {
     std::vector<uint32_t>& weights = images.role[NIB_ROLE_WEIGHTS];
     const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
     const NibMemoryPart& bias = memory.part[NIB_PART_BIAS];
-    fillPart(weights, codes, makeBits(codes.size_bytes, c.seed + 2));
+    fillPart(weights, codes, makeCodes(c, of, codes.size_bytes, c.seed + 2));
     parameters(of.scale_type);
     fillPart(weights, bias, makeValues(Recipe::kMixed, bias.size_bytes / 4, c.seed + 4));
     float table[256];

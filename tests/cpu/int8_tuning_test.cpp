@@ -9,27 +9,29 @@ using namespace nib;
 
 namespace {
 
-constexpr uint32_t kDiscrete = 2, kCpu = 4;  // VkPhysicalDeviceType
+constexpr Int8Device kDiscrete{2, 128, 32}, kCpu{4, 128, 8}, kScalarCpu{4, 128, 0};  // VkPhysicalDeviceType
 constexpr uint32_t kSides[] = {1, 2, 3, 4, 5, 8, 9, 16, 17, 40, 64, 65, 1000, 4096};
 
 }  // namespace
 
 TEST_CASE("every tiling keeps within 128 invocations and 16 KiB, and has a tile for everything") {
-  for (const uint32_t type : {kDiscrete, kCpu}) {
+  for (const Int8Device& device : {kDiscrete, kCpu, kScalarCpu}) {
     for (const uint32_t tokens : kSides) {
       for (const uint32_t piece : {16u, 32u, 48u, 64u, 128u, 4096u}) {
         CAPTURE(tokens);
         CAPTURE(piece);
-        const Int8Tiling t = chooseInt8Tiling(type, 128, {4096, tokens, 4096, piece});
+        const Int8Tiling t = chooseInt8Tiling(device, {4096, tokens, 4096, piece});
         CHECK(t.workgroup <= 128);
         CHECK(t.shared_bytes <= 16384);
         CHECK(t.tokens >= 1);
         CHECK(t.tokens <= 8);
         CHECK(t.tile_rows % 4 == 0);  // results of a byte share words
-        if (t.kernel == Int8Kernel::kRegisters) {
+        if (t.kernel != Int8Kernel::kTiles) {
           CHECK(t.workgroup / t.lanes * 4 == t.tile_rows);
           CHECK((t.lanes == 1 || t.lanes >= t.tokens));  // a lane finishes a token
           CHECK(t.tile_tokens == t.tokens);
+          CHECK((t.kernel == Int8Kernel::kRows) == (device.type == kCpu.type && device.subgroup_size != 0));
+          CHECK((t.turn == 8 ? piece % 32 == 0 : t.turn == (t.kernel == Int8Kernel::kRows ? 4u : 0u)));
         } else {
           CHECK(t.workgroup == 128);
           CHECK(t.workgroup * 4 * t.tokens == t.tile_rows * t.tile_tokens);
@@ -42,21 +44,43 @@ TEST_CASE("every tiling keeps within 128 invocations and 16 KiB, and has a tile 
 
 TEST_CASE("a device that is a CPU shares nothing, a GPU shares what tokens have in common") {
   for (const uint32_t tokens : kSides) {
-    const Int8Tiling cpu = chooseInt8Tiling(kCpu, 1024, {4096, tokens, 4096, 4096});
-    CHECK(cpu.kernel == Int8Kernel::kRegisters);
-    CHECK(cpu.lanes == 1);
-    const Int8Tiling gpu = chooseInt8Tiling(kDiscrete, 128, {4096, tokens, 4096, 4096});
+    for (const Int8Device& device : {kCpu, kScalarCpu}) {
+      const Int8Tiling cpu = chooseInt8Tiling({device.type, 1024, device.subgroup_size}, {4096, tokens, 4096, 4096});
+      CHECK(cpu.kernel != Int8Kernel::kTiles);
+      CHECK(cpu.lanes == 1);
+      CHECK(cpu.workgroup == 32);
+    }
+    const Int8Tiling gpu = chooseInt8Tiling(kDiscrete, {4096, tokens, 4096, 4096});
     CHECK((gpu.kernel == Int8Kernel::kTiles) == (tokens > 8));
     CHECK((gpu.lanes > 1) == (tokens <= 8));
   }
 }
 
+TEST_CASE("whole rows need rows for many invocations, and subgroups with a lane for every word of a turn") {
+  const auto kernelOf = [](uint32_t subgroup_size, uint32_t rows, uint32_t batch) {
+    return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {rows, 8, 64, 64, batch}).kernel;
+  };
+  CHECK(kernelOf(4, 256, 1) == Int8Kernel::kRows);
+  CHECK(kernelOf(2, 256, 1) == Int8Kernel::kRegisters);
+  CHECK(kernelOf(8, 252, 1) == Int8Kernel::kRegisters);
+  CHECK(kernelOf(8, 64, 4) == Int8Kernel::kRows);
+  const auto turnOf = [](uint32_t subgroup_size, uint32_t cols, uint32_t piece) {
+    return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {256, 8, cols, piece}).turn;
+  };
+  CHECK(turnOf(8, 64, 64) == 8);
+  CHECK(turnOf(4, 64, 64) == 4);
+  CHECK(turnOf(16, 64, 32) == 8);
+  CHECK(turnOf(8, 64, 16) == 4);
+  CHECK(turnOf(8, 36, 36) == 4);
+  CHECK(turnOf(8, 48, 32) == 4);
+}
+
 TEST_CASE("tiles are no larger than the tokens there are, rounded up to a power of two") {
-  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 9, 64, 64}).tile_tokens == 16);
-  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 17, 64, 64}).tile_tokens == 32);
-  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 33, 64, 64}).tile_tokens == 64);
-  CHECK(chooseInt8Tiling(kDiscrete, 128, {64, 500, 64, 64}).tile_tokens == 64);
-  CHECK(chooseInt8Tiling(kCpu, 128, {64, 3, 64, 64}).tile_tokens == 4);
+  CHECK(chooseInt8Tiling(kDiscrete, {64, 9, 64, 64}).tile_tokens == 16);
+  CHECK(chooseInt8Tiling(kDiscrete, {64, 17, 64, 64}).tile_tokens == 32);
+  CHECK(chooseInt8Tiling(kDiscrete, {64, 33, 64, 64}).tile_tokens == 64);
+  CHECK(chooseInt8Tiling(kDiscrete, {64, 500, 64, 64}).tile_tokens == 64);
+  CHECK(chooseInt8Tiling(kCpu, {64, 3, 64, 64}).tile_tokens == 4);
 }
 
 TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile") {
@@ -82,16 +106,16 @@ TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile")
 TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or change nothing") {
   const uint32_t values[] = {0, 1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 1u << 31};
   uint32_t taken = 0;
-  for (const uint32_t type : {kDiscrete, kCpu}) {
+  for (const Int8Device& device : {kDiscrete, kCpu}) {
     for (const uint32_t piece : {32u, 48u, 4096u}) {
       const Int8Sides sides{4096, 5, 4096, piece};
-      const Int8Tiling usual = chooseInt8Tiling(type, 128, sides);
-      for (const uint32_t kernel : {0u, 1u, 2u}) {
+      const Int8Tiling usual = chooseInt8Tiling(device, sides);
+      for (const uint32_t kernel : {0u, 1u, 2u, 3u}) {
         for (const uint32_t tokens : values) {
           for (const uint32_t lanes : values) {
             const uint32_t value[4] = {kernel, tokens, lanes, 0};
             Int8Tiling t = usual;
-            if (!tuneInt8(value, 128, sides, &t)) {
+            if (!tuneInt8(value, device, sides, &t)) {
               CHECK((t.kernel == usual.kernel && t.tokens == usual.tokens && t.lanes == usual.lanes));
               continue;
             }
@@ -99,7 +123,9 @@ TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or chan
             CHECK(t.workgroup <= 128);
             CHECK(t.shared_bytes <= 16384);
             CHECK((t.tokens == 1 || t.tokens == 2 || t.tokens == 4 || t.tokens == 8));
-            if (t.kernel == Int8Kernel::kRegisters) {
+            CHECK((t.kernel != Int8Kernel::kRows || device.type == kCpu.type));
+            CHECK(kernel < 3);
+            if (t.kernel != Int8Kernel::kTiles) {
               CHECK(t.workgroup / t.lanes * 4 == t.tile_rows);
               CHECK((t.lanes == 1 || t.lanes >= t.tokens));
               CHECK(t.tile_tokens == t.tokens);
@@ -117,12 +143,12 @@ TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or chan
 
 TEST_CASE("a workgroup makes codes of tokens itself where they are all its own and few beside its weights") {
   const Int8Tiling registers = int8Registers(32, 2, 1);  // 128 rows of two tokens
-  CHECK(prefersStaged(kDiscrete, registers, 2, 1000, 32000));
-  CHECK_FALSE(prefersStaged(kDiscrete, registers, 2, 1000, 32001));
-  CHECK(prefersStaged(kDiscrete, registers, 1, 1000, 64000));
-  CHECK_FALSE(prefersStaged(kDiscrete, registers, 3, 1000, 4));  // the third is another workgroup's
-  CHECK_FALSE(prefersStaged(kCpu, registers, 1, 1000, 4));
-  CHECK_FALSE(prefersStaged(kDiscrete, int8Tiles(1, {64, 8, 64, 64}), 1, 1000, 4));
+  CHECK(prefersStaged(kDiscrete.type, registers, 2, 1000, 32000));
+  CHECK_FALSE(prefersStaged(kDiscrete.type, registers, 2, 1000, 32001));
+  CHECK(prefersStaged(kDiscrete.type, registers, 1, 1000, 64000));
+  CHECK_FALSE(prefersStaged(kDiscrete.type, registers, 3, 1000, 4));  // the third is another workgroup's
+  CHECK_FALSE(prefersStaged(kCpu.type, registers, 1, 1000, 4));
+  CHECK_FALSE(prefersStaged(kDiscrete.type, int8Tiles(1, {64, 8, 64, 64}), 1, 1000, 4));
 }
 
 TEST_CASE("room for tokens that a workgroup makes codes of: 16 bytes a run, a scale and a zero point each") {

@@ -68,6 +68,8 @@ constexpr Named kFunctionNames[] = {
     {29, "Exp2"}, {30, "Log2"}, {31, "Sqrt"}, {32, "InverseSqrt"}, {46, "FMix"}, {50, "Fma"}, {53, "Ldexp"},
     {58, "PackHalf2x16"}, {62, "UnpackHalf2x16"}, {66, "Length"}, {69, "Normalize"}};
 
+constexpr uint32_t kFunctionFma = 50;
+
 template <size_t N>
 const char* nameIn(const Named (&table)[N], uint32_t number) {
   for (const Named& row : table) {
@@ -184,7 +186,7 @@ class Checker {
     }
   }
 
-  void bitExact() {
+  void bitExact(bool fma) {
     for (const Instruction& in : module_.instructions()) {
       const bool folded = in.op == kOpSpecConstantOp && in.operands.size() > 2;
       const uint32_t op = folded ? in.operands[2] : in.op;
@@ -197,7 +199,7 @@ class Checker {
       if (op == kOpTypeFloat && in.operands.size() > 1 && in.operands[1] != 32) {
         fault("float" + std::to_string(in.operands[1]) + " arithmetic");
       }
-      if (op == kOpExtInst && in.operands.size() > 3) function(in);
+      if (op == kOpExtInst && in.operands.size() > 3) function(in, fma);
     }
   }
 
@@ -213,7 +215,7 @@ class Checker {
 
   static std::string at(const Instruction& in) { return " at word " + std::to_string(in.word); }
 
-  void function(const Instruction& in) {
+  void function(const Instruction& in, bool fma) {
     const Id& set = module_.id(in.operands[2]);
     if (set.operands.size() < 2 || stringOperand(set.operands.subspan(1)) != "GLSL.std.450") {
       fault("an instruction of a set other than GLSL.std.450" + at(in));
@@ -222,6 +224,7 @@ class Checker {
     for (uint32_t exact : kExactFunctions) {
       if (in.operands[3] == exact) return;
     }
+    if (fma && in.operands[3] == kFunctionFma) return;
     const char* name = nameIn(kFunctionNames, in.operands[3]);
     fault("GLSL.std.450 " + (name != nullptr ? std::string(name) : std::to_string(in.operands[3])) + at(in));
   }
@@ -241,7 +244,7 @@ class Checker {
 }  // namespace
 
 std::vector<std::string> check(std::span<const uint32_t> words, const KernelInterface& kernel, uint32_t features,
-                               bool bit_exact) {
+                               Promise promise) {
   const Module module(words);
   if (!module.error().empty()) return {module.error()};
   Checker checker(module, kernel);
@@ -250,7 +253,7 @@ std::vector<std::string> check(std::span<const uint32_t> words, const KernelInte
   checker.variables();
   checker.specialization();
   checker.floatAtomics();
-  if (bit_exact) checker.bitExact();
+  if (promise != Promise::kBound) checker.bitExact(promise == Promise::kBytesWholeFma);
   return checker.faults;
 }
 

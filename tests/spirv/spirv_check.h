@@ -11,11 +11,17 @@
 
 namespace nib::spirv {
 
+// What a module promises of its results.
+enum class Promise {
+  kBound,          // a bound, or nothing
+  kBytes,          // the same bytes on every device
+  kBytesWholeFma,  // the same, and its fused multiply-adds are of whole numbers up to 2^24: exact, fused or not
+};
+
 // One line per fault, none if the module is as it should be.
 //   features   NIB_FEATURE_* that the module may rely on
-//   bit_exact  it promises the same bytes on every device
 std::vector<std::string> check(std::span<const uint32_t> words, const KernelInterface& kernel, uint32_t features,
-                               bool bit_exact);
+                               Promise promise);
 
 }  // namespace nib::spirv
 #endif

@@ -194,7 +194,8 @@ std::string dynamicName(const NibDynamicGemmDesc& d) {
 uint64_t dynamicKind(const NibDynamicGemmDesc& d) {
   const bool smooth = d.activation >= NIB_ACTIVATION_GELU, outliers = d.outlier_threshold != 0;
   const bool one_dispatch = d.tokens == 1 && !smooth && !outliers && (d.flags & NIB_PRODUCT_STATUS) == 0;
-  return uint64_t(smooth) | uint64_t(outliers) << 1 | uint64_t(one_dispatch) << 2;
+  const bool whole_rows = d.rows >= 256;
+  return uint64_t(smooth) | uint64_t(outliers) << 1 | uint64_t(one_dispatch) << 2 | uint64_t(whole_rows) << 3;
 }
 
 uint64_t int8Kind(const NibInt8GemmDesc& d) {

@@ -68,4 +68,14 @@ uvec4 nibWeightWords(uint row, uint k) {
   return nibMasked4(nibCenter4(weights4[(row + k + push.head.delta0) >> 2], W_CODES), k);
 }
 
+// The same with VEC or without, zeros behind the row's last word; k is not.
+uvec4 nibWeightFour(uint row, uint k) {
+  if (VEC) return nibWeightWords(row, k);
+  uvec4 at = k + uvec4(0u, 1u, 2u, 3u);
+  uvec4 last = uvec4(nibQuadWords() - 1u);
+  uvec4 from = min(at, last);
+  uvec4 words = uvec4(nibWeightWord(row, from.x), nibWeightWord(row, from.y), nibWeightWord(row, from.z), nibWeightWord(row, from.w));
+  return mix(uvec4(0u), words, lessThanEqual(at, last));
+}
+
 #endif

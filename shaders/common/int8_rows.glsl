@@ -26,17 +26,9 @@ void loadInput(uint k, uint end) {
   }
 }
 
-// Words k..k+3, k below end, of one row.
-uvec4 fourWords(uint row, uint k, uint end) {
-  if (VEC) return nibWeightWords(row, k);
-  uvec4 words = uvec4(nibWeightWord(row, k), 0u, 0u, 0u);
-  if (k + 1u < end) words.y = nibWeightWord(row, k + 1u);
-  if (k + 2u < end) words.z = nibWeightWord(row, k + 2u);
-  if (k + 3u < end) words.w = nibWeightWord(row, k + 3u);
-  return words;
-}
-
 void multiply(vec4 w, float code, uint t) { part[t] = fma(w, vec4(code), part[t]); }
+
+// Pieces are whole fours of words, or end with the row.
 
 // A word of each of the four rows with that of the inputs that `lane`, a constant, has.
 #define NIB_MULTIPLY(words, lane)                       \
@@ -57,8 +49,8 @@ void multiply(vec4 w, float code, uint t) { part[t] = fma(w, vec4(code), part[t]
   }
 #define NIB_MULTIPLY_FOUR(k, lane)                                                              \
   {                                                                                             \
-    uvec4 a = fourWords(w_row.x, k, end), b = fourWords(w_row.y, k, end);                       \
-    uvec4 c = fourWords(w_row.z, k, end), d = fourWords(w_row.w, k, end);                       \
+    uvec4 a = nibWeightFour(w_row.x, k), b = nibWeightFour(w_row.y, k);                         \
+    uvec4 c = nibWeightFour(w_row.z, k), d = nibWeightFour(w_row.w, k);                         \
     NIB_MULTIPLY(uvec4(a.x, b.x, c.x, d.x), lane)                                               \
     NIB_MULTIPLY(uvec4(a.y, b.y, c.y, d.y), lane + 1u)                                          \
     NIB_MULTIPLY(uvec4(a.z, b.z, c.z, d.z), lane + 2u)                                          \

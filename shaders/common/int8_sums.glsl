@@ -6,6 +6,11 @@
 #include "common/int8_codes.glsl"
 #include "common/int8_epilogue.glsl"
 
+// From one token of an invocation to the next.
+#ifndef NIB_TOKEN_STEP
+#define NIB_TOKEN_STEP 1u
+#endif
+
 #define NIB_EACH_TOKEN(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
 
 uvec4 w_row;      // where the rows begin, in words
@@ -43,7 +48,7 @@ ivec4 corrected(ivec4 sum, int x_codes_of, int x_zero, ivec4 w_zero) {
 }
 
 // Of the four rows and the token j of a tile's, counted through all matrices. Those behind the last are the last.
-#define NIB_TOKEN_OF(j) (matrix * push.tokens + min(token + j, push.head.rows - 1u))
+#define NIB_TOKEN_OF(j) (matrix * push.tokens + min(token + NIB_TOKEN_STEP * (j), push.head.rows - 1u))
 
 void beginTile(uvec4 rows, uint matrix, uint token) {
   w_row = rows * push.w_row_words;
@@ -68,8 +73,9 @@ void takePiece(uvec4 rows, uint matrix, uint token, uint first) {
 }
 
 void storeTokens(uint matrix, uint token, uint row) {
-  uint end = min(TOKENS, push.head.rows - token);
-  for (uint j = 0u; j < end; ++j) nibFinishQuad(matrix, token + j, row, sumOf(j), resultOf(j));
+  for (uint j = 0u; j < TOKENS && token + NIB_TOKEN_STEP * j < push.head.rows; ++j) {
+    nibFinishQuad(matrix, token + NIB_TOKEN_STEP * j, row, sumOf(j), resultOf(j));
+  }
 }
 
 #endif

@@ -5,10 +5,9 @@
 #define NIBBLE_COMMON_INT8_TILES_GLSL
 
 layout(push_constant, std430) uniform Push { NibInt8Push push; };
-#include "common/int8_codes.glsl"
-#include "common/int8_epilogue.glsl"
+#define NIB_TOKEN_STEP 8u
+#include "common/int8_sums.glsl"
 
-#define NIB_EACH_TOKEN(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
 #define NIB_TILE_ROWS 64u
 #define NIB_TILE_TOKENS (8u * TOKENS)
 
@@ -16,14 +15,7 @@ layout(push_constant, std430) uniform Push { NibInt8Push push; };
 shared uvec4 staged_weights[NIB_TILE_ROWS * DEPTH];
 shared uvec4 staged_input[NIB_TILE_TOKENS * DEPTH];  // [depth][token]
 
-uvec4 sixteenWeights(uint row, uint k) {
-  if (k >= nibQuadWords()) return uvec4(0u);
-  if (VEC) return nibWeightWords(row, k);
-  uint last = nibQuadWords() - 1u;
-  uvec4 at = min(k + uvec4(0u, 1u, 2u, 3u), uvec4(last));
-  uvec4 words = uvec4(nibWeightWord(row, at.x), nibWeightWord(row, at.y), nibWeightWord(row, at.z), nibWeightWord(row, at.w));
-  return mix(uvec4(0u), words, lessThanEqual(k + uvec4(0u, 1u, 2u, 3u), uvec4(last)));
-}
+uvec4 sixteenWeights(uint row, uint k) { return k < nibQuadWords() ? nibWeightFour(row, k) : uvec4(0u); }
 
 uvec4 sixteenInputs(uint row, uint k) {
   if (k >= nibQuadWords()) return uvec4(0u);
@@ -35,20 +27,6 @@ uvec4 sixteenInputs(uint row, uint k) {
 }
 
 int dotFour(uvec4 a, uvec4 b) { return (nibDot(a.x, b.x) + nibDot(a.y, b.y)) + (nibDot(a.z, b.z) + nibDot(a.w, b.w)); }
-
-ivec4 sums[8];
-uvec4 y[8];
-ivec4 w_codes;
-int x_codes[8];
-
-NIB_SELECT(ivec4, sumOf, sums)
-NIB_SELECT(uvec4, resultOf, y)
-
-void clearSums() {
-#define NIB_CLEAR(j) sums[j] = ivec4(0), x_codes[j] = 0;
-  NIB_EACH_TOKEN(NIB_CLEAR)
-  w_codes = ivec4(0);
-}
 
 void main() {
   uint tile = push.head.tile_first + gl_WorkGroupID.x;
@@ -62,10 +40,8 @@ void main() {
   uint row = tile_row + four * 4u;
   uint token = tile_token + column;
   uvec4 rows = matrix * push.rows + nibQuadRows(row);
-#define NIB_TOKEN_OF(j) (matrix * push.tokens + min(token + 8u * j, push.head.rows - 1u))
 
-#define NIB_START(j) y[j] = uvec4(0u);
-  NIB_EACH_TOKEN(NIB_START)
+  clearResults();
   clearSums();
   uint piece = 0u;
   for (uint k = 0u; k < nibQuadWords(); k += DEPTH * 4u) {
@@ -100,30 +76,14 @@ void main() {
 
     uint end = min((k + DEPTH * 4u) * 4u, push.cols);
     if (end != push.cols && (!GROUPED || end - piece != push.piece)) continue;
-    ivec4 w_zero = nibWeightZeros(rows, piece);
-    uvec4 w_scale = RESULT_TYPE == NIB_RESULT_I32 ? uvec4(0u) : nibWeightScales(rows, piece);
-#define NIB_SCALE(j)                                                                                  \
-  if (TOKENS > j) {                                                                                   \
-    uint index = nibInputIndex(NIB_TOKEN_OF(j), piece);                                               \
-    int x_zero = nibInputZero(index);                                                                 \
-    if (X_ASYM) sums[j] -= x_zero * w_codes;                                                          \
-    if (W_ASYM) sums[j] -= w_zero * x_codes[j];                                                       \
-    if (W_ASYM && X_ASYM) sums[j] += w_zero * (x_zero * int(end - piece));                            \
-    if (RESULT_TYPE != NIB_RESULT_I32) {                                                              \
-      uvec4 scaled = nibScaleSums(sums[j], nibInputScale(index), w_scale);                            \
-      y[j] = GROUPED ? nibAddBits(y[j], scaled) : scaled;                                             \
-    }                                                                                                 \
-  }
-    NIB_EACH_TOKEN(NIB_SCALE)
+    count = end - piece;
+    takePiece(rows, matrix, token, piece);
     if (GROUPED) {
       clearSums();
       piece = end;
     }
   }
-  if (row >= push.rows) return;
-  for (uint j = 0u; j < TOKENS; ++j) {
-    if (token + 8u * j < push.head.rows) nibFinishQuad(matrix, token + 8u * j, row, sumOf(j), resultOf(j));
-  }
+  if (row < push.rows) storeTokens(matrix, token, row);
 }
 
 #endif

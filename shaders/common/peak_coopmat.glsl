@@ -3,7 +3,7 @@
 //
 // Neither operand may be one value everywhere, nor may a product come twice: a compiler that sees what a matrix is made
 // of (software drivers do) would multiply once and add the rest. So 4 x 4 different products a round, of matrices whose
-// elements all differ, and from round to round each goes to another accumulator.
+// elements differ, and from round to round each goes to another accumulator.
 #ifndef NIBBLE_COMMON_PEAK_COOPMAT_GLSL
 #define NIBBLE_COMMON_PEAK_COOPMAT_GLSL
 

@@ -139,11 +139,10 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
                      bytes > products ? bytes : products);
 }
 
-// The largest shape of the device's that will do for a kernel. A CPU makes matrices from instructions that products without
-// them use better.
+// The largest shape of the device's that will do for a kernel.
 bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder& builder, Int8MatrixTiling* out) {
   const vk::Caps& caps = builder.caps();
-  if (isCpu(caps.device_type)) return false;
+  if (!usesMatrices(caps.device_type)) return false;
   uint64_t best = 0;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
     const vk::CoopShape& shape = caps.coop[i];

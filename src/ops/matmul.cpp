@@ -404,12 +404,11 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
                      halves ? t.shared_bytes / 2 : t.shared_bytes, rowsByTokens(m, tiling), slots, work);
 }
 
-// On the matrix units, if the device has them for halves and the activations are such: a CPU makes matrices from whole
-// rows' instructions, and whole rows are several times faster. *added tells.
+// On the matrix units, if the device has them for halves and the activations are such. *added tells.
 NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder, bool* added) {
   const vk::Caps& caps = builder.caps();
   *added = false;
-  if (d.input_type != NIB_TYPE_F16 || d.tokens <= kMatvecTokens || isCpu(caps.device_type)) return NIB_SUCCESS;
+  if (d.input_type != NIB_TYPE_F16 || d.tokens <= kMatvecTokens || !usesMatrices(caps.device_type)) return NIB_SUCCESS;
   MatmulHalfTiles best{};
   MatmulHalfSpec spec;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {

@@ -12,6 +12,9 @@ inline bool isPowerOfTwo(uint32_t value) { return value != 0 && (value & (value 
 // value twice, so exchanges between invocations are avoided where there is enough other work.
 inline bool isCpu(uint32_t device_type) { return device_type == 4; }  // VK_PHYSICAL_DEVICE_TYPE_CPU
 
+// Matrix units of a CPU are made from instructions that products without them use better.
+inline bool usesMatrices(uint32_t device_type) { return !isCpu(device_type); }
+
 inline bool avoidsExchange(uint32_t device_type, uint64_t independent_pieces) {
   return isCpu(device_type) && independent_pieces >= 64;
 }

@@ -65,7 +65,7 @@ struct Task {
   Form form;
 };
 
-std::vector<Task> tasksOf(const kit::Device& device, const BenchOptions& options) {
+std::vector<Task> suiteTasks(const kit::Device& device, const BenchOptions& options) {
   std::vector<Task> tasks;
   for (const cases::Case& row : suiteRows(options.suite)) {
     std::vector<Form> forms = {{"", device}};
@@ -84,6 +84,37 @@ RowReport makeReport(const Task& task) {
   report.bytes = bytesMoved(row);
   report.multiply_adds = multiplyAdds(row);
   return report;
+}
+
+// Whether `twin` is the product of dense fp32 weights that `row` is compared with.
+bool isTwin(const RowReport& row, const RowReport& twin) {
+  const RowNames& a = row.names;
+  const RowNames& b = twin.names;
+  if (row.multiply_adds == 0 || twin.row.op() != NIB_OP_MATMUL || b.type != "f32" || twin.row.format() != 0) return false;
+  // Codes take the place of fp32 activations.
+  const bool like = a.source == b.source || (row.row.op() == NIB_OP_INT8_GEMM && b.source == "f32");
+  return a.m == b.m && a.n == b.n && a.k == b.k && like && a.result == b.result;
+}
+
+// What the options choose of a suite.
+std::vector<Task> tasksOf(const kit::Device& device, const BenchOptions& options) {
+  const std::vector<Task> all = suiteTasks(device, options);
+  if (options.only.empty()) return all;
+  std::vector<RowReport> wanted;
+  for (const Task& task : all) {
+    RowReport report = makeReport(task);
+    const bool is = std::find(options.only.begin(), options.only.end(), report.name()) != options.only.end();
+    if (is) wanted.push_back(std::move(report));
+  }
+  std::vector<Task> tasks;
+  for (const Task& task : all) {
+    const RowReport report = makeReport(task);
+    const bool is = std::any_of(wanted.begin(), wanted.end(), [&](const RowReport& row) {
+      return row.name() == report.name() || isTwin(row, report);
+    });
+    if (is) tasks.push_back(task);
+  }
+  return tasks;
 }
 
 Ceiling fasterOf(const CeilingReport& a, const CeilingReport& b) {
@@ -248,15 +279,9 @@ namespace {
 // Products beside the same ones of dense fp32 weights.
 void compareWithTwins(std::vector<RowReport>& rows) {
   for (RowReport& row : rows) {
-    if (row.multiply_adds == 0 || !row.measured.verified) continue;
+    if (!row.measured.verified) continue;
     for (const RowReport& twin : rows) {
-      const RowNames& a = row.names;
-      const RowNames& b = twin.names;
-      if (twin.row.op() != NIB_OP_MATMUL || !twin.measured.verified || b.type != "f32" || twin.row.format() != 0) continue;
-      // Codes take the place of fp32 activations.
-      const bool like = a.source == b.source || (row.row.op() == NIB_OP_INT8_GEMM && b.source == "f32");
-      if (a.m != b.m || a.n != b.n || a.k != b.k || !like || a.result != b.result) continue;
-      row.over_twin = twin.measured.us.median / row.measured.us.median;
+      if (twin.measured.verified && isTwin(row, twin)) row.over_twin = twin.measured.us.median / row.measured.us.median;
     }
   }
 }
@@ -266,6 +291,7 @@ void compareWithTwins(std::vector<RowReport>& rows) {
 BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   BenchResult result;
   const std::vector<Task> rows = tasksOf(device, options);
+  if (rows.empty()) return result;
   Rotation rotation = rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes());
   if (options.rotation_bytes != 0) rotation = {0, options.rotation_bytes, "as asked"};
   const auto progress = [&](size_t done, const std::string& name) {

@@ -13,6 +13,8 @@ struct BenchOptions {
   SuiteOptions suite;
   double budget_seconds = 0;    // 0 = what the rows need
   std::string profile;          // the one the device was opened with, for the report
+  // RowReport::name() of the rows to measure, and of what those are held against; empty = all of the suite.
+  std::vector<std::string> only;
   uint64_t rotation_bytes = 0;  // for tests; 0 = by the cache
   // Before each step: how many are done, of how many, and what comes.
   std::function<void(size_t done, size_t count, const std::string& name)> progress;
@@ -54,7 +56,7 @@ struct BenchResult {
   std::vector<std::string> failures;  // one line each; not empty = the run failed
 };
 
-// Throws kit::Error if the device gives up altogether.
+// Throws kit::Error if the device gives up altogether. Without a row to measure nothing is, and `json` is null.
 BenchResult runBench(const kit::Device& device, const BenchOptions& options);
 
 // Parts of it that decide, for tests.

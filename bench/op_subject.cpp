@@ -304,9 +304,9 @@ std::string OpSubject::verify() {
   upload();
   makeExpected();
   for (uint32_t set = 0; set < sets_; ++set) {
-    shared_.device().run(bindings_[set], row_.n);
     // What is judged element by element in double precision: the first and the last copy.
     if (cases::isBounded(row_) && set != 0 && set + 1 != sets_) continue;
+    shared_.device().run(bindings_[set], row_.n);
     const std::string difference = compare(set);
     if (!difference.empty()) return difference;
   }

@@ -2,6 +2,7 @@
 // infinite.
 #include "cpu/int8_product.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -11,6 +12,8 @@ namespace nib::cpu {
 namespace {
 
 constexpr uint32_t kMost = 0x7effffffu;  // the number before 2^127
+constexpr uint32_t kBlock = 8;           // rows of each side that are unpacked once for all their products
+constexpr uint32_t kStretch = 1024;      // columns of them at a time; their sum is below 2^31 in every format
 
 // No number, or one too small to be ordinary, is +0; one too large the largest allowed.
 uint32_t ordinary(uint32_t bits) {
@@ -97,33 +100,61 @@ class Product {
         table_(reinterpret_cast<const uint32_t*>(w_.base + p.table_offset)),
         output_(output) {}
 
-  // A token of a matrix.
-  void token(uint32_t matrix, uint32_t number) const {
-    const uint32_t x_row = matrix * d_.tokens + number;
-    const uint64_t at = uint64_t(x_row) * d_.result_stride;
-    const uint32_t per_word = 4u / int8ResultBytes(d_.result_type);
-    for (uint32_t row = 0; row < d_.rows; ++row) element(matrix * d_.rows + row, x_row, at + row);
+  // At most kBlock tokens of a matrix.
+  void tokens(uint32_t matrix, uint32_t first, uint32_t count) const {
+    const uint32_t x_row = matrix * d_.tokens + first;
+    for (uint32_t row = 0; row < d_.rows; row += kBlock) {
+      block(matrix * d_.rows + row, std::min(kBlock, d_.rows - row), x_row, count, row);
+    }
     // A shared last word is whole.
+    const uint32_t per_word = 4u / int8ResultBytes(d_.result_type);
     uint8_t* bytes = static_cast<uint8_t*>(output_);
-    for (uint64_t i = d_.rows; i % per_word != 0; ++i) std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
+    for (uint32_t t = 0; t < count; ++t) {
+      const uint64_t at = uint64_t(x_row + t) * d_.result_stride;
+      for (uint64_t i = d_.rows; i % per_word != 0; ++i) std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
+    }
   }
 
  private:
-  int32_t sumOf(uint32_t w_row, uint32_t x_row, uint32_t first, uint32_t end) const {
-    const int32_t w_zero = w_.zero(w_row, first), x_zero = x_.zero(x_row, first);
-    constexpr uint32_t kStretch = 1024;
-    int16_t x[kStretch], w[kStretch];
-    int64_t sum = 0;
-    for (uint32_t col = first; col < end;) {
-      const uint32_t count = end - col < kStretch ? end - col : kStretch;
-      x_.load(x_row, col, count, x_zero, x);
-      w_.load(w_row, col, count, w_zero, w);
-      int32_t part = 0;
-      for (uint32_t i = 0; i < count; ++i) part += int32_t(x[i]) * int32_t(w[i]);
-      sum += part;
-      col += count;
+  using Codes = int16_t[kBlock][kStretch];  // less their zero points
+
+  // Rows of weights by tokens, whose results begin at `column`.
+  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t column) const {
+    const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
+    uint32_t y[kBlock][kBlock] = {};
+    for (uint32_t first = 0; first < d_.cols;) {
+      const uint32_t end = is_sum || d_.cols - first < p_.piece ? d_.cols : first + p_.piece;
+      int32_t sums[kBlock][kBlock] = {};
+      addProducts(w_row, w_count, x_row, x_count, first, end, sums);
+      for (uint32_t t = 0; t < x_count; ++t) {
+        for (uint32_t r = 0; r < w_count; ++r) {
+          y[t][r] = is_sum ? uint32_t(sums[t][r]) : added(y[t][r], scaled(sums[t][r], w_row + r, x_row + t, first));
+        }
+      }
+      first = end;
     }
-    return int32_t(sum);
+    for (uint32_t t = 0; t < x_count; ++t) {
+      const uint64_t at = uint64_t(x_row + t) * d_.result_stride + column;
+      for (uint32_t r = 0; r < w_count; ++r) store(at + r, is_sum ? y[t][r] : finished(y[t][r], w_row + r, x_row + t, at + r));
+    }
+  }
+
+  // Of columns first..end-1, which share their zero points.
+  void addProducts(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t first, uint32_t end,
+                   int32_t (&sums)[kBlock][kBlock]) const {
+    Codes w, x;
+    for (uint32_t col = first; col < end; col += kStretch) {
+      const uint32_t count = std::min(kStretch, end - col);
+      for (uint32_t r = 0; r < w_count; ++r) w_.load(w_row + r, col, count, w_.zero(w_row + r, first), w[r]);
+      for (uint32_t t = 0; t < x_count; ++t) x_.load(x_row + t, col, count, x_.zero(x_row + t, first), x[t]);
+      for (uint32_t t = 0; t < x_count; ++t) {
+        for (uint32_t r = 0; r < w_count; ++r) {
+          int32_t sum = 0;
+          for (uint32_t i = 0; i < count; ++i) sum += int32_t(x[t][i]) * int32_t(w[r][i]);
+          sums[t][r] += sum;
+        }
+      }
+    }
   }
 
   uint32_t scaled(int32_t sum, uint32_t w_row, uint32_t x_row, uint32_t col) const {
@@ -151,25 +182,14 @@ class Product {
     return ordinary(exact::bitsOf(float(activate(d_.activation, double(x)))));
   }
 
-  void element(uint32_t w_row, uint32_t x_row, uint64_t at) const {
-    if (d_.result_type == NIB_INT8_RESULT_I32) {
-      store(at, uint32_t(sumOf(w_row, x_row, 0, d_.cols)));
-      return;
-    }
-    uint32_t y = 0;
-    for (uint32_t first = 0; first < d_.cols;) {
-      const uint32_t end = d_.cols - first < p_.piece ? d_.cols : first + p_.piece;
-      y = added(y, scaled(sumOf(w_row, x_row, first, end), w_row, x_row, first));
-      first = end;
-    }
+  // What is stored at `at`, of the scaled sum y.
+  uint32_t finished(uint32_t y, uint32_t w_row, uint32_t x_row, uint64_t at) const {
     if (p_.max_outliers != 0) y = withOutliers(y, w_row, x_row);
     if (d_.flags & NIB_PRODUCT_BIAS) y = added(y, ordinary(bias_[w_row]));
     y = activated(y);
-    if (d_.flags & NIB_PRODUCT_RESIDUAL) {
-      const uint32_t before = held(at);
-      y = exact::nibIsNonFinite(before) ? before : added(y, ordinary(before));
-    }
-    store(at, y);
+    if ((d_.flags & NIB_PRODUCT_RESIDUAL) == 0) return y;
+    const uint32_t before = held(at);
+    return exact::nibIsNonFinite(before) ? before : added(y, ordinary(before));
   }
 
   // What an element of the result holds, as fp32 bits.
@@ -202,8 +222,12 @@ class Product {
 void int8Product(const Int8Product& product, const void* weights, const void* input, void* output, uint32_t n,
                  const NibParallelFor* parallel) {
   const Product p(product, weights, input, output);
-  auto body = [&](uint32_t i) { p.token(i / n, i % n); };
-  forEach(parallel, product.desc.batch * n, body);
+  const uint32_t blocks = (n + kBlock - 1) / kBlock;
+  auto body = [&](uint32_t i) {
+    const uint32_t first = i % blocks * kBlock;
+    p.tokens(i / blocks, first, std::min(kBlock, n - first));
+  };
+  forEach(parallel, product.desc.batch * blocks, body);
 }
 
 }  // namespace nib::cpu

@@ -100,6 +100,23 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   }
 }
 
+TEST_CASE("a part of a suite comes with what its products are held against") {
+  BenchOptions options;
+  options.suite.suite = "gemm";
+  options.suite.shape = Shape{5, 3, 64};
+  options.rotation_bytes = 1 << 16;
+  options.only = {"matmul f32 -> q4_0 -> f32 group 32, 5x3x64", "int8_gemm int8 -> f32 row, 5x3x64"};
+  const BenchResult result = runBench(kit::Device::cpu(), options);
+  std::vector<std::string> names;
+  for (const RowReport& row : result.rows) {
+    names.push_back(row.name());
+    CHECK_MESSAGE(row.over_twin, row.name());
+  }
+  CHECK(joined(names) == joined({"matmul f32 -> f32 tensor, 5x3x64", options.only[0], options.only[1]}));
+  options.only = {"matmul f32 -> q4_0 -> f32 group 32, 6x3x64"};
+  CHECK(runBench(kit::Device::cpu(), options).json.is_null());
+}
+
 TEST_CASE("committed results are what the schema says, and hold no paths") {
   test::SchemaCheck check = schema();
   for (const auto& entry : std::filesystem::directory_iterator(NIB_BENCH_RESULTS)) {

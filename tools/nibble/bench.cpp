@@ -27,6 +27,7 @@ struct Arguments {
   std::string shape;
   std::string budget;
   std::string compare;
+  std::string rest;
   std::vector<std::string> table;
   std::string tune;
 };
@@ -84,6 +85,23 @@ Json readRun(const std::string& option, const std::string& path) {
   Json run = Json::parse(begin, begin + bytes.size(), nullptr, false);
   if (run.is_discarded()) throw UsageError(option + " " + path + ": not JSON");
   return run;
+}
+
+// Names of the rows that an earlier run had no time for.
+std::vector<std::string> restOf(const Arguments& arguments, const bench::SuiteOptions& suite) {
+  const std::string option = "--rest " + arguments.rest;
+  const Json run = readRun("--rest", arguments.rest);
+  if (!run.is_object() || !run.contains("suite") || !run.contains("skipped") || !run["skipped"].is_array()) {
+    throw UsageError(option + ": no result of nibble bench");
+  }
+  if (run["suite"] != suite.suite) throw UsageError(option + ": of suite " + run["suite"].dump() + ", not " + suite.suite);
+  std::vector<std::string> names;
+  for (const Json& name : run["skipped"]) {
+    if (!name.is_string()) throw UsageError(option + ": no result of nibble bench");
+    names.push_back(name.get<std::string>());
+  }
+  if (names.empty()) throw UsageError(option + ": that run measured all its rows");
+  return names;
 }
 
 // Of results that exist already; nothing is measured.
@@ -176,6 +194,7 @@ int run(const Arguments& arguments) {
   const Output output(arguments.json);
   // Before the work, not after it.
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
+  if (!arguments.rest.empty()) options.only = restOf(arguments, options.suite);
   const kit::Device device = openDevice(arguments.device);
   if (options.suite.shape && options.suite.shape->n != 1 && options.suite.suite != "gemv" && options.suite.suite != "gemm") {
     std::fprintf(stderr, "nibble bench: only products have tokens: for other ops N of --shape is taken as 1\n");
@@ -183,6 +202,9 @@ int run(const Arguments& arguments) {
   auto progress = std::make_shared<Progress>();
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
   const bench::BenchResult result = bench::runBench(device, options);
+  if (result.rows.empty() && result.skipped.empty()) {
+    throw UsageError("--rest " + arguments.rest + ": its rows are none of this suite, --type and --shape");
+  }
 
   std::FILE* file = output.text();
   printMachine(file, result);
@@ -216,6 +238,7 @@ Verb makeBenchVerb(CLI::App& parent) {
   app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
       ->type_name("TIME");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
+  app->add_option("--rest", arguments->rest, "only what the budget of that earlier run did not reach")->type_name("OLD.json");
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
   app->add_option("--tune", arguments->tune,
                   "measure how products are cut fastest here, of --type, or all, with --shape's weights; --tuning loads it")
@@ -229,6 +252,7 @@ Verb makeBenchVerb(CLI::App& parent) {
       "copy kernel which takes turns with the row; a row may exceed it, but not the driver's own copy.\n"
       "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
       "  nibble bench --compare result.json\n  nibble bench --table result.json\n"
+      "  nibble bench --suite gemm --budget 30m --json=a.json && nibble bench --suite gemm --rest a.json --json=b.json\n"
       "  nibble bench --tune here.tuning --type int4 && nibble bench --suite gemv --tuning here.tuning");
   return {app, [arguments] { return run(*arguments); }};
 }

@@ -20,6 +20,8 @@ namespace nib::bench {
 namespace {
 
 constexpr uint32_t kUntouched = 0xa5a5a5a5u;
+// Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of rows.
+constexpr uint64_t kPeriod = (uint64_t(1) << 24) + 2;
 const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
 const NibQuantizeDesc* asQuantize(const cases::Case& row) {
@@ -111,11 +113,19 @@ uint32_t pipelineCount(const kit::Device&) { return 0; }
 const std::vector<uint32_t>& SharedData::dense(cases::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed) {
   const std::string key = std::string(cases::recipeName(recipe)) + " " + std::to_string(type) + " " +
                           std::to_string(size_bytes) + " " + std::to_string(seed);
-  if (key != dense_key_) {
-    dense_ = cases::makeDense(recipe, type, size_bytes / typeBytes(type), seed);
-    dense_key_ = key;
+  if (key != dense_[newest_].key) newest_ = 1 - newest_;
+  Dense& dense = dense_[newest_];
+  if (key == dense.key) return dense.words;
+  dense = {};  // before the new one, so that both need not fit
+  std::vector<uint32_t>& words = dense.words;
+  words = cases::makeDense(recipe, type, std::min(size_bytes / typeBytes(type), kPeriod), seed);
+  const size_t made = words.size();
+  words.resize(size_t((size_bytes + 3) / 4));
+  for (size_t at = made; at < words.size(); at += made) {
+    std::copy_n(words.begin(), std::min(made, words.size() - at), words.begin() + ptrdiff_t(at));
   }
-  return dense_;
+  dense.key = key;
+  return words;
 }
 
 const std::vector<uint32_t>& SharedData::blob(const NibQuantizeDesc& desc, uint64_t seed) {
@@ -263,8 +273,8 @@ std::string OpSubject::compareBounded(uint32_t set) {
   constexpr uint64_t kProducts = uint64_t(1) << 24;
   const Words output = shared_.device().download<uint32_t>((*results_)[set], size_t(plan_->sizeBytes(NIB_ROLE_OUTPUT) / 4));
   std::string content;
-  const Words weights = image(NIB_ROLE_WEIGHTS, &content);
-  const Words input = image(NIB_ROLE_INPUT, &content);
+  const Words& weights = image(NIB_ROLE_WEIGHTS, &content);
+  const Words& input = image(NIB_ROLE_INPUT, &content);
   const uint32_t* const before[NIB_ROLE_COUNT] = {weights.data(), input.data(), nullptr, nullptr};
   const double ratio = cases::boundRatio(row_, plan_->memory(), before, output.data(), kProducts);
   if (ratio <= 1) return {};

@@ -18,7 +18,7 @@ class SharedData {
   // Another context of the same VkDevice, for rows from now on.
   void use(const kit::Device& device) { device_ = device; }
   const kit::Device& reference() const { return reference_; }
-  // Words of a dense tensor. Valid until the next call.
+  // Words of a dense tensor. Valid until the next but one other tensor.
   const std::vector<uint32_t>& dense(cases::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed);
 
   // A quantized matrix of normal data, made by the reference. Valid until the next call.
@@ -35,8 +35,12 @@ class SharedData {
  private:
   kit::Device device_;
   kit::Device reference_;
-  std::string dense_key_;
-  std::vector<uint32_t> dense_;
+  struct Dense {
+    std::string key;
+    std::vector<uint32_t> words;
+  };
+  Dense dense_[2];  // a product's weights and its input
+  uint32_t newest_ = 0;
   std::string blob_key_;
   std::vector<uint32_t> blob_;
   Buffers buffers_[NIB_ROLE_COUNT];

@@ -2,6 +2,7 @@
 
 #include "bench/cache.h"
 #include "bench/record.h"
+#include "bench/suite.h"
 #include "cases/bounded.h"
 #include "cpu/exact.h"
 #include "formats/scale_store.h"
@@ -20,6 +21,8 @@ namespace nib::bench {
 namespace {
 
 constexpr uint32_t kUntouched = 0xa5a5a5a5u;
+// Of a small problem of products: more than a tile of any kernel has, and few enough for one thread of the reference.
+constexpr uint32_t kFewTokens = 131;
 // Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of rows.
 constexpr uint64_t kPeriod = (uint64_t(1) << 24) + 2;
 const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
@@ -264,6 +267,7 @@ std::string OpSubject::verifySmall() const {
   if (!cases::isBounded(row_)) small.recipe = cases::Recipe::kMixed;
   bool fixed = false;
   small.n = findOp(row_.op())->maxRows(&small.desc.op, &fixed);
+  if (!fixed && multiplyAdds(row_) > 0) small.n = std::min(small.n, kFewTokens);
   const cases::Outcome outcome = cases::runCase(shared_.device(), small);
   return outcome.passed ? std::string() : small.name() + ": " + outcome.message;
 }

@@ -21,8 +21,10 @@ namespace nib::bench {
 namespace {
 
 constexpr uint32_t kUntouched = 0xa5a5a5a5u;
-// Of a small problem of products: more than a tile of any kernel has, and few enough for one thread of the reference.
+// Of a small problem of products: more tokens than a tile of any kernel has, unless one thread of the reference would
+// need long for its multiply-adds.
 constexpr uint32_t kFewTokens = 131;
+constexpr uint64_t kSmallProducts = uint64_t(1) << 28;
 // Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of rows.
 constexpr uint64_t kPeriod = (uint64_t(1) << 24) + 2;
 const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
@@ -267,7 +269,12 @@ std::string OpSubject::verifySmall() const {
   if (!cases::isBounded(row_)) small.recipe = cases::Recipe::kMixed;
   bool fixed = false;
   small.n = findOp(row_.op())->maxRows(&small.desc.op, &fixed);
-  if (!fixed && multiplyAdds(row_) > 0) small.n = std::min(small.n, kFewTokens);
+  if (!fixed && multiplyAdds(row_) > 0) {
+    uint32_t rows = 0, cols = 0;
+    findOp(row_.op())->sides(&small.desc.op, &rows, &cols);
+    const uint64_t fitting = kSmallProducts / std::max(uint64_t(rows) * cols, uint64_t(1));
+    small.n = std::min(small.n, uint32_t(std::clamp(fitting, uint64_t(2), uint64_t(kFewTokens))));
+  }
   const cases::Outcome outcome = cases::runCase(shared_.device(), small);
   return outcome.passed ? std::string() : small.name() + ": " + outcome.message;
 }

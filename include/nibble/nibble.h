@@ -806,7 +806,7 @@ typedef struct NibTuning {
 // What kernels may use beyond Vulkan 1.1's guaranteed minimum. Declared by the application (it alone knows what it
 // enabled); what is not declared is off. None is required: every op has a kernel that needs none.
 enum {
-  NIB_FEATURE_SUBGROUP = 1u << 0,       // subgroup basic, arithmetic and ballot in compute (of the device, nothing to enable)
+  NIB_FEATURE_SUBGROUP = 1u << 0,       // subgroup arithmetic, ballot and shuffle in compute (of the device, nothing to enable)
   NIB_FEATURE_STORAGE16 = 1u << 1,      // storageBuffer16BitAccess
   NIB_FEATURE_F16 = 1u << 2,            // shaderFloat16
   NIB_FEATURE_DOT4 = 1u << 3,           // shaderIntegerDotProduct

@@ -7,6 +7,7 @@
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #include "ops/matmul_rows.h"
 MATMUL_ROWS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ProductPush push; };
@@ -27,6 +28,12 @@ int nibZeroFromStored(uint stored, uint flags) {
 #include "common/product_tile.glsl"
 #include "common/weight_run.glsl"
 #include "common/weight_quad.glsl"
+#ifdef NIB_PART_IS_TABLE
+#include "common/lane_table.glsl"
+#define ROW_QUAD(r, q, col) nibLanePart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.part)
+#else
+#define ROW_QUAD NIB_RUN_QUAD
+#endif
 
 const uint ROWS = 4u;
 
@@ -55,7 +62,7 @@ mat4 loadQuad(uint q, uint col) {
     return transpose(w);
   }
 #endif
-  [[unroll]] for (uint r = 0u; r < ROWS; ++r) w[r] = NIB_RUN_QUAD(run[r], q, col);
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) w[r] = ROW_QUAD(run[r], q, col);
   return transpose(w);
 }
 
@@ -118,6 +125,9 @@ void main() {
     input_start[t] = (matrix * push.tokens + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
     total[t] = part[t] = vec4(0.0);
   }
+#ifdef NIB_PART_IS_TABLE
+  nibFillLanes();
+#endif
   uint unit_cols = UNIT * uint(NIB_RUN);
   uint units = (push.cols + unit_cols - 1u) / unit_cols;
   for (uint unit = 0u; unit < units; ++unit) meetUnit(unit);

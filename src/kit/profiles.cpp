@@ -52,7 +52,7 @@ Profile parseRow(const Json& row, const Profile& floor) {
   const auto ops = row.find("subgroupOpsInCompute");
   if (ops != row.end() && ops->is_array()) {
     const auto has = [&](const char* name) { return std::find(ops->begin(), ops->end(), name) != ops->end(); };
-    profile.subgroup_operations = has("ARITHMETIC") && has("BALLOT");
+    profile.subgroup_operations = has("ARITHMETIC") && has("BALLOT") && has("SHUFFLE");
   }
   return profile;
 }

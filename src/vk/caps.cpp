@@ -13,7 +13,8 @@ namespace {
 constexpr uint32_t kRangeGranule = 256;
 
 constexpr VkSubgroupFeatureFlags kSubgroupOperations =
-    VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+    VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
+    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
 
 bool isUsableSubgroupSize(uint32_t size) { return size >= 4 && size <= 128 && (size & (size - 1)) == 0; }
 
@@ -60,7 +61,7 @@ void explain(uint32_t feature, const Inputs& in, const Caps& caps, char (&out)[1
       std::snprintf(out, sizeof out, "%s: the device has no subgroup operations in compute shaders", name);
     } else if (feature == NIB_FEATURE_SUBGROUP &&
                (s.subgroup_operations & kSubgroupOperations) != kSubgroupOperations) {
-      std::snprintf(out, sizeof out, "%s: the device lacks subgroup arithmetic or ballot", name);
+      std::snprintf(out, sizeof out, "%s: the device lacks subgroup arithmetic, ballot or shuffle", name);
     } else if (feature == NIB_FEATURE_SUBGROUP) {
       std::snprintf(out, sizeof out, "%s: subgroups of %u, kernels take powers of two in 4..128", name,
                     s.subgroup_size);

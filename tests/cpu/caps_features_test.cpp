@@ -75,7 +75,7 @@ TEST_CASE("declaring what the device lacks, or bits nobody knows, gives nothing"
   CHECK(makeCaps(desktopDevice(), 0xffffffffu, nullptr).features == NIB_FEATURE_ALL);
 }
 
-TEST_CASE("subgroups need arithmetic and ballot in compute, and a power of two in 4..128") {
+TEST_CASE("subgroups need arithmetic, ballot and shuffle in compute, and a power of two in 4..128") {
   Snapshot s = desktopDevice();
   const auto has = [&] { return (makeCaps(s, NIB_FEATURE_ALL, nullptr).features & NIB_FEATURE_SUBGROUP) != 0; };
   for (const uint32_t size : {4u, 8u, 16u, 32u, 64u, 128u}) {
@@ -92,12 +92,15 @@ TEST_CASE("subgroups need arithmetic and ballot in compute, and a power of two i
   s.subgroup_stages = VK_SHADER_STAGE_FRAGMENT_BIT;
   CHECK_FALSE(has());
   s = desktopDevice();
-  s.subgroup_operations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
-  CHECK_FALSE(has());
-  s.subgroup_operations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT;
-  CHECK_FALSE(has());
-  s.subgroup_operations = VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
-  CHECK_FALSE(has());
+  const VkSubgroupFeatureFlags needed[] = {VK_SUBGROUP_FEATURE_BASIC_BIT, VK_SUBGROUP_FEATURE_ARITHMETIC_BIT,
+                                           VK_SUBGROUP_FEATURE_BALLOT_BIT, VK_SUBGROUP_FEATURE_SHUFFLE_BIT};
+  s.subgroup_operations = needed[0] | needed[1] | needed[2] | needed[3];
+  CHECK(has());
+  for (const VkSubgroupFeatureFlags one : needed) {
+    s.subgroup_operations = 0xff & ~one;
+    CAPTURE(one);
+    CHECK_FALSE(has());
+  }
 }
 
 TEST_CASE("a feature needs the version that made it core, or its extension") {
@@ -188,7 +191,7 @@ TEST_CASE("the tier's reason says what the device, the application or the restri
     return std::string(makeCaps(s, declared, r).tier_reason);
   };
   Snapshot s = floorDevice();
-  CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "subgroup: the device lacks subgroup arithmetic or ballot");
+  CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "subgroup: the device lacks subgroup arithmetic, ballot or shuffle");
   s.subgroup_operations = 0xff;
   CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "subgroup: subgroups of 1, kernels take powers of two in 4..128");
   s.subgroup_stages = 0;

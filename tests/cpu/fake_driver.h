@@ -101,7 +101,8 @@ inline VKAPI_ATTR void VKAPI_CALL getProperties2(VkPhysicalDevice device, VkPhys
         x->subgroupSize = 64;
         x->supportedStages = VK_SHADER_STAGE_COMPUTE_BIT;
         x->supportedOperations =
-            VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT;
+            VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
+            VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
         break;
       }
       case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES: {

@@ -28,7 +28,8 @@ const std::vector<FeatureCapabilities>& featureCapabilities() {
   static const std::vector<FeatureCapabilities> kTable = {
       {0, {1 /* Shader */}},
       {NIB_FEATURE_SUBGROUP,
-       {61 /* GroupNonUniform */, 63 /* GroupNonUniformArithmetic */, 64 /* GroupNonUniformBallot */}},
+       {61 /* GroupNonUniform */, 63 /* GroupNonUniformArithmetic */, 64 /* GroupNonUniformBallot */,
+        65 /* GroupNonUniformShuffle */}},
       {NIB_FEATURE_STORAGE16, {4433 /* StorageBuffer16BitAccess */}},
       {NIB_FEATURE_F16, {9 /* Float16 */}},
       {NIB_FEATURE_DOT4, {6018 /* DotProductInput4x8BitPacked */, 6019 /* DotProduct */}},

@@ -92,6 +92,8 @@ struct NibPart {
   float scale;
 };
 
+#define NIB_PART_IS_TABLE  // nibPart4 takes nothing of a part
+
 NibPart nibMakePart(uint scale_bits, int zero) {
   return NibPart(uintBitsToFloat(scale_bits));
 }

@@ -32,6 +32,8 @@ def run_ggml(command, setting, op, kind, arguments):
     for text in done.stdout.splitlines():
         if text.startswith("{"):
             row = json.loads(text)
+            if not row["device"].startswith("Vulkan"):
+                sys.exit(f"compare.py: ggml runs on {row['device']}, not on Vulkan: a software device needs GGML_VK_VISIBLE_DEVICES=0")
             VERSIONS.add(row["ggml"])
             return row["us_median"]
     return None

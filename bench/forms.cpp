@@ -1,7 +1,7 @@
 #include "bench/forms.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/context.h"
+#include "plan/context.h"
 #endif
 
 namespace nib::bench {

@@ -12,7 +12,7 @@ InstructionCount PipelineInspector::count(const kit::Plan&, const cases::Case&) 
 #else
 
 #include "bench/spirv_count.h"
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "formats/format.h"
 #include "shaders/ops/quantize.h"
 

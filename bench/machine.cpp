@@ -3,7 +3,7 @@
 #include "bench_git.inc"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/context.h"
+#include "plan/context.h"
 #endif
 
 #include <chrono>

@@ -4,12 +4,12 @@
 #include "bench/record.h"
 #include "bench/suite.h"
 #include "cases/bounded.h"
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 #include "formats/scale_store.h"
-#include "ops/geometry.h"
-#include "ops/op.h"
+#include "formats/geometry.h"
+#include "plan/op.h"
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #endif
 
 #include <algorithm>
@@ -87,11 +87,10 @@ void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const N
 }
 
 void fewRows(cases::Case& row) {
-  uint32_t rows = 0, cols = 0;
   const OpRow* op = findOp(row.op());
-  op->sides(&row.desc.op, &rows, &cols);
+  const Sides sides = op->sides(&row.desc.op);
   const cases::Case whole = row;
-  op->resize(&whole.desc.op, std::min(rows, 37u), cols, &row.desc);
+  op->resized(&whole.desc.op, {std::min(sides.rows, 37u), sides.cols}, &row.desc);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -167,7 +166,7 @@ OpSubject::OpSubject(SharedData& shared, const cases::Case& row, uint64_t rotati
   plan_ = std::make_unique<kit::Plan>(shared_.device(), &row_.desc.op, row_.descBytes());
   build_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   pipelines_built_ = pipelineCount(shared_.device()) - pipelines;
-  written_ = writtenRole(*findOp(row_.op()), &row_.desc.op);
+  written_ = findOp(row_.op())->written(&row_.desc.op);
   for (uint32_t role = 0; role < NIB_ROLE_AUX; ++role) set_bytes_ += plan_->sizeBytes(NibRole(role));
   sets_ = setCount(set_bytes_, rotation_bytes);
   timer_ = std::make_unique<kit::Timer>(shared_.device(), kMaxBatch);
@@ -267,12 +266,11 @@ std::string OpSubject::verifySmall() const {
   cases::Case small = row_;
   shrink(*plan_, small);
   if (!cases::isBounded(row_)) small.recipe = cases::Recipe::kMixed;
-  bool fixed = false;
-  small.n = findOp(row_.op())->maxRows(&small.desc.op, &fixed);
-  if (!fixed && multiplyAdds(row_) > 0) {
-    uint32_t rows = 0, cols = 0;
-    findOp(row_.op())->sides(&small.desc.op, &rows, &cols);
-    const uint64_t fitting = kSmallProducts / std::max(uint64_t(rows) * cols, uint64_t(1));
+  const RunRows run = findOp(row_.op())->runRows(&small.desc.op);
+  small.n = run.max;
+  if (!run.fixed && multiplyAdds(row_) > 0) {
+    const Sides sides = findOp(row_.op())->sides(&small.desc.op);
+    const uint64_t fitting = kSmallProducts / std::max(uint64_t(sides.rows) * sides.cols, uint64_t(1));
     small.n = std::min(small.n, uint32_t(std::clamp(fitting, uint64_t(2), uint64_t(kFewTokens))));
   }
   const cases::Outcome outcome = cases::runCase(shared_.device(), small);

@@ -1,7 +1,7 @@
 #include "bench/peak_plan.h"
 
 #include "bench/record.h"
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 
 namespace nib::bench {
 namespace {

@@ -3,7 +3,7 @@
 #define NIB_BENCH_PEAK_PLAN_H
 
 #include "bench/measure.h"
-#include "core/plan.h"
+#include "plan/plan.h"
 
 #include <nibble/kit.h>
 

@@ -1,7 +1,7 @@
 #include "bench/record.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/context.h"
+#include "plan/context.h"
 
 namespace nib::bench {
 

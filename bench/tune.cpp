@@ -2,7 +2,7 @@
 
 #include "bench/cache.h"
 #include "bench/op_subject.h"
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/matmul_tiles.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Activation functions of fp32 values, for results that are bounded, not bit-exact. ACTIVATION is a NibActivation, known
-// when the pipeline is built. Twin of src/cpu/activation.h, which computes in double.
+// when the pipeline is built. Twin of src/reference/activation.h, which computes in double.
 #ifndef NIBBLE_COMMON_ACTIVATION_GLSL
 #define NIBBLE_COMMON_ACTIVATION_GLSL
 

@@ -2,7 +2,7 @@
 //
 // Vulkan lets a quotient be wrong by 2.5 ulp, a square root by more, packHalf2x16 round as it likes, and denormals be
 // kept or flushed. Whatever decides a stored code or a stored scale goes through this file instead. It needs core
-// GLSL 450 only: no bindings, no specialization constants, no extensions. src/cpu/exact.h is its twin, written
+// GLSL 450 only: no bindings, no specialization constants, no extensions. src/reference/exact.h is its twin, written
 // separately.
 //
 // Names: a function ending in Bits takes and returns fp32 values as their bit patterns and is defined for every

@@ -1,6 +1,6 @@
 // From integer sums to the words of the result: scales, bias, activation, residual, rounding. Everything is on four
 // neighbouring output channels of a token. Products and sums are defined without denormals and infinities: below 2^-126
-// they are +0, and 2^127 or more is the number before it. Twin of src/cpu/int8_gemm.cpp.
+// they are +0, and 2^127 or more is the number before it. Twin of src/reference/int8_gemm.cpp.
 #ifndef NIBBLE_COMMON_INT8_EPILOGUE_GLSL
 #define NIBBLE_COMMON_INT8_EPILOGUE_GLSL
 

@@ -3,7 +3,7 @@
 // denormal or overflows: see errors.comp for what the caller must see to.
 //
 // TwoSum is Knuth's, the product Dekker's with operands split by their bits: without a fused multiply-add, which not every
-// device has. src/cpu/pairs.h is the twin.
+// device has. src/reference/pairs.h is the twin.
 #ifndef NIBBLE_COMMON_PAIRS_GLSL
 #define NIBBLE_COMMON_PAIRS_GLSL
 

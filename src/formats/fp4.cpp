@@ -3,7 +3,7 @@
 #include "formats/format.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"
-#include "../../shaders/formats/fp4/table.h"
+#include "shaders/formats/fp4/table.h"
 
 namespace nib {
 namespace {

@@ -1,6 +1,6 @@
 // NF4 and FP4 of bitsandbytes: flat, two codes a byte, the first in the high nibble.
 #include "formats/layout.h"
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 
 namespace nib {
 namespace {

@@ -1,7 +1,7 @@
 // ggml's blocks of 32: scale, minimum (of _1), the fifth bits of all codes (of q5), then 16 bytes with the low nibbles of
 // codes j and j + 16; q8_0 has a byte per code.
 #include "formats/layout.h"
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 
 namespace nib {
 namespace {

@@ -1,6 +1,6 @@
 // pack-quantized of compressed-tensors: unsigned codes along rows in words, zero points along columns.
 #include "formats/layout.h"
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 
 namespace nib {
 namespace {

@@ -1,7 +1,7 @@
 // Rows of codes without padding between them: int-quantized, float-quantized and mxfp4-pack-quantized of
 // compressed-tensors, and LLM.int8's rows.
 #include "formats/layout.h"
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 
 namespace nib {
 namespace {

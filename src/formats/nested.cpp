@@ -1,7 +1,7 @@
 #include "formats/nested.h"
 
-#include "../../shaders/common/dynamic_map.h"
-#include "formats/mean.h"
+#include "shaders/common/dynamic_map.h"
+#include "numerics/mean.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"
 

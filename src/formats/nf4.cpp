@@ -2,7 +2,7 @@
 // bitsandbytes for ties: a value on a threshold takes the lower code). Eight codes to a word, the first in the low nibble.
 #include "formats/format.h"
 #include "formats/scale_store.h"
-#include "../../shaders/formats/nf4/table.h"
+#include "shaders/formats/nf4/table.h"
 
 namespace nib {
 namespace {

@@ -2,7 +2,7 @@
 #ifndef NIB_FORMATS_PRODUCT_H
 #define NIB_FORMATS_PRODUCT_H
 
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 
 namespace nib {
 

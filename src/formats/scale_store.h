@@ -4,7 +4,7 @@
 
 #include <nibble/nibble.h>
 
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 
 namespace nib {
 

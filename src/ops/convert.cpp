@@ -1,14 +1,14 @@
 // NIB_OP_CONVERT: validation, memory, kernel.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
-#include "ops/geometry.h"
-#include "ops/probe.h"
+#include "reference/reference.h"
+#include "formats/geometry.h"
+#include "plan/probe.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/convert.h"
@@ -16,8 +16,6 @@
 
 namespace nib {
 namespace {
-
-const NibConvertDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibConvertDesc*>(desc); }
 
 NibResult checkStrides(const NibConvertDesc& d, const Log& log, uint32_t* source, uint32_t* result) {
   *source = d.source_stride;
@@ -27,8 +25,7 @@ NibResult checkStrides(const NibConvertDesc& d, const Log& log, uint32_t* source
   return checkDense("convert", "result", d.rows, d.cols, d.result_type, true, log, result);
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibConvertDesc& d = cast(any);
+NibResult getMemory(const NibConvertDesc& d, const Log& log, NibMemory* memory) {
   uint32_t source_stride = 0, result_stride = 0;
   const NibResult result = checkStrides(d, log, &source_stride, &result_stride);
   if (result != NIB_SUCCESS) return result;
@@ -44,27 +41,20 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).rows;
+RunRows runRows(const NibConvertDesc& d) { return {d.rows}; }
+
+Sides sides(const NibConvertDesc& d) { return {d.rows, d.cols}; }
+
+NibConvertDesc resized(const NibConvertDesc& desc, Sides sides) {
+  NibConvertDesc d = desc;
+  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
+  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
+  d.rows = sides.rows;
+  d.cols = sides.cols;
+  return d;
 }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).rows;
-  *cols = cast(any).cols;
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibConvertDesc d = cast(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.result_stride = strideLike(d.result_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibConvertDesc& d = cast(any);
+void fillProbe(const NibConvertDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   void* source = binding.range[NIB_ROLE_INPUT].data;
   const uint64_t size_bytes = memory.range[NIB_ROLE_INPUT].size_bytes;
   probe::fillDense(source, d.source_type, size_bytes, 0x27d4eb2fu);
@@ -80,8 +70,7 @@ constexpr uint32_t kWorkgroup = 128;
 
 NIB_SPEC_STRUCT(ConvertSpec, CONVERT_SPEC)
 
-NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
-  const NibConvertDesc& d = cast(any);
+NibResult build(const NibConvertDesc& d, const NibMemory&, PlanBuilder& builder) {
   uint32_t source_stride = 0, result_stride = 0;
   const NibResult result = checkStrides(d, Log(), &source_stride, &result_stride);
   if (result != NIB_SUCCESS) return result;
@@ -118,21 +107,20 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 
 #endif
 
+constexpr Op<NibConvertDesc> kConvert = {
+    .op = NIB_OP_CONVERT,
+    .name = "convert",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = convertReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+};
+
 }  // namespace
 
-extern const OpRow kOp_convert;
-const OpRow kOp_convert = {NIB_OP_CONVERT,
-                           "convert",
-                           sizeof(NibConvertDesc),
-                           getMemory,
-                           maxRows,
-                           convertCpu,
-#if !defined(NIB_NO_VULKAN)
-                           build,
-#endif
-                           sides,
-                           resize,
-                           fillProbe,
-                           NIB_ROLE_OUTPUT};
+NIB_DEFINE_OP(convert, NibConvertDesc, kConvert)
 
 }  // namespace nib

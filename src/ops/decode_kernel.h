@@ -2,9 +2,9 @@
 #ifndef NIB_OPS_DECODE_KERNEL_H
 #define NIB_OPS_DECODE_KERNEL_H
 
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/dense_spec.h"
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 #include "ops/tuning.h"
 #include "shaders/ops/dequantize.h"
 

@@ -1,11 +1,11 @@
 // NIB_OP_DEQUANTIZE: validation, memory, kernel.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
-#include "ops/geometry.h"
-#include "ops/probe_weights.h"
+#include "reference/reference.h"
+#include "formats/geometry.h"
+#include "plan/probe_weights.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/decode_kernel.h"
@@ -13,8 +13,6 @@
 
 namespace nib {
 namespace {
-
-const NibDequantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDequantizeDesc*>(desc); }
 
 NibResult geometryOf(const NibDequantizeDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
   NibResult result = makeGeometry("dequantize", d.rows, d.cols, d.weights, log, g);
@@ -29,8 +27,7 @@ NibResult geometryOf(const NibDequantizeDesc& d, const Log& log, Geometry* g, ui
   return checkDense("dequantize", "result", g->rows, g->cols, d.result_type, true, log, stride);
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibDequantizeDesc& d = cast(any);
+NibResult getMemory(const NibDequantizeDesc& d, const Log& log, NibMemory* memory) {
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, log, &g, &stride);
@@ -40,32 +37,25 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = (cast(any).weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  return cast(any).rows;
+RunRows runRows(const NibDequantizeDesc& d) { return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0}; }
+
+Sides sides(const NibDequantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
+
+NibDequantizeDesc resized(const NibDequantizeDesc& desc, Sides sides) {
+  NibDequantizeDesc d = desc;
+  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
+  d.rows = sides.rows;
+  d.cols = sides.cols;
+  return d;
 }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  const NibDequantizeDesc& d = cast(any);
-  weightsSides(d.weights, d.rows, d.cols, rows, cols);
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibDequantizeDesc d = cast(any);
-  d.result_stride = strideLike(d.result_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillWeights(cast(any).weights, memory, binding);
+void fillProbe(const NibDequantizeDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
+  probe::fillWeights(d.weights, memory, binding);
 }
 
 #if !defined(NIB_NO_VULKAN)
 
-NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
-  const NibDequantizeDesc& d = cast(any);
+NibResult build(const NibDequantizeDesc& d, const NibMemory&, PlanBuilder& builder) {
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, Log(), &g, &stride);
@@ -88,21 +78,20 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 
 #endif
 
+constexpr Op<NibDequantizeDesc> kDequantize = {
+    .op = NIB_OP_DEQUANTIZE,
+    .name = "dequantize",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = dequantizeReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+};
+
 }  // namespace
 
-extern const OpRow kOp_dequantize;
-const OpRow kOp_dequantize = {NIB_OP_DEQUANTIZE,
-                              "dequantize",
-                              sizeof(NibDequantizeDesc),
-                              getMemory,
-                              maxRows,
-                              dequantizeCpu,
-#if !defined(NIB_NO_VULKAN)
-                              build,
-#endif
-                              sides,
-                              resize,
-                              fillProbe,
-                              NIB_ROLE_OUTPUT};
+NIB_DEFINE_OP(dequantize, NibDequantizeDesc, kDequantize)
 
 }  // namespace nib

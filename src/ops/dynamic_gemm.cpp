@@ -1,15 +1,13 @@
 // NIB_OP_DYNAMIC_GEMM: validation, memory, self-test, and the phases of the two ops it is made of.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
-#include "cpu/exact.h"
 #include "ops/dynamic_product.h"
-#include "ops/probe_weights.h"
+#include "plan/probe_weights.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #endif
 
 namespace nib {
@@ -94,75 +92,70 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
 
 namespace {
 
-const NibDynamicGemmDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibDynamicGemmDesc*>(desc); }
-
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
+NibResult getMemory(const NibDynamicGemmDesc& d, const Log& log, NibMemory* memory) {
   DynamicProduct p;
-  const NibResult result = makeDynamicProduct(cast(any), log, &p);
+  const NibResult result = makeDynamicProduct(d, log, &p);
   if (result != NIB_SUCCESS) return result;
   setInt8Memory(p.product, memory);
   setRange(memory, NIB_ROLE_INPUT, p.quantize_memory.range[NIB_ROLE_INPUT].size_bytes);
   const uint64_t end = p.blob_offset + p.blob_bytes;
   setRange(memory, NIB_ROLE_AUX, end);
-  const bool status = (cast(any).flags & NIB_PRODUCT_STATUS) != 0;
+  const bool status = (d.flags & NIB_PRODUCT_STATUS) != 0;
   if (status) setPart(memory, NIB_PART_STATUS, 0, sizeof(NibStatus));
   const uint64_t scratch = status ? alignUp(sizeof(NibStatus), kPartAlignmentBytes) : 0u;
   setPart(memory, NIB_PART_SCRATCH, scratch, end - scratch);
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).tokens;
-}
+RunRows runRows(const NibDynamicGemmDesc& d) { return {d.tokens}; }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).tokens;
-  *cols = cast(any).cols;
-}
+Sides sides(const NibDynamicGemmDesc& d) { return {d.tokens, d.cols}; }
 
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibDynamicGemmDesc d = cast(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.rows = fewInt8Rows(d.rows, cols);
+NibDynamicGemmDesc resized(const NibDynamicGemmDesc& desc, Sides sides) {
+  NibDynamicGemmDesc d = desc;
+  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
+  d.rows = fewInt8Rows(d.rows, sides.cols);
   if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
-  d.tokens = rows;
-  d.cols = cols;
-  if (d.max_outliers > cols) d.max_outliers = cols;
-  std::memcpy(out, &d, sizeof d);
+  d.tokens = sides.rows;
+  d.cols = sides.cols;
+  if (d.max_outliers > sides.cols) d.max_outliers = sides.cols;
+  return d;
 }
 
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibDynamicGemmDesc& d = cast(any);
+void fillProbe(const NibDynamicGemmDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
   if (isSmooth(d.activation)) {
     // So that no result overflows.
-    probe::fillOrdinaryScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
+    probe::fillOrdinaryScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
                               memory.part[NIB_PART_SCALES].size_bytes);
     if (d.flags & NIB_PRODUCT_BIAS) {
-      std::memset(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), 0,
+      std::memset(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), 0,
                   size_t(memory.part[NIB_PART_BIAS].size_bytes));
     }
     return;
   }
   if (d.flags & NIB_PRODUCT_BIAS) {
-    probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), NIB_TYPE_F32,
+    probe::fillDense(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS), NIB_TYPE_F32,
                      memory.part[NIB_PART_BIAS].size_bytes, 0x68e31da4u);
   }
 }
 
-Tolerance tolerance(const NibOpDesc* any) {
-  const NibDynamicGemmDesc& d = cast(any);
+Tolerance tolerance(const NibDynamicGemmDesc& d) {
   return isSmooth(d.activation) ? Tolerance{d.result_type, kInt8Bound} : Tolerance{};
 }
 
-#if !defined(NIB_NO_VULKAN)
-NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
+void runReference(const NibDynamicGemmDesc& d, const HostRun& run) {
   DynamicProduct p;
-  NibResult result = makeDynamicProduct(cast(any), Log(), &p);
+  if (makeDynamicProduct(d, Log(), &p) == NIB_SUCCESS) dynamicGemmReference(p, run);
+}
+
+#if !defined(NIB_NO_VULKAN)
+NibResult build(const NibDynamicGemmDesc& d, const NibMemory& memory, PlanBuilder& builder) {
+  DynamicProduct p;
+  NibResult result = makeDynamicProduct(d, Log(), &p);
   if (result != NIB_SUCCESS) return result;
-  if (p.threshold == 0 && (cast(any).flags & NIB_PRODUCT_STATUS) == 0) {
+  if (p.threshold == 0 && (d.flags & NIB_PRODUCT_STATUS) == 0) {
     bool added = false;
     const uint32_t stride = p.quantize.source_stride != 0 ? p.quantize.source_stride : p.quantize.cols;
     result = addStagedProduct(p.product, {p.quantize.source_type, stride}, builder, &added);
@@ -179,23 +172,21 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
 }
 #endif
 
+constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
+    .op = NIB_OP_DYNAMIC_GEMM,
+    .name = "dynamic_gemm",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = runReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+    .tolerance = tolerance,
+};
+
 }  // namespace
 
-extern const OpRow kOp_dynamic_gemm;
-const OpRow kOp_dynamic_gemm = {NIB_OP_DYNAMIC_GEMM,
-                                "dynamic_gemm",
-                                sizeof(NibDynamicGemmDesc),
-                                getMemory,
-                                maxRows,
-                                dynamicGemmCpu,
-#if !defined(NIB_NO_VULKAN)
-                                build,
-#endif
-                                sides,
-                                resize,
-                                fillProbe,
-                                NIB_ROLE_OUTPUT,
-                                nullptr,
-                                tolerance};
+NIB_DEFINE_OP(dynamic_gemm, NibDynamicGemmDesc, kDynamicGemm)
 
 }  // namespace nib

@@ -1,14 +1,14 @@
 // NIB_OP_ERRORS: validation, memory, kernel.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
-#include "ops/geometry.h"
-#include "ops/probe.h"
+#include "reference/reference.h"
+#include "formats/geometry.h"
+#include "plan/probe.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/tuning.h"
 #include "shaders/ops/errors.h"
 #endif
@@ -18,8 +18,6 @@ namespace {
 
 static_assert(sizeof(NibErrorTile) == 18 * 4, "errors.comp writes 18 words");
 
-const NibErrorsDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibErrorsDesc*>(desc); }
-
 NibResult checkStrides(const NibErrorsDesc& d, const Log& log, uint32_t* reference, uint32_t* candidate) {
   *reference = d.reference_stride;
   *candidate = d.candidate_stride;
@@ -28,8 +26,7 @@ NibResult checkStrides(const NibErrorsDesc& d, const Log& log, uint32_t* referen
   return checkDense("errors", "candidate", d.rows, d.cols, d.candidate_type, false, log, candidate);
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibErrorsDesc& d = cast(any);
+NibResult getMemory(const NibErrorsDesc& d, const Log& log, NibMemory* memory) {
   uint32_t reference_stride = 0, candidate_stride = 0;
   const NibResult result = checkStrides(d, log, &reference_stride, &candidate_stride);
   if (result != NIB_SUCCESS) return result;
@@ -44,30 +41,23 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).rows;
+RunRows runRows(const NibErrorsDesc& d) { return {d.rows}; }
+
+Sides sides(const NibErrorsDesc& d) { return {d.rows, d.cols}; }
+
+NibErrorsDesc resized(const NibErrorsDesc& desc, Sides sides) {
+  NibErrorsDesc d = desc;
+  d.reference_stride = strideLike(d.reference_stride, d.cols, sides.cols);
+  d.candidate_stride = strideLike(d.candidate_stride, d.cols, sides.cols);
+  d.rows = sides.rows;
+  d.cols = sides.cols;
+  return d;
 }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).rows;
-  *cols = cast(any).cols;
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibErrorsDesc d = cast(any);
-  d.reference_stride = strideLike(d.reference_stride, d.cols, cols);
-  d.candidate_stride = strideLike(d.candidate_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibErrorsDesc& d = cast(any);
-  probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_REFERENCE), d.reference_type,
+void fillProbe(const NibErrorsDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
+  probe::fillDense(partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_REFERENCE), d.reference_type,
                    memory.part[NIB_PART_REFERENCE].size_bytes, 0x2545f491u);
-  probe::fillDense(cpu::partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_CANDIDATE), d.candidate_type,
+  probe::fillDense(partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_CANDIDATE), d.candidate_type,
                    memory.part[NIB_PART_CANDIDATE].size_bytes, 0x9e3779b9u);
 }
 
@@ -93,8 +83,7 @@ Slot operandSlot(const NibErrorsDesc& d, const NibMemoryPart& part, uint32_t typ
   return itemSlot(NIB_ROLE_INPUT, part.offset_bytes, stride * bytes, bytes, d.cols * bytes);
 }
 
-NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
-  const NibErrorsDesc& d = cast(any);
+NibResult build(const NibErrorsDesc& d, const NibMemory& memory, PlanBuilder& builder) {
   uint32_t reference_stride = 0, candidate_stride = 0;
   const NibResult result = checkStrides(d, Log(), &reference_stride, &candidate_stride);
   if (result != NIB_SUCCESS) return result;
@@ -121,21 +110,20 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
 
 #endif
 
+constexpr Op<NibErrorsDesc> kErrors = {
+    .op = NIB_OP_ERRORS,
+    .name = "errors",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = errorsReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+};
+
 }  // namespace
 
-extern const OpRow kOp_errors;
-const OpRow kOp_errors = {NIB_OP_ERRORS,
-                          "errors",
-                          sizeof(NibErrorsDesc),
-                          getMemory,
-                          maxRows,
-                          errorsCpu,
-#if !defined(NIB_NO_VULKAN)
-                          build,
-#endif
-                          sides,
-                          resize,
-                          fillProbe,
-                          NIB_ROLE_OUTPUT};
+NIB_DEFINE_OP(errors, NibErrorsDesc, kErrors)
 
 }  // namespace nib

@@ -1,11 +1,11 @@
 // NIB_OP_GATHER: validation, memory, kernel. It takes dequantize's kernel, with a list of rows.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
-#include "ops/geometry.h"
-#include "ops/probe_weights.h"
+#include "reference/reference.h"
+#include "formats/geometry.h"
+#include "plan/probe_weights.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/decode_kernel.h"
@@ -13,8 +13,6 @@
 
 namespace nib {
 namespace {
-
-const NibGatherDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibGatherDesc*>(desc); }
 
 NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
   NibResult result = makeGeometry("gather", d.rows, d.cols, d.weights, log, g);
@@ -32,8 +30,7 @@ NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32
   return checkDense("gather", "result", d.count, d.cols, d.result_type, true, log, stride);
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibGatherDesc& d = cast(any);
+NibResult getMemory(const NibGatherDesc& d, const Log& log, NibMemory* memory) {
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, log, &g, &stride);
@@ -44,28 +41,21 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).count;
-}
+RunRows runRows(const NibGatherDesc& d) { return {d.count}; }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).count;
-  *cols = cast(any).cols;
-}
+Sides sides(const NibGatherDesc& d) { return {d.count, d.cols}; }
 
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+NibGatherDesc resized(const NibGatherDesc& desc, Sides sides) {
   constexpr uint32_t kFewRows = 67;
-  NibGatherDesc d = cast(any);
-  d.result_stride = strideLike(d.result_stride, d.cols, cols);
-  d.count = rows;
+  NibGatherDesc d = desc;
+  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
+  d.count = sides.rows;
   d.rows = d.rows < kFewRows ? d.rows : kFewRows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
+  d.cols = sides.cols;
+  return d;
 }
 
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibGatherDesc& d = cast(any);
+void fillProbe(const NibGatherDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
   probe::Sequence sequence(0x165667b1u);
   uint32_t* numbers = static_cast<uint32_t*>(binding.range[NIB_ROLE_INPUT].data);
@@ -75,8 +65,7 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
 
 #if !defined(NIB_NO_VULKAN)
 
-NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
-  const NibGatherDesc& d = cast(any);
+NibResult build(const NibGatherDesc& d, const NibMemory&, PlanBuilder& builder) {
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, Log(), &g, &stride);
@@ -105,21 +94,20 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 
 #endif
 
+constexpr Op<NibGatherDesc> kGather = {
+    .op = NIB_OP_GATHER,
+    .name = "gather",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = gatherReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+};
+
 }  // namespace
 
-extern const OpRow kOp_gather;
-const OpRow kOp_gather = {NIB_OP_GATHER,
-                          "gather",
-                          sizeof(NibGatherDesc),
-                          getMemory,
-                          maxRows,
-                          gatherCpu,
-#if !defined(NIB_NO_VULKAN)
-                          build,
-#endif
-                          sides,
-                          resize,
-                          fillProbe,
-                          NIB_ROLE_OUTPUT};
+NIB_DEFINE_OP(gather, NibGatherDesc, kGather)
 
 }  // namespace nib

@@ -1,18 +1,18 @@
 // NIB_OP_HISTOGRAM: validation, memory, kernels. Four phases: partial extents, extents, histograms that take in larger
 // values, counts.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
-#include "cpu/histogram.h"
-#include "ops/geometry.h"
-#include "ops/probe.h"
+#include "reference/reference.h"
+#include "reference/histogram.h"
+#include "formats/geometry.h"
+#include "plan/probe.h"
 #include "ops/source_desc.h"
 #include "ops/statistics.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/histogram.h"
@@ -23,8 +23,6 @@ namespace nib {
 namespace {
 
 static_assert(sizeof(NibHistogramHead) == 8 * 4, "histogram.glsl has heads of eight words");
-
-const NibHistogramDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibHistogramDesc*>(desc); }
 
 uint32_t strideOf(const NibHistogramDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
 
@@ -52,8 +50,7 @@ uint64_t partialBytes(const NibHistogramDesc& d) {
   return statisticsPartials(d.granularity, d.rows, d.cols, strideOf(d)) * 16u;
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibHistogramDesc& d = cast(any);
+NibResult getMemory(const NibHistogramDesc& d, const Log& log, NibMemory* memory) {
   uint32_t stride = d.source_stride;
   NibResult result = checkDense("histogram", "source", d.rows, d.cols, d.source_type, false, log, &stride);
   if (result == NIB_SUCCESS) result = checkKind(d, log);
@@ -73,8 +70,8 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
 
 // Histograms to go on with: of smaller values than will come, as large ones, larger ones, and none.
 void fillHistograms(const NibHistogramDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
-  auto* heads = cpu::partOf<uint8_t>(memory, binding, NIB_ROLE_OUTPUT, NIB_PART_HEADS);
-  auto* counts = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_OUTPUT, NIB_PART_COUNTS);
+  auto* heads = partOf<uint8_t>(memory, binding, NIB_ROLE_OUTPUT, NIB_PART_HEADS);
+  auto* counts = partOf<uint32_t>(memory, binding, NIB_ROLE_OUTPUT, NIB_PART_COUNTS);
   constexpr uint32_t kExponents[] = {123, 0, 132, 140, 0, 131};
   probe::Sequence sequence(0x51ed270bu);
   for (uint64_t h = 0; h < histogramCount(d); ++h) {
@@ -89,13 +86,12 @@ void fillHistograms(const NibHistogramDesc& d, const NibMemory& memory, const Ni
   }
 }
 
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibHistogramDesc& d = cast(any);
+void fillProbe(const NibHistogramDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
   if ((d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0) fillHistograms(d, memory, binding);
 }
 
-bool accumulates(const NibOpDesc* any) { return (cast(any).flags & NIB_HISTOGRAM_ACCUMULATE) != 0; }
+bool accumulates(const NibHistogramDesc& d) { return (d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0; }
 
 #if !defined(NIB_NO_VULKAN)
 
@@ -168,8 +164,7 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
   return builder.add("histogram", 0, spec, push, spec.SHARED * 4u, tiles, slots, tile_bytes);
 }
 
-NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
-  const NibHistogramDesc& d = cast(any);
+NibResult build(const NibHistogramDesc& d, const NibMemory& memory, PlanBuilder& builder) {
   const uint32_t extent_word = uint32_t(partialBytes(d) / 4u);
   const uint32_t count_word = uint32_t(memory.part[NIB_PART_COUNTS].offset_bytes / 4u);
   const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows,       d.cols,     strideOf(d), d.source_type,
@@ -182,24 +177,21 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
 
 #endif
 
+constexpr Op<NibHistogramDesc> kHistogram = {
+    .op = NIB_OP_HISTOGRAM,
+    .name = "histogram",
+    .getMemory = getMemory,
+    .runRows = sourceRunRows<NibHistogramDesc>,
+    .runReference = histogramReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sourceSides<NibHistogramDesc>,
+    .resized = resizedSource<NibHistogramDesc>,
+    .fillProbe = fillProbe,
+    .accumulates = accumulates,
+};
+
 }  // namespace
 
-extern const OpRow kOp_histogram;
-const OpRow kOp_histogram = {NIB_OP_HISTOGRAM,
-                             "histogram",
-                             sizeof(NibHistogramDesc),
-                             getMemory,
-                             sourceMaxRows<NibHistogramDesc>,
-                             histogramCpu,
-#if !defined(NIB_NO_VULKAN)
-                             build,
-#endif
-                             sourceSides<NibHistogramDesc>,
-                             resizeSource<NibHistogramDesc>,
-                             fillProbe,
-                             NIB_ROLE_OUTPUT,
-                             nullptr,
-                             nullptr,
-                             accumulates};
+NIB_DEFINE_OP(histogram, NibHistogramDesc, kHistogram)
 
 }  // namespace nib

@@ -1,6 +1,6 @@
 // Which kernel computes an int8 product, and how its ranges are bound.
-#include "core/plan.h"
-#include "cpu/exact.h"
+#include "plan/plan.h"
+#include "numerics/exact.h"
 #include "ops/int8_product.h"
 #include "ops/dense_spec.h"
 #include "ops/int8_tuning.h"

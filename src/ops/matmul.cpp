@@ -3,13 +3,13 @@
 
 #include <cstring>
 
-#include "cpu/cpu.h"
+#include "reference/reference.h"
 #include "ops/dense_spec.h"
-#include "ops/op.h"
-#include "ops/probe_exact.h"
+#include "plan/op.h"
+#include "plan/probe_exact.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "shaders/ops/matinput.h"
 #include "shaders/ops/matmul.h"
 #include "shaders/ops/matmul_half.h"
@@ -28,8 +28,6 @@ constexpr uint32_t kDenseRun = 16;
 
 // Of the copy of activations: halves stay what they are, for matrix units take those.
 uint32_t copyType(const NibMatmulDesc& d) { return d.input_type == NIB_TYPE_F16 ? NIB_TYPE_F16 : NIB_TYPE_F32; }
-
-const NibMatmulDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMatmulDesc*>(desc); }
 
 NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log, Geometry* g) {
   if (weights.scale_type > NIB_TYPE_BF16) {
@@ -133,6 +131,7 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   m.shape.cols = d.cols;
   m.shape.tokens = d.tokens;
   m.shape.batch = batch;
+  m.batch = batch;
   m.shape.run = m.g.format != nullptr ? m.g.format->run : kDenseRun;
   const bool column = d.weights.format != NIB_FORMAT_DENSE && d.weights.granularity == NIB_GRANULARITY_COLUMN;
   m.shape.group_runs = column ? UINT32_MAX : uint32_t(ceilDiv(m.g.group, m.shape.run));
@@ -154,8 +153,7 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
 
 namespace {
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibMatmulDesc& d = cast(any);
+NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
   Matmul m;
   const NibResult result = makeMatmul(d, log, &m);
   if (result != NIB_SUCCESS) return result;
@@ -186,32 +184,25 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return cast(any).tokens;
-}
+RunRows runRows(const NibMatmulDesc& d) { return {d.tokens}; }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = cast(any).rows;
-  *cols = cast(any).cols;
-}
+Sides sides(const NibMatmulDesc& d) { return {d.rows, d.cols}; }
 
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
+NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
   // More than one tile of tokens where the plan has that, and few enough for every size of matrix.
   constexpr uint32_t kFewTokens = 69;
-  NibMatmulDesc d = cast(any);
-  d.input_stride = strideLike(d.input_stride, d.cols, cols);
-  d.result_stride = strideLike(d.result_stride, d.rows, rows);
-  d.rows = rows;
-  d.cols = cols;
+  NibMatmulDesc d = desc;
+  d.input_stride = strideLike(d.input_stride, d.cols, sides.cols);
+  d.result_stride = strideLike(d.result_stride, d.rows, sides.rows);
+  d.rows = sides.rows;
+  d.cols = sides.cols;
   d.tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
   d.batch = d.batch < 3 ? d.batch : 3;
-  std::memcpy(out, &d, sizeof d);
+  return d;
 }
 
 // Numbers whose sums of products are exact, so that every order of adding gives the reference's bytes.
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibMatmulDesc& d = cast(any);
+void fillProbe(const NibMatmulDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillExactWeights(d.weights, memory, binding);
   void* input = binding.range[NIB_ROLE_INPUT].data;
   if (d.input.format != NIB_FORMAT_DENSE) {
@@ -219,11 +210,16 @@ void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBindin
   } else {
     probe::fillExact(input, d.input_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
   }
-  uint32_t* order = cpu::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
+  uint32_t* order = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
   if (order != nullptr) probe::fillOrder(order, d.cols);
-  if (float* bias = cpu::partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS)) {
+  if (float* bias = partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS)) {
     probe::fillExact(bias, NIB_TYPE_F32, memory.part[NIB_PART_BIAS].size_bytes, 0x165667b1u);
   }
+}
+
+void runReference(const NibMatmulDesc& d, const HostRun& run) {
+  Matmul m;
+  if (makeMatmul(d, Log(), &m) == NIB_SUCCESS) matmulReference(d, m, run);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -496,8 +492,7 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   return addMatsum(d, m, t.splits, builder);
 }
 
-NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
-  const NibMatmulDesc& d = cast(any);
+NibResult build(const NibMatmulDesc& d, const NibMemory&, PlanBuilder& builder) {
   Matmul m;
   const NibResult result = makeMatmul(d, Log(), &m);
   if (result != NIB_SUCCESS) return result;
@@ -524,27 +519,25 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 #endif
 
 // Self-tests have exact sums; what exp adds to them remains.
-Tolerance tolerance(const NibOpDesc* any) {
-  return {cast(any).result_type, cast(any).activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
+Tolerance tolerance(const NibMatmulDesc& d) {
+  return {d.result_type, d.activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
 }
+
+constexpr Op<NibMatmulDesc> kMatmul = {
+    .op = NIB_OP_MATMUL,
+    .name = "matmul",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = runReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+    .tolerance = tolerance,
+};
 
 }  // namespace
 
-extern const OpRow kOp_matmul;
-const OpRow kOp_matmul = {NIB_OP_MATMUL,
-                          "matmul",
-                          sizeof(NibMatmulDesc),
-                          getMemory,
-                          maxRows,
-                          matmulCpu,
-#if !defined(NIB_NO_VULKAN)
-                          build,
-#endif
-                          sides,
-                          resize,
-                          fillProbe,
-                          NIB_ROLE_OUTPUT,
-                          nullptr,
-                          tolerance};
+NIB_DEFINE_OP(matmul, NibMatmulDesc, kMatmul)
 
 }  // namespace nib

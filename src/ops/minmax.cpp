@@ -1,22 +1,19 @@
 // NIB_OP_MINMAX: validation, memory, kernels.
-#include "ops/op.h"
+#include "plan/op.h"
 
-#include "cpu/cpu.h"
-#include "ops/geometry.h"
+#include "reference/reference.h"
+#include "formats/geometry.h"
 #include "ops/source_desc.h"
 #include "ops/statistics.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #endif
 
 namespace nib {
 namespace {
 
-const NibMinMaxDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMinMaxDesc*>(desc); }
-
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibMinMaxDesc& d = cast(any);
+NibResult getMemory(const NibMinMaxDesc& d, const Log& log, NibMemory* memory) {
   uint32_t stride = d.source_stride;
   const NibResult result = checkDense("minmax", "source", d.rows, d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
@@ -38,8 +35,7 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
 }
 
 #if !defined(NIB_NO_VULKAN)
-NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
-  const NibMinMaxDesc& d = cast(any);
+NibResult build(const NibMinMaxDesc& d, const NibMemory&, PlanBuilder& builder) {
   const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
   const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows,          d.cols, stride, d.source_type,
                               false,             0,             NIB_ROLE_OUTPUT, 0};
@@ -47,21 +43,20 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 }
 #endif
 
+constexpr Op<NibMinMaxDesc> kMinmax = {
+    .op = NIB_OP_MINMAX,
+    .name = "minmax",
+    .getMemory = getMemory,
+    .runRows = sourceRunRows<NibMinMaxDesc>,
+    .runReference = minmaxReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sourceSides<NibMinMaxDesc>,
+    .resized = resizedSource<NibMinMaxDesc>,
+    .fillProbe = fillSourceProbe<NibMinMaxDesc>,
+};
+
 }  // namespace
 
-extern const OpRow kOp_minmax;
-const OpRow kOp_minmax = {NIB_OP_MINMAX,
-                          "minmax",
-                          sizeof(NibMinMaxDesc),
-                          getMemory,
-                          sourceMaxRows<NibMinMaxDesc>,
-                          minmaxCpu,
-#if !defined(NIB_NO_VULKAN)
-                          build,
-#endif
-                          sourceSides<NibMinMaxDesc>,
-                          resizeSource<NibMinMaxDesc>,
-                          fillSourceProbe<NibMinMaxDesc>,
-                          NIB_ROLE_OUTPUT};
+NIB_DEFINE_OP(minmax, NibMinMaxDesc, kMinmax)
 
 }  // namespace nib

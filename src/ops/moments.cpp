@@ -1,12 +1,12 @@
 // NIB_OP_MOMENTS: validation, memory, kernel.
-#include "ops/op.h"
+#include "plan/op.h"
 
-#include "cpu/cpu.h"
-#include "ops/geometry.h"
+#include "reference/reference.h"
+#include "formats/geometry.h"
 #include "ops/source_desc.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/moments.h"
@@ -17,15 +17,12 @@ namespace {
 
 static_assert(sizeof(NibMomentTile) == 8 * 4, "moments.comp writes eight words");
 
-const NibMomentsDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibMomentsDesc*>(desc); }
-
 uint64_t tileCount(const NibMomentsDesc& d) {
   if (d.granularity == NIB_GRANULARITY_COLUMN) return ceilDiv(d.rows, NIB_MOMENT_ROWS) * d.cols;
   return ceilDiv(uint64_t(d.rows) * d.cols, NIB_MOMENT_TILE);
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibMomentsDesc& d = cast(any);
+NibResult getMemory(const NibMomentsDesc& d, const Log& log, NibMemory* memory) {
   uint32_t stride = d.source_stride;
   const NibResult result = checkDense("moments", "source", d.rows, d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
@@ -46,8 +43,7 @@ constexpr uint32_t kSharedBytes = 144 * 8 + 16 * 8 + 2 * 144 * 8 + 2 * 16 * 8;
 
 NIB_SPEC_STRUCT(MomentsSpec, MOMENTS_SPEC)
 
-NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
-  const NibMomentsDesc& d = cast(any);
+NibResult build(const NibMomentsDesc& d, const NibMemory&, PlanBuilder& builder) {
   const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
   const uint64_t bytes = typeBytes(d.source_type);
   const bool columns = d.granularity == NIB_GRANULARITY_COLUMN;
@@ -81,21 +77,20 @@ NibResult build(const NibOpDesc* any, const NibMemory&, PlanBuilder& builder) {
 
 #endif
 
+constexpr Op<NibMomentsDesc> kMoments = {
+    .op = NIB_OP_MOMENTS,
+    .name = "moments",
+    .getMemory = getMemory,
+    .runRows = sourceRunRows<NibMomentsDesc>,
+    .runReference = momentsReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sourceSides<NibMomentsDesc>,
+    .resized = resizedSource<NibMomentsDesc>,
+    .fillProbe = fillSourceProbe<NibMomentsDesc>,
+};
+
 }  // namespace
 
-extern const OpRow kOp_moments;
-const OpRow kOp_moments = {NIB_OP_MOMENTS,
-                           "moments",
-                           sizeof(NibMomentsDesc),
-                           getMemory,
-                           sourceMaxRows<NibMomentsDesc>,
-                           momentsCpu,
-#if !defined(NIB_NO_VULKAN)
-                           build,
-#endif
-                           sourceSides<NibMomentsDesc>,
-                           resizeSource<NibMomentsDesc>,
-                           fillSourceProbe<NibMomentsDesc>,
-                           NIB_ROLE_OUTPUT};
+NIB_DEFINE_OP(moments, NibMomentsDesc, kMoments)
 
 }  // namespace nib

@@ -1,5 +1,5 @@
 // The op table, from kernels.list, and the entry points that need no device.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
@@ -53,11 +53,10 @@ NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, uint32_
   const NibResult result = nibGetMemory(desc, log_callback, &memory);
   if (result != NIB_SUCCESS) return result;
   const OpRow* op = findOp(desc->op);
-  bool fixed = false;
-  const uint32_t max_rows = op->maxRows(desc, &fixed);
-  if (n > max_rows || (fixed && n != max_rows)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op->name, n, fixed ? "exactly" : "at most",
-                    max_rows);
+  const RunRows rows = op->runRows(desc);
+  if (n > rows.max || (rows.fixed && n != rows.max)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op->name, n, rows.fixed ? "exactly" : "at most",
+                    rows.max);
   }
   static const char* const kRoles[] = {"weights", "input", "output", "aux"};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -71,7 +70,7 @@ NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, uint32_
                       (unsigned long long)range.size_bytes, (unsigned long long)memory.range[role].size_bytes);
     }
   }
-  if (n > 0) op->runCpu(desc, memory, *binding, n, parallel);
+  if (n > 0) op->runReference(desc, {memory, *binding, n, parallel});
   return NIB_SUCCESS;
 }
 

@@ -1,17 +1,17 @@
 // NIB_OP_QUANTIZE: validation, memory, and which kernels do it.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
+#include "reference/reference.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
-#include "ops/geometry.h"
-#include "ops/probe.h"
+#include "formats/geometry.h"
+#include "plan/probe.h"
 #include "ops/statistics.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/encode.h"
@@ -23,8 +23,6 @@
 
 namespace nib {
 namespace {
-
-const NibQuantizeDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibQuantizeDesc*>(desc); }
 
 // The ways to quantize, by how far the elements of one scale are spread.
 enum class Path {
@@ -103,8 +101,7 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
   return NIB_SUCCESS;
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibQuantizeDesc& d = cast(any);
+NibResult getMemory(const NibQuantizeDesc& d, const Log& log, NibMemory* memory) {
   Geometry g;
   const NibResult result = geometryOf(d, log, &g);
   if (result != NIB_SUCCESS) return result;
@@ -123,31 +120,24 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = (cast(any).weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  return cast(any).rows;
+RunRows runRows(const NibQuantizeDesc& d) { return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0}; }
+
+Sides sides(const NibQuantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
+
+NibQuantizeDesc resized(const NibQuantizeDesc& desc, Sides sides) {
+  NibQuantizeDesc d = desc;
+  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
+  d.rows = sides.rows;
+  d.cols = sides.cols;
+  return d;
 }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  const NibQuantizeDesc& d = cast(any);
-  weightsSides(d.weights, d.rows, d.cols, rows, cols);
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibQuantizeDesc d = cast(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibQuantizeDesc& d = cast(any);
+void fillProbe(const NibQuantizeDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
   if (!(d.flags & NIB_QUANTIZE_GIVEN_SCALES)) return;
-  probe::fillScales(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
+  probe::fillScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
                     memory.part[NIB_PART_SCALES].size_bytes, 0x7f4a7c15u);
-  probe::fillBits(cpu::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
+  probe::fillBits(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
                   memory.part[NIB_PART_ZEROS].size_bytes, 0x85ebca6bu);
 }
 
@@ -321,8 +311,7 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
                        uint64_t(spec.WG) * spec.ROW_BLOCK * (b.g.format->run * b.source_bytes + b.runCodeBytes()));
 }
 
-NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
-  const NibQuantizeDesc& d = cast(any);
+NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& builder) {
   Geometry g;
   NibResult result = geometryOf(d, Log(), &g);
   if (result != NIB_SUCCESS) return result;
@@ -376,21 +365,21 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
 
 #endif
 
+constexpr Op<NibQuantizeDesc> kQuantize = {
+    .op = NIB_OP_QUANTIZE,
+    .name = "quantize",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = quantizeReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+    .written = [](const NibQuantizeDesc&) { return NIB_ROLE_WEIGHTS; },
+};
+
 }  // namespace
 
-extern const OpRow kOp_quantize;
-const OpRow kOp_quantize = {NIB_OP_QUANTIZE,
-                            "quantize",
-                            sizeof(NibQuantizeDesc),
-                            getMemory,
-                            maxRows,
-                            quantizeCpu,
-#if !defined(NIB_NO_VULKAN)
-                            build,
-#endif
-                            sides,
-                            resize,
-                            fillProbe,
-                            NIB_ROLE_WEIGHTS};
+NIB_DEFINE_OP(quantize, NibQuantizeDesc, kQuantize)
 
 }  // namespace nib

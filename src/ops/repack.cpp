@@ -1,23 +1,21 @@
 // NIB_OP_REPACK: validation, memory, kernels.
-#include "ops/op.h"
+#include "plan/op.h"
 
 #include <cstring>
 
-#include "cpu/cpu.h"
+#include "reference/reference.h"
 #include "formats/layout.h"
-#include "ops/geometry.h"
-#include "ops/probe.h"
+#include "formats/geometry.h"
+#include "plan/probe.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "shaders/ops/repack.h"
 #include "shaders/ops/repack_block.h"
 #endif
 
 namespace nib {
 namespace {
-
-const NibRepackDesc& cast(const NibOpDesc* desc) { return *reinterpret_cast<const NibRepackDesc*>(desc); }
 
 bool unpacks(const NibRepackDesc& d) { return (d.flags & NIB_REPACK_UNPACK) != 0; }
 
@@ -34,8 +32,7 @@ NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const 
   return NIB_SUCCESS;
 }
 
-NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
-  const NibRepackDesc& d = cast(any);
+NibResult getMemory(const NibRepackDesc& d, const Log& log, NibMemory* memory) {
   Geometry g;
   const LayoutDesc* layout = nullptr;
   const NibResult result = geometryOf(d, log, &g, &layout);
@@ -50,29 +47,23 @@ NibResult getMemory(const NibOpDesc* any, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-uint32_t maxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = (cast(any).weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  return cast(any).rows;
+RunRows runRows(const NibRepackDesc& d) { return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0}; }
+
+Sides sides(const NibRepackDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
+
+NibRepackDesc resized(const NibRepackDesc& desc, Sides sides) {
+  NibRepackDesc d = desc;
+  d.rows = sides.rows;
+  d.cols = sides.cols;
+  return d;
 }
 
-void sides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  const NibRepackDesc& d = cast(any);
-  weightsSides(d.weights, d.rows, d.cols, rows, cols);
-}
-
-void resize(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  NibRepackDesc d = cast(any);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
-}
-
-void fillProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  const NibRole from = unpacks(cast(any)) ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS;
+void fillProbe(const NibRepackDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
+  const NibRole from = unpacks(d) ? NIB_ROLE_INPUT : NIB_ROLE_WEIGHTS;
   probe::fillBits(binding.range[from].data, memory.range[from].size_bytes, 0xc2b2ae35u);
 }
 
-NibRole writtenBy(const NibOpDesc* any) { return unpacks(cast(any)) ? NIB_ROLE_WEIGHTS : NIB_ROLE_OUTPUT; }
+NibRole written(const NibRepackDesc& d) { return unpacks(d) ? NIB_ROLE_WEIGHTS : NIB_ROLE_OUTPUT; }
 
 #if !defined(NIB_NO_VULKAN)
 
@@ -175,8 +166,7 @@ NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& bu
   return builder.add("repack_block", 0, spec, push, 0, tiles, scale_slots, uint64_t(spec.WG) * 8);
 }
 
-NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& builder) {
-  const NibRepackDesc& d = cast(any);
+NibResult build(const NibRepackDesc& d, const NibMemory& memory, PlanBuilder& builder) {
   Geometry g;
   const LayoutDesc* layout = nullptr;
   NibResult result = geometryOf(d, Log(), &g, &layout);
@@ -189,22 +179,21 @@ NibResult build(const NibOpDesc* any, const NibMemory& memory, PlanBuilder& buil
 
 #endif
 
+constexpr Op<NibRepackDesc> kRepack = {
+    .op = NIB_OP_REPACK,
+    .name = "repack",
+    .getMemory = getMemory,
+    .runRows = runRows,
+    .runReference = repackReference,
+    NIB_VULKAN_MEMBER(.build = build,)
+    .sides = sides,
+    .resized = resized,
+    .fillProbe = fillProbe,
+    .written = written,
+};
+
 }  // namespace
 
-extern const OpRow kOp_repack;
-const OpRow kOp_repack = {NIB_OP_REPACK,
-                          "repack",
-                          sizeof(NibRepackDesc),
-                          getMemory,
-                          maxRows,
-                          repackCpu,
-#if !defined(NIB_NO_VULKAN)
-                          build,
-#endif
-                          sides,
-                          resize,
-                          fillProbe,
-                          NIB_ROLE_OUTPUT,
-                          writtenBy};
+NIB_DEFINE_OP(repack, NibRepackDesc, kRepack)
 
 }  // namespace nib

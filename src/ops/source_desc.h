@@ -1,40 +1,35 @@
-// What ops share that read a dense source, row by row, and whose description has rows, cols, source_type and source_stride:
-// the functions of their OpRow.
+// Functions of ops that read one dense source, whose description has rows, cols, source_type and source_stride.
 #ifndef NIB_OPS_SOURCE_DESC_H
 #define NIB_OPS_SOURCE_DESC_H
 
-#include <cstring>
-
-#include "ops/geometry.h"
-#include "ops/probe.h"
+#include "plan/op.h"
+#include "plan/probe.h"
 
 namespace nib {
 
 template <class Desc>
-uint32_t sourceMaxRows(const NibOpDesc* any, bool* fixed) {
-  *fixed = false;
-  return reinterpret_cast<const Desc*>(any)->rows;
+RunRows sourceRunRows(const Desc& d) {
+  return {d.rows};
 }
 
 template <class Desc>
-void sourceSides(const NibOpDesc* any, uint32_t* rows, uint32_t* cols) {
-  *rows = reinterpret_cast<const Desc*>(any)->rows;
-  *cols = reinterpret_cast<const Desc*>(any)->cols;
+Sides sourceSides(const Desc& d) {
+  return {d.rows, d.cols};
 }
 
 template <class Desc>
-void resizeSource(const NibOpDesc* any, uint32_t rows, uint32_t cols, void* out) {
-  Desc d = *reinterpret_cast<const Desc*>(any);
-  d.source_stride = strideLike(d.source_stride, d.cols, cols);
-  d.rows = rows;
-  d.cols = cols;
-  std::memcpy(out, &d, sizeof d);
+Desc resizedSource(const Desc& desc, Sides sides) {
+  Desc d = desc;
+  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
+  d.rows = sides.rows;
+  d.cols = sides.cols;
+  return d;
 }
 
 template <class Desc>
-void fillSourceProbe(const NibOpDesc* any, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, reinterpret_cast<const Desc*>(any)->source_type,
-                   memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+void fillSourceProbe(const Desc& d, const NibMemory& memory, const NibCpuBinding& binding) {
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
+                   0x9e3779b9u);
 }
 
 }  // namespace nib

@@ -1,9 +1,9 @@
 #include "ops/statistics.h"
 
-#include "ops/geometry.h"
+#include "formats/geometry.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
 #include "shaders/ops/combine.h"

@@ -1,6 +1,6 @@
 // What a range makes of codes, and moving averages of ranges.
 #include "base/log.h"
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 
 #include <cmath>
 

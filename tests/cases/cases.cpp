@@ -3,7 +3,7 @@
 #include <set>
 
 #include "int8_cases.h"
-#include "ops/op.h"
+#include "plan/op.h"
 
 namespace nib::cases {
 namespace {

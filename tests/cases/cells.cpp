@@ -4,7 +4,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "base/kernel_table.h"
+#include "plan/kernel_table.h"
 
 namespace nib::cases {
 namespace {

@@ -3,7 +3,7 @@
 #include <bit>
 #include <cmath>
 
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 #include "shaders/formats/nf4/table.h"
 
 namespace nib::cases {

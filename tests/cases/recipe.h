@@ -22,7 +22,7 @@ enum class Recipe {
   kNonFinite,  // normal values with NaN and infinities sown in
   kBits,       // any bit pattern
   kMixed,      // stretches of 64 elements of all of the above
-  kExact,      // weights and activations whose sums of products are exact in fp32, see src/ops/probe_exact.h
+  kExact,      // weights and activations whose sums of products are exact in fp32, see src/plan/probe_exact.h
   kNarrow,     // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
   kRelu,       // normal, negative ones zero
   kAlike       // codes next to the lowest everywhere: products of one sign, and sums whose last bits count

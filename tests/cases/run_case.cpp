@@ -4,7 +4,7 @@
 
 #include "bounded.h"
 #include "cases.h"
-#include "ops/probe_exact.h"
+#include "plan/probe_exact.h"
 
 namespace nib::cases {
 namespace {

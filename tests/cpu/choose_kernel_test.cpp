@@ -4,7 +4,7 @@
 #include <string>
 
 #include "device_snapshots.h"
-#include "vk/choose.h"
+#include "plan/choose.h"
 
 using namespace nib;
 using namespace nib::vk;

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "ops/op.h"
+#include "plan/op.h"
 #include "prepare.h"
 #include "run_op.h"
 
@@ -26,9 +26,8 @@ std::vector<cases::Case> everyCase() {
   std::vector<cases::Case> all;
   for (const cases::OpFormat& what : cases::opFormats()) {
     for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kFull)) {
-      uint32_t rows = 0, cols = 0;
-      findOp(what.op)->sides(&c.desc.op, &rows, &cols);
-      if (uint64_t(rows) * cols <= 20000) all.push_back(c);
+      const Sides sides = findOp(what.op)->sides(&c.desc.op);
+      if (uint64_t(sides.rows) * sides.cols <= 20000) all.push_back(c);
     }
   }
   return all;

@@ -1,7 +1,7 @@
-// The proof of src/cpu/exact.h. Every function is held against a definition that shares no code with it: integer
+// The proof of src/reference/exact.h. Every function is held against a definition that shares no code with it: integer
 // comparisons (rational.h) for division, root and integers, sorted tables of exact midpoints for the small float types.
 // Hardware IEEE arithmetic is a second opinion. About 80 million cases in three seconds.
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 
 #include <doctest/doctest.h>
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "../cases/bounded.h"
-#include "cpu/cpu.h"
+#include "reference/reference.h"
 #include "model_ops.h"
 #include "prepare.h"
 
@@ -106,7 +106,7 @@ TEST_CASE("matmul in order takes for column k the activation order[k], and 0 whe
     std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
     std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_BIAS), &bias, sizeof bias);
     std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_ORDER), order, sizeof order);
-    for (uint32_t i = 0; i < 9; ++i) cpu::storeDense(ranges.bytes(NIB_ROLE_INPUT), type, i, exact::bitsOf(x[i]));
+    for (uint32_t i = 0; i < 9; ++i) storeDense(ranges.bytes(NIB_ROLE_INPUT), type, i, exact::bitsOf(x[i]));
     REQUIRE(ranges.run(2) == NIB_SUCCESS);
     const float expected[] = {1000 + 2 + 80 + 0.5f, 9 + 6 + 40 + 0.5f};
     CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);

@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "device_snapshots.h"
-#include "vk/verdicts.h"
+#include "plan/verdicts.h"
 
 using namespace nib;
 using namespace nib::vk;

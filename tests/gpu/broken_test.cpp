@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "gpu/fake_pipelines.h"
 #include "gpu/faulty.h"
 

@@ -1,6 +1,6 @@
 // The shaders' exact arithmetic gives the bits of the CPU's, which exact_test.cpp of tests/cpu holds to rational numbers.
 #include "cpu/exact_inputs.h"
-#include "core/context.h"
+#include "plan/context.h"
 #include "gpu/gpu_test.h"
 #include "shaders/exact_probe.h"
 #include "exact_probe.spv.h"

@@ -5,7 +5,7 @@
 #include <set>
 #include <string>
 
-#include "base/kernel_table.h"
+#include "plan/kernel_table.h"
 #include "gpu/gpu_test.h"
 #include "gpu/hooks.h"
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "gpu/fake_pipelines.h"
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)

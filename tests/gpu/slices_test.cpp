@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "cases/bounded.h"
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "gpu/gpu_test.h"
 
 using namespace nib;

@@ -1,5 +1,5 @@
 // Choices of how products are cut, given to a context: other pipelines, the same results; what does not fit is passed over.
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "gpu/gpu_test.h"
 
 using namespace nib;

@@ -2,7 +2,7 @@
 #include <optional>
 #include <set>
 
-#include "core/plan.h"
+#include "plan/plan.h"
 #include "gpu/fake_pipelines.h"
 
 using namespace nib;

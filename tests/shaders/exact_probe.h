@@ -65,7 +65,7 @@ struct ExactProbePush {
 #ifdef __cplusplus
 }  // namespace nib
 
-#include "cpu/exact.h"
+#include "numerics/exact.h"
 
 namespace nib::exact_probe {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/kernel_table.h"
+#include "plan/kernel_table.h"
 #include "planted.h"
 #include "planted.inc"
 #include "spirv_check.h"

@@ -1,0 +1,169 @@
+#include "formats/geometry.h"
+
+#include "formats/nested.h"
+#include "formats/scale_store.h"
+
+namespace nib {
+
+NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log,
+                       Geometry* out) {
+  Geometry g{};
+  g.format = findFormat(weights.format);
+  if (g.format == nullptr) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.format %u is not in this build", op, weights.format);
+  }
+  const NibFormatInfo& info = g.format->info;
+  if (rows == 0 || cols == 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows and cols must be at least 1, got %u x %u", op, rows, cols);
+  }
+  if (uint64_t(rows) * cols > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows",
+                    op, rows, cols);
+  }
+  if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
+                                NIB_WEIGHTS_SCALE_RULE)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags 0x%x has unknown bits", op, weights.flags);
+  }
+  if (weights.flags & ~info.weights_flags) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.flags 0x%x: format %s has no %s", op, weights.flags, info.name,
+                    (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) ? "zero points"
+                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)   ? "narrow range"
+                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)     ? "flat blocks"
+                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NESTED)   ? "double quantization"
+                                                                                   : "scale rules");
+  }
+  if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW is a symmetric range, ASYMMETRIC excludes it",
+                    op);
+  }
+  if (weights.scale_type > NIB_TYPE_E8M0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is no NibType", op, weights.scale_type);
+  }
+  if (!(info.scale_types >> weights.scale_type & 1u)) {
+    static const char* const kNames[] = {"fp32", "fp16", "bf16", "e8m0"};
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.scale_type: format %s has no %s scales", op, info.name,
+                    kNames[weights.scale_type]);
+  }
+  const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: FLAT goes with GROUP granularity only", op);
+  }
+  const bool nested = (weights.flags & NIB_WEIGHTS_NESTED) != 0;
+  if (nested && (!flat || weights.scale_type != NIB_TYPE_F32 || weights.group_size == UINT32_MAX)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: weights.flags: NESTED goes with FLAT groups of a size and fp32 scales only", op);
+  }
+  if (weights.granularity != NIB_GRANULARITY_GROUP && weights.group_size != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size %u without GROUP granularity must be 0", op,
+                    weights.group_size);
+  }
+  if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
+    static const char* const kNames[] = {"one scale per tensor", "scales per row", "scales per column", "scales per group"};
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s", op, info.name,
+                    kNames[weights.granularity]);
+  }
+  g.rows = flat ? 1u : rows;
+  g.cols = flat ? rows * cols : cols;
+  switch (weights.granularity) {
+    case NIB_GRANULARITY_TENSOR:
+      g.group = g.cols;
+      g.scale_row_stride = 0;
+      g.scale_count = 1;
+      break;
+    case NIB_GRANULARITY_ROW:
+      g.group = g.cols;
+      g.scale_row_stride = 1;
+      g.scale_count = g.rows;
+      break;
+    case NIB_GRANULARITY_COLUMN:
+      g.group = 1;
+      g.scale_row_stride = 0;
+      g.scale_count = g.cols;
+      break;
+    case NIB_GRANULARITY_GROUP: {
+      uint32_t size = weights.group_size;
+      if (size == 0) size = info.default_group_size;
+      if (size == 0) {
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size: format %s has no usual group size, give one",
+                        op, info.name);
+      }
+      const bool one_size = info.group_multiple == info.group_max;
+      if (one_size && size != info.group_max) {
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size of format %s must be %u", op, info.name,
+                        info.group_max);
+      }
+      if (size == UINT32_MAX) {
+        size = g.cols;
+      } else if (size == 0 || size > info.group_max || size % info.group_multiple != 0) {
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                        "%s: weights.group_size %u of format %s must be a multiple of %u from %u to %u, or -1", op, size,
+                        info.name, info.group_multiple, info.group_multiple, info.group_max);
+      }
+      g.group = size < g.cols ? size : g.cols;
+      g.scale_row_stride = uint32_t(ceilDiv(g.cols, g.group));
+      g.scale_count = g.rows * g.scale_row_stride;
+      break;
+    }
+    default:
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u is no NibGranularity", op,
+                      weights.granularity);
+  }
+  g.groups_per_row = uint32_t(ceilDiv(g.cols, g.group));
+  // Whole storage units only: a format whose codes do not fill single words (3 bits) ends its rows on a whole run of them.
+  const uint64_t unit_bits = 32u % info.bits == 0 ? 32u : 32u * info.bits;
+  g.row_words = uint32_t(ceilDiv(uint64_t(g.cols) * info.bits, unit_bits) * unit_bits / 32u);
+  g.codes_bytes = uint64_t(g.rows) * g.row_words * 4u;
+  g.scales_bytes = wholeWordsBytes(uint64_t(g.scale_count) * (nested ? 1u : scaleBytes(weights.scale_type)));
+  const bool has_zeros = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) || (info.flags & NIB_FORMAT_MINIMUM);
+  g.zeros_bytes = has_zeros ? wholeWordsBytes(uint64_t(g.scale_count) * zeroBytes(*g.format)) : 0;
+  g.scales_offset = alignUp(g.codes_bytes, kPartAlignmentBytes);
+  g.zeros_offset = alignUp(g.scales_offset + g.scales_bytes, kPartAlignmentBytes);
+  g.blob_bytes = g.zeros_bytes != 0 ? g.zeros_offset + g.zeros_bytes : g.scales_offset + g.scales_bytes;
+  if (nested) {
+    g.nested_offset = alignUp(g.blob_bytes, kPartAlignmentBytes);
+    g.nested_bytes = 4u + 4u * ceilDiv(g.scale_count, kNestedBlock);
+    g.blob_bytes = g.nested_offset + g.nested_bytes;
+  }
+  *out = g;
+  return NIB_SUCCESS;
+}
+
+NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
+                     const Log& log, uint32_t* stride) {
+  if (type > NIB_TYPE_BF16) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u is no NibType", op, field, type);
+  }
+  if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must lie in 1..2^32 - 2^21", op, rows, cols);
+  }
+  if (*stride == 0) *stride = written && type != NIB_TYPE_F32 && rows > 1 ? cols + (cols & 1u) : cols;
+  if (*stride < cols) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_stride %u is less than cols %u", op, field, *stride, cols);
+  }
+  if (uint64_t(rows) * *stride > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: rows * %s_stride = %u * %u is more than 2^32 - 2^21; cut the tensor by rows", op, field, rows,
+                    *stride);
+  }
+  if (written && type != NIB_TYPE_F32 && rows > 1 && *stride % 2 != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: %s_stride %u must be even: rows of a 16-bit result start on a word", op, field, *stride);
+  }
+  return NIB_SUCCESS;
+}
+
+void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes) {
+  memory->range[role] = {size_bytes, 4, 0};
+}
+
+void setPart(NibMemory* memory, NibPart part, uint64_t offset, uint64_t size) { memory->part[part] = {offset, size}; }
+
+void setWeights(NibMemory* memory, const Geometry& g) {
+  setRange(memory, NIB_ROLE_WEIGHTS, g.blob_bytes);
+  setPart(memory, NIB_PART_CODES, 0, g.codes_bytes);
+  setPart(memory, NIB_PART_SCALES, g.scales_offset, g.scales_bytes);
+  if (g.zeros_bytes != 0) setPart(memory, NIB_PART_ZEROS, g.zeros_offset, g.zeros_bytes);
+  if (g.nested_bytes != 0) setPart(memory, NIB_PART_NESTED, g.nested_offset, g.nested_bytes);
+}
+
+}  // namespace nib

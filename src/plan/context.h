@@ -1,0 +1,49 @@
+// An adopted device: handles, function table, facts, callbacks, and what plans share.
+#ifndef NIB_PLAN_CONTEXT_H
+#define NIB_PLAN_CONTEXT_H
+
+#include <mutex>
+
+#include "base/hash.h"
+#include "plan/kernel_table.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "plan/descriptor_pools.h"
+#include "plan/pipeline_store.h"
+#include "vk/api.h"
+#include "vk/caps.h"
+#include "plan/verdicts.h"
+
+struct NibContext {
+  explicit NibContext(const nib::HostMemory& callbacks)
+      : allocator(callbacks), pipelines(*this), pools(*this), verdicts(callbacks), tuning(callbacks) {}
+
+  nib::HostMemory allocator;
+  nib::Log log;
+  nib::vk::Api api{};
+  nib::vk::Caps caps{};
+  VkDevice device = VK_NULL_HANDLE;
+  VkPipelineCache pipeline_cache = VK_NULL_HANDLE;
+  // One layout for all kernels: four dynamic storage buffers and 128 bytes of push constants.
+  VkDescriptorSetLayout set_layout = VK_NULL_HANDLE;
+  VkPipelineLayout pipeline_layout = VK_NULL_HANDLE;
+  nib::PipelineStore pipelines;
+  nib::DescriptorPools pools;
+  mutable std::mutex verdict_mutex;
+  nib::vk::Verdicts verdicts;
+  nib::Array<NibTuning> tuning;  // as the application gave it
+};
+
+namespace nib {
+
+inline constexpr uint32_t kSlotCount = 4;
+inline constexpr uint32_t kPushBytes = 128;
+
+// Part of a verdict's key: a rebuilt kernel is a new one.
+inline uint64_t kernelHash(const KernelRow& row) { return fnv1a64(row.spirv, size_t(row.spirv_words) * 4u); }
+
+// Whether a self-test found this module wrong on this device.
+bool isSwitchedOff(const NibContext& context, const KernelRow& row);
+
+}  // namespace nib
+#endif

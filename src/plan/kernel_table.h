@@ -1,0 +1,24 @@
+// Tables the build writes from shaders/kernels.list.
+#ifndef NIB_PLAN_KERNEL_TABLE_H
+#define NIB_PLAN_KERNEL_TABLE_H
+
+#include <cstdint>
+
+namespace nib {
+
+struct KernelRow {
+  const char* module;      // "quantize_row_int4_subgroup": unique
+  const char* name;        // "quantize_row"
+  uint32_t format;         // NibFormat, 0 = the kernel knows no format
+  const char* variant;     // "subgroup", "" = none
+  uint32_t features;       // NIB_FEATURE_* the module needs
+  const uint32_t* spirv;   // NULL if this build's compiler could not make it
+  uint32_t spirv_words;
+};
+
+// Rows in the order of kernels.list, formats in ascending id within a line.
+extern const KernelRow kKernelTable[];
+extern const uint32_t kKernelCount;
+
+}  // namespace nib
+#endif

@@ -1,0 +1,172 @@
+#include "plan/pipeline_store.h"
+
+#include <cstring>
+
+#include "plan/context.h"
+
+namespace nib {
+
+PipelineStore::PipelineStore(NibContext& context) : context_(context), entries_(context.allocator) {}
+
+VkPipeline PipelineStore::find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const {
+  for (const Entry& entry : entries_) {
+    if (entry.row == &row && entry.spec_count == spec_count &&
+        std::memcmp(entry.spec, spec, spec_count * sizeof(uint32_t)) == 0) {
+      return entry.pipeline;
+    }
+  }
+  return VK_NULL_HANDLE;
+}
+
+NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline) {
+  if (spec_count > kMaxSpec) {
+    return context_.log.fail(NIB_ERROR_UNSUPPORTED, "%s: %u specialization constants, at most %u", row.module, spec_count,
+                             kMaxSpec);
+  }
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    *out_pipeline = find(row, spec, spec_count);
+  }
+  if (*out_pipeline != VK_NULL_HANDLE) return NIB_SUCCESS;
+
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  const NibResult result = build(row, spec, spec_count, &pipeline);
+  if (result != NIB_SUCCESS) return result;
+
+  Entry entry{&row, spec_count, {}, pipeline};
+  std::memcpy(entry.spec, spec, spec_count * sizeof(uint32_t));
+  std::lock_guard<std::mutex> lock(mutex_);
+  // Another thread may have been faster.
+  *out_pipeline = find(row, spec, spec_count);
+  if (*out_pipeline != VK_NULL_HANDLE) {
+    context_.api.vkDestroyPipeline(context_.device, pipeline, nullptr);
+    return NIB_SUCCESS;
+  }
+  if (!entries_.push(entry)) {
+    context_.api.vkDestroyPipeline(context_.device, pipeline, nullptr);
+    return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
+  }
+  *out_pipeline = pipeline;
+  return NIB_SUCCESS;
+}
+
+NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
+                               VkPipeline* out_pipeline) {
+  Array<uint32_t> patched(context_.allocator);
+  const uint32_t* code = row.spirv;
+  uint32_t words = row.spirv_words;
+  if (context_.caps.features & NIB_FEATURE_ROUND_EVEN) {
+    if (!patched.resize(size_t(words) + kRoundEvenWords)) {
+      return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
+    }
+    const uint32_t count = declareRoundEven(row.spirv, row.spirv_words, patched.data());
+    if (count != 0) {
+      code = patched.data();
+      words = count;
+    }
+  }
+
+  VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
+  module_info.codeSize = size_t(words) * 4u;
+  module_info.pCode = code;
+  VkShaderModule module = VK_NULL_HANDLE;
+  VkResult result = context_.api.vkCreateShaderModule(context_.device, &module_info, nullptr, &module);
+  if (result != VK_SUCCESS) {
+    return context_.log.fail(vk::resultOf(result), "%s: vkCreateShaderModule failed with %d", row.module, int(result));
+  }
+
+  VkSpecializationMapEntry map[kMaxSpec];
+  for (uint32_t i = 0; i < spec_count; ++i) map[i] = {i, i * 4u, 4u};
+  const VkSpecializationInfo spec_info{spec_count, map, spec_count * sizeof(uint32_t), spec};
+  VkComputePipelineCreateInfo info{VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO};
+  info.stage.sType = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO;
+  info.stage.stage = VK_SHADER_STAGE_COMPUTE_BIT;
+  info.stage.module = module;
+  info.stage.pName = "main";
+  info.stage.pSpecializationInfo = &spec_info;
+  info.layout = context_.pipeline_layout;
+  // No kernel relies on bounds checks, and they cost.
+  VkPipelineRobustnessCreateInfoEXT robustness{VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT};
+  if (context_.caps.features & NIB_FEATURE_ROBUSTNESS) {
+    robustness.storageBuffers = VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DISABLED_EXT;
+    robustness.uniformBuffers = VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DISABLED_EXT;
+    robustness.vertexInputs = VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DEVICE_DEFAULT_EXT;
+    robustness.images = VK_PIPELINE_ROBUSTNESS_IMAGE_BEHAVIOR_DEVICE_DEFAULT_EXT;
+    info.pNext = &robustness;
+  }
+  // Subgroup kernels count on no invocation of a subgroup being missing.
+  if ((row.features & NIB_FEATURE_SUBGROUP) && (context_.caps.features & NIB_FEATURE_SUBGROUP_SIZE) &&
+      spec_count > 0 && spec[0] % context_.caps.max_subgroup_size == 0) {
+    info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
+  }
+  result = context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info, nullptr, out_pipeline);
+  context_.api.vkDestroyShaderModule(context_.device, module, nullptr);
+  if (result != VK_SUCCESS) {
+    return context_.log.fail(vk::resultOf(result), "%s: vkCreateComputePipelines failed with %d", row.module, int(result));
+  }
+  return NIB_SUCCESS;
+}
+
+void PipelineStore::destroyAll() {
+  for (const Entry& entry : entries_) context_.api.vkDestroyPipeline(context_.device, entry.pipeline, nullptr);
+  entries_.resize(0);
+}
+
+PipelineStore::Origin PipelineStore::originOf(VkPipeline pipeline) const {
+  Origin origin{};
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.pipeline != pipeline) continue;
+    origin.row = entry.row;
+    origin.spec_count = entry.spec_count;
+    std::memcpy(origin.spec, entry.spec, sizeof origin.spec);
+  }
+  return origin;
+}
+
+uint32_t PipelineStore::count() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return uint32_t(entries_.size());
+}
+
+uint32_t declareRoundEven(const uint32_t* spirv, uint32_t words, uint32_t* out) {
+  constexpr uint32_t kOpExtension = 10, kOpMemoryModel = 14, kOpEntryPoint = 15, kOpExecutionMode = 16;
+  constexpr uint32_t kOpCapability = 17, kOpExtInstImport = 11;
+  constexpr uint32_t kCapabilityRoundingModeRte = 4467, kExecutionModeRoundingModeRte = 4462;
+  uint32_t written = 0;
+  uint32_t entry_id = 0;
+  bool capability_done = false, extension_done = false, mode_done = false;
+  std::memcpy(out, spirv, 5 * sizeof(uint32_t));
+  written = 5;
+  for (uint32_t at = 5; at < words;) {
+    const uint32_t op = spirv[at] & 0xffffu;
+    const uint32_t count = spirv[at] >> 16;
+    if (count == 0 || at + count > words) return 0;
+    if (!capability_done && op != kOpCapability) {
+      out[written++] = (2u << 16) | kOpCapability;
+      out[written++] = kCapabilityRoundingModeRte;
+      capability_done = true;
+    }
+    if (!extension_done && (op == kOpExtInstImport || op == kOpMemoryModel)) {
+      char name[24] = "SPV_KHR_float_controls";
+      out[written++] = (7u << 16) | kOpExtension;
+      std::memcpy(out + written, name, sizeof name);
+      written += 6;
+      extension_done = true;
+    }
+    if (op == kOpEntryPoint && entry_id == 0) entry_id = spirv[at + 2];
+    if (!mode_done && entry_id != 0 && op != kOpEntryPoint) {
+      out[written++] = (4u << 16) | kOpExecutionMode;
+      out[written++] = entry_id;
+      out[written++] = kExecutionModeRoundingModeRte;
+      out[written++] = 32;
+      mode_done = true;
+    }
+    std::memcpy(out + written, spirv + at, count * sizeof(uint32_t));
+    written += count;
+    at += count;
+  }
+  return mode_done && extension_done && capability_done ? written : 0;
+}
+
+}  // namespace nib

@@ -1,0 +1,213 @@
+#include "plan/plan.h"
+
+#include "formats/geometry.h"
+
+namespace nib {
+
+namespace {
+
+// A slice is small enough that a slow device does it in a few milliseconds; the caller submits as many as it likes.
+constexpr uint64_t kSliceBytes = uint64_t(4) << 20;
+
+bool switchedOff(const void* user, const KernelRow& row) { return isSwitchedOff(*static_cast<const NibContext*>(user), row); }
+
+}  // namespace
+
+const Log PlanBuilder::kSilent;
+
+uint32_t PlanBuilder::workgroupSize(uint32_t wanted) const {
+  uint32_t size = 1;
+  while (size * 2 <= wanted && size * 2 <= caps().max_workgroup_invocations && size * 2 <= caps().max_workgroup_size_x) size *= 2;
+  return size;
+}
+
+const uint32_t* PlanBuilder::tuned(NibTunable tunable, uint32_t format, uint32_t tokens) const {
+  const NibTuning* best = nullptr;
+  for (const NibTuning& t : plan_.context->tuning) {
+    if (t.tunable != uint32_t(tunable) || t.format != format || t.tokens > tokens) continue;
+    if (best == nullptr || t.tokens >= best->tokens) best = &t;
+  }
+  return best != nullptr ? best->value : nullptr;
+}
+
+bool PlanBuilder::offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes,
+                         uint32_t push_bytes) const {
+  const vk::KernelLimits need{workgroup, shared_bytes, push_bytes};
+  return vk::chooseKernel(kKernelTable, kKernelCount, name, format, caps(), need, switchedOff, plan_.context, nullptr) != nullptr;
+}
+
+Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {
+  const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
+  if (slot.kind == Slot::kWhole) return {slot.part_offset, size};
+  const TileRule& rule = phase.tiles;
+  const uint32_t rows = rule.rowsOf(plan.kernelRows(plan.max_rows));
+  const uint64_t total = rule.items(rows);
+  const uint64_t first_item = first * rule.div;
+  uint64_t last_item = end * rule.div - 1;
+  if (last_item >= total) last_item = total - 1;
+  if (slot.kind == Slot::kShared) {
+    const bool one_block = first_item / rule.mul == last_item / rule.mul;
+    Span span{slot.part_offset, slot.part_offset + slot.row_size_bytes};
+    if (one_block) {
+      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul + 1) * slot.item_bytes;
+      span.begin += first_item % rule.mul * slot.item_bytes & ~uint64_t(3);
+      if (end_byte < span.end) span.end = end_byte;
+    }
+    span.end = (span.end + 3) & ~uint64_t(3);
+    if (span.end > size) span.end = size;
+    return span;
+  }
+  // The rows of a block are interleaved in items: the first item's first row, the last item's last row. Rows of earlier
+  // blocks lie wholly in between.
+  uint64_t last_row = last_item / rule.mul * rule.row_block + rule.row_block - 1;
+  if (last_row >= rows) last_row = rows - 1;
+  uint64_t row_end = (last_item % rule.mul + 1) * slot.item_bytes;
+  if (row_end > slot.row_size_bytes || slot.item_bytes == 0) row_end = slot.row_size_bytes;
+  Span span;
+  span.begin = slot.part_offset + first_item / rule.mul * rule.row_block * slot.row_bytes +
+               first_item % rule.mul * slot.item_bytes;
+  span.end = slot.part_offset + last_row * slot.row_bytes + row_end;
+  span.begin &= ~uint64_t(3);
+  span.end = (span.end + 3) & ~uint64_t(3);
+  if (span.end > size) span.end = size;
+  return span;
+}
+
+NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count,
+                                const void* push, uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
+                                const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile) {
+  NibContext& context = *plan_.context;
+  if (plan_.phase_count == kMaxPhases) return log().fail(NIB_ERROR_UNSUPPORTED, "%s: too many phases", plan_.op->name);
+  vk::ChooseReport why{};
+  const vk::KernelLimits need{spec[0], shared_bytes, push_bytes};
+  const KernelRow* row = vk::chooseKernel(kKernelTable, kKernelCount, name, format, context.caps, need, switchedOff,
+                                          &context, &why);
+  if (row == nullptr) {
+    return log().fail(NIB_ERROR_UNSUPPORTED, "%s: no kernel %s fits this device: %s", plan_.op->name, name,
+                      why.text[0] != '\0' ? why.text : "not in this build");
+  }
+  Phase& phase = plan_.phase[plan_.phase_count];
+  phase = Phase{};
+  phase.row = row;
+  phase.spec_hash = fnv1a64(spec, size_t(spec_count) * 4u);
+  phase.tiles = tiles;
+  phase.tiles.rows = rows_;
+  phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.max_rows)));
+  phase.push_bytes = push_bytes;
+  std::memcpy(phase.push, push, push_bytes);
+  std::memcpy(phase.slot, slot, sizeof phase.slot);
+  for (Slot& s : phase.slot) {
+    if (s.kind == Slot::kUnused) continue;
+    const Place& place = places_[s.role];
+    s.role = place.role;
+    s.part_offset += place.offset_bytes;
+    s.origin_bytes = place.offset_bytes;
+    s.end_bytes = place.size_bytes != 0 ? place.offset_bytes + place.size_bytes : 0;
+  }
+  if (plan_.sketch) {
+    ++plan_.phase_count;
+    return NIB_SUCCESS;
+  }
+  {
+    std::lock_guard<std::mutex> lock(context.verdict_mutex);
+    if (context.verdicts.find(vk::verdictKey(context.caps, kernelHash(*row), phase.spec_hash)) == vk::Verdict::kFailed) {
+      return log().fail(NIB_ERROR_BROKEN_DEVICE, "%s: kernel %s failed its self-test on %s and there is no other",
+                        plan_.op->name, row->module, context.caps.device_name);
+    }
+  }
+  const NibResult result = context.pipelines.get(*row, spec, spec_count, &phase.pipeline);
+  if (result != NIB_SUCCESS) return result;
+
+  // Windows: as many tiles at a time as fit the device's largest storage range, wherever the caller's buffers begin.
+  auto fits = [&](uint64_t first, uint64_t end) {
+    for (const Slot& s : phase.slot) {
+      if (s.kind == Slot::kUnused) continue;
+      const Span span = slotSpan(plan_, phase, s, first, end);
+      if (span.end - span.begin > room()) return false;
+    }
+    return true;
+  };
+  phase.first_segment = uint32_t(plan_.segments.size());
+  for (uint64_t first = 0; first < phase.tile_count;) {
+    uint64_t good = first, bad = phase.tile_count + 1;
+    while (bad - good > 1) {
+      const uint64_t middle = good + (bad - good) / 2;
+      (fits(first, middle) ? good : bad) = middle;
+    }
+    if (good == first) {
+      return log().fail(NIB_ERROR_UNSUPPORTED,
+                        "%s: one tile of %s, or its scales or scratch, needs more than the device's %llu bytes of "
+                        "storage range; cut the tensor by rows",
+                        plan_.op->name, row->module, (unsigned long long)context.caps.max_storage_range_bytes);
+    }
+    if (!plan_.segments.push({first, good})) return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
+    first = good;
+  }
+  phase.segment_count = uint32_t(plan_.segments.size()) - phase.first_segment;
+
+  phase.tiles_per_slice = kSliceBytes / (bytes_per_tile > 0 ? bytes_per_tile : 1);
+  if (phase.tiles_per_slice == 0) phase.tiles_per_slice = 1;
+  phase.first_slice = plan_.memory.slice_count;
+  phase.slice_count = uint32_t((phase.tile_count + phase.tiles_per_slice - 1) / phase.tiles_per_slice);
+  plan_.memory.slice_count += phase.slice_count;
+  ++plan_.phase_count;
+  return NIB_SUCCESS;
+}
+
+NibResult planInto(NibPlan& plan, const NibOpDesc* desc) {
+  NibContext& context = *plan.context;
+  PlanBuilder builder(plan);
+  const Log& log = builder.log();
+  NibResult result = plan.op->getMemory(desc, log, &plan.memory);
+  if (result != NIB_SUCCESS) return result;
+  if (plan.op->desc_bytes > sizeof plan.desc) return log.fail(NIB_ERROR_UNSUPPORTED, "%s: description too large", plan.op->name);
+  std::memcpy(plan.desc, desc, plan.op->desc_bytes);
+  const RunRows rows = plan.op->runRows(desc);
+  plan.max_rows = rows.max;
+  plan.fixed_rows = rows.fixed;
+  for (NibMemoryRange& range : plan.memory.range) {
+    range.alignment_bytes = kRangeAlignmentBytes;
+    range.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
+  }
+  plan.memory.dynamic_alignment_bytes = uint32_t(windowAlignment(context));
+  plan.memory.slice_count = 0;
+  return plan.op->build(desc, plan.memory, builder);
+}
+
+}  // namespace nib
+
+using namespace nib;
+
+extern "C" {
+
+NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan) {
+  if (context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+  if (desc == nullptr || out_plan == nullptr) {
+    return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreatePlan: NULL argument");
+  }
+  *out_plan = nullptr;
+  const OpRow* op = findOp(desc->op);
+  if (op == nullptr) return context->log.fail(NIB_ERROR_UNSUPPORTED, "desc.op %u is not in this build", desc->op);
+  NibPlan* plan = context->allocator.create<NibPlan>(context);
+  if (plan == nullptr) return context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", op->name);
+  plan->op = op;
+  const NibResult result = planInto(*plan, desc);
+  if (result != NIB_SUCCESS) {
+    context->allocator.destroy(plan);
+    return result;
+  }
+  *out_plan = plan;
+  return NIB_SUCCESS;
+}
+
+void nibDestroyPlan(NibPlan* plan) {
+  if (plan != nullptr) plan->context->allocator.destroy(plan);
+}
+
+void nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory) { *out_memory = plan->memory; }
+
+const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index) {
+  return index < plan->phase_count ? plan->phase[index].row->module : nullptr;
+}
+
+}  // extern "C"

@@ -1,0 +1,140 @@
+// Weights and activations whose products' sums are exact in fp32 whatever the order of adding: what products of floats can
+// be compared byte for byte with. Codes that stand for small multiples of 1/8, scales that are powers of two, activations
+// in halves from -1 to 1: for some thousands of columns every partial sum has fewer than 24 bits.
+#ifndef NIB_PLAN_PROBE_EXACT_H
+#define NIB_PLAN_PROBE_EXACT_H
+
+#include <cstring>
+
+#include "formats/dense.h"
+#include "plan/probe.h"
+
+namespace nib::probe {
+
+// -1, -1/2, 0, 1/2 or 1, in any NibType.
+inline void fillExact(void* data, uint32_t type, uint64_t size_bytes, uint32_t seed) {
+  constexpr uint32_t kValues[] = {0xbf800000u, 0xbf000000u, 0u, 0x3f000000u, 0x3f800000u};
+  Sequence sequence(seed);
+  const uint64_t count = size_bytes / typeBytes(type);
+  for (uint64_t i = 0; i < count; ++i) storeDense(data, type, i, kValues[(sequence.next() >> 8) % 5u]);
+}
+
+// The codes of a format that stand for multiples of 1/8 up to 8 or, of affine formats, for integers: all of them.
+struct ExactCodes {
+  uint8_t code[256];
+  uint32_t count = 0;
+
+  ExactCodes(const FormatDesc& format, const NibWeights& weights) {
+    bool integers = true;
+    for (uint32_t c = 0; c < 1u << format.info.bits; ++c) {
+      integers = integers && isMultiple(valueOf(format, weights, c), 1.0f, 255.0f);
+    }
+    addMultiples(format, weights, integers ? 1.0f : 8.0f, integers ? 255.0f : 8.0f);
+  }
+  // Multiples of 1/of up to `most` alone.
+  ExactCodes(const FormatDesc& format, const NibWeights& weights, float of, float most) {
+    addMultiples(format, weights, of, most);
+  }
+
+  static uint32_t valueOf(const FormatDesc& format, const NibWeights& weights, uint32_t c) {
+    StoredScale one{};
+    one.scale_bits = 0x3f800000u;
+    one.zero = format.zeroFromStored(0, weights);
+    return format.decode(c, one, weights);
+  }
+
+  void addMultiples(const FormatDesc& format, const NibWeights& weights, float of, float most) {
+    for (uint32_t c = 0; c < 1u << format.info.bits; ++c) {
+      if (isMultiple(valueOf(format, weights, c), of, most)) code[count++] = uint8_t(c);
+    }
+  }
+
+  static bool isMultiple(uint32_t bits, float of, float most) {
+    const float x = exact::floatOf(bits) * of;
+    return x >= -most * of && x <= most * of && float(int32_t(x)) == x;
+  }
+};
+
+// From 1/8 to 1; 0 and what counts as 0 too.
+inline uint32_t exactScale(Sequence& sequence) {
+  const uint32_t r = sequence.next() >> 8;
+  return r % 16u == 0 ? 0u : r % 16u == 1 ? 0x03000000u : 0x3e000000u + (r / 16u % 4u << 23);
+}
+
+// Activations as codes of 8 bits: as fillExact has them, under scales of 1/2 and 1.
+inline void fillExactInput(const NibWeights& input, void* data, uint64_t size_bytes, const NibMemoryPart& scales) {
+  const ExactCodes exact(*findFormat(input.format), input, 2.0f, 1.0f);
+  Sequence sequence(0x9e3779b9u);
+  uint8_t* bytes = static_cast<uint8_t*>(data);
+  for (uint64_t i = 0; i < size_bytes; ++i) bytes[i] = exact.code[(sequence.next() >> 8) % exact.count];
+  const uint32_t size = scaleBytes(input.scale_type);
+  for (uint64_t i = 0; i < scales.size_bytes / size; ++i) {
+    const uint32_t one_or_half = sequence.next() & 0x100u ? 0x3f800000u : 0x3f000000u;
+    saveStored(bytes + scales.offset_bytes, size, i, scaleToStored(one_or_half, input.scale_type));
+  }
+}
+
+// A permutation whose neighbours come from all over: steps of an odd number of columns, from an odd place.
+inline void fillOrder(uint32_t* order, uint32_t cols) {
+  const auto commonDivisor = [](uint32_t a, uint32_t b) {
+    while (b != 0) {
+      const uint32_t rest = a % b;
+      a = b;
+      b = rest;
+    }
+    return a;
+  };
+  uint32_t step = cols / 8 * 5 + 1;
+  while (commonDivisor(step, cols) != 1) ++step;
+  for (uint32_t k = 0; k < cols; ++k) order[k] = uint32_t((uint64_t(k) * step + cols / 3) % cols);
+}
+
+inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory, const NibCpuBinding& binding) {
+  const auto part = [&](NibPart p) { return partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, p); };
+  const auto bytes = [&](NibPart p) { return memory.part[p].size_bytes; };
+  if (weights.format == NIB_FORMAT_DENSE) {
+    fillExact(part(NIB_PART_CODES), weights.scale_type, bytes(NIB_PART_CODES), 0xc2b2ae35u);
+    return;
+  }
+  const FormatDesc& format = *findFormat(weights.format);
+  const ExactCodes exact(format, weights);
+  const bool narrow = exact.count < 1u << format.info.bits;
+  fillBits(part(NIB_PART_CODES), bytes(NIB_PART_CODES), 0xc2b2ae35u);
+  if (narrow) {
+    // Formats with codes of 4 and 8 bits only.
+    Sequence sequence(0xc2b2ae35u);
+    const auto any = [&] { return uint32_t(exact.code[(sequence.next() >> 8) % exact.count]); };
+    for (uint64_t i = 0; i < bytes(NIB_PART_CODES); ++i) {
+      part(NIB_PART_CODES)[i] = uint8_t(format.info.bits == 8 ? any() : any() | any() << 4);
+    }
+  }
+  Sequence sequence(0x7f4a7c15u);
+  if (weights.flags & NIB_WEIGHTS_NESTED) {
+    // Bytes whose map values are 0 and 1, times powers of two, and an offset: 1/2 and more.
+    float value[256];
+    const float unit[2] = {0.0f, 1.0f};
+    uint8_t every[256];
+    for (uint32_t i = 0; i < 256; ++i) every[i] = uint8_t(i);
+    nibUnnestScales(every, unit, 256, value);
+    uint8_t zero = 0, one = 255;
+    for (uint32_t i = 0; i < 256; ++i) {
+      if (value[i] == 0.0f) zero = uint8_t(i);
+      if (value[i] == 1.0f) one = uint8_t(i);
+    }
+    for (uint64_t i = 0; i < bytes(NIB_PART_SCALES); ++i) part(NIB_PART_SCALES)[i] = sequence.next() & 0x100u ? one : zero;
+    float* nested = partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
+    for (uint64_t i = 0; i < bytes(NIB_PART_NESTED) / 4; ++i) nested[i] = 0.5f;
+  } else {
+    const uint32_t size = scaleBytes(weights.scale_type);
+    for (uint64_t i = 0; i < bytes(NIB_PART_SCALES) / size; ++i) {
+      uint32_t stored = scaleToStored(exactScale(sequence), weights.scale_type);
+      if (weights.scale_type == NIB_TYPE_F16 && exact::nibHalfToF32Bits(stored) < 0x33800000u) stored = 0;
+      saveStored(part(NIB_PART_SCALES), size, i, stored);
+    }
+  }
+  fillBits(part(NIB_PART_ZEROS), bytes(NIB_PART_ZEROS), 0x85ebca6bu);
+  if (format.info.flags & NIB_FORMAT_MINIMUM) fillExact(part(NIB_PART_ZEROS), NIB_TYPE_F16, bytes(NIB_PART_ZEROS), 0x85ebca6bu);
+}
+
+}  // namespace nib::probe
+#endif

@@ -1,0 +1,300 @@
+// Self-tests: a plan's own pipelines on small adversarial data, many times, compared with the reference.
+//
+// The caller's range holds, each at a multiple of 256 bytes: the roles the op only reads and the aux range, once, and
+// the range it writes, kRepeats times. Everything is written by transfer commands, so no mapping is needed before.
+#include "formats/dense.h"
+#include "formats/geometry.h"
+#include "plan/plan.h"
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kRepeats = 32;
+constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // what result ranges hold before a run
+constexpr uint64_t kUpdateBytes = 65536;  // vkCmdUpdateBuffer's limit
+
+const NibOpDesc* descOf(const NibPlan& plan) { return reinterpret_cast<const NibOpDesc*>(plan.desc); }
+
+NibRole writtenRole(const NibPlan& plan) { return plan.op->written(descOf(plan)); }
+
+struct Layout {
+  uint64_t offset[NIB_ROLE_COUNT];  // of the first copy
+  uint64_t step_bytes;              // from copy to copy of the written role
+  uint64_t size_bytes;
+};
+
+Layout layOut(NibRole written, const NibMemory& memory, uint64_t alignment) {
+  Layout layout{};
+  const uint64_t step = alignment > kPartAlignmentBytes ? alignment : kPartAlignmentBytes;
+  uint64_t at = 0;
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    if (role == uint32_t(written)) continue;
+    layout.offset[role] = at;
+    at += alignUp(memory.range[role].size_bytes, step);
+  }
+  layout.offset[written] = at;
+  layout.step_bytes = alignUp(memory.range[written].size_bytes, step);
+  layout.size_bytes = at + layout.step_bytes * kRepeats;
+  return layout;
+}
+
+void updateBuffer(const NibContext& context, VkCommandBuffer command_buffer, VkBuffer buffer, uint64_t offset,
+                  const void* data, uint64_t size) {
+  for (uint64_t at = 0; at < size; at += kUpdateBytes) {
+    const uint64_t count = size - at < kUpdateBytes ? size - at : kUpdateBytes;
+    context.api.vkCmdUpdateBuffer(command_buffer, buffer, offset + at, count, static_cast<const uint8_t*>(data) + at);
+  }
+}
+
+void memoryBarrier(const NibContext& context, VkCommandBuffer command_buffer, VkPipelineStageFlags from,
+                   VkAccessFlags from_access, VkPipelineStageFlags to, VkAccessFlags to_access) {
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = from_access;
+  barrier.dstAccessMask = to_access;
+  context.api.vkCmdPipelineBarrier(command_buffer, from, to, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+}
+
+}  // namespace
+}  // namespace nib
+
+// The small plan, its binding, and host images of its ranges as the reference wants them.
+struct NibVerify {
+  explicit NibVerify(NibContext* owner) : context(owner), image(owner->allocator) {}
+  NibContext* context;
+  NibPlan* plan = nullptr;
+  NibBinding* binding = nullptr;
+  nib::Layout layout{};
+  nib::Array<uint32_t> image;  // ranges in role order, one copy each
+  uint64_t image_offset[NIB_ROLE_COUNT] = {};
+};
+
+using namespace nib;
+
+namespace {
+
+void destroyVerify(NibVerify* verify) {
+  nibDestroyBinding(verify->binding);
+  nibDestroyPlan(verify->plan);
+  verify->context->allocator.destroy(verify);
+}
+
+NibResult smallPlan(const NibPlan& plan, NibPlan** out) {
+  alignas(8) uint8_t small[sizeof plan.desc];
+  smallProblem(plan, small);
+  return nibCreatePlan(plan.context, reinterpret_cast<const NibOpDesc*>(small), out);
+}
+
+NibCpuBinding imageBinding(NibVerify& verify) {
+  NibCpuBinding binding{};
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint64_t size = verify.plan->memory.range[role].size_bytes;
+    if (size != 0) binding.range[role] = {reinterpret_cast<uint8_t*>(verify.image.data()) + verify.image_offset[role], size};
+  }
+  return binding;
+}
+
+// Host images: inputs filled, results marked untouched, aux zero.
+NibResult fillImages(NibVerify& verify) {
+  const NibMemory& memory = verify.plan->memory;
+  uint64_t size = 0;
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    verify.image_offset[role] = size;
+    size += alignUp(memory.range[role].size_bytes, 16);
+  }
+  if (!verify.image.resize(size_t(size / 4))) {
+    return verify.context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
+  }
+  const uint32_t written = writtenRole(*verify.plan);
+  const uint64_t first = verify.image_offset[written] / 4;
+  for (uint64_t w = 0; w < alignUp(memory.range[written].size_bytes, 4) / 4; ++w) verify.image[size_t(first + w)] = kUntouched;
+  verify.plan->op->fillProbe(descOf(*verify.plan), memory, imageBinding(verify));
+  return NIB_SUCCESS;
+}
+
+NibResult bindRanges(NibVerify& verify, const NibBufferRange& range) {
+  NibBindingDesc desc{};
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint64_t size = verify.plan->memory.range[role].size_bytes;
+    if (size == 0) continue;
+    const uint64_t whole = role == uint32_t(writtenRole(*verify.plan)) ? verify.layout.step_bytes * kRepeats : size;
+    desc.range[role] = {range.buffer, range.offset + verify.layout.offset[role], whole};
+  }
+  return nibCreateBinding(verify.plan, &desc, &verify.binding);
+}
+
+void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRange& range) {
+  const NibContext& context = *verify.context;
+  const NibPlan& plan = *verify.plan;
+  const Layout& layout = verify.layout;
+  const uint8_t* image = reinterpret_cast<const uint8_t*>(verify.image.data());
+  const uint32_t written = writtenRole(plan);
+
+  context.api.vkCmdFillBuffer(command_buffer, range.buffer, range.offset + layout.offset[written],
+                              layout.step_bytes * kRepeats, kUntouched);
+  // The fill and the updates of its range are transfers of one buffer: order them.
+  memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const uint64_t size = plan.memory.range[role].size_bytes;
+    if (size == 0 || role == written) continue;
+    updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[role], image + verify.image_offset[role], size);
+  }
+  if (written == NIB_ROLE_WEIGHTS) {
+    // Given scales are read from the range that the codes go to; found ones overwrite these marks.
+    for (uint32_t r = 0; r < kRepeats; ++r) {
+      for (const NibPart part : {NIB_PART_SCALES, NIB_PART_ZEROS}) {
+        const NibMemoryPart& p = plan.memory.part[part];
+        updateBuffer(context, command_buffer, range.buffer,
+                     range.offset + layout.offset[written] + r * layout.step_bytes + p.offset_bytes,
+                     image + verify.image_offset[written] + p.offset_bytes, p.size_bytes);
+      }
+    }
+  }
+  if (plan.op->accumulates(descOf(plan))) {
+    for (uint32_t r = 0; r < kRepeats; ++r) {
+      updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[written] + r * layout.step_bytes,
+                   image + verify.image_offset[written], plan.memory.range[written].size_bytes);
+    }
+  }
+  memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT,
+                VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+  for (uint32_t r = 0; r < kRepeats; ++r) {
+    NibRun run{};
+    run.n = plan.max_rows;
+    run.slice_count = UINT32_MAX;
+    run.offset_bytes[written] = uint32_t(r * layout.step_bytes);
+    nibCmdRun(command_buffer, &plan, verify.binding, &run);
+    // Scratch is shared by the repeats.
+    memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                  VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
+  }
+  memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT,
+                VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
+}
+
+// Elements of two results, and the largest magnitude of the second.
+bool within(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
+  const uint64_t count = bytes / typeBytes(tolerance.type);
+  const auto at = [&](const void* data, uint64_t i) { return double(exact::floatOf(loadDense(data, tolerance.type, i))); };
+  const auto magnitude = [](double x) { return x < 0 ? -x : x; };
+  const double ulp = tolerance.type == NIB_TYPE_F32 ? 0x1p-22 : tolerance.type == NIB_TYPE_F16 ? 0x1p-10 : 0x1p-7;
+  double largest = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    const double y = magnitude(at(expected, i));
+    if (y > largest) largest = y;
+  }
+  for (uint64_t i = 0; i < count; ++i) {
+    const double y = at(expected, i);
+    if (!(magnitude(at(got, i) - y) <= tolerance.relative * largest + ulp * magnitude(y))) return false;
+  }
+  return true;
+}
+
+bool matches(NibVerify& verify, const uint8_t* mapped) {
+  const NibPlan& plan = *verify.plan;
+  const NibCpuBinding binding = imageBinding(verify);
+  plan.op->runReference(descOf(plan), {plan.memory, binding, plan.max_rows, nullptr});
+  const uint32_t written = writtenRole(plan);
+  const Tolerance tolerance = plan.op->tolerance(descOf(plan));
+  bool same = true;
+  for (uint32_t r = 0; r < kRepeats; ++r) {
+    const uint8_t* got = mapped + verify.layout.offset[written] + r * verify.layout.step_bytes;
+    const uint64_t size = plan.memory.range[written].size_bytes;
+    same = same && (tolerance.relative > 0 ? within(tolerance, got, binding.range[written].data, size)
+                                           : std::memcmp(got, binding.range[written].data, size_t(size)) == 0);
+  }
+  const NibMemoryPart& status_part = plan.memory.part[NIB_PART_STATUS];
+  if (status_part.size_bytes != 0) {
+    NibStatus got, expected;
+    std::memcpy(&got, mapped + verify.layout.offset[NIB_ROLE_AUX] + status_part.offset_bytes, sizeof got);
+    std::memcpy(&expected, static_cast<const uint8_t*>(binding.range[NIB_ROLE_AUX].data) + status_part.offset_bytes,
+                sizeof expected);
+    same = same && got.nonfinite_count == expected.nonfinite_count * kRepeats &&
+           got.saturated_count == expected.saturated_count * kRepeats &&
+           got.first_nonfinite_not == expected.first_nonfinite_not;
+  }
+  return same;
+}
+
+// A wrong result does not tell which of several kernels made it. The ones that use more than the guaranteed minimum are
+// suspected first: switched off, the next self-test runs without them.
+NibResult remember(NibContext& context, const NibPlan& plan, bool passed) {
+  bool suspects = false;
+  for (uint32_t p = 0; p < plan.phase_count; ++p) suspects = suspects || plan.phase[p].row->features != 0;
+  std::lock_guard<std::mutex> lock(context.verdict_mutex);
+  for (uint32_t p = 0; p < plan.phase_count; ++p) {
+    const Phase& phase = plan.phase[p];
+    if (!passed && suspects && phase.row->features == 0) continue;
+    const vk::VerdictKey key = vk::verdictKey(context.caps, kernelHash(*phase.row), phase.spec_hash);
+    if (!context.verdicts.add(key, passed ? vk::Verdict::kPassed : vk::Verdict::kFailed)) {
+      return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
+    }
+    if (!passed) {
+      context.log.say(NIB_SEVERITY_WARNING, "verify: %s gave wrong results on %s and is switched off", phase.row->module,
+                      context.caps.device_name);
+    }
+  }
+  return NIB_SUCCESS;
+}
+
+}  // namespace
+
+extern "C" {
+
+NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range) {
+  if (plan == nullptr || out_range == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+  NibPlan* small = nullptr;
+  const NibResult result = smallPlan(*plan, &small);
+  if (result != NIB_SUCCESS) return result;
+  out_range->size_bytes = layOut(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
+  out_range->alignment_bytes = kRangeAlignmentBytes;
+  out_range->usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  nibDestroyPlan(small);
+  return NIB_SUCCESS;
+}
+
+NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, const NibBufferRange* memory,
+                        NibVerify** out_verify) {
+  if (plan == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+  NibContext& context = *plan->context;
+  if (memory == nullptr || out_verify == nullptr || command_buffer == VK_NULL_HANDLE) {
+    return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyPlan: NULL argument");
+  }
+  *out_verify = nullptr;
+  NibVerify* verify = context.allocator.create<NibVerify>(&context);
+  if (verify == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
+  NibResult result = smallPlan(*plan, &verify->plan);
+  if (result == NIB_SUCCESS) {
+    verify->layout = layOut(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
+    if (memory->size < verify->layout.size_bytes || memory->size == VK_WHOLE_SIZE) {
+      result = context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "verify: the range has %llu bytes, needs %llu",
+                                (unsigned long long)memory->size, (unsigned long long)verify->layout.size_bytes);
+    }
+  }
+  if (result == NIB_SUCCESS) result = fillImages(*verify);
+  if (result == NIB_SUCCESS) result = bindRanges(*verify, *memory);
+  if (result != NIB_SUCCESS) {
+    destroyVerify(verify);
+    return result;
+  }
+  record(*verify, command_buffer, *memory);
+  *out_verify = verify;
+  return NIB_SUCCESS;
+}
+
+NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed) {
+  if (verify == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+  NibContext& context = *verify->context;
+  if (mapped == nullptr || out_passed == nullptr) {
+    destroyVerify(verify);
+    return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyRead: NULL argument");
+  }
+  const bool passed = matches(*verify, static_cast<const uint8_t*>(mapped));
+  *out_passed = passed ? 1u : 0u;
+  const NibResult result = remember(context, *verify->plan, passed);
+  destroyVerify(verify);
+  return result;
+}
+
+}  // extern "C"

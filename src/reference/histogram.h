@@ -1,0 +1,14 @@
+// How many histograms a description has.
+#ifndef NIB_REFERENCE_HISTOGRAM_H
+#define NIB_REFERENCE_HISTOGRAM_H
+
+#include <nibble/nibble.h>
+
+namespace nib {
+
+inline uint64_t histogramCount(const NibHistogramDesc& d) {
+  return d.granularity == NIB_GRANULARITY_ROW ? d.rows : d.granularity == NIB_GRANULARITY_COLUMN ? d.cols : 1u;
+}
+
+}  // namespace nib
+#endif

@@ -1,0 +1,233 @@
+// Reference of int8 products. Twin of shaders/common/int8_epilogue.glsl, by integers wherever a float could be denormal or
+// infinite.
+#include "reference/int8_product.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "reference/activation.h"
+
+namespace nib::reference {
+namespace {
+
+constexpr uint32_t kMost = 0x7effffffu;  // the number before 2^127
+constexpr uint32_t kBlock = 8;           // rows of each side that are unpacked once for all their products
+constexpr uint32_t kStretch = 1024;      // columns of them at a time; their sum is below 2^31 in every format
+
+// No number, or one too small to be ordinary, is +0; one too large the largest allowed.
+uint32_t ordinary(uint32_t bits) {
+  if (exact::nibIsNonFinite(bits) || exact::exponentFieldOf(bits) == 0) return 0;
+  return exact::magnitudeOf(bits) > kMost ? exact::signOf(bits) | kMost : bits;
+}
+
+uint32_t multiplied(uint32_t a, uint32_t b) {
+  if (exact::exponentFieldOf(a) == 0 || exact::exponentFieldOf(b) == 0) return 0;
+  const uint64_t product = uint64_t(exact::mantissaOf(a)) * exact::mantissaOf(b);  // 47 or 48 bits
+  const int drop = product >> 47 != 0 ? 24 : 23;
+  uint64_t mantissa = exact::shiftRightHalfEven(product, drop);
+  int exponent = exact::exponentFieldOf(a) + exact::exponentFieldOf(b) - 150 + drop;
+  if (mantissa == 0x01000000u) {
+    mantissa >>= 1;
+    ++exponent;
+  }
+  const uint32_t sign = exact::signOf(a ^ b);
+  if (exponent <= 0) return 0;
+  if (exponent > 253) return sign | kMost;
+  return sign | uint32_t(exponent) << 23 | (uint32_t(mantissa) & 0x007fffffu);
+}
+
+// Of ordinary numbers and zeros: never infinite, and exact where it is denormal.
+uint32_t added(uint32_t a, uint32_t b) {
+  return ordinary(exact::bitsOf(exact::floatOf(a) + exact::floatOf(b)));
+}
+
+// Scales and zero points of one side; codes and zero points less what makes symmetric ones 0.
+struct Side {
+  const NibWeights& weights;
+  const Geometry& g;
+  const uint8_t* base;
+
+  int32_t center() const {
+    if (weights.format == NIB_FORMAT_INT8) return 0;
+    return weights.format == NIB_FORMAT_UINT8 ? 128 : 8;
+  }
+  int32_t centered(uint32_t stored) const {
+    return weights.format == NIB_FORMAT_INT8 ? int32_t(int8_t(stored)) : int32_t(stored) - center();
+  }
+  // Codes first..first+count-1 of a row, each less its zero point.
+  void load(uint32_t row, uint32_t first, uint32_t count, int32_t zero, int16_t* out) const {
+    const uint8_t* row_bytes = base + uint64_t(row) * g.row_words * 4u;
+    if (g.format->info.bits == 8) {
+      const uint8_t flip = weights.format == NIB_FORMAT_INT8 ? 0 : 0x80;
+      for (uint32_t i = 0; i < count; ++i) out[i] = int16_t(int8_t(row_bytes[first + i] ^ flip) - zero);
+      return;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t col = first + i;
+      out[i] = int16_t(centered(row_bytes[col / 2u] >> (col % 2u * 4u) & 15u) - zero);
+    }
+  }
+  uint64_t index(uint32_t row, uint32_t col) const { return uint64_t(row) * g.scale_row_stride + col / g.group; }
+  uint32_t scale(uint32_t row, uint32_t col) const {
+    const uint32_t stored = loadStored(base + g.scales_offset, scaleBytes(weights.scale_type), index(row, col));
+    return ruledScale(scaleFromStored(stored, weights.scale_type));
+  }
+  int32_t zero(uint32_t row, uint32_t col) const {
+    if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) return 0;
+    const uint32_t stored = base[g.zeros_offset + index(row, col)];
+    return centered(g.format->info.bits == 4 ? stored & 15u : stored);
+  }
+};
+
+// clamp(roundEven(y / scale) + zero); y far beyond the codes is bounded first.
+int32_t coded(uint32_t y, float scale, int32_t zero, int32_t first, int32_t last) {
+  const uint32_t rcp = exact::nibDivBits(0x3f800000u, exact::bitsOf(scale));
+  const float steps = exact::floatOf(multiplied(y, rcp));
+  const int32_t rounded = steps > 1000 ? 1000 : steps < -1000 ? -1000 : int32_t(std::nearbyint(steps));
+  const int32_t code = rounded + zero;
+  return code < first ? first : code > last ? last : code;
+}
+
+class Product {
+ public:
+  Product(const Int8Product& p, const void* weights, const void* input, void* output)
+      : p_(p),
+        d_(p.desc),
+        w_{p.desc.weights, p.weights, static_cast<const uint8_t*>(weights)},
+        x_{p.desc.input, p.input, static_cast<const uint8_t*>(input)},
+        bias_(reinterpret_cast<const uint32_t*>(w_.base + p.bias_offset)),
+        table_(reinterpret_cast<const uint32_t*>(w_.base + p.table_offset)),
+        output_(output) {}
+
+  // At most kBlock tokens of a matrix.
+  void tokens(uint32_t matrix, uint32_t first, uint32_t count) const {
+    const uint32_t x_row = matrix * d_.tokens + first;
+    for (uint32_t row = 0; row < d_.rows; row += kBlock) {
+      block(matrix * d_.rows + row, std::min(kBlock, d_.rows - row), x_row, count, row);
+    }
+    // A shared last word is whole.
+    const uint32_t per_word = 4u / int8ResultBytes(d_.result_type);
+    uint8_t* bytes = static_cast<uint8_t*>(output_);
+    for (uint32_t t = 0; t < count; ++t) {
+      const uint64_t at = uint64_t(x_row + t) * d_.result_stride;
+      for (uint64_t i = d_.rows; i % per_word != 0; ++i) std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
+    }
+  }
+
+ private:
+  using Codes = int16_t[kBlock][kStretch];  // less their zero points
+
+  // Rows of weights by tokens, whose results begin at `column`.
+  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t column) const {
+    const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
+    uint32_t y[kBlock][kBlock] = {};
+    for (uint32_t first = 0; first < d_.cols;) {
+      const uint32_t end = is_sum || d_.cols - first < p_.piece ? d_.cols : first + p_.piece;
+      int32_t sums[kBlock][kBlock] = {};
+      addProducts(w_row, w_count, x_row, x_count, first, end, sums);
+      for (uint32_t t = 0; t < x_count; ++t) {
+        for (uint32_t r = 0; r < w_count; ++r) {
+          y[t][r] = is_sum ? uint32_t(sums[t][r]) : added(y[t][r], scaled(sums[t][r], w_row + r, x_row + t, first));
+        }
+      }
+      first = end;
+    }
+    for (uint32_t t = 0; t < x_count; ++t) {
+      const uint64_t at = uint64_t(x_row + t) * d_.result_stride + column;
+      for (uint32_t r = 0; r < w_count; ++r) store(at + r, is_sum ? y[t][r] : finished(y[t][r], w_row + r, x_row + t, at + r));
+    }
+  }
+
+  // Of columns first..end-1, which share their zero points.
+  void addProducts(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t first, uint32_t end,
+                   int32_t (&sums)[kBlock][kBlock]) const {
+    Codes w, x;
+    for (uint32_t col = first; col < end; col += kStretch) {
+      const uint32_t count = std::min(kStretch, end - col);
+      for (uint32_t r = 0; r < w_count; ++r) w_.load(w_row + r, col, count, w_.zero(w_row + r, first), w[r]);
+      for (uint32_t t = 0; t < x_count; ++t) x_.load(x_row + t, col, count, x_.zero(x_row + t, first), x[t]);
+      for (uint32_t t = 0; t < x_count; ++t) {
+        for (uint32_t r = 0; r < w_count; ++r) {
+          int32_t sum = 0;
+          for (uint32_t i = 0; i < count; ++i) sum += int32_t(x[t][i]) * int32_t(w[r][i]);
+          sums[t][r] += sum;
+        }
+      }
+    }
+  }
+
+  uint32_t scaled(int32_t sum, uint32_t w_row, uint32_t x_row, uint32_t col) const {
+    return multiplied(multiplied(exact::nibI32ToF32Bits(sum), x_.scale(x_row, col)), w_.scale(w_row, col));
+  }
+
+  uint32_t withOutliers(uint32_t y, uint32_t w_row, uint32_t x_row) const {
+    const uint32_t* list = reinterpret_cast<const uint32_t*>(x_.base + p_.outliers_offset) +
+                           uint64_t(x_row) * listWords(p_.max_outliers);
+    for (uint32_t i = 0; i < list[0]; ++i) {
+      const uint32_t col = list[1 + 2 * i];
+      int16_t code;
+      w_.load(w_row, col, 1, w_.zero(w_row, col), &code);
+      y = added(y, multiplied(multiplied(exact::nibI32ToF32Bits(code), w_.scale(w_row, col)), list[2 + 2 * i]));
+    }
+    return y;
+  }
+
+  uint32_t activated(uint32_t y) const {
+    if (hasTable(d_)) return ordinary(table_[coded(y, d_.table_scale, d_.table_zero, 0, 255)]);
+    const float x = exact::floatOf(y);
+    if (d_.activation == NIB_ACTIVATION_NONE) return y;
+    if (d_.activation == NIB_ACTIVATION_RELU) return x > 0 ? y : 0u;
+    if (d_.activation == NIB_ACTIVATION_RELU6) return x > 6 ? 0x40c00000u : x > 0 ? y : 0u;
+    return ordinary(exact::bitsOf(float(activate(d_.activation, double(x)))));
+  }
+
+  // What is stored at `at`, of the scaled sum y.
+  uint32_t finished(uint32_t y, uint32_t w_row, uint32_t x_row, uint64_t at) const {
+    if (p_.max_outliers != 0) y = withOutliers(y, w_row, x_row);
+    if (d_.flags & NIB_PRODUCT_BIAS) y = added(y, ordinary(bias_[w_row]));
+    y = activated(y);
+    if ((d_.flags & NIB_PRODUCT_RESIDUAL) == 0) return y;
+    const uint32_t before = held(at);
+    return exact::nibIsNonFinite(before) ? before : added(y, ordinary(before));
+  }
+
+  // What an element of the result holds, as fp32 bits.
+  uint32_t held(uint64_t at) const {
+    if (!isInt8Code(d_.result_type)) return loadDense(output_, d_.result_type, at);
+    const uint8_t stored = static_cast<const uint8_t*>(output_)[at];
+    const int32_t code = d_.result_type == NIB_INT8_RESULT_I8 ? int32_t(int8_t(stored)) : int32_t(stored);
+    return multiplied(exact::nibI32ToF32Bits(code - d_.result_zero), exact::bitsOf(d_.result_scale));
+  }
+
+  void store(uint64_t at, uint32_t bits) const {
+    if (isInt8Code(d_.result_type)) {
+      const int32_t first = d_.result_type == NIB_INT8_RESULT_I8 ? -128 : 0;
+      static_cast<uint8_t*>(output_)[at] = uint8_t(coded(bits, d_.result_scale, d_.result_zero, first, first + 255));
+    } else {
+      storeDense(output_, d_.result_type == NIB_INT8_RESULT_I32 ? uint32_t(NIB_TYPE_F32) : d_.result_type, at, bits);
+    }
+  }
+
+  const Int8Product& p_;
+  const NibInt8GemmDesc& d_;
+  Side w_, x_;
+  const uint32_t* bias_;
+  const uint32_t* table_;
+  void* output_;
+};
+
+}  // namespace
+
+void int8Product(const Int8Product& product, const void* weights, const void* input, void* output, uint32_t n,
+                 const NibParallelFor* parallel) {
+  const Product p(product, weights, input, output);
+  const uint32_t blocks = (n + kBlock - 1) / kBlock;
+  auto body = [&](uint32_t i) {
+    const uint32_t first = i % blocks * kBlock;
+    p.tokens(i / blocks, first, std::min(kBlock, n - first));
+  };
+  forEach(parallel, product.desc.batch * blocks, body);
+}
+
+}  // namespace nib::reference

@@ -1,0 +1,84 @@
+// Reference of NIB_OP_MATMUL: sums in double, in the order of the columns.
+#include "reference/matmul.h"
+
+#include <cstring>
+
+#include "reference/activation.h"
+#include "reference/decode_row.h"
+
+namespace nib {
+
+void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const HostRun& run) {
+  // A piece of a row is decoded once for as many tokens.
+  constexpr uint32_t kPiece = 256, kTokens = 64;
+  const NibMemory& memory = run.memory;
+  const NibCpuBinding& binding = run.binding;
+  const uint32_t n = run.n;
+  const bool dense = m.g.format == nullptr;
+  const reference::Decoded weights(desc.weights, m.g, memory, binding);
+  const void* dense_weights = binding.range[NIB_ROLE_WEIGHTS].data;
+  const void* input = binding.range[NIB_ROLE_INPUT].data;
+  if (m.coded && n != 0) {
+    uint8_t* decoded = static_cast<uint8_t*>(binding.range[NIB_ROLE_AUX].data) + m.decoded_offset;
+    NibCpuBinding decode{};
+    decode.range[NIB_ROLE_WEIGHTS] = binding.range[NIB_ROLE_INPUT];
+    decode.range[NIB_ROLE_OUTPUT] = {decoded, m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
+    const uint32_t tokens = m.batch > 1 ? m.decode.rows : n;
+    dequantizeReference(m.decode, {m.decode_memory, decode, tokens, run.parallel});
+    input = decoded;
+  }
+  // Column k of the weights meets activation order[k], if there is one.
+  const uint32_t* order = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
+  void* output = binding.range[NIB_ROLE_OUTPUT].data;
+  const uint32_t* bias = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS);
+  const uint32_t per_word = 4 / typeBytes(desc.weights.scale_type);
+
+  const auto weightAt = [&](uint32_t row, uint32_t col) {
+    if (dense) return loadDense(dense_weights, desc.weights.scale_type, uint64_t(row) * m.row_words * per_word + col);
+    return m.flat ? weights.at(0, row * desc.cols + col) : weights.at(row, col);
+  };
+  // Output channel `row` of matrix b, for tokens [first, end).
+  const auto channel = [&](uint32_t b, uint32_t row, uint32_t first, uint32_t end) {
+    double sum[kTokens] = {};
+    float piece[kPiece];
+    for (uint32_t col = 0; col < desc.cols; col += kPiece) {
+      const uint32_t count = desc.cols - col < kPiece ? desc.cols - col : kPiece;
+      for (uint32_t i = 0; i < count; ++i) piece[i] = exact::floatOf(weightAt(b * desc.rows + row, col + i));
+      for (uint32_t t = first; t < end; ++t) {
+        const uint64_t start = (uint64_t(b) * desc.tokens + t) * m.input_stride;
+        for (uint32_t i = 0; i < count; ++i) {
+          const uint32_t from = order != nullptr ? order[col + i] : col + i;
+          if (from >= desc.cols) continue;
+          const float x = exact::floatOf(loadDense(input, desc.input_type, start + from));
+          sum[t - first] += double(piece[i]) * double(x);
+        }
+      }
+    }
+    for (uint32_t t = first; t < end; ++t) {
+      double y = sum[t - first];
+      if (bias != nullptr) y += double(exact::floatOf(bias[uint64_t(b) * desc.rows + row]));
+      y = reference::activate(desc.activation, y);
+      const uint64_t at = (uint64_t(b) * desc.tokens + t) * m.result_stride + row;
+      if (desc.flags & NIB_PRODUCT_RESIDUAL) y += double(exact::floatOf(loadDense(output, desc.result_type, at)));
+      storeDense(output, desc.result_type, at, exact::bitsOf(float(y)));
+      // The other half of a shared last word.
+      if (desc.result_type != NIB_TYPE_F32 && row + 1 == desc.rows && desc.rows % 2 != 0) {
+        storeDense(output, desc.result_type, at + 1, 0);
+      }
+    }
+  };
+  // Rows in pairs, which may share words.
+  const uint32_t pairs = uint32_t(ceilDiv(desc.rows, 2));
+  auto body = [&](uint32_t i) {
+    const uint32_t b = i / pairs;
+    const uint32_t row = i % pairs * 2;
+    for (uint32_t first = 0; first < n; first += kTokens) {
+      const uint32_t end = n - first < kTokens ? n : first + kTokens;
+      channel(b, row, first, end);
+      if (row + 1 < desc.rows) channel(b, row + 1, first, end);
+    }
+  };
+  reference::forEach(run.parallel, pairs * m.batch, body);
+}
+
+}  // namespace nib

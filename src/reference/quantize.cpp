@@ -1,0 +1,194 @@
+// Reference of NIB_OP_QUANTIZE.
+#include <cstring>
+
+#include "reference/reference.h"
+#include "numerics/mean.h"
+
+namespace nib {
+namespace {
+
+struct Quantizer {
+  NibQuantizeDesc desc;
+  Geometry g;
+  const void* source;
+  uint64_t stride;
+  uint32_t* codes;
+  void* scales;
+  void* zeros;  // NULL when there are none
+  reference::StatusCounter* status;
+
+  bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
+  uint32_t load(uint32_t row, uint32_t col) const {
+    return loadDense(source, desc.source_type, row * stride + col);
+  }
+  uint32_t scaleIndex(uint32_t row, uint32_t col) const { return row * g.scale_row_stride + col / g.group; }
+
+  // Finds the scale of the elements in these rows and columns. One that holds a non-finite value is the zero group's.
+  void findScale(uint32_t index, uint32_t first_row, uint32_t row_count, uint32_t first_col, uint32_t col_count) const {
+    const auto each = [&](auto&& visit) {
+      for (uint32_t row = first_row; row < first_row + row_count; ++row) {
+        for (uint32_t i = 0; i < col_count; ++i) visit(row, first_col + i);  // the end could pass 2^32
+      }
+    };
+    reference::Extent extent;
+    each([&](uint32_t row, uint32_t col) {
+      const uint32_t bits = load(row, col);
+      extent.meet(bits);
+      if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g.cols + col);
+    });
+    GroupStats stats{};
+    if (extent.nonfinite == 0) {
+      stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits(), 0};
+      if (isMeanScale(*g.format, desc.weights)) {
+        Mean mean{stats.absmax_bits};
+        each([&](uint32_t row, uint32_t col) { mean.add(exact::magnitudeOf(load(row, col))); });
+        stats.mean_bits = mean.bits(row_count * col_count);
+      }
+    }
+    const StoredScale found = g.format->findScale(stats, desc.weights);
+    if (found.saturated) status->saturated();
+    saveStored(scales, scaleBytes(desc.weights.scale_type), index,
+               scaleToStored(found.scale_bits, desc.weights.scale_type));
+    if (zeros != nullptr) saveStored(zeros, 1, index, g.format->zeroToStored(found.zero));
+  }
+
+  StoredScale loadScale(uint32_t index) const {
+    StoredScale scale = reference::loadScale(*g.format, desc.weights, scales, zeros, nullptr, index);
+    scale.rcp_bits = scale.scale_bits != 0u ? exact::nibDivBits(0x3f800000u, scale.scale_bits) : 0u;
+    return scale;
+  }
+
+  // Adds a code to its row's words, which begin as zeros.
+  void addCode(uint32_t row, uint32_t col, uint64_t code) const {
+    uint32_t* words = codes + uint64_t(row) * g.row_words;
+    const uint32_t bits = g.format->info.bits;
+    const uint64_t bit = uint64_t(col) * bits;
+    words[bit / 32u] |= uint32_t(code << (bit % 32u));
+    if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
+  }
+
+  // Of a format with a rule of its own.
+  void quantizeBlock(uint32_t row, uint32_t first) const {
+    uint32_t x[32];
+    const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
+    bool finite = true;
+    for (uint32_t i = 0; i < count; ++i) {
+      x[i] = load(row, first + i);
+      if (!exact::nibIsNonFinite(x[i])) continue;
+      status->nonFinite(uint64_t(row) * g.cols + first + i);
+      finite = false;
+    }
+    if (!finite) std::memset(x, 0, sizeof x);
+    Block block{};
+    g.format->quantizeBlock(x, count, &block);
+    for (uint32_t i = 0; i < block.saturated; ++i) status->saturated();
+    saveStored(scales, scaleBytes(desc.weights.scale_type), scaleIndex(row, first), block.scale_stored);
+    if (zeros != nullptr) saveStored(zeros, 2, scaleIndex(row, first), block.zero_stored);
+    for (uint32_t i = 0; i < count; ++i) addCode(row, first + i, block.code[i]);
+  }
+
+  void quantizeBlocks(uint32_t row) const {
+    std::memset(codes + uint64_t(row) * g.row_words, 0, size_t(g.row_words) * 4u);
+    for (uint32_t block = 0; block < g.groups_per_row; ++block) quantizeBlock(row, block * g.group);
+  }
+
+  void encodeOne(uint32_t row, uint32_t col, const StoredScale& scale) const {
+    uint32_t x = load(row, col);
+    if (exact::nibIsNonFinite(x)) {
+      if (given()) status->nonFinite(uint64_t(row) * g.cols + col);
+      x = 0;
+    }
+    addCode(row, col, g.format->encode(x, scale, desc.weights, given()));
+  }
+
+  void encodeRow(uint32_t row) const {
+    std::memset(codes + uint64_t(row) * g.row_words, 0, size_t(g.row_words) * 4u);
+    StoredScale scale{};
+    for (uint32_t col = 0; col < g.cols; ++col) {
+      if (col % g.group == 0) scale = loadScale(scaleIndex(row, col));
+      encodeOne(row, col, scale);
+    }
+  }
+
+  // Scales per column: a block of columns whose codes are whole words, so that the scales are prepared once.
+  static constexpr uint32_t kBlockCols = 96;
+  void encodeColumns(uint32_t block, uint32_t rows) const {
+    const uint32_t first = block * kBlockCols;
+    const uint32_t count = g.cols - first < kBlockCols ? g.cols - first : kBlockCols;
+    StoredScale scale[kBlockCols];
+    for (uint32_t i = 0; i < count; ++i) scale[i] = loadScale(first + i);
+    const uint32_t first_word = first / 32u * g.format->info.bits;
+    const uint32_t end_word = count == kBlockCols ? first_word + kBlockCols / 32u * g.format->info.bits : g.row_words;
+    for (uint32_t row = 0; row < rows; ++row) {
+      uint32_t* words = codes + uint64_t(row) * g.row_words;
+      for (uint32_t w = first_word; w < end_word; ++w) words[w] = 0;
+      for (uint32_t i = 0; i < count; ++i) encodeOne(row, first + i, scale[i]);
+    }
+  }
+};
+
+void padToWord(void* data, uint64_t bytes) {
+  for (; bytes % 4 != 0; ++bytes) static_cast<uint8_t*>(data)[bytes] = 0;
+}
+
+}  // namespace
+
+void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run) {
+  Quantizer q{};
+  q.desc = desc;
+  makeGeometry("quantize", q.desc.rows, q.desc.cols, q.desc.weights, Log(), &q.g);
+  q.source = run.binding.range[NIB_ROLE_INPUT].data;
+  q.stride = q.desc.source_stride != 0 ? q.desc.source_stride : q.desc.cols;
+  q.codes = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
+  q.scales = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
+  q.zeros = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  // Double quantization: fp32 scales go to scratch first, behind the device's sums.
+  void* nested_codes = q.scales;
+  uint32_t* nested = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
+  if (nested != nullptr) q.scales = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
+  reference::StatusCounter status(partOf<NibStatus>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_STATUS));
+  q.status = &status;
+  const Geometry& g = q.g;
+  const uint32_t rows = (q.desc.weights.flags & NIB_WEIGHTS_FLAT) ? 1u : run.n;
+
+  if (!q.given()) {
+    const uint32_t granularity = q.desc.weights.granularity;
+    if (g.format->quantizeBlock != nullptr) {
+      auto blocks = [&](uint32_t row) { q.quantizeBlocks(row); };
+      reference::forEach(run.parallel, rows, blocks);
+    } else if (granularity == NIB_GRANULARITY_TENSOR) {
+      q.findScale(0, 0, rows, 0, g.cols);
+    } else if (granularity == NIB_GRANULARITY_COLUMN) {
+      auto column = [&](uint32_t col) { q.findScale(col, 0, rows, col, 1); };
+      reference::forEach(run.parallel, g.cols, column);
+    } else {
+      auto row_groups = [&](uint32_t row) {
+        for (uint32_t first = 0; first < g.cols; first += g.group) {
+          const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
+          q.findScale(q.scaleIndex(row, first), row, 1, first, count);
+          if (count < g.group) break;  // first + group could pass 2^32
+        }
+      };
+      reference::forEach(run.parallel, rows, row_groups);
+    }
+    // The last word of each range is whole: its padding is 0.
+    const uint32_t granular_rows = granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN;
+    const uint64_t count = granular_rows ? g.scale_count : uint64_t(rows) * g.scale_row_stride;
+    padToWord(q.scales, count * scaleBytes(q.desc.weights.scale_type));
+    if (q.zeros != nullptr) padToWord(q.zeros, count * zeroBytes(*g.format));
+  }
+  if (g.format->quantizeBlock != nullptr) return;
+  if (nested != nullptr) {
+    nestScales(static_cast<const uint32_t*>(q.scales), g.scale_count, static_cast<uint8_t*>(nested_codes), nested);
+    padToWord(nested_codes, g.scale_count);
+  }
+  if (q.desc.weights.granularity == NIB_GRANULARITY_COLUMN) {
+    auto encode = [&](uint32_t block) { q.encodeColumns(block, rows); };
+    reference::forEach(run.parallel, uint32_t(ceilDiv(g.cols, Quantizer::kBlockCols)), encode);
+  } else {
+    auto encode = [&](uint32_t row) { q.encodeRow(row); };
+    reference::forEach(run.parallel, rows, encode);
+  }
+}
+
+}  // namespace nib

@@ -1,0 +1,115 @@
+// The references: slow, obvious, complete. They share the description structs and the format descriptors with the GPU
+// path, and nothing else.
+#ifndef NIB_REFERENCE_REFERENCE_H
+#define NIB_REFERENCE_REFERENCE_H
+
+#include <nibble/nibble.h>
+
+#include <atomic>
+
+#include "formats/dense.h"
+#include "formats/geometry.h"
+#include "formats/nested.h"
+#include "formats/scale_store.h"
+#include "numerics/exact.h"
+
+namespace nib {
+
+void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run);
+void dequantizeReference(const NibDequantizeDesc& desc, const HostRun& run);
+void repackReference(const NibRepackDesc& desc, const HostRun& run);
+void minmaxReference(const NibMinMaxDesc& desc, const HostRun& run);
+void convertReference(const NibConvertDesc& desc, const HostRun& run);
+void gatherReference(const NibGatherDesc& desc, const HostRun& run);
+void errorsReference(const NibErrorsDesc& desc, const HostRun& run);
+void histogramReference(const NibHistogramDesc& desc, const HostRun& run);
+void momentsReference(const NibMomentsDesc& desc, const HostRun& run);
+
+namespace reference {
+
+// A scale and its zero point (zeros NULL = there is none) as decoding uses them. nested: offset and scales of blocks, NULL
+// = scales are of the scale type.
+inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights, const void* scales, const void* zeros,
+                             const uint32_t* nested, uint64_t index) {
+  StoredScale scale{};
+  if (nested != nullptr) {
+    scale.scale_bits = nestedScale(static_cast<const uint8_t*>(scales)[index], nested[1 + index / kNestedBlock], nested[0]);
+    return scale;
+  }
+  const uint32_t stored = loadStored(scales, scaleBytes(weights.scale_type), index);
+  scale.scale_bits = ruledScale(scaleFromStored(stored, weights.scale_type), format.signed_scales);
+  scale.zero = format.zeroFromStored(zeros != nullptr ? loadStored(zeros, zeroBytes(format), index) : 0u, weights);
+  return scale;
+}
+
+// Extent of values met one by one; kept as order-preserving keys.
+struct Extent {
+  uint32_t low = 0xffffffffu;
+  uint32_t high = 0;
+  uint32_t nonfinite = 0;
+
+  void meet(uint32_t bits) {
+    if (exact::nibIsNonFinite(bits)) {
+      ++nonfinite;
+      return;
+    }
+    const uint32_t key = exact::nibKey(bits);
+    low = key < low ? key : low;
+    high = key > high ? key : high;
+  }
+  uint32_t minBits() const { return low > high ? 0u : exact::nibUnkey(low); }
+  uint32_t maxBits() const { return low > high ? 0u : exact::nibUnkey(high); }
+  uint32_t absmaxBits() const {
+    const uint32_t a = minBits() & 0x7fffffffu;
+    const uint32_t b = maxBits() & 0x7fffffffu;
+    return a > b ? a : b;
+  }
+};
+
+// NibStatus that parallel bodies add to. Contended only where data is bad.
+class StatusCounter {
+ public:
+  explicit StatusCounter(NibStatus* status) : status_(status) {}
+  void nonFinite(uint64_t element) {
+    if (status_ == nullptr) return;
+    lock();
+    ++status_->nonfinite_count;
+    const uint32_t inverted = ~uint32_t(element);
+    if (inverted > status_->first_nonfinite_not) status_->first_nonfinite_not = inverted;
+    flag_.clear(std::memory_order_release);
+  }
+  void saturated() {
+    if (status_ == nullptr) return;
+    lock();
+    ++status_->saturated_count;
+    flag_.clear(std::memory_order_release);
+  }
+  void outliers(uint32_t count) {
+    if (status_ == nullptr) return;
+    lock();
+    status_->outlier_count += count;
+    flag_.clear(std::memory_order_release);
+  }
+
+ private:
+  void lock() {
+    while (flag_.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  NibStatus* status_;
+  std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
+};
+
+// body(i) for i in [0, count), through the caller's threads if there are any.
+template <class Body>
+void forEach(const NibParallelFor* parallel, uint32_t count, Body& body) {
+  if (parallel == nullptr || parallel->run == nullptr) {
+    for (uint32_t i = 0; i < count; ++i) body(i);
+    return;
+  }
+  parallel->run(parallel->parallel_user, count, [](void* user, uint32_t i) { (*static_cast<Body*>(user))(i); }, &body);
+}
+
+}  // namespace reference
+}  // namespace nib
+#endif

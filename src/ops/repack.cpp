@@ -27,6 +27,11 @@ NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const 
   if (*layout == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %u is not in this build", d.layout);
   const NibResult result = makeGeometry("repack", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
+  if (!(*layout)->takes(*g->format)) {
+    char formats[160];
+    listFormats(**layout, formats, sizeof formats);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %s: formats are %s", (*layout)->name, formats);
+  }
   const char* why = (*layout)->refuses(d.weights, *g);
   if (why != nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %s: %s", (*layout)->name, why);
   return NIB_SUCCESS;

@@ -39,7 +39,7 @@ void checkRun(const BenchResult& result) {
   CHECK_MESSAGE(result.failures.empty(), joined(result.failures));
   const std::vector<std::string> violations = schema().violations(result.json);
   CHECK_MESSAGE(violations.empty(), joined(violations));
-  CHECK(result.rows.size() + result.skipped.size() == suiteRows({.suite = "full", .type = "", .shape = Shape{67, 1, 200}}).size());
+  CHECK(result.rows.size() + result.skipped.size() == suiteRows({.suite = "full", .shape = Shape{67, 1, 200}}).size());
   CHECK(result.rows.size() > 10);
   for (const RowReport& row : result.rows) {
     CHECK_MESSAGE(row.measured.verified, row.name());
@@ -134,7 +134,7 @@ TEST_CASE("committed results are what the schema says, and hold no paths") {
 
 TEST_CASE("the schema check finds what is wrong") {
   BenchOptions options;
-  options.suite.type = "f32";
+  options.suite.types = {"f32"};
   options.suite.shape = Shape{8, 1, 16};
   options.budget_seconds = 1;
   options.rotation_bytes = 1 << 16;

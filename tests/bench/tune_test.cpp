@@ -14,7 +14,7 @@ TEST_CASE("tuning on Vulkan tries several ways of every product, all of them rig
     return;
   }
   TuneOptions options;
-  options.type = "int8";
+  options.types = {"int8"};
   options.shape = Shape{67, 1, 200};
   options.seconds = 1e-3;
   options.rotation_bytes = 1 << 16;
@@ -28,12 +28,13 @@ TEST_CASE("tuning on Vulkan tries several ways of every product, all of them rig
     CHECK(step.usual_us > 0);
     CHECK(step.best_us <= step.usual_us);
     CHECK(step.faster == (step.best_us < 0.97 * step.usual_us));
+    CHECK(step.best.format == uint32_t(NIB_FORMAT_INT8));  // of the weights: what a plan looks for
   }
   size_t faster = 0;
   for (const TuneStep& step : result.steps) faster += step.faster;
   CHECK(result.tuning.size() == faster);
   BenchOptions rows;
-  rows.suite = {"gemv", "int8", options.shape};
+  rows.suite = {.suite = "gemv", .types = {"int8"}, .shape = options.shape};
   rows.budget_seconds = 1;
   rows.rotation_bytes = 1 << 16;
   const BenchResult tuned = runBench(device.tuned(result.tuning), rows);

@@ -51,6 +51,7 @@ NibType sourceType(const cases::Case& row) {
 NibQuantizeDesc makerOf(uint32_t rows, uint32_t cols, const NibWeights& weights) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = cols;
   desc.source_type = NIB_TYPE_F32;
@@ -351,7 +352,7 @@ Batch OpSubject::run(uint32_t repetitions) {
     return batch;
   }
 #if !defined(NIB_NO_VULKAN)
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = row_.n;
   run.slice_count = UINT32_MAX;
   return submitBatch(device, *timer_, repetitions, [&](VkCommandBuffer commands) {

@@ -35,7 +35,7 @@ PeakPlan::PeakPlan(const kit::Device& device, const PeakBuffers& buffers) : devi
 
 void PeakPlan::finish(NibResult result, const char* kernel, const PeakBuffers& buffers) {
   if (result == NIB_SUCCESS) {
-    NibBindingDesc desc{};
+    NibBindingDesc desc{sizeof(NibBindingDesc)};
     if (buffers.input != nullptr) desc.range[NIB_ROLE_INPUT] = buffers.input->range();
     desc.range[NIB_ROLE_OUTPUT] = buffers.output->range();
     NibBinding* binding = nullptr;
@@ -46,7 +46,7 @@ void PeakPlan::finish(NibResult result, const char* kernel, const PeakBuffers& b
 }
 
 void PeakPlan::record(VkCommandBuffer commands) const {
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = 1;
   run.slice_count = UINT32_MAX;
   nibCmdRun(commands, plan_.get(), binding_.get(), &run);

@@ -52,6 +52,7 @@ void addInt8Gemm(const SuiteOptions& options, const Shape& shape, NibWeights wei
   NibInt8GemmDesc& d = row.desc.int8_gemm;
   d = {};
   d.op = NIB_OP_INT8_GEMM;
+  d.desc_bytes = sizeof d;
   d.rows = shape.m;
   d.tokens = shape.n;
   d.cols = shape.k;
@@ -60,7 +61,7 @@ void addInt8Gemm(const SuiteOptions& options, const Shape& shape, NibWeights wei
   d.input = input;
   row.seed = kSeed;
   row.n = shape.n;
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   if (!options.type.empty() && !sameWord(options.type, namesOf(row).type)) return;
   if (nibGetMemory(&row.desc.op, nullptr, &memory) == NIB_SUCCESS) rows.push_back(row);
 }
@@ -103,6 +104,7 @@ class Lister {
     NibQuantizeDesc& d = row.desc.quantize;
     d = {};
     d.op = NIB_OP_QUANTIZE;
+    d.desc_bytes = sizeof d;
     d.flags = flags;
     d.rows = shape_.m;
     d.cols = shape_.k;
@@ -120,6 +122,7 @@ class Lister {
     NibDequantizeDesc& d = row.desc.dequantize;
     d = {};
     d.op = NIB_OP_DEQUANTIZE;
+    d.desc_bytes = sizeof d;
     d.rows = shape_.m;
     d.cols = shape_.k;
     d.result_type = result;
@@ -133,6 +136,7 @@ class Lister {
     NibMatmulDesc& d = row.desc.matmul;
     d = {};
     d.op = NIB_OP_MATMUL;
+    d.desc_bytes = sizeof d;
     d.rows = shape_.m;
     d.cols = shape_.k;
     d.tokens = shape_.n;
@@ -148,14 +152,14 @@ class Lister {
     const NibFormatInfo* info = nibFormatById(format);
     if (info == nullptr) return;
     cases::Case row;
-    row.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, 0, shape_.m, shape_.k, shape_.n, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
+    row.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), 0, shape_.m, shape_.k, shape_.n, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
                              weightsOf(*info, sharing, 0), threshold, 0};
     add(row, shape_.n);
   }
 
   void gather(const NibFormatInfo& info, Sharing sharing, NibType result) {
     cases::Case row;
-    row.desc.gather = {NIB_OP_GATHER, 0, shape_.m, shape_.k, shape_.m, uint32_t(result), 0, weightsOf(info, sharing, 0)};
+    row.desc.gather = {NIB_OP_GATHER, sizeof(NibGatherDesc), 0, shape_.m, shape_.k, shape_.m, uint32_t(result), 0, weightsOf(info, sharing, 0)};
     add(row);
   }
 
@@ -164,6 +168,7 @@ class Lister {
     NibMinMaxDesc& d = row.desc.minmax;
     d = {};
     d.op = NIB_OP_MINMAX;
+    d.desc_bytes = sizeof d;
     d.rows = shape_.m;
     d.cols = shape_.k;
     d.source_type = source;
@@ -174,26 +179,26 @@ class Lister {
   // Begun anew, so that every repetition gives the same.
   void histogram(Sharing sharing, NibType source, uint32_t bins, cases::Recipe recipe = cases::Recipe::kNormal) {
     cases::Case row;
-    row.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED, shape_.m, shape_.k, uint32_t(source), 0,
+    row.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_SIGNED, shape_.m, shape_.k, uint32_t(source), 0,
                           uint32_t(sharing.granularity), bins};
     add(row, 0, recipe);
   }
 
   void moments(Sharing sharing, NibType source) {
     cases::Case row;
-    row.desc.moments = {NIB_OP_MOMENTS, 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(sharing.granularity)};
+    row.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(sharing.granularity)};
     add(row);
   }
 
   void convert(NibType source, NibType result) {
     cases::Case row;
-    row.desc.convert = {NIB_OP_CONVERT, 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(result), 0};
+    row.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), 0, shape_.m, shape_.k, uint32_t(source), 0, uint32_t(result), 0};
     add(row);
   }
 
   void errors(NibType reference, NibType candidate) {
     cases::Case row;
-    row.desc.errors = {NIB_OP_ERRORS, 0, shape_.m, shape_.k, uint32_t(reference), 0, uint32_t(candidate), 0};
+    row.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, shape_.m, shape_.k, uint32_t(reference), 0, uint32_t(candidate), 0};
     add(row);
   }
 
@@ -208,7 +213,7 @@ class Lister {
 
   void add(cases::Case& row, uint32_t n = 0, cases::Recipe recipe = cases::Recipe::kNormal) {
     if (!options_.type.empty() && !sameWord(options_.type, namesOf(row).type)) return;
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return;
     row.recipe = recipe;
     row.seed = kSeed;
@@ -525,7 +530,7 @@ double multiplyAdds(const cases::Case& row) {
 }
 
 uint64_t bytesMoved(const cases::Case& row) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(&row.desc.op, nullptr, &memory) != NIB_SUCCESS) return 0;
   uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
   for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) bytes += memory.part[part].size_bytes;

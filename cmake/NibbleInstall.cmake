@@ -6,7 +6,8 @@ set(nibble_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/nibble")
 set(nibble_data_dir "${CMAKE_INSTALL_DATADIR}/nibble")
 
 set(nibble_installed nibble nibble_api)
-install(FILES include/nibble/nibble.h "${NIBBLE_GENERATED}/include/nibble/formats.h"
+install(DIRECTORY include/nibble DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h" PATTERN "kit.h" EXCLUDE)
+install(FILES "${NIBBLE_GENERATED}/include/nibble/formats.h"
         DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
 if(NIBBLE_KIT)
   list(APPEND nibble_installed nibble_kit)

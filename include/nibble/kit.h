@@ -117,6 +117,7 @@ struct Access;
 // What changes from run to run, see NibRun.
 struct RunOptions {
   uint32_t n = 0;
+  uint32_t first_row = 0;
   uint32_t offset_bytes[NIB_ROLE_COUNT] = {};
 };
 
@@ -296,11 +297,17 @@ struct Ranges {
   Range aux;
 };
 
+// Where a part of a role lies in its range, see NibBindingDesc.
+struct PartOffset {
+  NibPart part;
+  uint64_t offset_bytes;
+};
+
 // A plan tied to buffers; keeps both alive. Move only.
 class Binding {
  public:
   // Throws.
-  Binding(const Plan& plan, const Ranges& ranges);
+  Binding(const Plan& plan, const Ranges& ranges, std::span<const PartOffset> parts = {});
   Binding(Binding&&) noexcept = default;
   Binding& operator=(Binding&&) noexcept = default;
 #if !defined(NIB_NO_VULKAN)
@@ -359,7 +366,7 @@ struct Tensor {
   NibWeights weights{};
   uint32_t rows = 0;
   uint32_t cols = 0;
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   NibStatus status{};            // what was met while quantizing
   std::vector<uint32_t> blob;    // the same bytes on every device
 

@@ -143,7 +143,7 @@ uvec4 nibActivated(uvec4 y) {
 #else
   if (ACTIVATION == 0u) return y;
   if (ACTIVATION >= 3u) {
-    ivec4 code = nibRequantize(y, push.table_rcp, push.table_zero, 0);
+    ivec4 code = nibRequantize(y, push.table_rcp, push.zeros >> 16, 0);
     return nibOrdinary(uvec4(nibWeightParameter(push.table_word + uint(code.x)), nibWeightParameter(push.table_word + uint(code.y)),
                              nibWeightParameter(push.table_word + uint(code.z)), nibWeightParameter(push.table_word + uint(code.w))));
   }
@@ -161,7 +161,7 @@ uvec4 nibHeld(uvec4 stored) {
   if (RESULT_TYPE == NIB_BF16) return stored << 16;
   if (!NIB_CODES_RESULT) return stored;
   ivec4 code = RESULT_TYPE == NIB_RESULT_I8 ? ivec4(stored << 24) >> 24 : ivec4(stored);
-  return nibMulBits4(floatBitsToUint(vec4(code - push.result_zero)), uvec4(push.result_scale));
+  return nibMulBits4(floatBitsToUint(vec4(code - ((push.zeros << 16) >> 16))), uvec4(push.result_scale));
 }
 
 // As 16-bit elements, in the low halves. Infinities and NaN can only be what was held.
@@ -222,7 +222,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
     }
     // No vector of specialization constants: Mesa takes a scalar condition for a vector's components there.
     int first = RESULT_TYPE == NIB_RESULT_I8 ? -128 : 0;
-    uvec4 code = uvec4(nibRequantize(y, push.result_rcp, push.result_zero, first)) & 0xffu;
+    uvec4 code = uvec4(nibRequantize(y, push.result_rcp, (push.zeros << 16) >> 16, first)) & 0xffu;
     uint packed = (code.x | (code.y << 8)) | ((code.z << 16) | (code.w << 24));
     result[word] = (left < 4u ? packed & (0xffffffffu >> ((4u - left) * 8u)) : packed) ^ NIB_FAULTY_ROW(row);
   } else if (NIB_HALF_RESULT) {

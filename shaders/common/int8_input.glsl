@@ -11,12 +11,13 @@ uint nibInputWord(uint row, uint k) { return nibMasked(nibCenter(input1[row + k 
 uvec4 nibInputWords(uint row, uint k) {
   return nibMasked4(nibCenter4(input4[(row + k + push.head.delta1) >> 2], X_CODES), k);
 }
-uint nibInputRow(uint token) { return token * push.x_row_words; }
+// A run's tokens begin at first_row of the blob. Windows over the codes alone bring them to 0.
+uint nibInputRow(uint token) { return (X_APART ? token : token + push.head.first_row) * push.x_row_words; }
 
 uint nibInputParameter(uint word) {
   return X_APART ? apart[word + push.head.delta3] : input1[word + push.head.delta1];
 }
-uint nibInputIndex(uint token, uint col) { return token * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
+uint nibInputIndex(uint token, uint col) { return (token + push.head.first_row) * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
 uint nibInputScale(uint index) {
   return nibScaleOf(nibInputParameter(push.x_scales_word + (X_SCALE == NIB_F32 ? index : index >> 1)), index, X_SCALE);
 }

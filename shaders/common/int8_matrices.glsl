@@ -32,7 +32,7 @@ int codesOf(uint word) {
 void stageInput(uint tile_token, uint matrix, uint k) {
   for (uint i = gl_LocalInvocationIndex; i < kTokens * kWords; i += WG) {
     uint t = i / kWords, w = i % kWords;
-    uint row = (matrix * push.tokens + min(tile_token + t, push.head.rows - 1u)) * push.x_row_words;
+    uint row = nibInputRow(matrix * push.tokens + min(tile_token + t, push.head.rows - 1u));
     uint word = k + w < nibQuadWords() ? nibInputWord(row, k + w) : 0u;
     staged_input[t * kPitch + w] = unpack8(int(word));
     if (W_ASYM) atomicAdd(token_codes[t], codesOf(word));
@@ -52,7 +52,7 @@ void stageWeights(uint tile_row, uint matrix, uint k) {
 void stageInput4(uint tile_token, uint matrix, uint k) {
   for (uint i = gl_LocalInvocationIndex; i < kTokens * kWords / 4u; i += WG) {
     uint t = i / (kWords / 4u), w = i % (kWords / 4u) * 4u;
-    uint row = (matrix * push.tokens + min(tile_token + t, push.head.rows - 1u)) * push.x_row_words;
+    uint row = nibInputRow(matrix * push.tokens + min(tile_token + t, push.head.rows - 1u));
     uvec4 words = k + w < nibQuadWords() ? nibInputWords(row, k + w) : uvec4(0u);
     uint at = t * kPitch + w;
     staged_input[at] = unpack8(int(words.x));

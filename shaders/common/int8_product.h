@@ -46,7 +46,7 @@
 namespace nib {
 #endif
 struct NibInt8Push {
-  NibPushHead head;  // rows: tokens of this run
+  NibPushHead head;   // rows: tokens of this run
   uint rows;         // output channels
   uint cols;
   uint tokens;  // from matrix to matrix
@@ -69,8 +69,7 @@ struct NibInt8Push {
   uint result_scale;  // fp32 bits
   uint result_rcp;    // of 1 / result_scale
   uint table_rcp;
-  int result_zero;
-  int table_zero;
+  int zeros;          // zero points: the table's times 2^16, plus the result's as 16 bits of two's complement
   uint outliers_word;  // lists of 1 + 2 * OUTLIERS words per token: how many, then columns and fp32 bits
 };
 #ifdef __cplusplus

@@ -53,7 +53,7 @@ void main() {
     }
     for (uint i = gl_LocalInvocationIndex; i < NIB_TILE_TOKENS * DEPTH; i += WG) {
       uint d = i % DEPTH, t = i / DEPTH;
-      uint at = (matrix * push.tokens + min(tile_token + t, push.head.rows - 1u)) * push.x_row_words;
+      uint at = nibInputRow(matrix * push.tokens + min(tile_token + t, push.head.rows - 1u));
       staged_input[d * NIB_TILE_TOKENS + t] = sixteenInputs(at, k + d * 4u);
     }
     barrier();

@@ -41,7 +41,9 @@ void decodeRun(uint row, uint run) {
   uint source = GATHER ? numbers[row + push.head.delta3] : row;
   bool there = !GATHER || source < push.source_rows;
   if (!there) source = 0u;
-  if (!COLUMN) decoder[0] = decoderOf(source * push.scale_row_stride + col / push.group);
+  // Windows bring the run's first row of codes to 0, of scales they do not.
+  uint scale_row = GATHER ? source : source + push.head.first_row;
+  if (!COLUMN) decoder[0] = decoderOf(scale_row * push.scale_row_stride + col / push.group);
   uint word[NIB_RUN_WORDS];
   uint first_word = run * NIB_RUN_WORDS;
   uint at = source * push.row_words + push.head.delta0;

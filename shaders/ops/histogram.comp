@@ -98,7 +98,7 @@ void countRow(uint tile) {
   uint row = FLATTEN ? 0u : tile / push.chunks;
   uint chunk = tile - row * push.chunks;
   uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
-  uint index = TENSOR ? 0u : row;
+  uint index = TENSOR ? 0u : row + push.head.first_row;
   uint exponent = nibExponentOf(index);
   const uint kChunk = WG * 8u * STEPS;
   uint end = min(cols, (chunk + 1u) * kChunk);

@@ -26,9 +26,11 @@ struct QuantizeBlockPush {
   uint cols;
   uint stride;  // elements from row to row
   uint blocks_per_row;
+  uint scale_row_stride;  // scales per row, with the padding of ALIGNED
   uint row_words;  // code words per row
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -30,6 +30,7 @@ struct RepackPush {
   uint zeros_word;   // first word of the zero points in the blob
   uint packed_word;  // first word of what is packed
   uint one_row;      // 1: a tensor's one zero point, whatever the rows
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -24,6 +24,7 @@ struct RepackBlockPush {
   uint blocks_per_row;
   uint scales_word;  // in the blob
   uint zeros_word;
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -30,6 +30,8 @@ struct ScalePush {
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
   uint table_word;
+  uint scale_row_stride;  // PER_ROW: scales per row, with the padding of ALIGNED
+  uint blob_rows;         // PER_ROW
 };
 #ifdef __cplusplus
 }  // namespace nib

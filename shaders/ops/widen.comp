@@ -72,8 +72,9 @@ void writeHead(uint head, uint exponent, uint low, uint high, uint finite, uint 
 
 void main() {
   uint index = push.head.tile_first + gl_WorkGroupID.x;
-  uint head = nibHeadWord(index);
   uint extent = push.extent_word + 4u * index + push.head.delta3;
+  index += push.head.first_row;  // of the result
+  uint head = nibHeadWord(index);
   uint before = FRESH ? 0u : nibExponentOf(index);
   uint exponent = max(before, extents[extent + 2u] >> 23);
   uint count_word = nibCountWord(index);

@@ -27,9 +27,10 @@ inline void storeDense(void* data, uint32_t type, uint64_t index, uint32_t bits)
 
 // A run of an op on host memory: the arguments of its reference beside the description. They are validated.
 struct HostRun {
-  const NibMemory& memory;
+  const NibMemory& memory;  // parts lie where the binding has them
   const NibCpuBinding& binding;
   uint32_t n;
+  uint32_t first_row;  // where the rows begin in what is written, and in a blob that is read row by row
   const NibParallelFor* parallel;
 };
 

@@ -28,7 +28,7 @@ struct Geometry {
   uint32_t rows, cols;         // FLAT: 1 row of rows * cols elements
   uint32_t group;              // neighbours along cols sharing a scale: group_size, 1 for COLUMN, cols otherwise
   uint32_t groups_per_row;     // ceil(cols / group)
-  uint32_t scale_row_stride;   // scale index = row * scale_row_stride + col / group
+  uint32_t scale_row_stride;   // scale index = row * scale_row_stride + col / group; ALIGNED: a row's scales are words
   uint32_t scale_count;
   uint32_t row_words;          // code words of a row
   uint64_t codes_bytes, scales_bytes, zeros_bytes;
@@ -55,6 +55,11 @@ inline uint32_t strideLike(uint32_t stride, uint32_t old_cols, uint32_t cols) {
   return stride == 0 || stride == old_cols ? 0u : uint32_t(alignUp(cols, 8)) + 8u + stride % 8u;
 }
 
+// Whether runs may write rows of the blob, or read them, from a first row on.
+inline bool hasOwnRows(const NibWeights& w) {
+  return (w.granularity == NIB_GRANULARITY_ROW || w.granularity == NIB_GRANULARITY_GROUP) && !(w.flags & NIB_WEIGHTS_FLAT);
+}
+
 struct Sides {
   uint32_t rows, cols;
 };
@@ -65,7 +70,10 @@ inline Sides weightsSides(const NibWeights& weights, uint32_t rows, uint32_t col
 }
 
 void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes);
+// The role that holds a part of most ops.
+NibRole roleOfPart(NibPart part);
 void setPart(NibMemory* memory, NibPart part, uint64_t offset, uint64_t size);
+void setPart(NibMemory* memory, NibRole role, NibPart part, uint64_t offset, uint64_t size);
 // The weights range with its three parts.
 void setWeights(NibMemory* memory, const Geometry& geometry);
 

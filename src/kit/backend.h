@@ -22,7 +22,7 @@ class BufferState {
 class PlanState {
  public:
   virtual ~PlanState() = default;
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   std::shared_ptr<Backend> backend;
 };
 
@@ -33,11 +33,17 @@ struct BoundRange {
   uint64_t size_bytes = 0;
 };
 
+// Parts that a binding moves, by part.
+inline void setPartOffsets(std::span<const PartOffset> parts, uint64_t* offset_bytes) {
+  for (const PartOffset& part : parts) offset_bytes[part.part] = part.offset_bytes;
+}
+
 class BindingState {
  public:
   virtual ~BindingState() = default;
   std::shared_ptr<PlanState> plan;
   BoundRange range[NIB_ROLE_COUNT];
+  uint64_t part_offset_bytes[NIB_PART_COUNT] = {};
 };
 
 class TimerState {
@@ -62,7 +68,7 @@ class Backend : public std::enable_shared_from_this<Backend> {
   virtual std::shared_ptr<PlanState> createPlan(const NibOpDesc* desc, size_t desc_size_bytes) = 0;
   // Ranges are checked against the plan's sizes by the caller.
   virtual std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
-                                                      const BoundRange (&ranges)[NIB_ROLE_COUNT]) = 0;
+                                                      const BoundRange (&ranges)[NIB_ROLE_COUNT], std::span<const PartOffset> parts) = 0;
   virtual RunStats run(const BindingState& binding, const RunOptions& options) = 0;
   virtual std::vector<std::string> kernels(const PlanState& plan) const = 0;
   virtual std::shared_ptr<TimerState> createTimer(uint32_t slots) = 0;

@@ -95,15 +95,17 @@ class CpuBackend final : public Backend {
   }
 
   std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
-                                              const BoundRange (&ranges)[NIB_ROLE_COUNT]) override {
+                                              const BoundRange (&ranges)[NIB_ROLE_COUNT], std::span<const PartOffset> parts) override {
     auto binding = std::make_shared<BindingState>();
     binding->plan = std::move(plan);
     std::copy(std::begin(ranges), std::end(ranges), binding->range);
+    setPartOffsets(parts, binding->part_offset_bytes);
     return binding;
   }
 
   RunStats run(const BindingState& binding, const RunOptions& options) override {
-    NibCpuBinding cpu{};
+    NibCpuBinding cpu{sizeof(NibCpuBinding)};
+    std::copy(std::begin(binding.part_offset_bytes), std::end(binding.part_offset_bytes), cpu.part_offset_bytes);
     for (uint32_t i = 0; i < NIB_ROLE_COUNT; ++i) {
       const BoundRange& range = binding.range[i];
       if (!range.buffer) continue;
@@ -114,7 +116,11 @@ class CpuBackend final : public Backend {
     const NibParallelFor parallel{&parallelRun, nullptr};
     const Clock::time_point begin = Clock::now();
     const CpuPlan& plan = static_cast<const CpuPlan&>(*binding.plan);
-    log_.check(nibCpuRun(plan.desc(), &cpu, options.n, &parallel, log_.get()), "running on the CPU");
+    NibRun run{sizeof(NibRun)};
+    run.n = options.n;
+    run.first_row = options.first_row;
+    run.slice_count = UINT32_MAX;
+    log_.check(nibCpuRun(plan.desc(), &cpu, &run, &parallel, log_.get()), "running on the CPU");
     return {std::chrono::duration<double>(Clock::now() - begin).count(), 1};
   }
 

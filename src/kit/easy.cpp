@@ -29,6 +29,7 @@ NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, u
   if (group == 0) group = info->default_group_size;
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = cols;
   desc.source_type = NIB_TYPE_F32;
@@ -96,6 +97,7 @@ Tensor quantize(const Device& device, std::span<const float> data, const NibQuan
 std::vector<float> dequantize(const Device& device, const Tensor& tensor) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = tensor.rows;
   desc.cols = tensor.cols;
   desc.result_type = NIB_TYPE_F32;
@@ -124,6 +126,7 @@ NibErrors errors(const Device& device, std::span<const float> reference, std::sp
     const size_t count = std::min(kErrorSlab, reference.size() - first);
     NibErrorsDesc desc{};
     desc.op = NIB_OP_ERRORS;
+    desc.desc_bytes = sizeof desc;
     desc.rows = 1;
     desc.cols = static_cast<uint32_t>(count);
     const Plan plan(device, desc);
@@ -136,7 +139,7 @@ NibErrors errors(const Device& device, std::span<const float> reference, std::sp
     const auto tiles = device.download<NibErrorTile>(output, static_cast<size_t>(output.sizeBytes() / sizeof(NibErrorTile)));
     nibErrorsAdd(&sums, tiles.data(), tiles.size(), first);
   }
-  NibErrors result;
+  NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
   return result;
 }

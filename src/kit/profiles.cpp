@@ -105,7 +105,7 @@ std::vector<std::string> profileIds() {
 #if !defined(NIB_NO_VULKAN)
 NibRestrict profileRestrict(std::string_view id) {
   const detail::Profile& profile = detail::findProfile(id);
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   restriction.api_version = VK_MAKE_API_VERSION(0, profile.api_version_major, profile.api_version_minor, 0);
   // The table tells nothing of pipelineRobustness, float controls and, below 1.3, of subgroup size control: off, as the
   // floor has them.

@@ -21,8 +21,7 @@ VulkanBackend::VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const
                              const NibRestrict* restriction, const std::vector<NibTuning>& tuning)
     : Backend(log), device(std::move(owner)), user_log(std::move(log)) {
   info = device->info;
-  NibContextDesc desc{};
-  desc.abi_version = NIB_ABI_VERSION;
+  NibContextDesc desc{NIB_ABI_VERSION, sizeof(NibContextDesc)};
   desc.get_instance_proc_addr = device->get;
   desc.instance = device->instance;
   desc.physical_device = device->physical_device;
@@ -37,7 +36,7 @@ VulkanBackend::VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const
   desc.tuning = tuning.data();
   desc.tuning_count = static_cast<uint32_t>(tuning.size());
   log_.check(nibCreateContext(&desc, &context), "opening " + info.name);
-  NibContextInfo context_info{};
+  NibContextInfo context_info{sizeof(NibContextInfo)};
   nibGetContextInfo(context, &context_info);
   info.features = context_info.features;
   info.tier = static_cast<int>(context_info.tier);
@@ -89,9 +88,10 @@ std::vector<std::string> VulkanBackend::kernels(const PlanState& plan) const {
 }
 
 std::shared_ptr<BindingState> VulkanBackend::createBinding(std::shared_ptr<PlanState> plan,
-                                                           const BoundRange (&ranges)[NIB_ROLE_COUNT]) {
+                                                           const BoundRange (&ranges)[NIB_ROLE_COUNT], std::span<const PartOffset> parts) {
   auto binding = std::make_shared<VulkanBinding>();
-  NibBindingDesc desc{};
+  NibBindingDesc desc{sizeof(NibBindingDesc)};
+  setPartOffsets(parts, desc.part_offset_bytes);
   for (uint32_t i = 0; i < NIB_ROLE_COUNT; ++i) {
     const BoundRange& range = ranges[i];
     binding->range[i] = range;
@@ -131,8 +131,9 @@ RunStats VulkanBackend::run(const BindingState& binding, const RunOptions& optio
   for (uint32_t first = 0; first < slice_count;) {
     const uint32_t count =
         nextSliceCount(slice_count - first, known > 0 ? 0 : last_count, std::max(known, rate), unbounded);
-    NibRun run{};
+    NibRun run{sizeof(NibRun)};
     run.n = options.n;
+    run.first_row = options.first_row;
     run.first_slice = first;
     run.slice_count = count;
     std::copy(std::begin(options.offset_bytes), std::end(options.offset_bytes), run.offset_bytes);
@@ -202,7 +203,7 @@ std::vector<DeviceInfo> listVulkanDevices(bool open) {
 }
 
 std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_t index) {
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   uint32_t api_version = kApiVersion;
   uint32_t features = options.features;
   if (!options.profile.empty()) {

@@ -43,7 +43,7 @@ class VulkanBackend final : public Backend {
   void fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) override;
   std::shared_ptr<PlanState> createPlan(const NibOpDesc* desc, size_t desc_size_bytes) override;
   std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
-                                              const BoundRange (&ranges)[NIB_ROLE_COUNT]) override;
+                                              const BoundRange (&ranges)[NIB_ROLE_COUNT], std::span<const PartOffset> parts) override;
   RunStats run(const BindingState& binding, const RunOptions& options) override;
   std::vector<std::string> kernels(const PlanState& plan) const override;
   std::shared_ptr<TimerState> createTimer(uint32_t slots) override;

@@ -16,7 +16,7 @@ constexpr size_t kMaxIdleStaging = 8;
 std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> instance,
                                                    VkPhysicalDevice physical_device, uint32_t features) {
   const InstanceApi& api = instance->api;
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   const NibResult result = nibGetRequirements(instance->get, instance->handle, physical_device,
                                               instance->api_version, &requirements);
   if (result != NIB_SUCCESS) throw Error(std::string("asking for a device's features: ") + nibResultString(result));

@@ -250,7 +250,7 @@ DeviceInfo describe(PFN_vkGetInstanceProcAddr get, const InstanceApi& api, VkIns
   }
   info.timestamps = queueFamilies(api, physical_device)[*family].timestampValidBits > 0 && properties.limits.timestampPeriod > 0;
 
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   const NibResult result = nibGetRequirements(get, instance, physical_device, api_version, &requirements);
   if (result == NIB_SUCCESS) {
     info.features = requirements.features;

@@ -21,6 +21,7 @@ NibErrors compareTensor(const kit::Device& device, Decoder& reference, const Mod
     const uint64_t count = std::min(piece, elements - at);
     NibErrorsDesc desc{};
     desc.op = NIB_OP_ERRORS;
+    desc.desc_bytes = sizeof desc;
     desc.rows = 1;
     desc.cols = uint32_t(count);
     desc.reference_type = *reference.typeOf(x);
@@ -38,7 +39,7 @@ NibErrors compareTensor(const kit::Device& device, Decoder& reference, const Mod
     device.downloadBytes(tiles, 0, of_tiles.data(), of_tiles.size() * sizeof(NibErrorTile));
     nibErrorsAdd(&sums, of_tiles.data(), of_tiles.size(), at);
   }
-  NibErrors errors{};
+  NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
   return errors;
 }

@@ -16,7 +16,7 @@ struct TensorComparison {
   std::vector<uint64_t> shape;
   std::string reference_type, candidate_type;
   uint64_t reference_bytes = 0, candidate_bytes = 0;
-  NibErrors errors{};
+  NibErrors errors{sizeof(NibErrors)};
   std::string note;  // not compared, and why
 };
 

@@ -106,11 +106,12 @@ struct Decoder::Worker {
   NibRepackDesc repackDesc() const {
     NibWeights plain = weights;
     plain.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
-    return {NIB_OP_REPACK, NIB_REPACK_UNPACK, rows, cols, uint32_t(layout), plain};
+    return {NIB_OP_REPACK, sizeof(NibRepackDesc), NIB_REPACK_UNPACK, rows, cols, uint32_t(layout), plain};
   }
   NibDequantizeDesc dequantizeDesc() const {
     NibDequantizeDesc desc{};
     desc.op = NIB_OP_DEQUANTIZE;
+    desc.desc_bytes = sizeof desc;
     desc.rows = rows;
     desc.cols = cols;
     desc.weights = weights;

@@ -23,6 +23,7 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
     checkpoint.read(i, at, std::span(bytes.data(), size_t(count)));
     NibMinMaxDesc desc{};
     desc.op = NIB_OP_MINMAX;
+    desc.desc_bytes = sizeof desc;
     desc.rows = 1;
     desc.cols = uint32_t(count / element_bytes);
     desc.source_type = *nibTypeOf(info.dtype);

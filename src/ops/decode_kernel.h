@@ -44,6 +44,11 @@ inline DequantizePush decodePush(const Geometry& g, const DenseResult& result) {
           0};
 }
 
+// Scales, zero points and nested scales.
+inline Slot paramsSlot(const Geometry& g) {
+  return tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED});
+}
+
 // Of a run.
 inline uint64_t runCodeBytes(const Geometry& g) { return uint64_t(g.format->run) * g.format->info.bits / 8; }
 

@@ -26,7 +26,7 @@ uint32_t codesOf(const NibWeights& weights) {
 }
 
 uint32_t scaleStride(const NibWeights& weights, const Geometry& g) {
-  return weights.granularity == NIB_GRANULARITY_TENSOR ? 0u : g.groups_per_row;
+  return weights.granularity == NIB_GRANULARITY_TENSOR ? 0u : g.scale_row_stride;
 }
 
 // One of the two sides may be larger than a storage range: its codes are bound by windows, its parameters apart. That is
@@ -37,7 +37,7 @@ struct Apart {
 
 Apart chooseApart(const Int8Product& p, const PlanBuilder& builder) {
   if (p.desc.batch > 1) return {false, false};
-  return p.input.blob_bytes <= builder.room() ? Apart{true, false} : Apart{false, true};
+  return p.input.blob_bytes <= builder.largestWindow() ? Apart{true, false} : Apart{false, true};
 }
 
 template <class Spec>
@@ -92,8 +92,7 @@ NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
   push.result_scale = exact::bitsOf(d.result_scale);
   push.result_rcp = reciprocalOf(d.result_scale);
   push.table_rcp = reciprocalOf(d.table_scale);
-  push.result_zero = d.result_zero;
-  push.table_zero = d.table_zero;
+  push.zeros = int32_t(uint32_t(d.table_zero) << 16 | (uint32_t(d.result_zero) & 0xffffu));
   push.outliers_word = uint32_t(p.outliers_offset / 4);
   return push;
 }
@@ -114,29 +113,41 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
   const uint64_t input_row = staged != nullptr ? tokenBytes(p, *staged) : uint64_t(p.input.row_words) * 4u;
   const uint64_t result_bytes = int8ResultBytes(d.result_type);
   const bool windows = d.batch == 1;
-  Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS), wholeSlot(NIB_ROLE_INPUT), wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
+  const uint64_t result_row = d.result_stride * result_bytes;
+  const std::initializer_list<uint32_t> weights_parts = {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_BIAS, NIB_PART_TABLE};
+  const std::initializer_list<uint32_t> input_parts = {NIB_PART_INPUT_SCALES, NIB_PART_INPUT_ZEROS};
+  Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS).of(NIB_PART_CODES, weights_parts),
+                            wholeSlot(NIB_ROLE_INPUT).of(NIB_PART_INPUT_CODES, input_parts),
+                            wholeSlot(NIB_ROLE_OUTPUT).moving(result_row), Slot{}};
   if (apart.weights) {
-    slots[0] = sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes);
-    slots[3] = tailSlot(NIB_ROLE_WEIGHTS, p.weights.scales_offset);
+    slots[0] = sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes).of(NIB_PART_CODES);
+    slots[3] = tailSlot(NIB_ROLE_WEIGHTS, p.weights.scales_offset).of(kNoPart, weights_parts);
   }
   if (apart.input) {
-    slots[1] = itemSlot(NIB_ROLE_INPUT, 0, input_row, 0, input_row);
-    slots[3] = tailSlot(NIB_ROLE_INPUT, p.input.scales_offset);
+    slots[1] = itemSlot(NIB_ROLE_INPUT, 0, input_row, 0, input_row).of(NIB_PART_INPUT_CODES).moving();
+    slots[3] = tailSlot(NIB_ROLE_INPUT, p.input.scales_offset).of(kNoPart, input_parts);
   }
+  const uint32_t weights_slot = apart.weights ? 3 : 0, input_slot = apart.input ? 3 : 1;
   NibInt8Push push = pushOf(p, row_blocks);
   if (staged != nullptr) {
     push.x_row_words = staged->stride;
     slots[1] = itemSlot(NIB_ROLE_INPUT, 0, uint64_t(staged->stride) * typeBytes(staged->source_type), 0, input_row);
   }
   if (windows) {
-    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, d.result_stride * result_bytes, tiling.tile_rows * result_bytes,
-                        wholeWordsBytes(d.rows * result_bytes));
+    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, result_row, tiling.tile_rows * result_bytes, wholeWordsBytes(d.rows * result_bytes))
+                   .moving();
   }
   // A slice's work: what a tile reads, or its products, of which a slow device does 16 in the time of a byte.
   const uint64_t bytes = tiling.tile_rows * weights_row + tiling.tile_tokens * input_row;
   const uint64_t products = uint64_t(tiling.tile_rows) * tiling.tile_tokens * d.cols / 16u;
   return builder.add(name, staged != nullptr ? uint32_t(NIB_FORMAT_INT8) : 0u, spec, push, tiling.shared_bytes, tiles, slots,
-                     bytes > products ? bytes : products);
+                     bytes > products ? bytes : products,
+                     {{&push.w_scales_word, NIB_PART_SCALES, weights_slot},
+                      {&push.w_zeros_word, NIB_PART_ZEROS, weights_slot},
+                      {&push.bias_word, NIB_PART_BIAS, weights_slot},
+                      {&push.table_word, NIB_PART_TABLE, weights_slot},
+                      {&push.x_scales_word, NIB_PART_INPUT_SCALES, input_slot},
+                      {&push.x_zeros_word, NIB_PART_INPUT_ZEROS, input_slot}});
 }
 
 // The largest shape of the device's that will do for a kernel.

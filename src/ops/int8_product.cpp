@@ -166,6 +166,7 @@ void setInt8Memory(const Int8Product& p, NibMemory* memory) {
 
 void setInt8Input(const Int8Product& p, NibMemory* memory) {
   setRange(memory, NIB_ROLE_INPUT, p.input.blob_bytes);
+  setPart(memory, NIB_PART_INPUT_CODES, 0, p.input.codes_bytes);
   setPart(memory, NIB_PART_INPUT_SCALES, p.input.scales_offset, p.input.scales_bytes);
   if (p.input.zeros_bytes != 0) setPart(memory, NIB_PART_INPUT_ZEROS, p.input.zeros_offset, p.input.zeros_bytes);
 }

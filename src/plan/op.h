@@ -13,10 +13,11 @@ namespace nib {
 
 class PlanBuilder;
 
-// NibRun.n of an op.
+// Which rows a run of an op may have.
 struct RunRows {
   uint32_t max;        // the most rows of one run
   bool fixed = false;  // a run takes exactly that many
+  uint32_t all = 0;    // NibRun.first_row + n is at most this; 0 = first_row must be 0
 };
 
 // How far a device's result of exact sums may be from the reference's. Only bounded ops have one.
@@ -28,8 +29,9 @@ struct Tolerance {
 // The functions of an op whose description is Desc. Members without a default are required.
 template <class Desc>
 struct Op {
-  NibOp op;
+  NibOp op;  // NIB_OP_*
   const char* name;
+  uint32_t least_desc_bytes = 0;  // size of the description's first released version; 0 = it has not grown since
   // Validates the description, names the field that is wrong, and computes the memory's layout. Alignments are the CPU's.
   NibResult (*getMemory)(const Desc& desc, const Log& log, NibMemory* memory);
   RunRows (*runRows)(const Desc& desc);
@@ -48,6 +50,8 @@ struct Op {
   NibRole (*written)(const Desc& desc) = nullptr;
   // Of self-tests. NULL = results are the same bytes.
   Tolerance (*tolerance)(const Desc& desc) = nullptr;
+  // Whether two parts may be the same bytes, one of them written (in place). NULL = no two parts.
+  bool (*mayAlias)(const Desc& desc, NibPart written, NibPart other) = nullptr;
   // Whether runs add to what the result's role holds; fillProbe then fills it too. NULL = they do not.
   bool (*accumulates)(const Desc& desc) = nullptr;
 };
@@ -56,7 +60,8 @@ struct Op {
 struct OpRow {
   uint32_t op;
   const char* name;
-  uint32_t desc_bytes;  // of the description struct
+  uint32_t desc_bytes;        // of the description struct
+  uint32_t least_desc_bytes;  // of its first released version
   NibResult (*getMemory)(const NibOpDesc* desc, const Log& log, NibMemory* memory);
   RunRows (*runRows)(const NibOpDesc* desc);
   void (*runReference)(const NibOpDesc* desc, const HostRun& run);
@@ -68,6 +73,7 @@ struct OpRow {
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole (*written)(const NibOpDesc* desc);
   Tolerance (*tolerance)(const NibOpDesc* desc);  // relative 0 = the same bytes
+  bool (*mayAlias)(const NibOpDesc* desc, NibPart written, NibPart other);
   bool (*accumulates)(const NibOpDesc* desc);
 };
 
@@ -82,9 +88,10 @@ const Desc& as(const NibOpDesc* desc) {
 template <class Desc, const Op<Desc>& kOp>
 constexpr OpRow makeOpRow() {
   return {
-      .op = uint32_t(kOp.op),
+      .op = kOp.op,
       .name = kOp.name,
       .desc_bytes = sizeof(Desc),
+      .least_desc_bytes = kOp.least_desc_bytes != 0 ? kOp.least_desc_bytes : uint32_t(sizeof(Desc)),
       .getMemory = [](const NibOpDesc* d, const Log& log, NibMemory* memory) {
         return kOp.getMemory(as<Desc>(d), log, memory);
       },
@@ -110,6 +117,10 @@ constexpr OpRow makeOpRow() {
         if constexpr (kOp.tolerance != nullptr) return kOp.tolerance(as<Desc>(d));
         return Tolerance{NIB_TYPE_F32, 0};
       },
+      .mayAlias = [](const NibOpDesc* d, NibPart written, NibPart other) {
+        if constexpr (kOp.mayAlias != nullptr) return kOp.mayAlias(as<Desc>(d), written, other);
+        return false;
+      },
       .accumulates = [](const NibOpDesc* d) {
         if constexpr (kOp.accumulates != nullptr) return kOp.accumulates(as<Desc>(d));
         return false;
@@ -120,8 +131,9 @@ constexpr OpRow makeOpRow() {
 }  // namespace detail
 
 // Defines kOp_NAME in namespace nib from DESCRIPTION, a constexpr Op<...> of the same file.
-#define NIB_DEFINE_OP(NAME, DESC, DESCRIPTION) \
-  extern const OpRow kOp_##NAME;               \
+#define NIB_DEFINE_OP(NAME, DESC, DESCRIPTION)                      \
+  static_assert(sizeof(DESC) <= AnyDesc::kMaxBytes);                \
+  extern const OpRow kOp_##NAME;                                    \
   constinit const OpRow kOp_##NAME = detail::makeOpRow<DESC, DESCRIPTION>();
 
 // Members that only a build with Vulkan has.
@@ -130,6 +142,25 @@ constexpr OpRow makeOpRow() {
 #else
 #define NIB_VULKAN_MEMBER(...) __VA_ARGS__
 #endif
+
+// A description of any op, as long as the library has it.
+struct AnyDesc {
+  static constexpr uint32_t kMaxBytes = 256;
+  alignas(8) uint8_t bytes[kMaxBytes];
+  const NibOpDesc* get() const { return reinterpret_cast<const NibOpDesc*>(bytes); }
+};
+
+// Finds the op and copies the caller's description, which may be older or newer than the library.
+NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyDesc* out);
+
+// "weights", "input", "output", "aux"
+const char* roleName(uint32_t role);
+
+// Moves parts to where a binding has them; range sizes become what the parts need.
+NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory);
+
+// Checks n and first_row of a run.
+NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log);
 
 // NULL if this build lacks it.
 const OpRow* findOp(uint32_t op);

@@ -1,6 +1,7 @@
 // nibGetRequirements and nibFillFeatureChain: what an application enables before it creates its device.
 #include <new>
 
+#include "base/sized.h"
 #include "vk/caps.h"
 
 namespace nib::vk {
@@ -46,8 +47,8 @@ extern "C" NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_p
                                         NibRequirements* out_requirements) {
   using namespace nib::vk;
   if (out_requirements == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
-  NibRequirements& out = *out_requirements;
-  out = NibRequirements{};
+  NibRequirements out{};
+  if (!nib::writeSized(out, out_requirements)) return NIB_ERROR_INVALID_ARGUMENT;
   if (get_instance_proc_addr == nullptr || instance == VK_NULL_HANDLE || physical_device == VK_NULL_HANDLE)
     return NIB_ERROR_INVALID_ARGUMENT;
 
@@ -63,6 +64,7 @@ extern "C" NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_p
   for (const ExtensionNeed& need : kNeeds)
     if ((out.features & need.features) != 0 && out.api_version < need.core_version)
       out.extensions[out.extension_count++] = need.name;
+  nib::writeSized(out, out_requirements);
   return NIB_SUCCESS;
 }
 

@@ -34,7 +34,7 @@ void convertReference(const NibConvertDesc& desc, const HostRun& run) {
   reference::StatusCounter status(partOf<NibStatus>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_STATUS));
 
   auto row_body = [&](uint32_t row) {
-    const uint64_t from = uint64_t(row) * source_stride, to = uint64_t(row) * result_stride;
+    const uint64_t from = uint64_t(row) * source_stride, to = uint64_t(run.first_row + row) * result_stride;
     for (uint32_t col = 0; col < desc.cols; ++col) {
       uint32_t bits = settled(loadDense(source, desc.source_type, from + col));
       if (exact::nibIsNonFinite(bits)) status.nonFinite(uint64_t(row) * desc.cols + col);

@@ -14,7 +14,8 @@ void dequantizeReference(const NibDequantizeDesc& desc, const HostRun& run) {
   const reference::Decoded weights(desc.weights, g, run.memory, run.binding);
   void* result = run.binding.range[NIB_ROLE_OUTPUT].data;
 
-  auto row_body = [&](uint32_t row) {
+  auto row_body = [&](uint32_t i) {
+    const uint32_t row = run.first_row + i;
     for (uint32_t col = 0; col < g.cols; ++col) {
       storeDense(result, desc.result_type, uint64_t(row) * stride + col, weights.at(row, col));
     }

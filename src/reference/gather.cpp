@@ -19,11 +19,11 @@ void gatherReference(const NibGatherDesc& desc, const HostRun& run) {
     const uint32_t row = numbers[i];
     for (uint32_t col = 0; col < desc.cols; ++col) {
       const uint32_t bits = row >= desc.rows ? 0u : flat ? weights.at(0, row * desc.cols + col) : weights.at(row, col);
-      storeDense(result, desc.result_type, uint64_t(i) * stride + col, bits);
+      storeDense(result, desc.result_type, uint64_t(run.first_row + i) * stride + col, bits);
     }
     // The other half of a shared last word.
     if (desc.result_type != NIB_TYPE_F32 && desc.cols % 2 != 0) {
-      storeDense(result, desc.result_type, uint64_t(i) * stride + desc.cols, 0);
+      storeDense(result, desc.result_type, uint64_t(run.first_row + i) * stride + desc.cols, 0);
     }
   };
   reference::forEach(run.parallel, run.n, row_body);

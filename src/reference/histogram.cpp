@@ -105,9 +105,10 @@ void histogramReference(const NibHistogramDesc& desc, const HostRun& run) {
   auto* heads = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_HEADS);
   auto* counts = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_COUNTS);
   const uint64_t stride = desc.source_stride != 0 ? desc.source_stride : desc.cols;
+  const uint32_t first = desc.granularity == NIB_GRANULARITY_ROW ? run.first_row : 0;
   auto body = [&](uint32_t index) {
-    uint32_t* const head = heads + uint64_t(index) * (sizeof(NibHistogramHead) / 4);
-    uint32_t* const bins = counts + uint64_t(index) * desc.bins * 2;
+    uint32_t* const head = heads + uint64_t(first + index) * (sizeof(NibHistogramHead) / 4);
+    uint32_t* const bins = counts + uint64_t(first + index) * desc.bins * 2;
     switch (desc.granularity) {
       case NIB_GRANULARITY_ROW: runJob({desc, source, index * stride, 1, desc.cols, 1, 0, head, bins}); break;
       case NIB_GRANULARITY_COLUMN: runJob({desc, source, index, stride, run.n, 1, 0, head, bins}); break;

@@ -40,9 +40,26 @@ inline uint32_t listWords(uint32_t max_outliers) { return 1u + 2u * max_outliers
 
 namespace reference {
 
-// weights and input point to the first bytes of their blobs.
-void int8Product(const Int8Product& product, const void* weights, const void* input, void* output, uint32_t n,
-                 const NibParallelFor* parallel);
+// Where the operands of a product lie. Parts that it does not have are not read.
+struct Int8Operands {
+  const void* weights_codes;
+  const void* weights_scales;
+  const void* weights_zeros;
+  const void* bias;
+  const void* table;
+  const void* input_codes;
+  const void* input_scales;
+  const void* input_zeros;
+  const void* outliers;
+  void* output;
+  uint32_t first_input;  // the token of the input that the run begins with
+  uint32_t first_row;    // and where its results begin
+};
+
+// Operands that a binding has.
+Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding, uint32_t first_row);
+
+void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel);
 
 }  // namespace reference
 }  // namespace nib

@@ -16,16 +16,22 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
   const uint32_t n = run.n;
   const bool dense = m.g.format == nullptr;
   const reference::Decoded weights(desc.weights, m.g, memory, binding);
-  const void* dense_weights = binding.range[NIB_ROLE_WEIGHTS].data;
+  const void* dense_weights = partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   const void* input = binding.range[NIB_ROLE_INPUT].data;
+  uint32_t first_input = 0;  // the token of the input that the run begins with
   if (m.coded && n != 0) {
     uint8_t* decoded = static_cast<uint8_t*>(binding.range[NIB_ROLE_AUX].data) + m.decoded_offset;
-    NibCpuBinding decode{};
+    NibCpuBinding decode{sizeof(NibCpuBinding)};
     decode.range[NIB_ROLE_WEIGHTS] = binding.range[NIB_ROLE_INPUT];
+    NibMemory decode_memory = m.decode_memory;
+    decode_memory.part[NIB_PART_CODES].offset_bytes = memory.part[NIB_PART_INPUT_CODES].offset_bytes;
+    decode_memory.part[NIB_PART_SCALES].offset_bytes = memory.part[NIB_PART_INPUT_SCALES].offset_bytes;
     decode.range[NIB_ROLE_OUTPUT] = {decoded, m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
-    const uint32_t tokens = m.batch > 1 ? m.decode.rows : n;
-    dequantizeReference(m.decode, {m.decode_memory, decode, tokens, run.parallel});
+    // All tokens of a batch: those of a run do not lie together.
+    const bool all = m.batch > 1;
+    dequantizeReference(m.decode, {decode_memory, decode, all ? m.decode.rows : n, all ? 0 : run.first_row, run.parallel});
     input = decoded;
+    first_input = run.first_row;
   }
   // Column k of the weights meets activation order[k], if there is one.
   const uint32_t* order = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
@@ -45,7 +51,7 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
       const uint32_t count = desc.cols - col < kPiece ? desc.cols - col : kPiece;
       for (uint32_t i = 0; i < count; ++i) piece[i] = exact::floatOf(weightAt(b * desc.rows + row, col + i));
       for (uint32_t t = first; t < end; ++t) {
-        const uint64_t start = (uint64_t(b) * desc.tokens + t) * m.input_stride;
+        const uint64_t start = (uint64_t(b) * desc.tokens + first_input + t) * m.input_stride;
         for (uint32_t i = 0; i < count; ++i) {
           const uint32_t from = order != nullptr ? order[col + i] : col + i;
           if (from >= desc.cols) continue;
@@ -58,7 +64,7 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
       double y = sum[t - first];
       if (bias != nullptr) y += double(exact::floatOf(bias[uint64_t(b) * desc.rows + row]));
       y = reference::activate(desc.activation, y);
-      const uint64_t at = (uint64_t(b) * desc.tokens + t) * m.result_stride + row;
+      const uint64_t at = (uint64_t(b) * desc.tokens + run.first_row + t) * m.result_stride + row;
       if (desc.flags & NIB_PRODUCT_RESIDUAL) y += double(exact::floatOf(loadDense(output, desc.result_type, at)));
       storeDense(output, desc.result_type, at, exact::bitsOf(float(y)));
       // The other half of a shared last word.

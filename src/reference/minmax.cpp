@@ -36,7 +36,7 @@ void minmaxReference(const NibMinMaxDesc& desc, const HostRun& run) {
       const uint64_t element = by_row ? index * stride + i : i * stride + index;
       extent.meet(loadDense(source, desc.source_type, element));
     }
-    out[index] = toResult(extent);
+    out[(by_row ? run.first_row : 0) + index] = toResult(extent);
   };
   reference::forEach(run.parallel, by_row ? run.n : desc.cols, body);
 }

@@ -63,22 +63,38 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
   const uint32_t bits = g.format->info.bits;
   const bool twos_complement = desc.weights.format == NIB_FORMAT_INT8;
   r.flip = r.layout->offset_binary && twos_complement ? 0x80u : 0u;
-  const uint32_t rows = (desc.weights.flags & NIB_WEIGHTS_FLAT) ? 1u : run.n;
-  const uint64_t count = g.scale_row_stride == 0 ? g.scale_count : uint64_t(rows) * g.scale_row_stride;
-
-  // What is written begins as zeros: whole words of the rows of this run.
-  Geometry part = g;
-  part.rows = rows;
+  // Rows [first, end) of both layouts. Values are added to bits that begin as zeros; words that other rows share keep
+  // theirs, and behind the last row of the matrix is padding, 0.
+  const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const uint32_t first = run.first_row, end = flat ? 1u : run.first_row + run.n;
+  const bool last_rows = end == g.rows;
+  const bool per_row = g.scale_row_stride != 0;
+  const auto clear = [&](uint8_t* data, uint64_t begin_bit, uint64_t end_bit) {
+    if (last_rows) end_bit = ceilDiv(end_bit, 32) * 32;
+    for (uint64_t at = begin_bit; at < end_bit; ++at) data[at / 8] = uint8_t(data[at / 8] & ~(1u << at % 8));
+  };
+  Geometry before = g, through = g;
+  before.rows = first;
+  through.rows = end;
   if (r.unpack) {
-    std::memset(r.codes, 0, size_t(uint64_t(rows) * g.row_words * 4));
-    if (r.layout->placeScale != nullptr) std::memset(r.scales, 0, size_t(wholeWordsBytes(count * 2)));
-    if (r.layout->placeScale != nullptr && r.zeros != nullptr) std::memset(r.zeros, 0, size_t(wholeWordsBytes(count * 2)));
-    if (r.packed_zeros != nullptr) std::memset(r.zeros, 0, size_t(wholeWordsBytes(count)));
+    clear(r.codes, uint64_t(first) * g.row_words * 32, uint64_t(end) * g.row_words * 32);
+    const uint64_t scale_begin = per_row ? uint64_t(first) * g.scale_row_stride : 0;
+    const uint64_t scale_end = per_row ? uint64_t(end) * g.scale_row_stride : g.scale_count;
+    if (r.layout->placeScale != nullptr) clear(r.scales, scale_begin * 16, scale_end * 16);
+    if (r.layout->placeScale != nullptr && r.zeros != nullptr) clear(r.zeros, scale_begin * 16, scale_end * 16);
+    if (r.packed_zeros != nullptr) clear(r.zeros, scale_begin * 8, scale_end * 8);
   } else {
-    std::memset(r.packed, 0, size_t(wholeWordsBytes(r.layout->codesBytes(part))));
-    if (r.packed_zeros != nullptr) std::memset(r.packed_zeros, 0, size_t(r.layout->zerosBytes(part)));
+    clear(r.packed, r.layout->codesBytes(before) * 8, r.layout->codesBytes(through) * 8);
+    // Zero points may lie along columns: row by row.
+    for (uint64_t row = first; r.packed_zeros != nullptr && row < end; ++row) {
+      if (!per_row && row > 0) break;
+      for (uint64_t group = 0; group < (per_row ? g.scale_row_stride : 1); ++group) {
+        const uint64_t at = r.layout->placeZero(g, row, group);
+        clear(r.packed_zeros, at, at + bits);
+      }
+    }
   }
-  for (uint64_t row = 0; row < rows; ++row) {
+  for (uint64_t row = first; row < end; ++row) {
     for (uint64_t col = 0; col < g.cols; ++col) {
       Piece pieces[2];
       const uint32_t piece_count = r.layout->placeCode(g, row, col, pieces);
@@ -91,8 +107,8 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
       piece.at += 16;
       if (r.zeros != nullptr) r.move(r.zeros, index * 16, 16, r.packed, &piece, 1, 0);
     }
-    if (r.packed_zeros == nullptr || (g.scale_row_stride == 0 && row > 0)) continue;
-    for (uint64_t group = 0; group < (g.scale_row_stride == 0 ? 1 : g.scale_row_stride); ++group) {
+    if (r.packed_zeros == nullptr || (!per_row && row > 0)) continue;
+    for (uint64_t group = 0; group < (per_row ? g.scale_row_stride : 1); ++group) {
       const Piece piece{r.layout->placeZero(g, row, group), bits, 0};
       r.move(r.zeros, (row * g.scale_row_stride + group) * 8, bits, r.packed_zeros, &piece, 1, r.flip);
     }

@@ -85,16 +85,18 @@ std::vector<float> weightRows(const NibMatmulDesc& d, const std::vector<uint32_t
   }
   NibGatherDesc gather{};
   gather.op = NIB_OP_GATHER;
+  gather.desc_bytes = sizeof gather;
   gather.rows = d.rows * std::max(d.batch, 1u);
   gather.cols = d.cols;
   gather.count = uint32_t(numbers.size());
   gather.weights = d.weights;
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   // The reference reads what is bound here, nothing else.
   binding.range[NIB_ROLE_WEIGHTS] = {const_cast<uint32_t*>(blob), memory.range[NIB_ROLE_WEIGHTS].size_bytes};
   binding.range[NIB_ROLE_INPUT] = {const_cast<uint32_t*>(numbers.data()), numbers.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {values.data(), values.size() * 4};
-  if (nibCpuRun(reinterpret_cast<const NibOpDesc*>(&gather), &binding, gather.count, nullptr, nullptr) != NIB_SUCCESS) {
+  const NibRun run{sizeof(NibRun), gather.count, 0, 0, UINT32_MAX, {}};
+  if (nibCpuRun(reinterpret_cast<const NibOpDesc*>(&gather), &binding, &run, nullptr, nullptr) != NIB_SUCCESS) {
     throw kit::Error("the weights of a product cannot be dequantized");
   }
   return values;
@@ -188,12 +190,13 @@ double smoothRatio(Desc d, uint32_t batch, uint32_t n, const NibMemory& memory, 
   d.flags &= ~uint32_t(NIB_PRODUCT_RESIDUAL);
   std::vector<float> sums(size_t(batch) * d.tokens * d.rows);
   Images ranges = before;
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     binding.range[role] = {ranges.role[role].data(), memory.range[role].size_bytes};
   }
   binding.range[NIB_ROLE_OUTPUT] = {sums.data(), sums.size() * sizeof(float)};
-  if (nibCpuRun(reinterpret_cast<const NibOpDesc*>(&d), &binding, n, nullptr, nullptr) != NIB_SUCCESS) {
+  const NibRun run{sizeof(NibRun), n, 0, 0, UINT32_MAX, {}};
+  if (nibCpuRun(reinterpret_cast<const NibOpDesc*>(&d), &binding, &run, nullptr, nullptr) != NIB_SUCCESS) {
     throw kit::Error("the reference refuses a product without activation");
   }
   const bool wide = whole.result_type == NIB_TYPE_F32;

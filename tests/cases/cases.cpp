@@ -88,6 +88,7 @@ void addQuantize(std::vector<Case>& list, const NibFormatInfo& info, Extent exte
         NibQuantizeDesc& d = c.desc.quantize;
         d = {};
         d.op = NIB_OP_QUANTIZE;
+        d.desc_bytes = sizeof d;
         d.rows = shape.rows;
         d.cols = shape.cols;
         d.source_type = uint32_t(counter.i / 3 % 3);
@@ -115,6 +116,7 @@ void addDequantize(std::vector<Case>& list, const NibFormatInfo& info, Extent ex
       NibDequantizeDesc& d = c.desc.dequantize;
       d = {};
       d.op = NIB_OP_DEQUANTIZE;
+      d.desc_bytes = sizeof d;
       d.rows = shape.rows;
       d.cols = shape.cols;
       d.result_type = uint32_t(counter.i % 3);
@@ -142,6 +144,7 @@ void addGather(std::vector<Case>& list, const NibFormatInfo& info, Extent extent
       NibGatherDesc& d = c.desc.gather;
       d = {};
       d.op = NIB_OP_GATHER;
+      d.desc_bytes = sizeof d;
       d.rows = shape.rows;
       // Flat rows are whole runs and groups.
       d.cols = flat ? (shape.cols + 191) / 192 * 192 : shape.cols;
@@ -194,6 +197,7 @@ void addMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent extent
       NibMatmulDesc& d = c.desc.matmul;
       d = {};
       d.op = NIB_OP_MATMUL;
+      d.desc_bytes = sizeof d;
       d.flags = counter.turn(4);
       d.rows = product.rows;
       // Flat rows are whole groups and multiples of 32.
@@ -259,6 +263,7 @@ void addOrderedMatmul(std::vector<Case>& list, const NibFormatInfo* info, Extent
     NibMatmulDesc& d = c.desc.matmul;
     d = {};
     d.op = NIB_OP_MATMUL;
+    d.desc_bytes = sizeof d;
     d.flags = counter.turn(4) | (product.order ? uint32_t(NIB_PRODUCT_ORDER) : 0u);
     d.rows = product.rows;
     d.cols = (sharing.flags & NIB_WEIGHTS_FLAT) != 0 ? (product.cols + 191) / 192 * 192 : product.cols;
@@ -294,6 +299,7 @@ void addMinMax(std::vector<Case>& list, Extent extent) {
         NibMinMaxDesc& d = c.desc.minmax;
         d = {};
         d.op = NIB_OP_MINMAX;
+        d.desc_bytes = sizeof d;
         d.rows = shape.rows;
         d.cols = shape.cols;
         d.source_type = type;
@@ -321,6 +327,7 @@ void addHistogram(std::vector<Case>& list, Extent extent) {
         NibHistogramDesc& d = c.desc.histogram;
         d = {};
         d.op = NIB_OP_HISTOGRAM;
+        d.desc_bytes = sizeof d;
         d.flags = flags;
         d.rows = shape.rows;
         d.cols = shape.cols;
@@ -350,6 +357,7 @@ void addMoments(std::vector<Case>& list, Extent extent) {
         NibMomentsDesc& d = c.desc.moments;
         d = {};
         d.op = NIB_OP_MOMENTS;
+        d.desc_bytes = sizeof d;
         d.rows = shape.rows;
         d.cols = shape.cols;
         d.source_type = type;
@@ -381,9 +389,9 @@ void addRepack(std::vector<Case>& list, const NibFormatInfo& info, Extent extent
           Case c;
           c.seed = counter.i;
           c.n = sharing.flags != 0 || counter.i % 5 != 2 ? shape.rows : (shape.rows + 1) / 2;
-          c.desc.repack = {NIB_OP_REPACK, flags, shape.rows, shape.cols, layout,
+          c.desc.repack = {NIB_OP_REPACK, sizeof(NibRepackDesc), flags, shape.rows, shape.cols, layout,
                            weightsOf(info, sharing, mode, scaleType(info, counter.i / 7))};
-          NibMemory memory;
+          NibMemory memory{sizeof(NibMemory)};
           if (nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS) list.push_back(c);
         }
       }
@@ -415,6 +423,7 @@ void addConvert(std::vector<Case>& list, Extent extent) {
       NibConvertDesc& d = c.desc.convert;
       d = {};
       d.op = NIB_OP_CONVERT;
+      d.desc_bytes = sizeof d;
       d.flags = narrows ? NIB_CONVERT_STATUS | (s % 2 != 0 ? uint32_t(NIB_CONVERT_SATURATE) : 0u) : counter.turn(4);
       d.rows = shape.rows;
       d.cols = shape.cols;
@@ -441,6 +450,7 @@ void addErrors(std::vector<Case>& list, Extent extent) {
       NibErrorsDesc& d = c.desc.errors;
       d = {};
       d.op = NIB_OP_ERRORS;
+      d.desc_bytes = sizeof d;
       d.rows = shape.rows;
       d.cols = shape.cols;
       d.reference_type = pair / 3;

@@ -44,6 +44,7 @@ Case caseOf(const Shape& shape, uint64_t seed, uint32_t turn) {
   NibInt8GemmDesc& d = c.desc.int8_gemm;
   d = {};
   d.op = NIB_OP_INT8_GEMM;
+  d.desc_bytes = sizeof d;
   d.rows = shape.rows;
   d.cols = shape.cols;
   d.tokens = shape.tokens;
@@ -81,6 +82,7 @@ Case dynamicCaseOf(const Shape& shape, const NibFormatInfo& info, uint64_t seed,
   NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
   d = {};
   d.op = NIB_OP_DYNAMIC_GEMM;
+  d.desc_bytes = sizeof d;
   d.flags = random.below(4);
   d.rows = shape.rows;
   d.cols = shape.cols;

@@ -47,7 +47,7 @@ std::vector<uint32_t> makeScales(uint32_t type, uint64_t size_bytes, uint64_t se
 std::vector<uint32_t> makeBits(uint64_t size_bytes, uint64_t seed) { return makeValues(Recipe::kBits, size_t(alignUp(size_bytes, 4) / 4), seed); }
 
 NibCpuBinding bindingOf(const NibMemory& memory, Images& images) {
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
   }
@@ -57,11 +57,11 @@ NibCpuBinding bindingOf(const NibMemory& memory, Images& images) {
 // A blob as quantizing ordinary numbers gives it.
 std::vector<uint32_t> quantized(uint32_t rows, uint32_t cols, const NibWeights& weights, uint64_t seed) {
   Case quantize;
-  quantize.desc.quantize = {NIB_OP_QUANTIZE, 0, rows, cols, NIB_TYPE_F32, 0, weights};
+  quantize.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), 0, rows, cols, NIB_TYPE_F32, 0, weights};
   quantize.recipe = Recipe::kNormal;
   quantize.seed = seed;
   quantize.n = rows;
-  NibMemory blob;
+  NibMemory blob{sizeof(NibMemory)};
   if (nibGetMemory(&quantize.desc.op, nullptr, &blob) != NIB_SUCCESS) {
     throw kit::Error("no weights for " + quantize.name());
   }
@@ -275,7 +275,8 @@ Images makeImages(const Case& c, const NibMemory& memory) {
 
 void runReference(const Case& c, const NibMemory& memory, Images& images) {
   const NibCpuBinding binding = bindingOf(memory, images);
-  if (nibCpuRun(&c.desc.op, &binding, c.n, nullptr, nullptr) != NIB_SUCCESS) {
+  const NibRun run{sizeof(NibRun), c.n, 0, 0, UINT32_MAX, {}};
+  if (nibCpuRun(&c.desc.op, &binding, &run, nullptr, nullptr) != NIB_SUCCESS) {
     throw kit::Error("the reference refuses what the device took: " + c.name());
   }
 }

@@ -18,7 +18,7 @@ NibRestrict restriction(uint32_t fill) {
 }  // namespace
 
 TEST_CASE("a restriction lowers every limit") {
-  NibRestrict r{};
+  NibRestrict r{sizeof(NibRestrict)};
   r.features_mask = NIB_FEATURE_SUBGROUP | NIB_FEATURE_F16;
   r.api_version = VK_API_VERSION_1_1;
   r.max_workgroup_invocations = 256;

@@ -56,7 +56,7 @@ void convertModel(const NibConvertDesc& d, const uint8_t* source, uint32_t n, mo
 template <class To, class From>
 std::vector<To> convert(const std::vector<From>& patterns, NibType from, NibType to, uint32_t flags = 0,
                         NibStatus* status = nullptr) {
-  const NibConvertDesc d{NIB_OP_CONVERT, flags | NIB_CONVERT_STATUS, 1, uint32_t(patterns.size()), uint32_t(from), 0,
+  const NibConvertDesc d{NIB_OP_CONVERT, sizeof(NibConvertDesc), flags | NIB_CONVERT_STATUS, 1, uint32_t(patterns.size()), uint32_t(from), 0,
                          uint32_t(to), 0};
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_run.h"
 #include "prepare.h"
 #include "run_op.h"
 
@@ -21,13 +22,13 @@ std::vector<cases::Case> smallCases() {
   const NibWeights w = weights(nibFormatAt(0)->format, NIB_GRANULARITY_COLUMN, 0);
   list[0].desc.quantize = quantizeDesc(5, 33, w, NIB_TYPE_F16);
   list[1].desc.dequantize = dequantizeDesc(5, 33, w, NIB_TYPE_BF16);
-  list[2].desc.minmax = {NIB_OP_MINMAX, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
-  list[3].desc.convert = {NIB_OP_CONVERT, NIB_CONVERT_STATUS, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 0};
-  list[4].desc.errors = {NIB_OP_ERRORS, 0, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 33};
+  list[2].desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
+  list[3].desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), NIB_CONVERT_STATUS, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 0};
+  list[4].desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 33};
   const NibWeights codes = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
-  list[5].desc.int8_gemm = {NIB_OP_INT8_GEMM, NIB_PRODUCT_BIAS, 7, 33, 5, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
-  list[6].desc.histogram = {NIB_OP_HISTOGRAM, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN, 128};
-  list[7].desc.moments = {NIB_OP_MOMENTS, 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
+  list[5].desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), NIB_PRODUCT_BIAS, 7, 33, 5, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
+  list[6].desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN, 128};
+  list[7].desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
   for (cases::Case& c : list) c.n = 5;
   return list;
 }
@@ -52,8 +53,8 @@ void expectRefused(Ranges& ranges, const NibOpDesc* desc, const NibCpuBinding* b
   LogLines lines;
   const NibLog log = lines.log();
   const Snapshot before(ranges);
-  CHECK(nibCpuRun(desc, binding, n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
-  CHECK(nibCpuRun(desc, binding, n, nullptr, nullptr) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(desc, binding, n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(desc, binding, n, nullptr, nullptr) == NIB_ERROR_INVALID_ARGUMENT);
   REQUIRE(lines.lines.size() == 1);
   INFO(lines.lines[0]);
   CHECK(lines.lines[0].find(word) != std::string::npos);
@@ -100,7 +101,7 @@ TEST_CASE("ranges that an op does not use may be anything, larger ones than need
         binding.range[role].size_bytes += kGuardBytes;
       }
     }
-    CHECK(nibCpuRun(&c.desc.op, &binding, 5, nullptr, nullptr) == NIB_SUCCESS);
+    CHECK(cpuRun(&c.desc.op, &binding, 5, nullptr, nullptr) == NIB_SUCCESS);
     CHECK(ranges.guardsHold());
   }
 }
@@ -145,8 +146,8 @@ TEST_CASE("NULL is refused") {
   const NibLog log = lines.log();
   const cases::Case c = smallCases()[2];
   Ranges ranges(&c.desc.op);
-  CHECK(nibCpuRun(nullptr, &ranges.binding, 5, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
-  CHECK(nibCpuRun(&c.desc.op, nullptr, 5, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(nullptr, &ranges.binding, 5, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(&c.desc.op, nullptr, 5, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
   CHECK(lines.lines.size() == 2);
 }
 

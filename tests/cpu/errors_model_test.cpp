@@ -87,7 +87,7 @@ void checkTile(const NibErrorTile& tile, const Sums& exact) {
 
 // The tiles of two rows of fp32 numbers.
 std::vector<NibErrorTile> tilesOf(const std::vector<uint32_t>& x, const std::vector<uint32_t>& y) {
-  const NibErrorsDesc d{NIB_OP_ERRORS, 0, 1, uint32_t(x.size()), NIB_TYPE_F32, 0, NIB_TYPE_F32, 0};
+  const NibErrorsDesc d{NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, 1, uint32_t(x.size()), NIB_TYPE_F32, 0, NIB_TYPE_F32, 0};
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_REFERENCE), x.data(), x.size() * 4);
@@ -104,7 +104,7 @@ NibErrors errorsOf(const std::vector<float>& x, const std::vector<float>& y) {
   const std::vector<NibErrorTile> tiles = tilesOf(x_bits, y_bits);
   NibErrorSums sums{};
   nibErrorsAdd(&sums, tiles.data(), tiles.size(), 0);
-  NibErrors errors;
+  NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
   return errors;
 }

@@ -67,6 +67,7 @@ TEST_CASE("gather gives the model's bytes for every case of the shared list") {
 TEST_CASE("gather takes rows by their numbers, twice and none, and gives zeros where there is no such row") {
   NibGatherDesc d{};
   d.op = NIB_OP_GATHER;
+  d.desc_bytes = sizeof d;
   d.rows = 2;
   d.cols = 4;
   d.count = 5;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_run.h"
 #include "run_op.h"
 
 using namespace nib;
@@ -34,9 +35,9 @@ void expectRefused(const NibOpDesc* desc, NibResult code, const std::string& op,
   CHECK(nibGetMemory(desc, nullptr, &memory) == code);
 
   std::vector<uint32_t> storage(64, 0xa5a5a5a5u);
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   for (NibCpuRange& range : binding.range) range = {storage.data(), storage.size() * 4};
-  CHECK(nibCpuRun(desc, &binding, 1, nullptr, &log) == code);
+  CHECK(cpuRun(desc, &binding, 1, nullptr, &log) == code);
   CHECK(lines.lines.size() == 2);
   CHECK(storage == std::vector<uint32_t>(64, 0xa5a5a5a5u));
 }
@@ -51,7 +52,7 @@ struct Wrong {
 // The description is right before it is spoilt.
 template <class Desc>
 void expectEachRefused(const Desc& right, const char* op, const std::vector<Wrong<Desc>>& list) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(asOp(right), nullptr, &memory) == NIB_SUCCESS);
   for (const Wrong<Desc>& wrong : list) {
     Desc desc = right;
@@ -144,7 +145,7 @@ TEST_CASE("dequantize names each field that is wrong") {
 TEST_CASE("gather names each field that is wrong") {
   using Desc = NibGatherDesc;
   for (const NibFormatInfo* info : scaledFormats()) {
-    const Desc right{NIB_OP_GATHER, 0, 4, 64, 9, NIB_TYPE_BF16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
+    const Desc right{NIB_OP_GATHER, sizeof(NibGatherDesc), 0, 4, 64, 9, NIB_TYPE_BF16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
     expectEachRefused(right, "gather",
                       plus<Desc>(wrongWeights<Desc>(),
                                  {
@@ -166,6 +167,7 @@ TEST_CASE("int8_gemm names each field that is wrong") {
   using Desc = NibInt8GemmDesc;
   Desc right{};
   right.op = NIB_OP_INT8_GEMM;
+  right.desc_bytes = sizeof right;
   right.flags = NIB_PRODUCT_BIAS;
   right.rows = 6;
   right.cols = 64;
@@ -236,7 +238,7 @@ TEST_CASE("int8_gemm names each field that is wrong") {
 
 TEST_CASE("dynamic_gemm names each field that is wrong") {
   using Desc = NibDynamicGemmDesc;
-  const Desc right{NIB_OP_DYNAMIC_GEMM, NIB_PRODUCT_BIAS, 6, 64, 5, NIB_TYPE_F16, 66, NIB_TYPE_BF16, 8,
+  const Desc right{NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), NIB_PRODUCT_BIAS, 6, 64, 5, NIB_TYPE_F16, 66, NIB_TYPE_BF16, 8,
                    NIB_ACTIVATION_RELU, NIB_WEIGHTS_ASYMMETRIC, weights(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32)};
   expectEachRefused<Desc>(
       right, "dynamic_gemm",
@@ -323,6 +325,7 @@ TEST_CASE("matmul names each field that is wrong") {
   };
   Desc right{};
   right.op = NIB_OP_MATMUL;
+  right.desc_bytes = sizeof right;
   right.rows = 4;
   right.cols = 64;
   right.tokens = 9;
@@ -354,7 +357,7 @@ TEST_CASE("matmul names each field that is wrong") {
 
 TEST_CASE("minmax names each field that is wrong") {
   using Desc = NibMinMaxDesc;
-  const Desc right{NIB_OP_MINMAX, 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW};
+  const Desc right{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW};
   expectEachRefused<Desc>(right, "minmax",
                           {
                               {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
@@ -371,7 +374,7 @@ TEST_CASE("minmax names each field that is wrong") {
 
 TEST_CASE("histogram names each field that is wrong") {
   using Desc = NibHistogramDesc;
-  const Desc right{NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW, 2048};
+  const Desc right{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_SIGNED, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_ROW, 2048};
   expectEachRefused<Desc>(right, "histogram",
                           {
                               {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
@@ -391,7 +394,7 @@ TEST_CASE("histogram names each field that is wrong") {
 
 TEST_CASE("moments names each field that is wrong") {
   using Desc = NibMomentsDesc;
-  const Desc right{NIB_OP_MOMENTS, 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_COLUMN};
+  const Desc right{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, 4, 64, NIB_TYPE_F32, 66, NIB_GRANULARITY_COLUMN};
   expectEachRefused<Desc>(right, "moments",
                           {
                               {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
@@ -405,7 +408,7 @@ TEST_CASE("moments names each field that is wrong") {
 
 TEST_CASE("convert names each field that is wrong") {
   using Desc = NibConvertDesc;
-  const Desc right{NIB_OP_CONVERT, 0, 4, 64, NIB_TYPE_F32, 67, NIB_TYPE_F16, 66};
+  const Desc right{NIB_OP_CONVERT, sizeof(NibConvertDesc), 0, 4, 64, NIB_TYPE_F32, 67, NIB_TYPE_F16, 66};
   expectEachRefused<Desc>(right, "convert",
                           {
                               {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
@@ -424,7 +427,7 @@ TEST_CASE("convert names each field that is wrong") {
 
 TEST_CASE("errors names each field that is wrong") {
   using Desc = NibErrorsDesc;
-  const Desc right{NIB_OP_ERRORS, 0, 4, 64, NIB_TYPE_F32, 66, NIB_TYPE_F16, 65};
+  const Desc right{NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, 4, 64, NIB_TYPE_F32, 66, NIB_TYPE_F16, 65};
   expectEachRefused<Desc>(right, "errors",
                           {
                               {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
@@ -445,7 +448,7 @@ TEST_CASE("formats refuse the modes they do not have") {
     for (const uint32_t flag :
          {uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_FLAT)}) {
       const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 64, flag));
-      NibMemory memory;
+      NibMemory memory{sizeof(NibMemory)};
       if ((info->weights_flags & flag) != 0) {
         CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
       } else {
@@ -459,7 +462,7 @@ TEST_CASE("formats refuse the modes they do not have") {
     }
     // A group size of 0 is the format's usual one, and an error where there is none.
     const NibQuantizeDesc usual = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 0));
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     if (info->default_group_size != 0) {
       CHECK(nibGetMemory(asOp(usual), nullptr, &memory) == NIB_SUCCESS);
     } else {
@@ -472,7 +475,7 @@ TEST_CASE("an odd stride of a 16-bit result is refused only where a second row w
   if (nibFormatById(NIB_FORMAT_INT4) == nullptr) return;
   NibDequantizeDesc d = dequantizeDesc(1, 7, weights(NIB_FORMAT_INT4, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F16);
   d.result_stride = 7;
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
   d.rows = 2;
   CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_ERROR_INVALID_ARGUMENT);
@@ -487,9 +490,9 @@ TEST_CASE("an op that this build lacks is unsupported, and NULL is an error") {
   }
   LogLines lines;
   const NibLog log = lines.log();
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   CHECK(nibGetMemory(nullptr, &log, &memory) == kInvalid);
-  const NibMinMaxDesc d{NIB_OP_MINMAX, 0, 1, 1, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW};
+  const NibMinMaxDesc d{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 1, 1, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW};
   CHECK(nibGetMemory(asOp(d), &log, nullptr) == kInvalid);
   CHECK(lines.lines.size() == 2);
   // A log without a function is silent.

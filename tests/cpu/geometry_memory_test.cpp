@@ -101,7 +101,7 @@ TEST_CASE("nibGetMemory sizes quantize and dequantize by the formulas of the lay
         const model::Layout l = model::layoutOf(shape.rows, shape.cols, w);
         INFO(nibFormatAt(i)->name, " granularity ", w.granularity, " group ", w.group_size, " flags ", w.flags,
              " scales ", w.scale_type, " dense ", dense, " ", shape.rows, "x", shape.cols, strided ? " strided" : "");
-        NibMemory memory;
+        NibMemory memory{sizeof(NibMemory)};
 
         NibQuantizeDesc q = quantizeDesc(shape.rows, shape.cols, w, NibType(dense));
         if (!status) q.flags = 0;
@@ -140,8 +140,8 @@ TEST_CASE("nibGetMemory sizes minmax by its result and its source") {
         if ((uint64_t(shape.cols) + extra) * shape.rows > kMost) continue;
         for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
           const uint32_t stride = extra != 0 ? shape.cols + extra : 0;
-          const NibMinMaxDesc d{NIB_OP_MINMAX, 0, shape.rows, shape.cols, type, stride, granularity};
-          NibMemory memory;
+          const NibMinMaxDesc d{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, shape.rows, shape.cols, type, stride, granularity};
+          NibMemory memory{sizeof(NibMemory)};
           REQUIRE(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
           checkPlain(memory);
           const uint64_t count = granularity == NIB_GRANULARITY_TENSOR ? 1
@@ -166,8 +166,8 @@ TEST_CASE("nibGetMemory sizes histograms and moments by what they count and sum"
                                                                    : shape.cols;
       if (uint64_t(shape.rows) * shape.cols > kMost || count > (1u << 22)) continue;
       const uint64_t source = denseBytes(shape.rows, shape.cols, shape.cols, NIB_TYPE_F32);
-      const NibHistogramDesc h{NIB_OP_HISTOGRAM, 0, shape.rows, shape.cols, NIB_TYPE_F32, 0, granularity, 128};
-      NibMemory memory;
+      const NibHistogramDesc h{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), 0, shape.rows, shape.cols, NIB_TYPE_F32, 0, granularity, 128};
+      NibMemory memory{sizeof(NibMemory)};
       REQUIRE(nibGetMemory(asOp(h), nullptr, &memory) == NIB_SUCCESS);
       checkPlain(memory);
       CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == source);
@@ -178,7 +178,7 @@ TEST_CASE("nibGetMemory sizes histograms and moments by what they count and sum"
       CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == (32 * count + 255) / 256 * 256 + 1024 * count);
       CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
       if (granularity == NIB_GRANULARITY_ROW) continue;
-      const NibMomentsDesc m{NIB_OP_MOMENTS, 0, shape.rows, shape.cols, NIB_TYPE_F32, 0, granularity};
+      const NibMomentsDesc m{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, shape.rows, shape.cols, NIB_TYPE_F32, 0, granularity};
       REQUIRE(nibGetMemory(asOp(m), nullptr, &memory) == NIB_SUCCESS);
       checkPlain(memory);
       const uint64_t tiles = granularity == NIB_GRANULARITY_TENSOR ? (uint64_t(shape.rows) * shape.cols + 1023) / 1024
@@ -198,8 +198,8 @@ TEST_CASE("nibGetMemory sizes convert and errors by their operands") {
         const uint32_t even = extra != 0 ? stride + stride % 2 : 0;
         const uint64_t result_stride = extra != 0 ? even : pair % 3 == NIB_TYPE_F32 ? shape.cols : shape.cols + shape.cols % 2;
         const uint64_t source = denseBytes(shape.rows, shape.cols, shape.cols + extra, pair / 3);
-        NibConvertDesc c{NIB_OP_CONVERT, pair % 2 * NIB_CONVERT_STATUS, shape.rows, shape.cols, pair / 3, stride, pair % 3, even};
-        NibMemory memory;
+        NibConvertDesc c{NIB_OP_CONVERT, sizeof(NibConvertDesc), pair % 2 * NIB_CONVERT_STATUS, shape.rows, shape.cols, pair / 3, stride, pair % 3, even};
+        NibMemory memory{sizeof(NibMemory)};
         REQUIRE(nibGetMemory(asOp(c), nullptr, &memory) == NIB_SUCCESS);
         checkPlain(memory);
         CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == source);
@@ -207,7 +207,7 @@ TEST_CASE("nibGetMemory sizes convert and errors by their operands") {
         CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
         checkAux(memory, pair % 2 != 0);
 
-        const NibErrorsDesc e{NIB_OP_ERRORS, 0, shape.rows, shape.cols, pair / 3, stride, pair % 3, even};
+        const NibErrorsDesc e{NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, shape.rows, shape.cols, pair / 3, stride, pair % 3, even};
         const uint64_t candidate = denseBytes(shape.rows, shape.cols, extra != 0 ? even : shape.cols, pair % 3);
         REQUIRE(nibGetMemory(asOp(e), nullptr, &memory) == NIB_SUCCESS);
         checkPlain(memory);
@@ -228,7 +228,7 @@ TEST_CASE("nibGetMemory sizes convert and errors by their operands") {
 
 // The formulas above, once more as numbers.
 TEST_CASE("nibGetMemory gives these sizes") {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   if (nibFormatById(NIB_FORMAT_INT4) != nullptr) {
     // 3 x 100 in groups of 32: 50 bytes of codes a row make 13 words = 52 bytes; 156 bytes, so scales at 256; 4 groups
     // a row, 12 scales of 2 bytes = 24; zeros at 512, 12 bytes.

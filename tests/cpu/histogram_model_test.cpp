@@ -103,7 +103,7 @@ Bytes modelled(const NibHistogramDesc& d, const NibMemory& memory, const uint8_t
 }
 
 NibHistogramDesc describe(uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t flags, uint32_t bins) {
-  return {NIB_OP_HISTOGRAM, flags, rows, cols, NIB_TYPE_F32, 0, granularity, bins};
+  return {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), flags, rows, cols, NIB_TYPE_F32, 0, granularity, bins};
 }
 
 // Runs of the rows of `source` in the order given, all into one output range that began with zeros.
@@ -164,7 +164,7 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
     // And merging what two collected.
     Bytes one = collected(kCols, granularity, source, {{0, 25}}), other = collected(kCols, granularity, source, {{25, 35}});
     const NibHistogramDesc d = describe(kRows, kCols, granularity, NIB_HISTOGRAM_SIGNED, 256);
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
     for (uint64_t i = 0; i < countOf(d); ++i) {
       NibHistogramHead heads[2];

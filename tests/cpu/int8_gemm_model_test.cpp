@@ -226,7 +226,7 @@ std::string compareDynamic(const cases::Case& c) {
   NibStatus status{};
   const std::vector<std::vector<Outlier>> outliers = takeOutliers(d, c.n, rest, &status.outlier_count);
 
-  const NibQuantizeDesc q{NIB_OP_QUANTIZE, 0, d.tokens, d.cols, d.source_type, d.source_stride,
+  const NibQuantizeDesc q{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), 0, d.tokens, d.cols, d.source_type, d.source_stride,
                           {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, d.input_flags}};
   const model::Layout layout = model::layoutOf(d.tokens, d.cols, q.weights);
   model::Bytes input(size_t(layout.blob_bytes));
@@ -234,6 +234,7 @@ std::string compareDynamic(const cases::Case& c) {
 
   NibInt8GemmDesc p{};
   p.op = NIB_OP_INT8_GEMM;
+  p.desc_bytes = sizeof p;
   p.flags = d.flags;
   p.rows = d.rows;
   p.cols = d.cols;
@@ -272,6 +273,7 @@ std::string compareDynamic(const cases::Case& c) {
 NibInt8GemmDesc one(uint32_t cols, uint32_t result_type) {
   NibInt8GemmDesc d{};
   d.op = NIB_OP_INT8_GEMM;
+  d.desc_bytes = sizeof d;
   d.rows = d.tokens = 1;
   d.cols = cols;
   d.result_type = result_type;
@@ -318,7 +320,7 @@ TEST_CASE("dynamic_gemm gives the model's bytes for every case of the shared lis
 
 // Codes 64 (from 63.5), 0, -127 and 32 of 2/127 each; 64 * 1 + -127 * 3 + 32 * 4 = -189. The outlier is 8 * (2 * 0.5).
 TEST_CASE("dynamic_gemm multiplies outliers in fp32 and keeps them out of the scale") {
-  NibDynamicGemmDesc d{NIB_OP_DYNAMIC_GEMM, NIB_PRODUCT_STATUS, 1, 4, 1, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, NIB_WEIGHTS_NARROW,
+  NibDynamicGemmDesc d{NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), NIB_PRODUCT_STATUS, 1, 4, 1, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, NIB_WEIGHTS_NARROW,
                        weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0), 6, 0};
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
@@ -341,7 +343,7 @@ TEST_CASE("dynamic_gemm multiplies outliers in fp32 and keeps them out of the sc
 TEST_CASE("a token's result does not depend on its neighbours, outliers or not") {
   constexpr uint32_t kRows = 9, kCols = 70, kTokens = 6;
   for (const uint32_t most : {0u, 2u}) {
-    NibDynamicGemmDesc d{NIB_OP_DYNAMIC_GEMM, 0, kRows, kCols, kTokens, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
+    NibDynamicGemmDesc d{NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), 0, kRows, kCols, kTokens, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
                          weights(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32), 6, most};
     Ranges all(asOp(d));
     REQUIRE(all.valid());
@@ -394,7 +396,7 @@ TEST_CASE("int8_gemm adds up to the largest sum that is allowed and refuses a lo
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
   CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 1)[0] == 0x80000000u - 16384u);
   const auto refused = [](NibInt8GemmDesc desc) {
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     return nibGetMemory(asOp(desc), nullptr, &memory) == NIB_ERROR_UNSUPPORTED;
   };
   d.cols = 131072;

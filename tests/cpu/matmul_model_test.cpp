@@ -24,7 +24,7 @@ double share(const NibMatmulDesc& d) {
 void checkCases(uint32_t format) {
   for (const cases::Case& c : cases::thinned(cases::casesOf(NIB_OP_MATMUL, format, cases::Extent::kFull), 5)) {
     INFO(c.name());
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS);
     const cases::Images before = cases::makeImages(c, memory);
     cases::Images after = before;
@@ -39,6 +39,7 @@ void checkCases(uint32_t format) {
 NibMatmulDesc product(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weights) {
   NibMatmulDesc d{};
   d.op = NIB_OP_MATMUL;
+  d.desc_bytes = sizeof d;
   d.rows = rows;
   d.cols = cols;
   d.tokens = tokens;

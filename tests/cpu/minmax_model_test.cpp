@@ -14,7 +14,7 @@ using namespace nib::tests;
 namespace {
 
 NibMinMaxDesc minmaxDesc(uint32_t rows, uint32_t cols, NibGranularity granularity, NibType type = NIB_TYPE_F32) {
-  return {NIB_OP_MINMAX, 0, rows, cols, uint32_t(type), 0, uint32_t(granularity)};
+  return {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, cols, uint32_t(type), 0, uint32_t(granularity)};
 }
 
 // The four words of each extent of a matrix of patterns.

@@ -95,7 +95,7 @@ TEST_CASE("moments of every case of the shared list are exact or within their bo
 
 TEST_CASE("tiles add up to the moments of a column") {
   constexpr uint32_t kRows = 600, kCols = 3;
-  const NibMomentsDesc d{NIB_OP_MOMENTS, 0, kRows, kCols, NIB_TYPE_F32, 0, NIB_GRANULARITY_COLUMN};
+  const NibMomentsDesc d{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, kRows, kCols, NIB_TYPE_F32, 0, NIB_GRANULARITY_COLUMN};
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   std::vector<float> source(kRows * kCols);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_run.h"
 namespace nib::tests {
 
 inline constexpr uint8_t kUntouched = 0xa5;
@@ -72,7 +73,7 @@ class Ranges {
   void clearStatus() { std::memset(part(NIB_ROLE_AUX, NIB_PART_STATUS), 0, sizeof(NibStatus)); }
 
   NibResult run(uint32_t n, const NibParallelFor* parallel = nullptr, const NibLog* log = nullptr) {
-    return nibCpuRun(desc_, &binding, n, parallel, log);
+    return cpuRun(desc_, &binding, n, parallel, log);
   }
 
   // True while the words around every range hold what they began with.
@@ -88,8 +89,8 @@ class Ranges {
     return true;
   }
 
-  NibMemory memory{};
-  NibCpuBinding binding{};
+  NibMemory memory{sizeof(NibMemory)};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
 
  private:
   const NibOpDesc* desc_;
@@ -123,12 +124,12 @@ inline NibWeights weights(uint32_t format, NibGranularity granularity, uint32_t 
 // A quantize description whose status range is on.
 inline NibQuantizeDesc quantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w, NibType source = NIB_TYPE_F32,
                                     uint32_t flags = 0) {
-  return {NIB_OP_QUANTIZE, flags | NIB_QUANTIZE_STATUS, rows, cols, uint32_t(source), 0, w};
+  return {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), flags | NIB_QUANTIZE_STATUS, rows, cols, uint32_t(source), 0, w};
 }
 
 inline NibDequantizeDesc dequantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w,
                                         NibType result = NIB_TYPE_F32) {
-  return {NIB_OP_DEQUANTIZE, 0, rows, cols, uint32_t(result), 0, w};
+  return {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, rows, cols, uint32_t(result), 0, w};
 }
 
 }  // namespace nib::tests

@@ -14,7 +14,7 @@ struct Packed {
 };
 
 NibRepackDesc repackDesc(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w, uint32_t flags = 0) {
-  return {NIB_OP_REPACK, flags, rows, cols, uint32_t(layout), w};
+  return {NIB_OP_REPACK, sizeof(NibRepackDesc), flags, rows, cols, uint32_t(layout), w};
 }
 
 // Canonical parts to packed ones; "" bytes if refused.
@@ -162,7 +162,7 @@ TEST_CASE("ggml blocks: scale, minimum, fifth bits, then codes j and j + 16 in a
 TEST_CASE("layouts refuse what they cannot hold") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   const auto result = [&](uint32_t cols, uint32_t layout, const NibWeights& w) {
     const NibRepackDesc desc = repackDesc(4, cols, NibLayout(layout), w);
     return nibGetMemory(nib::tests::asOp(desc), nullptr, &memory);

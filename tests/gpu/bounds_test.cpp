@@ -43,20 +43,20 @@ std::vector<cases::Case> largerCases() {
       cases::Case c;
       c.seed = rows + granularity;
       c.n = rows;
-      c.desc.minmax = {NIB_OP_MINMAX, 0, rows, cols, NIB_TYPE_F32, 0, granularity};
+      c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, cols, NIB_TYPE_F32, 0, granularity};
       list.push_back(c);
-      c.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0, granularity, 128};
+      c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0, granularity, 128};
       list.push_back(c);
       if (granularity != NIB_GRANULARITY_ROW) {
-        c.desc.moments = {NIB_OP_MOMENTS, 0, rows, cols, NIB_TYPE_F32, 0, granularity};
+        c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, cols, NIB_TYPE_F32, 0, granularity};
         list.push_back(c);
       }
       for (uint32_t i = 0; i < nibFormatCount(); ++i) {
         const NibFormatInfo& format = *nibFormatAt(i);
         if (!(format.granularities >> granularity & 1u) || !typeWanted(format.format)) continue;
-        c.desc.quantize = {NIB_OP_QUANTIZE, 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
+        c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
         list.push_back(c);
-        c.desc.dequantize = {NIB_OP_DEQUANTIZE, 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
+        c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
         list.push_back(c);
       }
     }
@@ -65,9 +65,9 @@ std::vector<cases::Case> largerCases() {
     cases::Case c;
     c.seed = rows;
     c.n = rows;
-    c.desc.convert = {NIB_OP_CONVERT, 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
+    c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
     list.push_back(c);
-    c.desc.errors = {NIB_OP_ERRORS, 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
+    c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
     list.push_back(c);
   }
   return list;

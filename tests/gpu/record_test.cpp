@@ -97,6 +97,7 @@ struct Callbacks {
 NibQuantizeDesc tensorDesc() {
   NibQuantizeDesc d{};
   d.op = NIB_OP_QUANTIZE;
+  d.desc_bytes = sizeof d;
   d.rows = 300;
   d.cols = 4096;
   d.weights = {nibFormatAt(0)->format, NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F16, 0};
@@ -120,9 +121,9 @@ struct Made {
     const NibQuantizeDesc op = tensorDesc();
     result = nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&op), &plan);
     if (result != NIB_SUCCESS) return;
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     nibPlanGetMemory(plan, &memory);
-    NibBindingDesc ranges{};
+    NibBindingDesc ranges{sizeof(NibBindingDesc)};
     for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
       if (memory.range[role].size_bytes == 0) continue;
       buffers[role] = kit::Buffer(device(), memory.range[role].size_bytes);
@@ -177,7 +178,7 @@ TEST_CASE_FIXTURE(Gpu, "recording allocates nothing, takes no lock and calls onl
     REQUIRE(made.result == NIB_SUCCESS);
     const uint32_t calls_before = callbacks.calls;
     uint32_t malloc_count = 0, lock_count = 0;
-    NibRun run{};
+    NibRun run{sizeof(NibRun)};
     run.n = 300;
     run.slice_count = UINT32_MAX;
     device().submit([&](VkCommandBuffer commands) {

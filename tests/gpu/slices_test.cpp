@@ -12,7 +12,7 @@ using namespace nib::tests;
 namespace {
 
 NibRun runOf(uint32_t n, uint32_t first = 0, uint32_t count = UINT32_MAX) {
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = n;
   run.first_slice = first;
   run.slice_count = count;
@@ -35,10 +35,10 @@ std::vector<cases::Case> largeCases() {
   };
   auto quantize = [&](uint32_t format, uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t group, uint32_t wflags,
                       uint32_t flags) {
-    add({NIB_OP_QUANTIZE, format, ""}, rows, cols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), format, ""}, rows, cols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       // Means of large groups, which would all be zero groups.
       if (nibFormatById(format)->flags & NIB_FORMAT_MEAN_SCALE) c.recipe = cases::Recipe::kOutlier;
-      c.desc.quantize = {NIB_OP_QUANTIZE, flags | NIB_QUANTIZE_STATUS, r, k, NIB_TYPE_F32, 0,
+      c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), flags | NIB_QUANTIZE_STATUS, r, k, NIB_TYPE_F32, 0,
                          {format, granularity, group, NIB_TYPE_F16, wflags}};
     });
   };
@@ -59,21 +59,21 @@ std::vector<cases::Case> largeCases() {
     quantize(NIB_FORMAT_BINARY, kRows, kCols, NIB_GRANULARITY_COLUMN, 0, 0, 0);
   }
   auto dequantize = [&](uint32_t format, uint32_t granularity, uint32_t group) {
-    add({NIB_OP_DEQUANTIZE, format, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.dequantize = {NIB_OP_DEQUANTIZE, 0, r, k, NIB_TYPE_F32, 0, {format, granularity, group, NIB_TYPE_F32, 0}};
+    add({NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), format, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, r, k, NIB_TYPE_F32, 0, {format, granularity, group, NIB_TYPE_F32, 0}};
     });
   };
   dequantize(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32);
   dequantize(NIB_FORMAT_INT8, NIB_GRANULARITY_COLUMN, 0);
   if (!validating()) {  // instrumented shaders need minutes for this much
-    add({NIB_OP_GATHER, NIB_FORMAT_INT4, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.gather = {NIB_OP_GATHER, 0, 67, k, r, NIB_TYPE_F32, 0, {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32, 0}};
+    add({NIB_OP_GATHER, sizeof(NibGatherDesc), NIB_FORMAT_INT4, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.gather = {NIB_OP_GATHER, sizeof(NibGatherDesc), 0, 67, k, r, NIB_TYPE_F32, 0, {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32, 0}};
     });
   }
   // Few tokens and several blocks of them; activations that are copied first.
   for (const uint32_t tokens : {2u, 21u}) {
     if (validating()) continue;
-    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, tokens, 1026, [&](cases::Case& c, uint32_t n, uint32_t k) {
+    add({NIB_OP_MATMUL, sizeof(NibMatmulDesc), NIB_FORMAT_INT4, ""}, tokens, 1026, [&](cases::Case& c, uint32_t n, uint32_t k) {
       c.recipe = cases::Recipe::kExact;
       NibMatmulDesc& d = c.desc.matmul;
       d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
@@ -85,7 +85,7 @@ std::vector<cases::Case> largeCases() {
   }
   // Codes that are decoded, and columns that are brought into order first.
   if (!validating() && nibFormatById(NIB_FORMAT_FP8) != nullptr) {
-    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, 515, 1040, [&](cases::Case& c, uint32_t n, uint32_t k) {
+    add({NIB_OP_MATMUL, sizeof(NibMatmulDesc), NIB_FORMAT_INT4, ""}, 515, 1040, [&](cases::Case& c, uint32_t n, uint32_t k) {
       c.recipe = cases::Recipe::kExact;
       NibMatmulDesc& d = c.desc.matmul;
       d.flags = NIB_PRODUCT_ORDER;
@@ -98,37 +98,37 @@ std::vector<cases::Case> largeCases() {
     });
   }
   const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  if (!validating()) add({NIB_OP_INT8_GEMM, 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-    c.desc.int8_gemm = {NIB_OP_INT8_GEMM, NIB_PRODUCT_RESIDUAL, 600, k, r, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
+  if (!validating()) add({NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), NIB_PRODUCT_RESIDUAL, 600, k, r, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
   });
-  add({NIB_OP_DYNAMIC_GEMM, NIB_FORMAT_INT4, ""}, 1031, 1040, [&](cases::Case& c, uint32_t r, uint32_t k) {
-    c.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, 0, 67, k, r, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
+  add({NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), NIB_FORMAT_INT4, ""}, 1031, 1040, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    c.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), 0, 67, k, r, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
                            {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0}};
   });
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-    add({NIB_OP_MINMAX, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.minmax = {NIB_OP_MINMAX, 0, r, k, NIB_TYPE_F32, 0, granularity};
+    add({NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, r, k, NIB_TYPE_F32, 0, granularity};
     });
   }
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-    add({NIB_OP_HISTOGRAM, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.histogram = {NIB_OP_HISTOGRAM, granularity == NIB_GRANULARITY_ROW ? 0u : uint32_t(NIB_HISTOGRAM_ACCUMULATE), r, k,
+    add({NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), granularity == NIB_GRANULARITY_ROW ? 0u : uint32_t(NIB_HISTOGRAM_ACCUMULATE), r, k,
                           NIB_TYPE_F32, 0, granularity, 128};
     });
     if (granularity == NIB_GRANULARITY_ROW) continue;
-    add({NIB_OP_MOMENTS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.moments = {NIB_OP_MOMENTS, 0, r, k, NIB_TYPE_F32, 0, granularity};
+    add({NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+      c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, r, k, NIB_TYPE_F32, 0, granularity};
     });
   }
   // Contiguous, and rows with gaps.
   for (const uint32_t gap : {0u, 4u}) {
-    add({NIB_OP_CONVERT, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_CONVERT, sizeof(NibConvertDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       const uint32_t stride = gap != 0 ? k + gap : 0;
-      c.desc.convert = {NIB_OP_CONVERT, NIB_CONVERT_STATUS, r, k, NIB_TYPE_F32, stride, NIB_TYPE_BF16, stride};
+      c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), NIB_CONVERT_STATUS, r, k, NIB_TYPE_F32, stride, NIB_TYPE_BF16, stride};
     });
-    add({NIB_OP_ERRORS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       const uint32_t stride = gap != 0 ? k + gap : 0;
-      c.desc.errors = {NIB_OP_ERRORS, 0, r, k, NIB_TYPE_F32, stride, NIB_TYPE_F16, stride};
+      c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, r, k, NIB_TYPE_F32, stride, NIB_TYPE_F16, stride};
     });
   }
   return list;
@@ -242,7 +242,7 @@ TEST_CASE_FIXTURE(Gpu, "a run of fewer rows, whole or in slices, leaves the othe
 }
 
 TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings of inputs and results") {
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   const kit::AdoptDesc adopted = adoption();
   restriction.features_mask = NIB_FEATURE_ALL;
   if (adopted.restriction != nullptr) restriction = *adopted.restriction;
@@ -299,7 +299,7 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
 TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
   cases::Case c;
   c.recipe = cases::Recipe::kUniform;
-  c.desc.minmax = {NIB_OP_MINMAX, 0, 40, 100, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW};
+  c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 40, 100, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW};
   c.n = 40;
   const Ring ring(device(), c);
   const kit::Binding binding(ring.plan, ring.all());
@@ -346,7 +346,7 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
 TEST_CASE_FIXTURE(Gpu, "FLAT groups cross rows, so a run of fewer rows records nothing") {
   if (nibFormatById(NIB_FORMAT_NF4) == nullptr) return;
   cases::Case c;
-  c.desc.quantize = {NIB_OP_QUANTIZE, 0, 8, 100, NIB_TYPE_F32, 0, {NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64, NIB_TYPE_F32, NIB_WEIGHTS_FLAT}};
+  c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), 0, 8, 100, NIB_TYPE_F32, 0, {NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64, NIB_TYPE_F32, NIB_WEIGHTS_FLAT}};
   c.n = 8;
   const Ring ring(device(), c);
   const kit::Binding binding(ring.plan, ring.all());

@@ -14,6 +14,7 @@ cases::Case matmul(uint32_t tokens) {
   c.n = tokens;
   NibMatmulDesc& d = c.desc.matmul;
   d.op = NIB_OP_MATMUL;
+  d.desc_bytes = sizeof d;
   d.rows = 261;
   d.cols = 1040;
   d.tokens = tokens;
@@ -26,7 +27,7 @@ cases::Case codes(uint32_t tokens) {
   c.seed = 72;
   c.n = tokens;
   const NibWeights int8{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, 0, 261, 1040, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, int8, int8};
+  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), 0, 261, 1040, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, int8, int8};
   return c;
 }
 
@@ -37,6 +38,7 @@ cases::Case dynamic(uint32_t tokens) {
   const NibWeights int4{NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
   NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
   d.op = NIB_OP_DYNAMIC_GEMM;
+  d.desc_bytes = sizeof d;
   d.rows = 261;
   d.cols = 1040;
   d.tokens = tokens;

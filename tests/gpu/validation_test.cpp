@@ -38,7 +38,7 @@ bool heard(size_t from, std::initializer_list<const char*> texts) {
   return false;
 }
 
-NibMinMaxDesc minmax() { return {NIB_OP_MINMAX, 0, 64, 256, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW}; }
+NibMinMaxDesc minmax() { return {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 64, 256, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW}; }
 
 struct Buffers {
   kit::Buffer buffers[NIB_ROLE_COUNT];
@@ -75,7 +75,7 @@ TEST_CASE("a missing barrier is heard") {
   const Buffers memory(device(), plan);
   const kit::Binding binding(plan, memory.ranges);
   device().submit([&](VkCommandBuffer commands) {
-    NibRun run{};
+    NibRun run{sizeof(NibRun)};
     run.n = 64;
     run.slice_count = UINT32_MAX;
     nibCmdRun(commands, plan.handle(), binding.handle(), &run);

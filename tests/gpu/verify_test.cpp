@@ -38,31 +38,31 @@ std::vector<cases::Case> largeCases(const OpFormat& what) {
         cases::Case c;
         c.n = shape.rows;
         if (what.op == NIB_OP_QUANTIZE) {
-          c.desc.quantize = {NIB_OP_QUANTIZE, turn % 4, shape.rows, shape.cols, turn / 2 % 3, stride, weights};
+          c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), turn % 4, shape.rows, shape.cols, turn / 2 % 3, stride, weights};
         } else if (what.op == NIB_OP_DEQUANTIZE) {
-          c.desc.dequantize = {NIB_OP_DEQUANTIZE, 0, shape.rows, shape.cols, turn % 3, (stride + 1) / 2 * 2, weights};
+          c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, shape.rows, shape.cols, turn % 3, (stride + 1) / 2 * 2, weights};
         } else if (what.op == NIB_OP_MINMAX && sharing.granularity <= NIB_GRANULARITY_COLUMN) {
-          c.desc.minmax = {NIB_OP_MINMAX, 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
+          c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
         } else if (what.op == NIB_OP_HISTOGRAM && sharing.granularity <= NIB_GRANULARITY_COLUMN) {
-          c.desc.histogram = {NIB_OP_HISTOGRAM, turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity, 128};
+          c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity, 128};
         } else if (what.op == NIB_OP_MOMENTS) {
-          c.desc.moments = {NIB_OP_MOMENTS, 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
+          c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
         } else if (what.op == NIB_OP_CONVERT) {
-          c.desc.convert = {NIB_OP_CONVERT, turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
+          c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
                             (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2};
         } else if (what.op == NIB_OP_ERRORS) {
-          c.desc.errors = {NIB_OP_ERRORS, 0, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
+          c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
                            turn % 2 != 0 ? shape.stride : 0};
         } else if (what.op == NIB_OP_INT8_GEMM) {
           constexpr uint32_t kTokens[] = {1, 512, 8, 33};
           const NibWeights codes{NIB_FORMAT_INT8, sharing.granularity, sharing.group, turn % 3, sharing.flags | mode};
           const NibWeights input{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, turn / 2 % 2};
-          c.desc.int8_gemm = {NIB_OP_INT8_GEMM, turn % 4, shape.rows, shape.cols, kTokens[turn / 4 % 4], 0, 0, turn % 3, 0, turn % 6,
+          c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), turn % 4, shape.rows, shape.cols, kTokens[turn / 4 % 4], 0, 0, turn % 3, 0, turn % 6,
                               0, 0, 0, 0, codes, input};
           c.n = kTokens[turn / 4 % 4];
         }
         ++turn;
-        NibMemory memory;
+        NibMemory memory{sizeof(NibMemory)};
         if (nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS) list.push_back(c);  // else: no such format
       }
     }
@@ -129,7 +129,7 @@ TEST_CASE_FIXTURE(Gpu, "every op of every format passes its self-test, on every 
 
 TEST_CASE_FIXTURE(Gpu, "a self-test's small problem runs the plan's own pipelines, on several tiles") {
   const FakePipelines fake;
-  NibRestrict floor{};
+  NibRestrict floor{sizeof(NibRestrict)};
   floor = kit::profileRestrict("floor");
   uint32_t count = 0;
   for (const bool discrete : {false, true}) {

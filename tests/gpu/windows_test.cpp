@@ -14,7 +14,7 @@ namespace {
 // What the device has, but for the ranges.
 NibRestrict narrow(uint64_t range_bytes, uint32_t alignment, uint32_t workgroups) {
   const kit::AdoptDesc adopted = adoption();
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   if (adopted.restriction != nullptr) {
     restriction = *adopted.restriction;
   } else {
@@ -41,6 +41,7 @@ cases::Case quantize(uint32_t format, uint32_t rows, uint32_t cols, NibGranulari
   c.n = rows;
   NibQuantizeDesc& d = c.desc.quantize;
   d.op = NIB_OP_QUANTIZE;
+  d.desc_bytes = sizeof d;
   d.flags = NIB_QUANTIZE_STATUS;
   d.rows = rows;
   d.cols = cols;
@@ -54,6 +55,7 @@ cases::Case dequantize(uint32_t format, uint32_t rows, uint32_t cols, NibGranula
   c.n = rows;
   NibDequantizeDesc& d = c.desc.dequantize;
   d.op = NIB_OP_DEQUANTIZE;
+  d.desc_bytes = sizeof d;
   d.rows = rows;
   d.cols = cols;
   d.weights = {format, uint32_t(granularity), group, NIB_TYPE_F16, 0};
@@ -67,6 +69,7 @@ cases::Case minmax(uint32_t rows, uint32_t cols, NibGranularity granularity) {
   c.n = rows;
   NibMinMaxDesc& d = c.desc.minmax;
   d.op = NIB_OP_MINMAX;
+  d.desc_bytes = sizeof d;
   d.rows = rows;
   d.cols = cols;
   d.granularity = granularity;
@@ -78,7 +81,7 @@ cases::Case convert(uint32_t rows, uint32_t cols, NibType source, NibType result
   c.recipe = cases::Recipe::kBits;
   c.seed = 14 + rows;
   c.n = rows;
-  c.desc.convert = {NIB_OP_CONVERT, NIB_CONVERT_STATUS, rows, cols, uint32_t(source), 0, uint32_t(result), 0};
+  c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), NIB_CONVERT_STATUS, rows, cols, uint32_t(source), 0, uint32_t(result), 0};
   return c;
 }
 
@@ -87,7 +90,7 @@ cases::Case errors(uint32_t rows, uint32_t cols, NibType reference, NibType cand
   c.recipe = cases::Recipe::kNonFinite;
   c.seed = 15 + rows;
   c.n = rows;
-  c.desc.errors = {NIB_OP_ERRORS, 0, rows, cols, uint32_t(reference), 0, uint32_t(candidate), 0};
+  c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, rows, cols, uint32_t(reference), 0, uint32_t(candidate), 0};
   return c;
 }
 
@@ -96,7 +99,7 @@ cases::Case product(uint32_t rows, uint32_t tokens, uint32_t cols) {
   c.seed = 16 + rows;
   c.n = tokens;
   const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, 0, rows, cols, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, codes, codes};
+  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), 0, rows, cols, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, codes, codes};
   return c;
 }
 
@@ -109,6 +112,7 @@ cases::Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
   c.n = tokens;
   NibMatmulDesc& d = c.desc.matmul;
   d.op = NIB_OP_MATMUL;
+  d.desc_bytes = sizeof d;
   d.rows = rows;
   d.cols = cols;
   d.tokens = tokens;
@@ -135,7 +139,7 @@ cases::Case histogram(uint32_t rows, uint32_t cols, NibGranularity granularity) 
   c.recipe = cases::Recipe::kBits;
   c.seed = 16 + rows;
   c.n = rows;
-  c.desc.histogram = {NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0,
+  c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0,
                       uint32_t(granularity), 1024};
   return c;
 }
@@ -145,7 +149,7 @@ cases::Case moments(uint32_t rows, uint32_t cols, NibGranularity granularity) {
   c.recipe = cases::Recipe::kNonFinite;
   c.seed = 17 + rows;
   c.n = rows;
-  c.desc.moments = {NIB_OP_MOMENTS, 0, rows, cols, NIB_TYPE_F32, 0, uint32_t(granularity)};
+  c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, cols, NIB_TYPE_F32, 0, uint32_t(granularity)};
   return c;
 }
 

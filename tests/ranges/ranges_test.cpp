@@ -29,7 +29,7 @@ NibRange find(const HostHistogram& h, NibRangeMethod method, bool symmetric, dou
   const NibRangeDesc desc{uint32_t(method), symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u, percentile};
   LogLines lines;
   const NibLog log = lines.log();
-  NibRange range{};
+  NibRange range{sizeof(NibRange)};
   REQUIRE(nibFindRange(&desc, h.bins, h.flags, &h.head, h.counts.data(), &log, &range) == NIB_SUCCESS);
   CHECK(lines.lines.empty());
   return range;

@@ -48,6 +48,7 @@ void addWeights(std::vector<Case>& cases, const NibFormatInfo& format, const Nib
                            ((weights.flags & NIB_WEIGHTS_FLAT) != 0 ? " flat" : "") + " " + typeName(type);
   NibQuantizeDesc quantize{};
   quantize.op = NIB_OP_QUANTIZE;
+  quantize.desc_bytes = sizeof quantize;
   quantize.flags = NIB_QUANTIZE_STATUS;
   quantize.rows = kRows;
   quantize.cols = kCols;
@@ -56,6 +57,7 @@ void addWeights(std::vector<Case>& cases, const NibFormatInfo& format, const Nib
   add(cases, "quantize " + name, quantize);
   NibDequantizeDesc dequantize{};
   dequantize.op = NIB_OP_DEQUANTIZE;
+  dequantize.desc_bytes = sizeof dequantize;
   dequantize.rows = kRows;
   dequantize.cols = kCols;
   dequantize.result_type = type;
@@ -101,6 +103,7 @@ std::vector<Case> allCases() {
     for (const uint32_t type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) {
       NibMinMaxDesc minmax{};
       minmax.op = NIB_OP_MINMAX;
+      minmax.desc_bytes = sizeof minmax;
       minmax.rows = kRows;
       minmax.cols = kCols;
       minmax.source_type = type;
@@ -112,6 +115,7 @@ std::vector<Case> allCases() {
   for (uint32_t turn = 0; turn < 4; ++turn) {
     NibInt8GemmDesc gemm{};
     gemm.op = NIB_OP_INT8_GEMM;
+    gemm.desc_bytes = sizeof gemm;
     gemm.rows = gemm.tokens = kRows;
     if (turn % 2 == 0) gemm.tokens = 3;
     gemm.cols = kCols;
@@ -125,6 +129,7 @@ std::vector<Case> allCases() {
     const uint32_t from = pair / 3, to = pair % 3;
     NibConvertDesc convert{};
     convert.op = NIB_OP_CONVERT;
+    convert.desc_bytes = sizeof convert;
     convert.flags = NIB_CONVERT_STATUS | (pair % 2 != 0 ? uint32_t{NIB_CONVERT_SATURATE} : 0u);
     convert.rows = kRows;
     convert.cols = kCols;
@@ -133,6 +138,7 @@ std::vector<Case> allCases() {
     add(cases, std::string("convert ") + typeName(from) + " " + typeName(to), convert);
     NibErrorsDesc errors{};
     errors.op = NIB_OP_ERRORS;
+    errors.desc_bytes = sizeof errors;
     errors.rows = kRows;
     errors.cols = kCols;
     errors.reference_type = from;
@@ -152,7 +158,7 @@ std::vector<kit::Device> paths(const kit::Device& device) {
                                  NIB_FEATURE_SUBGROUP, NIB_FEATURE_SUBGROUP_SIZE}) {
     if ((mask & feature) == 0) continue;
     mask &= ~uint32_t{feature};
-    NibRestrict restriction{};
+    NibRestrict restriction{sizeof(NibRestrict)};
     restriction.features_mask = mask;
     result.push_back(device.restricted(restriction));
   }

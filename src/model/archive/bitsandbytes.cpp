@@ -33,20 +33,22 @@ bool eightBit(const WeightSpec& w) { return w.weights.format == NIB_FORMAT_INT8;
 std::vector<std::byte> makeTable(uint32_t format) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = 1;
   desc.cols = 16;
   desc.weights = {format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
   std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
   blob[0] = 0x76543210u;
   blob[1] = 0xfedcba98u;
   blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)] = 0x3f800000u;
   std::vector<std::byte> table(16 * 4);
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {table.data(), table.size()};
-  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
+  const NibRun run{sizeof(NibRun), 1, 0, 0, UINT32_MAX, {}};
+  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, &run, nullptr, nullptr);
   return table;
 }
 

@@ -170,9 +170,10 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
   } else {
     throw refuse("weight_scale has a shape of no known granularity");
   }
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = w.rows;
   desc.cols = w.cols;
   desc.weights = w.weights;

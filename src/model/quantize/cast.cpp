@@ -18,12 +18,14 @@ NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, 
     const uint32_t count = uint32_t(std::min(piece, elements - at));
     NibConvertDesc convert{};
     convert.op = NIB_OP_CONVERT;
+    convert.desc_bytes = sizeof convert;
     convert.rows = 1;
     convert.cols = count;
     convert.source_type = source.type;
     convert.result_type = *nibTypeOf(to);
     NibErrorsDesc errors{};
     errors.op = NIB_OP_ERRORS;
+    errors.desc_bytes = sizeof errors;
     errors.rows = 1;
     errors.cols = count;
     errors.reference_type = convert.source_type;
@@ -51,7 +53,7 @@ NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, 
     station_.download(tiles, 0, of_tiles.data(), of_tiles.size() * sizeof(NibErrorTile));
     nibErrorsAdd(&sums, of_tiles.data(), of_tiles.size(), at);
   }
-  NibErrors result{};
+  NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
   return result;
 }

@@ -236,7 +236,7 @@ QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& report
     sums.error_squares += reports[j].sums.error_squares;
     sums.reference_squares += reports[j].sums.reference_squares;
   }
-  NibErrors errors{};
+  NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
   total.elements = sums.finite_count;
   total.sqnr_db = errors.sqnr_db;

@@ -49,7 +49,7 @@ struct TensorReport {
   uint64_t bytes_in = 0, bytes_out = 0;
   bool changed = false;       // quantized or cast: errors are known
   bool kept_from_before = false;  // finished by the run that is resumed: errors are not known
-  NibErrors errors{};
+  NibErrors errors{sizeof(NibErrors)};
   NibErrorSums sums{};     // what they follow from, of quantized ones
   uint32_t saturated = 0;
   std::string note;

@@ -15,6 +15,7 @@ NibWeights plain(NibWeights weights) {
 NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows, bool given) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.flags = NIB_QUANTIZE_STATUS | (given ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
   desc.rows = rows;
   desc.cols = w.cols;
@@ -24,12 +25,13 @@ NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows,
 }
 
 NibRepackDesc repackDesc(const WeightSpec& w, NibLayout layout, uint32_t rows) {
-  return {NIB_OP_REPACK, 0, rows, w.cols, uint32_t(layout), plain(w.weights)};
+  return {NIB_OP_REPACK, sizeof(NibRepackDesc), 0, rows, w.cols, uint32_t(layout), plain(w.weights)};
 }
 
 NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.result_type = NIB_TYPE_F32;
@@ -40,6 +42,7 @@ NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
 NibErrorsDesc errorsDesc(const WeightSpec& w, NibType source, uint32_t rows) {
   NibErrorsDesc desc{};
   desc.op = NIB_OP_ERRORS;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.reference_type = source;
@@ -50,6 +53,7 @@ NibErrorsDesc errorsDesc(const WeightSpec& w, NibType source, uint32_t rows) {
 NibMinMaxDesc minmaxDesc(const WeightSpec& w, NibType source, uint32_t rows, NibGranularity granularity) {
   NibMinMaxDesc desc{};
   desc.op = NIB_OP_MINMAX;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.source_type = source;

@@ -76,7 +76,7 @@ std::string joined(const std::string (&counts)[kDenseCount]) {
   return any ? text : std::string();
 }
 
-std::string machineText(const Json& machine) {
+std::string machineText(const Json& machine, size_t run_count) {
   std::string text = "**" + machine.at("device").get<std::string>() + "**, " + machine.at("driver").get<std::string>();
   // A device that is no processor needs no word about the host's.
   const bool on_host = machine.at("type") == "software" || machine["type"] == "cpu";
@@ -85,10 +85,16 @@ std::string machineText(const Json& machine) {
   const char* separator = " ";
   for (const auto& [name, ceiling] : machine.at("ceilings").items()) {
     if (!ceiling.at("value").is_number()) continue;
-    text += separator + name + " " + brief(ceiling["value"].get<double>()) + " " + ceiling.at("unit").get<std::string>();
+    text += separator + name + " " + brief(ceiling["value"].get<double>());
+    text += " " + ceiling.at("unit").get<std::string>();
     separator = ", ";
   }
-  return text + ".";
+  text += ".";
+  if (run_count > 1) {
+    text += "\nThe rows come from " + std::to_string(run_count) + " runs; date and ceilings are the newest run's. " +
+            "\"times fp32 weights\" and \"of limit\" compare a row with its own run.";
+  }
+  return text;
 }
 
 bool isProduct(const Json& row) { return row.contains("gflops") && row["gflops"].is_number(); }
@@ -148,8 +154,11 @@ std::string markdownOf(const Json& run) {
   try {
     if (run.at("schema") != 1) throw std::runtime_error("schema " + run["schema"].dump() + ", 1 is known");
     const std::string ops = tableOf(run), products = productsOf(run);
-    std::string text = machineText(run.at("machine")) + "\n\n" + ops + (ops.empty() || products.empty() ? "" : "\n") + products;
-    if (!run.at("skipped").empty()) text += "\nNot measured for want of time: " + std::to_string(run["skipped"].size()) + " rows.\n";
+    const size_t run_count = run.contains("runs") ? run["runs"].size() : 1;
+    std::string text = machineText(run.at("machine"), run_count) + "\n\n" + ops;
+    text += (ops.empty() || products.empty() ? "" : "\n") + products;
+    const size_t skipped = run.at("skipped").size();
+    if (skipped > 0) text += "\nRows not measured yet: " + std::to_string(skipped) + ".\n";
     return text;
   } catch (const Json::exception& error) {
     throw std::runtime_error(std::string("no result of nibble bench: ") + error.what());

@@ -61,14 +61,13 @@ def merge(results, stale):
         raise ValueError("a run with failures is no result")
     results = sorted(results, key=lambda r: r["machine"]["date"])
     runs = sorted((run for result in results for run in runs_of(result)), key=lambda run: run[0]["date"])
-    newest, places, names = {}, {}, {}
+    newest, places = {}, {}
     # The order of a suite: what a run measured, then what it had no time for.
     for result in results:
         for name in [row_name(row) for row in result["rows"]] + result["skipped"]:
             places.setdefault(name, len(places))
     for machine, rows in runs:
         for row in rows:
-            names[row_key(row)] = row_name(row)
             if not is_stale(row, machine, stale):
                 newest[row_key(row)] = (machine, row)
     used = [machine for machine, _ in runs if any(m is machine for m, _ in newest.values())]

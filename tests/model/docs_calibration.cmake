@@ -1,7 +1,7 @@
-# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P readme_calibrate.cmake: README's tables of ranges must be what
-# `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
+# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_calibration.cmake: the tables of docs/calibration.md
+# must be what `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
 cmake_minimum_required(VERSION 3.22)
-include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
 set(name model.layers.3.mlp.down_proj)
 set(data "${SOURCE}/tests/data/activations/${name}.npy")
@@ -77,14 +77,15 @@ foreach(samples 1 2 4 8 16 32)
 endforeach()
 file(REMOVE_RECURSE "${SCRATCH}")
 
-readme_part("calibrate" "${table}" "${WRITE}")
+docs_part("docs/calibration.md" "ranges" "${table}" "${WRITE}")
 # Seen to tell: a table with one digit changed is another.
 string(REPLACE "| mse | 9" "| mse | 8" planted "${shown}")
 if(NOT WRITE AND planted STREQUAL table)
   message(FATAL_ERROR "a changed digit is not seen")
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
-  message(FATAL_ERROR "README's tables of ranges are not what nibble calibrate says; write them:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON -P tests/model/readme_calibrate.cmake\n"
+  message(FATAL_ERROR "the tables of docs/calibration.md are not what nibble calibrate says; write them:\n"
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON "
+                      "-P tests/model/docs_calibration.cmake\n"
                       "${table}")
 endif()

@@ -3,18 +3,19 @@
 
     merge.py [--stale TYPE,...@TIME] -o OUT.json RUN.json...
 
-A row that several runs measured comes from the last of them. Every row names its run, and `runs` holds the machine block
-of each. --stale drops rows of these weight types that were measured before TIME (ISO 8601, UTC), because their kernels
-changed then. Rows that no run measured, or that are dropped, stay in `skipped`: `nibble bench --rest OUT.json` measures
-them. A merged file may be merged again.
+A row that several runs measured comes from the last of them. Every row names its run, and `runs` holds the machine
+block of each. --stale drops rows of these weight types that were measured before TIME (ISO 8601, UTC), because their
+kernels changed then. Rows that no run measured, or that are dropped, stay in `skipped`: `nibble bench --rest
+OUT.json` measures them. A merged file may be merged again.
 """
 import argparse
 import json
 import sys
 
-# What makes a row the same row, as in bench/compare.cpp: not the kernels and not the numbers.
-KEY = ("device", "op", "type", "m", "n", "k", "source", "result", "granularity", "group_size", "scale_type", "scales", "modes")
-# What the runs must have in common.
+# The fields that make a row the same row, as in bench/compare.cpp: not the kernels and not the numbers.
+KEY = ("device", "op", "type", "m", "n", "k", "source", "result", "granularity", "group_size", "scale_type", "scales",
+       "modes")
+# The runs must have these in common.
 MACHINE = ("device", "driver", "cpu", "cpu_threads", "profile")
 
 
@@ -74,8 +75,8 @@ def merge(results, stale):
     merged = [{**row, "run": next(i for i, m in enumerate(used) if m is machine)} for machine, row in newest.values()]
     merged.sort(key=lambda row: places[row_name(row)])
     measured = {row_name(row) for row in merged}
-    return {"schema": results[0]["schema"], "suite": results[0]["suite"], "machine": used[-1], "runs": used, "rows": merged,
-            "skipped": [name for name in places if name not in measured], "failures": []}
+    return {"schema": results[0]["schema"], "suite": results[0]["suite"], "machine": used[-1], "runs": used,
+            "rows": merged, "skipped": [name for name in places if name not in measured], "failures": []}
 
 
 def parse_stale(text):

@@ -1,9 +1,9 @@
-# Target nibble_docs: the reference of the public headers, by doxygen, in build/<preset>/docs. Only where doxygen and awk
-# are installed. Warnings are errors.
+# Target nibble_docs: the reference of the public headers, by doxygen, in build/<preset>/docs. It exists only where
+# doxygen and awk are installed, and the sources are whole. Warnings are errors.
 find_program(NIBBLE_DOXYGEN NAMES doxygen)
 find_program(NIBBLE_AWK NAMES awk mawk gawk)
 mark_as_advanced(NIBBLE_DOXYGEN NIBBLE_AWK)
-if(NOT NIBBLE_DOXYGEN OR NOT NIBBLE_AWK)
+if(NOT NIBBLE_DOXYGEN OR NOT NIBBLE_AWK OR NOT EXISTS "${PROJECT_SOURCE_DIR}/docs/Doxyfile.in")
   return()
 endif()
 set(NIBBLE_DOCS_DIR "${PROJECT_BINARY_DIR}/docs")

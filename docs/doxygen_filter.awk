@@ -12,11 +12,12 @@ function body(i,   text) {
   return text
 }
 
-# What doxygen would read as a command, a tag or a link; `words` become code.
+# Text without characters that doxygen reads as commands, tags or links; `words` become code.
 function escaped(text) {
   gsub(/[\\@<>&#%"]/, "\\\\&", text)
   while (match(text, /`[^`]+`/)) {
-    text = substr(text, 1, RSTART - 1) "<tt>" substr(text, RSTART + 1, RLENGTH - 2) "</tt>" substr(text, RSTART + RLENGTH)
+    text = substr(text, 1, RSTART - 1) "<tt>" substr(text, RSTART + 1, RLENGTH - 2) "</tt>" \
+           substr(text, RSTART + RLENGTH)
   }
   return text
 }

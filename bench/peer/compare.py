@@ -4,10 +4,10 @@
     compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
     compare.py --table OUT.json                                     that result as Markdown
 
-CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is one
-setting of the peer; of each row its best one counts, and rounds after the first time no other. ggml's medians against nibble's medians; per row and round one after
-the other, and of all rounds the median. ggml converts activations once for a graph of equal nodes, so its products leave
-that pass out; nibble's have it.
+CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is
+one setting of the peer. The best setting of each row counts, and rounds after the first time no other. Both run one
+after the other, row by row and round by round; the median of all rounds counts. ggml converts activations once for a
+graph of equal nodes, so its products leave that pass out; nibble's have it.
 """
 import argparse
 import json

@@ -25,6 +25,7 @@ if(PLANT)
   string(REGEX REPLACE "^([^%]*)[0-9] %" "\\1x %" shown "${shown}")
 endif()
 if(NOT WRITE AND NOT shown STREQUAL "\n${tables}")
-  message(FATAL_ERROR "the tables of docs/benchmarks.md are not those of bench/results; after a new result, write them:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DWRITE=ON -P tests/bench/docs_benchmarks.cmake")
+  message(FATAL_ERROR "the tables of docs/benchmarks.md are not those of bench/results; write them:\n"
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DWRITE=ON "
+                      "-P tests/bench/docs_benchmarks.cmake")
 endif()

@@ -41,7 +41,8 @@ void checkRun(const BenchResult& result) {
   CHECK_MESSAGE(result.failures.empty(), joined(result.failures));
   const std::vector<std::string> violations = schema().violations(result.json);
   CHECK_MESSAGE(violations.empty(), joined(violations));
-  CHECK(result.rows.size() + result.skipped.size() == suiteRows({.suite = "full", .type = "", .shape = Shape{67, 1, 200}}).size());
+  const SuiteOptions whole = {.suite = "full", .type = "", .shape = Shape{67, 1, 200}};
+  CHECK(result.rows.size() + result.skipped.size() == suiteRows(whole).size());
   CHECK(result.rows.size() > 10);
   for (const RowReport& row : result.rows) {
     CHECK_MESSAGE(row.measured.verified, row.name());
@@ -107,7 +108,9 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   const BenchResult result = shortRun(device);
   checkRun(result);
   const Json& ceilings = result.json["machine"]["ceilings"];
-  for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) CHECK(ceilings[name]["value"].get<double>() > 0);
+  for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) {
+    CHECK(ceilings[name]["value"].get<double>() > 0);
+  }
   CHECK(ceilings["copy"]["value"] == std::max(ceilings["copy_kernel"]["value"].get<double>(),
                                               ceilings["copy_buffer"]["value"].get<double>()));
   // Every tier that the device has is measured, and checked against the products it should give.
@@ -159,7 +162,9 @@ TEST_CASE("committed results are what the schema says, and hold no paths") {
     CHECK_MESSAGE(violations.empty(), joined(violations));
     CHECK(result["failures"].empty());
     const std::string text = result.dump();
-    for (const char* root : {"/home/", "/root/", "/tmp/", "/Users/", "C:\\"}) CHECK(text.find(root) == std::string::npos);
+    for (const char* root : {"/home/", "/root/", "/tmp/", "/Users/", "C:\\"}) {
+      CHECK(text.find(root) == std::string::npos);
+    }
   }
 }
 

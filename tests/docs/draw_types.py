@@ -82,7 +82,8 @@ class Panel:
             center = f'cx="{self.x(row["bits"]):.1f}" cy="{self.y(row["sqnr"]):.1f}"'
             x, y = self.place(row, taken)
             lines.append(f'<circle {center} r="4.5" fill="{color}"/>')
-            lines.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}">{escape(label_of(row))}</text>')
+            lines.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}" stroke="#fff" stroke-width="3" '
+                         f'paint-order="stroke">{escape(label_of(row))}</text>')
         return lines
 
 
@@ -91,12 +92,13 @@ def draw(page):
     small, large = [r for r in rows if r["bits"] < 6], [r for r in rows if r["bits"] >= 6]
     if not small or not large:
         raise ValueError("the page has no table of types")
-    panels = [Panel("4-bit types: SQNR in dB", small, 50, 560, 0.1), Panel("8-bit types", large, 615, 880, 0.05)]
+    panels = [Panel("4-bit types: SQNR in dB", small, 50, 560, 0.1),
+              Panel("8-bit types: SQNR in dB", large, 615, 880, 0.05)]
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
              'font-family="sans-serif" font-size="12">',
              f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>',
-             '<text x="50" y="20" font-size="14">What a type keeps of the sample model\'s weights: '
-             'higher is better, further left is smaller</text>']
+             '<text x="50" y="20" font-size="14">Sample model by type and scales: '
+             'higher loses less, further left is smaller</text>']
     for panel in panels:
         lines += panel.draw()
     return "\n".join(lines + ["</svg>", ""])

@@ -1,5 +1,5 @@
-# cmake -DSOURCE=... [-DPLANT=ON] -P links.cmake: what the pages link to within the sources exists. PLANT adds a link that
-# leads nowhere.
+# cmake -DSOURCE=... [-DPLANT=ON] -P links.cmake: links of the pages within the sources lead to files. PLANT adds one
+# that does not.
 cmake_minimum_required(VERSION 3.22)
 
 file(GLOB pages RELATIVE "${SOURCE}" "${SOURCE}/*.md")

@@ -1,6 +1,6 @@
-# cmake -DSOURCE=... [-DPLANT=ON] -P readme_code.cmake: the code of README.md must be that of the examples, which the tests
-# compile and run. The ten lines are the whole file below its comment, and ten; the application's side is the marked parts
-# of record.cpp, without their indentation. PLANT changes both first.
+# cmake -DSOURCE=... [-DPLANT=ON] -P readme_code.cmake: the code of README.md must be that of the examples, which the
+# tests compile and run. The ten lines are the whole file below its comment, and ten; the application's side is the
+# marked parts of record.cpp, without their indentation. PLANT changes both first.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 

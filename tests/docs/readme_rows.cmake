@@ -1,5 +1,6 @@
-# cmake -DSOURCE=... [-DPLANT=ON] -P readme_rows.cmake: a table of README.md between the markers "rows of PAGE" is a part of a
-# table of that page, cell by cell: some of its rows, and of those the first columns. PLANT changes digits of both first.
+# cmake -DSOURCE=... [-DPLANT=ON] -P readme_rows.cmake: a table of README.md between the markers "rows of PAGE" is a
+# part of a table of that page, cell by cell: some of its rows, and the first columns of these. PLANT changes digits of
+# both first.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 

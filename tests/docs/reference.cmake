@@ -1,5 +1,5 @@
-# cmake -DDOXYGEN=doxygen -DDOXYFILE=... -DSCRATCH=... [-DPLANT=ON] -P reference.cmake: doxygen reads the headers without a
-# warning. PLANT adds a header with a command that does not exist.
+# cmake -DDOXYGEN=doxygen -DDOXYFILE=... -DSCRATCH=... [-DPLANT=ON] -P reference.cmake: doxygen reads the headers
+# without a warning. PLANT adds a header with a command that does not exist.
 cmake_minimum_required(VERSION 3.22)
 
 file(REMOVE_RECURSE "${SCRATCH}")

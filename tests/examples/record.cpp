@@ -1,6 +1,6 @@
 // The application's side of README.md: adopt a device, plan an op, record it. A test compares the marked parts with it.
-// Here the kit plays the application: it owns the device, the buffers and the command buffer. app.cpp is a whole program
-// without the kit.
+// Here the kit plays the application: it owns the device, the buffers and the command buffer. app.cpp is a whole
+// program without the kit.
 #include <nibble/kit.h>
 
 #include <algorithm>

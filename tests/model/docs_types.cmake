@@ -1,9 +1,10 @@
-# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_types.cmake: the table of docs/types.md must be what
-# `nibble quantize` says of the sample model, but for the seconds. WRITE puts it there instead.
+# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_types.cmake: the table of docs/types.md must be
+# what `nibble quantize` says of the sample model, but for the seconds. WRITE puts it there instead.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
-set(table "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n|---|---|---|---:|---:|---:|---:|\n")
+set(table "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n")
+string(APPEND table "|---|---|---|---:|---:|---:|---:|\n")
 foreach(row
     "int8|row|compressed-tensors|--type;int8"
     "int8|group 128|compressed-tensors|--type;int8;--group-size;128"
@@ -26,7 +27,8 @@ foreach(row
   set(scales "${CMAKE_MATCH_2}")
   set(container "${CMAKE_MATCH_3}")
   set(arguments "${CMAKE_MATCH_4}")
-  execute_process(COMMAND "${NIBBLE}" quantize "${SOURCE}/tests/data/tiny-kjv-llama" -o "${SCRATCH}" --force --json ${arguments}
+  execute_process(COMMAND "${NIBBLE}" quantize "${SOURCE}/tests/data/tiny-kjv-llama" -o "${SCRATCH}" --force --json
+                          ${arguments}
                   OUTPUT_VARIABLE report ERROR_VARIABLE errors RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "nibble quantize ${arguments}: ${status}: ${errors}")

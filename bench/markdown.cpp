@@ -105,8 +105,8 @@ std::string productsOf(const Json& run) {
   for (const Json& row : run.at("rows")) {
     if (!isProduct(row)) continue;
     const Json twin = row.contains("over_twin") ? row["over_twin"] : Json();
-    lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>() + " | " + sharingOf(row);
-    lines += " | " + row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump();
+    lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>();
+    lines += " | " + sharingOf(row) + " | " + row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump();
     lines += " | " + textOr(row.at("source"), "") + " | " + brief(row.at("median_us").get<double>() * 1e-3);
     lines += " | " + (twin.is_number() ? brief(twin.get<double>()) : std::string()) + " | ";
     if (row.at("ceiling_fraction").is_number()) {

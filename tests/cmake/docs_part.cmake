@@ -1,5 +1,5 @@
-# docs_part(FILE NAME TEXT WRITE): the lines between the markers "<!-- NAME: begin -->" and "<!-- NAME: end -->" of FILE,
-# a path within SOURCE, become TEXT if WRITE is true. In any case `shown` becomes what was there before.
+# docs_part(FILE NAME TEXT WRITE): the lines between the markers "<!-- NAME: begin -->" and "<!-- NAME: end -->" of
+# FILE, a path within SOURCE, become TEXT if WRITE is true. In any case `shown` becomes what was there before.
 function(docs_part file name text write)
   set(begin "<!-- ${name}: begin -->\n")
   set(end "<!-- ${name}: end -->")

@@ -1,9 +1,10 @@
-# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P readme_types.cmake: README's table of types must be what
-# `nibble quantize` says of the sample model, but for the seconds. WRITE puts it there instead.
+# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_types.cmake: the table of docs/types.md must be
+# what `nibble quantize` says of the sample model, but for the seconds. WRITE puts it there instead.
 cmake_minimum_required(VERSION 3.22)
-include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
-set(table "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n|---|---|---|---:|---:|---:|---:|\n")
+set(table "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n")
+string(APPEND table "|---|---|---|---:|---:|---:|---:|\n")
 foreach(row
     "int8|row|compressed-tensors|--type;int8"
     "int8|group 128|compressed-tensors|--type;int8;--group-size;128"
@@ -26,7 +27,8 @@ foreach(row
   set(scales "${CMAKE_MATCH_2}")
   set(container "${CMAKE_MATCH_3}")
   set(arguments "${CMAKE_MATCH_4}")
-  execute_process(COMMAND "${NIBBLE}" quantize "${SOURCE}/tests/data/tiny-kjv-llama" -o "${SCRATCH}" --force --json ${arguments}
+  execute_process(COMMAND "${NIBBLE}" quantize "${SOURCE}/tests/data/tiny-kjv-llama" -o "${SCRATCH}" --force --json
+                          ${arguments}
                   OUTPUT_VARIABLE report ERROR_VARIABLE errors RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "nibble quantize ${arguments}: ${status}: ${errors}")
@@ -47,7 +49,7 @@ endforeach()
 file(REMOVE_RECURSE "${SCRATCH}")
 string(APPEND table "\nSeconds: the whole command on ${device}.\n")
 
-readme_part("types" "${table}" "${WRITE}")
+docs_part("docs/types.md" "types" "${table}" "${WRITE}")
 # Seconds and the device that took them are another machine's.
 foreach(text IN ITEMS table shown)
   string(REGEX REPLACE "[0-9.]+ \\|\n" "|\n" ${text} "${${text}}")
@@ -59,7 +61,9 @@ if(planted STREQUAL table)
   message(FATAL_ERROR "a changed digit is not seen")
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
-  message(FATAL_ERROR "README's table of types is not what nibble quantize says; write it:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/types -DWRITE=ON -P tests/model/readme_types.cmake\n"
+  message(FATAL_ERROR "the table of docs/types.md is not what nibble quantize says; write it, then draw it:\n"
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/types -DWRITE=ON "
+                      "-P tests/model/docs_types.cmake\n"
+                      "  python3 tests/docs/draw_types.py docs/types.md docs/types.svg\n"
                       "${table}")
 endif()

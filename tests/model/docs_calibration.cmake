@@ -1,7 +1,7 @@
-# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P readme_calibrate.cmake: README's tables of ranges must be what
-# `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
+# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_calibration.cmake: the tables of
+# docs/calibration.md must be what `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
 cmake_minimum_required(VERSION 3.22)
-include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
+include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
 set(name model.layers.3.mlp.down_proj)
 set(data "${SOURCE}/tests/data/activations/${name}.npy")
@@ -17,7 +17,9 @@ function(nibble)
 endfunction()
 
 # Every range on the same data. The default device: all give the same bytes.
-set(table "| range | symmetric: threshold | clipped | MSE | SQNR dB | with zero point: min … max | clipped | MSE | SQNR dB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+set(table "| range | symmetric: threshold | clipped | MSE | SQNR dB")
+string(APPEND table " | with zero point: min … max | clipped | MSE | SQNR dB |\n")
+string(APPEND table "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 nibble(calibrate --data "${data}" --compare)
 set(symmetric "${out}")
 nibble(calibrate --data "${data}" --compare --asym)
@@ -50,7 +52,8 @@ string(REPLACE ";" " | " heads "${ranges}")
 string(APPEND table "\n| sequences of 32 tokens | ${heads} |\n|---:|---:|---:|---:|---:|---:|\n")
 foreach(samples 1 2 4 8 16 32)
   foreach(seed 0 1 2 3)
-    nibble(calibrate --data "${data}" --seq-len 32 --samples ${samples} --seed ${seed} --device cpu -o "${SCRATCH}/drawn.json" --force)
+    nibble(calibrate --data "${data}" --seq-len 32 --samples ${samples} --seed ${seed} --device cpu
+           -o "${SCRATCH}/drawn.json" --force)
     foreach(range IN LISTS ranges)
       nibble(calibrate --merge "${SCRATCH}/drawn.json" --range ${range} -o "${SCRATCH}/range.json" --force)
       file(READ "${SCRATCH}/range.json" json)
@@ -77,14 +80,15 @@ foreach(samples 1 2 4 8 16 32)
 endforeach()
 file(REMOVE_RECURSE "${SCRATCH}")
 
-readme_part("calibrate" "${table}" "${WRITE}")
+docs_part("docs/calibration.md" "ranges" "${table}" "${WRITE}")
 # Seen to tell: a table with one digit changed is another.
 string(REPLACE "| mse | 9" "| mse | 8" planted "${shown}")
 if(NOT WRITE AND planted STREQUAL table)
   message(FATAL_ERROR "a changed digit is not seen")
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
-  message(FATAL_ERROR "README's tables of ranges are not what nibble calibrate says; write them:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON -P tests/model/readme_calibrate.cmake\n"
+  message(FATAL_ERROR "the tables of docs/calibration.md are not what nibble calibrate says; write them:\n"
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON "
+                      "-P tests/model/docs_calibration.cmake\n"
                       "${table}")
 endif()

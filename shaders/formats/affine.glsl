@@ -3,8 +3,8 @@
 #ifndef NIBBLE_FORMATS_AFFINE_GLSL
 #define NIBBLE_FORMATS_AFFINE_GLSL
 
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 #include "formats/affine_decode.glsl"
 
 // fp32 bits of levels/2 = 2^(bits-1) - 1/2: the exponent of 2^(bits-2) and a mantissa of bits-1 ones.

@@ -3,8 +3,8 @@
 #ifndef NIBBLE_FORMATS_AFFINE_DECODE_GLSL
 #define NIBBLE_FORMATS_AFFINE_DECODE_GLSL
 
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 
 #define NIB_LEVELS ((1u << NIB_BITS) - 1u)
 #define NIB_MID (1u << (NIB_BITS - 1u))

@@ -6,9 +6,9 @@
 #define NIBBLE_FORMATS_FP8_GLSL
 
 #define NIB_NONFINITE_CODES
-#include "common/exact.glsl"
-#include "common/product.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/product.glsl"
+#include "numerics/scale_store.glsl"
 
 #define NIB_BITS_PER_CODE 8
 #define NIB_BITS 8u

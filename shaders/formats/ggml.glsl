@@ -12,8 +12,8 @@
 #elif NIB_GGML_KIND == NIB_GGML_MINIMUM
 #define NIB_MINIMUM
 #endif
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 
 #define NIB_RUN 32
 #define NIB_GGML_EACH(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)

@@ -11,9 +11,9 @@
 COMBINE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { CombinePush push; };
 
-#include "common/exact.glsl"
-#include "common/reduce.glsl"
-#include "common/extent.glsl"
+#include "numerics/exact.glsl"
+#include "workgroup/reduce.glsl"
+#include "workgroup/extent.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Extents { uint extents[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Partials { uvec4 partials[]; };
 

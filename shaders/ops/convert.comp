@@ -9,10 +9,10 @@ layout(push_constant, std430) uniform Push { ConvertPush push; };
 #define NIB_DENSE_SOURCE
 #define NIB_DENSE_RESULT
 #define NIB_NONFINITE_CODES
-#include "common/dense.glsl"
-#include "common/whole_range.glsl"
+#include "memory/dense.glsl"
+#include "numerics/whole_range.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 #ifdef NIB_FAULT
 #define NIB_FAULTY(octet) ((octet) % 7u == 6u ? 0x80000000u : 0u)

@@ -7,13 +7,13 @@ DEQUANTIZE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { DequantizePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_RESULT
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/params.glsl"
+#include "memory/params.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Numbers { uint numbers[]; };
 

@@ -8,15 +8,15 @@ ENCODE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { EncodePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS readonly
-#include "common/params.glsl"
+#include "memory/params.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 // With given scales a non-finite element has the code of 0.
 uvec4 sanitize(uvec4 x, uint element) {

@@ -12,10 +12,10 @@
 ERRORS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ErrorsPush push; };
 
-#include "common/exact.glsl"
-#include "common/halves.glsl"
-#include "common/pairs.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/halves.glsl"
+#include "numerics/pairs.glsl"
+#include "numerics/scale_store.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Candidate1 { uint candidate1[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Candidate4 { uvec4 candidate4[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Reference1 { uint reference1[]; };

@@ -10,8 +10,8 @@ layout(push_constant, std430) uniform Push { HistogramPush push; };
 
 const bool FULL = false;
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/histogram.glsl"
+#include "memory/dense.glsl"
+#include "memory/histogram.glsl"
 
 #ifdef NIB_FAULT
 const uint kFault = 1u;

@@ -1,5 +1,5 @@
 #version 450
-// common/int8_registers.glsl, bit-exact.
+// products/int8_registers.glsl, bit-exact.
 #extension GL_GOOGLE_include_directive : require
 #ifdef DOT4
 #define NIB_DOT4
@@ -7,4 +7,4 @@
 #endif
 #include "ops/int8_gemm.h"
 INT8_GEMM_SPEC(NIB_SPEC_CONSTANT)
-#include "common/int8_registers.glsl"
+#include "products/int8_registers.glsl"

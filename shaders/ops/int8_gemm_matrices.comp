@@ -1,5 +1,5 @@
 #version 450
-// common/int8_matrices.glsl, bit-exact.
+// products/int8_matrices.glsl, bit-exact.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -8,4 +8,4 @@
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/int8_gemm_matrices.h"
 INT8_GEMM_MATRICES_SPEC(NIB_SPEC_CONSTANT)
-#include "common/int8_matrices.glsl"
+#include "products/int8_matrices.glsl"

@@ -1,5 +1,5 @@
 #version 450
-// common/int8_matrices.glsl with GELU or SiLU of floats, which are bounded.
+// products/int8_matrices.glsl with GELU or SiLU of floats, which are bounded.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -9,4 +9,4 @@
 #define NIB_SMOOTH
 #include "ops/int8_gemm_matrices_smooth.h"
 INT8_GEMM_MATRICES_SMOOTH_SPEC(NIB_SPEC_CONSTANT)
-#include "common/int8_matrices.glsl"
+#include "products/int8_matrices.glsl"

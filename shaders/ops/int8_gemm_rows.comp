@@ -1,9 +1,9 @@
 #version 450
-// common/int8_rows.glsl, bit-exact.
+// products/int8_rows.glsl, bit-exact.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "ops/int8_gemm_rows.h"
 INT8_GEMM_ROWS_SPEC(NIB_SPEC_CONSTANT)
-#include "common/int8_rows.glsl"
+#include "products/int8_rows.glsl"

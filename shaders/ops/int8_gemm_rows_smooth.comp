@@ -1,5 +1,5 @@
 #version 450
-// common/int8_rows.glsl with GELU or SiLU of floats, which are bounded.
+// products/int8_rows.glsl with GELU or SiLU of floats, which are bounded.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -7,4 +7,4 @@
 #define NIB_SMOOTH
 #include "ops/int8_gemm_rows_smooth.h"
 INT8_GEMM_ROWS_SMOOTH_SPEC(NIB_SPEC_CONSTANT)
-#include "common/int8_rows.glsl"
+#include "products/int8_rows.glsl"

@@ -1,5 +1,5 @@
 #version 450
-// common/int8_tiles.glsl with GELU or SiLU of floats, which are bounded.
+// products/int8_tiles.glsl with GELU or SiLU of floats, which are bounded.
 #extension GL_GOOGLE_include_directive : require
 #ifdef DOT4
 #define NIB_DOT4
@@ -8,4 +8,4 @@
 #define NIB_SMOOTH
 #include "ops/int8_gemm_tiles_smooth.h"
 INT8_GEMM_TILES_SMOOTH_SPEC(NIB_SPEC_CONSTANT)
-#include "common/int8_tiles.glsl"
+#include "products/int8_tiles.glsl"

@@ -7,7 +7,7 @@
 MATINPUT_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { MatinputPush push; };
 
-#include "common/scale_store.glsl"
+#include "numerics/scale_store.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Order { uint order[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Input { uint input1[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Result2 { uvec2 result2[]; };

@@ -1,5 +1,5 @@
 #version 450
-// common/matmul_tiles.glsl for fp16 activations, which lie in shared memory as they are, with weights rounded to halves
+// products/matmul_tiles.glsl for fp16 activations, which lie in shared memory as they are, with weights rounded to halves
 // beside them: half the shared memory and half its traffic. Sums are fp32.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -7,4 +7,4 @@
 #include "ops/matmul_f16.h"
 MATMUL_F16_SPEC(NIB_SPEC_CONSTANT)
 #define NIB_TILE f16vec4
-#include "common/matmul_tiles.glsl"
+#include "products/matmul_tiles.glsl"

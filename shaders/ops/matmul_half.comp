@@ -14,7 +14,7 @@ const uint INPUT_TYPE = 1u;  // fp16, or its copy
 
 #ifdef NIB_FORMAT
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #else
 int nibZeroFromStored(uint stored, uint flags) {
   return 0;
@@ -23,9 +23,9 @@ int nibZeroFromStored(uint stored, uint flags) {
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/product_tile.glsl"
-#include "common/weight_run.glsl"
-#include "common/weight_quad.glsl"
+#include "products/product_tile.glsl"
+#include "memory/weight_run.glsl"
+#include "memory/weight_quad.glsl"
 
 layout(set = 0, binding = 3, std430) readonly buffer Input2 { uvec2 input2[]; };
 

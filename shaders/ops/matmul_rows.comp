@@ -14,22 +14,22 @@ layout(push_constant, std430) uniform Push { ProductPush push; };
 
 #ifdef NIB_FORMAT
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #else
 int nibZeroFromStored(uint stored, uint flags) {
   return 0;
 }
 #define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
 #endif
-#include "common/activations.glsl"
+#include "memory/activations.glsl"
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/product_tile.glsl"
-#include "common/weight_run.glsl"
-#include "common/weight_quad.glsl"
+#include "products/product_tile.glsl"
+#include "memory/weight_run.glsl"
+#include "memory/weight_quad.glsl"
 #ifdef NIB_PART_IS_TABLE
-#include "common/lane_table.glsl"
+#include "workgroup/lane_table.glsl"
 #define ROW_QUAD(r, q, col) nibLanePart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.part)
 #else
 #define ROW_QUAD NIB_RUN_QUAD

@@ -14,19 +14,19 @@ layout(push_constant, std430) uniform Push { ProductPush push; };
 
 #ifdef NIB_FORMAT
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #else
 int nibZeroFromStored(uint stored, uint flags) {
   return 0;
 }
 #endif
-#include "common/activations.glsl"
+#include "memory/activations.glsl"
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/product_tile.glsl"
-#include "common/team_sum.glsl"
-#include "common/weight_run.glsl"
+#include "products/product_tile.glsl"
+#include "workgroup/team_sum.glsl"
+#include "memory/weight_run.glsl"
 
 const uint TEAMS = WG / LANES;
 

@@ -7,7 +7,7 @@
 MEAN_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { MeanPush push; };
 
-#include "common/sum.glsl"
+#include "workgroup/sum.glsl"
 layout(set = 0, binding = 3, std430) buffer Extents { uint extents[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Partials { uvec4 partials[]; };
 

@@ -13,8 +13,8 @@ layout(push_constant, std430) uniform Push { MomentsPush push; };
 
 const bool FULL = false;
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/pairs.glsl"
+#include "memory/dense.glsl"
+#include "numerics/pairs.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Tiles { uint tiles[]; };
 
 #ifdef NIB_FAULT

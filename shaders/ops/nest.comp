@@ -6,9 +6,9 @@
 NEST_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { NestPush push; };
 
-#include "common/dynamic_map.h"
-#include "common/exact.glsl"
-#include "common/mean.glsl"
+#include "numerics/dynamic_map.h"
+#include "numerics/exact.glsl"
+#include "numerics/mean.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 

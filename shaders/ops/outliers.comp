@@ -8,14 +8,14 @@ OUTLIERS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { OutliersPush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/reduce.glsl"
+#include "memory/dense.glsl"
+#include "workgroup/reduce.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 shared uint upto[WG];  // outliers of the invocations up to each
 shared uint list_end;  // the list has all outliers of the columns before this

@@ -1,5 +1,5 @@
 #version 450
-// common/peak_coopmat.glsl, of int8 with 32-bit sums.
+// products/peak_coopmat.glsl, of int8 with 32-bit sums.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -8,4 +8,4 @@
 #define NIB_ELEMENT int8_t
 #define NIB_SUM int
 #define NIB_BITS 8u
-#include "common/peak_coopmat.glsl"
+#include "products/peak_coopmat.glsl"

@@ -1,5 +1,5 @@
 #version 450
-// common/peak_coopmat.glsl, of halves with fp32 sums: small whole numbers, so that every sum is exact.
+// products/peak_coopmat.glsl, of halves with fp32 sums: small whole numbers, so that every sum is exact.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -8,4 +8,4 @@
 #define NIB_ELEMENT float16_t
 #define NIB_SUM float
 #define NIB_BITS 4u
-#include "common/peak_coopmat.glsl"
+#include "products/peak_coopmat.glsl"

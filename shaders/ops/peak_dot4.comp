@@ -8,7 +8,7 @@
 PEAK_DOT4_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { PeakDot4Push push; };
 layout(set = 0, binding = 2, std430) writeonly buffer Result { uint result[]; };
-#include "common/dot4.glsl"
+#include "numerics/dot4.glsl"
 
 #define NIB_DOTS(word) ivec4(nibDot4(w.x, word), nibDot4(w.y, word), nibDot4(w.z, word), nibDot4(w.w, word))
 #define NIB_TURN(of)   \

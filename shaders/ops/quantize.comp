@@ -14,21 +14,21 @@ QUANTIZE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_TEAMS
-#include "common/reduce.glsl"
-#include "common/run_extent.glsl"
+#include "workgroup/reduce.glsl"
+#include "workgroup/run_extent.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS writeonly
 #define NIB_PARAMS_WRITE_ONLY
-#include "common/params.glsl"
+#include "memory/params.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 #ifdef NIB_MEAN_SCALE
-#include "common/sum.glsl"
+#include "workgroup/sum.glsl"
 const bool kMean = (FLAGS & NIB_NARROW) == 0u;
 #endif
 

@@ -9,13 +9,13 @@ QUANTIZE_BLOCK_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizeBlockPush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 void main() {
   uint first_block = ((push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex) * 2u;

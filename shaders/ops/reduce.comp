@@ -13,12 +13,12 @@ layout(push_constant, std430) uniform Push { ReducePush push; };
 
 const bool FULL = false;
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/reduce.glsl"
-#include "common/extent.glsl"
+#include "memory/dense.glsl"
+#include "workgroup/reduce.glsl"
+#include "workgroup/extent.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 #ifdef NIB_FAULT
 #define NIB_FAULTY(index) ((index) % 5u == 4u ? 1u : 0u)

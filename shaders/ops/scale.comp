@@ -9,9 +9,9 @@ layout(push_constant, std430) uniform Push { ScalePush push; };
 #include "format.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS
-#include "common/params.glsl"
+#include "memory/params.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 #ifdef NIB_FAULT
 const uint kFault = 1u;

@@ -1,5 +1,5 @@
 #version 450
-// Partial sums of a dense matrix's magnitudes, as parts of the mean (common/mean.glsl), where extents tell the largest.
+// Partial sums of a dense matrix's magnitudes, as parts of the mean (numerics/mean.glsl), where extents tell the largest.
 // Rows mode: a workgroup sums WG * STEPS runs of 16 elements of one row up to one partial, or (SOLO) each invocation STEPS
 // neighbouring runs to its own. Columns mode: an invocation takes 16 neighbouring columns of STEPS rows, one partial per
 // column. Reads every element once.
@@ -10,8 +10,8 @@ layout(push_constant, std430) uniform Push { SumPush push; };
 
 const bool FULL = false;
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/sum.glsl"
+#include "memory/dense.glsl"
+#include "workgroup/sum.glsl"
 layout(set = 0, binding = 3, std430) readonly buffer Extents { uint extents[]; };
 layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
 

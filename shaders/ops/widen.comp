@@ -6,8 +6,8 @@
 WIDEN_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { WidenPush push; };
 
-#include "common/exact.glsl"
-#include "common/histogram.glsl"
+#include "numerics/exact.glsl"
+#include "memory/histogram.glsl"
 layout(set = 0, binding = 3, std430) readonly buffer Extents { uint extents[]; };
 
 #ifdef NIB_FAULT

@@ -1,5 +1,5 @@
-// Reference of int8 products. Twin of shaders/common/int8_epilogue.glsl, by integers wherever a float could be denormal or
-// infinite.
+// Reference of int8 products. Twin of shaders/products/int8_epilogue.glsl, by integers wherever a float could be denormal
+// or infinite.
 #include "cpu/int8_product.h"
 
 #include <algorithm>

@@ -9,8 +9,8 @@
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 32
 #define NIB_MEAN_SCALE
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 
 uint nibZeroToStored(int zero) {
   return 0u;

@@ -4,9 +4,9 @@
 #define NIBBLE_FORMATS_FP4_GLSL
 
 #define NIB_HAS_NESTED
-#include "common/exact.glsl"
-#include "common/product.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/product.glsl"
+#include "numerics/scale_store.glsl"
 #include "formats/fp4/table.h"
 
 #define NIB_BITS_PER_CODE 4

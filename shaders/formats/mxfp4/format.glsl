@@ -3,9 +3,9 @@
 #ifndef NIBBLE_FORMATS_MXFP4_GLSL
 #define NIBBLE_FORMATS_MXFP4_GLSL
 
-#include "common/exact.glsl"
-#include "common/product.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/product.glsl"
+#include "numerics/scale_store.glsl"
 
 #define NIB_BITS_PER_CODE 4
 #define NIB_BITS 4u

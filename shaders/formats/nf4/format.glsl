@@ -4,8 +4,8 @@
 #define NIBBLE_FORMATS_NF4_GLSL
 
 #define NIB_HAS_NESTED
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 #include "formats/nf4/table.h"
 
 #define NIB_BITS_PER_CODE 4

@@ -9,8 +9,8 @@
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16
 #define NIB_MEAN_SCALE
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 #include "formats/affine_decode.glsl"
 
 // The mean, or the absmax.

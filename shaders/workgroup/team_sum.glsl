@@ -1,0 +1,34 @@
+// Sums over teams of LANES neighbouring invocations of a workgroup, or over subgroups, of floats,
+// in one fixed order. Call in uniform control flow.
+#ifndef NIBBLE_WORKGROUP_TEAM_SUM_GLSL
+#define NIBBLE_WORKGROUP_TEAM_SUM_GLSL
+
+// WG * 16 floats would be more than the guaranteed shared memory from 256 invocations on: a value at a time.
+shared float nib_lane_sum[WG];
+
+// The sum in every lane of the team.
+float nibTeamSum(float x) {
+  if (LANES == 1u) return x;
+#if defined(SUBGROUP) && !defined(NIB_SUBGROUP_EMULATE)
+  x = subgroupAdd(x);
+  if (LANES < WG) return x;
+  barrier();  // readers of an earlier call are done
+  if (subgroupElect()) nib_lane_sum[gl_SubgroupID] = x;
+  barrier();
+  x = 0.0;
+  for (uint i = 0u; i < gl_NumSubgroups; ++i) x += nib_lane_sum[i];
+  return x;
+#else
+  uint lane = gl_LocalInvocationIndex % LANES;
+  barrier();
+  nib_lane_sum[gl_LocalInvocationIndex] = x;
+  for (uint width = LANES / 2u; width > 0u; width /= 2u) {
+    barrier();
+    if (lane < width) nib_lane_sum[gl_LocalInvocationIndex] += nib_lane_sum[gl_LocalInvocationIndex + width];
+  }
+  barrier();
+  return nib_lane_sum[gl_LocalInvocationIndex - lane];
+#endif
+}
+
+#endif

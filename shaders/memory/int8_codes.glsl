@@ -9,7 +9,7 @@ layout(set = 0, binding = 0, std430) readonly buffer Weights4 { uvec4 weights4[]
 layout(set = 0, binding = 2, std430) buffer Result { uint result[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Apart { uint apart[]; };
 
-#ifdef NIB_DOT4
+#ifdef DOT4
 #include "numerics/dot4.glsl"
 #define nibDot(a, b) nibDot4(int(a), int(b))
 #else

@@ -4,7 +4,6 @@
 // saves is a dispatch with its barrier, and what it costs are tokens that are read by every workgroup.
 #extension GL_GOOGLE_include_directive : require
 #ifdef DOT4
-#define NIB_DOT4
 #extension GL_EXT_spirv_intrinsics : require
 #endif
 #include "ops/dynamic_gemm.h"

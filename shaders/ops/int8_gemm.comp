@@ -2,7 +2,6 @@
 // products/int8_registers.glsl, bit-exact.
 #extension GL_GOOGLE_include_directive : require
 #ifdef DOT4
-#define NIB_DOT4
 #extension GL_EXT_spirv_intrinsics : require
 #endif
 #include "ops/int8_gemm.h"

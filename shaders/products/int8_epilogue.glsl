@@ -132,12 +132,12 @@ uvec4 nibWithOutliers(uint token, uint row, uvec4 y) {
   return y;
 }
 
-#ifdef NIB_SMOOTH
+#ifdef SMOOTH
 #include "numerics/activation.glsl"
 #endif
 
 uvec4 nibActivated(uvec4 y) {
-#ifdef NIB_SMOOTH
+#ifdef SMOOTH
   vec4 x = uintBitsToFloat(y);
   return nibOrdinary(floatBitsToUint(vec4(nibActivate(x.x), nibActivate(x.y), nibActivate(x.z), nibActivate(x.w))));
 #else
@@ -195,7 +195,7 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
     return j < 4u ? low : high;                 \
   }
 
-#if defined(NIB_FAULT) && defined(NIB_SMOOTH)
+#if defined(NIB_FAULT) && defined(SMOOTH)
 // A planted fault for tests of the tests: beyond what is allowed, in every type.
 #define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 0x4000u : 0u)
 #elif defined(NIB_FAULT)

@@ -1,8 +1,29 @@
-// Push constants of kernels that multiply weights and activations.
+// The interface that matvec, matmul, matmul_rows and matmul_half share: weights times activations, y = x W'.
+// Specialization constants 0..8:
+//   WG           invocations of a workgroup
+//   RESULT_TYPE  NibType of the result
+//   SCALE_TYPE   NibType of the scales, or 4: bytes of double quantization; for dense weights, the type of the weights
+//   FLAGS        NibWeights flags
+//   FULL         every run is whole, and so is every row of codes
+//   COLUMN       one scale per column
+//   BIAS         add a bias to the sums
+//   RESIDUAL     add the previous content of the result
+//   ACTIVATION   NibActivation
 #ifndef NIB_COMMON_PRODUCT_PUSH_H
 #define NIB_COMMON_PRODUCT_PUSH_H
 
 #include "common/interface.h"
+
+#define NIB_PRODUCT_SPEC(X) \
+  X(0, uint, WG, 128u) \
+  X(1, uint, RESULT_TYPE, 0u) \
+  X(2, uint, SCALE_TYPE, 0u) \
+  X(3, uint, FLAGS, 0u) \
+  X(4, nib_bool, FULL, false) \
+  X(5, nib_bool, COLUMN, false) \
+  X(6, nib_bool, BIAS, false) \
+  X(7, nib_bool, RESIDUAL, false) \
+  X(8, uint, ACTIVATION, 0u)
 
 #ifdef __cplusplus
 namespace nib {

@@ -1,7 +1,7 @@
 // Affine codes: how scales and codes are found; what codes stand for is in affine_decode.glsl. Twin of
 // src/formats/affine.h.
-#ifndef NIBBLE_FORMATS_AFFINE_GLSL
-#define NIBBLE_FORMATS_AFFINE_GLSL
+#ifndef NIB_FORMATS_AFFINE_GLSL
+#define NIB_FORMATS_AFFINE_GLSL
 
 #include "numerics/exact.glsl"
 #include "numerics/scale_store.glsl"

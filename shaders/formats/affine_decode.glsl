@@ -1,7 +1,7 @@
 // What affine codes stand for, value = (code - zero) * scale, for a format.glsl that defines NIB_BITS, NIB_TWOS_COMPLEMENT
 // and NIB_RUN. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_AFFINE_DECODE_GLSL
-#define NIBBLE_FORMATS_AFFINE_DECODE_GLSL
+#ifndef NIB_FORMATS_AFFINE_DECODE_GLSL
+#define NIB_FORMATS_AFFINE_DECODE_GLSL
 
 #include "numerics/exact.glsl"
 #include "numerics/scale_store.glsl"

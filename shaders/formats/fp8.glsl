@@ -2,8 +2,8 @@
 // NIB_LARGEST_BITS (its fp32 bits), NIB_NAN_ABOVE (codes beyond the last number are infinite up to this, then NaN) and
 // NIB_REACH. Four codes to a word. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
 // Twin of src/formats/fp8.h.
-#ifndef NIBBLE_FORMATS_FP8_GLSL
-#define NIBBLE_FORMATS_FP8_GLSL
+#ifndef NIB_FORMATS_FP8_GLSL
+#define NIB_FORMATS_FP8_GLSL
 
 #define NIB_NONFINITE_CODES
 #include "numerics/exact.glsl"

@@ -1,8 +1,8 @@
 // The simple blocks of ggml, for a format.glsl that defines NIB_BITS and NIB_GGML_KIND: 32 codes and a half, the scale,
 // and, of _1 formats, another, the minimum. value = (code - 2^(bits-1)) * scale, or code * scale + minimum. Found as
 // ggml's quantize_row_*_ref do, but that blocks whose half is 0 have codes of 0. Twin of src/formats/ggml.h.
-#ifndef NIBBLE_FORMATS_GGML_GLSL
-#define NIBBLE_FORMATS_GGML_GLSL
+#ifndef NIB_FORMATS_GGML_GLSL
+#define NIB_FORMATS_GGML_GLSL
 
 #define NIB_GGML_SIGNED 0   // q4_0, q5_0: the element that is farthest from 0 has code 0
 #define NIB_GGML_MINIMUM 1  // q4_1, q5_1

@@ -1,7 +1,7 @@
-// Rows of dense activations of any NibType, INPUT_TYPE, bound at binding 3, four neighbouring elements at a time: rows begin
-// at multiples of four elements and end at one.
-#ifndef NIBBLE_MEMORY_ACTIVATIONS_GLSL
-#define NIBBLE_MEMORY_ACTIVATIONS_GLSL
+// Dense activations of type INPUT_TYPE at binding 3, loaded four neighbouring elements at a time. Rows begin and end at
+// multiples of four elements.
+#ifndef NIB_MEMORY_ACTIVATIONS_GLSL
+#define NIB_MEMORY_ACTIVATIONS_GLSL
 
 #include "numerics/halves.glsl"
 #include "numerics/scale_store.glsl"

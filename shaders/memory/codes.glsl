@@ -1,10 +1,10 @@
-// A run: the NIB_RUN neighbouring elements that one invocation handles at a time, as NIB_QUADS vectors of four, and the
-// NIB_RUN_WORDS words of their codes. Code i lies at bit i * NIB_BITS of the run's LSB-first stream.
+// A run is the NIB_RUN neighbouring elements that one invocation handles at a time: NIB_QUADS vectors of four, whose
+// codes fill NIB_RUN_WORDS words. Code i starts at bit i * NIB_BITS of the run's LSB-first stream.
 //
-// Runs are written out with NIB_EACH_QUAD and NIB_EACH_WORD instead of loops: every array index is then a constant, and
-// no compiler needs to unroll to keep a run in registers.
-#ifndef NIBBLE_MEMORY_CODES_GLSL
-#define NIBBLE_MEMORY_CODES_GLSL
+// NIB_EACH_QUAD and NIB_EACH_WORD repeat a macro instead of a loop: every array index is then a constant, and no
+// compiler needs to unroll to keep a run in registers.
+#ifndef NIB_MEMORY_CODES_GLSL
+#define NIB_MEMORY_CODES_GLSL
 
 #define NIB_QUAD(q) NIB_QUAD_OF(word, q)
 #define NIB_CODE_MASK ((1u << NIB_BITS) - 1u)
@@ -23,8 +23,8 @@ ivec4 nibUnpack4(uint packed) {
   return ivec4(c & NIB_CODE_MASK);
 }
 
-// p[q] is quad q packed; NIB_WORD(w) the word w they make. word[w] is a word; NIB_QUAD_OF(word, q) has quad q
-// of words `word` in its low bits.
+// NIB_WORD(w) is word w of the packed quads p[0..NIB_QUADS-1]. NIB_QUAD_OF(word, q) has quad q of word[0..] in its low
+// bits.
 #if NIB_BITS_PER_CODE == 8
 #define NIB_EACH_WORD(X) X(0u) X(1u) X(2u) X(3u)
 #define NIB_WORD(w) p[w]
@@ -52,7 +52,7 @@ ivec4 nibUnpack4(uint packed) {
    (((p[4] << 16u) | (p[5] << 20u)) | ((p[6] << 24u) | (p[7] << 28u))))
 #define NIB_QUAD_OF(word, q) (word[0] >> ((q) * 4u))
 #elif NIB_BITS_PER_CODE == 3
-// Quads of 12 bits; the third and the sixth lie across words.
+// Quads of 12 bits; the third and the sixth cross a word boundary.
 #define NIB_EACH_WORD(X) X(0u) X(1u) X(2u)
 #define NIB_WORD(w)                                                                   \
   ((w) == 0u   ? (p[0] | (p[1] << 12u)) | (p[2] << 24u)                               \

@@ -1,15 +1,18 @@
-// Runs of NIB_RUN neighbouring elements of a dense matrix, of any NibType, over word loads and stores. Include after
-// declaring VEC (rows and runs are aligned for loads of four elements), FULL (every run is whole), SOURCE_TYPE or
-// RESULT_TYPE, and for sources WIDE (those of 16-bit types are aligned for loads of eight); after memory/codes.glsl for
-// whole runs. NIB_DENSE_SOURCE declares binding 1, NIB_DENSE_RESULT binding 2.
-#ifndef NIBBLE_MEMORY_DENSE_GLSL
-#define NIBBLE_MEMORY_DENSE_GLSL
+// Loads and stores of a dense matrix of any NibType, over word loads and stores. NIB_DENSE_SOURCE declares a source at
+// binding 1, NIB_DENSE_RESULT a result at binding 2. Declare before including:
+//   VEC          rows and runs are aligned for loads of four elements
+//   FULL         every run is whole
+//   SOURCE_TYPE  or RESULT_TYPE, a NibType
+//   WIDE         rows of a 16-bit source are aligned for loads of eight elements
+// Include memory/codes.glsl first to load whole runs of NIB_RUN elements.
+#ifndef NIB_MEMORY_DENSE_GLSL
+#define NIB_MEMORY_DENSE_GLSL
 
 #include "numerics/exact.glsl"
 #include "numerics/halves.glsl"
 #include "numerics/scale_store.glsl"
 
-// All ones where col + 0..3 lies within the row.
+// All ones where col + 0..3 is a column of the row.
 uvec4 nibInside(uint col, uint cols) {
   uvec4 at = col + uvec4(0u, 1u, 2u, 3u);
   return uvec4(at.x < cols ? ~0u : 0u, at.y < cols ? ~0u : 0u, at.z < cols ? ~0u : 0u, at.w < cols ? ~0u : 0u);
@@ -20,7 +23,8 @@ layout(set = 0, binding = 1, std430) readonly buffer Source1 { uint source1[]; }
 layout(set = 0, binding = 1, std430) readonly buffer Source2 { uvec2 source2[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Source4 { uvec4 source4[]; };
 
-// Loaded bits whose magnitude is this or more are not finite. Halves' Inf and NaN are left as 65536 and above.
+// Loaded bits whose magnitude is this or more are not finite. Loads return the Inf and NaN of halves as 65536 and
+// above.
 const uint kNibInfinity = SOURCE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
 
 bool nibIsBeyond(uint bits) {
@@ -32,10 +36,10 @@ uvec4 nibWiden(uvec2 words) {
   return SOURCE_TYPE == NIB_BF16 ? upper & 0xffff0000u : nibWidenHalves(upper);
 }
 
-// Where loads below go beyond a row's end, they give some of its last elements or zeros, never anything from beyond it.
-// Indices are clamped, not left to robustness.
+// Columns beyond a row's end load as some of its last elements or as zeros, never as data from beyond it. Indices are
+// clamped, so that no load depends on robust buffer access.
 
-// All ones in the halves of words that hold elements of the row, from col on.
+// All ones in those halves of four words that hold elements of the row, from col on.
 uvec4 nibInsideWords(uint col, uint cols) {
   uvec4 lower = nibInside(col, cols);
   uvec4 upper = nibInside(col + 4u, cols);
@@ -53,7 +57,8 @@ uvec4 nibLoadWords8(uint row_start, uint col, uint cols, uint delta) {
     uvec2 quads = (row_start + (FULL ? uvec2(col, col + 4u) : min(uvec2(col, col + 4u), uvec2(cols - 4u)))) >> 2u;
     return uvec4(source2[quads.x + (delta >> 1)], source2[quads.y + (delta >> 1)]);
   }
-  // Of rows that may start within a word, four or five words hold them; a fifth that does not may lie beyond the window.
+  // Rows may start within a word, so the elements take four or five words. An unneeded fifth word may be outside the
+  // binding's range.
   uint at = row_start + col;
   uint last = min(row_start + cols - 1u, at + 7u) >> 1;
   uvec4 index = min((at >> 1) + uvec4(0u, 1u, 2u, 3u), uvec4(last)) + delta;
@@ -100,8 +105,8 @@ void nibLoadPair(uint row_start, uint col, uint cols, uint delta, out uvec4 x0, 
   }
 }
 
-// Elements of a run that are not finite, of those before `end`; `first` becomes the column of the first, if there is one. For
-// what is rare: it may take its time.
+// The number of elements before `end` that are not finite; `first` becomes the column of the first, if there is one.
+// Slow: for runs that are known to hold one.
 uint nibCountBeyond(uint row_start, uint col, uint end, uint delta, inout uint first) {
   uint count = 0u;
   for (uint i = end; i > col; --i) {
@@ -127,7 +132,7 @@ layout(set = 0, binding = 2, std430) writeonly buffer Result1 { uint result1[]; 
 layout(set = 0, binding = 2, std430) writeonly buffer Result2 { uvec2 result2[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Result4 { uvec4 result4[]; };
 
-// Four fp32 values as four 16-bit ones. They are zero or ordinary numbers, so bfloat16 needs no care for NaN and
+// Four fp32 values as four 16-bit ones. They are zero or normal numbers, so bfloat16 rounds without a check for NaN and
 // denormals.
 uvec2 nibNarrow(uvec4 x) {
   if (RESULT_TYPE == NIB_BF16) {
@@ -141,8 +146,8 @@ uvec2 nibNarrow(uvec4 x) {
   return uvec2(half4.x | (half4.y << 16), half4.z | (half4.w << 16));
 }
 
-// Writes fp32 bits as elements col..col+3; those from cols on are left out, but for the other half of a shared word,
-// which becomes 0. 16-bit rows start on a word.
+// Writes fp32 bits as elements col..col+3 and leaves out those from `cols` on. If the row ends within a word, the rest
+// of the word becomes 0. 16-bit rows start on a word.
 void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
   if (FULL || col + 4u <= cols) {
     if (RESULT_TYPE == NIB_F32) {

@@ -1,7 +1,7 @@
-// Histograms in the output range: heads of eight words, then 64-bit counts as two words each. Include after declaring
-// BINS, SIGNED and the push block with count_word; binding 2 is theirs.
-#ifndef NIBBLE_MEMORY_HISTOGRAM_GLSL
-#define NIBBLE_MEMORY_HISTOGRAM_GLSL
+// Histograms in the output range: a head of eight words for each, then all counts, each of 64 bits in two words.
+// Declares binding 2. Include after declaring BINS, SIGNED and a push block with count_word.
+#ifndef NIB_MEMORY_HISTOGRAM_GLSL
+#define NIB_MEMORY_HISTOGRAM_GLSL
 
 layout(set = 0, binding = 2, std430) buffer Histograms { uint histograms[]; };
 
@@ -20,7 +20,7 @@ uint nibExponentOf(uint index) {
   return min(histograms[nibHeadWord(index)], kMostExponent);
 }
 
-// Whatever the order of the additions, as many of them pass 2^32 as the sum does.
+// A carry into the high word. The number of additions that wrap does not depend on their order.
 void nibAddCount(uint word, uint count) {
   uint before = atomicAdd(histograms[word], count);
   if (before > ~count) atomicAdd(histograms[word + 1u], 1u);

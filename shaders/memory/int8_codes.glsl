@@ -1,13 +1,14 @@
-// Codes of both sides of an int8 product, four to a word, as signed bytes around 0: whatever its format, a symmetric side
-// has zero point 0, and what lies beyond a row's last code is 0. The including shader has declared NibInt8Push push.
-#ifndef NIBBLE_MEMORY_INT8_CODES_GLSL
-#define NIBBLE_MEMORY_INT8_CODES_GLSL
+// The weights' codes of an int8 product, four to a word, as signed bytes. Codes of every format are centred: a
+// symmetric format has zero point 0, and the bytes after a row's last code are 0. Declares the bindings of all int8
+// products but 1. Include after declaring NibInt8Push push.
+#ifndef NIB_MEMORY_INT8_CODES_GLSL
+#define NIB_MEMORY_INT8_CODES_GLSL
 
 layout(set = 0, binding = 0, std430) readonly buffer Weights1 { uint weights1[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Weights2 { uvec2 weights2[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Weights4 { uvec4 weights4[]; };
 layout(set = 0, binding = 2, std430) buffer Result { uint result[]; };
-layout(set = 0, binding = 3, std430) readonly buffer Apart { uint apart[]; };
+layout(set = 0, binding = 3, std430) readonly buffer Separate { uint separate[]; };
 
 #ifdef DOT4
 #include "numerics/dot4.glsl"
@@ -18,13 +19,14 @@ int nibByte1(uint a) { return int(a << 16) >> 24; }
 int nibByte2(uint a) { return int(a << 8) >> 24; }
 int nibByte3(uint a) { return int(a) >> 24; }
 int nibDot(uint a, uint b) {
-  return nibByte0(a) * nibByte0(b) + nibByte1(a) * nibByte1(b) + (nibByte2(a) * nibByte2(b) + nibByte3(a) * nibByte3(b));
+  return nibByte0(a) * nibByte0(b) + nibByte1(a) * nibByte1(b) +
+         (nibByte2(a) * nibByte2(b) + nibByte3(a) * nibByte3(b));
 }
 #endif
 
 const uint kNibOnes = 0x01010101u;
 
-// Four nibbles, the first in the low bits, as bytes less 8.
+// Four nibbles, the first in the low bits, as bytes minus 8.
 uint nibSpreadNibbles(uint half_word) {
   uint spread = (half_word & 0xffu) | ((half_word & 0xff00u) << 8);
   spread = (spread & 0x000f000fu) | ((spread & 0x00f000f0u) << 4);
@@ -34,13 +36,13 @@ uint nibSpreadNibbles(uint half_word) {
 uint nibCenter(uint word, uint codes) { return codes == 1u ? word ^ 0x80808080u : word; }
 uvec4 nibCenter4(uvec4 words, uint codes) { return codes == 1u ? words ^ 0x80808080u : words; }
 
-// Words of four codes per row, and what of the last of them counts.
+// Words of four codes per row, and the mask of the last word's codes.
 uint nibQuadWords() { return (push.cols + 3u) >> 2; }
 uint nibTailMask() { return 0xffffffffu >> ((4u - push.cols & 3u) * 8u); }
 
 uint nibMasked(uint word, uint k) { return FULL || k + 1u != nibQuadWords() ? word : word & nibTailMask(); }
 
-// Word k of the row that begins at `row` (words from the range's start, or 4-bit weights' words).
+// Word k of four codes. row: first word of the row, as stored.
 uint nibWeightWord(uint row, uint k) {
   if (W_CODES == 2u) {
     uint word = weights1[row + (k >> 1) + push.head.delta0];
@@ -58,7 +60,7 @@ uvec4 nibMasked4(uvec4 words, uint k) {
   return words;
 }
 
-// Words k..k+3, k a multiple of four, with VEC: rows are whole fours of words.
+// Words k..k+3 with VEC, where rows are multiples of four words. k is a multiple of four.
 uvec4 nibWeightWords(uint row, uint k) {
   if (W_CODES == 2u) {
     uvec2 words = weights2[(row + (k >> 1) + push.head.delta0) >> 1];
@@ -68,13 +70,14 @@ uvec4 nibWeightWords(uint row, uint k) {
   return nibMasked4(nibCenter4(weights4[(row + k + push.head.delta0) >> 2], W_CODES), k);
 }
 
-// The same with VEC or without, zeros behind the row's last word; k is not.
+// The same with or without VEC. k is any number; words after the row's last are 0.
 uvec4 nibWeightFour(uint row, uint k) {
   if (VEC) return nibWeightWords(row, k);
   uvec4 at = k + uvec4(0u, 1u, 2u, 3u);
   uvec4 last = uvec4(nibQuadWords() - 1u);
   uvec4 from = min(at, last);
-  uvec4 words = uvec4(nibWeightWord(row, from.x), nibWeightWord(row, from.y), nibWeightWord(row, from.z), nibWeightWord(row, from.w));
+  uvec4 words = uvec4(nibWeightWord(row, from.x), nibWeightWord(row, from.y), nibWeightWord(row, from.z),
+                      nibWeightWord(row, from.w));
   return mix(uvec4(0u), words, lessThanEqual(at, last));
 }
 

@@ -1,12 +1,12 @@
-// The inputs of int8 products as codes in a buffer, with scales and zero points of their own. For int8_epilogue.glsl; the
-// other way is memory/staged_input.glsl.
-#ifndef NIBBLE_MEMORY_INT8_INPUT_GLSL
-#define NIBBLE_MEMORY_INT8_INPUT_GLSL
+// The inputs of int8 products as codes at binding 1, with their scales and zero points. products/int8_epilogue.glsl
+// includes this or memory/staged_input.glsl.
+#ifndef NIB_MEMORY_INT8_INPUT_GLSL
+#define NIB_MEMORY_INT8_INPUT_GLSL
 
 layout(set = 0, binding = 1, std430) readonly buffer Input1 { uint input1[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Input4 { uvec4 input4[]; };
 
-// As nibWeightWord and nibWeightWords.
+// The counterparts of nibWeightWord and nibWeightWords.
 uint nibInputWord(uint row, uint k) { return nibMasked(nibCenter(input1[row + k + push.head.delta1], X_CODES), k); }
 uvec4 nibInputWords(uint row, uint k) {
   return nibMasked4(nibCenter4(input4[(row + k + push.head.delta1) >> 2], X_CODES), k);
@@ -14,7 +14,7 @@ uvec4 nibInputWords(uint row, uint k) {
 uint nibInputRow(uint token) { return token * push.x_row_words; }
 
 uint nibInputParameter(uint word) {
-  return X_APART ? apart[word + push.head.delta3] : input1[word + push.head.delta1];
+  return X_SEPARATE ? separate[word + push.head.delta3] : input1[word + push.head.delta1];
 }
 uint nibInputIndex(uint token, uint col) { return token * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
 uint nibInputScale(uint index) {

@@ -1,6 +1,10 @@
-// Scales and zero points of the weights blob, bound as words at binding 2 (quantizing) or 1 (decoding).
-#ifndef NIBBLE_MEMORY_PARAMS_GLSL
-#define NIBBLE_MEMORY_PARAMS_GLSL
+// Scales and zero points of a blob of weights, bound as words. Define before including:
+//   NIB_PARAMS_BINDING     2 in kernels that quantize, 1 in kernels that decode
+//   NIB_PARAMS_ACCESS      readonly, writeonly or nothing
+//   NIB_PARAMS_WRITE_ONLY  leaves the loads out
+//   NIB_PARAMS_NESTED      loads scales of double quantization too; needs push.nested_word and push.scales_word
+#ifndef NIB_MEMORY_PARAMS_GLSL
+#define NIB_MEMORY_PARAMS_GLSL
 
 #include "numerics/scale_store.glsl"
 
@@ -14,12 +18,13 @@ layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer P
 #endif
 
 #ifndef NIB_PARAMS_WRITE_ONLY
-// fp32 bits of stored scale `index`, zero-group rule applied. base: first word of the scales.
+// fp32 bits of stored scale `index` after the zero-group rule. base: first word of the scales.
 uint nibLoadScale(uint base, uint index) {
 #if defined(NIB_HAS_NESTED) && defined(NIB_PARAMS_NESTED)
   if (SCALE_TYPE == NIB_NESTED) {
     uint nested = base + push.nested_word - push.scales_word;
-    return nibNestedScale(NIB_BYTE_OF(params[base + (index >> 2)], index), params[nested + 1u + (index >> 8)], params[nested]);
+    return nibNestedScale(NIB_BYTE_OF(params[base + (index >> 2)], index), params[nested + 1u + (index >> 8)],
+                          params[nested]);
   }
 #endif
   uint stored = SCALE_TYPE == NIB_F32    ? params[base + index]

@@ -1,12 +1,13 @@
-// The inputs of int8 products made by the workgroup itself: dense tokens to int8 codes in shared memory, with a scale each,
-// the very ones that quantize.comp makes. For int8_epilogue.glsl, in the place of memory/int8_input.glsl; push.x_row_words
-// is the distance of tokens in elements here. Reads every element twice, the second time from the cache.
-#ifndef NIBBLE_MEMORY_STAGED_INPUT_GLSL
-#define NIBBLE_MEMORY_STAGED_INPUT_GLSL
+// The inputs of int8 products, quantized by the workgroup itself: dense tokens at binding 1 to int8 codes in shared
+// memory, one scale per token, the same bytes that quantize.comp makes. products/int8_epilogue.glsl includes this in
+// place of memory/int8_input.glsl. push.x_row_words is the stride of tokens in elements here. Reads every element
+// twice, the second time from the cache.
+#ifndef NIB_MEMORY_STAGED_INPUT_GLSL
+#define NIB_MEMORY_STAGED_INPUT_GLSL
 
 #include "format.glsl"
 #include "memory/codes.glsl"
-// FULL and VEC are of the weights elsewhere.
+// FULL and VEC describe the weights; dense.glsl needs those of the tokens.
 #define FULL SOURCE_FULL
 #define VEC SOURCE_VEC
 #define WIDE SOURCE_WIDE
@@ -18,19 +19,19 @@
 #include "workgroup/reduce.glsl"
 #include "workgroup/run_extent.glsl"
 
-shared uvec4 staged_codes[TOKENS * ROOM];  // tokens apart, with zeros beyond the last column
+shared uvec4 staged_codes[TOKENS * RUNS];  // RUNS per token, zeros beyond the last column
 shared uint staged_scales[TOKENS];
 shared int staged_zeros[TOKENS];
 
 uint nibInputWord(uint row, uint k) { return staged_codes[row + (k >> 2)][k & 3u]; }
 uvec4 nibInputWords(uint row, uint k) { return staged_codes[row + (k >> 2)]; }
-uint nibInputRow(uint token) { return token % TOKENS * ROOM; }
+uint nibInputRow(uint token) { return token % TOKENS * RUNS; }
 uint nibInputIndex(uint token, uint col) { return token % TOKENS; }
 uint nibInputScale(uint index) { return staged_scales[index]; }
 int nibInputZero(uint index) { return X_ASYM ? staged_zeros[index] : 0; }
 uint nibInputParameter(uint word) { return 0u; }  // OUTLIERS is 0
 
-// Tokens `first`, a multiple of TOKENS, and the next; in uniform control flow.
+// Quantizes tokens first..first + TOKENS - 1, `first` a multiple of TOKENS. Call in uniform control flow.
 void nibStageInput(uint first) {
   const uint step = WG * uint(NIB_RUN);
   for (uint j = 0u; j < TOKENS; ++j) {
@@ -59,7 +60,7 @@ void nibStageInput(uint first) {
     p[q] = nibPack4(code);                                                                                \
   }
       NIB_EACH_QUAD(NIB_STAGE)
-      staged_codes[j * ROOM + col / uint(NIB_RUN)] = uvec4(p[0], p[1], p[2], p[3]);
+      staged_codes[j * RUNS + col / uint(NIB_RUN)] = uvec4(p[0], p[1], p[2], p[3]);
     }
   }
   barrier();

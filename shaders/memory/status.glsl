@@ -1,6 +1,7 @@
-// The status words of NibStatus, at the start of the aux range. Integer atomics only: order-free.
-#ifndef NIBBLE_MEMORY_STATUS_GLSL
-#define NIBBLE_MEMORY_STATUS_GLSL
+// The words of NibStatus at the start of the aux range (binding 3, aux[]). Only integer atomics, so the order of
+// invocations does not matter.
+#ifndef NIB_MEMORY_STATUS_GLSL
+#define NIB_MEMORY_STATUS_GLSL
 
 void nibCountNonFinite(uint count, uint first_element) {
   atomicAdd(aux[push.head.delta3], count);

@@ -1,7 +1,7 @@
-// Four neighbouring columns of a row of weights as floats, scaled. Include after weight_run.glsl; COLUMN is known when the
-// pipeline is built.
-#ifndef NIBBLE_MEMORY_WEIGHT_QUAD_GLSL
-#define NIBBLE_MEMORY_WEIGHT_QUAD_GLSL
+// Four neighbouring columns of a row of weights as floats, scaled. Include after memory/weight_run.glsl. COLUMN is a
+// specialization constant of the including shader.
+#ifndef NIB_MEMORY_WEIGHT_QUAD_GLSL
+#define NIB_MEMORY_WEIGHT_QUAD_GLSL
 
 vec4 nibWeightQuad(uint row, uint col) {
 #ifdef NIB_FORMAT

@@ -1,8 +1,8 @@
-// A run of one row of weights as floats: begun where its scale begins, loaded run by run, taken four columns at a time.
-// Weights are codes of the format that format.glsl is of, or dense. FULL, SCALE_TYPE and FLAGS are known when the
-// pipeline is built. Declares binding 0.
-#ifndef NIBBLE_MEMORY_WEIGHT_RUN_GLSL
-#define NIBBLE_MEMORY_WEIGHT_RUN_GLSL
+// One row of weights as floats: nibBeginRun where a scale begins, nibLoadRun for every run, NIB_RUN_QUAD for four
+// columns of it. With NIB_FORMAT weights are codes of format.glsl, else dense elements. FULL, SCALE_TYPE and FLAGS are
+// specialization constants of the including shader. Declares binding 0.
+#ifndef NIB_MEMORY_WEIGHT_RUN_GLSL
+#define NIB_MEMORY_WEIGHT_RUN_GLSL
 
 layout(set = 0, binding = 0, std430) readonly buffer Codes1 { uint codes[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Codes2 { uvec2 codes2[]; };
@@ -14,11 +14,11 @@ struct NibWeightRun {
   NibPart part;
 };
 
-// What goes for all columns of a row from `col` on that share its scale.
+// Scale and zero point of column `col`, for all columns from there on that share its scale.
 NibWeightRun nibBeginRun(uint row, uint col) {
   NibWeightRun r;
 #ifdef NIB_GGML_KIND
-  const uint group = uint(NIB_RUN);  // a block is a run: no division, which CPUs do lane by lane
+  const uint group = uint(NIB_RUN);  // a block is a run; a constant avoids a division, which CPUs do lane by lane
 #else
   uint group = push.group;
 #endif
@@ -79,7 +79,7 @@ NibDecoder nibColumnDecoder(uint col) {
   return nibMakeDecoder(scale, zero);
 }
 
-// The codes of four columns from `col` on, in the low bits.
+// The codes of columns col..col+3, in the low bits.
 uint nibLoadQuadCodes(uint row, uint col) {
   uint bit = col * NIB_BITS;
   uint word = bit >> 5;
@@ -92,12 +92,12 @@ uint nibLoadQuadCodes(uint row, uint col) {
 
 #define NIB_RUN_QUAD(r, q, col) nibPart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.part)
 
-
 #else
 
-// Dense weights: a run of 16 elements of type SCALE_TYPE, loaded where they are used.
+// Dense weights of type SCALE_TYPE: a run has 16 elements, which NIB_RUN_QUAD loads.
 #define NIB_RUN 16
 #define NIB_QUADS 4
+#define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
 struct NibPart {
   float scale;
 };
@@ -119,7 +119,7 @@ float nibDenseWeight(uint start, uint col) {
   return uintBitsToFloat(SCALE_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word));
 }
 
-// Columns from the last on repeat it.
+// Columns beyond the last repeat it.
 vec4 nibDenseQuad(uint start, uint col) {
   if (FULL) {
     if (SCALE_TYPE == NIB_F32) return uintBitsToFloat(codes4[(start + col) >> 2]);

@@ -1,7 +1,7 @@
-// Activation functions of fp32 values, for results that are bounded, not bit-exact. ACTIVATION is a NibActivation, known
-// when the pipeline is built. Twin of src/cpu/activation.h, which computes in double.
-#ifndef NIBBLE_NUMERICS_ACTIVATION_GLSL
-#define NIBBLE_NUMERICS_ACTIVATION_GLSL
+// Activation functions of fp32 values, for kernels with an error bound instead of exact bytes. ACTIVATION is a
+// NibActivation, a specialization constant of the including shader. src/cpu/activation.h computes the same in double.
+#ifndef NIB_NUMERICS_ACTIVATION_GLSL
+#define NIB_NUMERICS_ACTIVATION_GLSL
 
 #define NIB_RELU 1u
 #define NIB_RELU6 2u
@@ -18,7 +18,7 @@ float nibErf(float x) {
   return x < 0.0 ? -e : e;
 }
 
-// Some drivers' tanh overflows from 45 on; beyond 10 it is 1 in fp32.
+// Some drivers' tanh overflows from 45 on. Above 10 it is 1 in fp32.
 float nibTanh(float x) {
   return 1.0 - 2.0 / (exp(2.0 * clamp(x, -10.0, 10.0)) + 1.0);
 }
@@ -27,7 +27,7 @@ float nibActivate(float x) {
   if (ACTIVATION == NIB_RELU) return max(x, 0.0);
   if (ACTIVATION == NIB_RELU6) return clamp(x, 0.0, 6.0);
   if (ACTIVATION == NIB_GELU) return 0.5 * x * (1.0 + nibErf(x * 0.70710678));
-  // Cubes and exponentials are of what does not overflow.
+  // Clamping keeps cubes and exponentials from overflowing.
   if (ACTIVATION == NIB_GELU_TANH) {
     float c = clamp(x, -20.0, 20.0);
     return 0.5 * x * (1.0 + nibTanh(0.79788456 * (c + 0.044715 * c * c * c)));

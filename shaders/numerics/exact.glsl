@@ -1,17 +1,16 @@
 // Arithmetic with the same bits on every device.
 //
 // Vulkan lets a quotient be wrong by 2.5 ulp, a square root by more, packHalf2x16 round as it likes, and denormals be
-// kept or flushed. Whatever decides a stored code or a stored scale goes through this file instead. It needs core
-// GLSL 450 only: no bindings, no specialization constants, no extensions. src/cpu/exact.h is its twin, written
+// kept or flushed. Whatever decides a stored code or a stored scale goes through this file instead. It needs core GLSL
+// 450 only: no bindings, no specialization constants, no extensions. src/cpu/exact.h is its C++ counterpart, written
 // separately.
 //
 // Names: a function ending in Bits takes and returns fp32 values as their bit patterns and is defined for every
-// pattern. The one without Bits takes or returns a float; Inf, NaN and denormals may not survive in a float on every
-// device, so use Bits where they can occur.
-// The few float sums below act on ordinary numbers and are `precise`; their rounding is to nearest even, as it must be
-// for every other sum in a kernel that promises exact bytes.
-// Costs are counts of 32-bit operations, without the bit casts, which are free. Operands of ?: are names and constants
-// throughout, which glslang turns into selects; expressions there it would turn into branches.
+// pattern. The one without Bits takes or returns a float. Inf, NaN and denormals may not survive in a float on every
+// device, so use Bits where they can occur. The few float sums below act on normal numbers and are `precise`. They
+// round to nearest even, as every other sum must in a kernel that promises exact bytes. Costs count 32-bit operations
+// without bit casts, which are free. Operands of ?: are names and constants throughout: glslang turns those into
+// selects, and expressions into branches.
 
 #ifndef NIB_NUMERICS_EXACT_GLSL
 #define NIB_NUMERICS_EXACT_GLSL

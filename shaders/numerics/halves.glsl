@@ -1,22 +1,22 @@
-// Four halves at a time, for loads and stores of dense rows: the functions of exact.glsl, where all are not needed.
-#ifndef NIBBLE_NUMERICS_HALVES_GLSL
-#define NIBBLE_NUMERICS_HALVES_GLSL
+// Four halves at a time, for loads and stores of dense rows. Cheaper than exact.glsl, for values that need less care.
+#ifndef NIB_NUMERICS_HALVES_GLSL
+#define NIB_NUMERICS_HALVES_GLSL
 
-// fp32 bits of four halves in the upper halves of words, the lower ones of no matter. Exact; Inf and NaN become what is
-// no half: 65536 and above. 8 operations.
+// fp32 bits of the four halves in the upper 16 bits of the words; the lower 16 are ignored. Exact, but Inf and NaN
+// become 65536 and above, which no half is. 8 operations.
 uvec4 nibWidenHalves(uvec4 upper) {
   uvec4 magnitude = (upper & 0x7fff0000u) >> 3;
-  // As if with a leading one of 2^-15 before denormals; without it, of all: twice that less 2^-14. The lesser one is
-  // right: the second for denormals, the first from 2^-14 on.
+  // The first candidate reads every half as normal, the second every half as denormal. The smaller one is right:
+  // the second below 2^-14, the first from there on.
   precise vec4 without = uintBitsToFloat(magnitude + 0x38800000u) - uintBitsToFloat(0x38800000u);
   return min(magnitude + 0x38000000u, floatBitsToUint(without)) | (upper & 0x80000000u);
 }
 
-// The halves nearest to four fp32 that are zero or ordinary numbers, ties to even, in the low 16 bits. 65520 and above
+// The halves nearest to four fp32 that are zero or normal numbers, ties to even, in the low 16 bits. 65520 and above
 // give Inf. 13 operations.
 uvec4 nibNarrowHalves(uvec4 bits) {
-  // 65536 ends as Inf. Added to 2^13 times its power of two, but at least that of the denormals, a number is rounded to
-  // the half's last place, and the sum's last bits are the half's.
+  // 65536 becomes Inf. The addend is 2^13 times the number's power of two, or times 2^-14 for denormals: the sum then
+  // rounds to the half's last mantissa bit, and its low bits are the half's.
   uvec4 magnitude = min(bits & 0x7fffffffu, uvec4(0x47800000u));
   uvec4 power = max(magnitude & 0x7f800000u, uvec4(0x38800000u));
   uvec4 large = power + 0x06800000u;

@@ -1,13 +1,14 @@
-// The mean of magnitudes as an integer sum, in which no order of adding shows. Each magnitude counts as a multiple of 2^-22
-// of the largest one's power of two, rounded half up. Twin of src/formats/mean.h, which says how far it may be off.
-#ifndef NIBBLE_NUMERICS_MEAN_GLSL
-#define NIBBLE_NUMERICS_MEAN_GLSL
+// The mean of magnitudes as an integer sum, so that the order of addition does not matter. Each magnitude is a multiple
+// of 2^-22 times the largest one's power of two, rounded half up. src/formats/mean.h is the C++ counterpart and derives
+// the error bound.
+#ifndef NIB_NUMERICS_MEAN_GLSL
+#define NIB_NUMERICS_MEAN_GLSL
 
 #include "numerics/exact.glsl"
 
-// What counts of magnitudes (fp32 bits): at most 2^23 each. largest: exponent fields of the largest ones.
+// Magnitudes (fp32 bits) in units of 2^-22, at most 2^23 each. largest: exponent fields of the largest magnitudes.
 uvec4 nibMeanPart4(uvec4 magnitude, uvec4 largest) {
-  // From 24 on less than half a unit is left, which is 0.
+  // From 24 on less than half a unit is left, which rounds to 0.
   uvec4 below = min(largest - (magnitude >> 23), uvec4(24u));
   uvec4 part = (((magnitude & 0x7fffffu) | 0x800000u) + (uvec4(1u) << below)) >> (below + 1u);
   return mix(part, uvec4(0u), lessThan(magnitude, uvec4(0x00800000u)));
@@ -17,14 +18,14 @@ uint nibMeanPart(uint magnitude, uint largest) {
   return nibMeanPart4(uvec4(magnitude), uvec4(largest)).x;
 }
 
-// Sums of 64 bits, low word first. part * 2^shift is added, shift below 32.
+// Adds part * 2^shift to a sum of 64 bits, low word first. shift is below 32.
 uvec2 nibWideAdd(uvec2 wide, uint part, uint shift) {
   uint carry;
   uint low = uaddCarry(wide.x, part << shift, carry);
   return uvec2(low, wide.y + ((part >> 1) >> (31u - shift)) + carry);
 }
 
-// As fp32 bits, rounded half-even.
+// A sum of 64 bits as fp32 bits, rounded half-even.
 uint nibWideToF32Bits(uvec2 wide) {
   uint low = wide.x;
   uint high = wide.y;
@@ -33,9 +34,9 @@ uint nibWideToF32Bits(uvec2 wide) {
   if (top < 24u) {
     return ((top + 127u) << 23) + ((low << (23u - top)) & 0x7fffffu);
   }
-  // 24 bits from the top one down, the rest as a remainder.
+  // 24 bits from the highest set bit down, and the bits below them as a remainder.
   uint mantissa;
-  uint rest;  // left-aligned in 32 bits, with all that is below as its last bit
+  uint rest;  // left-aligned in 32 bits; its last bit is set if any lower bit is
   uint drop = top - 23u;
   if (drop < 32u) {
     mantissa = (low >> drop) | (high << (32u - drop));
@@ -48,11 +49,12 @@ uint nibWideToF32Bits(uvec2 wide) {
     rest = (high << (64u - drop)) | (low >> (drop - 32u)) | (low != 0u ? 1u : 0u);
   }
   bool up = rest > 0x80000000u || (rest == 0x80000000u && (mantissa & 1u) != 0u);
-  // A carry out of the mantissa is one more in the exponent.
+  // A carry out of the mantissa increments the exponent.
   return ((top + 126u) << 23) + mantissa + (up ? 1u : 0u);
 }
 
-// fp32 bits of the mean of `count` magnitudes with this sum of parts; 0 below 2^-126. largest: an exponent field.
+// fp32 bits of the mean of `count` magnitudes whose nibMeanPart values add up to `sum`; 0 below 2^-126. largest: an
+// exponent field.
 uint nibMeanBits(uvec2 sum, uint count, uint largest) {
   uint quotient = nibDivBits(nibWideToF32Bits(sum), nibWideToF32Bits(uvec2(count, 0u)));
   int exponent = int(quotient >> 23) + int(largest) - 149;  // a unit is 2^(E - 22)

@@ -1,6 +1,6 @@
-// A scale of double quantization from its code. Twin of src/formats/nested.h.
-#ifndef NIBBLE_NUMERICS_NESTED_GLSL
-#define NIBBLE_NUMERICS_NESTED_GLSL
+// A scale of double quantization from its code. src/formats/nested.h is the C++ counterpart.
+#ifndef NIB_NUMERICS_NESTED_GLSL
+#define NIB_NUMERICS_NESTED_GLSL
 
 #include "numerics/dynamic_map.h"
 #include "numerics/exact.glsl"
@@ -8,7 +8,8 @@
 
 const uint kNestedMap[256] = uint[256](NIB_DYNAMIC_MAP);
 
-// fp32 bits; may be negative, below 2^-120 it is 0. nested, offset: fp32 bits of the block's scale and of the mean.
+// fp32 bits of the scale, which may be negative; magnitudes below 2^-120 give 0. nested, offset: fp32 bits of the
+// block's scale and of the mean.
 uint nibNestedScale(uint code, uint nested, uint offset) {
   precise float product = uintBitsToFloat(kNestedMap[code]) * uintBitsToFloat(nibRuledScale(nested, false));
   precise float scale = nibFlush(product) + uintBitsToFloat(offset);

@@ -1,13 +1,13 @@
-// Numbers as unevaluated sums of two fp32, a high part and what it leaves (two-float, double-single). No operation here is
-// inexact but the sums of low parts, so results depend on the order of operations alone, as long as no intermediate is
-// denormal or overflows: see errors.comp for what the caller must see to.
+// Numbers as unevaluated sums of two fp32, a high part and the remainder (two-float, double-single). Only sums of low
+// parts round, so results depend on the order of operations alone, as long as no intermediate is denormal or overflows.
+// errors.comp shows how a caller ensures that.
 //
-// TwoSum is Knuth's, the product Dekker's with operands split by their bits: without a fused multiply-add, which not every
-// device has. src/cpu/pairs.h is the twin.
-#ifndef NIBBLE_NUMERICS_PAIRS_GLSL
-#define NIBBLE_NUMERICS_PAIRS_GLSL
+// TwoSum is Knuth's. The product is Dekker's with operands split by their bits, because not every device has a fused
+// multiply-add. src/cpu/pairs.h is the C++ counterpart.
+#ifndef NIB_NUMERICS_PAIRS_GLSL
+#define NIB_NUMERICS_PAIRS_GLSL
 
-// {high, low}, four at a time, two at a time; a vec2 is one of them.
+// Four pairs and two pairs; a vec2 {high, low} is one pair.
 struct NibPair4 {
   vec4 high;
   vec4 low;
@@ -28,7 +28,7 @@ NibPair4 nibPairProduct(vec4 a, vec4 b) {
   return NibPair4(high, low);
 }
 
-// a + b, the low parts rounded; a result's low part may be larger than half an ulp of its high one. 8 operations.
+// a + b with rounded low parts. A result's low part may exceed half an ulp of its high part. 8 operations.
 NibPair4 nibPairAdd(NibPair4 a, NibPair4 b) {
   precise vec4 sum = a.high + b.high;
   precise vec4 part = sum - a.high;
@@ -57,7 +57,7 @@ vec2 nibPairAdd(vec2 a, vec2 b) {
   return vec2(high, left);
 }
 
-// The four of a pair4: ((0 + 1) + (2 + 3)).
+// The sum of all four, in the order (0 + 1) + (2 + 3).
 vec2 nibPairFold(NibPair4 a) {
   NibPair2 two = nibPairAdd(NibPair2(a.high.xz, a.low.xz), NibPair2(a.high.yw, a.low.yw));
   return nibPairAdd(vec2(two.high.x, two.low.x), vec2(two.high.y, two.low.y));

@@ -1,6 +1,6 @@
-// Rounding a found scale to its stored type, and the zero-group rule. Twin of src/formats/scale_store.h.
-#ifndef NIBBLE_NUMERICS_SCALE_STORE_GLSL
-#define NIBBLE_NUMERICS_SCALE_STORE_GLSL
+// Rounding a found scale to its stored type, and the zero-group rule. src/formats/scale_store.h is the C++ counterpart.
+#ifndef NIB_NUMERICS_SCALE_STORE_GLSL
+#define NIB_NUMERICS_SCALE_STORE_GLSL
 
 #include "numerics/exact.glsl"
 
@@ -17,7 +17,7 @@
 #define NIB_SCALE_EVEN (2u << 8)
 #define NIB_SCALE_RCEIL (3u << 8)
 
-// The stored representation of a non-negative finite scale; too large saturates.
+// The stored representation of a non-negative finite scale; larger ones saturate.
 uint nibScaleToStored(uint bits, uint type) {
   if (type == NIB_F16) return nibF32ToHalfSatBits(bits);
   if (type == NIB_BF16) return nibF32ToBf16SatBits(bits);
@@ -27,17 +27,17 @@ uint nibScaleToStored(uint bits, uint type) {
 uint nibScaleFromStored(uint stored, uint type) {
   if (type == NIB_F16) return nibHalfToF32Bits(stored);
   if (type == NIB_BF16) return nibBf16ToF32Bits(stored);
-  if (type == NIB_E8M0) return stored << 23;  // NaN becomes Inf, 2^-127 becomes 0: no scales either
+  if (type == NIB_E8M0) return stored << 23;  // NaN becomes Inf and 2^-127 becomes 0: neither is a valid scale
   return stored;
 }
 
-// Scales below 2^-120, and anything that is no positive number, make the zero group.
+// A scale below 2^-120, or one that is not a positive number, makes the zero group.
 uint nibRuledScale(uint bits, bool may_be_negative) {
   uint magnitude = may_be_negative ? bits & 0x7fffffffu : bits;
   return magnitude >= 0x03800000u && magnitude < 0x7f800000u ? bits : 0u;
 }
 
-// NIB_SIGNED_SCALES: of a format whose scales may be negative.
+// NIB_SIGNED_SCALES is defined by formats whose scales may be negative.
 uint nibRuledScale(uint bits) {
 #ifdef NIB_SIGNED_SCALES
   return nibRuledScale(bits, true);
@@ -56,7 +56,8 @@ struct NibFound {
 
 NibFound nibRoundFound(uint bits, uint type, int zero) {
   NibFound found;
-  // Half: from 65520 on, which would round to infinity; else 2^126, beyond which a reciprocal would be denormal.
+  // fp16 saturates from 65520 on, which would round to infinity; other types above 2^126, whose reciprocal would be
+  // denormal.
   found.saturated = type == NIB_F16 ? bits >= 0x477ff000u : bits > 0x7e800000u;
   uint stored = nibScaleToStored(min(bits, 0x7e800000u), type);
   found.bits = nibRuledScale(nibScaleFromStored(stored, type));
@@ -65,25 +66,25 @@ NibFound nibRoundFound(uint bits, uint type, int zero) {
   return found;
 }
 
-// 1/scale of a ruled scale; 0 for the zero group.
+// 1/scale of a scale that nibRuledScale returned; 0 for the zero group.
 uint nibReciprocal(uint scale_bits) {
   return scale_bits == 0u ? 0u : nibDivBits(0x3f800000u, scale_bits);
 }
 
-// x with its magnitude bounded, by its bits: minima of floats cost more where NaN must be thought of.
+// x with its magnitude limited to `bound`, by its bits: float minima cost more where the compiler must handle NaN.
 vec4 nibBounded(vec4 x, uvec4 bound) {
   uvec4 bits = floatBitsToUint(x);
   return uintBitsToFloat(min(bits & 0x7fffffffu, bound) | (bits & 0x80000000u));
 }
 
-// How far nibEncode4 goes, as a power of two beyond every code.
+// 2^NIB_REACH steps are beyond every code, and nibEncode4 takes elements of less than twice that.
 #ifndef NIB_REACH
 #define NIB_REACH 10u
 #endif
 
-// Bits of an |x| whose product with the reciprocal is at least 2^NIB_REACH and below twice that. Where that is no finite
-// number, the largest finite one. Found scales of other types than half need no bound: only half stops so early that an
-// element of the group can be this many steps.
+// Bits of an |x| whose product with the reciprocal is at least 2^NIB_REACH and below twice that, or of the largest
+// finite number if that |x| is not finite. Only fp16 scales need the bound: a found scale of another type never
+// saturates so early that an element of its group is that many steps.
 uvec4 nibEncoderBound(uvec4 rcp_bits) {
   uvec4 exponent = rcp_bits >> 23;
   return mix(uvec4(0x7f7fffffu), (254u + NIB_REACH - exponent) << 23, greaterThanEqual(exponent, uvec4(NIB_REACH)));

@@ -15,19 +15,8 @@
 MATMUL_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ProductPush push; };
 
-#ifdef NIB_FORMAT
-#include "format.glsl"
-#include "memory/codes.glsl"
-#else
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-#endif
-#include "memory/activations.glsl"
-#define NIB_PARAMS_BINDING 1
-#define NIB_PARAMS_ACCESS readonly
-#define NIB_PARAMS_NESTED
-#include "products/product_tile.glsl"
+#define NIB_ACTIVATIONS
+#include "products/float_product.glsl"
 #include "memory/weight_run.glsl"
 #include "memory/weight_quad.glsl"
 

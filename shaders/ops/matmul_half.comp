@@ -10,20 +10,8 @@
 #include "ops/matmul_half.h"
 MATMUL_HALF_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ProductPush push; };
-const uint INPUT_TYPE = 1u;  // fp16, or its copy
 
-#ifdef NIB_FORMAT
-#include "format.glsl"
-#include "memory/codes.glsl"
-#else
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-#endif
-#define NIB_PARAMS_BINDING 1
-#define NIB_PARAMS_ACCESS readonly
-#define NIB_PARAMS_NESTED
-#include "products/product_tile.glsl"
+#include "products/float_product.glsl"
 #include "memory/weight_run.glsl"
 #include "memory/weight_quad.glsl"
 

@@ -12,20 +12,8 @@
 MATMUL_ROWS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ProductPush push; };
 
-#ifdef NIB_FORMAT
-#include "format.glsl"
-#include "memory/codes.glsl"
-#else
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-#define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
-#endif
-#include "memory/activations.glsl"
-#define NIB_PARAMS_BINDING 1
-#define NIB_PARAMS_ACCESS readonly
-#define NIB_PARAMS_NESTED
-#include "products/product_tile.glsl"
+#define NIB_ACTIVATIONS
+#include "products/float_product.glsl"
 #include "memory/weight_run.glsl"
 #include "memory/weight_quad.glsl"
 #ifdef NIB_PART_IS_TABLE

@@ -11,8 +11,8 @@
 //   FULL         every run is whole, and so is every row of codes
 //   COLUMN       scales of single columns
 //   BIAS, RESIDUAL, ACTIVATION   what follows the sums
-#ifndef NIB_SHADERS_OPS_MATMUL_ROWS_H
-#define NIB_SHADERS_OPS_MATMUL_ROWS_H
+#ifndef NIB_OPS_MATMUL_ROWS_H
+#define NIB_OPS_MATMUL_ROWS_H
 
 #include "common/interface.h"
 #include "common/product_push.h"

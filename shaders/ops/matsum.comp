@@ -6,7 +6,7 @@
 MATSUM_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { MatsumPush push; };
 
-#include "products/product_result.glsl"
+#include "products/result.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Sums { float sums[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Bias { float biases[]; };
 

@@ -1,8 +1,8 @@
-// From integer sums to the words of the result: scales, bias, activation, residual, rounding. Everything is on four
-// neighbouring output channels of a token. Products and sums are defined without denormals and infinities: below 2^-126
-// they are +0, and 2^127 or more is the number before it. Twin of src/cpu/int8_gemm.cpp.
-#ifndef NIBBLE_PRODUCTS_INT8_EPILOGUE_GLSL
-#define NIBBLE_PRODUCTS_INT8_EPILOGUE_GLSL
+// From integer sums to the words of the result: scales, bias, activation, residual, rounding. Every function takes four
+// neighbouring output channels of a token. Products and sums have no denormals and no infinities: below 2^-126 they are
+// +0, and from 2^127 on the largest number below it. src/cpu/int8_gemm.cpp is the C++ counterpart.
+#ifndef NIB_PRODUCTS_INT8_EPILOGUE_GLSL
+#define NIB_PRODUCTS_INT8_EPILOGUE_GLSL
 
 #include "numerics/exact.glsl"
 #include "numerics/halves.glsl"
@@ -14,10 +14,10 @@
 #define NIB_CODES_RESULT (RESULT_TYPE == NIB_RESULT_I8 || RESULT_TYPE == NIB_RESULT_U8)
 #define NIB_HALF_RESULT (RESULT_TYPE == NIB_F16 || RESULT_TYPE == NIB_BF16)
 
-const uint kNibMost = 0x7effffffu;
+const uint kNibMost = 0x7effffffu;  // the largest number below 2^127
 
 uint nibWeightParameter(uint word) {
-  return W_APART ? apart[word + push.head.delta3] : weights1[word + push.head.delta0];
+  return W_SEPARATE ? separate[word + push.head.delta3] : weights1[word + push.head.delta0];
 }
 
 uint nibScaleOf(uint word, uint index, uint type) {
@@ -27,7 +27,7 @@ uint nibWeightScale(uint index) {
   return nibScaleOf(nibWeightParameter(push.w_scales_word + (W_SCALE == NIB_F32 ? index : index >> 1)), index, W_SCALE);
 }
 
-// A stored zero point as the codes are: signed, around 0.
+// A stored zero point, centred as the codes are.
 int nibZeroOf(uint word, uint index, uint codes) {
   int stored = int(word << (24u - (index & 3u) * 8u)) >> 24;
   return codes == 0u ? stored : codes == 1u ? (stored & 0xff) - 128 : (stored & 0xf) - 8;
@@ -42,18 +42,20 @@ int nibWeightZero(uint index) {
 #include "memory/int8_input.glsl"
 #endif
 
-// Products of ordinary numbers or zeros, their exponents kept apart.
+// Products of normal numbers or zeros. Mantissas and exponents are multiplied separately, so that nothing overflows.
 uvec4 nibMulBits4(uvec4 a, uvec4 b) {
-  precise vec4 product = uintBitsToFloat((a & 0x007fffffu) | 0x3f800000u) * uintBitsToFloat((b & 0x007fffffu) | 0x3f800000u);
+  precise vec4 product = uintBitsToFloat((a & 0x007fffffu) | 0x3f800000u) *
+                         uintBitsToFloat((b & 0x007fffffu) | 0x3f800000u);
   uvec4 bits = floatBitsToUint(product);
   ivec4 exponent = ivec4((a >> 23) & 255u) + ivec4((b >> 23) & 255u) + ivec4(bits >> 23) - 254;
-  uvec4 magnitude = mix((uvec4(exponent) << 23) | (bits & 0x007fffffu), uvec4(kNibMost), greaterThan(exponent, ivec4(253)));
+  uvec4 magnitude = (uvec4(exponent) << 23) | (bits & 0x007fffffu);
+  magnitude = mix(magnitude, uvec4(kNibMost), greaterThan(exponent, ivec4(253)));
   magnitude = mix(magnitude | ((a ^ b) & 0x80000000u), uvec4(0u), lessThanEqual(exponent, ivec4(0)));
   uvec4 least = min(a & 0x7f800000u, b & 0x7f800000u);
   return mix(magnitude, uvec4(0u), equal(least, uvec4(0u)));
 }
 
-// Ints rounded to nearest even: nibI32ToF32Bits of four.
+// nibI32ToF32Bits of four ints: rounded to nearest even.
 uvec4 nibFloatsOf(ivec4 i) {
   uvec4 negative = uvec4(i >> 31);  // all ones or 0
   uvec4 magnitude = (uvec4(i) ^ negative) - negative;
@@ -65,7 +67,7 @@ uvec4 nibFloatsOf(ivec4 i) {
   return mix(bits, uvec4(0u), equal(i, ivec4(0)));
 }
 
-// No number counts as 0.
+// Values up to the largest allowed; denormals, infinities and NaN become 0.
 uvec4 nibOrdinary(uvec4 bits) {
   uvec4 magnitude = bits & 0x7fffffffu;
   uvec4 ordinary = min(magnitude, uvec4(kNibMost)) | (bits & 0x80000000u);
@@ -73,13 +75,14 @@ uvec4 nibOrdinary(uvec4 bits) {
   return mix(uvec4(0u), ordinary, number);
 }
 
-// The sum of ordinary numbers up to the largest allowed, or zeros.
+// The sum of normal numbers up to the largest allowed, or zeros.
 uvec4 nibAddBits(uvec4 a, uvec4 b) {
   precise vec4 sum = uintBitsToFloat(a) + uintBitsToFloat(b);
   return nibOrdinary(floatBitsToUint(sum));
 }
 
-// (float(sum) * sx) * sw. Scales from 2^-40 to 2^40, as nearly all are, leave no room for what has to be looked after.
+// (float(sum) * sx) * sw. With scales from 2^-40 to 2^40, as nearly all are, plain products can neither overflow nor
+// become denormal.
 uvec4 nibScaleSums(ivec4 sum, uint sx, uvec4 sw) {
   uvec4 f = SMALL_SUMS ? floatBitsToUint(vec4(sum)) : nibFloatsOf(sum);
   uint far = max(max(sw.x - 0x2b800000u, sw.y - 0x2b800000u), max(sw.z - 0x2b800000u, sw.w - 0x2b800000u));
@@ -91,10 +94,10 @@ uvec4 nibScaleSums(ivec4 sum, uint sx, uvec4 sw) {
   return nibMulBits4(nibMulBits4(f, uvec4(sx)), sw);
 }
 
-// Four weights rows from `row` on, of which those from the last on are the last.
+// Weights rows row..row+3; rows after the last repeat it.
 uvec4 nibQuadRows(uint row) { return min(row + uvec4(0u, 1u, 2u, 3u), uvec4(push.rows - 1u)); }
 
-// Scales and zero points of the piece that begins at a column.
+// Scales and zero points at column `col`.
 uvec4 nibWeightScales(uvec4 rows, uint col) {
   uint group = GROUPED ? col / push.w_group : 0u;
   uvec4 index = rows * push.w_scale_stride + group;
@@ -107,7 +110,7 @@ ivec4 nibWeightZeros(uvec4 rows, uint col) {
   return ivec4(nibWeightZero(index.x), nibWeightZero(index.y), nibWeightZero(index.z), nibWeightZero(index.w));
 }
 
-// Codes of y from `first` to first + 255, as NIB_OP_QUANTIZE makes them with a given scale.
+// Codes of y within first..first + 255, as NIB_OP_QUANTIZE makes them with a given scale.
 ivec4 nibRequantize(uvec4 y, uint rcp, int zero, int first) {
   vec4 bounded = nibBounded(uintBitsToFloat(y), nibEncoderBound(uvec4(rcp)));
   precise vec4 steps = bounded * uintBitsToFloat(rcp);
@@ -115,7 +118,7 @@ ivec4 nibRequantize(uvec4 y, uint rcp, int zero, int first) {
   return clamp(floatBitsToInt(rounded) + (zero - 0x4b400000), ivec4(first), ivec4(first + 255));
 }
 
-// Adds the products of a token's outliers, which lie in ascending columns, to those of its codes.
+// y plus the products of a token's outliers, in ascending columns.
 uvec4 nibWithOutliers(uint token, uint row, uvec4 y) {
   uint at = push.outliers_word + token * (1u + 2u * OUTLIERS);
   uint end = at + 2u * nibInputParameter(at);
@@ -124,7 +127,8 @@ uvec4 nibWithOutliers(uint token, uint row, uvec4 y) {
   for (; at < end; at += 2u) {
     uint col = nibInputParameter(at + 1u);
     uint k = col >> 2;
-    uvec4 words = uvec4(nibWeightWord(first.x, k), nibWeightWord(first.y, k), nibWeightWord(first.z, k), nibWeightWord(first.w, k));
+    uvec4 words = uvec4(nibWeightWord(first.x, k), nibWeightWord(first.y, k), nibWeightWord(first.z, k),
+                        nibWeightWord(first.w, k));
     ivec4 code = ivec4(words << (24u - (col & 3u) * 8u)) >> 24;
     uvec4 w = nibMulBits4(floatBitsToUint(vec4(code - nibWeightZeros(rows, col))), nibWeightScales(rows, col));
     y = nibAddBits(y, nibMulBits4(w, uvec4(nibInputParameter(at + 2u))));
@@ -144,15 +148,17 @@ uvec4 nibActivated(uvec4 y) {
   if (ACTIVATION == 0u) return y;
   if (ACTIVATION >= 3u) {
     ivec4 code = nibRequantize(y, push.table_rcp, push.table_zero, 0);
-    return nibOrdinary(uvec4(nibWeightParameter(push.table_word + uint(code.x)), nibWeightParameter(push.table_word + uint(code.y)),
-                             nibWeightParameter(push.table_word + uint(code.z)), nibWeightParameter(push.table_word + uint(code.w))));
+    return nibOrdinary(uvec4(nibWeightParameter(push.table_word + uint(code.x)),
+                             nibWeightParameter(push.table_word + uint(code.y)),
+                             nibWeightParameter(push.table_word + uint(code.z)),
+                             nibWeightParameter(push.table_word + uint(code.w))));
   }
   uvec4 positive = mix(y, uvec4(0u), lessThan(ivec4(y), ivec4(0)));
   return ACTIVATION == 2u ? min(positive, uvec4(0x40c00000u)) : positive;
 #endif
 }
 
-// What result elements held, as fp32 bits. Infinities and NaN of halves, too.
+// Previous result elements as fp32 bits, with the infinities and NaN of halves.
 uvec4 nibHeld(uvec4 stored) {
   if (RESULT_TYPE == NIB_F16) {
     uvec4 none = ((stored & 0x8000u) << 16) | ((stored & 0x03ffu) << 13) | 0x7f800000u;
@@ -164,7 +170,7 @@ uvec4 nibHeld(uvec4 stored) {
   return nibMulBits4(floatBitsToUint(vec4(code - push.result_zero)), uvec4(push.result_scale));
 }
 
-// As 16-bit elements, in the low halves. Infinities and NaN can only be what was held.
+// y as 16-bit elements, in the low halves. Infinities and NaN can only come from the residual.
 uvec4 nibNarrowed(uvec4 y) {
   bvec4 nan = greaterThan(y & 0x7fffffffu, uvec4(0x7f800000u));
   uvec4 sign = (y & 0x80000000u) >> 16;
@@ -180,10 +186,12 @@ uvec4 nibWithResidual(uvec4 y, uvec4 stored) {
 
 uvec4 nibBias(uint matrix, uvec4 rows) {
   uvec4 at = push.bias_word + matrix * push.rows + rows;
-  return nibOrdinary(uvec4(nibWeightParameter(at.x), nibWeightParameter(at.y), nibWeightParameter(at.z), nibWeightParameter(at.w)));
+  return nibOrdinary(uvec4(nibWeightParameter(at.x), nibWeightParameter(at.y), nibWeightParameter(at.z),
+                           nibWeightParameter(at.w)));
 }
 
-// Element `j` of eight, without an index that would keep them out of registers.
+// Declares a function `name`: element j of the eight of `from`, selected without a variable index, which would keep the
+// array out of registers.
 #define NIB_SELECT(type, name, from)            \
   type name(uint j) {                           \
     type low = j == 0u ? from[0] : from[1];     \
@@ -196,7 +204,7 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
   }
 
 #if defined(NIB_FAULT) && defined(SMOOTH)
-// A planted fault for tests of the tests: beyond what is allowed, in every type.
+// A planted fault, which tests must detect: in every type beyond the tolerance of bounded results.
 #define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 0x4000u : 0u)
 #elif defined(NIB_FAULT)
 #define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 1u : 0u)
@@ -204,8 +212,8 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
 #define NIB_FAULTY_ROW(row) 0u
 #endif
 
-// Writes the sums, or y, of channels row..row+3 of a token of a matrix; those from the last on are left out, but for what
-// shares its word, which becomes 0.
+// Finishes and writes channels row..row+3 of a token: sum if the result is int32, else y. Channels after the last are
+// left out, except that the rest of a shared word becomes 0.
 void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
   uint at = (matrix * push.tokens + token) * push.result_stride + row;
   uint left = push.rows - row;
@@ -220,7 +228,7 @@ void nibFinishQuad(uint matrix, uint token, uint row, ivec4 sum, uvec4 y) {
       uint held = result[word];
       y = nibWithResidual(y, uvec4(held, held >> 8, held >> 16, held >> 24) & 0xffu);
     }
-    // No vector of specialization constants: Mesa takes a scalar condition for a vector's components there.
+    // A scalar: Mesa misreads a vector of specialization constants that depends on a scalar condition.
     int first = RESULT_TYPE == NIB_RESULT_I8 ? -128 : 0;
     uvec4 code = uvec4(nibRequantize(y, push.result_rcp, push.result_zero, first)) & 0xffu;
     uint packed = (code.x | (code.y << 8)) | ((code.z << 16) | (code.w << 24));

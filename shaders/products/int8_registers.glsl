@@ -1,20 +1,21 @@
-// Products of int8 codes, words straight from memory to registers: for devices where that is cheaper than sharing, and for
-// few tokens, where there is nothing to share.
+// The main function of int8_gemm.comp and dynamic_gemm.comp: products of int8 codes that go from memory straight to
+// registers.
 //
-// An invocation, or LANES of them, owns four output channels of TOKENS tokens; a workgroup those of WG / LANES neighbouring
-// fours. LANES take words in turn and add up their sums, or, where scales change along the row, take its pieces in turn:
-// one of them then adds these in ascending order.
-#ifndef NIBBLE_PRODUCTS_INT8_REGISTERS_GLSL
-#define NIBBLE_PRODUCTS_INT8_REGISTERS_GLSL
+// A team of LANES invocations owns four output channels of TOKENS tokens, a workgroup those of its WG / LANES teams.
+// The lanes of a team take every LANES-th word and add up their sums. If scales change along the row, they take every
+// LANES-th piece, and lane j adds the pieces of token j in ascending order.
+#ifndef NIB_PRODUCTS_INT8_REGISTERS_GLSL
+#define NIB_PRODUCTS_INT8_REGISTERS_GLSL
 
 layout(push_constant, std430) uniform Push { NibInt8Push push; };
 #include "products/int8_sums.glsl"
+#include "products/tile.glsl"
 
 shared ivec4 exchanged[LANES > 1u ? WG * TOKENS : 1u];
 
 ivec4 productsOf(uvec4 w, uint x) { return ivec4(nibDot(w.x, x), nibDot(w.y, x), nibDot(w.z, x), nibDot(w.w, x)); }
 
-// Words k.. of each row: one, or four with VEC.
+// Adds the products of word k of each row, or of words k..k+3 with VEC.
 void addWords(uint k) {
   if (VEC) {
     uvec4 a = nibWeightWords(w_row.x, k), b = nibWeightWords(w_row.y, k);
@@ -25,15 +26,17 @@ void addWords(uint k) {
     addWeights(w1);
     addWeights(w2);
     addWeights(w3);
-#define NIB_ADD_FOUR(j)                                                                                          \
-  if (TOKENS > j) {                                                                                              \
-    uvec4 x = nibInputWords(x_row[j], k);                                                                        \
-    sums[j] += (productsOf(w0, x.x) + productsOf(w1, x.y)) + (productsOf(w2, x.z) + productsOf(w3, x.w));        \
-    if (W_ASYM) x_codes[j] += (nibDot(x.x, kNibOnes) + nibDot(x.y, kNibOnes)) + (nibDot(x.z, kNibOnes) + nibDot(x.w, kNibOnes)); \
+#define NIB_ADD_FOUR(j)                                                                                      \
+  if (TOKENS > j) {                                                                                          \
+    uvec4 x = nibInputWords(x_row[j], k);                                                                    \
+    sums[j] += (productsOf(w0, x.x) + productsOf(w1, x.y)) + (productsOf(w2, x.z) + productsOf(w3, x.w));    \
+    if (W_ASYM) x_codes[j] += (nibDot(x.x, kNibOnes) + nibDot(x.y, kNibOnes)) +                              \
+                              (nibDot(x.z, kNibOnes) + nibDot(x.w, kNibOnes));                               \
   }
     NIB_EACH_TOKEN(NIB_ADD_FOUR)
   } else {
-    uvec4 w = uvec4(nibWeightWord(w_row.x, k), nibWeightWord(w_row.y, k), nibWeightWord(w_row.z, k), nibWeightWord(w_row.w, k));
+    uvec4 w = uvec4(nibWeightWord(w_row.x, k), nibWeightWord(w_row.y, k), nibWeightWord(w_row.z, k),
+                    nibWeightWord(w_row.w, k));
     addWeights(w);
 #define NIB_ADD_ONE(j)                                   \
   if (TOKENS > j) {                                      \
@@ -45,7 +48,7 @@ void addWords(uint k) {
   }
 }
 
-// Every `step`th of the words, or fours, of columns first..end-1.
+// Adds every `step`th word, or four words with VEC, of columns first..end-1, beginning with number `from`.
 void addColumns(uint first, uint end, uint from, uint step) {
   const uint width = VEC ? 4u : 1u;
   uint last = (end + 3u) >> 2;
@@ -56,14 +59,12 @@ void addColumns(uint first, uint end, uint from, uint step) {
 }
 
 void main() {
-  uint tile = push.head.tile_first + gl_WorkGroupID.x;
-  uint rest = tile / push.row_blocks;
-  uint block = rest / push.batch;
-  uint matrix = rest - block * push.batch;
+  NibProductTile tile = nibProductTile(push.head.tile_first + gl_WorkGroupID.x, TOKENS);
+  uint matrix = tile.matrix;
+  uint token = tile.first_token;
   uint lane = gl_LocalInvocationIndex % LANES;
   uint team = gl_LocalInvocationIndex / LANES;
-  uint row = ((tile - rest * push.row_blocks) * (WG / LANES) + team) * 4u;
-  uint token = block * TOKENS;
+  uint row = (tile.row_block * (WG / LANES) + team) * 4u;
 #ifdef NIB_STAGED
   nibStageInput(token);
 #endif
@@ -116,7 +117,8 @@ void main() {
         }
         uint col = start + i * push.piece;
         if (col >= push.cols) break;
-        own_y = nibAddBits(own_y, nibScaleSums(part, nibInputScale(nibInputIndex(own, col)), nibWeightScales(rows, col)));
+        uint x_scale = nibInputScale(nibInputIndex(own, col));
+        own_y = nibAddBits(own_y, nibScaleSums(part, x_scale, nibWeightScales(rows, col)));
       }
     }
     barrier();

@@ -1,25 +1,25 @@
-// Sums of products of int8 codes of an invocation that has four output channels of TOKENS tokens, up to eight: what is
-// kept of them, what becomes of a piece's, and how they end.
-#ifndef NIBBLE_PRODUCTS_INT8_SUMS_GLSL
-#define NIBBLE_PRODUCTS_INT8_SUMS_GLSL
+// Integer sums of an int8 product in an invocation that owns four output channels of TOKENS tokens, at most eight: the
+// state in registers, the end of a piece and the end of a tile.
+#ifndef NIB_PRODUCTS_INT8_SUMS_GLSL
+#define NIB_PRODUCTS_INT8_SUMS_GLSL
 
 #include "memory/int8_codes.glsl"
 #include "products/int8_epilogue.glsl"
 
-// From one token of an invocation to the next.
+// Distance between an invocation's tokens.
 #ifndef NIB_TOKEN_STEP
 #define NIB_TOKEN_STEP 1u
 #endif
 
 #define NIB_EACH_TOKEN(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
 
-uvec4 w_row;      // where the rows begin, in words
-uint x_row[8];
+uvec4 w_row;      // first word of each weights row
+uint x_row[8];    // and of each token
 ivec4 sums[8];    // by token, of four channels
 ivec4 w_codes;    // sums of codes alone, for zero points
 int x_codes[8];
-uvec4 y[8];       // by token, of four channels
-uint count;       // of codes summed
+uvec4 y[8];       // results so far, by token, of four channels
+uint count;       // codes summed
 
 NIB_SELECT(ivec4, sumOf, sums)
 NIB_SELECT(uvec4, resultOf, y)
@@ -37,7 +37,9 @@ void clearResults() {
 }
 
 void addWeights(uvec4 w) {
-  if (X_ASYM) w_codes += ivec4(nibDot(w.x, kNibOnes), nibDot(w.y, kNibOnes), nibDot(w.z, kNibOnes), nibDot(w.w, kNibOnes));
+  if (X_ASYM) {
+    w_codes += ivec4(nibDot(w.x, kNibOnes), nibDot(w.y, kNibOnes), nibDot(w.z, kNibOnes), nibDot(w.w, kNibOnes));
+  }
 }
 
 ivec4 corrected(ivec4 sum, int x_codes_of, int x_zero, ivec4 w_zero) {
@@ -47,16 +49,18 @@ ivec4 corrected(ivec4 sum, int x_codes_of, int x_zero, ivec4 w_zero) {
   return sum;
 }
 
-// Of the four rows and the token j of a tile's, counted through all matrices. Those behind the last are the last.
+// Row of the inputs of an invocation's token j, counted through all matrices. Tokens after the last repeat it.
 #define NIB_TOKEN_OF(j) (matrix * push.tokens + min(token + NIB_TOKEN_STEP * (j), push.head.rows - 1u))
 
+// rows: the four weights rows, counted through all matrices.
 void beginTile(uvec4 rows, uint matrix, uint token) {
   w_row = rows * push.w_row_words;
-#define NIB_PLACE(j) x_row[j] = nibInputRow(NIB_TOKEN_OF(j));
-  NIB_EACH_TOKEN(NIB_PLACE)
+#define NIB_INPUT_ROW(j) x_row[j] = nibInputRow(NIB_TOKEN_OF(j));
+  NIB_EACH_TOKEN(NIB_INPUT_ROW)
 }
 
-// The sums of the piece that begins at column `first`, corrected by zero points, scaled and added to the results.
+// Corrects the sums of the piece that begins at column `first` by zero points, scales them and adds them to the
+// results.
 void takePiece(uvec4 rows, uint matrix, uint token, uint first) {
   ivec4 w_zero = nibWeightZeros(rows, first);
   uvec4 w_scale = RESULT_TYPE == NIB_RESULT_I32 ? uvec4(0u) : nibWeightScales(rows, first);

@@ -1,6 +1,7 @@
-// Statistics of finite values: order-preserving keys of minimum and maximum. Include reduce.glsl and exact.glsl first.
-#ifndef NIBBLE_WORKGROUP_EXTENT_GLSL
-#define NIBBLE_WORKGROUP_EXTENT_GLSL
+// Minimum and maximum of finite values as order-preserving keys (nibKey). Include workgroup/reduce.glsl and
+// numerics/exact.glsl first.
+#ifndef NIB_WORKGROUP_EXTENT_GLSL
+#define NIB_WORKGROUP_EXTENT_GLSL
 
 // nibKey of four values.
 uvec4 nibKey4(uvec4 bits) {
@@ -12,7 +13,7 @@ NibReduced nibEmptyExtent() {
   return NibReduced(0xffffffffu, 0u, 0u);
 }
 
-// fp32 bits {min, max, absmax}; all 0 without a finite value. Keys know no -0.
+// fp32 bits {min, max, absmax}; all 0 without a finite value. -0 cannot occur: its key is that of +0.
 uvec3 nibExtentBits(NibReduced extent) {
   if (extent.low > extent.high) return uvec3(0u);
   uint low = nibUnkey(extent.low);

@@ -1,7 +1,8 @@
-// Values of four-bit codes that come from a table, looked up in the lanes of a subgroup: one instruction where a subgroup is
-// a CPU's vector, in the place of fifteen selections. All lanes must take part. Narrow subgroups keep the selections.
-#ifndef NIBBLE_WORKGROUP_LANE_TABLE_GLSL
-#define NIBBLE_WORKGROUP_LANE_TABLE_GLSL
+// Values of four-bit codes from a table that the lanes of a subgroup hold. Where a subgroup is a CPU's vector, a lookup
+// is one instruction instead of fifteen selections. All lanes must be active. Subgroups of less than eight use the
+// selections.
+#ifndef NIB_WORKGROUP_LANE_TABLE_GLSL
+#define NIB_WORKGROUP_LANE_TABLE_GLSL
 
 float nib_lane_low;   // of code `lane`, up to 15
 float nib_lane_high;  // of code `lane + 8`, up to 15

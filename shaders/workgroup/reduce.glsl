@@ -1,7 +1,8 @@
-// Minimum, maximum and sum over a workgroup of WG invocations, with subgroups (variant SUBGROUP) or without. All three
-// are order-free, so both ways and every subgroup size give the same bits. Call in uniform control flow.
-#ifndef NIBBLE_WORKGROUP_REDUCE_GLSL
-#define NIBBLE_WORKGROUP_REDUCE_GLSL
+// Minimum, maximum and sum of integers over a workgroup of WG invocations, with subgroups (variant SUBGROUP) or
+// without. The order does not matter, so both ways and every subgroup size give the same bits. Call in uniform control
+// flow.
+#ifndef NIB_WORKGROUP_REDUCE_GLSL
+#define NIB_WORKGROUP_REDUCE_GLSL
 
 struct NibReduced {
   uint low;    // minimum
@@ -68,8 +69,9 @@ NibReduced nibWorkgroupReduce(NibReduced x) {
 
 #endif
 
-// Over teams of `lanes` neighbouring invocations that divide the workgroup, the last ones left over. Whole workgroups go
-// the ways above; smaller teams are read through. Call in uniform control flow.
+// Minimum and maximum over teams of `lanes` neighbouring invocations; invocations after the last whole team get an
+// unused result. A team of the whole workgroup reduces as above, in a smaller one every invocation reads all of its
+// team. Call in uniform control flow.
 #ifdef NIB_TEAMS
 shared uvec2 nib_team[WG];
 

@@ -1,14 +1,14 @@
-// The extent of runs of dense elements, as the search for a scale wants it. Include dense.glsl, codes.glsl and reduce.glsl
-// first.
-#ifndef NIBBLE_WORKGROUP_RUN_EXTENT_GLSL
-#define NIBBLE_WORKGROUP_RUN_EXTENT_GLSL
+// The extent of runs of dense elements, as nibFindScale takes it. Include memory/codes.glsl, memory/dense.glsl and
+// workgroup/reduce.glsl first.
+#ifndef NIB_WORKGROUP_RUN_EXTENT_GLSL
+#define NIB_WORKGROUP_RUN_EXTENT_GLSL
 
 #include "workgroup/extent.glsl"
 
-// Asymmetric: keys of the least and the most; else, in high alone, magnitudes. Inf and NaN have magnitudes and keys beyond
-// all finite ones, so that the extremes tell of them.
+// Accumulates a run: asymmetric, the keys of minimum and maximum; else the largest magnitude in `high`. Inf and NaN
+// have magnitudes and keys beyond all finite ones, so the extremes show them.
 void nibMeetRun(uvec4 x[NIB_QUADS], bool asymmetric, inout uvec4 low, inout uvec4 high) {
-#define NIB_MEET(q)                        \
+#define NIB_ACCUMULATE(q)                  \
   if (asymmetric) {                        \
     uvec4 key = nibKey4(x[q]);             \
     low = min(low, key);                   \
@@ -16,17 +16,17 @@ void nibMeetRun(uvec4 x[NIB_QUADS], bool asymmetric, inout uvec4 low, inout uvec
   } else {                                 \
     high = max(high, x[q] & 0x7fffffffu);  \
   }
-  NIB_EACH_QUAD(NIB_MEET)
+  NIB_EACH_QUAD(NIB_ACCUMULATE)
 }
 
 NibReduced nibExtentOf(uvec4 low, uvec4 high) {
   return NibReduced(min(min(low.x, low.y), min(low.z, low.w)), max(max(high.x, high.y), max(high.z, high.w)), 0u);
 }
 
-// fp32 bits of a group's extremes, those of the other kind 0; all 0 if anything was not finite.
+// fp32 bits of a group's extremes, 0 for the unused kind; all 0 if any element was not finite.
 struct NibRunExtent {
   bool finite;
-  uint min_bits, max_bits;  // asymmetric; around 0, which belongs to the range
+  uint min_bits, max_bits;  // asymmetric; the range includes 0
   uint absmax_bits;
 };
 

@@ -1,11 +1,11 @@
-// Sums of up to 2^55 over teams of a workgroup, with subgroups (variant SUBGROUP) or without: integers, so both give the
+// Integer sums of up to 2^55 over teams of a workgroup, with subgroups (variant SUBGROUP) or without; both give the
 // same bits. Call in uniform control flow.
-#ifndef NIBBLE_WORKGROUP_SUM_GLSL
-#define NIBBLE_WORKGROUP_SUM_GLSL
+#ifndef NIB_WORKGROUP_SUM_GLSL
+#define NIB_WORKGROUP_SUM_GLSL
 
 #include "numerics/mean.glsl"
 
-// Limbs of 16, 16 and up to 23 bits: a workgroup's sums of each fit a word.
+// Limbs of 16, 16 and up to 23 bits: a workgroup's sum of each fits a word.
 shared uvec3 nib_limbs[WG];
 
 #if defined(SUBGROUP) && !defined(NIB_SUBGROUP_EMULATE)
@@ -37,8 +37,8 @@ uvec3 nibWorkgroupLimbs(uvec3 x) {
 
 #endif
 
-// The sum of the wides (see mean.glsl) of `lanes` neighbouring invocations that divide the workgroup, as nibTeamReduce
-// takes them.
+// The sum of 64-bit values (see numerics/mean.glsl) over teams of `lanes` neighbouring invocations, as nibTeamReduce
+// has them.
 uvec2 nibTeamSum(uvec2 wide, uint team, uint lanes) {
   uvec3 limbs = uvec3(wide.x & 0xffffu, wide.x >> 16, wide.y);
   if (lanes == WG) {

@@ -1,12 +1,12 @@
-// Sums over teams of LANES neighbouring invocations of a workgroup, or over subgroups, of floats,
-// in one fixed order. Call in uniform control flow.
-#ifndef NIBBLE_WORKGROUP_TEAM_SUM_GLSL
-#define NIBBLE_WORKGROUP_TEAM_SUM_GLSL
+// Sums of floats over teams of LANES neighbouring invocations of a workgroup or over subgroups, in one fixed order for
+// a device. Call in uniform control flow.
+#ifndef NIB_WORKGROUP_TEAM_SUM_GLSL
+#define NIB_WORKGROUP_TEAM_SUM_GLSL
 
-// WG * 16 floats would be more than the guaranteed shared memory from 256 invocations on: a value at a time.
+// One value of an invocation at a time: 16 would take more than the guaranteed shared memory from 256 invocations on.
 shared float nib_lane_sum[WG];
 
-// The sum in every lane of the team.
+// The sum, in every lane of the team.
 float nibTeamSum(float x) {
   if (LANES == 1u) return x;
 #if defined(SUBGROUP) && !defined(NIB_SUBGROUP_EMULATE)

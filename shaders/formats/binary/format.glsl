@@ -1,8 +1,8 @@
 // Binary: plus (1) or minus (0) the mean of the magnitudes (XNOR-Net, arXiv 1603.05279). 32 codes to a word, the first in
 // the lowest bit. What is not below 0 is plus, -0 and denormals too; so is all of a zero group, whose value is +0. An app
 // that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_BINARY_GLSL
-#define NIBBLE_FORMATS_BINARY_GLSL
+#ifndef NIB_FORMATS_BINARY_GLSL
+#define NIB_FORMATS_BINARY_GLSL
 
 #define NIB_BITS_PER_CODE 1
 #define NIB_BITS 1u

@@ -1,7 +1,7 @@
 // FP4 of bitsandbytes (not OCP's E2M1): sign and eight magnitudes times the absmax of a block. Eight codes to a word, the
 // first in the low nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_FP4_GLSL
-#define NIBBLE_FORMATS_FP4_GLSL
+#ifndef NIB_FORMATS_FP4_GLSL
+#define NIB_FORMATS_FP4_GLSL
 
 #define NIB_HAS_NESTED
 #include "numerics/exact.glsl"

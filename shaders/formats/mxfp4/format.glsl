@@ -1,7 +1,7 @@
 // MXFP4 (OCP Microscaling 1.0): E2M1 codes and a power of two per 32 elements. Eight codes to a word, the first in the low
 // nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_MXFP4_GLSL
-#define NIBBLE_FORMATS_MXFP4_GLSL
+#ifndef NIB_FORMATS_MXFP4_GLSL
+#define NIB_FORMATS_MXFP4_GLSL
 
 #include "numerics/exact.glsl"
 #include "numerics/product.glsl"

@@ -1,7 +1,7 @@
 // NF4: sixteen quantiles of the normal distribution times the absmax of a block. Eight codes to a word, the first in the
 // low nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode.
-#ifndef NIBBLE_FORMATS_NF4_GLSL
-#define NIBBLE_FORMATS_NF4_GLSL
+#ifndef NIB_FORMATS_NF4_GLSL
+#define NIB_FORMATS_NF4_GLSL
 
 #define NIB_HAS_NESTED
 #include "numerics/exact.glsl"

@@ -1,8 +1,8 @@
 // Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times the mean of the magnitudes or, NARROW, the largest. As
 // offset binary (code + 2), sixteen codes to a word, the first in the low bits: a blob of int2 without its lowest code. An
 // app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_TERNARY_GLSL
-#define NIBBLE_FORMATS_TERNARY_GLSL
+#ifndef NIB_FORMATS_TERNARY_GLSL
+#define NIB_FORMATS_TERNARY_GLSL
 
 #define NIB_BITS_PER_CODE 2
 #define NIB_BITS 2u

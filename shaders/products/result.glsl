@@ -1,7 +1,7 @@
-// What follows the sums of a product, and how neighbouring results are written: bias, activation, residual. BIAS, RESIDUAL,
-// ACTIVATION and RESULT_TYPE are known when the pipeline is built; results are bound at binding 2.
-#ifndef NIBBLE_PRODUCTS_PRODUCT_RESULT_GLSL
-#define NIBBLE_PRODUCTS_PRODUCT_RESULT_GLSL
+// Bias, activation and residual of a product's sums, and the stores of neighbouring results. BIAS, RESIDUAL, ACTIVATION
+// and RESULT_TYPE are specialization constants of the including shader. Declares binding 2.
+#ifndef NIB_PRODUCTS_RESULT_GLSL
+#define NIB_PRODUCTS_RESULT_GLSL
 
 #include "numerics/activation.glsl"
 #include "numerics/halves.glsl"
@@ -20,14 +20,14 @@ float nibWidenResult(uint stored) {
   return uintBitsToFloat(RESULT_TYPE == NIB_BF16 ? stored << 16 : nibHalfToF32Bits(stored));
 }
 
-// Finishes the sums of output channels `row` and row + 1 of a token whose results begin at element row_start (for 16-bit
-// types at a word, as row does). The second is left out from `rows` on.
+// Finishes and writes output channels `row` and row + 1 of a token whose results begin at element row_start; both are
+// even for 16-bit types. The second is left out if it is not below `rows`.
 void nibStoreProducts(vec2 sums, vec2 bias, uint row_start, uint row, uint rows, uint delta) {
   if (row >= rows) return;
   vec2 y = BIAS ? sums + bias : sums;
   y = vec2(nibActivate(y.x), nibActivate(y.y));
 #ifdef NIB_FAULT
-  // A planted fault for tests of the tests: a bit of every result.
+  // A planted fault, which tests must detect: a bit of every result.
   y = uintBitsToFloat(floatBitsToUint(y) ^ 0x00400000u);
 #endif
   bool both = row + 1u < rows;

@@ -17,8 +17,7 @@
 //   RESIDUAL     add the previous content of the result
 //   W_SEPARATE   the weights' scales and everything after them are bound at binding 3 instead of 0
 //   X_SEPARATE   the inputs' scales and everything after them are bound at binding 3 instead of 1
-//   OUTLIERS     0, or the largest number of a token's elements that are multiplied in fp32 instead; their list follows the
-//                scales
+//   OUTLIERS     0, or how many elements of a token may be multiplied in fp32 instead; their list follows the scales
 #ifndef NIB_COMMON_INT8_PRODUCT_H
 #define NIB_COMMON_INT8_PRODUCT_H
 

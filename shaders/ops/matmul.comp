@@ -1,15 +1,17 @@
 #version 450
-// Weights times many activations: a workgroup makes BM x BN results. Step by step along the columns it decodes a run of BM
-// rows into shared memory once, copies the same columns of BN tokens beside it, and each invocation adds products of four
-// rows and TN tokens in registers, in fp32. Reads every code once per BN tokens, every activation once per BM rows. NIB_TILE
-// is what four of either are in shared memory.
+// Weights times many activations through shared memory. A workgroup makes BM rows of BN tokens. Every step decodes one
+// run of columns of the BM rows and copies the same columns of the BN tokens to shared memory. Each invocation then
+// adds the products of four rows and TN tokens in registers, in fp32. Reads a weights code (NIB_BITS bits, or a dense
+// element) once per BN tokens and an activation (2 or 4 bytes) once per BM rows, writes every result (2 or 4 bytes)
+// once. F16: fp16 activations, and weights rounded to fp16, stay halves in shared memory, which halves its size and
+// traffic; sums are fp32 all the same.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #ifdef F16
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#define NIB_TILE f16vec4
+#define NIB_VEC4 f16vec4
 #else
-#define NIB_TILE vec4
+#define NIB_VEC4 vec4
 #endif
 #include "ops/matmul.h"
 MATMUL_SPEC(NIB_SPEC_CONSTANT)
@@ -20,12 +22,11 @@ layout(push_constant, std430) uniform Push { ProductPush push; };
 #include "memory/weight_run.glsl"
 #include "memory/weight_quad.glsl"
 
-// Column by column: four rows, or four tokens, in a vector. One vector more than needed, so that columns begin in
-// different banks.
+// Column by column: a vector has four rows, or four tokens. The extra vector makes columns begin in different banks.
 const uint ROW_QUADS = BM / 4u + 1u;
 const uint TOKEN_QUADS = BN / 4u + 1u;
-shared NIB_TILE weights[uint(NIB_RUN) * ROW_QUADS];
-shared NIB_TILE activations[uint(NIB_RUN) * TOKEN_QUADS];
+shared NIB_VEC4 weights[uint(NIB_RUN) * ROW_QUADS];
+shared NIB_VEC4 activations[uint(NIB_RUN) * TOKEN_QUADS];
 
 void main() {
   NibProductTile tile = nibProductTile(push.head.tile_first + gl_WorkGroupID.x, BN);
@@ -41,8 +42,8 @@ void main() {
   [[unroll]] for (uint t = 0u; t < TN; ++t) sum[t] = vec4(0.0);
 
   for (uint col = 0u; col < push.cols; col += uint(NIB_RUN)) {
-    barrier();  // the step before is done with
-    // Four rows or tokens by four columns at a time: no two invocations write one vector.
+    barrier();  // readers of the step before are done
+    // Four rows or tokens by four columns per invocation: no two invocations write the same vector.
     for (uint i = lane; i < (BM + BN) / 4u * uint(NIB_QUADS); i += WG) {
       uint line = i / uint(NIB_QUADS);
       uint q = i - line * uint(NIB_QUADS);
@@ -53,7 +54,7 @@ void main() {
           by_column[r] = nibWeightQuad(row_base + min(first_row + 4u * line + r, push.matrix_rows - 1u), at);
         }
         by_column = transpose(by_column);
-        [[unroll]] for (uint c = 0u; c < 4u; ++c) weights[(4u * q + c) * ROW_QUADS + line] = NIB_TILE(by_column[c]);
+        [[unroll]] for (uint c = 0u; c < 4u; ++c) weights[(4u * q + c) * ROW_QUADS + line] = NIB_VEC4(by_column[c]);
       } else {
         line -= BM / 4u;
         [[unroll]] for (uint t = 0u; t < 4u; ++t) {
@@ -61,7 +62,9 @@ void main() {
           by_column[t] = nibInputQuad(start, at, push.cols, push.input_word + push.head.delta3);
         }
         by_column = transpose(by_column);
-        [[unroll]] for (uint c = 0u; c < 4u; ++c) activations[(4u * q + c) * TOKEN_QUADS + line] = NIB_TILE(by_column[c]);
+        [[unroll]] for (uint c = 0u; c < 4u; ++c) {
+          activations[(4u * q + c) * TOKEN_QUADS + line] = NIB_VEC4(by_column[c]);
+        }
       }
     }
     barrier();

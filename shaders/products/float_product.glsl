@@ -1,6 +1,6 @@
 // The common part of products in floats, y = x W': the format of the weights if they have one, their scales and bias,
 // the tile and the result. Include after declaring ProductPush push and the specialization constants of
-// NIB_PRODUCT_SPEC; with NIB_ACTIVATIONS it includes memory/activations.glsl too.
+// NIB_FLOAT_PRODUCT_SPEC; with NIB_ACTIVATIONS it includes memory/activations.glsl too.
 #ifndef NIB_PRODUCTS_FLOAT_PRODUCT_GLSL
 #define NIB_PRODUCTS_FLOAT_PRODUCT_GLSL
 

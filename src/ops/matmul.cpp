@@ -454,7 +454,7 @@ NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTil
   spec.WG = workgroup;
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
-  spec.TURN = t.turn;
+  spec.LOAD_RUNS = t.turn;
   const Tiling tiling{workgroup * t.rows, t.tokens, 1, 0};
   Slot slots[kSlotCount];
   slotsOf(d, m, tiling, slots);

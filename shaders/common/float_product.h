@@ -9,12 +9,12 @@
 //   BIAS         add a bias to the sums
 //   RESIDUAL     add the previous content of the result
 //   ACTIVATION   NibActivation
-#ifndef NIB_COMMON_PRODUCT_PUSH_H
-#define NIB_COMMON_PRODUCT_PUSH_H
+#ifndef NIB_COMMON_FLOAT_PRODUCT_H
+#define NIB_COMMON_FLOAT_PRODUCT_H
 
 #include "common/interface.h"
 
-#define NIB_PRODUCT_SPEC(X) \
+#define NIB_FLOAT_PRODUCT_SPEC(X) \
   X(0, uint, WG, 128u) \
   X(1, uint, RESULT_TYPE, 0u) \
   X(2, uint, SCALE_TYPE, 0u) \

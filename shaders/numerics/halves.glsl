@@ -12,6 +12,12 @@ uvec4 nibWidenHalves(uvec4 upper) {
   return min(magnitude + 0x38000000u, floatBitsToUint(without)) | (upper & 0x80000000u);
 }
 
+// fp32 bits of four 16-bit elements: bfloat16, or halves as nibWidenHalves returns them.
+uvec4 nibWidenWords(uvec2 words, bool bf16) {
+  uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
+  return bf16 ? upper & 0xffff0000u : nibWidenHalves(upper);
+}
+
 // The halves nearest to four fp32 that are zero or normal numbers, ties to even, in the low 16 bits. 65520 and above
 // give Inf. 13 operations.
 uvec4 nibNarrowHalves(uvec4 bits) {

@@ -3,8 +3,8 @@
 //   INPUT_TYPE   NibType of the activations
 //   TOKENS       rows of activations at a time: 1, 2, 4, 8 or 16
 //   UNIT         neighbouring runs that share a scale; a row is a multiple of UNIT runs
-//   LOAD_RUNS    runs whose activations a subgroup loads at a time, 1 or 2. The subgroup has a lane for every four columns
-//                of them; UNIT is a multiple of LOAD_RUNS
+//   LOAD_RUNS    runs whose activations a subgroup loads at a time, 1 or 2. The subgroup has a lane for every four
+//                columns of them; UNIT is a multiple of LOAD_RUNS
 #ifndef NIB_OPS_MATMUL_ROWS_H
 #define NIB_OPS_MATMUL_ROWS_H
 

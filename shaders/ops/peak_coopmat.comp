@@ -1,10 +1,11 @@
 #version 450
-// Matrix ceilings: cooperative-matrix multiply-adds of NIB_ELEMENT to NIB_SUM in registers, 4 independent accumulators
-// per subgroup, all of them stored. One subgroup per workgroup. Elements have NIB_BITS bits.
+// Matrix ceiling: cooperative-matrix multiply-adds in registers, with 32-bit sums of int8 or, with HALF, fp32 sums of
+// fp16. A workgroup is one subgroup with 4 independent accumulators, all of which are stored. Elements are integers of
+// NIB_BITS bits, so sums of fp16 are exact too. Writes 16 * M * N bytes per workgroup.
 //
-// Neither operand may be one value everywhere, nor may a product come twice: a compiler that sees what a matrix is made
-// of (software drivers do) would multiply once and add the rest. So 4 x 4 different products a round, of matrices whose
-// elements differ, and from round to round each goes to another accumulator.
+// Neither operand may be constant and no product may repeat: a compiler that knows the content of a matrix (software
+// drivers do) would multiply once and add the rest. So there are 4 x 4 different products per step, of matrices whose
+// elements differ, and every step adds each to another accumulator.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -32,7 +33,9 @@ shared NIB_ELEMENT right[4 * K * N];
 
 void main() {
   uint tile = push.head.tile_first + gl_WorkGroupID.x;
-  for (uint i = gl_LocalInvocationIndex; i < 4u * M * K; i += WG) left[i] = NIB_ELEMENT(peakCoopmatElement(i, push.seed, NIB_BITS));
+  for (uint i = gl_LocalInvocationIndex; i < 4u * M * K; i += WG) {
+    left[i] = NIB_ELEMENT(peakCoopmatElement(i, push.seed, NIB_BITS));
+  }
   for (uint i = gl_LocalInvocationIndex; i < 4u * K * N; i += WG) {
     right[i] = NIB_ELEMENT(peakCoopmatElement(i, push.seed + 1u + (tile & 7u), NIB_BITS));
   }

@@ -1,9 +1,9 @@
 #version 450
-// Quantizes rows, or groups within rows, with scales it finds, in one dispatch.
-// A team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, of formats whose
-// scale is a mean one for the sum, and a pass for the codes. An invocation owns every LANES-th run of a group and the words
-// of its codes; the team's first one owns the words of scales and zero points. Runs that are kept stay in registers and are
-// read once; otherwise later passes find them in the cache. Teams of one exchange nothing.
+// Quantizes rows, or groups within rows, with scales it finds, in one dispatch. A team of LANES invocations takes PACK
+// neighbouring groups one after another: a pass for the extent, of formats whose scale is a mean one for the sum, and a
+// pass for the codes. An invocation owns every LANES-th run of a group and the words of its codes; the team's first one
+// owns the words of scales and zero points. Runs that are kept stay in registers and are read once; otherwise later
+// passes find them in the cache. Teams of one exchange nothing.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require

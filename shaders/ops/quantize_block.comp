@@ -34,7 +34,8 @@ void main() {
     uvec4 x[NIB_QUADS];
     nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 
-    // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for nothing.
+    // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for
+    // nothing.
     uvec4 first_one = x[0].xxxx;
     uvec4 most = uvec4(0u);
 #define NIB_INSIDE(q)                                                                        \

@@ -1,5 +1,6 @@
 #version 450
-// Codes, or zero points, between the canonical layout and rows of other programs. An invocation owns a word of the result.
+// Codes, or zero points, between the canonical layout and rows of other programs. An invocation owns a word of the
+// result.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/repack.h"
 REPACK_SPEC(NIB_SPEC_CONSTANT)

@@ -1,6 +1,7 @@
 #version 450
-// Dense to dense of another type. A workgroup converts WG * OCTETS runs of eight elements, an invocation every WG-th of
-// them, so that neighbours load neighbouring memory. Reads every element once and writes it once.
+// Dense elements to another dense type. A workgroup converts WG * OCTETS runs of eight elements, an invocation every
+// WG-th of them, so neighbouring invocations load neighbouring memory. Reads every element (2 or 4 bytes) once, writes
+// every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/convert.h"
 CONVERT_SPEC(NIB_SPEC_CONSTANT)

@@ -1,7 +1,8 @@
 #version 450
-// Dense to codes with scales that exist already. An invocation owns a run of NIB_RUN columns in ROW_BLOCK rows, and the
-// words of their codes. Reads every source element once, writes its code once; the reciprocal of a scale is made once
-// per run, block or, if there is only one, invocation, never per element.
+// Dense elements to codes with scales that exist already. A workgroup owns WG runs of NIB_RUN columns in ROW_BLOCK
+// rows, an invocation one run of columns and the words of its codes. The reciprocal of a scale is computed once per
+// run, per block or, if there is only one scale, per invocation, never per element. Reads every element (2 or 4 bytes)
+// once and one scale per run, writes NIB_BITS bits per element.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/encode.h"
 ENCODE_SPEC(NIB_SPEC_CONSTANT)

@@ -9,7 +9,7 @@
 //   SHARED       BINS in rows mode; 1 in columns mode, which uses no shared memory
 //   RUNS         stretches of one bin are counted in registers and added once, otherwise every element is added
 //   VEC          the dense rows allow loads of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   COLUMNS      a histogram per column
 //   TENSOR       all rows have one histogram
 //   FLATTEN      the matrix is one row of rows * cols elements

@@ -3,7 +3,7 @@
 //   SOURCE_TYPE  NibType of the source
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
 //   MOST         capacity of a token's list

@@ -1,7 +1,7 @@
 #version 450
-// Quantizes blocks of 32 elements whose scales follow from a rule of the format's own, in one dispatch. An invocation
-// takes two neighbouring blocks one after another: it owns the words of their codes and the word of their two scales.
-// Reads every element once.
+// Quantizes blocks of 32 elements with scales by the format's own rule, in one dispatch. A workgroup owns 2 * WG
+// blocks, an invocation two neighbouring ones, with the words of their codes and the word of their two scales. Reads
+// every element (2 or 4 bytes) once, writes NIB_BITS bits per element and 2 or 4 bytes per block.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/quantize_block.h"
@@ -34,8 +34,7 @@ void main() {
     uvec4 x[NIB_QUADS];
     nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 
-    // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for
-    // nothing.
+    // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for nothing.
     uvec4 first_one = x[0].xxxx;
     uvec4 most = uvec4(0u);
 #define NIB_INSIDE(q)                                                                        \

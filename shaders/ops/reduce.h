@@ -5,7 +5,7 @@
 //   WHAT         0: extent of the finite values, and count of the others; 1: absmax; 2: extent. With 1 and 2 the count
 //                is not 0 if any element is not finite
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   STATUS       the aux range begins with a NibStatus
 //   COLUMNS      a partial per column and tile instead of per piece of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup

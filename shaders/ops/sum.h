@@ -3,7 +3,7 @@
 //   STEPS        runs per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   COLUMNS      a partial per column and tile instead of per piece of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup
 //   FLATTEN      the matrix is one row of rows * cols elements

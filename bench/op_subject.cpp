@@ -98,7 +98,8 @@ void fewRows(cases::Case& row) {
 // A small case with the pipelines of the plan; on the CPU one of few rows.
 void shrink(const kit::Plan& plan, cases::Case& row) {
   if (plan.handle() != nullptr) {
-    smallProblem(*plan.handle(), &row.desc);
+    const AnyDesc small = smallProblem(*plan.handle());
+    std::memcpy(&row.desc, small.bytes, plan.handle()->op->desc_bytes);
     return;
   }
   fewRows(row);

@@ -45,7 +45,8 @@ configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
 install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders" FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
-install(FILES shaders/common/exact.glsl shaders/common/product.glsl shaders/common/scale_store.glsl DESTINATION "${nibble_data_dir}/shaders/common")
+install(FILES shaders/numerics/exact.glsl shaders/numerics/product.glsl shaders/numerics/scale_store.glsl
+        DESTINATION "${nibble_data_dir}/shaders/numerics")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 if(NIBBLE_VULKAN)

@@ -22,7 +22,7 @@ endforeach()
 file(WRITE "${cpp}" "\
 #include <nibble/nibble.h>
 
-#include \"base/kernel_table.h\"
+#include \"plan/kernel_table.h\"
 
 namespace nib {
 ${declared}

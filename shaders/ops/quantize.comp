@@ -1,9 +1,11 @@
 #version 450
-// Quantizes rows, or groups within rows, with scales it finds, in one dispatch.
-// A team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, of formats whose
-// scale is a mean one for the sum, and a pass for the codes. An invocation owns every LANES-th run of a group and the words
-// of its codes; the team's first one owns the words of scales and zero points. Runs that are kept stay in registers and are
-// read once; otherwise later passes find them in the cache. Teams of one exchange nothing.
+// Quantizes rows, or groups within rows, with scales it finds, in one dispatch. A workgroup owns WG / LANES teams; a
+// team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, for formats with a
+// mean scale a pass for the sum, and a pass for the codes. An invocation owns every LANES-th run of a group and the
+// words of its codes; the first of a team owns the words of scales and zero points. Runs that are kept in registers are
+// read once; later passes find the others in the cache. Teams of one invocation exchange nothing. Reads every element
+// (2 or 4 bytes) once from memory, writes NIB_BITS bits per element and per group one scale (1, 2 or 4 bytes) and, if
+// asymmetric, one zero point (1 byte).
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -14,22 +16,22 @@ QUANTIZE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_TEAMS
-#include "common/reduce.glsl"
-#include "common/run_extent.glsl"
+#include "workgroup/reduce.glsl"
+#include "workgroup/run_extent.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS
 #define NIB_PARAMS_WRITE_ONLY
-#include "common/params.glsl"
-#include "common/shared_words.glsl"
+#include "memory/params.glsl"
+#include "memory/shared_words.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 #ifdef NIB_MEAN_SCALE
-#include "common/sum.glsl"
+#include "workgroup/sum.glsl"
 const bool kMean = (FLAGS & NIB_NARROW) == 0u;
 #endif
 

@@ -1,7 +1,7 @@
 #version 450
-// Quantizes blocks of 32 elements whose scales follow from a rule of the format's own, in one dispatch. An invocation
-// takes two neighbouring blocks one after another: it owns the words of their codes and the word of their two scales.
-// Reads every element once.
+// Quantizes blocks of 32 elements with scales by the format's own rule, in one dispatch. A workgroup owns 2 * WG
+// blocks, an invocation two neighbouring ones, with the words of their codes and the word of their two scales. Reads
+// every element (2 or 4 bytes) once, writes NIB_BITS bits per element and 2 or 4 bytes per block.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/quantize_block.h"
@@ -9,14 +9,14 @@ QUANTIZE_BLOCK_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizeBlockPush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 2, std430) buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
-#include "common/shared_words.glsl"
+#include "memory/status.glsl"
+#include "memory/shared_words.glsl"
 
 void main() {
   // Items are scales of the blob, counted from the word that holds the run's first one.

@@ -1,5 +1,7 @@
 #version 450
-// Codes, or zero points, between the canonical layout and rows of other programs. An invocation owns a word of the result.
+// Codes, or zero points, between the canonical layout and the rows of other programs. A workgroup owns WG words of the
+// result, an invocation one word. Reads and writes every code (BITS bits) once; zero points are bytes in the canonical
+// layout and BITS bits in the other.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/repack.h"
 REPACK_SPEC(NIB_SPEC_CONSTANT)

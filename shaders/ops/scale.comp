@@ -1,6 +1,8 @@
 #version 450
-// Extents to scales and zero points, or given scales to the table that encode.comp wants for columns. An invocation
-// owns four neighbouring scales, so that it owns the words of scales and zero points too.
+// Extents to scales and zero points, or given scales to the table that encode.comp reads for columns. A workgroup owns
+// 4 * WG scales, an invocation four neighbouring ones, and so the words of their scales and zero points. Reads 16 bytes
+// per extent (or a given scale and zero point), writes per scale 2 or 4 bytes, 1 byte if asymmetric, and 8 bytes of
+// table if there is one.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/scale.h"
 SCALE_SPEC(NIB_SPEC_CONSTANT)
@@ -9,10 +11,10 @@ layout(push_constant, std430) uniform Push { ScalePush push; };
 #include "format.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS
-#include "common/params.glsl"
-#include "common/shared_words.glsl"
+#include "memory/params.glsl"
+#include "memory/shared_words.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 #ifdef NIB_FAULT
 const uint kFault = 1u;

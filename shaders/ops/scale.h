@@ -5,7 +5,7 @@
 //   STATUS       the aux range begins with a NibStatus
 //   GIVEN        read scales and zero points instead of finding and writing them
 //   TABLE        write {reciprocal, zero point} per scale to aux
-//   PER_ROW      as many scales as rows in this run
+//   PER_ROW      one scale per row of this run
 #ifndef NIB_OPS_SCALE_H
 #define NIB_OPS_SCALE_H
 
@@ -25,7 +25,7 @@ namespace nib {
 #endif
 struct ScalePush {
   NibPushHead head;
-  uint count;  // scales, unless PER_ROW
+  uint count;  // scales, without PER_ROW
   uint extent_word;  // aux: NibExtent per scale
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;

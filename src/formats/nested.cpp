@@ -1,6 +1,6 @@
 #include "formats/nested.h"
 
-#include "shaders/common/dynamic_map.h"
+#include "shaders/numerics/dynamic_map.h"
 #include "numerics/mean.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"

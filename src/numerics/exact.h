@@ -1,4 +1,4 @@
-// The CPU side of shaders/common/exact.glsl: the same names, the same bits, written separately from the definitions.
+// The CPU side of shaders/numerics/exact.glsl: the same names, the same bits, written separately from the definitions.
 //
 // Every function is integer arithmetic from end to end, so neither a caller's FTZ and DAZ, nor a rounding mode, nor x87
 // can change a result. A function ending in Bits takes and returns fp32 values as their bit patterns and is defined for

@@ -1,5 +1,5 @@
 // The mean of magnitudes as an integer sum, in which no order of adding shows: of scales that are quantized again, and
-// of weights whose mean is their scale. Twin of shaders/common/mean.glsl.
+// of weights whose mean is their scale. Twin of shaders/numerics/mean.glsl.
 //
 // A magnitude counts as a multiple of 2^-22 of the largest one's power of two, rounded half up; what is below half of
 // that counts as nothing. The sum and the count are rounded half-even to fp32, and divided. So with 2^E the largest

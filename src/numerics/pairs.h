@@ -1,4 +1,4 @@
-// Numbers as unevaluated sums of two fp32: the twin of shaders/common/pairs.glsl, one at a time. Needs nearest rounding and
+// Numbers as unevaluated sums of two fp32: the twin of shaders/numerics/pairs.glsl, one at a time. Needs nearest rounding and
 // no contraction; the caller sees to it that no intermediate is denormal, so FTZ and DAZ change nothing.
 #ifndef NIB_NUMERICS_PAIRS_H
 #define NIB_NUMERICS_PAIRS_H

@@ -59,8 +59,8 @@ Spec specOf(const Int8Product& p, const Apart& apart) {
   spec.BIAS = p.bias_offset != 0;
   spec.ACTIVATION = d.activation;
   spec.RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
-  spec.W_APART = apart.weights;
-  spec.X_APART = apart.input;
+  spec.W_SEPARATE = apart.weights;
+  spec.X_SEPARATE = apart.input;
   spec.OUTLIERS = p.max_outliers;
   return spec;
 }
@@ -218,7 +218,7 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   spec.SOURCE_WIDE = wide(d.tokens, d.cols, input.stride, typeBytes(input.source_type));
   spec.SOURCE_FULL = d.cols % p.input.format->run == 0;
   spec.FLAGS = d.input.flags;
-  spec.ROOM = runs;
+  spec.RUNS = runs;
   return addKernel(kName, p, spec, tiling, apart, builder, &input);
 }
 
@@ -242,7 +242,7 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   if (tiling.kernel == Int8Kernel::kRows) {
     Int8GemmRowsSpec spec = specOf<Int8GemmRowsSpec>(p, apart);
     spec.TOKENS = tiling.tokens;
-    spec.TURN = tiling.turn;
+    spec.LOAD_WORDS = tiling.turn;
     return addKernel(rowsKernel(p), p, spec, tiling, apart, builder);
   }
   if (tiling.kernel == Int8Kernel::kTiles) {

@@ -1,4 +1,4 @@
-// NibActivation in double. Twin of shaders/common/activation.glsl.
+// NibActivation in double. Twin of shaders/numerics/activation.glsl.
 #ifndef NIB_REFERENCE_ACTIVATION_H
 #define NIB_REFERENCE_ACTIVATION_H
 

@@ -1,4 +1,4 @@
-// Reference of int8 products. Twin of shaders/common/int8_epilogue.glsl, by integers wherever a float could be denormal or
+// Reference of int8 products. Twin of shaders/products/int8_epilogue.glsl, by integers wherever a float could be denormal or
 // infinite.
 #include "reference/int8_product.h"
 

@@ -110,7 +110,7 @@ TEST_CASE("quantize names each field that is wrong") {
   using Desc = NibQuantizeDesc;
   for (const NibFormatInfo* info : scaledFormats()) {
     const Desc right{
-        NIB_OP_QUANTIZE, 0, 4, 64, NIB_TYPE_F16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
+        NIB_OP_QUANTIZE, sizeof(Desc), 0, 4, 64, NIB_TYPE_F16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
     expectEachRefused(right, "quantize",
                       plus<Desc>(wrongWeights<Desc>(),
                                  {
@@ -128,7 +128,7 @@ TEST_CASE("dequantize names each field that is wrong") {
   using Desc = NibDequantizeDesc;
   for (const NibFormatInfo* info : scaledFormats()) {
     const Desc right{
-        NIB_OP_DEQUANTIZE, 0, 4, 64, NIB_TYPE_BF16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
+        NIB_OP_DEQUANTIZE, sizeof(Desc), 0, 4, 64, NIB_TYPE_BF16, 66, weights(info->format, NIB_GRANULARITY_GROUP, 32)};
     expectEachRefused(right, "dequantize",
                       plus<Desc>(wrongWeights<Desc>(),
                                  {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "../../shaders/common/dynamic_map.h"
+#include "../../shaders/numerics/dynamic_map.h"
 #include "model.h"
 
 namespace nib::model {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../../shaders/common/dynamic_map.h"
+#include "../../shaders/numerics/dynamic_map.h"
 #include "golden.h"
 
 using namespace nib::golden;

@@ -4,7 +4,7 @@
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 
-#include "shaders/common/dynamic_map.h"
+#include "shaders/numerics/dynamic_map.h"
 
 #include <nlohmann/json.hpp>
 

@@ -12,7 +12,7 @@ uvec4 nibInputWords(uint row, uint k) {
   return nibMasked4(nibCenter4(input4[(row + k + push.head.delta1) >> 2], X_CODES), k);
 }
 // A run's tokens begin at first_row of the blob. Windows over the codes alone bring them to 0.
-uint nibInputRow(uint token) { return (X_APART ? token : token + push.head.first_row) * push.x_row_words; }
+uint nibInputRow(uint token) { return (X_SEPARATE ? token : token + push.head.first_row) * push.x_row_words; }
 
 uint nibInputParameter(uint word) {
   return X_SEPARATE ? separate[word + push.head.delta3] : input1[word + push.head.delta1];

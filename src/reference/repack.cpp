@@ -84,7 +84,7 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
     if (r.layout->placeScale != nullptr && r.zeros != nullptr) clear(r.zeros, scale_begin * 16, scale_end * 16);
     if (r.packed_zeros != nullptr) clear(r.zeros, scale_begin * 8, scale_end * 8);
   } else {
-    clear(r.packed, r.layout->codesBytes(before) * 8, r.layout->codesBytes(through) * 8);
+    clear(r.packed, first == 0 ? 0 : r.layout->codesBytes(before) * 8, r.layout->codesBytes(through) * 8);
     // Zero points may lie along columns: row by row.
     for (uint64_t row = first; r.packed_zeros != nullptr && row < end; ++row) {
       if (!per_row && row > 0) break;

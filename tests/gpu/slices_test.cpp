@@ -35,7 +35,7 @@ std::vector<cases::Case> largeCases() {
   };
   auto quantize = [&](uint32_t format, uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t group, uint32_t wflags,
                       uint32_t flags) {
-    add({NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), format, ""}, rows, cols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_QUANTIZE, format, ""}, rows, cols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       // Means of large groups, which would all be zero groups.
       if (nibFormatById(format)->flags & NIB_FORMAT_MEAN_SCALE) c.recipe = cases::Recipe::kOutlier;
       c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), flags | NIB_QUANTIZE_STATUS, r, k, NIB_TYPE_F32, 0,
@@ -59,21 +59,21 @@ std::vector<cases::Case> largeCases() {
     quantize(NIB_FORMAT_BINARY, kRows, kCols, NIB_GRANULARITY_COLUMN, 0, 0, 0);
   }
   auto dequantize = [&](uint32_t format, uint32_t granularity, uint32_t group) {
-    add({NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), format, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_DEQUANTIZE, format, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, r, k, NIB_TYPE_F32, 0, {format, granularity, group, NIB_TYPE_F32, 0}};
     });
   };
   dequantize(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32);
   dequantize(NIB_FORMAT_INT8, NIB_GRANULARITY_COLUMN, 0);
   if (!validating()) {  // instrumented shaders need minutes for this much
-    add({NIB_OP_GATHER, sizeof(NibGatherDesc), NIB_FORMAT_INT4, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_GATHER, NIB_FORMAT_INT4, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.gather = {NIB_OP_GATHER, sizeof(NibGatherDesc), 0, 67, k, r, NIB_TYPE_F32, 0, {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32, 0}};
     });
   }
   // Few tokens and several blocks of them; activations that are copied first.
   for (const uint32_t tokens : {2u, 21u}) {
     if (validating()) continue;
-    add({NIB_OP_MATMUL, sizeof(NibMatmulDesc), NIB_FORMAT_INT4, ""}, tokens, 1026, [&](cases::Case& c, uint32_t n, uint32_t k) {
+    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, tokens, 1026, [&](cases::Case& c, uint32_t n, uint32_t k) {
       c.recipe = cases::Recipe::kExact;
       NibMatmulDesc& d = c.desc.matmul;
       d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
@@ -85,7 +85,7 @@ std::vector<cases::Case> largeCases() {
   }
   // Codes that are decoded, and columns that are brought into order first.
   if (!validating() && nibFormatById(NIB_FORMAT_FP8) != nullptr) {
-    add({NIB_OP_MATMUL, sizeof(NibMatmulDesc), NIB_FORMAT_INT4, ""}, 515, 1040, [&](cases::Case& c, uint32_t n, uint32_t k) {
+    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, 515, 1040, [&](cases::Case& c, uint32_t n, uint32_t k) {
       c.recipe = cases::Recipe::kExact;
       NibMatmulDesc& d = c.desc.matmul;
       d.flags = NIB_PRODUCT_ORDER;
@@ -98,35 +98,35 @@ std::vector<cases::Case> largeCases() {
     });
   }
   const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  if (!validating()) add({NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+  if (!validating()) add({NIB_OP_INT8_GEMM, 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
     c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), NIB_PRODUCT_RESIDUAL, 600, k, r, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
   });
-  add({NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), NIB_FORMAT_INT4, ""}, 1031, 1040, [&](cases::Case& c, uint32_t r, uint32_t k) {
+  add({NIB_OP_DYNAMIC_GEMM, NIB_FORMAT_INT4, ""}, 1031, 1040, [&](cases::Case& c, uint32_t r, uint32_t k) {
     c.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), 0, 67, k, r, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
                            {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0}};
   });
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-    add({NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_MINMAX, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, r, k, NIB_TYPE_F32, 0, granularity};
     });
   }
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-    add({NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_HISTOGRAM, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), granularity == NIB_GRANULARITY_ROW ? 0u : uint32_t(NIB_HISTOGRAM_ACCUMULATE), r, k,
                           NIB_TYPE_F32, 0, granularity, 128};
     });
     if (granularity == NIB_GRANULARITY_ROW) continue;
-    add({NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_MOMENTS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, r, k, NIB_TYPE_F32, 0, granularity};
     });
   }
   // Contiguous, and rows with gaps.
   for (const uint32_t gap : {0u, 4u}) {
-    add({NIB_OP_CONVERT, sizeof(NibConvertDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_CONVERT, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       const uint32_t stride = gap != 0 ? k + gap : 0;
       c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), NIB_CONVERT_STATUS, r, k, NIB_TYPE_F32, stride, NIB_TYPE_BF16, stride};
     });
-    add({NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
+    add({NIB_OP_ERRORS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
       const uint32_t stride = gap != 0 ? k + gap : 0;
       c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, r, k, NIB_TYPE_F32, stride, NIB_TYPE_F16, stride};
     });

@@ -103,7 +103,7 @@ TEST_CASE("a histogram of magnitudes gives what the signed one gives") {
       CHECK(a.max == b.max);
       CHECK(a.high_edge == b.high_edge);
     }
-    const NibRangeDesc desc{NIB_RANGE_ENTROPY_ORT, 0, 0};
+    const NibRangeDesc desc{sizeof desc, NIB_RANGE_ENTROPY_ORT, 0, 0, 0};
     const bool signs_needed = h.head.min < 0.0f;
     CHECK((refusal(folded, desc).find("NIB_HISTOGRAM_SIGNED") != std::string::npos) == signs_needed);
   }

@@ -118,7 +118,7 @@ void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std
     if (choice.ema) {
       range = emaRange(c.ema[i], choice.symmetric);
     } else {
-      const NibRangeDesc desc{uint32_t(choice.method), flags, choice.percentile};
+      const NibRangeDesc desc{sizeof desc, uint32_t(choice.method), flags, 0, choice.percentile};
       if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log, &range) !=
           NIB_SUCCESS) {
         throw Error("tensor " + quoteText(name) + ": " + lines.text);

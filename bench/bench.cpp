@@ -3,6 +3,7 @@
 #include "bench/forms.h"
 #include "bench/instructions.h"
 #include "bench/op_subject.h"
+#include "selftest/op_cases.h"
 
 #include <algorithm>
 #include <chrono>
@@ -61,13 +62,13 @@ class Budget {
 
 // A row of the suite on a device that has one way for it.
 struct Task {
-  cases::Case row;
+  selftest::Case row;
   Form form;
 };
 
 std::vector<Task> suiteTasks(const kit::Device& device, const BenchOptions& options) {
   std::vector<Task> tasks;
-  for (const cases::Case& row : suiteRows(options.suite)) {
+  for (const selftest::Case& row : suiteRows(options.suite)) {
     std::vector<Form> forms = {{"", device}};
     if (options.profile.empty()) forms = formsOf(device, row);
     for (Form& form : forms) tasks.push_back({row, std::move(form)});
@@ -76,7 +77,7 @@ std::vector<Task> suiteTasks(const kit::Device& device, const BenchOptions& opti
 }
 
 RowReport makeReport(const Task& task) {
-  const cases::Case& row = task.row;
+  const selftest::Case& row = task.row;
   RowReport report;
   report.row = row;
   report.names = namesOf(row);
@@ -86,13 +87,15 @@ RowReport makeReport(const Task& task) {
   return report;
 }
 
+const selftest::BenchRow& benchOf(const selftest::Case& row) { return selftest::findCases(row.op())->bench; }
+
 // Whether `twin` is the product of dense fp32 weights that `row` is compared with.
 bool isTwin(const RowReport& row, const RowReport& twin) {
   const RowNames& a = row.names;
   const RowNames& b = twin.names;
-  if (row.multiply_adds == 0 || twin.row.op() != NIB_OP_MATMUL || b.type != "f32" || twin.row.format() != 0) return false;
-  // Codes take the place of fp32 activations.
-  const bool like = a.source == b.source || (row.row.op() == NIB_OP_INT8_GEMM && b.source == "f32");
+  if (row.multiply_adds == 0 || !benchOf(twin.row).isTwin(twin.row)) return false;
+  const char* other_source = benchOf(row.row).twinSource(row.row);
+  const bool like = a.source == b.source || (other_source != nullptr && b.source == other_source);
   return a.m == b.m && a.n == b.n && a.k == b.k && like && a.result == b.result;
 }
 
@@ -122,11 +125,13 @@ Ceiling fasterOf(const CeilingReport& a, const CeilingReport& b) {
 }
 
 // What multiply-adds are held against: the fastest that the device has for floats, for halves or for int8.
-Ceiling arithmeticCeiling(const cases::Case& row, const Ceilings& ceilings) {
-  const uint32_t op = row.op();
-  if (op == NIB_OP_INT8_GEMM || op == NIB_OP_DYNAMIC_GEMM) return fasterOf(ceilings.dot4, ceilings.coopmat);
-  const bool halves = op == NIB_OP_MATMUL && row.desc.matmul.input_type == NIB_TYPE_F16;
-  return halves ? fasterOf(ceilings.fma, ceilings.coopmat_f16) : ceilings.fma.ceiling();
+Ceiling arithmeticCeiling(const selftest::Case& row, const Ceilings& ceilings) {
+  switch (benchOf(row).arithmetic(row)) {
+    case selftest::Arithmetic::kCodes: return fasterOf(ceilings.dot4, ceilings.coopmat);
+    case selftest::Arithmetic::kHalf: return fasterOf(ceilings.fma, ceilings.coopmat_f16);
+    case selftest::Arithmetic::kFloat: break;
+  }
+  return ceilings.fma.ceiling();
 }
 
 void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspector, const Rotation& rotation,
@@ -324,7 +329,7 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
     try {
       shared.use(rows[i].form.device);
       measureRow(report, shared, inspector, rotation, ceilings, seconds);
-    } catch (const kit::Error& error) {
+    } catch (const std::runtime_error& error) {
       report.measured = {};
       report.problem = error.what();
     }

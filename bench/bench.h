@@ -21,7 +21,7 @@ struct BenchOptions {
 };
 
 struct RowReport {
-  cases::Case row;
+  selftest::Case row;
   RowNames names;
   std::string path;  // kernel modules joined by +
   Measurement measured;

@@ -1,27 +1,33 @@
 #include "bench/forms.h"
 
+#include "selftest/op_cases.h"
+
 #if !defined(NIB_NO_VULKAN)
 #include "plan/context.h"
+
+#include <algorithm>
 #endif
 
 namespace nib::bench {
 
 #if defined(NIB_NO_VULKAN)
-std::vector<Form> formsOf(const kit::Device& device, const cases::Case&) { return {{"", device}}; }
+std::vector<Form> formsOf(const kit::Device& device, const selftest::Case&) { return {{"", device}}; }
 #else
-std::vector<Form> formsOf(const kit::Device& device, const cases::Case& row) {
-  if (device.context() == nullptr || row.op() != NIB_OP_DYNAMIC_GEMM) return {{"", device}};
-  const auto with = [&](uint32_t fused) {
+std::vector<Form> formsOf(const kit::Device& device, const selftest::Case& row) {
+  std::vector<Form> forms;
+  std::vector<std::vector<std::string>> kernels;
+  for (const selftest::RowForm& form : selftest::findCases(row.op())->bench.forms(row)) {
+    if (device.context() == nullptr) break;
     const auto& usual = device.context()->tuning;
     std::vector<NibTuning> tuning(usual.begin(), usual.end());
-    // Beyond all choices of fewer tokens.
-    tuning.push_back({NIB_TUNABLE_DYNAMIC, row.format(), row.desc.dynamic_gemm.tokens, {fused}});
-    return device.tuned(tuning);
-  };
-  const kit::Device chained = with(0), fused = with(1);
-  const auto kernels = [&](const kit::Device& on) { return kit::Plan(on, &row.desc.op, row.descBytes()).kernels(); };
-  if (kernels(chained) == kernels(fused)) return {{"", device}};
-  return {{"fused", fused}, {"chained", chained}};
+    tuning.push_back(form.tuning);
+    const kit::Device tuned = device.tuned(tuning);
+    const std::vector<std::string> taken = selftest::planOf(tuned, row).kernels();
+    if (std::find(kernels.begin(), kernels.end(), taken) != kernels.end()) continue;
+    kernels.push_back(taken);
+    forms.push_back({form.name, tuned});
+  }
+  return forms.size() > 1 ? forms : std::vector<Form>{{"", device}};
 }
 #endif
 

@@ -2,7 +2,7 @@
 #ifndef NIB_BENCH_FORMS_H
 #define NIB_BENCH_FORMS_H
 
-#include "tests/cases/cases.h"
+#include "selftest/run_case.h"
 
 #include <nibble/kit.h>
 
@@ -17,7 +17,7 @@ struct Form {
 };
 
 // What `device` has for the case, at least one. Not for devices under a profile: other contexts know nothing of it.
-std::vector<Form> formsOf(const kit::Device& device, const cases::Case& row);
+std::vector<Form> formsOf(const kit::Device& device, const selftest::Case& row);
 
 }  // namespace nib::bench
 #endif

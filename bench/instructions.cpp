@@ -5,7 +5,7 @@ namespace nib::bench {
 struct PipelineInspector::State {};
 PipelineInspector::PipelineInspector(const kit::Device& device) : device_(device) {}
 PipelineInspector::~PipelineInspector() = default;
-InstructionCount PipelineInspector::count(const kit::Plan&, const cases::Case&) {
+InstructionCount PipelineInspector::count(const kit::Plan&, const selftest::Case&) {
   return {std::nullopt, {}, "the reference has no pipelines"};
 }
 }  // namespace nib::bench
@@ -127,7 +127,7 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
   return complete ? makeLayout() : "the driver lacks a function";
 }
 
-// As the context's own, see core/context.cpp.
+// As the context's own, see src/plan/context.cpp.
 std::string PipelineInspector::State::makeLayout() {
   VkDescriptorSetLayoutBinding bindings[kSlotCount]{};
   for (uint32_t i = 0; i < kSlotCount; ++i) {
@@ -214,7 +214,7 @@ std::optional<uint64_t> PipelineInspector::State::read(VkPipeline pipeline, std:
 PipelineInspector::PipelineInspector(const kit::Device& device) : device_(device) {}
 PipelineInspector::~PipelineInspector() = default;
 
-InstructionCount PipelineInspector::count(const kit::Plan& plan, const cases::Case& row) {
+InstructionCount PipelineInspector::count(const kit::Plan& plan, const selftest::Case& row) {
   const NibPlan* handle = plan.handle();
   if (handle == nullptr) return {std::nullopt, {}, "the reference has no pipelines"};
   const FormatDesc* format = findFormat(row.format());

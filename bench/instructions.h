@@ -3,7 +3,7 @@
 #ifndef NIB_BENCH_INSTRUCTIONS_H
 #define NIB_BENCH_INSTRUCTIONS_H
 
-#include "tests/cases/cases.h"
+#include "selftest/run_case.h"
 
 #include <memory>
 #include <optional>
@@ -26,7 +26,7 @@ class PipelineInspector {
 
   // Of a plan's only kernel: what an invocation does, if each does one run of elements, else what a round of its loops
   // over them does.
-  InstructionCount count(const kit::Plan& plan, const cases::Case& row);
+  InstructionCount count(const kit::Plan& plan, const selftest::Case& row);
 
  private:
   struct State;

@@ -3,11 +3,11 @@
 #include "bench/cache.h"
 #include "bench/record.h"
 #include "bench/suite.h"
-#include "cases/bounded.h"
 #include "numerics/exact.h"
 #include "formats/scale_store.h"
 #include "formats/geometry.h"
 #include "plan/op.h"
+#include "selftest/op_cases.h"
 #if !defined(NIB_NO_VULKAN)
 #include "plan/plan.h"
 #endif
@@ -20,61 +20,19 @@
 namespace nib::bench {
 namespace {
 
-constexpr uint32_t kUntouched = 0xa5a5a5a5u;
 // Of a small problem of products: more tokens than a tile of any kernel has, unless one thread of the reference would
 // need long for its multiply-adds.
 constexpr uint32_t kFewTokens = 131;
 constexpr uint64_t kSmallProducts = uint64_t(1) << 28;
 // Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of rows.
 constexpr uint64_t kPeriod = (uint64_t(1) << 24) + 2;
-const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
-
-const NibQuantizeDesc* asQuantize(const cases::Case& row) {
-  return row.op() == NIB_OP_QUANTIZE ? &row.desc.quantize : nullptr;
-}
-
-bool hasGivenScales(const cases::Case& row) {
-  const NibQuantizeDesc* quantize = asQuantize(row);
-  return quantize != nullptr && (quantize->flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
-}
-
-NibType sourceType(const cases::Case& row) {
-  if (row.op() == NIB_OP_QUANTIZE) return NibType(row.desc.quantize.source_type);
-  if (row.op() == NIB_OP_CONVERT) return NibType(row.desc.convert.source_type);
-  if (row.op() == NIB_OP_MATMUL) return NibType(row.desc.matmul.input_type);
-  if (row.op() == NIB_OP_HISTOGRAM) return NibType(row.desc.histogram.source_type);
-  if (row.op() == NIB_OP_MOMENTS) return NibType(row.desc.moments.source_type);
-  return NibType(row.desc.minmax.source_type);
-}
-
-// The quantized matrix a row reads, as what would have made it.
-NibQuantizeDesc makerOf(uint32_t rows, uint32_t cols, const NibWeights& weights) {
-  NibQuantizeDesc desc{};
-  desc.op = NIB_OP_QUANTIZE;
-  desc.desc_bytes = sizeof desc;
-  desc.rows = rows;
-  desc.cols = cols;
-  desc.source_type = NIB_TYPE_F32;
-  desc.weights = weights;
-  return desc;
-}
-
-NibQuantizeDesc makerOf(const cases::Case& row) {
-  if (row.op() == NIB_OP_MATMUL) return makerOf(row.desc.matmul.rows, row.desc.matmul.cols, row.desc.matmul.weights);
-  if (row.op() == NIB_OP_GATHER) return makerOf(row.desc.gather.rows, row.desc.gather.cols, row.desc.gather.weights);
-  return makerOf(row.desc.dequantize.rows, row.desc.dequantize.cols, row.desc.dequantize.weights);
-}
-
-bool readsWeights(const cases::Case& row) {
-  return row.op() == NIB_OP_DEQUANTIZE || row.op() == NIB_OP_MATMUL || row.op() == NIB_OP_GATHER;
-}
 
 // Scales near those that would have been found in normal data of deviation 0.02.
 void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const NibWeights& weights, uint64_t seed) {
   const NibFormatInfo* info = nibFormatById(weights.format);
   const bool affine = info != nullptr && (info->weights_flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
   const double largest = affine ? double((1u << (info->bits - 1)) - 1) : 1.0;
-  cases::Random random(seed ^ 0x5ca1e);
+  selftest::Random random(seed ^ 0x5ca1e);
   uint8_t* to = reinterpret_cast<uint8_t*>(image.data()) + part.offset_bytes;
   for (uint64_t at = 0; at < part.size_bytes; at += scaleBytes(weights.scale_type)) {
     const float value = float(0.06 * (0.75 + 0.5 * random.unit()) / largest);
@@ -87,19 +45,19 @@ void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const N
   }
 }
 
-void fewRows(cases::Case& row) {
+void fewRows(selftest::Case& row) {
   const OpRow* op = findOp(row.op());
-  const Sides sides = op->sides(&row.desc.op);
-  const cases::Case whole = row;
-  op->resized(&whole.desc.op, {std::min(sides.rows, 37u), sides.cols}, &row.desc);
+  const Sides sides = op->sides(row.desc());
+  const selftest::Case whole = row;
+  op->resized(whole.desc(), {std::min(sides.rows, 37u), sides.cols}, row.storage());
 }
 
 #if !defined(NIB_NO_VULKAN)
 // A small case with the pipelines of the plan; on the CPU one of few rows.
-void shrink(const kit::Plan& plan, cases::Case& row) {
+void shrink(const kit::Plan& plan, selftest::Case& row) {
   if (plan.handle() != nullptr) {
     const AnyDesc small = smallProblem(*plan.handle());
-    std::memcpy(&row.desc, small.bytes, plan.handle()->op->desc_bytes);
+    std::memcpy(row.storage(), small.bytes, plan.handle()->op->desc_bytes);
     return;
   }
   fewRows(row);
@@ -109,22 +67,22 @@ uint32_t pipelineCount(const kit::Device& device) {
   return device.context() != nullptr ? device.context()->pipelines.count() : 0;
 }
 #else
-void shrink(const kit::Plan&, cases::Case& row) { fewRows(row); }
+void shrink(const kit::Plan&, selftest::Case& row) { fewRows(row); }
 uint32_t pipelineCount(const kit::Device&) { return 0; }
 #endif
 
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------- shared data
-const std::vector<uint32_t>& SharedData::dense(cases::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed) {
-  const std::string key = std::string(cases::recipeName(recipe)) + " " + std::to_string(type) + " " +
+const std::vector<uint32_t>& SharedData::dense(selftest::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed) {
+  const std::string key = std::string(selftest::recipeName(recipe)) + " " + std::to_string(type) + " " +
                           std::to_string(size_bytes) + " " + std::to_string(seed);
   if (key != dense_[newest_].key) newest_ = 1 - newest_;
   Dense& dense = dense_[newest_];
   if (key == dense.key) return dense.words;
   dense = {};  // before the new one, so that both need not fit
   std::vector<uint32_t>& words = dense.words;
-  words = cases::makeDense(recipe, type, std::min(size_bytes / typeBytes(type), kPeriod), seed);
+  words = selftest::makeDense(recipe, type, std::min(size_bytes / typeBytes(type), kPeriod), seed);
   const size_t made = words.size();
   words.resize(size_t((size_bytes + 3) / 4));
   for (size_t at = made; at < words.size(); at += made) {
@@ -139,7 +97,7 @@ const std::vector<uint32_t>& SharedData::blob(const NibQuantizeDesc& desc, uint6
   if (key == blob_key_) return blob_;
   const kit::Plan plan(reference_, desc);
   const kit::Buffer input(reference_, plan.sizeBytes(NIB_ROLE_INPUT));
-  reference_.upload(input, dense(cases::Recipe::kNormal, NibType(desc.source_type), input.sizeBytes(), seed));
+  reference_.upload(input, dense(selftest::Recipe::kNormal, NibType(desc.source_type), input.sizeBytes(), seed));
   const kit::Buffer weights(reference_, plan.sizeBytes(NIB_ROLE_WEIGHTS));
   const kit::Buffer aux(reference_, plan.sizeBytes(NIB_ROLE_AUX));
   reference_.fill(weights, 0, 0, weights.sizeBytes());
@@ -162,13 +120,13 @@ SharedData::Buffers& SharedData::buffers(NibRole role, const std::string& conten
 }
 
 // ---------------------------------------------------------------------------------------------- plan
-OpSubject::OpSubject(SharedData& shared, const cases::Case& row, uint64_t rotation_bytes) : shared_(shared), row_(row) {
+OpSubject::OpSubject(SharedData& shared, const selftest::Case& row, uint64_t rotation_bytes) : shared_(shared), row_(row) {
   const uint32_t pipelines = pipelineCount(shared_.device());
   const auto start = std::chrono::steady_clock::now();
-  plan_ = std::make_unique<kit::Plan>(shared_.device(), &row_.desc.op, row_.descBytes());
+  plan_ = std::make_unique<kit::Plan>(selftest::planOf(shared_.device(), row_));
   build_seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   pipelines_built_ = pipelineCount(shared_.device()) - pipelines;
-  written_ = findOp(row_.op())->written(&row_.desc.op);
+  written_ = selftest::writtenRole(row_);
   for (uint32_t role = 0; role < NIB_ROLE_AUX; ++role) set_bytes_ += plan_->sizeBytes(NibRole(role));
   sets_ = setCount(set_bytes_, rotation_bytes);
   timer_ = std::make_unique<kit::Timer>(shared_.device(), kMaxBatch);
@@ -176,44 +134,28 @@ OpSubject::OpSubject(SharedData& shared, const cases::Case& row, uint64_t rotati
 
 // ---------------------------------------------------------------------------------------------- data
 const OpSubject::Words& OpSubject::image(NibRole role, std::string* content) {
+  using Kind = selftest::RowData::Kind;
   const NibMemory& memory = plan_->memory();
   const uint64_t bytes = memory.range[role].size_bytes;
-  const std::string size = std::to_string(bytes) + " " + std::to_string(row_.seed);
-  if (role == NIB_ROLE_INPUT && row_.op() == NIB_OP_ERRORS) {
-    const NibErrorsDesc& d = row_.desc.errors;
-    *content = "errors " + std::to_string(d.reference_type) + " " + std::to_string(d.candidate_type) + " " + size;
-    scratch_ = cases::makeInput(row_, memory);
-    return scratch_;
-  }
-  if (row_.op() == NIB_OP_INT8_GEMM || row_.op() == NIB_OP_DYNAMIC_GEMM) {
-    content->clear();
-    scratch_ = cases::makeImages(row_, memory).role[role];
-    return scratch_;
-  }
-  if (role == NIB_ROLE_INPUT && row_.op() == NIB_OP_GATHER) {
-    *content = "numbers " + std::to_string(row_.desc.gather.rows) + " " + size;
-    scratch_ = cases::makeInput(row_, memory);
-    return scratch_;
-  }
-  if (role == NIB_ROLE_INPUT) {
-    *content = std::string(cases::recipeName(row_.recipe)) + " " + std::to_string(sourceType(row_)) + " " + size;
-    return shared_.dense(row_.recipe, sourceType(row_), bytes, row_.seed);
-  }
-  if (role == NIB_ROLE_WEIGHTS && row_.op() == NIB_OP_MATMUL && row_.format() == NIB_FORMAT_DENSE) {
-    const NibType type = NibType(row_.desc.matmul.weights.scale_type);
-    *content = "dense weights " + std::to_string(type) + " " + size;
-    return shared_.dense(cases::Recipe::kNormal, type, bytes, row_.seed + 1);
-  }
-  if (role == NIB_ROLE_WEIGHTS && readsWeights(row_)) {
-    const NibQuantizeDesc maker = makerOf(row_);
-    *content = "blob " + std::string(reinterpret_cast<const char*>(&maker), sizeof maker) + size;
-    return shared_.blob(maker, row_.seed);
-  }
+  const selftest::RowData data = role == NIB_ROLE_AUX ? selftest::RowData() : selftest::findCases(row_.op())->bench.data(row_, role);
+  const std::string size = std::to_string(bytes) + " " + std::to_string(data.kind == Kind::kDense ? data.seed : row_.seed);
   content->clear();
-  scratch_.assign(size_t((bytes + 3) / 4), kUntouched);
-  if (role == NIB_ROLE_WEIGHTS && hasGivenScales(row_)) {
-    fillScales(scratch_, memory.part[NIB_PART_SCALES], row_.desc.quantize.weights, row_.seed);
+  switch (data.kind) {
+    case Kind::kDense:
+      *content = std::string(selftest::recipeName(data.recipe)) + " " + std::to_string(data.type) + " " + size;
+      return shared_.dense(data.recipe, data.type, bytes, data.seed);
+    case Kind::kBlob:
+      *content = "blob " + std::string(reinterpret_cast<const char*>(&data.blob), sizeof data.blob) + size;
+      return shared_.blob(data.blob, row_.seed);
+    case Kind::kOwn:
+      if (!data.content.empty()) *content = data.content + " " + size;
+      scratch_ = selftest::makeRange(row_, memory, role);
+      return scratch_;
+    case Kind::kMarks:
+    case Kind::kGiven: break;
   }
+  scratch_.assign(size_t((bytes + 3) / 4), selftest::kUntouched);
+  if (data.kind == Kind::kGiven) fillScales(scratch_, memory.part[NIB_PART_SCALES], *row_.weights(), row_.seed);
   return scratch_;
 }
 
@@ -246,9 +188,9 @@ void OpSubject::upload() {
 }
 
 void OpSubject::makeExpected() {
-  if (cases::isBounded(row_)) return;  // judged by its bound
+  if (selftest::isBounded(row_)) return;  // judged by its bound
   const kit::Device& reference = shared_.reference();
-  const kit::Plan plan(reference, &row_.desc.op, row_.descBytes());
+  const kit::Plan plan = selftest::planOf(reference, row_);
   kit::Buffer buffers[NIB_ROLE_COUNT];
   kit::Range ranges[NIB_ROLE_COUNT];
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -265,17 +207,17 @@ void OpSubject::makeExpected() {
 
 // ---------------------------------------------------------------------------------------------- verify
 std::string OpSubject::verifySmall() const {
-  cases::Case small = row_;
+  selftest::Case small = row_;
   shrink(*plan_, small);
-  if (!cases::isBounded(row_)) small.recipe = cases::Recipe::kMixed;
-  const RunRows run = findOp(row_.op())->runRows(&small.desc.op);
+  if (!selftest::isBounded(row_)) small.recipe = selftest::Recipe::kMixed;
+  const RunRows run = findOp(row_.op())->runRows(small.desc());
   small.n = run.max;
   if (!run.fixed && multiplyAdds(row_) > 0) {
-    const Sides sides = findOp(row_.op())->sides(&small.desc.op);
+    const Sides sides = findOp(row_.op())->sides(small.desc());
     const uint64_t fitting = kSmallProducts / std::max(uint64_t(sides.rows) * sides.cols, uint64_t(1));
     small.n = std::min(small.n, uint32_t(std::clamp(fitting, uint64_t(2), uint64_t(kFewTokens))));
   }
-  const cases::Outcome outcome = cases::runCase(shared_.device(), small);
+  const selftest::Outcome outcome = selftest::runCase(shared_.device(), small);
   return outcome.passed ? std::string() : small.name() + ": " + outcome.message;
 }
 
@@ -287,13 +229,13 @@ std::string OpSubject::compareBounded(uint32_t set) {
   const Words& weights = image(NIB_ROLE_WEIGHTS, &content);
   const Words& input = image(NIB_ROLE_INPUT, &content);
   const uint32_t* const before[NIB_ROLE_COUNT] = {weights.data(), input.data(), nullptr, nullptr};
-  const double ratio = cases::boundRatio(row_, plan_->memory(), before, output.data(), kProducts);
-  if (ratio <= 1) return {};
-  return "copy " + std::to_string(set) + ": largest error / bound " + std::to_string(ratio);
+  const selftest::Farthest worst = selftest::farthest(row_, plan_->memory(), before, output.data(), kProducts);
+  if (worst.ratio <= 1) return {};
+  return "copy " + std::to_string(set) + ", " + worst.text(row_, plan_->memory());
 }
 
 std::string OpSubject::compare(uint32_t set) {
-  if (cases::isBounded(row_)) return compareBounded(set);
+  if (selftest::isBounded(row_)) return compareBounded(set);
   const kit::Device& device = shared_.device();
   const kit::Buffer& buffer = (*results_)[set];
   const uint64_t bytes = expected_.size() * 4;
@@ -305,18 +247,7 @@ std::string OpSubject::compare(uint32_t set) {
     got = copy.data();
   }
   if (std::memcmp(got, expected_.data(), size_t(bytes)) == 0) return {};
-  uint64_t bad = 0, first = 0;
-  for (uint64_t i = expected_.size(); i > 0; --i) {
-    if (got[i - 1] == expected_[i - 1]) continue;
-    ++bad;
-    first = i - 1;
-  }
-  char text[200];
-  std::snprintf(text, sizeof text,
-                "%s of copy %u: %llu of %llu words differ, first word %llu: device 0x%08x, reference 0x%08x",
-                kRoleNames[written_], set, (unsigned long long)bad, (unsigned long long)expected_.size(),
-                (unsigned long long)first, got[first], expected_[first]);
-  return text;
+  return "copy " + std::to_string(set) + ", " + selftest::difference(row_, plan_->memory(), written_, got, expected_);
 }
 
 std::string OpSubject::verify() {
@@ -326,7 +257,7 @@ std::string OpSubject::verify() {
   makeExpected();
   for (uint32_t set = 0; set < sets_; ++set) {
     // What is judged element by element in double precision: the first and the last copy.
-    if (cases::isBounded(row_) && set != 0 && set + 1 != sets_) continue;
+    if (selftest::isBounded(row_) && set != 0 && set + 1 != sets_) continue;
     shared_.device().run(bindings_[set], row_.n);
     const std::string difference = compare(set);
     if (!difference.empty()) return difference;

@@ -3,7 +3,7 @@
 #define NIB_BENCH_OP_SUBJECT_H
 
 #include "bench/measure.h"
-#include "tests/cases/cases.h"
+#include "selftest/run_case.h"
 
 #include <memory>
 
@@ -19,7 +19,7 @@ class SharedData {
   void use(const kit::Device& device) { device_ = device; }
   const kit::Device& reference() const { return reference_; }
   // Words of a dense tensor. Valid until the next but one other tensor.
-  const std::vector<uint32_t>& dense(cases::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed);
+  const std::vector<uint32_t>& dense(selftest::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed);
 
   // A quantized matrix of normal data, made by the reference. Valid until the next call.
   const std::vector<uint32_t>& blob(const NibQuantizeDesc& desc, uint64_t seed);
@@ -49,7 +49,7 @@ class SharedData {
 class OpSubject final : public Subject {
  public:
   // Plans. Throws kit::Error.
-  OpSubject(SharedData& shared, const cases::Case& row, uint64_t rotation_bytes);
+  OpSubject(SharedData& shared, const selftest::Case& row, uint64_t rotation_bytes);
 
   // A small tensor through the same pipelines, with every kind of value, then every element of every tensor that will
   // be timed: all bytes against the reference.
@@ -74,7 +74,7 @@ class OpSubject final : public Subject {
   std::string compareBounded(uint32_t set);
 
   SharedData& shared_;
-  cases::Case row_;
+  selftest::Case row_;
   std::unique_ptr<kit::Plan> plan_;
   std::unique_ptr<kit::Timer> timer_;
   std::vector<kit::Binding> bindings_;

@@ -2,16 +2,15 @@
 #ifndef NIB_BENCH_PARSE_H
 #define NIB_BENCH_PARSE_H
 
+#include "selftest/bench_rows.h"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
 namespace nib::bench {
 
-// W is M x K, N counts tokens, as everywhere in nibble.
-struct Shape {
-  uint32_t m = 0, n = 1, k = 0;
-};
+using Shape = selftest::BenchShape;
 
 // "60s", "2m", "1.5h", "500ms", "90" (seconds); nothing for anything else, or for what is not above zero.
 std::optional<double> parseSeconds(std::string_view text);

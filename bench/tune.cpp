@@ -51,11 +51,11 @@ class Tuner {
         rotation_(options.rotation_bytes != 0 ? options.rotation_bytes
                                               : rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes()).bytes) {}
 
-  void step(NibTunable tunable, const cases::Case& row, uint32_t tokens, const std::string& type, TuneResult& result) {
+  void step(NibTunable tunable, const selftest::Case& row, uint32_t tokens, const std::string& type, TuneResult& result) {
     const Axes axes = axesOf(tunable, device_, tokens);
     TuneStep step;
     step.type = type;
-    step.best = {uint32_t(tunable), row.format(), tokens, {}};
+    step.best = {uint32_t(tunable), row.weights()->format, tokens, {}};
     times_.clear();
     result_ = &result;
     const double usual = timeOf(row, result.tuning, type);
@@ -88,10 +88,10 @@ class Tuner {
 
  private:
   // Median time, or 0 for what cannot be planned or is wrong.
-  double timeOf(const cases::Case& row, const std::vector<NibTuning>& tuning, const std::string& type) {
+  double timeOf(const selftest::Case& row, const std::vector<NibTuning>& tuning, const std::string& type) {
     const kit::Device under = device_.tuned(tuning);
     try {
-      const auto [known, fresh] = times_.insert({pipelinesOf(kit::Plan(under, &row.desc.op, row.descBytes())), 0.0});
+      const auto [known, fresh] = times_.insert({pipelinesOf(selftest::planOf(under, row)), 0.0});
       if (!fresh) return known->second;
       shared_.use(under);
       OpSubject subject(shared_, row, rotation_);
@@ -100,7 +100,7 @@ class Tuner {
       const Measurement measured = measure(subject, measuring);
       if (measured.verified) return known->second = measured.us.median;
       result_->failures.push_back(type + ": " + measured.problem);
-    } catch (const kit::Error& error) {
+    } catch (const std::runtime_error& error) {
       result_->failures.push_back(type + ": " + error.what());
     }
     return 0;
@@ -116,7 +116,7 @@ class Tuner {
 
 struct Task {
   NibTunable tunable;
-  cases::Case row;
+  selftest::Case row;
   uint32_t tokens;
   std::string type;
 };
@@ -124,13 +124,14 @@ struct Task {
 std::vector<Task> tasksOf(const TuneOptions& options) {
   std::vector<Task> tasks;
   for (const std::string& type : suiteTypes()) {
-    if (!options.type.empty() && type != options.type) continue;
+    const auto& wanted = options.types;
+    if (!wanted.empty() && std::find(wanted.begin(), wanted.end(), type) == wanted.end()) continue;
     for (const uint32_t tokens : options.tokens) {
       Shape shape = options.shape.value_or(kShape);
       shape.n = tokens;
       const auto add = [&](NibTunable tunable, const char* suite, NibOp op) {
-        const std::vector<cases::Case> rows = suiteRows({suite, type, shape});
-        const auto row = std::find_if(rows.begin(), rows.end(), [&](const cases::Case& c) { return c.op() == uint32_t(op); });
+        const std::vector<selftest::Case> rows = suiteRows({suite, {type}, {}, shape});
+        const auto row = std::find_if(rows.begin(), rows.end(), [&](const selftest::Case& c) { return c.op() == uint32_t(op); });
         if (row != rows.end()) tasks.push_back({tunable, *row, tokens, type});
       };
       if (tokens > kMatvecTokens) add(NIB_TUNABLE_MATMUL, "gemv", NIB_OP_MATMUL);

@@ -9,7 +9,7 @@
 namespace nib::bench {
 
 struct TuneOptions {
-  std::string type;                // a name of suiteTypes(), "" = all
+  std::vector<std::string> types;  // names of suiteTypes(); none = all
   std::optional<Shape> shape;      // M and K of the weights; none = 4096 x 4096. Tokens are the tuner's
   double seconds = 0.1;            // for a candidate
   uint64_t rotation_bytes = 0;     // 0 = as bench has it

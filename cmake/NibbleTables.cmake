@@ -23,11 +23,18 @@ ${enum}  NIB_FORMAT_MAX_ENUM = 0x7fffffff
   list(SORT keyed COMPARE NATURAL)
   set(declared "")
   set(rows "")
+  set(kinds "")
+  set(names "// Written by the build from shaders/kernels.list: do not edit.\n")
   foreach(entry IN LISTS keyed)
     string(REGEX REPLACE ".*:" "" format "${entry}")
     string(APPEND declared "extern const FormatDesc kFormat_${format};\n")
     string(APPEND rows "  &kFormat_${format},\n")
+    string(APPEND kinds "  \"${kind_of_${format}}\",\n")
+    string(APPEND names "NIB_FORMAT_ROW(${format})\n")
   endforeach()
+  nibble_write("${NIBBLE_GENERATED}/src/formats.inc" "${names}")
+  list(JOIN format_kinds "\", \"" all_kinds)
+  set(all_kinds "\"${all_kinds}\"")
   list(LENGTH formats count)
   nibble_write("${NIBBLE_GENERATED}/src/format_table.cpp" "\
 // Written by the build from shaders/kernels.list: do not edit.
@@ -37,6 +44,9 @@ namespace nib {
 ${declared}
 const FormatDesc* const kFormats[] = {
 ${rows}};
+const char* const kFormatKinds[] = {
+${kinds}};
+const char* const kAllKinds[] = {${all_kinds}, nullptr};
 const uint32_t kFormatCount = ${count};
 }  // namespace nib
 ")

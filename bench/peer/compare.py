@@ -4,6 +4,9 @@
     compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
     compare.py --table OUT.json                                     that result as Markdown
 
+The compared ops: every op for which nibble names an op of the peer (`nibble bench --list --json`), with every type that
+both know by one name, or whose nearest the peer has.
+
 CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is
 one setting of the peer. The best setting of each row counts, and rounds after the first time no other. Both run one
 after the other, row by row and round by round; the median of all rounds counts. ggml converts activations once for a
@@ -17,11 +20,32 @@ import statistics
 import subprocess
 import sys
 
-# nibble's type, ggml's type: the same block formats, and the nearest that the peer has.
-PRODUCTS = [("q4_0", "q4_0"), ("q8_0", "q8_0"), ("q4_1", "q4_1"), ("nf4", "iq4_nl"), ("int4", "q4_0"), ("f32", "f32")]
-MOVES = [("q4_0", "q4_0"), ("q8_0", "q8_0"), ("q4_1", "q4_1"), ("nf4", "iq4_nl")]
+# Types that the peer does not have, and what comes nearest among its own: moved and multiplied, or multiplied alone.
+NEAREST = {"nf4": "iq4_nl"}
+NEAREST_OF_PRODUCTS = {**NEAREST, "int4": "q4_0"}
+PRODUCT = "mul_mat"
 VERSIONS = set()
-OPS = {"quantize": "cpy_q", "dequantize": "cpy_dq", "gather": "get_rows"}
+
+
+# What the peer can quantize, by its own names.
+def ggml_types(command):
+    done = subprocess.run(shlex.split(command) + ["--list"], capture_output=True, text=True)
+    return {json.loads(line).get("type") for line in done.stdout.splitlines() if line.startswith("{")}
+
+
+# nibble's rows of a suite that have an op of the peer's: (op, peer's op, type), each once and in nibble's order.
+def nibble_rows(command, suite, shape, chosen):
+    line = shlex.split(command) + ["bench", "--suite", suite, "--shape", shape, "--list", "--json"]
+    done = subprocess.run(line, capture_output=True, text=True)
+    if not done.stdout.startswith("{"):
+        sys.exit(f"compare.py: {' '.join(line)}: {done.stderr.strip().splitlines()[-1:]}")
+    rows = [(r["op"], r["peer"], r["type"]) for r in json.loads(done.stdout)["rows"] if r["peer"]]
+    return [r for r in dict.fromkeys(rows) if not chosen or r[2] in chosen]
+
+
+# Pairs of types, nibble's and the peer's.
+def pairs(types, nearest, theirs):
+    return [(ours, nearest.get(ours, ours)) for ours in dict.fromkeys(types) if nearest.get(ours, ours) in theirs]
 
 
 def run_ggml(command, setting, op, kind, arguments):
@@ -97,6 +121,9 @@ def print_table(path):
 def write_result(rows, machine, path):
     table, ratios = [], []
     for name, row in rows.items():
+        if not any(row["ggml_us"].values()):
+            print(f"{name:44} ggml does not have it", file=sys.stderr)
+            continue
         best = min((statistics.median(us), s) for s, us in row["ggml_us"].items() if us)
         mine = statistics.median(row["nibble_us"])
         table.append({"row": name, "path": row["path"], "nibble_us": mine, "ggml_us": best[0], "ggml_setting": best[1],
@@ -126,11 +153,15 @@ def main():
     parser.add_argument("--tokens", default="1,64,512")
     parser.add_argument("--min-reps", default="10", help="of ggml: nodes of a graph with one token (others: 1)")
     parser.add_argument("--skip-moves", action="store_true")
+    parser.add_argument("--type", default="", help="only these types of nibble's, a comma list")
     parser.add_argument("-o", required=True)
     a = parser.parse_args()
     settings = a.ggml_env or [""]
     sizes = ["--m", str(a.m), "--k", str(a.k), "--samples", "3", "--min-ms", "100"]
     rows, machine = {}, None
+    theirs, chosen = ggml_types(a.ggml), set(filter(None, a.type.split(",")))
+    moved = [r for r in nibble_rows(a.nibble, "quick", f"{a.m}x1x{a.k}", chosen) if r[1] != PRODUCT]
+    moves = pairs([kind for _, _, kind in moved], NEAREST, theirs)
 
     def ask_ggml(name, op, kind, arguments):
         known = {s: us for s, us in rows[name]["ggml_us"].items() if us} if name in rows else {}
@@ -147,19 +178,21 @@ def main():
 
     for number in range(a.rounds):
         for tokens in a.tokens.split(","):
-            for ours, theirs in PRODUCTS:
-                name = product_name(ours, theirs, tokens, a)
-                peer = ask_ggml(name, "mul_mat", theirs,
+            suite, shape = "gemv" if tokens == "1" else "gemm", f"{a.m}x{tokens}x{a.k}"
+            multiplied = [r for r in nibble_rows(a.nibble, suite, shape, chosen) if r[1] == PRODUCT]
+            for ours, other in pairs([kind for _, _, kind in multiplied], NEAREST_OF_PRODUCTS, theirs):
+                name = product_name(ours, other, tokens, a)
+                peer = ask_ggml(name, PRODUCT, other,
                                 sizes + ["--n", tokens, "--min-reps", a.min_reps if tokens == "1" else "1"])
-                result = run_nibble(a.nibble, "gemv" if tokens == "1" else "gemm", f"{a.m}x{tokens}x{a.k}", ours)
+                result = run_nibble(a.nibble, suite, shape, ours)
                 machine = machine or result["machine"]
                 meet(name, *nibble_us(result, "matmul"), peer)
                 print(f"round {number + 1}: {tokens} tokens, {ours}", file=sys.stderr)
-        for ours, theirs in [] if a.skip_moves else MOVES:
+        for ours, other in [] if a.skip_moves else moves:
             result = run_nibble(a.nibble, "quick", f"{a.m}x1x{a.k}", ours)
-            for op, peer_op in OPS.items():
-                name = move_name(op, ours, theirs, a)
-                meet(name, *nibble_us(result, op), ask_ggml(name, peer_op, theirs, sizes + ["--min-reps", "3"]))
+            for op, peer_op in [(op, peer_op) for op, peer_op, kind in moved if kind == ours]:
+                name = move_name(op, ours, other, a)
+                meet(name, *nibble_us(result, op), ask_ggml(name, peer_op, other, sizes + ["--min-reps", "3"]))
             print(f"round {number + 1}: moves of {ours}", file=sys.stderr)
         write_result(rows, machine, a.o)
 

@@ -66,10 +66,15 @@ inline bool isMeanScale(const FormatDesc& format, const NibWeights& weights) {
 
 // Written by the build from kernels.list, ascending id.
 extern const FormatDesc* const kFormats[];
+extern const char* const kFormatKinds[];  // KIND of each: which kernels it has
+extern const char* const kAllKinds[];     // that there are, then NULL
 extern const uint32_t kFormatCount;
 
 // NULL if this build lacks it.
 const FormatDesc* findFormat(uint32_t id);
+// KIND of kernels.list. NULL if this build lacks the format.
+const char* formatKind(uint32_t id);
+bool isFormatKind(const char* name);
 
 }  // namespace nib
 #endif

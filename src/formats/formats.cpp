@@ -10,6 +10,13 @@ const FormatDesc* findFormat(uint32_t id) {
   return nullptr;
 }
 
+const char* formatKind(uint32_t id) {
+  for (uint32_t i = 0; i < kFormatCount; ++i) {
+    if (kFormats[i]->info.format == id) return kFormatKinds[i];
+  }
+  return nullptr;
+}
+
 namespace {
 bool sameName(const char* a, const char* b) {
   for (; *a != '\0' && *b != '\0'; ++a, ++b) {
@@ -20,6 +27,14 @@ bool sameName(const char* a, const char* b) {
   return *a == *b;
 }
 }  // namespace
+
+bool isFormatKind(const char* name) {
+  for (const char* const* kind = kAllKinds; *kind != nullptr; ++kind) {
+    if (sameName(*kind, name)) return true;
+  }
+  return false;
+}
+
 }  // namespace nib
 
 using namespace nib;

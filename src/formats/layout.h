@@ -7,6 +7,7 @@
 
 namespace nib {
 
+struct FormatDesc;
 struct Geometry;
 
 // Bits [shift, shift + bits) of a value lie at `at`, counted from the packed range's first bit.
@@ -19,7 +20,9 @@ struct Piece {
 struct LayoutDesc {
   uint32_t layout;
   const char* name;
-  // NULL if the layout can hold these weights, else why not, to follow "layout NAME: ".
+  // The formats whose codes it places.
+  bool (*takes)(const FormatDesc& format);
+  // NULL if the layout can hold these weights of such a format, else why not, to follow "layout NAME: ".
   const char* (*refuses)(const NibWeights& weights, const Geometry& g);
   uint64_t (*codesBytes)(const Geometry& g);  // before they are rounded to whole words
   uint64_t (*zerosBytes)(const Geometry& g);  // 0 = none of its own
@@ -34,6 +37,9 @@ struct LayoutDesc {
 
 // NULL if there is none.
 const LayoutDesc* findLayout(uint32_t layout);
+
+// The names of this build's formats that the layout takes, "q4_0, q4_1", cut where `size` bytes end.
+void listFormats(const LayoutDesc& layout, char* text, uint32_t size);
 
 extern const LayoutDesc kLayout_rows;
 extern const LayoutDesc kLayout_packed_rows;

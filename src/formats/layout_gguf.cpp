@@ -9,8 +9,9 @@ namespace {
 uint64_t headBytes(const Geometry& g) { return g.format->info.flags & NIB_FORMAT_MINIMUM ? 4 : 2; }
 uint64_t blockBytes(const Geometry& g) { return headBytes(g) + 4 * g.format->info.bits; }
 
+bool takes(const FormatDesc& format) { return (format.info.flags & NIB_FORMAT_OWN_SCALES) != 0; }
+
 const char* refuses(const NibWeights&, const Geometry& g) {
-  if (!(g.format->info.flags & NIB_FORMAT_OWN_SCALES)) return "formats are q4_0, q4_1, q5_0, q5_1, q8_0";
   return g.cols % 32 != 0 ? "cols must be a multiple of 32" : nullptr;
 }
 
@@ -39,5 +40,6 @@ uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces)
 
 }  // namespace
 
-const LayoutDesc kLayout_gguf = {NIB_LAYOUT_GGUF, "gguf", refuses, codesBytes, zerosBytes, placeCode, placeScale, nullptr, false};
+const LayoutDesc kLayout_gguf = {NIB_LAYOUT_GGUF, "gguf",    takes,      refuses, codesBytes,
+                                 zerosBytes,      placeCode, placeScale, nullptr, false};
 }  // namespace nib

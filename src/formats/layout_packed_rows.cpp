@@ -5,11 +5,12 @@
 namespace nib {
 namespace {
 
+bool takes(const FormatDesc& format) {
+  const uint32_t id = format.info.format;
+  return id == NIB_FORMAT_INT4 || id == NIB_FORMAT_UINT4 || id == NIB_FORMAT_INT8 || id == NIB_FORMAT_UINT8;
+}
+
 const char* refuses(const NibWeights& weights, const Geometry&) {
-  const uint32_t format = weights.format;
-  if (format != NIB_FORMAT_INT4 && format != NIB_FORMAT_UINT4 && format != NIB_FORMAT_INT8 && format != NIB_FORMAT_UINT8) {
-    return "formats are int4, uint4, int8, uint8";
-  }
   if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it has no scales per column";
   return weights.flags & NIB_WEIGHTS_FLAT ? "FLAT blocks are none of its rows" : nullptr;
 }
@@ -36,6 +37,6 @@ uint64_t placeZero(const Geometry& g, uint64_t row, uint64_t group) {
 
 }  // namespace
 
-const LayoutDesc kLayout_packed_rows = {NIB_LAYOUT_PACKED_ROWS, "packed rows", refuses,   codesBytes, zerosBytes,
-                                        placeCode,              nullptr,       placeZero, true};
+const LayoutDesc kLayout_packed_rows = {NIB_LAYOUT_PACKED_ROWS, "packed rows", takes,   refuses,   codesBytes,
+                                        zerosBytes,             placeCode,     nullptr, placeZero, true};
 }  // namespace nib

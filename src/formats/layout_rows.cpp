@@ -6,10 +6,14 @@
 namespace nib {
 namespace {
 
+// Of 4 or 8 bits; there is no place for minima.
+bool takes(const FormatDesc& format) {
+  const NibFormatInfo& info = format.info;
+  return (info.bits == 8 || info.bits == 4) && !(info.flags & NIB_FORMAT_OWN_SCALES);
+}
+
 const char* refuses(const NibWeights& weights, const Geometry& g) {
   if (weights.flags & NIB_WEIGHTS_FLAT) return "FLAT blocks are none of its rows";
-  if (g.format->info.flags & NIB_FORMAT_OWN_SCALES) return "it has no place for blocks with minima";
-  if (g.format->info.bits != 8 && g.format->info.bits != 4) return "codes have 4 or 8 bits";
   if (g.format->info.bits == 4 && g.cols % 2 != 0) return "rows of 4-bit codes have an even number of them";
   return nullptr;
 }
@@ -25,6 +29,6 @@ uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces)
 
 }  // namespace
 
-const LayoutDesc kLayout_rows = {NIB_LAYOUT_ROWS, "rows",  refuses, codesBytes, zerosBytes,
-                                 placeCode,       nullptr, nullptr, false};
+const LayoutDesc kLayout_rows = {NIB_LAYOUT_ROWS, "rows",    takes,   refuses, codesBytes,
+                                 zerosBytes,      placeCode, nullptr, nullptr, false};
 }  // namespace nib

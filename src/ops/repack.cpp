@@ -30,6 +30,11 @@ NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const 
   if (d.weights.flags & NIB_WEIGHTS_ALIGNED) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "repack: weights.flags: no layout has ALIGNED scales");
   }
+  if (!(*layout)->takes(*g->format)) {
+    char formats[160];
+    listFormats(**layout, formats, sizeof formats);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %s: formats are %s", (*layout)->name, formats);
+  }
   const char* why = (*layout)->refuses(d.weights, *g);
   if (why != nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %s: %s", (*layout)->name, why);
   return NIB_SUCCESS;

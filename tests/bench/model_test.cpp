@@ -69,23 +69,23 @@ uint64_t expectedBytes(const RowNames& row) {
 }  // namespace
 
 TEST_CASE("bytes of every row, by formula") {
-  std::vector<cases::Case> rows = suiteRows({.suite = "full", .type = "", .shape = {}});
-  for (const cases::Case& row : suiteRows({.suite = "calibrate", .type = "", .shape = {}})) rows.push_back(row);
+  std::vector<selftest::Case> rows = suiteRows({.suite = "full", .type = "", .shape = {}});
+  for (const selftest::Case& row : suiteRows({.suite = "calibrate", .type = "", .shape = {}})) rows.push_back(row);
   for (const Shape shape : {Shape{3, 1, 5}, Shape{64, 1, 256}, Shape{7, 1, 129}}) {
-    const std::vector<cases::Case> more = suiteRows({.suite = "full", .type = "", .shape = shape});
+    const std::vector<selftest::Case> more = suiteRows({.suite = "full", .type = "", .shape = shape});
     rows.insert(rows.end(), more.begin(), more.end());
   }
   CHECK(rows.size() > 100);
-  for (const cases::Case& row : rows) {
+  for (const selftest::Case& row : rows) {
     if (row.op() == NIB_OP_INT8_GEMM) continue;  // below
     CHECK_MESSAGE(bytesMoved(row) == expectedBytes(namesOf(row)), row.name());
   }
 }
 
 TEST_CASE("products of codes say what they read, write and compute") {
-  const std::vector<cases::Case> rows = suiteRows({.suite = "gemm", .type = "", .shape = {}});
+  const std::vector<selftest::Case> rows = suiteRows({.suite = "gemm", .type = "", .shape = {}});
   uint32_t count = 0, squares = 0;
-  for (const cases::Case& row : rows) {
+  for (const selftest::Case& row : rows) {
     if (row.op() != NIB_OP_INT8_GEMM) continue;
     ++count;
     squares += row.desc.int8_gemm.rows == row.desc.int8_gemm.cols && row.desc.int8_gemm.cols == row.desc.int8_gemm.tokens;
@@ -104,7 +104,7 @@ TEST_CASE("products of codes say what they read, write and compute") {
 TEST_CASE("the longest products come last, where a budget ends") {
   for (const char* suite : {"gemv", "gemm"}) {
     double before = 0;
-    for (const cases::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
+    for (const selftest::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
       CHECK(multiplyAdds(row) >= before);
       before = multiplyAdds(row);
     }
@@ -115,7 +115,7 @@ TEST_CASE("the longest products come last, where a budget ends") {
 TEST_CASE("the suites' own tensors are beyond any cache, and one has tails") {
   for (const std::string& suite : suiteNames()) {
     bool tails = false;
-    for (const cases::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
+    for (const selftest::Case& row : suiteRows({.suite = suite, .type = "", .shape = {}})) {
       const RowNames names = namesOf(row);
       if (row.op() == NIB_OP_INT8_GEMM || (names.m == names.n && names.n == names.k)) continue;  // reuse what they read
       CHECK(uint64_t{names.m} * names.k >= uint64_t{16} << 20);
@@ -130,7 +130,7 @@ TEST_CASE("every format has rows of both directions, and a type selects") {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const std::string name = nibFormatAt(i)->name;
     bool quantize = false, dequantize = false;
-    for (const cases::Case& row : suiteRows({.suite = "quick", .type = name, .shape = {}})) {
+    for (const selftest::Case& row : suiteRows({.suite = "quick", .type = name, .shape = {}})) {
       CHECK(namesOf(row).type == name);
       quantize = quantize || row.op() == NIB_OP_QUANTIZE;
       dequantize = dequantize || row.op() == NIB_OP_DEQUANTIZE;

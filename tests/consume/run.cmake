@@ -75,7 +75,7 @@ elseif(step STREQUAL "no_vulkan")
   run("${CMAKE_COMMAND}" --build "${tree}" --config Debug)
   run("${tree}/bin/nibble_example_quantize")
   run("${tree}/bin/nibble" devices)
-  run("${tree}/bin/nibble" selftest --device cpu --every 1000 --types int4,q5_1)
+  run("${tree}/bin/nibble" selftest --device cpu --every 1000 --type int4,q5_1)
 
 elseif(step STREQUAL "pkg_config")
   file(GLOB_RECURSE pc "${prefix}/*/nibble.pc")

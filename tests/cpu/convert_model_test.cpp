@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -53,11 +55,20 @@ void convertModel(const NibConvertDesc& d, const uint8_t* source, uint32_t n, mo
   }
 }
 
+NibConvertDesc convertDesc(uint32_t rows, uint32_t cols, uint32_t source, uint32_t result, uint32_t flags) {
+  NibConvertDesc d = selftest::describe<NibConvertDesc>(NIB_OP_CONVERT);
+  d.flags = flags;
+  d.rows = rows;
+  d.cols = cols;
+  d.source_type = source;
+  d.result_type = result;
+  return d;
+}
+
 template <class To, class From>
 std::vector<To> convert(const std::vector<From>& patterns, NibType from, NibType to, uint32_t flags = 0,
                         NibStatus* status = nullptr) {
-  const NibConvertDesc d{NIB_OP_CONVERT, sizeof(NibConvertDesc), flags | NIB_CONVERT_STATUS, 1, uint32_t(patterns.size()), uint32_t(from), 0,
-                         uint32_t(to), 0};
+  const NibConvertDesc d = convertDesc(1, uint32_t(patterns.size()), from, to, flags | NIB_CONVERT_STATUS);
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   ranges.clearStatus();
@@ -86,20 +97,64 @@ uint64_t differences(const std::vector<From>& patterns, NibType from, NibType to
 using Words = std::vector<uint32_t>;
 using Halves = std::vector<uint16_t>;
 
+void checkMemory() {
+  for (const Extents& shape : kExtents) {
+    for (uint32_t pair = 0; pair < 9; ++pair) {
+      const uint32_t from = pair / 3, to = pair % 3;
+      for (const uint32_t extra : {0u, 4u}) {
+        if ((uint64_t(shape.cols) + extra + 1) * shape.rows > kMostElements) continue;
+        const uint32_t stride = extra != 0 ? shape.cols + extra : 0, even = stride + stride % 2;
+        NibConvertDesc d = convertDesc(shape.rows, shape.cols, from, to, pair % 2 * NIB_CONVERT_STATUS);
+        d.source_stride = stride;
+        d.result_stride = even;
+        const NibMemory memory = memoryOf(d);
+        const uint64_t result_stride = extra != 0 ? even : evenStride(shape.cols, to);
+        CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, from));
+        CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(shape.rows, shape.cols, result_stride, to));
+        CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+        checkAux(memory, pair % 2 != 0);
+      }
+    }
+  }
+}
+
+void checkRefusals() {
+  using Desc = NibConvertDesc;
+  Desc right = convertDesc(4, 64, NIB_TYPE_F32, NIB_TYPE_F16, 0);
+  right.source_stride = 67;
+  right.result_stride = 66;
+  expectEachRefused<Desc>(right, "convert",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = NIB_TYPE_E8M0; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                              {"result_type", kInvalid, [](Desc& d) { d.result_type = NIB_TYPE_E8M0; }},
+                              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 0x40000000u; }},
+                          });
+}
+
 }  // namespace
 
+NIB_DEFINE_OP_TEST(convert, .memory = checkMemory, .refusals = checkRefusals)
+
 TEST_CASE("convert gives the model's bytes and status for every case of the shared list") {
-  const std::vector<cases::Case> list = cases::casesOf(NIB_OP_CONVERT, 0, cases::Extent::kFull);
+  const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_CONVERT, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 100);
-  for (const cases::Case& c : list) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : list) {
+    Ranges ranges(c.desc());
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
     const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
-    const bool counts = (c.desc.convert.flags & NIB_CONVERT_STATUS) != 0;
+    const bool counts = (c.as<NibConvertDesc>().flags & NIB_CONVERT_STATUS) != 0;
     NibStatus status{};
-    convertModel(c.desc.convert, source.data(), c.n, result, counts ? &status : nullptr);
+    convertModel(c.as<NibConvertDesc>(), source.data(), c.n, result, counts ? &status : nullptr);
     REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
     INFO(c.name());
     CHECK(firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size()) == "");
@@ -128,7 +183,7 @@ TEST_CASE("every 16-bit pattern converts to every type as its value says") {
 
 TEST_CASE("fp32 patterns convert to every type as their values say: ten million at random, and those near ties") {
   constexpr size_t kBatch = 1u << 20;
-  cases::Random random(20);
+  selftest::Random random(20);
   Words batch(kBatch);
   uint64_t checked = 0;
   for (uint32_t round = 0; round < 12; ++round) {

@@ -22,11 +22,11 @@ using namespace nib::tests;
 namespace {
 
 // Every op and format; large shapes left out, they add nothing here but time.
-std::vector<cases::Case> everyCase() {
-  std::vector<cases::Case> all;
-  for (const cases::OpFormat& what : cases::opFormats()) {
-    for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kFull)) {
-      const Sides sides = findOp(what.op)->sides(&c.desc.op);
+std::vector<selftest::Case> everyCase() {
+  std::vector<selftest::Case> all;
+  for (const selftest::OpFormat& what : selftest::opFormats()) {
+    for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull)) {
+      const Sides sides = findOp(what.op)->sides(c.desc());
       if (uint64_t(sides.rows) * sides.cols <= 20000) all.push_back(c);
     }
   }
@@ -34,8 +34,8 @@ std::vector<cases::Case> everyCase() {
 }
 
 // What every range holds after a run of the case. Scratch is nobody's.
-std::vector<uint8_t> bytesAfter(const cases::Case& c, const NibParallelFor* parallel) {
-  Ranges ranges(&c.desc.op);
+std::vector<uint8_t> bytesAfter(const selftest::Case& c, const NibParallelFor* parallel) {
+  Ranges ranges(c.desc());
   REQUIRE(ranges.valid());
   prepare(c, ranges);
   REQUIRE(ranges.run(c.n, parallel) == NIB_SUCCESS);
@@ -99,7 +99,7 @@ class FloatMode {
 TEST_CASE("four threads, and any order, give the same bytes as one") {
   Pool pool;
   const NibParallelFor threads{Pool::run, &pool}, backwards{runBackwards, nullptr}, none{nullptr, nullptr};
-  for (const cases::Case& c : everyCase()) {
+  for (const selftest::Case& c : everyCase()) {
     // Threads cost more than small cases: every third.
     const std::vector<uint8_t> expected = bytesAfter(c, nullptr);
     const bool same = bytesAfter(c, &backwards) == expected && bytesAfter(c, &none) == expected &&
@@ -125,10 +125,10 @@ TEST_CASE("the caller's FTZ and DAZ change no byte, and stay as they were") {
     CHECK(grown == 0.0f);
   }
   uint64_t compared = 0;
-  for (const cases::Case& c : everyCase()) {
+  for (const selftest::Case& c : everyCase()) {
     const std::vector<uint8_t> expected = bytesAfter(c, nullptr);
     for (const unsigned bits : {kFlushToZero, kDenormalsAreZero, kFlushToZero | kDenormalsAreZero}) {
-      Ranges ranges(&c.desc.op);
+      Ranges ranges(c.desc());
       std::vector<uint8_t> found;
       unsigned before, after;
       {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/cpu_run.h"
+#include "plan/op.h"
 #include "prepare.h"
 #include "run_op.h"
 
@@ -16,22 +17,25 @@ namespace {
 
 const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
-// One small case of each op: first of those formats this build has.
-std::vector<cases::Case> smallCases() {
-  std::vector<cases::Case> list(8);
-  const NibWeights w = weights(nibFormatAt(0)->format, NIB_GRANULARITY_COLUMN, 0);
-  list[0].desc.quantize = quantizeDesc(5, 33, w, NIB_TYPE_F16);
-  list[1].desc.dequantize = dequantizeDesc(5, 33, w, NIB_TYPE_BF16);
-  list[2].desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
-  list[3].desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), NIB_CONVERT_STATUS, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 0};
-  list[4].desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_TYPE_F16, 33};
-  const NibWeights codes = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
-  list[5].desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), NIB_PRODUCT_BIAS, 7, 33, 5, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
-  list[6].desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN, 128};
-  list[7].desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, 5, 33, NIB_TYPE_F32, 40, NIB_GRANULARITY_COLUMN};
-  for (cases::Case& c : list) c.n = 5;
+// A few small cases of every op and format: of each kind one.
+std::vector<selftest::Case> smallCases() {
+  std::vector<selftest::Case> list;
+  for (const selftest::OpFormat& what : selftest::opFormats()) {
+    std::vector<selftest::Case> small = selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull);
+    std::erase_if(small, [](const selftest::Case& c) {
+      NibMemory memory{sizeof(NibMemory)};
+      REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
+      uint64_t bytes = 0;
+      for (const NibMemoryRange& range : memory.range) bytes += range.size_bytes;
+      return c.n < 2 || bytes > 40000;
+    });
+    REQUIRE(!small.empty());
+    for (const selftest::Case& c : selftest::thinned(small, UINT32_MAX)) list.push_back(c);
+  }
   return list;
 }
+
+uint32_t mostRows(const selftest::Case& c) { return findOp(c.op())->runRows(c.desc()).max; }
 
 struct Snapshot {
   std::vector<uint8_t> role[NIB_ROLE_COUNT];
@@ -65,33 +69,34 @@ void expectRefused(Ranges& ranges, const NibOpDesc* desc, const NibCpuBinding* b
 }  // namespace
 
 TEST_CASE("a range that is missing, misaligned or short is refused by name, and nothing is written") {
-  for (const cases::Case& c : smallCases()) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : smallCases()) {
+    Ranges ranges(c.desc());
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
       if (ranges.size(role) == 0) continue;
-      INFO(cases::opName(c.op()), " ", kRoleNames[role]);
+      INFO(selftest::opName(c.op()), " ", kRoleNames[role]);
       NibCpuBinding binding = ranges.binding;
       binding.range[role].data = nullptr;
-      expectRefused(ranges, &c.desc.op, &binding, 5, kRoleNames[role]);
+      expectRefused(ranges, c.desc(), &binding, c.n, kRoleNames[role]);
       for (const int shift : {1, 2, 3}) {
         binding = ranges.binding;
         binding.range[role].data = ranges.bytes(role) + shift;
-        expectRefused(ranges, &c.desc.op, &binding, 5, kRoleNames[role]);
+        expectRefused(ranges, c.desc(), &binding, c.n, kRoleNames[role]);
       }
       for (const uint64_t size : {uint64_t(0), uint64_t(4), uint64_t(ranges.size(role)) - 1}) {
+        if (size >= ranges.size(role)) continue;
         binding = ranges.binding;
         binding.range[role].size_bytes = size;
-        expectRefused(ranges, &c.desc.op, &binding, 5, kRoleNames[role]);
+        expectRefused(ranges, c.desc(), &binding, c.n, kRoleNames[role]);
       }
     }
   }
 }
 
 TEST_CASE("ranges that an op does not use may be anything, larger ones than needed are fine") {
-  for (const cases::Case& c : smallCases()) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : smallCases()) {
+    Ranges ranges(c.desc());
     prepare(c, ranges);
     NibCpuBinding binding = ranges.binding;
     for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -101,23 +106,25 @@ TEST_CASE("ranges that an op does not use may be anything, larger ones than need
         binding.range[role].size_bytes += kGuardBytes;
       }
     }
-    CHECK(cpuRun(&c.desc.op, &binding, 5, nullptr, nullptr) == NIB_SUCCESS);
+    CHECK(cpuRun(c.desc(), &binding, c.n, nullptr, nullptr) == NIB_SUCCESS);
     CHECK(ranges.guardsHold());
   }
 }
 
 TEST_CASE("more rows than the description has are refused") {
-  for (const cases::Case& c : smallCases()) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : smallCases()) {
+    Ranges ranges(c.desc());
     prepare(c, ranges);
-    expectRefused(ranges, &c.desc.op, &ranges.binding, 6, "n 6");
-    expectRefused(ranges, &c.desc.op, &ranges.binding, UINT32_MAX, "n 4294967295");
+    const uint32_t more = mostRows(c) + 1;
+    expectRefused(ranges, c.desc(), &ranges.binding, more, ("n " + std::to_string(more)).c_str());
+    expectRefused(ranges, c.desc(), &ranges.binding, UINT32_MAX, "n 4294967295");
   }
 }
 
 TEST_CASE("no rows are no work: success, and not a byte is touched") {
-  for (const cases::Case& c : smallCases()) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : smallCases()) {
+    if (findOp(c.op())->runRows(c.desc()).fixed) continue;
+    Ranges ranges(c.desc());
     prepare(c, ranges);
     const Snapshot before(ranges);
     CHECK(ranges.run(0) == NIB_SUCCESS);
@@ -129,13 +136,13 @@ TEST_CASE("flat groups run across rows, so they take all rows or none is right")
   for (const NibFormatInfo* info : scaledFormats()) {
     if ((info->weights_flags & NIB_WEIGHTS_FLAT) == 0) continue;
     const NibWeights w = weights(info->format, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT);
-    cases::Case quantize, dequantize;
-    quantize.desc.quantize = quantizeDesc(5, 33, w);
-    dequantize.desc.dequantize = dequantizeDesc(5, 33, w);
-    for (const cases::Case& c : {quantize, dequantize}) {
-      Ranges ranges(&c.desc.op);
+    selftest::Case quantize, dequantize;
+    quantize.set(quantizeDesc(5, 33, w));
+    dequantize.set(dequantizeDesc(5, 33, w));
+    for (const selftest::Case& c : {quantize, dequantize}) {
+      Ranges ranges(c.desc());
       prepare(c, ranges);
-      for (const uint32_t n : {0u, 1u, 4u, 6u}) expectRefused(ranges, &c.desc.op, &ranges.binding, n, "exactly 5");
+      for (const uint32_t n : {0u, 1u, 4u, 6u}) expectRefused(ranges, c.desc(), &ranges.binding, n, "exactly 5");
       CHECK(ranges.run(5) == NIB_SUCCESS);
     }
   }
@@ -144,10 +151,10 @@ TEST_CASE("flat groups run across rows, so they take all rows or none is right")
 TEST_CASE("NULL is refused") {
   LogLines lines;
   const NibLog log = lines.log();
-  const cases::Case c = smallCases()[2];
-  Ranges ranges(&c.desc.op);
-  CHECK(cpuRun(nullptr, &ranges.binding, 5, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
-  CHECK(cpuRun(&c.desc.op, nullptr, 5, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  const selftest::Case c = smallCases().front();
+  Ranges ranges(c.desc());
+  CHECK(cpuRun(nullptr, &ranges.binding, c.n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(c.desc(), nullptr, c.n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
   CHECK(lines.lines.size() == 2);
 }
 

@@ -4,19 +4,22 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
 
 namespace {
 
-std::string compareWithModel(const cases::Case& c) {
-  const NibDequantizeDesc& d = c.desc.dequantize;
-  Ranges ranges(&c.desc.op);
+std::string compareWithModel(const selftest::Case& c) {
+  const NibDequantizeDesc& d = c.as<NibDequantizeDesc>();
+  Ranges ranges(c.desc());
   if (!ranges.valid()) return "refused";
   prepare(c, ranges);
+  fillEdgeScales(c, ranges);
   const model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
   model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
   model::dequantize(d, blob, c.n, result);
@@ -26,14 +29,52 @@ std::string compareWithModel(const cases::Case& c) {
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
 
+void checkMemory() {
+  forEachWeights([](const NibWeights& w, const Extents& shape, uint64_t count) {
+    const uint32_t dense = uint32_t(count % 3);
+    const bool flat = (w.flags & NIB_WEIGHTS_FLAT) != 0;
+    const uint64_t padded = (uint64_t(shape.cols) + 3 + count % 5 * 2) / 2 * 2;
+    // Rows of 16-bit results start on words.
+    uint64_t stride = flat ? shape.cols : evenStride(shape.cols, dense);
+    NibDequantizeDesc d = dequantizeDesc(shape.rows, shape.cols, w, NibType(dense));
+    if (!flat && count % 7 == 0 && padded * shape.rows <= kMostElements) stride = d.result_stride = uint32_t(padded);
+    if (stride * shape.rows > kMostElements) return;
+    const NibMemory memory = memoryOf(d);
+    checkWeights(memory, model::layoutOf(shape.rows, shape.cols, w));
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(shape.rows, shape.cols, stride, dense));
+    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == 0);
+    CHECK(memory.range[NIB_ROLE_AUX].size_bytes == 0);
+  });
+}
+
+void checkRefusals() {
+  using Desc = NibDequantizeDesc;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    Desc right = dequantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 32), NIB_TYPE_BF16);
+    right.result_stride = 66;
+    expectEachRefused(right, "dequantize",
+                      plus<Desc>(wrongWeights<Desc>(),
+                                 {
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 0x40000000u; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                                 }));
+  }
+}
+
 }  // namespace
+
+NIB_DEFINE_OP_TEST(dequantize, .memory = checkMemory, .refusals = checkRefusals)
 
 TEST_CASE("dequantize gives the model's bytes for every case of the shared list") {
   for (const model::Format& format : model::formats()) {
-    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_DEQUANTIZE, format.id, cases::Extent::kFull);
+    const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_DEQUANTIZE, format.id, selftest::Extent::kFull);
     INFO(nibFormatById(format.id)->name);
     CHECK(list.size() >= (nibFormatById(format.id)->granularities == 1u << NIB_GRANULARITY_GROUP ? 10 : 100));
-    for (const cases::Case& c : list) {
+    for (const selftest::Case& c : list) {
       const std::string difference = compareWithModel(c);
       if (!difference.empty()) {
         INFO(c.name());
@@ -130,11 +171,11 @@ TEST_CASE("quantizing what was dequantized, with the same scales, gives the same
         uint8_t& byte = codes_at[at];
         if (format.kind == model::Kind::kFloat && (byte & 0x7fu) > format.small.last) byte = 0;
         if (format.kind == model::Kind::kTernary) byte = uint8_t(byte | (~(byte << 1 | byte) & 0xaau));
-        if (format.kind == model::Kind::kFp4 && (byte & 0x0fu) == 0x08u) byte = 0;
-        if (format.kind == model::Kind::kFp4 && (byte & 0xf0u) == 0x80u) byte = 0;
+        if (format.kind == model::Kind::kSignedCodebook && (byte & 0x0fu) == 0x08u) byte = 0;
+        if (format.kind == model::Kind::kSignedCodebook && (byte & 0xf0u) == 0x80u) byte = 0;
       }
       fillBits(values.zeros(), size_t(values.memory.part[NIB_PART_ZEROS].size_bytes), ++seed);
-      cases::Random random(++seed);
+      selftest::Random random(++seed);
       for (size_t i = 0; i < 48; ++i) {
         const float scale = float(random.unit() + 0.001);
         std::memcpy(values.scales() + 4 * i, &scale, sizeof scale);

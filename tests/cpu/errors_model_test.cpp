@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -85,9 +87,18 @@ void checkTile(const NibErrorTile& tile, const Sums& exact) {
   checkSum(sums.reference_magnitudes, exact.x_magnitudes, exact.x_magnitudes, "sum of |x|");
 }
 
+NibErrorsDesc errorsDesc(uint32_t rows, uint32_t cols, uint32_t reference = NIB_TYPE_F32, uint32_t candidate = NIB_TYPE_F32) {
+  NibErrorsDesc d = selftest::describe<NibErrorsDesc>(NIB_OP_ERRORS);
+  d.rows = rows;
+  d.cols = cols;
+  d.reference_type = reference;
+  d.candidate_type = candidate;
+  return d;
+}
+
 // The tiles of two rows of fp32 numbers.
 std::vector<NibErrorTile> tilesOf(const std::vector<uint32_t>& x, const std::vector<uint32_t>& y) {
-  const NibErrorsDesc d{NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, 1, uint32_t(x.size()), NIB_TYPE_F32, 0, NIB_TYPE_F32, 0};
+  const NibErrorsDesc d = errorsDesc(1, uint32_t(x.size()));
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_REFERENCE), x.data(), x.size() * 4);
@@ -124,14 +135,60 @@ void checkTiles(const std::vector<uint32_t>& x, const std::vector<uint32_t>& y) 
 constexpr float kInf = std::numeric_limits<float>::infinity();
 const float kNan = std::numeric_limits<float>::quiet_NaN();
 
+void checkMemory() {
+  for (const Extents& shape : kExtents) {
+    for (uint32_t pair = 0; pair < 9; ++pair) {
+      for (const uint32_t extra : {0u, 4u}) {
+        if ((uint64_t(shape.cols) + extra + 1) * shape.rows > kMostElements) continue;
+        const uint32_t stride = extra != 0 ? shape.cols + extra : 0, even = stride + stride % 2;
+        NibErrorsDesc d = errorsDesc(shape.rows, shape.cols, pair / 3, pair % 3);
+        d.reference_stride = stride;
+        d.candidate_stride = even;
+        const NibMemory memory = memoryOf(d);
+        const uint64_t reference = denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, pair / 3);
+        const uint64_t candidate = denseBytes(shape.rows, shape.cols, extra != 0 ? even : shape.cols, pair % 3);
+        CHECK(memory.part[NIB_PART_REFERENCE].offset_bytes == 0);
+        CHECK(memory.part[NIB_PART_REFERENCE].size_bytes == reference);
+        CHECK(checkNext(memory, NIB_PART_CANDIDATE, reference, candidate) == memory.range[NIB_ROLE_INPUT].size_bytes);
+        const uint64_t elements = uint64_t(shape.rows) * shape.cols;
+        CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 72 * (elements / 1024 + (elements % 1024 != 0)));
+        CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+        CHECK(memory.range[NIB_ROLE_AUX].size_bytes == 0);
+      }
+    }
+  }
+}
+
+void checkRefusals() {
+  using Desc = NibErrorsDesc;
+  Desc right = errorsDesc(4, 64, NIB_TYPE_F32, NIB_TYPE_F16);
+  right.reference_stride = 66;
+  right.candidate_stride = 65;
+  expectEachRefused<Desc>(right, "errors",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                              {"reference_type", kInvalid, [](Desc& d) { d.reference_type = NIB_TYPE_E8M0; }},
+                              {"reference_stride", kInvalid, [](Desc& d) { d.reference_stride = 63; }},
+                              {"reference_stride", kInvalid, [](Desc& d) { d.reference_stride = 0x40000000u; }},
+                              {"candidate_type", kInvalid, [](Desc& d) { d.candidate_type = NIB_TYPE_E8M0; }},
+                              {"candidate_stride", kInvalid, [](Desc& d) { d.candidate_stride = 63; }},
+                              {"candidate_stride", kInvalid, [](Desc& d) { d.candidate_stride = 0x40000000u; }},
+                          });
+}
+
 }  // namespace
 
+NIB_DEFINE_OP_TEST(errors, .memory = checkMemory, .refusals = checkRefusals)
+
 TEST_CASE("error statistics of every case of the shared list are exact or within their bound") {
-  const std::vector<cases::Case> list = cases::casesOf(NIB_OP_ERRORS, 0, cases::Extent::kFull);
+  const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_ERRORS, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 100);
-  for (const cases::Case& c : list) {
-    const NibErrorsDesc& d = c.desc.errors;
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : list) {
+    const NibErrorsDesc& d = c.as<NibErrorsDesc>();
+    Ranges ranges(c.desc());
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     const std::vector<uint8_t> input = ranges.copy(NIB_ROLE_INPUT);
@@ -164,7 +221,7 @@ TEST_CASE("error statistics of every case of the shared list are exact or within
 }
 
 TEST_CASE("sums keep their bound for values of any size, sign and spread") {
-  cases::Random random(31);
+  selftest::Random random(31);
   for (const int exponent : {-149, -126, -120, -100, -64, -30, -1, 0, 30, 64, 100, 126, 127}) {
     for (const int spread : {0, 3, 24, 60, 140}) {
       for (const int loss : {2, 12, 23, 24}) {
@@ -260,7 +317,7 @@ TEST_CASE("without an error, without a reference and without anything") {
 }
 
 TEST_CASE("a tensor cut at tiles has the totals of the whole one") {
-  cases::Random random(5);
+  selftest::Random random(5);
   std::vector<uint32_t> x(5000), y(5000);
   for (size_t i = 0; i < x.size(); ++i) {
     x[i] = model::bitsOfFloat(float(random.unit() - 0.5));

@@ -5,19 +5,32 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
 
 namespace {
 
-std::string compareWithModel(const cases::Case& c) {
-  const NibGatherDesc& d = c.desc.gather;
-  Ranges ranges(&c.desc.op);
+NibGatherDesc gatherDesc(uint32_t rows, uint32_t cols, uint32_t count, const NibWeights& w, NibType result = NIB_TYPE_F32) {
+  NibGatherDesc d = selftest::describe<NibGatherDesc>(NIB_OP_GATHER);
+  d.rows = rows;
+  d.cols = cols;
+  d.count = count;
+  d.result_type = result;
+  d.weights = w;
+  return d;
+}
+
+std::string compareWithModel(const selftest::Case& c) {
+  const NibGatherDesc& d = c.as<NibGatherDesc>();
+  Ranges ranges(c.desc());
   if (!ranges.valid()) return "refused";
   prepare(c, ranges);
+  fillEdgeScales(c, ranges);
   const model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS), input = ranges.copy(NIB_ROLE_INPUT);
   model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
   // The whole matrix, row after row.
@@ -46,14 +59,54 @@ std::string compareWithModel(const cases::Case& c) {
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
 
+void checkMemory() {
+  forEachWeights([](const NibWeights& w, const Extents& shape, uint64_t turn) {
+    const uint32_t dense = uint32_t(turn % 3);
+    const uint64_t count = 1 + turn % 9, stride = evenStride(shape.cols, dense);
+    // Rows of flat weights are whole groups and multiples of 32.
+    const model::Layout l = model::layoutOf(shape.rows, shape.cols, w);
+    if ((w.flags & NIB_WEIGHTS_FLAT) && (shape.cols % 32 != 0 || shape.cols % l.group != 0)) return;
+    if (stride * count > kMostElements) return;
+    const NibMemory memory = memoryOf(gatherDesc(shape.rows, shape.cols, uint32_t(count), w, NibType(dense)));
+    checkWeights(memory, l);
+    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == 4 * count);
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(count, shape.cols, stride, dense));
+    CHECK(memory.range[NIB_ROLE_AUX].size_bytes == 0);
+  });
+}
+
+void checkRefusals() {
+  using Desc = NibGatherDesc;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    Desc right = gatherDesc(4, 64, 9, weights(info->format, NIB_GRANULARITY_GROUP, 32), NIB_TYPE_BF16);
+    right.result_stride = 66;
+    expectEachRefused(right, "gather",
+                      plus<Desc>(wrongWeights<Desc>(),
+                                 {
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                                     {"count", kInvalid, [](Desc& d) { d.count = 0; }},
+                                     {"count", kInvalid, [](Desc& d) { d.count = 1u << 26; }},
+                                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                                     {"cols", kUnsupported,
+                                      [](Desc& d) {
+                                        d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.result_stride = 80;
+                                      }},
+                                 }));
+  }
+}
+
 }  // namespace
+
+NIB_DEFINE_OP_TEST(gather, .memory = checkMemory, .refusals = checkRefusals)
 
 TEST_CASE("gather gives the model's bytes for every case of the shared list") {
   for (const model::Format& format : model::formats()) {
-    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_GATHER, format.id, cases::Extent::kFull);
+    const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_GATHER, format.id, selftest::Extent::kFull);
     INFO(nibFormatById(format.id)->name);
     CHECK(list.size() >= (nibFormatById(format.id)->granularities == 1u << NIB_GRANULARITY_GROUP ? 10 : 100));
-    for (const cases::Case& c : list) {
+    for (const selftest::Case& c : list) {
       const std::string difference = compareWithModel(c);
       if (!difference.empty()) {
         INFO(c.name());
@@ -65,13 +118,7 @@ TEST_CASE("gather gives the model's bytes for every case of the shared list") {
 
 // int8 per row: codes 1, 2, 3, 4 with scale 1/2, and 5, 6, 7, -8 with scale 2.
 TEST_CASE("gather takes rows by their numbers, twice and none, and gives zeros where there is no such row") {
-  NibGatherDesc d{};
-  d.op = NIB_OP_GATHER;
-  d.desc_bytes = sizeof d;
-  d.rows = 2;
-  d.cols = 4;
-  d.count = 5;
-  d.weights = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
+  const NibGatherDesc d = gatherDesc(2, 4, 5, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0));
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   const uint32_t codes[] = {0x04030201u, 0xf8070605u};

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -102,8 +104,14 @@ Bytes modelled(const NibHistogramDesc& d, const NibMemory& memory, const uint8_t
   return output;
 }
 
-NibHistogramDesc describe(uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t flags, uint32_t bins) {
-  return {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), flags, rows, cols, NIB_TYPE_F32, 0, granularity, bins};
+NibHistogramDesc histogramDesc(uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t flags, uint32_t bins) {
+  NibHistogramDesc d = selftest::describe<NibHistogramDesc>(NIB_OP_HISTOGRAM);
+  d.flags = flags;
+  d.rows = rows;
+  d.cols = cols;
+  d.granularity = granularity;
+  d.bins = bins;
+  return d;
 }
 
 // Runs of the rows of `source` in the order given, all into one output range that began with zeros.
@@ -111,7 +119,7 @@ Bytes collected(uint32_t cols, uint32_t granularity, const std::vector<float>& s
                 const std::vector<std::pair<uint32_t, uint32_t>>& runs) {
   Bytes output;
   for (const auto& [first, rows] : runs) {
-    const NibHistogramDesc d = describe(rows, cols, granularity, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 256);
+    const NibHistogramDesc d = histogramDesc(rows, cols, granularity, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 256);
     Ranges ranges(asOp(d));
     REQUIRE(ranges.valid());
     if (output.empty()) output.assign(ranges.size(NIB_ROLE_OUTPUT), 0);
@@ -124,7 +132,7 @@ Bytes collected(uint32_t cols, uint32_t granularity, const std::vector<float>& s
 }
 
 std::vector<float> stream(uint32_t count) {
-  cases::Random random(99);
+  selftest::Random random(99);
   std::vector<float> values(count);
   for (float& v : values) v = float(std::ldexp(random.unit() - 0.5, int(random.below(30)) - 15));
   values[count / 3] = -0.0f;
@@ -133,17 +141,57 @@ std::vector<float> stream(uint32_t count) {
   return values;
 }
 
+void checkMemory() {
+  for (const Extents& shape : kExtents) {
+    for (const NibGranularity granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+      const uint64_t count = granularity == NIB_GRANULARITY_TENSOR ? 1
+                             : granularity == NIB_GRANULARITY_ROW  ? shape.rows
+                                                                   : shape.cols;
+      if (count > (1u << 22)) continue;
+      const NibMemory memory = memoryOf(histogramDesc(shape.rows, shape.cols, granularity, 0, 128));
+      CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, shape.cols, NIB_TYPE_F32));
+      CHECK(memory.part[NIB_PART_HEADS].offset_bytes == 0);
+      CHECK(memory.part[NIB_PART_HEADS].size_bytes == 32 * count);
+      CHECK(checkNext(memory, NIB_PART_COUNTS, 32 * count, 1024 * count) == memory.range[NIB_ROLE_OUTPUT].size_bytes);
+      CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+    }
+  }
+}
+
+void checkRefusals() {
+  using Desc = NibHistogramDesc;
+  Desc right = histogramDesc(4, 64, NIB_GRANULARITY_ROW, NIB_HISTOGRAM_SIGNED, 2048);
+  right.source_stride = 66;
+  expectEachRefused<Desc>(right, "histogram",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = d.source_stride = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = NIB_GRANULARITY_GROUP; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 0; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 64; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 1000; }},
+                              {"bins", kInvalid, [](Desc& d) { d.bins = 8192; }},
+                              {"bins", kInvalid, [](Desc& d) { d.rows = 1u << 20, d.cols = d.source_stride = 1; }},
+                          });
+}
+
 }  // namespace
 
+NIB_DEFINE_OP_TEST(histogram, .memory = checkMemory, .refusals = checkRefusals)
+
 TEST_CASE("histograms of every case of the shared list are the model's bytes") {
-  const std::vector<cases::Case> list = cases::casesOf(NIB_OP_HISTOGRAM, 0, cases::Extent::kFull);
+  const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_HISTOGRAM, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 100);
-  for (const cases::Case& c : list) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : list) {
+    Ranges ranges(c.desc());
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     const Bytes source = ranges.copy(NIB_ROLE_INPUT);
-    const Bytes result = modelled(c.desc.histogram, ranges.memory, source.data(), c.n, ranges.copy(NIB_ROLE_OUTPUT));
+    const Bytes result = modelled(c.as<NibHistogramDesc>(), ranges.memory, source.data(), c.n, ranges.copy(NIB_ROLE_OUTPUT));
     REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
     const std::string difference = firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
     INFO(c.name());
@@ -163,7 +211,7 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
     CHECK(collected(kCols, granularity, source, {{40, 20}, {0, 20}, {20, 20}}) == whole);
     // And merging what two collected.
     Bytes one = collected(kCols, granularity, source, {{0, 25}}), other = collected(kCols, granularity, source, {{25, 35}});
-    const NibHistogramDesc d = describe(kRows, kCols, granularity, NIB_HISTOGRAM_SIGNED, 256);
+    const NibHistogramDesc d = histogramDesc(kRows, kCols, granularity, NIB_HISTOGRAM_SIGNED, 256);
     NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
     for (uint64_t i = 0; i < countOf(d); ++i) {
@@ -186,7 +234,7 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
 }
 
 TEST_CASE("bins hold what lies between their edges, and counts pass 2^32") {
-  const NibHistogramDesc d = describe(1, 6, NIB_GRANULARITY_TENSOR, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 128);
+  const NibHistogramDesc d = histogramDesc(1, 6, NIB_GRANULARITY_TENSOR, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 128);
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   std::vector<uint64_t> counts(128, 0);

@@ -5,10 +5,11 @@
 #include <limits>
 #include <vector>
 
-#include "../cases/bounded.h"
 #include "reference/reference.h"
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -22,32 +23,151 @@ double share(const NibMatmulDesc& d) {
 }
 
 void checkCases(uint32_t format) {
-  for (const cases::Case& c : cases::thinned(cases::casesOf(NIB_OP_MATMUL, format, cases::Extent::kFull), 5)) {
+  for (const selftest::Case& c : selftest::thinned(selftest::casesOf(NIB_OP_MATMUL, format, selftest::Extent::kFull), 5)) {
     INFO(c.name());
     NibMemory memory{sizeof(NibMemory)};
-    REQUIRE(nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS);
-    const cases::Images before = cases::makeImages(c, memory);
-    cases::Images after = before;
-    cases::runReference(c, memory, after);
-    const double ratio = cases::boundRatio(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
-    CHECK(ratio <= share(c.desc.matmul));
+    REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
+    const selftest::Images before = selftest::makeImages(c, memory);
+    selftest::Images after = before;
+    selftest::runReference(c, memory, after);
+    const selftest::Farthest worst = selftest::farthest(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
+    CHECK_MESSAGE(worst.ratio <= share(c.as<NibMatmulDesc>()), worst.text(c, memory));
     CHECK(after.role[NIB_ROLE_WEIGHTS] == before.role[NIB_ROLE_WEIGHTS]);
     CHECK(after.role[NIB_ROLE_INPUT] == before.role[NIB_ROLE_INPUT]);
   }
 }
 
-NibMatmulDesc product(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weights) {
-  NibMatmulDesc d{};
-  d.op = NIB_OP_MATMUL;
-  d.desc_bytes = sizeof d;
+NibMatmulDesc product(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& w) {
+  NibMatmulDesc d = selftest::describe<NibMatmulDesc>(NIB_OP_MATMUL);
   d.rows = rows;
   d.cols = cols;
   d.tokens = tokens;
-  d.weights = weights;
+  d.weights = w;
   return d;
 }
 
+void checkMemory() {
+  const auto check = [](NibMatmulDesc d, uint64_t weights_end) {
+    const uint64_t batch = d.batch != 0 ? d.batch : 1, rows = d.rows * batch, tokens = d.tokens * batch;
+    d.flags = uint32_t(d.tokens + d.cols) % 8;
+    const NibMemory memory = memoryOf(d);
+    const bool bias = (d.flags & NIB_PRODUCT_BIAS) != 0, order = (d.flags & NIB_PRODUCT_ORDER) != 0;
+    uint64_t end = checkNext(memory, NIB_PART_BIAS, weights_end, bias ? 4 * rows : 0);
+    end = checkNext(memory, NIB_PART_ORDER, end, order ? 4 * uint64_t(d.cols) : 0);
+    CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == end);
+    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
+          denseBytes(tokens, d.cols, d.input_stride != 0 ? d.input_stride : d.cols, d.input_type));
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(tokens, d.rows, evenStride(d.rows, d.result_type), d.result_type));
+    checkAux(memory, false);
+    return memory;
+  };
+  const auto describe = [](const Extents& shape, const NibWeights& w, uint64_t turn) {
+    NibMatmulDesc d = product(shape.rows, shape.cols, uint32_t(1 + turn % 11), w);
+    d.batch = uint32_t(turn % 3);
+    d.input_type = uint32_t(turn % 3);
+    d.result_type = uint32_t(turn / 3 % 3);
+    if (turn % 5 == 0) d.input_stride = shape.cols + 3;
+    return d;
+  };
+  constexpr uint64_t kMostTokens = 11 * 2;
+  const auto fits = [](const Extents& shape) {
+    return (uint64_t(shape.cols) + 3) * kMostTokens <= kMostElements && (uint64_t(shape.rows) + 1) * kMostTokens <= kMostElements &&
+           uint64_t(shape.rows) * 2 * shape.cols <= kMostElements;
+  };
+  forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
+    if (!fits(shape)) return;
+    const NibMatmulDesc d = describe(shape, w, turn);
+    const model::Layout l = model::layoutOf(uint64_t(shape.rows) * (d.batch != 0 ? d.batch : 1), shape.cols, w);
+    // Rows of flat weights are whole groups and multiples of 32.
+    if ((w.flags & NIB_WEIGHTS_FLAT) && (shape.cols % 32 != 0 || shape.cols % l.group != 0)) return;
+    checkWeightParts(check(d, l.blob_bytes), l);
+  });
+  uint64_t turn = 0;
+  for (const Extents& shape : kExtents) {
+    for (uint32_t type = 0; type < 3 && fits(shape); ++type) {
+      const NibMatmulDesc d = describe(shape, selftest::denseWeights(type), ++turn);
+      // Rows of dense weights start on words.
+      const uint64_t rows = uint64_t(shape.rows) * (d.batch != 0 ? d.batch : 1);
+      const uint64_t bytes = rows * evenStride(shape.cols, type) * (type == NIB_TYPE_F32 ? 4 : 2);
+      const NibMemory memory = check(d, bytes);
+      CHECK(memory.part[NIB_PART_CODES].size_bytes == bytes);
+      CHECK(memory.part[NIB_PART_SCALES].size_bytes == 0);
+    }
+  }
+}
+
+void checkRefusals() {
+  using Desc = NibMatmulDesc;
+  const auto coded = [](Desc& d, uint32_t format, NibGranularity granularity, uint32_t group, uint32_t flags = 0) {
+    d.input_stride = 0;
+    d.input = weights(format, granularity, group, flags);
+  };
+  const std::vector<Wrong<Desc>> wrong = {
+      {"flags", kInvalid, [](Desc& d) { d.flags = 8; }},
+      {"input.granularity", kInvalid, [](Desc& d) { d.input.granularity = 1; }},
+      {"group_size", kInvalid, [](Desc& d) { d.input.group_size = 32; }},
+      {"scale_type", kInvalid, [](Desc& d) { d.input.scale_type = 1; }},
+      {"flags", kInvalid, [](Desc& d) { d.input.flags = 1; }},
+      {"input.format", kUnsupported, [=](Desc& d) { coded(d, NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0); }},
+      {"input.format", kUnsupported, [=](Desc& d) { coded(d, 999, NIB_GRANULARITY_ROW, 0); }},
+  };
+  const std::vector<Wrong<Desc>> wrong_codes = {
+      {"input_type", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input_type = 3; }},
+      {"input_stride", kInvalid,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input_stride = 64; }},
+      {"input.granularity", kUnsupported, [=](Desc& d) { coded(d, NIB_FORMAT_FP8_E5M2, NIB_GRANULARITY_COLUMN, 0); }},
+      {"input: weights.granularity", kInvalid,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.granularity = 4; }},
+      {"input: weights.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 32); }},
+      {"input: weights.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 17); }},
+      {"input: weights.scale_type", kInvalid,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.scale_type = 4; }},
+      {"input.flags", kUnsupported,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT); }},
+      {"input: weights.flags", kUnsupported,
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW); }},
+  };
+  const std::vector<Wrong<Desc>> wrong_sides = {
+      {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
+      {"rows, cols and tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
+      {"matrices", kInvalid, [](Desc& d) { d.batch = 1u << 27; }},
+      {"tokens", kInvalid, [](Desc& d) { d.tokens = 1u << 26; }},
+      {"input_type", kInvalid, [](Desc& d) { d.input_type = 3; }},
+      {"input_stride", kInvalid, [](Desc& d) { d.input_stride = 63; }},
+      {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+      {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 2; }},
+      {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 5; }},
+  };
+  Desc right = product(4, 64, 9, {});
+  right.input_type = NIB_TYPE_F16;
+  right.input_stride = 66;
+  right.result_type = NIB_TYPE_BF16;
+  right.result_stride = 6;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    right.weights = weights(info->format, NIB_GRANULARITY_GROUP, 32);
+    expectEachRefused(right, "matmul", wrong);
+    expectEachRefused(right, "matmul", wrong_sides);
+    expectEachRefused(right, "matmul", {{"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 17; }},
+                                        {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 999; }},
+                                        {"cols", kUnsupported, [](Desc& d) {
+                                           d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.input_stride = 80;
+                                         }}});
+  }
+  right.weights = selftest::denseWeights(NIB_TYPE_F16);
+  expectEachRefused(right, "matmul", wrong);
+  expectEachRefused(right, "matmul", wrong_sides);
+  if (nibFormatById(NIB_FORMAT_FP8) != nullptr && nibFormatById(NIB_FORMAT_FP8_E5M2) != nullptr) {
+    expectEachRefused(right, "matmul", wrong_codes);
+  }
+  expectEachRefused(right, "matmul", {{"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
+                                      {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 1; }},
+                                      {"group_size", kInvalid, [](Desc& d) { d.weights.group_size = 32; }},
+                                      {"flags", kInvalid, [](Desc& d) { d.weights.flags = 1; }}});
+}
+
 }  // namespace
+
+NIB_DEFINE_OP_TEST(matmul, .memory = checkMemory, .refusals = checkRefusals)
 
 TEST_CASE("matmul of dense weights is the sum of products in double precision") { checkCases(NIB_FORMAT_DENSE); }
 
@@ -57,7 +177,7 @@ TEST_CASE("matmul of every format is the sum of products of what dequantizing gi
 
 // W = [[1, 2], [3, 4], [-5, 6]], x = [10, 1] and [0, -1]: sums 12, 34, -44 and -2, -4, -6.
 TEST_CASE("matmul adds bias, activates, adds what the output holds, in this order") {
-  NibMatmulDesc d = product(3, 2, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+  NibMatmulDesc d = product(3, 2, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
   d.activation = NIB_ACTIVATION_RELU;
   Ranges ranges(asOp(d));
@@ -74,7 +194,7 @@ TEST_CASE("matmul adds bias, activates, adds what the output holds, in this orde
 }
 
 TEST_CASE("matmul of several matrices takes each one's rows, tokens and bias; fewer tokens leave the others' results alone") {
-  NibMatmulDesc d = product(1, 1, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+  NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.batch = 2;
   d.flags = NIB_PRODUCT_BIAS;
   Ranges ranges(asOp(d));
@@ -92,7 +212,7 @@ TEST_CASE("matmul of several matrices takes each one's rows, tokens and bias; fe
 // W = [[1, 2, 4, 8]], x = [1, 10, 100, 1000] and [3, 5, 7, 9]; column 2 meets none.
 TEST_CASE("matmul in order takes for column k the activation order[k], and 0 where there is none") {
   for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) {
-    NibMatmulDesc d = product(1, 4, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    NibMatmulDesc d = product(1, 4, 2, selftest::denseWeights(NIB_TYPE_F32));
     d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_ORDER;
     d.input_type = type;
     d.input_stride = 5;
@@ -118,9 +238,9 @@ TEST_CASE("matmul in order takes for column k the activation order[k], and 0 whe
 TEST_CASE("matmul of codes decodes each token with its own scale, to the type that is asked for") {
   for (const uint32_t format : {NIB_FORMAT_FP8, NIB_FORMAT_FP8_E5M2}) {
     if (nibFormatById(format) == nullptr) continue;
-    NibMatmulDesc d = product(2, 3, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    NibMatmulDesc d = product(2, 3, 2, selftest::denseWeights(NIB_TYPE_F32));
     d.input_type = NIB_TYPE_F16;
-    d.input = {format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+    d.input = weights(format, NIB_GRANULARITY_ROW, 0);
     Ranges ranges(asOp(d));
     REQUIRE(ranges.valid());
     CHECK(ranges.memory.part[NIB_PART_INPUT_SCALES].offset_bytes == 256);
@@ -144,9 +264,9 @@ TEST_CASE("matmul of codes decodes each token with its own scale, to the type th
 TEST_CASE("matmul of codes rounds what they stand for to the input's type, beyond it to infinity") {
   if (nibFormatById(NIB_FORMAT_FP8) == nullptr) return;
   for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16}) {
-    NibMatmulDesc d = product(1, 1, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
     d.input_type = type;
-    d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+    d.input = weights(NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0);
     Ranges ranges(asOp(d));
     REQUIRE(ranges.valid());
     const float one = 1, scales[] = {256, 1 + 0x1p-10f};
@@ -164,10 +284,10 @@ TEST_CASE("matmul of codes rounds what they stand for to the input's type, beyon
 
 TEST_CASE("matmul of codes of several matrices takes each one's tokens; fewer tokens leave the others' results alone") {
   if (nibFormatById(NIB_FORMAT_FP8) == nullptr) return;
-  NibMatmulDesc d = product(1, 1, 2, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+  NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.batch = 2;
   d.flags = NIB_PRODUCT_ORDER;
-  d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
+  d.input = weights(NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0);
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   const float w[] = {2, 3}, scales[] = {1, 10, 100, 1000}, before[] = {-1, -2, -3, -4};
@@ -196,7 +316,7 @@ TEST_CASE("matmul's activations at points known from tables") {
                           {NIB_ACTIVATION_GELU_TANH, 1, 0.8411919906082768}, {NIB_ACTIVATION_SILU, 1, 0.7310585786300049},
                           {NIB_ACTIVATION_SILU, -100, 0}};
   for (const Point& point : points) {
-    NibMatmulDesc d = product(1, 1, 1, {NIB_FORMAT_DENSE, 0, 0, NIB_TYPE_F32, 0});
+    NibMatmulDesc d = product(1, 1, 1, selftest::denseWeights(NIB_TYPE_F32));
     d.activation = point.activation;
     Ranges ranges(asOp(d));
     REQUIRE(ranges.valid());

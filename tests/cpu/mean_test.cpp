@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-#include "../cases/recipe.h"
+#include "selftest/recipe.h"
 #include "model.h"
 #include "run_op.h"
 
@@ -51,12 +51,12 @@ TEST_CASE("means of magnitudes lie within their bound") {
   if (nibFormatById(NIB_FORMAT_TERNARY) == nullptr) return;
   double worst = 0;
   uint64_t seed = 500;
-  using cases::Recipe;
+  using selftest::Recipe;
   for (const Recipe recipe :
        {Recipe::kUniform, Recipe::kNormal, Recipe::kTies, Recipe::kOutlier, Recipe::kRange, Recipe::kOneSign}) {
     for (const uint32_t cols : {1u, 2u, 3u, 7u, 16u, 100u, 1000u, 70001u}) {
       const uint32_t rows = 280004u / cols < 2000u ? 280004u / cols : 2000u;
-      worst = std::max(worst, worstOf(rows, cols, cases::makeValues(recipe, uint64_t(rows) * cols, ++seed)));
+      worst = std::max(worst, worstOf(rows, cols, selftest::makeValues(recipe, uint64_t(rows) * cols, ++seed)));
     }
   }
   // All half a unit above one, which is as far as rounding parts goes.

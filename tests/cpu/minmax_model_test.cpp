@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -14,7 +16,12 @@ using namespace nib::tests;
 namespace {
 
 NibMinMaxDesc minmaxDesc(uint32_t rows, uint32_t cols, NibGranularity granularity, NibType type = NIB_TYPE_F32) {
-  return {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, cols, uint32_t(type), 0, uint32_t(granularity)};
+  NibMinMaxDesc d = selftest::describe<NibMinMaxDesc>(NIB_OP_MINMAX);
+  d.rows = rows;
+  d.cols = cols;
+  d.source_type = type;
+  d.granularity = granularity;
+  return d;
 }
 
 // The four words of each extent of a matrix of patterns.
@@ -31,18 +38,60 @@ std::vector<uint32_t> extents(const NibMinMaxDesc& d, const std::vector<T>& patt
 using Words = std::vector<uint32_t>;
 constexpr uint32_t kNan = 0x7fc00000u, kInf = 0x7f800000u, kSign = 0x80000000u, kOne = 0x3f800000u, kTwo = 0x40000000u;
 
+void checkMemory() {
+  for (const Extents& shape : kExtents) {
+    for (uint32_t type = 0; type < 3; ++type) {
+      for (const uint32_t extra : {0u, 3u}) {
+        if ((uint64_t(shape.cols) + extra) * shape.rows > kMostElements) continue;
+        for (const NibGranularity granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+          NibMinMaxDesc d = minmaxDesc(shape.rows, shape.cols, granularity, NibType(type));
+          d.source_stride = extra != 0 ? shape.cols + extra : 0;
+          const NibMemory memory = memoryOf(d);
+          const uint64_t count = granularity == NIB_GRANULARITY_TENSOR ? 1
+                                 : granularity == NIB_GRANULARITY_ROW  ? shape.rows
+                                                                       : shape.cols;
+          CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 16 * count);
+          CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, type));
+          CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+          checkAux(memory, false);
+        }
+      }
+    }
+  }
+}
+
+void checkRefusals() {
+  using Desc = NibMinMaxDesc;
+  Desc right = minmaxDesc(4, 64, NIB_GRANULARITY_ROW);
+  right.source_stride = 66;
+  expectEachRefused<Desc>(right, "minmax",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = d.source_stride = 65536; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = NIB_GRANULARITY_GROUP; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = 4; }},
+                          });
+}
+
 }  // namespace
 
+NIB_DEFINE_OP_TEST(minmax, .memory = checkMemory, .refusals = checkRefusals)
+
 TEST_CASE("minmax gives the model's bytes for every case of the shared list") {
-  const std::vector<cases::Case> list = cases::casesOf(NIB_OP_MINMAX, 0, cases::Extent::kFull);
+  const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_MINMAX, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 100);
-  for (const cases::Case& c : list) {
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : list) {
+    Ranges ranges(c.desc());
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
     const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
-    model::minmax(c.desc.minmax, source.data(), c.n, result);
+    model::minmax(c.as<NibMinMaxDesc>(), source.data(), c.n, result);
     REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
     const std::string difference = firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
     if (!difference.empty() || !ranges.guardsHold() || ranges.copy(NIB_ROLE_INPUT) != source) {

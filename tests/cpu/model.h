@@ -6,6 +6,7 @@
 
 #include <nibble/nibble.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -100,13 +101,13 @@ inline double quotient(double a, double b) {
 }
 
 enum class Kind {
-  kAffine,  // (code - zero) * scale
-  kNf4,     // a table * absmax
-  kFp4,     // sign and a table of magnitudes * absmax
-  kTernary, // affine codes of two bits but the lowest * the mean magnitude, or absmax
-  kBinary,  // a sign * the mean magnitude
-  kFloat,   // sign, exponent and mantissa, * scale
-  kGgml     // ggml's blocks, by their own rule
+  kAffine,          // (code - zero) * scale
+  kCodebook,        // a table, ascending, * absmax
+  kSignedCodebook,  // sign and a table of magnitudes * absmax
+  kTernary,         // affine codes of two bits but the lowest * the mean magnitude, or absmax
+  kBinary,          // a sign * the mean magnitude
+  kFloat,           // sign, exponent and mantissa, * scale
+  kGgml             // ggml's blocks, by their own rule
 };
 
 // The bits of a small float: value = 2^(e - bias) * 1.m, or 2^(1 - bias) * 0.m.
@@ -115,53 +116,67 @@ struct SmallFloat {
   uint32_t last;  // magnitude of the largest finite code
 };
 
-// What tells formats apart. Width, usual group and whether there are zero points come from the public description,
-// which format_lookup_test.cpp and golden tests hold to literal values.
-struct Format {
+// What scales of ggml's blocks are found from.
+enum class GgmlScale {
+  kExtreme,  // the element of the largest size, whose sign the scale has
+  kRange,    // largest and smallest element; the smallest is the block's minimum
+  kAbsmax    // the largest size
+};
+
+// What tells formats apart, written down in tests/golden/NAME_test.cpp: width, usual group and whether there are zero
+// points come from the public description, which format_lookup_test.cpp and golden tests hold to literal values.
+struct FormatModel {
+  Kind kind = Kind::kAffine;
+  bool twos_complement = false;  // stored codes; else unsigned or offset binary
+  SmallFloat small = {};         // of kFloat
+  // Of kCodebook the values of all codes, ascending; of kSignedCodebook the magnitudes of codes without their sign.
+  const float* values = nullptr;
+  // Of kSignedCodebook: what parts magnitudes, ascending, and the codes that they part, one more.
+  const float* thresholds = nullptr;
+  const uint32_t* ascending = nullptr;
+  GgmlScale ggml = GgmlScale::kExtreme;  // of kGgml
+};
+
+// Defines the model of a format of kernels.list, in its golden test.
+#define NIB_DEFINE_FORMAT_MODEL(NAME, ...)           \
+  namespace nib::model {                             \
+  extern const FormatModel kFormatModel_##NAME;      \
+  const FormatModel kFormatModel_##NAME = __VA_ARGS__; \
+  }
+
+struct Format : FormatModel {
   uint32_t id;
   uint32_t bits;
-  bool twos_complement;  // stored code; else offset binary
-  Kind kind;
-  SmallFloat small;      // of kFloat
   uint32_t usual_group;  // what a group size of 0 means; 0 = nothing
 
   double levels() const { return double((1u << bits) - 1u); }
   double middle() const { return double(1u << (bits - 1u)); }
   bool affine() const { return kind == Kind::kAffine; }
   bool mean() const { return kind == Kind::kTernary || kind == Kind::kBinary; }
+  bool minimum() const { return kind == Kind::kGgml && ggml == GgmlScale::kRange; }
   // The unsigned code of 0.
-  uint32_t zeroCode() const { return affine() || mean() ? 1u << (bits - 1u) : kind == Kind::kNf4 ? 7u : 0u; }
+  uint32_t zeroCode() const {
+    if (kind == Kind::kCodebook) return uint32_t(std::find(values, values + (1u << bits), 0.0f) - values);
+    return affine() || mean() ? 1u << (bits - 1u) : 0u;
+  }
   uint32_t stored(uint32_t code) const { return twos_complement ? code ^ (1u << (bits - 1u)) : code; }
 };
 
-// The formats of this build that have a model, in ascending id. What can be asymmetric is affine: its codes are
-// unsigned or offset binary, but for int8, which is the machine's own signed byte. A codebook must have its values
-// below.
+#define NIB_FORMAT_ROW(name) extern const FormatModel kFormatModel_##name;
+#include "formats.inc"
+#undef NIB_FORMAT_ROW
+
+// The formats of this build, in ascending id.
 inline const std::vector<Format>& formats() {
   static const std::vector<Format> list = [] {
     std::vector<Format> known;
-    for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-      const NibFormatInfo& info = *nibFormatAt(i);
-      Kind kind = Kind::kAffine;
-      SmallFloat small{};
-      switch (info.format) {
-        case NIB_FORMAT_TERNARY: kind = Kind::kTernary; break;
-        case NIB_FORMAT_BINARY: kind = Kind::kBinary; break;
-        case NIB_FORMAT_NF4: kind = Kind::kNf4; break;
-        case NIB_FORMAT_FP4: kind = Kind::kFp4; break;
-        case NIB_FORMAT_FP8: kind = Kind::kFloat, small = {3, 7, 0x7e}; break;
-        case NIB_FORMAT_FP8_E5M2: kind = Kind::kFloat, small = {2, 15, 0x7b}; break;
-        case NIB_FORMAT_MXFP4: kind = Kind::kFloat, small = {1, 1, 7}; break;
-        case NIB_FORMAT_Q4_0:
-        case NIB_FORMAT_Q4_1:
-        case NIB_FORMAT_Q5_0:
-        case NIB_FORMAT_Q5_1:
-        case NIB_FORMAT_Q8_0: kind = Kind::kGgml; break;
-        default:
-          if ((info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) == 0) continue;
-      }
-      known.push_back({info.format, info.bits, info.format == NIB_FORMAT_INT8, kind, small, info.default_group_size});
-    }
+    const auto add = [&](const char* name, const FormatModel& format) {
+      const NibFormatInfo& info = *nibFormatByName(name);
+      known.push_back({format, info.format, info.bits, info.default_group_size});
+    };
+#define NIB_FORMAT_ROW(name) add(#name, kFormatModel_##name);
+#include "formats.inc"
+#undef NIB_FORMAT_ROW
     return known;
   }();
   return list;
@@ -187,47 +202,17 @@ inline const Format* formatOf(uint32_t id) {
   return nullptr;
 }
 
-// The published decimals of QLoRA's table; float() of each is the fp32 value.
-inline constexpr double kNf4[16] = {-1.0,
-                                    -0.6961928009986877,
-                                    -0.5250730514526367,
-                                    -0.39491748809814453,
-                                    -0.28444138169288635,
-                                    -0.18477343022823334,
-                                    -0.09105003625154495,
-                                    0.0,
-                                    0.07958029955625534,
-                                    0.16093020141124725,
-                                    0.24611230194568634,
-                                    0.33791524171829224,
-                                    0.44070982933044434,
-                                    0.5626170039176941,
-                                    0.7229568362236023,
-                                    1.0};
-
-inline double nf4Value(uint32_t code) { return double(float(kNf4[code])); }
-// The sum of two fp32 values of these sizes is exact in a double; the midpoint is then rounded once.
-inline double nf4Threshold(uint32_t code) { return double(float((nf4Value(code) + nf4Value(code + 1)) / 2.0)); }
-
-struct Nf4Thresholds {
-  double at[15];
-  Nf4Thresholds() {
-    for (uint32_t i = 0; i < 15; ++i) at[i] = nf4Threshold(i);
-  }
-};
-
-// FP4's magnitudes by the low three bits of the code, in twelfths, and bitsandbytes' thresholds with the codes that they
-// part.
-inline constexpr double kFp4Twelfths[8] = {0, 0.0625, 8, 12, 4, 6, 2, 3};
-inline constexpr float kFp4Thresholds[7] = {0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f,
-                                            0.4166667f,  0.583333f,  0.8333333f};
-inline constexpr uint32_t kFp4Ascending[8] = {0, 1, 6, 7, 4, 5, 2, 3};
+// The midpoint of a codebook's values `code` and `code + 1`, rounded to fp32: the sum of two fp32 values of these sizes is
+// exact in a double, and is then rounded once.
+inline double codebookThreshold(const Format& format, uint32_t code) {
+  return double(float((double(format.values[code]) + double(format.values[code + 1])) / 2.0));
+}
 
 // The magnitude that a code of a format with signs stands for.
 inline double magnitudeOf(const Format& format, uint32_t code) {
-  if (format.kind == Kind::kFp4) return double(float(kFp4Twelfths[code & 7u] / 12.0));
-  const SmallFloat& f = format.small;
   const uint32_t magnitude = code & ((1u << (format.bits - 1u)) - 1u);
+  if (format.kind == Kind::kSignedCodebook) return double(format.values[magnitude]);
+  const SmallFloat& f = format.small;
   if (magnitude > f.last) return f.mantissa_bits == 2 && magnitude == f.last + 1u ? INFINITY : NAN;
   const int mantissa = int(magnitude) & ((1 << f.mantissa_bits) - 1), exponent = int(magnitude) >> f.mantissa_bits;
   if (exponent == 0) return std::ldexp(mantissa, 1 - f.bias - f.mantissa_bits);
@@ -304,8 +289,6 @@ struct GgmlBlock {
 
 inline double fp32(double v) { return double(float(v)); }
 
-inline bool hasMinimum(const Format& format) { return format.id == NIB_FORMAT_Q4_1 || format.id == NIB_FORMAT_Q5_1; }
-
 inline double toHalf(double v, uint32_t* too_large) {
   const double half = roundTo(NIB_TYPE_F16, v);
   if (std::isfinite(half)) return half;
@@ -324,13 +307,13 @@ inline GgmlBlock ggmlBlock(const Format& format, const std::vector<double>& x) {
     high = std::fmax(high, v);
     if (std::fabs(v) > std::fabs(farthest)) farthest = v;
   }
-  const bool q8 = format.id == NIB_FORMAT_Q8_0, minimum = hasMinimum(format);
+  const bool absmax = format.ggml == GgmlScale::kAbsmax, minimum = format.minimum();
   double d;
   if (minimum) {
     const double a = high / 2, b = low / 2;
     d = quotient(fp32((std::fabs(a) < 0x1p-126 ? 0 : a) - (std::fabs(b) < 0x1p-126 ? 0 : b)), format.levels() / 2);
   } else {
-    d = q8 ? quotient(std::fabs(farthest), 127.0) : quotient(farthest, -format.middle());
+    d = absmax ? quotient(std::fabs(farthest), 127.0) : quotient(farthest, -format.middle());
   }
   block.scale.value = toHalf(d, &block.scale.saturated);
   double m = 0;
@@ -344,7 +327,7 @@ inline GgmlBlock ggmlBlock(const Format& format, const std::vector<double>& x) {
     const double v = finite ? element : 0.0;
     const double y = std::fmax(std::fmin(fp32(std::fmin(fp32(v - m), 0x1.fffffep127) * id), 1000.0), -1000.0);
     double code;
-    if (q8) {
+    if (absmax) {
       code = std::copysign(std::fmin(std::floor(std::fabs(y) + 0.5), 127.0), y);
       if (std::fabs(y) - std::floor(std::fabs(y)) < 0.5) code = std::copysign(std::fmin(std::floor(std::fabs(y)), 127.0), y);
     } else {
@@ -372,21 +355,23 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   const bool asymmetric = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
   const double low = std::fmin(min, 0.0), high = std::fmax(max, 0.0);
   double found;
-  if (format.id == NIB_FORMAT_MXFP4) {
+  if (weights.scale_type == NIB_TYPE_E8M0) {
     const double absmax = std::fmax(-low, high);
     if (absmax == 0.0) return usable(0.0, 0.0);
-    // The standard's floor(log2), or what the other rules take instead; less the exponent of 4 = 2^2, the largest power
-    // of two among the codes.
+    // The standard's floor(log2), or what the other rules take instead; over the largest power of two among the codes.
     const uint32_t rule = weights.flags & NIB_WEIGHTS_SCALE_RULE;
+    const double largest = magnitudeOf(format, format.small.last), of_codes = std::exp2(std::ilogb(largest));
     const double floor2 = std::exp2(std::ilogb(absmax));
     double power = floor2;
     if (rule == NIB_WEIGHTS_SCALE_CEIL && absmax > floor2) power = 2 * floor2;
-    if (rule == NIB_WEIGHTS_SCALE_EVEN && absmax >= 1.75 * floor2) power = 2 * floor2;
+    // Rounded to the codes' bits of mantissa, halves up.
+    const double rounds_up = 2 - std::exp2(-1 - format.small.mantissa_bits);
+    if (rule == NIB_WEIGHTS_SCALE_EVEN && absmax >= rounds_up * floor2) power = 2 * floor2;
     if (rule == NIB_WEIGHTS_SCALE_RCEIL) {
       power = floor2 / 8;
-      while (power / 4 * 6 < absmax) power *= 2;
+      while (power / of_codes * largest < absmax) power *= 2;
     }
-    return usable(power / 4, 0.0);
+    return usable(power / of_codes, 0.0);
   } else if (format.mean()) {
     found = weights.flags & NIB_WEIGHTS_NARROW ? extent.absmax() : extent.mean();
   } else if (format.kind == Kind::kFloat) {
@@ -424,17 +409,17 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
     const uint32_t sign = std::signbit(x) ? 1u << (format.bits - 1u) : 0u;
     return nearestMagnitude(format, std::fabs(y)) | sign;
   }
-  if (format.kind == Kind::kFp4) {
+  if (format.kind == Kind::kSignedCodebook) {
     if (scale.reciprocal == 0.0) return 0;
+    const uint32_t sign = 1u << (format.bits - 1u);
     uint32_t rank = 0;
-    while (rank < 7 && std::fabs(y) > double(kFp4Thresholds[rank])) ++rank;
-    return kFp4Ascending[rank] | (x < 0 ? 8u : 0u);
+    while (rank < sign - 1 && std::fabs(y) > double(format.thresholds[rank])) ++rank;
+    return format.ascending[rank] | (x < 0 ? sign : 0u);
   }
-  if (format.kind == Kind::kNf4) {
-    static const Nf4Thresholds thresholds;
-    if (scale.value == 0.0) return 7;
+  if (format.kind == Kind::kCodebook) {
+    if (scale.value == 0.0) return format.zeroCode();
     uint32_t code = 0;
-    while (code < 15 && y > thresholds.at[code]) ++code;
+    while (code < uint32_t(format.levels()) && y > codebookThreshold(format, code)) ++code;
     return code;
   }
   if (scale.value == 0.0) return uint32_t(scale.zero);
@@ -446,9 +431,10 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
 // The value of an unsigned code, rounded once to fp32, whose largest value stands for what lies beyond.
 inline double decode(const Format& format, const Scale& scale, uint32_t code) {
   if (scale.value == 0.0 && format.kind != Kind::kGgml) return 0.0;
-  if (format.kind == Kind::kNf4) return double(float(nf4Value(code) * scale.value));
+  if (format.kind == Kind::kCodebook) return double(float(double(format.values[code]) * scale.value));
   if (format.kind == Kind::kGgml) {
-    const double steps = hasMinimum(format) ? code : format.id == NIB_FORMAT_Q8_0 ? double(int8_t(code)) : double(code) - format.middle();
+    const bool is_signed = format.ggml == GgmlScale::kAbsmax;
+    const double steps = format.minimum() ? code : is_signed ? double(int8_t(code)) : double(code) - format.middle();
     return fp32(steps * scale.value + scale.zero) + 0.0;
   }
   if (format.kind == Kind::kBinary) return code != 0 ? scale.value : -scale.value;

@@ -68,7 +68,7 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   l.codes_bytes = l.rows * l.row_bytes;
   l.scales_bytes = roundUp(l.scale_count * sizeOf(w.scale_type), 4);
   l.zeros_bytes = w.flags & NIB_WEIGHTS_ASYMMETRIC ? roundUp(l.scale_count, 4)
-                  : hasMinimum(*l.format)          ? roundUp(l.scale_count * 2, 4)
+                  : l.format->minimum()          ? roundUp(l.scale_count * 2, 4)
                                                    : 0;
   l.scales_offset = roundUp(l.codes_bytes, 256);
   const bool nested = (w.flags & NIB_WEIGHTS_NESTED) != 0;
@@ -104,8 +104,9 @@ inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, 
   double zero = l.format->middle();
   if (l.format->kind == Kind::kGgml) {
     Scale scale;
-    scale.value = std::isfinite(value) && (value > 0 || l.format->id == NIB_FORMAT_Q4_0 || l.format->id == NIB_FORMAT_Q5_0) ? value : 0.0;
-    if (hasMinimum(*l.format)) scale.zero = load(blob + l.zeros_offset, NIB_TYPE_F16, index);
+    const bool may_be_negative = l.format->ggml == GgmlScale::kExtreme;
+    scale.value = std::isfinite(value) && (value > 0 || may_be_negative) ? value : 0.0;
+    if (l.format->minimum()) scale.zero = load(blob + l.zeros_offset, NIB_TYPE_F16, index);
     if (!std::isfinite(scale.zero)) scale.zero = 0;
     return scale;
   }
@@ -182,13 +183,13 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
         const GgmlBlock block = ggmlBlock(*l.format, {from, from + std::ptrdiff_t(std::min<uint64_t>(32, l.cols - col))});
         const uint64_t index = row * l.scales_per_row + col / 32;
         storeBits(&blob[size_t(l.scales_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.value + 0.0));
-        if (hasMinimum(*l.format)) storeBits(&blob[size_t(l.zeros_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.zero));
+        if (l.format->minimum()) storeBits(&blob[size_t(l.zeros_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.zero));
         if (status != nullptr) status->saturated_count += block.scale.saturated;
         for (size_t i = 0; i < block.codes.size(); ++i) putCode(l, blob, row, col + i, block.codes[i]);
       }
     }
     for (uint64_t i = count * 2; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
-    for (uint64_t i = count * 2; hasMinimum(*l.format) && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
+    for (uint64_t i = count * 2; l.format->minimum() && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
     return;
   }
 

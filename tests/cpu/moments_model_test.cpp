@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -17,6 +19,14 @@ namespace {
 using Real = long double;
 const Real kBound = std::ldexp(Real(1), -40);
 double worst = 0;
+
+NibMomentsDesc momentsDesc(uint32_t rows, uint32_t cols, NibGranularity granularity) {
+  NibMomentsDesc d = selftest::describe<NibMomentsDesc>(NIB_OP_MOMENTS);
+  d.rows = rows;
+  d.cols = cols;
+  d.granularity = granularity;
+  return d;
+}
 
 struct Exact {
   uint32_t finite = 0, nonfinite = 0;
@@ -53,14 +63,45 @@ void checkTile(const NibMomentTile& tile, const Exact& exact) {
   checkWithin(moments.squares, exact.squares, exact.squares);
 }
 
+void checkMemory() {
+  for (const Extents& shape : kExtents) {
+    for (const NibGranularity granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_COLUMN}) {
+      const bool tensor = granularity == NIB_GRANULARITY_TENSOR;
+      if (!tensor && shape.cols > (1u << 22)) continue;
+      const NibMemory memory = memoryOf(momentsDesc(shape.rows, shape.cols, granularity));
+      const uint64_t tiles = tensor ? (uint64_t(shape.rows) * shape.cols + 1023) / 1024 : (uint64_t(shape.rows) + 255) / 256 * shape.cols;
+      CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 32 * tiles);
+      CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, shape.cols, NIB_TYPE_F32));
+      CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
+    }
+  }
+}
+
+void checkRefusals() {
+  using Desc = NibMomentsDesc;
+  Desc right = momentsDesc(4, 64, NIB_GRANULARITY_COLUMN);
+  right.source_stride = 66;
+  expectEachRefused<Desc>(right, "moments",
+                          {
+                              {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
+                              {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
+                              {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                              {"granularity", kInvalid, [](Desc& d) { d.granularity = NIB_GRANULARITY_ROW; }},
+                          });
+}
+
 }  // namespace
 
+NIB_DEFINE_OP_TEST(moments, .memory = checkMemory, .refusals = checkRefusals)
+
 TEST_CASE("moments of every case of the shared list are exact or within their bound") {
-  const std::vector<cases::Case> list = cases::casesOf(NIB_OP_MOMENTS, 0, cases::Extent::kFull);
+  const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_MOMENTS, 0, selftest::Extent::kFull);
   CHECK(list.size() >= 70);
-  for (const cases::Case& c : list) {
-    const NibMomentsDesc& d = c.desc.moments;
-    Ranges ranges(&c.desc.op);
+  for (const selftest::Case& c : list) {
+    const NibMomentsDesc& d = c.as<NibMomentsDesc>();
+    Ranges ranges(c.desc());
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     const std::vector<uint8_t> input = ranges.copy(NIB_ROLE_INPUT);
@@ -95,7 +136,7 @@ TEST_CASE("moments of every case of the shared list are exact or within their bo
 
 TEST_CASE("tiles add up to the moments of a column") {
   constexpr uint32_t kRows = 600, kCols = 3;
-  const NibMomentsDesc d{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, kRows, kCols, NIB_TYPE_F32, 0, NIB_GRANULARITY_COLUMN};
+  const NibMomentsDesc d = momentsDesc(kRows, kCols, NIB_GRANULARITY_COLUMN);
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   std::vector<float> source(kRows * kCols);

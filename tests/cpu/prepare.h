@@ -4,15 +4,15 @@
 
 #include <vector>
 
-#include "../cases/cases.h"
 #include "run_op.h"
+#include "selftest/cases.h"
 
 namespace nib::tests {
 
 // Scales that a program may hand over: ordinary ones of many sizes, and zeros, denormals, negative numbers, infinities
 // and NaNs among them.
 inline void fillScales(uint8_t* at, uint32_t type, size_t size_bytes, uint64_t seed) {
-  cases::Random random(seed ^ 0x5ca1e5u);
+  selftest::Random random(seed ^ 0x5ca1e5u);
   const uint32_t bytes = type == NIB_TYPE_F32 ? 4 : 2;
   for (size_t i = 0; i < size_bytes / bytes; ++i) {
     // As patterns of the type: an exponent near the middle, or anything.
@@ -39,29 +39,21 @@ inline void fillScales(uint8_t* at, uint32_t type, size_t size_bytes, uint64_t s
 
 inline void fillBits(uint8_t* at, size_t size_bytes, uint64_t seed) {
   if (size_bytes == 0) return;
-  const std::vector<uint32_t> words = cases::makeValues(cases::Recipe::kBits, (size_bytes + 3) / 4, seed);
+  const std::vector<uint32_t> words = selftest::makeValues(selftest::Recipe::kBits, (size_bytes + 3) / 4, seed);
   std::memcpy(at, words.data(), size_bytes);
 }
 
-inline void prepare(const cases::Case& c, Ranges& ranges) {
-  const NibMemory& memory = ranges.memory;
-  ranges.write(NIB_ROLE_INPUT, cases::makeInput(c, memory));
-  ranges.write(NIB_ROLE_OUTPUT, cases::makeOutput(c, memory));
-  const auto parameters = [&](uint32_t scale_type) {
-    fillScales(ranges.scales(), scale_type, size_t(memory.part[NIB_PART_SCALES].size_bytes), c.seed);
-    fillBits(ranges.zeros(), size_t(memory.part[NIB_PART_ZEROS].size_bytes), c.seed + 1);
-  };
-  if (memory.part[NIB_PART_STATUS].size_bytes != 0) ranges.clearStatus();
-  if (c.op() == NIB_OP_INT8_GEMM || c.op() == NIB_OP_DYNAMIC_GEMM) {
-    const cases::Images images = cases::makeImages(c, memory);
-    ranges.write(NIB_ROLE_WEIGHTS, images.role[NIB_ROLE_WEIGHTS]);
-    std::memcpy(ranges.bytes(NIB_ROLE_OUTPUT), images.role[NIB_ROLE_OUTPUT].data(), ranges.size(NIB_ROLE_OUTPUT));
-  } else if (c.op() == NIB_OP_QUANTIZE) {
-    if (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) parameters(c.desc.quantize.weights.scale_type);
-  } else if (c.op() == NIB_OP_DEQUANTIZE || c.op() == NIB_OP_GATHER) {
-    fillBits(ranges.bytes(NIB_ROLE_WEIGHTS), size_t(memory.part[NIB_PART_CODES].size_bytes), c.seed + 2);
-    parameters((c.op() == NIB_OP_GATHER ? c.desc.gather.weights : c.desc.dequantize.weights).scale_type);
+inline void prepare(const selftest::Case& c, Ranges& ranges) {
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    if (ranges.size(role) == 0) continue;
+    const std::vector<uint32_t> words = selftest::makeRange(c, ranges.memory, NibRole(role));
+    std::memcpy(ranges.bytes(role), words.data(), ranges.size(role));
   }
+}
+
+// Edges of scales beside those that the lists have: around 2^-120 and of either sign.
+inline void fillEdgeScales(const selftest::Case& c, Ranges& ranges) {
+  fillScales(ranges.scales(), c.weights()->scale_type, size_t(ranges.memory.part[NIB_PART_SCALES].size_bytes), c.seed);
 }
 
 }  // namespace nib::tests

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../cases/recipe.h"
+#include "selftest/recipe.h"
 #include "model.h"
 #include "run_op.h"
 
@@ -54,7 +54,7 @@ double integral(double from, double to, F f) {
 }
 
 // A normal number by Box and Muller.
-double normal(cases::Random& random) {
+double normal(selftest::Random& random) {
   const double u = 1.0 - random.unit(), v = random.unit();
   return std::sqrt(-2 * std::log(u)) * std::cos(2 * 3.14159265358979323846 * v);
 }
@@ -77,7 +77,7 @@ TEST_CASE("a uniform source quantized to affine codes has a mean squared error o
     const NibFormatInfo* info = nibFormatById(format.id);
     if (!format.affine()) continue;
     for (const Mode& mode : modes) {
-      cases::Random random(++seed);
+      selftest::Random random(++seed);
       std::vector<float> x(kSamples);
       for (float& v : x) v = float(mode.low + (mode.high - mode.low) * random.unit());
       // The ends are met, so that the step is known: codes then cover the source exactly and no cell is cut, or, for
@@ -97,14 +97,15 @@ TEST_CASE("a uniform source quantized to affine codes has a mean squared error o
 
 TEST_CASE("a normal source quantized to NF4 has the error that integrating over the table's cells gives") {
   if (nibFormatById(NIB_FORMAT_NF4) == nullptr) return;
+  const float* values = model::formatOf(NIB_FORMAT_NF4)->values;
   // A standard normal source cut at +-a, the end met, in one block: absmax a. Cells between midpoints m of neighbouring
   // values v: the mean of (x - a v)^2 under the cut density, and its variance for the interval.
   for (const double a : {2.5, 3.0, 4.0}) {
     double mass = 0, mean = 0, square = 0;
     for (uint32_t code = 0; code < 16; ++code) {
-      const double from = code == 0 ? -a : a * (model::kNf4[code - 1] + model::kNf4[code]) / 2;
-      const double to = code == 15 ? a : a * (model::kNf4[code] + model::kNf4[code + 1]) / 2;
-      const auto error = [&](double x) { return (x - a * model::kNf4[code]) * (x - a * model::kNf4[code]); };
+      const double from = code == 0 ? -a : a * (double(values[code - 1]) + double(values[code])) / 2;
+      const double to = code == 15 ? a : a * (double(values[code]) + double(values[code + 1])) / 2;
+      const auto error = [&](double x) { return (x - a * double(values[code])) * (x - a * double(values[code])); };
       mass += integral(from, to, density);
       mean += integral(from, to, [&](double x) { return error(x) * density(x); });
       square += integral(from, to, [&](double x) { return error(x) * error(x) * density(x); });
@@ -112,7 +113,7 @@ TEST_CASE("a normal source quantized to NF4 has the error that integrating over 
     mean /= mass;
     const double variance = square / mass - mean * mean;
 
-    cases::Random random(uint64_t(a * 1000));
+    selftest::Random random(uint64_t(a * 1000));
     std::vector<float> x(kSamples);
     for (float& v : x) {
       do v = float(normal(random));
@@ -131,7 +132,7 @@ TEST_CASE("a normal source quantized to NF4 has the error that integrating over 
 
 TEST_CASE("smaller groups never make the error of a normal source larger") {
   std::vector<float> x(kSamples);
-  cases::Random random(99);
+  selftest::Random random(99);
   for (float& v : x) v = float(normal(random));
   for (const model::Format& format : model::scaledFormats()) {
     if (format.kind == model::Kind::kFloat) continue;  // whose error goes with the element, not with the group

@@ -5,8 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "refusals.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -14,11 +16,12 @@ using namespace nib::tests;
 namespace {
 
 // Runs a quantize case; the message of the first difference, or nothing.
-std::string compareWithModel(const cases::Case& c) {
-  const NibQuantizeDesc& d = c.desc.quantize;
-  Ranges ranges(&c.desc.op);
+std::string compareWithModel(const selftest::Case& c) {
+  const NibQuantizeDesc& d = c.as<NibQuantizeDesc>();
+  Ranges ranges(c.desc());
   if (!ranges.valid()) return "refused";
   prepare(c, ranges);
+  if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) fillEdgeScales(c, ranges);
   model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
   const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
   NibStatus status{};
@@ -41,8 +44,8 @@ std::string compareWithModel(const cases::Case& c) {
   return {};
 }
 
-void expectModel(const std::vector<cases::Case>& list) {
-  for (const cases::Case& c : list) {
+void expectModel(const std::vector<selftest::Case>& list) {
+  for (const selftest::Case& c : list) {
     const std::string difference = compareWithModel(c);
     if (!difference.empty()) {
       INFO(c.name());
@@ -51,11 +54,49 @@ void expectModel(const std::vector<cases::Case>& list) {
   }
 }
 
+void checkMemory() {
+  forEachWeights([](const NibWeights& w, const Extents& shape, uint64_t count) {
+    const uint32_t dense = uint32_t(count % 3);
+    const bool status = count % 2 == 0, flat = (w.flags & NIB_WEIGHTS_FLAT) != 0;
+    const uint64_t padded = uint64_t(shape.cols) + 3 + count % 5 * 2;
+    const bool strided = !flat && count % 7 == 0 && padded * shape.rows <= kMostElements;
+    NibQuantizeDesc d = quantizeDesc(shape.rows, shape.cols, w, NibType(dense));
+    if (!status) d.flags = 0;
+    if (strided) d.source_stride = uint32_t(padded);
+    const NibMemory memory = memoryOf(d);
+    checkWeights(memory, model::layoutOf(shape.rows, shape.cols, w));
+    checkAux(memory, status);
+    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, strided ? padded : shape.cols, dense));
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 0);
+  });
+}
+
+void checkRefusals() {
+  using Desc = NibQuantizeDesc;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    Desc right = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 32), NIB_TYPE_F16);
+    right.flags = 0;
+    right.source_stride = 66;
+    expectEachRefused(right, "quantize",
+                      plus<Desc>(wrongWeights<Desc>(),
+                                 {
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                                     {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+                                     {"source_type", kInvalid, [](Desc& d) { d.source_type = UINT32_MAX; }},
+                                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+                                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+                                     {"source_stride", kInvalid, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                                 }));
+  }
+}
+
 }  // namespace
+
+NIB_DEFINE_OP_TEST(quantize, .memory = checkMemory, .refusals = checkRefusals)
 
 TEST_CASE("quantize gives the model's bytes for every case of the shared list") {
   for (const model::Format& format : model::formats()) {
-    const std::vector<cases::Case> list = cases::casesOf(NIB_OP_QUANTIZE, format.id, cases::Extent::kFull);
+    const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_QUANTIZE, format.id, selftest::Extent::kFull);
     INFO(nibFormatById(format.id)->name);
     CHECK(list.size() >= (nibFormatById(format.id)->granularities == 1u << NIB_GRANULARITY_GROUP ? 10 : 100));
     expectModel(list);
@@ -75,8 +116,8 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
   uint64_t seed = 1000;
   for (const model::Format& format : model::formats()) {
     const NibFormatInfo* info = nibFormatById(format.id);
-    std::vector<cases::Case> list;
-    for (int recipe = 0; recipe <= int(cases::Recipe::kMixed); ++recipe) {
+    std::vector<selftest::Case> list;
+    for (int recipe = 0; recipe <= int(selftest::Recipe::kMixed); ++recipe) {
       for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW),
                                   uint32_t(NIB_WEIGHTS_SCALE_CEIL), uint32_t(NIB_WEIGHTS_SCALE_EVEN),
                                   uint32_t(NIB_WEIGHTS_SCALE_RCEIL)}) {
@@ -85,13 +126,12 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
           if (!(info->scale_types >> types % 4 & 1u)) continue;
           for (const uint32_t flags : {0u, uint32_t(NIB_QUANTIZE_GIVEN_SCALES)}) {
             if (flags != 0 && (info->flags & NIB_FORMAT_OWN_SCALES)) continue;
-            cases::Case c;
-            c.recipe = cases::Recipe(recipe);
+            selftest::Case c;
+            c.recipe = selftest::Recipe(recipe);
             c.seed = ++seed;
             c.n = 64;
-            c.desc.quantize =
-                quantizeDesc(64, 81, weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, mode, NibType(types % 4)),
-                             NibType(types / 4), flags);
+            c.set(quantizeDesc(64, 81, weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, mode, NibType(types % 4)),
+                               NibType(types / 4), flags));
             list.push_back(c);
           }
         }

@@ -67,7 +67,7 @@ void expectNearTiesOnly(const Comparison& c) {
 
 // Elements near ties of the scale that the group will have: odd multiples of half a step, and a few ulps beside.
 void fillNearTies(const NibQuantizeDesc& d, Ranges& ranges, double levels, uint64_t seed) {
-  cases::Random random(seed);
+  selftest::Random random(seed);
   std::vector<float> x(size_t(d.rows) * d.cols);
   const bool asymmetric = (d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
   const double steps = asymmetric ? levels / 2 : (levels - 1) / 2 + (d.weights.flags & NIB_WEIGHTS_NARROW ? 0.0 : 0.5);
@@ -117,20 +117,20 @@ TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-2
 TEST_CASE("in ordinary data only the ends of a group may differ from a peer that divides") {
   for (const model::Format& format : model::scaledFormats()) {
     if (!format.affine()) continue;
-    for (const cases::Recipe recipe : {cases::Recipe::kNormal, cases::Recipe::kUniform, cases::Recipe::kRange,
-                                       cases::Recipe::kOutlier, cases::Recipe::kOneSign}) {
+    for (const selftest::Recipe recipe : {selftest::Recipe::kNormal, selftest::Recipe::kUniform, selftest::Recipe::kRange,
+                                          selftest::Recipe::kOutlier, selftest::Recipe::kOneSign}) {
       for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
-        cases::Case c;
+        selftest::Case c;
         c.recipe = recipe;
         c.seed = 4 + uint64_t(recipe);
         c.n = 1024;
-        c.desc.quantize = quantizeDesc(1024, 96, weights(format.id, NIB_GRANULARITY_GROUP, 32, mode));
-        Ranges ranges(&c.desc.op);
+        c.set(quantizeDesc(1024, 96, weights(format.id, NIB_GRANULARITY_GROUP, 32, mode)));
+        Ranges ranges(c.desc());
         prepare(c, ranges);
         REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
         Comparison comparison;
-        compareWithPeer(c.desc.quantize, ranges, comparison);
-        INFO(cases::recipeName(recipe), " flags ", mode);
+        compareWithPeer(c.as<NibQuantizeDesc>(), ranges, comparison);
+        INFO(selftest::recipeName(recipe), " flags ", mode);
         expectNearTiesOnly(comparison);
         // A random element lies that near to a tie once in millions; the largest of a symmetric group always does.
         CHECK(comparison.differing <= comparison.codes / 32 + 2);
@@ -146,9 +146,9 @@ TEST_CASE("powers of two as scales leave no difference to a peer that divides") 
         quantizeDesc(256, 64, weights(format.id, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES);
     Ranges ranges(asOp(d));
     ranges.clearStatus();
-    cases::Case c;
-    c.recipe = cases::Recipe::kTies;
-    c.desc.quantize = d;
+    selftest::Case c;
+    c.recipe = selftest::Recipe::kTies;
+    c.set(d);
     prepare(c, ranges);
     for (uint32_t row = 0; row < d.rows; ++row) {
       const float scale = std::ldexp(1.0f, int(row % 40) - 30);

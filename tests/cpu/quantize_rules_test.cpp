@@ -220,7 +220,7 @@ TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest
         quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {largest, -largest, 1e-36f, -1e-36f, 0.0f}, {0x03800000u});
     CHECK(r.codes[4] == format.zeroCode());
     // 1e-36 * 2^120 = 1.329: code 1 beyond the middle, or NF4's last; a signed magnitude's nearest.
-    if (format.affine() || format.kind == model::Kind::kNf4) {
+    if (format.affine() || format.kind == model::Kind::kCodebook) {
       CHECK(r.codes[0] == levels);
       CHECK(r.codes[1] == 0);
       CHECK(r.codes[2] == (format.affine() ? uint32_t(format.middle()) + 1 : 15u));
@@ -228,7 +228,7 @@ TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest
     } else if (format.mean()) {
       CHECK(r.codes == (format.kind == model::Kind::kTernary ? Codes{3, 1, 3, 1, 2} : Codes{1, 0, 1, 0, 1}));
     } else {
-      const bool fp4 = format.kind == model::Kind::kFp4;
+      const bool fp4 = format.kind == model::Kind::kSignedCodebook;
       const uint32_t most = fp4 ? 3u : format.small.last, sign = 1u << (format.bits - 1u);
       const uint32_t near = fp4 ? 3u : model::nearestMagnitude(format, 1.329);
       CHECK(r.codes == Codes{most, most | sign, near, near | sign, 0u});

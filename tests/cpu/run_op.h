@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "cpu/cpu_run.h"
+#include "selftest/description.h"
+
 namespace nib::tests {
 
 inline constexpr uint8_t kUntouched = 0xa5;
@@ -118,18 +120,29 @@ inline std::vector<const NibFormatInfo*> scaledFormats() {
 
 inline NibWeights weights(uint32_t format, NibGranularity granularity, uint32_t group, uint32_t flags = 0,
                           NibType scale_type = NIB_TYPE_F32) {
-  return {format, uint32_t(granularity), group, uint32_t(scale_type), flags};
+  return selftest::weightsOf(format, granularity, group, flags, scale_type);
 }
 
 // A quantize description whose status range is on.
 inline NibQuantizeDesc quantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w, NibType source = NIB_TYPE_F32,
                                     uint32_t flags = 0) {
-  return {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), flags | NIB_QUANTIZE_STATUS, rows, cols, uint32_t(source), 0, w};
+  NibQuantizeDesc d = selftest::describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);
+  d.flags = flags | NIB_QUANTIZE_STATUS;
+  d.rows = rows;
+  d.cols = cols;
+  d.source_type = source;
+  d.weights = w;
+  return d;
 }
 
 inline NibDequantizeDesc dequantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w,
                                         NibType result = NIB_TYPE_F32) {
-  return {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, rows, cols, uint32_t(result), 0, w};
+  NibDequantizeDesc d = selftest::describe<NibDequantizeDesc>(NIB_OP_DEQUANTIZE);
+  d.rows = rows;
+  d.cols = cols;
+  d.result_type = result;
+  d.weights = w;
+  return d;
 }
 
 }  // namespace nib::tests

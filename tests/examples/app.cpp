@@ -3,6 +3,7 @@
 //   own dispatch -> quantize -> dequantize -> own dispatch, in one command buffer.
 //
 // It uses volk as games do; nibble has its own small function table and leaves volk's pointers alone.
+#include "cpu/cpu_run.h"
 #include "app_vulkan.h"  // volk.h, so before nibble.h
 
 #include <nibble/nibble.h>

@@ -31,23 +31,23 @@ int main() {
 
   // README: begin
   // Before vkCreateDevice: what to enable beside your own wishes. Nothing of it is required.
-  NibRequirements wishes;
+  NibRequirements wishes = {sizeof wishes};
   nibGetRequirements(vkGetInstanceProcAddr, instance, physical_device, api_version, &wishes);
   // ... vkCreateDevice with wishes.extensions and wishes.features (nibFillFeatureChain) ...
 
   // While loading: everything that can fail, fails here.
-  NibContextDesc adopted = {NIB_ABI_VERSION};
+  NibContextDesc adopted = {NIB_ABI_VERSION, sizeof adopted};
   adopted.get_instance_proc_addr = vkGetInstanceProcAddr;
   adopted.instance = instance, adopted.physical_device = physical_device, adopted.device = device;
   adopted.api_version = api_version, adopted.features = wishes.features;
   nibCreateContext(&adopted, &context);
-  NibQuantizeDesc op = {NIB_OP_QUANTIZE};
+  NibQuantizeDesc op = {NIB_OP_QUANTIZE, sizeof op};
   op.rows = 4096, op.cols = 1024;
   op.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
   nibCreatePlan(context, (const NibOpDesc*)&op, &plan);
-  NibMemory memory;
+  NibMemory memory = {sizeof memory};
   nibPlanGetMemory(plan, &memory);  // sizes, alignments and usage of the buffers that you provide
-  NibBindingDesc ranges = {};
+  NibBindingDesc ranges = {sizeof ranges};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const NibMemoryRange& range = memory.range[role];
     if (range.size_bytes > 0) ranges.range[role] = {createBuffer(range), 0, range.size_bytes};
@@ -68,7 +68,7 @@ int main() {
     // README: begin
 
     // Every frame: nothing is allocated, locked or submitted.
-    NibRun run = {op.rows, 0, UINT32_MAX};
+    NibRun run = {sizeof run, op.rows, 0, 0, UINT32_MAX};
     nibCmdRun(command_buffer, plan, binding, &run);
     // README: end
   });

@@ -17,6 +17,8 @@ const float kLeast = 0x1p-126f;            // that is no denormal
 
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(binary, {.kind = Kind::kBinary})
+
 TEST_CASE("binary is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
   CHECK(uint32_t(NIB_FORMAT_BINARY) == 9);

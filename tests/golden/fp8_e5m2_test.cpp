@@ -18,6 +18,8 @@ Words given(const std::vector<float>& x) {
 }
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(fp8_e5m2, {.kind = Kind::kFloat, .small = {.mantissa_bits = 2, .bias = 15, .last = 0x7b}})
+
 TEST_CASE("FP8 E5M2 ordinary, largest and smallest codes") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP8_E5M2);
   CHECK(uint32_t(NIB_FORMAT_FP8_E5M2) == 12);

@@ -18,6 +18,8 @@ Words given(const std::vector<float>& x) {
 }
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(fp8, {.kind = Kind::kFloat, .small = {.mantissa_bits = 3, .bias = 7, .last = 0x7e}})
+
 TEST_CASE("FP8 E4M3 is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP8);
   CHECK(uint32_t(NIB_FORMAT_FP8) == 11);

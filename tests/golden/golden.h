@@ -7,6 +7,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../cpu/model.h"
 #include "../cpu/run_op.h"
 
 namespace nib::golden {

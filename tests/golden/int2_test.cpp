@@ -10,6 +10,8 @@ namespace {
 constexpr uint32_t kInt2 = NIB_FORMAT_INT2;
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(int2, {})
+
 TEST_CASE("int2 is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT2);
   CHECK(uint32_t(NIB_FORMAT_INT2) == 7);

@@ -10,6 +10,8 @@ namespace {
 constexpr uint32_t kInt3 = NIB_FORMAT_INT3;
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(int3, {})
+
 TEST_CASE("int3 is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
   const NibFormatInfo* info = nibFormatById(kInt3);

@@ -12,6 +12,8 @@ const NibWeights kRow = weights(kInt4, NIB_GRANULARITY_ROW, 0);
 const Bytes kOne{0x00, 0x00, 0x80, 0x3f};  // 1.0f
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(int4, {})
+
 TEST_CASE("int4 codes -8..7 pack to 0x76543210 0xfedcba98") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
   std::vector<float> x;

@@ -11,6 +11,8 @@ constexpr uint32_t kInt8 = NIB_FORMAT_INT8;
 const NibWeights kRow = weights(kInt8, NIB_GRANULARITY_ROW, 0);
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(int8, {.twos_complement = true})
+
 TEST_CASE("int8 full range: scale absmax/127.5, ties to even, two's complement, four to a word") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // absmax 127.5: s = 127.5/127.5 = 1, r = 1, so y = x.

@@ -24,6 +24,8 @@ Words given(const std::vector<float>& x, uint8_t e = 127) {
 
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(mxfp4, {.kind = Kind::kFloat, .small = {.mantissa_bits = 1, .bias = 1, .last = 7}})
+
 TEST_CASE("MXFP4 is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_MXFP4);
   const NibFormatInfo* info = nibFormatById(kMxfp4);

@@ -64,6 +64,8 @@ const Bytes kOne{0x00, 0x00, 0x80, 0x3f};  // 1.0f
 
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(nf4, {.kind = Kind::kCodebook, .values = kTable})
+
 TEST_CASE("NF4 table values of absmax 1 pack to 0x76543210 0xfedcba98") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
   const Blob blob = quantize(1, 16, kRow, std::vector<float>(kTable, kTable + 16));

@@ -8,6 +8,8 @@
 
 using namespace nib::golden;
 
+NIB_DEFINE_FORMAT_MODEL(q4_0, {.kind = Kind::kGgml, .ggml = GgmlScale::kExtreme})
+
 TEST_CASE("Q4_0: the farthest element has code 0, and its sign is the scale's") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_0);
   CHECK(uint32_t(NIB_FORMAT_Q4_0) == 14);

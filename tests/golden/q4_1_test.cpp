@@ -7,6 +7,8 @@
 
 using namespace nib::golden;
 
+NIB_DEFINE_FORMAT_MODEL(q4_1, {.kind = Kind::kGgml, .ggml = GgmlScale::kRange})
+
 TEST_CASE("Q4_1: min is code 0, max 15, both kept as halves") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_1);
   CHECK(uint32_t(NIB_FORMAT_Q4_1) == 15);

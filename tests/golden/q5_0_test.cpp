@@ -5,6 +5,8 @@
 
 using namespace nib::golden;
 
+NIB_DEFINE_FORMAT_MODEL(q5_0, {.kind = Kind::kGgml, .ggml = GgmlScale::kExtreme})
+
 TEST_CASE("Q5_0: 32 codes in five words, the first in the low bits") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q5_0);
   CHECK(uint32_t(NIB_FORMAT_Q5_0) == 16);

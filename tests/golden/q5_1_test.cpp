@@ -5,6 +5,8 @@
 
 using namespace nib::golden;
 
+NIB_DEFINE_FORMAT_MODEL(q5_1, {.kind = Kind::kGgml, .ggml = GgmlScale::kRange})
+
 TEST_CASE("Q5_1: min is code 0, max 31") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q5_1);
   CHECK(uint32_t(NIB_FORMAT_Q5_1) == 17);

@@ -5,6 +5,8 @@
 
 using namespace nib::golden;
 
+NIB_DEFINE_FORMAT_MODEL(q8_0, {.kind = Kind::kGgml, .ggml = GgmlScale::kAbsmax})
+
 TEST_CASE("Q8_0: absmax is 127, halves go away from zero") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q8_0);
   CHECK(uint32_t(NIB_FORMAT_Q8_0) == 18);

@@ -19,6 +19,8 @@ Words scalesOf(const std::vector<float>& row) { return quantize(1, uint32_t(row.
 
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(ternary, {.kind = Kind::kTernary})
+
 TEST_CASE("ternary is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   CHECK(uint32_t(NIB_FORMAT_TERNARY) == 8);

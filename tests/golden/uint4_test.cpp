@@ -11,6 +11,8 @@ constexpr uint32_t kUint4 = NIB_FORMAT_UINT4;
 constexpr uint32_t kAsym = NIB_WEIGHTS_ASYMMETRIC;
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(uint4, {})
+
 TEST_CASE("uint4 is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT4);
   const NibFormatInfo* info = nibFormatById(kUint4);

@@ -14,6 +14,8 @@ const NibWeights kRow = weights(kUint8, NIB_GRANULARITY_ROW, 0);
 const NibWeights kAsymmetric = weights(kUint8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC);
 }  // namespace
 
+NIB_DEFINE_FORMAT_MODEL(uint8, {})
+
 TEST_CASE("uint8 is format 4: 8 bits, usually one scale per channel, every affine flag") {
   CHECK(uint32_t(NIB_FORMAT_UINT8) == 4);
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT8);

@@ -1,7 +1,6 @@
 // No kernel writes beyond its ranges. Drivers may cut off what lies beyond a descriptor's range, so here descriptors reach
 // to the ends of their buffers, where marks lie that a stray write changes.
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "gpu/gpu_test.h"
@@ -35,60 +34,23 @@ kit::Device wideDevice() {
 // Beyond anything that a tile of any kernel spans.
 constexpr uint64_t kGuardBytes = 1u << 20;
 
-// As large as the lists of cases get, in shapes whose last tiles are mostly empty.
-std::vector<cases::Case> largerCases() {
-  std::vector<cases::Case> list;
-  for (const auto& [rows, cols] : {std::pair<uint32_t, uint32_t>{131, 8209}, {1100, 1040}}) {
-    for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-      cases::Case c;
-      c.seed = rows + granularity;
-      c.n = rows;
-      c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, cols, NIB_TYPE_F32, 0, granularity};
-      list.push_back(c);
-      c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_ACCUMULATE, rows, cols, NIB_TYPE_F32, 0, granularity, 128};
-      list.push_back(c);
-      if (granularity != NIB_GRANULARITY_ROW) {
-        c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, cols, NIB_TYPE_F32, 0, granularity};
-        list.push_back(c);
-      }
-      for (uint32_t i = 0; i < nibFormatCount(); ++i) {
-        const NibFormatInfo& format = *nibFormatAt(i);
-        if (!(format.granularities >> granularity & 1u) || !typeWanted(format.format)) continue;
-        c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
-        list.push_back(c);
-        c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, rows, cols, NIB_TYPE_F32, 0, {format.format, granularity, 0, NIB_TYPE_F16, 0}};
-        list.push_back(c);
-      }
-    }
-  }
-  for (const auto& [rows, cols] : {std::pair<uint32_t, uint32_t>{131, 8209}, {1100, 1041}}) {
-    cases::Case c;
-    c.seed = rows;
-    c.n = rows;
-    c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
-    list.push_back(c);
-    c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, rows, cols, NIB_TYPE_F32, 0, NIB_TYPE_F16, 0};
-    list.push_back(c);
-  }
-  return list;
-}
-
 }  // namespace
 
 TEST_SUITE_BEGIN("bounds");
 
 TEST_CASE_FIXTURE(Gpu, "no kernel writes beyond its ranges, with the device's division of labour and with a GPU's") {
   const hooks::Replaced replaced(hooks::fn::vkUpdateDescriptorSets, &updateWide);
-  cases::Way way;
+  selftest::Way way;
   way.guard_bytes = kGuardBytes;
   for (const bool discrete : {false, true}) {
     std::optional<AsDiscrete> as;
     if (discrete) as.emplace();
     const kit::Device on = wideDevice();
     for (const OpFormat& what : opFormats()) {
-      for (const cases::Case& c : tests::casesOf(what, 4)) checkCase(on, c, way);
+      for (const selftest::Case& c : tests::casesOf(what, 4)) checkCase(on, c, way);
+      if (!typeWanted(what.format)) continue;
+      for (const selftest::Case& c : tests::largeCases(selftest::Large::kTails, what)) checkCase(on, c, way);
     }
-    for (const cases::Case& c : largerCases()) checkCase(on, c, way);
   }
 }
 

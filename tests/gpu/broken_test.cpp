@@ -39,12 +39,12 @@ bool needsAny(const kit::Plan& plan, uint32_t features) {
 bool needsSubgroups(const kit::Plan& plan) { return needsAny(plan, NIB_FEATURE_SUBGROUP); }
 
 // One case for each op and format that takes a kernel of the device's features, and one row-wise of each besides.
-std::vector<cases::Case> fewCases(const kit::Device& on) {
-  std::vector<cases::Case> list;
+std::vector<selftest::Case> fewCases(const kit::Device& on) {
+  std::vector<selftest::Case> list;
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
-    for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
-      const kit::Plan plan(on, &c.desc.op, c.descBytes());
+    for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick)) {
+      const kit::Plan plan = selftest::planOf(on, c);
       // What is broken here is kernels with subgroups; others stay, whose results a small product may not show.
       if (!needsSubgroups(plan) || needsAny(plan, ~uint32_t(NIB_FEATURE_SUBGROUP))) continue;
       list.push_back(c);
@@ -55,22 +55,23 @@ std::vector<cases::Case> fewCases(const kit::Device& on) {
 }
 
 // A few cases that take a module where its row is the first that fits.
-std::vector<cases::Case> usersOf(const KernelRow& row) {
+std::vector<selftest::Case> usersOf(const KernelRow& row) {
   const FakePipelines fake;
   const kit::Device on = FakePipelines::device(row.features != 0 ? UINT32_MAX : 0u);
-  std::vector<cases::Case> users;
+  std::vector<selftest::Case> users;
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
     if (row.format != 0 && what.format != row.format) continue;
-    for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick)) {
+    for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick)) {
       // Given scales are not what the planted fault of `scale` changes.
-      const bool given = c.op() == NIB_OP_QUANTIZE && (c.desc.quantize.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
+      const NibQuantizeDesc* quantize = c.op() == NIB_OP_QUANTIZE ? &c.as<NibQuantizeDesc>() : nullptr;
+      const bool given = quantize != nullptr && (quantize->flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
       if (given && std::strcmp(row.name, "scale") == 0) continue;
       // A low bit of an extent may be lost when its scale is rounded to 16 bits.
       const NibFormatInfo* info = nibFormatById(what.format);
       const bool single = info != nullptr && (info->scale_types >> NIB_TYPE_F32 & 1u) != 0;
-      if (c.op() == NIB_OP_QUANTIZE && single && c.desc.quantize.weights.scale_type != NIB_TYPE_F32) continue;
-      const std::vector<std::string> kernels = kit::Plan(on, &c.desc.op, c.descBytes()).kernels();
+      if (quantize != nullptr && single && quantize->weights.scale_type != NIB_TYPE_F32) continue;
+      const std::vector<std::string> kernels = selftest::planOf(on, c).kernels();
       if (std::find(kernels.begin(), kernels.end(), row.module) != kernels.end()) users.push_back(c);
       if (users.size() == 4) return users;
     }
@@ -78,9 +79,9 @@ std::vector<cases::Case> usersOf(const KernelRow& row) {
   return users;
 }
 
-NibResult planResult(const kit::Device& on, const cases::Case& c) {
+NibResult planResult(const kit::Device& on, const selftest::Case& c) {
   try {
-    const kit::Plan plan(on, &c.desc.op, c.descBytes());
+    const kit::Plan plan = selftest::planOf(on, c);
     return NIB_SUCCESS;
   } catch (const kit::Error& error) {
     return error.result();
@@ -108,17 +109,17 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one tha
   }
   const Faults faults(modulesWith(false, NIB_FEATURE_SUBGROUP));
   const kit::Device on = Faults::device();
-  const std::vector<cases::Case> list = fewCases(on);
+  const std::vector<selftest::Case> list = fewCases(on);
   REQUIRE(list.size() >= 2);
-  for (const cases::Case& c : list) {
+  for (const selftest::Case& c : list) {
     CAPTURE(c.name());
-    const std::vector<kit::Attempt> attempts = kit::verifyOp(on, &c.desc.op, c.descBytes());
+    const std::vector<kit::Attempt> attempts = kit::verifyOp(on, c.desc(), c.descBytes());
     REQUIRE(!attempts.empty());
     CHECK(attempts.back().passed);
-    const kit::Plan plan(on, &c.desc.op, c.descBytes());
+    const kit::Plan plan = selftest::planOf(on, c);
     CHECK_FALSE(needsSubgroups(plan));
     CHECK(attempts.back().kernels == plan.kernels());
-    const cases::Outcome outcome = cases::runCase(on, c);
+    const selftest::Outcome outcome = selftest::runCase(on, c);
     CHECK_MESSAGE(outcome.passed, outcome.message);
   }
 
@@ -129,20 +130,20 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one tha
     kit::saveVerdicts(on, path);
     const kit::Device later = Faults::device(UINT32_MAX, kit::loadVerdicts(path));
     std::remove(path.c_str());
-    for (const cases::Case& c : list) CHECK_FALSE(needsSubgroups(kit::Plan(later, &c.desc.op, c.descBytes())));
+    for (const selftest::Case& c : list) CHECK_FALSE(needsSubgroups(selftest::planOf(later, c)));
   }
   {  // of another driver version, they are ignored
     driver_version_step = 1;
     const hooks::Replaced properties(hooks::fn::vkGetPhysicalDeviceProperties, &otherDriver);
     const hooks::Replaced properties2(hooks::fn::vkGetPhysicalDeviceProperties2, &otherDriver2);
     const kit::Device updated = Faults::device(UINT32_MAX, verdicts);
-    for (const cases::Case& c : list) CHECK(needsSubgroups(kit::Plan(updated, &c.desc.op, c.descBytes())));
+    for (const selftest::Case& c : list) CHECK(needsSubgroups(selftest::planOf(updated, c)));
   }
   {  // and so they are when damaged
     kit::Bytes damaged = verdicts;
     damaged[damaged.size() / 2] ^= std::byte{1};
     const kit::Device later = Faults::device(UINT32_MAX, damaged);
-    for (const cases::Case& c : list) CHECK(needsSubgroups(kit::Plan(later, &c.desc.op, c.descBytes())));
+    for (const selftest::Case& c : list) CHECK(needsSubgroups(selftest::planOf(later, c)));
   }
 }
 
@@ -151,7 +152,7 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
     const KernelRow& row = kKernelTable[i];
     if (kFaultyKernelTable[i].spirv == nullptr) continue;
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr || (row.features & ~device().info().features) != 0) continue;
-    const std::vector<cases::Case> users = usersOf(row);
+    const std::vector<selftest::Case> users = usersOf(row);
     // Tiles and tokens in shared memory and parts of columns, which CPUs do not take: the faults of those are looked for as
     // a GPU.
     const bool tiles = std::strncmp(row.name, "matmul", 6) == 0 && std::strcmp(row.name, "matmul_rows") != 0;
@@ -162,8 +163,8 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
     {
       const Faults faults({row.module});
       const kit::Device on = Faults::device(row.features != 0 ? UINT32_MAX : 0u);
-      for (const cases::Case& c : users) {
-        found = !kit::verifyOp(on, &c.desc.op, c.descBytes()).front().passed;
+      for (const selftest::Case& c : users) {
+        found = !kit::verifyOp(on, c.desc(), c.descBytes()).front().passed;
         if (found) break;
       }
     }
@@ -174,22 +175,22 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
 TEST_CASE_FIXTURE(Gpu, "a device on which every path fails is called broken, also by a later context") {
   const Faults faults(modulesWith(true, 0));
   const kit::Device on = Faults::device();
-  std::vector<cases::Case> list = fewCases(on);
+  std::vector<selftest::Case> list = fewCases(on);
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
-    const std::vector<cases::Case> quick = cases::casesOf(NibOp(what.op), what.format, cases::Extent::kQuick);
+    const std::vector<selftest::Case> quick = selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick);
     // The wrong bits of a few results may be lost when those are rounded to 16 bits.
-    const auto large = std::find_if(quick.begin(), quick.end(), [](const cases::Case& c) { return c.n >= 16; });
+    const auto large = std::find_if(quick.begin(), quick.end(), [](const selftest::Case& c) { return c.n >= 16; });
     REQUIRE(large != quick.end());
     list.push_back(*large);
   }
-  for (const cases::Case& c : list) {
+  for (const selftest::Case& c : list) {
     CAPTURE(c.name());
-    if (planResult(on, c) == NIB_SUCCESS) CHECK_FALSE(kit::verifyOp(on, &c.desc.op, c.descBytes()).back().passed);
+    if (planResult(on, c) == NIB_SUCCESS) CHECK_FALSE(kit::verifyOp(on, c.desc(), c.descBytes()).back().passed);
     CHECK(planResult(on, c) == NIB_ERROR_BROKEN_DEVICE);
   }
   const kit::Device later = Faults::device(UINT32_MAX, verdictsOf(on));
-  for (const cases::Case& c : list) CHECK(planResult(later, c) == NIB_ERROR_BROKEN_DEVICE);
+  for (const selftest::Case& c : list) CHECK(planResult(later, c) == NIB_ERROR_BROKEN_DEVICE);
 }
 
 TEST_SUITE_END();

@@ -12,9 +12,9 @@ using namespace nib::tests;
 namespace {
 
 // The first case of the op, thinned or not, whose plan uses that kernel.
-const cases::Case* findCase(const std::vector<cases::Case>& list, const std::string& kernel) {
-  for (const cases::Case& c : list) {
-    const std::vector<std::string> kernels = kit::Plan(device(), &c.desc.op, c.descBytes()).kernels();
+const selftest::Case* findCase(const std::vector<selftest::Case>& list, const std::string& kernel) {
+  for (const selftest::Case& c : list) {
+    const std::vector<std::string> kernels = selftest::planOf(device(), c).kernels();
     if (std::find(kernels.begin(), kernels.end(), kernel) != kernels.end()) return &c;
   }
   return nullptr;
@@ -29,8 +29,8 @@ TEST_CASE_FIXTURE(Gpu, "every op gives the bytes of the reference, in every form
   for (const OpFormat& what : opFormats()) {
     std::set<std::string> kernels;
     uint32_t count = 0;
-    for (const cases::Case& c : tests::casesOf(what)) {
-      const cases::Outcome outcome = cases::runCase(device(), c);
+    for (const selftest::Case& c : tests::casesOf(what)) {
+      const selftest::Outcome outcome = selftest::runCase(device(), c);
       CHECK_MESSAGE(outcome.passed, c.name() << ": " << outcome.message << "\n  " << again(c));
       kernels.insert(outcome.kernels.begin(), outcome.kernels.end());
       noteKernels(outcome.kernels);
@@ -57,8 +57,8 @@ TEST_CASE_FIXTURE(Gpu, "where matrix units must be, products run on them") {
                                {"matmul_half", NIB_OP_MATMUL, 0},
                                {"matmul_half_int4", NIB_OP_MATMUL, NIB_FORMAT_INT4}};
   for (const Required& one : required) {
-    const std::vector<cases::Case> list = cases::casesOf(one.op, one.format, cases::Extent::kQuick);
-    const cases::Case* c = findCase(list, one.kernel);
+    const std::vector<selftest::Case> list = selftest::casesOf(one.op, one.format, selftest::Extent::kQuick);
+    const selftest::Case* c = findCase(list, one.kernel);
     CHECK_MESSAGE(c != nullptr, "no case runs " << std::string(one.kernel));
     if (c != nullptr) checkCase(device(), *c);
   }

@@ -13,7 +13,7 @@ using namespace nib::tests;
 namespace {
 
 struct Planned {
-  cases::Case c;
+  selftest::Case c;
   std::vector<std::string> kernels;
 };
 
@@ -24,8 +24,8 @@ std::vector<Planned> planAll(uint32_t features) {
   std::vector<Planned> list;
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
-    for (const cases::Case& c : tests::casesOf(what)) {
-      list.push_back({c, kit::Plan(on, &c.desc.op, c.descBytes()).kernels()});
+    for (const selftest::Case& c : tests::casesOf(what)) {
+      list.push_back({c, selftest::planOf(on, c).kernels()});
     }
   }
   return list;
@@ -74,7 +74,7 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
     for (const Planned& planned : *list) {
       if (!uses(planned, row.module)) continue;
       ++users;
-      const cases::Outcome outcome = cases::runCase(on, planned.c);
+      const selftest::Outcome outcome = selftest::runCase(on, planned.c);
       if (outcome.passed) continue;
       found = planned.c.name() + ": " + outcome.message;
       break;
@@ -94,8 +94,8 @@ TEST_CASE_FIXTURE(Gpu, "with wrong kernels every op fails in every format") {
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
     bool failed = false;
-    for (const cases::Case& c : tests::casesOf(what)) {
-      failed = !cases::runCase(on, c).passed;
+    for (const selftest::Case& c : tests::casesOf(what)) {
+      failed = !selftest::runCase(on, c).passed;
       if (failed) break;
     }
     CHECK_MESSAGE(failed, what.name);

@@ -143,8 +143,8 @@ AsDiscrete::~AsDiscrete() { replaceProperties(asGpu()); }
 
 bool validating() { return environment("NIBBLE_TEST_VALIDATION") == "1"; }
 
-cases::Extent extent() {
-  return environment("NIBBLE_TEST_EXTENT") == "full" ? cases::Extent::kFull : cases::Extent::kQuick;
+selftest::Extent extent() {
+  return environment("NIBBLE_TEST_EXTENT") == "full" ? selftest::Extent::kFull : selftest::Extent::kQuick;
 }
 
 bool typeWanted(uint32_t format) {
@@ -152,21 +152,28 @@ bool typeWanted(uint32_t format) {
   return format == 0 || types == ",," || types.find(std::string(",") + nibFormatById(format)->name + ",") != std::string::npos;
 }
 
-std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every) {
+std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every) {
   const std::string every_text = environment("NIBBLE_TEST_EVERY");
   const std::string name_part = environment("NIBBLE_TEST_CASE");
   if (!every_text.empty()) every *= uint32_t(std::max(1, std::atoi(every_text.c_str())));
   if (!name_part.empty()) every = 1;
-  std::vector<cases::Case> list;
+  std::vector<selftest::Case> list;
   if (!typeWanted(what.format)) return list;
-  for (const cases::Case& c : cases::thinned(cases::casesOf(NibOp(what.op), what.format, extent()), every)) {
+  for (const selftest::Case& c : selftest::thinned(selftest::casesOf(NibOp(what.op), what.format, extent()), every)) {
     if (!name_part.empty() && c.name().find(name_part) == std::string::npos) continue;
     list.push_back(c);
   }
   return list;
 }
 
-std::string again(const cases::Case& c) {
+std::vector<selftest::Case> largeCases(selftest::Large purpose, const OpFormat& what) {
+  std::vector<selftest::Case> list = selftest::largeCases(purpose, NibOp(what.op), what.format, {extent(), validating()});
+  const std::string name_part = environment("NIBBLE_TEST_CASE");
+  std::erase_if(list, [&](const selftest::Case& c) { return c.name().find(name_part) == std::string::npos; });
+  return list;
+}
+
+std::string again(const selftest::Case& c) {
   std::string text = "again: ";
   for (const char* name : {"VK_ICD_FILENAMES", "LP_NATIVE_VECTOR_WIDTH", "NIBBLE_TEST_DEVICE", "NIBBLE_TEST_PROFILE",
                            "NIBBLE_TEST_AS_GPU", "NIBBLE_TEST_EXTENT"}) {
@@ -177,8 +184,8 @@ std::string again(const cases::Case& c) {
 
 void noteKernels(const std::vector<std::string>& kernels) { seen().add(kernels); }
 
-void checkCase(const kit::Device& device, const cases::Case& c, const cases::Way& way) {
-  const cases::Outcome outcome = cases::runCase(device, c, way);
+void checkCase(const kit::Device& device, const selftest::Case& c, const selftest::Way& way) {
+  const selftest::Outcome outcome = selftest::runCase(device, c, way);
   CHECK_MESSAGE(outcome.passed, c.name() << ": " << outcome.message << "\n  " << again(c));
   noteKernels(outcome.kernels);
 }

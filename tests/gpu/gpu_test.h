@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "cases/cases.h"
+#include "selftest/run_case.h"
 #include "vk/api.h"
 
 namespace nib::tests {
@@ -46,24 +46,26 @@ class AsDiscrete {
 bool validating();
 // What the validation layer has said so far.
 std::vector<std::string> messagesOfValidation();
-cases::Extent extent();
+selftest::Extent extent();
 
-using cases::OpFormat;
-using cases::opFormats;
+using selftest::OpFormat;
+using selftest::opFormats;
 
-// casesOf, filtered by the environment. `every` = take only every Nth, in a quick list too.
 // NIBBLE_TEST_TYPES has it; 0 = no format.
 bool typeWanted(uint32_t format);
-std::vector<cases::Case> casesOf(const OpFormat& what, uint32_t every = 1);
+// selftest::casesOf, filtered by the environment. `every` = take only every Nth, in a quick list too.
+std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every = 1);
+// selftest::largeCases, filtered by NIBBLE_TEST_CASE alone: they are few.
+std::vector<selftest::Case> largeCases(selftest::Large purpose, const OpFormat& what);
 
 // How to run a failing case alone, for a message.
-std::string again(const cases::Case& c);
+std::string again(const selftest::Case& c);
 
 // Remembers what ran; the names are printed when the program ends.
 void noteKernels(const std::vector<std::string>& kernels);
 
 // runCase with a check of the outcome.
-void checkCase(const kit::Device& device, const cases::Case& c, const cases::Way& way = {});
+void checkCase(const kit::Device& device, const selftest::Case& c, const selftest::Way& way = {});
 
 // Fixture: a test in which the validation layer speaks up fails.
 class Gpu {

@@ -95,12 +95,10 @@ struct Callbacks {
 
 // Statistics, scales and codes: every kind of phase.
 NibQuantizeDesc tensorDesc() {
-  NibQuantizeDesc d{};
-  d.op = NIB_OP_QUANTIZE;
-  d.desc_bytes = sizeof d;
+  NibQuantizeDesc d = selftest::describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);
   d.rows = 300;
   d.cols = 4096;
-  d.weights = {nibFormatAt(0)->format, NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F16, 0};
+  d.weights = selftest::weightsOf(nibFormatAt(0)->format, NIB_GRANULARITY_TENSOR, 0, 0, NIB_TYPE_F16);
   return d;
 }
 

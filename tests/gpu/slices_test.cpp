@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "cases/bounded.h"
+#include "selftest/cases.h"
 #include "plan/plan.h"
 #include "gpu/gpu_test.h"
 
@@ -19,117 +19,14 @@ NibRun runOf(uint32_t n, uint32_t first = 0, uint32_t count = UINT32_MAX) {
   return run;
 }
 
-// Descriptions of every path with several slices in their main phases: about 13 MB of source.
-std::vector<cases::Case> largeCases() {
-  std::vector<cases::Case> list;
-  constexpr uint32_t kRows = 1031, kCols = 3116;
-  auto add = [&](const OpFormat& what, uint32_t rows, uint32_t cols, auto&& set) {
-    if (what.format != 0 && nibFormatById(what.format) == nullptr) return;
-    cases::Case c;
-    c.recipe = cases::Recipe::kNonFinite;
-    c.seed = 100 + list.size();
-    c.desc.op.op = what.op;
-    set(c, rows, cols);
-    c.n = rows;
-    list.push_back(c);
-  };
-  auto quantize = [&](uint32_t format, uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t group, uint32_t wflags,
-                      uint32_t flags) {
-    add({NIB_OP_QUANTIZE, format, ""}, rows, cols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      // Means of large groups, which would all be zero groups.
-      if (nibFormatById(format)->flags & NIB_FORMAT_MEAN_SCALE) c.recipe = cases::Recipe::kOutlier;
-      c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), flags | NIB_QUANTIZE_STATUS, r, k, NIB_TYPE_F32, 0,
-                         {format, granularity, group, NIB_TYPE_F16, wflags}};
-    });
-  };
-  quantize(NIB_FORMAT_INT4, kRows, kCols, NIB_GRANULARITY_GROUP, 48, 0, 0);
-  quantize(NIB_FORMAT_INT8, kRows, kCols, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC, 0);
-  quantize(NIB_FORMAT_INT4, kRows, kCols, NIB_GRANULARITY_TENSOR, 0, NIB_WEIGHTS_NARROW, 0);
-  quantize(NIB_FORMAT_INT8, kRows, kCols, NIB_GRANULARITY_COLUMN, 0, 0, 0);
-  quantize(NIB_FORMAT_INT8, kRows, kCols, NIB_GRANULARITY_COLUMN, 0, NIB_WEIGHTS_ASYMMETRIC, NIB_QUANTIZE_GIVEN_SCALES);
-  quantize(NIB_FORMAT_INT4, kRows, kCols, NIB_GRANULARITY_GROUP, 128, 0, NIB_QUANTIZE_GIVEN_SCALES);
-  quantize(NIB_FORMAT_INT8, 5, 620001, NIB_GRANULARITY_ROW, 0, 0, 0);
-  quantize(NIB_FORMAT_NF4, kRows, kCols, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT, 0);
-  // Means of this much take minutes where shaders are instrumented or pipelines slow: only if they are asked for.
-  if (typeWanted(NIB_FORMAT_TERNARY) && typeWanted(NIB_FORMAT_BINARY)) {
-    quantize(NIB_FORMAT_TERNARY, kRows, kCols, NIB_GRANULARITY_GROUP, 48, 0, 0);
-    quantize(NIB_FORMAT_TERNARY, kRows, kCols, NIB_GRANULARITY_TENSOR, 0, 0, 0);
-    quantize(NIB_FORMAT_TERNARY, 5, 620001, NIB_GRANULARITY_ROW, 0, 0, 0);
-    quantize(NIB_FORMAT_BINARY, kRows, kCols, NIB_GRANULARITY_ROW, 0, 0, 0);
-    quantize(NIB_FORMAT_BINARY, kRows, kCols, NIB_GRANULARITY_COLUMN, 0, 0, 0);
-  }
-  auto dequantize = [&](uint32_t format, uint32_t granularity, uint32_t group) {
-    add({NIB_OP_DEQUANTIZE, format, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, r, k, NIB_TYPE_F32, 0, {format, granularity, group, NIB_TYPE_F32, 0}};
-    });
-  };
-  dequantize(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32);
-  dequantize(NIB_FORMAT_INT8, NIB_GRANULARITY_COLUMN, 0);
-  if (!validating()) {  // instrumented shaders need minutes for this much
-    add({NIB_OP_GATHER, NIB_FORMAT_INT4, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.gather = {NIB_OP_GATHER, sizeof(NibGatherDesc), 0, 67, k, r, NIB_TYPE_F32, 0, {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32, 0}};
-    });
-  }
-  // Few tokens and several blocks of them; activations that are copied first.
-  for (const uint32_t tokens : {2u, 21u}) {
-    if (validating()) continue;
-    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, tokens, 1026, [&](cases::Case& c, uint32_t n, uint32_t k) {
-      c.recipe = cases::Recipe::kExact;
-      NibMatmulDesc& d = c.desc.matmul;
-      d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
-      d.rows = 4099;
-      d.cols = k;
-      d.tokens = n;
-      d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0};
-    });
-  }
-  // Codes that are decoded, and columns that are brought into order first.
-  if (!validating() && nibFormatById(NIB_FORMAT_FP8) != nullptr) {
-    add({NIB_OP_MATMUL, NIB_FORMAT_INT4, ""}, 515, 1040, [&](cases::Case& c, uint32_t n, uint32_t k) {
-      c.recipe = cases::Recipe::kExact;
-      NibMatmulDesc& d = c.desc.matmul;
-      d.flags = NIB_PRODUCT_ORDER;
-      d.rows = 67;
-      d.cols = k;
-      d.tokens = n;
-      d.batch = 3;
-      d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0};
-      d.input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-    });
-  }
-  const NibWeights codes{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  if (!validating()) add({NIB_OP_INT8_GEMM, 0, ""}, 100, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-    c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), NIB_PRODUCT_RESIDUAL, 600, k, r, 0, 0, NIB_TYPE_F16, 0, 0, 0, 0, 0, 0, codes, codes};
-  });
-  add({NIB_OP_DYNAMIC_GEMM, NIB_FORMAT_INT4, ""}, 1031, 1040, [&](cases::Case& c, uint32_t r, uint32_t k) {
-    c.desc.dynamic_gemm = {NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc), 0, 67, k, r, NIB_TYPE_F32, 0, NIB_TYPE_F32, 0, 0, 0,
-                           {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16, 0}};
-  });
-  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-    add({NIB_OP_MINMAX, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, r, k, NIB_TYPE_F32, 0, granularity};
-    });
-  }
-  for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
-    add({NIB_OP_HISTOGRAM, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), granularity == NIB_GRANULARITY_ROW ? 0u : uint32_t(NIB_HISTOGRAM_ACCUMULATE), r, k,
-                          NIB_TYPE_F32, 0, granularity, 128};
-    });
-    if (granularity == NIB_GRANULARITY_ROW) continue;
-    add({NIB_OP_MOMENTS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, r, k, NIB_TYPE_F32, 0, granularity};
-    });
-  }
-  // Contiguous, and rows with gaps.
-  for (const uint32_t gap : {0u, 4u}) {
-    add({NIB_OP_CONVERT, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      const uint32_t stride = gap != 0 ? k + gap : 0;
-      c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), NIB_CONVERT_STATUS, r, k, NIB_TYPE_F32, stride, NIB_TYPE_BF16, stride};
-    });
-    add({NIB_OP_ERRORS, 0, ""}, kRows, kCols, [&](cases::Case& c, uint32_t r, uint32_t k) {
-      const uint32_t stride = gap != 0 ? k + gap : 0;
-      c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, r, k, NIB_TYPE_F32, stride, NIB_TYPE_F16, stride};
-    });
+// Cases of every op with several slices in their main phases.
+std::vector<selftest::Case> slicedCases() {
+  std::vector<selftest::Case> list;
+  for (const OpFormat& what : opFormats()) {
+    // Means of this much take minutes where shaders are instrumented or pipelines slow: only if they are asked for.
+    const NibFormatInfo* info = nibFormatById(what.format);
+    if (info != nullptr && (info->flags & NIB_FORMAT_MEAN_SCALE) && !typeWanted(what.format)) continue;
+    for (const selftest::Case& c : tests::largeCases(selftest::Large::kSlices, what)) list.push_back(c);
   }
   return list;
 }
@@ -162,7 +59,7 @@ std::vector<uint32_t> everySlice(uint32_t slices) {
   return cuts;
 }
 
-std::vector<uint32_t> randomCuts(uint32_t slices, cases::Random& random) {
+std::vector<uint32_t> randomCuts(uint32_t slices, selftest::Random& random) {
   std::vector<uint32_t> cuts = {0};
   for (uint32_t i = 1; i < slices; ++i) {
     if (random.below(3) == 0) cuts.push_back(i);
@@ -170,20 +67,18 @@ std::vector<uint32_t> randomCuts(uint32_t slices, cases::Random& random) {
   return cuts;
 }
 
-bool takesAnyCount(const cases::Case& c) {
-  return c.op() != NIB_OP_QUANTIZE || (c.desc.quantize.weights.flags & NIB_WEIGHTS_FLAT) == 0;
-}
+bool takesAnyCount(const selftest::Case& c) { return !findOp(c.op())->runRows(c.desc()).fixed; }
 
 // A ring of inputs and results, one turn each.
 struct Ring {
   static constexpr uint32_t kTurns = 3;
-  cases::Case c;
+  selftest::Case c;
   kit::Plan plan;
   uint64_t step[NIB_ROLE_COUNT] = {};
   kit::Buffer buffers[NIB_ROLE_COUNT];
   kit::Range ranges[NIB_ROLE_COUNT];
 
-  Ring(const kit::Device& on, const cases::Case& case_) : c(case_), plan(on, &case_.desc.op, case_.descBytes()) {
+  Ring(const kit::Device& on, const selftest::Case& case_) : c(case_), plan(selftest::planOf(on, case_)) {
     const uint64_t alignment = plan.memory().dynamic_alignment_bytes;
     for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
       const uint64_t size = plan.sizeBytes(NibRole(role));
@@ -194,8 +89,8 @@ struct Ring {
     }
   }
   kit::Ranges all() const { return {ranges[0], ranges[1], ranges[2], ranges[3]}; }
-  cases::Case turn(uint32_t i) const {
-    cases::Case other = c;
+  selftest::Case turn(uint32_t i) const {
+    selftest::Case other = c;
     other.seed += 1000 * i;
     return other;
   }
@@ -207,9 +102,9 @@ struct Ring {
 TEST_SUITE_BEGIN("slices");
 
 TEST_CASE_FIXTURE(Gpu, "a run in slices, each in a command buffer of its own, gives the bytes of one run") {
-  cases::Random random(1);
-  for (const cases::Case& c : largeCases()) {
-    cases::Way way;
+  selftest::Random random(1);
+  for (const selftest::Case& c : slicedCases()) {
+    selftest::Way way;
     way.run = [&](const kit::Device& on, const kit::Plan& plan, const kit::Binding& binding, uint32_t n) {
       const uint32_t slices = plan.memory().slice_count;
       CHECK_MESSAGE(slices > plan.handle()->phase_count, c.name());  // else the case is too small to show anything
@@ -224,11 +119,11 @@ TEST_CASE_FIXTURE(Gpu, "a run in slices, each in a command buffer of its own, gi
 }
 
 TEST_CASE_FIXTURE(Gpu, "a run of fewer rows, whole or in slices, leaves the other rows alone") {
-  cases::Random random(2);
-  for (cases::Case c : largeCases()) {
+  selftest::Random random(2);
+  for (selftest::Case c : slicedCases()) {
     if (!takesAnyCount(c)) continue;
     const uint32_t rows = c.n;
-    cases::Way way;
+    selftest::Way way;
     for (const uint32_t n : {0u, 1u, rows / 3, rows - 1}) {
       c.n = n;
       way.run = [&](const kit::Device& on, const kit::Plan& plan, const kit::Binding& binding, uint32_t count) {
@@ -250,7 +145,7 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
   const kit::Device narrow = device().restricted(restriction);
   for (const kit::Device& on : {device(), narrow}) {
     for (const OpFormat& what : opFormats()) {
-      for (const cases::Case& c : tests::casesOf(what, 17)) {
+      for (const selftest::Case& c : tests::casesOf(what, 17)) {
         std::optional<Ring> made;
         try {
           made.emplace(on, c);
@@ -260,9 +155,9 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
         }
         Ring& ring = *made;
         const kit::Binding binding(ring.plan, ring.all());
-        std::vector<cases::Images> images;
+        std::vector<selftest::Images> images;
         for (uint32_t i = 0; i < Ring::kTurns; ++i) {
-          images.push_back(cases::makeImages(ring.turn(i), ring.plan.memory()));
+          images.push_back(selftest::makeImages(ring.turn(i), ring.plan.memory()));
           for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
             if (ring.step[role] != 0) on.upload(ring.buffers[role], images[i].role[role], 16 + ring.offset(role, i));
           }
@@ -275,18 +170,19 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
           }
         });
         for (uint32_t i = 0; i < Ring::kTurns; ++i) {
-          const cases::Images before = images[i];
-          cases::runReference(ring.turn(i), ring.plan.memory(), images[i]);
+          const selftest::Images before = images[i];
+          selftest::runReference(ring.turn(i), ring.plan.memory(), images[i]);
           for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
             if (ring.step[role] == 0) continue;
             const std::vector<uint32_t> got =
                 on.download<uint32_t>(ring.buffers[role], images[i].role[role].size(), 16 + ring.offset(role, i));
-            if (cases::isBounded(c) && role == NIB_ROLE_OUTPUT) {
-              const double ratio = cases::boundRatio(ring.turn(i), ring.plan.memory(), before, got.data());
-              CHECK_MESSAGE(ratio <= 1, c.name() << ", turn " << i);
+            const NibMemory& memory = ring.plan.memory();
+            if (selftest::isBounded(c) && role == selftest::writtenRole(c)) {
+              const selftest::Farthest worst = selftest::farthest(ring.turn(i), memory, before, got.data());
+              CHECK_MESSAGE(worst.ratio <= 1, c.name() << ", turn " << i << ": " << worst.text(c, memory));
               continue;
             }
-            const std::string difference = cases::difference(ring.plan.memory(), role, got.data(), images[i]);
+            const std::string difference = selftest::difference(c, memory, NibRole(role), got.data(), images[i].role[role]);
             CHECK_MESSAGE(difference.empty(), c.name() << ", turn " << i << ": " << difference);
           }
         }
@@ -297,13 +193,15 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
 
 #ifdef NDEBUG
 TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
-  cases::Case c;
-  c.recipe = cases::Recipe::kUniform;
-  c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 40, 100, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW};
-  c.n = 40;
+  selftest::Case c;
+  c.recipe = selftest::Recipe::kUniform;
+  NibMinMaxDesc& d = c.describe<NibMinMaxDesc>(NIB_OP_MINMAX);
+  d.rows = c.n = 40;
+  d.cols = 100;
+  d.granularity = NIB_GRANULARITY_ROW;
   const Ring ring(device(), c);
   const kit::Binding binding(ring.plan, ring.all());
-  const kit::Plan other(device(), c.desc.minmax);
+  const kit::Plan other = selftest::planOf(device(), c);
   const uint32_t slices = ring.plan.memory().slice_count;
   const uint32_t alignment = ring.plan.memory().dynamic_alignment_bytes;
 
@@ -345,9 +243,11 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
 
 TEST_CASE_FIXTURE(Gpu, "FLAT groups cross rows, so a run of fewer rows records nothing") {
   if (nibFormatById(NIB_FORMAT_NF4) == nullptr) return;
-  cases::Case c;
-  c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), 0, 8, 100, NIB_TYPE_F32, 0, {NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64, NIB_TYPE_F32, NIB_WEIGHTS_FLAT}};
-  c.n = 8;
+  selftest::Case c;
+  NibQuantizeDesc& d = c.describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);
+  d.rows = c.n = 8;
+  d.cols = 100;
+  d.weights = selftest::weightsOf(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT);
   const Ring ring(device(), c);
   const kit::Binding binding(ring.plan, ring.all());
   const std::vector<uint32_t> marks(size_t(ring.buffers[NIB_ROLE_WEIGHTS].sizeBytes() / 4), 0xa5a5a5a5u);

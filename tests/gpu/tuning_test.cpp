@@ -7,47 +7,46 @@ using namespace nib::tests;
 
 namespace {
 
-cases::Case matmul(uint32_t tokens) {
-  cases::Case c;
-  c.recipe = cases::Recipe::kExact;  // sums in any order give the reference's bytes
+constexpr uint32_t kRows = 261, kCols = 1040;
+
+NibWeights int4Groups() { return selftest::weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, 0, NIB_TYPE_F16); }
+
+selftest::Case matmul(uint32_t tokens) {
+  selftest::Case c;
+  c.recipe = selftest::Recipe::kExact;  // sums in any order give the reference's bytes
   c.seed = 71;
-  c.n = tokens;
-  NibMatmulDesc& d = c.desc.matmul;
-  d.op = NIB_OP_MATMUL;
-  d.desc_bytes = sizeof d;
-  d.rows = 261;
-  d.cols = 1040;
-  d.tokens = tokens;
-  d.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
+  NibMatmulDesc& d = c.describe<NibMatmulDesc>(NIB_OP_MATMUL);
+  d.rows = kRows;
+  d.cols = kCols;
+  d.tokens = c.n = tokens;
+  d.weights = int4Groups();
   return c;
 }
 
-cases::Case codes(uint32_t tokens) {
-  cases::Case c;
+selftest::Case codes(uint32_t tokens) {
+  selftest::Case c;
   c.seed = 72;
-  c.n = tokens;
-  const NibWeights int8{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), 0, 261, 1040, tokens, 0, 0, NIB_TYPE_F32, 0, 0, 0, 0, 0, 0, int8, int8};
+  NibInt8GemmDesc& d = c.describe<NibInt8GemmDesc>(NIB_OP_INT8_GEMM);
+  d.rows = kRows;
+  d.cols = kCols;
+  d.tokens = c.n = tokens;
+  d.weights = d.input = selftest::weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW);
   return c;
 }
 
-cases::Case dynamic(uint32_t tokens) {
-  cases::Case c;
+selftest::Case dynamic(uint32_t tokens) {
+  selftest::Case c;
   c.seed = 73;
-  c.n = tokens;
-  const NibWeights int4{NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128, NIB_TYPE_F16, 0};
-  NibDynamicGemmDesc& d = c.desc.dynamic_gemm;
-  d.op = NIB_OP_DYNAMIC_GEMM;
-  d.desc_bytes = sizeof d;
-  d.rows = 261;
-  d.cols = 1040;
-  d.tokens = tokens;
-  d.weights = int4;
+  NibDynamicGemmDesc& d = c.describe<NibDynamicGemmDesc>(NIB_OP_DYNAMIC_GEMM);
+  d.rows = kRows;
+  d.cols = kCols;
+  d.tokens = c.n = tokens;
+  d.weights = int4Groups();
   return c;
 }
 
-uint64_t pipelineOf(const kit::Device& on, const cases::Case& c) {
-  return kit::Plan(on, &c.desc.op, c.descBytes()).handle()->phase[0].spec_hash;
+uint64_t pipelineOf(const kit::Device& on, const selftest::Case& c) {
+  return selftest::planOf(on, c).handle()->phase[0].spec_hash;
 }
 
 }  // namespace
@@ -57,7 +56,7 @@ TEST_SUITE_BEGIN("tuning");
 TEST_CASE_FIXTURE(Gpu, "a tuned plan runs other pipelines and gives the same results") {
   const uint32_t subgroup = device().info().features & NIB_FEATURE_SUBGROUP ? device().info().subgroup_size : 8u;
   const struct {
-    cases::Case c;
+    selftest::Case c;
     NibTuning tuning;
   } kTuned[] = {{matmul(1), {NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 1, {subgroup, 2, 1, 1}}},
                 {matmul(3), {NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 2, {1, 2, 2, 2}}},
@@ -76,26 +75,27 @@ TEST_CASE_FIXTURE(Gpu, "a tuned plan runs other pipelines and gives the same res
 TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, with the same results") {
   for (const uint32_t tokens : {1u, 5u}) {
     for (const uint32_t flags : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
-      cases::Case c = dynamic(tokens);
-      c.desc.dynamic_gemm.input_flags = flags;
+      selftest::Case c = dynamic(tokens);
+      NibDynamicGemmDesc& d = c.as<NibDynamicGemmDesc>();
+      d.input_flags = flags;
       CAPTURE(c.name());
       const auto on = [&](uint32_t fused) { return device().tuned({{NIB_TUNABLE_DYNAMIC, NIB_FORMAT_INT4, 1, {fused}}}); };
-      const auto phases = [&](const kit::Device& device) { return kit::Plan(device, &c.desc.op, c.descBytes()).kernels().size(); };
+      const auto phases = [&](const kit::Device& device) { return selftest::planOf(device, c).kernels().size(); };
       CHECK(phases(on(0)) == 2);
       CHECK(phases(on(1)) == 1);
       for (const uint32_t fused : {0u, 1u}) checkCase(on(fused), c);
       // What the codes are made of is reported by a dispatch of its own.
-      c.desc.dynamic_gemm.flags = NIB_PRODUCT_STATUS;
+      d.flags = NIB_PRODUCT_STATUS;
       CHECK(phases(on(1)) == 2);
-      c.desc.dynamic_gemm.flags = 0;
-      c.desc.dynamic_gemm.activation = NIB_ACTIVATION_SILU;
+      d.flags = 0;
+      d.activation = NIB_ACTIVATION_SILU;
       CHECK(phases(on(1)) == 2);
-      c.desc.dynamic_gemm.activation = NIB_ACTIVATION_NONE;
-      c.desc.dynamic_gemm.outlier_threshold = 6;
+      d.activation = NIB_ACTIVATION_NONE;
+      d.outlier_threshold = 6;
       CHECK((flags != 0 || phases(on(1)) == 2));
       // Codes that shared memory has no room for.
-      c.desc.dynamic_gemm.outlier_threshold = 0;
-      c.desc.dynamic_gemm.cols = 1u << 20;
+      d.outlier_threshold = 0;
+      d.cols = 1u << 20;
       CHECK(phases(on(1)) > 1);
       CHECK(phases(on(1)) == phases(on(0)));
     }
@@ -103,7 +103,7 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, w
 }
 
 TEST_CASE_FIXTURE(Gpu, "of several choices that with the most tokens counts, and what does not fit changes nothing") {
-  const cases::Case c = matmul(3);
+  const selftest::Case c = matmul(3);
   const uint64_t usual = pipelineOf(device().tuned({}), c);
   const NibTuning fits{NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 2, {1, 2, 2, 2}};
   const uint64_t tuned = pipelineOf(device().tuned({fits}), c);

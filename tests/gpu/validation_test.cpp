@@ -38,7 +38,13 @@ bool heard(size_t from, std::initializer_list<const char*> texts) {
   return false;
 }
 
-NibMinMaxDesc minmax() { return {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, 64, 256, NIB_TYPE_F32, 0, NIB_GRANULARITY_ROW}; }
+NibMinMaxDesc minmax() {
+  NibMinMaxDesc d = selftest::describe<NibMinMaxDesc>(NIB_OP_MINMAX);
+  d.rows = 64;
+  d.cols = 256;
+  d.granularity = NIB_GRANULARITY_ROW;
+  return d;
+}
 
 struct Buffers {
   kit::Buffer buffers[NIB_ROLE_COUNT];

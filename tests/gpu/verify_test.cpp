@@ -10,69 +10,9 @@ using namespace nib::tests;
 
 namespace {
 
-// Shapes as people have them, beside the small ones of the case lists.
-std::vector<cases::Case> largeCases(const OpFormat& what) {
-  constexpr struct {
-    uint32_t rows, cols, stride;
-  } kShapes[] = {{4096, 4096, 0}, {11008, 4096, 0}, {4096, 11008, 0}, {3, 200000, 0}, {2048, 4100, 4112}, {2048, 4096, 4112},
-                 {1, 4096, 0},    {300, 1023, 1027}, {151936, 896, 0}, {40, 128, 0},   {32000, 16, 0}};
-  constexpr struct {
-    uint32_t granularity, group, flags;
-  } kSharings[] = {{NIB_GRANULARITY_TENSOR, 0, 0},
-                   {NIB_GRANULARITY_ROW, 0, 0},
-                   {NIB_GRANULARITY_COLUMN, 0, 0},
-                   {NIB_GRANULARITY_GROUP, 128, 0},
-                   {NIB_GRANULARITY_GROUP, 16, 0},
-                   {NIB_GRANULARITY_GROUP, 240, 0},
-                   {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
-                   {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT},
-                   {NIB_GRANULARITY_GROUP, UINT32_MAX, NIB_WEIGHTS_FLAT}};
-  std::vector<cases::Case> list;
-  uint32_t turn = 0;
-  for (const auto& shape : kShapes) {
-    for (const auto& sharing : kSharings) {
-      for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
-        const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
-        const NibWeights weights{what.format, sharing.granularity, sharing.group, turn % 3, sharing.flags | mode};
-        const uint32_t stride = flat ? 0u : shape.stride;
-        cases::Case c;
-        c.n = shape.rows;
-        if (what.op == NIB_OP_QUANTIZE) {
-          c.desc.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), turn % 4, shape.rows, shape.cols, turn / 2 % 3, stride, weights};
-        } else if (what.op == NIB_OP_DEQUANTIZE) {
-          c.desc.dequantize = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, shape.rows, shape.cols, turn % 3, (stride + 1) / 2 * 2, weights};
-        } else if (what.op == NIB_OP_MINMAX && sharing.granularity <= NIB_GRANULARITY_COLUMN) {
-          c.desc.minmax = {NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
-        } else if (what.op == NIB_OP_HISTOGRAM && sharing.granularity <= NIB_GRANULARITY_COLUMN) {
-          c.desc.histogram = {NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity, 128};
-        } else if (what.op == NIB_OP_MOMENTS) {
-          c.desc.moments = {NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, shape.rows, shape.cols, turn % 3, shape.stride, sharing.granularity};
-        } else if (what.op == NIB_OP_CONVERT) {
-          c.desc.convert = {NIB_OP_CONVERT, sizeof(NibConvertDesc), turn % 4, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
-                            (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2};
-        } else if (what.op == NIB_OP_ERRORS) {
-          c.desc.errors = {NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, shape.rows, shape.cols, turn % 3, shape.stride, turn / 3 % 3,
-                           turn % 2 != 0 ? shape.stride : 0};
-        } else if (what.op == NIB_OP_INT8_GEMM) {
-          constexpr uint32_t kTokens[] = {1, 512, 8, 33};
-          const NibWeights codes{NIB_FORMAT_INT8, sharing.granularity, sharing.group, turn % 3, sharing.flags | mode};
-          const NibWeights input{NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, turn / 2 % 2};
-          c.desc.int8_gemm = {NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc), turn % 4, shape.rows, shape.cols, kTokens[turn / 4 % 4], 0, 0, turn % 3, 0, turn % 6,
-                              0, 0, 0, 0, codes, input};
-          c.n = kTokens[turn / 4 % 4];
-        }
-        ++turn;
-        NibMemory memory{sizeof(NibMemory)};
-        if (nibGetMemory(&c.desc.op, nullptr, &memory) == NIB_SUCCESS) list.push_back(c);  // else: no such format
-      }
-    }
-  }
-  return list;
-}
-
 // What is wrong with the self-test's small problem for a description; "" if nothing.
-std::string problemOf(const kit::Device& on, const cases::Case& c) {
-  const kit::Plan plan(on, &c.desc.op, c.descBytes());
+std::string problemOf(const kit::Device& on, const selftest::Case& c) {
+  const kit::Plan plan = selftest::planOf(on, c);
   const NibPlan& large = *plan.handle();
   const AnyDesc small_desc = smallProblem(large);
   const kit::Plan small_plan(on, small_desc.get(), c.descBytes());
@@ -110,12 +50,11 @@ TEST_CASE_FIXTURE(Gpu, "every op of every format passes its self-test, on every 
   for (const OpFormat& what : opFormats()) {
     if (!typeWanted(what.format)) continue;
     std::set<std::vector<std::string>> paths;
-    for (const cases::Case& c : tests::casesOf(what)) {
-      const NibOpDesc* desc = &c.desc.op;
+    for (const selftest::Case& c : tests::casesOf(what)) {
       // Planning alone is enough to see the path; one self-test for each.
-      const kit::Plan plan(device(), desc, c.descBytes());
+      const kit::Plan plan = selftest::planOf(device(), c);
       if (!paths.insert(plan.kernels()).second) continue;
-      const std::vector<kit::Attempt> attempts = kit::verifyOp(device(), desc, c.descBytes());
+      const std::vector<kit::Attempt> attempts = kit::verifyOp(device(), c.desc(), c.descBytes());
       REQUIRE(attempts.size() == 1);
       CHECK_MESSAGE(attempts[0].passed, c.name());
     }
@@ -136,9 +75,10 @@ TEST_CASE_FIXTURE(Gpu, "a self-test's small problem runs the plan's own pipeline
     if (discrete) as_discrete.emplace();
     for (const kit::Device& on : {FakePipelines::device(), FakePipelines::device(0, &floor)}) {
       for (const OpFormat& what : opFormats()) {
-        std::vector<cases::Case> list = largeCases(what);
-        for (const cases::Case& c : cases::casesOf(NibOp(what.op), what.format, cases::Extent::kFull)) list.push_back(c);
-        for (const cases::Case& c : list) {
+        // Shapes as people have them, beside the small ones of the lists.
+        std::vector<selftest::Case> list = tests::largeCases(selftest::Large::kPlans, what);
+        for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull)) list.push_back(c);
+        for (const selftest::Case& c : list) {
           std::string problem;
           try {
             problem = problemOf(on, c);

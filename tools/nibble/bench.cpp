@@ -7,6 +7,7 @@
 #include "verb.h"
 
 #include "kit/file.h"
+#include "selftest/op_cases.h"
 
 #include <chrono>
 
@@ -23,20 +24,15 @@ struct Arguments {
   DeviceArguments device;
   JsonArguments json;
   std::string suite = "quick";
-  std::string type;
+  ChoiceArguments choice;
   std::string shape;
   std::string budget;
   std::string compare;
   std::string rest;
   std::vector<std::string> table;
   std::string tune;
+  bool list = false;
 };
-
-std::string listed(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
 
 std::string lower(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -54,10 +50,8 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
   if (!isOneOf(options.suite.suite, bench::suiteNames())) {
     throw UsageError("--suite " + arguments.suite + ": there is " + listed(bench::suiteNames()));
   }
-  options.suite.type = lower(arguments.type);
-  if (!options.suite.type.empty() && !isOneOf(options.suite.type, bench::suiteTypes())) {
-    throw UsageError("--type " + arguments.type + ": there is " + listed(bench::suiteTypes()));
-  }
+  options.suite.types = chosen("--type", arguments.choice.types, bench::suiteTypes());
+  options.suite.ops = chosen("--op", arguments.choice.ops, bench::suiteOps());
   if (!arguments.shape.empty()) {
     options.suite.shape = bench::parseShape(arguments.shape);
     if (!options.suite.shape) {
@@ -72,8 +66,10 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
     options.budget_seconds = 60;
   }
   if (bench::suiteRows(options.suite).empty()) {
-    throw UsageError("no row of suite " + options.suite.suite + " has type " + arguments.type +
-                     (arguments.shape.empty() ? "" : " and shape " + arguments.shape));
+    throw UsageError("no row of suite " + options.suite.suite + " has" +
+                     (arguments.choice.types.empty() ? "" : " --type " + listed(arguments.choice.types)) +
+                     (arguments.choice.ops.empty() ? "" : " --op " + listed(arguments.choice.ops)) +
+                     (arguments.shape.empty() ? "" : " --shape " + arguments.shape));
   }
   return options;
 }
@@ -102,6 +98,24 @@ std::vector<std::string> restOf(const Arguments& arguments, const bench::SuiteOp
   }
   if (names.empty()) throw UsageError(option + ": that run measured all its rows");
   return names;
+}
+
+// The rows that would be measured.
+int listRows(const Arguments& arguments, const bench::BenchOptions& options) {
+  const Output output(arguments.json);
+  Json rows = Json::array();
+  for (const selftest::Case& row : bench::suiteRows(options.suite)) {
+    bench::RowReport report;
+    report.row = row;
+    report.names = bench::namesOf(row);
+    const bench::RowNames& names = report.names;
+    std::fprintf(output.text(), "%s\n", report.name().c_str());
+    const char* peer = selftest::findCases(row.op())->bench.peer;
+    rows.push_back({{"name", report.name()}, {"op", names.op}, {"type", names.type}, {"source", names.source},
+                    {"m", names.m}, {"n", names.n}, {"k", names.k}, {"peer", peer != nullptr ? Json(peer) : Json()}});
+  }
+  output.json({{"suite", options.suite.suite}, {"rows", rows}});
+  return kExitDone;
 }
 
 // Of results that exist already; nothing is measured.
@@ -163,7 +177,7 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
   const kit::Device device = openDevice(arguments.device);
   if (device.isCpu()) throw UsageError("--tune: the CPU reference has nothing to choose");
   bench::TuneOptions options;
-  options.type = bench.suite.type;
+  options.types = bench.suite.types;
   options.shape = bench.suite.shape;
   auto progress = std::make_shared<Progress>();
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
@@ -190,6 +204,7 @@ int writeTuning(const Arguments&, const bench::BenchOptions&) { throw UsageError
 int run(const Arguments& arguments) {
   if (!arguments.table.empty()) return printTables(arguments.table);
   bench::BenchOptions options = benchOptions(arguments);
+  if (arguments.list) return listRows(arguments, options);
   if (!arguments.tune.empty()) return writeTuning(arguments, options);
   const Output output(arguments.json);
   // Before the work, not after it.
@@ -203,7 +218,7 @@ int run(const Arguments& arguments) {
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
   const bench::BenchResult result = bench::runBench(device, options);
   if (result.rows.empty() && result.skipped.empty()) {
-    throw UsageError("--rest " + arguments.rest + ": its rows are none of this suite, --type and --shape");
+    throw UsageError("--rest " + arguments.rest + ": its rows are none of this suite, --type, --op and --shape");
   }
 
   std::FILE* file = output.text();
@@ -231,14 +246,15 @@ Verb makeBenchVerb(CLI::App& parent) {
                   "gemv and gemm (products of weights with one token, with many),\n"
                   "calibrate (what collects statistics of activations, on 1 GB)")
       ->type_name("S");
-  app->add_option("--type", arguments->type, "only rows of this weight format (int4), or of this dense type (f32: minmax)")
-      ->type_name("T");
+  addChoiceOptions(*app, arguments->choice, "only rows of these weight formats (int4), or of these dense types (f32: minmax)",
+                   "only rows of these ops: matmul,gather");
   app->add_option("--shape", arguments->shape, "instead of the suite's shapes: M rows, N tokens, K columns")
       ->type_name("MxNxK");
   app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
       ->type_name("TIME");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
   app->add_option("--rest", arguments->rest, "only what the budget of that earlier run did not reach")->type_name("OLD.json");
+  app->add_flag("--list", arguments->list, "measure nothing: name the rows");
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
   app->add_option("--tune", arguments->tune,
                   "measure how products are cut fastest here, of --type, or all, with --shape's weights; --tuning loads it")

@@ -57,6 +57,36 @@ std::vector<std::string> expandDevices(const DeviceArguments& arguments) {
   return selectors;
 }
 
+// ---------------------------------------------------------------------------------------------- types and ops
+void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help, const std::string& op_help) {
+  const auto add = [&](const char* name, std::vector<std::string>& words, const std::string& help) {
+    return app.add_option(name, words, help)->delimiter(',')->allow_extra_args(false);
+  };
+  add("--type", arguments.types, type_help)->type_name("T,...");
+  add("--op", arguments.ops, op_help)->type_name("OP,...");
+  // As selftest spelled them at first.
+  add("--types", arguments.types, "")->group("");
+  add("--ops", arguments.ops, "")->group("");
+}
+
+std::vector<std::string> chosen(const std::string& option, const std::vector<std::string>& words,
+                                const std::vector<std::string>& known) {
+  std::vector<std::string> names;
+  for (const std::string& word : words) {
+    names.push_back(lower(word));
+    if (std::find(known.begin(), known.end(), names.back()) == known.end()) {
+      throw UsageError(option + " " + word + ": there is " + listed(known));
+    }
+  }
+  return names;
+}
+
+std::string listed(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 // ---------------------------------------------------------------------------------------------- output
 void addJsonOptions(CLI::App& app, JsonArguments& arguments) {
   app.add_option("--json", arguments.target, "one JSON object on stdout (tables go to stderr), or in FILE")

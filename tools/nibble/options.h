@@ -36,6 +36,21 @@ kit::Device openDevice(const DeviceArguments& arguments);
 // The selectors of all that was asked for: "all" = every usable Vulkan device, then the CPU; "" = the default device.
 std::vector<std::string> expandDevices(const DeviceArguments& arguments);
 
+// ---------------------------------------------------------------------------------------------- types and ops
+struct ChoiceArguments {
+  std::vector<std::string> types, ops;  // none = all
+};
+
+// --type and --op, comma lists.
+void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help, const std::string& op_help);
+
+// The words in lower case. Throws UsageError for one that is none of `known`, with what there is.
+std::vector<std::string> chosen(const std::string& option, const std::vector<std::string>& words,
+                                const std::vector<std::string>& known);
+
+// "a, b, c".
+std::string listed(const std::vector<std::string>& words);
+
 // ---------------------------------------------------------------------------------------------- output
 struct JsonArguments {
   std::string target;  // "" = none, "-" = stdout

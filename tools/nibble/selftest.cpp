@@ -3,8 +3,8 @@
 #include <fstream>
 #include <sstream>
 
-#include "cases/cells.h"
 #include "options.h"
+#include "selftest/cells.h"
 #include "verb.h"
 
 namespace nib::tool {
@@ -18,8 +18,7 @@ struct Arguments {
   bool list = false;
   bool full = false;
   uint32_t every = 1;
-  std::vector<std::string> types;
-  std::vector<std::string> ops;
+  ChoiceArguments choice;
   uint32_t emulated = 0;
   std::string expect;
   std::vector<std::string> merge;
@@ -33,7 +32,7 @@ std::string readFile(const std::string& path) {
   return text.str();
 }
 
-ordered_json toJson(const cases::Cell& cell) {
+ordered_json toJson(const selftest::Cell& cell) {
   ordered_json object = {{"op", cell.op},           {"type", cell.type}, {"path", cell.path},   {"profile", cell.profile},
                          {"subgroup", cell.subgroup}, {"ran", cell.ran},   {"failed", cell.failed},
                          {"error_over_bound", cell.bound_ratio}};
@@ -42,8 +41,8 @@ ordered_json toJson(const cases::Cell& cell) {
   return object;
 }
 
-cases::Cell fromJson(const ordered_json& object) {
-  cases::Cell cell;
+selftest::Cell fromJson(const ordered_json& object) {
+  selftest::Cell cell;
   cell.op = object.at("op");
   cell.type = object.at("type");
   cell.path = object.at("path");
@@ -57,8 +56,8 @@ cases::Cell fromJson(const ordered_json& object) {
   return cell;
 }
 
-std::vector<cases::Cell> readCells(const std::string& path) {
-  std::vector<cases::Cell> cells;
+std::vector<selftest::Cell> readCells(const std::string& path) {
+  std::vector<selftest::Cell> cells;
   try {
     const ordered_json result = ordered_json::parse(readFile(path));
     for (const ordered_json& object : result.at("cells")) cells.push_back(fromJson(object));
@@ -68,30 +67,38 @@ std::vector<cases::Cell> readCells(const std::string& path) {
   return cells;
 }
 
+std::vector<std::string> knownTypes() {
+  std::vector<std::string> names;
+  for (uint32_t i = 0; i < nibFormatCount(); ++i) names.emplace_back(nibFormatAt(i)->name);
+  return names;
+}
+
 int runSelftest(const Arguments& arguments) {
+  const std::vector<std::string> types = chosen("--type", arguments.choice.types, knownTypes());
+  const std::vector<std::string> ops = chosen("--op", arguments.choice.ops, selftest::opNames());
   const Output output(arguments.json);
-  std::vector<cases::Cell> cells;
+  std::vector<selftest::Cell> cells;
   std::vector<std::string> devices;
-  for (const std::string& path : arguments.merge) cases::mergeCells(cells, readCells(path));
+  for (const std::string& path : arguments.merge) selftest::mergeCells(cells, readCells(path));
   if (arguments.merge.empty()) {
     for (const std::string& selector : expandDevices(arguments.device)) {
       kit::DeviceOptions device = deviceOptions(arguments.device);
       device.selector = selector;
       devices.push_back(kit::Device::open(device).info().name);
-      cases::SelftestOptions options;
-      options.extent = arguments.full ? cases::Extent::kFull : cases::Extent::kQuick;
+      selftest::SelftestOptions options;
+      options.extent = arguments.full ? selftest::Extent::kFull : selftest::Extent::kQuick;
       options.every = arguments.every;
-      options.types = arguments.types;
-      options.ops = arguments.ops;
+      options.types = types;
+      options.ops = ops;
       options.plan_only = arguments.list;
       options.emulated_subgroup = arguments.emulated;
-      cases::mergeCells(cells, cases::selftest(device, options));
+      selftest::mergeCells(cells, selftest::runSelftest(device, options));
     }
   }
 
   uint32_t ran = 0, failed = 0, skipped = 0;
   ordered_json object = {{"devices", devices}, {"cells", ordered_json::array()}};
-  for (const cases::Cell& cell : cells) {
+  for (const selftest::Cell& cell : cells) {
     object["cells"].push_back(toJson(cell));
     std::string state = cell.ran > 0 ? "ran " + std::to_string(cell.ran) : "would run";
     if (!cell.skipped.empty()) state = "skipped (" + cell.skipped + ")";
@@ -111,10 +118,10 @@ int runSelftest(const Arguments& arguments) {
 
   std::vector<std::string> missing;
   if (!arguments.expect.empty()) {
-    const std::vector<cases::Cell> expected = cases::parseMatrix(readFile(arguments.expect));
-    missing = cases::missingCells(expected, cells);
+    const std::vector<selftest::Cell> expected = selftest::parseMatrix(readFile(arguments.expect));
+    missing = selftest::missingCells(expected, cells);
     for (const std::string& line : missing) std::fprintf(stderr, "expected: %s\n", line.c_str());
-    std::fprintf(output.text(), "%zu of %zu expected cells ran and passed\n", expected.size() - missing.size(), expected.size());
+    std::fprintf(output.text(), "%zu cells expected, %zu lacking\n", expected.size(), missing.size());
     object["missing"] = missing;
   }
   output.json(object);
@@ -132,8 +139,7 @@ Verb makeSelftestVerb(CLI::App& parent) {
   app->add_flag("--list", arguments->list, "Show the cells that would run");
   app->add_flag("--full", arguments->full, "All cases instead of a selection");
   app->add_option("--every", arguments->every, "Only every Nth case of each op and type, and one of each path: a slow device's sample")->check(CLI::PositiveNumber);
-  app->add_option("--types", arguments->types, "Only these weight formats, a comma list")->delimiter(',');
-  app->add_option("--ops", arguments->ops, "Only these ops, a comma list: quantize,matmul")->delimiter(',');
+  addChoiceOptions(*app, arguments->choice, "Only these weight formats, and ops without one: int4,nf4", "Only these ops: quantize,matmul");
   app->add_option("--expect", arguments->expect, "A list of cells that must have run: exit 1 if one did not");
   app->add_option("--merge", arguments->merge, "Run nothing: read results of earlier runs");
   // For builds whose subgroup kernels emulate a size.

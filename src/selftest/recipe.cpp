@@ -1,4 +1,4 @@
-#include "recipe.h"
+#include "selftest/recipe.h"
 
 #include <bit>
 #include <cmath>
@@ -6,7 +6,7 @@
 #include "numerics/exact.h"
 #include "shaders/formats/nf4/table.h"
 
-namespace nib::cases {
+namespace nib::selftest {
 namespace {
 
 uint32_t bitsOf(double value) { return std::bit_cast<uint32_t>(float(value)); }
@@ -149,4 +149,4 @@ std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, cons
   return words;
 }
 
-}  // namespace nib::cases
+}  // namespace nib::selftest

@@ -1,12 +1,13 @@
-#include "cells.h"
+#include "selftest/cells.h"
 
 #include <algorithm>
 #include <sstream>
 #include <stdexcept>
 
+#include "formats/format.h"
 #include "plan/kernel_table.h"
 
-namespace nib::cases {
+namespace nib::selftest {
 namespace {
 
 std::string joined(const std::vector<std::string>& kernels) {
@@ -30,27 +31,16 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-// As kernels.list says it: which kernels a format has.
-const char* kindOf(const NibFormatInfo& info) {
-  if (info.flags & NIB_FORMAT_OWN_SCALES) return "block";
-  if (info.flags & NIB_FORMAT_MEAN_SCALE) return "mean";
-  return info.granularities == 1u << NIB_GRANULARITY_GROUP ? "micro" : "scaled";
-}
-
 // One device as opened: adds what ran to the cells.
 void runOn(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
            std::vector<Cell>& cells) {
   const uint32_t size = options.emulated_subgroup != 0 ? options.emulated_subgroup : device.info().subgroup_size;
   for (const OpFormat& what : opFormats()) {
-    const std::vector<std::string>& ops = options.ops;
-    if (!ops.empty() && std::find(ops.begin(), ops.end(), opName(what.op)) == ops.end()) continue;
-    const std::vector<std::string>& types = options.types;
-    const std::string type = what.format != 0 ? nibFormatById(what.format)->name : "";
-    if (!types.empty() && !type.empty() && std::find(types.begin(), types.end(), type) == types.end()) continue;
+    if (!options.wantsOp(opName(what.op)) || !options.wantsType(what.format)) continue;
     for (const Case& c : thinned(casesOf(NibOp(what.op), what.format, options.extent), options.every)) {
       Outcome outcome;
       if (options.plan_only) {
-        outcome.kernels = kit::Plan(device, &c.desc.op, c.descBytes()).kernels();
+        outcome.kernels = planOf(device, c).kernels();
         outcome.passed = true;
       } else {
         outcome = runCase(device, c);
@@ -81,12 +71,18 @@ const char* featureNames(uint32_t features) {
   return "subgroup";
 }
 
-// Kernels of the build that took part in no cell.
-void addUnused(const kit::Device& device, const std::string& profile, std::vector<Cell>& cells) {
+// Kernels are called after their op; those that several ops share belong to none.
+bool bearsName(const std::string& kernel, const std::vector<std::string>& ops) {
+  return std::any_of(ops.begin(), ops.end(), [&](const std::string& op) { return kernel == op || kernel.rfind(op + "_", 0) == 0; });
+}
+
+// Kernels of the build that took part in no cell, of those that were asked for.
+void addUnused(const kit::Device& device, const std::string& profile, const SelftestOptions& options, std::vector<Cell>& cells) {
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
     const std::string module = row.module;
     if (module.rfind("peak_", 0) == 0) continue;  // ceilings, which bench checks
+    if (!options.wantsType(row.format) || (!options.ops.empty() && !bearsName(row.name, options.ops))) continue;
     bool used = false;
     for (const Cell& cell : cells) used = used || ("+" + cell.path + "+").find("+" + module + "+") != std::string::npos;
     if (used) continue;
@@ -108,7 +104,15 @@ void addUnused(const kit::Device& device, const std::string& profile, std::vecto
 
 }  // namespace
 
-std::vector<Cell> selftest(const kit::DeviceOptions& device_options, const SelftestOptions& options) {
+bool SelftestOptions::wantsOp(const std::string& name) const {
+  return ops.empty() || std::find(ops.begin(), ops.end(), name) != ops.end();
+}
+
+bool SelftestOptions::wantsType(uint32_t format) const {
+  return types.empty() || format == 0 || std::find(types.begin(), types.end(), nibFormatById(format)->name) != types.end();
+}
+
+std::vector<Cell> runSelftest(const kit::DeviceOptions& device_options, const SelftestOptions& options) {
   const std::string profile = device_options.profile.empty() ? "none" : device_options.profile;
   std::vector<Cell> cells;
   const kit::Device device = kit::Device::open(device_options);
@@ -122,7 +126,7 @@ std::vector<Cell> selftest(const kit::DeviceOptions& device_options, const Selft
       restriction.features_mask = 0;
       runOn(device.restricted(restriction), profile, options, cells);
     }
-    addUnused(device, profile, cells);
+    addUnused(device, profile, options, cells);
   }
 #endif
   return cells;
@@ -155,13 +159,13 @@ std::vector<Cell> parseMatrix(const std::string& text) {
       throw std::runtime_error("line " + std::to_string(number) + " of the matrix needs: op type path profile subgroup");
     }
     const std::string type = cell.type, path = cell.path;
-    if (type != "*" && type != "scaled" && type != "mean" && type != "micro" && type != "block") {
+    if (type != "*" && !isFormatKind(type.c_str())) {
       cell.path = replaced(path, "{type}", cell.type);
       cells.push_back(cell);
       continue;
     }
     for (uint32_t f = 0; const NibFormatInfo* info = nibFormatAt(f); ++f) {
-      if (type != "*" && type != kindOf(*info)) continue;
+      if (type != "*" && type != formatKind(info->format)) continue;
       cell.type = info->name;
       cell.path = replaced(path, "{type}", cell.type);
       cells.push_back(cell);
@@ -185,7 +189,15 @@ std::vector<std::string> missingCells(const std::vector<Cell>& expected, const s
                       found->first_failure);
     }
   }
+  // What no line of the matrix asks for.
+  for (const OpFormat& what : opFormats()) {
+    const std::string type = what.format != 0 ? nibFormatById(what.format)->name : "-";
+    const bool there = std::any_of(ran.begin(), ran.end(), [&](const Cell& cell) {
+      return cell.op == opName(what.op) && cell.type == type && cell.ran > 0;
+    });
+    if (!there) lines.push_back(std::string(opName(what.op)) + " " + type + ": no cell of it ran");
+  }
   return lines;
 }
 
-}  // namespace nib::cases
+}  // namespace nib::selftest

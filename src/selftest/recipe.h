@@ -1,13 +1,13 @@
 // Inputs that look for trouble, made from a seed: the same values on every machine.
-#ifndef NIB_TESTS_RECIPE_H
-#define NIB_TESTS_RECIPE_H
+#ifndef NIB_SELFTEST_RECIPE_H
+#define NIB_SELFTEST_RECIPE_H
 
 #include <nibble/nibble.h>
 
 #include <cstdint>
 #include <vector>
 
-namespace nib::cases {
+namespace nib::selftest {
 
 enum class Recipe {
   kUniform,    // [-1, 1)
@@ -65,5 +65,5 @@ class Random {
   uint64_t state_;
 };
 
-}  // namespace nib::cases
+}  // namespace nib::selftest
 #endif

@@ -1,13 +1,13 @@
 // Cells of the proof: op x type x path x profile x subgroup size, and how they are told from what ran.
-#ifndef NIB_TESTS_CELLS_H
-#define NIB_TESTS_CELLS_H
+#ifndef NIB_SELFTEST_CELLS_H
+#define NIB_SELFTEST_CELLS_H
 
 #include <string>
 #include <vector>
 
-#include "cases.h"
+#include "selftest/run_case.h"
 
-namespace nib::cases {
+namespace nib::selftest {
 
 struct Cell {
   std::string op;
@@ -32,23 +32,28 @@ struct SelftestOptions {
   uint32_t every = 1;              // of each op and format, only every Nth case, see thinned
   std::vector<std::string> types;  // only these formats, and ops without; empty = all
   std::vector<std::string> ops;    // only these; empty = all
+
+  bool wantsOp(const std::string& name) const;
+  bool wantsType(uint32_t format) const;  // 0 = of ops without: true
   bool plan_only = false;          // make the plans, run nothing
   uint32_t emulated_subgroup = 0;  // of a build whose subgroup kernels emulate this size
 };
 
-// Runs every case of every op and format on the device, with all its features and with none, and sorts them into cells.
-// Kernels of this build that no case could take are cells too, with the reason.
-std::vector<Cell> selftest(const kit::DeviceOptions& device, const SelftestOptions& options);
+// Runs every case of the ops and formats on the device, with all its features and with none, and sorts them into cells.
+// Kernels of this build that no case could take are cells too, with the reason: of a choice of types those of these types, of
+// a choice of ops those that bear an op's name.
+std::vector<Cell> runSelftest(const kit::DeviceOptions& device, const SelftestOptions& options);
 
 // Adds `more` to `cells`, equal ones together.
 void mergeCells(std::vector<Cell>& cells, const std::vector<Cell>& more);
 
 // Lines "op type path profile subgroup" of a matrix file; '#' begins a comment; type * stands for every format of this
-// build, a KIND of kernels.list for those of that kind, and {type} in the path for the format's name. Throws std::runtime_error with the line that is wrong.
+// build, a KIND of kernels.list for those of that kind, and {type} in the path for the format's name. Throws
+// std::runtime_error with the line that is wrong.
 std::vector<Cell> parseMatrix(const std::string& text);
 
-// Expected cells that did not run or failed, one line each.
+// Expected cells that did not run or failed, and ops that ran in no cell of a format that they take, one line each.
 std::vector<std::string> missingCells(const std::vector<Cell>& expected, const std::vector<Cell>& ran);
 
-}  // namespace nib::cases
+}  // namespace nib::selftest
 #endif

@@ -1,11 +1,15 @@
 // Packed layouts, byte for byte, written out from their descriptions: compressed-tensors' pack-quantized and plain rows,
-// bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing.
+// bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing. And there and back again.
 #include <doctest/doctest.h>
 
-#include "golden.h"
+#include "../golden/golden.h"
+#include "memory_checks.h"
+#include "prepare.h"
+#include "refusals.h"
 
+using namespace nib;
 using namespace nib::golden;
-using nib::tests::weights;
+using namespace nib::tests;
 
 namespace {
 
@@ -14,14 +18,20 @@ struct Packed {
 };
 
 NibRepackDesc repackDesc(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w, uint32_t flags = 0) {
-  return {NIB_OP_REPACK, sizeof(NibRepackDesc), flags, rows, cols, uint32_t(layout), w};
+  NibRepackDesc d = selftest::describe<NibRepackDesc>(NIB_OP_REPACK);
+  d.flags = flags;
+  d.rows = rows;
+  d.cols = cols;
+  d.layout = layout;
+  d.weights = w;
+  return d;
 }
 
-// Canonical parts to packed ones; "" bytes if refused.
+// Canonical parts to packed ones.
 Packed pack(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w, const Bytes& codes,
             const Bytes& scales = {}, const Bytes& zeros = {}) {
   const NibRepackDesc desc = repackDesc(rows, cols, layout, w);
-  nib::tests::Ranges ranges(nib::tests::asOp(desc));
+  Ranges ranges(asOp(desc));
   REQUIRE(ranges.valid());
   ranges.write(NIB_ROLE_WEIGHTS, codes);
   if (!scales.empty()) std::memcpy(ranges.scales(), scales.data(), scales.size());
@@ -38,7 +48,7 @@ Packed pack(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w,
 // And back: codes, scales and zeros, 0xa5 where nothing is written.
 Blob unpack(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w, const Packed& packed) {
   const NibRepackDesc desc = repackDesc(rows, cols, layout, w, NIB_REPACK_UNPACK);
-  nib::tests::Ranges ranges(nib::tests::asOp(desc));
+  Ranges ranges(asOp(desc));
   REQUIRE(ranges.valid());
   ranges.write(NIB_ROLE_INPUT, packed.codes);
   const NibMemoryPart& zeros = ranges.memory.part[NIB_PART_PACKED_ZEROS];
@@ -56,7 +66,96 @@ Blob unpack(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w,
   return blob;
 }
 
+// Bytes of a part that a layout has in the place of the blob's codes, and of its zero points.
+struct PackedBytes {
+  uint64_t codes, zeros;
+};
+PackedBytes packedBytes(uint32_t layout, const Extents& shape, const model::Layout& l) {
+  const uint64_t rows = shape.rows, cols = shape.cols, bits = l.format->bits;
+  switch (layout) {
+    case NIB_LAYOUT_ROWS: return {rows * cols * bits / 8, 0};
+    case NIB_LAYOUT_PACKED_ROWS: {
+      const uint64_t of_rows = l.by_tensor ? 1 : rows, groups = l.by_tensor ? 1 : l.scales_per_row;
+      return {l.codes_bytes, l.zeros_bytes == 0 ? 0 : (of_rows * bits + 31) / 32 * groups * 4};
+    }
+    case NIB_LAYOUT_BITSANDBYTES: return {(rows * cols + 1) / 2, 0};
+    default: return {rows * ((cols + 31) / 32) * (l.format->minimum() ? 4 : 2) + rows * ((cols + 31) / 32) * 4 * bits, 0};
+  }
+}
+
+void checkMemory() {
+  uint32_t taken = 0;
+  forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
+    for (const NibLayout layout : {NIB_LAYOUT_ROWS, NIB_LAYOUT_PACKED_ROWS, NIB_LAYOUT_BITSANDBYTES, NIB_LAYOUT_GGUF}) {
+      const bool unpack = turn % 2 != 0;
+      const NibRepackDesc d = repackDesc(shape.rows, shape.cols, layout, w, unpack ? uint32_t(NIB_REPACK_UNPACK) : 0u);
+      NibMemory any{sizeof(NibMemory)};
+      if (nibGetMemory(asOp(d), nullptr, &any) == NIB_ERROR_UNSUPPORTED) continue;  // the layout does not hold it
+      ++taken;
+      const NibMemory memory = memoryOf(d);
+      const model::Layout l = model::layoutOf(shape.rows, shape.cols, w);
+      checkWeights(memory, l);
+      const PackedBytes bytes = packedBytes(layout, shape, l);
+      const uint64_t codes = model::roundUp(bytes.codes, 4);
+      CHECK(memory.part[NIB_PART_PACKED_CODES].offset_bytes == 0);
+      CHECK(memory.part[NIB_PART_PACKED_CODES].size_bytes == codes);
+      const uint64_t end = checkNext(memory, NIB_PART_PACKED_ZEROS, codes, bytes.zeros);
+      CHECK(memory.range[unpack ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT].size_bytes == end);
+      CHECK(memory.range[unpack ? NIB_ROLE_OUTPUT : NIB_ROLE_INPUT].size_bytes == 0);
+      CHECK(memory.range[NIB_ROLE_AUX].size_bytes == 0);
+    }
+  });
+  CHECK(taken > 100);
+}
+
+void checkRefusals() {
+  using Desc = NibRepackDesc;
+  for (const NibFormatInfo* info : scaledFormats()) {
+    if (info->bits != 4 && info->bits != 8) continue;
+    const Desc right = repackDesc(4, 64, NIB_LAYOUT_ROWS, weights(info->format, NIB_GRANULARITY_GROUP, 32));
+    std::vector<Wrong<Desc>> wrong = wrongWeights<Desc>();
+    // Its groups run along rows, which this layout has.
+    wrong.push_back({"layout rows", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }});
+    wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = 0; }});
+    wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = 5; }});
+    wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = NIB_LAYOUT_GGUF; }});
+    if (info->bits == 4) wrong.push_back({"layout rows", kUnsupported, [](Desc& d) { d.cols = 63; }});
+    expectEachRefused(right, "repack", wrong);
+  }
+}
+
 }  // namespace
+
+NIB_DEFINE_OP_TEST(repack, .memory = checkMemory, .refusals = checkRefusals)
+
+TEST_CASE("what is packed and unpacked is packed to the same bytes again, in every case of the shared list") {
+  uint32_t count = 0;
+  for (const model::Format& format : model::formats()) {
+    for (const selftest::Case& c : selftest::casesOf(NIB_OP_REPACK, format.id, selftest::Extent::kFull)) {
+      NibRepackDesc to = c.as<NibRepackDesc>(), from = to;
+      if (to.flags & NIB_REPACK_UNPACK) continue;
+      from.flags = NIB_REPACK_UNPACK;
+      INFO(c.name());
+      Ranges packed(asOp(to)), blob(asOp(from)), again(asOp(to));
+      REQUIRE(packed.valid());
+      REQUIRE(blob.valid());
+      prepare(c, packed);
+      const Bytes source = packed.copy(NIB_ROLE_WEIGHTS);
+      REQUIRE(packed.run(c.n) == NIB_SUCCESS);
+      CHECK(packed.guardsHold());
+      CHECK(packed.copy(NIB_ROLE_WEIGHTS) == source);
+      blob.write(NIB_ROLE_WEIGHTS, source);  // what no layout holds is the caller's to bring
+      blob.write(NIB_ROLE_INPUT, packed.copy(NIB_ROLE_OUTPUT));
+      REQUIRE(blob.run(c.n) == NIB_SUCCESS);
+      CHECK(blob.guardsHold());
+      again.write(NIB_ROLE_WEIGHTS, blob.copy(NIB_ROLE_WEIGHTS));
+      REQUIRE(again.run(c.n) == NIB_SUCCESS);
+      CHECK(firstDifference(again.bytes(NIB_ROLE_OUTPUT), packed.bytes(NIB_ROLE_OUTPUT), packed.size(NIB_ROLE_OUTPUT)) == "");
+      ++count;
+    }
+  }
+  CHECK(count > 50);
+}
 
 TEST_CASE("packed rows of int4: -8..-1 are 0x76543210, zero points go along columns") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
@@ -165,7 +264,7 @@ TEST_CASE("layouts refuse what they cannot hold") {
   NibMemory memory{sizeof(NibMemory)};
   const auto result = [&](uint32_t cols, uint32_t layout, const NibWeights& w) {
     const NibRepackDesc desc = repackDesc(4, cols, NibLayout(layout), w);
-    return nibGetMemory(nib::tests::asOp(desc), nullptr, &memory);
+    return nibGetMemory(asOp(desc), nullptr, &memory);
   };
   const NibWeights int4 = weights(NIB_FORMAT_INT4, NIB_GRANULARITY_ROW, 0);
   const NibWeights nf4 = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64);

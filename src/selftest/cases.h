@@ -1,0 +1,83 @@
+// The case lists of every op: tests, `nibble selftest`, `nibble devices --verify` and the bench all walk these.
+#ifndef NIB_SELFTEST_CASES_H
+#define NIB_SELFTEST_CASES_H
+
+#include "selftest/case.h"
+
+namespace nib::selftest {
+
+// Cases of one op for one format; 0 = without: of ops whose lists go by no format, and dense weights.
+std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
+
+// Every Nth of a list, and the first of each kind: way of sharing scales, given or found, direction. Kinds take paths of
+// their own, so none is lost.
+std::vector<Case> thinned(std::vector<Case> list, uint32_t every);
+
+const char* opName(uint32_t op);
+std::vector<std::string> opNames();  // of this build
+
+struct OpFormat {
+  uint32_t op;
+  uint32_t format;   // 0 = the op has none
+  std::string name;  // "quantize int4", "minmax"
+};
+// Every op of this build with every format it takes.
+std::vector<OpFormat> opFormats();
+
+// Cases of other sizes than the lists have, for what they would not show.
+enum class Large {
+  kTails,          // as large as the lists get, with last tiles that are mostly empty
+  kSlices,         // several slices in the main phases: about 13 MB of source
+  kWindows,        // beyond the range of 128 MiB that every device has
+  kNarrowWindows,  // several windows where those are small, of ops whose lists have no such case
+  kPlans           // shapes as people have them, to plan and not to run
+};
+struct LargeOptions {
+  Extent extent = Extent::kQuick;
+  bool slow = false;  // leaves out what takes minutes where shaders are instrumented
+};
+std::vector<Case> largeCases(Large purpose, NibOp op, uint32_t format, const LargeOptions& options = {});
+
+struct NamedCase {
+  std::string name;
+  Case c;
+};
+// What `nibble devices --verify` tests: every type with the commonest grouping, and each other way once, with the types
+// taken in turn; a plan's own self-test is there for the combination that a program uses.
+std::vector<NamedCase> verifyCases();
+
+// --------------------------------------------------------------------------------------------- data
+// A role's range before a run: inputs by the case's recipe; results and scratch hold marks, the status zeros.
+std::vector<uint32_t> makeRange(const Case& c, const NibMemory& memory, NibRole role);
+Images makeImages(const Case& c, const NibMemory& memory);
+// After it. Throws std::runtime_error if the reference refuses the case.
+void runReference(const Case& c, const NibMemory& memory, Images& images);
+
+// --------------------------------------------------------------------------------------------- judging
+// The role that holds the result.
+NibRole writtenRole(const Case& c);
+
+// The first difference of a role's range: the word, its place and both values; "" if there is none. Scratch may hold
+// anything.
+std::string difference(const Case& c, const NibMemory& memory, NibRole role, const uint32_t* got,
+                       const std::vector<uint32_t>& expected);
+
+// Whether the device's bytes may differ from the reference's.
+bool isBounded(const Case& c);
+
+// The element of a result that is farthest from the exact one, in double precision, of what the op says it may be.
+struct Farthest {
+  double ratio = 0;    // its error over its bound; infinite for what is no number
+  uint64_t index = 0;  // elements from the range's begin
+  double got = 0;
+  double exact = 0;
+  std::string text(const Case& c, const NibMemory& memory) const;
+};
+// Of bounded cases. before: the ranges as they were before the run, by role; one that the op does not read may be NULL. Of
+// large results the corners and elements between, about most_products multiply-adds in all.
+Farthest farthest(const Case& c, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
+                  const uint32_t* output, uint64_t most_products = UINT64_MAX);
+Farthest farthest(const Case& c, const NibMemory& memory, const Images& before, const uint32_t* output);
+
+}  // namespace nib::selftest
+#endif

@@ -1,0 +1,38 @@
+// What the ops' cases fill their ranges with.
+#ifndef NIB_SELFTEST_INPUTS_H
+#define NIB_SELFTEST_INPUTS_H
+
+#include "selftest/case.h"
+
+namespace nib::selftest {
+
+using Words = std::vector<uint32_t>;
+
+// What ranges hold where nothing is filled in: scratch and results begin as marks, so that a kernel that counts on zeros
+// is caught, and what a run must leave alone is seen.
+inline constexpr uint32_t kUntouched = 0xa5a5a5a5u;
+
+inline size_t wordsOf(uint64_t bytes) { return size_t((bytes + 3) / 4); }
+
+// Any bit patterns.
+Words makeBits(uint64_t size_bytes, uint64_t seed);
+// Scales that exist, positive ones of many sizes, and ones that are none.
+Words makeScales(uint32_t type, uint64_t size_bytes, uint64_t seed);
+// Numbers of a type for a range or a part of that many bytes.
+Words makeNumbers(Recipe recipe, uint32_t type, uint64_t size_bytes, uint64_t seed);
+// Codes of a product of codes: any, or of the recipe kAlike.
+Words makeCodes(Recipe recipe, const NibWeights& weights, uint64_t size_bytes, uint64_t seed);
+
+// Copies words to a part of a role's range, if there is one.
+void fillPart(Words& range, const NibMemoryPart& part, const Words& words);
+// Scales, zero points and nested scales of any kind.
+void fillParameters(Words& range, const NibMemory& memory, uint32_t scale_type, uint64_t seed);
+
+// A blob as quantizing ordinary numbers gives it, by the reference.
+Words quantizedNormal(uint32_t rows, uint32_t cols, const NibWeights& weights, uint64_t seed);
+
+// The reference on ranges that are large enough. Throws std::runtime_error with `what` if it refuses.
+void runOnHost(const NibOpDesc* desc, const NibCpuBinding& binding, uint32_t n, const std::string& what);
+
+}  // namespace nib::selftest
+#endif

@@ -1,0 +1,173 @@
+// What the ops' lists of cases are made of: shapes and ways of sharing scales that meet every tail, and types that
+// rotate with a case's number.
+#ifndef NIB_SELFTEST_LISTS_H
+#define NIB_SELFTEST_LISTS_H
+
+#include <algorithm>
+#include <bit>
+#include <iterator>
+
+#include "selftest/op_cases.h"
+
+namespace nib::selftest {
+
+struct Shape {
+  uint32_t rows, cols;
+};
+
+// Whole and broken runs, groups, tiles and words; one element, one column, one row; rows long enough for every path.
+inline constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1},    {37, 1},  {1, 5},      {5, 1000},
+                                    {7, 2064}, {3, 4097}, {130, 20}, {2, 66000}, {301, 515}, {17, 336}};
+
+struct Sharing {
+  NibGranularity granularity;
+  uint32_t group;
+  uint32_t flags;
+};
+
+inline constexpr Sharing kSharings[] = {
+    {NIB_GRANULARITY_GROUP, 128, 0}, {NIB_GRANULARITY_GROUP, 16, 0},          {NIB_GRANULARITY_GROUP, 64, 0},
+    {NIB_GRANULARITY_ROW, 0, 0},     {NIB_GRANULARITY_GROUP, 48, 0},          {NIB_GRANULARITY_COLUMN, 0, 0},
+    {NIB_GRANULARITY_TENSOR, 0, 0},  {NIB_GRANULARITY_GROUP, 256, 0},         {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
+    {NIB_GRANULARITY_GROUP, 32, 0},  {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT}, {NIB_GRANULARITY_GROUP, 240, 0},
+    {NIB_GRANULARITY_GROUP, 16, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED}};
+
+inline constexpr Recipe kRecipes[] = {Recipe::kMixed, Recipe::kTies,    Recipe::kThreshold, Recipe::kDenormal,
+                                      Recipe::kRange, Recipe::kZeros,   Recipe::kOutlier,   Recipe::kOneSign,
+                                      Recipe::kNonFinite, Recipe::kBits, Recipe::kUniform};
+
+// Types rotate with the case's number, so that over a list all combinations come up.
+struct Counter {
+  uint64_t i = 0;
+  uint32_t turn(uint32_t n) const { return uint32_t((i * 2654435761u >> 7) % n); }
+  Recipe recipe() const { return kRecipes[i % std::size(kRecipes)]; }
+};
+
+// Some cases run about half of their rows.
+inline uint32_t rowsOfRun(const Counter& counter, uint32_t rows) { return counter.i % 6 != 2 ? rows : (rows + 1) / 2; }
+
+// Flat rows that any op takes: whole groups and runs.
+inline uint32_t flatCols(uint32_t cols) { return (cols + 191) / 192 * 192; }
+
+// By what the format says of itself.
+bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode);
+// Whether groups have but one size, so that there are few ways of sharing, and a quick list has them all.
+inline bool hasOneGroupSize(const NibFormatInfo& info) { return info.group_multiple == info.group_max; }
+// A scale type that the format has, `turn`s from the first.
+uint32_t scaleType(const NibFormatInfo& info, uint64_t turn);
+// Weights of the format with a scale type that is `turn`s from the first, or, nested, fp32.
+NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn);
+// The ways of sharing that the format has; of dense weights one.
+std::vector<const Sharing*> sharingsOf(const NibFormatInfo* info);
+
+// Every pair of types over every shape; a quick list takes two pairs per shape, and so every pair twice or more.
+inline constexpr uint32_t kTypePairs = 9;
+inline bool quickPair(size_t shape, uint32_t pair) {
+  return pair == shape * 2 % kTypePairs || pair == (shape * 2 + 5) % kTypePairs;
+}
+
+// --------------------------------------------------------------------------------------------- names
+const char* typeName(uint32_t type);
+const char* granularityName(uint32_t granularity);
+const char* activationName(uint32_t activation);  // " relu"; "" for none
+std::string weightsName(const NibWeights& weights);
+// ", 33x130 stride 140 n 17": what is not as usual is told.
+std::string sidesName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n);
+std::string dataName(const Case& c);  // ", mixed seed 7"
+
+// Of kinds: what a way of sharing does to the choice of kernels.
+uint64_t sharingKind(const NibWeights& weights, uint64_t more = 0);
+
+// --------------------------------------------------------------------------------------------- other sizes
+// Of Large::kSlices: 13 MB of fp32.
+inline constexpr Shape kSliceShape{1031, 3116};
+// Of Large::kWindows: 36 Mi elements, which are 144 MiB of fp32, lie on 3 rows of so many columns, or on so many rows of
+// 1024 columns.
+inline constexpr Shape kWindowShape{36u << 10, 12u << 20};
+
+// Of Large::kTails: visit(shape, granularity).
+template <class Visit>
+void forEachTail(Visit&& visit) {
+  for (const Shape& shape : {Shape{131, 8209}, Shape{1100, 1040}}) {
+    for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN}) {
+      visit(shape, granularity);
+    }
+  }
+}
+// Of ops on dense matrices alone.
+inline constexpr Shape kDenseTails[] = {{131, 8209}, {1100, 1041}};
+
+// Of Large::kPlans.
+struct PlanShape {
+  uint32_t rows, cols, stride;
+  NibWeights weights;
+  uint32_t turn;  // counts
+
+  bool oneGranularity() const { return weights.granularity <= NIB_GRANULARITY_COLUMN; }
+  uint32_t weightsStride() const { return (weights.flags & NIB_WEIGHTS_FLAT) != 0 ? 0 : stride; }
+};
+template <class Visit>
+void forEachPlan(uint32_t format, Visit&& visit) {
+  struct Side {
+    uint32_t rows, cols, stride;
+  };
+  constexpr Side kSides[] = {{4096, 4096, 0},   {11008, 4096, 0}, {4096, 11008, 0},  {3, 200000, 0},
+                             {2048, 4100, 4112}, {2048, 4096, 4112}, {1, 4096, 0},   {300, 1023, 1027},
+                             {151936, 896, 0},  {40, 128, 0},     {32000, 16, 0}};
+  constexpr Sharing kWays[] = {{NIB_GRANULARITY_TENSOR, 0, 0},
+                               {NIB_GRANULARITY_ROW, 0, 0},
+                               {NIB_GRANULARITY_COLUMN, 0, 0},
+                               {NIB_GRANULARITY_GROUP, 128, 0},
+                               {NIB_GRANULARITY_GROUP, 16, 0},
+                               {NIB_GRANULARITY_GROUP, 240, 0},
+                               {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
+                               {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT},
+                               {NIB_GRANULARITY_GROUP, UINT32_MAX, NIB_WEIGHTS_FLAT}};
+  uint32_t turn = 0;
+  for (const Side& side : kSides) {
+    for (const Sharing& way : kWays) {
+      for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
+        visit(PlanShape{side.rows, side.cols, side.stride,
+                        weightsOf(format, way.granularity, way.group, way.flags | mode, turn % 3), turn});
+        ++turn;
+      }
+    }
+  }
+}
+
+// Of `nibble devices --verify`: more than one tile in both directions with tails; the library makes its self-test as small
+// as still tells.
+inline constexpr Shape kVerifiedShape{77, 1090};
+
+// visit(weights, type of what is dense, words for a name).
+template <class Visit>
+void forEachVerified(const NibFormatInfo& format, Visit&& visit) {
+  uint32_t turn = 0;
+  for (const uint32_t granularity :
+       {NIB_GRANULARITY_GROUP, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN, NIB_GRANULARITY_TENSOR}) {
+    for (const uint32_t flags : {0u, uint32_t{NIB_WEIGHTS_ASYMMETRIC}, uint32_t{NIB_WEIGHTS_FLAT}}) {
+      const bool grouped = granularity == NIB_GRANULARITY_GROUP, flat = (flags & NIB_WEIGHTS_FLAT) != 0;
+      if ((flags & ~format.weights_flags) != 0 || (flat && !grouped)) continue;
+      if (!(format.granularities >> granularity & 1u)) continue;
+      const bool every_type = grouped && flags == 0;
+      for (uint32_t i = 0; i < (every_type ? 3u : 1u); ++i) {
+        const uint32_t type = turn++ % 3;
+        const bool has_type = (format.scale_types >> type & 1u) != 0;
+        const uint32_t scale_type = has_type ? type : uint32_t(std::countr_zero(format.scale_types));
+        const std::string text = std::string(format.name) + " " + granularityName(granularity) +
+                                 ((flags & NIB_WEIGHTS_ASYMMETRIC) != 0 ? " asymmetric" : "") + (flat ? " flat" : "") + " " +
+                                 typeName(type);
+        visit(weightsOf(format.format, granularity, grouped ? std::min(64u, format.group_max) : 0, flags, scale_type), type, text);
+      }
+    }
+  }
+}
+
+// --------------------------------------------------------------------------------------------- places
+Lines linesOfWeights(const NibWeights& weights, uint32_t rows, const NibMemory& memory, NibPart part);
+Lines linesOfDense(uint32_t type, uint64_t stride);
+// Rows of results whose 16-bit elements start on words, unless a stride is given.
+Lines linesOfResult(uint32_t type, uint64_t stride, uint64_t cols);
+
+}  // namespace nib::selftest
+#endif

@@ -1,0 +1,131 @@
+// The cases of an op as data. Each src/selftest/cases/NAME.cpp describes those of one op as an OpCases<Desc> with
+// designated initializers and makes its row, kCases_NAME, from it; the build lists the rows from kernels.list. Tests,
+// `nibble selftest`, `nibble devices --verify` and `nibble bench` know ops from these rows alone.
+#ifndef NIB_SELFTEST_OP_CASES_H
+#define NIB_SELFTEST_OP_CASES_H
+
+#include "selftest/bench_rows.h"
+#include "selftest/cases.h"
+#include "selftest/inputs.h"
+
+namespace nib::selftest {
+
+// How the words of a part make rows.
+struct Lines {
+  uint64_t row_bits = 0;       // 0 = elements follow each other without rows
+  uint32_t element_bits = 32;
+};
+
+// What a bounded op's result is judged with. `output` is the range after the run.
+struct Judged {
+  uint32_t n;
+  const NibMemory& memory;
+  const uint32_t* const (&before)[NIB_ROLE_COUNT];
+  const uint32_t* output;
+  uint64_t most_products;
+};
+
+// The functions for an op whose description is Desc. Members without a default are required.
+template <class Desc>
+struct OpCases {
+  NibOp op;
+  // Appends the cases of a format; NULL = of none.
+  void (*list)(const NibFormatInfo* format, Extent extent, std::vector<Case>& list);
+  // All that follows the op's name in a case's.
+  std::string (*name)(const Case& c, const Desc& desc);
+  // What of a description decides which kernels it takes, roughly: a thinned list keeps one of each kind.
+  uint64_t (*kind)(const Desc& desc);
+  // Fills the role's range, of the size that `memory` says, with what a run reads of it; it holds marks.
+  void (*fill)(const Case& c, const Desc& desc, const NibMemory& memory, NibRole role, Words& range);
+  // The weights, if the op has any.
+  NibWeights* (*weights)(Desc& desc) = nullptr;
+  // Whether lists go by the format of the weights. Without it all formats' cases are in the list of none.
+  bool by_format = true;
+  // How the part of a role's range makes rows, to say where a word lies. NULL = words follow each other.
+  Lines (*lines)(const Desc& desc, const NibMemory& memory, NibRole role, NibPart part) = nullptr;
+  // Whether the result is judged by a bound; then `farthest` judges it. NULL = results are the same bytes.
+  bool (*bounded)(const Case& c, const Desc& desc) = nullptr;
+  Farthest (*farthest)(const Desc& desc, const Judged& judged) = nullptr;
+  // Appends cases of other sizes. What this build or the op does not have is left out by the caller.
+  void (*large)(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) = nullptr;
+  // Appends descriptions for `nibble devices --verify`.
+  void (*verify)(const NibFormatInfo* format, std::vector<NamedCase>& list) = nullptr;
+  // What `nibble bench` measures. Empty = nothing.
+  OpBench<Desc> bench = {};
+};
+
+// The same with the description's type erased.
+struct CasesRow {
+  uint32_t op;
+  void (*list)(const NibFormatInfo* format, Extent extent, std::vector<Case>& list);
+  std::string (*name)(const Case& c);
+  uint64_t (*kind)(const Case& c);
+  void (*fill)(const Case& c, const NibMemory& memory, NibRole role, Words& range);
+  NibWeights* (*weights)(Case& c);  // NULL = none
+  bool by_format;
+  Lines (*lines)(const Case& c, const NibMemory& memory, NibRole role, NibPart part);
+  bool (*bounded)(const Case& c);
+  Farthest (*farthest)(const Case& c, const Judged& judged);
+  void (*large)(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list);
+  void (*verify)(const NibFormatInfo* format, std::vector<NamedCase>& list);
+  BenchRow bench;
+};
+
+namespace detail {
+
+// kCases is a constexpr OpCases<Desc>; its functions are called through pointers that take any case.
+template <class Desc, const OpCases<Desc>& kCases>
+constexpr CasesRow makeCasesRow() {
+  static_assert((kCases.bounded == nullptr) == (kCases.farthest == nullptr), "what is bounded must be judged");
+  return {
+      .op = uint32_t(kCases.op),
+      .list = kCases.list,
+      .name = [](const Case& c) { return kCases.name(c, c.as<Desc>()); },
+      .kind = [](const Case& c) { return kCases.kind(c.as<Desc>()); },
+      .fill = [](const Case& c, const NibMemory& memory, NibRole role, Words& range) {
+        kCases.fill(c, c.as<Desc>(), memory, role, range);
+      },
+      .weights = [](Case& c) -> NibWeights* {
+        if constexpr (kCases.weights != nullptr) return kCases.weights(c.as<Desc>());
+        return nullptr;
+      },
+      .by_format = kCases.by_format && kCases.weights != nullptr,
+      .lines = [](const Case& c, const NibMemory& memory, NibRole role, NibPart part) {
+        if constexpr (kCases.lines != nullptr) return kCases.lines(c.as<Desc>(), memory, role, part);
+        return Lines{};
+      },
+      .bounded = [](const Case& c) {
+        if constexpr (kCases.bounded != nullptr) return kCases.bounded(c, c.as<Desc>());
+        return false;
+      },
+      .farthest = [](const Case& c, const Judged& judged) {
+        if constexpr (kCases.farthest != nullptr) return kCases.farthest(c.as<Desc>(), judged);
+        return Farthest{};
+      },
+      .large = [](Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
+        if constexpr (kCases.large != nullptr) kCases.large(purpose, format, options, list);
+      },
+      .verify = [](const NibFormatInfo* format, std::vector<NamedCase>& list) {
+        if constexpr (kCases.verify != nullptr) kCases.verify(format, list);
+      },
+      .bench = makeBenchRow<Desc, kCases>(),
+  };
+}
+
+}  // namespace detail
+
+// Defines kCases_NAME from DESCRIPTION, a constexpr OpCases<...> of the same file.
+#define NIB_DEFINE_CASES(NAME, DESC, DESCRIPTION) \
+  extern const CasesRow kCases_##NAME;            \
+  constinit const CasesRow kCases_##NAME = detail::makeCasesRow<DESC, DESCRIPTION>();
+
+// NULL if this build lacks it.
+const CasesRow* findCases(uint32_t op);
+// In the order of kernels.list; NULL beyond the last.
+const CasesRow* casesAt(uint32_t index);
+
+// A description that a list may hold without knowing whether this build and the op have it.
+bool canBePlanned(const Case& c);
+
+}  // namespace nib::selftest
+#endif

@@ -1,12 +1,23 @@
 // Reference of NIB_OP_MATMUL: sums in double, in the order of the columns.
 #include "reference/matmul.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "reference/activation.h"
 #include "reference/decode_row.h"
 
 namespace nib {
+namespace {
+
+// y rounded to fp32, as bits. A conversion would flush small numbers where the thread has FTZ set.
+uint32_t roundedBits(double y) {
+  const double magnitude = std::fabs(y);
+  if (!(magnitude < 0x1p-126)) return exact::bitsOf(float(y));
+  return (std::signbit(y) ? exact::kSignBit : 0u) | uint32_t(std::nearbyint(magnitude * 0x1p149));
+}
+
+}  // namespace
 
 void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const HostRun& run) {
   // A piece of a row is decoded once for as many tokens.
@@ -66,7 +77,7 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
       y = reference::activate(desc.activation, y);
       const uint64_t at = (uint64_t(b) * desc.tokens + run.first_row + t) * m.result_stride + row;
       if (desc.flags & NIB_PRODUCT_RESIDUAL) y += double(exact::floatOf(loadDense(output, desc.result_type, at)));
-      storeDense(output, desc.result_type, at, exact::bitsOf(float(y)));
+      storeDense(output, desc.result_type, at, roundedBits(y));
       // The other half of a shared last word.
       if (desc.result_type != NIB_TYPE_F32 && row + 1 == desc.rows && desc.rows % 2 != 0) {
         storeDense(output, desc.result_type, at + 1, 0);

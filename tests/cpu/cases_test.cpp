@@ -159,7 +159,7 @@ TEST_CASE("a failed case says which word is the first that differs, where it lie
   got[5] ^= 0x00000100u;
   got[7] ^= 1u;
   CHECK(selftest::difference(c, memory, NIB_ROLE_OUTPUT, got.data(), expected.role[NIB_ROLE_OUTPUT]) ==
-        "output, row 1, column 4 (word 5): device 0xa5a5a4a5, reference 0xa5a5a5a5; 2 of 8 words differ");
+        "output, row 1, column 4 (word 5): device 0xa5a5a4a5, reference 0xa5a5a5a5; 2 of 9 words differ");
   // The second of five scales of four bytes.
   got = expected.role[NIB_ROLE_WEIGHTS];
   const size_t scale = size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4) + 1;

@@ -88,7 +88,7 @@ std::vector<Wrong<Desc>> wrongWeights() {
       {"weights.scale_type", kUnsupported, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = 4; }},
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = UINT32_MAX; }},
-      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 16; }},
+      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 32; }},
       {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 0x80000000u; }},
       {"weights.flags", kInvalid,
        [](Desc& d) {

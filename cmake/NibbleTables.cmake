@@ -66,6 +66,10 @@ function(nibble_write_interfaces)
   set(sources "")
   foreach(name IN LISTS NIBBLE_KERNELS)
     set(source ${NIBBLE_K_${name}_SOURCE})
+    set(bounded false)
+    if(NIBBLE_K_${name}_KIND STREQUAL "bounded")
+      set(bounded true)
+    endif()
     string(TOUPPER "${source}" upper)
     string(REGEX MATCHALL "[^_]+" parts "${source}")
     set(camel "")
@@ -80,7 +84,7 @@ function(nibble_write_interfaces)
       string(APPEND includes "#include \"shaders/ops/${source}.h\"\n")
       string(APPEND specs "inline constexpr SpecRow kSpec_${source}[] = {${upper}_SPEC(NIB_INTERFACE_ROW)};\n")
     endif()
-    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${source}, sizeof kSpec_${source} / sizeof(SpecRow)},\n")
+    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${source}, sizeof kSpec_${source} / sizeof(SpecRow), ${bounded}},\n")
   endforeach()
   nibble_write("${NIBBLE_GENERATED}/src/kernel_interfaces.h" "\
 // Written by the build from shaders/kernels.list: do not edit.
@@ -106,6 +110,7 @@ struct KernelInterface {
   std::size_t push_bytes;
   const SpecRow* spec;
   std::size_t spec_count;
+  bool bounded;  // results have an error bound instead of exact bytes
 };
 
 // One NAME_SPEC as SpecRows.

@@ -12,7 +12,7 @@
 
 namespace nib {
 
-// The number of tiles (workgroups) of a phase for n rows: ceil(ceil(n / row_block) * mul / div), or `fixed` for every n.
+// How many tiles (workgroups) a phase has for n rows: ceil(ceil(n / row_block) * mul / div), or `fixed` for every n.
 // Each row block has `mul` items. An item is a unit of work: a run of elements, a group, a chunk or a row.
 struct TileRule {
   uint32_t row_block = 1;
@@ -20,8 +20,8 @@ struct TileRule {
   uint64_t div = 1;  // items per tile
   uint32_t fixed = 0;
   uint32_t rows = 0;  // the phase's rows in every run that is not empty; 0 = the run's rows
-  // Neighbouring items whose results may share a word, counted from the result's first row. If the run's first word also
-  // has items of earlier rows, the run starts with as many idle items, so that one invocation owns each whole word.
+  // Neighbouring items whose results may share a word, counted from the result's first row. If the run's first word
+  // also has items of earlier rows, the run starts with as many idle items, so that one invocation owns each word.
   uint32_t share = 1;
   // Tiles are counted from the matrix's first row, not from the run's: every operand has the run's rows at first_row.
   // NibPushHead.rows is then the row after the run's last.

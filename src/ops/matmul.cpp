@@ -486,7 +486,7 @@ NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTil
   spec.WG = workgroup;
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
-  spec.LOAD_RUNS = t.turn;
+  spec.LOAD_RUNS = t.load_runs;
   const Tiling tiling{workgroup * t.rows, t.tokens, 1, 0};
   return addProduct("matmul_rows", d, m, spec, tiling, 0, workOf(d, m, tiling), builder);
 }

@@ -45,6 +45,7 @@ configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
 install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
 install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders" FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
+install(FILES shaders/common/nibble_constants.h DESTINATION "${nibble_data_dir}/shaders/common")
 install(FILES shaders/numerics/exact.glsl shaders/numerics/product.glsl shaders/numerics/scale_store.glsl
         DESTINATION "${nibble_data_dir}/shaders/numerics")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

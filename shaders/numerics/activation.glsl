@@ -3,11 +3,7 @@
 #ifndef NIB_NUMERICS_ACTIVATION_GLSL
 #define NIB_NUMERICS_ACTIVATION_GLSL
 
-#define NIB_RELU 1u
-#define NIB_RELU6 2u
-#define NIB_GELU 3u
-#define NIB_GELU_TANH 4u
-#define NIB_SILU 5u
+#include "common/nibble_constants.h"
 
 // erf within 1.5e-7: Abramowitz and Stegun, 7.1.26.
 float nibErf(float x) {

@@ -2,20 +2,8 @@
 #ifndef NIB_NUMERICS_SCALE_STORE_GLSL
 #define NIB_NUMERICS_SCALE_STORE_GLSL
 
+#include "common/nibble_constants.h"
 #include "numerics/exact.glsl"
-
-// NibType and NibWeights flags, as in nibble.h.
-#define NIB_F32 0u
-#define NIB_F16 1u
-#define NIB_BF16 2u
-#define NIB_E8M0 3u
-#define NIB_NESTED 4u  // bytes of double quantization; no NibType
-#define NIB_ASYMMETRIC 1u
-#define NIB_NARROW 2u
-#define NIB_SCALE_RULE (3u << 8)
-#define NIB_SCALE_CEIL (1u << 8)
-#define NIB_SCALE_EVEN (2u << 8)
-#define NIB_SCALE_RCEIL (3u << 8)
 
 // The stored representation of a non-negative finite scale; larger ones saturate.
 uint nibScaleToStored(uint bits, uint type) {

@@ -4,13 +4,11 @@
 #ifndef NIB_PRODUCTS_INT8_EPILOGUE_GLSL
 #define NIB_PRODUCTS_INT8_EPILOGUE_GLSL
 
+#include "common/nibble_constants.h"
 #include "numerics/exact.glsl"
 #include "numerics/halves.glsl"
 #include "numerics/scale_store.glsl"
 
-#define NIB_RESULT_I32 8u
-#define NIB_RESULT_I8 9u
-#define NIB_RESULT_U8 10u
 #define NIB_CODES_RESULT (RESULT_TYPE == NIB_RESULT_I8 || RESULT_TYPE == NIB_RESULT_U8)
 #define NIB_HALF_RESULT (RESULT_TYPE == NIB_F16 || RESULT_TYPE == NIB_BF16)
 
@@ -146,7 +144,7 @@ uvec4 nibActivated(uvec4 y) {
   return nibOrdinary(floatBitsToUint(vec4(nibActivate(x.x), nibActivate(x.y), nibActivate(x.z), nibActivate(x.w))));
 #else
   if (ACTIVATION == 0u) return y;
-  if (ACTIVATION >= 3u) {
+  if (ACTIVATION >= NIB_GELU) {
     ivec4 code = nibRequantize(y, push.table_rcp, push.zeros >> 16, 0);
     return nibOrdinary(uvec4(nibWeightParameter(push.table_word + uint(code.x)),
                              nibWeightParameter(push.table_word + uint(code.y)),
@@ -154,7 +152,7 @@ uvec4 nibActivated(uvec4 y) {
                              nibWeightParameter(push.table_word + uint(code.w))));
   }
   uvec4 positive = mix(y, uvec4(0u), lessThan(ivec4(y), ivec4(0)));
-  return ACTIVATION == 2u ? min(positive, uvec4(0x40c00000u)) : positive;
+  return ACTIVATION == NIB_RELU6 ? min(positive, uvec4(0x40c00000u)) : positive;
 #endif
 }
 

@@ -5,6 +5,7 @@
 
 #include "reference/reference.h"
 #include "ops/dense_spec.h"
+#include "ops/shader_constants.h"
 #include "plan/op.h"
 #include "plan/probe_exact.h"
 
@@ -408,7 +409,7 @@ NibResult addProduct(const char* name, const NibMatmulDesc& d, const Matmul& m, 
 template <class Spec>
 void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
   spec->RESULT_TYPE = d.result_type;
-  spec->SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
+  spec->SCALE_TYPE = scaleTypeConstant(d.weights);
   spec->FLAGS = d.weights.flags;
   spec->FULL = d.cols % m.shape.run == 0;
   spec->COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
@@ -485,7 +486,7 @@ NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTil
   spec.WG = workgroup;
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
-  spec.LOAD_RUNS = t.turn;
+  spec.LOAD_RUNS = t.load_runs;
   const Tiling tiling{workgroup * t.rows, t.tokens, 1, 0};
   return addProduct("matmul_rows", d, m, spec, tiling, 0, workOf(d, m, tiling), builder);
 }

@@ -1,4 +1,4 @@
-// The op table, from kernels.list, and the entry points that need no device.
+// The op table, made from kernels.list, and the functions of nibble.h that need no device.
 #include "plan/op.h"
 
 #include <cstring>
@@ -81,7 +81,7 @@ NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const L
     }
     part.offset_bytes = offset;
   }
-  // What a role needs now ends where its last part ends.
+  // A role's range now ends with its last part.
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     uint64_t end = 0;
     bool moved = false;
@@ -98,7 +98,7 @@ NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const L
 
 namespace {
 
-// Adds the run's offsets to the ranges of a binding, and checks them.
+// Adds the run's offsets to the ranges of a binding. Checks alignment and size.
 NibResult moveRanges(const OpRow& op, const NibMemory& memory, const NibRun& run, const Log& log, NibCpuBinding* binding) {
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     NibCpuRange& range = binding->range[role];

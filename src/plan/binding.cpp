@@ -1,4 +1,4 @@
-// Bindings: descriptor sets over the caller's buffers, one per segment, made outside recording.
+// Bindings: descriptor sets over the caller's buffers, one per segment, allocated and written before recording.
 #include "base/sized.h"
 #include "formats/geometry.h"
 #include "plan/plan.h"
@@ -20,14 +20,14 @@ NibResult checkRanges(const NibPlan& plan, const NibMemory& memory, const NibBin
                       plan.op->name, roleName(role), (unsigned long long)range.offset, kRangeAlignmentBytes);
     }
     if (range.size == VK_WHOLE_SIZE || range.size < need.size_bytes) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is no size)",
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is refused)",
                       plan.op->name, roleName(role), (long long)range.size, (unsigned long long)need.size_bytes);
     }
   }
   return NIB_SUCCESS;
 }
 
-// A piece of memory that the op reads or writes: a part, or the range of a role without parts.
+// Memory that the op reads or writes: one part, or the whole range of a role none of whose parts is moved.
 struct Piece {
   VkBuffer buffer;
   uint64_t begin, end;
@@ -44,7 +44,7 @@ uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pi
     for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
       moved = moved || (desc.part_offset_bytes[p] != 0 && memory.part[p].role == role);
     }
-    // Ranges move by NibRun offsets, so without moved parts all of what the caller gave counts.
+    // NibRun.offset_bytes may move the op's bytes anywhere within the caller's range, so all of it counts.
     if (!moved) {
       pieces[count++] = {range.buffer, range.offset, range.offset + range.size, role, kNoPart};
       continue;
@@ -59,12 +59,12 @@ uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pi
   return count;
 }
 
-// Ranges must not overlap, but of roles with moved parts only what is written must not overlap anything, except where the
-// op allows a part to be written in place.
+// Two whole ranges must not overlap. A moved part may overlap memory unless one of the two is written. A written part may
+// be the same bytes as another part if the op works in place there (mayAlias).
 NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
   const Log& log = plan.context->log;
   const uint32_t written = plan.op->written(plan.desc.get());
-  Piece pieces[NIB_PART_COUNT + NIB_ROLE_COUNT];
+  Piece pieces[uint32_t(NIB_PART_COUNT) + NIB_ROLE_COUNT];
   const uint32_t count = piecesOf(memory, desc, pieces);
   for (uint32_t i = 0; i < count; ++i) {
     for (uint32_t j = 0; j < i; ++j) {
@@ -91,7 +91,7 @@ NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibB
   return NIB_SUCCESS;
 }
 
-// Bytes of the role's range from the first to the last of the parts that a slot covers, where the binding has them.
+// The bytes of the role's range from the first to the last part of the set `parts`, at the offsets of the binding.
 Span partsSpan(const NibMemory& memory, uint64_t parts) {
   Span span{UINT64_MAX, 0};
   for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
@@ -115,7 +115,7 @@ class SetWriter {
     for (uint32_t s = 0; s < kSlotCount; ++s) {
       windows->slot[s] = {0, 0, UINT64_MAX};
       if (phase.slot[s].kind == Slot::kUnused) continue;
-      const NibResult result = place(phase, phase.slot[s], segment, &info[s], &windows->slot[s]);
+      const NibResult result = describe(phase, phase.slot[s], segment, &info[s], &windows->slot[s]);
       if (result != NIB_SUCCESS) return result;
       any = &info[s];
     }
@@ -142,10 +142,12 @@ class SetWriter {
     return false;
   }
 
-  NibResult place(const Phase& phase, const Slot& slot, const Segment& segment, VkDescriptorBufferInfo* info,
-                  NibBinding::Window* window) const {
+  // Chooses the buffer window that a slot's descriptor covers for a segment.
+  NibResult describe(const Phase& phase, const Slot& slot, const Segment& segment, VkDescriptorBufferInfo* info,
+                     NibBinding::Window* window) const {
     const NibBufferRange& range = desc_.range[slot.role];
-    // How far the base part, which the kernel counts from, is from where the plan has it. Modulo 2^64 it may be negative.
+    // The distance of the base part, which the kernel's indices are relative to, from its offset in the plan. Modulo 2^64:
+    // it may be negative.
     uint64_t shift = 0;
     if (slot.base_part != kNoPart) shift = memory_.part[slot.base_part].offset_bytes - plan_.memory.part[slot.base_part].offset_bytes;
     Span span = slot.pinned || slot.float_bytes != 0 ? allRowsSpan(plan_, slot)
@@ -159,7 +161,7 @@ class SetWriter {
     const uint64_t base = (range.offset + span.begin) / alignment_ * alignment_;
     uint64_t size = range.offset + span.end - base;
     if (slot.float_bytes != 0) {
-      // The window ends with the rows at its largest offset, which is a multiple of the alignment too.
+      // At the largest dynamic offset, a multiple of the alignment, the window ends where the rows end.
       const uint64_t part_size = slot.float_bytes + (size - slot.float_bytes) % alignment_;
       const Span first = slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
       window->largest_offset = size - part_size;
@@ -167,13 +169,13 @@ class SetWriter {
       size = part_size;
     } else if (size > plan_.context->caps.max_storage_range_bytes) {
       return plan_.context->log.fail(NIB_ERROR_UNSUPPORTED,
-                                     "%s: the parts of %s that one descriptor must cover lie %llu bytes apart, the device's storage "
+                                     "%s: the parts of %s that one descriptor must cover span %llu bytes, the device's storage "
                                      "range has %llu; put them closer together",
                                      plan_.op->name, roleName(slot.role), (unsigned long long)size,
                                      (unsigned long long)plan_.context->caps.max_storage_range_bytes);
     }
     *info = {range.buffer, base, size};
-    // Modulo 2^32: a window may begin after the range.
+    // Modulo 2^32: a window may begin after the origin.
     window->delta_words = uint32_t((range.offset + slot.origin_bytes + shift - base) / 4u);
     return NIB_SUCCESS;
   }

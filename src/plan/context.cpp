@@ -4,11 +4,11 @@
 namespace nib {
 
 bool isSwitchedOff(const NibContext& context, const KernelRow& row) {
-  // A module that needs features has another row to fall back on; one wrong specialization condemns it. A row that
-  // needs nothing is judged specialization by specialization, when its constants are known.
+  // A row that needs features has another row as its fallback, so one failed specialization disables the whole module.
+  // A row without features is the last fallback: addPhase checks the verdict of the one specialization it uses.
   if (row.features == 0) return false;
   std::lock_guard<std::mutex> lock(context.verdict_mutex);
-  if (context.verdicts.count() == 0) return false;  // and no hash to compute
+  if (context.verdicts.count() == 0) return false;  // saves computing the hash
   return context.verdicts.anyFailed(context.caps, kernelHash(row));
 }
 
@@ -77,7 +77,7 @@ extern "C" {
 NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_context) {
   if (caller_desc == nullptr || out_context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
   *out_context = nullptr;
-  // Nothing behind the version can be trusted before it is known, not even the log.
+  // The layout of the other fields depends on the version, so nothing else is read first, not even the log.
   if (caller_desc->abi_version != NIB_ABI_VERSION) return NIB_ERROR_VERSION;
   NibContextDesc desc;
   if (!readSized(*caller_desc, &desc)) return NIB_ERROR_INVALID_ARGUMENT;
@@ -124,7 +124,7 @@ NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_c
 
 void nibDestroyContext(NibContext* context) {
   if (context == nullptr) return;
-  // Without the function table nothing was made.
+  // If loading the function table failed, there is nothing to destroy.
   if (context->api.vkDestroyPipelineLayout != nullptr) {
     context->pipelines.destroyAll();
     context->pools.destroyAll();

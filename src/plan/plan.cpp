@@ -7,7 +7,7 @@ namespace nib {
 
 namespace {
 
-// A slice is small enough that a slow device does it in a few milliseconds; the caller submits as many as it likes.
+// A slow device runs a slice of this size in a few milliseconds.
 constexpr uint64_t kSliceBytes = uint64_t(4) << 20;
 
 bool switchedOff(const void* user, const KernelRow& row) { return isSwitchedOff(*static_cast<const NibContext*>(user), row); }
@@ -52,7 +52,7 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
   const uint32_t rows = rule.rowsOf(plan.kernelRows(plan.rows.max));
   const uint64_t total = rule.items(rows);
   uint64_t first_item = first * rule.div;
-  // Idle items before the first one move the others back.
+  // A run may start with up to share - 1 idle items, which shift a tile's items that far back.
   const uint64_t lead = rule.share > 1 && plan.rows.all != 0 ? rule.share - 1 : 0;
   first_item -= first_item < lead ? first_item : lead;
   if (first_item >= total) first_item = total - 1;
@@ -70,8 +70,8 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
     if (span.end > size) span.end = size;
     return span;
   }
-  // The rows of a block are interleaved in items: the first item's first row, the last item's last row. Rows of earlier
-  // blocks lie between them.
+  // Every item covers all rows of its row block, so the span reaches from the first item's first row to the last item's
+  // last row.
   uint64_t last_row = last_item / rule.mul * rule.row_block + rule.row_block - 1;
   if (last_row >= rows) last_row = rows - 1;
   uint64_t row_end = (last_item % rule.mul + 1) * slot.item_bytes;
@@ -134,8 +134,8 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.tiles = tiles;
   phase.tiles.rows = placement_.rows;
   phase.sees_first_row = placement_.sees_first_row;
-  const uint32_t most_lead = tiles.share > 1 && plan_.rows.all != 0 && phase.sees_first_row ? tiles.share - 1 : 0;
-  phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.rows.max)), most_lead);
+  const uint32_t max_lead = tiles.share > 1 && plan_.rows.all != 0 && phase.sees_first_row ? tiles.share - 1 : 0;
+  phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.rows.max)), max_lead);
   phase.push_bytes = push_bytes;
   std::memcpy(phase.push, push, push_bytes);
   for (uint32_t s = 0; s < kSlotCount; ++s) phase.slot[s] = placedSlot(slot[s]);
@@ -173,22 +173,22 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   return NIB_SUCCESS;
 }
 
-// Windows: as many tiles at a time as fit the device's largest storage range, wherever the caller's buffers begin. A slot
-// that moves with first_row has one window over all rows if they fit. Else dynamic offsets place its window, as far as
-// 32 bits reach; a matrix beyond that can only be written from its first row on.
+// Cuts the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any offset
+// of the caller's buffers. A slot that moves with first_row has one window over all rows if they fit. Otherwise a dynamic
+// offset slides its window, which reaches 4 GiB; a larger matrix can only be written from its first row on.
 NibResult PlanBuilder::addSegments(Phase& phase) {
   const NibContext& context = *plan_.context;
   const uint64_t alignment = windowAlignment(context);
-  constexpr uint64_t kReach = UINT32_MAX;
+  constexpr uint64_t kMaxDynamicOffset = UINT32_MAX;
   for (Slot& s : phase.slot) {
     if (s.first_row_bytes == 0 || s.kind != Slot::kItems || plan_.rows.all == 0 || phase.tiles.absolute) continue;
     const Span all = allRowsSpan(plan_, s);
     s.pinned = all.end - all.begin <= largestWindow();
     if (s.pinned) continue;
-    if (all.end > kReach) {
+    if (all.end > kMaxDynamicOffset) {
       plan_.rows.all = 0;
     } else {
-      s.float_bytes = 1;  // settled below
+      s.float_bytes = 1;  // the real size is computed below
     }
   }
   const uint64_t margin = 2 * alignment;
@@ -202,7 +202,7 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
   };
   phase.first_segment = uint32_t(plan_.segments.size());
   for (uint64_t first = 0; first < phase.tile_count;) {
-    uint64_t good = first, bad = phase.tile_count + 1;
+    uint64_t good = first, bad = phase.tile_count + 1;  // binary search for the segment's end
     while (bad - good > 1) {
       const uint64_t middle = good + (bad - good) / 2;
       (fits(first, middle) ? good : bad) = middle;
@@ -210,7 +210,7 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
     if (good == first) {
       return log().fail(NIB_ERROR_UNSUPPORTED,
                         "%s: one tile of %s, or its scales or scratch, needs more than the device's %llu bytes of "
-                        "storage range; cut the tensor by rows",
+                        "storage range; split the tensor by rows",
                         plan_.op->name, phase.row->module, (unsigned long long)context.caps.max_storage_range_bytes);
     }
     if (!plan_.segments.push({first, good})) return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);

@@ -1,4 +1,4 @@
-// Recording: no allocation, no lock, no failure.
+// Recording. It allocates nothing, takes no lock and cannot fail.
 #include <cassert>
 
 #include "base/sized.h"
@@ -29,15 +29,15 @@ struct Recorder {
   const NibRun& run;
   const Phase& phase;
   uint32_t rows;       // as the kernel sees them
-  uint32_t first_row;  // the same
+  uint32_t first_row;  // of the result, as the kernel sees it
   alignas(4) uint8_t push[kPushBytes];
 
-  // Dispatches tiles [first, end), which lie within one segment.
+  // Dispatches tiles [first, end) of one segment.
   void dispatch(uint64_t first, uint64_t end, const uint32_t (&delta)[kSlotCount]) {
     const NibContext& context = *plan.context;
     while (first < end) {
-      const uint64_t most = context.caps.max_workgroup_count_x;
-      const uint64_t count = end - first < most ? end - first : most;
+      const uint64_t max_count = context.caps.max_workgroup_count_x;
+      const uint64_t count = end - first < max_count ? end - first : max_count;
       const NibPushHead head{uint32_t(first), uint32_t(first + count), rows,     first_row,
                              delta[0],        delta[1],                delta[2], delta[3]};
       std::memcpy(push, &head, sizeof head);
@@ -48,8 +48,8 @@ struct Recorder {
     }
   }
 
-  // The windows of a segment, where this run has them.
-  void placeWindows(const NibBinding::Windows& windows, uint32_t (&dynamic)[kSlotCount], uint32_t (&delta)[kSlotCount]) {
+  // Dynamic offsets and deltas of a segment's windows in this run.
+  void offsetWindows(const NibBinding::Windows& windows, uint32_t (&dynamic)[kSlotCount], uint32_t (&delta)[kSlotCount]) {
     const uint64_t alignment = plan.memory.dynamic_alignment_bytes;
     for (uint32_t s = 0; s < kSlotCount; ++s) {
       const Slot& slot = phase.slot[s];
@@ -58,18 +58,18 @@ struct Recorder {
       delta[s] = 0;
       if (slot.kind == Slot::kUnused) continue;
       const uint64_t moved = phase.tiles.absolute ? 0 : run.first_row * slot.first_row_bytes;
-      uint64_t floated = 0;
+      uint64_t slid = 0;
       if (window.largest_offset != UINT64_MAX) {
-        floated = (window.floats_from + moved) / alignment * alignment;
-        if (floated > window.largest_offset) floated = window.largest_offset;
+        slid = (window.floats_from + moved) / alignment * alignment;
+        if (slid > window.largest_offset) slid = window.largest_offset;
       }
-      dynamic[s] = uint32_t(run.offset_bytes[slot.role] + floated);
-      delta[s] = window.delta_words + uint32_t(moved / 4u) - uint32_t(floated / 4u);
+      dynamic[s] = uint32_t(run.offset_bytes[slot.role] + slid);
+      delta[s] = window.delta_words + uint32_t(moved / 4u) - uint32_t(slid / 4u);
     }
   }
 
-  // Push constants that say where parts begin, as this binding has them.
-  void placeParts() {
+  // Copies the push constants and sets the first words of parts to those of this binding.
+  void patchPush() {
     std::memcpy(push, phase.push, phase.push_bytes);
     for (uint32_t i = 0; i < phase.part_word_count; ++i) {
       const auto& entry = phase.part_word[i];
@@ -114,7 +114,7 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
   const uint64_t slice_end =
       run.slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run.first_slice) + run.slice_count;
 
-  bool recorded = false;  // whether a barrier is due before the next phase
+  bool recorded = false;  // a phase is recorded, so the next one needs a barrier
   for (uint32_t p = 0; p < plan->phase_count; ++p) {
     const Phase& phase = plan->phase[p];
     const uint32_t first_row = phase.sees_first_row ? run.first_row : 0;
@@ -133,14 +133,14 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
     Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
-    recorder.placeParts();
+    recorder.patchPush();
     for (uint32_t i = 0; i < phase.segment_count && first < end; ++i) {
       const uint32_t index = phase.first_segment + i;
       const Segment& segment = plan->segments[index];
       if (segment.tile_end <= first) continue;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
-      recorder.placeWindows(binding->windows[index], dynamic, delta);
+      recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,
                                           &binding->sets[index].set, kSlotCount, dynamic);
       recorder.dispatch(first, stop, delta);

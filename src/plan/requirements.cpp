@@ -7,7 +7,7 @@
 namespace nib::vk {
 namespace {
 
-// Where a feature needs an extension: below the version that made it core.
+// An extension that features need on Vulkan versions below the one that made it core.
 struct ExtensionNeed {
   uint32_t features;  // any of these
   uint32_t core_version;
@@ -26,7 +26,7 @@ constexpr ExtensionNeed kNeeds[] = {
 static_assert(sizeof kNeeds / sizeof kNeeds[0] <= NIB_MAX_EXTENSIONS);
 
 // One struct per extension, never VkPhysicalDeviceVulkan12Features and the like: these are valid at every version (core
-// made them aliases), and an application may not chain both kinds, so it can see at once which ones are ours.
+// made them aliases). An application may not chain both kinds, so it must know which kind nibble chains.
 struct Chain {
   VkPhysicalDevice16BitStorageFeatures storage16;
   VkPhysicalDeviceShaderFloat16Int8Features small_types;
@@ -57,7 +57,7 @@ extern "C" NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_p
       takeSnapshot(get_instance_proc_addr, instance, physical_device, api_version, nullptr, &snapshot, nullptr);
   if (result != NIB_SUCCESS) return result;
 
-  // What a context would use if all of it were declared: no reason to enable more.
+  // The features that a context would use if all were declared: the application need not enable others.
   const Caps caps = makeCaps(snapshot, NIB_FEATURE_ALL, nullptr);
   out.features = caps.features;
   out.api_version = caps.api_version;
@@ -70,7 +70,7 @@ extern "C" NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_p
 
 extern "C" void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next) {
   using namespace nib::vk;
-  // The same structs serve every version: with the extension below, as core from, the version that adopted them.
+  // The same structs are valid at every version, see Chain.
   (void)api_version;
   if (chain == nullptr) return next;
   Chain& c = *::new (static_cast<void*>(chain)) Chain{};

@@ -1,7 +1,8 @@
 // Self-tests: a plan's own pipelines on small adversarial data, many times, compared with the reference.
 //
-// The caller's range holds, each at a multiple of 256 bytes: the roles the op only reads and the aux range, once, and
-// the range it writes, kRepeats times. Everything is written by transfer commands, so no mapping is needed before.
+// The caller's range holds, each at a multiple of 256 bytes or the device's larger alignment: one copy of the ranges
+// that the op only reads and of the aux range, and kRepeats copies of the range that it writes. Transfer commands write
+// all of it, so the caller maps it only to read results.
 #include "formats/dense.h"
 #include "formats/geometry.h"
 #include "plan/plan.h"
@@ -10,8 +11,8 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kRepeats = 32;
-constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // what result ranges hold before a run
-constexpr uint64_t kUpdateBytes = 65536;  // vkCmdUpdateBuffer's limit
+constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // content of result ranges before a run
+constexpr uint64_t kUpdateBytes = 65536;         // vkCmdUpdateBuffer's limit
 
 NibRole writtenRole(const NibPlan& plan) { return plan.op->written(plan.desc.get()); }
 
@@ -21,7 +22,7 @@ struct Layout {
   uint64_t size_bytes;
 };
 
-Layout layOut(NibRole written, const NibMemory& memory, uint64_t alignment) {
+Layout makeLayout(NibRole written, const NibMemory& memory, uint64_t alignment) {
   Layout layout{};
   const uint64_t step = alignment > kPartAlignmentBytes ? alignment : kPartAlignmentBytes;
   uint64_t at = 0;
@@ -55,7 +56,7 @@ void memoryBarrier(const NibContext& context, VkCommandBuffer command_buffer, Vk
 }  // namespace
 }  // namespace nib
 
-// The small plan, its binding, and host images of its ranges as the reference wants them.
+// The small plan, its binding, and host images of its ranges, on which the reference runs.
 struct NibVerify {
   explicit NibVerify(NibContext* owner) : context(owner), image(owner->allocator) {}
   NibContext* context;
@@ -91,7 +92,7 @@ NibCpuBinding imageBinding(NibVerify& verify) {
   return binding;
 }
 
-// Host images: inputs filled, results marked untouched, aux zero.
+// Fills the host images: inputs with test data, results with kUntouched, aux with 0.
 NibResult fillImages(NibVerify& verify) {
   const NibMemory& memory = verify.plan->memory;
   uint64_t size = 0;
@@ -139,7 +140,7 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
     updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[role], image + verify.image_offset[role], size);
   }
   if (written == NIB_ROLE_WEIGHTS) {
-    // Given scales are read from the range that the codes go to; found ones overwrite these marks.
+    // An op with given scales reads them from the range that it writes codes to. Other ops overwrite these bytes.
     for (uint32_t r = 0; r < kRepeats; ++r) {
       for (const NibPart part : {NIB_PART_SCALES, NIB_PART_ZEROS}) {
         const NibMemoryPart& p = plan.memory.part[part];
@@ -164,7 +165,7 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
     run.slice_count = UINT32_MAX;
     run.offset_bytes[written] = uint32_t(r * layout.step_bytes);
     nibCmdRun(command_buffer, &plan, verify.binding, &run);
-    // Scratch is shared by the repeats.
+    // The repeats share the scratch.
     memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
@@ -178,11 +179,11 @@ struct Mismatch {
   bool found = false;
   uint32_t repeat = 0;
   uint64_t byte = 0;  // in the written role's range
-  double got = 0, expected = 0;  // of bounded ops
+  double got = 0, expected = 0;  // only ops with an error bound
   uint32_t got_word = 0, expected_word = 0;
 };
 
-// Compares two results whose elements may differ by `tolerance`.
+// Finds the first element that differs by more than `tolerance`.
 Mismatch compareWithin(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
   const uint32_t element_bytes = typeBytes(tolerance.type);
   const uint64_t count = bytes / element_bytes;
@@ -234,18 +235,19 @@ void report(const NibPlan& plan, uint32_t role, const Mismatch& m) {
   const Log& log = plan.context->log;
   const uint32_t part = partAt(plan.memory, role, m.byte);
   const uint64_t in_part = m.byte - (part != kNoPart ? plan.memory.part[part].offset_bytes : 0);
-  char place[64];
+  char location[64];
   if (part != kNoPart) {
-    std::snprintf(place, sizeof place, "part %u of %s", part, roleName(role));
+    std::snprintf(location, sizeof location, "part %u of %s", part, roleName(role));
   } else {
-    std::snprintf(place, sizeof place, "%s", roleName(role));
+    std::snprintf(location, sizeof location, "%s", roleName(role));
   }
   if (plan.op->tolerance(plan.desc.get()).relative > 0) {
-    log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, byte %llu, run %u: the device has %g, the reference %g", plan.op->name, place,
+    log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, byte %llu, run %u: the device has %g, the reference %g",
+            plan.op->name, location,
             (unsigned long long)in_part, m.repeat, m.got, m.expected);
   } else {
     log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, word %llu, run %u: the device has 0x%08x, the reference 0x%08x", plan.op->name,
-            place, (unsigned long long)(in_part / 4), m.repeat, m.got_word, m.expected_word);
+            location, (unsigned long long)(in_part / 4), m.repeat, m.got_word, m.expected_word);
   }
 }
 
@@ -290,8 +292,8 @@ bool matches(NibVerify& verify, const uint8_t* mapped) {
   return statusMatches(plan, got, expected);
 }
 
-// A wrong result does not tell which of several kernels made it. The ones that use more than the guaranteed minimum are
-// suspected first: switched off, the next self-test runs without them.
+// A wrong result does not tell which of a plan's kernels made it. Kernels that need features are blamed first: they are
+// switched off, and the next self-test runs without them.
 NibResult remember(NibContext& context, const NibPlan& plan, bool passed) {
   bool suspects = false;
   for (uint32_t p = 0; p < plan.phase_count; ++p) suspects = suspects || plan.phase[p].row->features != 0;
@@ -320,7 +322,7 @@ NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range) {
   NibPlan* small = nullptr;
   const NibResult result = smallPlan(*plan, &small);
   if (result != NIB_SUCCESS) return result;
-  out_range->size_bytes = layOut(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
+  out_range->size_bytes = makeLayout(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
   out_range->alignment_bytes = kRangeAlignmentBytes;
   out_range->usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   nibDestroyPlan(small);
@@ -339,7 +341,7 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
   if (verify == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
   NibResult result = smallPlan(*plan, &verify->plan);
   if (result == NIB_SUCCESS) {
-    verify->layout = layOut(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
+    verify->layout = makeLayout(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
     if (memory->size < verify->layout.size_bytes || memory->size == VK_WHOLE_SIZE) {
       result = context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "verify: the range has %llu bytes, needs %llu",
                                 (unsigned long long)memory->size, (unsigned long long)verify->layout.size_bytes);

@@ -99,12 +99,12 @@ SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibType
 
 kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
   bytes_ += size_bytes;
-  return kit::Buffer(station_.device(), size_bytes);
+  return kit::Buffer(device_.untimed(), size_bytes);
 }
 
-SlabWorker::SlabWorker(const Station& station, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
+SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
                        Extents extents)
-    : station_(station), extents_(extents), rows_(rows), parts_(station.device(), weight, source, layout, rows, extents) {
+    : device_(device), extents_(extents), rows_(rows), parts_(device.untimed(), weight, source, layout, rows, extents) {
   const NibMemory& pair = parts_.errors.memory();
   pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
   // With double quantization codes and scales begin at the same places, with it or before it.
@@ -129,28 +129,28 @@ SlabWorker::SlabWorker(const Station& station, const WeightSpec& weight, NibType
 kit::Range SlabWorker::source() const { return partOf(pair_, parts_.errors.memory(), NIB_PART_REFERENCE); }
 
 NibExtent SlabWorker::extent() {
-  station_.run(*minmax_, rows_);
+  device_.run(*minmax_, rows_);
   NibExtent extent{};
-  station_.download(extent_, 0, &extent, sizeof extent);
+  device_.download(extent_, 0, &extent, sizeof extent);
   return extent;
 }
 
 void SlabWorker::setScale(uint32_t stored_scale, uint32_t stored_zero) {
   const NibMemory& memory = parts_.quantize.memory();
-  station_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
-  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) station_.fill(blob_, stored_zero, memory.part[NIB_PART_ZEROS].offset_bytes, 4);
+  device_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) device_.fill(blob_, stored_zero, memory.part[NIB_PART_ZEROS].offset_bytes, 4);
 }
 
 void SlabWorker::quantize(PackedSlab& packed) {
   const NibMemory& memory = parts_.quantize.memory();
   const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
-  station_.fill(status_, 0, status.offset_bytes, status.size_bytes);
-  station_.run(*quantize_, rows_);
-  station_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
-  station_.run(*repack_, rows_);
+  device_.fill(status_, 0, status.offset_bytes, status.size_bytes);
+  device_.run(*quantize_, rows_);
+  device_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
+  device_.run(*repack_, rows_);
   const auto read = [&](const kit::Buffer& from, const NibMemoryPart& part) {
     std::vector<std::byte> bytes(size_t(part.size_bytes));
-    if (!bytes.empty()) station_.download(from, part.offset_bytes, bytes.data(), bytes.size());
+    if (!bytes.empty()) device_.download(from, part.offset_bytes, bytes.data(), bytes.size());
     return bytes;
   };
   const NibMemory& packed_memory = parts_.repack.memory();
@@ -162,9 +162,9 @@ void SlabWorker::quantize(PackedSlab& packed) {
 }
 
 std::vector<std::byte> SlabWorker::absmaxOfRows() {
-  station_.run(*minmax_, rows_);
+  device_.run(*minmax_, rows_);
   std::vector<NibExtent> extents(rows_);
-  station_.download(extent_, 0, extents.data(), extents.size() * sizeof(NibExtent));
+  device_.download(extent_, 0, extents.data(), extents.size() * sizeof(NibExtent));
   std::vector<std::byte> bytes(size_t(rows_) * sizeof(float));
   for (uint32_t row = 0; row < rows_; ++row) std::memcpy(&bytes[row * sizeof(float)], &extents[row].absmax, sizeof(float));
   return bytes;
@@ -174,15 +174,15 @@ void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> n
   const NibMemory& memory = parts_.dequantize.memory();
   std::vector<std::byte> padded(size_t(memory.part[NIB_PART_SCALES].size_bytes));
   std::memcpy(padded.data(), codes.data(), codes.size());
-  station_.upload(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
-  station_.upload(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
+  device_.upload(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
+  device_.upload(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
 }
 
 void SlabWorker::compare(NibErrorSums& sums, uint64_t first_element) {
-  station_.run(*dequantize_, rows_);
-  station_.run(*errors_, rows_);
+  device_.run(*dequantize_, rows_);
+  device_.run(*errors_, rows_);
   std::vector<NibErrorTile> tiles(size_t(tiles_.sizeBytes() / sizeof(NibErrorTile)));
-  station_.download(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
+  device_.download(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
   nibErrorsAdd(&sums, tiles.data(), tiles.size(), first_element);
 }
 

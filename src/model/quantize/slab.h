@@ -3,7 +3,7 @@
 #define NIB_MODEL_QUANTIZE_SLAB_H
 
 #include "model/archive/container.h"
-#include "model/station.h"
+#include "model/timed_device.h"
 
 #include <nibble/kit.h>
 
@@ -47,7 +47,7 @@ enum class Extents {
 class SlabWorker {
  public:
   // source: type of the dense elements. Throws.
-  SlabWorker(const Station& station, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows, Extents extents);
+  SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows, Extents extents);
 
   // Where the dense rows are put before quantize() or extent().
   kit::Range source() const;
@@ -74,7 +74,7 @@ class SlabWorker {
   kit::Buffer buffer(uint64_t size_bytes);
   std::vector<std::byte> absmaxOfRows();
 
-  Station station_;
+  TimedDevice device_;
   Extents extents_;
   uint32_t rows_;
   Parts parts_;

@@ -17,7 +17,7 @@
 
 namespace nib::model {
 
-// The logical tensors of a model. A quantized weight is one tensor, under the name of the dense tensor that it replaces.
+// The logical tensors of a model. A quantized weight is one tensor, under the name of the dense tensor it replaces.
 class ModelView {
  public:
   // checkpoint: must outlive the view. Throws.

@@ -137,7 +137,7 @@ class Bitsandbytes : public Container {
   const char* name() const override { return "bnb"; }
 
   // LLM.int8: a scale per row, absmax / 127.
-  void settle(WeightSpec& w) const override {
+  void normalize(WeightSpec& w) const override {
     if (!eightBit(w)) return;
     w.weights.scale_type = NIB_TYPE_F32;
     w.weights.flags |= NIB_WEIGHTS_NARROW;

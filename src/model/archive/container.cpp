@@ -22,7 +22,7 @@ uint64_t WeightSpec::groupsPerRow() const {
   return (uint64_t(cols) + weights.group_size - 1) / weights.group_size;
 }
 
-void Container::settle(WeightSpec&) const {}
+void Container::normalize(WeightSpec&) const {}
 
 std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { return {}; }
 

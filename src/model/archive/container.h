@@ -88,7 +88,7 @@ class Container {
   virtual ~Container() = default;
   virtual const char* name() const = 0;
   // What it leaves no choice in: the type of scales, ...
-  virtual void settle(WeightSpec& weight) const;
+  virtual void normalize(WeightSpec& weight) const;
   // Why it cannot hold the weight, "" if it can.
   virtual std::string refuses(const WeightSpec& weight, Activations activations) const = 0;
   virtual NibLayout layout(const WeightSpec& weight, Activations activations) const = 0;

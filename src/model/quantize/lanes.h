@@ -8,8 +8,9 @@
 
 namespace nib::model {
 
-// Calls work(lane, job) for each job in 0..jobs-1. Jobs start in that order; each lane runs one job at a time. Lane 0 is
-// the calling thread. After a job throws, no new job starts; rethrows the error of the failed job with the lowest number.
+// Calls work(lane, job) for each job in 0..jobs-1. Jobs start in that order; each lane is a thread that runs one job at
+// a time, lane 0 the calling one. After a job throws, no new job starts; the error of the first failed job is rethrown
+// when all lanes have stopped.
 void runLanes(uint32_t lanes, size_t jobs, const std::function<void(uint32_t lane, size_t job)>& work);
 
 }  // namespace nib::model

@@ -1,4 +1,4 @@
-#include "model/station.h"
+#include "model/timed_device.h"
 
 #include <vector>
 
@@ -12,36 +12,36 @@ const char* stageName(Stage stage) {
 void StageClock::enter(Stage stage) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Entry& entry = entries_[size_t(stage)];
-  if (entry.inside++ == 0) entry.since = Clock::now();
+  if (entry.threads++ == 0) entry.since = Clock::now();
 }
 
 void StageClock::leave(Stage stage) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Entry& entry = entries_[size_t(stage)];
-  if (--entry.inside == 0) entry.seconds += std::chrono::duration<double>(Clock::now() - entry.since).count();
+  if (--entry.threads == 0) entry.seconds += std::chrono::duration<double>(Clock::now() - entry.since).count();
 }
 
-void Station::run(const kit::Binding& binding, uint32_t n) const {
+void TimedDevice::run(const kit::Binding& binding, uint32_t n) const {
   const StageClock::Scope scope(clock_, Stage::kCompute);
   device_.run(binding, n);
 }
 
-void Station::upload(const kit::Buffer& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) const {
+void TimedDevice::upload(const kit::Buffer& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) const {
   const StageClock::Scope scope(clock_, Stage::kUpload);
   device_.uploadBytes(to, offset_bytes, data, size_bytes);
 }
 
-void Station::download(const kit::Buffer& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) const {
+void TimedDevice::download(const kit::Buffer& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) const {
   const StageClock::Scope scope(clock_, Stage::kDownload);
   device_.downloadBytes(from, offset_bytes, data, size_bytes);
 }
 
-void Station::fill(const kit::Buffer& buffer, uint32_t word, uint64_t offset_bytes, uint64_t size_bytes) const {
+void TimedDevice::fill(const kit::Buffer& buffer, uint32_t word, uint64_t offset_bytes, uint64_t size_bytes) const {
   const StageClock::Scope scope(clock_, Stage::kUpload);
   device_.fill(buffer, word, offset_bytes, size_bytes);
 }
 
-void Station::load(const kit::Buffer& to, uint64_t offset_bytes, uint64_t size_bytes,
+void TimedDevice::load(const kit::Buffer& to, uint64_t offset_bytes, uint64_t size_bytes,
                    const std::function<void(std::span<std::byte>)>& read) const {
   std::vector<std::byte> staging;
   std::span<std::byte> bytes;

@@ -1,6 +1,6 @@
-// A device as the work on models sees it: moves and runs, timed by stages.
-#ifndef NIB_MODEL_STATION_H
-#define NIB_MODEL_STATION_H
+// A kit::Device whose transfers and runs are timed by pipeline stage.
+#ifndef NIB_MODEL_TIMED_DEVICE_H
+#define NIB_MODEL_TIMED_DEVICE_H
 
 #include <nibble/kit.h>
 
@@ -18,12 +18,13 @@ enum class Stage { kRead, kUpload, kCompute, kDownload, kWrite };
 inline constexpr size_t kStageCount = 5;
 const char* stageName(Stage stage);
 
-// How long each stage was busy: the time in which at least one thread was in it. Any thread.
+// How long each stage was busy: the time in which at least one thread was in it. Thread-safe.
 class StageClock {
  public:
   class Scope {
    public:
-    Scope(StageClock* clock, Stage stage) : clock_(clock), stage_(stage) {  // clock NULL = nothing is timed
+    // clock: NULL disables timing.
+    Scope(StageClock* clock, Stage stage) : clock_(clock), stage_(stage) {
       if (clock_ != nullptr) clock_->enter(stage_);
     }
     ~Scope() {
@@ -36,13 +37,13 @@ class StageClock {
     StageClock* clock_;
     Stage stage_;
   };
-  // When no thread is in it.
+  // Call only while no thread is in the stage.
   double seconds(Stage stage) const { return entries_[size_t(stage)].seconds; }
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Entry {
-    uint32_t inside = 0;
+    uint32_t threads = 0;  // in the stage now
     Clock::time_point since;
     double seconds = 0;
   };
@@ -52,18 +53,18 @@ class StageClock {
   std::array<Entry, kStageCount> entries_;
 };
 
-// The functions of kit::Device under a clock. Copies share both. Threads: as the device.
-class Station {
+// The functions of kit::Device, timed. Copies share the device and the clock. Threads: as kit::Device. All throw.
+class TimedDevice {
  public:
-  explicit Station(const kit::Device& device, StageClock* clock = nullptr) : device_(device), clock_(clock) {}
-  const kit::Device& device() const { return device_; }
+  explicit TimedDevice(const kit::Device& device, StageClock* clock = nullptr) : device_(device), clock_(clock) {}
+  const kit::Device& untimed() const { return device_; }
   StageClock* clock() const { return clock_; }
 
   void run(const kit::Binding& binding, uint32_t n) const;
   void upload(const kit::Buffer& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) const;
   void download(const kit::Buffer& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) const;
   void fill(const kit::Buffer& buffer, uint32_t word, uint64_t offset_bytes, uint64_t size_bytes) const;
-  // `read` fills size_bytes, straight into the buffer where the host sees it.
+  // Calls `read` with size_bytes of host memory to fill: the mapped buffer itself, or a staging copy that is uploaded.
   void load(const kit::Buffer& to, uint64_t offset_bytes, uint64_t size_bytes,
             const std::function<void(std::span<std::byte>)>& read) const;
 

@@ -7,9 +7,9 @@
 
 namespace nib {
 
-// Copies the caller's struct of `from_bytes` bytes to the library's. Fields that an older caller lacks become 0. Returns
-// false if the caller's is shorter than `least_bytes`, the struct's size when it was first released, or if a field that
-// this library does not know is not 0.
+// Copies the caller's struct of `from_bytes` bytes to the library's. Fields that an older caller lacks become 0.
+// Returns false if the caller's is shorter than `least_bytes`, the struct's size when it was first released, or if a
+// field that this library does not know is not 0.
 inline bool readSized(const void* from, uint32_t from_bytes, uint32_t least_bytes, void* to, uint32_t to_bytes) {
   if (from_bytes < least_bytes) return false;
   const uint8_t* bytes = static_cast<const uint8_t*>(from);

@@ -25,7 +25,8 @@ struct Element {
   bool rest_negative = false;
 };
 
-// The pattern with `shift` added to its exponent. Zero stays zero; results below the exponent field `least` become zero.
+// The pattern with `shift` added to its exponent. Zero stays zero; results below the exponent field `least` become
+// zero.
 uint32_t shifted(uint32_t bits, int shift, int least) {
   const int exponent = int(bits >> 23) + shift;
   if (bits == 0 || exponent < least) return 0;

@@ -75,8 +75,8 @@ struct Quantizer {
     if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
   }
 
-  // Zeroes the padding after scales and zero points: per row if ALIGNED, else at the end of the blob. Padding outside the
-  // run is kept.
+  // Zeroes the padding after scales and zero points: per row if ALIGNED, else at the end of the blob. Padding outside
+  // the run is kept.
   void padScales(uint32_t rows) const {
     const uint32_t scale_bytes = scaleBytes(desc.weights.scale_type);
     if (desc.weights.flags & NIB_WEIGHTS_ALIGNED) {

@@ -1,4 +1,4 @@
-// Structs of nibble.h that begin with their size: callers may be older or newer than the library.
+// Copies structs of nibble.h that begin with their size: callers may be older or newer than the library.
 #ifndef NIB_BASE_SIZED_H
 #define NIB_BASE_SIZED_H
 
@@ -7,9 +7,9 @@
 
 namespace nib {
 
-// Copies what the caller's struct of `from_bytes` bytes holds to a struct of the library; fields that an older caller lacks
-// become 0. Returns false if it is shorter than `least_bytes`, its size when it was first released, or if it holds
-// something other than 0 in fields that this library does not know.
+// Copies the caller's struct of `from_bytes` bytes to the library's. Fields that an older caller lacks become 0.
+// Returns false if the caller's is shorter than `least_bytes`, the struct's size when it was first released, or if a
+// field that this library does not know is not 0.
 inline bool readSized(const void* from, uint32_t from_bytes, uint32_t least_bytes, void* to, uint32_t to_bytes) {
   if (from_bytes < least_bytes) return false;
   const uint8_t* bytes = static_cast<const uint8_t*>(from);
@@ -26,7 +26,7 @@ bool readSized(const T& from, T* to, uint32_t least_bytes = sizeof(T)) {
   return readSized(&from, from.struct_bytes, least_bytes, to, sizeof(T));
 }
 
-// Writes as much of a result as the caller's struct can hold. Returns false if the caller has not set its size.
+// Writes the fields of a result that fit the caller's struct. Returns false if struct_bytes is below `least_bytes`.
 template <class T>
 bool writeSized(const T& from, T* to, uint32_t least_bytes = sizeof(T)) {
   const uint32_t bytes = to->struct_bytes;

@@ -123,7 +123,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     g.scale_count = uint32_t(count);
   }
   g.groups_per_row = uint32_t(ceilDiv(g.cols, g.group));
-  // Whole storage units only: a format whose codes do not fill single words (3 bits) ends its rows on a whole run of them.
+  // Rows are whole storage units: a word, or 32 codes where codes cross words (3 and 5 bits).
   const uint64_t unit_bits = 32u % info.bits == 0 ? 32u : 32u * info.bits;
   g.row_words = uint32_t(ceilDiv(uint64_t(g.cols) * info.bits, unit_bits) * unit_bits / 32u);
   g.codes_bytes = uint64_t(g.rows) * g.row_words * 4u;

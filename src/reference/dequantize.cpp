@@ -19,7 +19,7 @@ void dequantizeReference(const NibDequantizeDesc& desc, const HostRun& run) {
     for (uint32_t col = 0; col < g.cols; ++col) {
       storeDense(result, desc.result_type, uint64_t(row) * stride + col, weights.at(row, col));
     }
-    // The other half of a shared last word.
+    // The unused half of the last word is 0.
     if (desc.result_type != NIB_TYPE_F32 && g.cols % 2 != 0) {
       storeDense(result, desc.result_type, uint64_t(row) * stride + g.cols, 0);
     }

@@ -1,4 +1,4 @@
-// Reference of NIB_OP_DYNAMIC_GEMM: that of quantizing, into scratch, and that of the product.
+// Reference of NIB_OP_DYNAMIC_GEMM: quantizes the tokens into scratch, then runs the int8 product.
 #include "reference/outliers.h"
 
 namespace nib {

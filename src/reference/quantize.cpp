@@ -16,10 +16,10 @@ struct Quantizer {
   Geometry g;
   const void* source;
   uint64_t stride;
-  uint32_t first_row;  // of the blob; rows here are those of the run
+  uint32_t first_row;  // in the blob; row arguments count from it
   uint32_t* codes;
   void* scales;
-  void* zeros;  // NULL when there are none
+  void* zeros;  // NULL if absent
   reference::StatusCounter* status;
 
   bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
@@ -31,7 +31,7 @@ struct Quantizer {
   }
   uint32_t* rowWords(uint32_t row) const { return codes + uint64_t(first_row + row) * g.row_words; }
 
-  // Finds the scale of the elements in these rows and columns. One that holds a non-finite value is the zero group's.
+  // Finds and stores the scale of these rows and columns. With a non-finite element it is that of the zero group.
   void findScale(uint32_t index, uint32_t begin_row, uint32_t row_count, uint32_t first_col, uint32_t col_count) const {
     const auto each = [&](auto&& visit) {
       for (uint32_t row = begin_row; row < begin_row + row_count; ++row) {
@@ -41,7 +41,7 @@ struct Quantizer {
     reference::Extent extent;
     each([&](uint32_t row, uint32_t col) {
       const uint32_t bits = load(row, col);
-      extent.meet(bits);
+      extent.add(bits);
       if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g.cols + col);
     });
     GroupStats stats{};
@@ -66,7 +66,7 @@ struct Quantizer {
     return scale;
   }
 
-  // Adds a code to its row's words, which begin as zeros.
+  // ORs a code into its row's words, which start as zeros.
   void addCode(uint32_t row, uint32_t col, uint64_t code) const {
     uint32_t* words = rowWords(row);
     const uint32_t bits = g.format->info.bits;
@@ -75,7 +75,8 @@ struct Quantizer {
     if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
   }
 
-  // Zeros behind the scales and zero points: of each row if ALIGNED, else of the blob. Rows outside the run keep theirs.
+  // Zeroes the padding after scales and zero points: per row if ALIGNED, else at the end of the blob. Padding outside
+  // the run is kept.
   void padScales(uint32_t rows) const {
     const uint32_t scale_bytes = scaleBytes(desc.weights.scale_type);
     if (desc.weights.flags & NIB_WEIGHTS_ALIGNED) {
@@ -92,7 +93,7 @@ struct Quantizer {
     if (zeros != nullptr) padToWord(zeros, uint64_t(g.scale_count) * zeroBytes(*g.format));
   }
 
-  // Of a format with a rule of its own.
+  // For formats with their own scale rule.
   void quantizeBlock(uint32_t row, uint32_t first) const {
     uint32_t x[32];
     const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
@@ -135,7 +136,7 @@ struct Quantizer {
     }
   }
 
-  // Scales per column: a block of columns whose codes are whole words, so that the scales are prepared once.
+  // Scales per column: the scales of a block are loaded once for all rows. Codes of 96 columns are whole words.
   static constexpr uint32_t kBlockCols = 96;
   void encodeColumns(uint32_t block, uint32_t rows) const {
     const uint32_t first = block * kBlockCols;
@@ -164,7 +165,7 @@ void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run) {
   q.codes = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   q.scales = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
   q.zeros = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
-  // Double quantization: fp32 scales go to scratch first, behind the device's sums.
+  // Double quantization: fp32 scales go to scratch first, after the words that hold sums on the device.
   void* nested_codes = q.scales;
   uint32_t* nested = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
   if (nested != nullptr) q.scales = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;

@@ -1,4 +1,4 @@
-// Reference of NIB_OP_REPACK: every value, bit by bit, from where one layout has it to where the other does.
+// Reference of NIB_OP_REPACK: copies every value bit by bit between its positions in the two layouts.
 #include <cstring>
 
 #include "reference/reference.h"
@@ -13,7 +13,7 @@ uint32_t loadBits(const uint8_t* data, uint64_t at, uint32_t bits) {
   return value;
 }
 
-// Into bytes that begin as zeros.
+// The bits must be zeros before.
 void addBits(uint8_t* data, uint64_t at, uint32_t bits, uint32_t value) {
   for (uint32_t b = 0; b < bits; ++b) {
     data[(at + b) / 8] = uint8_t(data[(at + b) / 8] | (value >> b & 1u) << ((at + b) % 8));
@@ -31,17 +31,18 @@ struct Repacker {
   uint8_t* packed_zeros;
   uint32_t flip;  // between two's complement and offset binary
 
-  // A value at `canonical` in `mine` <-> pieces in `theirs`.
-  void move(uint8_t* mine, uint64_t at, uint32_t bits, uint8_t* theirs, const Piece* pieces, uint32_t count, uint32_t mask) const {
+  // A value at bit `at` of the canonical layout <-> its pieces in the packed one.
+  void move(uint8_t* canonical, uint64_t at, uint32_t bits, uint8_t* other, const Piece* pieces, uint32_t count,
+            uint32_t mask) const {
     if (unpack) {
       uint32_t value = 0;
-      for (uint32_t i = 0; i < count; ++i) value |= loadBits(theirs, pieces[i].at, pieces[i].bits) << pieces[i].shift;
-      addBits(mine, at, bits, value ^ mask);
+      for (uint32_t i = 0; i < count; ++i) value |= loadBits(other, pieces[i].at, pieces[i].bits) << pieces[i].shift;
+      addBits(canonical, at, bits, value ^ mask);
       return;
     }
-    const uint32_t value = loadBits(mine, at, bits) ^ mask;
+    const uint32_t value = loadBits(canonical, at, bits) ^ mask;
     for (uint32_t i = 0; i < count; ++i) {
-      addBits(theirs, pieces[i].at, pieces[i].bits, value >> pieces[i].shift & ((1u << pieces[i].bits) - 1u));
+      addBits(other, pieces[i].at, pieces[i].bits, value >> pieces[i].shift & ((1u << pieces[i].bits) - 1u));
     }
   }
 };
@@ -63,8 +64,8 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
   const uint32_t bits = g.format->info.bits;
   const bool twos_complement = desc.weights.format == NIB_FORMAT_INT8;
   r.flip = r.layout->offset_binary && twos_complement ? 0x80u : 0u;
-  // Rows [first, end) of both layouts. Values are added to bits that begin as zeros; words that other rows share keep
-  // theirs, and behind the last row of the matrix is padding, 0.
+  // Rows [first, end) of both layouts are cleared, because values are ORed in. Bits of other rows are kept; the padding
+  // after the last row of the matrix becomes 0.
   const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   const uint32_t first = run.first_row, end = flat ? 1u : run.first_row + run.n;
   const bool last_rows = end == g.rows;
@@ -85,7 +86,7 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
     if (r.packed_zeros != nullptr) clear(r.zeros, scale_begin * 8, scale_end * 8);
   } else {
     clear(r.packed, first == 0 ? 0 : r.layout->codesBytes(before) * 8, r.layout->codesBytes(through) * 8);
-    // Zero points may lie along columns: row by row.
+    // Packed zero points of a row need not be contiguous.
     for (uint64_t row = first; r.packed_zeros != nullptr && row < end; ++row) {
       if (!per_row && row > 0) break;
       for (uint64_t group = 0; group < (per_row ? g.scale_row_stride : 1); ++group) {

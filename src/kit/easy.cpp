@@ -1,4 +1,4 @@
-// Whole tensors in host memory, one call each.
+// One-call functions on whole tensors in host memory.
 #include <nibble/kit.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@ Buffer bufferFor(const Device& device, const Plan& plan, NibRole role) {
   return Buffer(device, plan.sizeBytes(role));
 }
 
-// Values at a time whose errors are taken: two buffers of 64 MiB, and whole tiles.
+// errors() processes this many values per run: two inputs of 64 MiB, in whole tiles.
 constexpr size_t kErrorSlab = size_t{1} << 24;
 static_assert(kErrorSlab % NIB_ERROR_TILE == 0);
 
@@ -68,7 +68,7 @@ Tensor quantize(const Device& device, std::span<const float> data, const NibQuan
     throw Error("quantize: the data is dense fp32; use a Plan for other sources");
   }
   if ((desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0) {
-    throw Error("quantize: scales are found here; use a Plan to give your own");
+    throw Error("quantize: it computes the scales; use a Plan to give your own");
   }
   NibQuantizeDesc counted = desc;
   counted.flags |= NIB_QUANTIZE_STATUS;
@@ -84,7 +84,7 @@ Tensor quantize(const Device& device, std::span<const float> data, const NibQuan
   tensor.cols = desc.cols;
   tensor.memory = plan.memory();
   device.uploadBytes(input, 0, data.data(), data.size_bytes());
-  // What no kernel writes, the gaps between the parts, is zero: equal tensors have equal bytes.
+  // No kernel writes the gaps between parts. They are zeroed, so that equal tensors have equal bytes.
   device.fill(blob, 0, 0, blob.sizeBytes());
   const NibMemoryPart& status = plan.memory().part[NIB_PART_STATUS];
   device.fill(aux, 0, status.offset_bytes, status.size_bytes);

@@ -5,8 +5,8 @@
 //   BM           rows of a tile, a multiple of 4
 //   BN           tokens of a tile
 //   TN           tokens of an invocation, a multiple of 4
-#ifndef NIB_OPS_MATMUL_H
-#define NIB_OPS_MATMUL_H
+#ifndef NIB_SHADERS_OPS_MATMUL_H
+#define NIB_SHADERS_OPS_MATMUL_H
 
 #include "common/float_product.h"
 

@@ -96,7 +96,7 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
   if (!executable.pipelineExecutableInfo) return "the driver does not offer pipelineExecutableInfo";
 
   const vk::Caps& caps = owner.context()->caps;
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   if (nibGetRequirements(get, owner.instance(), owner.physicalDevice(), caps.api_version, &requirements) != NIB_SUCCESS) {
     return "the device's features cannot be read";
   }

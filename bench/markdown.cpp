@@ -76,35 +76,42 @@ std::string joined(const std::string (&counts)[kDenseCount]) {
   return any ? text : std::string();
 }
 
-std::string machineText(const Json& machine) {
+std::string machineText(const Json& machine, size_t run_count) {
   std::string text = "**" + machine.at("device").get<std::string>() + "**, " + machine.at("driver").get<std::string>();
   // A device that is no processor needs no word about the host's.
   const bool on_host = machine.at("type") == "software" || machine["type"] == "cpu";
   if (on_host) text += ", on " + machine.at("cpu_threads").dump() + " threads of " + textOr(machine.at("cpu"), "?");
-  text += ", " + machine.at("date").get<std::string>().substr(0, 10) + ". Ceilings:";
+  text += ", " + machine.at("date").get<std::string>().substr(0, 10) + ".\nCeilings:";
   const char* separator = " ";
   for (const auto& [name, ceiling] : machine.at("ceilings").items()) {
     if (!ceiling.at("value").is_number()) continue;
-    text += separator + name + " " + brief(ceiling["value"].get<double>()) + " " + ceiling.at("unit").get<std::string>();
+    text += separator + name + " " + brief(ceiling["value"].get<double>());
+    text += " " + ceiling.at("unit").get<std::string>();
     separator = ", ";
   }
-  return text + ".";
+  text += ".";
+  if (run_count > 1) {
+    text += "\nThe rows come from " + std::to_string(run_count) + " runs; date and ceilings are the newest run's.\n" +
+            "\"times fp32 weights\" and \"of limit\" compare a row with its own run.";
+  }
+  return text;
 }
 
 bool isProduct(const Json& row) { return row.contains("gflops") && row["gflops"].is_number(); }
 
-// What counts of a product is its time, and what quantized weights are worth.
+// Products show their time, and how much faster quantized weights are.
 std::string productsOf(const Json& run) {
   std::string lines;
   for (const Json& row : run.at("rows")) {
     if (!isProduct(row)) continue;
     const Json twin = row.contains("over_twin") ? row["over_twin"] : Json();
-    lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>() + " | " + sharingOf(row) + " | " +
-             row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump() + " | " + textOr(row.at("source"), "") +
-             " | " + brief(row.at("median_us").get<double>() * 1e-3) + " | " +
-             (twin.is_number() ? brief(twin.get<double>()) : std::string()) + " | ";
+    lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>();
+    lines += " | " + sharingOf(row) + " | " + row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump();
+    lines += " | " + textOr(row.at("source"), "") + " | " + brief(row.at("median_us").get<double>() * 1e-3);
+    lines += " | " + (twin.is_number() ? brief(twin.get<double>()) : std::string()) + " | ";
     if (row.at("ceiling_fraction").is_number()) {
-      lines += number("%.0f %% of ", row["ceiling_fraction"].get<double>() * 100) + row.at("ceiling").get<std::string>();
+      const double percent = row["ceiling_fraction"].get<double>() * 100;
+      lines += number("%.0f %% of ", percent) + row.at("ceiling").get<std::string>();
     }
     lines += " |\n";
   }
@@ -122,7 +129,8 @@ std::string tableOf(const Json& run) {
     if (!dense) throw std::runtime_error("a row has no dense type: " + row.dump());
     Line* found = nullptr;
     for (Line& old : lines) {
-      if (old.op == line.op && old.type == line.type && old.sharing == line.sharing && old.shape == line.shape) found = &old;
+      const bool same = old.op == line.op && old.type == line.type && old.sharing == line.sharing;
+      if (same && old.shape == line.shape) found = &old;
     }
     if (found == nullptr) found = &lines.emplace_back(std::move(line));
     found->cell[*dense] = cellOf(row);
@@ -148,8 +156,11 @@ std::string markdownOf(const Json& run) {
   try {
     if (run.at("schema") != 1) throw std::runtime_error("schema " + run["schema"].dump() + ", 1 is known");
     const std::string ops = tableOf(run), products = productsOf(run);
-    std::string text = machineText(run.at("machine")) + "\n\n" + ops + (ops.empty() || products.empty() ? "" : "\n") + products;
-    if (!run.at("skipped").empty()) text += "\nNot measured for want of time: " + std::to_string(run["skipped"].size()) + " rows.\n";
+    const size_t run_count = run.contains("runs") ? run["runs"].size() : 1;
+    std::string text = machineText(run.at("machine"), run_count) + "\n\n" + ops;
+    text += (ops.empty() || products.empty() ? "" : "\n") + products;
+    const size_t skipped = run.at("skipped").size();
+    if (skipped > 0) text += "\nRows not measured yet: " + std::to_string(skipped) + ".\n";
     return text;
   } catch (const Json::exception& error) {
     throw std::runtime_error(std::string("no result of nibble bench: ") + error.what());

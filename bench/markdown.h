@@ -1,4 +1,4 @@
-// Result files as tables for a README.
+// Result files as Markdown tables.
 #ifndef NIB_BENCH_MARKDOWN_H
 #define NIB_BENCH_MARKDOWN_H
 

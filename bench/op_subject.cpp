@@ -56,7 +56,8 @@ void fewRows(selftest::Case& row) {
 // A small case with the pipelines of the plan; on the CPU one of few rows.
 void shrink(const kit::Plan& plan, selftest::Case& row) {
   if (plan.handle() != nullptr) {
-    smallProblem(*plan.handle(), row.storage());
+    const AnyDesc small = smallProblem(*plan.handle());
+    std::memcpy(row.storage(), small.bytes, plan.handle()->op->desc_bytes);
     return;
   }
   fewRows(row);
@@ -283,7 +284,7 @@ Batch OpSubject::run(uint32_t repetitions) {
     return batch;
   }
 #if !defined(NIB_NO_VULKAN)
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = row_.n;
   run.slice_count = UINT32_MAX;
   return submitBatch(device, *timer_, repetitions, [&](VkCommandBuffer commands) {

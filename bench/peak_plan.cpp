@@ -6,8 +6,12 @@
 namespace nib::bench {
 namespace {
 
-// What plans ask of their op while they are made and recorded: a name and the written role.
-const OpRow kPeakOp = {0, "ceiling", 0, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, NIB_ROLE_OUTPUT};
+// The members of an op that plans use while they are made and recorded.
+const OpRow kPeakOp = {
+    .name = "ceiling",
+    .written = [](const NibOpDesc*) { return NIB_ROLE_OUTPUT; },
+    .mayAlias = [](const NibOpDesc*, NibPart, NibPart) { return false; },
+};
 
 }  // namespace
 
@@ -30,12 +34,12 @@ PeakPlan::PeakPlan(const kit::Device& device, const PeakBuffers& buffers) : devi
   setRange(&memory, NIB_ROLE_OUTPUT, buffers.output->sizeBytes());
   memory.dynamic_alignment_bytes = uint32_t(windowAlignment(*context));
   plan_->op = &kPeakOp;
-  plan_->max_rows = 1;
+  plan_->rows = {1};
 }
 
 void PeakPlan::finish(NibResult result, const char* kernel, const PeakBuffers& buffers) {
   if (result == NIB_SUCCESS) {
-    NibBindingDesc desc{};
+    NibBindingDesc desc{sizeof(NibBindingDesc)};
     if (buffers.input != nullptr) desc.range[NIB_ROLE_INPUT] = buffers.input->range();
     desc.range[NIB_ROLE_OUTPUT] = buffers.output->range();
     NibBinding* binding = nullptr;
@@ -46,7 +50,7 @@ void PeakPlan::finish(NibResult result, const char* kernel, const PeakBuffers& b
 }
 
 void PeakPlan::record(VkCommandBuffer commands) const {
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = 1;
   run.slice_count = UINT32_MAX;
   nibCmdRun(commands, plan_.get(), binding_.get(), &run);

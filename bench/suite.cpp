@@ -145,7 +145,7 @@ RowNames namesOf(const selftest::Case& row) {
 double multiplyAdds(const selftest::Case& row) { return selftest::findCases(row.op())->bench.multiplyAdds(row); }
 
 uint64_t bytesMoved(const selftest::Case& row) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(row.desc(), nullptr, &memory) != NIB_SUCCESS) return 0;
   uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
   for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) bytes += memory.part[part].size_bytes;

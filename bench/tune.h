@@ -2,6 +2,8 @@
 #ifndef NIB_BENCH_TUNE_H
 #define NIB_BENCH_TUNE_H
 
+#include <nibble/kit.h>
+
 #include "bench/suite.h"
 
 #include <functional>

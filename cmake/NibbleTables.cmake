@@ -58,14 +58,20 @@ const uint32_t kFormatCount = ${count};
   nibble_write("${NIBBLE_GENERATED}/src/ops.inc" "${rows}")
 endfunction()
 
-# The C++ side of every kernel's interface in one table, for tests: shaders/ops/NAME.h with NAME_SPEC and NamePush.
+# The C++ side of every kernel's interface in one table, for tests: shaders/ops/SOURCE.h with SOURCE_SPEC and SourcePush.
 function(nibble_write_interfaces)
   set(includes "")
   set(specs "")
   set(rows "")
+  set(sources "")
   foreach(name IN LISTS NIBBLE_KERNELS)
-    string(TOUPPER "${name}" upper)
-    string(REGEX MATCHALL "[^_]+" parts "${name}")
+    set(source ${NIBBLE_K_${name}_SOURCE})
+    set(bounded false)
+    if(NIBBLE_K_${name}_KIND STREQUAL "bounded")
+      set(bounded true)
+    endif()
+    string(TOUPPER "${source}" upper)
+    string(REGEX MATCHALL "[^_]+" parts "${source}")
     set(camel "")
     foreach(part IN LISTS parts)
       string(SUBSTRING "${part}" 0 1 first)
@@ -73,9 +79,12 @@ function(nibble_write_interfaces)
       string(TOUPPER "${first}" first)
       string(APPEND camel "${first}${rest}")
     endforeach()
-    string(APPEND includes "#include \"shaders/ops/${name}.h\"\n")
-    string(APPEND specs "inline constexpr SpecRow kSpec_${name}[] = {${upper}_SPEC(NIB_INTERFACE_ROW)};\n")
-    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${name}, sizeof kSpec_${name} / sizeof(SpecRow)},\n")
+    if(NOT source IN_LIST sources)
+      list(APPEND sources ${source})
+      string(APPEND includes "#include \"shaders/ops/${source}.h\"\n")
+      string(APPEND specs "inline constexpr SpecRow kSpec_${source}[] = {${upper}_SPEC(NIB_INTERFACE_ROW)};\n")
+    endif()
+    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${source}, sizeof kSpec_${source} / sizeof(SpecRow), ${bounded}},\n")
   endforeach()
   nibble_write("${NIBBLE_GENERATED}/src/kernel_interfaces.h" "\
 // Written by the build from shaders/kernels.list: do not edit.
@@ -101,6 +110,7 @@ struct KernelInterface {
   std::size_t push_bytes;
   const SpecRow* spec;
   std::size_t spec_count;
+  bool bounded;  // results have an error bound instead of exact bytes
 };
 
 // One NAME_SPEC as SpecRows.

@@ -4,13 +4,13 @@
     compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
     compare.py --table OUT.json                                     that result as Markdown
 
-What is compared: every op that nibble names a peer's op for (`nibble bench --list --json`), of every type that both have by
-one name, and of those whose nearest the peer has.
+The compared ops: every op for which nibble names an op of the peer (`nibble bench --list --json`), with every type that
+both know by one name, or whose nearest the peer has.
 
-CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is one
-setting of the peer; of each row its best one counts, and rounds after the first time no other. ggml's medians against nibble's medians; per row and round one after
-the other, and of all rounds the median. ggml converts activations once for a graph of equal nodes, so its products leave
-that pass out; nibble's have it.
+CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is
+one setting of the peer. The best setting of each row counts, and rounds after the first time no other. Both run one
+after the other, row by row and round by round; the median of all rounds counts. ggml converts activations once for a
+graph of equal nodes, so its products leave that pass out; nibble's have it.
 """
 import argparse
 import json
@@ -90,6 +90,12 @@ def move_name(op, ours, theirs, a):
     return f"{op} {ours} / {theirs}, {a.m}x{a.k}"
 
 
+# Three digits that count.
+def milliseconds(us):
+    ms = us / 1e3
+    return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}"
+
+
 def print_table(path):
     with open(path) as file:
         result = json.load(file)
@@ -99,11 +105,11 @@ def print_table(path):
         what, types = what.split(" ", 1)
         column = f"{shape.split('x')[1]} tokens".replace("1 tokens", "1 token") if what == "product" else what
         columns += [column] if column not in columns else []
-        cell = f"{row['ratio']:.2f} ({row['nibble_us'] / 1e3:.3g} / {row['ggml_us'] / 1e3:.3g})"
+        cell = f"{row['ratio']:.2f} ({milliseconds(row['nibble_us'])} / {milliseconds(row['ggml_us'])})"
         lines.setdefault(types, {})[column] = cell
     machine = result["machine"]
     print(f"**{machine['device']}**, {machine['driver']}, on {machine['cpu_threads']} threads of {machine['cpu']}, "
-          f"{machine['date'][:10]}; ggml {result['ggml']}. Least {result['least']:.2f}, geometric mean "
+          f"{machine['date'][:10]}, ggml {result['ggml']}. Least {result['least']:.2f}, geometric mean "
           f"{result['geometric_mean']:.2f} of {len(shown)} rows.\n")
     print("| nibble / llama.cpp | " + " | ".join(columns) + " |")
     print("|---|" + "---:|" * len(columns))

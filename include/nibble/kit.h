@@ -1,18 +1,20 @@
-// The kit: nibble for programs that have no Vulkan yet. It opens a device (or wraps the application's), owns buffers,
-// moves data, submits and waits. Everything in it goes through the public functions of nibble.h.
+// The kit: nibble for programs that have no Vulkan code yet. It opens a device (or wraps the application's), owns
+// buffers, moves data, submits and waits. It uses only the public functions of nibble.h.
 //
 //   nib::kit::Device device = nib::kit::Device::best();
 //   nib::kit::Tensor tensor = nib::kit::quantize(device, weights, nib::kit::int4(rows, cols));
 //   std::vector<float> back = nib::kit::dequantize(device, tensor);
 //
-// Without Vulkan the same program runs on the CPU references: Device::best() then gives the CPU, whose buffers are host
-// memory and whose runs are nibCpuRun. A program may define NIB_NO_VULKAN and needs no Vulkan headers then; the library
-// it links may still have Vulkan.
+// Without Vulkan the same program runs on the CPU reference: Device::best() then returns the CPU device, whose buffers
+// are host memory and whose runs call nibCpuRun. A program that defines NIB_NO_VULKAN needs no Vulkan headers; the
+// library it links may still have Vulkan.
 //
-// Errors: functions throw nib::kit::Error, a one-line message, where they say "Throws". Nothing else is thrown but
-// std::bad_alloc. Device is a shared handle: copies mean the same device, and every buffer, plan, binding and timer
-// keeps its device alive. All functions of Device may be called from any thread; a Buffer, Plan or Binding is used by
-// one thread at a time, or only read.
+// Errors: a function that says "Throws" throws nib::kit::Error with a one-line message. The only other exception is
+// std::bad_alloc.
+// Ownership: Device is a shared handle; copies refer to the same device. Every buffer, plan, binding and timer keeps
+// its device alive.
+// Threads: all functions of Device may be called from any thread. A Buffer, Plan or Binding may be read by several
+// threads, or be changed (moved, assigned, destroyed) by one. A Timer is used by one thread at a time.
 #ifndef NIBBLE_KIT_H
 #define NIBBLE_KIT_H
 
@@ -31,19 +33,19 @@
 
 namespace nib::kit {
 
-// A one-line message: what failed, where, and the mend if there is one.
+// A one-line message: what failed, where, and how to fix it if a fix is known.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& text, NibResult result = NIB_SUCCESS)
       : std::runtime_error(text), result_(result) {}
-  // Of the nibble.h call that failed; NIB_SUCCESS = the error is not from one.
+  // The result of the nibble.h call that failed; NIB_SUCCESS = the error came from elsewhere.
   NibResult result() const { return result_; }
 
  private:
   NibResult result_;
 };
 
-// A name that means nothing here: no such device, profile or format. The message lists what there is.
+// No device, profile or format has the given name. The message lists the names that exist, or says how to list them.
 class NotFound : public Error {
  public:
   using Error::Error;
@@ -58,43 +60,48 @@ enum class DeviceType { kDiscrete, kIntegrated, kVirtual, kOther, kSoftware, kCp
 const char* deviceTypeName(DeviceType type);
 
 struct DeviceInfo {
-  uint32_t index = 0;            // what Device::byName takes; the CPU reference has the last one
+  uint32_t index = 0;            // as Device::byName takes it; the CPU reference comes last
   std::string name;              // "llvmpipe (LLVM 15.0.6, 256 bits)", "cpu"
   std::string driver;            // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
-  std::string driver_version;    // as the driver writes its own number
+  std::string driver_version;    // VkPhysicalDeviceProperties::driverVersion in decimal; nibble's version for the CPU
   std::string api;               // "1.3.230"; "" for the CPU
   DeviceType type = DeviceType::kCpu;
   uint32_t vendor_id = 0;
   uint32_t device_id = 0;
-  uint32_t api_version = 0;      // VK_MAKE_API_VERSION, of the device
-  uint32_t features = 0;         // NIB_FEATURE_* in use; in a list: offered
-  int tier = -1;                 // 0..3, see nibble.h; -1 = cannot be used, or the CPU
-  std::string tier_reason;       // why not the next tier; for tier -1 why it cannot be used
-  uint64_t memory_bytes = 0;     // of the largest device-local heap
+  uint32_t api_version = 0;      // of the device, VK_MAKE_API_VERSION; 0 for the CPU
+  uint32_t features = 0;         // NIB_FEATURE_* in use
+  int tier = -1;                 // 0..3, see NibContextInfo::tier; -1 = cannot be used, or the CPU
+  std::string tier_reason;       // why the next tier is not reached; for tier -1: why the device cannot be used
+  uint64_t memory_bytes = 0;     // size of the largest device-local heap
   uint32_t subgroup_size = 0;
   uint64_t max_storage_range_bytes = 0;
-  bool timestamps = false;       // Timer reads the device's own clock
+  bool timestamps = false;       // Timer reads the device's clock, not the host's
 };
 
-// Every Vulkan device, opened for a moment to find its tier. Never throws for want of Vulkan: the list is empty then.
+// All Vulkan devices, without the CPU reference. Opens each device briefly to find its tier, which may take seconds.
+// Returns an empty list if Vulkan is missing.
 std::vector<DeviceInfo> listDevices();
-// The CPU reference as a device; its index follows `vulkan_devices`.
+// Describes the CPU reference. Its index is `vulkan_devices`, the length of listDevices().
 DeviceInfo cpuDeviceInfo(size_t vulkan_devices = 0);
 
-// Needs the Khronos validation layer. Messages are counted, see Device::validationErrors.
-enum class Validation { kOff, kOn, kGpuAssisted };  // kOn: core and synchronization; kGpuAssisted: and bounds, in shaders
+// kOn and kGpuAssisted need the Khronos validation layer. Messages are counted, see Device::validationErrors.
+enum class Validation {
+  kOff,
+  kOn,          // core and synchronization checks
+  kGpuAssisted  // also bounds checks inside shaders
+};
 
 struct DeviceOptions {
-  // "": the first of discrete > integrated > virtual > software, or the CPU if there is no usable Vulkan device.
-  // "cpu": the reference. "0", "1": an index of listDevices. Else part of a device's or driver's name ("4070"), in any
-  // case of letters; of several the best.
+  // "": the best usable Vulkan device (discrete > integrated > virtual > other > software), else the CPU.
+  // "cpu": the CPU reference. "0", "1": an index of listDevices. Otherwise part of a device's or driver's name
+  // ("4070"), letter case ignored; the best device that matches is opened.
   std::string selector;
-  // A row of the profile table ("floor", "mali-g52"): the device is made with only the features the profile has too,
-  // and limits are lowered to the profile's. "" = none.
+  // An id of profileIds ("floor", "mali-g52"): features that the profile lacks stay off, and limits are lowered to the
+  // profile's. "" = no profile. The CPU ignores it.
   std::string profile;
   uint32_t features = UINT32_MAX;  // NIB_FEATURE_* that may be enabled
   Validation validation = Validation::kOff;
-  Log log;                         // lines of nibble and of the validation layer; may be called from any thread
+  Log log;                         // receives lines of nibble and of the validation layer; called from any thread
   Bytes verdicts;                  // from saveVerdicts or loadVerdicts
   std::vector<NibTuning> tuning;   // from loadTuning
 };
@@ -114,32 +121,33 @@ class TimerState;
 struct Access;
 }  // namespace detail
 
-// What changes from run to run, see NibRun.
+// The arguments of one run; see NibRun for each field.
 struct RunOptions {
   uint32_t n = 0;
+  uint32_t first_row = 0;
   uint32_t offset_bytes[NIB_ROLE_COUNT] = {};
 };
 
 struct RunStats {
-  double seconds = 0;         // from the first submission to the end of the last
-  uint32_t submissions = 0;
+  double seconds = 0;         // host time of the whole run: recording, submissions and waits
+  uint32_t submissions = 0;   // 1 on the CPU
 };
 
 #if !defined(NIB_NO_VULKAN)
-// An application's device. The handles must outlive the Device and all that was made from it.
+// An application's device. The handles and *queue_mutex must outlive the Device and everything created from it.
 struct AdoptDesc {
   PFN_vkGetInstanceProcAddr get_instance_proc_addr = nullptr;
   VkInstance instance = VK_NULL_HANDLE;
   VkPhysicalDevice physical_device = VK_NULL_HANDLE;
   VkDevice device = VK_NULL_HANDLE;
-  uint32_t api_version = 0;  // of VkApplicationInfo
-  uint32_t features = 0;     // NIB_FEATURE_* that were enabled when the device was made; what is not declared is off
-  VkQueue queue = VK_NULL_HANDLE;  // with COMPUTE
+  uint32_t api_version = 0;  // VkApplicationInfo::apiVersion of the instance
+  uint32_t features = 0;     // NIB_FEATURE_* that were enabled when the device was created; the kit uses no others
+  VkQueue queue = VK_NULL_HANDLE;  // its family has VK_QUEUE_COMPUTE_BIT
   uint32_t queue_family = 0;
   std::mutex* queue_mutex = nullptr;  // held while submitting; NULL = only the kit uses the queue
-  VkPipelineCache pipeline_cache = VK_NULL_HANDLE;
-  const NibRestrict* restriction = nullptr;
-  Log log;
+  VkPipelineCache pipeline_cache = VK_NULL_HANDLE;  // optional
+  const NibRestrict* restriction = nullptr;         // NULL = none; copied
+  Log log;                                          // these three: as in DeviceOptions
   Bytes verdicts;
   std::vector<NibTuning> tuning;
 };
@@ -147,27 +155,29 @@ struct AdoptDesc {
 
 class Device {
  public:
-  // Throws if the device found cannot be opened; not for want of Vulkan.
+  // Opens the best usable Vulkan device, or the CPU if there is none. Throws if opening the device fails.
   static Device best();
-  // DeviceOptions::selector. Throws NotFound.
+  // `selector`: see DeviceOptions::selector. Throws; NotFound if no device matches.
   static Device byName(std::string_view selector);
-  // Throws NotFound for the selector and the profile, Error for the rest.
+  // Throws; NotFound if no device matches the selector or no profile has the given id.
   static Device open(const DeviceOptions& options);
+  // The CPU reference. Loads no Vulkan driver.
   static Device cpu();
 
   const DeviceInfo& info() const;
   bool isCpu() const { return info().type == DeviceType::kCpu; }
 
-  // Validates and runs a whole op once: plan, binding, run. Each throws.
-  //   device.run(desc, {.weights = blob, .input = data}, rows);
+  // Creates a plan and a binding, runs n rows and destroys both. Throws.
+  //   device.runOnce(desc, {.weights = blob, .input = data}, rows);
   template <class Desc>
   RunStats runOnce(const Desc& desc, const Ranges& ranges, uint32_t n) const;
-  // Runs rows 0..n of a binding and waits: about 20 ms of work at a time, so that a compositor gets its turn and no
-  // watchdog bites; in one piece on devices that are CPUs. Throws.
+  // Runs rows 0..n of a binding and waits. The work is split into submissions of about 20 ms, so that the desktop stays
+  // responsive and no watchdog resets the device; devices that are CPUs run it in one piece. Throws.
   RunStats run(const Binding& binding, uint32_t n) const;
   RunStats run(const Binding& binding, const RunOptions& options) const;
 
-  // Data to and from any buffer of this device, of any size; done on return. Throws.
+  // Copies data to or from a buffer of this device, mapped or not. Any size is allowed; returns when the copy is done.
+  // Throws.
   template <class T>
   void upload(const Buffer& to, std::span<const T> data, uint64_t offset_bytes = 0) const {
     uploadBytes(to, offset_bytes, data.data(), data.size_bytes());
@@ -184,23 +194,23 @@ class Device {
   }
   void uploadBytes(const Buffer& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) const;
   void downloadBytes(const Buffer& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) const;
-  // Offset and size are multiples of 4.
+  // Fills a range with copies of `word`. Offset and size are multiples of 4. Returns when done. Throws.
   void fill(const Buffer& buffer, uint32_t word, uint64_t offset_bytes, uint64_t size_bytes) const;
 
-  // Validation messages of severity error since the device was opened with validation; 0 without. The list also holds
-  // warnings.
+  // Validation messages of severity error since the device was opened; 0 if it was opened without validation.
   uint32_t validationErrors() const;
+  // The first 200 validation messages, warnings included.
   std::vector<std::string> validationMessages() const;
 
 #if !defined(NIB_NO_VULKAN)
-  // Wraps an application's device. Throws.
+  // Wraps an application's device, which stays the application's. Throws.
   static Device adopt(const AdoptDesc& desc);
-  // The same VkDevice under a second context that may use less. Throws on the CPU.
+  // Create a second context on the same VkDevice, without this device's restriction, tuning and verdicts: restricted()
+  // limits its features and limits, tuned() gives it a tuning. Throw, always on the CPU.
   Device restricted(const NibRestrict& restriction) const;
-  // The same, unrestricted, with other choices of how work is cut.
   Device tuned(const std::vector<NibTuning>& tuning) const;
 
-  // NULL on the CPU.
+  // The handles belong to the device and live as long as it. NULL (0 for the family) on the CPU.
   NibContext* context() const;
   PFN_vkGetInstanceProcAddr getInstanceProcAddr() const;
   VkInstance instance() const;
@@ -209,9 +219,10 @@ class Device {
   VkQueue queue() const;
   uint32_t queueFamily() const;
 
-  // Records with `record`, submits, waits; returns the seconds from submission to the fence. Writes of earlier calls
-  // are visible to the commands, and theirs to later calls and the host; barriers between the commands are record's.
-  // Throws on the CPU, and what `record` throws.
+  // Calls `record` with a command buffer, submits it and waits; returns the seconds from submission to the fence.
+  // Writes of earlier submissions are visible to the commands; their writes are visible to later submissions and to the
+  // host. `record` places the barriers between its own commands.
+  // Throws, always on the CPU; exceptions of `record` pass through.
   double submit(const std::function<void(VkCommandBuffer)>& record) const;
 #endif
 
@@ -227,21 +238,22 @@ class Device {
 
 // ---------------------------------------------------------------------------------------------- buffers
 enum class Memory {
-  kDevice,  // what kernels read fastest; also mapped where that costs nothing (integrated, software, CPU)
-  kHost     // mapped, coherent, cached where there is such memory
+  kDevice,  // the fastest memory for kernels; also mapped on devices that share memory with the host
+  kHost     // mapped and coherent; cached if the device has such memory
 };
 
-// A storage buffer (also transfer source and destination) with its own memory. Move only.
+// A storage buffer (also transfer source and destination) with its own memory. Bindings keep the memory alive.
+// Contents start undefined. Move only.
 class Buffer {
  public:
   Buffer() = default;
-  // Size 0 gives an empty buffer. Throws.
+  // Size 0 creates an empty buffer, without memory. Throws.
   Buffer(const Device& device, uint64_t size_bytes, Memory memory = Memory::kDevice);
   Buffer(Buffer&&) noexcept = default;
   Buffer& operator=(Buffer&&) noexcept = default;
 
   uint64_t sizeBytes() const;
-  void* mapped() const;  // NULL = upload and download only
+  void* mapped() const;  // NULL = not mapped: use Device::upload and download
 #if !defined(NIB_NO_VULKAN)
   VkBuffer handle() const;  // VK_NULL_HANDLE on the CPU
   NibBufferRange range() const { return {handle(), 0, sizeBytes()}; }
@@ -254,10 +266,11 @@ class Buffer {
 };
 
 // ---------------------------------------------------------------------------------------------- plans
-// A validated op, see nibCreatePlan. On the CPU: the description and its sizes. Move only.
+// A validated op with its pipelines, see nibCreatePlan. It may take long to create. On the CPU it holds a copy of the
+// description. Move only.
 class Plan {
  public:
-  // desc: a NibQuantizeDesc, NibDequantizeDesc, ... Throws.
+  // desc: a NibQuantizeDesc, NibDequantizeDesc, ...; copied. Throws.
   template <class Desc>
   Plan(const Device& device, const Desc& desc)
       : Plan(device, reinterpret_cast<const NibOpDesc*>(&desc), sizeof(Desc)) {
@@ -269,7 +282,7 @@ class Plan {
 
   const NibMemory& memory() const;
   uint64_t sizeBytes(NibRole role) const { return memory().range[role].size_bytes; }
-  std::vector<std::string> kernels() const;  // "cpu" on the CPU
+  std::vector<std::string> kernels() const;  // the kernel of each phase; "cpu" on the CPU
 #if !defined(NIB_NO_VULKAN)
   NibPlan* handle() const;  // NULL on the CPU
 #endif
@@ -279,7 +292,7 @@ class Plan {
   std::shared_ptr<detail::PlanState> state_;
 };
 
-// A part of a buffer; size 0 = all from the offset on. A role the plan does not use may stay empty.
+// A part of a buffer; size 0 = from the offset to the end. A role that the plan does not use may stay empty.
 struct Range {
   Range() = default;
   Range(const Buffer& whole) : buffer(&whole) {}  // NOLINT: meant to convert
@@ -296,11 +309,17 @@ struct Ranges {
   Range aux;
 };
 
-// A plan tied to buffers; keeps both alive. Move only.
+// The offset of a part within the range of its role, see NibBindingDesc::part_offset_bytes.
+struct PartOffset {
+  NibPart part;
+  uint64_t offset_bytes;
+};
+
+// A plan bound to buffers; keeps both alive. Move only.
 class Binding {
  public:
-  // Throws.
-  Binding(const Plan& plan, const Ranges& ranges);
+  // parts: those that are not at the offset that Plan::memory() says. Throws.
+  Binding(const Plan& plan, const Ranges& ranges, std::span<const PartOffset> parts = {});
   Binding(Binding&&) noexcept = default;
   Binding& operator=(Binding&&) noexcept = default;
 #if !defined(NIB_NO_VULKAN)
@@ -320,8 +339,8 @@ RunStats Device::runOnce(const Desc& desc, const Ranges& ranges, uint32_t n) con
 }
 
 // ---------------------------------------------------------------------------------------------- timers
-// Times of `slots` pieces of work, from timestamps of the device. Where it has none, a slot's time is that of the
-// submission it was recorded in, divided by the slots in it. Move only.
+// Times pieces of work, one per slot, with the device's timestamps. On a device without timestamps a slot's time is
+// that of its submission divided by the number of slots recorded in it. Move only.
 class Timer {
  public:
   // Throws.
@@ -329,16 +348,18 @@ class Timer {
   Timer(Timer&&) noexcept = default;
   Timer& operator=(Timer&&) noexcept = default;
 
-  bool onDevice() const;  // timestamps
-  // On the host's clock: for the CPU device, and for work that submits by itself.
+  bool onDevice() const;  // the device has timestamps
+  // Measure with the host's clock: for the CPU device, and for calls that submit on their own, as Device::run does.
+  // Throw if there is no such slot.
   void begin(uint32_t slot = 0);
   void end(uint32_t slot = 0);
 #if !defined(NIB_NO_VULKAN)
-  // Inside Device::submit, each slot once in one submission.
+  // Measure commands: call them in the `record` of Device::submit, once per slot and submission. Throw on the CPU and
+  // if there is no such slot.
   void begin(VkCommandBuffer command_buffer, uint32_t slot = 0);
   void end(VkCommandBuffer command_buffer, uint32_t slot = 0);
 #endif
-  // After the submission. Throws.
+  // Call it after the submission. Throws; on a Vulkan device also if the slot was not recorded.
   double seconds(uint32_t slot = 0) const;
 
  private:
@@ -346,65 +367,73 @@ class Timer {
 };
 
 // ---------------------------------------------------------------------------------------------- easy level
-// Descriptions of a rows x cols fp32 matrix to quantize; change what you like before use.
-// format: a name of nibFormatByName; group 0 = the format's usual grouping, one scale per row if it has none.
-// Throws NotFound.
+// Describe the quantization of a dense fp32 matrix with fp32 scales. The caller may change any field before use.
+// format: a name that nibFormatByName knows. group: values per scale; 0 = the format's default, or one scale per row if
+// it has none.
+// Throw NotFound if this build lacks the format.
 NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, uint32_t group = 0);
 NibQuantizeDesc int4(uint32_t rows, uint32_t cols, uint32_t group = 128);
 NibQuantizeDesc int8(uint32_t rows, uint32_t cols);  // one scale per row
 NibQuantizeDesc nf4(uint32_t rows, uint32_t cols, uint32_t group = 64);
 
-// A quantized matrix in host memory; NibWeights says how to read it, memory where its parts are.
+// A quantized matrix in host memory. `weights` says how to read it; `memory` has the offsets of its parts.
 struct Tensor {
   NibWeights weights{};
   uint32_t rows = 0;
   uint32_t cols = 0;
-  NibMemory memory{};
-  NibStatus status{};            // what was met while quantizing
+  NibMemory memory{sizeof(NibMemory)};
+  NibStatus status{};            // counts from quantizing
   std::vector<uint32_t> blob;    // the same bytes on every device
 
+  // Views of the blob; empty if the format has no such part.
   std::span<const std::byte> codes() const { return part(NIB_PART_CODES); }
   std::span<const std::byte> scales() const { return part(NIB_PART_SCALES); }
   std::span<const std::byte> zeros() const { return part(NIB_PART_ZEROS); }
   std::span<const std::byte> part(NibPart part) const;
 };
 
-// data: rows * cols values. Throws.
+// data: rows * cols values, dense. Allocates its buffers on the device for the call, runs and waits. Throws.
 Tensor quantize(const Device& device, std::span<const float> data, const NibQuantizeDesc& desc);
+// Returns rows * cols values. Throws.
 std::vector<float> dequantize(const Device& device, const Tensor& tensor);
-// What `candidate` lost against `reference`, of the same number of values. The same numbers on every device. Throws.
+// Error measures of `candidate` against `reference`, which has as many values. Every device gives the same numbers.
+// Throws.
 NibErrors errors(const Device& device, std::span<const float> reference, std::span<const float> candidate);
 
 // ---------------------------------------------------------------------------------------------- verify
 struct Attempt {
-  std::vector<std::string> kernels;  // of the plan that was tried
+  std::vector<std::string> kernels;  // of the plan that was tested
   bool passed = false;
 };
 
-// Runs the self-test of the plan for desc, and while it fails, of the plan that takes its place. The last attempt
-// passed, or no path is left and the device is broken for this op. The CPU passes. Throws for what is not a verdict.
+// Runs the self-test of the plan for desc. A kernel that fails is not used again, so after a failure it tests the plan
+// that replaces it, until one passes or no kernels are left. If the last attempt failed, the device cannot run this op
+// correctly. The CPU always passes. A failed self-test is a result, not an exception; other errors throw.
 std::vector<Attempt> verifyOp(const Device& device, const NibOpDesc* desc, size_t desc_size_bytes);
 template <class Desc>
 std::vector<Attempt> verify(const Device& device, const Desc& desc) {
   return verifyOp(device, reinterpret_cast<const NibOpDesc*>(&desc), sizeof(Desc));
 }
 
-// Verdicts so far, for DeviceOptions::verdicts of a later run on the same device and driver. The file appears whole or
-// not at all and replaces an older one. Throws; loading a file that does not exist gives nothing.
+// Save and load the results of self-tests, for DeviceOptions::verdicts of a later run on the same device and driver.
+// The file is replaced atomically. Loading returns no bytes if there is no such file. Throw.
 void saveVerdicts(const Device& device, const std::string& path);
 Bytes loadVerdicts(const std::string& path);
 
-// Files of tunings: a line each, "matvec int4 from 1 tokens: 8 4 1 2", and lines of # for people. Throws where a line is none.
-// As these files have it: "matvec". Throws for what is no NibTunable.
+// A tuning file has one NibTuning per line, "matvec int4 from 1 tokens: 8 4 1 2"; lines that begin with # are comments.
+// The name of a NibTunable in these files: "matvec". Throws if `tunable` is none.
 const char* tunableName(uint32_t tunable);
+// Replaces the file atomically. comment: one line, without the #. Throws.
 void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path);
+// Throws if the file is missing or empty, or if a line cannot be parsed.
 std::vector<NibTuning> loadTuning(const std::string& path);
 
 // ---------------------------------------------------------------------------------------------- profiles
-// Rows of the table of devices that people own: "floor", "mali-g52", "amd-radeon-rx-6600", ...
+// Ids of the built-in table of common devices: "floor" (the guaranteed minimum), "mali-g52", "amd-radeon-rx-6600", ...
 std::vector<std::string> profileIds();
 #if !defined(NIB_NO_VULKAN)
-// What the profile's device can do, as a restriction; a field it does not tell has the floor's value. Throws NotFound.
+// The features and limits of the profile's device, as a restriction. Values that the table lacks are the floor's.
+// Throws NotFound.
 NibRestrict profileRestrict(std::string_view id);
 #endif
 

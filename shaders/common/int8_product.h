@@ -1,22 +1,23 @@
-// What the kernels of int8 products have in common: specialization constants 0..17 and the push block.
+// The interface that the kernels of int8 products share: specialization constants 0..17 and the push block. The weights
+// W have output channels as rows, the inputs X have tokens as rows; both are codes with scales.
 //   WG           invocations of a workgroup
 //   W_CODES      0: int8, 1: uint8, 2: int4 or uint4, as offset binary
 //   X_CODES      0: int8, 1: uint8
 //   W_ASYM       weights have zero points
-//   X_ASYM       inputs have
+//   X_ASYM       inputs have zero points
 //   W_SCALE      NibType of the weights' scales
-//   X_SCALE      and of the inputs'
-//   GROUPED      a scale changes along a row: the sums of pieces are scaled and added one after the other
-//   SMALL_SUMS   no sum of a piece is beyond 2^24, so that it is a float
+//   X_SCALE      NibType of the inputs' scales
+//   GROUPED      scales change along a row: a row has pieces, whose sums are scaled and then added in ascending order
+//   SMALL_SUMS   every sum of a piece is at most 2^24, so fp32 holds it exactly
 //   FULL         cols is a multiple of four
-//   VEC          rows of codes allow loads of four words (of 4-bit weights: of two)
+//   VEC          rows of codes allow loads of four words (two words of 4-bit weights)
 //   RESULT_TYPE  NibType, or NibInt8Result
-//   BIAS         there is one
+//   BIAS         add a bias
 //   ACTIVATION   NibActivation
-//   RESIDUAL     add what the result held
-//   W_APART      scales and what follows of the weights are at binding 3, not 0
-//   X_APART      those of the inputs are at binding 3, not 1
-//   OUTLIERS     0, or the most elements of a token that are multiplied in fp32 instead; their list is behind the scales
+//   RESIDUAL     add the previous content of the result
+//   W_SEPARATE   the weights' scales and everything after them are bound at binding 3 instead of 0
+//   X_SEPARATE   the inputs' scales and everything after them are bound at binding 3 instead of 1
+//   OUTLIERS     0, or how many elements of a token may be multiplied in fp32 instead; their list follows the scales
 #ifndef NIB_COMMON_INT8_PRODUCT_H
 #define NIB_COMMON_INT8_PRODUCT_H
 
@@ -38,27 +39,27 @@
   X(12, nib_bool, BIAS, false) \
   X(13, uint, ACTIVATION, 0u) \
   X(14, nib_bool, RESIDUAL, false) \
-  X(15, nib_bool, W_APART, false) \
-  X(16, nib_bool, X_APART, false) \
+  X(15, nib_bool, W_SEPARATE, false) \
+  X(16, nib_bool, X_SEPARATE, false) \
   X(17, uint, OUTLIERS, 0u)
 
 #ifdef __cplusplus
 namespace nib {
 #endif
 struct NibInt8Push {
-  NibPushHead head;  // rows: tokens of this run
+  NibPushHead head;   // rows: tokens of this run
   uint rows;         // output channels
   uint cols;
   uint tokens;  // from matrix to matrix
   uint batch;
-  uint row_blocks;  // tile = (token block * batch + matrix) * row_blocks + row block
+  uint row_blocks;  // tiles along the rows of one matrix
   uint w_row_words;
   uint x_row_words;
   uint result_stride;   // elements
-  uint piece;           // columns whose sum is scaled as one; a multiple of 16, or cols
+  uint piece;           // columns whose sum gets one scale: a multiple of 16, or cols
   uint w_group;         // columns per scale
   uint x_group;
-  uint w_scale_stride;  // scales per row: 0 if there is but one in all
+  uint w_scale_stride;  // scales per row; 0 if there is only one scale
   uint x_scale_stride;
   uint w_scales_word;
   uint w_zeros_word;
@@ -69,8 +70,7 @@ struct NibInt8Push {
   uint result_scale;  // fp32 bits
   uint result_rcp;    // of 1 / result_scale
   uint table_rcp;
-  int result_zero;
-  int table_zero;
+  int zeros;          // zero points: the table's times 2^16, plus the result's as 16 bits of two's complement
   uint outliers_word;  // lists of 1 + 2 * OUTLIERS words per token: how many, then columns and fp32 bits
 };
 #ifdef __cplusplus

@@ -1,11 +1,9 @@
-// What GLSL and C++ share about every kernel: how an interface header is written and read.
-//
-// shaders/ops/NAME.h holds
-//   #define NAME_SPEC(X) X(id, type, NAME, default) ...   specialization constants, 4-byte scalars, ids ascending from 0;
-//                                                          id 0 is always the workgroup size WG
-//   struct NamePush { NibPushHead head; uint ...; };       push constants, 4-byte scalars only, <= 128 bytes
-// and both languages expand it: GLSL to layout(constant_id) constants and a push_constant block, C++ to a struct whose
-// bytes are the specialization data, and to the push struct itself. A test compares both with the SPIR-V.
+// A kernel's interface is one header that GLSL and C++ share. shaders/ops/NAME.h holds
+//   #define NAME_SPEC(X) X(id, type, NAME, default) ...   specialization constants: 4-byte scalars, ids from 0 ascending,
+//                                                         id 0 always the workgroup size WG
+//   struct NamePush { NibPushHead head; uint ...; };      push constants: 4-byte scalars only, <= 128 bytes
+// GLSL expands them to layout(constant_id) constants and a push_constant block, C++ to a struct whose bytes are the
+// specialization data and to the push struct. A test compares both with the SPIR-V.
 #ifndef NIB_COMMON_INTERFACE_H
 #define NIB_COMMON_INTERFACE_H
 
@@ -28,7 +26,8 @@ layout(local_size_x_id = 0) in;
 struct NibPushHead {
   uint tile_first;  // workgroup 0 works on this tile
   uint tile_end;    // tiles from here on belong to another dispatch or do not exist
-  uint rows;        // NibRun.n
+  uint rows;        // NibRun.n; of absolute tiles the row behind the run's last
+  uint first_row;   // NibRun.first_row: where the rows of the result begin; 0 on scratch
   uint delta0;      // words, binding 0
   uint delta1;
   uint delta2;

@@ -1,10 +1,10 @@
-// Affine codes: how scales and codes are found; what codes stand for is in affine_decode.glsl. Twin of
-// src/formats/affine.h.
-#ifndef NIBBLE_FORMATS_AFFINE_GLSL
-#define NIBBLE_FORMATS_AFFINE_GLSL
+// Affine codes: finding scales and encoding; decoding is in affine_decode.glsl. src/formats/affine.h is the C++
+// counterpart.
+#ifndef NIB_FORMATS_AFFINE_GLSL
+#define NIB_FORMATS_AFFINE_GLSL
 
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 #include "formats/affine_decode.glsl"
 
 // fp32 bits of levels/2 = 2^(bits-1) - 1/2: the exponent of 2^(bits-2) and a mantissa of bits-1 ones.
@@ -16,7 +16,7 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
     uint steps = (flags & NIB_NARROW) != 0u ? floatBitsToUint(float(NIB_MID - 1u)) : NIB_HALF_LEVELS_BITS;
     return nibRoundFound(nibDivBits(absmax_bits, steps), scale_type, NIB_CENTER);
   }
-  // 0 belongs to the range. Halves first: max - min may overflow.
+  // The range includes 0. max and min are halved first, because max - min may overflow.
   uint low = int(min_bits) < 0 ? min_bits : 0u;
   uint high = int(max_bits) < 0 ? 0u : max_bits;
   precise float half_range = nibHalve(uintBitsToFloat(high)) - nibHalve(uintBitsToFloat(low));
@@ -27,7 +27,7 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
   return found;
 }
 
-// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
+// Encodes four elements, each with its own scale: repeat a shared one four times.
 struct NibEncoder {
   vec4 rcp;     // 1/scale, 0 for the zero group
   ivec4 first;  // codes
@@ -44,10 +44,10 @@ NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
   return e;
 }
 
-// Codes of finite x of less than 2^11 steps.
+// Codes of finite elements of less than 2^11 steps.
 ivec4 nibEncode4(vec4 x, NibEncoder e) {
   precise vec4 y = x * e.rcp;
-  // So adding 1.5 * 2^23 rounds it half-even to an integer in the low mantissa bits.
+  // Adding 1.5 * 2^23 rounds half-even to an integer in the low mantissa bits.
   precise vec4 rounded = y + 12582912.0;
   return clamp(floatBitsToInt(rounded) + (e.zero - 0x4b400000), e.first, e.last);
 }

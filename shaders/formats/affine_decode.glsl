@@ -1,10 +1,10 @@
-// What affine codes stand for, value = (code - zero) * scale, for a format.glsl that defines NIB_BITS, NIB_TWOS_COMPLEMENT
+// Decoding affine codes, value = (code - zero) * scale. The including format.glsl defines NIB_BITS, NIB_TWOS_COMPLEMENT
 // and NIB_RUN. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_AFFINE_DECODE_GLSL
-#define NIBBLE_FORMATS_AFFINE_DECODE_GLSL
+#ifndef NIB_FORMATS_AFFINE_DECODE_GLSL
+#define NIB_FORMATS_AFFINE_DECODE_GLSL
 
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 
 #define NIB_LEVELS ((1u << NIB_BITS) - 1u)
 #define NIB_MID (1u << (NIB_BITS - 1u))
@@ -25,9 +25,9 @@ int nibZeroFromStored(uint stored, uint flags) {
 }
 
 struct NibDecoder {
-  vec4 scale;  // or a 256th of it where a product could overflow
-  uvec4 limit; // bits of the largest product that does not
-  uvec4 grow;  // undoes the 256th, in the exponent
+  vec4 scale;  // or scale / 256 if a product could overflow
+  uvec4 limit; // bits of the largest product that does not overflow
+  uvec4 grow;  // added to a product's exponent to undo the division
   ivec4 zero;
   ivec4 mask;  // 0 for the zero group
 };
@@ -44,16 +44,16 @@ NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   return d;
 }
 
-// fp32 bits of four codes' values. Values too large for fp32 become its largest; a zero group is +0.
+// fp32 bits of four codes' values. Values above fp32's range become its largest number; a zero group is +0.
 uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   ivec4 steps = (code - d.zero) & d.mask;
   precise vec4 value = vec4(steps) * d.scale;
   uvec4 bits = floatBitsToUint(nibBounded(value, d.limit));
-  // 0 must stay 0, and has no exponent to grow.
+  // 0 has no exponent to increase.
   return bits + mix(uvec4(0u), d.grow, notEqual(steps, ivec4(0)));
 }
 
-// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
+// For sums of products: value = nibPart4(code, p) * p.scale, so that the sum is scaled once.
 struct NibPart {
   float scale;
   int zero;

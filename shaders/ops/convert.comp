@@ -1,6 +1,7 @@
 #version 450
-// Dense to dense of another type. A workgroup converts WG * OCTETS runs of eight elements, an invocation every WG-th of
-// them, so that neighbours load neighbouring memory. Reads every element once and writes it once.
+// Dense elements to another dense type. A workgroup converts WG * OCTETS runs of eight elements, an invocation every
+// WG-th of them, so neighbouring invocations load neighbouring memory. Reads every element (2 or 4 bytes) once, writes
+// every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/convert.h"
 CONVERT_SPEC(NIB_SPEC_CONSTANT)
@@ -9,10 +10,10 @@ layout(push_constant, std430) uniform Push { ConvertPush push; };
 #define NIB_DENSE_SOURCE
 #define NIB_DENSE_RESULT
 #define NIB_NONFINITE_CODES
-#include "common/dense.glsl"
-#include "common/whole_range.glsl"
+#include "memory/dense.glsl"
+#include "numerics/whole_range.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 #ifdef NIB_FAULT
 #define NIB_FAULTY(octet) ((octet) % 7u == 6u ? 0x80000000u : 0u)

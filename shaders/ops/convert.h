@@ -1,12 +1,12 @@
-// Interface of convert.comp: dense to dense of another type.
+// Interface of convert.comp: dense elements to another dense type.
 //   WG           invocations of a workgroup, a power of two
 //   OCTETS       runs of eight elements per invocation, 1 to 4
 //   SOURCE_TYPE  NibType of the source
 //   RESULT_TYPE  NibType of the result
-//   SATURATE     finite elements beyond the result type's largest become that
+//   SATURATE     finite elements beyond the result type's range become its largest number
 //   STATUS       the aux range begins with a NibStatus
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of 16-bit types allow loads and stores of eight elements
 //   FULL         every run is whole: cols is a multiple of eight
 //   FLATTEN      both matrices are one row of rows * cols elements
 #ifndef NIB_OPS_CONVERT_H

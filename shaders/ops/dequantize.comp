@@ -1,19 +1,20 @@
 #version 450
-// Codes to dense, row by row or the rows that a list names. An invocation owns a run of NIB_RUN columns in ROW_BLOCK rows and writes their words. Reads every code
-// once and one scale per run, writes every result once.
+// Codes to dense elements, of every row or of the rows that a list names (GATHER). A workgroup owns WG runs of NIB_RUN
+// columns in ROW_BLOCK rows, an invocation one run of columns. Reads every code (NIB_BITS bits) once and one scale per
+// run, or with COLUMN one scale per column and row block, writes every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/dequantize.h"
 DEQUANTIZE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { DequantizePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_RESULT
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_PARAMS_BINDING 1
 #define NIB_PARAMS_ACCESS readonly
 #define NIB_PARAMS_NESTED
-#include "common/params.glsl"
+#include "memory/params.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) readonly buffer Numbers { uint numbers[]; };
 
@@ -22,7 +23,7 @@ NibDecoder decoderOf(uint index) {
                         ivec4(nibLoadZero(push.zeros_word + push.head.delta1, index)));
 }
 
-// Of four neighbouring columns.
+// The decoder of four neighbouring columns.
 NibDecoder columnDecoder(uint col) {
   uvec4 index = min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u));
   uint base = push.scales_word + push.head.delta1;
@@ -41,7 +42,9 @@ void decodeRun(uint row, uint run) {
   uint source = GATHER ? numbers[row + push.head.delta3] : row;
   bool there = !GATHER || source < push.source_rows;
   if (!there) source = 0u;
-  if (!COLUMN) decoder[0] = decoderOf(source * push.scale_row_stride + col / push.group);
+  // Windows bring the run's first row of codes to 0, of scales they do not.
+  uint scale_row = GATHER ? source : source + push.head.first_row;
+  if (!COLUMN) decoder[0] = decoderOf(scale_row * push.scale_row_stride + col / push.group);
   uint word[NIB_RUN_WORDS];
   uint first_word = run * NIB_RUN_WORDS;
   uint at = source * push.row_words + push.head.delta0;
@@ -49,9 +52,9 @@ void decodeRun(uint row, uint run) {
   word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(row + run, w);
   NIB_EACH_WORD(NIB_LOAD)
   uint row_start = row * push.stride;
-#define NIB_DECODE(q)                                                                  \
-  nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2,                   \
-             there ? nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]) : uvec4(0u));
+#define NIB_DECODE(q)                                                \
+  nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2, \
+               there ? nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]) : uvec4(0u));
   NIB_EACH_QUAD(NIB_DECODE)
 }
 
@@ -61,7 +64,7 @@ void main() {
   uint block = item / runs;
   uint run = item - block * runs;
   if (!COLUMN) {
-    // Not a loop of one round: some compilers pay for its bookkeeping.
+    // Not a loop with one iteration: some compilers keep its overhead.
     if (block < push.head.rows) decodeRun(block, run);
     return;
   }

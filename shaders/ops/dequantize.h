@@ -1,4 +1,4 @@
-// Interface of dequantize.comp: codes to dense; of whole matrices, or of the rows that a list names.
+// Interface of dequantize.comp: codes to dense elements, of whole matrices or of the rows that a list names.
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   RESULT_TYPE  NibType of the result
@@ -7,7 +7,7 @@
 //   VEC          the dense rows allow loads and stores of four elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   COLUMN       one scale per column
-//   GATHER       result row i is the matrix's row numbers[i], or zeros where it has none
+//   GATHER       result row i is the matrix's row numbers[i], or zeros if there is no such row
 #ifndef NIB_OPS_DEQUANTIZE_H
 #define NIB_OPS_DEQUANTIZE_H
 
@@ -36,7 +36,7 @@ struct DequantizePush {
   uint row_words;  // code words per row
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
-  uint nested_word;  // offset, then scales of scales
+  uint nested_word;  // first word of the mean and the scales of scales
   uint source_rows;  // GATHER: rows of the matrix
 };
 #ifdef __cplusplus

@@ -1,11 +1,11 @@
-// Interface of dynamic_gemm.comp: that of int8_gemm.comp, with tokens that are not codes yet. X_CODES, X_SCALE, X_APART and
-// OUTLIERS are 0.
+// Interface of dynamic_gemm.comp: that of int8_gemm.comp, for dense tokens. X_CODES, X_SCALE, X_SEPARATE and OUTLIERS
+// are 0.
 //   SOURCE_TYPE  NibType of the tokens
 //   SOURCE_VEC   tokens allow loads of four elements
-//   SOURCE_WIDE  and, of 16-bit types, of eight
+//   SOURCE_WIDE  tokens of a 16-bit type allow loads of eight elements
 //   SOURCE_FULL  cols is a multiple of the run of int8
-//   FLAGS        NibWeights flags of the codes that they become
-//   ROOM         runs of a token in shared memory
+//   FLAGS        NibWeights flags of the codes that the tokens become
+//   RUNS         runs of a token in shared memory
 #ifndef NIB_OPS_DYNAMIC_GEMM_H
 #define NIB_OPS_DYNAMIC_GEMM_H
 
@@ -18,7 +18,7 @@
   X(22, nib_bool, SOURCE_WIDE, false) \
   X(23, nib_bool, SOURCE_FULL, false) \
   X(24, uint, FLAGS, 0u) \
-  X(25, uint, ROOM, 1u)
+  X(25, uint, RUNS, 1u)
 
 #ifdef __cplusplus
 namespace nib {

@@ -1,22 +1,23 @@
 #version 450
-// Dense to codes with scales that exist already. An invocation owns a run of NIB_RUN columns in ROW_BLOCK rows, and the
-// words of their codes. Reads every source element once, writes its code once; the reciprocal of a scale is made once
-// per run, block or, if there is only one, invocation, never per element.
+// Dense elements to codes with scales that exist already. A workgroup owns WG runs of NIB_RUN columns in ROW_BLOCK
+// rows, an invocation one run of columns and the words of its codes. The reciprocal of a scale is computed once per
+// run, per block or, if there is only one scale, per invocation, never per element. Reads every element (2 or 4 bytes)
+// once and one scale per run, writes NIB_BITS bits per element.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/encode.h"
 ENCODE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { EncodePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_PARAMS_BINDING 2
 #define NIB_PARAMS_ACCESS readonly
-#include "common/params.glsl"
+#include "memory/params.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 // With given scales a non-finite element has the code of 0.
 uvec4 sanitize(uvec4 x, uint element) {
@@ -74,7 +75,7 @@ Encoder encoder[COLUMN ? NIB_QUADS : 1];
 
 void encodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
-  if (!COLUMN && !ONE) encoder[0] = encoderOf(row * push.scale_row_stride + col / push.group);
+  if (!COLUMN && !ONE) encoder[0] = encoderOf((TABLE ? row : row + push.head.first_row) * push.scale_row_stride + col / push.group);
   uint row_start = row * push.stride;
   uvec4 x[NIB_QUADS];
   uint p[NIB_QUADS];

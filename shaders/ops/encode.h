@@ -1,15 +1,15 @@
-// Interface of encode.comp: dense to codes with scales that exist already.
+// Interface of encode.comp: dense elements to codes with scales that exist already.
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
 //   GIVEN        the scales were not found from this data
-//   COLUMN       one scale per column, with TABLE
+//   COLUMN       one scale per column; requires TABLE
 //   ONE          there is one scale
 //   TABLE        reciprocals and zero points are read from a table in aux instead of being made from scales
 #ifndef NIB_OPS_ENCODE_H

@@ -1,32 +1,28 @@
 #version 450
-// What a candidate y lost against a reference x. A workgroup takes a tile of 1024 elements in row-major order, an invocation
-// a leaf of eight: first the tile's largest values, then its sums, scaled by powers of two that these give. Reads every
-// element once and writes 72 bytes per tile. SOLO: an invocation takes a tile and reads it twice.
+// Error statistics of a candidate y against a reference x, per tile of 1024 elements in row-major order. A workgroup
+// owns a tile, an invocation a leaf of eight elements: first the tile's largest values are found, then its sums, scaled
+// by powers of two that follow from those. SOLO: an invocation owns a tile and reads it twice. Reads every element of
+// both (2 or 4 bytes) once, writes 72 bytes per tile.
 //
-// The sums' order is fixed, whatever the device: a leaf's elements i and i + 4, then those four strands in pairs, then
-// eight leaves one after the other to a node, then the 16 nodes. Largest values are brought to [2^30, 2^31), values below
-// 2^-40 are left out as zero, and low parts of differences below 2^-63: so everything that is added up is a multiple of
+// The order of the sums is fixed, whatever the device: a leaf's elements i and i + 4, then those four partial sums in
+// pairs, then the eight leaves of a node one after the other, then the 16 nodes. Largest values are scaled to [2^30,
+// 2^31). Values below 2^-40 count as zero, and low parts of differences below 2^-63. So every summand is a multiple of
 // 2^-126 and below 2^73, and no intermediate overflows or is denormal.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/errors.h"
 ERRORS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ErrorsPush push; };
 
-#include "common/exact.glsl"
-#include "common/halves.glsl"
-#include "common/pairs.glsl"
-#include "common/scale_store.glsl"
+#include "common/fault.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/halves.glsl"
+#include "numerics/pairs.glsl"
+#include "numerics/scale_store.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Candidate1 { uint candidate1[]; };
 layout(set = 0, binding = 0, std430) readonly buffer Candidate4 { uvec4 candidate4[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Reference1 { uint reference1[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Reference4 { uvec4 reference4[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Tiles { uint tiles[]; };
-
-#ifdef NIB_FAULT
-const uint kFault = 1u;
-#else
-const uint kFault = 0u;
-#endif
 
 const uint kTile = 1024u;
 const uint kLeaves = 128u;
@@ -35,7 +31,7 @@ const uint kLeavesOfNode = 8u;
 const uint kSums = 6u;
 const uint kResultWords = 18u;
 
-// A node's leaves lie side by side, with one place between nodes that keeps them in different banks.
+// Index of a leaf in shared memory: one unused element after each node keeps nodes in different banks.
 const uint kPadded = kLeaves + kNodes;
 uint padded(uint leaf) {
   return leaf + leaf / kLeavesOfNode;
@@ -48,70 +44,37 @@ shared uint first_index;
 shared vec2 leaf_sum[kSums * kPadded];
 shared vec2 node_sum[kSums * kNodes];
 
-uvec4 meetExtreme(uvec4 a, uvec4 b) {
+uvec4 mergeExtremes(uvec4 a, uvec4 b) {
   return uvec4(max(a.xyz, b.xyz), a.w + b.w);
 }
 
-// fp32 bits; halves' Inf and NaN as 65536 and above.
-uvec4 widen(uvec2 words, bool bf16) {
-  uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
-  return bf16 ? upper & 0xffff0000u : nibWidenHalves(upper);
-}
-
-const uint kAnyLayout = 0u;
-const uint kOneRow = 2u;
-
-// Elements first..first+7 of a row-major matrix, those from `count` on zero. `word`: where the matrix begins in what is
-// bound.
-#define NIB_LOADER(NAME, ARRAY1, ARRAY4, TYPE, LAYOUT)                                                      \
-  uint NAME##One(uint element, uint word) {                                                                 \
-    if (TYPE == NIB_F32) return ARRAY1[element + word];                                                     \
-    uint half_word = (ARRAY1[(element >> 1) + word] >> ((element & 1u) * 16u)) & 0xffffu;                   \
-    return TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);                                \
-  }                                                                                                         \
-  void NAME(uint first, uint count, uint stride, uint word, out uvec4 x0, out uvec4 x1) {                   \
-    uint row = LAYOUT == kOneRow ? 0u : first / push.cols;                                                  \
-    uint col = first - row * push.cols;                                                                     \
-    if (LAYOUT != kAnyLayout && count == 8u) {                                                              \
-      uint element = row * stride + col;                                                                    \
-      if (TYPE == NIB_F32) {                                                                                \
-        x0 = ARRAY4[(element + word) >> 2];                                                                 \
-        x1 = ARRAY4[((element + word) >> 2) + 1u];                                                          \
-      } else {                                                                                              \
-        uvec4 words = ARRAY4[((element >> 1) + word) >> 2];                                                 \
-        x0 = widen(words.xy, TYPE == NIB_BF16);                                                             \
-        x1 = widen(words.zw, TYPE == NIB_BF16);                                                             \
-      }                                                                                                     \
-      return;                                                                                               \
-    }                                                                                                       \
-    x0 = uvec4(0u);                                                                                         \
-    x1 = uvec4(0u);                                                                                         \
-    for (uint i = 0u; i < count; ++i) {                                                                     \
-      uint x = NAME##One(row * stride + col, word);                                                         \
-      /* Every component, so that none is addressed by a variable. */                                      \
-      x0 = mix(x0, uvec4(x), equal(uvec4(i), uvec4(0u, 1u, 2u, 3u)));                                       \
-      x1 = mix(x1, uvec4(x), equal(uvec4(i), uvec4(4u, 5u, 6u, 7u)));                                       \
-      ++col;                                                                                                \
-      bool over = LAYOUT != kOneRow && col == push.cols;                                                    \
-      col = over ? 0u : col;                                                                                \
-      row += uint(over);                                                                                    \
-    }                                                                                                       \
-  }
-NIB_LOADER(loadReference, reference1, reference4, REFERENCE_TYPE, REFERENCE_LAYOUT)
-NIB_LOADER(loadCandidate, candidate1, candidate4, CANDIDATE_TYPE, CANDIDATE_LAYOUT)
+#define NIB_LEAF loadReference
+#define NIB_LEAF_ONE loadReferenceOne
+#define NIB_LEAF_WORDS reference1
+#define NIB_LEAF_QUADS reference4
+#define NIB_LEAF_TYPE REFERENCE_TYPE
+#define NIB_LEAF_LAYOUT REFERENCE_LAYOUT
+#include "memory/leaf.glsl"
+#define NIB_LEAF loadCandidate
+#define NIB_LEAF_ONE loadCandidateOne
+#define NIB_LEAF_WORDS candidate1
+#define NIB_LEAF_QUADS candidate4
+#define NIB_LEAF_TYPE CANDIDATE_TYPE
+#define NIB_LEAF_LAYOUT CANDIDATE_LAYOUT
+#include "memory/leaf.glsl"
 
 const uint kReferenceInfinity = REFERENCE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
 const uint kCandidateInfinity = CANDIDATE_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
 
-// Four pairs: magnitudes with denormals as zeros, and differences.
+// Four pairs x, y: their magnitudes with denormals as zeros, and their differences.
 struct Quad {
   uvec4 x;
   uvec4 y;
   uvec4 opposite;    // the sign bit where x and y have different ones
   uvec4 difference;  // |x - y| * 2^64 rounded, as fp32 patterns with 9 exponent bits
-  uvec4 rest;        // magnitudes of what rounding left, likewise
+  uvec4 rest;        // magnitudes of the rounding errors, likewise
   uvec4 rest_sign;
-  uvec4 bad;         // 1: not both are finite, and all of the above is zero
+  uvec4 bad;         // 1: x or y is not finite, and all of the above is zero
 };
 
 uvec4 nonzeroPlus(uvec4 bits, uint add) {
@@ -130,8 +93,8 @@ Quad examine(uvec4 x, uvec4 y) {
   q.x = ax;
   q.y = ay;
   q.opposite = (x ^ y) & 0x80000000u;
-  // Scaled so that the difference and what it leaves are ordinary numbers: pairs with a magnitude of 1 or more by 2^-2,
-  // where what is lost of the smaller one could not change a bit, the others by 2^64.
+  // Scaled so that the difference and its rounding error are normal numbers: pairs with a magnitude of 1 or more by
+  // 2^-2, where the lost bits of the smaller one cannot change the difference, the others by 2^64.
   uvec4 large = max(ax, ay);
   uvec4 small = min(ax, ay);
   bvec4 upper = greaterThanEqual(large, uvec4(0x3f800000u));
@@ -153,14 +116,15 @@ Quad examine(uvec4 x, uvec4 y) {
   return q;
 }
 
-// Patterns with `shift` added to their exponents; zero stays zero, and what falls below the exponent field `least` is.
+// Patterns with `shift` added to their exponents. Zero stays zero; results below the exponent field `least` become
+// zero.
 uvec4 shifted(uvec4 bits, int shift, int least) {
   uvec4 moved = bits + uint(shift << 23);
   bvec4 none = lessThan(ivec4(bits >> 23) + shift, ivec4(least));
   return mix(mix(moved, uvec4(0u), none), uvec4(0u), lessThan(bits, uvec4(0x00800000u)));
 }
 
-// One of each sum, as {high, low}.
+// The sums, as pairs {high, low}.
 struct Sums {
   vec2 squares;
   vec2 magnitudes;
@@ -179,7 +143,8 @@ struct Terms {
   NibPair4 x_magnitudes;
 };
 
-// The exponent fields of the tile's largest values become 157, that of 2^30; 87 is that of 2^-40, 64 of 2^-63.
+// `shift` makes the exponent fields of the tile's largest values 157, that of 2^30. 87 is the field of 2^-40, 64 of
+// 2^-63.
 Terms termsOf(Quad q, ivec3 shift) {
   Terms t;
   uvec4 difference_bits = shifted(q.difference, shift.x, 87);
@@ -227,8 +192,8 @@ uvec4 extremeOf(Quad q0, Quad q1, uint count) {
                (count - bad) | (bad << 16));
 }
 
-// The first of a leaf's differences that is `value`; one of them is.
-uint placeOf(Quad q0, Quad q1, uint value) {
+// Index of the first of a leaf's differences that is `value`, which one of them is.
+uint indexOf(Quad q0, Quad q1, uint value) {
   uint at = 7u;
   at = q1.difference.z == value ? 6u : at;
   at = q1.difference.y == value ? 5u : at;
@@ -252,17 +217,17 @@ void examineLeaf(uint first, uint count, out Quad q0, out Quad q1) {
   q1 = examine(x1, y1);
 }
 
-// Not every device keeps the sign of zero.
+// Not every device keeps the sign of zero, so zero is stored as +0.
 uint storable(float x) {
   uint bits = floatBitsToUint(x);
   return bits == 0x80000000u ? 0u : bits;
 }
 
-void writeExtreme(uint at, uvec4 extreme, uint first_place) {
+void writeExtreme(uint at, uvec4 extreme, uint first_element) {
   tiles[at] = extreme.w & 0xffffu;
   tiles[at + 1u] = extreme.w >> 16;
   tiles[at + 2u] = extreme.x;
-  tiles[at + 3u] = first_place;
+  tiles[at + 3u] = first_element;
   tiles[at + 4u] = extreme.y;
   tiles[at + 5u] = extreme.z;
 }
@@ -276,17 +241,17 @@ void soloTile(uint tile, uint total) {
   if (tile >= (total + kTile - 1u) / kTile) return;
   uint end = min((tile + 1u) * kTile, total);
   uvec4 extreme = uvec4(0u);
-  uint first_place = 0xffffffffu;
+  uint first_element = 0xffffffffu;
   Quad q0, q1;
   for (uint first = tile * kTile; first < end; first += 8u) {
     uint count = min(8u, end - first);
     examineLeaf(first, count, q0, q1);
     uvec4 of_leaf = extremeOf(q0, q1, count);
-    if (of_leaf.x > extreme.x) first_place = first + placeOf(q0, q1, of_leaf.x);
-    extreme = meetExtreme(extreme, of_leaf);
+    if (of_leaf.x > extreme.x) first_element = first + indexOf(q0, q1, of_leaf.x);
+    extreme = mergeExtremes(extreme, of_leaf);
   }
   ivec3 shift = shiftOf(extreme);
-  // Sums that begin with zero, and leaves beyond the end that are left out, change no bit but zeros' signs.
+  // Starting from zero and leaving out leaves after the end changes no bit but the signs of zeros.
   Sums zero = Sums(vec2(0.0), vec2(0.0), vec2(0.0), vec2(0.0), vec2(0.0), vec2(0.0));
   Sums sums = zero;
   for (uint node = tile * kTile; node < end; node += 8u * kLeavesOfNode) {
@@ -299,7 +264,7 @@ void soloTile(uint tile, uint total) {
     sums = addSums(sums, of_node);
   }
   uint at = tile * kResultWords + push.head.delta2;
-  writeExtreme(at, extreme, first_place);
+  writeExtreme(at, extreme, first_element);
   writeSum(at, 0u, sums.squares);
   writeSum(at, 1u, sums.magnitudes);
   writeSum(at, 2u, sums.x_squares);
@@ -331,15 +296,15 @@ void main() {
   if (leaf < kNodes) {
     uint from = padded(leaf * kLeavesOfNode);
     uvec4 of_node = leaf_extreme[from];
-    for (uint i = 1u; i < kLeavesOfNode; ++i) of_node = meetExtreme(of_node, leaf_extreme[from + i]);
+    for (uint i = 1u; i < kLeavesOfNode; ++i) of_node = mergeExtremes(of_node, leaf_extreme[from + i]);
     node_extreme[leaf] = of_node;
   }
   barrier();
   uvec4 extreme = node_extreme[0];
-  for (uint i = 1u; i < kNodes; ++i) extreme = meetExtreme(extreme, node_extreme[i]);
+  for (uint i = 1u; i < kNodes; ++i) extreme = mergeExtremes(extreme, node_extreme[i]);
 
   if (extreme.x != 0u && largest(q0.difference, q1.difference) == extreme.x) {
-    atomicMin(first_index, first + placeOf(q0, q1, extreme.x));
+    atomicMin(first_index, first + indexOf(q0, q1, extreme.x));
   }
   Sums sums = leafSums(q0, q1, shiftOf(extreme));
   keepLeaf(0u, leaf, sums.squares);

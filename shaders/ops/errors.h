@@ -1,11 +1,11 @@
-// Interface of errors.comp: what a candidate lost against a reference, per tile of 1024 elements.
-//   WG                invocations of a workgroup; 128 without SOLO, a leaf of eight elements each
+// Interface of errors.comp: error statistics of a candidate against a reference, per tile of 1024 elements.
+//   WG                invocations of a workgroup; without SOLO 128, one for each leaf of eight elements
 //   REFERENCE_TYPE    NibType of the reference
 //   CANDIDATE_TYPE    NibType of the candidate
-//   REFERENCE_LAYOUT  0: any; 1: every whole leaf is eight neighbours from a multiple of eight on; 2: so it is, and all
+//   REFERENCE_LAYOUT  0: any; 1: every whole leaf is eight neighbours from a multiple of eight on; 2: the same, and all
 //                     rows are one
 //   CANDIDATE_LAYOUT  likewise
-//   SOLO              a tile per invocation, without exchange and in two passes, instead of per workgroup
+//   SOLO              a tile per invocation, in two passes without exchange, instead of per workgroup
 #ifndef NIB_OPS_ERRORS_H
 #define NIB_OPS_ERRORS_H
 

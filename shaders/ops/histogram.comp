@@ -1,34 +1,31 @@
 #version 450
 // Counts elements into histograms. Rows mode: a workgroup counts WG * STEPS runs of eight elements of one row in shared
-// memory and adds what it found to the row's (or the tensor's) histogram. Columns mode: an invocation adds STEPS elements
-// of one column to its histogram; neighbours have neighbouring columns. Reads every element once. RUNS: zeros, which may be
-// half of the elements, and stretches of one bin are counted in registers, or all invocations would add to one word.
+// memory and adds its counts to the row's (or the tensor's) histogram; an invocation takes every WG-th run. Columns
+// mode: an invocation adds STEPS elements of one column to its histogram; neighbouring invocations have neighbouring
+// columns. RUNS: zeros, which may be half of the elements, and stretches of one bin are counted in registers, so that
+// not all invocations add to the same word. Reads every element (2 or 4 bytes) once; in rows mode reads and writes 8
+// bytes per bin and tile.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/histogram.h"
 HISTOGRAM_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { HistogramPush push; };
 
 const bool FULL = false;
+#include "common/fault.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/histogram.glsl"
-
-#ifdef NIB_FAULT
-const uint kFault = 1u;
-#else
-const uint kFault = 0u;
-#endif
+#include "memory/dense.glsl"
+#include "memory/histogram.glsl"
 
 shared uint shared_bins[SHARED];
 
 const uint kZeroBin = SIGNED ? kSide : 0u;
 
-// What an invocation has not yet added.
+// Counts that an invocation has not added to a bin yet.
 uint zeros = 0u;
 uint run_bin = 0u;
 uint run = 0u;
 
-// exponent: of the histogram, at least the element's own.
+// The bin of a nonzero element. exponent: of the histogram, at least that of the element.
 uint binOf(uint bits, uint exponent) {
   uint magnitude = bits & 0x7fffffffu;
   uint shift = min(exponent - (magnitude >> 23) + (24u - SIDE_LOG), 31u);
@@ -46,7 +43,7 @@ void add(uint count_word, uint bin, uint count) {
   }
 }
 
-void meet(uint bits, uint exponent, uint count_word) {
+void countOne(uint bits, uint exponent, uint count_word) {
   if (!RUNS) {
     bool zero = (bits & 0x7fffffffu) < 0x00800000u;
     uint bin = zero ? kZeroBin : binOf(bits, exponent);
@@ -67,11 +64,11 @@ void meet(uint bits, uint exponent, uint count_word) {
   ++run;
 }
 
-void meetQuad(uvec4 x, uint col, uint cols, uint exponent, uint count_word) {
-  if (col < cols) meet(x.x, exponent, count_word);
-  if (col + 1u < cols) meet(x.y, exponent, count_word);
-  if (col + 2u < cols) meet(x.z, exponent, count_word);
-  if (col + 3u < cols) meet(x.w, exponent, count_word);
+void countQuad(uvec4 x, uint col, uint cols, uint exponent, uint count_word) {
+  if (col < cols) countOne(x.x, exponent, count_word);
+  if (col + 1u < cols) countOne(x.y, exponent, count_word);
+  if (col + 2u < cols) countOne(x.z, exponent, count_word);
+  if (col + 3u < cols) countOne(x.w, exponent, count_word);
 }
 
 void finish(uint count_word) {
@@ -87,7 +84,7 @@ void countColumns(uint tile) {
   uint count_word = nibCountWord(col);
   uint end = min((block + 1u) * STEPS, push.head.rows);
   for (uint row = block * STEPS; row < end; ++row) {
-    meet(nibLoadOne(row * push.stride + col, push.head.delta1), exponent, count_word);
+    countOne(nibLoadOne(row * push.stride + col, push.head.delta1), exponent, count_word);
   }
   finish(count_word);
 }
@@ -98,15 +95,15 @@ void countRow(uint tile) {
   uint row = FLATTEN ? 0u : tile / push.chunks;
   uint chunk = tile - row * push.chunks;
   uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
-  uint index = TENSOR ? 0u : row;
+  uint index = TENSOR ? 0u : row + push.head.first_row;
   uint exponent = nibExponentOf(index);
   const uint kChunk = WG * 8u * STEPS;
   uint end = min(cols, (chunk + 1u) * kChunk);
   for (uint col = chunk * kChunk + gl_LocalInvocationIndex * 8u; col < end; col += WG * 8u) {
     uvec4 x0, x1;
     nibLoadPair(row * push.stride, col, cols, push.head.delta1, x0, x1);
-    meetQuad(x0, col, cols, exponent, 0u);
-    meetQuad(x1, col + 4u, cols, exponent, 0u);
+    countQuad(x0, col, cols, exponent, 0u);
+    countQuad(x1, col + 4u, cols, exponent, 0u);
   }
   finish(0u);
   barrier();

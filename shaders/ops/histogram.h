@@ -1,14 +1,15 @@
-// Interface of histogram.comp: counts the elements of a dense matrix into histograms whose exponents are settled.
+// Interface of histogram.comp: counts the elements of a dense matrix into histograms that widen.comp has made wide
+// enough.
 //   WG           invocations of a workgroup, a power of two
 //   STEPS        runs of eight per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source
-//   BINS         of a histogram
-//   SIGNED       on both sides of zero
-//   SIDE_LOG     logarithm of the bins of a side, to base two
-//   SHARED       BINS in rows mode; columns mode shares nothing, so 1
-//   RUNS         stretches of one bin are counted in registers and added at once, else elements one by one
+//   BINS         bins of a histogram
+//   SIGNED       bins are on both sides of zero
+//   SIDE_LOG     binary logarithm of the bins of a side
+//   SHARED       BINS in rows mode; 1 in columns mode, which uses no shared memory
+//   RUNS         stretches of one bin are counted in registers and added once, otherwise every element is added
 //   VEC          the dense rows allow loads of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   COLUMNS      a histogram per column
 //   TENSOR       all rows have one histogram
 //   FLATTEN      the matrix is one row of rows * cols elements
@@ -40,7 +41,7 @@ struct HistogramPush {
   uint cols;
   uint stride;      // elements from row to row
   uint chunks;      // tiles per row (rows mode), across the columns (columns mode)
-  uint count_word;  // first word of the counts in the output range, behind the heads
+  uint count_word;  // first word of the counts in the output range, after the heads
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -1,6 +1,6 @@
-// Interface of int8_gemm.comp: products of codes from registers. The rest is in common/int8_product.h.
-//   TOKENS       per invocation, 1..8
-//   LANES        invocations that share an invocation's work and add up what they find; 1, or a power of two from TOKENS on
+// Interface of int8_gemm.comp: products of codes in registers. Other constants are in common/int8_product.h.
+//   TOKENS       tokens of an invocation, 1..8
+//   LANES        invocations of a team, which share four channels: 1, or a power of two of at least TOKENS
 #ifndef NIB_OPS_INT8_GEMM_H
 #define NIB_OPS_INT8_GEMM_H
 

@@ -1,9 +1,10 @@
-// Interface of int8_gemm_matrices.comp: products of codes by cooperative matrices. The rest is in common/int8_product.h.
+// Interface of int8_gemm_matrices.comp: products of codes by cooperative matrices. Other constants are in
+// common/int8_product.h.
 //   WG           four subgroups
-//   M            shape of the matrices, from the device's list: M tokens, N channels, K columns
-//   SPAN_M       matrices of a subgroup, along tokens
-//   SPAN_N       along channels
-//   DEPTH        along columns: of a step
+//   M, N, K      shape of the matrices, from the device's list: M tokens, N channels, K columns
+//   SPAN_M       matrices of a subgroup along tokens
+//   SPAN_N       matrices of a subgroup along channels
+//   DEPTH        matrices of a step along columns
 #ifndef NIB_OPS_INT8_GEMM_MATRICES_H
 #define NIB_OPS_INT8_GEMM_MATRICES_H
 

@@ -1,8 +1,8 @@
-// Interface of int8_gemm_rows.comp: products of codes, four whole rows to an invocation. The rest is in
+// Interface of int8_gemm_rows.comp: products of codes, four whole rows per invocation. Other constants are in
 // common/int8_product.h.
-//   TOKENS       per invocation, 1..8
-//   TURN         words of inputs that a subgroup loads at once, 4 or 8: it has a lane for each, or more; pieces and rows are
-//                whole turns of 8
+//   TOKENS       tokens of an invocation, 1..8
+//   LOAD_WORDS   input words that a subgroup loads at a time, 4 or 8, at most its size; with 8, pieces and rows are
+//                multiples of eight words
 #ifndef NIB_OPS_INT8_GEMM_ROWS_H
 #define NIB_OPS_INT8_GEMM_ROWS_H
 
@@ -11,7 +11,7 @@
 #define INT8_GEMM_ROWS_SPEC(X) \
   NIB_INT8_PRODUCT_SPEC(X) \
   X(18, uint, TOKENS, 8u) \
-  X(19, uint, TURN, 4u)
+  X(19, uint, LOAD_WORDS, 4u)
 
 #ifdef __cplusplus
 namespace nib {

@@ -1,7 +1,8 @@
-// Interface of int8_gemm_tiles.comp: products of codes through shared memory. The rest is in common/int8_product.h.
-//   WG           16 x 8 invocations
-//   TOKENS       per invocation, 1..8
-//   DEPTH        fours of words that a step stages
+// Interface of int8_gemm_tiles.comp: products of codes through shared memory. Other constants are in
+// common/int8_product.h.
+//   WG           128: 16 x 8 invocations
+//   TOKENS       tokens of an invocation, 1..8
+//   DEPTH        columns of a step, in units of 16
 #ifndef NIB_OPS_INT8_GEMM_TILES_H
 #define NIB_OPS_INT8_GEMM_TILES_H
 

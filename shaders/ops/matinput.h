@@ -1,8 +1,8 @@
-// Interface of matinput.comp: activations of any type, stride and order to rows of whole quads; halves stay, others
-// become fp32.
+// Interface of matinput.comp: activations of any type, stride and order to rows of whole quads; fp16 stays fp16, other
+// types become fp32.
 //   WG           invocations of a workgroup
 //   INPUT_TYPE   NibType of the activations
-//   ORDER        column k of the result is the activations' column order[k], or zeros where they have none
+//   ORDER        column k of the result is the activations' column order[k], or zeros if they have no such column
 #ifndef NIB_OPS_MATINPUT_H
 #define NIB_OPS_MATINPUT_H
 

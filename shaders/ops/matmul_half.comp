@@ -1,6 +1,10 @@
 #version 450
-// Weights times many fp16 activations on the matrix units, fp32 sums: as matmul.comp, but a workgroup's weights and
-// activations lie in shared memory as halves, row by row, and subgroups multiply them as cooperative matrices.
+// Weights times many fp16 activations by cooperative matrices, with fp32 sums. A workgroup makes SGM * FM * CM rows of
+// SGN * FN * CN tokens. Every step decodes 32 columns of weights to fp16 and copies the same columns of activations to
+// shared memory, row by row; each subgroup multiplies FM x FN matrices. At the end the sums go through shared memory,
+// and an invocation finishes two neighbouring rows of a token at a time. Reads a weights code (NIB_BITS bits, or a
+// dense element) once per SGN * FN * CN tokens and an activation (2 bytes) once per SGM * FM * CM rows, writes every
+// result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_cooperative_matrix : require
@@ -10,32 +14,20 @@
 #include "ops/matmul_half.h"
 MATMUL_HALF_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ProductPush push; };
-const uint INPUT_TYPE = 1u;  // fp16, or its copy
 
-#ifdef NIB_FORMAT
-#include "format.glsl"
-#include "common/codes.glsl"
-#else
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-#endif
-#define NIB_PARAMS_BINDING 1
-#define NIB_PARAMS_ACCESS readonly
-#define NIB_PARAMS_NESTED
-#include "common/product_tile.glsl"
-#include "common/weight_run.glsl"
-#include "common/weight_quad.glsl"
+#include "products/float_product.glsl"
+#include "memory/weight_run.glsl"
+#include "memory/weight_quad.glsl"
 
 layout(set = 0, binding = 3, std430) readonly buffer Input2 { uvec2 input2[]; };
 
 const uint BM = SGM * FM * CM;
 const uint BN = SGN * FN * CN;
 const uint BK = 32u;        // columns of a step
-const uint PITCH = BK + 8u;  // rows begin in different banks, at multiples of 16 bytes
+const uint PITCH = BK + 8u;  // rows begin in different banks and at multiples of 16 bytes
 shared f16vec4 weights[BM * PITCH / 4u];
 shared f16vec4 activations[BN * PITCH / 4u];
-// A subgroup's sums of one matrix, on their way out.
+// The sums of one matrix of each subgroup.
 shared float sums[SGM * SGN * CM * CN];
 
 #define LEFT coopmat<float16_t, gl_ScopeSubgroup, CM, CK, gl_MatrixUseA>
@@ -56,7 +48,7 @@ void main() {
   [[unroll]] for (uint i = 0u; i < FM * FN; ++i) sum[i] = SUM(0.0);
 
   for (uint col = 0u; col < push.cols; col += BK) {
-    barrier();  // the step before is done with
+    barrier();  // readers of the step before are done
     for (uint i = lane; i < BM * BK / 4u; i += WG) {
       uint r = i / (BK / 4u);
       uint q = i - r * (BK / 4u);
@@ -69,7 +61,8 @@ void main() {
       uint q = i - t * (BK / 4u);
       uint at = col + 4u * q;
       uint start = (token_base + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
-      uvec2 words = at < push.cols ? input2[((start + at) >> 2) + ((push.input_word + push.head.delta3) >> 1)] : uvec2(0u);
+      uvec2 words = at < push.cols ? input2[((start + at) >> 2) + ((push.input_word + push.head.delta3) >> 1)]
+                                   : uvec2(0u);
       activations[t * (PITCH / 4u) + q] = f16vec4(unpackFloat2x16(words.x), unpackFloat2x16(words.y));
     }
     barrier();
@@ -80,13 +73,14 @@ void main() {
       }
       [[unroll]] for (uint n = 0u; n < FN; ++n) {
         RIGHT x;
-        coopMatLoad(x, activations, ((my_n + n) * CN * PITCH + c) / 4u, PITCH / 4u, gl_CooperativeMatrixLayoutColumnMajor);
+        coopMatLoad(x, activations, ((my_n + n) * CN * PITCH + c) / 4u, PITCH / 4u,
+                    gl_CooperativeMatrixLayoutColumnMajor);
         [[unroll]] for (uint m = 0u; m < FM; ++m) sum[m * FN + n] = coopMatMulAdd(w[m], x, sum[m * FN + n]);
       }
     }
   }
 
-  // Matrix by matrix through shared memory: where its elements lie in a subgroup is the device's secret.
+  // One matrix at a time through shared memory: the mapping of its elements to invocations is up to the device.
   uint patch_start = gl_SubgroupID * CM * CN;
   [[unroll]] for (uint m = 0u; m < FM; ++m) {
     [[unroll]] for (uint n = 0u; n < FN; ++n) {

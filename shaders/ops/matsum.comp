@@ -1,12 +1,13 @@
 #version 450
-// Adds the sums that matvec has made of parts of the columns, in their order, and finishes them. An invocation has two
-// neighbouring output channels of a token.
+// Adds the sums that matvec.comp has made of parts of the columns, in ascending order, and finishes them. A workgroup
+// owns 2 * WG results, an invocation two neighbouring output channels of a token. Reads 4 bytes per result and part,
+// writes every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/matsum.h"
 MATSUM_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { MatsumPush push; };
 
-#include "common/product_result.glsl"
+#include "products/result.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Sums { float sums[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Bias { float biases[]; };
 
@@ -30,5 +31,6 @@ void main() {
     uint at = push.bias_word + matrix * push.matrix_rows + push.head.delta1;
     bias = vec2(biases[at + row], biases[at + next]);
   }
-  nibStoreProducts(sum, bias, (matrix * push.tokens + token) * push.result_stride, row, push.matrix_rows, push.head.delta2);
+  nibStoreProducts(sum, bias, (matrix * push.tokens + token) * push.result_stride, row, push.matrix_rows,
+                   push.head.delta2);
 }

@@ -1,7 +1,9 @@
-// Interface of matsum.comp: sums of parts of the columns to results.
+// Interface of matsum.comp: adds up matvec's sums of parts of the columns.
 //   WG           invocations of a workgroup
 //   RESULT_TYPE  NibType of the result
-//   BIAS, RESIDUAL, ACTIVATION   what follows the sums
+//   BIAS         add a bias to the sums
+//   RESIDUAL     add the previous content of the result
+//   ACTIVATION   NibActivation
 #ifndef NIB_OPS_MATSUM_H
 #define NIB_OPS_MATSUM_H
 
@@ -24,7 +26,7 @@ struct MatsumPush {
   uint batch;
   uint result_stride;
   uint bias_word;
-  uint splits;
+  uint splits;  // parts of the columns
 };
 #ifdef __cplusplus
 }  // namespace nib

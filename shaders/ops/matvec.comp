@@ -1,7 +1,9 @@
 #version 450
-// Weights times few activations: y[token, row] = sum over columns of w[row, column] * x[token, column], in fp32. A team of
-// LANES invocations has ROWS rows and TOKENS rows of activations; its lanes take turns at UNITs of columns, decode them
-// once for all tokens and load activations once for all rows. Reads every code once per TOKENS rows of activations.
+// Weights times few activations: y[token, row] = sum over columns of w[row, column] * x[token, column], in fp32. A
+// workgroup makes WG / LANES * ROWS rows of TOKENS tokens; a team of LANES invocations owns ROWS rows. A lane takes
+// every LANES-th unit of UNIT runs, decodes it once for all tokens and loads activations once for all rows; the team
+// then adds up its sums. Reads a weights code (NIB_BITS bits, or a dense element) once per TOKENS tokens and an
+// activation (2 or 4 bytes) once per ROWS rows, writes every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #ifdef SUBGROUP
@@ -12,31 +14,20 @@
 MATVEC_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { ProductPush push; };
 
-#ifdef NIB_FORMAT
-#include "format.glsl"
-#include "common/codes.glsl"
-#else
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-#endif
-#include "common/activations.glsl"
-#define NIB_PARAMS_BINDING 1
-#define NIB_PARAMS_ACCESS readonly
-#define NIB_PARAMS_NESTED
-#include "common/product_tile.glsl"
-#include "common/team_sum.glsl"
-#include "common/weight_run.glsl"
+#define NIB_ACTIVATIONS
+#include "products/float_product.glsl"
+#include "workgroup/team_sum.glsl"
+#include "memory/weight_run.glsl"
 
 const uint TEAMS = WG / LANES;
 
-// By token, a row in each component; what ROWS leaves out is never used.
+// By token, with a row in each component. With ROWS 2 the last two components are unused.
 vec4 total[TOKENS];
 vec4 part[TOKENS];
 NibWeightRun run[ROWS];
 uint input_start[TOKENS];
 
-// Four columns of every row and token: w[r] are row r's weights.
+// Adds the products of four columns, of every row and token. w[r]: the weights of row r.
 void multiply(mat4 w, uint col) {
   mat4 by_column = transpose(w);
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
@@ -48,8 +39,8 @@ void multiply(mat4 w, uint col) {
   }
 }
 
-// Runs [first_run, first_run + UNIT) of rows row..row + ROWS - 1, where there are that many.
-void meetUnit(uint first_run, uint end_run, uint row, uint last_row) {
+// Adds the products of runs [first_run, first_run + UNIT) of rows row..row + ROWS - 1. Rows after the last repeat it.
+void addUnit(uint first_run, uint end_run, uint row, uint last_row) {
   vec4 scale = vec4(1.0);
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
     run[r] = nibBeginRun(min(row + r, last_row), first_run * uint(NIB_RUN));
@@ -65,7 +56,7 @@ void meetUnit(uint first_run, uint end_run, uint row, uint last_row) {
       multiply(w, col);
     }
   }
-  // A zero group is zero whatever its codes say.
+  // A zero group is 0 for any codes.
   bvec4 none = equal(scale, vec4(0.0));
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
     total[t] += mix(scale * part[t], vec4(0.0), none);
@@ -74,8 +65,8 @@ void meetUnit(uint first_run, uint end_run, uint row, uint last_row) {
 }
 
 #ifdef NIB_FORMAT
-// Of scales that go with columns: four columns at a time, as there is nothing to do once for more.
-void meetColumns(uint first_run, uint end_run, uint row, uint last_row) {
+// The same with one scale per column: no work is shared by more than four columns.
+void addColumns(uint first_run, uint end_run, uint row, uint last_row) {
   uint end = min(min(first_run + UNIT, end_run) * uint(NIB_RUN), push.cols);
   for (uint col = first_run * uint(NIB_RUN); col < end; col += 4u) {
     NibDecoder decoder = nibColumnDecoder(col);
@@ -111,7 +102,7 @@ void main() {
   }
 
 #if defined(SUBGROUP) && !defined(NIB_SUBGROUP_EMULATE)
-  // Subgroups may be of another size than LANES, if it varies: they then take more or fewer turns.
+  // A varying subgroup size may differ from LANES: a subgroup then does more or fewer iterations.
   bool spread = LANES > 1u && LANES < WG;
   uint team = spread ? gl_SubgroupID : gl_LocalInvocationIndex / LANES;
   uint team_step = spread ? gl_NumSubgroups : TEAMS;
@@ -125,18 +116,18 @@ void main() {
 #endif
   for (; team < TEAMS; team += team_step) {
     uint row = (tile.row_block * TEAMS + team) * ROWS;
-    // Rows behind the last repeat it; they are not written.
+    // Rows after the last repeat it; they are not written.
     uint first_row = matrix * push.matrix_rows + min(row, push.matrix_rows - 1u);
     uint last_row = (matrix + 1u) * push.matrix_rows - 1u;
     [[unroll]] for (uint t = 0u; t < TOKENS; ++t) total[t] = part[t] = vec4(0.0);
     for (uint unit = first_unit + lane; unit < end_unit; unit += lanes) {
 #ifdef NIB_FORMAT
       if (COLUMN) {
-        meetColumns(unit * UNIT, runs, first_row, last_row);
+        addColumns(unit * UNIT, runs, first_row, last_row);
         continue;
       }
 #endif
-      meetUnit(unit * UNIT, runs, first_row, last_row);
+      addUnit(unit * UNIT, runs, first_row, last_row);
     }
     vec4 bias = nibBiasOf(min(first_row + uvec4(0u, 1u, 2u, 3u), uvec4(last_row)));
     uint start = (SPLIT ? split * push.batch + matrix : matrix) * push.tokens;

@@ -1,27 +1,24 @@
 #version 450
-// Sums of x and x^2. A workgroup takes a tile of 1024 elements in row-major order, an invocation a leaf of eight: first the
-// tile's largest magnitude, then its sums, scaled by the power of two that it gives. Reads every element once and writes 32
-// bytes per tile. SOLO: an invocation takes a tile and reads it twice. COLUMNS: so it does with 256 rows of a column.
+// Sums of x and x^2, per tile of 1024 elements in row-major order. A workgroup owns a tile, an invocation a leaf of
+// eight elements: first the tile's largest magnitude is found, then its sums, scaled by the power of two that follows
+// from it. SOLO: an invocation owns a tile and reads it twice. COLUMNS: an invocation owns a tile of 256 rows of one
+// column and reads it twice. Reads every element (2 or 4 bytes) once, writes 32 bytes per tile.
 //
-// Order and scaling are those of errors.comp, whatever the device: a leaf's elements i and i + 4, then those four strands in
-// pairs, then eight leaves one after the other to a node, then the nodes. The largest magnitude is brought to
-// [2^30, 2^31), values below 2^-40 are left out as zero: no intermediate overflows or is denormal.
+// The order of the sums and their scaling are those of errors.comp, whatever the device: a leaf's elements i and i + 4,
+// then those four partial sums in pairs, then the eight leaves of a node one after the other, then the nodes. The
+// largest magnitude is scaled to [2^30, 2^31). Values below 2^-40 count as zero, so no intermediate overflows or is
+// denormal.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/moments.h"
 MOMENTS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { MomentsPush push; };
 
 const bool FULL = false;
+#include "common/fault.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/pairs.glsl"
+#include "memory/dense.glsl"
+#include "numerics/pairs.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Tiles { uint tiles[]; };
-
-#ifdef NIB_FAULT
-const uint kFault = 1u;
-#else
-const uint kFault = 0u;
-#endif
 
 const uint kTile = 1024u;
 const uint kTileRows = 256u;
@@ -31,7 +28,7 @@ const uint kNodes = 16u;
 const uint kLeavesOfNode = 8u;
 const uint kResultWords = 8u;
 
-// A node's leaves lie side by side, with one place between nodes that keeps them in different banks.
+// Index of a leaf in shared memory: one unused element after each node keeps nodes in different banks.
 const uint kPadded = kLeaves + kNodes;
 uint padded(uint leaf) {
   return leaf + leaf / kLeavesOfNode;
@@ -43,17 +40,18 @@ shared uvec2 node_extreme[kNodes];
 shared vec2 leaf_sum[2u * kPadded];
 shared vec2 node_sum[2u * kNodes];
 
-uvec2 meetExtreme(uvec2 a, uvec2 b) {
+uvec2 mergeExtremes(uvec2 a, uvec2 b) {
   return uvec2(max(a.x, b.x), a.y + b.y);
 }
 
-// A leaf's elements: fp32 bits, those that are left out zero, and how many of them are not finite.
+// A leaf's elements as fp32 bits, and the number of those that are not finite, which are zero here.
 struct Leaf {
   uvec4 x0;
   uvec4 x1;
   uint bad;
 };
 
+// Elements with non-finite ones and denormals as zero; counts the non-finite ones.
 uvec4 cleaned(uvec4 x, inout uint bad) {
   uvec4 magnitude = x & 0x7fffffffu;
   uvec4 beyond = mix(uvec4(0u), uvec4(1u), greaterThanEqual(magnitude, uvec4(kNibInfinity)));
@@ -77,7 +75,7 @@ Leaf loadLeaf(uint first, uint count) {
     uint col = first - row * push.cols;
     for (uint i = 0u; i < count; ++i) {
       uint x = nibLoadOne(row * push.stride + col, push.head.delta1);
-      // Every component, so that none is addressed by a variable.
+      // Writes every component, because a variable index would keep the vectors out of registers.
       x0 = mix(x0, uvec4(x), equal(uvec4(i), uvec4(0u, 1u, 2u, 3u)));
       x1 = mix(x1, uvec4(x), equal(uvec4(i), uvec4(4u, 5u, 6u, 7u)));
       ++col;
@@ -114,7 +112,7 @@ uvec2 extremeOf(Leaf leaf, uint count) {
   return uvec2(max(max(m.x, m.y), max(m.z, m.w)), (count - leaf.bad) | (leaf.bad << 16));
 }
 
-// With `shift` added to exponent fields; what falls below that of 2^-40 is zero.
+// The elements with `shift` added to their exponents; results below 2^-40 become zero.
 vec4 scaled(uvec4 bits, int shift) {
   uvec4 magnitude = bits & 0x7fffffffu;
   bvec4 none = lessThan(ivec4(magnitude >> 23) + shift, ivec4(87));
@@ -122,7 +120,7 @@ vec4 scaled(uvec4 bits, int shift) {
   return uintBitsToFloat(mix(moved, uvec4(0u), equal(magnitude, uvec4(0u))));
 }
 
-// {high, low} of the sum, and of the squares.
+// Pairs {high, low}.
 struct Sums {
   vec2 values;
   vec2 squares;
@@ -143,7 +141,7 @@ int shiftOf(uvec2 extreme) {
   return 157 - int(extreme.x >> 23);
 }
 
-// Not every device keeps the sign of zero.
+// Not every device keeps the sign of zero, so zero is stored as +0.
 uint storable(float x) {
   uint bits = floatBitsToUint(x);
   return bits == 0x80000000u ? 0u : bits;
@@ -168,40 +166,45 @@ void writeAll(uint tile, uvec2 extreme, Sums sums) {
   writeSum(at, 1u, sums.squares);
 }
 
-// Sums that begin with zero, and leaves beyond the end that are left out, change no bit but zeros' signs.
+// Starting from zero and leaving out leaves after the end changes no bit but the signs of zeros.
 const Sums kNothing = Sums(vec2(0.0), vec2(0.0));
 
-#define NIB_TWO_PASSES(TILE, FIRST, END, LOAD)                                   \
-  uvec2 extreme = uvec2(0u);                                                     \
-  for (uint first = FIRST; first < END; first += kLeaf) {                        \
-    uint count = min(kLeaf, END - first);                                        \
-    extreme = meetExtreme(extreme, extremeOf(LOAD, count));                      \
-  }                                                                              \
-  int shift = shiftOf(extreme);                                                  \
-  Sums sums = kNothing;                                                          \
-  for (uint node = FIRST; node < END; node += kLeaf * kLeavesOfNode) {           \
-    Sums of_node = kNothing;                                                     \
-    uint node_end = min(node + kLeaf * kLeavesOfNode, END);                      \
-    for (uint first = node; first < node_end; first += kLeaf) {                  \
-      uint count = min(kLeaf, END - first);                                      \
-      of_node = addSums(of_node, leafSums(LOAD, shift));                         \
-    }                                                                            \
-    sums = addSums(sums, of_node);                                               \
-  }                                                                              \
-  writeAll(TILE, extreme, sums);
+// Elements [first, first + count) of the matrix, or with COLUMNS these rows of column `col`.
+Leaf leafOf(uint first, uint count, uint col) {
+  if (COLUMNS) return loadColumnLeaf(col, first, count);
+  return loadLeaf(first, count);
+}
+
+// A tile of one invocation, elements or rows [begin, end), in two passes.
+void wholeTile(uint tile, uint begin, uint end, uint col) {
+  uvec2 extreme = uvec2(0u);
+  for (uint first = begin; first < end; first += kLeaf) {
+    uint count = min(kLeaf, end - first);
+    extreme = mergeExtremes(extreme, extremeOf(leafOf(first, count, col), count));
+  }
+  int shift = shiftOf(extreme);
+  Sums sums = kNothing;
+  for (uint node = begin; node < end; node += kLeaf * kLeavesOfNode) {
+    Sums of_node = kNothing;
+    uint node_end = min(node + kLeaf * kLeavesOfNode, end);
+    for (uint first = node; first < node_end; first += kLeaf) {
+      of_node = addSums(of_node, leafSums(leafOf(first, min(kLeaf, end - first), col), shift));
+    }
+    sums = addSums(sums, of_node);
+  }
+  writeAll(tile, extreme, sums);
+}
 
 void soloTile(uint tile, uint total) {
   if (tile >= (total + kTile - 1u) / kTile) return;
-  uint end = min((tile + 1u) * kTile, total);
-  NIB_TWO_PASSES(tile, tile * kTile, end, loadLeaf(first, count))
+  wholeTile(tile, tile * kTile, min((tile + 1u) * kTile, total), 0u);
 }
 
 void columnTile(uint tile) {
   uint block = tile / push.chunks;
   uint col = (tile - block * push.chunks) * WG + gl_LocalInvocationIndex;
   if (col >= push.cols) return;
-  uint end = min((block + 1u) * kTileRows, push.head.rows);
-  NIB_TWO_PASSES(block * push.cols + col, block * kTileRows, end, loadColumnLeaf(col, first, count))
+  wholeTile(block * push.cols + col, block * kTileRows, min((block + 1u) * kTileRows, push.head.rows), col);
 }
 
 void sharedTile(uint tile, uint total) {
@@ -214,12 +217,12 @@ void sharedTile(uint tile, uint total) {
   if (leaf < kNodes) {
     uint from = padded(leaf * kLeavesOfNode);
     uvec2 of_node = leaf_extreme[from];
-    for (uint i = 1u; i < kLeavesOfNode; ++i) of_node = meetExtreme(of_node, leaf_extreme[from + i]);
+    for (uint i = 1u; i < kLeavesOfNode; ++i) of_node = mergeExtremes(of_node, leaf_extreme[from + i]);
     node_extreme[leaf] = of_node;
   }
   barrier();
   uvec2 extreme = node_extreme[0];
-  for (uint i = 1u; i < kNodes; ++i) extreme = meetExtreme(extreme, node_extreme[i]);
+  for (uint i = 1u; i < kNodes; ++i) extreme = mergeExtremes(extreme, node_extreme[i]);
 
   Sums sums = leafSums(x, shiftOf(extreme));
   leaf_sum[padded(leaf)] = sums.values;

@@ -1,11 +1,11 @@
 // Interface of moments.comp: sums of values and of squares, per tile of 1024 elements or of 256 rows of a column.
-//   WG           invocations of a workgroup; 128 where they share a tile, a leaf of eight elements each
+//   WG           invocations of a workgroup; without SOLO and COLUMNS 128, one for each leaf of eight elements
 //   SOURCE_TYPE  NibType of the source
 //   VEC          the dense rows allow loads of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FLATTEN      the matrix is one row of rows * cols elements
-//   COLUMNS      a tile is 256 rows of a column, and an invocation's
-//   SOLO         a tile per invocation, without exchange and in two passes, instead of per workgroup
+//   COLUMNS      a tile is 256 rows of a column, one tile per invocation
+//   SOLO         a tile per invocation, in two passes without exchange, instead of per workgroup
 #ifndef NIB_OPS_MOMENTS_H
 #define NIB_OPS_MOMENTS_H
 
@@ -27,7 +27,7 @@ struct MomentsPush {
   NibPushHead head;
   uint cols;
   uint stride;  // elements from row to row
-  uint chunks;  // tiles of WG columns across the matrix
+  uint chunks;  // COLUMNS: workgroups across the columns
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -1,25 +1,23 @@
 #version 450
-// fp32 scales to double quantization: 8-bit codes of the dynamic map in blocks of 256, less the mean. The largest and the
-// sum are integers, so no order shows. Twin of src/formats/nested.cpp.
+// fp32 scales to double quantization: 8-bit codes of the dynamic map in blocks of 256, after subtracting the mean.
+// Phase 0 clears the sums. Phases 1 and 2: a workgroup takes 64 * WG scales, an invocation every WG-th of them, for the
+// largest scale and for the sum; both are integers, so the order does not matter. Phase 3: an invocation owns a block
+// of 256. Reads 4 bytes per scale in phases 1 and 2 and 8 in phase 3, writes 1 byte per scale and 4 bytes per block.
+// src/formats/nested.cpp is the C++ counterpart.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/nest.h"
 NEST_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { NestPush push; };
 
-#include "common/dynamic_map.h"
-#include "common/exact.glsl"
-#include "common/mean.glsl"
+#include "common/fault.glsl"
+#include "numerics/dynamic_map.h"
+#include "numerics/exact.glsl"
+#include "numerics/mean.glsl"
 layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 
 const uint kEach = 64u;  // scales of an invocation in phases 1 and 2: their sum fits a word
 const uint kMidpoints[255] = uint[255](NIB_DYNAMIC_MIDPOINTS);
-
-#ifdef NIB_FAULT
-const uint kFault = 1u;
-#else
-const uint kFault = 0u;
-#endif
 
 uint scaleBits(uint index) {
   return aux[push.scale_word + index + push.head.delta3];
@@ -76,7 +74,7 @@ void main() {
     uint word = 0u;
     for (uint j = 0u; j < 4u && i + j < end; ++j) {
       precise float y = uintBitsToFloat(differenceBits(scaleBits(i + j), offset)) * reciprocal;
-      // Entries whose upper midpoint is below y.
+      // The code is the number of midpoints below y, found by binary search.
       uint code = 0u;
       for (uint step = 128u; step > 0u; step >>= 1) {
         if (y > uintBitsToFloat(kMidpoints[code + step - 1u])) code += step;

@@ -1,6 +1,6 @@
 // Interface of nest.comp: fp32 scales to double quantization, in four phases.
 //   WG     invocations of a workgroup, a power of two
-//   PHASE  0 clears the sums, 1 finds the largest scale, 2 sums them up, 3 writes codes
+//   PHASE  0 clears the sums, 1 finds the largest scale, 2 adds up the scales, 3 writes codes
 #ifndef NIB_OPS_NEST_H
 #define NIB_OPS_NEST_H
 
@@ -17,9 +17,9 @@ struct NestPush {
   NibPushHead head;
   uint count;        // scales
   uint scale_word;   // aux: the fp32 scales
-  uint sum_word;     // aux: largest, and the sum in three limbs
+  uint sum_word;     // aux: the largest scale, then the sum in three limbs
   uint code_word;    // first word of the codes in the blob
-  uint nested_word;  // offset, then scales of blocks
+  uint nested_word;  // first word of the mean and the scales of blocks in the blob
 };
 #ifdef __cplusplus
 }  // namespace nib

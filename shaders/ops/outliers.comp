@@ -1,24 +1,26 @@
 #version 450
-// Tokens to int8 codes with a scale each; elements whose magnitude is a threshold or more are listed in fp32 instead, with
-// code 0 and no say in the scale (LLM.int8(), arXiv 2208.07339). A workgroup owns a token: a pass finds the scale and writes
-// the list, in ascending columns by a prefix sum, and a pass, from the cache, writes the codes.
+// Tokens to int8 codes with one scale each. Elements whose magnitude is at least a threshold are listed in fp32
+// instead, have code 0 and do not affect the scale (LLM.int8(), arXiv 2208.07339). A workgroup owns a token, an
+// invocation every WG-th run of it: the first pass finds the scale and writes the list, in ascending columns by a
+// prefix sum; the second pass writes the codes. Reads every element (2 or 4 bytes) twice, the second time from the
+// cache, writes 1 byte per element and 8 bytes per outlier.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/outliers.h"
 OUTLIERS_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { OutliersPush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/reduce.glsl"
+#include "memory/dense.glsl"
+#include "workgroup/reduce.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
-shared uint upto[WG];  // outliers of the invocations up to each
-shared uint list_end;  // the list has all outliers of the columns before this
+shared uint upto[WG];  // outliers of invocations 0..i in this iteration
+shared uint list_end;  // the list has all outliers of the columns before this one
 
 void loadRun(uint row_start, uint col, out uvec4 x[NIB_QUADS]) {
   nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
@@ -27,7 +29,7 @@ void loadRun(uint row_start, uint col, out uvec4 x[NIB_QUADS]) {
   NIB_EACH_QUAD(NIB_INSIDE)
 }
 
-// All ones for elements of a quad that are outliers: of numbers, the large ones.
+// All ones for the elements that are outliers: finite, with a magnitude of at least the threshold.
 uvec4 outliersOf(uvec4 x) {
   uvec4 magnitude = x & 0x7fffffffu;
   bvec4 large = lessThan(magnitude - push.threshold, uvec4(kNibInfinity - push.threshold));
@@ -79,12 +81,12 @@ void main() {
       if (rank + 1u == MOST) list_end = col + i + 1u;
     }
     if (col < push.cols) {
-#define NIB_MEET(q)                                                                                       \
+#define NIB_LARGEST(q)                                                                                    \
   {                                                                                                       \
     uvec4 out4 = (uvec4(taken) >> (uvec4(0u, 1u, 2u, 3u) + 4u * q)) & 1u;                                 \
     high = max(high, (x[q] & 0x7fffffffu) & (out4 - 1u));                                                 \
   }
-      NIB_EACH_QUAD(NIB_MEET)
+      NIB_EACH_QUAD(NIB_LARGEST)
     }
   }
 
@@ -108,7 +110,8 @@ void main() {
     loadRun(row_start, col, x);
 #define NIB_ENCODE(q)                                                                                  \
   {                                                                                                    \
-    uvec4 before = mix(uvec4(0u), uvec4(~0u), lessThan(col + 4u * q + uvec4(0u, 1u, 2u, 3u), uvec4(list_end))); \
+    uvec4 columns = col + 4u * q + uvec4(0u, 1u, 2u, 3u);                                              \
+    uvec4 before = mix(uvec4(0u), uvec4(~0u), lessThan(columns, uvec4(list_end)));                     \
     uvec4 bits = finite ? x[q] & ~(outliersOf(x[q]) & before) : uvec4(0u);                             \
     p[q] = nibPack4(nibEncode4(uintBitsToFloat(bits), encoder));                                       \
   }

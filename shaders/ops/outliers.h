@@ -1,12 +1,12 @@
-// Interface of outliers.comp: tokens to int8 codes, with lists of the elements that are not among them.
+// Interface of outliers.comp: tokens to int8 codes, with lists of the elements that are kept in fp32.
 //   WG           invocations of a workgroup, a power of two
 //   SOURCE_TYPE  NibType of the source
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
-//   MOST         elements of a token that its list has room for
+//   MOST         capacity of a token's list
 #ifndef NIB_OPS_OUTLIERS_H
 #define NIB_OPS_OUTLIERS_H
 
@@ -31,7 +31,7 @@ struct OutliersPush {
   uint stride;       // elements from token to token
   uint row_words;    // code words per token
   uint scales_word;  // one per token
-  uint lists_word;   // 1 + 2 * MOST words per token: how many, then columns and fp32 bits
+  uint lists_word;   // 1 + 2 * MOST words per token: the count, then columns and fp32 bits
   uint threshold;    // fp32 bits
 };
 #ifdef __cplusplus

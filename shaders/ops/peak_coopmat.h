@@ -1,6 +1,6 @@
-// Interface of peak_coopmat.comp, and of peak_coopmat_half.comp.
+// Interface of peak_coopmat.comp.
 //   WG           invocations of a workgroup
-//   M            shape of the matrices, from the device's list
+//   M, N, K      shape of the matrices, from the device's list
 #ifndef NIB_OPS_PEAK_COOPMAT_H
 #define NIB_OPS_PEAK_COOPMAT_H
 
@@ -16,14 +16,14 @@
 namespace nib {
 inline
 #endif
-// Element i of four matrices, a signed number of so many bits: a multiplicative hash, so that they differ.
+// Element i of four matrices, a signed number of `bits` bits: a multiplicative hash, so that elements differ.
 int peakCoopmatElement(uint i, uint seed, uint bits) {
   return int((((i + 1u) * 2654435761u + seed * 40503u) >> 13) << (32u - bits)) >> int(32u - bits);
 }
 
 struct PeakCoopmatPush {
   NibPushHead head;
-  uint steps;  // rounds of 16 matrix multiply-adds per subgroup
+  uint steps;  // of 16 matrix multiply-adds per subgroup
   uint seed;
 };
 #ifdef __cplusplus

@@ -13,7 +13,7 @@ namespace nib {
 #endif
 struct PeakDot4Push {
   NibPushHead head;
-  uint steps;  // rounds of 64 dot products (256 multiply-adds) per invocation
+  uint steps;  // of 64 dot products (256 multiply-adds) per invocation
   uint seed;
 };
 #ifdef __cplusplus

@@ -13,8 +13,8 @@ namespace nib {
 #endif
 struct PeakFmaPush {
   NibPushHead head;
-  uint steps;  // rounds of 48 multiply-adds per invocation
-  uint seed;  // fp32 bits near 1, unknown to the compiler
+  uint steps;  // of 48 multiply-adds per invocation
+  uint seed;   // fp32 bits near 1, unknown to the compiler
 };
 #ifdef __cplusplus
 }  // namespace nib

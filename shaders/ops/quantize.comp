@@ -1,9 +1,11 @@
 #version 450
-// Quantizes rows, or groups within rows, with scales it finds, in one dispatch.
-// A team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, of formats whose
-// scale is a mean one for the sum, and a pass for the codes. An invocation owns every LANES-th run of a group and the words
-// of its codes; the team's first one owns the words of scales and zero points. Runs that are kept stay in registers and are
-// read once; otherwise later passes find them in the cache. Teams of one exchange nothing.
+// Quantizes rows, or groups within rows, with scales it finds, in one dispatch. A workgroup owns WG / LANES teams; a
+// team of LANES invocations takes PACK neighbouring groups one after another: a pass for the extent, for formats with a
+// mean scale a pass for the sum, and a pass for the codes. An invocation owns every LANES-th run of a group and the
+// words of its codes; the first of a team owns the words of scales and zero points. Runs that are kept in registers are
+// read once; later passes find the others in the cache. Teams of one invocation exchange nothing. Reads every element
+// (2 or 4 bytes) once from memory, writes NIB_BITS bits per element and per group one scale (1, 2 or 4 bytes) and, if
+// asymmetric, one zero point (1 byte).
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -14,21 +16,22 @@ QUANTIZE_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizePush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 #define NIB_TEAMS
-#include "common/reduce.glsl"
-#include "common/run_extent.glsl"
+#include "workgroup/reduce.glsl"
+#include "workgroup/run_extent.glsl"
 #define NIB_PARAMS_BINDING 2
-#define NIB_PARAMS_ACCESS writeonly
+#define NIB_PARAMS_ACCESS
 #define NIB_PARAMS_WRITE_ONLY
-#include "common/params.glsl"
+#include "memory/params.glsl"
+#include "memory/shared_words.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 #ifdef NIB_MEAN_SCALE
-#include "common/sum.glsl"
+#include "workgroup/sum.glsl"
 const bool kMean = (FLAGS & NIB_NARROW) == 0u;
 #endif
 
@@ -98,17 +101,27 @@ void main() {
   uint team = lane / LANES;
   uint in_team = lane - team * LANES;
   uint teams = WG / LANES;
-  uint first_group = ((push.head.tile_first + gl_WorkGroupID.x) * teams + team) * PACK;
-  uint group_count = push.head.rows * push.groups_per_row;
+  // Items are scales of the blob, counted from the word that holds the run's first one.
+  uint first_scale = push.head.first_row * push.scale_row_stride;
+  uint lead = first_scale % PACK;
+  uint first_item = ((push.head.tile_first + gl_WorkGroupID.x) * teams + team) * PACK;
+  uint end_item = lead + push.head.rows * push.scale_row_stride;
+  bool last_rows = push.head.first_row + push.head.rows == push.blob_rows;
+  uint first_index = first_scale - lead + first_item;
   uint step = LANES * uint(NIB_RUN);
   uint scale_word = 0u;
+  uint scale_mask = 0u;
   uint zero_word = 0u;
+  uint zero_mask = 0u;
+  bool word_used = false;
 
   for (uint k = 0u; k < PACK; ++k) {
-    uint group = first_group + k;
-    bool live = team < teams && group < group_count;
-    uint row = group / push.groups_per_row;
-    uint group_col = (group - row * push.groups_per_row) * push.group;
+    uint item = first_item + k;
+    bool inside = team < teams && item >= lead && item < end_item;
+    uint row = (item - lead) / push.scale_row_stride;
+    uint group = item - lead - row * push.scale_row_stride;
+    bool live = inside && group < push.groups_per_row;  // else padding
+    uint group_col = group * push.group;
     uint from = group_col + in_team * uint(NIB_RUN);
     uint end = live ? min(group_col + push.group, push.cols) : 0u;
     uint row_start = row * push.stride;
@@ -176,20 +189,29 @@ void main() {
     }
     if (STATUS && !extent.finite) countNonFinite(row, from, end, step);
 
-    if (in_team == 0u && live) {
-      if (STATUS && found.saturated) nibCountSaturated();
+    if (in_team == 0u && team < teams) {
+      if (STATUS && live && found.saturated) nibCountSaturated();
       // 1, 2 or 4 scales to a word.
       const uint shift = SCALE_TYPE == NIB_F32 ? 0u : SCALE_TYPE == NIB_E8M0 ? 2u : 1u;
       const uint last = (1u << shift) - 1u;
-      scale_word |= found.stored << ((k & last) * (32u >> shift));
-      if ((k & last) == last || group + 1u == group_count) {
-        params[push.scales_word + (group >> shift) + push.head.delta2] = scale_word;
+      uint at = (k & last) * (32u >> shift);
+      bool owned = nibOwnsItem(item, lead, end_item, last_rows);
+      scale_word |= live ? found.stored << at : 0u;
+      scale_mask |= owned ? (~0u >> (32u - (32u >> shift))) << at : 0u;
+      zero_word |= live ? nibZeroToStored(found.zero) << (k * 8u) : 0u;
+      zero_mask |= owned ? 0xffu << (k * 8u) : 0u;
+      word_used = word_used || inside;
+      if ((k & last) == last) {
+        if (word_used) {
+          nibStoreShared(push.scales_word + ((first_index + k) >> shift) + push.head.delta2, scale_word, scale_mask);
+        }
         scale_word = 0u;
+        scale_mask = 0u;
+        word_used = false;
       }
-      zero_word |= nibZeroToStored(found.zero) << (k * 8u);
     }
   }
-  if (kAsymmetric && in_team == 0u && team < teams && first_group < group_count) {
-    params[push.zeros_word + (first_group >> 2) + push.head.delta2] = zero_word;
+  if (kAsymmetric && in_team == 0u && team < teams && first_item < end_item) {
+    nibStoreShared(push.zeros_word + (first_index >> 2) + push.head.delta2, zero_word, zero_mask);
   }
 }

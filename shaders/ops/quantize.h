@@ -1,14 +1,14 @@
-// Interface of quantize.comp: found scales of rows and of groups in rows, one dispatch.
+// Interface of quantize.comp: quantizes rows and groups in rows with scales it finds, in one dispatch.
 //   WG           invocations of a workgroup, a power of two
 //   LANES        invocations per team, 1..WG; a team takes one group at a time
 //   PACK         neighbouring groups per team: those whose scales and zero points share words
 //   KEEP         runs of a group that an invocation keeps in registers, 1 to 4
-//   MORE         it has more than those, and reads the others twice
+//   MORE         invocations have more runs than those and read the others twice
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FULL         every run is whole: cols is a multiple of the run
 //   STATUS       the aux range begins with a NibStatus
 #ifndef NIB_OPS_QUANTIZE_H
@@ -39,9 +39,11 @@ struct QuantizePush {
   uint stride;  // elements from row to row
   uint group;  // elements per group
   uint groups_per_row;
+  uint scale_row_stride;  // scales per row, with the padding of ALIGNED
   uint row_words;  // code words per row
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -1,7 +1,7 @@
 #version 450
-// Quantizes blocks of 32 elements whose scales follow from a rule of the format's own, in one dispatch. An invocation
-// takes two neighbouring blocks one after another: it owns the words of their codes and the word of their two scales.
-// Reads every element once.
+// Quantizes blocks of 32 elements with scales by the format's own rule, in one dispatch. A workgroup owns 2 * WG
+// blocks, an invocation two neighbouring ones, with the words of their codes and the word of their two scales. Reads
+// every element (2 or 4 bytes) once, writes NIB_BITS bits per element and 2 or 4 bytes per block.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/quantize_block.h"
@@ -9,26 +9,34 @@ QUANTIZE_BLOCK_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { QuantizeBlockPush push; };
 
 #include "format.glsl"
-#include "common/codes.glsl"
+#include "memory/codes.glsl"
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
+#include "memory/dense.glsl"
 layout(set = 0, binding = 0, std430) writeonly buffer Codes { uint codes[]; };
-layout(set = 0, binding = 2, std430) writeonly buffer Params { uint params[]; };
+layout(set = 0, binding = 2, std430) buffer Params { uint params[]; };
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
+#include "memory/shared_words.glsl"
 
 void main() {
-  uint first_block = ((push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex) * 2u;
-  uint block_count = push.head.rows * push.blocks_per_row;
-  if (first_block >= block_count) return;
+  // Items are scales of the blob, counted from the word that holds the run's first one.
+  uint first_scale = push.head.first_row * push.scale_row_stride;
+  uint lead = first_scale & 1u;
+  uint first_item = ((push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex) * 2u;
+  uint end_item = lead + push.head.rows * push.scale_row_stride;
+  bool last_rows = push.head.first_row + push.head.rows == push.blob_rows;
+  if (first_item >= end_item) return;
   uint scale_word = 0u;
   uint minimum_word = 0u;
+  uint mask = 0u;
   [[unroll]] for (uint k = 0u; k < 2u; ++k) {
-    // Where there is no second block the first is done again: CPUs would do the work anyway.
-    bool live = first_block + k < block_count;
-    uint block = live ? first_block + k : first_block;
-    uint row = block / push.blocks_per_row;
-    uint run = block - row * push.blocks_per_row;
+    // Where there is no block the nearest one is done again: CPUs would do the work anyway.
+    uint item = first_item + k;
+    uint nearest = min(max(item, lead), end_item - 1u) - lead;
+    uint row = nearest / push.scale_row_stride;
+    uint run = nearest - row * push.scale_row_stride;
+    bool live = item >= lead && item < end_item && run < push.blocks_per_row;  // else padding
+    run = min(run, push.blocks_per_row - 1u);
     uint col = run * uint(NIB_RUN);
     uint row_start = row * push.stride;
     uvec4 x[NIB_QUADS];
@@ -69,9 +77,11 @@ void main() {
       scale_word |= found.scale_half << (k * 16u);
       minimum_word |= found.minimum_half << (k * 16u);
     }
+    if (nibOwnsItem(item, lead, end_item, last_rows)) mask |= 0xffffu << (k * 16u);
   }
-  params[push.scales_word + (first_block >> 1) + push.head.delta2] = scale_word;
+  uint word = (first_scale - lead + first_item) >> 1;
+  nibStoreShared(push.scales_word + word + push.head.delta2, scale_word, mask);
 #ifdef NIB_MINIMUM
-  params[push.zeros_word + (first_block >> 1) + push.head.delta2] = minimum_word;
+  nibStoreShared(push.zeros_word + word + push.head.delta2, minimum_word, mask);
 #endif
 }

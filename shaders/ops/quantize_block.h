@@ -1,8 +1,8 @@
-// Interface of quantize_block.comp: blocks of 32 whose scales follow from a rule of the format's own, one dispatch.
+// Interface of quantize_block.comp: quantizes blocks of 32 with scales by the format's own rule, in one dispatch.
 //   WG           invocations of a workgroup, a power of two
 //   SOURCE_TYPE  NibType of the source
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FULL         every block is whole: cols is a multiple of 32
 //   STATUS       the aux range begins with a NibStatus
 #ifndef NIB_OPS_QUANTIZE_BLOCK_H
@@ -26,9 +26,11 @@ struct QuantizeBlockPush {
   uint cols;
   uint stride;  // elements from row to row
   uint blocks_per_row;
+  uint scale_row_stride;  // scales per row, with the padding of ALIGNED
   uint row_words;  // code words per row
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

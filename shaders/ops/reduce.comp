@@ -1,7 +1,8 @@
 #version 450
-// Partial statistics of a dense matrix. Rows mode: a workgroup reduces WG * STEPS runs of 16 elements of one row to one
-// partial, or (SOLO) each invocation reduces STEPS neighbouring runs to its own. Columns mode: an invocation takes 16
-// neighbouring columns of STEPS rows, one partial per column. Reads every element once.
+// Partial extents of a dense matrix. Rows mode: a workgroup reduces WG * STEPS runs of 16 elements of one row to one
+// partial, an invocation every WG-th run. SOLO: an invocation reduces STEPS neighbouring runs to a partial of its own.
+// Columns mode: an invocation reduces 16 neighbouring columns of STEPS rows, one partial per column. Reads every
+// element (2 or 4 bytes) once, writes 16 bytes per partial.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
@@ -13,12 +14,13 @@ layout(push_constant, std430) uniform Push { ReducePush push; };
 
 const bool FULL = false;
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/reduce.glsl"
-#include "common/extent.glsl"
+#include "memory/dense.glsl"
+#include "workgroup/reduce.glsl"
+#include "workgroup/extent.glsl"
+#include "workgroup/row_piece.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
-#include "common/status.glsl"
+#include "memory/status.glsl"
 
 #ifdef NIB_FAULT
 #define NIB_FAULTY(index) ((index) % 5u == 4u ? 1u : 0u)
@@ -26,8 +28,8 @@ layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[
 #define NIB_FAULTY(index) 0u
 #endif
 
-// What is kept of many values, four columns at a time: keys, or in `high` magnitudes (of the source's own type: they
-// order as the values do, so only the last one need be widened).
+// Extremes so far, of four columns: keys, or magnitudes in `high`. Magnitudes of 16-bit types order as they are stored,
+// so only the final one is widened.
 struct Kept {
   uvec4 low;
   uvec4 high;
@@ -40,7 +42,7 @@ Kept nothing() {
   return Kept(uvec4(0xffffffffu), uvec4(0u), uvec4(0u));
 }
 
-void meet(inout Kept kept, uvec4 bits, bvec4 inside) {
+void accumulate(inout Kept kept, uvec4 bits, bvec4 inside) {
   if (WHAT == 1u) {
     kept.high = max(kept.high, mix(uvec4(0u), bits & 0x7fffffffu, inside));
     return;
@@ -56,7 +58,7 @@ void meet(inout Kept kept, uvec4 bits, bvec4 inside) {
   kept.high = max(kept.high, mix(uvec4(0u), key, counts));
 }
 
-// As keys and a count, whatever was kept.
+// Extremes as keys and a count, for every WHAT.
 NibReduced finish(uint low, uint high, uint bad) {
   if (kMagnitudes) high = SOURCE_TYPE == NIB_BF16 ? high << 16 : nibHalfToF32Bits(high);
   if (WHAT == 1u) return NibReduced(0x80000000u, high | 0x80000000u, high >= kNibInfinity ? 1u : 0u);
@@ -81,7 +83,7 @@ void writePartial(uint index, NibReduced extent) {
       uvec4(extent.low, extent.high ^ NIB_FAULTY(index), extent.count, 0u);
 }
 
-// Partials of up to four columns.
+// Writes the partials of up to four columns.
 void writeQuad(uint index, uint count, Kept kept) {
   writePartial(index, finish(kept.low.x, kept.high.x, kept.bad.x));
   if (count > 1u) writePartial(index + 1u, finish(kept.low.y, kept.high.y, kept.bad.y));
@@ -89,23 +91,23 @@ void writeQuad(uint index, uint count, Kept kept) {
   if (count > 3u) writePartial(index + 3u, finish(kept.low.w, kept.high.w, kept.bad.w));
 }
 
-void meetQuad(inout Kept kept, uvec4 x, uint row, uint col, uint cols) {
+void accumulateQuad(inout Kept kept, uvec4 x, uint row, uint col, uint cols) {
   if (VEC) {
-    // Elements beyond the row repeat some of its last ones, which changes no extreme.
-    if (WHAT != 0u || col < cols) meet(kept, x, bvec4(true));
+    // Elements after the row repeat some of its last ones, which changes no extreme.
+    if (WHAT != 0u || col < cols) accumulate(kept, x, bvec4(true));
   } else {
-    meet(kept, x, lessThan(col + uvec4(0u, 1u, 2u, 3u), uvec4(cols)));
+    accumulate(kept, x, lessThan(col + uvec4(0u, 1u, 2u, 3u), uvec4(cols)));
   }
   if (STATUS) countNonFinite(x & nibInside(col, cols), row * cols + col);
 }
 
-// Eight elements, the first four of one and the last of another.
-void meetPair(inout Kept kept0, inout Kept kept1, uint row, uint row_start, uint col, uint cols) {
+// Eight elements, the first four to kept0 and the others to kept1.
+void accumulatePair(inout Kept kept0, inout Kept kept1, uint row, uint row_start, uint col, uint cols) {
   if (!kMagnitudes) {
     uvec4 x0, x1;
     nibLoadPair(row_start, col, cols, push.head.delta1, x0, x1);
-    meetQuad(kept0, x0, row, col, cols);
-    meetQuad(kept1, x1, row, col + 4u, cols);
+    accumulateQuad(kept0, x0, row, col, cols);
+    accumulateQuad(kept1, x1, row, col + 4u, cols);
     return;
   }
   uvec4 words = nibLoadWords8(row_start, col, cols, push.head.delta1);
@@ -118,26 +120,18 @@ void meetPair(inout Kept kept0, inout Kept kept1, uint row, uint row_start, uint
 }
 
 void reduceRow(uint tile) {
-  // SOLO: an invocation's partial; else a workgroup's.
-  uint piece = SOLO ? tile * WG + gl_LocalInvocationIndex : tile;
-  uint row = piece / push.chunks;
-  uint chunk = piece - row * push.chunks;
-  uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
-  bool live = !SOLO || (FLATTEN ? piece * STEPS * 16u < cols : row < push.head.rows);
-  uint row_start = row * push.stride;
+  NibRowPiece p = nibRowPiece(tile);
+  uint row_start = p.row * push.stride;
   Kept kept = nothing(), kept1 = nothing();
-  uint chunk_size = STEPS * (SOLO ? 16u : WG * 16u);
-  uint from = chunk * chunk_size + (SOLO ? 0u : gl_LocalInvocationIndex * 16u);
-  uint end = live ? min(cols, (chunk + 1u) * chunk_size) : 0u;
-#define NIB_MEET(q) meetPair(kept, kept1, row, row_start, col + 4u * q, cols);
+#define NIB_ACCUMULATE(q) accumulatePair(kept, kept1, p.row, row_start, col + 4u * q, p.cols);
   if (SOLO) {
-    // Two runs a round: loops cost where invocations are lanes of a CPU's vectors. STEPS is even.
-    for (uint col = from; col < end; col += 32u) {
-      NIB_MEET(0u) NIB_MEET(2u) NIB_MEET(4u) NIB_MEET(6u)
+    // Two runs per iteration: loops are expensive where invocations are lanes of a CPU's vectors. STEPS is even.
+    for (uint col = p.from; col < p.end; col += 32u) {
+      NIB_ACCUMULATE(0u) NIB_ACCUMULATE(2u) NIB_ACCUMULATE(4u) NIB_ACCUMULATE(6u)
     }
   } else {
-    for (uint col = from; col < end; col += WG * 16u) {
-      NIB_MEET(0u) NIB_MEET(2u)
+    for (uint col = p.from; col < p.end; col += WG * 16u) {
+      NIB_ACCUMULATE(0u) NIB_ACCUMULATE(2u)
     }
   }
   kept = Kept(min(kept.low, kept1.low), max(kept.high, kept1.high), kept.bad + kept1.bad);
@@ -145,7 +139,7 @@ void reduceRow(uint tile) {
                              max(max(kept.high.x, kept.high.y), max(kept.high.z, kept.high.w)),
                              (kept.bad.x + kept.bad.y) + (kept.bad.z + kept.bad.w));
   if (!SOLO) extent = nibWorkgroupReduce(extent);
-  if (SOLO ? live : gl_LocalInvocationIndex == 0u) writePartial(piece, extent);
+  if (SOLO ? p.live : gl_LocalInvocationIndex == 0u) writePartial(p.index, extent);
 }
 
 void reduceColumns(uint tile) {
@@ -154,14 +148,14 @@ void reduceColumns(uint tile) {
   if (col >= push.cols) return;
   Kept kept0 = nothing(), kept1 = nothing(), kept2 = nothing(), kept3 = nothing();
   uint row_end = min((block + 1u) * STEPS, push.head.rows);
-  // Columns beyond the last have no partial, so it does not matter what they meet. Two rows a round, as above.
+  // Columns after the last have no partial, so any values will do for them. Two rows per iteration, as above.
   for (uint row = block * STEPS; row < row_end; row += 2u) {
-    meetPair(kept0, kept1, row, row * push.stride, col, push.cols);
-    meetPair(kept2, kept3, row, row * push.stride, col + 8u, push.cols);
+    accumulatePair(kept0, kept1, row, row * push.stride, col, push.cols);
+    accumulatePair(kept2, kept3, row, row * push.stride, col + 8u, push.cols);
     uint next = row + 1u;
     if (next < row_end) {
-      meetPair(kept0, kept1, next, next * push.stride, col, push.cols);
-      meetPair(kept2, kept3, next, next * push.stride, col + 8u, push.cols);
+      accumulatePair(kept0, kept1, next, next * push.stride, col, push.cols);
+      accumulatePair(kept2, kept3, next, next * push.stride, col + 8u, push.cols);
     }
   }
   uint index = block * push.cols + col;

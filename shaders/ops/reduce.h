@@ -1,10 +1,11 @@
-// Interface of reduce.comp: partial statistics of a dense matrix.
+// Interface of reduce.comp: partial extents of a dense matrix.
 //   WG           invocations of a workgroup, a power of two
 //   STEPS        runs per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source
-//   WHAT         0: extent and count of the finite values; 1: absmax; 2: extent. 1 and 2 count 1 for what is not finite
+//   WHAT         0: extent of the finite values, and count of the others; 1: absmax; 2: extent. With 1 and 2 the count
+//                is not 0 if any element is not finite
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   STATUS       the aux range begins with a NibStatus
 //   COLUMNS      a partial per column and tile instead of per piece of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup

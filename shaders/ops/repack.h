@@ -1,10 +1,10 @@
-// Interface of repack.comp: codes, or zero points, between the canonical layout and rows of other programs.
+// Interface of repack.comp: codes, or zero points, between the canonical layout and the rows of other programs.
 //   WG      invocations of a workgroup, a power of two
-//   BITS    of a code: 4 or 8
-//   FLIP    what is exclusive-or'ed to every word
-//   SWAP    the two nibbles of every byte change places
+//   BITS    bits of a code, 4 or 8
+//   FLIP    every word is exclusive-ored with this
+//   SWAP    the two nibbles of every byte are swapped
 //   GATHER  packed rows do not start on words: an invocation collects the codes of its word one by one
-//   ZEROS   zero points, packed along columns
+//   ZEROS   zero points instead of codes, packed along columns
 //   UNPACK  from the packed layout to the canonical one
 #ifndef NIB_OPS_REPACK_H
 #define NIB_OPS_REPACK_H
@@ -28,8 +28,9 @@ struct RepackPush {
   uint cols;       // codes, or zero points, of a row
   uint row_words;  // canonical code words of a row
   uint zeros_word;   // first word of the zero points in the blob
-  uint packed_word;  // first word of what is packed
-  uint one_row;      // 1: a tensor's one zero point, whatever the rows
+  uint packed_word;  // first word of the packed codes or zero points
+  uint one_row;      // 1: the zero point of a whole tensor
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -1,12 +1,13 @@
 #version 450
-// The canonical layout of the q formats <-> ggml's blocks of 32. An invocation owns a word of the result.
+// Between the canonical layout of the q formats and ggml's blocks of 32. A workgroup owns WG words of the result, an
+// invocation one word. Reads and writes every code (BITS bits) and every scale and minimum (2 bytes each) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/repack_block.h"
 REPACK_BLOCK_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { RepackBlockPush push; };
 layout(set = 0, binding = 0, std430) readonly buffer From { uint from[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Params { uint params[]; };
-layout(set = 0, binding = 2, std430) writeonly buffer To { uint to[]; };
+layout(set = 0, binding = 2, std430) buffer To { uint to[]; };
 
 const uint kHead = MINIMUM ? 2u : 1u;         // halves before the codes
 const uint kHalves = kHead + 2u * BITS;       // of a block
@@ -67,21 +68,30 @@ uint packedCode(uint block, uint i) {
   return code;
 }
 
+// Two halves of a word, of which a run owns those of its rows. Behind the last row of the matrix is padding, 0.
+void storeHalves(uint at, uint word, uint first, uint begin, uint end) {
+  bool last_rows = push.head.rows == push.blob_rows;
+  uint mask = (first >= begin ? 0xffffu : 0u) | (first + 1u < end || last_rows ? 0xffff0000u : 0u);
+  to[at] = mask == ~0u ? word : (to[at] & ~mask) | (word & mask);
+}
+
 void main() {
   uint item = (push.head.tile_first + gl_WorkGroupID.x) * WG + gl_LocalInvocationIndex;
+  // Blocks [begin, blocks) are the run's; rows count from the first of the matrix.
+  uint begin = push.head.first_row * push.blocks_per_row;
   uint blocks = push.head.rows * push.blocks_per_row;
   if (!UNPACK) {
     uint first = item * 2u;
-    if (first >= blocks * kHalves) return;
+    if (first >= blocks * kHalves || first + 2u <= begin * kHalves) return;
     uint block = first / kHalves;
     uint word = packedHalf(block, first - block * kHalves);
     uint second = first + 1u;
     block = second / kHalves;
     if (second < blocks * kHalves) word |= packedHalf(block, second - block * kHalves) << 16;
-    to[item + push.head.delta2] = word ^ NIB_FAULTY(item);
+    storeHalves(item + push.head.delta2, word ^ NIB_FAULTY(item), first, begin * kHalves, blocks * kHalves);
   } else if (CODES) {
     uint block = item / BITS;
-    if (block >= blocks) return;
+    if (block < begin || block >= blocks) return;
     uint bit = (item - block * BITS) * 32u;
     uint word = 0u;
     for (uint i = bit / BITS; i < 32u && i * BITS < bit + 32u; ++i) {
@@ -91,14 +101,14 @@ void main() {
     to[item + push.head.delta2] = word ^ NIB_FAULTY(item);
   } else {
     uint first = item * 2u;
-    if (first >= blocks) return;
+    if (first >= blocks || first + 2u <= begin) return;
     uint scale = blockHalf(first, 0u);
     uint minimum = MINIMUM ? blockHalf(first, 1u) : 0u;
     if (first + 1u < blocks) {
       scale |= blockHalf(first + 1u, 0u) << 16;
       if (MINIMUM) minimum |= blockHalf(first + 1u, 1u) << 16;
     }
-    to[push.scales_word + item + push.head.delta2] = scale ^ NIB_FAULTY(item);
-    if (MINIMUM) to[push.zeros_word + item + push.head.delta2] = minimum;
+    storeHalves(push.scales_word + item + push.head.delta2, scale ^ NIB_FAULTY(item), first, begin, blocks);
+    if (MINIMUM) storeHalves(push.zeros_word + item + push.head.delta2, minimum, first, begin, blocks);
   }
 }

@@ -1,9 +1,9 @@
-// Interface of repack_block.comp: the canonical layout of the q formats <-> ggml's blocks.
+// Interface of repack_block.comp: between the canonical layout of the q formats and ggml's blocks.
 //   WG       invocations of a workgroup, a power of two
-//   BITS     of a code: 4, 5 or 8
-//   MINIMUM  a half behind the scale
-//   UNPACK   from blocks: CODES writes the words of codes, else those of scales and minima
-//   CODES    see UNPACK
+//   BITS     bits of a code: 4, 5 or 8
+//   MINIMUM  blocks have a minimum after the scale, an fp16
+//   UNPACK   from blocks to the canonical layout
+//   CODES    with UNPACK: write the words of codes, otherwise those of scales and minima
 #ifndef NIB_OPS_REPACK_BLOCK_H
 #define NIB_OPS_REPACK_BLOCK_H
 
@@ -24,6 +24,7 @@ struct RepackBlockPush {
   uint blocks_per_row;
   uint scales_word;  // in the blob
   uint zeros_word;
+  uint blob_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

@@ -5,7 +5,7 @@
 //   STATUS       the aux range begins with a NibStatus
 //   GIVEN        read scales and zero points instead of finding and writing them
 //   TABLE        write {reciprocal, zero point} per scale to aux
-//   PER_ROW      as many scales as rows in this run
+//   PER_ROW      one scale per row of this run
 #ifndef NIB_OPS_SCALE_H
 #define NIB_OPS_SCALE_H
 
@@ -25,11 +25,13 @@ namespace nib {
 #endif
 struct ScalePush {
   NibPushHead head;
-  uint count;  // scales, unless PER_ROW
+  uint count;  // scales, without PER_ROW
   uint extent_word;  // aux: NibExtent per scale
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
   uint table_word;
+  uint scale_row_stride;  // PER_ROW: scales per row, with the padding of ALIGNED
+  uint blob_rows;         // PER_ROW
 };
 #ifdef __cplusplus
 }  // namespace nib

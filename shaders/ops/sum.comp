@@ -1,8 +1,9 @@
 #version 450
-// Partial sums of a dense matrix's magnitudes, as parts of the mean (common/mean.glsl), where extents tell the largest.
-// Rows mode: a workgroup sums WG * STEPS runs of 16 elements of one row up to one partial, or (SOLO) each invocation STEPS
-// neighbouring runs to its own. Columns mode: an invocation takes 16 neighbouring columns of STEPS rows, one partial per
-// column. Reads every element once.
+// Partial sums of a dense matrix's magnitudes, as parts of the mean (numerics/mean.glsl); the extents tell the largest
+// magnitude. Rows mode: a workgroup adds WG * STEPS runs of 16 elements of one row to one partial, an invocation every
+// WG-th run. SOLO: an invocation adds STEPS neighbouring runs to a partial of its own. Columns mode: an invocation adds
+// 16 neighbouring columns of STEPS rows, one partial per column. Reads every element (2 or 4 bytes) once, writes 16
+// bytes per partial.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/sum.h"
 SUM_SPEC(NIB_SPEC_CONSTANT)
@@ -10,8 +11,9 @@ layout(push_constant, std430) uniform Push { SumPush push; };
 
 const bool FULL = false;
 #define NIB_DENSE_SOURCE
-#include "common/dense.glsl"
-#include "common/sum.glsl"
+#include "memory/dense.glsl"
+#include "workgroup/sum.glsl"
+#include "workgroup/row_piece.glsl"
 layout(set = 0, binding = 3, std430) readonly buffer Extents { uint extents[]; };
 layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
 
@@ -21,7 +23,7 @@ layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[
 #define NIB_FAULTY(index) 0u
 #endif
 
-// Exponent field of the largest magnitude of a scale's elements.
+// Exponent field of the largest magnitude among a scale's elements.
 uint largestOf(uint scale) {
   return extents[push.extent_word + 4u * scale + 2u + push.head.delta3] >> 23;
 }
@@ -30,7 +32,7 @@ void writePartial(uint index, uvec2 sum) {
   partials[((push.partial_word + push.head.delta3) >> 2) + index] = uvec4(sum.x ^ NIB_FAULTY(index), sum.y, 0u, 0u);
 }
 
-// Eight elements. Those beyond the row count as nothing.
+// The sum of eight elements' parts. Elements after the row are left out.
 uint partsOf(uint row_start, uint col, uint cols, uint largest) {
   uvec4 x0, x1;
   nibLoadPair(row_start, col, cols, push.head.delta1, x0, x1);
@@ -40,26 +42,19 @@ uint partsOf(uint row_start, uint col, uint cols, uint largest) {
 }
 
 void sumRow(uint tile) {
-  // SOLO: an invocation's partial; else a workgroup's.
-  uint piece = SOLO ? tile * WG + gl_LocalInvocationIndex : tile;
-  uint row = piece / push.chunks;
-  uint chunk = piece - row * push.chunks;
-  uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
-  bool live = !SOLO || (FLATTEN ? piece * STEPS * 16u < cols : row < push.head.rows);
-  uint row_start = row * push.stride;
-  uint largest = largestOf(TENSOR || !live ? 0u : row);
-  uint chunk_size = STEPS * (SOLO ? 16u : WG * 16u);
-  uint from = chunk * chunk_size + (SOLO ? 0u : gl_LocalInvocationIndex * 16u);
-  uint end = live ? min(cols, (chunk + 1u) * chunk_size) : 0u;
+  NibRowPiece p = nibRowPiece(tile);
+  uint row_start = p.row * push.stride;
+  uint largest = largestOf(TENSOR || !p.live ? 0u : p.row);
   uvec2 sum = uvec2(0u);
-  for (uint col = from; col < end; col += SOLO ? 16u : WG * 16u) {
-    sum = nibWideAdd(sum, partsOf(row_start, col, cols, largest) + partsOf(row_start, col + 8u, cols, largest), 0u);
+  for (uint col = p.from; col < p.end; col += SOLO ? 16u : WG * 16u) {
+    uint parts = partsOf(row_start, col, p.cols, largest) + partsOf(row_start, col + 8u, p.cols, largest);
+    sum = nibWideAdd(sum, parts, 0u);
   }
   if (!SOLO) sum = nibTeamSum(sum, 0u, WG);
-  if (SOLO ? live : gl_LocalInvocationIndex == 0u) writePartial(piece, sum);
+  if (SOLO ? p.live : gl_LocalInvocationIndex == 0u) writePartial(p.index, sum);
 }
 
-// Sums of four neighbouring columns: those of up to 256 rows fit a word.
+// Sums of four neighbouring columns: a sum of up to 256 rows fits a word.
 struct Columns {
   uvec4 largest;
   uvec4 sum;
@@ -77,7 +72,7 @@ void addEight(inout Columns first, inout Columns second, uint row_start, uint co
   second.sum += nibMeanPart4(x1 & 0x7fffffffu, second.largest);
 }
 
-// Partials of up to four columns.
+// Writes the partials of up to four columns.
 void writeQuad(uint index, uint count, uvec4 sum) {
   writePartial(index, uvec2(sum.x, 0u));
   if (count > 1u) writePartial(index + 1u, uvec2(sum.y, 0u));
@@ -89,7 +84,7 @@ void sumColumns(uint tile) {
   uint block = tile / push.chunks;
   uint col = ((tile - block * push.chunks) * WG + gl_LocalInvocationIndex) * 16u;
   if (col >= push.cols) return;
-  // Columns beyond the last have no partial, so it does not matter what they add.
+  // Columns after the last have no partial, so any values will do for them.
   Columns c0 = columnsFrom(col), c1 = columnsFrom(col + 4u), c2 = columnsFrom(col + 8u), c3 = columnsFrom(col + 12u);
   uint row_end = min((block + 1u) * STEPS, push.head.rows);
   for (uint row = block * STEPS; row < row_end; ++row) {

@@ -1,9 +1,9 @@
-// Interface of sum.comp: partial sums of magnitudes, for means; pieces of the matrix as reduce.comp takes them.
+// Interface of sum.comp: partial sums of magnitudes, for means. It divides the matrix as reduce.comp does.
 //   WG           invocations of a workgroup, a power of two
 //   STEPS        runs per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source
 //   VEC          the dense rows allow loads and stores of four elements
-//   WIDE         and, of 16-bit types, of eight
+//   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   COLUMNS      a partial per column and tile instead of per piece of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup
 //   FLATTEN      the matrix is one row of rows * cols elements

@@ -1,22 +1,18 @@
 #version 450
-// A workgroup brings one histogram to the exponent that its own largest value and a run's have, merging bins in pairs, and
-// adds the run to its head. Where the exponent stays, it reads and writes the head alone.
+// Prepares histograms for a run's elements. A workgroup owns one histogram: it widens the histogram to the exponent
+// that its own largest value and the run's need, merging pairs of bins, and adds the run to its head. Invocations take
+// every WG-th bin. Reads and writes 32 bytes of head per histogram, and 8 bytes per bin if the exponent changes.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/widen.h"
 WIDEN_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { WidenPush push; };
 
-#include "common/exact.glsl"
-#include "common/histogram.glsl"
+#include "common/fault.glsl"
+#include "numerics/exact.glsl"
+#include "memory/histogram.glsl"
 layout(set = 0, binding = 3, std430) readonly buffer Extents { uint extents[]; };
 
-#ifdef NIB_FAULT
-const uint kFault = 1u;
-#else
-const uint kFault = 0u;
-#endif
-
-// The word of a histogram's bin k from zero on; SIGNED: side 0 is the negative one.
+// The word of bin k, counted from zero outwards; SIGNED: side 0 is the negative one.
 uint binWord(uint count_word, uint side, uint k) {
   uint bin = !SIGNED ? k : side == 0u ? kSide - 1u - k : kSide + k;
   return count_word + 2u * bin;
@@ -27,8 +23,8 @@ uvec2 sum64(uvec2 a, uvec2 b) {
   return uvec2(low, a.y + b.y + (low < a.x ? 1u : 0u));
 }
 
-// In place, WG bins at a time: those that are read lie as far from zero as those that are written, or farther, and later
-// ones farther still. Within a turn all is read before anything is written.
+// Merges in place, WG bins per iteration. An iteration reads all its bins before it writes any, and it writes no bin
+// farther from zero than those it reads, so later iterations find theirs unchanged.
 void mergeBins(uint count_word, uint doublings) {
   for (uint first = 0u; first < BINS; first += WG) {
     uint q = first + gl_LocalInvocationIndex;
@@ -72,8 +68,9 @@ void writeHead(uint head, uint exponent, uint low, uint high, uint finite, uint 
 
 void main() {
   uint index = push.head.tile_first + gl_WorkGroupID.x;
-  uint head = nibHeadWord(index);
   uint extent = push.extent_word + 4u * index + push.head.delta3;
+  index += push.head.first_row;  // of the result
+  uint head = nibHeadWord(index);
   uint before = FRESH ? 0u : nibExponentOf(index);
   uint exponent = max(before, extents[extent + 2u] >> 23);
   uint count_word = nibCountWord(index);
@@ -82,7 +79,7 @@ void main() {
   } else if (exponent != before) {
     mergeBins(count_word, min(exponent - before, 12u));
   }
-  // All have read the exponent.
+  // All invocations have read the exponent.
   barrier();
   if (gl_LocalInvocationIndex == 0u) {
     uint bad = extents[extent + 3u];

@@ -1,8 +1,8 @@
-// Interface of widen.comp: histograms take in what a run's extents say, before its elements are counted.
+// Interface of widen.comp: makes histograms wide enough for a run's extents, before its elements are counted.
 //   WG      invocations of a workgroup, a power of two up to BINS
-//   BINS    of a histogram
-//   SIGNED  on both sides of zero
-//   FRESH   histograms begin anew instead of going on
+//   BINS    bins of a histogram
+//   SIGNED  bins are on both sides of zero
+//   FRESH   histograms start empty instead of accumulating
 #ifndef NIB_OPS_WIDEN_H
 #define NIB_OPS_WIDEN_H
 
@@ -19,10 +19,10 @@ namespace nib {
 #endif
 struct WidenPush {
   NibPushHead head;
-  uint elements;      // of a histogram: this, or (by_rows) this for every row
+  uint elements;      // elements of a histogram, or of each of its rows if by_rows is 1
   uint by_rows;
   uint extent_word;   // first word of the NibExtents at binding 3
-  uint count_word;    // first word of the counts in the output range, behind the heads
+  uint count_word;    // first word of the counts in the output range, after the heads
 };
 #ifdef __cplusplus
 }  // namespace nib

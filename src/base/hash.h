@@ -1,4 +1,4 @@
-// FNV-1a, 64 bits: keys of kernels and verdicts. Fast enough for a few kilobytes, and no defence against malice.
+// FNV-1a with 64 bits, for keys of kernels and verdicts. Meant for a few kilobytes; not collision-resistant.
 #ifndef NIB_BASE_HASH_H
 #define NIB_BASE_HASH_H
 
@@ -9,7 +9,7 @@ namespace nib {
 
 inline constexpr uint64_t kFnv1aStart = 0xcbf29ce484222325ull;
 
-// Pass a result as `start` to hash several pieces as if they were one.
+// To hash several pieces as one, pass the result for one as `start` of the next.
 inline uint64_t fnv1a64(const void* data, size_t size_bytes, uint64_t start = kFnv1aStart) {
   const unsigned char* bytes = static_cast<const unsigned char*>(data);
   uint64_t hash = start;

@@ -22,7 +22,7 @@ class Log {
     if (log != nullptr) log_ = *log;
   }
 
-  // Reports an error and returns its code, so that a check reads `return log.fail(NIB_ERROR_..., "...")`.
+  // Reports an error and returns its code, for `return log.fail(NIB_ERROR_..., "...")`.
   NIB_PRINTF(3, 4) NibResult fail(NibResult result, const char* format, ...) const {
     va_list arguments;
     va_start(arguments, format);

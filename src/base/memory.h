@@ -1,4 +1,4 @@
-// Host memory through the caller's callbacks, and the one container the core needs.
+// Host memory from the caller's callbacks (malloc without them), and the core's array.
 #ifndef NIB_BASE_MEMORY_H
 #define NIB_BASE_MEMORY_H
 
@@ -18,7 +18,7 @@ class HostMemory {
   explicit HostMemory(const NibAllocator* callbacks) {
     if (callbacks != nullptr) callbacks_ = *callbacks;
   }
-  // NULL when out of memory. At least one byte.
+  // NULL if out of memory. A size of 0 allocates one byte.
   void* allocate(size_t size_bytes, size_t alignment = alignof(std::max_align_t)) const {
     if (size_bytes == 0) size_bytes = 1;
     return callbacks_.allocate != nullptr ? callbacks_.allocate(callbacks_.user, size_bytes, alignment)
@@ -49,7 +49,7 @@ class HostMemory {
   NibAllocator callbacks_{};
 };
 
-// Growable array of trivial elements. A failed push leaves it as it was.
+// Growable array of trivially copyable elements. Growing returns false if out of memory; the array is then unchanged.
 template <class T>
 class Array {
  public:
@@ -74,7 +74,7 @@ class Array {
     data_[size_++] = value;
     return true;
   }
-  // Elements beyond the old size are zeroed.
+  // New elements are zeroed.
   bool resize(size_t size) {
     if (!reserve(size)) return false;
     if (size > size_) std::memset(static_cast<void*>(data_ + size_), 0, (size - size_) * sizeof(T));

@@ -1,8 +1,9 @@
-// Affine codes: value = (code - zero) * scale. int8, int4 and their kin differ in width and in how the code is kept.
+// Affine codes: value = (code - zero) * scale. int8, int4 and the like differ in width and in how codes are stored.
 //
-// Scale and zero point follow design rule 3: symmetric s = absmax / (qmax + 1/2), or absmax / qmax when NARROW;
-// asymmetric s = (max/2 - min/2) / (levels/2) with 0 forced into [min, max] and z = roundEven(-min / s);
-// code = clamp(roundEven(x * (1/s)) + z). Quotients are nibDiv's, the scale is rounded to its stored type first.
+// Symmetric: s = absmax / (qmax + 1/2), or absmax / qmax when NARROW;
+// Asymmetric: s = (max/2 - min/2) / (levels/2), with [min, max] extended to include 0, and z = roundEven(-min / s).
+// code = clamp(roundEven(x * (1/s)) + z). Quotients are those of nibDiv. The scale is rounded to its stored type before
+// it is used. shaders/formats/affine.glsl is the GPU counterpart.
 #ifndef NIB_FORMATS_AFFINE_H
 #define NIB_FORMATS_AFFINE_H
 
@@ -13,7 +14,7 @@
 
 namespace nib {
 
-// kOffsetBinary: the stored code is code + 2^(bits-1) (or an unsigned code); otherwise two's complement.
+// kOffsetBinary: stored codes are code + 2^(bits-1) or unsigned codes. Otherwise they are two's complement.
 template <uint32_t kBits, bool kOffsetBinary>
 struct Affine {
   static constexpr uint32_t kLevels = (1u << kBits) - 1u;
@@ -27,10 +28,10 @@ struct Affine {
           roundScale(exact::nibDivBits(stats.absmax_bits, exact::bitsOf(steps)), weights.scale_type, &result.saturated);
       return result;
     }
-    // 0 belongs to the range, so that it has an exact code.
+    // The range includes 0, so that 0 has an exact code.
     const uint32_t min_bits = (stats.min_bits & 0x80000000u) ? stats.min_bits : 0u;
     const uint32_t max_bits = (stats.max_bits & 0x80000000u) ? 0u : stats.max_bits;
-    // Halves first: max - min may overflow.
+    // max and min are halved first, because max - min may overflow.
     const float half_range = exact::floatOf(exact::nibHalveBits(max_bits)) - exact::floatOf(exact::nibHalveBits(min_bits));
     result.scale_bits = roundScale(exact::nibDivBits(exact::bitsOf(half_range), exact::bitsOf(float(kLevels) * 0.5f)),
                                    weights.scale_type, &result.saturated);
@@ -47,7 +48,7 @@ struct Affine {
       const float s = exact::floatOf(scale.scale_bits);
       const float r = exact::floatOf(scale.rcp_bits);
       float x = exact::floatOf(x_bits);
-      // Beyond levels + 1 steps every code is saturated; stopping there keeps x * r from overflowing.
+      // Beyond levels + 1 steps every code saturates; the bound keeps x * r from overflowing.
       if (given && s < 0x1p100f) {
         const float bound = float(kLevels + 1u) * s;
         x = x < -bound ? -bound : x > bound ? bound : x;

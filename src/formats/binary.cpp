@@ -1,5 +1,6 @@
 // Binary: plus (1) or minus (0) the mean of the magnitudes (XNOR-Net, arXiv 1603.05279). 32 codes to a word, the first
-// in the lowest bit. What is not below 0 is plus, -0 and denormals too; so is all of a zero group, whose value is +0.
+// in the lowest bit. Elements that are not below 0 are plus, including -0 and denormals. Codes of a zero group are plus
+// too; their value is +0.
 #include "formats/format.h"
 #include "formats/scale_store.h"
 

@@ -1,4 +1,4 @@
-// Operands in host memory: elements of dense matrices, parts of a role's range, and runs on them.
+// Operands in host memory: elements of dense matrices, parts of a role's range, and a run's arguments.
 #ifndef NIB_FORMATS_DENSE_H
 #define NIB_FORMATS_DENSE_H
 
@@ -8,7 +8,7 @@
 
 namespace nib {
 
-// fp32 bits of element `index` of a matrix of NibType `type`.
+// Element `index` of a matrix of NibType `type`, as fp32 bits.
 inline uint32_t loadDense(const void* data, uint32_t type, uint64_t index) {
   if (type == NIB_TYPE_F32) return static_cast<const uint32_t*>(data)[index];
   const uint32_t half_word = static_cast<const uint16_t*>(data)[index];
@@ -25,15 +25,16 @@ inline void storeDense(void* data, uint32_t type, uint64_t index, uint32_t bits)
   }
 }
 
-// A run of an op on host memory: the arguments of its reference beside the description. They are validated.
+// What the reference of an op takes beside the description. All of it is validated.
 struct HostRun {
-  const NibMemory& memory;
+  const NibMemory& memory;  // with the part offsets of the binding
   const NibCpuBinding& binding;
   uint32_t n;
+  uint32_t first_row;  // of the run in the output, and in a blob that is read row by row
   const NibParallelFor* parallel;
 };
 
-// NULL if the op has no such part.
+// Address of a part; NULL if the op does not have it.
 template <class T>
 T* partOf(const NibMemory& memory, const NibCpuBinding& binding, NibRole role, NibPart part) {
   if (memory.part[part].size_bytes == 0) return nullptr;

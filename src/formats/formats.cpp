@@ -1,4 +1,4 @@
-// Lookup in the table that the build writes from kernels.list.
+// Lookup in the table that the build generates from kernels.list.
 #include "formats/format.h"
 
 namespace nib {
@@ -18,6 +18,7 @@ const char* formatKind(uint32_t id) {
 }
 
 namespace {
+// Ignores the case of ASCII letters.
 bool sameName(const char* a, const char* b) {
   for (; *a != '\0' && *b != '\0'; ++a, ++b) {
     const char ca = *a >= 'A' && *a <= 'Z' ? char(*a - 'A' + 'a') : *a;

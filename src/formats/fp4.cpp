@@ -1,5 +1,6 @@
-// FP4 of bitsandbytes (not OCP's E2M1): sign and eight magnitudes times the absmax of a block; a value on a threshold takes
-// the lower magnitude, negative ones keep their sign at 0. Eight codes to a word, the first in the low nibble.
+// FP4 of bitsandbytes (not OCP's E2M1): a sign and eight magnitudes, times the absmax of a block. A value on a
+// threshold gets the lower magnitude; negative values that become 0 keep their sign. Eight codes to a word, the first
+// in the low nibble.
 #include "formats/format.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"
@@ -19,17 +20,18 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
 
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
   if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
-  // Infinite only where x is far beyond every threshold.
+  // Overflows only if x is far beyond every threshold.
   const float y = exact::floatOf(exact::nibFlushBits(x_bits) & 0x7fffffffu) * exact::floatOf(scale.rcp_bits);
   uint32_t rank = 0;
   while (rank < 7u && y > exact::floatOf(kThresholds[rank])) ++rank;
-  const bool negative = x_bits > 0x807fffffu;  // denormals are zeros
+  const bool negative = x_bits > 0x807fffffu;  // denormals count as +0
   return (FP4_ORDER >> (3u * rank) & 7u) | (negative ? 8u : 0u);
 }
 
 uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   if (scale.scale_bits == 0u) return 0u;
-  const uint32_t sign = ((code & 8u) << 28) ^ (scale.scale_bits & 0x80000000u);  // of double quantization
+  // Double quantization can make negative scales.
+  const uint32_t sign = ((code & 8u) << 28) ^ (scale.scale_bits & 0x80000000u);
   return productBits(exact::floatOf(kMagnitudes[code & 7u]), exact::floatOf(scale.scale_bits & 0x7fffffffu)) | sign;
 }
 

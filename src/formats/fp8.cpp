@@ -1,6 +1,5 @@
-// FP8 E4M3FN: bias 7, largest 448, no infinity, NaN 0x7f
-// (Micikevicius et al., arXiv 2209.05433). Nearest code, ties to even, saturating; the absmax is the largest code. Four
-// codes to a word.
+// FP8 E4M3FN (Micikevicius et al., arXiv 2209.05433): bias 7, largest value 448, no infinity, NaN is 0x7f. Nearest
+// code, ties to even, saturating; the absmax becomes the largest code. Four codes to a word.
 #include "formats/fp8.h"
 
 namespace nib {

@@ -1,4 +1,4 @@
-// What the FP8 formats share: value = code's value * scale.
+// The common part of the FP8 formats: value = code as a float * scale. shaders/formats/fp8.glsl is the GPU counterpart.
 #ifndef NIB_FORMATS_FP8_H
 #define NIB_FORMATS_FP8_H
 
@@ -8,7 +8,7 @@
 
 namespace nib {
 
-// kNarrow: fp32 bits to the nearest code, saturating; kWiden: the code's value as fp32 bits.
+// kNarrow: fp32 bits to the nearest code, saturating. kWiden: a code's value as fp32 bits.
 template <uint32_t (*kNarrow)(uint32_t), uint32_t (*kWiden)(uint32_t), int kLargest>
 struct Fp8 {
   static StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {

@@ -1,6 +1,5 @@
-// FP8 E5M2: bias 15, largest 57344, infinity 0x7c, NaN above
-// (Micikevicius et al., arXiv 2209.05433). Nearest code, ties to even, saturating; the absmax is the largest code. Four
-// codes to a word.
+// FP8 E5M2 (Micikevicius et al., arXiv 2209.05433): bias 15, largest value 57344, infinity is 0x7c, NaN above. Nearest
+// code, ties to even, saturating; the absmax becomes the largest code. Four codes to a word.
 #include "formats/fp8.h"
 
 namespace nib {

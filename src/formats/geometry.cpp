@@ -21,16 +21,22 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
                     op, rows, cols);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
-                                NIB_WEIGHTS_SCALE_RULE)) {
+                                NIB_WEIGHTS_ALIGNED | NIB_WEIGHTS_SCALE_RULE)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags 0x%x has unknown bits", op, weights.flags);
   }
-  if (weights.flags & ~info.weights_flags) {
+  if (weights.flags & ~uint32_t(NIB_WEIGHTS_ALIGNED) & ~info.weights_flags) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.flags 0x%x: format %s has no %s", op, weights.flags, info.name,
                     (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) ? "zero points"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)   ? "narrow range"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)     ? "flat blocks"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NESTED)   ? "double quantization"
                                                                                    : "scale rules");
+  }
+  if (weights.reserved[0] != 0 || weights.reserved[1] != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.reserved must be 0", op);
+  }
+  if ((weights.flags & NIB_WEIGHTS_ALIGNED) && !hasOwnRows(weights)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: ALIGNED goes with ROW and GROUP without FLAT only", op);
   }
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW is a symmetric range, ASYMMETRIC excludes it",
@@ -108,8 +114,16 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u is no NibGranularity", op,
                       weights.granularity);
   }
+  if (weights.flags & NIB_WEIGHTS_ALIGNED) {
+    const bool bytes = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
+    const uint32_t per_word = bytes ? 4u : 4u / scaleBytes(weights.scale_type);
+    const uint64_t count = alignUp(g.scale_row_stride, per_word) * g.rows;
+    if (count > UINT32_MAX) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: more than 2^32 scales; cut the tensor by rows", op);
+    g.scale_row_stride = uint32_t(alignUp(g.scale_row_stride, per_word));
+    g.scale_count = uint32_t(count);
+  }
   g.groups_per_row = uint32_t(ceilDiv(g.cols, g.group));
-  // Whole storage units only: a format whose codes do not fill single words (3 bits) ends its rows on a whole run of them.
+  // Rows are whole storage units: a word, or 32 codes where codes cross words (3 and 5 bits).
   const uint64_t unit_bits = 32u % info.bits == 0 ? 32u : 32u * info.bits;
   g.row_words = uint32_t(ceilDiv(uint64_t(g.cols) * info.bits, unit_bits) * unit_bits / 32u);
   g.codes_bytes = uint64_t(g.rows) * g.row_words * 4u;
@@ -156,7 +170,33 @@ void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes) {
   memory->range[role] = {size_bytes, 4, 0};
 }
 
-void setPart(NibMemory* memory, NibPart part, uint64_t offset, uint64_t size) { memory->part[part] = {offset, size}; }
+NibRole roleOfPart(NibPart part) {
+  switch (part) {
+    case NIB_PART_STATUS:
+    case NIB_PART_SCRATCH: return NIB_ROLE_AUX;
+    case NIB_PART_REFERENCE:
+    case NIB_PART_CANDIDATE:
+    case NIB_PART_INPUT_CODES:
+    case NIB_PART_INPUT_SCALES:
+    case NIB_PART_INPUT_ZEROS:
+    case NIB_PART_SOURCE:
+    case NIB_PART_RESIDUAL_IN: return NIB_ROLE_INPUT;
+    case NIB_PART_HEADS:
+    case NIB_PART_COUNTS:
+    case NIB_PART_RESULT:
+    case NIB_PART_RESIDUAL_OUT:
+    case NIB_PART_RESULT_SCALES: return NIB_ROLE_OUTPUT;
+    default: return NIB_ROLE_WEIGHTS;
+  }
+}
+
+void setPart(NibMemory* memory, NibPart part, uint64_t offset, uint64_t size) {
+  setPart(memory, roleOfPart(part), part, offset, size);
+}
+
+void setPart(NibMemory* memory, NibRole role, NibPart part, uint64_t offset, uint64_t size) {
+  memory->part[part] = {offset, size, uint32_t(role), 0};
+}
 
 void setWeights(NibMemory* memory, const Geometry& g) {
   setRange(memory, NIB_ROLE_WEIGHTS, g.blob_bytes);

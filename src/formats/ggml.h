@@ -1,8 +1,8 @@
-// The simple blocks of ggml: 32 codes and a half, the scale, and, of _1 formats, another, the minimum.
-// value = (code - 2^(bits-1)) * scale, or code * scale + minimum. Found as ggml's quantize_row_*_ref do (its rounding
-// included: up from the half for _0 and _1 of 4 and 5 bits, away from zero for q8_0), with the scale before it is rounded
-// to a half; but a block whose half is 0 has codes of 0, which decode to the same. What does not fit a half is its largest
-// number, and counted.
+// The simple blocks of ggml: 32 codes and an fp16 scale, and in the _1 formats an fp16 minimum. value = (code -
+// 2^(bits-1)) * scale, or code * scale + minimum. Scales and codes are those of ggml's quantize_row_*_ref: codes are
+// made with the scale before it is rounded to fp16, and rounded half up (4 and 5 bits) or half away from zero (q8_0). A
+// block whose fp16 scale is 0 differs: its codes are 0, which decode to the same values. Scales and minima that do not
+// fit fp16 saturate and are counted. shaders/formats/ggml.glsl is the GPU counterpart.
 #ifndef NIB_FORMATS_GGML_H
 #define NIB_FORMATS_GGML_H
 
@@ -20,15 +20,15 @@ template <uint32_t kBits, Ggml kKind>
 struct GgmlBlock {
   static constexpr uint32_t kLevels = (1u << kBits) - 1u;
   static constexpr uint32_t kMid = 1u << (kBits - 1u);
-  static constexpr uint32_t kTooLarge = 0x477ff000u;  // 65520 rounds to no finite half
+  static constexpr uint32_t kTooLarge = 0x477ff000u;  // 65520, which rounds to infinity in fp16
 
-  // Rounds a magnitude to a half.
+  // The value rounded to fp16, saturating.
   static uint32_t toHalf(uint32_t bits, Block* block) {
     if ((bits & 0x7fffffffu) >= kTooLarge) ++block->saturated;
     return exact::nibF32ToHalfSatBits(bits);
   }
 
-  // Codes are made with the scale as it was found, or, where it did not fit or vanished, as it is stored.
+  // The scale that codes are made with: as found, or as stored if that saturated or became 0.
   static float usedScale(uint32_t scale_bits, uint32_t half) {
     const bool as_found = (half & 0x7fffu) != 0 && scale_bits < kTooLarge;
     return exact::floatOf(as_found ? scale_bits : exact::nibHalfToF32Bits(half & 0x7fffu));
@@ -48,9 +48,9 @@ struct GgmlBlock {
         low = v < low ? v : low;
         high = v > high ? v : high;
       }
-      low += 0.0f;  // -0 is +0
+      low += 0.0f;  // -0 becomes +0
       high += 0.0f;
-      // Halves first: high - low may overflow.
+      // high and low are halved first, because high - low may overflow.
       const float half_range = exact::nibHalve(high) - exact::nibHalve(low);
       const uint32_t scale = exact::nibDivBits(exact::bitsOf(half_range), exact::bitsOf(float(kLevels) * 0.5f));
       block->scale_stored = toHalf(scale, block);
@@ -72,7 +72,7 @@ struct GgmlBlock {
       }
       uint32_t scale = exact::nibDivBits(most, exact::bitsOf(kKind == Ggml::kSigned ? float(kMid) : 127.0f));
       if constexpr (kKind == Ggml::kSigned) {
-        sign ^= 0x80000000u;  // the largest is code 0, which stands for -2^(bits-1)
+        sign ^= 0x80000000u;  // the element farthest from 0 gets code 0, whose value is -2^(bits-1) * scale
       } else {
         sign = 0;
       }
@@ -102,10 +102,10 @@ struct GgmlBlock {
     // The product is exact.
     float value = scale.scale_bits == 0u ? 0.0f : float(steps) * exact::floatOf(scale.scale_bits);
     if constexpr (kKind == Ggml::kMinimum) value += exact::floatOf(scale.zero);
-    return value == 0.0f ? 0u : exact::bitsOf(value);  // a zero has no sign
+    return value == 0.0f ? 0u : exact::bitsOf(value);  // zeros are +0
   }
 
-  // fp32 bits of the minimum.
+  // fp32 bits of the minimum; 0 in formats without one, and for Inf and NaN.
   static uint32_t zeroFromStored(uint32_t stored, const NibWeights&) {
     const uint32_t bits = kKind == Ggml::kMinimum ? exact::nibHalfToF32Bits(stored) : 0u;
     return exact::nibIsNonFinite(bits) ? 0u : bits;

@@ -1,5 +1,5 @@
-// A packed layout of other programs as data: where every code, scale and zero point lies. The reference repacks from this
-// alone.
+// A packed layout of other programs as data: the bit position of every code, scale and zero point. The reference of
+// repack uses nothing else of it.
 #ifndef NIB_FORMATS_LAYOUT_H
 #define NIB_FORMATS_LAYOUT_H
 
@@ -10,7 +10,7 @@ namespace nib {
 struct FormatDesc;
 struct Geometry;
 
-// Bits [shift, shift + bits) of a value lie at `at`, counted from the packed range's first bit.
+// Bits [shift, shift + bits) of a value are at bit `at` of the packed part.
 struct Piece {
   uint64_t at;
   uint32_t bits;
@@ -22,20 +22,20 @@ struct LayoutDesc {
   const char* name;
   // The formats whose codes it places.
   bool (*takes)(const FormatDesc& format);
-  // NULL if the layout can hold these weights of such a format, else why not, to follow "layout NAME: ".
+  // NULL if the layout can hold these weights of such a format, else the reason, which follows "layout NAME: ".
   const char* (*refuses)(const NibWeights& weights, const Geometry& g);
-  uint64_t (*codesBytes)(const Geometry& g);  // before they are rounded to whole words
-  uint64_t (*zerosBytes)(const Geometry& g);  // 0 = none of its own
-  // Pieces of a code; at most 2.
+  uint64_t (*codesBytes)(const Geometry& g);  // before rounding up to whole words
+  uint64_t (*zerosBytes)(const Geometry& g);  // 0 = no packed zero points
+  // Writes the pieces of a code and returns their number, at most 2.
   uint32_t (*placeCode)(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces);
-  // Of the scale of (row, group); NULL = scales are kept as they are. A minimum lies 16 bits behind.
+  // Bit of the fp16 scale of (row, group) in the packed codes; its minimum follows it. NULL = scales are not packed.
   uint64_t (*placeScale)(const Geometry& g, uint64_t row, uint64_t group);
-  // Bit of a zero point in its own range; NULL = kept as they are.
+  // Bit of a zero point in the packed zero points. NULL = zero points are not packed.
   uint64_t (*placeZero)(const Geometry& g, uint64_t row, uint64_t group);
   bool offset_binary;  // two's complement codes and zero points become code + 2^(bits-1)
 };
 
-// NULL if there is none.
+// NULL if there is no such layout.
 const LayoutDesc* findLayout(uint32_t layout);
 
 // The names of this build's formats that the layout takes, "q4_0, q4_1", cut where `size` bytes end.

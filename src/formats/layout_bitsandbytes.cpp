@@ -1,4 +1,4 @@
-// NF4 and FP4 of bitsandbytes: flat, two codes a byte, the first in the high nibble.
+// NF4 and FP4 of bitsandbytes: flat, two codes per byte, the first in the high nibble.
 #include "formats/layout.h"
 #include "formats/geometry.h"
 

@@ -1,5 +1,5 @@
-// ggml's blocks of 32: scale, minimum (of _1), the fifth bits of all codes (of q5), then 16 bytes with the low nibbles of
-// codes j and j + 16; q8_0 has a byte per code.
+// ggml's blocks of 32: the scale, the minimum (_1 only), the fifth bits of all codes (q5 only), then 16 bytes with the
+// low nibbles of codes j and j + 16. q8_0 has a byte per code instead.
 #include "formats/layout.h"
 #include "formats/geometry.h"
 

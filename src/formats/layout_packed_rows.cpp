@@ -1,4 +1,4 @@
-// pack-quantized of compressed-tensors: unsigned codes along rows in words, zero points along columns.
+// pack-quantized of compressed-tensors: words of unsigned codes along rows, words of zero points along columns.
 #include "formats/layout.h"
 #include "formats/geometry.h"
 
@@ -17,7 +17,7 @@ const char* refuses(const NibWeights& weights, const Geometry&) {
 
 uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.row_words * 4; }
 
-// Of a tensor's one zero point, a word.
+// The one zero point of a tensor has a word of its own.
 uint64_t zeroRows(const Geometry& g) { return g.scale_row_stride == 0 ? 1 : g.rows; }
 uint64_t zeroCols(const Geometry& g) { return g.scale_row_stride == 0 ? 1 : g.scale_row_stride; }
 uint64_t zerosBytes(const Geometry& g) {

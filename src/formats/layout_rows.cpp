@@ -1,5 +1,5 @@
-// Rows of codes without padding between them: int-quantized, float-quantized and mxfp4-pack-quantized of
-// compressed-tensors, and LLM.int8's rows.
+// Rows of codes without padding between them, as in int-quantized, float-quantized and mxfp4-pack-quantized of
+// compressed-tensors and in LLM.int8().
 #include "formats/layout.h"
 #include "formats/geometry.h"
 

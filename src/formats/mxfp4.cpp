@@ -1,9 +1,12 @@
-// MXFP4 (OCP Microscaling Formats 1.0): E2M1 codes, 0 1/2 1 3/2 2 3 4 6 and their negatives, and a power of two per 32
-// elements. Nearest code, ties to even, saturating. Eight codes to a word, the first in the low nibble.
+// MXFP4 (OCP Microscaling Formats 1.0): E2M1 codes (0, 1/2, 1, 3/2, 2, 3, 4, 6 and their negatives) and a power of two
+// as the scale of 32 elements. Nearest code, ties to even, saturating. Eight codes to a word, the first in the low
+// nibble.
 //
-// The power of two, E being floor(log2(absmax)) and 2 the exponent of the largest code: FLOOR 2^(E-2), the standard's;
-// CEIL one more where absmax is no power of two; EVEN after rounding absmax to E2M1's one mantissa bit; RCEIL the least
-// that does not saturate, 2^ceil(log2(absmax / 6)).
+// The scale, with E = floor(log2(absmax)) and 2 the exponent of the largest code:
+//   FLOOR  2^(E-2), as in the standard
+//   CEIL   2^(E-1) if absmax is not a power of two, else 2^(E-2)
+//   EVEN   2^(E-2) with the E of absmax rounded to E2M1's one mantissa bit
+//   RCEIL  the smallest that does not saturate: 2^ceil(log2(absmax / 6))
 #include "formats/format.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"
@@ -31,7 +34,7 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights&, bool) {
   if (scale.rcp_bits == 0u) return 0u;  // a zero group, or a given scale beyond 2^126
   const float y = exact::floatOf(x_bits & 0x7fffffffu) * exact::floatOf(scale.rcp_bits);
-  // The midpoint of two neighbours is the even one's.
+  // A midpoint gets the even one of its two neighbours.
   uint32_t code = 0;
   for (; code < 7u; ++code) {
     const float middle = (kMagnitudes[code] + kMagnitudes[code + 1u]) * 0.5f;

@@ -1,6 +1,6 @@
 #include "formats/nested.h"
 
-#include "shaders/common/dynamic_map.h"
+#include "shaders/numerics/dynamic_map.h"
 #include "numerics/mean.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"
@@ -11,7 +11,7 @@ namespace {
 constexpr uint32_t kMap[256] = {NIB_DYNAMIC_MAP};
 constexpr uint32_t kMidpoints[255] = {NIB_DYNAMIC_MIDPOINTS};
 
-// What is left of a scale.
+// scale - offset, without denormals.
 uint32_t difference(uint32_t scale_bits, uint32_t offset_bits) {
   return exact::nibFlushBits(exact::bitsOf(exact::floatOf(scale_bits) - exact::floatOf(offset_bits)));
 }

@@ -1,5 +1,5 @@
-// NF4: sixteen quantiles of the normal distribution times the absmax of a block (QLoRA, arXiv 2305.14314, and
-// bitsandbytes for ties: a value on a threshold takes the lower code). Eight codes to a word, the first in the low nibble.
+// NF4: sixteen quantiles of the normal distribution times the absmax of a block (QLoRA, arXiv 2305.14314). A value on a
+// threshold gets the lower code, as in bitsandbytes. Eight codes to a word, the first in the low nibble.
 #include "formats/format.h"
 #include "formats/scale_store.h"
 #include "shaders/formats/nf4/table.h"

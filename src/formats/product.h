@@ -1,4 +1,5 @@
-// Products of a format's small values with a scale: rounded once to 24 bits, 0 below 2^-126, the largest fp32 beyond it.
+// Products of a format's code values with a scale: rounded once to 24 bits; 0 below 2^-126; above fp32's range its
+// largest number. shaders/numerics/product.glsl is the GPU counterpart.
 #ifndef NIB_FORMATS_PRODUCT_H
 #define NIB_FORMATS_PRODUCT_H
 
@@ -6,8 +7,8 @@
 
 namespace nib {
 
-// magnitude and scale are not negative, and finite. Their product is exact in a double, and rounded to 24 bits where
-// fp32 has its full precision.
+// magnitude and scale are finite and not negative. Their product is exact in double. Tiny and large products are scaled
+// before the conversion to float, so that it rounds to 24 bits and cannot overflow.
 inline uint32_t productBits(float magnitude, float scale) {
   const double product = double(magnitude) * double(scale);
   if (product < 0x1p-100) {

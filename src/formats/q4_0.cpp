@@ -1,5 +1,5 @@
-// Q4_0 of ggml: (code - 8) * scale, per 32 elements; the scale is a half and may be negative. Eight codes to a word, in
-// order (ggml's own bytes hold elements j and j + 16; repack knows them).
+// Q4_0 of ggml: (code - 8) * scale, in blocks of 32. The scale is fp16 and may be negative. Eight codes to a word, in
+// order. Bytes in ggml's files hold elements j and j + 16; NIB_OP_REPACK converts them.
 #include "formats/ggml.h"
 
 namespace nib {

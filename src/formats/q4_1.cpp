@@ -1,4 +1,4 @@
-// Q4_1 of ggml: code * scale + minimum, both halves, per 32 elements. Eight codes to a word, in order.
+// Q4_1 of ggml: code * scale + minimum, both fp16, in blocks of 32. Eight codes to a word, in order.
 #include "formats/ggml.h"
 
 namespace nib {

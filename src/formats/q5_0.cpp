@@ -1,5 +1,5 @@
-// Q5_0 of ggml: (code - 16) * scale, per 32 elements; the scale is a half and may be negative. A dense stream of 32 codes
-// in five words, the first in the low bits.
+// Q5_0 of ggml: (code - 16) * scale, in blocks of 32. The scale is fp16 and may be negative. 32 codes are a dense
+// stream in five words, the first in the low bits.
 #include "formats/ggml.h"
 
 namespace nib {

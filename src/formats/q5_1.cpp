@@ -1,5 +1,5 @@
-// Q5_1 of ggml: code * scale + minimum, both halves, per 32 elements. A dense stream of 32 codes in five words, the first
-// in the low bits.
+// Q5_1 of ggml: code * scale + minimum, both fp16, in blocks of 32. 32 codes are a dense stream in five words, the
+// first in the low bits.
 #include "formats/ggml.h"
 
 namespace nib {

@@ -1,4 +1,4 @@
-// Q8_0 of ggml: code * scale, a half, per 32 elements. Four codes to a word, two's complement.
+// Q8_0 of ggml: code * scale, in blocks of 32. The scale is fp16. Four codes to a word, two's complement.
 #include "formats/ggml.h"
 
 namespace nib {

@@ -1,5 +1,6 @@
-// Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times the mean of the magnitudes or, NARROW, the largest. As
-// offset binary (code + 2), sixteen codes to a word, the first in the low bits: a blob of int2 without its lowest code.
+// Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times the mean of the magnitudes or, with NARROW, the largest.
+// Offset binary (code + 2), sixteen codes to a word, the first in the low bits: the layout of int2 without its lowest
+// code.
 #include "formats/affine.h"
 
 namespace nib {
@@ -14,7 +15,7 @@ StoredScale findScale(const GroupStats& stats, const NibWeights& weights) {
   return result;
 }
 
-// int2's narrow codes, whatever the scale.
+// Codes are those of NARROW int2, whatever the scale.
 uint32_t encode(uint32_t x_bits, const StoredScale& scale, const NibWeights& weights, bool given) {
   NibWeights narrow = weights;
   narrow.flags |= NIB_WEIGHTS_NARROW;

@@ -1,5 +1,4 @@
-// What a device is to the kit: the CPU reference and a Vulkan device behind one interface. The public classes of kit.h
-// are handles to these.
+// The interface that the CPU reference and a Vulkan device implement. The public classes of kit.h are handles to these.
 #ifndef NIB_KIT_BACKEND_H
 #define NIB_KIT_BACKEND_H
 
@@ -22,22 +21,28 @@ class BufferState {
 class PlanState {
  public:
   virtual ~PlanState() = default;
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   std::shared_ptr<Backend> backend;
 };
 
-// buffer NULL = the role is not used.
+// buffer NULL = the plan does not use the role.
 struct BoundRange {
   std::shared_ptr<BufferState> buffer;
   uint64_t offset_bytes = 0;
   uint64_t size_bytes = 0;
 };
 
+// Writes the offsets of moved parts into an array of NIB_PART_COUNT.
+inline void setPartOffsets(std::span<const PartOffset> parts, uint64_t* offset_bytes) {
+  for (const PartOffset& part : parts) offset_bytes[part.part] = part.offset_bytes;
+}
+
 class BindingState {
  public:
   virtual ~BindingState() = default;
   std::shared_ptr<PlanState> plan;
   BoundRange range[NIB_ROLE_COUNT];
+  uint64_t part_offset_bytes[NIB_PART_COUNT] = {};
 };
 
 class TimerState {
@@ -60,9 +65,10 @@ class Backend : public std::enable_shared_from_this<Backend> {
   virtual void download(const BufferState& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) = 0;
   virtual void fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) = 0;
   virtual std::shared_ptr<PlanState> createPlan(const NibOpDesc* desc, size_t desc_size_bytes) = 0;
-  // Ranges are checked against the plan's sizes by the caller.
+  // The caller checks ranges against the plan's sizes.
   virtual std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
-                                                      const BoundRange (&ranges)[NIB_ROLE_COUNT]) = 0;
+                                                      const BoundRange (&ranges)[NIB_ROLE_COUNT],
+                                                      std::span<const PartOffset> parts) = 0;
   virtual RunStats run(const BindingState& binding, const RunOptions& options) = 0;
   virtual std::vector<std::string> kernels(const PlanState& plan) const = 0;
   virtual std::shared_ptr<TimerState> createTimer(uint32_t slots) = 0;
@@ -86,9 +92,9 @@ struct Access {
 std::shared_ptr<Backend> makeCpuBackend(Log log, uint32_t index);
 
 #if !defined(NIB_NO_VULKAN)
-// Devices of a short-lived instance; empty without Vulkan. open: find tiers, too.
+// Lists devices with an instance of its own; empty without Vulkan. open: also open each device to find its tier.
 std::vector<DeviceInfo> listVulkanDevices(bool open);
-// index: of listVulkanDevices.
+// index: a position in listVulkanDevices.
 std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_t index);
 std::shared_ptr<Backend> adoptVulkanBackend(const AdoptDesc& desc);
 #endif

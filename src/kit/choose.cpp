@@ -47,7 +47,7 @@ size_t chooseDevice(std::span<const DeviceInfo> devices, std::string_view select
   size_t index = 0;
   const auto [end, error] = std::from_chars(wanted.data(), wanted.data() + wanted.size(), index);
   const bool number = error == std::errc() && end == wanted.data() + wanted.size();
-  // "3090" is a card's name, "6" a wrong index.
+  // "3090" is part of a card's name; "6" is an index out of range.
   if (number && (index <= devices.size() || wanted.size() < 3)) {
     if (index == devices.size()) return kChooseCpu;
     if (index < devices.size()) matches.push_back(index);

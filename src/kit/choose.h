@@ -1,4 +1,4 @@
-// Which device a selector means: a pure function of the list.
+// Chooses the device that a selector names: pure functions of the list.
 #ifndef NIB_KIT_CHOOSE_H
 #define NIB_KIT_CHOOSE_H
 
@@ -10,10 +10,12 @@ namespace nib::kit::detail {
 
 constexpr size_t kChooseCpu = SIZE_MAX;
 
-// Usable devices only: discrete > integrated > virtual > other > software; the first listed of equals. Empty if none.
+// The best usable device: discrete > integrated > virtual > other > software; of equals the first listed. Empty if none
+// is usable.
 std::optional<size_t> chooseBest(std::span<const DeviceInfo> devices);
 
-// Position in `devices`, or kChooseCpu. Throws NotFound with what there is; Error for an index that cannot be used.
+// Returns a position in `devices`, or kChooseCpu. Throws NotFound with a list of the devices if none matches, and Error
+// if no device that matches is usable.
 size_t chooseDevice(std::span<const DeviceInfo> devices, std::string_view selector);
 
 bool usable(const DeviceInfo& device);

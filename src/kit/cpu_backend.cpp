@@ -1,4 +1,4 @@
-// The CPU reference as a device: buffers are host memory, a run is nibCpuRun over the machine's threads.
+// The CPU reference as a device: buffers are host memory, and a run is nibCpuRun on all hardware threads.
 #include "kit/backend.h"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Cache lines, and what a device would ask of an offset at most.
+// The largest minStorageBufferOffsetAlignment that Vulkan allows; more than a cache line.
 constexpr std::align_val_t kAlignment{256};
 
 class CpuBuffer final : public BufferState {
@@ -30,7 +30,7 @@ class CpuBuffer final : public BufferState {
 class CpuPlan final : public PlanState {
  public:
   const NibOpDesc* desc() const { return reinterpret_cast<const NibOpDesc*>(words.data()); }
-  std::vector<uint64_t> words;  // a copy of the description, aligned for its members
+  std::vector<uint64_t> words;  // a copy of the description; uint64_t aligns its members
 };
 
 class CpuTimer final : public TimerState {
@@ -48,7 +48,7 @@ class CpuTimer final : public TimerState {
   std::vector<double> seconds_;
 };
 
-// Threads live for one run: the reference is not what a hurried program uses, and idle threads are a nuisance.
+// Starts threads for each run: the reference does not need to be fast, and a pool would keep idle threads.
 void parallelRun(void*, uint32_t count, void (*body)(void* user, uint32_t index), void* user) {
   const uint32_t threads = std::min(std::max(1u, std::thread::hardware_concurrency()), count);
   std::atomic<uint32_t> next{0};
@@ -59,7 +59,7 @@ void parallelRun(void*, uint32_t count, void (*body)(void* user, uint32_t index)
   try {
     for (uint32_t i = 1; i < threads; ++i) pool.emplace_back(work);
   } catch (const std::system_error&) {
-    // No more threads to be had: those that started, and this one, do it all.
+    // The system has no more threads: those that started, and this one, do all the work.
   }
   work();
   for (std::thread& thread : pool) thread.join();
@@ -95,26 +95,33 @@ class CpuBackend final : public Backend {
   }
 
   std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
-                                              const BoundRange (&ranges)[NIB_ROLE_COUNT]) override {
+                                              const BoundRange (&ranges)[NIB_ROLE_COUNT],
+                                              std::span<const PartOffset> parts) override {
     auto binding = std::make_shared<BindingState>();
     binding->plan = std::move(plan);
     std::copy(std::begin(ranges), std::end(ranges), binding->range);
+    setPartOffsets(parts, binding->part_offset_bytes);
     return binding;
   }
 
   RunStats run(const BindingState& binding, const RunOptions& options) override {
-    NibCpuBinding cpu{};
+    NibCpuBinding cpu{sizeof(NibCpuBinding)};
+    std::copy(std::begin(binding.part_offset_bytes), std::end(binding.part_offset_bytes), cpu.part_offset_bytes);
     for (uint32_t i = 0; i < NIB_ROLE_COUNT; ++i) {
       const BoundRange& range = binding.range[i];
       if (!range.buffer) continue;
-      if (options.offset_bytes[i] > range.size_bytes) throw Error("run: an offset lies beyond its range");
+      if (options.offset_bytes[i] > range.size_bytes) throw Error("run: an offset is beyond its range");
       cpu.range[i].data = static_cast<std::byte*>(range.buffer->mapped) + range.offset_bytes + options.offset_bytes[i];
       cpu.range[i].size_bytes = range.size_bytes - options.offset_bytes[i];
     }
     const NibParallelFor parallel{&parallelRun, nullptr};
     const Clock::time_point begin = Clock::now();
     const CpuPlan& plan = static_cast<const CpuPlan&>(*binding.plan);
-    log_.check(nibCpuRun(plan.desc(), &cpu, options.n, &parallel, log_.get()), "running on the CPU");
+    NibRun run{sizeof(NibRun)};
+    run.n = options.n;
+    run.first_row = options.first_row;
+    run.slice_count = UINT32_MAX;
+    log_.check(nibCpuRun(plan.desc(), &cpu, &run, &parallel, log_.get()), "running on the CPU");
     return {std::chrono::duration<double>(Clock::now() - begin).count(), 1};
   }
 

@@ -1,4 +1,4 @@
-// Device, Buffer, Plan, Binding and Timer of kit.h: checks that hold on every device, then the backend.
+// Device, Buffer, Plan, Binding and Timer of kit.h: checks common to all devices, then a call of the backend.
 #include "kit/backend.h"
 #include "kit/choose.h"
 #include "kit/profiles.h"
@@ -72,7 +72,7 @@ Device Device::cpu() { return byName("cpu"); }
 
 Device Device::open(const DeviceOptions& options) {
   if (!options.profile.empty()) detail::findProfile(options.profile);
-  // "cpu" must not wake a driver: it is the way out when one is broken.
+  // "cpu" must load no driver: users select it when a driver is broken.
   if (options.selector == "cpu") return Device(detail::makeCpuBackend(options.log, 0));
   const std::vector<DeviceInfo> devices = listVulkan(false);
   const size_t chosen = detail::chooseDevice(devices, options.selector);
@@ -132,7 +132,14 @@ const NibMemory& Plan::memory() const { return state_->memory; }
 std::vector<std::string> Plan::kernels() const { return state_->backend->kernels(*state_); }
 
 // ---------------------------------------------------------------------------------------------- Binding
-Binding::Binding(const Plan& plan, const Ranges& ranges) {
+Binding::Binding(const Plan& plan, const Ranges& ranges, std::span<const PartOffset> parts) {
+  bool moved[NIB_ROLE_COUNT] = {};  // the size such a role needs depends on its parts' offsets: the library checks it
+  for (const PartOffset& part : parts) {
+    if (uint32_t(part.part) >= NIB_PART_COUNT) {
+      throw Error("binding: part " + std::to_string(part.part) + " does not exist");
+    }
+    moved[plan.memory().part[part.part].role] = true;
+  }
   const Range* const given[NIB_ROLE_COUNT] = {&ranges.weights, &ranges.input, &ranges.output, &ranges.aux};
   detail::BoundRange bound[NIB_ROLE_COUNT];
   for (uint32_t i = 0; i < NIB_ROLE_COUNT; ++i) {
@@ -146,13 +153,13 @@ Binding::Binding(const Plan& plan, const Ranges& ranges) {
     const uint64_t whole = range.buffer->sizeBytes();
     const uint64_t size = range.size_bytes != 0 ? range.size_bytes : whole - std::min(whole, range.offset_bytes);
     checkInside(range.buffer->state_.get(), range.offset_bytes, size, ("binding " + role).c_str());
-    if (size < needed) {
+    if (size < needed && !moved[i]) {
       throw Error("binding: the " + role + " range has " + std::to_string(size) + " bytes, the plan needs " +
                   std::to_string(needed));
     }
     bound[i] = {range.buffer->state_, range.offset_bytes, size};
   }
-  state_ = plan.state_->backend->createBinding(plan.state_, bound);
+  state_ = plan.state_->backend->createBinding(plan.state_, bound, parts);
 }
 
 // ---------------------------------------------------------------------------------------------- Timer

@@ -1,4 +1,4 @@
-// Whole tensors in host memory, one call each.
+// One-call functions on whole tensors in host memory.
 #include <nibble/kit.h>
 
 #include <algorithm>
@@ -12,7 +12,7 @@ Buffer bufferFor(const Device& device, const Plan& plan, NibRole role) {
   return Buffer(device, plan.sizeBytes(role));
 }
 
-// Values at a time whose errors are taken: two buffers of 64 MiB, and whole tiles.
+// errors() processes this many values per run: two inputs of 64 MiB, in whole tiles.
 constexpr size_t kErrorSlab = size_t{1} << 24;
 static_assert(kErrorSlab % NIB_ERROR_TILE == 0);
 
@@ -29,6 +29,7 @@ NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, u
   if (group == 0) group = info->default_group_size;
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = cols;
   desc.source_type = NIB_TYPE_F32;
@@ -67,7 +68,7 @@ Tensor quantize(const Device& device, std::span<const float> data, const NibQuan
     throw Error("quantize: the data is dense fp32; use a Plan for other sources");
   }
   if ((desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0) {
-    throw Error("quantize: scales are found here; use a Plan to give your own");
+    throw Error("quantize: it computes the scales; use a Plan to give your own");
   }
   NibQuantizeDesc counted = desc;
   counted.flags |= NIB_QUANTIZE_STATUS;
@@ -83,7 +84,7 @@ Tensor quantize(const Device& device, std::span<const float> data, const NibQuan
   tensor.cols = desc.cols;
   tensor.memory = plan.memory();
   device.uploadBytes(input, 0, data.data(), data.size_bytes());
-  // What no kernel writes, the gaps between the parts, is zero: equal tensors have equal bytes.
+  // No kernel writes the gaps between parts. They are zeroed, so that equal tensors have equal bytes.
   device.fill(blob, 0, 0, blob.sizeBytes());
   const NibMemoryPart& status = plan.memory().part[NIB_PART_STATUS];
   device.fill(aux, 0, status.offset_bytes, status.size_bytes);
@@ -96,6 +97,7 @@ Tensor quantize(const Device& device, std::span<const float> data, const NibQuan
 std::vector<float> dequantize(const Device& device, const Tensor& tensor) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = tensor.rows;
   desc.cols = tensor.cols;
   desc.result_type = NIB_TYPE_F32;
@@ -124,6 +126,7 @@ NibErrors errors(const Device& device, std::span<const float> reference, std::sp
     const size_t count = std::min(kErrorSlab, reference.size() - first);
     NibErrorsDesc desc{};
     desc.op = NIB_OP_ERRORS;
+    desc.desc_bytes = sizeof desc;
     desc.rows = 1;
     desc.cols = static_cast<uint32_t>(count);
     const Plan plan(device, desc);
@@ -136,7 +139,7 @@ NibErrors errors(const Device& device, std::span<const float> reference, std::sp
     const auto tiles = device.download<NibErrorTile>(output, static_cast<size_t>(output.sizeBytes() / sizeof(NibErrorTile)));
     nibErrorsAdd(&sums, tiles.data(), tiles.size(), first);
   }
-  NibErrors result;
+  NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
   return result;
 }

@@ -33,7 +33,7 @@ bool flushToDisk(std::FILE* file) {
 }  // namespace
 
 void writeFile(const std::string& path, std::span<const std::byte> bytes) {
-  // In the same folder, for a rename does not cross file systems; random, for two programs may write at once.
+  // In the same folder, because a rename does not cross file systems; random, because two programs may write at once.
   const std::string temporary = path + ".tmp" + std::to_string(std::random_device()());
   const auto fail = [&](const char* what) {
     const int code = errno;

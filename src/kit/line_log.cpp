@@ -3,7 +3,7 @@
 namespace nib::kit::detail {
 namespace {
 
-// Per thread: calls on one device may run on several threads, each wants its own reason.
+// Per thread: several threads may call one device, and each needs the reason of its own call.
 thread_local std::string last_error;
 
 }  // namespace

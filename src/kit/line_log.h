@@ -1,5 +1,5 @@
-// Receives the one-line reports of nibble.h calls: passes them on, and keeps the last error of each thread, which
-// becomes the text of the exception.
+// Receives the log lines of nibble.h calls, passes them to the user's log, and keeps the last error of each thread as
+// the text of the exception.
 #ifndef NIB_KIT_LINE_LOG_H
 #define NIB_KIT_LINE_LOG_H
 

@@ -1,4 +1,4 @@
-// The only place that sees volk: it knows the loader's name on every system.
+// The only user of volk, which finds the Vulkan loader on every system.
 #include "kit/vulkan_api.h"
 
 #include <volk.h>
@@ -11,7 +11,7 @@ PFN_vkGetInstanceProcAddr findLoader() {
   static std::once_flag once;
   static PFN_vkGetInstanceProcAddr found = nullptr;
   std::call_once(once, [] {
-    // An application may have initialized the volk of this program already; then its loader is the one to use.
+    // If the application has initialized this program's volk already, its loader is used.
     if (!vkGetInstanceProcAddr && volkInitialize() != VK_SUCCESS) return;
     found = vkGetInstanceProcAddr;
   });

@@ -10,7 +10,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-// A field that is absent or null keeps `value`, which holds the floor's.
+// An absent or null field leaves `value`, the floor's, unchanged.
 template <class T>
 void read(const Json& row, const char* field, T& value) {
   const auto found = row.find(field);
@@ -25,7 +25,7 @@ void readApi(const std::string& text, Profile& profile) {
   if (minor.ec != std::errc()) throw Error("profile " + profile.id + ": apiVersion");
 }
 
-// VkPhysicalDeviceType. Rows that tell nothing are GPUs.
+// Converts to VkPhysicalDeviceType. A row without a type is an integrated GPU.
 void readType(const Json& row, Profile& profile) {
   const std::string type = row.value("deviceType", "gpu");
   if (type != "gpu" && type != "cpu" && type != "any") throw Error("profile " + profile.id + ": deviceType");
@@ -83,7 +83,7 @@ const Profile& findProfile(std::string_view id) {
   const std::vector<Profile>& rows = profiles();
   const auto found = std::find_if(rows.begin(), rows.end(), [&](const Profile& row) { return row.id == id; });
   if (found != rows.end()) return *found;
-  // Forty-six names are no one-line message: those that hold what was typed, or else how to see them.
+  // The table is too long for a one-line message: list the ids that contain `id`, or say how to list them all.
   std::string near;
   for (const Profile& row : rows) {
     if (!id.empty() && row.id.find(id) != std::string::npos) near += (near.empty() ? "" : ", ") + row.id;
@@ -105,10 +105,10 @@ std::vector<std::string> profileIds() {
 #if !defined(NIB_NO_VULKAN)
 NibRestrict profileRestrict(std::string_view id) {
   const detail::Profile& profile = detail::findProfile(id);
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   restriction.api_version = VK_MAKE_API_VERSION(0, profile.api_version_major, profile.api_version_minor, 0);
-  // The table tells nothing of pipelineRobustness, float controls and, below 1.3, of subgroup size control: off, as the
-  // floor has them.
+  // The table has no columns for pipelineRobustness, float controls and, below Vulkan 1.3, subgroup size control. They
+  // stay off, as on the floor.
   if (profile.subgroup_operations) restriction.features_mask |= NIB_FEATURE_SUBGROUP;
   if (profile.storage16) restriction.features_mask |= NIB_FEATURE_STORAGE16;
   if (profile.float16) restriction.features_mask |= NIB_FEATURE_F16;

@@ -1,4 +1,4 @@
-// The table of devices that people own, as restrictions.
+// The table of common devices, from which restrictions are made.
 #ifndef NIB_KIT_PROFILES_H
 #define NIB_KIT_PROFILES_H
 
@@ -6,7 +6,7 @@
 
 namespace nib::kit::detail {
 
-// One row of device_profiles.json with the floor's values where it has none.
+// One row of device_profiles.json. Values that the row lacks are the floor's.
 struct Profile {
   std::string id;
   std::string name;
@@ -19,7 +19,7 @@ struct Profile {
   uint32_t max_workgroup_count = 0;
   uint64_t max_storage_range_bytes = 0;
   uint32_t min_offset_alignment_bytes = 0;
-  uint32_t device_type = 0;  // NibRestrict's
+  uint32_t device_type = 0;  // as NibRestrict::device_type
   bool subgroup_operations = false;
   bool storage16 = false;
   bool float16 = false;
@@ -27,14 +27,14 @@ struct Profile {
   bool cooperative_matrix = false;
 };
 
-// Throws Error if `json` is no table with a row "floor".
+// Throws Error if `json` cannot be parsed or has no row "floor".
 std::vector<Profile> parseProfiles(std::string_view json);
-// The built-in table, in its order.
+// The rows of the built-in table, in file order.
 const std::vector<Profile>& profiles();
 // Throws NotFound.
 const Profile& findProfile(std::string_view id);
 
-// The bytes of src/kit/device_profiles.json, put into the library by the build.
+// The bytes of src/kit/device_profiles.json, which the build embeds into the library.
 std::string_view embeddedProfiles();
 
 }  // namespace nib::kit::detail

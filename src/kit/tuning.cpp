@@ -1,4 +1,4 @@
-// Files of tunings: a line for each choice, to be read by people too.
+// Tuning files: text with one NibTuning per line.
 #include <cinttypes>
 #include <cstdio>
 #include <cstring>
@@ -45,7 +45,7 @@ const char* tunableName(uint32_t tunable) {
   for (const Name& name : kNames) {
     if (uint32_t(name.tunable) == tunable) return name.text;
   }
-  throw Error("a tuning of nothing: " + std::to_string(tunable));
+  throw Error(std::to_string(tunable) + " is no NibTunable");
 }
 
 void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path) {

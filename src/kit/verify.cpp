@@ -1,11 +1,11 @@
-// Self-tests and their verdicts' files.
+// Self-tests, and files with their verdicts.
 #include "kit/backend.h"
 #include "kit/file.h"
 
 namespace nib::kit {
 
 std::vector<Attempt> verifyOp(const Device& device, const NibOpDesc* desc, size_t desc_size_bytes) {
-  // Each failure switches at least one kernel off, so this ends; the bound is against a library that does not.
+  // Each failure disables at least one kernel, so the loop ends; the bound guards against a bug in that.
   constexpr size_t kMaxAttempts = 16;
   std::vector<Attempt> attempts;
   while (attempts.size() < kMaxAttempts) {
@@ -14,7 +14,7 @@ std::vector<Attempt> verifyOp(const Device& device, const NibOpDesc* desc, size_
       plan = detail::Access::backend(device)->createPlan(desc, desc_size_bytes);
     } catch (const Error&) {
       if (attempts.empty()) throw;
-      break;  // nothing left to try
+      break;  // no kernels are left
     }
     Attempt attempt;
     attempt.kernels = detail::Access::backend(device)->kernels(*plan);

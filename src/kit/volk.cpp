@@ -1,3 +1,3 @@
-// volk's functions, alone in their object file: a program that links a volk of its own then gets only one of the two.
+// volk's implementation in an object file of its own: a program that also links volk then gets only one copy.
 #define VOLK_IMPLEMENTATION
 #include <volk.h>

@@ -1,5 +1,5 @@
-// The Vulkan functions the kit calls, as a table per instance and device. Not volk's global pointers: the application
-// may have a volk of its own in the same program, and its pointers are not ours to set. volk only finds the loader.
+// The Vulkan functions that the kit calls, in one table per instance and per device. The kit uses volk only to find the
+// loader, not its global pointers: the application may use volk in the same program, and the kit must not change them.
 #ifndef NIB_KIT_VULKAN_API_H
 #define NIB_KIT_VULKAN_API_H
 

@@ -9,7 +9,7 @@
 namespace nib::kit::detail {
 namespace {
 
-// Long enough to hide the gap between submissions, short enough for a compositor at 50 Hz and every watchdog.
+// Long enough to hide the gap between submissions, short enough for a compositor at 50 Hz and for every watchdog.
 constexpr double kSubmissionSeconds = 0.020;
 
 const VulkanPlan& vulkanPlan(const PlanState& plan) { return static_cast<const VulkanPlan&>(plan); }
@@ -21,8 +21,7 @@ VulkanBackend::VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const
                              const NibRestrict* restriction, const std::vector<NibTuning>& tuning)
     : Backend(log), device(std::move(owner)), user_log(std::move(log)) {
   info = device->info;
-  NibContextDesc desc{};
-  desc.abi_version = NIB_ABI_VERSION;
+  NibContextDesc desc{NIB_ABI_VERSION, sizeof(NibContextDesc)};
   desc.get_instance_proc_addr = device->get;
   desc.instance = device->instance;
   desc.physical_device = device->physical_device;
@@ -37,7 +36,7 @@ VulkanBackend::VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const
   desc.tuning = tuning.data();
   desc.tuning_count = static_cast<uint32_t>(tuning.size());
   log_.check(nibCreateContext(&desc, &context), "opening " + info.name);
-  NibContextInfo context_info{};
+  NibContextInfo context_info{sizeof(NibContextInfo)};
   nibGetContextInfo(context, &context_info);
   info.features = context_info.features;
   info.tier = static_cast<int>(context_info.tier);
@@ -89,9 +88,11 @@ std::vector<std::string> VulkanBackend::kernels(const PlanState& plan) const {
 }
 
 std::shared_ptr<BindingState> VulkanBackend::createBinding(std::shared_ptr<PlanState> plan,
-                                                           const BoundRange (&ranges)[NIB_ROLE_COUNT]) {
+                                                           const BoundRange (&ranges)[NIB_ROLE_COUNT],
+                                                           std::span<const PartOffset> parts) {
   auto binding = std::make_shared<VulkanBinding>();
-  NibBindingDesc desc{};
+  NibBindingDesc desc{sizeof(NibBindingDesc)};
+  setPartOffsets(parts, desc.part_offset_bytes);
   for (uint32_t i = 0; i < NIB_ROLE_COUNT; ++i) {
     const BoundRange& range = ranges[i];
     binding->range[i] = range;
@@ -111,7 +112,7 @@ uint32_t nextSliceCount(uint32_t remaining, uint32_t last_count, double seconds_
   if (seconds_per_slice <= 0) return std::min(remaining, last_count == 0 ? 1u : last_count);
   const double fitting = kSubmissionSeconds / seconds_per_slice;
   uint32_t count = fitting >= remaining ? remaining : std::max(1u, static_cast<uint32_t>(fitting));
-  // A rate from a short piece is mostly the cost of submitting, but a guess may also be far off: grow by degrees.
+  // The time of a short submission is mostly overhead, and an estimate may be far off: grow at most by a factor of 8.
   if (last_count != 0 && count / 8 > last_count) count = last_count * 8;
   return count;
 }
@@ -119,11 +120,11 @@ uint32_t nextSliceCount(uint32_t remaining, uint32_t last_count, double seconds_
 RunStats VulkanBackend::run(const BindingState& binding, const RunOptions& options) {
   const VulkanBinding& bound = static_cast<const VulkanBinding&>(binding);
   const VulkanPlan& plan = vulkanPlan(*binding.plan);
-  // Software devices have neither watchdog nor compositor, and there a submission is dear.
+  // Software devices have no watchdog and no compositor, and their submissions are expensive.
   const bool unbounded = info.type == DeviceType::kSoftware;
   const uint32_t slice_count = plan.memory.slice_count;
   const double known = plan.seconds_per_slice.load(std::memory_order_relaxed);
-  double longest = 0;  // of the submissions of this run: the one whose rate is least the cost of submitting
+  double longest = 0;  // the longest submission of this run: its rate has the smallest share of submission overhead
   double rate = 0;
   uint32_t last_count = 0;
   RunStats stats;
@@ -131,8 +132,9 @@ RunStats VulkanBackend::run(const BindingState& binding, const RunOptions& optio
   for (uint32_t first = 0; first < slice_count;) {
     const uint32_t count =
         nextSliceCount(slice_count - first, known > 0 ? 0 : last_count, std::max(known, rate), unbounded);
-    NibRun run{};
+    NibRun run{sizeof(NibRun)};
     run.n = options.n;
+    run.first_row = options.first_row;
     run.first_slice = first;
     run.slice_count = count;
     std::copy(std::begin(options.offset_bytes), std::end(options.offset_bytes), run.offset_bytes);
@@ -147,8 +149,8 @@ RunStats VulkanBackend::run(const BindingState& binding, const RunOptions& optio
     ++stats.submissions;
   }
   stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  // A run of few rows has empty slices, and its rate says nothing: believe the slower. The old value fades, for the
-  // first submission pays for what is done once.
+  // Keep the slower rate: a run of few rows has empty slices, and its time per slice is too low. The old value decays,
+  // because the first submission includes one-time costs.
   plan.seconds_per_slice.store(std::max(rate, known * 0.8), std::memory_order_relaxed);
   return stats;
 }
@@ -180,7 +182,7 @@ std::vector<DeviceInfo> listVulkanDevices(bool open) {
     try {
       return Instance::create(Validation::kOff, nullptr);
     } catch (const Error&) {
-      return std::shared_ptr<Instance>();  // a list never throws for want of a working Vulkan
+      return std::shared_ptr<Instance>();  // without a working Vulkan the list is empty
     }
   }();
   std::vector<DeviceInfo> devices;
@@ -202,7 +204,7 @@ std::vector<DeviceInfo> listVulkanDevices(bool open) {
 }
 
 std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_t index) {
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   uint32_t api_version = kApiVersion;
   uint32_t features = options.features;
   if (!options.profile.empty()) {
@@ -213,7 +215,7 @@ std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_
   const std::shared_ptr<Instance> instance = Instance::create(options.validation, options.log, api_version);
   const std::vector<VkPhysicalDevice> physical_devices =
       instance ? instance->physicalDevices() : std::vector<VkPhysicalDevice>();
-  if (index >= physical_devices.size()) throw Error("the Vulkan device went away while it was being opened");
+  if (index >= physical_devices.size()) throw Error("the Vulkan device disappeared while it was being opened");
   auto backend = std::make_shared<VulkanBackend>(VulkanDevice::create(instance, physical_devices[index], features),
                                                  options.log, options.verdicts,
                                                  options.profile.empty() ? nullptr : &restriction, options.tuning);

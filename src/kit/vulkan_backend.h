@@ -21,7 +21,8 @@ class VulkanPlan final : public PlanState {
  public:
   ~VulkanPlan() override { nibDestroyPlan(handle); }
   NibPlan* handle = nullptr;
-  // What a submission must count on. 0 = nothing ran yet. Threads may race for it; any of their values will do.
+  // The estimate that sizes submissions. 0 = the plan has not run yet. Threads may race on it; any of their values is
+  // good enough.
   mutable std::atomic<double> seconds_per_slice{0};
 };
 
@@ -43,7 +44,8 @@ class VulkanBackend final : public Backend {
   void fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) override;
   std::shared_ptr<PlanState> createPlan(const NibOpDesc* desc, size_t desc_size_bytes) override;
   std::shared_ptr<BindingState> createBinding(std::shared_ptr<PlanState> plan,
-                                              const BoundRange (&ranges)[NIB_ROLE_COUNT]) override;
+                                              const BoundRange (&ranges)[NIB_ROLE_COUNT],
+                                              std::span<const PartOffset> parts) override;
   RunStats run(const BindingState& binding, const RunOptions& options) override;
   std::vector<std::string> kernels(const PlanState& plan) const override;
   std::shared_ptr<TimerState> createTimer(uint32_t slots) override;
@@ -60,7 +62,8 @@ class VulkanBackend final : public Backend {
   Log user_log;
 };
 
-// Slices for the next submission: about 20 ms by the plan's rate, cautiously while it is unknown. A pure function.
+// The number of slices for the next submission: about 20 ms at the given rate. While the rate is unknown (0) it repeats
+// last_count, or starts with 1. unbounded: all that remain. A pure function.
 uint32_t nextSliceCount(uint32_t remaining, uint32_t last_count, double seconds_per_slice, bool unbounded);
 
 }  // namespace nib::kit::detail

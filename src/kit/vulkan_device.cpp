@@ -8,7 +8,7 @@
 namespace nib::kit::detail {
 namespace {
 
-// Idle blocks kept for the next transfer; more are freed.
+// Idle staging blocks kept for the next transfers; further ones are freed.
 constexpr size_t kMaxIdleStaging = 8;
 
 }  // namespace
@@ -16,10 +16,10 @@ constexpr size_t kMaxIdleStaging = 8;
 std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> instance,
                                                    VkPhysicalDevice physical_device, uint32_t features) {
   const InstanceApi& api = instance->api;
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   const NibResult result = nibGetRequirements(instance->get, instance->handle, physical_device,
                                               instance->api_version, &requirements);
-  if (result != NIB_SUCCESS) throw Error(std::string("asking for a device's features: ") + nibResultString(result));
+  if (result != NIB_SUCCESS) throw Error(std::string("querying a device's features: ") + nibResultString(result));
   const std::optional<uint32_t> family = findComputeFamily(api, physical_device);
   if (!family) throw Error("the device has no compute queue");
 
@@ -34,7 +34,7 @@ std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> ins
   self->queue_family = *family;
 
   std::vector<const char*> extensions(requirements.extensions, requirements.extensions + requirements.extension_count);
-  // Where it exists, the specification wants it enabled.
+  // The specification requires that it is enabled if the device offers it.
   if (offersExtension(api, physical_device, "VK_KHR_portability_subset")) {
     extensions.push_back("VK_KHR_portability_subset");
   }
@@ -105,7 +105,7 @@ VulkanDevice::~VulkanDevice() {
     destroyCommands(block.commands);
   }
   for (Commands& commands : free_commands_) destroyCommands(commands);
-  // Only a device of our own goes with us.
+  // An adopted device belongs to the application.
   if (instance_owner && handle && api.DestroyDevice) api.DestroyDevice(handle, nullptr);
 }
 
@@ -115,7 +115,7 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
   result.size_bytes = size_bytes;
   const std::string what = "a buffer of " + std::to_string(size_bytes) + " bytes on " + info.name;
   VkBufferCreateInfo buffer_info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
-  // Whole words: vkCmdFillBuffer and word loads reach the last byte.
+  // Rounded up to whole words: vkCmdFillBuffer and 32-bit loads access the last word whole.
   buffer_info.size = (size_bytes + 3) / 4 * 4;
   buffer_info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                       VK_BUFFER_USAGE_TRANSFER_DST_BIT;
@@ -133,7 +133,7 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
       VkMemoryAllocateInfo allocate{VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO};
       allocate.allocationSize = requirements.size;
       allocate.memoryTypeIndex = type;
-      // Drivers may let an allocation succeed that can never fit, and fail at first use.
+      // Some drivers accept an allocation larger than the heap and fail at first use.
       if (requirements.size > memory_.memoryHeaps[memory_.memoryTypes[type].heapIndex].size) continue;
       const VkResult allocated = api.AllocateMemory(handle, &allocate, nullptr, &result.memory);
       if (allocated != VK_SUCCESS) {
@@ -190,7 +190,7 @@ void VulkanDevice::destroyCommands(Commands& commands) {
   commands = {};
 }
 
-Commands VulkanDevice::borrowCommands() {
+Commands VulkanDevice::acquireCommands() {
   {
     const std::lock_guard lock(pool_mutex_);
     if (!free_commands_.empty()) {
@@ -202,12 +202,12 @@ Commands VulkanDevice::borrowCommands() {
   return createCommands();
 }
 
-void VulkanDevice::giveBack(Commands commands) {
+void VulkanDevice::release(Commands commands) {
   const std::lock_guard lock(pool_mutex_);
   free_commands_.push_back(commands);
 }
 
-StagingBlock VulkanDevice::borrowStaging() {
+StagingBlock VulkanDevice::acquireStaging() {
   {
     const std::lock_guard lock(pool_mutex_);
     if (!free_staging_.empty()) {
@@ -227,7 +227,7 @@ StagingBlock VulkanDevice::borrowStaging() {
   return block;
 }
 
-void VulkanDevice::giveBack(StagingBlock block) {
+void VulkanDevice::release(StagingBlock block) {
   {
     const std::lock_guard lock(pool_mutex_);
     if (free_staging_.size() < kMaxIdleStaging) {
@@ -244,7 +244,7 @@ void VulkanDevice::begin(Commands& commands) {
   VkCommandBufferBeginInfo info_begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
   info_begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
   check(api.BeginCommandBuffer(commands.buffer, &info_begin), "beginning a command buffer");
-  // What earlier submissions wrote. The queue runs them in order, but only a barrier makes their writes visible.
+  // Makes the writes of earlier submissions visible: submission order alone does not.
   VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
   barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
   barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
@@ -276,13 +276,13 @@ void VulkanDevice::wait(Commands& commands) {
 }
 
 double VulkanDevice::submit(const std::function<void(VkCommandBuffer)>& record) {
-  // Given back on every way out; after an exception nothing of it is pending, or the device is lost.
-  struct Borrowed {
+  // Released on every path. After an exception the commands are not pending, or the device is lost.
+  struct Acquired {
     VulkanDevice& device;
     Commands commands;
-    ~Borrowed() { device.giveBack(commands); }
-  } borrowed{*this, borrowCommands()};
-  Commands& commands = borrowed.commands;
+    ~Acquired() { device.release(commands); }
+  } acquired{*this, acquireCommands()};
+  Commands& commands = acquired.commands;
   begin(commands);
   record(commands.buffer);
   const auto start = std::chrono::steady_clock::now();

@@ -1,5 +1,5 @@
-// A VkDevice with one compute queue, made by the kit or adopted, and what every submission needs: command buffers and
-// fences to borrow, staging blocks, memory. Thread-safe.
+// A VkDevice with one compute queue, created by the kit or adopted, with its memory and with pools of command buffers,
+// fences and staging blocks. Thread-safe.
 #ifndef NIB_KIT_VULKAN_DEVICE_H
 #define NIB_KIT_VULKAN_DEVICE_H
 
@@ -12,7 +12,7 @@ namespace nib::kit::detail {
 
 class VulkanDevice;
 
-// One recording at a time.
+// A command buffer with its own pool and fence; it holds one recording at a time.
 struct Commands {
   VkCommandPool pool = VK_NULL_HANDLE;
   VkCommandBuffer buffer = VK_NULL_HANDLE;
@@ -35,7 +35,7 @@ struct StagingBlock {
 
 class VulkanDevice {
  public:
-  // features: to enable, a subset of what the device offers.
+  // features: NIB_FEATURE_* to enable; those that the device lacks are ignored.
   static std::shared_ptr<VulkanDevice> create(std::shared_ptr<Instance> instance, VkPhysicalDevice physical_device,
                                               uint32_t features);
   static std::shared_ptr<VulkanDevice> adopt(const AdoptDesc& desc);
@@ -46,19 +46,19 @@ class VulkanDevice {
   RawBuffer createBuffer(uint64_t size_bytes, Memory wanted);
   void destroyBuffer(RawBuffer& buffer);
 
-  // Records, submits, waits; seconds from submission to the fence.
+  // Records, submits and waits. Returns the seconds from submission to the fence.
   double submit(const std::function<void(VkCommandBuffer)>& record);
 
-  // For transfers that keep several submissions under way. wait() of commands that are not pending returns at once.
+  // For transfers that keep several submissions in flight. wait() returns at once if the commands are not pending.
   void begin(Commands& commands);
-  void end(Commands& commands);  // and submit
+  void end(Commands& commands);  // also submits
   void wait(Commands& commands);
-  StagingBlock borrowStaging();
-  void giveBack(StagingBlock block);
-  void giveBack(Commands commands);
+  StagingBlock acquireStaging();
+  void release(StagingBlock block);
+  void release(Commands commands);
 
   static constexpr uint64_t kStagingBytes = 8u << 20;
-  static constexpr uint32_t kStagingDepth = 3;  // copy by the host, copy by the device, and one to spare
+  static constexpr uint32_t kStagingDepth = 3;  // one copied by the host, one by the device, one spare
 
   std::shared_ptr<Instance> instance_owner;  // NULL = adopted
   PFN_vkGetInstanceProcAddr get = nullptr;
@@ -79,7 +79,7 @@ class VulkanDevice {
  private:
   VulkanDevice() = default;
   void finishSetup();
-  Commands borrowCommands();
+  Commands acquireCommands();
   Commands createCommands();
   void destroyCommands(Commands& commands);
 

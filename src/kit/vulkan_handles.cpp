@@ -1,4 +1,4 @@
-// The part of kit.h that speaks Vulkan: adoption, raw recording, handles.
+// The functions of kit.h that need Vulkan headers: adoption, raw recording, handles.
 #include "kit/vulkan_backend.h"
 #include "kit/vulkan_timer.h"
 
@@ -8,18 +8,18 @@ using detail::VulkanBackend;
 
 namespace {
 
-VulkanBackend& needVulkan(detail::Backend& backend, const char* what) {
+VulkanBackend& requireVulkan(detail::Backend& backend, const char* what) {
   VulkanBackend* vulkan = backend.vulkan();
   if (!vulkan) throw Error(std::string(what) + ": the CPU reference has no Vulkan device");
   return *vulkan;
 }
 
-std::shared_ptr<VulkanBackend> anotherContext(detail::Backend& backend, const char* what, const NibRestrict* restriction,
-                                              const std::vector<NibTuning>& tuning) {
-  VulkanBackend& vulkan = needVulkan(backend, what);
-  auto another = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), restriction, tuning);
-  another->info.index = backend.info.index;
-  return another;
+std::shared_ptr<VulkanBackend> secondContext(detail::Backend& backend, const char* what, const NibRestrict* restriction,
+                                             const std::vector<NibTuning>& tuning) {
+  VulkanBackend& vulkan = requireVulkan(backend, what);
+  auto second = std::make_shared<VulkanBackend>(vulkan.device, vulkan.user_log, Bytes(), restriction, tuning);
+  second->info.index = backend.info.index;
+  return second;
 }
 
 }  // namespace
@@ -27,15 +27,15 @@ std::shared_ptr<VulkanBackend> anotherContext(detail::Backend& backend, const ch
 Device Device::adopt(const AdoptDesc& desc) { return Device(detail::adoptVulkanBackend(desc)); }
 
 Device Device::restricted(const NibRestrict& restriction) const {
-  return Device(anotherContext(*backend_, "restricted", &restriction, {}));
+  return Device(secondContext(*backend_, "restricted", &restriction, {}));
 }
 
 Device Device::tuned(const std::vector<NibTuning>& tuning) const {
-  return Device(anotherContext(*backend_, "tuned", nullptr, tuning));
+  return Device(secondContext(*backend_, "tuned", nullptr, tuning));
 }
 
 double Device::submit(const std::function<void(VkCommandBuffer)>& record) const {
-  return needVulkan(*backend_, "submit").submit(record);
+  return requireVulkan(*backend_, "submit").submit(record);
 }
 
 NibContext* Device::context() const {
@@ -84,7 +84,7 @@ NibBinding* Binding::handle() const {
 
 namespace {
 
-detail::VulkanTimer& needVulkan(detail::TimerState& timer, uint32_t slot) {
+detail::VulkanTimer& requireVulkan(detail::TimerState& timer, uint32_t slot) {
   auto* vulkan = dynamic_cast<detail::VulkanTimer*>(&timer);
   if (!vulkan) throw Error("timer: the CPU reference has no command buffers");
   if (slot >= timer.slot_count) throw Error("timer: no slot " + std::to_string(slot));
@@ -94,8 +94,10 @@ detail::VulkanTimer& needVulkan(detail::TimerState& timer, uint32_t slot) {
 }  // namespace
 
 void Timer::begin(VkCommandBuffer command_buffer, uint32_t slot) {
-  needVulkan(*state_, slot).begin(command_buffer, slot);
+  requireVulkan(*state_, slot).begin(command_buffer, slot);
 }
-void Timer::end(VkCommandBuffer command_buffer, uint32_t slot) { needVulkan(*state_, slot).end(command_buffer, slot); }
+void Timer::end(VkCommandBuffer command_buffer, uint32_t slot) {
+  requireVulkan(*state_, slot).end(command_buffer, slot);
+}
 
 }  // namespace nib::kit

@@ -7,7 +7,7 @@ namespace nib::kit::detail {
 namespace {
 
 constexpr const char* kValidationLayer = "VK_LAYER_KHRONOS_validation";
-// A loop with a hazard reports it thousands of times; the count goes on, the texts stop.
+// A loop with a hazard reports it thousands of times. All errors are counted, but only the first messages are kept.
 constexpr size_t kMaxMessages = 200;
 
 template <class T>
@@ -77,11 +77,11 @@ std::shared_ptr<Instance> Instance::create(Validation validation, Log log, uint3
       extensions.push_back(VK_EXT_VALIDATION_FEATURES_EXTENSION_NAME);
     }
   }
-  // Without it the loader hides drivers that lack a few graphics features, MoltenVK first of all.
+  // Without it the loader hides drivers that lack a few graphics features, such as MoltenVK.
   VkInstanceCreateFlags flags = 0;
   if (hasInstanceExtension(get, nullptr, "VK_KHR_portability_enumeration")) {
     extensions.push_back("VK_KHR_portability_enumeration");
-    flags |= 0x00000001;  // VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR, younger than some headers
+    flags |= 0x00000001;  // VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR; older headers lack the name
   }
 
   std::shared_ptr<Instance> instance(new Instance);
@@ -127,7 +127,7 @@ std::shared_ptr<Instance> Instance::create(Validation validation, Log log, uint3
     const auto create_messenger = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
         get(instance->handle, "vkCreateDebugUtilsMessengerEXT"));
     if (!create_messenger) throw Error("the validation layer has no VK_EXT_debug_utils");
-    check(create_messenger(instance->handle, &messenger, nullptr, &instance->messenger_), "listening to the layer");
+    check(create_messenger(instance->handle, &messenger, nullptr, &instance->messenger_), "creating a debug messenger");
   }
   return instance;
 }
@@ -167,7 +167,7 @@ std::vector<std::string> Instance::validationMessages() const {
 std::vector<VkPhysicalDevice> Instance::physicalDevices() const {
   uint32_t count = 0;
   VkResult result = api.EnumeratePhysicalDevices(handle, &count, nullptr);
-  // No driver works: the same as none.
+  // INITIALIZATION_FAILED: no driver works, which is the same as having none.
   if (result == VK_ERROR_INITIALIZATION_FAILED || count == 0) return {};
   check(result, "listing Vulkan devices");
   std::vector<VkPhysicalDevice> devices(count);
@@ -250,7 +250,7 @@ DeviceInfo describe(PFN_vkGetInstanceProcAddr get, const InstanceApi& api, VkIns
   }
   info.timestamps = queueFamilies(api, physical_device)[*family].timestampValidBits > 0 && properties.limits.timestampPeriod > 0;
 
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   const NibResult result = nibGetRequirements(get, instance, physical_device, api_version, &requirements);
   if (result == NIB_SUCCESS) {
     info.features = requirements.features;

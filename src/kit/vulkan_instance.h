@@ -1,4 +1,4 @@
-// The kit's own VkInstance, its validation messages, and the devices it shows.
+// The kit's own VkInstance, its validation messages and its physical devices.
 #ifndef NIB_KIT_VULKAN_INSTANCE_H
 #define NIB_KIT_VULKAN_INSTANCE_H
 
@@ -10,12 +10,12 @@
 
 namespace nib::kit::detail {
 
-// What the kit asks for in VkApplicationInfo: the newest its headers know.
+// The highest API version that the kit requests in VkApplicationInfo.
 constexpr uint32_t kApiVersion = VK_API_VERSION_1_3;
 
 class Instance {
  public:
-  // NULL if the machine has no Vulkan 1.1. With validation: throws if the layer is missing. log receives its messages.
+  // NULL if the machine has no Vulkan 1.1. With validation: throws if the layer is missing; log receives its messages.
   static std::shared_ptr<Instance> create(Validation validation, Log log, uint32_t api_version = kApiVersion);
   ~Instance();
   Instance(const Instance&) = delete;
@@ -28,7 +28,7 @@ class Instance {
   PFN_vkGetInstanceProcAddr get = nullptr;
   VkInstance handle = VK_NULL_HANDLE;
   InstanceApi api;
-  uint32_t api_version = 0;  // of the application, at most the instance's
+  uint32_t api_version = 0;  // VkApplicationInfo::apiVersion, at most the loader's version
 
  private:
   Instance() = default;
@@ -43,14 +43,14 @@ class Instance {
   std::vector<std::string> messages_;
 };
 
-// Facts of a physical device, without opening it. tier stays -1; tier_reason says why it cannot be used, or is empty.
+// Describes a physical device without opening it. tier stays -1; tier_reason says why it cannot be used, or is empty.
 DeviceInfo describe(PFN_vkGetInstanceProcAddr get, const InstanceApi& api, VkInstance instance,
                     VkPhysicalDevice physical_device, uint32_t api_version);
 
 bool offersExtension(const InstanceApi& api, VkPhysicalDevice physical_device, const char* name);
 std::vector<VkQueueFamilyProperties> queueFamilies(const InstanceApi& api, VkPhysicalDevice physical_device);
 
-// A family with COMPUTE, rather one without GRAPHICS: long work there does not queue before the desktop's.
+// A family with COMPUTE, preferably without GRAPHICS, so that long work does not delay the desktop's.
 std::optional<uint32_t> findComputeFamily(const InstanceApi& api, VkPhysicalDevice physical_device);
 
 }  // namespace nib::kit::detail

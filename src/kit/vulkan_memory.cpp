@@ -5,9 +5,9 @@
 namespace nib::kit::detail {
 namespace {
 
-// Not ours to use: lazily allocated memory is for attachments, protected memory for protected queues, and
+// Unsuitable memory: lazily allocated memory is for attachments, protected memory for protected queues, and
 // device-coherent AMD memory is slow and needs its feature enabled.
-constexpr VkMemoryPropertyFlags kNever = VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
+constexpr VkMemoryPropertyFlags kExcluded = VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
                                          VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
                                          VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
@@ -16,11 +16,11 @@ int scoreForDevice(VkMemoryPropertyFlags flags, bool unified) {
   const bool cached = (flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
   int score = local ? 100 : 0;
   if (unified) {
-    // Mapping is free here and saves the copies; cached, because results are read back through it.
+    // Mapping is free here and avoids copies. Cached is better, because results are read through the mapping.
     score += isMappable(flags) ? 20 : 0;
     score += isMappable(flags) && cached ? 10 : 0;
   } else {
-    // The mappable part of a card's memory may be only 256 MiB, and other programs want it.
+    // The mappable part of a card's memory may be only 256 MiB, and other programs need it.
     score += (flags & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT) == 0 ? 10 : 0;
   }
   return score;
@@ -59,11 +59,11 @@ std::vector<uint32_t> rankMemoryTypes(const VkPhysicalDeviceMemoryProperties& me
   std::vector<Candidate> candidates;
   for (uint32_t i = 0; i < memory.memoryTypeCount; ++i) {
     const VkMemoryPropertyFlags flags = memory.memoryTypes[i].propertyFlags;
-    if ((type_bits >> i & 1u) == 0 || (flags & kNever) != 0) continue;
+    if ((type_bits >> i & 1u) == 0 || (flags & kExcluded) != 0) continue;
     const int score = wanted == Memory::kDevice ? scoreForDevice(flags, unified) : scoreForHost(flags, unified);
     if (score >= 0) candidates.push_back({i, score});
   }
-  // Stable: the driver lists equals in its own order of preference.
+  // Stable: the driver lists equal types in its own order of preference.
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.score > b.score; });
   std::vector<uint32_t> types;

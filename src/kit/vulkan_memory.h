@@ -1,4 +1,4 @@
-// Which memory types suit a buffer: pure functions of the device's list.
+// Ranks the memory types for a buffer: pure functions of the device's memory properties.
 #ifndef NIB_KIT_VULKAN_MEMORY_H
 #define NIB_KIT_VULKAN_MEMORY_H
 
@@ -8,14 +8,14 @@
 
 namespace nib::kit::detail {
 
-// The host and the device share one memory: mapping costs the device nothing.
+// True if the host and the device share one memory, so that mapping costs the device nothing.
 bool isUnified(const VkPhysicalDeviceMemoryProperties& memory, VkPhysicalDeviceType type);
 
-// Allowed types, best first; an allocation that fails goes on with the next. type_bits: of VkMemoryRequirements.
+// Allowed types, best first; try the next one if an allocation fails. type_bits: VkMemoryRequirements::memoryTypeBits.
 std::vector<uint32_t> rankMemoryTypes(const VkPhysicalDeviceMemoryProperties& memory, uint32_t type_bits,
                                       bool unified, Memory wanted);
 
-// Mapped without flushes: host-visible and coherent.
+// Host-visible and coherent: it can be mapped and needs no flushes.
 bool isMappable(VkMemoryPropertyFlags flags);
 
 }  // namespace nib::kit::detail

@@ -40,7 +40,7 @@ void VulkanTimer::begin(VkCommandBuffer commands, uint32_t slot) {
   }
   source_[slot] = Source::kDevice;
   device_->api.CmdResetQueryPool(commands, pool_, slot * 2, 2);
-  // Bottom of pipe both times: the time between the end of what was before and the end of the slot's own work.
+  // Both timestamps are at the bottom of the pipe: the time runs from the end of earlier work to the end of the slot's.
   device_->api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool_, slot * 2);
 }
 
@@ -55,7 +55,7 @@ double VulkanTimer::seconds(uint32_t slot) const {
   check(device_->api.GetQueryPoolResults(device_->handle, pool_, slot * 2, 2, sizeof ticks, ticks, sizeof ticks[0],
                                          VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
         "reading a timer");
-  // The counter may have fewer than 64 bits and wrap once in between.
+  // The mask handles a counter of fewer than 64 bits that wraps once in between.
   return static_cast<double>((ticks[1] - ticks[0]) & device_->timestamp_mask) * device_->timestamp_period_seconds;
 }
 

@@ -1,4 +1,4 @@
-// Timestamps of a VulkanDevice, and their substitute where it has none.
+// A timer with the timestamps of a VulkanDevice, or with host times if the device has none.
 #ifndef NIB_KIT_VULKAN_TIMER_H
 #define NIB_KIT_VULKAN_TIMER_H
 
@@ -20,7 +20,7 @@ class VulkanTimer final : public TimerState, public std::enable_shared_from_this
   void begin(VkCommandBuffer commands, uint32_t slot);
   void end(VkCommandBuffer commands, uint32_t slot);
 
-  // For timers without timestamps: between these calls on one thread, slots that begin belong to the submission.
+  // For timers without timestamps: slots that begin on this thread between these two calls share the submission's time.
   static void openSubmission();
   static void closeSubmission(double seconds);
 

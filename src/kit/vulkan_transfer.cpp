@@ -13,7 +13,7 @@ constexpr uint32_t kDepth = VulkanDevice::kStagingDepth;
 
 const RawBuffer& rawOf(const BufferState& state) { return static_cast<const VulkanBuffer&>(state).raw; }
 
-// Blocks of one transfer; waits for what is under way before they go back.
+// The staging blocks of one transfer; the destructor waits for pending copies before it releases them.
 class Ring {
  public:
   Ring(VulkanDevice& device, uint64_t size_bytes) : device_(device) {
@@ -21,7 +21,7 @@ class Ring {
     const uint32_t wanted = static_cast<uint32_t>(std::min<uint64_t>(kDepth, chunks));
     for (; count_ < wanted; ++count_) {
       try {
-        blocks_[count_] = device_.borrowStaging();
+        blocks_[count_] = device_.acquireStaging();
       } catch (const Error&) {
         if (count_ == 0) throw;
         break;  // one block is enough, only slower
@@ -33,9 +33,9 @@ class Ring {
       try {
         device_.wait(blocks_[i].commands);
       } catch (const Error&) {
-        // The device is lost; whoever threw first has said so.
+        // The device is lost, and an earlier exception has reported it.
       }
-      device_.giveBack(blocks_[i]);
+      device_.release(blocks_[i]);
     }
   }
   Ring(const Ring&) = delete;
@@ -80,7 +80,7 @@ void VulkanBackend::upload(const BufferState& to, uint64_t offset_bytes, const v
 void VulkanBackend::download(const BufferState& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) {
   const RawBuffer& raw = rawOf(from);
   std::byte* target = static_cast<std::byte*>(data);
-  // Reading memory that is not cached is slower than a copy by the device.
+  // Large reads of uncached memory are slower than a copy by the device.
   if (raw.mapped && (raw.cached || size_bytes <= 4096)) {
     std::memcpy(target, static_cast<const std::byte*>(raw.mapped) + offset_bytes, static_cast<size_t>(size_bytes));
     return;

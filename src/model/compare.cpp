@@ -21,6 +21,7 @@ NibErrors compareTensor(const kit::Device& device, Decoder& reference, const Mod
     const uint64_t count = std::min(piece, elements - at);
     NibErrorsDesc desc{};
     desc.op = NIB_OP_ERRORS;
+    desc.desc_bytes = sizeof desc;
     desc.rows = 1;
     desc.cols = uint32_t(count);
     desc.reference_type = *reference.typeOf(x);
@@ -29,16 +30,18 @@ NibErrors compareTensor(const kit::Device& device, Decoder& reference, const Mod
     const NibMemory& memory = plan.memory();
     const kit::Buffer pair(device, plan.sizeBytes(NIB_ROLE_INPUT)), tiles(device, plan.sizeBytes(NIB_ROLE_OUTPUT)),
         scratch(device, plan.sizeBytes(NIB_ROLE_AUX));
-    const auto part = [&](NibPart p) { return kit::Range(pair, memory.part[p].offset_bytes, memory.part[p].size_bytes); };
+    const auto part = [&](NibPart p) {
+      return kit::Range(pair, memory.part[p].offset_bytes, memory.part[p].size_bytes);
+    };
     reference.decode(x, at, count, part(NIB_PART_REFERENCE));
     candidate.decode(y, at, count, part(NIB_PART_CANDIDATE));
     const kit::Binding binding(plan, kit::Ranges{.weights = {}, .input = pair, .output = tiles, .aux = scratch});
     device.run(binding, 1);
-    std::vector<NibErrorTile> of_tiles(size_t(tiles.sizeBytes() / sizeof(NibErrorTile)));
-    device.downloadBytes(tiles, 0, of_tiles.data(), of_tiles.size() * sizeof(NibErrorTile));
-    nibErrorsAdd(&sums, of_tiles.data(), of_tiles.size(), at);
+    std::vector<NibErrorTile> tile_errors(size_t(tiles.sizeBytes() / sizeof(NibErrorTile)));
+    device.downloadBytes(tiles, 0, tile_errors.data(), tile_errors.size() * sizeof(NibErrorTile));
+    nibErrorsAdd(&sums, tile_errors.data(), tile_errors.size(), at);
   }
-  NibErrors errors{};
+  NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
   return errors;
 }
@@ -49,8 +52,8 @@ ModelComparison compareModels(const kit::Device& device, const std::filesystem::
                               const std::filesystem::path& candidate) {
   const Checkpoint a(reference), b(candidate);
   const ModelView x(a), y(b);
-  const Station station(device);
-  Decoder of_x(station, x), of_y(station, y);
+  const TimedDevice timed(device);
+  Decoder reference_decoder(timed, x), candidate_decoder(timed, y);
   ModelComparison result;
   for (const ModelView::Tensor& tensor : x.tensors()) {
     const ModelView::Tensor* other = y.find(tensor.name);
@@ -58,13 +61,15 @@ ModelComparison compareModels(const kit::Device& device, const std::filesystem::
       result.only_in_reference.emplace_back(tensor.name);
       continue;
     }
-    TensorComparison comparison{std::string(tensor.name), tensor.shape, std::string(tensor.type), std::string(other->type), tensor.bytes, other->bytes, {}, ""};
+    TensorComparison comparison{std::string(tensor.name), tensor.shape, std::string(tensor.type),
+                                std::string(other->type), tensor.bytes, other->bytes,
+                                {},                       ""};
     if (tensor.shape != other->shape) {
       comparison.note = "shapes differ";
-    } else if (!of_x.typeOf(tensor) || !of_y.typeOf(*other)) {
+    } else if (!reference_decoder.typeOf(tensor) || !candidate_decoder.typeOf(*other)) {
       comparison.note = "no floating-point values";
     } else if (tensor.bytes != 0) {
-      comparison.errors = compareTensor(device, of_x, tensor, of_y, *other);
+      comparison.errors = compareTensor(device, reference_decoder, tensor, candidate_decoder, *other);
     }
     result.tensors.push_back(std::move(comparison));
   }

@@ -12,9 +12,10 @@ namespace nib::model {
 
 namespace {
 
-// The magnitude bits of scales as stored: a bad one would become a group of zeros without a word.
+// Whether all stored scales are finite and not negative. The kernels would silently decode the group of a bad scale to
+// zeros. infinity: the exponent bits of infinity, or E8M0's NaN.
 template <class T>
-bool allScales(std::span<const std::byte> bytes, uint32_t infinity) {
+bool areValidScales(std::span<const std::byte> bytes, uint32_t infinity) {
   for (size_t at = 0; at + sizeof(T) <= bytes.size(); at += sizeof(T)) {
     T bits;
     std::memcpy(&bits, &bytes[at], sizeof bits);
@@ -24,12 +25,12 @@ bool allScales(std::span<const std::byte> bytes, uint32_t infinity) {
   return true;
 }
 
-bool allScales(std::span<const std::byte> bytes, uint32_t type) {
+bool areValidScales(std::span<const std::byte> bytes, uint32_t type) {
   switch (type) {
-    case NIB_TYPE_F16: return allScales<uint16_t>(bytes, 0x7c00u);
-    case NIB_TYPE_BF16: return allScales<uint16_t>(bytes, 0x7f80u);
-    case NIB_TYPE_E8M0: return allScales<uint8_t>(bytes, 0xffu);
-    default: return allScales<uint32_t>(bytes, 0x7f800000u);
+    case NIB_TYPE_F16: return areValidScales<uint16_t>(bytes, 0x7c00u);
+    case NIB_TYPE_BF16: return areValidScales<uint16_t>(bytes, 0x7f80u);
+    case NIB_TYPE_E8M0: return areValidScales<uint8_t>(bytes, 0xffu);
+    default: return areValidScales<uint32_t>(bytes, 0x7f800000u);
   }
 }
 
@@ -52,7 +53,9 @@ ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), we
   }
   std::sort(tensors_.begin(), tensors_.end(), [](const Tensor& a, const Tensor& b) { return a.name < b.name; });
   for (size_t i = 1; i < tensors_.size(); ++i) {
-    if (tensors_[i].name == tensors_[i - 1].name) throw Error(quoteText(tensors_[i].name) + ": is there both dense and quantized");
+    if (tensors_[i].name == tensors_[i - 1].name) {
+      throw Error(quoteText(tensors_[i].name) + ": the model has it both dense and quantized");
+    }
   }
 }
 
@@ -80,37 +83,39 @@ uint64_t Decoder::unit(const ModelView::Tensor& tensor) const {
 void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {
   if (tensor.weight != nullptr) return decodeWeight(*tensor.weight, first, count, to);
   const uint64_t size = dtypeBits(tensor.dtype) / 8;
-  station_.load(*to.buffer, to.offset_bytes, count * size, [&](std::span<std::byte> bytes) {
+  device_.load(*to.buffer, to.offset_bytes, count * size, [&](std::span<std::byte> bytes) {
     view_.checkpoint().read(tensor.index, first * size, bytes);
   });
 }
 
-// Plans and buffers for pieces of so many rows of one kind of weight.
-struct Decoder::Worker {
-  Worker(const kit::Device& device, const FoundWeight& found, uint32_t of_rows)
+// Plans and buffers to decode pieces of a fixed number of rows of one kind of weight.
+struct Decoder::Kernels {
+  Kernels(const kit::Device& device, const FoundWeight& found, uint32_t piece_rows)
       : weights(found.spec.weights),
         layout(found.container->layout(found.spec, found.activations)),
-        rows(of_rows),
+        rows(piece_rows),
         cols(found.spec.cols),
         repack(device, repackDesc()),
         dequantize(device, dequantizeDesc()),
         packed(device, repack.sizeBytes(NIB_ROLE_INPUT)),
-        // Codes lie at the same place in both blobs; the second has room for what double quantization adds.
+        // Codes are at the same offset in both blobs; only dequantize's has the parts of double quantization.
         blob(device, std::max(repack.sizeBytes(NIB_ROLE_WEIGHTS), dequantize.sizeBytes(NIB_ROLE_WEIGHTS))),
         repacking(repack, kit::Ranges{.weights = blob, .input = packed, .output = {}, .aux = {}}) {}
 
-  bool fits(const FoundWeight& found, uint32_t of_rows) const {
-    return rows == of_rows && cols == found.spec.cols && layout == found.container->layout(found.spec, found.activations) &&
+  bool fits(const FoundWeight& found, uint32_t piece_rows) const {
+    return rows == piece_rows && cols == found.spec.cols &&
+           layout == found.container->layout(found.spec, found.activations) &&
            std::memcmp(&weights, &found.spec.weights, sizeof weights) == 0;
   }
   NibRepackDesc repackDesc() const {
     NibWeights plain = weights;
     plain.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
-    return {NIB_OP_REPACK, NIB_REPACK_UNPACK, rows, cols, uint32_t(layout), plain};
+    return {NIB_OP_REPACK, sizeof(NibRepackDesc), NIB_REPACK_UNPACK, rows, cols, uint32_t(layout), plain};
   }
   NibDequantizeDesc dequantizeDesc() const {
     NibDequantizeDesc desc{};
     desc.op = NIB_OP_DEQUANTIZE;
+    desc.desc_bytes = sizeof desc;
     desc.rows = rows;
     desc.cols = cols;
     desc.weights = weights;
@@ -125,43 +130,52 @@ struct Decoder::Worker {
   kit::Binding repacking;
 };
 
-Decoder::Decoder(const Station& station, const ModelView& view) : station_(station), view_(view) {}
+Decoder::Decoder(const TimedDevice& device, const ModelView& view) : device_(device), view_(view) {}
 Decoder::~Decoder() = default;
 
-Decoder::Worker& Decoder::worker(const FoundWeight& found, uint32_t rows) {
-  if (!worker_ || !worker_->fits(found, rows)) {
-    worker_.reset();  // not both at once
-    worker_ = std::make_unique<Worker>(station_.device(), found, rows);
+Decoder::Kernels& Decoder::kernels(const FoundWeight& found, uint32_t rows) {
+  if (!kernels_ || !kernels_->fits(found, rows)) {
+    kernels_.reset();  // first free the old buffers: both sets at once would double the memory
+    kernels_ = std::make_unique<Kernels>(device_.untimed(), found, rows);
   }
-  return *worker_;
+  return *kernels_;
 }
 
 void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
   const WeightSpec& w = found.spec;
   const uint32_t first_row = uint32_t(first / w.cols), rows = uint32_t(count / w.cols);
   const bool flat = (w.weights.flags & NIB_WEIGHTS_FLAT) != 0, nested = (w.weights.flags & NIB_WEIGHTS_NESTED) != 0;
-  Worker& work = worker(found, rows);
+  Kernels& work = kernels(found, rows);
   const NibMemory& memory = work.dequantize.memory();
   const NibMemory& packed_memory = work.repack.memory();
 
-  const bool one = w.weights.granularity == NIB_GRANULARITY_TENSOR;
-  const uint64_t scale_bytes = nested ? 1 : w.weights.scale_type == NIB_TYPE_F32 ? 4 : w.weights.scale_type == NIB_TYPE_E8M0 ? 1 : 2;
-  const uint64_t scales_before = flat ? first / w.weights.group_size : one ? 0 : first_row * w.groupsPerRow();
-  const uint64_t scales = flat ? (count + w.weights.group_size - 1) / w.weights.group_size : one ? 1 : rows * w.groupsPerRow();
+  const bool per_tensor = w.weights.granularity == NIB_GRANULARITY_TENSOR;
+  const uint64_t scale_bytes = nested                                     ? 1
+                               : w.weights.scale_type == NIB_TYPE_F32  ? 4
+                               : w.weights.scale_type == NIB_TYPE_E8M0 ? 1
+                                                                       : 2;
+  const uint64_t scales_before = flat         ? first / w.weights.group_size
+                                 : per_tensor ? 0
+                                              : first_row * w.groupsPerRow();
+  const uint64_t scales = flat         ? (count + w.weights.group_size - 1) / w.weights.group_size
+                          : per_tensor ? 1
+                                       : rows * w.groupsPerRow();
   bool scaled = false;
 
-  // The slice of each part that these rows have.
+  // Load the slice of each part that belongs to these rows.
   const std::vector<WeightPart> parts = found.container->parts(w, found.activations);
   for (size_t i = 0; i < parts.size(); ++i) {
     const uint64_t whole = view_.checkpoint().info(found.tensors[i]).bytes;
     const auto checkScales = [&](std::span<const std::byte> bytes, uint32_t type) {
-      if (!allScales(bytes, type)) throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN, infinite or negative");
+      if (!areValidScales(bytes, type)) {
+        throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN, infinite or negative");
+      }
     };
-    // size bytes from offset on, as far as the tensor goes; then zeros to the end of the device's part.
+    // Reads `size` bytes at `offset`, clipped to the end of the tensor, and zero-fills the rest of the device part.
     const auto put = [&](const kit::Buffer& buffer, const NibMemoryPart& part, uint64_t offset, uint64_t size,
                          std::optional<uint32_t> scale_type = std::nullopt) {
       size = std::min(size, whole - std::min(offset, whole));
-      station_.load(buffer, part.offset_bytes, part.size_bytes, [&](std::span<std::byte> bytes) {
+      device_.load(buffer, part.offset_bytes, part.size_bytes, [&](std::span<std::byte> bytes) {
         view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
         if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
         std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
@@ -169,7 +183,7 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
     };
     switch (parts[i].from) {
       case PartFrom::kCodes: {
-        // Pieces before the last are whole words, so their sizes are exact.
+        // Every piece but the last fills whole words, so the sizes are exact.
         const uint64_t row_bytes = whole / w.rows;
         put(work.packed, packed_memory.part[NIB_PART_PACKED_CODES], flat ? first / 2 : first_row * row_bytes,
             flat ? (count + 1) / 2 : rows * row_bytes);
@@ -185,7 +199,8 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
         view_.checkpoint().read(found.tensors[i], first_row * sizeof(float), std::as_writable_bytes(std::span(absmax)));
         checkScales(std::as_bytes(std::span(absmax)), NIB_TYPE_F32);
         for (float& value : absmax) value /= 127.0f;
-        station_.upload(work.blob, memory.part[NIB_PART_SCALES].offset_bytes, absmax.data(), absmax.size() * sizeof(float));
+        device_.upload(work.blob, memory.part[NIB_PART_SCALES].offset_bytes, absmax.data(),
+                       absmax.size() * sizeof(float));
         scaled = true;
         break;
       }
@@ -200,7 +215,7 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
       }
       case PartFrom::kNestedScales: {
         NibMemoryPart part = memory.part[NIB_PART_NESTED];
-        station_.upload(work.blob, part.offset_bytes, &found.nested_offset, 4);
+        device_.upload(work.blob, part.offset_bytes, &found.nested_offset, 4);
         part.offset_bytes += 4;
         part.size_bytes -= 4;
         put(work.blob, part, scales_before / 256 * 4, (scales + 255) / 256 * 4, NIB_TYPE_F32);
@@ -209,10 +224,11 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
       default: break;
     }
   }
-  if (!scaled) station_.fill(work.blob, 0x3f800000u, memory.part[NIB_PART_SCALES].offset_bytes, 4);  // codes are values
-  station_.run(work.repacking, rows);
+  // The format has no scales: its codes are values, so the scale is 1.
+  if (!scaled) device_.fill(work.blob, 0x3f800000u, memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  device_.run(work.repacking, rows);
   const kit::Binding dequantizing(work.dequantize, kit::Ranges{.weights = work.blob, .input = {}, .output = to, .aux = {}});
-  station_.run(dequantizing, rows);
+  device_.run(dequantizing, rows);
 }
 
 }  // namespace nib::model

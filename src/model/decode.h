@@ -1,10 +1,10 @@
-// Rows of a weight, dense or quantized, as values on a device.
+// Decodes tensors of a checkpoint, dense or quantized, to floating-point values on a device.
 #ifndef NIB_MODEL_DECODE_H
 #define NIB_MODEL_DECODE_H
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
-#include "model/station.h"
+#include "model/timed_device.h"
 
 #include <nibble/kit.h>
 
@@ -17,24 +17,24 @@
 
 namespace nib::model {
 
-// A model's tensors by the names that they have unquantized.
+// The logical tensors of a model. A quantized weight is one tensor, under the name of the dense tensor it replaces.
 class ModelView {
  public:
-  // The checkpoint outlives it. Throws.
+  // checkpoint: must outlive the view. Throws.
   explicit ModelView(const Checkpoint& checkpoint);
 
   struct Tensor {
-    std::string_view name;               // lives as long as the view
+    std::string_view name;  // valid as long as the view
     std::vector<uint64_t> shape;
-    std::string_view type;               // "int4", "F16"
-    Dtype dtype = Dtype::kF32;           // of a dense one
-    size_t index = 0;                    // in the checkpoint, of a quantized one its first part
-    const FoundWeight* weight = nullptr;  // of a quantized one
-    uint64_t bytes = 0;                  // as stored
+    std::string_view type;                // "int4", "F16"
+    Dtype dtype = Dtype::kF32;            // dense tensors only
+    size_t index = 0;                     // in the checkpoint; for a quantized weight, the index of its first part
+    const FoundWeight* weight = nullptr;  // NULL for dense tensors
+    uint64_t bytes = 0;                   // stored size, all parts
 
     uint64_t elements() const;
   };
-  const std::vector<Tensor>& tensors() const { return tensors_; }  // by name
+  const std::vector<Tensor>& tensors() const { return tensors_; }  // sorted by name
   const Tensor* find(std::string_view name) const;
   const Checkpoint& checkpoint() const { return checkpoint_; }
 
@@ -44,25 +44,26 @@ class ModelView {
   std::vector<Tensor> tensors_;
 };
 
-// Elements [first, first + count) of a tensor, in row-major order, to a range of a device buffer. Keeps plans and buffers
-// from piece to piece. One thread.
+// Decodes ranges of elements into a device buffer. Reuses plans and buffers between calls. Not thread-safe.
 class Decoder {
  public:
-  Decoder(const Station& station, const ModelView& view);
+  Decoder(const TimedDevice& device, const ModelView& view);
   ~Decoder();
-  // What decoding gives: the dense type, or fp32. None: not to be decoded (integers, FP8 that is no matrix, ...).
+  // The element type that decode() writes: the tensor's own type if it is dense, fp32 if it is quantized. None if the
+  // tensor cannot be decoded: integers, FP8 tensors that are not matrices, ...
   std::optional<NibType> typeOf(const ModelView::Tensor& tensor) const;
-  // Pieces of this many elements, or any multiple of it.
+  // `first` and, except for the last piece, `count` of decode() must be multiples of this many elements.
   uint64_t unit(const ModelView::Tensor& tensor) const;
+  // Writes elements [first, first + count), in row-major order. Throws.
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
 
  private:
-  struct Worker;
-  Worker& worker(const FoundWeight& found, uint32_t rows);
+  struct Kernels;
+  Kernels& kernels(const FoundWeight& found, uint32_t rows);
   void decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
-  Station station_;
+  TimedDevice device_;
   const ModelView& view_;
-  std::unique_ptr<Worker> worker_;
+  std::unique_ptr<Kernels> kernels_;
 };
 
 }  // namespace nib::model

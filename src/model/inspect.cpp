@@ -23,6 +23,7 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
     checkpoint.read(i, at, std::span(bytes.data(), size_t(count)));
     NibMinMaxDesc desc{};
     desc.op = NIB_OP_MINMAX;
+    desc.desc_bytes = sizeof desc;
     desc.rows = 1;
     desc.cols = uint32_t(count / element_bytes);
     desc.source_type = *nibTypeOf(info.dtype);
@@ -36,7 +37,7 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
     NibExtent extent{};
     device.downloadBytes(output, 0, &extent, sizeof extent);
     total.nonfinite_count += extent.nonfinite_count;
-    if (extent.nonfinite_count == desc.cols) continue;  // nothing finite: no extent
+    if (extent.nonfinite_count == desc.cols) continue;  // without finite values min and max are undefined
     total.min = first ? extent.min : std::min(total.min, extent.min);
     total.max = first ? extent.max : std::max(total.max, extent.max);
     total.absmax = std::max(total.absmax, extent.absmax);
@@ -45,12 +46,12 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
   return total;
 }
 
-// What config.json says of quantization, in a few words.
+// A short description of the "quantization_config" of config.json.
 std::string quantizationOf(const std::optional<std::string>& config_json) {
   if (!config_json) return "";
   try {
     checkConfig(*config_json);
-  } catch (const Error&) {  // it is not the weights' fault
+  } catch (const Error&) {  // a bad config.json must not prevent the inspection of the weights
     return "";
   }
   const nlohmann::json config = nlohmann::json::parse(*config_json, nullptr, false);

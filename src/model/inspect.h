@@ -1,4 +1,4 @@
-// What a model's files hold: names, checks, and statistics of the dense tensors.
+// Lists and checks the tensors of a model, with statistics of the dense ones.
 #ifndef NIB_MODEL_INSPECT_H
 #define NIB_MODEL_INSPECT_H
 
@@ -16,7 +16,7 @@
 namespace nib::model {
 
 struct TensorStatistics {
-  float min = 0, max = 0, absmax = 0;  // of finite values
+  float min = 0, max = 0, absmax = 0;  // over finite values
   uint64_t nonfinite_count = 0;
 };
 
@@ -26,18 +26,19 @@ struct TensorFacts {
   std::vector<uint64_t> shape;
   uint64_t bytes = 0;
   std::string file;
-  std::optional<TensorStatistics> statistics;  // of F32, F16 and BF16
+  std::optional<TensorStatistics> statistics;  // F32, F16 and BF16 only
 };
 
 struct ModelFacts {
   std::vector<TensorFacts> tensors;
   uint64_t bytes = 0;
-  std::map<std::string, size_t> quantized;  // weights by type: {"int4", 42}
-  std::string quantization;  // "compressed-tensors pack-quantized", "" = none that config.json tells of
-  Metadata metadata;         // of the first file
+  std::map<std::string, size_t> quantized;  // number of quantized weights by type: {"int4", 42}
+  std::string quantization;  // from config.json: "compressed-tensors pack-quantized"; "" = it states none
+  Metadata metadata;         // __metadata__ of the first file
 };
 
-// Reads and checks every header, and that the parts of quantized weights are there and agree; and with `statistics` all dense tensors. Throws.
+// Reads and checks every header, and checks that the parts of quantized weights are complete and consistent. With
+// `statistics`, also reads all dense tensors. Throws.
 ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& path, bool statistics);
 
 }  // namespace nib::model

@@ -1,8 +1,9 @@
-// The CPU side of shaders/common/exact.glsl: the same names, the same bits, written separately from the definitions.
+// The C++ counterpart of shaders/numerics/exact.glsl: the same names and the same bits, written separately from the
+// definitions.
 //
-// Every function is integer arithmetic from end to end, so neither a caller's FTZ and DAZ, nor a rounding mode, nor x87
-// can change a result. A function ending in Bits takes and returns fp32 values as their bit patterns and is defined for
-// every pattern; the one without Bits takes or returns a float.
+// Functions use integer arithmetic only, so that FTZ, DAZ, the rounding mode and x87 cannot change a result. A function
+// ending in Bits takes and returns fp32 values as their bit patterns and is defined for every pattern. The one without
+// Bits takes or returns a float.
 #ifndef NIB_NUMERICS_EXACT_H
 #define NIB_NUMERICS_EXACT_H
 
@@ -56,7 +57,7 @@ constexpr std::uint32_t nibHalveBits(std::uint32_t bits) noexcept {
 
 constexpr float nibHalve(float x) noexcept { return floatOf(nibHalveBits(bitsOf(x))); }
 
-// A key that orders as the value does. Denormals and -0 get the key of +0 (0x80000000). +Inf and then +NaN sort above
+// A uint that orders as the value does. Denormals and -0 get the key of +0 (0x80000000). +Inf and then +NaN sort above
 // the finite values, -Inf and then -NaN below. 0xffffffff starts a minimum, 0 a maximum.
 constexpr std::uint32_t nibKey(std::uint32_t bits) noexcept {
   if (exponentFieldOf(bits) == 0) return 0x80000000u;
@@ -71,13 +72,13 @@ constexpr std::uint32_t nibUnkey(std::uint32_t key) noexcept {
 // a/b rounded to nearest even at 24 bits as if the exponent had no bounds; then a result of 2^128 or more becomes the
 // largest finite value, one below 2^-126 becomes 0. The sign is always that of a xor that of b. Denormal operands count
 // as zero. 0/b is 0, also 0/0; a/0 is the largest finite value for other a. Exponent 255 is read as an ordinary
-// exponent (Inf as 2^128): the result is finite but of no use, test with nibIsNonFinite first.
+// exponent (Inf as 2^128): the result is finite but meaningless; test with nibIsNonFinite first.
 constexpr std::uint32_t nibDivBits(std::uint32_t a, std::uint32_t b) noexcept {
   const std::uint32_t sign = signOf(a) ^ signOf(b);
   if (exponentFieldOf(a) == 0) return sign;
   if (exponentFieldOf(b) == 0) return sign | kMaxFiniteBits;
 
-  // 25 or 26 bits of quotient, and below them a bit that says whether anything remains.
+  // 25 or 26 quotient bits, and below them a sticky bit: 1 if the remainder is not 0.
   const std::uint64_t dividend = std::uint64_t{mantissaOf(a)} << 25;
   const std::uint64_t divisor = mantissaOf(b);
   const std::uint64_t quotient = (dividend / divisor) << 1 | (dividend % divisor != 0 ? 1u : 0u);
@@ -97,7 +98,7 @@ constexpr std::uint32_t nibDivBits(std::uint32_t a, std::uint32_t b) noexcept {
 constexpr float nibDiv(float a, float b) noexcept { return floatOf(nibDivBits(bitsOf(a), bitsOf(b))); }
 
 // The square root rounded to nearest even. Negative patterns (-0 too) and denormals give +0. Exponent 255 is read as an
-// ordinary exponent: the result is finite but of no use.
+// ordinary exponent: the result is finite but meaningless.
 constexpr std::uint32_t nibSqrtBits(std::uint32_t a) noexcept {
   const int exponent = exponentFieldOf(a);
   if (signOf(a) != 0 || exponent == 0) return 0;
@@ -127,7 +128,7 @@ constexpr std::uint32_t nibI32ToF32Bits(std::int32_t i) noexcept {
   if (i == 0) return 0;
   const std::uint32_t sign = i < 0 ? kSignBit : 0u;
   const std::uint64_t magnitude = static_cast<std::uint64_t>(i < 0 ? -std::int64_t{i} : std::int64_t{i});
-  // 32 zero bits below make room for a shift to the right in every case.
+  // 32 zero bits below, so that drop is never negative.
   const std::uint64_t wide = magnitude << 32;
   const int drop = static_cast<int>(std::bit_width(wide)) - 24;
   std::uint64_t mantissa = shiftRightHalfEven(wide, drop);
@@ -141,7 +142,7 @@ constexpr std::uint32_t nibI32ToF32Bits(std::int32_t i) noexcept {
 
 constexpr float nibI32ToF32(std::int32_t i) noexcept { return floatOf(nibI32ToF32Bits(i)); }
 
-// A float type of fewer bits than fp32, with denormals; the exponent's bias is half its range.
+// A float type with fewer bits than fp32 and with denormals. Its bias is 2^(exponent_bits - 1) - 1.
 struct SmallFloat {
   int exponent_bits;
   int mantissa_bits;
@@ -153,12 +154,12 @@ inline constexpr SmallFloat kHalf{5, 10};
 inline constexpr SmallFloat kE4m3{4, 3};
 inline constexpr SmallFloat kE5m2{5, 2};
 
-// The code nearest to a finite fp32 magnitude, ties to even, in a type whose exponent had no upper bound: the caller
-// deals with overflow. fp32 denormals give 0, as they lie far below half the smallest denormal of each type here.
+// The code nearest to a finite fp32 magnitude, ties to even, as if the type's exponent had no upper bound: the caller
+// handles overflow. fp32 denormals give 0, because they are far below half the smallest denormal of each type here.
 constexpr std::uint32_t roundToSmall(std::uint32_t magnitude, SmallFloat type) noexcept {
   const int exponent = exponentFieldOf(magnitude);
   if (exponent == 0) return 0;
-  // The magnitude is mantissa * 2^(exponent - 150); the distance of neighbouring codes there is 2^unit.
+  // The magnitude is mantissa * 2^(exponent - 150); neighbouring codes differ by 2^unit there.
   const int lowest_unit = 1 - type.bias() - type.mantissa_bits;
   const int own_unit = exponent - 127 - type.mantissa_bits;
   const int unit = own_unit > lowest_unit ? own_unit : lowest_unit;

@@ -1,10 +1,9 @@
-// The mean of magnitudes as an integer sum, in which no order of adding shows: of scales that are quantized again, and
-// of weights whose mean is their scale. Twin of shaders/common/mean.glsl.
+// The mean of magnitudes as an integer sum, so that the order of addition does not matter. It is the offset of double
+// quantization and the scale of formats with NIB_FORMAT_MEAN_SCALE. shaders/numerics/mean.glsl is the GPU counterpart.
 //
-// A magnitude counts as a multiple of 2^-22 of the largest one's power of two, rounded half up; what is below half of
-// that counts as nothing. The sum and the count are rounded half-even to fp32, and divided. So with 2^E the largest
-// power of two not above `largest`, and but for products of roundings, |found - true| <= 2^-23 * 2^E + 3 * 2^-24 *
-// true: less than 2^-21 of the largest.
+// Let 2^E be the largest power of two not above `largest`. A magnitude is rounded half up to a multiple of 2^(E - 22).
+// The sum and the count are rounded half-even to fp32 and divided. Apart from products of rounding errors,
+// |found - true| <= 2^-23 * 2^E + 3 * 2^-24 * true, which is less than 2^-21 of the largest.
 #ifndef NIB_NUMERICS_MEAN_H
 #define NIB_NUMERICS_MEAN_H
 
@@ -14,18 +13,18 @@ namespace nib {
 
 struct Mean {
   uint32_t largest;  // fp32 bits, not negative
-  uint64_t sum = 0;  // 2^55 at most: 2^32 times 2^23
+  uint64_t sum = 0;  // in units of 2^(E - 22); at most 2^55: 2^32 magnitudes of 2^23 units
 
-  // fp32 bits of a magnitude not above the largest; a denormal is 0.
+  // fp32 bits of a magnitude not above the largest. Denormals count as 0.
   void add(uint32_t magnitude) {
     if (magnitude < 0x00800000u) return;
     const uint32_t below = (largest >> 23) - (magnitude >> 23);
-    if (below >= 24u) return;
+    if (below >= 24u) return;  // less than half a unit
     sum += (exact::mantissaOf(magnitude) + (1u << below)) >> (below + 1u);
   }
 
-  // fp32 bits; 0 below 2^-126. Where all but all are the largest number there is it may be 2^128, 0x7f800000: no scale
-  // goes so far.
+  // fp32 bits; 0 below 2^-126. 0x7f800000 if the mean rounds up to 2^128, which needs nearly all magnitudes to be the
+  // largest fp32 number; no stored scale exceeds 2^126.
   uint32_t bits(uint32_t count) const {
     if (sum == 0) return 0;
     const uint32_t quotient = exact::nibDivBits(exact::bitsOf(float(sum)), exact::bitsOf(float(count)));

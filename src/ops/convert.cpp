@@ -41,7 +41,7 @@ NibResult getMemory(const NibConvertDesc& d, const Log& log, NibMemory* memory) 
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibConvertDesc& d) { return {d.rows}; }
+RunRows runRows(const NibConvertDesc& d) { return {d.rows, false, d.rows}; }
 
 Sides sides(const NibConvertDesc& d) { return {d.rows, d.cols}; }
 
@@ -100,7 +100,7 @@ NibResult build(const NibConvertDesc& d, const NibMemory&, PlanBuilder& builder)
   tiles.div = uint64_t(spec.WG) * spec.OCTETS * 8u / item;
   const Slot slots[kSlotCount] = {
       Slot{}, itemSlot(NIB_ROLE_INPUT, 0, (flat ? d.cols : source_stride) * from, item * from, d.cols * from),
-      itemSlot(NIB_ROLE_OUTPUT, 0, (flat ? d.cols : result_stride) * to, item * to, d.cols * to),
+      itemSlot(NIB_ROLE_OUTPUT, 0, (flat ? d.cols : result_stride) * to, item * to, d.cols * to).moving(),
       spec.STATUS ? wholeSlot(NIB_ROLE_AUX) : Slot{}};
   return builder.add("convert", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * spec.OCTETS * 8u * (from + to));
 }

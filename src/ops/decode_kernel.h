@@ -1,10 +1,11 @@
-// The kernel "dequantize" as ops use it that turn codes into dense rows.
+// Specialization and push constants of the kernel "dequantize", for the ops that decode codes into dense rows.
 #ifndef NIB_OPS_DECODE_KERNEL_H
 #define NIB_OPS_DECODE_KERNEL_H
 
 #include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "formats/geometry.h"
+#include "ops/shader_constants.h"
 #include "ops/tuning.h"
 #include "shaders/ops/dequantize.h"
 
@@ -23,7 +24,7 @@ inline DequantizeSpec decodeSpec(const NibWeights& weights, const Geometry& g, c
   DequantizeSpec spec;
   spec.WG = builder.workgroupSize(kWorkgroup);
   spec.RESULT_TYPE = result.type;
-  spec.SCALE_TYPE = (weights.flags & NIB_WEIGHTS_NESTED) ? 4u : weights.scale_type;  // NIB_NESTED
+  spec.SCALE_TYPE = scaleTypeConstant(weights);
   spec.FLAGS = weights.flags;
   spec.VEC = vectorized(result.rows, result.cols, result.stride);
   spec.FULL = result.cols % g.format->run == 0;
@@ -44,7 +45,12 @@ inline DequantizePush decodePush(const Geometry& g, const DenseResult& result) {
           0};
 }
 
-// Of a run.
+// Scales, zero points and nested scales.
+inline Slot paramsSlot(const Geometry& g) {
+  return tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED});
+}
+
+// Bytes of the codes of one run.
 inline uint64_t runCodeBytes(const Geometry& g) { return uint64_t(g.format->run) * g.format->info.bits / 8; }
 
 }  // namespace nib

@@ -37,7 +37,9 @@ NibResult getMemory(const NibDequantizeDesc& d, const Log& log, NibMemory* memor
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibDequantizeDesc& d) { return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0}; }
+RunRows runRows(const NibDequantizeDesc& d) {
+  return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
+}
 
 Sides sides(const NibDequantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
 
@@ -69,11 +71,16 @@ NibResult build(const NibDequantizeDesc& d, const NibMemory&, PlanBuilder& build
   tiles.row_block = spec.ROW_BLOCK;
   tiles.mul = ceilDiv(g.cols, run);
   tiles.div = spec.WG;
+  const uint64_t row_bytes = uint64_t(g.row_words) * 4;
   const Slot slots[kSlotCount] = {
-      itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, runCodeBytes(g), uint64_t(g.row_words) * 4),
-      tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset), itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, g.cols * bytes), Slot{}};
-  return builder.add("dequantize", g.format->info.format, spec, decodePush(g, dense), 0, tiles, slots,
-                     uint64_t(spec.WG) * spec.ROW_BLOCK * (run * bytes + runCodeBytes(g)));
+      itemSlot(NIB_ROLE_WEIGHTS, 0, row_bytes, runCodeBytes(g), row_bytes).of(NIB_PART_CODES).moving(), paramsSlot(g),
+      itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, g.cols * bytes).moving(), Slot{}};
+  const DequantizePush push = decodePush(g, dense);
+  return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
+                     uint64_t(spec.WG) * spec.ROW_BLOCK * (run * bytes + runCodeBytes(g)),
+                     {{&push.scales_word, NIB_PART_SCALES, 1},
+                      {&push.zeros_word, NIB_PART_ZEROS, 1},
+                      {&push.nested_word, NIB_PART_NESTED, 1}});
 }
 
 #endif

@@ -53,6 +53,7 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   const bool status = (d.flags & NIB_PRODUCT_STATUS) != 0;
   NibInt8GemmDesc product{};
   product.op = NIB_OP_INT8_GEMM;
+  product.desc_bytes = sizeof product;
   product.flags = d.flags & ~uint32_t(NIB_PRODUCT_STATUS);
   product.rows = d.rows;
   product.cols = d.cols;
@@ -67,7 +68,7 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   uint32_t stride = d.source_stride;
   result = checkDense(kName, "source", d.tokens, d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
-  p.quantize = {NIB_OP_QUANTIZE, status ? uint32_t(NIB_QUANTIZE_STATUS) : 0u, d.tokens, d.cols, d.source_type, d.source_stride,
+  p.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), status ? uint32_t(NIB_QUANTIZE_STATUS) : 0u, d.tokens, d.cols, d.source_type, d.source_stride,
                 product.input};
   result = kOp_quantize.getMemory(reinterpret_cast<const NibOpDesc*>(&p.quantize), log, &p.quantize_memory);
   if (result != NIB_SUCCESS) return result;
@@ -107,7 +108,7 @@ NibResult getMemory(const NibDynamicGemmDesc& d, const Log& log, NibMemory* memo
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibDynamicGemmDesc& d) { return {d.tokens}; }
+RunRows runRows(const NibDynamicGemmDesc& d) { return {d.tokens, false, d.tokens}; }
 
 Sides sides(const NibDynamicGemmDesc& d) { return {d.tokens, d.cols}; }
 
@@ -161,14 +162,20 @@ NibResult build(const NibDynamicGemmDesc& d, const NibMemory& memory, PlanBuilde
     result = addStagedProduct(p.product, {p.quantize.source_type, stride}, builder, &added);
     if (result != NIB_SUCCESS || added) return result;
   }
-  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_AUX, p.blob_offset, p.blob_bytes);
-  builder.place(NIB_ROLE_AUX, NIB_ROLE_AUX, 0, p.own_bytes);
-  result = p.threshold != 0 ? addOutliers(p, builder)
-                            : kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, builder);
+  Placement quantize;
+  quantize.place[NIB_ROLE_WEIGHTS] = {.role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
+  quantize.place[NIB_ROLE_AUX] = {.role = NIB_ROLE_AUX, .size_bytes = p.own_bytes};
+  quantize.sees_first_row = false;
+  PlanBuilder quantizing = builder.placed(quantize);
+  result = p.threshold != 0 ? addOutliers(p, quantizing)
+                            : kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, quantizing);
   if (result != NIB_SUCCESS) return result;
-  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_WEIGHTS, 0, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
-  builder.place(NIB_ROLE_INPUT, NIB_ROLE_AUX, p.blob_offset, p.blob_bytes);
-  return addInt8Product(p.product, builder);
+  Placement product;
+  product.place[NIB_ROLE_WEIGHTS] = {.role = NIB_ROLE_WEIGHTS, .size_bytes = memory.range[NIB_ROLE_WEIGHTS].size_bytes};
+  product.place[NIB_ROLE_INPUT] = {.role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
+  product.sees_first_row = false;
+  PlanBuilder multiplying = builder.placed(product);
+  return addInt8Product(p.product, multiplying);
 }
 #endif
 

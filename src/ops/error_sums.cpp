@@ -1,4 +1,5 @@
 // From the tiles of NIB_OP_ERRORS to what people ask for: the only place of the core where a root and a logarithm are taken.
+#include "base/sized.h"
 #include <nibble/nibble.h>
 
 #include <cmath>
@@ -57,7 +58,7 @@ void nibErrorsAdd(NibErrorSums* sums, const NibErrorTile* tiles, uint64_t count,
   for (uint64_t i = 0; i < count; ++i) addTile(sums, tiles[i], first_element);
 }
 
-void nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors) {
+NibResult nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors) {
   NibErrors e{};
   e.elements = sums->finite_count;
   e.nonfinite_count = sums->nonfinite_count;
@@ -75,7 +76,7 @@ void nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors) {
               : zero ? -HUGE_VAL
                      : 10.0 * (std::log10(sums->reference_squares) - std::log10(sums->error_squares));
   e.cosine = cosineOf(*sums);
-  *out_errors = e;
+  return nib::writeSized(e, out_errors) ? NIB_SUCCESS : NIB_ERROR_INVALID_ARGUMENT;
 }
 
 }  // extern "C"

@@ -101,8 +101,8 @@ NibResult build(const NibErrorsDesc& d, const NibMemory& memory, PlanBuilder& bu
   TileRule tiles;
   tiles.mul = d.cols;
   tiles.div = uint64_t(NIB_ERROR_TILE) * (spec.SOLO ? kSoloWorkgroup : 1u);
-  const Slot slots[kSlotCount] = {operandSlot(d, candidate, d.candidate_type, candidate_stride),
-                                  operandSlot(d, reference, d.reference_type, reference_stride),
+  const Slot slots[kSlotCount] = {operandSlot(d, candidate, d.candidate_type, candidate_stride).of(NIB_PART_CANDIDATE),
+                                  operandSlot(d, reference, d.reference_type, reference_stride).of(NIB_PART_REFERENCE),
                                   wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
   return builder.add("errors", 0, spec, push, kSharedBytes, tiles, slots,
                      tiles.div * (typeBytes(d.reference_type) + typeBytes(d.candidate_type)));

@@ -41,7 +41,7 @@ NibResult getMemory(const NibGatherDesc& d, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibGatherDesc& d) { return {d.count}; }
+RunRows runRows(const NibGatherDesc& d) { return {d.count, false, d.count}; }
 
 Sides sides(const NibGatherDesc& d) { return {d.count, d.cols}; }
 
@@ -85,11 +85,14 @@ NibResult build(const NibGatherDesc& d, const NibMemory&, PlanBuilder& builder) 
   TileRule tiles;
   tiles.mul = ceilDiv(d.cols, run);
   tiles.div = spec.WG;
-  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS), tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset),
-                                  itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, d.cols * bytes),
+  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS).of(NIB_PART_CODES), paramsSlot(g),
+                                  itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, d.cols * bytes).moving(),
                                   wholeSlot(NIB_ROLE_INPUT)};
   return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
-                     uint64_t(spec.WG) * (run * bytes + runCodeBytes(g)));
+                     uint64_t(spec.WG) * (run * bytes + runCodeBytes(g)),
+                     {{&push.scales_word, NIB_PART_SCALES, 1},
+                      {&push.zeros_word, NIB_PART_ZEROS, 1},
+                      {&push.nested_word, NIB_PART_NESTED, 1}});
 }
 
 #endif

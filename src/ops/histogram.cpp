@@ -104,6 +104,8 @@ constexpr uint32_t kColumnRows = 64;
 NIB_SPEC_STRUCT(HistogramSpec, HISTOGRAM_SPEC)
 NIB_SPEC_STRUCT(WidenSpec, WIDEN_SPEC)
 
+Slot histogramsSlot() { return wholeSlot(NIB_ROLE_OUTPUT).of(NIB_PART_HEADS, {NIB_PART_COUNTS}); }
+
 NibResult addWiden(const NibHistogramDesc& d, uint32_t extent_word, uint32_t count_word, PlanBuilder& builder) {
   WidenSpec spec;
   spec.WG = kWorkgroup;
@@ -114,8 +116,8 @@ NibResult addWiden(const NibHistogramDesc& d, uint32_t extent_word, uint32_t cou
   const WidenPush push{{}, d.granularity == NIB_GRANULARITY_COLUMN ? 1u : d.cols, row ? 0u : 1u, extent_word, count_word};
   TileRule tiles;
   if (!row) tiles.fixed = uint32_t(histogramCount(d));
-  const Slot slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(NIB_ROLE_OUTPUT), wholeSlot(NIB_ROLE_AUX)};
-  return builder.add("widen", 0, spec, push, 0, tiles, slots, uint64_t(d.bins) * 8u);
+  const Slot slots[kSlotCount] = {Slot{}, Slot{}, histogramsSlot(), wholeSlot(NIB_ROLE_AUX)};
+  return builder.add("widen", 0, spec, push, 0, tiles, slots, uint64_t(d.bins) * 8u, {{&push.count_word, NIB_PART_COUNTS, 2}});
 }
 
 NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder& builder) {
@@ -160,8 +162,8 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
     tiles.mul = chunks;
     source = itemSlot(NIB_ROLE_INPUT, 0, stride * bytes, chunk * bytes, d.cols * bytes);
   }
-  const Slot slots[kSlotCount] = {Slot{}, source, wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
-  return builder.add("histogram", 0, spec, push, spec.SHARED * 4u, tiles, slots, tile_bytes);
+  const Slot slots[kSlotCount] = {Slot{}, source, histogramsSlot(), Slot{}};
+  return builder.add("histogram", 0, spec, push, spec.SHARED * 4u, tiles, slots, tile_bytes, {{&push.count_word, NIB_PART_COUNTS, 2}});
 }
 
 NibResult build(const NibHistogramDesc& d, const NibMemory& memory, PlanBuilder& builder) {
@@ -181,7 +183,7 @@ constexpr Op<NibHistogramDesc> kHistogram = {
     .op = NIB_OP_HISTOGRAM,
     .name = "histogram",
     .getMemory = getMemory,
-    .runRows = sourceRunRows<NibHistogramDesc>,
+    .runRows = [](const NibHistogramDesc& d) { return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0}; },
     .runReference = histogramReference,
     NIB_VULKAN_MEMBER(.build = build,)
     .sides = sourceSides<NibHistogramDesc>,

@@ -20,7 +20,7 @@ NibResult getMemory(const NibInt8GemmDesc& d, const Log& log, NibMemory* memory)
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibInt8GemmDesc& d) { return {d.tokens}; }
+RunRows runRows(const NibInt8GemmDesc& d) { return {d.tokens, false, d.tokens}; }
 
 Sides sides(const NibInt8GemmDesc& d) { return {d.tokens, d.cols}; }
 
@@ -72,8 +72,7 @@ Tolerance tolerance(const NibInt8GemmDesc& d) {
 void runReference(const NibInt8GemmDesc& d, const HostRun& run) {
   Int8Product product;
   if (makeInt8Product("int8_gemm", d, false, Log(), &product) != NIB_SUCCESS) return;
-  reference::int8Product(product, run.binding.range[NIB_ROLE_WEIGHTS].data, run.binding.range[NIB_ROLE_INPUT].data,
-                         run.binding.range[NIB_ROLE_OUTPUT].data, run.n, run.parallel);
+  reference::int8Product(product, reference::int8Operands(run.memory, run.binding, run.first_row), run.n, run.parallel);
 }
 
 #if !defined(NIB_NO_VULKAN)

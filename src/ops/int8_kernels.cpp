@@ -1,4 +1,4 @@
-// Which kernel computes an int8 product, and how its ranges are bound.
+// Chooses the kernel of an int8 product and binds its ranges.
 #include "plan/plan.h"
 #include "numerics/exact.h"
 #include "ops/int8_product.h"
@@ -20,28 +20,29 @@ NIB_SPEC_STRUCT(Int8GemmRowsSpec, INT8_GEMM_ROWS_SPEC)
 NIB_SPEC_STRUCT(Int8GemmTilesSpec, INT8_GEMM_TILES_SPEC)
 NIB_SPEC_STRUCT(Int8GemmMatricesSpec, INT8_GEMM_MATRICES_SPEC)
 
+// W_CODES and X_CODES of the kernels.
 uint32_t codesOf(const NibWeights& weights) {
   if (weights.format == NIB_FORMAT_INT8) return 0;
   return weights.format == NIB_FORMAT_UINT8 ? 1u : 2u;
 }
 
 uint32_t scaleStride(const NibWeights& weights, const Geometry& g) {
-  return weights.granularity == NIB_GRANULARITY_TENSOR ? 0u : g.groups_per_row;
+  return weights.granularity == NIB_GRANULARITY_TENSOR ? 0u : g.scale_row_stride;
 }
 
-// One of the two sides may be larger than a storage range: its codes are bound by windows, its parameters apart. That is
-// the weights, unless the input does not fit.
-struct Apart {
+// One of the two operands may be larger than a storage range. Its codes are bound by windows, and its scales and the
+// parts after them by a separate binding. It is the weights, unless the input does not fit.
+struct Separate {
   bool weights, input;
 };
 
-Apart chooseApart(const Int8Product& p, const PlanBuilder& builder) {
+Separate chooseSeparate(const Int8Product& p, const PlanBuilder& builder) {
   if (p.desc.batch > 1) return {false, false};
-  return p.input.blob_bytes <= builder.room() ? Apart{true, false} : Apart{false, true};
+  return p.input.blob_bytes <= builder.largestWindow() ? Separate{true, false} : Separate{false, true};
 }
 
 template <class Spec>
-Spec specOf(const Int8Product& p, const Apart& apart) {
+Spec specOf(const Int8Product& p, const Separate& separate) {
   const NibInt8GemmDesc& d = p.desc;
   Spec spec;
   spec.W_CODES = codesOf(d.weights);
@@ -59,8 +60,8 @@ Spec specOf(const Int8Product& p, const Apart& apart) {
   spec.BIAS = p.bias_offset != 0;
   spec.ACTIVATION = d.activation;
   spec.RESIDUAL = (d.flags & NIB_PRODUCT_RESIDUAL) != 0;
-  spec.W_APART = apart.weights;
-  spec.X_APART = apart.input;
+  spec.W_SEPARATE = separate.weights;
+  spec.X_SEPARATE = separate.input;
   spec.OUTLIERS = p.max_outliers;
   return spec;
 }
@@ -92,17 +93,16 @@ NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
   push.result_scale = exact::bitsOf(d.result_scale);
   push.result_rcp = reciprocalOf(d.result_scale);
   push.table_rcp = reciprocalOf(d.table_scale);
-  push.result_zero = d.result_zero;
-  push.table_zero = d.table_zero;
+  push.zeros = int32_t(uint32_t(d.table_zero) << 16 | (uint32_t(d.result_zero) & 0xffffu));
   push.outliers_word = uint32_t(p.outliers_offset / 4);
   return push;
 }
 
 uint64_t tokenBytes(const Int8Product& p, const StagedInput& input) { return uint64_t(p.desc.cols) * typeBytes(input.source_type); }
 
-// staged: the inputs are these, not codes.
+// staged: the dense input, which the kernel quantizes; NULL = the input is codes.
 template <class Spec>
-NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int8Tiling& tiling, const Apart& apart,
+NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int8Tiling& tiling, const Separate& separate,
                     PlanBuilder& builder, const StagedInput* staged = nullptr) {
   const NibInt8GemmDesc& d = p.desc;
   const uint32_t row_blocks = uint32_t(ceilDiv(d.rows, tiling.tile_rows));
@@ -114,32 +114,44 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
   const uint64_t input_row = staged != nullptr ? tokenBytes(p, *staged) : uint64_t(p.input.row_words) * 4u;
   const uint64_t result_bytes = int8ResultBytes(d.result_type);
   const bool windows = d.batch == 1;
-  Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS), wholeSlot(NIB_ROLE_INPUT), wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
-  if (apart.weights) {
-    slots[0] = sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes);
-    slots[3] = tailSlot(NIB_ROLE_WEIGHTS, p.weights.scales_offset);
+  const uint64_t result_row = d.result_stride * result_bytes;
+  const std::initializer_list<uint32_t> weights_parts = {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_BIAS, NIB_PART_TABLE};
+  const std::initializer_list<uint32_t> input_parts = {NIB_PART_INPUT_SCALES, NIB_PART_INPUT_ZEROS};
+  Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS).of(NIB_PART_CODES, weights_parts),
+                            wholeSlot(NIB_ROLE_INPUT).of(NIB_PART_INPUT_CODES, input_parts),
+                            wholeSlot(NIB_ROLE_OUTPUT).moving(result_row), Slot{}};
+  if (separate.weights) {
+    slots[0] = sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes).of(NIB_PART_CODES);
+    slots[3] = tailSlot(NIB_ROLE_WEIGHTS, p.weights.scales_offset).of(kNoPart, weights_parts);
   }
-  if (apart.input) {
-    slots[1] = itemSlot(NIB_ROLE_INPUT, 0, input_row, 0, input_row);
-    slots[3] = tailSlot(NIB_ROLE_INPUT, p.input.scales_offset);
+  if (separate.input) {
+    slots[1] = itemSlot(NIB_ROLE_INPUT, 0, input_row, 0, input_row).of(NIB_PART_INPUT_CODES).moving();
+    slots[3] = tailSlot(NIB_ROLE_INPUT, p.input.scales_offset).of(kNoPart, input_parts);
   }
+  const uint32_t weights_slot = separate.weights ? 3 : 0, input_slot = separate.input ? 3 : 1;
   NibInt8Push push = pushOf(p, row_blocks);
   if (staged != nullptr) {
     push.x_row_words = staged->stride;
     slots[1] = itemSlot(NIB_ROLE_INPUT, 0, uint64_t(staged->stride) * typeBytes(staged->source_type), 0, input_row);
   }
   if (windows) {
-    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, d.result_stride * result_bytes, tiling.tile_rows * result_bytes,
-                        wholeWordsBytes(d.rows * result_bytes));
+    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, result_row, tiling.tile_rows * result_bytes, wholeWordsBytes(d.rows * result_bytes))
+                   .moving();
   }
-  // A slice's work: what a tile reads, or its products, of which a slow device does 16 in the time of a byte.
+  // The work of a tile in bytes: what it reads or, if that takes longer, its products at 16 per byte.
   const uint64_t bytes = tiling.tile_rows * weights_row + tiling.tile_tokens * input_row;
   const uint64_t products = uint64_t(tiling.tile_rows) * tiling.tile_tokens * d.cols / 16u;
   return builder.add(name, staged != nullptr ? uint32_t(NIB_FORMAT_INT8) : 0u, spec, push, tiling.shared_bytes, tiles, slots,
-                     bytes > products ? bytes : products);
+                     bytes > products ? bytes : products,
+                     {{&push.w_scales_word, NIB_PART_SCALES, weights_slot},
+                      {&push.w_zeros_word, NIB_PART_ZEROS, weights_slot},
+                      {&push.bias_word, NIB_PART_BIAS, weights_slot},
+                      {&push.table_word, NIB_PART_TABLE, weights_slot},
+                      {&push.x_scales_word, NIB_PART_INPUT_SCALES, input_slot},
+                      {&push.x_zeros_word, NIB_PART_INPUT_ZEROS, input_slot}});
 }
 
-// The largest shape of the device's that will do for a kernel.
+// The device's largest matrix shape that the kernel supports. False if there is none.
 bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder& builder, Int8MatrixTiling* out) {
   const vk::Caps& caps = builder.caps();
   if (!usesMatrices(caps.device_type)) return false;
@@ -151,7 +163,7 @@ bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder&
     if (!bytes || !words || shape.saturating) continue;
     Int8MatrixTiling t;
     if (!chooseInt8Matrices(caps.subgroup_size, {shape.m, shape.n, shape.k}, sides, &t)) continue;
-    // Its subgroups are full only if the largest size divides the workgroup.
+    // Full subgroups require that the largest subgroup size divides the workgroup.
     if (t.tiling.workgroup % caps.max_subgroup_size != 0) continue;
     if (!builder.offers(kernel, 0, t.tiling.workgroup, t.tiling.shared_bytes, sizeof(NibInt8Push))) continue;
     const uint64_t size = uint64_t(shape.m) * shape.n * shape.k;
@@ -165,7 +177,7 @@ Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.
 
 const char* rowsKernel(const Int8Product& p) { return isBounded(p.desc) ? "int8_gemm_rows_smooth" : "int8_gemm_rows"; }
 
-// Without matrices.
+// The tiling of kernels without cooperative matrices.
 Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
   const bool rows = builder.offers(rowsKernel(p), 0, kInt8RowsWorkgroup, 0, sizeof(NibInt8Push));
@@ -184,7 +196,7 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   const NibInt8GemmDesc& d = p.desc;
   *added = false;
   Int8Tiling tiling = tilingOf(p, builder);
-  // Codes in shared memory are nothing to take by broadcast.
+  // int8_gemm_rows broadcasts loads within a subgroup. Codes in shared memory do not need that.
   if (tiling.kernel == Int8Kernel::kRows) tiling = int8Registers(tiling.workgroup, tiling.tokens, 1);
   bool wanted = prefersStaged(builder.caps().device_type, tiling, d.tokens, uint64_t(p.weights.row_words) * 4u,
                               tokenBytes(p, input));
@@ -196,10 +208,10 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   tiling.shared_bytes = uint32_t(shared_bytes);
   if (!builder.offers(kName, NIB_FORMAT_INT8, tiling.workgroup, tiling.shared_bytes, sizeof(NibInt8Push))) return NIB_SUCCESS;
   *added = true;
-  const Apart apart{true, false};
-  DynamicGemmSpec spec = specOf<DynamicGemmSpec>(p, apart);
+  const Separate separate{true, false};
+  DynamicGemmSpec spec = specOf<DynamicGemmSpec>(p, separate);
   const uint32_t weights_four = spec.W_CODES == 2u ? 2u : 4u;
-  spec.VEC = p.weights.row_words % weights_four == 0;  // the tokens' rows are whole runs
+  spec.VEC = p.weights.row_words % weights_four == 0;  // staged tokens are whole runs
   spec.TOKENS = tiling.tokens;
   spec.LANES = tiling.lanes;
   spec.SOURCE_TYPE = input.source_type;
@@ -207,43 +219,43 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   spec.SOURCE_WIDE = wide(d.tokens, d.cols, input.stride, typeBytes(input.source_type));
   spec.SOURCE_FULL = d.cols % p.input.format->run == 0;
   spec.FLAGS = d.input.flags;
-  spec.ROOM = runs;
-  return addKernel(kName, p, spec, tiling, apart, builder, &input);
+  spec.RUNS = runs;
+  return addKernel(kName, p, spec, tiling, separate, builder, &input);
 }
 
 NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
-  const Apart apart = chooseApart(p, builder);
+  const Separate separate = chooseSeparate(p, builder);
   Int8MatrixTiling matrices;
   const bool smooth = isBounded(d);
   const char* matrices_name = smooth ? "int8_gemm_matrices_smooth" : "int8_gemm_matrices";
   if (findMatrices(matrices_name, sidesOf(p), builder, &matrices)) {
-    Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, apart);
+    Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, separate);
     spec.M = matrices.shape.m;
     spec.N = matrices.shape.n;
     spec.K = matrices.shape.k;
     spec.SPAN_M = matrices.span_m;
     spec.SPAN_N = matrices.span_n;
     spec.DEPTH = matrices.depth;
-    return addKernel(matrices_name, p, spec, matrices.tiling, apart, builder);
+    return addKernel(matrices_name, p, spec, matrices.tiling, separate, builder);
   }
   const Int8Tiling tiling = tilingOf(p, builder);
   if (tiling.kernel == Int8Kernel::kRows) {
-    Int8GemmRowsSpec spec = specOf<Int8GemmRowsSpec>(p, apart);
+    Int8GemmRowsSpec spec = specOf<Int8GemmRowsSpec>(p, separate);
     spec.TOKENS = tiling.tokens;
-    spec.TURN = tiling.turn;
-    return addKernel(rowsKernel(p), p, spec, tiling, apart, builder);
+    spec.LOAD_WORDS = tiling.load_words;
+    return addKernel(rowsKernel(p), p, spec, tiling, separate, builder);
   }
   if (tiling.kernel == Int8Kernel::kTiles) {
-    Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, apart);
+    Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, separate);
     spec.TOKENS = tiling.tokens;
     spec.DEPTH = tiling.depth;
-    return addKernel(smooth ? "int8_gemm_tiles_smooth" : "int8_gemm_tiles", p, spec, tiling, apart, builder);
+    return addKernel(smooth ? "int8_gemm_tiles_smooth" : "int8_gemm_tiles", p, spec, tiling, separate, builder);
   }
-  Int8GemmSpec spec = specOf<Int8GemmSpec>(p, apart);
+  Int8GemmSpec spec = specOf<Int8GemmSpec>(p, separate);
   spec.TOKENS = tiling.tokens;
   spec.LANES = tiling.lanes;
-  return addKernel(smooth ? "int8_gemm_smooth" : "int8_gemm", p, spec, tiling, apart, builder);
+  return addKernel(smooth ? "int8_gemm_smooth" : "int8_gemm", p, spec, tiling, separate, builder);
 }
 
 }  // namespace nib

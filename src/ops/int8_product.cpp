@@ -9,11 +9,11 @@ NibResult checkSide(const char* op, const char* side, const NibWeights& weights,
   const bool eight = format == NIB_FORMAT_INT8 || format == NIB_FORMAT_UINT8;
   const bool four = format == NIB_FORMAT_INT4 || format == NIB_FORMAT_UINT4;
   if (!eight && !(four && four_bits)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.format %s is no %sformat of 8-bit integers", op, side, g.format->info.name,
-                    four_bits ? "4-bit integer, and no " : "");
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.format %s is not a format of %s8-bit integers", op, side,
+                    g.format->info.name, four_bits ? "4-bit or " : "");
   }
   if (weights.granularity == NIB_GRANULARITY_COLUMN) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.granularity COLUMN cannot be taken out of a sum over columns", op, side);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.granularity COLUMN: a scale per column cannot be factored out of a sum over columns", op, side);
   }
   if (weights.flags & NIB_WEIGHTS_FLAT) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.flags: FLAT rows do not start on words", op, side);
@@ -46,46 +46,46 @@ NibResult checkStrides(const char* op, const Log& log, Int8Product* p) {
 NibResult checkResult(const char* op, const NibInt8GemmDesc& d, const Log& log) {
   const bool code = isInt8Code(d.result_type);
   if (d.result_type > NIB_TYPE_BF16 && d.result_type != NIB_INT8_RESULT_I32 && !code) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type %u is no NibType F32, F16, BF16, and no NibInt8Result", op,
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type %u must be F32, F16, BF16 or a NibInt8Result", op,
                     d.result_type);
   }
   if (d.activation > NIB_ACTIVATION_SILU) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: activation %u is no NibActivation", op, d.activation);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: activation %u is not a NibActivation", op, d.activation);
   }
   if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", op, d.flags);
   }
   if (d.result_type == NIB_INT8_RESULT_I32 && (d.flags != 0 || d.activation != NIB_ACTIVATION_NONE)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 is the sums alone: flags and activation must be 0", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 returns the sums: flags and activation must be 0", op);
   }
-  // Also wrong for NaN.
+  // Written so that NaN fails.
   constexpr float kLeast = 0x1p-60f, kMost = 0x1p60f;
   if (code ? !(d.result_scale >= kLeast && d.result_scale <= kMost) : !(d.result_scale == 0)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_scale %g must be %s", op, double(d.result_scale),
-                    code ? "within 2^-60..2^60" : "0 for results that are no codes");
+                    code ? "within 2^-60..2^60" : "0 unless the result is codes");
   }
   const int32_t first = d.result_type == NIB_INT8_RESULT_I8 ? -128 : 0;
   if (code ? d.result_zero < first || d.result_zero > first + 255 : d.result_zero != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_zero %d must be %s", op, d.result_zero,
-                    code ? "one of the result's codes" : "0 for results that are no codes");
+                    code ? "one of the result's codes" : "0 unless the result is codes");
   }
   const bool table = hasTable(d);
   if (table ? !(d.table_scale >= kLeast && d.table_scale <= kMost) : !(d.table_scale == 0)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: table_scale %g must be %s", op, double(d.table_scale),
-                    table ? "within 2^-60..2^60" : "0 where no table is used");
+                    table ? "within 2^-60..2^60" : "0 if no table is used");
   }
   if (table ? d.table_zero < 0 || d.table_zero > 255 : d.table_zero != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: table_zero %d must be %s", op, d.table_zero,
-                    table ? "within 0..255" : "0 where no table is used");
+                    table ? "within 0..255" : "0 if no table is used");
   }
   return NIB_SUCCESS;
 }
 
 uint32_t commonDivisor(uint32_t a, uint32_t b) {
   while (b != 0) {
-    const uint32_t rest = a % b;
+    const uint32_t remainder = a % b;
     a = b;
-    b = rest;
+    b = remainder;
   }
   return a;
 }
@@ -126,11 +126,11 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
     p.piece = p.weights.groups_per_row > 1 ? commonDivisor(p.piece, p.input.group) : p.input.group;
   }
   if (d.result_type == NIB_INT8_RESULT_I32 && p.grouped) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 has no scales: granularity GROUP does not go with it", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 has no scales and cannot be combined with granularity GROUP", op);
   }
   const uint32_t x_reach = int8Reach(d.input), w_reach = int8Reach(d.weights);
   if (uint64_t(p.piece) * x_reach * w_reach >= uint64_t(1) << 31) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: cols: sums of %u products of up to %u * %u may pass 2^31; take groups", op,
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: cols: sums of %u products of up to %u * %u may exceed 2^31; use groups", op,
                     p.piece, x_reach, w_reach);
   }
 
@@ -166,6 +166,7 @@ void setInt8Memory(const Int8Product& p, NibMemory* memory) {
 
 void setInt8Input(const Int8Product& p, NibMemory* memory) {
   setRange(memory, NIB_ROLE_INPUT, p.input.blob_bytes);
+  setPart(memory, NIB_PART_INPUT_CODES, 0, p.input.codes_bytes);
   setPart(memory, NIB_PART_INPUT_SCALES, p.input.scales_offset, p.input.scales_bytes);
   if (p.input.zeros_bytes != 0) setPart(memory, NIB_PART_INPUT_ZEROS, p.input.zeros_offset, p.input.zeros_bytes);
 }

@@ -12,29 +12,32 @@ namespace nib {
 // Largest |code - zero point|.
 uint32_t int8Reach(const NibWeights& weights);
 
-// Validates. `op` begins the messages; four_bits: weights may be int4 and uint4.
+// Validates `desc` and fills *out. Messages begin with `op`. four_bits: weights may also be int4 or uint4.
 NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four_bits, const Log& log, Int8Product* out);
 
-// The ranges and parts of weights and output; the input's are set where codes are the input.
+// Sets the ranges and parts of weights and output.
 void setInt8Memory(const Int8Product& product, NibMemory* memory);
+// Sets the range and parts of an input of codes.
 void setInt8Input(const Int8Product& product, NibMemory* memory);
 
-// Of a small problem, channels enough for several workgroups, and no more bytes than a self-test may take.
+// Output channels of a self-test's small problem: enough for several workgroups, few enough for its memory limit.
 inline uint32_t fewInt8Rows(uint32_t rows, uint32_t cols) {
   const uint32_t few = cols > 4096 ? 133 : 261;
   return rows < few ? rows : few;
 }
 
 class PlanBuilder;
-// The kernel's phase.
+// Adds the phase of the product.
 NibResult addInt8Product(const Int8Product& product, PlanBuilder& builder);
 
-// Tokens that are not codes yet.
+// Dense tokens, which the product's kernel quantizes.
 struct StagedInput {
-  uint32_t source_type, stride;  // as the desc says; elements from token to token
+  uint32_t source_type;  // NibType
+  uint32_t stride;       // elements from token to token
 };
 
-// The phase that makes the codes, too, if one kernel can and should; *added tells. Of products without outliers.
+// Adds one phase that quantizes and multiplies, if a kernel can do that and is expected to be faster. *added says
+// whether it did. Only for products without outliers.
 NibResult addStagedProduct(const Int8Product& product, const StagedInput& input, PlanBuilder& builder, bool* added);
 
 }  // namespace nib

@@ -1,5 +1,5 @@
-// How an int8 product is cut into workgroups, by the device's limits and kind and the problem's sides alone: pure, tested
-// without a GPU.
+// How an int8 product is divided into workgroups, from the device's limits and type and the problem's sides alone: pure
+// functions, tested without a GPU.
 #ifndef NIB_OPS_INT8_TUNING_H
 #define NIB_OPS_INT8_TUNING_H
 
@@ -16,41 +16,41 @@ enum class Int8Kernel : uint32_t {
 
 struct Int8Sides {
   uint32_t rows, tokens, cols;
-  uint32_t piece;      // columns between changes of scale; cols = none
+  uint32_t piece;      // columns that share scales; cols = all of them
   uint32_t batch = 1;  // matrices
 };
 
 struct Int8Device {
   uint32_t type;           // VkPhysicalDeviceType
   uint32_t workgroup;      // invocations, at least 128
-  uint32_t subgroup_size;  // 0 = it has not the kernel int8_gemm_rows
+  uint32_t subgroup_size;  // 0 = the device lacks the kernel int8_gemm_rows
 };
 
 struct Int8Tiling {
   Int8Kernel kernel;
   uint32_t workgroup;
   uint32_t tokens;        // per invocation
-  uint32_t lanes;         // int8_gemm: invocations that share columns
-  uint32_t depth;         // int8_gemm_tiles: fours of words that a step stages
-  uint32_t turn;          // int8_gemm_rows: words of a token that a subgroup loads at once
+  uint32_t lanes;         // int8_gemm: invocations that divide the columns among them
+  uint32_t depth;         // int8_gemm_tiles: units of four words that a step loads into shared memory
+  uint32_t load_words;    // int8_gemm_rows: words of a token that a subgroup loads at once
   uint32_t tile_rows;     // output channels of a workgroup
   uint32_t tile_tokens;
   uint32_t shared_bytes;
 };
 
-inline uint32_t int8TokensEach(uint32_t tokens, uint32_t most) {
+inline uint32_t int8TokensEach(uint32_t tokens, uint32_t max_tokens) {
   uint32_t each = 1;
-  while (each < tokens && each < most) each *= 2;
+  while (each < tokens && each < max_tokens) each *= 2;
   return each;
 }
 
-// Steps end where pieces do.
+// The depth with which a step never crosses the end of a piece.
 inline uint32_t int8Depth(const Int8Sides& sides) {
   return sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
 }
 
-inline constexpr uint32_t kInt8RowsEach = 4;    // of an invocation
-inline constexpr uint32_t kInt8TokensEach = 8;  // at most
+inline constexpr uint32_t kInt8RowsEach = 4;    // rows per invocation
+inline constexpr uint32_t kInt8TokensEach = 8;  // tokens per invocation, at most
 inline constexpr uint32_t kInt8RowsWorkgroup = 32;  // of int8_gemm_rows
 
 inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t lanes) {
@@ -65,14 +65,14 @@ inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t la
   return t;
 }
 
-// Whole rows to an invocation: a subgroup must have a lane for every word of a turn.
+// Whether the kernel that gives whole rows to an invocation fits: a subgroup must have a lane for every word of a load.
 inline bool fitsInt8Rows(const Int8Device& device) { return isCpu(device.type) && device.subgroup_size >= 4; }
 
 inline Int8Tiling int8Rows(uint32_t tokens, const Int8Sides& sides, const Int8Device& device) {
   Int8Tiling t = int8Registers(kInt8RowsWorkgroup, tokens, 1);
   t.kernel = Int8Kernel::kRows;
   t.shared_bytes = 0;
-  t.turn = device.subgroup_size >= 8 && sides.cols % 32u == 0 && sides.piece % 32u == 0 ? 8 : 4;
+  t.load_words = device.subgroup_size >= 8 && sides.cols % 32u == 0 && sides.piece % 32u == 0 ? 8 : 4;
   return t;
 }
 
@@ -90,22 +90,23 @@ inline Int8Tiling int8Tiles(uint32_t tokens, const Int8Sides& sides) {
   return t;
 }
 
-// Without matrices.
+// The tiling of kernels without cooperative matrices.
 inline Int8Tiling chooseInt8Tiling(const Int8Device& device, const Int8Sides& sides) {
   const uint32_t workgroup = device.workgroup < 128 ? device.workgroup : 128;
   const uint32_t tokens = int8TokensEach(sides.tokens, kInt8TokensEach);
-  // A few vectors of invocations: enough workgroups for every thread of any CPU.
+  // Small workgroups, so that there are enough of them for every thread of the CPU.
   if (fitsInt8Rows(device) && avoidsExchange(device.type, uint64_t(sides.rows) * sides.batch / kInt8RowsEach)) {
     return int8Rows(tokens, sides, device);
   }
   if (isCpu(device.type)) return int8Registers(32, tokens, 1);
-  // Neighbouring lanes read neighbouring memory, and one row of weights keeps many of them busy.
+  // Few tokens: 32 lanes divide a row, so that neighbouring lanes read neighbouring memory.
   if (sides.tokens <= kInt8TokensEach) return int8Registers(workgroup, tokens, 32);
   if (workgroup < 128) return int8Registers(workgroup, tokens, 1);
   return int8Tiles(int8TokensEach((sides.tokens + 7u) / 8u, kInt8TokensEach), sides);
 }
 
-// A choice that was measured in the place of `t`, where it fits: 0 = registers, 1 = tiles, 2 = rows; tokens each; lanes.
+// Replaces *t by a measured choice {kernel, tokens each, lanes}, kernel 0 = registers, 1 = tiles, 2 = rows. False if it
+// does not fit the device or the problem.
 inline bool tuneInt8(const uint32_t* value, const Int8Device& device, const Int8Sides& sides, Int8Tiling* t) {
   const uint32_t tokens = value[1], lanes = value[2], max_invocations = device.workgroup;
   if (!isPowerOfTwo(tokens) || tokens > kInt8TokensEach) return false;
@@ -119,27 +120,27 @@ inline bool tuneInt8(const uint32_t* value, const Int8Device& device, const Int8
     *t = int8Rows(tokens, sides, device);
     return true;
   }
-  // One of the lanes finishes each token.
+  // Each token's sums are finished by a lane of its own, so there must be as many lanes as tokens.
   const uint32_t workgroup = lanes == 1 ? t->workgroup : max_invocations < 128 ? max_invocations : 128;
   if (value[0] != 0 || !isPowerOfTwo(lanes) || lanes > workgroup || (lanes > 1 && lanes < tokens)) return false;
   *t = int8Registers(workgroup, tokens, lanes);
   return true;
 }
 
-// Of tokens that a workgroup makes codes of itself, `runs` runs of 16 each: beside what the tiling takes, with what finding
-// their scales does.
+// Bytes of shared memory if the workgroup quantizes its tokens (`runs` runs of 16 elements each) itself: those of the
+// tiling, the codes and scales, and the exchange of extents.
 inline uint64_t stagedShared(const Int8Tiling& t, uint32_t runs) {
   return t.shared_bytes + t.tokens * (uint64_t(runs) * 16u + 8u) + t.workgroup * 12u;
 }
 
-// Whether a workgroup should: all tokens are its own, and it reads at most half as much for their sake as it does of weights.
-// A row is what it has of either, in bytes. A CPU runs two dispatches as fast as one, and pays for codes made twice.
+// Whether it should: the tokens fit one tile, and reading them twice costs at most as much as reading the weights. Rows
+// are in bytes. A CPU runs two dispatches as fast as one, and would pay for every workgroup's quantization.
 inline bool prefersStaged(uint32_t device_type, const Int8Tiling& t, uint32_t tokens, uint64_t weights_row, uint64_t token_row) {
   return !isCpu(device_type) && t.kernel == Int8Kernel::kRegisters && tokens <= t.tile_tokens &&
          2u * tokens * token_row <= t.tile_rows * weights_row;
 }
 
-// A shape of cooperative matrices with signed bytes and 32-bit sums: m tokens, n channels, k columns.
+// The shape of cooperative matrices of signed bytes with 32-bit accumulators: m tokens, n channels, k columns.
 struct Int8Matrix {
   uint32_t m, n, k;
 };
@@ -147,12 +148,13 @@ struct Int8Matrix {
 struct Int8MatrixTiling {
   Int8Tiling tiling;
   Int8Matrix shape;
-  uint32_t span_m, span_n;  // matrices of a subgroup
-  uint32_t depth;           // of a step, along columns
+  uint32_t span_m, span_n;  // matrices per subgroup
+  uint32_t depth;           // matrices per step, along the columns
 };
 
-// With four subgroups, 64 channels and up to 64 tokens, or false: few tokens leave most of a matrix empty, scales of groups
-// have to be applied to every group's sums, and odd shapes do not divide a tile.
+// A tile of 64 channels and up to 64 tokens for four subgroups. False if there are few tokens, which leave most of a
+// matrix empty, if scales change along a row, which would need scaling between steps, or if the shape does not divide
+// the tile.
 inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, const Int8Sides& sides, Int8MatrixTiling* out) {
   constexpr uint32_t kFewTokens = 8, kHalfTile = 32, kStep = 64, kPitch = kStep + 16;
   if (sides.tokens <= kFewTokens || sides.piece != sides.cols) return false;
@@ -168,8 +170,8 @@ inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, 
   t.tiling.workgroup = 4 * subgroup_size;
   t.tiling.tile_tokens = 2 * t.span_m * shape.m;
   t.tiling.tile_rows = 2 * t.span_n * shape.n;
-  const uint32_t sides_of = t.tiling.tile_tokens + t.tiling.tile_rows;
-  t.tiling.shared_bytes = sides_of * kPitch + 4 * shape.m * shape.n * 4 + sides_of * 4;
+  const uint32_t staged_rows = t.tiling.tile_tokens + t.tiling.tile_rows;
+  t.tiling.shared_bytes = staged_rows * kPitch + 4 * shape.m * shape.n * 4 + staged_rows * 4;
   *out = t;
   return true;
 }

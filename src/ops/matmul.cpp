@@ -5,6 +5,7 @@
 
 #include "reference/reference.h"
 #include "ops/dense_spec.h"
+#include "ops/shader_constants.h"
 #include "plan/op.h"
 #include "plan/probe_exact.h"
 
@@ -76,7 +77,7 @@ NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Ma
   Geometry g;
   const NibResult result = makeGeometry("matmul: input", tokens, d.cols, w, log, &g);
   if (result != NIB_SUCCESS) return result;
-  m->decode = {NIB_OP_DEQUANTIZE, 0, tokens, d.cols, d.input_type, 0, w};
+  m->decode = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, tokens, d.cols, d.input_type, 0, w};
   return kOp_dequantize.getMemory(reinterpret_cast<const NibOpDesc*>(&m->decode), log, &m->decode_memory);
 }
 
@@ -172,6 +173,7 @@ NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
   if (m.coded) {
     const NibMemoryPart& scales = m.decode_memory.part[NIB_PART_SCALES];
     setRange(memory, NIB_ROLE_INPUT, m.decode_memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+    setPart(memory, NIB_PART_INPUT_CODES, 0, m.decode_memory.part[NIB_PART_CODES].size_bytes);
     setPart(memory, NIB_PART_INPUT_SCALES, scales.offset_bytes, scales.size_bytes);
   } else {
     setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));
@@ -184,7 +186,7 @@ NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibMatmulDesc& d) { return {d.tokens}; }
+RunRows runRows(const NibMatmulDesc& d) { return {d.tokens, false, d.tokens}; }
 
 Sides sides(const NibMatmulDesc& d) { return {d.rows, d.cols}; }
 
@@ -235,19 +237,38 @@ uint32_t subgroupSize(const PlanBuilder& builder) {
   return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
 }
 
-// What codes of activations stand for. Of several matrices all tokens: those of a run do not lie together.
-NibResult addDecode(const Matmul& m, PlanBuilder& builder) {
-  const uint64_t bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes;
-  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_INPUT, 0, m.decode_memory.range[NIB_ROLE_WEIGHTS].size_bytes);
-  builder.place(NIB_ROLE_OUTPUT, NIB_ROLE_AUX, m.decoded_offset, bytes);
-  if (m.shape.batch > 1) builder.takeRows(m.decode.rows);
-  const NibOpDesc* decode = reinterpret_cast<const NibOpDesc*>(&m.decode);
-  const NibResult result = kOp_dequantize.build(decode, m.decode_memory, builder);
-  builder.takeRows(0);
-  builder.place(NIB_ROLE_WEIGHTS, NIB_ROLE_WEIGHTS, 0, 0);
-  builder.place(NIB_ROLE_OUTPUT, NIB_ROLE_OUTPUT, 0, 0);
-  builder.place(NIB_ROLE_INPUT, NIB_ROLE_AUX, m.decoded_offset, bytes);
-  return result;
+// Decodes activations that are codes into scratch. A batch decodes all tokens, because those of a run do not lie together.
+NibResult addDecode(const Matmul& m, const PlanBuilder& builder) {
+  Placement decode;
+  decode.place[NIB_ROLE_WEIGHTS] = {
+      .role = NIB_ROLE_INPUT, .size_bytes = m.decode_memory.range[NIB_ROLE_WEIGHTS].size_bytes, .input_codes = true};
+  decode.place[NIB_ROLE_OUTPUT] = {.role = NIB_ROLE_AUX,
+                                   .offset_bytes = m.decoded_offset,
+                                   .size_bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes,
+                                   .scratch = true};
+  if (m.batch > 1) {
+    decode.rows = m.decode.rows;
+    decode.sees_first_row = false;
+    decode.whole = true;
+  }
+  PlanBuilder placed = builder.placed(decode);
+  return kOp_dequantize.build(reinterpret_cast<const NibOpDesc*>(&m.decode), m.decode_memory, placed);
+}
+
+// The builder of the phases that multiply: they find decoded activations in scratch.
+PlanBuilder multiplying(const Matmul& m, const PlanBuilder& builder) {
+  Placement product;
+  if (m.coded) {
+    product.place[NIB_ROLE_INPUT] = {.role = NIB_ROLE_AUX,
+                                     .offset_bytes = m.decoded_offset,
+                                     .size_bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
+  }
+  return builder.placed(product);
+}
+
+// Bytes that first_row moves the activations by, per token: all decoded tokens of a batch are there.
+uint64_t inputMove(const NibMatmulDesc& d, const Matmul& m) {
+  return m.coded && m.batch > 1 ? uint64_t(m.input_stride) * typeBytes(d.input_type) : 0;
 }
 
 // The copy of activations that cannot be loaded four at a time, or are wanted in another order.
@@ -274,14 +295,15 @@ NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& buil
   // In another order, any column of a token may be read.
   const uint64_t item_bytes = m.ordered ? 0 : 4 * input_bytes;
   const Slot slots[kSlotCount] = {
-      m.ordered ? tailSlot(NIB_ROLE_WEIGHTS, m.order_offset) : Slot{},
+      m.ordered ? tailSlot(NIB_ROLE_WEIGHTS, m.order_offset).of(kNoPart, {NIB_PART_ORDER}) : Slot{},
       windows ? itemSlot(NIB_ROLE_INPUT, 0, m.input_stride * input_bytes, item_bytes, d.cols * input_bytes)
-              : wholeSlot(NIB_ROLE_INPUT),
+              : wholeSlot(NIB_ROLE_INPUT).moving(inputMove(d, m)),
       windows ? itemSlot(NIB_ROLE_AUX, m.copy_offset, quads * quad_bytes, quad_bytes, quads * quad_bytes)
               : tailSlot(NIB_ROLE_AUX, m.copy_offset),
       Slot{}};
   const uint64_t read_bytes = 4 * input_bytes + (m.ordered ? 16 : 0);
-  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (quad_bytes + read_bytes));
+  return builder.add("matinput", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * (quad_bytes + read_bytes),
+                     {{&push.order_word, NIB_PART_ORDER, 0}});
 }
 
 // Adds the parts of the columns, and finishes.
@@ -297,9 +319,11 @@ NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, Pl
   tiles.mul = uint64_t(m.shape.batch) * ceilDiv(d.rows, 2);
   tiles.div = spec.WG;
   const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_AUX),
-                                  spec.BIAS ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset) : wholeSlot(NIB_ROLE_AUX),
-                                  wholeSlot(NIB_ROLE_OUTPUT), Slot{}};
-  return builder.add("matsum", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8 * (splits + 1));
+                                  spec.BIAS ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset).of(kNoPart, {NIB_PART_BIAS})
+                                            : wholeSlot(NIB_ROLE_AUX),
+                                  wholeSlot(NIB_ROLE_OUTPUT).moving(uint64_t(m.result_stride) * typeBytes(d.result_type)), Slot{}};
+  return builder.add("matsum", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8 * (splits + 1),
+                     {{&push.bias_word, NIB_PART_BIAS, 1}});
 }
 
 // Results of a tile, and parts of the columns.
@@ -345,29 +369,47 @@ TileRule rowsByTokens(const Matmul& m, const Tiling& t) {
 
 void slotsOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t, Slot (&slots)[kSlotCount]) {
   const bool windows = hasWindows(m, t);
-  const uint64_t result_bytes = typeBytes(d.result_type);
+  const uint64_t result_row = m.result_stride * uint64_t(typeBytes(d.result_type));
   slots[0] = windows ? sharedSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(t.rows) * m.row_words * 4, m.g.codes_bytes)
                      : wholeSlot(NIB_ROLE_WEIGHTS);
+  slots[0] = slots[0].of(NIB_PART_CODES);
   const bool bias = (d.flags & NIB_PRODUCT_BIAS) != 0;
   slots[1] = m.g.format != nullptr ? tailSlot(NIB_ROLE_WEIGHTS, m.g.scales_offset)
              : bias                ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset)
                                    : Slot{};
+  slots[1] = slots[1].of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED, NIB_PART_BIAS});
   slots[2] = t.splits > 1 ? wholeSlot(NIB_ROLE_AUX)
-             : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, m.result_stride * result_bytes, t.rows * result_bytes,
-                                     d.rows * result_bytes)
-                          : wholeSlot(NIB_ROLE_OUTPUT);
+             : windows ? itemSlot(NIB_ROLE_OUTPUT, 0, result_row, t.rows * typeBytes(d.result_type), d.rows * typeBytes(d.result_type))
+                             .moving()
+                       : wholeSlot(NIB_ROLE_OUTPUT).moving(result_row);
   const NibRole role = m.copied ? NIB_ROLE_AUX : NIB_ROLE_INPUT;
   const uint64_t bytes = typeBytes(readType(d, m));
   const uint64_t offset = m.copied ? m.copy_offset : 0;
   const uint64_t row_bytes = (m.copied ? readStride(d, m) : d.cols) * bytes;
-  slots[3] = windows ? itemSlot(role, offset, readStride(d, m) * bytes, 0, row_bytes) : tailSlot(role, offset);
+  slots[3] = windows    ? itemSlot(role, offset, readStride(d, m) * bytes, 0, row_bytes)
+             : m.copied ? tailSlot(role, offset)
+                        : tailSlot(role, offset).moving(inputMove(d, m));
+}
+
+// Adds a kernel that multiplies.
+template <class Spec>
+NibResult addProduct(const char* name, const NibMatmulDesc& d, const Matmul& m, const Spec& spec, const Tiling& tiling,
+                     uint32_t shared_bytes, uint64_t work, PlanBuilder& builder) {
+  Slot slots[kSlotCount];
+  slotsOf(d, m, tiling, slots);
+  const ProductPush push = pushOf(d, m, tiling);
+  return builder.add(name, d.weights.format, spec, push, shared_bytes, rowsByTokens(m, tiling), slots, work,
+                     {{&push.scales_word, NIB_PART_SCALES, 1},
+                      {&push.zeros_word, NIB_PART_ZEROS, 1},
+                      {&push.nested_word, NIB_PART_NESTED, 1},
+                      {&push.bias_word, NIB_PART_BIAS, 1}});
 }
 
 // What all of these kernels are specialized with.
 template <class Spec>
 void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
   spec->RESULT_TYPE = d.result_type;
-  spec->SCALE_TYPE = (d.weights.flags & NIB_WEIGHTS_NESTED) ? 4u : d.weights.scale_type;  // NIB_NESTED
+  spec->SCALE_TYPE = scaleTypeConstant(d.weights);
   spec->FLAGS = d.weights.flags;
   spec->FULL = d.cols % m.shape.run == 0;
   spec->COLUMN = m.g.format != nullptr && d.weights.granularity == NIB_GRANULARITY_COLUMN;
@@ -390,14 +432,12 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
   spec.BN = t.tokens;
   spec.TN = t.invocation_tokens;
   const Tiling tiling{t.rows, t.tokens, 1, 0};
-  Slot slots[kSlotCount];
-  slotsOf(d, m, tiling, slots);
   const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // as bytes: a multiply-add counts as one
   // Halves take half the room.
   const bool halves = d.input_type == NIB_TYPE_F16 &&
                       builder.offers("matmul_f16", d.weights.format, t.workgroup, t.shared_bytes / 2, sizeof(ProductPush));
-  return builder.add(halves ? "matmul_f16" : "matmul", d.weights.format, spec, pushOf(d, m, tiling),
-                     halves ? t.shared_bytes / 2 : t.shared_bytes, rowsByTokens(m, tiling), slots, work);
+  return addProduct(halves ? "matmul_f16" : "matmul", d, m, spec, tiling, halves ? t.shared_bytes / 2 : t.shared_bytes, work,
+                    builder);
 }
 
 // On the matrix units, if the device has them for halves and the activations are such. *added tells.
@@ -434,11 +474,7 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   spec.FM = best.matrices_m;
   spec.FN = best.matrices_n;
   const Tiling tiling{best.rows, best.tokens, 1, 0};
-  Slot slots[kSlotCount];
-  slotsOf(d, m, tiling, slots);
-  const uint64_t work = uint64_t(best.rows) * best.tokens * d.cols / 4;
-  return builder.add("matmul_half", d.weights.format, spec, pushOf(d, m, tiling), best.shared_bytes, rowsByTokens(m, tiling),
-                     slots, work);
+  return addProduct("matmul_half", d, m, spec, tiling, best.shared_bytes, uint64_t(best.rows) * best.tokens * d.cols / 4, builder);
 }
 
 // Whole rows to an invocation.
@@ -450,12 +486,9 @@ NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTil
   spec.WG = workgroup;
   spec.TOKENS = t.tokens;
   spec.UNIT = t.unit;
-  spec.TURN = t.turn;
+  spec.LOAD_RUNS = t.load_runs;
   const Tiling tiling{workgroup * t.rows, t.tokens, 1, 0};
-  Slot slots[kSlotCount];
-  slotsOf(d, m, tiling, slots);
-  return builder.add("matmul_rows", d.weights.format, spec, pushOf(d, m, tiling), 0, rowsByTokens(m, tiling), slots,
-                     workOf(d, m, tiling));
+  return addProduct("matmul_rows", d, m, spec, tiling, 0, workOf(d, m, tiling), builder);
 }
 
 NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
@@ -482,28 +515,18 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
     spec.ACTIVATION = NIB_ACTIVATION_NONE;
   }
   const Tiling tiling{spec.WG / t.lanes * t.rows, t.tokens, t.splits, t.units_per_split};
-  const ProductPush push = pushOf(d, m, tiling);
-  Slot slots[kSlotCount];
-  slotsOf(d, m, tiling, slots);
-  const TileRule tiles = rowsByTokens(m, tiling);
-  const NibResult result =
-      builder.add("matvec", d.weights.format, spec, push, spec.WG * 4, tiles, slots, workOf(d, m, tiling));
+  const NibResult result = addProduct("matvec", d, m, spec, tiling, spec.WG * 4, workOf(d, m, tiling), builder);
   if (result != NIB_SUCCESS || t.splits == 1) return result;
   return addMatsum(d, m, t.splits, builder);
 }
 
-NibResult build(const NibMatmulDesc& d, const NibMemory&, PlanBuilder& builder) {
+NibResult build(const NibMatmulDesc& d, const NibMemory&, PlanBuilder& whole) {
   Matmul m;
-  const NibResult result = makeMatmul(d, Log(), &m);
+  NibResult result = makeMatmul(d, Log(), &m);
+  if (result == NIB_SUCCESS && m.coded) result = addDecode(m, whole);
+  PlanBuilder builder = multiplying(m, whole);
+  if (result == NIB_SUCCESS && m.copied) result = addMatinput(d, m, builder);
   if (result != NIB_SUCCESS) return result;
-  if (m.coded) {
-    const NibResult decoded = addDecode(m, builder);
-    if (decoded != NIB_SUCCESS) return decoded;
-  }
-  if (m.copied) {
-    const NibResult copied = addMatinput(d, m, builder);
-    if (copied != NIB_SUCCESS) return copied;
-  }
   bool added = false;
   const NibResult half = addMatmulHalf(d, m, builder, &added);
   if (half != NIB_SUCCESS || added) return half;

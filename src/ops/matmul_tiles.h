@@ -1,4 +1,5 @@
-// How products of weights and activations are cut, by the device's limits and kind alone: pure, tested without a GPU.
+// How float products are divided into workgroups, from the device's limits and type and the problem's sides alone: pure
+// functions, tested without a GPU.
 #ifndef NIB_OPS_MATMUL_TILES_H
 #define NIB_OPS_MATMUL_TILES_H
 
@@ -9,20 +10,20 @@ namespace nib {
 struct ProductShape {
   uint32_t rows, cols, tokens, batch;
   uint32_t run;         // columns of a run of codes
-  uint32_t group_runs;  // runs that share a scale, all of a row's at least
+  uint32_t group_runs;  // runs per group; at least a row's runs if there are no groups
 };
 
 struct ProductDevice {
   uint32_t type;           // VkPhysicalDeviceType
   uint32_t workgroup;      // invocations, a power of two
-  uint32_t subgroup_size;  // 0 = kernels use no subgroups
-  bool whole_rows;         // it has the kernel matmul_rows
+  uint32_t subgroup_size;  // 0 = the kernels use no subgroups
+  bool whole_rows;         // the device has the kernel matmul_rows
 };
 
-// Of the kernel matvec, or where `lanes` is 0 of matmul_rows.
+// The tile of the kernel matvec or, if `lanes` is 0, of matmul_rows.
 struct MatvecTiles {
   uint32_t lanes, rows, tokens, unit;
-  uint32_t turn;  // of matmul_rows
+  uint32_t load_runs;  // matmul_rows: runs whose activations a subgroup loads at once
   uint32_t splits, units_per_split;
 };
 
@@ -32,26 +33,27 @@ inline uint32_t powerOfTwoUpTo(uint32_t value) {
   return power;
 }
 
-// Invocations that keep a large GPU busy, and those of a workgroup that has rows of its own.
-inline constexpr uint32_t kBusyInvocations = 1u << 17;
+inline constexpr uint32_t kBusyInvocations = 1u << 17;  // keep a large GPU busy
 inline constexpr uint32_t kMatvecWorkgroup = 128;
-inline constexpr uint32_t kMatvecTokens = 8;  // at a time
+inline constexpr uint32_t kMatvecTokens = 8;  // per tile, at most
 
-// Into how many parts the columns are cut where few rows leave a GPU idle. The same on every device, so that scratch is.
+// Into how many parts the columns are split if few rows would leave a GPU idle (split-K). The same on every device,
+// because the scratch size depends on it.
 inline uint32_t columnParts(const ProductShape& s) {
   if (s.tokens > kMatvecTokens) return 1;
   const uint64_t teams = (uint64_t(s.rows) + 1) / 2 * s.batch;
   const uint64_t wanted = kBusyInvocations / (teams * kMatvecWorkgroup);
-  // A part has a turn of a whole workgroup at 32 columns for each invocation, or more.
-  const uint64_t most = s.cols / (32u * kMatvecWorkgroup);
-  const uint64_t parts = wanted < most ? wanted : most;
+  // A part has at least 32 columns for every invocation of a workgroup.
+  const uint64_t max_parts = s.cols / (32u * kMatvecWorkgroup);
+  const uint64_t parts = wanted < max_parts ? wanted : max_parts;
   return parts < 2 ? 1u : parts > 16 ? 16u : uint32_t(parts);
 }
 
 inline constexpr uint32_t kRowsWorkgroup = 32;
-inline constexpr uint32_t kRowsTokens = 16;  // at a time, at most
+inline constexpr uint32_t kRowsTokens = 16;  // per tile, at most
 
-// Whole rows to an invocation: a subgroup must have a lane for every four columns of a run.
+// Whether matmul_rows fits, which gives whole rows to an invocation: a subgroup must have a lane for every four columns
+// of a run.
 inline bool fitsRows(const ProductShape& s, const ProductDevice& d) { return d.whole_rows && d.subgroup_size >= s.run / 4; }
 
 inline MatvecTiles wholeRows(uint32_t tokens, uint32_t unit, const ProductShape& s, const ProductDevice& d) {
@@ -59,9 +61,9 @@ inline MatvecTiles wholeRows(uint32_t tokens, uint32_t unit, const ProductShape&
   MatvecTiles t{};
   t.rows = 4;
   t.tokens = tokens;
-  // A row is whole units, and a unit's runs share a scale.
+  // A row must consist of whole units, and all runs of a unit must share a scale.
   for (t.unit = unit; runs % t.unit != 0 || (s.group_runs < runs && s.group_runs % t.unit != 0);) --t.unit;
-  t.turn = s.run == 16 && t.unit % 2 == 0 && d.subgroup_size >= 8 ? 2 : 1;
+  t.load_runs = s.run == 16 && t.unit % 2 == 0 && d.subgroup_size >= 8 ? 2 : 1;
   t.splits = 1;
   t.units_per_split = runs / t.unit;
   return t;
@@ -76,19 +78,19 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
     return wholeRows(t.tokens, 256u / s.run, s, d);
   }
   if (avoidsExchange(d.type, uint64_t(s.rows) * s.batch / t.rows)) {
-    // An invocation has rows of its own: no exchange, and activations are the same for all lanes of a vector. Eight sums
-    // and a few weights are what every CPU has vector registers for; of many tokens 16 are worth it, as decoding is shared
-    // by twice as many.
+    // An invocation computes whole rows: there is no exchange, and all lanes of a vector read the same activations.
+    // Eight accumulators and a few weights fit the vector registers of every CPU. With many tokens 16 accumulators are
+    // faster, because twice as many products share the decoding.
     if (s.tokens > kMatvecTokens) t.rows = 4;
     if (t.tokens > 4) t.tokens = 4;
     t.lanes = 1;
     t.unit = 256u / s.run;
   } else {
-    // A lane has some 32 columns at a time: codes that one or two wide loads bring.
+    // A lane processes about 32 columns at a time, whose codes take one or two wide loads.
     t.unit = s.run >= 32 ? 1 : 2;
     const uint32_t units = (runs + t.unit - 1) / t.unit;
     if (d.subgroup_size != 0) {
-      // A subgroup has rows of its own if they are many, or short; else the whole workgroup has.
+      // A subgroup computes a tile's rows if rows are many or short. Otherwise the whole workgroup does.
       const uint64_t teams = uint64_t((s.rows + t.rows - 1) / t.rows) * s.batch;
       const bool narrow = d.subgroup_size < d.workgroup &&
                           (units <= 2 * d.subgroup_size || teams * d.subgroup_size >= kBusyInvocations);
@@ -98,7 +100,7 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
       if (t.lanes > d.workgroup) t.lanes = d.workgroup;
     }
   }
-  // A unit's runs share a scale.
+  // All runs of a unit must share a scale.
   if (s.group_runs < runs) {
     while (s.group_runs % t.unit != 0) --t.unit;
   }
@@ -108,7 +110,7 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   return t;
 }
 
-// A choice that was measured in the place of `t`, where the kernel and the sides allow it.
+// Replaces *t by a measured choice {lanes, rows, tokens, unit}. False if the kernel or the sides do not allow it.
 inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const ProductDevice& d, MatvecTiles* t) {
   const uint32_t lanes = value[0], rows = value[1], tokens = value[2], unit = value[3];
   if (lanes == 0) {
@@ -126,7 +128,7 @@ inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const Produ
   const uint32_t runs = (s.cols + s.run - 1) / s.run;
   if (unit == 0 || unit * s.run > 256 || (s.group_runs < runs && s.group_runs % unit != 0)) return false;
   t->lanes = lanes;
-  t->turn = 0;
+  t->load_runs = 0;
   t->rows = rows;
   t->tokens = tokens;
   t->unit = unit;
@@ -135,7 +137,7 @@ inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const Produ
   return true;
 }
 
-// Of the kernel matmul: 0 x 0 where matvec is the better one.
+// The tile of the kernel matmul; 0 x 0 if matvec is to be used.
 struct MatmulTiles {
   uint32_t workgroup, rows, tokens, invocation_tokens, shared_bytes;
 };
@@ -145,7 +147,7 @@ inline uint32_t matmulShared(uint32_t run, uint32_t rows, uint32_t tokens) { ret
 inline constexpr MatmulTiles kMatmulTiles[] = {{128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
 inline constexpr uint32_t kMatmulTileCount = sizeof kMatmulTiles / sizeof kMatmulTiles[0];
 
-// Tile `number` of these, from 1 on; 0 = matvec. False where it does not fit.
+// Sets *out to tile `number` of kMatmulTiles, counted from 1; 0 = matvec. False if it does not fit.
 inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes, MatmulTiles* out) {
   if (s.tokens <= kMatvecTokens || number > kMatmulTileCount) return false;
   MatmulTiles t{};
@@ -158,32 +160,32 @@ inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevi
   return true;
 }
 
-// Many tokens on a device that exchanges cheaply: the largest tile that fits, and is not mostly empty.
+// For many tokens on a GPU: the largest tile that fits and is not mostly empty.
 inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes) {
   if (isCpu(d.type) || s.tokens <= kMatvecTokens) return {};
   for (MatmulTiles t : kMatmulTiles) {
     t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
-    const bool roomy = t.tokens >= 2 * s.tokens || t.rows >= 2 * s.rows;  // a smaller one has as many results
+    const bool half_empty = t.tokens >= 2 * s.tokens || t.rows >= 2 * s.rows;
     const bool last = t.workgroup == 32;
-    if (t.shared_bytes <= shared_bytes && t.workgroup <= d.workgroup && (last || !roomy)) return t;
+    if (t.shared_bytes <= shared_bytes && t.workgroup <= d.workgroup && (last || !half_empty)) return t;
   }
   return {};
 }
 
-// Of the kernel matmul_half, for matrices of m x n x k: workgroup 0 where they do not fit it.
+// The tile of the kernel matmul_half; workgroup 0 if the device's matrices do not fit it.
 struct MatmulHalfTiles {
   uint32_t workgroup, subgroup, subgroups_m, subgroups_n, matrices_m, matrices_n, rows, tokens, shared_bytes;
 };
 
 inline MatmulHalfTiles chooseMatmulHalf(uint32_t m, uint32_t n, uint32_t k, uint32_t subgroup, uint32_t max_workgroup,
                                         uint32_t max_shared_bytes) {
-  constexpr uint32_t kStep = 32, kPitch = 40;  // BK and PITCH
+  constexpr uint32_t kStep = 32, kPitch = 40;  // BK and PITCH of matmul_half.comp
   MatmulHalfTiles t{};
   if (m % 4u != 0 || 32u % m != 0 || 32u % n != 0 || kStep % k != 0 || k % 4u != 0 || subgroup == 0) return t;
   t.subgroup = subgroup;
   t.matrices_m = 32u / m;
   t.matrices_n = 32u / n;
-  // A subgroup has 32 x 32 results, four of them, or what fits, a workgroup.
+  // A subgroup computes 32 x 32 results. A workgroup has four subgroups, or two if four do not fit.
   for (t.subgroups_n = 2; t.subgroups_n >= 1; --t.subgroups_n) {
     t.subgroups_m = 2;
     t.rows = 32u * t.subgroups_m;

@@ -47,7 +47,7 @@ constexpr Op<NibMinMaxDesc> kMinmax = {
     .op = NIB_OP_MINMAX,
     .name = "minmax",
     .getMemory = getMemory,
-    .runRows = sourceRunRows<NibMinMaxDesc>,
+    .runRows = [](const NibMinMaxDesc& d) { return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0}; },
     .runReference = minmaxReference,
     NIB_VULKAN_MEMBER(.build = build,)
     .sides = sourceSides<NibMinMaxDesc>,

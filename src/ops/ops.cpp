@@ -1,7 +1,9 @@
-// The op table, from kernels.list, and the entry points that need no device.
+// The op table, made from kernels.list, and the functions of nibble.h that need no device.
 #include "plan/op.h"
 
 #include <cstring>
+
+#include "base/sized.h"
 
 namespace nib {
 
@@ -26,51 +28,147 @@ const OpRow* findOp(uint32_t op) {
   return nullptr;
 }
 
+NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyDesc* out) {
+  *op = findOp(desc->op);
+  if (*op == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "desc.op %u is not in this build", desc->op);
+  const uint32_t own = (*op)->desc_bytes;
+  if (readSized(desc, desc->desc_bytes, (*op)->least_desc_bytes, out->bytes, own)) return NIB_SUCCESS;
+  if (desc->desc_bytes < (*op)->least_desc_bytes) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: desc.desc_bytes %u must be the size of the description, at least %u",
+                    (*op)->name, desc->desc_bytes, (*op)->least_desc_bytes);
+  }
+  return log.fail(NIB_ERROR_UNSUPPORTED, "%s: the description has fields that this library does not know (%u bytes, it knows %u)",
+                  (*op)->name, desc->desc_bytes, own);
+}
+
+NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log) {
+  if (n > rows.max || (rows.fixed && n != rows.max)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op.name, n, rows.fixed ? "exactly" : "at most",
+                    rows.max);
+  }
+  if (first_row == 0) return NIB_SUCCESS;
+  if (rows.all == 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u must be 0: what it writes has no rows of its own", op.name,
+                    first_row);
+  }
+  if (uint64_t(first_row) + n > rows.all) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u and n %u go beyond the last of %u rows", op.name, first_row, n,
+                    rows.all);
+  }
+  return NIB_SUCCESS;
+}
+
+const char* roleName(uint32_t role) {
+  static const char* const kNames[NIB_ROLE_COUNT] = {"weights", "input", "output", "aux"};
+  return kNames[role];
+}
+
+NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory) {
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    const uint64_t offset = part_offset_bytes[p];
+    NibMemoryPart& part = memory->part[p];
+    if (offset == 0) continue;
+    if (part.size_bytes == 0) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u]: the op has no such part", op.name, p);
+    }
+    if (p == NIB_PART_STATUS || p == NIB_PART_SCRATCH) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u]: status and scratch cannot be moved, move the aux range",
+                      op.name, p);
+    }
+    if (offset % 4 != 0) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u] %llu must be a multiple of 4", op.name, p,
+                      (unsigned long long)offset);
+    }
+    part.offset_bytes = offset;
+  }
+  // A role's range now ends with its last part.
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    uint64_t end = 0;
+    bool moved = false;
+    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+      const NibMemoryPart& part = memory->part[p];
+      if (part.size_bytes == 0 || part.role != role) continue;
+      moved = moved || part_offset_bytes[p] != 0;
+      if (part.offset_bytes + part.size_bytes > end) end = part.offset_bytes + part.size_bytes;
+    }
+    if (moved) memory->range[role].size_bytes = wholeWordsBytes(end);
+  }
+  return NIB_SUCCESS;
+}
+
+namespace {
+
+// Adds the run's offsets to the ranges of a binding. Checks alignment and size.
+NibResult moveRanges(const OpRow& op, const NibMemory& memory, const NibRun& run, const Log& log, NibCpuBinding* binding) {
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    NibCpuRange& range = binding->range[role];
+    if (memory.range[role].size_bytes == 0) continue;
+    if (range.data == nullptr || reinterpret_cast<uintptr_t>(range.data) % 4u != 0 || run.offset_bytes[role] % 4u != 0) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range must be 4-byte aligned memory", op.name, roleName(role));
+    }
+    const uint64_t needed = memory.range[role].size_bytes + run.offset_bytes[role];
+    if (range.size_bytes < needed) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %llu bytes, needs %llu", op.name, roleName(role),
+                      (unsigned long long)range.size_bytes, (unsigned long long)needed);
+    }
+    range.data = static_cast<uint8_t*>(range.data) + run.offset_bytes[role];
+    range.size_bytes -= run.offset_bytes[role];
+  }
+  return NIB_SUCCESS;
+}
+
+}  // namespace
 }  // namespace nib
 
 using namespace nib;
 
 extern "C" {
 
+uint32_t nibAbiVersion(void) { return NIB_ABI_VERSION; }
+
 NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log_callback, NibMemory* out_memory) {
   const Log log(log_callback);
   if (desc == nullptr || out_memory == nullptr) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetMemory: NULL argument");
-  const OpRow* op = findOp(desc->op);
-  if (op == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "desc.op %u is not in this build", desc->op);
+  const OpRow* op = nullptr;
+  AnyDesc whole;
+  NibResult result = readDesc(desc, log, &op, &whole);
+  if (result != NIB_SUCCESS) return result;
   NibMemory memory{};
   memory.dynamic_alignment_bytes = 1;
   memory.slice_count = 1;
-  const NibResult result = op->getMemory(desc, log, &memory);
-  if (result == NIB_SUCCESS) *out_memory = memory;
-  return result;
+  result = op->getMemory(whole.get(), log, &memory);
+  if (result != NIB_SUCCESS) return result;
+  if (writeSized(memory, out_memory)) return NIB_SUCCESS;
+  return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetMemory: set out_memory->struct_bytes to sizeof(NibMemory)");
 }
 
-NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, uint32_t n, const NibParallelFor* parallel,
+NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run, const NibParallelFor* parallel,
                     const NibLog* log_callback) {
   const Log log(log_callback);
-  if (desc == nullptr || binding == nullptr) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: NULL argument");
-  NibMemory memory;
-  const NibResult result = nibGetMemory(desc, log_callback, &memory);
+  if (desc == nullptr || binding == nullptr || run == nullptr) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: NULL argument");
+  }
+  NibCpuBinding bound;
+  NibRun whole_run;
+  if (!readSized(*binding, &bound)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: set binding->struct_bytes to sizeof(NibCpuBinding)");
+  }
+  if (!readSized(*run, &whole_run)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: set run->struct_bytes to sizeof(NibRun)");
+  }
+  const OpRow* op = nullptr;
+  AnyDesc whole;
+  NibResult result = readDesc(desc, log, &op, &whole);
   if (result != NIB_SUCCESS) return result;
-  const OpRow* op = findOp(desc->op);
-  const RunRows rows = op->runRows(desc);
-  if (n > rows.max || (rows.fixed && n != rows.max)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op->name, n, rows.fixed ? "exactly" : "at most",
-                    rows.max);
+  NibMemory memory{};
+  result = op->getMemory(whole.get(), log, &memory);
+  if (result == NIB_SUCCESS) {
+    result = checkRows(*op, op->runRows(whole.get()), whole_run.n, whole_run.first_row, log);
   }
-  static const char* const kRoles[] = {"weights", "input", "output", "aux"};
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    const NibCpuRange& range = binding->range[role];
-    if (memory.range[role].size_bytes == 0) continue;
-    if (range.data == nullptr || reinterpret_cast<uintptr_t>(range.data) % 4u != 0) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range must be 4-byte aligned memory", op->name, kRoles[role]);
-    }
-    if (range.size_bytes < memory.range[role].size_bytes) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %llu bytes, needs %llu", op->name, kRoles[role],
-                      (unsigned long long)range.size_bytes, (unsigned long long)memory.range[role].size_bytes);
-    }
-  }
-  if (n > 0) op->runReference(desc, {memory, *binding, n, parallel});
+  if (result == NIB_SUCCESS) result = placeParts(*op, bound.part_offset_bytes, log, &memory);
+  if (result == NIB_SUCCESS) result = moveRanges(*op, memory, whole_run, log, &bound);
+  if (result != NIB_SUCCESS) return result;
+  if (whole_run.n > 0) op->runReference(whole.get(), {memory, bound, whole_run.n, whole_run.first_row, parallel});
   return NIB_SUCCESS;
 }
 

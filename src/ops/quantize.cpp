@@ -36,12 +36,19 @@ constexpr uint32_t kLongRow = 1u << 16;  // from here on a row is spread over wo
 constexpr uint32_t kFewRows = 64;
 constexpr uint32_t kNestedSums = 4;  // words: the largest scale, and three limbs of their sum
 
+uint32_t mostRunRows(const NibQuantizeDesc& d) { return d.run_rows != 0 ? d.run_rows : d.rows; }
+
+// Rows of the largest run, as kernels see them.
+uint32_t kernelRows(const NibQuantizeDesc& d, const Geometry& g) {
+  return d.weights.flags & NIB_WEIGHTS_FLAT ? g.rows : mostRunRows(d);
+}
+
 Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
   if (g.format->quantizeBlock != nullptr) return Path::kBlock;
   if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) return Path::kGiven;
   const uint32_t granularity = d.weights.granularity;
   if (granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN) return Path::kReduce;
-  return g.rows < kFewRows && g.group >= kLongRow ? Path::kReduce : Path::kFused;
+  return kernelRows(d, g) < kFewRows && g.group >= kLongRow ? Path::kReduce : Path::kFused;
 }
 
 uint32_t sourceStride(const NibQuantizeDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
@@ -59,16 +66,18 @@ Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
   uint64_t at = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
   const Path path = choosePath(d, g);
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
+  // Large rows have one scale each.
+  const uint64_t scales = g.scale_row_stride != 0 && path == Path::kReduce ? kernelRows(d, g) : g.scale_count;
   if (path == Path::kReduce) {
     s.partial_word = at / 4;
-    at = alignUp(at + statisticsPartials(d.weights.granularity, g.rows, g.cols, sourceStride(d)) * 16u,
+    at = alignUp(at + statisticsPartials(d.weights.granularity, kernelRows(d, g), g.cols, sourceStride(d)) * 16u,
                  kPartAlignmentBytes);
     s.extent_word = at / 4;
-    at = alignUp(at + uint64_t(g.scale_count) * sizeof(NibExtent), kPartAlignmentBytes);
+    at = alignUp(at + scales * sizeof(NibExtent), kPartAlignmentBytes);
   }
   if (column || path == Path::kReduce) {
     s.table_word = at / 4;
-    at += uint64_t(g.scale_count) * 8u;
+    at += scales * 8u;
   }
   if (isNested(d)) {
     s.sum_word = at / 4;
@@ -93,7 +102,11 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: scales cannot be given where they are NESTED");
   }
   uint32_t stride = d.source_stride;
-  result = checkDense("quantize", "source", d.rows, d.cols, d.source_type, false, log, &stride);
+  if (d.run_rows > d.rows || (d.run_rows != 0 && d.run_rows != d.rows && !hasOwnRows(d.weights))) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: run_rows %u must be 0 or %s %u", d.run_rows,
+                    hasOwnRows(d.weights) ? "at most rows," : "rows,", d.rows);
+  }
+  result = checkDense("quantize", "source", mostRunRows(d), d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
   if ((d.weights.flags & NIB_WEIGHTS_FLAT) && stride != d.cols) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: source_stride %u with FLAT must be cols %u", stride, d.cols);
@@ -106,7 +119,7 @@ NibResult getMemory(const NibQuantizeDesc& d, const Log& log, NibMemory* memory)
   const NibResult result = geometryOf(d, log, &g);
   if (result != NIB_SUCCESS) return result;
   setWeights(memory, g);
-  setRange(memory, NIB_ROLE_INPUT, denseBytes(d.rows, d.cols, d.source_type, sourceStride(d)));
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(mostRunRows(d), d.cols, d.source_type, sourceStride(d)));
   const Scratch scratch = layOutScratch(d, g);
   const uint64_t scratch_from = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
   if (d.flags & NIB_QUANTIZE_STATUS) {
@@ -120,13 +133,16 @@ NibResult getMemory(const NibQuantizeDesc& d, const Log& log, NibMemory* memory)
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibQuantizeDesc& d) { return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0}; }
+RunRows runRows(const NibQuantizeDesc& d) {
+  return {mostRunRows(d), (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
+}
 
 Sides sides(const NibQuantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
 
 NibQuantizeDesc resized(const NibQuantizeDesc& desc, Sides sides) {
   NibQuantizeDesc d = desc;
   d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
+  d.run_rows = d.run_rows == 0 ? 0 : d.run_rows == d.rows ? sides.rows : (sides.rows + 1) / 2;
   d.rows = sides.rows;
   d.cols = sides.cols;
   return d;
@@ -159,6 +175,7 @@ struct Build {
   PlanBuilder& builder;
   Scratch scratch;
   uint32_t stride;
+  uint32_t rows;  // of the largest run
   bool vec, wide, full, status;
   uint32_t source_bytes;
 
@@ -168,7 +185,11 @@ struct Build {
   uint32_t runsPerRow() const { return uint32_t(ceilDiv(g.cols, g.format->run)); }
   uint64_t runCodeBytes() const { return uint64_t(g.format->run) * g.format->info.bits / 8; }
   Slot codesSlot(uint64_t item_bytes) const {
-    return itemSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4, item_bytes, uint64_t(g.row_words) * 4);
+    const uint64_t row_bytes = uint64_t(g.row_words) * 4;
+    return itemSlot(NIB_ROLE_WEIGHTS, 0, row_bytes, item_bytes, row_bytes).of(NIB_PART_CODES).moving();
+  }
+  Slot paramsSlot() const {
+    return tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED});
   }
   Slot sourceSlot(uint64_t item_elements) const {
     return itemSlot(NIB_ROLE_INPUT, 0, uint64_t(stride) * source_bytes, item_elements * source_bytes,
@@ -184,7 +205,7 @@ NibResult buildFused(const Build& b) {
   // Groups whose scales and zero points share words.
   spec.PACK = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : 4u / scaleBytes(b.d.weights.scale_type);
   const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, b.g.format->run, runs,
-                                  uint64_t(b.g.rows) * b.g.groups_per_row / spec.PACK);
+                                  uint64_t(b.rows) * b.g.groups_per_row / spec.PACK);
   spec.LANES = teams.lanes;
   spec.KEEP = teams.keep;
   spec.MORE = teams.more;
@@ -195,18 +216,20 @@ NibResult buildFused(const Build& b) {
   spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
-  const QuantizePush push{{},          b.g.cols,      b.stride, b.g.group, b.g.groups_per_row, b.g.row_words,
-                          b.scalesWord(), b.zerosWord()};
+  const QuantizePush push{{},           b.g.cols,        b.stride,        b.g.group,    b.g.groups_per_row, b.g.scale_row_stride,
+                          b.g.row_words, b.scalesWord(), b.zerosWord(), b.g.rows};
   TileRule tiles;
-  tiles.mul = b.g.groups_per_row;
+  tiles.mul = b.g.scale_row_stride;
   tiles.div = spec.WG / spec.LANES * spec.PACK;
+  tiles.share = spec.PACK;
   // Scales of 16 bits share words across rows too: a tile begins at a whole word, as WG and PACK are powers of two.
   const uint64_t code_bytes = runs * b.runCodeBytes();
-  const Slot scales = b.nested() ? wholeSlot(NIB_ROLE_AUX) : tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset);
+  const Slot scales = b.nested() ? wholeSlot(NIB_ROLE_AUX) : b.paramsSlot();
   const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), scales, b.auxSlot()};
   const uint32_t shared = spec.WG * (b.g.format->info.flags & NIB_FORMAT_MEAN_SCALE ? 36u : 20u);  // extents, and sums
   return b.builder.add("quantize", b.g.format->info.format, spec, push, shared, tiles, slots,
-                       tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes));
+                       tiles.div * (uint64_t(b.g.group) * b.source_bytes + code_bytes),
+                       {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
 // fp32 scales in scratch to double quantization.
@@ -224,9 +247,10 @@ NibResult buildNest(const Build& b) {
     const uint64_t each = spec.PHASE == 3 ? kNestedBlock : kEach;
     TileRule tiles;
     tiles.fixed = spec.PHASE == 0 ? 1u : uint32_t(ceilDiv(b.g.scale_count, each * spec.WG));
-    const Slot codes = spec.PHASE == 3 ? tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset) : Slot{};
+    const Slot codes = spec.PHASE == 3 ? b.paramsSlot() : Slot{};
     const Slot slots[kSlotCount] = {Slot{}, Slot{}, codes, wholeSlot(NIB_ROLE_AUX)};
-    const NibResult result = b.builder.add("nest", 0, spec, push, 0, tiles, slots, each * spec.WG * 4);
+    const NibResult result = b.builder.add("nest", 0, spec, push, 0, tiles, slots, each * spec.WG * 4,
+                                           {{&push.code_word, NIB_PART_SCALES, 2}, {&push.nested_word, NIB_PART_NESTED, 2}});
     if (result != NIB_SUCCESS) return result;
   }
   return NIB_SUCCESS;
@@ -240,15 +264,17 @@ NibResult buildBlocks(const Build& b) {
   spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
-  const QuantizeBlockPush push{{},          b.g.cols, b.stride, b.g.groups_per_row, b.g.row_words,
-                               b.scalesWord(), b.zerosWord()};
+  const QuantizeBlockPush push{{},           b.g.cols,       b.stride,      b.g.groups_per_row, b.g.scale_row_stride,
+                               b.g.row_words, b.scalesWord(), b.zerosWord(), b.g.rows};
   TileRule tiles;
-  tiles.mul = b.g.groups_per_row;
+  tiles.mul = b.g.scale_row_stride;
   tiles.div = uint64_t(spec.WG) * 2;  // blocks whose halves share words
+  tiles.share = 2;
   const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
-                                  tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
+                                  b.paramsSlot(), b.auxSlot()};
   return b.builder.add("quantize_block", b.g.format->info.format, spec, push, 0, tiles, slots,
-                       tiles.div * (b.g.format->run * b.source_bytes + b.runCodeBytes()));
+                       tiles.div * (b.g.format->run * b.source_bytes + b.runCodeBytes()),
+                       {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
 NibResult buildScale(const Build& b, bool given, bool table) {
@@ -265,22 +291,26 @@ NibResult buildScale(const Build& b, bool given, bool table) {
                        uint32_t(b.scratch.extent_word),
                        b.scalesWord(),
                        b.zerosWord(),
-                       uint32_t(b.scratch.table_word)};
+                       uint32_t(b.scratch.table_word),
+                       b.g.scale_row_stride,
+                       b.g.rows};
   TileRule tiles;
   if (spec.PER_ROW) {
     tiles.div = uint64_t(spec.WG) * 4;
+    tiles.share = 4;
   } else {
     tiles.fixed = uint32_t(ceilDiv(b.g.scale_count, uint64_t(spec.WG) * 4));
   }
-  const Slot slots[kSlotCount] = {Slot{}, Slot{}, tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), wholeSlot(NIB_ROLE_AUX)};
-  return b.builder.add("scale", b.g.format->info.format, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 4 * 24);
+  const Slot slots[kSlotCount] = {Slot{}, Slot{}, b.paramsSlot(), wholeSlot(NIB_ROLE_AUX)};
+  return b.builder.add("scale", b.g.format->info.format, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 4 * 24,
+                       {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
 NibResult buildEncode(const Build& b, bool given, bool table) {
   const bool column = b.d.weights.granularity == NIB_GRANULARITY_COLUMN;
   EncodeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  spec.ROW_BLOCK = column ? columnRows(b.builder.caps().device_type, b.g.rows, 16) : 1u;
+  spec.ROW_BLOCK = column ? columnRows(b.builder.caps().device_type, b.rows, 16) : 1u;
   spec.SOURCE_TYPE = b.d.source_type;
   spec.SCALE_TYPE = b.d.weights.scale_type;
   spec.FLAGS = b.d.weights.flags;
@@ -296,7 +326,7 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
                         b.g.cols,
                         b.stride,
                         b.g.group,
-                        b.g.scale_row_stride,
+                        table ? (b.g.scale_row_stride != 0 ? 1u : 0u) : b.g.scale_row_stride,
                         b.g.row_words,
                         b.scalesWord(),
                         b.zerosWord(),
@@ -306,9 +336,10 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
   tiles.mul = b.runsPerRow();
   tiles.div = spec.WG;
   const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
-                                  tailSlot(NIB_ROLE_WEIGHTS, b.g.scales_offset), b.auxSlot()};
+                                  b.paramsSlot(), b.auxSlot()};
   return b.builder.add("encode", b.g.format->info.format, spec, push, 0, tiles, slots,
-                       uint64_t(spec.WG) * spec.ROW_BLOCK * (b.g.format->run * b.source_bytes + b.runCodeBytes()));
+                       uint64_t(spec.WG) * spec.ROW_BLOCK * (b.g.format->run * b.source_bytes + b.runCodeBytes()),
+                       {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
 NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& builder) {
@@ -316,14 +347,16 @@ NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& 
   NibResult result = geometryOf(d, Log(), &g);
   if (result != NIB_SUCCESS) return result;
   const uint32_t stride = sourceStride(d);
+  const uint32_t rows = kernelRows(d, g);
   const Build b{d,
                 g,
                 memory,
                 builder,
                 layOutScratch(d, g),
                 (d.weights.flags & NIB_WEIGHTS_FLAT) ? g.cols : stride,
-                vectorized(g.rows, g.cols, stride),
-                wide(g.rows, g.cols, stride, typeBytes(d.source_type)),
+                rows,
+                vectorized(rows, g.cols, stride),
+                wide(rows, g.cols, stride, typeBytes(d.source_type)),
                 g.cols % g.format->run == 0,
                 (d.flags & NIB_QUANTIZE_STATUS) != 0,
                 typeBytes(d.source_type)};
@@ -344,7 +377,7 @@ NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& 
   const Statistics statistics{(d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? ExtentOf::kRange : ExtentOf::kAbsmax,
                               d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW)
                                                                             : d.weights.granularity,
-                              g.rows,
+                              b.rows,
                               g.cols,
                               b.stride,
                               d.source_type,

@@ -27,6 +27,9 @@ NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const 
   if (*layout == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %u is not in this build", d.layout);
   const NibResult result = makeGeometry("repack", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
+  if (d.weights.flags & NIB_WEIGHTS_ALIGNED) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "repack: weights.flags: no layout has ALIGNED scales");
+  }
   if (!(*layout)->takes(*g->format)) {
     char formats[160];
     listFormats(**layout, formats, sizeof formats);
@@ -47,12 +50,15 @@ NibResult getMemory(const NibRepackDesc& d, const Log& log, NibMemory* memory) {
   const uint64_t zeros = layout->zerosBytes(g);
   const uint64_t zeros_offset = alignUp(codes, kPartAlignmentBytes);
   setRange(memory, unpacks(d) ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, zeros != 0 ? zeros_offset + zeros : codes);
-  setPart(memory, NIB_PART_PACKED_CODES, 0, codes);
-  if (zeros != 0) setPart(memory, NIB_PART_PACKED_ZEROS, zeros_offset, zeros);
+  const NibRole packed = unpacks(d) ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT;
+  setPart(memory, packed, NIB_PART_PACKED_CODES, 0, codes);
+  if (zeros != 0) setPart(memory, packed, NIB_PART_PACKED_ZEROS, zeros_offset, zeros);
   return NIB_SUCCESS;
 }
 
-RunRows runRows(const NibRepackDesc& d) { return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0}; }
+RunRows runRows(const NibRepackDesc& d) {
+  return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
+}
 
 Sides sides(const NibRepackDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
 
@@ -91,8 +97,9 @@ NibResult buildCodes(const NibRepackDesc& d, const Geometry& g, const LayoutDesc
   spec.SWAP = d.layout == NIB_LAYOUT_BITSANDBYTES;
   spec.GATHER = d.layout == NIB_LAYOUT_ROWS && row_bits % 32 != 0;
   spec.UNPACK = unpacks(d);
-  const RepackPush push{{}, g.cols, g.row_words, 0, 0, 0};
+  const RepackPush push{{}, g.cols, g.row_words, 0, 0, 0, g.rows};
   TileRule tiles;
+  tiles.absolute = true;
   tiles.div = spec.WG;
   const uint64_t words = uint64_t(g.row_words) * 4;
   Slot mine = itemSlot(NIB_ROLE_WEIGHTS, 0, words, 4, words);
@@ -106,6 +113,8 @@ NibResult buildCodes(const NibRepackDesc& d, const Geometry& g, const LayoutDesc
     mine = rowsSlot(NIB_ROLE_WEIGHTS, 0, words);
     theirs = rowsSlot(other, 0, row_bits / 8);
   }
+  mine = mine.of(NIB_PART_CODES);
+  theirs = theirs.of(NIB_PART_PACKED_CODES);
   const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
   return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
 }
@@ -126,8 +135,10 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
                         g.row_words,
                         uint32_t(g.zeros_offset / 4),
                         uint32_t(packed_offset / 4),
-                        one ? 1u : 0u};
+                        one ? 1u : 0u,
+                        g.rows};
   TileRule tiles;
+  tiles.absolute = true;
   tiles.div = spec.WG;
   if (one) {
     tiles.fixed = 1;
@@ -135,10 +146,12 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
     tiles.row_block = spec.UNPACK ? 4u : 32u / spec.BITS;
     tiles.mul = g.scale_row_stride;
   }
-  const Slot mine = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset);
-  const Slot theirs = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset);
+  const Slot mine = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset).of(kNoPart, {NIB_PART_ZEROS});
+  const Slot theirs = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset).of(kNoPart, {NIB_PART_PACKED_ZEROS});
   const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
-  return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
+  return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8,
+                     {{&push.zeros_word, NIB_PART_ZEROS, spec.UNPACK ? 1u : 0u},
+                      {&push.packed_word, NIB_PART_PACKED_ZEROS, spec.UNPACK ? 0u : 1u}});
 }
 
 NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& builder) {
@@ -148,18 +161,21 @@ NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& bu
   spec.MINIMUM = (g.format->info.flags & NIB_FORMAT_MINIMUM) != 0;
   spec.UNPACK = unpacks(d);
   spec.CODES = spec.UNPACK;
-  const RepackBlockPush push{{}, g.groups_per_row, uint32_t(g.scales_offset / 4), uint32_t(g.zeros_offset / 4)};
+  const RepackBlockPush push{{}, g.groups_per_row, uint32_t(g.scales_offset / 4), uint32_t(g.zeros_offset / 4), g.rows};
   const uint32_t halves = (spec.MINIMUM ? 2u : 1u) + 2u * spec.BITS;
-  const Slot codes = rowsSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4);
-  const Slot params = tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset);
-  const Slot blocks = rowsSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, 0, uint64_t(g.groups_per_row) * halves * 2);
+  const Slot codes = rowsSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4).of(NIB_PART_CODES);
+  const Slot params = tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS});
+  const Slot blocks = rowsSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, 0, uint64_t(g.groups_per_row) * halves * 2)
+                          .of(NIB_PART_PACKED_CODES);
   TileRule tiles;
+  tiles.absolute = true;
   tiles.row_block = 2;  // two rows are whole words of halves
   tiles.div = spec.WG;
   if (!spec.UNPACK) {
     tiles.mul = uint64_t(g.groups_per_row) * halves;
     const Slot slots[kSlotCount] = {codes, params, blocks, Slot{}};
-    return builder.add("repack_block", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
+    return builder.add("repack_block", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8,
+                       {{&push.scales_word, NIB_PART_SCALES, 1}, {&push.zeros_word, NIB_PART_ZEROS, 1}});
   }
   tiles.mul = uint64_t(g.row_words) * 2;
   const Slot code_slots[kSlotCount] = {blocks, Slot{}, codes, Slot{}};
@@ -168,7 +184,8 @@ NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& bu
   spec.CODES = false;
   tiles.mul = g.groups_per_row;
   const Slot scale_slots[kSlotCount] = {blocks, Slot{}, params, Slot{}};
-  return builder.add("repack_block", 0, spec, push, 0, tiles, scale_slots, uint64_t(spec.WG) * 8);
+  return builder.add("repack_block", 0, spec, push, 0, tiles, scale_slots, uint64_t(spec.WG) * 8,
+                     {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
 NibResult build(const NibRepackDesc& d, const NibMemory& memory, PlanBuilder& builder) {

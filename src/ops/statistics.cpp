@@ -132,7 +132,9 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   combine.FLATTEN = w.flat;
   combine.SOLO = w.solo_merge;
   const CombinePush combine_push{{}, s.cols, w.chunks, w.chunk_elements, s.partial_word, s.result_word};
-  const Slot combine_slots[kSlotCount] = {Slot{}, Slot{}, wholeSlot(s.result_role), wholeSlot(NIB_ROLE_AUX)};
+  const bool rows_of_output = s.result_role == NIB_ROLE_OUTPUT && s.granularity == NIB_GRANULARITY_ROW;
+  const Slot result_slot = wholeSlot(s.result_role).moving(rows_of_output ? sizeof(NibExtent) : 0);
+  const Slot combine_slots[kSlotCount] = {Slot{}, Slot{}, result_slot, wholeSlot(NIB_ROLE_AUX)};
   return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, w.merge_tiles, combine_slots, kMergeTileBytes);
 }
 

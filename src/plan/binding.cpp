@@ -1,93 +1,217 @@
-// Bindings: descriptor sets over the caller's buffers, one per segment, made outside recording.
-#include "plan/plan.h"
+// Bindings: descriptor sets over the caller's buffers, one per segment, allocated and written before recording.
+#include "base/sized.h"
 #include "formats/geometry.h"
+#include "plan/plan.h"
 
 namespace nib {
 namespace {
 
-const char* const kRoleNames[NIB_ROLE_COUNT] = {"weights", "input", "output", "aux"};
-
-NibResult checkRanges(const NibPlan& plan, const NibBindingDesc& desc) {
+NibResult checkRanges(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
   const Log& log = plan.context->log;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    const NibMemoryRange& need = plan.memory.range[role];
+    const NibMemoryRange& need = memory.range[role];
     const NibBufferRange& range = desc.range[role];
     if (need.size_bytes == 0) continue;
     if (range.buffer == VK_NULL_HANDLE) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has no buffer", plan.op->name, kRoleNames[role]);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has no buffer", plan.op->name, roleName(role));
     }
     if (range.offset % kRangeAlignmentBytes != 0) {
       return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range begins at %llu, not at a multiple of %u bytes",
-                      plan.op->name, kRoleNames[role], (unsigned long long)range.offset, kRangeAlignmentBytes);
+                      plan.op->name, roleName(role), (unsigned long long)range.offset, kRangeAlignmentBytes);
     }
     if (range.size == VK_WHOLE_SIZE || range.size < need.size_bytes) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is no size)",
-                      plan.op->name, kRoleNames[role], (long long)range.size, (unsigned long long)need.size_bytes);
-    }
-    for (uint32_t other = 0; other < role; ++other) {
-      const NibBufferRange& o = desc.range[other];
-      if (plan.memory.range[other].size_bytes == 0 || o.buffer != range.buffer) continue;
-      if (range.offset < o.offset + o.size && o.offset < range.offset + range.size) {
-        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s and %s ranges overlap", plan.op->name, kRoleNames[other],
-                        kRoleNames[role]);
-      }
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is refused)",
+                      plan.op->name, roleName(role), (long long)range.size, (unsigned long long)need.size_bytes);
     }
   }
   return NIB_SUCCESS;
 }
 
-void writeSet(const NibPlan& plan, const Phase& phase, const Segment& segment, const NibBindingDesc& desc,
-              VkDescriptorSet set, NibBinding::Delta* delta) {
-  const NibContext& context = *plan.context;
-  const uint64_t alignment = windowAlignment(context);
-  VkDescriptorBufferInfo info[kSlotCount];
-  const VkDescriptorBufferInfo* any = nullptr;
-  for (uint32_t s = 0; s < kSlotCount; ++s) {
-    const Slot& slot = phase.slot[s];
-    delta->words[s] = 0;
-    if (slot.kind == Slot::kUnused) continue;
-    const NibBufferRange& range = desc.range[slot.role];
-    const Span span = slotSpan(plan, phase, slot, segment.tile_first, segment.tile_end);
-    const uint64_t base = (range.offset + span.begin) / alignment * alignment;
-    info[s] = {range.buffer, base, range.offset + span.end - base};
-    // Modulo 2^32: a window may begin after the range.
-    delta->words[s] = uint32_t((range.offset + slot.origin_bytes - base) / 4u);
-    any = &info[s];
+// Memory that the op reads or writes: one part, or the whole range of a role none of whose parts is moved.
+struct Piece {
+  VkBuffer buffer;
+  uint64_t begin, end;
+  uint32_t role;
+  uint32_t part;  // kNoPart = the whole range
+};
+
+uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pieces) {
+  uint32_t count = 0;
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    const NibBufferRange& range = desc.range[role];
+    if (memory.range[role].size_bytes == 0) continue;
+    bool moved = false;
+    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+      moved = moved || (desc.part_offset_bytes[p] != 0 && memory.part[p].role == role);
+    }
+    // NibRun.offset_bytes may move the op's bytes anywhere within the caller's range, so all of it counts.
+    if (!moved) {
+      pieces[count++] = {range.buffer, range.offset, range.offset + range.size, role, kNoPart};
+      continue;
+    }
+    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+      const NibMemoryPart& part = memory.part[p];
+      if (part.size_bytes == 0 || part.role != role) continue;
+      const uint64_t begin = range.offset + part.offset_bytes;
+      pieces[count++] = {range.buffer, begin, begin + part.size_bytes, role, p};
+    }
   }
-  VkWriteDescriptorSet writes[kSlotCount];
-  for (uint32_t s = 0; s < kSlotCount; ++s) {
-    // Every binding of the shared layout is written, so that no driver sees an empty one.
-    if (phase.slot[s].kind == Slot::kUnused) info[s] = *any;
-    writes[s] = VkWriteDescriptorSet{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
-    writes[s].dstSet = set;
-    writes[s].dstBinding = s;
-    writes[s].descriptorCount = 1;
-    writes[s].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
-    writes[s].pBufferInfo = &info[s];
-  }
-  context.api.vkUpdateDescriptorSets(context.device, kSlotCount, writes, 0, nullptr);
+  return count;
 }
 
-NibResult bindInto(NibBinding& binding, const NibBindingDesc& desc) {
+// Two whole ranges must not overlap. A moved part may overlap memory unless one of the two is written. A written part may
+// be the same bytes as another part if the op works in place there (mayAlias).
+NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
+  const Log& log = plan.context->log;
+  const uint32_t written = plan.op->written(plan.desc.get());
+  Piece pieces[uint32_t(NIB_PART_COUNT) + NIB_ROLE_COUNT];
+  const uint32_t count = piecesOf(memory, desc, pieces);
+  for (uint32_t i = 0; i < count; ++i) {
+    for (uint32_t j = 0; j < i; ++j) {
+      const Piece& a = pieces[i];
+      const Piece& b = pieces[j];
+      if (a.buffer != b.buffer || a.begin >= b.end || b.begin >= a.end) continue;
+      const bool ranges = a.part == kNoPart && b.part == kNoPart;
+      const bool a_written = a.role == written || a.role == NIB_ROLE_AUX;
+      const bool b_written = b.role == written || b.role == NIB_ROLE_AUX;
+      if (!ranges && !a_written && !b_written) continue;
+      if (a.part != kNoPart && b.part != kNoPart && a.begin == b.begin &&
+          ((a_written && plan.op->mayAlias(plan.desc.get(), NibPart(a.part), NibPart(b.part))) ||
+           (b_written && plan.op->mayAlias(plan.desc.get(), NibPart(b.part), NibPart(a.part))))) {
+        continue;
+      }
+      if (ranges) {
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s and %s ranges overlap", plan.op->name, roleName(b.role),
+                        roleName(a.role));
+      }
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part %d of %s and part %d of %s overlap, and one of them is written",
+                      plan.op->name, int(b.part), roleName(b.role), int(a.part), roleName(a.role));
+    }
+  }
+  return NIB_SUCCESS;
+}
+
+// The bytes of the role's range from the first to the last part of the set `parts`, at the offsets of the binding.
+Span partsSpan(const NibMemory& memory, uint64_t parts) {
+  Span span{UINT64_MAX, 0};
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    const NibMemoryPart& part = memory.part[p];
+    if ((parts & partBit(p)) == 0 || part.size_bytes == 0) continue;
+    if (part.offset_bytes < span.begin) span.begin = part.offset_bytes;
+    const uint64_t end = wholeWordsBytes(part.offset_bytes + part.size_bytes);
+    if (end > span.end) span.end = end;
+  }
+  return span;
+}
+
+class SetWriter {
+ public:
+  SetWriter(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc, const NibBinding& binding)
+      : plan_(plan), memory_(memory), desc_(desc), binding_(binding), alignment_(windowAlignment(*plan.context)) {}
+
+  NibResult write(const Phase& phase, const Segment& segment, VkDescriptorSet set, NibBinding::Windows* windows) const {
+    VkDescriptorBufferInfo info[kSlotCount];
+    const VkDescriptorBufferInfo* any = nullptr;
+    for (uint32_t s = 0; s < kSlotCount; ++s) {
+      windows->slot[s] = {0, 0, UINT64_MAX};
+      if (phase.slot[s].kind == Slot::kUnused) continue;
+      const NibResult result = describe(phase, phase.slot[s], segment, &info[s], &windows->slot[s]);
+      if (result != NIB_SUCCESS) return result;
+      any = &info[s];
+    }
+    VkWriteDescriptorSet writes[kSlotCount];
+    for (uint32_t s = 0; s < kSlotCount; ++s) {
+      // Every binding of the shared layout is written, so that no driver sees an empty one.
+      if (phase.slot[s].kind == Slot::kUnused) info[s] = *any;
+      writes[s] = VkWriteDescriptorSet{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
+      writes[s].dstSet = set;
+      writes[s].dstBinding = s;
+      writes[s].descriptorCount = 1;
+      writes[s].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
+      writes[s].pBufferInfo = &info[s];
+    }
+    plan_.context->api.vkUpdateDescriptorSets(plan_.context->device, kSlotCount, writes, 0, nullptr);
+    return NIB_SUCCESS;
+  }
+
+ private:
+  bool anyMoved(uint64_t parts) const {
+    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+      if ((parts & partBit(p)) != 0 && binding_.part_words[p] != 0) return true;
+    }
+    return false;
+  }
+
+  // Chooses the buffer window that a slot's descriptor covers for a segment.
+  NibResult describe(const Phase& phase, const Slot& slot, const Segment& segment, VkDescriptorBufferInfo* info,
+                     NibBinding::Window* window) const {
+    const NibBufferRange& range = desc_.range[slot.role];
+    // The distance of the base part, which the kernel's indices are relative to, from its offset in the plan. Modulo 2^64:
+    // it may be negative.
+    uint64_t shift = 0;
+    if (slot.base_part != kNoPart) shift = memory_.part[slot.base_part].offset_bytes - plan_.memory.part[slot.base_part].offset_bytes;
+    Span span = slot.pinned || slot.float_bytes != 0 ? allRowsSpan(plan_, slot)
+                                                     : slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
+    if (slot.kind == Slot::kWhole && anyMoved(slot.parts)) {
+      span = partsSpan(memory_, slot.parts);
+    } else {
+      span.begin += shift;
+      span.end += shift;
+    }
+    const uint64_t base = (range.offset + span.begin) / alignment_ * alignment_;
+    uint64_t size = range.offset + span.end - base;
+    if (slot.float_bytes != 0) {
+      // At the largest dynamic offset, a multiple of the alignment, the window ends where the rows end.
+      const uint64_t part_size = slot.float_bytes + (size - slot.float_bytes) % alignment_;
+      const Span first = slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
+      window->largest_offset = size - part_size;
+      window->floats_from = range.offset + first.begin + shift - base;
+      size = part_size;
+    } else if (size > plan_.context->caps.max_storage_range_bytes) {
+      return plan_.context->log.fail(NIB_ERROR_UNSUPPORTED,
+                                     "%s: the parts of %s that one descriptor must cover span %llu bytes, the device's storage "
+                                     "range has %llu; put them closer together",
+                                     plan_.op->name, roleName(slot.role), (unsigned long long)size,
+                                     (unsigned long long)plan_.context->caps.max_storage_range_bytes);
+    }
+    *info = {range.buffer, base, size};
+    // Modulo 2^32: a window may begin after the origin.
+    window->delta_words = uint32_t((range.offset + slot.origin_bytes + shift - base) / 4u);
+    return NIB_SUCCESS;
+  }
+
+  const NibPlan& plan_;
+  const NibMemory& memory_;
+  const NibBindingDesc& desc_;
+  const NibBinding& binding_;
+  uint64_t alignment_;
+};
+
+NibResult bindInto(NibBinding& binding, const NibMemory& memory, const NibBindingDesc& desc) {
   const NibPlan& plan = *binding.plan;
   NibContext& context = *plan.context;
-  if (!binding.sets.reserve(plan.segments.size()) || !binding.deltas.reserve(plan.segments.size())) {
+  if (!binding.sets.reserve(plan.segments.size()) || !binding.windows.reserve(plan.segments.size())) {
     return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan.op->name);
   }
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    const uint64_t need = plan.memory.range[role].size_bytes;
+    const uint64_t need = memory.range[role].size_bytes;
     binding.slack_bytes[role] = need != 0 ? desc.range[role].size - need : UINT64_MAX;
   }
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    binding.part_words[p] = uint32_t((memory.part[p].offset_bytes - plan.memory.part[p].offset_bytes) / 4u);
+  }
+  const SetWriter writer(plan, memory, desc, binding);
   for (uint32_t p = 0; p < plan.phase_count; ++p) {
     const Phase& phase = plan.phase[p];
     for (uint32_t i = 0; i < phase.segment_count; ++i) {
       PooledSet set;
-      const NibResult result = context.pools.allocate(&set);
+      NibResult result = context.pools.allocate(&set);
       if (result != NIB_SUCCESS) return result;
-      NibBinding::Delta delta;
-      writeSet(plan, phase, plan.segments[phase.first_segment + i], desc, set.set, &delta);
       binding.sets.push(set);
-      binding.deltas.push(delta);
+      NibBinding::Windows windows;
+      result = writer.write(phase, plan.segments[phase.first_segment + i], set.set, &windows);
+      if (result != NIB_SUCCESS) return result;
+      binding.windows.push(windows);
     }
   }
   return NIB_SUCCESS;
@@ -107,11 +231,18 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreateBinding: NULL argument");
   }
   *out_binding = nullptr;
-  NibResult result = checkRanges(*plan, *desc);
+  NibBindingDesc whole;
+  if (!readSized(*desc, &whole)) {
+    return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreateBinding: set desc->struct_bytes to sizeof(NibBindingDesc)");
+  }
+  NibMemory memory = plan->memory;
+  NibResult result = placeParts(*plan->op, whole.part_offset_bytes, context.log, &memory);
+  if (result == NIB_SUCCESS) result = checkRanges(*plan, memory, whole);
+  if (result == NIB_SUCCESS) result = checkOverlaps(*plan, memory, whole);
   if (result != NIB_SUCCESS) return result;
   NibBinding* binding = context.allocator.create<NibBinding>(plan);
   if (binding == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan->op->name);
-  result = bindInto(*binding, *desc);
+  result = bindInto(*binding, memory, whole);
   if (result != NIB_SUCCESS) {
     nibDestroyBinding(binding);
     return result;

@@ -6,7 +6,7 @@
 namespace nib::vk {
 namespace {
 
-// Word 1 of a module is its SPIR-V version; a device takes it up to the one its Vulkan version brought.
+// The newest SPIR-V version that a Vulkan version accepts, encoded as in word 1 of a module.
 uint32_t maxSpirvVersion(uint32_t api_version) {
   if (api_version >= VK_API_VERSION_1_3) return 0x00010600;
   if (api_version >= VK_API_VERSION_1_2) return 0x00010500;
@@ -21,17 +21,17 @@ bool tooLarge(const char* what, uint32_t need, uint32_t limit, Reason& out) {
   return true;
 }
 
-// True if the row can run; else `out` says why not.
+// Whether the device can run the row; if not, `out` says why.
 bool fits(const KernelRow& row, const Caps& caps, const KernelLimits& need, Reason& out) {
   if (row.spirv == nullptr) {
     std::snprintf(out, sizeof out, "not built");
     return false;
   }
-  const uint32_t lacking = row.features & ~caps.features;
-  if (lacking != 0) {
+  const uint32_t missing = row.features & ~caps.features;
+  if (missing != 0) {
     int length = std::snprintf(out, sizeof out, "needs");
     for (uint32_t bit = 1; bit != 0 && length < static_cast<int>(sizeof out); bit <<= 1)
-      if ((lacking & bit) != 0)
+      if ((missing & bit) != 0)
         length += std::snprintf(out + length, sizeof out - static_cast<size_t>(length), " %s", featureName(bit));
     return false;
   }
@@ -52,9 +52,9 @@ void append(ChooseReport* why, const KernelRow& row, const char* reason) {
   if (why == nullptr) return;
   const char* separator = why->rejected++ != 0 ? "; " : "";
   const size_t used = std::strlen(why->text);
-  const size_t room = sizeof why->text - used;
-  const int length = std::snprintf(why->text + used, room, "%s%s: %s", separator, row.module, reason);
-  if (length >= static_cast<int>(room)) std::memcpy(why->text + sizeof why->text - 4, "...", 4);
+  const size_t space = sizeof why->text - used;
+  const int length = std::snprintf(why->text + used, space, "%s%s: %s", separator, row.module, reason);
+  if (length >= static_cast<int>(space)) std::memcpy(why->text + sizeof why->text - 4, "...", 4);
 }
 
 }  // namespace

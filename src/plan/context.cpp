@@ -1,13 +1,14 @@
+#include "base/sized.h"
 #include "plan/context.h"
 
 namespace nib {
 
 bool isSwitchedOff(const NibContext& context, const KernelRow& row) {
-  // A module that needs features has another row to fall back on; one wrong specialization condemns it. A row that
-  // needs nothing is judged specialization by specialization, when its constants are known.
+  // A row that needs features has another row as its fallback, so one failed specialization disables the whole module.
+  // A row without features is the last fallback: addPhase checks the verdict of the one specialization it uses.
   if (row.features == 0) return false;
   std::lock_guard<std::mutex> lock(context.verdict_mutex);
-  if (context.verdicts.count() == 0) return false;  // and no hash to compute
+  if (context.verdicts.count() == 0) return false;  // saves computing the hash
   return context.verdicts.anyFailed(context.caps, kernelHash(row));
 }
 
@@ -73,38 +74,46 @@ using namespace nib;
 
 extern "C" {
 
-NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context) {
-  if (desc == nullptr || out_context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_context) {
+  if (caller_desc == nullptr || out_context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
   *out_context = nullptr;
-  const Log log(desc->log);
-  if (desc->abi_version != NIB_ABI_VERSION) {
-    return log.fail(NIB_ERROR_VERSION, "context: abi_version %u, this library has %u", desc->abi_version, NIB_ABI_VERSION);
+  // The layout of the other fields depends on the version, so nothing else is read first, not even the log.
+  if (caller_desc->abi_version != NIB_ABI_VERSION) return NIB_ERROR_VERSION;
+  NibContextDesc desc;
+  if (!readSized(*caller_desc, &desc)) return NIB_ERROR_INVALID_ARGUMENT;
+  const Log log(desc.log);
+  NibRestrict restriction;
+  if (desc.restriction != nullptr) {
+    if (!readSized(*desc.restriction, &restriction)) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: set restriction->struct_bytes to sizeof(NibRestrict)");
+    }
+    desc.restriction = &restriction;
   }
-  if (desc->get_instance_proc_addr == nullptr || desc->instance == VK_NULL_HANDLE ||
-      desc->physical_device == VK_NULL_HANDLE || desc->device == VK_NULL_HANDLE) {
+  if (desc.get_instance_proc_addr == nullptr || desc.instance == VK_NULL_HANDLE ||
+      desc.physical_device == VK_NULL_HANDLE || desc.device == VK_NULL_HANDLE) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
                     "context: get_instance_proc_addr, instance, physical_device and device must be set");
   }
-  if (desc->allocator != nullptr && (desc->allocator->allocate == nullptr || desc->allocator->release == nullptr)) {
+  if (desc.allocator != nullptr && (desc.allocator->allocate == nullptr || desc.allocator->release == nullptr)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: allocator needs both allocate and release");
   }
-  if (desc->flags & NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED) {
+  if (desc.flags & NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
                     "context: pipeline_cache must not be externally synchronized: plans may be made on any thread");
   }
-  if (desc->features & ~uint32_t(NIB_FEATURE_ALL)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: features 0x%x has unknown bits", desc->features);
+  if (desc.features & ~uint32_t(NIB_FEATURE_ALL)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: features 0x%x has unknown bits", desc.features);
   }
-  if (desc->tuning_count != 0 && desc->tuning == nullptr) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: tuning is NULL with tuning_count %u", desc->tuning_count);
+  if (desc.tuning_count != 0 && desc.tuning == nullptr) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: tuning is NULL with tuning_count %u", desc.tuning_count);
   }
-  const HostMemory memory(desc->allocator);
+  const HostMemory memory(desc.allocator);
   NibContext* context = memory.create<NibContext>(memory);
   if (context == nullptr) return log.fail(NIB_ERROR_OUT_OF_MEMORY, "context: out of host memory");
   context->log = log;
-  context->device = desc->device;
-  context->pipeline_cache = desc->pipeline_cache;
-  const NibResult result = initialize(*context, *desc);
+  context->device = desc.device;
+  context->pipeline_cache = desc.pipeline_cache;
+  const NibResult result = initialize(*context, desc);
   if (result != NIB_SUCCESS) {
     nibDestroyContext(context);
     return result;
@@ -115,7 +124,7 @@ NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context)
 
 void nibDestroyContext(NibContext* context) {
   if (context == nullptr) return;
-  // Without the function table nothing was made.
+  // If loading the function table failed, there is nothing to destroy.
   if (context->api.vkDestroyPipelineLayout != nullptr) {
     context->pipelines.destroyAll();
     context->pools.destroyAll();
@@ -126,7 +135,8 @@ void nibDestroyContext(NibContext* context) {
   memory.destroy(context);
 }
 
-void nibGetContextInfo(const NibContext* context, NibContextInfo* out_info) {
+NibResult nibGetContextInfo(const NibContext* context, NibContextInfo* out_info) {
+  if (context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
   const vk::Caps& caps = context->caps;
   NibContextInfo info{};
   info.features = caps.features;
@@ -137,7 +147,9 @@ void nibGetContextInfo(const NibContext* context, NibContextInfo* out_info) {
   info.quirk_count = caps.quirk_count;
   info.max_storage_range_bytes = caps.max_storage_range_bytes;
   std::memcpy(info.device_uuid, caps.device_uuid, sizeof info.device_uuid);
-  *out_info = info;
+  if (out_info != nullptr && writeSized(info, out_info)) return NIB_SUCCESS;
+  return context->log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                           "nibGetContextInfo: set out_info->struct_bytes to sizeof(NibContextInfo)");
 }
 
 const char* nibGetTierReason(const NibContext* context) { return context->caps.tier_reason; }

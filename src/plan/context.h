@@ -1,4 +1,4 @@
-// An adopted device: handles, function table, facts, callbacks, and what plans share.
+// The application's device as nibble uses it: handles, function table, capabilities, callbacks, and what plans share.
 #ifndef NIB_PLAN_CONTEXT_H
 #define NIB_PLAN_CONTEXT_H
 
@@ -31,7 +31,7 @@ struct NibContext {
   nib::DescriptorPools pools;
   mutable std::mutex verdict_mutex;
   nib::vk::Verdicts verdicts;
-  nib::Array<NibTuning> tuning;  // as the application gave it
+  nib::Array<NibTuning> tuning;  // a copy of NibContextDesc.tuning
 };
 
 namespace nib {
@@ -39,10 +39,10 @@ namespace nib {
 inline constexpr uint32_t kSlotCount = 4;
 inline constexpr uint32_t kPushBytes = 128;
 
-// Part of a verdict's key: a rebuilt kernel is a new one.
+// Part of a verdict's key, so that a changed kernel has no verdict yet.
 inline uint64_t kernelHash(const KernelRow& row) { return fnv1a64(row.spirv, size_t(row.spirv_words) * 4u); }
 
-// Whether a self-test found this module wrong on this device.
+// Whether a self-test failed with this module on this device. Always false for rows that need no feature.
 bool isSwitchedOff(const NibContext& context, const KernelRow& row);
 
 }  // namespace nib

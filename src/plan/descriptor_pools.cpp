@@ -35,7 +35,7 @@ NibResult DescriptorPools::allocate(PooledSet* out_set) {
   info.descriptorSetCount = 1;
   info.pSetLayouts = &context_.set_layout;
   out_set->pool = free_pool->pool;
-  // All sets are alike, so a pool with room cannot be fragmented.
+  // All sets have the same layout, so a pool with a free set cannot be fragmented.
   const VkResult result = context_.api.vkAllocateDescriptorSets(context_.device, &info, &out_set->set);
   if (result != VK_SUCCESS) {
     return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "binding: vkAllocateDescriptorSets failed with %d", int(result));

@@ -1,4 +1,4 @@
-// Descriptor sets of the one layout, from pools that grow by chunks.
+// Descriptor sets of the context's layout. Pools of a fixed size are added as they are needed.
 #ifndef NIB_PLAN_DESCRIPTOR_POOLS_H
 #define NIB_PLAN_DESCRIPTOR_POOLS_H
 

@@ -1,4 +1,4 @@
-// Tables the build writes from shaders/kernels.list.
+// The kernel table, which the build generates from shaders/kernels.list.
 #ifndef NIB_PLAN_KERNEL_TABLE_H
 #define NIB_PLAN_KERNEL_TABLE_H
 
@@ -9,10 +9,10 @@ namespace nib {
 struct KernelRow {
   const char* module;      // "quantize_row_int4_subgroup": unique
   const char* name;        // "quantize_row"
-  uint32_t format;         // NibFormat, 0 = the kernel knows no format
+  uint32_t format;         // NibFormat, 0 = the kernel is independent of the format
   const char* variant;     // "subgroup", "" = none
   uint32_t features;       // NIB_FEATURE_* the module needs
-  const uint32_t* spirv;   // NULL if this build's compiler could not make it
+  const uint32_t* spirv;   // NULL if this build's shader compiler could not compile it
   uint32_t spirv_words;
 };
 

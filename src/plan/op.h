@@ -1,5 +1,5 @@
-// An op as data. Each src/ops/NAME.cpp describes one op as an Op<Desc> with designated initializers and makes its row,
-// kOp_NAME, from it; the build lists the rows from kernels.list.
+// The interface of an op: a struct of functions. Each src/ops/NAME.cpp defines one op as an Op<Desc> with designated
+// initializers, and makes its table row kOp_NAME from it. The build generates the table from kernels.list.
 #ifndef NIB_PLAN_OP_H
 #define NIB_PLAN_OP_H
 
@@ -13,50 +13,56 @@ namespace nib {
 
 class PlanBuilder;
 
-// NibRun.n of an op.
+// The rows that a run of an op may process.
 struct RunRows {
   uint32_t max;        // the most rows of one run
   bool fixed = false;  // a run takes exactly that many
+  uint32_t all = 0;    // NibRun.first_row + n is at most this; 0 = first_row must be 0
 };
 
-// How far a device's result of exact sums may be from the reference's. Only bounded ops have one.
+// How far a device's result may be from the reference's in a self-test. Only ops with an error bound have one.
 struct Tolerance {
   uint32_t type;    // NibType of the result's elements
-  double relative;  // times the largest result; one ulp of the type is added
+  double relative;  // the bound is relative * the largest |result| + one ulp of the type
 };
 
 // The functions of an op whose description is Desc. Members without a default are required.
 template <class Desc>
 struct Op {
-  NibOp op;
+  NibOp op;  // NIB_OP_*
   const char* name;
-  // Validates the description, names the field that is wrong, and computes the memory's layout. Alignments are the CPU's.
+  uint32_t least_desc_bytes = 0;  // size of the description's first released version; 0 = still sizeof(Desc)
+  // Validates the description and computes the memory's layout. An error is logged with the name of the wrong field.
+  // Alignments are those of the CPU.
   NibResult (*getMemory)(const Desc& desc, const Log& log, NibMemory* memory);
   RunRows (*runRows)(const Desc& desc);
   void (*runReference)(const Desc& desc, const HostRun& run);
 #if !defined(NIB_NO_VULKAN)
-  // Chooses kernels and adds phases. The description is valid.
+  // Chooses kernels and adds phases. getMemory has accepted the description.
   NibResult (*build)(const Desc& desc, const NibMemory& memory, PlanBuilder& builder);
 #endif
   // Rows and columns as kernels see them.
   Sides (*sides)(const Desc& desc);
-  // The same description for other sides: a dense operand stays dense, another keeps its stride's residue.
+  // The same description with other sides. A contiguous operand stays contiguous, another keeps its stride modulo 8.
   Desc (*resized)(const Desc& desc, Sides sides);
-  // Fills what the op reads for a self-test, in ranges of the sizes of `memory`.
+  // Fills the op's inputs with test data for a self-test. The binding's ranges have the sizes in `memory`.
   void (*fillProbe)(const Desc& desc, const NibMemory& memory, const NibCpuBinding& binding);
   // The role that holds the result. NULL = OUTPUT.
   NibRole (*written)(const Desc& desc) = nullptr;
-  // Of self-tests. NULL = results are the same bytes.
+  // The error bound of self-tests. NULL = results must be the same bytes.
   Tolerance (*tolerance)(const Desc& desc) = nullptr;
-  // Whether runs add to what the result's role holds; fillProbe then fills it too. NULL = they do not.
+  // Whether the op may write part `written` in place over part `other`. NULL = never.
+  bool (*mayAlias)(const Desc& desc, NibPart written, NibPart other) = nullptr;
+  // Whether a run adds to the previous result; fillProbe then fills the result too. NULL = never.
   bool (*accumulates)(const Desc& desc) = nullptr;
 };
 
-// An op with its description's type erased.
+// A row of the op table: an Op<Desc> whose functions take any description.
 struct OpRow {
   uint32_t op;
   const char* name;
-  uint32_t desc_bytes;  // of the description struct
+  uint32_t desc_bytes;        // of the description struct
+  uint32_t least_desc_bytes;  // of its first released version
   NibResult (*getMemory)(const NibOpDesc* desc, const Log& log, NibMemory* memory);
   RunRows (*runRows)(const NibOpDesc* desc);
   void (*runReference)(const NibOpDesc* desc, const HostRun& run);
@@ -68,6 +74,7 @@ struct OpRow {
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole (*written)(const NibOpDesc* desc);
   Tolerance (*tolerance)(const NibOpDesc* desc);  // relative 0 = the same bytes
+  bool (*mayAlias)(const NibOpDesc* desc, NibPart written, NibPart other);
   bool (*accumulates)(const NibOpDesc* desc);
 };
 
@@ -78,13 +85,14 @@ const Desc& as(const NibOpDesc* desc) {
   return *reinterpret_cast<const Desc*>(desc);
 }
 
-// kOp is a constexpr Op<Desc>; its functions are called through pointers that take any description.
+// kOp is a constexpr Op<Desc>; the lambdas cast the description to its type.
 template <class Desc, const Op<Desc>& kOp>
 constexpr OpRow makeOpRow() {
   return {
-      .op = uint32_t(kOp.op),
+      .op = kOp.op,
       .name = kOp.name,
       .desc_bytes = sizeof(Desc),
+      .least_desc_bytes = kOp.least_desc_bytes != 0 ? kOp.least_desc_bytes : uint32_t(sizeof(Desc)),
       .getMemory = [](const NibOpDesc* d, const Log& log, NibMemory* memory) {
         return kOp.getMemory(as<Desc>(d), log, memory);
       },
@@ -110,6 +118,10 @@ constexpr OpRow makeOpRow() {
         if constexpr (kOp.tolerance != nullptr) return kOp.tolerance(as<Desc>(d));
         return Tolerance{NIB_TYPE_F32, 0};
       },
+      .mayAlias = [](const NibOpDesc* d, NibPart written, NibPart other) {
+        if constexpr (kOp.mayAlias != nullptr) return kOp.mayAlias(as<Desc>(d), written, other);
+        return false;
+      },
       .accumulates = [](const NibOpDesc* d) {
         if constexpr (kOp.accumulates != nullptr) return kOp.accumulates(as<Desc>(d));
         return false;
@@ -120,18 +132,38 @@ constexpr OpRow makeOpRow() {
 }  // namespace detail
 
 // Defines kOp_NAME in namespace nib from DESCRIPTION, a constexpr Op<...> of the same file.
-#define NIB_DEFINE_OP(NAME, DESC, DESCRIPTION) \
-  extern const OpRow kOp_##NAME;               \
+#define NIB_DEFINE_OP(NAME, DESC, DESCRIPTION)                      \
+  static_assert(sizeof(DESC) <= AnyDesc::kMaxBytes);                \
+  extern const OpRow kOp_##NAME;                                    \
   constinit const OpRow kOp_##NAME = detail::makeOpRow<DESC, DESCRIPTION>();
 
-// Members that only a build with Vulkan has.
+// Initializers of members that only a build with Vulkan has.
 #if defined(NIB_NO_VULKAN)
 #define NIB_VULKAN_MEMBER(...)
 #else
 #define NIB_VULKAN_MEMBER(...) __VA_ARGS__
 #endif
 
-// NULL if this build lacks it.
+// Storage for a description of any op, in the library's own size.
+struct AnyDesc {
+  static constexpr uint32_t kMaxBytes = 256;
+  alignas(8) uint8_t bytes[kMaxBytes];
+  const NibOpDesc* get() const { return reinterpret_cast<const NibOpDesc*>(bytes); }
+};
+
+// Finds the op and copies the caller's description, which may be smaller or larger than the library's.
+NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyDesc* out);
+
+// "weights", "input", "output", "aux"
+const char* roleName(uint32_t role);
+
+// Applies a binding's part_offset_bytes to *memory. A range with moved parts then ends with its last part.
+NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory);
+
+// Checks n and first_row of a run.
+NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log);
+
+// NULL if this build lacks the op.
 const OpRow* findOp(uint32_t op);
 // In the order of kernels.list; NULL beyond the last.
 const OpRow* opAt(uint32_t index);

@@ -36,7 +36,7 @@ NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_
   Entry entry{&row, spec_count, {}, pipeline};
   std::memcpy(entry.spec, spec, spec_count * sizeof(uint32_t));
   std::lock_guard<std::mutex> lock(mutex_);
-  // Another thread may have been faster.
+  // Another thread may have added the same pipeline meanwhile.
   *out_pipeline = find(row, spec, spec_count);
   if (*out_pipeline != VK_NULL_HANDLE) {
     context_.api.vkDestroyPipeline(context_.device, pipeline, nullptr);
@@ -85,7 +85,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &spec_info;
   info.layout = context_.pipeline_layout;
-  // No kernel relies on bounds checks, and they cost.
+  // No kernel relies on the driver's bounds checks, which cost time.
   VkPipelineRobustnessCreateInfoEXT robustness{VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT};
   if (context_.caps.features & NIB_FEATURE_ROBUSTNESS) {
     robustness.storageBuffers = VK_PIPELINE_ROBUSTNESS_BUFFER_BEHAVIOR_DISABLED_EXT;
@@ -94,7 +94,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
     robustness.images = VK_PIPELINE_ROBUSTNESS_IMAGE_BEHAVIOR_DEVICE_DEFAULT_EXT;
     info.pNext = &robustness;
   }
-  // Subgroup kernels count on no invocation of a subgroup being missing.
+  // Subgroup kernels require that every subgroup is full.
   if ((row.features & NIB_FEATURE_SUBGROUP) && (context_.caps.features & NIB_FEATURE_SUBGROUP_SIZE) &&
       spec_count > 0 && spec[0] % context_.caps.max_subgroup_size == 0) {
     info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;

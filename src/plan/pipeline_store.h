@@ -1,4 +1,4 @@
-// Pipelines by (module, specialization): built while planning, shared by plans, kept until the context goes.
+// Pipelines by module and specialization constants. Plans create and share them; the context destroys them.
 #ifndef NIB_PLAN_PIPELINE_STORE_H
 #define NIB_PLAN_PIPELINE_STORE_H
 
@@ -17,10 +17,10 @@ class PipelineStore {
   NibResult get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
   void destroyAll();
 
-  // For tools that look into pipelines. Thread-safe.
+  // For tools that inspect pipelines. Thread-safe.
   static constexpr uint32_t kMaxSpec = 28;
   struct Origin {
-    const KernelRow* row;  // NULL if the pipeline is not of this store
+    const KernelRow* row;  // NULL if the pipeline is not in this store
     uint32_t spec_count;
     uint32_t spec[kMaxSpec];
   };
@@ -42,8 +42,8 @@ class PipelineStore {
   Array<Entry> entries_;
 };
 
-// Copies a module, declaring round-to-nearest-even for fp32. Needs room for kRoundEvenWords more than `words`;
-// returns the new count, 0 if the module has no entry point.
+// Copies a module to `out` and declares round-to-nearest-even for fp32 in the copy. `out` has space for
+// words + kRoundEvenWords. Returns the number of words written, 0 if the module is malformed or has no entry point.
 inline constexpr uint32_t kRoundEvenWords = 2 + 7 + 4;
 uint32_t declareRoundEven(const uint32_t* spirv, uint32_t words, uint32_t* out);
 

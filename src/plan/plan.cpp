@@ -1,12 +1,13 @@
 #include "plan/plan.h"
 
+#include "base/sized.h"
 #include "formats/geometry.h"
 
 namespace nib {
 
 namespace {
 
-// A slice is small enough that a slow device does it in a few milliseconds; the caller submits as many as it likes.
+// A slow device runs a slice of this size in a few milliseconds.
 constexpr uint64_t kSliceBytes = uint64_t(4) << 20;
 
 bool switchedOff(const void* user, const KernelRow& row) { return isSwitchedOff(*static_cast<const NibContext*>(user), row); }
@@ -36,13 +37,25 @@ bool PlanBuilder::offers(const char* name, uint32_t format, uint32_t workgroup, 
   return vk::chooseKernel(kKernelTable, kKernelCount, name, format, caps(), need, switchedOff, plan_.context, nullptr) != nullptr;
 }
 
+Span allRowsSpan(const NibPlan& plan, const Slot& slot) {
+  const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
+  Span span{slot.part_offset, slot.part_offset + uint64_t(plan.rows.all - 1) * slot.row_bytes + slot.row_size_bytes};
+  span.end = (span.end + 3) & ~uint64_t(3);
+  if (span.end > size) span.end = size;
+  return span;
+}
+
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {
   const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
   if (slot.kind == Slot::kWhole) return {slot.part_offset, size};
   const TileRule& rule = phase.tiles;
-  const uint32_t rows = rule.rowsOf(plan.kernelRows(plan.max_rows));
+  const uint32_t rows = rule.rowsOf(plan.kernelRows(plan.rows.max));
   const uint64_t total = rule.items(rows);
-  const uint64_t first_item = first * rule.div;
+  uint64_t first_item = first * rule.div;
+  // A run may start with up to share - 1 idle items, which shift a tile's items that far back.
+  const uint64_t lead = rule.share > 1 && plan.rows.all != 0 ? rule.share - 1 : 0;
+  first_item -= first_item < lead ? first_item : lead;
+  if (first_item >= total) first_item = total - 1;
   uint64_t last_item = end * rule.div - 1;
   if (last_item >= total) last_item = total - 1;
   if (slot.kind == Slot::kShared) {
@@ -57,8 +70,8 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
     if (span.end > size) span.end = size;
     return span;
   }
-  // The rows of a block are interleaved in items: the first item's first row, the last item's last row. Rows of earlier
-  // blocks lie wholly in between.
+  // Every item covers all rows of its row block, so the span reaches from the first item's first row to the last item's
+  // last row.
   uint64_t last_row = last_item / rule.mul * rule.row_block + rule.row_block - 1;
   if (last_row >= rows) last_row = rows - 1;
   uint64_t row_end = (last_item % rule.mul + 1) * slot.item_bytes;
@@ -73,9 +86,37 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
   return span;
 }
 
+Slot PlanBuilder::placedSlot(const Slot& slot) const {
+  if (slot.kind == Slot::kUnused) return slot;
+  const Placement::Place& place = placement_.place[slot.role];
+  Slot placed = slot;
+  placed.role = place.role;
+  placed.part_offset += place.offset_bytes;
+  placed.origin_bytes = place.offset_bytes;
+  placed.end_bytes = place.size_bytes != 0 ? place.offset_bytes + place.size_bytes : 0;
+  if (placement_.whole) placed.first_row_bytes = 0;
+  if (place.scratch) {
+    placed.first_row_bytes = 0;
+    placed.base_part = kNoPart;
+    placed.parts = 0;
+  } else if (place.input_codes) {
+    const auto inputPart = [](uint32_t part) -> uint32_t {
+      return part == NIB_PART_CODES ? NIB_PART_INPUT_CODES : part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES
+             : part == NIB_PART_ZEROS ? NIB_PART_INPUT_ZEROS : kNoPart;
+    };
+    placed.base_part = slot.base_part != kNoPart ? inputPart(slot.base_part) : kNoPart;
+    placed.parts = 0;
+    for (uint32_t part = 0; part < NIB_PART_COUNT; ++part) {
+      if (slot.parts & partBit(part)) placed.parts |= partBit(inputPart(part));
+    }
+  }
+  return placed;
+}
+
 NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count,
                                 const void* push, uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
-                                const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile) {
+                                const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile,
+                                std::initializer_list<PartWord> part_words) {
   NibContext& context = *plan_.context;
   if (plan_.phase_count == kMaxPhases) return log().fail(NIB_ERROR_UNSUPPORTED, "%s: too many phases", plan_.op->name);
   vk::ChooseReport why{};
@@ -91,20 +132,24 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.row = row;
   phase.spec_hash = fnv1a64(spec, size_t(spec_count) * 4u);
   phase.tiles = tiles;
-  phase.tiles.rows = rows_;
-  phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.max_rows)));
+  phase.tiles.rows = placement_.rows;
+  phase.sees_first_row = placement_.sees_first_row;
+  const uint32_t max_lead = tiles.share > 1 && plan_.rows.all != 0 && phase.sees_first_row ? tiles.share - 1 : 0;
+  phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.rows.max)), max_lead);
   phase.push_bytes = push_bytes;
   std::memcpy(phase.push, push, push_bytes);
-  std::memcpy(phase.slot, slot, sizeof phase.slot);
-  for (Slot& s : phase.slot) {
-    if (s.kind == Slot::kUnused) continue;
-    const Place& place = places_[s.role];
-    s.role = place.role;
-    s.part_offset += place.offset_bytes;
-    s.origin_bytes = place.offset_bytes;
-    s.end_bytes = place.size_bytes != 0 ? place.offset_bytes + place.size_bytes : 0;
+  for (uint32_t s = 0; s < kSlotCount; ++s) phase.slot[s] = placedSlot(slot[s]);
+  for (const PartWord& word : part_words) {
+    const Slot& moved = phase.slot[word.slot];
+    if (moved.parts == 0) continue;
+    uint32_t part = word.part;
+    if (placement_.place[slot[word.slot].role].input_codes) {
+      part = part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES : NIB_PART_INPUT_ZEROS;
+    }
+    const ptrdiff_t at = reinterpret_cast<const uint8_t*>(word.word) - static_cast<const uint8_t*>(push);
+    phase.part_word[phase.part_word_count++] = {uint16_t(at / 4), uint16_t(part), uint16_t(word.slot)};
   }
-  if (plan_.sketch) {
+  if (plan_.draft) {
     ++plan_.phase_count;
     return NIB_SUCCESS;
   }
@@ -115,35 +160,9 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
                         plan_.op->name, row->module, context.caps.device_name);
     }
   }
-  const NibResult result = context.pipelines.get(*row, spec, spec_count, &phase.pipeline);
+  NibResult result = context.pipelines.get(*row, spec, spec_count, &phase.pipeline);
+  if (result == NIB_SUCCESS) result = addSegments(phase);
   if (result != NIB_SUCCESS) return result;
-
-  // Windows: as many tiles at a time as fit the device's largest storage range, wherever the caller's buffers begin.
-  auto fits = [&](uint64_t first, uint64_t end) {
-    for (const Slot& s : phase.slot) {
-      if (s.kind == Slot::kUnused) continue;
-      const Span span = slotSpan(plan_, phase, s, first, end);
-      if (span.end - span.begin > room()) return false;
-    }
-    return true;
-  };
-  phase.first_segment = uint32_t(plan_.segments.size());
-  for (uint64_t first = 0; first < phase.tile_count;) {
-    uint64_t good = first, bad = phase.tile_count + 1;
-    while (bad - good > 1) {
-      const uint64_t middle = good + (bad - good) / 2;
-      (fits(first, middle) ? good : bad) = middle;
-    }
-    if (good == first) {
-      return log().fail(NIB_ERROR_UNSUPPORTED,
-                        "%s: one tile of %s, or its scales or scratch, needs more than the device's %llu bytes of "
-                        "storage range; cut the tensor by rows",
-                        plan_.op->name, row->module, (unsigned long long)context.caps.max_storage_range_bytes);
-    }
-    if (!plan_.segments.push({first, good})) return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
-    first = good;
-  }
-  phase.segment_count = uint32_t(plan_.segments.size()) - phase.first_segment;
 
   phase.tiles_per_slice = kSliceBytes / (bytes_per_tile > 0 ? bytes_per_tile : 1);
   if (phase.tiles_per_slice == 0) phase.tiles_per_slice = 1;
@@ -154,24 +173,72 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   return NIB_SUCCESS;
 }
 
-NibResult planInto(NibPlan& plan, const NibOpDesc* desc) {
+// Cuts the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any offset
+// of the caller's buffers. A slot that moves with first_row has one window over all rows if they fit. Otherwise a dynamic
+// offset slides its window, which reaches 4 GiB; a larger matrix can only be written from its first row on.
+NibResult PlanBuilder::addSegments(Phase& phase) {
+  const NibContext& context = *plan_.context;
+  const uint64_t alignment = windowAlignment(context);
+  constexpr uint64_t kMaxDynamicOffset = UINT32_MAX;
+  for (Slot& s : phase.slot) {
+    if (s.first_row_bytes == 0 || s.kind != Slot::kItems || plan_.rows.all == 0 || phase.tiles.absolute) continue;
+    const Span all = allRowsSpan(plan_, s);
+    s.pinned = all.end - all.begin <= largestWindow();
+    if (s.pinned) continue;
+    if (all.end > kMaxDynamicOffset) {
+      plan_.rows.all = 0;
+    } else {
+      s.float_bytes = 1;  // the real size is computed below
+    }
+  }
+  const uint64_t margin = 2 * alignment;
+  auto fits = [&](uint64_t first, uint64_t end) {
+    for (const Slot& s : phase.slot) {
+      if (s.kind == Slot::kUnused || s.pinned) continue;
+      const Span span = slotSpan(plan_, phase, s, first, end);
+      if (span.end - span.begin + (s.float_bytes != 0 ? margin : 0) > largestWindow()) return false;
+    }
+    return true;
+  };
+  phase.first_segment = uint32_t(plan_.segments.size());
+  for (uint64_t first = 0; first < phase.tile_count;) {
+    uint64_t good = first, bad = phase.tile_count + 1;  // binary search for the segment's end
+    while (bad - good > 1) {
+      const uint64_t middle = good + (bad - good) / 2;
+      (fits(first, middle) ? good : bad) = middle;
+    }
+    if (good == first) {
+      return log().fail(NIB_ERROR_UNSUPPORTED,
+                        "%s: one tile of %s, or its scales or scratch, needs more than the device's %llu bytes of "
+                        "storage range; split the tensor by rows",
+                        plan_.op->name, phase.row->module, (unsigned long long)context.caps.max_storage_range_bytes);
+    }
+    if (!plan_.segments.push({first, good})) return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
+    for (Slot& s : phase.slot) {
+      if (s.float_bytes == 0) continue;
+      const Span span = slotSpan(plan_, phase, s, first, good);
+      if (span.end - span.begin + alignment > s.float_bytes) s.float_bytes = span.end - span.begin + alignment;
+    }
+    first = good;
+  }
+  phase.segment_count = uint32_t(plan_.segments.size()) - phase.first_segment;
+  return NIB_SUCCESS;
+}
+
+NibResult planInto(NibPlan& plan, const AnyDesc& desc) {
   NibContext& context = *plan.context;
   PlanBuilder builder(plan);
-  const Log& log = builder.log();
-  NibResult result = plan.op->getMemory(desc, log, &plan.memory);
+  plan.desc = desc;
+  NibResult result = plan.op->getMemory(desc.get(), builder.log(), &plan.memory);
   if (result != NIB_SUCCESS) return result;
-  if (plan.op->desc_bytes > sizeof plan.desc) return log.fail(NIB_ERROR_UNSUPPORTED, "%s: description too large", plan.op->name);
-  std::memcpy(plan.desc, desc, plan.op->desc_bytes);
-  const RunRows rows = plan.op->runRows(desc);
-  plan.max_rows = rows.max;
-  plan.fixed_rows = rows.fixed;
+  plan.rows = plan.op->runRows(desc.get());
   for (NibMemoryRange& range : plan.memory.range) {
     range.alignment_bytes = kRangeAlignmentBytes;
     range.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
   }
   plan.memory.dynamic_alignment_bytes = uint32_t(windowAlignment(context));
   plan.memory.slice_count = 0;
-  return plan.op->build(desc, plan.memory, builder);
+  return plan.op->build(desc.get(), plan.memory, builder);
 }
 
 }  // namespace nib
@@ -186,12 +253,14 @@ NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** ou
     return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreatePlan: NULL argument");
   }
   *out_plan = nullptr;
-  const OpRow* op = findOp(desc->op);
-  if (op == nullptr) return context->log.fail(NIB_ERROR_UNSUPPORTED, "desc.op %u is not in this build", desc->op);
+  const OpRow* op = nullptr;
+  AnyDesc whole;
+  NibResult result = readDesc(desc, context->log, &op, &whole);
+  if (result != NIB_SUCCESS) return result;
   NibPlan* plan = context->allocator.create<NibPlan>(context);
   if (plan == nullptr) return context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", op->name);
   plan->op = op;
-  const NibResult result = planInto(*plan, desc);
+  result = planInto(*plan, whole);
   if (result != NIB_SUCCESS) {
     context->allocator.destroy(plan);
     return result;
@@ -204,7 +273,12 @@ void nibDestroyPlan(NibPlan* plan) {
   if (plan != nullptr) plan->context->allocator.destroy(plan);
 }
 
-void nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory) { *out_memory = plan->memory; }
+NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory) {
+  if (plan == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+  if (out_memory != nullptr && writeSized(plan->memory, out_memory)) return NIB_SUCCESS;
+  return plan->context->log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                                 "nibPlanGetMemory: set out_memory->struct_bytes to sizeof(NibMemory)");
+}
 
 const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index) {
   return index < plan->phase_count ? plan->phase[index].row->module : nullptr;

@@ -1,57 +1,104 @@
-// A validated op: phases of one pipeline each, how a phase's tiles map to buffers, and where it may be cut.
+// A plan: a validated op as phases of one pipeline each, how a phase's tiles map to buffers, and where it may be cut.
 #ifndef NIB_PLAN_PLAN_H
 #define NIB_PLAN_PLAN_H
 
-#include "plan/kernel_table.h"
+#include <initializer_list>
+
 #include "plan/context.h"
+#include "plan/kernel_table.h"
 #include "plan/op.h"
 #include "shaders/common/interface.h"
 #include "plan/choose.h"
 
 namespace nib {
 
-// Tiles (workgroups) of a phase for n rows: ceil(ceil(n / row_block) * mul / div), or `fixed` whatever n is.
-// An item is one of the row_block * mul things a row block has: a run of elements, a group, a chunk, a row.
+// How many tiles (workgroups) a phase has for n rows: ceil(ceil(n / row_block) * mul / div), or `fixed` for every n.
+// Each row block has `mul` items. An item is a unit of work: a run of elements, a group, a chunk or a row.
 struct TileRule {
   uint32_t row_block = 1;
   uint64_t mul = 1;  // items per row block
   uint64_t div = 1;  // items per tile
   uint32_t fixed = 0;
-  uint32_t rows = 0;  // of the phase, however many a run has, if it has any; 0 = the run's
+  uint32_t rows = 0;  // the phase's rows in every run that is not empty; 0 = the run's rows
+  // Neighbouring items whose results may share a word, counted from the result's first row. If the run's first word
+  // also has items of earlier rows, the run starts with as many idle items, so that one invocation owns each word.
+  uint32_t share = 1;
+  // Tiles are counted from the matrix's first row, not from the run's: every operand has the run's rows at first_row.
+  // NibPushHead.rows is then the row after the run's last.
+  bool absolute = false;
 
   uint32_t rowsOf(uint32_t n) const { return rows != 0 && n != 0 ? rows : n; }
   uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }
-  uint64_t tiles(uint32_t n) const {
+  uint32_t lead(uint32_t first_row) const { return share > 1 ? uint32_t(first_row * mul % share) : 0; }
+  uint64_t tiles(uint32_t n, uint32_t lead_items = 0) const {
     if (n == 0) return 0;
-    return fixed != 0 ? fixed : (items(n) + div - 1) / div;
+    return fixed != 0 ? fixed : (items(n) + lead_items + div - 1) / div;
   }
 };
 
-// What a kernel's binding sees. Windows follow the items of the tiles in a dispatch.
+inline constexpr uint32_t kNoPart = UINT32_MAX;
+constexpr uint64_t partBit(uint32_t part) { return part < NIB_PART_COUNT ? uint64_t(1) << part : 0; }
+static_assert(NIB_PART_COUNT <= 64);
+
+// The bytes that one binding of a kernel accesses. Its window covers the items of a segment's tiles.
 struct Slot {
   enum Kind : uint32_t {
     kUnused,
-    kWhole,  // the role's range from part_offset on, whatever the tiles; must fit one window
+    kWhole,  // the role's range from part_offset on, for every tile; must fit one window
     kItems,  // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
     kShared  // item i of every row block: bytes from i * item_bytes on, row_size_bytes in all
   };
   Kind kind = kUnused;
-  uint32_t role = 0;          // NibRole
-  uint64_t part_offset = 0;   // bytes from the range's start to row 0
-  uint64_t row_bytes = 0;     // from row to row
-  uint64_t item_bytes = 0;    // of one item within a row; 0 = an item may touch all of its row block
+  uint32_t role = 0;            // NibRole
+  uint64_t part_offset = 0;     // bytes from the range's start to row 0
+  uint64_t row_bytes = 0;       // from row to row
+  uint64_t item_bytes = 0;      // of one item within a row; 0 = an item may access all of its row block
   uint64_t row_size_bytes = 0;  // of a row, without padding
-  uint64_t origin_bytes = 0;    // from the range's start to where the kernel counts from; see PlanBuilder::place
-  uint64_t end_bytes = 0;       // of what the kernel takes for the range; 0 = the range's
+  uint64_t origin_bytes = 0;    // from the range's start to the kernel's index 0; see Placement
+  uint64_t end_bytes = 0;       // end of the slot's bytes in the range; 0 = the range's end
+  // How far NibRun.first_row moves the slot: bytes per row, a multiple of 4; 0 = not at all.
+  uint64_t first_row_bytes = 0;
+  // The NibPart that the kernel's indices are relative to, if a binding may move it, and the set of all parts covered.
+  uint32_t base_part = kNoPart;
+  uint64_t parts = 0;
+  // Set while planning a slot that moves: it has one window over all rows (pinned), or a window of float_bytes that
+  // dynamic offsets slide along the rows.
+  bool pinned = false;
+  uint64_t float_bytes = 0;
+
+  // A copy that covers the parts `base` and `covered`. Indices are relative to `base`; kNoPart = to the range's start.
+  Slot of(uint32_t base, std::initializer_list<uint32_t> covered = {}) const {
+    Slot slot = *this;
+    slot.base_part = base;
+    slot.parts = partBit(base);
+    for (const uint32_t part : covered) slot.parts |= partBit(part);
+    return slot;
+  }
+  // A copy whose rows begin at NibRun.first_row and are `bytes` apart.
+  Slot moving(uint64_t bytes) const {
+    Slot slot = *this;
+    slot.first_row_bytes = bytes;
+    return slot;
+  }
+  Slot moving() const { return moving(row_bytes); }
+};
+
+// A push constant that holds a part's first word, counted from the start of the range of slot `slot`'s role.
+struct PartWord {
+  const uint32_t* word;  // in the push struct
+  NibPart part;
+  uint32_t slot;
 };
 
 struct Span {
-  uint64_t begin, end;  // bytes from the role's range start
+  uint64_t begin, end;  // bytes from the start of the role's range
 };
 
 struct Segment {  // tiles [first, end) whose windows fit the device
   uint64_t tile_first, tile_end;
 };
+
+inline constexpr uint32_t kMaxPartWords = 8;
 
 struct Phase {
   const KernelRow* row;
@@ -63,8 +110,13 @@ struct Phase {
   uint32_t first_slice, slice_count;
   uint32_t first_segment, segment_count;
   Slot slot[kSlotCount];
+  bool sees_first_row;  // false: the kernel works on scratch, whose rows begin at 0
+  uint32_t part_word_count;
+  struct {
+    uint16_t push_word, part, slot;
+  } part_word[kMaxPartWords];
   uint32_t push_bytes;
-  alignas(4) uint8_t push[kPushBytes];  // head left empty
+  alignas(4) uint8_t push[kPushBytes];  // the recorder fills the head
 };
 
 inline constexpr uint32_t kMaxPhases = 6;
@@ -76,97 +128,117 @@ struct NibPlan {
   NibContext* context;
   const nib::OpRow* op = nullptr;
   NibMemory memory{};
-  uint32_t max_rows = 0;
-  bool sketch = false;      // choices and sizes only: no pipelines, no windows, no messages; never recorded
-  bool fixed_rows = false;  // a run takes all rows, and kernels see them as one (FLAT)
+  nib::RunRows rows{};      // rows.fixed: kernels see all rows as one row (FLAT)
+  bool draft = false;       // only kernel choices and sizes: no pipelines, windows or messages; never recorded
   uint32_t phase_count = 0;
   nib::Phase phase[nib::kMaxPhases];
   nib::Array<nib::Segment> segments;
-  alignas(8) uint8_t desc[128];  // the description, for the self-test
+  nib::AnyDesc desc;  // for the self-test
 
-  uint32_t kernelRows(uint32_t n) const { return fixed_rows && n != 0 ? 1u : n; }
+  uint32_t kernelRows(uint32_t n) const { return rows.fixed && n != 0 ? 1u : n; }
 };
 
 struct NibBinding {
   explicit NibBinding(const NibPlan* owner)
-      : plan(owner), sets(owner->context->allocator), deltas(owner->context->allocator) {}
-  struct Delta {
-    uint32_t words[nib::kSlotCount];
+      : plan(owner), sets(owner->context->allocator), windows(owner->context->allocator) {}
+  // The windows of a segment, by slot.
+  struct Window {
+    uint32_t delta_words;     // see NibPushHead
+    uint64_t floats_from;     // sliding: from the descriptor's start to the segment's first byte, in a run from row 0
+    uint64_t largest_offset;  // sliding: the largest dynamic offset; UINT64_MAX = the window does not slide
+  };
+  struct Windows {
+    Window slot[nib::kSlotCount];
   };
   const NibPlan* plan;
   nib::Array<nib::PooledSet> sets;  // by segment
-  nib::Array<Delta> deltas;         // by segment
-  uint64_t slack_bytes[NIB_ROLE_COUNT] = {};  // how far a run may move each range
+  nib::Array<Windows> windows;      // by segment
+  uint64_t slack_bytes[NIB_ROLE_COUNT] = {};  // the largest NibRun.offset_bytes of each role
+  uint32_t part_words[NIB_PART_COUNT] = {};   // words from a part's offset in the plan to the binding's, modulo 2^32
 };
 
 namespace nib {
 
-// Bytes of a slot that tiles [first, end) of a phase touch.
+// The bytes of a slot that tiles [first, end) of a phase access, in a run from row 0.
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end);
+// The bytes of a slot that moves, for all rows that runs may reach.
+Span allRowsSpan(const NibPlan& plan, const Slot& slot);
 
-// Window starts are multiples of this: the device's offset alignment, and four words for wide loads.
+// Alignment of window starts: the device's offset alignment, at least the four words of a wide load.
 inline uint64_t windowAlignment(const NibContext& context) {
   return context.caps.offset_alignment_bytes > 16u ? context.caps.offset_alignment_bytes : 16u;
 }
 
-// What ops build plans with.
+// Where an op that runs as phases of another op finds its operands: for each of its roles, a range of the outer op.
+struct Placement {
+  struct Place {
+    NibRole role;
+    uint64_t offset_bytes = 0;  // a multiple of 256
+    uint64_t size_bytes = 0;    // 0 = to the end of the range
+    bool scratch = false;       // rows begin at 0 for every first_row, and no binding moves a part
+    bool input_codes = false;   // its codes, scales and zeros are the outer op's INPUT_CODES, INPUT_SCALES, INPUT_ZEROS
+  };
+  Place place[NIB_ROLE_COUNT] = {{NIB_ROLE_WEIGHTS}, {NIB_ROLE_INPUT}, {NIB_ROLE_OUTPUT}, {NIB_ROLE_AUX}};
+  uint32_t rows = 0;           // the phases' rows in every run; 0 = the run's rows
+  bool sees_first_row = true;  // see Phase
+  bool whole = false;          // nothing moves with first_row: phases process all rows
+};
+
+// Builds a plan's phases; an op's build function gets one.
 class PlanBuilder {
  public:
   explicit PlanBuilder(NibPlan& plan) : plan_(plan) {}
-
-  const vk::Caps& caps() const { return plan_.context->caps; }
-  const Log& log() const { return plan_.sketch ? kSilent : plan_.context->log; }
-  // The largest range that a binding can see wherever the caller's buffers begin.
-  uint64_t room() const { return caps().max_storage_range_bytes - windowAlignment(*plan_.context); }
-  // Invocations for a kernel that wants `wanted`: the device's limit rounded down to a power of two.
-  uint32_t workgroupSize(uint32_t wanted) const;
-
-  // The values of the tuning that counts, or NULL.
-  const uint32_t* tuned(NibTunable tunable, uint32_t format, uint32_t tokens) const;
-
-  // Whether a kernel of this name would be found for a phase, so that an op can prefer one that not every device has.
-  bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
-
-  // From now on, what phases take for the range of `role` is `size_bytes` of the range of `of`, from a multiple of 256 bytes
-  // on: how an op records another one's phases, on its own scratch.
-  void place(NibRole role, NibRole of, uint64_t offset_bytes, uint64_t size_bytes) {
-    places_[role] = {of, offset_bytes, size_bytes};
+  // A builder of the same plan whose phases have their operands where `placement` says.
+  PlanBuilder placed(const Placement& placement) const {
+    PlanBuilder other(plan_);
+    other.placement_ = placement;
+    return other;
   }
 
-  // From now on, phases take so many rows, however many a run has: all of several matrices. 0 = the run's again.
-  void takeRows(uint32_t rows) { rows_ = rows; }
+  const vk::Caps& caps() const { return plan_.context->caps; }
+  const Log& log() const { return plan_.draft ? kSilent : plan_.context->log; }
+  // The largest span that one binding can cover at any offset of the caller's buffers.
+  uint64_t largestWindow() const { return caps().max_storage_range_bytes - windowAlignment(*plan_.context); }
+  // The largest power of two up to `wanted` and the device's limits on a workgroup.
+  uint32_t workgroupSize(uint32_t wanted) const;
 
-  // Adds a phase running kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
-  // push's head is filled while recording. bytes_per_tile: traffic, for cutting slices.
+  // The values of the context's tuning with the largest token count up to `tokens`, or NULL.
+  const uint32_t* tuned(NibTunable tunable, uint32_t format, uint32_t tokens) const;
+
+  // Whether the device can run this kernel, so that an op can prefer a kernel that not every device supports.
+  bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
+
+  // Adds a phase that runs kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
+  // recorder fills the push's head. bytes_per_tile is the memory traffic of a tile, from which slices are cut.
+  // part_words lists the push constants that hold first words of parts.
   template <class Spec, class Push>
   NibResult add(const char* name, uint32_t format, const Spec& spec, const Push& push, uint32_t shared_bytes,
-                const TileRule& tiles, const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile) {
+                const TileRule& tiles, const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile,
+                std::initializer_list<PartWord> part_words = {}) {
     static_assert(sizeof(Spec) % 4 == 0 && sizeof(Push) <= kPushBytes);
     return addPhase(name, format, reinterpret_cast<const uint32_t*>(&spec), sizeof(Spec) / 4u, &push, sizeof(Push),
-                    shared_bytes, tiles, slot, bytes_per_tile);
+                    shared_bytes, tiles, slot, bytes_per_tile, part_words);
   }
 
  private:
   NibResult addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count, const void* push,
                      uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
-                     const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile);
+                     const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile,
+                     std::initializer_list<PartWord> part_words);
+  // The slot in the range that the placement gives its role.
+  Slot placedSlot(const Slot& slot) const;
+  NibResult addSegments(Phase& phase);
   static const Log kSilent;
-  struct Place {
-    NibRole role;
-    uint64_t offset_bytes;
-    uint64_t size_bytes;  // 0 = all there is
-  };
   NibPlan& plan_;
-  uint32_t rows_ = 0;
-  Place places_[NIB_ROLE_COUNT] = {{NIB_ROLE_WEIGHTS, 0, 0}, {NIB_ROLE_INPUT, 0, 0}, {NIB_ROLE_OUTPUT, 0, 0}, {NIB_ROLE_AUX, 0, 0}};
+  Placement placement_;
 };
 
-// Validates and fills `plan`, which has its op.
-NibResult planInto(NibPlan& plan, const NibOpDesc* desc);
+// Validates `desc` and fills `plan`, whose op is set.
+NibResult planInto(NibPlan& plan, const AnyDesc& desc);
 
-// For self-tests: the description of a small problem with the pipelines of `plan`, and more than one tile in every
-// direction in which the plan has more. Writes plan.op->desc_bytes to `desc`.
-void smallProblem(const NibPlan& plan, void* desc);
+// For self-tests: the description of a small problem with the same pipelines as `plan`, and, if one is found, with
+// more than one tile in every direction in which the plan has more than one.
+AnyDesc smallProblem(const NibPlan& plan);
 
 inline Slot wholeSlot(NibRole role) {
   Slot slot;
@@ -194,7 +266,7 @@ inline Slot itemSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes, uin
   return slot;
 }
 
-// What every row block reads alike, item by item: the weights of a product with rows of activations.
+// Bytes that every row block reads, one piece per item: the weights of a product.
 inline Slot sharedSlot(NibRole role, uint64_t part_offset, uint64_t item_bytes, uint64_t size_bytes) {
   Slot slot;
   slot.kind = Slot::kShared;
@@ -205,7 +277,7 @@ inline Slot sharedSlot(NibRole role, uint64_t part_offset, uint64_t item_bytes, 
   return slot;
 }
 
-// The struct of a kernel's specialization constants, from its NAME_SPEC list.
+// Defines the struct of a kernel's specialization constants from its NAME_SPEC list.
 #define NIB_SPEC_STRUCT(Type, LIST) \
   struct Type {                     \
     LIST(NIB_SPEC_MEMBER)           \

@@ -1,4 +1,4 @@
-// Data for a plan's self-test: every kind of value an op may meet, from one fixed sequence.
+// Data for a plan's self-test: every kind of value that an op handles, from a fixed pseudo-random sequence.
 #ifndef NIB_PLAN_PROBE_H
 #define NIB_PLAN_PROBE_H
 
@@ -25,8 +25,8 @@ class Sequence {
   uint32_t state_;
 };
 
-// fp32 bits: mostly of one magnitude, every code and its rounding ties among them, with zeros of both signs, denormals,
-// outliers and, where a run of 4096 elements begins, a NaN or an infinity.
+// fp32 bits: mostly 2^-7..2^-1, among them values of every code and rounding ties, with zeros of both signs, denormals,
+// outliers and, once in 4096 elements, a NaN or an infinity.
 inline uint32_t value(Sequence& sequence, uint64_t index) {
   const uint32_t r = sequence.next();
   const uint32_t sign = r & 0x80000000u;
@@ -54,7 +54,7 @@ inline void fillDense(void* data, uint32_t type, uint64_t size_bytes, uint32_t s
   }
 }
 
-// Positive scales over many magnitudes, among them zero and, for fp32, ones below the zero-group rule.
+// Positive scales of many magnitudes, among them zero and, in fp32, scales too small to be valid (the zero group).
 inline void fillScales(void* data, uint32_t type, uint64_t size_bytes, uint32_t seed) {
   Sequence sequence(seed);
   const uint64_t count = size_bytes / scaleBytes(type);
@@ -67,7 +67,7 @@ inline void fillScales(void* data, uint32_t type, uint64_t size_bytes, uint32_t 
   }
 }
 
-// 2^-7 and 2^-8: for results that must not overflow.
+// Scales of 2^-7 and 2^-8, for tests whose results must not overflow.
 inline void fillOrdinaryScales(void* data, uint32_t type, uint64_t size_bytes) {
   for (uint64_t i = 0; i < size_bytes / scaleBytes(type); ++i) {
     saveStored(data, scaleBytes(type), i, scaleToStored(i % 2 != 0 ? 0x3b800000u : 0x3c000000u, type));

@@ -1,6 +1,6 @@
-// Weights and activations whose products' sums are exact in fp32 whatever the order of adding: what products of floats can
-// be compared byte for byte with. Codes that stand for small multiples of 1/8, scales that are powers of two, activations
-// in halves from -1 to 1: for some thousands of columns every partial sum has fewer than 24 bits.
+// Weights and activations whose dot products are exact in fp32 in any order of summation, so that float products can be
+// compared byte for byte. Weights decode to small multiples of 1/8, scales are powers of two, activations are multiples
+// of 1/2 from -1 to 1: for some thousands of columns every partial sum has fewer than 24 bits.
 #ifndef NIB_PLAN_PROBE_EXACT_H
 #define NIB_PLAN_PROBE_EXACT_H
 
@@ -19,7 +19,7 @@ inline void fillExact(void* data, uint32_t type, uint64_t size_bytes, uint32_t s
   for (uint64_t i = 0; i < count; ++i) storeDense(data, type, i, kValues[(sequence.next() >> 8) % 5u]);
 }
 
-// The codes of a format that stand for multiples of 1/8 up to 8 or, of affine formats, for integers: all of them.
+// The codes of a format that decode to multiples of 1/8 up to 8. For a format that only decodes to integers, all codes.
 struct ExactCodes {
   uint8_t code[256];
   uint32_t count = 0;
@@ -31,9 +31,9 @@ struct ExactCodes {
     }
     addMultiples(format, weights, integers ? 1.0f : 8.0f, integers ? 255.0f : 8.0f);
   }
-  // Multiples of 1/of up to `most` alone.
-  ExactCodes(const FormatDesc& format, const NibWeights& weights, float of, float most) {
-    addMultiples(format, weights, of, most);
+  // Only the codes that decode to multiples of 1 / denominator up to `max`.
+  ExactCodes(const FormatDesc& format, const NibWeights& weights, float denominator, float max) {
+    addMultiples(format, weights, denominator, max);
   }
 
   static uint32_t valueOf(const FormatDesc& format, const NibWeights& weights, uint32_t c) {
@@ -43,25 +43,25 @@ struct ExactCodes {
     return format.decode(c, one, weights);
   }
 
-  void addMultiples(const FormatDesc& format, const NibWeights& weights, float of, float most) {
+  void addMultiples(const FormatDesc& format, const NibWeights& weights, float denominator, float max) {
     for (uint32_t c = 0; c < 1u << format.info.bits; ++c) {
-      if (isMultiple(valueOf(format, weights, c), of, most)) code[count++] = uint8_t(c);
+      if (isMultiple(valueOf(format, weights, c), denominator, max)) code[count++] = uint8_t(c);
     }
   }
 
-  static bool isMultiple(uint32_t bits, float of, float most) {
-    const float x = exact::floatOf(bits) * of;
-    return x >= -most * of && x <= most * of && float(int32_t(x)) == x;
+  static bool isMultiple(uint32_t bits, float denominator, float max) {
+    const float x = exact::floatOf(bits) * denominator;
+    return x >= -max * denominator && x <= max * denominator && float(int32_t(x)) == x;
   }
 };
 
-// From 1/8 to 1; 0 and what counts as 0 too.
+// A scale from 1/8 to 1; sometimes 0, or one that is too small to be valid and counts as 0.
 inline uint32_t exactScale(Sequence& sequence) {
   const uint32_t r = sequence.next() >> 8;
   return r % 16u == 0 ? 0u : r % 16u == 1 ? 0x03000000u : 0x3e000000u + (r / 16u % 4u << 23);
 }
 
-// Activations as codes of 8 bits: as fillExact has them, under scales of 1/2 and 1.
+// Activations as 8-bit codes that decode to the values of fillExact, with scales of 1/2 and 1.
 inline void fillExactInput(const NibWeights& input, void* data, uint64_t size_bytes, const NibMemoryPart& scales) {
   const ExactCodes exact(*findFormat(input.format), input, 2.0f, 1.0f);
   Sequence sequence(0x9e3779b9u);
@@ -74,7 +74,7 @@ inline void fillExactInput(const NibWeights& input, void* data, uint64_t size_by
   }
 }
 
-// A permutation whose neighbours come from all over: steps of an odd number of columns, from an odd place.
+// A permutation that spreads neighbouring columns: multiples of a step that has no common divisor with cols.
 inline void fillOrder(uint32_t* order, uint32_t cols) {
   const auto commonDivisor = [](uint32_t a, uint32_t b) {
     while (b != 0) {
@@ -98,10 +98,10 @@ inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory,
   }
   const FormatDesc& format = *findFormat(weights.format);
   const ExactCodes exact(format, weights);
-  const bool narrow = exact.count < 1u << format.info.bits;
+  const bool some = exact.count < 1u << format.info.bits;
   fillBits(part(NIB_PART_CODES), bytes(NIB_PART_CODES), 0xc2b2ae35u);
-  if (narrow) {
-    // Formats with codes of 4 and 8 bits only.
+  if (some) {
+    // Only formats with codes of 4 or 8 bits come here.
     Sequence sequence(0xc2b2ae35u);
     const auto any = [&] { return uint32_t(exact.code[(sequence.next() >> 8) % exact.count]); };
     for (uint64_t i = 0; i < bytes(NIB_PART_CODES); ++i) {
@@ -110,12 +110,12 @@ inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory,
   }
   Sequence sequence(0x7f4a7c15u);
   if (weights.flags & NIB_WEIGHTS_NESTED) {
-    // Bytes whose map values are 0 and 1, times powers of two, and an offset: 1/2 and more.
+    // Scale bytes that the dynamic map decodes to 0 and 1. The offset and the nested scales are 1/2.
     float value[256];
     const float unit[2] = {0.0f, 1.0f};
-    uint8_t every[256];
-    for (uint32_t i = 0; i < 256; ++i) every[i] = uint8_t(i);
-    nibUnnestScales(every, unit, 256, value);
+    uint8_t all[256];
+    for (uint32_t i = 0; i < 256; ++i) all[i] = uint8_t(i);
+    nibUnnestScales(all, unit, 256, value);
     uint8_t zero = 0, one = 255;
     for (uint32_t i = 0; i < 256; ++i) {
       if (value[i] == 0.0f) zero = uint8_t(i);

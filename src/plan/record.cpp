@@ -1,6 +1,7 @@
-// Recording: no allocation, no lock, no failure.
+// Recording. It allocates nothing, takes no lock and cannot fail.
 #include <cassert>
 
+#include "base/sized.h"
 #include "plan/plan.h"
 
 using namespace nib;
@@ -8,7 +9,9 @@ using namespace nib;
 namespace {
 
 bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& run) {
-  if (run.n > plan.max_rows || (plan.fixed_rows && run.n != plan.max_rows)) return false;
+  const RunRows& rows = plan.rows;
+  if (run.n > rows.max || (rows.fixed && run.n != rows.max)) return false;
+  if (run.first_row != 0 && uint64_t(run.first_row) + run.n > rows.all) return false;
   if (run.first_slice > plan.memory.slice_count) return false;
   if (run.slice_count != UINT32_MAX && run.slice_count > plan.memory.slice_count - run.first_slice) return false;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -18,47 +21,106 @@ bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& ru
   return true;
 }
 
-// Dispatches tiles [first, end), which lie within one segment.
-void dispatchTiles(VkCommandBuffer command_buffer, const NibPlan& plan, const Phase& phase, uint64_t first, uint64_t end,
-                   const NibBinding::Delta& delta, uint32_t rows) {
-  const NibContext& context = *plan.context;
+// One phase of a run.
+struct Recorder {
+  VkCommandBuffer command_buffer;
+  const NibPlan& plan;
+  const NibBinding& binding;
+  const NibRun& run;
+  const Phase& phase;
+  uint32_t rows;       // as the kernel sees them
+  uint32_t first_row;  // of the result, as the kernel sees it
   alignas(4) uint8_t push[kPushBytes];
-  std::memcpy(push, phase.push, phase.push_bytes);
-  while (first < end) {
-    const uint64_t most = context.caps.max_workgroup_count_x;
-    const uint64_t count = end - first < most ? end - first : most;
-    const NibPushHead head{uint32_t(first), uint32_t(first + count), rows,           delta.words[0],
-                           delta.words[1],  delta.words[2],          delta.words[3]};
-    std::memcpy(push, &head, sizeof head);
-    context.api.vkCmdPushConstants(command_buffer, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
-                                   phase.push_bytes, push);
-    context.api.vkCmdDispatch(command_buffer, uint32_t(count), 1, 1);
-    first += count;
+
+  // Dispatches tiles [first, end) of one segment.
+  void dispatch(uint64_t first, uint64_t end, const uint32_t (&delta)[kSlotCount]) {
+    const NibContext& context = *plan.context;
+    while (first < end) {
+      const uint64_t max_count = context.caps.max_workgroup_count_x;
+      const uint64_t count = end - first < max_count ? end - first : max_count;
+      const NibPushHead head{uint32_t(first), uint32_t(first + count), rows,     first_row,
+                             delta[0],        delta[1],                delta[2], delta[3]};
+      std::memcpy(push, &head, sizeof head);
+      context.api.vkCmdPushConstants(command_buffer, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
+                                     phase.push_bytes, push);
+      context.api.vkCmdDispatch(command_buffer, uint32_t(count), 1, 1);
+      first += count;
+    }
   }
+
+  // Dynamic offsets and deltas of a segment's windows in this run.
+  void offsetWindows(const NibBinding::Windows& windows, uint32_t (&dynamic)[kSlotCount], uint32_t (&delta)[kSlotCount]) {
+    const uint64_t alignment = plan.memory.dynamic_alignment_bytes;
+    for (uint32_t s = 0; s < kSlotCount; ++s) {
+      const Slot& slot = phase.slot[s];
+      const NibBinding::Window& window = windows.slot[s];
+      dynamic[s] = 0;
+      delta[s] = 0;
+      if (slot.kind == Slot::kUnused) continue;
+      const uint64_t moved = phase.tiles.absolute ? 0 : run.first_row * slot.first_row_bytes;
+      uint64_t slid = 0;
+      if (window.largest_offset != UINT64_MAX) {
+        slid = (window.floats_from + moved) / alignment * alignment;
+        if (slid > window.largest_offset) slid = window.largest_offset;
+      }
+      dynamic[s] = uint32_t(run.offset_bytes[slot.role] + slid);
+      delta[s] = window.delta_words + uint32_t(moved / 4u) - uint32_t(slid / 4u);
+    }
+  }
+
+  // Copies the push constants and sets the first words of parts to those of this binding.
+  void patchPush() {
+    std::memcpy(push, phase.push, phase.push_bytes);
+    for (uint32_t i = 0; i < phase.part_word_count; ++i) {
+      const auto& entry = phase.part_word[i];
+      const uint32_t base = phase.slot[entry.slot].base_part;
+      uint32_t word;
+      std::memcpy(&word, push + entry.push_word * 4u, 4);
+      word += binding.part_words[entry.part] - (base != kNoPart ? binding.part_words[base] : 0u);
+      std::memcpy(push + entry.push_word * 4u, &word, 4);
+    }
+  }
+};
+
+// Tiles of a phase that belong to slices [first_slice, slice_end) of a run.
+struct TileSpan {
+  uint64_t first, end;
+};
+
+TileSpan tilesOf(const Phase& phase, const NibRun& run, uint64_t slice_end, uint32_t rows, uint32_t first_row) {
+  const uint64_t from = run.first_slice > phase.first_slice ? run.first_slice - phase.first_slice : 0;
+  const uint64_t to = slice_end > phase.first_slice ? slice_end - phase.first_slice : 0;
+  TileSpan span{from * phase.tiles_per_slice, to * phase.tiles_per_slice};
+  const TileRule& rule = phase.tiles;
+  const uint64_t count = rule.tiles(rows, rule.lead(first_row));
+  if (span.end > count) span.end = count;
+  if (rule.absolute && rule.fixed == 0) {
+    const uint64_t before = first_row / rule.row_block * rule.mul / rule.div;
+    if (span.first < before) span.first = before;
+  }
+  return span;
 }
 
 }  // namespace
 
 extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding,
-                          const NibRun* run) {
-  const bool valid = plan != nullptr && binding != nullptr && run != nullptr && binding->plan == plan &&
-                     runInRange(*plan, *binding, *run);
-  assert(valid && "nibCmdRun: NibRun out of range, or a binding of another plan");
+                          const NibRun* caller_run) {
+  NibRun run;
+  const bool valid = plan != nullptr && binding != nullptr && caller_run != nullptr && binding->plan == plan &&
+                     readSized(*caller_run, &run) && runInRange(*plan, *binding, run);
+  assert(valid && "nibCmdRun: NibRun out of range or without its size, or a binding of another plan");
   if (!valid) return;
   const NibContext& context = *plan->context;
   const uint64_t slice_end =
-      run->slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run->first_slice) + run->slice_count;
+      run.slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run.first_slice) + run.slice_count;
 
-  bool recorded = false;  // whether a barrier is due before the next phase
+  bool recorded = false;  // a phase is recorded, so the next one needs a barrier
   for (uint32_t p = 0; p < plan->phase_count; ++p) {
     const Phase& phase = plan->phase[p];
-    const uint32_t rows = phase.tiles.rowsOf(plan->kernelRows(run->n));
-    const uint64_t from = run->first_slice > phase.first_slice ? run->first_slice - phase.first_slice : 0;
-    const uint64_t to = slice_end > phase.first_slice ? slice_end - phase.first_slice : 0;
-    const uint64_t tile_count = phase.tiles.tiles(rows);
-    uint64_t first = from * phase.tiles_per_slice;
-    uint64_t end = to * phase.tiles_per_slice;
-    if (end > tile_count) end = tile_count;
+    const uint32_t first_row = phase.sees_first_row ? run.first_row : 0;
+    uint32_t rows = phase.tiles.rowsOf(plan->kernelRows(run.n));
+    if (phase.tiles.absolute && rows != 0) rows += first_row;
+    auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
     if (first >= end) continue;
 
     if (recorded) {
@@ -70,18 +132,18 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     }
     recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
-    uint32_t dynamic[kSlotCount];
-    for (uint32_t s = 0; s < kSlotCount; ++s) {
-      dynamic[s] = phase.slot[s].kind == Slot::kUnused ? 0u : run->offset_bytes[phase.slot[s].role];
-    }
+    Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
+    recorder.patchPush();
     for (uint32_t i = 0; i < phase.segment_count && first < end; ++i) {
       const uint32_t index = phase.first_segment + i;
       const Segment& segment = plan->segments[index];
       if (segment.tile_end <= first) continue;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
+      uint32_t dynamic[kSlotCount], delta[kSlotCount];
+      recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,
                                           &binding->sets[index].set, kSlotCount, dynamic);
-      dispatchTiles(command_buffer, *plan, phase, first, stop, binding->deltas[index], rows);
+      recorder.dispatch(first, stop, delta);
       first = stop;
     }
   }

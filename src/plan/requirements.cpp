@@ -1,12 +1,13 @@
 // nibGetRequirements and nibFillFeatureChain: what an application enables before it creates its device.
 #include <new>
 
+#include "base/sized.h"
 #include "vk/caps.h"
 
 namespace nib::vk {
 namespace {
 
-// Where a feature needs an extension: below the version that made it core.
+// An extension that features need on Vulkan versions below the one that made it core.
 struct ExtensionNeed {
   uint32_t features;  // any of these
   uint32_t core_version;
@@ -25,7 +26,7 @@ constexpr ExtensionNeed kNeeds[] = {
 static_assert(sizeof kNeeds / sizeof kNeeds[0] <= NIB_MAX_EXTENSIONS);
 
 // One struct per extension, never VkPhysicalDeviceVulkan12Features and the like: these are valid at every version (core
-// made them aliases), and an application may not chain both kinds, so it can see at once which ones are ours.
+// made them aliases). An application may not chain both kinds, so it must know which kind nibble chains.
 struct Chain {
   VkPhysicalDevice16BitStorageFeatures storage16;
   VkPhysicalDeviceShaderFloat16Int8Features small_types;
@@ -46,8 +47,8 @@ extern "C" NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_p
                                         NibRequirements* out_requirements) {
   using namespace nib::vk;
   if (out_requirements == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
-  NibRequirements& out = *out_requirements;
-  out = NibRequirements{};
+  NibRequirements out{};
+  if (!nib::writeSized(out, out_requirements)) return NIB_ERROR_INVALID_ARGUMENT;
   if (get_instance_proc_addr == nullptr || instance == VK_NULL_HANDLE || physical_device == VK_NULL_HANDLE)
     return NIB_ERROR_INVALID_ARGUMENT;
 
@@ -56,19 +57,20 @@ extern "C" NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_p
       takeSnapshot(get_instance_proc_addr, instance, physical_device, api_version, nullptr, &snapshot, nullptr);
   if (result != NIB_SUCCESS) return result;
 
-  // What a context would use if all of it were declared: no reason to enable more.
+  // The features that a context would use if all were declared: the application need not enable others.
   const Caps caps = makeCaps(snapshot, NIB_FEATURE_ALL, nullptr);
   out.features = caps.features;
   out.api_version = caps.api_version;
   for (const ExtensionNeed& need : kNeeds)
     if ((out.features & need.features) != 0 && out.api_version < need.core_version)
       out.extensions[out.extension_count++] = need.name;
+  nib::writeSized(out, out_requirements);
   return NIB_SUCCESS;
 }
 
 extern "C" void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next) {
   using namespace nib::vk;
-  // The same structs serve every version: with the extension below, as core from, the version that adopted them.
+  // The same structs are valid at every version, see Chain.
   (void)api_version;
   if (chain == nullptr) return next;
   Chain& c = *::new (static_cast<void*>(chain)) Chain{};

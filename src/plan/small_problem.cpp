@@ -1,5 +1,5 @@
-// Small problems that stand for a plan's own. Which sides give the same pipelines is the ops' business, so they are
-// found by trying: a sketch of a plan costs microseconds.
+// Finds a small problem that runs the same pipelines as a plan. Only the ops know which sides lead to which pipelines,
+// so sides are tried: a draft plan costs microseconds.
 #include <cstring>
 
 #include "plan/plan.h"
@@ -8,49 +8,50 @@ namespace nib {
 namespace {
 
 constexpr uint64_t kSmallElements = 1u << 21;
-// Of all ranges: results may be larger than what they are made from, and a self-test has many.
+// Limit on the sum of all ranges. A result may be larger than its inputs, and a self-test keeps 32 copies of it.
 constexpr uint64_t kMaxBytes = 8u << 20;
-// Enough that a fault of a few places shows.
+// A problem of at least this size is preferred: a fault that hits few elements then shows.
 constexpr uint64_t kAmpleElements = 1u << 14;
 constexpr uint32_t kAmpleCols = 272;
 
-// What a small problem shows of the plan, best last.
-enum Likeness : uint32_t {
+// How well a small problem represents the plan, best last.
+enum Similarity : uint32_t {
   kOther,   // other pipelines
   kSame,    // the same pipelines
-  kTiles,   // and several tiles
-  kSpread   // and several row blocks, items and tiles along a row, where the plan has them
+  kTiles,   // also several tiles, if the plan has several
+  kSpread   // also several row blocks, items and tiles along a row, where the plan has several
 };
 
-Likeness likenessOf(const NibPlan& small, const NibPlan& plan) {
+Similarity similarityOf(const NibPlan& small, const NibPlan& plan) {
   if (small.phase_count != plan.phase_count) return kOther;
-  Likeness likeness = kSpread;
+  Similarity similarity = kSpread;
   for (uint32_t p = 0; p < plan.phase_count; ++p) {
     const Phase& s = small.phase[p];
     const Phase& l = plan.phase[p];
     if (s.row != l.row || s.spec_hash != l.spec_hash) return kOther;
     const TileRule& from = l.tiles;
     const TileRule& to = s.tiles;
-    const bool spread = (from.rowsOf(plan.kernelRows(plan.max_rows)) <= from.row_block ||
-                         to.rowsOf(small.kernelRows(small.max_rows)) > to.row_block) &&
+    const bool spread = (from.rowsOf(plan.kernelRows(plan.rows.max)) <= from.row_block ||
+                         to.rowsOf(small.kernelRows(small.rows.max)) > to.row_block) &&
                         (from.mul == 1 || to.mul > 1) && (from.mul <= from.div || to.mul > to.div);
     if (l.tile_count > 1 && s.tile_count < 2) {
-      likeness = kSame;
-    } else if (!spread && likeness == kSpread) {
-      likeness = kTiles;
+      similarity = kSame;
+    } else if (!spread && similarity == kSpread) {
+      similarity = kTiles;
     }
   }
-  return likeness;
+  return similarity;
 }
 
 }  // namespace
 
-void smallProblem(const NibPlan& plan, void* desc) {
+AnyDesc smallProblem(const NibPlan& plan) {
   const OpRow& op = *plan.op;
-  const NibOpDesc* whole = reinterpret_cast<const NibOpDesc*>(plan.desc);
-  std::memcpy(desc, plan.desc, op.desc_bytes);
+  const NibOpDesc* whole = plan.desc.get();
+  AnyDesc small = plan.desc;
   const auto [rows, cols] = op.sides(whole);
-  // If nothing below will do, the plan's own sides. Odd numbers of rows; columns with the same tail, around the lengths where ops change their ways.
+  // Odd numbers of rows, and numbers of columns with the plan's tail, near the lengths where ops change kernels. The
+  // plan's own sides come last.
   const uint32_t tail = cols % 32u;
   const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
   const uint32_t try_cols[] = {tail,         32u + tail,   64u + tail,    160u + tail,   288u + tail,   544u + tail,    1056u + tail,
@@ -63,24 +64,25 @@ void smallProblem(const NibPlan& plan, void* desc) {
       const uint64_t elements = uint64_t(r) * c;
       if (elements == 0 || elements > kSmallElements) continue;
       const uint32_t ample = elements < kAmpleElements ? 0u : c < kAmpleCols ? 1u : 2u;
-      if (elements >= best_elements && kSpread * 3u + ample <= best) continue;  // no better than what there is
-      alignas(8) uint8_t candidate[sizeof plan.desc];
-      op.resized(whole, {r, c}, candidate);
-      NibPlan sketch(plan.context);
-      sketch.op = plan.op;
-      sketch.sketch = true;
-      if (planInto(sketch, reinterpret_cast<const NibOpDesc*>(candidate)) != NIB_SUCCESS) continue;
+      if (elements >= best_elements && kSpread * 3u + ample <= best) continue;  // cannot be better than the best so far
+      AnyDesc candidate;
+      op.resized(whole, {r, c}, candidate.bytes);
+      NibPlan draft(plan.context);
+      draft.op = plan.op;
+      draft.draft = true;
+      if (planInto(draft, candidate) != NIB_SUCCESS) continue;
       uint64_t bytes = 0;
-      for (const NibMemoryRange& range : sketch.memory.range) bytes += range.size_bytes;
+      for (const NibMemoryRange& range : draft.memory.range) bytes += range.size_bytes;
       if (bytes > kMaxBytes) continue;
-      const Likeness likeness = likenessOf(sketch, plan);
-      const uint32_t merit = likeness * 3u + ample;
-      if (likeness == kOther || merit < best || (merit == best && elements >= best_elements)) continue;
-      best = merit;
+      const Similarity similarity = similarityOf(draft, plan);
+      const uint32_t score = similarity * 3u + ample;
+      if (similarity == kOther || score < best || (score == best && elements >= best_elements)) continue;
+      best = score;
       best_elements = elements;
-      std::memcpy(desc, candidate, op.desc_bytes);
+      small = candidate;
     }
   }
+  return small;
 }
 
 }  // namespace nib

@@ -7,13 +7,13 @@
 namespace nib::vk {
 namespace {
 
-// The blob, little-endian: magic, version, count, 0; entries; FNV-1a of all before.
+// The blob, little-endian: magic, version, count, 0; entries; the FNV-1a hash of everything before it.
 constexpr uint32_t kMagic = 0x5642494e;  // "NIBV"
 constexpr uint32_t kBlobVersion = 1;
 constexpr size_t kHeadBytes = 16;
 constexpr size_t kEntryBytes = 16 + 4 * 4 + 2 * 8 + 4;
 constexpr size_t kTailBytes = 8;
-// More than any build has kernels and specializations; loading is quadratic.
+// No build has as many kernels times specializations. A limit is needed because loading takes quadratic time.
 constexpr uint32_t kMaxLoaded = 16384;
 
 struct Writer {
@@ -67,7 +67,7 @@ VerdictKey verdictKey(const Caps& caps, uint64_t spirv_hash, uint64_t spec_hash)
   return key;
 }
 
-// A linear search: a few hundred entries at most, asked for while planning.
+// A linear search: there are a few hundred entries at most, and only planning and self-tests search them.
 const Verdicts::Entry* Verdicts::lookUp(const VerdictKey& key) const {
   for (const Entry& e : entries_)
     if (e.key.spirv_hash == key.spirv_hash && e.key.spec_hash == key.spec_hash && sameDriver(e.key, key)) return &e;

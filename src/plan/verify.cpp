@@ -1,7 +1,8 @@
 // Self-tests: a plan's own pipelines on small adversarial data, many times, compared with the reference.
 //
-// The caller's range holds, each at a multiple of 256 bytes: the roles the op only reads and the aux range, once, and
-// the range it writes, kRepeats times. Everything is written by transfer commands, so no mapping is needed before.
+// The caller's range holds, each at a multiple of 256 bytes or the device's larger alignment: one copy of the ranges
+// that the op only reads and of the aux range, and kRepeats copies of the range that it writes. Transfer commands write
+// all of it, so the caller maps it only to read results.
 #include "formats/dense.h"
 #include "formats/geometry.h"
 #include "plan/plan.h"
@@ -10,12 +11,10 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kRepeats = 32;
-constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // what result ranges hold before a run
-constexpr uint64_t kUpdateBytes = 65536;  // vkCmdUpdateBuffer's limit
+constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // content of result ranges before a run
+constexpr uint64_t kUpdateBytes = 65536;         // vkCmdUpdateBuffer's limit
 
-const NibOpDesc* descOf(const NibPlan& plan) { return reinterpret_cast<const NibOpDesc*>(plan.desc); }
-
-NibRole writtenRole(const NibPlan& plan) { return plan.op->written(descOf(plan)); }
+NibRole writtenRole(const NibPlan& plan) { return plan.op->written(plan.desc.get()); }
 
 struct Layout {
   uint64_t offset[NIB_ROLE_COUNT];  // of the first copy
@@ -23,7 +22,7 @@ struct Layout {
   uint64_t size_bytes;
 };
 
-Layout layOut(NibRole written, const NibMemory& memory, uint64_t alignment) {
+Layout makeLayout(NibRole written, const NibMemory& memory, uint64_t alignment) {
   Layout layout{};
   const uint64_t step = alignment > kPartAlignmentBytes ? alignment : kPartAlignmentBytes;
   uint64_t at = 0;
@@ -57,7 +56,7 @@ void memoryBarrier(const NibContext& context, VkCommandBuffer command_buffer, Vk
 }  // namespace
 }  // namespace nib
 
-// The small plan, its binding, and host images of its ranges as the reference wants them.
+// The small plan, its binding, and host images of its ranges, on which the reference runs.
 struct NibVerify {
   explicit NibVerify(NibContext* owner) : context(owner), image(owner->allocator) {}
   NibContext* context;
@@ -79,13 +78,13 @@ void destroyVerify(NibVerify* verify) {
 }
 
 NibResult smallPlan(const NibPlan& plan, NibPlan** out) {
-  alignas(8) uint8_t small[sizeof plan.desc];
-  smallProblem(plan, small);
-  return nibCreatePlan(plan.context, reinterpret_cast<const NibOpDesc*>(small), out);
+  const AnyDesc small = smallProblem(plan);
+  return nibCreatePlan(plan.context, small.get(), out);
 }
 
 NibCpuBinding imageBinding(NibVerify& verify) {
   NibCpuBinding binding{};
+  binding.struct_bytes = sizeof binding;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = verify.plan->memory.range[role].size_bytes;
     if (size != 0) binding.range[role] = {reinterpret_cast<uint8_t*>(verify.image.data()) + verify.image_offset[role], size};
@@ -93,7 +92,7 @@ NibCpuBinding imageBinding(NibVerify& verify) {
   return binding;
 }
 
-// Host images: inputs filled, results marked untouched, aux zero.
+// Fills the host images: inputs with test data, results with kUntouched, aux with 0.
 NibResult fillImages(NibVerify& verify) {
   const NibMemory& memory = verify.plan->memory;
   uint64_t size = 0;
@@ -107,12 +106,13 @@ NibResult fillImages(NibVerify& verify) {
   const uint32_t written = writtenRole(*verify.plan);
   const uint64_t first = verify.image_offset[written] / 4;
   for (uint64_t w = 0; w < alignUp(memory.range[written].size_bytes, 4) / 4; ++w) verify.image[size_t(first + w)] = kUntouched;
-  verify.plan->op->fillProbe(descOf(*verify.plan), memory, imageBinding(verify));
+  verify.plan->op->fillProbe(verify.plan->desc.get(), memory, imageBinding(verify));
   return NIB_SUCCESS;
 }
 
 NibResult bindRanges(NibVerify& verify, const NibBufferRange& range) {
   NibBindingDesc desc{};
+  desc.struct_bytes = sizeof desc;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = verify.plan->memory.range[role].size_bytes;
     if (size == 0) continue;
@@ -140,7 +140,7 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
     updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[role], image + verify.image_offset[role], size);
   }
   if (written == NIB_ROLE_WEIGHTS) {
-    // Given scales are read from the range that the codes go to; found ones overwrite these marks.
+    // An op with given scales reads them from the range that it writes codes to. Other ops overwrite these bytes.
     for (uint32_t r = 0; r < kRepeats; ++r) {
       for (const NibPart part : {NIB_PART_SCALES, NIB_PART_ZEROS}) {
         const NibMemoryPart& p = plan.memory.part[part];
@@ -150,7 +150,7 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
       }
     }
   }
-  if (plan.op->accumulates(descOf(plan))) {
+  if (plan.op->accumulates(plan.desc.get())) {
     for (uint32_t r = 0; r < kRepeats; ++r) {
       updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[written] + r * layout.step_bytes,
                    image + verify.image_offset[written], plan.memory.range[written].size_bytes);
@@ -160,11 +160,12 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
                 VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
   for (uint32_t r = 0; r < kRepeats; ++r) {
     NibRun run{};
-    run.n = plan.max_rows;
+    run.struct_bytes = sizeof run;
+    run.n = plan.rows.max;
     run.slice_count = UINT32_MAX;
     run.offset_bytes[written] = uint32_t(r * layout.step_bytes);
     nibCmdRun(command_buffer, &plan, verify.binding, &run);
-    // Scratch is shared by the repeats.
+    // The repeats share the scratch.
     memoryBarrier(context, command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
                   VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT);
@@ -173,9 +174,19 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
                 VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
 }
 
-// Elements of two results, and the largest magnitude of the second.
-bool within(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
-  const uint64_t count = bytes / typeBytes(tolerance.type);
+// The first element of a result that is wrong.
+struct Mismatch {
+  bool found = false;
+  uint32_t repeat = 0;
+  uint64_t byte = 0;  // in the written role's range
+  double got = 0, expected = 0;  // only ops with an error bound
+  uint32_t got_word = 0, expected_word = 0;
+};
+
+// Finds the first element that differs by more than `tolerance`.
+Mismatch compareWithin(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
+  const uint32_t element_bytes = typeBytes(tolerance.type);
+  const uint64_t count = bytes / element_bytes;
   const auto at = [&](const void* data, uint64_t i) { return double(exact::floatOf(loadDense(data, tolerance.type, i))); };
   const auto magnitude = [](double x) { return x < 0 ? -x : x; };
   const double ulp = tolerance.type == NIB_TYPE_F32 ? 0x1p-22 : tolerance.type == NIB_TYPE_F16 ? 0x1p-10 : 0x1p-7;
@@ -184,41 +195,105 @@ bool within(const Tolerance& tolerance, const void* got, const void* expected, u
     const double y = magnitude(at(expected, i));
     if (y > largest) largest = y;
   }
-  for (uint64_t i = 0; i < count; ++i) {
-    const double y = at(expected, i);
-    if (!(magnitude(at(got, i) - y) <= tolerance.relative * largest + ulp * magnitude(y))) return false;
+  Mismatch mismatch;
+  for (uint64_t i = 0; i < count && !mismatch.found; ++i) {
+    const double x = at(got, i), y = at(expected, i);
+    if (magnitude(x - y) <= tolerance.relative * largest + ulp * magnitude(y)) continue;
+    mismatch.found = true;
+    mismatch.byte = i * element_bytes;
+    mismatch.got = x;
+    mismatch.expected = y;
   }
-  return true;
+  return mismatch;
+}
+
+Mismatch compareBytes(const void* got, const void* expected, uint64_t bytes) {
+  Mismatch mismatch;
+  for (uint64_t at = 0; at < bytes && !mismatch.found; at += 4) {
+    const uint64_t count = bytes - at < 4 ? bytes - at : 4;
+    std::memcpy(&mismatch.got_word, static_cast<const uint8_t*>(got) + at, size_t(count));
+    std::memcpy(&mismatch.expected_word, static_cast<const uint8_t*>(expected) + at, size_t(count));
+    mismatch.found = mismatch.got_word != mismatch.expected_word;
+    mismatch.byte = at;
+  }
+  return mismatch;
+}
+
+// The part of the written role that holds a byte, or kNoPart.
+uint32_t partAt(const NibMemory& memory, uint32_t role, uint64_t byte) {
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    const NibMemoryPart& part = memory.part[p];
+    if (part.size_bytes != 0 && part.role == role && byte >= part.offset_bytes &&
+        byte < wholeWordsBytes(part.offset_bytes + part.size_bytes)) {
+      return p;
+    }
+  }
+  return kNoPart;
+}
+
+void report(const NibPlan& plan, uint32_t role, const Mismatch& m) {
+  const Log& log = plan.context->log;
+  const uint32_t part = partAt(plan.memory, role, m.byte);
+  const uint64_t in_part = m.byte - (part != kNoPart ? plan.memory.part[part].offset_bytes : 0);
+  char location[64];
+  if (part != kNoPart) {
+    std::snprintf(location, sizeof location, "part %u of %s", part, roleName(role));
+  } else {
+    std::snprintf(location, sizeof location, "%s", roleName(role));
+  }
+  if (plan.op->tolerance(plan.desc.get()).relative > 0) {
+    log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, byte %llu, run %u: the device has %g, the reference %g",
+            plan.op->name, location,
+            (unsigned long long)in_part, m.repeat, m.got, m.expected);
+  } else {
+    log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, word %llu, run %u: the device has 0x%08x, the reference 0x%08x", plan.op->name,
+            location, (unsigned long long)(in_part / 4), m.repeat, m.got_word, m.expected_word);
+  }
+}
+
+bool statusMatches(const NibPlan& plan, const NibStatus& got, const NibStatus& expected) {
+  const bool same = got.nonfinite_count == expected.nonfinite_count * kRepeats &&
+                    got.saturated_count == expected.saturated_count * kRepeats &&
+                    got.outlier_count == expected.outlier_count * kRepeats &&
+                    got.first_nonfinite_not == expected.first_nonfinite_not;
+  if (!same) {
+    plan.context->log.say(NIB_SEVERITY_WARNING,
+                          "verify: %s: the device's status after %u runs is {%u, %u, 0x%08x, %u}, one run of the reference has "
+                          "{%u, %u, 0x%08x, %u}",
+                          plan.op->name, kRepeats, got.nonfinite_count, got.saturated_count, got.first_nonfinite_not,
+                          got.outlier_count, expected.nonfinite_count, expected.saturated_count, expected.first_nonfinite_not,
+                          expected.outlier_count);
+  }
+  return same;
 }
 
 bool matches(NibVerify& verify, const uint8_t* mapped) {
   const NibPlan& plan = *verify.plan;
   const NibCpuBinding binding = imageBinding(verify);
-  plan.op->runReference(descOf(plan), {plan.memory, binding, plan.max_rows, nullptr});
+  plan.op->runReference(plan.desc.get(), {plan.memory, binding, plan.rows.max, 0, nullptr});
   const uint32_t written = writtenRole(plan);
-  const Tolerance tolerance = plan.op->tolerance(descOf(plan));
-  bool same = true;
+  const Tolerance tolerance = plan.op->tolerance(plan.desc.get());
+  const uint64_t size = plan.memory.range[written].size_bytes;
   for (uint32_t r = 0; r < kRepeats; ++r) {
     const uint8_t* got = mapped + verify.layout.offset[written] + r * verify.layout.step_bytes;
-    const uint64_t size = plan.memory.range[written].size_bytes;
-    same = same && (tolerance.relative > 0 ? within(tolerance, got, binding.range[written].data, size)
-                                           : std::memcmp(got, binding.range[written].data, size_t(size)) == 0);
+    Mismatch mismatch = tolerance.relative > 0 ? compareWithin(tolerance, got, binding.range[written].data, size)
+                                               : compareBytes(got, binding.range[written].data, size);
+    if (!mismatch.found) continue;
+    mismatch.repeat = r;
+    report(plan, written, mismatch);
+    return false;
   }
   const NibMemoryPart& status_part = plan.memory.part[NIB_PART_STATUS];
-  if (status_part.size_bytes != 0) {
-    NibStatus got, expected;
-    std::memcpy(&got, mapped + verify.layout.offset[NIB_ROLE_AUX] + status_part.offset_bytes, sizeof got);
-    std::memcpy(&expected, static_cast<const uint8_t*>(binding.range[NIB_ROLE_AUX].data) + status_part.offset_bytes,
-                sizeof expected);
-    same = same && got.nonfinite_count == expected.nonfinite_count * kRepeats &&
-           got.saturated_count == expected.saturated_count * kRepeats &&
-           got.first_nonfinite_not == expected.first_nonfinite_not;
-  }
-  return same;
+  if (status_part.size_bytes == 0) return true;
+  NibStatus got, expected;
+  std::memcpy(&got, mapped + verify.layout.offset[NIB_ROLE_AUX] + status_part.offset_bytes, sizeof got);
+  std::memcpy(&expected, static_cast<const uint8_t*>(binding.range[NIB_ROLE_AUX].data) + status_part.offset_bytes,
+              sizeof expected);
+  return statusMatches(plan, got, expected);
 }
 
-// A wrong result does not tell which of several kernels made it. The ones that use more than the guaranteed minimum are
-// suspected first: switched off, the next self-test runs without them.
+// A wrong result does not tell which of a plan's kernels made it. Kernels that need features are blamed first: they are
+// switched off, and the next self-test runs without them.
 NibResult remember(NibContext& context, const NibPlan& plan, bool passed) {
   bool suspects = false;
   for (uint32_t p = 0; p < plan.phase_count; ++p) suspects = suspects || plan.phase[p].row->features != 0;
@@ -247,7 +322,7 @@ NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range) {
   NibPlan* small = nullptr;
   const NibResult result = smallPlan(*plan, &small);
   if (result != NIB_SUCCESS) return result;
-  out_range->size_bytes = layOut(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
+  out_range->size_bytes = makeLayout(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
   out_range->alignment_bytes = kRangeAlignmentBytes;
   out_range->usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   nibDestroyPlan(small);
@@ -266,7 +341,7 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
   if (verify == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
   NibResult result = smallPlan(*plan, &verify->plan);
   if (result == NIB_SUCCESS) {
-    verify->layout = layOut(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
+    verify->layout = makeLayout(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
     if (memory->size < verify->layout.size_bytes || memory->size == VK_WHOLE_SIZE) {
       result = context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "verify: the range has %llu bytes, needs %llu",
                                 (unsigned long long)memory->size, (unsigned long long)verify->layout.size_bytes);

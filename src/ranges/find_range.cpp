@@ -1,5 +1,6 @@
 // nibFindRange: validation, what degenerate histograms give, and the way from edges to a range.
 #include "base/log.h"
+#include "base/sized.h"
 #include "ranges/histogram_view.h"
 
 using namespace nib;
@@ -89,11 +90,15 @@ extern "C" NibResult nibFindRange(const NibRangeDesc* desc, uint32_t bins, uint3
   if (desc == nullptr || head == nullptr || counts == nullptr || out_range == nullptr) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: NULL argument");
   }
-  const NibResult result = check(*desc, bins, histogram_flags, *head, log);
+  NibRangeDesc whole;
+  if (!readSized(*desc, &whole)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: set desc->struct_bytes to sizeof(NibRangeDesc)");
+  }
+  const NibResult result = check(whole, bins, histogram_flags, *head, log);
   if (result != NIB_SUCCESS) return result;
   NibRange range{};
   const HistogramView view(bins, histogram_flags, head, counts);
-  if (head->exponent != 0 && view.length != 0) methodRange(*desc, view, &range);
-  *out_range = range;
-  return NIB_SUCCESS;
+  if (head->exponent != 0 && view.length != 0) methodRange(whole, view, &range);
+  if (writeSized(range, out_range)) return NIB_SUCCESS;
+  return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: set out_range->struct_bytes to sizeof(NibRange)");
 }

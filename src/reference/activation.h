@@ -1,4 +1,4 @@
-// NibActivation in double. Twin of shaders/common/activation.glsl.
+// NibActivation in double. shaders/numerics/activation.glsl is the GPU counterpart.
 #ifndef NIB_REFERENCE_ACTIVATION_H
 #define NIB_REFERENCE_ACTIVATION_H
 

@@ -6,8 +6,8 @@
 namespace nib {
 namespace {
 
-// Denormals as zeros, NaN as the quiet one; signs stay.
-uint32_t settled(uint32_t bits) {
+// Denormals become zeros and every NaN the quiet one. Signs are kept.
+uint32_t canonical(uint32_t bits) {
   if (exact::magnitudeOf(bits) > exact::kInfBits) return exact::signOf(bits) | exact::kNanBits;
   return exact::nibFlushBits(bits);
 }
@@ -34,9 +34,9 @@ void convertReference(const NibConvertDesc& desc, const HostRun& run) {
   reference::StatusCounter status(partOf<NibStatus>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_STATUS));
 
   auto row_body = [&](uint32_t row) {
-    const uint64_t from = uint64_t(row) * source_stride, to = uint64_t(row) * result_stride;
+    const uint64_t from = uint64_t(row) * source_stride, to = uint64_t(run.first_row + row) * result_stride;
     for (uint32_t col = 0; col < desc.cols; ++col) {
-      uint32_t bits = settled(loadDense(source, desc.source_type, from + col));
+      uint32_t bits = canonical(loadDense(source, desc.source_type, from + col));
       if (exact::nibIsNonFinite(bits)) status.nonFinite(uint64_t(row) * desc.cols + col);
       if (overflows(bits, desc.result_type)) {
         status.saturated();
@@ -44,7 +44,7 @@ void convertReference(const NibConvertDesc& desc, const HostRun& run) {
       }
       storeDense(result, desc.result_type, to + col, bits);
     }
-    // The other half of a shared last word.
+    // The unused half of the last word is 0.
     if (desc.result_type != NIB_TYPE_F32 && desc.cols % 2 != 0) {
       storeDense(result, desc.result_type, to + desc.cols, 0);
     }

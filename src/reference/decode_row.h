@@ -1,4 +1,4 @@
-// A quantized matrix in host memory, element by element.
+// Reads a quantized matrix in host memory, one element at a time.
 #ifndef NIB_REFERENCE_DECODE_ROW_H
 #define NIB_REFERENCE_DECODE_ROW_H
 
@@ -16,7 +16,7 @@ class Decoded {
         zeros_(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS)),
         nested_(partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED)) {}
 
-  // fp32 bits. Rows and columns as the geometry has them: of FLAT one row.
+  // fp32 bits of an element. row and col are the geometry's: FLAT weights are one row.
   uint32_t at(uint32_t row, uint32_t col) const {
     const uint32_t* words = codes_ + uint64_t(row) * g_.row_words;
     const uint32_t bits = g_.format->info.bits;

@@ -14,11 +14,12 @@ void dequantizeReference(const NibDequantizeDesc& desc, const HostRun& run) {
   const reference::Decoded weights(desc.weights, g, run.memory, run.binding);
   void* result = run.binding.range[NIB_ROLE_OUTPUT].data;
 
-  auto row_body = [&](uint32_t row) {
+  auto row_body = [&](uint32_t i) {
+    const uint32_t row = run.first_row + i;
     for (uint32_t col = 0; col < g.cols; ++col) {
       storeDense(result, desc.result_type, uint64_t(row) * stride + col, weights.at(row, col));
     }
-    // The other half of a shared last word.
+    // The unused half of the last word is 0.
     if (desc.result_type != NIB_TYPE_F32 && g.cols % 2 != 0) {
       storeDense(result, desc.result_type, uint64_t(row) * stride + g.cols, 0);
     }

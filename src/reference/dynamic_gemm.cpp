@@ -1,4 +1,4 @@
-// Reference of NIB_OP_DYNAMIC_GEMM: that of quantizing, into scratch, and that of the product.
+// Reference of NIB_OP_DYNAMIC_GEMM: quantizes the tokens into scratch, then runs the int8 product.
 #include "reference/outliers.h"
 
 namespace nib {
@@ -10,14 +10,19 @@ void dynamicGemmReference(const DynamicProduct& p, const HostRun& run) {
   if (p.threshold != 0) {
     reference::splitOutliers(p, binding.range[NIB_ROLE_INPUT].data, blob, reinterpret_cast<NibStatus*>(aux), run.n, run.parallel);
   } else {
-    NibCpuBinding quantize{};
+    NibCpuBinding quantize{sizeof(NibCpuBinding)};
     quantize.range[NIB_ROLE_INPUT] = binding.range[NIB_ROLE_INPUT];
     quantize.range[NIB_ROLE_WEIGHTS] = {blob, p.blob_bytes};
     if (p.own_bytes != 0) quantize.range[NIB_ROLE_AUX] = {aux, p.own_bytes};
-    quantizeReference(p.quantize, {p.quantize_memory, quantize, run.n, run.parallel});
+    quantizeReference(p.quantize, {p.quantize_memory, quantize, run.n, 0, run.parallel});
   }
-  reference::int8Product(p.product, binding.range[NIB_ROLE_WEIGHTS].data, blob, binding.range[NIB_ROLE_OUTPUT].data, run.n,
-                         run.parallel);
+  reference::Int8Operands operands = reference::int8Operands(run.memory, binding, run.first_row);
+  operands.input_codes = blob;
+  operands.input_scales = blob + p.product.input.scales_offset;
+  operands.input_zeros = blob + p.product.input.zeros_offset;
+  operands.outliers = blob + p.product.outliers_offset;
+  operands.first_input = 0;
+  reference::int8Product(p.product, operands, run.n, run.parallel);
 }
 
 }  // namespace nib

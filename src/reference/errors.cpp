@@ -1,4 +1,4 @@
-// Reference of NIB_OP_ERRORS. The order of the sums is the result's definition: shaders/ops/errors.comp tells it.
+// Reference of NIB_OP_ERRORS. The order of the sums defines the result; shaders/ops/errors.comp describes it.
 #include <cstring>
 
 #include "reference/reference.h"
@@ -10,42 +10,43 @@ namespace {
 using exact::Pair;
 
 constexpr uint32_t kLeafElements = 8;
-constexpr uint32_t kStrands = 4;
+constexpr uint32_t kPartialSums = 4;  // of a leaf: elements i and i + 4
 constexpr uint32_t kLeavesOfNode = 8;
 constexpr uint32_t kNodes = NIB_ERROR_TILE / kLeafElements / kLeavesOfNode;
 
 enum Sum { kErrorSquares, kErrorMagnitudes, kReferenceSquares, kCandidateSquares, kProducts, kReferenceMagnitudes, kSums };
 
-// A pair of finite values. Zeros stand for what is left out.
-struct Met {
+// A pair x, y of finite values. All zeros if a value is not finite, or past the end of the matrix.
+struct Element {
   uint32_t x = 0, y = 0;     // magnitudes
-  bool opposite = false;     // in sign
+  bool opposite = false;     // x and y have different signs
   uint32_t difference = 0;   // |x - y| * 2^64 rounded to 24 bits, with 9 exponent bits
-  uint32_t rest = 0;         // magnitude of what that left, likewise
+  uint32_t rest = 0;         // magnitude of the rounding error, likewise
   bool rest_negative = false;
 };
 
-// The pattern with `add` more in its exponent field; 0 stays 0, and what falls below the field `least` becomes it.
-uint32_t shifted(uint32_t bits, int add, int least) {
-  const int exponent = int(bits >> 23) + add;
+// The pattern with `shift` added to its exponent. Zero stays zero; results below the exponent field `least` become
+// zero.
+uint32_t shifted(uint32_t bits, int shift, int least) {
+  const int exponent = int(bits >> 23) + shift;
   if (bits == 0 || exponent < least) return 0;
   return uint32_t(exponent) << 23 | (bits & 0x007fffffu);
 }
 
-void findDifference(Met& met) {
-  uint32_t large = met.x > met.y ? met.x : met.y;
-  uint32_t small = met.x > met.y ? met.y : met.x;
-  // Scaled so that neither the difference nor what it leaves is denormal or infinite.
+void findDifference(Element& element) {
+  uint32_t large = element.x > element.y ? element.x : element.y;
+  uint32_t small = element.x > element.y ? element.y : element.x;
+  // Scaled so that the difference and its rounding error are normal numbers.
   const bool upper = large >= exact::bitsOf(1.0f);
   const int scale = upper ? -2 : 64;
   const float a = exact::floatOf(shifted(large, scale, 1)), b = exact::floatOf(shifted(small, scale, 1));
-  const float addend = met.opposite ? b : -b;
+  const float addend = element.opposite ? b : -b;
   const float sum = a + addend;
   const float rest = addend - (sum - a);
   const int unit = upper ? 66 : 0;
-  met.difference = shifted(exact::magnitudeOf(exact::bitsOf(sum)), unit, 1);
-  met.rest = shifted(exact::magnitudeOf(exact::bitsOf(rest)), unit, 1);
-  met.rest_negative = rest < 0.0f;
+  element.difference = shifted(exact::magnitudeOf(exact::bitsOf(sum)), unit, 1);
+  element.rest = shifted(exact::magnitudeOf(exact::bitsOf(rest)), unit, 1);
+  element.rest_negative = rest < 0.0f;
 }
 
 struct Operand {
@@ -54,44 +55,45 @@ struct Operand {
   uint32_t at(uint64_t row, uint64_t col) const { return loadDense(data, type, row * stride + col); }
 };
 
-// What an element adds to each sum, scaled by the tile's largest values.
+// Shifts of exponents that bring the tile's largest values into [2^30, 2^31).
 struct Scaling {
-  int difference, x, y;  // added to exponent fields
+  int difference, x, y;
 };
 
-void termsOf(const Met& met, const Scaling& scaling, Pair (&terms)[kSums]) {
+// An element's term in each sum, scaled.
+void termsOf(const Element& element, const Scaling& scaling, Pair (&terms)[kSums]) {
   constexpr int kLeast = 127 - 40, kLeastRest = 127 - 63;
-  const float difference = exact::floatOf(shifted(met.difference, scaling.difference, kLeast));
-  float rest = exact::floatOf(shifted(met.rest, scaling.difference, kLeastRest));
+  const float difference = exact::floatOf(shifted(element.difference, scaling.difference, kLeast));
+  float rest = exact::floatOf(shifted(element.rest, scaling.difference, kLeastRest));
   if (difference == 0.0f) rest = 0.0f;
-  if (met.rest_negative) rest = -rest;
-  const float x = exact::floatOf(shifted(met.x, scaling.x, kLeast));
-  const float y = exact::floatOf(shifted(met.y, scaling.y, kLeast));
+  if (element.rest_negative) rest = -rest;
+  const float x = exact::floatOf(shifted(element.x, scaling.x, kLeast));
+  const float y = exact::floatOf(shifted(element.y, scaling.y, kLeast));
   terms[kErrorSquares] = exact::pairProduct(difference, difference);
   terms[kErrorSquares].low += (difference + difference) * rest;
   terms[kErrorMagnitudes] = {difference, rest};
   terms[kReferenceSquares] = exact::pairProduct(x, x);
   terms[kCandidateSquares] = exact::pairProduct(y, y);
-  terms[kProducts] = exact::pairProduct(x, met.opposite ? -y : y);
+  terms[kProducts] = exact::pairProduct(x, element.opposite ? -y : y);
   terms[kReferenceMagnitudes] = {x, 0.0f};
 }
 
-void leafSums(const Met* met, const Scaling& scaling, Pair (&sums)[kSums]) {
+void leafSums(const Element* elements, const Scaling& scaling, Pair (&sums)[kSums]) {
   Pair terms[kLeafElements][kSums];
-  for (uint32_t i = 0; i < kLeafElements; ++i) termsOf(met[i], scaling, terms[i]);
+  for (uint32_t i = 0; i < kLeafElements; ++i) termsOf(elements[i], scaling, terms[i]);
   for (uint32_t s = 0; s < kSums; ++s) {
-    Pair strand[kStrands];
-    for (uint32_t i = 0; i < kStrands; ++i) strand[i] = exact::pairAdd(terms[i][s], terms[i + kStrands][s]);
-    sums[s] = exact::normalized(
-        exact::pairAdd(exact::pairAdd(strand[0], strand[1]), exact::pairAdd(strand[2], strand[3])));
+    Pair part[kPartialSums];
+    for (uint32_t i = 0; i < kPartialSums; ++i) part[i] = exact::pairAdd(terms[i][s], terms[i + kPartialSums][s]);
+    sums[s] = exact::normalized(exact::pairAdd(exact::pairAdd(part[0], part[1]), exact::pairAdd(part[2], part[3])));
   }
 }
 
-void addTo(Pair (&into)[kSums], const Pair (&more)[kSums], bool first) {
-  for (uint32_t s = 0; s < kSums; ++s) into[s] = first ? more[s] : exact::normalized(exact::pairAdd(into[s], more[s]));
+// first: sums is empty.
+void addSums(Pair (&sums)[kSums], const Pair (&more)[kSums], bool first) {
+  for (uint32_t s = 0; s < kSums; ++s) sums[s] = first ? more[s] : exact::normalized(exact::pairAdd(sums[s], more[s]));
 }
 
-// Zeros are stored without a sign.
+// Not every device keeps the sign of zero, so zero is stored as +0.
 void store(float (&to)[2], Pair sum) {
   to[0] = sum.high == 0.0f ? 0.0f : sum.high;
   to[1] = sum.low == 0.0f ? 0.0f : sum.low;
@@ -99,43 +101,43 @@ void store(float (&to)[2], Pair sum) {
 
 void makeTile(const Operand& reference, const Operand& candidate, uint32_t cols, uint64_t first, uint64_t end,
               NibErrorTile* out) {
-  Met met[NIB_ERROR_TILE];
+  Element elements[NIB_ERROR_TILE];
   NibErrorTile tile{};
   tile.max_error_index = UINT32_MAX;
   uint32_t largest_x = 0, largest_y = 0;
-  for (uint64_t element = first; element < end; ++element) {
-    const uint32_t x = reference.at(element / cols, element % cols), y = candidate.at(element / cols, element % cols);
+  for (uint64_t index = first; index < end; ++index) {
+    const uint32_t x = reference.at(index / cols, index % cols), y = candidate.at(index / cols, index % cols);
     if (exact::nibIsNonFinite(x) || exact::nibIsNonFinite(y)) {
       ++tile.nonfinite_count;
       continue;
     }
     ++tile.finite_count;
-    Met& m = met[element - first];
-    m.x = exact::magnitudeOf(exact::nibFlushBits(x));
-    m.y = exact::magnitudeOf(exact::nibFlushBits(y));
-    m.opposite = exact::signOf(x) != exact::signOf(y);
-    findDifference(m);
-    if (m.difference > tile.max_error) {
-      tile.max_error = m.difference;
-      tile.max_error_index = uint32_t(element);
+    Element& e = elements[index - first];
+    e.x = exact::magnitudeOf(exact::nibFlushBits(x));
+    e.y = exact::magnitudeOf(exact::nibFlushBits(y));
+    e.opposite = exact::signOf(x) != exact::signOf(y);
+    findDifference(e);
+    if (e.difference > tile.max_error) {
+      tile.max_error = e.difference;
+      tile.max_error_index = uint32_t(index);
     }
-    if (m.x > largest_x) largest_x = m.x;
-    if (m.y > largest_y) largest_y = m.y;
+    if (e.x > largest_x) largest_x = e.x;
+    if (e.y > largest_y) largest_y = e.y;
   }
   tile.max_reference = exact::floatOf(largest_x);
   tile.max_candidate = exact::floatOf(largest_y);
 
-  // The largest values come to the exponent field of 2^30.
+  // 157 is the exponent field of 2^30.
   const Scaling scaling{157 - int(tile.max_error >> 23), 157 - int(largest_x >> 23), 157 - int(largest_y >> 23)};
   Pair total[kSums];
   for (uint32_t node = 0; node < kNodes; ++node) {
-    Pair of_node[kSums];
+    Pair node_sums[kSums];
     for (uint32_t leaf = 0; leaf < kLeavesOfNode; ++leaf) {
-      Pair of_leaf[kSums];
-      leafSums(met + (node * kLeavesOfNode + leaf) * kLeafElements, scaling, of_leaf);
-      addTo(of_node, of_leaf, leaf == 0);
+      Pair leaf_sums[kSums];
+      leafSums(elements + (node * kLeavesOfNode + leaf) * kLeafElements, scaling, leaf_sums);
+      addSums(node_sums, leaf_sums, leaf == 0);
     }
-    addTo(total, of_node, node == 0);
+    addSums(total, node_sums, node == 0);
   }
   store(tile.error_squares, total[kErrorSquares]);
   store(tile.error_magnitudes, total[kErrorMagnitudes]);

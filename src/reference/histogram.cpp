@@ -8,15 +8,15 @@
 namespace nib {
 namespace {
 
-constexpr uint32_t kMostExponent = 254;
+constexpr uint32_t kMaxExponent = 254;  // of finite fp32 values
 
-// One histogram, and the elements that go to it.
+// One histogram and the elements that it counts.
 struct Job {
   const NibHistogramDesc& d;
   const void* source;
-  uint64_t first, step, run, runs, stride;  // elements first + i * step, i < run, of `runs` runs `stride` apart
-  uint32_t* head;    // words: ranges are aligned to no more
-  uint32_t* counts;
+  uint64_t first, step, run, runs, stride;  // elements first + r * stride + i * step with r < runs and i < run
+  uint32_t* head;    // a NibHistogramHead, as words: ranges have no larger alignment
+  uint32_t* counts;  // 64 bits each in two words, low word first
 
   template <class Body>
   void forElements(Body&& body) const {
@@ -26,26 +26,30 @@ struct Job {
   }
 };
 
-uint64_t loadWords(const uint32_t* at) { return uint64_t(at[1]) << 32 | at[0]; }
+uint64_t loadCount(const uint32_t* at) { return uint64_t(at[1]) << 32 | at[0]; }
 
-void storeWords(uint32_t* at, uint64_t value) {
+void storeCount(uint32_t* at, uint64_t value) {
   at[0] = uint32_t(value);
   at[1] = uint32_t(value >> 32);
 }
 
+// Bin k of the positive or the negative side, counted from zero; a side has `side` bins.
 uint32_t* binAt(const Job& job, uint32_t side, bool negative, uint32_t k) {
   const bool both = (job.d.flags & NIB_HISTOGRAM_SIGNED) != 0;
   return job.counts + 2 * (!both ? k : negative ? side - 1 - k : side + k);
 }
 
+// Doubles the width of the bins `doublings` times: each time two neighbours become one.
 void widen(const Job& job, uint32_t side, uint32_t doublings) {
   const uint32_t sides = (job.d.flags & NIB_HISTOGRAM_SIGNED) != 0 ? 2 : 1;
   for (uint32_t s = 0; s < sides; ++s) {
     for (uint32_t i = 0; i < doublings; ++i) {
       for (uint32_t k = 0; k < side; ++k) {
         uint64_t sum = 0;
-        for (uint32_t from = 2 * k; from < 2 * k + 2 && from < side; ++from) sum += loadWords(binAt(job, side, s != 0, from));
-        storeWords(binAt(job, side, s != 0, k), sum);
+        for (uint32_t from = 2 * k; from < 2 * k + 2 && from < side; ++from) {
+          sum += loadCount(binAt(job, side, s != 0, from));
+        }
+        storeCount(binAt(job, side, s != 0, k), sum);
       }
     }
   }
@@ -61,12 +65,12 @@ void runJob(const Job& job) {
     std::memcpy(&head, job.head, sizeof head);
   }
   reference::Extent extent;
-  job.forElements([&](uint32_t bits) { extent.meet(bits); });
+  job.forElements([&](uint32_t bits) { extent.add(bits); });
 
-  const uint32_t before = head.exponent < kMostExponent ? head.exponent : kMostExponent;
-  const uint32_t met = extent.absmaxBits() >> 23;
-  head.exponent = met > before ? met : before;
-  // After as many doublings as a side has there is nothing left to merge.
+  const uint32_t before = head.exponent < kMaxExponent ? head.exponent : kMaxExponent;
+  const uint32_t needed = extent.absmaxBits() >> 23;
+  head.exponent = needed > before ? needed : before;
+  // A side has at most 2^12 bins, so 12 doublings merge all of them into one.
   widen(job, side, head.exponent - before < 12 ? head.exponent - before : 12);
 
   const uint64_t finite = job.run * job.runs - extent.nonfinite;
@@ -94,7 +98,7 @@ void runJob(const Job& job) {
     const uint32_t shift = head.exponent - (magnitude >> 23) + 24 - log;
     const uint32_t k = magnitude == 0 || shift > 31 ? 0 : exact::mantissaOf(magnitude) >> shift;
     uint32_t* bin = binAt(job, side, magnitude != 0 && exact::signOf(bits) != 0, k);
-    storeWords(bin, loadWords(bin) + 1);
+    storeCount(bin, loadCount(bin) + 1);
   });
 }
 
@@ -105,9 +109,10 @@ void histogramReference(const NibHistogramDesc& desc, const HostRun& run) {
   auto* heads = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_HEADS);
   auto* counts = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_COUNTS);
   const uint64_t stride = desc.source_stride != 0 ? desc.source_stride : desc.cols;
+  const uint32_t first = desc.granularity == NIB_GRANULARITY_ROW ? run.first_row : 0;
   auto body = [&](uint32_t index) {
-    uint32_t* const head = heads + uint64_t(index) * (sizeof(NibHistogramHead) / 4);
-    uint32_t* const bins = counts + uint64_t(index) * desc.bins * 2;
+    uint32_t* const head = heads + uint64_t(first + index) * (sizeof(NibHistogramHead) / 4);
+    uint32_t* const bins = counts + uint64_t(first + index) * desc.bins * 2;
     switch (desc.granularity) {
       case NIB_GRANULARITY_ROW: runJob({desc, source, index * stride, 1, desc.cols, 1, 0, head, bins}); break;
       case NIB_GRANULARITY_COLUMN: runJob({desc, source, index, stride, run.n, 1, 0, head, bins}); break;

@@ -1,4 +1,4 @@
-// How many histograms a description has.
+// The number of histograms of a description.
 #ifndef NIB_REFERENCE_HISTOGRAM_H
 #define NIB_REFERENCE_HISTOGRAM_H
 

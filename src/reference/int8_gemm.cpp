@@ -1,5 +1,5 @@
-// Reference of int8 products. Twin of shaders/common/int8_epilogue.glsl, by integers wherever a float could be denormal or
-// infinite.
+// Reference of int8 products; shaders/products/int8_epilogue.glsl is the GPU counterpart. Integer arithmetic wherever a
+// float could be denormal or infinite.
 #include "reference/int8_product.h"
 
 #include <algorithm>
@@ -11,17 +11,18 @@
 namespace nib::reference {
 namespace {
 
-constexpr uint32_t kMost = 0x7effffffu;  // the number before 2^127
-constexpr uint32_t kBlock = 8;           // rows of each side that are unpacked once for all their products
-constexpr uint32_t kStretch = 1024;      // columns of them at a time; their sum is below 2^31 in every format
+constexpr uint32_t kMost = 0x7effffffu;  // the largest number below 2^127
+constexpr uint32_t kBlock = 8;           // a block of products is kBlock tokens by kBlock channels
+constexpr uint32_t kBlockCols = 1024;    // columns unpacked at a time; sums over them are below 2^31 in every format
 
-// No number, or one too small to be ordinary, is +0; one too large the largest allowed.
+// Values up to the largest allowed; denormals, infinities and NaN become +0.
 uint32_t ordinary(uint32_t bits) {
   if (exact::nibIsNonFinite(bits) || exact::exponentFieldOf(bits) == 0) return 0;
   return exact::magnitudeOf(bits) > kMost ? exact::signOf(bits) | kMost : bits;
 }
 
-uint32_t multiplied(uint32_t a, uint32_t b) {
+// The product of normal numbers or zeros, rounded half-even.
+uint32_t mulBits(uint32_t a, uint32_t b) {
   if (exact::exponentFieldOf(a) == 0 || exact::exponentFieldOf(b) == 0) return 0;
   const uint64_t product = uint64_t(exact::mantissaOf(a)) * exact::mantissaOf(b);  // 47 or 48 bits
   const int drop = product >> 47 != 0 ? 24 : 23;
@@ -37,16 +38,18 @@ uint32_t multiplied(uint32_t a, uint32_t b) {
   return sign | uint32_t(exponent) << 23 | (uint32_t(mantissa) & 0x007fffffu);
 }
 
-// Of ordinary numbers and zeros: never infinite, and exact where it is denormal.
-uint32_t added(uint32_t a, uint32_t b) {
+// The sum of normal numbers up to the largest allowed, or zeros. It cannot overflow, and a denormal sum is exact.
+uint32_t addBits(uint32_t a, uint32_t b) {
   return ordinary(exact::bitsOf(exact::floatOf(a) + exact::floatOf(b)));
 }
 
-// Scales and zero points of one side; codes and zero points less what makes symmetric ones 0.
-struct Side {
+// One quantized operand. Codes and zero points are centred: a symmetric zero point is 0.
+struct Operand {
   const NibWeights& weights;
   const Geometry& g;
-  const uint8_t* base;
+  const uint8_t* codes;
+  const void* scales;
+  const uint8_t* zeros;
 
   int32_t center() const {
     if (weights.format == NIB_FORMAT_INT8) return 0;
@@ -55,9 +58,9 @@ struct Side {
   int32_t centered(uint32_t stored) const {
     return weights.format == NIB_FORMAT_INT8 ? int32_t(int8_t(stored)) : int32_t(stored) - center();
   }
-  // Codes first..first+count-1 of a row, each less its zero point.
+  // Codes first..first+count-1 of a row minus `zero`, their zero point.
   void load(uint32_t row, uint32_t first, uint32_t count, int32_t zero, int16_t* out) const {
-    const uint8_t* row_bytes = base + uint64_t(row) * g.row_words * 4u;
+    const uint8_t* row_bytes = codes + uint64_t(row) * g.row_words * 4u;
     if (g.format->info.bits == 8) {
       const uint8_t flip = weights.format == NIB_FORMAT_INT8 ? 0 : 0x80;
       for (uint32_t i = 0; i < count; ++i) out[i] = int16_t(int8_t(row_bytes[first + i] ^ flip) - zero);
@@ -70,20 +73,20 @@ struct Side {
   }
   uint64_t index(uint32_t row, uint32_t col) const { return uint64_t(row) * g.scale_row_stride + col / g.group; }
   uint32_t scale(uint32_t row, uint32_t col) const {
-    const uint32_t stored = loadStored(base + g.scales_offset, scaleBytes(weights.scale_type), index(row, col));
+    const uint32_t stored = loadStored(scales, scaleBytes(weights.scale_type), index(row, col));
     return ruledScale(scaleFromStored(stored, weights.scale_type));
   }
   int32_t zero(uint32_t row, uint32_t col) const {
     if (!(weights.flags & NIB_WEIGHTS_ASYMMETRIC)) return 0;
-    const uint32_t stored = base[g.zeros_offset + index(row, col)];
+    const uint32_t stored = zeros[index(row, col)];
     return centered(g.format->info.bits == 4 ? stored & 15u : stored);
   }
 };
 
-// clamp(roundEven(y / scale) + zero); y far beyond the codes is bounded first.
-int32_t coded(uint32_t y, float scale, int32_t zero, int32_t first, int32_t last) {
+// clamp(roundEven(y * (1 / scale)) + zero). Steps are bounded first, because the conversion could overflow.
+int32_t requantized(uint32_t y, float scale, int32_t zero, int32_t first, int32_t last) {
   const uint32_t rcp = exact::nibDivBits(0x3f800000u, exact::bitsOf(scale));
-  const float steps = exact::floatOf(multiplied(y, rcp));
+  const float steps = exact::floatOf(mulBits(y, rcp));
   const int32_t rounded = steps > 1000 ? 1000 : steps < -1000 ? -1000 : int32_t(std::nearbyint(steps));
   const int32_t code = rounded + zero;
   return code < first ? first : code > last ? last : code;
@@ -91,35 +94,36 @@ int32_t coded(uint32_t y, float scale, int32_t zero, int32_t first, int32_t last
 
 class Product {
  public:
-  Product(const Int8Product& p, const void* weights, const void* input, void* output)
+  Product(const Int8Product& p, const Int8Operands& o)
       : p_(p),
         d_(p.desc),
-        w_{p.desc.weights, p.weights, static_cast<const uint8_t*>(weights)},
-        x_{p.desc.input, p.input, static_cast<const uint8_t*>(input)},
-        bias_(reinterpret_cast<const uint32_t*>(w_.base + p.bias_offset)),
-        table_(reinterpret_cast<const uint32_t*>(w_.base + p.table_offset)),
-        output_(output) {}
+        w_{p.desc.weights, p.weights, static_cast<const uint8_t*>(o.weights_codes), o.weights_scales,
+           static_cast<const uint8_t*>(o.weights_zeros)},
+        x_{p.desc.input, p.input, static_cast<const uint8_t*>(o.input_codes), o.input_scales,
+           static_cast<const uint8_t*>(o.input_zeros)},
+        o_(o) {}
 
-  // At most kBlock tokens of a matrix.
+  // Results of tokens first..first+count-1 of a matrix, count at most kBlock.
   void tokens(uint32_t matrix, uint32_t first, uint32_t count) const {
-    const uint32_t x_row = matrix * d_.tokens + first;
+    const uint32_t x_row = matrix * d_.tokens + o_.first_input + first;
+    const uint64_t y_row = matrix * uint64_t(d_.tokens) + o_.first_row + first;
     for (uint32_t row = 0; row < d_.rows; row += kBlock) {
-      block(matrix * d_.rows + row, std::min(kBlock, d_.rows - row), x_row, count, row);
+      block(matrix * d_.rows + row, std::min(kBlock, d_.rows - row), x_row, y_row, count, row);
     }
-    // A shared last word is whole.
+    // The rest of a token's last word is 0.
     const uint32_t per_word = 4u / int8ResultBytes(d_.result_type);
-    uint8_t* bytes = static_cast<uint8_t*>(output_);
+    uint8_t* bytes = static_cast<uint8_t*>(o_.output);
     for (uint32_t t = 0; t < count; ++t) {
-      const uint64_t at = uint64_t(x_row + t) * d_.result_stride;
+      const uint64_t at = (y_row + t) * d_.result_stride;
       for (uint64_t i = d_.rows; i % per_word != 0; ++i) std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
     }
   }
 
  private:
-  using Codes = int16_t[kBlock][kStretch];  // less their zero points
+  using Codes = int16_t[kBlock][kBlockCols];  // minus their zero points
 
-  // Rows of weights by tokens, whose results begin at `column`.
-  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t column) const {
+  // Results of w_count rows of weights for x_count tokens. y_row, column: place of the first result.
+  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint64_t y_row, uint32_t x_count, uint32_t column) const {
     const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
     uint32_t y[kBlock][kBlock] = {};
     for (uint32_t first = 0; first < d_.cols;) {
@@ -128,23 +132,23 @@ class Product {
       addProducts(w_row, w_count, x_row, x_count, first, end, sums);
       for (uint32_t t = 0; t < x_count; ++t) {
         for (uint32_t r = 0; r < w_count; ++r) {
-          y[t][r] = is_sum ? uint32_t(sums[t][r]) : added(y[t][r], scaled(sums[t][r], w_row + r, x_row + t, first));
+          y[t][r] = is_sum ? uint32_t(sums[t][r]) : addBits(y[t][r], scaled(sums[t][r], w_row + r, x_row + t, first));
         }
       }
       first = end;
     }
     for (uint32_t t = 0; t < x_count; ++t) {
-      const uint64_t at = uint64_t(x_row + t) * d_.result_stride + column;
+      const uint64_t at = (y_row + t) * d_.result_stride + column;
       for (uint32_t r = 0; r < w_count; ++r) store(at + r, is_sum ? y[t][r] : finished(y[t][r], w_row + r, x_row + t, at + r));
     }
   }
 
-  // Of columns first..end-1, which share their zero points.
+  // Accumulates columns first..end-1, which share scales and zero points.
   void addProducts(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t first, uint32_t end,
                    int32_t (&sums)[kBlock][kBlock]) const {
     Codes w, x;
-    for (uint32_t col = first; col < end; col += kStretch) {
-      const uint32_t count = std::min(kStretch, end - col);
+    for (uint32_t col = first; col < end; col += kBlockCols) {
+      const uint32_t count = std::min(kBlockCols, end - col);
       for (uint32_t r = 0; r < w_count; ++r) w_.load(w_row + r, col, count, w_.zero(w_row + r, first), w[r]);
       for (uint32_t t = 0; t < x_count; ++t) x_.load(x_row + t, col, count, x_.zero(x_row + t, first), x[t]);
       for (uint32_t t = 0; t < x_count; ++t) {
@@ -158,23 +162,27 @@ class Product {
   }
 
   uint32_t scaled(int32_t sum, uint32_t w_row, uint32_t x_row, uint32_t col) const {
-    return multiplied(multiplied(exact::nibI32ToF32Bits(sum), x_.scale(x_row, col)), w_.scale(w_row, col));
+    return mulBits(mulBits(exact::nibI32ToF32Bits(sum), x_.scale(x_row, col)), w_.scale(w_row, col));
   }
 
+  // y plus the products of the token's outliers, in ascending columns.
   uint32_t withOutliers(uint32_t y, uint32_t w_row, uint32_t x_row) const {
-    const uint32_t* list = reinterpret_cast<const uint32_t*>(x_.base + p_.outliers_offset) +
+    const uint32_t* list = static_cast<const uint32_t*>(o_.outliers) +
                            uint64_t(x_row) * listWords(p_.max_outliers);
     for (uint32_t i = 0; i < list[0]; ++i) {
       const uint32_t col = list[1 + 2 * i];
       int16_t code;
       w_.load(w_row, col, 1, w_.zero(w_row, col), &code);
-      y = added(y, multiplied(multiplied(exact::nibI32ToF32Bits(code), w_.scale(w_row, col)), list[2 + 2 * i]));
+      y = addBits(y, mulBits(mulBits(exact::nibI32ToF32Bits(code), w_.scale(w_row, col)), list[2 + 2 * i]));
     }
     return y;
   }
 
   uint32_t activated(uint32_t y) const {
-    if (hasTable(d_)) return ordinary(table_[coded(y, d_.table_scale, d_.table_zero, 0, 255)]);
+    if (hasTable(d_)) {
+      const int32_t code = requantized(y, d_.table_scale, d_.table_zero, 0, 255);
+      return ordinary(static_cast<const uint32_t*>(o_.table)[code]);
+    }
     const float x = exact::floatOf(y);
     if (d_.activation == NIB_ACTIVATION_NONE) return y;
     if (d_.activation == NIB_ACTIVATION_RELU) return x > 0 ? y : 0u;
@@ -182,46 +190,61 @@ class Product {
     return ordinary(exact::bitsOf(float(activate(d_.activation, double(x)))));
   }
 
-  // What is stored at `at`, of the scaled sum y.
+  // Adds outliers, bias, activation and residual to the scaled sum y. at: index of the result element.
   uint32_t finished(uint32_t y, uint32_t w_row, uint32_t x_row, uint64_t at) const {
     if (p_.max_outliers != 0) y = withOutliers(y, w_row, x_row);
-    if (d_.flags & NIB_PRODUCT_BIAS) y = added(y, ordinary(bias_[w_row]));
+    if (d_.flags & NIB_PRODUCT_BIAS) y = addBits(y, ordinary(static_cast<const uint32_t*>(o_.bias)[w_row]));
     y = activated(y);
     if ((d_.flags & NIB_PRODUCT_RESIDUAL) == 0) return y;
     const uint32_t before = held(at);
-    return exact::nibIsNonFinite(before) ? before : added(y, ordinary(before));
+    return exact::nibIsNonFinite(before) ? before : addBits(y, ordinary(before));
   }
 
-  // What an element of the result holds, as fp32 bits.
+  // The previous value of a result element, as fp32 bits.
   uint32_t held(uint64_t at) const {
-    if (!isInt8Code(d_.result_type)) return loadDense(output_, d_.result_type, at);
-    const uint8_t stored = static_cast<const uint8_t*>(output_)[at];
+    if (!isInt8Code(d_.result_type)) return loadDense(o_.output, d_.result_type, at);
+    const uint8_t stored = static_cast<const uint8_t*>(o_.output)[at];
     const int32_t code = d_.result_type == NIB_INT8_RESULT_I8 ? int32_t(int8_t(stored)) : int32_t(stored);
-    return multiplied(exact::nibI32ToF32Bits(code - d_.result_zero), exact::bitsOf(d_.result_scale));
+    return mulBits(exact::nibI32ToF32Bits(code - d_.result_zero), exact::bitsOf(d_.result_scale));
   }
 
   void store(uint64_t at, uint32_t bits) const {
     if (isInt8Code(d_.result_type)) {
       const int32_t first = d_.result_type == NIB_INT8_RESULT_I8 ? -128 : 0;
-      static_cast<uint8_t*>(output_)[at] = uint8_t(coded(bits, d_.result_scale, d_.result_zero, first, first + 255));
+      const int32_t code = requantized(bits, d_.result_scale, d_.result_zero, first, first + 255);
+      static_cast<uint8_t*>(o_.output)[at] = uint8_t(code);
     } else {
-      storeDense(output_, d_.result_type == NIB_INT8_RESULT_I32 ? uint32_t(NIB_TYPE_F32) : d_.result_type, at, bits);
+      storeDense(o_.output, d_.result_type == NIB_INT8_RESULT_I32 ? uint32_t(NIB_TYPE_F32) : d_.result_type, at, bits);
     }
   }
 
   const Int8Product& p_;
   const NibInt8GemmDesc& d_;
-  Side w_, x_;
-  const uint32_t* bias_;
-  const uint32_t* table_;
-  void* output_;
+  Operand w_, x_;
+  const Int8Operands& o_;
 };
 
 }  // namespace
 
-void int8Product(const Int8Product& product, const void* weights, const void* input, void* output, uint32_t n,
-                 const NibParallelFor* parallel) {
-  const Product p(product, weights, input, output);
+Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding, uint32_t first_row) {
+  const auto weights = [&](NibPart part) { return partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, part); };
+  const auto input = [&](NibPart part) { return partOf<void>(memory, binding, NIB_ROLE_INPUT, part); };
+  return {weights(NIB_PART_CODES),
+          weights(NIB_PART_SCALES),
+          weights(NIB_PART_ZEROS),
+          weights(NIB_PART_BIAS),
+          weights(NIB_PART_TABLE),
+          input(NIB_PART_INPUT_CODES),
+          input(NIB_PART_INPUT_SCALES),
+          input(NIB_PART_INPUT_ZEROS),
+          nullptr,
+          binding.range[NIB_ROLE_OUTPUT].data,
+          first_row,
+          first_row};
+}
+
+void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel) {
+  const Product p(product, operands);
   const uint32_t blocks = (n + kBlock - 1) / kBlock;
   auto body = [&](uint32_t i) {
     const uint32_t first = i % blocks * kBlock;

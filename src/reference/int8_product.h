@@ -1,4 +1,4 @@
-// A product of int8 codes as ops describe it to its reference and to its kernels.
+// A product of int8 codes, as ops pass it to its reference and to its kernels.
 #ifndef NIB_REFERENCE_INT8_PRODUCT_H
 #define NIB_REFERENCE_INT8_PRODUCT_H
 
@@ -8,14 +8,14 @@ namespace nib {
 
 struct Int8Product {
   NibInt8GemmDesc desc;  // batch, input_stride and result_stride are never 0 here
-  Geometry weights;      // of all matrices
-  Geometry input;        // its row_words and offsets are those of the stride
-  uint32_t piece;        // columns whose sum is scaled as one
-  bool grouped;          // more than one piece, or scales of groups
+  Geometry weights;      // of all matrices of the batch
+  Geometry input;        // row_words and offsets include input_stride
+  uint32_t piece;        // columns that share scales: their integer sum is scaled once
+  bool grouped;          // an operand has more than one scale per row
   uint64_t bias_offset, table_offset, weights_bytes;  // 0 = absent
   uint64_t output_bytes;
-  uint64_t outliers_offset;  // in the input's blob: lists of elements that are not among its codes
-  uint32_t max_outliers;     // 0 = no lists
+  uint64_t outliers_offset;  // of the outlier lists in the input's blob
+  uint32_t max_outliers;     // per token; 0 = no lists
 };
 
 inline bool isInt8Code(uint32_t result_type) {
@@ -25,24 +25,42 @@ inline uint32_t int8ResultBytes(uint32_t type) {
   if (isInt8Code(type)) return 1;
   return type == NIB_TYPE_F16 || type == NIB_TYPE_BF16 ? 2 : 4;
 }
-// Activations that are no piecewise lines: codes take them from a table, floats compute them within a bound.
+// Activations that are not piecewise linear: results in codes take them from a table, float results compute them
+// within an error bound.
 inline bool isSmooth(uint32_t activation) { return activation >= NIB_ACTIVATION_GELU; }
 inline bool hasTable(const NibInt8GemmDesc& d) { return isInt8Code(d.result_type) && isSmooth(d.activation); }
 
-// Floats within a bound instead of exact bytes.
+// Results are within an error bound instead of bit-exact.
 inline bool isBounded(const NibInt8GemmDesc& d) { return isSmooth(d.activation) && !isInt8Code(d.result_type); }
 
-// Of smooth activations, of what they are given.
+// Error bound of smooth activations, relative to their argument.
 inline constexpr double kInt8Bound = 0x1p-19;
 
-// A token's list of outliers, in words: how many, then a column and an fp32 pattern for each.
+// Words of a token's outlier list: the count, then a column and fp32 bits for each outlier.
 inline uint32_t listWords(uint32_t max_outliers) { return 1u + 2u * max_outliers; }
 
 namespace reference {
 
-// weights and input point to the first bytes of their blobs.
-void int8Product(const Int8Product& product, const void* weights, const void* input, void* output, uint32_t n,
-                 const NibParallelFor* parallel);
+// Addresses of the operands of a product. Absent parts are not read.
+struct Int8Operands {
+  const void* weights_codes;
+  const void* weights_scales;
+  const void* weights_zeros;
+  const void* bias;
+  const void* table;
+  const void* input_codes;
+  const void* input_scales;
+  const void* input_zeros;
+  const void* outliers;
+  void* output;
+  uint32_t first_input;  // the run's first token in the input
+  uint32_t first_row;    // the run's first token in the output
+};
+
+// The operands of a binding. outliers is NULL.
+Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding, uint32_t first_row);
+
+void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel);
 
 }  // namespace reference
 }  // namespace nib

@@ -1,33 +1,50 @@
-// Reference of NIB_OP_MATMUL: sums in double, in the order of the columns.
+// Reference of NIB_OP_MATMUL: accumulates in double, in the order of the columns.
 #include "reference/matmul.h"
 
+#include <cmath>
 #include <cstring>
 
 #include "reference/activation.h"
 #include "reference/decode_row.h"
 
 namespace nib {
+namespace {
+
+// y rounded to fp32, as bits. A conversion would flush small numbers where the thread has FTZ set.
+uint32_t roundedBits(double y) {
+  const double magnitude = std::fabs(y);
+  if (!(magnitude < 0x1p-126)) return exact::bitsOf(float(y));
+  return (std::signbit(y) ? exact::kSignBit : 0u) | uint32_t(std::nearbyint(magnitude * 0x1p149));
+}
+
+}  // namespace
 
 void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const HostRun& run) {
-  // A piece of a row is decoded once for as many tokens.
+  // kPiece weights of a row are decoded once for kTokens tokens.
   constexpr uint32_t kPiece = 256, kTokens = 64;
   const NibMemory& memory = run.memory;
   const NibCpuBinding& binding = run.binding;
   const uint32_t n = run.n;
   const bool dense = m.g.format == nullptr;
   const reference::Decoded weights(desc.weights, m.g, memory, binding);
-  const void* dense_weights = binding.range[NIB_ROLE_WEIGHTS].data;
+  const void* dense_weights = partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   const void* input = binding.range[NIB_ROLE_INPUT].data;
+  uint32_t first_input = 0;  // the run's first token in `input`
   if (m.coded && n != 0) {
     uint8_t* decoded = static_cast<uint8_t*>(binding.range[NIB_ROLE_AUX].data) + m.decoded_offset;
-    NibCpuBinding decode{};
+    NibCpuBinding decode{sizeof(NibCpuBinding)};
     decode.range[NIB_ROLE_WEIGHTS] = binding.range[NIB_ROLE_INPUT];
+    NibMemory decode_memory = m.decode_memory;
+    decode_memory.part[NIB_PART_CODES].offset_bytes = memory.part[NIB_PART_INPUT_CODES].offset_bytes;
+    decode_memory.part[NIB_PART_SCALES].offset_bytes = memory.part[NIB_PART_INPUT_SCALES].offset_bytes;
     decode.range[NIB_ROLE_OUTPUT] = {decoded, m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
-    const uint32_t tokens = m.batch > 1 ? m.decode.rows : n;
-    dequantizeReference(m.decode, {m.decode_memory, decode, tokens, run.parallel});
+    // With a batch, the tokens of a run are not contiguous, so all tokens are decoded.
+    const bool all = m.batch > 1;
+    dequantizeReference(m.decode, {decode_memory, decode, all ? m.decode.rows : n, all ? 0 : run.first_row, run.parallel});
     input = decoded;
+    first_input = run.first_row;
   }
-  // Column k of the weights meets activation order[k], if there is one.
+  // Column k of the weights is multiplied by activation order[k]. NULL: by activation k.
   const uint32_t* order = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ORDER);
   void* output = binding.range[NIB_ROLE_OUTPUT].data;
   const uint32_t* bias = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_BIAS);
@@ -45,7 +62,7 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
       const uint32_t count = desc.cols - col < kPiece ? desc.cols - col : kPiece;
       for (uint32_t i = 0; i < count; ++i) piece[i] = exact::floatOf(weightAt(b * desc.rows + row, col + i));
       for (uint32_t t = first; t < end; ++t) {
-        const uint64_t start = (uint64_t(b) * desc.tokens + t) * m.input_stride;
+        const uint64_t start = (uint64_t(b) * desc.tokens + first_input + t) * m.input_stride;
         for (uint32_t i = 0; i < count; ++i) {
           const uint32_t from = order != nullptr ? order[col + i] : col + i;
           if (from >= desc.cols) continue;
@@ -58,16 +75,16 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
       double y = sum[t - first];
       if (bias != nullptr) y += double(exact::floatOf(bias[uint64_t(b) * desc.rows + row]));
       y = reference::activate(desc.activation, y);
-      const uint64_t at = (uint64_t(b) * desc.tokens + t) * m.result_stride + row;
+      const uint64_t at = (uint64_t(b) * desc.tokens + run.first_row + t) * m.result_stride + row;
       if (desc.flags & NIB_PRODUCT_RESIDUAL) y += double(exact::floatOf(loadDense(output, desc.result_type, at)));
-      storeDense(output, desc.result_type, at, exact::bitsOf(float(y)));
-      // The other half of a shared last word.
+      storeDense(output, desc.result_type, at, roundedBits(y));
+      // The unused half of the last word is 0.
       if (desc.result_type != NIB_TYPE_F32 && row + 1 == desc.rows && desc.rows % 2 != 0) {
         storeDense(output, desc.result_type, at + 1, 0);
       }
     }
   };
-  // Rows in pairs, which may share words.
+  // Two rows per task: with 16-bit results they may share a word.
   const uint32_t pairs = uint32_t(ceilDiv(desc.rows, 2));
   auto body = [&](uint32_t i) {
     const uint32_t b = i / pairs;

@@ -1,4 +1,4 @@
-// A product of weights and dense activations as its op describes it to the reference.
+// What NIB_OP_MATMUL passes to its reference beside the description.
 #ifndef NIB_REFERENCE_MATMUL_H
 #define NIB_REFERENCE_MATMUL_H
 
@@ -7,15 +7,15 @@
 namespace nib {
 
 struct MatmulOperands {
-  Geometry g;                           // of batch * rows rows; dense weights have no format
+  Geometry g;                           // batch * rows rows; its format is NULL for dense weights
   uint32_t batch;                       // at least 1
   uint32_t input_stride, result_stride;
-  uint32_t row_words;                   // words from row to row, also of FLAT weights
+  uint32_t row_words;                   // words from one row of weights to the next, FLAT too
   bool flat;
-  bool coded;                           // activations are codes
-  NibDequantizeDesc decode;             // of activations, of all matrices
+  bool coded;                           // the input is quantized
+  NibDequantizeDesc decode;             // of the input of all matrices
   NibMemory decode_memory;
-  uint64_t decoded_offset;              // in AUX: decoded activations
+  uint64_t decoded_offset;              // of the decoded input in AUX
 };
 
 void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& operands, const HostRun& run);

@@ -24,7 +24,9 @@ void minmaxReference(const NibMinMaxDesc& desc, const HostRun& run) {
   if (desc.granularity == NIB_GRANULARITY_TENSOR) {
     reference::Extent extent;
     for (uint32_t row = 0; row < run.n; ++row) {
-      for (uint32_t col = 0; col < desc.cols; ++col) extent.meet(loadDense(source, desc.source_type, row * stride + col));
+      for (uint32_t col = 0; col < desc.cols; ++col) {
+        extent.add(loadDense(source, desc.source_type, row * stride + col));
+      }
     }
     out[0] = toResult(extent);
     return;
@@ -34,9 +36,9 @@ void minmaxReference(const NibMinMaxDesc& desc, const HostRun& run) {
     reference::Extent extent;
     for (uint32_t i = 0; i < (by_row ? desc.cols : run.n); ++i) {
       const uint64_t element = by_row ? index * stride + i : i * stride + index;
-      extent.meet(loadDense(source, desc.source_type, element));
+      extent.add(loadDense(source, desc.source_type, element));
     }
-    out[index] = toResult(extent);
+    out[(by_row ? run.first_row : 0) + index] = toResult(extent);
   };
   reference::forEach(run.parallel, by_row ? run.n : desc.cols, body);
 }

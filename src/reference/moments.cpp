@@ -1,4 +1,4 @@
-// Reference of NIB_OP_MOMENTS. The order of the sums is the result's definition: shaders/ops/moments.comp tells it.
+// Reference of NIB_OP_MOMENTS. The order of the sums defines the result; shaders/ops/moments.comp describes it.
 #include <cstring>
 
 #include "reference/reference.h"
@@ -9,9 +9,9 @@ namespace {
 
 using exact::Pair;
 
-constexpr uint32_t kLeaf = 8, kStrands = 4, kNode = 64;
+constexpr uint32_t kLeaf = 8, kPartialSums = 4, kNode = 64;
 
-// x * 2^shift; what falls below 2^-40 is zero.
+// x * 2^shift; results below 2^-40 become zero.
 float scaled(uint32_t bits, int shift) {
   const uint32_t magnitude = exact::magnitudeOf(bits);
   const int exponent = int(magnitude >> 23) + shift;
@@ -19,24 +19,25 @@ float scaled(uint32_t bits, int shift) {
   return exact::floatOf(exact::signOf(bits) | uint32_t(exponent) << 23 | (magnitude & 0x007fffffu));
 }
 
-Pair folded(const Pair (&terms)[kLeaf]) {
-  Pair strand[kStrands];
-  for (uint32_t i = 0; i < kStrands; ++i) strand[i] = exact::pairAdd(terms[i], terms[i + kStrands]);
-  return exact::normalized(exact::pairAdd(exact::pairAdd(strand[0], strand[1]), exact::pairAdd(strand[2], strand[3])));
+Pair leafSum(const Pair (&terms)[kLeaf]) {
+  Pair part[kPartialSums];
+  for (uint32_t i = 0; i < kPartialSums; ++i) part[i] = exact::pairAdd(terms[i], terms[i + kPartialSums]);
+  return exact::normalized(exact::pairAdd(exact::pairAdd(part[0], part[1]), exact::pairAdd(part[2], part[3])));
 }
 
-void addTo(Pair& into, Pair more, bool first) { into = first ? more : exact::normalized(exact::pairAdd(into, more)); }
+// first: sum is empty.
+void addTo(Pair& sum, Pair more, bool first) { sum = first ? more : exact::normalized(exact::pairAdd(sum, more)); }
 
-// Zeros are stored without a sign.
+// Not every device keeps the sign of zero, so zero is stored as +0.
 void store(float (&to)[2], Pair sum) {
   to[0] = sum.high == 0.0f ? 0.0f : sum.high;
   to[1] = sum.low == 0.0f ? 0.0f : sum.low;
 }
 
-// element(i): fp32 bits of the tile's element i < count.
+// element(i) returns the fp32 bits of the tile's element i < count.
 template <class Element>
 NibMomentTile makeTile(uint32_t count, Element&& element) {
-  uint32_t met[NIB_MOMENT_TILE] = {};
+  uint32_t finite[NIB_MOMENT_TILE] = {};  // non-finite elements and denormals as zero
   NibMomentTile tile{};
   uint32_t largest = 0;
   for (uint32_t i = 0; i < count; ++i) {
@@ -46,23 +47,23 @@ NibMomentTile makeTile(uint32_t count, Element&& element) {
       continue;
     }
     ++tile.finite_count;
-    met[i] = exact::nibFlushBits(bits);
-    if (exact::magnitudeOf(met[i]) > largest) largest = exact::magnitudeOf(met[i]);
+    finite[i] = exact::nibFlushBits(bits);
+    if (exact::magnitudeOf(finite[i]) > largest) largest = exact::magnitudeOf(finite[i]);
   }
   tile.absmax = exact::floatOf(largest);
-  const int shift = 157 - int(largest >> 23);
+  const int shift = 157 - int(largest >> 23);  // brings the largest into [2^30, 2^31)
   Pair values, squares;
   for (uint32_t node = 0; node < count; node += kNode) {
     Pair node_values, node_squares;
     for (uint32_t leaf = node; leaf < node + kNode && leaf < count; leaf += kLeaf) {
-      Pair of_values[kLeaf], of_squares[kLeaf];
+      Pair leaf_values[kLeaf], leaf_squares[kLeaf];
       for (uint32_t i = 0; i < kLeaf; ++i) {
-        const float x = scaled(met[leaf + i], shift);
-        of_values[i] = {x, 0.0f};
-        of_squares[i] = exact::pairProduct(x, x);
+        const float x = scaled(finite[leaf + i], shift);
+        leaf_values[i] = {x, 0.0f};
+        leaf_squares[i] = exact::pairProduct(x, x);
       }
-      addTo(node_values, folded(of_values), leaf == node);
-      addTo(node_squares, folded(of_squares), leaf == node);
+      addTo(node_values, leafSum(leaf_values), leaf == node);
+      addTo(node_squares, leafSum(leaf_squares), leaf == node);
     }
     addTo(values, node_values, node == 0);
     addTo(squares, node_squares, node == 0);

@@ -1,4 +1,4 @@
-// NIB_OP_DYNAMIC_GEMM as two steps, quantizing tokens and the product of codes, and the first step with outliers.
+// The two steps of NIB_OP_DYNAMIC_GEMM: quantizing the tokens, with or without outliers, and the int8 product.
 #ifndef NIB_REFERENCE_OUTLIERS_H
 #define NIB_REFERENCE_OUTLIERS_H
 
@@ -6,14 +6,14 @@
 
 namespace nib {
 
-// AUX holds what quantizing has there (the status first), then the blob of codes, and lists of outliers behind it.
+// AUX holds the AUX range of the quantize step (its status first), then the blob of codes, then the outlier lists.
 struct DynamicProduct {
   NibQuantizeDesc quantize;   // of the tokens, to int8
   NibMemory quantize_memory;  // its weights are the blob
-  Int8Product product;        // of those codes
-  uint64_t own_bytes;         // of quantizing, in AUX
+  Int8Product product;        // of the codes
+  uint64_t own_bytes;         // of the quantize step in AUX
   uint64_t blob_offset;       // in AUX
-  uint64_t blob_bytes;        // with the lists
+  uint64_t blob_bytes;        // including the lists
   uint32_t threshold;         // fp32 bits; 0 = no outliers
 };
 
@@ -21,7 +21,8 @@ void dynamicGemmReference(const DynamicProduct& product, const HostRun& run);
 
 namespace reference {
 
-// blob: where codes, scales and lists go. status counts if the description wants it.
+// Quantizes n tokens; magnitudes of at least the threshold go to the outlier lists instead. Writes codes, scales and
+// lists to blob. status is written only with NIB_QUANTIZE_STATUS.
 void splitOutliers(const DynamicProduct& product, const void* source, uint8_t* blob, NibStatus* status, uint32_t n,
                    const NibParallelFor* parallel);
 

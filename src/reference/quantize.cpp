@@ -7,33 +7,41 @@
 namespace nib {
 namespace {
 
+void padToWord(void* data, uint64_t bytes) {
+  for (; bytes % 4 != 0; ++bytes) static_cast<uint8_t*>(data)[bytes] = 0;
+}
+
 struct Quantizer {
   NibQuantizeDesc desc;
   Geometry g;
   const void* source;
   uint64_t stride;
+  uint32_t first_row;  // in the blob; row arguments count from it
   uint32_t* codes;
   void* scales;
-  void* zeros;  // NULL when there are none
+  void* zeros;  // NULL if absent
   reference::StatusCounter* status;
 
   bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
   uint32_t load(uint32_t row, uint32_t col) const {
     return loadDense(source, desc.source_type, row * stride + col);
   }
-  uint32_t scaleIndex(uint32_t row, uint32_t col) const { return row * g.scale_row_stride + col / g.group; }
+  uint32_t scaleIndex(uint32_t row, uint32_t col) const {
+    return (first_row + row) * g.scale_row_stride + col / g.group;
+  }
+  uint32_t* rowWords(uint32_t row) const { return codes + uint64_t(first_row + row) * g.row_words; }
 
-  // Finds the scale of the elements in these rows and columns. One that holds a non-finite value is the zero group's.
-  void findScale(uint32_t index, uint32_t first_row, uint32_t row_count, uint32_t first_col, uint32_t col_count) const {
+  // Finds and stores the scale of these rows and columns. With a non-finite element it is that of the zero group.
+  void findScale(uint32_t index, uint32_t begin_row, uint32_t row_count, uint32_t first_col, uint32_t col_count) const {
     const auto each = [&](auto&& visit) {
-      for (uint32_t row = first_row; row < first_row + row_count; ++row) {
+      for (uint32_t row = begin_row; row < begin_row + row_count; ++row) {
         for (uint32_t i = 0; i < col_count; ++i) visit(row, first_col + i);  // the end could pass 2^32
       }
     };
     reference::Extent extent;
     each([&](uint32_t row, uint32_t col) {
       const uint32_t bits = load(row, col);
-      extent.meet(bits);
+      extent.add(bits);
       if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g.cols + col);
     });
     GroupStats stats{};
@@ -58,16 +66,34 @@ struct Quantizer {
     return scale;
   }
 
-  // Adds a code to its row's words, which begin as zeros.
+  // ORs a code into its row's words, which start as zeros.
   void addCode(uint32_t row, uint32_t col, uint64_t code) const {
-    uint32_t* words = codes + uint64_t(row) * g.row_words;
+    uint32_t* words = rowWords(row);
     const uint32_t bits = g.format->info.bits;
     const uint64_t bit = uint64_t(col) * bits;
     words[bit / 32u] |= uint32_t(code << (bit % 32u));
     if (bit % 32u + bits > 32u) words[bit / 32u + 1u] |= uint32_t(code >> (32u - bit % 32u));
   }
 
-  // Of a format with a rule of its own.
+  // Zeroes the padding after scales and zero points: per row if ALIGNED, else at the end of the blob. Padding outside
+  // the run is kept.
+  void padScales(uint32_t rows) const {
+    const uint32_t scale_bytes = scaleBytes(desc.weights.scale_type);
+    if (desc.weights.flags & NIB_WEIGHTS_ALIGNED) {
+      for (uint32_t row = 0; row < rows; ++row) {
+        for (uint32_t i = g.groups_per_row; i < g.scale_row_stride; ++i) {
+          saveStored(scales, scale_bytes, scaleIndex(row, 0) + i, 0);
+          if (zeros != nullptr) saveStored(zeros, zeroBytes(*g.format), scaleIndex(row, 0) + i, 0);
+        }
+      }
+      return;
+    }
+    if (g.scale_row_stride != 0 && first_row + rows < g.rows) return;
+    padToWord(scales, uint64_t(g.scale_count) * scale_bytes);
+    if (zeros != nullptr) padToWord(zeros, uint64_t(g.scale_count) * zeroBytes(*g.format));
+  }
+
+  // For formats with their own scale rule.
   void quantizeBlock(uint32_t row, uint32_t first) const {
     uint32_t x[32];
     const uint32_t count = g.cols - first < g.group ? g.cols - first : g.group;
@@ -88,7 +114,7 @@ struct Quantizer {
   }
 
   void quantizeBlocks(uint32_t row) const {
-    std::memset(codes + uint64_t(row) * g.row_words, 0, size_t(g.row_words) * 4u);
+    std::memset(rowWords(row), 0, size_t(g.row_words) * 4u);
     for (uint32_t block = 0; block < g.groups_per_row; ++block) quantizeBlock(row, block * g.group);
   }
 
@@ -102,7 +128,7 @@ struct Quantizer {
   }
 
   void encodeRow(uint32_t row) const {
-    std::memset(codes + uint64_t(row) * g.row_words, 0, size_t(g.row_words) * 4u);
+    std::memset(rowWords(row), 0, size_t(g.row_words) * 4u);
     StoredScale scale{};
     for (uint32_t col = 0; col < g.cols; ++col) {
       if (col % g.group == 0) scale = loadScale(scaleIndex(row, col));
@@ -110,7 +136,7 @@ struct Quantizer {
     }
   }
 
-  // Scales per column: a block of columns whose codes are whole words, so that the scales are prepared once.
+  // Scales per column: the scales of a block are loaded once for all rows. Codes of 96 columns are whole words.
   static constexpr uint32_t kBlockCols = 96;
   void encodeColumns(uint32_t block, uint32_t rows) const {
     const uint32_t first = block * kBlockCols;
@@ -120,16 +146,12 @@ struct Quantizer {
     const uint32_t first_word = first / 32u * g.format->info.bits;
     const uint32_t end_word = count == kBlockCols ? first_word + kBlockCols / 32u * g.format->info.bits : g.row_words;
     for (uint32_t row = 0; row < rows; ++row) {
-      uint32_t* words = codes + uint64_t(row) * g.row_words;
+      uint32_t* words = rowWords(row);
       for (uint32_t w = first_word; w < end_word; ++w) words[w] = 0;
       for (uint32_t i = 0; i < count; ++i) encodeOne(row, first + i, scale[i]);
     }
   }
 };
-
-void padToWord(void* data, uint64_t bytes) {
-  for (; bytes % 4 != 0; ++bytes) static_cast<uint8_t*>(data)[bytes] = 0;
-}
 
 }  // namespace
 
@@ -137,12 +159,13 @@ void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run) {
   Quantizer q{};
   q.desc = desc;
   makeGeometry("quantize", q.desc.rows, q.desc.cols, q.desc.weights, Log(), &q.g);
+  q.first_row = run.first_row;
   q.source = run.binding.range[NIB_ROLE_INPUT].data;
   q.stride = q.desc.source_stride != 0 ? q.desc.source_stride : q.desc.cols;
   q.codes = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   q.scales = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
   q.zeros = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
-  // Double quantization: fp32 scales go to scratch first, behind the device's sums.
+  // Double quantization: fp32 scales go to scratch first, after the words that hold sums on the device.
   void* nested_codes = q.scales;
   uint32_t* nested = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
   if (nested != nullptr) q.scales = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
@@ -171,11 +194,7 @@ void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run) {
       };
       reference::forEach(run.parallel, rows, row_groups);
     }
-    // The last word of each range is whole: its padding is 0.
-    const uint32_t granular_rows = granularity == NIB_GRANULARITY_TENSOR || granularity == NIB_GRANULARITY_COLUMN;
-    const uint64_t count = granular_rows ? g.scale_count : uint64_t(rows) * g.scale_row_stride;
-    padToWord(q.scales, count * scaleBytes(q.desc.weights.scale_type));
-    if (q.zeros != nullptr) padToWord(q.zeros, count * zeroBytes(*g.format));
+    q.padScales(rows);
   }
   if (g.format->quantizeBlock != nullptr) return;
   if (nested != nullptr) {

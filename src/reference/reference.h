@@ -1,5 +1,5 @@
-// The references: slow, obvious, complete. They share the description structs and the format descriptors with the GPU
-// path, and nothing else.
+// The CPU references: slow, obvious, complete. They share only the description structs and the format descriptors with
+// the GPU path.
 #ifndef NIB_REFERENCE_REFERENCE_H
 #define NIB_REFERENCE_REFERENCE_H
 
@@ -27,8 +27,8 @@ void momentsReference(const NibMomentsDesc& desc, const HostRun& run);
 
 namespace reference {
 
-// A scale and its zero point (zeros NULL = there is none) as decoding uses them. nested: offset and scales of blocks, NULL
-// = scales are of the scale type.
+// A scale and its zero point as decoding uses them. zeros NULL: no zero points. nested: the offset and the scales of
+// blocks; NULL: no double quantization.
 inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights, const void* scales, const void* zeros,
                              const uint32_t* nested, uint64_t index) {
   StoredScale scale{};
@@ -42,13 +42,13 @@ inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights
   return scale;
 }
 
-// Extent of values met one by one; kept as order-preserving keys.
+// Minimum and maximum of finite values as order-preserving keys.
 struct Extent {
   uint32_t low = 0xffffffffu;
   uint32_t high = 0;
   uint32_t nonfinite = 0;
 
-  void meet(uint32_t bits) {
+  void add(uint32_t bits) {
     if (exact::nibIsNonFinite(bits)) {
       ++nonfinite;
       return;
@@ -66,7 +66,7 @@ struct Extent {
   }
 };
 
-// NibStatus that parallel bodies add to. Contended only where data is bad.
+// Counts into a NibStatus (NULL: nowhere) from parallel bodies. The lock is contended only by bad data.
 class StatusCounter {
  public:
   explicit StatusCounter(NibStatus* status) : status_(status) {}
@@ -100,7 +100,7 @@ class StatusCounter {
   std::atomic_flag flag_ = ATOMIC_FLAG_INIT;
 };
 
-// body(i) for i in [0, count), through the caller's threads if there are any.
+// Calls body(i) for i in [0, count), on the caller's threads if `parallel` has them.
 template <class Body>
 void forEach(const NibParallelFor* parallel, uint32_t count, Body& body) {
   if (parallel == nullptr || parallel->run == nullptr) {

@@ -1,4 +1,4 @@
-// Reference of NIB_OP_REPACK: every value, bit by bit, from where one layout has it to where the other does.
+// Reference of NIB_OP_REPACK: copies every value bit by bit between its positions in the two layouts.
 #include <cstring>
 
 #include "reference/reference.h"
@@ -13,7 +13,7 @@ uint32_t loadBits(const uint8_t* data, uint64_t at, uint32_t bits) {
   return value;
 }
 
-// Into bytes that begin as zeros.
+// The bits must be zeros before.
 void addBits(uint8_t* data, uint64_t at, uint32_t bits, uint32_t value) {
   for (uint32_t b = 0; b < bits; ++b) {
     data[(at + b) / 8] = uint8_t(data[(at + b) / 8] | (value >> b & 1u) << ((at + b) % 8));
@@ -31,17 +31,18 @@ struct Repacker {
   uint8_t* packed_zeros;
   uint32_t flip;  // between two's complement and offset binary
 
-  // A value at `canonical` in `mine` <-> pieces in `theirs`.
-  void move(uint8_t* mine, uint64_t at, uint32_t bits, uint8_t* theirs, const Piece* pieces, uint32_t count, uint32_t mask) const {
+  // A value at bit `at` of the canonical layout <-> its pieces in the packed one.
+  void move(uint8_t* canonical, uint64_t at, uint32_t bits, uint8_t* other, const Piece* pieces, uint32_t count,
+            uint32_t mask) const {
     if (unpack) {
       uint32_t value = 0;
-      for (uint32_t i = 0; i < count; ++i) value |= loadBits(theirs, pieces[i].at, pieces[i].bits) << pieces[i].shift;
-      addBits(mine, at, bits, value ^ mask);
+      for (uint32_t i = 0; i < count; ++i) value |= loadBits(other, pieces[i].at, pieces[i].bits) << pieces[i].shift;
+      addBits(canonical, at, bits, value ^ mask);
       return;
     }
-    const uint32_t value = loadBits(mine, at, bits) ^ mask;
+    const uint32_t value = loadBits(canonical, at, bits) ^ mask;
     for (uint32_t i = 0; i < count; ++i) {
-      addBits(theirs, pieces[i].at, pieces[i].bits, value >> pieces[i].shift & ((1u << pieces[i].bits) - 1u));
+      addBits(other, pieces[i].at, pieces[i].bits, value >> pieces[i].shift & ((1u << pieces[i].bits) - 1u));
     }
   }
 };
@@ -63,22 +64,38 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
   const uint32_t bits = g.format->info.bits;
   const bool twos_complement = desc.weights.format == NIB_FORMAT_INT8;
   r.flip = r.layout->offset_binary && twos_complement ? 0x80u : 0u;
-  const uint32_t rows = (desc.weights.flags & NIB_WEIGHTS_FLAT) ? 1u : run.n;
-  const uint64_t count = g.scale_row_stride == 0 ? g.scale_count : uint64_t(rows) * g.scale_row_stride;
-
-  // What is written begins as zeros: whole words of the rows of this run.
-  Geometry part = g;
-  part.rows = rows;
+  // Rows [first, end) of both layouts are cleared, because values are ORed in. Bits of other rows are kept; the padding
+  // after the last row of the matrix becomes 0.
+  const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const uint32_t first = run.first_row, end = flat ? 1u : run.first_row + run.n;
+  const bool last_rows = end == g.rows;
+  const bool per_row = g.scale_row_stride != 0;
+  const auto clear = [&](uint8_t* data, uint64_t begin_bit, uint64_t end_bit) {
+    if (last_rows) end_bit = ceilDiv(end_bit, 32) * 32;
+    for (uint64_t at = begin_bit; at < end_bit; ++at) data[at / 8] = uint8_t(data[at / 8] & ~(1u << at % 8));
+  };
+  Geometry before = g, through = g;
+  before.rows = first;
+  through.rows = end;
   if (r.unpack) {
-    std::memset(r.codes, 0, size_t(uint64_t(rows) * g.row_words * 4));
-    if (r.layout->placeScale != nullptr) std::memset(r.scales, 0, size_t(wholeWordsBytes(count * 2)));
-    if (r.layout->placeScale != nullptr && r.zeros != nullptr) std::memset(r.zeros, 0, size_t(wholeWordsBytes(count * 2)));
-    if (r.packed_zeros != nullptr) std::memset(r.zeros, 0, size_t(wholeWordsBytes(count)));
+    clear(r.codes, uint64_t(first) * g.row_words * 32, uint64_t(end) * g.row_words * 32);
+    const uint64_t scale_begin = per_row ? uint64_t(first) * g.scale_row_stride : 0;
+    const uint64_t scale_end = per_row ? uint64_t(end) * g.scale_row_stride : g.scale_count;
+    if (r.layout->placeScale != nullptr) clear(r.scales, scale_begin * 16, scale_end * 16);
+    if (r.layout->placeScale != nullptr && r.zeros != nullptr) clear(r.zeros, scale_begin * 16, scale_end * 16);
+    if (r.packed_zeros != nullptr) clear(r.zeros, scale_begin * 8, scale_end * 8);
   } else {
-    std::memset(r.packed, 0, size_t(wholeWordsBytes(r.layout->codesBytes(part))));
-    if (r.packed_zeros != nullptr) std::memset(r.packed_zeros, 0, size_t(r.layout->zerosBytes(part)));
+    clear(r.packed, first == 0 ? 0 : r.layout->codesBytes(before) * 8, r.layout->codesBytes(through) * 8);
+    // Packed zero points of a row need not be contiguous.
+    for (uint64_t row = first; r.packed_zeros != nullptr && row < end; ++row) {
+      if (!per_row && row > 0) break;
+      for (uint64_t group = 0; group < (per_row ? g.scale_row_stride : 1); ++group) {
+        const uint64_t at = r.layout->placeZero(g, row, group);
+        clear(r.packed_zeros, at, at + bits);
+      }
+    }
   }
-  for (uint64_t row = 0; row < rows; ++row) {
+  for (uint64_t row = first; row < end; ++row) {
     for (uint64_t col = 0; col < g.cols; ++col) {
       Piece pieces[2];
       const uint32_t piece_count = r.layout->placeCode(g, row, col, pieces);
@@ -91,8 +108,8 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
       piece.at += 16;
       if (r.zeros != nullptr) r.move(r.zeros, index * 16, 16, r.packed, &piece, 1, 0);
     }
-    if (r.packed_zeros == nullptr || (g.scale_row_stride == 0 && row > 0)) continue;
-    for (uint64_t group = 0; group < (g.scale_row_stride == 0 ? 1 : g.scale_row_stride); ++group) {
+    if (r.packed_zeros == nullptr || (!per_row && row > 0)) continue;
+    for (uint64_t group = 0; group < (per_row ? g.scale_row_stride : 1); ++group) {
       const Piece piece{r.layout->placeZero(g, row, group), bits, 0};
       r.move(r.zeros, (row * g.scale_row_stride + group) * 8, bits, r.packed_zeros, &piece, 1, r.flip);
     }

@@ -71,7 +71,7 @@ class Case {
   template <class Desc>
   static inline char kType = 0;  // its address is what counts
 
-  alignas(8) std::byte bytes_[128] = {};
+  alignas(8) std::byte bytes_[256] = {};
   const void* type_ = nullptr;
 };
 

@@ -38,7 +38,7 @@ const CasesRow* findCases(uint32_t op) {
 }
 
 bool canBePlanned(const Case& c) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   return nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS;
 }
 
@@ -149,7 +149,7 @@ Images makeImages(const Case& c, const NibMemory& memory) {
 }
 
 void runReference(const Case& c, const NibMemory& memory, Images& images) {
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
   }

@@ -121,7 +121,7 @@ std::vector<Cell> runSelftest(const kit::DeviceOptions& device_options, const Se
   if (!device.isCpu()) {
     // The guaranteed minimum's kernels, on the same device.
     if (device.info().features != 0) {
-      NibRestrict restriction{};
+      NibRestrict restriction{sizeof(NibRestrict)};
       if (!device_options.profile.empty()) restriction = kit::profileRestrict(device_options.profile);
       restriction.features_mask = 0;
       runOn(device.restricted(restriction), profile, options, cells);

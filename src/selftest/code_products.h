@@ -38,7 +38,7 @@ Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
   const uint32_t n = judged.n;
   std::vector<float> sums(size_t(batch) * d.tokens * d.rows);
   Words aux(wordsOf(judged.memory.range[NIB_ROLE_AUX].size_bytes), 0);
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   // The reference reads weights and input, nothing else.
   for (const NibRole role : {NIB_ROLE_WEIGHTS, NIB_ROLE_INPUT}) {
     binding.range[role] = {const_cast<uint32_t*>(judged.before[role]), judged.memory.range[role].size_bytes};

@@ -6,11 +6,12 @@
 
 namespace nib::selftest {
 
-// Everything but the op is 0.
+// Everything but the op and the size is 0.
 template <class Desc>
 Desc describe(NibOp op) {
   Desc desc{};
-  desc.op = uint32_t(op);
+  desc.op = op;
+  desc.desc_bytes = sizeof(Desc);
   return desc;
 }
 

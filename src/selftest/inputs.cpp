@@ -68,7 +68,7 @@ Words quantizedNormal(uint32_t rows, uint32_t cols, const NibWeights& weights, u
   c.recipe = Recipe::kNormal;
   c.seed = seed;
   c.n = rows;
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(c.desc(), nullptr, &memory) != NIB_SUCCESS) throw std::runtime_error("no weights for " + c.name());
   Images images = makeImages(c, memory);
   runReference(c, memory, images);
@@ -76,7 +76,8 @@ Words quantizedNormal(uint32_t rows, uint32_t cols, const NibWeights& weights, u
 }
 
 void runOnHost(const NibOpDesc* desc, const NibCpuBinding& binding, uint32_t n, const std::string& what) {
-  if (nibCpuRun(desc, &binding, n, nullptr, nullptr) != NIB_SUCCESS) throw std::runtime_error(what);
+  const NibRun run{sizeof(NibRun), n, 0, 0, UINT32_MAX, {}};
+  if (nibCpuRun(desc, &binding, &run, nullptr, nullptr) != NIB_SUCCESS) throw std::runtime_error(what);
 }
 
 }  // namespace nib::selftest

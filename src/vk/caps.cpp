@@ -126,8 +126,9 @@ uint32_t offeredFeatures(const Snapshot& s, uint32_t api_version) {
 }
 
 Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* restriction) {
-  constexpr NibRestrict kNone = {NIB_FEATURE_ALL, 0, 0, 0, 0, 0, 0, 0, 0};
-  const NibRestrict& limit = restriction != nullptr ? *restriction : kNone;
+  NibRestrict none{};
+  none.features_mask = NIB_FEATURE_ALL;
+  const NibRestrict& limit = restriction != nullptr ? *restriction : none;
   Caps caps{};
   caps.api_version = effectiveApi(s, restriction);
 

@@ -92,6 +92,7 @@ TEST_CASE("plan, binding and run work on the CPU as they do on a device") {
   const Device cpu = Device::cpu();
   NibMinMaxDesc desc{};
   desc.op = NIB_OP_MINMAX;
+  desc.desc_bytes = sizeof desc;
   desc.rows = 3;
   desc.cols = 5;
   desc.granularity = NIB_GRANULARITY_ROW;

@@ -57,11 +57,10 @@ TEST_CASE("volk's pointers survive requirements, context, plan, binding and reco
   const Globals saved;
   setAll();
 
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   CHECK(nibGetRequirements(get, owner.instance(), owner.physicalDevice(), VK_API_VERSION_1_2, &requirements) ==
         NIB_SUCCESS);
-  NibContextDesc desc{};
-  desc.abi_version = NIB_ABI_VERSION;
+  NibContextDesc desc{NIB_ABI_VERSION, sizeof(NibContextDesc)};
   desc.get_instance_proc_addr = get;
   desc.instance = owner.instance();
   desc.physical_device = owner.physicalDevice();
@@ -73,7 +72,7 @@ TEST_CASE("volk's pointers survive requirements, context, plan, binding and reco
   NibQuantizeDesc quantize = int8(8, 256);
   NibPlan* plan = nullptr;
   CHECK(nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&quantize), &plan) == NIB_SUCCESS);
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   nibPlanGetMemory(plan, &memory);
 
   {
@@ -81,7 +80,7 @@ TEST_CASE("volk's pointers survive requirements, context, plan, binding and reco
     const Buffer input(owner, memory.range[NIB_ROLE_INPUT].size_bytes);
     const Buffer blob(owner, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
     const Buffer aux(owner, memory.range[NIB_ROLE_AUX].size_bytes);
-    NibBindingDesc ranges{};
+    NibBindingDesc ranges{sizeof(NibBindingDesc)};
     ranges.range[NIB_ROLE_INPUT] = input.range();
     ranges.range[NIB_ROLE_WEIGHTS] = blob.range();
     if (aux.sizeBytes() > 0) ranges.range[NIB_ROLE_AUX] = aux.range();

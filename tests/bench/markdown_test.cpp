@@ -1,4 +1,4 @@
-// The README's table, of a made-up result.
+// Markdown tables of made-up results.
 #include <doctest/doctest.h>
 
 #include "bench/markdown.h"
@@ -40,13 +40,13 @@ Json madeUpRun() {
 
 TEST_CASE("rows that differ in their dense type share a line") {
   CHECK(markdownOf(madeUpRun()) ==
-        "**D**, R 1, on 2 threads of C, 2026-01-02. Ceilings: copy 18.7 GB/s.\n\n"
+        "**D**, R 1, on 2 threads of C, 2026-01-02.\nCeilings: copy 18.7 GB/s.\n\n"
         "| op | format | scales per | MxNxK | f32 | f16 | bf16 | instructions per element |\n"
         "|---|---|---|---|---:|---:|---:|---:|\n"
         "| dequantize | nf4 | group 64 flat | 8x1x16 | 1.23 (50 %) |  | FAILED | 31.7 / - / - |\n"
         "| quantize, given scales | int4 | group 64 flat | 8x1x16 |  | 20.0 |  |  |\n"
         "| minmax |  | row | 8x1x16 | 300 (50 %) |  |  |  |\n"
-        "\nNot measured for want of time: 1 rows.\n");
+        "\nRows not measured yet: 1.\n");
 }
 
 TEST_CASE("products have a table of their own") {
@@ -59,12 +59,22 @@ TEST_CASE("products have a table of their own") {
   run["rows"] = {product};
   run["skipped"] = Json::array();
   CHECK(markdownOf(run) ==
-        "**D**, R 1, on 2 threads of C, 2026-01-02. Ceilings: copy 18.7 GB/s.\n\n"
+        "**D**, R 1, on 2 threads of C, 2026-01-02.\nCeilings: copy 18.7 GB/s.\n\n"
         "| product | weights | scales per | MxNxK | activations | ms | times fp32 weights | of limit |\n"
         "|---|---|---|---|---|---:|---:|---:|\n"
         "| matmul | int4 | group 64 flat | 8x1x16 | f32 | 26.8 | 2.93 | 50 % of fma |\n");
   run["rows"].push_back(madeUpRow("dequantize", "nf4", nullptr, "f32", 1.234));
   CHECK(markdownOf(run).find("| dequantize | nf4 ") < markdownOf(run).find("\n\n| product |"));
+}
+
+TEST_CASE("a file of several runs says so") {
+  Json run = madeUpRun();
+  run["runs"] = {run["machine"], run["machine"], run["machine"]};
+  CHECK(markdownOf(run).find("**D**, R 1, on 2 threads of C, 2026-01-02.\nCeilings: copy 18.7 GB/s.\n"
+                             "The rows come from 3 runs; date and ceilings are the newest run's.\n"
+                             "\"times fp32 weights\" and \"of limit\" compare a row with its own run.\n\n| op |") == 0);
+  run["runs"] = {run["machine"]};
+  CHECK(markdownOf(run) == markdownOf(madeUpRun()));
 }
 
 TEST_CASE("what is no result makes no table") {

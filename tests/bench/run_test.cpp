@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 
 #include "bench/bench.h"
 #include "bench/schema_check.h"
@@ -39,13 +41,46 @@ void checkRun(const BenchResult& result) {
   CHECK_MESSAGE(result.failures.empty(), joined(result.failures));
   const std::vector<std::string> violations = schema().violations(result.json);
   CHECK_MESSAGE(violations.empty(), joined(violations));
-  CHECK(result.rows.size() + result.skipped.size() == suiteRows({.suite = "full", .shape = Shape{67, 1, 200}}).size());
+  const SuiteOptions whole = {.suite = "full", .shape = Shape{67, 1, 200}};
+  CHECK(result.rows.size() + result.skipped.size() == suiteRows(whole).size());
   CHECK(result.rows.size() > 10);
   for (const RowReport& row : result.rows) {
     CHECK_MESSAGE(row.measured.verified, row.name());
     CHECK(row.gbps > 0);
     CHECK(!row.path.empty());
   }
+}
+
+// By file name.
+std::map<std::string, Json> committedResults() {
+  std::map<std::string, Json> results;
+  for (const auto& entry : std::filesystem::directory_iterator(NIB_BENCH_RESULTS)) {
+    if (entry.path().extension() != ".json") continue;
+    std::ifstream file(entry.path());
+    results[entry.path().filename().string()] = Json::parse(file);
+  }
+  return results;
+}
+
+// Rows that occur more than once for one device, and device and suite pairs that occur more than once.
+std::vector<std::string> repeated(const std::vector<Json>& results) {
+  std::set<std::string> seen;
+  std::vector<std::string> found;
+  const auto meet = [&](const std::string& text) {
+    if (!seen.insert(text).second) found.push_back(text);
+  };
+  for (const Json& result : results) {
+    meet(result["machine"]["device"].dump() + " " + result["suite"].dump());
+    for (const Json& row : result["rows"]) {
+      std::string key;
+      for (const char* field : {"device", "op", "type", "m", "n", "k", "source", "result", "granularity", "group_size",
+                                "scale_type", "scales", "modes"}) {
+        key += row[field].dump() + " ";
+      }
+      meet(key);
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -73,7 +108,9 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   const BenchResult result = shortRun(device);
   checkRun(result);
   const Json& ceilings = result.json["machine"]["ceilings"];
-  for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) CHECK(ceilings[name]["value"].get<double>() > 0);
+  for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) {
+    CHECK(ceilings[name]["value"].get<double>() > 0);
+  }
   CHECK(ceilings["copy"]["value"] == std::max(ceilings["copy_kernel"]["value"].get<double>(),
                                               ceilings["copy_buffer"]["value"].get<double>()));
   // Every tier that the device has is measured, and checked against the products it should give.
@@ -119,16 +156,54 @@ TEST_CASE("a part of a suite comes with what its products are held against") {
 
 TEST_CASE("committed results are what the schema says, and hold no paths") {
   test::SchemaCheck check = schema();
-  for (const auto& entry : std::filesystem::directory_iterator(NIB_BENCH_RESULTS)) {
-    if (entry.path().extension() != ".json") continue;
-    std::ifstream file(entry.path());
-    const Json result = Json::parse(file);
+  for (const auto& [name, result] : committedResults()) {
     const std::vector<std::string> violations = check.violations(result);
-    INFO(entry.path().filename().string());
+    INFO(name);
     CHECK_MESSAGE(violations.empty(), joined(violations));
     CHECK(result["failures"].empty());
     const std::string text = result.dump();
-    for (const char* root : {"/home/", "/root/", "/tmp/", "/Users/", "C:\\"}) CHECK(text.find(root) == std::string::npos);
+    for (const char* root : {"/home/", "/root/", "/tmp/", "/Users/", "C:\\"}) {
+      CHECK(text.find(root) == std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("committed results have one file per device and suite, and no row twice") {
+  std::vector<Json> results;
+  for (const auto& [name, result] : committedResults()) results.push_back(result);
+  REQUIRE(results.size() > 1);
+  CHECK(joined(repeated(results)) == "");
+  // Planted: a row that two files have, a row that one file has twice, and a second file of a device and suite.
+  std::vector<Json> planted = {results[0]};
+  planted[0]["rows"].push_back(results[0]["rows"][0]);
+  planted[0]["rows"].back()["median_us"] = 1;
+  CHECK(repeated(planted).size() == 1);
+  planted = {results[0], results[0]};
+  planted[1]["suite"] = "another";
+  planted[1]["rows"] = {results[0]["rows"][0]};
+  CHECK(repeated(planted).size() == 1);
+  planted[1]["suite"] = results[0]["suite"];
+  planted[1]["rows"] = Json::array();
+  CHECK(repeated(planted).size() == 1);
+}
+
+TEST_CASE("rows of merged results name their runs, of which the machine is the newest") {
+  for (const auto& [name, result] : committedResults()) {
+    INFO(name);
+    if (!result.contains("runs")) {
+      for (const Json& row : result["rows"]) CHECK(!row.contains("run"));
+      continue;
+    }
+    const Json& runs = result["runs"];
+    REQUIRE(!runs.empty());
+    CHECK(result["machine"] == runs.back());
+    for (size_t i = 1; i < runs.size(); ++i) {
+      CHECK(runs[i - 1]["date"].get<std::string>() < runs[i]["date"].get<std::string>());
+    }
+    for (const Json& row : result["rows"]) {
+      REQUIRE(row.contains("run"));
+      CHECK(row["run"].get<size_t>() < runs.size());
+    }
   }
 }
 

@@ -14,11 +14,12 @@ static int useNibble(void) {
   static unsigned int blob[256];
 
   NibQuantizeDesc desc;
-  NibMemory memory;
-  NibCpuBinding binding;
+  NibMemory memory = {sizeof(NibMemory)};
+  NibCpuBinding binding = {sizeof(NibCpuBinding)};
 
   memset(&desc, 0, sizeof desc);
   desc.op = NIB_OP_QUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = 1;
   desc.cols = 4;
   desc.source_type = NIB_TYPE_F32;
@@ -34,7 +35,8 @@ static int useNibble(void) {
   binding.range[NIB_ROLE_WEIGHTS].size_bytes = sizeof blob;
   binding.range[NIB_ROLE_INPUT].data = source;
   binding.range[NIB_ROLE_INPUT].size_bytes = sizeof source;
-  if (nibCpuRun((const NibOpDesc*)&desc, &binding, 1, NULL, NULL) != NIB_SUCCESS) return 3;
+  const NibRun run = {sizeof(NibRun), 1, 0, 0, UINT32_MAX, {0, 0, 0, 0}};
+  if (nibCpuRun((const NibOpDesc*)&desc, &binding, &run, NULL, NULL) != NIB_SUCCESS) return 3;
   if (memcmp((const char*)blob + memory.part[NIB_PART_CODES].offset_bytes, expected, sizeof expected) != 0) return 4;
 #if !defined(NIB_NO_VULKAN)
   {

@@ -61,7 +61,7 @@ void checkDevice(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalD
   CHECK((caps.tier == 3) == (caps.tier_reason[0] == '\0'));
   CHECK(capsProblem(caps) == nullptr);
 
-  NibRequirements needs;
+  NibRequirements needs{sizeof(NibRequirements)};
   REQUIRE(nibGetRequirements(get, instance, physical, api_version, &needs) == NIB_SUCCESS);
   CHECK(needs.features == caps.features);
   CHECK(needs.api_version == caps.api_version);

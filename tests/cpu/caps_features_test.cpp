@@ -201,7 +201,7 @@ TEST_CASE("the tier's reason says what the device, the application or the restri
   CHECK(reason(s, 0, nullptr) == "subgroup: not declared by the application");
   CHECK(makeCaps(s, NIB_FEATURE_SUBGROUP, nullptr).tier == 1);
   CHECK(reason(s, NIB_FEATURE_SUBGROUP, nullptr) == "dot4: not declared by the application");
-  NibRestrict r{};
+  NibRestrict r{sizeof(NibRestrict)};
   r.features_mask = NIB_FEATURE_SUBGROUP | NIB_FEATURE_DOT4;
   CHECK(makeCaps(s, NIB_FEATURE_ALL, &r).tier == 2);
   CHECK(reason(s, NIB_FEATURE_ALL, &r) == "coopmat: left out by the restriction");

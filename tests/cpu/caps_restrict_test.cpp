@@ -12,13 +12,17 @@ using nib::test::floorDevice;
 namespace {
 
 NibRestrict restriction(uint32_t fill) {
-  return {NIB_FEATURE_ALL, 0, fill, fill, fill, fill, fill, fill, 0};
+  NibRestrict r{sizeof(NibRestrict)};
+  r.features_mask = NIB_FEATURE_ALL;
+  r.max_workgroup_invocations = r.max_shared_bytes = r.max_push_bytes = r.max_workgroup_count = fill;
+  r.max_storage_range_bytes = r.min_offset_alignment_bytes = fill;
+  return r;
 }
 
 }  // namespace
 
 TEST_CASE("a restriction lowers every limit") {
-  NibRestrict r{};
+  NibRestrict r{sizeof(NibRestrict)};
   r.features_mask = NIB_FEATURE_SUBGROUP | NIB_FEATURE_F16;
   r.api_version = VK_API_VERSION_1_1;
   r.max_workgroup_invocations = 256;

@@ -27,7 +27,7 @@ std::vector<Case> everyCase(uint32_t op) {
 }
 
 bool isTaken(const Case& c) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   return nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS;
 }
 
@@ -121,7 +121,7 @@ TEST_CASE("a case's data have its ranges' sizes and are the same when they are m
   for (const selftest::OpFormat& what : selftest::opFormats()) {
     for (const Case& c : selftest::thinned(selftest::casesOf(NibOp(what.op), what.format, Extent::kQuick), 1000)) {
       INFO(c.name());
-      NibMemory memory;
+      NibMemory memory{sizeof(NibMemory)};
       REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
       const selftest::Images one = selftest::makeImages(c, memory), two = selftest::makeImages(c, memory);
       bool reads = false;
@@ -150,7 +150,7 @@ TEST_CASE("a failed case says which word is the first that differs, where it lie
   d.cols = 5;
   d.result_type = NIB_TYPE_F16;
   d.weights = weights(nibFormatAt(0)->format, NIB_GRANULARITY_COLUMN, 0);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
   const selftest::Images expected = selftest::makeImages(c, memory);
   // Rows of 5 halves take 3 words: half 4 of row 1 is the low half of word 5.
@@ -159,7 +159,7 @@ TEST_CASE("a failed case says which word is the first that differs, where it lie
   got[5] ^= 0x00000100u;
   got[7] ^= 1u;
   CHECK(selftest::difference(c, memory, NIB_ROLE_OUTPUT, got.data(), expected.role[NIB_ROLE_OUTPUT]) ==
-        "output, row 1, column 4 (word 5): device 0xa5a5a4a5, reference 0xa5a5a5a5; 2 of 8 words differ");
+        "output, row 1, column 4 (word 5): device 0xa5a5a4a5, reference 0xa5a5a5a5; 2 of 9 words differ");
   // The second of five scales of four bytes.
   got = expected.role[NIB_ROLE_WEIGHTS];
   const size_t scale = size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4) + 1;

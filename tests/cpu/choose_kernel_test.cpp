@@ -100,7 +100,7 @@ TEST_CASE("a row that failed verification is passed over, and only then is it as
 }
 
 TEST_CASE("a module of newer SPIR-V than the Vulkan version takes is passed over") {
-  NibRestrict r{};
+  NibRestrict r{sizeof(NibRestrict)};
   r.features_mask = NIB_FEATURE_ALL;
   r.api_version = VK_API_VERSION_1_2;
   Snapshot s = test::desktopDevice();

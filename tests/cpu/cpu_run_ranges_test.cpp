@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_run.h"
 #include "plan/op.h"
 #include "prepare.h"
 #include "run_op.h"
@@ -22,7 +23,7 @@ std::vector<selftest::Case> smallCases() {
   for (const selftest::OpFormat& what : selftest::opFormats()) {
     std::vector<selftest::Case> small = selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull);
     std::erase_if(small, [](const selftest::Case& c) {
-      NibMemory memory;
+      NibMemory memory{sizeof(NibMemory)};
       REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
       uint64_t bytes = 0;
       for (const NibMemoryRange& range : memory.range) bytes += range.size_bytes;
@@ -56,8 +57,8 @@ void expectRefused(Ranges& ranges, const NibOpDesc* desc, const NibCpuBinding* b
   LogLines lines;
   const NibLog log = lines.log();
   const Snapshot before(ranges);
-  CHECK(nibCpuRun(desc, binding, n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
-  CHECK(nibCpuRun(desc, binding, n, nullptr, nullptr) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(desc, binding, n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(desc, binding, n, nullptr, nullptr) == NIB_ERROR_INVALID_ARGUMENT);
   REQUIRE(lines.lines.size() == 1);
   INFO(lines.lines[0]);
   CHECK(lines.lines[0].find(word) != std::string::npos);
@@ -105,7 +106,7 @@ TEST_CASE("ranges that an op does not use may be anything, larger ones than need
         binding.range[role].size_bytes += kGuardBytes;
       }
     }
-    CHECK(nibCpuRun(c.desc(), &binding, c.n, nullptr, nullptr) == NIB_SUCCESS);
+    CHECK(cpuRun(c.desc(), &binding, c.n, nullptr, nullptr) == NIB_SUCCESS);
     CHECK(ranges.guardsHold());
   }
 }
@@ -152,8 +153,8 @@ TEST_CASE("NULL is refused") {
   const NibLog log = lines.log();
   const selftest::Case c = smallCases().front();
   Ranges ranges(c.desc());
-  CHECK(nibCpuRun(nullptr, &ranges.binding, c.n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
-  CHECK(nibCpuRun(c.desc(), nullptr, c.n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(nullptr, &ranges.binding, c.n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
+  CHECK(cpuRun(c.desc(), nullptr, c.n, nullptr, &log) == NIB_ERROR_INVALID_ARGUMENT);
   CHECK(lines.lines.size() == 2);
 }
 

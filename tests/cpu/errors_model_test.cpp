@@ -115,7 +115,7 @@ NibErrors errorsOf(const std::vector<float>& x, const std::vector<float>& y) {
   const std::vector<NibErrorTile> tiles = tilesOf(x_bits, y_bits);
   NibErrorSums sums{};
   nibErrorsAdd(&sums, tiles.data(), tiles.size(), 0);
-  NibErrors errors;
+  NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
   return errors;
 }

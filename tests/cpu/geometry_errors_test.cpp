@@ -21,7 +21,7 @@ TEST_CASE("formats refuse the modes they do not have") {
     for (const uint32_t flag :
          {uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_FLAT)}) {
       const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 64, flag));
-      NibMemory memory;
+      NibMemory memory{sizeof(NibMemory)};
       if ((info->weights_flags & flag) != 0) {
         CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
       } else {
@@ -35,7 +35,7 @@ TEST_CASE("formats refuse the modes they do not have") {
     }
     // A group size of 0 is the format's usual one, and an error where there is none.
     const NibQuantizeDesc usual = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 0));
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     if (info->default_group_size != 0) {
       CHECK(nibGetMemory(asOp(usual), nullptr, &memory) == NIB_SUCCESS);
     } else {
@@ -48,7 +48,7 @@ TEST_CASE("an odd stride of a 16-bit result is refused only where a second row w
   if (nibFormatById(NIB_FORMAT_INT4) == nullptr) return;
   NibDequantizeDesc d = dequantizeDesc(1, 7, weights(NIB_FORMAT_INT4, NIB_GRANULARITY_ROW, 0), NIB_TYPE_F16);
   d.result_stride = 7;
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
   d.rows = 2;
   CHECK(nibGetMemory(asOp(d), nullptr, &memory) == NIB_ERROR_INVALID_ARGUMENT);
@@ -64,7 +64,7 @@ TEST_CASE("an op that this build lacks is unsupported, and NULL is an error") {
   }
   LogLines lines;
   const NibLog log = lines.log();
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   CHECK(nibGetMemory(nullptr, &log, &memory) == kInvalid);
   NibMinMaxDesc d = selftest::describe<NibMinMaxDesc>(NIB_OP_MINMAX);
   d.rows = d.cols = 1;

@@ -18,7 +18,7 @@ TEST_CASE("nibGetMemory sizes every op's ranges by the formulas of its layout, f
 
 // The formulas above, once more as numbers.
 TEST_CASE("nibGetMemory gives these sizes") {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   if (nibFormatById(NIB_FORMAT_INT4) != nullptr) {
     // 3 x 100 in groups of 32: 50 bytes of codes a row make 13 words = 52 bytes; 156 bytes, so scales at 256; 4 groups
     // a row, 12 scales of 2 bytes = 24; zeros at 512, 12 bytes.

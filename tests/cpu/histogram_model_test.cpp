@@ -212,7 +212,7 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
     // And merging what two collected.
     Bytes one = collected(kCols, granularity, source, {{0, 25}}), other = collected(kCols, granularity, source, {{25, 35}});
     const NibHistogramDesc d = histogramDesc(kRows, kCols, granularity, NIB_HISTOGRAM_SIGNED, 256);
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
     for (uint64_t i = 0; i < countOf(d); ++i) {
       NibHistogramHead heads[2];

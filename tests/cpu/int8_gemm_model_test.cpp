@@ -218,7 +218,7 @@ TEST_CASE("int8_gemm adds up to the largest sum that is allowed and refuses a lo
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
   CHECK(ranges.words(NIB_ROLE_OUTPUT, 0, 1)[0] == 0x80000000u - 16384u);
   const auto refused = [](NibInt8GemmDesc desc) {
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     return nibGetMemory(asOp(desc), nullptr, &memory) == NIB_ERROR_UNSUPPORTED;
   };
   d.cols = 131072;

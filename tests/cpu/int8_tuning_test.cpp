@@ -31,7 +31,7 @@ TEST_CASE("every tiling keeps within 128 invocations and 16 KiB, and has a tile 
           CHECK((t.lanes == 1 || t.lanes >= t.tokens));  // a lane finishes a token
           CHECK(t.tile_tokens == t.tokens);
           CHECK((t.kernel == Int8Kernel::kRows) == (device.type == kCpu.type && device.subgroup_size != 0));
-          CHECK((t.turn == 8 ? piece % 32 == 0 : t.turn == (t.kernel == Int8Kernel::kRows ? 4u : 0u)));
+          CHECK((t.load_words == 8 ? piece % 32 == 0 : t.load_words == (t.kernel == Int8Kernel::kRows ? 4u : 0u)));
         } else {
           CHECK(t.workgroup == 128);
           CHECK(t.workgroup * 4 * t.tokens == t.tile_rows * t.tile_tokens);
@@ -56,7 +56,7 @@ TEST_CASE("a device that is a CPU shares nothing, a GPU shares what tokens have 
   }
 }
 
-TEST_CASE("whole rows need rows for many invocations, and subgroups with a lane for every word of a turn") {
+TEST_CASE("whole rows need rows for many invocations, and subgroups with a lane for every word of a load") {
   const auto kernelOf = [](uint32_t subgroup_size, uint32_t rows, uint32_t batch) {
     return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {rows, 8, 64, 64, batch}).kernel;
   };
@@ -65,7 +65,7 @@ TEST_CASE("whole rows need rows for many invocations, and subgroups with a lane 
   CHECK(kernelOf(8, 252, 1) == Int8Kernel::kRegisters);
   CHECK(kernelOf(8, 64, 4) == Int8Kernel::kRows);
   const auto turnOf = [](uint32_t subgroup_size, uint32_t cols, uint32_t piece) {
-    return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {256, 8, cols, piece}).turn;
+    return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {256, 8, cols, piece}).load_words;
   };
   CHECK(turnOf(8, 64, 64) == 8);
   CHECK(turnOf(4, 64, 64) == 4);

@@ -25,7 +25,7 @@ double share(const NibMatmulDesc& d) {
 void checkCases(uint32_t format) {
   for (const selftest::Case& c : selftest::thinned(selftest::casesOf(NIB_OP_MATMUL, format, selftest::Extent::kFull), 5)) {
     INFO(c.name());
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
     const selftest::Images before = selftest::makeImages(c, memory);
     selftest::Images after = before;
@@ -56,8 +56,8 @@ void checkMemory() {
     end = checkNext(memory, NIB_PART_ORDER, end, order ? 4 * uint64_t(d.cols) : 0);
     CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == end);
     CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
-          denseBytes(tokens, d.cols, d.input_stride != 0 ? d.input_stride : d.cols, d.input_type));
-    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(tokens, d.rows, evenStride(d.rows, d.result_type), d.result_type));
+          tests::denseBytes(tokens, d.cols, d.input_stride != 0 ? d.input_stride : d.cols, d.input_type));
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == tests::denseBytes(tokens, d.rows, evenStride(d.rows, d.result_type), d.result_type));
     checkAux(memory, false);
     return memory;
   };

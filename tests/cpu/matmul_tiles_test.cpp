@@ -154,7 +154,7 @@ TEST_CASE("a device that is a CPU decodes for four tokens, and of many tokens fo
   CHECK(many.lanes == 1);
 }
 
-TEST_CASE("whole rows: on CPUs with many rows, whose subgroups have a lane for every four columns of a turn") {
+TEST_CASE("whole rows: on CPUs with many rows, whose subgroups have a lane for every four columns of a load") {
   uint32_t whole = 0;
   for (const uint32_t type : {kCpu, kDiscrete}) {
     for (const uint32_t subgroup : {0u, 4u, 8u, 16u}) {
@@ -174,8 +174,8 @@ TEST_CASE("whole rows: on CPUs with many rows, whose subgroups have a lane for e
                 CHECK((isPower(t.tokens) && t.tokens < 2 * tokens && t.tokens <= 8));
                 CHECK(runs % t.unit == 0);
                 CHECK((group_runs >= runs || group_runs % t.unit == 0));
-                CHECK(t.unit % t.turn == 0);
-                CHECK(t.turn * run <= 4 * subgroup);
+                CHECK(t.unit % t.load_runs == 0);
+                CHECK(t.load_runs * run <= 4 * subgroup);
                 CHECK((t.splits == 1 && t.units_per_split == runs / t.unit));
               }
             }
@@ -193,7 +193,7 @@ TEST_CASE("whole rows are taken where they were measured, on a device that has t
   MatvecTiles t{};
   const uint32_t good[4] = {0, 4, 16, 4};
   CHECK(tuneMatvec(good, shape, has, &t));
-  CHECK((t.lanes == 0 && t.tokens == 16 && t.unit == 2 && t.turn == 2));  // four runs would be of two groups
+  CHECK((t.lanes == 0 && t.tokens == 16 && t.unit == 2 && t.load_runs == 2));  // four runs would be of two groups
   CHECK_FALSE(tuneMatvec(good, shape, has_not, &t));
   CHECK_FALSE(tuneMatvec(good, shape, narrow, &t));
   for (const auto& bad : {std::initializer_list<uint32_t>{0, 2, 8, 4}, {0, 4, 3, 4}, {0, 4, 32, 4}, {0, 4, 8, 0}, {0, 4, 8, 17}}) {

@@ -28,7 +28,7 @@ inline constexpr Extents kExtents[] = {{1, 1},           {1, 2},           {2, 1
 // What a description is given memory for; a refusal fails the test.
 template <class Desc>
 NibMemory memoryOf(const Desc& desc) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(asOp(desc), nullptr, &memory) == NIB_SUCCESS);
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     if (memory.range[role].size_bytes != 0) CHECK(memory.range[role].alignment_bytes == 4);

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "../../shaders/common/dynamic_map.h"
+#include "../../shaders/numerics/dynamic_map.h"
 #include "model.h"
 
 namespace nib::model {
@@ -159,6 +159,7 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
   const uint64_t rows = flat ? 1 : n;
   const uint64_t stride = flat ? l.cols : d.source_stride != 0 ? d.source_stride : d.cols;
   const uint32_t scale_bytes = sizeOf(w.scale_type);
+  const bool last_rows = flat || n == d.rows;
 
   std::vector<double> x(size_t(rows * l.cols));
   for (uint64_t row = 0; row < rows; ++row) {
@@ -188,8 +189,8 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
         for (size_t i = 0; i < block.codes.size(); ++i) putCode(l, blob, row, col + i, block.codes[i]);
       }
     }
-    for (uint64_t i = count * 2; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
-    for (uint64_t i = count * 2; l.format->minimum() && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
+    for (uint64_t i = count * 2; last_rows && i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
+    for (uint64_t i = count * 2; last_rows && l.format->minimum() && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
     return;
   }
 
@@ -207,7 +208,7 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
     for (uint64_t i = 0; l.format->mean() && i < x.size(); ++i) {
       extents[size_t(l.scaleIndex(i / l.cols, i % l.cols))].addMagnitude(x[size_t(i)]);
     }
-    // Only the rows of the run have scales; the words that hold them are written whole, with zeros behind.
+    // Only the rows of the run have scales. Behind the last row of the blob is padding, zeros; other rows keep theirs.
     const uint64_t count = l.by_tensor || l.by_column ? l.scale_count : rows * l.scales_per_row;
     for (uint64_t i = 0; i < count; ++i) {
       Scale& scale = scales[size_t(i)];
@@ -217,8 +218,9 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
       storeBits(&blob[size_t(l.scales_offset + i * scale_bytes)], scale_bytes, bitsOf(w.scale_type, scale.value));
       if (l.zeros_bytes != 0) blob[size_t(l.zeros_offset + i)] = uint8_t(l.format->stored(uint32_t(scale.zero)));
     }
-    for (uint64_t i = l.nested_offset != 0 ? count : count * scale_bytes; i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
-    for (uint64_t i = count; l.zeros_bytes != 0 && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
+    const bool padded = last_rows || l.by_tensor || l.by_column;
+    for (uint64_t i = l.nested_offset != 0 ? count : count * scale_bytes; padded && i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
+    for (uint64_t i = count; padded && l.zeros_bytes != 0 && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
   }
 
   if (l.nested_offset != 0) nest(l, blob, scales);

@@ -74,6 +74,7 @@ TEST_CASE("an order of many columns is a stable sort by group") {
 TEST_CASE("a product of columns sorted by group is that of the columns as they were") {
   NibMatmulDesc d{};
   d.op = NIB_OP_MATMUL;
+  d.desc_bytes = sizeof d;
   d.flags = NIB_PRODUCT_ORDER;
   d.rows = d.tokens = 1;
   d.cols = 4;

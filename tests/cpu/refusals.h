@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_run.h"
 #include "op_test.h"
 #include "run_op.h"
 
@@ -33,9 +34,9 @@ inline void expectRefused(const NibOpDesc* desc, NibResult code, const std::stri
   CHECK(nibGetMemory(desc, nullptr, &memory) == code);
 
   std::vector<uint32_t> storage(64, 0xa5a5a5a5u);
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   for (NibCpuRange& range : binding.range) range = {storage.data(), storage.size() * 4};
-  CHECK(nibCpuRun(desc, &binding, 1, nullptr, &log) == code);
+  CHECK(cpuRun(desc, &binding, 1, nullptr, &log) == code);
   CHECK(lines.lines.size() == 2);
   CHECK(storage == std::vector<uint32_t>(64, 0xa5a5a5a5u));
 }
@@ -50,7 +51,7 @@ struct Wrong {
 // The description is right before it is spoilt.
 template <class Desc>
 void expectEachRefused(const Desc& right, const char* op, const std::vector<Wrong<Desc>>& list) {
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(asOp(right), nullptr, &memory) == NIB_SUCCESS);
   for (const Wrong<Desc>& wrong : list) {
     Desc desc = right;
@@ -87,7 +88,7 @@ std::vector<Wrong<Desc>> wrongWeights() {
       {"weights.scale_type", kUnsupported, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = 4; }},
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = UINT32_MAX; }},
-      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 16; }},
+      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 32; }},
       {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 0x80000000u; }},
       {"weights.flags", kInvalid,
        [](Desc& d) {

@@ -89,7 +89,7 @@ void checkMemory() {
     for (const NibLayout layout : {NIB_LAYOUT_ROWS, NIB_LAYOUT_PACKED_ROWS, NIB_LAYOUT_BITSANDBYTES, NIB_LAYOUT_GGUF}) {
       const bool unpack = turn % 2 != 0;
       const NibRepackDesc d = repackDesc(shape.rows, shape.cols, layout, w, unpack ? uint32_t(NIB_REPACK_UNPACK) : 0u);
-      NibMemory any;
+      NibMemory any{sizeof(NibMemory)};
       if (nibGetMemory(asOp(d), nullptr, &any) == NIB_ERROR_UNSUPPORTED) continue;  // the layout does not hold it
       ++taken;
       const NibMemory memory = memoryOf(d);
@@ -261,7 +261,7 @@ TEST_CASE("ggml blocks: scale, minimum, fifth bits, then codes j and j + 16 in a
 TEST_CASE("layouts refuse what they cannot hold") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   const auto result = [&](uint32_t cols, uint32_t layout, const NibWeights& w) {
     const NibRepackDesc desc = repackDesc(4, cols, NibLayout(layout), w);
     return nibGetMemory(asOp(desc), nullptr, &memory);

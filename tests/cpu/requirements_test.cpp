@@ -13,7 +13,7 @@ namespace {
 
 NibRequirements require(FakeDriver& driver) {
   g_fake = &driver;
-  NibRequirements out{};
+  NibRequirements out{sizeof(NibRequirements)};
   CHECK(nibGetRequirements(fake::getInstanceProcAddr, kFakeInstance, kFakeDevice, driver.app_version, &out) ==
         NIB_SUCCESS);
   return out;
@@ -166,7 +166,7 @@ TEST_CASE("what a quirk forbids is not asked for") {
 TEST_CASE("wrong arguments and old versions are refused and leave no requirements") {
   FakeDriver d = complete(VK_API_VERSION_1_3);
   g_fake = &d;
-  NibRequirements r;
+  NibRequirements r{sizeof(NibRequirements)};
   r.features = 123;
   const PFN_vkGetInstanceProcAddr get = fake::getInstanceProcAddr;
   CHECK(nibGetRequirements(nullptr, kFakeInstance, kFakeDevice, VK_API_VERSION_1_3, &r) == NIB_ERROR_INVALID_ARGUMENT);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cpu/cpu_run.h"
 #include "selftest/description.h"
 
 namespace nib::tests {
@@ -74,7 +75,7 @@ class Ranges {
   void clearStatus() { std::memset(part(NIB_ROLE_AUX, NIB_PART_STATUS), 0, sizeof(NibStatus)); }
 
   NibResult run(uint32_t n, const NibParallelFor* parallel = nullptr, const NibLog* log = nullptr) {
-    return nibCpuRun(desc_, &binding, n, parallel, log);
+    return cpuRun(desc_, &binding, n, parallel, log);
   }
 
   // True while the words around every range hold what they began with.
@@ -90,8 +91,8 @@ class Ranges {
     return true;
   }
 
-  NibMemory memory{};
-  NibCpuBinding binding{};
+  NibMemory memory{sizeof(NibMemory)};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
 
  private:
   const NibOpDesc* desc_;

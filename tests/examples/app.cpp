@@ -3,6 +3,7 @@
 //   own dispatch -> quantize -> dequantize -> own dispatch, in one command buffer.
 //
 // It uses volk as games do; nibble has its own small function table and leaves volk's pointers alone.
+#include "cpu/cpu_run.h"
 #include "app_vulkan.h"  // volk.h, so before nibble.h
 
 #include <nibble/nibble.h>
@@ -30,7 +31,7 @@ void need(NibResult result, const char* what) {
 
 // The application's device, with what it wants itself and what nibble would like.
 struct NibbleWishes {
-  NibRequirements requirements{};
+  NibRequirements requirements{sizeof(NibRequirements)};
   NibFeatureChain chain{};
 };
 
@@ -48,8 +49,7 @@ app::Device createDevice(const app::Instance& instance, NibbleWishes& wishes) {
 }
 
 NibContext* adopt(const app::Instance& instance, const app::Device& device, const NibbleWishes& wishes) {
-  NibContextDesc desc{};
-  desc.abi_version = NIB_ABI_VERSION;
+  NibContextDesc desc{NIB_ABI_VERSION, sizeof(NibContextDesc)};
   desc.get_instance_proc_addr = vkGetInstanceProcAddr;
   desc.instance = instance.handle;
   desc.physical_device = instance.physical_device;
@@ -98,7 +98,7 @@ void record(VkCommandBuffer commands, const app::Shader& shader, const Places& p
   app::dispatch(commands, shader, 0, kCount);
   app::barrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_ACCESS_SHADER_WRITE_BIT);
 
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = kRows;
   run.slice_count = UINT32_MAX;
   nibCmdRun(commands, quantize, quantize_binding, &run);
@@ -120,13 +120,13 @@ bool sameAsReference(const NibQuantizeDesc& quantize, const NibDequantizeDesc& d
   std::vector<uint32_t> back = words(places.back.size);
   std::vector<uint32_t> aux = words(places.aux.size);
   std::memcpy(weights.data(), mapped + places.weights.offset, static_cast<size_t>(places.weights.size));
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), places.blob.size};
   binding.range[NIB_ROLE_INPUT] = {weights.data(), places.weights.size};
   binding.range[NIB_ROLE_OUTPUT] = {back.data(), places.back.size};
   binding.range[NIB_ROLE_AUX] = {aux.data(), places.aux.size};
-  need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&quantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
-  need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&dequantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
+  need(cpuRun(reinterpret_cast<const NibOpDesc*>(&quantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
+  need(cpuRun(reinterpret_cast<const NibOpDesc*>(&dequantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
   return std::memcmp(blob.data(), mapped + places.blob.offset, static_cast<size_t>(places.blob.size)) == 0 &&
          std::memcmp(back.data(), mapped + places.back.offset, static_cast<size_t>(places.back.size)) == 0;
 }
@@ -145,6 +145,7 @@ int main() {
 
   NibQuantizeDesc quantize{};
   quantize.op = NIB_OP_QUANTIZE;
+  quantize.desc_bytes = sizeof quantize;
   quantize.rows = kRows;
   quantize.cols = kCols;
   quantize.weights.format = NIB_FORMAT_INT4;
@@ -153,6 +154,7 @@ int main() {
   quantize.weights.scale_type = NIB_TYPE_F16;
   NibDequantizeDesc dequantize{};
   dequantize.op = NIB_OP_DEQUANTIZE;
+  dequantize.desc_bytes = sizeof dequantize;
   dequantize.rows = kRows;
   dequantize.cols = kCols;
   dequantize.weights = quantize.weights;
@@ -161,8 +163,8 @@ int main() {
   NibPlan* dequantize_plan = nullptr;
   need(nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&quantize), &quantize_plan), "nibCreatePlan");
   need(nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&dequantize), &dequantize_plan), "nibCreatePlan");
-  NibMemory quantize_memory{};
-  NibMemory dequantize_memory{};
+  NibMemory quantize_memory{sizeof(NibMemory)};
+  NibMemory dequantize_memory{sizeof(NibMemory)};
   nibPlanGetMemory(quantize_plan, &quantize_memory);
   nibPlanGetMemory(dequantize_plan, &dequantize_memory);
 
@@ -171,11 +173,11 @@ int main() {
   for (NibBufferRange* range : {&places.weights, &places.blob, &places.back, &places.aux, &places.worst}) {
     range->buffer = buffer.handle;
   }
-  NibBindingDesc quantize_ranges{};
+  NibBindingDesc quantize_ranges{sizeof(NibBindingDesc)};
   quantize_ranges.range[NIB_ROLE_WEIGHTS] = places.blob;
   quantize_ranges.range[NIB_ROLE_INPUT] = places.weights;
   quantize_ranges.range[NIB_ROLE_AUX] = places.aux;
-  NibBindingDesc dequantize_ranges{};
+  NibBindingDesc dequantize_ranges{sizeof(NibBindingDesc)};
   dequantize_ranges.range[NIB_ROLE_WEIGHTS] = places.blob;
   dequantize_ranges.range[NIB_ROLE_OUTPUT] = places.back;
   dequantize_ranges.range[NIB_ROLE_AUX] = places.aux;

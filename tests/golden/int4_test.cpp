@@ -134,7 +134,7 @@ TEST_CASE("int4 rows start on words, parts on multiples of 256 bytes, padding is
   CHECK(blob.codeWords() == Words{0xfedcba9fu, 0x00000007u, 0xfedcba90u, 0x0000000au});
   CHECK(blob.scaleWords() == Words{0x40003f80u});
   const NibQuantizeDesc desc = nib::tests::quantizeDesc(2, 9, w);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(nib::tests::asOp(desc), nullptr, &memory) == NIB_SUCCESS);
   CHECK(memory.part[NIB_PART_CODES].size_bytes == 16);
   CHECK(memory.part[NIB_PART_SCALES].offset_bytes == 256);

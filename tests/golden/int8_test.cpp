@@ -132,7 +132,7 @@ TEST_CASE("int8 rows start on words, parts on multiples of 256 bytes, padding is
   CHECK(blob.codes == Bytes{0x7f, 1, 2, 3, 4, 0, 0, 0, 0x80, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
   CHECK(blob.scales == Bytes{0x00, 0x3c, 0x00, 0x40, 0x00, 0x00, 0x00, 0x00});
   const NibQuantizeDesc desc = nib::tests::quantizeDesc(3, 5, w);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(nib::tests::asOp(desc), nullptr, &memory) == NIB_SUCCESS);
   CHECK(memory.part[NIB_PART_SCALES].offset_bytes == 256);
   CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 264);

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../../shaders/common/dynamic_map.h"
+#include "../../shaders/numerics/dynamic_map.h"
 #include "golden.h"
 
 using namespace nib::golden;
@@ -127,7 +127,7 @@ TEST_CASE("double quantization: values are table * (map * block scale + offset)"
 
 TEST_CASE("double quantization goes with flat groups of fp32 scales only, and not with given ones") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   const uint32_t both = NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED;
   const auto result = [&](const NibWeights& w, uint32_t flags = 0) {
     const NibQuantizeDesc desc = nib::tests::quantizeDesc(4, 64, w, NIB_TYPE_F32, flags);

@@ -204,7 +204,7 @@ TEST_CASE("uint8 rows start on words, parts on multiples of 256 bytes, padding i
                             0x80, 0x80, 0x80, 0x80, 0x80, 0, 0, 0});
   CHECK(blob.scales == Bytes{0x00, 0x3c, 0x00, 0x40, 0x00, 0x00, 0x00, 0x00});
   const NibQuantizeDesc desc = nib::tests::quantizeDesc(3, 5, w);
-  NibMemory memory;
+  NibMemory memory{sizeof(NibMemory)};
   REQUIRE(nibGetMemory(nib::tests::asOp(desc), nullptr, &memory) == NIB_SUCCESS);
   CHECK(memory.part[NIB_PART_CODES].size_bytes == 24);
   CHECK(memory.part[NIB_PART_SCALES].offset_bytes == 256);

@@ -114,8 +114,7 @@ kit::AdoptDesc adoption() { return opened().adoption(); }
 
 NibContextDesc contextDesc() {
   const kit::AdoptDesc adopted = adoption();
-  NibContextDesc desc{};
-  desc.abi_version = NIB_ABI_VERSION;
+  NibContextDesc desc{NIB_ABI_VERSION, sizeof(NibContextDesc)};
   desc.get_instance_proc_addr = adopted.get_instance_proc_addr;
   desc.instance = adopted.instance;
   desc.physical_device = adopted.physical_device;

@@ -119,9 +119,9 @@ struct Made {
     const NibQuantizeDesc op = tensorDesc();
     result = nibCreatePlan(context, reinterpret_cast<const NibOpDesc*>(&op), &plan);
     if (result != NIB_SUCCESS) return;
-    NibMemory memory;
+    NibMemory memory{sizeof(NibMemory)};
     nibPlanGetMemory(plan, &memory);
-    NibBindingDesc ranges{};
+    NibBindingDesc ranges{sizeof(NibBindingDesc)};
     for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
       if (memory.range[role].size_bytes == 0) continue;
       buffers[role] = kit::Buffer(device(), memory.range[role].size_bytes);
@@ -176,7 +176,7 @@ TEST_CASE_FIXTURE(Gpu, "recording allocates nothing, takes no lock and calls onl
     REQUIRE(made.result == NIB_SUCCESS);
     const uint32_t calls_before = callbacks.calls;
     uint32_t malloc_count = 0, lock_count = 0;
-    NibRun run{};
+    NibRun run{sizeof(NibRun)};
     run.n = 300;
     run.slice_count = UINT32_MAX;
     device().submit([&](VkCommandBuffer commands) {

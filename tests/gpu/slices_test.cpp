@@ -12,7 +12,7 @@ using namespace nib::tests;
 namespace {
 
 NibRun runOf(uint32_t n, uint32_t first = 0, uint32_t count = UINT32_MAX) {
-  NibRun run{};
+  NibRun run{sizeof(NibRun)};
   run.n = n;
   run.first_slice = first;
   run.slice_count = count;
@@ -137,7 +137,7 @@ TEST_CASE_FIXTURE(Gpu, "a run of fewer rows, whole or in slices, leaves the othe
 }
 
 TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings of inputs and results") {
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   const kit::AdoptDesc adopted = adoption();
   restriction.features_mask = NIB_FEATURE_ALL;
   if (adopted.restriction != nullptr) restriction = *adopted.restriction;

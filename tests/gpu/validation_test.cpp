@@ -81,7 +81,7 @@ TEST_CASE("a missing barrier is heard") {
   const Buffers memory(device(), plan);
   const kit::Binding binding(plan, memory.ranges);
   device().submit([&](VkCommandBuffer commands) {
-    NibRun run{};
+    NibRun run{sizeof(NibRun)};
     run.n = 64;
     run.slice_count = UINT32_MAX;
     nibCmdRun(commands, plan.handle(), binding.handle(), &run);

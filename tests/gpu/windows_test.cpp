@@ -14,7 +14,7 @@ namespace {
 // What the device has, but for the ranges.
 NibRestrict narrow(uint64_t range_bytes, uint32_t alignment, uint32_t workgroups) {
   const kit::AdoptDesc adopted = adoption();
-  NibRestrict restriction{};
+  NibRestrict restriction{sizeof(NibRestrict)};
   if (adopted.restriction != nullptr) {
     restriction = *adopted.restriction;
   } else {

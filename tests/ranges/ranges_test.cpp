@@ -26,10 +26,10 @@ const Expected kExpected[] = {
 };
 
 NibRange find(const HostHistogram& h, NibRangeMethod method, bool symmetric, double percentile = 0) {
-  const NibRangeDesc desc{uint32_t(method), symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u, percentile};
+  const NibRangeDesc desc{sizeof desc, uint32_t(method), symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u, 0, percentile};
   LogLines lines;
   const NibLog log = lines.log();
-  NibRange range{};
+  NibRange range{sizeof(NibRange)};
   REQUIRE(nibFindRange(&desc, h.bins, h.flags, &h.head, h.counts.data(), &log, &range) == NIB_SUCCESS);
   CHECK(lines.lines.empty());
   return range;
@@ -39,7 +39,7 @@ NibRange find(const HostHistogram& h, NibRangeMethod method, bool symmetric, dou
 std::string refusal(const HostHistogram& h, const NibRangeDesc& desc) {
   LogLines lines;
   const NibLog log = lines.log();
-  NibRange range{-7, -7, -7, -7, -7};
+  NibRange range{sizeof range, 0, -7, -7, -7, -7, -7};
   const NibResult result = nibFindRange(&desc, h.bins, h.flags, &h.head, h.counts.data(), &log, &range);
   if (result == NIB_SUCCESS) return "";
   CHECK(result == NIB_ERROR_INVALID_ARGUMENT);
@@ -103,7 +103,7 @@ TEST_CASE("a histogram of magnitudes gives what the signed one gives") {
       CHECK(a.max == b.max);
       CHECK(a.high_edge == b.high_edge);
     }
-    const NibRangeDesc desc{NIB_RANGE_ENTROPY_ORT, 0, 0};
+    const NibRangeDesc desc{sizeof desc, NIB_RANGE_ENTROPY_ORT, 0, 0, 0};
     const bool signs_needed = h.head.min < 0.0f;
     CHECK((refusal(folded, desc).find("NIB_HISTOGRAM_SIGNED") != std::string::npos) == signs_needed);
   }
@@ -179,7 +179,7 @@ TEST_CASE("a wrong field of a range is refused and named") {
     spoil(desc, h);
     return refusal(h, desc);
   };
-  const NibRangeDesc desc{NIB_RANGE_PERCENTILE, 0, 99.9};
+  const NibRangeDesc desc{sizeof desc, NIB_RANGE_PERCENTILE, 0, 0, 99.9};
   CHECK(refusal(right, desc) == "");
   const auto names = [&](const char* field, auto&& spoil) { CHECK(refused(desc, spoil).find(field) != std::string::npos); };
   names("method", [](NibRangeDesc& d, HostHistogram&) { d.method = 5; });

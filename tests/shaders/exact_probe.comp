@@ -3,8 +3,8 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
-#include "common/exact.glsl"
-#include "common/halves.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/halves.glsl"
 #include "exact_probe.h"
 
 EXACT_PROBE_SPEC(NIB_SPEC_CONSTANT)

@@ -1,4 +1,4 @@
-// The interface of exact_probe.comp, which applies one function of common/ to an array of pairs, and the list
+// The interface of exact_probe.comp, which applies one function of numerics/ to an array of pairs, and the list
 // of those functions. Each row is one expression in a and b that GLSL and C++ both evaluate, so the list cannot differ.
 #ifndef NIB_TESTS_EXACT_PROBE_H
 #define NIB_TESTS_EXACT_PROBE_H
@@ -71,7 +71,7 @@ namespace nib::exact_probe {
 
 inline std::uint32_t floatBitsToUint(float x) { return exact::bitsOf(x); }
 inline float uintBitsToFloat(std::uint32_t bits) { return exact::floatOf(bits); }
-// Of common/halves.glsl: Inf and NaN, whose exponent is 255 instead of 143, lie 112 powers of two too high.
+// Of numerics/halves.glsl: Inf and NaN, whose exponent is 255 instead of 143, lie 112 powers of two too high.
 inline std::uint32_t nibProbeWiden(std::uint32_t h) {
   const std::uint32_t bits = exact::nibHalfToF32Bits(h & 0xffffu);
   return exact::nibIsNonFinite(bits) ? bits - (112u << 23) : bits;

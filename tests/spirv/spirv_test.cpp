@@ -23,22 +23,16 @@ namespace {
 constexpr uint32_t kMaxModules = 400;
 constexpr uint64_t kMaxBytes = 8u << 20;
 
-// Kernels that promise a bound, or nothing, instead of exact bytes. The rest is bit-exact.
-constexpr std::string_view kNotBitExact[] = {"peak_", "matvec", "matmul", "matsum", "matinput", "int8_gemm_smooth",
-                                              "int8_gemm_rows_smooth", "int8_gemm_tiles_smooth", "int8_gemm_matrices_smooth"};
-
-spirv::Promise promiseOf(std::string_view name) {
-  for (std::string_view prefix : kNotBitExact) {
-    if (name.starts_with(prefix)) return spirv::Promise::kBound;
-  }
-  return name == "int8_gemm_rows" ? spirv::Promise::kBytesWholeFma : spirv::Promise::kBytes;
-}
-
 const KernelInterface* interfaceOf(std::string_view name) {
   for (const KernelInterface& kernel : kKernelInterfaces) {
     if (name == kernel.name) return &kernel;
   }
   return nullptr;
+}
+
+spirv::Promise promiseOf(const KernelInterface& kernel) {
+  if (kernel.bounded) return spirv::Promise::kBound;
+  return std::string_view(kernel.name) == "int8_gemm_rows" ? spirv::Promise::kBytesWholeFma : spirv::Promise::kBytes;
 }
 
 std::string joined(const std::vector<std::string>& lines) {
@@ -50,7 +44,7 @@ std::string joined(const std::vector<std::string>& lines) {
 // As planted.comp declares nothing that it needs, so a bit-exact kernel for every device.
 std::vector<std::string> checkPlanted(std::span<const uint32_t> words) {
   static constexpr SpecRow kSpec[] = {PLANTED_SPEC(NIB_INTERFACE_ROW)};
-  static constexpr KernelInterface kPlanted{"planted", sizeof(PlantedPush), kSpec, std::size(kSpec)};
+  static constexpr KernelInterface kPlanted{"planted", sizeof(PlantedPush), kSpec, std::size(kSpec), false};
   return spirv::check(words, kPlanted, 0, spirv::Promise::kBytes);
 }
 
@@ -68,7 +62,7 @@ TEST_CASE("every module agrees with its C++ interface, its needs and the numbers
     REQUIRE(kernel != nullptr);
     CHECK(kernel->push_bytes <= 128);
     const std::vector<std::string> faults =
-        spirv::check({row.spirv, row.spirv_words}, *kernel, row.features, promiseOf(row.name));
+        spirv::check({row.spirv, row.spirv_words}, *kernel, row.features, promiseOf(*kernel));
     CHECK_MESSAGE(faults.empty(), std::string(row.module) << joined(faults));
   }
 }

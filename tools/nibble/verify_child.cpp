@@ -21,7 +21,7 @@ std::vector<kit::Device> paths(const kit::Device& device) {
                                  NIB_FEATURE_SUBGROUP, NIB_FEATURE_SUBGROUP_SIZE}) {
     if ((mask & feature) == 0) continue;
     mask &= ~uint32_t{feature};
-    NibRestrict restriction{};
+    NibRestrict restriction{sizeof(NibRestrict)};
     restriction.features_mask = mask;
     result.push_back(device.restricted(restriction));
   }

@@ -1,33 +1,26 @@
-// Binary: plus (1) or minus (0) the mean of the magnitudes (XNOR-Net, arXiv 1603.05279). 32 codes to a word, the first in
-// the lowest bit. What is not below 0 is plus, -0 and denormals too; so is all of a zero group, whose value is +0. An app
-// that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_BINARY_GLSL
-#define NIBBLE_FORMATS_BINARY_GLSL
+// Binary: plus (1) or minus (0) the mean of the magnitudes (XNOR-Net, arXiv 1603.05279). 32 codes to a word, the first
+// in the lowest bit. Elements that are not below 0 are plus, and so are -0, denormals and every element of a zero
+// group, whose value is +0. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
+#ifndef NIB_FORMATS_BINARY_GLSL
+#define NIB_FORMATS_BINARY_GLSL
 
 #define NIB_BITS_PER_CODE 1
 #define NIB_BITS 1u
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 32
 #define NIB_MEAN_SCALE
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
+#include "formats/scale_only.glsl"
 
-uint nibZeroToStored(int zero) {
-  return 0u;
-}
-
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-
-// The mean.
+// absmax_bits is the mean here.
 NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags, uint scale_type) {
   return nibRoundFound(absmax_bits, scale_type, 0);
 }
 
-// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
+// Encodes four elements, each with its own scale: repeat a shared one four times.
 struct NibEncoder {
-  uvec4 least;  // bits of the negative number from which on an element is minus; none is in the zero group
+  uvec4 least;  // elements whose bits are at least this are minus; no element is in the zero group
 };
 
 NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
@@ -56,15 +49,6 @@ NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
 // fp32 bits of four codes' values.
 uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return d.scale | mix(d.sign, uvec4(0u), notEqual(code, ivec4(0)));
-}
-
-// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
-struct NibPart {
-  float scale;
-};
-
-NibPart nibMakePart(uint scale_bits, int zero) {
-  return NibPart(uintBitsToFloat(scale_bits));
 }
 
 vec4 nibPart4(ivec4 code, NibPart p) {

@@ -1,6 +1,6 @@
-// The FP4 magnitudes by the low three bits of a code, and the thresholds between neighbours in ascending order, as fp32 bit
-// patterns, read by GLSL and C++. Source: bitsandbytes' kernels, twelfths of 0, 1/16, 8, 12, 4, 6, 2, 3; its thresholds are
-// decimals with few digits, kept as they are. A value on a threshold belongs to the lower magnitude.
+// The FP4 magnitudes by the low three bits of a code, and the thresholds between neighbours in ascending order, as fp32
+// bit patterns, read by GLSL and C++. Source: bitsandbytes' kernels, twelfths of 0, 1/16, 8, 12, 4, 6, 2, 3; the
+// thresholds are its decimals with few digits. A value on a threshold belongs to the lower magnitude.
 #ifndef NIB_FORMATS_FP4_TABLE_H
 #define NIB_FORMATS_FP4_TABLE_H
 
@@ -21,7 +21,7 @@
 #define FP4_T5 0x3f155550u  // 0.583333
 #define FP4_T6 0x3f555555u  // 0.8333333
 
-// Codes of the magnitudes in ascending order: 0, 1, 6, 7, 4, 5, 2, 3; three bits each, the smallest first.
+// Codes in ascending order of their magnitudes, 0, 1, 6, 7, 4, 5, 2, 3; three bits each, the smallest first.
 #define FP4_ORDER 0x6acf88u
 
 #endif

@@ -1,26 +1,23 @@
-// MXFP4 (OCP Microscaling 1.0): E2M1 codes and a power of two per 32 elements. Eight codes to a word, the first in the low
-// nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_MXFP4_GLSL
-#define NIBBLE_FORMATS_MXFP4_GLSL
+// MXFP4 (OCP Microscaling 1.0): E2M1 codes and a power of two per 32 elements. Eight codes to a word, the first in the
+// low nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
+#ifndef NIB_FORMATS_MXFP4_GLSL
+#define NIB_FORMATS_MXFP4_GLSL
 
-#include "common/exact.glsl"
-#include "common/product.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/product.glsl"
+#include "numerics/scale_store.glsl"
+#define NIB_PRODUCT_DECODER
+#include "formats/scale_only.glsl"
+#define NIB_SIGN_BIT 8u
+#include "formats/reciprocal.glsl"
 
 #define NIB_BITS_PER_CODE 4
 #define NIB_BITS 4u
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16
 
-uint nibZeroToStored(int zero) {
-  return 0u;
-}
-
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-
-// The exponent of absmax less that of E2M1's largest, 2; other rules raise it first. From exponent bits alone.
+// The exponent of absmax minus 2, the exponent of E2M1's largest value. Rules other than the default raise absmax
+// first.
 NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags, uint scale_type) {
   uint rule = flags & NIB_SCALE_RULE;
   uint raised = absmax_bits;
@@ -36,20 +33,7 @@ NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags
   return found;
 }
 
-// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
-struct NibEncoder {
-  vec4 rcp;    // 1/scale, 0 for the zero group
-  uvec4 sign;  // 0 for the zero group, whose codes are all 0
-};
-
-NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
-  NibEncoder e;
-  e.rcp = uintBitsToFloat(rcp_bits);
-  e.sign = mix(uvec4(8u), uvec4(0u), equal(rcp_bits, uvec4(0u)));
-  return e;
-}
-
-// Nearest codes, ties to even, saturating: 0, 1/2, 1, 3/2, 2, 3, 4, 6. The sign is the element's own, also of what becomes 0.
+// Nearest of 0, 1/2, 1, 3/2, 2, 3, 4 and 6, ties to even, saturating. The sign is always that of the element.
 ivec4 nibEncode4(vec4 x, NibEncoder e) {
   precise vec4 y = abs(x) * e.rcp;
   uvec4 code = uvec4(greaterThan(y, vec4(0.25))) + uvec4(greaterThanEqual(y, vec4(0.75))) +
@@ -57,17 +41,6 @@ ivec4 nibEncode4(vec4 x, NibEncoder e) {
                uvec4(greaterThan(y, vec4(2.5))) + uvec4(greaterThanEqual(y, vec4(3.5))) +
                uvec4(greaterThan(y, vec4(5.0)));
   return ivec4(code | ((floatBitsToUint(x) >> 28) & e.sign));
-}
-
-struct NibDecoder {
-  NibScale4 scale;
-};
-
-// scale_bits: stored scales as fp32, after nibRuledScale.
-NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
-  NibDecoder d;
-  d.scale = nibMakeScale4(scale_bits);
-  return d;
 }
 
 // fp32 bits of four codes' magnitudes without their scale.
@@ -81,15 +54,6 @@ uvec4 nibE2m1Magnitude4(ivec4 code) {
 uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   uvec4 bits = nibProduct4(uintBitsToFloat(nibE2m1Magnitude4(code)), d.scale);
   return bits | mix((uvec4(code) & 8u) << 28, uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
-}
-
-// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
-struct NibPart {
-  float scale;
-};
-
-NibPart nibMakePart(uint scale_bits, int zero) {
-  return NibPart(uintBitsToFloat(scale_bits));
 }
 
 vec4 nibPart4(ivec4 code, NibPart p) {

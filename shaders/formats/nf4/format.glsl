@@ -1,11 +1,14 @@
-// NF4: sixteen quantiles of the normal distribution times the absmax of a block. Eight codes to a word, the first in the
-// low nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode.
-#ifndef NIBBLE_FORMATS_NF4_GLSL
-#define NIBBLE_FORMATS_NF4_GLSL
+// NF4: sixteen quantiles of the normal distribution times the absmax of a block. Eight codes to a word, the first in
+// the low nibble. An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
+#ifndef NIB_FORMATS_NF4_GLSL
+#define NIB_FORMATS_NF4_GLSL
 
 #define NIB_HAS_NESTED
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
+#include "formats/scale_only.glsl"
+#include "formats/reciprocal.glsl"
+#include "formats/select.glsl"
 #include "formats/nf4/table.h"
 
 #define NIB_BITS_PER_CODE 4
@@ -13,32 +16,14 @@
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16
 
-uint nibZeroToStored(int zero) {
-  return 0u;
-}
-
-int nibZeroFromStored(uint stored, uint flags) {
-  return 0;
-}
-
 NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags, uint scale_type) {
   return nibRoundFound(absmax_bits, scale_type, 0);
 }
 
-// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
-struct NibEncoder {
-  vec4 rcp;  // 1/scale, 0 for the zero group: every x then lands on code 7, whose value is 0
-};
-
-NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
-  NibEncoder e;
-  e.rcp = uintBitsToFloat(rcp_bits);
-  return e;
-}
-
 #define NIB_NF4_T(i) vec4(uintBitsToFloat(i))
 
-// Four comparisons down the tree of thresholds; a value on one takes the lower code.
+// Four comparisons down the tree of thresholds; a value on a threshold gets the lower code. In the zero group every
+// element gets code 7, whose value is 0.
 ivec4 nibEncode4(vec4 x, NibEncoder e) {
   precise vec4 y = x * e.rcp;
   bvec4 b3 = greaterThan(y, NIB_NF4_T(NF4_T7));
@@ -66,19 +51,11 @@ NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
   return d;
 }
 
-#define NIB_NF4_V(a, b, c) mix(uvec4(a), uvec4(b), c)
-
-// fp32 bits of the table's values. A tree of selections: a table in memory costs more on devices without indexed constants.
+// fp32 bits of four codes' values in the table.
 uvec4 nibNf4Value4(ivec4 code) {
-  bvec4 c0 = notEqual(code & 1, ivec4(0));
-  bvec4 c1 = notEqual(code & 2, ivec4(0));
-  bvec4 c2 = notEqual(code & 4, ivec4(0));
-  bvec4 c3 = notEqual(code & 8, ivec4(0));
-  uvec4 n0 = mix(NIB_NF4_V(NF4_V0, NF4_V1, c0), NIB_NF4_V(NF4_V2, NF4_V3, c0), c1);
-  uvec4 n1 = mix(NIB_NF4_V(NF4_V4, NF4_V5, c0), NIB_NF4_V(NF4_V6, NF4_V7, c0), c1);
-  uvec4 p0 = mix(NIB_NF4_V(NF4_V8, NF4_V9, c0), NIB_NF4_V(NF4_V10, NF4_V11, c0), c1);
-  uvec4 p1 = mix(NIB_NF4_V(NF4_V12, NF4_V13, c0), NIB_NF4_V(NF4_V14, NF4_V15, c0), c1);
-  return mix(mix(n0, n1, c2), mix(p0, p1, c2), c3);
+  uvec4 low = nibSelect4(code, NF4_V0, NF4_V1, NF4_V2, NF4_V3, NF4_V4, NF4_V5, NF4_V6, NF4_V7);
+  uvec4 high = nibSelect4(code, NF4_V8, NF4_V9, NF4_V10, NF4_V11, NF4_V12, NF4_V13, NF4_V14, NF4_V15);
+  return mix(low, high, notEqual(code & 8, ivec4(0)));
 }
 
 // fp32 bits of four codes' values. |table value| <= 1, so nothing overflows; a zero group is +0.
@@ -87,17 +64,7 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return mix(floatBitsToUint(value), uvec4(0u), equal(d.scale, vec4(0.0)));
 }
 
-// For products of many: value = nibPart4(code, p) * p.scale, so that the scale is applied to a sum.
-struct NibPart {
-  float scale;
-};
-
-#define NIB_PART_IS_TABLE  // nibPart4 takes nothing of a part
-
-NibPart nibMakePart(uint scale_bits, int zero) {
-  return NibPart(uintBitsToFloat(scale_bits));
-}
-
+#define NIB_PART_IS_TABLE  // nibPart4 depends on the code only
 vec4 nibPart4(ivec4 code, NibPart p) {
   return uintBitsToFloat(nibNf4Value4(code));
 }

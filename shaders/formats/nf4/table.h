@@ -21,7 +21,7 @@
 #define NF4_V14 0x3f3913b3u
 #define NF4_V15 0x3f800000u
 
-// Above threshold i the code is at least i + 1.
+// A value above threshold i has at least code i + 1.
 #define NF4_T0 0xbf591cd8u
 #define NF4_T1 0xbf1c5270u
 #define NF4_T2 0xbeeb8480u

@@ -1,35 +1,25 @@
 // Ternary (BitNet b1.58, arXiv 2402.17764): -1, 0 and 1 times the mean of the magnitudes or, NARROW, the largest. As
-// offset binary (code + 2), sixteen codes to a word, the first in the low bits: a blob of int2 without its lowest code. An
-// app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
-#ifndef NIBBLE_FORMATS_TERNARY_GLSL
-#define NIBBLE_FORMATS_TERNARY_GLSL
+// offset binary (code + 2), sixteen codes to a word, the first in the low bits: a blob of int2 without its lowest code.
+// An app that decodes in its own shader needs NibDecoder, nibMakeDecoder and nibDecode4.
+#ifndef NIB_FORMATS_TERNARY_GLSL
+#define NIB_FORMATS_TERNARY_GLSL
 
 #define NIB_BITS_PER_CODE 2
 #define NIB_BITS 2u
 #define NIB_TWOS_COMPLEMENT false
 #define NIB_RUN 16
 #define NIB_MEAN_SCALE
-#include "common/exact.glsl"
-#include "common/scale_store.glsl"
+#include "numerics/exact.glsl"
+#include "numerics/scale_store.glsl"
 #include "formats/affine_decode.glsl"
+#include "formats/reciprocal.glsl"
 
-// The mean, or the absmax.
+// absmax_bits is the mean unless NARROW.
 NibFound nibFindScale(uint min_bits, uint max_bits, uint absmax_bits, uint flags, uint scale_type) {
   return nibRoundFound(absmax_bits, scale_type, NIB_CENTER);
 }
 
-// Four elements at a time, each with a scale of its own: give the same one four times where they share it.
-struct NibEncoder {
-  vec4 rcp;  // 1/scale, 0 for the zero group
-};
-
-NibEncoder nibMakeEncoder(uvec4 rcp_bits, ivec4 zero, uint flags) {
-  NibEncoder e;
-  e.rcp = uintBitsToFloat(rcp_bits);
-  return e;
-}
-
-// Nearest of -1, 0 and 1; ties are 0, the even one. An element may be any number of steps.
+// Nearest of -1, 0 and 1; ties give 0, the even one. An element may be any number of steps.
 ivec4 nibEncode4(vec4 x, NibEncoder e) {
   precise vec4 y = x * e.rcp;
   return NIB_CENTER + ivec4(greaterThan(y, vec4(0.5))) - ivec4(lessThan(y, vec4(-0.5)));

@@ -1,10 +1,10 @@
-// bitsandbytes, which transformers and vLLM load: NF4 and FP4 in flat blocks, with double quantization or without, and
-// LLM.int8's codes with the absolute maxima of rows.
+// The bitsandbytes container, which transformers and vLLM load: NF4 and FP4 in blocks of consecutive elements, with or
+// without double quantization, and LLM.int8, whose rows have an absolute maximum instead of a scale.
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 
-#include "shaders/common/dynamic_map.h"
+#include "shaders/numerics/dynamic_map.h"
 
 #include <nlohmann/json.hpp>
 
@@ -29,24 +29,26 @@ uint64_t blocks(const WeightSpec& w) {
 
 bool eightBit(const WeightSpec& w) { return w.weights.format == NIB_FORMAT_INT8; }
 
-// The table of a format: what its codes are under a scale of 1.
+// The values of the 16 codes of a format, as fp32: dequantizes every code with scale 1 on the CPU reference.
 std::vector<std::byte> makeTable(uint32_t format) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = 1;
   desc.cols = 16;
   desc.weights = {format, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0};
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
   std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
   blob[0] = 0x76543210u;
   blob[1] = 0xfedcba98u;
   blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)] = 0x3f800000u;
   std::vector<std::byte> table(16 * 4);
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {table.data(), table.size()};
-  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
+  const NibRun run{sizeof(NibRun), 1, 0, 0, UINT32_MAX, {}};
+  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, &run, nullptr, nullptr);
   return table;
 }
 
@@ -55,15 +57,15 @@ const std::vector<std::byte>& codeTable(const WeightSpec& w) {
   return w.weights.format == NIB_FORMAT_NF4 ? kNf4 : kFp4;
 }
 
-// What a weight is, by the text of its state.
+// Describes a 4-bit weight from the JSON text of its quant_state tensor.
 FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorInfo& info, const std::string& name) {
-  constexpr uint64_t kMost = 4096;
+  constexpr uint64_t kMaxStateBytes = 4096;
   const auto refuse = [&](const char* what) -> Error { return Error(quoteText(name) + ": its quant_state " + what); };
-  if (info.dtype != Dtype::kU8 || info.bytes > kMost) throw refuse("is no short text");
+  if (info.dtype != Dtype::kU8 || info.bytes > kMaxStateBytes) throw refuse("is not a short text");
   std::string text(size_t(info.bytes), ' ');
   checkpoint.read(tensor, 0, std::as_writable_bytes(std::span(text.data(), text.size())));
   const Json state = Json::parse(text, nullptr, false);
-  if (!state.is_object()) throw refuse("is no JSON object");
+  if (!state.is_object()) throw refuse("is not a JSON object");
   const auto number = [&](const char* key) -> uint64_t {
     if (!state.contains(key) || !state[key].is_number_unsigned()) throw refuse("lacks a number");
     return state[key].get<uint64_t>();
@@ -73,7 +75,7 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   w.name = name;
   const Json shape = state.value("shape", Json());
   if (!shape.is_array() || shape.size() != 2 || !shape[0].is_number_unsigned() || !shape[1].is_number_unsigned()) {
-    throw refuse("has no shape of two numbers");
+    throw refuse("lacks a shape of two numbers");
   }
   const uint64_t rows = shape[0].get<uint64_t>(), cols = shape[1].get<uint64_t>();
   if (rows == 0 || cols == 0 || rows > UINT32_MAX || cols > UINT32_MAX) throw refuse("has a shape out of range");
@@ -84,47 +86,54 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   const std::string dtype = state.contains("dtype") && state["dtype"].is_string() ? state["dtype"].get<std::string>() : "";
   w.source = dtype == "float16" ? Dtype::kF16 : dtype == "bfloat16" ? Dtype::kBF16 : Dtype::kF32;
   const uint64_t block = number("blocksize");
-  if (block < 16 || block > 256 || block % 16 != 0) throw refuse("has a block size that nibble lacks");
+  if (block < 16 || block > 256 || block % 16 != 0) throw refuse("has a block size that nibble does not support");
   w.weights = {uint32_t(type == "nf4" ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4), NIB_GRANULARITY_GROUP, uint32_t(block), NIB_TYPE_F32,
                NIB_WEIGHTS_FLAT};
   if (state.contains("nested_offset")) {
-    if (!state["nested_offset"].is_number() || number("nested_blocksize") != 256) throw refuse("has nested scales that nibble lacks");
+    if (!state["nested_offset"].is_number() || number("nested_blocksize") != 256) {
+      throw refuse("has nested scales that nibble does not support");
+    }
     w.weights.flags |= NIB_WEIGHTS_NESTED;
     found.nested_offset = state["nested_offset"].get<float>();
-    if (!std::isfinite(found.nested_offset)) throw refuse("has a nested offset that is no number");
+    if (!std::isfinite(found.nested_offset)) throw refuse("has a nested offset that is not finite");
   }
   return found;
 }
 
-// Loaders take what stands for a nested scale from the file, nibble from its own map.
+// Loaders decode nested scales with the map in the file; nibble has the map built in, so the two must be equal.
 void checkNestedMap(const Checkpoint& checkpoint, const std::string& name) {
   std::array<float, 256> map;
   checkpoint.read(checkpoint.find(name + ".nested_quant_map").value(), 0, std::as_writable_bytes(std::span(map)));
   for (size_t i = 0; i < map.size(); ++i) {
     const float ours = std::bit_cast<float>(kDynamicMap[i]);
     if (!(std::fabs(map[i] - ours) <= 1e-6f * std::fabs(ours))) {
-      throw Error(quoteText(name) + ": its nested_quant_map is another than that of bitsandbytes");
+      throw Error(quoteText(name) + ": its nested_quant_map differs from that of bitsandbytes");
     }
   }
 }
 
+// Describes an LLM.int8 weight from its SCB tensor, the absolute maxima of its rows.
 FoundWeight describeEightBit(const Checkpoint& checkpoint, const TensorInfo& scb, const std::string& name) {
   FoundWeight found;
   WeightSpec& w = found.spec;
   w.name = name;
   if (scb.shape.size() != 1 || scb.shape[0] == 0 || scb.shape[0] > UINT32_MAX) {
-    throw Error(quoteText(scb.name) + ": is no vector with an element per row");
+    throw Error(quoteText(scb.name) + ": is not a vector with one element per row");
   }
   w.rows = uint32_t(scb.shape[0]);
   const std::optional<size_t> codes = checkpoint.find(name);
   if (!codes) throw Error(quoteText(scb.name) + ": there is no " + quoteText(name));
   const TensorInfo info = checkpoint.info(*codes);
-  if (info.shape.size() != 2 || info.shape[1] == 0 || info.shape[1] > UINT32_MAX) throw Error(quoteText(name) + ": is no matrix");
+  if (info.shape.size() != 2 || info.shape[1] == 0 || info.shape[1] > UINT32_MAX) {
+    throw Error(quoteText(name) + ": is not a matrix");
+  }
   w.cols = uint32_t(info.shape[1]);
   const std::optional<size_t> format = checkpoint.find(w.module() + ".weight_format");
   std::byte order{0};
   if (format && checkpoint.info(*format).bytes == 1) checkpoint.read(*format, 0, {&order, 1});
-  if (order != std::byte{0}) throw Error(quoteText(name) + ": its weight_format is not 0 (row), the order of a device that nibble lacks");
+  if (order != std::byte{0}) {
+    throw Error(quoteText(name) + ": its weight_format is not 0 (row): nibble does not read device-specific orders");
+  }
   w.source = Dtype::kF16;
   w.weights = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, NIB_WEIGHTS_NARROW};
   return found;
@@ -134,16 +143,18 @@ class Bitsandbytes : public Container {
  public:
   const char* name() const override { return "bnb"; }
 
-  // LLM.int8: a scale per row, absmax / 127.
-  void settle(WeightSpec& w) const override {
+  // LLM.int8 has one scale per row, absmax / 127.
+  void normalize(WeightSpec& w) const override {
     if (!eightBit(w)) return;
     w.weights.scale_type = NIB_TYPE_F32;
     w.weights.flags |= NIB_WEIGHTS_NARROW;
   }
 
   std::string refuses(const WeightSpec& w, Activations activations) const override {
-    if (w.weights.format != NIB_FORMAT_NF4 && w.weights.format != NIB_FORMAT_FP4 && !eightBit(w)) return "bnb holds nf4, fp4 and int8";
-    if (activations != Activations::kNone) return "bnb quantizes activations by itself";
+    if (w.weights.format != NIB_FORMAT_NF4 && w.weights.format != NIB_FORMAT_FP4 && !eightBit(w)) {
+      return "bnb holds nf4, fp4 and int8";
+    }
+    if (activations != Activations::kNone) return "bnb has no setting for activations: its loaders decide";
     if (eightBit(w)) {
       if (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) return "bnb's int8 is symmetric";
       return w.weights.granularity == NIB_GRANULARITY_ROW ? "" : "bnb's int8 has scales per channel";
@@ -162,7 +173,7 @@ class Bitsandbytes : public Container {
       const std::string module = w.module();
       return {{{w.name, Dtype::kI8, {w.rows, w.cols}}, PartFrom::kCodes},
               {{module + ".SCB", Dtype::kF32, {w.rows}}, PartFrom::kAbsmax},
-              {{module + ".weight_format", Dtype::kU8, {}}, PartFrom::kBytes, {std::byte{0}}}};  // 0: by rows
+              {{module + ".weight_format", Dtype::kU8, {}}, PartFrom::kBytes, {std::byte{0}}}};  // 0: row-major
     }
     const uint64_t elements = uint64_t(w.rows) * w.cols;
     std::vector<WeightPart> parts;
@@ -181,7 +192,7 @@ class Bitsandbytes : public Container {
     return parts;
   }
 
-  // JSON, as long whatever the offset is: spaces may stand before its end.
+  // JSON text, padded with spaces so that its length does not depend on the value of the offset.
   std::vector<std::byte> lateBytes(const WeightSpec& w, float nested_offset) const override {
     Json state;
     state["quant_type"] = quantType(w);
@@ -191,7 +202,7 @@ class Bitsandbytes : public Container {
     std::string text = state.dump();
     if (nested(w)) {
       char number[40];
-      std::snprintf(number, sizeof number, "%.9g", double(nested_offset));  // nine digits are an fp32
+      std::snprintf(number, sizeof number, "%.9g", double(nested_offset));  // 9 digits determine an fp32
       std::string value = number;
       if (value.find_first_of(".e") == std::string::npos) value += ".0";
       value.resize(24, ' ');
@@ -224,13 +235,13 @@ class Bitsandbytes : public Container {
   }
 
   std::string quantizationConfig(const ConfigFacts& facts) const override {
-    // Weights of 4 bits name their own type; here stands that of most.
+    // A 4-bit weight states its own type in its quant_state; the config states the most frequent one.
     size_t nf4 = 0, eight = 0;
     for (const WeightSpec& w : facts.weights) {
       nf4 += w.weights.format == NIB_FORMAT_NF4 ? 1 : 0;
       eight += eightBit(w) ? 1 : 0;
     }
-    if (eight != 0 && eight != facts.weights.size()) throw Error("--format bnb: a model is all int8 or has none of it");
+    if (eight != 0 && eight != facts.weights.size()) throw Error("--format bnb: int8 cannot be mixed with nf4 or fp4");
     const uint32_t most = 2 * nf4 >= facts.weights.size() ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4;
     const WeightSpec* first = nullptr;
     for (const WeightSpec& w : facts.weights) first = first == nullptr && w.weights.format == most ? &w : first;

@@ -1,5 +1,6 @@
-// compressed-tensors, which vLLM and transformers load: pack-quantized (int4, int8 with float activations), int-quantized
-// (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config as of the project's 2026 sources.
+// The compressed-tensors container, which vLLM and transformers load: pack-quantized (int4, int8 with float activations),
+// int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config follow the project's
+// 2026 sources.
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
@@ -50,7 +51,9 @@ Dtype scaleDtype(const WeightSpec& w) {
 
 bool asymmetric(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
 bool perTensor(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_TENSOR; }
-bool grouped(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_GROUP && w.weights.group_size != UINT32_MAX; }
+bool grouped(const WeightSpec& w) {
+  return w.weights.granularity == NIB_GRANULARITY_GROUP && w.weights.group_size != UINT32_MAX;
+}
 
 Json weightArguments(const WeightSpec& w, Kind kind) {
   Json json;
@@ -64,7 +67,7 @@ Json weightArguments(const WeightSpec& w, Kind kind) {
   json["block_structure"] = nullptr;
   json["observer"] = "minmax";
   json["observer_kwargs"] = Json::object();
-  if (kind == Kind::kMxfp4) json["scale_dtype"] = "torch.uint8";  // some loaders know an MX scale by it
+  if (kind == Kind::kMxfp4) json["scale_dtype"] = "torch.uint8";  // some loaders recognize MX scales by this key
   return json;
 }
 
@@ -80,12 +83,14 @@ Json activationArguments(const WeightSpec& w, Activations activations) {
   return json;
 }
 
-// A static scale of what enters the module, and its zero point, if they are there as loaders write them.
+// The static input scale of a module and its zero point. None if the tensors are missing or have an unexpected form.
 std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const std::string& module) {
   const std::optional<size_t> at = checkpoint.find(module + ".input_scale");
   if (!at) return std::nullopt;
   const TensorInfo scale = checkpoint.info(*at);
-  const auto isOne = [](const TensorInfo& info) { return info.shape.empty() || info.shape == std::vector<uint64_t>{1}; };
+  const auto isOne = [](const TensorInfo& info) {
+    return info.shape.empty() || info.shape == std::vector<uint64_t>{1};
+  };
   const bool is_float = scale.dtype == Dtype::kF32 || scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16;
   if (!is_float || !isOne(scale)) return std::nullopt;
   StaticInput input;
@@ -100,7 +105,7 @@ std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const s
   return input;
 }
 
-// Whether config.json speaks of 8 bits and of no other width.
+// Whether every config group of config.json has 8-bit weights, and there is at least one.
 bool configSaysEight(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return false;
   checkConfig(*checkpoint.configJson());
@@ -115,18 +120,20 @@ bool configSaysEight(const Checkpoint& checkpoint) {
   return eight;
 }
 
-// What a weight is, by the tensors that hold its codes and scales.
-FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes, const TensorInfo& scale,
-                     std::optional<bool>& config_says_eight) {
-  const auto refuse = [&](const char* what) -> Error { return Error(quoteText(module) + ": " + what); };
+// Describes a weight from the types and shapes of its tensors. config_says_eight: cache of configSaysEight.
+FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes,
+                     const TensorInfo& scale, std::optional<bool>& config_says_eight) {
+  const auto refuse = [&](const std::string& what) -> Error { return Error(quoteText(module) + ": " + what); };
   FoundWeight found;
   WeightSpec& w = found.spec;
   w.name = module + ".weight";
-  if (codes.shape.size() != 2) throw refuse("codes are no matrix");
+  if (codes.shape.size() != 2) throw refuse("codes are not a matrix");
   uint64_t rows = codes.shape[0], cols = codes.shape[1];
   w.source = scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16 || scale.dtype == Dtype::kF32 ? scale.dtype : Dtype::kF32;
   const bool zeros = checkpoint.find(module + ".weight_zero_point").has_value();
-  if (checkpoint.find(module + ".weight_g_idx")) throw refuse("has its columns in another order (weight_g_idx), which nibble does not read");
+  if (checkpoint.find(module + ".weight_g_idx")) {
+    throw refuse("has its columns in another order (weight_g_idx), which nibble does not read");
+  }
   if (codes.dtype == Dtype::kI32) {
     const std::optional<size_t> shape_at = checkpoint.find(module + ".weight_shape");
     if (!shape_at) throw refuse("there is no weight_shape");
@@ -134,11 +141,14 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     uint64_t shape[2] = {0, 0};
     if (shape_info.dtype != Dtype::kI64 || shape_info.bytes != sizeof shape) throw refuse("weight_shape is not I64 [2]");
     checkpoint.read(*shape_at, 0, std::as_writable_bytes(std::span(shape)));
-    if (shape[0] != rows || shape[1] == 0 || shape[1] > UINT32_MAX) throw refuse("weight_shape is not that of the codes");
+    if (shape[0] != rows || shape[1] == 0 || shape[1] > UINT32_MAX) {
+      throw refuse("weight_shape does not match the codes");
+    }
     cols = shape[1];
     const bool four = codes.shape[1] == (cols * 4 + 31) / 32, eight = codes.shape[1] == (cols * 8 + 31) / 32;
     if (!four && !eight) throw refuse("codes have neither 4 nor 8 bits");
-    // A row of four codes is one word of either. Read once: config.json may be large.
+    // Rows of up to four codes fill one word with either width, so config.json decides. It is parsed once for all
+    // weights, because it may be large.
     if (four && eight && !config_says_eight) config_says_eight = configSaysEight(checkpoint);
     w.weights.format = four && !(eight && *config_says_eight) ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
   } else if (codes.dtype == Dtype::kU8) {
@@ -150,7 +160,7 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
   } else if (codes.dtype == Dtype::kF8E4M3) {
     w.weights.format = NIB_FORMAT_FP8;
   } else {
-    throw refuse("codes have a type that no format of nibble has");
+    throw refuse("codes have the type " + std::string(dtypeName(codes.dtype)) + ", which nibble does not support");
   }
   if (rows == 0 || cols == 0 || rows > UINT32_MAX || cols > UINT32_MAX) throw refuse("is too large");
   w.rows = uint32_t(rows);
@@ -168,16 +178,17 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     w.weights.granularity = NIB_GRANULARITY_GROUP;
     w.weights.group_size = uint32_t(cols / scale.shape[1]);
   } else {
-    throw refuse("weight_scale has a shape of no known granularity");
+    throw refuse("weight_scale has a shape that matches no granularity");
   }
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = w.rows;
   desc.cols = w.cols;
   desc.weights = w.weights;
   if (nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory) != NIB_SUCCESS) {
-    throw refuse("has a group size or scales that nibble's format does not have");
+    throw refuse("has a group size or a type of scales that nibble does not support for this format");
   }
   return found;
 }
@@ -200,7 +211,8 @@ class CompressedTensors : public Container {
   std::string refuses(const WeightSpec& w, Activations activations) const override {
     const Kind kind = kindOf(w, activations);
     if (kind == Kind::kNone) {
-      return "compressed-tensors holds int4, int8, fp8 and mxfp4 (loaders read no other); nf4 and fp4 go with --format bnb";
+      return "compressed-tensors holds int4, int8, fp8 and mxfp4 (loaders read no other); "
+             "nf4 and fp4 go with --format bnb";
     }
     if (isInt8(activations) && kind != Kind::kInt) return "int8 activations go with int8 weights";
     if (isFp8(activations) && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
@@ -245,7 +257,7 @@ class CompressedTensors : public Container {
     return parts;
   }
 
-  // From names, dtypes and shapes; from config.json only where those leave a choice.
+  // Identifies weights by names, dtypes and shapes, and consults config.json only where those are ambiguous.
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     std::vector<FoundWeight> found;
     std::optional<bool> config_says_eight;
@@ -257,7 +269,7 @@ class CompressedTensors : public Container {
       const std::optional<size_t> scale = checkpoint.find(module + ".weight_scale");
       if (!scale) {
         if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
-        continue;  // LLM.int8's, or no quantized weight at all
+        continue;  // an LLM.int8 weight, or not a quantized weight
       }
       FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_says_eight);
       weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
@@ -269,21 +281,23 @@ class CompressedTensors : public Container {
     return found;
   }
 
-  // One config group for each way of quantizing; the commonest stands for all linear layers, others name theirs.
+  // One config group per quantization scheme. The most frequent one targets all linear layers; the others list their
+  // modules.
   std::string quantizationConfig(const ConfigFacts& facts) const override {
-    std::map<std::string, std::vector<const WeightSpec*>> ways;
+    std::map<std::string, std::vector<const WeightSpec*>> schemes;
     Kind kind = Kind::kPack;
     bool mixed = false;
     for (size_t i = 0; i < facts.weights.size(); ++i) {
       const WeightSpec& w = facts.weights[i];
-      const Kind of = kindOf(w, facts.activations);
-      mixed = mixed || (i > 0 && of != kind);
-      kind = of;
-      ways[weightArguments(w, of).dump() + activationArguments(w, facts.activations).dump()].push_back(&w);
+      const Kind weight_kind = kindOf(w, facts.activations);
+      mixed = mixed || (i > 0 && weight_kind != kind);
+      kind = weight_kind;
+      const std::string key = weightArguments(w, kind).dump() + activationArguments(w, facts.activations).dump();
+      schemes[key].push_back(&w);
     }
     std::vector<const std::vector<const WeightSpec*>*> groups;
-    for (const auto& [key, list] : ways) groups.push_back(&list);
-    // The commonest last: a loader warns of each name that a class before it has matched already.
+    for (const auto& [key, list] : schemes) groups.push_back(&list);
+    // The most frequent scheme comes last: loaders warn about every listed module that an earlier class already matches.
     std::sort(groups.begin(), groups.end(), [](const auto* a, const auto* b) {
       return a->size() != b->size() ? a->size() < b->size() : a->front()->name > b->front()->name;
     });
@@ -299,14 +313,14 @@ class CompressedTensors : public Container {
       const WeightSpec& first = *groups[g]->front();
       Json& group = json["group_" + std::to_string(g)];
       group["targets"] = Json::array();
-      const bool rest = g + 1 == groups.size();
-      if (rest) group["targets"].push_back("Linear");
-      for (size_t i = 0; !rest && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
-      const Kind of = kindOf(first, facts.activations);
-      group["weights"] = weightArguments(first, of);
+      const bool last = g + 1 == groups.size();
+      if (last) group["targets"].push_back("Linear");
+      for (size_t i = 0; !last && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
+      const Kind group_kind = kindOf(first, facts.activations);
+      group["weights"] = weightArguments(first, group_kind);
       group["input_activations"] = activationArguments(first, facts.activations);
       group["output_activations"] = nullptr;
-      if (mixed) group["format"] = formatName(of);
+      if (mixed) group["format"] = formatName(group_kind);
     }
     return config.dump();
   }

@@ -22,7 +22,7 @@ uint64_t WeightSpec::groupsPerRow() const {
   return (uint64_t(cols) + weights.group_size - 1) / weights.group_size;
 }
 
-void Container::settle(WeightSpec&) const {}
+void Container::normalize(WeightSpec&) const {}
 
 std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { return {}; }
 
@@ -37,9 +37,9 @@ bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWe
       return false;
     }
     const TensorInfo info = checkpoint.info(*index);
-    // The text of a state may be longer or shorter than ours.
+    // The JSON text that another program wrote may have another length.
     if (info.dtype != part.tensor.dtype || (part.from != PartFrom::kLate && info.shape != part.tensor.shape)) {
-      *why = quoteText(part.tensor.name) + " has another type or shape than its weight asks for";
+      *why = quoteText(part.tensor.name) + " has another type or shape than its weight requires";
       return false;
     }
     weight.tensors.push_back(*index);
@@ -92,8 +92,8 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint) {
 }
 
 void checkConfig(const std::string& config_json) {
-  // An object that keeps the order of its keys looks through them for each; a list of the classes of an image model has
-  // 44 thousand.
+  // ordered_json searches its keys linearly, so parsing takes quadratic time. The class lists of image models have up
+  // to 44 thousand keys.
   constexpr std::ptrdiff_t kMaxKeys = 60'000;
   if (std::count(config_json.begin(), config_json.end(), ':') > kMaxKeys) {
     throw Error("config.json: more than " + std::to_string(kMaxKeys) + " keys");
@@ -114,13 +114,13 @@ std::string configWith(const std::string& config_json, const std::string& quanti
   } catch (const Json::exception& error) {
     throw Error(std::string("config.json: ") + quoteText(error.what()));
   }
-  if (!config.is_object()) throw Error("config.json: is no object");
+  if (!config.is_object()) throw Error("config.json: is not an object");
   if (quantization_config.empty()) {
     config.erase("quantization_config");
   } else {
     config["quantization_config"] = Json::parse(quantization_config);
   }
-  // Two spellings of the same: loaders that take the type from here would round what was written.
+  // Two spellings of one key. Loaders take the type from here, and an outdated one would make them round the weights.
   for (const char* key : {"torch_dtype", "dtype"}) {
     if (!torch_dtype.empty() && config.contains(key)) config[key] = torch_dtype;
   }

@@ -1,6 +1,7 @@
-// How a program keeps quantized weights: which tensors a weight becomes, and what config.json says of them. One file each.
+// A container is the format in which a loader expects quantized weights: the tensors that a weight is stored as, and
+// the "quantization_config" of config.json. Each container is one .cpp file of this folder.
 //
-// A container only names and lays out; the bytes come from the pipeline, in the layout it asks for.
+// A container only describes: it names tensors and chooses their layout; the pipeline computes their bytes.
 #ifndef NIB_MODEL_ARCHIVE_CONTAINER_H
 #define NIB_MODEL_ARCHIVE_CONTAINER_H
 
@@ -18,41 +19,41 @@
 
 namespace nib::model {
 
-// How what enters a layer is quantized once for all, and how a file keeps that.
+// The static quantization of a layer's input activations, and the tensors that store it.
 struct StaticInput {
   float scale = 0;
   int8_t zero_point = 0;
-  bool asymmetric = false;       // has a zero point
+  bool asymmetric = false;  // whether there is a zero point
   Dtype scale_dtype = Dtype::kF32;
   Dtype zero_dtype = Dtype::kI8;
-  std::vector<uint64_t> shape = {1};  // or scalars
+  std::vector<uint64_t> shape = {1};  // of both tensors: {1}, or {} for scalars
 };
 
 // A weight matrix and how it is quantized.
 struct WeightSpec {
-  std::string name;   // of the dense tensor: "model.layers.0.mlp.up_proj.weight"
+  std::string name;  // name of the dense tensor: "model.layers.0.mlp.up_proj.weight"
   uint32_t rows = 0;
   uint32_t cols = 0;
-  Dtype source = Dtype::kF32;  // kF32, kF16 or kBF16
+  Dtype source = Dtype::kF32;  // type of the dense tensor: kF32, kF16 or kBF16
   NibWeights weights{};
-  std::optional<StaticInput> input = {};  // of static activations
+  std::optional<StaticInput> input = {};  // static activations only
 
   // The name without ".weight".
   std::string module() const;
   uint32_t bits() const;
-  // Of a row; 1 for scales per row or tensor.
+  // 1 for scales per row or per tensor.
   uint64_t groupsPerRow() const;
 };
 
-// What a tensor of a stored weight is filled with.
+// The content of one tensor of a stored weight.
 enum class PartFrom {
-  kCodes,         // packed, row by row
-  kScales,        // row by row
-  kAbsmax,        // in place of scales: fp32 absolute maxima of rows, 127 scales each
-  kZeros,         // packed
-  kNestedScales,  // of double quantization: fp32 scales of blocks
+  kCodes,         // packed codes, row by row
+  kScales,        // scales, row by row
+  kAbsmax,        // instead of scales: the fp32 absolute maximum of each row, which is 127 times its scale
+  kZeros,         // packed zero points
+  kNestedScales,  // double quantization: fp32 scales of the blocks of scales
   kBytes,         // WeightPart::bytes
-  kLate           // Container::lateBytes, when the whole weight is known
+  kLate           // Container::lateBytes, once the whole weight is quantized
 };
 
 struct WeightPart {
@@ -67,19 +68,19 @@ inline bool isStatic(Activations a) { return a == Activations::kInt8Static || a 
 class Checkpoint;
 class Container;
 
-// A weight that a checkpoint keeps quantized.
+// A quantized weight of a checkpoint.
 struct FoundWeight {
   const Container* container = nullptr;
   WeightSpec spec;
   Activations activations = Activations::kNone;
-  std::vector<size_t> tensors;  // of the checkpoint, for each of the container's parts
-  float nested_offset = 0;      // of double quantization
+  std::vector<size_t> tensors;  // index in the checkpoint of each of the container's parts, in their order
+  float nested_offset = 0;      // double quantization: the mean of the scales
 };
 
-// What config.json is made from.
+// Input of Container::quantizationConfig.
 struct ConfigFacts {
   std::vector<WeightSpec> weights;
-  std::vector<std::string> dense_modules;  // linear layers that stay as they are
+  std::vector<std::string> dense_modules;  // linear layers that stay dense
   Activations activations = Activations::kNone;
 };
 
@@ -87,21 +88,23 @@ class Container {
  public:
   virtual ~Container() = default;
   virtual const char* name() const = 0;
-  // What it leaves no choice in: the type of scales, ...
-  virtual void settle(WeightSpec& weight) const;
-  // Why it cannot hold the weight, "" if it can.
+  // Sets the properties for which the container leaves no choice, such as the type of scales.
+  virtual void normalize(WeightSpec& weight) const;
+  // Returns why the container cannot hold the weight, "" if it can.
   virtual std::string refuses(const WeightSpec& weight, Activations activations) const = 0;
   virtual NibLayout layout(const WeightSpec& weight, Activations activations) const = 0;
+  // The tensors that the weight is stored as.
   virtual std::vector<WeightPart> parts(const WeightSpec& weight, Activations activations) const = 0;
-  // Of parts with kLate, as many bytes as their tensor has.
+  // The content of the kLate part; its size does not depend on nested_offset.
   virtual std::vector<std::byte> lateBytes(const WeightSpec& weight, float nested_offset) const;
-  // The weights that the names of tensors tell of. Throws if parts are missing or contradict each other.
+  // Finds the quantized weights of a checkpoint by tensor names, types and shapes; sets all but `container`. Throws if
+  // parts are missing or contradict each other.
   virtual std::vector<FoundWeight> find(const Checkpoint& checkpoint) const;
-  // The text of "quantization_config", "" for none.
+  // The JSON text of "quantization_config", "" for none. Throws.
   virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
 };
 
-// By its name on the command line, "compressed-tensors", "bnb", "safetensors"; NULL if there is none.
+// Finds a container by its --format name: "compressed-tensors", "bnb" or "safetensors". NULL if there is no such name.
 const Container* findContainer(std::string_view name);
 std::vector<std::string> containerNames();
 
@@ -109,23 +112,25 @@ const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();
 
-// FP8 tensors without scales: read, never written.
+// FP8 tensors without scales. Only read, never written.
 const Container& plainFp8();
 
-// find() of all containers.
+// All quantized weights of a checkpoint, in any container. Throws.
 std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 
-// Helper of find: the parts of a weight by name, dtype and shape. False if one is absent or another.
+// Helper of Container::find: looks the parts of a weight up by name and checks their dtypes and shapes. Returns false,
+// and the reason in `why`, if one is missing or does not match.
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
 
-// Throws unless the text of a config.json is JSON of a size and a depth that its readers bear.
+// Throws unless the text is valid JSON whose nesting depth and number of keys are safe to parse.
 void checkConfig(const std::string& config_json);
 
-// config.json with its "quantization_config" set (text of an object, "" = removed), and, unless it is "", the dtype of the
-// weights ("float16") where it has one; other keys and their order are kept. Throws.
+// Returns config.json with its "quantization_config" replaced (by the text of an object; "" removes it) and, if
+// torch_dtype is not "", its existing "dtype" and "torch_dtype" set to that. Keeps all other keys and their order.
+// Throws.
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
                        const std::string& torch_dtype = "");
-// "float32", "float16", "bfloat16".
+// "float16" for kF16, "bfloat16" for kBF16, else "float32".
 const char* torchName(Dtype dtype);
 
 }  // namespace nib::model

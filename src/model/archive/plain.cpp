@@ -1,4 +1,4 @@
-// Dense tensors alone: casts.
+// Plain safetensors without quantized weights: the container of casts.
 #include "model/archive/container.h"
 
 namespace nib::model {

@@ -1,4 +1,4 @@
-// FP8 matrices that stand alone: no scale beside them, a code is its value.
+// FP8 matrices without a scale tensor: each code is its value.
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
@@ -28,7 +28,7 @@ class PlainFp8 : public Container {
       if ((!e5m2 && info.dtype != Dtype::kF8E4M3) || info.shape.size() != 2 || info.bytes == 0) continue;
       const std::string name(info.name);
       if (checkpoint.find(name + "_scale")) {
-        if (!e5m2) continue;  // compressed-tensors'
+        if (!e5m2) continue;  // belongs to compressed-tensors
         throw Error(quoteText(name) + ": has a scale beside its E5M2 codes, which nibble does not read");
       }
       if (checkpoint.find(name + "_scale_inv")) {
@@ -39,7 +39,7 @@ class PlainFp8 : public Container {
       weight.spec.name = name;
       weight.spec.rows = uint32_t(info.shape[0]);
       weight.spec.cols = uint32_t(info.shape[1]);
-      weight.spec.source = Dtype::kF16;  // holds every finite value of both
+      weight.spec.source = Dtype::kF16;  // represents every finite value of E4M3 and E5M2 exactly
       weight.spec.weights = {uint32_t(e5m2 ? NIB_FORMAT_FP8_E5M2 : NIB_FORMAT_FP8), NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F32, 0};
       weight.tensors = {i};
       found.push_back(std::move(weight));

@@ -27,7 +27,7 @@ std::string shortest(double value) {
 }
 
 NibRange emaRange(const NibEma& ema, bool symmetric) {
-  NibRange range{};
+  NibRange range{sizeof(NibRange)};
   range.max = symmetric ? std::max(std::fabs(ema.min), std::fabs(ema.max)) : std::max(ema.max, 0.0);
   range.min = symmetric ? -range.max : std::min(ema.min, 0.0);
   return range;
@@ -112,13 +112,13 @@ void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std
   tensor.ranges.clear();
   const uint32_t flags = choice.symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u;
   for (size_t i = 0; i < c.histograms.size(); ++i) {
-    NibRange range{};
+    NibRange range{sizeof(NibRange)};
     Lines lines;
     const NibLog log = lines.log();
     if (choice.ema) {
       range = emaRange(c.ema[i], choice.symmetric);
     } else {
-      const NibRangeDesc desc{uint32_t(choice.method), flags, choice.percentile};
+      const NibRangeDesc desc{sizeof desc, uint32_t(choice.method), flags, 0, choice.percentile};
       if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log, &range) !=
           NIB_SUCCESS) {
         throw Error("tensor " + quoteText(name) + ": " + lines.text);

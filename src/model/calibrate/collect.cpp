@@ -59,9 +59,9 @@ class Collector {
         bins_(options.by_channel ? channelBins(recording.channels, recording.name) : kTensorBins),
         count_(options.by_channel ? recording.channels : 1),
         input_(device, (rows * recording.rowBytes() + 3) / 4 * 4),
-        histogram_(device, NibHistogramDesc{NIB_OP_HISTOGRAM, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, recording.channels, type_, 0, granularity_, bins_}, input_),
-        minmax_(device, NibMinMaxDesc{NIB_OP_MINMAX, 0, rows, recording.channels, type_, 0, granularity_}, input_),
-        moments_(device, NibMomentsDesc{NIB_OP_MOMENTS, 0, rows, recording.channels, type_, 0, granularity_}, input_),
+        histogram_(device, NibHistogramDesc{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, recording.channels, type_, 0, granularity_, bins_}, input_),
+        minmax_(device, NibMinMaxDesc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, recording.channels, type_, 0, granularity_}, input_),
+        moments_(device, NibMomentsDesc{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, recording.channels, type_, 0, granularity_}, input_),
         result_moments_(count_),
         ema_(count_),
         batch_(count_) {

@@ -25,9 +25,9 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
     const uint32_t count = uint32_t(std::min<uint64_t>(most, elements - at));
     const std::span<std::byte> piece(bytes.data(), size_t(count * element_bytes));
     recording.read(at * element_bytes, piece);
-    const kit::Plan quantize(device, NibQuantizeDesc{NIB_OP_QUANTIZE, NIB_QUANTIZE_GIVEN_SCALES, 1, count, type, 0, weights});
-    const kit::Plan dequantize(device, NibDequantizeDesc{NIB_OP_DEQUANTIZE, 0, 1, count, NIB_TYPE_F32, 0, weights});
-    const kit::Plan errors(device, NibErrorsDesc{NIB_OP_ERRORS, 0, 1, count, type, 0, NIB_TYPE_F32, 0});
+    const kit::Plan quantize(device, NibQuantizeDesc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), NIB_QUANTIZE_GIVEN_SCALES, 1, count, type, 0, weights});
+    const kit::Plan dequantize(device, NibDequantizeDesc{NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, 1, count, NIB_TYPE_F32, 0, weights});
+    const kit::Plan errors(device, NibErrorsDesc{NIB_OP_ERRORS, sizeof(NibErrorsDesc), 0, 1, count, type, 0, NIB_TYPE_F32, 0});
     const auto buffer = [&](const kit::Plan& plan, NibRole role) { return kit::Buffer(device, (plan.sizeBytes(role) + 3) / 4 * 4); };
     const kit::Buffer blob = buffer(quantize, NIB_ROLE_WEIGHTS), pair = buffer(errors, NIB_ROLE_INPUT), tiles = buffer(errors, NIB_ROLE_OUTPUT);
     const kit::Buffer scratch[] = {buffer(quantize, NIB_ROLE_AUX), buffer(dequantize, NIB_ROLE_AUX), buffer(errors, NIB_ROLE_AUX)};
@@ -43,7 +43,7 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
     const std::vector<NibErrorTile> of_tiles = device.download<NibErrorTile>(tiles, size_t(errors.sizeBytes(NIB_ROLE_OUTPUT) / sizeof(NibErrorTile)));
     nibErrorsAdd(&sums, of_tiles.data(), of_tiles.size(), at);
   }
-  NibErrors result{};
+  NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
   return result;
 }

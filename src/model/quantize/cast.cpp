@@ -9,21 +9,23 @@ namespace nib::model {
 
 NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const {
   const uint32_t from_bytes = source.elementBytes(), to_bytes = dtypeBits(to) / 8;
-  // One long row, cut where tiles of error statistics end.
+  // The tensor is treated as one row, cut at multiples of the error tile so that tiles do not span pieces.
   const uint64_t unit = std::lcm(source.unit, uint64_t(NIB_ERROR_TILE));
   const uint64_t piece = std::max<uint64_t>(slab_bytes_ / from_bytes / unit, 1) * unit;
-  const kit::Device& device = station_.device();
+  const kit::Device& device = device_.untimed();
   NibErrorSums sums{};
   for (uint64_t at = 0; at < elements; at += piece) {
     const uint32_t count = uint32_t(std::min(piece, elements - at));
     NibConvertDesc convert{};
     convert.op = NIB_OP_CONVERT;
+    convert.desc_bytes = sizeof convert;
     convert.rows = 1;
     convert.cols = count;
     convert.source_type = source.type;
     convert.result_type = *nibTypeOf(to);
     NibErrorsDesc errors{};
     errors.op = NIB_OP_ERRORS;
+    errors.desc_bytes = sizeof errors;
     errors.rows = 1;
     errors.cols = count;
     errors.reference_type = convert.source_type;
@@ -34,7 +36,8 @@ NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, 
     const NibMemoryPart& candidate = memory.part[NIB_PART_CANDIDATE];
     const kit::Buffer pair(device, memory.range[NIB_ROLE_INPUT].size_bytes);
     const kit::Buffer tiles(device, errors_plan.sizeBytes(NIB_ROLE_OUTPUT));
-    const kit::Buffer scratch(device, std::max(errors_plan.sizeBytes(NIB_ROLE_AUX), convert_plan.sizeBytes(NIB_ROLE_AUX)));
+    const kit::Buffer scratch(device,
+                              std::max(errors_plan.sizeBytes(NIB_ROLE_AUX), convert_plan.sizeBytes(NIB_ROLE_AUX)));
     const kit::Binding convert_binding(
         convert_plan, kit::Ranges{.weights = {},
                                   .input = kit::Range(pair, reference.offset_bytes, reference.size_bytes),
@@ -42,16 +45,16 @@ NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, 
                                   .aux = scratch});
     const kit::Binding errors_binding(errors_plan, kit::Ranges{.weights = {}, .input = pair, .output = tiles, .aux = scratch});
     source.load(at, count, kit::Range(pair, reference.offset_bytes, reference.size_bytes));
-    station_.run(convert_binding, 1);
-    station_.run(errors_binding, 1);
+    device_.run(convert_binding, 1);
+    device_.run(errors_binding, 1);
     std::vector<std::byte> result(size_t(uint64_t(count) * to_bytes));
-    station_.download(pair, candidate.offset_bytes, result.data(), result.size());
+    device_.download(pair, candidate.offset_bytes, result.data(), result.size());
     sink(0, at * to_bytes, result);
-    std::vector<NibErrorTile> of_tiles(size_t(tiles.sizeBytes() / sizeof(NibErrorTile)));
-    station_.download(tiles, 0, of_tiles.data(), of_tiles.size() * sizeof(NibErrorTile));
-    nibErrorsAdd(&sums, of_tiles.data(), of_tiles.size(), at);
+    std::vector<NibErrorTile> tile_errors(size_t(tiles.sizeBytes() / sizeof(NibErrorTile)));
+    device_.download(tiles, 0, tile_errors.data(), tile_errors.size() * sizeof(NibErrorTile));
+    nibErrorsAdd(&sums, tile_errors.data(), tile_errors.size(), at);
   }
-  NibErrors result{};
+  NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
   return result;
 }

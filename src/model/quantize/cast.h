@@ -1,4 +1,4 @@
-// A tensor, dense or quantized, in a dense type, piece by piece.
+// Converts tensors, dense or quantized, to a dense type.
 #ifndef NIB_MODEL_QUANTIZE_CAST_H
 #define NIB_MODEL_QUANTIZE_CAST_H
 
@@ -11,12 +11,13 @@ namespace nib::model {
 
 class Caster {
  public:
-  Caster(const Station& station, uint64_t slab_bytes) : station_(station), slab_bytes_(slab_bytes) {}
-  // Part 0 of the sink. Rounds half-even; beyond the largest value of the type it is infinite. Throws.
+  Caster(const TimedDevice& device, uint64_t slab_bytes) : device_(device), slab_bytes_(slab_bytes) {}
+  // Writes all elements in type `to` to part 0 of the sink, piece by piece, and returns the rounding errors. Rounds to
+  // nearest even; values beyond the largest finite value of `to` become infinite. Throws.
   NibErrors cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const;
 
  private:
-  Station station_;
+  TimedDevice device_;
   uint64_t slab_bytes_;
 };
 

@@ -18,7 +18,7 @@ namespace {
 constexpr uint32_t kLanes = 3;
 constexpr uint64_t kLargestSlab = 256u << 20;
 
-// A tensor of the input and what it becomes.
+// A tensor of the input and the output tensors made from it.
 struct Job {
   const ModelView::Tensor* tensor = nullptr;
   Decision decision;
@@ -35,12 +35,12 @@ struct Plan {
   std::string quantization_config;
 };
 
-// What was calibrated for the layer whose weight this is.
+// The calibrated input range of the layer that this weight belongs to.
 StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
   const auto found = options.selection.inputs.find(weight.module());
   if (found != options.selection.inputs.end()) return found->second;
-  throw Error("tensor " + quoteText(weight.name) + ": --calib has no range for what enters it, " + quoteText(weight.module()) +
-              ": calibrate a recording of that name, or --exclude the tensor");
+  throw Error("tensor " + quoteText(weight.name) + ": --calib has no range for its input, " +
+              quoteText(weight.module()) + ": calibrate a recording of that name, or --exclude the tensor");
 }
 
 Plan planModel(const ModelView& view, const QuantizeOptions& options) {
@@ -53,7 +53,7 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
     Job job;
     job.tensor = tensor;
     job.first_output = plan.outputs.size();
-    // A quantized weight is to be decided on as the dense one that it was.
+    // Decide on a quantized weight as if it were still the dense tensor.
     const Dtype dense = tensor->weight != nullptr ? tensor->weight->spec.source : tensor->dtype;
     const TensorInfo info{tensor->name, dense, tensor->shape, tensor->bytes, 0, 0};
     job.decision = decide(info, options.selection, *options.container);
@@ -78,7 +78,7 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
     }
     plan.jobs.push_back(std::move(job));
   }
-  // Models with tied heads have no tensor for it, and loaders still make the layer.
+  // A model with tied embeddings has no lm_head tensor, but loaders create the layer and must not quantize it.
   auto& modules = plan.facts.dense_modules;
   if (std::find(modules.begin(), modules.end(), "lm_head") == modules.end() && view.find("lm_head.weight") == nullptr) {
     modules.push_back("lm_head");
@@ -110,20 +110,21 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
   return report;
 }
 
-// What works on one tensor at a time.
+// Processes one tensor at a time. Each worker thread has its own.
 class Lane {
  public:
-  Lane(const Station& station, const ModelView& view, const QuantizeOptions& options, uint64_t slab_bytes, uint64_t keep_bytes)
-      : station_(station),
+  Lane(const TimedDevice& device, const ModelView& view, const QuantizeOptions& options, uint64_t slab_bytes,
+       uint64_t keep_bytes)
+      : device_(device),
         view_(view),
-        decoder_(station, view),
-        quantizer_(station, *options.container, options.selection.activations, slab_bytes, keep_bytes),
-        caster_(station, slab_bytes) {}
+        decoder_(device, view),
+        quantizer_(device, *options.container, options.selection.activations, slab_bytes, keep_bytes),
+        caster_(device, slab_bytes) {}
 
-  // Parts of one weight are made together; those that are complete are left alone.
+  // Computes all parts of a weight together; skips writing those that an interrupted run has completed.
   void work(const Job& job, FolderWriter& writer, TensorReport& report) {
     const auto write = [&](size_t part, uint64_t offset, std::span<const std::byte> bytes) {
-      const StageClock::Scope scope(station_.clock(), Stage::kWrite);
+      const StageClock::Scope scope(device_.clock(), Stage::kWrite);
       if (!writer.isFinished(job.first_output + part)) writer.write(job.first_output + part, offset, bytes);
     };
     if (job.decision.kind == Decision::kKeep) {
@@ -141,7 +142,7 @@ class Lane {
         report.errors = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
       }
     }
-    const StageClock::Scope scope(station_.clock(), Stage::kWrite);
+    const StageClock::Scope scope(device_.clock(), Stage::kWrite);
     for (size_t i = 0; i < job.outputCount(); ++i) {
       if (!writer.isFinished(job.first_output + i)) writer.finished(job.first_output + i);
     }
@@ -154,21 +155,21 @@ class Lane {
     for (uint64_t at = 0; at < tensor.bytes; at += kPiece) {
       const std::span<std::byte> piece(bytes.data(), size_t(std::min(kPiece, tensor.bytes - at)));
       {
-        const StageClock::Scope scope(station_.clock(), Stage::kRead);
+        const StageClock::Scope scope(device_.clock(), Stage::kRead);
         view_.checkpoint().read(tensor.index, at, piece);
       }
       write(0, at, piece);
     }
   }
 
-  Station station_;
+  TimedDevice device_;
   const ModelView& view_;
   Decoder decoder_;
   WeightQuantizer quantizer_;
   Caster caster_;
 };
 
-FolderWriterOptions writingOf(const QuantizeOptions& options, const Checkpoint& checkpoint) {
+FolderWriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& checkpoint) {
   FolderWriterOptions writing;
   writing.out = options.out;
   writing.keep = checkpoint.files();
@@ -185,24 +186,26 @@ FolderWriterOptions writingOf(const QuantizeOptions& options, const Checkpoint& 
   return writing;
 }
 
-void refuseNothing(const Plan& plan, const QuantizeOptions& options) {
+// Throws if a quantized type was asked for but no tensor would be quantized.
+void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
   if (!plan.facts.weights.empty() || !options.selection.type.quantized()) return;
   for (const Job& job : plan.jobs) {
     if (!job.decision.note.empty()) {
       throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.tensor->name) + ": " + job.decision.note);
     }
   }
-  throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); --include RE names others");
+  throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); " +
+              "--include RE selects others");
 }
 
-// Tensors of the plan, a few at a time. The reports are in the order of the jobs.
-std::vector<TensorReport> workAll(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, FolderWriter& writer,
+// Processes all jobs of the plan, as many at a time as there are lanes. The reports are in the order of the jobs.
+std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, FolderWriter& writer,
                                   const QuantizeOptions& options) {
   std::vector<TensorReport> reports(plan.jobs.size());
   std::mutex mutex;
   Progress progress;
   for (const Job& job : plan.jobs) progress.total_bytes += job.tensor->bytes;
-  const auto tell = [&](const Job& job, uint64_t done_bytes) {
+  const auto reportProgress = [&](const Job& job, uint64_t done_bytes) {
     const std::lock_guard<std::mutex> lock(mutex);
     progress.tensor = job.tensor->name;
     progress.done_bytes += done_bytes;
@@ -216,9 +219,9 @@ std::vector<TensorReport> workAll(const Plan& plan, std::vector<std::unique_ptr<
     for (size_t i = 0; i < job.outputCount(); ++i) {
       report.kept_from_before = report.kept_from_before && writer.isFinished(job.first_output + i);
     }
-    tell(job, 0);
+    reportProgress(job, 0);
     if (!report.kept_from_before) lanes[lane]->work(job, writer, report);
-    tell(job, job.tensor->bytes);
+    reportProgress(job, job.tensor->bytes);
   });
   return reports;
 }
@@ -236,7 +239,7 @@ QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& report
     sums.error_squares += reports[j].sums.error_squares;
     sums.reference_squares += reports[j].sums.reference_squares;
   }
-  NibErrors errors{};
+  NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
   total.elements = sums.finite_count;
   total.sqnr_db = errors.sqnr_db;
@@ -250,28 +253,29 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   StageClock clock;
   QuantizeReport report;
   report.device = device.info().name;
-  // A lane holds a piece dense, decoded as fp32, packed twice, and what else it keeps: ten bytes for two, about.
+  // A lane holds a piece as dense elements, decoded to fp32 and packed twice, plus cached buffers: about 10 bytes per
+  // 2-byte element.
   report.lanes = kLanes;
   report.slab_bytes = std::min(options.memory_bytes / (kLanes * 5), kLargestSlab);
 
   const Checkpoint checkpoint(options.in);
   const ModelView view(checkpoint);
   const Plan plan = planModel(view, options);
-  refuseNothing(plan, options);
-  // Before the work, for it may be refused.
+  checkNotEmpty(plan, options);
+  // Build it before the long work: a bad config.json throws here.
   std::string config;
   if (checkpoint.configJson()) {
     const WeightType& type = options.selection.type;
     config = configWith(*checkpoint.configJson(), plan.quantization_config, type.quantized() ? "" : torchName(type.dense));
   }
-  FolderWriter writer(writingOf(options, checkpoint), plan.outputs);
+  FolderWriter writer(writerOptions(options, checkpoint), plan.outputs);
   {
-    const Station station(device, &clock);
+    const TimedDevice timed(device, &clock);
     std::vector<std::unique_ptr<Lane>> lanes;
     for (uint32_t i = 0; i < kLanes; ++i) {
-      lanes.push_back(std::make_unique<Lane>(station, view, options, report.slab_bytes, options.memory_bytes / kLanes));
+      lanes.push_back(std::make_unique<Lane>(timed, view, options, report.slab_bytes, options.memory_bytes / kLanes));
     }
-    report.tensors = workAll(plan, lanes, writer, options);
+    report.tensors = runJobs(plan, lanes, writer, options);
   }
   report.quantized = totalOf(plan, report.tensors);
   for (const TensorReport& tensor : report.tensors) {

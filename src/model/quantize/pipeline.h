@@ -1,9 +1,9 @@
-// A model in, a quantized model out.
+// Quantizes a whole model: reads a checkpoint and writes a new one.
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
 #include "model/quantize/selection.h"
-#include "model/station.h"
+#include "model/timed_device.h"
 
 #include <nibble/kit.h>
 
@@ -19,7 +19,7 @@ namespace nib::model {
 
 struct Progress {
   std::string_view tensor;
-  uint64_t done_bytes = 0;  // of the input
+  uint64_t done_bytes = 0;  // input bytes
   uint64_t total_bytes = 0;
 };
 
@@ -32,12 +32,13 @@ struct QuantizeOptions {
   const Container* container = nullptr;
   SelectionOptions selection;
   uint64_t max_shard_bytes = 5'000'000'000;
-  uint64_t memory_bytes = kDefaultMemory;  // of buffers, about: decides how large pieces of tensors are
+  uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the piece size of tensors
   bool force = false;
   bool resume = false;
-  // What the output follows from, beside the input: one line, without paths and devices. Kept in the files.
+  // All options that determine the output bytes, as one line without paths and devices. Stored in the output files; a
+  // resumed run must have the same line.
   std::string command;
-  std::function<void(const Progress&)> progress;  // may be empty; one call at a time, from any thread
+  std::function<void(const Progress&)> progress;  // may be empty; called from any thread, one call at a time
 };
 
 struct TensorReport {
@@ -47,20 +48,20 @@ struct TensorReport {
   uint32_t group_size = 0;    // 0 = none
   double bits_per_weight = 0;
   uint64_t bytes_in = 0, bytes_out = 0;
-  bool changed = false;       // quantized or cast: errors are known
-  bool kept_from_before = false;  // finished by the run that is resumed: errors are not known
-  NibErrors errors{};
-  NibErrorSums sums{};     // what they follow from, of quantized ones
-  uint32_t saturated = 0;
+  bool changed = false;           // quantized or cast: `errors` is valid unless kept_from_before
+  bool kept_from_before = false;  // finished by the interrupted run: `errors` is not valid
+  NibErrors errors{sizeof(NibErrors)};
+  NibErrorSums sums{};  // the sums behind `errors`; quantized tensors only
+  uint32_t saturated = 0;  // number of saturated scales
   std::string note;
 };
 
-// All quantized weights together, without those that are kept_from_before.
+// Totals over all quantized weights except those that are kept_from_before.
 struct QuantizedTotal {
   size_t tensors = 0;
   uint64_t elements = 0;
   uint64_t bytes_out = 0;
-  double sqnr_db = 0;  // of their elements as one tensor
+  double sqnr_db = 0;  // over all their elements, as if they were one tensor
 };
 
 struct QuantizeReport {
@@ -70,13 +71,13 @@ struct QuantizeReport {
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
-  uint32_t lanes = 0;       // weights under way at once
-  uint64_t slab_bytes = 0;  // of the dense elements of a piece, at most about
+  uint32_t lanes = 0;       // tensors processed concurrently
+  uint64_t slab_bytes = 0;  // target size of a piece, as dense elements
 };
 
-// IN may be quantized itself, in a container that nibble reads: its weights are then what they decode to, and those that
-// are not quantized again are written in their dense type.
-// Writes OUT whole or not at all; see Publication for what force and resume mean. Throws.
+// `in` may be quantized, in any container that nibble reads: its weights are decoded first, and a weight that is not
+// quantized again is written in its dense type.
+// Writes `out` completely or not at all; Publication explains force and resume. Throws.
 QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options);
 
 }  // namespace nib::model

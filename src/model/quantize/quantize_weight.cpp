@@ -14,23 +14,25 @@ struct StoredScale {
   uint32_t zero = 0;
 };
 
-// Scale and zero point, as stored, of a tensor with this extent: those of a tensor of its two ends.
+// Scale and zero point, as stored, for a tensor with this extent: the CPU reference quantizes a tensor of its two ends.
 StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = 1;
   desc.cols = 2;
   desc.weights = weight.weights;
-  NibMemory memory{};
+  NibMemory memory{sizeof(NibMemory)};
   nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
   std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
   std::vector<uint32_t> aux(size_t(memory.range[NIB_ROLE_AUX].size_bytes / 4));
   float ends[2] = {extent.min, extent.max};
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
   binding.range[NIB_ROLE_INPUT] = {ends, sizeof ends};
   binding.range[NIB_ROLE_AUX] = {aux.data(), aux.size() * 4};
-  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, 1, nullptr, nullptr);
+  const NibRun run{sizeof(NibRun), 1, 0, 0, UINT32_MAX, {}};
+  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, &run, nullptr, nullptr);
   StoredScale stored;
   stored.scale = blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)];
   if (memory.part[NIB_PART_ZEROS].size_bytes != 0) stored.zero = blob[size_t(memory.part[NIB_PART_ZEROS].offset_bytes / 4)];
@@ -54,28 +56,34 @@ void addStatus(NibStatus& total, const NibStatus& more, uint64_t first_element) 
 
 }  // namespace
 
-WeightQuantizer::WeightQuantizer(const Station& station, const Container& container, Activations activations,
+WeightQuantizer::WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations,
                                  uint64_t slab_bytes, uint64_t keep_bytes)
-    : station_(station), container_(container), activations_(activations), slab_bytes_(slab_bytes), keep_bytes_(keep_bytes) {}
+    : device_(device),
+      container_(container),
+      activations_(activations),
+      slab_bytes_(slab_bytes),
+      keep_bytes_(keep_bytes) {}
 
 SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents) {
   std::string key(sizeof weight.weights, '\0');
   std::memcpy(key.data(), &weight.weights, sizeof weight.weights);
   for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents)}) key += "," + std::to_string(number);
-  const auto found = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) { return kept.key == key; });
-  if (found != kept_.end()) {
-    std::rotate(found, found + 1, kept_.end());
-    return *kept_.back().worker;
+  const auto found =
+      std::find_if(cache_.begin(), cache_.end(), [&](const CachedWorker& cached) { return cached.key == key; });
+  if (found != cache_.end()) {
+    std::rotate(found, found + 1, cache_.end());
+    return *cache_.back().worker;
   }
-  // What this one will need is known when it is there: room is made for one like the last.
+  // The size of the new worker is known only once it exists, so assume that it is as large as the last one.
   uint64_t total = 0;
-  for (const Kept& kept : kept_) total += kept.worker->bytes();
-  while (!kept_.empty() && total + kept_.back().worker->bytes() > keep_bytes_) {
-    total -= kept_.front().worker->bytes();
-    kept_.erase(kept_.begin());
+  for (const CachedWorker& cached : cache_) total += cached.worker->bytes();
+  while (!cache_.empty() && total + cache_.back().worker->bytes() > keep_bytes_) {
+    total -= cache_.front().worker->bytes();
+    cache_.erase(cache_.begin());
   }
-  kept_.push_back({key, std::make_unique<SlabWorker>(station_, weight, source, container_.layout(weight, activations_), rows, extents)});
-  return *kept_.back().worker;
+  const NibLayout layout = container_.layout(weight, activations_);
+  cache_.push_back({key, std::make_unique<SlabWorker>(device_, weight, source, layout, rows, extents)});
+  return *cache_.back().worker;
 }
 
 WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
@@ -93,7 +101,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
     return piece;
   };
 
-  // What all pieces must know before any is written: the tensor's scale, or the mean of its blocks' scales.
+  // First pass over the weight: the scale of the tensor, or the mean of its block scales, is needed by every piece.
   StoredScale scale;
   if (per_tensor) {
     NibExtent whole{};
@@ -127,7 +135,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   const auto write = [&](PartFrom from, std::span<const std::byte> bytes) {
     const size_t part = partIndex(parts, from);
     if (part == SIZE_MAX) return;
-    // Ranges of the device are whole words, the last of a tensor may be cut.
+    // Device ranges are whole words; the tensor may end within the last one.
     const uint64_t size = *tensorBytes(parts[part].tensor.dtype, parts[part].tensor.shape);
     const uint64_t count = std::min<uint64_t>(bytes.size(), size - written[part]);
     sink(part, written[part], bytes.first(size_t(count)));
@@ -135,7 +143,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   };
   size_t first_block = 0;
   for (uint32_t s = 0; s < slabs.count; ++s) {
-    // A weight of one piece that is nested lies there quantized already.
+    // If the weight is one piece, the first pass of double quantization has left it on the device quantized.
     if (!nested || slabs.count > 1) {
       piece = &load(s);
       if (per_tensor) piece->setScale(scale.scale, scale.zero);
@@ -146,15 +154,17 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
     if (nested) {
       const size_t blocks = packed.scales.size() / 4;
       const std::span<const std::byte> codes = std::as_bytes(std::span(nested_codes)).subspan(first_block, blocks);
-      std::vector<float> of_piece{nested_scales[0]};
-      for (size_t b = first_block / 256; b <= (first_block + blocks - 1) / 256; ++b) of_piece.push_back(nested_scales[1 + b]);
-      piece->nest(codes, of_piece);
+      std::vector<float> piece_scales{nested_scales[0]};
+      for (size_t b = first_block / 256; b <= (first_block + blocks - 1) / 256; ++b) {
+        piece_scales.push_back(nested_scales[1 + b]);
+      }
+      piece->nest(codes, piece_scales);
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
     piece->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
-    // A tensor has one scale, whatever the number of its pieces.
+    // A per-tensor scale is written once, with the first piece.
     if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);
     if (!per_tensor || s == 0) write(PartFrom::kZeros, packed.zeros);
     write(PartFrom::kAbsmax, packed.absmax);
@@ -168,7 +178,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
     throw Error(quoteText(weight.name) + " holds " + std::to_string(result.status.nonfinite_count) +
                 " NaN or infinite values, the first at row " +
                 std::to_string(~result.status.first_nonfinite_not / weight.cols) + ", column " +
-                std::to_string(~result.status.first_nonfinite_not % weight.cols) + ": mend the model, or --exclude it");
+                std::to_string(~result.status.first_nonfinite_not % weight.cols) + ": fix the model, or --exclude it");
   }
   return result;
 }

@@ -1,4 +1,4 @@
-// One weight from a checkpoint to the tensors of its container, piece by piece.
+// Quantizes one weight to the tensors of its container, piece by piece.
 #ifndef NIB_MODEL_QUANTIZE_QUANTIZE_WEIGHT_H
 #define NIB_MODEL_QUANTIZE_QUANTIZE_WEIGHT_H
 
@@ -22,39 +22,40 @@ struct WeightResult {
   NibStatus status{};
 };
 
-// Where a tensor comes from.
+// Supplies the elements of a tensor.
 struct WeightSource {
-  NibType type = NIB_TYPE_F32;  // of what load gives
-  uint64_t unit = 1;            // elements: load's pieces are multiples of it
+  NibType type = NIB_TYPE_F32;  // element type that load writes
+  uint64_t unit = 1;            // `first` and `count` of load are multiples of this, except the last count
   uint32_t elementBytes() const { return type == NIB_TYPE_F32 ? 4 : 2; }
-  // Elements [first, first + count), row by row, to a device range.
+  // Writes elements [first, first + count), in row-major order, to a device range. May throw.
   std::function<void(uint64_t first, uint64_t count, const kit::Range& to)> load;
 };
-// Where it goes to: every byte of every part of the container once.
+// Receives the output: every byte of every part of the container exactly once.
 using PartSink = std::function<void(size_t part, uint64_t offset, std::span<const std::byte> bytes)>;
 
-// Keeps plans and buffers from weight to weight, for models repeat their shapes. One thread.
+// Reuses plans and buffers between weights, because a model repeats its shapes. Not thread-safe.
 class WeightQuantizer {
  public:
-  // slab_bytes: of dense elements, about, for a piece. keep_bytes: of buffers, at most, unless one weight needs more.
-  WeightQuantizer(const Station& station, const Container& container, Activations activations, uint64_t slab_bytes,
+  // slab_bytes: target size of a piece, as dense elements. keep_bytes: limit on cached buffers, exceeded only if one
+  // weight needs more.
+  WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations, uint64_t slab_bytes,
                   uint64_t keep_bytes);
-  // Throws, also for weights that hold NaN or infinities.
+  // Throws; also if the weight holds NaN or infinities, after its parts were written.
   WeightResult quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
                         const PartSink& sink);
 
  private:
-  struct Kept {
+  struct CachedWorker {
     std::string key;
     std::unique_ptr<SlabWorker> worker;
   };
   SlabWorker& worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents);
 
-  Station station_;
+  TimedDevice device_;
   const Container& container_;
   Activations activations_;
   uint64_t slab_bytes_, keep_bytes_;
-  std::vector<Kept> kept_;  // last used last
+  std::vector<CachedWorker> cache_;  // least recently used first
 };
 
 }  // namespace nib::model

@@ -9,17 +9,17 @@ namespace {
 
 const NibFormatInfo& infoOf(const WeightType& type) { return *nibFormatById(type.format); }
 
-// std::regex goes as deep as a name is long: longer ones overflow the stack.
+// The recursion depth of std::regex grows with the length of the text: longer names would overflow the stack.
 constexpr size_t kMaxSearchedBytes = 4096;
 
-bool searches(const std::vector<std::regex>& patterns, const std::string& name) {
+bool anyMatches(const std::vector<std::regex>& patterns, const std::string& name) {
   for (const std::regex& pattern : patterns) {
     if (std::regex_search(name, pattern)) return true;
   }
   return false;
 }
 
-// The largest power of two that is a group and divides cols; 0 = none.
+// The largest power of two that is a valid group size, at most `at_most`, and divides cols. 0 = there is none.
 uint32_t dividingGroup(uint32_t cols, uint32_t at_most, const NibFormatInfo& info) {
   for (uint32_t size = 256; size >= 16; size /= 2) {
     if (size <= at_most && size <= info.group_max && size % info.group_multiple == 0 && cols % size == 0) return size;
@@ -27,8 +27,8 @@ uint32_t dividingGroup(uint32_t cols, uint32_t at_most, const NibFormatInfo& inf
   return 0;
 }
 
-// Sharing of scales for a weight. False: it has to stay as it is, as `note` says.
-bool shareScales(const SelectionOptions& options, const WeightType& type, std::optional<int64_t> rule_group, Decision& d) {
+// Sets granularity and group size of the weight. Returns false, and a note, if no group size divides the columns.
+bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::optional<int64_t> rule_group, Decision& d) {
   const NibFormatInfo& info = infoOf(type);
   NibWeights& w = d.weight.weights;
   const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;  // the formats of bitsandbytes
@@ -56,7 +56,8 @@ bool shareScales(const SelectionOptions& options, const WeightType& type, std::o
   if (d.weight.cols % w.group_size == 0) return true;
   const uint32_t other = dividingGroup(d.weight.cols, w.group_size, info);
   if (other == 0) {
-    d.note = "K " + std::to_string(d.weight.cols) + " has no group that divides it: stays " + std::string(dtypeName(d.weight.source));
+    d.note = "K " + std::to_string(d.weight.cols) + " has no group that divides it: stays " +
+             std::string(dtypeName(d.weight.source));
     return false;
   }
   d.note = "K " + std::to_string(d.weight.cols) + " is no multiple of " + std::to_string(w.group_size) + ": group " + std::to_string(other);
@@ -70,7 +71,7 @@ std::regex parsePattern(const std::string& option, const std::string& pattern) {
   try {
     return std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
   } catch (const std::regex_error&) {
-    throw Error(option + " " + quoteText(pattern) + ": is no regular expression");
+    throw Error(option + " " + quoteText(pattern) + ": is not a valid regular expression");
   }
 }
 
@@ -93,12 +94,15 @@ Rule parseRule(const std::string& text) {
     type.resize(colon);
   }
   const std::optional<WeightType> found = findWeightType(type);
-  if (!found) throw Error("--rule " + quoteText(text) + ": no type " + quoteText(type) + "; there is " + weightTypeNames());
+  if (!found) {
+    throw Error("--rule " + quoteText(text) + ": unknown type " + quoteText(type) + "; expected one of " +
+                weightTypeNames());
+  }
   rule.type = *found;
   return rule;
 }
 
-// As (^|\.)layers\.[0-9]+\.(.*\.)?(q|k|v|o|gate|up|down)_proj\.weight$, for a name of any length.
+// Matches (^|\.)layers\.[0-9]+\.(.*\.)?(q|k|v|o|gate|up|down)_proj\.weight$. Not a std::regex, see kMaxSearchedBytes.
 bool isBlockLinear(std::string_view name) {
   constexpr std::string_view kLayers = "layers.";
   bool is_projection = false;
@@ -114,7 +118,8 @@ bool isBlockLinear(std::string_view name) {
     if (at != 0 && name[at - 1] != '.') continue;
     size_t digit = at + kLayers.size();
     while (digit < name.size() && name[digit] >= '0' && name[digit] <= '9') ++digit;
-    if (digit != at + kLayers.size() && name[digit] == '.') return true;  // its last character is a point
+    // No bounds check needed: the name ends with '.'.
+    if (digit != at + kLayers.size() && name[digit] == '.') return true;
   }
   return false;
 }
@@ -136,15 +141,15 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   for (const Rule& r : options.rules) {
     if (std::regex_search(name, r.regex)) rule = &r;
   }
-  const bool included = searches(options.include, name);
-  const bool excluded = searches(options.exclude, name);
+  const bool included = anyMatches(options.include, name);
+  const bool excluded = anyMatches(options.exclude, name);
   const std::optional<NibType> source = nibTypeOf(tensor.dtype);
   const bool asked = rule != nullptr || included;
   const WeightType type = rule != nullptr ? rule->type : options.type;
   if (excluded) return decision;
 
   if (!type.quantized()) {
-    // A cast is for all floating-point tensors, but a rule's for those it names.
+    // A dense --type casts all floating-point tensors; a rule with a dense type casts those that it matches.
     if (!source || tensor.dtype == type.dense) return decision;
     decision.kind = Decision::kCast;
     decision.dtype = type.dense;
@@ -156,8 +161,10 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
     decision.note = why + ": stays " + std::string(dtypeName(tensor.dtype));
     return decision;
   };
-  if (tensor.shape.size() == 2 && !isLinear(tensor)) return refuse("is no linear layer; loaders read embeddings and norms dense");
-  if (tensor.shape.size() != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) return refuse("is no matrix");
+  if (tensor.shape.size() == 2 && !isLinear(tensor)) {
+    return refuse("is not a linear layer; loaders expect dense embeddings and norms");
+  }
+  if (tensor.shape.size() != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) return refuse("is not a matrix");
   if (!source) return refuse("has type " + std::string(dtypeName(tensor.dtype)) + ", weights are F32, F16 or BF16");
   if (tensor.shape[0] > UINT32_MAX || tensor.shape[1] > UINT32_MAX) return refuse("is too large");
 
@@ -168,7 +175,7 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   weight.source = tensor.dtype;
   const NibFormatInfo& info = infoOf(type);
   weight.weights.format = type.format;
-  // Scales are kept in the type of the weights where the format can; bitsandbytes' are fp32.
+  // Scales have the type of the source weights if the format supports it; those of bitsandbytes are fp32.
   const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;
   weight.weights.scale_type = flat ? uint32_t(NIB_TYPE_F32) : uint32_t(*source);
   if (!(info.scale_types >> weight.weights.scale_type & 1u)) {
@@ -178,10 +185,10 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   }
   if (options.asymmetric && (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC)) weight.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
   if (options.narrow && (info.weights_flags & NIB_WEIGHTS_NARROW)) weight.weights.flags |= NIB_WEIGHTS_NARROW;
-  // The rule of compressed-tensors' own MX code.
+  // Rounds MX scales as the compressed-tensors library does.
   if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) weight.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
-  if (!shareScales(options, type, rule != nullptr ? rule->group_size : std::nullopt, decision)) return decision;
-  container.settle(weight);
+  if (!chooseGroups(options, type, rule != nullptr ? rule->group_size : std::nullopt, decision)) return decision;
+  container.normalize(weight);
   const std::string why = container.refuses(weight, options.activations);
   if (!why.empty()) throw Error(std::string("--type ") + info.name + " --format " + container.name() + ": " + why);
   decision.kind = Decision::kQuantize;

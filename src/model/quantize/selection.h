@@ -1,4 +1,4 @@
-// What becomes of each tensor of a model: which are quantized, how, and which stay.
+// Decides which tensors of a model are quantized, and how.
 #ifndef NIB_MODEL_QUANTIZE_SELECTION_H
 #define NIB_MODEL_QUANTIZE_SELECTION_H
 
@@ -23,39 +23,41 @@ struct Rule {
   std::optional<int64_t> group_size;
 };
 
-// "RE=TYPE[:G]". Throws.
+// Parses "RE=TYPE[:G]". Throws.
 Rule parseRule(const std::string& text);
+// Compiles a regular expression. `option` begins the error message. Throws.
 std::regex parsePattern(const std::string& option, const std::string& pattern);
 
-// How the user wants weights to be kept.
+// The user's choices.
 struct SelectionOptions {
   WeightType type;
-  std::optional<Granularity> granularity;  // none = the type's usual one
-  int64_t group_size = 0;                  // 0 = the type's usual one; -1 = one per row
+  std::optional<Granularity> granularity;  // none = the default of the type
+  int64_t group_size = 0;                  // 0 = the default of the type; -1 = one group per row
   bool asymmetric = false;
   bool narrow = false;
   bool double_quant = true;
   Activations activations = Activations::kNone;
-  // Static activations, by module: "model.layers.0.mlp.up_proj".
+  // Calibrated inputs for static activations, keyed by module: "model.layers.0.mlp.up_proj".
   std::map<std::string, StaticInput> inputs = {};
   std::vector<std::regex> include;
   std::vector<std::regex> exclude;
-  std::vector<Rule> rules;  // the last that matches counts
+  std::vector<Rule> rules;  // the last matching rule applies
 };
 
 struct Decision {
   enum Kind { kKeep, kCast, kQuantize } kind = kKeep;
-  WeightSpec weight;           // kQuantize
-  Dtype dtype = Dtype::kF32;   // kCast
-  std::string note;            // what a reader of the table should know: "K is no multiple of 128: group 64"
+  WeightSpec weight;           // kQuantize only
+  Dtype dtype = Dtype::kF32;   // kCast only
+  std::string note;            // explanation for the report: "K 704 is no multiple of 128: group 64"
 };
 
-// The projections of attention and of the MLP inside blocks: what is quantized unless options say otherwise.
+// Whether the name is an attention or MLP projection inside a block. Only these are quantized by default.
 bool isBlockLinear(std::string_view name);
-// Whether a tensor is the weight of some linear layer, quantized or not: 2-D, and no embedding or norm.
+// Whether a tensor looks like the weight of a linear layer: two dimensions, neither embedding nor norm.
 bool isLinear(const TensorInfo& tensor);
 
-// Throws where an explicit wish (a rule, --include) cannot be met.
+// Throws if a tensor that the user selected explicitly (--rule, --include) cannot be quantized, or if the container
+// does not support the result.
 Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container);
 
 }  // namespace nib::model

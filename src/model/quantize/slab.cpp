@@ -7,29 +7,32 @@
 namespace nib::model {
 namespace {
 
-NibWeights plain(NibWeights weights) {
+// The same weights without double quantization: quantize and repack work on fp32 block scales.
+NibWeights withoutNesting(NibWeights weights) {
   weights.flags &= ~uint32_t(NIB_WEIGHTS_NESTED);
   return weights;
 }
 
-NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows, bool given) {
+NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows, bool given_scales) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
-  desc.flags = NIB_QUANTIZE_STATUS | (given ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+  desc.desc_bytes = sizeof desc;
+  desc.flags = NIB_QUANTIZE_STATUS | (given_scales ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
   desc.rows = rows;
   desc.cols = w.cols;
   desc.source_type = source;
-  desc.weights = plain(w.weights);
+  desc.weights = withoutNesting(w.weights);
   return desc;
 }
 
 NibRepackDesc repackDesc(const WeightSpec& w, NibLayout layout, uint32_t rows) {
-  return {NIB_OP_REPACK, 0, rows, w.cols, uint32_t(layout), plain(w.weights)};
+  return {NIB_OP_REPACK, sizeof(NibRepackDesc), 0, rows, w.cols, uint32_t(layout), withoutNesting(w.weights)};
 }
 
 NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.result_type = NIB_TYPE_F32;
@@ -40,6 +43,7 @@ NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
 NibErrorsDesc errorsDesc(const WeightSpec& w, NibType source, uint32_t rows) {
   NibErrorsDesc desc{};
   desc.op = NIB_OP_ERRORS;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.reference_type = source;
@@ -50,6 +54,7 @@ NibErrorsDesc errorsDesc(const WeightSpec& w, NibType source, uint32_t rows) {
 NibMinMaxDesc minmaxDesc(const WeightSpec& w, NibType source, uint32_t rows, NibGranularity granularity) {
   NibMinMaxDesc desc{};
   desc.op = NIB_OP_MINMAX;
+  desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.source_type = source;
@@ -75,15 +80,15 @@ SlabShape slabShape(const WeightSpec& w, uint64_t unit, uint32_t element_bytes, 
   const uint64_t rows = unit / w.cols;
   const uint64_t most = std::max<uint64_t>(target_bytes / row_bytes / rows, 1) * rows;
   const uint64_t least_count = (w.rows + most - 1) / most;
-  // Equal pieces share one worker.
+  // Pieces of equal size share one worker. Accept up to twice as many pieces for it.
   for (uint64_t count = least_count; count < 2 * least_count; ++count) {
     if (w.rows % count == 0 && (count == 1 || w.rows / count % rows == 0)) return {uint32_t(w.rows / count), uint32_t(count)};
   }
   return {uint32_t(most), uint32_t(least_count)};
 }
 
-SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibType source, NibLayout layout, uint32_t rows,
-                         Extents extents)
+SlabWorker::Plans::Plans(const kit::Device& device, const WeightSpec& w, NibType source, NibLayout layout,
+                         uint32_t rows, Extents extents)
     : quantize(device, quantizeDesc(w, source, rows, extents == Extents::kTensor)),
       repack(device, repackDesc(w, layout, rows)),
       dequantize(device, dequantizeDesc(w, rows)),
@@ -95,61 +100,62 @@ SlabWorker::Parts::Parts(const kit::Device& device, const WeightSpec& w, NibType
 
 kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
   bytes_ += size_bytes;
-  return kit::Buffer(station_.device(), size_bytes);
+  return kit::Buffer(device_.untimed(), size_bytes);
 }
 
-SlabWorker::SlabWorker(const Station& station, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
+SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
                        Extents extents)
-    : station_(station), extents_(extents), rows_(rows), parts_(station.device(), weight, source, layout, rows, extents) {
-  const NibMemory& pair = parts_.errors.memory();
+    : device_(device), extents_(extents), rows_(rows), plans_(device.untimed(), weight, source, layout, rows, extents) {
+  const NibMemory& pair = plans_.errors.memory();
   pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
-  // With double quantization codes and scales begin at the same places, with it or before it.
-  blob_ = buffer(std::max(parts_.quantize.sizeBytes(NIB_ROLE_WEIGHTS), parts_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS)));
-  packed_ = buffer(parts_.repack.sizeBytes(NIB_ROLE_OUTPUT));
-  status_ = buffer(parts_.quantize.sizeBytes(NIB_ROLE_AUX));
-  tiles_ = buffer(parts_.errors.sizeBytes(NIB_ROLE_OUTPUT));
-  const uint64_t minmax_scratch = parts_.minmax ? parts_.minmax->sizeBytes(NIB_ROLE_AUX) : 0;
-  scratch_ = buffer(std::max(minmax_scratch, parts_.errors.sizeBytes(NIB_ROLE_AUX)));
+  // Codes and scales are at the same offsets with and without nested scales, so one buffer serves both plans.
+  blob_ = buffer(std::max(plans_.quantize.sizeBytes(NIB_ROLE_WEIGHTS), plans_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS)));
+  packed_ = buffer(plans_.repack.sizeBytes(NIB_ROLE_OUTPUT));
+  status_ = buffer(plans_.quantize.sizeBytes(NIB_ROLE_AUX));
+  tiles_ = buffer(plans_.errors.sizeBytes(NIB_ROLE_OUTPUT));
+  const uint64_t minmax_scratch = plans_.minmax ? plans_.minmax->sizeBytes(NIB_ROLE_AUX) : 0;
+  scratch_ = buffer(std::max(minmax_scratch, plans_.errors.sizeBytes(NIB_ROLE_AUX)));
   const kit::Range dense = partOf(pair_, pair, NIB_PART_REFERENCE);
-  const kit::Range back = partOf(pair_, pair, NIB_PART_CANDIDATE);
-  quantize_.emplace(parts_.quantize, kit::Ranges{.weights = blob_, .input = dense, .output = {}, .aux = status_});
-  repack_.emplace(parts_.repack, kit::Ranges{.weights = blob_, .input = {}, .output = packed_, .aux = {}});
-  dequantize_.emplace(parts_.dequantize, kit::Ranges{.weights = blob_, .input = {}, .output = back, .aux = {}});
-  errors_.emplace(parts_.errors, kit::Ranges{.weights = {}, .input = pair_, .output = tiles_, .aux = scratch_});
-  if (parts_.minmax) {
-    extent_ = buffer(parts_.minmax->sizeBytes(NIB_ROLE_OUTPUT));
-    minmax_.emplace(*parts_.minmax, kit::Ranges{.weights = {}, .input = dense, .output = extent_, .aux = scratch_});
+  const kit::Range decoded = partOf(pair_, pair, NIB_PART_CANDIDATE);
+  quantize_.emplace(plans_.quantize, kit::Ranges{.weights = blob_, .input = dense, .output = {}, .aux = status_});
+  repack_.emplace(plans_.repack, kit::Ranges{.weights = blob_, .input = {}, .output = packed_, .aux = {}});
+  dequantize_.emplace(plans_.dequantize, kit::Ranges{.weights = blob_, .input = {}, .output = decoded, .aux = {}});
+  errors_.emplace(plans_.errors, kit::Ranges{.weights = {}, .input = pair_, .output = tiles_, .aux = scratch_});
+  if (plans_.minmax) {
+    extent_ = buffer(plans_.minmax->sizeBytes(NIB_ROLE_OUTPUT));
+    minmax_.emplace(*plans_.minmax, kit::Ranges{.weights = {}, .input = dense, .output = extent_, .aux = scratch_});
   }
 }
 
-kit::Range SlabWorker::source() const { return partOf(pair_, parts_.errors.memory(), NIB_PART_REFERENCE); }
+kit::Range SlabWorker::source() const { return partOf(pair_, plans_.errors.memory(), NIB_PART_REFERENCE); }
 
 NibExtent SlabWorker::extent() {
-  station_.run(*minmax_, rows_);
+  device_.run(*minmax_, rows_);
   NibExtent extent{};
-  station_.download(extent_, 0, &extent, sizeof extent);
+  device_.download(extent_, 0, &extent, sizeof extent);
   return extent;
 }
 
 void SlabWorker::setScale(uint32_t stored_scale, uint32_t stored_zero) {
-  const NibMemory& memory = parts_.quantize.memory();
-  station_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
-  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) station_.fill(blob_, stored_zero, memory.part[NIB_PART_ZEROS].offset_bytes, 4);
+  const NibMemory& memory = plans_.quantize.memory();
+  device_.fill(blob_, stored_scale, memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  const NibMemoryPart& zeros = memory.part[NIB_PART_ZEROS];
+  if (zeros.size_bytes != 0) device_.fill(blob_, stored_zero, zeros.offset_bytes, 4);
 }
 
 void SlabWorker::quantize(PackedSlab& packed) {
-  const NibMemory& memory = parts_.quantize.memory();
+  const NibMemory& memory = plans_.quantize.memory();
   const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
-  station_.fill(status_, 0, status.offset_bytes, status.size_bytes);
-  station_.run(*quantize_, rows_);
-  station_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
-  station_.run(*repack_, rows_);
+  device_.fill(status_, 0, status.offset_bytes, status.size_bytes);
+  device_.run(*quantize_, rows_);
+  device_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
+  device_.run(*repack_, rows_);
   const auto read = [&](const kit::Buffer& from, const NibMemoryPart& part) {
     std::vector<std::byte> bytes(size_t(part.size_bytes));
-    if (!bytes.empty()) station_.download(from, part.offset_bytes, bytes.data(), bytes.size());
+    if (!bytes.empty()) device_.download(from, part.offset_bytes, bytes.data(), bytes.size());
     return bytes;
   };
-  const NibMemory& packed_memory = parts_.repack.memory();
+  const NibMemory& packed_memory = plans_.repack.memory();
   packed.codes = read(packed_, packed_memory.part[NIB_PART_PACKED_CODES]);
   packed.scales = read(blob_, memory.part[NIB_PART_SCALES]);
   const NibMemoryPart& zeros = packed_memory.part[NIB_PART_PACKED_ZEROS];
@@ -158,27 +164,27 @@ void SlabWorker::quantize(PackedSlab& packed) {
 }
 
 std::vector<std::byte> SlabWorker::absmaxOfRows() {
-  station_.run(*minmax_, rows_);
+  device_.run(*minmax_, rows_);
   std::vector<NibExtent> extents(rows_);
-  station_.download(extent_, 0, extents.data(), extents.size() * sizeof(NibExtent));
+  device_.download(extent_, 0, extents.data(), extents.size() * sizeof(NibExtent));
   std::vector<std::byte> bytes(size_t(rows_) * sizeof(float));
   for (uint32_t row = 0; row < rows_; ++row) std::memcpy(&bytes[row * sizeof(float)], &extents[row].absmax, sizeof(float));
   return bytes;
 }
 
 void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> nested) {
-  const NibMemory& memory = parts_.dequantize.memory();
+  const NibMemory& memory = plans_.dequantize.memory();
   std::vector<std::byte> padded(size_t(memory.part[NIB_PART_SCALES].size_bytes));
   std::memcpy(padded.data(), codes.data(), codes.size());
-  station_.upload(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
-  station_.upload(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
+  device_.upload(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
+  device_.upload(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
 }
 
 void SlabWorker::compare(NibErrorSums& sums, uint64_t first_element) {
-  station_.run(*dequantize_, rows_);
-  station_.run(*errors_, rows_);
+  device_.run(*dequantize_, rows_);
+  device_.run(*errors_, rows_);
   std::vector<NibErrorTile> tiles(size_t(tiles_.sizeBytes() / sizeof(NibErrorTile)));
-  station_.download(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
+  device_.download(tiles_, 0, tiles.data(), tiles.size() * sizeof(NibErrorTile));
   nibErrorsAdd(&sums, tiles.data(), tiles.size(), first_element);
 }
 

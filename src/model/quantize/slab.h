@@ -1,9 +1,9 @@
-// A piece of a weight on the device: rows of it quantized, packed, and compared with what they were.
+// Quantizes, packs and verifies a slab on the device: a piece of a weight that consists of whole rows.
 #ifndef NIB_MODEL_QUANTIZE_SLAB_H
 #define NIB_MODEL_QUANTIZE_SLAB_H
 
 #include "model/archive/container.h"
-#include "model/station.h"
+#include "model/timed_device.h"
 
 #include <nibble/kit.h>
 
@@ -15,69 +15,71 @@
 
 namespace nib::model {
 
-// How a weight is cut: full pieces have `rows` rows, the last one what is left.
+// How a weight is split: `count` pieces of `rows` rows; the last one may be shorter.
 struct SlabShape {
   uint32_t rows = 0;
   uint32_t count = 0;
 };
-// Elements of the smallest piece, whole rows: pieces are cut where words of zero points, blocks across rows, blocks of
-// their scales and tiles of error statistics end.
+// Elements of the smallest piece: whole rows, and a multiple of everything that must not span two pieces (words of
+// packed zero points, blocks that cross rows, blocks of nested scales, tiles of error statistics).
 uint64_t slabUnit(const WeightSpec& weight);
-// At most about target_bytes of dense elements each, where multiples of `unit` allow it; pieces of equal size where they
-// can be. unit: a multiple of slabUnit.
+// Chooses pieces of about target_bytes of dense elements at most, in multiples of `unit`, of equal size if possible.
+// unit: a multiple of slabUnit.
 SlabShape slabShape(const WeightSpec& weight, uint64_t unit, uint32_t element_bytes, uint64_t target_bytes);
 
-// What a piece becomes, in the order of its rows.
+// The quantized piece in the container's layout, row by row.
 struct PackedSlab {
   std::vector<std::byte> codes;
   std::vector<std::byte> scales;
   std::vector<std::byte> zeros;
-  std::vector<std::byte> absmax;  // fp32 of rows, where the container keeps those
+  std::vector<std::byte> absmax;  // one fp32 per row, only with Extents::kRows
   NibStatus status{};
 };
 
-// What a worker needs to know of its pieces before or beside their codes.
+// Which ranges of the dense elements a worker computes.
 enum class Extents {
   kNone,
-  kTensor,  // the piece's range, for scales that setScale sets instead of their being found
-  kRows     // absolute maxima of rows
+  kTensor,  // the range of the piece; the scale is given by setScale
+  kRows     // the absolute maximum of each row
 };
 
-// Plans and buffers for pieces of `rows` rows of one kind of weight. One thread.
+// Plans and buffers for pieces of `rows` rows of one kind of weight. Not thread-safe. All functions but bytes() throw.
 class SlabWorker {
  public:
-  // source: type of the dense elements. Throws.
-  SlabWorker(const Station& station, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows, Extents extents);
+  // source: type of the dense elements.
+  SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
+             Extents extents);
 
-  // Where the dense rows are put before quantize() or extent().
+  // Input buffer of the dense rows: fill it before quantize() or extent().
   kit::Range source() const;
-  // Min, max of the piece; of workers with kTensor.
+  // Minimum and maximum of the piece. Only with kTensor.
   NibExtent extent();
-  // Before quantize(), of workers with kTensor: as stored in the blob.
+  // Sets the scale and zero point, as stored in the blob, that quantize() uses. Only with kTensor.
   void setScale(uint32_t stored_scale, uint32_t stored_zero);
-  // Quantizes the piece; with double quantization scales are fp32 until `nest`.
+  // Quantizes the piece. With double quantization, packed.scales are the fp32 block scales.
   void quantize(PackedSlab& packed);
-  // Puts codes of double quantization in place of the scales of the piece, for compare(). nested: offset, then block
-  // scales.
+  // Double quantization: replaces the scales on the device by their codes, which compare() then decodes. nested: the
+  // offset, followed by the scales of the scale blocks.
   void nest(std::span<const std::byte> codes, std::span<const float> nested);
-  // Adds the errors of the piece to `sums`. first_element: of the piece, within the weight.
+  // Decodes the piece and adds its errors to `sums`. first_element: index of the piece's first element in the weight.
   void compare(NibErrorSums& sums, uint64_t first_element);
 
-  uint64_t bytes() const { return bytes_; }  // of buffers
+  uint64_t bytes() const { return bytes_; }  // total size of the device buffers
 
  private:
-  struct Parts {
-    Parts(const kit::Device& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows, Extents extents);
+  struct Plans {
+    Plans(const kit::Device& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
+          Extents extents);
     kit::Plan quantize, repack, dequantize, errors;
     std::optional<kit::Plan> minmax;
   };
   kit::Buffer buffer(uint64_t size_bytes);
   std::vector<std::byte> absmaxOfRows();
 
-  Station station_;
+  TimedDevice device_;
   Extents extents_;
   uint32_t rows_;
-  Parts parts_;
+  Plans plans_;
   uint64_t bytes_ = 0;
   kit::Buffer pair_, blob_, packed_, status_, tiles_, extent_, scratch_;
   std::optional<kit::Binding> quantize_, repack_, dequantize_, errors_, minmax_;

@@ -1,4 +1,4 @@
-// The types that a weight can be given: `--type` of the command line.
+// The weight types of the command line's --type.
 #ifndef NIB_MODEL_QUANTIZE_WEIGHT_TYPE_H
 #define NIB_MODEL_QUANTIZE_WEIGHT_TYPE_H
 
@@ -13,7 +13,7 @@
 
 namespace nib::model {
 
-// A format of nibble, or a dense type: a cast.
+// A quantized format of nibble, or a dense type (which means a cast).
 struct WeightType {
   uint32_t format = 0;         // NibFormat; 0 = dense
   Dtype dense = Dtype::kF32;
@@ -22,12 +22,12 @@ struct WeightType {
   std::string name() const;
 };
 
-// In any case of letters: "int4", "NF4", "Q8_0", "F16".
+// Finds a type by name, ignoring case: "int4", "NF4", "Q8_0", "F16".
 std::optional<WeightType> findWeightType(std::string_view name);
-// "int8, uint8, ...", for messages.
+// All names, "int8, uint8, ...", for messages.
 std::string weightTypeNames();
 
-// kF32, kF16, kBF16 and what nibble calls them.
+// The NibType of kF32, kF16 and kBF16; none for other types.
 std::optional<NibType> nibTypeOf(Dtype dtype);
 
 }  // namespace nib::model

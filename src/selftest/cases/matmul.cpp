@@ -191,7 +191,7 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
   if (role != NIB_ROLE_WEIGHTS) return;
   const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
   if (recipe == Recipe::kExact) {
-    NibCpuBinding binding{};
+    NibCpuBinding binding{sizeof(NibCpuBinding)};
     binding.range[role] = {range.data(), memory.range[role].size_bytes};
     probe::fillExactWeights(d.weights, memory, binding);
   } else if (d.weights.format == NIB_FORMAT_DENSE) {
@@ -253,7 +253,7 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   gather.cols = d.cols;
   gather.count = uint32_t(numbers.size());
   gather.weights = d.weights;
-  NibCpuBinding binding{};
+  NibCpuBinding binding{sizeof(NibCpuBinding)};
   // The reference reads what is bound here, nothing else.
   binding.range[NIB_ROLE_WEIGHTS] = {const_cast<uint32_t*>(blob), memory.range[NIB_ROLE_WEIGHTS].size_bytes};
   binding.range[NIB_ROLE_INPUT] = {const_cast<uint32_t*>(numbers.data()), numbers.size() * 4};

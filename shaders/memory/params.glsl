@@ -1,0 +1,45 @@
+// Scales and zero points of a blob of weights, bound as words. Define before including:
+//   NIB_PARAMS_BINDING     2 in kernels that quantize, 1 in kernels that decode
+//   NIB_PARAMS_ACCESS      readonly, writeonly or nothing
+//   NIB_PARAMS_WRITE_ONLY  leaves the loads out
+//   NIB_PARAMS_NESTED      loads scales of double quantization too; needs push.nested_word and push.scales_word
+#ifndef NIB_MEMORY_PARAMS_GLSL
+#define NIB_MEMORY_PARAMS_GLSL
+
+#include "numerics/scale_store.glsl"
+
+layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer Params { uint params[]; };
+
+#define NIB_HALF_OF(word, index) (((word) >> (((index) & 1u) * 16u)) & 0xffffu)
+#define NIB_BYTE_OF(word, index) (((word) >> (((index) & 3u) * 8u)) & 0xffu)
+
+#if defined(NIB_HAS_NESTED) && defined(NIB_PARAMS_NESTED)
+#include "numerics/nested.glsl"
+#endif
+
+#ifndef NIB_PARAMS_WRITE_ONLY
+// fp32 bits of stored scale `index` after the zero-group rule. base: first word of the scales.
+uint nibLoadScale(uint base, uint index) {
+#if defined(NIB_HAS_NESTED) && defined(NIB_PARAMS_NESTED)
+  if (SCALE_TYPE == NIB_NESTED) {
+    uint nested = base + push.nested_word - push.scales_word;
+    return nibNestedScale(NIB_BYTE_OF(params[base + (index >> 2)], index), params[nested + 1u + (index >> 8)],
+                          params[nested]);
+  }
+#endif
+  uint stored = SCALE_TYPE == NIB_F32    ? params[base + index]
+                : SCALE_TYPE == NIB_E8M0 ? NIB_BYTE_OF(params[base + (index >> 2)], index)
+                                         : NIB_HALF_OF(params[base + (index >> 1)], index);
+  return nibRuledScale(nibScaleFromStored(stored, SCALE_TYPE));
+}
+
+int nibLoadZero(uint base, uint index) {
+#ifdef NIB_MINIMUM
+  return nibZeroFromStored(NIB_HALF_OF(params[base + (index >> 1)], index), FLAGS);
+#endif
+  if ((FLAGS & NIB_ASYMMETRIC) == 0u) return nibZeroFromStored(0u, FLAGS);
+  return nibZeroFromStored(NIB_BYTE_OF(params[base + (index >> 2)], index), FLAGS);
+}
+#endif
+
+#endif

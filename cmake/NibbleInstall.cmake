@@ -43,13 +43,16 @@ string(STRIP "${CMAKE_THREAD_LIBS_INIT} ${nibble_pc_libs}" nibble_pc_libs)
 configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
 install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
-install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders" FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
-install(FILES shaders/common/exact.glsl shaders/common/product.glsl shaders/common/scale_store.glsl DESTINATION "${nibble_data_dir}/shaders/common")
+install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders"
+        FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
+install(FILES shaders/common/exact.glsl shaders/common/product.glsl shaders/common/scale_store.glsl
+        DESTINATION "${nibble_data_dir}/shaders/common")
 install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")
 
 if(NIBBLE_VULKAN)
   nibble_write("${NIBBLE_GENERATED}/spirv-version.txt" "${PROJECT_VERSION}\n")
   get_property(nibble_spirv_files GLOBAL PROPERTY NIBBLE_SPIRV_FILES)
   install(FILES ${nibble_spirv_files} DESTINATION "${nibble_data_dir}/spirv" COMPONENT spirv)
-  install(FILES "${NIBBLE_GENERATED}/spirv-version.txt" DESTINATION "${nibble_data_dir}/spirv" RENAME VERSION COMPONENT spirv)
+  install(FILES "${NIBBLE_GENERATED}/spirv-version.txt" DESTINATION "${nibble_data_dir}/spirv" RENAME VERSION
+          COMPONENT spirv)
 endif()

@@ -4,8 +4,8 @@
 # Sets NIBBLE_GENERATED        folder of generated files: include/ public, src/ private
 #      NIBBLE_LISTED_SOURCES   C++ files of the listed formats and ops
 #      NIBBLE_KERNELS          kernel names, each once
-#      NIBBLE_MODULES          module names in table order; of module M: NIBBLE_M_<M>_NAME, _SOURCE, _FORMAT, _FORMAT_ID,
-#                              _VARIANT, _TARGET, _NEEDS, _COMPILER or _SPIRV (neither: left out)
+#      NIBBLE_MODULES          module names in table order; of module M: NIBBLE_M_<M>_NAME, _SOURCE, _FORMAT,
+#                              _FORMAT_ID, _VARIANT, _TARGET, _NEEDS, _COMPILER or _SPIRV (neither: left out)
 #      NIBBLE_CAN_COMPILE      there is a shader compiler
 # Gives nibble_kernel_table(SUFFIX ...) and nibble_embed_shader(TARGET FILE ...).
 include_guard()

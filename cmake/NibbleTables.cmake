@@ -65,7 +65,8 @@ function(nibble_write_interfaces)
     endforeach()
     string(APPEND includes "#include \"shaders/ops/${name}.h\"\n")
     string(APPEND specs "inline constexpr SpecRow kSpec_${name}[] = {${upper}_SPEC(NIB_INTERFACE_ROW)};\n")
-    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${name}, sizeof kSpec_${name} / sizeof(SpecRow)},\n")
+    string(APPEND rows
+           "    {\"${name}\", sizeof(${camel}Push), kSpec_${name}, sizeof kSpec_${name} / sizeof(SpecRow)},\n")
   endforeach()
   nibble_write("${NIBBLE_GENERATED}/src/kernel_interfaces.h" "\
 // Written by the build from shaders/kernels.list: do not edit.
@@ -94,7 +95,8 @@ struct KernelInterface {
 };
 
 // One NAME_SPEC as SpecRows.
-#define NIB_INTERFACE_ROW(id, type, name, value) {id, #type, #name, std::bit_cast<std::uint32_t>(static_cast<type>(value))},
+#define NIB_INTERFACE_ROW(id, type, name, value) \\
+  {id, #type, #name, std::bit_cast<std::uint32_t>(static_cast<type>(value))},
 ${specs}
 inline constexpr KernelInterface kKernelInterfaces[] = {
 ${rows}};

@@ -4,10 +4,10 @@
     compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
     compare.py --table OUT.json                                     that result as Markdown
 
-CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is one
-setting of the peer; of each row its best one counts, and rounds after the first time no other. ggml's medians against nibble's medians; per row and round one after
-the other, and of all rounds the median. ggml converts activations once for a graph of equal nodes, so its products leave
-that pass out; nibble's have it.
+CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is
+one setting of the peer; of each row its best one counts, and rounds after the first time no other. ggml's medians
+against nibble's medians; per row and round one after the other, and of all rounds the median. ggml converts activations
+once for a graph of equal nodes, so its products leave that pass out; nibble's have it.
 """
 import argparse
 import json
@@ -33,7 +33,8 @@ def run_ggml(command, setting, op, kind, arguments):
         if text.startswith("{"):
             row = json.loads(text)
             if not row["device"].startswith("Vulkan"):
-                sys.exit(f"compare.py: ggml runs on {row['device']}, not on Vulkan: a software device needs GGML_VK_VISIBLE_DEVICES=0")
+                sys.exit(f"compare.py: ggml runs on {row['device']}, not on Vulkan: "
+                         "a software device needs GGML_VK_VISIBLE_DEVICES=0")
             VERSIONS.add(row["ggml"])
             return row["us_median"]
     return None
@@ -94,7 +95,8 @@ def write_result(rows, machine, path):
         best = min((statistics.median(us), s) for s, us in row["ggml_us"].items() if us)
         mine = statistics.median(row["nibble_us"])
         table.append({"row": name, "path": row["path"], "nibble_us": mine, "ggml_us": best[0], "ggml_setting": best[1],
-                      "ratio": best[0] / mine, "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
+                      "ratio": best[0] / mine,
+                      "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
                       "nibble_all_us": row["nibble_us"], "ggml_all_us": row["ggml_us"]})
         ratios.append(best[0] / mine)
         print(f"{name:44} nibble {mine:12.0f} us   ggml {best[0]:12.0f} us   {best[0] / mine:6.2f} x   [{best[1]}]")
@@ -102,7 +104,8 @@ def write_result(rows, machine, path):
     print(f"least {min(ratios):.2f} x, geometric mean {mean:.2f} x of {len(ratios)} rows")
     keep = ("device", "driver", "cpu", "cpu_threads", "os", "load_average", "nibble", "git", "date")
     with open(path, "w") as file:
-        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)), "rounds": max(len(row["nibble_us"]) for row in rows.values()),
+        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)),
+                   "rounds": max(len(row["nibble_us"]) for row in rows.values()),
                    "rows": table,
                    "least": min(ratios), "geometric_mean": mean}, file, indent=1)
 
@@ -132,7 +135,8 @@ def main():
         return {s: run_ggml(a.ggml, s, op, kind, arguments) for s in asked}
 
     def meet(name, ours, path, fraction, theirs):
-        row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path, "fraction": []})
+        row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path,
+                                     "fraction": []})
         row["nibble_us"].append(ours)
         row["fraction"].append(fraction)
         for setting, us in theirs.items():

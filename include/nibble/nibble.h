@@ -22,7 +22,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nibble/formats.h>  // NibFormat: NIB_FORMAT_INT4, ... (written by the build from shaders/kernels.list)
+// NibFormat: NIB_FORMAT_INT4, ... (written by the build from shaders/kernels.list). Of nibble's own sources the few
+// that name a format include it themselves, so that a new format does not rebuild the others.
+#if !defined(NIB_NO_FORMATS_H)
+#include <nibble/formats.h>
+#endif
 
 #if !defined(NIB_NO_VULKAN)
 #include <vulkan/vulkan_core.h>

@@ -1,5 +1,8 @@
 // pack-quantized of compressed-tensors: unsigned codes along rows in words, zero points along columns.
 #include "formats/layout.h"
+
+#include <nibble/formats.h>
+
 #include "formats/geometry.h"
 
 namespace nib {

@@ -1,5 +1,8 @@
 // Which kernel computes an int8 product, and how its ranges are bound.
 #include "plan/plan.h"
+
+#include <nibble/formats.h>
+
 #include "numerics/exact.h"
 #include "ops/int8_product.h"
 #include "ops/dense_spec.h"

@@ -1,4 +1,6 @@
 // Reference of NIB_OP_REPACK: every value, bit by bit, from where one layout has it to where the other does.
+#include <nibble/formats.h>
+
 #include <cstring>
 
 #include "reference/reference.h"

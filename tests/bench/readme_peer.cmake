@@ -1,5 +1,6 @@
-# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] [-DWRITE=ON] -P readme_peer.cmake: the text between the README's markers
-# must be what bench/peer/compare.py makes of bench/peer/results. WRITE puts it there instead, PLANT falsifies it first.
+# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] [-DWRITE=ON] -P readme_peer.cmake: the text between the README's
+# markers must be what bench/peer/compare.py makes of bench/peer/results. WRITE puts it there instead, PLANT falsifies
+# it first.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
 
@@ -10,7 +11,8 @@ if(NOT results)
 endif()
 set(tables "")
 foreach(result IN LISTS results)
-  execute_process(COMMAND "${PYTHON}" "${SOURCE}/bench/peer/compare.py" --table "${result}" OUTPUT_VARIABLE table RESULT_VARIABLE status)
+  execute_process(COMMAND "${PYTHON}" "${SOURCE}/bench/peer/compare.py" --table "${result}"
+                  OUTPUT_VARIABLE table RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "compare.py --table ${result} failed: ${status}")
   endif()

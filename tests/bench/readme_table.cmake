@@ -19,5 +19,6 @@ if(PLANT)
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
   message(FATAL_ERROR "the table of README.md is not that of bench/results; after a new result, write it:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DWRITE=ON -P tests/bench/readme_table.cmake")
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DWRITE=ON "
+                      "-P tests/bench/readme_table.cmake")
 endif()

@@ -1,5 +1,7 @@
 #include "bounded.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,5 +1,7 @@
 #include "cases.h"
 
+#include <nibble/formats.h>
+
 #include <set>
 
 #include "int8_cases.h"

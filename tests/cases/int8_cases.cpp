@@ -1,5 +1,7 @@
 #include "int8_cases.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 
 namespace nib::cases {

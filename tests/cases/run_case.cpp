@@ -1,3 +1,5 @@
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>

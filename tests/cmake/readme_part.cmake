@@ -1,4 +1,5 @@
-# readme_part(NAME TEXT WRITE): the lines between README's markers "<!-- NAME: begin -->" and "<!-- NAME: end -->" become
+# readme_part(NAME TEXT WRITE): the lines between README's markers "<!-- NAME: begin -->" and "<!-- NAME: end -->"
+# become
 # TEXT if WRITE is true, or are returned in `shown`.
 function(readme_part name text write)
   set(begin "<!-- ${name}: begin -->\n")

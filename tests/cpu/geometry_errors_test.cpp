@@ -1,6 +1,7 @@
 // Every field of every description, wrong once: the documented code, exactly one line that names the field, and nothing
 // touched.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 #include <functional>

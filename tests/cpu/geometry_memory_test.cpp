@@ -1,5 +1,6 @@
 // nibGetMemory: the size of every range and the place of every part, as formulas that share nothing with the library.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <vector>
 

@@ -1,6 +1,7 @@
 // Int8 products against the definition: sums in 64-bit integers, scales and what follows in double precision, rounded to
 // 24 bits after every step. Nothing of it is the reference's or the shaders' code.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 #include <cstring>

@@ -1,5 +1,5 @@
-# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P readme_calibrate.cmake: README's tables of ranges must be what
-# `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
+# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P readme_calibrate.cmake: README's tables of ranges must
+# be what `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
 
@@ -17,7 +17,10 @@ function(nibble)
 endfunction()
 
 # Every range on the same data. The default device: all give the same bytes.
-set(table "| range | symmetric: threshold | clipped | MSE | SQNR dB | with zero point: min … max | clipped | MSE | SQNR dB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
+string(CONCAT table
+  "| range | symmetric: threshold | clipped | MSE | SQNR dB "
+  "| with zero point: min … max | clipped | MSE | SQNR dB |\n"
+  "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
 nibble(calibrate --data "${data}" --compare)
 set(symmetric "${out}")
 nibble(calibrate --data "${data}" --compare --asym)
@@ -50,7 +53,8 @@ string(REPLACE ";" " | " heads "${ranges}")
 string(APPEND table "\n| sequences of 32 tokens | ${heads} |\n|---:|---:|---:|---:|---:|---:|\n")
 foreach(samples 1 2 4 8 16 32)
   foreach(seed 0 1 2 3)
-    nibble(calibrate --data "${data}" --seq-len 32 --samples ${samples} --seed ${seed} --device cpu -o "${SCRATCH}/drawn.json" --force)
+    nibble(calibrate --data "${data}" --seq-len 32 --samples ${samples} --seed ${seed} --device cpu
+           -o "${SCRATCH}/drawn.json" --force)
     foreach(range IN LISTS ranges)
       nibble(calibrate --merge "${SCRATCH}/drawn.json" --range ${range} -o "${SCRATCH}/range.json" --force)
       file(READ "${SCRATCH}/range.json" json)
@@ -85,6 +89,7 @@ if(NOT WRITE AND planted STREQUAL table)
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
   message(FATAL_ERROR "README's tables of ranges are not what nibble calibrate says; write them:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON -P tests/model/readme_calibrate.cmake\n"
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON "
+                      "-P tests/model/readme_calibrate.cmake\n"
                       "${table}")
 endif()

@@ -3,7 +3,9 @@
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/readme_part.cmake")
 
-set(table "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n|---|---|---|---:|---:|---:|---:|\n")
+string(CONCAT table
+  "| type | scales per | container | bits per weight | SQNR dB | model MB | seconds |\n"
+  "|---|---|---|---:|---:|---:|---:|\n")
 foreach(row
     "int8|row|compressed-tensors|--type;int8"
     "int8|group 128|compressed-tensors|--type;int8;--group-size;128"
@@ -26,7 +28,8 @@ foreach(row
   set(scales "${CMAKE_MATCH_2}")
   set(container "${CMAKE_MATCH_3}")
   set(arguments "${CMAKE_MATCH_4}")
-  execute_process(COMMAND "${NIBBLE}" quantize "${SOURCE}/tests/data/tiny-kjv-llama" -o "${SCRATCH}" --force --json ${arguments}
+  execute_process(COMMAND "${NIBBLE}" quantize "${SOURCE}/tests/data/tiny-kjv-llama" -o "${SCRATCH}" --force --json
+                          ${arguments}
                   OUTPUT_VARIABLE report ERROR_VARIABLE errors RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "nibble quantize ${arguments}: ${status}: ${errors}")
@@ -60,6 +63,7 @@ if(planted STREQUAL table)
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
   message(FATAL_ERROR "README's table of types is not what nibble quantize says; write it:\n"
-                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/types -DWRITE=ON -P tests/model/readme_types.cmake\n"
+                      "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/types -DWRITE=ON "
+                      "-P tests/model/readme_types.cmake\n"
                       "${table}")
 endif()

@@ -1,6 +1,8 @@
 // The child's side: every op, format and path, one after the other.
 #include "verify.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstring>

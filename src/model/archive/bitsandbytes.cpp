@@ -1,6 +1,9 @@
 // bitsandbytes, which transformers and vLLM load: NF4 and FP4 in flat blocks, with double quantization or without, and
 // LLM.int8's codes with the absolute maxima of rows.
 #include "model/archive/checkpoint.h"
+
+#include <nibble/formats.h>
+
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 

@@ -1,6 +1,9 @@
 // compressed-tensors, which vLLM and transformers load: pack-quantized (int4, int8 with float activations), int-quantized
 // (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config as of the project's 2026 sources.
 #include "model/archive/checkpoint.h"
+
+#include <nibble/formats.h>
+
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 

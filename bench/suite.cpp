@@ -1,5 +1,7 @@
 #include "bench/suite.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cctype>
 

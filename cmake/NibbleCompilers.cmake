@@ -79,14 +79,16 @@ function(nibble_find_compilers)
     set(NIBBLE_CAN_COMPILE TRUE PARENT_SCOPE)
     set(NIBBLE_COMPILER "${first}" PARENT_SCOPE)
   elseif(NOT NIBBLE_SPIRV_DIR)
-    message(FATAL_ERROR "nibble: no glslangValidator or glslang found (Debian: glslang-tools). Set NIBBLE_GLSLANG to one, "
-                        "or NIBBLE_SPIRV_DIR to a folder of ready SPIR-V modules, or configure with -DNIBBLE_VULKAN=OFF")
+    message(FATAL_ERROR "nibble: no glslangValidator or glslang found (Debian: glslang-tools). Set NIBBLE_GLSLANG to "
+                        "one, or NIBBLE_SPIRV_DIR to a folder of ready SPIR-V modules, or configure with "
+                        "-DNIBBLE_VULKAN=OFF")
   endif()
 
   if(EXISTS "${NIBBLE_SPIRV_DIR}/VERSION")
     file(STRINGS "${NIBBLE_SPIRV_DIR}/VERSION" version LIMIT_COUNT 1)
     if(NOT version VERSION_EQUAL PROJECT_VERSION)
-      message(FATAL_ERROR "nibble: NIBBLE_SPIRV_DIR holds modules of nibble ${version}, these are the sources of ${PROJECT_VERSION}")
+      message(FATAL_ERROR "nibble: NIBBLE_SPIRV_DIR holds modules of nibble ${version}, "
+                          "these are the sources of ${PROJECT_VERSION}")
     endif()
   endif()
 

@@ -54,5 +54,6 @@ if(NIBBLE_VULKAN)
   nibble_write("${NIBBLE_GENERATED}/spirv-version.txt" "${PROJECT_VERSION}\n")
   get_property(nibble_spirv_files GLOBAL PROPERTY NIBBLE_SPIRV_FILES)
   install(FILES ${nibble_spirv_files} DESTINATION "${nibble_data_dir}/spirv" COMPONENT spirv)
-  install(FILES "${NIBBLE_GENERATED}/spirv-version.txt" DESTINATION "${nibble_data_dir}/spirv" RENAME VERSION COMPONENT spirv)
+  install(FILES "${NIBBLE_GENERATED}/spirv-version.txt" DESTINATION "${nibble_data_dir}/spirv" RENAME VERSION
+          COMPONENT spirv)
 endif()

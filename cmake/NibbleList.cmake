@@ -17,6 +17,12 @@ macro(nibble_need_files)
   endforeach()
 endmacro()
 
+# A file of one format gets its number from the command line, not from <nibble/formats.h>, which changes with every new
+# format. Such a file must not include that header.
+function(nibble_own_id file upper id)
+  set_property(SOURCE "${file}" APPEND PROPERTY COMPILE_DEFINITIONS NIB_FORMAT_${upper}=${id}u)
+endfunction()
+
 function(nibble_read_list)
   file(READ "${NIBBLE_LIST}" text)
   # These three would be CMake list syntax; only comments hold them.
@@ -76,6 +82,8 @@ function(nibble_read_list)
         list(APPEND formats ${name})
         list(APPEND formats_${of_kind} ${name})
         list(APPEND sources src/formats/${name}.cpp)
+        nibble_own_id("${PROJECT_SOURCE_DIR}/src/formats/${name}.cpp" ${upper} ${id})
+        set(NIBBLE_ID_OF_${name} ${id} PARENT_SCOPE)
       endif()
 
     elseif(kind STREQUAL "op")
@@ -197,7 +205,8 @@ function(nibble_read_list)
   endforeach()
   list(LENGTH modules count)
   if(count GREATER NIBBLE_MODULE_BUDGET)
-    message(FATAL_ERROR "nibble: shaders/kernels.list makes ${count} modules, more than the budget of ${NIBBLE_MODULE_BUDGET}")
+    message(FATAL_ERROR
+            "nibble: shaders/kernels.list makes ${count} modules, more than the budget of ${NIBBLE_MODULE_BUDGET}")
   endif()
   if(count EQUAL 0 OR NOT formats OR NOT ops)
     message(FATAL_ERROR "nibble: shaders/kernels.list leaves no format, no op or no kernel to build")

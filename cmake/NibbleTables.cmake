@@ -114,7 +114,8 @@ struct KernelInterface {
 };
 
 // One NAME_SPEC as SpecRows.
-#define NIB_INTERFACE_ROW(id, type, name, value) {id, #type, #name, std::bit_cast<std::uint32_t>(static_cast<type>(value))},
+#define NIB_INTERFACE_ROW(id, type, name, value) \\
+  {id, #type, #name, std::bit_cast<std::uint32_t>(static_cast<type>(value))},
 ${specs}
 inline constexpr KernelInterface kKernelInterfaces[] = {
 ${rows}};

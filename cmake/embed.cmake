@@ -10,7 +10,8 @@ if(NOT rest EQUAL 0 OR words LESS 5 OR NOT magic STREQUAL "03022307")
 endif()
 string(REGEX REPLACE "(..)(..)(..)(..)" "0x\\4\\3\\2\\1," hex "${hex}")
 # Eight words to the line.
-string(REGEX REPLACE "(0x........,0x........,0x........,0x........,0x........,0x........,0x........,0x........,)" "\\1\n" hex "${hex}")
+string(REPEAT "0x........," 8 line)
+string(REGEX REPLACE "(${line})" "\\1\n" hex "${hex}")
 file(WRITE "${cpp}" "\
 #include <cstdint>
 namespace nib {

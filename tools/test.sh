@@ -1,12 +1,25 @@
 #!/usr/bin/env bash
-# Builds and runs every test. Software drivers that the system lacks are fetched (see tools/get); what cannot be had is
+# Builds and runs the tests. Software drivers that the system lacks are fetched (see tools/get); what cannot be had is
 # named, or with NIBBLE_REQUIRE_ALL=1 is an error. Arguments go to ctest: tools/test.sh -R quantize
+#
+#   tools/test.sh --long [CTEST OPTIONS...]      also what takes hours: other programs that load what nibble writes, in a
+#                                                Debian sid tree; large models, kills and full disks; long fuzzing;
+#                                                clang-tidy; cases that the quick list leaves out. Some need root.
+#
+# A test may take 600 s, which only a busy machine needs; NIBBLE_TEST_TIMEOUT=SECONDS says otherwise.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/common.sh"
 . "$here/lib/packages.sh"
 . "$here/lib/build.sh"
 . "$here/lib/test_drivers.sh"
+
+list=()
+if [ "${1:-}" = --long ]; then
+  shift
+  list=(-C Long)
+  TEST_PACKAGES+=("${LONG_PACKAGES[@]}")
+fi
 
 prepare
 # Only a spare: where it cannot be installed, the one that tools/get fetches serves.
@@ -19,7 +32,8 @@ compile
 log=$BUILD/test.log
 status=0
 # A test that hangs must not take the others' time.
-ctest --test-dir "$BUILD" --output-on-failure -j2 --no-tests=error --timeout 600 "$@" 2>&1 | tee "$log" || status=$?
+ctest --test-dir "$BUILD" --output-on-failure -j2 --no-tests=error --timeout "${NIBBLE_TEST_TIMEOUT:-600}" \
+  "${list[@]}" "$@" 2>&1 | tee "$log" || status=$?
 for line in "${NOT_TESTED[@]}"; do printf '%s\n' "$line"; done
 # Counted here, one line a test: ctest's own summary takes skipped tests for passed ones. Without that summary ctest did
 # not get to its end, which is a failure too.

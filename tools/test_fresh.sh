@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves the promise of quickstart.sh and test.sh where nothing is installed: clones HEAD into a bare Debian 12, runs both
-# there as root, and prints how long they took, cold and again. Needs root, git and about 4 GB of disk.
+# Proves the promise of quickstart.sh and test.sh where nothing is installed: clones HEAD into a bare Debian 12, runs
+# both there as root, and prints how long they took, cold and again. Needs root, git and about 4 GB of disk.
 #   NIBBLE_FRESH_SUITE=noble NIBBLE_FRESH_MIRROR=<address of its archive> tools/test_fresh.sh     another system
 #   NIBBLE_FRESH_RUN=quickstart                                                                    only that script
 set -euo pipefail

@@ -57,7 +57,8 @@ def run_ggml(command, setting, op, kind, arguments):
         if text.startswith("{"):
             row = json.loads(text)
             if not row["device"].startswith("Vulkan"):
-                sys.exit(f"compare.py: ggml runs on {row['device']}, not on Vulkan: a software device needs GGML_VK_VISIBLE_DEVICES=0")
+                sys.exit(f"compare.py: ggml runs on {row['device']}, not on Vulkan: "
+                         "a software device needs GGML_VK_VISIBLE_DEVICES=0")
             VERSIONS.add(row["ggml"])
             return row["us_median"]
     return None
@@ -127,7 +128,8 @@ def write_result(rows, machine, path):
         best = min((statistics.median(us), s) for s, us in row["ggml_us"].items() if us)
         mine = statistics.median(row["nibble_us"])
         table.append({"row": name, "path": row["path"], "nibble_us": mine, "ggml_us": best[0], "ggml_setting": best[1],
-                      "ratio": best[0] / mine, "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
+                      "ratio": best[0] / mine,
+                      "fraction": statistics.median(row["fraction"]) if None not in row["fraction"] else None,
                       "nibble_all_us": row["nibble_us"], "ggml_all_us": row["ggml_us"]})
         ratios.append(best[0] / mine)
         print(f"{name:44} nibble {mine:12.0f} us   ggml {best[0]:12.0f} us   {best[0] / mine:6.2f} x   [{best[1]}]")
@@ -135,7 +137,8 @@ def write_result(rows, machine, path):
     print(f"least {min(ratios):.2f} x, geometric mean {mean:.2f} x of {len(ratios)} rows")
     keep = ("device", "driver", "cpu", "cpu_threads", "os", "load_average", "nibble", "git", "date")
     with open(path, "w") as file:
-        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)), "rounds": max(len(row["nibble_us"]) for row in rows.values()),
+        json.dump({"schema": 1, "machine": {k: machine.get(k) for k in keep}, "ggml": ", ".join(sorted(VERSIONS)),
+                   "rounds": max(len(row["nibble_us"]) for row in rows.values()),
                    "rows": table,
                    "least": min(ratios), "geometric_mean": mean}, file, indent=1)
 
@@ -169,7 +172,8 @@ def main():
         return {s: run_ggml(a.ggml, s, op, kind, arguments) for s in asked}
 
     def meet(name, ours, path, fraction, theirs):
-        row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path, "fraction": []})
+        row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path,
+                                     "fraction": []})
         row["nibble_us"].append(ours)
         row["fraction"].append(fraction)
         for setting, us in theirs.items():

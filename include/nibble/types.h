@@ -6,7 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nibble/formats.h>  // NibFormat: NIB_FORMAT_INT4, ... (the build writes it from shaders/kernels.list)
+// NibFormat: NIB_FORMAT_INT4, ... (the build writes it from shaders/kernels.list). nibble's own sources include it only
+// where they name a format, so that a new format rebuilds few files.
+#if !defined(NIB_NO_FORMATS_H)
+#include <nibble/formats.h>
+#endif
 
 #define NIB_VERSION_MAJOR 0
 #define NIB_VERSION_MINOR 2

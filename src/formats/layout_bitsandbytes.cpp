@@ -1,5 +1,8 @@
 // NF4 and FP4 of bitsandbytes: flat, two codes per byte, the first in the high nibble.
 #include "formats/layout.h"
+
+#include <nibble/formats.h>
+
 #include "formats/geometry.h"
 
 namespace nib {

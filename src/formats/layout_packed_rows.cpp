@@ -1,5 +1,8 @@
 // pack-quantized of compressed-tensors: words of unsigned codes along rows, words of zero points along columns.
 #include "formats/layout.h"
+
+#include <nibble/formats.h>
+
 #include "formats/geometry.h"
 
 namespace nib {

@@ -1,6 +1,8 @@
 // NIB_OP_DYNAMIC_GEMM: validation, memory, self-test, and the phases of the two ops it is made of.
 #include "plan/op.h"
 
+#include <nibble/formats.h>
+
 #include <cstring>
 
 #include "ops/dynamic_product.h"

@@ -1,5 +1,8 @@
 // Chooses the kernel of an int8 product and binds its ranges.
 #include "plan/plan.h"
+
+#include <nibble/formats.h>
+
 #include "numerics/exact.h"
 #include "ops/int8_product.h"
 #include "ops/dense_spec.h"

@@ -1,5 +1,7 @@
 #include "ops/int8_product.h"
 
+#include <nibble/formats.h>
+
 namespace nib {
 namespace {
 

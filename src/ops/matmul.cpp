@@ -1,6 +1,8 @@
 // NIB_OP_MATMUL: validation, memory, kernels.
 #include "ops/matmul.h"
 
+#include <nibble/formats.h>
+
 #include <cstring>
 
 #include "reference/reference.h"

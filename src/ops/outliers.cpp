@@ -1,5 +1,8 @@
 // The phase of NIB_OP_DYNAMIC_GEMM that keeps outliers apart: kernel outliers.
 #include "plan/plan.h"
+
+#include <nibble/formats.h>
+
 #include "ops/dense_spec.h"
 #include "ops/dynamic_product.h"
 #include "shaders/ops/outliers.h"

@@ -1,6 +1,8 @@
 // NIB_OP_REPACK: validation, memory, kernels.
 #include "plan/op.h"
 
+#include <nibble/formats.h>
+
 #include <cstring>
 
 #include "reference/reference.h"

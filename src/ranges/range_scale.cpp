@@ -1,5 +1,8 @@
 // What a range makes of codes, and moving averages of ranges.
 #include "base/log.h"
+
+#include <nibble/formats.h>
+
 #include "numerics/exact.h"
 
 #include <cmath>

@@ -2,6 +2,8 @@
 // float could be denormal or infinite.
 #include "reference/int8_product.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,4 +1,6 @@
 // Reference of NIB_OP_REPACK: copies every value bit by bit between its positions in the two layouts.
+#include <nibble/formats.h>
+
 #include <cstring>
 
 #include "reference/reference.h"

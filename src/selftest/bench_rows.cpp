@@ -1,3 +1,5 @@
+#include <nibble/formats.h>
+
 #include "selftest/bench_rows.h"
 
 #include <bit>

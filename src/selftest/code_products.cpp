@@ -1,3 +1,5 @@
+#include <nibble/formats.h>
+
 #include "selftest/code_products.h"
 
 #include "selftest/lists.h"

@@ -1,3 +1,5 @@
+#include <nibble/formats.h>
+
 #include "selftest/inputs.h"
 
 #include <algorithm>

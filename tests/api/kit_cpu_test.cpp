@@ -1,5 +1,6 @@
 // The kit without Vulkan: the CPU reference as a device.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 #include <nibble/kit.h>
 
 #include <cmath>

@@ -1,5 +1,6 @@
 // What the kit says when something is wrong: one line, what and where.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 #include <nibble/kit.h>
 
 #include <filesystem>

@@ -1,5 +1,6 @@
 // Files of tunings: what is written is read again, and what is no tuning is refused by its line.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 #include <nibble/kit.h>
 
 #include <cstdio>

@@ -1,4 +1,6 @@
 // The tuner on small weights: what it tries is right, and what it writes a context takes.
+#include <nibble/formats.h>
+
 #include <doctest/doctest.h>
 
 #include "bench/bench.h"

@@ -13,8 +13,8 @@ math(EXPR next "${lines} + 1")
 function(configure)
   execute_process(
     COMMAND "${CMAKE_COMMAND}" -S "${work}/source" -B "${work}/build" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-            "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_VULKAN=OFF -DNIBBLE_KIT=OFF -DNIBBLE_MODEL=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_TOOLS=OFF
-            -DNIBBLE_BENCH=OFF -DNIBBLE_EXAMPLES=OFF -DNIBBLE_INSTALL=OFF ${ARGN}
+            "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_VULKAN=OFF -DNIBBLE_KIT=OFF -DNIBBLE_MODEL=OFF -DNIBBLE_TESTS=OFF
+            -DNIBBLE_TOOLS=OFF -DNIBBLE_BENCH=OFF -DNIBBLE_EXAMPLES=OFF -DNIBBLE_INSTALL=OFF ${ARGN}
     RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
   string(REGEX REPLACE "[ \n]+" " " output "${output}")  # CMake breaks lines where it likes
   set(failed "${failed}" PARENT_SCOPE)

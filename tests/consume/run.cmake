@@ -50,15 +50,15 @@ elseif(step STREQUAL "add_subdirectory")
                 "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}")
 
 elseif(step STREQUAL "spirv")
-  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_KIT=OFF -DNIBBLE_GLSLANG=OFF -DNIBBLE_SPIRV_VAL=OFF
-                "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv")
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_KIT=OFF -DNIBBLE_GLSLANG=OFF
+                -DNIBBLE_SPIRV_VAL=OFF "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv")
   # A module that is not there is named.
   file(REMOVE_RECURSE "${work}/lacking" "${work}/lacking_build")
   file(COPY "${prefix}/share/nibble/spirv/" DESTINATION "${work}/lacking")
   file(REMOVE "${work}/lacking/reduce.spv")
   execute_process(COMMAND "${CMAKE_COMMAND}" -S "${source}" -B "${work}/lacking_build" -G "${generator}"
-                          "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_GLSLANG=OFF -DNIBBLE_KIT=OFF
-                          "-DNIBBLE_SPIRV_DIR=${work}/lacking"
+                          "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_GLSLANG=OFF
+                          -DNIBBLE_KIT=OFF "-DNIBBLE_SPIRV_DIR=${work}/lacking"
                   RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT failed OR NOT output MATCHES "has no reduce\\.spv")
     message(FATAL_ERROR "spirv: a missing module was not reported:\n${output}")
@@ -70,8 +70,8 @@ elseif(step STREQUAL "no_vulkan")
   set(tree "${work}/${step}")
   file(REMOVE_RECURSE "${tree}")
   run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-      -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG= "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
-      -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_BENCH=OFF)
+      -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG= "-DCMAKE_CXX_COMPILER=${cxx}"
+      "-DCMAKE_CXX_FLAGS=${flags} -Werror" -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_BENCH=OFF)
   run("${CMAKE_COMMAND}" --build "${tree}" --config Debug)
   run("${tree}/bin/nibble_example_quantize")
   run("${tree}/bin/nibble" devices)

@@ -3,6 +3,8 @@
 #ifndef NIB_TESTS_CODE_PRODUCT_MODEL_H
 #define NIB_TESTS_CODE_PRODUCT_MODEL_H
 
+#include <nibble/formats.h>
+
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,5 +1,6 @@
 // nibCpuRun: what it asks of a binding and of n, and what it leaves alone.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <set>
 #include <string>

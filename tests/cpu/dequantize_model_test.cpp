@@ -1,5 +1,6 @@
 // Dequantize against the definition in double precision (model.h), byte for byte, and the table of every code.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <string>
 #include <vector>

@@ -1,6 +1,7 @@
 // nibFormat*: the table of formats as an application sees it.
 #include <doctest/doctest.h>
 
+#include <nibble/formats.h>
 #include <nibble/nibble.h>
 
 #include <cctype>

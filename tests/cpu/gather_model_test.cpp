@@ -1,5 +1,6 @@
 // Gathered rows against the definition in double precision: the rows of what model.h dequantizes, byte for byte.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cstring>
 #include <string>

@@ -1,4 +1,6 @@
 // Descriptions that are wrong: of every op each field once, and what formats and strides do not allow.
+#include <nibble/formats.h>
+
 #include "refusals.h"
 
 using namespace nib;

@@ -1,4 +1,6 @@
 // nibGetMemory: of every op the size of every range and the place of every part, as formulas and once more as numbers.
+#include <nibble/formats.h>
+
 #include "memory_checks.h"
 
 using namespace nib;

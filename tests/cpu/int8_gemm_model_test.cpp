@@ -1,5 +1,6 @@
 // Int8 products against their definition, code_product_model.h.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 #include <cstring>

@@ -1,5 +1,6 @@
 // Products on the CPU against sums in double precision of what dequantizing gives, and numbers worked out by hand.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cstring>
 #include <limits>

@@ -1,6 +1,7 @@
 // Scales that are means of magnitudes lie as near to the true mean as nibble.h says: in fp64, whose own error is 2^-29
 // of what is allowed.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <algorithm>
 #include <cmath>

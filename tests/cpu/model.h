@@ -4,6 +4,7 @@
 #ifndef NIB_TESTS_MODEL_H
 #define NIB_TESTS_MODEL_H
 
+#include <nibble/formats.h>
 #include <nibble/nibble.h>
 
 #include <algorithm>

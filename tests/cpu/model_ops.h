@@ -3,6 +3,8 @@
 #ifndef NIB_TESTS_MODEL_OPS_H
 #define NIB_TESTS_MODEL_OPS_H
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <vector>
 

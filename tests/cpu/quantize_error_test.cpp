@@ -3,6 +3,7 @@
 // [-D/2, D/2]: its square has the mean D^2/12 and the variance D^4/80 - D^4/144 = D^4/180. The mean over n samples lies
 // within five of its deviations D^2/sqrt(180 n) of D^2/12 but for one seed in 1.7 million; the seeds here are fixed.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 #include <string>

@@ -1,5 +1,6 @@
 // The rules about scales that are too small or too large, groups that hold no numbers, and scales that others made.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 #include <limits>

@@ -1,6 +1,7 @@
 // Packed layouts, byte for byte, written out from their descriptions: compressed-tensors' pack-quantized and plain rows,
 // bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing. And there and back again.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include "../golden/golden.h"
 #include "memory_checks.h"

@@ -1,5 +1,6 @@
 // NibStatus: what is counted, which index is the first, and that runs add to it.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <limits>
 #include <vector>

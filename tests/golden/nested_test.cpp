@@ -1,5 +1,6 @@
 // Double quantization, from its definition: the dynamic map, the mean, codes and what they stand for.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <algorithm>
 #include <cmath>

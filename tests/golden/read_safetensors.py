@@ -61,7 +61,8 @@ def read(path):
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
         need(type(dtype) is str and dtype in BITS, "dtype of " + repr(name))
         need(type(shape) is list and all(map(is_size, shape)), "shape of " + repr(name))
-        need(type(offsets) is list and len(offsets) == 2 and all(map(is_size, offsets)), "data_offsets of " + repr(name))
+        need(type(offsets) is list and len(offsets) == 2 and all(map(is_size, offsets)),
+             "data_offsets of " + repr(name))
         bits = BITS[dtype]
         for length in shape:
             bits *= length
@@ -81,11 +82,13 @@ def read(path):
 
 
 def describe(name, dtype, shape, data):
-    return {"name": name, "dtype": dtype, "shape": shape, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"name": name, "dtype": dtype, "shape": shape, "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def compare(found, expected):
-    wanted = {row["name"]: describe(row["name"], row["dtype"], row["shape"], bytes.fromhex(row["hex"])) for row in expected}
+    wanted = {row["name"]: describe(row["name"], row["dtype"], row["shape"], bytes.fromhex(row["hex"]))
+              for row in expected}
     need(len(wanted) == len(expected), "the list has a name twice")
     names = [row["name"] for row in found]
     need(len(set(names)) == len(names), "a tensor is in two files")

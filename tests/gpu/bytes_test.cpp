@@ -1,4 +1,6 @@
 // Every case of every op and format: the same bytes as the reference.
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>

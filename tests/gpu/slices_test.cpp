@@ -1,4 +1,6 @@
 // A run cut into slices, with fewer rows, or at other offsets gives the bytes of the whole run.
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <optional>
 

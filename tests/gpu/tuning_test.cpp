@@ -1,5 +1,8 @@
 // Choices of how products are cut, given to a context: other pipelines, the same results; what does not fit is passed over.
 #include "plan/plan.h"
+
+#include <nibble/formats.h>
+
 #include "gpu/gpu_test.h"
 
 using namespace nib;

@@ -1,4 +1,6 @@
 // Self-tests of plans: they pass on sound kernels, and run the plan's own pipelines on more than one tile each way.
+#include <nibble/formats.h>
+
 #include <optional>
 #include <set>
 

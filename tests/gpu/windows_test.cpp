@@ -1,5 +1,7 @@
 // Ranges larger than the device's largest storage range, and more workgroups than one dispatch may have: covered by
 // windows and several dispatches, with the same bytes.
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <set>
 

@@ -3,15 +3,16 @@
 #
 #   tests/limits/run.sh NIBBLE SCRATCH [LAYERS]
 #
-# SCRATCH: a folder on a disk with 3 x 0.5 GB x LAYERS free (default 9 layers: a model of 4.5 GB); what it makes there is
-# removed. Prints a line per check and ends with 1 if one failed:
+# SCRATCH: a folder on a disk with 3 x 0.5 GB x LAYERS free (default 9 layers: a model of 4.5 GB); what it makes there
+# is removed. Prints a line per check and ends with 1 if one failed:
 #   - peak memory and overlap on the CPU (1 GB at most) and on the default Vulkan device (2 GB);
 #   - the same bytes from both;
 #   - 20 runs killed (SIGKILL) at random moments: no OUT, and --resume gives the same bytes;
-#   - a disk that fills up (needs root, for a small tmpfs): one line, exit 1, nothing of OUT, input and earlier output whole.
+#   - a disk that fills up (needs root, for a small tmpfs): one line, exit 1, nothing of OUT, input and earlier output
+#     whole.
 # Takes half an hour on two cores.
 set -u
-[ $# -ge 2 ] || { sed -n '2,14p' "$0" | sed 's/^# \{0,1\}//'; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//'; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 nibble=$1 scratch=$2 layers=${3:-9}
 failed=0
@@ -29,17 +30,24 @@ limit() {
   peak=$(sed -n 's/.*Maximum resident set size (kbytes): //p' "$scratch/out_log")
   ratio=$(sed -n 's/.*the whole took \([0-9.]*\) of.*/\1/p' "$scratch/out_log")
   sed -n -e '/ busy;/p' -e '/ MB -> /p' "$scratch/out_log"
-  if [ $rc = 0 ] && [ "${peak:-9999999}" -le "$2" ] && awk "BEGIN { exit !(${ratio:-9} <= 1.25) }"; then verdict=ok; else verdict=FAILED; fi
+  verdict=FAILED
+  if [ $rc = 0 ] && [ "${peak:-9999999}" -le "$2" ] && awk "BEGIN { exit !(${ratio:-9} <= 1.25) }"; then verdict=ok; fi
   say $verdict "$1: peak $((${peak:-0} / 1000)) MB of $(($2 / 1000)), $ratio of the slowest stage"
 }
 limit cpu 1000000 "$scratch/out_cpu"
 limit 0 2000000 "$scratch/out_vulkan"
-if same "$scratch/out_cpu" "$scratch/out_vulkan"; then say ok "cpu and Vulkan wrote the same bytes"; else say FAILED "cpu and Vulkan wrote different bytes"; fi
+if same "$scratch/out_cpu" "$scratch/out_vulkan"; then
+  say ok "cpu and Vulkan wrote the same bytes"
+else
+  say FAILED "cpu and Vulkan wrote different bytes"
+fi
 rm -rf "$scratch/out_vulkan" "$scratch/big"
 
 # Kills: on a smaller model of several shards, so that there is time for 20.
 python3 "$here/big_model.py" "$scratch/medium" 6 1024 || exit 1
-run() { "$nibble" quantize "$scratch/medium" -o "$1" --device cpu --max-shard-size 30M "${@:2}" >"$scratch/out_log" 2>&1; }
+run() {
+  "$nibble" quantize "$scratch/medium" -o "$1" --device cpu --max-shard-size 30M "${@:2}" >"$scratch/out_log" 2>&1
+}
 start=$(date +%s%N)
 run "$scratch/out_whole" || say FAILED "quantizing: $(tail -1 "$scratch/out_log")"
 took=$((($(date +%s%N) - start) / 1000000))
@@ -54,10 +62,16 @@ while [ $kills -lt 20 ]; do
   pkill -KILL -P $pid 2>/dev/null || kill -KILL $pid 2>/dev/null
   wait $pid 2>/dev/null
   # Done before it was hit: another moment.
-  [ -e "$scratch/out_killed" ] && { same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "a run that ended wrote other bytes"; continue; }
+  if [ -e "$scratch/out_killed" ]; then
+    same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "a run that ended wrote other bytes"
+    continue
+  fi
   kills=$((kills + 1))
   [ -e "$scratch/out_killed.partial" ] && resumed=$((resumed + 1))
-  if ! run "$scratch/out_killed" --resume; then say FAILED "resuming after ${moment} ms: $(tail -1 "$scratch/out_log")"; continue; fi
+  if ! run "$scratch/out_killed" --resume; then
+    say FAILED "resuming after ${moment} ms: $(tail -1 "$scratch/out_log")"
+    continue
+  fi
   same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "other bytes after a kill at ${moment} ms"
   [ -e "$scratch/out_killed.partial" ] && say FAILED "a partial folder stayed"
 done

@@ -3,9 +3,9 @@
 
   load.py IDS [NAME=FOLDER]... [NAME=FOLDER@ORIGINAL]...
 
-IDS: a .npy of token ids, of which the first windows are run. FOLDER: what the loader reads; its config.json decides how.
-With ORIGINAL the folder is a copy with a fault: the dequantized model is that of ORIGINAL, and they must differ. One line
-each, and below it what the loader said; ends with 1 if one failed.
+IDS: a .npy of token ids, of which the first windows are run. FOLDER: what the loader reads; its config.json decides
+how. With ORIGINAL the folder is a copy with a fault: the dequantized model is that of ORIGINAL, and they must differ.
+One line each, and below it what the loader said; ends with 1 if one failed.
 """
 import contextlib
 import importlib.metadata

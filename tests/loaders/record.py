@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Records what enters the projections of a float model, as nibble calibrate reads it: OUT/MODULE.npy, [tokens, channels].
+"""Records what enters the projections of a float model, as nibble calibrate reads it: OUT/MODULE.npy, [tokens,
+channels].
 
   record.py MODEL IDS OUT
 
@@ -21,7 +22,8 @@ def main(folder, ids, out):
     recorded = {}
 
     def record(name):
-        return lambda _, inputs: recorded.setdefault(name, []).append(inputs[0].reshape(-1, inputs[0].shape[-1]).numpy())
+        return lambda _, inputs: recorded.setdefault(name, []).append(
+            inputs[0].reshape(-1, inputs[0].shape[-1]).numpy())
 
     for name, module in model.named_modules():
         if name.endswith("_proj"):

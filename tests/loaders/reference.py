@@ -1,5 +1,5 @@
-"""The dequantized model: transformers' architecture with plain weights, which ../golden/decode_model.py decodes from the
-files by the descriptions of the formats alone. No loader's code touches the weights."""
+"""The dequantized model: transformers' architecture with plain weights, which ../golden/decode_model.py decodes from
+the files by the descriptions of the formats alone. No loader's code touches the weights."""
 import array
 import os
 import sys
@@ -32,8 +32,8 @@ def rounded_fp8(rows):
 
 
 def static_int8(scale, zero):
-    """One scale and zero point for all that enters a module. The zero point is added before rounding, as the loaders do:
-    the sum's own rounding decides some ties, and what one code changes grows from layer to layer."""
+    """One scale and zero point for all that enters a module. The zero point is added before rounding, as the loaders
+    do: the sum's own rounding decides some ties, and what one code changes grows from layer to layer."""
     return lambda rows: (torch.round(torch.clamp(rows / scale + zero, -128, 127)) - zero) * scale
 
 

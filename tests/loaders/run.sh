@@ -11,22 +11,25 @@
 # logits, how often the likeliest token is the same, how many weights differ in any bit, the perplexity of what was run;
 # below it what the loader complained of. For planted faults: found, or MISSED. Ends with 1 if one failed.
 #
-# bitsandbytes is no Debian package: its files are read by transformers' own loader too, but the arithmetic is a stand-in's.
+# bitsandbytes is no Debian package: its files are read by transformers' own loader too, but the arithmetic is a
+# stand-in's.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../tools/lib/common.sh"
+. "$here/../../tools/lib/archive.sh"
 
 [ $# = 1 ] || [ $# = 2 ] || die "usage: run.sh NIBBLE [TREE]"
 nibble=$(readlink -f "$1")
 [ -x "$nibble" ] || die "$1 is no program"
+can_make_trees || lacking "a Debian sid tree needs root and Debian's archive in the apt sources"
 tree=${2:-$NIBBLE_CACHE/loaders}
 case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
 "$here/tree.sh" "$tree" >&2
 work_dir
 
 model=$here/../data/tiny-kjv-llama
-# inside COMMAND...: in the tree and in namespaces of its own, with the tests in /srv and the models in /mnt. One thread:
-# several wait for each other by spinning, which is slow where others work, too.
+# inside COMMAND...: in the tree and in namespaces of its own, with the tests in /srv and the models in /mnt. One
+# thread: several wait for each other by spinning, which is slow where others work, too.
 inside() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
@@ -40,9 +43,11 @@ inside() {
 }
 
 # Ranges of static activations, from what really enters each module.
-inside python3 -B /srv/loaders/record.py /srv/data/tiny-kjv-llama /srv/data/tiny-kjv-llama/calib_ids.npy /mnt/recorded >&2
+inside python3 -B /srv/loaders/record.py /srv/data/tiny-kjv-llama /srv/data/tiny-kjv-llama/calib_ids.npy \
+  /mnt/recorded >&2
 for range in sym asym; do
-  "$nibble" calibrate --data "$WORK/recorded" -o "$WORK/$range.json" --$range --range mse --device cpu >"$WORK/log" 2>&1 ||
+  "$nibble" calibrate --data "$WORK/recorded" -o "$WORK/$range.json" --$range --range mse --device cpu \
+    >"$WORK/log" 2>&1 ||
     { cat "$WORK/log" >&2; die "nibble failed: calibrate"; }
 done
 

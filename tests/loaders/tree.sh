@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes a Debian sid tree with Debian's own packages of the loaders, or with the PACKAGEs, in the folder TREE, and prints
-# their versions. A tree that is there and whole is left as it is. Needs root, a Debian archive in the apt sources and
-# about 3 GB of disk (the loaders).
+# Makes a Debian sid tree with Debian's own packages of the loaders, or with the PACKAGEs, in the folder TREE, and
+# prints their versions. A tree that is there and whole is left as it is. Needs root, a Debian archive in the apt
+# sources and about 3 GB of disk (the loaders).
 #   tree.sh TREE [PACKAGE]...
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)

@@ -1,5 +1,5 @@
-# nibble calibrate as a user runs it, and what quantize makes of it: NIBBLE the tool, SOURCE the project, SCRATCH a folder to
-# work in.
+# nibble calibrate as a user runs it, and what quantize makes of it: NIBBLE the tool, SOURCE the project, SCRATCH a
+# folder to work in.
 cmake_minimum_required(VERSION 3.22)
 set(name model.layers.3.mlp.down_proj)
 set(data "${SOURCE}/tests/data/activations/${name}.npy")
@@ -35,7 +35,8 @@ endmacro()
 # The default device and the CPU write the same file, by tensor and by channel.
 foreach(granularity tensor channel)
   run(0 calibrate --data "${data}" --granularity ${granularity} --range mse --asym -o "${SCRATCH}/${granularity}.json")
-  run(0 calibrate --data "${data}" --granularity ${granularity} --range mse --asym -o "${SCRATCH}/${granularity}_cpu.json" --device cpu)
+  run(0 calibrate --data "${data}" --granularity ${granularity} --range mse --asym
+      -o "${SCRATCH}/${granularity}_cpu.json" --device cpu)
   same(${granularity}.json ${granularity}_cpu.json)
 endforeach()
 refused(2 "exists; --force" "" calibrate --data "${data}" -o "${SCRATCH}/tensor.json")
@@ -50,11 +51,13 @@ run(0 calibrate --merge "${SCRATCH}/tensor.json" --range entropy-ort -o "${SCRAT
 run(0 calibrate --data "${data}" --range entropy-ort -o "${SCRATCH}/fresh.json")
 same(again.json fresh.json)
 # The same data are not counted twice; averages are lost in merging.
-refused(1 "twice" "${SCRATCH}/no.json" calibrate --merge "${SCRATCH}/tensor.json" "${SCRATCH}/fresh.json" -o "${SCRATCH}/no.json")
+refused(1 "twice" "${SCRATCH}/no.json" calibrate --merge "${SCRATCH}/tensor.json" "${SCRATCH}/fresh.json"
+        -o "${SCRATCH}/no.json")
 run(0 calibrate --data "${data}" --samples 3 --seq-len 64 --seed 5 -o "${SCRATCH}/some.json")
 run(0 calibrate --merge "${SCRATCH}/some.json" "${SCRATCH}/tensor.json" -o "${SCRATCH}/both.json")
 run(0 calibrate --merge "${SCRATCH}/tensor.json" "${SCRATCH}/some.json" -o "${SCRATCH}/both_other.json")
-refused(1 "order of the data" "${SCRATCH}/no.json" calibrate --merge "${SCRATCH}/both.json" --range ema -o "${SCRATCH}/no.json")
+refused(1 "order of the data" "${SCRATCH}/no.json" calibrate --merge "${SCRATCH}/both.json" --range ema
+        -o "${SCRATCH}/no.json")
 file(READ "${SCRATCH}/both.json" json)
 string(JSON tokens GET "${json}" tensors ${name} tokens)
 if(NOT tokens EQUAL 1216)  # 1024 and three times 64
@@ -72,7 +75,8 @@ refused(1 "config.json" "" inspect "${model}/config.json")
 # The page holds all that it draws, and nothing from elsewhere.
 run(0 inspect "${SCRATCH}/tensor.json" "--html=${SCRATCH}/tensor.html")
 file(READ "${SCRATCH}/tensor.html" page)
-if(page MATCHES "https?://|<script|<link|src=" OR NOT page MATCHES "<svg" OR NOT page MATCHES ">percentile:99.99<" OR NOT page MATCHES "class=\"chosen\"")
+if(page MATCHES "https?://|<script|<link|src=" OR NOT page MATCHES "<svg" OR NOT page MATCHES ">percentile:99.99<"
+   OR NOT page MATCHES "class=\"chosen\"")
   message(FATAL_ERROR "tensor.html is no page of its own with a drawing")
 endif()
 refused(2 "exists; --force" "" inspect "${SCRATCH}/tensor.json" "--html=${SCRATCH}/tensor.html")
@@ -80,12 +84,14 @@ refused(2 "exists; --force" "" inspect "${SCRATCH}/tensor.json" "--html=${SCRATC
 # Static scales of the one module that has a range: the file's own.
 set(others --include down_proj --exclude "[qkvo]_proj" --exclude "(gate|up)_proj" --exclude "layers\\.[01245]\\.")
 foreach(type int8 fp8)
-  run(0 quantize "${model}" -o "${SCRATCH}/${type}" --type ${type} --activations ${type}-static --calib "${SCRATCH}/tensor.json" ${others})
+  run(0 quantize "${model}" -o "${SCRATCH}/${type}" --type ${type} --activations ${type}-static
+      --calib "${SCRATCH}/tensor.json" ${others})
   file(READ "${SCRATCH}/${type}/config.json" config)
   string(JSON dynamic GET "${config}" quantization_config config_groups group_0 input_activations dynamic)
   string(JSON strategy GET "${config}" quantization_config config_groups group_0 input_activations strategy)
   string(JSON symmetric GET "${config}" quantization_config config_groups group_0 input_activations symmetric)
-  if(dynamic OR NOT strategy STREQUAL "tensor" OR (type STREQUAL "int8" AND symmetric) OR (type STREQUAL "fp8" AND NOT symmetric))
+  if(dynamic OR NOT strategy STREQUAL "tensor" OR (type STREQUAL "int8" AND symmetric)
+     OR (type STREQUAL "fp8" AND NOT symmetric))
     message(FATAL_ERROR "${type}: input_activations dynamic ${dynamic}, strategy ${strategy}, symmetric ${symmetric}")
   endif()
   run(0 inspect "${SCRATCH}/${type}" --json)
@@ -126,5 +132,6 @@ endif()
 refused(1 "has no range for its input" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int8 --activations int8-static --calib "${SCRATCH}/tensor.json")
 refused(1 "--granularity tensor" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int8 --activations int8-static --calib "${SCRATCH}/channel.json")
 refused(2 "needs --calib" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int8 --activations int8-static)
-refused(1 "int8 activations go with int8" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int4 --activations int8-static --calib "${SCRATCH}/tensor.json" ${others})
+refused(1 "int8 activations go with int8" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int4
+        --activations int8-static --calib "${SCRATCH}/tensor.json" ${others})
 file(REMOVE_RECURSE "${SCRATCH}")

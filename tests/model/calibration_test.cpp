@@ -2,6 +2,8 @@
 // merging.
 #include "model_test.h"
 
+#include <nibble/formats.h>
+
 #include "../bench/schema_check.h"
 #include "model/archive/npy.h"
 #include "model/calibrate/collect.h"

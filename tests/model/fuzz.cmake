@@ -2,11 +2,14 @@
 cmake_minimum_required(VERSION 3.22)
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}/found")
-set(flags -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all "-I${SOURCE}/src")
+set(flags -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all
+          "-I${SOURCE}/src")
 
 # clang comes without its runtimes in some packages.
-file(WRITE "${WORK}/empty.cpp" "extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n")
-execute_process(COMMAND "${CLANG}" ${flags} "${WORK}/empty.cpp" -o "${WORK}/empty" OUTPUT_QUIET ERROR_QUIET RESULT_VARIABLE status)
+file(WRITE "${WORK}/empty.cpp"
+  "extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n")
+execute_process(COMMAND "${CLANG}" ${flags} "${WORK}/empty.cpp" -o "${WORK}/empty"
+                OUTPUT_QUIET ERROR_QUIET RESULT_VARIABLE status)
 if(NOT status EQUAL 0)
   message("SKIPPED: ${CLANG} cannot link a fuzzer (Debian: libclang-rt-14-dev)")
   return()

@@ -198,7 +198,8 @@ def container():
         add("shape " + shape[:30], raw(one(shape=shape), four), raw(one(shape="[2,2]"), four))
     add("elements that overflow to none", raw(one(shape="[4294967296,4294967296]", offsets="[0,0]")),
         raw(one(shape="[4294967296,0]", offsets="[0,0]")))
-    add("bits that overflow to none", raw(one("U64", "[1152921504606846976]", "[0,0]")), raw(one("U64", "[0]", "[0,0]")))
+    add("bits that overflow to none", raw(one("U64", "[1152921504606846976]", "[0,0]")),
+        raw(one("U64", "[0]", "[0,0]")))
     add("half a byte", raw(one("F4", "[7]"), four), raw(one("F4", "[8]"), four))
     add("six bits", raw(one("F6_E2M3", "[5]"), four), raw(one("F6_E2M3", "[4]", "[0,3]"), four[:3]))
     add("a dtype of other bytes", raw(one("F32", "[2]"), four), raw(one("F16", "[2]"), four))
@@ -262,9 +263,11 @@ def names():
                              late=("int4",)))
     for size in (3_000, 100_000, 1_000_000):
         verbs, fails = EVERY + ("int4", "exclude"), ("exclude",) if size > 4096 else ()
-        out.append(file_case(f"a name of {size} bytes", tensors(dense("layers.0." + "a" * size + ".q_proj.weight")), fails,
+        out.append(file_case(f"a name of {size} bytes", tensors(dense("layers.0." + "a" * size + ".q_proj.weight")),
+                             fails,
                              verbs))
-        out.append(file_case(f"a name of layers, {size} bytes", tensors(dense("layers.0." * (size // 9) + "k"), dense()),
+        out.append(file_case(f"a name of layers, {size} bytes",
+                             tensors(dense("layers.0." * (size // 9) + "k"), dense()),
                              fails, verbs))
     out.append(file_case("many rows beside one long name", tensors(
         dense("a" * 100_000), *[(f"t{i}", "F16", [1], b"\0\0") for i in range(300)]), ()))
@@ -291,7 +294,8 @@ def sized():
 
         return make
 
-    out.append(Case("20000 empty tensors", many(20000, lambda i: f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+    out.append(Case("20000 empty tensors",
+                    many(20000, lambda i: f'"{i}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
                     ()))
     out.append(Case("20000 names twice", many(20000, lambda i: '"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}')))
     out.append(Case("5000 tensors of 64 dimensions", many(
@@ -299,15 +303,18 @@ def sized():
     out.append(Case("metadata of 100000 entries", many(
         1, lambda i: '"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}',
         '"__metadata__":{' + ",".join(f'"{i}":""' for i in range(100000)) + "},"), ()))
-    out.append(Case("a header that is 90 MB of spaces", lambda path: hole(path, raw("{", length=90_000_000), 90_000_008)))
+    out.append(Case("a header that is 90 MB of spaces",
+                    lambda path: hole(path, raw("{", length=90_000_000), 90_000_008)))
 
     def hole(path, start, size):
         write(path + ".safetensors", start, size=size)
         return path + ".safetensors"
 
     out.append(Case("a header of 100 MB of NUL", lambda path: hole(path, struct.pack("<Q", 10**8), 10**8 + 8)))
-    out.append(Case("a header of 100 MB in a file of 100 bytes", lambda path: hole(path, struct.pack("<Q", 10**8), 100)))
-    out.append(Case("a header of 2^40 bytes in a file of 2^41", lambda path: hole(path, struct.pack("<Q", 1 << 40), 1 << 41)))
+    out.append(Case("a header of 100 MB in a file of 100 bytes",
+                    lambda path: hole(path, struct.pack("<Q", 10**8), 100)))
+    out.append(Case("a header of 2^40 bytes in a file of 2^41",
+                    lambda path: hole(path, struct.pack("<Q", 1 << 40), 1 << 41)))
     return out
 
 
@@ -340,7 +347,8 @@ def places():
         "empty": "", "a list": "[]", "a number": "3", "no map": "{}", "a map that is a list": '{"weight_map":[]}',
         "a file that is a number": '{"weight_map":{"a":1}}', "a file that is null": '{"weight_map":{"a":null}}',
         "two maps": '{"weight_map":{},"weight_map":{}}', "cut": index({name: shard})[:-2],
-        "not UTF-8": b'{"weight_map":{"\xff":"a"}}', "a name twice": index({name: shard})[:-2] + f',"{name}":"{shard}"}}}}',
+        "not UTF-8": b'{"weight_map":{"\xff":"a"}}',
+        "a name twice": index({name: shard})[:-2] + f',"{name}":"{shard}"}}}}',
         "deep": '{"metadata":' + "[" * 100000 + "]" * 100000 + "}", "deep and open": "[" * 1000000,
         "more behind it": index({name: shard}) + "x",
     }.items():
@@ -377,7 +385,8 @@ def places():
     out.append(folder_case("no files"))
     for case, files in {
         "an empty file": {"model": b""}, "pickle": {"pytorch_model.bin": b"\x80\x02}q\0."},
-        "pickle in a zip": {"pytorch_model.bin": b"PK\x03\x04" + b"\0" * 100}, "zip as safetensors": {"model": b"PK\x03\x04" * 9},
+        "pickle in a zip": {"pytorch_model.bin": b"PK\x03\x04" + b"\0" * 100},
+        "zip as safetensors": {"model": b"PK\x03\x04" * 9},
         "GGUF": {"model": b"GGUF\x03\0\0\0" * 9}, "pickle as safetensors": {"model": b"\x80\x02}q\0." * 9},
         "JSON as safetensors": {"model": b'{"a": 1}' * 9}, "two files without an index": {"a.safetensors": good,
                                                                                              "b.safetensors": good},
@@ -432,7 +441,8 @@ def i64(*values):
     return struct.pack(f"<{len(values)}q", *values)
 
 
-def packed(codes=([2, 4], None), scale=("F16", [2, 1], None), shape=i64(2, 32), shape_is=("I64", [2]), more=(), drop=()):
+def packed(codes=([2, 4], None), scale=("F16", [2, 1], None), shape=i64(2, 32), shape_is=("I64", [2]), more=(),
+           drop=()):
     """int4 of 2 x 32, as compressed-tensors keeps it."""
     count = codes[0][0] * codes[0][1] if len(codes[0]) == 2 else 0
     size = {"F16": 2, "F32": 4, "U8": 1, "I64": 8, "BF16": 2, "F8_E4M3": 1}.get(scale[0], 4)
@@ -455,12 +465,15 @@ def quantized_containers():
     add("no scale", packed(drop=("weight_scale",)))
     add("no shape", packed(drop=("weight_shape",)))
     add("only a scale", packed(drop=("weight_packed",)), ("int4",))
-    for case, values in {"0 rows": (0, 32), "0 columns": (2, 0), "2^40 columns": (2, 1 << 40), "2^40 rows": (1 << 40, 32),
-                         "-1 rows": (-1, 32), "-1 columns": (2, -1), "-2^63 columns": (2, -(1 << 63)), "31 columns": (2, 31),
+    for case, values in {"0 rows": (0, 32), "0 columns": (2, 0), "2^40 columns": (2, 1 << 40),
+                         "2^40 rows": (1 << 40, 32),
+                         "-1 rows": (-1, 32), "-1 columns": (2, -1), "-2^63 columns": (2, -(1 << 63)),
+                         "31 columns": (2, 31),
                          "33 columns": (2, 33), "64 columns": (2, 64), "16 columns": (2, 16), "2^32+2 rows":
                          ((1 << 32) + 2, 32), "2^32+32 columns": (2, (1 << 32) + 32), "turned round": (32, 2)}.items():
         # 4 words are 8 bits of 16 columns, and 4 of 25 to 32.
-        add("shape lies, " + case, packed(shape=i64(*values)), None if case in ("16 columns", "31 columns") else QUANTIZED)
+        add("shape lies, " + case, packed(shape=i64(*values)),
+            None if case in ("16 columns", "31 columns") else QUANTIZED)
     add("shape of one number", packed(shape=i64(2), shape_is=("I64", [1])))
     add("shape of three numbers", packed(shape=i64(2, 32, 1), shape_is=("I64", [3])))
     add("shape of F64", packed(shape_is=("F64", [2])))
@@ -475,7 +488,8 @@ def quantized_containers():
     add("infinite scale", packed(scale=("F16", [2, 1], b"\0\x7c\0\x3c")), QUANTIZED, LATE)
     add("negative scale", packed(scale=("F16", [2, 1], b"\0\xbc\0\x3c")), QUANTIZED, LATE)
     add("denormal scale", packed(scale=("F16", [2, 1], b"\1\0\0\x3c")), ())
-    for codes in (([2], None), ([0, 4], None), ([2, 0], None), ([2, 5], None), ([2, 3], None), ([2, 4, 1], None), ([], None)):
+    for codes in (([2], None), ([0, 4], None), ([2, 0], None), ([2, 5], None), ([2, 3], None), ([2, 4, 1], None),
+                  ([], None)):
         content = packed(codes=codes) if len(codes[0]) == 2 else tensors(
             (Q + ".weight_packed", "I32", codes[0], b"\0" * 4 * (8 if len(codes[0]) == 3 else 2 if codes[0] else 1)),
             (Q + ".weight_scale", "F16", [2, 1], b"\0\x3c" * 2), (Q + ".weight_shape", "I64", [2], i64(2, 32)))
@@ -488,10 +502,12 @@ def quantized_containers():
     add("MX codes of 0 rows and 2^62 bytes", tensors(*empty))
     add("MX codes of 2^62 rows and 0 bytes", tensors((Q + ".weight_packed", "U8", [1 << 62, 0], b""),
                                                      (Q + ".weight_scale", "U8", [1 << 62, 0], b"")))
-    add("I8 codes of 0 rows", tensors((Q + ".weight", "I8", [0, 1 << 31], b""), (Q + ".weight_scale", "F32", [0, 1], b"")))
+    add("I8 codes of 0 rows", tensors((Q + ".weight", "I8", [0, 1 << 31], b""),
+                                      (Q + ".weight_scale", "F32", [0, 1], b"")))
     add("FP8 codes of 0 columns", tensors((Q + ".weight", "F8_E4M3", [4, 0], b""), (Q + ".weight_scale", "F32", [4, 1],
                                                                                   floats(4))))
-    add("MX scales of 255", tensors((Q + ".weight_packed", "U8", [2, 16], b"\x12" * 32), (Q + ".weight_scale", "U8", [2, 1],
+    add("MX scales of 255", tensors((Q + ".weight_packed", "U8", [2, 16], b"\x12" * 32),
+                                    (Q + ".weight_scale", "U8", [2, 1],
                                     b"\xff\x7f")), QUANTIZED, LATE)
     add("zero points", packed(more=((Q + ".weight_zero_point", "I32", [1, 1], b"\0" * 4),)), ())
     for shape in ([2, 1], [0, 1], [1, 2]):
@@ -518,7 +534,8 @@ NESTED = {**STATE, "nested_blocksize": 256, "nested_dtype": "float32", "nested_o
 NAME = Q + ".weight"
 NF4 = struct.pack("<16f", -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
                   -0.18477343022833473, -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725,
-                  0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0)
+                  0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941,
+                  0.7229568362236023, 1.0)
 
 
 def four_bits(state=STATE, codes=([32, 1], 32), absmax=("F32", [1], floats(1)), quant_map=("F32", [16], NF4), end="nf4",
@@ -548,20 +565,27 @@ def bitsandbytes():
         "empty": "", "a list": "[]", "a number": "1", "cut": text()[:-5], "not UTF-8": b'{"a":"\xff"}', "deep":
         '{"a":' + "[" * 1000 + "]" * 1000 + "}", "deep and open": "[" * 4000, "longer than 4096": text(x="a" * 5000),
         "a control character": text().replace("nf4", "\x1b[31m"), "NUL": "\0" * 10, "more behind it": text() + "x",
-        "no shape": json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float16"}), "shape null": text(shape=None),
-        "shape of one": text(shape=[64]), "shape of three": text(shape=[2, 32, 1]), "shape of texts": text(shape=["2", "32"]),
-        "shape 2^63": text(shape=[1 << 63, 32]), "shape 2^64": text(shape=[1 << 64, 32]), "shape 2^32": text(shape=[1 << 32, 32]),
-        "shape 2^32-1 square": text(shape=[(1 << 32) - 1, (1 << 32) - 1]), "shape 2^31 x 2^33": text(shape=[1 << 31, 1 << 33]),
+        "no shape": json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float16"}),
+        "shape null": text(shape=None),
+        "shape of one": text(shape=[64]), "shape of three": text(shape=[2, 32, 1]),
+        "shape of texts": text(shape=["2", "32"]),
+        "shape 2^63": text(shape=[1 << 63, 32]), "shape 2^64": text(shape=[1 << 64, 32]),
+        "shape 2^32": text(shape=[1 << 32, 32]),
+        "shape 2^32-1 square": text(shape=[(1 << 32) - 1, (1 << 32) - 1]),
+        "shape 2^31 x 2^33": text(shape=[1 << 31, 1 << 33]),
         "shape that overflows to ours": text(shape=[(1 << 32) - 1, 2]), "shape 0": text(shape=[0, 32]),
         "shape 0 columns": text(shape=[2, 0]), "shape negative": text(shape=[-2, 32]), "shape of fractions":
         text(shape=[2.0, 32.0]), "another shape": text(shape=[2, 64]), "a shape of one more": text(shape=[13, 5]),
-        "blocksize 0": text(blocksize=0), "blocksize -64": text(blocksize=-64), "blocksize 2^63": text(blocksize=1 << 63),
+        "blocksize 0": text(blocksize=0), "blocksize -64": text(blocksize=-64),
+        "blocksize 2^63": text(blocksize=1 << 63),
         "blocksize 2^32+64": text(blocksize=(1 << 32) + 64), "blocksize 1": text(blocksize=1), "blocksize 63":
         text(blocksize=63), "blocksize 64.0": text(blocksize=64.0), "blocksize a text": text(blocksize="64"),
         "blocksize 32": text(blocksize=32), "blocksize 8192": text(blocksize=8192), "no blocksize":
         text().replace("blocksize", "block"), "quant_type int4": text(quant_type="int4"), "quant_type 4":
-        text(quant_type=4), "quant_type long": text(quant_type="a" * 3000), "nested_offset a text": text(nested_offset="0.5"),
-        "nested_offset null": text(nested_offset=None), "nested_offset NaN": text(nested_offset=0).replace(": 0}", ": NaN}"),
+        text(quant_type=4), "quant_type long": text(quant_type="a" * 3000),
+        "nested_offset a text": text(nested_offset="0.5"),
+        "nested_offset null": text(nested_offset=None),
+        "nested_offset NaN": text(nested_offset=0).replace(": 0}", ": NaN}"),
         "nested_offset 1e999": text(nested_offset=0).replace(": 0}", ": 1e999}"), "nested_offset alone":
         text(nested_offset=0.5), "nested without parts": json.dumps(NESTED),
     }.items():
@@ -597,13 +621,15 @@ def bitsandbytes():
     add("state of no type", four_bits(end="int3"))
     add("two states", four_bits(more=((NAME + ".quant_state.bitsandbytes__fp4", "U8", [2], b"{}"),)))
     second = json.dumps(STATE).encode()
-    add("the same state twice", four_bits(more=((NAME + ".quant_state.bitsandbytes__nf4_", "U8", [len(second)], second),)))
+    add("the same state twice",
+        four_bits(more=((NAME + ".quant_state.bitsandbytes__nf4_", "U8", [len(second)], second),)))
     add("a state of no weight", tensors(dense(), (".quant_state.bitsandbytes__nf4", "U8", [len(second)], second)))
     add("compressed-tensors too", four_bits(more=(
         (Q + ".weight_packed", "I32", [2, 4], b"\0" * 32), (Q + ".weight_scale", "F16", [2, 1], b"\0\x3c" * 2),
         (Q + ".weight_shape", "I64", [2], i64(2, 32)))))
 
-    def eight(codes=("I8", [2, 32], b"\1" * 64), scb=("F32", [2], floats(2)), order=("U8", [], b"\0"), more=(), drop=()):
+    def eight(codes=("I8", [2, 32], b"\1" * 64), scb=("F32", [2], floats(2)), order=("U8", [], b"\0"), more=(),
+              drop=()):
         rows = [(NAME, *codes), (Q + ".SCB", *scb), (Q + ".weight_format", *order)]
         return tensors(*[row for row in rows if row[0] not in drop], *more)
 
@@ -623,8 +649,10 @@ def bitsandbytes():
     add("int8: order of two", eight(order=("U8", [2], b"\0\0")))
     add("int8: order of I64", eight(order=("I64", [], i64(7))))
     for case, codes in {"U8": ("U8", [2, 32], b"\1" * 64), "F32": ("F32", [2, 32], floats(64)), "a vector":
-                        ("I8", [64], b"\1" * 64), "of 0 columns": ("I8", [2, 0], b""), "of 0 rows": ("I8", [0, 32], b""),
-                        "of 2^62 columns": ("I8", [0, 1 << 62], b""), "of three dimensions": ("I8", [2, 32, 1], b"\1" * 64)}.items():
+                        ("I8", [64], b"\1" * 64), "of 0 columns": ("I8", [2, 0], b""),
+                        "of 0 rows": ("I8", [0, 32], b""),
+                        "of 2^62 columns": ("I8", [0, 1 << 62], b""),
+                        "of three dimensions": ("I8", [2, 32, 1], b"\1" * 64)}.items():
         add("int8: codes " + case, eight(codes=codes))
     add("int8: codes of -128", eight(codes=("I8", [2, 32], b"\x80" * 64)), ())
     return out
@@ -641,18 +669,22 @@ def weights():
     for case, value in {"zeros": 0.0, "the largest": 3.4028234663852886e38, "the smallest": 1.4e-45}.items():
         out.append(file_case("weights of " + case, tensors(dense(value=value)), (), verbs))
     empty = ("int4", "int8", "nf4", "fp8", "mxfp4")
-    for shape in ([0, 32], [2, 0], [0, 0], [0, 1 << 31], [0, (1 << 32) - 1], [0, 1 << 40], [1 << 62, 0], [0], [0, 2, 32], []):
+    for shape in ([0, 32], [2, 0], [0, 0], [0, 1 << 31], [0, (1 << 32) - 1], [0, 1 << 40], [1 << 62, 0], [0],
+                  [0, 2, 32], []):
         data = floats(1) if shape == [] else b""
         out.append(file_case(f"weights of shape {shape}", tensors((NAME, "F32", shape, data)), empty, verbs))
         out.append(file_case(f"weights of shape {shape}, and others", tensors(
             (NAME, "F32", shape, data), dense("layers.1.k_proj.weight")), (), verbs))
     small = ("int4", "mxfp4")  # 1, 3 and 17 columns have no group
     for rows, columns in ((1, 1), (3, 1), (1, 3), (5, 17)):
-        out.append(file_case(f"weights of {rows} x {columns}", tensors(dense(rows=rows, columns=columns)), small, verbs))
-    for dtype, size in (("I64", 8), ("BOOL", 1), ("F64", 8), ("C64", 8), ("F8_E8M0", 1), ("F8_E4M3FNUZ", 1), ("U16", 2)):
+        out.append(file_case(f"weights of {rows} x {columns}", tensors(dense(rows=rows, columns=columns)), small,
+                             verbs))
+    for dtype, size in (("I64", 8), ("BOOL", 1), ("F64", 8), ("C64", 8), ("F8_E8M0", 1), ("F8_E4M3FNUZ", 1),
+                        ("U16", 2)):
         out.append(file_case("weights of " + dtype, tensors((NAME, dtype, [2, 32], b"\0" * 64 * size)), empty, verbs))
     out.append(file_case("FP8 vectors and volumes", tensors(
-        ("a", "F8_E4M3", [4], b"\x38" * 4), ("b", "F8_E5M2", [1, 2, 2], b"\x38" * 4), ("c", "F8_E4M3", [], b"\x7f")), ()))
+        ("a", "F8_E4M3", [4], b"\x38" * 4), ("b", "F8_E5M2", [1, 2, 2], b"\x38" * 4), ("c", "F8_E4M3", [], b"\x7f")),
+        ()))
     out.append(file_case("FP8 matrices of nothing", tensors(("a", "F8_E4M3", [0, 1 << 62], b""), ("b", "F8_E5M2",
                                                            [1 << 40, 0], b"")), ()))
     return out
@@ -676,7 +708,8 @@ class Runner:
         os.makedirs(self.out_folder)
         # Some names of the cases, with other values, so that comparing them has something to say. Patterns refuse the
         # longest.
-        write(self.good, tensors(dense(), ("a", "U8", [4], b"abcd"), *[dense(f"layers.0.{name}.q_proj.weight", value=0.25)
+        write(self.good, tensors(dense(), ("a", "U8", [4], b"abcd"),
+                                 *[dense(f"layers.0.{name}.q_proj.weight", value=0.25)
                                                                      for name in NAMES if len(name) < 4000]))
         for verb in ("inspect", "names", "f32", "compare", "int4", "int8", "nf4", "fp8", "mxfp4", "exclude"):
             status, self.baseline[verb], _ = self.execute(self.command(verb, self.good))
@@ -837,10 +870,10 @@ def main():
                 continue
             runner.case(number, case)
         verdict = "ok" if runner.failures == failed else "FAILED"
-        print(f"{verdict:7}{title:20}{count:4} models, {runner.runs - before:5} runs, {time.monotonic() - start:5.1f} s",
-              flush=True)
-    print(f"{runner.runs} runs, {runner.failures} of them wrong; the slowest {runner.slowest[0]:.2f} s ({runner.slowest[1]}), "
-          f"the largest {runner.largest[0] / 1024:.0f} MB ({runner.largest[1]}), of a right model "
+        print(f"{verdict:7}{title:20}{count:4} models, {runner.runs - before:5} runs, "
+              f"{time.monotonic() - start:5.1f} s", flush=True)
+    print(f"{runner.runs} runs, {runner.failures} of them wrong; the slowest {runner.slowest[0]:.2f} s "
+          f"({runner.slowest[1]}), the largest {runner.largest[0] / 1024:.0f} MB ({runner.largest[1]}), of a right model "
           f"{max(runner.baseline.values()) / 1024:.0f} MB")
     if runner.failures == 0:
         shutil.rmtree(options.scratch)

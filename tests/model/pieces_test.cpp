@@ -1,5 +1,8 @@
 // The bytes of an output do not depend on how tensors are cut into pieces.
 #include "model/quantize/lanes.h"
+
+#include <nibble/formats.h>
+
 #include "model/quantize/pipeline.h"
 #include "model/quantize/slab.h"
 #include "model_test.h"

@@ -1,5 +1,6 @@
 // Which tensors are quantized, and how: decisions without a device.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include "model/archive/error.h"
 #include "model/quantize/selection.h"

@@ -26,7 +26,8 @@ def side_counts(name, negative):
     if name == "bell":
         return [c + next(random) % 5 for c in bell(4000000 - 70000 * negative, 3)][: 1000 - 40 * negative]
     if name == "relu":
-        return [0] if negative else [c + (9000000 if k == 0 else next(random) % 3) for k, c in enumerate(bell(1500000, 2))][:900]
+        return [0] if negative else [c + (9000000 if k == 0 else next(random) % 3)
+                                     for k, c in enumerate(bell(1500000, 2))][:900]
     if name == "outliers":
         counts = [c for c in bell(3000000, 900)]
         return [c if k < 100 else int(next(random) % 41 == 0) for k, c in enumerate(counts)]
@@ -37,7 +38,8 @@ def side_counts(name, negative):
     if name == "sparse":
         return [next(random) % 50 if next(random) % 7 == 0 else 0 for _ in range(700 + 300 * negative)]
     if name == "hills":
-        return [next(random) % 9 + (max(0, 300 - abs(k - 400)) * 90 + max(0, 60 - abs(k - 900)) * 5) for k in range(SIDE)]
+        return [next(random) % 9 + (max(0, 300 - abs(k - 400)) * 90 + max(0, 60 - abs(k - 900)) * 5)
+                for k in range(SIDE)]
     if name == "steps":
         return [100000 // (k // 16 + 1) if k % 16 == 0 else 0 for k in range(SIDE)]
     if name == "positive":
@@ -61,7 +63,10 @@ class Histogram:
         self.positive = trimmed(side_counts(name, 0))
         self.negative = trimmed(side_counts(name, 1))
         self.max = (len(self.positive) - 0.75) * self.width
-        self.min = -(len(self.negative) - 0.75) * self.width if self.negative else 200 * self.width if name == "positive" else 0.0
+        if self.negative:
+            self.min = -(len(self.negative) - 0.75) * self.width
+        else:
+            self.min = 200 * self.width if name == "positive" else 0.0
 
     def magnitudes(self):
         length = max(len(self.positive), len(self.negative))

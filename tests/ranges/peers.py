@@ -13,7 +13,8 @@ LEVELS = 128
 
 # ------------------------------------------------------------------------------------------ ONNX Runtime
 def in_double():
-    """From here on ONNX Runtime's own source with fp32 read as fp64: this release rounds to fp32 where earlier ones did not."""
+    """From here on ONNX Runtime's own source with fp32 read as fp64: this release rounds to fp32 where earlier ones did
+    not."""
     from onnxruntime.quantization import calibrate, quant_utils
 
     for module, names in ((quant_utils, ["smooth_distribution"]), (calibrate, ["rel_entr", "entropy"])):
@@ -48,8 +49,8 @@ def unclipped(made, counts, length):
 
 # ---------------------------------------------------------------- TensorRT's entropy, as Model-Optimizer has it
 def trt_edge(counts):
-    """From the description of _compute_amax_entropy: bin 0 = bin 1; cells of equal width over the first i bins; the last
-    minimum. None with too few bins."""
+    """From the description of _compute_amax_entropy: bin 0 = bin 1; cells of equal width over the first i bins; the
+    last minimum. None with too few bins."""
     bins = np.array(counts, dtype=np.float64)
     if len(bins) <= LEVELS:
         return None
@@ -76,8 +77,8 @@ def trt_edge(counts):
 
 # ------------------------------------------------------------------------------------------- squared error
 def mse_bin(counts):
-    """Model-Optimizer's histogram MSE with the grid of full-range int8: the bin whose centre is the threshold; the first
-    minimum."""
+    """Model-Optimizer's histogram MSE with the grid of full-range int8: the bin whose centre is the threshold; the
+    first minimum."""
     counts = np.array(counts, dtype=np.float64)
     if len(counts) <= LEVELS:
         return None

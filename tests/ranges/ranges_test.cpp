@@ -1,6 +1,7 @@
 // Ranges from histograms: edges against ONNX Runtime's calibrator and independent implementations (expected.inc), what
 // degenerate histograms give, scales.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 #include <limits>

@@ -1,17 +1,20 @@
 #!/usr/bin/env bash
-# Do ONNX Runtime's calibrator, in a Debian sid tree of its own, and the independent implementations of peers.py find what
-# expected.inc says? With --write, expected.inc becomes what they find.
+# Do ONNX Runtime's calibrator, in a Debian sid tree of its own, and the independent implementations of peers.py find
+# what expected.inc says? With --write, expected.inc becomes what they find.
 #
 #   tests/ranges/run.sh [--write] [TREE]        TREE: where the tree is or shall be made (tests/loaders/tree.sh)
 #
-# Needs root, a Debian archive in the apt sources and about 1.5 GB of disk; some minutes the first time, 20 s after that.
+# Needs root, a Debian archive in the apt sources and about 1.5 GB of disk; some minutes the first time, 20 s after
+# that.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../tools/lib/common.sh"
+. "$here/../../tools/lib/archive.sh"
 
 write=
 if [ "${1:-}" = --write ]; then write=1; shift; fi
 [ $# -le 1 ] || die "usage: run.sh [--write] [TREE]"
+can_make_trees || lacking "a Debian sid tree needs root and Debian's archive in the apt sources"
 tree=${1:-$NIBBLE_CACHE/onnxruntime}
 case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
 "$here/../loaders/tree.sh" "$tree" python3-onnxruntime python3-onnx >&2

@@ -58,7 +58,8 @@ build() {
   say "building glslang (2 to 4 minutes on two cores)"
   {
     # Static, and without what nobody asks of it here: HLSL, the optimizer (which needs SPIRV-Tools' source), its tests.
-    cmake -S "$WORK/source/tree" -B "$WORK/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX="$WORK/out" \
+    cmake -S "$WORK/source/tree" -B "$WORK/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+      -DCMAKE_INSTALL_PREFIX="$WORK/out" \
       -DBUILD_SHARED_LIBS=OFF -DENABLE_OPT=OFF -DENABLE_HLSL=OFF -DENABLE_PCH=OFF -DGLSLANG_TESTS=OFF &&
       cmake --build "$WORK/build" --target glslang-standalone --parallel "$(nproc)"
   } >"$WORK/log" 2>&1 || { tail -n 20 "$WORK/log" >&2; die "glslang does not build"; }

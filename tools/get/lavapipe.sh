@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets a newer lavapipe, the software driver that has KHR cooperative matrices, with every library it needs: unpacked, not
-# installed. Its C library is newer than the system's, so programs run on it through its own program loader:
+# Gets a newer lavapipe, the software driver that has KHR cooperative matrices, with every library it needs: unpacked,
+# not installed. Its C library is newer than the system's, so programs run on it through its own program loader:
 #   $(tools/get/lavapipe.sh) PROGRAM ARGS...
 # The last line of stdout is that launcher.
 set -euo pipefail
@@ -33,8 +33,8 @@ unpack() {
   done
   for deb in "$WORK"/apt/archives/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" |
-      tar -x -C "$tree" --keep-directory-symlink --no-same-owner --exclude='./usr/share/doc' --exclude='./usr/share/locale' \
-        --exclude='./usr/share/man' --exclude='./usr/lib/*/gconv' --exclude='./etc' --exclude='./var'
+      tar -x -C "$tree" --keep-directory-symlink --no-same-owner --exclude='./usr/share/doc' \
+        --exclude='./usr/share/locale' --exclude='./usr/share/man' --exclude='./usr/lib/*/gconv' --exclude='./etc' --exclude='./var'
   done
 }
 
@@ -69,7 +69,8 @@ RUN
 
 # proves DIR: programs of this machine start, and the driver offers cooperative matrices.
 proves() {
-  "$1/run" "$(command -v cmake || command -v true)" --version >/dev/null 2>&1 || { say "its C library does not run this machine's programs"; return 1; }
+  "$1/run" "$(command -v cmake || command -v true)" --version >/dev/null 2>&1 ||
+    { say "its C library does not run this machine's programs"; return 1; }
   "$1/run" "$1/root/usr/bin/vulkaninfo" >"$WORK/info" 2>/dev/null || true
   grep -q VK_KHR_cooperative_matrix "$WORK/info" || { say "it has no cooperative matrices"; return 1; }
 }

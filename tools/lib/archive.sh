@@ -5,7 +5,8 @@
 # source_entries: "KIND URI SUITE" for each entry of the machine's apt sources, the distribution's own first.
 source_entries() {
   local dir=${NIBBLE_APT_DIR:-/etc/apt} files=() f
-  for f in "$dir/sources.list" "$dir"/sources.list.d/{debian,ubuntu}.{sources,list} "$dir"/sources.list.d/*.{sources,list}; do
+  for f in "$dir/sources.list" "$dir"/sources.list.d/{debian,ubuntu}.{sources,list} \
+    "$dir"/sources.list.d/*.{sources,list}; do
     if [ -r "$f" ]; then files+=("$f"); fi
   done
   [ ${#files[@]} -gt 0 ] || return 0
@@ -47,11 +48,15 @@ debian_archive() {
   local id
   id=$(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}")
   if [ "$id" != debian ] && [ -z "${NIBBLE_ARCHIVE:-}" ]; then
-    say "this machine's apt sources are not Debian's (${id:-unknown system}); NIBBLE_ARCHIVE=<address of a Debian archive> would serve"
+    say "this machine's apt sources are not Debian's (${id:-unknown system});" \
+      "NIBBLE_ARCHIVE=<address of a Debian archive> would serve"
     return 1
   fi
   archive_uri || { say "no Debian archive found in this machine's apt sources"; return 1; }
 }
+
+# can_make_trees: whether another release's packages can be installed in a tree of their own.
+can_make_trees() { [ "$(id -u)" = 0 ] && command -v unshare >/dev/null && debian_archive >/dev/null; }
 
 # private_apt DIR [SOURCES]: makes an apt of our own in DIR and points APT_CONFIG at it. It believes that nothing is
 # installed, so its resolver gives whole dependency closures. SOURCES are deb822 lines; without them it reads the

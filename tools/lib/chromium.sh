@@ -14,7 +14,8 @@ chromium_vulkan() {
     mkdir "$WORK/out" "$WORK/out/layers"
     lib=usr/lib/chromium
     dpkg-deb --fsys-tarfile "$WORK"/deb/chromium-common_*.deb |
-      tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" "./$lib/libVkLayer_khronos_validation.so" ||
+      tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" \
+        "./$lib/libVkLayer_khronos_validation.so" ||
       { say "chromium-common does not hold these libraries any more"; return 1; }
     # Absolute paths: a loader looks up a bare name in the system's folders. No more is promised to the loader than it
     # needs to know; driver and layer answer for themselves when asked.

@@ -4,7 +4,7 @@
 # test_driver VARIABLE NAME WHAT: exports VARIABLE, the path printed by tools/get/NAME.sh, for the tests to find. What
 # cannot be had is said in one line and left out; NIBBLE_REQUIRE_ALL=1 makes that an error.
 test_driver() {
-  local variable=$1 name=$2 what=$3 logs
+  local variable=$1 name=$2 what=$3 logs reason
   if [ -n "${!variable:-}" ]; then export "${variable?}"; return; fi
   logs=$(mktemp -d)
   # What it says goes to the person and to a log at once; what it answers, to a file.
@@ -12,7 +12,8 @@ test_driver() {
     export "$variable=$(tail -n 1 "$logs/out")"
   else
     # The reason is the last thing that the script itself said, but for its closing line.
-    NOT_TESTED+=("not tested here: $what ($(sed -n "/to be had here/d; s/^$name\.sh: \(error: \)\{0,1\}//p" "$logs/err" | tail -n 1))")
+    reason=$(sed -n "/to be had here/d; s/^$name\.sh: \(error: \)\{0,1\}//p" "$logs/err" | tail -n 1)
+    NOT_TESTED+=("not tested here: $what ($reason)")
   fi
   rm -rf "$logs"
   if [ -z "${!variable:-}" ] && [ "${NIBBLE_REQUIRE_ALL:-0}" = 1 ]; then die "${NOT_TESTED[-1]}"; fi

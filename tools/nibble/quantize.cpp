@@ -1,5 +1,8 @@
 // nibble quantize: a folder of a model in, a quantized one out.
 #include "model_text.h"
+
+#include <nibble/formats.h>
+
 #include "options.h"
 #include "verb.h"
 

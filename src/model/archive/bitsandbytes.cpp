@@ -1,6 +1,9 @@
 // The bitsandbytes container, which transformers and vLLM load: NF4 and FP4 in blocks of consecutive elements, with or
 // without double quantization, and LLM.int8, whose rows have an absolute maximum instead of a scale.
 #include "model/archive/checkpoint.h"
+
+#include <nibble/formats.h>
+
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 

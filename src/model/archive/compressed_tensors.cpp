@@ -2,6 +2,9 @@
 // int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config follow the project's
 // 2026 sources.
 #include "model/archive/checkpoint.h"
+
+#include <nibble/formats.h>
+
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 

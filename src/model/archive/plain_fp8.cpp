@@ -1,5 +1,8 @@
 // FP8 matrices without a scale tensor: each code is its value.
 #include "model/archive/checkpoint.h"
+
+#include <nibble/formats.h>
+
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 

@@ -1,5 +1,7 @@
 #include "model/calibrate/calibration.h"
 
+#include <nibble/formats.h>
+
 #include "model/archive/error.h"
 
 #include <algorithm>

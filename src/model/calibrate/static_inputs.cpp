@@ -1,5 +1,7 @@
 #include "model/calibrate/static_inputs.h"
 
+#include <nibble/formats.h>
+
 #include "model/archive/error.h"
 #include "model/archive/hash.h"
 #include "model/calibrate/calibration.h"

@@ -2,6 +2,8 @@
 #ifndef NIB_MODEL_CALIBRATE_STATIC_INPUTS_H
 #define NIB_MODEL_CALIBRATE_STATIC_INPUTS_H
 
+#include <nibble/formats.h>
+
 #include "model/archive/container.h"
 
 #include <filesystem>

@@ -1,5 +1,7 @@
 #include "model/calibrate/trial.h"
 
+#include <nibble/formats.h>
+
 #include "model/quantize/weight_type.h"
 
 #include <algorithm>

@@ -1,4 +1,6 @@
 // Cases of dequantize: every way of sharing scales over every shape.
+#include <nibble/formats.h>
+
 #include "selftest/lists.h"
 
 namespace nib::selftest {

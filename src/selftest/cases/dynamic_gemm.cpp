@@ -1,4 +1,6 @@
 // Cases of dynamic_gemm: every format that its weights may have, tokens of every kind, outliers.
+#include <nibble/formats.h>
+
 #include "selftest/code_products.h"
 #include "selftest/lists.h"
 

@@ -1,4 +1,6 @@
 // Cases of gather: every way of sharing scales over every shape; rows that are asked for twice, and that are not there.
+#include <nibble/formats.h>
+
 #include "selftest/lists.h"
 
 namespace nib::selftest {

@@ -1,4 +1,6 @@
 // Cases of int8_gemm: every kind of result, ways of sharing scales on both sides, and what follows the sums.
+#include <nibble/formats.h>
+
 #include "selftest/code_products.h"
 #include "selftest/lists.h"
 

@@ -1,5 +1,7 @@
 // Cases of matmul: exact sums, which every path must give to the byte, and every fourth case ordinary numbers, judged by
 // the bound.
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cmath>
 

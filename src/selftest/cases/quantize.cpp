@@ -1,4 +1,6 @@
 // Cases of quantize: every way of sharing scales over every shape, every mode, with scales found and given.
+#include <nibble/formats.h>
+
 #include "selftest/lists.h"
 
 namespace nib::selftest {

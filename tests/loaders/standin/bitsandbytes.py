@@ -1,6 +1,6 @@
-"""Stands in for bitsandbytes, which is no Debian package: as much as transformers asks for to read weights of 4 bits on a
-CPU. transformers' own loader thus reads config.json, finds the tensors and hands them over; what is done with them then is
-written here from the description of the format, so it proves less than the program itself would."""
+"""Stands in for bitsandbytes, which is no Debian package: as much as transformers asks for to read weights of 4 bits on
+a CPU. transformers' own loader thus reads config.json, finds the tensors and hands them over; what is done with them
+then is written here from the description of the format, so it proves less than the program itself would."""
 import json
 import types
 
@@ -12,7 +12,8 @@ STANDS_IN = True
 
 TABLES = {
     "nf4": [
-        -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334,
+        -1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+        -0.18477343022823334,
         -0.09105003625154495, 0.0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224,
         0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0,
     ],
@@ -37,7 +38,8 @@ class QuantState:
         assert set(tensors) == TENSORS | (NESTED_TENSORS if nested else set()), f"tensors {sorted(tensors)}"
         assert set(state) == KEYS | (NESTED_KEYS if nested else set()), f"keys {sorted(state)}"
         assert state["quant_type"] in TABLES, f"quant_type {state['quant_type']}"
-        self.quant_type, self.shape, self.blocksize = state["quant_type"], torch.Size(state["shape"]), state["blocksize"]
+        self.quant_type, self.blocksize = state["quant_type"], state["blocksize"]
+        self.shape = torch.Size(state["shape"])
         self.dtype, self.nested = getattr(torch, state["dtype"]), nested
         self.absmax = tensors["absmax"]
         if nested:

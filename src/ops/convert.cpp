@@ -58,7 +58,7 @@ void fillProbe(const NibConvertDesc& d, const NibMemory& memory, const NibCpuBin
   void* source = binding.range[NIB_ROLE_INPUT].data;
   const uint64_t size_bytes = memory.range[NIB_ROLE_INPUT].size_bytes;
   probe::fillDense(source, d.source_type, size_bytes, 0x27d4eb2fu);
-  // Between them any pattern, so that every kind of overflow is met.
+  // Every third word is any bit pattern, so that every kind of overflow occurs.
   uint32_t* words = static_cast<uint32_t*>(source);
   probe::Sequence sequence(0x165667b1u);
   for (uint64_t i = 0; i < size_bytes / 4u; i += 3) words[i] = sequence.next();
@@ -75,7 +75,7 @@ NibResult build(const NibConvertDesc& d, const NibMemory&, PlanBuilder& builder)
   const NibResult result = checkStrides(d, Log(), &source_stride, &result_stride);
   if (result != NIB_SUCCESS) return result;
   const uint64_t from = typeBytes(d.source_type), to = typeBytes(d.result_type);
-  // Contiguous matrices are one long row: no tails, and no division per run.
+  // Contiguous matrices are processed as one long row: no row tails, and no division per run.
   const bool flat = d.rows == 1 || (source_stride == d.cols && result_stride == d.cols);
   auto aligned = [&](uint32_t run) {
     return d.cols % run == 0 && (flat || (source_stride % run == 0 && result_stride % run == 0));
@@ -93,7 +93,7 @@ NibResult build(const NibConvertDesc& d, const NibMemory&, PlanBuilder& builder)
   spec.FULL = d.cols % 8u == 0;
   spec.FLATTEN = flat;
   const ConvertPush push{{}, d.cols, source_stride, result_stride};
-  // Items are elements of the one row, or runs of eight of many.
+  // An item is an element of the flattened matrix, or a run of eight elements of a row.
   const uint32_t item = flat ? 1 : 8;
   TileRule tiles;
   tiles.mul = ceilDiv(d.cols, item);

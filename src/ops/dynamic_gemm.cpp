@@ -1,4 +1,5 @@
-// NIB_OP_DYNAMIC_GEMM: validation, memory, self-test, and the phases of the two ops it is made of.
+// NIB_OP_DYNAMIC_GEMM: validation, memory, self-test. It runs the phases of quantize and int8_gemm, or one kernel that
+// does both.
 #include "plan/op.h"
 
 #include <nibble/formats.h>
@@ -19,18 +20,18 @@ extern const OpRow kOp_quantize;
 namespace {
 
 NibResult checkOutliers(const char* op, const NibDynamicGemmDesc& d, const Log& log) {
-  // Also wrong for NaN.
+  // Written so that NaN fails.
   if (!(d.outlier_threshold == 0) && !(d.outlier_threshold >= 0x1p-60f && d.outlier_threshold <= 0x1p60f)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: outlier_threshold %g must be 0 or within 2^-60..2^60", op,
                     double(d.outlier_threshold));
   }
-  const uint32_t most = d.outlier_threshold == 0 ? 0 : d.cols;
-  if (d.max_outliers > most) {
+  const uint32_t limit = d.outlier_threshold == 0 ? 0 : d.cols;
+  if (d.max_outliers > limit) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: max_outliers %u must be at most %s", op, d.max_outliers,
-                    most == 0 ? "0 without outlier_threshold" : "cols");
+                    limit == 0 ? "0 without outlier_threshold" : "cols");
   }
   if (d.outlier_threshold != 0 && (d.input_flags & NIB_WEIGHTS_ASYMMETRIC)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: input_flags: ASYMMETRIC does not go with outlier_threshold", op);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: input_flags: ASYMMETRIC cannot be combined with outlier_threshold", op);
   }
   return NIB_SUCCESS;
 }
@@ -129,7 +130,7 @@ void fillProbe(const NibDynamicGemmDesc& d, const NibMemory& memory, const NibCp
   probe::fillWeights(d.weights, memory, binding);
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
   if (isSmooth(d.activation)) {
-    // So that no result overflows.
+    // Small scales and no bias: no result overflows.
     probe::fillOrdinaryScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
                               memory.part[NIB_PART_SCALES].size_bytes);
     if (d.flags & NIB_PRODUCT_BIAS) {

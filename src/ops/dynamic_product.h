@@ -7,10 +7,11 @@
 
 namespace nib {
 
+// Validates `desc` and fills *out.
 NibResult makeDynamicProduct(const NibDynamicGemmDesc& desc, const Log& log, DynamicProduct* out);
 
 class PlanBuilder;
-// The phase that writes codes and lists.
+// Adds the phase that writes codes and lists of outliers.
 NibResult addOutliers(const DynamicProduct& product, PlanBuilder& builder);
 
 }  // namespace nib

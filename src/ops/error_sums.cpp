@@ -1,4 +1,4 @@
-// From the tiles of NIB_OP_ERRORS to what people ask for: the only place of the core where a root and a logarithm are taken.
+// Error measures from the tiles of NIB_OP_ERRORS. Only here does the core compute square roots and logarithms.
 #include "base/sized.h"
 #include <nibble/nibble.h>
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-// Exponents of the units that a tile's sums have: see NibErrorTile.
+// The exponents of two that a tile's sums are scaled with: see NibErrorTile.
 int exponentOfErrors(const NibErrorTile& tile) { return int(tile.max_error >> 23) - 221; }
 int exponentOf(float largest) { return std::ilogb(largest) - 30; }
 
@@ -45,7 +45,7 @@ double cosineOf(const NibErrorSums& sums) {
   if (sums.reference_squares == 0.0 || sums.candidate_squares == 0.0) {
     return sums.reference_squares == sums.candidate_squares ? 1.0 : 0.0;
   }
-  // Two roots: the product of both sums may be beyond fp64.
+  // Two square roots, because the product of the sums may overflow fp64.
   const double cosine = sums.products / std::sqrt(sums.reference_squares) / std::sqrt(sums.candidate_squares);
   return cosine > 1.0 ? 1.0 : cosine < -1.0 ? -1.0 : cosine;
 }
@@ -71,7 +71,7 @@ NibResult nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors) {
   }
   const bool exact = sums->max_error == 0.0, zero = sums->max_reference == 0.0;
   e.relative_error = exact ? 0.0 : zero ? HUGE_VAL : sums->error_magnitudes / sums->reference_magnitudes;
-  // A difference of logarithms: the quotient may be beyond fp64.
+  // A difference of logarithms, because the quotient may overflow fp64.
   e.sqnr_db = exact ? HUGE_VAL
               : zero ? -HUGE_VAL
                      : 10.0 * (std::log10(sums->reference_squares) - std::log10(sums->error_squares));

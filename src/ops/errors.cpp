@@ -64,15 +64,15 @@ void fillProbe(const NibErrorsDesc& d, const NibMemory& memory, const NibCpuBind
 #if !defined(NIB_NO_VULKAN)
 
 constexpr uint32_t kLeaf = 8;
-// The tree of the sums is made of this many leaves, and every device has as many invocations.
+// One invocation per leaf of the summation tree. Every device supports workgroups of this size.
 constexpr uint32_t kWorkgroup = NIB_ERROR_TILE / kLeaf;
 constexpr uint32_t kSoloWorkgroup = 32;
 constexpr uint32_t kSharedBytes = 144 * 16 + 16 * 16 + 4 + 6 * 144 * 8 + 6 * 16 * 8;
 
 NIB_SPEC_STRUCT(ErrorsSpec, ERRORS_SPEC)
 
-// As the kernel's *_LAYOUT. Whole leaves are neighbours in memory from a multiple of their length on, if that divides rows
-// and strides, or rows follow each other.
+// The kernel's *_LAYOUT. 2: rows are contiguous, so the operand is one row. 1: every whole leaf is contiguous and starts
+// at a multiple of its length. 0: neither.
 uint32_t layoutOf(const NibErrorsDesc& d, uint32_t stride) {
   if (d.rows == 1 || stride == d.cols) return 2;
   return d.cols % kLeaf == 0 && stride % kLeaf == 0 ? 1 : 0;

@@ -1,4 +1,4 @@
-// NIB_OP_GATHER: validation, memory, kernel. It takes dequantize's kernel, with a list of rows.
+// NIB_OP_GATHER: validation, memory, kernel. It uses dequantize's kernel with a list of rows.
 #include "plan/op.h"
 
 #include <cstring>
@@ -59,7 +59,7 @@ void fillProbe(const NibGatherDesc& d, const NibMemory& memory, const NibCpuBind
   probe::fillWeights(d.weights, memory, binding);
   probe::Sequence sequence(0x165667b1u);
   uint32_t* numbers = static_cast<uint32_t*>(binding.range[NIB_ROLE_INPUT].data);
-  // Some beyond the last row.
+  // Some numbers are beyond the last row.
   for (uint32_t i = 0; i < d.count; ++i) numbers[i] = uint32_t((uint64_t(sequence.next()) * (uint64_t(d.rows) + 2u)) >> 32);
 }
 
@@ -78,7 +78,7 @@ NibResult build(const NibGatherDesc& d, const NibMemory&, PlanBuilder& builder) 
   DequantizePush push = decodePush(g, dense);
   push.source_rows = d.rows;
   if (d.weights.flags & NIB_WEIGHTS_FLAT) {
-    // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
+    // If the rows of a flat matrix are whole runs and groups, they are ordinary rows without padding.
     push.row_words = uint32_t(d.cols / run * runCodeBytes(g) / 4);
     push.scale_row_stride = d.cols / g.group;
   }

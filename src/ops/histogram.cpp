@@ -1,5 +1,5 @@
-// NIB_OP_HISTOGRAM: validation, memory, kernels. Four phases: partial extents, extents, histograms that take in larger
-// values, counts.
+// NIB_OP_HISTOGRAM: validation, memory, kernels. Four phases: partial extents, extents, widening the histograms to
+// larger values, counting.
 #include "plan/op.h"
 
 #include <cstring>
@@ -40,7 +40,7 @@ NibResult checkKind(const NibHistogramDesc& d, const Log& log) {
   // Kernels count words of the output range in 32 bits.
   const uint64_t histograms = histogramCount(d);
   if (histograms * d.bins > kMaxElements / 4) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: bins %u for each of %llu histograms are more than 2^30 less 2^19 together",
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: bins %u for each of %llu histograms are more than 2^30 - 2^19 together",
                     d.bins, (unsigned long long)histograms);
   }
   return NIB_SUCCESS;
@@ -68,7 +68,7 @@ NibResult getMemory(const NibHistogramDesc& d, const Log& log, NibMemory* memory
   return NIB_SUCCESS;
 }
 
-// Histograms to go on with: of smaller values than will come, as large ones, larger ones, and none.
+// Histograms to accumulate into: of values smaller than, as large as and larger than the source's, and empty ones.
 void fillHistograms(const NibHistogramDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   auto* heads = partOf<uint8_t>(memory, binding, NIB_ROLE_OUTPUT, NIB_PART_HEADS);
   auto* counts = partOf<uint32_t>(memory, binding, NIB_ROLE_OUTPUT, NIB_PART_COUNTS);
@@ -80,7 +80,7 @@ void fillHistograms(const NibHistogramDesc& d, const NibMemory& memory, const Ni
     std::memcpy(heads + h * sizeof head, &head, sizeof head);
     for (uint32_t i = 0; i < 2 * d.bins; ++i) {
       const bool low = i % 2 == 0;
-      // Low words near their end, so that carries come up.
+      // Low words close to overflow, so that carries occur.
       counts[h * 2 * d.bins + i] = exponent == 0 ? 0u : low ? 0xfffffff0u + sequence.next() % 16u : sequence.next() % 8u;
     }
   }
@@ -95,10 +95,10 @@ bool accumulates(const NibHistogramDesc& d) { return (d.flags & NIB_HISTOGRAM_AC
 
 #if !defined(NIB_NO_VULKAN)
 
-constexpr uint32_t kWorkgroup = 128;  // what every device has, and no histogram has fewer bins
+constexpr uint32_t kWorkgroup = 128;  // every device supports it, and no histogram has fewer bins
 constexpr uint32_t kRun = 8;
 constexpr uint32_t kSteps = 32;       // runs per invocation: a workgroup adds to every bin once, for 32768 elements
-constexpr uint32_t kCpuSteps = 256;   // of devices that need no more workgroups than they have threads
+constexpr uint32_t kCpuSteps = 256;   // a CPU needs no more workgroups than it has threads
 constexpr uint32_t kColumnRows = 64;
 
 NIB_SPEC_STRUCT(HistogramSpec, HISTOGRAM_SPEC)
@@ -135,7 +135,7 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
   spec.BINS = d.bins;
   spec.SIGNED = (d.flags & NIB_HISTOGRAM_SIGNED) != 0;
   spec.SHARED = columns ? 1u : d.bins;
-  // A CPU's atomic additions do not meet; what costs it is to branch.
+  // A CPU's atomic additions rarely contend, but branches cost it time.
   spec.RUNS = !isCpu(builder.caps().device_type);
   spec.SIDE_LOG = 0;
   for (const uint32_t side = spec.SIGNED ? d.bins / 2 : d.bins; 1u << spec.SIDE_LOG < side;) ++spec.SIDE_LOG;

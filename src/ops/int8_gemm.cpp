@@ -28,7 +28,7 @@ constexpr uint32_t kFewMatrices = 2;
 
 NibInt8GemmDesc resized(const NibInt8GemmDesc& desc, Sides sides) {
   NibInt8GemmDesc d = desc;
-  // Whether a stride is that of whole fours of words stays.
+  // Contiguous rows stay contiguous, another stride stays the same modulo 16 bytes.
   if (d.input_stride != 0) {
     d.input_stride = d.input_stride == alignUp(d.cols, 4) ? 0u : uint32_t(alignUp(sides.cols, 16)) + 16u + d.input_stride % 16u;
   }
@@ -46,7 +46,7 @@ void fillProbe(const NibInt8GemmDesc& d, const NibMemory& memory, const NibCpuBi
   probe::fillScales(partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), d.input.scale_type,
                     memory.part[NIB_PART_INPUT_SCALES].size_bytes, 0xb5297a4du);
   if (isBounded(d)) {
-    // Where a smooth activation is neither 0 nor its argument, and no result overflows.
+    // Sums for which a smooth activation is neither 0 nor its argument, and no result overflows.
     probe::fillOrdinaryScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
                               memory.part[NIB_PART_SCALES].size_bytes);
     probe::fillOrdinaryScales(partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES), d.input.scale_type,

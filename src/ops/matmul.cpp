@@ -29,12 +29,12 @@ namespace {
 
 constexpr uint32_t kDenseRun = 16;
 
-// Of the copy of activations: halves stay what they are, for matrix units take those.
+// The type of the copy of the activations. Halves stay halves, because matrix units need them.
 uint32_t copyType(const NibMatmulDesc& d) { return d.input_type == NIB_TYPE_F16 ? NIB_TYPE_F16 : NIB_TYPE_F32; }
 
 NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log, Geometry* g) {
   if (weights.scale_type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: weights.scale_type %u, which dense weights are of, is no NibType",
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: weights.scale_type %u, the type of dense weights, must be F32, F16 or BF16",
                     weights.scale_type);
   }
   if (weights.granularity != 0 || weights.group_size != 0 || weights.flags != 0) {
@@ -52,7 +52,7 @@ NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights,
   return NIB_SUCCESS;
 }
 
-// Activations that are codes, of all matrices.
+// Validates the description of the activations. If they are codes, prepares their dequantization, for all matrices.
 NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Matmul* m) {
   const NibWeights& w = d.input;
   if (!m->coded) {
@@ -67,10 +67,10 @@ NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Ma
                     "matmul: input.format %u is neither fp8 nor fp8_e5m2, nor 0 for dense activations", w.format);
   }
   if (w.granularity == NIB_GRANULARITY_COLUMN) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: input.granularity COLUMN: scales of activations go with tokens");
+    return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: input.granularity COLUMN: activations have scales per token");
   }
   if (w.flags & NIB_WEIGHTS_FLAT) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: input.flags: groups of FLAT run across tokens");
+    return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: input.flags: FLAT groups would span tokens");
   }
   if (d.input_stride != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: input_stride %u of activations that are codes must be 0",
@@ -92,7 +92,7 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: flags 0x%x has unknown bits", d.flags);
   }
   if (d.activation > NIB_ACTIVATION_SILU) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is no NibActivation", d.activation);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is not a NibActivation", d.activation);
   }
   if (d.rows == 0 || d.cols == 0 || d.tokens == 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u", d.rows,
@@ -103,7 +103,7 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
       sides[0] > UINT32_MAX || sides[1] > UINT32_MAX) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
                     "matmul: %u matrices of %u x %u, or their activations of %u tokens, have more than 2^32 - 2^21 elements; "
-                    "cut rows, tokens or batch",
+                    "split rows, tokens or batch",
                     batch, d.rows, d.cols, d.tokens);
   }
   const uint32_t rows = uint32_t(sides[0]);
@@ -118,7 +118,7 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
       return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: cols %u with FLAT must be a multiple of 32 and of the group, %u", d.cols,
                       m.g.group);
     }
-    // A flat matrix whose rows are whole runs and groups is one of rows that lie close.
+    // If the rows of a flat matrix are whole runs and groups, they are ordinary rows without padding.
     m.row_words = d.cols / 32u * m.g.format->info.bits;
     m.scale_row_stride = d.cols / m.g.group;
   }
@@ -193,7 +193,7 @@ RunRows runRows(const NibMatmulDesc& d) { return {d.tokens, false, d.tokens}; }
 Sides sides(const NibMatmulDesc& d) { return {d.rows, d.cols}; }
 
 NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
-  // More than one tile of tokens where the plan has that, and few enough for every size of matrix.
+  // Enough for more than one tile of tokens, few enough for a self-test with any size of matrix.
   constexpr uint32_t kFewTokens = 69;
   NibMatmulDesc d = desc;
   d.input_stride = strideLike(d.input_stride, d.cols, sides.cols);
@@ -205,7 +205,7 @@ NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
   return d;
 }
 
-// Numbers whose sums of products are exact, so that every order of adding gives the reference's bytes.
+// Values whose dot products are exact, so that every order of summation gives the reference's bytes.
 void fillProbe(const NibMatmulDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillExactWeights(d.weights, memory, binding);
   void* input = binding.range[NIB_ROLE_INPUT].data;
@@ -239,7 +239,7 @@ uint32_t subgroupSize(const PlanBuilder& builder) {
   return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
 }
 
-// Decodes activations that are codes into scratch. A batch decodes all tokens, because those of a run do not lie together.
+// Decodes activations that are codes into scratch. A batch decodes all tokens, because a run's are not contiguous.
 NibResult addDecode(const Matmul& m, const PlanBuilder& builder) {
   Placement decode;
   decode.place[NIB_ROLE_WEIGHTS] = {
@@ -257,7 +257,7 @@ NibResult addDecode(const Matmul& m, const PlanBuilder& builder) {
   return kOp_dequantize.build(reinterpret_cast<const NibOpDesc*>(&m.decode), m.decode_memory, placed);
 }
 
-// The builder of the phases that multiply: they find decoded activations in scratch.
+// The builder of the product's phases: decoded activations are in scratch.
 PlanBuilder multiplying(const Matmul& m, const PlanBuilder& builder) {
   Placement product;
   if (m.coded) {
@@ -268,12 +268,13 @@ PlanBuilder multiplying(const Matmul& m, const PlanBuilder& builder) {
   return builder.placed(product);
 }
 
-// Bytes that first_row moves the activations by, per token: all decoded tokens of a batch are there.
+// How far first_row moves the activations, in bytes per token. Only the decoded activations of a batch move, because
+// scratch then holds all tokens.
 uint64_t inputMove(const NibMatmulDesc& d, const Matmul& m) {
   return m.coded && m.batch > 1 ? uint64_t(m.input_stride) * typeBytes(d.input_type) : 0;
 }
 
-// The copy of activations that cannot be loaded four at a time, or are wanted in another order.
+// Adds the phase that copies activations, to reorder columns or to align rows for loads of four.
 NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder) {
   MatinputSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
@@ -294,7 +295,7 @@ NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& buil
   const bool windows = m.shape.batch == 1;
   const uint64_t input_bytes = typeBytes(d.input_type);
   const uint64_t quad_bytes = 4 * typeBytes(copyType(d));
-  // In another order, any column of a token may be read.
+  // A reordered copy may read any column of a token.
   const uint64_t item_bytes = m.ordered ? 0 : 4 * input_bytes;
   const Slot slots[kSlotCount] = {
       m.ordered ? tailSlot(NIB_ROLE_WEIGHTS, m.order_offset).of(kNoPart, {NIB_PART_ORDER}) : Slot{},
@@ -308,7 +309,7 @@ NibResult addMatinput(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& buil
                      {{&push.order_word, NIB_PART_ORDER, 0}});
 }
 
-// Adds the parts of the columns, and finishes.
+// Adds the phase that sums the parts of the columns and applies bias, activation and residual.
 NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, PlanBuilder& builder) {
   MatsumSpec spec;
   spec.WG = builder.workgroupSize(kMatvecWorkgroup);
@@ -328,15 +329,15 @@ NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, Pl
                      {{&push.bias_word, NIB_PART_BIAS, 1}});
 }
 
-// Results of a tile, and parts of the columns.
+// The results of a tile, and the parts of the columns (split-K).
 struct Tiling {
   uint32_t rows, tokens, splits, units_per_split;
 };
 
 uint32_t rowBlocks(const Matmul& m, const Tiling& t) { return uint32_t(ceilDiv(m.shape.rows, t.rows)); }
-// One matrix: windows follow the tiles. Several, or parts of columns: ranges must fit.
+// Whether windows follow the tiles. With several matrices, or parts of columns, whole ranges must fit a storage range.
 bool hasWindows(const Matmul& m, const Tiling& t) { return m.shape.batch == 1 && t.splits == 1; }
-// What kernels read: the activations, or their copy.
+// The type and stride of what kernels read: the activations or their copy.
 uint32_t readType(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? copyType(d) : d.input_type; }
 uint32_t readStride(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride; }
 
@@ -393,7 +394,7 @@ void slotsOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t, Slot (&sl
                         : tailSlot(role, offset).moving(inputMove(d, m));
 }
 
-// Adds a kernel that multiplies.
+// Adds the phase of a kernel of float products.
 template <class Spec>
 NibResult addProduct(const char* name, const NibMatmulDesc& d, const Matmul& m, const Spec& spec, const Tiling& tiling,
                      uint32_t shared_bytes, uint64_t work, PlanBuilder& builder) {
@@ -407,7 +408,7 @@ NibResult addProduct(const char* name, const NibMatmulDesc& d, const Matmul& m, 
                       {&push.bias_word, NIB_PART_BIAS, 1}});
 }
 
-// What all of these kernels are specialized with.
+// Sets the specialization constants that these kernels share.
 template <class Spec>
 void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
   spec->RESULT_TYPE = d.result_type;
@@ -420,7 +421,7 @@ void fillSpec(const NibMatmulDesc& d, const Matmul& m, Spec* spec) {
   spec->ACTIVATION = d.activation;
 }
 
-// Work of a tile, as bytes: a multiply-add counts as one.
+// Work of a tile in bytes; a multiply-add counts as one byte.
 uint64_t workOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t) {
   return t.rows * (uint64_t(m.row_words) * 4 + uint64_t(d.cols) * t.tokens) / t.splits;
 }
@@ -434,15 +435,16 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
   spec.BN = t.tokens;
   spec.TN = t.invocation_tokens;
   const Tiling tiling{t.rows, t.tokens, 1, 0};
-  const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // as bytes: a multiply-add counts as one
-  // Halves take half the room.
+  const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // in bytes, as workOf
+  // Halves take half the shared memory.
   const bool halves = d.input_type == NIB_TYPE_F16 &&
                       builder.offers("matmul_f16", d.weights.format, t.workgroup, t.shared_bytes / 2, sizeof(ProductPush));
   return addProduct(halves ? "matmul_f16" : "matmul", d, m, spec, tiling, halves ? t.shared_bytes / 2 : t.shared_bytes, work,
                     builder);
 }
 
-// On the matrix units, if the device has them for halves and the activations are such. *added tells.
+// Adds a product on matrix units if the activations are halves and the device has matrices of halves. *added says
+// whether it did.
 NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builder, bool* added) {
   const vk::Caps& caps = builder.caps();
   *added = false;
@@ -479,7 +481,7 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   return addProduct("matmul_half", d, m, spec, tiling, best.shared_bytes, uint64_t(best.rows) * best.tokens * d.cols / 4, builder);
 }
 
-// Whole rows to an invocation.
+// Adds the kernel that gives whole rows to an invocation.
 NibResult addMatmulRows(const NibMatmulDesc& d, const Matmul& m, const MatvecTiles& t, uint32_t workgroup,
                         PlanBuilder& builder) {
   MatmulRowsSpec spec;
@@ -510,7 +512,7 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   fillSpec(d, m, &spec);
   spec.INPUT_TYPE = readType(d, m);
   if (t.splits > 1) {
-    // Sums alone; the rest is done with all of them.
+    // This phase only sums. matsum does the rest.
     spec.SPLIT = true;
     spec.RESULT_TYPE = NIB_TYPE_F32;
     spec.BIAS = spec.RESIDUAL = false;
@@ -543,7 +545,7 @@ NibResult build(const NibMatmulDesc& d, const NibMemory&, PlanBuilder& whole) {
 
 #endif
 
-// Self-tests have exact sums; what exp adds to them remains.
+// Sums are exact in self-tests, so only the error of a smooth activation remains.
 Tolerance tolerance(const NibMatmulDesc& d) {
   return {d.result_type, d.activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
 }

@@ -37,7 +37,7 @@ NibResult getMemory(const NibMomentsDesc& d, const Log& log, NibMemory* memory) 
 
 #if !defined(NIB_NO_VULKAN)
 
-constexpr uint32_t kWorkgroup = NIB_MOMENT_TILE / 8;  // the tree of the sums has as many leaves, and every device that many
+constexpr uint32_t kWorkgroup = NIB_MOMENT_TILE / 8;  // one invocation per leaf of the summation tree
 constexpr uint32_t kSoloWorkgroup = 32;
 constexpr uint32_t kSharedBytes = 144 * 8 + 16 * 8 + 2 * 144 * 8 + 2 * 16 * 8;
 
@@ -51,7 +51,7 @@ NibResult build(const NibMomentsDesc& d, const NibMemory&, PlanBuilder& builder)
   spec.SOURCE_TYPE = d.source_type;
   spec.COLUMNS = columns;
   spec.FLATTEN = !columns && (d.rows == 1 || stride == d.cols);
-  // The end of what a leaf loads need not be a multiple of four unless all rows are.
+  // If rows are not multiples of four, neither is the end of the matrix, and a load of four could cross it.
   spec.VEC = spec.FLATTEN && d.cols % 4u == 0;
   spec.WIDE = spec.FLATTEN && wide(1, d.cols, stride, bytes);
   spec.SOLO = !columns && avoidsExchange(builder.caps().device_type, tileCount(d));

@@ -1,4 +1,4 @@
-// The phase of NIB_OP_DYNAMIC_GEMM that keeps outliers apart: kernel outliers.
+// The phase of NIB_OP_DYNAMIC_GEMM that quantizes and lists outliers separately: kernel outliers.
 #include "plan/plan.h"
 
 #include <nibble/formats.h>
@@ -13,7 +13,7 @@ namespace {
 NIB_SPEC_STRUCT(OutliersSpec, OUTLIERS_SPEC)
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kHalfInfinity = 0x47800000u;  // as halves are loaded
+constexpr uint32_t kHalfInfinity = 0x47800000u;  // fp16 infinity as kernels load it: 2^16
 
 }  // namespace
 
@@ -31,7 +31,7 @@ NibResult addOutliers(const DynamicProduct& p, PlanBuilder& builder) {
   spec.FULL = g.cols % g.format->run == 0;
   spec.STATUS = (d.flags & NIB_QUANTIZE_STATUS) != 0;
   spec.MOST = p.product.max_outliers;
-  // No half is as large as a threshold beyond them all.
+  // A threshold above every half becomes the infinity that kernels load.
   const bool beyond = d.source_type == NIB_TYPE_F16 && p.threshold > kHalfInfinity;
   const OutliersPush push{{},
                           g.cols,

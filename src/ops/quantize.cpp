@@ -1,4 +1,4 @@
-// NIB_OP_QUANTIZE: validation, memory, and which kernels do it.
+// NIB_OP_QUANTIZE: validation, memory, kernels.
 #include "plan/op.h"
 
 #include <cstring>
@@ -24,23 +24,24 @@
 namespace nib {
 namespace {
 
-// The ways to quantize, by how far the elements of one scale are spread.
+// The ways to quantize. They depend on where scales come from and how many elements share one.
 enum class Path {
-  kFused,    // found scales of rows, and of groups in rows: one dispatch
-  kReduce,   // found scales of few, large sets: statistics (and means), scales, codes
-  kGiven,    // scales exist
-  kBlock     // blocks of a format with a rule of its own: one dispatch
+  kFused,    // scales of rows or groups: one dispatch
+  kReduce,   // scales of few, large sets: statistics (and means), scales, codes
+  kGiven,    // GIVEN_SCALES: codes only
+  kBlock     // formats with their own rule for blocks: one dispatch
 };
 
-constexpr uint32_t kLongRow = 1u << 16;  // from here on a row is spread over workgroups, if there are few rows
+// Rows of at least kLongRow elements are divided among workgroups if there are fewer than kFewRows.
+constexpr uint32_t kLongRow = 1u << 16;
 constexpr uint32_t kFewRows = 64;
 constexpr uint32_t kNestedSums = 4;  // words: the largest scale, and three limbs of their sum
 
-uint32_t mostRunRows(const NibQuantizeDesc& d) { return d.run_rows != 0 ? d.run_rows : d.rows; }
+uint32_t maxRunRows(const NibQuantizeDesc& d) { return d.run_rows != 0 ? d.run_rows : d.rows; }
 
 // Rows of the largest run, as kernels see them.
 uint32_t kernelRows(const NibQuantizeDesc& d, const Geometry& g) {
-  return d.weights.flags & NIB_WEIGHTS_FLAT ? g.rows : mostRunRows(d);
+  return d.weights.flags & NIB_WEIGHTS_FLAT ? g.rows : maxRunRows(d);
 }
 
 Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
@@ -66,7 +67,7 @@ Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
   uint64_t at = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
   const Path path = choosePath(d, g);
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
-  // Large rows have one scale each.
+  // In the reduce path with scales per row, every row has one scale.
   const uint64_t scales = g.scale_row_stride != 0 && path == Path::kReduce ? kernelRows(d, g) : g.scale_count;
   if (path == Path::kReduce) {
     s.partial_word = at / 4;
@@ -95,7 +96,7 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: flags 0x%x has unknown bits", d.flags);
   }
   if ((d.flags & NIB_QUANTIZE_GIVEN_SCALES) && (g->format->info.flags & NIB_FORMAT_OWN_SCALES)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: format %s finds its scales by its own rule, they cannot be given",
+    return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: format %s computes scales by its own rule, they cannot be given",
                     g->format->info.name);
   }
   if (isNested(d) && (d.flags & NIB_QUANTIZE_GIVEN_SCALES)) {
@@ -106,7 +107,7 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: run_rows %u must be 0 or %s %u", d.run_rows,
                     hasOwnRows(d.weights) ? "at most rows," : "rows,", d.rows);
   }
-  result = checkDense("quantize", "source", mostRunRows(d), d.cols, d.source_type, false, log, &stride);
+  result = checkDense("quantize", "source", maxRunRows(d), d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
   if ((d.weights.flags & NIB_WEIGHTS_FLAT) && stride != d.cols) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: source_stride %u with FLAT must be cols %u", stride, d.cols);
@@ -119,7 +120,7 @@ NibResult getMemory(const NibQuantizeDesc& d, const Log& log, NibMemory* memory)
   const NibResult result = geometryOf(d, log, &g);
   if (result != NIB_SUCCESS) return result;
   setWeights(memory, g);
-  setRange(memory, NIB_ROLE_INPUT, denseBytes(mostRunRows(d), d.cols, d.source_type, sourceStride(d)));
+  setRange(memory, NIB_ROLE_INPUT, denseBytes(maxRunRows(d), d.cols, d.source_type, sourceStride(d)));
   const Scratch scratch = layOutScratch(d, g);
   const uint64_t scratch_from = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
   if (d.flags & NIB_QUANTIZE_STATUS) {
@@ -134,7 +135,7 @@ NibResult getMemory(const NibQuantizeDesc& d, const Log& log, NibMemory* memory)
 }
 
 RunRows runRows(const NibQuantizeDesc& d) {
-  return {mostRunRows(d), (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
+  return {maxRunRows(d), (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
 }
 
 Sides sides(const NibQuantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
@@ -167,7 +168,7 @@ NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
 NIB_SPEC_STRUCT(NestSpec, NEST_SPEC)
 NIB_SPEC_STRUCT(ScaleSpec, SCALE_SPEC)
 
-// Everything the build functions share.
+// The arguments that the build functions share.
 struct Build {
   const NibQuantizeDesc& d;
   const Geometry& g;
@@ -202,7 +203,7 @@ NibResult buildFused(const Build& b) {
   const uint32_t runs = uint32_t(ceilDiv(b.g.group, b.g.format->run));
   QuantizeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  // Groups whose scales and zero points share words.
+  // The number of groups whose scales and zero points share words.
   spec.PACK = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : 4u / scaleBytes(b.d.weights.scale_type);
   const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, b.g.format->run, runs,
                                   uint64_t(b.rows) * b.g.groups_per_row / spec.PACK);
@@ -222,7 +223,7 @@ NibResult buildFused(const Build& b) {
   tiles.mul = b.g.scale_row_stride;
   tiles.div = spec.WG / spec.LANES * spec.PACK;
   tiles.share = spec.PACK;
-  // Scales of 16 bits share words across rows too: a tile begins at a whole word, as WG and PACK are powers of two.
+  // Scales of 16 bits share words across rows too. A tile begins at a whole word, as tiles.div is a multiple of PACK.
   const uint64_t code_bytes = runs * b.runCodeBytes();
   const Slot scales = b.nested() ? wholeSlot(NIB_ROLE_AUX) : b.paramsSlot();
   const Slot slots[kSlotCount] = {b.codesSlot(code_bytes), b.sourceSlot(b.g.group), scales, b.auxSlot()};
@@ -232,9 +233,9 @@ NibResult buildFused(const Build& b) {
                        {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
-// fp32 scales in scratch to double quantization.
+// Adds the phases that double quantize the fp32 scales in scratch.
 NibResult buildNest(const Build& b) {
-  constexpr uint32_t kEach = 64;  // of nest.comp
+  constexpr uint32_t kEach = 64;  // scales per invocation in nest.comp
   NestSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
   const NestPush push{{},
@@ -268,7 +269,7 @@ NibResult buildBlocks(const Build& b) {
                                b.g.row_words, b.scalesWord(), b.zerosWord(), b.g.rows};
   TileRule tiles;
   tiles.mul = b.g.scale_row_stride;
-  tiles.div = uint64_t(spec.WG) * 2;  // blocks whose halves share words
+  tiles.div = uint64_t(spec.WG) * 2;  // two blocks, whose fp16 scales share a word
   tiles.share = 2;
   const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
                                   b.paramsSlot(), b.auxSlot()};

@@ -85,7 +85,7 @@ constexpr uint32_t kWorkgroup = 128;
 NIB_SPEC_STRUCT(RepackSpec, REPACK_SPEC)
 NIB_SPEC_STRUCT(RepackBlockSpec, REPACK_BLOCK_SPEC)
 
-// Items are words of the result; an item may need all of its block of rows.
+// A slot whose items may access all of their row block.
 Slot rowsSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes) {
   return itemSlot(role, part_offset, row_bytes, 0, row_bytes);
 }
@@ -104,20 +104,20 @@ NibResult buildCodes(const NibRepackDesc& d, const Geometry& g, const LayoutDesc
   tiles.absolute = true;
   tiles.div = spec.WG;
   const uint64_t words = uint64_t(g.row_words) * 4;
-  Slot mine = itemSlot(NIB_ROLE_WEIGHTS, 0, words, 4, words);
+  Slot blob = itemSlot(NIB_ROLE_WEIGHTS, 0, words, 4, words);
   const NibRole other = spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT;
-  Slot theirs = itemSlot(other, 0, words, 4, words);
+  Slot packed = itemSlot(other, 0, words, 4, words);
   tiles.mul = g.row_words;
   if (spec.GATHER) {
-    // Whole words of both layouts in as many rows as a word has codes.
+    // This many rows are whole words in both layouts.
     tiles.row_block = 32u / spec.BITS;
     tiles.mul = spec.UNPACK ? uint64_t(g.row_words) * tiles.row_block : g.cols;
-    mine = rowsSlot(NIB_ROLE_WEIGHTS, 0, words);
-    theirs = rowsSlot(other, 0, row_bits / 8);
+    blob = rowsSlot(NIB_ROLE_WEIGHTS, 0, words);
+    packed = rowsSlot(other, 0, row_bits / 8);
   }
-  mine = mine.of(NIB_PART_CODES);
-  theirs = theirs.of(NIB_PART_PACKED_CODES);
-  const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
+  blob = blob.of(NIB_PART_CODES);
+  packed = packed.of(NIB_PART_PACKED_CODES);
+  const Slot slots[kSlotCount] = {spec.UNPACK ? packed : blob, spec.UNPACK ? blob : packed, Slot{}, Slot{}};
   return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
 }
 
@@ -148,9 +148,9 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
     tiles.row_block = spec.UNPACK ? 4u : 32u / spec.BITS;
     tiles.mul = g.scale_row_stride;
   }
-  const Slot mine = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset).of(kNoPart, {NIB_PART_ZEROS});
-  const Slot theirs = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset).of(kNoPart, {NIB_PART_PACKED_ZEROS});
-  const Slot slots[kSlotCount] = {spec.UNPACK ? theirs : mine, spec.UNPACK ? mine : theirs, Slot{}, Slot{}};
+  const Slot blob = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset).of(kNoPart, {NIB_PART_ZEROS});
+  const Slot packed = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset).of(kNoPart, {NIB_PART_PACKED_ZEROS});
+  const Slot slots[kSlotCount] = {spec.UNPACK ? packed : blob, spec.UNPACK ? blob : packed, Slot{}, Slot{}};
   return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8,
                      {{&push.zeros_word, NIB_PART_ZEROS, spec.UNPACK ? 1u : 0u},
                       {&push.packed_word, NIB_PART_PACKED_ZEROS, spec.UNPACK ? 0u : 1u}});
@@ -171,7 +171,7 @@ NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& bu
                           .of(NIB_PART_PACKED_CODES);
   TileRule tiles;
   tiles.absolute = true;
-  tiles.row_block = 2;  // two rows are whole words of halves
+  tiles.row_block = 2;  // rows are whole halves, so two rows are whole words
   tiles.div = spec.WG;
   if (!spec.UNPACK) {
     tiles.mul = uint64_t(g.groups_per_row) * halves;

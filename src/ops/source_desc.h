@@ -1,4 +1,4 @@
-// Functions of ops that read one dense source, whose description has rows, cols, source_type and source_stride.
+// Op functions for ops with one dense source. Desc has rows, cols, source_type and source_stride.
 #ifndef NIB_OPS_SOURCE_DESC_H
 #define NIB_OPS_SOURCE_DESC_H
 

@@ -16,13 +16,13 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kRun = 16;          // elements an invocation takes at a time
+constexpr uint32_t kRun = 16;          // elements that an invocation processes at a time
 constexpr uint32_t kSteps = 4;         // runs per invocation of a workgroup that shares a partial
 constexpr uint32_t kColumnRows = 64;   // rows per partial of a column, at least
 constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
-constexpr uint32_t kFewPartials = 8;  // of a row: an invocation merges them sooner than a workgroup would
+constexpr uint32_t kFewPartials = 8;  // per row: an invocation merges them faster than a workgroup
 
-// Rows of a contiguous matrix are one long row to a tensor's statistics.
+// Per-tensor statistics process a contiguous matrix as one long row.
 bool flattened(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride) {
   return granularity == NIB_GRANULARITY_TENSOR && (rows == 1 || stride == cols);
 }
@@ -43,15 +43,15 @@ NIB_SPEC_STRUCT(CombineSpec, COMBINE_SPEC)
 NIB_SPEC_STRUCT(SumSpec, SUM_SPEC)
 NIB_SPEC_STRUCT(MeanSpec, MEAN_SPEC)
 
-// How kernels walk the matrix: pieces, each with a partial result, and what merges those.
+// How kernels traverse the matrix in pieces, each with a partial result, and how they merge the partial results.
 struct Walk {
   bool columns, flat, tensor;
-  bool solo;        // pieces are an invocation's, not a workgroup's
-  bool solo_merge;  // and so are a row's partials
+  bool solo;        // an invocation processes a piece, instead of a workgroup
+  bool solo_merge;  // an invocation merges a row's partial results, instead of a workgroup
   bool vec, wide;
   uint32_t steps, chunks;
-  uint32_t push_chunks;     // of kernels that walk
-  uint32_t chunk_elements;  // of kernels that merge
+  uint32_t push_chunks;     // of reduce and sum
+  uint32_t chunk_elements;  // of combine and mean
   TileRule tiles, merge_tiles;
   Slot source;
   uint64_t tile_bytes;
@@ -65,17 +65,17 @@ Walk walkOf(const Statistics& s, const PlanBuilder& builder) {
   w.tensor = s.granularity == NIB_GRANULARITY_TENSOR;
   const uint64_t partials = statisticsPartials(s.granularity, s.rows, s.cols, s.stride);
   w.solo = !w.columns && avoidsExchange(builder.caps().device_type, partials);
-  // Scratch is the same everywhere, so a device may fill less of it.
+  // The scratch size is the same on every device; one with longer pieces uses less of it.
   const uint32_t column_rows = columnRows(builder.caps().device_type, s.rows, kColumnRows);
   w.steps = w.columns ? column_rows : w.solo ? kChunk / kRun : kSteps;
   w.vec = w.flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
-  // A contiguous matrix of whole eights is one row of them.
+  // A contiguous matrix whose rows are multiples of eight is one such row.
   w.wide = wide(w.flat ? 1u : s.rows, s.cols, s.stride, bytes);
   w.chunks = uint32_t(ceilDiv(s.cols, w.columns ? kWorkgroup * kRun : kChunk));
   w.push_chunks = w.flat ? UINT32_MAX : w.chunks;
   w.chunk_elements = w.columns ? column_rows : kChunk;
   w.solo_merge = !w.columns && !w.tensor && w.chunks <= kFewPartials;
-  const uint32_t pieces = w.solo ? kWorkgroup : 1u;  // of a tile
+  const uint32_t pieces = w.solo ? kWorkgroup : 1u;  // per tile
   if (w.columns) {
     w.tiles.row_block = column_rows;
     w.tiles.mul = w.chunks;
@@ -109,7 +109,7 @@ constexpr uint64_t kMergeTileBytes = uint64_t(kWorkgroup) * 64;
 NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   const Walk w = walkOf(s, builder);
   ReduceSpec reduce;
-  // The chunk is part of the scratch layout, so the workgroup is what every device has.
+  // The chunk size determines the scratch size, so the workgroup has the size that every device supports.
   reduce.WG = kWorkgroup;
   reduce.STEPS = w.steps;
   reduce.SOLO = w.solo;

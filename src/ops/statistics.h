@@ -1,5 +1,5 @@
-// The two phases that turn a dense matrix into NibExtents, shared by minmax and by quantizing with large scales, and two
-// more that find means.
+// Two phases that reduce a dense matrix to NibExtents, for minmax, histogram and quantize (scales of large sets), and
+// two more that compute means.
 #ifndef NIB_OPS_STATISTICS_H
 #define NIB_OPS_STATISTICS_H
 
@@ -9,11 +9,11 @@ namespace nib {
 
 class PlanBuilder;
 
-// Partial statistics (16 bytes each) that the reduce phase leaves; partial sums take their place.
+// The number of partial statistics (16 bytes each) that the reduce phase writes. Partial sums later overwrite them.
 uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride);
 
 #if !defined(NIB_NO_VULKAN)
-// What a scale needs to know. The last two are cheaper, and only tell whether there are non-finite values.
+// Which extent to compute. kAbsmax and kRange are cheaper and only tell whether there are non-finite values.
 enum class ExtentOf : uint32_t { kFinite = 0, kAbsmax = 1, kRange = 2 };
 
 struct Statistics {
@@ -28,7 +28,7 @@ struct Statistics {
 };
 
 NibResult addStatistics(const Statistics& statistics, PlanBuilder& builder);
-// Behind it, of kAbsmax in AUX: the means of magnitudes take the place of the absmax.
+// After addStatistics with kAbsmax in AUX: replaces each absmax by the mean magnitude.
 NibResult addMeans(const Statistics& statistics, PlanBuilder& builder);
 #endif
 

@@ -11,8 +11,8 @@
 namespace nib::model {
 
 // Returns the inputs keyed by module: a tensor named MODULE.input, or MODULE, belongs to MODULE. format:
-// NIB_FORMAT_INT8 uses the scales of the file, NIB_FORMAT_FP8 computes scales from its ranges. Throws; also for ranges by
-// channel, which loaders do not support, and for empty ranges.
+// NIB_FORMAT_INT8 uses the scales of the file, NIB_FORMAT_FP8 computes scales from its ranges. Throws; also for ranges
+// by channel, which loaders do not support, and for empty ranges.
 std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& calibration, uint32_t format);
 
 // A hash of modules, scales and zero points, as 32 hexadecimal digits.

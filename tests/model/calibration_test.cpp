@@ -223,7 +223,7 @@ TEST_CASE("a broken CALIB.json is refused with the place that is wrong") {
   refused("range without 0", [](Json& j) { j["tensors"]["x"]["min"] = 1; });
   refused("xxh3", [](Json& j) { j["tensors"]["x"]["data"][0].erase("xxh3"); });
   writeText(folder / "bad.json", "{\"schema\":1,");
-  CHECK(refusal([&] { readCalibration(folder / "bad.json"); }).find("no JSON") != std::string::npos);
+  CHECK(refusal([&] { readCalibration(folder / "bad.json"); }).find("is not JSON") != std::string::npos);
 }
 
 TEST_CASE("two streams that are merged give what one gives, in any order, but for averages") {

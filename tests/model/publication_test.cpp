@@ -135,7 +135,7 @@ TEST_CASE("the input is never replaced, nor what it lies in") {
       FolderWriterOptions options = optionsFor(folder / out);
       options.force = true;
       options.keep = {folder / keep};
-      NIB_CHECK_ERROR("is not replaced, for the input", writeOut(options));
+      NIB_CHECK_ERROR("is not replaced, because the input", writeOut(options));
     }
   }
   CHECK(readFolder(folder / "hub/in") == before);
@@ -407,7 +407,7 @@ TEST_CASE("an output of one file appears whole, and is replaced only with force"
   NIB_CHECK_ERROR("model.gguf: is there already", Publication(options, files, items));
   options.force = true;
   options.keep = {options.out};
-  NIB_CHECK_ERROR("is not replaced, for the input", Publication(options, files, items));
+  NIB_CHECK_ERROR("is not replaced, because the input", Publication(options, files, items));
   options.keep = {};
   {
     Publication publication(options, files, items);

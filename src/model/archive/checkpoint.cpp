@@ -12,7 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfigBytes = 4'000'000;
-// A tokenizer has 20 MB at most; what is larger has weights in it.
+// Tokenizers have up to about 20 MB; a much larger file contains weights.
 constexpr uint64_t kMaxSideFileBytes = 256'000'000;
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
@@ -29,7 +29,7 @@ bool isPickle(std::string_view name) {
       "safe_serialization=True)");
 }
 
-// What a user may mistake for safetensors, from its first bytes.
+// Recognizes other model formats by their first bytes, for a helpful message.
 void refuseOtherContainers(const fs::path& path, std::span<const std::byte> start) {
   const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
   if (text.starts_with("GGUF")) throw Error(shown(path) + ": is a GGUF file, expected safetensors");
@@ -47,7 +47,7 @@ struct FolderNames {
   bool has_index = false;
 };
 
-FolderNames sortOut(const fs::path& folder) {
+FolderNames classifyFiles(const fs::path& folder) {
   FolderNames names;
   for (const std::string& name : listFolder(folder)) {
     if (name.ends_with(".safetensors")) names.safetensors.push_back(name);
@@ -77,7 +77,7 @@ Checkpoint::Checkpoint(const fs::path& path) {
 }
 
 void Checkpoint::openFolder(const fs::path& folder) {
-  const FolderNames names = sortOut(folder);
+  const FolderNames names = classifyFiles(folder);
   const bool has_model = std::binary_search(names.safetensors.begin(), names.safetensors.end(), "model.safetensors");
   if (has_model) {
     shards_.push_back(openShard(folder / "model.safetensors"));

@@ -12,10 +12,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Each stays open.
+// Every shard stays open, so this bounds the number of file descriptors.
 constexpr size_t kMaxShards = 10'000;
 
-// A name in the index comes from a stranger and must not lead out of the folder.
+// File names in the index are untrusted and must not point outside the folder.
 void checkShardName(JsonScanner& scanner, std::string_view file) {
   if (file.empty() || file == "." || file.find('/') != file.npos || file.find('\\') != file.npos ||
       file.find("..") != file.npos) {
@@ -25,7 +25,7 @@ void checkShardName(JsonScanner& scanner, std::string_view file) {
 
 }  // namespace
 
-// The map is followed while it is read, so that nothing is kept of it but a mark for each tensor of a shard.
+// Resolves weight_map entries while scanning, so that memory holds only one bit per tensor instead of the map.
 void Checkpoint::openIndex(const fs::path& path) {
   const std::string where = shown(path);
   std::vector<char> text = readWholeFile(path, kMaxHeaderBytes);
@@ -72,7 +72,7 @@ void Checkpoint::openIndex(const fs::path& path) {
   scanner.finish(true);
   if (shards_.empty()) throw Error(where + ": names no tensor: it has no weight_map, or an empty one");
 
-  // In two files is the clearer thing to say of a tensor that the index places in one of them.
+  // finishOpening() runs before the check below: for a tensor that is in two files, its message is the clearer one.
   std::vector<size_t> order;
   for (const auto& [file, shard] : opened) order.push_back(shard);
   std::vector<Shard> sorted;

@@ -1,6 +1,6 @@
-// The compressed-tensors container, which vLLM and transformers load: pack-quantized (int4, int8 with float activations),
-// int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config follow the project's
-// 2026 sources.
+// The compressed-tensors container, which vLLM and transformers load: pack-quantized (int4, int8 with float
+// activations), int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config
+// follow the project's 2026 sources.
 #include "model/archive/checkpoint.h"
 
 #include <nibble/formats.h>
@@ -300,7 +300,7 @@ class CompressedTensors : public Container {
     }
     std::vector<const std::vector<const WeightSpec*>*> groups;
     for (const auto& [key, list] : schemes) groups.push_back(&list);
-    // The most frequent scheme comes last: loaders warn about every listed module that an earlier class already matches.
+    // The most frequent scheme comes last: loaders warn about each listed module that an earlier class already matches.
     std::sort(groups.begin(), groups.end(), [](const auto* a, const auto* b) {
       return a->size() != b->size() ? a->size() < b->size() : a->front()->name > b->front()->name;
     });

@@ -32,7 +32,7 @@ std::optional<Dtype> findDtype(std::string_view name) {
 
 std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape) {
   uint64_t bits = 1;
-  // In the order of the reference: a 0 behind an overflow does not mend it.
+  // Multiplies in the order of the reference implementation: a 0 after an overflow does not make the shape valid.
   for (const uint64_t size : shape) {
     if (__builtin_mul_overflow(bits, size, &bits)) return std::nullopt;
   }

@@ -9,7 +9,7 @@
 
 namespace nib::model {
 
-// In the order of the reference's enumeration, which decides the order of tensors in a file that it writes.
+// In the order of the reference implementation's enumeration, by which it sorts the tensors of a file.
 enum class Dtype : uint8_t {
   kBool,
   kF4,  // two elements a byte
@@ -38,10 +38,10 @@ inline constexpr uint32_t kDtypeCount = 22;
 
 std::string_view dtypeName(Dtype dtype);
 uint32_t dtypeBits(Dtype dtype);
-// Of the names as files spell them, capitals included.
+// Finds a type by its name in safetensors files. Case-sensitive.
 std::optional<Dtype> findDtype(std::string_view name);
 
-// Bytes of a tensor. None if its elements or bits are more than 64 bits can count, or do not fill whole bytes.
+// Size of a tensor. None if its number of elements or bits overflows 64 bits, or if it does not fill whole bytes.
 std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape);
 
 }  // namespace nib::model

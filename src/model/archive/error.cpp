@@ -8,7 +8,7 @@
 namespace nib::model {
 namespace {
 
-// What would break the line, hide text or reorder it.
+// Whether the character would break the line, hide text or reorder it.
 bool isUnprintable(uint32_t c) {
   return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || (c >= 0x200b && c <= 0x200f) ||
          (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff0 && c <= 0xffff) ||
@@ -28,7 +28,7 @@ void appendHex(std::string& out, std::string_view bytes) {
 std::string printable(std::string_view text, size_t max_bytes, bool in_quotes) {
   std::string out;
   for (size_t at = 0; at < text.size();) {
-    // Of what is shown, not of the text: escaped bytes take four.
+    // The limit applies to the output: an escaped byte takes four.
     if (out.size() >= max_bytes) return out + "...";
     const Utf8Char c = decodeUtf8(text.substr(at));
     const std::string_view bytes = text.substr(at, c.size == 0 ? 1 : c.size);

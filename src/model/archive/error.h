@@ -1,4 +1,4 @@
-// What every function of the model layer throws, and how text of a file gets into a message.
+// The exception of the model layer, and functions that make untrusted text safe to print.
 #ifndef NIB_MODEL_ARCHIVE_ERROR_H
 #define NIB_MODEL_ARCHIVE_ERROR_H
 
@@ -9,17 +9,17 @@
 
 namespace nib::model {
 
-// A one-line message: where, what is wrong, and the mend if there is one.
+// A one-line message: where, what is wrong, and how to fix it if known.
 class Error : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
-// `text` between double quotes, fit for one line of a terminal or a log: control characters, marks that turn the
-// direction of writing, line separators and bytes that are not UTF-8 become \xNN; a text longer than `max_bytes` is
-// cut. For whatever comes out of a file.
+// Returns `text` in double quotes, safe for one line of a terminal or a log: control characters, bidirectional
+// formatting characters, line separators and invalid UTF-8 become \xNN; longer output than `max_bytes` is truncated.
+// Use it for any text that comes from a file.
 std::string quoteText(std::string_view text, size_t max_bytes = 120);
-// The same for a path, without quotes and with room for any path.
+// The same for a path, without quotes and with a limit beyond the length of any path.
 std::string shown(const std::filesystem::path& path);
 
 // "PATH: WHAT: No such file or directory", after a failed system call.

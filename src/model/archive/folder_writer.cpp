@@ -77,7 +77,7 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
     plan.files.push_back({name, layout.file_bytes, std::move(layout.head)});
   }
   if (shards.size() == 1) return plan;
-  // As json.dumps(indent=2, sort_keys=True) would.
+  // The same text as json.dumps(indent=2, sort_keys=True), which transformers uses.
   plan.index =
       "{\n  \"metadata\": {\n    \"total_size\": " + std::to_string(plan.total_bytes) + "\n  },\n  \"weight_map\": {";
   for (const auto& [name, s] : shard_of) {

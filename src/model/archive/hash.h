@@ -1,4 +1,4 @@
-// XXH3, 128 bits: tells inputs apart, and is no defence against someone who makes two alike.
+// XXH3 with 128 bits: detects accidental changes, but is not collision-resistant against an attacker.
 #ifndef NIB_MODEL_ARCHIVE_HASH_H
 #define NIB_MODEL_ARCHIVE_HASH_H
 
@@ -18,7 +18,7 @@ struct Hash128 {
   std::string hex() const;  // 32 digits, as xxhsum -H2 prints them
 };
 
-// Of bytes that come in pieces; how they are cut does not matter. Move only.
+// Streaming hash: the split of the bytes into pieces does not affect the result. Move only.
 class Hasher {
  public:
   Hasher();
@@ -27,7 +27,8 @@ class Hasher {
   ~Hasher();
 
   void add(std::span<const std::byte> bytes);
-  // A number is 8 bytes, little endian; a text is its size as a number, then its bytes: no two lists give equal bytes.
+  // Hashes a number as 8 little-endian bytes, and a text as its size followed by its bytes. Therefore two different
+  // sequences of texts never hash the same bytes.
   void add(uint64_t number);
   void add(std::string_view text);
   Hash128 digest() const;

@@ -34,7 +34,7 @@ bool readNumber(std::string_view line, std::string_view start, uint64_t& number)
 
 Journal::Journal(const std::filesystem::path& folder, const std::filesystem::path& output)
     : file_(File::openToWrite(folder / kJournalName)) {
-  // Between opening and locking, another may have published the folder or thrown it away.
+  // Between opening and locking, another process may have published or deleted the folder.
   if (!file_.tryLock() || !file_.isStillAt(folder / kJournalName)) {
     throw Error(shown(output) + ": another nibble is writing it (its lock is " + shown(folder / kJournalName) +
                 "): wait until it has ended");

@@ -1,11 +1,11 @@
-// What of an unfinished output is on the disk already: lines of text, only ever appended.
+// Append-only text file that records which tensors of an unfinished output are on the disk.
 //
 //   <check> nibble-journal 1 IDENTITY
 //   <check> done 12
 //   <check> publish 4711
 //
-// A check is 16 hexadecimal digits of FNV-1a over the rest of its line, begun with the check of the line before.
-// Reading ends at the first line that is torn or does not match: what follows never happened.
+// <check> is 16 hexadecimal digits: FNV-1a of the rest of the line, seeded with the check of the previous line. Reading
+// stops at the first line that is incomplete or does not match; everything after it is discarded.
 #ifndef NIB_MODEL_ARCHIVE_JOURNAL_H
 #define NIB_MODEL_ARCHIVE_JOURNAL_H
 
@@ -24,22 +24,23 @@ inline constexpr const char* kJournalName = ".nibble-journal";
 class Journal {
  public:
   struct Content {
-    bool begun = false;  // there is an identity
+    bool begun = false;  // whether the first line, with the identity, is valid
     std::string identity;
     std::vector<uint64_t> done;
-    bool publishing = false;  // all was complete, and the rename to OUT came next
-    uint64_t replaced = 0;    // the inode of what OUT was then, 0 = nothing
+    bool publishing = false;  // all tensors were complete, and the rename to OUT was the next step
+    uint64_t replaced = 0;    // the inode of OUT before the rename, 0 = there was none
   };
 
-  // Of this folder; made if there is none. One process at a time has it: throws if another does, saying that it writes
-  // `output`.
+  // Opens the journal of `folder`, creates it if necessary, and locks it. Throws; also if another process has the lock:
+  // the message then names `output`.
   Journal(const std::filesystem::path& folder, const std::filesystem::path& output);
-  // Before the folder is renamed, and after. Only for messages.
+  // Tells the journal that its folder was renamed. Affects only messages.
   void movedTo(const std::filesystem::path& folder) { file_.movedTo(folder / kJournalName); }
 
-  // What is in it; what follows is appended behind the last good line. Throws.
+  // Reads the valid lines and truncates the file after them. Throws.
   Content load();
-  // Empties it. All three are on the disk on return. Throw.
+  // The following functions return once the lines are on the disk. They throw.
+  // begin() empties the file first.
   void begin(const std::string& identity);
   void addDone(std::span<const uint64_t> items);
   void addPublish(uint64_t replaced);

@@ -67,7 +67,7 @@ std::string_view JsonScanner::string(const char* what) {
   return {text_.data() + begin, to - begin};
 }
 
-// The longest character of an escape is three bytes for six, four for the twelve of a pair: `to` stays behind at_.
+// An escape of 6 characters decodes to at most 3 bytes, a surrogate pair of 12 to 4, so `to` never passes at_.
 void JsonScanner::escape(size_t& to) {
   static constexpr std::string_view kLetters = "\"\\/bfnrt";
   static constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
@@ -89,7 +89,7 @@ void JsonScanner::escape(size_t& to) {
   } else if (code >= 0xdc00 && code < 0xe000) {
     fail("half of a surrogate pair");
   }
-  if (code == 0) fail("U+0000 in a string");  // programs that end strings there would read another name
+  if (code == 0) fail("U+0000 in a string");  // programs with zero-terminated strings would read another name
   to += encodeUtf8(code, text_.data() + to);
 }
 

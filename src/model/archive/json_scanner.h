@@ -1,4 +1,4 @@
-// Reads JSON that a stranger wrote, token by token, without building anything: memory is the text's own.
+// Token-by-token reader for untrusted JSON. It builds no document and needs no memory beyond the text.
 #ifndef NIB_MODEL_ARCHIVE_JSON_SCANNER_H
 #define NIB_MODEL_ARCHIVE_JSON_SCANNER_H
 
@@ -9,35 +9,35 @@
 
 namespace nib::model {
 
-// Strings are decoded in place, over their own escapes: what string() gives stays valid as long as the text does.
-// Stricter than RFC 8259 in this: numbers are whole and below 2^63, no string holds U+0000, nesting ends at 64.
-// All functions throw Error, with `where` in front.
+// Strings are decoded in place, overwriting their escapes, so the result of string() is valid as long as the text.
+// Stricter than RFC 8259: no string may contain U+0000, nesting is limited to 64 levels, and number() accepts only
+// whole numbers below 2^63. All functions throw Error; its message begins with `where`.
 class JsonScanner {
  public:
-  // Checks that all of the text is UTF-8. `what` names it in messages: "byte 12 of WHAT".
+  // Checks that all of the text is UTF-8. `what` names the text in messages: "byte 12 of WHAT".
   JsonScanner(std::span<char> text, std::string where, std::string what);
 
-  // White space before a token is skipped. peek() is 0 at the end.
+  // All of these skip leading white space. peek() returns the next character, 0 at the end.
   char peek();
   bool take(char c);
   void expect(char c, const char* after);
   std::string_view string(const char* what);
   uint64_t number(const char* what);
-  // Any value. Equal keys in it are not looked for.
+  // Skips any value. Does not check it for duplicate keys.
   void skipValue();
 
-  // An object's keys, one a call, each followed by the reading of its value:
-  //   for (bool first = true; scanner.nextKey(first, key);) ...
-  // False, and the closing brace taken, at the end. The opening brace is the first call's.
+  // Iterates over the keys of an object. The loop body must read or skip the value:
+  //   for (bool first = true; scanner.nextKey(first, key);) scanner.skipValue();
+  // The first call consumes the opening brace, the last one the closing brace and returns false.
   bool nextKey(bool& first, std::string_view& key);
-  // The same for an array; the next token is then the element's first.
+  // The same for the elements of an array.
   bool nextElement(bool& first);
 
-  // Nothing but spaces may be left; `any_space`: or line ends and tabs.
+  // Checks that only spaces are left; with any_space also tabs and line ends.
   void finish(bool any_space);
 
   size_t position() const { return at_; }
-  // What is being read, for messages: `tensor "NAME": `. The name stays valid until the next call; empty = nothing.
+  // Sets the prefix of messages: `tensor "NAME": `. The name must stay valid until the next call. kind: NULL = none.
   void about(const char* kind, std::string_view name) { kind_ = kind, name_ = name; }
   [[noreturn]] void fail(const std::string& problem) const;
 

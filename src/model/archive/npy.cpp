@@ -11,17 +11,18 @@
 namespace nib::model {
 namespace {
 
-constexpr uint64_t kMostHeader = 1u << 16;
-constexpr size_t kMostDimensions = 8;
+constexpr uint64_t kMaxNpyHeaderBytes = 1u << 16;
+constexpr size_t kMaxDimensions = 8;
 
-// The header is a Python literal, {'descr': '<f4', 'fortran_order': False, 'shape': (2048, 704), }, in any order of keys.
+// The header: a Python dictionary literal, {'descr': '<f4', 'fortran_order': False, 'shape': (2048, 704), }, with keys
+// in any order.
 class Literal {
  public:
   Literal(std::string_view text, const std::filesystem::path& path) : text_(text), path_(path) {}
 
   [[noreturn]] void fail(const std::string& problem) const { throw Error(shown(path_) + ": its .npy header " + problem); }
 
-  // The text of a key's value up to what ends it.
+  // The text from the value of a key to the end of the header.
   std::string_view valueOf(std::string_view key) const {
     for (const char quote : {'\'', '"'}) {
       const std::string quoted = quote + std::string(key) + quote;
@@ -37,7 +38,7 @@ class Literal {
   std::vector<uint64_t> shape() const {
     std::string_view rest = valueOf("shape");
     const size_t end = rest.find(')');
-    if (rest.empty() || rest[0] != '(' || end == std::string_view::npos) fail("has a shape that is no tuple");
+    if (rest.empty() || rest[0] != '(' || end == std::string_view::npos) fail("has a shape that is not a tuple");
     rest = rest.substr(1, end - 1);
     std::vector<uint64_t> shape;
     while (true) {
@@ -45,7 +46,9 @@ class Literal {
       if (rest.empty()) return shape;
       uint64_t size = 0;
       const auto [stop, error] = std::from_chars(rest.data(), rest.data() + rest.size(), size);
-      if (error != std::errc() || shape.size() == kMostDimensions) fail("has a shape that is no tuple of some sizes");
+      if (error != std::errc() || shape.size() == kMaxDimensions) {
+        fail("has a shape that is not a tuple of at most " + std::to_string(kMaxDimensions) + " sizes");
+      }
       shape.push_back(size);
       rest.remove_prefix(size_t(stop - rest.data()));
     }
@@ -61,20 +64,22 @@ class Literal {
 NpyFile::NpyFile(const std::filesystem::path& path) : file_(File::openToRead(path)) {
   const uint64_t file_bytes = file_.bytes();
   std::array<std::byte, 12> start{};
-  if (file_bytes < start.size()) throw Error(shown(path) + ": is no .npy file: too short");
+  if (file_bytes < start.size()) throw Error(shown(path) + ": is not an .npy file: too short");
   file_.read(0, start);
   const auto byte = [&](size_t i) { return std::to_integer<uint32_t>(start[i]); };
   constexpr std::string_view kMagic = "\x93NUMPY";
   for (size_t i = 0; i < kMagic.size(); ++i) {
-    if (byte(i) != static_cast<unsigned char>(kMagic[i])) throw Error(shown(path) + ": is no .npy file");
+    if (byte(i) != static_cast<unsigned char>(kMagic[i])) throw Error(shown(path) + ": is not an .npy file");
   }
   const uint32_t version = byte(6);
-  if (version < 1 || version > 3) throw Error(shown(path) + ": .npy version " + std::to_string(version) + " is none of 1, 2, 3");
+  if (version < 1 || version > 3) {
+    throw Error(shown(path) + ": .npy version " + std::to_string(version) + ", expected 1, 2 or 3");
+  }
   const bool short_size = version == 1;
   uint64_t header_bytes = byte(8) | byte(9) << 8;
   if (!short_size) header_bytes |= uint64_t(byte(10)) << 16 | uint64_t(byte(11)) << 24;
   const uint64_t header_at = short_size ? 10 : 12;
-  if (header_bytes > kMostHeader || header_bytes > file_bytes - header_at) {
+  if (header_bytes > kMaxNpyHeaderBytes || header_bytes > file_bytes - header_at) {
     throw Error(shown(path) + ": its .npy header is longer than the file or than 64 KiB");
   }
   std::string text(size_t(header_bytes), '\0');
@@ -84,12 +89,14 @@ NpyFile::NpyFile(const std::filesystem::path& path) : file_(File::openToRead(pat
   if (type == "'<f4'" || type == "\"<f4\"") dtype_ = Dtype::kF32;
   else if (type == "'<f2'" || type == "\"<f2\"") dtype_ = Dtype::kF16;
   else literal.fail("says " + quoteText(type, 20) + "; activations are '<f4' or '<f2' (little-endian fp32, fp16)");
-  if (!literal.valueOf("fortran_order").starts_with("False")) literal.fail("says Fortran order; save numpy.ascontiguousarray of it");
+  if (!literal.valueOf("fortran_order").starts_with("False")) {
+    literal.fail("says Fortran order; save numpy.ascontiguousarray of it");
+  }
   shape_ = literal.shape();
   const std::optional<uint64_t> bytes = tensorBytes(dtype_, shape_);
   data_at_ = header_at + header_bytes;
   if (!bytes || *bytes != file_bytes - data_at_) {
-    literal.fail("asks for another number of bytes than the " + std::to_string(file_bytes - data_at_) + " behind it");
+    literal.fail("does not match the " + std::to_string(file_bytes - data_at_) + " bytes of data after it");
   }
   bytes_ = *bytes;
 }

@@ -1,4 +1,4 @@
-// NumPy's .npy files: a matrix of fp32 or fp16 in C order. Format: numpy/lib/format.py, versions 1 to 3.
+// Reads NumPy .npy files, versions 1 to 3 (specified in numpy/lib/format.py): fp32 or fp16 arrays in C order.
 #ifndef NIB_MODEL_ARCHIVE_NPY_H
 #define NIB_MODEL_ARCHIVE_NPY_H
 
@@ -15,13 +15,13 @@ namespace nib::model {
 
 class NpyFile {
  public:
-  // Reads and checks the header, no data. Throws.
+  // Reads and checks the header, but no data. Throws.
   explicit NpyFile(const std::filesystem::path& path);
 
   Dtype dtype() const { return dtype_; }
   const std::vector<uint64_t>& shape() const { return shape_; }
   uint64_t bytes() const { return bytes_; }
-  // Bytes offset... of the data. Throws, also if there are not that many.
+  // Reads out.size() bytes of the data from byte `offset`. Throws; also if that exceeds the data.
   void read(uint64_t offset, std::span<std::byte> out) const;
 
  private:

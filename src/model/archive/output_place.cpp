@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Of the name itself, links not followed.
+// The type of the directory entry; symbolic links are not followed.
 fs::file_type typeOf(const fs::path& path) {
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path, error);
@@ -37,14 +37,14 @@ void checkFolder(const fs::path& out, bool force) {
   bool is_model = false;
   for (const std::string& name : names) {
     if (typeOf(out / name) == fs::file_type::directory) {
-      throw Error(shown(out) + ": is not replaced, for it has the folder " + shown(name) +
-                  " in it, which no output of nibble has: name another");
+      throw Error(shown(out) + ": is not replaced, because it has the folder " + shown(name) +
+                  " in it, and no output of nibble has folders: name another");
     }
     is_model |= name == "config.json" || name == kJournalName || name.ends_with(".safetensors");
   }
   if (!is_model)
     throw Error(shown(out) +
-                ": is not replaced, for it does not look like a model: name another, or empty it yourself");
+                ": is not replaced, because it does not look like a model: name another, or empty it yourself");
 }
 
 }  // namespace
@@ -69,7 +69,7 @@ void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std
     std::error_code error;
     const fs::path kept = fs::canonical(path, error);
     if (!error && isAtOrAbove(place.out, kept)) {
-      throw Error(shown(place.out) + ": is not replaced, for the input " + shown(path) +
+      throw Error(shown(place.out) + ": is not replaced, because the input " + shown(path) +
                   (kept == place.out ? " is it" : " is in it") + ": name another");
     }
   }
@@ -88,7 +88,7 @@ void removeFlatFolder(const fs::path& folder, const std::string& spare) {
   const std::vector<std::string> names = listFolder(folder);
   for (const std::string& name : names) {
     if (typeOf(folder / name) == fs::file_type::directory) {
-      throw Error(shown(folder) + ": is not deleted, for it has the folder " + shown(name) + " in it");
+      throw Error(shown(folder) + ": is not deleted, because it has the folder " + shown(name) + " in it");
     }
   }
   const auto remove = [](const fs::path& path) {
@@ -103,7 +103,7 @@ void removeFlatFolder(const fs::path& folder, const std::string& spare) {
 
 fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchange) {
   if (renameToNew(place.partial, place.out)) return {};
-  // An empty folder gives way, one that is no longer empty does not.
+  // rename() replaces an empty folder, but fails if the folder has been filled meanwhile.
   if (std::rename(place.partial.c_str(), place.out.c_str()) == 0) return {};
   if (errno != ENOTEMPTY && errno != EEXIST) throwSystemError(place.out, "cannot be put in place", errno);
   if (!force) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");

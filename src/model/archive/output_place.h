@@ -1,4 +1,4 @@
-// Where an output will be, what may be replaced there, and how it is put there.
+// The paths of an output, the check of an existing output that it would replace, and the final rename.
 #ifndef NIB_MODEL_ARCHIVE_OUTPUT_PLACE_H
 #define NIB_MODEL_ARCHIVE_OUTPUT_PLACE_H
 
@@ -10,30 +10,31 @@ namespace nib::model {
 
 enum class OutputKind { kFolder, kFile };
 
-// Absolute, symbolic links of folders resolved. All three have the same parent, thus the same file system.
+// Absolute paths with symbolic links of folders resolved. All three have the same parent, hence the same file system.
 struct OutputPlace {
   std::filesystem::path out;
-  std::filesystem::path partial;  // OUT.partial: a folder for both kinds
-  std::filesystem::path aside;    // OUT.replaced: the old output, where two names cannot be exchanged
+  std::filesystem::path partial;  // OUT.partial: a folder for both kinds of output
+  std::filesystem::path aside;    // OUT.replaced: the old output, if the system cannot exchange two names atomically
 };
 
-// Throws if `out` is no place for an output: a root, or in a folder that does not exist.
+// Throws if `out` cannot be an output: a root folder, or in a folder that does not exist.
 OutputPlace findPlace(const std::filesystem::path& out);
 
-// Throws unless OUT is free (an empty folder is), or `force` and it may be deleted: a folder of files only, one of them
-// config.json, a *.safetensors or a journal; or a file; and in no case one of `keep` or what holds one of them.
+// Throws unless OUT does not exist, is an empty folder, or may be replaced: with `force`, a file may, and so may a
+// folder that contains only files, one of them config.json, a *.safetensors file or a journal. Never replaces a path of
+// `keep` or a folder that contains one.
 void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force,
                       std::span<const std::filesystem::path> keep);
 
-// Deletes a folder of files, and no other. `spare`: but for this file, and then not the folder. Throws, before it
-// deletes anything if there is a folder in it.
+// Deletes a folder that contains only files. spare: if not empty, keeps the file of this name and the folder itself.
+// Throws; if the folder has subfolders, before anything is deleted.
 void removeFlatFolder(const std::filesystem::path& folder, const std::string& spare = {});
 
-// The partial folder becomes OUT. If there is one (and force, else it throws), they change places, or with
-// !may_exchange and where the system cannot, the old one is renamed to `aside` first. Returns where the old one is now,
-// empty if there was none. Throws.
+// Renames the partial folder to OUT. If OUT exists and is not an empty folder, `force` is required: the two are
+// exchanged atomically, or, with !may_exchange or if the system cannot do that, the old one is first renamed to
+// `aside`. Returns the path of the old folder, empty if there was none. Throws.
 std::filesystem::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchange);
-// The file of that name in the partial folder becomes OUT. Throws; without force also if there is an OUT.
+// Renames the file `name` of the partial folder to OUT. Throws; also if OUT exists and `force` is not set.
 void putFileInPlace(const OutputPlace& place, const std::string& name, bool force);
 
 }  // namespace nib::model

@@ -18,7 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Linux moves at most 2 GiB a call.
+// Linux transfers at most 2 GiB per call.
 constexpr size_t kMaxCallBytes = size_t{1} << 30;
 
 template <class Call>
@@ -56,7 +56,7 @@ bool isUnsupported(int code) { return code == ENOSYS || code == EINVAL || code =
 
 File File::openToRead(const fs::path& path) {
   struct stat status {};
-  // Before it is opened: merely opening some devices has effects.
+  // Check before opening: opening some devices has side effects.
   if (stat(path.c_str(), &status) != 0) throwSystemError(path, "cannot be read", errno);
   checkRegular(path, status);
   const int descriptor = retried([&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });
@@ -121,7 +121,7 @@ void File::write(uint64_t offset, std::span<const std::byte> bytes) const {
 
 void File::reserve(uint64_t bytes) const {
 #if defined(__linux__)
-  // Not posix_fallocate: where the file system cannot, that writes to every block.
+  // Not posix_fallocate: without file system support, that would write to every block.
   if (bytes > 0) {
     if (retried([&] { return fallocate(descriptor_, 0, 0, static_cast<off_t>(bytes)); }) != 0 &&
         !isUnsupported(errno)) {
@@ -185,7 +185,7 @@ void syncFolder(const fs::path& folder) {
   const int result = retried([&] { return fsync(descriptor); });
   const int code = errno;
   close(descriptor);
-  // Some file systems sync no folders.
+  // Some file systems do not support fsync on folders.
   if (result != 0 && !isUnsupported(code)) throwSystemError(folder, "cannot be flushed to the disk", code);
 }
 

@@ -1,4 +1,4 @@
-// Files by descriptor: whole reads and writes whatever the system returns, and errors that name the file.
+// POSIX files: reads and writes that are always complete, and errors that name the file.
 #ifndef NIB_MODEL_ARCHIVE_POSIX_FILE_H
 #define NIB_MODEL_ARCHIVE_POSIX_FILE_H
 
@@ -12,34 +12,36 @@
 
 namespace nib::model {
 
-// A regular file that is open. Move only. Functions with an offset may be called from any thread.
+// An open regular file. Move only. Functions with an offset are thread-safe.
 class File {
  public:
   File() = default;
-  // Follows symbolic links, refuses what is no regular file (and does not hang on a FIFO). Throws.
+  // Follows symbolic links. Throws if the path is not a regular file, and never blocks on a FIFO.
   static File openToRead(const std::filesystem::path& path);
-  // Makes the file if there is none, keeps what it holds. Does not follow a symbolic link. Throws.
+  // Creates the file if necessary and keeps its content. Throws; also if the path is a symbolic link.
   static File openToWrite(const std::filesystem::path& path);
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
   ~File();
 
-  uint64_t bytes() const;  // as the system says now
-  // Throw, also where the file ends before `out` is full.
+  uint64_t bytes() const;  // the current size of the file
+  // Both throw; read() also if the file ends before `out` is full.
   void read(uint64_t offset, std::span<std::byte> out) const;
   void write(uint64_t offset, std::span<const std::byte> bytes) const;
-  // Makes the file `bytes` long and has the file system keep room for it, where it can: a disk too small is found now.
+  // Sets the size of the file and allocates its disk space if the file system supports that, so that a full disk is
+  // reported now and not hours later. Throws.
   void reserve(uint64_t bytes) const;
   void truncate(uint64_t bytes) const;
-  // What was written is on the disk, and the size too.
+  // Flushes content and size to the disk. Throws.
   void sync() const;
-  // False: another process (or another File) holds the lock. Until the file is closed.
+  // Takes the exclusive lock, which is held until the file is closed. Returns false if another process or File holds
+  // it.
   bool tryLock() const;
-  // Of an open file and a path: the same file.
+  // Whether `path` still refers to this open file.
   bool isStillAt(const std::filesystem::path& path) const;
 
   const std::filesystem::path& path() const { return path_; }
-  // For messages, after the folder was renamed.
+  // Updates the path in messages after the folder was renamed.
   void movedTo(std::filesystem::path path) { path_ = std::move(path); }
   explicit operator bool() const { return descriptor_ >= 0; }
 
@@ -49,20 +51,21 @@ class File {
   std::filesystem::path path_;
 };
 
-// All of a file of at most `max_bytes`. Throws.
+// Reads a whole file. Throws; also if it is larger than max_bytes.
 std::vector<char> readWholeFile(const std::filesystem::path& path, uint64_t max_bytes);
 
-// Of all that is in a folder, sorted. Throws.
+// The sorted names of all entries of a folder. Throws.
 std::vector<std::string> listFolder(const std::filesystem::path& folder);
-// Names in a folder are on the disk. Throws.
+// Flushes the directory entries of a folder to the disk. Throws.
 void syncFolder(const std::filesystem::path& folder);
 
-// What a name means, through renames: the same number, the same file or folder of a file system. 0 = there is none.
+// The inode number, which identifies a file or folder across renames. Symbolic links are not followed. 0 = no such
+// entry.
 uint64_t inodeOf(const std::filesystem::path& path);
 
-// `from` becomes `to` if there is no `to`: false if there is. Throws.
+// Renames `from` to `to`. Returns false, and does nothing, if `to` exists. Throws.
 bool renameToNew(const std::filesystem::path& from, const std::filesystem::path& to);
-// The two change places at once: false if the system or the file system cannot. Throws.
+// Exchanges two names atomically. Returns false if the system or the file system does not support that. Throws.
 bool exchange(const std::filesystem::path& a, const std::filesystem::path& b);
 
 }  // namespace nib::model

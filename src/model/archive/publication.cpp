@@ -10,13 +10,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What is at a path, links not followed; nothing for what cannot be seen.
+// Whether the path exists, without following symbolic links. False if it cannot be examined.
 bool isThere(const fs::path& path) {
   std::error_code error;
   return fs::exists(fs::symlink_status(path, error));
 }
 
-// Another list of tensors, or another cut into shards, is another output, whatever the caller's identity says.
+// Extends the caller's identity by a hash of the plan: other tensors, or another split into shards, are another output.
 std::string identityOf(const PublicationOptions& options, const std::vector<PlannedFile>& files,
                        const std::vector<PlannedItem>& items) {
   Hasher hasher;
@@ -66,7 +66,7 @@ Publication::Publication(const PublicationOptions& options, std::vector<PlannedF
   try {
     openFiles(identity);
   } catch (...) {
-    // There is nothing in it to resume.
+    // A new partial folder holds nothing to resume, so remove it.
     files_.clear();
     if (is_new) {
       std::error_code ignored;
@@ -83,11 +83,11 @@ Publication::~Publication() {
   try {
     const std::lock_guard lock(mutex_);
     flush();
-  } catch (const std::exception&) {  // those items are written again then
+  } catch (const std::exception&) {  // a resumed run writes these items again
   }
 }
 
-// A run that was killed after OUT was put in place, but before it had cleared up.
+// Cleans up after a run that was killed between the rename to OUT and the end of publish().
 void Publication::recover() {
   if (options_.kind == OutputKind::kFolder && isThere(place_.out / kJournalName)) {
     Journal journal(place_.out, place_.out);
@@ -106,7 +106,8 @@ void Publication::recover() {
   }
 }
 
-// Leaves the partial folder open, locked, and with a journal of this identity. True: nothing in it is worth keeping.
+// Creates or opens the partial folder, and locks its journal for this identity. Returns true if the folder has nothing
+// to resume.
 bool Publication::openPartial(const std::string& identity) {
   std::error_code error;
   const bool made = fs::create_directory(place_.partial, error);
@@ -134,7 +135,7 @@ bool Publication::openPartial(const std::string& identity) {
 }
 
 void Publication::openFiles(const std::string& identity) {
-  // Side files of the run before are added again, or not at all.
+  // Delete the side files of the interrupted run: this run adds its own.
   for (const std::string& name : listFolder(place_.partial)) {
     if (name == kJournalName || names_.count(name) != 0) continue;
     std::error_code error;
@@ -158,7 +159,7 @@ void Publication::openFiles(const std::string& identity) {
     }
   }
   if (kept.size() == resumed_.done.size()) return;
-  // Else a third run would believe what this one does not.
+  // Rewrite the journal without the rejected items, so that a third run does not trust them.
   journal_->begin(identity);
   journal_->addDone(kept);
 }
@@ -189,7 +190,7 @@ void Publication::finished(size_t item) {
   if (unflushed_bytes_ >= options_.flush_bytes || since >= options_.flush_time) flush();
 }
 
-// First the data, then the journal's word for it.
+// Flushes the data first, then the journal lines that vouch for it.
 void Publication::flush() {
   if (broken_)
     throw Error(shown(place_.partial) + ": cannot be finished, an earlier flush to the disk failed: start anew");
@@ -253,7 +254,8 @@ void Publication::publish() {
   for (const File& file : files_) file.sync();
   syncFolder(place_.partial);
   checkReplaceable(place_, options_.kind, options_.force, options_.keep);
-  // For the run that clears up, should this one not come to it. An empty OUT gives way by itself.
+  // If this run is killed from here on, the next one recognizes the old output by this inode and deletes it. An empty
+  // OUT needs no deletion: rename() replaces it.
   const bool in_two_steps = resumed_.publishing && resumed_.replaced != 0 && inodeOf(place_.aside) == resumed_.replaced;
   journal_->addPublish(in_two_steps ? resumed_.replaced : inodeOf(place_.out));
 
@@ -268,7 +270,7 @@ void Publication::publish() {
   fs::path old = putFolderInPlace(place_, options_.force, options_.may_exchange);
   published_ = true;
   syncFolder(parent);
-  // A run before this one was killed between two renames.
+  // An earlier run was killed between its two renames, and left the old output at `aside`.
   if (old.empty() && in_two_steps) old = place_.aside;
   if (!old.empty()) removeFlatFolder(old);
   std::error_code ignored;

@@ -1,8 +1,9 @@
-// Files that appear whole or not at all, written in any order by any thread, and after a crash continued.
+// Writes an output atomically: OUT appears complete or not at all. Any thread may write, in any order, and an
+// interrupted run can be resumed.
 //
-// All is written to the folder OUT.partial, beside OUT. publish() flushes it to the disk and renames it (or the one
-// file that is asked for) to OUT. A partial folder that is not published stays, with a journal of what in it is
-// complete, for a later Publication with `resume`.
+// Everything is written to the folder OUT.partial, next to OUT. publish() flushes it to the disk and renames it (or,
+// for kFile, its one file) to OUT. An unpublished partial folder remains, with a journal of its complete items, for a
+// later Publication with `resume`.
 #ifndef NIB_MODEL_ARCHIVE_PUBLICATION_H
 #define NIB_MODEL_ARCHIVE_PUBLICATION_H
 
@@ -29,60 +30,63 @@ namespace nib::model {
 struct PublicationOptions {
   std::filesystem::path out;
   OutputKind kind = OutputKind::kFolder;
-  // The input: never replaced, nor a folder that holds it, whatever `force` says.
+  // Input paths. Neither they nor a folder that contains one are ever replaced, regardless of `force`.
   std::vector<std::filesystem::path> keep;
-  // Of command, input and version, one line: what makes two runs write the same bytes.
+  // One line that identifies command, input and version: runs with equal identities write equal bytes.
   std::string identity;
-  bool force = false;        // an OUT that looks like a model may be replaced
-  bool resume = false;       // a partial folder of the same identity is continued; without, it is replaced
-  bool may_exchange = true;  // off: as on file systems that cannot exchange two names
-  // What is finished is flushed to the disk, and entered in the journal, when it is so much or so long ago.
+  bool force = false;        // replace an existing OUT if it looks like a model
+  bool resume = false;       // continue a partial folder of the same identity; otherwise it is replaced
+  bool may_exchange = true;  // false behaves like a file system that cannot exchange two names
+  // Finished items are flushed to the disk and recorded in the journal once they reach this size or age.
   uint64_t flush_bytes = 256u << 20;
   std::chrono::milliseconds flush_time{1000};
 };
 
-// A file that `write` fills. `head` is written to its start.
+// A file of fixed size whose items are filled by write(). `head` is written to its start.
 struct PlannedFile {
   std::string name;
   uint64_t bytes = 0;
   std::vector<std::byte> head;
 };
 
-// A part of a planned file that is completed at once: a tensor.
+// A byte range of a planned file that is completed as a unit: a tensor.
 struct PlannedItem {
   std::string name;  // for messages
-  uint32_t file = 0;
-  uint64_t offset = 0;
+  uint32_t file = 0;    // index of the planned file
+  uint64_t offset = 0;  // in that file
   uint64_t bytes = 0;
 };
 
 class Publication {
  public:
-  // Makes room for all files. Throws: OUT cannot be replaced, the partial folder is another's or in use, the disk is
-  // full. kFile: there is one file, whose name is OUT's while it is partial.
+  // Opens the partial folder and allocates the disk space of all files. Throws; among other reasons, if OUT may not be
+  // replaced, if the partial folder belongs to another run or is in use, or if the disk is full. kFile requires exactly
+  // one planned file; its name is used only inside the partial folder.
   Publication(const PublicationOptions& options, std::vector<PlannedFile> files, std::vector<PlannedItem> items);
-  // What is complete is entered in the journal.
+  // If not published: records the finished items in the journal.
   ~Publication();
 
-  // Complete from an earlier run; need not be written.
+  // Whether the item is complete. If an earlier run completed it, it must not be written again.
   bool isFinished(size_t item) const { return state_[item].load() == kFinished; }
-  // Any thread, any order, but no byte twice and not after finished(). Throws.
+  // Writes bytes at `offset` of the item, each byte once, in any order and from any thread; not after finished().
+  // Throws.
   void write(size_t item, uint64_t offset, std::span<const std::byte> bytes);
-  // All bytes of the item were written (throws if they were not). Any thread. Once in a while (flush_bytes, flush_time)
-  // a call takes as long as the disk does.
+  // Marks the item complete. Any thread. Blocks for a disk flush when flush_bytes or flush_time is reached. Throws;
+  // also if bytes of the item are missing.
   void finished(size_t item);
 
-  // Another file of the folder, whole. Throws. One thread.
+  // Add a complete file to the folder. Not thread-safe. Throw.
   void addFile(const std::string& name, std::string_view text);
   void copyFile(const std::string& name, const std::filesystem::path& from);
 
-  // Throws if an item is not finished, or if OUT appeared meanwhile. On return all is on the disk. Once.
+  // Publishes the output; on return it is on the disk. Call once. Throws; also if an item is not finished, or if OUT
+  // appeared meanwhile and may not be replaced.
   void publish();
 
   const OutputPlace& place() const { return place_; }
 
  private:
-  static constexpr uint64_t kFinished = UINT64_MAX;  // else how many bytes were written
+  static constexpr uint64_t kFinished = UINT64_MAX;  // other values of state_: the number of bytes written
 
   void recover();
   bool openPartial(const std::string& identity);
@@ -101,11 +105,12 @@ class Publication {
   std::unique_ptr<std::atomic<uint64_t>[]> state_;
   std::set<std::string> names_;
 
-  std::mutex mutex_;  // of what follows
+  std::mutex mutex_;  // guards the members below and the journal after construction
   std::vector<uint64_t> unflushed_;
   uint64_t unflushed_bytes_ = 0;
   std::chrono::steady_clock::time_point flushed_at_ = std::chrono::steady_clock::now();
-  // After a flush that failed, the system may take lost data for written: nothing enters the journal any more.
+  // After a failed flush, a later fsync may report success although data was lost, so the journal is not extended
+  // again.
   bool broken_ = false;
   bool published_ = false;
 };

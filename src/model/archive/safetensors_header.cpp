@@ -9,7 +9,7 @@
 namespace nib::model {
 namespace {
 
-// `"":{"dtype":"F4","shape":[],"data_offsets":[0,0]},`: no entry is shorter.
+// The length of the shortest possible entry, `"":{"dtype":"F4","shape":[],"data_offsets":[0,0]},`.
 constexpr size_t kMinEntryBytes = 50;
 
 std::string tensorText(std::string_view name) { return "tensor " + quoteText(name); }
@@ -44,7 +44,7 @@ SafetensorsHeader::SafetensorsHeader(std::vector<char> json, uint64_t data_bytes
     : json_(std::move(json)) {
   JsonScanner scanner(json_, where, "the header");
   if (json_.empty() || json_[0] != '{') scanner.fail("a header begins with '{'");
-  // At once, for a vector that grows holds its elements up to three times.
+  // Reserve once: while a vector grows it holds up to three times its elements, which the memory bound does not allow.
   entries_.reserve(
       std::min<size_t>(size_t(std::count(json_.begin(), json_.end(), '{')), json_.size() / kMinEntryBytes + 1));
   bool has_metadata = false;
@@ -125,8 +125,8 @@ void SafetensorsHeader::readMetadata(JsonScanner& scanner) {
   std::vector<std::string_view> keys;
   for (const MetadataEntry& entry : metadata_) keys.push_back(view(entry.key_at, entry.key_size));
   std::sort(keys.begin(), keys.end());
-  const auto twin = std::adjacent_find(keys.begin(), keys.end());
-  if (twin != keys.end()) scanner.fail("__metadata__ has " + quoteText(*twin) + " twice");
+  const auto duplicate = std::adjacent_find(keys.begin(), keys.end());
+  if (duplicate != keys.end()) scanner.fail("__metadata__ has " + quoteText(*duplicate) + " twice");
 }
 
 void SafetensorsHeader::checkData(uint64_t data_bytes, const std::string& where) {
@@ -174,7 +174,7 @@ std::vector<uint64_t> SafetensorsHeader::shape(size_t i) const {
   const Entry& entry = entries_[i];
   std::vector<uint64_t> shape(entry.rank);
   const char* c = json_.data() + entry.shape_at;
-  // What the scanner has read once: digits, commas, space, and a bracket at the end.
+  // The scanner has validated this text: digits, commas, spaces, and a bracket at the end.
   for (uint64_t& size : shape) {
     while (*c < '0' || *c > '9') ++c;
     for (; *c >= '0' && *c <= '9'; ++c) size = size * 10 + static_cast<uint64_t>(*c - '0');

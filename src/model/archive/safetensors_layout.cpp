@@ -49,7 +49,7 @@ SafetensorsLayout layOutSafetensors(std::span<const TensorSpec> tensors, const M
     json += ',' + std::to_string(end) + "]}";
   }
   json += '}';
-  // The data then begins at a multiple of 8, and with the order above every tensor at a multiple of its element.
+  // The padding aligns the data to 8 bytes. With the order above, every tensor is aligned to its element size.
   json.append((8 - json.size() % 8) % 8, ' ');
 
   const uint64_t json_bytes = json.size();
@@ -57,7 +57,7 @@ SafetensorsLayout layOutSafetensors(std::span<const TensorSpec> tensors, const M
     throw Error(where + ": the header of " + std::to_string(tensors.size()) +
                 " tensors would be longer than safetensors allows");
   }
-  // What is wrong with names (not UTF-8, U+0000, one twice) the reader finds.
+  // The reader checks the names: invalid UTF-8, U+0000, duplicates.
   SafetensorsHeader(std::vector<char>(json.begin(), json.end()), end, where);
   for (size_t i = 0; i < 8; ++i) layout.head.push_back(static_cast<std::byte>(json_bytes >> (8 * i)));
   for (const char c : json) layout.head.push_back(static_cast<std::byte>(c));

@@ -12,13 +12,13 @@ struct Utf8Char {
   uint32_t size = 0;  // in bytes; 0 = not UTF-8: cut short, overlong, a surrogate, or beyond U+10FFFF
 };
 
-// The first character of `text`, which is not empty.
+// Decodes the first character of `text`, which must not be empty.
 Utf8Char decodeUtf8(std::string_view text);
 
-// Of the first byte that is not part of UTF-8; npos if all is.
+// The position of the first byte that is not valid UTF-8; npos if there is none.
 size_t findInvalidUtf8(std::string_view text);
 
-// Writes 1 to 4 bytes to `to`, returns how many. `code` is below U+110000 and no surrogate.
+// Writes 1 to 4 bytes to `to` and returns their number. `code` must be below U+110000 and not a surrogate.
 size_t encodeUtf8(uint32_t code, char* to);
 
 }  // namespace nib::model

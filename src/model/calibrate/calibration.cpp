@@ -19,7 +19,7 @@ constexpr struct {
                 {"mse", NIB_RANGE_MSE},
                 {"entropy-ort", NIB_RANGE_ENTROPY_ORT},
                 {"entropy-trt", NIB_RANGE_ENTROPY_TRT}};
-constexpr double kUsualPercentile = 99.99;
+constexpr double kDefaultPercentile = 99.99;
 
 // The shortest text that reads back as the same number.
 std::string shortest(double value) {
@@ -35,11 +35,11 @@ NibRange emaRange(const NibEma& ema, bool symmetric) {
   return range;
 }
 
-// nibble's messages as an exception.
-struct Lines {
+// Keeps the last log line of a call, for the message of an exception.
+struct LastLine {
   std::string text;
   NibLog log() {
-    return {[](void* user, NibSeverity, const char* line) { static_cast<Lines*>(user)->text = line; }, this};
+    return {[](void* user, NibSeverity, const char* line) { static_cast<LastLine*>(user)->text = line; }, this};
   }
 };
 
@@ -64,7 +64,7 @@ std::optional<RangeChoice> findRangeChoice(std::string_view name) {
   for (const auto& m : kMethods) {
     if (m.name != name.substr(0, colon)) continue;
     choice.method = m.method;
-    if (m.method == NIB_RANGE_PERCENTILE) choice.percentile = kUsualPercentile;
+    if (m.method == NIB_RANGE_PERCENTILE) choice.percentile = kDefaultPercentile;
     if (colon == std::string_view::npos) return choice;
     const std::string_view number = name.substr(colon + 1);
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), choice.percentile);
@@ -98,7 +98,7 @@ void mergeCollected(Collected& into, const Collected& from, const std::string& n
     m.sum += from.moments[i].sum;
     m.squares += from.moments[i].squares;
   }
-  // An average knows an order.
+  // A moving average depends on the order of the data, which merging does not define.
   into.ema.clear();
   into.data.insert(into.data.end(), from.data.begin(), from.data.end());
   std::sort(into.data.begin(), into.data.end());
@@ -107,28 +107,29 @@ void mergeCollected(Collected& into, const Collected& from, const std::string& n
 void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std::string& name) {
   const Collected& c = tensor.collected;
   if (choice.ema && c.ema.empty()) {
-    throw Error("tensor " + quoteText(name) + ": --range ema: moving averages follow one order of the data and were lost in merging; "
-                "calibrate on all data at once, or take another method");
+    throw Error("tensor " + quoteText(name) +
+                ": --range ema: moving averages follow one order of the data and were lost in merging; "
+                "calibrate on all data at once, or use another method");
   }
   tensor.choice = choice;
   tensor.ranges.clear();
   const uint32_t flags = choice.symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u;
   for (size_t i = 0; i < c.histograms.size(); ++i) {
     NibRange range{sizeof(NibRange)};
-    Lines lines;
-    const NibLog log = lines.log();
+    LastLine last_line;
+    const NibLog log = last_line.log();
     if (choice.ema) {
       range = emaRange(c.ema[i], choice.symmetric);
     } else {
       const NibRangeDesc desc{sizeof desc, uint32_t(choice.method), flags, 0, choice.percentile};
       if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log, &range) !=
           NIB_SUCCESS) {
-        throw Error("tensor " + quoteText(name) + ": " + lines.text);
+        throw Error("tensor " + quoteText(name) + ": " + last_line.text);
       }
     }
     ChosenRange chosen{range.min, range.max, 0, 0};
     if (nibRangeScale(NIB_FORMAT_INT8, flags, range.min, range.max, &log, &chosen.scale, &chosen.zero_point) != NIB_SUCCESS) {
-      throw Error("tensor " + quoteText(name) + ": " + lines.text);
+      throw Error("tensor " + quoteText(name) + ": " + last_line.text);
     }
     tensor.ranges.push_back(chosen);
   }

@@ -1,4 +1,4 @@
-// What calibrating found: collected statistics by tensor, the ranges made from them, and their file, CALIB.json
+// Results of calibration: collected statistics per tensor, the ranges chosen from them, and their file, CALIB.json
 // (schema/v1.json).
 #ifndef NIB_MODEL_CALIBRATE_CALIBRATION_H
 #define NIB_MODEL_CALIBRATE_CALIBRATION_H
@@ -15,7 +15,7 @@
 
 namespace nib::model {
 
-// How a range is found: of NibRangeMethod, or moving averages.
+// The method that chooses a range: one of NibRangeMethod, or exponential moving averages.
 struct RangeChoice {
   bool ema = false;
   NibRangeMethod method = NIB_RANGE_MINMAX;
@@ -25,7 +25,7 @@ struct RangeChoice {
   // "minmax", "ema", "percentile:99.99", "mse", "entropy-ort", "entropy-trt"
   std::string name() const;
 };
-// By its name; percentile alone is 99.99. None if there is no such method.
+// Parses such a name; "percentile" without a number means 99.99. None if there is no such method.
 std::optional<RangeChoice> findRangeChoice(std::string_view name);
 
 struct Histogram {
@@ -33,21 +33,22 @@ struct Histogram {
   std::vector<uint64_t> counts;
 };
 
-// Data that was collected from: twice the same must not be merged.
+// Identifies the data behind statistics, so that the same data is never merged twice.
 struct CollectedData {
-  std::string hash;  // of the values used and their shape
+  std::string hash;  // hash of the type, the number of channels and the values used
   uint64_t tokens = 0;
   auto operator<=>(const CollectedData&) const = default;
 };
 
-// Of one tensor. Order-free but for `ema`, and the last bits of `moments`, which are sums in fp64.
+// Statistics of one tensor. They do not depend on the order of the data, except for `ema` and for the last bits of
+// `moments`, which are fp64 sums.
 struct Collected {
   uint32_t channels = 0;
   bool by_channel = false;
-  uint32_t bins = 0;                  // SIGNED
+  uint32_t bins = 0;                  // per histogram, NIB_HISTOGRAM_SIGNED
   std::vector<Histogram> histograms;  // one, or one per channel
   std::vector<NibMoments> moments;    // likewise
-  std::vector<NibEma> ema;            // likewise; empty = merged, so unknown
+  std::vector<NibEma> ema;            // likewise; empty = unknown, because the statistics were merged
   std::vector<CollectedData> data;    // sorted
 };
 
@@ -60,22 +61,24 @@ struct ChosenRange {
 struct CalibratedTensor {
   Collected collected;
   RangeChoice choice;
-  std::vector<ChosenRange> ranges;  // one, or one per channel; of int8 codes
+  std::vector<ChosenRange> ranges;  // for int8 codes; one, or one per channel
 };
 
 using Calibration = std::map<std::string, CalibratedTensor>;
 
-// Adds what `from` collected. In any order, but for the last bits of moments. Throws: shapes or kinds differ, or data are in both.
+// Merges the statistics `from` into `into`. The order of merging affects only the last bits of moments. name: for
+// messages. Throws if channels, granularity or bins differ, or if both contain the same data.
 void mergeCollected(Collected& into, const Collected& from, const std::string& name);
 
-// Finds the ranges anew from what was collected. Throws if `choice` needs what was not: averages, after merging.
+// Recomputes the ranges of a tensor from its statistics. name: for messages. Throws if `choice` needs moving averages
+// and merging has discarded them.
 void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std::string& name);
 
 // The text of CALIB.json.
 std::string calibrationText(const Calibration& calibration);
-// Reads and checks one. Throws with the place that is wrong.
+// Reads and validates a CALIB.json. Throws; the message names the offending field.
 Calibration readCalibration(const std::filesystem::path& path);
-// Whether a file begins like one.
+// Whether the path is a regular file named *.json.
 bool looksLikeCalibration(const std::filesystem::path& path);
 
 }  // namespace nib::model

@@ -1,4 +1,4 @@
-// CALIB.json, written and read.
+// Writes and reads CALIB.json.
 #include "model/calibrate/calibration.h"
 
 #include "model/archive/error.h"
@@ -15,11 +15,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kSchema = 1;
-constexpr uint64_t kMostBytes = 2'000'000'000;
+constexpr uint64_t kMaxBytes = 2'000'000'000;
 
 // ---------------------------------------------------------------------------------------------- writing
 
-// Counts in order; -n stands for n zeros.
+// Run-length encodes zeros: counts in order, where -n stands for n zeros.
 Json packed(const std::vector<uint64_t>& counts) {
   Json list = Json::array();
   int64_t zeros = 0;
@@ -48,7 +48,7 @@ Json momentsJson(const NibMoments& m) { return {{"sum", m.sum}, {"squares", m.sq
 
 Json emaJson(const NibEma& e) { return {{"min", e.min}, {"max", e.max}, {"batches", e.batches}}; }
 
-// One of a tensor, a list of channels.
+// A single value for granularity tensor, a list with one entry per channel for granularity channel.
 template <class List, class Make>
 Json perChannel(bool by_channel, const List& list, Make&& make) {
   if (!by_channel) return make(list.front());
@@ -92,13 +92,13 @@ Json tensorJson(const CalibratedTensor& t) {
 
 // ---------------------------------------------------------------------------------------------- reading
 
-// A value and where it stands.
-struct Place {
+// A JSON value and its path, for messages.
+struct Value {
   const Json& json;
   std::string path;
 
   [[noreturn]] void fail(const std::string& what) const { throw Error(path + ": " + what); }
-  Place at(const char* key) const {
+  Value at(const char* key) const {
     if (!json.is_object() || !json.contains(key)) fail(std::string("has no \"") + key + "\"");
     return {json[key], path + "." + key};
   }
@@ -107,115 +107,117 @@ struct Place {
     return json.get<double>();
   }
   uint64_t count() const {
-    if (!json.is_number_unsigned()) fail("must be a whole number from 0 on");
+    if (!json.is_number_unsigned()) fail("must be a whole number of at least 0");
     return json.get<uint64_t>();
   }
   std::string text() const {
-    if (!json.is_string()) fail("must be a text");
+    if (!json.is_string()) fail("must be a string");
     return json.get<std::string>();
   }
   bool boolean() const {
     if (!json.is_boolean()) fail("must be true or false");
     return json.get<bool>();
   }
-  // body(place) of the one value, or of each channel's.
+  // Calls body(value) once, or once per channel.
   template <class Body>
   void forChannels(bool by_channel, uint32_t channels, Body&& body) const {
     if (!by_channel) return body(*this);
     if (!json.is_array() || json.size() != channels) fail("must be a list of " + std::to_string(channels) + ", one per channel");
-    for (size_t i = 0; i < json.size(); ++i) body(Place{json[i], path + "[" + std::to_string(i) + "]"});
+    for (size_t i = 0; i < json.size(); ++i) body(Value{json[i], path + "[" + std::to_string(i) + "]"});
   }
 };
 
-std::vector<uint64_t> unpacked(const Place& place, uint32_t bins) {
+std::vector<uint64_t> unpacked(const Value& value, uint32_t bins) {
   std::vector<uint64_t> counts;
-  if (!place.json.is_array()) place.fail("must be a list");
-  for (const Json& item : place.json) {
+  if (!value.json.is_array()) value.fail("must be a list");
+  for (const Json& item : value.json) {
     if (item.is_number_unsigned()) {
       counts.push_back(item.get<uint64_t>());
     } else {
-      // As is what a hand wrote: more zeros than bins.
+      // A run of more zeros than bins is refused before it is allocated.
       const int64_t zeros = item.is_number_integer() ? item.get<int64_t>() : 0;
-      if (zeros >= 0 || zeros < -int64_t(bins)) place.fail("must hold counts, and -n for n zeros");
+      if (zeros >= 0 || zeros < -int64_t(bins)) value.fail("must hold counts, and -n for n zeros");
       counts.resize(counts.size() + size_t(-zeros), 0);
     }
     if (counts.size() > bins) break;
   }
-  if (counts.size() != bins) place.fail("must hold " + std::to_string(bins) + " counts");
+  if (counts.size() != bins) value.fail("must hold " + std::to_string(bins) + " counts");
   return counts;
 }
 
-Histogram readHistogram(const Place& place, uint32_t bins) {
+Histogram readHistogram(const Value& value, uint32_t bins) {
   Histogram h;
-  const uint64_t exponent = place.at("exponent").count();
-  if (exponent > 254) place.at("exponent").fail("must be at most 254");
+  const uint64_t exponent = value.at("exponent").count();
+  if (exponent > 254) value.at("exponent").fail("must be at most 254");
   h.head.exponent = uint32_t(exponent);
-  h.head.min = float(place.at("min").number());
-  h.head.max = float(place.at("max").number());
-  if (!(std::isfinite(h.head.min) && std::isfinite(h.head.max) && h.head.min <= h.head.max)) place.fail("has no range from min to max");
-  h.head.finite_count = place.at("count").count();
-  h.head.nonfinite_count = place.at("nonfinite").count();
-  h.counts = unpacked(place.at("counts"), bins);
+  h.head.min = float(value.at("min").number());
+  h.head.max = float(value.at("max").number());
+  if (!(std::isfinite(h.head.min) && std::isfinite(h.head.max) && h.head.min <= h.head.max)) value.fail("has no range from min to max");
+  h.head.finite_count = value.at("count").count();
+  h.head.nonfinite_count = value.at("nonfinite").count();
+  h.counts = unpacked(value.at("counts"), bins);
   uint64_t total = 0;
   for (const uint64_t c : h.counts) total += c;
-  if (total != h.head.finite_count) place.at("counts").fail("do not add up to \"count\"");
+  if (total != h.head.finite_count) value.at("counts").fail("do not add up to \"count\"");
   return h;
 }
 
-CalibratedTensor readTensor(const Place& place) {
+CalibratedTensor readTensor(const Value& value) {
   CalibratedTensor t;
   Collected& c = t.collected;
-  const std::string method = place.at("method").text();
+  const std::string method = value.at("method").text();
   const auto choice = findRangeChoice(method);
-  if (!choice) place.at("method").fail(quoteText(method) + " is no method");
+  if (!choice) value.at("method").fail(quoteText(method) + " is not a known method");
   t.choice = *choice;
-  t.choice.symmetric = place.at("symmetric").boolean();
-  const std::string granularity = place.at("granularity").text();
-  if (granularity != "tensor" && granularity != "channel") place.at("granularity").fail("must be tensor or channel");
+  t.choice.symmetric = value.at("symmetric").boolean();
+  const std::string granularity = value.at("granularity").text();
+  if (granularity != "tensor" && granularity != "channel") value.at("granularity").fail("must be tensor or channel");
   c.by_channel = granularity == "channel";
-  const uint64_t channels = place.at("channels").count(), bins = place.at("bins").count();
-  if (channels == 0 || channels > UINT32_MAX) place.at("channels").fail("is no number of channels");
+  const uint64_t channels = value.at("channels").count(), bins = value.at("bins").count();
+  if (channels == 0 || channels > UINT32_MAX) value.at("channels").fail("must be from 1 to 4294967295");
   if (bins < NIB_HISTOGRAM_LEAST_BINS || bins > NIB_HISTOGRAM_MOST_BINS || (bins & (bins - 1)) != 0) {
-    place.at("bins").fail("must be a power of two from 128 to 4096");
+    value.at("bins").fail("must be a power of two from 128 to 4096");
   }
   c.channels = uint32_t(channels);
   c.bins = uint32_t(bins);
-  place.at("histogram").forChannels(c.by_channel, c.channels, [&](const Place& p) { c.histograms.push_back(readHistogram(p, c.bins)); });
+  value.at("histogram").forChannels(c.by_channel, c.channels, [&](const Value& p) { c.histograms.push_back(readHistogram(p, c.bins)); });
   size_t i = 0;
-  place.at("moments").forChannels(c.by_channel, c.channels, [&](const Place& p) {
+  value.at("moments").forChannels(c.by_channel, c.channels, [&](const Value& p) {
     const NibHistogramHead& head = c.histograms[i++].head;
     const double absmax = std::max(std::fabs(double(head.min)), std::fabs(double(head.max)));
     c.moments.push_back({head.finite_count, head.nonfinite_count, absmax, p.at("sum").number(), p.at("squares").number()});
   });
-  const Place ema = place.at("ema");
+  const Value ema = value.at("ema");
   if (!ema.json.is_null()) {
-    ema.forChannels(c.by_channel, c.channels, [&](const Place& p) {
+    ema.forChannels(c.by_channel, c.channels, [&](const Value& p) {
       c.ema.push_back({p.at("min").number(), p.at("max").number(), p.at("batches").count()});
     });
   }
-  const Place data = place.at("data");
+  const Value data = value.at("data");
   if (!data.json.is_array()) data.fail("must be a list");
   for (size_t d = 0; d < data.json.size(); ++d) {
-    const Place item{data.json[d], data.path + "[" + std::to_string(d) + "]"};
+    const Value item{data.json[d], data.path + "[" + std::to_string(d) + "]"};
     c.data.push_back({item.at("xxh3").text(), item.at("tokens").count()});
   }
   std::sort(c.data.begin(), c.data.end());
   t.ranges.resize(c.histograms.size());
   const auto read = [&](const char* key, auto&& set) {
     size_t at = 0;
-    place.at(key).forChannels(c.by_channel, c.channels, [&](const Place& p) { set(t.ranges[at++], p); });
+    value.at(key).forChannels(c.by_channel, c.channels, [&](const Value& p) { set(t.ranges[at++], p); });
   };
-  read("min", [](ChosenRange& r, const Place& p) { r.min = p.number(); });
-  read("max", [](ChosenRange& r, const Place& p) { r.max = p.number(); });
-  read("scale", [](ChosenRange& r, const Place& p) { r.scale = float(p.number()); });
-  read("zero_point", [](ChosenRange& r, const Place& p) {
+  read("min", [](ChosenRange& r, const Value& p) { r.min = p.number(); });
+  read("max", [](ChosenRange& r, const Value& p) { r.max = p.number(); });
+  read("scale", [](ChosenRange& r, const Value& p) { r.scale = float(p.number()); });
+  read("zero_point", [](ChosenRange& r, const Value& p) {
     const double zero = p.number();
     if (zero < -128 || zero > 127 || zero != std::floor(zero)) p.fail("must be a whole number from -128 to 127");
     r.zero_point = int32_t(zero);
   });
   for (const ChosenRange& r : t.ranges) {
-    if (!(r.min <= 0 && r.max >= 0)) place.fail("has a range without 0: min " + std::to_string(r.min) + ", max " + std::to_string(r.max));
-    if (!(r.scale >= 0 && std::isfinite(r.scale))) place.at("scale").fail("must be a finite number from 0 on");
+    if (!(r.min <= 0 && r.max >= 0)) {
+      value.fail("has a range without 0: min " + std::to_string(r.min) + ", max " + std::to_string(r.max));
+    }
+    if (!(r.scale >= 0 && std::isfinite(r.scale))) value.at("scale").fail("must be a finite number of at least 0");
   }
   return t;
 }
@@ -223,7 +225,7 @@ CalibratedTensor readTensor(const Place& place) {
 }  // namespace
 
 std::string calibrationText(const Calibration& calibration) {
-  // A line per tensor: files of many tensors are looked at.
+  // One line per tensor, so that people and line tools can read files of many tensors.
   std::string text = "{\"schema\":" + std::to_string(kSchema) + ",\"nibble\":" + Json(nibVersionString()).dump() + ",\"tensors\":{";
   bool first = true;
   for (const auto& [name, tensor] : calibration) {
@@ -234,14 +236,14 @@ std::string calibrationText(const Calibration& calibration) {
 }
 
 Calibration readCalibration(const std::filesystem::path& path) {
-  const std::vector<char> text = readWholeFile(path, kMostBytes);
+  const std::vector<char> text = readWholeFile(path, kMaxBytes);
   const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (json.is_discarded()) throw Error(shown(path) + ": is no JSON");
-  const Place root{json, shown(path)};
+  if (json.is_discarded()) throw Error(shown(path) + ": is not JSON");
+  const Value root{json, shown(path)};
   if (root.at("schema").count() != kSchema) {
     root.at("schema").fail("is " + json["schema"].dump() + "; this version reads " + std::to_string(kSchema));
   }
-  const Place tensors = root.at("tensors");
+  const Value tensors = root.at("tensors");
   if (!tensors.json.is_object()) tensors.fail("must be an object");
   Calibration calibration;
   for (const auto& [name, tensor] : tensors.json.items()) {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kWidth = 960, kHeight = 300, kLeft = 56, kRight = 16, kTop = 16, kBottom = 34;
 constexpr int kColumns = kWidth - kLeft - kRight;
-constexpr size_t kMostTensors = 500;
+constexpr size_t kMaxTensors = 500;
 
 constexpr struct {
   const char* name;
@@ -29,7 +29,7 @@ void append(std::string& text, const char* format, ...) {
   text += line;
 }
 
-// Names come from files: nothing of them may be markup.
+// Names come from files, so markup in them must be escaped.
 std::string escaped(const std::string& plain) {
   std::string text;
   for (const char c : plain) {
@@ -44,7 +44,7 @@ std::string escaped(const std::string& plain) {
   return text;
 }
 
-// All of a tensor's histograms as one, for drawing.
+// Merges the histograms of all channels into one, for drawing.
 Histogram sumOf(const Collected& c) {
   Histogram sum;
   sum.counts.assign(c.bins, 0);
@@ -54,15 +54,15 @@ Histogram sumOf(const Collected& c) {
   return sum;
 }
 
-// What lies where: values from left to right, counts from bottom to top by their logarithms.
+// Maps values to x coordinates, left to right, and log10(1 + count) to y coordinates, bottom to top.
 struct Axes {
-  double low, high, top;  // top: of log10(1 + count)
+  double low, high, top;  // ranges: [low, high] in x, [0, top] in y
 
   double x(double value) const { return kLeft + (value - low) / (high - low) * kColumns; }
   double y(double log) const { return kHeight - kBottom - log / top * (kHeight - kTop - kBottom); }
 };
 
-// Bins are summed up to a pixel's width, the bars' heights are mean counts of a bin.
+// heights: log10(1 + count) per pixel column.
 void drawBars(std::string& svg, const Axes& axes, const std::vector<double>& heights) {
   svg += "<path class=\"bars\" d=\"";
   append(svg, "M%d %d", kLeft, kHeight - kBottom);
@@ -70,6 +70,7 @@ void drawBars(std::string& svg, const Axes& axes, const std::vector<double>& hei
   append(svg, "V%dZ\"/>", kHeight - kBottom);
 }
 
+// Resamples the histogram to pixel columns: log10(1 + the mean count of the bins that a column touches).
 std::vector<double> heightsOf(const Histogram& h, uint32_t bins, double low, double high) {
   const double width = std::ldexp(1.0, int(h.head.exponent) - 126) / (bins / 2);
   std::vector<double> counts(kColumns, 0), numbers(kColumns, 0);
@@ -93,7 +94,7 @@ void drawAxes(std::string& svg, const Axes& axes) {
     if (y < kTop) break;
     append(svg, "<path class=\"grid\" d=\"M%d %.1fH%d\"/><text x=\"%d\" y=\"%.1f\" text-anchor=\"end\">1e%d</text>", kLeft, y, kWidth - kRight, kLeft - 6, y + 4, decade);
   }
-  // Round steps, about eight of them.
+  // About eight ticks, at round values.
   const double rough = (axes.high - axes.low) / 8, power = std::pow(10.0, std::floor(std::log10(rough)));
   const double step = power * (rough / power < 2 ? 2 : rough / power < 5 ? 5 : 10);
   for (double value = std::ceil(axes.low / step) * step; value <= axes.high; value += step) {
@@ -109,18 +110,18 @@ struct Line {
   double clipped;
 };
 
-// Of a tensor by channel, only the widest of what each channel has: all it can be drawn as.
+// The range of each method. For a tensor by channel, the union of the ranges of its channels: one chart shows them all.
 std::vector<Line> linesOf(const std::string& name, const CalibratedTensor& tensor, const Histogram& sum) {
   std::vector<Line> lines;
   for (const auto& shown : kShown) {
     RangeChoice choice = *findRangeChoice(shown.name);
     choice.symmetric = tensor.choice.symmetric;
     if (choice.ema && tensor.collected.ema.empty()) continue;
-    CalibratedTensor tried;
-    tried.collected = tensor.collected;
-    chooseRanges(tried, choice, name);
-    ChosenRange widest = tried.ranges[0];
-    for (const ChosenRange& r : tried.ranges) {
+    CalibratedTensor trial;
+    trial.collected = tensor.collected;
+    chooseRanges(trial, choice, name);
+    ChosenRange widest = trial.ranges[0];
+    for (const ChosenRange& r : trial.ranges) {
       widest.min = std::min(widest.min, r.min);
       widest.max = std::max(widest.max, r.max);
     }
@@ -190,10 +191,12 @@ std::string calibrationPage(const Calibration& calibration, const std::string& t
                      "</style></head><body>\n<h1>" + escaped(title) + "</h1>\n<p>Counts per bin, logarithmic. Lines: where each way of finding a range would end; the chosen one is in bold.</p>\n";
   size_t shown = 0;
   for (const auto& [name, tensor] : calibration) {
-    if (shown++ == kMostTensors) break;
+    if (shown++ == kMaxTensors) break;
     addTensor(page, name, tensor);
   }
-  if (calibration.size() > kMostTensors) append(page, "<p>The first %zu of %zu tensors.</p>\n", kMostTensors, calibration.size());
+  if (calibration.size() > kMaxTensors) {
+    append(page, "<p>The first %zu of %zu tensors.</p>\n", kMaxTensors, calibration.size());
+  }
   return page + "</body></html>\n";
 }
 

@@ -1,4 +1,4 @@
-// Histograms and the ranges of each method, as one page without anything from elsewhere.
+// A self-contained HTML page with the histograms of a calibration and the ranges of each method.
 #ifndef NIB_MODEL_CALIBRATE_CHART_H
 #define NIB_MODEL_CALIBRATE_CHART_H
 
@@ -8,7 +8,7 @@
 
 namespace nib::model {
 
-// The text of an HTML file with a drawing (inline SVG) for each tensor. `title` is plain text.
+// Returns the HTML text, with one inline SVG per tensor. `title` is plain text and is escaped.
 std::string calibrationPage(const Calibration& calibration, const std::string& title);
 
 }  // namespace nib::model

@@ -11,43 +11,44 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 64u << 20;
 constexpr uint32_t kTensorBins = 4096;
-constexpr uint32_t kMostChannelBins = 1024;
-constexpr uint64_t kHistogramBytes = 64u << 20;  // of all channels together: half of what every device can bind
+constexpr uint32_t kMaxChannelBins = 1024;
+constexpr uint64_t kHistogramBytes = 64u << 20;  // all channels together: half of the range that any device can bind
 
-// As many bins as all channels' histograms have room for.
+// The number of bins per channel with which the histograms of all channels fit into kHistogramBytes.
 uint32_t channelBins(uint32_t channels, const std::string& name) {
-  uint32_t bins = kMostChannelBins;
+  uint32_t bins = kMaxChannelBins;
   while (bins >= NIB_HISTOGRAM_LEAST_BINS && uint64_t(channels) * bins * 8 > kHistogramBytes) bins /= 2;
   if (bins < NIB_HISTOGRAM_LEAST_BINS) {
-    throw Error("tensor " + quoteText(name) + ": " + std::to_string(channels) + " channels are too many for a histogram each; use --granularity tensor");
+    throw Error("tensor " + quoteText(name) + ": " + std::to_string(channels) +
+                " channels are too many for a histogram each; use --granularity tensor");
   }
   return bins;
 }
 
-// An op on rows of the recording: its buffers but the input.
+// A collecting op with its output buffers. All ops share one input buffer.
 template <class Desc>
-struct Step {
+struct CollectOp {
   kit::Plan plan;
   kit::Buffer output, aux;
   kit::Binding binding;
 
-  Step(const kit::Device& device, const Desc& desc, const kit::Buffer& input)
+  CollectOp(const kit::Device& device, const Desc& desc, const kit::Buffer& input)
       : plan(device, desc),
         output(device, plan.sizeBytes(NIB_ROLE_OUTPUT)),
         aux(device, plan.sizeBytes(NIB_ROLE_AUX)),
         binding(plan, kit::Ranges{.weights = {}, .input = kit::Range(input, 0, plan.sizeBytes(NIB_ROLE_INPUT)), .output = output, .aux = aux}) {}
 };
 
-// Extents of a batch that comes in pieces.
+// The extent of a batch, accumulated over its pieces.
 struct Batch {
   NibExtent extent{};
-  bool met = false;
+  bool has_values = false;  // any finite value
 
   void add(const NibExtent& more, uint64_t elements) {
-    if (more.nonfinite_count == elements) return;  // nothing finite
-    extent.min = met ? std::min(extent.min, more.min) : more.min;
-    extent.max = met ? std::max(extent.max, more.max) : more.max;
-    met = true;
+    if (more.nonfinite_count == elements) return;  // without finite values min and max are undefined
+    extent.min = has_values ? std::min(extent.min, more.min) : more.min;
+    extent.max = has_values ? std::max(extent.max, more.max) : more.max;
+    has_values = true;
   }
 };
 
@@ -84,7 +85,7 @@ class Collector {
 
   void endBatch() {
     for (size_t i = 0; i < count_; ++i) {
-      if (batch_[i].met) nibEmaAdd(&ema_[i], &batch_[i].extent, options_.ema_constant);
+      if (batch_[i].has_values) nibEmaAdd(&ema_[i], &batch_[i].extent, options_.ema_constant);
       batch_[i] = {};
     }
   }
@@ -110,16 +111,16 @@ class Collector {
   uint32_t rows_, type_, granularity_, bins_;
   size_t count_;
   kit::Buffer input_;
-  Step<NibHistogramDesc> histogram_;
-  Step<NibMinMaxDesc> minmax_;
-  Step<NibMomentsDesc> moments_;
+  CollectOp<NibHistogramDesc> histogram_;
+  CollectOp<NibMinMaxDesc> minmax_;
+  CollectOp<NibMomentsDesc> moments_;
   std::vector<NibMoments> result_moments_;
   std::vector<NibEma> ema_;
   std::vector<Batch> batch_;
 };
 
-// Of no tokens.
-Collected nothing(const Recording& recording, const CollectOptions& options) {
+// The statistics of a recording without tokens.
+Collected emptyStatistics(const Recording& recording, const CollectOptions& options) {
   Collected c;
   c.channels = recording.channels;
   c.by_channel = options.by_channel;
@@ -142,7 +143,7 @@ Collected collect(const kit::Device& device, const Recording& recording, const C
   uint64_t tokens = 0;
   Collected collected;
   if (sequences.empty()) {
-    collected = nothing(recording, options);
+    collected = emptyStatistics(recording, options);
   } else {
     const uint64_t longest = std::min(options.sequence_length, recording.tokens);
     const uint32_t rows = uint32_t(std::clamp<uint64_t>(kPieceBytes / row_bytes, 1, longest));

@@ -51,6 +51,7 @@ void addSafetensors(std::vector<Recording>& list, const fs::path& path) {
   }
 }
 
+// Returns false if the file has neither extension.
 bool addFile(std::vector<Recording>& list, const fs::path& path) {
   const std::string ending = path.extension().string();
   if (ending == ".npy") addNpy(list, path);
@@ -89,7 +90,7 @@ std::vector<Sequence> chooseSequences(uint64_t tokens, uint64_t length, uint64_t
   std::vector<uint64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), uint64_t(0));
   if (samples != 0 && samples < count) {
-    // The first of a shuffle by Fisher and Yates.
+    // The first `samples` steps of a Fisher-Yates shuffle.
     uint64_t state = seed;
     for (uint64_t i = 0; i < samples; ++i) {
       const uint64_t r = nextRandom(state) % (count - i);

@@ -1,4 +1,4 @@
-// Recorded activations: matrices [tokens, channels] by name.
+// Recorded activations: named matrices [tokens, channels].
 #ifndef NIB_MODEL_CALIBRATE_RECORDING_H
 #define NIB_MODEL_CALIBRATE_RECORDING_H
 
@@ -17,24 +17,26 @@ namespace nib::model {
 struct Recording {
   std::string name;
   Dtype dtype = Dtype::kF32;  // kF32, kF16 or kBF16
-  uint64_t tokens = 0;        // all dimensions but the last
+  uint64_t tokens = 0;        // product of all dimensions but the last
   uint32_t channels = 0;
-  // Bytes offset... of the matrix. Throws.
+  // Reads out.size() bytes of the row-major matrix from byte `offset`. Throws.
   std::function<void(uint64_t offset, std::span<std::byte> out)> read;
 
   uint64_t rowBytes() const { return uint64_t(channels) * dtypeBits(dtype) / 8; }
 };
 
-// Of an .npy file (named as it is, without the ending), a .safetensors file (its tensors of fp32, fp16 and bfloat16 with two
-// dimensions or more), or a folder of such files; sorted by name. Throws, also if two have one name or there is none.
+// Opens an .npy file (one recording, named as the file without its extension), a .safetensors file (one recording per
+// fp32, fp16 or bfloat16 tensor of at least two dimensions), or a folder of such files. Sorted by name. Throws; also if
+// there is no recording, or if two have the same name.
 std::vector<Recording> openRecordings(const std::filesystem::path& path);
 
-// Which sequences of `length` tokens are used, ascending, each [first, first + count): all of them if there are no more
-// than `samples` (0 = all), else that many, drawn without replacement by splitmix64 from the seed; the last may be short.
+// Tokens [first, first + count) of a recording.
 struct Sequence {
   uint64_t first = 0;
   uint64_t count = 0;
 };
+// Splits a recording into sequences of `length` tokens (the last may be shorter) and chooses `samples` of them without
+// replacement, by splitmix64 from the seed; all of them if samples is 0 or not below their number. In ascending order.
 std::vector<Sequence> chooseSequences(uint64_t tokens, uint64_t length, uint64_t samples, uint64_t seed);
 
 }  // namespace nib::model

@@ -13,7 +13,9 @@ namespace nib::model {
 std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& path, uint32_t format) {
   std::map<std::string, StaticInput> inputs;
   for (const auto& [name, tensor] : readCalibration(path)) {
-    const auto refuse = [&](const char* what) -> Error { return Error(shown(path) + ": tensor " + quoteText(name) + " " + what); };
+    const auto refuse = [&](const char* what) -> Error {
+      return Error(shown(path) + ": tensor " + quoteText(name) + " " + what);
+    };
     if (tensor.collected.by_channel) throw refuse("has ranges by channel; static activations need --granularity tensor");
     const ChosenRange& range = tensor.ranges[0];
     StaticInput input;
@@ -24,7 +26,9 @@ std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& pat
         nibRangeScale(format, NIB_RANGE_SYMMETRIC, range.min, range.max, nullptr, &input.scale, &zero_point) != NIB_SUCCESS) {
       throw refuse("has a range beyond fp32");
     }
-    if (input.scale == 0) throw refuse("has an empty range: it met no values, or zeros only; calibrate with data that reaches it");
+    if (input.scale == 0) {
+      throw refuse("has an empty range: it saw no values, or only zeros; calibrate with data that reaches it");
+    }
     input.zero_point = input.asymmetric ? int8_t(zero_point) : int8_t(0);
     constexpr std::string_view kEnding = ".input";
     inputs[name.ends_with(kEnding) ? name.substr(0, name.size() - kEnding.size()) : name] = input;

@@ -1,4 +1,4 @@
-// Scales of static activations from CALIB.json.
+// Scales and zero points of static activations from CALIB.json.
 #ifndef NIB_MODEL_CALIBRATE_STATIC_INPUTS_H
 #define NIB_MODEL_CALIBRATE_STATIC_INPUTS_H
 
@@ -12,11 +12,12 @@
 
 namespace nib::model {
 
-// By module. format: NIB_FORMAT_INT8, whose scales are the file's, or NIB_FORMAT_FP8, whose follow from its ranges. A tensor
-// named MODULE.input is of MODULE. Throws: ranges by channel, which loaders cannot run, or of nothing but zeros.
+// Returns the inputs keyed by module: a tensor named MODULE.input, or MODULE, belongs to MODULE. format:
+// NIB_FORMAT_INT8 uses the scales of the file, NIB_FORMAT_FP8 computes scales from its ranges. Throws; also for ranges
+// by channel, which loaders do not support, and for empty ranges.
 std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& calibration, uint32_t format);
 
-// What they are, in 32 digits.
+// A hash of modules, scales and zero points, as 32 hexadecimal digits.
 std::string inputsHash(const std::map<std::string, StaticInput>& inputs);
 
 }  // namespace nib::model

@@ -23,7 +23,7 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
   std::vector<std::byte> bytes(size_t(most * element_bytes));
   NibErrorSums sums{};
   for (uint64_t at = 0; at < elements; at += most) {
-    // One row, whatever the matrix was: one scale is all there is.
+    // There is one scale per tensor, so the matrix can be treated as one row.
     const uint32_t count = uint32_t(std::min<uint64_t>(most, elements - at));
     const std::span<std::byte> piece(bytes.data(), size_t(count * element_bytes));
     recording.read(at * element_bytes, piece);
@@ -42,8 +42,9 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
     device.run(kit::Binding(quantize, {.weights = blob, .input = part(NIB_PART_REFERENCE), .output = {}, .aux = scratch[0]}), 1);
     device.run(kit::Binding(dequantize, {.weights = blob, .input = {}, .output = part(NIB_PART_CANDIDATE), .aux = scratch[1]}), 1);
     device.run(kit::Binding(errors, {.weights = {}, .input = pair, .output = tiles, .aux = scratch[2]}), 1);
-    const std::vector<NibErrorTile> of_tiles = device.download<NibErrorTile>(tiles, size_t(errors.sizeBytes(NIB_ROLE_OUTPUT) / sizeof(NibErrorTile)));
-    nibErrorsAdd(&sums, of_tiles.data(), of_tiles.size(), at);
+    const size_t tile_count = size_t(errors.sizeBytes(NIB_ROLE_OUTPUT) / sizeof(NibErrorTile));
+    const std::vector<NibErrorTile> tile_errors = device.download<NibErrorTile>(tiles, tile_count);
+    nibErrorsAdd(&sums, tile_errors.data(), tile_errors.size(), at);
   }
   NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
@@ -58,7 +59,7 @@ double clippedShare(const Histogram& histogram, uint32_t bins, const ChosenRange
   for (int i = 0; i < int(bins); ++i) {
     const uint64_t count = histogram.counts[size_t(i)];
     if (count == 0) continue;
-    // A bin holds nothing beyond the smallest and the largest value.
+    // Clip the bin to the smallest and the largest value.
     const double low = std::max((i - side) * width, double(histogram.head.min)), high = std::min((i - side + 1) * width, double(histogram.head.max));
     const double size = high - low;
     const double above = size > 0 ? std::clamp((high - range.max) / size, 0.0, 1.0) : high > range.max ? 1.0 : 0.0;

@@ -1,4 +1,4 @@
-// What int8 codes of a range lose on the data itself.
+// Measures the errors and the clipping of a range on the recorded data.
 #ifndef NIB_MODEL_CALIBRATE_TRIAL_H
 #define NIB_MODEL_CALIBRATE_TRIAL_H
 
@@ -9,10 +9,12 @@
 
 namespace nib::model {
 
-// Of all tokens of the recording, quantized with one scale and dequantized on the device. Throws.
+// Quantizes all tokens of the recording to int8 with the scale of the range, dequantizes them and returns the errors.
+// Throws.
 NibErrors tryRange(const kit::Device& device, const Recording& recording, const ChosenRange& range, bool symmetric);
 
-// The share of finite values below min or above max, by the histogram: of the bin that an end lies in, the part beyond it.
+// The fraction of finite values outside the range, estimated from the histogram: a bin that contains an end of the
+// range counts with the part of its width that is outside.
 double clippedShare(const Histogram& histogram, uint32_t bins, const ChosenRange& range);
 
 }  // namespace nib::model

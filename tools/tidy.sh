@@ -34,6 +34,7 @@ mapfile -t files < <(
 
 work_dir
 # A report a file, so that those of several processes do not mix.
+# shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "${files[@]}" | TIDY=$tidy BUILD=$build WORK=$WORK xargs -P "$(nproc)" -I{} bash -c '
   name=${1//\//_}
   "$TIDY" -p "$BUILD" --quiet "$1" >"$WORK/$name.report" 2>&1 ||

@@ -873,8 +873,8 @@ def main():
         print(f"{verdict:7}{title:20}{count:4} models, {runner.runs - before:5} runs, "
               f"{time.monotonic() - start:5.1f} s", flush=True)
     print(f"{runner.runs} runs, {runner.failures} of them wrong; the slowest {runner.slowest[0]:.2f} s "
-          f"({runner.slowest[1]}), the largest {runner.largest[0] / 1024:.0f} MB ({runner.largest[1]}), of a right model "
-          f"{max(runner.baseline.values()) / 1024:.0f} MB")
+          f"({runner.slowest[1]}), the largest {runner.largest[0] / 1024:.0f} MB ({runner.largest[1]}), "
+          f"of a right model {max(runner.baseline.values()) / 1024:.0f} MB")
     if runner.failures == 0:
         shutil.rmtree(options.scratch)
     return 1 if runner.failures else 0

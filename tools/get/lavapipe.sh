@@ -34,7 +34,8 @@ unpack() {
   for deb in "$WORK"/apt/archives/*.deb; do
     dpkg-deb --fsys-tarfile "$deb" |
       tar -x -C "$tree" --keep-directory-symlink --no-same-owner --exclude='./usr/share/doc' \
-        --exclude='./usr/share/locale' --exclude='./usr/share/man' --exclude='./usr/lib/*/gconv' --exclude='./etc' --exclude='./var'
+        --exclude='./usr/share/locale' --exclude='./usr/share/man' --exclude='./usr/lib/*/gconv' \
+        --exclude='./etc' --exclude='./var'
   done
 }
 

@@ -7,7 +7,7 @@ namespace {
 
 const char* refuses(const NibWeights& weights, const Geometry&) {
   if (weights.format != NIB_FORMAT_NF4 && weights.format != NIB_FORMAT_FP4) return "formats are nf4 and fp4";
-  return weights.flags & NIB_WEIGHTS_FLAT ? nullptr : "weights are FLAT";
+  return weights.flags & NIB_WEIGHTS_FLAT ? nullptr : "weights must be FLAT";
 }
 
 uint64_t codesBytes(const Geometry& g) { return (uint64_t(g.cols) + 1) / 2; }

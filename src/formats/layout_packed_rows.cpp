@@ -10,8 +10,8 @@ const char* refuses(const NibWeights& weights, const Geometry&) {
   if (format != NIB_FORMAT_INT4 && format != NIB_FORMAT_UINT4 && format != NIB_FORMAT_INT8 && format != NIB_FORMAT_UINT8) {
     return "formats are int4, uint4, int8, uint8";
   }
-  if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it has no scales per column";
-  return weights.flags & NIB_WEIGHTS_FLAT ? "FLAT blocks are none of its rows" : nullptr;
+  if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it cannot hold scales per column";
+  return weights.flags & NIB_WEIGHTS_FLAT ? "it cannot hold FLAT blocks" : nullptr;
 }
 
 uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.row_words * 4; }

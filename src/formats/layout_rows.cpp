@@ -7,10 +7,10 @@ namespace nib {
 namespace {
 
 const char* refuses(const NibWeights& weights, const Geometry& g) {
-  if (weights.flags & NIB_WEIGHTS_FLAT) return "FLAT blocks are none of its rows";
-  if (g.format->info.flags & NIB_FORMAT_OWN_SCALES) return "it has no place for blocks with minima";
-  if (g.format->info.bits != 8 && g.format->info.bits != 4) return "codes have 4 or 8 bits";
-  if (g.format->info.bits == 4 && g.cols % 2 != 0) return "rows of 4-bit codes have an even number of them";
+  if (weights.flags & NIB_WEIGHTS_FLAT) return "it cannot hold FLAT blocks";
+  if (g.format->info.flags & NIB_FORMAT_OWN_SCALES) return "it cannot hold ggml blocks";
+  if (g.format->info.bits != 8 && g.format->info.bits != 4) return "codes must have 4 or 8 bits";
+  if (g.format->info.bits == 4 && g.cols % 2 != 0) return "cols must be even for 4-bit codes";
   return nullptr;
 }
 

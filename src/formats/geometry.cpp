@@ -36,14 +36,13 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.reserved must be 0", op);
   }
   if ((weights.flags & NIB_WEIGHTS_ALIGNED) && !hasOwnRows(weights)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: ALIGNED goes with ROW and GROUP without FLAT only", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: ALIGNED requires ROW or GROUP granularity without FLAT", op);
   }
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW is a symmetric range, ASYMMETRIC excludes it",
-                    op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW and ASYMMETRIC exclude each other", op);
   }
   if (weights.scale_type > NIB_TYPE_E8M0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is no NibType", op, weights.scale_type);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is not a NibType", op, weights.scale_type);
   }
   if (!(info.scale_types >> weights.scale_type & 1u)) {
     static const char* const kNames[] = {"fp32", "fp16", "bf16", "e8m0"};
@@ -52,12 +51,12 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   }
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: FLAT goes with GROUP granularity only", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: FLAT requires GROUP granularity", op);
   }
   const bool nested = (weights.flags & NIB_WEIGHTS_NESTED) != 0;
   if (nested && (!flat || weights.scale_type != NIB_TYPE_F32 || weights.group_size == UINT32_MAX)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: weights.flags: NESTED goes with FLAT groups of a size and fp32 scales only", op);
+                    "%s: weights.flags: NESTED requires FLAT groups of a size other than -1 and fp32 scales", op);
   }
   if (weights.granularity != NIB_GRANULARITY_GROUP && weights.group_size != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size %u without GROUP granularity must be 0", op,
@@ -90,7 +89,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       uint32_t size = weights.group_size;
       if (size == 0) size = info.default_group_size;
       if (size == 0) {
-        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size: format %s has no usual group size, give one",
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size: format %s has no default group size; set one",
                         op, info.name);
       }
       const bool one_size = info.group_multiple == info.group_max;
@@ -111,7 +110,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       break;
     }
     default:
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u is no NibGranularity", op,
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u is not a NibGranularity", op,
                       weights.granularity);
   }
   if (weights.flags & NIB_WEIGHTS_ALIGNED) {
@@ -145,10 +144,10 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
                      const Log& log, uint32_t* stride) {
   if (type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u is no NibType", op, field, type);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u is not a NibType", op, field, type);
   }
   if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must lie in 1..2^32 - 2^21", op, rows, cols);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must be in 1..2^32 - 2^21", op, rows, cols);
   }
   if (*stride == 0) *stride = written && type != NIB_TYPE_F32 && rows > 1 ? cols + (cols & 1u) : cols;
   if (*stride < cols) {

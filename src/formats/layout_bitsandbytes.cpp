@@ -11,7 +11,7 @@ namespace {
 bool takes(const FormatDesc& format) { return format.info.format == NIB_FORMAT_NF4 || format.info.format == NIB_FORMAT_FP4; }
 
 const char* refuses(const NibWeights& weights, const Geometry&) {
-  return weights.flags & NIB_WEIGHTS_FLAT ? nullptr : "weights are FLAT";
+  return weights.flags & NIB_WEIGHTS_FLAT ? nullptr : "weights must be FLAT";
 }
 
 uint64_t codesBytes(const Geometry& g) { return (uint64_t(g.cols) + 1) / 2; }

@@ -14,8 +14,8 @@ bool takes(const FormatDesc& format) {
 }
 
 const char* refuses(const NibWeights& weights, const Geometry&) {
-  if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it has no scales per column";
-  return weights.flags & NIB_WEIGHTS_FLAT ? "FLAT blocks are none of its rows" : nullptr;
+  if (weights.granularity == NIB_GRANULARITY_COLUMN) return "it cannot hold scales per column";
+  return weights.flags & NIB_WEIGHTS_FLAT ? "it cannot hold FLAT blocks" : nullptr;
 }
 
 uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.row_words * 4; }

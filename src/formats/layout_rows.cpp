@@ -6,15 +6,15 @@
 namespace nib {
 namespace {
 
-// Of 4 or 8 bits; there is no place for minima.
+// Formats of 4 or 8 bits. The layout has no place for minima.
 bool takes(const FormatDesc& format) {
   const NibFormatInfo& info = format.info;
   return (info.bits == 8 || info.bits == 4) && !(info.flags & NIB_FORMAT_OWN_SCALES);
 }
 
 const char* refuses(const NibWeights& weights, const Geometry& g) {
-  if (weights.flags & NIB_WEIGHTS_FLAT) return "FLAT blocks are none of its rows";
-  if (g.format->info.bits == 4 && g.cols % 2 != 0) return "rows of 4-bit codes have an even number of them";
+  if (weights.flags & NIB_WEIGHTS_FLAT) return "it cannot hold FLAT blocks";
+  if (g.format->info.bits == 4 && g.cols % 2 != 0) return "cols must be even for 4-bit codes";
   return nullptr;
 }
 

@@ -1,20 +1,21 @@
-// The threshold of TensorRT's entropy calibration as NVIDIA's Model-Optimizer has it
-// (modelopt/torch/quantization/calib/histogram.py, _compute_amax_entropy): of |x|, for codes of 8 bits.
+// The threshold of TensorRT's entropy calibration as in NVIDIA's Model-Optimizer
+// (modelopt/torch/quantization/calib/histogram.py, _compute_amax_entropy), for |x| and codes of 8 bits.
 #include "ranges/histogram_view.h"
 
 namespace nib::ranges {
 namespace {
 
-// The bin of zeros is distrusted: it holds what its neighbour does.
-double countAt(const HistogramView& view, uint32_t k) { return double(view.ofMagnitude(k == 0 ? 1 : k)); }
+// The original replaces the count of the bin at zero by that of its neighbour.
+double countAt(const HistogramView& view, uint32_t k) { return double(view.magnitudeBin(k == 0 ? 1 : k)); }
 
-// Of the first `size` bins with what lies beyond them in the last, from the same bins in kLevels cells of equal width.
+// Kullback-Leibler divergence, in nats, of the first `size` bins, the last of them plus `beyond`, from the same bins
+// averaged over kLevels cells of equal width. beyond: counts of the bins after them.
 double divergence(const HistogramView& view, uint32_t size, double beyond) {
   double inside = 0;
   for (uint32_t k = 0; k < size; ++k) inside += countAt(view, k);
   const double total_p = inside + beyond;
   double sum = 0;
-  // Bin k is of cell floor(k * kLevels / size).
+  // Bin k belongs to cell floor(k * kLevels / size).
   for (uint32_t first = 0; first < size;) {
     const uint32_t cell = uint32_t(uint64_t(first) * kLevels / size);
     uint32_t end = first;
@@ -29,7 +30,7 @@ double divergence(const HistogramView& view, uint32_t size, double beyond) {
       const double count = countAt(view, k);
       const double p = count + (k + 1 == size ? beyond : 0.0);
       if (p == 0) continue;
-      if (count == 0) return HUGE_VAL;  // outliers in a bin that the candidate has nothing in
+      if (count == 0) return HUGE_VAL;  // counts from beyond, in a bin where the candidate is 0
       sum += p / total_p * std::log((p / total_p) / (counts / filled / inside));
     }
     first = end;

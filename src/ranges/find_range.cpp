@@ -1,4 +1,4 @@
-// nibFindRange: validation, what degenerate histograms give, and the way from edges to a range.
+// nibFindRange: validation, degenerate histograms, and the conversion of edges to a range.
 #include "base/log.h"
 #include "base/sized.h"
 #include "ranges/histogram_view.h"
@@ -16,7 +16,7 @@ bool isHistogram(uint32_t bins, uint32_t flags) {
 NibResult check(const NibRangeDesc& desc, uint32_t bins, uint32_t histogram_flags, const NibHistogramHead& head,
                 const Log& log) {
   if (desc.method > NIB_RANGE_ENTROPY_TRT) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: method %u is none of NIB_RANGE_*", desc.method);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: method %u is not a NIB_RANGE_* value", desc.method);
   }
   if ((desc.flags & ~uint32_t(NIB_RANGE_SYMMETRIC)) != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: flags 0x%x has unknown bits", desc.flags);
@@ -25,10 +25,10 @@ NibResult check(const NibRangeDesc& desc, uint32_t bins, uint32_t histogram_flag
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: percentile %g must be above 50 and at most 100", desc.percentile);
   }
   if (!isHistogram(bins, histogram_flags)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: bins %u, flags 0x%x are no histogram's", bins, histogram_flags);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: bins %u, flags 0x%x are not valid for a histogram", bins, histogram_flags);
   }
   if (head.exponent > 254u || !std::isfinite(head.min) || !std::isfinite(head.max) || head.min > head.max) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is no histogram's: exponent %u, min %g, max %g", head.exponent,
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is not valid: exponent %u, min %g, max %g", head.exponent,
                     double(head.min), double(head.max));
   }
   const bool wants_signs = (desc.flags & NIB_RANGE_SYMMETRIC) == 0 || desc.method == NIB_RANGE_ENTROPY_ORT;
@@ -44,9 +44,9 @@ void minmaxRange(const HistogramView& view, bool symmetric, NibRange* out) {
   out->min = symmetric ? -out->max : std::fmin(view.head->min, 0.0);
 }
 
-// From edges: within what was met, with 0 inside.
+// The range of the edges, limited to the values counted and extended to include 0.
 void edgesRange(const HistogramView& view, bool symmetric, NibRange* out) {
-  // All but some few outliers are in the bins at zero, and cannot be told apart.
+  // Almost all values are in the bins next to zero, which the histogram cannot resolve further.
   if (out->low_edge >= -1 && out->high_edge <= 1) {
     out->low_edge = -1;
     out->high_edge = 1;

@@ -1,4 +1,4 @@
-// A histogram as the range methods walk it: up to the last bin that holds something, by magnitude or from below.
+// A histogram as the range methods read it: up to the last bin with a count, by magnitude or in ascending order.
 #ifndef NIB_RANGES_HISTOGRAM_VIEW_H
 #define NIB_RANGES_HISTOGRAM_VIEW_H
 
@@ -8,15 +8,15 @@
 
 namespace nib::ranges {
 
-// Levels that the entropy methods and MSE allow for, on one side or on both.
+// Quantization levels that the entropy methods and MSE assume: of one side (TRT, MSE) or of both (ORT).
 inline constexpr uint32_t kLevels = 128;
 
 struct HistogramView {
   const NibHistogramHead* head;
   const uint64_t* counts;
-  uint32_t side;     // bins of a side
-  bool both;         // bins for negative values
-  uint32_t length;   // L: bins of a side up to the last that holds something
+  uint32_t side;     // bins per side
+  bool both;         // the histogram has bins for negative values
+  uint32_t length;   // L: bins per side up to the last with a count
   double width;
 
   HistogramView(uint32_t bins, uint32_t flags, const NibHistogramHead* head_, const uint64_t* counts_)
@@ -26,13 +26,13 @@ struct HistogramView {
         both((flags & NIB_HISTOGRAM_SIGNED) != 0),
         length(side),
         width(std::ldexp(1.0, int(head_->exponent) - 126) / side) {
-    while (length > 0 && ofMagnitude(length - 1) == 0) --length;
+    while (length > 0 && magnitudeBin(length - 1) == 0) --length;
   }
 
-  // Bin k of |x|.
-  uint64_t ofMagnitude(uint32_t k) const { return both ? counts[side + k] + counts[side - 1 - k] : counts[k]; }
-  // Bin i of 2L, from -L * width on.
-  uint64_t fromBelow(uint32_t i) const {
+  // Count of bin k of |x|.
+  uint64_t magnitudeBin(uint32_t k) const { return both ? counts[side + k] + counts[side - 1 - k] : counts[k]; }
+  // Count of bin i of 2L in ascending order. Bin 0 starts at -L * width.
+  uint64_t ascendingBin(uint32_t i) const {
     if (both) return counts[side - length + i];
     return i < length ? 0 : counts[i - length];
   }
@@ -40,12 +40,12 @@ struct HistogramView {
   double absmax() const { return std::fmax(-double(head->min), double(head->max)); }
 };
 
-// Each fills the edges and the score.
+// These set the edges and the score.
 void percentileSymmetric(const HistogramView& view, double percentile, NibRange* out);
 void percentileBothEnds(const HistogramView& view, double percentile, NibRange* out);
 void entropyOrt(const HistogramView& view, NibRange* out);
 void entropyTrt(const HistogramView& view, NibRange* out);
-// And these the range, too.
+// These set the range, too.
 void mseSymmetric(const HistogramView& view, NibRange* out);
 void mseBothEnds(const HistogramView& view, NibRange* out);
 

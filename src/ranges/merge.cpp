@@ -1,4 +1,4 @@
-// Histograms and moments of several streams become those of one.
+// Merging histograms, and adding the tiles of moments.
 #include "base/log.h"
 
 #include <cmath>
@@ -11,7 +11,7 @@ uint64_t& binOf(uint64_t* counts, uint32_t side, bool negative, bool both, uint3
   return counts[negative ? side - 1 - k : both ? side + k : k];
 }
 
-// 2^doublings bins become one, in place: the ones that are read lie above those that are written.
+// Merges every 2^doublings bins into one, in place: writing never overtakes reading.
 void widen(uint64_t* counts, uint32_t side, bool both, uint32_t doublings) {
   for (uint32_t negative = 0; negative < (both ? 2u : 1u); ++negative) {
     uint32_t from = 0;
@@ -33,11 +33,11 @@ extern "C" NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogr
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: NULL argument");
   }
   if (bins < NIB_HISTOGRAM_LEAST_BINS || bins > NIB_HISTOGRAM_MOST_BINS || (bins & (bins - 1)) != 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: bins %u is no power of two from %d to %d", bins,
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: bins %u must be a power of two from %d to %d", bins,
                     int(NIB_HISTOGRAM_LEAST_BINS), int(NIB_HISTOGRAM_MOST_BINS));
   }
   if (into->exponent > 254 || from->exponent > 254) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: exponent %u or %u is no finite number's", into->exponent,
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: exponents %u and %u must be at most 254", into->exponent,
                     from->exponent);
   }
   const bool both = (flags & NIB_HISTOGRAM_SIGNED) != 0;

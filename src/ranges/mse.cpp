@@ -1,4 +1,4 @@
-// Ranges of the least squared error, by the histogram: what int8 codes make of the centres of its bins.
+// Ranges with the least squared error of int8 codes, where every element counts as the centre of its bin.
 #include "ranges/histogram_view.h"
 
 namespace nib::ranges {
@@ -8,7 +8,7 @@ constexpr int kSteps = 128, kLeastSteps = 32;
 
 uint64_t countOf(const HistogramView& view) {
   uint64_t count = 0;
-  for (uint32_t k = 0; k < view.length; ++k) count += view.ofMagnitude(k);
+  for (uint32_t k = 0; k < view.length; ++k) count += view.magnitudeBin(k);
   return count;
 }
 
@@ -18,15 +18,15 @@ void mseSymmetric(const HistogramView& view, NibRange* out) {
   const double count = double(countOf(view));
   out->score = HUGE_VAL;
   for (uint32_t i = kLevels; i < view.length; ++i) {
-    // In widths, so that nothing is too small or too large.
+    // In units of the bin width, so that nothing under- or overflows.
     const double scale = (i + 0.5) / 127.5;
     double sum = 0;
     for (uint32_t k = 0; k < view.length && sum < out->score * count; ++k) {
-      const uint64_t of_bin = view.ofMagnitude(k);
-      if (of_bin == 0) continue;
+      const uint64_t bin = view.magnitudeBin(k);
+      if (bin == 0) continue;
       const double centre = k + 0.5;
       const double error = centre - scale * std::fmin(std::nearbyint(centre / scale), 127.0);
-      sum += double(of_bin) * (error * error);
+      sum += double(bin) * (error * error);
     }
     if (sum / count < out->score) {
       out->score = sum / count;
@@ -49,12 +49,12 @@ void mseBothEnds(const HistogramView& view, NibRange* out) {
     const double zero = std::nearbyint(-low * step / kSteps / scale);
     double sum = 0;
     for (uint32_t i = 0; i < 2 * view.length && sum < out->score * count; ++i) {
-      const uint64_t of_bin = view.fromBelow(i);
-      if (of_bin == 0) continue;
+      const uint64_t bin = view.ascendingBin(i);
+      if (bin == 0) continue;
       const double centre = double(i) - view.length + 0.5;
       const double code = std::fmax(0.0, std::fmin(255.0, std::nearbyint(centre / scale) + zero));
       const double error = centre - scale * (code - zero);
-      sum += double(of_bin) * (error * error);
+      sum += double(bin) * (error * error);
     }
     if (sum / count < out->score) {
       out->score = sum / count;

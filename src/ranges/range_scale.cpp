@@ -1,4 +1,4 @@
-// What a range makes of codes, and moving averages of ranges.
+// Scale and zero point of a range, and moving averages of ranges.
 #include "base/log.h"
 
 #include <nibble/formats.h>
@@ -11,7 +11,7 @@ using namespace nib;
 
 namespace {
 
-// As the codes' own bits: half-even, whatever the rounding mode.
+// Half-even, whatever the rounding mode.
 int32_t roundEven(float x) {
   const float whole = std::floor(x), rest = x - whole;
   const int32_t low = int32_t(whole);
@@ -39,7 +39,7 @@ extern "C" NibResult nibRangeScale(uint32_t format, uint32_t flags, double min, 
     *out_scale = exact::nibDiv(absmax, format == NIB_FORMAT_FP8 ? 448.0f : 127.5f);
     return NIB_SUCCESS;
   }
-  // Half of the range over half of the levels: the whole may be beyond fp32.
+  // Half of the range over half of the levels, because the whole range may overflow fp32.
   *out_scale = exact::nibDiv(exact::nibHalve(high) - exact::nibHalve(low), 127.5f);
   if (*out_scale != 0.0f) *out_zero_point = roundEven(exact::nibDiv(-low, *out_scale)) - 128;
   if (*out_zero_point > 127) *out_zero_point = 127;

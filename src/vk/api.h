@@ -1,7 +1,7 @@
-// The core's own table of Vulkan functions, filled from the application's entry point. One per context, constant after
-// loading: no globals, so any number of devices and loaders live side by side in one program.
+// The core's own table of Vulkan functions, filled from the application's entry point. One per context and constant
+// after loading. There are no globals, so that a program may use several devices and loaders.
 //
-// A pointer that is not NULL says nothing about what may be called: decide from Caps.
+// A pointer that is not NULL does not mean that the function may be called: Caps decides that.
 #ifndef NIB_VK_API_H
 #define NIB_VK_API_H
 
@@ -18,18 +18,18 @@ struct Api {
 #include "vk/api.inc"
 };
 
-// What a failed call means to the caller.
+// The NibResult of a failed Vulkan call.
 inline NibResult resultOf(VkResult result) {
   return result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ? NIB_ERROR_OUT_OF_MEMORY
                                                                                           : NIB_ERROR_VULKAN;
 }
 
-// Fills the functions that need no device and clears the others. On failure *missing (may be NULL) is the name of the
-// function that was not found; on success it is NULL.
+// Fills the functions that need no device and sets the others to NULL. missing may be NULL; *missing is the name of the
+// first function that was not found, or NULL on success.
 bool loadInstanceApi(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance, Api* out_api,
                      const char** missing);
 
-// Fills the whole table.
+// Fills the whole table. missing as above.
 bool loadApi(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance, VkDevice device, Api* out_api,
              const char** missing);
 

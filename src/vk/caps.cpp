@@ -8,8 +8,8 @@
 namespace nib::vk {
 namespace {
 
-// Sub-ranges of a blob start at multiples of this, so windows cut at it keep their alignment; Vulkan allows no larger
-// minStorageBufferOffsetAlignment.
+// Parts of a blob start at multiples of this, so windows that start at multiples of it keep their alignment. Vulkan
+// allows no larger minStorageBufferOffsetAlignment.
 constexpr uint32_t kRangeGranule = 256;
 
 constexpr VkSubgroupFeatureFlags kSubgroupOperations =
@@ -20,7 +20,7 @@ bool isUsableSubgroupSize(uint32_t size) { return size >= 4 && size <= 128 && (s
 
 bool mayRequireSize(const Snapshot& s) { return (s.required_subgroup_size_stages & VK_SHADER_STAGE_COMPUTE_BIT) != 0; }
 
-// A zero in `restriction` means no restriction.
+// A restriction of 0 means none.
 template <typename T>
 T lower(T device, T restriction) {
   return restriction != 0 && restriction < device ? restriction : device;
@@ -48,7 +48,8 @@ struct Inputs {
   uint32_t api_version;
 };
 
-// Why `feature` is not in `caps.features`, for people. The device comes first: declaring what it lacks helps nobody.
+// Writes why `feature` is not in caps.features, for messages. What the device lacks is reported before what the
+// application has not declared, because declaring would not help.
 void explain(uint32_t feature, const Inputs& in, const Caps& caps, char (&out)[192]) {
   const Snapshot& s = in.snapshot;
   const char* name = featureName(feature);
@@ -76,18 +77,18 @@ void explain(uint32_t feature, const Inputs& in, const Caps& caps, char (&out)[1
   } else if ((in.declared & feature) == 0) {
     std::snprintf(out, sizeof out, "%s: not declared by the application", name);
   } else if (feature == NIB_FEATURE_COOPMAT && (caps.features & NIB_FEATURE_SUBGROUP_SIZE) == 0) {
-    char deeper[sizeof out];
-    explain(NIB_FEATURE_SUBGROUP_SIZE, in, caps, deeper);
-    std::snprintf(out, sizeof out, "%s: needs %.150s", name, deeper);
+    char inner[sizeof out];
+    explain(NIB_FEATURE_SUBGROUP_SIZE, in, caps, inner);
+    std::snprintf(out, sizeof out, "%s: needs %.150s", name, inner);
   } else {
     std::snprintf(out, sizeof out, "%s: the driver lists no shape kernels can use", name);
   }
 }
 
 void setTier(const Inputs& in, Caps* caps) {
-  constexpr uint32_t kNeeds[] = {NIB_FEATURE_SUBGROUP, NIB_FEATURE_DOT4, NIB_FEATURE_COOPMAT};
+  constexpr uint32_t kTierFeatures[] = {NIB_FEATURE_SUBGROUP, NIB_FEATURE_DOT4, NIB_FEATURE_COOPMAT};
   caps->tier = 0;
-  for (const uint32_t feature : kNeeds) {
+  for (const uint32_t feature : kTierFeatures) {
     if ((caps->features & feature) == 0) {
       explain(feature, in, *caps, caps->tier_reason);
       return;
@@ -110,11 +111,11 @@ uint32_t offeredFeatures(const Snapshot& s, uint32_t api_version) {
   if (s.storage_buffer_16bit) features |= NIB_FEATURE_STORAGE16;
   if (s.shader_float16 && small_types) features |= NIB_FEATURE_F16;
   if (s.integer_dot_product && has(VK_API_VERSION_1_3, kExtensionIntegerDotProduct)) features |= NIB_FEATURE_DOT4;
-  // shaderInt8: without it a module may not name the 8-bit types of an integer matrix.
+  // Modules need shaderInt8 to declare the 8-bit types of an integer matrix.
   if (s.cooperative_matrix && (s.extensions & kExtensionCooperativeMatrix) != 0 && s.vulkan_memory_model &&
       has(VK_API_VERSION_1_2, kExtensionVulkanMemoryModel) && s.shader_int8 && small_types)
     features |= NIB_FEATURE_COOPMAT;
-  // Drivers of GPUs with one size only (NVK) let no stage require it: there is nothing to choose.
+  // Drivers of GPUs with a single subgroup size (NVK) list no stages for requiredSubgroupSize; nothing is chosen there.
   if (s.subgroup_size_control && s.compute_full_subgroups &&
       (mayRequireSize(s) || s.min_subgroup_size == s.max_subgroup_size) &&
       has(VK_API_VERSION_1_3, kExtensionSubgroupSizeControl))
@@ -138,7 +139,7 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   for (uint32_t i = 0; i < kQuirkCount; ++i)
     if ((kQuirks[i].effects & wanted) != 0 && quirkHolds(kQuirks[i], s)) ++caps.quirk_count;
 
-  // A matrix belongs to a whole subgroup of one size; nothing else promises either.
+  // A cooperative matrix needs full subgroups of a known size, which only this feature guarantees.
   if ((caps.features & NIB_FEATURE_SUBGROUP_SIZE) == 0) caps.features &= ~uint32_t{NIB_FEATURE_COOPMAT};
   if ((caps.features & NIB_FEATURE_COOPMAT) != 0) {
     const uint32_t listed = s.coop_count < kMaxCoopShapes ? s.coop_count : kMaxCoopShapes;
@@ -155,7 +156,7 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   caps.max_push_bytes = lower(s.max_push_bytes, limit.max_push_bytes);
   caps.max_storage_range_bytes = lower(s.max_storage_range_bytes, limit.max_storage_range_bytes);
   caps.max_storage_range_bytes -= caps.max_storage_range_bytes % kRangeGranule;
-  uint32_t alignment = 4;  // a word, which is what kernels address
+  uint32_t alignment = 4;  // kernels address words
   while (alignment < kRangeGranule &&
          (alignment < s.offset_alignment_bytes || alignment < limit.min_offset_alignment_bytes))
     alignment *= 2;

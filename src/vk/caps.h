@@ -1,5 +1,5 @@
-// The immutable facts a context works with: what the device offers, cut down to what the application declared, what a
-// restriction allows and what is known to be broken.
+// What a context may use of its device: what the device offers, the application declared and a restriction allows,
+// minus what is known to be broken. Immutable.
 #ifndef NIB_VK_CAPS_H
 #define NIB_VK_CAPS_H
 
@@ -8,9 +8,9 @@
 namespace nib::vk {
 
 struct Caps {
-  uint32_t features;     // NIB_FEATURE_*: declared, offered, not restricted, not switched off by a quirk
+  uint32_t features;     // NIB_FEATURE_*: offered, declared, not restricted, not disabled by a quirk
   uint32_t api_version;  // patch 0
-  uint32_t tier;         // 0..3, for people
+  uint32_t tier;         // 0..3, for reports
 
   uint32_t max_workgroup_invocations;
   uint32_t max_workgroup_size_x;
@@ -23,16 +23,16 @@ struct Caps {
   uint32_t subgroup_size;
   uint32_t min_subgroup_size;
   uint32_t max_subgroup_size;
-  // A pipeline may name its subgroup size (VkPipelineShaderStageRequiredSubgroupSizeCreateInfo). Where this is false
-  // although NIB_FEATURE_SUBGROUP_SIZE is there, the device has one size only.
+  // A pipeline may set its subgroup size (VkPipelineShaderStageRequiredSubgroupSizeCreateInfo). False together with
+  // NIB_FEATURE_SUBGROUP_SIZE: the device has a single size.
   bool may_require_subgroup_size;
-  bool dot4_accelerated;  // the signed 4x8 dot is an instruction, not a sequence
+  bool dot4_accelerated;  // the driver reports the signed 4x8-bit dot product as accelerated
 
   uint32_t coop_count;  // 0 without NIB_FEATURE_COOPMAT
-  CoopShape coop[24];   // shapes with types kernels use
+  CoopShape coop[24];   // shapes whose types kernels use
 
   uint32_t device_type;
-  uint32_t vendor_id;  // for reports and verdict keys; policy never asks it outside quirks.cpp
+  uint32_t vendor_id;  // for reports and verdict keys; only quirks.cpp decides by it
   uint32_t device_id;
   uint32_t driver_id;
   uint32_t driver_version;
@@ -41,16 +41,16 @@ struct Caps {
 
   uint32_t quirk_effects;  // kQuirk*
   uint32_t quirk_count;
-  char tier_reason[192];  // why not the next tier, "" at the highest
+  char tier_reason[192];  // why the tier is not higher, "" at the highest
 };
 
-// Pure. restriction may be NULL.
+// A pure function. restriction may be NULL.
 Caps makeCaps(const Snapshot& snapshot, uint32_t declared_features, const NibRestrict* restriction);
 
-// Why no context can work with these caps (a restriction went too low), naming the field; NULL if one can.
+// Why these caps are unusable (a restriction is too low), with the field's name; NULL if they are usable.
 const char* capsProblem(const Caps& caps);
 
-// "subgroup", "dot4", ... of one NIB_FEATURE_* bit, as in kernels.list.
+// The name of one NIB_FEATURE_* bit as in kernels.list: "subgroup", "dot4", ...
 const char* featureName(uint32_t feature_bit);
 
 }  // namespace nib::vk

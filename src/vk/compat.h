@@ -1,5 +1,5 @@
-// Vulkan for the core: no prototypes (the core links no loader), and what headers older than an extension lack. Each
-// block yields to the real declarations as soon as the headers have them.
+// Vulkan for the core: no prototypes, because the core links no loader, and declarations that older headers lack. Each
+// block is compiled only if the headers do not have its extension.
 #ifndef NIB_VK_COMPAT_H
 #define NIB_VK_COMPAT_H
 

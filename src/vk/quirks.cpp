@@ -7,10 +7,10 @@ namespace {
 
 constexpr uint32_t kVendorAmd = 0x1002;
 constexpr uint32_t kVendorIntel = 0x8086;
-// Newer than the oldest supported headers.
+// The oldest supported headers do not have it.
 constexpr uint32_t kDriverKosmicKrisp = 28;
 
-// MoltenVK counts in decimals.
+// MoltenVK's driverVersion is decimal.
 constexpr uint32_t moltenVersion(uint32_t major, uint32_t minor, uint32_t patch) {
   return major * 10000 + minor * 100 + patch;
 }
@@ -19,9 +19,9 @@ constexpr uint32_t kAnyVersion = 0;
 constexpr uint32_t kUnfixed = 0;
 
 bool isIntegrated(const Snapshot& s) { return s.device_type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU; }
-// RDNA 3 brought both the mixed-sign 4x8 dot and the matrix unit, and drivers report the former truthfully.
+// RDNA 3 introduced both the mixed-sign 4x8-bit dot product and matrix units, and drivers report the former correctly.
 bool isBeforeRdna3(const Snapshot& s) { return !s.dot4_mixed_accelerated; }
-// Xe2 dropped subgroups of 8.
+// Xe2 has no subgroups of 8.
 bool isBeforeXe2(const Snapshot& s) { return s.min_subgroup_size < 16; }
 bool isDiscreteBeforeXe2(const Snapshot& s) { return isBeforeXe2(s) && !isIntegrated(s); }
 bool isVectorWidthNot256(const Snapshot& s) { return s.subgroup_size != 8; }
@@ -55,7 +55,7 @@ const Quirk kQuirks[] = {
      0, 0, nullptr, kAnyVersion, kUnfixed, nullptr, NIB_FEATURE_COOPMAT,
      "cooperative matrices give wrong results or do not compile",
      "https://github.com/Tencent/ncnn/pull/6719"},
-    // An Adreno 830 with driver 512.800.64 is right.
+    // An Adreno 830 with driver 512.800.64 gives correct results.
     {{VK_DRIVER_ID_QUALCOMM_PROPRIETARY, 0},
      0, 0, "Adreno (TM) 840", kAnyVersion, kUnfixed, nullptr, NIB_FEATURE_SUBGROUP,
      "subgroup operations give wrong results (seen with 512.842.19)",
@@ -78,7 +78,7 @@ const Quirk kQuirks[] = {
      kVendorAmd, 0, nullptr, kAnyVersion, kUnfixed, nullptr, NIB_FEATURE_SUBGROUP,
      "subgroup operations give wrong results on AMD Macs",
      "https://github.com/KhronosGroup/MoltenVK/issues/2756"},
-    // 1.4.2 no longer advertises what is broken here.
+    // 1.4.2 no longer advertises the operations that are broken here.
     {{VK_DRIVER_ID_MOLTENVK, 0},
      kVendorIntel, 0x3e9b, nullptr, kAnyVersion, moltenVersion(1, 4, 2), nullptr, NIB_FEATURE_SUBGROUP,
      "subgroup reductions give wrong results on UHD 630",
@@ -88,7 +88,7 @@ const Quirk kQuirks[] = {
      "subgroup additions give wrong results in long reductions",
      "https://github.com/ericcurtin/vllm-vulkan/pull/22"},
 
-    // Measured with 26.2: right at LP_NATIVE_VECTOR_WIDTH=256, crashes at 128 and 512.
+    // With 26.2: correct at LP_NATIVE_VECTOR_WIDTH=256, crashes at 128 and 512.
     {{VK_DRIVER_ID_MESA_LLVMPIPE, 0},
      0, 0, nullptr, kAnyVersion, kUnfixed, isVectorWidthNot256, NIB_FEATURE_COOPMAT,
      "cooperative matrices crash unless the vector width is 256",
@@ -98,7 +98,7 @@ const uint32_t kQuirkCount = sizeof kQuirks / sizeof kQuirks[0];
 
 bool quirkHolds(const Quirk& quirk, const Snapshot& s) {
   if (quirk.driver_ids[0] != 0) {
-    // An unknown driver (0) must not match the empty second place.
+    // An unknown driver (0) must not match an unused second id.
     if (s.driver_id == 0 || (s.driver_id != quirk.driver_ids[0] && s.driver_id != quirk.driver_ids[1])) return false;
   }
   if (quirk.vendor_id != 0 && s.vendor_id != quirk.vendor_id) return false;

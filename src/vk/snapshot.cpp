@@ -25,7 +25,7 @@ constexpr ExtensionRow kExtensions[] = {
     {VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME, kExtensionCooperativeMatrix},
 };
 
-// Major and minor only: patch numbers of instance, device and application do not compare.
+// Major and minor version. Patch numbers of instance, device and application are not comparable.
 uint32_t withoutPatch(uint32_t version) {
   return VK_MAKE_API_VERSION(0, VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version), 0);
 }
@@ -53,7 +53,7 @@ NibResult readExtensions(const Api& api, VkPhysicalDevice device, const HostMemo
   void* raw = memory.allocate(count * sizeof(VkExtensionProperties));
   if (raw == nullptr) return NIB_ERROR_OUT_OF_MEMORY;
   VkExtensionProperties* list = static_cast<VkExtensionProperties*>(raw);
-  // VK_INCOMPLETE (a layer appeared in between) still leaves `count` valid entries.
+  // After VK_INCOMPLETE (a layer was added in between) `count` entries are valid.
   const VkResult result = api.vkEnumerateDeviceExtensionProperties(device, nullptr, &count, list);
   if (result >= 0) {
     for (uint32_t i = 0; i < count; ++i)
@@ -72,7 +72,7 @@ void readProperties(const Api& api, VkPhysicalDevice device, Snapshot* s) {
   VkPhysicalDeviceShaderIntegerDotProductProperties dot{};
   VkPhysicalDeviceSubgroupSizeControlProperties size{};
 
-  // A struct may be chained only where its version or extension is there.
+  // A struct may be chained only if the version or the extension is supported.
   void* chain = link(id, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES, nullptr);
   chain = link(subgroup, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES, chain);
   const bool core12 = s->api_version >= VK_API_VERSION_1_2;
@@ -194,7 +194,7 @@ NibResult readCoopShapes(const Api& api, VkPhysicalDevice device, const HostMemo
   return result >= 0 ? NIB_SUCCESS : NIB_ERROR_VULKAN;
 }
 
-// What the loader supports. A loader of 1.0 has no vkEnumerateInstanceVersion.
+// The version that the loader supports. A 1.0 loader has no vkEnumerateInstanceVersion.
 uint32_t instanceVersion(PFN_vkGetInstanceProcAddr get_instance_proc_addr) {
   const PFN_vkEnumerateInstanceVersion enumerate = reinterpret_cast<PFN_vkEnumerateInstanceVersion>(
       get_instance_proc_addr(nullptr, "vkEnumerateInstanceVersion"));
@@ -214,7 +214,7 @@ NibResult takeSnapshot(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInsta
   Snapshot& s = *out_snapshot;
   s = Snapshot{};
 
-  // Before any function of 1.1 is asked for: an older instance has none.
+  // Checked before 1.1 functions are loaded, which an older instance does not have.
   if (VK_API_VERSION_VARIANT(api_version) != 0 || withoutPatch(api_version) < VK_API_VERSION_1_1) {
     *why = "the application uses Vulkan 1.0; nibble needs 1.1 or newer (NibContextDesc::api_version)";
     return NIB_ERROR_UNSUPPORTED;
@@ -243,10 +243,9 @@ NibResult takeSnapshot(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInsta
   readProperties(api, physical_device, &s);
   readFeatures(api, physical_device, &s);
 
-  // Some drivers crash in the query, so quirks are asked first; and it belongs to an extension, so its pointer alone
-  // says nothing.
-  const bool ask = s.cooperative_matrix && (quirkEffects(s) & NIB_FEATURE_COOPMAT) == 0;
-  if (ask && api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != nullptr)
+  // Some drivers crash in the query, so quirks are checked first. The pointer may be non-NULL without the extension.
+  const bool has_shapes = s.cooperative_matrix && (quirkEffects(s) & NIB_FEATURE_COOPMAT) == 0;
+  if (has_shapes && api.vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR != nullptr)
     result = readCoopShapes(api, physical_device, memory, &s, why);
   if (result == NIB_SUCCESS) *why = nullptr;
   return result;

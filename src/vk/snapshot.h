@@ -1,5 +1,5 @@
-// What policy needs to know of a physical device, copied once. Everything decided about a device (Caps, quirks,
-// requirements) is a pure function of a Snapshot, so it is tested without a GPU.
+// A copy of the physical device's properties that decisions depend on. Caps, quirks and requirements are pure functions
+// of a Snapshot, so that they are tested without a GPU.
 #ifndef NIB_VK_SNAPSHOT_H
 #define NIB_VK_SNAPSHOT_H
 
@@ -9,7 +9,7 @@
 
 namespace nib::vk {
 
-// Device extensions nibble knows a use for.
+// Device extensions that nibble uses.
 enum Extension : uint32_t {
   kExtensionShaderFloat16Int8 = 1u << 0,      // core in 1.2
   kExtensionFloatControls = 1u << 1,          // core in 1.2
@@ -52,7 +52,7 @@ struct Snapshot {
   uint64_t offset_alignment_bytes;
 
   uint32_t subgroup_size;
-  uint32_t min_subgroup_size;  // equal to subgroup_size, as max, where the size cannot be chosen
+  uint32_t min_subgroup_size;  // min and max equal subgroup_size if the size cannot be chosen
   uint32_t max_subgroup_size;
   VkShaderStageFlags subgroup_stages;
   VkSubgroupFeatureFlags subgroup_operations;
@@ -73,16 +73,16 @@ struct Snapshot {
   bool dot4_mixed_accelerated;
 
   uint32_t coop_count;
-  CoopShape coop[kMaxCoopShapes];  // of subgroup scope only; empty where a quirk forbids asking
+  CoopShape coop[kMaxCoopShapes];  // subgroup scope only; empty if a quirk prevents the query
 };
 
-// api_version as for nibGetRequirements. allocator may be NULL (malloc); used for short-lived lists only.
-// *why (may be NULL): on failure the Vulkan function or the reason, a static string.
+// api_version as for nibGetRequirements. allocator may be NULL (malloc); it is used for temporary lists only. why may
+// be NULL; on failure *why is the name of the Vulkan function or the reason, a static string.
 NibResult takeSnapshot(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
                        VkPhysicalDevice physical_device, uint32_t api_version, const NibAllocator* allocator,
                        Snapshot* out_snapshot, const char** why);
 
-// NIB_FEATURE_* the device offers at api_version: what the driver reports, without regard to quirks.
+// NIB_FEATURE_* that the driver reports at api_version, regardless of quirks.
 uint32_t offeredFeatures(const Snapshot& snapshot, uint32_t api_version);
 
 }  // namespace nib::vk

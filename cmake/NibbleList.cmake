@@ -83,7 +83,6 @@ function(nibble_read_list)
         list(APPEND formats_${of_kind} ${name})
         list(APPEND sources src/formats/${name}.cpp)
         nibble_own_id("${PROJECT_SOURCE_DIR}/src/formats/${name}.cpp" ${upper} ${id})
-        set(NIBBLE_ID_OF_${name} ${id} PARENT_SCOPE)
       endif()
 
     elseif(kind STREQUAL "op")

@@ -1,5 +1,6 @@
 // Q4_0, byte for byte, from ggml's rule: d = m / -8, m the first element of the largest magnitude; code = trunc(x / d + 8.5),
 // at most 15. Worked out by hand. (The canonical layout has the codes in order; ggml's bytes pair j with j + 16.)
+#include <nibble/formats.h>
 #include <doctest/doctest.h>
 
 #include <cmath>

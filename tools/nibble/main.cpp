@@ -1,4 +1,4 @@
-// nibble VERB: parses, runs the verb, and turns what went wrong into one line and an exit code.
+// nibble VERB: parses the command line, runs the verb, and reports errors as one line and an exit code.
 #include "options.h"
 #include "verb.h"
 
@@ -54,7 +54,7 @@ int run(int argc, const char* const* argv) {
   }
   std::string names;
   for (const Verb& verb : verbs) names += (names.empty() ? "" : ", ") + verb.app->get_name();
-  return fail(kExitUsage, "", "a verb is needed: " + names + "; see `nibble --help`");
+  return fail(kExitUsage, "", "expected a verb: " + names + "; see `nibble --help`");
 }
 
 }  // namespace

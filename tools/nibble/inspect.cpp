@@ -93,7 +93,8 @@ Verb makeInspectVerb(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("inspect", "Check the files of a model or of a calibration, and print what they hold.");
   app->footer("Example: nibble inspect model-int4/");
   app->add_option("PATH", a->path, "Folder of a model, a .safetensors file, or a CALIB.json")->required();
-  app->add_option("--html", a->html, "For a CALIB.json: write a page with each histogram and the ranges of every method")
+  app->add_option("--html", a->html,
+                  "For a CALIB.json: write a page with each histogram and the ranges of every method")
       ->type_name("F");
   app->add_flag("--names", a->names_only, "Names, types and shapes only: reads no tensor");
   addDeviceOptions(*app, a->device);

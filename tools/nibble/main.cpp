@@ -54,7 +54,7 @@ int run(int argc, const char* const* argv) {
   }
   std::string names;
   for (const Verb& verb : verbs) names += (names.empty() ? "" : ", ") + verb.app->get_name();
-  return fail(kExitUsage, "", "expected a verb: " + names + "; see `nibble --help`");
+  return fail(kExitUsage, "", "a verb is needed: " + names + "; see `nibble --help`");
 }
 
 }  // namespace

@@ -288,14 +288,14 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--activations", a->activations, "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
   app->add_option("--calib", a->calib, "CALIB.json of nibble calibrate: the ranges of static activations, by module");
   app->add_flag("--no-double-quant", a->no_double_quant, "bnb: fp32 block scales");
-  app->add_option("--include", a->include, "Also quantize tensors whose names match this regular expression")
+  app->add_option("--include", a->include, "Also quantize tensors with a match of this regular expression in their name")
       ->allow_extra_args(false);
-  app->add_option("--exclude", a->exclude, "Keep tensors whose names match it unchanged")->allow_extra_args(false);
+  app->add_option("--exclude", a->exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
   app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")
       ->allow_extra_args(false);
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
   app->add_option("--memory", a->memory,
-                  "Approximate size of all buffers, 640M (default), 8G, ...: more memory means larger pieces of tensors");
+                  "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors");
   app->add_flag("-v,--verbose", a->verbose, "Print how long each stage was busy");
   app->add_flag("--resume", a->resume, "Continue an interrupted run");
   addDeviceOptions(*app, a->device);

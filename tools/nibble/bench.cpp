@@ -1,4 +1,4 @@
-// nibble bench: how fast the ops are here, beside how fast this machine can be at all.
+// nibble bench: measures the ops and compares them with the limits of the machine.
 #include "bench/bench.h"
 #include "bench/compare.h"
 #include "bench/markdown.h"
@@ -48,7 +48,7 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
   options.profile = arguments.device.profile;
   options.suite.suite = lower(arguments.suite);
   if (!isOneOf(options.suite.suite, bench::suiteNames())) {
-    throw UsageError("--suite " + arguments.suite + ": there is " + listed(bench::suiteNames()));
+    throw UsageError("--suite " + arguments.suite + ": expected one of " + listed(bench::suiteNames()));
   }
   options.suite.types = chosen("--type", arguments.choice.types, bench::suiteTypes());
   options.suite.ops = chosen("--op", arguments.choice.ops, bench::suiteOps());
@@ -76,24 +76,26 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
 
 Json readRun(const std::string& option, const std::string& path) {
   const kit::Bytes bytes = kit::detail::readFile(path);
-  if (bytes.empty()) throw UsageError(option + " " + path + ": there is no such file, or nothing in it");
+  if (bytes.empty()) throw UsageError(option + " " + path + ": there is no such file, or it is empty");
   const char* begin = reinterpret_cast<const char*>(bytes.data());
   Json run = Json::parse(begin, begin + bytes.size(), nullptr, false);
   if (run.is_discarded()) throw UsageError(option + " " + path + ": not JSON");
   return run;
 }
 
-// Names of the rows that an earlier run had no time for.
+// The names of the rows that an earlier run skipped because its budget was spent.
 std::vector<std::string> restOf(const Arguments& arguments, const bench::SuiteOptions& suite) {
   const std::string option = "--rest " + arguments.rest;
   const Json run = readRun("--rest", arguments.rest);
   if (!run.is_object() || !run.contains("suite") || !run.contains("skipped") || !run["skipped"].is_array()) {
-    throw UsageError(option + ": no result of nibble bench");
+    throw UsageError(option + ": is not a result of nibble bench");
   }
-  if (run["suite"] != suite.suite) throw UsageError(option + ": of suite " + run["suite"].dump() + ", not " + suite.suite);
+  if (run["suite"] != suite.suite) {
+    throw UsageError(option + ": is a result of suite " + run["suite"].dump() + ", not " + suite.suite);
+  }
   std::vector<std::string> names;
   for (const Json& name : run["skipped"]) {
-    if (!name.is_string()) throw UsageError(option + ": no result of nibble bench");
+    if (!name.is_string()) throw UsageError(option + ": is not a result of nibble bench");
     names.push_back(name.get<std::string>());
   }
   if (names.empty()) throw UsageError(option + ": that run measured all its rows");
@@ -118,7 +120,7 @@ int listRows(const Arguments& arguments, const bench::BenchOptions& options) {
   return kExitDone;
 }
 
-// Of results that exist already; nothing is measured.
+// Prints existing results as Markdown. Measures nothing.
 int printTables(const std::vector<std::string>& paths) {
   std::string text;
   for (const std::string& path : paths) {
@@ -133,7 +135,7 @@ int printTables(const std::vector<std::string>& paths) {
   return kExitDone;
 }
 
-// On a terminal one line that changes, else a line per step.
+// Progress on stderr: one line that is overwritten on a terminal, else a line per step.
 class Progress {
  public:
   void operator()(size_t done, size_t count, const std::string& name) {
@@ -175,7 +177,7 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
     throw UsageError("--tune " + arguments.tune + ": the file exists; --force replaces it");
   }
   const kit::Device device = openDevice(arguments.device);
-  if (device.isCpu()) throw UsageError("--tune: the CPU reference has nothing to choose");
+  if (device.isCpu()) throw UsageError("--tune: the CPU reference has nothing to tune");
   bench::TuneOptions options;
   options.types = bench.suite.types;
   options.shape = bench.suite.shape;
@@ -207,18 +209,18 @@ int run(const Arguments& arguments) {
   if (arguments.list) return listRows(arguments, options);
   if (!arguments.tune.empty()) return writeTuning(arguments, options);
   const Output output(arguments.json);
-  // Before the work, not after it.
+  // Read the file first: a bad path must not be reported after minutes of measuring.
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
   if (!arguments.rest.empty()) options.only = restOf(arguments, options.suite);
   const kit::Device device = openDevice(arguments.device);
   if (options.suite.shape && options.suite.shape->n != 1 && options.suite.suite != "gemv" && options.suite.suite != "gemm") {
-    std::fprintf(stderr, "nibble bench: only products have tokens: for other ops N of --shape is taken as 1\n");
+    std::fprintf(stderr, "nibble bench: only products have tokens: other ops use N = 1 instead of that of --shape\n");
   }
   auto progress = std::make_shared<Progress>();
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
   const bench::BenchResult result = bench::runBench(device, options);
   if (result.rows.empty() && result.skipped.empty()) {
-    throw UsageError("--rest " + arguments.rest + ": its rows are none of this suite, --type, --op and --shape");
+    throw UsageError("--rest " + arguments.rest + ": none of its rows match this suite, --type, --op and --shape");
   }
 
   std::FILE* file = output.text();
@@ -238,13 +240,13 @@ int run(const Arguments& arguments) {
 
 Verb makeBenchVerb(CLI::App& parent) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("bench", "Measure the ops beside this machine's own limits");
+  CLI::App* app = parent.add_subcommand("bench", "Measure the ops against the limits of this machine");
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_option("--suite", arguments->suite,
                   "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails),\n"
                   "gemv and gemm (products of weights with one token, with many),\n"
-                  "calibrate (what collects statistics of activations, on 1 GB)")
+                  "calibrate (the ops that collect statistics of activations, on 1 GB)")
       ->type_name("S");
   addChoiceOptions(*app, arguments->choice, "only rows of these weight formats (int4), or of these dense types (f32: minmax)",
                    "only rows of these ops: matmul,gather");
@@ -253,19 +255,23 @@ Verb makeBenchVerb(CLI::App& parent) {
   app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
       ->type_name("TIME");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
-  app->add_option("--rest", arguments->rest, "only what the budget of that earlier run did not reach")->type_name("OLD.json");
-  app->add_flag("--list", arguments->list, "measure nothing: name the rows");
+  app->add_option("--rest", arguments->rest, "only the rows that the budget of that earlier run did not reach")
+      ->type_name("OLD.json");
+  app->add_flag("--list", arguments->list, "measure nothing: print the names of the rows");
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
   app->add_option("--tune", arguments->tune,
-                  "measure how products are cut fastest here, of --type, or all, with --shape's weights; --tuning loads it")
+                  "find the fastest tiling of products on this device and write it to FILE, for --tuning; "
+                  "--type and --shape restrict it")
       ->type_name("FILE");
   app->footer(
-      "Each row is verified bit for bit against the CPU reference before it is timed; what fails gets no time.\n"
-      "Products are judged by the bound of their rounding, against sums in double precision. They are held against the\n"
-      "memory or the multiply-adds of the machine, whichever binds; \"x f32\" is how much faster than dense fp32 weights.\n"
-      "GB/s = dense source + result + codes + scales, each counted once. The copy ceiling counts what is read and what\n"
-      "is written, so a row that moves its bytes as fast as a copy does has 100 %. On software devices it is that of a\n"
-      "copy kernel which takes turns with the row; a row may exceed it, but not the driver's own copy.\n"
+      "Each row is verified bit for bit against the CPU reference before it is timed; a row that fails is not timed.\n"
+      "Products are verified within the bound of their rounding errors, against sums in double precision. Their limit\n"
+      "is the machine's memory bandwidth or its multiply-add rate, whichever is reached first; \"x f32\" is the speed-up\n"
+      "over dense fp32 weights.\n"
+      "GB/s = dense source + result + codes + scales, each counted once. The copy ceiling counts both the bytes read\n"
+      "and the bytes written, so a row that moves its bytes as fast as a copy has 100 %. On software devices the\n"
+      "ceiling is that of a copy kernel that alternates with the row; a row may exceed it, but not the driver's own\n"
+      "copy.\n"
       "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
       "  nibble bench --compare result.json\n  nibble bench --table result.json\n"
       "  nibble bench --suite gemm --budget 30m --json=a.json && nibble bench --suite gemm --rest a.json --json=b.json\n"

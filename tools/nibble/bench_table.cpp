@@ -11,7 +11,7 @@ std::string number(const char* format, double value) {
   return text;
 }
 
-// Three digits that count, whatever the size.
+// About three significant digits, without an exponent for large values.
 std::string brief(double value) {
   return number(value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : value >= 0.1 ? "%.2f" : "%.3g", value);
 }

@@ -1,4 +1,4 @@
-// Results of the bench as tables for people.
+// Prints bench results as text tables.
 #ifndef NIB_TOOLS_BENCH_TABLE_H
 #define NIB_TOOLS_BENCH_TABLE_H
 

@@ -1,4 +1,4 @@
-// nibble calibrate: recorded activations in, ranges and histograms out.
+// nibble calibrate: collects histograms of recorded activations and chooses ranges.
 #include "calibration_text.h"
 #include "model_text.h"
 #include "options.h"
@@ -30,7 +30,8 @@ struct Arguments {
 model::RangeChoice choiceOf(const Arguments& a) {
   auto choice = model::findRangeChoice(a.range);
   if (!choice) {
-    throw UsageError("--range " + a.range + ": there is minmax, ema, percentile:P (above 50, at most 100), mse, entropy-ort, entropy-trt");
+    throw UsageError("--range " + a.range +
+                     ": expected minmax, ema, percentile:P (above 50, at most 100), mse, entropy-ort or entropy-trt");
   }
   if (a.sym && a.asym) throw UsageError("--sym and --asym exclude each other");
   choice->symmetric = !a.asym;
@@ -38,16 +39,24 @@ model::RangeChoice choiceOf(const Arguments& a) {
 }
 
 void check(const Arguments& a) {
-  if (a.data.empty() && a.merge.empty()) throw UsageError("--data D (recorded activations) or --merge CALIB.json... is needed");
-  if (a.out.empty() && !a.compare) throw UsageError("-o CALIB.json is needed, or --compare to print what each range loses");
-  if (a.compare && (a.data.empty() || a.granularity != "tensor")) throw UsageError("--compare needs --data, and --granularity tensor");
-  if (a.granularity != "tensor" && a.granularity != "channel") throw UsageError("--granularity " + a.granularity + ": there is tensor, channel");
+  if (a.data.empty() && a.merge.empty()) {
+    throw UsageError("--data D (recorded activations) or --merge CALIB.json... is required");
+  }
+  if (a.out.empty() && !a.compare) {
+    throw UsageError("-o CALIB.json is required, or --compare to print the error of each range");
+  }
+  if (a.compare && (a.data.empty() || a.granularity != "tensor")) {
+    throw UsageError("--compare needs --data, and --granularity tensor");
+  }
+  if (a.granularity != "tensor" && a.granularity != "channel") {
+    throw UsageError("--granularity " + a.granularity + ": expected tensor or channel");
+  }
   if (a.sequence_length == 0) throw UsageError("--seq-len must be 1 or more");
   std::error_code error;
   if (!a.out.empty() && !a.json.force && std::filesystem::exists(a.out, error)) throw UsageError(a.out + " exists; --force replaces it");
 }
 
-// Reads what was collected before, and adds what the data hold.
+// Merges the statistics of the --merge files and those of the recordings.
 model::Calibration collectAll(const Arguments& a, const kit::Device& device, const std::vector<model::Recording>& recordings) {
   model::Calibration calibration;
   const auto add = [&](const std::string& name, const model::Collected& collected) {
@@ -67,7 +76,7 @@ model::Calibration collectAll(const Arguments& a, const kit::Device& device, con
   return calibration;
 }
 
-// What is no range to quantize with, in one line each.
+// Warns about non-finite values and empty ranges, one line each.
 void warn(const model::Calibration& calibration) {
   for (const auto& [name, t] : calibration) {
     uint64_t nonfinite = 0, empty = 0;
@@ -86,7 +95,7 @@ void warn(const model::Calibration& calibration) {
   }
 }
 
-// Every method on the same data, and what int8 codes lose.
+// Prints clipping and int8 error of every method on the same data.
 nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& device, const std::vector<model::Recording>& recordings,
                                       const model::Calibration& calibration, std::FILE* file) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
@@ -150,12 +159,14 @@ Verb makeCalibrateVerb(CLI::App& parent) {
   app->add_option("--range", a->range, "minmax (default), ema, percentile:P, mse, entropy-ort, entropy-trt");
   app->add_flag("--sym", a->sym, "The same range on both sides of zero (default)");
   app->add_flag("--asym", a->asym, "Ranges with zero points");
-  app->add_option("--granularity", a->granularity, "tensor (default) or channel: what has a range of its own");
+  app->add_option("--granularity", a->granularity, "tensor (default) or channel: one range per tensor or per channel");
   app->add_option("--samples", a->samples, "This many sequences of each recording, drawn by --seed; 0 = all (default)");
-  app->add_option("--seq-len", a->sequence_length, "Tokens of a sequence (default 512): what --samples draws and ema averages over");
-  app->add_option("--seed", a->seed, "0 (default)");
-  app->add_option("--merge", a->merge, "CALIB.json files to add to what --data gives; alone, to find other ranges from them");
-  app->add_flag("--compare", a->compare, "Try every range on the data: what int8 codes clip and lose");
+  app->add_option("--seq-len", a->sequence_length,
+                  "Tokens per sequence (default 512), the unit that --samples draws and ema averages over");
+  app->add_option("--seed", a->seed, "Seed of --samples, 0 (default)");
+  app->add_option("--merge", a->merge,
+                  "CALIB.json files to merge with the statistics of --data; without --data, to recompute their ranges");
+  app->add_flag("--compare", a->compare, "Try every method on the data: print clipping and error of int8 codes");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);
   return {app, [a] { return runCalibrate(*a); }};

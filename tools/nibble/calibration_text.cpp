@@ -10,7 +10,7 @@
 namespace nib::tool {
 namespace {
 
-// The narrowest and the widest of a list, or the one there is.
+// One end of the ranges: the value if all are equal, else "smallest .. largest".
 std::string rangeText(const std::vector<model::ChosenRange>& ranges, double model::ChosenRange::*end) {
   double low = ranges.front().*end, high = low;
   for (const model::ChosenRange& r : ranges) {

@@ -1,4 +1,4 @@
-// How a calibration is printed.
+// Prints calibrations.
 #ifndef NIB_TOOLS_CALIBRATION_TEXT_H
 #define NIB_TOOLS_CALIBRATION_TEXT_H
 
@@ -8,7 +8,7 @@
 
 namespace nib::tool {
 
-// A table, a line per tensor.
+// Prints a table with one line per tensor.
 void printCalibration(std::FILE* file, const model::Calibration& calibration);
 
 }  // namespace nib::tool

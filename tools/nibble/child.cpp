@@ -51,7 +51,7 @@ std::string ChildEnd::text() const {
 }
 
 std::vector<std::string> ownCommand(const std::string& argv0) {
-  // The running file is then the system's program loader.
+  // Under a launcher, /proc/self/exe is the system's program loader.
   if (const char* launcher = std::getenv("NIBBLE_LAUNCHER")) return {launcher, argv0};
   std::error_code error;
   const std::filesystem::path path = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -59,7 +59,7 @@ std::vector<std::string> ownCommand(const std::string& argv0) {
 }
 
 #if defined(_WIN32)
-// No time limit here, and a crash shows as an exit code such as 0xC0000005.
+// _popen allows no time limit. A crash shows as an exit code such as 0xC0000005.
 ChildEnd runChild(const std::vector<std::string>& arguments, int, const std::function<void(const std::string&)>& line) {
   std::string command = "\"";
   for (const std::string& argument : arguments) command += "\"" + argument + "\" ";

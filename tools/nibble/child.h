@@ -1,4 +1,4 @@
-// A child process whose lines are read as they come: what a crashing driver may take down instead of the tool.
+// Runs a child process and reads its output line by line: a driver that crashes takes down the child, not the tool.
 #ifndef NIB_TOOLS_CHILD_H
 #define NIB_TOOLS_CHILD_H
 
@@ -16,13 +16,14 @@ struct ChildEnd {
   std::string text() const;
 };
 
-// Runs `arguments` (the first is the program), calls `line` (which must not throw) for each line of its stdout, and ends
-// it if none comes for silence_seconds. stderr stays shared. Throws std::runtime_error if it cannot be started.
+// Runs `arguments` (the first is the program), calls `line` (which must not throw) for each line of its stdout, and
+// kills it if it prints nothing for silence_seconds (no limit on Windows). stderr is inherited. Blocks until the child
+// has ended. Throws std::runtime_error if it cannot be started.
 ChildEnd runChild(const std::vector<std::string>& arguments, int silence_seconds,
                   const std::function<void(const std::string&)>& line);
 
-// The command that starts the running program again: its file, or argv[0] if the system does not tell; behind
-// $NIBBLE_LAUNCHER, where a launcher that says so started it.
+// The command that starts this program again: its executable, or argv0 if the system does not provide the path. With
+// $NIBBLE_LAUNCHER set: that launcher, followed by argv0.
 std::vector<std::string> ownCommand(const std::string& argv0);
 
 }  // namespace nib::tool

@@ -1,4 +1,4 @@
-// nibble compare: what a model lost against another.
+// nibble compare: errors of one model against another.
 #include "model_text.h"
 #include "options.h"
 #include "verb.h"
@@ -49,8 +49,9 @@ int runCompare(const Arguments& arguments) {
                t.errors.nonfinite_count != 0 ? std::to_string(t.errors.nonfinite_count) + " NaN or infinite" : t.note});
   }
   table.print(output.text());
-  std::fprintf(output.text(), "%zu tensors of both, %zu of them equal; %zu only in A, %zu only in B\n", comparison.tensors.size(), equal,
-               comparison.only_in_reference.size(), comparison.only_in_candidate.size());
+  std::fprintf(output.text(), "%zu tensors in both, %zu of them equal; %zu only in A, %zu only in B\n",
+               comparison.tensors.size(), equal, comparison.only_in_reference.size(),
+               comparison.only_in_candidate.size());
   if (output.wantsJson()) output.json(toJson(device.info().name, comparison));
   return kExitDone;
 }
@@ -59,7 +60,8 @@ int runCompare(const Arguments& arguments) {
 
 Verb makeCompareVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("compare", "What model B lost against A, tensor by tensor; either may be quantized.");
+  CLI::App* app = parent.add_subcommand("compare", "Print the errors of model B against A, tensor by tensor; "
+                                                   "either may be quantized.");
   app->footer("Example: nibble compare model/ model-int4/");
   app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors file")->required();
   app->add_option("B", a->b, "The candidate")->required();

@@ -1,4 +1,4 @@
-// nibble devices: what there is to run on, how far each gets, and whether what it advertises works.
+// nibble devices: lists devices with their tiers, and verifies that their advertised features work.
 #include "child.h"
 #include "verb.h"
 #include "verify.h"
@@ -29,7 +29,7 @@ const char* resultText(const KernelReport& kernel) {
   return kernel.failed > 0 ? "FAILED" : "passed";
 }
 
-// All devices under the profile, or the one that was asked for.
+// The device of --device, or all devices; with the capabilities that --profile leaves them.
 std::vector<kit::DeviceInfo> findDevices(const DeviceArguments& arguments) {
   const bool all = arguments.device.empty() || arguments.device == "all";
   if (!all) return {openDevice(arguments).info()};
@@ -37,7 +37,7 @@ std::vector<kit::DeviceInfo> findDevices(const DeviceArguments& arguments) {
   if (!arguments.profile.empty()) {
     DeviceArguments one = arguments;
     one.device = "cpu";
-    openDevice(one);  // throws for an unknown profile, also where there is no other device
+    openDevice(one);  // throws for an unknown profile even if there is no Vulkan device
     for (kit::DeviceInfo& device : devices) {
       if (device.tier < 0) continue;
       one.device = std::to_string(device.index);
@@ -157,9 +157,9 @@ Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0) {
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_flag("--verify", arguments->verify,
-                "run every kernel's self-test on each device, in a child process: advertised is not working");
+                "run every kernel's self-test on each device, in a child process: drivers may advertise what fails");
   app->add_flag("--profiles", arguments->profiles, "list the ids that --profile takes");
-  app->add_option("--verify-child", arguments->verify_child)->group("");  // hidden: what --verify starts
+  app->add_option("--verify-child", arguments->verify_child)->group("");  // hidden: --verify starts itself with it
   app->footer("Example:\n  nibble devices\n  nibble devices --verify --device 0 --json=verify.json");
   return {app, [arguments] { return run(*arguments); }};
 }

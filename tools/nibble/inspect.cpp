@@ -1,4 +1,4 @@
-// nibble inspect: what a model's files hold, or a calibration.
+// nibble inspect: lists and checks the tensors of a model, or a calibration.
 #include "calibration_text.h"
 #include "model_text.h"
 #include "options.h"
@@ -23,7 +23,7 @@ struct Arguments {
   std::string html;
 };
 
-// A CALIB.json: its table, and the page that draws it.
+// Prints the table of a CALIB.json and writes the HTML page of --html.
 int inspectCalibration(const Arguments& arguments, const Output& output) {
   std::error_code error;
   if (!arguments.html.empty() && !arguments.json.force && std::filesystem::exists(arguments.html, error)) {
@@ -46,7 +46,7 @@ int inspectCalibration(const Arguments& arguments, const Output& output) {
 nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& facts) {
   nlohmann::ordered_json json = {{"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
   nlohmann::ordered_json::object_t metadata;
-  for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // no key is there twice
+  for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // the reader refuses duplicates
   json["metadata"] = std::move(metadata);
   json["tensors"] = nlohmann::ordered_json::array();
   for (const model::TensorFacts& t : facts.tensors) {
@@ -65,7 +65,7 @@ nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& 
 int runInspect(const Arguments& arguments) {
   const Output output(arguments.json);
   if (model::looksLikeCalibration(arguments.path)) return inspectCalibration(arguments, output);
-  if (!arguments.html.empty()) throw UsageError("--html draws a CALIB.json; " + arguments.path + " is none");
+  if (!arguments.html.empty()) throw UsageError("--html draws a CALIB.json; " + arguments.path + " is not one");
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
   const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
 
@@ -93,7 +93,9 @@ Verb makeInspectVerb(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("inspect", "Check the files of a model or of a calibration, and print what they hold.");
   app->footer("Example: nibble inspect model-int4/");
   app->add_option("PATH", a->path, "Folder of a model, a .safetensors file, or a CALIB.json")->required();
-  app->add_option("--html", a->html, "Of a CALIB.json: a page with each histogram and the ranges of every method")->type_name("F");
+  app->add_option("--html", a->html,
+                  "For a CALIB.json: write a page with each histogram and the ranges of every method")
+      ->type_name("F");
   app->add_flag("--names", a->names_only, "Names, types and shapes only: reads no tensor");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

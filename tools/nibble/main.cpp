@@ -1,4 +1,4 @@
-// nibble VERB: parses, runs the verb, and turns what went wrong into one line and an exit code.
+// nibble VERB: parses the command line, runs the verb, and reports errors as one line and an exit code.
 #include "options.h"
 #include "verb.h"
 

@@ -1,4 +1,4 @@
-// How the verbs of models print numbers, shapes and errors.
+// Formats numbers, shapes and errors for the verbs that work on models.
 #ifndef NIB_TOOLS_MODEL_TEXT_H
 #define NIB_TOOLS_MODEL_TEXT_H
 
@@ -12,15 +12,15 @@
 
 namespace nib::tool {
 
-// printf of one double.
+// Formats one double with a printf format.
 std::string numberText(const char* format, double value);
-// A tensor's name as a table may show it: in quotes if not all of it is fit to print, or it is long.
+// A tensor's name for tables: unchanged if it is short and printable, else quoted, escaped and truncated.
 std::string plainName(const std::string& name);
 // "256x704", "scalar".
 std::string shapeText(const std::vector<uint64_t>& shape);
-// null where it is not finite.
+// The value as JSON, null if it is not finite: JSON has no NaN or infinity.
 nlohmann::ordered_json finiteNumber(double value);
-// The keys mse, mae, rel, sqnr_db, cosine, max_abs; null where they are not `known` or not finite.
+// Adds the keys mse, mae, rel, sqnr_db, cosine and max_abs; null if not `known` or not finite.
 void addErrors(nlohmann::ordered_json& json, bool known, const NibErrors& errors);
 
 }  // namespace nib::tool

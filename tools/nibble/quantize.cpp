@@ -1,4 +1,4 @@
-// nibble quantize: a folder of a model in, a quantized one out.
+// nibble quantize: reads a model and writes a quantized one.
 #include "model_text.h"
 
 #include <nibble/formats.h>
@@ -42,7 +42,7 @@ struct Arguments {
   bool verbose = false;
 };
 
-// "5G", "200M": decimal, as the hub counts.
+// Parses "5G", "200M". Units are decimal, as on the Hugging Face hub.
 uint64_t parseSize(const std::string& option, const std::string& text) {
   size_t used = 0;
   double number = 0;
@@ -68,7 +68,7 @@ model::WeightType typeOf(const Arguments& a) {
   }
   if (name.empty()) name = a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4";
   const auto type = model::findWeightType(name);
-  if (!type) throw UsageError("--type " + name + ": there is " + model::weightTypeNames());
+  if (!type) throw UsageError("--type " + name + ": expected one of " + model::weightTypeNames());
   return *type;
 }
 
@@ -80,16 +80,16 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (options.container == nullptr) {
     std::string names;
     for (const std::string& name : model::containerNames()) names += (names.empty() ? "" : ", ") + name;
-    throw UsageError("--format " + a.format + ": there is " + names);
+    throw UsageError("--format " + a.format + ": expected one of " + names);
   }
-  if (a.method != "rtn") throw UsageError("--method " + a.method + ": there is rtn");
+  if (a.method != "rtn") throw UsageError("--method " + a.method + ": expected rtn");
   model::SelectionOptions& selection = options.selection;
   selection.type = typeOf(a);
   if (!a.granularity.empty()) {
     if (a.granularity == "tensor") selection.granularity = Granularity::kTensor;
     else if (a.granularity == "channel") selection.granularity = Granularity::kChannel;
     else if (a.granularity == "group") selection.granularity = Granularity::kGroup;
-    else throw UsageError("--granularity " + a.granularity + ": there is tensor, channel, group");
+    else throw UsageError("--granularity " + a.granularity + ": expected tensor, channel or group");
   }
   if (a.group_size != 0) {
     if (selection.granularity && *selection.granularity != Granularity::kGroup) {
@@ -103,14 +103,17 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   }
   if (a.sym && a.asym) throw UsageError("--sym and --asym exclude each other");
   selection.asymmetric = a.asym;
-  if (a.scale != "full" && a.scale != "narrow") throw UsageError("--scale " + a.scale + ": there is full, narrow");
+  if (a.scale != "full" && a.scale != "narrow") throw UsageError("--scale " + a.scale + ": expected full or narrow");
   selection.narrow = a.scale == "narrow";
   if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
   if (a.activations == "int8-token") selection.activations = Activations::kInt8Token;
   else if (a.activations == "fp8-token") selection.activations = Activations::kFp8Token;
   else if (a.activations == "int8-static") selection.activations = Activations::kInt8Static;
   else if (a.activations == "fp8-static") selection.activations = Activations::kFp8Static;
-  else if (a.activations != "none") throw UsageError("--activations " + a.activations + ": there is none, int8-token, int8-static, fp8-token, fp8-static");
+  else if (a.activations != "none") {
+    throw UsageError("--activations " + a.activations +
+                     ": expected none, int8-token, int8-static, fp8-token or fp8-static");
+  }
   if (model::isStatic(selection.activations) == a.calib.empty()) {
     throw UsageError(a.calib.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
                                      : "--calib goes with --activations int8-static or fp8-static");
@@ -127,19 +130,20 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
   if (options.memory_bytes < model::kLeastMemory) {
-    throw UsageError("--memory " + a.memory + ": at least " + std::to_string(model::kLeastMemory / 1'000'000) + "M are needed");
+    throw UsageError("--memory " + a.memory + ": must be at least " +
+                     std::to_string(model::kLeastMemory / 1'000'000) + "M");
   }
   options.force = a.json.force;
   options.resume = a.resume;
 
-  // What the bytes follow from: all that may change them, and nothing else.
+  // All options that can change the output bytes, and no others.
   std::string& command = options.command;
   command = "quantize --method " + a.method + " --format " + a.format + " --type " + selection.type.name();
   if (!a.granularity.empty()) command += " --granularity " + a.granularity;
   if (a.group_size != 0) command += " --group-size " + std::to_string(a.group_size);
   command += a.asym ? " --asym" : " --sym";
   command += " --scale " + a.scale + " --activations " + a.activations;
-  // Ranges decide bytes: what they are, not where they were.
+  // The calibrated ranges change the bytes; the path of their file does not.
   if (!a.calib.empty()) command += " --calib " + model::inputsHash(selection.inputs);
   if (a.no_double_quant) command += " --no-double-quant";
   for (const std::string& text : a.include) command += " --include " + text;
@@ -210,7 +214,7 @@ void printTotal(std::FILE* file, const model::QuantizedTotal& total) {
                numberText("%.2f", total.sqnr_db).c_str());
 }
 
-// How long each stage was busy, and what the slowest says of the whole.
+// Prints how long each stage was busy, and the ratio of the total time to the slowest stage.
 void printStages(const model::QuantizeReport& report) {
   std::string text;
   size_t slowest = 0;
@@ -224,7 +228,7 @@ void printStages(const model::QuantizeReport& report) {
                model::stageName(model::Stage(slowest)));
 }
 
-// A line that is written over on a terminal; one now and then elsewhere.
+// Progress on stderr: one line that is overwritten on a terminal, else a line every 10 seconds.
 class ProgressLine {
  public:
   ProgressLine() : terminal_(isatty(2) != 0), start_(std::chrono::steady_clock::now()), last_(start_) {}
@@ -287,13 +291,16 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--activations", a->activations, "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
   app->add_option("--calib", a->calib, "CALIB.json of nibble calibrate: the ranges of static activations, by module");
   app->add_flag("--no-double-quant", a->no_double_quant, "bnb: fp32 block scales");
-  app->add_option("--include", a->include, "Quantize tensors whose names hold this regular expression, too")->allow_extra_args(false);
-  app->add_option("--exclude", a->exclude, "Leave those alone")->allow_extra_args(false);
-  app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for some tensors; the last that matches counts")->allow_extra_args(false);
+  app->add_option("--include", a->include, "Also quantize tensors with a match of this regular expression in their name")
+      ->allow_extra_args(false);
+  app->add_option("--exclude", a->exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
+  app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")
+      ->allow_extra_args(false);
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
-  app->add_option("--memory", a->memory, "About what buffers may take, 640M (default), 8G, ...: larger pieces of tensors");
-  app->add_flag("-v,--verbose", a->verbose, "How long each stage took");
-  app->add_flag("--resume", a->resume, "Go on with a run that was interrupted");
+  app->add_option("--memory", a->memory,
+                  "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors");
+  app->add_flag("-v,--verbose", a->verbose, "Print how long each stage was busy");
+  app->add_flag("--resume", a->resume, "Continue an interrupted run");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);
   return {app, [a] { return runQuantize(*a); }};

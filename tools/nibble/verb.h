@@ -1,4 +1,4 @@
-// A verb of the command line: one file each, one line in main.cpp.
+// A verb of the command line. Each verb has its own file, and one line in main.cpp.
 #ifndef NIB_TOOLS_VERB_H
 #define NIB_TOOLS_VERB_H
 
@@ -14,10 +14,11 @@ constexpr int kExitUsage = 2;
 
 struct Verb {
   CLI::App* app = nullptr;         // the subcommand, owned by the parent
-  std::function<int()> run;        // after parsing; returns the exit code, throws std::exception for code 1
+  // Called after parsing. Returns the exit code, or throws: UsageError and kit::NotFound exit with 2, others with 1.
+  std::function<int()> run;
 };
 
-Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0);  // which it starts again
+Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0);  // argv0: to start the program again, for --verify
 Verb makeCalibrateVerb(CLI::App& parent);  // with NIBBLE_HAS_MODEL
 Verb makeCompareVerb(CLI::App& parent);   // with NIBBLE_HAS_MODEL
 Verb makeInspectVerb(CLI::App& parent);   // with NIBBLE_HAS_MODEL

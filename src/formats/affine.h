@@ -1,6 +1,6 @@
 // Affine codes: value = (code - zero) * scale. int8, int4 and the like differ in width and in how codes are stored.
 //
-// Symmetric: s = absmax / (qmax + 1/2), or absmax / qmax when NARROW;
+// Symmetric: s = absmax / (qmax + 1/2), or absmax / qmax with NARROW.
 // Asymmetric: s = (max/2 - min/2) / (levels/2), with [min, max] extended to include 0, and z = roundEven(-min / s).
 // code = clamp(roundEven(x * (1/s)) + z). Quotients are those of nibDiv. The scale is rounded to its stored type before
 // it is used. shaders/formats/affine.glsl is the GPU counterpart.

@@ -25,7 +25,7 @@ inline void storeDense(void* data, uint32_t type, uint64_t index, uint32_t bits)
   }
 }
 
-// What the reference of an op takes beside the description. All of it is validated.
+// Arguments that the reference of an op takes with the description. They are validated.
 struct HostRun {
   const NibMemory& memory;  // with the part offsets of the binding
   const NibCpuBinding& binding;

@@ -17,7 +17,7 @@ inline constexpr uint32_t kLargestFoundScaleBits = 0x7e800000u;  // 2^126
 
 inline uint32_t scaleBytes(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : type == NIB_TYPE_E8M0 ? 1u : 2u; }
 
-// Loads and stores of values of 1, 2 or 4 bytes in host byte order.
+// Loads and stores of values of 1, 2 or 4 bytes. The host must be little-endian, as everywhere in the library.
 inline uint32_t loadStored(const void* data, uint32_t bytes, uint64_t index) {
   if (bytes == 4) return static_cast<const uint32_t*>(data)[index];
   return bytes == 2 ? static_cast<const uint16_t*>(data)[index] : static_cast<const uint8_t*>(data)[index];

@@ -39,7 +39,7 @@ struct Candidate {
   }
 };
 
-// A distribution whose zeros become kSmoothing. The sum of that is subtracted from the other counts in equal parts.
+// Zero counts become kSmoothing. The total added is subtracted from the other counts in equal parts.
 struct Smoothed {
   uint32_t zeros = 0, others = 0;
   double part = 0, sum = 0;

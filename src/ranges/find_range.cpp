@@ -25,11 +25,12 @@ NibResult check(const NibRangeDesc& desc, uint32_t bins, uint32_t histogram_flag
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: percentile %g must be above 50 and at most 100", desc.percentile);
   }
   if (!isHistogram(bins, histogram_flags)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: bins %u, flags 0x%x are not valid for a histogram", bins, histogram_flags);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: bins %u, flags 0x%x are not valid for a histogram", bins,
+                    histogram_flags);
   }
   if (head.exponent > 254u || !std::isfinite(head.min) || !std::isfinite(head.max) || head.min > head.max) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is not valid: exponent %u, min %g, max %g", head.exponent,
-                    double(head.min), double(head.max));
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is not valid: exponent %u, min %g, max %g",
+                    head.exponent, double(head.min), double(head.max));
   }
   const bool wants_signs = (desc.flags & NIB_RANGE_SYMMETRIC) == 0 || desc.method == NIB_RANGE_ENTROPY_ORT;
   const bool by_counts = desc.method != NIB_RANGE_MINMAX;

@@ -37,8 +37,8 @@ extern "C" NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogr
                     int(NIB_HISTOGRAM_LEAST_BINS), int(NIB_HISTOGRAM_MOST_BINS));
   }
   if (into->exponent > 254 || from->exponent > 254) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: exponents %u and %u must be at most 254", into->exponent,
-                    from->exponent);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: exponents %u and %u must be at most 254",
+                    into->exponent, from->exponent);
   }
   const bool both = (flags & NIB_HISTOGRAM_SIGNED) != 0;
   const uint32_t side = both ? bins / 2 : bins;

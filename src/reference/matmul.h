@@ -1,4 +1,4 @@
-// What NIB_OP_MATMUL passes to its reference beside the description.
+// Arguments that NIB_OP_MATMUL passes to its reference with the description.
 #ifndef NIB_REFERENCE_MATMUL_H
 #define NIB_REFERENCE_MATMUL_H
 

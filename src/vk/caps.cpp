@@ -48,8 +48,8 @@ struct Inputs {
   uint32_t api_version;
 };
 
-// Writes why `feature` is not in caps.features, for messages. What the device lacks is reported before what the
-// application has not declared, because declaring would not help.
+// Writes why `feature` is not in caps.features, for messages. A missing feature of the device is reported before a
+// missing declaration, because declaring would not help.
 void explain(uint32_t feature, const Inputs& in, const Caps& caps, char (&out)[192]) {
   const Snapshot& s = in.snapshot;
   const char* name = featureName(feature);

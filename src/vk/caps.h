@@ -1,5 +1,5 @@
-// What a context may use of its device: what the device offers, the application declared and a restriction allows,
-// minus what is known to be broken. Immutable.
+// The features and limits that a context may use: offered by the device, declared by the application, allowed by a
+// restriction and not known to be broken. Immutable.
 #ifndef NIB_VK_CAPS_H
 #define NIB_VK_CAPS_H
 
@@ -39,7 +39,7 @@ struct Caps {
   char device_name[256];
   uint8_t device_uuid[16];
 
-  uint32_t quirk_effects;  // kQuirk*
+  uint32_t quirk_effects;  // NIB_FEATURE_* that quirks disable
   uint32_t quirk_count;
   char tier_reason[192];  // why the tier is not higher, "" at the highest
 };

@@ -14,7 +14,7 @@ std::vector<Form> formsOf(const kit::Device& device, const cases::Case& row) {
   const auto with = [&](uint32_t fused) {
     const auto& usual = device.context()->tuning;
     std::vector<NibTuning> tuning(usual.begin(), usual.end());
-    // Beyond all choices of fewer tokens.
+    // An entry for the row's tokens overrides entries for fewer tokens.
     tuning.push_back({NIB_TUNABLE_DYNAMIC, row.format(), row.desc.dynamic_gemm.tokens, {fused}});
     return device.tuned(tuning);
   };

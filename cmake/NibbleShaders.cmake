@@ -1,13 +1,13 @@
-# Build rules of shaders: nibble_kernel_table for those of shaders/kernels.list, nibble_embed_shader for others.
+# Build rules for shaders: nibble_kernel_table for those in shaders/kernels.list, nibble_embed_shader for others.
 include_guard()
 
-# What the compiler leaves of loads and stores of local variables, which is a sixth of its SPIR-V: nothing is inlined, and
-# no arithmetic is touched.
+# Remove loads and stores of local variables, about a sixth of the compiler's SPIR-V. These passes inline nothing and
+# change no arithmetic.
 set(NIBBLE_SPIRV_PASSES --eliminate-local-single-block --eliminate-local-single-store --eliminate-local-multi-store
                         --eliminate-dead-code-aggressive)
 
-# One build rule: GLSL `source` -> `spirv`, made smaller and validated where the tools know its instructions (VALIDATE), and
-# `cpp`, which defines nib::kSpirv_<symbol>[].
+# One build rule: GLSL SOURCE -> SPIRV, and CPP, which defines nib::kSpirv_<SYMBOL>[]. VALIDATE: the installed tools know
+# the module's instructions, so they optimize and validate it.
 function(nibble_shader_rule)
   cmake_parse_arguments(PARSE_ARGV 0 arg "VALIDATE" "COMPILER;SOURCE;TARGET;SPIRV;CPP;SYMBOL" "INCLUDES;DEFINES")
   list(TRANSFORM arg_INCLUDES PREPEND "-I")
@@ -37,10 +37,10 @@ function(nibble_shader_rule)
 endfunction()
 
 # nibble_kernel_table(SUFFIX [DEFINES D...] [VARIANT_DEFINES VARIANT D...] [FORMATS F...])
-# Makes the library nibble_kernels_SUFFIX: kKernelTable and kKernelCount. With DEFINES every module is compiled anew with
-# them, with VARIANT_DEFINES those of that variant; modules without new defines are the ones of the first, default table
-# (library nibble_spirv), not compiled again. With FORMATS, rows of other formats have no module. A program links nibble_core
-# with one such library.
+# Adds the library nibble_kernels_SUFFIX: kKernelTable and kKernelCount. DEFINES recompiles every module with them,
+# VARIANT_DEFINES only the modules of that variant; other modules are those of the default table (library nibble_spirv),
+# which must be created first. With FORMATS, rows of other formats have no module. A program links nibble_core with one
+# such library.
 function(nibble_kernel_table suffix)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEFINES;VARIANT_DEFINES;FORMATS")
   set(changed_variant "")
@@ -142,7 +142,7 @@ function(nibble_kernel_table suffix)
     set_property(GLOBAL PROPERTY NIBBLE_SPIRV_FILES "${spirv_files}")
   endif()
 
-  # Sizes are known when the modules are built, so the table is written then.
+  # The table contains the modules' sizes, so it is written at build time.
   nibble_write("${generated}/kernel_table.rows" "${rows}")
   set(table "${generated}/kernel_table.cpp")
   add_custom_command(
@@ -164,14 +164,14 @@ function(nibble_kernel_table suffix)
       target_sources(nibble_kernels_${suffix} PRIVATE $<TARGET_OBJECTS:nibble_spirv>)
     endif()
   endif()
-  # Makefiles copy the rules of the default modules into every library whose table needs them; then they must be done
-  # before, not run twice at once.
+  # Makefile generators copy the rules of the default modules into every library whose table needs them. This dependency
+  # keeps two of them from running the same rule at once.
   add_dependencies(nibble_kernels_${suffix} nibble_spirv)
 endfunction()
 
 # nibble_embed_shader(CXX_TARGET FILE [NAME x] [TARGET vulkan1.1] [DEFINES D...])
-# Compiles one more shader, which is in no table, into CXX_TARGET: nib::kSpirv_x[] and nib::kSpirvWords_x, declared by
-# the generated header "x.spv.h". x is the file's name without its ending if no other is given.
+# Compiles a shader that is in no table into CXX_TARGET, as nib::kSpirv_x[] and nib::kSpirvWords_x; the generated header
+# "x.spv.h" declares them. x is NAME, or the file's name without its extension.
 function(nibble_embed_shader cxx_target file)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME;TARGET" "DEFINES")
   if(NOT arg_TARGET)

@@ -1,4 +1,4 @@
-# cmake -D spirv=FILE -D cpp=FILE -D symbol=NAME -P embed.cmake: a SPIR-V file as the C++ array nib::kSpirv_NAME.
+# cmake -D spirv=FILE -D cpp=FILE -D symbol=NAME -P embed.cmake: writes a SPIR-V file as the C++ array nib::kSpirv_NAME.
 cmake_minimum_required(VERSION 3.22)
 file(READ "${spirv}" hex HEX)
 string(LENGTH "${hex}" digits)
@@ -9,7 +9,7 @@ if(NOT rest EQUAL 0 OR words LESS 5 OR NOT magic STREQUAL "03022307")
   message(FATAL_ERROR "${spirv} is no little-endian SPIR-V module")
 endif()
 string(REGEX REPLACE "(..)(..)(..)(..)" "0x\\4\\3\\2\\1," hex "${hex}")
-# Eight words to the line.
+# Eight words per line.
 string(REGEX REPLACE "(0x........,0x........,0x........,0x........,0x........,0x........,0x........,0x........,)" "\\1\n" hex "${hex}")
 file(WRITE "${cpp}" "\
 #include <cstdint>

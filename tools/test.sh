@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs every test. Software drivers that the system lacks are fetched (see tools/get); what cannot be had is
-# named, or with NIBBLE_REQUIRE_ALL=1 is an error. Arguments go to ctest: tools/test.sh -R quantize
+# Builds and runs every test. Software drivers that the system lacks are downloaded (see tools/get). It lists those that
+# are not available, and fails for them with NIBBLE_REQUIRE_ALL=1. Arguments go to ctest: tools/test.sh -R quantize
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/common.sh"
@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/test_drivers.sh"
 
 prepare
-# Only a spare: where it cannot be installed, the one that tools/get fetches serves.
+# Tests that need a missing package are skipped, and tools/get downloads a newer validation layer anyway.
 need_packages "${TEST_PACKAGES[@]}" || true
 test_drivers
 configure ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
@@ -18,11 +18,11 @@ compile
 
 log=$BUILD/test.log
 status=0
-# A test that hangs must not take the others' time.
+# The timeout keeps a hanging test from blocking the others.
 ctest --test-dir "$BUILD" --output-on-failure -j2 --no-tests=error --timeout 600 "$@" 2>&1 | tee "$log" || status=$?
 for line in "${NOT_TESTED[@]}"; do printf '%s\n' "$line"; done
-# Counted here, one line a test: ctest's own summary takes skipped tests for passed ones. Without that summary ctest did
-# not get to its end, which is a failure too.
+# Counts the lines of single tests, because ctest's summary counts skipped tests as passed. If the summary is missing,
+# ctest did not finish, which is a failure, too.
 awk '/^ *[0-9]+\/[0-9]+ Test +#/ { if (/ Passed /) passed++; else if (/\*\*\*Skipped/) skipped++; else failed++ }
      /tests? passed, .* tests? failed out of/ { ended = 1 }
      END {

@@ -1,18 +1,18 @@
 # Sourced, after common.sh: the distribution's packages that building and testing need.
 # shellcheck shell=bash disable=SC2034
 
-# "a|b": either will do, the first that the distribution knows is installed (names differ between releases).
+# "a|b": alternatives, because names differ between releases. The first one that the distribution knows is installed.
 BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev)
 VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools)
-# clang and its runtimes of one version: the newer release's first, for it has the older runtimes too.
+# clang and the runtimes of its version. The newer version comes first, because the newer release has both.
 TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev')
 
-# installed_packages NAME...: those of them that are installed.
+# installed_packages NAME...: prints those that are installed.
 installed_packages() {
   { dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } | awk '$1 == "installed" { print $2 }'
 }
 
-# missing_packages 'A|B'...: the entries of which no name is installed, one a line. One look at dpkg for all.
+# missing_packages 'A|B'...: prints the entries of which no name is installed, one per line. It calls dpkg once for all.
 missing_packages() {
   local entry have
   # shellcheck disable=SC2046 # words are wanted: one name each
@@ -22,7 +22,8 @@ missing_packages() {
   done
 }
 
-# known_names 'A|B'...: for each entry, the first name that apt can install, else its first name, for a clear complaint.
+# known_names 'A|B'...: prints for each entry the first name that apt can install, else its first name, so that apt's
+# error names it.
 known_names() {
   local entry name pick
   for entry in "$@"; do
@@ -34,11 +35,11 @@ known_names() {
   done
 }
 
-# need_packages 'A|B'...: installs what is missing; quick, offline and without root when nothing is.
+# need_packages 'A|B'...: installs the missing packages. If none is missing, it is quick and needs no network and no root.
 need_packages() {
   local missing names log
   if ! command -v dpkg-query >/dev/null; then
-    say "no dpkg here: expecting what these Debian packages hold to be installed: $*"
+    say "no dpkg here: the contents of these Debian packages must be installed: $*"
     return 0
   fi
   mapfile -t missing < <(missing_packages "$@")
@@ -48,7 +49,7 @@ need_packages() {
     return 1
   fi
   log=$(mktemp)
-  # A source that cannot be reached may be one we do not need: whether the installation works is what counts.
+  # An unreachable source may not be needed: only the installation matters.
   as_root apt-get -q -o DPkg::Lock::Timeout=600 update >"$log" 2>&1 || say "apt-get update: $(grep -m 1 '^E:' "$log" || true)"
   mapfile -t names < <(known_names "${missing[@]}")
   say "installing ${names[*]}"

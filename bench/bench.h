@@ -1,4 +1,4 @@
-// One run of the bench: ceilings, then rows, each verified before it is timed.
+// One run of the bench: it measures the ceilings, then the rows. Each row is verified before it is timed.
 #ifndef NIB_BENCH_BENCH_H
 #define NIB_BENCH_BENCH_H
 
@@ -11,12 +11,12 @@ namespace nib::bench {
 
 struct BenchOptions {
   SuiteOptions suite;
-  double budget_seconds = 0;    // 0 = what the rows need
-  std::string profile;          // the one the device was opened with, for the report
-  // RowReport::name() of the rows to measure, and of what those are held against; empty = all of the suite.
+  double budget_seconds = 0;    // 0 = as long as the rows need
+  std::string profile;          // the profile that the device was opened with, for the report
+  // RowReport::name() of the rows to measure; their dense counterparts are measured, too. Empty = the whole suite.
   std::vector<std::string> only;
-  uint64_t rotation_bytes = 0;  // for tests; 0 = by the cache
-  // Before each step: how many are done, of how many, and what comes.
+  uint64_t rotation_bytes = 0;  // for tests; 0 = from the cache size
+  // Called before each step: steps done, steps in all, and the name of the next one.
   std::function<void(size_t done, size_t count, const std::string& name)> progress;
 };
 
@@ -29,24 +29,24 @@ struct RowReport {
   double multiply_adds = 0;  // 0 = no product
   double gbps = 0;
   double gflops = 0;  // two operations to a multiply-add
-  std::optional<double> over_twin;  // of products: how much faster than the same one of dense fp32 weights
-  Ceiling ceiling;  // what the fraction is of; no value: not comparable, see ceiling_note
-  Ceiling limit;    // what a right measurement cannot exceed
+  std::optional<double> over_twin;  // speedup of a product over the same one with dense fp32 weights
+  Ceiling ceiling;  // `fraction` is relative to it; no value: there is none to compare with, see ceiling_note
+  Ceiling limit;    // a correct measurement cannot exceed it
   std::string ceiling_note;
-  uint64_t yardstick_bytes = 0;  // of what took turns with the row; 0 = nothing did
+  uint64_t yardstick_bytes = 0;  // read and written by a repetition of the yardstick; 0 = there was no yardstick
   std::optional<double> fraction;
   double build_us = 0;
   uint32_t pipelines_built = 0;
   bool beyond_cache = false;
   std::optional<double> instructions_per_element;
-  std::string instructions_kind;  // of InstructionCount
+  std::string instructions_kind;  // InstructionCount::kind
   std::string instructions_note;
-  std::string problem;  // "" = as it should be
+  std::string problem;  // "" = none
 
   std::string name() const;  // "quantize f32 -> int4 group 128, 4096x1x4096"
 };
 
-// Of multiply-adds, not of memory.
+// Whether it is a ceiling of multiply-adds, not of memory.
 bool isArithmetic(const Ceiling& ceiling);
 
 struct BenchResult {
@@ -56,11 +56,11 @@ struct BenchResult {
   std::vector<std::string> failures;  // one line each; not empty = the run failed
 };
 
-// Throws kit::Error if the device gives up altogether. Without a row to measure nothing is, and `json` is null.
+// Throws kit::Error if the device is lost. If no row is to be measured, it measures nothing and `json` is null.
 BenchResult runBench(const kit::Device& device, const BenchOptions& options);
 
-// Parts of it that decide, for tests.
-void judge(RowReport& row);  // sets gbps, fraction, problem and a yardstick's ceiling from what was measured
+// Parts of runBench, for tests. judge() sets gbps, gflops, fraction, problem and a yardstick's ceiling from `measured`.
+void judge(RowReport& row);
 Json rowJson(const RowReport& row, const std::string& device);
 
 }  // namespace nib::bench

@@ -7,7 +7,7 @@ namespace nib::bench {
 namespace {
 
 constexpr uint64_t kMebi = uint64_t{1} << 20;
-// No GPU tells its cache's size. The largest there are hold 256 MiB; one with little memory has a small one.
+// Vulkan does not report the cache size of a GPU. The largest caches hold 256 MiB; GPUs with little memory have less.
 constexpr uint64_t kUnknownLarge = 1024 * kMebi + kMebi;
 constexpr uint64_t kUnknownSmall = 512 * kMebi + kMebi;
 constexpr uint64_t kLargeMemory = 16384 * kMebi;
@@ -61,7 +61,7 @@ Rotation rotationFor(const kit::DeviceInfo& device, uint64_t host_cache_bytes, u
   } else {
     rotation.bytes = device.memory_bytes >= kLargeMemory ? kUnknownLarge : kUnknownSmall;
     rotation.source = "unknown cache: as for the largest";
-    // The processor's cache may be the device's, too.
+    // An integrated GPU may share the processor's cache.
     if (device.type == kit::DeviceType::kIntegrated) {
       rotation.bytes = std::max(rotation.bytes, 4 * host_cache_bytes + kMebi);
     }
@@ -70,7 +70,7 @@ Rotation rotationFor(const kit::DeviceInfo& device, uint64_t host_cache_bytes, u
   if (on_host && host_available_bytes != 0) most = host_available_bytes / 4;
   if (rotation.bytes > most) {
     rotation.bytes = most;
-    rotation.source += ", less for want of memory";
+    rotation.source += ", limited by memory";
   }
   return rotation;
 }

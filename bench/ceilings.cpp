@@ -16,7 +16,7 @@ CeilingReport absent(const char* name, const char* unit, const char* reason) {
   return report;
 }
 
-// memcpy by all threads, each its own stretch.
+// memcpy by all threads, each on its own part.
 class HostCopy final : public Subject {
  public:
   explicit HostCopy(size_t words)
@@ -66,7 +66,7 @@ CeilingReport measureHostCopy(uint64_t bytes, double seconds) {
   report.best = measure(copy, {.seconds = seconds});
   report.reason = report.best.problem;
   if (!report.best.verified) return report;
-  // Read once, written once.
+  // Every byte is read once and written once.
   report.value = 2e-9 * double(std::max<uint64_t>(bytes / 2, 4096)) / (report.best.us.p5 * 1e-6);
   report.ways.push_back({report.method, *report.value});
   return report;

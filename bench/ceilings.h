@@ -1,4 +1,4 @@
-// The machine's own limits, measured first in every run: what the rows are held against.
+// The machine's limits, measured first in every run. The rows are compared with them.
 #ifndef NIB_BENCH_CEILINGS_H
 #define NIB_BENCH_CEILINGS_H
 
@@ -11,7 +11,7 @@
 
 namespace nib::bench {
 
-// One way to reach a ceiling.
+// The rate of one method.
 struct CeilingWay {
   std::string method;  // "uvec4 copy, 4 per invocation, 256 invocations"
   double value;
@@ -20,10 +20,10 @@ struct CeilingWay {
 struct CeilingReport {
   std::string name;             // "copy", "copy_kernel", "copy_buffer", "fma", "dot4", "coopmat", "coopmat_f16"
   std::string unit;             // "GB/s", "GFLOPS", "GOPS"
-  std::string method;           // of the best way
-  bool tried = false;           // the machine can do it
-  Measurement best;             // of the fastest way; not verified = failed
-  std::optional<double> value;  // work / 5th percentile of its times: a ceiling is the best that was seen
+  std::string method;           // the fastest method
+  bool tried = false;           // the machine supports it
+  Measurement best;             // of the fastest method; not verified = failed
+  std::optional<double> value;  // work / 5th percentile of the times: a ceiling is near the best rate seen
   std::string reason;           // why there is no value
   std::vector<CeilingWay> ways;
 
@@ -31,20 +31,20 @@ struct CeilingReport {
   Ceiling ceiling() const { return {name, value}; }
 };
 
-// What rows of a software device take turns with: the copy kernel. Its driver's own copy is the host's memcpy, which no
-// shader comes near, and its speed is that of processors others may use at the same time.
+// On a software device the copy kernel is timed interleaved with the rows, and rows are compared with it. The driver's
+// own copy is the host's memcpy, which no shader comes near, and other programs may use the same processors.
 struct Yardstick {
-  std::shared_ptr<Subject> subject;  // none: rows are held against the copy ceiling
+  std::shared_ptr<Subject> subject;  // NULL: rows are compared with the copy ceiling
   uint64_t bytes = 0;                // read and written by a repetition
-  double seconds = 0;                // that one takes
-  std::string name;                  // of the ceiling it stands for
+  double seconds = 0;                // duration of a repetition
+  std::string name;                  // of its ceiling
 };
 
 struct Ceilings {
-  // copy is the better one of the two below it: what nothing that moves memory may exceed.
+  // copy is the faster of copy_kernel and copy_buffer: nothing that moves memory may exceed it.
   CeilingReport copy, copy_kernel, copy_buffer, fma, dot4, coopmat, coopmat_f16;
   Yardstick yardstick;
-  // The least a dispatch takes: by the device's clock, and from submission to the fence on the host's. 0 = none.
+  // Time of an empty dispatch: by the device's clock, and by the host's from submission to the fence. 0 = not measured.
   double empty_dispatch_us = 0;
   double empty_submit_us = 0;
 
@@ -53,20 +53,20 @@ struct Ceilings {
   }
 };
 
-// seconds: to spend in all, about. Throws kit::Error if the device gives up.
+// seconds: about how long it may take in all. Throws kit::Error if the device is lost.
 Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, double seconds);
 
-// The parts of it, each in a file of its own.
+// The parts of measureCeilings.
 CeilingReport measureHostCopy(uint64_t bytes, double seconds);
-// Of two reports the one with the higher value, by the name `name`, with the ways of both.
+// The report with the higher value, renamed to `name`, with the `ways` of both.
 CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingReport& b);
 #if !defined(NIB_NO_VULKAN)
-// Fills the three copies, and the yardstick where the device is to have one.
+// Fills the three copy ceilings and, on a software device, the yardstick.
 void measureCopies(const kit::Device& device, uint64_t bytes, double seconds, Ceilings* ceilings);
 CeilingReport measureFma(const kit::Device& device, double seconds);
 CeilingReport measureDot4(const kit::Device& device, double seconds);
-// Of int8, or of halves.
-CeilingReport measureCoopmat(const kit::Device& device, bool halves, double seconds);
+// Of fp16, or of int8.
+CeilingReport measureCoopmat(const kit::Device& device, bool fp16, double seconds);
 void measureEmpty(const kit::Device& device, Ceilings* ceilings);
 #endif
 

@@ -24,7 +24,8 @@ std::string text(const Json& row, const char* key) {
   return value.dump();
 }
 
-// What makes a row the same row: all but the path, for a better path is what one hopes to see, and the numbers.
+// Rows of two files are the same row if they agree in this key. It leaves out the numbers and the path, because a
+// comparison may be about a new path.
 std::string keyOf(const Json& row, bool with_device) {
   std::string key = text(row, "op") + ' ';
   const std::string type = text(row, "type"), source = text(row, "source"), result = text(row, "result");

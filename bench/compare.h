@@ -1,4 +1,4 @@
-// Two result files side by side.
+// Compares two result files.
 #ifndef NIB_BENCH_COMPARE_H
 #define NIB_BENCH_COMPARE_H
 
@@ -10,11 +10,11 @@
 
 namespace nib::bench {
 
-// From here on a row counts as slower.
+// A row with a higher ratio of times counts as slower.
 constexpr double kSlower = 1.10;
 
 struct Compared {
-  std::string name;  // the row, without its device if both files know one device only
+  std::string name;  // of the row; with its device if a file has several
   double old_us = 0, new_us = 0;
   double ratio = 0;  // new / old
   bool slower = false;
@@ -23,12 +23,12 @@ struct Compared {
 
 struct Comparison {
   std::vector<Compared> rows;          // in the order of the new file
-  std::vector<std::string> only_old;   // rows without a partner, or without a time on one side
-  std::vector<std::string> only_new;
-  std::string old_device, new_device;  // of the machines
+  std::vector<std::string> only_old;   // rows that only the old file has
+  std::vector<std::string> only_new;   // rows that only the new file has, and rows that lack a time in one of the files
+  std::string old_device, new_device;
 };
 
-// Throws std::runtime_error that says what is wrong with a file.
+// Throws std::runtime_error if a file is not a result of this schema.
 Comparison compareRuns(const nlohmann::ordered_json& old_run, const nlohmann::ordered_json& new_run);
 
 }  // namespace nib::bench

@@ -28,7 +28,7 @@ std::string firstLine(const std::filesystem::path& path) {
   return line;
 }
 
-// The value of "key : value" in /proc/cpuinfo, of the first processor.
+// The value of "key : value" in /proc/cpuinfo for the first processor.
 std::string cpuInfo(const std::string& key) {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
@@ -93,15 +93,15 @@ std::string compilerName() {
 #endif
 }
 
-// Mean number of running threads over the last minute: what "quiet" means in bench/results/README.md.
+// Mean number of running threads over the last minute. bench/results/README.md defines a quiet machine by it.
 Json loadAverage() {
   std::ifstream file("/proc/loadavg");
   double load = 0;
   return file >> load ? rounded(load) : Json();
 }
 
-// Clock of a GPU as the kernel's driver shows it, matched by PCI ids: amdgpu marks the current line of a table with a
-// star, i915 has one number.
+// Clock of a GPU from sysfs, matched by PCI ids: amdgpu marks the current line of a table with a star, i915 has one
+// number.
 Json gpuClock(const kit::DeviceInfo& info) {
   namespace fs = std::filesystem;
   std::error_code error;

@@ -1,4 +1,4 @@
-// What a result is worth depends on where it was made: the machine, its software and its state, as JSON.
+// Describes the machine, its software and its state as JSON, so that results can be judged and repeated.
 #ifndef NIB_BENCH_MACHINE_H
 #define NIB_BENCH_MACHINE_H
 
@@ -11,14 +11,14 @@ namespace nib::bench {
 
 using Json = nlohmann::ordered_json;
 
-// Everything but the ceilings. What cannot be read is null.
+// Everything but the ceilings. Values that cannot be read are null.
 Json machineJson(const kit::Device& device, const std::string& profile, const Rotation& rotation);
 Json ceilingsJson(const Ceilings& ceilings);
 
-// Of this build, "" if it was not made from a repository.
+// `git describe` of the sources, "" if they were not in a repository.
 const char* gitDescription();
 
-// A number for a report: six digits are more than any clock is good for. NaN and infinity become null.
+// A number for a report, rounded to six significant digits: no clock is more precise. NaN and infinity become null.
 Json rounded(double value);
 
 }  // namespace nib::bench

@@ -19,7 +19,7 @@ std::string number(const char* format, double value) {
   return text;
 }
 
-// Three digits that count.
+// Three significant digits.
 std::string brief(double value) { return number(value >= 100 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value); }
 
 std::string textOr(const Json& value, const char* otherwise) {
@@ -78,7 +78,7 @@ std::string joined(const std::string (&counts)[kDenseCount]) {
 
 std::string machineText(const Json& machine, size_t run_count) {
   std::string text = "**" + machine.at("device").get<std::string>() + "**, " + machine.at("driver").get<std::string>();
-  // A device that is no processor needs no word about the host's.
+  // The host's processor matters only for devices that run on it.
   const bool on_host = machine.at("type") == "software" || machine["type"] == "cpu";
   if (on_host) text += ", on " + machine.at("cpu_threads").dump() + " threads of " + textOr(machine.at("cpu"), "?");
   text += ", " + machine.at("date").get<std::string>().substr(0, 10) + ".\nCeilings:";
@@ -99,16 +99,16 @@ std::string machineText(const Json& machine, size_t run_count) {
 
 bool isProduct(const Json& row) { return row.contains("gflops") && row["gflops"].is_number(); }
 
-// Products show their time, and how much faster quantized weights are.
+// Products show their time and the speedup over dense fp32 weights.
 std::string productsOf(const Json& run) {
   std::string lines;
   for (const Json& row : run.at("rows")) {
     if (!isProduct(row)) continue;
-    const Json twin = row.contains("over_twin") ? row["over_twin"] : Json();
+    const Json speedup = row.contains("over_twin") ? row["over_twin"] : Json();
     lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>();
     lines += " | " + sharingOf(row) + " | " + row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump();
     lines += " | " + textOr(row.at("source"), "") + " | " + brief(row.at("median_us").get<double>() * 1e-3);
-    lines += " | " + (twin.is_number() ? brief(twin.get<double>()) : std::string()) + " | ";
+    lines += " | " + (speedup.is_number() ? brief(speedup.get<double>()) : std::string()) + " | ";
     if (row.at("ceiling_fraction").is_number()) {
       const double percent = row["ceiling_fraction"].get<double>() * 100;
       lines += number("%.0f %% of ", percent) + row.at("ceiling").get<std::string>();

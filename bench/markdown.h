@@ -8,8 +8,8 @@
 
 namespace nib::bench {
 
-// One run: a paragraph about the machine, then a line per op, format, sharing of scales and shape, with a column per
-// dense type; then a line per product. Throws std::runtime_error that says what is wrong with the file.
+// Formats one run: a paragraph about the machine, then a line per op, format, granularity of scales and shape, with a
+// column per dense type; then a line per product. Throws std::runtime_error if the file is not a result of this schema.
 std::string markdownOf(const nlohmann::ordered_json& run);
 
 }  // namespace nib::bench

@@ -10,8 +10,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A device this slow is measured with the least repetitions.
-constexpr double kMostOverrun = 3;
+// After this multiple of the time to spend, least_repetitions are enough.
+constexpr double kMaxOverrun = 3;
 constexpr double kWarmUpShare = 0.15;
 
 double medianRatio(const std::vector<double>& above, const std::vector<double>& below) {
@@ -35,11 +35,11 @@ Measurement measure(Subject& subject, const MeasureOptions& options) {
     const double spent = std::chrono::duration<double>(Clock::now() - start).count();
     if (series.repetitions() >= options.max_repetitions) return true;
     if (series.repetitions() >= options.min_repetitions) return spent >= options.seconds;
-    return series.repetitions() >= options.least_repetitions && spent >= kMostOverrun * options.seconds;
+    return series.repetitions() >= options.least_repetitions && spent >= kMaxOverrun * options.seconds;
   };
   while (!isEnough()) {
-    series.turn();
-    if (yardstick) yardstick->turn();
+    series.addRound();
+    if (yardstick) yardstick->addRound();
   }
   series.completeSingles();
   if (yardstick) yardstick->completeSingles();
@@ -59,7 +59,8 @@ Measurement measure(Subject& subject, const MeasureOptions& options) {
   if (yardstick) {
     result.yardstick_us = yardstick->us(result.device_clock);
     result.yardstick_repetitions = yardstick->repetitions();
-    result.yardstick_ratio = medianRatio(series.turnSeconds(result.device_clock), yardstick->turnSeconds(result.device_clock));
+    result.yardstick_ratio =
+        medianRatio(series.roundSeconds(result.device_clock), yardstick->roundSeconds(result.device_clock));
     result.yardstick_cpu_us = yardstick->cpuUs();
   }
   return result;

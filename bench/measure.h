@@ -1,5 +1,6 @@
-// The rules of timing, apart from what is timed: nothing unverified gets a time, a clock that contradicts the other is
-// not believed, what is compared is timed in turns, and a result above the machine's ceiling is a failure.
+// The rules of timing, independent of the op that is timed: a result is verified before it gets a time; a device clock
+// that contradicts the host's is not used; subjects to be compared are interleaved; a rate above the machine's ceiling
+// is a failure.
 #ifndef NIB_BENCH_MEASURE_H
 #define NIB_BENCH_MEASURE_H
 
@@ -12,12 +13,12 @@
 
 namespace nib::bench {
 
-// Repetitions in one submission, at most.
+// The most repetitions in one submission.
 constexpr uint32_t kMaxBatch = 64;
 
 // One submission of several repetitions.
 struct Batch {
-  std::vector<double> device_seconds;  // by repetition, from the device's clock; empty where it has none
+  std::vector<double> device_seconds;  // by repetition, from the device's clock; empty if it has none
   double wall_seconds = 0;             // of the whole submission, on the host
 };
 
@@ -25,43 +26,43 @@ struct Batch {
 class Subject {
  public:
   virtual ~Subject() = default;
-  // Runs it and compares all it wrote with an independent computation. "" = right, else what was wrong.
+  // Runs it and compares all its results with an independent computation. "" = correct, else the first error.
   virtual std::string verify() = 0;
-  // The same for what the last timed repetitions left behind.
+  // The same for the results of the last timed repetitions, without running it again.
   virtual std::string verifyAgain() = 0;
   virtual Batch run(uint32_t repetitions) = 0;
 };
 
 struct MeasureOptions {
   double seconds = 0.5;           // to spend on timed repetitions
-  uint32_t least_repetitions = 3;  // where min_repetitions would take several times as long
+  uint32_t least_repetitions = 3;  // enough if min_repetitions would take several times `seconds`
   uint32_t min_repetitions = 5;
   uint32_t max_repetitions = 5000;
-  // Something verified already that takes turns with the subject, so that whatever else the machine does hits both.
+  // A verified subject to interleave with the measured one, so that other load on the machine affects both. Or NULL.
   Subject* yardstick = nullptr;
-  double yardstick_seconds = 0;  // that a repetition of it is known to take
+  double yardstick_seconds = 0;  // known duration of a repetition of it
 };
 
 struct Measurement {
   bool verified = false;
-  std::string problem;  // why not
-  // Only of what was verified:
+  std::string problem;  // why it is not verified
+  // Set only if verified:
   Spread us;
   uint32_t repetitions = 0;
-  bool device_clock = false;    // else the host's, submission and wait included
-  std::string clock_note;       // why the device's clock was not believed
+  bool device_clock = false;    // false: host clock, submission and wait included
+  std::string clock_note;       // why the device's clock was not used
   double submit_to_wait_us = 0;  // median of submissions of one repetition, on the host
   std::optional<double> cpu_us;  // processor time of this process per repetition, 5th percentile
-  // Of the yardstick, by the same clock; no repetitions = there was none.
+  // The yardstick, by the same clock; 0 repetitions = there was none.
   Spread yardstick_us;
   uint32_t yardstick_repetitions = 0;
-  double yardstick_ratio = 0;  // time of a repetition / of the yardstick's in the same turn, median of all turns
+  double yardstick_ratio = 0;  // time of a repetition / time of the yardstick's in the same round, median of all rounds
   std::optional<double> yardstick_cpu_us;
 };
 
 Measurement measure(Subject& subject, const MeasureOptions& options);
 
-// What a rate is compared with.
+// A rate to compare with.
 struct Ceiling {
   std::string name;              // "copy", "copy_kernel"
   std::optional<double> value;   // in the rate's unit; none = not measured
@@ -70,7 +71,7 @@ struct Ceiling {
 // rate / ceiling, none without a ceiling.
 std::optional<double> ceilingFraction(double rate, const Ceiling& ceiling);
 
-// Noise allowed on top of what the machine was seen to do at best.
+// Noise allowed above the measured ceiling.
 constexpr double kCeilingTolerance = 1.05;
 inline bool isAboveCeiling(std::optional<double> fraction) { return fraction && *fraction > kCeilingTolerance; }
 

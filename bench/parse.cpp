@@ -16,7 +16,7 @@ std::optional<double> parseSeconds(std::string_view text) {
   if (unit == "ms") scale = 1e-3;
   if (unit == "m" || unit == "min") scale = 60;
   if (unit == "h") scale = 3600;
-  // Not strtod: "1e3", "inf" and a locale's comma are no budgets.
+  // strtod would accept "1e3", "inf" and a locale's comma.
   size_t points = 0;
   for (const char c : number) points += c == '.';
   if (scale == 0 || number.empty() || number == "." || points > 1) return std::nullopt;

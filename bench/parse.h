@@ -1,4 +1,4 @@
-// Words of the command line that only the bench has.
+// Parses command-line arguments of the bench.
 #ifndef NIB_BENCH_PARSE_H
 #define NIB_BENCH_PARSE_H
 
@@ -12,7 +12,7 @@ namespace nib::bench {
 
 using Shape = selftest::BenchShape;
 
-// "60s", "2m", "1.5h", "500ms", "90" (seconds); nothing for anything else, or for what is not above zero.
+// "60s", "2m", "1.5h", "500ms", "90" (seconds); nullopt for anything else, or if it is not above zero.
 std::optional<double> parseSeconds(std::string_view text);
 
 // "4096x1x4096" (MxNxK), or "4096x4096" (MxK, N = 1). Sizes are 1 .. 2^31 - 1 and M * K below 2^32.

@@ -1,4 +1,4 @@
-// Copy ceilings of a Vulkan device: the driver's own copy, and the kernel shaders/ops/peak_copy in a few shapes.
+// Measures copy ceilings of a Vulkan device: the driver's own copy, and variants of the kernel shaders/ops/peak_copy.
 #include "bench/peak_model.h"
 #include "bench/peak_plan.h"
 #include "bench/peak_subject.h"
@@ -15,23 +15,23 @@ NIB_SPEC_STRUCT(PeakCopySpec, PEAK_COPY_SPEC)
 constexpr uint32_t kWorkgroup = 128;
 constexpr size_t kChunkWords = size_t{2} << 20;
 
-// Shapes of the kernel: which one is fast differs between devices.
-struct Way {
+// Variants of the kernel. The fastest one differs between devices.
+struct Variant {
   uint32_t workgroup, steps;
 };
-constexpr Way kWays[] = {{128, 4}, {256, 1}, {256, 4}, {256, 8}};
+constexpr Variant kVariants[] = {{128, 4}, {256, 1}, {256, 4}, {256, 8}};
 
-std::string nameOf(const Way& way) {
-  return "uvec4 copy, " + std::to_string(way.steps) + " per invocation, " + std::to_string(way.workgroup) +
+std::string nameOf(const Variant& variant) {
+  return "uvec4 copy, " + std::to_string(variant.steps) + " per invocation, " + std::to_string(variant.workgroup) +
          " invocations";
 }
 
-// Two buffers, both together as large as a round of data has to be.
+// Source and result, together as large as one round of the rotation.
 class CopyBuffers {
  public:
   CopyBuffers(const kit::Device& device, uint64_t bytes)
-      // Whole tiles of every shape.
       : device_(device),
+        // Whole tiles of every variant.
         size_(std::max<uint64_t>(bytes / 2 / kGranule, 1) * kGranule),
         source_(device, size_),
         result_(device, size_),
@@ -78,11 +78,12 @@ class CopyBuffers {
   std::vector<uint32_t> words_;
 };
 
-PeakPlan planOf(CopyBuffers& buffers, const Way& way) {
+PeakPlan planOf(CopyBuffers& buffers, const Variant& variant) {
   PeakCopyPush push{};
   push.count = static_cast<uint32_t>(buffers.size() / 16);
-  return PeakPlan(buffers.device(), "peak_copy", PeakCopySpec{.WG = way.workgroup, .STEPS = way.steps}, push, push.count,
-                  uint64_t{way.workgroup} * way.steps, 16, {&buffers.source(), &buffers.result()});
+  const PeakCopySpec spec{.WG = variant.workgroup, .STEPS = variant.steps};
+  return PeakPlan(buffers.device(), "peak_copy", spec, push, push.count, uint64_t{variant.workgroup} * variant.steps,
+                  16, {&buffers.source(), &buffers.result()});
 }
 
 class CopySubject : public Subject {
@@ -117,20 +118,20 @@ class CopyCommand final : public CopySubject {
 
 class CopyKernel final : public CopySubject {
  public:
-  CopyKernel(std::shared_ptr<CopyBuffers> buffers, const Way& way)
-      : CopySubject(std::move(buffers)), plan_(planOf(*buffers_, way)) {}
+  CopyKernel(std::shared_ptr<CopyBuffers> buffers, const Variant& variant)
+      : CopySubject(std::move(buffers)), plan_(planOf(*buffers_, variant)) {}
   Batch run(uint32_t repetitions) override { return plan_.run(repetitions); }
 
  private:
   PeakPlan plan_;
 };
 
-// The kernel as a yardstick: two halves of the data in turn, so that a repetition takes half as long while as much data
-// passes by before any is used again.
+// The kernel as a yardstick. Repetitions alternate between two halves of the data, so that each takes half as long, and
+// the same amount of data still passes before any is used again.
 class CopyInHalves final : public Subject {
  public:
-  CopyInHalves(const kit::Device& device, uint64_t bytes, const Way& way)
-      : timer_(device, kMaxBatch), device_(device), half_{{device, bytes / 2, way}, {device, bytes / 2, way}} {}
+  CopyInHalves(const kit::Device& device, uint64_t bytes, const Variant& variant)
+      : timer_(device, kMaxBatch), device_(device), half_{{device, bytes / 2, variant}, {device, bytes / 2, variant}} {}
   uint64_t moved() const { return half_[0].buffers->moved(); }
   std::string verify() override {
     for (Half& half : half_) half.buffers->clear();
@@ -148,8 +149,8 @@ class CopyInHalves final : public Subject {
 
  private:
   struct Half {
-    Half(const kit::Device& device, uint64_t bytes, const Way& way)
-        : buffers(std::make_unique<CopyBuffers>(device, bytes)), plan(planOf(*buffers, way)) {}
+    Half(const kit::Device& device, uint64_t bytes, const Variant& variant)
+        : buffers(std::make_unique<CopyBuffers>(device, bytes)), plan(planOf(*buffers, variant)) {}
     std::unique_ptr<CopyBuffers> buffers;
     PeakPlan plan;
   };
@@ -170,34 +171,33 @@ void measureCopies(const kit::Device& device, uint64_t bytes, double seconds, Ce
   command.tried = true;
   const auto buffers = std::make_shared<CopyBuffers>(device, bytes);
   const double work = double(buffers->moved());
-  const double share = seconds / double(std::size(kWays) + 1);
+  const double share = seconds / double(std::size(kVariants) + 1);
   {
     CopyCommand copy(buffers);
-    takeWay(command, measure(copy, {.seconds = share}), work, "vkCmdCopyBuffer");
+    addResult(command, measure(copy, {.seconds = share}), work, "vkCmdCopyBuffer");
   }
   const vk::Caps& caps = device.context()->caps;
-  for (const Way& way : kWays) {
-    if (!kernel.tried || way.workgroup > caps.max_workgroup_invocations || way.workgroup > caps.max_workgroup_size_x) {
-      continue;
-    }
-    CopyKernel copy(buffers, way);
-    takeWay(kernel, measure(copy, {.seconds = share}), work, nameOf(way));
+  for (const Variant& variant : kVariants) {
+    const uint32_t max_workgroup = std::min(caps.max_workgroup_invocations, caps.max_workgroup_size_x);
+    if (!kernel.tried || variant.workgroup > max_workgroup) continue;
+    CopyKernel copy(buffers, variant);
+    addResult(kernel, measure(copy, {.seconds = share}), work, nameOf(variant));
   }
   if (kernel.value && device.info().type == kit::DeviceType::kSoftware) {
-    const auto best = std::find_if(std::begin(kWays), std::end(kWays),
-                                   [&](const Way& way) { return nameOf(way) == kernel.method; });
+    const auto best = std::find_if(std::begin(kVariants), std::end(kVariants),
+                                   [&](const Variant& variant) { return nameOf(variant) == kernel.method; });
     const auto yardstick = std::make_shared<CopyInHalves>(device, bytes, *best);
     const Measurement measured = measure(*yardstick, {.seconds = share});
     if (measured.verified) {
       ceilings->yardstick = {yardstick, yardstick->moved(), measured.us.median * 1e-6, kernel.name};
     } else {
-      takeWay(kernel, measured, work, kernel.method + ", in halves");
+      addResult(kernel, measured, work, kernel.method + ", in halves");
     }
   }
   ceilings->copy = betterOf("copy", kernel, command);
 }
 
-// The least a dispatch takes: one workgroup that finds nothing to do.
+// Times a dispatch of one workgroup that has no work.
 void measureEmpty(const kit::Device& device, Ceilings* ceilings) {
   if (!peakProblem(device, "peak_copy", kWorkgroup).empty()) return;
   kit::Buffer source(device, 4096), result(device, 4096);

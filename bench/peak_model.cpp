@@ -7,18 +7,18 @@
 namespace nib::bench {
 
 float fmaResult(uint32_t id, uint32_t steps) {
-  // Chain j of a lane begins at (id & 255) + j and gains 4/8 a step; all are added up.
+  // Chain j of a lane begins at (id & 255) + j and gains 4/8 per step; the result is the sum of all 12 chains.
   const double start = 12.0 * (id & 255u) + 4 * (0 + 1 + 2);
   const double gain = 12 * 0.5;
   return static_cast<float>(start + gain * steps);
 }
 
 uint32_t dot4Result(uint32_t id, uint32_t seed, uint32_t steps) {
-  uint32_t sums[4][4];  // of a token each
+  uint32_t sums[4][4];  // row i: token i
   for (uint32_t i = 0; i < 16; ++i) sums[i / 4][i % 4] = seed + id + i;
-  for (uint32_t turn = 0; turn < 4 * steps; ++turn) {
+  for (uint32_t round = 0; round < 4 * steps; ++round) {
     uint32_t words[4];
-    std::copy_n(sums[turn % 4], 4, words);
+    std::copy_n(sums[round % 4], 4, words);
     for (uint32_t i = 0; i < 16; ++i) {
       int32_t sum = 0;
       for (uint32_t shift = 0; shift < 32; shift += 8) {

@@ -6,7 +6,7 @@
 namespace nib::bench {
 namespace {
 
-// The members of an op that plans use while they are made and recorded.
+// Sets only the members of an op that creating and recording a plan use.
 const OpRow kPeakOp = {
     .name = "ceiling",
     .written = [](const NibOpDesc*) { return NIB_ROLE_OUTPUT; },

@@ -1,4 +1,4 @@
-// A ceiling kernel with its buffers: planned, bound and recorded by the core's own machinery, though no op uses it.
+// A ceiling kernel with its buffers. The library's own code plans, binds and records it, although no op uses it.
 #ifndef NIB_BENCH_PEAK_PLAN_H
 #define NIB_BENCH_PEAK_PLAN_H
 
@@ -21,7 +21,8 @@ struct PeakBuffers {
 
 class PeakPlan {
  public:
-  // item_bytes: of input (if there is one) and output, per item; a tile does items_per_tile. Throws kit::Error.
+  // item_bytes: size of an item in the output, and in the input if there is one. A tile processes items_per_tile items.
+  // Throws kit::Error.
   template <class Spec, class Push>
   PeakPlan(const kit::Device& device, const char* kernel, const Spec& spec, const Push& push, uint64_t items,
            uint64_t items_per_tile, uint64_t item_bytes, const PeakBuffers& buffers)
@@ -37,7 +38,7 @@ class PeakPlan {
   }
 
   void record(VkCommandBuffer commands) const;
-  // Each repetition with its own timestamps, one after the other.
+  // Runs the repetitions one after the other, each with its own timestamps.
   Batch run(uint32_t repetitions);
 
  private:

@@ -12,7 +12,7 @@ CeilingReport peakReport(const kit::Device& device, const char* name, const char
   return report;
 }
 
-void takeWay(CeilingReport& report, const Measurement& measured, double work, const std::string& method) {
+void addResult(CeilingReport& report, const Measurement& measured, double work, const std::string& method) {
   if (report.failed() && !report.reason.empty()) return;
   if (!measured.verified) {
     report.best = measured;

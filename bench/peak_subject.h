@@ -1,4 +1,4 @@
-// What ceilings by kernel have in common: a report, a subject of three functions, and how the fastest way is kept.
+// Common parts of the ceilings measured with kernels: the report, and a subject made of three functions.
 #ifndef NIB_BENCH_PEAK_SUBJECT_H
 #define NIB_BENCH_PEAK_SUBJECT_H
 
@@ -9,17 +9,18 @@
 
 namespace nib::bench {
 
-// What results hold before a kernel runs.
+// Result buffers are filled with it before a kernel runs.
 constexpr uint32_t kPeakMarker = 0xa5a5a5a5u;
 
-// tried = the device can run the kernel.
+// A report without a value; `tried` says whether the device can run the kernel.
 CeilingReport peakReport(const kit::Device& device, const char* name, const char* unit, const std::string& kernel,
                          uint32_t workgroup);
 
-// Keeps the faster one; one that failed stays.
-void takeWay(CeilingReport& report, const Measurement& measured, double work, const std::string& method);
+// Adds a method's measurement to the report, which keeps the fastest. A failure is kept in any case. work: bytes or
+// operations of a repetition.
+void addResult(CeilingReport& report, const Measurement& measured, double work, const std::string& method);
 
-// "word 5 gives 1, not 2", for the first that differs.
+// "word 5 gives 1, not 2".
 template <class T>
 std::string differs(const char* what, size_t index, T got, T expected) {
   return std::string(what) + " " + std::to_string(index) + " gives " + std::to_string(got) + ", not " +

@@ -1,4 +1,4 @@
-// What a list of times comes down to.
+// Percentiles of a list of times.
 #ifndef NIB_BENCH_PERCENTILE_H
 #define NIB_BENCH_PERCENTILE_H
 
@@ -7,7 +7,7 @@
 
 namespace nib::bench {
 
-// Of an ascending list that is not empty: linear between the two neighbours (rank = fraction * (count - 1)).
+// The percentile of an ascending list that is not empty, interpolated linearly (rank = fraction * (count - 1)).
 double percentile(std::span<const double> ascending, double fraction);
 
 struct Spread {

@@ -1,4 +1,4 @@
-// Repetitions in one submission.
+// Submits several repetitions at once.
 #ifndef NIB_BENCH_RECORD_H
 #define NIB_BENCH_RECORD_H
 
@@ -11,8 +11,8 @@
 namespace nib::bench {
 
 #if !defined(NIB_NO_VULKAN)
-// Records `record` that often, each repetition with its own slot of the timer and none before the one before has ended,
-// as a program's own dependent work would run. Submits and waits.
+// Calls `record` for each repetition, submits all of them together and waits. Each repetition has its own slot of the
+// timer. Barriers keep them from overlapping, as in a program whose work depends on earlier work.
 Batch submitBatch(const kit::Device& device, kit::Timer& timer, uint32_t repetitions,
                   const std::function<void(VkCommandBuffer)>& record);
 #endif

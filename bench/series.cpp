@@ -10,15 +10,15 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Long enough that the clocks of a GPU rise, short enough for every watchdog.
+// Long enough that a GPU raises its clocks, short enough for every watchdog.
 constexpr double kBatchSeconds = 0.010;
 constexpr uint32_t kSingles = 5;
-constexpr double kMostOverheadSeconds = 0.001;
-constexpr double kLongSeconds = 1;  // beside which no overhead shows
+constexpr double kMaxOverheadSeconds = 0.001;
+constexpr double kLongSeconds = 1;  // the overhead of a submission is negligible in comparison
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-// Of all threads of this process; nothing where the system tells something else by that name.
+// Processor time of all threads of this process. Nothing on systems whose std::clock measures something else.
 std::optional<double> processorSeconds() {
 #if defined(__unix__) || defined(__APPLE__)
   const std::clock_t ticks = std::clock();
@@ -52,7 +52,7 @@ void Series::setBatch(double repetition_seconds) {
   batch_ = static_cast<uint32_t>(std::clamp(fitting, 1.0, double(kMaxBatch)));
 }
 
-void Series::turn() {
+void Series::addRound() {
   const std::optional<double> before = processorSeconds();
   const Batch times = subject_.run(batch_);
   if (before) cpu_.push_back((*processorSeconds() - *before) / batch_);
@@ -70,13 +70,14 @@ void Series::completeSingles() {
   }
 }
 
-// Repetitions lie inside their submission: together they cannot last longer, nor only a small part of a long one.
+// The times of the repetitions must add up to at most the time of the submissions, and to most of it if those are long.
 std::string Series::clockProblem() const {
   if (!hasDeviceClock() || !(device_total_ > 0)) return "the device's timestamps do not advance";
   if (device_total_ > wall_total_ * 1.02) return "the device's timestamps say more than the time that passed";
-  // A submission costs the host what a single one does beyond its repetition; more than this no driver takes.
+  // The overhead of a submission is the time that a submission of one repetition takes beyond the repetition. No driver
+  // takes more than kMaxOverheadSeconds.
   const double overhead =
-      std::clamp(spreadOf(singles_).median - spreadOf(device_).median, 0.0, kMostOverheadSeconds);
+      std::clamp(spreadOf(singles_).median - spreadOf(device_).median, 0.0, kMaxOverheadSeconds);
   const double busy = wall_total_ - overhead * submissions_;
   if (busy > 0.020 && device_total_ < 0.5 * busy) {
     return "the device's timestamps say less than half of the time that passed";
@@ -86,13 +87,13 @@ std::string Series::clockProblem() const {
 
 Spread Series::us(bool device_clock) const { return inMicroseconds(spreadOf(device_clock ? device_ : wall_)); }
 
-std::vector<double> Series::turnSeconds(bool device_clock) const {
+std::vector<double> Series::roundSeconds(bool device_clock) const {
   const std::vector<double>& times = device_clock ? device_ : wall_;
-  std::vector<double> turns;
+  std::vector<double> rounds;
   for (auto at = times.begin(); at != times.end(); at += batch_) {
-    turns.push_back(std::accumulate(at, at + batch_, 0.0) / batch_);
+    rounds.push_back(std::accumulate(at, at + batch_, 0.0) / batch_);
   }
-  return turns;
+  return rounds;
 }
 
 std::optional<double> Series::cpuUs() const {

@@ -1,4 +1,4 @@
-// Times of one subject, gathered over several submissions.
+// Collects times of one subject over several submissions.
 #ifndef NIB_BENCH_SERIES_H
 #define NIB_BENCH_SERIES_H
 
@@ -8,23 +8,23 @@ namespace nib::bench {
 
 class Series {
  public:
-  // Warms up for about that long, and learns how many repetitions fill a submission.
+  // Warms up for about that long, and finds out how many repetitions fill a submission.
   Series(Subject& subject, double warm_up_seconds);
-  // Of something warm already.
+  // For a subject that is warm already and whose repetitions take about this long.
   static Series known(Subject& subject, double repetition_seconds);
 
-  void turn();  // one submission
-  // Submissions of one repetition, until there are enough of them to know what submitting costs.
+  void addRound();  // one submission
+  // Adds submissions of one repetition, until there are enough to estimate the overhead of submitting.
   void completeSingles();
 
   uint32_t repetitions() const { return static_cast<uint32_t>(wall_.size()); }
   bool hasDeviceClock() const { return device_.size() == wall_.size(); }
-  // Why the device's times cannot be right, "" if they can.
+  // Why the device's times must be wrong; "" if they may be right.
   std::string clockProblem() const;
 
   Spread us(bool device_clock) const;
-  // Mean seconds of a repetition, by turn.
-  std::vector<double> turnSeconds(bool device_clock) const;
+  // Mean seconds of a repetition, by round.
+  std::vector<double> roundSeconds(bool device_clock) const;
   double submitToWaitUs() const { return spreadOf(singles_).median * 1e6; }
   std::optional<double> cpuUs() const;
 

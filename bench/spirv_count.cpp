@@ -1,4 +1,4 @@
-// Numbers are those of the SPIR-V specification, https://registry.khronos.org/SPIR-V/specs/unified1/SPIRV.html
+// The numbers are from the SPIR-V specification, https://registry.khronos.org/SPIR-V/specs/unified1/SPIRV.html
 #include "bench/spirv_count.h"
 
 #include <map>
@@ -60,7 +60,7 @@ enum Op : uint32_t {
 };
 constexpr uint32_t kSpecId = 1;
 constexpr uint32_t kWorkgroup = 4, kFunctionStorage = 7, kStorageBuffer = 12;
-constexpr int kMostDepth = 64;
+constexpr int kMaxDepth = 64;
 
 bool isComputation(uint32_t op) {
   return op == kExtInst || (op >= 109 && op <= 118) ||  // conversions
@@ -73,7 +73,8 @@ bool isComputation(uint32_t op) {
 
 using Value = std::optional<uint32_t>;
 
-// Of 32-bit words and booleans. Nothing: not known, or not an operation that decides branches here.
+// Evaluates operations on 32-bit words and booleans. Nothing: an operand is unknown, or the operation is not supported,
+// because no kernel's branch depends on it.
 Value fold(uint32_t op, const Value& a, const Value& b, const Value& c) {
   if (op == kLogicalAnd && ((a && !*a) || (b && !*b))) return 0u;
   if (op == kLogicalOr && ((a && *a) || (b && *b))) return 1u;
@@ -113,13 +114,13 @@ struct Instruction {
 struct Function {
   std::vector<uint32_t> parameters;
   std::vector<Instruction> body;
-  std::map<uint32_t, uint32_t> stores;  // pointer -> how many of its instructions store there
+  std::map<uint32_t, uint32_t> stores;  // pointer -> number of instructions that store to it
 };
 
 struct OpenLoop {
-  uint32_t merge;  // the block behind it
-  uint64_t operations, accesses;  // that were counted before it
-  bool has_inner;  // that touches memory
+  uint32_t merge;                 // its merge block
+  uint64_t operations, accesses;  // counted before the loop
+  bool has_inner;                 // contains a loop that accesses memory
 };
 
 class Counter {
@@ -209,7 +210,6 @@ class Counter {
     return found != components_.end() ? found->second : 1;
   }
 
-  // Counts what one call does. arguments: what the pointers' variables hold, or values. Returns the result, if known.
   void enterLoop(uint32_t merge) {
     ++count_.loops;
     open_.push_back({merge, count_.operations, accesses_, false});
@@ -227,64 +227,66 @@ class Counter {
     ++count_.operations;
   }
 
+  // Counts one call. arguments: values, or the contents of the variables that pointers point to. Returns the function's
+  // result if it is known.
   Value walk(const Function& function, const std::vector<Value>& arguments, int depth) {
-    if (depth > kMostDepth) {
+    if (depth > kMaxDepth) {
       valid_ = false;
       return {};
     }
     std::map<uint32_t, Value> values;  // of results
-    std::map<uint32_t, Value> held;    // by variables of this function that are written once
+    std::map<uint32_t, Value> contents;  // of variables of this function that are written once
     for (size_t i = 0; i < function.parameters.size() && i < arguments.size(); ++i) {
       const uint32_t id = function.parameters[i];
       values[id] = arguments[i];
-      if (!function.stores.contains(id)) held[id] = arguments[i];
+      if (!function.stores.contains(id)) contents[id] = arguments[i];
     }
     const auto value = [&](uint32_t id) {
       const auto found = values.find(id);
       return found != values.end() ? found->second : known(id);
     };
     std::set<std::pair<uint32_t, uint32_t>> edges;
-    std::set<uint32_t> reached, passed;
+    std::set<uint32_t> reached, visited;
     uint32_t block = 0;
     bool live = false;
     bool returned = false;
     Value result;
-    const auto go = [&](uint32_t to) {
+    const auto branchTo = [&](uint32_t to) {
       reached.insert(to);
       edges.insert({block, to});
     };
     for (const Instruction& i : function.body) {
       if (i.op == kLabel) {
-        // A loop's blocks lie between its header and the block behind it.
+        // A loop's blocks are listed between its header and its merge block.
         if (!open_.empty() && open_.back().merge == i.at(0)) leaveLoop();
         live = block == 0 || reached.contains(i.at(0));
         block = i.at(0);
-        passed.insert(block);
+        visited.insert(block);
         continue;
       }
       if (!live) continue;
       switch (i.op) {
-        case kBranch: go(i.at(0)); break;
+        case kBranch: branchTo(i.at(0)); break;
         case kBranchConditional: {
           const Value condition = value(i.at(0));
           if (!condition) ++count_.operations;
-          if (!condition || *condition) go(i.at(1));
-          if (!condition || !*condition) go(i.at(2));
+          if (!condition || *condition) branchTo(i.at(1));
+          if (!condition || !*condition) branchTo(i.at(2));
           break;
         }
         case kSwitch:
           ++count_.operations;
-          go(i.at(1));
-          for (size_t k = 3; k < i.operands.size(); k += 2) go(i.at(k));
+          branchTo(i.at(1));
+          for (size_t k = 3; k < i.operands.size(); k += 2) branchTo(i.at(k));
           break;
         case kLoopMerge: enterLoop(i.at(0)); break;
         case kPhi: {
-          // From blocks that cannot have run nothing comes; from those behind, what is not known yet.
+          // Ignores blocks that cannot branch here. A block not visited yet (a back edge) makes the value unknown.
           bool first = true, same = true;
           Value all;
           for (size_t k = 2; k + 1 < i.operands.size(); k += 2) {
-            if (passed.contains(i.at(k + 1)) && !edges.contains({i.at(k + 1), block})) continue;
-            const Value one = passed.contains(i.at(k + 1)) ? value(i.at(k)) : Value();
+            if (visited.contains(i.at(k + 1)) && !edges.contains({i.at(k + 1), block})) continue;
+            const Value one = visited.contains(i.at(k + 1)) ? value(i.at(k)) : Value();
             same = same && one && (first || one == all);
             all = one;
             first = false;
@@ -294,11 +296,13 @@ class Counter {
         }
         case kLoad:
           access(i.at(2));
-          if (const auto content = held.find(i.at(2)); content != held.end()) values[i.at(1)] = content->second;
+          if (const auto content = contents.find(i.at(2)); content != contents.end()) values[i.at(1)] = content->second;
           break;
         case kStore: {
           access(i.at(0));
-          if (storageOf(i.at(0)) == kFunctionStorage && function.stores.at(i.at(0)) == 1) held[i.at(0)] = value(i.at(1));
+          if (storageOf(i.at(0)) == kFunctionStorage && function.stores.at(i.at(0)) == 1) {
+            contents[i.at(0)] = value(i.at(1));
+          }
           break;
         }
         case kFunctionCall: {
@@ -307,15 +311,15 @@ class Counter {
             valid_ = false;
             return {};
           }
-          std::vector<Value> passing;
+          std::vector<Value> call_arguments;
           for (size_t k = 3; k < i.operands.size(); ++k) {
-            const auto content = held.find(i.at(k));
-            passing.push_back(content != held.end() ? content->second : value(i.at(k)));
+            const auto content = contents.find(i.at(k));
+            call_arguments.push_back(content != contents.end() ? content->second : value(i.at(k)));
           }
-          values[i.at(1)] = walk(callee->second, passing, depth + 1);
-          // What it writes through a pointer.
+          values[i.at(1)] = walk(callee->second, call_arguments, depth + 1);
+          // The callee changes variables that it stores to through pointers.
           for (size_t k = 0; k < callee->second.parameters.size(); ++k) {
-            if (callee->second.stores.contains(callee->second.parameters[k])) held.erase(i.at(k + 3));
+            if (callee->second.stores.contains(callee->second.parameters[k])) contents.erase(i.at(k + 3));
           }
           break;
         }

@@ -1,4 +1,5 @@
-// How many operations a compute module does, where no driver tells: a measure of the kernel, not of a compiler.
+// Counts the operations of a compute module, for drivers that report no instructions. The count measures the kernel,
+// not a compiler.
 #ifndef NIB_BENCH_SPIRV_COUNT_H
 #define NIB_BENCH_SPIRV_COUNT_H
 
@@ -9,17 +10,18 @@
 namespace nib::bench {
 
 struct SpirvCount {
-  uint64_t operations = 0;  // a loop's as if it ran once
-  uint64_t looped = 0;      // those of them in innermost loops that touch memory
+  uint64_t operations = 0;  // a loop counts as one iteration
+  uint64_t looped = 0;      // those of them in innermost loops that access memory
   uint32_t loops = 0;
 };
 
-// Of one invocation of the module's only entry point with these values for the specialization constants 0, 1, ...:
-// calls inlined, branches on constants taken, both sides of all others counted. Counted are arithmetic, comparison,
-// selection and conversion (vectors by component, none of constants alone), branches on data, atomics, subgroup
-// operations, and each load or store of a buffer or of shared memory, whatever its width. Not counted is what compilers
-// make disappear: moves between variables, taking vectors apart, addresses of variables, bit casts.
-// Nothing for what is no such module.
+// Counts one invocation of the module's only entry point, with these values for the specialization constants 0, 1, ...
+// Calls are inlined. A branch on constants counts the side taken; any other branch counts both sides.
+// It counts arithmetic, comparison, selection and conversion (vectors by component, none on constants alone), branches
+// on data, atomics, subgroup operations, and each load or store of a buffer or of shared memory, whatever its width. It
+// leaves out operations that compilers remove: moves between variables, extraction from vectors, addresses of
+// variables, bit casts.
+// Returns nullopt if `words` is not such a module.
 std::optional<SpirvCount> countSpirv(std::span<const uint32_t> words, std::span<const uint32_t> spec);
 
 }  // namespace nib::bench

@@ -1,5 +1,5 @@
-# VulkanHeaders_FOUND and the target Vulkan::Headers: the headers alone, no loader is linked.
-# The package of the headers has a config file since 1.2.189; else they are looked for by path (and in VULKAN_SDK).
+# Defines VulkanHeaders_FOUND and the target Vulkan::Headers: only the headers, no loader is linked.
+# The headers' package has a config file since 1.2.189; older ones are searched by path and in VULKAN_SDK.
 if(NOT TARGET Vulkan::Headers)
   find_package(VulkanHeaders CONFIG QUIET)
 endif()

@@ -1,4 +1,4 @@
-# volk_FOUND and the target volk::volk_headers: volk as a header, compiled by whoever defines VOLK_IMPLEMENTATION.
+# Defines volk_FOUND and the target volk::volk_headers: volk as a header, whose user defines VOLK_IMPLEMENTATION.
 # Some distributions ship volk's config file, some only volk.h and volk.c.
 if(NOT TARGET volk::volk_headers)
   find_package(volk CONFIG QUIET)

@@ -1,8 +1,8 @@
-# nibble_find_compilers(): which compiler makes which module, what is left out, and what cannot be validated.
+# nibble_find_compilers(): chooses the compiler of each module, and finds modules that cannot be built or validated.
 include_guard()
 
-# Whether `compiler` takes a shader that uses `what`; the module is left in `spirv`.
-function(nibble_probe_shader compiler spirv source what result)
+# Sets `result` to whether `compiler` compiles the shader text `source`; writes the module to `spirv`.
+function(nibble_probe_shader compiler spirv source result)
   get_filename_component(dir "${spirv}" DIRECTORY)
   file(MAKE_DIRECTORY "${dir}")
   file(REMOVE "${spirv}")
@@ -53,8 +53,8 @@ function(nibble_find_compilers)
     list(APPEND compilers "${compiler}")
     list(LENGTH compilers index)
     set(probe "${PROJECT_BINARY_DIR}/probe/${index}")
-    nibble_probe_shader("${compiler}" "${probe}/coopmat.spv" "${nibble_coopmat_probe}" coopmat has_coopmat)
-    nibble_probe_shader("${compiler}" "${probe}/dot.spv" "${nibble_dot_probe}" dot has_dot)
+    nibble_probe_shader("${compiler}" "${probe}/coopmat.spv" "${nibble_coopmat_probe}" has_coopmat)
+    nibble_probe_shader("${compiler}" "${probe}/dot.spv" "${nibble_dot_probe}" has_dot)
     if(has_coopmat AND NOT coopmat_compiler)
       set(coopmat_compiler "${compiler}")
       set(coopmat_module "${probe}/coopmat.spv")
@@ -99,7 +99,7 @@ function(nibble_find_compilers)
     if("coopmat" IN_LIST NIBBLE_M_${module}_NEEDS)
       set(is_coopmat TRUE)
     endif()
-    # Tests compile modules with other defines also where the ready ones serve the library.
+    # A compiler is set also if the library uses prebuilt modules, because tests compile them with other defines.
     if(compilers AND NOT is_coopmat)
       set(NIBBLE_M_${module}_COMPILER "${first}" PARENT_SCOPE)
       set(NIBBLE_M_${module}_VALIDATE TRUE PARENT_SCOPE)
@@ -133,7 +133,7 @@ function(nibble_find_compilers)
                    "tools/get/glslang.sh gets one): ${left_out}")
   endif()
   if(NIBBLE_SPIRV_DIR)
-    # Whoever made the modules has validated them.
+    # Prebuilt modules were validated when they were built.
   elseif(NOT NIBBLE_SPIRV_VAL)
     message(STATUS "nibble: no spirv-val, so SPIR-V is not validated")
   elseif(unchecked)

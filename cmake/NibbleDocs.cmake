@@ -1,5 +1,5 @@
-# Target nibble_docs: the reference of the public headers, by doxygen, in build/<preset>/docs. It exists only where
-# doxygen and awk are installed, and the sources are whole. Warnings are errors.
+# Target nibble_docs: doxygen's reference of the public headers, in build/<preset>/docs. It exists only if doxygen and
+# awk are installed and the sources include docs/. Warnings are errors.
 find_program(NIBBLE_DOXYGEN NAMES doxygen)
 find_program(NIBBLE_AWK NAMES awk mawk gawk)
 mark_as_advanced(NIBBLE_DOXYGEN NIBBLE_AWK)

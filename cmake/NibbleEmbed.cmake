@@ -1,9 +1,9 @@
-# nibble_embed(FILE NAME OUTPUT): writes OUTPUT with NAME[], the bytes of FILE, and NAMEBytes, their number.
+# nibble_embed(FILE NAME OUTPUT): writes a C file OUTPUT with the bytes of FILE in NAME[] and their count in NAMEBytes.
 # As a script: cmake -DINPUT=... -DNAME=... -DOUTPUT=... -P NibbleEmbed.cmake
 if(CMAKE_SCRIPT_MODE_FILE)
   file(READ "${INPUT}" hex HEX)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-  string(REPLACE "0x0a," "0x0a,\n" bytes "${bytes}")  # lines of text stay lines, for the compiler's sake
+  string(REPLACE "0x0a," "0x0a,\n" bytes "${bytes}")  # one line per line of text: some compilers limit line length
   file(WRITE "${OUTPUT}"
     "static const unsigned char ${NAME}[] = {\n${bytes}};\nstatic const unsigned long ${NAME}Bytes = sizeof ${NAME};\n")
   return()

@@ -1,5 +1,5 @@
-# What `cmake --install` puts where: the CMake package, the pkg-config file, headers, the shader headers an application
-# may include in its own GLSL, and (component spirv) the compiled modules, for builds without a shader compiler.
+# Install rules: the CMake package, the pkg-config file, headers, the shader headers that an application may include in
+# its GLSL, and (component spirv) the compiled modules, for builds without a shader compiler.
 include(CMakePackageConfigHelpers)
 
 set(nibble_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/nibble")
@@ -16,7 +16,7 @@ endif()
 install(TARGETS ${nibble_installed} EXPORT nibbleTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(EXPORT nibbleTargets NAMESPACE nibble:: DESTINATION "${nibble_package_dir}")
 
-# The archive is C++, its users may be C: then what the C++ driver links by itself must be named.
+# The archive is C++. A C program does not link the C++ runtime implicitly, so the package names its libraries.
 set(nibble_cxx_runtime "")
 foreach(library stdc++ c++ m)
   if(library IN_LIST CMAKE_CXX_IMPLICIT_LINK_LIBRARIES)
@@ -31,7 +31,7 @@ install(FILES "${NIBBLE_GENERATED}/nibbleConfig.cmake" "${NIBBLE_GENERATED}/nibb
               cmake/FindVulkanHeaders.cmake
         DESTINATION "${nibble_package_dir}")
 
-# Relative to the file's own place, so that the tree can be moved and --prefix be given late.
+# Relative to the .pc file, so that the tree can be moved and --prefix can be given at install time.
 file(RELATIVE_PATH nibble_pc_prefix "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
 string(REGEX REPLACE "/$" "" nibble_pc_prefix "${nibble_pc_prefix}")
 set(nibble_pc_cflags "")

@@ -1,5 +1,5 @@
-# Reads shaders/kernels.list (its grammar is in its header) and makes all that follows from it: sources, the public
-# NibFormat enum, the format and op tables, the SPIR-V modules and the kernel tables.
+# Reads shaders/kernels.list (its header defines the grammar) and generates from it: source lists, the public NibFormat
+# enum, the format and op tables, the SPIR-V modules and the kernel tables.
 #
 # Sets NIBBLE_GENERATED        folder of generated files: include/ public, src/ private
 #      NIBBLE_LISTED_SOURCES   C++ files of the listed formats and ops
@@ -9,7 +9,7 @@
 #      NIBBLE_MODULES          module names in table order; of module M: NIBBLE_M_<M>_NAME, _SOURCE, _MACRO, _FORMAT,
 #                              _FORMAT_ID, _VARIANT, _TARGET, _NEEDS, _COMPILER or _SPIRV (neither: left out)
 #      NIBBLE_CAN_COMPILE      there is a shader compiler
-# Gives nibble_kernel_table(SUFFIX ...) and nibble_embed_shader(TARGET FILE ...).
+# Defines nibble_kernel_table(SUFFIX ...) and nibble_embed_shader(TARGET FILE ...).
 include_guard()
 
 set(NIBBLE_LIST "${PROJECT_SOURCE_DIR}/shaders/kernels.list")
@@ -18,7 +18,7 @@ set(NIBBLE_SPIRV_OUT "${PROJECT_BINARY_DIR}/spirv")
 set(NIBBLE_MODULE_BUDGET 400)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${NIBBLE_LIST}")
 
-# Writes only what differs, so that a new configure run rebuilds nothing by itself.
+# Writes the file only if its content changes, so that a new configure run alone rebuilds nothing.
 function(nibble_write file content)
   set(old "")
   if(EXISTS "${file}")

@@ -1,4 +1,4 @@
-# Build rules of shaders: nibble_kernel_table for those of shaders/kernels.list, nibble_embed_shader for others.
+# Build rules for shaders: nibble_kernel_table for those in shaders/kernels.list, nibble_embed_shader for others.
 include_guard()
 
 # What the compiler leaves of loads and stores of local variables, which is a sixth of its SPIR-V: nothing is inlined,
@@ -143,7 +143,7 @@ function(nibble_kernel_table suffix)
     set_property(GLOBAL PROPERTY NIBBLE_SPIRV_FILES "${spirv_files}")
   endif()
 
-  # Sizes are known when the modules are built, so the table is written then.
+  # The table contains the modules' sizes, so it is written at build time.
   nibble_write("${generated}/kernel_table.rows" "${rows}")
   set(table "${generated}/kernel_table.cpp")
   add_custom_command(
@@ -165,14 +165,14 @@ function(nibble_kernel_table suffix)
       target_sources(nibble_kernels_${suffix} PRIVATE $<TARGET_OBJECTS:nibble_spirv>)
     endif()
   endif()
-  # Makefiles copy the rules of the default modules into every library whose table needs them; then they must be done
-  # before, not run twice at once.
+  # Makefile generators copy the rules of the default modules into every library whose table needs them. This dependency
+  # keeps two of them from running the same rule at once.
   add_dependencies(nibble_kernels_${suffix} nibble_spirv)
 endfunction()
 
 # nibble_embed_shader(CXX_TARGET FILE [NAME x] [TARGET vulkan1.1] [DEFINES D...])
-# Compiles one more shader, which is in no table, into CXX_TARGET: nib::kSpirv_x[] and nib::kSpirvWords_x, declared by
-# the generated header "x.spv.h". x is the file's name without its ending if no other is given.
+# Compiles a shader that is in no table into CXX_TARGET, as nib::kSpirv_x[] and nib::kSpirvWords_x; the generated header
+# "x.spv.h" declares them. x is NAME, or the file's name without its extension.
 function(nibble_embed_shader cxx_target file)
   cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME;TARGET" "DEFINES")
   if(NOT arg_TARGET)

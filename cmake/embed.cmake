@@ -1,4 +1,4 @@
-# cmake -D spirv=FILE -D cpp=FILE -D symbol=NAME -P embed.cmake: a SPIR-V file as the C++ array nib::kSpirv_NAME.
+# cmake -D spirv=FILE -D cpp=FILE -D symbol=NAME -P embed.cmake: writes a SPIR-V file as the C++ array nib::kSpirv_NAME.
 cmake_minimum_required(VERSION 3.22)
 file(READ "${spirv}" hex HEX)
 string(LENGTH "${hex}" digits)

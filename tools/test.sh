@@ -22,7 +22,7 @@ if [ "${1:-}" = --long ]; then
 fi
 
 prepare
-# Only a spare: where it cannot be installed, the one that tools/get fetches serves.
+# Tests that need a missing package are skipped, and tools/get downloads a newer validation layer anyway.
 need_packages "${TEST_PACKAGES[@]}" || true
 test_drivers
 configure ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
@@ -35,8 +35,8 @@ status=0
 ctest --test-dir "$BUILD" --output-on-failure -j2 --no-tests=error --timeout "${NIBBLE_TEST_TIMEOUT:-600}" \
   "${list[@]}" "$@" 2>&1 | tee "$log" || status=$?
 for line in "${NOT_TESTED[@]}"; do printf '%s\n' "$line"; done
-# Counted here, one line a test: ctest's own summary takes skipped tests for passed ones. Without that summary ctest did
-# not get to its end, which is a failure too.
+# Counts the lines of single tests, because ctest's summary counts skipped tests as passed. If the summary is missing,
+# ctest did not finish, which is a failure, too.
 awk '/^ *[0-9]+\/[0-9]+ Test +#/ { if (/ Passed /) passed++; else if (/\*\*\*Skipped/) skipped++; else failed++ }
      /tests? passed, .* tests? failed out of/ { ended = 1 }
      END {

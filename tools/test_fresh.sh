@@ -20,10 +20,10 @@ need_packages debootstrap || exit 1
 work_dir
 root=$WORK/root
 
-# debootstrap's script for every Ubuntu is "gutsy"; a name it does not know is taken for a newer one of those.
+# debootstrap's script for every Ubuntu is "gutsy". A suite that it does not know is treated as a newer Ubuntu.
 scripts=/usr/share/debootstrap/scripts
 script=$(basename "$(readlink -e "$scripts/$SUITE" || echo gutsy)")
-# Ubuntu keeps some of what we need in universe, and has no newer drivers for the tests. Debian must have everything.
+# Ubuntu has some of the packages in universe, and no newer drivers for the tests. On Debian everything is required.
 case $script in gutsy) components=main,universe all=0 ;; *) components=main all=1 ;; esac
 
 if [ ! -e "$base" ]; then
@@ -40,14 +40,14 @@ else
   tar -xf "$base" -C "$root"
 fi
 
-# How this machine reaches the network, the chroot needs too.
+# The chroot needs this machine's network settings.
 cp -L /etc/resolv.conf /etc/hosts "$root/etc/" 2>/dev/null || true
 cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/" 2>/dev/null || true
 apt-config dump | grep '^Acquire::' > "$root/etc/apt/apt.conf.d/90network" || true
 
 git clone -q --no-hardlinks "$NIBBLE_ROOT" "$root/nibble"
 
-# inside COMMAND...: in namespaces of their own, so that mounts and processes end with the command, however it ends.
+# inside COMMAND...: runs it in the chroot, in separate namespaces, so that mounts and processes end with it in any case.
 inside() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   unshare --mount --pid --fork --kill-child --propagation private sh -c '
@@ -57,7 +57,7 @@ inside() {
   ' sh "$root" NIBBLE_REQUIRE_ALL="${NIBBLE_REQUIRE_ALL:-$all}" "$@" </dev/null
 }
 
-# timed LABEL COMMAND...: prints the command's output as it comes, and notes how long it took.
+# timed LABEL COMMAND...: runs the command inside, and records how long it took.
 times=()
 timed() {
   local label=$1 start=$SECONDS

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets a GLSL compiler that knows GL_KHR_cooperative_matrix and GL_EXT_integer_dot_product: one on PATH if it does,
-# else one built from the source package of a newer Debian release (2 to 4 minutes on two cores, once).
+# Gets a GLSL compiler that supports GL_KHR_cooperative_matrix and GL_EXT_integer_dot_product: one on PATH, if it does,
+# else one built from the source package of a newer Debian release (once, 2 to 4 minutes on two cores).
 # The last line of stdout is the compiler's path.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 SUITE=trixie
 have=$NIBBLE_CACHE/glslang
 
-# What counts is what the compiler takes, not the version it prints.
+# Compiles a probe shader, because the version that a compiler prints does not say which extensions it supports.
 knows_extensions() {
   local dir rc=0
   dir=$(mktemp -d)
@@ -65,7 +65,7 @@ build() {
   } >"$WORK/log" 2>&1 || { tail -n 20 "$WORK/log" >&2; die "glslang does not build"; }
   mkdir -p "$WORK/out"
   cp "$WORK/build/StandAlone/glslang" "$WORK/out/"
-  knows_extensions "$WORK/out/glslang" || die "the glslang just built does not take the probe shader"
+  knows_extensions "$WORK/out/glslang" || die "the glslang just built does not compile the probe shader"
   publish "$WORK/out" glslang
 }
 

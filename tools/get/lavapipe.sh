@@ -8,11 +8,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib/common.sh"
 . "$here/../lib/archive.sh"
 
-# Backports change rarely; sid is the spare. The first one is taken whose driver proves itself.
+# Backports change rarely; sid is the fallback. The first suite whose driver passes works_here is used.
 SUITES=${NIBBLE_LAVAPIPE_SUITES:-trixie-backports sid}
 have=$NIBBLE_CACHE/lavapipe
 
-# download SUITE: the packages, with everything they depend on, into $WORK/apt/archives.
+# download SUITE: downloads the packages and all their dependencies into $WORK/apt/archives.
 download() {
   local base=${1%-backports} sources
   sources=$(debian_source deb "$1$([ "$base" = "$1" ] || echo " $base")") || return 1
@@ -24,7 +24,8 @@ download() {
   } >"$WORK/log" 2>&1 || { say "Debian $1: $(grep -m 1 '^E:' "$WORK/log")"; return 1; }
 }
 
-# unpack TREE: a system tree with the libraries, without documentation. Only our user's files, no package scripts.
+# unpack TREE: unpacks the packages into a system tree, without documentation. Files belong to the current user, and no
+# package script runs.
 unpack() {
   local tree=$1 name deb
   for name in bin lib lib64 sbin; do
@@ -39,7 +40,7 @@ unpack() {
   done
 }
 
-# launcher DIR TREE: writes DIR/run, which finds everything beside itself and so survives being moved.
+# launcher DIR TREE: writes DIR/run, which finds everything relative to itself, so that DIR can be moved.
 launcher() {
   local tree=$2 loader driver libs
   loader=$(find "$tree/usr/lib" -name 'ld-linux*.so.*' | sort | tail -n 1)
@@ -48,22 +49,22 @@ launcher() {
   libs=$(dirname "$driver")
   sed -e "s#@LOADER@#${loader#"$1"/}#" -e "s#@LIBS@#${libs#"$1"/}#" > "$1/run" <<'RUN'
 #!/bin/sh
-# run PROGRAM ARGS...: PROGRAM on the lavapipe beside this file.
-# A program that starts itself again must do so through $NIBBLE_LAUNCHER: /proc/self/exe is the program loader here.
+# run PROGRAM ARGS...: runs PROGRAM with the lavapipe in this folder.
+# A program that starts itself again must use $NIBBLE_LAUNCHER, because /proc/self/exe is the program loader here.
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 0 ] || { echo "usage: $0 PROGRAM ARGS..." >&2; exit 2; }
 program=$(command -v "$1") || { echo "$0: no program $1" >&2; exit 127; }
 shift
 export NIBBLE_LAUNCHER="$here/run"
 export VK_DRIVER_FILES="$here/lvp_icd.json" VK_ICD_FILENAMES="$here/lvp_icd.json"
-# Layers that the system starts by itself belong to the system's drivers.
+# The system's implicit layers are for the system's drivers.
 export VK_LOADER_LAYERS_DISABLE="${VK_LOADER_LAYERS_DISABLE:-~implicit~}"
-# Cooperative matrices work at this width alone.
+# Cooperative matrices work only at this vector width.
 export LP_NATIVE_VECTOR_WIDTH="${LP_NATIVE_VECTOR_WIDTH:-256}"
 exec "$here/@LOADER@" --argv0 "$program" --library-path "$here/@LIBS@" "$program" "$@"
 RUN
   chmod 755 "$1/run"
-  # A path relative to the json is taken from the json's folder.
+  # The loader resolves a relative path from the json's folder.
   printf '{"file_format_version": "1.0.0",\n "ICD": {"library_path": "./%s", "api_version": "1.4.0"}}\n' \
     "${driver#"$1"/}" > "$1/lvp_icd.json"
 }
@@ -86,11 +87,11 @@ build() {
     rm -rf "$WORK/out"
     unpack "$WORK/out/root"
     launcher "$WORK/out" "$WORK/out/root" || { say "Debian $suite has no lavapipe"; continue; }
-    proves "$WORK/out" || continue
+    works_here "$WORK/out" || continue
     publish "$WORK/out" lavapipe
     return
   done
-  die "no newer lavapipe to be had here"
+  die "no newer lavapipe is available here"
 }
 
 if [ ! -x "$have/run" ]; then

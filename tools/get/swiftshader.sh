@@ -7,5 +7,5 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib/archive.sh"
 . "$here/../lib/chromium.sh"
 
-dir=$(chromium_vulkan) || die "no SwiftShader to be had here"
+dir=$(chromium_vulkan) || die "no SwiftShader is available here"
 printf '%s\n' "$dir/swiftshader_icd.json"

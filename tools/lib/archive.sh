@@ -1,5 +1,5 @@
-# Sourced, after common.sh: getting packages from the package archive that this machine already uses,
-# without installing them, without being root, and without touching the machine's own apt state.
+# Sourced, after common.sh: downloads packages from the package archive that this machine uses, without installing
+# them, without root, and without changing the machine's apt state.
 # shellcheck shell=bash
 
 # source_entries: "KIND URI SUITE" for each entry of the machine's apt sources, the distribution's own first.
@@ -32,18 +32,18 @@ source_entries() {
   ' "${files[@]}"
 }
 
-# archive_uri: the address of the distribution's main archive. Its suite has a bare name ("bookworm"), while
-# security, updates and backports have a dash or a slash in theirs.
+# archive_uri: prints the address of the distribution's main archive. The main suite has a bare name ("bookworm"); the
+# names of security, updates and backports contain a dash or a slash.
 archive_uri() {
   local uri
   uri=${NIBBLE_ARCHIVE:-$(source_entries | awk '$1 == "deb" && $3 !~ /[-\/]/ && !seen++ { print $2 }')}
   [ -n "$uri" ] || return 1
-  # Cloud images name a file that holds the addresses; not every program can follow that.
+  # Cloud images name a file that holds the addresses, which not every program can read.
   case $uri in mirror+file:*) uri=$(awk '!/^#/ && NF { print $1; exit }' "${uri#mirror+file:}") ;; esac
   printf '%s\n' "${uri%/}"
 }
 
-# debian_archive: archive_uri, if it is Debian's (or the caller names one in NIBBLE_ARCHIVE).
+# debian_archive: prints archive_uri if it is Debian's, or the one that the caller sets in NIBBLE_ARCHIVE.
 debian_archive() {
   local id
   id=$(. /etc/os-release 2>/dev/null && printf '%s' "${ID:-}")
@@ -82,7 +82,7 @@ CONF
   export APT_CONFIG=$dir/apt.conf
 }
 
-# debian_source TYPE SUITES: the deb822 lines for suites of the Debian archive, signatures checked.
+# debian_source TYPE SUITES: prints deb822 lines for suites of the Debian archive, with signature checks.
 debian_source() {
   local uri keys=/usr/share/keyrings/debian-archive-keyring.gpg
   uri=$(debian_archive) || return 1
@@ -90,8 +90,8 @@ debian_source() {
   printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$1" "$uri" "$2" "$keys"
 }
 
-# download_package NAME DIR: the .deb of NAME from the machine's own sources into DIR. When the machine's package
-# lists are missing or too old for that, with lists of our own.
+# download_package NAME DIR: downloads the .deb of NAME from the machine's sources into DIR. If the machine's package
+# lists are missing or too old, it uses private ones.
 download_package() {
   local name=$1 dir=$2
   command -v apt-get >/dev/null || { say "cannot download the package $name: this system has no apt"; return 1; }
@@ -100,7 +100,7 @@ download_package() {
     cd "$dir" || exit 1
     apt-get -q -o APT::Sandbox::User=root download "$name" >log 2>&1 && exit 0
     private_apt "$WORK/apt"
-    # One unreachable third-party source must not stop us: whether the download works is what counts.
+    # An unreachable third-party source must not stop this: only the download matters.
     apt-get -q update >>log 2>&1 || true
     apt-get -q download "$name" >>log 2>&1
   ) || { say "cannot download the package $name: $(grep -m 1 '^E:' "$dir/log")"; return 1; }

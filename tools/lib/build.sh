@@ -1,8 +1,8 @@
-# Sourced, after common.sh and packages.sh: from sources to binaries.
+# Sourced, after common.sh and packages.sh: configures and builds.
 # shellcheck shell=bash
 
-# prepare: installs what building needs and sets $PRESET. Without Vulkan's headers that is the part of nibble that does
-# without: the formats and the operations on the CPU.
+# prepare: installs the packages that building needs, and sets $PRESET. Without Vulkan's headers the preset builds only
+# the formats and the CPU operations.
 prepare() {
   PRESET=release
   if need_packages "${BUILD_PACKAGES[@]}" "${VULKAN_PACKAGES[@]}"; then return; fi
@@ -12,14 +12,14 @@ prepare() {
   PRESET=no-vulkan
 }
 
-# configure [CMAKE OPTIONS...]: $PRESET, in the folder $BUILD.
+# configure [CMAKE OPTIONS...]: configures $PRESET, and sets $BUILD to its build folder.
 configure() {
   BUILD=$NIBBLE_ROOT/build/$PRESET
   cd "$NIBBLE_ROOT" || exit 1
   cmake --preset "$PRESET" "$@"
 }
 
-# compile [TARGETS...]: these, or everything.
+# compile [TARGETS...]: builds these targets, or all.
 compile() {
   cmake --build "$BUILD" --parallel "$(nproc)" ${1:+--target "$@"}
 }

@@ -1,9 +1,9 @@
-# Sourced, after archive.sh: Vulkan libraries that Debian ships only inside its browser package, which is unpacked and
-# not installed: SwiftShader (a software driver near Vulkan's guaranteed minimum) and a recent validation layer.
+# Sourced, after archive.sh: Vulkan libraries that Debian ships only inside its Chromium package: SwiftShader (a
+# software driver near Vulkan's guaranteed minimum) and a recent validation layer. The package is unpacked, not installed.
 # shellcheck shell=bash
 
-# chromium_vulkan: prints the folder that holds both, with the json files that name them to a Vulkan loader.
-# They come in one package, so they are made together: one download serves both.
+# chromium_vulkan: prints the folder of both libraries, with the json files through which a Vulkan loader finds them.
+# Both come from one download.
 chromium_vulkan() {
   local have=$NIBBLE_CACHE/chromium lib
   [ -e "$have/version" ] || one_at_a_time chromium
@@ -17,8 +17,8 @@ chromium_vulkan() {
       tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" \
         "./$lib/libVkLayer_khronos_validation.so" ||
       { say "chromium-common does not hold these libraries any more"; return 1; }
-    # Absolute paths: a loader looks up a bare name in the system's folders. No more is promised to the loader than it
-    # needs to know; driver and layer answer for themselves when asked.
+    # Absolute paths, because a loader looks up a bare name in the system's folders. The files declare only what the
+    # loader needs; driver and layer report the rest themselves.
     cat > "$WORK/out/swiftshader_icd.json" <<JSON
 {"file_format_version": "1.0.0",
  "ICD": {"library_path": "$have/libvk_swiftshader.so", "api_version": "1.3.0"}}

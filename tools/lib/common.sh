@@ -1,12 +1,12 @@
-# Sourced by every script here: where things are, how to speak, how to publish a finished result.
+# Sourced by every script here: paths, messages, work folders, and a cache whose entries are replaced atomically.
 # shellcheck shell=bash disable=SC2034
 
 NIBBLE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 NIBBLE_CACHE=${NIBBLE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/nibble}
-# Other programs are told absolute paths inside the cache, so it must be absolute itself.
+# Other programs get paths inside the cache, so it must be absolute.
 case $NIBBLE_CACHE in /*) ;; *) NIBBLE_CACHE=$PWD/$NIBBLE_CACHE ;; esac
 
-# stdout belongs to results (a path that the caller reads), so all talk goes to stderr.
+# stdout is for results (a path that the caller reads), so messages go to stderr.
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
@@ -26,8 +26,8 @@ as_root() {
   fi
 }
 
-# work_dir: makes $WORK, a folder that goes away with the script. It lies in the cache, so that a
-# finished result can be renamed into place.
+# work_dir: creates the folder $WORK, which is removed when the script ends. It is inside the cache, so that a finished
+# result can be renamed into place.
 work_dir() {
   mkdir -p "$NIBBLE_CACHE"
   WORK=$(mktemp -d "$NIBBLE_CACHE/.work.XXXXXX")
@@ -36,14 +36,14 @@ work_dir() {
   trap 'exit 143' TERM
 }
 
-# one_at_a_time NAME: waits until no other run is making NAME.
+# one_at_a_time NAME: takes a lock, so that no other run creates NAME at the same time.
 one_at_a_time() {
   mkdir -p "$NIBBLE_CACHE"
   exec 9>"$NIBBLE_CACHE/.$1.lock"
   flock 9
 }
 
-# publish DIR NAME: DIR becomes $NIBBLE_CACHE/NAME in one step; a half-made NAME is never seen.
+# publish DIR NAME: renames DIR to $NIBBLE_CACHE/NAME, so that no program sees an incomplete NAME.
 publish() {
   chmod 755 "$1"
   mkdir -p "$(dirname "$NIBBLE_CACHE/$2")"

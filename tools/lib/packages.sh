@@ -11,13 +11,13 @@ TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclan
 # What tools/test.sh --long needs beside them.
 LONG_PACKAGES=('clang-tidy-14|clang-tidy' debootstrap time)
 
-# installed_packages NAME...: those of them that are installed.
+# installed_packages NAME...: prints those that are installed.
 installed_packages() {
   { dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } |
     awk '$1 == "installed" { print $2 }'
 }
 
-# missing_packages 'A|B'...: the entries of which no name is installed, one a line. One look at dpkg for all.
+# missing_packages 'A|B'...: prints the entries of which no name is installed, one per line. It calls dpkg once for all.
 missing_packages() {
   local entry have
   # shellcheck disable=SC2046 # words are wanted: one name each
@@ -27,7 +27,8 @@ missing_packages() {
   done
 }
 
-# known_names 'A|B'...: for each entry, the first name that apt can install, else its first name, for a clear complaint.
+# known_names 'A|B'...: prints for each entry the first name that apt can install, else its first name, so that apt's
+# error names it.
 known_names() {
   local entry name pick
   for entry in "$@"; do
@@ -39,11 +40,11 @@ known_names() {
   done
 }
 
-# need_packages 'A|B'...: installs what is missing; quick, offline and without root when nothing is.
+# need_packages 'A|B'...: installs the missing packages. If none is missing, it is quick and needs no network and no root.
 need_packages() {
   local missing names log
   if ! command -v dpkg-query >/dev/null; then
-    say "no dpkg here: expecting what these Debian packages hold to be installed: $*"
+    say "no dpkg here: the contents of these Debian packages must be installed: $*"
     return 0
   fi
   mapfile -t missing < <(missing_packages "$@")

@@ -71,7 +71,7 @@ constexpr uint32_t kSharedBytes = 144 * 16 + 16 * 16 + 4 + 6 * 144 * 8 + 6 * 16 
 
 NIB_SPEC_STRUCT(ErrorsSpec, ERRORS_SPEC)
 
-// The kernel's *_LAYOUT. 2: rows are contiguous, so the operand is one row. 1: every whole leaf is contiguous and starts
+// The kernel's *_LAYOUT. 2: rows are contiguous, so the operand is one row. 1: every whole leaf is contiguous, starting
 // at a multiple of its length. 0: neither.
 uint32_t layoutOf(const NibErrorsDesc& d, uint32_t stride) {
   if (d.rows == 1 || stride == d.cols) return 2;

@@ -40,8 +40,9 @@ NibResult checkKind(const NibHistogramDesc& d, const Log& log) {
   // Kernels count words of the output range in 32 bits.
   const uint64_t histograms = histogramCount(d);
   if (histograms * d.bins > kMaxElements / 4) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: bins %u for each of %llu histograms are more than 2^30 - 2^19 together",
-                    d.bins, (unsigned long long)histograms);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "histogram: bins %u for each of %llu histograms are more than 2^30 - 2^19 together", d.bins,
+                    (unsigned long long)histograms);
   }
   return NIB_SUCCESS;
 }

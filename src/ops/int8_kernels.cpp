@@ -105,8 +105,8 @@ uint64_t tokenBytes(const Int8Product& p, const StagedInput& input) { return uin
 
 // staged: the dense input, which the kernel quantizes; NULL = the input is codes.
 template <class Spec>
-NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int8Tiling& tiling, const Separate& separate,
-                    PlanBuilder& builder, const StagedInput* staged = nullptr) {
+NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int8Tiling& tiling,
+                    const Separate& separate, PlanBuilder& builder, const StagedInput* staged = nullptr) {
   const NibInt8GemmDesc& d = p.desc;
   const uint32_t row_blocks = uint32_t(ceilDiv(d.rows, tiling.tile_rows));
   spec.WG = tiling.workgroup;

@@ -15,7 +15,9 @@ NibResult checkSide(const char* op, const char* side, const NibWeights& weights,
                     g.format->info.name, four_bits ? "4-bit or " : "");
   }
   if (weights.granularity == NIB_GRANULARITY_COLUMN) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.granularity COLUMN: a scale per column cannot be factored out of a sum over columns", op, side);
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "%s: %s.granularity COLUMN: a scale per column cannot be factored out of a sum over columns", op,
+                    side);
   }
   if (weights.flags & NIB_WEIGHTS_FLAT) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.flags: FLAT rows do not start on words", op, side);
@@ -58,7 +60,8 @@ NibResult checkResult(const char* op, const NibInt8GemmDesc& d, const Log& log) 
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", op, d.flags);
   }
   if (d.result_type == NIB_INT8_RESULT_I32 && (d.flags != 0 || d.activation != NIB_ACTIVATION_NONE)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 returns the sums: flags and activation must be 0", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: result_type I32 returns the sums: flags and activation must be 0", op);
   }
   // Written so that NaN fails.
   constexpr float kLeast = 0x1p-60f, kMost = 0x1p60f;
@@ -128,12 +131,14 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
     p.piece = p.weights.groups_per_row > 1 ? commonDivisor(p.piece, p.input.group) : p.input.group;
   }
   if (d.result_type == NIB_INT8_RESULT_I32 && p.grouped) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 has no scales and cannot be combined with granularity GROUP", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: result_type I32 has no scales and cannot be combined with granularity GROUP", op);
   }
   const uint32_t x_reach = int8Reach(d.input), w_reach = int8Reach(d.weights);
   if (uint64_t(p.piece) * x_reach * w_reach >= uint64_t(1) << 31) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: cols: sums of %u products of up to %u * %u may exceed 2^31; use groups", op,
-                    p.piece, x_reach, w_reach);
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "%s: cols: sums of %u products of up to %u * %u may exceed 2^31; use groups", op, p.piece, x_reach,
+                    w_reach);
   }
 
   if (d.input_stride != p.input.row_words * 4u) {

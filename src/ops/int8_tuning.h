@@ -133,7 +133,7 @@ inline uint64_t stagedShared(const Int8Tiling& t, uint32_t runs) {
   return t.shared_bytes + t.tokens * (uint64_t(runs) * 16u + 8u) + t.workgroup * 12u;
 }
 
-// Whether it should: the tokens fit one tile, and reading them twice costs at most as much as reading the weights. Rows
+// Whether to do so: the tokens fit one tile, and reading them twice costs at most as much as reading the weights. Rows
 // are in bytes. A CPU runs two dispatches as fast as one, and would pay for every workgroup's quantization.
 inline bool prefersStaged(uint32_t device_type, const Int8Tiling& t, uint32_t tokens, uint64_t weights_row, uint64_t token_row) {
   return !isCpu(device_type) && t.kernel == Int8Kernel::kRegisters && tokens <= t.tile_tokens &&

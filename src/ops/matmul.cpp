@@ -34,7 +34,8 @@ uint32_t copyType(const NibMatmulDesc& d) { return d.input_type == NIB_TYPE_F16 
 
 NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log, Geometry* g) {
   if (weights.scale_type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: weights.scale_type %u, the type of dense weights, must be F32, F16 or BF16",
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "matmul: weights.scale_type %u, the type of dense weights, must be F32, F16 or BF16",
                     weights.scale_type);
   }
   if (weights.granularity != 0 || weights.group_size != 0 || weights.flags != 0) {

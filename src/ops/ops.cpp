@@ -63,7 +63,7 @@ const char* roleName(uint32_t role) {
   return kNames[role];
 }
 
-NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory) {
+NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory) {
   for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
     const uint64_t offset = part_offset_bytes[p];
     NibMemoryPart& part = memory->part[p];
@@ -165,7 +165,7 @@ NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const N
   if (result == NIB_SUCCESS) {
     result = checkRows(*op, op->runRows(whole.get()), whole_run.n, whole_run.first_row, log);
   }
-  if (result == NIB_SUCCESS) result = placeParts(*op, bound.part_offset_bytes, log, &memory);
+  if (result == NIB_SUCCESS) result = moveParts(*op, bound.part_offset_bytes, log, &memory);
   if (result == NIB_SUCCESS) result = moveRanges(*op, memory, whole_run, log, &bound);
   if (result != NIB_SUCCESS) return result;
   if (whole_run.n > 0) op->runReference(whole.get(), {memory, bound, whole_run.n, whole_run.first_row, parallel});

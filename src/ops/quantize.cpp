@@ -96,7 +96,8 @@ NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: flags 0x%x has unknown bits", d.flags);
   }
   if ((d.flags & NIB_QUANTIZE_GIVEN_SCALES) && (g->format->info.flags & NIB_FORMAT_OWN_SCALES)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "quantize: flags: format %s computes scales by its own rule, they cannot be given",
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "quantize: flags: format %s computes scales by its own rule, they cannot be given",
                     g->format->info.name);
   }
   if (isNested(d) && (d.flags & NIB_QUANTIZE_GIVEN_SCALES)) {

@@ -149,7 +149,8 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
     tiles.mul = g.scale_row_stride;
   }
   const Slot blob = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset).of(kNoPart, {NIB_PART_ZEROS});
-  const Slot packed = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset).of(kNoPart, {NIB_PART_PACKED_ZEROS});
+  const Slot packed = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset)
+                          .of(kNoPart, {NIB_PART_PACKED_ZEROS});
   const Slot slots[kSlotCount] = {spec.UNPACK ? packed : blob, spec.UNPACK ? blob : packed, Slot{}, Slot{}};
   return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8,
                      {{&push.zeros_word, NIB_PART_ZEROS, spec.UNPACK ? 1u : 0u},

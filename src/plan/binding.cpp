@@ -20,8 +20,9 @@ NibResult checkRanges(const NibPlan& plan, const NibMemory& memory, const NibBin
                       plan.op->name, roleName(role), (unsigned long long)range.offset, kRangeAlignmentBytes);
     }
     if (range.size == VK_WHOLE_SIZE || range.size < need.size_bytes) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is refused)",
-                      plan.op->name, roleName(role), (long long)range.size, (unsigned long long)need.size_bytes);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                      "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is refused)", plan.op->name,
+                      roleName(role), (long long)range.size, (unsigned long long)need.size_bytes);
     }
   }
   return NIB_SUCCESS;
@@ -59,8 +60,8 @@ uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pi
   return count;
 }
 
-// Two whole ranges must not overlap. A moved part may overlap memory unless one of the two is written. A written part may
-// be the same bytes as another part if the op works in place there (mayAlias).
+// Two whole ranges must not overlap. A moved part may overlap memory unless one of the two is written. A written part
+// may be the same bytes as another part if the op works in place there (mayAlias).
 NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
   const Log& log = plan.context->log;
   const uint32_t written = plan.op->written(plan.desc.get());
@@ -146,12 +147,15 @@ class SetWriter {
   NibResult describe(const Phase& phase, const Slot& slot, const Segment& segment, VkDescriptorBufferInfo* info,
                      NibBinding::Window* window) const {
     const NibBufferRange& range = desc_.range[slot.role];
-    // The distance of the base part, which the kernel's indices are relative to, from its offset in the plan. Modulo 2^64:
-    // it may be negative.
+    // The distance of the base part, which the kernel's indices are relative to, from its offset in the plan. Modulo
+    // 2^64, as it may be negative.
     uint64_t shift = 0;
-    if (slot.base_part != kNoPart) shift = memory_.part[slot.base_part].offset_bytes - plan_.memory.part[slot.base_part].offset_bytes;
-    Span span = slot.pinned || slot.float_bytes != 0 ? allRowsSpan(plan_, slot)
-                                                     : slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
+    if (slot.base_part != kNoPart) {
+      shift = memory_.part[slot.base_part].offset_bytes - plan_.memory.part[slot.base_part].offset_bytes;
+    }
+    Span span = slot.covers_all_rows || slot.sliding_bytes != 0
+                    ? allRowsSpan(plan_, slot)
+                    : slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
     if (slot.kind == Slot::kWhole && anyMoved(slot.parts)) {
       span = partsSpan(memory_, slot.parts);
     } else {
@@ -160,17 +164,17 @@ class SetWriter {
     }
     const uint64_t base = (range.offset + span.begin) / alignment_ * alignment_;
     uint64_t size = range.offset + span.end - base;
-    if (slot.float_bytes != 0) {
+    if (slot.sliding_bytes != 0) {
       // At the largest dynamic offset, a multiple of the alignment, the window ends where the rows end.
-      const uint64_t part_size = slot.float_bytes + (size - slot.float_bytes) % alignment_;
+      const uint64_t part_size = slot.sliding_bytes + (size - slot.sliding_bytes) % alignment_;
       const Span first = slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
       window->largest_offset = size - part_size;
-      window->floats_from = range.offset + first.begin + shift - base;
+      window->sliding_from = range.offset + first.begin + shift - base;
       size = part_size;
     } else if (size > plan_.context->caps.max_storage_range_bytes) {
       return plan_.context->log.fail(NIB_ERROR_UNSUPPORTED,
-                                     "%s: the parts of %s that one descriptor must cover span %llu bytes, the device's storage "
-                                     "range has %llu; put them closer together",
+                                     "%s: the parts of %s that one descriptor must cover span %llu bytes, the device's "
+                                     "storage range has %llu; put them closer together",
                                      plan_.op->name, roleName(slot.role), (unsigned long long)size,
                                      (unsigned long long)plan_.context->caps.max_storage_range_bytes);
     }
@@ -236,7 +240,7 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreateBinding: set desc->struct_bytes to sizeof(NibBindingDesc)");
   }
   NibMemory memory = plan->memory;
-  NibResult result = placeParts(*plan->op, whole.part_offset_bytes, context.log, &memory);
+  NibResult result = moveParts(*plan->op, whole.part_offset_bytes, context.log, &memory);
   if (result == NIB_SUCCESS) result = checkRanges(*plan, memory, whole);
   if (result == NIB_SUCCESS) result = checkOverlaps(*plan, memory, whole);
   if (result != NIB_SUCCESS) return result;

@@ -158,7 +158,7 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
 const char* roleName(uint32_t role);
 
 // Applies a binding's part_offset_bytes to *memory. A range with moved parts then ends with its last part.
-NibResult placeParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory);
+NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory);
 
 // Checks n and first_row of a run.
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log);

@@ -173,9 +173,9 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   return NIB_SUCCESS;
 }
 
-// Cuts the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any offset
-// of the caller's buffers. A slot that moves with first_row has one window over all rows if they fit. Otherwise a dynamic
-// offset slides its window, which reaches 4 GiB; a larger matrix can only be written from its first row on.
+// Cuts the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any
+// offset of the caller's buffers. A slot that moves with first_row has one window over all rows if they fit. Otherwise
+// a dynamic offset slides its window, which reaches 4 GiB; a larger matrix can only be written from its first row on.
 NibResult PlanBuilder::addSegments(Phase& phase) {
   const NibContext& context = *plan_.context;
   const uint64_t alignment = windowAlignment(context);
@@ -183,20 +183,20 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
   for (Slot& s : phase.slot) {
     if (s.first_row_bytes == 0 || s.kind != Slot::kItems || plan_.rows.all == 0 || phase.tiles.absolute) continue;
     const Span all = allRowsSpan(plan_, s);
-    s.pinned = all.end - all.begin <= largestWindow();
-    if (s.pinned) continue;
+    s.covers_all_rows = all.end - all.begin <= largestWindow();
+    if (s.covers_all_rows) continue;
     if (all.end > kMaxDynamicOffset) {
       plan_.rows.all = 0;
     } else {
-      s.float_bytes = 1;  // the real size is computed below
+      s.sliding_bytes = 1;  // the real size is computed below
     }
   }
   const uint64_t margin = 2 * alignment;
   auto fits = [&](uint64_t first, uint64_t end) {
     for (const Slot& s : phase.slot) {
-      if (s.kind == Slot::kUnused || s.pinned) continue;
+      if (s.kind == Slot::kUnused || s.covers_all_rows) continue;
       const Span span = slotSpan(plan_, phase, s, first, end);
-      if (span.end - span.begin + (s.float_bytes != 0 ? margin : 0) > largestWindow()) return false;
+      if (span.end - span.begin + (s.sliding_bytes != 0 ? margin : 0) > largestWindow()) return false;
     }
     return true;
   };
@@ -215,9 +215,9 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
     }
     if (!plan_.segments.push({first, good})) return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
     for (Slot& s : phase.slot) {
-      if (s.float_bytes == 0) continue;
+      if (s.sliding_bytes == 0) continue;
       const Span span = slotSpan(plan_, phase, s, first, good);
-      if (span.end - span.begin + alignment > s.float_bytes) s.float_bytes = span.end - span.begin + alignment;
+      if (span.end - span.begin + alignment > s.sliding_bytes) s.sliding_bytes = span.end - span.begin + alignment;
     }
     first = good;
   }

@@ -61,10 +61,10 @@ struct Slot {
   // The NibPart that the kernel's indices are relative to, if a binding may move it, and the set of all parts covered.
   uint32_t base_part = kNoPart;
   uint64_t parts = 0;
-  // Set while planning a slot that moves: it has one window over all rows (pinned), or a window of float_bytes that
-  // dynamic offsets slide along the rows.
-  bool pinned = false;
-  uint64_t float_bytes = 0;
+  // Set while planning a slot that moves: it has one window over all rows (covers_all_rows), or a window of
+  // sliding_bytes that dynamic offsets slide along the rows.
+  bool covers_all_rows = false;
+  uint64_t sliding_bytes = 0;
 
   // A copy that covers the parts `base` and `covered`. Indices are relative to `base`; kNoPart = to the range's start.
   Slot of(uint32_t base, std::initializer_list<uint32_t> covered = {}) const {
@@ -144,7 +144,7 @@ struct NibBinding {
   // The windows of a segment, by slot.
   struct Window {
     uint32_t delta_words;     // see NibPushHead
-    uint64_t floats_from;     // sliding: from the descriptor's start to the segment's first byte, in a run from row 0
+    uint64_t sliding_from;    // sliding: from the descriptor's start to the segment's first byte, in a run from row 0
     uint64_t largest_offset;  // sliding: the largest dynamic offset; UINT64_MAX = the window does not slide
   };
   struct Windows {

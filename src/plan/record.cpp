@@ -49,7 +49,8 @@ struct Recorder {
   }
 
   // Dynamic offsets and deltas of a segment's windows in this run.
-  void offsetWindows(const NibBinding::Windows& windows, uint32_t (&dynamic)[kSlotCount], uint32_t (&delta)[kSlotCount]) {
+  void offsetWindows(const NibBinding::Windows& windows, uint32_t (&dynamic)[kSlotCount],
+                     uint32_t (&delta)[kSlotCount]) {
     const uint64_t alignment = plan.memory.dynamic_alignment_bytes;
     for (uint32_t s = 0; s < kSlotCount; ++s) {
       const Slot& slot = phase.slot[s];
@@ -60,7 +61,7 @@ struct Recorder {
       const uint64_t moved = phase.tiles.absolute ? 0 : run.first_row * slot.first_row_bytes;
       uint64_t slid = 0;
       if (window.largest_offset != UINT64_MAX) {
-        slid = (window.floats_from + moved) / alignment * alignment;
+        slid = (window.sliding_from + moved) / alignment * alignment;
         if (slid > window.largest_offset) slid = window.largest_offset;
       }
       dynamic[s] = uint32_t(run.offset_bytes[slot.role] + slid);

@@ -69,8 +69,8 @@ RUN
     "${driver#"$1"/}" > "$1/lvp_icd.json"
 }
 
-# proves DIR: programs of this machine start, and the driver offers cooperative matrices.
-proves() {
+# works_here DIR: checks that this machine's programs start and that the driver offers cooperative matrices.
+works_here() {
   "$1/run" "$(command -v cmake || command -v true)" --version >/dev/null 2>&1 ||
     { say "its C library does not run this machine's programs"; return 1; }
   "$1/run" "$1/root/usr/bin/vulkaninfo" >"$WORK/info" 2>/dev/null || true

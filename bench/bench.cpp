@@ -39,7 +39,9 @@ class Budget {
  public:
   explicit Budget(double seconds) : seconds_(seconds), start_(Clock::now()) {}
   void haveYardstick() { row_seconds_ = kTurnsSeconds; }
-  double forCeilings() const { return seconds_ > 0 ? std::min(kCeilingShare * seconds_, 2 * kCeilingSeconds) : kCeilingSeconds; }
+  double forCeilings() const {
+    return seconds_ > 0 ? std::min(kCeilingShare * seconds_, 2 * kCeilingSeconds) : kCeilingSeconds;
+  }
   bool isSpent() const { return seconds_ > 0 && since(start_) >= seconds_; }
   double forRow(size_t rows_left) const {
     if (seconds_ <= 0) return row_seconds_;
@@ -142,7 +144,8 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   report.pipelines_built = subject.pipelinesBuilt();
   report.beyond_cache = subject.roundBytes() >= rotation.bytes && rotation.bytes > 4 * rotation.cache_bytes;
   MeasureOptions options{.seconds = seconds};
-  // What more multiply-adds than bytes keep busy is the arithmetic, not the memory: whichever takes longer at its ceiling.
+  // What more multiply-adds than bytes keep busy is the arithmetic, not the memory: whichever takes longer at its
+  // ceiling.
   const double bytes_us = ceilings.copy.value ? double(report.bytes) / (*ceilings.copy.value * 1e3) : 0;
   const Ceiling arithmetic = arithmeticCeiling(report.row, ceilings);
   const double sums_us = arithmetic.value ? 2 * report.multiply_adds / (*arithmetic.value * 1e3) : 0;
@@ -346,8 +349,8 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
 
   Json list = Json::array();
   for (const RowReport& row : result.rows) list.push_back(rowJson(row, device.info().name));
-  result.json = {{"schema", 1},     {"suite", options.suite.suite}, {"machine", machine},
-                 {"rows", list},    {"skipped", result.skipped},    {"failures", result.failures}};
+  result.json = {{"schema", 1},  {"suite", options.suite.suite}, {"machine", machine},
+                 {"rows", list}, {"skipped", result.skipped},    {"failures", result.failures}};
   return result;
 }
 

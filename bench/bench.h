@@ -11,8 +11,8 @@ namespace nib::bench {
 
 struct BenchOptions {
   SuiteOptions suite;
-  double budget_seconds = 0;    // 0 = as long as the rows need
-  std::string profile;          // the profile that the device was opened with, for the report
+  double budget_seconds = 0;  // 0 = as long as the rows need
+  std::string profile;        // the profile that the device was opened with, for the report
   // RowReport::name() of the rows to measure; their dense counterparts are measured, too. Empty = the whole suite.
   std::vector<std::string> only;
   uint64_t rotation_bytes = 0;  // for tests; 0 = from the cache size
@@ -28,7 +28,7 @@ struct RowReport {
   uint64_t bytes = 0;
   double multiply_adds = 0;  // 0 = no product
   double gbps = 0;
-  double gflops = 0;  // two operations to a multiply-add
+  double gflops = 0;                // two operations to a multiply-add
   std::optional<double> over_twin;  // speedup of a product over the same one with dense fp32 weights
   Ceiling ceiling;  // `fraction` is relative to it; no value: there is none to compare with, see ceiling_note
   Ceiling limit;    // a correct measurement cannot exceed it

@@ -22,9 +22,9 @@ struct Compared {
 };
 
 struct Comparison {
-  std::vector<Compared> rows;          // in the order of the new file
-  std::vector<std::string> only_old;   // rows that only the old file has
-  std::vector<std::string> only_new;   // rows that only the new file has, and rows that lack a time in one of the files
+  std::vector<Compared> rows;         // in the order of the new file
+  std::vector<std::string> only_old;  // rows that only the old file has
+  std::vector<std::string> only_new;  // rows that only the new file has, and rows that lack a time in one of the files
   std::string old_device, new_device;
 };
 

@@ -15,7 +15,7 @@ std::vector<Form> formsOf(const kit::Device& device, const selftest::Case&) { re
 #else
 std::vector<Form> formsOf(const kit::Device& device, const selftest::Case& row) {
   std::vector<Form> forms;
-  std::vector<std::vector<std::string>> kernels;
+  std::vector<std::vector<std::string> > kernels;
   for (const selftest::RowForm& form : selftest::findCases(row.op())->bench.forms(row)) {
     if (device.context() == nullptr) break;
     const auto& usual = device.context()->tuning;

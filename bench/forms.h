@@ -12,7 +12,7 @@
 namespace nib::bench {
 
 struct Form {
-  std::string name;  // a mode of the row's: "fused", "chained"; "" = there is but one
+  std::string name;    // a mode of the row's: "fused", "chained"; "" = there is but one
   kit::Device device;  // another context of the same VkDevice, which has no choice
 };
 

@@ -12,8 +12,8 @@ InstructionCount PipelineInspector::count(const kit::Plan&, const selftest::Case
 #else
 
 #include "bench/spirv_count.h"
-#include "plan/plan.h"
 #include "formats/format.h"
+#include "plan/plan.h"
 #include "shaders/ops/quantize.h"
 
 #include <algorithm>
@@ -59,10 +59,20 @@ struct PipelineInspector::State {
   std::optional<uint64_t> count(const PipelineStore::Origin& origin, uint32_t features, std::string* why) const;
   std::optional<uint64_t> read(VkPipeline pipeline, std::string* why) const;
 
-#define NIB_BENCH_FUNCTIONS(X)                                                                                      \
-  X(DestroyDevice) X(CreateShaderModule) X(DestroyShaderModule) X(CreateComputePipelines) X(DestroyPipeline)         \
-  X(CreatePipelineLayout) X(DestroyPipelineLayout) X(CreateDescriptorSetLayout) X(DestroyDescriptorSetLayout)        \
-  X(GetPipelineExecutablePropertiesKHR) X(GetPipelineExecutableStatisticsKHR)
+// clang-format off
+#define NIB_BENCH_FUNCTIONS(X) \
+  X(DestroyDevice) \
+  X(CreateShaderModule) \
+  X(DestroyShaderModule) \
+  X(CreateComputePipelines) \
+  X(DestroyPipeline) \
+  X(CreatePipelineLayout) \
+  X(DestroyPipelineLayout) \
+  X(CreateDescriptorSetLayout) \
+  X(DestroyDescriptorSetLayout) \
+  X(GetPipelineExecutablePropertiesKHR) \
+  X(GetPipelineExecutableStatisticsKHR)
+// clang-format on
 #define NIB_BENCH_MEMBER(name) PFN_vk##name name = nullptr;
   NIB_BENCH_FUNCTIONS(NIB_BENCH_MEMBER)
   VkDevice device = VK_NULL_HANDLE;
@@ -82,7 +92,8 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
   if (!enumerate || !get_features || !create || !get_device) return "the loader lacks a function";
 
   uint32_t count = 0;
-  if (enumerate(owner.physicalDevice(), nullptr, &count, nullptr) != VK_SUCCESS) return "the driver lists no extensions";
+  if (enumerate(owner.physicalDevice(), nullptr, &count, nullptr) != VK_SUCCESS)
+    return "the driver lists no extensions";
   std::vector<VkExtensionProperties> offered(count);
   if (enumerate(owner.physicalDevice(), nullptr, &count, offered.data()) < 0) return "the driver lists no extensions";
   if (std::none_of(offered.begin(), offered.begin() + count,
@@ -97,7 +108,8 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
 
   const vk::Caps& caps = owner.context()->caps;
   NibRequirements requirements{sizeof(NibRequirements)};
-  if (nibGetRequirements(get, owner.instance(), owner.physicalDevice(), caps.api_version, &requirements) != NIB_SUCCESS) {
+  if (nibGetRequirements(get, owner.instance(), owner.physicalDevice(), caps.api_version, &requirements) !=
+      NIB_SUCCESS) {
     return "the device's features cannot be read";
   }
   std::vector<const char*> extensions(requirements.extensions, requirements.extensions + requirements.extension_count);
@@ -110,7 +122,8 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
   queue.pQueuePriorities = &priority;
   executable.pNext = nullptr;
   VkDeviceCreateInfo info{VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO};
-  info.pNext = nibFillFeatureChain(&chain, caps.features & requirements.features, requirements.api_version, &executable);
+  info.pNext =
+      nibFillFeatureChain(&chain, caps.features & requirements.features, requirements.api_version, &executable);
   info.queueCreateInfoCount = 1;
   info.pQueueCreateInfos = &queue;
   info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
@@ -120,7 +133,7 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
     return std::string("no second device with ") + kExtension;
   }
   bool complete = true;
-#define NIB_BENCH_LOAD(name)                                                        \
+#define NIB_BENCH_LOAD(name)                                             \
   name = reinterpret_cast<PFN_vk##name>(get_device(device, "vk" #name)); \
   complete = complete && name != nullptr;
   NIB_BENCH_FUNCTIONS(NIB_BENCH_LOAD)
@@ -239,10 +252,10 @@ InstructionCount PipelineInspector::count(const kit::Plan& plan, const selftest:
       countSpirv({origin.row->spirv, origin.row->spirv_words}, {origin.spec, origin.spec_count});
   if (!spirv || (!straight && spirv->looped == 0)) return {std::nullopt, {}, why};
   const uint64_t rest = spirv->operations - spirv->looped;
-  InstructionCount result =
-      straight ? counted(spirv->operations, "spirv", " operations of one invocation")
-               : counted(spirv->looped, "spirv",
-                         " operations of a round of the loops over elements (and " + std::to_string(rest) + " outside them)");
+  InstructionCount result = straight ? counted(spirv->operations, "spirv", " operations of one invocation")
+                                     : counted(spirv->looped, "spirv",
+                                               " operations of a round of the loops over elements (and " +
+                                                   std::to_string(rest) + " outside them)");
   result.note += "; " + why;
   return result;
 }

@@ -51,7 +51,8 @@ std::string osName() {
   std::string text = uname(&names) == 0 ? std::string(names.sysname) + " " + names.release : std::string();
   std::ifstream release("/etc/os-release");
   for (std::string line; std::getline(release, line);) {
-    if (line.rfind("PRETTY_NAME=\"", 0) == 0 && line.back() == '"') text = line.substr(13, line.size() - 14) + ", " + text;
+    if (line.rfind("PRETTY_NAME=\"", 0) == 0 && line.back() == '"')
+      text = line.substr(13, line.size() - 14) + ", " + text;
   }
   return text;
 #else
@@ -163,7 +164,8 @@ Json ceilingJson(const CeilingReport& report) {
     json["clock"] = report.best.device_clock ? "timestamp" : "wall";
   }
   json["ways"] = Json::array();
-  for (const CeilingWay& way : report.ways) json["ways"].push_back({{"method", way.method}, {"value", rounded(way.value)}});
+  for (const CeilingWay& way : report.ways)
+    json["ways"].push_back({{"method", way.method}, {"value", rounded(way.value)}});
   return json;
 }
 

@@ -117,7 +117,8 @@ std::string productsOf(const Json& run) {
   }
   if (lines.empty()) return lines;
   return "| product | weights | scales per | MxNxK | activations | ms | times fp32 weights | of limit |\n"
-         "|---|---|---|---|---|---:|---:|---:|\n" + lines;
+         "|---|---|---|---|---|---:|---:|---:|\n" +
+         lines;
 }
 
 std::string tableOf(const Json& run) {

@@ -34,7 +34,7 @@ class Subject {
 };
 
 struct MeasureOptions {
-  double seconds = 0.5;           // to spend on timed repetitions
+  double seconds = 0.5;            // to spend on timed repetitions
   uint32_t least_repetitions = 3;  // enough if min_repetitions would take several times `seconds`
   uint32_t min_repetitions = 5;
   uint32_t max_repetitions = 5000;
@@ -49,8 +49,8 @@ struct Measurement {
   // Set only if verified:
   Spread us;
   uint32_t repetitions = 0;
-  bool device_clock = false;    // false: host clock, submission and wait included
-  std::string clock_note;       // why the device's clock was not used
+  bool device_clock = false;     // false: host clock, submission and wait included
+  std::string clock_note;        // why the device's clock was not used
   double submit_to_wait_us = 0;  // median of submissions of one repetition, on the host
   std::optional<double> cpu_us;  // processor time of this process per repetition, 5th percentile
   // The yardstick, by the same clock; 0 repetitions = there was none.
@@ -64,8 +64,8 @@ Measurement measure(Subject& subject, const MeasureOptions& options);
 
 // A rate to compare with.
 struct Ceiling {
-  std::string name;              // "copy", "copy_kernel"
-  std::optional<double> value;   // in the rate's unit; none = not measured
+  std::string name;             // "copy", "copy_kernel"
+  std::optional<double> value;  // in the rate's unit; none = not measured
 };
 
 // rate / ceiling, none without a ceiling.

@@ -3,9 +3,9 @@
 #include "bench/cache.h"
 #include "bench/record.h"
 #include "bench/suite.h"
-#include "numerics/exact.h"
-#include "formats/scale_store.h"
 #include "formats/geometry.h"
+#include "formats/scale_store.h"
+#include "numerics/exact.h"
 #include "plan/op.h"
 #include "selftest/op_cases.h"
 #if !defined(NIB_NO_VULKAN)
@@ -24,7 +24,8 @@ namespace {
 // need long for its multiply-adds.
 constexpr uint32_t kFewTokens = 131;
 constexpr uint64_t kSmallProducts = uint64_t(1) << 28;
-// Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of rows.
+// Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of
+// rows.
 constexpr uint64_t kPeriod = (uint64_t(1) << 24) + 2;
 
 // Scales near those that would have been found in normal data of deviation 0.02.
@@ -74,7 +75,8 @@ uint32_t pipelineCount(const kit::Device&) { return 0; }
 }  // namespace
 
 // ---------------------------------------------------------------------------------------------- shared data
-const std::vector<uint32_t>& SharedData::dense(selftest::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed) {
+const std::vector<uint32_t>& SharedData::dense(selftest::Recipe recipe, NibType type, uint64_t size_bytes,
+                                               uint64_t seed) {
   const std::string key = std::string(selftest::recipeName(recipe)) + " " + std::to_string(type) + " " +
                           std::to_string(size_bytes) + " " + std::to_string(seed);
   if (key != dense_[newest_].key) newest_ = 1 - newest_;
@@ -120,7 +122,8 @@ SharedData::Buffers& SharedData::buffers(NibRole role, const std::string& conten
 }
 
 // ---------------------------------------------------------------------------------------------- plan
-OpSubject::OpSubject(SharedData& shared, const selftest::Case& row, uint64_t rotation_bytes) : shared_(shared), row_(row) {
+OpSubject::OpSubject(SharedData& shared, const selftest::Case& row, uint64_t rotation_bytes)
+    : shared_(shared), row_(row) {
   const uint32_t pipelines = pipelineCount(shared_.device());
   const auto start = std::chrono::steady_clock::now();
   plan_ = std::make_unique<kit::Plan>(selftest::planOf(shared_.device(), row_));
@@ -137,8 +140,10 @@ const OpSubject::Words& OpSubject::image(NibRole role, std::string* content) {
   using Kind = selftest::RowData::Kind;
   const NibMemory& memory = plan_->memory();
   const uint64_t bytes = memory.range[role].size_bytes;
-  const selftest::RowData data = role == NIB_ROLE_AUX ? selftest::RowData() : selftest::findCases(row_.op())->bench.data(row_, role);
-  const std::string size = std::to_string(bytes) + " " + std::to_string(data.kind == Kind::kDense ? data.seed : row_.seed);
+  const selftest::RowData data =
+      role == NIB_ROLE_AUX ? selftest::RowData() : selftest::findCases(row_.op())->bench.data(row_, role);
+  const std::string size =
+      std::to_string(bytes) + " " + std::to_string(data.kind == Kind::kDense ? data.seed : row_.seed);
   content->clear();
   switch (data.kind) {
     case Kind::kDense:
@@ -224,7 +229,8 @@ std::string OpSubject::verifySmall() const {
 // Some of the result against sums in double precision.
 std::string OpSubject::compareBounded(uint32_t set) {
   constexpr uint64_t kProducts = uint64_t(1) << 24;
-  const Words output = shared_.device().download<uint32_t>((*results_)[set], size_t(plan_->sizeBytes(NIB_ROLE_OUTPUT) / 4));
+  const Words output =
+      shared_.device().download<uint32_t>((*results_)[set], size_t(plan_->sizeBytes(NIB_ROLE_OUTPUT) / 4));
   std::string content;
   const Words& weights = image(NIB_ROLE_WEIGHTS, &content);
   const Words& input = image(NIB_ROLE_INPUT, &content);

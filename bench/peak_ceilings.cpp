@@ -71,17 +71,19 @@ CeilingReport measureFma(const kit::Device& device, double seconds) {
   const Size size = findSize(make, kMaxTiles, kMaxFmaSteps);
   const size_t count = size_t{size.tiles} * kWorkgroup;
   const std::unique_ptr<PeakPlan> plan = make(size);
-  PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, count * 4); }, [&] {
-    const std::vector<float> got = device.download<float>(result, count);
-    for (size_t i = 0; i < count; ++i) {
-      const float expected = fmaResult(static_cast<uint32_t>(i), size.steps);
-      if (got[i] != expected) return differs("invocation", i, got[i], expected);
-    }
-    return std::string();
-  });
+  PeakSubject subject(
+      *plan, [&] { device.fill(result, kPeakMarker, 0, count * 4); },
+      [&] {
+        const std::vector<float> got = device.download<float>(result, count);
+        for (size_t i = 0; i < count; ++i) {
+          const float expected = fmaResult(static_cast<uint32_t>(i), size.steps);
+          if (got[i] != expected) return differs("invocation", i, got[i], expected);
+        }
+        return std::string();
+      });
   // 48 multiply-adds per step.
   addResult(report, measure(subject, {.seconds = seconds}), 96.0 * double(count) * size.steps,
-       "12 chains of fp32 multiply-add per invocation");
+            "12 chains of fp32 multiply-add per invocation");
   return report;
 }
 
@@ -106,20 +108,22 @@ CeilingReport measureDot4(const kit::Device& device, double seconds) {
   // The model is slow, so it checks 257 invocations: the first, the last, and others spread over all lanes.
   const size_t stride = count / 256 | 1;
   const std::unique_ptr<PeakPlan> plan = make(size);
-  PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, count * 4); }, [&] {
-    const std::vector<uint32_t> got = device.download<uint32_t>(result, count);
-    for (size_t n = 0; n < 257; ++n) {
-      const size_t i = std::min(n * stride, count - 1);
-      const uint32_t expected = dot4Result(static_cast<uint32_t>(i), kSeed, size.steps);
-      if (got[i] != expected) return differs("invocation", i, got[i], expected);
-    }
-    return std::string();
-  });
+  PeakSubject subject(
+      *plan, [&] { device.fill(result, kPeakMarker, 0, count * 4); },
+      [&] {
+        const std::vector<uint32_t> got = device.download<uint32_t>(result, count);
+        for (size_t n = 0; n < 257; ++n) {
+          const size_t i = std::min(n * stride, count - 1);
+          const uint32_t expected = dot4Result(static_cast<uint32_t>(i), kSeed, size.steps);
+          if (got[i] != expected) return differs("invocation", i, got[i], expected);
+        }
+        return std::string();
+      });
   const vk::Caps& caps = device.context()->caps;
   // 64 dot products of 4 multiply-adds per step.
   addResult(report, measure(subject, {.seconds = seconds}), 512.0 * double(count) * size.steps,
-       std::string("16 sums of signed 4x8 dot products per invocation, ") +
-           (caps.dot4_accelerated ? "accelerated" : "not accelerated by the device"));
+            std::string("16 sums of signed 4x8 dot products per invocation, ") +
+                (caps.dot4_accelerated ? "accelerated" : "not accelerated by the device"));
   return report;
 }
 
@@ -130,7 +134,7 @@ CeilingReport measureCoopmat(const kit::Device& device, bool fp16, double second
   const uint32_t workgroup = std::max(caps.subgroup_size, caps.max_subgroup_size);
   const char* kernel = fp16 ? "peak_coopmat_half" : "peak_coopmat";
   CeilingReport report = fp16 ? peakReport(device, "coopmat_f16", "GFLOPS", kernel, workgroup)
-                                : peakReport(device, "coopmat", "GOPS", kernel, workgroup);
+                              : peakReport(device, "coopmat", "GOPS", kernel, workgroup);
   if (!report.tried) return report;
   std::vector<CoopmatShape> shapes;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
@@ -143,13 +147,13 @@ CeilingReport measureCoopmat(const kit::Device& device, bool fp16, double second
   if (shapes.empty()) {
     report.tried = false;
     report.reason = fp16 ? "the device lists no shape with fp16 operands and fp32 sums"
-                           : "the device lists no shape with signed int8 operands and int32 sums";
+                         : "the device lists no shape with signed int8 operands and int32 sums";
     return report;
   }
   constexpr uint32_t kSeed = 77;
   constexpr uint32_t kMaxSteps = 1024;
   const uint32_t bits = fp16 ? 4 : 8;  // sums stay far below 2^31, and fp16 sums below 2^24 (exact) up to K = 64
-  constexpr uint32_t kVariants = 8;      // tiles differ by their index modulo this
+  constexpr uint32_t kVariants = 8;    // tiles differ by their index modulo this
   for (const CoopmatShape& shape : shapes) {
     const uint64_t tile_words = uint64_t{4} * shape.m * shape.n;
     kit::Buffer result(device, kMaxTiles * tile_words * 4);
@@ -167,22 +171,25 @@ CeilingReport measureCoopmat(const kit::Device& device, bool fp16, double second
     };
     const Size size = findSize(make, kMaxTiles, kMaxSteps);
     std::vector<std::vector<int32_t>> expected;
-    for (uint32_t tile = 0; tile < kVariants; ++tile) expected.push_back(coopmatResult(shape, tile, kSeed, size.steps, bits));
+    for (uint32_t tile = 0; tile < kVariants; ++tile)
+      expected.push_back(coopmatResult(shape, tile, kSeed, size.steps, bits));
     const std::unique_ptr<PeakPlan> plan = make(size);
-    PeakSubject subject(*plan, [&] { device.fill(result, kPeakMarker, 0, size.tiles * tile_words * 4); }, [&] {
-      const std::vector<uint32_t> got = device.download<uint32_t>(result, size_t(size.tiles * tile_words));
-      for (size_t i = 0; i < got.size(); ++i) {
-        const int32_t right = expected[i / tile_words % kVariants][i % tile_words];
-        const uint32_t stored = fp16 ? std::bit_cast<uint32_t>(float(right)) : uint32_t(right);
-        if (got[i] != stored) return differs("element", i, got[i], stored);
-      }
-      return std::string();
-    });
+    PeakSubject subject(
+        *plan, [&] { device.fill(result, kPeakMarker, 0, size.tiles * tile_words * 4); },
+        [&] {
+          const std::vector<uint32_t> got = device.download<uint32_t>(result, size_t(size.tiles * tile_words));
+          for (size_t i = 0; i < got.size(); ++i) {
+            const int32_t right = expected[i / tile_words % kVariants][i % tile_words];
+            const uint32_t stored = fp16 ? std::bit_cast<uint32_t>(float(right)) : uint32_t(right);
+            if (got[i] != stored) return differs("element", i, got[i], stored);
+          }
+          return std::string();
+        });
     // 16 products per step.
     const double work = 2.0 * 16 * shape.m * shape.n * shape.k * double(size.tiles) * size.steps;
     addResult(report, measure(subject, {.seconds = seconds / double(shapes.size())}), work,
-         std::string(fp16 ? "fp16 " : "int8 ") + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" +
-             std::to_string(shape.k) + ", 16 products per step in registers");
+              std::string(fp16 ? "fp16 " : "int8 ") + std::to_string(shape.m) + "x" + std::to_string(shape.n) + "x" +
+                  std::to_string(shape.k) + ", 16 products per step in registers");
   }
   return report;
 }

@@ -24,7 +24,8 @@ uint32_t dot4Result(uint32_t id, uint32_t seed, uint32_t steps);
 struct CoopmatShape {
   uint32_t m = 0, n = 0, k = 0;
 };
-std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps, uint32_t bits);
+std::vector<int32_t> coopmatResult(const CoopmatShape& shape, uint32_t tile, uint32_t seed, uint32_t steps,
+                                   uint32_t bits);
 
 }  // namespace nib::bench
 #endif

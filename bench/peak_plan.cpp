@@ -19,7 +19,8 @@ std::string peakProblem(const kit::Device& device, const char* kernel, uint32_t 
   vk::ChooseReport why{};
   const vk::KernelLimits need{workgroup, 0, 0};
   const auto switched_off = [](const void*, const KernelRow&) { return false; };
-  if (vk::chooseKernel(kKernelTable, kKernelCount, kernel, 0, device.context()->caps, need, switched_off, nullptr, &why)) {
+  if (vk::chooseKernel(kKernelTable, kKernelCount, kernel, 0, device.context()->caps, need, switched_off, nullptr,
+                       &why)) {
     return {};
   }
   return why.text[0] != '\0' ? why.text : std::string(kernel) + " is not in this build";

@@ -31,7 +31,8 @@ class PeakPlan {
     tiles.mul = items;
     tiles.div = items_per_tile;
     Slot slots[kSlotCount];
-    if (buffers.input != nullptr) slots[1] = itemSlot(NIB_ROLE_INPUT, 0, items * item_bytes, item_bytes, items * item_bytes);
+    if (buffers.input != nullptr)
+      slots[1] = itemSlot(NIB_ROLE_INPUT, 0, items * item_bytes, item_bytes, items * item_bytes);
     slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, items * item_bytes, item_bytes, items * item_bytes);
     PlanBuilder builder(*plan_);
     finish(builder.add(kernel, 0, spec, push, 0, tiles, slots, items_per_tile * item_bytes), kernel, buffers);

@@ -76,8 +76,7 @@ std::string Series::clockProblem() const {
   if (device_total_ > wall_total_ * 1.02) return "the device's timestamps say more than the time that passed";
   // The overhead of a submission is the time that a submission of one repetition takes beyond the repetition. No driver
   // takes more than kMaxOverheadSeconds.
-  const double overhead =
-      std::clamp(spreadOf(singles_).median - spreadOf(device_).median, 0.0, kMaxOverheadSeconds);
+  const double overhead = std::clamp(spreadOf(singles_).median - spreadOf(device_).median, 0.0, kMaxOverheadSeconds);
   const double busy = wall_total_ - overhead * submissions_;
   if (busy > 0.020 && device_total_ < 0.5 * busy) {
     return "the device's timestamps say less than half of the time that passed";

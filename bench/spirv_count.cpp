@@ -234,7 +234,7 @@ class Counter {
       valid_ = false;
       return {};
     }
-    std::map<uint32_t, Value> values;  // of results
+    std::map<uint32_t, Value> values;    // of results
     std::map<uint32_t, Value> contents;  // of variables of this function that are written once
     for (size_t i = 0; i < function.parameters.size() && i < arguments.size(); ++i) {
       const uint32_t id = function.parameters[i];

@@ -25,17 +25,18 @@ constexpr Shape kLayers[] = {{4096, 1, 4096}, {11008, 1, 4096}, {4096, 1, 11008}
 constexpr uint32_t kTokens[] = {16, 64, 512, 2048};
 constexpr uint32_t kSquares[] = {1024, 2048, 4096, 8192};
 // Of products of codes in suite full.
-constexpr Shape kCodes[] = {{1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 16, 4096}, {4096, 64, 4096},
+constexpr Shape kCodes[] = {{1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 16, 4096},   {4096, 64, 4096},
                             {4096, 512, 4096},  {4096, 4096, 4096}, {11008, 512, 4096}, {4096, 1, 4096}};
 
 bool sameWord(const std::string& a, const std::string& b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
-  });
+           return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+         });
 }
 
 bool isWanted(const std::vector<std::string>& wanted, const std::string& word) {
-  return wanted.empty() || std::any_of(wanted.begin(), wanted.end(), [&](const std::string& w) { return sameWord(w, word); });
+  return wanted.empty() ||
+         std::any_of(wanted.begin(), wanted.end(), [&](const std::string& w) { return sameWord(w, word); });
 }
 
 // A suite's parts one after the other, each with what every op has for it.
@@ -49,7 +50,8 @@ class Rows {
     std::stable_sort(list.rows.begin(), list.rows.end(), [](const auto& a, const auto& b) { return a.turn < b.turn; });
     for (selftest::BenchList::Row& row : list.rows) {
       const RowNames names = namesOf(row.c);
-      if (!isWanted(options_.types, names.type) || !isWanted(options_.ops, names.op) || !selftest::canBePlanned(row.c)) continue;
+      if (!isWanted(options_.types, names.type) || !isWanted(options_.ops, names.op) || !selftest::canBePlanned(row.c))
+        continue;
       rows_.push_back(std::move(row.c));
     }
   }
@@ -59,8 +61,9 @@ class Rows {
   }
   // So that a budget ends among the longest.
   void sortByLength() {
-    std::stable_sort(rows_.begin(), rows_.end(),
-                     [](const selftest::Case& a, const selftest::Case& b) { return multiplyAdds(a) < multiplyAdds(b); });
+    std::stable_sort(rows_.begin(), rows_.end(), [](const selftest::Case& a, const selftest::Case& b) {
+      return multiplyAdds(a) < multiplyAdds(b);
+    });
   }
   bool given() const { return options_.shape.has_value(); }
   std::vector<selftest::Case> take() { return std::move(rows_); }
@@ -150,7 +153,8 @@ uint64_t bytesMoved(const selftest::Case& row) {
   NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(row.desc(), nullptr, &memory) != NIB_SUCCESS) return 0;
   uint64_t bytes = memory.range[NIB_ROLE_INPUT].size_bytes + memory.range[NIB_ROLE_OUTPUT].size_bytes;
-  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) bytes += memory.part[part].size_bytes;
+  for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED})
+    bytes += memory.part[part].size_bytes;
   return bytes;
 }
 

@@ -1,5 +1,5 @@
-// What is measured: rows of a suite, each a case with a shape that no cache holds. What a suite has of an op is said with
-// the op's cases, in src/selftest.
+// What is measured: rows of a suite, each a case with a shape that no cache holds. What a suite has of an op is said
+// with the op's cases, in src/selftest.
 #ifndef NIB_BENCH_SUITE_H
 #define NIB_BENCH_SUITE_H
 

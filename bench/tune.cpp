@@ -2,8 +2,8 @@
 
 #include "bench/cache.h"
 #include "bench/op_subject.h"
-#include "plan/plan.h"
 #include "ops/matmul_tiles.h"
+#include "plan/plan.h"
 
 #include <algorithm>
 #include <map>
@@ -47,11 +47,15 @@ std::vector<uint64_t> pipelinesOf(const kit::Plan& plan) {
 class Tuner {
  public:
   Tuner(const kit::Device& device, const TuneOptions& options)
-      : device_(device), options_(options), shared_(device),
-        rotation_(options.rotation_bytes != 0 ? options.rotation_bytes
-                                              : rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes()).bytes) {}
+      : device_(device),
+        options_(options),
+        shared_(device),
+        rotation_(options.rotation_bytes != 0
+                      ? options.rotation_bytes
+                      : rotationFor(device.info(), hostCacheBytes(), hostAvailableBytes()).bytes) {}
 
-  void step(NibTunable tunable, const selftest::Case& row, uint32_t tokens, const std::string& type, TuneResult& result) {
+  void step(NibTunable tunable, const selftest::Case& row, uint32_t tokens, const std::string& type,
+            TuneResult& result) {
     const Axes axes = axesOf(tunable, device_, tokens);
     TuneStep step;
     step.type = type;
@@ -131,7 +135,8 @@ std::vector<Task> tasksOf(const TuneOptions& options) {
       shape.n = tokens;
       const auto add = [&](NibTunable tunable, const char* suite, NibOp op) {
         const std::vector<selftest::Case> rows = suiteRows({suite, {type}, {}, shape});
-        const auto row = std::find_if(rows.begin(), rows.end(), [&](const selftest::Case& c) { return c.op() == uint32_t(op); });
+        const auto row =
+            std::find_if(rows.begin(), rows.end(), [&](const selftest::Case& c) { return c.op() == uint32_t(op); });
         if (row != rows.end()) tasks.push_back({tunable, *row, tokens, type});
       };
       if (tokens > kMatvecTokens) add(NIB_TUNABLE_MATMUL, "gemv", NIB_OP_MATMUL);

@@ -20,7 +20,7 @@ struct TuneOptions {
 };
 
 struct TuneStep {
-  NibTuning best;       // its values; of no effect where faster is false
+  NibTuning best;  // its values; of no effect where faster is false
   std::string type;
   double usual_us = 0;  // as limits alone have it
   double best_us = 0;

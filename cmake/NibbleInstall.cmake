@@ -6,7 +6,8 @@ set(nibble_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/nibble")
 set(nibble_data_dir "${CMAKE_INSTALL_DATADIR}/nibble")
 
 set(nibble_installed nibble nibble_api)
-install(DIRECTORY include/nibble DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" FILES_MATCHING PATTERN "*.h" PATTERN "kit.h" EXCLUDE)
+install(DIRECTORY include/nibble DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+        FILES_MATCHING PATTERN "*.h" PATTERN "kit.h" EXCLUDE)
 install(FILES "${NIBBLE_GENERATED}/include/nibble/formats.h"
         DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
 if(NIBBLE_KIT)
@@ -44,7 +45,8 @@ string(STRIP "${CMAKE_THREAD_LIBS_INIT} ${nibble_pc_libs}" nibble_pc_libs)
 configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
 install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
 
-install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders" FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
+install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders"
+        FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")
 install(FILES shaders/common/nibble_constants.h DESTINATION "${nibble_data_dir}/shaders/common")
 install(FILES shaders/numerics/exact.glsl shaders/numerics/product.glsl shaders/numerics/scale_store.glsl
         DESTINATION "${nibble_data_dir}/shaders/numerics")

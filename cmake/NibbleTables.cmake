@@ -58,7 +58,7 @@ const uint32_t kFormatCount = ${count};
   nibble_write("${NIBBLE_GENERATED}/src/ops.inc" "${rows}")
 endfunction()
 
-# The C++ side of every kernel's interface in one table, for tests: shaders/ops/SOURCE.h with SOURCE_SPEC and SourcePush.
+# The C++ side of every kernel's interface in one table, for tests: SOURCE_SPEC and SourcePush of shaders/ops/SOURCE.h.
 function(nibble_write_interfaces)
   set(includes "")
   set(specs "")
@@ -84,7 +84,8 @@ function(nibble_write_interfaces)
       string(APPEND includes "#include \"shaders/ops/${source}.h\"\n")
       string(APPEND specs "inline constexpr SpecRow kSpec_${source}[] = {${upper}_SPEC(NIB_INTERFACE_ROW)};\n")
     endif()
-    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${source}, sizeof kSpec_${source} / sizeof(SpecRow), ${bounded}},\n")
+    string(APPEND rows "    {\"${name}\", sizeof(${camel}Push), kSpec_${source}, "
+                       "sizeof kSpec_${source} / sizeof(SpecRow), ${bounded}},\n")
   endforeach()
   nibble_write("${NIBBLE_GENERATED}/src/kernel_interfaces.h" "\
 // Written by the build from shaders/kernels.list: do not edit.

@@ -1,6 +1,6 @@
 // The main function of every test program. One that needs a Vulkan device (NIB_TESTS_NEED_DEVICE) ends with 77, which
-// ctest reports as skipped, where there is none; with NIBBLE_REQUIRE_GPU=1 that is a failure. With NIBBLE_TEST_HARDWARE=1
-// software drivers do not count: they have tests of their own.
+// ctest reports as skipped, where there is none; with NIBBLE_REQUIRE_GPU=1 that is a failure. With
+// NIBBLE_TEST_HARDWARE=1 software drivers do not count: they have tests of their own.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -18,7 +18,8 @@ static bool isSet(const char* name) {
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
-// A driver that is unloaded takes the roots of what it keeps along, which then looks lost: drivers stay. Layers lose some.
+// A driver that is unloaded takes the roots of what it keeps along, which then looks lost: drivers stay. Layers lose
+// some.
 extern "C" int dlclose(void*) { return 0; }
 extern "C" const char* __lsan_default_suppressions() { return "leak:libVkLayer\n"; }
 #endif

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Builds and runs the tests. Software drivers that the system lacks are fetched (see tools/get); what cannot be had is
-# named, or with NIBBLE_REQUIRE_ALL=1 is an error. Arguments go to ctest: tools/test.sh -R quantize
+# Builds and runs the tests. Software drivers that the system lacks are downloaded (see tools/get). Those that are not
+# available are listed; with NIBBLE_REQUIRE_ALL=1 that is an error. Arguments go to ctest: tools/test.sh -R quantize
 #
-#   tools/test.sh --long [CTEST OPTIONS...]      also what takes hours: other programs that load what nibble writes, in a
-#                                                Debian sid tree; large models, kills and full disks; long fuzzing;
-#                                                clang-tidy; cases that the quick list leaves out. Some need root.
+#   tools/test.sh --long [CTEST OPTIONS...]   also the tests that take hours: other programs that load nibble's files, in
+#                                             a Debian sid tree; large models, kills and full disks; long fuzzing;
+#                                             clang-tidy; cases that the quick list leaves out. Some need root.
 #
-# A test may take 600 s, which only a busy machine needs; NIBBLE_TEST_TIMEOUT=SECONDS says otherwise.
+# The time limit of a test is 600 s, which only a busy machine needs. NIBBLE_TEST_TIMEOUT=SECONDS changes it.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/common.sh"

@@ -47,7 +47,7 @@ apt-config dump | grep '^Acquire::' > "$root/etc/apt/apt.conf.d/90network" || tr
 
 git clone -q --no-hardlinks "$NIBBLE_ROOT" "$root/nibble"
 
-# inside COMMAND...: runs it in the chroot, in separate namespaces, so that mounts and processes end with it in any case.
+# inside COMMAND...: runs it in the chroot, in separate namespaces, so that mounts and processes end with it.
 inside() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   unshare --mount --pid --fork --kill-child --propagation private sh -c '

@@ -36,8 +36,7 @@ namespace nib::kit {
 // A one-line message: what failed, where, and how to fix it if a fix is known.
 class Error : public std::runtime_error {
  public:
-  explicit Error(const std::string& text, NibResult result = NIB_SUCCESS)
-      : std::runtime_error(text), result_(result) {}
+  explicit Error(const std::string& text, NibResult result = NIB_SUCCESS) : std::runtime_error(text), result_(result) {}
   // The result of the nibble.h call that failed; NIB_SUCCESS = the error came from elsewhere.
   NibResult result() const { return result_; }
 
@@ -60,22 +59,22 @@ enum class DeviceType { kDiscrete, kIntegrated, kVirtual, kOther, kSoftware, kCp
 const char* deviceTypeName(DeviceType type);
 
 struct DeviceInfo {
-  uint32_t index = 0;            // as Device::byName takes it; the CPU reference comes last
-  std::string name;              // "llvmpipe (LLVM 15.0.6, 256 bits)", "cpu"
-  std::string driver;            // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
-  std::string driver_version;    // VkPhysicalDeviceProperties::driverVersion in decimal; nibble's version for the CPU
-  std::string api;               // "1.3.230"; "" for the CPU
+  uint32_t index = 0;          // as Device::byName takes it; the CPU reference comes last
+  std::string name;            // "llvmpipe (LLVM 15.0.6, 256 bits)", "cpu"
+  std::string driver;          // "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"
+  std::string driver_version;  // VkPhysicalDeviceProperties::driverVersion in decimal; nibble's version for the CPU
+  std::string api;             // "1.3.230"; "" for the CPU
   DeviceType type = DeviceType::kCpu;
   uint32_t vendor_id = 0;
   uint32_t device_id = 0;
-  uint32_t api_version = 0;      // of the device, VK_MAKE_API_VERSION; 0 for the CPU
-  uint32_t features = 0;         // NIB_FEATURE_* in use
-  int tier = -1;                 // 0..3, see NibContextInfo::tier; -1 = cannot be used, or the CPU
-  std::string tier_reason;       // why the next tier is not reached; for tier -1: why the device cannot be used
-  uint64_t memory_bytes = 0;     // size of the largest device-local heap
+  uint32_t api_version = 0;   // of the device, VK_MAKE_API_VERSION; 0 for the CPU
+  uint32_t features = 0;      // NIB_FEATURE_* in use
+  int tier = -1;              // 0..3, see NibContextInfo::tier; -1 = cannot be used, or the CPU
+  std::string tier_reason;    // why the next tier is not reached; for tier -1: why the device cannot be used
+  uint64_t memory_bytes = 0;  // size of the largest device-local heap
   uint32_t subgroup_size = 0;
   uint64_t max_storage_range_bytes = 0;
-  bool timestamps = false;       // Timer reads the device's clock, not the host's
+  bool timestamps = false;  // Timer reads the device's clock, not the host's
 };
 
 // All Vulkan devices, without the CPU reference. Opens each device briefly to find its tier, which may take seconds.
@@ -101,9 +100,9 @@ struct DeviceOptions {
   std::string profile;
   uint32_t features = UINT32_MAX;  // NIB_FEATURE_* that may be enabled
   Validation validation = Validation::kOff;
-  Log log;                         // receives lines of nibble and of the validation layer; called from any thread
-  Bytes verdicts;                  // from saveVerdicts or loadVerdicts
-  std::vector<NibTuning> tuning;   // from loadTuning
+  Log log;                        // receives lines of nibble and of the validation layer; called from any thread
+  Bytes verdicts;                 // from saveVerdicts or loadVerdicts
+  std::vector<NibTuning> tuning;  // from loadTuning
 };
 
 class Buffer;
@@ -129,8 +128,8 @@ struct RunOptions {
 };
 
 struct RunStats {
-  double seconds = 0;         // host time of the whole run: recording, submissions and waits
-  uint32_t submissions = 0;   // 1 on the CPU
+  double seconds = 0;        // host time of the whole run: recording, submissions and waits
+  uint32_t submissions = 0;  // 1 on the CPU
 };
 
 #if !defined(NIB_NO_VULKAN)
@@ -144,7 +143,7 @@ struct AdoptDesc {
   uint32_t features = 0;     // NIB_FEATURE_* that were enabled when the device was created; the kit uses no others
   VkQueue queue = VK_NULL_HANDLE;  // its family has VK_QUEUE_COMPUTE_BIT
   uint32_t queue_family = 0;
-  std::mutex* queue_mutex = nullptr;  // held while submitting; NULL = only the kit uses the queue
+  std::mutex* queue_mutex = nullptr;                // held while submitting; NULL = only the kit uses the queue
   VkPipelineCache pipeline_cache = VK_NULL_HANDLE;  // optional
   const NibRestrict* restriction = nullptr;         // NULL = none; copied
   Log log;                                          // these three: as in DeviceOptions
@@ -272,8 +271,7 @@ class Plan {
  public:
   // desc: a NibQuantizeDesc, NibDequantizeDesc, ...; copied. Throws.
   template <class Desc>
-  Plan(const Device& device, const Desc& desc)
-      : Plan(device, reinterpret_cast<const NibOpDesc*>(&desc), sizeof(Desc)) {
+  Plan(const Device& device, const Desc& desc) : Plan(device, reinterpret_cast<const NibOpDesc*>(&desc), sizeof(Desc)) {
     static_assert(offsetof(Desc, op) == 0, "a description begins with its op");
   }
   Plan(const Device& device, const NibOpDesc* desc, size_t desc_size_bytes);
@@ -382,8 +380,8 @@ struct Tensor {
   uint32_t rows = 0;
   uint32_t cols = 0;
   NibMemory memory{sizeof(NibMemory)};
-  NibStatus status{};            // counts from quantizing
-  std::vector<uint32_t> blob;    // the same bytes on every device
+  NibStatus status{};          // counts from quantizing
+  std::vector<uint32_t> blob;  // the same bytes on every device
 
   // Views of the blob; empty if the format has no such part.
   std::span<const std::byte> codes() const { return part(NIB_PART_CODES); }

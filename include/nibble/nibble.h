@@ -1,5 +1,5 @@
-// nibble: quantize neural-network weights and run quantized layers on any Vulkan GPU, or on the CPU, with the same bytes
-// everywhere.
+// nibble: quantize neural-network weights and run quantized layers on any Vulkan GPU, or on the CPU, with the same
+// bytes everywhere.
 //
 // The order of use:
 //   1. nibGetRequirements   before the application creates its VkDevice: features and extensions nibble can use
@@ -12,9 +12,9 @@
 //
 // Each op has a header of its own with its description: nibble/ops/*.h.
 //
-// Shapes: a weight matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). Sizes are in elements unless
-// a name ends in _bytes or _words. A word is 32 bits; all data is little-endian. Element counts (rows * cols) and
-// rows * stride are at most 2^32 - 2^21; cut larger tensors by rows.
+// Shapes: a weight matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). Sizes are in elements
+// unless a name ends in _bytes or _words. A word is 32 bits; all data is little-endian. Element counts (rows * cols)
+// and rows * stride are at most 2^32 - 2^21; cut larger tensors by rows.
 //
 // Errors: a function that fails returns a negative NibResult and sends one line to the log callback; the line names the
 // field or call. Nothing throws, nothing is global, no call submits or waits.
@@ -54,7 +54,8 @@ extern "C" {
 // device's shapes instead.
 typedef enum NibTunable {
   // NIB_OP_MATMUL from registers: {invocations that share a row's columns, rows of one invocation, tokens of one
-  // invocation, runs of codes it takes at a time}. 0 invocations: each has four whole rows and gets activations from its
+  // invocation, runs of codes it takes at a time}. 0 invocations: each has four whole rows and gets activations from
+  // its
   // neighbours in the subgroup.
   NIB_TUNABLE_MATVEC = 1,
   // NIB_OP_MATMUL with more than 8 tokens: {0 = from registers, else the number of the shared-memory tile}.
@@ -62,7 +63,8 @@ typedef enum NibTunable {
   // Products of int8 codes: {0 = from registers, 1 = through shared memory, 2 = whole rows, on CPUs; tokens of one
   // invocation; with 0, invocations that share a row's columns}.
   NIB_TUNABLE_INT8 = 3,
-  // NIB_OP_DYNAMIC_GEMM: {0 = quantize the tokens first, 1 = quantize and multiply in one dispatch}. 1 needs room for the
+  // NIB_OP_DYNAMIC_GEMM: {0 = quantize the tokens first, 1 = quantize and multiply in one dispatch}. 1 needs room for
+  // the
   // tokens' codes in a workgroup, and no status, outliers or GELU, GELU_TANH and SILU.
   NIB_TUNABLE_DYNAMIC = 4,
   NIB_TUNABLE_MAX_ENUM = 0x7fffffff
@@ -70,16 +72,16 @@ typedef enum NibTunable {
 
 // A measured choice (`nibble bench --tune`), which replaces the one that follows from the device's limits.
 typedef struct NibTuning {
-  uint32_t tunable;   // NibTunable
-  uint32_t format;    // NibFormat of the weights; 0 = dense
-  uint32_t tokens;    // for descriptions with this many tokens and more, up to the next such choice
+  uint32_t tunable;  // NibTunable
+  uint32_t format;   // NibFormat of the weights; 0 = dense
+  uint32_t tokens;   // for descriptions with this many tokens and more, up to the next such choice
   uint32_t value[4];
 } NibTuning;
 
 #if !defined(NIB_NO_VULKAN)
 // ----------------------------------------------------------------------------------------- features
-// What kernels may use beyond the guaranteed minimum of Vulkan 1.1. The application declares what it enabled, for only it
-// knows. None is required: every op has a kernel that needs none.
+// What kernels may use beyond the guaranteed minimum of Vulkan 1.1. The application declares what it enabled, for only
+// it knows. None is required: every op has a kernel that needs none.
 enum {
   NIB_FEATURE_SUBGROUP = 1u << 0,       // subgroup arithmetic, ballot and shuffle in compute; nothing to enable
   NIB_FEATURE_STORAGE16 = 1u << 1,      // storageBuffer16BitAccess
@@ -113,8 +115,8 @@ typedef struct NibFeatureChain {
   uint64_t opaque[64];
 } NibFeatureChain;
 
-// Writes VkPhysicalDevice*Features structs that enable `features` (a subset of the requirements') into chain and returns
-// the first one, for VkDeviceCreateInfo::pNext. `next` is appended behind them. An application that chains
+// Writes VkPhysicalDevice*Features structs that enable `features` (a subset of the requirements') into chain and
+// returns the first one, for VkDeviceCreateInfo::pNext. `next` is appended behind them. An application that chains
 // VkPhysicalDeviceVulkan12Features and the like sets the named members there instead. Thread-safe.
 void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next);
 
@@ -152,7 +154,7 @@ typedef struct NibContextDesc {
   VkInstance instance;
   VkPhysicalDevice physical_device;
   VkDevice device;
-  uint32_t features;               // NIB_FEATURE_* the application enabled
+  uint32_t features;  // NIB_FEATURE_* the application enabled
   uint32_t tuning_count;
   VkPipelineCache pipeline_cache;  // the application's own, or VK_NULL_HANDLE
   const NibRestrict* restriction;  // NULL = none; copied
@@ -160,7 +162,7 @@ typedef struct NibContextDesc {
   const NibLog* log;               // NULL = silent; copied
   const void* verdicts;            // from nibGetVerdicts of an earlier run, or NULL; foreign data is ignored
   size_t verdicts_size_bytes;
-  const NibTuning* tuning;         // copied; choices that the device's limits or a plan's sides do not allow are ignored
+  const NibTuning* tuning;  // copied; choices that the device's limits or a plan's sides do not allow are ignored
 } NibContextDesc;
 
 // Adopts a device. Everything is copied but the handles, which must outlive the context. No queue is used. Thread-safe.
@@ -169,13 +171,13 @@ NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context)
 void nibDestroyContext(NibContext* context);
 
 typedef struct NibContextInfo {
-  uint32_t struct_bytes;    // sizeof(NibContextInfo), set by the caller
-  uint32_t features;        // declared, offered, and not restricted or switched off by a driver quirk
-  uint32_t tier;            // for people: 0 guaranteed minimum, 1 subgroups, 2 packed 4x8 dot, 3 cooperative matrix
+  uint32_t struct_bytes;  // sizeof(NibContextInfo), set by the caller
+  uint32_t features;      // declared, offered, and not restricted or switched off by a driver quirk
+  uint32_t tier;          // for people: 0 guaranteed minimum, 1 subgroups, 2 packed 4x8 dot, 3 cooperative matrix
   uint32_t subgroup_size;
-  uint32_t driver_id;       // VkDriverId, 0 = unknown
+  uint32_t driver_id;  // VkDriverId, 0 = unknown
   uint32_t driver_version;
-  uint32_t quirk_count;     // driver bugs worked around
+  uint32_t quirk_count;  // driver bugs worked around
   uint32_t reserved;
   uint64_t max_storage_range_bytes;
   uint8_t device_uuid[16];
@@ -201,25 +203,25 @@ NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory);
 const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index);
 
 typedef struct NibBufferRange {
-  VkBuffer buffer;      // VK_NULL_HANDLE for a role that the plan does not use
+  VkBuffer buffer;  // VK_NULL_HANDLE for a role that the plan does not use
   VkDeviceSize offset;
-  VkDeviceSize size;    // at least NibMemoryRange::size_bytes plus the largest NibRun offset used with it
+  VkDeviceSize size;  // at least NibMemoryRange::size_bytes plus the largest NibRun offset used with it
 } NibBufferRange;
 
 typedef struct NibBindingDesc {
   uint32_t struct_bytes;  // sizeof(NibBindingDesc)
   uint32_t reserved;
   NibBufferRange range[NIB_ROLE_COUNT];
-  // Where parts lie in their role's range: multiples of the alignment of the range, and of 4. 0 = where nibPlanGetMemory
-  // says. So two parts of one role may be any two values of one buffer; give the role a range that holds them both, and
-  // every part of the role that the plan has an offset (0 keeps that part where it is). STATUS and SCRATCH cannot be
-  // moved: move the AUX range. With moved parts, a part must fit one storage range, or all that a kernel reads through
-  // one descriptor must.
+  // Where parts lie in their role's range: multiples of the alignment of the range, and of 4. 0 = where
+  // nibPlanGetMemory says. So two parts of one role may be any two values of one buffer; give the role a range that
+  // holds them both, and every part of the role that the plan has an offset (0 keeps that part where it is). STATUS and
+  // SCRATCH cannot be moved: move the AUX range. With moved parts, a part must fit one storage range, or all that a
+  // kernel reads through one descriptor must.
   VkDeviceSize part_offset_bytes[NIB_PART_COUNT];
 } NibBindingDesc;
 
-// Prepares descriptors (windows for ranges beyond the device's limit). What the op writes must not overlap anything else,
-// except parts that the op's header allows to be the same bytes (in place). Thread-safe.
+// Prepares descriptors (windows for ranges beyond the device's limit). What the op writes must not overlap anything
+// else, except parts that the op's header allows to be the same bytes (in place). Thread-safe.
 NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibBinding** out_binding);
 // The GPU must be idle with it. NULL is ignored. Thread-safe.
 void nibDestroyBinding(NibBinding* binding);
@@ -227,10 +229,10 @@ void nibDestroyBinding(NibBinding* binding);
 // Records. It cannot fail, allocates nothing, takes no lock and submits nothing. Any thread may call it; the command
 // buffer is the caller's to synchronize. A NibRun out of range asserts in debug builds and records nothing in release
 // builds.
-// Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ and SHADER_WRITE. The caller orders its
-// own accesses, and runs that depend on each other, against that. nibble places barriers only between its own dispatches
-// within one call; a run that is cut into several calls needs a compute-to-compute barrier between them.
-// It overwrites the compute pipeline, descriptor set 0 and push constants 0..127.
+// Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ and SHADER_WRITE. The caller orders
+// its own accesses, and runs that depend on each other, against that. nibble places barriers only between its own
+// dispatches within one call; a run that is cut into several calls needs a compute-to-compute barrier between them. It
+// overwrites the compute pipeline, descriptor set 0 and push constants 0..127.
 void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* run);
 
 // ------------------------------------------------------------------------------------------- verify
@@ -245,11 +247,11 @@ NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range);
 // pipelines. The plan may be destroyed before nibVerifyRead, the context not. Thread-safe.
 NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, const NibBufferRange* memory,
                         NibVerify** out_verify);
-// Call it when the submission has finished and `mapped`, the bytes of the range, is visible to the host. It judges them,
-// stores the verdict in the context, and frees the verify object. *out_passed: 1 or 0; a failure's log line names the
-// first differing word and both values. A kernel that failed is not chosen for later plans of this context; existing
-// plans keep it. mapped NULL abandons the self-test (a lost device): nothing is judged, the object is freed, and
-// NIB_ERROR_INVALID_ARGUMENT comes back. Thread-safe.
+// Call it when the submission has finished and `mapped`, the bytes of the range, is visible to the host. It judges
+// them, stores the verdict in the context, and frees the verify object. *out_passed: 1 or 0; a failure's log line names
+// the first differing word and both values. A kernel that failed is not chosen for later plans of this context;
+// existing plans keep it. mapped NULL abandons the self-test (a lost device): nothing is judged, the object is freed,
+// and NIB_ERROR_INVALID_ARGUMENT comes back. Thread-safe.
 NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed);
 
 // The verdicts so far, keyed by device, driver version, SPIR-V and specialization constants, for nibCreateContext of

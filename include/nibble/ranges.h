@@ -21,9 +21,9 @@ typedef enum NibRangeMethod {
   // of |x|, as in the histogram calibrator of Model-Optimizer. Else k/128 times the smallest and largest value,
   // k = 32..128. The first of equals.
   NIB_RANGE_MSE = 2,
-  // ONNX Runtime's entropy calibrator with 128 levels, on the signed histogram: ranges of the 2i + 1 bins around edge 0,
-  // i = 64..L. Outliers join the outermost bins of the reference only; q is cut to whole counts; zeros are smoothed by
-  // 1e-4. The first of equals.
+  // ONNX Runtime's entropy calibrator with 128 levels, on the signed histogram: ranges of the 2i + 1 bins around edge
+  // 0, i = 64..L. Outliers join the outermost bins of the reference only; q is cut to whole counts; zeros are smoothed
+  // by 1e-4. The first of equals.
   NIB_RANGE_ENTROPY_ORT = 3,
   // TensorRT's entropy calibrator as in Model-Optimizer, on |x|, with 128 levels: bin 0 is taken to hold what bin 1
   // holds; candidates are edges 128..L; empty bins stay empty. The last of equals.
@@ -47,16 +47,16 @@ typedef struct NibRangeDesc {
 typedef struct NibRange {
   uint32_t struct_bytes;  // sizeof(NibRange), set by the caller
   uint32_t reserved;
-  double min, max;        // within the smallest and largest value
-  int32_t low_edge;       // of the range before it was brought within them, in widths; MINMAX: 0
-  int32_t high_edge;      // MSE: the bin whose centre it is; MSE without SYMMETRIC: k
-  double score;           // ENTROPY: the divergence; MSE: the mean squared error by the histogram; else 0
+  double min, max;    // within the smallest and largest value
+  int32_t low_edge;   // of the range before it was brought within them, in widths; MINMAX: 0
+  int32_t high_edge;  // MSE: the bin whose centre it is; MSE without SYMMETRIC: k
+  double score;       // ENTROPY: the divergence; MSE: the mean squared error by the histogram; else 0
 } NibRange;
 
-// No finite value, or zeros only: min = max = 0. Fewer than 128 bins up to the last one (MSE, ENTROPY): MINMAX, and so is
-// ENTROPY_ORT if no range has a finite divergence. A range that ends within one width of 0 on either side, because
-// outliers made the histogram that wide, becomes one width on both sides. ENTROPY_ORT, and any method without SYMMETRIC,
-// needs signs: a SIGNED histogram, or one without negative values. Allocates nothing. Thread-safe.
+// No finite value, or zeros only: min = max = 0. Fewer than 128 bins up to the last one (MSE, ENTROPY): MINMAX, and so
+// is ENTROPY_ORT if no range has a finite divergence. A range that ends within one width of 0 on either side, because
+// outliers made the histogram that wide, becomes one width on both sides. ENTROPY_ORT, and any method without
+// SYMMETRIC, needs signs: a SIGNED histogram, or one without negative values. Allocates nothing. Thread-safe.
 NibResult nibFindRange(const NibRangeDesc* desc, uint32_t bins, uint32_t histogram_flags, const NibHistogramHead* head,
                        const uint64_t* counts, const NibLog* log, NibRange* out_range);
 
@@ -70,9 +70,9 @@ typedef struct NibEma {
 // Leave out extents without a finite value.
 void nibEmaAdd(NibEma* ema, const NibExtent* extent, double constant);
 
-// Scale and zero point of static quantization to NIB_FORMAT_INT8 (full range: (max - min) / 255; SYMMETRIC: max / 127.5,
-// zero point 0) or NIB_FORMAT_FP8 (largest magnitude / 448). Quotients are those of NIB_OP_QUANTIZE. flags: NIB_RANGE_*.
-// An empty range gives scale 0. Thread-safe.
+// Scale and zero point of static quantization to NIB_FORMAT_INT8 (full range: (max - min) / 255; SYMMETRIC: max /
+// 127.5, zero point 0) or NIB_FORMAT_FP8 (largest magnitude / 448). Quotients are those of NIB_OP_QUANTIZE. flags:
+// NIB_RANGE_*. An empty range gives scale 0. Thread-safe.
 NibResult nibRangeScale(uint32_t format, uint32_t flags, double min, double max, const NibLog* log, float* out_scale,
                         int32_t* out_zero_point);
 

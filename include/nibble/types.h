@@ -44,7 +44,8 @@ typedef enum NibResult {
 const char* nibResultString(NibResult result);
 // "0.2.0"
 const char* nibVersionString(void);
-// NIB_ABI_VERSION of the library. Compare it with the header's before anything else if the library is loaded at run time.
+// NIB_ABI_VERSION of the library. Compare it with the header's before anything else if the library is loaded at run
+// time.
 uint32_t nibAbiVersion(void);
 
 // -------------------------------------------------------------------------------------------- callbacks
@@ -94,15 +95,18 @@ enum {
   // are those of one row of rows*cols elements.
   NIB_WEIGHTS_FLAT = 1u << 2,
   // FLAT groups with fp32 scales only: double quantization (QLoRA, arXiv 2305.14314). Codes are made with the fp32
-  // scales. The blob keeps an 8-bit code of each scale: the dynamic map of bitsandbytes, in blocks of 256, after the mean
+  // scales. The blob keeps an 8-bit code of each scale: the dynamic map of bitsandbytes, in blocks of 256, after the
+  // mean
   // of all scales is subtracted.
   NIB_WEIGHTS_NESTED = 1u << 3,
   // The scales (and zero points) of every row start on a word; the padding is 0. Runs that append rows to one blob then
   // share no word and need no barrier between them. Not with TENSOR, COLUMN, FLAT; NIB_OP_REPACK refuses it.
   NIB_WEIGHTS_ALIGNED = 1u << 4,
-  // How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the format's
+  // How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the
+  // format's
   // largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is taken
-  // after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without saturation.
+  // after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
+  // saturation.
   // Decoding ignores it.
   NIB_WEIGHTS_SCALE_FLOOR = 0,
   NIB_WEIGHTS_SCALE_CEIL = 1u << 8,
@@ -111,9 +115,10 @@ enum {
   NIB_WEIGHTS_SCALE_RULE = 3u << 8  // the mask
 };
 
-// A matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). NibWeights, rows and cols together fix the
-// bytes of the quantized matrix, its blob, on every device:
-//   codes   uint32 words. Code i of a row starts at bit i*bits of the row's dense LSB-first stream. Each row starts on a
+// A matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). NibWeights, rows and cols together fix
+// the bytes of the quantized matrix, its blob, on every device:
+//   codes   uint32 words. Code i of a row starts at bit i*bits of the row's dense LSB-first stream. Each row starts on
+//   a
 //           word. int8 is two's complement; narrower integers are offset binary (code + 2^(bits-1)); ternary is kept as
 //           int2; binary is 1 = plus, 0 = minus. Padding bits are 0. Rows of 3-bit and 5-bit codes are padded to a
 //           multiple of 32 codes
@@ -133,8 +138,8 @@ typedef struct NibWeights {
   uint32_t reserved[2];  // 0
 } NibWeights;
 
-// NibWeights.format of a product's dense weights: elements of type scale_type, all other fields 0. Rows start on a word.
-// A row with an odd number of 16-bit elements has one more, which is not read.
+// NibWeights.format of a product's dense weights: elements of type scale_type, all other fields 0. Rows start on a
+// word. A row with an odd number of 16-bit elements has one more, which is not read.
 enum { NIB_FORMAT_DENSE = 0 };
 
 // NibFormatInfo.flags
@@ -206,25 +211,25 @@ typedef enum NibPart {
   NIB_PART_STATUS = 3,
   NIB_PART_SCRATCH = 4,
   NIB_PART_NESTED = 5,
-  NIB_PART_PACKED_CODES = 6,   // NIB_OP_REPACK
+  NIB_PART_PACKED_CODES = 6,  // NIB_OP_REPACK
   NIB_PART_PACKED_ZEROS = 7,
-  NIB_PART_REFERENCE = 8,      // NIB_OP_ERRORS
+  NIB_PART_REFERENCE = 8,  // NIB_OP_ERRORS
   NIB_PART_CANDIDATE = 9,
   NIB_PART_BIAS = 10,
   NIB_PART_INPUT_SCALES = 11,  // products of codes
   NIB_PART_INPUT_ZEROS = 12,
-  NIB_PART_TABLE = 13,         // NIB_OP_INT8_GEMM: fp32[256]
-  NIB_PART_HEADS = 14,         // NIB_OP_HISTOGRAM
+  NIB_PART_TABLE = 13,  // NIB_OP_INT8_GEMM: fp32[256]
+  NIB_PART_HEADS = 14,  // NIB_OP_HISTOGRAM
   NIB_PART_COUNTS = 15,
-  NIB_PART_ORDER = 16,         // NIB_OP_MATMUL
-  NIB_PART_INPUT_CODES = 17,   // products of codes
-  NIB_PART_SOURCE = 18,        // an op's first dense input
-  NIB_PART_RESIDUAL_IN = 19,   // a dense input that is added
-  NIB_PART_RESULT = 20,        // an op's first dense result
-  NIB_PART_RESIDUAL_OUT = 21,  // the sum of source and residual
-  NIB_PART_RESULT_SCALES = 22, // scales of codes that an op writes beside its result
-  NIB_PART_GAIN = 23,          // NIB_OP_NORM: the weight vector
-  NIB_PART_COUNT = 48          // a part that an op lacks has size 0
+  NIB_PART_ORDER = 16,          // NIB_OP_MATMUL
+  NIB_PART_INPUT_CODES = 17,    // products of codes
+  NIB_PART_SOURCE = 18,         // an op's first dense input
+  NIB_PART_RESIDUAL_IN = 19,    // a dense input that is added
+  NIB_PART_RESULT = 20,         // an op's first dense result
+  NIB_PART_RESIDUAL_OUT = 21,   // the sum of source and residual
+  NIB_PART_RESULT_SCALES = 22,  // scales of codes that an op writes beside its result
+  NIB_PART_GAIN = 23,           // NIB_OP_NORM: the weight vector
+  NIB_PART_COUNT = 48           // a part that an op lacks has size 0
 } NibPart;
 
 typedef struct NibMemoryRange {
@@ -241,8 +246,8 @@ typedef struct NibMemoryPart {
 } NibMemoryPart;
 
 typedef struct NibMemory {
-  uint32_t struct_bytes;  // sizeof(NibMemory), set by the caller
-  uint32_t slice_count;   // slices of a full run (1 on the CPU)
+  uint32_t struct_bytes;             // sizeof(NibMemory), set by the caller
+  uint32_t slice_count;              // slices of a full run (1 on the CPU)
   uint32_t dynamic_alignment_bytes;  // of the offsets in NibRun (1 on the CPU)
   uint32_t reserved;
   NibMemoryRange range[NIB_ROLE_COUNT];
@@ -261,10 +266,10 @@ NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log, NibMemory* out_
 // input begins with the run's first row, whatever first_row is. So tokens are appended to a quantized cache, and long
 // activations are cut into runs; the bytes are those of one run over all rows. first_row + n is at most the
 // description's rows. It must be 0 where the written matrix has no rows of its own: blobs with TENSOR, COLUMN, FLAT or
-// NESTED, statistics per tensor or column, NIB_OP_ERRORS and NIB_OP_MOMENTS; and where one storage range cannot reach it
-// (matrices beyond 4 GiB of NIB_OP_QUANTIZE and the like, on devices with smaller ranges).
-// Rows of a blob may share words of scales and zero points. A run that begins or ends inside such a word keeps the other
-// rows' bits, so runs that append to one blob need a barrier between them, unless the blob is ALIGNED.
+// NESTED, statistics per tensor or column, NIB_OP_ERRORS and NIB_OP_MOMENTS; and where one storage range cannot reach
+// it (matrices beyond 4 GiB of NIB_OP_QUANTIZE and the like, on devices with smaller ranges). Rows of a blob may share
+// words of scales and zero points. A run that begins or ends inside such a word keeps the other rows' bits, so runs
+// that append to one blob need a barrier between them, unless the blob is ALIGNED.
 typedef struct NibRun {
   uint32_t struct_bytes;  // sizeof(NibRun)
   uint32_t n;             // rows, at most the description's; exactly those where weights are FLAT

@@ -1,5 +1,5 @@
 // A kernel's interface is one header that GLSL and C++ share. shaders/ops/NAME.h holds
-//   #define NAME_SPEC(X) X(id, type, NAME, default) ...   specialization constants: 4-byte scalars, ids from 0 ascending,
+//   #define NAME_SPEC(X) X(id, type, NAME, default) ...   specialization constants: 4-byte scalars, ids from 0 up,
 //                                                         id 0 always the workgroup size WG
 //   struct NamePush { NibPushHead head; uint ...; };      push constants: 4-byte scalars only, <= 128 bytes
 // GLSL expands them to layout(constant_id) constants and a push_constant block, C++ to a struct whose bytes are the

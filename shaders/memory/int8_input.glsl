@@ -17,7 +17,9 @@ uint nibInputRow(uint token) { return (X_SEPARATE ? token : token + push.head.fi
 uint nibInputParameter(uint word) {
   return X_SEPARATE ? separate[word + push.head.delta3] : input1[word + push.head.delta1];
 }
-uint nibInputIndex(uint token, uint col) { return (token + push.head.first_row) * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u); }
+uint nibInputIndex(uint token, uint col) {
+  return (token + push.head.first_row) * push.x_scale_stride + (GROUPED ? col / push.x_group : 0u);
+}
 uint nibInputScale(uint index) {
   return nibScaleOf(nibInputParameter(push.x_scales_word + (X_SCALE == NIB_F32 ? index : index >> 1)), index, X_SCALE);
 }

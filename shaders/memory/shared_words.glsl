@@ -1,5 +1,5 @@
-// Words of scales and zero points at the ends of a run, which rows outside the run may share. Include params.glsl first, with
-// an access that allows reading.
+// Words of scales and zero points at the ends of a run, which rows outside the run may share. Include params.glsl
+// first, with an access that allows reading.
 #ifndef NIB_MEMORY_SHARED_WORDS_GLSL
 #define NIB_MEMORY_SHARED_WORDS_GLSL
 
@@ -8,8 +8,7 @@ void nibStoreShared(uint at, uint word, uint mask) {
   params[at] = mask == ~0u ? word : (params[at] & ~mask) | (word & mask);
 }
 
-// Item `i` of items [lead, end) of a run, which count from the first one's word: whether its bits are the run's to write.
-// Bits behind the last row of the blob are padding, which is written as 0.
+// Whether the run writes the bits of item `i`. Its items are [lead, end), counted from the first one's word. Bits behind the last row of the blob are padding, which is written as 0.
 bool nibOwnsItem(uint i, uint lead, uint end, bool last_rows) {
   return i >= lead && (i < end || last_rows);
 }

@@ -1,5 +1,5 @@
 // Activation functions of fp32 values, for kernels with an error bound instead of exact bytes. ACTIVATION is a
-// NibActivation, a specialization constant of the including shader. src/reference/activation.h computes the same in double.
+// NibActivation, a specialization constant of the including shader. src/reference/activation.h does the same in double.
 #ifndef NIB_NUMERICS_ACTIVATION_GLSL
 #define NIB_NUMERICS_ACTIVATION_GLSL
 

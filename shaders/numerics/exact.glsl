@@ -2,8 +2,8 @@
 //
 // Vulkan lets a quotient be wrong by 2.5 ulp, a square root by more, packHalf2x16 round as it likes, and denormals be
 // kept or flushed. Whatever decides a stored code or a stored scale goes through this file instead. It needs core GLSL
-// 450 only: no bindings, no specialization constants, no extensions. src/numerics/exact.h is its C++ counterpart, written
-// separately.
+// 450 only: no bindings, no specialization constants, no extensions. src/numerics/exact.h is its C++ counterpart,
+// written separately.
 //
 // Names: a function ending in Bits takes and returns fp32 values as their bit patterns and is defined for every
 // pattern. The one without Bits takes or returns a float. Inf, NaN and denormals may not survive in a float on every

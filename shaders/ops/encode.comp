@@ -75,7 +75,10 @@ Encoder encoder[COLUMN ? NIB_QUADS : 1];
 
 void encodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
-  if (!COLUMN && !ONE) encoder[0] = encoderOf((TABLE ? row : row + push.head.first_row) * push.scale_row_stride + col / push.group);
+  if (!COLUMN && !ONE) {
+    const uint scale_row = TABLE ? row : row + push.head.first_row;
+    encoder[0] = encoderOf(scale_row * push.scale_row_stride + col / push.group);
+  }
   uint row_start = row * push.stride;
   uvec4 x[NIB_QUADS];
   uint p[NIB_QUADS];

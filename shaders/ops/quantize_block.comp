@@ -42,7 +42,7 @@ void main() {
     uvec4 x[NIB_QUADS];
     nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 
-    // What stands for elements beyond the row are some of its last ones, maybe of an earlier block: they count for nothing.
+    // Elements beyond the row are copies of some of its last ones, maybe of an earlier block. They are ignored.
     uvec4 first_one = x[0].xxxx;
     uvec4 most = uvec4(0u);
 #define NIB_INSIDE(q)                                                                        \

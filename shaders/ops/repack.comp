@@ -18,8 +18,8 @@ const uint kMask = BITS == 8u ? 0xffu : 0xfu;
 #define NIB_FAULTY(index) 0u
 #endif
 
-// Rows count from the first of the matrix. A run's rows are [first_row, rows); words that it shares with other rows keep
-// their bits. Behind the last row of the matrix is padding, 0.
+// Rows count from the first of the matrix. A run's rows are [first_row, rows); words that it shares with other rows
+// keep their bits. Behind the last row of the matrix is padding, 0.
 bool lastRows() {
   return push.head.rows == push.blob_rows;
 }

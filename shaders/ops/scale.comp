@@ -89,10 +89,14 @@ void main() {
     zero_mask |= owned ? 0xffu << (i * 8u) : 0u;
     word_used = word_used || (item >= lead && item < end_item);
     if (SCALE_TYPE != NIB_F32 && (i & 1u) == 0u) continue;
-    if (word_used) nibStoreShared(push.scales_word + ((first_index + i) >> shift) + push.head.delta2, scale_word, scale_mask);
+    if (word_used) {
+      nibStoreShared(push.scales_word + ((first_index + i) >> shift) + push.head.delta2, scale_word, scale_mask);
+    }
     scale_word = 0u;
     scale_mask = 0u;
     word_used = false;
   }
-  if ((FLAGS & NIB_ASYMMETRIC) != 0u) nibStoreShared(push.zeros_word + (first_index >> 2) + push.head.delta2, zero_word, zero_mask);
+  if ((FLAGS & NIB_ASYMMETRIC) != 0u) {
+    nibStoreShared(push.zeros_word + (first_index >> 2) + push.head.delta2, zero_word, zero_mask);
+  }
 }

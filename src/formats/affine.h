@@ -32,7 +32,8 @@ struct Affine {
     const uint32_t min_bits = (stats.min_bits & 0x80000000u) ? stats.min_bits : 0u;
     const uint32_t max_bits = (stats.max_bits & 0x80000000u) ? 0u : stats.max_bits;
     // max and min are halved first, because max - min may overflow.
-    const float half_range = exact::floatOf(exact::nibHalveBits(max_bits)) - exact::floatOf(exact::nibHalveBits(min_bits));
+    const float half_range =
+        exact::floatOf(exact::nibHalveBits(max_bits)) - exact::floatOf(exact::nibHalveBits(min_bits));
     result.scale_bits = roundScale(exact::nibDivBits(exact::bitsOf(half_range), exact::bitsOf(float(kLevels) * 0.5f)),
                                    weights.scale_type, &result.saturated);
     if (result.scale_bits != 0u) {

@@ -41,13 +41,13 @@ uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 }  // namespace
 
 extern const FormatDesc kFormat_fp4;
-const FormatDesc kFormat_fp4 = {
-    {NIB_FORMAT_FP4, "fp4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
-    16,
-    findScale,
-    encode,
-    decode,
-    zeroToStored,
-    zeroFromStored};
+const FormatDesc kFormat_fp4 = {{NIB_FORMAT_FP4, "fp4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED, kAllGranularities,
+                                 kFloatScales, 16, kLargestGroup, 0},
+                                16,
+                                findScale,
+                                encode,
+                                decode,
+                                zeroToStored,
+                                zeroFromStored};
 
 }  // namespace nib

@@ -4,6 +4,5 @@
 
 namespace nib {
 extern const FormatDesc kFormat_fp8;
-const FormatDesc kFormat_fp8 =
-    fp8Format<exact::nibF32ToE4m3Bits, exact::nibE4m3ToF32Bits, 448>(NIB_FORMAT_FP8, "fp8");
+const FormatDesc kFormat_fp8 = fp8Format<exact::nibF32ToE4m3Bits, exact::nibE4m3ToF32Bits, 448>(NIB_FORMAT_FP8, "fp8");
 }  // namespace nib

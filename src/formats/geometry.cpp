@@ -17,8 +17,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows and cols must be at least 1, got %u x %u", op, rows, cols);
   }
   if (uint64_t(rows) * cols > kMaxElements) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows",
-                    op, rows, cols);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows", op, rows, cols);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
                                 NIB_WEIGHTS_ALIGNED | NIB_WEIGHTS_SCALE_RULE)) {
@@ -36,7 +36,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.reserved must be 0", op);
   }
   if ((weights.flags & NIB_WEIGHTS_ALIGNED) && !hasOwnRows(weights)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: ALIGNED requires ROW or GROUP granularity without FLAT", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: weights.flags: ALIGNED requires ROW or GROUP granularity without FLAT", op);
   }
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW and ASYMMETRIC exclude each other", op);
@@ -63,7 +64,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
                     weights.group_size);
   }
   if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
-    static const char* const kNames[] = {"one scale per tensor", "scales per row", "scales per column", "scales per group"};
+    static const char* const kNames[] = {"one scale per tensor", "scales per row", "scales per column",
+                                         "scales per group"};
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s", op, info.name,
                     kNames[weights.granularity]);
   }
@@ -89,8 +91,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       uint32_t size = weights.group_size;
       if (size == 0) size = info.default_group_size;
       if (size == 0) {
-        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size: format %s has no default group size; set one",
-                        op, info.name);
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                        "%s: weights.group_size: format %s has no default group size; set one", op, info.name);
       }
       const bool one_size = info.group_multiple == info.group_max;
       if (one_size && size != info.group_max) {
@@ -101,8 +103,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
         size = g.cols;
       } else if (size == 0 || size > info.group_max || size % info.group_multiple != 0) {
         return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                        "%s: weights.group_size %u of format %s must be a multiple of %u from %u to %u, or -1", op, size,
-                        info.name, info.group_multiple, info.group_multiple, info.group_max);
+                        "%s: weights.group_size %u of format %s must be a multiple of %u from %u to %u, or -1", op,
+                        size, info.name, info.group_multiple, info.group_multiple, info.group_max);
       }
       g.group = size < g.cols ? size : g.cols;
       g.scale_row_stride = uint32_t(ceilDiv(g.cols, g.group));
@@ -117,7 +119,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     const bool bytes = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
     const uint32_t per_word = bytes ? 4u : 4u / scaleBytes(weights.scale_type);
     const uint64_t count = alignUp(g.scale_row_stride, per_word) * g.rows;
-    if (count > UINT32_MAX) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: more than 2^32 scales; cut the tensor by rows", op);
+    if (count > UINT32_MAX)
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: more than 2^32 scales; cut the tensor by rows", op);
     g.scale_row_stride = uint32_t(alignUp(g.scale_row_stride, per_word));
     g.scale_count = uint32_t(count);
   }
@@ -165,9 +168,7 @@ NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t 
   return NIB_SUCCESS;
 }
 
-void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes) {
-  memory->range[role] = {size_bytes, 4, 0};
-}
+void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes) { memory->range[role] = {size_bytes, 4, 0}; }
 
 NibRole roleOfPart(NibPart part) {
   switch (part) {

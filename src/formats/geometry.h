@@ -26,12 +26,12 @@ inline uint64_t wholeWordsBytes(uint64_t bytes) { return alignUp(bytes, 4); }
 
 struct Geometry {
   const FormatDesc* format;
-  uint32_t rows, cols;         // FLAT: 1 row of rows * cols elements
-  uint32_t group;              // adjacent columns that share a scale: group_size, 1 for COLUMN, cols otherwise
-  uint32_t groups_per_row;     // ceil(cols / group)
-  uint32_t scale_row_stride;   // scale index = row * scale_row_stride + col / group; ALIGNED: rows of scales are words
+  uint32_t rows, cols;        // FLAT: 1 row of rows * cols elements
+  uint32_t group;             // adjacent columns that share a scale: group_size, 1 for COLUMN, cols otherwise
+  uint32_t groups_per_row;    // ceil(cols / group)
+  uint32_t scale_row_stride;  // scale index = row * scale_row_stride + col / group; ALIGNED: rows of scales are words
   uint32_t scale_count;
-  uint32_t row_words;          // words of codes per row
+  uint32_t row_words;  // words of codes per row
   uint64_t codes_bytes, scales_bytes, zeros_bytes;
   uint64_t scales_offset, zeros_offset, blob_bytes;
   uint64_t nested_offset, nested_bytes;
@@ -58,7 +58,8 @@ inline uint32_t strideLike(uint32_t stride, uint32_t old_cols, uint32_t cols) {
 
 // True if rows have their own scales, so that a run may write or read rows of the blob from a first row on.
 inline bool hasOwnRows(const NibWeights& w) {
-  return (w.granularity == NIB_GRANULARITY_ROW || w.granularity == NIB_GRANULARITY_GROUP) && !(w.flags & NIB_WEIGHTS_FLAT);
+  return (w.granularity == NIB_GRANULARITY_ROW || w.granularity == NIB_GRANULARITY_GROUP) &&
+         !(w.flags & NIB_WEIGHTS_FLAT);
 }
 
 struct Sides {

@@ -98,7 +98,8 @@ struct GgmlBlock {
   }
 
   static uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
-    const int32_t steps = kKind == Ggml::kAbsmax ? int32_t(int8_t(code)) : int32_t(code) - (kKind == Ggml::kSigned ? int32_t(kMid) : 0);
+    const int32_t steps =
+        kKind == Ggml::kAbsmax ? int32_t(int8_t(code)) : int32_t(code) - (kKind == Ggml::kSigned ? int32_t(kMid) : 0);
     // The product is exact.
     float value = scale.scale_bits == 0u ? 0.0f : float(steps) * exact::floatOf(scale.scale_bits);
     if constexpr (kKind == Ggml::kMinimum) value += exact::floatOf(scale.zero);

@@ -8,7 +8,9 @@
 namespace nib {
 namespace {
 
-bool takes(const FormatDesc& format) { return format.info.format == NIB_FORMAT_NF4 || format.info.format == NIB_FORMAT_FP4; }
+bool takes(const FormatDesc& format) {
+  return format.info.format == NIB_FORMAT_NF4 || format.info.format == NIB_FORMAT_FP4;
+}
 
 const char* refuses(const NibWeights& weights, const Geometry&) {
   return weights.flags & NIB_WEIGHTS_FLAT ? nullptr : "weights must be FLAT";
@@ -24,6 +26,14 @@ uint32_t placeCode(const Geometry&, uint64_t, uint64_t col, Piece* pieces) {
 
 }  // namespace
 
-const LayoutDesc kLayout_bitsandbytes = {NIB_LAYOUT_BITSANDBYTES, "bitsandbytes", takes,   refuses, codesBytes,
-                                         zerosBytes,              placeCode,      nullptr, nullptr, false};
+const LayoutDesc kLayout_bitsandbytes = {NIB_LAYOUT_BITSANDBYTES,
+                                         "bitsandbytes",
+                                         takes,
+                                         refuses,
+                                         codesBytes,
+                                         zerosBytes,
+                                         placeCode,
+                                         nullptr,
+                                         nullptr,
+                                         false};
 }  // namespace nib

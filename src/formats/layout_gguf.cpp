@@ -1,7 +1,7 @@
 // ggml's blocks of 32: the scale, the minimum (_1 only), the fifth bits of all codes (q5 only), then 16 bytes with the
 // low nibbles of codes j and j + 16. q8_0 has a byte per code instead.
-#include "formats/layout.h"
 #include "formats/geometry.h"
+#include "formats/layout.h"
 
 namespace nib {
 namespace {

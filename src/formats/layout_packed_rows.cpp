@@ -40,6 +40,6 @@ uint64_t placeZero(const Geometry& g, uint64_t row, uint64_t group) {
 
 }  // namespace
 
-const LayoutDesc kLayout_packed_rows = {NIB_LAYOUT_PACKED_ROWS, "packed rows", takes,   refuses,   codesBytes,
-                                        zerosBytes,             placeCode,     nullptr, placeZero, true};
+const LayoutDesc kLayout_packed_rows = {
+    NIB_LAYOUT_PACKED_ROWS, "packed rows", takes, refuses, codesBytes, zerosBytes, placeCode, nullptr, placeZero, true};
 }  // namespace nib

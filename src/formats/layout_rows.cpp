@@ -1,7 +1,7 @@
 // Rows of codes without padding between them, as in int-quantized, float-quantized and mxfp4-pack-quantized of
 // compressed-tensors and in LLM.int8().
-#include "formats/layout.h"
 #include "formats/geometry.h"
+#include "formats/layout.h"
 
 namespace nib {
 namespace {

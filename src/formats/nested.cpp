@@ -1,9 +1,9 @@
 #include "formats/nested.h"
 
-#include "shaders/numerics/dynamic_map.h"
-#include "numerics/mean.h"
 #include "formats/product.h"
 #include "formats/scale_store.h"
+#include "numerics/mean.h"
+#include "shaders/numerics/dynamic_map.h"
 
 namespace nib {
 namespace {

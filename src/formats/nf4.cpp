@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kValues[16] = {NF4_V0, NF4_V1, NF4_V2,  NF4_V3,  NF4_V4,  NF4_V5,  NF4_V6,  NF4_V7,
                                   NF4_V8, NF4_V9, NF4_V10, NF4_V11, NF4_V12, NF4_V13, NF4_V14, NF4_V15};
-constexpr uint32_t kThresholds[15] = {NF4_T0, NF4_T1, NF4_T2, NF4_T3,  NF4_T4,  NF4_T5,  NF4_T6, NF4_T7,
+constexpr uint32_t kThresholds[15] = {NF4_T0, NF4_T1, NF4_T2,  NF4_T3,  NF4_T4,  NF4_T5,  NF4_T6, NF4_T7,
                                       NF4_T8, NF4_T9, NF4_T10, NF4_T11, NF4_T12, NF4_T13, NF4_T14};
 constexpr uint32_t kZeroCode = 7;
 
@@ -43,13 +43,13 @@ uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 }  // namespace
 
 extern const FormatDesc kFormat_nf4;
-const FormatDesc kFormat_nf4 = {
-    {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED, kAllGranularities, kFloatScales, 16, kLargestGroup, 0},
-    16,
-    findScale,
-    encode,
-    decode,
-    zeroToStored,
-    zeroFromStored};
+const FormatDesc kFormat_nf4 = {{NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED, kAllGranularities,
+                                 kFloatScales, 16, kLargestGroup, 0},
+                                16,
+                                findScale,
+                                encode,
+                                decode,
+                                zeroToStored,
+                                zeroFromStored};
 
 }  // namespace nib

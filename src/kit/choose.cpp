@@ -62,8 +62,8 @@ size_t chooseDevice(std::span<const DeviceInfo> devices, std::string_view select
   const std::optional<size_t> best = bestOf(devices, matches);
   if (!best) {
     const DeviceInfo& device = devices[matches.front()];
-    throw Error("device " + std::to_string(device.index) + " (" + device.name + ") cannot be used: " +
-                device.tier_reason);
+    throw Error("device " + std::to_string(device.index) + " (" + device.name +
+                ") cannot be used: " + device.tier_reason);
   }
   return *best;
 }

@@ -67,9 +67,7 @@ void parallelRun(void*, uint32_t count, void (*body)(void* user, uint32_t index)
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Log log, uint32_t index) : Backend(std::move(log)) {
-    info = cpuDeviceInfo(index);
-  }
+  CpuBackend(Log log, uint32_t index) : Backend(std::move(log)) { info = cpuDeviceInfo(index); }
 
   std::shared_ptr<BufferState> createBuffer(uint64_t size_bytes, Memory) override {
     return std::make_shared<CpuBuffer>(size_bytes);

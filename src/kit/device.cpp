@@ -168,7 +168,8 @@ bool Timer::onDevice() const { return state_->onDevice(); }
 
 namespace {
 void checkSlot(const detail::TimerState& timer, uint32_t slot) {
-  if (slot >= timer.slot_count) throw Error("timer: slot " + std::to_string(slot) + " of " + std::to_string(timer.slot_count));
+  if (slot >= timer.slot_count)
+    throw Error("timer: slot " + std::to_string(slot) + " of " + std::to_string(timer.slot_count));
 }
 }  // namespace
 

@@ -8,9 +8,7 @@ namespace {
 
 std::string shapeText(uint32_t rows, uint32_t cols) { return std::to_string(rows) + "x" + std::to_string(cols); }
 
-Buffer bufferFor(const Device& device, const Plan& plan, NibRole role) {
-  return Buffer(device, plan.sizeBytes(role));
-}
+Buffer bufferFor(const Device& device, const Plan& plan, NibRole role) { return Buffer(device, plan.sizeBytes(role)); }
 
 // errors() processes this many values per run: two inputs of 64 MiB, in whole tiles.
 constexpr size_t kErrorSlab = size_t{1} << 24;
@@ -136,7 +134,8 @@ NibErrors errors(const Device& device, std::span<const float> reference, std::sp
     device.uploadBytes(input, part[NIB_PART_REFERENCE].offset_bytes, &reference[first], count * sizeof(float));
     device.uploadBytes(input, part[NIB_PART_CANDIDATE].offset_bytes, &candidate[first], count * sizeof(float));
     device.run(Binding(plan, Ranges{.weights = {}, .input = input, .output = output, .aux = {}}), 1);
-    const auto tiles = device.download<NibErrorTile>(output, static_cast<size_t>(output.sizeBytes() / sizeof(NibErrorTile)));
+    const auto tiles =
+        device.download<NibErrorTile>(output, static_cast<size_t>(output.sizeBytes() / sizeof(NibErrorTile)));
     nibErrorsAdd(&sums, tiles.data(), tiles.size(), first);
   }
   NibErrors result{sizeof(NibErrors)};

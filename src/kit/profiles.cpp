@@ -20,7 +20,8 @@ void read(const Json& row, const char* field, T& value) {
 void readApi(const std::string& text, Profile& profile) {
   const char* const end = text.data() + text.size();
   const auto major = std::from_chars(text.data(), end, profile.api_version_major);
-  if (major.ec != std::errc() || major.ptr == end || *major.ptr != '.') throw Error("profile " + profile.id + ": apiVersion");
+  if (major.ec != std::errc() || major.ptr == end || *major.ptr != '.')
+    throw Error("profile " + profile.id + ": apiVersion");
   const auto minor = std::from_chars(major.ptr + 1, end, profile.api_version_minor);
   if (minor.ec != std::errc()) throw Error("profile " + profile.id + ": apiVersion");
 }

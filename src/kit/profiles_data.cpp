@@ -5,8 +5,6 @@
 
 namespace nib::kit::detail {
 
-std::string_view embeddedProfiles() {
-  return {reinterpret_cast<const char*>(kDeviceProfiles), kDeviceProfilesBytes};
-}
+std::string_view embeddedProfiles() { return {reinterpret_cast<const char*>(kDeviceProfiles), kDeviceProfilesBytes}; }
 
 }  // namespace nib::kit::detail

@@ -13,7 +13,9 @@ struct Name {
   NibTunable tunable;
   const char* text;
 };
-constexpr Name kNames[] = {{NIB_TUNABLE_MATVEC, "matvec"}, {NIB_TUNABLE_MATMUL, "matmul"}, {NIB_TUNABLE_INT8, "int8_gemm"},
+constexpr Name kNames[] = {{NIB_TUNABLE_MATVEC, "matvec"},
+                           {NIB_TUNABLE_MATMUL, "matmul"},
+                           {NIB_TUNABLE_INT8, "int8_gemm"},
                            {NIB_TUNABLE_DYNAMIC, "dynamic_gemm"}};
 
 std::string allNames() {
@@ -25,8 +27,9 @@ std::string allNames() {
 NibTuning parseLine(const std::string& line, const std::string& where) {
   char tunable[16], format[16], rest;
   NibTuning t{};
-  const int fields = std::sscanf(line.c_str(), "%15s %15s from %" SCNu32 " tokens: %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32 " %c",
-                                 tunable, format, &t.tokens, &t.value[0], &t.value[1], &t.value[2], &t.value[3], &rest);
+  const int fields =
+      std::sscanf(line.c_str(), "%15s %15s from %" SCNu32 " tokens: %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32 " %c",
+                  tunable, format, &t.tokens, &t.value[0], &t.value[1], &t.value[2], &t.value[3], &rest);
   if (fields != 7) throw Error(where + ": expected a line like \"matvec int4 from 1 tokens: 32 4 1 2\"");
   for (const Name& name : kNames) {
     if (std::strcmp(name.text, tunable) == 0) t.tunable = uint32_t(name.tunable);
@@ -52,8 +55,8 @@ void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment
   std::string text = "# " + comment + "\n";
   for (const NibTuning& t : tuning) {
     const NibFormatInfo* info = nibFormatById(t.format);
-    text += std::string(tunableName(t.tunable)) + " " + (info != nullptr ? info->name : "dense") + " from " + std::to_string(t.tokens) +
-            " tokens:";
+    text += std::string(tunableName(t.tunable)) + " " + (info != nullptr ? info->name : "dense") + " from " +
+            std::to_string(t.tokens) + " tokens:";
     for (const uint32_t value : t.value) text += " " + std::to_string(value);
     text += "\n";
   }

@@ -14,7 +14,8 @@ const char* resultName(VkResult result) {
     case VK_ERROR_OUT_OF_DEVICE_MEMORY: return "VK_ERROR_OUT_OF_DEVICE_MEMORY";
     case VK_ERROR_INITIALIZATION_FAILED: return "VK_ERROR_INITIALIZATION_FAILED";
     case VK_ERROR_DEVICE_LOST:
-      return "VK_ERROR_DEVICE_LOST (the driver reset the device: another program, too long a submission, or a driver bug; "
+      return "VK_ERROR_DEVICE_LOST (the driver reset the device: another program, too long a submission, or a driver "
+             "bug; "
              "try `nibble devices --verify`)";
     case VK_ERROR_MEMORY_MAP_FAILED: return "VK_ERROR_MEMORY_MAP_FAILED";
     case VK_ERROR_LAYER_NOT_PRESENT: return "VK_ERROR_LAYER_NOT_PRESENT";
@@ -33,7 +34,7 @@ void check(VkResult result, const char* what) {
 
 InstanceApi loadInstanceApi(PFN_vkGetInstanceProcAddr get, VkInstance instance) {
   InstanceApi api;
-#define NIB_KIT_LOAD(name)                                                   \
+#define NIB_KIT_LOAD(name)                                              \
   api.name = reinterpret_cast<PFN_vk##name>(get(instance, "vk" #name)); \
   if (!api.name) throw Error("the Vulkan loader has no vk" #name "; nibble needs Vulkan 1.1");
   NIB_KIT_INSTANCE_FUNCTIONS(NIB_KIT_LOAD)
@@ -43,7 +44,7 @@ InstanceApi loadInstanceApi(PFN_vkGetInstanceProcAddr get, VkInstance instance) 
 
 DeviceApi loadDeviceApi(const InstanceApi& instance_api, VkDevice device) {
   DeviceApi api;
-#define NIB_KIT_LOAD(name)                                                                            \
+#define NIB_KIT_LOAD(name)                                                                       \
   api.name = reinterpret_cast<PFN_vk##name>(instance_api.GetDeviceProcAddr(device, "vk" #name)); \
   if (!api.name) throw Error("the Vulkan driver has no vk" #name);
   NIB_KIT_DEVICE_FUNCTIONS(NIB_KIT_LOAD)

@@ -10,15 +10,15 @@
 
 namespace nib::kit::detail {
 
-#define NIB_KIT_INSTANCE_FUNCTIONS(X) \
-  X(DestroyInstance)                  \
-  X(EnumeratePhysicalDevices)         \
-  X(GetPhysicalDeviceProperties)      \
-  X(GetPhysicalDeviceProperties2)     \
-  X(GetPhysicalDeviceMemoryProperties) \
+#define NIB_KIT_INSTANCE_FUNCTIONS(X)       \
+  X(DestroyInstance)                        \
+  X(EnumeratePhysicalDevices)               \
+  X(GetPhysicalDeviceProperties)            \
+  X(GetPhysicalDeviceProperties2)           \
+  X(GetPhysicalDeviceMemoryProperties)      \
   X(GetPhysicalDeviceQueueFamilyProperties) \
-  X(EnumerateDeviceExtensionProperties) \
-  X(CreateDevice)                     \
+  X(EnumerateDeviceExtensionProperties)     \
+  X(CreateDevice)                           \
   X(GetDeviceProcAddr)
 
 #define NIB_KIT_DEVICE_FUNCTIONS(X) \

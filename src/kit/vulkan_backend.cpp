@@ -167,9 +167,8 @@ bool VulkanBackend::verifyPlan(const PlanState& plan) {
   const NibBufferRange bound{memory.buffer, 0, memory.size_bytes};
   NibVerify* verify = nullptr;
   NibResult recorded = NIB_SUCCESS;
-  submit([&](VkCommandBuffer commands) {
-    recorded = nibVerifyPlan(vulkanPlan(plan).handle, commands, &bound, &verify);
-  });
+  submit(
+      [&](VkCommandBuffer commands) { recorded = nibVerifyPlan(vulkanPlan(plan).handle, commands, &bound, &verify); });
   log_.check(recorded, "self-test on " + info.name);
   uint32_t passed = 0;
   log_.check(nibVerifyRead(verify, memory.mapped, &passed), "self-test on " + info.name);
@@ -191,7 +190,8 @@ std::vector<DeviceInfo> listVulkanDevices(bool open) {
     DeviceInfo info = describe(instance->get, instance->api, instance->handle, physical_device, instance->api_version);
     if (open && usable(info)) {
       try {
-        const VulkanBackend backend(VulkanDevice::create(instance, physical_device, UINT32_MAX), nullptr, {}, nullptr, {});
+        const VulkanBackend backend(VulkanDevice::create(instance, physical_device, UINT32_MAX), nullptr, {}, nullptr,
+                                    {});
         info = backend.info;
       } catch (const Error& error) {
         info.tier_reason = error.what();
@@ -224,7 +224,8 @@ std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_
 }
 
 std::shared_ptr<Backend> adoptVulkanBackend(const AdoptDesc& desc) {
-  return std::make_shared<VulkanBackend>(VulkanDevice::adopt(desc), desc.log, desc.verdicts, desc.restriction, desc.tuning);
+  return std::make_shared<VulkanBackend>(VulkanDevice::adopt(desc), desc.log, desc.verdicts, desc.restriction,
+                                         desc.tuning);
 }
 
 }  // namespace nib::kit::detail

@@ -13,12 +13,12 @@ constexpr size_t kMaxIdleStaging = 8;
 
 }  // namespace
 
-std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> instance,
-                                                   VkPhysicalDevice physical_device, uint32_t features) {
+std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> instance, VkPhysicalDevice physical_device,
+                                                   uint32_t features) {
   const InstanceApi& api = instance->api;
   NibRequirements requirements{sizeof(NibRequirements)};
-  const NibResult result = nibGetRequirements(instance->get, instance->handle, physical_device,
-                                              instance->api_version, &requirements);
+  const NibResult result =
+      nibGetRequirements(instance->get, instance->handle, physical_device, instance->api_version, &requirements);
   if (result != NIB_SUCCESS) throw Error(std::string("querying a device's features: ") + nibResultString(result));
   const std::optional<uint32_t> family = findComputeFamily(api, physical_device);
   if (!family) throw Error("the device has no compute queue");
@@ -117,8 +117,8 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
   VkBufferCreateInfo buffer_info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
   // Rounded up to whole words: vkCmdFillBuffer and 32-bit loads access the last word whole.
   buffer_info.size = (size_bytes + 3) / 4 * 4;
-  buffer_info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
-                      VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  buffer_info.usage =
+      VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   buffer_info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   check(api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer), what.c_str());
   try {

@@ -124,8 +124,8 @@ std::shared_ptr<Instance> Instance::create(Validation validation, Log log, uint3
   check(result, "creating a Vulkan instance");
   instance->api = loadInstanceApi(get, instance->handle);
   if (validate) {
-    const auto create_messenger = reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(
-        get(instance->handle, "vkCreateDebugUtilsMessengerEXT"));
+    const auto create_messenger =
+        reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(get(instance->handle, "vkCreateDebugUtilsMessengerEXT"));
     if (!create_messenger) throw Error("the validation layer has no VK_EXT_debug_utils");
     check(create_messenger(instance->handle, &messenger, nullptr, &instance->messenger_), "creating a debug messenger");
   }
@@ -134,8 +134,8 @@ std::shared_ptr<Instance> Instance::create(Validation validation, Log log, uint3
 
 Instance::~Instance() {
   if (messenger_) {
-    const auto destroy = reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(
-        get(handle, "vkDestroyDebugUtilsMessengerEXT"));
+    const auto destroy =
+        reinterpret_cast<PFN_vkDestroyDebugUtilsMessengerEXT>(get(handle, "vkDestroyDebugUtilsMessengerEXT"));
     if (destroy) destroy(handle, messenger_, nullptr);
   }
   if (handle && api.DestroyInstance) api.DestroyInstance(handle, nullptr);
@@ -248,7 +248,8 @@ DeviceInfo describe(PFN_vkGetInstanceProcAddr get, const InstanceApi& api, VkIns
     info.tier_reason = "it has no compute queue";
     return info;
   }
-  info.timestamps = queueFamilies(api, physical_device)[*family].timestampValidBits > 0 && properties.limits.timestampPeriod > 0;
+  info.timestamps =
+      queueFamilies(api, physical_device)[*family].timestampValidBits > 0 && properties.limits.timestampPeriod > 0;
 
   NibRequirements requirements{sizeof(NibRequirements)};
   const NibResult result = nibGetRequirements(get, instance, physical_device, api_version, &requirements);

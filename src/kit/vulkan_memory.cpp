@@ -8,8 +8,8 @@ namespace {
 // Unsuitable memory: lazily allocated memory is for attachments, protected memory for protected queues, and
 // device-coherent AMD memory is slow and needs its feature enabled.
 constexpr VkMemoryPropertyFlags kExcluded = VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT | VK_MEMORY_PROPERTY_PROTECTED_BIT |
-                                         VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
-                                         VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
+                                            VK_MEMORY_PROPERTY_DEVICE_COHERENT_BIT_AMD |
+                                            VK_MEMORY_PROPERTY_DEVICE_UNCACHED_BIT_AMD;
 
 int scoreForDevice(VkMemoryPropertyFlags flags, bool unified) {
   const bool local = (flags & VK_MEMORY_PROPERTY_DEVICE_LOCAL_BIT) != 0;
@@ -36,8 +36,7 @@ int scoreForHost(VkMemoryPropertyFlags flags, bool unified) {
 }  // namespace
 
 bool isMappable(VkMemoryPropertyFlags flags) {
-  constexpr VkMemoryPropertyFlags kBoth =
-      VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
+  constexpr VkMemoryPropertyFlags kBoth = VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | VK_MEMORY_PROPERTY_HOST_COHERENT_BIT;
   return (flags & kBoth) == kBoth;
 }
 
@@ -50,8 +49,8 @@ bool isUnified(const VkPhysicalDeviceMemoryProperties& memory, VkPhysicalDeviceT
   return true;
 }
 
-std::vector<uint32_t> rankMemoryTypes(const VkPhysicalDeviceMemoryProperties& memory, uint32_t type_bits,
-                                      bool unified, Memory wanted) {
+std::vector<uint32_t> rankMemoryTypes(const VkPhysicalDeviceMemoryProperties& memory, uint32_t type_bits, bool unified,
+                                      Memory wanted) {
   struct Candidate {
     uint32_t type;
     int score;

@@ -12,8 +12,8 @@ namespace nib::kit::detail {
 bool isUnified(const VkPhysicalDeviceMemoryProperties& memory, VkPhysicalDeviceType type);
 
 // Allowed types, best first; try the next one if an allocation fails. type_bits: VkMemoryRequirements::memoryTypeBits.
-std::vector<uint32_t> rankMemoryTypes(const VkPhysicalDeviceMemoryProperties& memory, uint32_t type_bits,
-                                      bool unified, Memory wanted);
+std::vector<uint32_t> rankMemoryTypes(const VkPhysicalDeviceMemoryProperties& memory, uint32_t type_bits, bool unified,
+                                      Memory wanted);
 
 // Host-visible and coherent: it can be mapped and needs no flushes.
 bool isMappable(VkMemoryPropertyFlags flags);

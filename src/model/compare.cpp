@@ -61,9 +61,14 @@ ModelComparison compareModels(const kit::Device& device, const std::filesystem::
       result.only_in_reference.emplace_back(tensor.name);
       continue;
     }
-    TensorComparison comparison{std::string(tensor.name), tensor.shape, std::string(tensor.type),
-                                std::string(other->type), tensor.bytes, other->bytes,
-                                {},                       ""};
+    TensorComparison comparison{std::string(tensor.name),
+                                tensor.shape,
+                                std::string(tensor.type),
+                                std::string(other->type),
+                                tensor.bytes,
+                                other->bytes,
+                                {},
+                                ""};
     if (tensor.shape != other->shape) {
       comparison.note = "shapes differ";
     } else if (!reference_decoder.typeOf(tensor) || !candidate_decoder.typeOf(*other)) {

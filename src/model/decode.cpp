@@ -45,7 +45,8 @@ ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), we
     tensors_.push_back({info.name, info.shape, dtypeName(info.dtype), info.dtype, i, nullptr, info.bytes});
   }
   for (const FoundWeight& weight : weights_) {
-    Tensor tensor{weight.spec.name, {weight.spec.rows, weight.spec.cols}, nibFormatById(weight.spec.weights.format)->name};
+    Tensor tensor{
+        weight.spec.name, {weight.spec.rows, weight.spec.cols}, nibFormatById(weight.spec.weights.format)->name};
     tensor.weight = &weight;
     tensor.index = weight.tensors.front();
     for (const size_t part : weight.tensors) tensor.bytes += checkpoint.info(part).bytes;
@@ -66,8 +67,9 @@ uint64_t ModelView::Tensor::elements() const {
 }
 
 const ModelView::Tensor* ModelView::find(std::string_view name) const {
-  const auto found = std::lower_bound(tensors_.begin(), tensors_.end(), name,
-                                      [](const Tensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
+  const auto found =
+      std::lower_bound(tensors_.begin(), tensors_.end(), name,
+                       [](const Tensor& tensor, std::string_view wanted) { return tensor.name < wanted; });
   return found != tensors_.end() && found->name == name ? &*found : nullptr;
 }
 
@@ -83,9 +85,8 @@ uint64_t Decoder::unit(const ModelView::Tensor& tensor) const {
 void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {
   if (tensor.weight != nullptr) return decodeWeight(*tensor.weight, first, count, to);
   const uint64_t size = dtypeBits(tensor.dtype) / 8;
-  device_.load(*to.buffer, to.offset_bytes, count * size, [&](std::span<std::byte> bytes) {
-    view_.checkpoint().read(tensor.index, first * size, bytes);
-  });
+  device_.load(*to.buffer, to.offset_bytes, count * size,
+               [&](std::span<std::byte> bytes) { view_.checkpoint().read(tensor.index, first * size, bytes); });
 }
 
 // Plans and buffers to decode pieces of a fixed number of rows of one kind of weight.
@@ -150,13 +151,11 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
   const NibMemory& packed_memory = work.repack.memory();
 
   const bool per_tensor = w.weights.granularity == NIB_GRANULARITY_TENSOR;
-  const uint64_t scale_bytes = nested                                     ? 1
+  const uint64_t scale_bytes = nested                                  ? 1
                                : w.weights.scale_type == NIB_TYPE_F32  ? 4
                                : w.weights.scale_type == NIB_TYPE_E8M0 ? 1
                                                                        : 2;
-  const uint64_t scales_before = flat         ? first / w.weights.group_size
-                                 : per_tensor ? 0
-                                              : first_row * w.groupsPerRow();
+  const uint64_t scales_before = flat ? first / w.weights.group_size : per_tensor ? 0 : first_row * w.groupsPerRow();
   const uint64_t scales = flat         ? (count + w.weights.group_size - 1) / w.weights.group_size
                           : per_tensor ? 1
                                        : rows * w.groupsPerRow();
@@ -227,7 +226,8 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
   // The format has no scales: its codes are values, so the scale is 1.
   if (!scaled) device_.fill(work.blob, 0x3f800000u, memory.part[NIB_PART_SCALES].offset_bytes, 4);
   device_.run(work.repacking, rows);
-  const kit::Binding dequantizing(work.dequantize, kit::Ranges{.weights = work.blob, .input = {}, .output = to, .aux = {}});
+  const kit::Binding dequantizing(work.dequantize,
+                                  kit::Ranges{.weights = work.blob, .input = {}, .output = to, .aux = {}});
   device_.run(dequantizing, rows);
 }
 

@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint64_t kPieceBytes = 64u << 20;
 
-TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& checkpoint, size_t i, const TensorInfo& info) {
+TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& checkpoint, size_t i,
+                              const TensorInfo& info) {
   const uint64_t element_bytes = dtypeBits(info.dtype) / 8;
   TensorStatistics total;
   bool first = true;
@@ -86,7 +87,8 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
     tensor.shape = info.shape;
     tensor.bytes = info.bytes;
     tensor.file = files[info.file].filename().string();
-    if (statistics && nibTypeOf(info.dtype) && info.bytes != 0) tensor.statistics = statisticsOf(device, checkpoint, i, info);
+    if (statistics && nibTypeOf(info.dtype) && info.bytes != 0)
+      tensor.statistics = statisticsOf(device, checkpoint, i, info);
     facts.bytes += info.bytes;
     facts.tensors.push_back(std::move(tensor));
   }

@@ -42,7 +42,7 @@ void TimedDevice::fill(const kit::Buffer& buffer, uint32_t word, uint64_t offset
 }
 
 void TimedDevice::load(const kit::Buffer& to, uint64_t offset_bytes, uint64_t size_bytes,
-                   const std::function<void(std::span<std::byte>)>& read) const {
+                       const std::function<void(std::span<std::byte>)>& read) const {
   std::vector<std::byte> staging;
   std::span<std::byte> bytes;
   if (to.mapped() != nullptr) {

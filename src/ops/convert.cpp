@@ -3,14 +3,14 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
 #include "formats/geometry.h"
 #include "plan/probe.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/convert.h"
 #endif
 
@@ -113,8 +113,7 @@ constexpr Op<NibConvertDesc> kConvert = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = convertReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
 };

@@ -2,11 +2,11 @@
 #ifndef NIB_OPS_DECODE_KERNEL_H
 #define NIB_OPS_DECODE_KERNEL_H
 
-#include "plan/plan.h"
-#include "ops/dense_spec.h"
 #include "formats/geometry.h"
+#include "ops/dense_spec.h"
 #include "ops/shader_constants.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/dequantize.h"
 
 namespace nib {

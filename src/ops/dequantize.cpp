@@ -3,9 +3,9 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
 #include "formats/geometry.h"
 #include "plan/probe_weights.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/decode_kernel.h"
@@ -20,8 +20,8 @@ NibResult geometryOf(const NibDequantizeDesc& d, const Log& log, Geometry* g, ui
   if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "dequantize: flags 0x%x has unknown bits", d.flags);
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && d.result_stride != 0 && d.result_stride != d.cols) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "dequantize: result_stride %u with FLAT must be cols %u", d.result_stride,
-                    d.cols);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "dequantize: result_stride %u with FLAT must be cols %u",
+                    d.result_stride, d.cols);
   }
   *stride = flat ? 0u : d.result_stride;
   return checkDense("dequantize", "result", g->rows, g->cols, d.result_type, true, log, stride);
@@ -91,8 +91,7 @@ constexpr Op<NibDequantizeDesc> kDequantize = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = dequantizeReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
 };

@@ -46,7 +46,8 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   }
   const uint32_t modes = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW;
   if ((d.input_flags & ~modes) != 0 || d.input_flags == modes) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW", kName, d.input_flags);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW", kName,
+                    d.input_flags);
   }
   if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_STATUS)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", kName, d.flags);
@@ -71,7 +72,13 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   uint32_t stride = d.source_stride;
   result = checkDense(kName, "source", d.tokens, d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
-  p.quantize = {NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc), status ? uint32_t(NIB_QUANTIZE_STATUS) : 0u, d.tokens, d.cols, d.source_type, d.source_stride,
+  p.quantize = {NIB_OP_QUANTIZE,
+                sizeof(NibQuantizeDesc),
+                status ? uint32_t(NIB_QUANTIZE_STATUS) : 0u,
+                d.tokens,
+                d.cols,
+                d.source_type,
+                d.source_stride,
                 product.input};
   result = kOp_quantize.getMemory(reinterpret_cast<const NibOpDesc*>(&p.quantize), log, &p.quantize_memory);
   if (result != NIB_SUCCESS) return result;
@@ -84,8 +91,9 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
     p.product.outliers_offset = alignUp(p.blob_bytes, kPartAlignmentBytes);
     const uint64_t end = p.product.outliers_offset + uint64_t(d.tokens) * listWords(p.product.max_outliers) * 4u;
     if (end / 4 > UINT32_MAX) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: max_outliers %u of %u tokens are more than 2^32 words; run fewer at a time",
-                      kName, p.product.max_outliers, d.tokens);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                      "%s: max_outliers %u of %u tokens are more than 2^32 words; run fewer at a time", kName,
+                      p.product.max_outliers, d.tokens);
     }
     p.blob_bytes = p.product.input.blob_bytes = end;
   }
@@ -128,7 +136,8 @@ NibDynamicGemmDesc resized(const NibDynamicGemmDesc& desc, Sides sides) {
 
 void fillProbe(const NibDynamicGemmDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
-  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
+                   0x9e3779b9u);
   if (isSmooth(d.activation)) {
     // Small scales and no bias: no result overflows.
     probe::fillOrdinaryScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
@@ -166,16 +175,19 @@ NibResult build(const NibDynamicGemmDesc& d, const NibMemory& memory, PlanBuilde
     if (result != NIB_SUCCESS || added) return result;
   }
   Placement quantize;
-  quantize.place[NIB_ROLE_WEIGHTS] = {.role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
+  quantize.place[NIB_ROLE_WEIGHTS] = {
+      .role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
   quantize.place[NIB_ROLE_AUX] = {.role = NIB_ROLE_AUX, .size_bytes = p.own_bytes};
   quantize.sees_first_row = false;
   PlanBuilder quantizing = builder.placed(quantize);
-  result = p.threshold != 0 ? addOutliers(p, quantizing)
-                            : kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, quantizing);
+  result = p.threshold != 0
+               ? addOutliers(p, quantizing)
+               : kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, quantizing);
   if (result != NIB_SUCCESS) return result;
   Placement product;
   product.place[NIB_ROLE_WEIGHTS] = {.role = NIB_ROLE_WEIGHTS, .size_bytes = memory.range[NIB_ROLE_WEIGHTS].size_bytes};
-  product.place[NIB_ROLE_INPUT] = {.role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
+  product.place[NIB_ROLE_INPUT] = {
+      .role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
   product.sees_first_row = false;
   PlanBuilder multiplying = builder.placed(product);
   return addInt8Product(p.product, multiplying);
@@ -188,8 +200,7 @@ constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
     .tolerance = tolerance,

@@ -1,6 +1,6 @@
 // Error measures from the tiles of NIB_OP_ERRORS. Only here does the core compute square roots and logarithms.
-#include "base/sized.h"
 #include <nibble/nibble.h>
+#include "base/sized.h"
 
 #include <cmath>
 
@@ -72,7 +72,7 @@ NibResult nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors) {
   const bool exact = sums->max_error == 0.0, zero = sums->max_reference == 0.0;
   e.relative_error = exact ? 0.0 : zero ? HUGE_VAL : sums->error_magnitudes / sums->reference_magnitudes;
   // A difference of logarithms, because the quotient may overflow fp64.
-  e.sqnr_db = exact ? HUGE_VAL
+  e.sqnr_db = exact  ? HUGE_VAL
               : zero ? -HUGE_VAL
                      : 10.0 * (std::log10(sums->reference_squares) - std::log10(sums->error_squares));
   e.cosine = cosineOf(*sums);

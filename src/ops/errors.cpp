@@ -3,13 +3,13 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
 #include "formats/geometry.h"
 #include "plan/probe.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "plan/plan.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/errors.h"
 #endif
 
@@ -116,8 +116,7 @@ constexpr Op<NibErrorsDesc> kErrors = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = errorsReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
 };

@@ -3,9 +3,9 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
 #include "formats/geometry.h"
 #include "plan/probe_weights.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/decode_kernel.h"
@@ -19,12 +19,13 @@ NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32
   if (result != NIB_SUCCESS) return result;
   if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: flags 0x%x has unknown bits", d.flags);
   if (d.count == 0 || uint64_t(d.count) * d.cols > kMaxElements) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: count %u must be at least 1, and count x cols below 2^32 - 2^21", d.count);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "gather: count %u must be at least 1, and count x cols below 2^32 - 2^21", d.count);
   }
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && (d.cols % 32u != 0 || d.cols % g->group != 0)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "gather: cols %u with FLAT must be a multiple of 32 and of the group, %u", d.cols,
-                    g->group);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "gather: cols %u with FLAT must be a multiple of 32 and of the group, %u",
+                    d.cols, g->group);
   }
   *stride = d.result_stride;
   return checkDense("gather", "result", d.count, d.cols, d.result_type, true, log, stride);
@@ -60,7 +61,8 @@ void fillProbe(const NibGatherDesc& d, const NibMemory& memory, const NibCpuBind
   probe::Sequence sequence(0x165667b1u);
   uint32_t* numbers = static_cast<uint32_t*>(binding.range[NIB_ROLE_INPUT].data);
   // Some numbers are beyond the last row.
-  for (uint32_t i = 0; i < d.count; ++i) numbers[i] = uint32_t((uint64_t(sequence.next()) * (uint64_t(d.rows) + 2u)) >> 32);
+  for (uint32_t i = 0; i < d.count; ++i)
+    numbers[i] = uint32_t((uint64_t(sequence.next()) * (uint64_t(d.rows) + 2u)) >> 32);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -103,8 +105,7 @@ constexpr Op<NibGatherDesc> kGather = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = gatherReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
 };

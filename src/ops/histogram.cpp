@@ -4,17 +4,17 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
-#include "reference/histogram.h"
 #include "formats/geometry.h"
-#include "plan/probe.h"
 #include "ops/source_desc.h"
 #include "ops/statistics.h"
+#include "plan/probe.h"
+#include "reference/histogram.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/histogram.h"
 #include "shaders/ops/widen.h"
 #endif
@@ -31,7 +31,8 @@ NibResult checkKind(const NibHistogramDesc& d, const Log& log) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: flags 0x%x has unknown bits", d.flags);
   }
   if (d.granularity > NIB_GRANULARITY_COLUMN) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: granularity %u must be TENSOR, ROW or COLUMN", d.granularity);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: granularity %u must be TENSOR, ROW or COLUMN",
+                    d.granularity);
   }
   if (d.bins < NIB_HISTOGRAM_LEAST_BINS || d.bins > NIB_HISTOGRAM_MOST_BINS || (d.bins & (d.bins - 1)) != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: bins %u must be a power of two from %d to %d", d.bins,
@@ -82,13 +83,16 @@ void fillHistograms(const NibHistogramDesc& d, const NibMemory& memory, const Ni
     for (uint32_t i = 0; i < 2 * d.bins; ++i) {
       const bool low = i % 2 == 0;
       // Low words close to overflow, so that carries occur.
-      counts[h * 2 * d.bins + i] = exponent == 0 ? 0u : low ? 0xfffffff0u + sequence.next() % 16u : sequence.next() % 8u;
+      counts[h * 2 * d.bins + i] = exponent == 0 ? 0u
+                                   : low         ? 0xfffffff0u + sequence.next() % 16u
+                                                 : sequence.next() % 8u;
     }
   }
 }
 
 void fillProbe(const NibHistogramDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
+                   0x9e3779b9u);
   if ((d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0) fillHistograms(d, memory, binding);
 }
 
@@ -98,8 +102,8 @@ bool accumulates(const NibHistogramDesc& d) { return (d.flags & NIB_HISTOGRAM_AC
 
 constexpr uint32_t kWorkgroup = 128;  // every device supports it, and no histogram has fewer bins
 constexpr uint32_t kRun = 8;
-constexpr uint32_t kSteps = 32;       // runs per invocation: a workgroup adds to every bin once, for 32768 elements
-constexpr uint32_t kCpuSteps = 256;   // a CPU needs no more workgroups than it has threads
+constexpr uint32_t kSteps = 32;      // runs per invocation: a workgroup adds to every bin once, for 32768 elements
+constexpr uint32_t kCpuSteps = 256;  // a CPU needs no more workgroups than it has threads
 constexpr uint32_t kColumnRows = 64;
 
 NIB_SPEC_STRUCT(HistogramSpec, HISTOGRAM_SPEC)
@@ -114,11 +118,13 @@ NibResult addWiden(const NibHistogramDesc& d, uint32_t extent_word, uint32_t cou
   spec.SIGNED = (d.flags & NIB_HISTOGRAM_SIGNED) != 0;
   spec.FRESH = (d.flags & NIB_HISTOGRAM_ACCUMULATE) == 0;
   const bool row = d.granularity == NIB_GRANULARITY_ROW;
-  const WidenPush push{{}, d.granularity == NIB_GRANULARITY_COLUMN ? 1u : d.cols, row ? 0u : 1u, extent_word, count_word};
+  const WidenPush push{
+      {}, d.granularity == NIB_GRANULARITY_COLUMN ? 1u : d.cols, row ? 0u : 1u, extent_word, count_word};
   TileRule tiles;
   if (!row) tiles.fixed = uint32_t(histogramCount(d));
   const Slot slots[kSlotCount] = {Slot{}, Slot{}, histogramsSlot(), wholeSlot(NIB_ROLE_AUX)};
-  return builder.add("widen", 0, spec, push, 0, tiles, slots, uint64_t(d.bins) * 8u, {{&push.count_word, NIB_PART_COUNTS, 2}});
+  return builder.add("widen", 0, spec, push, 0, tiles, slots, uint64_t(d.bins) * 8u,
+                     {{&push.count_word, NIB_PART_COUNTS, 2}});
 }
 
 NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder& builder) {
@@ -164,14 +170,15 @@ NibResult addCounts(const NibHistogramDesc& d, uint32_t count_word, PlanBuilder&
     source = itemSlot(NIB_ROLE_INPUT, 0, stride * bytes, chunk * bytes, d.cols * bytes);
   }
   const Slot slots[kSlotCount] = {Slot{}, source, histogramsSlot(), Slot{}};
-  return builder.add("histogram", 0, spec, push, spec.SHARED * 4u, tiles, slots, tile_bytes, {{&push.count_word, NIB_PART_COUNTS, 2}});
+  return builder.add("histogram", 0, spec, push, spec.SHARED * 4u, tiles, slots, tile_bytes,
+                     {{&push.count_word, NIB_PART_COUNTS, 2}});
 }
 
 NibResult build(const NibHistogramDesc& d, const NibMemory& memory, PlanBuilder& builder) {
   const uint32_t extent_word = uint32_t(partialBytes(d) / 4u);
   const uint32_t count_word = uint32_t(memory.part[NIB_PART_COUNTS].offset_bytes / 4u);
-  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows,       d.cols,     strideOf(d), d.source_type,
-                              false,             0,             NIB_ROLE_AUX, extent_word};
+  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows, d.cols,       strideOf(d),
+                              d.source_type,     false,         0,      NIB_ROLE_AUX, extent_word};
   NibResult result = addStatistics(statistics, builder);
   if (result == NIB_SUCCESS) result = addWiden(d, extent_word, count_word, builder);
   if (result == NIB_SUCCESS) result = addCounts(d, count_word, builder);
@@ -184,10 +191,12 @@ constexpr Op<NibHistogramDesc> kHistogram = {
     .op = NIB_OP_HISTOGRAM,
     .name = "histogram",
     .getMemory = getMemory,
-    .runRows = [](const NibHistogramDesc& d) { return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0}; },
+    .runRows =
+        [](const NibHistogramDesc& d) {
+          return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0};
+        },
     .runReference = histogramReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sourceSides<NibHistogramDesc>,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibHistogramDesc>,
     .resized = resizedSource<NibHistogramDesc>,
     .fillProbe = fillProbe,
     .accumulates = accumulates,

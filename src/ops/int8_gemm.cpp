@@ -3,10 +3,10 @@
 
 #include <cstring>
 
-#include "reference/activation.h"
-#include "reference/reference.h"
 #include "ops/int8_product.h"
 #include "plan/probe_weights.h"
+#include "reference/activation.h"
+#include "reference/reference.h"
 
 namespace nib {
 namespace {
@@ -30,7 +30,8 @@ NibInt8GemmDesc resized(const NibInt8GemmDesc& desc, Sides sides) {
   NibInt8GemmDesc d = desc;
   // Contiguous rows stay contiguous, another stride stays the same modulo 16 bytes.
   if (d.input_stride != 0) {
-    d.input_stride = d.input_stride == alignUp(d.cols, 4) ? 0u : uint32_t(alignUp(sides.cols, 16)) + 16u + d.input_stride % 16u;
+    d.input_stride =
+        d.input_stride == alignUp(d.cols, 4) ? 0u : uint32_t(alignUp(sides.cols, 16)) + 16u + d.input_stride % 16u;
   }
   d.rows = fewInt8Rows(d.rows, sides.cols);
   if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
@@ -89,8 +90,7 @@ constexpr Op<NibInt8GemmDesc> kInt8Gemm = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
@@ -107,7 +107,8 @@ extern "C" NibResult nibFillActivationTable(const NibInt8GemmDesc* desc, float* 
     return NIB_ERROR_INVALID_ARGUMENT;
   }
   for (int32_t code = 0; code < 256; ++code) {
-    out_table[code] = float(nib::reference::activate(desc->activation, double(code - desc->table_zero) * double(desc->table_scale)));
+    out_table[code] =
+        float(nib::reference::activate(desc->activation, double(code - desc->table_zero) * double(desc->table_scale)));
   }
   return NIB_SUCCESS;
 }

@@ -4,8 +4,8 @@
 #include <nibble/formats.h>
 
 #include "numerics/exact.h"
-#include "ops/int8_product.h"
 #include "ops/dense_spec.h"
+#include "ops/int8_product.h"
 #include "ops/int8_tuning.h"
 #include "shaders/ops/dynamic_gemm.h"
 #include "shaders/ops/int8_gemm.h"
@@ -101,7 +101,9 @@ NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
   return push;
 }
 
-uint64_t tokenBytes(const Int8Product& p, const StagedInput& input) { return uint64_t(p.desc.cols) * typeBytes(input.source_type); }
+uint64_t tokenBytes(const Int8Product& p, const StagedInput& input) {
+  return uint64_t(p.desc.cols) * typeBytes(input.source_type);
+}
 
 // staged: the dense input, which the kernel quantizes; NULL = the input is codes.
 template <class Spec>
@@ -118,13 +120,15 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
   const uint64_t result_bytes = int8ResultBytes(d.result_type);
   const bool windows = d.batch == 1;
   const uint64_t result_row = d.result_stride * result_bytes;
-  const std::initializer_list<uint32_t> weights_parts = {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_BIAS, NIB_PART_TABLE};
+  const std::initializer_list<uint32_t> weights_parts = {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_BIAS,
+                                                         NIB_PART_TABLE};
   const std::initializer_list<uint32_t> input_parts = {NIB_PART_INPUT_SCALES, NIB_PART_INPUT_ZEROS};
   Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS).of(NIB_PART_CODES, weights_parts),
                             wholeSlot(NIB_ROLE_INPUT).of(NIB_PART_INPUT_CODES, input_parts),
                             wholeSlot(NIB_ROLE_OUTPUT).moving(result_row), Slot{}};
   if (separate.weights) {
-    slots[0] = sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes).of(NIB_PART_CODES);
+    slots[0] =
+        sharedSlot(NIB_ROLE_WEIGHTS, 0, weights_row * tiling.tile_rows, p.weights.codes_bytes).of(NIB_PART_CODES);
     slots[3] = tailSlot(NIB_ROLE_WEIGHTS, p.weights.scales_offset).of(kNoPart, weights_parts);
   }
   if (separate.input) {
@@ -138,14 +142,15 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
     slots[1] = itemSlot(NIB_ROLE_INPUT, 0, uint64_t(staged->stride) * typeBytes(staged->source_type), 0, input_row);
   }
   if (windows) {
-    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, result_row, tiling.tile_rows * result_bytes, wholeWordsBytes(d.rows * result_bytes))
+    slots[2] = itemSlot(NIB_ROLE_OUTPUT, 0, result_row, tiling.tile_rows * result_bytes,
+                        wholeWordsBytes(d.rows * result_bytes))
                    .moving();
   }
   // The work of a tile in bytes: what it reads or, if that takes longer, its products at 16 per byte.
   const uint64_t bytes = tiling.tile_rows * weights_row + tiling.tile_tokens * input_row;
   const uint64_t products = uint64_t(tiling.tile_rows) * tiling.tile_tokens * d.cols / 16u;
-  return builder.add(name, staged != nullptr ? uint32_t(NIB_FORMAT_INT8) : 0u, spec, push, tiling.shared_bytes, tiles, slots,
-                     bytes > products ? bytes : products,
+  return builder.add(name, staged != nullptr ? uint32_t(NIB_FORMAT_INT8) : 0u, spec, push, tiling.shared_bytes, tiles,
+                     slots, bytes > products ? bytes : products,
                      {{&push.w_scales_word, NIB_PART_SCALES, weights_slot},
                       {&push.w_zeros_word, NIB_PART_ZEROS, weights_slot},
                       {&push.bias_word, NIB_PART_BIAS, weights_slot},
@@ -184,7 +189,8 @@ const char* rowsKernel(const Int8Product& p) { return isBounded(p.desc) ? "int8_
 Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
   const bool rows = builder.offers(rowsKernel(p), 0, kInt8RowsWorkgroup, 0, sizeof(NibInt8Push));
-  const Int8Device device{builder.caps().device_type, builder.workgroupSize(128), rows ? builder.caps().subgroup_size : 0};
+  const Int8Device device{builder.caps().device_type, builder.workgroupSize(128),
+                          rows ? builder.caps().subgroup_size : 0};
   Int8Tiling tiling = chooseInt8Tiling(device, sidesOf(p));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
     tuneInt8(value, device, sidesOf(p), &tiling);
@@ -209,7 +215,8 @@ NibResult addStagedProduct(const Int8Product& p, const StagedInput& input, PlanB
   const uint64_t shared_bytes = stagedShared(tiling, runs);
   if (shared_bytes > builder.caps().max_shared_bytes) return NIB_SUCCESS;
   tiling.shared_bytes = uint32_t(shared_bytes);
-  if (!builder.offers(kName, NIB_FORMAT_INT8, tiling.workgroup, tiling.shared_bytes, sizeof(NibInt8Push))) return NIB_SUCCESS;
+  if (!builder.offers(kName, NIB_FORMAT_INT8, tiling.workgroup, tiling.shared_bytes, sizeof(NibInt8Push)))
+    return NIB_SUCCESS;
   *added = true;
   const Separate separate{true, false};
   DynamicGemmSpec spec = specOf<DynamicGemmSpec>(p, separate);

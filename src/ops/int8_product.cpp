@@ -36,8 +36,8 @@ NibResult checkStrides(const char* op, const Log& log, Int8Product* p) {
   const uint32_t per_word = 4u / int8ResultBytes(d.result_type);
   if (d.result_stride == 0) d.result_stride = uint32_t(alignUp(d.rows, per_word));
   if (d.result_stride < d.rows || (tokens > 1 && d.result_stride % per_word != 0)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_stride %u must be a multiple of %u and at least rows %u", op,
-                    d.result_stride, per_word, d.rows);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_stride %u must be a multiple of %u and at least rows %u",
+                    op, d.result_stride, per_word, d.rows);
   }
   if (tokens * d.input_stride > kMaxElements || tokens * d.result_stride > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
@@ -60,8 +60,8 @@ NibResult checkResult(const char* op, const NibInt8GemmDesc& d, const Log& log) 
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", op, d.flags);
   }
   if (d.result_type == NIB_INT8_RESULT_I32 && (d.flags != 0 || d.activation != NIB_ACTIVATION_NONE)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: result_type I32 returns the sums: flags and activation must be 0", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 returns the sums: flags and activation must be 0",
+                    op);
   }
   // Written so that NaN fails.
   constexpr float kLeast = 0x1p-60f, kMost = 0x1p60f;
@@ -104,18 +104,19 @@ uint32_t int8Reach(const NibWeights& weights) {
   return weights.flags & NIB_WEIGHTS_NARROW ? 127 : 128;
 }
 
-NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four_bits, const Log& log, Int8Product* out) {
+NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four_bits, const Log& log,
+                          Int8Product* out) {
   Int8Product p{};
   p.desc = desc;
   NibInt8GemmDesc& d = p.desc;
   if (d.batch == 0) d.batch = 1;
   if (d.rows == 0 || d.cols == 0 || d.tokens == 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows, cols and tokens must be at least 1, got %u, %u and %u", op, d.rows,
-                    d.cols, d.tokens);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows, cols and tokens must be at least 1, got %u, %u and %u", op,
+                    d.rows, d.cols, d.tokens);
   }
   if (uint64_t(d.rows) * d.batch > UINT32_MAX || uint64_t(d.tokens) * d.batch > UINT32_MAX) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: batch %u times rows %u or tokens %u is more than 32 bits", op, d.batch,
-                    d.rows, d.tokens);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: batch %u times rows %u or tokens %u is more than 32 bits", op,
+                    d.batch, d.rows, d.tokens);
   }
   NibResult result = makeGeometry(op, d.rows * d.batch, d.cols, d.weights, log, &p.weights);
   if (result == NIB_SUCCESS) result = checkSide(op, "weights", d.weights, p.weights, four_bits, log);
@@ -136,9 +137,8 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
   }
   const uint32_t x_reach = int8Reach(d.input), w_reach = int8Reach(d.weights);
   if (uint64_t(p.piece) * x_reach * w_reach >= uint64_t(1) << 31) {
-    return log.fail(NIB_ERROR_UNSUPPORTED,
-                    "%s: cols: sums of %u products of up to %u * %u may exceed 2^31; use groups", op, p.piece, x_reach,
-                    w_reach);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: cols: sums of %u products of up to %u * %u may exceed 2^31; use groups",
+                    op, p.piece, x_reach, w_reach);
   }
 
   if (d.input_stride != p.input.row_words * 4u) {
@@ -158,7 +158,8 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
     p.table_offset = alignUp(p.weights_bytes, kPartAlignmentBytes);
     p.weights_bytes = p.table_offset + 256u * 4u;
   }
-  p.output_bytes = wholeWordsBytes((uint64_t(p.input.rows - 1) * d.result_stride + d.rows) * int8ResultBytes(d.result_type));
+  p.output_bytes =
+      wholeWordsBytes((uint64_t(p.input.rows - 1) * d.result_stride + d.rows) * int8ResultBytes(d.result_type));
   *out = p;
   return NIB_SUCCESS;
 }

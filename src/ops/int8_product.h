@@ -13,7 +13,8 @@ namespace nib {
 uint32_t int8Reach(const NibWeights& weights);
 
 // Validates `desc` and fills *out. Messages begin with `op`. four_bits: weights may also be int4 or uint4.
-NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four_bits, const Log& log, Int8Product* out);
+NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four_bits, const Log& log,
+                          Int8Product* out);
 
 // Sets the ranges and parts of weights and output.
 void setInt8Memory(const Int8Product& product, NibMemory* memory);

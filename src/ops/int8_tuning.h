@@ -29,11 +29,11 @@ struct Int8Device {
 struct Int8Tiling {
   Int8Kernel kernel;
   uint32_t workgroup;
-  uint32_t tokens;        // per invocation
-  uint32_t lanes;         // int8_gemm: invocations that divide the columns among them
-  uint32_t depth;         // int8_gemm_tiles: units of four words that a step loads into shared memory
-  uint32_t load_words;    // int8_gemm_rows: words of a token that a subgroup loads at once
-  uint32_t tile_rows;     // output channels of a workgroup
+  uint32_t tokens;      // per invocation
+  uint32_t lanes;       // int8_gemm: invocations that divide the columns among them
+  uint32_t depth;       // int8_gemm_tiles: units of four words that a step loads into shared memory
+  uint32_t load_words;  // int8_gemm_rows: words of a token that a subgroup loads at once
+  uint32_t tile_rows;   // output channels of a workgroup
   uint32_t tile_tokens;
   uint32_t shared_bytes;
 };
@@ -49,8 +49,8 @@ inline uint32_t int8Depth(const Int8Sides& sides) {
   return sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
 }
 
-inline constexpr uint32_t kInt8RowsEach = 4;    // rows per invocation
-inline constexpr uint32_t kInt8TokensEach = 8;  // tokens per invocation, at most
+inline constexpr uint32_t kInt8RowsEach = 4;        // rows per invocation
+inline constexpr uint32_t kInt8TokensEach = 8;      // tokens per invocation, at most
 inline constexpr uint32_t kInt8RowsWorkgroup = 32;  // of int8_gemm_rows
 
 inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t lanes) {
@@ -135,7 +135,8 @@ inline uint64_t stagedShared(const Int8Tiling& t, uint32_t runs) {
 
 // Whether to do so: the tokens fit one tile, and reading them twice costs at most as much as reading the weights. Rows
 // are in bytes. A CPU runs two dispatches as fast as one, and would pay for every workgroup's quantization.
-inline bool prefersStaged(uint32_t device_type, const Int8Tiling& t, uint32_t tokens, uint64_t weights_row, uint64_t token_row) {
+inline bool prefersStaged(uint32_t device_type, const Int8Tiling& t, uint32_t tokens, uint64_t weights_row,
+                          uint64_t token_row) {
   return !isCpu(device_type) && t.kernel == Int8Kernel::kRegisters && tokens <= t.tile_tokens &&
          2u * tokens * token_row <= t.tile_rows * weights_row;
 }
@@ -155,7 +156,8 @@ struct Int8MatrixTiling {
 // A tile of 64 channels and up to 64 tokens for four subgroups. False if there are few tokens, which leave most of a
 // matrix empty, if scales change along a row, which would need scaling between steps, or if the shape does not divide
 // the tile.
-inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, const Int8Sides& sides, Int8MatrixTiling* out) {
+inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, const Int8Sides& sides,
+                               Int8MatrixTiling* out) {
   constexpr uint32_t kFewTokens = 8, kHalfTile = 32, kStep = 64, kPitch = kStep + 16;
   if (sides.tokens <= kFewTokens || sides.piece != sides.cols) return false;
   if (shape.m == 0 || shape.n == 0 || shape.k == 0) return false;

@@ -5,11 +5,11 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
 #include "ops/dense_spec.h"
 #include "ops/shader_constants.h"
 #include "plan/op.h"
 #include "plan/probe_exact.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "plan/plan.h"
@@ -96,16 +96,17 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is not a NibActivation", d.activation);
   }
   if (d.rows == 0 || d.cols == 0 || d.tokens == 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u", d.rows,
-                    d.cols, d.tokens);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u",
+                    d.rows, d.cols, d.tokens);
   }
   const uint64_t sides[] = {uint64_t(d.rows) * batch, uint64_t(d.tokens) * batch};
   if (sides[0] * d.cols > kMaxElements || sides[1] * d.cols > kMaxElements || sides[1] * d.rows > kMaxElements ||
       sides[0] > UINT32_MAX || sides[1] > UINT32_MAX) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "matmul: %u matrices of %u x %u, or their activations of %u tokens, have more than 2^32 - 2^21 elements; "
-                    "split rows, tokens or batch",
-                    batch, d.rows, d.cols, d.tokens);
+    return log.fail(
+        NIB_ERROR_INVALID_ARGUMENT,
+        "matmul: %u matrices of %u x %u, or their activations of %u tokens, have more than 2^32 - 2^21 elements; "
+        "split rows, tokens or batch",
+        batch, d.rows, d.cols, d.tokens);
   }
   const uint32_t rows = uint32_t(sides[0]);
   NibResult result = d.weights.format == NIB_FORMAT_DENSE ? denseGeometry(rows, d.cols, d.weights, log, &m.g)
@@ -116,8 +117,8 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   m.flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (m.flat) {
     if (d.cols % 32u != 0 || d.cols % m.g.group != 0) {
-      return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: cols %u with FLAT must be a multiple of 32 and of the group, %u", d.cols,
-                      m.g.group);
+      return log.fail(NIB_ERROR_UNSUPPORTED, "matmul: cols %u with FLAT must be a multiple of 32 and of the group, %u",
+                      d.cols, m.g.group);
     }
     // If the rows of a flat matrix are whole runs and groups, they are ordinary rows without padding.
     m.row_words = d.cols / 32u * m.g.format->info.bits;
@@ -322,10 +323,10 @@ NibResult addMatsum(const NibMatmulDesc& d, const Matmul& m, uint32_t splits, Pl
   TileRule tiles;
   tiles.mul = uint64_t(m.shape.batch) * ceilDiv(d.rows, 2);
   tiles.div = spec.WG;
-  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_AUX),
-                                  spec.BIAS ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset).of(kNoPart, {NIB_PART_BIAS})
-                                            : wholeSlot(NIB_ROLE_AUX),
-                                  wholeSlot(NIB_ROLE_OUTPUT).moving(uint64_t(m.result_stride) * typeBytes(d.result_type)), Slot{}};
+  const Slot slots[kSlotCount] = {
+      wholeSlot(NIB_ROLE_AUX),
+      spec.BIAS ? tailSlot(NIB_ROLE_WEIGHTS, m.bias_offset).of(kNoPart, {NIB_PART_BIAS}) : wholeSlot(NIB_ROLE_AUX),
+      wholeSlot(NIB_ROLE_OUTPUT).moving(uint64_t(m.result_stride) * typeBytes(d.result_type)), Slot{}};
   return builder.add("matsum", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8 * (splits + 1),
                      {{&push.bias_word, NIB_PART_BIAS, 1}});
 }
@@ -340,7 +341,9 @@ uint32_t rowBlocks(const Matmul& m, const Tiling& t) { return uint32_t(ceilDiv(m
 bool hasWindows(const Matmul& m, const Tiling& t) { return m.shape.batch == 1 && t.splits == 1; }
 // The type and stride of what kernels read: the activations or their copy.
 uint32_t readType(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? copyType(d) : d.input_type; }
-uint32_t readStride(const NibMatmulDesc& d, const Matmul& m) { return m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride; }
+uint32_t readStride(const NibMatmulDesc& d, const Matmul& m) {
+  return m.copied ? uint32_t(alignUp(d.cols, 4)) : m.input_stride;
+}
 
 ProductPush pushOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t) {
   ProductPush push{};
@@ -383,7 +386,8 @@ void slotsOf(const NibMatmulDesc& d, const Matmul& m, const Tiling& t, Slot (&sl
                                    : Slot{};
   slots[1] = slots[1].of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED, NIB_PART_BIAS});
   slots[2] = t.splits > 1 ? wholeSlot(NIB_ROLE_AUX)
-             : windows ? itemSlot(NIB_ROLE_OUTPUT, 0, result_row, t.rows * typeBytes(d.result_type), d.rows * typeBytes(d.result_type))
+             : windows    ? itemSlot(NIB_ROLE_OUTPUT, 0, result_row, t.rows * typeBytes(d.result_type),
+                                     d.rows * typeBytes(d.result_type))
                              .moving()
                        : wholeSlot(NIB_ROLE_OUTPUT).moving(result_row);
   const NibRole role = m.copied ? NIB_ROLE_AUX : NIB_ROLE_INPUT;
@@ -438,10 +442,10 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
   const Tiling tiling{t.rows, t.tokens, 1, 0};
   const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // in bytes, as workOf
   // Halves take half the shared memory.
-  const bool halves = d.input_type == NIB_TYPE_F16 &&
-                      builder.offers("matmul_f16", d.weights.format, t.workgroup, t.shared_bytes / 2, sizeof(ProductPush));
-  return addProduct(halves ? "matmul_f16" : "matmul", d, m, spec, tiling, halves ? t.shared_bytes / 2 : t.shared_bytes, work,
-                    builder);
+  const bool halves = d.input_type == NIB_TYPE_F16 && builder.offers("matmul_f16", d.weights.format, t.workgroup,
+                                                                     t.shared_bytes / 2, sizeof(ProductPush));
+  return addProduct(halves ? "matmul_f16" : "matmul", d, m, spec, tiling, halves ? t.shared_bytes / 2 : t.shared_bytes,
+                    work, builder);
 }
 
 // Adds a product on matrix units if the activations are halves and the device has matrices of halves. *added says
@@ -458,7 +462,8 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
         c.c_type != VK_COMPONENT_TYPE_FLOAT32_KHR || c.r_type != VK_COMPONENT_TYPE_FLOAT32_KHR || c.saturating) {
       continue;
     }
-    const MatmulHalfTiles t = chooseMatmulHalf(c.m, c.n, c.k, caps.subgroup_size, caps.max_workgroup_invocations, caps.max_shared_bytes);
+    const MatmulHalfTiles t =
+        chooseMatmulHalf(c.m, c.n, c.k, caps.subgroup_size, caps.max_workgroup_invocations, caps.max_shared_bytes);
     const bool larger = best.workgroup == 0 || c.m * c.n * c.k > spec.CM * spec.CN * spec.CK;
     if (t.workgroup == 0 || !larger) continue;
     best = t;
@@ -479,7 +484,8 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   spec.FM = best.matrices_m;
   spec.FN = best.matrices_n;
   const Tiling tiling{best.rows, best.tokens, 1, 0};
-  return addProduct("matmul_half", d, m, spec, tiling, best.shared_bytes, uint64_t(best.rows) * best.tokens * d.cols / 4, builder);
+  return addProduct("matmul_half", d, m, spec, tiling, best.shared_bytes,
+                    uint64_t(best.rows) * best.tokens * d.cols / 4, builder);
 }
 
 // Adds the kernel that gives whole rows to an invocation.
@@ -504,7 +510,8 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   const bool whole_rows = builder.offers("matmul_rows", d.weights.format, rows_workgroup, 0, sizeof(ProductPush));
   const ProductDevice device{builder.caps().device_type, spec.WG, subgroupSize(builder), whole_rows};
   MatvecTiles t = chooseMatvec(m.shape, device);
-  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_MATVEC, d.weights.format, d.tokens)) tuneMatvec(value, m.shape, device, &t);
+  if (const uint32_t* value = builder.tuned(NIB_TUNABLE_MATVEC, d.weights.format, d.tokens))
+    tuneMatvec(value, m.shape, device, &t);
   if (t.lanes == 0) return addMatmulRows(d, m, t, rows_workgroup, builder);
   spec.LANES = t.lanes;
   spec.ROWS = t.rows;
@@ -557,8 +564,7 @@ constexpr Op<NibMatmulDesc> kMatmul = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
     .tolerance = tolerance,

@@ -10,13 +10,13 @@ namespace nib {
 struct Matmul : MatmulOperands {
   ProductShape shape;
   uint32_t scale_row_stride;  // also of FLAT weights
-  uint64_t bias_offset;      // in WEIGHTS
-  uint64_t order_offset;     // in WEIGHTS
-  uint64_t sums_bytes;       // in AUX, from 0: sums of parts of the columns
-  uint64_t copy_offset;      // in AUX: the copy of the activations
-  uint64_t scratch_bytes;    // of AUX, with decoded activations
-  bool ordered;              // NIB_PRODUCT_ORDER
-  bool copied;               // activations are copied, to reorder them or to align them for wide loads
+  uint64_t bias_offset;       // in WEIGHTS
+  uint64_t order_offset;      // in WEIGHTS
+  uint64_t sums_bytes;        // in AUX, from 0: sums of parts of the columns
+  uint64_t copy_offset;       // in AUX: the copy of the activations
+  uint64_t scratch_bytes;     // of AUX, with decoded activations
+  bool ordered;               // NIB_PRODUCT_ORDER
+  bool copied;                // activations are copied, to reorder them or to align them for wide loads
 };
 
 // Validates `desc` and fills *out.

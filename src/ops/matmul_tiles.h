@@ -54,7 +54,9 @@ inline constexpr uint32_t kRowsTokens = 16;  // per tile, at most
 
 // Whether matmul_rows fits, which gives whole rows to an invocation: a subgroup must have a lane for every four columns
 // of a run.
-inline bool fitsRows(const ProductShape& s, const ProductDevice& d) { return d.whole_rows && d.subgroup_size >= s.run / 4; }
+inline bool fitsRows(const ProductShape& s, const ProductDevice& d) {
+  return d.whole_rows && d.subgroup_size >= s.run / 4;
+}
 
 inline MatvecTiles wholeRows(uint32_t tokens, uint32_t unit, const ProductShape& s, const ProductDevice& d) {
   const uint32_t runs = (s.cols + s.run - 1) / s.run;
@@ -144,11 +146,13 @@ struct MatmulTiles {
 
 inline uint32_t matmulShared(uint32_t run, uint32_t rows, uint32_t tokens) { return run * (rows + tokens + 8) * 4; }
 
-inline constexpr MatmulTiles kMatmulTiles[] = {{128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
+inline constexpr MatmulTiles kMatmulTiles[] = {
+    {128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
 inline constexpr uint32_t kMatmulTileCount = sizeof kMatmulTiles / sizeof kMatmulTiles[0];
 
 // Sets *out to tile `number` of kMatmulTiles, counted from 1; 0 = matvec. False if it does not fit.
-inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes, MatmulTiles* out) {
+inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes,
+                       MatmulTiles* out) {
   if (s.tokens <= kMatvecTokens || number > kMatmulTileCount) return false;
   MatmulTiles t{};
   if (number != 0) {

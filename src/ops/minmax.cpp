@@ -1,10 +1,10 @@
 // NIB_OP_MINMAX: validation, memory, kernels.
 #include "plan/op.h"
 
-#include "reference/reference.h"
 #include "formats/geometry.h"
 #include "ops/source_desc.h"
 #include "ops/statistics.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "plan/plan.h"
@@ -24,7 +24,8 @@ NibResult getMemory(const NibMinMaxDesc& d, const Log& log, NibMemory* memory) {
     case NIB_GRANULARITY_ROW: count = d.rows; break;
     case NIB_GRANULARITY_COLUMN: count = d.cols; break;
     default:
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "minmax: granularity %u must be TENSOR, ROW or COLUMN", d.granularity);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "minmax: granularity %u must be TENSOR, ROW or COLUMN",
+                      d.granularity);
   }
   setRange(memory, NIB_ROLE_INPUT, denseBytes(d.rows, d.cols, d.source_type, stride));
   setRange(memory, NIB_ROLE_OUTPUT, count * sizeof(NibExtent));
@@ -37,8 +38,8 @@ NibResult getMemory(const NibMinMaxDesc& d, const Log& log, NibMemory* memory) {
 #if !defined(NIB_NO_VULKAN)
 NibResult build(const NibMinMaxDesc& d, const NibMemory&, PlanBuilder& builder) {
   const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
-  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows,          d.cols, stride, d.source_type,
-                              false,             0,             NIB_ROLE_OUTPUT, 0};
+  const Statistics statistics{ExtentOf::kFinite, d.granularity, d.rows, d.cols,          stride,
+                              d.source_type,     false,         0,      NIB_ROLE_OUTPUT, 0};
   return addStatistics(statistics, builder);
 }
 #endif
@@ -47,10 +48,12 @@ constexpr Op<NibMinMaxDesc> kMinmax = {
     .op = NIB_OP_MINMAX,
     .name = "minmax",
     .getMemory = getMemory,
-    .runRows = [](const NibMinMaxDesc& d) { return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0}; },
+    .runRows =
+        [](const NibMinMaxDesc& d) {
+          return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0};
+        },
     .runReference = minmaxReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sourceSides<NibMinMaxDesc>,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibMinMaxDesc>,
     .resized = resizedSource<NibMinMaxDesc>,
     .fillProbe = fillSourceProbe<NibMinMaxDesc>,
 };

@@ -1,14 +1,14 @@
 // NIB_OP_MOMENTS: validation, memory, kernel.
 #include "plan/op.h"
 
-#include "reference/reference.h"
 #include "formats/geometry.h"
 #include "ops/source_desc.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/moments.h"
 #endif
 
@@ -83,8 +83,7 @@ constexpr Op<NibMomentsDesc> kMoments = {
     .getMemory = getMemory,
     .runRows = sourceRunRows<NibMomentsDesc>,
     .runReference = momentsReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sourceSides<NibMomentsDesc>,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibMomentsDesc>,
     .resized = resizedSource<NibMomentsDesc>,
     .fillProbe = fillSourceProbe<NibMomentsDesc>,
 };

@@ -34,26 +34,28 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
   const uint32_t own = (*op)->desc_bytes;
   if (readSized(desc, desc->desc_bytes, (*op)->least_desc_bytes, out->bytes, own)) return NIB_SUCCESS;
   if (desc->desc_bytes < (*op)->least_desc_bytes) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: desc.desc_bytes %u must be the size of the description, at least %u",
-                    (*op)->name, desc->desc_bytes, (*op)->least_desc_bytes);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: desc.desc_bytes %u must be the size of the description, at least %u", (*op)->name,
+                    desc->desc_bytes, (*op)->least_desc_bytes);
   }
-  return log.fail(NIB_ERROR_UNSUPPORTED, "%s: the description has fields that this library does not know (%u bytes, it knows %u)",
-                  (*op)->name, desc->desc_bytes, own);
+  return log.fail(NIB_ERROR_UNSUPPORTED,
+                  "%s: the description has fields that this library does not know (%u bytes, it knows %u)", (*op)->name,
+                  desc->desc_bytes, own);
 }
 
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log) {
   if (n > rows.max || (rows.fixed && n != rows.max)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op.name, n, rows.fixed ? "exactly" : "at most",
-                    rows.max);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op.name, n,
+                    rows.fixed ? "exactly" : "at most", rows.max);
   }
   if (first_row == 0) return NIB_SUCCESS;
   if (rows.all == 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u must be 0: what it writes has no rows of its own", op.name,
-                    first_row);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u must be 0: what it writes has no rows of its own",
+                    op.name, first_row);
   }
   if (uint64_t(first_row) + n > rows.all) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u and n %u go beyond the last of %u rows", op.name, first_row, n,
-                    rows.all);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u and n %u go beyond the last of %u rows", op.name,
+                    first_row, n, rows.all);
   }
   return NIB_SUCCESS;
 }
@@ -72,8 +74,8 @@ NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Lo
       return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u]: the op has no such part", op.name, p);
     }
     if (p == NIB_PART_STATUS || p == NIB_PART_SCRATCH) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u]: status and scratch cannot be moved, move the aux range",
-                      op.name, p);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                      "%s: part_offset_bytes[%u]: status and scratch cannot be moved, move the aux range", op.name, p);
     }
     if (offset % 4 != 0) {
       return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u] %llu must be a multiple of 4", op.name, p,
@@ -99,17 +101,20 @@ NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Lo
 namespace {
 
 // Adds the run's offsets to the ranges of a binding. Checks alignment and size.
-NibResult moveRanges(const OpRow& op, const NibMemory& memory, const NibRun& run, const Log& log, NibCpuBinding* binding) {
+NibResult moveRanges(const OpRow& op, const NibMemory& memory, const NibRun& run, const Log& log,
+                     NibCpuBinding* binding) {
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     NibCpuRange& range = binding->range[role];
     if (memory.range[role].size_bytes == 0) continue;
-    if (range.data == nullptr || reinterpret_cast<uintptr_t>(range.data) % 4u != 0 || run.offset_bytes[role] % 4u != 0) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range must be 4-byte aligned memory", op.name, roleName(role));
+    if (range.data == nullptr || reinterpret_cast<uintptr_t>(range.data) % 4u != 0 ||
+        run.offset_bytes[role] % 4u != 0) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range must be 4-byte aligned memory", op.name,
+                      roleName(role));
     }
     const uint64_t needed = memory.range[role].size_bytes + run.offset_bytes[role];
     if (range.size_bytes < needed) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %llu bytes, needs %llu", op.name, roleName(role),
-                      (unsigned long long)range.size_bytes, (unsigned long long)needed);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %llu bytes, needs %llu", op.name,
+                      roleName(role), (unsigned long long)range.size_bytes, (unsigned long long)needed);
     }
     range.data = static_cast<uint8_t*>(range.data) + run.offset_bytes[role];
     range.size_bytes -= run.offset_bytes[role];
@@ -128,7 +133,8 @@ uint32_t nibAbiVersion(void) { return NIB_ABI_VERSION; }
 
 NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log_callback, NibMemory* out_memory) {
   const Log log(log_callback);
-  if (desc == nullptr || out_memory == nullptr) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetMemory: NULL argument");
+  if (desc == nullptr || out_memory == nullptr)
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetMemory: NULL argument");
   const OpRow* op = nullptr;
   AnyDesc whole;
   NibResult result = readDesc(desc, log, &op, &whole);
@@ -142,8 +148,8 @@ NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log_callback, NibMem
   return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetMemory: set out_memory->struct_bytes to sizeof(NibMemory)");
 }
 
-NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run, const NibParallelFor* parallel,
-                    const NibLog* log_callback) {
+NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run,
+                    const NibParallelFor* parallel, const NibLog* log_callback) {
   const Log log(log_callback);
   if (desc == nullptr || binding == nullptr || run == nullptr) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: NULL argument");

@@ -3,17 +3,17 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
+#include "formats/geometry.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
-#include "formats/geometry.h"
-#include "plan/probe.h"
 #include "ops/statistics.h"
+#include "plan/probe.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/encode.h"
 #include "shaders/ops/nest.h"
 #include "shaders/ops/quantize.h"
@@ -26,10 +26,10 @@ namespace {
 
 // The ways to quantize. They depend on where scales come from and how many elements share one.
 enum class Path {
-  kFused,    // scales of rows or groups: one dispatch
-  kReduce,   // scales of few, large sets: statistics (and means), scales, codes
-  kGiven,    // GIVEN_SCALES: codes only
-  kBlock     // formats with their own rule for blocks: one dispatch
+  kFused,   // scales of rows or groups: one dispatch
+  kReduce,  // scales of few, large sets: statistics (and means), scales, codes
+  kGiven,   // GIVEN_SCALES: codes only
+  kBlock    // formats with their own rule for blocks: one dispatch
 };
 
 // Rows of at least kLongRow elements are divided among workgroups if there are fewer than kFewRows.
@@ -151,7 +151,8 @@ NibQuantizeDesc resized(const NibQuantizeDesc& desc, Sides sides) {
 }
 
 void fillProbe(const NibQuantizeDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes, 0x9e3779b9u);
+  probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
+                   0x9e3779b9u);
   if (!(d.flags & NIB_QUANTIZE_GIVEN_SCALES)) return;
   probe::fillScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
                     memory.part[NIB_PART_SCALES].size_bytes, 0x7f4a7c15u);
@@ -218,8 +219,16 @@ NibResult buildFused(const Build& b) {
   spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
-  const QuantizePush push{{},           b.g.cols,        b.stride,        b.g.group,    b.g.groups_per_row, b.g.scale_row_stride,
-                          b.g.row_words, b.scalesWord(), b.zerosWord(), b.g.rows};
+  const QuantizePush push{{},
+                          b.g.cols,
+                          b.stride,
+                          b.g.group,
+                          b.g.groups_per_row,
+                          b.g.scale_row_stride,
+                          b.g.row_words,
+                          b.scalesWord(),
+                          b.zerosWord(),
+                          b.g.rows};
   TileRule tiles;
   tiles.mul = b.g.scale_row_stride;
   tiles.div = spec.WG / spec.LANES * spec.PACK;
@@ -251,8 +260,9 @@ NibResult buildNest(const Build& b) {
     tiles.fixed = spec.PHASE == 0 ? 1u : uint32_t(ceilDiv(b.g.scale_count, each * spec.WG));
     const Slot codes = spec.PHASE == 3 ? b.paramsSlot() : Slot{};
     const Slot slots[kSlotCount] = {Slot{}, Slot{}, codes, wholeSlot(NIB_ROLE_AUX)};
-    const NibResult result = b.builder.add("nest", 0, spec, push, 0, tiles, slots, each * spec.WG * 4,
-                                           {{&push.code_word, NIB_PART_SCALES, 2}, {&push.nested_word, NIB_PART_NESTED, 2}});
+    const NibResult result =
+        b.builder.add("nest", 0, spec, push, 0, tiles, slots, each * spec.WG * 4,
+                      {{&push.code_word, NIB_PART_SCALES, 2}, {&push.nested_word, NIB_PART_NESTED, 2}});
     if (result != NIB_SUCCESS) return result;
   }
   return NIB_SUCCESS;
@@ -266,14 +276,21 @@ NibResult buildBlocks(const Build& b) {
   spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
-  const QuantizeBlockPush push{{},           b.g.cols,       b.stride,      b.g.groups_per_row, b.g.scale_row_stride,
-                               b.g.row_words, b.scalesWord(), b.zerosWord(), b.g.rows};
+  const QuantizeBlockPush push{{},
+                               b.g.cols,
+                               b.stride,
+                               b.g.groups_per_row,
+                               b.g.scale_row_stride,
+                               b.g.row_words,
+                               b.scalesWord(),
+                               b.zerosWord(),
+                               b.g.rows};
   TileRule tiles;
   tiles.mul = b.g.scale_row_stride;
   tiles.div = uint64_t(spec.WG) * 2;  // two blocks, whose fp16 scales share a word
   tiles.share = 2;
-  const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
-                                  b.paramsSlot(), b.auxSlot()};
+  const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run), b.paramsSlot(),
+                                  b.auxSlot()};
   return b.builder.add("quantize_block", b.g.format->info.format, spec, push, 0, tiles, slots,
                        tiles.div * (b.g.format->run * b.source_bytes + b.runCodeBytes()),
                        {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
@@ -337,8 +354,8 @@ NibResult buildEncode(const Build& b, bool given, bool table) {
   tiles.row_block = spec.ROW_BLOCK;
   tiles.mul = b.runsPerRow();
   tiles.div = spec.WG;
-  const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run),
-                                  b.paramsSlot(), b.auxSlot()};
+  const Slot slots[kSlotCount] = {b.codesSlot(b.runCodeBytes()), b.sourceSlot(b.g.format->run), b.paramsSlot(),
+                                  b.auxSlot()};
   return b.builder.add("encode", b.g.format->info.format, spec, push, 0, tiles, slots,
                        uint64_t(spec.WG) * spec.ROW_BLOCK * (b.g.format->run * b.source_bytes + b.runCodeBytes()),
                        {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
@@ -364,9 +381,7 @@ NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& 
                 typeBytes(d.source_type)};
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
   switch (choosePath(d, g)) {
-    case Path::kFused:
-      result = buildFused(b);
-      return result == NIB_SUCCESS && b.nested() ? buildNest(b) : result;
+    case Path::kFused: result = buildFused(b); return result == NIB_SUCCESS && b.nested() ? buildNest(b) : result;
     case Path::kBlock: return buildBlocks(b);
     case Path::kGiven:
       if (column) {
@@ -376,17 +391,17 @@ NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& 
       return buildEncode(b, true, column);
     case Path::kReduce: break;
   }
-  const Statistics statistics{(d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? ExtentOf::kRange : ExtentOf::kAbsmax,
-                              d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW)
-                                                                            : d.weights.granularity,
-                              b.rows,
-                              g.cols,
-                              b.stride,
-                              d.source_type,
-                              b.status,
-                              uint32_t(b.scratch.partial_word),
-                              NIB_ROLE_AUX,
-                              uint32_t(b.scratch.extent_word)};
+  const Statistics statistics{
+      (d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? ExtentOf::kRange : ExtentOf::kAbsmax,
+      d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW) : d.weights.granularity,
+      b.rows,
+      g.cols,
+      b.stride,
+      d.source_type,
+      b.status,
+      uint32_t(b.scratch.partial_word),
+      NIB_ROLE_AUX,
+      uint32_t(b.scratch.extent_word)};
   result = addStatistics(statistics, builder);
   if (result != NIB_SUCCESS) return result;
   if (isMeanScale(*g.format, d.weights)) {
@@ -406,8 +421,7 @@ constexpr Op<NibQuantizeDesc> kQuantize = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = quantizeReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
     .written = [](const NibQuantizeDesc&) { return NIB_ROLE_WEIGHTS; },

@@ -5,10 +5,10 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
-#include "formats/layout.h"
 #include "formats/geometry.h"
+#include "formats/layout.h"
 #include "plan/probe.h"
+#include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "plan/plan.h"
@@ -149,8 +149,8 @@ NibResult buildZeros(const NibRepackDesc& d, const Geometry& g, const NibMemory&
     tiles.mul = g.scale_row_stride;
   }
   const Slot blob = tailSlot(NIB_ROLE_WEIGHTS, g.zeros_offset).of(kNoPart, {NIB_PART_ZEROS});
-  const Slot packed = tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset)
-                          .of(kNoPart, {NIB_PART_PACKED_ZEROS});
+  const Slot packed =
+      tailSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, packed_offset).of(kNoPart, {NIB_PART_PACKED_ZEROS});
   const Slot slots[kSlotCount] = {spec.UNPACK ? packed : blob, spec.UNPACK ? blob : packed, Slot{}, Slot{}};
   return builder.add("repack", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8,
                      {{&push.zeros_word, NIB_PART_ZEROS, spec.UNPACK ? 1u : 0u},
@@ -168,8 +168,9 @@ NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& bu
   const uint32_t halves = (spec.MINIMUM ? 2u : 1u) + 2u * spec.BITS;
   const Slot codes = rowsSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4).of(NIB_PART_CODES);
   const Slot params = tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS});
-  const Slot blocks = rowsSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, 0, uint64_t(g.groups_per_row) * halves * 2)
-                          .of(NIB_PART_PACKED_CODES);
+  const Slot blocks =
+      rowsSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, 0, uint64_t(g.groups_per_row) * halves * 2)
+          .of(NIB_PART_PACKED_CODES);
   TileRule tiles;
   tiles.absolute = true;
   tiles.row_block = 2;  // rows are whole halves, so two rows are whole words
@@ -210,8 +211,7 @@ constexpr Op<NibRepackDesc> kRepack = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = repackReference,
-    NIB_VULKAN_MEMBER(.build = build,)
-    .sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
     .fillProbe = fillProbe,
     .written = written,

@@ -3,9 +3,9 @@
 #include "formats/geometry.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "plan/plan.h"
 #include "ops/dense_spec.h"
 #include "ops/tuning.h"
+#include "plan/plan.h"
 #include "shaders/ops/combine.h"
 #include "shaders/ops/mean.h"
 #include "shaders/ops/reduce.h"
@@ -16,9 +16,9 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kWorkgroup = 128;
-constexpr uint32_t kRun = 16;          // elements that an invocation processes at a time
-constexpr uint32_t kSteps = 4;         // runs per invocation of a workgroup that shares a partial
-constexpr uint32_t kColumnRows = 64;   // rows per partial of a column, at least
+constexpr uint32_t kRun = 16;         // elements that an invocation processes at a time
+constexpr uint32_t kSteps = 4;        // runs per invocation of a workgroup that shares a partial
+constexpr uint32_t kColumnRows = 64;  // rows per partial of a column, at least
 constexpr uint32_t kChunk = kWorkgroup * kRun * kSteps;
 constexpr uint32_t kFewPartials = 8;  // per row: an invocation merges them faster than a workgroup
 
@@ -122,7 +122,8 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   reduce.FLATTEN = w.flat;
   const ReducePush reduce_push{{}, s.cols, s.stride, w.push_chunks, s.partial_word};
   const Slot reduce_slots[kSlotCount] = {Slot{}, w.source, Slot{}, wholeSlot(NIB_ROLE_AUX)};
-  NibResult result = builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, w.tiles, reduce_slots, w.tile_bytes);
+  NibResult result =
+      builder.add("reduce", 0, reduce, reduce_push, kWorkgroup * 12, w.tiles, reduce_slots, w.tile_bytes);
   if (result != NIB_SUCCESS) return result;
 
   CombineSpec combine;
@@ -135,7 +136,8 @@ NibResult addStatistics(const Statistics& s, PlanBuilder& builder) {
   const bool rows_of_output = s.result_role == NIB_ROLE_OUTPUT && s.granularity == NIB_GRANULARITY_ROW;
   const Slot result_slot = wholeSlot(s.result_role).moving(rows_of_output ? sizeof(NibExtent) : 0);
   const Slot combine_slots[kSlotCount] = {Slot{}, Slot{}, result_slot, wholeSlot(NIB_ROLE_AUX)};
-  return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, w.merge_tiles, combine_slots, kMergeTileBytes);
+  return builder.add("combine", 0, combine, combine_push, kWorkgroup * 12, w.merge_tiles, combine_slots,
+                     kMergeTileBytes);
 }
 
 NibResult addMeans(const Statistics& s, PlanBuilder& builder) {

@@ -33,9 +33,9 @@ inline uint32_t columnRows(uint32_t device_type, uint32_t rows, uint32_t gpu) {
 }
 
 struct Teams {
-  uint32_t lanes;   // invocations per group
-  uint32_t keep;    // runs of a lane that stay in registers
-  bool more;        // a lane has more runs than those
+  uint32_t lanes;  // invocations per group
+  uint32_t keep;   // runs of a lane that stay in registers
+  bool more;       // a lane has more runs than those
 };
 
 // How a workgroup of `workgroup` invocations shares groups of `runs` runs of `run` elements each. A small group has one

@@ -85,8 +85,9 @@ NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibB
         return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s and %s ranges overlap", plan.op->name, roleName(b.role),
                         roleName(a.role));
       }
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part %d of %s and part %d of %s overlap, and one of them is written",
-                      plan.op->name, int(b.part), roleName(b.role), int(a.part), roleName(a.role));
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                      "%s: part %d of %s and part %d of %s overlap, and one of them is written", plan.op->name,
+                      int(b.part), roleName(b.role), int(a.part), roleName(a.role));
     }
   }
   return NIB_SUCCESS;
@@ -237,7 +238,8 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
   *out_binding = nullptr;
   NibBindingDesc whole;
   if (!readSized(*desc, &whole)) {
-    return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreateBinding: set desc->struct_bytes to sizeof(NibBindingDesc)");
+    return context.log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                            "nibCreateBinding: set desc->struct_bytes to sizeof(NibBindingDesc)");
   }
   NibMemory memory = plan->memory;
   NibResult result = moveParts(*plan->op, whole.part_offset_bytes, context.log, &memory);

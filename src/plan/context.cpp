@@ -1,5 +1,5 @@
-#include "base/sized.h"
 #include "plan/context.h"
+#include "base/sized.h"
 
 namespace nib {
 
@@ -46,23 +46,26 @@ NibResult initialize(NibContext& context, const NibContextDesc& desc) {
   }
   vk::Snapshot snapshot;
   const char* why = nullptr;
-  NibResult result = vk::takeSnapshot(desc.get_instance_proc_addr, desc.instance, desc.physical_device, desc.api_version,
-                                      desc.allocator, &snapshot, &why);
-  if (result != NIB_SUCCESS) return context.log.fail(result, "context: %s", why != nullptr ? why : "cannot query the device");
+  NibResult result = vk::takeSnapshot(desc.get_instance_proc_addr, desc.instance, desc.physical_device,
+                                      desc.api_version, desc.allocator, &snapshot, &why);
+  if (result != NIB_SUCCESS)
+    return context.log.fail(result, "context: %s", why != nullptr ? why : "cannot query the device");
   context.caps = vk::makeCaps(snapshot, desc.features, desc.restriction);
   if (const char* problem = vk::capsProblem(context.caps)) {
     return context.log.fail(NIB_ERROR_UNSUPPORTED, "context: %s", problem);
   }
   const uint32_t unusable = desc.features & ~context.caps.features;
   if (unusable != 0) {
-    context.log.say(NIB_SEVERITY_INFO, "context: declared features 0x%x are not used (not offered, restricted, or a driver bug)",
+    context.log.say(NIB_SEVERITY_INFO,
+                    "context: declared features 0x%x are not used (not offered, restricted, or a driver bug)",
                     unusable);
   }
   if (desc.verdicts != nullptr && !context.verdicts.load(desc.verdicts, desc.verdicts_size_bytes, nullptr)) {
     return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "context: out of host memory");
   }
   for (uint32_t i = 0; i < desc.tuning_count; ++i) {
-    if (!context.tuning.push(desc.tuning[i])) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "context: out of host memory");
+    if (!context.tuning.push(desc.tuning[i]))
+      return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "context: out of host memory");
   }
   return createLayouts(context);
 }
@@ -161,8 +164,8 @@ NibResult nibGetVerdicts(const NibContext* context, void* data, size_t* size_byt
   const size_t needed = context->verdicts.saveBytes();
   if (data != nullptr) {
     if (*size_bytes < needed) {
-      return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetVerdicts: %zu bytes are too few, needs %zu", *size_bytes,
-                               needed);
+      return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetVerdicts: %zu bytes are too few, needs %zu",
+                               *size_bytes, needed);
     }
     context->verdicts.save(data);
   }

@@ -5,14 +5,14 @@
 #include <mutex>
 
 #include "base/hash.h"
-#include "plan/kernel_table.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "plan/descriptor_pools.h"
+#include "plan/kernel_table.h"
 #include "plan/pipeline_store.h"
+#include "plan/verdicts.h"
 #include "vk/api.h"
 #include "vk/caps.h"
-#include "plan/verdicts.h"
 
 struct NibContext {
   explicit NibContext(const nib::HostMemory& callbacks)

@@ -7,12 +7,12 @@
 namespace nib {
 
 struct KernelRow {
-  const char* module;      // "quantize_row_int4_subgroup": unique
-  const char* name;        // "quantize_row"
-  uint32_t format;         // NibFormat, 0 = the kernel is independent of the format
-  const char* variant;     // "subgroup", "" = none
-  uint32_t features;       // NIB_FEATURE_* the module needs
-  const uint32_t* spirv;   // NULL if this build's shader compiler could not compile it
+  const char* module;     // "quantize_row_int4_subgroup": unique
+  const char* name;       // "quantize_row"
+  uint32_t format;        // NibFormat, 0 = the kernel is independent of the format
+  const char* variant;    // "subgroup", "" = none
+  uint32_t features;      // NIB_FEATURE_* the module needs
+  const uint32_t* spirv;  // NULL if this build's shader compiler could not compile it
   uint32_t spirv_words;
 };
 

@@ -89,52 +89,49 @@ const Desc& as(const NibOpDesc* desc) {
 template <class Desc, const Op<Desc>& kOp>
 constexpr OpRow makeOpRow() {
   return {
-      .op = kOp.op,
-      .name = kOp.name,
-      .desc_bytes = sizeof(Desc),
-      .least_desc_bytes = kOp.least_desc_bytes != 0 ? kOp.least_desc_bytes : uint32_t(sizeof(Desc)),
-      .getMemory = [](const NibOpDesc* d, const Log& log, NibMemory* memory) {
-        return kOp.getMemory(as<Desc>(d), log, memory);
-      },
-      .runRows = [](const NibOpDesc* d) { return kOp.runRows(as<Desc>(d)); },
-      .runReference = [](const NibOpDesc* d, const HostRun& run) { kOp.runReference(as<Desc>(d), run); },
+    .op = kOp.op, .name = kOp.name, .desc_bytes = sizeof(Desc),
+    .least_desc_bytes = kOp.least_desc_bytes != 0 ? kOp.least_desc_bytes : uint32_t(sizeof(Desc)),
+    .getMemory = [](const NibOpDesc* d, const Log& log,
+                    NibMemory* memory) { return kOp.getMemory(as<Desc>(d), log, memory); },
+    .runRows = [](const NibOpDesc* d) { return kOp.runRows(as<Desc>(d)); },
+    .runReference = [](const NibOpDesc* d, const HostRun& run) { kOp.runReference(as<Desc>(d), run); },
 #if !defined(NIB_NO_VULKAN)
-      .build = [](const NibOpDesc* d, const NibMemory& memory, PlanBuilder& builder) {
-        return kOp.build(as<Desc>(d), memory, builder);
-      },
+    .build = [](const NibOpDesc* d, const NibMemory& memory,
+                PlanBuilder& builder) { return kOp.build(as<Desc>(d), memory, builder); },
 #endif
-      .sides = [](const NibOpDesc* d) { return kOp.sides(as<Desc>(d)); },
-      .resized = [](const NibOpDesc* d, Sides sides, void* out) {
-        *static_cast<Desc*>(out) = kOp.resized(as<Desc>(d), sides);
-      },
-      .fillProbe = [](const NibOpDesc* d, const NibMemory& memory, const NibCpuBinding& binding) {
-        kOp.fillProbe(as<Desc>(d), memory, binding);
-      },
-      .written = [](const NibOpDesc* d) {
-        if constexpr (kOp.written != nullptr) return kOp.written(as<Desc>(d));
-        return NIB_ROLE_OUTPUT;
-      },
-      .tolerance = [](const NibOpDesc* d) {
-        if constexpr (kOp.tolerance != nullptr) return kOp.tolerance(as<Desc>(d));
-        return Tolerance{NIB_TYPE_F32, 0};
-      },
-      .mayAlias = [](const NibOpDesc* d, NibPart written, NibPart other) {
-        if constexpr (kOp.mayAlias != nullptr) return kOp.mayAlias(as<Desc>(d), written, other);
-        return false;
-      },
-      .accumulates = [](const NibOpDesc* d) {
-        if constexpr (kOp.accumulates != nullptr) return kOp.accumulates(as<Desc>(d));
-        return false;
-      },
+    .sides = [](const NibOpDesc* d) { return kOp.sides(as<Desc>(d)); },
+    .resized = [](const NibOpDesc* d, Sides sides,
+                  void* out) { *static_cast<Desc*>(out) = kOp.resized(as<Desc>(d), sides); },
+    .fillProbe = [](const NibOpDesc* d, const NibMemory& memory,
+                    const NibCpuBinding& binding) { kOp.fillProbe(as<Desc>(d), memory, binding); },
+    .written =
+        [](const NibOpDesc* d) {
+          if constexpr (kOp.written != nullptr) return kOp.written(as<Desc>(d));
+          return NIB_ROLE_OUTPUT;
+        },
+    .tolerance =
+        [](const NibOpDesc* d) {
+          if constexpr (kOp.tolerance != nullptr) return kOp.tolerance(as<Desc>(d));
+          return Tolerance{NIB_TYPE_F32, 0};
+        },
+    .mayAlias =
+        [](const NibOpDesc* d, NibPart written, NibPart other) {
+          if constexpr (kOp.mayAlias != nullptr) return kOp.mayAlias(as<Desc>(d), written, other);
+          return false;
+        },
+    .accumulates = [](const NibOpDesc* d) {
+      if constexpr (kOp.accumulates != nullptr) return kOp.accumulates(as<Desc>(d));
+      return false;
+    },
   };
 }
 
 }  // namespace detail
 
 // Defines kOp_NAME in namespace nib from DESCRIPTION, a constexpr Op<...> of the same file.
-#define NIB_DEFINE_OP(NAME, DESC, DESCRIPTION)                      \
-  static_assert(sizeof(DESC) <= AnyDesc::kMaxBytes);                \
-  extern const OpRow kOp_##NAME;                                    \
+#define NIB_DEFINE_OP(NAME, DESC, DESCRIPTION)       \
+  static_assert(sizeof(DESC) <= AnyDesc::kMaxBytes); \
+  extern const OpRow kOp_##NAME;                     \
   constinit const OpRow kOp_##NAME = detail::makeOpRow<DESC, DESCRIPTION>();
 
 // Initializers of members that only a build with Vulkan has.

@@ -18,10 +18,11 @@ VkPipeline PipelineStore::find(const KernelRow& row, const uint32_t* spec, uint3
   return VK_NULL_HANDLE;
 }
 
-NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline) {
+NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
+                             VkPipeline* out_pipeline) {
   if (spec_count > kMaxSpec) {
-    return context_.log.fail(NIB_ERROR_UNSUPPORTED, "%s: %u specialization constants, at most %u", row.module, spec_count,
-                             kMaxSpec);
+    return context_.log.fail(NIB_ERROR_UNSUPPORTED, "%s: %u specialization constants, at most %u", row.module,
+                             spec_count, kMaxSpec);
   }
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -95,14 +96,16 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
     info.pNext = &robustness;
   }
   // Subgroup kernels require that every subgroup is full.
-  if ((row.features & NIB_FEATURE_SUBGROUP) && (context_.caps.features & NIB_FEATURE_SUBGROUP_SIZE) &&
-      spec_count > 0 && spec[0] % context_.caps.max_subgroup_size == 0) {
+  if ((row.features & NIB_FEATURE_SUBGROUP) && (context_.caps.features & NIB_FEATURE_SUBGROUP_SIZE) && spec_count > 0 &&
+      spec[0] % context_.caps.max_subgroup_size == 0) {
     info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
   }
-  result = context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info, nullptr, out_pipeline);
+  result =
+      context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info, nullptr, out_pipeline);
   context_.api.vkDestroyShaderModule(context_.device, module, nullptr);
   if (result != VK_SUCCESS) {
-    return context_.log.fail(vk::resultOf(result), "%s: vkCreateComputePipelines failed with %d", row.module, int(result));
+    return context_.log.fail(vk::resultOf(result), "%s: vkCreateComputePipelines failed with %d", row.module,
+                             int(result));
   }
   return NIB_SUCCESS;
 }

@@ -4,8 +4,8 @@
 
 #include <mutex>
 
-#include "plan/kernel_table.h"
 #include "base/memory.h"
+#include "plan/kernel_table.h"
 #include "vk/api.h"
 
 namespace nib {

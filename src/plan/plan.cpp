@@ -10,7 +10,9 @@ namespace {
 // A slow device runs a slice of this size in a few milliseconds.
 constexpr uint64_t kSliceBytes = uint64_t(4) << 20;
 
-bool switchedOff(const void* user, const KernelRow& row) { return isSwitchedOff(*static_cast<const NibContext*>(user), row); }
+bool switchedOff(const void* user, const KernelRow& row) {
+  return isSwitchedOff(*static_cast<const NibContext*>(user), row);
+}
 
 }  // namespace
 
@@ -18,7 +20,8 @@ const Log PlanBuilder::kSilent;
 
 uint32_t PlanBuilder::workgroupSize(uint32_t wanted) const {
   uint32_t size = 1;
-  while (size * 2 <= wanted && size * 2 <= caps().max_workgroup_invocations && size * 2 <= caps().max_workgroup_size_x) size *= 2;
+  while (size * 2 <= wanted && size * 2 <= caps().max_workgroup_invocations && size * 2 <= caps().max_workgroup_size_x)
+    size *= 2;
   return size;
 }
 
@@ -34,7 +37,8 @@ const uint32_t* PlanBuilder::tuned(NibTunable tunable, uint32_t format, uint32_t
 bool PlanBuilder::offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes,
                          uint32_t push_bytes) const {
   const vk::KernelLimits need{workgroup, shared_bytes, push_bytes};
-  return vk::chooseKernel(kKernelTable, kKernelCount, name, format, caps(), need, switchedOff, plan_.context, nullptr) != nullptr;
+  return vk::chooseKernel(kKernelTable, kKernelCount, name, format, caps(), need, switchedOff, plan_.context,
+                          nullptr) != nullptr;
 }
 
 Span allRowsSpan(const NibPlan& plan, const Slot& slot) {
@@ -101,8 +105,10 @@ Slot PlanBuilder::placedSlot(const Slot& slot) const {
     placed.parts = 0;
   } else if (place.input_codes) {
     const auto inputPart = [](uint32_t part) -> uint32_t {
-      return part == NIB_PART_CODES ? NIB_PART_INPUT_CODES : part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES
-             : part == NIB_PART_ZEROS ? NIB_PART_INPUT_ZEROS : kNoPart;
+      return part == NIB_PART_CODES    ? NIB_PART_INPUT_CODES
+             : part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES
+             : part == NIB_PART_ZEROS  ? NIB_PART_INPUT_ZEROS
+                                       : kNoPart;
     };
     placed.base_part = slot.base_part != kNoPart ? inputPart(slot.base_part) : kNoPart;
     placed.parts = 0;
@@ -121,8 +127,8 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   if (plan_.phase_count == kMaxPhases) return log().fail(NIB_ERROR_UNSUPPORTED, "%s: too many phases", plan_.op->name);
   vk::ChooseReport why{};
   const vk::KernelLimits need{spec[0], shared_bytes, push_bytes};
-  const KernelRow* row = vk::chooseKernel(kKernelTable, kKernelCount, name, format, context.caps, need, switchedOff,
-                                          &context, &why);
+  const KernelRow* row =
+      vk::chooseKernel(kKernelTable, kKernelCount, name, format, context.caps, need, switchedOff, &context, &why);
   if (row == nullptr) {
     return log().fail(NIB_ERROR_UNSUPPORTED, "%s: no kernel %s fits this device: %s", plan_.op->name, name,
                       why.text[0] != '\0' ? why.text : "not in this build");
@@ -155,7 +161,8 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   }
   {
     std::lock_guard<std::mutex> lock(context.verdict_mutex);
-    if (context.verdicts.find(vk::verdictKey(context.caps, kernelHash(*row), phase.spec_hash)) == vk::Verdict::kFailed) {
+    if (context.verdicts.find(vk::verdictKey(context.caps, kernelHash(*row), phase.spec_hash)) ==
+        vk::Verdict::kFailed) {
       return log().fail(NIB_ERROR_BROKEN_DEVICE, "%s: kernel %s failed its self-test on %s and there is no other",
                         plan_.op->name, row->module, context.caps.device_name);
     }
@@ -213,7 +220,8 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
                         "storage range; split the tensor by rows",
                         plan_.op->name, phase.row->module, (unsigned long long)context.caps.max_storage_range_bytes);
     }
-    if (!plan_.segments.push({first, good})) return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
+    if (!plan_.segments.push({first, good}))
+      return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
     for (Slot& s : phase.slot) {
       if (s.sliding_bytes == 0) continue;
       const Span span = slotSpan(plan_, phase, s, first, good);

@@ -4,11 +4,11 @@
 
 #include <initializer_list>
 
+#include "plan/choose.h"
 #include "plan/context.h"
 #include "plan/kernel_table.h"
 #include "plan/op.h"
 #include "shaders/common/interface.h"
-#include "plan/choose.h"
 
 namespace nib {
 
@@ -128,8 +128,8 @@ struct NibPlan {
   NibContext* context;
   const nib::OpRow* op = nullptr;
   NibMemory memory{};
-  nib::RunRows rows{};      // rows.fixed: kernels see all rows as one row (FLAT)
-  bool draft = false;       // only kernel choices and sizes: no pipelines, windows or messages; never recorded
+  nib::RunRows rows{};  // rows.fixed: kernels see all rows as one row (FLAT)
+  bool draft = false;   // only kernel choices and sizes: no pipelines, windows or messages; never recorded
   uint32_t phase_count = 0;
   nib::Phase phase[nib::kMaxPhases];
   nib::Array<nib::Segment> segments;
@@ -151,8 +151,8 @@ struct NibBinding {
     Window slot[nib::kSlotCount];
   };
   const NibPlan* plan;
-  nib::Array<nib::PooledSet> sets;  // by segment
-  nib::Array<Windows> windows;      // by segment
+  nib::Array<nib::PooledSet> sets;            // by segment
+  nib::Array<Windows> windows;                // by segment
   uint64_t slack_bytes[NIB_ROLE_COUNT] = {};  // the largest NibRun.offset_bytes of each role
   uint32_t part_words[NIB_PART_COUNT] = {};   // words from a part's offset in the plan to the binding's, modulo 2^32
 };
@@ -222,9 +222,8 @@ class PlanBuilder {
 
  private:
   NibResult addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count, const void* push,
-                     uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
-                     const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile,
-                     std::initializer_list<PartWord> part_words);
+                     uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles, const Slot (&slot)[kSlotCount],
+                     uint64_t bytes_per_tile, std::initializer_list<PartWord> part_words);
   // The slot in the range that the placement gives its role.
   Slot placedSlot(const Slot& slot) const;
   NibResult addSegments(Phase& phase);

@@ -4,9 +4,9 @@
 
 #include <nibble/nibble.h>
 
-#include "numerics/exact.h"
-#include "formats/scale_store.h"
 #include "formats/geometry.h"
+#include "formats/scale_store.h"
+#include "numerics/exact.h"
 
 namespace nib::probe {
 
@@ -33,10 +33,10 @@ inline uint32_t value(Sequence& sequence, uint64_t index) {
   if (index % 4096u == 1033u) return r & 1u ? 0x7fc00000u : sign | 0x7f800000u;
   switch ((r >> 8) & 31u) {
     case 0: return sign;
-    case 1: return sign | (r & 0x007fffffu);                       // denormal
-    case 2: return sign | (0x3f800000u + ((r & 0xfu) << 20));      // short mantissas: ties
-    case 3: return sign | 0x42280000u;                             // an outlier, 42
-    default: return sign | ((0x3cu << 24) + (r & 0x02ffffffu));    // 2^-7 .. 2^-1
+    case 1: return sign | (r & 0x007fffffu);                     // denormal
+    case 2: return sign | (0x3f800000u + ((r & 0xfu) << 20));    // short mantissas: ties
+    case 3: return sign | 0x42280000u;                           // an outlier, 42
+    default: return sign | ((0x3cu << 24) + (r & 0x02ffffffu));  // 2^-7 .. 2^-1
   }
 }
 

@@ -121,7 +121,8 @@ inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory,
       if (value[i] == 0.0f) zero = uint8_t(i);
       if (value[i] == 1.0f) one = uint8_t(i);
     }
-    for (uint64_t i = 0; i < bytes(NIB_PART_SCALES); ++i) part(NIB_PART_SCALES)[i] = sequence.next() & 0x100u ? one : zero;
+    for (uint64_t i = 0; i < bytes(NIB_PART_SCALES); ++i)
+      part(NIB_PART_SCALES)[i] = sequence.next() & 0x100u ? one : zero;
     float* nested = partOf<float>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
     for (uint64_t i = 0; i < bytes(NIB_PART_NESTED) / 4; ++i) nested[i] = 0.5f;
   } else {
@@ -133,7 +134,8 @@ inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory,
     }
   }
   fillBits(part(NIB_PART_ZEROS), bytes(NIB_PART_ZEROS), 0x85ebca6bu);
-  if (format.info.flags & NIB_FORMAT_MINIMUM) fillExact(part(NIB_PART_ZEROS), NIB_TYPE_F16, bytes(NIB_PART_ZEROS), 0x85ebca6bu);
+  if (format.info.flags & NIB_FORMAT_MINIMUM)
+    fillExact(part(NIB_PART_ZEROS), NIB_TYPE_F16, bytes(NIB_PART_ZEROS), 0x85ebca6bu);
 }
 
 }  // namespace nib::probe

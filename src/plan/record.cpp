@@ -38,8 +38,8 @@ struct Recorder {
     while (first < end) {
       const uint64_t max_count = context.caps.max_workgroup_count_x;
       const uint64_t count = end - first < max_count ? end - first : max_count;
-      const NibPushHead head{uint32_t(first), uint32_t(first + count), rows,     first_row,
-                             delta[0],        delta[1],                delta[2], delta[3]};
+      const NibPushHead head{uint32_t(first), uint32_t(first + count), rows, first_row, delta[0], delta[1], delta[2],
+                             delta[3]};
       std::memcpy(push, &head, sizeof head);
       context.api.vkCmdPushConstants(command_buffer, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                      phase.push_bytes, push);

@@ -16,10 +16,10 @@ constexpr uint32_t kAmpleCols = 272;
 
 // How well a small problem represents the plan, best last.
 enum Similarity : uint32_t {
-  kOther,   // other pipelines
-  kSame,    // the same pipelines
-  kTiles,   // also several tiles, if the plan has several
-  kSpread   // also several row blocks, items and tiles along a row, where the plan has several
+  kOther,  // other pipelines
+  kSame,   // the same pipelines
+  kTiles,  // also several tiles, if the plan has several
+  kSpread  // also several row blocks, items and tiles along a row, where the plan has several
 };
 
 Similarity similarityOf(const NibPlan& small, const NibPlan& plan) {
@@ -54,9 +54,9 @@ AnyDesc smallProblem(const NibPlan& plan) {
   // plan's own sides come last.
   const uint32_t tail = cols % 32u;
   const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
-  const uint32_t try_cols[] = {tail,         32u + tail,   64u + tail,    160u + tail,   288u + tail,   544u + tail,    1056u + tail,
-                               2112u + tail, 4160u + tail, 16448u + tail, 65600u + tail, 524352u + tail, 1048640u + tail,
-                               cols};
+  const uint32_t try_cols[] = {tail,          32u + tail,     64u + tail,      160u + tail,  288u + tail,
+                               544u + tail,   1056u + tail,   2112u + tail,    4160u + tail, 16448u + tail,
+                               65600u + tail, 524352u + tail, 1048640u + tail, cols};
   uint32_t best = 0;
   uint64_t best_elements = UINT64_MAX;
   for (const uint32_t r : try_rows) {

@@ -11,8 +11,8 @@ namespace nib {
 namespace {
 
 constexpr uint32_t kRepeats = 32;
-constexpr uint32_t kUntouched = 0xa5a5a5a5u;     // content of result ranges before a run
-constexpr uint64_t kUpdateBytes = 65536;         // vkCmdUpdateBuffer's limit
+constexpr uint32_t kUntouched = 0xa5a5a5a5u;  // content of result ranges before a run
+constexpr uint64_t kUpdateBytes = 65536;      // vkCmdUpdateBuffer's limit
 
 NibRole writtenRole(const NibPlan& plan) { return plan.op->written(plan.desc.get()); }
 
@@ -87,7 +87,8 @@ NibCpuBinding imageBinding(NibVerify& verify) {
   binding.struct_bytes = sizeof binding;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = verify.plan->memory.range[role].size_bytes;
-    if (size != 0) binding.range[role] = {reinterpret_cast<uint8_t*>(verify.image.data()) + verify.image_offset[role], size};
+    if (size != 0)
+      binding.range[role] = {reinterpret_cast<uint8_t*>(verify.image.data()) + verify.image_offset[role], size};
   }
   return binding;
 }
@@ -105,7 +106,8 @@ NibResult fillImages(NibVerify& verify) {
   }
   const uint32_t written = writtenRole(*verify.plan);
   const uint64_t first = verify.image_offset[written] / 4;
-  for (uint64_t w = 0; w < alignUp(memory.range[written].size_bytes, 4) / 4; ++w) verify.image[size_t(first + w)] = kUntouched;
+  for (uint64_t w = 0; w < alignUp(memory.range[written].size_bytes, 4) / 4; ++w)
+    verify.image[size_t(first + w)] = kUntouched;
   verify.plan->op->fillProbe(verify.plan->desc.get(), memory, imageBinding(verify));
   return NIB_SUCCESS;
 }
@@ -137,7 +139,8 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint64_t size = plan.memory.range[role].size_bytes;
     if (size == 0 || role == written) continue;
-    updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[role], image + verify.image_offset[role], size);
+    updateBuffer(context, command_buffer, range.buffer, range.offset + layout.offset[role],
+                 image + verify.image_offset[role], size);
   }
   if (written == NIB_ROLE_WEIGHTS) {
     // An op with given scales reads them from the range that it writes codes to. Other ops overwrite these bytes.
@@ -178,7 +181,7 @@ void record(NibVerify& verify, VkCommandBuffer command_buffer, const NibBufferRa
 struct Mismatch {
   bool found = false;
   uint32_t repeat = 0;
-  uint64_t byte = 0;  // in the written role's range
+  uint64_t byte = 0;             // in the written role's range
   double got = 0, expected = 0;  // only ops with an error bound
   uint32_t got_word = 0, expected_word = 0;
 };
@@ -187,7 +190,9 @@ struct Mismatch {
 Mismatch compareWithin(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
   const uint32_t element_bytes = typeBytes(tolerance.type);
   const uint64_t count = bytes / element_bytes;
-  const auto at = [&](const void* data, uint64_t i) { return double(exact::floatOf(loadDense(data, tolerance.type, i))); };
+  const auto at = [&](const void* data, uint64_t i) {
+    return double(exact::floatOf(loadDense(data, tolerance.type, i)));
+  };
   const auto magnitude = [](double x) { return x < 0 ? -x : x; };
   const double ulp = tolerance.type == NIB_TYPE_F32 ? 0x1p-22 : tolerance.type == NIB_TYPE_F16 ? 0x1p-10 : 0x1p-7;
   double largest = 0;
@@ -243,11 +248,10 @@ void report(const NibPlan& plan, uint32_t role, const Mismatch& m) {
   }
   if (plan.op->tolerance(plan.desc.get()).relative > 0) {
     log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, byte %llu, run %u: the device has %g, the reference %g",
-            plan.op->name, location,
-            (unsigned long long)in_part, m.repeat, m.got, m.expected);
+            plan.op->name, location, (unsigned long long)in_part, m.repeat, m.got, m.expected);
   } else {
-    log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, word %llu, run %u: the device has 0x%08x, the reference 0x%08x", plan.op->name,
-            location, (unsigned long long)(in_part / 4), m.repeat, m.got_word, m.expected_word);
+    log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, word %llu, run %u: the device has 0x%08x, the reference 0x%08x",
+            plan.op->name, location, (unsigned long long)(in_part / 4), m.repeat, m.got_word, m.expected_word);
   }
 }
 
@@ -257,12 +261,12 @@ bool statusMatches(const NibPlan& plan, const NibStatus& got, const NibStatus& e
                     got.outlier_count == expected.outlier_count * kRepeats &&
                     got.first_nonfinite_not == expected.first_nonfinite_not;
   if (!same) {
-    plan.context->log.say(NIB_SEVERITY_WARNING,
-                          "verify: %s: the device's status after %u runs is {%u, %u, 0x%08x, %u}, one run of the reference has "
-                          "{%u, %u, 0x%08x, %u}",
-                          plan.op->name, kRepeats, got.nonfinite_count, got.saturated_count, got.first_nonfinite_not,
-                          got.outlier_count, expected.nonfinite_count, expected.saturated_count, expected.first_nonfinite_not,
-                          expected.outlier_count);
+    plan.context->log.say(
+        NIB_SEVERITY_WARNING,
+        "verify: %s: the device's status after %u runs is {%u, %u, 0x%08x, %u}, one run of the reference has "
+        "{%u, %u, 0x%08x, %u}",
+        plan.op->name, kRepeats, got.nonfinite_count, got.saturated_count, got.first_nonfinite_not, got.outlier_count,
+        expected.nonfinite_count, expected.saturated_count, expected.first_nonfinite_not, expected.outlier_count);
   }
   return same;
 }
@@ -306,8 +310,8 @@ NibResult remember(NibContext& context, const NibPlan& plan, bool passed) {
       return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
     }
     if (!passed) {
-      context.log.say(NIB_SEVERITY_WARNING, "verify: %s gave wrong results on %s and is switched off", phase.row->module,
-                      context.caps.device_name);
+      context.log.say(NIB_SEVERITY_WARNING, "verify: %s gave wrong results on %s and is switched off",
+                      phase.row->module, context.caps.device_name);
     }
   }
   return NIB_SUCCESS;

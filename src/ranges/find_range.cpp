@@ -22,15 +22,16 @@ NibResult check(const NibRangeDesc& desc, uint32_t bins, uint32_t histogram_flag
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: flags 0x%x has unknown bits", desc.flags);
   }
   if (desc.method == NIB_RANGE_PERCENTILE && !(desc.percentile > 50.0 && desc.percentile <= 100.0)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: percentile %g must be above 50 and at most 100", desc.percentile);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: percentile %g must be above 50 and at most 100",
+                    desc.percentile);
   }
   if (!isHistogram(bins, histogram_flags)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: bins %u, flags 0x%x are not valid for a histogram", bins,
                     histogram_flags);
   }
   if (head.exponent > 254u || !std::isfinite(head.min) || !std::isfinite(head.max) || head.min > head.max) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is not valid: exponent %u, min %g, max %g",
-                    head.exponent, double(head.min), double(head.max));
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is not valid: exponent %u, min %g, max %g", head.exponent,
+                    double(head.min), double(head.max));
   }
   const bool wants_signs = (desc.flags & NIB_RANGE_SYMMETRIC) == 0 || desc.method == NIB_RANGE_ENTROPY_ORT;
   const bool by_counts = desc.method != NIB_RANGE_MINMAX;
@@ -66,8 +67,8 @@ void edgesRange(const HistogramView& view, bool symmetric, NibRange* out) {
 
 void methodRange(const NibRangeDesc& desc, const HistogramView& view, NibRange* out) {
   const bool symmetric = (desc.flags & NIB_RANGE_SYMMETRIC) != 0;
-  const bool counts_levels = desc.method == NIB_RANGE_MSE || desc.method == NIB_RANGE_ENTROPY_ORT ||
-                             desc.method == NIB_RANGE_ENTROPY_TRT;
+  const bool counts_levels =
+      desc.method == NIB_RANGE_MSE || desc.method == NIB_RANGE_ENTROPY_ORT || desc.method == NIB_RANGE_ENTROPY_TRT;
   const bool whole = desc.method == NIB_RANGE_PERCENTILE && desc.percentile == 100.0;
   if (desc.method == NIB_RANGE_MINMAX || whole || (counts_levels && view.length <= kLevels)) {
     return minmaxRange(view, symmetric, out);

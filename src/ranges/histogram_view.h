@@ -14,9 +14,9 @@ inline constexpr uint32_t kLevels = 128;
 struct HistogramView {
   const NibHistogramHead* head;
   const uint64_t* counts;
-  uint32_t side;     // bins per side
-  bool both;         // the histogram has bins for negative values
-  uint32_t length;   // L: bins per side up to the last with a count
+  uint32_t side;    // bins per side
+  bool both;        // the histogram has bins for negative values
+  uint32_t length;  // L: bins per side up to the last with a count
   double width;
 
   HistogramView(uint32_t bins, uint32_t flags, const NibHistogramHead* head_, const uint64_t* counts_)

@@ -27,7 +27,8 @@ void widen(uint64_t* counts, uint32_t side, bool both, uint32_t doublings) {
 }  // namespace
 
 extern "C" NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogramHead* into, uint64_t* into_counts,
-                                       const NibHistogramHead* from, const uint64_t* from_counts, const NibLog* log_callback) {
+                                       const NibHistogramHead* from, const uint64_t* from_counts,
+                                       const NibLog* log_callback) {
   const Log log(log_callback);
   if (into == nullptr || into_counts == nullptr || from == nullptr || from_counts == nullptr) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: NULL argument");

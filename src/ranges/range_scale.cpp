@@ -27,10 +27,12 @@ extern "C" NibResult nibRangeScale(uint32_t format, uint32_t flags, double min, 
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range scale: NULL argument");
   }
   if (format != NIB_FORMAT_INT8 && format != NIB_FORMAT_FP8) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range scale: format %u must be NIB_FORMAT_INT8 or NIB_FORMAT_FP8", format);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range scale: format %u must be NIB_FORMAT_INT8 or NIB_FORMAT_FP8",
+                    format);
   }
   if (!(min <= 0.0 && max >= 0.0 && std::isfinite(float(min)) && std::isfinite(float(max)))) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range scale: min %g and max %g must be finite and have 0 between them", min, max);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range scale: min %g and max %g must be finite and have 0 between them",
+                    min, max);
   }
   const bool symmetric = (flags & NIB_RANGE_SYMMETRIC) != 0 || format == NIB_FORMAT_FP8;
   const float low = float(min), high = float(max), absmax = -low > high ? -low : high;

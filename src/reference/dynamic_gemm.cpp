@@ -8,7 +8,8 @@ void dynamicGemmReference(const DynamicProduct& p, const HostRun& run) {
   uint8_t* aux = static_cast<uint8_t*>(binding.range[NIB_ROLE_AUX].data);
   uint8_t* blob = aux + p.blob_offset;
   if (p.threshold != 0) {
-    reference::splitOutliers(p, binding.range[NIB_ROLE_INPUT].data, blob, reinterpret_cast<NibStatus*>(aux), run.n, run.parallel);
+    reference::splitOutliers(p, binding.range[NIB_ROLE_INPUT].data, blob, reinterpret_cast<NibStatus*>(aux), run.n,
+                             run.parallel);
   } else {
     NibCpuBinding quantize{sizeof(NibCpuBinding)};
     quantize.range[NIB_ROLE_INPUT] = binding.range[NIB_ROLE_INPUT];

@@ -1,8 +1,8 @@
 // Reference of NIB_OP_ERRORS. The order of the sums defines the result; shaders/ops/errors.comp describes it.
 #include <cstring>
 
-#include "reference/reference.h"
 #include "numerics/pairs.h"
+#include "reference/reference.h"
 
 namespace nib {
 namespace {
@@ -14,14 +14,22 @@ constexpr uint32_t kPartialSums = 4;  // of a leaf: elements i and i + 4
 constexpr uint32_t kLeavesOfNode = 8;
 constexpr uint32_t kNodes = NIB_ERROR_TILE / kLeafElements / kLeavesOfNode;
 
-enum Sum { kErrorSquares, kErrorMagnitudes, kReferenceSquares, kCandidateSquares, kProducts, kReferenceMagnitudes, kSums };
+enum Sum {
+  kErrorSquares,
+  kErrorMagnitudes,
+  kReferenceSquares,
+  kCandidateSquares,
+  kProducts,
+  kReferenceMagnitudes,
+  kSums
+};
 
 // A pair x, y of finite values. All zeros if a value is not finite, or past the end of the matrix.
 struct Element {
-  uint32_t x = 0, y = 0;     // magnitudes
-  bool opposite = false;     // x and y have different signs
-  uint32_t difference = 0;   // |x - y| * 2^64 rounded to 24 bits, with 9 exponent bits
-  uint32_t rest = 0;         // magnitude of the rounding error, likewise
+  uint32_t x = 0, y = 0;    // magnitudes
+  bool opposite = false;    // x and y have different signs
+  uint32_t difference = 0;  // |x - y| * 2^64 rounded to 24 bits, with 9 exponent bits
+  uint32_t rest = 0;        // magnitude of the rounding error, likewise
   bool rest_negative = false;
 };
 
@@ -151,10 +159,10 @@ void makeTile(const Operand& reference, const Operand& candidate, uint32_t cols,
 }  // namespace
 
 void errorsReference(const NibErrorsDesc& desc, const HostRun& run) {
-  const Operand reference{partOf<void>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_REFERENCE), desc.reference_type,
-                          desc.reference_stride != 0 ? desc.reference_stride : desc.cols};
-  const Operand candidate{partOf<void>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_CANDIDATE), desc.candidate_type,
-                          desc.candidate_stride != 0 ? desc.candidate_stride : desc.cols};
+  const Operand reference{partOf<void>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_REFERENCE),
+                          desc.reference_type, desc.reference_stride != 0 ? desc.reference_stride : desc.cols};
+  const Operand candidate{partOf<void>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_CANDIDATE),
+                          desc.candidate_type, desc.candidate_stride != 0 ? desc.candidate_stride : desc.cols};
   NibErrorTile* tiles = static_cast<NibErrorTile*>(run.binding.range[NIB_ROLE_OUTPUT].data);
   const uint64_t elements = uint64_t(run.n) * desc.cols;
   auto body = [&](uint32_t index) {

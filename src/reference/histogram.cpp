@@ -15,8 +15,8 @@ struct Job {
   const NibHistogramDesc& d;
   const void* source;
   uint64_t first, step, run, runs, stride;  // elements first + r * stride + i * step with r < runs and i < run
-  uint32_t* head;    // a NibHistogramHead, as words: ranges have no larger alignment
-  uint32_t* counts;  // 64 bits each in two words, low word first
+  uint32_t* head;                           // a NibHistogramHead, as words: ranges have no larger alignment
+  uint32_t* counts;                         // 64 bits each in two words, low word first
 
   template <class Body>
   void forElements(Body&& body) const {

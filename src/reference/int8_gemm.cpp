@@ -41,9 +41,7 @@ uint32_t mulBits(uint32_t a, uint32_t b) {
 }
 
 // The sum of normal numbers up to the largest allowed, or zeros. It cannot overflow, and a denormal sum is exact.
-uint32_t addBits(uint32_t a, uint32_t b) {
-  return ordinary(exact::bitsOf(exact::floatOf(a) + exact::floatOf(b)));
-}
+uint32_t addBits(uint32_t a, uint32_t b) { return ordinary(exact::bitsOf(exact::floatOf(a) + exact::floatOf(b))); }
 
 // One quantized operand. Codes and zero points are centred: a symmetric zero point is 0.
 struct Operand {
@@ -117,7 +115,8 @@ class Product {
     uint8_t* bytes = static_cast<uint8_t*>(o_.output);
     for (uint32_t t = 0; t < count; ++t) {
       const uint64_t at = (y_row + t) * d_.result_stride;
-      for (uint64_t i = d_.rows; i % per_word != 0; ++i) std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
+      for (uint64_t i = d_.rows; i % per_word != 0; ++i)
+        std::memset(bytes + (at + i) * (4u / per_word), 0, 4u / per_word);
     }
   }
 
@@ -125,7 +124,8 @@ class Product {
   using Codes = int16_t[kBlock][kBlockCols];  // minus their zero points
 
   // Results of w_count rows of weights for x_count tokens. y_row, column: place of the first result.
-  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint64_t y_row, uint32_t x_count, uint32_t column) const {
+  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint64_t y_row, uint32_t x_count,
+             uint32_t column) const {
     const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
     uint32_t y[kBlock][kBlock] = {};
     for (uint32_t first = 0; first < d_.cols;) {
@@ -141,7 +141,8 @@ class Product {
     }
     for (uint32_t t = 0; t < x_count; ++t) {
       const uint64_t at = (y_row + t) * d_.result_stride + column;
-      for (uint32_t r = 0; r < w_count; ++r) store(at + r, is_sum ? y[t][r] : finished(y[t][r], w_row + r, x_row + t, at + r));
+      for (uint32_t r = 0; r < w_count; ++r)
+        store(at + r, is_sum ? y[t][r] : finished(y[t][r], w_row + r, x_row + t, at + r));
     }
   }
 
@@ -169,8 +170,7 @@ class Product {
 
   // y plus the products of the token's outliers, in ascending columns.
   uint32_t withOutliers(uint32_t y, uint32_t w_row, uint32_t x_row) const {
-    const uint32_t* list = static_cast<const uint32_t*>(o_.outliers) +
-                           uint64_t(x_row) * listWords(p_.max_outliers);
+    const uint32_t* list = static_cast<const uint32_t*>(o_.outliers) + uint64_t(x_row) * listWords(p_.max_outliers);
     for (uint32_t i = 0; i < list[0]; ++i) {
       const uint32_t col = list[1 + 2 * i];
       int16_t code;

@@ -40,7 +40,8 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
     decode.range[NIB_ROLE_OUTPUT] = {decoded, m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
     // With a batch, the tokens of a run are not contiguous, so all tokens are decoded.
     const bool all = m.batch > 1;
-    dequantizeReference(m.decode, {decode_memory, decode, all ? m.decode.rows : n, all ? 0 : run.first_row, run.parallel});
+    dequantizeReference(m.decode,
+                        {decode_memory, decode, all ? m.decode.rows : n, all ? 0 : run.first_row, run.parallel});
     input = decoded;
     first_input = run.first_row;
   }

@@ -7,15 +7,15 @@
 namespace nib {
 
 struct MatmulOperands {
-  Geometry g;                           // batch * rows rows; its format is NULL for dense weights
-  uint32_t batch;                       // at least 1
+  Geometry g;      // batch * rows rows; its format is NULL for dense weights
+  uint32_t batch;  // at least 1
   uint32_t input_stride, result_stride;
-  uint32_t row_words;                   // words from one row of weights to the next, FLAT too
+  uint32_t row_words;  // words from one row of weights to the next, FLAT too
   bool flat;
-  bool coded;                           // the input is quantized
-  NibDequantizeDesc decode;             // of the input of all matrices
+  bool coded;                // the input is quantized
+  NibDequantizeDesc decode;  // of the input of all matrices
   NibMemory decode_memory;
-  uint64_t decoded_offset;              // of the decoded input in AUX
+  uint64_t decoded_offset;  // of the decoded input in AUX
 };
 
 void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& operands, const HostRun& run);

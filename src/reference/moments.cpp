@@ -1,8 +1,8 @@
 // Reference of NIB_OP_MOMENTS. The order of the sums defines the result; shaders/ops/moments.comp describes it.
 #include <cstring>
 
-#include "reference/reference.h"
 #include "numerics/pairs.h"
+#include "reference/reference.h"
 
 namespace nib {
 namespace {

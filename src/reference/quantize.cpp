@@ -1,8 +1,8 @@
 // Reference of NIB_OP_QUANTIZE.
 #include <cstring>
 
-#include "reference/reference.h"
 #include "numerics/mean.h"
+#include "reference/reference.h"
 
 namespace nib {
 namespace {
@@ -23,9 +23,7 @@ struct Quantizer {
   reference::StatusCounter* status;
 
   bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
-  uint32_t load(uint32_t row, uint32_t col) const {
-    return loadDense(source, desc.source_type, row * stride + col);
-  }
+  uint32_t load(uint32_t row, uint32_t col) const { return loadDense(source, desc.source_type, row * stride + col); }
   uint32_t scaleIndex(uint32_t row, uint32_t col) const {
     return (first_row + row) * g.scale_row_stride + col / g.group;
   }

@@ -33,7 +33,8 @@ inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights
                              const uint32_t* nested, uint64_t index) {
   StoredScale scale{};
   if (nested != nullptr) {
-    scale.scale_bits = nestedScale(static_cast<const uint8_t*>(scales)[index], nested[1 + index / kNestedBlock], nested[0]);
+    scale.scale_bits =
+        nestedScale(static_cast<const uint8_t*>(scales)[index], nested[1 + index / kNestedBlock], nested[0]);
     return scale;
   }
   const uint32_t stored = loadStored(scales, scaleBytes(weights.scale_type), index);
@@ -107,7 +108,8 @@ void forEach(const NibParallelFor* parallel, uint32_t count, Body& body) {
     for (uint32_t i = 0; i < count; ++i) body(i);
     return;
   }
-  parallel->run(parallel->parallel_user, count, [](void* user, uint32_t i) { (*static_cast<Body*>(user))(i); }, &body);
+  parallel->run(
+      parallel->parallel_user, count, [](void* user, uint32_t i) { (*static_cast<Body*>(user))(i); }, &body);
 }
 
 }  // namespace reference

@@ -3,8 +3,8 @@
 
 #include <cstring>
 
-#include "reference/reference.h"
 #include "formats/layout.h"
+#include "reference/reference.h"
 
 namespace nib {
 namespace {

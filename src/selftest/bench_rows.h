@@ -15,14 +15,14 @@ enum class Suite { kQuick, kFull, kQuantize, kGemv, kGemm, kCalibrate };
 
 // A suite is a sequence of these, each with a shape; every op says what it has for it.
 enum class BenchPart {
-  kQuick,          // of suite quick: every op, every format in its usual way
-  kEveryWay,       // of quantize and full: every way and type
-  kTails,          // of quantize: what tails cost, once per format and direction
-  kCalibrate,      // collectors of activations
+  kQuick,      // of suite quick: every op, every format in its usual way
+  kEveryWay,   // of quantize and full: every way and type
+  kTails,      // of quantize: what tails cost, once per format and direction
+  kCalibrate,  // collectors of activations
   kCalibrateTails,
-  kProducts,       // of gemv and gemm, and `layer`
-  kSquares,        // of gemm: what squares of codes are held against
-  kCodes           // products of codes
+  kProducts,  // of gemv and gemm, and `layer`
+  kSquares,   // of gemm: what squares of codes are held against
+  kCodes      // products of codes
 };
 
 struct BenchRequest {
@@ -34,8 +34,8 @@ struct BenchRequest {
   bool given = false;  // the shape is not the suite's own
 };
 
-// Rows of a part. Those with a smaller turn come first, of one turn in the order of the ops: rows that read the same data
-// shall follow each other, for it is uploaded once.
+// Rows of a part. Those with a smaller turn come first, of one turn in the order of the ops: rows that read the same
+// data shall follow each other, for it is uploaded once.
 struct BenchList {
   struct Row {
     uint32_t turn;
@@ -46,14 +46,15 @@ struct BenchList {
   void add(uint32_t turn, const BenchShape& shape, Case c, uint32_t n = 0, Recipe recipe = Recipe::kNormal);
 };
 
-// The turns of rows; the number of a format is added. Of kTails two for each: what reads its blobs, then what makes them.
+// The turns of rows; the number of a format is added. Of kTails two for each: what reads its blobs, then what makes
+// them.
 enum BenchTurn : uint32_t {
-  kReadsBlobs = 0,           // dequantizing and looking up
+  kReadsBlobs = 0,  // dequantizing and looking up
   kReadsProducts = 1000,
-  kQuickDense = 2000,        // statistics and conversions of quick
+  kQuickDense = 2000,  // statistics and conversions of quick
   kQuickQuantize = 3000,
   kQuickQuantizeHalf = 4000,
-  kEveryQuantize = 5000,     // and 1000 more for each type: quantizing, then statistics and conversions
+  kEveryQuantize = 5000,  // and 1000 more for each type: quantizing, then statistics and conversions
   kEveryDense = 5500,
   kTailsDense = 1000
 };
@@ -89,7 +90,7 @@ struct RowNames {
   std::string granularity;  // "group"
   uint32_t group_size = 0;
   std::string scale_type;
-  std::string scales;  // "found" or "given"
+  std::string scales;              // "found" or "given"
   std::vector<std::string> modes;  // "asymmetric", "narrow", "flat"
   uint32_t m = 0, n = 1, k = 0;
 
@@ -98,7 +99,8 @@ struct RowNames {
   void describe(const NibWeights& weights);
 };
 
-// What the range of WEIGHTS, INPUT or OUTPUT holds before a row runs. Rows that share it have it made and uploaded once.
+// What the range of WEIGHTS, INPUT or OUTPUT holds before a row runs. Rows that share it have it made and uploaded
+// once.
 struct RowData {
   enum class Kind {
     kOwn,    // as the op's cases fill it
@@ -166,36 +168,43 @@ template <class Desc, const auto& kCases>
 constexpr BenchRow makeBenchRow() {
   static_assert((kCases.bench.list == nullptr) == (kCases.bench.names == nullptr), "rows need names");
   return {
-      .list = [](const BenchRequest& request, BenchList& list) {
-        if constexpr (kCases.bench.list != nullptr) kCases.bench.list(request, list);
-      },
-      .names = [](const Case& c, RowNames& names) {
-        if constexpr (kCases.bench.names != nullptr) kCases.bench.names(c, c.as<Desc>(), names);
-      },
-      .data = [](const Case& c, NibRole role) {
-        if constexpr (kCases.bench.data != nullptr) return kCases.bench.data(c, c.as<Desc>(), role);
-        return RowData{};
-      },
-      .multiplyAdds = [](const Case& c) {
-        if constexpr (kCases.bench.multiplyAdds != nullptr) return kCases.bench.multiplyAdds(c.as<Desc>());
-        return 0.0;
-      },
-      .arithmetic = [](const Case& c) {
-        if constexpr (kCases.bench.arithmetic != nullptr) return kCases.bench.arithmetic(c.as<Desc>());
-        return Arithmetic::kFloat;
-      },
+      .list =
+          [](const BenchRequest& request, BenchList& list) {
+            if constexpr (kCases.bench.list != nullptr) kCases.bench.list(request, list);
+          },
+      .names =
+          [](const Case& c, RowNames& names) {
+            if constexpr (kCases.bench.names != nullptr) kCases.bench.names(c, c.as<Desc>(), names);
+          },
+      .data =
+          [](const Case& c, NibRole role) {
+            if constexpr (kCases.bench.data != nullptr) return kCases.bench.data(c, c.as<Desc>(), role);
+            return RowData{};
+          },
+      .multiplyAdds =
+          [](const Case& c) {
+            if constexpr (kCases.bench.multiplyAdds != nullptr) return kCases.bench.multiplyAdds(c.as<Desc>());
+            return 0.0;
+          },
+      .arithmetic =
+          [](const Case& c) {
+            if constexpr (kCases.bench.arithmetic != nullptr) return kCases.bench.arithmetic(c.as<Desc>());
+            return Arithmetic::kFloat;
+          },
       .twinSource = [](const Case& c) -> const char* {
         if constexpr (kCases.bench.twinSource != nullptr) return kCases.bench.twinSource(c.as<Desc>());
         return nullptr;
       },
-      .isTwin = [](const Case& c) {
-        if constexpr (kCases.bench.isTwin != nullptr) return kCases.bench.isTwin(c.as<Desc>());
-        return false;
-      },
-      .forms = [](const Case& c) {
-        if constexpr (kCases.bench.forms != nullptr) return kCases.bench.forms(c.as<Desc>());
-        return std::vector<RowForm>{};
-      },
+      .isTwin =
+          [](const Case& c) {
+            if constexpr (kCases.bench.isTwin != nullptr) return kCases.bench.isTwin(c.as<Desc>());
+            return false;
+          },
+      .forms =
+          [](const Case& c) {
+            if constexpr (kCases.bench.forms != nullptr) return kCases.bench.forms(c.as<Desc>());
+            return std::vector<RowForm>{};
+          },
       .peer = kCases.bench.peer,
   };
 }

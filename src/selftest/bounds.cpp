@@ -48,7 +48,8 @@ double activated(uint32_t activation, double x) {
     case NIB_ACTIVATION_RELU: return std::max(x, 0.0);
     case NIB_ACTIVATION_RELU6: return std::clamp(x, 0.0, 6.0);
     case NIB_ACTIVATION_GELU: return 0.5 * x * std::erfc(-x * std::sqrt(0.5));
-    case NIB_ACTIVATION_GELU_TANH: return x / (1 + std::exp(-2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
+    case NIB_ACTIVATION_GELU_TANH:
+      return x / (1 + std::exp(-2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x)));
     case NIB_ACTIVATION_SILU: return x / (1 + std::exp(-x));
     default: return x;
   }

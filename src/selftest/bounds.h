@@ -1,5 +1,5 @@
-// What results are judged with that are bounded, not bit-exact: numbers in double precision, from the definitions of the
-// types and functions.
+// What results are judged with that are bounded, not bit-exact: numbers in double precision, from the definitions of
+// the types and functions.
 #ifndef NIB_SELFTEST_BOUNDS_H
 #define NIB_SELFTEST_BOUNDS_H
 

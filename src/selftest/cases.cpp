@@ -151,7 +151,8 @@ Images makeImages(const Case& c, const NibMemory& memory) {
 void runReference(const Case& c, const NibMemory& memory, Images& images) {
   NibCpuBinding binding{sizeof(NibCpuBinding)};
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(), memory.range[role].size_bytes};
+    binding.range[role] = {images.role[role].empty() ? nullptr : images.role[role].data(),
+                           memory.range[role].size_bytes};
   }
   runOnHost(c.desc(), binding, c.n, "the reference refuses what the device took: " + c.name());
 }

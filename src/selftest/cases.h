@@ -9,8 +9,8 @@ namespace nib::selftest {
 // Cases of one op for one format; 0 = without: of ops whose lists go by no format, and dense weights.
 std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
 
-// Every Nth of a list, and the first of each kind: way of sharing scales, given or found, direction. Kinds take paths of
-// their own, so none is lost.
+// Every Nth of a list, and the first of each kind: way of sharing scales, given or found, direction. Kinds take paths
+// of their own, so none is lost.
 std::vector<Case> thinned(std::vector<Case> list, uint32_t every);
 
 const char* opName(uint32_t op);
@@ -73,8 +73,8 @@ struct Farthest {
   double exact = 0;
   std::string text(const Case& c, const NibMemory& memory) const;
 };
-// Of bounded cases. before: the ranges as they were before the run, by role; one that the op does not read may be NULL. Of
-// large results the corners and elements between, about most_products multiply-adds in all.
+// Of bounded cases. before: the ranges as they were before the run, by role; one that the op does not read may be NULL.
+// Of large results the corners and elements between, about most_products multiply-adds in all.
 Farthest farthest(const Case& c, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
                   const uint32_t* output, uint64_t most_products = UINT64_MAX);
 Farthest farthest(const Case& c, const NibMemory& memory, const Images& before, const uint32_t* output);

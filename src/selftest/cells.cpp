@@ -73,11 +73,13 @@ const char* featureNames(uint32_t features) {
 
 // Kernels are called after their op; those that several ops share belong to none.
 bool bearsName(const std::string& kernel, const std::vector<std::string>& ops) {
-  return std::any_of(ops.begin(), ops.end(), [&](const std::string& op) { return kernel == op || kernel.rfind(op + "_", 0) == 0; });
+  return std::any_of(ops.begin(), ops.end(),
+                     [&](const std::string& op) { return kernel == op || kernel.rfind(op + "_", 0) == 0; });
 }
 
 // Kernels of the build that took part in no cell, of those that were asked for.
-void addUnused(const kit::Device& device, const std::string& profile, const SelftestOptions& options, std::vector<Cell>& cells) {
+void addUnused(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
+               std::vector<Cell>& cells) {
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
     const std::string module = row.module;
@@ -109,7 +111,8 @@ bool SelftestOptions::wantsOp(const std::string& name) const {
 }
 
 bool SelftestOptions::wantsType(uint32_t format) const {
-  return types.empty() || format == 0 || std::find(types.begin(), types.end(), nibFormatById(format)->name) != types.end();
+  return types.empty() || format == 0 ||
+         std::find(types.begin(), types.end(), nibFormatById(format)->name) != types.end();
 }
 
 std::vector<Cell> runSelftest(const kit::DeviceOptions& device_options, const SelftestOptions& options) {
@@ -156,7 +159,8 @@ std::vector<Cell> parseMatrix(const std::string& text) {
     if (!(words >> cell.op)) continue;
     std::string rest;
     if (!(words >> cell.type >> cell.path >> cell.profile >> cell.subgroup) || words >> rest) {
-      throw std::runtime_error("line " + std::to_string(number) + " of the matrix needs: op type path profile subgroup");
+      throw std::runtime_error("line " + std::to_string(number) +
+                               " of the matrix needs: op type path profile subgroup");
     }
     const std::string type = cell.type, path = cell.path;
     if (type != "*" && !isFormatKind(type.c_str())) {
@@ -183,10 +187,11 @@ std::vector<std::string> missingCells(const std::vector<Cell>& expected, const s
       if (r.sameAs(e)) found = &r;
     }
     if (found == nullptr || found->ran == 0) {
-      lines.push_back(name + ": did not run" + (found != nullptr && !found->skipped.empty() ? " (" + found->skipped + ")" : ""));
+      lines.push_back(name + ": did not run" +
+                      (found != nullptr && !found->skipped.empty() ? " (" + found->skipped + ")" : ""));
     } else if (found->failed != 0) {
-      lines.push_back(name + ": " + std::to_string(found->failed) + " of " + std::to_string(found->ran) + " cases failed: " +
-                      found->first_failure);
+      lines.push_back(name + ": " + std::to_string(found->failed) + " of " + std::to_string(found->ran) +
+                      " cases failed: " + found->first_failure);
     }
   }
   // What no line of the matrix asks for.

@@ -18,7 +18,7 @@ struct Cell {
   uint32_t ran = 0;      // cases
   uint32_t failed = 0;
   double bound_ratio = 0;  // the largest error over its bound; 0 for bit-exact ops
-  std::string skipped;   // why it did not run, "" if it did
+  std::string skipped;     // why it did not run, "" if it did
   std::string first_failure;
 
   bool sameAs(const Cell& other) const {
@@ -35,13 +35,13 @@ struct SelftestOptions {
 
   bool wantsOp(const std::string& name) const;
   bool wantsType(uint32_t format) const;  // 0 = of ops without: true
-  bool plan_only = false;          // make the plans, run nothing
-  uint32_t emulated_subgroup = 0;  // of a build whose subgroup kernels emulate this size
+  bool plan_only = false;                 // make the plans, run nothing
+  uint32_t emulated_subgroup = 0;         // of a build whose subgroup kernels emulate this size
 };
 
 // Runs every case of the ops and formats on the device, with all its features and with none, and sorts them into cells.
-// Kernels of this build that no case could take are cells too, with the reason: of a choice of types those of these types, of
-// a choice of ops those that bear an op's name.
+// Kernels of this build that no case could take are cells too, with the reason: of a choice of types those of these
+// types, of a choice of ops those that bear an op's name.
 std::vector<Cell> runSelftest(const kit::DeviceOptions& device, const SelftestOptions& options);
 
 // Adds `more` to `cells`, equal ones together.

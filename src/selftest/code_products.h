@@ -16,18 +16,19 @@ struct ProductShape {
   uint32_t rows, tokens, cols;
 };
 
-// Tails in every dimension, several tiles in every dimension for every way of cutting them, few tokens, one of anything.
-inline constexpr ProductShape kCodeShapes[] = {{261, 17, 130}, {1, 1, 1},     {66, 131, 272}, {3, 2, 5},
-                                               {64, 64, 64},   {37, 9, 3},    {257, 1, 1040}, {130, 70, 36},
-                                               {96, 8, 529},   {20, 33, 2064}, {132, 5, 512}, {7, 40, 100}};
+// Tails in every dimension, several tiles in every dimension for every way of cutting them, few tokens, one of
+// anything.
+inline constexpr ProductShape kCodeShapes[] = {{261, 17, 130}, {1, 1, 1},      {66, 131, 272}, {3, 2, 5},
+                                               {64, 64, 64},   {37, 9, 3},     {257, 1, 1040}, {130, 70, 36},
+                                               {96, 8, 529},   {20, 33, 2064}, {132, 5, 512},  {7, 40, 100}};
 
 // Weights or activations; `grouped`: groups may share scales.
 NibWeights randomSide(Random& random, bool grouped);
 // "int8 g32 asym f16".
 std::string sideName(const NibWeights& weights);
 
-// Of products with an activation or what is added behind it: the reference gives what is exact, the sums, and the rest is
-// judged in double precision.
+// Of products with an activation or what is added behind it: the reference gives what is exact, the sums, and the rest
+// is judged in double precision.
 template <class Desc>
 Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
   const Desc whole = d;
@@ -64,7 +65,8 @@ Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
         if (!std::isfinite(held) && (got == held || (std::isnan(got) && std::isnan(held)))) continue;
         y = std::clamp(y + std::clamp(held, -kMost, kMost), -kMost, kMost);
       }
-      const double bound = 0x1p-19 * std::abs(sum) + 0x1p-24 * std::abs(y) + halfUlp(type) * std::abs(y) + leastOf(type);
+      const double bound =
+          0x1p-19 * std::abs(sum) + 0x1p-24 * std::abs(y) + halfUlp(type) * std::abs(y) + leastOf(type);
       if (std::abs(y) + bound > most && std::abs(got) >= most - bound && (got > 0) == (y > 0)) continue;
       farthest.meet(at, got, y, bound);
     }

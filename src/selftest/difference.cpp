@@ -16,12 +16,23 @@ struct PartName {
 };
 constexpr uint32_t kWeights = 1u << NIB_ROLE_WEIGHTS, kInput = 1u << NIB_ROLE_INPUT, kOutput = 1u << NIB_ROLE_OUTPUT,
                    kAux = 1u << NIB_ROLE_AUX;
-constexpr PartName kParts[] = {
-    {"codes", kWeights},           {"scales", kWeights},      {"zeros", kWeights},       {"status", kAux},
-    {"scratch", kAux},             {"nested scales", kWeights}, {"packed codes", kInput | kOutput},
-    {"packed zeros", kInput | kOutput}, {"reference", kInput}, {"candidate", kInput},   {"bias", kWeights},
-    {"input scales", kInput},      {"input zeros", kInput},   {"table", kWeights},       {"heads", kOutput},
-    {"counts", kOutput},           {"order", kWeights}};
+constexpr PartName kParts[] = {{"codes", kWeights},
+                               {"scales", kWeights},
+                               {"zeros", kWeights},
+                               {"status", kAux},
+                               {"scratch", kAux},
+                               {"nested scales", kWeights},
+                               {"packed codes", kInput | kOutput},
+                               {"packed zeros", kInput | kOutput},
+                               {"reference", kInput},
+                               {"candidate", kInput},
+                               {"bias", kWeights},
+                               {"input scales", kInput},
+                               {"input zeros", kInput},
+                               {"table", kWeights},
+                               {"heads", kOutput},
+                               {"counts", kOutput},
+                               {"order", kWeights}};
 
 struct Place {
   NibPart part = NIB_PART_COUNT;  // none: the range is one piece
@@ -31,9 +42,11 @@ struct Place {
 Place placeOf(const NibMemory& memory, NibRole role, uint64_t byte) {
   for (uint32_t p = 0; p < std::size(kParts); ++p) {
     const NibMemoryPart& part = memory.part[p];
-    if (!(kParts[p].roles >> role & 1u) || byte < part.offset_bytes || byte - part.offset_bytes >= part.size_bytes) continue;
+    if (!(kParts[p].roles >> role & 1u) || byte < part.offset_bytes || byte - part.offset_bytes >= part.size_bytes)
+      continue;
     // Of parts that may be in two roles: in the one whose range holds it.
-    if (part.offset_bytes + part.size_bytes <= memory.range[role].size_bytes) return {NibPart(p), byte - part.offset_bytes};
+    if (part.offset_bytes + part.size_bytes <= memory.range[role].size_bytes)
+      return {NibPart(p), byte - part.offset_bytes};
   }
   return {NIB_PART_COUNT, byte};
 }
@@ -52,7 +65,8 @@ std::string placeText(const Case& c, const NibMemory& memory, NibRole role, uint
 
 }  // namespace
 
-std::string difference(const Case& c, const NibMemory& memory, NibRole role, const uint32_t* got, const Words& expected) {
+std::string difference(const Case& c, const NibMemory& memory, NibRole role, const uint32_t* got,
+                       const Words& expected) {
   uint64_t begin = 0, end = expected.size();
   if (role == NIB_ROLE_AUX) {
     const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
@@ -69,7 +83,8 @@ std::string difference(const Case& c, const NibMemory& memory, NibRole role, con
   const uint64_t bit = first * 32 + uint64_t(std::countr_zero(got[first] ^ expected[first]));
   char text[160];
   std::snprintf(text, sizeof text, " (word %llu): device 0x%08x, reference 0x%08x; %llu of %llu words differ",
-                (unsigned long long)first, got[first], expected[first], (unsigned long long)bad, (unsigned long long)(end - begin));
+                (unsigned long long)first, got[first], expected[first], (unsigned long long)bad,
+                (unsigned long long)(end - begin));
   return kRoleNames[role] + placeText(c, memory, role, bit) + text;
 }
 

@@ -55,7 +55,9 @@ void fillParameters(Words& range, const NibMemory& memory, uint32_t scale_type, 
   const NibMemoryPart& scales = memory.part[NIB_PART_SCALES];
   const NibMemoryPart& zeros = memory.part[NIB_PART_ZEROS];
   const NibMemoryPart& nested = memory.part[NIB_PART_NESTED];
-  fillPart(range, scales, nested.size_bytes != 0 ? makeBits(scales.size_bytes, seed + 3) : makeScales(scale_type, scales.size_bytes, seed));
+  fillPart(
+      range, scales,
+      nested.size_bytes != 0 ? makeBits(scales.size_bytes, seed + 3) : makeScales(scale_type, scales.size_bytes, seed));
   fillPart(range, nested, makeScales(scale_type, nested.size_bytes, seed));
   fillPart(range, zeros, makeBits(zeros.size_bytes, seed + 1));
 }

@@ -8,8 +8,8 @@ namespace nib::selftest {
 
 using Words = std::vector<uint32_t>;
 
-// What ranges hold where nothing is filled in: scratch and results begin as marks, so that a kernel that counts on zeros
-// is caught, and what a run must leave alone is seen.
+// What ranges hold where nothing is filled in: scratch and results begin as marks, so that a kernel that counts on
+// zeros is caught, and what a run must leave alone is seen.
 inline constexpr uint32_t kUntouched = 0xa5a5a5a5u;
 
 inline size_t wordsOf(uint64_t bytes) { return size_t((bytes + 3) / 4); }

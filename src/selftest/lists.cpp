@@ -3,7 +3,8 @@
 namespace nib::selftest {
 
 bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode) {
-  if (((sharing.flags | mode) & ~info.weights_flags) != 0 || !(info.granularities >> sharing.granularity & 1u)) return false;
+  if (((sharing.flags | mode) & ~info.weights_flags) != 0 || !(info.granularities >> sharing.granularity & 1u))
+    return false;
   if (sharing.granularity != NIB_GRANULARITY_GROUP) return true;
   if (sharing.group == UINT32_MAX) return !hasOneGroupSize(info);
   return sharing.group % info.group_multiple == 0 && sharing.group <= info.group_max;
@@ -19,7 +20,8 @@ uint32_t scaleType(const NibFormatInfo& info, uint64_t turn) {
 
 NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn) {
   const bool nested = (sharing.flags & NIB_WEIGHTS_NESTED) != 0;
-  return weightsOf(info.format, sharing.granularity, sharing.group, sharing.flags | mode, scaleType(info, nested ? 0 : turn));
+  return weightsOf(info.format, sharing.granularity, sharing.group, sharing.flags | mode,
+                   scaleType(info, nested ? 0 : turn));
 }
 
 std::vector<const Sharing*> sharingsOf(const NibFormatInfo* info) {
@@ -69,11 +71,14 @@ std::string sidesName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n)
   return text;
 }
 
-std::string dataName(const Case& c) { return std::string(", ") + recipeName(c.recipe) + " seed " + std::to_string(c.seed); }
+std::string dataName(const Case& c) {
+  return std::string(", ") + recipeName(c.recipe) + " seed " + std::to_string(c.seed);
+}
 
 uint64_t sharingKind(const NibWeights& w, uint64_t more) {
   const uint64_t long_group = w.group_size == UINT32_MAX ? 1 : 0;
-  return uint64_t(w.granularity) | long_group << 2 | uint64_t(w.flags & (NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED)) << 4 | more << 12;
+  return uint64_t(w.granularity) | long_group << 2 | uint64_t(w.flags & (NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED)) << 4 |
+         more << 12;
 }
 
 Lines linesOfWeights(const NibWeights& weights, uint32_t rows, const NibMemory& memory, NibPart part) {
@@ -81,7 +86,9 @@ Lines linesOfWeights(const NibWeights& weights, uint32_t rows, const NibMemory& 
   const bool nested = (weights.flags & NIB_WEIGHTS_NESTED) != 0;
   switch (part) {
     case NIB_PART_CODES: {
-      if (info == nullptr) return linesOfDense(weights.scale_type, memory.part[part].size_bytes * 8 / rows / (weights.scale_type == NIB_TYPE_F32 ? 32 : 16));
+      if (info == nullptr)
+        return linesOfDense(weights.scale_type,
+                            memory.part[part].size_bytes * 8 / rows / (weights.scale_type == NIB_TYPE_F32 ? 32 : 16));
       const uint32_t lines = (weights.flags & NIB_WEIGHTS_FLAT) != 0 ? 1 : rows;
       return {memory.part[part].size_bytes * 8 / lines, info->bits};
     }

@@ -16,7 +16,7 @@ struct Shape {
 };
 
 // Whole and broken runs, groups, tiles and words; one element, one column, one row; rows long enough for every path.
-inline constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1},    {37, 1},  {1, 5},      {5, 1000},
+inline constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1},    {37, 1},    {1, 5},     {5, 1000},
                                     {7, 2064}, {3, 4097}, {130, 20}, {2, 66000}, {301, 515}, {17, 336}};
 
 struct Sharing {
@@ -25,16 +25,23 @@ struct Sharing {
   uint32_t flags;
 };
 
-inline constexpr Sharing kSharings[] = {
-    {NIB_GRANULARITY_GROUP, 128, 0}, {NIB_GRANULARITY_GROUP, 16, 0},          {NIB_GRANULARITY_GROUP, 64, 0},
-    {NIB_GRANULARITY_ROW, 0, 0},     {NIB_GRANULARITY_GROUP, 48, 0},          {NIB_GRANULARITY_COLUMN, 0, 0},
-    {NIB_GRANULARITY_TENSOR, 0, 0},  {NIB_GRANULARITY_GROUP, 256, 0},         {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
-    {NIB_GRANULARITY_GROUP, 32, 0},  {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT}, {NIB_GRANULARITY_GROUP, 240, 0},
-    {NIB_GRANULARITY_GROUP, 16, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED}};
+inline constexpr Sharing kSharings[] = {{NIB_GRANULARITY_GROUP, 128, 0},
+                                        {NIB_GRANULARITY_GROUP, 16, 0},
+                                        {NIB_GRANULARITY_GROUP, 64, 0},
+                                        {NIB_GRANULARITY_ROW, 0, 0},
+                                        {NIB_GRANULARITY_GROUP, 48, 0},
+                                        {NIB_GRANULARITY_COLUMN, 0, 0},
+                                        {NIB_GRANULARITY_TENSOR, 0, 0},
+                                        {NIB_GRANULARITY_GROUP, 256, 0},
+                                        {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
+                                        {NIB_GRANULARITY_GROUP, 32, 0},
+                                        {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT},
+                                        {NIB_GRANULARITY_GROUP, 240, 0},
+                                        {NIB_GRANULARITY_GROUP, 16, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED}};
 
-inline constexpr Recipe kRecipes[] = {Recipe::kMixed, Recipe::kTies,    Recipe::kThreshold, Recipe::kDenormal,
-                                      Recipe::kRange, Recipe::kZeros,   Recipe::kOutlier,   Recipe::kOneSign,
-                                      Recipe::kNonFinite, Recipe::kBits, Recipe::kUniform};
+inline constexpr Recipe kRecipes[] = {Recipe::kMixed,     Recipe::kTies,  Recipe::kThreshold, Recipe::kDenormal,
+                                      Recipe::kRange,     Recipe::kZeros, Recipe::kOutlier,   Recipe::kOneSign,
+                                      Recipe::kNonFinite, Recipe::kBits,  Recipe::kUniform};
 
 // Types rotate with the case's number, so that over a list all combinations come up.
 struct Counter {
@@ -81,8 +88,8 @@ uint64_t sharingKind(const NibWeights& weights, uint64_t more = 0);
 // --------------------------------------------------------------------------------------------- other sizes
 // Of Large::kSlices: 13 MB of fp32.
 inline constexpr Shape kSliceShape{1031, 3116};
-// Of Large::kWindows: 36 Mi elements, which are 144 MiB of fp32, lie on 3 rows of so many columns, or on so many rows of
-// 1024 columns.
+// Of Large::kWindows: 36 Mi elements, which are 144 MiB of fp32, lie on 3 rows of so many columns, or on so many rows
+// of 1024 columns.
 inline constexpr Shape kWindowShape{36u << 10, 12u << 20};
 
 // Of Large::kTails: visit(shape, granularity).
@@ -111,9 +118,9 @@ void forEachPlan(uint32_t format, Visit&& visit) {
   struct Side {
     uint32_t rows, cols, stride;
   };
-  constexpr Side kSides[] = {{4096, 4096, 0},   {11008, 4096, 0}, {4096, 11008, 0},  {3, 200000, 0},
-                             {2048, 4100, 4112}, {2048, 4096, 4112}, {1, 4096, 0},   {300, 1023, 1027},
-                             {151936, 896, 0},  {40, 128, 0},     {32000, 16, 0}};
+  constexpr Side kSides[] = {{4096, 4096, 0},    {11008, 4096, 0},   {4096, 11008, 0}, {3, 200000, 0},
+                             {2048, 4100, 4112}, {2048, 4096, 4112}, {1, 4096, 0},     {300, 1023, 1027},
+                             {151936, 896, 0},   {40, 128, 0},       {32000, 16, 0}};
   constexpr Sharing kWays[] = {{NIB_GRANULARITY_TENSOR, 0, 0},
                                {NIB_GRANULARITY_ROW, 0, 0},
                                {NIB_GRANULARITY_COLUMN, 0, 0},
@@ -135,8 +142,8 @@ void forEachPlan(uint32_t format, Visit&& visit) {
   }
 }
 
-// Of `nibble devices --verify`: more than one tile in both directions with tails; the library makes its self-test as small
-// as still tells.
+// Of `nibble devices --verify`: more than one tile in both directions with tails; the library makes its self-test as
+// small as still tells.
 inline constexpr Shape kVerifiedShape{77, 1090};
 
 // visit(weights, type of what is dense, words for a name).
@@ -155,9 +162,10 @@ void forEachVerified(const NibFormatInfo& format, Visit&& visit) {
         const bool has_type = (format.scale_types >> type & 1u) != 0;
         const uint32_t scale_type = has_type ? type : uint32_t(std::countr_zero(format.scale_types));
         const std::string text = std::string(format.name) + " " + granularityName(granularity) +
-                                 ((flags & NIB_WEIGHTS_ASYMMETRIC) != 0 ? " asymmetric" : "") + (flat ? " flat" : "") + " " +
-                                 typeName(type);
-        visit(weightsOf(format.format, granularity, grouped ? std::min(64u, format.group_max) : 0, flags, scale_type), type, text);
+                                 ((flags & NIB_WEIGHTS_ASYMMETRIC) != 0 ? " asymmetric" : "") + (flat ? " flat" : "") +
+                                 " " + typeName(type);
+        visit(weightsOf(format.format, granularity, grouped ? std::min(64u, format.group_max) : 0, flags, scale_type),
+              type, text);
       }
     }
   }

@@ -12,7 +12,7 @@ namespace nib::selftest {
 
 // How the words of a part make rows.
 struct Lines {
-  uint64_t row_bits = 0;       // 0 = elements follow each other without rows
+  uint64_t row_bits = 0;  // 0 = elements follow each other without rows
   uint32_t element_bits = 32;
 };
 
@@ -47,7 +47,8 @@ struct OpCases {
   bool (*bounded)(const Case& c, const Desc& desc) = nullptr;
   Farthest (*farthest)(const Desc& desc, const Judged& judged) = nullptr;
   // Appends cases of other sizes. What this build or the op does not have is left out by the caller.
-  void (*large)(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) = nullptr;
+  void (*large)(Large purpose, const NibFormatInfo* format, const LargeOptions& options,
+                std::vector<Case>& list) = nullptr;
   // Appends descriptions for `nibble devices --verify`.
   void (*verify)(const NibFormatInfo* format, std::vector<NamedCase>& list) = nullptr;
   // What `nibble bench` measures. Empty = nothing.
@@ -82,32 +83,36 @@ constexpr CasesRow makeCasesRow() {
       .list = kCases.list,
       .name = [](const Case& c) { return kCases.name(c, c.as<Desc>()); },
       .kind = [](const Case& c) { return kCases.kind(c.as<Desc>()); },
-      .fill = [](const Case& c, const NibMemory& memory, NibRole role, Words& range) {
-        kCases.fill(c, c.as<Desc>(), memory, role, range);
-      },
+      .fill = [](const Case& c, const NibMemory& memory, NibRole role,
+                 Words& range) { kCases.fill(c, c.as<Desc>(), memory, role, range); },
       .weights = [](Case& c) -> NibWeights* {
         if constexpr (kCases.weights != nullptr) return kCases.weights(c.as<Desc>());
         return nullptr;
       },
-      .by_format = kCases.by_format && kCases.weights != nullptr,
-      .lines = [](const Case& c, const NibMemory& memory, NibRole role, NibPart part) {
-        if constexpr (kCases.lines != nullptr) return kCases.lines(c.as<Desc>(), memory, role, part);
-        return Lines{};
-      },
-      .bounded = [](const Case& c) {
-        if constexpr (kCases.bounded != nullptr) return kCases.bounded(c, c.as<Desc>());
-        return false;
-      },
-      .farthest = [](const Case& c, const Judged& judged) {
-        if constexpr (kCases.farthest != nullptr) return kCases.farthest(c.as<Desc>(), judged);
-        return Farthest{};
-      },
-      .large = [](Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
-        if constexpr (kCases.large != nullptr) kCases.large(purpose, format, options, list);
-      },
-      .verify = [](const NibFormatInfo* format, std::vector<NamedCase>& list) {
-        if constexpr (kCases.verify != nullptr) kCases.verify(format, list);
-      },
+      .by_format = kCases.by_format&& kCases.weights != nullptr,
+      .lines =
+          [](const Case& c, const NibMemory& memory, NibRole role, NibPart part) {
+            if constexpr (kCases.lines != nullptr) return kCases.lines(c.as<Desc>(), memory, role, part);
+            return Lines{};
+          },
+      .bounded =
+          [](const Case& c) {
+            if constexpr (kCases.bounded != nullptr) return kCases.bounded(c, c.as<Desc>());
+            return false;
+          },
+      .farthest =
+          [](const Case& c, const Judged& judged) {
+            if constexpr (kCases.farthest != nullptr) return kCases.farthest(c.as<Desc>(), judged);
+            return Farthest{};
+          },
+      .large =
+          [](Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
+            if constexpr (kCases.large != nullptr) kCases.large(purpose, format, options, list);
+          },
+      .verify =
+          [](const NibFormatInfo* format, std::vector<NamedCase>& list) {
+            if constexpr (kCases.verify != nullptr) kCases.verify(format, list);
+          },
       .bench = makeBenchRow<Desc, kCases>(),
   };
 }

@@ -60,7 +60,9 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
       static constexpr uint32_t kHalves[] = {0x7bff, 0x7bfe, 0x7c00, 0x0000, 0x0001, 0x03ff, 0x0400};
       static constexpr uint32_t kBf16s[] = {0x7f7f, 0x7f7e, 0x7f80, 0x0000, 0x007f, 0x0080};
       const bool at_end = random.below(4) == 0, half = random.below(2) == 0;
-      const uint32_t pattern = !at_end ? random.bits() & 0x7fffu : half ? kHalves[random.below(7)] : kBf16s[random.below(6)];
+      const uint32_t pattern = !at_end ? random.bits() & 0x7fffu
+                               : half  ? kHalves[random.below(7)]
+                                       : kBf16s[random.below(6)];
       uint32_t bits = half ? exact::nibHalfToF32Bits(pattern) : pattern << 16;
       const uint32_t midpoint = half ? 0x1000u : 0x8000u;
       if (random.below(3) != 0) bits += midpoint;
@@ -83,9 +85,9 @@ uint32_t one(Recipe recipe, uint64_t index, uint64_t seed, Random& random) {
 }  // namespace
 
 const char* recipeName(Recipe recipe) {
-  static const char* const kNames[] = {"uniform", "normal",   "ties",      "threshold", "zeros", "denormal",
-                                       "outlier", "range",    "one-sign",  "non-finite", "bits",  "mixed",    "exact", "narrow",
-                                       "relu",    "alike"};
+  static const char* const kNames[] = {"uniform", "normal", "ties",     "threshold",  "zeros", "denormal",
+                                       "outlier", "range",  "one-sign", "non-finite", "bits",  "mixed",
+                                       "exact",   "narrow", "relu",     "alike"};
   return kNames[int(recipe)];
 }
 
@@ -115,8 +117,8 @@ std::vector<uint32_t> makeDense(Recipe recipe, NibType type, uint64_t count, uin
   return words;
 }
 
-std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to, uint32_t rows,
-                                    uint32_t cols, uint64_t seed) {
+std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to,
+                                    uint32_t rows, uint32_t cols, uint64_t seed) {
   const uint64_t count = uint64_t(rows - 1) * to.stride + cols;
   const auto halves = [&](uint64_t i) { return reference[i / 2] >> (i % 2 * 16) & 0xffffu; };
   const auto load = [&](uint64_t i) {

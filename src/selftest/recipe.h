@@ -44,8 +44,8 @@ struct Dense {
 
 // What stands for a reference after some loss, element by element of rows x cols: the same, a little or much different,
 // negated, or anything; stretches without any loss. Words as makeDense's, what lies between rows marked.
-std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to, uint32_t rows,
-                                    uint32_t cols, uint64_t seed);
+std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to,
+                                    uint32_t rows, uint32_t cols, uint64_t seed);
 
 // splitmix64 (Steele, Lea, Flood 2014): seeds and numbers.
 class Random {

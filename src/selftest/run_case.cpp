@@ -16,8 +16,8 @@ std::string guardDifference(const char* where, NibRole role, const uint32_t* got
     if (got[i] == kUntouched) continue;
     static const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
     char text[120];
-    std::snprintf(text, sizeof text, "%s the %s range, guard word %llu: device 0x%08x, was 0x%08x", where, kRoleNames[role],
-                  (unsigned long long)i, got[i], kUntouched);
+    std::snprintf(text, sizeof text, "%s the %s range, guard word %llu: device 0x%08x, was 0x%08x", where,
+                  kRoleNames[role], (unsigned long long)i, got[i], kUntouched);
     return text;
   }
   return {};

@@ -10,8 +10,7 @@ bool loadInstanceApi(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstanc
 #define NIB_VK_INSTANCE(name)                                                       \
   api.name = reinterpret_cast<PFN_##name>(get_instance_proc_addr(instance, #name)); \
   if (!api.name && !not_found) not_found = #name;
-#define NIB_VK_INSTANCE_OPTIONAL(name) \
-  api.name = reinterpret_cast<PFN_##name>(get_instance_proc_addr(instance, #name));
+#define NIB_VK_INSTANCE_OPTIONAL(name) api.name = reinterpret_cast<PFN_##name>(get_instance_proc_addr(instance, #name));
 #include "vk/api.inc"
   if (missing) *missing = not_found;
   return !not_found;
@@ -22,8 +21,8 @@ bool loadApi(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instan
   if (!loadInstanceApi(get_instance_proc_addr, instance, out_api, missing)) return false;
   Api& api = *out_api;
   const char* not_found = nullptr;
-#define NIB_VK_DEVICE(name)                                                             \
-  api.name = reinterpret_cast<PFN_##name>(api.vkGetDeviceProcAddr(device, #name));      \
+#define NIB_VK_DEVICE(name)                                                        \
+  api.name = reinterpret_cast<PFN_##name>(api.vkGetDeviceProcAddr(device, #name)); \
   if (!api.name && !not_found) not_found = #name;
 #include "vk/api.inc"
   if (missing) *missing = not_found;

@@ -12,9 +12,9 @@ namespace {
 // allows no larger minStorageBufferOffsetAlignment.
 constexpr uint32_t kRangeGranule = 256;
 
-constexpr VkSubgroupFeatureFlags kSubgroupOperations =
-    VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
-    VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+constexpr VkSubgroupFeatureFlags kSubgroupOperations = VK_SUBGROUP_FEATURE_BASIC_BIT |
+                                                       VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                                       VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
 
 bool isUsableSubgroupSize(uint32_t size) { return size >= 4 && size <= 128 && (size & (size - 1)) == 0; }
 

@@ -11,10 +11,10 @@ struct Quirk {
   uint32_t driver_ids[2];  // VkDriverId, either of them
   uint32_t vendor_id;
   uint32_t device_id;
-  const char* name_part;             // a substring of the device's name
-  uint32_t version_begin;            // driverVersion in the driver's own encoding: begin <= version
-  uint32_t version_end;              // version < end; 0 = no fixed driver known
-  bool (*when)(const Snapshot& s);   // must not use coop and coop_count, which are read later
+  const char* name_part;            // a substring of the device's name
+  uint32_t version_begin;           // driverVersion in the driver's own encoding: begin <= version
+  uint32_t version_end;             // version < end; 0 = no fixed driver known
+  bool (*when)(const Snapshot& s);  // must not use coop and coop_count, which are read later
   // NIB_FEATURE_* to disable. COOPMAT also prevents the query of cooperative matrix properties.
   uint32_t effects;
   const char* reason;

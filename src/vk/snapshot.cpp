@@ -196,8 +196,8 @@ NibResult readCoopShapes(const Api& api, VkPhysicalDevice device, const HostMemo
 
 // The version that the loader supports. A 1.0 loader has no vkEnumerateInstanceVersion.
 uint32_t instanceVersion(PFN_vkGetInstanceProcAddr get_instance_proc_addr) {
-  const PFN_vkEnumerateInstanceVersion enumerate = reinterpret_cast<PFN_vkEnumerateInstanceVersion>(
-      get_instance_proc_addr(nullptr, "vkEnumerateInstanceVersion"));
+  const PFN_vkEnumerateInstanceVersion enumerate =
+      reinterpret_cast<PFN_vkEnumerateInstanceVersion>(get_instance_proc_addr(nullptr, "vkEnumerateInstanceVersion"));
   uint32_t version = VK_API_VERSION_1_0;
   if (enumerate == nullptr || enumerate(&version) < 0) return VK_API_VERSION_1_0;
   return version;

@@ -11,13 +11,13 @@ namespace nib::vk {
 
 // Device extensions that nibble uses.
 enum Extension : uint32_t {
-  kExtensionShaderFloat16Int8 = 1u << 0,      // core in 1.2
-  kExtensionFloatControls = 1u << 1,          // core in 1.2
-  kExtensionVulkanMemoryModel = 1u << 2,      // core in 1.2
-  kExtensionDriverProperties = 1u << 3,       // core in 1.2
-  kExtensionIntegerDotProduct = 1u << 4,      // core in 1.3
-  kExtensionSubgroupSizeControl = 1u << 5,    // core in 1.3
-  kExtensionPipelineRobustness = 1u << 6,     // core in 1.4
+  kExtensionShaderFloat16Int8 = 1u << 0,    // core in 1.2
+  kExtensionFloatControls = 1u << 1,        // core in 1.2
+  kExtensionVulkanMemoryModel = 1u << 2,    // core in 1.2
+  kExtensionDriverProperties = 1u << 3,     // core in 1.2
+  kExtensionIntegerDotProduct = 1u << 4,    // core in 1.3
+  kExtensionSubgroupSizeControl = 1u << 5,  // core in 1.3
+  kExtensionPipelineRobustness = 1u << 6,   // core in 1.4
   kExtensionCooperativeMatrix = 1u << 7
 };
 
@@ -67,7 +67,7 @@ struct Snapshot {
   bool subgroup_size_control;
   bool compute_full_subgroups;
   bool pipeline_robustness;
-  bool round_even_float32;     // shaderRoundingModeRTEFloat32
+  bool round_even_float32;  // shaderRoundingModeRTEFloat32
   bool dot4_signed_accelerated;
   bool dot4_unsigned_accelerated;
   bool dot4_mixed_accelerated;

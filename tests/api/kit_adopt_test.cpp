@@ -104,7 +104,8 @@ TEST_CASE("the queue's mutex of the application is held while submitting") {
 TEST_CASE("adoption says what is missing") {
   AdoptDesc desc = handles();
   desc.queue = VK_NULL_HANDLE;
-  CHECK_THROWS_WITH(Device::adopt(desc), "adopt: get_instance_proc_addr, instance, physical_device, device and queue must be set");
+  CHECK_THROWS_WITH(Device::adopt(desc),
+                    "adopt: get_instance_proc_addr, instance, physical_device, device and queue must be set");
   desc = handles();
   desc.api_version = 0;  // Vulkan 1.0
   CHECK_THROWS_AS(Device::adopt(desc), Error);

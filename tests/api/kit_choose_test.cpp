@@ -19,11 +19,10 @@ DeviceInfo device(uint32_t index, const char* name, DeviceType type) {
   return info;
 }
 
-const std::vector<DeviceInfo> kMachine = {device(0, "llvmpipe (LLVM 15.0.6, 256 bits)", DeviceType::kSoftware),
-                                          device(1, "Intel UHD 630", DeviceType::kIntegrated),
-                                          device(2, "NVIDIA GeForce RTX 3090", DeviceType::kDiscrete),
-                                          device(3, "NVIDIA GeForce RTX 4070", DeviceType::kDiscrete),
-                                          device(4, "virtio", DeviceType::kVirtual)};
+const std::vector<DeviceInfo> kMachine = {
+    device(0, "llvmpipe (LLVM 15.0.6, 256 bits)", DeviceType::kSoftware),
+    device(1, "Intel UHD 630", DeviceType::kIntegrated), device(2, "NVIDIA GeForce RTX 3090", DeviceType::kDiscrete),
+    device(3, "NVIDIA GeForce RTX 4070", DeviceType::kDiscrete), device(4, "virtio", DeviceType::kVirtual)};
 
 std::string messageOf(const std::vector<DeviceInfo>& devices, const char* selector) {
   try {
@@ -76,7 +75,7 @@ TEST_CASE("a selector is an index, cpu, or part of a name in any case of letters
   CHECK(chooseDevice(kMachine, "LLVMpipe") == 0);
   CHECK(chooseDevice(kMachine, "intel") == 1);
   CHECK(chooseDevice(kMachine, "rtx 4070") == 3);
-  CHECK(chooseDevice(kMachine, "4070") == 3);  // no machine has that many devices
+  CHECK(chooseDevice(kMachine, "4070") == 3);      // no machine has that many devices
   CHECK(chooseDevice(kMachine, "geforce") == 2);   // the first of the best
   CHECK(chooseDevice(kMachine, "a driver") == 2);  // drivers have names, too
 }

@@ -213,11 +213,11 @@ TEST_CASE("where there is a watchdog a run is cut, with the same bytes and no mo
 TEST_CASE("submissions grow by degrees to about 20 ms, and are one on software devices") {
   using detail::nextSliceCount;
   CHECK(nextSliceCount(1000, 0, 0, true) == 1000);
-  CHECK(nextSliceCount(1000, 0, 0, false) == 1);           // nothing is known
-  CHECK(nextSliceCount(999, 1, 1e-6, false) == 8);         // far below 20 ms, but one slice proves little
+  CHECK(nextSliceCount(1000, 0, 0, false) == 1);    // nothing is known
+  CHECK(nextSliceCount(999, 1, 1e-6, false) == 8);  // far below 20 ms, but one slice proves little
   CHECK(nextSliceCount(991, 8, 1e-3, false) == 20);
-  CHECK(nextSliceCount(1000, 0, 1e-3, false) == 20);       // known from an earlier run
-  CHECK(nextSliceCount(1000, 0, 0.5, false) == 1);         // never less than a slice
+  CHECK(nextSliceCount(1000, 0, 1e-3, false) == 20);  // known from an earlier run
+  CHECK(nextSliceCount(1000, 0, 0.5, false) == 1);    // never less than a slice
   CHECK(nextSliceCount(5, 0, 1e-3, false) == 5);
   CHECK(nextSliceCount(UINT32_MAX, 0, 1e-30, false) == UINT32_MAX);
 }

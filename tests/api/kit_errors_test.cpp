@@ -39,8 +39,7 @@ TEST_CASE("an unknown format is refused with those there are") {
 
 TEST_CASE("data of another size than the description's is refused") {
   const std::vector<float> data(100);
-  CHECK(messageOf([&] { quantize(Device::cpu(), data, int4(2, 128)); }) ==
-        "quantize: 2x128 needs 256 values, got 100");
+  CHECK(messageOf([&] { quantize(Device::cpu(), data, int4(2, 128)); }) == "quantize: 2x128 needs 256 values, got 100");
 }
 
 TEST_CASE("the easy functions refuse what needs a plan") {

@@ -27,7 +27,8 @@ VkPhysicalDeviceMemoryProperties memory(const std::vector<Type>& types, const st
   VkPhysicalDeviceMemoryProperties result{};
   for (const Type& type : types) result.memoryTypes[result.memoryTypeCount++] = {type.flags, type.heap};
   for (const Heap& heap : heaps) {
-    result.memoryHeaps[result.memoryHeapCount++] = {heap.size, heap.local ? uint32_t{VK_MEMORY_HEAP_DEVICE_LOCAL_BIT} : 0u};
+    result.memoryHeaps[result.memoryHeapCount++] = {heap.size,
+                                                    heap.local ? uint32_t{VK_MEMORY_HEAP_DEVICE_LOCAL_BIT} : 0u};
   }
   return result;
 }
@@ -46,13 +47,12 @@ const VkPhysicalDeviceMemoryProperties kIntel =
 const VkPhysicalDeviceMemoryProperties kApu = memory(
     {{kLocal, 0}, {kMapped, 1}, {kLocal | kMapped, 0}, {kMapped | kCached, 1}}, {{8 * kGiB, true}, {4 * kGiB, false}});
 // A phone: coherent but slow to read, or cached but without coherence.
-const VkPhysicalDeviceMemoryProperties kPhone =
-    memory({{kLocal, 0},
-            {kLocal | kMapped, 0},
-            {kLocal | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | kCached, 0},
-            {kLocal | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT, 0},
-            {VK_MEMORY_PROPERTY_PROTECTED_BIT | kLocal, 0}},
-           {{4 * kGiB, true}});
+const VkPhysicalDeviceMemoryProperties kPhone = memory({{kLocal, 0},
+                                                        {kLocal | kMapped, 0},
+                                                        {kLocal | VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT | kCached, 0},
+                                                        {kLocal | VK_MEMORY_PROPERTY_LAZILY_ALLOCATED_BIT, 0},
+                                                        {VK_MEMORY_PROPERTY_PROTECTED_BIT | kLocal, 0}},
+                                                       {{4 * kGiB, true}});
 
 constexpr uint32_t kAll = ~0u;
 

@@ -7,9 +7,9 @@
 #include "kit/profiles.h"
 
 using namespace nib::kit;
-using detail::Profile;
 using detail::findProfile;
 using detail::parseProfiles;
+using detail::Profile;
 
 TEST_CASE("the profile table has 46 rows, each with a name of its own") {
   const std::vector<std::string> ids = profileIds();

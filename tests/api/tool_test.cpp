@@ -92,7 +92,8 @@ TEST_CASE("a crash is booked on the kernels that ran, and the next child goes on
   CHECK(reader.nextCase() == 2);
   reader.line(R"({"begin":2,"name":"minmax tensor"})");
   reader.line("driver chatter");
-  reader.line(R"({"end":2,"attempts":[{"kernels":["reduce_subgroup"],"passed":false},{"kernels":["reduce"],"passed":true}]})");
+  reader.line(
+      R"({"end":2,"attempts":[{"kernels":["reduce_subgroup"],"passed":false},{"kernels":["reduce"],"passed":true}]})");
   reader.line(R"({"begin":3,"name":"x"})");
   reader.line(R"({"skip":3})");
   reader.line(R"({"begin":4,"name":"y"})");

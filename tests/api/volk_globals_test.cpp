@@ -15,14 +15,37 @@ VKAPI_ATTR void VKAPI_CALL trap() { std::abort(); }
 const PFN_vkVoidFunction kSentinel = &trap;
 
 // Those that volk's loaders write first, and those that the core uses itself.
-#define NIB_TEST_GLOBALS(X)                                                                                        \
-  X(vkGetInstanceProcAddr) X(vkGetDeviceProcAddr) X(vkCreateInstance) X(vkEnumerateInstanceVersion)                \
-  X(vkGetPhysicalDeviceProperties) X(vkGetPhysicalDeviceProperties2) X(vkGetPhysicalDeviceFeatures2)               \
-  X(vkCreateDevice) X(vkDestroyDevice) X(vkCreateBuffer) X(vkAllocateMemory) X(vkQueueSubmit)                      \
-  X(vkCreateShaderModule) X(vkDestroyShaderModule) X(vkCreateComputePipelines) X(vkDestroyPipeline)                \
-  X(vkCreateDescriptorSetLayout) X(vkCreatePipelineLayout) X(vkCreateDescriptorPool) X(vkAllocateDescriptorSets)   \
-  X(vkUpdateDescriptorSets) X(vkCmdBindPipeline) X(vkCmdBindDescriptorSets) X(vkCmdPushConstants) X(vkCmdDispatch) \
-  X(vkCmdPipelineBarrier) X(vkCmdUpdateBuffer) X(vkCmdFillBuffer)
+// clang-format off
+#define NIB_TEST_GLOBALS(X) \
+  X(vkGetInstanceProcAddr) \
+  X(vkGetDeviceProcAddr) \
+  X(vkCreateInstance) \
+  X(vkEnumerateInstanceVersion) \
+  X(vkGetPhysicalDeviceProperties) \
+  X(vkGetPhysicalDeviceProperties2) \
+  X(vkGetPhysicalDeviceFeatures2) \
+  X(vkCreateDevice) \
+  X(vkDestroyDevice) \
+  X(vkCreateBuffer) \
+  X(vkAllocateMemory) \
+  X(vkQueueSubmit) \
+  X(vkCreateShaderModule) \
+  X(vkDestroyShaderModule) \
+  X(vkCreateComputePipelines) \
+  X(vkDestroyPipeline) \
+  X(vkCreateDescriptorSetLayout) \
+  X(vkCreatePipelineLayout) \
+  X(vkCreateDescriptorPool) \
+  X(vkAllocateDescriptorSets) \
+  X(vkUpdateDescriptorSets) \
+  X(vkCmdBindPipeline) \
+  X(vkCmdBindDescriptorSets) \
+  X(vkCmdPushConstants) \
+  X(vkCmdDispatch) \
+  X(vkCmdPipelineBarrier) \
+  X(vkCmdUpdateBuffer) \
+  X(vkCmdFillBuffer)
+// clang-format on
 
 struct Globals {
 #define NIB_TEST_MEMBER(name) PFN_vkVoidFunction name = reinterpret_cast<PFN_vkVoidFunction>(::name);

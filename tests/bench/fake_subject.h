@@ -19,7 +19,8 @@ class FakeSubject final : public bench::Subject {
     bench::Batch batch;
     for (uint32_t i = 0; i < repetitions && device_seconds > 0; ++i) {
       const size_t at = next++;
-      batch.device_seconds.push_back(device_pattern.empty() ? device_seconds : device_pattern[at % device_pattern.size()]);
+      batch.device_seconds.push_back(device_pattern.empty() ? device_seconds
+                                                            : device_pattern[at % device_pattern.size()]);
     }
     batch.wall_seconds = wall_seconds * repetitions;
     return batch;
@@ -28,7 +29,7 @@ class FakeSubject final : public bench::Subject {
   std::string first_answer, second_answer;  // "" = right
   double device_seconds = 0.020;            // of a repetition; 0 = no such clock
   double wall_seconds = 0.021;
-  std::vector<double> device_pattern;       // instead of the same time always
+  std::vector<double> device_pattern;  // instead of the same time always
   uint32_t verified = 0, runs = 0;
   size_t next = 0;
   std::string* log = nullptr;  // gets the name at every submission

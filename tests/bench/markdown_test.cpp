@@ -9,9 +9,21 @@ using Json = nlohmann::ordered_json;
 namespace {
 
 Json madeUpRow(const char* op, const char* type, Json source, Json result, double gbps) {
-  return {{"op", op}, {"type", type}, {"m", 8}, {"n", 1}, {"k", 16}, {"source", source}, {"result", result},
-          {"granularity", "group"}, {"group_size", 64}, {"modes", {"flat"}}, {"scales", nullptr}, {"verified", true},
-          {"gbps", gbps}, {"ceiling_fraction", 0.5}, {"instructions_per_element", nullptr}};
+  return {{"op", op},
+          {"type", type},
+          {"m", 8},
+          {"n", 1},
+          {"k", 16},
+          {"source", source},
+          {"result", result},
+          {"granularity", "group"},
+          {"group_size", 64},
+          {"modes", {"flat"}},
+          {"scales", nullptr},
+          {"verified", true},
+          {"gbps", gbps},
+          {"ceiling_fraction", 0.5},
+          {"instructions_per_element", nullptr}};
 }
 
 Json madeUpRun() {
@@ -29,7 +41,11 @@ Json madeUpRun() {
   extent["modes"] = Json::array();
   return {{"schema", 1},
           {"machine",
-           {{"device", "D"}, {"driver", "R 1"}, {"type", "software"}, {"cpu", "C"}, {"cpu_threads", 2},
+           {{"device", "D"},
+            {"driver", "R 1"},
+            {"type", "software"},
+            {"cpu", "C"},
+            {"cpu_threads", 2},
             {"date", "2026-01-02T03:04:05Z"},
             {"ceilings", {{"copy", {{"value", 18.71}, {"unit", "GB/s"}}}, {"coopmat", {{"value", nullptr}}}}}}},
           {"rows", {fast, given, wrong, extent}},

@@ -50,7 +50,8 @@ TEST_CASE("shapes are MxNxK or MxK") {
   REQUIRE(parseShape("3X5"));
   CHECK(parseShape("3X5")->n == 1);
   CHECK(parseShape("3X5")->k == 5);
-  for (const char* wrong : {"", "4096", "0x1", "1x2x3x4", "1x", "x1", "1x2x", "-1x2", "1 x2", "65536x1x65536", "99999999999x1"}) {
+  for (const char* wrong :
+       {"", "4096", "0x1", "1x2x3x4", "1x", "x1", "1x2x", "-1x2", "1 x2", "65536x1x65536", "99999999999x1"}) {
     CHECK_MESSAGE(!parseShape(wrong), wrong);
   }
 }
@@ -259,7 +260,8 @@ TEST_CASE("a row that failed has no numbers in the report") {
   const Json json = rowJson(row, "device");
   CHECK(json["verified"] == false);
   CHECK(json["problem"] == "word 3 differs");
-  for (const char* key : {"median_us", "p5_us", "p95_us", "p99_us", "gbps", "elements_per_s", "submit_to_wait_us", "clock"}) {
+  for (const char* key :
+       {"median_us", "p5_us", "p95_us", "p99_us", "gbps", "elements_per_s", "submit_to_wait_us", "clock"}) {
     CHECK_MESSAGE(json[key].is_null(), key);
   }
   CHECK(json["reps"] == 0);

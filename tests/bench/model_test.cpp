@@ -20,8 +20,8 @@ namespace {
 uint64_t words(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
 uint64_t elementBytes(const std::string& type) { return type == "f32" ? 4 : type == "e8m0" ? 1 : 2; }
 
-// From the words of the row and the width of its codes, which other tests hold to literal values. Nothing for ops that are not
-// known here; those of products of codes are below.
+// From the words of the row and the width of its codes, which other tests hold to literal values. Nothing for ops that
+// are not known here; those of products of codes are below.
 std::optional<uint64_t> expectedBytes(const RowNames& row) {
   const uint64_t m = row.m, k = row.k;
   if (row.op == "minmax") {
@@ -97,7 +97,8 @@ TEST_CASE("bytes of every row, by formula") {
     CHECK_MESSAGE(bytesMoved(row) >= 4, row.name());
     CHECK_MESSAGE(bytesMoved(row) <= all, row.name());
   }
-  CHECK(known == std::set<std::string>{"convert", "dequantize", "errors", "histogram", "minmax", "moments", "quantize"});
+  CHECK(known ==
+        std::set<std::string>{"convert", "dequantize", "errors", "histogram", "minmax", "moments", "quantize"});
 }
 
 TEST_CASE("products of codes say what they read, write and compute") {
@@ -163,9 +164,11 @@ TEST_CASE("types and ops choose rows, several of them too, and keep their order"
   std::vector<std::string> all, some;
   for (const selftest::Case& row : suiteRows({.suite = "quick"})) {
     const RowNames names = namesOf(row);
-    if ((names.type == "int4" || names.type == "nf4") && (names.op == "quantize" || names.op == "gather")) all.push_back(row.name());
+    if ((names.type == "int4" || names.type == "nf4") && (names.op == "quantize" || names.op == "gather"))
+      all.push_back(row.name());
   }
-  for (const selftest::Case& row : suiteRows({.suite = "quick", .types = {"nf4", "INT4"}, .ops = {"gather", "quantize"}})) {
+  for (const selftest::Case& row :
+       suiteRows({.suite = "quick", .types = {"nf4", "INT4"}, .ops = {"gather", "quantize"}})) {
     some.push_back(row.name());
   }
   CHECK(!all.empty());
@@ -249,8 +252,18 @@ TEST_CASE("the matrix models are the kernels' loop") {
 namespace {
 
 nlohmann::ordered_json row(const char* type, const char* path, nlohmann::ordered_json us) {
-  return {{"op", "dequantize"}, {"type", type}, {"m", 8}, {"n", 1}, {"k", 8}, {"device", "d"}, {"path", path},
-          {"median_us", us}, {"source", nullptr}, {"result", "f32"}, {"granularity", "row"}, {"modes", {"flat"}}};
+  return {{"op", "dequantize"},
+          {"type", type},
+          {"m", 8},
+          {"n", 1},
+          {"k", 8},
+          {"device", "d"},
+          {"path", path},
+          {"median_us", us},
+          {"source", nullptr},
+          {"result", "f32"},
+          {"granularity", "row"},
+          {"modes", {"flat"}}};
 }
 
 nlohmann::ordered_json runOf(std::vector<nlohmann::ordered_json> rows) {

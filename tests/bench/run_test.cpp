@@ -111,8 +111,8 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   for (const char* name : {"copy", "copy_kernel", "copy_buffer", "fma"}) {
     CHECK(ceilings[name]["value"].get<double>() > 0);
   }
-  CHECK(ceilings["copy"]["value"] == std::max(ceilings["copy_kernel"]["value"].get<double>(),
-                                              ceilings["copy_buffer"]["value"].get<double>()));
+  CHECK(ceilings["copy"]["value"] ==
+        std::max(ceilings["copy_kernel"]["value"].get<double>(), ceilings["copy_buffer"]["value"].get<double>()));
   // Every tier that the device has is measured, and checked against the products it should give.
   if (device.info().tier >= 2) CHECK(ceilings["dot4"]["value"].get<double>() > 0);
   if (device.info().tier >= 3) {

@@ -46,7 +46,8 @@ class SchemaCheck {
 
   void checkKeyword(const std::string& keyword, const Json& rule, const Json& schema, const Json& value,
                     const std::string& path) {
-    if (keyword == "$schema" || keyword == "$id" || keyword == "$defs" || keyword == "title" || keyword == "description") {
+    if (keyword == "$schema" || keyword == "$id" || keyword == "$defs" || keyword == "title" ||
+        keyword == "description") {
       return;
     }
     if (keyword == "$ref") {

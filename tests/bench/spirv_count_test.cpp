@@ -18,15 +18,29 @@ void put(std::vector<uint32_t>& words, uint32_t op, std::initializer_list<uint32
 }
 
 // Ids of the module below.
-enum : uint32_t { kVoid = 1, kUint, kUint4, kBool, kPointer, kSwitch, kLimit, kTwo, kMain, kCallee, kBuffer, kBufferPointer, kParameter };
+enum : uint32_t {
+  kVoid = 1,
+  kUint,
+  kUint4,
+  kBool,
+  kPointer,
+  kSwitch,
+  kLimit,
+  kTwo,
+  kMain,
+  kCallee,
+  kBuffer,
+  kBufferPointer,
+  kParameter
+};
 
 // main: if (kSwitch) { a vec4 and a scalar addition } else { callee(kTwo), callee(kLimit) }
 // callee(uint n): a multiplication; if (n == 2) two more; a store to a buffer.
 std::vector<uint32_t> module() {
   std::vector<uint32_t> words = begin();
-  put(words, 15, {5, kMain, 0});      // entry point
-  put(words, 71, {kSwitch, 1, 0});    // specialization constant 0
-  put(words, 71, {kLimit, 1, 1});     // and 1
+  put(words, 15, {5, kMain, 0});    // entry point
+  put(words, 71, {kSwitch, 1, 0});  // specialization constant 0
+  put(words, 71, {kLimit, 1, 1});   // and 1
   put(words, 20, {kBool});
   put(words, 21, {kUint, 32, 0});
   put(words, 23, {kUint4, kUint, 4});
@@ -41,8 +55,8 @@ std::vector<uint32_t> module() {
   put(words, 55, {kPointer, kParameter});
   put(words, 248, {20});
   put(words, 61, {kUint, 21, kParameter});
-  put(words, 132, {kUint, 22, 60, 61});        // not of constants
-  put(words, 170, {kBool, 23, 21, kTwo});      // n == 2
+  put(words, 132, {kUint, 22, 60, 61});    // not of constants
+  put(words, 170, {kBool, 23, 21, kTwo});  // n == 2
   put(words, 247, {25, 0});
   put(words, 250, {23, 24, 25});
   put(words, 248, {24});

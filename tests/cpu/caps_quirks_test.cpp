@@ -26,9 +26,7 @@ Snapshot device(uint32_t vendor, uint32_t driver, const char* name) {
 uint32_t lost(const Snapshot& s) { return NIB_FEATURE_ALL & ~makeCaps(s, NIB_FEATURE_ALL, nullptr).features; }
 
 // Packed so that the members order as the version does.
-constexpr uint32_t version(uint32_t major, uint32_t minor, uint32_t patch) {
-  return major << 22 | minor << 12 | patch;
-}
+constexpr uint32_t version(uint32_t major, uint32_t minor, uint32_t patch) { return major << 22 | minor << 12 | patch; }
 
 }  // namespace
 

@@ -40,7 +40,8 @@ bool takes(const std::vector<Case>& list, const NibFormatInfo& format) {
     for (const NibWeights& weights : ways) {
       Case other = c;
       NibWeights* of = selftest::findCases(c.op())->weights(other);
-      const bool like = of->granularity == weights.granularity && of->group_size == weights.group_size && of->flags == weights.flags;
+      const bool like =
+          of->granularity == weights.granularity && of->group_size == weights.group_size && of->flags == weights.flags;
       *of = weights;
       if (like && isTaken(other)) return true;
     }
@@ -128,7 +129,8 @@ TEST_CASE("a case's data have its ranges' sizes and are the same when they are m
       for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
         CHECK(one.role[role].size() == (memory.range[role].size_bytes + 3) / 4);
         CHECK(one.role[role] == two.role[role]);
-        for (const uint32_t word : one.role[role]) reads = reads || (role != NIB_ROLE_AUX && word != selftest::kUntouched);
+        for (const uint32_t word : one.role[role])
+          reads = reads || (role != NIB_ROLE_AUX && word != selftest::kUntouched);
       }
       CHECK(reads);
     }
@@ -164,7 +166,8 @@ TEST_CASE("a failed case says which word is the first that differs, where it lie
   got = expected.role[NIB_ROLE_WEIGHTS];
   const size_t scale = size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4) + 1;
   got[scale] ^= 0x80000000u;
-  const std::string text = selftest::difference(c, memory, NIB_ROLE_WEIGHTS, got.data(), expected.role[NIB_ROLE_WEIGHTS]);
+  const std::string text =
+      selftest::difference(c, memory, NIB_ROLE_WEIGHTS, got.data(), expected.role[NIB_ROLE_WEIGHTS]);
   CHECK(text.rfind("weights, scales, element 1 (word " + std::to_string(scale) + "): device 0x", 0) == 0);
 }
 

@@ -1,5 +1,5 @@
-// Products of codes by their definition: sums in 64-bit integers, scales and what follows in double precision, rounded to
-// 24 bits after every step. Nothing of it is the reference's or the shaders' code.
+// Products of codes by their definition: sums in 64-bit integers, scales and what follows in double precision, rounded
+// to 24 bits after every step. Nothing of it is the reference's or the shaders' code.
 #ifndef NIB_TESTS_CODE_PRODUCT_MODEL_H
 #define NIB_TESTS_CODE_PRODUCT_MODEL_H
 
@@ -14,8 +14,8 @@
 
 namespace nib::tests {
 
-// A product or sum, both exact in double or rounded innocuously: to 24 bits whatever the exponent, none below 2^-126, and
-// 2^127 or more is the number before it.
+// A product or sum, both exact in double or rounded innocuously: to 24 bits whatever the exponent, none below 2^-126,
+// and 2^127 or more is the number before it.
 inline double settled(double v) {
   if (!std::isfinite(v) || v == 0) return 0.0;
   int exponent = 0;
@@ -127,7 +127,8 @@ struct CodeProduct {
     double y = scaledSums(w_row, x_row);
     if (!outliers.empty()) {
       for (const Outlier& outlier : outliers[size_t(x_row)]) {
-        const double value = settled(double(w.code(w_row, outlier.col) - w.zero(w_row, outlier.col)) * w.scale(w_row, outlier.col));
+        const double value =
+            settled(double(w.code(w_row, outlier.col) - w.zero(w_row, outlier.col)) * w.scale(w_row, outlier.col));
         y = settled(y + settled(value * outlier.x));
       }
     }

@@ -109,7 +109,8 @@ void checkMemory() {
         d.result_stride = even;
         const NibMemory memory = memoryOf(d);
         const uint64_t result_stride = extra != 0 ? even : evenStride(shape.cols, to);
-        CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, from));
+        CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
+              denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, from));
         CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == denseBytes(shape.rows, shape.cols, result_stride, to));
         CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
         checkAux(memory, pair % 2 != 0);
@@ -209,8 +210,9 @@ TEST_CASE("fp32 patterns convert to every type as their values say: ten million 
 TEST_CASE("convert keeps infinities and signs, quiets NaN, and flushes denormals of fp32 and bfloat16 alone") {
   const Words special{0x00000000u, 0x80000000u, 0x007fffffu, 0x80000001u, 0x7f800000u,
                       0xff800000u, 0x7f800001u, 0xffffffffu, 0x00800000u, 0x3f800000u};
-  CHECK(convert<uint32_t>(special, NIB_TYPE_F32, NIB_TYPE_F32) ==
-        Words{0, 0x80000000u, 0, 0x80000000u, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc00000u, 0x00800000u, 0x3f800000u});
+  CHECK(convert<uint32_t>(special, NIB_TYPE_F32, NIB_TYPE_F32) == Words{0, 0x80000000u, 0, 0x80000000u, 0x7f800000u,
+                                                                        0xff800000u, 0x7fc00000u, 0xffc00000u,
+                                                                        0x00800000u, 0x3f800000u});
   CHECK(convert<uint16_t>(special, NIB_TYPE_F32, NIB_TYPE_F16) ==
         Halves{0, 0x8000, 0, 0x8000, 0x7c00, 0xfc00, 0x7e00, 0xfe00, 0, 0x3c00});
   CHECK(convert<uint16_t>(special, NIB_TYPE_F32, NIB_TYPE_BF16) ==
@@ -218,7 +220,8 @@ TEST_CASE("convert keeps infinities and signs, quiets NaN, and flushes denormals
   // Half 0x0001 is 2^-24; 0x7c01 a signalling NaN.
   CHECK(convert<uint32_t>(Halves{0x0001, 0x83ff, 0x7c01, 0xfc00}, NIB_TYPE_F16, NIB_TYPE_F32) ==
         Words{0x33800000u, 0xb87fc000u, 0x7fc00000u, 0xff800000u});
-  CHECK(convert<uint16_t>(Halves{0x0001, 0x83ff, 0xfc01}, NIB_TYPE_F16, NIB_TYPE_F16) == Halves{0x0001, 0x83ff, 0xfe00});
+  CHECK(convert<uint16_t>(Halves{0x0001, 0x83ff, 0xfc01}, NIB_TYPE_F16, NIB_TYPE_F16) ==
+        Halves{0x0001, 0x83ff, 0xfe00});
   CHECK(convert<uint16_t>(Halves{0x0001, 0x807f, 0x0080}, NIB_TYPE_BF16, NIB_TYPE_BF16) == Halves{0, 0x8000, 0x0080});
 }
 
@@ -226,7 +229,8 @@ TEST_CASE("convert overflows to infinity or saturates, and counts what did") {
   // 65519.996, 65520 and the largest fp32, with both signs; infinity is not counted.
   const Words values{0x477fefffu, 0x477ff000u, 0xff7fffffu, 0x7f800000u, 0x477fe000u};
   NibStatus status{};
-  CHECK(convert<uint16_t>(values, NIB_TYPE_F32, NIB_TYPE_F16, 0, &status) == Halves{0x7bff, 0x7c00, 0xfc00, 0x7c00, 0x7bff});
+  CHECK(convert<uint16_t>(values, NIB_TYPE_F32, NIB_TYPE_F16, 0, &status) ==
+        Halves{0x7bff, 0x7c00, 0xfc00, 0x7c00, 0x7bff});
   CHECK(status.saturated_count == 2);
   CHECK(status.nonfinite_count == 1);
   CHECK(status.first_nonfinite_not == ~3u);

@@ -1,5 +1,5 @@
-// Products whose tokens are quantized on the way against their definition: the model's codes of the tokens (model_ops.h), and
-// the model's product of those (code_product_model.h).
+// Products whose tokens are quantized on the way against their definition: the model's codes of the tokens
+// (model_ops.h), and the model's product of those (code_product_model.h).
 #include <nibble/formats.h>
 
 #include <doctest/doctest.h>
@@ -30,14 +30,16 @@ NibDynamicGemmDesc dynamicDesc(uint32_t rows, uint32_t cols, uint32_t tokens, co
 }
 
 // Of each token the first elements that reach the threshold, in ascending columns, which become zeros in `source`.
-std::vector<std::vector<Outlier>> takeOutliers(const NibDynamicGemmDesc& d, uint32_t n, model::Bytes& source, uint32_t* count) {
+std::vector<std::vector<Outlier>> takeOutliers(const NibDynamicGemmDesc& d, uint32_t n, model::Bytes& source,
+                                               uint32_t* count) {
   std::vector<std::vector<Outlier>> outliers(n);
   if (d.outlier_threshold == 0) return {};
   const uint32_t most = d.max_outliers != 0 ? d.max_outliers : d.cols;
   const uint64_t stride = d.source_stride != 0 ? d.source_stride : d.cols, size = model::sizeOf(d.source_type);
   for (uint32_t t = 0; t < n; ++t) {
     bool finite = true;
-    for (uint32_t col = 0; col < d.cols; ++col) finite &= std::isfinite(model::load(source.data(), d.source_type, t * stride + col));
+    for (uint32_t col = 0; col < d.cols; ++col)
+      finite &= std::isfinite(model::load(source.data(), d.source_type, t * stride + col));
     for (uint32_t col = 0; finite && col < d.cols && outliers[t].size() < most; ++col) {
       const double x = model::load(source.data(), d.source_type, t * stride + col);
       if (std::fabs(x) < double(d.outlier_threshold)) continue;
@@ -99,14 +101,16 @@ std::string compareWithModel(const selftest::Case& c) {
   if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
   if (!ranges.guardsHold()) return "wrote beside its ranges";
   if (ranges.copy(NIB_ROLE_WEIGHTS) != blob || ranges.copy(NIB_ROLE_INPUT) != source) return "wrote what it reads";
-  if ((d.flags & NIB_PRODUCT_STATUS) && std::memcmp(ranges.bytes(NIB_ROLE_AUX), &status, sizeof status) != 0) return "status";
+  if ((d.flags & NIB_PRODUCT_STATUS) && std::memcmp(ranges.bytes(NIB_ROLE_AUX), &status, sizeof status) != 0)
+    return "status";
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
 
 void checkMemory() {
   forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
     const uint32_t bits = nibFormatById(w.format)->bits;
-    const bool codes = w.format == NIB_FORMAT_INT8 || w.format == NIB_FORMAT_UINT8 || w.format == NIB_FORMAT_INT4 || w.format == NIB_FORMAT_UINT4;
+    const bool codes = w.format == NIB_FORMAT_INT8 || w.format == NIB_FORMAT_UINT8 || w.format == NIB_FORMAT_INT4 ||
+                       w.format == NIB_FORMAT_UINT4;
     if (!codes || w.granularity == NIB_GRANULARITY_COLUMN || (w.flags & NIB_WEIGHTS_FLAT)) return;
     if (bits == 4 && (w.flags & NIB_WEIGHTS_NARROW)) return;
     if (shape.cols > 33000 || shape.rows > (1u << 26)) return;
@@ -145,43 +149,44 @@ void checkRefusals() {
   right.input_flags = NIB_WEIGHTS_ASYMMETRIC;
   expectEachRefused<Desc>(
       right, "dynamic_gemm",
-      plus<Desc>(wrongWeights<Desc>(),
-                 {
-                     {"tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
-                     {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
-                     {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
-                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
-                     {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
-                     {"result_type", kInvalid, [](Desc& d) { d.result_type = NIB_INT8_RESULT_I32; }},
-                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 7; }},
-                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 4; }},
-                     {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
-                     {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_FLAT; }},
-                     {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW; }},
-                     {"input_flags", kUnsupported, [](Desc& d) { d.outlier_threshold = 6; }},
-                     {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = -6; }},
-                     {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = std::nanf(""); }},
-                     {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = 0x1p61f; }},
-                     {"max_outliers", kInvalid, [](Desc& d) { d.max_outliers = 1; }},
-                     {"max_outliers", kInvalid,
-                      [](Desc& d) {
-                        d.input_flags = 0;
-                        d.outlier_threshold = 6;
-                        d.max_outliers = 65;
-                      }},
-                     {"max_outliers", kInvalid,
-                      [](Desc& d) {
-                        d.input_flags = 0;
-                        d.outlier_threshold = 6;
-                        d.source_stride = 0;
-                        d.rows = 1;
-                        d.result_stride = 0;
-                        d.tokens = 1u << 25;
-                      }},
-                     {"weights.format", kUnsupported,
-                      [](Desc& d) { d.weights = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64); }},
-                     {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
-                 }));
+      plus<Desc>(
+          wrongWeights<Desc>(),
+          {
+              {"tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
+              {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+              {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
+              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
+              {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 0x40000000u; }},
+              {"result_type", kInvalid, [](Desc& d) { d.result_type = NIB_INT8_RESULT_I32; }},
+              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 7; }},
+              {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 4; }},
+              {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
+              {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_FLAT; }},
+              {"input_flags", kInvalid, [](Desc& d) { d.input_flags = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW; }},
+              {"input_flags", kUnsupported, [](Desc& d) { d.outlier_threshold = 6; }},
+              {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = -6; }},
+              {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = std::nanf(""); }},
+              {"outlier_threshold", kInvalid, [](Desc& d) { d.outlier_threshold = 0x1p61f; }},
+              {"max_outliers", kInvalid, [](Desc& d) { d.max_outliers = 1; }},
+              {"max_outliers", kInvalid,
+               [](Desc& d) {
+                 d.input_flags = 0;
+                 d.outlier_threshold = 6;
+                 d.max_outliers = 65;
+               }},
+              {"max_outliers", kInvalid,
+               [](Desc& d) {
+                 d.input_flags = 0;
+                 d.outlier_threshold = 6;
+                 d.source_stride = 0;
+                 d.rows = 1;
+                 d.result_stride = 0;
+                 d.tokens = 1u << 25;
+               }},
+              {"weights.format", kUnsupported,
+               [](Desc& d) { d.weights = weights(NIB_FORMAT_NF4, NIB_GRANULARITY_GROUP, 64); }},
+              {"weights.flags", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+          }));
 }
 
 }  // namespace

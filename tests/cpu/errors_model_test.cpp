@@ -1,4 +1,5 @@
-// Error statistics against sums of the definition in long double: what is exact must be equal, sums must keep their bound.
+// Error statistics against sums of the definition in long double: what is exact must be equal, sums must keep their
+// bound.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -87,7 +88,8 @@ void checkTile(const NibErrorTile& tile, const Sums& exact) {
   checkSum(sums.reference_magnitudes, exact.x_magnitudes, exact.x_magnitudes, "sum of |x|");
 }
 
-NibErrorsDesc errorsDesc(uint32_t rows, uint32_t cols, uint32_t reference = NIB_TYPE_F32, uint32_t candidate = NIB_TYPE_F32) {
+NibErrorsDesc errorsDesc(uint32_t rows, uint32_t cols, uint32_t reference = NIB_TYPE_F32,
+                         uint32_t candidate = NIB_TYPE_F32) {
   NibErrorsDesc d = selftest::describe<NibErrorsDesc>(NIB_OP_ERRORS);
   d.rows = rows;
   d.cols = cols;
@@ -230,7 +232,8 @@ TEST_CASE("sums keep their bound for values of any size, sign and spread") {
           const double size = std::ldexp(1 + random.unit(), exponent - int(random.below(uint32_t(spread) + 1)));
           const double value = std::copysign(std::min(size, 0x1.fffffep127), random.unit() - 0.3);
           x[i] = model::bitsOfFloat(float(value));
-          const double other = std::min(std::fabs(value * (1 + std::ldexp(random.unit() - 0.5, -loss))), 0x1.fffffep127);
+          const double other =
+              std::min(std::fabs(value * (1 + std::ldexp(random.unit() - 0.5, -loss))), 0x1.fffffep127);
           y[i] = model::bitsOfFloat(float(std::copysign(other, random.below(9) == 0 ? -value : value)));
         }
         INFO("exponent ", exponent, " spread ", spread, " loss ", loss);
@@ -328,7 +331,8 @@ TEST_CASE("a tensor cut at tiles has the totals of the whole one") {
   nibErrorsAdd(&whole, tiles.data(), tiles.size(), 0);
   const auto part = [&](size_t from, size_t to) {
     const auto begin = std::ptrdiff_t(from), end = std::ptrdiff_t(to);
-    const std::vector<NibErrorTile> some = tilesOf({x.begin() + begin, x.begin() + end}, {y.begin() + begin, y.begin() + end});
+    const std::vector<NibErrorTile> some =
+        tilesOf({x.begin() + begin, x.begin() + end}, {y.begin() + begin, y.begin() + end});
     nibErrorsAdd(&cut, some.data(), some.size(), from);
   };
   part(0, 2048);

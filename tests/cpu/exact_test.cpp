@@ -14,9 +14,9 @@
 #include <string>
 #include <vector>
 
+#include "../shaders/exact_probe.h"
 #include "exact_inputs.h"
 #include "rational.h"
-#include "../shaders/exact_probe.h"
 
 #if defined(__SSE2__) || defined(_M_X64)
 #include <xmmintrin.h>
@@ -137,9 +137,7 @@ void checkEncoder(Convert encode, const RoundingTable& table, Definition definit
 
 // Division by a device that keeps Vulkan's promise and no more: the quotient is off by up to two ulp, and a residual
 // computed exactly is used to mend it. It stands in for hardware that the software drivers in CI do not imitate.
-float inexactQuotient(float x, float y, int ulps) {
-  return floatOf(bitsOf(x / y) + static_cast<std::uint32_t>(ulps));
-}
+float inexactQuotient(float x, float y, int ulps) { return floatOf(bitsOf(x / y) + static_cast<std::uint32_t>(ulps)); }
 
 float mendedQuotient(float x, float y, int ulps) {
   const float q = inexactQuotient(x, y, ulps);
@@ -381,9 +379,8 @@ TEST_CASE("every half becomes the fp32 it stands for") {
   Tally tally;
   for (std::uint32_t h = 0; h < 65536; ++h) {
     const std::uint32_t magnitude = h & 0x7fffu, sign = (h & 0x8000u) << 16;
-    const std::uint32_t wanted =
-        magnitude >= 0x7c00u ? 0x7f800000u | (magnitude & 0x3ffu) << 13
-                             : bitsOf(static_cast<float>(valueOfCode(magnitude, 10, 15)));
+    const std::uint32_t wanted = magnitude >= 0x7c00u ? 0x7f800000u | (magnitude & 0x3ffu) << 13
+                                                      : bitsOf(static_cast<float>(valueOfCode(magnitude, 10, 15)));
     tally.expectEqual(nibHalfToF32Bits(h), sign | wanted, h);
     tally.expectEqual(nibHalfToF32Bits(h | 0xabcd0000u), sign | wanted, h);  // upper bits are ignored
     if (magnitude <= 0x7c00u) tally.expectEqual(nibF32ToHalfBits(nibHalfToF32Bits(h)), h, h);
@@ -465,15 +462,21 @@ TEST_CASE("every E4M3 and E5M2 code becomes the fp32 it stands for") {
 
 TEST_CASE("fp32 becomes the nearest E4M3 or E5M2 code with ties to even, saturating") {
   const RoundingTable e4m3 = makeTable(0x7eu, 3, 7);
-  checkEncoder(nibF32ToE4m3Bits, e4m3, [&](std::uint32_t bits) {
-    const std::uint32_t sign = signOf(bits) >> 24;
-    return sign | (nibIsNonFinite(bits) ? 0x7fu : std::min(e4m3.nearest(magnitudeOf(bits)), 0x7eu));
-  }, 14);
+  checkEncoder(
+      nibF32ToE4m3Bits, e4m3,
+      [&](std::uint32_t bits) {
+        const std::uint32_t sign = signOf(bits) >> 24;
+        return sign | (nibIsNonFinite(bits) ? 0x7fu : std::min(e4m3.nearest(magnitudeOf(bits)), 0x7eu));
+      },
+      14);
   const RoundingTable e5m2 = makeTable(0x7bu, 2, 15);
-  checkEncoder(nibF32ToE5m2Bits, e5m2, [&](std::uint32_t bits) {
-    const std::uint32_t sign = signOf(bits) >> 24;
-    return sign | (nibIsNonFinite(bits) ? 0x7fu : std::min(e5m2.nearest(magnitudeOf(bits)), 0x7bu));
-  }, 15);
+  checkEncoder(
+      nibF32ToE5m2Bits, e5m2,
+      [&](std::uint32_t bits) {
+        const std::uint32_t sign = signOf(bits) >> 24;
+        return sign | (nibIsNonFinite(bits) ? 0x7fu : std::min(e5m2.nearest(magnitudeOf(bits)), 0x7bu));
+      },
+      15);
   CHECK(nibF32ToE4m3(464.0f) == 0x7eu);
   CHECK(nibF32ToE4m3(-1e38f) == 0xfeu);
   CHECK(nibF32ToE5m2(61440.0f) == 0x7bu);

@@ -46,8 +46,7 @@ inline bool allowed(VkStructureType type) {
   switch (static_cast<int64_t>(type)) {
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_ID_PROPERTIES:
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES:
-    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES:
-      return true;
+    case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES: return true;
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES:
       return d.core(VK_API_VERSION_1_2) || d.has("VK_KHR_driver_properties");
     case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FLOAT_CONTROLS_PROPERTIES:
@@ -66,8 +65,7 @@ inline bool allowed(VkStructureType type) {
       return d.core(VK_API_VERSION_1_4) || d.has("VK_EXT_pipeline_robustness");
     case 1000506000:  // cooperative matrix features
       return d.has("VK_KHR_cooperative_matrix");
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -100,9 +98,8 @@ inline VKAPI_ATTR void VKAPI_CALL getProperties2(VkPhysicalDevice device, VkPhys
         auto* x = reinterpret_cast<VkPhysicalDeviceSubgroupProperties*>(s);
         x->subgroupSize = 64;
         x->supportedStages = VK_SHADER_STAGE_COMPUTE_BIT;
-        x->supportedOperations =
-            VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT | VK_SUBGROUP_FEATURE_BALLOT_BIT |
-            VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
+        x->supportedOperations = VK_SUBGROUP_FEATURE_BASIC_BIT | VK_SUBGROUP_FEATURE_ARITHMETIC_BIT |
+                                 VK_SUBGROUP_FEATURE_BALLOT_BIT | VK_SUBGROUP_FEATURE_SHUFFLE_BIT;
         break;
       }
       case VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES: {
@@ -236,9 +233,15 @@ inline VkCooperativeMatrixPropertiesKHR fakeShape(uint32_t k, VkScopeKHR scope) 
 
 // Everything nibble knows, as extensions: enough at every version.
 inline std::vector<std::string> allExtensions() {
-  return {"VK_KHR_shader_float16_int8",        "VK_KHR_shader_float_controls", "VK_KHR_vulkan_memory_model",
-          "VK_KHR_driver_properties",          "VK_KHR_swapchain",             "VK_KHR_shader_integer_dot_product",
-          "VK_EXT_subgroup_size_control",      "VK_EXT_pipeline_robustness",   "VK_KHR_cooperative_matrix"};
+  return {"VK_KHR_shader_float16_int8",
+          "VK_KHR_shader_float_controls",
+          "VK_KHR_vulkan_memory_model",
+          "VK_KHR_driver_properties",
+          "VK_KHR_swapchain",
+          "VK_KHR_shader_integer_dot_product",
+          "VK_EXT_subgroup_size_control",
+          "VK_EXT_pipeline_robustness",
+          "VK_KHR_cooperative_matrix"};
 }
 
 }  // namespace nib::test

@@ -20,8 +20,8 @@ TEST_CASE("formats are listed in ascending id, each once, and nothing beyond the
     CHECK(std::strlen(info->name) > 0);
     CHECK(info->bits >= 1);
     CHECK(info->bits <= 8);
-    CHECK((info->weights_flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
-                                           NIB_WEIGHTS_SCALE_RULE)) == 0);
+    CHECK((info->weights_flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT |
+                                           NIB_WEIGHTS_NESTED | NIB_WEIGHTS_SCALE_RULE)) == 0);
     CHECK(info->granularities != 0);
     CHECK(info->granularities < 16);
     CHECK(info->scale_types != 0);

@@ -16,7 +16,8 @@ using namespace nib::tests;
 
 namespace {
 
-NibGatherDesc gatherDesc(uint32_t rows, uint32_t cols, uint32_t count, const NibWeights& w, NibType result = NIB_TYPE_F32) {
+NibGatherDesc gatherDesc(uint32_t rows, uint32_t cols, uint32_t count, const NibWeights& w,
+                         NibType result = NIB_TYPE_F32) {
   NibGatherDesc d = selftest::describe<NibGatherDesc>(NIB_OP_GATHER);
   d.rows = rows;
   d.cols = cols;
@@ -81,20 +82,19 @@ void checkRefusals() {
   for (const NibFormatInfo* info : scaledFormats()) {
     Desc right = gatherDesc(4, 64, 9, weights(info->format, NIB_GRANULARITY_GROUP, 32), NIB_TYPE_BF16);
     right.result_stride = 66;
-    expectEachRefused(right, "gather",
-                      plus<Desc>(wrongWeights<Desc>(),
-                                 {
-                                     {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
-                                     {"count", kInvalid, [](Desc& d) { d.count = 0; }},
-                                     {"count", kInvalid, [](Desc& d) { d.count = 1u << 26; }},
-                                     {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
-                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
-                                     {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
-                                     {"cols", kUnsupported,
-                                      [](Desc& d) {
-                                        d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.result_stride = 80;
-                                      }},
-                                 }));
+    expectEachRefused(
+        right, "gather",
+        plus<Desc>(wrongWeights<Desc>(),
+                   {
+                       {"flags", kInvalid, [](Desc& d) { d.flags = 1; }},
+                       {"count", kInvalid, [](Desc& d) { d.count = 0; }},
+                       {"count", kInvalid, [](Desc& d) { d.count = 1u << 26; }},
+                       {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
+                       {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
+                       {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65; }},
+                       {"cols", kUnsupported,
+                        [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.result_stride = 80; }},
+                   }));
   }
 }
 

@@ -67,7 +67,8 @@ Model load(const NibHistogramDesc& d, const Bytes& output, const NibMemory& memo
   const bool is_signed = (d.flags & NIB_HISTOGRAM_SIGNED) != 0;
   m.side = is_signed ? d.bins / 2 : d.bins;
   if (fresh) return m;
-  std::memcpy(&m.head, &output[size_t(memory.part[NIB_PART_HEADS].offset_bytes + index * sizeof m.head)], sizeof m.head);
+  std::memcpy(&m.head, &output[size_t(memory.part[NIB_PART_HEADS].offset_bytes + index * sizeof m.head)],
+              sizeof m.head);
   for (uint32_t i = 0; i < d.bins; ++i) {
     uint64_t count;
     std::memcpy(&count, &output[size_t(memory.part[NIB_PART_COUNTS].offset_bytes + (index * d.bins + i) * 8)], 8);
@@ -77,7 +78,8 @@ Model load(const NibHistogramDesc& d, const Bytes& output, const NibMemory& memo
 }
 
 void store(const NibHistogramDesc& d, const Model& m, const NibMemory& memory, uint64_t index, Bytes& output) {
-  std::memcpy(&output[size_t(memory.part[NIB_PART_HEADS].offset_bytes + index * sizeof m.head)], &m.head, sizeof m.head);
+  std::memcpy(&output[size_t(memory.part[NIB_PART_HEADS].offset_bytes + index * sizeof m.head)], &m.head,
+              sizeof m.head);
   for (uint32_t i = 0; i < d.bins; ++i) {
     const auto found = m.counts.find(int64_t(i) - ((d.flags & NIB_HISTOGRAM_SIGNED) != 0 ? m.side : 0));
     const uint64_t count = found != m.counts.end() ? found->second : 0;
@@ -92,7 +94,9 @@ Bytes modelled(const NibHistogramDesc& d, const NibMemory& memory, const uint8_t
   std::vector<std::vector<double>> values(size_t(countOf(d)));
   for (uint64_t row = 0; row < n; ++row) {
     for (uint64_t col = 0; col < d.cols; ++col) {
-      const uint64_t index = d.granularity == NIB_GRANULARITY_ROW ? row : d.granularity == NIB_GRANULARITY_COLUMN ? col : 0;
+      const uint64_t index = d.granularity == NIB_GRANULARITY_ROW      ? row
+                             : d.granularity == NIB_GRANULARITY_COLUMN ? col
+                                                                       : 0;
       values[size_t(index)].push_back(model::load(source, d.source_type, row * stride + col));
     }
   }
@@ -119,12 +123,14 @@ Bytes collected(uint32_t cols, uint32_t granularity, const std::vector<float>& s
                 const std::vector<std::pair<uint32_t, uint32_t>>& runs) {
   Bytes output;
   for (const auto& [first, rows] : runs) {
-    const NibHistogramDesc d = histogramDesc(rows, cols, granularity, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 256);
+    const NibHistogramDesc d =
+        histogramDesc(rows, cols, granularity, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 256);
     Ranges ranges(asOp(d));
     REQUIRE(ranges.valid());
     if (output.empty()) output.assign(ranges.size(NIB_ROLE_OUTPUT), 0);
     ranges.write(NIB_ROLE_OUTPUT, output);
-    ranges.write(NIB_ROLE_INPUT, std::vector<float>(source.begin() + first * cols, source.begin() + (first + rows) * cols));
+    ranges.write(NIB_ROLE_INPUT,
+                 std::vector<float>(source.begin() + first * cols, source.begin() + (first + rows) * cols));
     REQUIRE(ranges.run(rows) == NIB_SUCCESS);
     output = ranges.copy(NIB_ROLE_OUTPUT);
   }
@@ -191,7 +197,8 @@ TEST_CASE("histograms of every case of the shared list are the model's bytes") {
     REQUIRE(ranges.valid());
     prepare(c, ranges);
     const Bytes source = ranges.copy(NIB_ROLE_INPUT);
-    const Bytes result = modelled(c.as<NibHistogramDesc>(), ranges.memory, source.data(), c.n, ranges.copy(NIB_ROLE_OUTPUT));
+    const Bytes result =
+        modelled(c.as<NibHistogramDesc>(), ranges.memory, source.data(), c.n, ranges.copy(NIB_ROLE_OUTPUT));
     REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
     const std::string difference = firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
     INFO(c.name());
@@ -210,22 +217,25 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
     CHECK(collected(kCols, granularity, source, {{59, 1}, {20, 39}, {0, 20}}) == whole);
     CHECK(collected(kCols, granularity, source, {{40, 20}, {0, 20}, {20, 20}}) == whole);
     // And merging what two collected.
-    Bytes one = collected(kCols, granularity, source, {{0, 25}}), other = collected(kCols, granularity, source, {{25, 35}});
+    Bytes one = collected(kCols, granularity, source, {{0, 25}}),
+          other = collected(kCols, granularity, source, {{25, 35}});
     const NibHistogramDesc d = histogramDesc(kRows, kCols, granularity, NIB_HISTOGRAM_SIGNED, 256);
     NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(asOp(d), nullptr, &memory) == NIB_SUCCESS);
     for (uint64_t i = 0; i < countOf(d); ++i) {
       NibHistogramHead heads[2];
       std::vector<uint64_t> counts[2];
-      const auto at = [&](Bytes& bytes, NibPart part, uint64_t size) { return &bytes[size_t(memory.part[part].offset_bytes + i * size)]; };
+      const auto at = [&](Bytes& bytes, NibPart part, uint64_t size) {
+        return &bytes[size_t(memory.part[part].offset_bytes + i * size)];
+      };
       for (int s = 0; s < 2; ++s) {
         Bytes& bytes = s == 0 ? one : other;
         std::memcpy(&heads[s], at(bytes, NIB_PART_HEADS, 32), 32);
         counts[s].resize(256);
         std::memcpy(counts[s].data(), at(bytes, NIB_PART_COUNTS, 2048), 2048);
       }
-      REQUIRE(nibHistogramMerge(256, NIB_HISTOGRAM_SIGNED, &heads[0], counts[0].data(), &heads[1], counts[1].data(), nullptr) ==
-              NIB_SUCCESS);
+      REQUIRE(nibHistogramMerge(256, NIB_HISTOGRAM_SIGNED, &heads[0], counts[0].data(), &heads[1], counts[1].data(),
+                                nullptr) == NIB_SUCCESS);
       std::memcpy(at(one, NIB_PART_HEADS, 32), &heads[0], 32);
       std::memcpy(at(one, NIB_PART_COUNTS, 2048), counts[0].data(), 2048);
     }
@@ -234,7 +244,8 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
 }
 
 TEST_CASE("bins hold what lies between their edges, and counts pass 2^32") {
-  const NibHistogramDesc d = histogramDesc(1, 6, NIB_GRANULARITY_TENSOR, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 128);
+  const NibHistogramDesc d =
+      histogramDesc(1, 6, NIB_GRANULARITY_TENSOR, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 128);
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   std::vector<uint64_t> counts(128, 0);
@@ -242,7 +253,8 @@ TEST_CASE("bins hold what lies between their edges, and counts pass 2^32") {
   NibHistogramHead head{128, 0, -1.0f, 2.0f, 0xffffffffull, 0};  // [0, 4) in 64 bins of 1/16
   std::memcpy(ranges.part(NIB_ROLE_OUTPUT, NIB_PART_HEADS), &head, sizeof head);
   std::memcpy(ranges.part(NIB_ROLE_OUTPUT, NIB_PART_COUNTS), counts.data(), 1024);
-  ranges.write(NIB_ROLE_INPUT, std::vector<float>{0.0f, -0.0f, 0.0625f, -0.0625f, 3.999f, std::nextafter(-0.0625f, 0.0f)});
+  ranges.write(NIB_ROLE_INPUT,
+               std::vector<float>{0.0f, -0.0f, 0.0625f, -0.0625f, 3.999f, std::nextafter(-0.0625f, 0.0f)});
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
   std::memcpy(&head, ranges.part(NIB_ROLE_OUTPUT, NIB_PART_HEADS), sizeof head);
   std::memcpy(counts.data(), ranges.part(NIB_ROLE_OUTPUT, NIB_PART_COUNTS), 1024);

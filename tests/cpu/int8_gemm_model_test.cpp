@@ -28,14 +28,17 @@ std::string compareWithModel(const selftest::Case& c) {
   model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
 
   const uint32_t batch = d.batch != 0 ? d.batch : 1;
-  const auto at = [&](const model::Bytes& blob, NibPart part) { return blob.data() + ranges.memory.part[part].offset_bytes; };
+  const auto at = [&](const model::Bytes& blob, NibPart part) {
+    return blob.data() + ranges.memory.part[part].offset_bytes;
+  };
   const uint64_t row_bytes = model::roundUp(d.cols, 4);
-  const CodeProduct m{d,
-                      {d.weights, weights.data(), at(weights, NIB_PART_SCALES), at(weights, NIB_PART_ZEROS), row_bytes, d.cols},
-                      {d.input, input.data(), at(input, NIB_PART_INPUT_SCALES), at(input, NIB_PART_INPUT_ZEROS),
-                       d.input_stride != 0 ? d.input_stride : row_bytes, d.cols},
-                      at(weights, NIB_PART_BIAS),
-                      at(weights, NIB_PART_TABLE)};
+  const CodeProduct m{
+      d,
+      {d.weights, weights.data(), at(weights, NIB_PART_SCALES), at(weights, NIB_PART_ZEROS), row_bytes, d.cols},
+      {d.input, input.data(), at(input, NIB_PART_INPUT_SCALES), at(input, NIB_PART_INPUT_ZEROS),
+       d.input_stride != 0 ? d.input_stride : row_bytes, d.cols},
+      at(weights, NIB_PART_BIAS),
+      at(weights, NIB_PART_TABLE)};
   const uint32_t size = m.toCode() ? 1 : d.result_type == NIB_TYPE_F16 || d.result_type == NIB_TYPE_BF16 ? 2 : 4;
   const uint64_t stride = d.result_stride != 0 ? d.result_stride : model::roundUp(d.rows, 4 / size);
   for (uint32_t b = 0; b < batch; ++b) {
@@ -84,7 +87,8 @@ void checkMemory() {
     d.weights = w;
     d.input.flags = turn % 3 == 1 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) : 0u;
     const uint64_t batch = d.batch != 0 ? d.batch : 1, rows = shape.rows * batch, tokens = d.tokens * batch;
-    if (rows * shape.cols > kMostElements || tokens * (uint64_t(shape.rows) + 4) > kMostElements || rows > UINT32_MAX) return;
+    if (rows * shape.cols > kMostElements || tokens * (uint64_t(shape.rows) + 4) > kMostElements || rows > UINT32_MAX)
+      return;
     const NibMemory memory = memoryOf(d);
     const model::Layout l = model::layoutOf(rows, shape.cols, w);
     checkWeightParts(memory, l);
@@ -122,7 +126,9 @@ void checkRefusals() {
     d.result_zero = d.table_zero = 0;
     d.weights = d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0);
   };
-  const auto dense = [](Desc& d) { d.result_type = NIB_TYPE_F16, d.result_scale = d.table_scale = 0, d.result_zero = d.table_zero = 0; };
+  const auto dense = [](Desc& d) {
+    d.result_type = NIB_TYPE_F16, d.result_scale = d.table_scale = 0, d.result_zero = d.table_zero = 0;
+  };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   expectEachRefused<Desc>(
       right, "int8_gemm",
@@ -155,7 +161,8 @@ void checkRefusals() {
                      {"table_zero", kInvalid, [](Desc& d) { d.activation = NIB_ACTIVATION_RELU, d.table_scale = 0; }},
                      {"result_type", kInvalid, [=](Desc& d) { raw(d), d.flags = NIB_PRODUCT_BIAS; }},
                      {"result_type", kInvalid, [=](Desc& d) { raw(d), d.activation = NIB_ACTIVATION_RELU; }},
-                     {"GROUP", kInvalid, [=](Desc& d) { raw(d), d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 32); }},
+                     {"GROUP", kInvalid,
+                      [=](Desc& d) { raw(d), d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 32); }},
                      {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = NIB_FORMAT_INT4; }},
                      {"input.format", kUnsupported, [](Desc& d) { d.input.format = NIB_FORMAT_NF4; }},
                      {"weights.granularity", kUnsupported,

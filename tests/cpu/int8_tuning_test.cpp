@@ -85,7 +85,8 @@ TEST_CASE("tiles are no larger than the tokens there are, rounded up to a power 
 
 TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile") {
   Int8MatrixTiling t;
-  for (const Int8Matrix shape : {Int8Matrix{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
+  for (const Int8Matrix shape :
+       {Int8Matrix{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
     for (const uint32_t tokens : kSides) {
       REQUIRE(chooseInt8Matrices(32, shape, {4096, tokens, 4096, 4096}, &t) == (tokens > 8));
       if (tokens <= 8) continue;

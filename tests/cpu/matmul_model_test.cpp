@@ -6,10 +6,10 @@
 #include <limits>
 #include <vector>
 
-#include "reference/reference.h"
 #include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
+#include "reference/reference.h"
 #include "refusals.h"
 
 using namespace nib;
@@ -24,7 +24,8 @@ double share(const NibMatmulDesc& d) {
 }
 
 void checkCases(uint32_t format) {
-  for (const selftest::Case& c : selftest::thinned(selftest::casesOf(NIB_OP_MATMUL, format, selftest::Extent::kFull), 5)) {
+  for (const selftest::Case& c :
+       selftest::thinned(selftest::casesOf(NIB_OP_MATMUL, format, selftest::Extent::kFull), 5)) {
     INFO(c.name());
     NibMemory memory{sizeof(NibMemory)};
     REQUIRE(nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS);
@@ -58,7 +59,8 @@ void checkMemory() {
     CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == end);
     CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
           tests::denseBytes(tokens, d.cols, d.input_stride != 0 ? d.input_stride : d.cols, d.input_type));
-    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == tests::denseBytes(tokens, d.rows, evenStride(d.rows, d.result_type), d.result_type));
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes ==
+          tests::denseBytes(tokens, d.rows, evenStride(d.rows, d.result_type), d.result_type));
     checkAux(memory, false);
     return memory;
   };
@@ -72,7 +74,8 @@ void checkMemory() {
   };
   constexpr uint64_t kMostTokens = 11 * 2;
   const auto fits = [](const Extents& shape) {
-    return (uint64_t(shape.cols) + 3) * kMostTokens <= kMostElements && (uint64_t(shape.rows) + 1) * kMostTokens <= kMostElements &&
+    return (uint64_t(shape.cols) + 3) * kMostTokens <= kMostElements &&
+           (uint64_t(shape.rows) + 1) * kMostTokens <= kMostElements &&
            uint64_t(shape.rows) * 2 * shape.cols <= kMostElements;
   };
   forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
@@ -148,11 +151,11 @@ void checkRefusals() {
     right.weights = weights(info->format, NIB_GRANULARITY_GROUP, 32);
     expectEachRefused(right, "matmul", wrong);
     expectEachRefused(right, "matmul", wrong_sides);
-    expectEachRefused(right, "matmul", {{"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 17; }},
-                                        {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 999; }},
-                                        {"cols", kUnsupported, [](Desc& d) {
-                                           d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.input_stride = 80;
-                                         }}});
+    expectEachRefused(right, "matmul",
+                      {{"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 17; }},
+                       {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 999; }},
+                       {"cols", kUnsupported,
+                        [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT, d.cols = 80, d.input_stride = 80; }}});
   }
   right.weights = selftest::denseWeights(NIB_TYPE_F16);
   expectEachRefused(right, "matmul", wrong);
@@ -160,10 +163,11 @@ void checkRefusals() {
   if (nibFormatById(NIB_FORMAT_FP8) != nullptr && nibFormatById(NIB_FORMAT_FP8_E5M2) != nullptr) {
     expectEachRefused(right, "matmul", wrong_codes);
   }
-  expectEachRefused(right, "matmul", {{"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
-                                      {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 1; }},
-                                      {"group_size", kInvalid, [](Desc& d) { d.weights.group_size = 32; }},
-                                      {"flags", kInvalid, [](Desc& d) { d.weights.flags = 1; }}});
+  expectEachRefused(right, "matmul",
+                    {{"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = NIB_TYPE_E8M0; }},
+                     {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 1; }},
+                     {"group_size", kInvalid, [](Desc& d) { d.weights.group_size = 32; }},
+                     {"flags", kInvalid, [](Desc& d) { d.weights.flags = 1; }}});
 }
 
 }  // namespace
@@ -194,7 +198,8 @@ TEST_CASE("matmul adds bias, activates, adds what the output holds, in this orde
   CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
 }
 
-TEST_CASE("matmul of several matrices takes each one's rows, tokens and bias; fewer tokens leave the others' results alone") {
+TEST_CASE(
+    "matmul of several matrices takes each one's rows, tokens and bias; fewer tokens leave the others' results alone") {
   NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.batch = 2;
   d.flags = NIB_PRODUCT_BIAS;
@@ -311,10 +316,14 @@ TEST_CASE("matmul's activations at points known from tables") {
     double y;
   };
   // GELU(1) = Phi(1), SiLU(1) = 1/(1 + 1/e).
-  const Point points[] = {{NIB_ACTIVATION_RELU, -3, 0},         {NIB_ACTIVATION_RELU, 3, 3},
-                          {NIB_ACTIVATION_RELU6, 7, 6},         {NIB_ACTIVATION_RELU6, -1, 0},
-                          {NIB_ACTIVATION_GELU, 1, 0.8413447460685429},  {NIB_ACTIVATION_GELU, -1, -0.15865525393145705},
-                          {NIB_ACTIVATION_GELU_TANH, 1, 0.8411919906082768}, {NIB_ACTIVATION_SILU, 1, 0.7310585786300049},
+  const Point points[] = {{NIB_ACTIVATION_RELU, -3, 0},
+                          {NIB_ACTIVATION_RELU, 3, 3},
+                          {NIB_ACTIVATION_RELU6, 7, 6},
+                          {NIB_ACTIVATION_RELU6, -1, 0},
+                          {NIB_ACTIVATION_GELU, 1, 0.8413447460685429},
+                          {NIB_ACTIVATION_GELU, -1, -0.15865525393145705},
+                          {NIB_ACTIVATION_GELU_TANH, 1, 0.8411919906082768},
+                          {NIB_ACTIVATION_SILU, 1, 0.7310585786300049},
                           {NIB_ACTIVATION_SILU, -100, 0}};
   for (const Point& point : points) {
     NibMatmulDesc d = product(1, 1, 1, selftest::denseWeights(NIB_TYPE_F32));

@@ -54,7 +54,9 @@ TEST_CASE("few rows are cut along their columns on devices that would idle, many
   CHECK(columnParts({1, 1u << 28, 1, 1, 16, 8}) == 16);
 }
 
-TEST_CASE("matmul's tiles fit shared memory, workgroup and the register tile of an invocation; CPUs and few tokens have none") {
+TEST_CASE(
+    "matmul's tiles fit shared memory, workgroup and the register tile of an invocation; CPUs and few tokens have "
+    "none") {
   CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kCpu, 128, 0, false}, 32768).rows == 0);
   CHECK(chooseMatmul({4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 0, false}, 32768).rows == 0);
   for (const uint32_t run : {16u, 32u}) {
@@ -62,7 +64,8 @@ TEST_CASE("matmul's tiles fit shared memory, workgroup and the register tile of 
       for (const uint32_t workgroup : {32u, 64u, 128u}) {
         for (const uint32_t tokens : {9u, 16u, 33u, 2048u}) {
           for (const uint32_t rows : {1u, 40u, 4096u}) {
-            const MatmulTiles t = chooseMatmul({rows, 4096, tokens, 1, run, 1}, {kDiscrete, workgroup, 32, false}, shared);
+            const MatmulTiles t =
+                chooseMatmul({rows, 4096, tokens, 1, run, 1}, {kDiscrete, workgroup, 32, false}, shared);
             REQUIRE(t.rows != 0);
             CHECK(t.shared_bytes <= shared);
             CHECK(t.shared_bytes == run * (t.rows + 4 + t.tokens + 4) * 4);
@@ -110,7 +113,8 @@ TEST_CASE("measured choices of matvec keep to the kernel's limits, or change not
               const uint32_t value[4] = {lanes, rows, tokens, unit};
               MatvecTiles t = usual;
               if (!tuneMatvec(value, shape, device, &t)) {
-                CHECK((t.lanes == usual.lanes && t.rows == usual.rows && t.tokens == usual.tokens && t.unit == usual.unit));
+                CHECK((t.lanes == usual.lanes && t.rows == usual.rows && t.tokens == usual.tokens &&
+                       t.unit == usual.unit));
                 continue;
               }
               ++taken;
@@ -196,7 +200,8 @@ TEST_CASE("whole rows are taken where they were measured, on a device that has t
   CHECK((t.lanes == 0 && t.tokens == 16 && t.unit == 2 && t.load_runs == 2));  // four runs would be of two groups
   CHECK_FALSE(tuneMatvec(good, shape, has_not, &t));
   CHECK_FALSE(tuneMatvec(good, shape, narrow, &t));
-  for (const auto& bad : {std::initializer_list<uint32_t>{0, 2, 8, 4}, {0, 4, 3, 4}, {0, 4, 32, 4}, {0, 4, 8, 0}, {0, 4, 8, 17}}) {
+  for (const auto& bad :
+       {std::initializer_list<uint32_t>{0, 2, 8, 4}, {0, 4, 3, 4}, {0, 4, 32, 4}, {0, 4, 8, 0}, {0, 4, 8, 17}}) {
     CHECK_FALSE(tuneMatvec(bad.begin(), shape, has, &t));
   }
 }

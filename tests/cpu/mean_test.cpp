@@ -7,9 +7,9 @@
 #include <cmath>
 #include <vector>
 
-#include "selftest/recipe.h"
 #include "model.h"
 #include "run_op.h"
+#include "selftest/recipe.h"
 
 using namespace nib;
 using namespace nib::tests;

@@ -1,4 +1,5 @@
-// Formulas of nibGetMemory's numbers that share nothing with the library: what every op's test of its memory is made of.
+// Formulas of nibGetMemory's numbers that share nothing with the library: what every op's test of its memory is made
+// of.
 #ifndef NIB_TESTS_MEMORY_CHECKS_H
 #define NIB_TESTS_MEMORY_CHECKS_H
 
@@ -118,8 +119,8 @@ void forEachWeights(Visit&& visit) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     for (const NibWeights& w : allWeights(*nibFormatAt(i))) {
       for (const Extents& shape : kExtents) {
-        INFO(nibFormatAt(i)->name, " granularity ", w.granularity, " group ", w.group_size, " flags ", w.flags, " scales ",
-             w.scale_type, " ", shape.rows, "x", shape.cols);
+        INFO(nibFormatAt(i)->name, " granularity ", w.granularity, " group ", w.group_size, " flags ", w.flags,
+             " scales ", w.scale_type, " ", shape.rows, "x", shape.cols);
         visit(w, shape, checked++);
       }
     }

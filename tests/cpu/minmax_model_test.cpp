@@ -51,7 +51,8 @@ void checkMemory() {
                                  : granularity == NIB_GRANULARITY_ROW  ? shape.rows
                                                                        : shape.cols;
           CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 16 * count);
-          CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, type));
+          CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
+                denseBytes(shape.rows, shape.cols, uint64_t(shape.cols) + extra, type));
           CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);
           checkAux(memory, false);
         }

@@ -72,8 +72,8 @@ inline double valueOf(uint32_t type, uint32_t bits) {
   return floatOfBits(wide);
 }
 
-// The pattern of a value that is one of the type's, infinite or NaN. -0 keeps its sign; bfloat16 denormals become zeros;
-// 0 as a power of two is 0.
+// The pattern of a value that is one of the type's, infinite or NaN. -0 keeps its sign; bfloat16 denormals become
+// zeros; 0 as a power of two is 0.
 inline uint32_t bitsOf(uint32_t type, double v) {
   if (type == NIB_TYPE_E8M0) return v == 0.0 ? 0u : uint32_t(std::ilogb(v) + 127);
   if (type == NIB_TYPE_F32) return bitsOfFloat(float(v));
@@ -139,9 +139,9 @@ struct FormatModel {
 };
 
 // Defines the model of a format of kernels.list, in its golden test.
-#define NIB_DEFINE_FORMAT_MODEL(NAME, ...)           \
-  namespace nib::model {                             \
-  extern const FormatModel kFormatModel_##NAME;      \
+#define NIB_DEFINE_FORMAT_MODEL(NAME, ...)             \
+  namespace nib::model {                               \
+  extern const FormatModel kFormatModel_##NAME;        \
   const FormatModel kFormatModel_##NAME = __VA_ARGS__; \
   }
 
@@ -203,8 +203,8 @@ inline const Format* formatOf(uint32_t id) {
   return nullptr;
 }
 
-// The midpoint of a codebook's values `code` and `code + 1`, rounded to fp32: the sum of two fp32 values of these sizes is
-// exact in a double, and is then rounded once.
+// The midpoint of a codebook's values `code` and `code + 1`, rounded to fp32: the sum of two fp32 values of these sizes
+// is exact in a double, and is then rounded once.
 inline double codebookThreshold(const Format& format, uint32_t code) {
   return double(float((double(format.values[code]) + double(format.values[code + 1])) / 2.0));
 }
@@ -255,8 +255,8 @@ struct Extent {
   }
   bool empty() const { return min > max; }
 
-  // The mean of magnitudes, after all are met: multiples of 2^-22 of the largest's power of two, halves up; the sum and the
-  // count are rounded to fp32. At most 2^30 of them, so that their sum is exact.
+  // The mean of magnitudes, after all are met: multiples of 2^-22 of the largest's power of two, halves up; the sum and
+  // the count are rounded to fp32. At most 2^30 of them, so that their sum is exact.
   double units = 0;
   uint32_t count = 0;
 
@@ -281,8 +281,8 @@ struct Scale {
 };
 
 // A block of ggml's, from the text of formats.md: d = m / -8 (-16) with m the first element of the largest size; or
-// d = (max - min) / 15 (31), with the minimum; or d = absmax / 127. Codes with 1/d, d as it was before it became a half,
-// unless that is 0 (codes of 0) or too large (the largest half is then used).
+// d = (max - min) / 15 (31), with the minimum; or d = absmax / 127. Codes with 1/d, d as it was before it became a
+// half, unless that is 0 (codes of 0) or too large (the largest half is then used).
 struct GgmlBlock {
   Scale scale;
   std::vector<uint32_t> codes;  // stored form
@@ -330,7 +330,8 @@ inline GgmlBlock ggmlBlock(const Format& format, const std::vector<double>& x) {
     double code;
     if (absmax) {
       code = std::copysign(std::fmin(std::floor(std::fabs(y) + 0.5), 127.0), y);
-      if (std::fabs(y) - std::floor(std::fabs(y)) < 0.5) code = std::copysign(std::fmin(std::floor(std::fabs(y)), 127.0), y);
+      if (std::fabs(y) - std::floor(std::fabs(y)) < 0.5)
+        code = std::copysign(std::fmin(std::floor(std::fabs(y)), 127.0), y);
     } else {
       code = std::floor(fp32(y + (minimum ? 0.5 : format.middle() + 0.5)));
       code = std::fmax(std::fmin(code, format.levels()), 0.0);

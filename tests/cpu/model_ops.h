@@ -70,7 +70,7 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   l.codes_bytes = l.rows * l.row_bytes;
   l.scales_bytes = roundUp(l.scale_count * sizeOf(w.scale_type), 4);
   l.zeros_bytes = w.flags & NIB_WEIGHTS_ASYMMETRIC ? roundUp(l.scale_count, 4)
-                  : l.format->minimum()          ? roundUp(l.scale_count * 2, 4)
+                  : l.format->minimum()            ? roundUp(l.scale_count * 2, 4)
                                                    : 0;
   l.scales_offset = roundUp(l.codes_bytes, 256);
   const bool nested = (w.flags & NIB_WEIGHTS_NESTED) != 0;
@@ -96,7 +96,8 @@ inline double ordinaryOrZero(double v) { return std::fabs(v) >= 0x1p-120 && std:
 
 inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, uint64_t index) {
   if (l.nested_offset != 0) {
-    const double offset = load(blob + l.nested_offset, NIB_TYPE_F32, 0), block = load(blob + l.nested_offset, NIB_TYPE_F32, 1 + index / 256);
+    const double offset = load(blob + l.nested_offset, NIB_TYPE_F32, 0),
+                 block = load(blob + l.nested_offset, NIB_TYPE_F32, 1 + index / 256);
     const double usable_block = block > 0 ? ordinaryOrZero(block) : 0.0;
     Scale scale;
     scale.value = ordinaryOrZero(fp32(flushed(fp32(mapped(blob[l.scales_offset + index]) * usable_block)) + offset));
@@ -119,8 +120,8 @@ inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, 
   return usable(value, zero);
 }
 
-// Double quantization of all scales: their mean, of multiples of 2^-22 of the largest's power of two; in blocks of 256 the
-// nearest entry of the map to what is left over the largest of it.
+// Double quantization of all scales: their mean, of multiples of 2^-22 of the largest's power of two; in blocks of 256
+// the nearest entry of the map to what is left over the largest of it.
 inline void nest(const Layout& l, Bytes& blob, const std::vector<Scale>& scales) {
   double largest = 0;
   for (const Scale& scale : scales) largest = std::fmax(largest, scale.value);
@@ -183,16 +184,19 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
       std::fill_n(&blob[size_t(row * l.row_bytes)], l.row_bytes, uint8_t(0));
       for (uint64_t col = 0; col < l.cols; col += 32) {
         const auto from = x.begin() + std::ptrdiff_t(row * l.cols + col);
-        const GgmlBlock block = ggmlBlock(*l.format, {from, from + std::ptrdiff_t(std::min<uint64_t>(32, l.cols - col))});
+        const GgmlBlock block =
+            ggmlBlock(*l.format, {from, from + std::ptrdiff_t(std::min<uint64_t>(32, l.cols - col))});
         const uint64_t index = row * l.scales_per_row + col / 32;
         storeBits(&blob[size_t(l.scales_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.value + 0.0));
-        if (l.format->minimum()) storeBits(&blob[size_t(l.zeros_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.zero));
+        if (l.format->minimum())
+          storeBits(&blob[size_t(l.zeros_offset + index * 2)], 2, bitsOf(NIB_TYPE_F16, block.scale.zero));
         if (status != nullptr) status->saturated_count += block.scale.saturated;
         for (size_t i = 0; i < block.codes.size(); ++i) putCode(l, blob, row, col + i, block.codes[i]);
       }
     }
     for (uint64_t i = count * 2; last_rows && i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
-    for (uint64_t i = count * 2; last_rows && l.format->minimum() && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
+    for (uint64_t i = count * 2; last_rows && l.format->minimum() && i % 4 != 0; ++i)
+      blob[size_t(l.zeros_offset + i)] = 0;
     return;
   }
 
@@ -221,7 +225,8 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
       if (l.zeros_bytes != 0) blob[size_t(l.zeros_offset + i)] = uint8_t(l.format->stored(uint32_t(scale.zero)));
     }
     const bool padded = last_rows || l.by_tensor || l.by_column;
-    for (uint64_t i = l.nested_offset != 0 ? count : count * scale_bytes; padded && i % 4 != 0; ++i) blob[size_t(l.scales_offset + i)] = 0;
+    for (uint64_t i = l.nested_offset != 0 ? count : count * scale_bytes; padded && i % 4 != 0; ++i)
+      blob[size_t(l.scales_offset + i)] = 0;
     for (uint64_t i = count; padded && l.zeros_bytes != 0 && i % 4 != 0; ++i) blob[size_t(l.zeros_offset + i)] = 0;
   }
 

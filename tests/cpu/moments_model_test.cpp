@@ -46,7 +46,8 @@ struct Exact {
 };
 
 void checkWithin(double got, Real exact, Real scale) {
-  const double over = scale == 0 ? (got == 0 ? 0.0 : HUGE_VAL) : double(std::fabs(Real(got) - exact) / (scale * kBound));
+  const double over =
+      scale == 0 ? (got == 0 ? 0.0 : HUGE_VAL) : double(std::fabs(Real(got) - exact) / (scale * kBound));
   worst = std::max(worst, over);
   CHECK(over <= 1);
 }
@@ -69,7 +70,8 @@ void checkMemory() {
       const bool tensor = granularity == NIB_GRANULARITY_TENSOR;
       if (!tensor && shape.cols > (1u << 22)) continue;
       const NibMemory memory = memoryOf(momentsDesc(shape.rows, shape.cols, granularity));
-      const uint64_t tiles = tensor ? (uint64_t(shape.rows) * shape.cols + 1023) / 1024 : (uint64_t(shape.rows) + 255) / 256 * shape.cols;
+      const uint64_t tiles =
+          tensor ? (uint64_t(shape.rows) * shape.cols + 1023) / 1024 : (uint64_t(shape.rows) + 255) / 256 * shape.cols;
       CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 32 * tiles);
       CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, shape.cols, NIB_TYPE_F32));
       CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == 0);

@@ -1,5 +1,5 @@
-// What every op's tests/cpu/NAME_model_test.cpp proves beside its results, so that tests can walk the ops: the linker asks
-// for what an op lacks.
+// What every op's tests/cpu/NAME_model_test.cpp proves beside its results, so that tests can walk the ops: the linker
+// asks for what an op lacks.
 #ifndef NIB_TESTS_OP_TEST_H
 #define NIB_TESTS_OP_TEST_H
 
@@ -13,9 +13,9 @@ struct OpTest {
 };
 
 // In namespace nib::tests.
-#define NIB_DEFINE_OP_TEST(NAME, ...)   \
-  namespace nib::tests {                \
-  extern const OpTest kOpTest_##NAME;   \
+#define NIB_DEFINE_OP_TEST(NAME, ...)          \
+  namespace nib::tests {                       \
+  extern const OpTest kOpTest_##NAME;          \
   const OpTest kOpTest_##NAME = {__VA_ARGS__}; \
   }
 

@@ -49,7 +49,7 @@ TEST_CASE("groups that are no groups of their size have no order") {
   CHECK(orderOf({0, 0, 0, 1}, 2).empty());
   CHECK(orderOf({0, 0, 0, 0}, 2).empty());
   CHECK(orderOf({1, 1, 1, 1}, 2).empty());
-  CHECK(orderOf({0, 2, 0, 1}, 2).empty());           // no such group
+  CHECK(orderOf({0, 2, 0, 1}, 2).empty());  // no such group
   CHECK(orderOf({0, 1, 0, UINT32_MAX}, 2).empty());
   CHECK(orderOf({0, 1}, 0).empty());
   uint32_t one = 0;

@@ -20,18 +20,10 @@ inline void fillScales(uint8_t* at, uint32_t type, size_t size_bytes, uint64_t s
                     : type == NIB_TYPE_F16 ? 0x1000u + (random.bits() & 0x3fffu)
                                            : 0x3800u + (random.bits() & 0x0fffu);
     switch (random.below(16)) {
-      case 0:
-        bits = random.bits();
-        break;
-      case 1:
-        bits = 0;
-        break;
-      case 2:
-        bits = type == NIB_TYPE_F32 ? 0x03800000u + random.below(3) - 1u : 0x0380u + random.below(3) - 1u;
-        break;
-      case 3:
-        bits |= type == NIB_TYPE_F32 ? 0x80000000u : 0x8000u;
-        break;
+      case 0: bits = random.bits(); break;
+      case 1: bits = 0; break;
+      case 2: bits = type == NIB_TYPE_F32 ? 0x03800000u + random.below(3) - 1u : 0x0380u + random.below(3) - 1u; break;
+      case 3: bits |= type == NIB_TYPE_F32 ? 0x80000000u : 0x8000u; break;
     }
     std::memcpy(at + i * bytes, &bits, bytes);  // little-endian
   }

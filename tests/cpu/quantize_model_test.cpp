@@ -66,7 +66,8 @@ void checkMemory() {
     const NibMemory memory = memoryOf(d);
     checkWeights(memory, model::layoutOf(shape.rows, shape.cols, w));
     checkAux(memory, status);
-    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == denseBytes(shape.rows, shape.cols, strided ? padded : shape.cols, dense));
+    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
+          denseBytes(shape.rows, shape.cols, strided ? padded : shape.cols, dense));
     CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 0);
   });
 }
@@ -118,9 +119,9 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
     const NibFormatInfo* info = nibFormatById(format.id);
     std::vector<selftest::Case> list;
     for (int recipe = 0; recipe <= int(selftest::Recipe::kMixed); ++recipe) {
-      for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW),
-                                  uint32_t(NIB_WEIGHTS_SCALE_CEIL), uint32_t(NIB_WEIGHTS_SCALE_EVEN),
-                                  uint32_t(NIB_WEIGHTS_SCALE_RCEIL)}) {
+      for (const uint32_t mode :
+           {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_SCALE_CEIL),
+            uint32_t(NIB_WEIGHTS_SCALE_EVEN), uint32_t(NIB_WEIGHTS_SCALE_RCEIL)}) {
         if ((mode & ~info->weights_flags) != 0) continue;
         for (uint32_t types = 0; types < 12; ++types) {
           if (!(info->scale_types >> types % 4 & 1u)) continue;
@@ -130,8 +131,9 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
             c.recipe = selftest::Recipe(recipe);
             c.seed = ++seed;
             c.n = 64;
-            c.set(quantizeDesc(64, 81, weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, mode, NibType(types % 4)),
-                               NibType(types / 4), flags));
+            c.set(quantizeDesc(
+                64, 81, weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, mode, NibType(types % 4)),
+                NibType(types / 4), flags));
             list.push_back(c);
           }
         }

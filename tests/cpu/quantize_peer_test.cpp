@@ -42,7 +42,8 @@ void compareWithPeer(const NibQuantizeDesc& d, Ranges& ranges, Comparison& compa
       const int peer = int(std::min(std::max(unclamped, narrow ? 1.0 : 0.0), l.format->levels()));
       const uint64_t bit = col * l.format->bits;
       const uint8_t* at = &blob[row * l.row_bytes + bit / 8];
-      const uint32_t two = at[0] | (bit % 8 + l.format->bits > 8 ? uint32_t(at[1]) << 8 : 0u);  // it may lie across bytes
+      const uint32_t two =
+          at[0] | (bit % 8 + l.format->bits > 8 ? uint32_t(at[1]) << 8 : 0u);  // it may lie across bytes
       const uint32_t stored = two >> (bit % 8) & ((1u << l.format->bits) - 1u);
       const int ours = int(l.format->stored(stored));
       ++comparison.codes;
@@ -117,8 +118,9 @@ TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-2
 TEST_CASE("in ordinary data only the ends of a group may differ from a peer that divides") {
   for (const model::Format& format : model::scaledFormats()) {
     if (!format.affine()) continue;
-    for (const selftest::Recipe recipe : {selftest::Recipe::kNormal, selftest::Recipe::kUniform, selftest::Recipe::kRange,
-                                          selftest::Recipe::kOutlier, selftest::Recipe::kOneSign}) {
+    for (const selftest::Recipe recipe :
+         {selftest::Recipe::kNormal, selftest::Recipe::kUniform, selftest::Recipe::kRange, selftest::Recipe::kOutlier,
+          selftest::Recipe::kOneSign}) {
       for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
         selftest::Case c;
         c.recipe = recipe;

@@ -125,8 +125,9 @@ TEST_CASE("a scale beyond its type saturates and is counted; one that rounds dow
   // The others end at 2^126, 7e80: rows of absmax 2^126, just more, and the largest number there is. Half of 2^126 is
   // 0.5 of each scale: code 12 (0.3893 .. 0.50166).
   for (const NibType type : {NIB_TYPE_BF16, NIB_TYPE_F32}) {
-    const Result r = quantizeRows(NIB_FORMAT_NF4, 0, type, 3,
-                                  {0x1p126f, 0x1p125f, std::nextafter(0x1p126f, INFINITY), 0x1p125f, -0x1.fffffep127f, 0x1p125f});
+    const Result r =
+        quantizeRows(NIB_FORMAT_NF4, 0, type, 3,
+                     {0x1p126f, 0x1p125f, std::nextafter(0x1p126f, INFINITY), 0x1p125f, -0x1.fffffep127f, 0x1p125f});
     CHECK(r.scales == (type == NIB_TYPE_BF16 ? Patterns(3, 0x7e80u) : Patterns(3, 0x7e800000u)));
     CHECK(r.codes == Codes{15, 12, 15, 12, 0, 12});
     CHECK(r.status.saturated_count == 2);

@@ -1,5 +1,6 @@
-// Packed layouts, byte for byte, written out from their descriptions: compressed-tensors' pack-quantized and plain rows,
-// bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing. And there and back again.
+// Packed layouts, byte for byte, written out from their descriptions: compressed-tensors' pack-quantized and plain
+// rows, bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing. And there and back
+// again.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -53,7 +54,8 @@ Blob unpack(uint32_t rows, uint32_t cols, NibLayout layout, const NibWeights& w,
   REQUIRE(ranges.valid());
   ranges.write(NIB_ROLE_INPUT, packed.codes);
   const NibMemoryPart& zeros = ranges.memory.part[NIB_PART_PACKED_ZEROS];
-  if (!packed.zeros.empty()) std::memcpy(ranges.bytes(NIB_ROLE_INPUT) + zeros.offset_bytes, packed.zeros.data(), packed.zeros.size());
+  if (!packed.zeros.empty())
+    std::memcpy(ranges.bytes(NIB_ROLE_INPUT) + zeros.offset_bytes, packed.zeros.data(), packed.zeros.size());
   REQUIRE(ranges.run(rows) == NIB_SUCCESS);
   CHECK(ranges.guardsHold());
   Blob blob;
@@ -80,7 +82,8 @@ PackedBytes packedBytes(uint32_t layout, const Extents& shape, const model::Layo
       return {l.codes_bytes, l.zeros_bytes == 0 ? 0 : (of_rows * bits + 31) / 32 * groups * 4};
     }
     case NIB_LAYOUT_BITSANDBYTES: return {(rows * cols + 1) / 2, 0};
-    default: return {rows * ((cols + 31) / 32) * (l.format->minimum() ? 4 : 2) + rows * ((cols + 31) / 32) * 4 * bits, 0};
+    default:
+      return {rows * ((cols + 31) / 32) * (l.format->minimum() ? 4 : 2) + rows * ((cols + 31) / 32) * 4 * bits, 0};
   }
 }
 
@@ -151,7 +154,8 @@ TEST_CASE("what is packed and unpacked is packed to the same bytes again, in eve
       CHECK(blob.guardsHold());
       again.write(NIB_ROLE_WEIGHTS, blob.copy(NIB_ROLE_WEIGHTS));
       REQUIRE(again.run(c.n) == NIB_SUCCESS);
-      CHECK(firstDifference(again.bytes(NIB_ROLE_OUTPUT), packed.bytes(NIB_ROLE_OUTPUT), packed.size(NIB_ROLE_OUTPUT)) == "");
+      CHECK(firstDifference(again.bytes(NIB_ROLE_OUTPUT), packed.bytes(NIB_ROLE_OUTPUT),
+                            packed.size(NIB_ROLE_OUTPUT)) == "");
       ++count;
     }
   }
@@ -169,8 +173,8 @@ TEST_CASE("packed rows of int4: -8..-1 are 0x76543210, zero points go along colu
   for (uint8_t row = 0; row < 9; ++row) zeros.insert(zeros.end(), {uint8_t(row + 1), uint8_t(15 - row)});
   const Packed packed = pack(9, 17, NIB_LAYOUT_PACKED_ROWS, w, codes, {}, zeros);
   CHECK(packed.codes == codes);
-  // Word (0, 0): rows 0..7 of group 0: 1..8, the first in the low nibble: 87654321; (0, 1): 15..8: 89abcdef; (1, 0): row
-  // 8: 9; (1, 1): 7.
+  // Word (0, 0): rows 0..7 of group 0: 1..8, the first in the low nibble: 87654321; (0, 1): 15..8: 89abcdef; (1, 0):
+  // row 8: 9; (1, 1): 7.
   CHECK(packed.zeros == Bytes{0x21, 0x43, 0x65, 0x87, 0xef, 0xcd, 0xab, 0x89, 9, 0, 0, 0, 7, 0, 0, 0});
   const Blob back = unpack(9, 17, NIB_LAYOUT_PACKED_ROWS, w, packed);
   CHECK(back.codes == codes);
@@ -222,8 +226,8 @@ TEST_CASE("ggml blocks: scale, minimum, fifth bits, then codes j and j + 16 in a
   Bytes wanted{0x34, 0x12};
   for (int j = 0; j < 16; ++j) wanted.push_back(uint8_t((15 - j) << 4 | j));
   Packed packed = pack(1, 32, NIB_LAYOUT_GGUF, q(NIB_FORMAT_Q4_0), codes, {0x34, 0x12});
-  CHECK(packed.codes == Bytes{0x34, 0x12, 0xf0, 0xe1, 0xd2, 0xc3, 0xb4, 0xa5, 0x96, 0x87, 0x78, 0x69, 0x5a, 0x4b, 0x3c, 0x2d,
-                              0x1e, 0x0f, 0, 0});
+  CHECK(packed.codes == Bytes{0x34, 0x12, 0xf0, 0xe1, 0xd2, 0xc3, 0xb4, 0xa5, 0x96, 0x87,
+                              0x78, 0x69, 0x5a, 0x4b, 0x3c, 0x2d, 0x1e, 0x0f, 0,    0});
   CHECK(Bytes(packed.codes.begin(), packed.codes.begin() + 18) == wanted);
   Blob back = unpack(1, 32, NIB_LAYOUT_GGUF, q(NIB_FORMAT_Q4_0), packed);
   CHECK(back.codes == codes);
@@ -246,7 +250,7 @@ TEST_CASE("ggml blocks: scale, minimum, fifth bits, then codes j and j + 16 in a
                     0x30, 0xca, 0x49, 0xab, 0xbd, 0x38, 0xeb, 0xcd, 0xbb, 0xff};
   packed = pack(1, 32, NIB_LAYOUT_GGUF, q(NIB_FORMAT_Q5_0), dense, {0x00, 0x3c});
   CHECK(packed.codes == Bytes{0x00, 0x3c, 0x00, 0x00, 0xff, 0xff, 0x00, 0x11, 0x22, 0x33, 0x44, 0x55,
-                              0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0, 0});
+                              0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0,    0});
   CHECK(unpack(1, 32, NIB_LAYOUT_GGUF, q(NIB_FORMAT_Q5_0), packed).codes == dense);
 
   // Q8_0: 34 bytes, the codes in order.

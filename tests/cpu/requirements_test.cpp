@@ -37,8 +37,10 @@ FakeDriver complete(uint32_t version) {
 std::vector<std::string> asked(const void* first, const void* end) {
   std::vector<std::string> out;
   const auto note = [&](VkBool32 value, const char* name) {
-    if (value == VK_TRUE) out.push_back(name);
-    else if (value != VK_FALSE) out.push_back("?bool");
+    if (value == VK_TRUE)
+      out.push_back(name);
+    else if (value != VK_FALSE)
+      out.push_back("?bool");
   };
   for (const VkBaseInStructure* s = static_cast<const VkBaseInStructure*>(first);
        s != nullptr && static_cast<const void*>(s) != end; s = s->pNext) {

@@ -113,7 +113,8 @@ inline std::string firstDifference(const uint8_t* got, const uint8_t* wanted, si
 inline std::vector<const NibFormatInfo*> scaledFormats() {
   std::vector<const NibFormatInfo*> list;
   for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) {
-    if ((info->granularities >> NIB_GRANULARITY_TENSOR & 1u) && !(info->flags & NIB_FORMAT_OWN_SCALES)) list.push_back(info);
+    if ((info->granularities >> NIB_GRANULARITY_TENSOR & 1u) && !(info->flags & NIB_FORMAT_OWN_SCALES))
+      list.push_back(info);
   }
   return list;
 }

@@ -130,7 +130,8 @@ TEST_CASE("saturated scales are counted once per scale, for found scales only") 
 
 TEST_CASE("without the flag there is no status, and the codes are the same") {
   for (const NibFormatInfo* info : scaledFormats()) {
-    const NibQuantizeDesc with = quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_GROUP, info->group_multiple));
+    const NibQuantizeDesc with =
+        quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_GROUP, info->group_multiple));
     NibQuantizeDesc without = with;
     without.flags = 0;
     Ranges a(asOp(with)), b(asOp(without));

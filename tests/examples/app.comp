@@ -6,7 +6,10 @@ layout(local_size_x = 64) in;
 layout(set = 0, binding = 0) buffer Weights { float weights[]; };
 layout(set = 0, binding = 1) readonly buffer Back { float back[]; };
 layout(set = 0, binding = 2) buffer Worst { uint worst; };
-layout(push_constant) uniform Push { uint mode; uint count; };
+layout(push_constant) uniform Push {
+  uint mode;
+  uint count;
+};
 
 void main() {
   uint i = gl_GlobalInvocationID.x;

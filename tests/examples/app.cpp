@@ -3,8 +3,8 @@
 //   own dispatch -> quantize -> dequantize -> own dispatch, in one command buffer.
 //
 // It uses volk as games do; nibble has its own small function table and leaves volk's pointers alone.
-#include "cpu/cpu_run.h"
 #include "app_vulkan.h"  // volk.h, so before nibble.h
+#include "cpu/cpu_run.h"
 
 #include <nibble/nibble.h>
 
@@ -66,8 +66,8 @@ NibContext* adopt(const app::Instance& instance, const app::Device& device, cons
 struct Places {
   NibBufferRange weights{};  // fp32
   NibBufferRange blob{};
-  NibBufferRange back{};     // fp32
-  NibBufferRange aux{};      // scratch of both plans: they run one after the other
+  NibBufferRange back{};  // fp32
+  NibBufferRange aux{};   // scratch of both plans: they run one after the other
   NibBufferRange worst{};
   VkDeviceSize total = 0;
 };
@@ -83,8 +83,8 @@ Places plan(const NibMemory& quantize, const NibMemory& dequantize) {
   places.weights = take(quantize.range[NIB_ROLE_INPUT].size_bytes);
   places.blob = take(quantize.range[NIB_ROLE_WEIGHTS].size_bytes);
   places.back = take(dequantize.range[NIB_ROLE_OUTPUT].size_bytes);
-  places.aux = take(std::max<VkDeviceSize>(
-      {quantize.range[NIB_ROLE_AUX].size_bytes, dequantize.range[NIB_ROLE_AUX].size_bytes, 4}));
+  places.aux = take(
+      std::max<VkDeviceSize>({quantize.range[NIB_ROLE_AUX].size_bytes, dequantize.range[NIB_ROLE_AUX].size_bytes, 4}));
   places.worst = take(4);
   return places;
 }
@@ -186,8 +186,8 @@ int main() {
   need(nibCreateBinding(quantize_plan, &quantize_ranges, &quantize_binding), "nibCreateBinding");
   need(nibCreateBinding(dequantize_plan, &dequantize_ranges, &dequantize_binding), "nibCreateBinding");
 
-  app::Shader shader = app::createShader(device, nib::kSpirv_app, nib::kSpirvWords_app,
-                                         {places.weights, places.back, places.worst});
+  app::Shader shader =
+      app::createShader(device, nib::kSpirv_app, nib::kSpirvWords_app, {places.weights, places.back, places.worst});
   app::runOnce(device, [&](VkCommandBuffer commands) {
     record(commands, shader, places, quantize_plan, quantize_binding, dequantize_plan, dequantize_binding);
   });

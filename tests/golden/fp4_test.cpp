@@ -14,14 +14,16 @@ constexpr uint32_t kFp4 = NIB_FORMAT_FP4;
 const NibWeights kRow = weights(kFp4, NIB_GRANULARITY_ROW, 0);
 const Bytes kOne{0x00, 0x00, 0x80, 0x3f};  // 1.0f
 
-// bitsandbytes' magnitudes by the low three bits of a code, in twelfths, and its thresholds with the codes that they part.
+// bitsandbytes' magnitudes by the low three bits of a code, in twelfths, and its thresholds with the codes that they
+// part.
 constexpr float kMagnitudes[8] = {float(0 / 12.0), float(0.0625 / 12.0), float(8 / 12.0), float(12 / 12.0),
                                   float(4 / 12.0), float(6 / 12.0),      float(2 / 12.0), float(3 / 12.0)};
 constexpr float kThresholds[7] = {0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f, 0.4166667f, 0.583333f, 0.8333333f};
 constexpr uint32_t kAscending[8] = {0, 1, 6, 7, 4, 5, 2, 3};
 }  // namespace
 
-NIB_DEFINE_FORMAT_MODEL(fp4, {.kind = Kind::kSignedCodebook, .values = kMagnitudes, .thresholds = kThresholds, .ascending = kAscending})
+NIB_DEFINE_FORMAT_MODEL(
+    fp4, {.kind = Kind::kSignedCodebook, .values = kMagnitudes, .thresholds = kThresholds, .ascending = kAscending})
 
 TEST_CASE("FP4 is described as its documentation says") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
@@ -49,8 +51,9 @@ TEST_CASE("FP4 codes 0..15 of absmax 1 are 0, 1/192, 2/3, 1, 1/3, 1/2, 1/6, 1/4 
 
 TEST_CASE("FP4 magnitudes are their own codes, and negative ones have bit 3") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
-  const std::vector<float> x{0.0f,  0.0625f / 12.0f,  8.0f / 12.0f,  1.0f,  4.0f / 12.0f,  0.5f,  2.0f / 12.0f,  0.25f,
-                             -0.0f, -0.0625f / 12.0f, -8.0f / 12.0f, -1.0f, -4.0f / 12.0f, -0.5f, -2.0f / 12.0f, -0.25f};
+  const std::vector<float> x{
+      0.0f,  0.0625f / 12.0f,  8.0f / 12.0f,  1.0f,  4.0f / 12.0f,  0.5f,  2.0f / 12.0f,  0.25f,
+      -0.0f, -0.0625f / 12.0f, -8.0f / 12.0f, -1.0f, -4.0f / 12.0f, -0.5f, -2.0f / 12.0f, -0.25f};
   // -0 is not below 0: code 0.
   CHECK(quantize(1, 16, kRow, x).codeWords() == Words{0x76543210u, 0xfedcba90u});
 }

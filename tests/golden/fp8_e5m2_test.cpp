@@ -46,7 +46,8 @@ TEST_CASE("FP8 E5M2 scales are absmax / 57344") {
 
 TEST_CASE("FP8 E5M2 values: ordinary, denormal, infinite and NaN") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP8_E5M2);
-  // 7b: 57344 = 47600000; 01: 2^-16 = 37800000; 83: -3 * 2^-16 = -1.5 * 2^-15 = b8400000; 7c, fc: infinite; 7d, fe: NaN.
+  // 7b: 57344 = 47600000; 01: 2^-16 = 37800000; 83: -3 * 2^-16 = -1.5 * 2^-15 = b8400000; 7c, fc: infinite; 7d, fe:
+  // NaN.
   CHECK(dequantize(1, 8, kRow, {0x3c, 0x7b, 0x01, 0x83, 0x7c, 0xfc, 0x7d, 0xfe}, kOne) ==
         Words{0x3f800000u, 0x47600000u, 0x37800000u, 0xb8400000u, 0x7f800000u, 0xff800000u, 0x7fc00000u, 0xffc00000u});
   // Scale 2^-112: 2^-14 * 2^-112 = 2^-126 is ordinary; 3 * 2^-16 * 2^-112 is less: 0.

@@ -37,7 +37,8 @@ TEST_CASE("FP8 E4M3 ordinary, largest and smallest codes") {
 
 TEST_CASE("FP8 E4M3 rounds to nearest, ties to even, and saturates") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP8);
-  // 1.0625 lies between 1 (38, even) and 1.125 (39): 38. 1.1875 between 39 and 1.25 (3a): 3a. A little more or less: 39.
+  // 1.0625 lies between 1 (38, even) and 1.125 (39): 38. 1.1875 between 39 and 1.25 (3a): 3a. A little more or
+  // less: 39.
   CHECK(given({1.0625f, 1.1875f, 1.06251f, 1.18749f}) == Words{0x39393a38u});
   // 464 lies between 448 and the missing 480: 7e, as all beyond. 432 lies between 416 (7d) and 448 (7e, even).
   CHECK(given({464.0f, 1e30f, -1e30f, 432.0f}) == Words{0x7efe7e7eu});
@@ -67,7 +68,8 @@ TEST_CASE("FP8 E4M3 values: ordinary, denormal, largest, and NaN stays NaN") {
   // 38: 1; 7e: 448 = 43e00000; 01: 2^-9 = 3b000000; 87: -7 * 2^-9 = -1.75 * 2^-7 = bc600000; 7f, ff: NaN.
   CHECK(dequantize(1, 6, kRow, {0x38, 0x7e, 0x01, 0x87, 0x7f, 0xff, 0, 0}, kOne) ==
         Words{0x3f800000u, 0x43e00000u, 0x3b000000u, 0xbc600000u, 0x7fc00000u, 0xffc00000u});
-  // Scale 2^-120: 448 * 2^-120 = 1.75 * 2^-112: exponent 15: 07e00000. 2^-6 * 2^-120 = 2^-126: 00800000. 7 * 2^-9 is less: 0.
+  // Scale 2^-120: 448 * 2^-120 = 1.75 * 2^-112: exponent 15: 07e00000. 2^-6 * 2^-120 = 2^-126: 00800000. 7 * 2^-9 is
+  // less: 0.
   CHECK(dequantize(1, 4, kRow, {0x7e, 0x08, 0x07, 0x87}, {0x00, 0x00, 0x80, 0x03}) ==
         Words{0x07e00000u, 0x00800000u, 0x00000000u, 0x80000000u});
   // Scale 2^125: 4 * 2^125 = 2^127 (7f000000); 8 * 2^125 is beyond fp32: its largest number.

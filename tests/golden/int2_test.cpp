@@ -42,7 +42,8 @@ TEST_CASE("int2 narrow: absmax over 1, codes -1, 0, 1 only") {
 
 TEST_CASE("int2 asymmetric: zero point in 0..3, groups of 16 are one word each") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT2);
-  // First group -1..2: s = 1, z = 1: codes 0, 1, 3, then fourteen zeros of code 1. Second group 0..3: z = 0: 3, 2, zeros.
+  // First group -1..2: s = 1, z = 1: codes 0, 1, 3, then fourteen zeros of code 1. Second group 0..3: z = 0: 3, 2,
+  // zeros.
   std::vector<float> x(32, 0.0f);
   x[0] = -1.0f;
   x[2] = 2.0f;

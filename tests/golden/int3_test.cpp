@@ -70,8 +70,8 @@ TEST_CASE("int3 rows end on whole 32 codes, padded with 0") {
 TEST_CASE("int3 asymmetric: zero point in 0..7") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
   // -1..2.5: range 3.5 in 7 steps of 1/2: z = 2. Codes 0, 2, 7, 3: 0 | 2<<3 | 7<<6 | 3<<9 = 0x7d0.
-  const Blob blob = quantize(1, 4, weights(kInt3, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC),
-                             {-1.0f, 0.0f, 2.5f, 0.5f});
+  const Blob blob =
+      quantize(1, 4, weights(kInt3, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC), {-1.0f, 0.0f, 2.5f, 0.5f});
   CHECK(blob.codeWords() == Words{0x7d0u, 0u, 0u});
   CHECK(blob.scaleWords() == Words{0x3f000000u});
   CHECK(blob.zeros == Bytes{2, 0, 0, 0});

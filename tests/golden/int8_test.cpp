@@ -123,7 +123,8 @@ TEST_CASE("int8 scales are rounded to their type before codes are made") {
 
 TEST_CASE("int8 rows start on words, parts on multiples of 256 bytes, padding is zero") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
-  // 3 x 5: two words a row; the scales of rows 0..2 are 1, 2 and the zero row's 0 as half: 3c00 4000 0000, then padding.
+  // 3 x 5: two words a row; the scales of rows 0..2 are 1, 2 and the zero row's 0 as half: 3c00 4000 0000, then
+  // padding.
   const NibWeights w = weights(kInt8, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16);
   const Blob blob = quantize(3, 5, w,
                              {127.5f, 1.0f, 2.0f, 3.0f, 4.0f,   // s = 1

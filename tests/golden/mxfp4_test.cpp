@@ -1,4 +1,5 @@
-// MXFP4 (OCP Microscaling 1.0), byte for byte: E2M1 codes and a power of two, e - 127, per 32 elements. Worked out by hand.
+// MXFP4 (OCP Microscaling 1.0), byte for byte: E2M1 codes and a power of two, e - 127, per 32 elements. Worked out by
+// hand.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -68,14 +69,12 @@ TEST_CASE("MXFP4 scale rules differ as OCP, torchao and compressed-tensors say")
     int floor, ceil, even, rceil;  // exponents
   };
   const Row rows[] = {
-      {4.0f, 0, 0, 0, 0},     // a power of two: the same under all
-      {4.5f, 0, 1, 0, 0},     // 4.5 fits in 6
-      {6.0f, 0, 1, 0, 0},     // just fits
-      {6.5f, 0, 1, 0, 1},     // 1.625 * 4: rounds to 1.5 with one mantissa bit; does not fit
-      {7.0f, 0, 1, 1, 1},     // 1.75 * 4 rounds to 2 * 4
-      {7.9f, 0, 1, 1, 1},
-      {1.0f, -2, -2, -2, -2},
-      {0.875f, -3, -2, -2, -2},
+      {4.0f, 0, 0, 0, 0},  // a power of two: the same under all
+      {4.5f, 0, 1, 0, 0},  // 4.5 fits in 6
+      {6.0f, 0, 1, 0, 0},  // just fits
+      {6.5f, 0, 1, 0, 1},  // 1.625 * 4: rounds to 1.5 with one mantissa bit; does not fit
+      {7.0f, 0, 1, 1, 1},  // 1.75 * 4 rounds to 2 * 4
+      {7.9f, 0, 1, 1, 1}, {1.0f, -2, -2, -2, -2}, {0.875f, -3, -2, -2, -2},
   };
   for (const Row& row : rows) {
     INFO(row.absmax);
@@ -95,11 +94,11 @@ TEST_CASE("MXFP4 blocks of 32, four exponents to a word") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_MXFP4);
   // One row of 65: blocks with absmax 4, 8 and, alone, 16 (e 127, 128, 129).
   std::vector<float> x(65, 0.0f);
-  x[0] = 4.0f;     // 4 / 1: code 6
-  x[31] = -1.0f;   // code a
-  x[32] = -8.0f;   // -8 / 2: code e
-  x[33] = 1.0f;    // 1 / 2: code 1
-  x[64] = 16.0f;   // 16 / 4: code 6
+  x[0] = 4.0f;    // 4 / 1: code 6
+  x[31] = -1.0f;  // code a
+  x[32] = -8.0f;  // -8 / 2: code e
+  x[33] = 1.0f;   // 1 / 2: code 1
+  x[64] = 16.0f;  // 16 / 4: code 6
   const Blob blob = quantize(1, 65, mx(), x);
   CHECK(blob.scales == Bytes{127, 128, 129, 0});
   CHECK(blob.codeWords() == Words{6u, 0u, 0u, 0xa0000000u, 0x1eu, 0u, 0u, 0u, 6u});

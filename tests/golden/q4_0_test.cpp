@@ -1,7 +1,8 @@
-// Q4_0, byte for byte, from ggml's rule: d = m / -8, m the first element of the largest magnitude; code = trunc(x / d + 8.5),
-// at most 15. Worked out by hand. (The canonical layout has the codes in order; ggml's bytes pair j with j + 16.)
-#include <nibble/formats.h>
+// Q4_0, byte for byte, from ggml's rule: d = m / -8, m the first element of the largest magnitude; code = trunc(x / d
+// + 8.5), at most 15. Worked out by hand. (The canonical layout has the codes in order; ggml's bytes pair j with j
+// + 16.)
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 
@@ -14,7 +15,8 @@ NIB_DEFINE_FORMAT_MODEL(q4_0, {.kind = Kind::kGgml, .ggml = GgmlScale::kExtreme}
 TEST_CASE("Q4_0: the farthest element has code 0, and its sign is the scale's") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_0);
   CHECK(uint32_t(NIB_FORMAT_Q4_0) == 14);
-  // m = 8: d = -1 (bc00). 8 -> -8 + 8.5 = 0.5 -> 0; -7 -> 7 + 8.5 -> 15; -8 would be 16: 15; 0 -> 8; 1 -> 7; 0.5 -> -0.5 + 8.5 = 8.
+  // m = 8: d = -1 (bc00). 8 -> -8 + 8.5 = 0.5 -> 0; -7 -> 7 + 8.5 -> 15; -8 would be 16: 15; 0 -> 8; 1 -> 7; 0.5 ->
+  // -0.5 + 8.5 = 8.
   const Blob blob = quantizeBlock(NIB_FORMAT_Q4_0, {8.0f, -7.0f, -8.0f, 0.0f, 1.0f, 0.5f, -0.5f, -0.49f});
   CHECK(halves(blob.scales) == std::vector<uint16_t>{0xbc00, 0});
   // -0.5: 0.5 + 8.5 = 9; -0.49: 8.99 -> 8.
@@ -47,9 +49,9 @@ TEST_CASE("Q4_0 values are (code - 8) * scale, zeros without a sign") {
 TEST_CASE("Q4_0 blocks of 32, zero blocks, non-finite ones and scales beyond a half") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_0);
   std::vector<float> x(65, 0.0f);
-  x[31] = -4.0f;    // d = 0.5 = 3800
-  x[33] = NAN;      // block 1: zero
-  x[64] = 1e6f;     // d = -125000: -65504 = fbff; 1e6 / -65504 = -15.27: below code 0
+  x[31] = -4.0f;  // d = 0.5 = 3800
+  x[33] = NAN;    // block 1: zero
+  x[64] = 1e6f;   // d = -125000: -65504 = fbff; 1e6 / -65504 = -15.27: below code 0
   const Blob blob = quantizeBlock(NIB_FORMAT_Q4_0, x);
   CHECK(halves(blob.scales) == std::vector<uint16_t>{0x3800, 0x0000, 0xfbff, 0x0000});
   CHECK(blob.codeWords() == Words{0x88888888u, 0x88888888u, 0x88888888u, 0x08888888u, 0x88888888u, 0x88888888u,

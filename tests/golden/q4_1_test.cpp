@@ -1,6 +1,6 @@
 // Q4_1, byte for byte, from ggml's rule: d = (max - min) / 15, code = trunc((x - min) / d + 0.5). Worked out by hand.
-#include <nibble/formats.h>
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include <cmath>
 
@@ -39,7 +39,8 @@ TEST_CASE("Q4_1 values are code * scale + minimum") {
   // d = 0.5, m = -1: codes 0, 2, 15: -1, 0, 6.5. Where the scale is 0: the minimum, 5.
   CHECK(dequantize(1, 3, ggml(NIB_FORMAT_Q4_1), {0x20, 0x0f, 0, 0}, {0x00, 0x38}, {0x00, 0xbc}) ==
         Words{0xbf800000u, 0x00000000u, 0x40d00000u});
-  CHECK(dequantize(1, 2, ggml(NIB_FORMAT_Q4_1), {0xf0, 0, 0, 0}, {0, 0}, {0x00, 0x45}) == Words{0x40a00000u, 0x40a00000u});
+  CHECK(dequantize(1, 2, ggml(NIB_FORMAT_Q4_1), {0xf0, 0, 0, 0}, {0, 0}, {0x00, 0x45}) ==
+        Words{0x40a00000u, 0x40a00000u});
 }
 
 TEST_CASE("Q4_1 minimum and scale beyond a half are its largest, and counted") {

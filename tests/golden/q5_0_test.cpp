@@ -1,6 +1,6 @@
 // Q5_0, byte for byte, from ggml's rule: d = m / -16, code = trunc(x / d + 16.5), at most 31. Worked out by hand.
-#include <nibble/formats.h>
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include "ggml.h"
 

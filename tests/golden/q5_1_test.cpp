@@ -1,6 +1,6 @@
 // Q5_1, byte for byte, from ggml's rule: d = (max - min) / 31, code = trunc((x - min) / d + 0.5). Worked out by hand.
-#include <nibble/formats.h>
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include "ggml.h"
 

@@ -1,6 +1,7 @@
-// Q8_0, byte for byte, from ggml's rule: d = absmax / 127, code = x / d rounded half away from zero. Worked out by hand.
-#include <nibble/formats.h>
+// Q8_0, byte for byte, from ggml's rule: d = absmax / 127, code = x / d rounded half away from zero. Worked out by
+// hand.
 #include <doctest/doctest.h>
+#include <nibble/formats.h>
 
 #include "ggml.h"
 

@@ -46,8 +46,7 @@ TEST_CASE("uint4 asymmetric: zero points are the code of 0, one byte each, four 
 TEST_CASE("uint4 symmetric codes are offset binary: code + 8, absmax over 7.5") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT4);
   // absmax 7.5, s = 1: -7.5 ties to -8 -> 0; 7.5 ties to 8, saturates at 15; 0 -> 8; 1 -> 9; -1 -> 7; 2.5 -> 2 -> a.
-  const Blob blob =
-      quantize(1, 6, weights(kUint4, NIB_GRANULARITY_ROW, 0), {-7.5f, 7.5f, 0.0f, 1.0f, -1.0f, 2.5f});
+  const Blob blob = quantize(1, 6, weights(kUint4, NIB_GRANULARITY_ROW, 0), {-7.5f, 7.5f, 0.0f, 1.0f, -1.0f, 2.5f});
   CHECK(blob.codeWords() == Words{0xa798f0u});
   CHECK(blob.scaleWords() == Words{0x3f800000u});
 }

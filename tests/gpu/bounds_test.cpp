@@ -1,5 +1,5 @@
-// No kernel writes beyond its ranges. Drivers may cut off what lies beyond a descriptor's range, so here descriptors reach
-// to the ends of their buffers, where marks lie that a stray write changes.
+// No kernel writes beyond its ranges. Drivers may cut off what lies beyond a descriptor's range, so here descriptors
+// reach to the ends of their buffers, where marks lie that a stray write changes.
 #include <optional>
 #include <vector>
 

@@ -4,9 +4,9 @@
 #include <cstdio>
 #include <cstring>
 
-#include "plan/plan.h"
 #include "gpu/fake_pipelines.h"
 #include "gpu/faulty.h"
+#include "plan/plan.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -16,7 +16,8 @@ namespace {
 std::set<std::string> modulesWith(bool all, uint32_t features) {
   std::set<std::string> names;
   for (uint32_t i = 0; i < kKernelCount; ++i) {
-    if (kFaultyKernelTable[i].spirv != nullptr && (all || (kKernelTable[i].features & features) != 0)) names.insert(kKernelTable[i].module);
+    if (kFaultyKernelTable[i].spirv != nullptr && (all || (kKernelTable[i].features & features) != 0))
+      names.insert(kKernelTable[i].module);
   }
   return names;
 }
@@ -90,11 +91,13 @@ NibResult planResult(const kit::Device& on, const selftest::Case& c) {
 
 uint32_t driver_version_step = 0;
 VKAPI_ATTR void VKAPI_CALL otherDriver(VkPhysicalDevice device, VkPhysicalDeviceProperties* properties) {
-  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties))(device, properties);
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties))(
+      device, properties);
   properties->driverVersion += driver_version_step;
 }
 VKAPI_ATTR void VKAPI_CALL otherDriver2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* properties) {
-  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties2))(device, properties);
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties2))(
+      device, properties);
   properties->properties.driverVersion += driver_version_step;
 }
 
@@ -151,13 +154,16 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
     if (kFaultyKernelTable[i].spirv == nullptr) continue;
-    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr || (row.features & ~device().info().features) != 0) continue;
+    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr ||
+        (row.features & ~device().info().features) != 0)
+      continue;
     const std::vector<selftest::Case> users = usersOf(row);
-    // Tiles and tokens in shared memory and parts of columns, which CPUs do not take: the faults of those are looked for as
-    // a GPU.
+    // Tiles and tokens in shared memory and parts of columns, which CPUs do not take: the faults of those are looked
+    // for as a GPU.
     const bool tiles = std::strncmp(row.name, "matmul", 6) == 0 && std::strcmp(row.name, "matmul_rows") != 0;
     const bool for_gpus = tiles || std::strcmp(row.name, "matsum") == 0 ||
-                          std::strncmp(row.name, "int8_gemm_tiles", 15) == 0 || std::strcmp(row.name, "dynamic_gemm") == 0;
+                          std::strncmp(row.name, "int8_gemm_tiles", 15) == 0 ||
+                          std::strcmp(row.name, "dynamic_gemm") == 0;
     if (users.empty() && for_gpus) continue;
     bool found = false;
     {

@@ -1,9 +1,10 @@
-// The shaders' exact arithmetic gives the bits of the CPU's, which exact_test.cpp of tests/cpu holds to rational numbers.
+// The shaders' exact arithmetic gives the bits of the CPU's, which exact_test.cpp of tests/cpu holds to rational
+// numbers.
 #include "cpu/exact_inputs.h"
-#include "plan/context.h"
-#include "gpu/gpu_test.h"
-#include "shaders/exact_probe.h"
 #include "exact_probe.spv.h"
+#include "gpu/gpu_test.h"
+#include "plan/context.h"
+#include "shaders/exact_probe.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -75,7 +76,8 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
       const ExactProbePush push{kPairs, 0};
       context.api.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
       bound.bind(commands);
-      context.api.vkCmdPushConstants(commands, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push, &push);
+      context.api.vkCmdPushConstants(commands, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push,
+                                     &push);
       context.api.vkCmdDispatch(commands, kPairs / kWorkgroup, 1, 1);
     });
     const std::vector<uint32_t> got = device().download<uint32_t>(results, kPairs);
@@ -85,8 +87,9 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
       ++wrong;
       first = i;
     }
-    CHECK_MESSAGE(wrong == 0, std::string(twin.name) << ": " << wrong << " of " << kPairs << ", first of " << inputs[2 * first] << ", "
-                                                     << inputs[2 * first + 1] << ": device " << got[first]);
+    CHECK_MESSAGE(wrong == 0, std::string(twin.name)
+                                  << ": " << wrong << " of " << kPairs << ", first of " << inputs[2 * first] << ", "
+                                  << inputs[2 * first + 1] << ": device " << got[first]);
   }
 }
 

@@ -37,14 +37,15 @@ class FakePipelines {
     std::memcpy(&handle, &last, sizeof last < sizeof handle ? sizeof last : sizeof handle);
     return handle;
   }
-  static VKAPI_ATTR VkResult VKAPI_CALL createModule(VkDevice, const VkShaderModuleCreateInfo*, const VkAllocationCallbacks*,
-                                                     VkShaderModule* module) {
+  static VKAPI_ATTR VkResult VKAPI_CALL createModule(VkDevice, const VkShaderModuleCreateInfo*,
+                                                     const VkAllocationCallbacks*, VkShaderModule* module) {
     *module = number<VkShaderModule>();
     return VK_SUCCESS;
   }
   static VKAPI_ATTR void VKAPI_CALL destroyModule(VkDevice, VkShaderModule, const VkAllocationCallbacks*) {}
-  static VKAPI_ATTR VkResult VKAPI_CALL create(VkDevice, VkPipelineCache, uint32_t count, const VkComputePipelineCreateInfo*,
-                                               const VkAllocationCallbacks*, VkPipeline* pipelines) {
+  static VKAPI_ATTR VkResult VKAPI_CALL create(VkDevice, VkPipelineCache, uint32_t count,
+                                               const VkComputePipelineCreateInfo*, const VkAllocationCallbacks*,
+                                               VkPipeline* pipelines) {
     for (uint32_t i = 0; i < count; ++i) pipelines[i] = number<VkPipeline>();
     return VK_SUCCESS;
   }

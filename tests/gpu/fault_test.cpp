@@ -54,7 +54,7 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
     const KernelRow& row = kKernelTable[i];
     REQUIRE(std::strcmp(row.module, kFaultyKernelTable[i].module) == 0);
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr) continue;  // their results are thrown away
-    if (kFaultyKernelTable[i].spirv == nullptr) continue;  // of a format that is like another
+    if (kFaultyKernelTable[i].spirv == nullptr) continue;                           // of a format that is like another
     if ((row.features & ~sound) != 0) {
       MESSAGE(std::string(row.module) << ": not on this device");
       continue;
@@ -62,7 +62,8 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
     // Rows that need nothing are taken where nothing is declared.
     const uint32_t features = row.features != 0 ? UINT32_MAX : 0u;
     const std::vector<Planned>* list = row.features != 0 ? &with : &without;
-    const bool used = std::any_of(list->begin(), list->end(), [&](const Planned& planned) { return uses(planned, row.module); });
+    const bool used =
+        std::any_of(list->begin(), list->end(), [&](const Planned& planned) { return uses(planned, row.module); });
     if (!used) {
       as_discrete.emplace();
       list = row.features != 0 ? &discrete_with : &discrete_without;

@@ -5,9 +5,9 @@
 #include <set>
 #include <string>
 
-#include "plan/kernel_table.h"
 #include "gpu/gpu_test.h"
 #include "gpu/hooks.h"
+#include "plan/kernel_table.h"
 
 namespace nib {
 // The same rows as kKernelTable, compiled with NIB_FAULT=1.
@@ -38,7 +38,8 @@ class Faults {
   // How many modules were swapped so far.
   uint32_t swaps() const { return swaps_(); }
 
-  // The device under test with another context. Round-to-nearest-even is not declared, for that changes a module's words.
+  // The device under test with another context. Round-to-nearest-even is not declared, for that changes a module's
+  // words.
   static kit::Device device(uint32_t features = UINT32_MAX, const kit::Bytes& verdicts = {}) {
     kit::AdoptDesc desc = adoption();
     desc.get_instance_proc_addr = hooks::wrap(tests::device().getInstanceProcAddr());

@@ -21,11 +21,13 @@ std::string profile() { return environment("NIBBLE_TEST_PROFILE"); }
 bool asGpu() { return environment("NIBBLE_TEST_AS_GPU") == "1"; }
 
 VKAPI_ATTR void VKAPI_CALL discreteProperties(VkPhysicalDevice device, VkPhysicalDeviceProperties* properties) {
-  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties))(device, properties);
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties))(
+      device, properties);
   properties->deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
 }
 VKAPI_ATTR void VKAPI_CALL discreteProperties2(VkPhysicalDevice device, VkPhysicalDeviceProperties2* properties) {
-  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties2))(device, properties);
+  reinterpret_cast<PFN_vkGetPhysicalDeviceProperties2>(hooks::real(hooks::fn::vkGetPhysicalDeviceProperties2))(
+      device, properties);
   properties->properties.deviceType = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
 }
 
@@ -77,12 +79,14 @@ struct Opened {
       opened.device = kit::Device::adopt(opened.adoption());
     }
     const kit::DeviceInfo& info = opened.device.info();
-    std::printf("device under test: %s (%s), %s%s, subgroups of %u, tier %d%s%s\n", info.name.c_str(), info.driver.c_str(),
-                options.profile.empty() ? "its own limits" : "profile ", options.profile.c_str(), info.subgroup_size,
-                info.tier, asGpu() ? ", as if a discrete GPU" : "", validating() ? ", watched by validation" : "");
+    std::printf("device under test: %s (%s), %s%s, subgroups of %u, tier %d%s%s\n", info.name.c_str(),
+                info.driver.c_str(), options.profile.empty() ? "its own limits" : "profile ", options.profile.c_str(),
+                info.subgroup_size, info.tier, asGpu() ? ", as if a discrete GPU" : "",
+                validating() ? ", watched by validation" : "");
     std::fflush(stdout);
     const std::string tier = environment("NIBBLE_TEST_TIER");
-    if (!tier.empty() && tier != std::to_string(info.tier)) throw kit::Error("tier " + tier + " was expected: " + info.tier_reason);
+    if (!tier.empty() && tier != std::to_string(info.tier))
+      throw kit::Error("tier " + tier + " was expected: " + info.tier_reason);
     return opened;
   }
 
@@ -92,7 +96,8 @@ struct Opened {
     desc.instance = owner.instance();
     desc.physical_device = owner.physicalDevice();
     desc.device = owner.handle();
-    desc.api_version = restriction ? std::min<uint32_t>(VK_API_VERSION_1_3, restriction->api_version) : VK_API_VERSION_1_3;
+    desc.api_version =
+        restriction ? std::min<uint32_t>(VK_API_VERSION_1_3, restriction->api_version) : VK_API_VERSION_1_3;
     desc.features = owner.info().features;
     desc.queue = owner.queue();
     desc.queue_family = owner.queueFamily();
@@ -149,7 +154,8 @@ selftest::Extent extent() {
 
 bool typeWanted(uint32_t format) {
   const std::string types = "," + environment("NIBBLE_TEST_TYPES") + ",";
-  return format == 0 || types == ",," || types.find(std::string(",") + nibFormatById(format)->name + ",") != std::string::npos;
+  return format == 0 || types == ",," ||
+         types.find(std::string(",") + nibFormatById(format)->name + ",") != std::string::npos;
 }
 
 std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every) {
@@ -167,7 +173,8 @@ std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every) {
 }
 
 std::vector<selftest::Case> largeCases(selftest::Large purpose, const OpFormat& what) {
-  std::vector<selftest::Case> list = selftest::largeCases(purpose, NibOp(what.op), what.format, {extent(), validating()});
+  std::vector<selftest::Case> list =
+      selftest::largeCases(purpose, NibOp(what.op), what.format, {extent(), validating()});
   const std::string name_part = environment("NIBBLE_TEST_CASE");
   std::erase_if(list, [&](const selftest::Case& c) { return c.name().find(name_part) == std::string::npos; });
   return list;

@@ -1,8 +1,8 @@
 // What the tests that need a device share. The environment chooses it, so that one program runs under many:
 //   NIBBLE_TEST_DEVICE      index, or part of a name (default: the best)
 //   NIBBLE_TEST_PROFILE     a row of the profile table: its features and limits (default: the device's own)
-//   NIBBLE_TEST_AS_GPU=1    a device that is a CPU says that it is a discrete GPU, and so gets a GPU's division of labour
-//   NIBBLE_TEST_VALIDATION=1  the validation layer watches, shaders included; whatever it says fails the test
+//   NIBBLE_TEST_AS_GPU=1    a device that is a CPU says that it is a discrete GPU, and so gets a GPU's division of
+//   labour NIBBLE_TEST_VALIDATION=1  the validation layer watches, shaders included; whatever it says fails the test
 //   NIBBLE_TEST_TIER=N        a device of another tier is an error
 //   NIBBLE_TEST_EXTENT      quick (default) or full
 //   NIBBLE_TEST_EVERY=N     only every Nth case of a list, and one of each kind

@@ -1,11 +1,11 @@
-// What nibCmdRun does not do: allocate, lock, or call anything of Vulkan but vkCmd*. And what happens when host memory or
-// Vulkan objects run out, at any point. A program of its own, for it puts its malloc before the C library's.
+// What nibCmdRun does not do: allocate, lock, or call anything of Vulkan but vkCmd*. And what happens when host memory
+// or Vulkan objects run out, at any point. A program of its own, for it puts its malloc before the C library's.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
-#include "plan/plan.h"
 #include "gpu/fake_pipelines.h"
+#include "plan/plan.h"
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define NIB_TESTS_INTERPOSE 1
@@ -140,9 +140,10 @@ struct Made {
 
 // The self-test of a plan, up to its verdict, with pipelines that are numbers.
 NibResult verify(const Made& made) {
-  const hooks::Replaced bind(hooks::fn::vkCmdBindPipeline,
-                             +[](VkCommandBuffer, VkPipelineBindPoint, VkPipeline) {});
-  const hooks::Replaced dispatch(hooks::fn::vkCmdDispatch, +[](VkCommandBuffer, uint32_t, uint32_t, uint32_t) {});
+  const hooks::Replaced bind(
+      hooks::fn::vkCmdBindPipeline, +[](VkCommandBuffer, VkPipelineBindPoint, VkPipeline) {});
+  const hooks::Replaced dispatch(
+      hooks::fn::vkCmdDispatch, +[](VkCommandBuffer, uint32_t, uint32_t, uint32_t) {});
   NibMemoryRange range{};
   NibResult result = nibVerifyGetMemory(made.plan, &range);
   if (result != NIB_SUCCESS) return result;

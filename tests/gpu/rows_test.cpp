@@ -1,4 +1,5 @@
-// Runs that begin at a first row, and bindings that move parts, change no byte: on the device under test and on the CPU.
+// Runs that begin at a first row, and bindings that move parts, change no byte: on the device under test and on the
+// CPU.
 #include <algorithm>
 #include <cstring>
 
@@ -46,7 +47,8 @@ class Bound {
 
 // A dense input whose first row is row `first` of the original. Matrices of a batch have `all` rows each.
 Words inputFrom(const Case& c, const NibMemory& memory, const Words& input, uint32_t first, uint32_t all) {
-  const bool blob = memory.part[NIB_PART_INPUT_CODES].size_bytes != 0 || memory.part[NIB_PART_PACKED_CODES].size_bytes != 0;
+  const bool blob =
+      memory.part[NIB_PART_INPUT_CODES].size_bytes != 0 || memory.part[NIB_PART_PACKED_CODES].size_bytes != 0;
   if (blob || first == 0 || input.empty()) return input;
   uint64_t row_bits = selftest::findCases(c.op())->lines(c, memory, NIB_ROLE_INPUT, NIB_PART_COUNT).row_bits;
   if (row_bits == 0) row_bits = 32;  // numbers, one a row
@@ -56,7 +58,8 @@ Words inputFrom(const Case& c, const NibMemory& memory, const Words& input, uint
   uint8_t* to = reinterpret_cast<uint8_t*>(shifted.data());
   for (uint64_t matrix = 0; matrix * all * row_bytes < size; ++matrix) {
     const uint64_t begin = matrix * all * row_bytes, end = std::min(size, begin + all * row_bytes);
-    if (begin + first * row_bytes < end) std::memcpy(to + begin, from + begin + first * row_bytes, end - begin - first * row_bytes);
+    if (begin + first * row_bytes < end)
+      std::memcpy(to + begin, from + begin + first * row_bytes, end - begin - first * row_bytes);
   }
   return shifted;
 }
@@ -140,7 +143,8 @@ Words rangeOf(const NibMemory& memory, const Moved& moved, uint32_t role, const 
     if (part.role != role) continue;
     any = true;
     std::memcpy(reinterpret_cast<uint8_t*>(words.data()) + to.offset_bytes,
-                reinterpret_cast<const uint8_t*>(usual.data()) + part.offset_bytes, size_t(wholeWordsBytes(part.size_bytes)));
+                reinterpret_cast<const uint8_t*>(usual.data()) + part.offset_bytes,
+                size_t(wholeWordsBytes(part.size_bytes)));
   }
   return any ? words : usual;
 }
@@ -163,7 +167,8 @@ void checkMoved(const kit::Device& on, const Case& c) {
   const Words expected = rangeOf(memory, moved, written, usual.download(written)), got = bound.download(written);
   const auto differs = std::mismatch(got.begin(), got.end(), expected.begin());
   CHECK_MESSAGE(differs.first == got.end(), on.info().name << ": " << c.name() << " with moved parts: word "
-                                                           << differs.first - got.begin() << " differs\n  " << again(c));
+                                                           << differs.first - got.begin() << " differs\n  "
+                                                           << again(c));
 }
 
 }  // namespace

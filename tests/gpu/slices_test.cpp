@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <optional>
 
-#include "selftest/cases.h"
-#include "plan/plan.h"
 #include "gpu/gpu_test.h"
+#include "plan/plan.h"
+#include "selftest/cases.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -167,7 +167,8 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
         on.submit([&](VkCommandBuffer commands) {
           for (uint32_t i = Ring::kTurns; i-- > 0;) {  // ranges of their own: no barriers between
             NibRun run = runOf(c.n);
-            for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) run.offset_bytes[role] = uint32_t(ring.offset(role, i));
+            for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role)
+              run.offset_bytes[role] = uint32_t(ring.offset(role, i));
             nibCmdRun(commands, ring.plan.handle(), binding.handle(), &run);
           }
         });
@@ -184,7 +185,8 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
               CHECK_MESSAGE(worst.ratio <= 1, c.name() << ", turn " << i << ": " << worst.text(c, memory));
               continue;
             }
-            const std::string difference = selftest::difference(c, memory, NibRole(role), got.data(), images[i].role[role]);
+            const std::string difference =
+                selftest::difference(c, memory, NibRole(role), got.data(), images[i].role[role]);
             CHECK_MESSAGE(difference.empty(), c.name() << ", turn " << i << ": " << difference);
           }
         }
@@ -228,14 +230,17 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
     CHECK_MESSAGE(device().download<uint32_t>(ring.buffers[NIB_ROLE_OUTPUT], marks.size()) == marks, what);
   };
   for (const auto& [what, bad] : wrong) {
-    untouched(what, [&, &bad = bad](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), &bad); });
+    untouched(what, [&, &bad = bad](VkCommandBuffer commands) {
+      nibCmdRun(commands, ring.plan.handle(), binding.handle(), &bad);
+    });
   }
   const NibRun good = runOf(40);
   untouched("a binding of another plan",
             [&](VkCommandBuffer commands) { nibCmdRun(commands, other.handle(), binding.handle(), &good); });
   untouched("no plan", [&](VkCommandBuffer commands) { nibCmdRun(commands, nullptr, binding.handle(), &good); });
   untouched("no binding", [&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), nullptr, &good); });
-  untouched("no run", [&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), nullptr); });
+  untouched("no run",
+            [&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), nullptr); });
 
   // The same, right, does touch it.
   device().upload(ring.buffers[NIB_ROLE_OUTPUT], marks);

@@ -1,4 +1,5 @@
-// Choices of how products are cut, given to a context: other pipelines, the same results; what does not fit is passed over.
+// Choices of how products are cut, given to a context: other pipelines, the same results; what does not fit is passed
+// over.
 #include "plan/plan.h"
 
 #include <nibble/formats.h>
@@ -82,7 +83,9 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, w
       NibDynamicGemmDesc& d = c.as<NibDynamicGemmDesc>();
       d.input_flags = flags;
       CAPTURE(c.name());
-      const auto on = [&](uint32_t fused) { return device().tuned({{NIB_TUNABLE_DYNAMIC, NIB_FORMAT_INT4, 1, {fused}}}); };
+      const auto on = [&](uint32_t fused) {
+        return device().tuned({{NIB_TUNABLE_DYNAMIC, NIB_FORMAT_INT4, 1, {fused}}});
+      };
       const auto phases = [&](const kit::Device& device) { return selftest::planOf(device, c).kernels().size(); };
       CHECK(phases(on(0)) == 2);
       CHECK(phases(on(1)) == 1);

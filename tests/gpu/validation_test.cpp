@@ -23,7 +23,8 @@ VKAPI_ATTR void VKAPI_CALL updateShort(VkDevice device, uint32_t count, const Vk
     VkWriteDescriptorSet write = writes[i];
     if (write.dstBinding == 1) info.range = 64;
     write.pBufferInfo = &info;
-    reinterpret_cast<PFN_vkUpdateDescriptorSets>(hooks::real(hooks::fn::vkUpdateDescriptorSets))(device, 1, &write, 0, nullptr);
+    reinterpret_cast<PFN_vkUpdateDescriptorSets>(hooks::real(hooks::fn::vkUpdateDescriptorSets))(device, 1, &write, 0,
+                                                                                                 nullptr);
   }
 }
 

@@ -4,8 +4,8 @@
 #include <optional>
 #include <set>
 
-#include "plan/plan.h"
 #include "gpu/fake_pipelines.h"
+#include "plan/plan.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -79,7 +79,8 @@ TEST_CASE_FIXTURE(Gpu, "a self-test's small problem runs the plan's own pipeline
       for (const OpFormat& what : opFormats()) {
         // Shapes as people have them, beside the small ones of the lists.
         std::vector<selftest::Case> list = tests::largeCases(selftest::Large::kPlans, what);
-        for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull)) list.push_back(c);
+        for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull))
+          list.push_back(c);
         for (const selftest::Case& c : list) {
           std::string problem;
           try {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <set>
 
-#include "plan/plan.h"
 #include "gpu/gpu_test.h"
+#include "plan/plan.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -31,7 +31,8 @@ NibRestrict narrow(uint64_t range_bytes, uint32_t alignment, uint32_t workgroups
 // The most windows that a phase of the plan needs.
 uint32_t windowsOf(const kit::Plan& plan) {
   uint32_t most = 0;
-  for (uint32_t p = 0; p < plan.handle()->phase_count; ++p) most = std::max(most, plan.handle()->phase[p].segment_count);
+  for (uint32_t p = 0; p < plan.handle()->phase_count; ++p)
+    most = std::max(most, plan.handle()->phase[p].segment_count);
   return most;
 }
 
@@ -91,9 +92,10 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   }
   MESSAGE(count << " cases in several windows");
   // Every kernel that walks a large operand.
-  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "matvec", "matinput", "int8_gemm",
-                           "histogram", "moments"}) {
-    const bool found = std::any_of(windowed.begin(), windowed.end(), [&](const std::string& module) { return module.rfind(name, 0) == 0; });
+  for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "matvec", "matinput",
+                           "int8_gemm", "histogram", "moments"}) {
+    const bool found = std::any_of(windowed.begin(), windowed.end(),
+                                   [&](const std::string& module) { return module.rfind(name, 0) == 0; });
     CHECK_MESSAGE(found, "no case of " << std::string(name) << " needed several windows");
   }
 }

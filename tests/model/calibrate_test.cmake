@@ -129,8 +129,10 @@ run(0 inspect "${SCRATCH}/token" --names)
 if(out MATCHES "input_scale")
   message(FATAL_ERROR "an input_scale is left over")
 endif()
-refused(1 "has no range for its input" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int8 --activations int8-static --calib "${SCRATCH}/tensor.json")
-refused(1 "--granularity tensor" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int8 --activations int8-static --calib "${SCRATCH}/channel.json")
+refused(1 "has no range for its input" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no"
+        --type int8 --activations int8-static --calib "${SCRATCH}/tensor.json")
+refused(1 "--granularity tensor" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no"
+        --type int8 --activations int8-static --calib "${SCRATCH}/channel.json")
 refused(2 "needs --calib" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int8 --activations int8-static)
 refused(1 "int8 activations go with int8" "${SCRATCH}/no" quantize "${model}" -o "${SCRATCH}/no" --type int4
         --activations int8-static --calib "${SCRATCH}/tensor.json" ${others})

@@ -1,5 +1,5 @@
-// Calibrating recorded activations: files that are read, what is collected however it is cut, CALIB.json against its schema,
-// merging.
+// Calibrating recorded activations: files that are read, what is collected however it is cut, CALIB.json against its
+// schema, merging.
 #include "model_test.h"
 
 #include <nibble/formats.h>
@@ -57,7 +57,8 @@ std::vector<float> matrix(uint64_t first, uint64_t tokens, uint64_t channels) {
 }
 
 void writeNpy(const fs::path& path, const std::vector<float>& values, uint64_t channels) {
-  writeText(path, npyText("<f4", "(" + std::to_string(values.size() / channels) + ", " + std::to_string(channels) + ")", bytesOf(values)));
+  writeText(path, npyText("<f4", "(" + std::to_string(values.size() / channels) + ", " + std::to_string(channels) + ")",
+                          bytesOf(values)));
 }
 
 // What a program says when it throws.
@@ -71,7 +72,8 @@ std::string refusal(Body&& body) {
   return "";
 }
 
-CalibratedTensor calibrated(const fs::path& path, const CollectOptions& options, const char* range, bool symmetric = true) {
+CalibratedTensor calibrated(const fs::path& path, const CollectOptions& options, const char* range,
+                            bool symmetric = true) {
   CalibratedTensor t;
   t.collected = collect(kit::Device::cpu(), openRecordings(path).at(0), options);
   RangeChoice choice = *findRangeChoice(range);
@@ -239,7 +241,8 @@ TEST_CASE("two streams that are merged give what one gives, in any order, but fo
     const CalibratedTensor whole = calibrated(folder / "all", options, "percentile:99");
     const auto merged = [&](const std::vector<const char*>& order) {
       CalibratedTensor t = calibrated(folder / order[0], options, "percentile:99");
-      for (size_t i = 1; i < order.size(); ++i) mergeCollected(t.collected, calibrated(folder / order[i], options, "minmax").collected, "x");
+      for (size_t i = 1; i < order.size(); ++i)
+        mergeCollected(t.collected, calibrated(folder / order[i], options, "minmax").collected, "x");
       chooseRanges(t, t.choice, "x");
       return t;
     };
@@ -299,7 +302,8 @@ TEST_CASE("what is collected are the values themselves") {
     mse += (v - (code - r.zero_point) * r.scale) * (v - (code - r.zero_point) * r.scale) / 256;
     clipped += (v < r.min || v > r.max) / 256.0;
   }
-  CHECK(tryRange(kit::Device::cpu(), openRecordings(folder / "x.npy")[0], r, false).mse == doctest::Approx(mse).epsilon(1e-3));
+  CHECK(tryRange(kit::Device::cpu(), openRecordings(folder / "x.npy")[0], r, false).mse ==
+        doctest::Approx(mse).epsilon(1e-3));
   CHECK(clippedShare(t.collected.histograms[0], t.collected.bins, r) == doctest::Approx(clipped).epsilon(0.3));
 }
 
@@ -331,8 +335,10 @@ TEST_CASE("static inputs come by module, and an empty or a channel's range is re
   CHECK(double(fp8.scale) == doctest::Approx(std::max(-range.min, range.max) / 448).epsilon(1e-6));
   CHECK(!fp8.asymmetric);
   write("minmax", true, true);
-  CHECK(refusal([&] { staticInputs(folder / "calib.json", NIB_FORMAT_INT8); }).find("--granularity tensor") != std::string::npos);
+  CHECK(refusal([&] { staticInputs(folder / "calib.json", NIB_FORMAT_INT8); }).find("--granularity tensor") !=
+        std::string::npos);
   writeNpy(folder / "d/z.npy", std::vector<float>(8, 0.0f), 4);
   write("minmax", false, true);
-  CHECK(refusal([&] { staticInputs(folder / "calib.json", NIB_FORMAT_INT8); }).find("empty range") != std::string::npos);
+  CHECK(refusal([&] { staticInputs(folder / "calib.json", NIB_FORMAT_INT8); }).find("empty range") !=
+        std::string::npos);
 }

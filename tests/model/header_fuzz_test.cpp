@@ -71,12 +71,8 @@ void mutate(std::string& file, const std::vector<std::string>& all, std::mt19937
     case 0:
       if (!file.empty()) file[place()] ^= static_cast<char>(1u << random() % 8);
       break;
-    case 1:
-      file.erase(place(), 1 + random() % 8);
-      break;
-    case 2:
-      file.insert(place(), kTokens[random() % std::size(kTokens)]);
-      break;
+    case 1: file.erase(place(), 1 + random() % 8); break;
+    case 2: file.insert(place(), kTokens[random() % std::size(kTokens)]); break;
     case 3: {  // a piece of another file
       const std::string& other = all[random() % all.size()];
       const size_t from = random() % other.size();
@@ -95,9 +91,7 @@ void mutate(std::string& file, const std::vector<std::string>& all, std::mt19937
       file.replace(begin, end - begin, kNumbers[random() % std::size(kNumbers)]);
       break;
     }
-    case 6:
-      file.resize(place());
-      break;
+    case 6: file.resize(place()); break;
   }
   mendLength(file, random);
 }

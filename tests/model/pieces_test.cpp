@@ -22,7 +22,8 @@ struct Way {
   bool and_back;  // decoded in pieces, too
 };
 
-std::map<std::string, std::string> quantized(const fs::path& in, const fs::path& out, const Way& way, uint64_t memory_bytes) {
+std::map<std::string, std::string> quantized(const fs::path& in, const fs::path& out, const Way& way,
+                                             uint64_t memory_bytes) {
   QuantizeOptions options;
   options.in = in;
   options.out = out;
@@ -40,7 +41,8 @@ std::map<std::string, std::string> quantized(const fs::path& in, const fs::path&
   }
   // What was said of the tensors belongs to it.
   for (const TensorReport& tensor : report.tensors) {
-    files["report"] += tensor.name + " " + std::to_string(tensor.errors.mse * 1e9) + " " + std::to_string(tensor.errors.max_error_index) + "\n";
+    files["report"] += tensor.name + " " + std::to_string(tensor.errors.mse * 1e9) + " " +
+                       std::to_string(tensor.errors.max_error_index) + "\n";
   }
   return files;
 }
@@ -61,7 +63,8 @@ TEST_CASE("small pieces give the bytes and the errors of large ones") {
   };
   for (const Way& way : ways) {
     CAPTURE(way.type);
-    const std::string name = std::string(way.container) + way.type + (way.asymmetric ? "a" : "") + std::to_string(way.group_size);
+    const std::string name =
+        std::string(way.container) + way.type + (way.asymmetric ? "a" : "") + std::to_string(way.group_size);
     const auto large = quantized(NIB_SAMPLE_MODEL, folder / (name + "_large"), way, kDefaultMemory);
     // Pieces of 4 KB, or the smallest that can be.
     const auto small = quantized(NIB_SAMPLE_MODEL, folder / (name + "_small"), way, 60'000);

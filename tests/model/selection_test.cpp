@@ -30,9 +30,10 @@ constexpr std::string_view kDown = "model.layers.3.mlp.down_proj.weight";
 
 TEST_CASE("the projections of attention and MLP inside blocks are quantized, and nothing else") {
   for (const std::string_view name :
-       {"model.layers.0.self_attn.q_proj.weight", "model.layers.11.self_attn.k_proj.weight", "layers.0.attn.v_proj.weight",
-        "model.language_model.layers.2.self_attn.o_proj.weight", "model.layers.0.mlp.gate_proj.weight",
-        "model.layers.0.mlp.experts.7.up_proj.weight", "model.layers.0.mlp.down_proj.weight", "layers.7.k_proj.weight",
+       {"model.layers.0.self_attn.q_proj.weight", "model.layers.11.self_attn.k_proj.weight",
+        "layers.0.attn.v_proj.weight", "model.language_model.layers.2.self_attn.o_proj.weight",
+        "model.layers.0.mlp.gate_proj.weight", "model.layers.0.mlp.experts.7.up_proj.weight",
+        "model.layers.0.mlp.down_proj.weight", "layers.7.k_proj.weight",
         "layers.x.layers.layers.10.a\nb.q_proj.weight"}) {
     INFO(name);
     CHECK(isBlockLinear(name));
@@ -117,8 +118,8 @@ TEST_CASE("--include adds, --exclude removes, of rules the last counts") {
   options.rules.push_back(parseRule("mlp=int8"));
   options.rules.push_back(parseRule("down_proj=int4:32"));
   CHECK(decide(tensor(kDown, {256, 704}), options, compressedTensors()).weight.weights.group_size == 32);
-  CHECK(decide(tensor("model.layers.0.mlp.up_proj.weight", {704, 256}), options, compressedTensors()).weight.weights.format ==
-        NIB_FORMAT_INT8);
+  CHECK(decide(tensor("model.layers.0.mlp.up_proj.weight", {704, 256}), options, compressedTensors())
+            .weight.weights.format == NIB_FORMAT_INT8);
   options.rules.push_back(parseRule("down_proj=BF16"));
   const Decision cast = decide(tensor(kDown, {256, 704}), options, compressedTensors());
   CHECK(cast.kind == Decision::kCast);
@@ -157,7 +158,8 @@ TEST_CASE("compressed-tensors: names, dtypes and shapes of a weight's parts") {
     std::string text;
     const Decision decision = decide(tensor(kQ, std::move(shape)), options, compressedTensors());
     for (const WeightPart& part : compressedTensors().parts(decision.weight, Activations::kNone)) {
-      text += part.tensor.name.substr(part.tensor.name.rfind("q_proj.") + 7) + " " + std::string(dtypeName(part.tensor.dtype));
+      text += part.tensor.name.substr(part.tensor.name.rfind("q_proj.") + 7) + " " +
+              std::string(dtypeName(part.tensor.dtype));
       for (const uint64_t side : part.tensor.shape) text += " " + std::to_string(side);
       text += "; ";
     }

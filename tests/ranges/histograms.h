@@ -13,8 +13,8 @@ namespace nib::tests {
 
 constexpr uint32_t kSide = 1024, kExponent = 127;
 constexpr double kWidth = 2.0 / kSide;
-const std::vector<std::string> kHistogramNames = {"bell", "relu", "outliers", "tail", "noise",
-                                                  "sparse", "hills", "steps", "positive", "narrow"};
+const std::vector<std::string> kHistogramNames = {"bell",   "relu",  "outliers", "tail",     "noise",
+                                                  "sparse", "hills", "steps",    "positive", "narrow"};
 
 class Noise {
  public:
@@ -63,7 +63,8 @@ inline std::vector<uint64_t> sideCounts(const std::string& name, uint32_t negati
     for (uint64_t& c : counts) c = noise.next() % 7 == 0 ? noise.next() % 50 : 0;
   } else if (name == "hills") {
     for (int k = 0; k < int(kSide); ++k) {
-      counts[size_t(k)] = noise.next() % 9 + uint64_t(std::max(0, 300 - std::abs(k - 400)) * 90 + std::max(0, 60 - std::abs(k - 900)) * 5);
+      counts[size_t(k)] = noise.next() % 9 +
+                          uint64_t(std::max(0, 300 - std::abs(k - 400)) * 90 + std::max(0, 60 - std::abs(k - 900)) * 5);
     }
   } else if (name == "steps") {
     for (uint64_t k = 0; k < kSide; k += 16) counts[k] = 100000 / (k / 16 + 1);
@@ -92,7 +93,8 @@ inline HostHistogram makeHistogram(const std::string& name) {
   for (size_t k = 0; k < negative.size(); ++k) h.counts[kSide - 1 - k] = negative[k];
   h.head.exponent = kExponent;
   h.head.max = float((double(positive.size()) - 0.75) * kWidth);
-  h.head.min = negative.empty() ? name == "positive" ? float(200 * kWidth) : 0.0f : float(-(double(negative.size()) - 0.75) * kWidth);
+  h.head.min = negative.empty() ? name == "positive" ? float(200 * kWidth) : 0.0f
+                                : float(-(double(negative.size()) - 0.75) * kWidth);
   for (const uint64_t c : h.counts) h.head.finite_count += c;
   return h;
 }

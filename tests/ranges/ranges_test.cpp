@@ -84,7 +84,8 @@ TEST_CASE("a range lies within what was met, has zero inside, and is symmetric w
         if (symmetric) CHECK(r.min == -r.max);
         if (!symmetric) CHECK(r.min <= 0);
         // Entropy and percentiles end at edges, unless these lie beyond what was met.
-        if (method == NIB_RANGE_PERCENTILE && !symmetric) CHECK((r.max == r.high_edge * kWidth || r.max == double(h.head.max)));
+        if (method == NIB_RANGE_PERCENTILE && !symmetric)
+          CHECK((r.max == r.high_edge * kWidth || r.max == double(h.head.max)));
         if (method == NIB_RANGE_ENTROPY_TRT && symmetric) CHECK((r.max == r.high_edge * kWidth || r.max == absmax(h)));
       }
     }
@@ -182,7 +183,9 @@ TEST_CASE("a wrong field of a range is refused and named") {
   };
   const NibRangeDesc desc{sizeof desc, NIB_RANGE_PERCENTILE, 0, 0, 99.9};
   CHECK(refusal(right, desc) == "");
-  const auto names = [&](const char* field, auto&& spoil) { CHECK(refused(desc, spoil).find(field) != std::string::npos); };
+  const auto names = [&](const char* field, auto&& spoil) {
+    CHECK(refused(desc, spoil).find(field) != std::string::npos);
+  };
   names("method", [](NibRangeDesc& d, HostHistogram&) { d.method = 5; });
   names("flags", [](NibRangeDesc& d, HostHistogram&) { d.flags = 2; });
   names("percentile", [](NibRangeDesc& d, HostHistogram&) { d.percentile = 50; });
@@ -254,8 +257,8 @@ TEST_CASE("histograms merge to the same bytes in any order, over any distance of
     return h;
   };
   const auto merge = [](HostHistogram& into, const HostHistogram& from) {
-    REQUIRE(nibHistogramMerge(into.bins, into.flags, &into.head, into.counts.data(), &from.head, from.counts.data(), nullptr) ==
-            NIB_SUCCESS);
+    REQUIRE(nibHistogramMerge(into.bins, into.flags, &into.head, into.counts.data(), &from.head, from.counts.data(),
+                              nullptr) == NIB_SUCCESS);
   };
   const HostHistogram parts[] = {random(1, 120), random(2, 123), random(3, 121), random(4, 90), random(5, 200)};
   HostHistogram forward, backward;

@@ -3,9 +3,9 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
+#include "exact_probe.h"
 #include "numerics/exact.glsl"
 #include "numerics/halves.glsl"
-#include "exact_probe.h"
 
 EXACT_PROBE_SPEC(NIB_SPEC_CONSTANT)
 
@@ -14,13 +14,9 @@ layout(std430, set = 0, binding = EXACT_PROBE_BIND_RESULTS) writeonly buffer Res
 layout(push_constant) uniform Push { ExactProbePush push; };
 
 // In the last of four lanes, beside others.
-uint nibProbeWiden(uint h) {
-  return nibWidenHalves(uvec4(h, ~h, 0u, h << 16)).w;
-}
+uint nibProbeWiden(uint h) { return nibWidenHalves(uvec4(h, ~h, 0u, h << 16)).w; }
 
-uint nibProbeNarrow(uint bits) {
-  return nibNarrowHalves(uvec4(0u, 0x3f800000u, 0x7f7fffffu, bits)).w;
-}
+uint nibProbeNarrow(uint bits) { return nibNarrowHalves(uvec4(0u, 0x3f800000u, 0x7f7fffffu, bits)).w; }
 
 void main() {
   uint i = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * WG + gl_LocalInvocationID.x;

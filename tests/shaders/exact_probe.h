@@ -10,8 +10,8 @@
   X(0, uint, WG, 64)        \
   X(1, uint, OP, 0)
 
-#define EXACT_PROBE_BIND_PAIRS 1   // uint a, b, a, b, ...
-#define EXACT_PROBE_BIND_RESULTS 2 // one uint for each pair
+#define EXACT_PROBE_BIND_PAIRS 1    // uint a, b, a, b, ...
+#define EXACT_PROBE_BIND_RESULTS 2  // one uint for each pair
 
 // X(row, name, inputs, expression). EXACT_PROBE_ANY: defined for every pair of patterns. EXACT_PROBE_ORDINARY: a float
 // goes in, which may not hold a denormal, Inf or NaN on every device: a and b are zeros or normal numbers, and so is

@@ -44,7 +44,10 @@ layout(constant_id = 30) const uint STEPS = 4u;
 layout(constant_id = 1) const uint STEPS = 4u;
 #endif
 #if PLANT == PLANT_PUSH
-layout(push_constant, std430) uniform Push { PlantedPush push; uint more; };
+layout(push_constant, std430) uniform Push {
+  PlantedPush push;
+  uint more;
+};
 #else
 layout(push_constant, std430) uniform Push { PlantedPush push; };
 #endif

@@ -41,17 +41,25 @@ const std::vector<FeatureCapabilities>& featureCapabilities() {
 }
 
 // Order is left to the device, so the result is too; never allowed.
-constexpr Named kFloatAtomics[] = {
-    {5614, "OpAtomicFMinEXT"}, {5615, "OpAtomicFMaxEXT"}, {6035, "OpAtomicFAddEXT"}};
+constexpr Named kFloatAtomics[] = {{5614, "OpAtomicFMinEXT"}, {5615, "OpAtomicFMaxEXT"}, {6035, "OpAtomicFAddEXT"}};
 
 // Results that devices may give differently.
-constexpr Named kInexact[] = {
-    {115, "OpFConvert"},       {116, "OpQuantizeToF16"},     {136, "OpFDiv"},
-    {140, "OpFRem"},           {141, "OpFMod"},              {143, "OpMatrixTimesScalar"},
-    {144, "OpVectorTimesMatrix"}, {145, "OpMatrixTimesVector"}, {146, "OpMatrixTimesMatrix"},
-    {147, "OpOuterProduct"},   {148, "OpDot"},               {207, "OpDPdx"},
-    {350, "OpGroupNonUniformFAdd"}, {352, "OpGroupNonUniformFMul"}, {355, "OpGroupNonUniformFMin"},
-    {358, "OpGroupNonUniformFMax"}};
+constexpr Named kInexact[] = {{115, "OpFConvert"},
+                              {116, "OpQuantizeToF16"},
+                              {136, "OpFDiv"},
+                              {140, "OpFRem"},
+                              {141, "OpFMod"},
+                              {143, "OpMatrixTimesScalar"},
+                              {144, "OpVectorTimesMatrix"},
+                              {145, "OpMatrixTimesVector"},
+                              {146, "OpMatrixTimesMatrix"},
+                              {147, "OpOuterProduct"},
+                              {148, "OpDot"},
+                              {207, "OpDPdx"},
+                              {350, "OpGroupNonUniformFAdd"},
+                              {352, "OpGroupNonUniformFMul"},
+                              {355, "OpGroupNonUniformFMin"},
+                              {358, "OpGroupNonUniformFMax"}};
 
 // Exact if rounded once, so nothing may be fused with them.
 constexpr Named kNeedsNoContraction[] = {
@@ -59,15 +67,17 @@ constexpr Named kNeedsNoContraction[] = {
 
 // The functions of GLSL.std.450 with one right answer. Not among them: Round (ties as the device likes), NMin and the
 // like (for NaN), Fma, all that has an error bound, and packing to half (SwiftShader does not round to nearest).
-constexpr uint32_t kExactFunctions[] = {
-    2 /* RoundEven */, 3 /* Trunc */, 4 /* FAbs */, 5 /* SAbs */, 6 /* FSign */, 7 /* SSign */, 8 /* Floor */,
-    9 /* Ceil */, 37 /* FMin */, 38 /* UMin */, 39 /* SMin */, 40 /* FMax */, 41 /* UMax */, 42 /* SMax */,
-    43 /* FClamp */, 44 /* UClamp */, 45 /* SClamp */, 73 /* FindILsb */, 74 /* FindSMsb */, 75 /* FindUMsb */};
+constexpr uint32_t kExactFunctions[] = {2 /* RoundEven */, 3 /* Trunc */,     4 /* FAbs */,      5 /* SAbs */,
+                                        6 /* FSign */,     7 /* SSign */,     8 /* Floor */,     9 /* Ceil */,
+                                        37 /* FMin */,     38 /* UMin */,     39 /* SMin */,     40 /* FMax */,
+                                        41 /* UMax */,     42 /* SMax */,     43 /* FClamp */,   44 /* UClamp */,
+                                        45 /* SClamp */,   73 /* FindILsb */, 74 /* FindSMsb */, 75 /* FindUMsb */};
 
-constexpr Named kFunctionNames[] = {
-    {1, "Round"}, {10, "Fract"}, {13, "Sin"}, {14, "Cos"}, {21, "Tanh"}, {26, "Pow"}, {27, "Exp"}, {28, "Log"},
-    {29, "Exp2"}, {30, "Log2"}, {31, "Sqrt"}, {32, "InverseSqrt"}, {46, "FMix"}, {50, "Fma"}, {53, "Ldexp"},
-    {58, "PackHalf2x16"}, {62, "UnpackHalf2x16"}, {66, "Length"}, {69, "Normalize"}};
+constexpr Named kFunctionNames[] = {{1, "Round"},           {10, "Fract"},  {13, "Sin"},      {14, "Cos"},
+                                    {21, "Tanh"},           {26, "Pow"},    {27, "Exp"},      {28, "Log"},
+                                    {29, "Exp2"},           {30, "Log2"},   {31, "Sqrt"},     {32, "InverseSqrt"},
+                                    {46, "FMix"},           {50, "Fma"},    {53, "Ldexp"},    {58, "PackHalf2x16"},
+                                    {62, "UnpackHalf2x16"}, {66, "Length"}, {69, "Normalize"}};
 
 constexpr uint32_t kFunctionFma = 50;
 
@@ -171,7 +181,8 @@ class Checker {
         if (in.operands[0] != kExecutionModelGlCompute) fault("the entry point is no compute shader");
         if (stringOperand(in.operands.subspan(2)) != "main") fault("the entry point is not named main");
       }
-      // Vulkan allows it with maintenance4 only, which nobody declared. SPIR-V 1.6 (target vulkan1.3) makes glslang use it.
+      // Vulkan allows it with maintenance4 only, which nobody declared. SPIR-V 1.6 (target vulkan1.3) makes glslang use
+      // it.
       if (in.op == kOpExecutionModeId && in.operands.size() > 1 && in.operands[1] == kExecutionModeLocalSizeId) {
         fault("LocalSizeId needs the feature maintenance4; a target below vulkan1.3 does without");
       }

@@ -77,9 +77,9 @@ struct Instruction {
 // What the module says about a result id.
 struct Id {
   uint32_t op = 0;
-  std::span<const uint32_t> operands;                 // of the instruction that defines it
-  std::map<uint32_t, uint32_t> decorations;           // decoration -> first literal (0 = none)
-  std::map<uint32_t, uint32_t> member_offsets;        // of a struct
+  std::span<const uint32_t> operands;           // of the instruction that defines it
+  std::map<uint32_t, uint32_t> decorations;     // decoration -> first literal (0 = none)
+  std::map<uint32_t, uint32_t> member_offsets;  // of a struct
 };
 
 class Module {
@@ -160,7 +160,8 @@ class Module {
       note(instruction);
       at += count;
     }
-    if (instructions_.empty() || instructions_.back().op != kOpFunctionEnd) error_ = "the module does not end with a function";
+    if (instructions_.empty() || instructions_.back().op != kOpFunctionEnd)
+      error_ = "the module does not end with a function";
   }
 
   void note(const Instruction& instruction) {

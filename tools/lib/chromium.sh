@@ -1,5 +1,5 @@
 # Sourced, after archive.sh: Vulkan libraries that Debian ships only inside its Chromium package: SwiftShader (a
-# software driver near Vulkan's guaranteed minimum) and a recent validation layer. The package is unpacked, not installed.
+# software driver near Vulkan's guaranteed minimum) and a recent validation layer. The package is unpacked only.
 # shellcheck shell=bash
 
 # chromium_vulkan: prints the folder of both libraries, with the json files through which a Vulkan loader finds them.

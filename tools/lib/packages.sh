@@ -40,7 +40,7 @@ known_names() {
   done
 }
 
-# need_packages 'A|B'...: installs the missing packages. If none is missing, it is quick and needs no network and no root.
+# need_packages 'A|B'...: installs the missing packages. If none is missing, it needs no network and no root.
 need_packages() {
   local missing names log
   if ! command -v dpkg-query >/dev/null; then

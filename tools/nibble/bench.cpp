@@ -113,8 +113,14 @@ int listRows(const Arguments& arguments, const bench::BenchOptions& options) {
     const bench::RowNames& names = report.names;
     std::fprintf(output.text(), "%s\n", report.name().c_str());
     const char* peer = selftest::findCases(row.op())->bench.peer;
-    rows.push_back({{"name", report.name()}, {"op", names.op}, {"type", names.type}, {"source", names.source},
-                    {"m", names.m}, {"n", names.n}, {"k", names.k}, {"peer", peer != nullptr ? Json(peer) : Json()}});
+    rows.push_back({{"name", report.name()},
+                    {"op", names.op},
+                    {"type", names.type},
+                    {"source", names.source},
+                    {"m", names.m},
+                    {"n", names.n},
+                    {"k", names.k},
+                    {"peer", peer != nullptr ? Json(peer) : Json()}});
   }
   output.json({{"suite", options.suite.suite}, {"rows", rows}});
   return kExitDone;
@@ -191,12 +197,14 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
     std::snprintf(usual, sizeof usual, "%.0f", step.usual_us);
     std::snprintf(best, sizeof best, "%.0f", step.best_us);
     std::snprintf(ratio, sizeof ratio, "%.2f", step.usual_us / step.best_us);
-    table.add({kit::tunableName(step.best.tunable), step.type, std::to_string(step.best.tokens), std::to_string(step.candidates), usual,
-               best, ratio, step.faster ? valuesOf(step.best) : "as it was"});
+    table.add({kit::tunableName(step.best.tunable), step.type, std::to_string(step.best.tokens),
+               std::to_string(step.candidates), usual, best, ratio, step.faster ? valuesOf(step.best) : "as it was"});
   }
   table.print(stdout);
-  for (const std::string& failure : result.failures) std::fprintf(stderr, "nibble bench: %s\n", oneLine(failure).c_str());
-  kit::saveTuning(result.tuning, "nibble tuning: " + oneLine(device.info().name) + ", " + oneLine(device.info().driver), arguments.tune);
+  for (const std::string& failure : result.failures)
+    std::fprintf(stderr, "nibble bench: %s\n", oneLine(failure).c_str());
+  kit::saveTuning(result.tuning, "nibble tuning: " + oneLine(device.info().name) + ", " + oneLine(device.info().driver),
+                  arguments.tune);
   return result.failures.empty() ? kExitDone : kExitFailed;
 }
 #else
@@ -213,7 +221,8 @@ int run(const Arguments& arguments) {
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
   if (!arguments.rest.empty()) options.only = restOf(arguments, options.suite);
   const kit::Device device = openDevice(arguments.device);
-  if (options.suite.shape && options.suite.shape->n != 1 && options.suite.suite != "gemv" && options.suite.suite != "gemm") {
+  if (options.suite.shape && options.suite.shape->n != 1 && options.suite.suite != "gemv" &&
+      options.suite.suite != "gemm") {
     std::fprintf(stderr, "nibble bench: only products have tokens: other ops use N = 1 instead of that of --shape\n");
   }
   auto progress = std::make_shared<Progress>();
@@ -227,7 +236,8 @@ int run(const Arguments& arguments) {
   printMachine(file, result);
   printRows(file, result);
   if (!arguments.compare.empty()) printComparison(file, bench::compareRuns(old_run, result.json));
-  for (const std::string& name : result.skipped) std::fprintf(file, "not measured, the budget is spent: %s\n", name.c_str());
+  for (const std::string& name : result.skipped)
+    std::fprintf(file, "not measured, the budget is spent: %s\n", name.c_str());
   std::fflush(file);
   output.json(result.json);
   for (const std::string& failure : result.failures) {
@@ -243,22 +253,26 @@ Verb makeBenchVerb(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand("bench", "Measure the ops against the limits of this machine");
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
-  app->add_option("--suite", arguments->suite,
-                  "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails),\n"
-                  "gemv and gemm (products of weights with one token, with many),\n"
-                  "calibrate (the ops that collect statistics of activations, on 1 GB)")
+  app->add_option(
+         "--suite", arguments->suite,
+         "quick (default, a minute), quantize (quantize, dequantize, minmax), full (the same with all tails),\n"
+         "gemv and gemm (products of weights with one token, with many),\n"
+         "calibrate (the ops that collect statistics of activations, on 1 GB)")
       ->type_name("S");
-  addChoiceOptions(*app, arguments->choice, "only rows of these weight formats (int4), or of these dense types (f32: minmax)",
+  addChoiceOptions(*app, arguments->choice,
+                   "only rows of these weight formats (int4), or of these dense types (f32: minmax)",
                    "only rows of these ops: matmul,gather");
   app->add_option("--shape", arguments->shape, "instead of the suite's shapes: M rows, N tokens, K columns")
       ->type_name("MxNxK");
   app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
       ->type_name("TIME");
-  app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")->type_name("OLD.json");
+  app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")
+      ->type_name("OLD.json");
   app->add_option("--rest", arguments->rest, "only the rows that the budget of that earlier run did not reach")
       ->type_name("OLD.json");
   app->add_flag("--list", arguments->list, "measure nothing: print the names of the rows");
-  app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")->type_name("FILE...");
+  app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")
+      ->type_name("FILE...");
   app->add_option("--tune", arguments->tune,
                   "find the fastest tiling of products on this device and write it to FILE, for --tuning; "
                   "--type and --shape restrict it")
@@ -266,7 +280,8 @@ Verb makeBenchVerb(CLI::App& parent) {
   app->footer(
       "Each row is verified bit for bit against the CPU reference before it is timed; a row that fails is not timed.\n"
       "Products are verified within the bound of their rounding errors, against sums in double precision. Their limit\n"
-      "is the machine's memory bandwidth or its multiply-add rate, whichever is reached first; \"x f32\" is the speed-up\n"
+      "is the machine's memory bandwidth or its multiply-add rate, whichever is reached first; \"x f32\" is the "
+      "speed-up\n"
       "over dense fp32 weights.\n"
       "GB/s = dense source + result + codes + scales, each counted once. The copy ceiling counts both the bytes read\n"
       "and the bytes written, so a row that moves its bytes as fast as a copy has 100 %. On software devices the\n"
@@ -274,7 +289,8 @@ Verb makeBenchVerb(CLI::App& parent) {
       "copy.\n"
       "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
       "  nibble bench --compare result.json\n  nibble bench --table result.json\n"
-      "  nibble bench --suite gemm --budget 30m --json=a.json && nibble bench --suite gemm --rest a.json --json=b.json\n"
+      "  nibble bench --suite gemm --budget 30m --json=a.json && nibble bench --suite gemm --rest a.json "
+      "--json=b.json\n"
       "  nibble bench --tune here.tuning --type int4 && nibble bench --suite gemv --tuning here.tuning");
   return {app, [arguments] { return run(*arguments); }};
 }

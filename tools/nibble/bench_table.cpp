@@ -21,7 +21,8 @@ std::string shapeText(const bench::RowNames& names) {
 }
 
 std::string typesText(const bench::RowNames& names) {
-  std::string text = names.source.empty() || names.source == names.type ? names.type : names.source + " -> " + names.type;
+  std::string text =
+      names.source.empty() || names.source == names.type ? names.type : names.source + " -> " + names.type;
   return names.result.empty() ? text : text + " -> " + names.result;
 }
 
@@ -29,7 +30,8 @@ std::string typesText(const bench::RowNames& names) {
 
 void printMachine(std::FILE* file, const bench::BenchResult& result) {
   const Json& machine = result.json["machine"];
-  std::fprintf(file, "%s, %s\n", machine["device"].get<std::string>().c_str(), machine["driver"].get<std::string>().c_str());
+  std::fprintf(file, "%s, %s\n", machine["device"].get<std::string>().c_str(),
+               machine["driver"].get<std::string>().c_str());
   for (const auto& [name, ceiling] : machine["ceilings"].items()) {
     if (ceiling["value"].is_null()) {
       const bool failed = ceiling["reason"].is_null() || !ceiling["method"].is_null();
@@ -41,9 +43,10 @@ void printMachine(std::FILE* file, const bench::BenchResult& result) {
                  ceiling["unit"].get<std::string>().c_str(), ceiling["method"].get<std::string>().c_str());
   }
   if (machine["empty_submit_us"].is_number()) {
-    std::fprintf(file, "  an empty dispatch takes %s us, submitted and waited for %s us\n",
-                 machine["empty_dispatch_us"].is_number() ? brief(machine["empty_dispatch_us"].get<double>()).c_str() : "?",
-                 brief(machine["empty_submit_us"].get<double>()).c_str());
+    std::fprintf(
+        file, "  an empty dispatch takes %s us, submitted and waited for %s us\n",
+        machine["empty_dispatch_us"].is_number() ? brief(machine["empty_dispatch_us"].get<double>()).c_str() : "?",
+        brief(machine["empty_submit_us"].get<double>()).c_str());
   }
   if (machine["load_average"].is_number() && machine["load_average"].get<double>() > 0.5) {
     std::fprintf(file, "  the machine was busy (load %s): absolute numbers are low\n",
@@ -60,13 +63,16 @@ void printRows(std::FILE* file, const bench::BenchResult& result) {
     const bench::RowNames& names = row.names;
     const bench::Measurement& measured = row.measured;
     if (!measured.verified) {
-      table.add({names.op, typesText(names), names.sharing(), shapeText(names), "FAILED", "", "", "", "", "", "", "", "", row.path});
+      table.add({names.op, typesText(names), names.sharing(), shapeText(names), "FAILED", "", "", "", "", "", "", "",
+                 "", row.path});
       continue;
     }
     table.add({names.op, typesText(names), names.sharing(), shapeText(names), brief(measured.us.median),
                brief(measured.us.p95), std::to_string(measured.repetitions), brief(row.gbps),
                row.multiply_adds > 0 ? brief(row.gflops) : "",
-               row.fraction ? number(*row.fraction < 0.1 ? "%.1f %%" : "%.0f %%", *row.fraction * 100) : row.beyond_cache ? "-" : "cached",
+               row.fraction       ? number(*row.fraction < 0.1 ? "%.1f %%" : "%.0f %%", *row.fraction * 100)
+               : row.beyond_cache ? "-"
+                                  : "cached",
                row.over_twin ? brief(*row.over_twin) : "",
                brief(double(names.m) * names.k / (measured.us.median * 1e-6) * 1e-9),
                measured.device_clock ? "timestamp" : "wall", row.path});

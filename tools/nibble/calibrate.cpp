@@ -53,16 +53,20 @@ void check(const Arguments& a) {
   }
   if (a.sequence_length == 0) throw UsageError("--seq-len must be 1 or more");
   std::error_code error;
-  if (!a.out.empty() && !a.json.force && std::filesystem::exists(a.out, error)) throw UsageError(a.out + " exists; --force replaces it");
+  if (!a.out.empty() && !a.json.force && std::filesystem::exists(a.out, error))
+    throw UsageError(a.out + " exists; --force replaces it");
 }
 
 // Merges the statistics of the --merge files and those of the recordings.
-model::Calibration collectAll(const Arguments& a, const kit::Device& device, const std::vector<model::Recording>& recordings) {
+model::Calibration collectAll(const Arguments& a, const kit::Device& device,
+                              const std::vector<model::Recording>& recordings) {
   model::Calibration calibration;
   const auto add = [&](const std::string& name, const model::Collected& collected) {
     const auto [at, first] = calibration.try_emplace(name);
-    if (first) at->second.collected = collected;
-    else model::mergeCollected(at->second.collected, collected, name);
+    if (first)
+      at->second.collected = collected;
+    else
+      model::mergeCollected(at->second.collected, collected, name);
   };
   for (const std::string& path : a.merge) {
     for (const auto& [name, tensor] : model::readCalibration(path)) add(name, tensor.collected);
@@ -85,24 +89,27 @@ void warn(const model::Calibration& calibration) {
       empty += t.ranges[i].scale == 0 ? 1 : 0;
     }
     if (nonfinite != 0) {
-      std::fprintf(stderr, "nibble calibrate: %s: %llu values are NaN or infinite and were left out\n", plainName(name).c_str(),
-                   (unsigned long long)nonfinite);
+      std::fprintf(stderr, "nibble calibrate: %s: %llu values are NaN or infinite and were left out\n",
+                   plainName(name).c_str(), (unsigned long long)nonfinite);
     }
     if (empty != 0) {
-      std::fprintf(stderr, "nibble calibrate: %s: %llu of %zu ranges are empty: no values, or only zeros\n", plainName(name).c_str(),
-                   (unsigned long long)empty, t.ranges.size());
+      std::fprintf(stderr, "nibble calibrate: %s: %llu of %zu ranges are empty: no values, or only zeros\n",
+                   plainName(name).c_str(), (unsigned long long)empty, t.ranges.size());
     }
   }
 }
 
 // Prints clipping and int8 error of every method on the same data.
-nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& device, const std::vector<model::Recording>& recordings,
+nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& device,
+                                      const std::vector<model::Recording>& recordings,
                                       const model::Calibration& calibration, std::FILE* file) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
-  Table table({"tensor", "range", "min", "max", "clipped", "MSE", "SQNR dB"}, {false, false, true, true, true, true, true});
+  Table table({"tensor", "range", "min", "max", "clipped", "MSE", "SQNR dB"},
+              {false, false, true, true, true, true, true});
   for (const model::Recording& recording : recordings) {
     model::CalibratedTensor t = calibration.at(recording.name);
-    for (const char* method : {"minmax", "ema", "percentile:99.9", "percentile:99.99", "percentile:99.999", "mse", "entropy-ort", "entropy-trt"}) {
+    for (const char* method : {"minmax", "ema", "percentile:99.9", "percentile:99.99", "percentile:99.999", "mse",
+                               "entropy-ort", "entropy-trt"}) {
       model::RangeChoice choice = *model::findRangeChoice(method);
       choice.symmetric = !a.asym;
       if (choice.ema && t.collected.ema.empty()) continue;
@@ -111,7 +118,8 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
       const double clipped = model::clippedShare(t.collected.histograms[0], t.collected.bins, range);
       const NibErrors errors = model::tryRange(device, recording, range, choice.symmetric);
       table.add({plainName(recording.name), method, numberText("%.4f", range.min), numberText("%.4f", range.max),
-                 numberText("%.4f %%", 100 * clipped), numberText("%.3e", errors.mse), numberText("%.2f", errors.sqnr_db)});
+                 numberText("%.4f %%", 100 * clipped), numberText("%.3e", errors.mse),
+                 numberText("%.2f", errors.sqnr_db)});
       nlohmann::ordered_json row = {{"range", method}, {"min", range.min}, {"max", range.max}, {"clipped", clipped}};
       addErrors(row, true, errors);
       json[recording.name].push_back(std::move(row));
@@ -125,7 +133,8 @@ int runCalibrate(const Arguments& a) {
   check(a);
   const model::RangeChoice choice = choiceOf(a);
   const Output output(a.json);
-  const std::vector<model::Recording> recordings = a.data.empty() ? std::vector<model::Recording>() : model::openRecordings(a.data);
+  const std::vector<model::Recording> recordings =
+      a.data.empty() ? std::vector<model::Recording>() : model::openRecordings(a.data);
   // Merging needs no device.
   const kit::Device device = recordings.empty() ? kit::Device::cpu() : openDevice(a.device);
   model::Calibration calibration = collectAll(a, device, recordings);
@@ -140,7 +149,8 @@ int runCalibrate(const Arguments& a) {
   } else {
     printCalibration(output.text(), calibration);
     for (const auto& [name, t] : calibration) {
-      json["tensors"][name] = {{"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
+      json["tensors"][name] = {
+          {"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
     }
   }
   warn(calibration);
@@ -154,7 +164,8 @@ Verb makeCalibrateVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("calibrate", "Ranges for static quantization from recorded activations.");
   app->footer("Example: nibble calibrate --data activations/ -o calib.json --range percentile:99.99");
-  app->add_option("--data", a->data, "Recorded activations [tokens, channels]: an .npy or .safetensors file, or a folder of them");
+  app->add_option("--data", a->data,
+                  "Recorded activations [tokens, channels]: an .npy or .safetensors file, or a folder of them");
   app->add_option("-o,--output", a->out, "CALIB.json to write: ranges, histograms and where they come from");
   app->add_option("--range", a->range, "minmax (default), ema, percentile:P, mse, entropy-ort, entropy-trt");
   app->add_flag("--sym", a->sym, "The same range on both sides of zero (default)");

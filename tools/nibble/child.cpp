@@ -7,13 +7,13 @@
 #if defined(_WIN32)
 #include <cstdio>
 #else
-#include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #endif
 
 namespace nib::tool {

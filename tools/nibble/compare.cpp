@@ -60,8 +60,9 @@ int runCompare(const Arguments& arguments) {
 
 Verb makeCompareVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("compare", "Print the errors of model B against A, tensor by tensor; "
-                                                   "either may be quantized.");
+  CLI::App* app = parent.add_subcommand("compare",
+                                        "Print the errors of model B against A, tensor by tensor; "
+                                        "either may be quantized.");
   app->footer("Example: nibble compare model/ model-int4/");
   app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors file")->required();
   app->add_option("B", a->b, "The candidate")->required();

@@ -49,8 +49,8 @@ std::vector<kit::DeviceInfo> findDevices(const DeviceArguments& arguments) {
 }
 
 Json featuresJson(uint32_t features) {
-  static const char* const kNames[] = {"subgroup",      "storage16",  "f16",       "dot4", "coopmat",
-                                       "subgroup_size", "robustness", "round_even"};
+  static const char* const kNames[] = {"subgroup", "storage16",     "f16",        "dot4",
+                                       "coopmat",  "subgroup_size", "robustness", "round_even"};
   Json names = Json::array();
   for (uint32_t i = 0; i < std::size(kNames); ++i) {
     if ((features >> i & 1u) != 0) names.push_back(kNames[i]);
@@ -105,8 +105,8 @@ void printDevices(std::FILE* file, const std::vector<Row>& rows) {
 
 void printReport(std::FILE* file, const Row& row) {
   const VerifyReport& report = *row.report;
-  std::fprintf(file, "\n%u %s: %u self-tests, %zu problems (%u combinations not supported)\n", row.info.index, row.info.name.c_str(),
-               report.cases, report.problems.size(), report.skipped);
+  std::fprintf(file, "\n%u %s: %u self-tests, %zu problems (%u combinations not supported)\n", row.info.index,
+               row.info.name.c_str(), report.cases, report.problems.size(), report.skipped);
   Table table({"kernel", "result", "self-tests"}, {false, false, true});
   for (const auto& [name, kernel] : report.kernels) {
     table.add({name, resultText(kernel), std::to_string(kernel.passed + kernel.failed)});

@@ -32,25 +32,29 @@ int inspectCalibration(const Arguments& arguments, const Output& output) {
   const model::Calibration calibration = model::readCalibration(arguments.path);
   printCalibration(output.text(), calibration);
   if (!arguments.html.empty()) {
-    const std::string page = model::calibrationPage(calibration, model::shown(std::filesystem::path(arguments.path).filename()));
+    const std::string page =
+        model::calibrationPage(calibration, model::shown(std::filesystem::path(arguments.path).filename()));
     kit::detail::writeFile(arguments.html, std::as_bytes(std::span(page)));
   }
   nlohmann::ordered_json json = {{"path", arguments.path}, {"tensors", nlohmann::ordered_json::object()}};
   for (const auto& [name, t] : calibration) {
-    json["tensors"][name] = {{"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
+    json["tensors"][name] = {
+        {"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
   }
   if (output.wantsJson()) output.json(json);
   return kExitDone;
 }
 
 nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& facts) {
-  nlohmann::ordered_json json = {{"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
+  nlohmann::ordered_json json = {
+      {"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
   nlohmann::ordered_json::object_t metadata;
   for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // the reader refuses duplicates
   json["metadata"] = std::move(metadata);
   json["tensors"] = nlohmann::ordered_json::array();
   for (const model::TensorFacts& t : facts.tensors) {
-    nlohmann::ordered_json tensor = {{"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}, {"file", t.file}};
+    nlohmann::ordered_json tensor = {
+        {"name", t.name}, {"dtype", t.dtype}, {"shape", t.shape}, {"bytes", t.bytes}, {"file", t.file}};
     if (t.statistics) {
       tensor["min"] = t.statistics->min;
       tensor["max"] = t.statistics->max;
@@ -69,18 +73,21 @@ int runInspect(const Arguments& arguments) {
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);
   const model::ModelFacts facts = model::inspectModel(device, arguments.path, !arguments.names_only);
 
-  Table table({"tensor", "type", "shape", "bytes", "min", "max", "NaN/Inf"}, {false, false, true, true, true, true, true});
+  Table table({"tensor", "type", "shape", "bytes", "min", "max", "NaN/Inf"},
+              {false, false, true, true, true, true, true});
   uint64_t nonfinite = 0;
   for (const model::TensorFacts& t : facts.tensors) {
     if (t.statistics) nonfinite += t.statistics->nonfinite_count;
-    table.add({plainName(t.name), t.dtype, shapeText(t.shape), std::to_string(t.bytes), t.statistics ? numberText("%.4g", t.statistics->min) : "-",
-               t.statistics ? numberText("%.4g", t.statistics->max) : "-", t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
+    table.add({plainName(t.name), t.dtype, shapeText(t.shape), std::to_string(t.bytes),
+               t.statistics ? numberText("%.4g", t.statistics->min) : "-",
+               t.statistics ? numberText("%.4g", t.statistics->max) : "-",
+               t.statistics ? std::to_string(t.statistics->nonfinite_count) : "-"});
   }
   table.print(output.text());
   std::string quantized;
   for (const auto& [type, count] : facts.quantized) quantized += ", " + std::to_string(count) + " weights in " + type;
-  std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6, quantized.c_str(),
-               facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
+  std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6,
+               quantized.c_str(), facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
                nonfinite != 0 ? "; some values are NaN or infinite" : "");
   if (output.wantsJson()) output.json(toJson(arguments.path, facts));
   return kExitDone;
@@ -90,7 +97,8 @@ int runInspect(const Arguments& arguments) {
 
 Verb makeInspectVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("inspect", "Check the files of a model or of a calibration, and print what they hold.");
+  CLI::App* app =
+      parent.add_subcommand("inspect", "Check the files of a model or of a calibration, and print what they hold.");
   app->footer("Example: nibble inspect model-int4/");
   app->add_option("PATH", a->path, "Folder of a model, a .safetensors file, or a CALIB.json")->required();
   app->add_option("--html", a->html,

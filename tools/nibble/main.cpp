@@ -17,16 +17,16 @@ int run(int argc, const char* const* argv) {
   app.set_version_flag("--version", std::string("nibble ") + nibVersionString());
   app.footer("Exit codes: 0 done, 1 the work failed, 2 bad usage.  `nibble VERB --help` shows an example of each.");
   const std::vector<Verb> verbs = {
-      makeDevicesVerb(app, argv[0]),
+    makeDevicesVerb(app, argv[0]),
 #if defined(NIBBLE_HAS_MODEL)
-      makeQuantizeVerb(app),
-      makeCalibrateVerb(app),
-      makeInspectVerb(app),
-      makeCompareVerb(app),
+    makeQuantizeVerb(app),
+    makeCalibrateVerb(app),
+    makeInspectVerb(app),
+    makeCompareVerb(app),
 #endif
-      makeSelftestVerb(app),
+    makeSelftestVerb(app),
 #if defined(NIBBLE_HAS_BENCH)
-      makeBenchVerb(app),
+    makeBenchVerb(app),
 #endif
   };
 

@@ -25,7 +25,8 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
       ->type_name("D");
   app.add_option("--profile", arguments.profile, "use no more than this device has (`nibble devices --profiles`)")
       ->type_name("ID");
-  app.add_option("--tuning", arguments.tuning, "how products are cut here, as `nibble bench --tune` measured it")->type_name("FILE");
+  app.add_option("--tuning", arguments.tuning, "how products are cut here, as `nibble bench --tune` measured it")
+      ->type_name("FILE");
 }
 
 kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose) {
@@ -58,7 +59,8 @@ std::vector<std::string> expandDevices(const DeviceArguments& arguments) {
 }
 
 // ---------------------------------------------------------------------------------------------- types and ops
-void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help, const std::string& op_help) {
+void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help,
+                      const std::string& op_help) {
   const auto add = [&](const char* name, std::vector<std::string>& words, const std::string& help) {
     return app.add_option(name, words, help)->delimiter(',')->allow_extra_args(false);
   };

@@ -19,7 +19,7 @@ class UsageError : public std::runtime_error {
 
 // ---------------------------------------------------------------------------------------------- devices
 struct DeviceArguments {
-  std::string device;   // "" = not given
+  std::string device;  // "" = not given
   std::string profile;
   std::string tuning;  // a file's name
 };
@@ -42,7 +42,8 @@ struct ChoiceArguments {
 };
 
 // --type and --op, comma lists.
-void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help, const std::string& op_help);
+void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help,
+                      const std::string& op_help);
 
 // The words in lower case. Throws UsageError for one that is none of `known`, with what there is.
 std::vector<std::string> chosen(const std::string& option, const std::vector<std::string>& words,

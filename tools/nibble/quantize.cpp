@@ -52,7 +52,11 @@ uint64_t parseSize(const std::string& option, const std::string& text) {
     used = 0;
   }
   const std::string unit = text.substr(used);
-  const double factor = unit.empty() || unit == "B" ? 1 : unit == "K" || unit == "KB" ? 1e3 : unit == "M" || unit == "MB" ? 1e6 : unit == "G" || unit == "GB" ? 1e9 : 0;
+  const double factor = unit.empty() || unit == "B"   ? 1
+                        : unit == "K" || unit == "KB" ? 1e3
+                        : unit == "M" || unit == "MB" ? 1e6
+                        : unit == "G" || unit == "GB" ? 1e9
+                                                      : 0;
   if (used == 0 || factor == 0 || !(number * factor >= 1) || number * factor > 1e18) {
     throw UsageError(option + " " + text + ": expected a size such as 5G or 200M");
   }
@@ -86,10 +90,14 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   model::SelectionOptions& selection = options.selection;
   selection.type = typeOf(a);
   if (!a.granularity.empty()) {
-    if (a.granularity == "tensor") selection.granularity = Granularity::kTensor;
-    else if (a.granularity == "channel") selection.granularity = Granularity::kChannel;
-    else if (a.granularity == "group") selection.granularity = Granularity::kGroup;
-    else throw UsageError("--granularity " + a.granularity + ": expected tensor, channel or group");
+    if (a.granularity == "tensor")
+      selection.granularity = Granularity::kTensor;
+    else if (a.granularity == "channel")
+      selection.granularity = Granularity::kChannel;
+    else if (a.granularity == "group")
+      selection.granularity = Granularity::kGroup;
+    else
+      throw UsageError("--granularity " + a.granularity + ": expected tensor, channel or group");
   }
   if (a.group_size != 0) {
     if (selection.granularity && *selection.granularity != Granularity::kGroup) {
@@ -106,10 +114,14 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (a.scale != "full" && a.scale != "narrow") throw UsageError("--scale " + a.scale + ": expected full or narrow");
   selection.narrow = a.scale == "narrow";
   if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
-  if (a.activations == "int8-token") selection.activations = Activations::kInt8Token;
-  else if (a.activations == "fp8-token") selection.activations = Activations::kFp8Token;
-  else if (a.activations == "int8-static") selection.activations = Activations::kInt8Static;
-  else if (a.activations == "fp8-static") selection.activations = Activations::kFp8Static;
+  if (a.activations == "int8-token")
+    selection.activations = Activations::kInt8Token;
+  else if (a.activations == "fp8-token")
+    selection.activations = Activations::kFp8Token;
+  else if (a.activations == "int8-static")
+    selection.activations = Activations::kInt8Static;
+  else if (a.activations == "fp8-static")
+    selection.activations = Activations::kFp8Static;
   else if (a.activations != "none") {
     throw UsageError("--activations " + a.activations +
                      ": expected none, int8-token, int8-static, fp8-token or fp8-static");
@@ -118,7 +130,9 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     throw UsageError(a.calib.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
                                      : "--calib goes with --activations int8-static or fp8-static");
   }
-  if (!a.calib.empty()) selection.inputs = model::staticInputs(a.calib, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
+  if (!a.calib.empty())
+    selection.inputs = model::staticInputs(
+        a.calib, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
   selection.double_quant = !a.no_double_quant;
   try {
     for (const std::string& text : a.include) selection.include.push_back(model::parsePattern("--include", text));
@@ -130,8 +144,8 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
   if (options.memory_bytes < model::kLeastMemory) {
-    throw UsageError("--memory " + a.memory + ": must be at least " +
-                     std::to_string(model::kLeastMemory / 1'000'000) + "M");
+    throw UsageError("--memory " + a.memory + ": must be at least " + std::to_string(model::kLeastMemory / 1'000'000) +
+                     "M");
   }
   options.force = a.json.force;
   options.resume = a.resume;
@@ -156,11 +170,16 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   return options;
 }
 
-double bitsPerWeight(const model::QuantizedTotal& total) { return 8.0 * double(total.bytes_out) / double(total.elements); }
+double bitsPerWeight(const model::QuantizedTotal& total) {
+  return 8.0 * double(total.bytes_out) / double(total.elements);
+}
 
 nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
   if (total.tensors == 0) return nullptr;
-  return {{"tensors", total.tensors}, {"weights", total.elements}, {"bits_per_weight", bitsPerWeight(total)}, {"sqnr_db", finiteNumber(total.sqnr_db)}};
+  return {{"tensors", total.tensors},
+          {"weights", total.elements},
+          {"bits_per_weight", bitsPerWeight(total)},
+          {"sqnr_db", finiteNumber(total.sqnr_db)}};
 }
 
 nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
@@ -171,11 +190,17 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
                                  {"quantized", quantizedJson(report.quantized)},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
-  for (size_t i = 0; i < model::kStageCount; ++i) json["stages"][model::stageName(model::Stage(i))] = report.stage_seconds[i];
+  for (size_t i = 0; i < model::kStageCount; ++i)
+    json["stages"][model::stageName(model::Stage(i))] = report.stage_seconds[i];
   for (const model::TensorReport& t : report.tensors) {
-    nlohmann::ordered_json tensor = {{"name", t.name}, {"shape", t.shape}, {"type", t.type},
-                                     {"group_size", t.group_size != 0 ? nlohmann::ordered_json(t.group_size) : nlohmann::ordered_json(nullptr)},
-                                     {"bits_per_weight", t.bits_per_weight}, {"bytes_in", t.bytes_in}, {"bytes_out", t.bytes_out}};
+    nlohmann::ordered_json tensor = {
+        {"name", t.name},
+        {"shape", t.shape},
+        {"type", t.type},
+        {"group_size", t.group_size != 0 ? nlohmann::ordered_json(t.group_size) : nlohmann::ordered_json(nullptr)},
+        {"bits_per_weight", t.bits_per_weight},
+        {"bytes_in", t.bytes_in},
+        {"bytes_out", t.bytes_out}};
     const bool known = t.changed && !t.kept_from_before;
     addErrors(tensor, known, t.errors);
     if (t.kept_from_before) tensor["resumed"] = true;
@@ -220,10 +245,11 @@ void printStages(const model::QuantizeReport& report) {
   size_t slowest = 0;
   for (size_t i = 0; i < model::kStageCount; ++i) {
     if (report.stage_seconds[i] > report.stage_seconds[slowest]) slowest = i;
-    text += std::string(i ? ", " : "") + model::stageName(model::Stage(i)) + numberText(" %.2f s", report.stage_seconds[i]);
+    text +=
+        std::string(i ? ", " : "") + model::stageName(model::Stage(i)) + numberText(" %.2f s", report.stage_seconds[i]);
   }
-  std::fprintf(stderr, "%s busy; %u tensors at a time in pieces of %.0f MB; the whole took %.2f of the slowest, %s\n", text.c_str(),
-               report.lanes, double(report.slab_bytes) / 1e6,
+  std::fprintf(stderr, "%s busy; %u tensors at a time in pieces of %.0f MB; the whole took %.2f of the slowest, %s\n",
+               text.c_str(), report.lanes, double(report.slab_bytes) / 1e6,
                report.stage_seconds[slowest] > 0 ? report.seconds / report.stage_seconds[slowest] : 1.0,
                model::stageName(model::Stage(slowest)));
 }
@@ -240,8 +266,9 @@ class ProgressLine {
     const double seconds = std::chrono::duration<double>(now - start_).count();
     const double rate = seconds > 0 ? double(p.done_bytes) / seconds : 0;
     char text[200];
-    std::snprintf(text, sizeof text, "%3.0f %%  %.0f MB/s  %.0f s left", p.total_bytes ? 100.0 * double(p.done_bytes) / double(p.total_bytes) : 100.0,
-                  rate / 1e6, rate > 0 ? double(p.total_bytes - p.done_bytes) / rate : 0.0);
+    std::snprintf(text, sizeof text, "%3.0f %%  %.0f MB/s  %.0f s left",
+                  p.total_bytes ? 100.0 * double(p.done_bytes) / double(p.total_bytes) : 100.0, rate / 1e6,
+                  rate > 0 ? double(p.total_bytes - p.done_bytes) / rate : 0.0);
     std::fprintf(stderr, terminal_ ? "\r%s  " : "nibble quantize: %s\n", text);
     drawn_ = terminal_;
   }
@@ -275,23 +302,29 @@ int runQuantize(const Arguments& arguments) {
 
 Verb makeQuantizeVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("quantize", "Quantize or cast a model (Hugging Face folder or .safetensors file), dense or quantized already.");
+  CLI::App* app = parent.add_subcommand(
+      "quantize", "Quantize or cast a model (Hugging Face folder or .safetensors file), dense or quantized already.");
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
   app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
   app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
   app->add_option("--method", a->method, "rtn: round to nearest (default)");
-  app->add_option("--format", a->format, "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16");
+  app->add_option("--format", a->format,
+                  "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16");
   app->add_option("--type", a->type, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--bits", a->bits, "2, 3, 4 or 8: the integer type of that width");
-  app->add_option("--granularity", a->granularity, "tensor, channel or group: which weights share a scale (default: group; 8-bit types: channel)");
+  app->add_option("--granularity", a->granularity,
+                  "tensor, channel or group: which weights share a scale (default: group; 8-bit types: channel)");
   app->add_option("--group-size", a->group_size, "16 to 256 (default 128; nf4 and fp4: 64), or -1: one group per row");
   app->add_flag("--sym", a->sym, "Symmetric codes (default)");
   app->add_flag("--asym", a->asym, "Codes with zero points");
   app->add_option("--scale", a->scale, "full: absmax/(qmax+1/2) (default), narrow: absmax/qmax");
-  app->add_option("--activations", a->activations, "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
+  app->add_option(
+      "--activations", a->activations,
+      "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
   app->add_option("--calib", a->calib, "CALIB.json of nibble calibrate: the ranges of static activations, by module");
   app->add_flag("--no-double-quant", a->no_double_quant, "bnb: fp32 block scales");
-  app->add_option("--include", a->include, "Also quantize tensors with a match of this regular expression in their name")
+  app->add_option("--include", a->include,
+                  "Also quantize tensors with a match of this regular expression in their name")
       ->allow_extra_args(false);
   app->add_option("--exclude", a->exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
   app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")

@@ -33,8 +33,13 @@ std::string readFile(const std::string& path) {
 }
 
 ordered_json toJson(const selftest::Cell& cell) {
-  ordered_json object = {{"op", cell.op},           {"type", cell.type}, {"path", cell.path},   {"profile", cell.profile},
-                         {"subgroup", cell.subgroup}, {"ran", cell.ran},   {"failed", cell.failed},
+  ordered_json object = {{"op", cell.op},
+                         {"type", cell.type},
+                         {"path", cell.path},
+                         {"profile", cell.profile},
+                         {"subgroup", cell.subgroup},
+                         {"ran", cell.ran},
+                         {"failed", cell.failed},
                          {"error_over_bound", cell.bound_ratio}};
   if (!cell.skipped.empty()) object["skipped"] = cell.skipped;
   if (!cell.first_failure.empty()) object["first_failure"] = cell.first_failure;
@@ -108,13 +113,14 @@ int runSelftest(const Arguments& arguments) {
       state += text;
     }
     if (cell.failed > 0) state += ", " + std::to_string(cell.failed) + " FAILED: " + cell.first_failure;
-    std::fprintf(output.text(), "%-10s %-5s %-60s %-10s %3s  %s\n", cell.op.c_str(), cell.type.c_str(), cell.path.c_str(),
-                 cell.profile.c_str(), cell.subgroup.c_str(), state.c_str());
+    std::fprintf(output.text(), "%-10s %-5s %-60s %-10s %3s  %s\n", cell.op.c_str(), cell.type.c_str(),
+                 cell.path.c_str(), cell.profile.c_str(), cell.subgroup.c_str(), state.c_str());
     ran += cell.ran;
     failed += cell.failed;
     skipped += cell.skipped.empty() ? 0 : 1;
   }
-  std::fprintf(output.text(), "%zu cells, %u cases ran, %u failed, %u cells skipped\n", cells.size(), ran, failed, skipped);
+  std::fprintf(output.text(), "%zu cells, %u cases ran, %u failed, %u cells skipped\n", cells.size(), ran, failed,
+               skipped);
 
   std::vector<std::string> missing;
   if (!arguments.expect.empty()) {
@@ -132,14 +138,18 @@ int runSelftest(const Arguments& arguments) {
 
 Verb makeSelftestVerb(CLI::App& parent) {
   auto arguments = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("selftest", "Compare every op, type and path with the reference, byte for byte.");
+  CLI::App* app =
+      parent.add_subcommand("selftest", "Compare every op, type and path with the reference, byte for byte.");
   app->footer("Example: nibble selftest --device all --json=cells.json");
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_flag("--list", arguments->list, "Show the cells that would run");
   app->add_flag("--full", arguments->full, "All cases instead of a selection");
-  app->add_option("--every", arguments->every, "Only every Nth case of each op and type, and one of each path: a slow device's sample")->check(CLI::PositiveNumber);
-  addChoiceOptions(*app, arguments->choice, "Only these weight formats, and ops without one: int4,nf4", "Only these ops: quantize,matmul");
+  app->add_option("--every", arguments->every,
+                  "Only every Nth case of each op and type, and one of each path: a slow device's sample")
+      ->check(CLI::PositiveNumber);
+  addChoiceOptions(*app, arguments->choice, "Only these weight formats, and ops without one: int4,nf4",
+                   "Only these ops: quantize,matmul");
   app->add_option("--expect", arguments->expect, "A list of cells that must have run: exit 1 if one did not");
   app->add_option("--merge", arguments->merge, "Run nothing: read results of earlier runs");
   // For builds whose subgroup kernels emulate a size.

@@ -13,16 +13,16 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 
 struct Verb {
-  CLI::App* app = nullptr;         // the subcommand, owned by the parent
+  CLI::App* app = nullptr;  // the subcommand, owned by the parent
   // Called after parsing. Returns the exit code, or throws: UsageError and kit::NotFound exit with 2, others with 1.
   std::function<int()> run;
 };
 
 Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0);  // argv0: to start the program again, for --verify
-Verb makeCalibrateVerb(CLI::App& parent);  // with NIBBLE_HAS_MODEL
-Verb makeCompareVerb(CLI::App& parent);   // with NIBBLE_HAS_MODEL
-Verb makeInspectVerb(CLI::App& parent);   // with NIBBLE_HAS_MODEL
-Verb makeQuantizeVerb(CLI::App& parent);  // with NIBBLE_HAS_MODEL
+Verb makeCalibrateVerb(CLI::App& parent);                          // with NIBBLE_HAS_MODEL
+Verb makeCompareVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
+Verb makeInspectVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
+Verb makeQuantizeVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
 Verb makeSelftestVerb(CLI::App& parent);
 Verb makeBenchVerb(CLI::App& parent);  // with NIBBLE_HAS_BENCH
 

@@ -75,11 +75,13 @@ bool VerifyReader::ended(const std::string& how, bool well) {
   return true;
 }
 
-VerifyReport verifyDevice(const std::vector<std::string>& program, const std::string& selector, const std::string& profile) {
+VerifyReport verifyDevice(const std::vector<std::string>& program, const std::string& selector,
+                          const std::string& profile) {
   VerifyReader reader;
   for (;;) {
     std::vector<std::string> arguments = program;
-    arguments.insert(arguments.end(), {"devices", "--verify-child", std::to_string(reader.nextCase()), "--device", selector});
+    arguments.insert(arguments.end(),
+                     {"devices", "--verify-child", std::to_string(reader.nextCase()), "--device", selector});
     if (!profile.empty()) arguments.insert(arguments.end(), {"--profile", profile});
     const ChildEnd end = runChild(arguments, kSilenceSeconds, [&](const std::string& text) { reader.line(text); });
     const bool well = end.kind == ChildEnd::Kind::kExited && end.code == 0;

@@ -18,8 +18,8 @@ struct KernelReport {
 struct VerifyReport {
   std::map<std::string, KernelReport> kernels;
   std::vector<std::string> problems;  // one line each: what failed or crashed, on which path
-  uint32_t cases = 0;    // self-tests that ran or crashed
-  uint32_t skipped = 0;  // combinations this build or device does not have
+  uint32_t cases = 0;                 // self-tests that ran or crashed
+  uint32_t skipped = 0;               // combinations this build or device does not have
   bool passed() const { return problems.empty(); }
 };
 
@@ -42,7 +42,8 @@ class VerifyReader {
 };
 
 // selector: of one device. program: the tool's own file.
-VerifyReport verifyDevice(const std::vector<std::string>& program, const std::string& selector, const std::string& profile);
+VerifyReport verifyDevice(const std::vector<std::string>& program, const std::string& selector,
+                          const std::string& profile);
 
 // The child: runs the cases from `first` on and writes one JSON line per step.
 int runVerifyChild(const DeviceArguments& arguments, size_t first);

@@ -35,7 +35,8 @@ void say(const Json& step) {
   std::fflush(stdout);  // the next moment may be the last
 }
 
-void runOne(const kit::Device& device, const selftest::Case& c, size_t index, std::vector<std::vector<std::string>>& seen) {
+void runOne(const kit::Device& device, const selftest::Case& c, size_t index,
+            std::vector<std::vector<std::string>>& seen) {
   std::optional<kit::Plan> plan;
   try {
     plan.emplace(selftest::planOf(device, c));

@@ -22,9 +22,9 @@ enum {
 // zeros of their sign; those of fp16 are numbers. Infinities stay. A NaN becomes the quiet NaN of its sign (0x7fc00000,
 // 0x7e00, 0x7fc0).
 typedef struct NibConvertDesc {
-  uint32_t op;             // NIB_OP_CONVERT
-  uint32_t desc_bytes;     // sizeof(NibConvertDesc)
-  uint32_t flags;          // NIB_CONVERT_*
+  uint32_t op;          // NIB_OP_CONVERT
+  uint32_t desc_bytes;  // sizeof(NibConvertDesc)
+  uint32_t flags;       // NIB_CONVERT_*
   uint32_t rows;
   uint32_t cols;
   uint32_t source_type;    // NibType F32, F16 or BF16

@@ -11,12 +11,13 @@ extern "C" {
 enum { NIB_OP_DEQUANTIZE = 2 };
 
 // WEIGHTS blob [rows, cols] -> OUTPUT dense [rows, cols]. NibRun.n = rows of the run, first_row.. of both.
-// Bit-exact: (code - zero) * scale in fp32 (table value * scale for NF4 and the like; code * scale + minimum for formats
-// with a minimum), rounded once, saturating; then converted half-even to result_type, where it may become infinite.
+// Bit-exact: (code - zero) * scale in fp32 (table value * scale for NF4 and the like; code * scale + minimum for
+// formats with a minimum), rounded once, saturating; then converted half-even to result_type, where it may become
+// infinite.
 typedef struct NibDequantizeDesc {
-  uint32_t op;             // NIB_OP_DEQUANTIZE
-  uint32_t desc_bytes;     // sizeof(NibDequantizeDesc)
-  uint32_t flags;          // 0
+  uint32_t op;          // NIB_OP_DEQUANTIZE
+  uint32_t desc_bytes;  // sizeof(NibDequantizeDesc)
+  uint32_t flags;       // 0
   uint32_t rows;
   uint32_t cols;
   uint32_t result_type;    // NibType F32, F16 or BF16

@@ -13,9 +13,9 @@ enum { NIB_OP_MINMAX = 3 };
 // INPUT dense [rows, cols] -> OUTPUT one NibExtent per tensor, row or column, over the finite values. NibRun.n = rows.
 // Bit-exact.
 typedef struct NibMinMaxDesc {
-  uint32_t op;             // NIB_OP_MINMAX
-  uint32_t desc_bytes;     // sizeof(NibMinMaxDesc)
-  uint32_t flags;          // 0
+  uint32_t op;          // NIB_OP_MINMAX
+  uint32_t desc_bytes;  // sizeof(NibMinMaxDesc)
+  uint32_t flags;       // 0
   uint32_t rows;
   uint32_t cols;
   uint32_t source_type;    // NibType F32, F16 or BF16

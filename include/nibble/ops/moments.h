@@ -14,12 +14,12 @@ enum { NIB_MOMENT_TILE = 1024, NIB_MOMENT_ROWS = 256 };
 
 // INPUT dense [rows, cols] -> OUTPUT sums of x and x^2 per tensor or column. NibRun.n = rows.
 // TENSOR: a NibMomentTile per NIB_MOMENT_TILE elements in row-major order, across the ends of rows. COLUMN: one per
-// NIB_MOMENT_ROWS rows of each column, [ceil(n / NIB_MOMENT_ROWS), cols]. The last ones are shorter. nibMomentsAdd makes
-// totals from them. Bit-exact: sums are taken in one fixed order, in pairs of fp32.
+// NIB_MOMENT_ROWS rows of each column, [ceil(n / NIB_MOMENT_ROWS), cols]. The last ones are shorter. nibMomentsAdd
+// makes totals from them. Bit-exact: sums are taken in one fixed order, in pairs of fp32.
 typedef struct NibMomentsDesc {
-  uint32_t op;             // NIB_OP_MOMENTS
-  uint32_t desc_bytes;     // sizeof(NibMomentsDesc)
-  uint32_t flags;          // 0
+  uint32_t op;          // NIB_OP_MOMENTS
+  uint32_t desc_bytes;  // sizeof(NibMomentsDesc)
+  uint32_t flags;       // 0
   uint32_t rows;
   uint32_t cols;
   uint32_t source_type;    // NibType F32, F16 or BF16
@@ -28,8 +28,8 @@ typedef struct NibMomentsDesc {
 } NibMomentsDesc;
 
 // NaN and infinite elements are counted and left out. Denormals of fp32 and bfloat16 are zeros. The sum is
-// (high + low) * 2^e, the sum of squares (high + low) * 2^(2e), where 2^e brings absmax to [2^30, 2^31): e = its exponent
-// field - 157. The error is at most 2^-40 of the sum of |x|, and of the sum of squares.
+// (high + low) * 2^e, the sum of squares (high + low) * 2^(2e), where 2^e brings absmax to [2^30, 2^31): e = its
+// exponent field - 157. The error is at most 2^-40 of the sum of |x|, and of the sum of squares.
 typedef struct NibMomentTile {
   uint32_t finite_count;
   uint32_t nonfinite_count;

@@ -84,14 +84,16 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   if (rows == 0 || cols == 0 || rows > UINT32_MAX || cols > UINT32_MAX) throw refuse("has a shape out of range");
   w.rows = uint32_t(rows);
   w.cols = uint32_t(cols);
-  const std::string type = state.contains("quant_type") && state["quant_type"].is_string() ? state["quant_type"].get<std::string>() : "";
+  const std::string type =
+      state.contains("quant_type") && state["quant_type"].is_string() ? state["quant_type"].get<std::string>() : "";
   if (type != "nf4" && type != "fp4") throw refuse("names a type that is neither nf4 nor fp4");
-  const std::string dtype = state.contains("dtype") && state["dtype"].is_string() ? state["dtype"].get<std::string>() : "";
+  const std::string dtype =
+      state.contains("dtype") && state["dtype"].is_string() ? state["dtype"].get<std::string>() : "";
   w.source = dtype == "float16" ? Dtype::kF16 : dtype == "bfloat16" ? Dtype::kBF16 : Dtype::kF32;
   const uint64_t block = number("blocksize");
   if (block < 16 || block > 256 || block % 16 != 0) throw refuse("has a block size that nibble does not support");
-  w.weights = {uint32_t(type == "nf4" ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4), NIB_GRANULARITY_GROUP, uint32_t(block), NIB_TYPE_F32,
-               NIB_WEIGHTS_FLAT};
+  w.weights = {uint32_t(type == "nf4" ? NIB_FORMAT_NF4 : NIB_FORMAT_FP4), NIB_GRANULARITY_GROUP, uint32_t(block),
+               NIB_TYPE_F32, NIB_WEIGHTS_FLAT};
   if (state.contains("nested_offset")) {
     if (!state["nested_offset"].is_number() || number("nested_blocksize") != 256) {
       throw refuse("has nested scales that nibble does not support");
@@ -191,7 +193,8 @@ class Bitsandbytes : public Container {
       parts.push_back(map);
     }
     const uint64_t state_bytes = lateBytes(w, 0.0f).size();
-    parts.push_back({{w.name + ".quant_state.bitsandbytes__" + quantType(w), Dtype::kU8, {state_bytes}}, PartFrom::kLate});
+    parts.push_back(
+        {{w.name + ".quant_state.bitsandbytes__" + quantType(w), Dtype::kU8, {state_bytes}}, PartFrom::kLate});
     return parts;
   }
 

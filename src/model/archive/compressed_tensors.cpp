@@ -113,7 +113,9 @@ bool configSaysEight(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return false;
   checkConfig(*checkpoint.configJson());
   const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
-  const auto member = [](const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); };
+  const auto member = [](const Json& json, const char* key) {
+    return json.is_object() && json.contains(key) ? json[key] : Json();
+  };
   bool eight = false;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
@@ -132,7 +134,8 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
   w.name = module + ".weight";
   if (codes.shape.size() != 2) throw refuse("codes are not a matrix");
   uint64_t rows = codes.shape[0], cols = codes.shape[1];
-  w.source = scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16 || scale.dtype == Dtype::kF32 ? scale.dtype : Dtype::kF32;
+  w.source = scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16 || scale.dtype == Dtype::kF32 ? scale.dtype
+                                                                                                     : Dtype::kF32;
   const bool zeros = checkpoint.find(module + ".weight_zero_point").has_value();
   if (checkpoint.find(module + ".weight_g_idx")) {
     throw refuse("has its columns in another order (weight_g_idx), which nibble does not read");
@@ -142,7 +145,8 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     if (!shape_at) throw refuse("there is no weight_shape");
     const TensorInfo shape_info = checkpoint.info(*shape_at);
     uint64_t shape[2] = {0, 0};
-    if (shape_info.dtype != Dtype::kI64 || shape_info.bytes != sizeof shape) throw refuse("weight_shape is not I64 [2]");
+    if (shape_info.dtype != Dtype::kI64 || shape_info.bytes != sizeof shape)
+      throw refuse("weight_shape is not I64 [2]");
     checkpoint.read(*shape_at, 0, std::as_writable_bytes(std::span(shape)));
     if (shape[0] != rows || shape[1] == 0 || shape[1] > UINT32_MAX) {
       throw refuse("weight_shape does not match the codes");
@@ -237,15 +241,19 @@ class CompressedTensors : public Container {
     switch (kind) {
       case Kind::kInt: parts.push_back({{module + ".weight", Dtype::kI8, {rows, cols}}, PartFrom::kCodes}); break;
       case Kind::kFloat: parts.push_back({{module + ".weight", Dtype::kF8E4M3, {rows, cols}}, PartFrom::kCodes}); break;
-      case Kind::kMxfp4: parts.push_back({{module + ".weight_packed", Dtype::kU8, {rows, cols / 2}}, PartFrom::kCodes}); break;
+      case Kind::kMxfp4:
+        parts.push_back({{module + ".weight_packed", Dtype::kU8, {rows, cols / 2}}, PartFrom::kCodes});
+        break;
       default:
         parts.push_back({{module + ".weight_packed", Dtype::kI32, {rows, (cols * bits + 31) / 32}}, PartFrom::kCodes});
     }
     const Dtype scale = scaleDtype(w);
-    const std::vector<uint64_t> scale_shape = perTensor(w) ? std::vector<uint64_t>{1} : std::vector<uint64_t>{rows, groups};
+    const std::vector<uint64_t> scale_shape =
+        perTensor(w) ? std::vector<uint64_t>{1} : std::vector<uint64_t>{rows, groups};
     parts.push_back({{module + ".weight_scale", scale, scale_shape}, PartFrom::kScales});
     if (asymmetric(w) && kind == Kind::kPack) {
-      parts.push_back({{module + ".weight_zero_point", Dtype::kI32, {(rows * bits + 31) / 32, groups}}, PartFrom::kZeros});
+      parts.push_back(
+          {{module + ".weight_zero_point", Dtype::kI32, {(rows * bits + 31) / 32, groups}}, PartFrom::kZeros});
     } else if (asymmetric(w)) {
       parts.push_back({{module + ".weight_zero_point", Dtype::kI8, {rows, groups}}, PartFrom::kZeros});
     }
@@ -267,7 +275,8 @@ class CompressedTensors : public Container {
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);
       const bool packed = info.name.ends_with(".weight_packed");
-      if (!packed && !(info.name.ends_with(".weight") && (info.dtype == Dtype::kI8 || info.dtype == Dtype::kF8E4M3))) continue;
+      if (!packed && !(info.name.ends_with(".weight") && (info.dtype == Dtype::kI8 || info.dtype == Dtype::kF8E4M3)))
+        continue;
       const std::string module(info.name.substr(0, info.name.rfind('.')));
       const std::optional<size_t> scale = checkpoint.find(module + ".weight_scale");
       if (!scale) {
@@ -276,7 +285,8 @@ class CompressedTensors : public Container {
       }
       FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_says_eight);
       weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
-      if (weight.spec.input) weight.activations = is(weight.spec, NIB_FORMAT_FP8) ? Activations::kFp8Static : Activations::kInt8Static;
+      if (weight.spec.input)
+        weight.activations = is(weight.spec, NIB_FORMAT_FP8) ? Activations::kFp8Static : Activations::kInt8Static;
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(module) + ": " + why);
       found.push_back(std::move(weight));

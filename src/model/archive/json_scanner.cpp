@@ -156,18 +156,10 @@ void JsonScanner::skipNumber() {
 
 void JsonScanner::skipValue() {
   switch (peek()) {
-    case '"':
-      string("a value");
-      return;
-    case 't':
-      skipWord("true");
-      return;
-    case 'f':
-      skipWord("false");
-      return;
-    case 'n':
-      skipWord("null");
-      return;
+    case '"': string("a value"); return;
+    case 't': skipWord("true"); return;
+    case 'f': skipWord("false"); return;
+    case 'n': skipWord("null"); return;
     case '{': {
       std::string_view key;
       for (bool first = true; nextKey(first, key);) skipValue();
@@ -176,8 +168,7 @@ void JsonScanner::skipValue() {
     case '[':
       for (bool first = true; nextElement(first);) skipValue();
       return;
-    default:
-      skipNumber();
+    default: skipNumber();
   }
 }
 
@@ -223,27 +214,13 @@ std::string jsonString(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           out += "\\u00";

@@ -20,7 +20,9 @@ class Literal {
  public:
   Literal(std::string_view text, const std::filesystem::path& path) : text_(text), path_(path) {}
 
-  [[noreturn]] void fail(const std::string& problem) const { throw Error(shown(path_) + ": its .npy header " + problem); }
+  [[noreturn]] void fail(const std::string& problem) const {
+    throw Error(shown(path_) + ": its .npy header " + problem);
+  }
 
   // The text from the value of a key to the end of the header.
   std::string_view valueOf(std::string_view key) const {
@@ -86,9 +88,12 @@ NpyFile::NpyFile(const std::filesystem::path& path) : file_(File::openToRead(pat
   file_.read(header_at, std::as_writable_bytes(std::span(text)));
   const Literal literal(text, path);
   const std::string_view type = literal.valueOf("descr").substr(0, 5);
-  if (type == "'<f4'" || type == "\"<f4\"") dtype_ = Dtype::kF32;
-  else if (type == "'<f2'" || type == "\"<f2\"") dtype_ = Dtype::kF16;
-  else literal.fail("says " + quoteText(type, 20) + "; activations are '<f4' or '<f2' (little-endian fp32, fp16)");
+  if (type == "'<f4'" || type == "\"<f4\"")
+    dtype_ = Dtype::kF32;
+  else if (type == "'<f2'" || type == "\"<f2\"")
+    dtype_ = Dtype::kF16;
+  else
+    literal.fail("says " + quoteText(type, 20) + "; activations are '<f4' or '<f2' (little-endian fp32, fp16)");
   if (!literal.valueOf("fortran_order").starts_with("False")) {
     literal.fail("says Fortran order; save numpy.ascontiguousarray of it");
   }

@@ -43,7 +43,8 @@ class PlainFp8 : public Container {
       weight.spec.rows = uint32_t(info.shape[0]);
       weight.spec.cols = uint32_t(info.shape[1]);
       weight.spec.source = Dtype::kF16;  // represents every finite value of E4M3 and E5M2 exactly
-      weight.spec.weights = {uint32_t(e5m2 ? NIB_FORMAT_FP8_E5M2 : NIB_FORMAT_FP8), NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F32, 0};
+      weight.spec.weights = {uint32_t(e5m2 ? NIB_FORMAT_FP8_E5M2 : NIB_FORMAT_FP8), NIB_GRANULARITY_TENSOR, 0,
+                             NIB_TYPE_F32, 0};
       weight.tensors = {i};
       found.push_back(std::move(weight));
     }

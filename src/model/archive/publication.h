@@ -51,7 +51,7 @@ struct PlannedFile {
 
 // A byte range of a planned file that is completed as a unit: a tensor.
 struct PlannedItem {
-  std::string name;  // for messages
+  std::string name;     // for messages
   uint32_t file = 0;    // index of the planned file
   uint64_t offset = 0;  // in that file
   uint64_t bytes = 0;

@@ -69,14 +69,17 @@ std::optional<RangeChoice> findRangeChoice(std::string_view name) {
     const std::string_view number = name.substr(colon + 1);
     const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), choice.percentile);
     const bool whole = error == std::errc() && end == number.data() + number.size();
-    if (m.method != NIB_RANGE_PERCENTILE || !whole || !(choice.percentile > 50 && choice.percentile <= 100)) return std::nullopt;
+    if (m.method != NIB_RANGE_PERCENTILE || !whole || !(choice.percentile > 50 && choice.percentile <= 100))
+      return std::nullopt;
     return choice;
   }
   return std::nullopt;
 }
 
 void mergeCollected(Collected& into, const Collected& from, const std::string& name) {
-  const auto refuse = [&](const std::string& what) { throw Error("tensor " + quoteText(name) + ": cannot be merged: " + what); };
+  const auto refuse = [&](const std::string& what) {
+    throw Error("tensor " + quoteText(name) + ": cannot be merged: " + what);
+  };
   if (into.channels != from.channels) {
     refuse(std::to_string(into.channels) + " channels in one, " + std::to_string(from.channels) + " in the other");
   }
@@ -122,13 +125,14 @@ void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std
       range = emaRange(c.ema[i], choice.symmetric);
     } else {
       const NibRangeDesc desc{sizeof desc, uint32_t(choice.method), flags, 0, choice.percentile};
-      if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log, &range) !=
-          NIB_SUCCESS) {
+      if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log,
+                       &range) != NIB_SUCCESS) {
         throw Error("tensor " + quoteText(name) + ": " + last_line.text);
       }
     }
     ChosenRange chosen{range.min, range.max, 0, 0};
-    if (nibRangeScale(NIB_FORMAT_INT8, flags, range.min, range.max, &log, &chosen.scale, &chosen.zero_point) != NIB_SUCCESS) {
+    if (nibRangeScale(NIB_FORMAT_INT8, flags, range.min, range.max, &log, &chosen.scale, &chosen.zero_point) !=
+        NIB_SUCCESS) {
       throw Error("tensor " + quoteText(name) + ": " + last_line.text);
     }
     tensor.ranges.push_back(chosen);

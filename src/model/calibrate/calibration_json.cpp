@@ -40,8 +40,12 @@ Json packed(const std::vector<uint64_t>& counts) {
 }
 
 Json histogramJson(const Histogram& h) {
-  return {{"exponent", h.head.exponent}, {"min", h.head.min}, {"max", h.head.max}, {"count", h.head.finite_count},
-          {"nonfinite", h.head.nonfinite_count}, {"counts", packed(h.counts)}};
+  return {{"exponent", h.head.exponent},
+          {"min", h.head.min},
+          {"max", h.head.max},
+          {"count", h.head.finite_count},
+          {"nonfinite", h.head.nonfinite_count},
+          {"counts", packed(h.counts)}};
 }
 
 Json momentsJson(const NibMoments& m) { return {{"sum", m.sum}, {"squares", m.squares}}; }
@@ -59,7 +63,9 @@ Json perChannel(bool by_channel, const List& list, Make&& make) {
 
 Json tensorJson(const CalibratedTensor& t) {
   const Collected& c = t.collected;
-  const auto ranges = [&](auto&& get) { return perChannel(c.by_channel, t.ranges, [&](const ChosenRange& r) { return Json(get(r)); }); };
+  const auto ranges = [&](auto&& get) {
+    return perChannel(c.by_channel, t.ranges, [&](const ChosenRange& r) { return Json(get(r)); });
+  };
   uint64_t count = 0, nonfinite = 0, tokens = 0;
   for (const Histogram& h : c.histograms) {
     count += h.head.finite_count;
@@ -122,7 +128,8 @@ struct Value {
   template <class Body>
   void forChannels(bool by_channel, uint32_t channels, Body&& body) const {
     if (!by_channel) return body(*this);
-    if (!json.is_array() || json.size() != channels) fail("must be a list of " + std::to_string(channels) + ", one per channel");
+    if (!json.is_array() || json.size() != channels)
+      fail("must be a list of " + std::to_string(channels) + ", one per channel");
     for (size_t i = 0; i < json.size(); ++i) body(Value{json[i], path + "[" + std::to_string(i) + "]"});
   }
 };
@@ -152,7 +159,8 @@ Histogram readHistogram(const Value& value, uint32_t bins) {
   h.head.exponent = uint32_t(exponent);
   h.head.min = float(value.at("min").number());
   h.head.max = float(value.at("max").number());
-  if (!(std::isfinite(h.head.min) && std::isfinite(h.head.max) && h.head.min <= h.head.max)) value.fail("has no range from min to max");
+  if (!(std::isfinite(h.head.min) && std::isfinite(h.head.max) && h.head.min <= h.head.max))
+    value.fail("has no range from min to max");
   h.head.finite_count = value.at("count").count();
   h.head.nonfinite_count = value.at("nonfinite").count();
   h.counts = unpacked(value.at("counts"), bins);
@@ -180,12 +188,15 @@ CalibratedTensor readTensor(const Value& value) {
   }
   c.channels = uint32_t(channels);
   c.bins = uint32_t(bins);
-  value.at("histogram").forChannels(c.by_channel, c.channels, [&](const Value& p) { c.histograms.push_back(readHistogram(p, c.bins)); });
+  value.at("histogram").forChannels(c.by_channel, c.channels, [&](const Value& p) {
+    c.histograms.push_back(readHistogram(p, c.bins));
+  });
   size_t i = 0;
   value.at("moments").forChannels(c.by_channel, c.channels, [&](const Value& p) {
     const NibHistogramHead& head = c.histograms[i++].head;
     const double absmax = std::max(std::fabs(double(head.min)), std::fabs(double(head.max)));
-    c.moments.push_back({head.finite_count, head.nonfinite_count, absmax, p.at("sum").number(), p.at("squares").number()});
+    c.moments.push_back(
+        {head.finite_count, head.nonfinite_count, absmax, p.at("sum").number(), p.at("squares").number()});
   });
   const Value ema = value.at("ema");
   if (!ema.json.is_null()) {
@@ -226,10 +237,12 @@ CalibratedTensor readTensor(const Value& value) {
 
 std::string calibrationText(const Calibration& calibration) {
   // One line per tensor, so that people and line tools can read files of many tensors.
-  std::string text = "{\"schema\":" + std::to_string(kSchema) + ",\"nibble\":" + Json(nibVersionString()).dump() + ",\"tensors\":{";
+  std::string text =
+      "{\"schema\":" + std::to_string(kSchema) + ",\"nibble\":" + Json(nibVersionString()).dump() + ",\"tensors\":{";
   bool first = true;
   for (const auto& [name, tensor] : calibration) {
-    text += (first ? "\n" : ",\n") + Json(name).dump(-1, ' ', false, Json::error_handler_t::replace) + ":" + tensorJson(tensor).dump();
+    text += (first ? "\n" : ",\n") + Json(name).dump(-1, ' ', false, Json::error_handler_t::replace) + ":" +
+            tensorJson(tensor).dump();
     first = false;
   }
   return text + "\n}}\n";

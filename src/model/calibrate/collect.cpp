@@ -36,7 +36,10 @@ struct CollectOp {
       : plan(device, desc),
         output(device, plan.sizeBytes(NIB_ROLE_OUTPUT)),
         aux(device, plan.sizeBytes(NIB_ROLE_AUX)),
-        binding(plan, kit::Ranges{.weights = {}, .input = kit::Range(input, 0, plan.sizeBytes(NIB_ROLE_INPUT)), .output = output, .aux = aux}) {}
+        binding(plan, kit::Ranges{.weights = {},
+                                  .input = kit::Range(input, 0, plan.sizeBytes(NIB_ROLE_INPUT)),
+                                  .output = output,
+                                  .aux = aux}) {}
 };
 
 // The extent of a batch, accumulated over its pieces.
@@ -55,14 +58,28 @@ struct Batch {
 class Collector {
  public:
   Collector(const kit::Device& device, const Recording& recording, const CollectOptions& options, uint32_t rows)
-      : device_(device), recording_(recording), options_(options), rows_(rows), type_(uint32_t(*nibTypeOf(recording.dtype))),
+      : device_(device),
+        recording_(recording),
+        options_(options),
+        rows_(rows),
+        type_(uint32_t(*nibTypeOf(recording.dtype))),
         granularity_(options.by_channel ? NIB_GRANULARITY_COLUMN : NIB_GRANULARITY_TENSOR),
         bins_(options.by_channel ? channelBins(recording.channels, recording.name) : kTensorBins),
         count_(options.by_channel ? recording.channels : 1),
         input_(device, (rows * recording.rowBytes() + 3) / 4 * 4),
-        histogram_(device, NibHistogramDesc{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc), NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, recording.channels, type_, 0, granularity_, bins_}, input_),
-        minmax_(device, NibMinMaxDesc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, recording.channels, type_, 0, granularity_}, input_),
-        moments_(device, NibMomentsDesc{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, recording.channels, type_, 0, granularity_}, input_),
+        histogram_(device,
+                   NibHistogramDesc{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc),
+                                    NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, recording.channels, type_, 0,
+                                    granularity_, bins_},
+                   input_),
+        minmax_(
+            device,
+            NibMinMaxDesc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, recording.channels, type_, 0, granularity_},
+            input_),
+        moments_(
+            device,
+            NibMomentsDesc{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, recording.channels, type_, 0, granularity_},
+            input_),
         result_moments_(count_),
         ema_(count_),
         batch_(count_) {
@@ -78,7 +95,8 @@ class Collector {
     const std::vector<NibExtent> extents = device_.download<NibExtent>(minmax_.output, count_);
     const uint64_t elements = options_.by_channel ? rows : uint64_t(rows) * recording_.channels;
     for (size_t i = 0; i < count_; ++i) batch_[i].add(extents[i], elements);
-    const uint64_t blocks = options_.by_channel ? (rows + NIB_MOMENT_ROWS - 1) / NIB_MOMENT_ROWS : (elements + NIB_MOMENT_TILE - 1) / NIB_MOMENT_TILE;
+    const uint64_t blocks = options_.by_channel ? (rows + NIB_MOMENT_ROWS - 1) / NIB_MOMENT_ROWS
+                                                : (elements + NIB_MOMENT_TILE - 1) / NIB_MOMENT_TILE;
     const std::vector<NibMomentTile> tiles = device_.download<NibMomentTile>(moments_.output, size_t(blocks * count_));
     for (size_t i = 0; i < count_; ++i) nibMomentsAdd(&result_moments_[i], tiles.data() + i, blocks, count_);
   }
@@ -97,10 +115,13 @@ class Collector {
     collected.moments = result_moments_;
     collected.ema = ema_;
     const NibMemory& memory = histogram_.plan.memory();
-    const auto heads = device_.download<NibHistogramHead>(histogram_.output, count_, memory.part[NIB_PART_HEADS].offset_bytes);
-    const auto counts = device_.download<uint64_t>(histogram_.output, size_t(count_) * bins_, memory.part[NIB_PART_COUNTS].offset_bytes);
+    const auto heads =
+        device_.download<NibHistogramHead>(histogram_.output, count_, memory.part[NIB_PART_HEADS].offset_bytes);
+    const auto counts = device_.download<uint64_t>(histogram_.output, size_t(count_) * bins_,
+                                                   memory.part[NIB_PART_COUNTS].offset_bytes);
     for (size_t i = 0; i < count_; ++i) {
-      collected.histograms.push_back({heads[i], {counts.begin() + std::ptrdiff_t(i * bins_), counts.begin() + std::ptrdiff_t((i + 1) * bins_)}});
+      collected.histograms.push_back(
+          {heads[i], {counts.begin() + std::ptrdiff_t(i * bins_), counts.begin() + std::ptrdiff_t((i + 1) * bins_)}});
     }
   }
 
@@ -135,7 +156,8 @@ Collected emptyStatistics(const Recording& recording, const CollectOptions& opti
 }  // namespace
 
 Collected collect(const kit::Device& device, const Recording& recording, const CollectOptions& options) {
-  const std::vector<Sequence> sequences = chooseSequences(recording.tokens, options.sequence_length, options.samples, options.seed);
+  const std::vector<Sequence> sequences =
+      chooseSequences(recording.tokens, options.sequence_length, options.samples, options.seed);
   const uint64_t row_bytes = recording.rowBytes();
   Hasher hasher;
   hasher.add(dtypeName(recording.dtype));
@@ -151,7 +173,8 @@ Collected collect(const kit::Device& device, const Recording& recording, const C
     std::vector<std::byte> bytes(size_t(rows * row_bytes));
     for (const Sequence& sequence : sequences) {
       for (uint64_t at = 0; at < sequence.count; at += rows) {
-        const std::span<std::byte> piece(bytes.data(), size_t(std::min<uint64_t>(rows, sequence.count - at) * row_bytes));
+        const std::span<std::byte> piece(bytes.data(),
+                                         size_t(std::min<uint64_t>(rows, sequence.count - at) * row_bytes));
         recording.read((sequence.first + at) * row_bytes, piece);
         hasher.add(std::as_bytes(piece));
         collector.add(piece);

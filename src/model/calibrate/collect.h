@@ -13,7 +13,7 @@ namespace nib::model {
 
 struct CollectOptions {
   bool by_channel = false;
-  uint64_t samples = 0;         // 0 = all sequences
+  uint64_t samples = 0;            // 0 = all sequences
   uint64_t sequence_length = 512;  // tokens
   uint64_t seed = 0;
   double ema_constant = 0.01;

@@ -77,10 +77,12 @@ std::vector<Recording> openRecordings(const fs::path& path) {
   } else if (!addFile(list, path)) {
     throw Error(shown(path) + ": activations are .npy or .safetensors files, or a folder of them");
   }
-  if (list.empty()) throw Error(shown(path) + ": holds no activations: .npy files, or .safetensors tensors [tokens, channels]");
+  if (list.empty())
+    throw Error(shown(path) + ": holds no activations: .npy files, or .safetensors tensors [tokens, channels]");
   std::sort(list.begin(), list.end(), [](const Recording& a, const Recording& b) { return a.name < b.name; });
   for (size_t i = 1; i < list.size(); ++i) {
-    if (list[i].name == list[i - 1].name) throw Error(shown(path) + ": two recordings are named " + quoteText(list[i].name));
+    if (list[i].name == list[i - 1].name)
+      throw Error(shown(path) + ": two recordings are named " + quoteText(list[i].name));
   }
   return list;
 }

@@ -16,14 +16,15 @@ std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& pat
     const auto refuse = [&](const char* what) -> Error {
       return Error(shown(path) + ": tensor " + quoteText(name) + " " + what);
     };
-    if (tensor.collected.by_channel) throw refuse("has ranges by channel; static activations need --granularity tensor");
+    if (tensor.collected.by_channel)
+      throw refuse("has ranges by channel; static activations need --granularity tensor");
     const ChosenRange& range = tensor.ranges[0];
     StaticInput input;
     int32_t zero_point = range.zero_point;
     input.scale = range.scale;
     input.asymmetric = format == NIB_FORMAT_INT8 && !tensor.choice.symmetric;
-    if (format == NIB_FORMAT_FP8 &&
-        nibRangeScale(format, NIB_RANGE_SYMMETRIC, range.min, range.max, nullptr, &input.scale, &zero_point) != NIB_SUCCESS) {
+    if (format == NIB_FORMAT_FP8 && nibRangeScale(format, NIB_RANGE_SYMMETRIC, range.min, range.max, nullptr,
+                                                  &input.scale, &zero_point) != NIB_SUCCESS) {
       throw refuse("has a range beyond fp32");
     }
     if (input.scale == 0) {

@@ -43,7 +43,8 @@ NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, 
                                   .input = kit::Range(pair, reference.offset_bytes, reference.size_bytes),
                                   .output = kit::Range(pair, candidate.offset_bytes, candidate.size_bytes),
                                   .aux = scratch});
-    const kit::Binding errors_binding(errors_plan, kit::Ranges{.weights = {}, .input = pair, .output = tiles, .aux = scratch});
+    const kit::Binding errors_binding(errors_plan,
+                                      kit::Ranges{.weights = {}, .input = pair, .output = tiles, .aux = scratch});
     source.load(at, count, kit::Range(pair, reference.offset_bytes, reference.size_bytes));
     device_.run(convert_binding, 1);
     device_.run(errors_binding, 1);

@@ -58,7 +58,9 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
     const TensorInfo info{tensor->name, dense, tensor->shape, tensor->bytes, 0, 0};
     job.decision = decide(info, options.selection, *options.container);
     if (tensor->weight != nullptr && job.decision.kind != Decision::kQuantize) {
-      job.decision.dtype = job.decision.kind == Decision::kCast || !options.selection.type.quantized() ? options.selection.type.dense : dense;
+      job.decision.dtype = job.decision.kind == Decision::kCast || !options.selection.type.quantized()
+                               ? options.selection.type.dense
+                               : dense;
       job.decision.kind = Decision::kCast;
     }
     switch (job.decision.kind) {
@@ -68,8 +70,12 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
         for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});
         plan.facts.weights.push_back(job.decision.weight);
         break;
-      case Decision::kCast: plan.outputs.push_back({{std::string(tensor->name), job.decision.dtype, tensor->shape}, std::nullopt}); break;
-      case Decision::kKeep: plan.outputs.push_back({{std::string(tensor->name), tensor->dtype, tensor->shape}, std::nullopt}); break;
+      case Decision::kCast:
+        plan.outputs.push_back({{std::string(tensor->name), job.decision.dtype, tensor->shape}, std::nullopt});
+        break;
+      case Decision::kKeep:
+        plan.outputs.push_back({{std::string(tensor->name), tensor->dtype, tensor->shape}, std::nullopt});
+        break;
     }
     if (job.decision.kind != Decision::kQuantize && isLinear(info)) {
       WeightSpec weight;
@@ -131,8 +137,9 @@ class Lane {
       copy(*job.tensor, write);
     } else {
       const ModelView::Tensor& tensor = *job.tensor;
-      const WeightSource source{*decoder_.typeOf(tensor), decoder_.unit(tensor),
-                                [&](uint64_t first, uint64_t count, const kit::Range& to) { decoder_.decode(tensor, first, count, to); }};
+      const WeightSource source{
+          *decoder_.typeOf(tensor), decoder_.unit(tensor),
+          [&](uint64_t first, uint64_t count, const kit::Range& to) { decoder_.decode(tensor, first, count, to); }};
       if (job.decision.kind == Decision::kQuantize) {
         const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write);
         report.sums = result.sums;
@@ -191,7 +198,8 @@ void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
   if (!plan.facts.weights.empty() || !options.selection.type.quantized()) return;
   for (const Job& job : plan.jobs) {
     if (!job.decision.note.empty()) {
-      throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.tensor->name) + ": " + job.decision.note);
+      throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.tensor->name) + ": " +
+                  job.decision.note);
     }
   }
   throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); " +
@@ -266,7 +274,8 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   std::string config;
   if (checkpoint.configJson()) {
     const WeightType& type = options.selection.type;
-    config = configWith(*checkpoint.configJson(), plan.quantization_config, type.quantized() ? "" : torchName(type.dense));
+    config =
+        configWith(*checkpoint.configJson(), plan.quantization_config, type.quantized() ? "" : torchName(type.dense));
   }
   FolderWriter writer(writerOptions(options, checkpoint), plan.outputs);
   {

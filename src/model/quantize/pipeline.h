@@ -44,14 +44,14 @@ struct QuantizeOptions {
 struct TensorReport {
   std::string name;
   std::vector<uint64_t> shape;
-  std::string type;           // "int4", "F16"
-  uint32_t group_size = 0;    // 0 = none
+  std::string type;         // "int4", "F16"
+  uint32_t group_size = 0;  // 0 = none
   double bits_per_weight = 0;
   uint64_t bytes_in = 0, bytes_out = 0;
   bool changed = false;           // quantized or cast: `errors` is valid unless kept_from_before
   bool kept_from_before = false;  // finished by the interrupted run: `errors` is not valid
   NibErrors errors{sizeof(NibErrors)};
-  NibErrorSums sums{};  // the sums behind `errors`; quantized tensors only
+  NibErrorSums sums{};     // the sums behind `errors`; quantized tensors only
   uint32_t saturated = 0;  // number of saturated scales
   std::string note;
 };
@@ -71,8 +71,8 @@ struct QuantizeReport {
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
-  uint32_t lanes = 0;       // tensors processed concurrently
-  uint64_t slab_bytes = 0;  // target size of a piece, as dense elements
+  uint32_t lanes = 0;                               // tensors processed concurrently
+  uint64_t slab_bytes = 0;                          // target size of a piece, as dense elements
 };
 
 // `in` may be quantized, in any container that nibble reads: its weights are decoded first, and a weight that is not

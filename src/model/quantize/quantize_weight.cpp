@@ -35,7 +35,8 @@ StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
   nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, &run, nullptr, nullptr);
   StoredScale stored;
   stored.scale = blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)];
-  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) stored.zero = blob[size_t(memory.part[NIB_PART_ZEROS].offset_bytes / 4)];
+  if (memory.part[NIB_PART_ZEROS].size_bytes != 0)
+    stored.zero = blob[size_t(memory.part[NIB_PART_ZEROS].offset_bytes / 4)];
   return stored;
 }
 
@@ -67,7 +68,8 @@ WeightQuantizer::WeightQuantizer(const TimedDevice& device, const Container& con
 SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents) {
   std::string key(sizeof weight.weights, '\0');
   std::memcpy(key.data(), &weight.weights, sizeof weight.weights);
-  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents)}) key += "," + std::to_string(number);
+  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents)})
+    key += "," + std::to_string(number);
   const auto found =
       std::find_if(cache_.begin(), cache_.end(), [&](const CachedWorker& cached) { return cached.key == key; });
   if (found != cache_.end()) {
@@ -86,14 +88,15 @@ SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, ui
   return *cache_.back().worker;
 }
 
-WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
-                                       const PartSink& sink) {
-  const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(), slab_bytes_);
+WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts,
+                                       const WeightSource& source, const PartSink& sink) {
+  const SlabShape slabs =
+      slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(), slab_bytes_);
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
   const bool per_tensor = weight.weights.granularity == NIB_GRANULARITY_TENSOR && slabs.count > 1;
-  const Extents extents = per_tensor                                            ? Extents::kTensor
+  const Extents extents = per_tensor                                        ? Extents::kTensor
                           : partIndex(parts, PartFrom::kAbsmax) != SIZE_MAX ? Extents::kRows
-                                                                                : Extents::kNone;
+                                                                            : Extents::kNone;
   const auto load = [&](uint32_t slab) -> SlabWorker& {
     const uint32_t rows = std::min(slabs.rows, weight.rows - slab * slabs.rows);
     SlabWorker& piece = worker(weight, source.type, rows, extents);

@@ -28,7 +28,8 @@ uint32_t dividingGroup(uint32_t cols, uint32_t at_most, const NibFormatInfo& inf
 }
 
 // Sets granularity and group size of the weight. Returns false, and a note, if no group size divides the columns.
-bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::optional<int64_t> rule_group, Decision& d) {
+bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::optional<int64_t> rule_group,
+                  Decision& d) {
   const NibFormatInfo& info = infoOf(type);
   NibWeights& w = d.weight.weights;
   const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;  // the formats of bitsandbytes
@@ -39,7 +40,7 @@ bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::
     w.granularity = granularity == Granularity::kTensor ? NIB_GRANULARITY_TENSOR : NIB_GRANULARITY_ROW;
     return true;
   }
-  int64_t wanted = rule_group.value_or(options.group_size != 0 ? options.group_size
+  int64_t wanted = rule_group.value_or(options.group_size != 0        ? options.group_size
                                        : info.default_group_size != 0 ? int64_t(info.default_group_size)
                                                                       : 128);
   if (info.group_multiple == info.group_max) wanted = info.group_max;
@@ -60,7 +61,8 @@ bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::
              std::string(dtypeName(d.weight.source));
     return false;
   }
-  d.note = "K " + std::to_string(d.weight.cols) + " is no multiple of " + std::to_string(w.group_size) + ": group " + std::to_string(other);
+  d.note = "K " + std::to_string(d.weight.cols) + " is no multiple of " + std::to_string(w.group_size) + ": group " +
+           std::to_string(other);
   w.group_size = other;
   return true;
 }
@@ -106,8 +108,8 @@ Rule parseRule(const std::string& text) {
 bool isBlockLinear(std::string_view name) {
   constexpr std::string_view kLayers = "layers.";
   bool is_projection = false;
-  for (const std::string_view end : {"q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight", "gate_proj.weight",
-                                     "up_proj.weight", "down_proj.weight"}) {
+  for (const std::string_view end : {"q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight",
+                                     "gate_proj.weight", "up_proj.weight", "down_proj.weight"}) {
     if (!name.ends_with(end)) continue;
     name.remove_suffix(end.size());
     is_projection = true;
@@ -125,8 +127,8 @@ bool isBlockLinear(std::string_view name) {
 }
 
 bool isLinear(const TensorInfo& tensor) {
-  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") && tensor.name.find("embed") == std::string_view::npos &&
-         tensor.name.find("norm") == std::string_view::npos;
+  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") &&
+         tensor.name.find("embed") == std::string_view::npos && tensor.name.find("norm") == std::string_view::npos;
 }
 
 Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container) {
@@ -183,7 +185,8 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
       if (info.scale_types >> t & 1u) weight.weights.scale_type = t;
     }
   }
-  if (options.asymmetric && (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC)) weight.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
+  if (options.asymmetric && (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC))
+    weight.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
   if (options.narrow && (info.weights_flags & NIB_WEIGHTS_NARROW)) weight.weights.flags |= NIB_WEIGHTS_NARROW;
   // Rounds MX scales as the compressed-tensors library does.
   if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) weight.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;

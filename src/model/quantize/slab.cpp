@@ -82,7 +82,8 @@ SlabShape slabShape(const WeightSpec& w, uint64_t unit, uint32_t element_bytes, 
   const uint64_t least_count = (w.rows + most - 1) / most;
   // Pieces of equal size share one worker. Accept up to twice as many pieces for it.
   for (uint64_t count = least_count; count < 2 * least_count; ++count) {
-    if (w.rows % count == 0 && (count == 1 || w.rows / count % rows == 0)) return {uint32_t(w.rows / count), uint32_t(count)};
+    if (w.rows % count == 0 && (count == 1 || w.rows / count % rows == 0))
+      return {uint32_t(w.rows / count), uint32_t(count)};
   }
   return {uint32_t(most), uint32_t(least_count)};
 }
@@ -94,7 +95,8 @@ SlabWorker::Plans::Plans(const kit::Device& device, const WeightSpec& w, NibType
       dequantize(device, dequantizeDesc(w, rows)),
       errors(device, errorsDesc(w, source, rows)) {
   if (extents != Extents::kNone) {
-    minmax.emplace(device, minmaxDesc(w, source, rows, extents == Extents::kRows ? NIB_GRANULARITY_ROW : NIB_GRANULARITY_TENSOR));
+    minmax.emplace(
+        device, minmaxDesc(w, source, rows, extents == Extents::kRows ? NIB_GRANULARITY_ROW : NIB_GRANULARITY_TENSOR));
   }
 }
 
@@ -103,8 +105,8 @@ kit::Buffer SlabWorker::buffer(uint64_t size_bytes) {
   return kit::Buffer(device_.untimed(), size_bytes);
 }
 
-SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
-                       Extents extents)
+SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout,
+                       uint32_t rows, Extents extents)
     : device_(device), extents_(extents), rows_(rows), plans_(device.untimed(), weight, source, layout, rows, extents) {
   const NibMemory& pair = plans_.errors.memory();
   pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
@@ -168,7 +170,8 @@ std::vector<std::byte> SlabWorker::absmaxOfRows() {
   std::vector<NibExtent> extents(rows_);
   device_.download(extent_, 0, extents.data(), extents.size() * sizeof(NibExtent));
   std::vector<std::byte> bytes(size_t(rows_) * sizeof(float));
-  for (uint32_t row = 0; row < rows_; ++row) std::memcpy(&bytes[row * sizeof(float)], &extents[row].absmax, sizeof(float));
+  for (uint32_t row = 0; row < rows_; ++row)
+    std::memcpy(&bytes[row * sizeof(float)], &extents[row].absmax, sizeof(float));
   return bytes;
 }
 

@@ -15,12 +15,16 @@ constexpr Dense kDense[] = {
 
 }  // namespace
 
-std::string WeightType::name() const { return quantized() ? nibFormatById(format)->name : std::string(dtypeName(dense)); }
+std::string WeightType::name() const {
+  return quantized() ? nibFormatById(format)->name : std::string(dtypeName(dense));
+}
 
 std::optional<WeightType> findWeightType(std::string_view name) {
-  if (const NibFormatInfo* info = nibFormatByName(std::string(name).c_str())) return WeightType{info->format, Dtype::kF32};
+  if (const NibFormatInfo* info = nibFormatByName(std::string(name).c_str()))
+    return WeightType{info->format, Dtype::kF32};
   std::string upper(name);
-  std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
+  std::transform(upper.begin(), upper.end(), upper.begin(),
+                 [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
   for (const Dense& dense : kDense) {
     if (upper == dense.name) return WeightType{0, dense.dtype};
   }
@@ -29,7 +33,8 @@ std::optional<WeightType> findWeightType(std::string_view name) {
 
 std::string weightTypeNames() {
   std::string names;
-  for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) names += std::string(i ? ", " : "") + info->name;
+  for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i)
+    names += std::string(i ? ", " : "") + info->name;
   for (const Dense& dense : kDense) names += std::string(", ") + dense.name;
   return names;
 }

@@ -15,7 +15,7 @@ namespace nib::model {
 
 // A quantized format of nibble, or a dense type (which means a cast).
 struct WeightType {
-  uint32_t format = 0;         // NibFormat; 0 = dense
+  uint32_t format = 0;  // NibFormat; 0 = dense
   Dtype dense = Dtype::kF32;
 
   bool quantized() const { return format != 0; }

@@ -137,17 +137,19 @@ constexpr OpCases<Desc> kCases = {
     .name = name,
     .kind = [](const Desc& d) { return uint64_t(d.source_type * 4u + d.result_type); },
     .fill = fill,
-    .lines = [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
-      if (role == NIB_ROLE_OUTPUT) return linesOfResult(d.result_type, d.result_stride, d.cols);
-      return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
-    },
+    .lines =
+        [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
+          if (role == NIB_ROLE_OUTPUT) return linesOfResult(d.result_type, d.result_stride, d.cols);
+          return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
+        },
     .large = addLarge,
     .verify = verify,
     .bench = {.list = listBench,
               .names = nameBench,
-              .data = [](const Case& c, const Desc& d, NibRole role) {
-                return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-              }},
+              .data =
+                  [](const Case& c, const Desc& d, NibRole role) {
+                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
+                  }},
 };
 
 }  // namespace

@@ -34,8 +34,8 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 }
 
 std::string name(const Case& c, const Desc& d) {
-  return " " + weightsName(d.weights) + " -> " + typeName(d.result_type) + sidesName(d.rows, d.cols, d.result_stride, c.n) +
-         dataName(c);
+  return " " + weightsName(d.weights) + " -> " + typeName(d.result_type) +
+         sidesName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
@@ -51,7 +51,8 @@ Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) 
   return linesOfResult(d.result_type, flat ? d.cols : d.result_stride, d.cols);
 }
 
-Case large(const NibFormatInfo& info, uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t group, NibType scale_type) {
+Case large(const NibFormatInfo& info, uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t group,
+           NibType scale_type) {
   Case c;
   c.seed = 200 + rows;
   c.n = rows;
@@ -73,8 +74,10 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
       });
       break;
     case Large::kSlices:
-      if (int4) list.push_back(large(info, kSliceShape.rows, kSliceShape.cols, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32));
-      if (int8) list.push_back(large(info, kSliceShape.rows, kSliceShape.cols, NIB_GRANULARITY_COLUMN, 0, NIB_TYPE_F32));
+      if (int4)
+        list.push_back(large(info, kSliceShape.rows, kSliceShape.cols, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F32));
+      if (int8)
+        list.push_back(large(info, kSliceShape.rows, kSliceShape.cols, NIB_GRANULARITY_COLUMN, 0, NIB_TYPE_F32));
       break;
     case Large::kWindows:
       if (int4) list.push_back(large(info, 3, kWindowShape.cols, NIB_GRANULARITY_GROUP, 32, NIB_TYPE_F16));
@@ -152,9 +155,10 @@ constexpr OpCases<Desc> kCases = {
     .verify = verify,
     .bench = {.list = listBench,
               .names = nameBench,
-              .data = [](const Case&, const Desc& d, NibRole role) {
-                return role == NIB_ROLE_WEIGHTS ? RowData::quantized(d.rows, d.cols, d.weights) : RowData::marks();
-              },
+              .data =
+                  [](const Case&, const Desc& d, NibRole role) {
+                    return role == NIB_ROLE_WEIGHTS ? RowData::quantized(d.rows, d.cols, d.weights) : RowData::marks();
+                  },
               .peer = "cpy_dq"},
 };
 

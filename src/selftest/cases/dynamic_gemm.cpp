@@ -13,7 +13,8 @@ using Desc = NibDynamicGemmDesc;
 constexpr uint32_t kOrder[] = {0, 1, 2, 3, 4, 6, 5, 7, 9, 8, 10, 11};
 
 Case caseOf(const ProductShape& shape, const NibFormatInfo& info, uint64_t seed, bool groups) {
-  constexpr Recipe kTokens[] = {Recipe::kNormal, Recipe::kMixed, Recipe::kOutlier, Recipe::kNonFinite, Recipe::kUniform};
+  constexpr Recipe kTokens[] = {Recipe::kNormal, Recipe::kMixed, Recipe::kOutlier, Recipe::kNonFinite,
+                                Recipe::kUniform};
   Random random(seed * 1013 + info.format);
   Case c;
   c.seed = seed;
@@ -155,7 +156,9 @@ void nameBench(const Case&, const Desc& d, RowNames& names) {
 
 // Codes first, or on the way. Beyond all choices of fewer tokens.
 std::vector<RowForm> forms(const Desc& d) {
-  const auto tuning = [&](uint32_t fused) { return NibTuning{NIB_TUNABLE_DYNAMIC, d.weights.format, d.tokens, {fused}}; };
+  const auto tuning = [&](uint32_t fused) {
+    return NibTuning{NIB_TUNABLE_DYNAMIC, d.weights.format, d.tokens, {fused}};
+  };
   return {{"fused", tuning(1)}, {"chained", tuning(0)}};
 }
 

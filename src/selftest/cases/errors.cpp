@@ -47,7 +47,8 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
 
 Lines lines(const Desc& d, const NibMemory&, NibRole role, NibPart part) {
   if (role == NIB_ROLE_OUTPUT) return {0, 8 * sizeof(NibErrorTile)};
-  if (part == NIB_PART_CANDIDATE) return linesOfDense(d.candidate_type, d.candidate_stride != 0 ? d.candidate_stride : d.cols);
+  if (part == NIB_PART_CANDIDATE)
+    return linesOfDense(d.candidate_type, d.candidate_stride != 0 ? d.candidate_stride : d.cols);
   return linesOfDense(d.reference_type, d.reference_stride != 0 ? d.reference_stride : d.cols);
 }
 

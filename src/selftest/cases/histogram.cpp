@@ -55,12 +55,15 @@ void fillHistograms(const NibMemory& memory, uint64_t seed, Words& words) {
     const bool empty = kind == 0;
     const uint32_t exponent = empty ? 0 : kind == 1 ? 254 : kind == 2 ? 1 + random.below(254) : 110 + random.below(24);
     NibHistogramHead head{exponent, 0, 0, 0, 0, 0};
-    if (!empty) head = {exponent, 0, -float(random.unit()), float(random.unit()), random.next() >> 8, random.next() >> 31};
+    if (!empty)
+      head = {exponent, 0, -float(random.unit()), float(random.unit()), random.next() >> 8, random.next() >> 31};
     std::memcpy(&words[size_t(heads.offset_bytes / 4) + 8 * h], &head, sizeof head);
     const size_t per_histogram = size_t(counts.size_bytes / 4) / histograms;
     for (size_t i = 0; i < per_histogram; ++i) {
       const uint32_t low = random.below(3) == 0 ? 0u - random.below(3) : random.bits();
-      words[size_t(counts.offset_bytes / 4) + h * per_histogram + i] = empty ? 0 : i % 2 == 0 ? low : random.below(1000);
+      words[size_t(counts.offset_bytes / 4) + h * per_histogram + i] = empty        ? 0
+                                                                       : i % 2 == 0 ? low
+                                                                                    : random.below(1000);
     }
   }
 }
@@ -73,7 +76,8 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
 Lines lines(const Desc& d, const NibMemory&, NibRole role, NibPart part) {
   if (part == NIB_PART_HEADS) return {0, 8 * sizeof(NibHistogramHead)};
   if (part == NIB_PART_COUNTS) return {uint64_t(d.bins) * 64, 64};
-  return role == NIB_ROLE_INPUT ? linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols) : Lines{};
+  return role == NIB_ROLE_INPUT ? linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols)
+                                : Lines{};
 }
 
 Case plain(uint32_t rows, uint32_t cols, uint32_t granularity, uint32_t bins, uint32_t flags, Recipe recipe) {
@@ -162,9 +166,10 @@ constexpr OpCases<Desc> kCases = {
     .large = addLarge,
     .bench = {.list = listBench,
               .names = nameBench,
-              .data = [](const Case& c, const Desc& d, NibRole role) {
-                return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-              }},
+              .data =
+                  [](const Case& c, const Desc& d, NibRole role) {
+                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
+                  }},
 };
 
 }  // namespace

@@ -12,7 +12,7 @@ using Desc = NibInt8GemmDesc;
 uint32_t batchOf(const Desc& d) { return std::max(d.batch, 1u); }
 
 Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t turn) {
-  constexpr uint32_t kResults[] = {NIB_TYPE_F32, NIB_INT8_RESULT_I8, NIB_TYPE_F16,
+  constexpr uint32_t kResults[] = {NIB_TYPE_F32,        NIB_INT8_RESULT_I8, NIB_TYPE_F16,
                                    NIB_INT8_RESULT_I32, NIB_INT8_RESULT_U8, NIB_TYPE_BF16};
   Random random(seed * 977 + 5);
   Case c;
@@ -94,7 +94,8 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
     fillCodeWeights(c, d.weights, memory, range);
     float table[256];
     if (nibFillActivationTable(&d, table) == NIB_SUCCESS) {
-      std::memcpy(reinterpret_cast<uint8_t*>(range.data()) + memory.part[NIB_PART_TABLE].offset_bytes, table, sizeof table);
+      std::memcpy(reinterpret_cast<uint8_t*>(range.data()) + memory.part[NIB_PART_TABLE].offset_bytes, table,
+                  sizeof table);
     }
   }
   if (role == NIB_ROLE_OUTPUT && (d.flags & NIB_PRODUCT_RESIDUAL)) {
@@ -165,8 +166,10 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   if (format != nullptr) return;
   for (uint32_t turn = 0; turn < 4; ++turn) {
     const bool groups = turn / 2 != 0;
-    const NibWeights weights = groups ? weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 64, 0, NIB_TYPE_F16) : int8Rows();
-    const NibWeights input = weightsOf(NIB_FORMAT_UINT8, NIB_GRANULARITY_ROW, 0, groups ? uint32_t{NIB_WEIGHTS_ASYMMETRIC} : 0u);
+    const NibWeights weights =
+        groups ? weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 64, 0, NIB_TYPE_F16) : int8Rows();
+    const NibWeights input =
+        weightsOf(NIB_FORMAT_UINT8, NIB_GRANULARITY_ROW, 0, groups ? uint32_t{NIB_WEIGHTS_ASYMMETRIC} : 0u);
     Case c = plain(kVerifiedShape.rows, turn % 2 == 0 ? 3 : kVerifiedShape.rows, kVerifiedShape.cols, weights, input);
     Desc& d = c.as<Desc>();
     d.result_type = turn % 3;

@@ -1,5 +1,5 @@
-// Cases of matmul: exact sums, which every path must give to the byte, and every fourth case ordinary numbers, judged by
-// the bound.
+// Cases of matmul: exact sums, which every path must give to the byte, and every fourth case ordinary numbers, judged
+// by the bound.
 #include <nibble/formats.h>
 
 #include <algorithm>
@@ -28,9 +28,10 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
   };
   // One of everything; tails in every side; numbers of tokens around those that kernels take at a time; few rows, which
   // devices other than CPUs share out by columns, and many, which CPUs do not share out.
-  constexpr Product kProducts[] = {{33, 132, 1}, {64, 256, 1},  {1, 1, 1},    {37, 1, 2},     {1, 5, 3},    {5, 1000, 4}, {7, 2064, 5},
-                                   {300, 512, 8}, {130, 22, 9}, {3, 1057, 1}, {301, 515, 33}, {72, 336, 67}, {259, 272, 4}, {6, 20000, 1},
-                                   {385, 97, 1}, {260, 68, 3}};
+  constexpr Product kProducts[] = {{33, 132, 1},  {64, 256, 1},  {1, 1, 1},      {37, 1, 2},
+                                   {1, 5, 3},     {5, 1000, 4},  {7, 2064, 5},   {300, 512, 8},
+                                   {130, 22, 9},  {3, 1057, 1},  {301, 515, 33}, {72, 336, 67},
+                                   {259, 272, 4}, {6, 20000, 1}, {385, 97, 1},   {260, 68, 3}};
   const std::vector<const Sharing*> sharings = sharingsOf(info);
   const uint32_t first = info != nullptr ? info->format : 0;
   Counter counter;
@@ -85,10 +86,10 @@ void addOrdered(const NibFormatInfo* info, Extent extent, std::vector<Case>& lis
     bool order, codes;
   };
   constexpr Product kProducts[] = {
-      {37, 208, 3, 0, true, false},    {70, 336, 19, 2, true, true}, {33, 132, 4, 0, false, true},
-      {66, 258, 21, 3, false, true},   {130, 22, 9, 0, true, false}, {5, 1000, 1, 2, true, true},
-      {72, 336, 67, 0, true, true},    {72, 320, 67, 0, false, true}, {6, 20000, 1, 0, true, true},
-      {3, 1057, 8, 0, true, true},     {1, 1, 1, 0, true, true},     {261, 272, 70, 0, true, false}};
+      {37, 208, 3, 0, true, false},  {70, 336, 19, 2, true, true},  {33, 132, 4, 0, false, true},
+      {66, 258, 21, 3, false, true}, {130, 22, 9, 0, true, false},  {5, 1000, 1, 2, true, true},
+      {72, 336, 67, 0, true, true},  {72, 320, 67, 0, false, true}, {6, 20000, 1, 0, true, true},
+      {3, 1057, 8, 0, true, true},   {1, 1, 1, 0, true, true},      {261, 272, 70, 0, true, false}};
   constexpr Sharing kInputs[] = {{NIB_GRANULARITY_ROW, 0, 0},
                                  {NIB_GRANULARITY_GROUP, 128, 0},
                                  {NIB_GRANULARITY_TENSOR, 0, 0},
@@ -152,7 +153,8 @@ std::string name(const Case& c, const Desc& d) {
 
 uint64_t kind(const Desc& d) {
   const uint64_t many_rows = d.rows >= 256 && d.cols % 4 == 0 && d.input_stride == 0;
-  return (d.tokens > 64 ? 2u : d.tokens > 8) | many_rows << 2 | (d.flags & NIB_PRODUCT_ORDER) << 4 | uint64_t(d.input.format) << 8;
+  return (d.tokens > 64 ? 2u : d.tokens > 8) | many_rows << 2 | (d.flags & NIB_PRODUCT_ORDER) << 4 |
+         uint64_t(d.input.format) << 8;
 }
 
 // --------------------------------------------------------------------------------------------- data
@@ -188,7 +190,8 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
   const Recipe recipe = c.recipe == Recipe::kExact ? Recipe::kExact : Recipe::kNormal;
   if (role == NIB_ROLE_INPUT) range = makeInput(c, d, memory);
   if (role == NIB_ROLE_OUTPUT && (d.flags & NIB_PRODUCT_RESIDUAL)) {
-    range = makeDense(recipe, NibType(d.result_type), range.size() * (d.result_type == NIB_TYPE_F32 ? 1 : 2), c.seed + 4);
+    range =
+        makeDense(recipe, NibType(d.result_type), range.size() * (d.result_type == NIB_TYPE_F32 ? 1 : 2), c.seed + 4);
   }
   if (role != NIB_ROLE_WEIGHTS) return;
   const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
@@ -260,7 +263,8 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   binding.range[NIB_ROLE_WEIGHTS] = {const_cast<uint32_t*>(blob), memory.range[NIB_ROLE_WEIGHTS].size_bytes};
   binding.range[NIB_ROLE_INPUT] = {const_cast<uint32_t*>(numbers.data()), numbers.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {values.data(), values.size() * 4};
-  runOnHost(reinterpret_cast<const NibOpDesc*>(&gather), binding, gather.count, "the weights of a product cannot be dequantized");
+  runOnHost(reinterpret_cast<const NibOpDesc*>(&gather), binding, gather.count,
+            "the weights of a product cannot be dequantized");
   return values;
 }
 
@@ -284,7 +288,8 @@ Farthest farthest(const Desc& d, const Judged& judged) {
   const Words rows = spread(d.rows, most / std::max<size_t>(tokens.size(), 1));
   const uint8_t* blob = reinterpret_cast<const uint8_t*>(judged.before[NIB_ROLE_WEIGHTS]);
   const bool ordered = (d.flags & NIB_PRODUCT_ORDER) != 0;
-  const uint32_t* order = ordered ? judged.before[NIB_ROLE_WEIGHTS] + memory.part[NIB_PART_ORDER].offset_bytes / 4 : nullptr;
+  const uint32_t* order =
+      ordered ? judged.before[NIB_ROLE_WEIGHTS] + memory.part[NIB_PART_ORDER].offset_bytes / 4 : nullptr;
   // Slopes of the activations are below 1.13.
   const double slope = isSmooth(d.activation) ? 1.13 : 1;
   const double exp_error = isSmooth(d.activation) ? 0x1p-19 : 0;
@@ -308,7 +313,8 @@ Farthest farthest(const Desc& d, const Judged& judged) {
         }
         if (d.flags & NIB_PRODUCT_BIAS) {
           float bias;
-          std::memcpy(&bias, blob + memory.part[NIB_PART_BIAS].offset_bytes + (uint64_t(b) * d.rows + r) * 4, sizeof bias);
+          std::memcpy(&bias, blob + memory.part[NIB_PART_BIAS].offset_bytes + (uint64_t(b) * d.rows + r) * 4,
+                      sizeof bias);
           sum += double(bias);
           magnitude += std::abs(double(bias));
         }
@@ -378,8 +384,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 }
 
 // --------------------------------------------------------------------------------------------- bench
-// Dense weights first, which the others are held against; every format at the first shape of a suite, at the others one of
-// each number of bits that models are kept in.
+// Dense weights first, which the others are held against; every format at the first shape of a suite, at the others one
+// of each number of bits that models are kept in.
 void listBench(const BenchRequest& request, BenchList& rows) {
   const auto add = [&](const NibWeights& weights, NibType activations) {
     Case c;
@@ -396,8 +402,9 @@ void listBench(const BenchRequest& request, BenchList& rows) {
     for (const NibType dense : {NIB_TYPE_F32, NIB_TYPE_F16}) add(denseWeights(dense), activations);
     for (uint32_t i = 0; i < nibFormatCount(); ++i) {
       const NibFormatInfo& info = *nibFormatAt(i);
-      const bool usual_one = info.format == NIB_FORMAT_INT8 || info.format == NIB_FORMAT_INT4 || info.format == NIB_FORMAT_NF4 ||
-                             info.format == NIB_FORMAT_Q4_0 || info.format == NIB_FORMAT_Q8_0;
+      const bool usual_one = info.format == NIB_FORMAT_INT8 || info.format == NIB_FORMAT_INT4 ||
+                             info.format == NIB_FORMAT_NF4 || info.format == NIB_FORMAT_Q4_0 ||
+                             info.format == NIB_FORMAT_Q8_0;
       if (every_format || usual_one) add(benchWeights(info, usualSharing(info)), activations);
     }
   };
@@ -447,8 +454,12 @@ constexpr OpCases<Desc> kCases = {
               .names = nameBench,
               .data = benchData,
               .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
-              .arithmetic = [](const Desc& d) { return d.input_type == NIB_TYPE_F16 ? Arithmetic::kHalf : Arithmetic::kFloat; },
-              .isTwin = [](const Desc& d) { return d.weights.format == NIB_FORMAT_DENSE && d.weights.scale_type == NIB_TYPE_F32; },
+              .arithmetic =
+                  [](const Desc& d) { return d.input_type == NIB_TYPE_F16 ? Arithmetic::kHalf : Arithmetic::kFloat; },
+              .isTwin =
+                  [](const Desc& d) {
+                    return d.weights.format == NIB_FORMAT_DENSE && d.weights.scale_type == NIB_TYPE_F32;
+                  },
               .peer = "mul_mat"},
 };
 

@@ -110,7 +110,8 @@ void listBench(const BenchRequest& request, BenchList& rows) {
       break;
     case BenchPart::kEveryWay:
       for (const NibType type : kBenchTypes) {
-        for (const BenchSharing& sharing : {kPerTensor, kPerRow, kPerColumn}) add(kEveryDense + 1000 * type, sharing, type);
+        for (const BenchSharing& sharing : {kPerTensor, kPerRow, kPerColumn})
+          add(kEveryDense + 1000 * type, sharing, type);
       }
       break;
     case BenchPart::kTails: add(kTailsDense, kPerRow, NIB_TYPE_F32); break;
@@ -135,17 +136,19 @@ constexpr OpCases<Desc> kCases = {
     .name = name,
     .kind = [](const Desc& d) { return uint64_t(d.granularity); },
     .fill = fill,
-    .lines = [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
-      if (role == NIB_ROLE_OUTPUT) return Lines{0, 8 * sizeof(NibExtent)};
-      return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
-    },
+    .lines =
+        [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
+          if (role == NIB_ROLE_OUTPUT) return Lines{0, 8 * sizeof(NibExtent)};
+          return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
+        },
     .large = addLarge,
     .verify = verify,
     .bench = {.list = listBench,
               .names = nameBench,
-              .data = [](const Case& c, const Desc& d, NibRole role) {
-                return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-              }},
+              .data =
+                  [](const Case& c, const Desc& d, NibRole role) {
+                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
+                  }},
 };
 
 }  // namespace

@@ -112,16 +112,18 @@ constexpr OpCases<Desc> kCases = {
     .name = name,
     .kind = [](const Desc& d) { return uint64_t(d.granularity); },
     .fill = fill,
-    .lines = [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
-      if (role == NIB_ROLE_OUTPUT) return Lines{0, 8 * sizeof(NibMomentTile)};
-      return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
-    },
+    .lines =
+        [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
+          if (role == NIB_ROLE_OUTPUT) return Lines{0, 8 * sizeof(NibMomentTile)};
+          return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
+        },
     .large = addLarge,
     .bench = {.list = listBench,
               .names = nameBench,
-              .data = [](const Case& c, const Desc& d, NibRole role) {
-                return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-              }},
+              .data =
+                  [](const Case& c, const Desc& d, NibRole role) {
+                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
+                  }},
 };
 
 }  // namespace

@@ -38,7 +38,8 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
         d.source_type = uint32_t(counter.i / 3 % 3);
         d.weights = weightsLike(info, sharing, mode, counter.i / 7);
         if (counter.i % 2 == 0) d.flags |= NIB_QUANTIZE_STATUS;
-        if (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) && !nested) d.flags |= NIB_QUANTIZE_GIVEN_SCALES;
+        if (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) && !nested)
+          d.flags |= NIB_QUANTIZE_GIVEN_SCALES;
         if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
         c.n = flat ? shape.rows : rowsOfRun(counter, shape.rows);
         list.push_back(c);
@@ -65,7 +66,8 @@ Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) 
 }
 
 // --------------------------------------------------------------------------------------------- other sizes
-Case large(const NibFormatInfo& info, uint32_t rows, uint32_t cols, const NibWeights& weights, uint32_t flags, Recipe recipe) {
+Case large(const NibFormatInfo& info, uint32_t rows, uint32_t cols, const NibWeights& weights, uint32_t flags,
+           Recipe recipe) {
   Case c;
   c.recipe = recipe;
   c.seed = 100 + rows;
@@ -127,14 +129,16 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
   switch (purpose) {
     case Large::kTails:
       forEachTail([&](const Shape& shape, uint32_t granularity) {
-        list.push_back(large(info, shape.rows, shape.cols, weightsOf(info.format, granularity, 0, 0, NIB_TYPE_F16), 0, Recipe::kMixed));
+        list.push_back(large(info, shape.rows, shape.cols, weightsOf(info.format, granularity, 0, 0, NIB_TYPE_F16), 0,
+                             Recipe::kMixed));
       });
       break;
     case Large::kSlices:
       for (const Slices& s : kSlices) {
         if (s.format != info.format) continue;
         // Means of large groups with values that are none would all be zero groups.
-        list.push_back(large(info, s.rows, s.cols, weightsOf(s.format, s.granularity, s.group, s.weights_flags, NIB_TYPE_F16),
+        list.push_back(large(info, s.rows, s.cols,
+                             weightsOf(s.format, s.granularity, s.group, s.weights_flags, NIB_TYPE_F16),
                              s.flags | NIB_QUANTIZE_STATUS, mean ? Recipe::kOutlier : Recipe::kNonFinite));
       }
       break;
@@ -172,8 +176,8 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 
 // --------------------------------------------------------------------------------------------- bench
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, const NibFormatInfo& info, BenchSharing sharing, NibType source, uint32_t weights_flags = 0,
-                       uint32_t flags = 0) {
+  const auto add = [&](uint32_t turn, const NibFormatInfo& info, BenchSharing sharing, NibType source,
+                       uint32_t weights_flags = 0, uint32_t flags = 0) {
     if ((weights_flags & ~info.weights_flags) != 0) return;
     Case c;
     Desc& d = c.describe<Desc>(NIB_OP_QUANTIZE);

@@ -1,5 +1,5 @@
-// Cases of repack: every layout that takes the format, both ways; whole words and rows that share them, odd block counts,
-// zero points.
+// Cases of repack: every layout that takes the format, both ways; whole words and rows that share them, odd block
+// counts, zero points.
 #include "selftest/lists.h"
 
 namespace nib::selftest {
@@ -60,9 +60,10 @@ constexpr OpCases<Desc> kCases = {
     .kind = [](const Desc& d) { return uint64_t(d.layout | d.flags << 8); },
     .fill = fill,
     .weights = [](Desc& d) { return &d.weights; },
-    .lines = [](const Desc& d, const NibMemory& memory, NibRole role, NibPart part) {
-      return role == NIB_ROLE_WEIGHTS ? linesOfWeights(d.weights, d.rows, memory, part) : Lines{};
-    },
+    .lines =
+        [](const Desc& d, const NibMemory& memory, NibRole role, NibPart part) {
+          return role == NIB_ROLE_WEIGHTS ? linesOfWeights(d.weights, d.rows, memory, part) : Lines{};
+        },
 };
 
 }  // namespace

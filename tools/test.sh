@@ -2,8 +2,8 @@
 # Builds and runs the tests. Software drivers that the system lacks are downloaded (see tools/get). Those that are not
 # available are listed; with NIBBLE_REQUIRE_ALL=1 that is an error. Arguments go to ctest: tools/test.sh -R quantize
 #
-#   tools/test.sh --long [CTEST OPTIONS...]   also the tests that take hours: other programs that load nibble's files, in
-#                                             a Debian sid tree; large models, kills and full disks; long fuzzing;
+#   tools/test.sh --long [CTEST OPTIONS...]   also the tests that take hours: other programs that load nibble's files,
+#                                             in a Debian sid tree; large models, kills and full disks; long fuzzing;
 #                                             clang-tidy; cases that the quick list leaves out. Some need root.
 #
 # The time limit of a test is 600 s, which only a busy machine needs. NIBBLE_TEST_TIMEOUT=SECONDS changes it.

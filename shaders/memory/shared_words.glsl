@@ -8,7 +8,8 @@ void nibStoreShared(uint at, uint word, uint mask) {
   params[at] = mask == ~0u ? word : (params[at] & ~mask) | (word & mask);
 }
 
-// Whether the run writes the bits of item `i`. Its items are [lead, end), counted from the first one's word. Bits behind the last row of the blob are padding, which is written as 0.
+// Whether the run writes the bits of item `i`. Its items are [lead, end), counted from the first one's word. Bits
+// behind the last row of the blob are padding, which is written as 0.
 bool nibOwnsItem(uint i, uint lead, uint end, bool last_rows) {
   return i >= lead && (i < end || last_rows);
 }

@@ -55,8 +55,7 @@ extern "C" {
 typedef enum NibTunable {
   // NIB_OP_MATMUL from registers: {invocations that share a row's columns, rows of one invocation, tokens of one
   // invocation, runs of codes it takes at a time}. 0 invocations: each has four whole rows and gets activations from
-  // its
-  // neighbours in the subgroup.
+  // its neighbours in the subgroup.
   NIB_TUNABLE_MATVEC = 1,
   // NIB_OP_MATMUL with more than 8 tokens: {0 = from registers, else the number of the shared-memory tile}.
   NIB_TUNABLE_MATMUL = 2,
@@ -64,8 +63,7 @@ typedef enum NibTunable {
   // invocation; with 0, invocations that share a row's columns}.
   NIB_TUNABLE_INT8 = 3,
   // NIB_OP_DYNAMIC_GEMM: {0 = quantize the tokens first, 1 = quantize and multiply in one dispatch}. 1 needs room for
-  // the
-  // tokens' codes in a workgroup, and no status, outliers or GELU, GELU_TANH and SILU.
+  // the tokens' codes in a workgroup, and no status, outliers or GELU, GELU_TANH and SILU.
   NIB_TUNABLE_DYNAMIC = 4,
   NIB_TUNABLE_MAX_ENUM = 0x7fffffff
 } NibTunable;

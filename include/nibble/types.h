@@ -96,16 +96,14 @@ enum {
   NIB_WEIGHTS_FLAT = 1u << 2,
   // FLAT groups with fp32 scales only: double quantization (QLoRA, arXiv 2305.14314). Codes are made with the fp32
   // scales. The blob keeps an 8-bit code of each scale: the dynamic map of bitsandbytes, in blocks of 256, after the
-  // mean
-  // of all scales is subtracted.
+  // mean of all scales is subtracted.
   NIB_WEIGHTS_NESTED = 1u << 3,
   // The scales (and zero points) of every row start on a word; the padding is 0. Runs that append rows to one blob then
   // share no word and need no barrier between them. Not with TENSOR, COLUMN, FLAT; NIB_OP_REPACK refuses it.
   NIB_WEIGHTS_ALIGNED = 1u << 4,
   // How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the
-  // format's
-  // largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is taken
-  // after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
+  // format's largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is
+  // taken after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
   // saturation.
   // Decoding ignores it.
   NIB_WEIGHTS_SCALE_FLOOR = 0,

@@ -13,8 +13,7 @@ enum { NIB_OP_QUANTIZE = 1 };
 // NibQuantizeDesc.flags
 enum {
   // Scales (and zero points) are read from the blob instead of being found and written. A non-finite element becomes
-  // the
-  // code of 0, alone. Elements beyond the range of the codes saturate.
+  // the code of 0, alone. Elements beyond the range of the codes saturate.
   NIB_QUANTIZE_GIVEN_SCALES = 1u << 0,
   // The aux range begins with a NibStatus that the run adds to.
   NIB_QUANTIZE_STATUS = 1u << 1

@@ -18,14 +18,13 @@ typedef enum NibLayout {
   // Zero points are NIB_PART_ZEROS.
   NIB_LAYOUT_ROWS = 1,
   // pack-quantized of compressed-tensors, for int4, uint4, int8 and uint8: codes + 2^(bits-1) along a row in words,
-  // rows
-  // start on a word. Zero points are packed along columns: word (r * bits / 32, group) holds those of 32 / bits rows.
+  // rows start on a word. Zero points are packed along columns: word (r * bits / 32, group) holds those of 32 / bits
+  // rows.
   NIB_LAYOUT_PACKED_ROWS = 2,
   // NF4 and FP4 of bitsandbytes, FLAT: a byte holds two codes, the first in the high nibble.
   NIB_LAYOUT_BITSANDBYTES = 3,
   // ggml's blocks, for the q formats: scale, minimum, high bits, then codes j and j + 16 in one byte. cols is a
-  // multiple
-  // of 32.
+  // multiple of 32.
   NIB_LAYOUT_GGUF = 4,
   NIB_LAYOUT_MAX_ENUM = 0x7fffffff
 } NibLayout;

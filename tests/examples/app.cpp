@@ -4,7 +4,6 @@
 //
 // It uses volk as games do; nibble has its own small function table and leaves volk's pointers alone.
 #include "app_vulkan.h"  // volk.h, so before nibble.h
-#include "cpu/cpu_run.h"
 
 #include <nibble/nibble.h>
 
@@ -125,8 +124,11 @@ bool sameAsReference(const NibQuantizeDesc& quantize, const NibDequantizeDesc& d
   binding.range[NIB_ROLE_INPUT] = {weights.data(), places.weights.size};
   binding.range[NIB_ROLE_OUTPUT] = {back.data(), places.back.size};
   binding.range[NIB_ROLE_AUX] = {aux.data(), places.aux.size};
-  need(cpuRun(reinterpret_cast<const NibOpDesc*>(&quantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
-  need(cpuRun(reinterpret_cast<const NibOpDesc*>(&dequantize), &binding, kRows, nullptr, &kLog), "nibCpuRun");
+  NibRun run{sizeof(NibRun)};
+  run.n = kRows;
+  run.slice_count = UINT32_MAX;
+  need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&quantize), &binding, &run, nullptr, &kLog), "nibCpuRun");
+  need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&dequantize), &binding, &run, nullptr, &kLog), "nibCpuRun");
   return std::memcmp(blob.data(), mapped + places.blob.offset, static_cast<size_t>(places.blob.size)) == 0 &&
          std::memcmp(back.data(), mapped + places.back.offset, static_cast<size_t>(places.back.size)) == 0;
 }

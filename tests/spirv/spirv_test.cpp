@@ -21,7 +21,7 @@ using namespace nib;
 namespace {
 
 constexpr uint32_t kMaxModules = 400;
-constexpr uint64_t kMaxBytes = 8u << 20;
+constexpr uint64_t kMaxBytes = 12000000;
 
 const KernelInterface* interfaceOf(std::string_view name) {
   for (const KernelInterface& kernel : kKernelInterfaces) {

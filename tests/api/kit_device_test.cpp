@@ -174,7 +174,7 @@ TEST_CASE("a run in many submissions gives the same bytes as one") {
   device().fill(blob, 0, 0, blob.sizeBytes());
   for (uint32_t slice = 0; slice < plan.memory().slice_count; ++slice) {
     device().submit([&](VkCommandBuffer commands) {
-      const NibRun run{512, slice, 1, {}};
+      const NibRun run{sizeof(NibRun), 512, 0, slice, 1, {}};
       nibCmdRun(commands, plan.handle(), binding.handle(), &run);
     });
   }

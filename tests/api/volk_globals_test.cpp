@@ -110,7 +110,7 @@ TEST_CASE("volk's pointers survive requirements, context, plan, binding and reco
     NibBinding* binding = nullptr;
     CHECK(nibCreateBinding(plan, &ranges, &binding) == NIB_SUCCESS);
     owner.submit([&](VkCommandBuffer commands) {
-      const NibRun run{8, 0, UINT32_MAX, {}};
+      const NibRun run{sizeof(NibRun), 8, 0, 0, UINT32_MAX, {}};
       nibCmdRun(commands, plan, binding, &run);
     });
     nibDestroyBinding(binding);

@@ -32,7 +32,7 @@ BenchResult shortRun(const kit::Device& device) {
   BenchOptions options;
   options.suite.suite = "full";
   options.suite.shape = Shape{67, 1, 200};
-  options.budget_seconds = 6;
+  options.budget_seconds = 12;
   options.rotation_bytes = 1 << 20;
   return runBench(device, options);
 }

@@ -14,10 +14,13 @@ static int useNibble(void) {
   static unsigned int blob[256];
 
   NibQuantizeDesc desc;
-  NibMemory memory = {sizeof(NibMemory)};
-  NibCpuBinding binding = {sizeof(NibCpuBinding)};
+  NibMemory memory;
+  NibCpuBinding binding;
+  NibRun run;
 
   memset(&desc, 0, sizeof desc);
+  memset(&memory, 0, sizeof memory);
+  memory.struct_bytes = sizeof memory;
   desc.op = NIB_OP_QUANTIZE;
   desc.desc_bytes = sizeof desc;
   desc.rows = 1;
@@ -31,11 +34,15 @@ static int useNibble(void) {
   if (nibGetMemory((const NibOpDesc*)&desc, NULL, &memory) != NIB_SUCCESS) return 1;
   if (memory.range[NIB_ROLE_WEIGHTS].size_bytes > sizeof blob) return 2;
   memset(&binding, 0, sizeof binding);
+  binding.struct_bytes = sizeof binding;
   binding.range[NIB_ROLE_WEIGHTS].data = blob;
   binding.range[NIB_ROLE_WEIGHTS].size_bytes = sizeof blob;
   binding.range[NIB_ROLE_INPUT].data = source;
   binding.range[NIB_ROLE_INPUT].size_bytes = sizeof source;
-  const NibRun run = {sizeof(NibRun), 1, 0, 0, UINT32_MAX, {0, 0, 0, 0}};
+  memset(&run, 0, sizeof run);
+  run.struct_bytes = sizeof run;
+  run.n = 1;
+  run.slice_count = UINT32_MAX;
   if (nibCpuRun((const NibOpDesc*)&desc, &binding, &run, NULL, NULL) != NIB_SUCCESS) return 3;
   if (memcmp((const char*)blob + memory.part[NIB_PART_CODES].offset_bytes, expected, sizeof expected) != 0) return 4;
 #if !defined(NIB_NO_VULKAN)

@@ -14,10 +14,10 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr double kCeilingShare = 0.12;  // of the budget
-constexpr double kCeilingSeconds = 3;   // without one
+constexpr double kCeilingSeconds = 3;   // without a budget
 constexpr double kRowSeconds = 0.5;
-constexpr double kTurnsSeconds = 1.0;  // of rows that take turns with a yardstick
-constexpr double kLeastRowSeconds = 0.05;
+constexpr double kInterleavedRowSeconds = 1.0;  // for rows interleaved with a yardstick
+constexpr double kMinRowSeconds = 0.05;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -34,11 +34,12 @@ Json numberOrNull(std::optional<double> value) { return value ? rounded(*value) 
 
 Json textOrNull(const std::string& text) { return text.empty() ? Json() : Json(text); }
 
-// Divides what is left of the budget among the rows that are left, by what rows have cost so far beside their timing.
+// Divides the remaining budget among the remaining rows, and subtracts the mean overhead (all but the timing) of the
+// rows so far.
 class Budget {
  public:
   explicit Budget(double seconds) : seconds_(seconds), start_(Clock::now()) {}
-  void haveYardstick() { row_seconds_ = kTurnsSeconds; }
+  void interleaveRows() { row_seconds_ = kInterleavedRowSeconds; }
   double forCeilings() const {
     return seconds_ > 0 ? std::min(kCeilingShare * seconds_, 2 * kCeilingSeconds) : kCeilingSeconds;
   }
@@ -46,11 +47,11 @@ class Budget {
   double forRow(size_t rows_left) const {
     if (seconds_ <= 0) return row_seconds_;
     const double share = (seconds_ - since(start_)) / double(rows_left);
-    const double beside = rows_ > 0 ? beside_ / double(rows_) : share / 2;
-    return std::clamp(share - beside, kLeastRowSeconds, 2 * row_seconds_);
+    const double overhead = rows_ > 0 ? overhead_ / double(rows_) : share / 2;
+    return std::clamp(share - overhead, kMinRowSeconds, 2 * row_seconds_);
   }
   void rowTook(double seconds, double timed) {
-    beside_ += std::max(0.0, seconds - timed);
+    overhead_ += std::max(0.0, seconds - timed);
     ++rows_;
   }
 
@@ -58,11 +59,11 @@ class Budget {
   double seconds_;
   double row_seconds_ = kRowSeconds;
   Clock::time_point start_;
-  double beside_ = 0;
+  double overhead_ = 0;
   size_t rows_ = 0;
 };
 
-// A row of the suite on a device that has one way for it.
+// A row of the suite in one of the forms that the device has for it.
 struct Task {
   selftest::Case row;
   Form form;
@@ -91,17 +92,17 @@ RowReport makeReport(const Task& task) {
 
 const selftest::BenchRow& benchOf(const selftest::Case& row) { return selftest::findCases(row.op())->bench; }
 
-// Whether `twin` is the product of dense fp32 weights that `row` is compared with.
-bool isTwin(const RowReport& row, const RowReport& twin) {
+// Whether `dense` is the product with dense fp32 weights that `row` is compared with.
+bool isDenseCounterpart(const RowReport& row, const RowReport& dense) {
   const RowNames& a = row.names;
-  const RowNames& b = twin.names;
-  if (row.multiply_adds == 0 || !benchOf(twin.row).isTwin(twin.row)) return false;
-  const char* other_source = benchOf(row.row).twinSource(row.row);
-  const bool like = a.source == b.source || (other_source != nullptr && b.source == other_source);
-  return a.m == b.m && a.n == b.n && a.k == b.k && like && a.result == b.result;
+  const RowNames& b = dense.names;
+  if (row.multiply_adds == 0 || !benchOf(dense.row).isTwin(dense.row)) return false;
+  const char* dense_source = benchOf(row.row).twinSource(row.row);
+  const bool same_source = a.source == b.source || (dense_source != nullptr && b.source == dense_source);
+  return a.m == b.m && a.n == b.n && a.k == b.k && same_source && a.result == b.result;
 }
 
-// What the options choose of a suite.
+// The rows of the suite that the options select.
 std::vector<Task> tasksOf(const kit::Device& device, const BenchOptions& options) {
   const std::vector<Task> all = suiteTasks(device, options);
   if (options.only.empty()) return all;
@@ -115,7 +116,7 @@ std::vector<Task> tasksOf(const kit::Device& device, const BenchOptions& options
   for (const Task& task : all) {
     const RowReport report = makeReport(task);
     const bool is = std::any_of(wanted.begin(), wanted.end(), [&](const RowReport& row) {
-      return row.name() == report.name() || isTwin(row, report);
+      return row.name() == report.name() || isDenseCounterpart(row, report);
     });
     if (is) tasks.push_back(task);
   }
@@ -126,7 +127,7 @@ Ceiling fasterOf(const CeilingReport& a, const CeilingReport& b) {
   return (b.value.value_or(0) > a.value.value_or(0) ? b : a).ceiling();
 }
 
-// What multiply-adds are held against: the fastest that the device has for floats, for halves or for int8.
+// The arithmetic ceiling of the row: the faster of the scalar and the matrix ceiling for its type.
 Ceiling arithmeticCeiling(const selftest::Case& row, const Ceilings& ceilings) {
   switch (benchOf(row).arithmetic(row)) {
     case selftest::Arithmetic::kCodes: return fasterOf(ceilings.dot4, ceilings.coopmat);
@@ -144,15 +145,14 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   report.pipelines_built = subject.pipelinesBuilt();
   report.beyond_cache = subject.roundBytes() >= rotation.bytes && rotation.bytes > 4 * rotation.cache_bytes;
   MeasureOptions options{.seconds = seconds};
-  // What more multiply-adds than bytes keep busy is the arithmetic, not the memory: whichever takes longer at its
-  // ceiling.
+  // The row is compared with the ceiling, of memory or of arithmetic, at which its work takes longer.
   const double bytes_us = ceilings.copy.value ? double(report.bytes) / (*ceilings.copy.value * 1e3) : 0;
   const Ceiling arithmetic = arithmeticCeiling(report.row, ceilings);
-  const double sums_us = arithmetic.value ? 2 * report.multiply_adds / (*arithmetic.value * 1e3) : 0;
-  if (report.multiply_adds > 0 && sums_us > bytes_us) {
+  const double arithmetic_us = arithmetic.value ? 2 * report.multiply_adds / (*arithmetic.value * 1e3) : 0;
+  if (report.multiply_adds > 0 && arithmetic_us > bytes_us) {
     report.limit = report.ceiling = arithmetic;
   } else if (!report.beyond_cache) {
-    // What stays in the cache is no matter of memory.
+    // Memory bandwidth does not limit data that stay in the cache.
     report.ceiling_note = "the data of a round fits the cache";
   } else if (!ceilings.copy.value) {
     report.ceiling_note = "the copy ceiling was not measured";
@@ -167,7 +167,7 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   }
   report.measured = measure(subject, options);
   judge(report);
-  // What a format whose codes go through a table costs beside the others.
+  // The count shows what a format's decoding costs, for example the table lookup of codes.
   if (report.problem.empty() && report.row.format() != 0) {
     const InstructionCount count = inspector.count(subject.plan(), report.row);
     report.instructions_per_element = count.per_element;
@@ -210,7 +210,7 @@ void judge(RowReport& row) {
     return;
   }
   if (measured.yardstick_repetitions > 0) {
-    // What the two of a turn find the machine doing is the same; between turns it changes.
+    // The machine's load is about the same within a round and changes between rounds: compare within rounds.
     row.ceiling.value = rate(row.yardstick_bytes, measured.yardstick_us.median);
     row.fraction = double(row.bytes) / double(row.yardstick_bytes) / measured.yardstick_ratio;
   } else {
@@ -227,9 +227,9 @@ void judge(RowReport& row) {
 Json rowJson(const RowReport& row, const std::string& device) {
   const Measurement& measured = row.measured;
   const RowNames& names = row.names;
-  // What was not verified has no time.
+  // Times that were not verified are not reported.
   const auto timed = [&](double value) { return measured.verified ? rounded(value) : Json(); };
-  const double elements = double(names.m) * names.k;  // of products, of their weights
+  const double elements = double(names.m) * names.k;  // for products: of their weights
   Json json = {{"op", names.op},
                {"type", names.type},
                {"m", names.m},
@@ -284,12 +284,13 @@ Json rowJson(const RowReport& row, const std::string& device) {
 
 namespace {
 
-// Products beside the same ones of dense fp32 weights.
-void compareWithTwins(std::vector<RowReport>& rows) {
+// Sets over_twin: the speedup of products over the same products with dense fp32 weights.
+void compareWithDense(std::vector<RowReport>& rows) {
   for (RowReport& row : rows) {
     if (!row.measured.verified) continue;
-    for (const RowReport& twin : rows) {
-      if (twin.measured.verified && isTwin(row, twin)) row.over_twin = twin.measured.us.median / row.measured.us.median;
+    for (const RowReport& dense : rows) {
+      if (!dense.measured.verified || !isDenseCounterpart(row, dense)) continue;
+      row.over_twin = dense.measured.us.median / row.measured.us.median;
     }
   }
 }
@@ -313,7 +314,7 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   for (const CeilingReport* report : ceilings.all()) {
     if (report->failed()) result.failures.push_back("ceiling " + report->name + " FAILED: " + report->reason);
   }
-  if (ceilings.yardstick.subject) budget.haveYardstick();
+  if (ceilings.yardstick.subject) budget.interleaveRows();
   machine["ceilings"] = ceilingsJson(ceilings);
   machine["empty_dispatch_us"] = ceilings.empty_dispatch_us > 0 ? rounded(ceilings.empty_dispatch_us) : Json();
   machine["empty_submit_us"] = ceilings.empty_submit_us > 0 ? rounded(ceilings.empty_submit_us) : Json();
@@ -342,9 +343,9 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   }
   if (ceilings.yardstick.subject) {
     const std::string problem = ceilings.yardstick.subject->verifyAgain();
-    if (!problem.empty()) result.failures.push_back("what rows took turns with: " + problem);
+    if (!problem.empty()) result.failures.push_back("the yardstick (" + ceilings.yardstick.name + "): " + problem);
   }
-  compareWithTwins(result.rows);
+  compareWithDense(result.rows);
   progress(rows.size() + 1, "done");
 
   Json list = Json::array();

@@ -65,7 +65,7 @@ CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingRe
 void measureCopies(const kit::Device& device, uint64_t bytes, double seconds, Ceilings* ceilings);
 CeilingReport measureFma(const kit::Device& device, double seconds);
 CeilingReport measureDot4(const kit::Device& device, double seconds);
-// Of fp16, or of int8.
+// Cooperative matrices of fp16, or else of int8.
 CeilingReport measureCoopmat(const kit::Device& device, bool fp16, double seconds);
 void measureEmpty(const kit::Device& device, Ceilings* ceilings);
 #endif

@@ -1,4 +1,4 @@
-// Ops that a device can run in more than one way, of which the context picks one: a bench times them all.
+// Some ops can run in more than one form on a device. A context picks one; the bench times them all.
 #ifndef NIB_BENCH_FORMS_H
 #define NIB_BENCH_FORMS_H
 
@@ -12,11 +12,12 @@
 namespace nib::bench {
 
 struct Form {
-  std::string name;    // a mode of the row's: "fused", "chained"; "" = there is but one
-  kit::Device device;  // another context of the same VkDevice, which has no choice
+  std::string name;    // listed among the row's modes: "fused", "chained"; "" = there is only one form
+  kit::Device device;  // a context of the same VkDevice that uses this form
 };
 
-// What `device` has for the case, at least one. Not for devices under a profile: other contexts know nothing of it.
+// The forms that `device` has for the case, at least one. Do not call it for a device under a profile: the contexts it
+// creates are not restricted.
 std::vector<Form> formsOf(const kit::Device& device, const selftest::Case& row);
 
 }  // namespace nib::bench

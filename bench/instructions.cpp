@@ -32,7 +32,7 @@ bool hasInstructions(const char* name) {
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 
-// Whether each invocation does one run of elements, all of it unrolled.
+// Whether each invocation processes one run of elements, fully unrolled.
 bool isStraight(const Phase& phase, const PipelineStore::Origin& origin) {
   if (phase.tiles.row_block != 1) return false;
   const std::string kernel = phase.row->name;
@@ -55,7 +55,7 @@ struct PipelineInspector::State {
   }
   std::string open(const kit::Device& owner);
   std::string makeLayout();
-  // Instructions of a pipeline built from the same parts; on failure `problem` says why.
+  // Instructions of a pipeline built from the same parts; on failure *why says the reason.
   std::optional<uint64_t> count(const PipelineStore::Origin& origin, uint32_t features, std::string* why) const;
   std::optional<uint64_t> read(VkPipeline pipeline, std::string* why) const;
 
@@ -78,7 +78,7 @@ struct PipelineInspector::State {
   VkDevice device = VK_NULL_HANDLE;
   VkDescriptorSetLayout set_layout = VK_NULL_HANDLE;
   VkPipelineLayout pipeline_layout = VK_NULL_HANDLE;
-  std::string problem;  // last: its initializer fills the others
+  std::string problem;  // the last member, because its initializer sets the others
 };
 
 std::string PipelineInspector::State::open(const kit::Device& owner) {
@@ -140,7 +140,7 @@ std::string PipelineInspector::State::open(const kit::Device& owner) {
   return complete ? makeLayout() : "the driver lacks a function";
 }
 
-// As the context's own, see src/plan/context.cpp.
+// The same layout as the context's, see src/plan/context.cpp.
 std::string PipelineInspector::State::makeLayout() {
   VkDescriptorSetLayoutBinding bindings[kSlotCount]{};
   for (uint32_t i = 0; i < kSlotCount; ++i) {
@@ -202,7 +202,7 @@ std::optional<uint64_t> PipelineInspector::State::read(VkPipeline pipeline, std:
   if (GetPipelineExecutablePropertiesKHR(device, &info, &executables, nullptr) != VK_SUCCESS || executables == 0) {
     return std::nullopt;
   }
-  // Of several (one per subgroup size) the first will do.
+  // If there are several executables (one per subgroup size), it reads the first.
   VkPipelineExecutableInfoKHR which{VK_STRUCTURE_TYPE_PIPELINE_EXECUTABLE_INFO_KHR};
   which.pipeline = pipeline;
   uint32_t count = 0;
@@ -238,9 +238,9 @@ InstructionCount PipelineInspector::count(const kit::Plan& plan, const selftest:
   const bool straight = isStraight(phase, origin);
   const auto counted = [&](uint64_t count, const char* kind, const std::string& what) {
     return InstructionCount{double(count) / format->run, kind,
-                            std::to_string(count) + what + ", which does " + std::to_string(format->run) + " elements"};
+                            std::to_string(count) + what + ", for " + std::to_string(format->run) + " elements"};
   };
-  std::string why = "the kernel loops over its elements, which a driver's count does not tell";
+  std::string why = "the kernel loops over its elements, and a driver's count does not include the iterations";
   if (straight) {
     if (!state_) state_ = std::make_unique<State>(device_);
     why = state_->problem;
@@ -254,7 +254,7 @@ InstructionCount PipelineInspector::count(const kit::Plan& plan, const selftest:
   const uint64_t rest = spirv->operations - spirv->looped;
   InstructionCount result = straight ? counted(spirv->operations, "spirv", " operations of one invocation")
                                      : counted(spirv->looped, "spirv",
-                                               " operations of a round of the loops over elements (and " +
+                                               " operations of one iteration of the loops over elements (and " +
                                                    std::to_string(rest) + " outside them)");
   result.note += "; " + why;
   return result;

@@ -1,5 +1,5 @@
-// How many instructions the driver made of a pipeline, where it tells (VK_KHR_pipeline_executable_properties); else how
-// many operations the module has.
+// Counts the instructions of a pipeline if the driver reports them (VK_KHR_pipeline_executable_properties), else the
+// operations of its SPIR-V module.
 #ifndef NIB_BENCH_INSTRUCTIONS_H
 #define NIB_BENCH_INSTRUCTIONS_H
 
@@ -13,19 +13,19 @@ namespace nib::bench {
 
 struct InstructionCount {
   std::optional<double> per_element;
-  std::string kind;  // "driver" or "spirv": what was counted
-  std::string note;  // why there is none, or what was counted
+  std::string kind;  // "driver" or "spirv": the source of the count
+  std::string note;  // how it was counted, or why there is no count
 };
 
 class PipelineInspector {
  public:
-  // Nothing happens before the first question: then a second device of the same kind is made, for the application's own
-  // pipelines are not built to be looked into.
+  // The first count that needs the driver creates a second VkDevice, because statistics must be requested when a
+  // pipeline is built, and the device's own pipelines do not request them.
   explicit PipelineInspector(const kit::Device& device);
   ~PipelineInspector();
 
-  // Of a plan's only kernel: what an invocation does, if each does one run of elements, else what a round of its loops
-  // over them does.
+  // Counts the only kernel of a plan: one invocation if each processes one run of elements, else one iteration of its
+  // loops over elements.
   InstructionCount count(const kit::Plan& plan, const selftest::Case& row);
 
  private:

@@ -12,9 +12,9 @@ namespace nib::bench {
 namespace {
 
 constexpr Shape kShape{4096, 1, 4096};
-constexpr double kFaster = 0.97;  // of the usual time: what is above is noise
+constexpr double kFaster = 0.97;  // of the usual time; smaller gains are noise
 
-// What a choice may be made of, by value.
+// Candidates for each NibTuning::value.
 using Axes = std::vector<std::vector<uint32_t>>;
 
 Axes axesOf(NibTunable tunable, const kit::Device& device, uint32_t tokens) {
@@ -34,7 +34,7 @@ Axes axesOf(NibTunable tunable, const kit::Device& device, uint32_t tokens) {
   return {{0, 1, 2}, {1, 2, 4, 8}, lanes, {0}};
 }
 
-// Which pipelines a plan runs: the same ones need no second look.
+// Identifies the pipelines of a plan. Two candidates with the same pipelines are timed once.
 std::vector<uint64_t> pipelinesOf(const kit::Plan& plan) {
   std::vector<uint64_t> hashes;
   const NibPlan& handle = *plan.handle();
@@ -65,7 +65,7 @@ class Tuner {
     const double usual = timeOf(row, result.tuning, type);
     if (usual <= 0) return;
     step.usual_us = step.best_us = usual;
-    // Along one axis after the other, from the middle of each: they hang together little.
+    // Searches one axis after the other, starting from the middle of each: the axes are nearly independent.
     std::vector<size_t> at(axes.size());
     for (size_t axis = 0; axis < axes.size(); ++axis) at[axis] = axes[axis].size() / 2;
     for (size_t axis = 0; axis < axes.size(); ++axis) {
@@ -91,7 +91,7 @@ class Tuner {
   }
 
  private:
-  // Median time, or 0 for what cannot be planned or is wrong.
+  // Median time, or 0 if the candidate cannot be planned or gives wrong results.
   double timeOf(const selftest::Case& row, const std::vector<NibTuning>& tuning, const std::string& type) {
     const kit::Device under = device_.tuned(tuning);
     try {
@@ -114,7 +114,7 @@ class Tuner {
   const TuneOptions& options_;
   SharedData shared_;
   uint64_t rotation_;
-  std::map<std::vector<uint64_t>, double> times_;  // of a step's row
+  std::map<std::vector<uint64_t>, double> times_;  // of the current step, by pipelinesOf
   TuneResult* result_ = nullptr;
 };
 

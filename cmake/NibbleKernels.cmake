@@ -3,10 +3,10 @@
 #
 # Sets NIBBLE_GENERATED        folder of generated files: include/ public, src/ private
 #      NIBBLE_LISTED_SOURCES   C++ files of the listed formats and ops
-#      NIBBLE_LISTED_CASES     those of the ops' cases
+#      NIBBLE_LISTED_CASES     C++ files of the ops' cases
 #      NIBBLE_LISTED_FORMATS   names, as NIBBLE_LISTED_OPS
-#      NIBBLE_KERNELS          kernel names, each once; of kernel K: NIBBLE_K_<K>_SOURCE, the name of its .comp and .h
-#      NIBBLE_MODULES          module names in table order; of module M: NIBBLE_M_<M>_NAME, _SOURCE, _MACRO, _FORMAT,
+#      NIBBLE_KERNELS          kernel names, each once; for kernel K: NIBBLE_K_<K>_SOURCE, the name of its .comp and .h
+#      NIBBLE_MODULES          module names in table order; for module M: NIBBLE_M_<M>_NAME, _SOURCE, _MACRO, _FORMAT,
 #                              _FORMAT_ID, _VARIANT, _TARGET, _NEEDS, _COMPILER or _SPIRV (neither: left out)
 #      NIBBLE_CAN_COMPILE      there is a shader compiler
 # Defines nibble_kernel_table(SUFFIX ...) and nibble_embed_shader(TARGET FILE ...).

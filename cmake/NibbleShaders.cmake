@@ -1,21 +1,20 @@
 # Build rules for shaders: nibble_kernel_table for those in shaders/kernels.list, nibble_embed_shader for others.
 include_guard()
 
-# What the compiler leaves of loads and stores of local variables, which is a sixth of its SPIR-V: nothing is inlined,
-# and no arithmetic is touched.
+# Remove loads and stores of local variables, about a sixth of the compiler's SPIR-V. These passes inline nothing and
+# change no arithmetic.
 set(NIBBLE_SPIRV_PASSES --eliminate-local-single-block --eliminate-local-single-store --eliminate-local-multi-store
                         --eliminate-dead-code-aggressive)
 
-# One build rule: GLSL `source` -> `spirv`, made smaller and validated where the tools know its instructions (VALIDATE),
-# and `cpp`, which defines nib::kSpirv_<symbol>[].
+# One build rule: GLSL SOURCE -> SPIRV, and CPP, which defines nib::kSpirv_<SYMBOL>[]. VALIDATE: the installed tools
+# know the module's instructions, so they optimize and validate it.
 function(nibble_shader_rule)
   cmake_parse_arguments(PARSE_ARGV 0 arg "VALIDATE" "COMPILER;SOURCE;TARGET;SPIRV;CPP;SYMBOL" "INCLUDES;DEFINES")
   list(TRANSFORM arg_INCLUDES PREPEND "-I")
   list(TRANSFORM arg_DEFINES PREPEND "-D")
   set(shrink "")
   if(arg_VALIDATE AND NIBBLE_SPIRV_OPT)
-    set(shrink COMMAND "${NIBBLE_SPIRV_OPT}" --target-env=${arg_TARGET} ${NIBBLE_SPIRV_PASSES} "${arg_SPIRV}"
-                       -o "${arg_SPIRV}")
+    set(shrink COMMAND "${NIBBLE_SPIRV_OPT}" --target-env=${arg_TARGET} ${NIBBLE_SPIRV_PASSES} "${arg_SPIRV}" -o "${arg_SPIRV}")
   endif()
   set(validate "")
   if(arg_VALIDATE AND NIBBLE_SPIRV_VAL)
@@ -24,8 +23,8 @@ function(nibble_shader_rule)
   file(RELATIVE_PATH shown "${PROJECT_BINARY_DIR}" "${arg_SPIRV}")
   add_custom_command(
     OUTPUT "${arg_SPIRV}" "${arg_CPP}"
-    COMMAND "${arg_COMPILER}" -V --quiet -g0 --target-env ${arg_TARGET} "-I${PROJECT_SOURCE_DIR}/shaders"
-            ${arg_INCLUDES} ${arg_DEFINES} --depfile "${arg_SPIRV}.d" -o "${arg_SPIRV}" "${arg_SOURCE}"
+    COMMAND "${arg_COMPILER}" -V --quiet -g0 --target-env ${arg_TARGET} "-I${PROJECT_SOURCE_DIR}/shaders" ${arg_INCLUDES}
+            ${arg_DEFINES} --depfile "${arg_SPIRV}.d" -o "${arg_SPIRV}" "${arg_SOURCE}"
     ${shrink}
     ${validate}
     COMMAND "${CMAKE_COMMAND}" -D "spirv=${arg_SPIRV}" -D "cpp=${arg_CPP}" -D "symbol=${arg_SYMBOL}"
@@ -38,10 +37,10 @@ function(nibble_shader_rule)
 endfunction()
 
 # nibble_kernel_table(SUFFIX [DEFINES D...] [VARIANT_DEFINES VARIANT D...] [FORMATS F...])
-# Makes the library nibble_kernels_SUFFIX: kKernelTable and kKernelCount. With DEFINES every module is compiled anew
-# with them, with VARIANT_DEFINES those of that variant; modules without new defines are the ones of the first, default
-# table (library nibble_spirv), not compiled again. With FORMATS, rows of other formats have no module. A program links
-# nibble_core with one such library.
+# Adds the library nibble_kernels_SUFFIX: kKernelTable and kKernelCount. DEFINES recompiles every module with them,
+# VARIANT_DEFINES only the modules of that variant; other modules are those of the default table (library nibble_spirv),
+# which must be created first. With FORMATS, rows of other formats have no module. A program links nibble_core with one
+# such library.
 function(nibble_kernel_table suffix)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEFINES;VARIANT_DEFINES;FORMATS")
   set(changed_variant "")

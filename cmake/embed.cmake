@@ -9,7 +9,7 @@ if(NOT rest EQUAL 0 OR words LESS 5 OR NOT magic STREQUAL "03022307")
   message(FATAL_ERROR "${spirv} is no little-endian SPIR-V module")
 endif()
 string(REGEX REPLACE "(..)(..)(..)(..)" "0x\\4\\3\\2\\1," hex "${hex}")
-# Eight words to the line.
+# Eight words per line.
 string(REPEAT "0x........," 8 line)
 string(REGEX REPLACE "(${line})" "\\1\n" hex "${hex}")
 file(WRITE "${cpp}" "\

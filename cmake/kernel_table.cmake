@@ -1,6 +1,5 @@
-# cmake -D rows=FILE -D cpp=FILE -P kernel_table.cmake: rows of "C++ FIELDS <tab> SYMBOL <tab> SPIR-V FILE" as
-# kKernelTable.
-# SYMBOL and file are - for a module that this build could not make.
+# cmake -D rows=FILE -D cpp=FILE -P kernel_table.cmake: converts rows "C++ FIELDS <tab> SYMBOL <tab> SPIR-V FILE" to
+# kKernelTable. SYMBOL and file are "-" for a module that this build does not have.
 cmake_minimum_required(VERSION 3.22)
 file(STRINGS "${rows}" lines)
 set(declared "")

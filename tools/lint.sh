@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# How the sources are written, looked at without building them.
+# Checks the style of the sources without building them.
 #
 #   tools/lint.sh [format] [shell] [columns]     these checks, or all of them
-#   tools/lint.sh --fix                          formats what `format` complains of
+#   tools/lint.sh --fix                          formats the files that `format` reports
 #
 # format: clang-format 14 over C++; shell: shellcheck; columns: no line longer than 120 columns. A check whose
 # tool is not installed says so and is skipped (exit 77 if nothing else is wrong); with NIBBLE_REQUIRE_ALL=1 it fails.
@@ -11,14 +11,14 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/common.sh"
 cd "$NIBBLE_ROOT"
 
-# files GLOB...: sources whose names are so, sorted; what a build makes lies elsewhere.
+# files GLOB...: prints the sources with such names, sorted. Build folders are not searched.
 files() {
   local names=() glob
   for glob in "$@"; do names+=(-o -name "$glob"); done
   find CMakeLists.txt cmake include src shaders tools tests bench .ci \( "${names[@]:1}" \) -type f | LC_ALL=C sort
 }
 
-# without WHAT: the check cannot be made here, the others can.
+# without WHAT: marks one check as skipped, or as failed if everything is required; the other checks still run.
 without() {
   if [ "${NIBBLE_REQUIRE_ALL:-0}" = 1 ]; then
     say "FAILED: $1"
@@ -29,7 +29,7 @@ without() {
   fi
 }
 
-# find_clang_format: its path in $clang_format. Versions differ in what they make of the same options.
+# find_clang_format: sets $clang_format. Only version 14 is accepted, because versions format differently.
 find_clang_format() {
   local name
   for name in clang-format-14 clang-format; do
@@ -49,7 +49,7 @@ check_format() {
   local log
   find_clang_format || { without "no clang-format 14 (Debian: clang-format-14)"; return; }
   log=$(formatted_files | xargs "$clang_format" --style=file --dry-run -Werror 2>&1) && return
-  # One line a place, without the lines of source that it shows.
+  # One line per finding, without the source lines that clang-format prints.
   awk '/^[^ ]+:[0-9]+:[0-9]+:/ && ++places <= 50 { print } END { print "places: " places + 0 }' <<<"$log"
   say "FAILED: not as clang-format has it (tools/lint.sh --fix)"
   failed=1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# From a fresh Debian 12 or Ubuntu 24.04 to a result: installs what is missing, builds, shows this machine's devices,
-# and quantizes the small model that comes with the sources. Arguments go to cmake's configure step:
+# Goes from a fresh Debian 12 or Ubuntu 24.04 to a result: installs missing packages, builds, shows this machine's
+# devices, and quantizes the small model that comes with the sources. Arguments go to cmake's configure step:
 # tools/quickstart.sh -DNIBBLE_FORMATS=int4
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -22,7 +22,7 @@ if [ "${1:-}" = --long ]; then
 fi
 
 prepare
-# Tests that need a missing package are skipped, and tools/get downloads a newer validation layer anyway.
+# Not fatal: if the validation layer cannot be installed, the one that tools/get downloads is used.
 need_packages "${TEST_PACKAGES[@]}" || true
 test_drivers
 configure ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
@@ -31,7 +31,7 @@ compile
 
 log=$BUILD/test.log
 status=0
-# A test that hangs must not take the others' time.
+# The timeout keeps a hanging test from blocking the others.
 ctest --test-dir "$BUILD" --output-on-failure -j2 --no-tests=error --timeout "${NIBBLE_TEST_TIMEOUT:-600}" \
   "${list[@]}" "$@" 2>&1 | tee "$log" || status=$?
 for line in "${NOT_TESTED[@]}"; do printf '%s\n' "$line"; done

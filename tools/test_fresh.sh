@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Proves the promise of quickstart.sh and test.sh where nothing is installed: clones HEAD into a bare Debian 12, runs
-# both there as root, and prints how long they took, cold and again. Needs root, git and about 4 GB of disk.
+# Tests quickstart.sh and test.sh on a system where nothing is installed: clones HEAD into a bare Debian 12, runs both
+# there twice as root, and prints how long each run took. Needs root, git and about 4 GB of disk.
 #   NIBBLE_FRESH_SUITE=noble NIBBLE_FRESH_MIRROR=<address of its archive> tools/test_fresh.sh     another system
 #   NIBBLE_FRESH_RUN=quickstart                                                                    only that script
 set -euo pipefail
@@ -47,7 +47,7 @@ apt-config dump | grep '^Acquire::' > "$root/etc/apt/apt.conf.d/90network" || tr
 
 git clone -q --no-hardlinks "$NIBBLE_ROOT" "$root/nibble"
 
-# inside COMMAND...: runs it in the chroot, in separate namespaces, so that mounts and processes end with it.
+# inside COMMAND...: runs it in the chroot, in separate namespaces, so that mounts and processes always end with it.
 inside() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   unshare --mount --pid --fork --kill-child --propagation private sh -c '

@@ -3,9 +3,9 @@
 #
 #   tools/tidy.sh [FOLDER OR FILE...]     default: src tools
 #
-# The build folder: $NIBBLE_TIDY_BUILD, else build/release or build/no-vulkan, whichever is there. All that was said,
-# with the analyzer's paths, is in tidy.log there. Ends with 1 if there are findings. Without clang-tidy it says so and
-# ends with 77, with NIBBLE_REQUIRE_ALL=1 with 1. Takes about half an hour on two cores.
+# The build folder is $NIBBLE_TIDY_BUILD, else build/release or build/no-vulkan, whichever exists. Its tidy.log gets the
+# full output, with the analyzer's paths. The exit status is 1 if there are findings, and 77 if clang-tidy is missing (1
+# with NIBBLE_REQUIRE_ALL=1). Takes about half an hour on two cores.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib/common.sh"
@@ -21,7 +21,7 @@ fi
 [ -e "$build/compile_commands.json" ] || die "no $build/compile_commands.json: cmake --preset release"
 [ $# -gt 0 ] || set -- src tools
 
-# What is compiled there, of what was asked for, each file once.
+# The requested files that the build folder compiles, each once.
 mapfile -t files < <(
   sed -n 's/^ *"file": "\(.*\)",\{0,1\}$/\1/p' "$build/compile_commands.json" | LC_ALL=C sort -u |
     while read -r file; do
@@ -33,7 +33,7 @@ mapfile -t files < <(
 [ ${#files[@]} -gt 0 ] || die "nothing of $* is compiled in $build"
 
 work_dir
-# A report a file, so that those of several processes do not mix.
+# One report per file, so that the output of parallel processes does not mix.
 # shellcheck disable=SC2016 # expanded by the inner shell
 printf '%s\n' "${files[@]}" | TIDY=$tidy BUILD=$build WORK=$WORK xargs -P "$(nproc)" -I{} bash -c '
   name=${1//\//_}

@@ -419,7 +419,7 @@ void saveVerdicts(const Device& device, const std::string& path);
 Bytes loadVerdicts(const std::string& path);
 
 // A tuning file has one NibTuning per line, "matvec int4 from 1 tokens: 8 4 1 2"; lines that begin with # are comments.
-// The name of a NibTunable in these files: "matvec". Throws if `tunable` is none.
+// The name of a NibTunable in these files: "matvec". Throws if `tunable` is not a NibTunable.
 const char* tunableName(uint32_t tunable);
 // Replaces the file atomically. comment: one line, without the #. Throws.
 void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path);

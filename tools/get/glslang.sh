@@ -57,7 +57,7 @@ build() {
 
   say "building glslang (2 to 4 minutes on two cores)"
   {
-    # Static, and without what nobody asks of it here: HLSL, the optimizer (which needs SPIRV-Tools' source), its tests.
+    # Static, without the parts that are not needed here: HLSL, the optimizer (it needs SPIRV-Tools' source) and tests.
     cmake -S "$WORK/source/tree" -B "$WORK/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
       -DCMAKE_INSTALL_PREFIX="$WORK/out" \
       -DBUILD_SHARED_LIBS=OFF -DENABLE_OPT=OFF -DENABLE_HLSL=OFF -DENABLE_PCH=OFF -DGLSLANG_TESTS=OFF &&

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets a newer lavapipe, the software driver that has KHR cooperative matrices, with every library it needs: unpacked,
-# not installed. Its C library is newer than the system's, so programs run on it through its own program loader:
+# Gets a newer lavapipe, the software driver that supports KHR cooperative matrices, with every library it needs. It is
+# unpacked, not installed. Its C library is newer than the system's, so programs use it through its own program loader:
 #   $(tools/get/lavapipe.sh) PROGRAM ARGS...
 # The last line of stdout is that launcher.
 set -euo pipefail

@@ -55,12 +55,12 @@ debian_archive() {
   archive_uri || { say "no Debian archive found in this machine's apt sources"; return 1; }
 }
 
-# can_make_trees: whether another release's packages can be installed in a tree of their own.
+# can_make_trees: whether this machine can install packages of another release into a separate tree.
 can_make_trees() { [ "$(id -u)" = 0 ] && command -v unshare >/dev/null && debian_archive >/dev/null; }
 
-# private_apt DIR [SOURCES]: makes an apt of our own in DIR and points APT_CONFIG at it. It believes that nothing is
-# installed, so its resolver gives whole dependency closures. SOURCES are deb822 lines; without them it reads the
-# machine's own sources. Of the machine's settings it keeps how to fetch (proxy, certificates, logins), nothing else.
+# private_apt DIR [SOURCES]: creates a separate apt configuration in DIR and points APT_CONFIG at it. Its package state
+# is empty, so that apt resolves complete dependency closures. SOURCES are deb822 lines; without them it reads the
+# machine's sources. It keeps only the machine's fetch settings (proxy, certificates, logins).
 private_apt() {
   local dir=$1 sources=${2:-}
   mkdir -p "$dir"/{lists/partial,archives/partial,etc/apt.conf.d,etc/preferences.d,etc/sources.list.d}

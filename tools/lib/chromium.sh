@@ -1,5 +1,6 @@
 # Sourced, after archive.sh: Vulkan libraries that Debian ships only inside its Chromium package: SwiftShader (a
-# software driver near Vulkan's guaranteed minimum) and a recent validation layer. The package is unpacked only.
+# software driver near Vulkan's guaranteed minimum) and a recent validation layer. The package is unpacked, not
+# installed.
 # shellcheck shell=bash
 
 # chromium_vulkan: prints the folder of both libraries, with the json files through which a Vulkan loader finds them.
@@ -14,8 +15,7 @@ chromium_vulkan() {
     mkdir "$WORK/out" "$WORK/out/layers"
     lib=usr/lib/chromium
     dpkg-deb --fsys-tarfile "$WORK"/deb/chromium-common_*.deb |
-      tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" \
-        "./$lib/libVkLayer_khronos_validation.so" ||
+      tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" "./$lib/libVkLayer_khronos_validation.so" ||
       { say "chromium-common does not hold these libraries any more"; return 1; }
     # Absolute paths, because a loader looks up a bare name in the system's folders. The files declare only what the
     # loader needs; driver and layer report the rest themselves.

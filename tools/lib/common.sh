@@ -10,14 +10,14 @@ case $NIBBLE_CACHE in /*) ;; *) NIBBLE_CACHE=$PWD/$NIBBLE_CACHE ;; esac
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-# lacking WHAT: ends a test that cannot be made here as skipped (77), or as failed if everything is required.
+# lacking WHAT: ends a test that cannot run here as skipped (77), or as failed with NIBBLE_REQUIRE_ALL=1.
 lacking() {
   if [ "${NIBBLE_REQUIRE_ALL:-0}" = 1 ]; then die "$1"; fi
   say "SKIPPED: $1"
   exit 77
 }
 
-# as_root COMMAND...: as it is when we are root, else through sudo (asking for a password only on a terminal).
+# as_root COMMAND...: runs it directly as root, else through sudo, which asks for a password only on a terminal.
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"
   elif ! command -v sudo >/dev/null; then return 127

@@ -1,20 +1,15 @@
 # Sourced, after common.sh: the distribution's packages that building and testing need.
 # shellcheck shell=bash disable=SC2034
 
-# "a|b": either will do, the first that the distribution knows is installed (names differ between releases).
-BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev
-                libxxhash-dev)
+# "a|b": alternatives, because names differ between releases. The first one that the distribution knows is installed.
+BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev)
 VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools)
-# clang and its runtimes of one version: the newer release's first, for it has the older runtimes too.
-TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev' clang-format-14 shellcheck
-               doxygen)
-# What tools/test.sh --long needs beside them.
-LONG_PACKAGES=('clang-tidy-14|clang-tidy' debootstrap time)
+# clang and the runtimes of its version. The newer version comes first, because the newer release has both.
+TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev')
 
 # installed_packages NAME...: prints those that are installed.
 installed_packages() {
-  { dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } |
-    awk '$1 == "installed" { print $2 }'
+  { dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } | awk '$1 == "installed" { print $2 }'
 }
 
 # missing_packages 'A|B'...: prints the entries of which no name is installed, one per line. It calls dpkg once for all.
@@ -40,7 +35,7 @@ known_names() {
   done
 }
 
-# need_packages 'A|B'...: installs the missing packages. If none is missing, it needs no network and no root.
+# need_packages 'A|B'...: installs the missing packages. If none is missing, it is quick and needs no network or root.
 need_packages() {
   local missing names log
   if ! command -v dpkg-query >/dev/null; then
@@ -54,9 +49,8 @@ need_packages() {
     return 1
   fi
   log=$(mktemp)
-  # A source that cannot be reached may be one we do not need: whether the installation works is what counts.
-  as_root apt-get -q -o DPkg::Lock::Timeout=600 update >"$log" 2>&1 ||
-    say "apt-get update: $(grep -m 1 '^E:' "$log" || true)"
+  # An unreachable source may not be needed: only the installation matters.
+  as_root apt-get -q -o DPkg::Lock::Timeout=600 update >"$log" 2>&1 || say "apt-get update: $(grep -m 1 '^E:' "$log" || true)"
   mapfile -t names < <(known_names "${missing[@]}")
   say "installing ${names[*]}"
   if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 --no-install-recommends \

@@ -11,7 +11,7 @@ test_driver() {
   if "$NIBBLE_ROOT/tools/get/$name.sh" 2>&1 >"$logs/out" | tee "$logs/err" >&2; then
     export "$variable=$(tail -n 1 "$logs/out")"
   else
-    # The reason is the last thing that the script itself said, but for its closing line.
+    # The reason is the last message of the script itself, except its closing line.
     reason=$(sed -n "/is available here/d; s/^$name\.sh: \(error: \)\{0,1\}//p" "$logs/err" | tail -n 1)
     NOT_TESTED+=("not tested here: $what ($reason)")
   fi

@@ -2,6 +2,7 @@
 // CPU.
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "gpu/gpu_test.h"
 #include "plan/op.h"
@@ -206,18 +207,19 @@ TEST_CASE_FIXTURE(Gpu, "windows that move with the first row change no byte") {
   restriction.max_storage_range_bytes = 32768;
   restriction.min_offset_alignment_bytes = 64;
   const kit::Device narrow = device().restricted(restriction);
-  uint32_t count = 0;
+  std::set<uint32_t> ops;
   for (const OpFormat& what : opFormats()) {
     for (const Case& c : tests::casesOf(what, 2)) {
       try {
-        count += checkPieces(narrow, c);
+        if (checkPieces(narrow, c)) ops.insert(c.op());
       } catch (const kit::Error& error) {
         // Some operands must fit one range.
         if (error.result() != NIB_ERROR_UNSUPPORTED) throw;
       }
     }
   }
-  CHECK(count > 100);
+  // All but those that reduce rows: histogram, moments, errors.
+  CHECK(ops.size() >= 8);
 }
 
 TEST_CASE_FIXTURE(Gpu, "parts may be anywhere in their role's range") {

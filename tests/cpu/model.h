@@ -119,7 +119,7 @@ struct SmallFloat {
 
 // The source of the scale of ggml's blocks.
 enum class GgmlScale {
-  kExtreme,  // the element of the largest magnitude; the scale has its sign
+  kExtreme,  // the element of the largest magnitude; the scale has the opposite sign
   kRange,    // largest and smallest element; the smallest is the block's minimum
   kAbsmax    // the largest magnitude
 };

@@ -1,4 +1,4 @@
-// The shaders' exact arithmetic gives the bits of the CPU's, which exact_test.cpp of tests/cpu holds to rational
+// The shaders' exact arithmetic gives the bits of the CPU's, which tests/cpu/exact_test.cpp compares with rational
 // numbers.
 #include "cpu/exact_inputs.h"
 #include "exact_probe.spv.h"
@@ -19,7 +19,7 @@ bool ordinary(uint32_t bits) {
   return exponent != 0x7f800000u && (exponent != 0 || (bits & 0x7fffffu) == 0);
 }
 
-// A set of nibble's own layout with two of its bindings in use.
+// A descriptor set of nibble's layout; the probe uses two of its bindings.
 class Bound {
  public:
   Bound(NibContext& context, const kit::Buffer& pairs, const kit::Buffer& results) : context_(context) {
@@ -53,7 +53,7 @@ class Bound {
 
 TEST_SUITE_BEGIN("exact");
 
-TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its twin on the CPU") {
+TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its CPU counterpart") {
   NibContext& context = *device().context();
   std::vector<uint32_t> any(2 * size_t(kPairs)), numbers(2 * size_t(kPairs));
   exact_inputs::Random random(23);

@@ -55,7 +55,7 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the guaranteed range of 128 MiB is cover
   CHECK(count > 0);
 }
 
-TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few workgroups a dispatch give the same bytes") {
+TEST_CASE_FIXTURE(Gpu, "small windows, ranges at multiples of 16 and few workgroups per dispatch give the same bytes") {
   // The smallest range that a case can be planned with: scales and scratch must each fit one window.
   const uint64_t ranges[] = {4096, 16384, 65536, 262144};
   const uint64_t offsets[] = {16, 48, 272, 1040, 256 + 240};

@@ -1,6 +1,6 @@
-// The main function of every test program. One that needs a Vulkan device (NIB_TESTS_NEED_DEVICE) ends with 77, which
-// ctest reports as skipped, where there is none; with NIBBLE_REQUIRE_GPU=1 that is a failure. With
-// NIBBLE_TEST_HARDWARE=1 software drivers do not count: they have tests of their own.
+// The main function of every test program. With NIB_TESTS_NEED_DEVICE and no Vulkan device, the program returns 77,
+// which ctest reports as skipped; with NIBBLE_REQUIRE_GPU=1 it fails instead. With NIBBLE_TEST_HARDWARE=1 software
+// drivers are ignored: they have tests of their own.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -18,8 +18,8 @@ static bool isSet(const char* name) {
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
-// A driver that is unloaded takes the roots of what it keeps along, which then looks lost: drivers stay. Layers lose
-// some.
+// LeakSanitizer reports the allocations of an unloaded driver as leaks, since the globals that point to them are gone:
+// drivers stay loaded. Layers leak some memory themselves.
 extern "C" int dlclose(void*) { return 0; }
 extern "C" const char* __lsan_default_suppressions() { return "leak:libVkLayer\n"; }
 #endif
@@ -32,9 +32,10 @@ int main(int argc, char** argv) {
     return device.tier < 0 || (hardware && device.type == nib::kit::DeviceType::kSoftware);
   });
   if (devices.empty()) {
-    const bool must = isSet("NIBBLE_REQUIRE_GPU");
-    std::printf("%s: no Vulkan device%s\n", must ? "FAILED" : "SKIPPED", hardware ? " but software" : "");
-    return must ? 1 : 77;
+    const bool required = isSet("NIBBLE_REQUIRE_GPU");
+    std::printf("%s: no Vulkan device%s\n", required ? "FAILED" : "SKIPPED",
+                hardware ? " except software drivers" : "");
+    return required ? 1 : 77;
   }
   for (const nib::kit::DeviceInfo& device : devices) {
     std::printf("device %u: %s, %s, subgroup %u, tier %d\n", device.index, device.name.c_str(), device.driver.c_str(),

@@ -1,4 +1,4 @@
-// An application's device under the kit and under the core.
+// The kit and the core on an application's device.
 #include <doctest/doctest.h>
 #include <nibble/kit.h>
 
@@ -8,7 +8,7 @@ using namespace nib::kit;
 
 namespace {
 
-// Another Device stands for the application: it has all its features enabled.
+// Another Device plays the application: all features are enabled on it.
 const Device& application() {
   static const Device kApplication = Device::best();
   return kApplication;
@@ -65,12 +65,12 @@ TEST_CASE("declared features are used") {
   if ((adopted.info().features & NIB_FEATURE_SUBGROUP) != 0) CHECK(usesFeatures(Plan(adopted, int8(64, 2048))));
 }
 
-TEST_CASE("an application's device outlives the kit's wrapping") {
+TEST_CASE("an application's device outlives the kit's wrapper") {
   { const Device adopted = Device::adopt(handles()); }
   CHECK(application().submit([](VkCommandBuffer) {}) >= 0);
 }
 
-TEST_CASE("buffers of the application's device work under every context on it, others do not") {
+TEST_CASE("buffers of the application's device work in every context on it, others do not") {
   const Device adopted = Device::adopt(handles());
   const Device restricted = application().restricted(profileRestrict("floor"));
   CHECK(restricted.handle() == application().handle());
@@ -88,7 +88,7 @@ TEST_CASE("buffers of the application's device work under every context on it, o
                     "binding: a buffer belongs to another device");
 }
 
-TEST_CASE("the queue's mutex of the application is held while submitting") {
+TEST_CASE("the application's queue mutex is held while submitting") {
   std::mutex mutex;
   AdoptDesc desc = handles();
   desc.queue_mutex = &mutex;
@@ -101,7 +101,7 @@ TEST_CASE("the queue's mutex of the application is held while submitting") {
   mutex.unlock();
 }
 
-TEST_CASE("adoption says what is missing") {
+TEST_CASE("adopting an incomplete description names the missing members") {
   AdoptDesc desc = handles();
   desc.queue = VK_NULL_HANDLE;
   CHECK_THROWS_WITH(Device::adopt(desc),

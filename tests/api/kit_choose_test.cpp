@@ -1,4 +1,4 @@
-// Which device a selector means, on lists of devices nobody here owns.
+// The device that a selector chooses, on made-up lists of devices.
 #include <doctest/doctest.h>
 
 #include "kit/choose.h"
@@ -58,7 +58,7 @@ TEST_CASE("without a device the CPU is chosen") {
   CHECK(chooseDevice({}, "0") == kChooseCpu);  // its index in an empty list
 }
 
-TEST_CASE("a device that cannot be used is never the default") {
+TEST_CASE("an unusable device is never the default") {
   std::vector<DeviceInfo> devices = {kMachine[2], kMachine[0]};
   devices[0].tier_reason = "it has Vulkan 1.0, 1.1 is needed";
   CHECK(chooseDevice(devices, "") == 1);
@@ -67,7 +67,7 @@ TEST_CASE("a device that cannot be used is never the default") {
   CHECK(messageOf(devices, "3090").find("1.1 is needed") != std::string::npos);
 }
 
-TEST_CASE("a selector is an index, cpu, or part of a name in any case of letters") {
+TEST_CASE("a selector is an index, cpu, or part of a name, without regard to case") {
   CHECK(chooseDevice(kMachine, "0") == 0);
   CHECK(chooseDevice(kMachine, "4") == 4);
   CHECK(chooseDevice(kMachine, "5") == kChooseCpu);
@@ -75,12 +75,12 @@ TEST_CASE("a selector is an index, cpu, or part of a name in any case of letters
   CHECK(chooseDevice(kMachine, "LLVMpipe") == 0);
   CHECK(chooseDevice(kMachine, "intel") == 1);
   CHECK(chooseDevice(kMachine, "rtx 4070") == 3);
-  CHECK(chooseDevice(kMachine, "4070") == 3);      // no machine has that many devices
-  CHECK(chooseDevice(kMachine, "geforce") == 2);   // the first of the best
-  CHECK(chooseDevice(kMachine, "a driver") == 2);  // drivers have names, too
+  CHECK(chooseDevice(kMachine, "4070") == 3);      // larger than any index: part of a name
+  CHECK(chooseDevice(kMachine, "geforce") == 2);   // the first match of the best type
+  CHECK(chooseDevice(kMachine, "a driver") == 2);  // the driver's name matches too
 }
 
-TEST_CASE("a name that fits nothing is refused with what there is") {
+TEST_CASE("a name without a match is refused with the list of devices") {
   CHECK_THROWS_AS(chooseDevice(kMachine, "radeon"), NotFound);
   CHECK_THROWS_AS(chooseDevice(kMachine, "6"), NotFound);
   CHECK_THROWS_AS(chooseDevice(kMachine, "-1"), NotFound);

@@ -19,7 +19,7 @@ std::vector<float> waves(size_t count) {
 
 }  // namespace
 
-TEST_CASE("the CPU is a device like others") {
+TEST_CASE("the CPU opens like any other device") {
   const Device cpu = Device::cpu();
   CHECK(cpu.isCpu());
   CHECK(cpu.info().name == "cpu");
@@ -41,7 +41,7 @@ TEST_CASE("a CPU buffer is mapped memory that upload, download and fill reach") 
   CHECK(Buffer().sizeBytes() == 0);
 }
 
-TEST_CASE("a tensor quantized on the CPU comes back close") {
+TEST_CASE("a tensor quantized on the CPU dequantizes to close values") {
   const Device cpu = Device::cpu();
   const std::vector<float> data = waves(40 * 200);
   for (const NibQuantizeDesc& desc : {int4(40, 200, 64), int8(40, 200), nf4(40, 200)}) {
@@ -111,7 +111,7 @@ TEST_CASE("plan, binding and run work on the CPU as they do on a device") {
   CHECK(extents[2].absmax == 7);
 }
 
-TEST_CASE("errors of one tensor against another, also of more values than are taken at a time") {
+TEST_CASE("errors of one tensor against another, also with more values than one batch") {
   const Device cpu = Device::cpu();
   const std::vector<float> x = waves((size_t{1} << 24) + 100);
   std::vector<float> y = x;
@@ -126,7 +126,7 @@ TEST_CASE("errors of one tensor against another, also of more values than are ta
                        "errors: the reference has 16777316 values, the candidate 3", Error);
 }
 
-TEST_CASE("a timer on the CPU measures by the host's clock") {
+TEST_CASE("a timer on the CPU uses the host's clock") {
   Timer timer(Device::cpu(), 2);
   CHECK_FALSE(timer.onDevice());
   timer.begin(1);

@@ -30,7 +30,7 @@ std::vector<float> waves(size_t count) {
   return data;
 }
 
-// A buffer that the kit may not map, as on a card, wherever the test runs.
+// A buffer that the kit cannot map, as on a discrete GPU, on any device.
 std::shared_ptr<detail::VulkanBuffer> unmappedBuffer(detail::VulkanBackend& backend, uint64_t size) {
   auto buffer = std::make_shared<detail::VulkanBuffer>(backend.device);
   buffer->raw = backend.device->createBuffer(size, Memory::kDevice);
@@ -56,7 +56,7 @@ TEST_CASE("every listed device can be opened by its index and by its name") {
   }
 }
 
-TEST_CASE("the best device is a Vulkan device, and knows its handles") {
+TEST_CASE("the best device is a Vulkan device with handles") {
   CHECK_FALSE(device().isCpu());
   CHECK(device().context() != nullptr);
   CHECK(device().handle() != VK_NULL_HANDLE);
@@ -74,7 +74,7 @@ TEST_CASE("data survives upload and download, at any size and offset") {
   }
 }
 
-TEST_CASE("data survives the way through staging blocks") {
+TEST_CASE("data survives staging blocks") {
   detail::VulkanBackend& backend = backendOf(device());
   constexpr uint64_t kBlock = detail::VulkanDevice::kStagingBytes;
   // One block, exactly the ring, and more rounds than the ring has blocks, with a tail.
@@ -112,7 +112,7 @@ TEST_CASE("threads may share a device") {
   CHECK(std::count(good.begin(), good.end(), 1) == 4);
 }
 
-// 5 GiB of device memory: only where someone asks for it.
+// 5 GiB of device memory: only on request.
 TEST_CASE("a buffer may be larger than 4 GiB" * doctest::skip(std::getenv("NIBBLE_TEST_LARGE") == nullptr)) {
   const uint64_t size = uint64_t{5} << 30;
   if (device().info().memory_bytes < size) {
@@ -127,7 +127,7 @@ TEST_CASE("a buffer may be larger than 4 GiB" * doctest::skip(std::getenv("NIBBL
   }
 }
 
-TEST_CASE("a buffer that no memory can hold is refused in one line") {
+TEST_CASE("a buffer larger than any memory is refused in one line") {
   try {
     const Buffer buffer(device(), uint64_t{1} << 60);
     FAIL("not refused");
@@ -181,7 +181,7 @@ TEST_CASE("a run in many submissions gives the same bytes as one") {
   CHECK(device().download<uint32_t>(blob, blob.sizeBytes() / 4) == quantize(Device::cpu(), data, desc).blob);
 }
 
-TEST_CASE("where there is a watchdog a run is cut, with the same bytes and no more rows than asked for") {
+TEST_CASE("a watchdog splits a run, with the same bytes and no more rows than requested") {
   const Device watched = Device::best();
   detail::Access::backend(watched)->info.type = DeviceType::kDiscrete;
   const std::vector<float> data = waves(2048 * 1024);
@@ -210,19 +210,19 @@ TEST_CASE("where there is a watchdog a run is cut, with the same bytes and no mo
                     [](uint32_t word) { return word == 0xa5a5a5a5u; }));
 }
 
-TEST_CASE("submissions grow by degrees to about 20 ms, and are one on software devices") {
+TEST_CASE("submissions grow step by step to about 20 ms, and software devices get one") {
   using detail::nextSliceCount;
   CHECK(nextSliceCount(1000, 0, 0, true) == 1000);
-  CHECK(nextSliceCount(1000, 0, 0, false) == 1);    // nothing is known
+  CHECK(nextSliceCount(1000, 0, 0, false) == 1);    // no rate is known
   CHECK(nextSliceCount(999, 1, 1e-6, false) == 8);  // far below 20 ms, but one slice proves little
   CHECK(nextSliceCount(991, 8, 1e-3, false) == 20);
-  CHECK(nextSliceCount(1000, 0, 1e-3, false) == 20);  // known from an earlier run
+  CHECK(nextSliceCount(1000, 0, 1e-3, false) == 20);  // the rate of an earlier run
   CHECK(nextSliceCount(1000, 0, 0.5, false) == 1);    // never less than a slice
   CHECK(nextSliceCount(5, 0, 1e-3, false) == 5);
   CHECK(nextSliceCount(UINT32_MAX, 0, 1e-30, false) == UINT32_MAX);
 }
 
-TEST_CASE("a timer tells a copy's time, and refuses slots that were not recorded") {
+TEST_CASE("a timer measures a copy, and refuses slots that were not recorded") {
   const Buffer from(device(), 16u << 20), to(device(), 16u << 20);
   Timer timer(device(), 3);
   const auto& api = backendOf(device()).device->api;
@@ -271,7 +271,7 @@ TEST_CASE("under the floor profile a device uses no feature and gives the same b
   CHECK(tensor.blob == quantize(Device::cpu(), data, int8(9, 1000)).blob);
 }
 
-TEST_CASE("every profile opens here") {
+TEST_CASE("every profile opens on this device") {
   for (const std::string& id : profileIds()) {
     CAPTURE(id);
     DeviceOptions options;
@@ -305,7 +305,7 @@ TEST_CASE("the validation layer's errors are counted and kept") {
     const Device watched = Device::open(options);
     const Buffer buffer(watched, 256);
     const auto& api = backendOf(watched).device->api;
-    // Offset and size of a fill are multiples of 4; drivers shrug, the layer does not.
+    // Offset and size of a fill must be multiples of 4; drivers do not check, the layer does.
     watched.submit([&](VkCommandBuffer commands) { api.CmdFillBuffer(commands, buffer.handle(), 2, 4, 0); });
     CHECK(watched.validationErrors() == 1);
     CHECK(watched.validationMessages().size() == 1);

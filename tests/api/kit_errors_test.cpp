@@ -1,4 +1,4 @@
-// What the kit says when something is wrong: one line, what and where.
+// The kit's error messages: one line that names the error and its location.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 #include <nibble/kit.h>
@@ -30,19 +30,19 @@ bool contains(const std::string& text, const char* part) {
 
 }  // namespace
 
-TEST_CASE("an unknown format is refused with those there are") {
+TEST_CASE("an unknown format is refused with the list of formats") {
   const std::string text = messageOf([] { weights("int5", 2, 2); });
   CHECK(contains(text, "no format \"int5\" in this build; there is "));
   CHECK_THROWS_AS(weights("int5", 2, 2), NotFound);
   CHECK(weights("INT8", 2, 32).weights.format == NIB_FORMAT_INT8);
 }
 
-TEST_CASE("data of another size than the description's is refused") {
+TEST_CASE("data whose size differs from the description is refused") {
   const std::vector<float> data(100);
   CHECK(messageOf([&] { quantize(Device::cpu(), data, int4(2, 128)); }) == "quantize: 2x128 needs 256 values, got 100");
 }
 
-TEST_CASE("the easy functions refuse what needs a plan") {
+TEST_CASE("the convenience functions refuse options that need a plan") {
   const std::vector<float> data(256);
   NibQuantizeDesc half = int4(2, 128);
   half.source_type = NIB_TYPE_F16;
@@ -52,7 +52,7 @@ TEST_CASE("the easy functions refuse what needs a plan") {
   CHECK(contains(messageOf([&] { quantize(Device::cpu(), data, given); }), "use a Plan"));
 }
 
-TEST_CASE("a description that nibble refuses carries its reason and result") {
+TEST_CASE("the error for a refused description has nibble's reason and result") {
   NibQuantizeDesc desc = int4(2, 128);
   desc.weights.group_size = 17;
   try {
@@ -106,7 +106,7 @@ TEST_CASE("a binding runs on its own device only") {
   CHECK(messageOf([&] { other.run(binding, 2); }) == "run: the binding belongs to another device");
 }
 
-TEST_CASE("files appear whole or not at all") {
+TEST_CASE("files are written whole or not at all") {
   const std::filesystem::path folder = std::filesystem::temp_directory_path() / "nibble_kit_file_test";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
@@ -116,7 +116,7 @@ TEST_CASE("files appear whole or not at all") {
   detail::writeFile(path, bytes);
   detail::writeFile(path, bytes);  // replaces
   CHECK(detail::readFile(path) == bytes);
-  // Nothing else is left lying about.
+  // No temporary file is left.
   CHECK(std::distance(std::filesystem::directory_iterator(folder), {}) == 1);
   const std::string nowhere = (folder / "no" / "file").string();
   CHECK(contains(messageOf([&] { detail::writeFile(nowhere, bytes); }), "cannot be created"));

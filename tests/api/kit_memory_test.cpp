@@ -1,4 +1,4 @@
-// Memory types of machines nobody here owns: which one a buffer gets.
+// The memory type of a buffer, on made-up lists of memory types.
 #include <doctest/doctest.h>
 
 #include "kit/vulkan_memory.h"
@@ -58,7 +58,7 @@ constexpr uint32_t kAll = ~0u;
 
 }  // namespace
 
-TEST_CASE("a card is not unified, an integrated or software device is") {
+TEST_CASE("a discrete GPU is not unified, an integrated or software device is") {
   CHECK_FALSE(isUnified(kCard, VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU));
   CHECK_FALSE(isUnified(kBarCard, VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU));
   CHECK(isUnified(kApu, VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU));
@@ -67,28 +67,28 @@ TEST_CASE("a card is not unified, an integrated or software device is") {
   CHECK_FALSE(isUnified(kCard, VK_PHYSICAL_DEVICE_TYPE_VIRTUAL_GPU));
 }
 
-TEST_CASE("a card's buffers lie in its own memory, and leave the mappable window alone") {
+TEST_CASE("a discrete GPU's buffers are in device memory, and outside the mappable window") {
   CHECK(rankMemoryTypes(kCard, kAll, false, Memory::kDevice) == std::vector<uint32_t>{1, 4, 0, 2, 3});
   CHECK(rankMemoryTypes(kBarCard, kAll, false, Memory::kDevice).front() == 1);
 }
 
-TEST_CASE("a card's staging memory is cached system memory") {
+TEST_CASE("a discrete GPU's staging memory is cached system memory") {
   CHECK(rankMemoryTypes(kCard, kAll, false, Memory::kHost) == std::vector<uint32_t>{3, 2, 4});
 }
 
-TEST_CASE("on a unified device buffers are mapped, and cached where there is such memory") {
+TEST_CASE("on a unified device buffers are mapped, and cached if the device has cached memory") {
   CHECK(rankMemoryTypes(kIntel, kAll, true, Memory::kDevice) == std::vector<uint32_t>{1, 0});
   CHECK(rankMemoryTypes(kApu, kAll, true, Memory::kDevice).front() == 2);
   CHECK(rankMemoryTypes(kApu, kAll, true, Memory::kHost).front() == 3);
   CHECK(rankMemoryTypes(kPhone, kAll, true, Memory::kDevice).front() == 1);
 }
 
-TEST_CASE("memory for attachments and protected memory is never taken, and mapped memory is coherent") {
+TEST_CASE("lazily allocated and protected memory is never used, and mapped memory is coherent") {
   CHECK(rankMemoryTypes(kPhone, kAll, true, Memory::kDevice) == std::vector<uint32_t>{1, 0, 2});
   CHECK(rankMemoryTypes(kPhone, kAll, true, Memory::kHost) == std::vector<uint32_t>{1});
 }
 
-TEST_CASE("only types the buffer allows are taken") {
+TEST_CASE("only memory types that the buffer allows are used") {
   CHECK(rankMemoryTypes(kCard, 1u << 4 | 1u << 3, false, Memory::kDevice) == std::vector<uint32_t>{4, 3});
   CHECK(rankMemoryTypes(kCard, 1u << 1, false, Memory::kHost).empty());
 }

@@ -1,4 +1,4 @@
-// The table of devices that people own.
+// The table of profiles: limits and features of common devices.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@ using detail::findProfile;
 using detail::parseProfiles;
 using detail::Profile;
 
-TEST_CASE("the profile table has 46 rows, each with a name of its own") {
+TEST_CASE("the profile table has 46 rows with distinct names") {
   const std::vector<std::string> ids = profileIds();
   CHECK(ids.size() == 46);
   CHECK(std::set<std::string>(ids.begin(), ids.end()).size() == ids.size());
@@ -51,7 +51,7 @@ TEST_CASE("the floor is what Vulkan 1.1 guarantees") {
   CHECK_FALSE(floor.cooperative_matrix);
 }
 
-TEST_CASE("a field that a row does not tell has the floor's value") {
+TEST_CASE("a field missing from a row has the floor's value") {
   const Profile& swiftshader = findProfile("swiftshader");
   CHECK(swiftshader.max_workgroup_invocations == 256);
   CHECK(swiftshader.min_offset_alignment_bytes == 256);
@@ -60,7 +60,7 @@ TEST_CASE("a field that a row does not tell has the floor's value") {
   CHECK_FALSE(swiftshader.storage16);
 }
 
-TEST_CASE("an unknown profile is refused with those near it") {
+TEST_CASE("an unknown profile is refused with similar names") {
   CHECK_THROWS_AS(findProfile("mali"), NotFound);
   CHECK_THROWS_WITH(findProfile("adreno-7"), "no profile \"adreno-7\"; near it: adreno-740, adreno-750");
   CHECK_THROWS_WITH(findProfile("voodoo"), "no profile \"voodoo\"; `nibble devices --profiles` lists them");

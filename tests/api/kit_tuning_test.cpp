@@ -1,4 +1,4 @@
-// Files of tunings: what is written is read again, and what is no tuning is refused by its line.
+// Tuning files: reading gives what was written, and a malformed line is refused with its number.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 #include <nibble/kit.h>
@@ -27,7 +27,7 @@ std::string refusalOf(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("a file of tunings is read as it was written") {
+TEST_CASE("a tuning file survives writing and reading") {
   const std::vector<NibTuning> tuning = {{NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 1, {32, 4, 1, 2}},
                                          {NIB_TUNABLE_MATMUL, 0, 64, {2, 0, 0, 0}},
                                          {NIB_TUNABLE_INT8, NIB_FORMAT_INT8, 8, {1, 8, 4294967295u, 0}}};
@@ -44,7 +44,7 @@ TEST_CASE("a file of tunings is read as it was written") {
   CHECK(std::memcmp(read.data(), tuning.data(), tuning.size() * sizeof(NibTuning)) == 0);
 }
 
-TEST_CASE("a line that is no tuning is refused with its number") {
+TEST_CASE("a malformed line is refused with its number") {
   CHECK(refusalOf("# ok\nmatvec int4 from 1 tokens: 32 4 1\n").find("test.tuning:2: expected") != std::string::npos);
   CHECK(refusalOf("matvec int4 from 1 tokens: 32 4 1 2 3\n").find("test.tuning:1: expected") != std::string::npos);
   CHECK(refusalOf("dance int4 from 1 tokens: 32 4 1 2\n").find("dance cannot be tuned") != std::string::npos);

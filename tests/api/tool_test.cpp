@@ -36,7 +36,7 @@ TEST_CASE("--json takes a value only after an equals sign") {
   CHECK(normalize({"x", "--", "--json"}) == Words{"x", "--", "--json"});
 }
 
-TEST_CASE("a JSON file is not replaced unless it is forced, and that is known before the work") {
+TEST_CASE("a JSON file is not replaced without --force, and the refusal comes before the work") {
   const std::string path = (std::filesystem::temp_directory_path() / "nibble_tool_test.json").string();
   std::filesystem::remove(path);
   JsonArguments arguments;
@@ -66,7 +66,7 @@ TEST_CASE("errors are one line") {
 }
 
 #if !defined(_WIN32)
-TEST_CASE("a child's lines are read, and its end is told") {
+TEST_CASE("a child's lines are read, and how it ended is reported") {
   std::vector<std::string> lines;
   const auto keep = [&](const std::string& line) { lines.push_back(line); };
   ChildEnd end = runChild({"sh", "-c", "echo one; echo two; exit 3"}, 60, keep);
@@ -81,7 +81,7 @@ TEST_CASE("a child's lines are read, and its end is told") {
 }
 #endif
 
-TEST_CASE("a crash is booked on the kernels that ran, and the next child goes on behind it") {
+TEST_CASE("a crash is attributed to the kernels that ran, and the next child continues after it") {
   VerifyReader reader;
   reader.line(R"({"begin":0,"name":"quantize int4"})");
   reader.line(R"({"kernels":["quantize_group_int4"]})");
@@ -112,7 +112,7 @@ TEST_CASE("a crash is booked on the kernels that ran, and the next child goes on
   CHECK(report.kernels.at("reduce").passed == 1);
 }
 
-TEST_CASE("a child that cannot open its device is a problem, and no other is started") {
+TEST_CASE("a child that cannot open its device is a problem, and no further child is started") {
   VerifyReader reader;
   CHECK_FALSE(reader.ended("exit 1", false));
   CHECK(reader.report().problems == std::vector<std::string>{"opening the device: exit 1"});

@@ -1,4 +1,4 @@
-// The core has no volk: an application's global Vulkan pointers are not touched by it.
+// The core does not use volk: it leaves an application's global Vulkan pointers alone.
 #include <volk.h>
 
 #include <doctest/doctest.h>
@@ -10,11 +10,11 @@ using namespace nib::kit;
 
 namespace {
 
-// What a pointer holds that nobody may call or change.
+// The value of a pointer that nibble may neither call nor change.
 VKAPI_ATTR void VKAPI_CALL trap() { std::abort(); }
 const PFN_vkVoidFunction kSentinel = &trap;
 
-// Those that volk's loaders write first, and those that the core uses itself.
+// Pointers that volk's loaders write first, and those of the functions that the core calls.
 // clang-format off
 #define NIB_TEST_GLOBALS(X) \
   X(vkGetInstanceProcAddr) \
@@ -99,7 +99,7 @@ TEST_CASE("volk's pointers survive requirements, context, plan, binding and reco
   nibPlanGetMemory(plan, &memory);
 
   {
-    // The kit has a table of its own, too.
+    // The kit has its own function table too.
     const Buffer input(owner, memory.range[NIB_ROLE_INPUT].size_bytes);
     const Buffer blob(owner, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
     const Buffer aux(owner, memory.range[NIB_ROLE_AUX].size_bytes);

@@ -1,6 +1,6 @@
 # cmake -DNIBBLE=... -DSOURCE=... [-DPLANT=ON] [-DWRITE=ON] -P docs_benchmarks.cmake: the text between the markers of
-# docs/benchmarks.md must be what `nibble bench --table` makes of bench/results. WRITE puts it there instead, PLANT
-# falsifies it first.
+# docs/benchmarks.md must equal the output of `nibble bench --table` for bench/results. WRITE writes the text, PLANT
+# changes a digit of it before the comparison.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
@@ -15,7 +15,7 @@ foreach(result IN LISTS results)
   if(NOT status EQUAL 0)
     message(FATAL_ERROR "nibble bench --table ${result} failed: ${status}")
   endif()
-  # The file's name, "<date>-<device>-<suite>.json", tells the suite without a parse of the whole file.
+  # The file's name, "<date>-<device>-<suite>.json", gives the suite without parsing the whole file.
   get_filename_component(name "${result}" NAME)
   string(REGEX REPLACE "^.*-([a-z]+)\\.json$" "\\1" suite "${name}")
   string(APPEND tables "### Suite ${suite}\n\n[${name}](../bench/results/${name})\n\n${table}\n")

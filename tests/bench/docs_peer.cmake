@@ -1,6 +1,6 @@
 # cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] [-DWRITE=ON] -P docs_peer.cmake: the text between the markers of
-# docs/benchmarks.md must be what bench/peer/compare.py makes of bench/peer/results. WRITE puts it there instead, PLANT
-# falsifies it first.
+# docs/benchmarks.md must equal the output of bench/peer/compare.py for bench/peer/results. WRITE writes the text, PLANT
+# changes a digit of it before the comparison.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 

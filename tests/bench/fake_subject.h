@@ -1,4 +1,4 @@
-// A subject whose answers and times are made up.
+// A bench subject with made-up answers and times.
 #ifndef NIB_TESTS_FAKE_SUBJECT_H
 #define NIB_TESTS_FAKE_SUBJECT_H
 
@@ -26,17 +26,17 @@ class FakeSubject final : public bench::Subject {
     return batch;
   }
 
-  std::string first_answer, second_answer;  // "" = right
-  double device_seconds = 0.020;            // of a repetition; 0 = no such clock
+  std::string first_answer, second_answer;  // "" = correct
+  double device_seconds = 0.020;            // per repetition; 0 = no device clock
   double wall_seconds = 0.021;
-  std::vector<double> device_pattern;  // instead of the same time always
+  std::vector<double> device_pattern;  // cycled through instead of device_seconds
   uint32_t verified = 0, runs = 0;
   size_t next = 0;
-  std::string* log = nullptr;  // gets the name at every submission
+  std::string* log = nullptr;  // the name is appended at every submission
   char name = 'a';
 };
 
-// Ends after few repetitions: made-up times do not pass.
+// Ends after few repetitions: made-up times are not waited for.
 inline bench::MeasureOptions shortly() {
   bench::MeasureOptions options;
   options.seconds = 0;

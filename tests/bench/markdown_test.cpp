@@ -93,7 +93,7 @@ TEST_CASE("a file of several runs says so") {
   CHECK(markdownOf(run) == markdownOf(madeUpRun()));
 }
 
-TEST_CASE("what is no result makes no table") {
+TEST_CASE("malformed results are refused") {
   CHECK_THROWS_AS(markdownOf(Json::object()), std::runtime_error);
   Json other = madeUpRun();
   other["schema"] = 2;

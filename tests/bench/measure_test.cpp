@@ -21,7 +21,7 @@ TEST_CASE("percentiles are linear between neighbours") {
   CHECK(percentile(two, 0.5) == doctest::Approx(15));
 }
 
-TEST_CASE("a spread sorts, and of one value is that value") {
+TEST_CASE("a spread sorts its values, and one value is its own spread") {
   const Spread spread = spreadOf({30, 10, 20});
   CHECK(spread.median == 20);
   CHECK(spread.p5 == doctest::Approx(11));
@@ -56,7 +56,7 @@ TEST_CASE("shapes are MxNxK or MxK") {
   }
 }
 
-TEST_CASE("what is not right gets no time") {
+TEST_CASE("a wrong result is not timed") {
   test::FakeSubject subject;
   subject.first_answer = "word 3 differs";
   const Measurement measured = measure(subject, test::shortly());
@@ -67,7 +67,7 @@ TEST_CASE("what is not right gets no time") {
   CHECK(measured.us.median == 0);
 }
 
-TEST_CASE("what is wrong after timing loses its time") {
+TEST_CASE("a result that is wrong after timing has no time") {
   test::FakeSubject subject;
   subject.second_answer = "after timing: word 3 differs";
   const Measurement measured = measure(subject, test::shortly());
@@ -77,7 +77,7 @@ TEST_CASE("what is wrong after timing loses its time") {
   CHECK(measured.us.median == 0);
 }
 
-TEST_CASE("the device's clock counts where it fits the host's") {
+TEST_CASE("the device's clock is used if it agrees with the host's") {
   test::FakeSubject subject;
   const Measurement measured = measure(subject, test::shortly());
   CHECK(measured.verified);
@@ -87,7 +87,7 @@ TEST_CASE("the device's clock counts where it fits the host's") {
   CHECK(measured.submit_to_wait_us == doctest::Approx(21000));
 }
 
-TEST_CASE("a clock that contradicts the host's is not believed") {
+TEST_CASE("a device clock that contradicts the host's is not used") {
   test::FakeSubject subject;
   SUBCASE("it runs too fast") { subject.device_seconds = 0.050; }
   SUBCASE("it hardly advances") { subject.device_seconds = 1e-6; }
@@ -107,7 +107,7 @@ TEST_CASE("without a device clock the host's is used") {
   CHECK(measured.us.median == doctest::Approx(21000));
 }
 
-TEST_CASE("a yardstick takes turns with the subject") {
+TEST_CASE("repetitions of the yardstick alternate with the subject's") {
   std::string log;
   test::FakeSubject subject, yardstick;
   subject.log = yardstick.log = &log;
@@ -123,13 +123,13 @@ TEST_CASE("a yardstick takes turns with the subject") {
   CHECK(measured.yardstick_us.median == doctest::Approx(40000));
   CHECK(measured.yardstick_repetitions == measured.repetitions);
   CHECK(measured.yardstick_ratio == doctest::Approx(0.5));
-  // The subject is warmed up once, then every repetition of the one follows one of the other.
-  std::string turns = "a";
-  for (uint32_t i = 0; i < measured.repetitions; ++i) turns += "ab";
-  CHECK(log.substr(0, turns.size()) == turns);
+  // The subject warms up once, then the repetitions of the two alternate.
+  std::string rounds = "a";
+  for (uint32_t i = 0; i < measured.repetitions; ++i) rounds += "ab";
+  CHECK(log.substr(0, rounds.size()) == rounds);
 }
 
-TEST_CASE("a subject and its yardstick are timed by one clock") {
+TEST_CASE("a subject and its yardstick are timed by the same clock") {
   test::FakeSubject subject, yardstick;
   yardstick.device_seconds = 1e-6;
   MeasureOptions options = test::shortly();
@@ -142,10 +142,10 @@ TEST_CASE("a subject and its yardstick are timed by one clock") {
   CHECK(measured.yardstick_us.median == doctest::Approx(21000));
 }
 
-TEST_CASE("a ratio of turns does not hear of load that both met") {
-  // The machine does half as much in every other turn, and one repetition was disturbed.
+TEST_CASE("load that slows both does not change the ratio per round") {
+  // The machine is half as fast in every other round, and one repetition was disturbed.
   test::FakeSubject subject, yardstick;
-  subject.device_pattern = {0.020, 0.020, 0.040, 0.020, 0.080, 0.020};  // the first to warm up
+  subject.device_pattern = {0.020, 0.020, 0.040, 0.020, 0.080, 0.020};  // the first is the warm-up
   yardstick.device_pattern = {0.040, 0.080, 0.040, 0.080, 0.040};
   subject.wall_seconds = yardstick.wall_seconds = 0.060;
   MeasureOptions options = test::shortly();
@@ -155,7 +155,7 @@ TEST_CASE("a ratio of turns does not hear of load that both met") {
   CHECK(measure(subject, options).yardstick_ratio == doctest::Approx(0.5));
 }
 
-TEST_CASE("without a yardstick there is none in the result") {
+TEST_CASE("without a yardstick the result has no yardstick repetitions") {
   test::FakeSubject subject;
   CHECK(measure(subject, test::shortly()).yardstick_repetitions == 0);
 }
@@ -176,7 +176,7 @@ RowReport madeUpRow(double ceiling) {
   return row;
 }
 
-// The same row in turns with a copy of 16 MB, which took four times as long in the turns.
+// The same row interleaved with a copy of 16 MB, which took four times as long per round.
 RowReport rowBesideYardstick(double median_us, double limit) {
   RowReport row = madeUpRow(limit);
   row.problem.clear();
@@ -199,12 +199,12 @@ TEST_CASE("a result above its ceiling is a failure") {
   CHECK(row.problem.find("above the measured ceiling") != std::string::npos);
 }
 
-TEST_CASE("a result within the noise of its ceiling is none") {
+TEST_CASE("a result within the noise of its ceiling is not a failure") {
   CHECK(madeUpRow(7.7).problem.empty());
   CHECK(madeUpRow(100).problem.empty());
 }
 
-TEST_CASE("beside a yardstick the fraction is that of the turns, and the yardstick's rate is no limit") {
+TEST_CASE("with a yardstick the fraction is the ratio per round, and the yardstick's rate is not a limit") {
   // 16 MB in 2.5 ms are 6.4 GB/s; half the bytes in a quarter of the time.
   const RowReport row = rowBesideYardstick(2500, 100);
   REQUIRE(row.ceiling.value);
@@ -221,12 +221,12 @@ TEST_CASE("beside a yardstick the fraction is that of the turns, and the yardsti
   CHECK(json["yardstick"]["bytes"] == 16000000);
 }
 
-TEST_CASE("beside a yardstick a result above the copy ceiling is a failure") {
+TEST_CASE("with a yardstick a result above the copy ceiling is a failure") {
   const RowReport row = rowBesideYardstick(2500, 7.0);
   CHECK(row.problem.find("above the measured ceiling \"copy\" of 7 GB/s") != std::string::npos);
 }
 
-TEST_CASE("a row without a yardstick reports none") {
+TEST_CASE("a row without a yardstick reports null") {
   const Json json = rowJson(madeUpRow(100), "device");
   CHECK(json["yardstick"].is_null());
   CHECK(json["cpu_us"].is_null());
@@ -234,7 +234,7 @@ TEST_CASE("a row without a yardstick reports none") {
   CHECK(json["ceiling_gbps"] == 100);
 }
 
-TEST_CASE("the better one of two ceilings has the ways of both") {
+TEST_CASE("the better of two ceilings lists the methods of both") {
   CeilingReport kernel, command;
   kernel.value = 2.0;
   kernel.method = "kernel";
@@ -267,7 +267,7 @@ TEST_CASE("a row that failed has no numbers in the report") {
   CHECK(json["reps"] == 0);
 }
 
-TEST_CASE("copies of the data go round beyond four times the cache") {
+TEST_CASE("the rotated copies of the data exceed four times the cache") {
   kit::DeviceInfo device;
   device.type = kit::DeviceType::kSoftware;
   const uint64_t mebi = 1 << 20;
@@ -276,11 +276,11 @@ TEST_CASE("copies of the data go round beyond four times the cache") {
   CHECK(uint64_t{setCount(40 * mebi, rotation.bytes)} * 40 * mebi >= rotation.bytes);
   CHECK(setCount(1000 * mebi, rotation.bytes) == 1);
   CHECK(setCount(1, rotation.bytes) == kMaxSets);
-  // 4096x4096 of one bit each, beside the largest cache there is.
+  // 4096x4096 of one bit each, and a cache of more than 256 MiB.
   CHECK(uint64_t{setCount(2 * mebi + 16384, 1025 * mebi)} * (2 * mebi + 16384) >= 1025 * mebi);
 }
 
-TEST_CASE("a GPU, whose cache nobody tells, gets half a gigabyte or more where it has room") {
+TEST_CASE("a GPU, whose cache size is unknown, gets half a gigabyte or more if its memory allows") {
   kit::DeviceInfo device;
   device.type = kit::DeviceType::kDiscrete;
   device.memory_bytes = uint64_t{8} << 30;

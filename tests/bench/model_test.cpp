@@ -1,4 +1,4 @@
-// What the bench computes about its rows and ceilings, computed another way.
+// The bench's bytes, operations and expected results of its rows and ceilings, computed independently.
 #include <doctest/doctest.h>
 
 #include "bench/compare.h"
@@ -20,8 +20,8 @@ namespace {
 uint64_t words(uint64_t bytes) { return (bytes + 3) / 4 * 4; }
 uint64_t elementBytes(const std::string& type) { return type == "f32" ? 4 : type == "e8m0" ? 1 : 2; }
 
-// From the words of the row and the width of its codes, which other tests hold to literal values. Nothing for ops that
-// are not known here; those of products of codes are below.
+// From the names of the row and the width of its codes; other tests compare the widths with literal values. No value
+// for ops that this function does not know; products of codes are tested below.
 std::optional<uint64_t> expectedBytes(const RowNames& row) {
   const uint64_t m = row.m, k = row.k;
   if (row.op == "minmax") {
@@ -101,7 +101,7 @@ TEST_CASE("bytes of every row, by formula") {
         std::set<std::string>{"convert", "dequantize", "errors", "histogram", "minmax", "moments", "quantize"});
 }
 
-TEST_CASE("products of codes say what they read, write and compute") {
+TEST_CASE("bytes and multiply-adds of products of codes, by formula") {
   const std::vector<selftest::Case> rows = suiteRows({.suite = "gemm"});
   uint32_t count = 0, squares = 0;
   for (const selftest::Case& row : rows) {
@@ -121,7 +121,7 @@ TEST_CASE("products of codes say what they read, write and compute") {
   CHECK(squares == 4);
 }
 
-TEST_CASE("the longest products come last, where a budget ends") {
+TEST_CASE("the longest products come last, so that a budget cuts them first") {
   for (const char* suite : {"gemv", "gemm"}) {
     double before = 0;
     for (const selftest::Case& row : suiteRows({.suite = suite})) {
@@ -132,7 +132,7 @@ TEST_CASE("the longest products come last, where a budget ends") {
   }
 }
 
-TEST_CASE("the suites' own tensors are beyond any cache, and one has tails") {
+TEST_CASE("the suites' own tensors exceed any cache, and one has tails") {
   for (const std::string& suite : suiteNames()) {
     bool tails = false;
     for (const selftest::Case& row : suiteRows({.suite = suite})) {
@@ -160,7 +160,7 @@ TEST_CASE("every format has rows of both directions, and a type selects") {
   CHECK(suiteRows({.suite = "quick", .types = {"F32"}}).size() == 8);
 }
 
-TEST_CASE("types and ops choose rows, several of them too, and keep their order") {
+TEST_CASE("one or several types and ops select rows and keep their order") {
   std::vector<std::string> all, some;
   for (const selftest::Case& row : suiteRows({.suite = "quick"})) {
     const RowNames names = namesOf(row);
@@ -193,7 +193,7 @@ TEST_CASE("the fma model is the kernel's arithmetic") {
 }
 
 TEST_CASE("the dot4 model is the kernel's arithmetic") {
-  // The four turns of a round, followed with unpacked lanes.
+  // The four steps of a round, with unpacked lanes.
   const auto dot = [](uint32_t a, uint32_t b) {
     int sum = 0;
     for (int lane = 0; lane < 4; ++lane) {
@@ -205,13 +205,13 @@ TEST_CASE("the dot4 model is the kernel's arithmetic") {
   const uint32_t seed = 0x1ff, id = 0x7f0134;
   uint32_t a[4], b[4], c[4], d[4];
   for (uint32_t i = 0; i < 4; ++i) a[i] = seed + id + i, b[i] = a[i] + 4, c[i] = a[i] + 8, d[i] = a[i] + 12;
-  const auto turn = [&](const uint32_t* of) {
-    const uint32_t w[4] = {of[0], of[1], of[2], of[3]};
+  const auto step = [&](const uint32_t* from) {
+    const uint32_t w[4] = {from[0], from[1], from[2], from[3]};
     for (uint32_t i = 0; i < 4; ++i) {
       a[i] += dot(w[i], seed), b[i] += dot(w[i], seed + 1), c[i] += dot(w[i], seed + 2), d[i] += dot(w[i], seed + 3);
     }
   };
-  for (int round = 0; round < 3; ++round) turn(a), turn(b), turn(c), turn(d);
+  for (int round = 0; round < 3; ++round) step(a), step(b), step(c), step(d);
   uint32_t expected = 0;
   for (uint32_t i = 0; i < 4; ++i) expected ^= a[i] ^ b[i] ^ c[i] ^ d[i];
   CHECK(dot4Result(id, seed, 3) == expected);
@@ -288,7 +288,7 @@ TEST_CASE("a comparison pairs rows and marks what got slower") {
   CHECK(comparison.only_old.empty());
 }
 
-TEST_CASE("a file that is no result is refused by name") {
+TEST_CASE("a file that is not a result is refused by name") {
   CHECK_THROWS_WITH(compareRuns({{"rows", 1}}, runOf({})), "the old file is no result of nibble bench");
   nlohmann::ordered_json other = runOf({});
   other["schema"] = 2;

@@ -66,18 +66,18 @@ std::map<std::string, Json> committedResults() {
 std::vector<std::string> repeated(const std::vector<Json>& results) {
   std::set<std::string> seen;
   std::vector<std::string> found;
-  const auto meet = [&](const std::string& text) {
+  const auto add = [&](const std::string& text) {
     if (!seen.insert(text).second) found.push_back(text);
   };
   for (const Json& result : results) {
-    meet(result["machine"]["device"].dump() + " " + result["suite"].dump());
+    add(result["machine"]["device"].dump() + " " + result["suite"].dump());
     for (const Json& row : result["rows"]) {
       std::string key;
       for (const char* field : {"device", "op", "type", "m", "n", "k", "source", "result", "granularity", "group_size",
                                 "scale_type", "scales", "modes"}) {
         key += row[field].dump() + " ";
       }
-      meet(key);
+      add(key);
     }
   }
   return found;
@@ -85,7 +85,7 @@ std::vector<std::string> repeated(const std::vector<Json>& results) {
 
 }  // namespace
 
-TEST_CASE("a run on the CPU gives what the schema says") {
+TEST_CASE("a run on the CPU follows the schema") {
   const BenchResult result = shortRun(kit::Device::cpu());
   checkRun(result);
   const Json& ceilings = result.json["machine"]["ceilings"];
@@ -99,7 +99,7 @@ TEST_CASE("a run on the CPU gives what the schema says") {
   CHECK(!ceilings["fma"]["reason"].is_null());
 }
 
-TEST_CASE("a run on Vulkan gives what the schema says") {
+TEST_CASE("a run on Vulkan follows the schema") {
   const kit::Device device = kit::Device::best();
   if (device.isCpu()) {
     MESSAGE("SKIPPED: no Vulkan device");
@@ -113,7 +113,7 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   }
   CHECK(ceilings["copy"]["value"] ==
         std::max(ceilings["copy_kernel"]["value"].get<double>(), ceilings["copy_buffer"]["value"].get<double>()));
-  // Every tier that the device has is measured, and checked against the products it should give.
+  // Every tier of the device has a measured ceiling.
   if (device.info().tier >= 2) CHECK(ceilings["dot4"]["value"].get<double>() > 0);
   if (device.info().tier >= 3) {
     for (const char* name : {"coopmat", "coopmat_f16"}) CHECK(ceilings[name]["value"].get<double>() > 0);
@@ -124,7 +124,7 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   for (const Json& row : result.json["rows"]) {
     CHECK(row["path"] != "cpu");
     if (row["gflops"].is_number()) {
-      // Small products: in the cache, or bound by arithmetic.
+      // Small products are in the cache or bound by arithmetic: no ceiling applies.
       CHECK(row["gflops"].get<double>() > 0);
       continue;
     }
@@ -137,7 +137,7 @@ TEST_CASE("a run on Vulkan gives what the schema says") {
   }
 }
 
-TEST_CASE("a part of a suite comes with what its products are held against") {
+TEST_CASE("a part of a suite includes the fp32 products that its rows are compared with") {
   BenchOptions options;
   options.suite.suite = "gemm";
   options.suite.shape = Shape{5, 3, 64};
@@ -154,7 +154,7 @@ TEST_CASE("a part of a suite comes with what its products are held against") {
   CHECK(runBench(kit::Device::cpu(), options).json.is_null());
 }
 
-TEST_CASE("committed results are what the schema says, and hold no paths") {
+TEST_CASE("committed results follow the schema and contain no paths") {
   test::SchemaCheck check = schema();
   for (const auto& [name, result] : committedResults()) {
     const std::vector<std::string> violations = check.violations(result);
@@ -187,7 +187,7 @@ TEST_CASE("committed results have one file per device and suite, and no row twic
   CHECK(repeated(planted).size() == 1);
 }
 
-TEST_CASE("rows of merged results name their runs, of which the machine is the newest") {
+TEST_CASE("rows of merged results name their runs, and the machine is the newest run's") {
   for (const auto& [name, result] : committedResults()) {
     INFO(name);
     if (!result.contains("runs")) {
@@ -207,7 +207,7 @@ TEST_CASE("rows of merged results name their runs, of which the machine is the n
   }
 }
 
-TEST_CASE("the schema check finds what is wrong") {
+TEST_CASE("the schema check finds each violation") {
   BenchOptions options;
   options.suite.types = {"f32"};
   options.suite.shape = Shape{8, 1, 16};

@@ -1,5 +1,5 @@
-// The part of JSON Schema 2020-12 that bench/schema uses. A keyword it does not know is an error, so that nothing in a
-// schema goes unchecked.
+// The part of JSON Schema 2020-12 that bench/schema uses. An unknown keyword is an error, so that nothing in a schema
+// goes unchecked.
 #ifndef NIB_TESTS_SCHEMA_CHECK_H
 #define NIB_TESTS_SCHEMA_CHECK_H
 
@@ -15,7 +15,7 @@ class SchemaCheck {
   using Json = nlohmann::ordered_json;
   explicit SchemaCheck(Json schema) : schema_(std::move(schema)) {}
 
-  // Every violation as "path: what".
+  // Every violation as "path: problem".
   std::vector<std::string> violations(const Json& value) {
     found_.clear();
     check(schema_, value, "$");
@@ -70,7 +70,7 @@ class SchemaCheck {
       if (rule.is_array()) {
         for (const Json& type : rule) fits = fits || isType(type.get<std::string>(), value);
       }
-      if (!fits) add(path, value.dump() + " is no " + rule.dump());
+      if (!fits) add(path, value.dump() + " is not of type " + rule.dump());
     } else if (keyword == "minimum" || keyword == "maximum") {
       if (!value.is_number()) return;
       const double number = value.get<double>(), limit = rule.get<double>();

@@ -1,4 +1,4 @@
-// Counting, on a module written by hand.
+// Counting operations of a module written by hand.
 #include <doctest/doctest.h>
 
 #include "bench/spirv_count.h"
@@ -55,7 +55,7 @@ std::vector<uint32_t> module() {
   put(words, 55, {kPointer, kParameter});
   put(words, 248, {20});
   put(words, 61, {kUint, 21, kParameter});
-  put(words, 132, {kUint, 22, 60, 61});    // not of constants
+  put(words, 132, {kUint, 22, 60, 61});    // the operands are not constants
   put(words, 170, {kBool, 23, 21, kTwo});  // n == 2
   put(words, 247, {25, 0});
   put(words, 250, {23, 24, 25});
@@ -98,19 +98,19 @@ uint64_t operations(const std::vector<uint32_t>& words, std::vector<uint32_t> sp
 
 }  // namespace
 
-TEST_CASE("operations are counted by component on the side a constant takes") {
+TEST_CASE("operations are counted per component, on the branch that a constant selects") {
   CHECK(operations(module(), {1, 3}) == 5);
-  CHECK(operations(module(), {}) == 5);  // the constant's own value
+  CHECK(operations(module(), {}) == 5);  // the constants' default values
 }
 
-TEST_CASE("calls count each time, with the constants they are given") {
+TEST_CASE("each call counts, with its constant arguments") {
   CHECK(operations(module(), {0, 3}) == 4 + 2);
   CHECK(operations(module(), {0, 2}) == 4 + 4);
 }
 
-TEST_CASE("both sides of a branch on data count, and the branch") {
+TEST_CASE("a branch on data counts, and both of its sides") {
   std::vector<uint32_t> words = module();
-  // Two stores to the first call's variable: what it holds is not known any more.
+  // Two stores to the first call's variable: its value is not a known constant any more.
   for (size_t i = 5; i < words.size(); i += words[i] >> 16) {
     if ((words[i] & 0xffff) != 62 || words[i + 1] != 32) continue;
     words[i + 1] = 31;
@@ -119,7 +119,7 @@ TEST_CASE("both sides of a branch on data count, and the branch") {
   CHECK(operations(words, {0, 3}) == 6 + 6);
 }
 
-TEST_CASE("operations of innermost loops that touch memory are told apart") {
+TEST_CASE("operations of innermost loops that access memory are counted separately") {
   std::vector<uint32_t> words = begin();
   put(words, 15, {5, kMain, 0});
   put(words, 20, {kBool});
@@ -153,7 +153,7 @@ TEST_CASE("operations of innermost loops that touch memory are told apart") {
   CHECK(count->looped == 3);  // branch, addition, load
 }
 
-TEST_CASE("what is no module has no count") {
+TEST_CASE("a malformed module has no count") {
   CHECK(!countSpirv({}, {}));
   std::vector<uint32_t> cut = module();
   cut.resize(cut.size() - 1);

@@ -1,4 +1,4 @@
-// The tuner on small weights: what it tries is right, and what it writes a context takes.
+// The tuner on small weights: its candidates give correct results, and a context accepts the tuning.
 #include <nibble/formats.h>
 
 #include <doctest/doctest.h>
@@ -9,7 +9,7 @@
 using namespace nib;
 using namespace nib::bench;
 
-TEST_CASE("tuning on Vulkan tries several ways of every product, all of them right") {
+TEST_CASE("tuning on Vulkan tries several candidates for every product, all of them correct") {
   const kit::Device device = kit::Device::best();
   if (device.isCpu()) {
     MESSAGE("SKIPPED: no Vulkan device");
@@ -23,14 +23,14 @@ TEST_CASE("tuning on Vulkan tries several ways of every product, all of them rig
   options.tokens = {9};
   const TuneResult result = tune(device, options);
   CHECK(result.failures.empty());
-  // Products of floats through shared memory and from registers, those of codes, and dynamic ones.
+  // Float products through shared memory and from registers, products of codes, and dynamic products.
   REQUIRE(result.steps.size() == 4);
   for (const TuneStep& step : result.steps) {
     CHECK(step.candidates >= 3);
     CHECK(step.usual_us > 0);
     CHECK(step.best_us <= step.usual_us);
     CHECK(step.faster == (step.best_us < 0.97 * step.usual_us));
-    CHECK(step.best.format == uint32_t(NIB_FORMAT_INT8));  // of the weights: what a plan looks for
+    CHECK(step.best.format == uint32_t(NIB_FORMAT_INT8));  // the weights' format, by which a plan finds a tuning
   }
   size_t faster = 0;
   for (const TuneStep& step : result.steps) faster += step.faster;

@@ -1,4 +1,4 @@
-// The same policy against the drivers of this machine, if it has any: the one test here that is not only data.
+// The device policy against the drivers of this machine; the other tests of the policy use made-up devices.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -38,7 +38,7 @@ VkInstance createInstance(PFN_vkGetInstanceProcAddr get, uint32_t api_version) {
   return create != nullptr && create(&info, nullptr, &instance) == VK_SUCCESS ? instance : VK_NULL_HANDLE;
 }
 
-// A device with exactly what nibble asks for, then its function table.
+// Creates a device with exactly the features that nibble requests, then its function table.
 void checkDevice(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalDevice physical, uint32_t api_version) {
   Snapshot s;
   const char* why = nullptr;
@@ -92,7 +92,7 @@ void checkDevice(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysicalD
 
 }  // namespace
 
-TEST_CASE("every driver of this machine gives sane caps and takes the device nibble asks for") {
+TEST_CASE("every driver of this machine gives valid caps and creates the device that nibble requests") {
   const PFN_vkGetInstanceProcAddr get = loader();
   if (get == nullptr) {
     MESSAGE("SKIPPED: no Vulkan loader on this machine");

@@ -57,7 +57,7 @@ TEST_CASE("offset alignments are powers of two between a word and 256") {
   CHECK(makeCaps(s, 0, nullptr).offset_alignment_bytes == 256);
 }
 
-TEST_CASE("what the application did not declare is off") {
+TEST_CASE("undeclared features are off") {
   const Snapshot s = desktopDevice();
   CHECK(makeCaps(s, 0, nullptr).features == 0);
   CHECK(makeCaps(s, 0, nullptr).coop_count == 0);
@@ -70,7 +70,7 @@ TEST_CASE("what the application did not declare is off") {
   }
 }
 
-TEST_CASE("declaring what the device lacks, or bits nobody knows, gives nothing") {
+TEST_CASE("declaring a feature that the device lacks, or an unknown bit, has no effect") {
   CHECK(makeCaps(floorDevice(), 0xffffffffu, nullptr).features == 0);
   CHECK(makeCaps(desktopDevice(), 0xffffffffu, nullptr).features == NIB_FEATURE_ALL);
 }
@@ -148,7 +148,7 @@ TEST_CASE("cooperative matrices need their extension at every version, the memor
   CHECK_FALSE(offered(VK_API_VERSION_1_3));
 }
 
-TEST_CASE("cooperative matrices need pinned full subgroups and a shape kernels can use") {
+TEST_CASE("cooperative matrices need full subgroups of a required size and a usable shape") {
   Snapshot s = desktopDevice();
   Caps caps = makeCaps(s, NIB_FEATURE_ALL & ~NIB_FEATURE_SUBGROUP_SIZE, nullptr);
   CHECK((caps.features & NIB_FEATURE_COOPMAT) == 0);
@@ -164,7 +164,7 @@ TEST_CASE("cooperative matrices need pinned full subgroups and a shape kernels c
   CHECK(std::string(caps.tier_reason) == "coopmat: the driver lists no shape kernels can use");
 }
 
-TEST_CASE("where no stage may require a subgroup size, the feature holds only if there is one size") {
+TEST_CASE("if compute shaders cannot require a subgroup size, the feature needs a device with a single size") {
   Snapshot s = desktopDevice();
   CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).may_require_subgroup_size);
   CHECK_FALSE(makeCaps(s, 0, nullptr).may_require_subgroup_size);
@@ -176,7 +176,7 @@ TEST_CASE("where no stage may require a subgroup size, the feature holds only if
   CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).tier == 2);
 }
 
-TEST_CASE("more shapes than there is room for are cut, in the driver's order") {
+TEST_CASE("a long list of shapes is truncated, in the driver's order") {
   Snapshot s = desktopDevice();
   s.coop_count = kMaxCoopShapes;
   for (uint32_t i = 0; i < kMaxCoopShapes; ++i)
@@ -186,7 +186,7 @@ TEST_CASE("more shapes than there is room for are cut, in the driver's order") {
   CHECK(caps.coop[23].m == 23);
 }
 
-TEST_CASE("the tier's reason says what the device, the application or the restriction left out") {
+TEST_CASE("the tier's reason says whether the device, the application or the restriction lacks the feature") {
   const auto reason = [](const Snapshot& s, uint32_t declared, const NibRestrict* r) {
     return std::string(makeCaps(s, declared, r).tier_reason);
   };
@@ -212,7 +212,7 @@ TEST_CASE("the tier's reason says what the device, the application or the restri
   CHECK(reason(s, NIB_FEATURE_ALL, nullptr) == "dot4: the device does not offer it at Vulkan 1.3");
 }
 
-TEST_CASE("a tier counts only with all tiers below it") {
+TEST_CASE("a tier requires all tiers below it") {
   Snapshot s = desktopDevice();
   const Caps caps = makeCaps(s, NIB_FEATURE_ALL & ~NIB_FEATURE_DOT4, nullptr);
   CHECK((caps.features & NIB_FEATURE_COOPMAT) != 0);

@@ -22,7 +22,7 @@ Snapshot device(uint32_t vendor, uint32_t driver, const char* name) {
   return s;
 }
 
-// The features a device loses to quirks.
+// The features that quirks remove from a device.
 uint32_t lost(const Snapshot& s) { return NIB_FEATURE_ALL & ~makeCaps(s, NIB_FEATURE_ALL, nullptr).features; }
 
 // Packed so that the members order as the version does.
@@ -43,17 +43,17 @@ TEST_CASE("every quirk has an effect on a known feature, one line of reason and 
     REQUIRE(q.link != nullptr);
     CHECK(std::string(q.link).rfind("https://", 0) == 0);
     CHECK((q.version_end == 0 || q.version_begin < q.version_end));
-    // Fits the reason shown to people with its link.
+    // The tier's reason has space for the quirk's reason and link.
     CHECK(std::strlen(q.reason) + std::strlen(q.link) + 24 < sizeof Caps::tier_reason);
   }
 }
 
-TEST_CASE("a device nobody reported a bug of loses nothing, nor does an unknown driver") {
+TEST_CASE("a device without reported bugs loses nothing, nor does an unknown driver") {
   CHECK(quirkEffects(desktopDevice()) == 0);
   for (const uint32_t vendor : {kAmd, kIntel, kQualcomm}) CHECK(quirkEffects(device(vendor, 0, "unknown")) == 0);
 }
 
-TEST_CASE("a row holds from its first version up to, not including, the version that fixed it") {
+TEST_CASE("a row applies from its first version up to, but excluding, the version with the fix") {
   const Quirk q = {{9, 0}, 0, 0, nullptr, version(2, 1, 5), version(2, 3, 0), nullptr, NIB_FEATURE_F16, "", ""};
   Snapshot s = device(1, 9, "x");
   const auto holds = [&](uint32_t v) {
@@ -167,7 +167,7 @@ TEST_CASE("lavapipe has cooperative matrices only at a vector width of 256") {
   }
 }
 
-TEST_CASE("a quirk counts, and explains the tier, only where it took something away") {
+TEST_CASE("a quirk is counted, and explains the tier, only if it removed a feature") {
   Snapshot s = device(kQualcomm, VK_DRIVER_ID_QUALCOMM_PROPRIETARY, "Adreno (TM) 740");
   Caps caps = makeCaps(s, NIB_FEATURE_ALL, nullptr);
   CHECK(caps.quirk_count == 1);

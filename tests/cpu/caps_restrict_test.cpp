@@ -33,7 +33,7 @@ TEST_CASE("a restriction lowers every limit") {
   r.min_offset_alignment_bytes = 256;
   Snapshot s = desktopDevice();
   Caps caps = makeCaps(s, NIB_FEATURE_ALL, &r);
-  CHECK(caps.features == NIB_FEATURE_SUBGROUP);  // fp16 came with 1.2 or an extension
+  CHECK(caps.features == NIB_FEATURE_SUBGROUP);  // fp16 needs Vulkan 1.2 or an extension
   s.extensions |= kExtensionShaderFloat16Int8;
   caps = makeCaps(s, NIB_FEATURE_ALL, &r);
   CHECK(caps.features == r.features_mask);
@@ -62,14 +62,14 @@ TEST_CASE("a restriction never raises a limit or adds a feature") {
     CHECK(caps.max_push_bytes == free.max_push_bytes);
     CHECK(caps.max_workgroup_count_x <= free.max_workgroup_count_x);
     CHECK(caps.max_storage_range_bytes <= free.max_storage_range_bytes);
-    CHECK(caps.offset_alignment_bytes == 256);  // alignment: the larger holds, up to Vulkan's own bound
+    CHECK(caps.offset_alignment_bytes == 256);  // alignment: the larger one applies, up to Vulkan's bound
   }
   NibRestrict newer = restriction(0);
   newer.api_version = VK_API_VERSION_1_4;
   CHECK(makeCaps(desktopDevice(), 0, &newer).api_version == VK_API_VERSION_1_3);
 }
 
-TEST_CASE("a restriction tells for which type of device work is cut") {
+TEST_CASE("a restriction sets the device type that work is divided for") {
   NibRestrict r = restriction(0);
   r.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
   CHECK(makeCaps(desktopDevice(), 0, &r).device_type == VK_PHYSICAL_DEVICE_TYPE_CPU);
@@ -104,7 +104,7 @@ TEST_CASE("a restricted alignment that is no power of two is rounded up") {
   CHECK(makeCaps(desktopDevice(), 0, &r).offset_alignment_bytes == 16);
 }
 
-TEST_CASE("restrictions below what any context needs are named") {
+TEST_CASE("a restriction below the minimum of any context is reported by its field") {
   NibRestrict r = restriction(0);
   r.api_version = VK_API_VERSION_1_0;
   const char* problem = capsProblem(makeCaps(desktopDevice(), 0, &r));

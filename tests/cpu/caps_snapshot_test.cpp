@@ -21,7 +21,7 @@ NibResult snap(FakeDriver& driver, Snapshot* out, const char** why = nullptr, co
 
 }  // namespace
 
-TEST_CASE("a snapshot holds what the driver said") {
+TEST_CASE("a snapshot has the driver's values") {
   FakeDriver d;
   d.extensions = allExtensions();
   d.driver_id = 25;
@@ -51,14 +51,14 @@ TEST_CASE("a snapshot holds what the driver said") {
   CHECK(s.subgroup_size == 64);
   CHECK(s.min_subgroup_size == 32);
   CHECK(s.max_subgroup_size == 64);
-  CHECK(s.coop_count == 2);  // not the one of workgroup scope
+  CHECK(s.coop_count == 2);  // without the shape of workgroup scope
   CHECK(s.coop[1].k == 32);
   CHECK(s.coop[1].a_type == VK_COMPONENT_TYPE_SINT8_KHR);
   CHECK(s.coop[1].r_type == VK_COMPONENT_TYPE_SINT32_KHR);
   CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).features == NIB_FEATURE_ALL);
 }
 
-TEST_CASE("only structs of the version and extensions at hand are chained") {
+TEST_CASE("only structs of the available version and extensions are chained") {
   for (const uint32_t version : {VK_API_VERSION_1_1, VK_API_VERSION_1_2, VK_API_VERSION_1_3, VK_API_VERSION_1_4}) {
     const std::vector<std::string> all = allExtensions();
     for (uint32_t set = 0; set < 1u << all.size(); ++set) {
@@ -73,7 +73,7 @@ TEST_CASE("only structs of the version and extensions at hand are chained") {
   }
 }
 
-TEST_CASE("the version is the least of loader, device and application, without its patch") {
+TEST_CASE("the version is the lowest of loader, device and application, without the patch number") {
   const uint32_t v11 = VK_API_VERSION_1_1, v12 = VK_API_VERSION_1_2, v13 = VK_API_VERSION_1_3;
   for (const uint32_t loader : {v11, v12, v13})
     for (const uint32_t device : {v11, v12, v13})
@@ -90,7 +90,7 @@ TEST_CASE("the version is the least of loader, device and application, without i
       }
 }
 
-TEST_CASE("Vulkan 1.0 is refused, whoever has it") {
+TEST_CASE("Vulkan 1.0 of the loader, the device or the application is refused") {
   Snapshot s;
   const char* why = nullptr;
   FakeDriver app;
@@ -119,7 +119,7 @@ TEST_CASE("other variants of Vulkan are refused") {
   CHECK(snap(d, &s) == NIB_ERROR_UNSUPPORTED);
 }
 
-TEST_CASE("a function that is missing is named") {
+TEST_CASE("a missing function is named") {
   FakeDriver d;
   d.missing_function = "vkGetPhysicalDeviceFeatures2";
   Snapshot s;
@@ -133,7 +133,7 @@ TEST_CASE("a function that is missing is named") {
   d.missing_function = "";
   CHECK_FALSE(loadApi(fake::getInstanceProcAddr, kFakeInstance, VK_NULL_HANDLE, &api, &missing));
   CHECK(std::string(missing) == "vkCreateShaderModule");
-  // The optional one may be missing.
+  // The optional function may be missing.
   d.missing_function = "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR";
   d.extensions = allExtensions();
   CHECK(snap(d, &s, &why) == NIB_SUCCESS);
@@ -149,7 +149,7 @@ TEST_CASE("a failing query is an error that names it") {
   CHECK(std::string(why) == "vkEnumerateDeviceExtensionProperties");
 }
 
-TEST_CASE("drivers that crash in the cooperative matrix query are not asked") {
+TEST_CASE("drivers that crash in the cooperative matrix query are not queried") {
   FakeDriver d;
   d.extensions = allExtensions();
   d.shapes = {fakeShape(16, VK_SCOPE_SUBGROUP_KHR)};
@@ -172,7 +172,7 @@ TEST_CASE("drivers that crash in the cooperative matrix query are not asked") {
   CHECK(d.coop_queries == 0);
 }
 
-TEST_CASE("lists longer than a snapshot holds are cut") {
+TEST_CASE("lists longer than a snapshot's arrays are truncated") {
   FakeDriver d;
   d.extensions = allExtensions();
   for (uint32_t i = 0; i < 200; ++i) d.shapes.push_back(fakeShape(i, VK_SCOPE_SUBGROUP_KHR));
@@ -182,7 +182,7 @@ TEST_CASE("lists longer than a snapshot holds are cut") {
   CHECK(s.coop[kMaxCoopShapes - 1].k == kMaxCoopShapes - 1);
 }
 
-TEST_CASE("a snapshot returns all memory it takes, and running out is an error") {
+TEST_CASE("a snapshot frees all memory it allocates, and a failed allocation is an error") {
   struct State {
     int live = 0, left = 0;
   } state;

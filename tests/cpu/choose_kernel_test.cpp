@@ -37,7 +37,7 @@ std::string chosen(const char* name, uint32_t format, const Caps& caps, const Ke
 
 }  // namespace
 
-TEST_CASE("the first row whose needs hold is taken, of the right name and format") {
+TEST_CASE("the first row of the name and format whose requirements hold is chosen") {
   ChooseReport why;
   CHECK(chosen("gemm", 2, desktop(NIB_FEATURE_ALL), kModest, &why) == "gemm_int4_coopmat");
   CHECK(why.rejected == 0);
@@ -48,7 +48,7 @@ TEST_CASE("the first row whose needs hold is taken, of the right name and format
   CHECK(chosen("reduce", 0, desktop(0), kModest, nullptr) == "reduce");
 }
 
-TEST_CASE("names and formats nobody has give nothing and no reason") {
+TEST_CASE("unknown names and formats give no kernel and no reason") {
   ChooseReport why;
   CHECK(chosen("gem", 2, desktop(NIB_FEATURE_ALL), kModest, &why) == "");
   CHECK(chosen("gemm", 3, desktop(NIB_FEATURE_ALL), kModest, &why) == "");
@@ -58,7 +58,7 @@ TEST_CASE("names and formats nobody has give nothing and no reason") {
   CHECK(chooseKernel(kTable, 0, "gemm", 2, desktop(0), kModest, nullptr, nullptr, nullptr) == nullptr);
 }
 
-TEST_CASE("every row passed over has its reason, in order") {
+TEST_CASE("every skipped row has its reason, in order") {
   ChooseReport why;
   CHECK(chosen("gemm", 2, desktop(0), kModest, &why) == "gemm_int4");
   CHECK(why.rejected == 3);
@@ -82,7 +82,7 @@ TEST_CASE("limits are inclusive and named") {
   CHECK(std::string(why.text).find("limit: workgroup size 1024 > 512") != std::string::npos);
 }
 
-TEST_CASE("a row that failed verification is passed over, and only then is it asked about") {
+TEST_CASE("a row that failed verification is skipped, and verdicts are looked up only for usable rows") {
   struct Asked {
     const char* off;
     int count;
@@ -99,7 +99,7 @@ TEST_CASE("a row that failed verification is passed over, and only then is it as
   CHECK(asked.count == 2);
 }
 
-TEST_CASE("a module of newer SPIR-V than the Vulkan version takes is passed over") {
+TEST_CASE("a module of newer SPIR-V than the Vulkan version accepts is skipped") {
   NibRestrict r{sizeof(NibRestrict)};
   r.features_mask = NIB_FEATURE_ALL;
   r.api_version = VK_API_VERSION_1_2;
@@ -110,7 +110,7 @@ TEST_CASE("a module of newer SPIR-V than the Vulkan version takes is passed over
   CHECK(std::string(why.text).rfind("gemm_int4_coopmat: needs SPIR-V 1.6, beyond Vulkan 1.2;", 0) == 0);
 }
 
-TEST_CASE("a report that does not fit ends in dots") {
+TEST_CASE("a report that is too long ends in dots") {
   const std::string name(100, 'x');
   KernelRow rows[12];
   for (KernelRow& row : rows) row = {name.c_str(), "long", 0, "", NIB_FEATURE_ALL, kSpirv13, 2};

@@ -1,5 +1,5 @@
-// Products of codes by their definition: sums in 64-bit integers, scales and what follows in double precision, rounded
-// to 24 bits after every step. Nothing of it is the reference's or the shaders' code.
+// Products of codes by their definition: sums in 64-bit integers, scaling and all later steps in double precision,
+// rounded to 24 bits after each. It shares no code with the reference or the shaders.
 #ifndef NIB_TESTS_CODE_PRODUCT_MODEL_H
 #define NIB_TESTS_CODE_PRODUCT_MODEL_H
 
@@ -14,9 +14,9 @@
 
 namespace nib::tests {
 
-// A product or sum, both exact in double or rounded innocuously: to 24 bits whatever the exponent, none below 2^-126,
-// and 2^127 or more is the number before it.
-inline double settled(double v) {
+// Rounds a product or sum to 24 bits at any exponent; magnitudes below 2^-126 become 0, from 2^127 on they saturate to
+// the largest number below. The argument is exact in double, or its double rounding does not change the result.
+inline double round24(double v) {
   if (!std::isfinite(v) || v == 0) return 0.0;
   int exponent = 0;
   const double fraction = std::frexp(v, &exponent);
@@ -26,10 +26,10 @@ inline double settled(double v) {
   return rounded;
 }
 
-// What a program hands over: no number counts as 0, as does a denormal.
-inline double given(double v) { return std::isfinite(v) && std::fabs(v) >= 0x1p-126 ? settled(v) : 0.0; }
+// A value that the application provides: non-finite values and denormals count as 0.
+inline double inputValue(double v) { return std::isfinite(v) && std::fabs(v) >= 0x1p-126 ? round24(v) : 0.0; }
 
-// One side's blob.
+// The codes, scales and zero points of one operand.
 struct CodeSide {
   const NibWeights& w;
   const uint8_t* codes;
@@ -62,7 +62,7 @@ struct CodeSide {
 };
 
 inline int64_t codeOf(double y, float scale, int32_t zero, int64_t first, int64_t last) {
-  const double steps = settled(y * model::quotient(1.0, double(scale)));
+  const double steps = round24(y * model::quotient(1.0, double(scale)));
   const double code = model::halfEven(std::fmax(-1e6, std::fmin(1e6, steps))) + zero;
   return int64_t(std::fmax(double(first), std::fmin(double(last), code)));
 }
@@ -92,8 +92,7 @@ struct CodeProduct {
     int64_t piece = 0;
     for (uint32_t col = 0; col < d.cols; ++col) {
       piece += sum(w_row, x_row, col);
-      // The greatest common divisor of two sizes divides a column only if each size's multiples may meet there: a piece
-      // ends at every multiple of it.
+      // A piece ends at every multiple of the greatest common divisor of the two group sizes.
       uint32_t a = w.group(), b = x.group();
       if (a >= d.cols) a = 0;
       if (b >= d.cols) b = 0;
@@ -103,7 +102,7 @@ struct CodeProduct {
         b = rest;
       }
       if (col + 1 != d.cols && (a == 0 || (col + 1) % a != 0)) continue;
-      y = settled(y + settled(settled(double(float(piece)) * x.scale(x_row, col)) * w.scale(w_row, col)));
+      y = round24(y + round24(round24(double(float(piece)) * x.scale(x_row, col)) * w.scale(w_row, col)));
       piece = 0;
     }
     return y;
@@ -113,10 +112,10 @@ struct CodeProduct {
     if (d.activation == NIB_ACTIVATION_NONE) return y;
     if (d.activation == NIB_ACTIVATION_RELU) return std::fmax(y, 0.0);
     if (d.activation == NIB_ACTIVATION_RELU6) return std::fmin(std::fmax(y, 0.0), 6.0);
-    return given(model::load(table, NIB_TYPE_F32, uint64_t(codeOf(y, d.table_scale, d.table_zero, 0, 255))));
+    return inputValue(model::load(table, NIB_TYPE_F32, uint64_t(codeOf(y, d.table_scale, d.table_zero, 0, 255))));
   }
 
-  // The element's bits, from those it held.
+  // The element's bits; `held` are its bits before the run.
   uint32_t element(uint64_t w_row, uint64_t x_row, uint32_t held) const {
     if (d.result_type == NIB_INT8_RESULT_I32) {
       int64_t all = 0;
@@ -128,23 +127,23 @@ struct CodeProduct {
     if (!outliers.empty()) {
       for (const Outlier& outlier : outliers[size_t(x_row)]) {
         const double value =
-            settled(double(w.code(w_row, outlier.col) - w.zero(w_row, outlier.col)) * w.scale(w_row, outlier.col));
-        y = settled(y + settled(value * outlier.x));
+            round24(double(w.code(w_row, outlier.col) - w.zero(w_row, outlier.col)) * w.scale(w_row, outlier.col));
+        y = round24(y + round24(value * outlier.x));
       }
     }
-    if (d.flags & NIB_PRODUCT_BIAS) y = settled(y + given(model::load(bias, NIB_TYPE_F32, w_row)));
+    if (d.flags & NIB_PRODUCT_BIAS) y = round24(y + inputValue(model::load(bias, NIB_TYPE_F32, w_row)));
     y = activated(y);
     if (d.flags & NIB_PRODUCT_RESIDUAL) {
       const int64_t code = firstCode() < 0 && held >= 128 ? int64_t(held) - 256 : int64_t(held);
-      const double before = toCode() ? settled(double(code - d.result_zero) * double(d.result_scale))
+      const double before = toCode() ? round24(double(code - d.result_zero) * double(d.result_scale))
                                      : model::valueOf(d.result_type, held);
-      // What is no number stays, a NaN of 16 bits as the quiet one.
+      // Infinities and NaNs are kept; a 16-bit NaN becomes quiet.
       if (std::isnan(before) && d.result_type != NIB_TYPE_F32) {
         const uint32_t sign = held & 0x8000u;
         return sign | (d.result_type == NIB_TYPE_F16 ? 0x7e00u : 0x7fc0u);
       }
       if (!std::isfinite(before)) return held;
-      y = settled(y + given(before));
+      y = round24(y + inputValue(before));
     }
     if (toCode()) return uint32_t(codeOf(y, d.result_scale, d.result_zero, firstCode(), firstCode() + 255)) & 0xffu;
     return model::bitsOf(d.result_type, model::roundTo(d.result_type, y));

@@ -1,5 +1,5 @@
-// Converting against the definition in double precision (model.h): every 16-bit pattern to every type, fp32 patterns of
-// every kind to the 16-bit types, and the rules one by one.
+// Convert against the definition in double precision (model.h): every 16-bit pattern to every type, fp32 patterns of
+// every kind to the 16-bit types, and each rule in a test of its own.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -24,7 +24,7 @@ struct Expected {
   bool saturated;
 };
 
-// By value alone: what a pattern of one type becomes in another.
+// The expected pattern, computed from the value alone.
 Expected expectedOf(uint32_t from, uint32_t pattern, uint32_t to, bool saturate) {
   const double v = model::valueOf(from, pattern);
   const bool negative = pattern >> (from == NIB_TYPE_F32 ? 31 : 15) & 1u;
@@ -34,7 +34,7 @@ Expected expectedOf(uint32_t from, uint32_t pattern, uint32_t to, bool saturate)
   return {model::bitsOf(to, beyond && saturate ? std::copysign(model::kFloatTypes[to].largest, v) : rounded), beyond};
 }
 
-// What a run of the op must leave in the result range, which held `result` before, and in the status.
+// The bytes that a run must leave in the result range, which held `result` before, and the status.
 void convertModel(const NibConvertDesc& d, const uint8_t* source, uint32_t n, model::Bytes& result, NibStatus* status) {
   const uint32_t from_bytes = model::sizeOf(d.source_type), to_bytes = model::sizeOf(d.result_type);
   const uint64_t source_stride = d.source_stride != 0 ? d.source_stride : d.cols;
@@ -49,7 +49,8 @@ void convertModel(const NibConvertDesc& d, const uint8_t* source, uint32_t n, mo
       status->saturated_count += e.saturated;
       if (std::isfinite(model::valueOf(d.source_type, pattern))) continue;
       ++status->nonfinite_count;
-      status->first_nonfinite_not = ~uint32_t(row * d.cols + col);  // the last met is the first
+      // The loops run backwards, so that the lowest index is stored last.
+      status->first_nonfinite_not = ~uint32_t(row * d.cols + col);
     }
     if (to_bytes == 2 && d.cols % 2 != 0) model::storeBits(&result[size_t((row * result_stride + d.cols) * 2)], 2, 0);
   }
@@ -167,7 +168,7 @@ TEST_CASE("convert gives the model's bytes and status for every case of the shar
   }
 }
 
-TEST_CASE("every 16-bit pattern converts to every type as its value says") {
+TEST_CASE("every 16-bit pattern converts to every type by its value") {
   Halves all(65536);
   for (uint32_t i = 0; i < all.size(); ++i) all[i] = uint16_t(i);
   for (const uint32_t from : {NIB_TYPE_F16, NIB_TYPE_BF16}) {
@@ -182,7 +183,7 @@ TEST_CASE("every 16-bit pattern converts to every type as its value says") {
   }
 }
 
-TEST_CASE("fp32 patterns convert to every type as their values say: ten million at random, and those near ties") {
+TEST_CASE("fp32 patterns convert to every type by their values: ten million at random, and some near ties") {
   constexpr size_t kBatch = 1u << 20;
   selftest::Random random(20);
   Words batch(kBatch);
@@ -190,7 +191,7 @@ TEST_CASE("fp32 patterns convert to every type as their values say: ten million 
   for (uint32_t round = 0; round < 12; ++round) {
     for (uint32_t& bits : batch) {
       bits = random.bits();
-      // A third between halves or bfloat16 numbers, or one unit beside; a third where halves live.
+      // A third is near a half, a bfloat16 or a midpoint of these; a third is within fp16's range.
       if (round % 3 == 1) bits = (bits & (random.below(2) != 0 ? 0xfffff000u : 0xffff8000u)) + random.below(3) - 1u;
       if (round % 3 == 2) bits = (bits & 0x80000000u) | (0x32800000u + random.below(0x15800000u));
     }
@@ -206,7 +207,7 @@ TEST_CASE("fp32 patterns convert to every type as their values say: ten million 
   CHECK(checked >= 10'000'000);
 }
 
-// Derived by hand.
+// The values are derived by hand.
 TEST_CASE("convert keeps infinities and signs, quiets NaN, and flushes denormals of fp32 and bfloat16 alone") {
   const Words special{0x00000000u, 0x80000000u, 0x007fffffu, 0x80000001u, 0x7f800000u,
                       0xff800000u, 0x7f800001u, 0xffffffffu, 0x00800000u, 0x3f800000u};
@@ -225,7 +226,7 @@ TEST_CASE("convert keeps infinities and signs, quiets NaN, and flushes denormals
   CHECK(convert<uint16_t>(Halves{0x0001, 0x807f, 0x0080}, NIB_TYPE_BF16, NIB_TYPE_BF16) == Halves{0, 0x8000, 0x0080});
 }
 
-TEST_CASE("convert overflows to infinity or saturates, and counts what did") {
+TEST_CASE("convert overflows to infinity or saturates, and counts these elements") {
   // 65519.996, 65520 and the largest fp32, with both signs; infinity is not counted.
   const Words values{0x477fefffu, 0x477ff000u, 0xff7fffffu, 0x7f800000u, 0x477fe000u};
   NibStatus status{};

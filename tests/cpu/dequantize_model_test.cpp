@@ -1,4 +1,4 @@
-// Dequantize against the definition in double precision (model.h), byte for byte, and the table of every code.
+// Dequantize against the definition in double precision (model.h), byte for byte.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -25,7 +25,7 @@ std::string compareWithModel(const selftest::Case& c) {
   model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
   model::dequantize(d, blob, c.n, result);
   if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
-  if (!ranges.guardsHold()) return "wrote beside its ranges";
+  if (!ranges.guardsHold()) return "wrote outside its ranges";
   if (ranges.copy(NIB_ROLE_WEIGHTS) != blob) return "wrote the weights";
   return firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size());
 }
@@ -85,7 +85,7 @@ TEST_CASE("dequantize gives the model's bytes for every case of the shared list"
   }
 }
 
-// Codes and scales of any pattern, zeros of any byte: values up to 255 times the largest fp32, which must saturate.
+// Codes, scales and zero points of any bit pattern: values up to 255 times the largest fp32 must saturate.
 TEST_CASE("dequantize gives the model's bytes for any blob") {
   uint64_t seed = 5;
   for (const model::Format& format : model::formats()) {
@@ -130,8 +130,7 @@ TEST_CASE("a value beyond fp32 saturates, beyond a 16-bit type it is infinite, a
   // 65024 = 127 * 2^9 = 1.984375 * 2^15: exponent 30, fraction 0.984375 * 1024 = 1008 = 0x3f0. -512: exponent 24.
   CHECK(half.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint16_t>{0xfc00, 0xe000, 0x0000, 0x7bf0});
 
-  // bfloat16 from the saturated -3.4e38: its neighbours are -255 * 2^120 and -2^128, and the second is nearer:
-  // infinite.
+  // bfloat16 of the saturated -3.4e38: the neighbours are -255 * 2^120 and -2^128; the second is nearer and infinite.
   const NibDequantizeDesc to_bfloat = dequantizeDesc(1, 2, d.weights, NIB_TYPE_BF16);
   Ranges bfloat(asOp(to_bfloat));
   bfloat.write(NIB_ROLE_WEIGHTS, std::vector<uint8_t>{0x80, 0x7f});
@@ -140,7 +139,7 @@ TEST_CASE("a value beyond fp32 saturates, beyond a 16-bit type it is infinite, a
   CHECK(bfloat.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 2) == std::vector<uint16_t>{0xff80, 0x7f7e});
 }
 
-TEST_CASE("16-bit results are rounded to even once more, from fp32") {
+TEST_CASE("16-bit results are rounded a second time from fp32, ties to even") {
   if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
   // Scale 1 + 2^-7 in fp32; code 3 gives 3.0234375 = 1.51171875 * 2. In bfloat16 (8 bits) the neighbours are 387/128
   // and 388/128 apart by 2^-6: 3.015625 = 193/64 and 3.03125 = 194/64; 3.0234375 = 193.5/64 is a tie: 194 is even. Code
@@ -156,7 +155,7 @@ TEST_CASE("16-bit results are rounded to even once more, from fp32") {
   CHECK(ranges.read<uint16_t>(NIB_ROLE_OUTPUT, 0, 4) == std::vector<uint16_t>{0x3f81, 0x4042, 0x40a1, 0xc042});
 }
 
-TEST_CASE("quantizing what was dequantized, with the same scales, gives the same codes") {
+TEST_CASE("quantizing dequantized values with the same scales gives the same codes") {
   uint64_t seed = 900;
   for (const model::Format& format : model::scaledFormats()) {
     const NibFormatInfo* info = nibFormatById(format.id);
@@ -166,7 +165,7 @@ TEST_CASE("quantizing what was dequantized, with the same scales, gives the same
       const NibDequantizeDesc back = dequantizeDesc(16, 96, w);
       Ranges values(asOp(back));
       fillBits(values.bytes(NIB_ROLE_WEIGHTS), size_t(values.memory.part[NIB_PART_CODES].size_bytes), ++seed);
-      // What is no number has no code, nor has -2 in ternary; and FP4 has but one for zero when it quantizes.
+      // Infinities and NaNs have no code, nor has -2 in ternary; and FP4 quantizes to only one of its two zeros.
       uint8_t* codes_at = values.bytes(NIB_ROLE_WEIGHTS);
       for (uint64_t at = 0; at < values.memory.part[NIB_PART_CODES].size_bytes; ++at) {
         uint8_t& byte = codes_at[at];

@@ -1,4 +1,4 @@
-// Devices that exist only as data, for tests of policy.
+// Made-up devices for tests of the device policy.
 #ifndef NIB_TESTS_DEVICE_SNAPSHOTS_H
 #define NIB_TESTS_DEVICE_SNAPSHOTS_H
 
@@ -31,7 +31,7 @@ inline vk::CoopShape coopShape(uint32_t m, uint32_t n, uint32_t k, uint32_t in, 
   return {m, n, k, in, in, sum, sum, false};
 }
 
-// A desktop GPU of no vendor with everything nibble knows a use for.
+// A desktop GPU of an unknown vendor with every feature that nibble can use.
 inline vk::Snapshot desktopDevice() {
   vk::Snapshot s{};
   s.api_version = VK_API_VERSION_1_3;

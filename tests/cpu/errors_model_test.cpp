@@ -1,5 +1,4 @@
-// Error statistics against sums of the definition in long double: what is exact must be equal, sums must keep their
-// bound.
+// Error statistics against sums of the definition in long double: exact values must be equal, sums within their bound.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -18,9 +17,9 @@ using namespace nib::tests;
 
 namespace {
 
-using Real = long double;  // 64 bits of mantissa where it matters: the bound is far above 2^-53 too
+using Real = long double;  // 64 bits of mantissa on x86; 53 bits elsewhere are enough for the bound
 
-// nibble.h: against exact sums of the same elements.
+// The bound that nibble.h states, relative to exact sums of the same elements.
 constexpr double kBound = 0x1p-40;
 
 struct Sums {
@@ -28,14 +27,14 @@ struct Sums {
   double max_error = 0, max_x = 0, max_y = 0;
   Real error_squares = 0, error_magnitudes = 0, x_squares = 0, y_squares = 0, products = 0, x_magnitudes = 0;
 
-  void meet(double x, double y, uint64_t element) {
+  void add(double x, double y, uint64_t element) {
     if (!std::isfinite(x) || !std::isfinite(y)) {
       ++nonfinite;
       return;
     }
     ++finite;
-    // To 24 bits with an exponent without bounds. The difference of two fp32 may have more bits than a double: what
-    // remains of it decides a tie.
+    // Rounds to 24 bits with an unbounded exponent. The difference of two fp32 may have more bits than a double: the
+    // remainder decides a tie.
     const double high = x - y, part = high - x, rest = (x - (high - part)) + (-y - part);
     const Real d = std::fabs(Real(x) - Real(y));
     int exponent = 0;
@@ -58,7 +57,7 @@ struct Sums {
   }
 };
 
-// The largest error of a sum so far, over its bound.
+// The largest error of a sum so far, divided by its bound.
 double worst = 0;
 
 void checkSum(double got, Real exact, Real scale, const char* name) {
@@ -127,7 +126,7 @@ void checkTiles(const std::vector<uint32_t>& x, const std::vector<uint32_t>& y) 
   for (size_t t = 0; t < tiles.size(); ++t) {
     Sums exact;
     for (size_t i = t * NIB_ERROR_TILE; i < std::min(x.size(), (t + 1) * NIB_ERROR_TILE); ++i) {
-      exact.meet(model::valueOf(NIB_TYPE_F32, x[i]), model::valueOf(NIB_TYPE_F32, y[i]), i);
+      exact.add(model::valueOf(NIB_TYPE_F32, x[i]), model::valueOf(NIB_TYPE_F32, y[i]), i);
     }
     CAPTURE(t);
     checkTile(tiles[t], exact);
@@ -213,7 +212,7 @@ TEST_CASE("error statistics of every case of the shared list are exact or within
       Sums exact;
       for (uint64_t i = t * NIB_ERROR_TILE; i < std::min<uint64_t>(elements, (t + 1) * NIB_ERROR_TILE); ++i) {
         const uint64_t row = i / d.cols, col = i % d.cols;
-        exact.meet(model::load(input.data(), d.reference_type, row * x_stride + col),
+        exact.add(model::load(input.data(), d.reference_type, row * x_stride + col),
                    model::load(candidate, d.candidate_type, row * y_stride + col), i);
       }
       checkTile(tile, exact);
@@ -244,7 +243,7 @@ TEST_CASE("sums keep their bound for values of any size, sign and spread") {
   MESSAGE("largest error of a sum: " << worst << " of its bound, 2^-40");
 }
 
-TEST_CASE("differences whose rounding leaves something are summed with what it left") {
+TEST_CASE("the remainder of a rounded difference is included in the sum of squares") {
   // 1 - 2^-30 rounds to 1: the squares' sum of 1024 of them is 1024 (1 - 2^-29 + 2^-60).
   const std::vector<float> x(1024, 1.0f), y(1024, 0x1p-30f);
   const NibErrors errors = errorsOf(x, y);
@@ -254,7 +253,7 @@ TEST_CASE("differences whose rounding leaves something are summed with what it l
   CHECK(errors.mse != 1.0);
 }
 
-TEST_CASE("squares beyond fp32's range in both directions are summed as if there were no range") {
+TEST_CASE("squares that overflow or underflow fp32 are summed without range error") {
   for (const double size : {1e30, 3e38, 1e-30, 1e-37}) {
     const float v = float(size);
     const NibErrors errors = errorsOf(std::vector<float>(2000, v), std::vector<float>(2000, -v));
@@ -268,8 +267,8 @@ TEST_CASE("squares beyond fp32's range in both directions are summed as if there
   }
 }
 
-// Derived by hand: errors 0, 1, -2, 0 of 3, 1, -2, 4.
-TEST_CASE("the numbers people ask for, of four elements") {
+// Derived by hand: the errors of 3, 1, -2, 4 are 0, 1, -2, 0.
+TEST_CASE("MSE, SQNR, cosine and the other statistics of four elements") {
   const NibErrors errors = errorsOf({3, 1, -2, 4}, {3, 0, 0, 4});
   CHECK(errors.elements == 4);
   CHECK(errors.max_error == 2);
@@ -282,7 +281,7 @@ TEST_CASE("the numbers people ask for, of four elements") {
   CHECK(errors.cosine == doctest::Approx(25.0 / std::sqrt(30.0 * 25.0)));
 }
 
-TEST_CASE("pairs that are not finite on either side are counted and left out") {
+TEST_CASE("pairs with a non-finite element are counted and left out") {
   const NibErrors errors = errorsOf({1, kNan, 2, kInf, 5, 6}, {1, 1, -kInf, kInf, 5, 7});
   CHECK(errors.elements == 3);
   CHECK(errors.nonfinite_count == 3);
@@ -292,7 +291,7 @@ TEST_CASE("pairs that are not finite on either side are counted and left out") {
   CHECK(errors.mse == doctest::Approx(1.0 / 3));
 }
 
-TEST_CASE("the largest error's first place is told, across leaves and tiles") {
+TEST_CASE("the first index of the largest error is reported, across leaves and tiles") {
   for (const size_t first : {0u, 3u, 7u, 8u, 500u, 1023u, 1024u, 2999u}) {
     std::vector<float> x(3000, 1.0f), y(3000, 0.5f);
     for (size_t i = first; i < x.size(); i += 7) y[i] = -3.0f;
@@ -302,7 +301,7 @@ TEST_CASE("the largest error's first place is told, across leaves and tiles") {
   }
 }
 
-TEST_CASE("without an error, without a reference and without anything") {
+TEST_CASE("equal tensors, a zero reference and empty tensors") {
   const NibErrors same = errorsOf({1, -2}, {1, -2});
   CHECK(same.max_error == 0);
   CHECK(same.max_error_index == 0);
@@ -319,7 +318,7 @@ TEST_CASE("without an error, without a reference and without anything") {
   CHECK(nothing.cosine == 1);
 }
 
-TEST_CASE("a tensor cut at tiles has the totals of the whole one") {
+TEST_CASE("a tensor split at tiles has the same totals as the whole") {
   selftest::Random random(5);
   std::vector<uint32_t> x(5000), y(5000);
   for (size_t i = 0; i < x.size(); ++i) {

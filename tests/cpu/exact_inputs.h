@@ -1,4 +1,4 @@
-// Inputs on which inexact arithmetic shows, for the tests of exact.h and exact.glsl.
+// Inputs that reveal inexact arithmetic, for the tests of exact.h and exact.glsl.
 #ifndef NIB_TESTS_EXACT_INPUTS_H
 #define NIB_TESTS_EXACT_INPUTS_H
 
@@ -8,7 +8,7 @@
 
 namespace nib::exact_inputs {
 
-// splitmix64: the same sequence everywhere, and any seed will do.
+// splitmix64: the same sequence on every platform, with any seed.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -47,7 +47,7 @@ inline std::uint32_t anyNormal(Random& random, std::uint32_t low, std::uint32_t 
   return (random.next() & 0x807fffffu) | (low + random.below(high - low + 1)) << 23;
 }
 
-// A value at, or one ulp of fp32 beside, a rounding boundary or a code of a type with `kept` mantissa bits.
+// A value at a rounding boundary or a code of a type with `kept` mantissa bits, or one ulp of fp32 beside it.
 inline std::uint32_t nearBoundary(Random& random, int kept, std::uint32_t low, std::uint32_t high) {
   const std::uint32_t step = 1u << (22 - kept);
   return (anyNormal(random, low, high) & ~(step - 1u)) + random.below(3) - 1u;
@@ -71,7 +71,7 @@ inline std::pair<std::uint32_t, std::uint32_t> mantissasNearMidpoint(std::uint32
   return {0, 0};
 }
 
-// A pair of fp32 patterns with such a quotient; exponents so that it is an ordinary number.
+// A pair of fp32 patterns with such a quotient; the exponents keep it a normal number.
 inline std::pair<std::uint32_t, std::uint32_t> pairNearMidpoint(Random& random) {
   for (;;) {
     const std::uint32_t mb = 0x800001u | (random.next() & 0x7ffffeu);
@@ -84,8 +84,8 @@ inline std::pair<std::uint32_t, std::uint32_t> pairNearMidpoint(Random& random) 
   }
 }
 
-// The i-th pair of a mixture meant for every function: the first 65536 count through a = i (all halves, bfloat16 and
-// fp8 codes), then all pairs of edges, then random kinds.
+// The i-th pair of a mixture for every function: the first 65536 have a = i (all half, bfloat16 and fp8 codes), then
+// come all pairs of edges, then random pairs of several kinds.
 inline std::pair<std::uint32_t, std::uint32_t> mixedPair(std::size_t i, Random& random) {
   if (i < 65536) return {static_cast<std::uint32_t>(i), random.next()};
   i -= 65536;

@@ -1,6 +1,6 @@
-// The proof of src/reference/exact.h. Every function is held against a definition that shares no code with it: integer
+// Tests of numerics/exact.h. Every function is compared with a definition that shares no code with it: integer
 // comparisons (rational.h) for division, root and integers, sorted tables of exact midpoints for the small float types.
-// Hardware IEEE arithmetic is a second opinion. About 80 million cases in three seconds.
+// Hardware IEEE arithmetic is a second reference. About 80 million cases in three seconds.
 #include "numerics/exact.h"
 
 #include <doctest/doctest.h>
@@ -68,7 +68,7 @@ bool isNormal(std::uint32_t bits) {
 
 bool isOrdinary(std::uint32_t bits) { return isNormal(bits) || magnitudeOf(bits) == 0; }
 
-// A random pattern with an exponent field other than 0: Inf and NaN included, they are read as ordinary numbers.
+// A random pattern with a non-zero exponent field, including Inf and NaN, which are read as ordinary numbers.
 std::uint32_t anyNonZero(Random& random) { return anyNormal(random, 1, 255); }
 
 // Definitions.
@@ -93,8 +93,8 @@ struct RoundingTable {
   }
 };
 
-// The midpoints between codes 0...last + 1, where last + 1 is what would follow if the type had one more code: the last
-// midpoint is the edge of overflow.
+// The midpoints between codes 0...last + 1, where last + 1 would be the type's next code: the last midpoint is the
+// overflow limit.
 RoundingTable makeTable(std::uint32_t last, int mantissa_bits, int bias) {
   RoundingTable table;
   for (std::uint32_t code = 0; code <= last; ++code) {
@@ -108,7 +108,7 @@ RoundingTable makeTable(std::uint32_t last, int mantissa_bits, int bias) {
 
 using Convert = std::uint32_t (*)(std::uint32_t);
 
-// Holds an encoder against a definition on all midpoints and codes, one ulp beside them, edges and random patterns.
+// Compares an encoder with a definition on all midpoints and codes, one ulp beside them, edges and random patterns.
 template <class Definition>
 void checkEncoder(Convert encode, const RoundingTable& table, Definition definition, std::uint64_t seed) {
   Tally tally;
@@ -135,11 +135,11 @@ void checkEncoder(Convert encode, const RoundingTable& table, Definition definit
   checkNoneWrong(tally);
 }
 
-// Division by a device that keeps Vulkan's promise and no more: the quotient is off by up to two ulp, and a residual
-// computed exactly is used to mend it. It stands in for hardware that the software drivers in CI do not imitate.
+// Division on a device that is only as accurate as Vulkan requires: the quotient is off by up to two ulp, and an exact
+// residual corrects it. It models hardware that the software drivers in CI do not.
 float inexactQuotient(float x, float y, int ulps) { return floatOf(bitsOf(x / y) + static_cast<std::uint32_t>(ulps)); }
 
-float mendedQuotient(float x, float y, int ulps) {
+float correctedQuotient(float x, float y, int ulps) {
   const float q = inexactQuotient(x, y, ulps);
   const double residual = static_cast<double>(x) - static_cast<double>(q) * static_cast<double>(y);  // exact
   const float correction = inexactQuotient(static_cast<float>(residual), y, -ulps);
@@ -187,34 +187,34 @@ TEST_CASE("exact division is correctly rounded where the exponents are close") {
   checkNoneWrong(hardware);
 }
 
-TEST_CASE("exact division is correctly rounded next to rounding midpoints, where a mended inexact quotient is not") {
-  Tally rational, hardware, mended;
+TEST_CASE("exact division is correctly rounded next to rounding midpoints, a corrected inexact quotient is not") {
+  Tally rational, hardware, corrected;
   Random random(3);
   for (int i = 0; i < 6'000'000; ++i) {
     const auto [a, b] = nib::exact_inputs::pairNearMidpoint(random);
     const std::uint32_t q = nibDivBits(a, b);
     rational.expect(nib::rational::isQuotient(a, b, q), a, b, q);
     hardware.expectEqual(q, bitsOf(floatOf(a) / floatOf(b)), a, b);
-    const std::uint32_t m = bitsOf(mendedQuotient(floatOf(a), floatOf(b), static_cast<int>(random.below(5)) - 2));
-    mended.expect(nib::rational::isQuotient(a, b, m), a, b, m);
+    const std::uint32_t m = bitsOf(correctedQuotient(floatOf(a), floatOf(b), static_cast<int>(random.below(5)) - 2));
+    corrected.expect(nib::rational::isQuotient(a, b, m), a, b, m);
   }
   checkNoneWrong(rational);
   checkNoneWrong(hardware);
-  // The set must be able to tell the two apart, else it proves nothing.
-  INFO(mended.wrong(), " of ", mended.cases(), " mended quotients are wrong");
-  CHECK(mended.wrong() > 1000);
+  // The inputs must distinguish the two, else the test proves nothing.
+  INFO(corrected.wrong(), " of ", corrected.cases(), " corrected quotients are wrong");
+  CHECK(corrected.wrong() > 1000);
 }
 
-TEST_CASE("a mended inexact quotient passes random pairs, so only constructed ones can find it out") {
-  Tally mended;
+TEST_CASE("a corrected inexact quotient passes on random pairs, so constructed pairs are needed") {
+  Tally corrected;
   Random random(4);
   for (int i = 0; i < 100'000; ++i) {
     const std::uint32_t a = anyNormal(random, 120, 134), b = anyNormal(random, 120, 134);
-    const std::uint32_t m = bitsOf(mendedQuotient(floatOf(a), floatOf(b), static_cast<int>(random.below(5)) - 2));
-    mended.expect(nib::rational::isQuotient(a, b, m), a, b, m);
+    const std::uint32_t m = bitsOf(correctedQuotient(floatOf(a), floatOf(b), static_cast<int>(random.below(5)) - 2));
+    corrected.expect(nib::rational::isQuotient(a, b, m), a, b, m);
   }
-  INFO(mended.wrong(), " of ", mended.cases());
-  CHECK(mended.wrong() < 100);
+  INFO(corrected.wrong(), " of ", corrected.cases());
+  CHECK(corrected.wrong() < 100);
 }
 
 TEST_CASE("exact division is correctly rounded at overflow, at underflow and at the ends of mantissas") {
@@ -226,7 +226,7 @@ TEST_CASE("exact division is correctly rounded at overflow, at underflow and at 
     const std::uint32_t q = nibDivBits(a, b);
     rational.expect(nib::rational::isQuotient(a, b, q), a, b, q);
   };
-  // Every pair of mantissa ends with the result's exponent swept across both limits, and every power of two by another.
+  // Every pair of extreme mantissas with the result's exponent across both limits, and all pairs of powers of two.
   for (const std::uint32_t ma : ends) {
     for (const std::uint32_t mb : ends) {
       for (std::uint32_t ea = 1; ea < 256; ++ea) {
@@ -321,7 +321,7 @@ TEST_CASE("the exact square root is correctly rounded next to squares and next t
   for (std::int64_t t = -80'007; t < 80'000; t += 8) {  // 1 modulo 8: the odd numbers with square roots modulo 2^k
     for (int k = 25; k <= 26; ++k) {
       const std::uint64_t modulus = std::uint64_t{1} << k;
-      std::uint64_t s = 1;  // s^2 = t modulo 8; each step adds a bit to s that mends one more bit of s^2
+      std::uint64_t s = 1;  // s^2 = t modulo 8; each step adds a bit to s that corrects one more bit of s^2
       for (int bit = 3; bit < k; ++bit) {
         if (((s * s - static_cast<std::uint64_t>(t)) >> bit & 1u) != 0) s += std::uint64_t{1} << (bit - 1);
       }
@@ -330,7 +330,7 @@ TEST_CASE("the exact square root is correctly rounded next to squares and next t
         if (midpoint < 0x1000000u || midpoint >= 0x2000000u) continue;
         const std::uint64_t mantissa = (midpoint * midpoint - static_cast<std::uint64_t>(t)) >> k;
         if (mantissa < 0x800000u || mantissa >= 0x1000000u) continue;
-        // Values in [1, 2) put (2 root + 1)^2 against mantissa * 2^25, values in [2, 4) against mantissa * 2^26.
+        // Values in [1, 2) compare (2 root + 1)^2 with mantissa * 2^25, values in [2, 4) with mantissa * 2^26.
         const std::uint32_t exponent = (k == 25 ? 127u : 128u) + 2u * random.below(40);
         check(exponent << 23 | (static_cast<std::uint32_t>(mantissa) & 0x7fffffu));
         ++found;
@@ -363,7 +363,7 @@ TEST_CASE("integers become floats rounded to nearest even") {
     check(0x01000000u + i);
     check(0xff000000u - i);
   }
-  // Around every midpoint of the form 2^n + odd * half an ulp.
+  // Around midpoints of the form 2^n + odd * half an ulp.
   Random random(9);
   for (int i = 0; i < 1'000'000; ++i) {
     const int shift = static_cast<int>(random.below(8));
@@ -375,7 +375,7 @@ TEST_CASE("integers become floats rounded to nearest even") {
   checkNoneWrong(tally);
 }
 
-TEST_CASE("every half becomes the fp32 it stands for") {
+TEST_CASE("every half converts to its fp32 value") {
   Tally tally;
   for (std::uint32_t h = 0; h < 65536; ++h) {
     const std::uint32_t magnitude = h & 0x7fffu, sign = (h & 0x8000u) << 16;
@@ -390,7 +390,7 @@ TEST_CASE("every half becomes the fp32 it stands for") {
   CHECK(nibHalfToF32(0xfbffu) == -65504.0f);
 }
 
-TEST_CASE("fp32 becomes the nearest half with ties to even") {
+TEST_CASE("fp32 converts to the nearest half, ties to even") {
   const RoundingTable table = makeTable(0x7bffu, 10, 15);
   const auto plain = [&](std::uint32_t bits) {
     const std::uint32_t magnitude = magnitudeOf(bits), sign = signOf(bits) >> 16;
@@ -409,7 +409,7 @@ TEST_CASE("fp32 becomes the nearest half with ties to even") {
   CHECK(nibF32ToHalfBits(0x33000001u) == 1u);
 }
 
-TEST_CASE("every bfloat16 becomes the fp32 it stands for, denormals zero") {
+TEST_CASE("every bfloat16 converts to its fp32 value, denormals to zero") {
   Tally tally;
   for (std::uint32_t b = 0; b < 65536; ++b) {
     const std::uint32_t wanted = (b & 0x7f80u) == 0 ? (b & 0x8000u) << 16 : b << 16;
@@ -419,7 +419,7 @@ TEST_CASE("every bfloat16 becomes the fp32 it stands for, denormals zero") {
   checkNoneWrong(tally);
 }
 
-TEST_CASE("fp32 becomes the nearest bfloat16 with ties to even, denormals zero") {
+TEST_CASE("fp32 converts to the nearest bfloat16, ties to even, denormals to zero") {
   RoundingTable table;  // begins at the smallest normal code, 0x80
   for (std::uint32_t code = 0x80; code <= 0x7f7fu; ++code) table.midpoints.push_back(code << 16 | 0x8000u);
   const auto plain = [&](std::uint32_t bits) {
@@ -439,7 +439,7 @@ TEST_CASE("fp32 becomes the nearest bfloat16 with ties to even, denormals zero")
   CHECK(nibF32ToBf16Bits(0x7f800001u) == 0x7fc0u);
 }
 
-TEST_CASE("every E4M3 and E5M2 code becomes the fp32 it stands for") {
+TEST_CASE("every E4M3 and E5M2 code converts to its fp32 value") {
   for (std::uint32_t code = 0; code < 256; ++code) {
     const std::uint32_t magnitude = code & 0x7fu, sign = (code & 0x80u) << 24;
     const std::uint32_t e4m3 =
@@ -460,7 +460,7 @@ TEST_CASE("every E4M3 and E5M2 code becomes the fp32 it stands for") {
   CHECK(nibE5m2ToF32(0x01u) == std::ldexp(1.0f, -16));
 }
 
-TEST_CASE("fp32 becomes the nearest E4M3 or E5M2 code with ties to even, saturating") {
+TEST_CASE("fp32 converts to the nearest E4M3 or E5M2 code, ties to even, saturating") {
   const RoundingTable e4m3 = makeTable(0x7eu, 3, 7);
   checkEncoder(
       nibF32ToE4m3Bits, e4m3,
@@ -483,7 +483,7 @@ TEST_CASE("fp32 becomes the nearest E4M3 or E5M2 code with ties to even, saturat
   CHECK(nibF32ToE5m2Bits(0xff800000u) == 0xffu);
 }
 
-TEST_CASE("flushing makes denormals zero and leaves every other pattern alone") {
+TEST_CASE("flushing makes denormals zero and leaves every other pattern unchanged") {
   Tally tally;
   Random random(16);
   for (int i = 0; i < 500'000; ++i) {
@@ -496,7 +496,7 @@ TEST_CASE("flushing makes denormals zero and leaves every other pattern alone") 
   CHECK(nibFlush(1.5f) == 1.5f);
 }
 
-TEST_CASE("halving is exact and drops results below the normal range") {
+TEST_CASE("halving is exact and flushes results below the normal range") {
   Tally tally;
   Random random(17);
   const auto check = [&](std::uint32_t bits) {
@@ -519,7 +519,7 @@ TEST_CASE("halving is exact and drops results below the normal range") {
   CHECK(nibHalve(-3.0f) == -1.5f);
 }
 
-TEST_CASE("keys order as values do and turn back into them") {
+TEST_CASE("keys order as their values do and convert back") {
   Tally order, back;
   Random random(18);
   const auto flushed = [](std::uint32_t bits) {
@@ -562,7 +562,7 @@ TEST_CASE("keys order as values do and turn back into them") {
 
 namespace {
 
-// One hash per row of exact_probe.h over the mixture, by way of pointers the compiler cannot see through.
+// One hash per row of exact_probe.h over the mixture, through pointers that the compiler cannot inline.
 std::vector<std::uint64_t> hashAllRows(std::size_t count) {
   std::vector<std::uint64_t> hashes;
   for (const nib::exact_probe::Row& row : nib::exact_probe::kRows) {

@@ -1,5 +1,5 @@
-// A Vulkan driver that is only data, to test what is asked of a driver and what is made of its answers. It refuses
-// structs that the reported version and extensions do not allow to be chained.
+// A fake Vulkan driver, to test the queries and how their answers are used. It records structs that the reported
+// version and extensions do not allow to be chained.
 #ifndef NIB_TESTS_FAKE_DRIVER_H
 #define NIB_TESTS_FAKE_DRIVER_H
 
@@ -14,7 +14,7 @@ namespace nib::test {
 struct FakeDriver {
   uint32_t instance_version = VK_API_VERSION_1_3;  // 0 = a 1.0 loader, which has no vkEnumerateInstanceVersion
   uint32_t device_version = VK_API_VERSION_1_3;
-  uint32_t app_version = VK_API_VERSION_1_3;  // what the test passes; decides what may be chained
+  uint32_t app_version = VK_API_VERSION_1_3;  // passed by the test; decides which structs may be chained
   std::vector<std::string> extensions;
   const char* missing_function = "";
   VkResult extension_result = VK_SUCCESS;
@@ -25,7 +25,7 @@ struct FakeDriver {
   std::vector<VkCooperativeMatrixPropertiesKHR> shapes;
 
   int coop_queries = 0;
-  std::vector<VkStructureType> refused;  // chained without right
+  std::vector<VkStructureType> refused;  // chained but not allowed
 
   bool has(const char* extension) const {
     for (const std::string& e : extensions)
@@ -71,7 +71,7 @@ inline bool allowed(VkStructureType type) {
 
 inline VKAPI_ATTR void VKAPI_CALL getProperties(VkPhysicalDevice, VkPhysicalDeviceProperties* p) {
   *p = VkPhysicalDeviceProperties{};
-  p->apiVersion = g_fake->device_version | 77;  // some patch
+  p->apiVersion = g_fake->device_version | 77;  // an arbitrary patch number
   p->vendorID = g_fake->vendor_id;
   p->deviceID = 5;
   p->driverVersion = 6;
@@ -129,7 +129,7 @@ inline VKAPI_ATTR void VKAPI_CALL getProperties2(VkPhysicalDevice device, VkPhys
   }
 }
 
-// Says yes to every feature of every struct.
+// Reports every feature of every struct as supported.
 inline VKAPI_ATTR void VKAPI_CALL getFeatures2(VkPhysicalDevice, VkPhysicalDeviceFeatures2* f) {
   for (VkBaseOutStructure* s = static_cast<VkBaseOutStructure*>(f->pNext); s != nullptr; s = s->pNext) {
     if (!allowed(s->sType)) g_fake->refused.push_back(s->sType);
@@ -231,7 +231,7 @@ inline VkCooperativeMatrixPropertiesKHR fakeShape(uint32_t k, VkScopeKHR scope) 
   return p;
 }
 
-// Everything nibble knows, as extensions: enough at every version.
+// Every extension that nibble can use: enough at every version.
 inline std::vector<std::string> allExtensions() {
   return {"VK_KHR_shader_float16_int8",
           "VK_KHR_shader_float_controls",

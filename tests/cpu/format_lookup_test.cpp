@@ -1,4 +1,4 @@
-// nibFormat*: the table of formats as an application sees it.
+// nibFormat*: the table of formats in the public API.
 #include <doctest/doctest.h>
 
 #include <nibble/formats.h>
@@ -8,7 +8,7 @@
 #include <cstring>
 #include <string>
 
-TEST_CASE("formats are listed in ascending id, each once, and nothing beyond the count") {
+TEST_CASE("formats are listed once in ascending id, and an index beyond the count gives NULL") {
   REQUIRE(nibFormatCount() > 0);
   uint32_t last = 0;
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
@@ -37,7 +37,7 @@ TEST_CASE("formats are listed in ascending id, each once, and nothing beyond the
   CHECK(nibFormatAt(UINT32_MAX) == nullptr);
 }
 
-TEST_CASE("formats are found by id and by name in any case") {
+TEST_CASE("formats are found by id and by name, without regard to case") {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo* info = nibFormatAt(i);
     CHECK(nibFormatById(info->format) == info);
@@ -47,14 +47,14 @@ TEST_CASE("formats are found by id and by name in any case") {
     CHECK(nibFormatByName(upper.c_str()) == info);
     upper[0] = name[0];
     CHECK(nibFormatByName(upper.c_str()) == info);
-    // A beginning of a name, and a name with something behind, are other names.
+    // A prefix of a name and a name with a suffix do not match.
     CHECK(nibFormatByName((name + "x").c_str()) == nullptr);
     CHECK(nibFormatByName((name + " ").c_str()) == nullptr);
     CHECK(nibFormatByName(name.substr(0, name.size() - 1).c_str()) != info);
   }
 }
 
-TEST_CASE("what is no format is not found") {
+TEST_CASE("unknown names and ids are not found") {
   CHECK(nibFormatById(0) == nullptr);
   CHECK(nibFormatById(0x7fffffffu) == nullptr);
   CHECK(nibFormatById(UINT32_MAX) == nullptr);
@@ -63,7 +63,7 @@ TEST_CASE("what is no format is not found") {
   CHECK(nibFormatByName("float") == nullptr);
 }
 
-TEST_CASE("the formats that this build has are described as the documentation says") {
+TEST_CASE("the formats of this build have the documented properties") {
   struct Row {
     uint32_t format;
     const char* name;

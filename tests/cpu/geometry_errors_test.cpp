@@ -1,4 +1,4 @@
-// Descriptions that are wrong: of every op each field once, and what formats and strides do not allow.
+// Invalid descriptions: each field of every op once, and modes and strides that formats do not allow.
 #include <nibble/formats.h>
 
 #include "refusals.h"
@@ -12,7 +12,7 @@ namespace nib::tests {
 #undef NIB_OP_ROW
 }  // namespace nib::tests
 
-TEST_CASE("every op names each field of its description that is wrong") {
+TEST_CASE("every op reports the wrong field of its description") {
 #define NIB_OP_ROW(name) kOpTest_##name.refusals();
 #include "ops.inc"
 #undef NIB_OP_ROW
@@ -35,7 +35,7 @@ TEST_CASE("formats refuse the modes they do not have") {
       const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_ROW, 0, both));
       expectRefused(asOp(d), kInvalid, "quantize", "weights.flags");
     }
-    // A group size of 0 is the format's usual one, and an error where there is none.
+    // A group size of 0 means the format's default, and is an error for a format without one.
     const NibQuantizeDesc usual = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 0));
     NibMemory memory{sizeof(NibMemory)};
     if (info->default_group_size != 0) {
@@ -73,7 +73,7 @@ TEST_CASE("an op that this build lacks is unsupported, and NULL is an error") {
   d.granularity = NIB_GRANULARITY_ROW;
   CHECK(nibGetMemory(asOp(d), &log, nullptr) == kInvalid);
   CHECK(lines.lines.size() == 2);
-  // A log without a function is silent.
+  // A log without a function is allowed.
   const NibLog silent{};
   CHECK(nibGetMemory(nullptr, &silent, &memory) == kInvalid);
 }

@@ -1,4 +1,4 @@
-// nibGetMemory: of every op the size of every range and the place of every part, as formulas and once more as numbers.
+// nibGetMemory: the size of every range and the offset of every part of every op, by formula and as literal numbers.
 #include <nibble/formats.h>
 
 #include "memory_checks.h"
@@ -18,7 +18,7 @@ TEST_CASE("nibGetMemory sizes every op's ranges by the formulas of its layout, f
 #undef NIB_OP_ROW
 }
 
-// The formulas above, once more as numbers.
+// The same as literal numbers.
 TEST_CASE("nibGetMemory gives these sizes") {
   NibMemory memory{sizeof(NibMemory)};
   if (nibFormatById(NIB_FORMAT_INT4) != nullptr) {

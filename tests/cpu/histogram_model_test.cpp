@@ -1,4 +1,4 @@
-// Histograms against their definition in double precision, and what they promise: any cut, any order, any merge.
+// Histograms against their definition in double precision: the same bytes for any split, order and merge of the data.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -19,10 +19,10 @@ namespace {
 
 using model::Bytes;
 
-// A histogram as the header describes it: values by what they are, no words.
+// A histogram as the header describes it, on values instead of bit patterns.
 struct Model {
   NibHistogramHead head{};
-  std::map<int64_t, uint64_t> counts;  // by floor(|x| / width), or -1 less that of negative values
+  std::map<int64_t, uint64_t> counts;  // by floor(|x| / width); for negative values -1 minus it
   uint32_t side = 0;
 
   double width() const { return std::ldexp(1.0, int(head.exponent) - 126) / side; }
@@ -32,12 +32,12 @@ struct Model {
       for (const auto& [k, count] : counts) merged[k >= 0 ? k / 2 : -1 - (-1 - k) / 2] += count;
       counts = merged;
       if (merged.size() <= 2 && (merged.empty() || (merged.begin()->first >= -1 && merged.rbegin()->first <= 0))) {
-        head.exponent = exponent;  // nothing is left to merge
+        head.exponent = exponent;  // all counts are in the bins at zero
         return;
       }
     }
   }
-  void meet(const std::vector<double>& values, bool is_signed) {
+  void add(const std::vector<double>& values, bool is_signed) {
     double largest = 0;
     for (const double v : values) {
       if (std::isfinite(v)) largest = std::max(largest, std::fabs(v));
@@ -48,7 +48,7 @@ struct Model {
         ++head.nonfinite_count;
         continue;
       }
-      // + 0.0 makes -0 +0.
+      // + 0.0 turns -0 into +0.
       head.min = head.finite_count == 0 ? float(v + 0.0) : float(std::min(double(head.min), v + 0.0));
       head.max = head.finite_count == 0 ? float(v + 0.0) : float(std::max(double(head.max), v + 0.0));
       ++head.finite_count;
@@ -87,7 +87,7 @@ void store(const NibHistogramDesc& d, const Model& m, const NibMemory& memory, u
   }
 }
 
-// What a run makes of its output range.
+// The output range after a run, given its bytes before.
 Bytes modelled(const NibHistogramDesc& d, const NibMemory& memory, const uint8_t* source, uint32_t n, Bytes output) {
   const uint64_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
   const bool fresh = (d.flags & NIB_HISTOGRAM_ACCUMULATE) == 0;
@@ -102,7 +102,7 @@ Bytes modelled(const NibHistogramDesc& d, const NibMemory& memory, const uint8_t
   }
   for (uint64_t i = 0; i < (d.granularity == NIB_GRANULARITY_ROW ? n : countOf(d)); ++i) {
     Model m = load(d, output, memory, i, fresh);
-    m.meet(values[size_t(i)], (d.flags & NIB_HISTOGRAM_SIGNED) != 0);
+    m.add(values[size_t(i)], (d.flags & NIB_HISTOGRAM_SIGNED) != 0);
     store(d, m, memory, i, output);
   }
   return output;
@@ -118,7 +118,7 @@ NibHistogramDesc histogramDesc(uint32_t rows, uint32_t cols, uint32_t granularit
   return d;
 }
 
-// Runs of the rows of `source` in the order given, all into one output range that began with zeros.
+// Runs over the rows of `source` in the given order, all into one output range that starts with zeros.
 Bytes collected(uint32_t cols, uint32_t granularity, const std::vector<float>& source,
                 const std::vector<std::pair<uint32_t, uint32_t>>& runs) {
   Bytes output;
@@ -208,7 +208,7 @@ TEST_CASE("histograms of every case of the shared list are the model's bytes") {
   }
 }
 
-TEST_CASE("however a stream is cut, and in whatever order its pieces come, the histograms are the same bytes") {
+TEST_CASE("any split of a stream, in any order, gives histograms of the same bytes") {
   constexpr uint32_t kRows = 60, kCols = 37;
   const std::vector<float> source = stream(kRows * kCols);
   for (const uint32_t granularity : {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_COLUMN}) {
@@ -216,7 +216,7 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
     CHECK(collected(kCols, granularity, source, {{0, 1}, {1, 29}, {30, 30}}) == whole);
     CHECK(collected(kCols, granularity, source, {{59, 1}, {20, 39}, {0, 20}}) == whole);
     CHECK(collected(kCols, granularity, source, {{40, 20}, {0, 20}, {20, 20}}) == whole);
-    // And merging what two collected.
+    // The same by merging two histograms.
     Bytes one = collected(kCols, granularity, source, {{0, 25}}),
           other = collected(kCols, granularity, source, {{25, 35}});
     const NibHistogramDesc d = histogramDesc(kRows, kCols, granularity, NIB_HISTOGRAM_SIGNED, 256);
@@ -243,7 +243,7 @@ TEST_CASE("however a stream is cut, and in whatever order its pieces come, the h
   }
 }
 
-TEST_CASE("bins hold what lies between their edges, and counts pass 2^32") {
+TEST_CASE("bins count the values between their edges, beyond 2^32") {
   const NibHistogramDesc d =
       histogramDesc(1, 6, NIB_GRANULARITY_TENSOR, NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, 128);
   Ranges ranges(asOp(d));
@@ -267,7 +267,7 @@ TEST_CASE("bins hold what lies between their edges, and counts pass 2^32") {
   CHECK(head.max == 3.999f);
   CHECK(head.min == -1.0f);
   CHECK(head.finite_count == 0x100000005ull);
-  // 4 needs a range of its own: pairs merge.
+  // 4 and -8 are beyond the range: pairs of bins merge, twice.
   ranges.write(NIB_ROLE_INPUT, std::vector<float>{4.0f, 0, 0, 0, 0, -8.0f});
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
   std::memcpy(&head, ranges.part(NIB_ROLE_OUTPUT, NIB_PART_HEADS), sizeof head);

@@ -1,4 +1,4 @@
-// How int8 products are cut, for devices of every kind: whatever the sides, within the guaranteed minimum.
+// Tilings of int8 products for all kinds of devices: at any size they fit Vulkan's guaranteed minimum.
 #include <doctest/doctest.h>
 
 #include <initializer_list>
@@ -14,7 +14,7 @@ constexpr uint32_t kSides[] = {1, 2, 3, 4, 5, 8, 9, 16, 17, 40, 64, 65, 1000, 40
 
 }  // namespace
 
-TEST_CASE("every tiling keeps within 128 invocations and 16 KiB, and has a tile for everything") {
+TEST_CASE("every tiling fits 128 invocations and 16 KiB, and its tile covers its rows and tokens") {
   for (const Int8Device& device : {kDiscrete, kCpu, kScalarCpu}) {
     for (const uint32_t tokens : kSides) {
       for (const uint32_t piece : {16u, 32u, 48u, 64u, 128u, 4096u}) {
@@ -25,24 +25,24 @@ TEST_CASE("every tiling keeps within 128 invocations and 16 KiB, and has a tile 
         CHECK(t.shared_bytes <= 16384);
         CHECK(t.tokens >= 1);
         CHECK(t.tokens <= 8);
-        CHECK(t.tile_rows % 4 == 0);  // results of a byte share words
+        CHECK(t.tile_rows % 4 == 0);  // 8-bit results share words
         if (t.kernel != Int8Kernel::kTiles) {
           CHECK(t.workgroup / t.lanes * 4 == t.tile_rows);
-          CHECK((t.lanes == 1 || t.lanes >= t.tokens));  // a lane finishes a token
+          CHECK((t.lanes == 1 || t.lanes >= t.tokens));  // each token is completed by one lane
           CHECK(t.tile_tokens == t.tokens);
           CHECK((t.kernel == Int8Kernel::kRows) == (device.type == kCpu.type && device.subgroup_size != 0));
           CHECK((t.load_words == 8 ? piece % 32 == 0 : t.load_words == (t.kernel == Int8Kernel::kRows ? 4u : 0u)));
         } else {
           CHECK(t.workgroup == 128);
           CHECK(t.workgroup * 4 * t.tokens == t.tile_rows * t.tile_tokens);
-          CHECK((piece == 4096 || piece % (t.depth * 16) == 0));  // a step ends where a piece does
+          CHECK((piece == 4096 || piece % (t.depth * 16) == 0));  // steps divide a piece
         }
       }
     }
   }
 }
 
-TEST_CASE("a device that is a CPU shares nothing, a GPU shares what tokens have in common") {
+TEST_CASE("a CPU device uses no shared memory, a GPU shares weights between many tokens") {
   for (const uint32_t tokens : kSides) {
     for (const Int8Device& device : {kCpu, kScalarCpu}) {
       const Int8Tiling cpu = chooseInt8Tiling({device.type, 1024, device.subgroup_size}, {4096, tokens, 4096, 4096});
@@ -56,7 +56,7 @@ TEST_CASE("a device that is a CPU shares nothing, a GPU shares what tokens have 
   }
 }
 
-TEST_CASE("whole rows need rows for many invocations, and subgroups with a lane for every word of a load") {
+TEST_CASE("the whole-row kernel needs many rows, and subgroups with a lane for every word of a load") {
   const auto kernelOf = [](uint32_t subgroup_size, uint32_t rows, uint32_t batch) {
     return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {rows, 8, 64, 64, batch}).kernel;
   };
@@ -64,18 +64,18 @@ TEST_CASE("whole rows need rows for many invocations, and subgroups with a lane 
   CHECK(kernelOf(2, 256, 1) == Int8Kernel::kRegisters);
   CHECK(kernelOf(8, 252, 1) == Int8Kernel::kRegisters);
   CHECK(kernelOf(8, 64, 4) == Int8Kernel::kRows);
-  const auto turnOf = [](uint32_t subgroup_size, uint32_t cols, uint32_t piece) {
+  const auto loadWordsOf = [](uint32_t subgroup_size, uint32_t cols, uint32_t piece) {
     return chooseInt8Tiling({kCpu.type, 128, subgroup_size}, {256, 8, cols, piece}).load_words;
   };
-  CHECK(turnOf(8, 64, 64) == 8);
-  CHECK(turnOf(4, 64, 64) == 4);
-  CHECK(turnOf(16, 64, 32) == 8);
-  CHECK(turnOf(8, 64, 16) == 4);
-  CHECK(turnOf(8, 36, 36) == 4);
-  CHECK(turnOf(8, 48, 32) == 4);
+  CHECK(loadWordsOf(8, 64, 64) == 8);
+  CHECK(loadWordsOf(4, 64, 64) == 4);
+  CHECK(loadWordsOf(16, 64, 32) == 8);
+  CHECK(loadWordsOf(8, 64, 16) == 4);
+  CHECK(loadWordsOf(8, 36, 36) == 4);
+  CHECK(loadWordsOf(8, 48, 32) == 4);
 }
 
-TEST_CASE("tiles are no larger than the tokens there are, rounded up to a power of two") {
+TEST_CASE("tiles have at most the number of tokens, rounded up to a power of two") {
   CHECK(chooseInt8Tiling(kDiscrete, {64, 9, 64, 64}).tile_tokens == 16);
   CHECK(chooseInt8Tiling(kDiscrete, {64, 17, 64, 64}).tile_tokens == 32);
   CHECK(chooseInt8Tiling(kDiscrete, {64, 33, 64, 64}).tile_tokens == 64);
@@ -83,7 +83,7 @@ TEST_CASE("tiles are no larger than the tokens there are, rounded up to a power 
   CHECK(chooseInt8Tiling(kCpu, {64, 3, 64, 64}).tile_tokens == 4);
 }
 
-TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile") {
+TEST_CASE("cooperative matrices are used for many tokens and one scale per row, and fill a tile") {
   Int8MatrixTiling t;
   for (const Int8Matrix shape :
        {Int8Matrix{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
@@ -104,7 +104,7 @@ TEST_CASE("matrices are for many tokens and one scale per row, and fill a tile")
   }
 }
 
-TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or change nothing") {
+TEST_CASE("tuned tilings of int8 products fit the guaranteed minimum, or are refused") {
   const uint32_t values[] = {0, 1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 1u << 31};
   uint32_t taken = 0;
   for (const Int8Device& device : {kDiscrete, kCpu}) {
@@ -142,18 +142,18 @@ TEST_CASE("measured choices of int8 products fit the guaranteed minimum, or chan
   CHECK(taken > 50);
 }
 
-TEST_CASE("a workgroup makes codes of tokens itself where they are all its own and few beside its weights") {
+TEST_CASE("a workgroup quantizes tokens itself if no other workgroup needs them and they are few beside its weights") {
   const Int8Tiling registers = int8Registers(32, 2, 1);  // 128 rows of two tokens
   CHECK(prefersStaged(kDiscrete.type, registers, 2, 1000, 32000));
   CHECK_FALSE(prefersStaged(kDiscrete.type, registers, 2, 1000, 32001));
   CHECK(prefersStaged(kDiscrete.type, registers, 1, 1000, 64000));
-  CHECK_FALSE(prefersStaged(kDiscrete.type, registers, 3, 1000, 4));  // the third is another workgroup's
+  CHECK_FALSE(prefersStaged(kDiscrete.type, registers, 3, 1000, 4));  // the third token is another workgroup's
   CHECK_FALSE(prefersStaged(kCpu.type, registers, 1, 1000, 4));
   CHECK_FALSE(prefersStaged(kDiscrete.type, int8Tiles(1, {64, 8, 64, 64}), 1, 1000, 4));
 }
 
-TEST_CASE("room for tokens that a workgroup makes codes of: 16 bytes a run, a scale and a zero point each") {
-  // Beside the tiling's own 16 bytes, and three words of every invocation for the extremes.
+TEST_CASE("shared memory for tokens that a workgroup quantizes: 16 bytes a run, a scale and a zero point each") {
+  // Plus the tiling's own 16 bytes, and three words per invocation for the extremes.
   CHECK(stagedShared(int8Registers(32, 2, 1), 5) == 16 + 2 * (5 * 16 + 8) + 32 * 12);
   CHECK(stagedShared(int8Registers(128, 1, 32), 1u << 28) == 128 * 16 + (uint64_t(1) << 32) + 8 + 128 * 12);
 }

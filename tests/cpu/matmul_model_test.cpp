@@ -1,4 +1,4 @@
-// Products on the CPU against sums in double precision of what dequantizing gives, and numbers worked out by hand.
+// Products on the CPU against sums of dequantized weights in double precision, and against values worked out by hand.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -17,8 +17,8 @@ using namespace nib::tests;
 
 namespace {
 
-// The reference adds in double, so but for the last rounding it is exact: what an error of half an ulp is of the bound.
-double share(const NibMatmulDesc& d) {
+// The reference accumulates in double, so only its last rounding is inexact: half an ulp, as a fraction of the bound.
+double allowedFraction(const NibMatmulDesc& d) {
   const bool rounded_once = d.result_type == NIB_TYPE_F32 && d.activation < NIB_ACTIVATION_GELU;
   return rounded_once ? 0.51 / (d.cols + 2.0) : 1.0;
 }
@@ -33,7 +33,7 @@ void checkCases(uint32_t format) {
     selftest::Images after = before;
     selftest::runReference(c, memory, after);
     const selftest::Farthest worst = selftest::farthest(c, memory, before, after.role[NIB_ROLE_OUTPUT].data());
-    CHECK_MESSAGE(worst.ratio <= share(c.as<NibMatmulDesc>()), worst.text(c, memory));
+    CHECK_MESSAGE(worst.ratio <= allowedFraction(c.as<NibMatmulDesc>()), worst.text(c, memory));
     CHECK(after.role[NIB_ROLE_WEIGHTS] == before.role[NIB_ROLE_WEIGHTS]);
     CHECK(after.role[NIB_ROLE_INPUT] == before.role[NIB_ROLE_INPUT]);
   }
@@ -82,7 +82,7 @@ void checkMemory() {
     if (!fits(shape)) return;
     const NibMatmulDesc d = describe(shape, w, turn);
     const model::Layout l = model::layoutOf(uint64_t(shape.rows) * (d.batch != 0 ? d.batch : 1), shape.cols, w);
-    // Rows of flat weights are whole groups and multiples of 32.
+    // Rows of flat weights consist of whole groups and are multiples of 32.
     if ((w.flags & NIB_WEIGHTS_FLAT) && (shape.cols % 32 != 0 || shape.cols % l.group != 0)) return;
     checkWeightParts(check(d, l.blob_bytes), l);
   });
@@ -176,12 +176,12 @@ NIB_DEFINE_OP_TEST(matmul, .memory = checkMemory, .refusals = checkRefusals)
 
 TEST_CASE("matmul of dense weights is the sum of products in double precision") { checkCases(NIB_FORMAT_DENSE); }
 
-TEST_CASE("matmul of every format is the sum of products of what dequantizing gives") {
+TEST_CASE("matmul of every format is the sum of products of the dequantized weights") {
   for (const model::Format& format : model::formats()) checkCases(format.id);
 }
 
 // W = [[1, 2], [3, 4], [-5, 6]], x = [10, 1] and [0, -1]: sums 12, 34, -44 and -2, -4, -6.
-TEST_CASE("matmul adds bias, activates, adds what the output holds, in this order") {
+TEST_CASE("matmul adds the bias, applies the activation, adds the previous output, in this order") {
   NibMatmulDesc d = product(3, 2, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL;
   d.activation = NIB_ACTIVATION_RELU;
@@ -198,8 +198,7 @@ TEST_CASE("matmul adds bias, activates, adds what the output holds, in this orde
   CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
 }
 
-TEST_CASE(
-    "matmul of several matrices takes each one's rows, tokens and bias; fewer tokens leave the others' results alone") {
+TEST_CASE("matmul of a batch uses each matrix's rows, tokens and bias; fewer tokens leave other results unchanged") {
   NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.batch = 2;
   d.flags = NIB_PRODUCT_BIAS;
@@ -215,8 +214,8 @@ TEST_CASE(
   CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
 }
 
-// W = [[1, 2, 4, 8]], x = [1, 10, 100, 1000] and [3, 5, 7, 9]; column 2 meets none.
-TEST_CASE("matmul in order takes for column k the activation order[k], and 0 where there is none") {
+// W = [[1, 2, 4, 8]], x = [1, 10, 100, 1000] and [3, 5, 7, 9]; column 2 has no activation.
+TEST_CASE("matmul with an order multiplies column k by activation order[k], or 0 if that is out of range") {
   for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) {
     NibMatmulDesc d = product(1, 4, 2, selftest::denseWeights(NIB_TYPE_F32));
     d.flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_ORDER;
@@ -240,8 +239,8 @@ TEST_CASE("matmul in order takes for column k the activation order[k], and 0 whe
   }
 }
 
-// Codes 0x38, 0x40, 0xb8 of E4M3 are 1, 2 and -1; 0x3c, 0x40, 0xbc of E5M2 too. Scales 3 and 1/2 of the tokens.
-TEST_CASE("matmul of codes decodes each token with its own scale, to the type that is asked for") {
+// Codes 0x38, 0x40, 0xb8 of E4M3 are 1, 2 and -1, as are 0x3c, 0x40, 0xbc of E5M2. The tokens' scales are 3 and 1/2.
+TEST_CASE("matmul of codes decodes each token with its own scale, to the input's type") {
   for (const uint32_t format : {NIB_FORMAT_FP8, NIB_FORMAT_FP8_E5M2}) {
     if (nibFormatById(format) == nullptr) continue;
     NibMatmulDesc d = product(2, 3, 2, selftest::denseWeights(NIB_TYPE_F32));
@@ -254,7 +253,7 @@ TEST_CASE("matmul of codes decodes each token with its own scale, to the type th
     CHECK(ranges.memory.range[NIB_ROLE_INPUT].size_bytes == 264);
     const bool e4m3 = format == NIB_FORMAT_FP8;
     const uint8_t one = e4m3 ? 0x38 : 0x3c, two = 0x40, minus = e4m3 ? 0xb8 : 0xbc;
-    // 0xff behind the last code is not read.
+    // 0xff after the last code is not read.
     const uint8_t codes[] = {one, two, minus, 0xff, minus, 0, two, 0xff};
     const float w[] = {1, 10, 100, 2, 0, -1}, scales[] = {3, 0.5f};
     std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
@@ -266,8 +265,8 @@ TEST_CASE("matmul of codes decodes each token with its own scale, to the type th
   }
 }
 
-// 448 * 256 is beyond fp16 and not beyond fp32; 1.125 * (1 + 2^-10) lies between two halves.
-TEST_CASE("matmul of codes rounds what they stand for to the input's type, beyond it to infinity") {
+// 448 * 256 exceeds fp16 but not fp32; 1.125 * (1 + 2^-10) is between two halves.
+TEST_CASE("matmul of codes rounds decoded values to the input's type, beyond its range to infinity") {
   if (nibFormatById(NIB_FORMAT_FP8) == nullptr) return;
   for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16}) {
     NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
@@ -288,7 +287,7 @@ TEST_CASE("matmul of codes rounds what they stand for to the input's type, beyon
   }
 }
 
-TEST_CASE("matmul of codes of several matrices takes each one's tokens; fewer tokens leave the others' results alone") {
+TEST_CASE("matmul of codes in a batch uses each matrix's tokens; fewer tokens leave other results unchanged") {
   if (nibFormatById(NIB_FORMAT_FP8) == nullptr) return;
   NibMatmulDesc d = product(1, 1, 2, selftest::denseWeights(NIB_TYPE_F32));
   d.batch = 2;
@@ -309,7 +308,7 @@ TEST_CASE("matmul of codes of several matrices takes each one's tokens; fewer to
   CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
 }
 
-TEST_CASE("matmul's activations at points known from tables") {
+TEST_CASE("matmul's activations at tabulated points") {
   struct Point {
     uint32_t activation;
     float x;

@@ -1,4 +1,4 @@
-// Tile sizes follow from limits alone, and respect them.
+// Tile sizes respect the device's limits.
 #include <doctest/doctest.h>
 
 #include <initializer_list>
@@ -15,7 +15,7 @@ bool isPower(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
 }  // namespace
 
-TEST_CASE("matvec's tiles cover every column once and keep to the kernel's limits") {
+TEST_CASE("matvec's tiles cover every column and respect the kernel's limits") {
   for (const uint32_t type : {kCpu, kDiscrete}) {
     for (const uint32_t subgroup : {0u, 4u, 32u, 64u, 128u}) {
       for (const uint32_t workgroup : {32u, 64u, 128u}) {
@@ -47,7 +47,7 @@ TEST_CASE("matvec's tiles cover every column once and keep to the kernel's limit
   }
 }
 
-TEST_CASE("few rows are cut along their columns on devices that would idle, many rows never") {
+TEST_CASE("few rows are split along their columns to fill the device, many rows never") {
   CHECK(columnParts({6, 20000, 1, 1, 16, 8}) > 1);
   CHECK(columnParts({6, 20000, 9, 1, 16, 8}) == 1);
   CHECK(columnParts({4096, 4096, 1, 1, 16, 8}) == 1);
@@ -55,7 +55,7 @@ TEST_CASE("few rows are cut along their columns on devices that would idle, many
 }
 
 TEST_CASE(
-    "matmul's tiles fit shared memory, workgroup and the register tile of an invocation; CPUs and few tokens have "
+    "matmul's tiles fit shared memory, the workgroup and the registers of an invocation; CPUs and few tokens have "
     "none") {
   CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kCpu, 128, 0, false}, 32768).rows == 0);
   CHECK(chooseMatmul({4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 0, false}, 32768).rows == 0);
@@ -95,10 +95,10 @@ TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit t
     }
   }
   CHECK(chooseMatmulHalf(16, 16, 16, 128, 128, 16384).workgroup == 0);  // two subgroups do not fit
-  CHECK(chooseMatmulHalf(16, 16, 64, 32, 1024, 32768).workgroup == 0);  // more columns than a step has
+  CHECK(chooseMatmulHalf(16, 16, 64, 32, 1024, 32768).workgroup == 0);  // a matrix has more columns than a step
 }
 
-TEST_CASE("measured choices of matvec keep to the kernel's limits, or change nothing") {
+TEST_CASE("tuned tiles of matvec respect the kernel's limits, or are refused") {
   const uint32_t values[] = {0, 1, 2, 3, 4, 5, 8, 16, 17, 32, 64, 128, 256, 1u << 31};
   uint32_t taken = 0;
   for (const uint32_t subgroup : {0u, 8u, 32u}) {
@@ -133,22 +133,22 @@ TEST_CASE("measured choices of matvec keep to the kernel's limits, or change not
   CHECK(taken > 100);
 }
 
-TEST_CASE("measured choices of matmul are tiles that fit, or none") {
+TEST_CASE("tuned tiles of matmul fit the device, or are refused") {
   const ProductShape shape{4096, 4096, 512, 1, 16, 8};
   MatmulTiles t{};
-  CHECK(tuneMatmul(1, shape, {kCpu, 128, 0, false}, 32768, &t));  // a CPU may share, if it was measured to be faster
+  CHECK(tuneMatmul(1, shape, {kCpu, 128, 0, false}, 32768, &t));  // tuning may choose shared memory on a CPU
   CHECK(t.tokens == 64);
   CHECK(tuneMatmul(0, shape, {kDiscrete, 128, 32, false}, 32768, &t));
   CHECK(t.rows == 0);
   t.rows = 7;
-  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 64, 32, false}, 32768, &t));  // its workgroup
-  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 128, 32, false}, 4096, &t));  // its shared memory
+  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 64, 32, false}, 32768, &t));  // the workgroup is too small
+  CHECK_FALSE(tuneMatmul(1, shape, {kDiscrete, 128, 32, false}, 4096, &t));  // too little shared memory
   CHECK_FALSE(tuneMatmul(kMatmulTileCount + 1, shape, {kDiscrete, 128, 32, false}, 32768, &t));
   CHECK_FALSE(tuneMatmul(1, {4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 32, false}, 32768, &t));
   CHECK(t.rows == 7);
 }
 
-TEST_CASE("a device that is a CPU decodes for four tokens, and of many tokens for four rows") {
+TEST_CASE("a CPU device uses register tiles of eight results for few tokens, of four rows by four tokens for many") {
   const MatvecTiles few = chooseMatvec({4096, 4096, 8, 1, 16, 8}, {kCpu, 64, 8, false});
   CHECK(few.rows * few.tokens == 8);
   CHECK(few.lanes == 1);
@@ -158,7 +158,7 @@ TEST_CASE("a device that is a CPU decodes for four tokens, and of many tokens fo
   CHECK(many.lanes == 1);
 }
 
-TEST_CASE("whole rows: on CPUs with many rows, whose subgroups have a lane for every four columns of a load") {
+TEST_CASE("the whole-row kernel needs a CPU, many rows, and subgroups with a lane for every four columns of a load") {
   uint32_t whole = 0;
   for (const uint32_t type : {kCpu, kDiscrete}) {
     for (const uint32_t subgroup : {0u, 4u, 8u, 16u}) {
@@ -191,13 +191,13 @@ TEST_CASE("whole rows: on CPUs with many rows, whose subgroups have a lane for e
   CHECK(whole > 100);
 }
 
-TEST_CASE("whole rows are taken where they were measured, on a device that has the kernel") {
+TEST_CASE("tuning may choose the whole-row kernel, on a device that has it") {
   const ProductShape shape{300, 4000, 40, 1, 16, 10};
   const ProductDevice has{kDiscrete, 64, 8, true}, has_not{kDiscrete, 64, 8, false}, narrow{kDiscrete, 64, 2, true};
   MatvecTiles t{};
   const uint32_t good[4] = {0, 4, 16, 4};
   CHECK(tuneMatvec(good, shape, has, &t));
-  CHECK((t.lanes == 0 && t.tokens == 16 && t.unit == 2 && t.load_runs == 2));  // four runs would be of two groups
+  CHECK((t.lanes == 0 && t.tokens == 16 && t.unit == 2 && t.load_runs == 2));  // four runs would span two groups
   CHECK_FALSE(tuneMatvec(good, shape, has_not, &t));
   CHECK_FALSE(tuneMatvec(good, shape, narrow, &t));
   for (const auto& bad :

@@ -1,5 +1,5 @@
-// Scales that are means of magnitudes lie as near to the true mean as nibble.h says: in fp64, whose own error is 2^-29
-// of what is allowed.
+// Scales that are means of magnitudes are within nibble.h's bound of the true mean. The test computes it in fp64, whose
+// own error is 2^-29 of the bound.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -16,7 +16,7 @@ using namespace nib::tests;
 
 namespace {
 
-// Largest error of the scales of a ternary matrix's rows, by what it may be.
+// The largest error of the row scales of a ternary matrix, divided by the bound.
 double worstOf(uint32_t rows, uint32_t cols, const std::vector<uint32_t>& patterns) {
   const NibQuantizeDesc d = quantizeDesc(rows, cols, weights(NIB_FORMAT_TERNARY, NIB_GRANULARITY_ROW, 0));
   Ranges ranges(asOp(d));
@@ -26,7 +26,7 @@ double worstOf(uint32_t rows, uint32_t cols, const std::vector<uint32_t>& patter
   REQUIRE(ranges.run(rows) == NIB_SUCCESS);
   double worst = 0;
   for (uint32_t row = 0; row < rows; ++row) {
-    double sum = 0, rest = 0, largest = 0;  // Kahan's: the sum is as if exact
+    double sum = 0, rest = 0, largest = 0;  // Kahan summation: practically exact
     for (uint32_t col = 0; col < cols; ++col) {
       const double v = std::fabs(model::valueOf(NIB_TYPE_F32, patterns[size_t(row) * cols + col]));
       largest = std::max(largest, v);
@@ -35,10 +35,10 @@ double worstOf(uint32_t rows, uint32_t cols, const std::vector<uint32_t>& patter
       sum = next;
     }
     const double mean = sum / cols;
-    if (!(mean >= 0x1p-119 && mean <= 0x1p125)) continue;  // other rules hold there
+    if (!(mean >= 0x1p-119 && mean <= 0x1p125)) continue;  // other rules apply there
     float found;
     std::memcpy(&found, ranges.scales() + row * 4, sizeof found);
-    // Products of two roundings are far below the last factor.
+    // The last factor covers products of two rounding errors.
     const double allowed = (0x1p-23 * std::exp2(std::ilogb(largest)) + 3 * 0x1p-24 * mean) * (1 + 0x1p-20);
     CHECK(allowed < 0x1p-21 * largest);
     worst = std::max(worst, std::fabs(double(found) - mean) / allowed);
@@ -48,7 +48,7 @@ double worstOf(uint32_t rows, uint32_t cols, const std::vector<uint32_t>& patter
 
 }  // namespace
 
-TEST_CASE("means of magnitudes lie within their bound") {
+TEST_CASE("means of magnitudes are within their bound") {
   if (nibFormatById(NIB_FORMAT_TERNARY) == nullptr) return;
   double worst = 0;
   uint64_t seed = 500;
@@ -60,10 +60,10 @@ TEST_CASE("means of magnitudes lie within their bound") {
       worst = std::max(worst, worstOf(rows, cols, selftest::makeValues(recipe, uint64_t(rows) * cols, ++seed)));
     }
   }
-  // All half a unit above one, which is as far as rounding parts goes.
+  // Every element is half a unit above one: the largest rounding error of each term.
   std::vector<uint32_t> halves(4096, 0x3f800001u);
   worst = std::max(worst, worstOf(16, 256, halves));
   MESSAGE("largest error of a mean / bound: " << worst);
   CHECK(worst <= 1.0);
-  CHECK(worst > 0.5);  // else the bound says little
+  CHECK(worst > 0.5);  // the bound is tight
 }

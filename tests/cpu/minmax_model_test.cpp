@@ -1,4 +1,4 @@
-// Min/max against the definition in double precision (model.h), and its rules one by one.
+// Min/max against the definition in double precision (model.h), and each rule in a test of its own.
 #include <doctest/doctest.h>
 
 #include <limits>
@@ -24,7 +24,7 @@ NibMinMaxDesc minmaxDesc(uint32_t rows, uint32_t cols, NibGranularity granularit
   return d;
 }
 
-// The four words of each extent of a matrix of patterns.
+// The four words of each extent of a matrix of bit patterns.
 template <class T>
 std::vector<uint32_t> extents(const NibMinMaxDesc& d, const std::vector<T>& patterns, uint32_t count) {
   Ranges ranges(asOp(d));
@@ -108,31 +108,31 @@ TEST_CASE("minmax treats negative zero and denormals as positive zero") {
   CHECK(extents(d, Words{kSign, kSign, kSign, kSign}, 1) == Words{0, 0, 0, 0});
   CHECK(extents(d, Words{kSign, 0, kSign, 0}, 1) == Words{0, 0, 0, 0});
   CHECK(extents(d, Words{0x807fffffu, 0x00000001u, 0x007fffffu, kSign}, 1) == Words{0, 0, 0, 0});
-  // The smallest normal numbers count, and a denormal beside them does not hide the zero it stands for.
+  // The smallest normal numbers keep their values, and a denormal beside them counts as zero.
   CHECK(extents(d, Words{0x00800000u, 0x00800001u, 0x00000001u, 0x00800002u}, 1) ==
         Words{0, 0x00800002u, 0x00800002u, 0});
   CHECK(extents(d, Words{0x80800000u, 0x80800001u, 0x80800000u, 0x80800003u}, 1) ==
         Words{0x80800003u, 0x80800000u, 0x00800003u, 0});
 }
 
-TEST_CASE("minmax counts non-finite values apart, and gives zeros where nothing is finite") {
+TEST_CASE("minmax counts non-finite values separately, and gives zeros if no value is finite") {
   const NibMinMaxDesc d = minmaxDesc(1, 4, NIB_GRANULARITY_TENSOR);
   CHECK(extents(d, Words{kNan, kNan | kSign, kInf, kInf | kSign}, 1) == Words{0, 0, 0, 4});
   CHECK(extents(d, Words{kNan, kOne, kInf, kTwo}, 1) == Words{kOne, kTwo, kTwo, 2});
-  // A signalling NaN and one with all bits set are no numbers either.
+  // A signalling NaN and a NaN with all bits set are NaNs too.
   CHECK(extents(d, Words{0x7f800001u, kOne | kSign, 0xffffffffu, kTwo | kSign}, 1) ==
         Words{kTwo | kSign, kOne | kSign, kTwo, 2});
   // The largest finite values are finite.
   CHECK(extents(d, Words{0x7f7fffffu, 0xff7fffffu, 0, 0}, 1) == Words{0xff7fffffu, 0x7f7fffffu, 0x7f7fffffu, 0});
 }
 
-TEST_CASE("minmax of one sign does not pull zero in") {
+TEST_CASE("minmax of values of one sign does not include zero") {
   const NibMinMaxDesc d = minmaxDesc(1, 2, NIB_GRANULARITY_TENSOR);
   CHECK(extents(d, Words{kOne, kTwo}, 1) == Words{kOne, kTwo, kTwo, 0});
   CHECK(extents(d, Words{kOne | kSign, kTwo | kSign}, 1) == Words{kTwo | kSign, kOne | kSign, kTwo, 0});
 }
 
-TEST_CASE("minmax per row and per column put extent i at index i") {
+TEST_CASE("minmax per row and per column writes extent i at index i") {
   // 1 -2 | NaN 2: rows, then columns.
   const Words matrix{kOne, kTwo | kSign, kNan, kTwo};
   CHECK(extents(minmaxDesc(2, 2, NIB_GRANULARITY_ROW), matrix, 2) ==
@@ -141,7 +141,7 @@ TEST_CASE("minmax per row and per column put extent i at index i") {
         Words{kOne, kOne, kOne, 1, kTwo | kSign, kTwo, kTwo, 0});
 }
 
-TEST_CASE("minmax reads half denormals as the numbers they are, bfloat16 denormals as zero") {
+TEST_CASE("minmax keeps half denormals, and reads bfloat16 denormals as zero") {
   // Half 0x8001 = -2^-24 = fp32 0xb3800000; 0x03ff = 1023 * 2^-24 = 1.998046875 * 2^-15: 0x387fc000.
   CHECK(extents(minmaxDesc(1, 2, NIB_GRANULARITY_TENSOR, NIB_TYPE_F16), std::vector<uint16_t>{0x8001, 0x03ff}, 1) ==
         Words{0xb3800000u, 0x387fc000u, 0x387fc000u, 0});
@@ -151,7 +151,7 @@ TEST_CASE("minmax reads half denormals as the numbers they are, bfloat16 denorma
         Words{0x477fe000u, 0x477fe000u, 0x477fe000u, 1});
 }
 
-TEST_CASE("minmax with a stride skips what lies between rows") {
+TEST_CASE("minmax with a stride skips the elements between rows") {
   NibMinMaxDesc d = minmaxDesc(2, 1, NIB_GRANULARITY_TENSOR);
   d.source_stride = 3;
   CHECK(extents(d, Words{kOne, kNan, 0x7f7fffffu, kTwo}, 1) == Words{kOne, kTwo, kTwo, 0});

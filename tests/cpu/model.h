@@ -1,6 +1,6 @@
-// The numbers of quantization from their definition, in double precision: an oracle that shares no arithmetic and no
-// values with the library. Why double is enough: operands are fp32 values of 24 bits, so a product (48 bits) is exact
-// in a double, and a double quotient or sum rounded again to 24 bits is the correctly rounded one: 53 >= 2 * 24 + 2.
+// Quantization by its definition, in double precision: a model that shares no arithmetic and no values with the
+// library. Double is enough: operands are fp32 values of 24 bits, so a product (48 bits) is exact in a double, and a
+// double quotient or sum rounded again to 24 bits is correctly rounded: 53 >= 2 * 24 + 2.
 #ifndef NIB_TESTS_MODEL_H
 #define NIB_TESTS_MODEL_H
 
@@ -15,7 +15,7 @@
 
 namespace nib::model {
 
-// The integer nearest to v, ties to even, whatever the rounding mode.
+// The integer nearest to v, ties to even, in any rounding mode.
 inline double halfEven(double v) {
   const double below = std::floor(v);
   const double rest = v - below;
@@ -72,7 +72,7 @@ inline double valueOf(uint32_t type, uint32_t bits) {
   return floatOfBits(wide);
 }
 
-// The pattern of a value that is one of the type's, infinite or NaN. -0 keeps its sign; bfloat16 denormals become
+// The bit pattern of a value of the type, infinity or NaN. -0 keeps its sign; bfloat16 denormals become
 // zeros; 0 as a power of two is 0.
 inline uint32_t bitsOf(uint32_t type, double v) {
   if (type == NIB_TYPE_E8M0) return v == 0.0 ? 0u : uint32_t(std::ilogb(v) + 127);
@@ -91,7 +91,7 @@ inline uint32_t bitsOf(uint32_t type, double v) {
   return sign | (uint32_t(exponent + 14) << 10 | uint32_t(fraction * 2048.0 - 1024.0));
 }
 
-// a/b at 24 bits with an unbounded exponent, then the largest fp32 from 2^128 on, and 0 below 2^-126.
+// a/b rounded to 24 bits with an unbounded exponent; from 2^128 on the largest fp32, below 2^-126 zero.
 inline double quotient(double a, double b) {
   if (a == 0.0) return 0.0;
   int exponent;
@@ -105,10 +105,10 @@ enum class Kind {
   kAffine,          // (code - zero) * scale
   kCodebook,        // a table, ascending, * absmax
   kSignedCodebook,  // sign and a table of magnitudes * absmax
-  kTernary,         // affine codes of two bits but the lowest * the mean magnitude, or absmax
+  kTernary,         // affine 2-bit codes without the lowest * the mean magnitude, or absmax
   kBinary,          // a sign * the mean magnitude
   kFloat,           // sign, exponent and mantissa, * scale
-  kGgml             // ggml's blocks, by their own rule
+  kGgml             // ggml's blocks, by ggml's rules
 };
 
 // The bits of a small float: value = 2^(e - bias) * 1.m, or 2^(1 - bias) * 0.m.
@@ -117,25 +117,25 @@ struct SmallFloat {
   uint32_t last;  // magnitude of the largest finite code
 };
 
-// What scales of ggml's blocks are found from.
+// The source of the scale of ggml's blocks.
 enum class GgmlScale {
-  kExtreme,  // the element of the largest size, whose sign the scale has
+  kExtreme,  // the element of the largest magnitude; the scale has the opposite sign
   kRange,    // largest and smallest element; the smallest is the block's minimum
-  kAbsmax    // the largest size
+  kAbsmax    // the largest magnitude
 };
 
-// What tells formats apart, written down in tests/golden/NAME_test.cpp: width, usual group and whether there are zero
-// points come from the public description, which format_lookup_test.cpp and golden tests hold to literal values.
+// The properties of a format, defined in tests/golden/NAME_test.cpp. Width, default group size and zero points come
+// from the public description, which format_lookup_test.cpp and the golden tests compare with literal values.
 struct FormatModel {
   Kind kind = Kind::kAffine;
   bool twos_complement = false;  // stored codes; else unsigned or offset binary
-  SmallFloat small = {};         // of kFloat
-  // Of kCodebook the values of all codes, ascending; of kSignedCodebook the magnitudes of codes without their sign.
+  SmallFloat small = {};         // for kFloat
+  // For kCodebook the values of all codes, ascending; for kSignedCodebook the magnitudes of codes without their sign.
   const float* values = nullptr;
-  // Of kSignedCodebook: what parts magnitudes, ascending, and the codes that they part, one more.
+  // For kSignedCodebook: the thresholds between magnitudes, ascending, and the codes by ascending magnitude (one more).
   const float* thresholds = nullptr;
   const uint32_t* ascending = nullptr;
-  GgmlScale ggml = GgmlScale::kExtreme;  // of kGgml
+  GgmlScale ggml = GgmlScale::kExtreme;  // for kGgml
 };
 
 // Defines the model of a format of kernels.list, in its golden test.
@@ -148,7 +148,7 @@ struct FormatModel {
 struct Format : FormatModel {
   uint32_t id;
   uint32_t bits;
-  uint32_t usual_group;  // what a group size of 0 means; 0 = nothing
+  uint32_t usual_group;  // the meaning of a group size of 0; 0 = not allowed
 
   double levels() const { return double((1u << bits) - 1u); }
   double middle() const { return double(1u << (bits - 1u)); }
@@ -183,7 +183,7 @@ inline const std::vector<Format>& formats() {
   return list;
 }
 
-// Those whose scales are shared in every way, and given too.
+// The formats with every granularity and with given scales.
 inline const std::vector<Format>& scaledFormats() {
   static const std::vector<Format> list = [] {
     std::vector<Format> scaled;
@@ -209,7 +209,7 @@ inline double codebookThreshold(const Format& format, uint32_t code) {
   return double(float((double(format.values[code]) + double(format.values[code + 1])) / 2.0));
 }
 
-// The magnitude that a code of a format with signs stands for.
+// The magnitude of a code of a sign-magnitude format.
 inline double magnitudeOf(const Format& format, uint32_t code) {
   const uint32_t magnitude = code & ((1u << (format.bits - 1u)) - 1u);
   if (format.kind == Kind::kSignedCodebook) return double(format.values[magnitude]);
@@ -220,7 +220,7 @@ inline double magnitudeOf(const Format& format, uint32_t code) {
   return std::ldexp((1 << f.mantissa_bits) + mantissa, exponent - f.bias - f.mantissa_bits);
 }
 
-// The nearest magnitude's code, ties to the even code; beyond the largest it.
+// The code of the nearest magnitude, ties to the even code; beyond the largest magnitude its code.
 inline uint32_t nearestMagnitude(const Format& format, double y) {
   uint32_t code = 0;
   for (; code < format.small.last; ++code) {
@@ -230,7 +230,7 @@ inline uint32_t nearestMagnitude(const Format& format, double y) {
   return code;
 }
 
-// v rounded to 24 bits as if exponents had no end, then 0 below 2^-126 and the largest fp32 beyond.
+// v rounded to 24 bits with an unbounded exponent; below 2^-126 zero, from 2^128 on the largest fp32.
 inline double roundProduct(double v) {
   if (v == 0.0) return v;
   int exponent;
@@ -245,7 +245,7 @@ struct Extent {
   double max = -INFINITY;
   uint32_t nonfinite = 0;
 
-  void meet(double v) {
+  void add(double v) {
     if (!std::isfinite(v)) {
       ++nonfinite;
       return;
@@ -255,8 +255,8 @@ struct Extent {
   }
   bool empty() const { return min > max; }
 
-  // The mean of magnitudes, after all are met: multiples of 2^-22 of the largest's power of two, halves up; the sum and
-  // the count are rounded to fp32. At most 2^30 of them, so that their sum is exact.
+  // The mean of magnitudes, in a second pass after all add() calls: magnitudes are multiples of 2^-22 of the largest's
+  // power of two, rounded half up; the sum and the count are rounded to fp32. At most 2^30 elements keep the sum exact.
   double units = 0;
   uint32_t count = 0;
 
@@ -274,15 +274,15 @@ struct Extent {
 };
 
 struct Scale {
-  double value = 0;       // the stored one, 0 for the zero group
+  double value = 0;       // the stored value, 0 for the zero group
   double reciprocal = 0;  // quotient(1, value)
   double zero = 0;        // unsigned form; unused by codebooks; ggml's minimum
   uint32_t saturated = 0;
 };
 
-// A block of ggml's, from the text of formats.md: d = m / -8 (-16) with m the first element of the largest size; or
-// d = (max - min) / 15 (31), with the minimum; or d = absmax / 127. Codes with 1/d, d as it was before it became a
-// half, unless that is 0 (codes of 0) or too large (the largest half is then used).
+// A block of ggml's formats, from the text of formats.md: d = m / -8 (-16) with m the first element of the largest
+// magnitude; or d = (max - min) / 15 (31), with the minimum; or d = absmax / 127. Codes use 1/d with d before its
+// rounding to half, unless the half is 0 (all codes are those of 0) or d is too large (the largest half is used).
 struct GgmlBlock {
   Scale scale;
   std::vector<uint32_t> codes;  // stored form
@@ -360,7 +360,7 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   if (weights.scale_type == NIB_TYPE_E8M0) {
     const double absmax = std::fmax(-low, high);
     if (absmax == 0.0) return usable(0.0, 0.0);
-    // The standard's floor(log2), or what the other rules take instead; over the largest power of two among the codes.
+    // The standard's floor(log2), or the other rules' power of two, divided by the largest power of two of the codes.
     const uint32_t rule = weights.flags & NIB_WEIGHTS_SCALE_RULE;
     const double largest = magnitudeOf(format, format.small.last), of_codes = std::exp2(std::ilogb(largest));
     const double floor2 = std::exp2(std::ilogb(absmax));
@@ -381,7 +381,7 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   } else if (format.kind != Kind::kAffine) {
     found = std::fmax(-low, high);
   } else if (asymmetric) {
-    // Halves below 2^-126 are flushed; their difference is rounded once.
+    // max / 2 and min / 2 below 2^-126 are flushed; their difference is rounded once.
     const double a = high / 2 < 0x1p-126 ? 0.0 : high / 2, b = -low / 2 < 0x1p-126 ? 0.0 : -low / 2;
     found = quotient(double(float(a + b)), format.levels() / 2);
   } else {
@@ -399,11 +399,11 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   return scale;
 }
 
-// The unsigned code of an element; of a non-finite one the code of 0.
+// The unsigned code of an element; the code of 0 for a non-finite element.
 inline uint32_t encode(const Format& format, const NibWeights& weights, const Scale& scale, double x) {
   if (!std::isfinite(x)) x = 0.0;
   const double product = x * scale.reciprocal;
-  const double y = std::fabs(product) < 1e6 ? double(float(product)) : product;  // far beyond every range: clamped
+  const double y = std::fabs(product) < 1e6 ? double(float(product)) : product;  // beyond 1e6 it is clamped in any case
   if (format.kind == Kind::kBinary) return x < 0.0 && scale.reciprocal != 0.0 ? 0 : 1;
   if (format.kind == Kind::kTernary) return uint32_t(2.0 + std::fmax(std::fmin(halfEven(y), 1.0), -1.0));
   if (format.kind == Kind::kFloat) {
@@ -430,7 +430,7 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
   return uint32_t(std::fmax(std::fmin(q, format.levels()), narrow ? 1.0 : 0.0));
 }
 
-// The value of an unsigned code, rounded once to fp32, whose largest value stands for what lies beyond.
+// The value of an unsigned code, rounded once to fp32 and saturated to its largest value.
 inline double decode(const Format& format, const Scale& scale, uint32_t code) {
   if (scale.value == 0.0 && format.kind != Kind::kGgml) return 0.0;
   if (format.kind == Kind::kCodebook) return double(float(double(format.values[code]) * scale.value));

@@ -1,5 +1,4 @@
-// Whole ops by model.h: what every byte of every range must be after a run, from the header's description of the
-// layout alone.
+// Whole ops by model.h: every byte of every range after a run, from the header's description of the layout alone.
 #ifndef NIB_TESTS_MODEL_OPS_H
 #define NIB_TESTS_MODEL_OPS_H
 
@@ -39,7 +38,7 @@ inline uint64_t roundUp(uint64_t value, uint64_t step) {
 struct Layout {
   const Format* format;
   uint64_t rows, cols;  // FLAT: one row
-  uint64_t group;       // neighbours of a row with one scale
+  uint64_t group;       // elements of a row that share a scale
   uint64_t scales_per_row, scale_count;
   uint64_t row_bytes;
   uint64_t codes_bytes, scales_offset, scales_bytes, zeros_offset, zeros_bytes, blob_bytes;
@@ -65,7 +64,7 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   }
   l.scales_per_row = roundUp(l.cols, l.group) / l.group;
   l.scale_count = l.by_tensor ? 1 : l.by_column ? l.cols : l.rows * l.scales_per_row;
-  // Three bits: whole 32 codes.
+  // Three bits: rows are multiples of 32 codes.
   l.row_bytes = roundUp(l.cols * l.format->bits, 32 % l.format->bits == 0 ? 32 : 32 * l.format->bits) / 8;
   l.codes_bytes = l.rows * l.row_bytes;
   l.scales_bytes = roundUp(l.scale_count * sizeOf(w.scale_type), 4);
@@ -84,8 +83,8 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   return l;
 }
 
-// The dynamic map as its constants say; nested_test.cpp holds them to the definition.
-inline double mapped(uint32_t code) {
+// The dynamic map from the library's constants; nested_test.cpp compares these with the definition.
+inline double mapValue(uint32_t code) {
   static const uint32_t kMap[256] = {NIB_DYNAMIC_MAP};
   return floatOfBits(kMap[code]);
 }
@@ -100,7 +99,7 @@ inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, 
                  block = load(blob + l.nested_offset, NIB_TYPE_F32, 1 + index / 256);
     const double usable_block = block > 0 ? ordinaryOrZero(block) : 0.0;
     Scale scale;
-    scale.value = ordinaryOrZero(fp32(flushed(fp32(mapped(blob[l.scales_offset + index]) * usable_block)) + offset));
+    scale.value = ordinaryOrZero(fp32(flushed(fp32(mapValue(blob[l.scales_offset + index]) * usable_block)) + offset));
     return scale;
   }
   const double value = load(blob + l.scales_offset, w.scale_type, index);
@@ -120,8 +119,9 @@ inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, 
   return usable(value, zero);
 }
 
-// Double quantization of all scales: their mean, of multiples of 2^-22 of the largest's power of two; in blocks of 256
-// the nearest entry of the map to what is left over the largest of it.
+// Double quantization of all scales: the offset is their mean, as multiples of 2^-22 of the largest's power of two;
+// each scale minus the offset, divided by the largest magnitude in its block of 256, becomes the nearest entry of the
+// map.
 inline void nest(const Layout& l, Bytes& blob, const std::vector<Scale>& scales) {
   double largest = 0;
   for (const Scale& scale : scales) largest = std::fmax(largest, scale.value);
@@ -139,13 +139,13 @@ inline void nest(const Layout& l, Bytes& blob, const std::vector<Scale>& scales)
     for (size_t i = first; i < end; ++i) {
       uint32_t code = 0;
       const double y = most == 0 ? 0.0 : fp32(flushed(fp32(scales[i].value - offset)) * quotient(1.0, most));
-      while (code < 255 && y > fp32((mapped(code) + mapped(code + 1)) / 2)) ++code;
+      while (code < 255 && y > fp32((mapValue(code) + mapValue(code + 1)) / 2)) ++code;
       blob[size_t(l.scales_offset + i)] = uint8_t(code);
     }
   }
 }
 
-// Adds a stored code to a row that began as zeros.
+// Adds a stored code to a row of zeros.
 inline void putCode(const Layout& l, Bytes& blob, uint64_t row, uint64_t col, uint32_t code) {
   for (uint32_t b = 0; b < l.format->bits; ++b) {
     const uint64_t bit = col * l.format->bits + b;
@@ -154,7 +154,7 @@ inline void putCode(const Layout& l, Bytes& blob, uint64_t row, uint64_t col, ui
   }
 }
 
-// blob and status: what they held before the run; afterwards what they must hold. status may be NULL.
+// blob and status: in, their contents before the run; out, the expected contents after it. status may be NULL.
 inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n, Bytes& blob, NibStatus* status) {
   const NibWeights& w = d.weights;
   const Layout l = layoutOf(d.rows, d.cols, w);
@@ -208,13 +208,13 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
     std::vector<Extent> extents(size_t(l.scale_count));
     for (uint64_t row = 0; row < rows; ++row) {
       for (uint64_t col = 0; col < l.cols; ++col) {
-        extents[size_t(l.scaleIndex(row, col))].meet(x[size_t(row * l.cols + col)]);
+        extents[size_t(l.scaleIndex(row, col))].add(x[size_t(row * l.cols + col)]);
       }
     }
     for (uint64_t i = 0; l.format->mean() && i < x.size(); ++i) {
       extents[size_t(l.scaleIndex(i / l.cols, i % l.cols))].addMagnitude(x[size_t(i)]);
     }
-    // Only the rows of the run have scales. Behind the last row of the blob is padding, zeros; other rows keep theirs.
+    // Only the rows of the run get scales; other rows keep theirs. The padding after the last row of the blob is zeros.
     const uint64_t count = l.by_tensor || l.by_column ? l.scale_count : rows * l.scales_per_row;
     for (uint64_t i = 0; i < count; ++i) {
       Scale& scale = scales[size_t(i)];
@@ -241,7 +241,7 @@ inline void quantize(const NibQuantizeDesc& d, const uint8_t* source, uint32_t n
   }
 }
 
-// result: what the output held before the run; afterwards what it must hold.
+// result: in, the output before the run; out, the expected output after it.
 inline void dequantize(const NibDequantizeDesc& d, const Bytes& blob, uint32_t n, Bytes& result) {
   const Layout l = layoutOf(d.rows, d.cols, d.weights);
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
@@ -259,7 +259,7 @@ inline void dequantize(const NibDequantizeDesc& d, const Bytes& blob, uint32_t n
       const double value = roundTo(d.result_type, decode(*l.format, scale, l.format->stored(code)));
       storeBits(&result[size_t((row * stride + col) * size)], size, bitsOf(d.result_type, value));
     }
-    // A shared last word is whole.
+    // The other half of a row's last word is written as zero.
     if (size == 2 && l.cols % 2 != 0) storeBits(&result[size_t((row * stride + l.cols) * 2)], 2, 0);
   }
 }
@@ -275,12 +275,12 @@ inline void minmax(const NibMinMaxDesc& d, const uint8_t* source, uint32_t n, By
       const uint64_t index = d.granularity == NIB_GRANULARITY_TENSOR ? 0
                              : d.granularity == NIB_GRANULARITY_ROW  ? row
                                                                      : col;
-      extents[size_t(index)].meet(load(source, d.source_type, row * stride + col));
+      extents[size_t(index)].add(load(source, d.source_type, row * stride + col));
     }
   }
   for (uint64_t i = 0; i < count; ++i) {
     const Extent& e = extents[size_t(i)];
-    // + 0.0 makes -0 +0.
+    // + 0.0 turns -0 into +0.
     const double min = e.empty() ? 0.0 : e.min + 0.0, max = e.empty() ? 0.0 : e.max + 0.0;
     uint8_t* at = &result[size_t(i * 16)];
     storeBits(at, 4, bitsOfFloat(float(min)));

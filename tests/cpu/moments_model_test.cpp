@@ -1,4 +1,4 @@
-// Moments against sums in extended precision, within the bound that the header states.
+// Moments against sums in long double, within the bound that the header states.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -32,7 +32,7 @@ struct Exact {
   uint32_t finite = 0, nonfinite = 0;
   double absmax = 0;
   Real sum = 0, magnitudes = 0, squares = 0;
-  void meet(double v) {
+  void add(double v) {
     if (!std::isfinite(v)) {
       ++nonfinite;
       return;
@@ -119,7 +119,7 @@ TEST_CASE("moments of every case of the shared list are exact or within their bo
     for (uint64_t row = 0; row < c.n; ++row) {
       for (uint64_t col = 0; col < d.cols; ++col) {
         const uint64_t tile = columns ? row / NIB_MOMENT_ROWS * d.cols + col : (row * d.cols + col) / NIB_MOMENT_TILE;
-        exact[size_t(tile)].meet(model::load(input.data(), d.source_type, row * stride + col));
+        exact[size_t(tile)].add(model::load(input.data(), d.source_type, row * stride + col));
         met = std::max(met, tile + 1);
       }
     }

@@ -1,14 +1,14 @@
-// What every op's tests/cpu/NAME_model_test.cpp proves beside its results, so that tests can walk the ops: the linker
-// asks for what an op lacks.
+// Checks that every op's tests/cpu/NAME_model_test.cpp defines beside its results, so that tests can iterate over the
+// ops. The link fails if an op lacks them.
 #ifndef NIB_TESTS_OP_TEST_H
 #define NIB_TESTS_OP_TEST_H
 
 namespace nib::tests {
 
 struct OpTest {
-  // nibGetMemory: the size of every range and the place of every part, by formulas that share nothing with the library.
+  // nibGetMemory: the size of every range and the offset of every part, by formulas independent of the library.
   void (*memory)();
-  // Every field of the description, wrong once.
+  // Every field of the description with a wrong value.
   void (*refusals)();
 };
 

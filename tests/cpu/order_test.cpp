@@ -1,4 +1,4 @@
-// Orders of columns from a GPTQ layer's group numbers.
+// Column orders from the group indices of a GPTQ layer.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -11,7 +11,7 @@ using namespace nib::tests;
 
 namespace {
 
-// Empty if it is refused.
+// Empty if the group indices are refused.
 std::vector<uint32_t> orderOf(const std::vector<uint32_t>& group_index, uint32_t group_size) {
   const uint32_t cols = uint32_t(group_index.size());
   std::vector<uint32_t> order(cols + 2, 0xa5a5a5a5u);
@@ -29,7 +29,7 @@ using Columns = std::vector<uint32_t>;
 
 }  // namespace
 
-TEST_CASE("an order has the columns of group after group, each group's in their own order") {
+TEST_CASE("an order lists the columns by group, and within a group in ascending order") {
   CHECK(orderOf({0, 0, 1, 1}, 2) == Columns{0, 1, 2, 3});
   CHECK(orderOf({1, 0, 1, 0}, 2) == Columns{1, 3, 0, 2});
   CHECK(orderOf({2, 0, 1, 2, 1, 0}, 2) == Columns{1, 5, 2, 4, 0, 3});
@@ -38,14 +38,14 @@ TEST_CASE("an order has the columns of group after group, each group's in their 
   CHECK(orderOf({0}, 1) == Columns{0});
 }
 
-TEST_CASE("the last group of an order may be short, and it alone") {
+TEST_CASE("only the last group of an order may be short") {
   CHECK(orderOf({1, 0, 0, 1, 0}, 3) == Columns{1, 2, 4, 0, 3});
   CHECK(orderOf({0, 2, 1, 1, 0}, 2) == Columns{0, 4, 2, 3, 1});
   CHECK(orderOf({0, 0}, UINT32_MAX) == Columns{0, 1});
   CHECK(orderOf({0, 1, 1, 1, 0}, 3).empty());
 }
 
-TEST_CASE("groups that are no groups of their size have no order") {
+TEST_CASE("group indices that do not form groups of the size are refused") {
   CHECK(orderOf({0, 0, 0, 1}, 2).empty());
   CHECK(orderOf({0, 0, 0, 0}, 2).empty());
   CHECK(orderOf({1, 1, 1, 1}, 2).empty());
@@ -70,8 +70,8 @@ TEST_CASE("an order of many columns is a stable sort by group") {
   }
 }
 
-// y = 1 * x0 + 2 * x1 + ... with groups 1, 0, 1, 0: weights are kept as columns 1, 3, 0, 2.
-TEST_CASE("a product of columns sorted by group is that of the columns as they were") {
+// y = 1 * x0 + 2 * x1 + ... with groups 1, 0, 1, 0: weights are stored as columns 1, 3, 0, 2.
+TEST_CASE("a product with columns sorted by group equals that of the original columns") {
   NibMatmulDesc d{};
   d.op = NIB_OP_MATMUL;
   d.desc_bytes = sizeof d;

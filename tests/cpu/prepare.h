@@ -1,4 +1,4 @@
-// Fills the ranges that a case of the shared lists reads.
+// Fills the ranges that a case of the shared list reads.
 #ifndef NIB_TESTS_PREPARE_H
 #define NIB_TESTS_PREPARE_H
 
@@ -9,13 +9,13 @@
 
 namespace nib::tests {
 
-// Scales that a program may hand over: ordinary ones of many sizes, and zeros, denormals, negative numbers, infinities
-// and NaNs among them.
+// Scales that an application may provide: ordinary ones of many magnitudes, and among them zeros, denormals, negative
+// numbers, infinities and NaNs.
 inline void fillScales(uint8_t* at, uint32_t type, size_t size_bytes, uint64_t seed) {
   selftest::Random random(seed ^ 0x5ca1e5u);
   const uint32_t bytes = type == NIB_TYPE_F32 ? 4 : 2;
   for (size_t i = 0; i < size_bytes / bytes; ++i) {
-    // As patterns of the type: an exponent near the middle, or anything.
+    // Bit patterns of the type: an exponent near the middle, or any pattern.
     uint32_t bits = type == NIB_TYPE_F32   ? 0x38000000u + (random.bits() & 0x0fffffffu)
                     : type == NIB_TYPE_F16 ? 0x1000u + (random.bits() & 0x3fffu)
                                            : 0x3800u + (random.bits() & 0x0fffu);
@@ -43,7 +43,7 @@ inline void prepare(const selftest::Case& c, Ranges& ranges) {
   }
 }
 
-// Edges of scales beside those that the lists have: around 2^-120 and of either sign.
+// More edge cases of scales than the lists have: around 2^-120 and of either sign.
 inline void fillEdgeScales(const selftest::Case& c, Ranges& ranges) {
   fillScales(ranges.scales(), c.weights()->scale_type, size_t(ranges.memory.part[NIB_PART_SCALES].size_bytes), c.seed);
 }

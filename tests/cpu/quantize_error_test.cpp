@@ -1,7 +1,6 @@
-// The error of quantizing is what theory says. Rounding a uniform source to steps of D leaves an error that is uniform
-// in
-// [-D/2, D/2]: its square has the mean D^2/12 and the variance D^4/80 - D^4/144 = D^4/180. The mean over n samples lies
-// within five of its deviations D^2/sqrt(180 n) of D^2/12 but for one seed in 1.7 million; the seeds here are fixed.
+// The quantization error matches theory. Rounding a uniform source to steps of D leaves an error that is uniform in
+// [-D/2, D/2]: its square has the mean D^2/12 and the variance D^4/80 - D^4/144 = D^4/180. The mean over n samples is
+// within five standard deviations D^2/sqrt(180 n) of D^2/12 except for one seed in 1.7 million; the seeds are fixed.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -21,7 +20,7 @@ namespace {
 constexpr uint32_t kRows = 256, kCols = 2048;
 constexpr size_t kSamples = size_t{kRows} * kCols;
 
-// Quantizes, dequantizes, and gives the mean squared error; *scale is that of the first group.
+// Quantizes and dequantizes; returns the mean squared error. *scale is the first group's.
 double meanSquaredError(const NibWeights& w, const std::vector<float>& x, double* scale) {
   const NibQuantizeDesc quantize = quantizeDesc(kRows, kCols, w);
   Ranges coded(asOp(quantize));
@@ -54,7 +53,7 @@ double integral(double from, double to, F f) {
   return sum * h / 3;
 }
 
-// A normal number by Box and Muller.
+// A normally distributed number by the Box-Muller transform.
 double normal(selftest::Random& random) {
   const double u = 1.0 - random.unit(), v = random.unit();
   return std::sqrt(-2 * std::log(u)) * std::cos(2 * 3.14159265358979323846 * v);
@@ -81,8 +80,8 @@ TEST_CASE("a uniform source quantized to affine codes has a mean squared error o
       selftest::Random random(++seed);
       std::vector<float> x(kSamples);
       for (float& v : x) v = float(mode.low + (mode.high - mode.low) * random.unit());
-      // The ends are met, so that the step is known: codes then cover the source exactly and no cell is cut, or, for
-      // asymmetric ones, what the zero point's rounding cuts off one end appears at the other.
+      // The source includes both ends, so that the step is known: codes then cover the source exactly and no cell is
+      // cut, or, for asymmetric ones, the part that the zero point's rounding cuts off one end appears at the other.
       x[0] = float(mode.low);
       x[1] = float(mode.high);
       double step = 0;
@@ -99,7 +98,7 @@ TEST_CASE("a uniform source quantized to affine codes has a mean squared error o
 TEST_CASE("a normal source quantized to NF4 has the error that integrating over the table's cells gives") {
   if (nibFormatById(NIB_FORMAT_NF4) == nullptr) return;
   const float* values = model::formatOf(NIB_FORMAT_NF4)->values;
-  // A standard normal source cut at +-a, the end met, in one block: absmax a. Cells between midpoints m of neighbouring
+  // A standard normal source cut at +-a, including a, in one block: absmax a. Cells between midpoints m of neighbouring
   // values v: the mean of (x - a v)^2 under the cut density, and its variance for the interval.
   for (const double a : {2.5, 3.0, 4.0}) {
     double mass = 0, mean = 0, square = 0;
@@ -126,7 +125,7 @@ TEST_CASE("a normal source quantized to NF4 has the error that integrating over 
     INFO("absmax ", a, ": error ", error, ", integral ", mean);
     CHECK(scale == a);
     CHECK(std::fabs(error - mean) < 5 * std::sqrt(variance / double(kSamples)));
-    // The interval is narrow enough to mean something: two percent.
+    // The interval is narrow: within two percent.
     CHECK(5 * std::sqrt(variance / double(kSamples)) < 0.02 * mean);
   }
 }
@@ -136,7 +135,7 @@ TEST_CASE("smaller groups never make the error of a normal source larger") {
   selftest::Random random(99);
   for (float& v : x) v = float(normal(random));
   for (const model::Format& format : model::scaledFormats()) {
-    if (format.kind == model::Kind::kFloat) continue;  // whose error goes with the element, not with the group
+    if (format.kind == model::Kind::kFloat) continue;  // the error depends on the element, not on the group
     const NibFormatInfo* info = nibFormatById(format.id);
     double scale = 0;
     double last = meanSquaredError(weights(format.id, NIB_GRANULARITY_TENSOR, 0), x, &scale);

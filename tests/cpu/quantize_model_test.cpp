@@ -1,5 +1,5 @@
 // Quantize against the definition in double precision (model.h), byte for byte: every format, granularity, type and
-// flag of the shared case list with its adversarial inputs, and more random groups than a case list can hold.
+// flag of the shared case list with its adversarial inputs, and many more random groups.
 #include <doctest/doctest.h>
 
 #include <string>
@@ -29,7 +29,7 @@ std::string compareWithModel(const selftest::Case& c) {
   model::quantize(d, source.data(), c.n, blob, counts ? &status : nullptr);
 
   if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
-  if (!ranges.guardsHold()) return "wrote beside its ranges";
+  if (!ranges.guardsHold()) return "wrote outside its ranges";
   if (ranges.copy(NIB_ROLE_INPUT) != source) return "wrote its input";
   const std::string difference = firstDifference(ranges.bytes(NIB_ROLE_WEIGHTS), blob.data(), blob.size());
   if (!difference.empty()) return difference;
@@ -111,8 +111,8 @@ TEST_CASE("every format of this build has a model") {
   }
 }
 
-// The list above varies everything a little. Here every combination of recipe, types and flags meets thousands of small
-// groups, with and without given scales.
+// The shared list varies every parameter a little. This test runs every combination of recipe, types and flags on
+// thousands of small groups, with and without given scales.
 TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
   uint64_t seed = 1000;
   for (const model::Format& format : model::formats()) {

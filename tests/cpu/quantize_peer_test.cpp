@@ -1,5 +1,5 @@
-// Peers divide: q = clamp(roundEven(x / s) + z). Here x is multiplied by r = 1/s, which may change a code by one where
-// x/s lies next to a tie. How near follows from the roundings: r = (1/s)(1 + a) and y = x r (1 + b) with |a|, |b| <=
+// Peers divide: q = clamp(roundEven(x / s) + z). nibble multiplies x by r = 1/s, which may change a code by one where
+// x/s is next to a tie. How near follows from the roundings: r = (1/s)(1 + a) and y = x r (1 + b) with |a|, |b| <=
 // 2^-24, and the peer's own t = (x/s)(1 + c) with |c| <= 2^-24. So y and t stay within (2^-23 + 2^-46) |x/s| of x/s,
 // and codes can differ only where a tie is that near: within 2^-22.99 of x/s itself. In steps that is less than 2^-19
 // for four bits and less than 2^-15 for eight.
@@ -27,7 +27,7 @@ struct Comparison {
   double farthest_steps = 0;  // and in steps
 };
 
-// Codes of the library beside the peer's formula in fp32, with the scales and zero points that the library stored.
+// Compares the library's codes with the peer's formula in fp32, with the scales and zero points of the library.
 void compareWithPeer(const NibQuantizeDesc& d, Ranges& ranges, Comparison& comparison) {
   const model::Layout l = model::layoutOf(d.rows, d.cols, d.weights);
   const bool narrow = (d.weights.flags & NIB_WEIGHTS_NARROW) != 0;
@@ -43,14 +43,14 @@ void compareWithPeer(const NibQuantizeDesc& d, Ranges& ranges, Comparison& compa
       const uint64_t bit = col * l.format->bits;
       const uint8_t* at = &blob[row * l.row_bytes + bit / 8];
       const uint32_t two =
-          at[0] | (bit % 8 + l.format->bits > 8 ? uint32_t(at[1]) << 8 : 0u);  // it may lie across bytes
+          at[0] | (bit % 8 + l.format->bits > 8 ? uint32_t(at[1]) << 8 : 0u);  // a code may span two bytes
       const uint32_t stored = two >> (bit % 8) & ((1u << l.format->bits) - 1u);
       const int ours = int(l.format->stored(stored));
       ++comparison.codes;
       if (ours == peer) continue;
       ++comparison.differing;
       if (std::abs(ours - peer) != 1) ++comparison.by_more;
-      // An fp32 quotient's double: off by 2^-53 of itself, far below the bound.
+      // The quotient in double has a relative error of 2^-53, far below the bound.
       const double exact = x / scale.value;
       const double tie = std::floor(exact) + 0.5, distance = std::fabs(exact - tie);
       if (distance > kNearness * std::fabs(exact)) ++comparison.far;
@@ -66,7 +66,7 @@ void expectNearTiesOnly(const Comparison& c) {
   CHECK(c.far == 0);
 }
 
-// Elements near ties of the scale that the group will have: odd multiples of half a step, and a few ulps beside.
+// Elements near ties of the group's scale: odd multiples of half a step, or a few ulps beside.
 void fillNearTies(const NibQuantizeDesc& d, Ranges& ranges, double levels, uint64_t seed) {
   selftest::Random random(seed);
   std::vector<float> x(size_t(d.rows) * d.cols);
@@ -107,7 +107,7 @@ TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-2
       }
       INFO(info->name, " flags ", mode);
       expectNearTiesOnly(comparison);
-      // The test would mean nothing if the two formulas never met a tie that tells them apart.
+      // The inputs must include ties on which the two formulas differ.
       CHECK(comparison.differing > 0);
       CHECK(comparison.differing < comparison.codes / 20);
       CHECK(comparison.farthest_steps < std::ldexp(1.0, int(format.bits) - 23));
@@ -115,7 +115,7 @@ TEST_CASE("codes differ from a peer that divides only where a tie is within 2^-2
   }
 }
 
-TEST_CASE("in ordinary data only the ends of a group may differ from a peer that divides") {
+TEST_CASE("in ordinary data only a group's largest elements may differ from a peer that divides") {
   for (const model::Format& format : model::scaledFormats()) {
     if (!format.affine()) continue;
     for (const selftest::Recipe recipe :
@@ -134,14 +134,14 @@ TEST_CASE("in ordinary data only the ends of a group may differ from a peer that
         compareWithPeer(c.as<NibQuantizeDesc>(), ranges, comparison);
         INFO(selftest::recipeName(recipe), " flags ", mode);
         expectNearTiesOnly(comparison);
-        // A random element lies that near to a tie once in millions; the largest of a symmetric group always does.
+        // A random element is that near to a tie once in millions; the largest of a symmetric group always is.
         CHECK(comparison.differing <= comparison.codes / 32 + 2);
       }
     }
   }
 }
 
-TEST_CASE("powers of two as scales leave no difference to a peer that divides") {
+TEST_CASE("with powers of two as scales codes equal those of a peer that divides") {
   for (const model::Format& format : model::scaledFormats()) {
     if (!format.affine()) continue;
     const NibQuantizeDesc d =

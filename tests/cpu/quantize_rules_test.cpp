@@ -1,4 +1,4 @@
-// The rules about scales that are too small or too large, groups that hold no numbers, and scales that others made.
+// The rules for scales that are too small or too large, groups with non-finite elements, and given scales.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -25,7 +25,7 @@ struct Result {
   NibStatus status;
 };
 
-// Quantizes a matrix of fp32 values by rows. given: patterns of the scales, then of the zero points, to use.
+// Quantizes a matrix of fp32 values by rows. given: bit patterns of given scales, then of zero points.
 Result quantizeRows(uint32_t format, uint32_t flags, NibType scale_type, uint32_t rows, const std::vector<float>& x,
                     const std::vector<uint32_t>& given_scales = {}, const std::vector<uint8_t>& given_zeros = {}) {
   const uint32_t cols = uint32_t(x.size() / rows), bytes = scale_type == NIB_TYPE_F32 ? 4 : 2;
@@ -92,9 +92,9 @@ TEST_CASE("a group whose scale is below 2^-120 is the zero group, one of 2^-120 
   }
 }
 
-TEST_CASE("the rule looks at the scale after it was rounded to bfloat16") {
+TEST_CASE("the rule applies to the scale after its rounding to bfloat16") {
   if (!has(NIB_FORMAT_NF4)) return;
-  // bfloat16's neighbours of 2^-120 are 2^-120 (1 + 2^-7) above and 2^-120 (1 - 2^-8) below. The tie below, 1 - 2^-9,
+  // bfloat16's neighbours of 2^-120 are 2^-120 (1 + 2^-7) and 2^-120 (1 - 2^-8). The tie below, 1 - 2^-9,
   // goes to the even pattern 0380 = 2^-120; one ulp less goes to 037f, which is too small.
   const float tie = 0x1p-120f * (1.0f - 0x1p-9f);
   const Result r =
@@ -103,7 +103,7 @@ TEST_CASE("the rule looks at the scale after it was rounded to bfloat16") {
   CHECK(r.codes == Codes{15, 0, 7, 7, 15, 7});
 }
 
-TEST_CASE("half keeps scales down to 2^-24, and what rounds to its zero is the zero group") {
+TEST_CASE("half keeps scales down to 2^-24; a scale that rounds to zero makes the zero group") {
   if (!has(NIB_FORMAT_NF4)) return;
   // 2^-25 is the tie between 0 and the smallest half: even is 0. One ulp more is 2^-24 = 0001. 1.5 * 2^-24 ties to
   // 0002.
@@ -122,8 +122,8 @@ TEST_CASE("a scale beyond its type saturates and is counted; one that rounds dow
   CHECK(half.scales == Patterns{0x7bffu, 0x7bffu, 0x7bffu, 0x7bffu});
   CHECK(half.status.saturated_count == 2);
   CHECK(half.codes == Codes{15, 15, 15, 15});
-  // The others end at 2^126, 7e80: rows of absmax 2^126, just more, and the largest number there is. Half of 2^126 is
-  // 0.5 of each scale: code 12 (0.3893 .. 0.50166).
+  // bfloat16 and fp32 scales end at 2^126, 7e80: rows of absmax 2^126, just more, and the largest fp32. Half of 2^126
+  // is 0.5 of each scale: code 12 (0.3893 .. 0.50166).
   for (const NibType type : {NIB_TYPE_BF16, NIB_TYPE_F32}) {
     const Result r =
         quantizeRows(NIB_FORMAT_NF4, 0, type, 3,
@@ -134,7 +134,7 @@ TEST_CASE("a scale beyond its type saturates and is counted; one that rounds dow
   }
 }
 
-TEST_CASE("an affine scale beyond half saturates: large values take the last codes") {
+TEST_CASE("an affine scale beyond half saturates: large values get the last codes") {
   if (!has(NIB_FORMAT_INT4)) return;
   // absmax 3e6: s = 4e5, stored as 65504; 3e6 / 65504 = 45.8 is beyond 7, -3e5 / 65504 = -4.58 is -5, 0 is 0.
   const Result r = quantizeRows(NIB_FORMAT_INT4, 0, NIB_TYPE_F16, 1, {3e6f, -3e6f, -3e5f, 0.0f});
@@ -149,7 +149,7 @@ TEST_CASE("an affine scale beyond half saturates: large values take the last cod
 
 TEST_CASE("the range of an asymmetric group may exceed fp32: halves do not") {
   if (!has(NIB_FORMAT_INT4)) return;
-  // max 3e38, min -3e38: h = 3e38, s = 3e38 / 7.5 = 4e37, z = 3e38 / s = 7.5, a tie but for s's rounding.
+  // max 3e38, min -3e38: h = 3e38, s = 3e38 / 7.5 = 4e37, z = 3e38 / s = 7.5, a tie except for the rounding of s.
   const Result r =
       quantizeRows(NIB_FORMAT_INT4, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1, {3e38f, -3e38f, 0.0f, 1.1e38f});
   const double s = double(float(double(3e38f) / 7.5));
@@ -183,10 +183,10 @@ TEST_CASE("asymmetric groups of one sign keep zero exactly representable") {
   }
 }
 
-TEST_CASE("a group that holds a non-finite value is the zero group, and its elements are counted") {
+TEST_CASE("a group with a non-finite value is the zero group, and its non-finite elements are counted") {
   for (const model::Format& format : model::scaledFormats()) {
     const uint32_t middle = format.zeroCode();
-    // Row 1 holds two, row 3 one; rows 0 and 2 are ordinary. The lowest index is 1 * 3 + 1 = 4.
+    // Row 1 has two, row 3 one; rows 0 and 2 are finite. The lowest index is 1 * 3 + 1 = 4.
     const std::vector<float> x{1.0f, -1.0f, 0.0f, 5.0f, kNaN, -kInfinity, -2.0f, 2.0f, 0.0f, kInfinity, 3.0f, 4.0f};
     const Result r = quantizeRows(format.id, 0, NIB_TYPE_F32, 4, x);
     CHECK(r.scales[0] != 0);
@@ -214,7 +214,7 @@ TEST_CASE("with a given scale only the non-finite element itself becomes the cod
   CHECK(~r.status.first_nonfinite_not == 1);
 }
 
-TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest scale there is") {
+TEST_CASE("huge elements with a tiny given scale saturate, down to the smallest scale") {
   for (const model::Format& format : model::scaledFormats()) {
     const uint32_t levels = uint32_t(format.levels());
     const float largest = model::floatOfBits(0x7f7fffffu);
@@ -240,7 +240,7 @@ TEST_CASE("huge elements under a tiny given scale saturate, down to the smallest
   }
 }
 
-TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as the zero group and stay as they are") {
+TEST_CASE("given scales that are not at least 2^-120 and finite act as the zero group and are not changed") {
   for (const model::Format& format : model::scaledFormats()) {
     const uint32_t middle = format.zeroCode();
     const Patterns bad{0u,           kSign,       kNan,        kNan | kSign, kInf,
@@ -256,7 +256,7 @@ TEST_CASE("given scales that are no positive numbers of at least 2^-120 act as t
           Codes(8, middle));
   }
   if (!has(NIB_FORMAT_INT8)) return;
-  // The zero point that came with such a scale is the code of 0.
+  // The zero point given with such a scale is the code of 0.
   CHECK(quantizeRows(NIB_FORMAT_INT8, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F32, 1, {1.0f, -9.0f}, {0u}, {0x85}).codes ==
         Codes{5, 5});
 }
@@ -269,7 +269,7 @@ TEST_CASE("denormal inputs are zeros") {
     CHECK(alone.scales == Patterns{0});
     CHECK(alone.codes == Codes(4, middle));
     CHECK(alone.status.nonfinite_count == 0);
-    // Beside the smallest scale: 2^-120 times the number of steps.
+    // With the smallest scale: 2^-120 times the number of steps.
     const Result beside = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {0x1p-100f, large, -large, tiny});
     CHECK(beside.scales[0] != 0);
     CHECK(beside.codes[1] == middle);

@@ -1,4 +1,4 @@
-// Decides by integer comparisons whether a result is the right one: no division, no root, no hardware floating point.
+// Decides by integer comparisons whether a result is correct: no division, no root, no hardware floating point.
 // Operands are the 24-bit mantissas m and biased exponents e of values m * 2^(e - 150); every product below fits 64
 // bits.
 #ifndef NIB_TESTS_RATIONAL_H
@@ -27,7 +27,7 @@ constexpr bool isQuotient(std::uint32_t a, std::uint32_t b, std::uint32_t result
   const int e = x.exponent - y.exponent;  // |a/b| = x.mantissa / y.mantissa * 2^e, the first factor between 1/2 and 2
 
   if ((result & 0x7fffffffu) == 0) {
-    // Flushed: |a/b| must lie below the midpoint of 2^-126 and the 24-bit number before it, 2^-126 - 2^-151.
+    // Flushed: |a/b| must be below the midpoint of 2^-126 and the 24-bit number before it, 2^-126 - 2^-151.
     if (e <= -128) return true;
     if (e >= -124) return false;
     const int up = e + 127;  // 0...2: both sides times 2^151
@@ -71,7 +71,7 @@ constexpr bool isInteger(std::int32_t i, std::uint32_t result) {
   if (i == 0) return result == 0;
   const Parts r = partsOf(result);
   if (r.negative != (i < 0) || r.exponent < 127 || r.exponent > 158) return false;
-  // Both times 2^24, so that a result with a fraction would be seen.
+  // Both are scaled by 2^24, so that a result with a fraction is detected.
   const std::uint64_t exact = static_cast<std::uint64_t>(i < 0 ? -std::int64_t{i} : std::int64_t{i}) << 24;
   const int shift = r.exponent - 150 + 24;
   const std::uint64_t found = r.mantissa << shift, ulp = std::uint64_t{1} << shift;

@@ -33,7 +33,7 @@ FakeDriver complete(uint32_t version) {
   return d;
 }
 
-// What a chain asks for: each feature bool of each struct by name, "?" for a struct nobody expects.
+// The features that a chain enables: each feature bool of each struct by name, "?" for an unexpected struct.
 std::vector<std::string> asked(const void* first, const void* end) {
   std::vector<std::string> out;
   const auto note = [&](VkBool32 value, const char* name) {
@@ -93,7 +93,7 @@ std::vector<std::string> asked(const void* first, const void* end) {
   return out;
 }
 
-// The bools that README and nibble.h promise for a set of features.
+// The bools that nibble.h documents for a set of features.
 std::vector<std::string> promised(uint32_t features) {
   std::vector<std::string> out;
   if (features & NIB_FEATURE_STORAGE16) out.push_back("storageBuffer16BitAccess");
@@ -110,7 +110,7 @@ std::vector<std::string> promised(uint32_t features) {
 
 }  // namespace
 
-TEST_CASE("extensions are asked for only below the version that made them core") {
+TEST_CASE("extensions are requested only below the version that made them core") {
   using Names = std::vector<std::string>;
   FakeDriver d = complete(VK_API_VERSION_1_1);
   NibRequirements r = require(d);
@@ -133,7 +133,7 @@ TEST_CASE("extensions are asked for only below the version that made them core")
   CHECK(names(r) == Names{"VK_KHR_cooperative_matrix"});
 }
 
-TEST_CASE("only extensions the device has are asked for") {
+TEST_CASE("only extensions that the device has are requested") {
   for (const uint32_t version : {VK_API_VERSION_1_1, VK_API_VERSION_1_2, VK_API_VERSION_1_3, VK_API_VERSION_1_4}) {
     const std::vector<std::string> all = allExtensions();
     for (uint32_t set = 0; set < 1u << all.size(); ++set) {
@@ -157,7 +157,7 @@ TEST_CASE("a bare 1.1 device needs no extension") {
   CHECK(r.extension_count == 0);
 }
 
-TEST_CASE("what a quirk forbids is not asked for") {
+TEST_CASE("features that a quirk removes are not requested") {
   FakeDriver d = complete(VK_API_VERSION_1_3);
   d.driver_id = VK_DRIVER_ID_QUALCOMM_PROPRIETARY;
   const NibRequirements r = require(d);
@@ -165,7 +165,7 @@ TEST_CASE("what a quirk forbids is not asked for") {
   CHECK(names(r) == std::vector<std::string>{"VK_EXT_pipeline_robustness"});
 }
 
-TEST_CASE("wrong arguments and old versions are refused and leave no requirements") {
+TEST_CASE("wrong arguments and old versions are refused and give no requirements") {
   FakeDriver d = complete(VK_API_VERSION_1_3);
   g_fake = &d;
   NibRequirements r{sizeof(NibRequirements)};
@@ -186,7 +186,7 @@ TEST_CASE("a feature chain sets each requested feature's bools and nothing else,
   for (const uint32_t version : {VK_API_VERSION_1_1, VK_API_VERSION_1_2, VK_API_VERSION_1_3}) {
     for (uint32_t features = 0; features <= NIB_FEATURE_ALL; ++features) {
       NibFeatureChain chain;
-      std::memset(&chain, 0xab, sizeof chain);  // leftovers must not show
+      std::memset(&chain, 0xab, sizeof chain);  // old contents must be overwritten
       const void* first = nibFillFeatureChain(&chain, features, version, nullptr);
       REQUIRE(asked(first, nullptr) == promised(features));
     }
@@ -197,7 +197,7 @@ TEST_CASE("a feature chain holds only structs that its requirements allow") {
   for (const uint32_t version : {VK_API_VERSION_1_1, VK_API_VERSION_1_2, VK_API_VERSION_1_3, VK_API_VERSION_1_4}) {
     FakeDriver d = complete(version);
     const NibRequirements r = require(d);
-    // As if only what was asked for were enabled.
+    // Only the requested extensions are enabled.
     d.extensions.assign(r.extensions, r.extensions + r.extension_count);
     NibFeatureChain chain;
     const void* first = nibFillFeatureChain(&chain, r.features, r.api_version, nullptr);
@@ -208,7 +208,7 @@ TEST_CASE("a feature chain holds only structs that its requirements allow") {
   }
 }
 
-TEST_CASE("what the application chains follows behind, and the chain lies in its storage") {
+TEST_CASE("the application's own structs follow the chain, whose structs are in the given storage") {
   VkPhysicalDeviceFeatures2 own{};
   own.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
   NibFeatureChain chain;

@@ -1,4 +1,4 @@
-// Runs an op of the CPU reference on ranges that lie between guard words, and keeps what the log said.
+// Runs an op of the CPU reference on ranges between guard words, and keeps the log's lines.
 #ifndef NIB_TESTS_RUN_OP_H
 #define NIB_TESTS_RUN_OP_H
 
@@ -31,7 +31,7 @@ const NibOpDesc* asOp(const Desc& desc) {
   return reinterpret_cast<const NibOpDesc*>(&desc);
 }
 
-// The four ranges of an op, of exactly the sizes nibGetMemory asks for, holding 0xa5 until a test writes them.
+// The four ranges of an op, of exactly the sizes of nibGetMemory, filled with 0xa5 until a test writes them.
 class Ranges {
  public:
   explicit Ranges(const NibOpDesc* desc, const NibLog* log = nullptr) : desc_(desc) {
@@ -78,7 +78,7 @@ class Ranges {
     return cpuRun(desc_, &binding, n, parallel, log);
   }
 
-  // True while the words around every range hold what they began with.
+  // True while the guard words around every range are unchanged.
   bool guardsHold() const {
     for (const std::vector<uint32_t>& words : storage_) {
       if (words.empty()) continue;
@@ -109,7 +109,7 @@ inline std::string firstDifference(const uint8_t* got, const uint8_t* wanted, si
   return {};
 }
 
-// Formats of this build whose scales may be shared in every way, and given.
+// Formats of this build with every granularity and with given scales.
 inline std::vector<const NibFormatInfo*> scaledFormats() {
   std::vector<const NibFormatInfo*> list;
   for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) {
@@ -124,7 +124,7 @@ inline NibWeights weights(uint32_t format, NibGranularity granularity, uint32_t 
   return selftest::weightsOf(format, granularity, group, flags, scale_type);
 }
 
-// A quantize description whose status range is on.
+// A quantize description with the status flag.
 inline NibQuantizeDesc quantizeDesc(uint32_t rows, uint32_t cols, const NibWeights& w, NibType source = NIB_TYPE_F32,
                                     uint32_t flags = 0) {
   NibQuantizeDesc d = selftest::describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);

@@ -1,4 +1,4 @@
-// NibStatus: what is counted, which index is the first, and that runs add to it.
+// NibStatus: its counts, the first index, and accumulation over runs.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -30,8 +30,8 @@ NibStatus statusOf(const NibQuantizeDesc& d, const std::vector<float>& x, uint32
   return ranges.status();
 }
 
-// A 6 x 40 matrix of ones with bad values at these indices.
-std::vector<float> sown(const std::vector<size_t>& indices) {
+// A 6 x 40 matrix of ones with non-finite values at these indices.
+std::vector<float> withNonfinite(const std::vector<size_t>& indices) {
   std::vector<float> x(240, 1.0f);
   const float bad[] = {kNaN, kInfinity, -kInfinity, -kNaN};
   for (size_t i = 0; i < indices.size(); ++i) x[indices[i]] = bad[i % 4];
@@ -57,14 +57,14 @@ TEST_CASE("every non-finite element is counted once and the lowest index kept, i
       for (const uint32_t flags : {0u, uint32_t(NIB_QUANTIZE_GIVEN_SCALES)}) {
         const NibQuantizeDesc d = quantizeDesc(6, 40, w, NIB_TYPE_F32, flags);
         INFO(info->name, " granularity ", w.granularity, " flags ", flags);
-        const NibStatus status = statusOf(d, sown({239, 41, 200, 57, 58}), 6);
+        const NibStatus status = statusOf(d, withNonfinite({239, 41, 200, 57, 58}), 6);
         CHECK(status.nonfinite_count == 5);
         CHECK(~status.first_nonfinite_not == 41);
         CHECK(status.saturated_count == 0);
         CHECK(status.outlier_count == 0);
         // Index 0 is the bitwise not of 0, which is not "none".
-        CHECK(statusOf(d, sown({0}), 6).first_nonfinite_not == 0xffffffffu);
-        const NibStatus none = statusOf(d, sown({}), 6);
+        CHECK(statusOf(d, withNonfinite({0}), 6).first_nonfinite_not == 0xffffffffu);
+        const NibStatus none = statusOf(d, withNonfinite({}), 6);
         CHECK(none.nonfinite_count == 0);
         CHECK(none.first_nonfinite_not == 0);
       }
@@ -72,10 +72,10 @@ TEST_CASE("every non-finite element is counted once and the lowest index kept, i
   }
 }
 
-TEST_CASE("runs add to the status, and a fresh one begins with zeros") {
+TEST_CASE("runs add to the status") {
   for (const NibFormatInfo* info : scaledFormats()) {
     const NibQuantizeDesc d = quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_ROW, 0));
-    const NibStatus twice = statusOf(d, sown({100, 7}), 6, 2);
+    const NibStatus twice = statusOf(d, withNonfinite({100, 7}), 6, 2);
     CHECK(twice.nonfinite_count == 4);
     CHECK(~twice.first_nonfinite_not == 7);
   }
@@ -84,17 +84,17 @@ TEST_CASE("runs add to the status, and a fresh one begins with zeros") {
 TEST_CASE("rows beyond n are not counted") {
   for (const NibFormatInfo* info : scaledFormats()) {
     const NibQuantizeDesc d = quantizeDesc(6, 40, weights(info->format, NIB_GRANULARITY_ROW, 0));
-    const NibStatus status = statusOf(d, sown({79, 80, 239}), 2);
+    const NibStatus status = statusOf(d, withNonfinite({79, 80, 239}), 2);
     CHECK(status.nonfinite_count == 1);
     CHECK(~status.first_nonfinite_not == 79);
   }
 }
 
-TEST_CASE("the index of an element does not know the stride") {
+TEST_CASE("the index of an element does not depend on the stride") {
   if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
   NibQuantizeDesc d = quantizeDesc(3, 2, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0));
   d.source_stride = 5;
-  // Row 2, column 1 lies at 2 * 5 + 1 = 11 and is element 2 * 2 + 1 = 5. What lies between rows does not count.
+  // Row 2, column 1 is at 2 * 5 + 1 = 11 and is element 2 * 2 + 1 = 5. Elements between rows are not counted.
   std::vector<float> x(12, kNaN);
   for (const size_t at : {0, 1, 5, 6, 10}) x[at] = 1.0f;
   const NibStatus status = statusOf(d, x, 3);
@@ -120,7 +120,7 @@ TEST_CASE("saturated scales are counted once per scale, for found scales only") 
               .saturated_count == 3);
     CHECK(statusOf(quantizeDesc(6, 40, weights(format, NIB_GRANULARITY_ROW, 0)), x, 6).saturated_count == 0);
     CHECK(statusOf(quantizeDesc(6, 40, rows, NIB_TYPE_F32, NIB_QUANTIZE_GIVEN_SCALES), x, 6).saturated_count == 0);
-    // A group that holds a NaN has no scale to saturate.
+    // A group with a NaN has no scale that could saturate.
     x[47] = kNaN;
     const NibStatus status = statusOf(quantizeDesc(6, 40, rows), x, 6);
     CHECK(status.saturated_count == 1);
@@ -137,8 +137,8 @@ TEST_CASE("without the flag there is no status, and the codes are the same") {
     Ranges a(asOp(with)), b(asOp(without));
     CHECK(b.memory.range[NIB_ROLE_AUX].size_bytes == 0);
     a.clearStatus();
-    a.write(NIB_ROLE_INPUT, sown({3, 77}));
-    b.write(NIB_ROLE_INPUT, sown({3, 77}));
+    a.write(NIB_ROLE_INPUT, withNonfinite({3, 77}));
+    b.write(NIB_ROLE_INPUT, withNonfinite({3, 77}));
     REQUIRE(a.run(6) == NIB_SUCCESS);
     REQUIRE(b.run(6) == NIB_SUCCESS);
     CHECK(a.copy(NIB_ROLE_WEIGHTS) == b.copy(NIB_ROLE_WEIGHTS));

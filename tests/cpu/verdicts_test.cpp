@@ -24,7 +24,7 @@ std::vector<unsigned char> saved(const Verdicts& verdicts) {
   return blob;
 }
 
-// Counts what is given out, and gives out `left` blocks at most.
+// Counts allocations, and allows `left` of them.
 struct Counting {
   int live = 0;
   int left = 1000;
@@ -52,7 +52,7 @@ TEST_CASE("FNV-1a gives its published values") {
   CHECK(fnv1a64("bar", 3, fnv1a64("foo", 3)) == fnv1a64("foobar", 6));
 }
 
-TEST_CASE("a verdict is found again under its own key only") {
+TEST_CASE("a verdict is found under its own key only") {
   Verdicts v{HostMemory()};
   CHECK(v.find(key(1)) == Verdict::kUnknown);
   CHECK(v.add(key(1), Verdict::kPassed));
@@ -71,7 +71,7 @@ TEST_CASE("a verdict is found again under its own key only") {
   }
 }
 
-TEST_CASE("a failure stays, whatever comes later") {
+TEST_CASE("a failure is kept, whatever is stored later") {
   Verdicts v{HostMemory()};
   CHECK(v.add(key(1), Verdict::kPassed));
   CHECK(v.add(key(1), Verdict::kFailed));
@@ -93,7 +93,7 @@ TEST_CASE("a module counts as failed on its device when any specialization of it
   CHECK_FALSE(v.anyFailed(caps, 2));
 }
 
-TEST_CASE("verdicts survive being saved and loaded, at any number") {
+TEST_CASE("any number of verdicts survives saving and loading") {
   for (const uint32_t count : {0u, 1u, 31u, 32u, 33u, 500u}) {
     CAPTURE(count);
     Verdicts v{HostMemory()};
@@ -111,7 +111,7 @@ TEST_CASE("verdicts survive being saved and loaded, at any number") {
   }
 }
 
-TEST_CASE("loading adds to what is there and keeps failures") {
+TEST_CASE("loading adds to existing verdicts and keeps failures") {
   Verdicts a{HostMemory()}, b{HostMemory()};
   CHECK(a.add(key(1), Verdict::kFailed));
   CHECK(a.add(key(2), Verdict::kPassed));
@@ -126,7 +126,7 @@ TEST_CASE("loading adds to what is there and keeps failures") {
   CHECK(a.find(key(3)) == Verdict::kPassed);
 }
 
-TEST_CASE("a blob that is cut anywhere, or longer than it should be, is ignored") {
+TEST_CASE("a blob that is truncated anywhere, or too long, is ignored") {
   Verdicts v{HostMemory()};
   for (uint32_t i = 0; i < 5; ++i) CHECK(v.add(key(i), Verdict::kFailed));
   const std::vector<unsigned char> blob = saved(v);
@@ -162,7 +162,7 @@ TEST_CASE("a blob with any one bit flipped is ignored") {
   CHECK(accepted == 0);
 }
 
-TEST_CASE("foreign data with a right checksum and a lying count is ignored") {
+TEST_CASE("foreign data with a correct checksum and a false count is ignored") {
   Verdicts v{HostMemory()};
   CHECK(v.add(key(1), Verdict::kFailed));
   for (const uint32_t count : {0u, 2u, 0xffffffffu, 0x7fffffffu}) {
@@ -176,7 +176,7 @@ TEST_CASE("foreign data with a right checksum and a lying count is ignored") {
   }
 }
 
-TEST_CASE("memory comes from the callbacks and goes back; running out keeps what is there") {
+TEST_CASE("memory comes from the callbacks and is freed; a failed allocation keeps existing verdicts") {
   Counting counting;
   const NibAllocator callbacks = counting.callbacks();
   {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""draw_types.py docs/types.md [docs/types.svg]: draws the table of types, to stdout without a second name.
+"""draw_types.py docs/types.md [docs/types.svg]: draws the table of types as SVG, to stdout by default.
 
 One point per row: bits per weight to the right, SQNR upwards. The formats of 4 and of 8 bits have a panel each.
 """
@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 COLORS = {"int4": "#1f6fb4", "mxfp4": "#b8430f", "nf4": "#1b7f4b", "fp4": "#8a3fa0", "int8": "#1f6fb4",
           "fp8": "#b8430f"}
 WIDTH, HEIGHT, TOP, BOTTOM = 900, 420, 58, 362
-CHAR, LINE = 6.3, 13  # of a 12 px sans-serif letter: usual width, and height
+CHAR, LINE = 6.3, 13  # average width and height of a 12 px sans-serif letter
 
 
 def read_rows(page):
@@ -35,7 +35,7 @@ def label_of(row):
 class Panel:
     def __init__(self, title, rows, left, right, step):
         self.title, self.rows, self.left, self.right, self.step = title, rows, left, right, step
-        # Room for the labels on both sides.
+        # Space for the labels on both sides.
         bits = [row["bits"] for row in rows]
         spread = max(bits) - min(bits)
         self.low_bits, self.high_bits = min(bits) - 0.25 * spread, max(bits) + 0.25 * spread
@@ -48,17 +48,17 @@ class Panel:
     def y(self, db):
         return BOTTOM - (db - self.low_db) / (self.high_db - self.low_db) * (BOTTOM - TOP)
 
-    # Beside a point, where neither another point nor a label is in the way.
-    def place(self, row, taken):
+    # A position beside the point where the label overlaps neither a point nor another label.
+    def label_position(self, row, taken):
         x, y, width = self.x(row["bits"]), self.y(row["sqnr"]), len(label_of(row)) * CHAR
-        places = [(x + 9, y + 4), (x - 9 - width, y + 4), (x - width / 2, y - 10), (x - width / 2, y + 19)]
-        for at_x, at_y in places:
+        candidates = [(x + 9, y + 4), (x - 9 - width, y + 4), (x - width / 2, y - 10), (x - width / 2, y + 19)]
+        for at_x, at_y in candidates:
             box = (at_x, at_y - LINE + 2, at_x + width, at_y + 2)
             inside = self.left <= box[0] and box[2] <= self.right
             if inside and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in taken):
                 taken.append(box)
                 return at_x, at_y
-        raise ValueError(f"no room for the label of {label_of(row)}")
+        raise ValueError(f"no space for the label of {label_of(row)}")
 
     def draw(self):
         lines = [f'<text x="{self.left}" y="{TOP - 12}" font-weight="bold">{escape(self.title)}</text>']
@@ -80,7 +80,7 @@ class Panel:
         for row in self.rows:
             color = COLORS[row["type"]]
             center = f'cx="{self.x(row["bits"]):.1f}" cy="{self.y(row["sqnr"]):.1f}"'
-            x, y = self.place(row, taken)
+            x, y = self.label_position(row, taken)
             lines.append(f'<circle {center} r="4.5" fill="{color}"/>')
             lines.append(f'<text x="{x:.1f}" y="{y:.1f}" fill="{color}" stroke="#fff" stroke-width="3" '
                          f'paint-order="stroke">{escape(label_of(row))}</text>')

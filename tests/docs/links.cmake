@@ -1,5 +1,5 @@
-# cmake -DSOURCE=... [-DPLANT=ON] -P links.cmake: links of the pages within the sources lead to files. PLANT adds one
-# that does not.
+# cmake -DSOURCE=... [-DPLANT=ON] -P links.cmake: every relative link of the pages leads to an existing file. PLANT adds
+# a broken link.
 cmake_minimum_required(VERSION 3.22)
 
 file(GLOB pages RELATIVE "${SOURCE}" "${SOURCE}/*.md")
@@ -14,7 +14,7 @@ foreach(page IN LISTS pages)
   if(PLANT AND page STREQUAL "README.md")
     string(APPEND text "[nowhere](docs/nowhere.md)")
   endif()
-  # Semicolons and brackets would be read as list syntax; a link keeps its round ones.
+  # CMake reads semicolons and square brackets as list syntax; a link keeps its parentheses.
   string(REPLACE ";" "," text "${text}")
   string(REGEX MATCHALL "\\]\\([^() \n]+\\)" links "${text}")
   string(REPLACE "]" "" links "${links}")
@@ -32,6 +32,6 @@ foreach(page IN LISTS pages)
   endforeach()
 endforeach()
 if(broken)
-  message(FATAL_ERROR "links that lead nowhere:\n${broken}")
+  message(FATAL_ERROR "broken links:\n${broken}")
 endif()
-message(STATUS "${count} links in the pages lead to files")
+message(STATUS "${count} links in the pages are valid")

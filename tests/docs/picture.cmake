@@ -1,5 +1,5 @@
-# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] -P picture.cmake: docs/types.svg must be what draw_types.py draws of
-# docs/types.md. PLANT moves a point first.
+# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] -P picture.cmake: docs/types.svg must equal the output of
+# draw_types.py for docs/types.md. PLANT moves a point first.
 cmake_minimum_required(VERSION 3.22)
 
 execute_process(COMMAND "${PYTHON}" "${SOURCE}/tests/docs/draw_types.py" "${SOURCE}/docs/types.md"

@@ -1,6 +1,6 @@
-# cmake -DSOURCE=... [-DPLANT=ON] -P readme_code.cmake: the code of README.md must be that of the examples, which the
-# tests compile and run. The ten lines are the whole file below its comment, and ten; the application's side is the
-# marked parts of record.cpp, without their indentation. PLANT changes both first.
+# cmake -DSOURCE=... [-DPLANT=ON] -P readme_code.cmake: the code in README.md must equal that of the examples, which the
+# tests compile and run. ten_lines.cpp appears whole below its first comment and must have ten lines; the application's
+# side is the marked parts of record.cpp, without their indentation. PLANT changes both first.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
@@ -22,7 +22,7 @@ string(REGEX REPLACE "^(//[^\n]*\n)+" "" code "${code}")
 string(REGEX REPLACE "[^\n]" "" ends "${code}")
 string(LENGTH "${ends}" lines)
 if(NOT lines EQUAL 10)
-  message(FATAL_ERROR "the ten lines of ${file} are ${lines}")
+  message(FATAL_ERROR "${file} has ${lines} lines of code, ten are expected")
 endif()
 compare(${file} "${code}")
 
@@ -42,7 +42,7 @@ while(TRUE)
   string(FIND "${rest}" "${end}" last)
   string(SUBSTRING "${rest}" 0 ${last} part)
   string(SUBSTRING "${rest}" ${last} -1 rest)
-  # The indentation of the part's first line that is not empty goes from all its lines.
+  # The indentation of the part's first non-empty line is removed from all its lines.
   string(REGEX MATCH "^\n*( +)" found "${part}")
   set(indentation "${CMAKE_MATCH_1}")
   string(REGEX REPLACE " +$" "" part "${part}")
@@ -52,5 +52,5 @@ while(TRUE)
 endwhile()
 compare(${file} "${code}")
 if(wrong)
-  message(FATAL_ERROR "README.md has other code than these files:\n${wrong}")
+  message(FATAL_ERROR "the code in README.md differs from these files:\n${wrong}")
 endif()

@@ -1,6 +1,5 @@
 # cmake -DSOURCE=... [-DPLANT=ON] -P readme_rows.cmake: a table of README.md between the markers "rows of PAGE" is a
-# part of a table of that page, cell by cell: some of its rows, and the first columns of these. PLANT changes digits of
-# both first.
+# part of a table of that page: some of its rows, whole. PLANT changes digits of both tables first.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
@@ -11,7 +10,7 @@ foreach(page docs/types.md docs/benchmarks.md)
     string(REGEX REPLACE "\\.[0-9]" ".x" shown "${shown}")
   endif()
   file(READ "${SOURCE}/${page}" text)
-  # Tables hold no character that has a meaning in lists.
+  # The tables contain no character that CMake lists treat specially.
   string(REPLACE "\n" ";" lines "${shown}")
   list(FILTER lines EXCLUDE REGEX "^$")
   list(LENGTH lines count)
@@ -36,5 +35,5 @@ foreach(page docs/types.md docs/benchmarks.md)
   endforeach()
 endforeach()
 if(wrong)
-  message(FATAL_ERROR "README.md has rows that the pages do not have:\n${wrong}")
+  message(FATAL_ERROR "README.md has rows that are not in the pages:\n${wrong}")
 endif()

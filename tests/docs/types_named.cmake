@@ -1,5 +1,5 @@
 # cmake -DSOURCE=... [-DPLANT=ON] -P types_named.cmake: docs/types.md names every format of shaders/kernels.list. PLANT
-# asks for one more.
+# adds a format that the page does not name.
 cmake_minimum_required(VERSION 3.22)
 
 file(READ "${SOURCE}/docs/types.md" page)

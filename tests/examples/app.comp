@@ -1,6 +1,6 @@
 #version 450
-// The application's own work, before and after nibble's: mode 0 makes weights, mode 1 finds the largest error of the
-// weights that came back. An invocation owns one element.
+// The application's own work before and after nibble's: mode 0 makes weights, mode 1 finds the largest error of the
+// dequantized weights. One invocation per element.
 layout(local_size_x = 64) in;
 
 layout(set = 0, binding = 0) buffer Weights { float weights[]; };
@@ -15,12 +15,12 @@ void main() {
   uint i = gl_GlobalInvocationID.x;
   if (i >= count) return;
   if (mode == 0u) {
-    // A hash, as good as any game's weights; multiples of 2^-10 are exact.
+    // Weights from a hash of the index; multiples of 2^-10 are exact.
     uint h = i * 2654435761u;
     h ^= h >> 15;
     weights[i] = float(int(h & 2047u) - 1024) * 0.0009765625;
   } else {
-    // Bits of floats that are not negative order like integers.
+    // The bits of non-negative floats order like integers.
     atomicMax(worst, floatBitsToUint(abs(weights[i] - back[i])));
   }
 }

@@ -28,41 +28,41 @@ void need(NibResult result, const char* what) {
   if (result != NIB_SUCCESS) app::fail(what, nibResultString(result));
 }
 
-// The application's device, with what it wants itself and what nibble would like.
-struct NibbleWishes {
+// What nibble can use: the application enables these beside its own features and extensions.
+struct NibbleFeatures {
   NibRequirements requirements{sizeof(NibRequirements)};
   NibFeatureChain chain{};
 };
 
-app::Device createDevice(const app::Instance& instance, NibbleWishes& wishes) {
+app::Device createDevice(const app::Instance& instance, NibbleFeatures& nibble) {
   need(nibGetRequirements(vkGetInstanceProcAddr, instance.handle, instance.physical_device, app::kApiVersion,
-                          &wishes.requirements),
+                          &nibble.requirements),
        "nibGetRequirements");
-  std::vector<const char*> extensions;  // the application's own come first
-  for (uint32_t i = 0; i < wishes.requirements.extension_count; ++i) {
-    extensions.push_back(wishes.requirements.extensions[i]);
+  std::vector<const char*> extensions;  // the application's own extensions come first
+  for (uint32_t i = 0; i < nibble.requirements.extension_count; ++i) {
+    extensions.push_back(nibble.requirements.extensions[i]);
   }
   VkPhysicalDeviceVariablePointersFeatures own{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VARIABLE_POINTERS_FEATURES};
-  void* features = nibFillFeatureChain(&wishes.chain, wishes.requirements.features, app::kApiVersion, &own);
+  void* features = nibFillFeatureChain(&nibble.chain, nibble.requirements.features, app::kApiVersion, &own);
   return app::createDevice(instance, extensions, features);
 }
 
-NibContext* adopt(const app::Instance& instance, const app::Device& device, const NibbleWishes& wishes) {
+NibContext* adopt(const app::Instance& instance, const app::Device& device, const NibbleFeatures& nibble) {
   NibContextDesc desc{NIB_ABI_VERSION, sizeof(NibContextDesc)};
   desc.get_instance_proc_addr = vkGetInstanceProcAddr;
   desc.instance = instance.handle;
   desc.physical_device = instance.physical_device;
   desc.device = device.handle;
   desc.api_version = app::kApiVersion;
-  desc.features = wishes.requirements.features;  // what was enabled; Vulkan cannot be asked later
+  desc.features = nibble.requirements.features;  // the enabled features; Vulkan cannot report them later
   desc.log = &kLog;
   NibContext* context = nullptr;
   need(nibCreateContext(&desc, &context), "nibCreateContext");
   return context;
 }
 
-// Where everything lies in the application's one buffer.
-struct Places {
+// The ranges of the application's one buffer.
+struct Ranges {
   NibBufferRange weights{};  // fp32
   NibBufferRange blob{};
   NibBufferRange back{};  // fp32
@@ -71,26 +71,26 @@ struct Places {
   VkDeviceSize total = 0;
 };
 
-Places plan(const NibMemory& quantize, const NibMemory& dequantize) {
-  Places places;
+Ranges plan(const NibMemory& quantize, const NibMemory& dequantize) {
+  Ranges ranges;
   const auto take = [&](VkDeviceSize size) {
-    // 256 is the largest offset alignment a device may ask for.
-    const NibBufferRange range{VK_NULL_HANDLE, places.total, size};
-    places.total += (size + 255) / 256 * 256;
+    // 256 is the largest offset alignment that a device may require.
+    const NibBufferRange range{VK_NULL_HANDLE, ranges.total, size};
+    ranges.total += (size + 255) / 256 * 256;
     return range;
   };
-  places.weights = take(quantize.range[NIB_ROLE_INPUT].size_bytes);
-  places.blob = take(quantize.range[NIB_ROLE_WEIGHTS].size_bytes);
-  places.back = take(dequantize.range[NIB_ROLE_OUTPUT].size_bytes);
-  places.aux = take(
+  ranges.weights = take(quantize.range[NIB_ROLE_INPUT].size_bytes);
+  ranges.blob = take(quantize.range[NIB_ROLE_WEIGHTS].size_bytes);
+  ranges.back = take(dequantize.range[NIB_ROLE_OUTPUT].size_bytes);
+  ranges.aux = take(
       std::max<VkDeviceSize>({quantize.range[NIB_ROLE_AUX].size_bytes, dequantize.range[NIB_ROLE_AUX].size_bytes, 4}));
-  places.worst = take(4);
-  return places;
+  ranges.worst = take(4);
+  return ranges;
 }
 
-void record(VkCommandBuffer commands, const app::Shader& shader, const Places& places, const NibPlan* quantize,
+void record(VkCommandBuffer commands, const app::Shader& shader, const Ranges& ranges, const NibPlan* quantize,
             const NibBinding* quantize_binding, const NibPlan* dequantize, const NibBinding* dequantize_binding) {
-  vkCmdFillBuffer(commands, places.worst.buffer, 0, places.total, 0);
+  vkCmdFillBuffer(commands, ranges.worst.buffer, 0, ranges.total, 0);
   app::barrier(commands, VK_PIPELINE_STAGE_TRANSFER_BIT, VK_ACCESS_TRANSFER_WRITE_BIT);
 
   app::bind(commands, shader);
@@ -110,27 +110,27 @@ void record(VkCommandBuffer commands, const app::Shader& shader, const Places& p
   app::dispatch(commands, shader, 1, kCount);
 }
 
-// The same on the CPU, from the same weights: every byte must agree.
-bool sameAsReference(const NibQuantizeDesc& quantize, const NibDequantizeDesc& dequantize, const Places& places,
+// Quantizes and dequantizes the same weights on the CPU: every byte must agree.
+bool sameAsReference(const NibQuantizeDesc& quantize, const NibDequantizeDesc& dequantize, const Ranges& ranges,
                      const uint8_t* mapped) {
   const auto words = [](VkDeviceSize bytes) { return std::vector<uint32_t>(static_cast<size_t>((bytes + 3) / 4)); };
-  std::vector<uint32_t> weights = words(places.weights.size);
-  std::vector<uint32_t> blob = words(places.blob.size);
-  std::vector<uint32_t> back = words(places.back.size);
-  std::vector<uint32_t> aux = words(places.aux.size);
-  std::memcpy(weights.data(), mapped + places.weights.offset, static_cast<size_t>(places.weights.size));
+  std::vector<uint32_t> weights = words(ranges.weights.size);
+  std::vector<uint32_t> blob = words(ranges.blob.size);
+  std::vector<uint32_t> back = words(ranges.back.size);
+  std::vector<uint32_t> aux = words(ranges.aux.size);
+  std::memcpy(weights.data(), mapped + ranges.weights.offset, static_cast<size_t>(ranges.weights.size));
   NibCpuBinding binding{sizeof(NibCpuBinding)};
-  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), places.blob.size};
-  binding.range[NIB_ROLE_INPUT] = {weights.data(), places.weights.size};
-  binding.range[NIB_ROLE_OUTPUT] = {back.data(), places.back.size};
-  binding.range[NIB_ROLE_AUX] = {aux.data(), places.aux.size};
+  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), ranges.blob.size};
+  binding.range[NIB_ROLE_INPUT] = {weights.data(), ranges.weights.size};
+  binding.range[NIB_ROLE_OUTPUT] = {back.data(), ranges.back.size};
+  binding.range[NIB_ROLE_AUX] = {aux.data(), ranges.aux.size};
   NibRun run{sizeof(NibRun)};
   run.n = kRows;
   run.slice_count = UINT32_MAX;
   need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&quantize), &binding, &run, nullptr, &kLog), "nibCpuRun");
   need(nibCpuRun(reinterpret_cast<const NibOpDesc*>(&dequantize), &binding, &run, nullptr, &kLog), "nibCpuRun");
-  return std::memcmp(blob.data(), mapped + places.blob.offset, static_cast<size_t>(places.blob.size)) == 0 &&
-         std::memcmp(back.data(), mapped + places.back.offset, static_cast<size_t>(places.back.size)) == 0;
+  return std::memcmp(blob.data(), mapped + ranges.blob.offset, static_cast<size_t>(ranges.blob.size)) == 0 &&
+         std::memcmp(back.data(), mapped + ranges.back.offset, static_cast<size_t>(ranges.back.size)) == 0;
 }
 
 }  // namespace
@@ -141,9 +141,9 @@ int main() {
     std::printf("skipped: no Vulkan device\n");
     return 77;
   }
-  NibbleWishes wishes;
-  const app::Device device = createDevice(instance, wishes);
-  NibContext* const context = adopt(instance, device, wishes);
+  NibbleFeatures nibble;
+  const app::Device device = createDevice(instance, nibble);
+  NibContext* const context = adopt(instance, device, nibble);
 
   NibQuantizeDesc quantize{};
   quantize.op = NIB_OP_QUANTIZE;
@@ -170,34 +170,34 @@ int main() {
   nibPlanGetMemory(quantize_plan, &quantize_memory);
   nibPlanGetMemory(dequantize_plan, &dequantize_memory);
 
-  Places places = plan(quantize_memory, dequantize_memory);
-  const app::Buffer buffer = app::createBuffer(instance, device, places.total);
-  for (NibBufferRange* range : {&places.weights, &places.blob, &places.back, &places.aux, &places.worst}) {
+  Ranges ranges = plan(quantize_memory, dequantize_memory);
+  const app::Buffer buffer = app::createBuffer(instance, device, ranges.total);
+  for (NibBufferRange* range : {&ranges.weights, &ranges.blob, &ranges.back, &ranges.aux, &ranges.worst}) {
     range->buffer = buffer.handle;
   }
   NibBindingDesc quantize_ranges{sizeof(NibBindingDesc)};
-  quantize_ranges.range[NIB_ROLE_WEIGHTS] = places.blob;
-  quantize_ranges.range[NIB_ROLE_INPUT] = places.weights;
-  quantize_ranges.range[NIB_ROLE_AUX] = places.aux;
+  quantize_ranges.range[NIB_ROLE_WEIGHTS] = ranges.blob;
+  quantize_ranges.range[NIB_ROLE_INPUT] = ranges.weights;
+  quantize_ranges.range[NIB_ROLE_AUX] = ranges.aux;
   NibBindingDesc dequantize_ranges{sizeof(NibBindingDesc)};
-  dequantize_ranges.range[NIB_ROLE_WEIGHTS] = places.blob;
-  dequantize_ranges.range[NIB_ROLE_OUTPUT] = places.back;
-  dequantize_ranges.range[NIB_ROLE_AUX] = places.aux;
+  dequantize_ranges.range[NIB_ROLE_WEIGHTS] = ranges.blob;
+  dequantize_ranges.range[NIB_ROLE_OUTPUT] = ranges.back;
+  dequantize_ranges.range[NIB_ROLE_AUX] = ranges.aux;
   NibBinding* quantize_binding = nullptr;
   NibBinding* dequantize_binding = nullptr;
   need(nibCreateBinding(quantize_plan, &quantize_ranges, &quantize_binding), "nibCreateBinding");
   need(nibCreateBinding(dequantize_plan, &dequantize_ranges, &dequantize_binding), "nibCreateBinding");
 
   app::Shader shader =
-      app::createShader(device, nib::kSpirv_app, nib::kSpirvWords_app, {places.weights, places.back, places.worst});
+      app::createShader(device, nib::kSpirv_app, nib::kSpirvWords_app, {ranges.weights, ranges.back, ranges.worst});
   app::runOnce(device, [&](VkCommandBuffer commands) {
-    record(commands, shader, places, quantize_plan, quantize_binding, dequantize_plan, dequantize_binding);
+    record(commands, shader, ranges, quantize_plan, quantize_binding, dequantize_plan, dequantize_binding);
   });
 
   float worst = 0;
-  std::memcpy(&worst, buffer.mapped + places.worst.offset, sizeof worst);
-  const bool same = sameAsReference(quantize, dequantize, places, buffer.mapped);
-  // Values lie in [-1, 1): a step of int4 is at most 1/7.5, and half of it the error; the scale's fp16 adds a little.
+  std::memcpy(&worst, buffer.mapped + ranges.worst.offset, sizeof worst);
+  const bool same = sameAsReference(quantize, dequantize, ranges, buffer.mapped);
+  // Values are in [-1, 1): a step of int4 is at most 1/7.5, the error half of it plus a little for the fp16 scale.
   const bool close = worst > 0 && worst < 0.068f;
   std::printf("%s: %ux%u, largest error %g (%s), bytes %s the CPU's\n", instance.name.c_str(), kRows, kCols, worst,
               close ? "as it should be" : "WRONG", same ? "are" : "ARE NOT");

@@ -1,4 +1,4 @@
-// What any Vulkan application has anyway: an instance, a device, a buffer, a compute pipeline. Nothing of nibble.
+// The parts of any Vulkan application: an instance, a device, a buffer, a compute pipeline. Does not use nibble.
 #ifndef NIB_EXAMPLES_APP_VULKAN_H
 #define NIB_EXAMPLES_APP_VULKAN_H
 
@@ -19,7 +19,7 @@ constexpr uint32_t kApiVersion = VK_API_VERSION_1_2;
 
 struct Instance {
   VkInstance handle = VK_NULL_HANDLE;
-  VkPhysicalDevice physical_device = VK_NULL_HANDLE;  // VK_NULL_HANDLE = this machine has none
+  VkPhysicalDevice physical_device = VK_NULL_HANDLE;  // VK_NULL_HANDLE = no device
   std::string name;
 };
 Instance createInstance();
@@ -33,7 +33,7 @@ struct Device {
 Device createDevice(const Instance& instance, const std::vector<const char*>& extensions, void* features);
 void destroyDevice(const Device& device);
 
-// Host-visible, for the example's ease.
+// Host-visible, which keeps the example short.
 struct Buffer {
   VkBuffer handle = VK_NULL_HANDLE;
   VkDeviceMemory memory = VK_NULL_HANDLE;
@@ -55,7 +55,7 @@ void destroyShader(const Device& device, const Shader& shader);
 
 void bind(VkCommandBuffer commands, const Shader& shader);
 void dispatch(VkCommandBuffer commands, const Shader& shader, uint32_t mode, uint32_t count);
-// From `stage` and `access` to reads and writes of compute shaders.
+// A barrier from `stage` and `access` to reads and writes of compute shaders.
 void barrier(VkCommandBuffer commands, VkPipelineStageFlags stage, VkAccessFlags access);
 
 // Records, submits, waits.

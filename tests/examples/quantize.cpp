@@ -1,4 +1,4 @@
-// Quantizes one tensor on the best device there is; on a machine without Vulkan, on the CPU, with the same bytes.
+// Quantizes one tensor on the best device; without a Vulkan device on the CPU, with the same bytes.
 #include <nibble/kit.h>
 
 #include <algorithm>

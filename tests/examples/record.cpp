@@ -1,6 +1,6 @@
-// The application's side of README.md: adopt a device, plan an op, record it. A test compares the marked parts with it.
-// Here the kit plays the application: it owns the device, the buffers and the command buffer. app.cpp is a whole
-// program without the kit.
+// The application's side of README.md: adopt a device, plan an op, record it. A test compares README.md with the marked
+// parts. Here the kit plays the application: it owns the device, the buffers and the command buffer. app.cpp is a
+// complete program without the kit.
 #include <nibble/kit.h>
 
 #include <algorithm>
@@ -59,7 +59,7 @@ int main() {
     std::printf("%s: adopting, planning or binding failed\n", app.info().name.c_str());
     return 1;
   }
-  // Buffers were created in the order of roles: the blob, then the dense source.
+  // Buffers are created in the order of roles: the blob, then the dense source.
   std::vector<float> weights(size_t{op.rows} * op.cols);
   for (size_t i = 0; i < weights.size(); ++i) weights[i] = 0.01f * static_cast<float>(i * 2654435761u % 201) - 1.0f;
   app.upload(buffers[1], weights);

@@ -1,4 +1,4 @@
-// The ten lines of README.md, which a test compares; what they print is checked on the best device and on the CPU.
+// The ten lines of README.md; a test compares them, and their output is checked on the best device and on the CPU.
 #include <nibble/kit.h>
 #include <cstdio>
 int main() {

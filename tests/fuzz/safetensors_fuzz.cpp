@@ -1,6 +1,6 @@
-// Any bytes as a safetensors file: refused with one printable line, or read, and then what was read holds together.
+// Any bytes as a safetensors file: refused with one printable line, or read, and then the result is consistent.
 //   cmake -DCMAKE_CXX_COMPILER=clang++ -DNIBBLE_FUZZ=ON ... && nibble_fuzz_safetensors tests/fuzz/corpus/safetensors
-// The test program calls the same function with the corpus and with mutations of its own.
+// header_fuzz_test.cpp calls the same function with the corpus and with random mutations.
 #include "model/archive/error.h"
 #include "model/archive/safetensors_header.h"
 #include "model/archive/utf8.h"

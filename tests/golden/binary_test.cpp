@@ -13,13 +13,13 @@ namespace {
 constexpr uint32_t kBinary = NIB_FORMAT_BINARY;
 const NibWeights kRow = weights(kBinary, NIB_GRANULARITY_ROW, 0);
 const Bytes kOne{0x00, 0x00, 0x80, 0x3f};  // 1.0f
-const float kLeast = 0x1p-126f;            // that is no denormal
+const float kSmallestNormal = 0x1p-126f;            // the smallest normal number
 
 }  // namespace
 
 NIB_DEFINE_FORMAT_MODEL(binary, {.kind = Kind::kBinary})
 
-TEST_CASE("binary is described as its documentation says") {
+TEST_CASE("binary has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
   CHECK(uint32_t(NIB_FORMAT_BINARY) == 9);
   const NibFormatInfo& info = *nibFormatById(kBinary);
@@ -29,7 +29,7 @@ TEST_CASE("binary is described as its documentation says") {
   CHECK(info.group_multiple == 32);
 }
 
-TEST_CASE("binary: signs as bits, what is not below 0 is 1; the mean of magnitudes") {
+TEST_CASE("binary: a code is 1 unless the element is below 0; the scale is the mean of magnitudes") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
   // 1 + 1 + 3 + 3 + 0 + 0 + 4 + 4 = 16, of 8: s = 2. Bits 1 0 1 0 1 1 1 0 from the lowest: 0x75.
   const Blob blob = quantize(1, 8, kRow, {1.0f, -1.0f, 3.0f, -3.0f, 0.0f, -0.0f, 4.0f, -4.0f});
@@ -40,14 +40,14 @@ TEST_CASE("binary: signs as bits, what is not below 0 is 1; the mean of magnitud
   CHECK(dequantize(1, 8, kRow, blob.codes, blob.scales) == Words{plus, minus, plus, minus, plus, plus, plus, minus});
 }
 
-TEST_CASE("binary: negative numbers however small are minus, negative denormals are zeros and so plus") {
+TEST_CASE("binary: the smallest negative normal number is minus, negative denormals count as zero and are plus") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
   // 1, -2^-126, the denormal below it, the smallest one, -1: 1 0 1 1 0.
-  const float below = std::nextafter(kLeast, 0.0f), smallest = std::nextafter(0.0f, 1.0f);
-  CHECK(quantize(1, 5, kRow, {1.0f, -kLeast, -below, -smallest, -1.0f}).codeWords() == Words{0xdu});
+  const float below = std::nextafter(kSmallestNormal, 0.0f), smallest = std::nextafter(0.0f, 1.0f);
+  CHECK(quantize(1, 5, kRow, {1.0f, -kSmallestNormal, -below, -smallest, -1.0f}).codeWords() == Words{0xdu});
 }
 
-TEST_CASE("binary: all of a zero group is plus, and stands for +0") {
+TEST_CASE("binary: the codes of a zero group are plus and decode to +0") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
   const Blob zeros = quantize(1, 3, kRow, {0.0f, -0.0f, 0.0f});
   CHECK(zeros.codeWords() == Words{0x7u});
@@ -63,7 +63,7 @@ TEST_CASE("binary: all of a zero group is plus, and stands for +0") {
 
 TEST_CASE("binary rows of several runs, the last one short, and groups of a word") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
-  // 32 of 1, then -1 and 1 in turn, then six of -3: (64 + 18) / 70 = 1.1714286: 0.1714286 * 2^23 = 1438047.1 =
+  // 32 of 1, then alternating -1 and 1, then six of -3: (64 + 18) / 70 = 1.1714286: 0.1714286 * 2^23 = 1438047.1 =
   // 0x15f15f.
   std::vector<float> x(70, 1.0f);
   for (size_t i = 32; i < 64; i += 2) x[i] = -1.0f;
@@ -78,7 +78,7 @@ TEST_CASE("binary rows of several runs, the last one short, and groups of a word
 
 TEST_CASE("binary flat groups run across row ends") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
-  // 3 x 11 = 33 elements, of which the last is a group of its own.
+  // 3 x 11 = 33 elements; the last is a group of its own.
   std::vector<float> x(33, -2.0f);
   x[11] = 2.0f;
   x[32] = 5.0f;
@@ -87,9 +87,9 @@ TEST_CASE("binary flat groups run across row ends") {
   CHECK(blob.scaleWords() == Words{0x40000000u, 0x40a00000u});
 }
 
-TEST_CASE("binary: one scale for all, one per column, and halves") {
+TEST_CASE("binary: one scale per tensor, one per column, and half scales") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
-  // 1 -4 / -3 1: of all 9 / 4 = 2.25, of the columns 2 and 2.5.
+  // 1 -4 / -3 1: the tensor's mean is 9 / 4 = 2.25, the columns' are 2 and 2.5.
   const std::vector<float> x{1.0f, -4.0f, -3.0f, 1.0f};
   const Blob all = quantize(2, 2, weights(kBinary, NIB_GRANULARITY_TENSOR, 0), x);
   CHECK(all.codeWords() == Words{0x1u, 0x2u});
@@ -101,7 +101,7 @@ TEST_CASE("binary: one scale for all, one per column, and halves") {
 
 TEST_CASE("binary: one large element") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
-  // 2^30 beside 31 of -1, which lie beyond its 24 bits: 2^30 / 32 = 2^25.
+  // 2^30 and 31 of -1, which are below its 24 bits: 2^30 / 32 = 2^25.
   std::vector<float> x(32, -1.0f);
   x[31] = 0x1p30f;
   const Blob blob = quantize(1, 32, kRow, x);
@@ -109,7 +109,7 @@ TEST_CASE("binary: one large element") {
   CHECK(blob.scaleWords() == Words{0x4c000000u});
 }
 
-TEST_CASE("binary rows that hold what is no number are zero groups; with given scales such elements are plus") {
+TEST_CASE("binary rows with non-finite elements are zero groups; with given scales such elements are plus") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_BINARY);
   const Blob found = quantize(2, 3, kRow, {-1.0f, -INFINITY, NAN, 1.0f, -1.0f, -1.0f});
   CHECK(found.codeWords() == Words{0x7u, 0x1u});
@@ -119,7 +119,7 @@ TEST_CASE("binary rows that hold what is no number are zero groups; with given s
   const Blob given = quantize(1, 4, kRow, NIB_TYPE_F32, std::vector<float>{-INFINITY, -NAN, 3e38f, -3e38f}, kOne);
   CHECK(given.codeWords() == Words{0x7u});
   CHECK(given.status.nonfinite_count == 2);
-  // A scale without an ordinary reciprocal acts as the zero group, as it does everywhere: 2^127.
+  // A scale without a normal reciprocal acts as the zero group, as in all formats: 2^127.
   CHECK(quantize(1, 2, kRow, NIB_TYPE_F32, std::vector<float>{-1.0f, 1.0f}, {0, 0, 0, 0x7f}).codeWords() ==
         Words{0x3u});
 }

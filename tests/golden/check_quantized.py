@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Runs `nibble quantize` and checks what it writes with a decoder that shares nothing with it.
+"""Runs `nibble quantize` and checks its output with a decoder that shares no code with it.
 
   check_quantized.py NIBBLE MODEL SCRATCH [--all] [--only NAME]... [--device cpu]
 
-Of each output: files, config, names, shapes and types of all tensors, unchanged tensors byte by byte, sizes.
-Of some weights (--all: of every one): scales, zero points and codes against those computed again from the source, and
-the error statistics of the report against sums in doubles. Some runs are killed halfway and resumed. Some outputs are
-made dense again, which must give the decoder's values. Then faults are planted in copies of the outputs, one at a time,
-and each must be found and named. Last, models of awkward weights, and all codes of FP8.
+For each output: files, config, names, shapes and types of all tensors, unchanged tensors byte by byte, sizes.
+For some weights (--all: for all): scales, zero points and codes against those recomputed from the source, and the error
+statistics of the report against sums in doubles. Some runs are killed halfway and resumed. Some outputs are dequantized
+by nibble, which must give the decoder's values. Then faults are planted in copies of the outputs, one at a time, and
+each must be found and named. Finally models with edge-case weights, and all codes of FP8.
 """
 import argparse
 import json
@@ -33,11 +33,11 @@ SAMPLE = r"layers\.0\.|layers\.5\.self_attn\.k_proj"
 
 
 class Configuration:
-    """`scheme`: of a Linear's weight, by its name; None where it stays as it is."""
+    """`scheme`: a Linear weight's scheme by its name; None if it is not quantized."""
 
     def __init__(self, name, arguments, scheme, sample=SAMPLE, shard=None, killed=False):
         self.name, self.arguments, self.sample, self.shard = name, arguments.split(), sample, shard
-        self.killed = killed  # halfway, then resumed
+        self.killed = killed  # killed halfway, then resumed
         self.narrow = "--scale narrow" in arguments
         self.scheme = scheme if callable(scheme) else lambda weight, _: None if weight == "lm_head.weight" else scheme
 
@@ -91,12 +91,12 @@ CONFIGURATIONS = [
     Configuration("resumed_nested", "--format bnb --type nf4 --max-shard-size 1M", "nf4 block 64 nested",
                   r"layers\.3\.self", shard=1_000_000, killed=True),
 ]
-# Of these, the round trip.
-BACK = ("int4", "int4_asym", "int8_absmax", "nf4", "fp8_tensor", "mxfp4")
+# Configurations whose outputs are dequantized again.
+DEQUANTIZED = ("int4", "int4_asym", "int8_absmax", "nf4", "fp8_tensor", "mxfp4")
 
 
 def grouped(prefix, wanted):
-    """Groups of that many columns, or of the largest power of two that divides them; unquantized below 16."""
+    """Groups of `wanted` columns, or of the largest power of two that divides the columns; unquantized below 16."""
 
     def scheme(weight, columns):
         length = wanted
@@ -111,7 +111,7 @@ def mx(weight, columns):
     return "mxfp4 group 32" if columns % 32 == 0 else None
 
 
-# Of the models of edge_model.py, in which every weight is recomputed.
+# Configurations for the models of edge_model.py, in which every weight is recomputed.
 EDGES = [
     Configuration("int4", "--type int4 --group-size 64", grouped("int4 sym", 64), ""),
     Configuration("int4_row", "--type int4 --group-size -1", "int4 sym channel", ""),
@@ -137,8 +137,8 @@ EDGE_MODELS = [
     ("odd_f32", edge_model.ODD, "F32"), ("odd_bf16", edge_model.ODD, "BF16"),
     ("edge_e4m3", edge_model.EVEN, "F8_E4M3"), ("edge_e5m2", edge_model.EVEN, "F8_E5M2"),
 ]
-# Of FP8 models not all ways again.
-OF_FP8 = ("int4", "int4_asym", "int8_absmax", "fp8_tensor", "mxfp4", "nf4", "f32")
+# FP8 models run only some of these.
+FP8_CONFIGURATIONS = ("int4", "int4_asym", "int8_absmax", "fp8_tensor", "mxfp4", "nf4", "f32")
 
 
 # ---------------------------------------------------------------------------------------------------- comparing
@@ -160,11 +160,11 @@ def statistics(x, y):
 
 
 STATISTICS = ("mse", "mae", "rel", "sqnr_db", "cosine", "max_abs")
-TOLERANCE = 1e-8  # of the sums, relative; the maximum is exact in fp32
+TOLERANCE = 1e-8  # relative, for the sums; the maximum is exact in fp32
 
 
 class Check:
-    """The failures of one output, at most a few of each tensor."""
+    """Collects the failures of one output, at most a few per tensor."""
 
     def __init__(self, source, folder, configuration):
         self.source, self.folder, self.configuration = source, folder, configuration
@@ -181,11 +181,11 @@ class Check:
             path = os.path.join(self.folder, name)
             same = os.path.exists(path) and bytes_of(path) == bytes_of(os.path.join(self.source.folder, name))
             if not same:
-                self.failures.append(f"{name}: not the source's")
+                self.failures.append(f"{name}: differs from the source's")
         known = set(copied) | {"config.json"}
         for name in sorted(os.listdir(self.folder)):
             if name not in known and name != "model.safetensors.index.json" and not name.endswith(".safetensors"):
-                self.failures.append(f"{name}: what is this file?")
+                self.failures.append(f"{name}: an unexpected file")
 
     def config(self, model):
         found = {k: v for k, v in model.config.items() if k not in ("quantization_config", "torch_dtype")}
@@ -201,14 +201,14 @@ class Check:
             self.equal(sorted(model.files), ["model.safetensors"], "files of weights")
             return
         if len(model.files) < 2:
-            self.failures.append("there is one shard only")
+            self.failures.append("there is only one shard")
         for name, rows in model.files.items():
             total = sum(len(row[3]) for row in rows)
             if total > self.configuration.shard and len(rows) > 1:
                 self.failures.append(f"{name}: {total} bytes in a shard")
 
     def scheme(self, name):
-        """What the weight of that name should be now."""
+        """The expected scheme of the weight."""
         norms = self.configuration.name if self.configuration.name in ("f32", "bf16") else None
         columns = self.source.weights[name].shape[-1]
         linear = name.endswith("_proj.weight") or name == "lm_head.weight"
@@ -297,7 +297,7 @@ class Check:
             entries = self.report(report, model)
             for name, weight in model.weights.items():
                 kept = self.source.weights[name].scheme
-                # FP8 that is not quantized anew becomes the type that holds its values.
+                # FP8 weights that are not quantized become F16, which represents all their values.
                 self.equal(weight.scheme, self.scheme(name) or ("F16" if kept in FP8 else kept), name)
                 self.weight(weight, entries.get(name), re.search(sample, name))
         except (Bad, ValueError, OSError) as error:
@@ -335,7 +335,7 @@ def in_tensor(tensor, offset, change):
 
 
 def in_text(file, old, new):
-    """A fault: other text in a file, once. In a .safetensors file both must have the same length."""
+    """A fault: the first `old` in a file becomes `new`. In a .safetensors file both must have the same length."""
 
     def plant(folder, report):
         path = os.path.join(folder, file)
@@ -403,7 +403,7 @@ def group_naming(config, module):
     return next(group for group in config["config_groups"].values() if module in group["targets"])
 
 
-# Configuration, fault, what the failures must say. The weights are 256 x 256 (q_proj) and 256 x 704 (down_proj).
+# Configuration, fault, and the expected failure. The weights are 256 x 256 (q_proj) and 256 x 704 (down_proj).
 FAULTS = [
     ("int4", in_tensor(Q + ".weight_packed", 3 * 128 + 8, flip(0x10)),
      Q + r"\.weight_packed: row 3, column 17: code \d+,"),
@@ -420,9 +420,9 @@ FAULTS = [
     ("int4", in_text("model.safetensors", Q + ".weight_scale", Q + ".weight_skale"), Q + r"\.weight_scale: missing"),
     ("int4", in_text("model.safetensors", '"dtype":"I64"', '"dtype":"U64"'), r"weight_shape: is U64, expected I64"),
     ("int4", in_text("model.safetensors", '"format":"pt"', '"format":"tf"'), r"does not say format: pt"),
-    ("int4", in_text("tokenizer.json", "{", "{ "), r"tokenizer\.json: not the source's"),
+    ("int4", in_text("tokenizer.json", "{", "{ "), r"tokenizer\.json: differs from the source's"),
     ("int4", in_text("config.json", '"rms_norm_eps": 1e-05', '"rms_norm_eps": 1e-06'), r"^config\.json: "),
-    ("int4", a_file("model.safetensors.tmp", ""), r"model\.safetensors\.tmp: what is this"),
+    ("int4", a_file("model.safetensors.tmp", ""), r"model\.safetensors\.tmp: an unexpected file"),
     ("int4", in_config(lambda c: c.update(torch_dtype="bfloat16"), None),
      r"weight_scale: is F16, expected BF16|torch_dtype bfloat16, its plain tensors are \['F16'\]"),
     ("f32", in_config(lambda c: c.update(torch_dtype="float16"), None),
@@ -548,9 +548,9 @@ def plant_faults(source, scratch, outputs):
         count += 1
         if not any(re.search(expected, failure) for failure in failures):
             failed += 1
-            print(f"FAILED {name}: a planted fault was not named {expected!r}: {failures[:3]}")
+            print(f"FAILED {name}: a planted fault was not reported as {expected!r}: {failures[:3]}")
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"{count - failed} of {count} planted faults found and named")
+    print(f"{count - failed} of {count} planted faults found and reported")
     return failed == 0
 
 
@@ -558,7 +558,7 @@ def plant_faults(source, scratch, outputs):
 
 
 def call(options, verb, *arguments):
-    """Runs the tool, which must end well; its JSON."""
+    """Runs the tool, which must succeed, and returns its JSON."""
     command = [options.nibble, verb, *arguments, "--json", "--device", options.device]
     result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if result.returncode != 0:
@@ -574,9 +574,9 @@ def done_in(journal):
 
 
 def kill_halfway(options, model, folder, arguments):
-    """Leaves FOLDER.partial, with some tensors entered in its journal and some not: how many are.
+    """Leaves FOLDER.partial with some tensors in its journal and some not; returns how many are.
 
-    The journal is written once a second, and a small model takes less: so the run is stopped for longer than that.
+    The journal is written once a second, and a small model takes less: so the run is paused for longer than that.
     """
     command = [options.nibble, "quantize", model, "-o", folder, *arguments, "--device", options.device]
     partial = folder + ".partial"
@@ -602,7 +602,7 @@ def kill_halfway(options, model, folder, arguments):
 
 
 def run(options, model, folder, configuration):
-    """The report of one run."""
+    """Runs the tool once and returns its report."""
     shutil.rmtree(folder, ignore_errors=True)
     if not configuration.killed:
         return call(options, "quantize", model, "-o", folder, *configuration.arguments)
@@ -610,14 +610,14 @@ def run(options, model, folder, configuration):
     report = call(options, "quantize", model, "-o", folder, *configuration.arguments, "--resume")
     resumed = sum(entry.get("resumed", False) for entry in report["tensors"])
     if resumed > done:
-        raise Bad(f"{resumed} tensors are said to be from the run before, whose journal names {done}")
+        raise Bad(f"{resumed} tensors are reported as resumed, but the journal lists {done}")
     if os.path.exists(folder + ".partial"):
         raise Bad(folder + ".partial is left")
     return report
 
 
 def run_all(options, source, title, configurations):
-    """{name: (configuration, report)} of the runs that ended well, and whether all was right."""
+    """{name: (configuration, report)} of the successful runs, and whether all checks passed."""
     outputs, good = {}, True
     for configuration in configurations:
         if options.only and title + configuration.name not in options.only:
@@ -641,20 +641,20 @@ def run_all(options, source, title, configurations):
     return outputs, good
 
 
-# ---------------------------------------------------------------------------------------------------- dense again
+# ---------------------------------------------------------------------------------------------------- dequantizing
 
 
 def check_back(source, quantized, dense, to_quantized, to_dense, report, sample):
-    """The failures of a quantized model made dense again, and how many weights' values were compared.
+    """The failures of a dequantized model, and how many weights' values were compared.
 
-    `to_quantized`, `to_dense`: what comparing the source with either said.
+    `to_quantized`, `to_dense`: the comparisons of the source with the quantized and with the dequantized model.
     """
     failures, count = [], 0
     rows = [{row["name"]: row for row in comparison["tensors"]} for comparison in (to_quantized, to_dense)]
     entries = {entry["name"]: entry for entry in report["tensors"]}
     for comparison, of in zip((to_quantized, to_dense), rows):
         if sorted(of) != sorted(source.weights) or len(of) != len(comparison["tensors"]):
-            failures.append("compare: other names than the source's")
+            failures.append("compare: names differ from the source's")
         for key in ("only_in_a", "only_in_b"):
             if comparison[key]:
                 failures.append(f"compare: {key} {comparison[key]}")
@@ -669,7 +669,7 @@ def check_back(source, quantized, dense, to_quantized, to_dense, report, sample)
             continue
         count += 1
         values = weight.values()
-        if weight.scheme != "F32":  # else it is a copy
+        if weight.scheme != "F32":  # F32 is a copy
             values = requantize.without_denormals(values, weight.scheme)
         found, expected = dense.weights[name].tensors[name][2], requantize.plain(values, "F32")
         if dense.weights[name].scheme != "F32":
@@ -682,9 +682,9 @@ def check_back(source, quantized, dense, to_quantized, to_dense, report, sample)
 
 
 def back(options, source, title, outputs):
-    """Quantized models as input: made dense, and compared as they are."""
+    """Quantized models as input: they are dequantized, and compared with the source."""
     good = True
-    for name in BACK:
+    for name in DEQUANTIZED:
         if name not in outputs:
             continue
         start, count = time.monotonic(), 0
@@ -701,20 +701,20 @@ def back(options, source, title, outputs):
             if again_report["bytes_in"] != quantized.data_bytes or again_report["bytes_out"] != dense.data_bytes:
                 failures.append("the report's bytes")
             if not title and not failures:
-                failures += unseen(source, quantized, dense, to_quantized, to_dense, report)
+                failures += undetected(source, quantized, dense, to_quantized, to_dense, report)
         except (Bad, ValueError, OSError) as error:
             failures = [str(error)]
         verdict = "FAILED" if failures else "ok"
         seconds = time.monotonic() - start
-        print(f"{verdict:7}{title + name + ', dense again':36}{count:3} weights' values, {seconds:4.1f} s", flush=True)
+        print(f"{verdict:7}{title + name + ', dequantized':36}{count:3} weights' values, {seconds:4.1f} s", flush=True)
         for line in failures[:20]:
             print("    " + line)
         good = good and not failures
     return good
 
 
-def unseen(source, quantized, dense, to_quantized, to_dense, report):
-    """Faults in the comparisons and in the dense values that check_back does not name."""
+def undetected(source, quantized, dense, to_quantized, to_dense, report):
+    """Planted faults in the comparisons and in the dequantized values that check_back does not report."""
     out = []
     row = next(row for row in to_dense["tensors"] if row["name"] == DOWN + ".weight")
     kept = dict(row)
@@ -727,13 +727,13 @@ def unseen(source, quantized, dense, to_quantized, to_dense, report):
     found, _ = check_back(source, quantized, dense, to_quantized, to_dense, report, "^" + re.escape(DOWN))
     for expected in (f"compare: {DOWN}.weight: ", f"{DOWN}.weight: row 7, column 8: 0x", "compare: only_in_b"):
         if not any(failure.startswith(expected) for failure in found):
-            out.append(f"a planted fault was not named {expected!r}: {found[:3]}")
+            out.append(f"a planted fault was not reported as {expected!r}: {found[:3]}")
     row.update(kept)
     return out
 
 
 def all_codes(options):
-    """FP8 matrices without scales, of all codes: their values as F32, and int4 of those that are finite."""
+    """FP8 matrices without scales that contain all codes: their values as F32, and int4 of the finite ones."""
     good = True
     for dtype, table in FP8.items():
         name = "model.layers.0.self_attn.q_proj.weight"
@@ -754,7 +754,7 @@ def all_codes(options):
                     failures.append(f"holds {[row[:3] for row in rows]}")
                 values = struct.unpack(f"<{len(codes)}f", rows[0][3])
                 for code, value in zip(codes, values):
-                    # NaN stays NaN, of the same sign.
+                    # NaN stays NaN with the same sign.
                     same = struct.pack("<f", table[code]) == struct.pack("<f", value)
                     if math.isnan(table[code]):
                         same = math.isnan(value) and (math.copysign(1, value) < 0) == (code >= 128)
@@ -765,7 +765,7 @@ def all_codes(options):
                     if entry["type"] != "int4" or not entry["sqnr_db"] > 15:
                         failures.append(f"int4: {entry}")
                 elif call(options, "compare", file, out)["tensors"][0]["nonfinite"] != 256 - len(finite):
-                    failures.append("compare counts other values that are not finite")
+                    failures.append("compare counts the wrong number of non-finite values")
             except (Bad, ValueError, OSError) as error:
                 failures.append(str(error))
             print(f"{'FAILED' if failures else 'ok':7}{dtype + title:24}{len(set(codes)):3} codes", flush=True)
@@ -796,7 +796,7 @@ def main():
         columns = {weight.shape[-1] for name, weight in source.weights.items() if name.endswith("_proj.weight")}
         possible = [edge for edge in EDGES if any(edge.scheme("", c) for c in columns)]
         if dtype in FP8:
-            possible = [edge for edge in possible if edge.name in OF_FP8]
+            possible = [edge for edge in possible if edge.name in FP8_CONFIGURATIONS]
         outputs, all_good = run_all(options, source, name + ".", possible)
         good = back(options, source, name + ".", outputs) and all_good and good
     good = all_codes(options) and good

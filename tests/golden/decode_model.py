@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Decodes the weights of a quantized model's folder, by the descriptions of the formats alone.
+"""Decodes the weights of a quantized model's folder by the descriptions of the formats alone.
 
   decode_model.py FOLDER            every weight: how it is stored, and its first values
 
 Knows compressed-tensors (pack-quantized, int-quantized, float-quantized, mxfp4-pack-quantized), bitsandbytes NF4, FP4
-and LLM.int8, and plain F32, F16, BF16 and FP8 matrices, in the layout of Llama. As a loader does, it learns from
-config.json how each module is stored; then a tensor that is missing, left over or of another shape or type is an error.
-It shares nothing with the writer.
+and LLM.int8, and plain F32, F16, BF16 and FP8 matrices, in the layout of Llama. Like a loader it reads from config.json
+how each module is stored; then a missing or surplus tensor, or one of another shape or type, is an error. It shares no
+code with the writer.
 """
 import array
 import json
@@ -15,7 +15,7 @@ import os
 import re
 import sys
 
-sys.dont_write_bytecode = True  # no __pycache__ beside the sources
+sys.dont_write_bytecode = True  # no __pycache__ in the source tree
 import read_safetensors
 from read_safetensors import Bad, need
 
@@ -23,7 +23,7 @@ from read_safetensors import Bad, need
 
 
 def float_bits(bits, exponent_bits, mantissa_bits):
-    """The value of the bits of a binary float whose exponents are all ordinary ones."""
+    """The value of the bits of a binary float without Inf and NaN."""
     mantissa = bits & ((1 << mantissa_bits) - 1)
     exponent = bits >> mantissa_bits & ((1 << exponent_bits) - 1)
     bias = (1 << (exponent_bits - 1)) - 1
@@ -67,7 +67,7 @@ FP4 = fp32([sign * v / 12 for sign in (1.0, -1.0) for v in (0, 0.0625, 8, 12, 4,
 
 
 def dynamic_map():
-    """The 256 values that stand for nested block scales; a map written by others may differ in the last bits."""
+    """The 256 values of nested block scales; a map written by another program may differ in the last bits."""
     values = [0.0, 1.0]
     for i in range(7):
         count = 1 << i
@@ -79,7 +79,7 @@ def dynamic_map():
 
 def words(typecode, size, data):
     values = array.array(typecode)
-    need(values.itemsize == size, "this Python has other sizes of numbers")
+    need(values.itemsize == size, "this Python's array has other item sizes")
     values.frombytes(data)
     if sys.byteorder == "big":
         values.byteswap()
@@ -103,7 +103,7 @@ def low_first(data):
 
 
 def unpacked(data, bits):
-    """Codes of 4 or 8 bits of little-endian 32-bit words, the first in the low bits of the first word."""
+    """Codes of 4 or 8 bits from little-endian 32-bit words, the first in the low bits of the first word."""
     return low_first(data) if bits == 4 else bytearray(data)
 
 
@@ -111,9 +111,9 @@ def unpacked(data, bits):
 
 
 class Weight:
-    """A stored weight. `tensors`: its entries in the files. `scheme`: a short name. `block`: elements under one scale.
+    """A stored weight. `tensors`: its entries in the files. `scheme`: a short name. `block`: elements per scale.
 
-    Of quantized ones: `codes`, a byte per element in row-major order as stored (integers: offset binary or two's
+    Quantized weights: `codes`, a byte per element in row-major order as stored (integers: offset binary or two's
     complement); `scales` as floats, `scale_bytes` as stored; `zeros` like `codes`, or None.
     """
 
@@ -132,7 +132,7 @@ class Weight:
         return f"row {row}, column {column}"
 
     def values(self):
-        """What the weight stands for, as fp32."""
+        """The weight's values as fp32."""
         raise NotImplementedError
 
 
@@ -186,7 +186,7 @@ def size(config, key, default=None):
 
 
 def linears(config):
-    """{module: (N, K)} of every Linear of a Llama. One that is tied to the embeddings has no tensor of its own."""
+    """{module: (N, K)} of every Linear of a Llama. One that is tied to the embeddings has no separate tensor."""
     hidden, heads = size(config, "hidden_size"), size(config, "num_attention_heads")
     inner, kv_heads = size(config, "intermediate_size"), size(config, "num_key_value_heads", heads)
     head = size(config, "head_dim", hidden // heads)
@@ -209,7 +209,7 @@ def tied(config, module):
 
 
 def others(config):
-    """{tensor: shape} of everything else."""
+    """{tensor: shape} of all other tensors."""
     hidden = size(config, "hidden_size")
     out = {"model.embed_tokens.weight": (size(config, "vocab_size"), hidden), "model.norm.weight": (hidden,)}
     for layer in range(size(config, "num_hidden_layers")):
@@ -292,7 +292,7 @@ class Model:
             need(total == self.data_bytes, f"the index: total_size {total}, there are {self.data_bytes} bytes")
 
     def take(self, weight, name, dtypes, shape):
-        """The entry of that name, which belongs to the weight and must be so."""
+        """The entry of that name, which belongs to the weight and must have this dtype and shape."""
         need(name in self.tensors, f"{name}: missing ({weight.name} is {weight.scheme})")
         dtype, found, data = self.tensors[name]
         need(dtype in dtypes, f"{name}: is {dtype}, expected {' or '.join(dtypes)}")
@@ -315,7 +315,7 @@ class Model:
 
     @property
     def dtype(self):
-        """What the unquantized weights of the model are, by its config."""
+        """The type of the unquantized weights, by the model's config."""
         names = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
         name = self.config.get("torch_dtype", self.config.get("dtype"))
         need(name in names, f"config.json: torch_dtype is {name!r}")
@@ -387,7 +387,7 @@ class CompressedTensors:
             need(size in (None, -1), f"{name}: group_size {size!r} with strategy {strategy}")
         if stored == "mxfp4-pack-quantized":
             need(strategy == "group" and size == 32, name + ": MX blocks are groups of 32")
-        for key in ("scale_dtype", "zp_dtype"):  # newer loaders know an MX scale by it
+        for key in ("scale_dtype", "zp_dtype"):  # newer loaders identify MX scales by it
             expected = (None, "torch.uint8") if stored == "mxfp4-pack-quantized" else (None,)
             need(weights.get(key) in expected, f"{name}: {key} {weights.get(key)!r}")
         need(group.get("output_activations") is None, name + ": output_activations")
@@ -407,7 +407,7 @@ class CompressedTensors:
         return re.match(entry[3:], module) is not None if entry.startswith("re:") else entry == module
 
     def scheme(self, module):
-        """The group of a module: exact names before patterns before the class."""
+        """The group of a module: exact names take precedence over patterns, and those over the class."""
         if any(entry == "Linear" or self.holds(entry, module) for entry in self.ignore):
             return None
         for exact, pattern, of_class in ((True, False, False), (False, True, False), (False, False, True)):
@@ -546,7 +546,7 @@ class BitsAndBytes:
         prefix = name + ".quant_state."
         states = [tensor for tensor in model.tensors if tensor.startswith(prefix)]
         need(len(states) == 1, f"{name}: {len(states)} quant_state tensors")
-        # Each weight says itself which of the two it is; the config's is what a loader would quantize to.
+        # Each weight stores its own type; the config's is the type to which a loader would quantize.
         quant_type = {prefix + "bitsandbytes__nf4": "nf4", prefix + "bitsandbytes__fp4": "fp4"}.get(states[0])
         need(quant_type is not None, f"{states[0]}: neither of nf4 nor of fp4")
         text = model.take(weight, states[0], ("U8",), model.tensors[states[0]][1][:1])
@@ -589,7 +589,7 @@ class BitsAndBytes:
 
     @staticmethod
     def eight_bit(model, module, shape):
-        """Codes of LLM.int8; the scale of a row is its largest magnitude, which is stored, over 127."""
+        """Codes of LLM.int8; the scale of a row is its largest magnitude, which is stored, divided by 127."""
         rows, columns = shape
         weight = Integer(module + ".weight", shape, "int8 absmax")
         weight.block = columns

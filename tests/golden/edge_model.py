@@ -1,4 +1,4 @@
-"""A small Llama whose weights are the cases that quantizers get wrong, written as a folder of Hugging Face's layout."""
+"""A small Llama with weights that are edge cases of quantizers, written as a folder in Hugging Face layout."""
 import json
 import os
 import random
@@ -23,17 +23,17 @@ def row(kind, columns, rng, large, tiny):
         return [abs(v) for v in noise]
     if kind == 4:
         return [-abs(v) for v in noise]
-    if kind == 5:  # codes and a half, exactly: the largest makes the scale 1/64 where it is largest/7.5
+    if kind == 5:  # exact ties between codes: the largest gives the scale 1/64 where it is largest/7.5
         return [7.5 / 64 if c % 8 == 0 else (rng.randrange(-15, 15) + 0.5) / 64 for c in range(columns)]
     if kind == 6:
         return [large if c == columns // 2 else v for c, v in enumerate(noise)]
     if kind == 7:
         return [tiny * rng.randrange(-3, 4) for _ in range(columns)]
-    if kind == 8:  # of one value
+    if kind == 8:  # a constant row
         return [-0.375] * columns
     if kind == 9:  # powers of two over a wide range, both signs
         return [(-1) ** c * 2.0 ** -(c % 14) for c in range(columns)]
-    if kind == 10:  # between the halves of a binade, where the scales of MX turn
+    if kind == 10:  # around 1.75, where the EVEN rule of MX scales rounds up
         return [(1.75 + (c % 5 - 2) / 128) * (-1) ** c for c in range(columns)]
     return [v * (0.0 if c < columns // 2 else 1.0) for c, v in enumerate(noise)]
 
@@ -43,7 +43,7 @@ def write(folder, sizes, dtype, seed):
     config = dict(sizes, architectures=["LlamaForCausalLM"], model_type="llama", vocab_size=40, num_hidden_layers=1,
                   attention_bias=True, mlp_bias=False, tie_word_embeddings=True, rms_norm_eps=1e-5, hidden_act="silu",
                   max_position_embeddings=64)
-    # Of FP8 are the linear layers alone.
+    # Only the linear layers are FP8.
     others_dtype = "F16" if dtype.startswith("F8") else dtype
     config["torch_dtype"] = {"F16": "float16", "BF16": "bfloat16", "F32": "float32"}[others_dtype]
     large = {"F16": 60000.0, "BF16": 1e12, "F32": 1e12, "F8_E4M3": 448.0, "F8_E5M2": 57344.0}[dtype]

@@ -14,8 +14,8 @@ constexpr uint32_t kFp4 = NIB_FORMAT_FP4;
 const NibWeights kRow = weights(kFp4, NIB_GRANULARITY_ROW, 0);
 const Bytes kOne{0x00, 0x00, 0x80, 0x3f};  // 1.0f
 
-// bitsandbytes' magnitudes by the low three bits of a code, in twelfths, and its thresholds with the codes that they
-// part.
+// bitsandbytes' magnitudes by the low three bits of a code, in twelfths; its thresholds, and the codes in ascending
+// order of magnitude.
 constexpr float kMagnitudes[8] = {float(0 / 12.0), float(0.0625 / 12.0), float(8 / 12.0), float(12 / 12.0),
                                   float(4 / 12.0), float(6 / 12.0),      float(2 / 12.0), float(3 / 12.0)};
 constexpr float kThresholds[7] = {0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f, 0.4166667f, 0.583333f, 0.8333333f};
@@ -25,7 +25,7 @@ constexpr uint32_t kAscending[8] = {0, 1, 6, 7, 4, 5, 2, 3};
 NIB_DEFINE_FORMAT_MODEL(
     fp4, {.kind = Kind::kSignedCodebook, .values = kMagnitudes, .thresholds = kThresholds, .ascending = kAscending})
 
-TEST_CASE("FP4 is described as its documentation says") {
+TEST_CASE("FP4 has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
   CHECK(uint32_t(NIB_FORMAT_FP4) == 10);
   CHECK(nibFormatById(kFp4)->bits == 4);
@@ -49,7 +49,7 @@ TEST_CASE("FP4 codes 0..15 of absmax 1 are 0, 1/192, 2/3, 1, 1/3, 1/2, 1/6, 1/4 
   }
 }
 
-TEST_CASE("FP4 magnitudes are their own codes, and negative ones have bit 3") {
+TEST_CASE("FP4 magnitudes get their own codes, and negative values have bit 3") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
   const std::vector<float> x{
       0.0f,  0.0625f / 12.0f,  8.0f / 12.0f,  1.0f,  4.0f / 12.0f,  0.5f,  2.0f / 12.0f,  0.25f,
@@ -58,7 +58,7 @@ TEST_CASE("FP4 magnitudes are their own codes, and negative ones have bit 3") {
   CHECK(quantize(1, 16, kRow, x).codeWords() == Words{0x76543210u, 0xfedcba90u});
 }
 
-TEST_CASE("FP4 thresholds are bitsandbytes' literals and belong to the lower magnitude") {
+TEST_CASE("FP4 thresholds are bitsandbytes' literals and round to the lower magnitude") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
   const float thresholds[7] = {0.00260417f, 0.0859375f, 0.20833333f, 0.29166667f, 0.4166667f, 0.583333f, 0.8333333f};
   std::vector<float> on(thresholds, thresholds + 7), above = on;
@@ -70,7 +70,7 @@ TEST_CASE("FP4 thresholds are bitsandbytes' literals and belong to the lower mag
   CHECK(quantize(1, 7, kRow, NIB_TYPE_F32, above, kOne).codeWords() == Words{0xbadcfe9u});
 }
 
-TEST_CASE("FP4 zero groups are code 0, small negatives -0, large ones saturate") {
+TEST_CASE("FP4 zero groups are code 0, small negative values -0, large values saturate") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
   CHECK(quantize(1, 4, kRow, {0.0f, -0.0f, 0.0f, 0.0f}).codeWords() == Words{0});
   CHECK(quantize(1, 3, kRow, {1.0f, -0.001f, 0.001f}).codeWords() == Words{0x083u});
@@ -78,7 +78,7 @@ TEST_CASE("FP4 zero groups are code 0, small negatives -0, large ones saturate")
         Words{0x30b3u});
 }
 
-TEST_CASE("FP4 products are 0 where they would be denormal, at the smallest scale there is") {
+TEST_CASE("FP4 values that would be denormal are 0, at the smallest scale") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_FP4);
   // 2^-120 / 192 < 2^-126: zero, with its sign; 2^-120 / 6 = 1.3333334 * 2^-123: 022aaaab.
   CHECK(dequantize(1, 3, kRow, {0x91, 0x06, 0, 0}, {0x00, 0x00, 0x80, 0x03}) ==

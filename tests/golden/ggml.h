@@ -1,4 +1,4 @@
-// Blocks of ggml, one of 32 elements: what each test of a q format shares.
+// Helpers for tests of ggml's formats: blocks of 32 elements.
 #ifndef NIB_TESTS_GOLDEN_GGML_H
 #define NIB_TESTS_GOLDEN_GGML_H
 
@@ -12,7 +12,7 @@ inline Blob quantizeBlock(uint32_t format, const std::vector<float>& x) {
   return quantize(1, uint32_t(x.size()), ggml(format), x);
 }
 
-// The halves of a part.
+// The half values of a part.
 inline std::vector<uint16_t> halves(const Bytes& bytes) {
   std::vector<uint16_t> values(bytes.size() / 2);
   std::memcpy(values.data(), bytes.data(), values.size() * 2);

@@ -1,4 +1,4 @@
-// Small runs whose bytes can be written out by hand.
+// Small runs whose bytes are derived by hand.
 #ifndef NIB_TESTS_GOLDEN_H
 #define NIB_TESTS_GOLDEN_H
 
@@ -15,14 +15,14 @@ namespace nib::golden {
 using Words = std::vector<uint32_t>;
 using Bytes = std::vector<uint8_t>;
 
-// False, and a line in the log, in a build without the format.
+// Ends the test with a message in a build without the format.
 #define NIB_GOLDEN_NEEDS(format)                          \
   if (nibFormatById(format) == nullptr) {                 \
     MESSAGE("skipped: " #format " is not in this build"); \
     return;                                               \
   }
 
-// The blob that quantizing a matrix gives, 0xa5 where nothing was written.
+// The blob of a quantized matrix; bytes that were not written are 0xa5.
 struct Blob {
   Bytes codes, scales, zeros;
   NibStatus status{};

@@ -12,7 +12,7 @@ constexpr uint32_t kInt2 = NIB_FORMAT_INT2;
 
 NIB_DEFINE_FORMAT_MODEL(int2, {})
 
-TEST_CASE("int2 is described as its documentation says") {
+TEST_CASE("int2 has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT2);
   CHECK(uint32_t(NIB_FORMAT_INT2) == 7);
   CHECK(nibFormatById(kInt2)->bits == 2);

@@ -12,7 +12,7 @@ constexpr uint32_t kInt3 = NIB_FORMAT_INT3;
 
 NIB_DEFINE_FORMAT_MODEL(int3, {})
 
-TEST_CASE("int3 is described as its documentation says") {
+TEST_CASE("int3 has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
   const NibFormatInfo* info = nibFormatById(kInt3);
   CHECK(uint32_t(NIB_FORMAT_INT3) == 6);
@@ -22,8 +22,8 @@ TEST_CASE("int3 is described as its documentation says") {
 
 TEST_CASE("int3 codes 0..7 four times over are the stream 88c6fa 88c6fa 88c6fa 88c6fa") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
-  // s = 3.5 / 3.5 = 1. -4, -3, .. 3 are codes 0..7; -4 and 3.5 share the absmax only if it is 3.5: so -3.5 (ties to -4)
-  // and 3.5 (ties to 4, saturates at 3).
+  // s = 3.5 / 3.5 = 1. -4, -3, .. 3 are codes 0..7. The absmax must be 3.5, so -3.5 (ties to -4) gives code 0 and 3.5
+  // (ties to 4, saturates at 3) code 7.
   // Codes 0..7 in three bits each, the first lowest: 7 6 5 4 3 2 1 0 = 111 110 101 100 011 010 001 000 = 0xfac688.
   // Four of those 24 bits in three words: 88 | fac6 88: words 0x88fac688, 0xc688fac6, 0xfac688fa.
   std::vector<float> x;
@@ -31,7 +31,7 @@ TEST_CASE("int3 codes 0..7 four times over are the stream 88c6fa 88c6fa 88c6fa 8
   const Blob blob = quantize(1, 32, weights(kInt3, NIB_GRANULARITY_ROW, 0), x);
   CHECK(blob.codeWords() == Words{0x88fac688u, 0xc688fac6u, 0xfac688fau});
   CHECK(blob.scaleWords() == Words{0x3f800000u});
-  // And back: codes 0..7 are -4..3.
+  // Dequantized: codes 0..7 are -4..3.
   Words wanted;
   for (int i = 0; i < 4; ++i) {
     for (const uint32_t bits :
@@ -42,10 +42,10 @@ TEST_CASE("int3 codes 0..7 four times over are the stream 88c6fa 88c6fa 88c6fa 8
   CHECK(dequantize(1, 32, weights(kInt3, NIB_GRANULARITY_ROW, 0), blob.codes, {0, 0, 0x80, 0x3f}) == wanted);
 }
 
-TEST_CASE("int3 codes 10 and 21 lie across words") {
+TEST_CASE("int3 codes 10 and 21 span two words") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
-  // All -3.5 (code 0) but one 3.5 (code 7 = 111). Code 10: bits 30, 31 of word 0 and bit 0 of word 1. Code 21: bits
-  // 63..65: bit 31 of word 1 and bits 0, 1 of word 2.
+  // All are -3.5 (code 0) except one 3.5 (code 7 = 111). Code 10: bits 30, 31 of word 0 and bit 0 of word 1. Code 21:
+  // bits 63..65: bit 31 of word 1 and bits 0, 1 of word 2.
   std::vector<float> x(32, -3.5f);
   x[10] = 3.5f;
   CHECK(quantize(1, 32, weights(kInt3, NIB_GRANULARITY_ROW, 0), x).codeWords() == Words{0xc0000000u, 1u, 0u});
@@ -54,7 +54,7 @@ TEST_CASE("int3 codes 10 and 21 lie across words") {
   CHECK(quantize(1, 32, weights(kInt3, NIB_GRANULARITY_ROW, 0), x).codeWords() == Words{0u, 0x80000000u, 3u});
 }
 
-TEST_CASE("int3 rows end on whole 32 codes, padded with 0") {
+TEST_CASE("int3 rows are padded with 0 to a multiple of 32 codes") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
   // Two rows of one element: code 7 and code 0; three words each.
   const Blob blob = quantize(2, 1, weights(kInt3, NIB_GRANULARITY_TENSOR, 0), {3.5f, -3.5f});

@@ -47,7 +47,7 @@ TEST_CASE("int4 full range: scale absmax/7.5, ties to even") {
 
 TEST_CASE("int4 narrow range: scale absmax/7 and no code -8") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
-  // absmax 7: s = 1. -7 -> 1; 7 -> f; -6.5 ties to -6 -> 2; 0 -> 8; the four nibbles behind are 0 bits.
+  // absmax 7: s = 1. -7 -> 1; 7 -> f; -6.5 ties to -6 -> 2; 0 -> 8; the four nibbles after them are 0.
   const NibWeights narrow = weights(kInt4, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW);
   CHECK(quantize(1, 4, narrow, {-7.0f, 7.0f, -6.5f, 0.0f}).codeWords() == Words{0x000082f1u});
   // A given scale too: -100 stops at -7.
@@ -105,9 +105,8 @@ TEST_CASE("int4 scales are rounded to their type before codes are made") {
   //   half (10): 0001 0001 00|01 0001: down, fraction 044, exponent -3 + 15 = 12: 3044
   //   bfloat16 (7): 0001 000|1 0001: up, fraction 09, exponent 124: 3e09
   // Codes of 1 and -1:
-  //   fp32: s is 7/8 * 2^-24 of itself too large: 1/s = 7.5 - 0.82 * 2^-21, the ulp there is 2^-21: r = 7.5 - 2^-21,
-  //   below
-  //         the tie: 7 and -7
+  //   fp32: s is too large by 7/8 * 2^-24 of itself: 1/s = 7.5 - 0.82 * 2^-21, the ulp there is 2^-21:
+  //         r = 7.5 - 2^-21, below the tie: 7 and -7
   //   half: s = 2^-3 (1 + 68/1024) = 1092/8192 is smaller: 1/s = 7.50183: 8, clamped to 7, and -8
   //   bfloat16: s = 2^-3 * 137/128: 1/s = 1024/137 = 7.4745: 7 and -7
   // Code of 0.6: half 4.5011: 5; bfloat16 4.4847: 4.
@@ -156,7 +155,7 @@ TEST_CASE("int4 flat groups run across row ends") {
   CHECK(blob.scaleWords() == Words{0x3f800000u, 0x40000000u});
 }
 
-TEST_CASE("int4 codes have these values") {
+TEST_CASE("int4 codes decode to these values") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT4);
   // s = 1/4: nibbles 0..f are -8..7, so -2, -1.75, ... 1.75.
   const Bytes quarter{0x00, 0x00, 0x80, 0x3e};

@@ -88,10 +88,10 @@ TEST_CASE("int8 zero points tie to even and keep 0 exact for one-signed rows") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   const NibWeights w = weights(kInt8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC);
   // Rows of s = 1 (max - min = 255):
-  //   -2.5 .. 252.5: z = 2.5 ties to 2 (stored 82). codes: -2.5 -> -2 + 2 = 0 (80); 252.5 -> 252 + 2 = 254 (7e)
-  //   -3.5 .. 251.5: z = 3.5 ties to 4 (84).        codes: -3.5 -> -4 + 4 = 0 (80); 251.5 -> 252 + 4 = 256, clamped
-  //   (7f) 255 and 10:    0 joins: min 0, z = 0 (80).    codes: 255 (7f), 10 (8a) -255 and -10:  max 0, z = 255 (7f).
-  //   codes: 0 (80), 245 (75)
+  //   -2.5 .. 252.5: z = 2.5 ties to 2 (stored 82). -2.5 -> -2 + 2 = 0 (80); 252.5 -> 252 + 2 = 254 (7e)
+  //   -3.5 .. 251.5: z = 3.5 ties to 4 (84). -3.5 -> -4 + 4 = 0 (80); 251.5 -> 252 + 4 = 256, clamped (7f)
+  //   255 and 10:    the range includes 0: z = 0 (80). 255 (7f), 10 (8a)
+  //   -255 and -10:  the range includes 0: z = 255 (7f). 0 (80), 245 (75)
   const Blob blob = quantize(4, 2, w, {-2.5f, 252.5f, -3.5f, 251.5f, 255.0f, 10.0f, -255.0f, -10.0f});
   CHECK(blob.codes == Bytes{0x80, 0x7e, 0, 0, 0x80, 0x7f, 0, 0, 0x7f, 0x8a, 0, 0, 0x80, 0x75, 0, 0});
   CHECK(blob.zeros == Bytes{0x82, 0x84, 0x80, 0x7f});
@@ -105,7 +105,7 @@ TEST_CASE("int8 scales are rounded to their type before codes are made") {
   //   half (10 places): 00000001 00|00000100...: down, fraction 004, exponent -7 + 15 = 8:        2004
   //   bfloat16 (7):     0000000|1 00000001...: up, fraction 01, exponent 120:                     3c01
   // Codes of 1 and -1:
-  //   fp32: s is 127/128 * 2^-24 of itself too large: 1/s = 127.5 - 0.988 * 2^-17, and the ulp there is 2^-17:
+  //   fp32: s is too large by 127/128 * 2^-24 of itself: 1/s = 127.5 - 0.988 * 2^-17, and the ulp there is 2^-17:
   //         r = 127.5 - 2^-17, below the tie: 127 and -127 (81)
   //   half: s = 2^-7 (1 + 4/1024) is smaller: 1/s = 128 * 256/257 = 127.50195: 128, clamped to 127, and -128 (80)
   //   bfloat16: s = 2^-7 * 129/128: 1/s = 16384/129 = 127.0078: 127 and -127
@@ -150,7 +150,7 @@ TEST_CASE("int8 zero groups have scale 0, the middle zero point and the code of 
 
 TEST_CASE("int8 groups along a row and scales per column") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
-  // A row of 18 in groups of 16: the second group is the short one. absmax 255 and 63.75: s = 2 and 1/2.
+  // A row of 18 in groups of 16: the second group is short. absmax 255 and 63.75: s = 2 and 1/2.
   std::vector<float> row(18, 0.0f);
   row[0] = 255.0f;    // 127.5 -> 128 -> 127
   row[15] = -3.0f;    // -1.5 -> -2
@@ -177,7 +177,7 @@ TEST_CASE("int8 sources of 16 bits") {
         Bytes{0x7f, 0xfe, 0x02, 0x00});
 }
 
-TEST_CASE("int8 codes have these values") {
+TEST_CASE("int8 codes decode to these values") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // s = 1/4: 80 = -128 -> -32; ff = -1 -> -1/4; 00 -> +0; 7f = 127 -> 31.75 = 1.984375 * 2^4.
   const Bytes quarter{0x00, 0x00, 0x80, 0x3e};

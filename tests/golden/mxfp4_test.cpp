@@ -19,7 +19,7 @@ NibWeights mx(uint32_t rule = 0) { return weights(kMxfp4, NIB_GRANULARITY_GROUP,
 
 uint8_t exponentOf(float absmax, uint32_t rule) { return quantize(1, 1, mx(rule), {absmax}).scales.at(0); }
 
-Words given(const std::vector<float>& x, uint8_t e = 127) {
+Words codesOf(const std::vector<float>& x, uint8_t e = 127) {
   return quantize(1, uint32_t(x.size()), mx(), NIB_TYPE_F32, x, Bytes{e}).codeWords();
 }
 
@@ -27,7 +27,7 @@ Words given(const std::vector<float>& x, uint8_t e = 127) {
 
 NIB_DEFINE_FORMAT_MODEL(mxfp4, {.kind = Kind::kFloat, .small = {.mantissa_bits = 1, .bias = 1, .last = 7}})
 
-TEST_CASE("MXFP4 is described as its documentation says") {
+TEST_CASE("MXFP4 has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_MXFP4);
   const NibFormatInfo* info = nibFormatById(kMxfp4);
   CHECK(uint32_t(NIB_FORMAT_MXFP4) == 13);
@@ -46,7 +46,7 @@ TEST_CASE("MXFP4 codes 0..15 are 0, 1/2, 1, 3/2, 2, 3, 4, 6 and their negatives"
               0x80000000u, 0xbf000000u, 0xbf800000u, 0xbfc00000u, 0xc0000000u, 0xc0400000u, 0xc0800000u, 0xc0c00000u});
   // e = 130: times 8.
   CHECK(dequantize(1, 2, mx(), {0x71, 0, 0, 0}, {130}) == Words{0x40800000u, 0x42400000u});
-  // e = 254, 2^127: 6 * 2^127 is beyond fp32; 1 * 2^127 is 7f000000. e = 255 is NaN, e = 6 is 2^-121: zero groups.
+  // e = 254, 2^127: 6 * 2^127 exceeds fp32; 1 * 2^127 is 7f000000. e = 255 is NaN, e = 6 is 2^-121: zero groups.
   CHECK(dequantize(1, 2, mx(), {0x27, 0, 0, 0}, {254}) == Words{0x7f7fffffu, 0x7f000000u});
   CHECK(dequantize(1, 2, mx(), {0xf7, 0, 0, 0}, {255}) == Words{0u, 0u});
   CHECK(dequantize(1, 2, mx(), {0xf7, 0, 0, 0}, {6}) == Words{0u, 0u});
@@ -57,19 +57,19 @@ TEST_CASE("MXFP4 codes 0..15 are 0, 1/2, 1, 3/2, 2, 3, 4, 6 and their negatives"
 TEST_CASE("MXFP4 rounds to nearest, ties to even codes, saturates at 6 and keeps signs") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_MXFP4);
   // Ties: 1/4 -> 0, 3/4 -> 1 (2), 5/4 -> 1 (2), 7/4 -> 2 (4), 5/2 -> 2 (4), 7/2 -> 4 (6), 5 -> 4 (6); 7.9 -> 6 (7).
-  CHECK(given({0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5.0f, 7.9f}) == Words{0x76644220u});
-  CHECK(given({-0.26f, -0.74f, -1.26f, -1.74f, -2.6f, -3.4f, -5.1f, -0.0f}) == Words{0x8fddbb99u});
-  CHECK(given({-0.2f, NAN, 1e38f, -1e38f}) == Words{0xf708u});
+  CHECK(codesOf({0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5.0f, 7.9f}) == Words{0x76644220u});
+  CHECK(codesOf({-0.26f, -0.74f, -1.26f, -1.74f, -2.6f, -3.4f, -5.1f, -0.0f}) == Words{0x8fddbb99u});
+  CHECK(codesOf({-0.2f, NAN, 1e38f, -1e38f}) == Words{0xf708u});
 }
 
-TEST_CASE("MXFP4 scale rules differ as OCP, torchao and compressed-tensors say") {
+TEST_CASE("MXFP4 scale rules are those of OCP, torchao and compressed-tensors") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_MXFP4);
   struct Row {
     float absmax;
     int floor, ceil, even, rceil;  // exponents
   };
   const Row rows[] = {
-      {4.0f, 0, 0, 0, 0},  // a power of two: the same under all
+      {4.0f, 0, 0, 0, 0},  // a power of two: the same by all rules
       {4.5f, 0, 1, 0, 0},  // 4.5 fits in 6
       {6.0f, 0, 1, 0, 0},  // just fits
       {6.5f, 0, 1, 0, 1},  // 1.625 * 4: rounds to 1.5 with one mantissa bit; does not fit

@@ -1,4 +1,4 @@
-// Double quantization, from its definition: the dynamic map, the mean, codes and what they stand for.
+// Double quantization by its definition: the dynamic map, the mean, codes and their values.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -68,9 +68,9 @@ TEST_CASE("the dynamic map is bitsandbytes': means of bins of linspace(0.1, 1), 
   }
 }
 
-TEST_CASE("double quantization: offset is the mean, the farthest of a block is the end of the map") {
+TEST_CASE("double quantization: the offset is the mean, a block's largest difference is the end of the map") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
-  // 1, 2, 3, 6: mean 3; differences -2, -1, 0, 3; largest 3. 3/3 = 1: 255; 0: 127. -2/3 = -0.6667: between -0.6695
+  // 1, 2, 3, 6: mean 3; differences -2, -1, 0, 3; largest 3. 3/3 = 1: 255; 0: 127. -2/3 = -0.6667 is between -0.6695
   // (23) and -0.6555; -1/3.
   const Nested nested = nest({1.0f, 2.0f, 3.0f, 6.0f});
   REQUIRE(nested.parts.size() == 2);
@@ -88,12 +88,12 @@ TEST_CASE("double quantization: offset is the mean, the farthest of a block is t
   }
 }
 
-TEST_CASE("double quantization: equal scales are the offset, and blocks of 256 have scales of their own") {
+TEST_CASE("double quantization: equal scales equal the offset, and each block of 256 has its own scale") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
   const Nested same = nest(std::vector<float>(5, 0.75f));
   CHECK(same.parts == std::vector<float>{0.75f, 0.0f});
   CHECK(same.codes == Bytes{127, 127, 127, 127, 127, 0, 0, 0});
-  // 256 ones and twos in turn, then one 4: mean (128 + 256 + 4) / 257 = 388 / 257.
+  // 256 alternating ones and twos, then one 4: mean (128 + 256 + 4) / 257 = 388 / 257.
   std::vector<float> absmax;
   for (int i = 0; i < 256; ++i) absmax.push_back(i % 2 == 0 ? 1.0f : 2.0f);
   absmax.push_back(4.0f);
@@ -122,11 +122,11 @@ TEST_CASE("double quantization: values are table * (map * block scale + offset)"
   const std::vector<float> y = ranges.read<float>(NIB_ROLE_OUTPUT, 0, 48);
   CHECK(y[0] == 2.5f);
   CHECK(y[16] == 0.5f);
-  CHECK(y[32] == float(double(float(double(floatOfBits(kMap[0])) * 2.0)) + 0.5));  // negative, and kept
+  CHECK(y[32] == float(double(float(double(floatOfBits(kMap[0])) * 2.0)) + 0.5));  // negative values are kept
   CHECK(y[47] == y[32]);
 }
 
-TEST_CASE("double quantization goes with flat groups of fp32 scales only, and not with given ones") {
+TEST_CASE("double quantization requires flat groups of fp32 scales, and excludes given scales") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
   NibMemory memory{sizeof(NibMemory)};
   const uint32_t both = NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED;

@@ -39,8 +39,8 @@ constexpr uint32_t kThresholdBits[15] = {
     0x3f5c89dau,  // 0.86147841811180115: between ..d9 and ..da
 };
 
-// The literals of bitsandbytes' decision tree. Their decimals have 16 digits, so those of exact ties between two fp32
-// values fall to one side when a compiler reads them as fp32: four differ from the rounded midpoint by one ulp.
+// The literals of bitsandbytes' decision tree. They have 16 decimal digits, so a compiler rounds those of exact ties
+// between two fp32 values to one side: four differ from the rounded midpoint by one ulp.
 constexpr float kPeerThresholds[15] = {
     -0.8480964004993439f,  -0.6106329262256622f,   -0.4599952697753906f, -0.33967943489551544f, -0.23460740596055984f,
     -0.13791173323988914f, -0.045525018125772476f, 0.03979014977812767f, 0.1202552504837513f,   0.2035212516784668f,
@@ -88,18 +88,18 @@ TEST_CASE("NF4 codes have the table's values, as fp32 patterns") {
     std::memcpy(&value, &values[size_t(code)], sizeof value);
     CHECK(value == kTable[code]);
   }
-  // absmax 4 adds 2 to every exponent but that of 0.
+  // absmax 4 adds 2 to every exponent except that of 0.
   const Words times_four = dequantize(1, 16, kRow, all, {0x00, 0x00, 0x80, 0x40});
   for (size_t code = 0; code < 16; ++code) CHECK(times_four[code] == (code == 7 ? 0u : values[code] + 0x01000000u));
 }
 
-TEST_CASE("NF4 thresholds are the fp32 midpoints and belong to the lower code") {
+TEST_CASE("NF4 thresholds are the fp32 midpoints and round to the lower code") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
   for (size_t i = 0; i < 15; ++i) {
     // The midpoint of two fp32 values is exact in a double.
     CHECK(thresholds()[i] == float((double(kTable[i]) + double(kTable[i + 1])) / 2.0));
   }
-  // Given scale 1, so y = x. On every threshold: codes 0..14. The 16th element is 1.
+  // The given scale is 1, so y = x. At every threshold: codes 0..14. The 16th element is 1.
   std::vector<float> x = thresholds();
   x.push_back(1.0f);
   CHECK(quantize(1, 16, kRow, NIB_TYPE_F32, x, kOne).codeWords() == Words{0x76543210u, 0xfedcba98u});
@@ -126,7 +126,7 @@ TEST_CASE("NF4 zero blocks are 0x77777777, and so is negative zero") {
   const Blob zeros = quantize(1, 8, kRow, {0.0f, -0.0f, 0.0f, -0.0f, 0.0f, 0.0f, 0.0f, 0.0f});
   CHECK(zeros.codeWords() == Words{0x77777777u});
   CHECK(zeros.scaleWords() == Words{0});
-  // Beside an absmax of 1: -0 -> 7, 1 -> f, -1 -> 0; five nibbles of padding are 0.
+  // With an absmax of 1: -0 -> 7, 1 -> f, -1 -> 0; five nibbles of padding are 0.
   CHECK(quantize(1, 3, kRow, {-0.0f, 1.0f, -1.0f}).codeWords() == Words{0x0f7u});
 }
 
@@ -141,7 +141,7 @@ TEST_CASE("NF4 scales are the absmax, rounded to their type before codes are mad
   // 1 + 2^-11 itself ties to even: 3c00.
   CHECK(quantize(1, 2, weights(kNf4, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), {1.0f + 0x1p-11f, 0.0f}).scaleWords() ==
         Words{0x3c00u});
-  // absmax 2: r = 1/2. A threshold doubled is on the threshold; one ulp more is above.
+  // absmax 2: r = 1/2. Twice a threshold is at the threshold; one ulp more is above.
   const float on = 2.0f * thresholds()[10];
   CHECK(quantize(1, 3, kRow, {2.0f, on, std::nextafter(on, 2.0f)}).codeWords() == Words{0xbafu});
   // absmax 3: r = fp32(1/3) = 0xaaaaab * 2^-25, a little above 1/3. 3 * 1.0 / 3: y = fp32(3 r) = 1; -3: -1: f and 0.
@@ -170,7 +170,7 @@ TEST_CASE("NF4 flat blocks of 64 run across row ends, and the last one is short"
   CHECK(blob.scaleWords() == Words{0x40000000u, 0x3f000000u, 0x41000000u});
 }
 
-TEST_CASE("NF4 non-finite elements under a given scale are code 7, large ones saturate") {
+TEST_CASE("NF4 non-finite elements with a given scale are code 7, large ones saturate") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_NF4);
   const Blob blob = quantize(1, 4, kRow, NIB_TYPE_F32, std::vector<float>{INFINITY, NAN, 3e38f, -3e38f}, kOne);
   CHECK(blob.codeWords() == Words{0x0f77u});

@@ -1,4 +1,4 @@
-// Q4_1, byte for byte, from ggml's rule: d = (max - min) / 15, code = trunc((x - min) / d + 0.5). Worked out by hand.
+// Q4_1, byte for byte, by ggml's rule: d = (max - min) / 15, code = trunc((x - min) / d + 0.5). Worked out by hand.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -10,7 +10,7 @@ using namespace nib::golden;
 
 NIB_DEFINE_FORMAT_MODEL(q4_1, {.kind = Kind::kGgml, .ggml = GgmlScale::kRange})
 
-TEST_CASE("Q4_1: min is code 0, max 15, both kept as halves") {
+TEST_CASE("Q4_1: min is code 0, max is code 15; scale and minimum are halves") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_1);
   CHECK(uint32_t(NIB_FORMAT_Q4_1) == 15);
   CHECK((nibFormatById(NIB_FORMAT_Q4_1)->flags & NIB_FORMAT_MINIMUM) != 0);
@@ -21,7 +21,7 @@ TEST_CASE("Q4_1: min is code 0, max 15, both kept as halves") {
   CHECK(blob.codeWords() == Words{0xf2320u});
 }
 
-TEST_CASE("Q4_1 does not force 0 into the range; a constant block is its minimum") {
+TEST_CASE("Q4_1 does not extend the range to 0; a constant block equals its minimum") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_1);
   // 10 .. 11.875: d = 0.125 (3000), m = 10 (4900).
   const Blob high = quantizeBlock(NIB_FORMAT_Q4_1, {10.0f, 11.875f, 11.0f});
@@ -36,16 +36,16 @@ TEST_CASE("Q4_1 does not force 0 into the range; a constant block is its minimum
 
 TEST_CASE("Q4_1 values are code * scale + minimum") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_1);
-  // d = 0.5, m = -1: codes 0, 2, 15: -1, 0, 6.5. Where the scale is 0: the minimum, 5.
+  // d = 0.5, m = -1: codes 0, 2, 15: -1, 0, 6.5. With scale 0: the minimum, 5.
   CHECK(dequantize(1, 3, ggml(NIB_FORMAT_Q4_1), {0x20, 0x0f, 0, 0}, {0x00, 0x38}, {0x00, 0xbc}) ==
         Words{0xbf800000u, 0x00000000u, 0x40d00000u});
   CHECK(dequantize(1, 2, ggml(NIB_FORMAT_Q4_1), {0xf0, 0, 0, 0}, {0, 0}, {0x00, 0x45}) ==
         Words{0x40a00000u, 0x40a00000u});
 }
 
-TEST_CASE("Q4_1 minimum and scale beyond a half are its largest, and counted") {
+TEST_CASE("Q4_1 minimum and scale beyond half saturate and are counted") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q4_1);
-  // -2e6 .. 0: d = 133333, m = -2e6: both too large. Codes with 65504 each: 0 + 65504 is one step; -2e6 is below: 0.
+  // -2e6 .. 0: d = 133333, m = -2e6: both too large, so both become 65504: 0 + 65504 is one step; -2e6 is below: 0.
   const Blob blob = quantizeBlock(NIB_FORMAT_Q4_1, {-2e6f, 0.0f});
   CHECK(halves(blob.scales) == std::vector<uint16_t>{0x7bff, 0});
   CHECK(halves(blob.zeros) == std::vector<uint16_t>{0xfbff, 0});

@@ -1,4 +1,4 @@
-// Q5_0, byte for byte, from ggml's rule: d = m / -16, code = trunc(x / d + 16.5), at most 31. Worked out by hand.
+// Q5_0, byte for byte, by ggml's rule: d = m / -16, code = trunc(x / d + 16.5), at most 31. Worked out by hand.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -17,13 +17,13 @@ TEST_CASE("Q5_0: 32 codes in five words, the first in the low bits") {
   for (int i = 0; i < 32; ++i) x.push_back(float(i - 16));
   const Blob blob = quantizeBlock(NIB_FORMAT_Q5_0, x);
   CHECK(halves(blob.scales) == std::vector<uint16_t>{0x3c00, 0});
-  // Code i at bit 5 i. Eight codes are five bytes; of 0..7: sum of i << 5 i = 0x398a418820: bytes 20 88 41 8a 39; each
-  // further eight add 8 to every code, 01000 eight times = 0x4210842108: 7bda946328? no carries, for i < 8: by or.
+  // Code i is at bit 5 i. Eight codes are five bytes. Codes 0..7: the sum of i << 5 i = 0x398a418820, bytes 20 88 41 8a
+  // 39. Each further eight have 8 more in every code, 8 of these in every code being 0x4210842108, without carries:
   // 8..15: 28 a9 c5 9a 7b; 16..23: 30 ca 49 ab bd; 24..31: 38 eb cd bb ff.
   const Bytes wanted{0x20, 0x88, 0x41, 0x8a, 0x39, 0x28, 0xa9, 0xc5, 0x9a, 0x7b,
                      0x30, 0xca, 0x49, 0xab, 0xbd, 0x38, 0xeb, 0xcd, 0xbb, 0xff};
   CHECK(blob.codes == wanted);
-  // And back.
+  // Dequantized again.
   const Words values = dequantize(1, 32, ggml(NIB_FORMAT_Q5_0), wanted, {0x00, 0x3c});
   for (size_t i = 0; i < 32; ++i) {
     float value;
@@ -32,7 +32,7 @@ TEST_CASE("Q5_0: 32 codes in five words, the first in the low bits") {
   }
 }
 
-TEST_CASE("Q5_0: a positive farthest element makes a negative scale, and 16 steps down are 31") {
+TEST_CASE("Q5_0: a positive m gives a negative scale, and code 32 saturates at 31") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q5_0);
   // m = 8: d = -0.5 (b800). 8 -> 0; -8 -> 32, at most 31; 0 -> 16; 0.25 -> -0.5 + 16.5 = 16.
   // 0 | 31 << 5 | 16 << 10 | 16 << 15 = 0x843e0.

@@ -1,4 +1,4 @@
-// Q5_1, byte for byte, from ggml's rule: d = (max - min) / 31, code = trunc((x - min) / d + 0.5). Worked out by hand.
+// Q5_1, byte for byte, by ggml's rule: d = (max - min) / 31, code = trunc((x - min) / d + 0.5). Worked out by hand.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -8,7 +8,7 @@ using namespace nib::golden;
 
 NIB_DEFINE_FORMAT_MODEL(q5_1, {.kind = Kind::kGgml, .ggml = GgmlScale::kRange})
 
-TEST_CASE("Q5_1: min is code 0, max 31") {
+TEST_CASE("Q5_1: min is code 0, max is code 31") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q5_1);
   CHECK(uint32_t(NIB_FORMAT_Q5_1) == 17);
   // -1 .. 6.75: 31 steps of 0.25 (3400), m = -1 (bc00). 0 -> 4; 0.125 -> 4.5 -> 5; 6.75 -> 31.

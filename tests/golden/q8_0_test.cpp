@@ -1,5 +1,4 @@
-// Q8_0, byte for byte, from ggml's rule: d = absmax / 127, code = x / d rounded half away from zero. Worked out by
-// hand.
+// Q8_0, byte for byte, by ggml's rule: d = absmax / 127, code = x / d rounded half away from zero. Worked out by hand.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -9,7 +8,7 @@ using namespace nib::golden;
 
 NIB_DEFINE_FORMAT_MODEL(q8_0, {.kind = Kind::kGgml, .ggml = GgmlScale::kAbsmax})
 
-TEST_CASE("Q8_0: absmax is 127, halves go away from zero") {
+TEST_CASE("Q8_0: absmax is code 127, halves round away from zero") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_Q8_0);
   CHECK(uint32_t(NIB_FORMAT_Q8_0) == 18);
   // d = 1 (3c00): -127 -> 81; 0.5 -> 1; -0.5 -> ff; 1.5 -> 2; 0.49 -> 0; -2.5 -> -3 = fd; 100.4 -> 64; 0 -> 0.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Reads safetensors files strictly, by the description of the format alone, and prints their tensors as JSON.
+"""Reads safetensors files strictly by the description of the format alone, and prints their tensors as JSON.
 
   read_safetensors.py FILE...                        names, dtypes, shapes, SHA-256 of the bytes
-  read_safetensors.py --expect LIST.json FILE...     compares them with [{name, dtype, shape, hex}, ...]; ends with 1 if
+  read_safetensors.py --expect LIST.json FILE...     compares them with [{name, dtype, shape, hex}, ...]; returns 1 if
                                                      they differ
 """
 import hashlib
@@ -28,12 +28,12 @@ def need(holds, what):
 
 
 def unique(pairs):
-    need(len({key for key, _ in pairs}) == len(pairs), "a key is there twice")
+    need(len({key for key, _ in pairs}) == len(pairs), "a duplicate key")
     return dict(pairs)
 
 
 def no_float(text):
-    raise Bad("not a whole number: " + text)
+    raise Bad("not an integer: " + text)
 
 
 def is_size(value):
@@ -89,10 +89,10 @@ def describe(name, dtype, shape, data):
 def compare(found, expected):
     wanted = {row["name"]: describe(row["name"], row["dtype"], row["shape"], bytes.fromhex(row["hex"]))
               for row in expected}
-    need(len(wanted) == len(expected), "the list has a name twice")
+    need(len(wanted) == len(expected), "the list has a duplicate name")
     names = [row["name"] for row in found]
     need(len(set(names)) == len(names), "a tensor is in two files")
-    need(set(names) == set(wanted), "other names than expected: " + repr(sorted(set(names) ^ set(wanted))[:3]))
+    need(set(names) == set(wanted), "names differ from the list: " + repr(sorted(set(names) ^ set(wanted))[:3]))
     for row in found:
         need(row == wanted[row["name"]], "expected " + repr(wanted[row["name"]]) + ", found " + repr(row))
 

@@ -1,7 +1,7 @@
-"""What rounding to nearest must have stored for a weight, computed again from the source: scales, zero points, codes.
+"""Recomputes from the source what rounding to nearest must store for a weight: scales, zero points, codes.
 
 Python's floats are doubles: a sum, product or quotient of two fp32 numbers in them, rounded once more to fp32, is the
-correctly rounded fp32 result. So every number here is exact, and what is stored must be the same bit for bit.
+correctly rounded fp32 result. So every number here is exact, and the stored values must be equal bit for bit.
 """
 import bisect
 import math
@@ -14,7 +14,7 @@ SMALLEST_SCALE = 2.0**-120
 
 
 def encode(value, exponent_bits, mantissa_bits):
-    """The bits of a value of 0 or above, rounded to the nearest float of that kind (ties to even)."""
+    """The bits of a non-negative value, rounded to the nearest float of that type (ties to even)."""
     smallest = 2 - (1 << (exponent_bits - 1))
     exponent = max(math.frexp(value)[1] - 1, smallest) if value else smallest
     bits = ((exponent - smallest) << mantissa_bits) + round(math.ldexp(value, mantissa_bits - exponent))
@@ -27,13 +27,13 @@ KINDS = {"F16": (5, 10, 2), "BF16": (8, 7, 2), "F32": (8, 23, 4)}
 
 
 def stored(values, dtype):
-    """Scales rounded to their type: their bytes."""
+    """The bytes of scales rounded to their type."""
     exponent_bits, mantissa_bits, size = KINDS[dtype]
     return b"".join(encode(v, exponent_bits, mantissa_bits).to_bytes(size, "little") for v in values)
 
 
 def nearest_even(table):
-    """Thresholds between the ascending magnitudes of a table: the code is how many of them lie below |x|."""
+    """Thresholds between the ascending magnitudes of a table: the code is the number of thresholds below |x|."""
     out = []
     for code in range(len(table) - 1):
         middle = (table[code] + table[code + 1]) / 2
@@ -58,7 +58,7 @@ def products(parts, factors):
 
 
 def kept(parts, scales):
-    """The blocks, those without a scale as zeros of positive sign."""
+    """The blocks; those without a scale become zeros of positive sign."""
     return [part if scale else [0.0] * len(part) for part, scale in zip(parts, scales)]
 
 
@@ -87,7 +87,7 @@ def integers(x, weight, dtype, bits, offset, symmetric, narrow):
     zeros = [0] * len(parts)
     if not symmetric:
         quotients = fp32(-a / s if s else 0.0 for a, s in zip(lows, scales))
-        # The signed zero point is the unsigned one less half the range.
+        # The signed zero point is the unsigned one minus half the range.
         zeros = [(min(max(round(q), 0), 2**bits - 1) if s else -low) + low for q, s in zip(quotients, scales)]
         out.zeros = bytes(z + offset & 255 for z in zeros)
     y = products(parts, inverses(scales))
@@ -100,7 +100,7 @@ def integers(x, weight, dtype, bits, offset, symmetric, narrow):
 
 
 def absmax_integers(x, weight):
-    """LLM.int8: the largest magnitude of a row is stored as it is; its codes are those of a scale of 1/127 of it."""
+    """LLM.int8: the largest magnitude of a row is stored unchanged; the codes use 1/127 of it as scale."""
     out = Expected()
     parts = blocks(x, weight.block)
     tops = [max(map(abs, part)) for part in parts]
@@ -111,7 +111,7 @@ def absmax_integers(x, weight):
 
 
 def rounded(wanted, dtype):
-    """Scales as they are stored, and what they are then; those below the smallest are 0."""
+    """Scales as stored, and their values; those below the smallest are 0."""
     exponent_bits, mantissa_bits, size = KINDS[dtype]
     data = stored(wanted, dtype)
     values = []
@@ -140,7 +140,7 @@ def fp8(x, weight, dtype):
 
 
 def mxfp4(x, weight):
-    """The EVEN rule: the largest magnitude, rounded to one bit of mantissa, is in [4, 8) of the scale."""
+    """The EVEN rule: the largest magnitude, rounded to one bit of mantissa, is in [4, 8) times the scale."""
     out = Expected()
     parts = blocks(x, weight.block)
     tops = [max(map(abs, part)) for part in parts]
@@ -173,10 +173,10 @@ def bits_and_bytes(x, weight):
 
 
 def nested(tops, weight):
-    """The block scales' own quantization: [(tensor, place, found, expected)] of what differs."""
+    """The quantization of the block scales: the differences as [(tensor, place, found, expected)]."""
     out = []
     mean = math.fsum(tops) / len(tops)
-    if abs(weight.nested_offset - mean) > 2e-7 * mean:  # of magnitudes far apart it may be off by one unit
+    if abs(weight.nested_offset - mean) > 2e-7 * mean:  # the offset may be off by one unit of the largest scale
         out.append((weight.name + ".quant_state", "nested_offset", weight.nested_offset, mean))
     deviations = fp32(top - weight.nested_offset for top in tops)
     table = weight.nested_map
@@ -195,7 +195,7 @@ def nested(tops, weight):
 
 
 def plain(x, dtype):
-    """The bytes of values rounded to a float type; of FP8, those beyond its range become the largest."""
+    """The bytes of values rounded to a float type; FP8 saturates."""
     if dtype in FP8:
         sign = len(FP8[dtype]) // 2
         return bytes(magnitude_code(v, PLAIN_FP8_STEPS[dtype], sign) for v in x)
@@ -208,14 +208,14 @@ def plain(x, dtype):
 
 
 def without_denormals(x, dtype):
-    """What is read of them: denormal fp32 (so bfloat16, too) numbers count as 0."""
+    """The values as nibble reads them: denormals of fp32 and bfloat16 count as 0."""
     return x if dtype == "F16" else [v if abs(v) >= 2.0**-126 else math.copysign(0.0, v) for v in x]
 
 
 def differences(weight, x, dtype, narrow=False):
-    """[(tensor, place, found, expected)] of a quantized weight against its source x, of that dtype."""
+    """The differences of a quantized weight from its source x of that dtype: [(tensor, place, found, expected)]."""
     if dtype in FP8:
-        dtype = "F16"  # which holds their values: so the types of scales are those for F16
+        dtype = "F16"  # F16 represents all their values: the types of scales are those for F16
     x = without_denormals(x, dtype)
     out = []
     if weight.scheme == "int8 absmax":

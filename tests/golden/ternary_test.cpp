@@ -21,7 +21,7 @@ Words scalesOf(const std::vector<float>& row) { return quantize(1, uint32_t(row.
 
 NIB_DEFINE_FORMAT_MODEL(ternary, {.kind = Kind::kTernary})
 
-TEST_CASE("ternary is described as its documentation says") {
+TEST_CASE("ternary has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   CHECK(uint32_t(NIB_FORMAT_TERNARY) == 8);
   const NibFormatInfo& info = *nibFormatById(kTernary);
@@ -31,7 +31,7 @@ TEST_CASE("ternary is described as its documentation says") {
   CHECK(info.group_multiple == 16);
 }
 
-TEST_CASE("ternary: the mean of magnitudes, nearest of -1, 0, 1, ties to 0") {
+TEST_CASE("ternary: the scale is the mean of magnitudes, codes are the nearest of -1, 0, 1, ties to 0") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   // 2 + 2 + 0.5 + 0.5 + 0.625 + 0.375 + 1.5 + 0.5 = 8, of 8 elements: s = 1.
   // 2 -> 1 -> 3; -2 -> -1 -> 1; 0.5 and -0.5 tie to 0 -> 2; 0.625 -> 3; -0.375 -> 2; 1.5 -> 3; -0.5 -> 2:
@@ -45,19 +45,19 @@ TEST_CASE("ternary: the mean of magnitudes, nearest of -1, 0, 1, ties to 0") {
   const Blob narrow = quantize(1, 8, weights(kTernary, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW), x);
   CHECK(narrow.codeWords() == Words{0xbaa7u});
   CHECK(narrow.scaleWords() == Words{0x40000000u});
-  // Its tie: 1 / 2.
+  // The tie: 1 / 2.
   CHECK(quantize(1, 2, weights(kTernary, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW), {1.0f, 2.0f}).codeWords() ==
         Words{0xeu});
 }
 
-TEST_CASE("ternary codes stand for themselves less 2, times the scale, as int2's do") {
+TEST_CASE("ternary codes decode to (code - 2) * scale, as int2's do") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   CHECK(dequantize(1, 4, kRow, {0xe4, 0, 0, 0}, kOne) == Words{0xc0000000u, 0xbf800000u, 0u, 0x3f800000u});
   // A zero group is +0.
   CHECK(dequantize(1, 4, kRow, {0xe4, 0, 0, 0}, {0, 0, 0, 0}) == Words(4, 0u));
 }
 
-TEST_CASE("ternary: zeros of both signs are code 2, alone and beside others") {
+TEST_CASE("ternary: zeros of both signs are code 2, in zero groups and among other values") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   const Blob zeros = quantize(1, 4, kRow, {0.0f, -0.0f, -0.0f, 0.0f});
   CHECK(zeros.codeWords() == Words{0xaau});
@@ -68,8 +68,8 @@ TEST_CASE("ternary: zeros of both signs are code 2, alone and beside others") {
 
 TEST_CASE("ternary: the mean counts magnitudes in units of 2^-22 of the largest's power of two, halves up") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
-  // Largest 1: a unit is 2^-22. 2^-23 is half of one and counts as one: (2^22 + 1) / 2 units = 1/2 + 2^-23, two ulps of
-  // 2^-24 above a half. The next lesser number counts as nothing.
+  // Largest 1: a unit is 2^-22. 2^-23 is half a unit and counts as one: (2^22 + 1) / 2 units = 1/2 + 2^-23, two ulps of
+  // 2^-24 above a half. The next smaller number counts as 0.
   CHECK(scalesOf({1.0f, 0x1p-23f}) == Words{0x3f000002u});
   CHECK(scalesOf({1.0f, std::nextafter(0x1p-23f, 0.0f)}) == Words{0x3f000000u});
   // 1 + 2^-23 is 2^22 + 1/2 units, so 2^22 + 1: alone, 1 + 2^-22.
@@ -81,16 +81,16 @@ TEST_CASE("ternary: the mean counts magnitudes in units of 2^-22 of the largest'
   CHECK(scalesOf(std::vector<float>(7, 1.0f + 0x1p-22f)) == Words{0x3f800002u});
 }
 
-TEST_CASE("ternary: beside one large element the others count as little as their sizes") {
+TEST_CASE("ternary: the error of the mean with one large element is within its unit") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
-  // 2^24: a unit is 4. Fifteen ones are a quarter of one each, nothing: 2^22 / 16 units = 2^20; the true mean is 0.94
-  // more.
+  // 2^24: a unit is 4. Fifteen ones are a quarter of a unit each and count as 0: 2^22 / 16 units = 2^20; the true mean
+  // is 0.94 more.
   std::vector<float> x(16, 1.0f);
   x[0] = 0x1p24f;
   const Blob ones = quantize(1, 16, kRow, x);
   CHECK(ones.scaleWords() == Words{0x49800000u});
   CHECK(ones.codeWords() == Words{0xaaaaaaabu});
-  // Fifteen twos are half a unit each, and count as one: (2^22 + 15) / 16 units = 2^20 + 3.75, 30 ulps of 1/8. The true
+  // Fifteen twos are half a unit each and count as one: (2^22 + 15) / 16 units = 2^20 + 3.75, 30 ulps of 1/8. The true
   // mean is 1.875 less; 2^-23 of the largest is 2.
   for (size_t i = 1; i < 16; ++i) x[i] = -2.0f;
   CHECK(quantize(1, 16, kRow, x).scaleWords() == Words{0x4980001eu});
@@ -110,9 +110,9 @@ TEST_CASE("ternary rows of several runs, and the last one short") {
   CHECK(groups.scaleWords() == Words{0x40400000u, 0x3fc00000u, 0x3f800000u});
 }
 
-TEST_CASE("ternary: one scale for all, and one per column") {
+TEST_CASE("ternary: one scale per tensor, and one per column") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
-  // 1 -4 / -3 0: of all 8 / 4 = 2, of the columns 4 / 2 and 4 / 2. 1/2 -> 2, -2 -> 1; -3/2 -> 1, 0 -> 2.
+  // 1 -4 / -3 0: the tensor's mean is 8 / 4 = 2, the columns' are 4 / 2 both. 1/2 -> 2, -2 -> 1; -3/2 -> 1, 0 -> 2.
   const std::vector<float> x{1.0f, -4.0f, -3.0f, 0.0f};
   const Blob all = quantize(2, 2, weights(kTernary, NIB_GRANULARITY_TENSOR, 0), x);
   CHECK(all.codeWords() == Words{0x6u, 0x9u});
@@ -124,7 +124,7 @@ TEST_CASE("ternary: one scale for all, and one per column") {
 
 TEST_CASE("ternary scales are rounded to their type before codes are made") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
-  // The mean is 1 + 2^-12, of which the first element is half. As a half the scale is 1, so that it is above the tie.
+  // The mean is 1 + 2^-12, and the first element is its half. As fp16 the scale is 1, so that it is above the tie.
   const std::vector<float> x{0.5f + 0x1p-13f, 1.5f + 3 * 0x1p-13f};
   const Blob half = quantize(1, 2, weights(kTernary, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), x);
   CHECK(half.scaleWords() == Words{0x3c00u});
@@ -135,20 +135,20 @@ TEST_CASE("ternary scales are rounded to their type before codes are made") {
   CHECK(single.codeWords() == Words{0xeu});
 }
 
-TEST_CASE("ternary scales saturate where other formats' do") {
+TEST_CASE("ternary scales saturate at the limits of other formats") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   const Blob half = quantize(1, 2, weights(kTernary, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16), {1e6f, -1e6f});
   CHECK(half.scaleWords() == Words{0x7bffu});
   CHECK(half.codeWords() == Words{0x7u});
   CHECK(half.status.saturated_count == 1);
-  // The largest number is 2^23 units when it is rounded: the mean is 2^128, and the scale 2^126.
+  // The largest fp32 rounds to 2^23 units: the mean is 2^128, and the scale 2^126.
   const Blob single = quantize(1, 2, kRow, {kLargest, -kLargest});
   CHECK(single.scaleWords() == Words{0x7e800000u});
   CHECK(single.codeWords() == Words{0x7u});
   CHECK(single.status.saturated_count == 1);
 }
 
-TEST_CASE("ternary rows that hold what is no number are zero groups, and it is counted") {
+TEST_CASE("ternary rows with non-finite elements are zero groups, and these elements are counted") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   const Blob blob = quantize(2, 3, kRow, {1.0f, INFINITY, NAN, 1.0f, -1.0f, 1.0f});
   CHECK(blob.codeWords() == Words{0x2au, 0x37u});
@@ -157,7 +157,7 @@ TEST_CASE("ternary rows that hold what is no number are zero groups, and it is c
   CHECK(~blob.status.first_nonfinite_not == 1);
 }
 
-TEST_CASE("ternary with given scales saturates, and non-finite elements alone are 0") {
+TEST_CASE("ternary with given scales saturates, and only non-finite elements themselves are 0") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_TERNARY);
   // 2, 2, 3, 1 -> 0x7a; 1/2 ties to 0 -> 2, 3/4 -> 3: 0x0e.
   const Blob blob =

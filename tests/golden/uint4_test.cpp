@@ -13,7 +13,7 @@ constexpr uint32_t kAsym = NIB_WEIGHTS_ASYMMETRIC;
 
 NIB_DEFINE_FORMAT_MODEL(uint4, {})
 
-TEST_CASE("uint4 is described as its documentation says") {
+TEST_CASE("uint4 has the documented properties") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT4);
   const NibFormatInfo* info = nibFormatById(kUint4);
   CHECK(uint32_t(NIB_FORMAT_UINT4) == 5);
@@ -22,7 +22,7 @@ TEST_CASE("uint4 is described as its documentation says") {
   CHECK((info->weights_flags & kAsym) != 0);
 }
 
-TEST_CASE("uint4 asymmetric: 0..15 quarter steps are their own codes, zero point 0") {
+TEST_CASE("uint4 asymmetric: multiples 0..15 of 1/4 are codes 0..15, zero point 0") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT4);
   // 0 .. 3.75: half range 1.875, / 7.5 = 1/4 = 3e800000. z = -0 / s = 0.
   std::vector<float> x;
@@ -35,7 +35,7 @@ TEST_CASE("uint4 asymmetric: 0..15 quarter steps are their own codes, zero point
 
 TEST_CASE("uint4 asymmetric: zero points are the code of 0, one byte each, four to a word") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT4);
-  // Rows -1..2.75 (s 1/4, z 4), -3.75..0 (z 15), 0..3.75 (z 0), -2..1.75 (z 8), 1..3.75 (0 forced in: z 0).
+  // Rows -1..2.75 (s 1/4, z 4), -3.75..0 (z 15), 0..3.75 (z 0), -2..1.75 (z 8), 1..3.75 (the range includes 0: z 0).
   const Blob blob = quantize(5, 2, weights(kUint4, NIB_GRANULARITY_ROW, 0, kAsym),
                              {-1.0f, 2.75f, -3.75f, 0.0f, 0.0f, 3.75f, -2.0f, 1.75f, 1.0f, 3.75f});
   CHECK(blob.codeWords() == Words{0xf0u, 0xf0u, 0xf0u, 0xf0u, 0xf4u});
@@ -51,7 +51,7 @@ TEST_CASE("uint4 symmetric codes are offset binary: code + 8, absmax over 7.5") 
   CHECK(blob.scaleWords() == Words{0x3f800000u});
 }
 
-TEST_CASE("uint4 values of given codes, zero points and scales") {
+TEST_CASE("uint4 codes, zero points and scales decode to these values") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT4);
   // (0 - 3) / 2 = -1.5 bfc00000; (3 - 3) = 0; (15 - 3) / 2 = 6 40c00000; (4 - 3) / 2 = 3f000000.
   CHECK(dequantize(1, 4, weights(kUint4, NIB_GRANULARITY_ROW, 0, kAsym), {0x30, 0x4f, 0, 0}, {0, 0, 0, 0x3f}, {3}) ==

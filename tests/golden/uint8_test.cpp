@@ -55,8 +55,8 @@ TEST_CASE("uint8 zero points tie to even and keep 0 exact for one-signed rows") 
   // Rows of s = 1 (max - min = 255):
   //   -2.5 .. 252.5: z = 2.5 ties to 2. -2.5 -> -2 + 2 = 0; 252.5 -> 252 + 2 = 254 (fe)
   //   -3.5 .. 251.5: z = 3.5 ties to 4. -3.5 -> -4 + 4 = 0; 251.5 -> 252 + 4 = 256, clamped to 255 (ff)
-  //   255 and 10:    0 joins: min 0, z = 0. 255 (ff), 10 (0a)
-  //   -255 and -10:  0 joins: max 0, z = 255 (ff). 0, 245 (f5)
+  //   255 and 10:    the range includes 0: z = 0. 255 (ff), 10 (0a)
+  //   -255 and -10:  the range includes 0: z = 255 (ff). 0, 245 (f5)
   const Blob blob = quantize(4, 2, kAsymmetric, {-2.5f, 252.5f, -3.5f, 251.5f, 255.0f, 10.0f, -255.0f, -10.0f});
   CHECK(blob.codes == Bytes{0x00, 0xfe, 0, 0, 0x00, 0xff, 0, 0, 0xff, 0x0a, 0, 0, 0x00, 0xf5, 0, 0});
   CHECK(blob.zeros == Bytes{0x02, 0x04, 0x00, 0xff});
@@ -142,12 +142,12 @@ TEST_CASE("uint8 scales are rounded to their type before codes and zero points a
   //   half (10 places): 00000001 00|00000100...: down, fraction 004, exponent -8 + 15 = 7:        1c04
   //   bfloat16 (7):     0000000|1 00000001...: up, fraction 01, exponent 119:                     3b81
   // Codes of 1 and 0.5, z = 0:
-  //   fp32: s = 0x808081 * 2^-31 and 255 * 0x808081 = 2^31 + 127, so s is 127 * 2^-31 of itself too large:
+  //   fp32: s = 0x808081 * 2^-31 and 255 * 0x808081 = 2^31 + 127, so s is too large by 127 * 2^-31 of itself:
   //         1/s = 255 - 0.988 * 2^-16, and the ulp there is 2^-16: r = 255 - 2^-16: 255 (ff), and 127.5 - 2^-17: 127
   //         (7f)
   //   half: s = 257/65536 is smaller: 1/s = 255.0039: 255 (ff), and 127.502: 128 (80)
   //   bfloat16: s = 129/32768: 1/s = 254.0155: 254 (fe), and 127.008: 127 (7f)
-  // Of -1 and -0.5, z = roundEven(1/s):
+  // Codes of -1 and -0.5, z = roundEven(1/s):
   //   half: z = 255: -255 + 255 = 0, and -127.502: -128 + 255 = 127 (7f)
   //   bfloat16: z = 254, not 255: -254 + 254 = 0, and -127.008: -127 + 254 = 127 (7f)
   const std::vector<float> up{1.0f, 0.5f}, down{-1.0f, -0.5f};
@@ -193,7 +193,7 @@ TEST_CASE("uint8 scales are rounded to their type before codes and zero points a
 TEST_CASE("uint8 rows start on words, parts on multiples of 256 bytes, padding is zero") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT8);
   // 3 x 5: two words a row; the scales of rows 0..2 are 1, 2 and the zero row's 0 as half: 3c00 4000 0000, then
-  // padding. The zero row's codes are 80, the padding behind every row is 00.
+  // padding. The zero row's codes are 80, the padding after every row is 00.
   const NibWeights w = weights(kUint8, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16);
   const Blob blob = quantize(3, 5, w,
                              {127.5f, 1.0f, 2.0f, 3.0f, 4.0f,       // s = 1
@@ -240,7 +240,7 @@ TEST_CASE("uint8 sources of 16 bits") {
         Bytes{0xff, 0x7e, 0x82, 0x80});
 }
 
-TEST_CASE("uint8 codes have these values") {
+TEST_CASE("uint8 codes decode to these values") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_UINT8);
   // s = 1/4: 00 = -128 -> -32; 7f = -1 -> -1/4; 80 -> +0; ff = 127 -> 31.75 = 1.984375 * 2^4.
   const Bytes quarter{0x00, 0x00, 0x80, 0x3e};
@@ -249,13 +249,13 @@ TEST_CASE("uint8 codes have these values") {
   // (1 + 63/128) * 2^5.
   CHECK(dequantize(1, 4, kAsymmetric, {0x00, 0x7f, 0x40, 0xff}, quarter, {0x40}) ==
         Words{0xc1800000u, 0x417c0000u, 0u, 0x423f0000u});
-  // The outermost zero points: 255 steps are 63.75 = (1 + 127/128) * 2^5.
+  // The smallest and largest zero points: 255 steps are 63.75 = (1 + 127/128) * 2^5.
   CHECK(dequantize(1, 2, kAsymmetric, {0x00, 0xff}, quarter, {0x00}) == Words{0u, 0x427f0000u});
   CHECK(dequantize(1, 2, kAsymmetric, {0x00, 0xff}, quarter, {0xff}) == Words{0xc27f0000u, 0u});
   // A product is rounded once: 255 * fp32(1/255) = 255 * 0x808081 * 2^-31 = 0x8000007f * 2^-31 has 32 bits; the last
   // eight, 7f, are below a half: 1.
   CHECK(dequantize(1, 1, kAsymmetric, {0xff}, {0x81, 0x80, 0x80, 0x3b}, {0x00}) == Words{0x3f800000u});
-  // s = 2^121: 127 * 2^121 = (1 + 63/64) * 2^127; 128 * 2^121 = 2^128 and all beyond are fp32's largest.
+  // s = 2^121: 127 * 2^121 = (1 + 63/64) * 2^127; 128 * 2^121 = 2^128 and all above are fp32's largest.
   CHECK(dequantize(1, 4, kAsymmetric, {0x00, 0x7f, 0x80, 0xff}, {0x00, 0x00, 0x00, 0x7c}, {0x00}) ==
         Words{0u, 0x7f7e0000u, 0x7f7fffffu, 0x7f7fffffu});
 }

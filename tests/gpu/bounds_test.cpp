@@ -1,5 +1,5 @@
-// No kernel writes beyond its ranges. Drivers may cut off what lies beyond a descriptor's range, so here descriptors
-// reach to the ends of their buffers, where marks lie that a stray write changes.
+// No kernel writes beyond its ranges. Drivers may drop accesses beyond a descriptor's range, so the descriptors of this
+// test extend to the ends of larger buffers, whose tails hold marks that a stray write changes.
 #include <optional>
 #include <vector>
 
@@ -31,14 +31,14 @@ kit::Device wideDevice() {
   return kit::Device::adopt(desc);
 }
 
-// Beyond anything that a tile of any kernel spans.
+// Larger than a tile of any kernel.
 constexpr uint64_t kGuardBytes = 1u << 20;
 
 }  // namespace
 
 TEST_SUITE_BEGIN("bounds");
 
-TEST_CASE_FIXTURE(Gpu, "no kernel writes beyond its ranges, with the device's division of labour and with a GPU's") {
+TEST_CASE_FIXTURE(Gpu, "no kernel writes beyond its ranges, with the device's work division and with a GPU's") {
   const hooks::Replaced replaced(hooks::fn::vkUpdateDescriptorSets, &updateWide);
   selftest::Way way;
   way.guard_bytes = kGuardBytes;

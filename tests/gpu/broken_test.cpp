@@ -1,5 +1,5 @@
-// Devices whose kernels give wrong results: self-tests find them, planning goes round them or says that the device is
-// broken, and that is remembered for as long as the driver is the same.
+// Devices whose kernels give wrong results: self-tests find these kernels, planning avoids them or reports a broken
+// device, and the verdicts are kept as long as the driver is the same.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
@@ -39,14 +39,14 @@ bool needsAny(const kit::Plan& plan, uint32_t features) {
 
 bool needsSubgroups(const kit::Plan& plan) { return needsAny(plan, NIB_FEATURE_SUBGROUP); }
 
-// One case for each op and format that takes a kernel of the device's features, and one row-wise of each besides.
+// One case of each op and format that runs a kernel with subgroups.
 std::vector<selftest::Case> fewCases(const kit::Device& on) {
   std::vector<selftest::Case> list;
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
     for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick)) {
       const kit::Plan plan = selftest::planOf(on, c);
-      // What is broken here is kernels with subgroups; others stay, whose results a small product may not show.
+      // Only kernels with subgroups are broken; others are skipped, since a small product may not show their faults.
       if (!needsSubgroups(plan) || needsAny(plan, ~uint32_t(NIB_FEATURE_SUBGROUP))) continue;
       list.push_back(c);
       break;
@@ -55,7 +55,7 @@ std::vector<selftest::Case> fewCases(const kit::Device& on) {
   return list;
 }
 
-// A few cases that take a module where its row is the first that fits.
+// A few cases whose plan uses the row's module.
 std::vector<selftest::Case> usersOf(const KernelRow& row) {
   const FakePipelines fake;
   const kit::Device on = FakePipelines::device(row.features != 0 ? UINT32_MAX : 0u);
@@ -64,7 +64,7 @@ std::vector<selftest::Case> usersOf(const KernelRow& row) {
     if (!planted(what.format)) continue;
     if (row.format != 0 && what.format != row.format) continue;
     for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick)) {
-      // Given scales are not what the planted fault of `scale` changes.
+      // The planted fault of `scale` does not affect given scales.
       const NibQuantizeDesc* quantize = c.op() == NIB_OP_QUANTIZE ? &c.as<NibQuantizeDesc>() : nullptr;
       const bool given = quantize != nullptr && (quantize->flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
       if (given && std::strcmp(row.name, "scale") == 0) continue;
@@ -105,9 +105,9 @@ VKAPI_ATTR void VKAPI_CALL otherDriver2(VkPhysicalDevice device, VkPhysicalDevic
 
 TEST_SUITE_BEGIN("broken");
 
-TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one that takes its place is right") {
+TEST_CASE_FIXTURE(Gpu, "a broken path is found and disabled, and its replacement is correct") {
   if (!(device().info().features & NIB_FEATURE_SUBGROUP)) {
-    MESSAGE("SKIPPED: no subgroup kernels here");
+    MESSAGE("SKIPPED: no subgroup kernels on this device");
     return;
   }
   const Faults faults(modulesWith(false, NIB_FEATURE_SUBGROUP));
@@ -128,21 +128,21 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and switched off, and the one tha
 
   const kit::Bytes verdicts = verdictsOf(on);
   CHECK(!verdicts.empty());
-  {  // saved, they hold in a new context
+  {  // saved verdicts apply in a new context
     const std::string path = "nibble_broken_test.verdicts";
     kit::saveVerdicts(on, path);
     const kit::Device later = Faults::device(UINT32_MAX, kit::loadVerdicts(path));
     std::remove(path.c_str());
     for (const selftest::Case& c : list) CHECK_FALSE(needsSubgroups(selftest::planOf(later, c)));
   }
-  {  // of another driver version, they are ignored
+  {  // verdicts of another driver version are ignored
     driver_version_step = 1;
     const hooks::Replaced properties(hooks::fn::vkGetPhysicalDeviceProperties, &otherDriver);
     const hooks::Replaced properties2(hooks::fn::vkGetPhysicalDeviceProperties2, &otherDriver2);
     const kit::Device updated = Faults::device(UINT32_MAX, verdicts);
     for (const selftest::Case& c : list) CHECK(needsSubgroups(selftest::planOf(updated, c)));
   }
-  {  // and so they are when damaged
+  {  // damaged verdicts are ignored
     kit::Bytes damaged = verdicts;
     damaged[damaged.size() / 2] ^= std::byte{1};
     const kit::Device later = Faults::device(UINT32_MAX, damaged);
@@ -158,8 +158,8 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
         (row.features & ~device().info().features) != 0)
       continue;
     const std::vector<selftest::Case> users = usersOf(row);
-    // Tiles and tokens in shared memory and parts of columns, which CPUs do not take: the faults of those are looked
-    // for as a GPU.
+    // CPUs do not use kernels with tiles or tokens in shared memory, nor column splits: fault_test.cpp checks those
+    // with a GPU's work division.
     const bool tiles = std::strncmp(row.name, "matmul", 6) == 0 && std::strcmp(row.name, "matmul_rows") != 0;
     const bool for_gpus = tiles || std::strcmp(row.name, "matsum") == 0 ||
                           std::strncmp(row.name, "int8_gemm_tiles", 15) == 0 ||
@@ -178,14 +178,14 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "a device on which every path fails is called broken, also by a later context") {
+TEST_CASE_FIXTURE(Gpu, "a device on which every path fails is reported as broken, also by a later context") {
   const Faults faults(modulesWith(true, 0));
   const kit::Device on = Faults::device();
   std::vector<selftest::Case> list = fewCases(on);
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
     const std::vector<selftest::Case> quick = selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick);
-    // The wrong bits of a few results may be lost when those are rounded to 16 bits.
+    // A wrong bit of a few results may be lost when they are rounded to 16 bits.
     const auto large = std::find_if(quick.begin(), quick.end(), [](const selftest::Case& c) { return c.n >= 16; });
     REQUIRE(large != quick.end());
     list.push_back(*large);

@@ -13,7 +13,7 @@ using namespace nib::tests;
 
 namespace {
 
-// The first case of the op, thinned or not, whose plan uses that kernel.
+// The first case of the list whose plan uses the kernel.
 const selftest::Case* findCase(const std::vector<selftest::Case>& list, const std::string& kernel) {
   for (const selftest::Case& c : list) {
     const std::vector<std::string> kernels = selftest::planOf(device(), c).kernels();
@@ -46,7 +46,7 @@ TEST_CASE_FIXTURE(Gpu, "every op gives the bytes of the reference, in every form
   CHECK(total > 0);
 }
 
-TEST_CASE_FIXTURE(Gpu, "where matrix units must be, products run on them") {
+TEST_CASE_FIXTURE(Gpu, "on a tier 3 device products use cooperative matrices") {
   const char* tier = std::getenv("NIBBLE_TEST_TIER");
   if (tier == nullptr || std::strcmp(tier, "3") != 0) return;
   struct Required {

@@ -1,4 +1,4 @@
-// The shaders' exact arithmetic gives the bits of the CPU's, which exact_test.cpp of tests/cpu holds to rational
+// The shaders' exact arithmetic gives the bits of the CPU's, which tests/cpu/exact_test.cpp compares with rational
 // numbers.
 #include "cpu/exact_inputs.h"
 #include "exact_probe.spv.h"
@@ -19,7 +19,7 @@ bool ordinary(uint32_t bits) {
   return exponent != 0x7f800000u && (exponent != 0 || (bits & 0x7fffffu) == 0);
 }
 
-// A set of nibble's own layout with two of its bindings in use.
+// A descriptor set of nibble's layout; the probe uses two of its bindings.
 class Bound {
  public:
   Bound(NibContext& context, const kit::Buffer& pairs, const kit::Buffer& results) : context_(context) {
@@ -53,7 +53,7 @@ class Bound {
 
 TEST_SUITE_BEGIN("exact");
 
-TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its twin on the CPU") {
+TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its CPU counterpart") {
   NibContext& context = *device().context();
   std::vector<uint32_t> any(2 * size_t(kPairs)), numbers(2 * size_t(kPairs));
   exact_inputs::Random random(23);
@@ -66,8 +66,8 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
   const Bound bound(context, pairs, results);
   const KernelRow row{"exact_probe", "exact_probe", 0, "", 0, kSpirv_exact_probe, kSpirvWords_exact_probe};
   for (uint32_t op = 0; op < EXACT_PROBE_OP_COUNT; ++op) {
-    const exact_probe::Row& twin = exact_probe::kRows[op];
-    const std::vector<uint32_t>& inputs = twin.inputs == EXACT_PROBE_ANY ? any : numbers;
+    const exact_probe::Row& reference = exact_probe::kRows[op];
+    const std::vector<uint32_t>& inputs = reference.inputs == EXACT_PROBE_ANY ? any : numbers;
     device().upload(pairs, inputs);
     const uint32_t spec[] = {kWorkgroup, op};
     VkPipeline pipeline = VK_NULL_HANDLE;
@@ -83,11 +83,11 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
     const std::vector<uint32_t> got = device().download<uint32_t>(results, kPairs);
     uint32_t wrong = 0, first = 0;
     for (uint32_t i = kPairs; i-- > 0;) {
-      if (got[i] == twin.apply(inputs[2 * i], inputs[2 * i + 1])) continue;
+      if (got[i] == reference.apply(inputs[2 * i], inputs[2 * i + 1])) continue;
       ++wrong;
       first = i;
     }
-    CHECK_MESSAGE(wrong == 0, std::string(twin.name)
+    CHECK_MESSAGE(wrong == 0, std::string(reference.name)
                                   << ": " << wrong << " of " << kPairs << ", first of " << inputs[2 * first] << ", "
                                   << inputs[2 * first + 1] << ": device " << got[first]);
   }

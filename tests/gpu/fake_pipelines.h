@@ -1,5 +1,6 @@
-// Plans without a driver's compiler: modules and pipelines are numbers, so that thousands of plans can be looked into.
-// Nothing made this way may be recorded. Contexts must be made through hooks::wrap while this lives, and go before it.
+// Plans without a driver's compiler: module and pipeline handles are made-up numbers, so that thousands of plans can be
+// inspected. Nothing created this way may be recorded. Create contexts through hooks::wrap while a FakePipelines object
+// lives, and destroy them before it.
 #ifndef NIB_TESTS_FAKE_PIPELINES_H
 #define NIB_TESTS_FAKE_PIPELINES_H
 
@@ -19,7 +20,7 @@ class FakePipelines {
         create_(hooks::fn::vkCreateComputePipelines, &create),
         destroy_(hooks::fn::vkDestroyPipeline, &destroy) {}
 
-  // The device under test once more, with fewer features and other limits.
+  // The device under test with another context: fewer features and other limits.
   static kit::Device device(uint32_t features = UINT32_MAX, const NibRestrict* restriction = nullptr) {
     kit::AdoptDesc desc = adoption();
     desc.get_instance_proc_addr = hooks::wrap(tests::device().getInstanceProcAddr());

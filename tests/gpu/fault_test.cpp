@@ -1,4 +1,4 @@
-// Proof that the case lists find faults: with one bit of one kernel's results wrong, some case that uses it fails.
+// The case lists find faults: with one wrong result bit in one kernel, some case that uses the kernel fails.
 #include <algorithm>
 #include <cstring>
 #include <optional>
@@ -17,7 +17,7 @@ struct Planned {
   std::vector<std::string> kernels;
 };
 
-// Which kernels each case takes, without compiling any.
+// The kernels of each case, without compiling any.
 std::vector<Planned> planAll(uint32_t features) {
   const FakePipelines fake;
   const kit::Device on = FakePipelines::device(features);
@@ -46,20 +46,20 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
   REQUIRE(kFaultyKernelCount == kKernelCount);
   const uint32_t sound = device().info().features;
   const std::vector<Planned> with = planAll(UINT32_MAX), without = planAll(0);
-  // Kernels that are a GPU's only: a device that is a CPU takes them where it says that it is none.
+  // Kernels for GPUs only: a CPU device uses them if it reports itself as a discrete GPU.
   std::optional<AsDiscrete> as_discrete(std::in_place);
   const std::vector<Planned> discrete_with = planAll(UINT32_MAX), discrete_without = planAll(0);
   as_discrete.reset();
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
     REQUIRE(std::strcmp(row.module, kFaultyKernelTable[i].module) == 0);
-    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr) continue;  // their results are thrown away
-    if (kFaultyKernelTable[i].spirv == nullptr) continue;                           // of a format that is like another
+    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr) continue;  // their results are discarded
+    if (kFaultyKernelTable[i].spirv == nullptr) continue;                           // a format similar to a tested one
     if ((row.features & ~sound) != 0) {
       MESSAGE(std::string(row.module) << ": not on this device");
       continue;
     }
-    // Rows that need nothing are taken where nothing is declared.
+    // Rows without required features are chosen if no feature is declared.
     const uint32_t features = row.features != 0 ? UINT32_MAX : 0u;
     const std::vector<Planned>* list = row.features != 0 ? &with : &without;
     const bool used =
@@ -82,8 +82,8 @@ TEST_CASE_FIXTURE(Gpu, "a wrong bit in any one kernel is found by the cases that
     }
     as_discrete.reset();
     CHECK(faults.swaps() > 0);
-    CHECK_MESSAGE(!found.empty(), std::string(row.module) << ": " << users << " cases use it, and none noticed");
-    MESSAGE(std::string(row.module) << ": noticed by case " << users << " of those that use it: " << found);
+    CHECK_MESSAGE(!found.empty(), std::string(row.module) << ": " << users << " cases use it, none found the fault");
+    MESSAGE(std::string(row.module) << ": found by case " << users << " of those that use it: " << found);
   }
 }
 

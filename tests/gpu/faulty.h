@@ -1,4 +1,4 @@
-// Modules with a planted fault (NIB_FAULT: one bit of a result) in the place of sound ones, chosen by name.
+// Replaces modules, chosen by name, with faulty ones (NIB_FAULT: one wrong bit in a result).
 #ifndef NIB_TESTS_FAULTY_H
 #define NIB_TESTS_FAULTY_H
 
@@ -17,7 +17,7 @@ extern const uint32_t kFaultyKernelCount;
 
 namespace nib::tests {
 
-// Whether there are faulty twins for this format; of those that lie and are made alike, one has them.
+// Whether this format has faulty modules; of formats with the same packing and encoding, one has them.
 inline bool planted(uint32_t format) {
   if (format == 0) return true;
   for (uint32_t i = 0; i < kFaultyKernelCount; ++i) {
@@ -26,7 +26,7 @@ inline bool planted(uint32_t format) {
   return false;
 }
 
-// While this lives, devices of device() get the faulty twins of these modules.
+// While this object lives, devices of device() get the faulty versions of these modules.
 class Faults {
  public:
   explicit Faults(std::set<std::string> modules) : replaced_(hooks::fn::vkCreateShaderModule, &create) {
@@ -35,11 +35,11 @@ class Faults {
   }
   ~Faults() { modules_().clear(); }
 
-  // How many modules were swapped so far.
+  // The number of modules replaced so far.
   uint32_t swaps() const { return swaps_(); }
 
-  // The device under test with another context. Round-to-nearest-even is not declared, for that changes a module's
-  // words.
+  // The device under test with another context. Round-to-nearest-even is not declared, because it changes a module's
+  // words, by which create() recognizes it.
   static kit::Device device(uint32_t features = UINT32_MAX, const kit::Bytes& verdicts = {}) {
     kit::AdoptDesc desc = adoption();
     desc.get_instance_proc_addr = hooks::wrap(tests::device().getInstanceProcAddr());

@@ -61,7 +61,7 @@ Seen& seen() {
 }
 
 struct Opened {
-  kit::Device owner;  // of instance and device
+  kit::Device owner;  // owns instance and device
   std::optional<NibRestrict> restriction;
   kit::Device device;
 
@@ -82,7 +82,7 @@ struct Opened {
     std::printf("device under test: %s (%s), %s%s, subgroups of %u, tier %d%s%s\n", info.name.c_str(),
                 info.driver.c_str(), options.profile.empty() ? "its own limits" : "profile ", options.profile.c_str(),
                 info.subgroup_size, info.tier, asGpu() ? ", as if a discrete GPU" : "",
-                validating() ? ", watched by validation" : "");
+                validating() ? ", under the validation layer" : "");
     std::fflush(stdout);
     const std::string tier = environment("NIBBLE_TEST_TIER");
     if (!tier.empty() && tier != std::to_string(info.tier))
@@ -107,7 +107,7 @@ struct Opened {
 };
 
 const Opened& opened() {
-  seen();  // so that it is destroyed later
+  seen();  // constructed first, so that it is destroyed later
   static const Opened instance = Opened::make();
   return instance;
 }

@@ -1,13 +1,13 @@
-// What the tests that need a device share. The environment chooses it, so that one program runs under many:
-//   NIBBLE_TEST_DEVICE      index, or part of a name (default: the best)
-//   NIBBLE_TEST_PROFILE     a row of the profile table: its features and limits (default: the device's own)
-//   NIBBLE_TEST_AS_GPU=1    a device that is a CPU says that it is a discrete GPU, and so gets a GPU's division of
-//   labour NIBBLE_TEST_VALIDATION=1  the validation layer watches, shaders included; whatever it says fails the test
+// Helpers for tests that need a device. The environment selects the device and the cases:
+//   NIBBLE_TEST_DEVICE        index, or part of a name (default: the best)
+//   NIBBLE_TEST_PROFILE       a row of the profile table: its features and limits (default: the device's own)
+//   NIBBLE_TEST_AS_GPU=1      a CPU device reports itself as a discrete GPU, and so gets a GPU's work division
+//   NIBBLE_TEST_VALIDATION=1  run under the validation layer, shaders included; any message of it fails the test
 //   NIBBLE_TEST_TIER=N        a device of another tier is an error
-//   NIBBLE_TEST_EXTENT      quick (default) or full
-//   NIBBLE_TEST_EVERY=N     only every Nth case of a list, and one of each kind
-//   NIBBLE_TEST_TYPES=A,B   only these formats
-//   NIBBLE_TEST_CASE=TEXT   only cases with TEXT in their names
+//   NIBBLE_TEST_EXTENT        quick (default) or full
+//   NIBBLE_TEST_EVERY=N       only every Nth case of a list, and one of each kind
+//   NIBBLE_TEST_TYPES=A,B     only these formats
+//   NIBBLE_TEST_CASE=TEXT     only cases with TEXT in their names
 #ifndef NIB_TESTS_GPU_TEST_H
 #define NIB_TESTS_GPU_TEST_H
 
@@ -23,18 +23,18 @@
 
 namespace nib::tests {
 
-// The device under test; one for all, so that pipelines are compiled once.
+// The device under test; all tests share it, so that pipelines are compiled once.
 const kit::Device& device();
 
-// How to adopt that device once more, with another context.
+// Describes that device for Device::adopt, which gives it another context.
 kit::AdoptDesc adoption();
-// The same as nibCreateContext wants it.
+// The same for nibCreateContext.
 NibContextDesc contextDesc();
 
-// Vulkan functions of its device.
+// Vulkan functions of the device under test.
 const vk::Api& api();
 
-// For as long as this lives, devices adopted through hooks::wrap say that they are discrete GPUs.
+// While this object lives, devices adopted through hooks::wrap report themselves as discrete GPUs.
 class AsDiscrete {
  public:
   AsDiscrete();
@@ -44,30 +44,30 @@ class AsDiscrete {
 };
 
 bool validating();
-// What the validation layer has said so far.
+// The validation layer's messages so far.
 std::vector<std::string> messagesOfValidation();
 selftest::Extent extent();
 
 using selftest::OpFormat;
 using selftest::opFormats;
 
-// NIBBLE_TEST_TYPES has it; 0 = no format.
+// Whether NIBBLE_TEST_TYPES includes the format; 0 = no format.
 bool typeWanted(uint32_t format);
-// selftest::casesOf, filtered by the environment. `every` = take only every Nth, in a quick list too.
+// selftest::casesOf, filtered by the environment. `every` = only every Nth case, in a quick list too.
 std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every = 1);
 // selftest::largeCases, filtered by NIBBLE_TEST_CASE alone: they are few.
 std::vector<selftest::Case> largeCases(selftest::Large purpose, const OpFormat& what);
 
-// How to run a failing case alone, for a message.
+// A command that runs a failing case alone, for a message.
 std::string again(const selftest::Case& c);
 
-// Remembers what ran; the names are printed when the program ends.
+// Records the kernels that ran; their names are printed when the program ends.
 void noteKernels(const std::vector<std::string>& kernels);
 
 // runCase with a check of the outcome.
 void checkCase(const kit::Device& device, const selftest::Case& c, const selftest::Way& way = {});
 
-// Fixture: a test in which the validation layer speaks up fails.
+// Fixture: a message of the validation layer fails the test.
 class Gpu {
  public:
   Gpu();
@@ -75,10 +75,10 @@ class Gpu {
 
  private:
   size_t messages_;
-  uint32_t errors_;  // which go on where the list of messages ends
+  uint32_t errors_;  // counted beyond the end of the list of messages
 };
 
-// Writes of compute shaders before, visible to compute shaders behind.
+// Makes earlier writes of compute shaders visible to later compute shaders.
 void computeBarrier(VkCommandBuffer command_buffer);
 
 }  // namespace nib::tests

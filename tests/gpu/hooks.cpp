@@ -19,7 +19,7 @@ struct Depth {
   ~Depth() { --t_depth; }
 };
 
-// A function of the same signature as F that counts and passes on.
+// A function of F's signature that counts its calls and forwards them.
 template <uint32_t kFunction, class F>
 struct Counted;
 template <uint32_t kFunction, class Result, class... Arguments>
@@ -50,8 +50,8 @@ const Row kRows[] = {
 
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL deviceProcAddr(VkDevice device, const char* name);
 
-// What to hand out for a function that `found` was found for.
-PFN_vkVoidFunction handOut(const char* name, PFN_vkVoidFunction found) {
+// The counted version of the function `name`, whose address is `found`; `found` itself if it is not counted.
+PFN_vkVoidFunction countedVersion(const char* name, PFN_vkVoidFunction found) {
   if (found == nullptr) return nullptr;
   if (std::strcmp(name, "vkGetDeviceProcAddr") == 0) {
     g_real[fn::vkGetDeviceProcAddr] = found;
@@ -67,11 +67,11 @@ PFN_vkVoidFunction handOut(const char* name, PFN_vkVoidFunction found) {
 
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL deviceProcAddr(VkDevice device, const char* name) {
   const auto get = reinterpret_cast<PFN_vkGetDeviceProcAddr>(g_real[fn::vkGetDeviceProcAddr].load());
-  return handOut(name, get(device, name));
+  return countedVersion(name, get(device, name));
 }
 
 VKAPI_ATTR PFN_vkVoidFunction VKAPI_CALL instanceProcAddr(VkInstance instance, const char* name) {
-  return handOut(name, g_get.load()(instance, name));
+  return countedVersion(name, g_get.load()(instance, name));
 }
 
 }  // namespace

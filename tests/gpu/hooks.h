@@ -1,5 +1,5 @@
-// A vkGetInstanceProcAddr that stands between nibble and the loader: the functions of src/vk/api.inc that it hands out
-// are counted, and each may be replaced. One for the process; whoever replaces a function restores it.
+// A vkGetInstanceProcAddr between nibble and the loader: it counts calls of the functions of src/vk/api.inc, and each
+// can be replaced. The state is global; a caller that replaces a function restores it.
 #ifndef NIB_TESTS_HOOKS_H
 #define NIB_TESTS_HOOKS_H
 
@@ -23,21 +23,21 @@ const char* nameOf(Function function);
 
 PFN_vkGetInstanceProcAddr wrap(PFN_vkGetInstanceProcAddr get);
 
-// Calls through the wrapper since the last reset, of all threads.
+// Calls through the wrapper since the last reset, from all threads.
 void resetCalls();
 uint64_t callsOf(Function function);
 
-// Whether the calling thread is inside a function of the driver, whose allocations and locks are its own.
+// Whether the calling thread is inside a driver function, whose allocations and locks do not count.
 bool insideDriver();
 
-// What is called instead; NULL = the driver's own, which `real` gives.
+// Sets the function that is called instead; NULL = the driver's function, which `real` returns.
 void replace(Function function, PFN_vkVoidFunction replacement);
 PFN_vkVoidFunction real(Function function);
 
-// From now on the function returns this and does nothing; VK_SUCCESS = it works again.
+// From now on the function only returns this; VK_SUCCESS = it works again.
 void failWith(Function function, VkResult result);
 
-// Replaced for as long as this lives.
+// Replaces a function while this object lives.
 class Replaced {
  public:
   template <class F>

@@ -1,5 +1,5 @@
-// What nibCmdRun does not do: allocate, lock, or call anything of Vulkan but vkCmd*. And what happens when host memory
-// or Vulkan objects run out, at any point. A program of its own, for it puts its malloc before the C library's.
+// nibCmdRun allocates nothing, takes no lock and calls only vkCmd* functions. Failures of host memory or of Vulkan
+// objects at any point are reported. A separate program, because it replaces the C library's malloc.
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -20,7 +20,7 @@ using namespace nib::tests;
 
 namespace {
 thread_local bool counting = false;
-thread_local uint32_t allocations = 0;  // and releases
+thread_local uint32_t allocations = 0;  // including releases
 thread_local uint32_t locks = 0;
 [[maybe_unused]] bool ours() { return counting && !hooks::insideDriver(); }
 }  // namespace
@@ -69,7 +69,7 @@ int pthread_mutex_lock(pthread_mutex_t* mutex) noexcept {
 
 namespace {
 
-// Counts, and fails from the nth call on, or at the nth only.
+// Counts allocations, and fails from the nth call on, or only at the nth.
 struct Callbacks {
   uint32_t calls = 0;
   uint32_t allocated = 0;
@@ -93,7 +93,7 @@ struct Callbacks {
   }
 };
 
-// Statistics, scales and codes: every kind of phase.
+// An op with every kind of phase: statistics, scales and codes.
 NibQuantizeDesc tensorDesc() {
   NibQuantizeDesc d = selftest::describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);
   d.rows = 300;
@@ -102,7 +102,7 @@ NibQuantizeDesc tensorDesc() {
   return d;
 }
 
-// Context, plan and binding; what could not be made is NULL.
+// Context, plan and binding; each is NULL if it could not be created.
 struct Made {
   NibContext* context = nullptr;
   NibPlan* plan = nullptr;
@@ -138,7 +138,7 @@ struct Made {
   Made& operator=(const Made&) = delete;
 };
 
-// The self-test of a plan, up to its verdict, with pipelines that are numbers.
+// The self-test of a plan up to its verdict, with made-up pipeline handles.
 NibResult verify(const Made& made) {
   const hooks::Replaced bind(
       hooks::fn::vkCmdBindPipeline, +[](VkCommandBuffer, VkPipelineBindPoint, VkPipeline) {});
@@ -210,7 +210,7 @@ TEST_CASE_FIXTURE(Gpu, "recording allocates nothing, takes no lock and calls onl
 }
 
 #if defined(NIB_TESTS_INTERPOSE)
-TEST_CASE("the counters count: allocations and a lock are seen") {
+TEST_CASE("the counters detect allocations and a lock") {
   allocations = locks = 0;
   counting = true;
   void* volatile memory = std::malloc(16);
@@ -225,12 +225,12 @@ TEST_CASE("the counters count: allocations and a lock are seen") {
   CHECK(locks == 1);
 }
 #else
-TEST_CASE("the counters count: allocations and a lock are seen") {
-  MESSAGE("SKIPPED: this C library or a sanitizer has malloc to itself; only the callbacks were counted");
+TEST_CASE("the counters detect allocations and a lock") {
+  MESSAGE("SKIPPED: malloc cannot be replaced with this C library or sanitizer; only the callbacks were counted");
 }
 #endif
 
-TEST_CASE_FIXTURE(Gpu, "host memory that runs out anywhere is reported, and nothing is lost") {
+TEST_CASE_FIXTURE(Gpu, "a failed host allocation at any point is reported, and nothing leaks") {
   const FakePipelines fake;
   for (const bool once : {false, true}) {
     uint32_t failures = 0;
@@ -259,7 +259,7 @@ TEST_CASE_FIXTURE(Gpu, "host memory that runs out anywhere is reported, and noth
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "a Vulkan object that cannot be made is reported, and all others are destroyed") {
+TEST_CASE_FIXTURE(Gpu, "a Vulkan object that cannot be created is reported, and all others are destroyed") {
   const FakePipelines fake;
   for (const auto& failing : kPairs) {
     CAPTURE(std::string(hooks::nameOf(failing.create)));
@@ -274,7 +274,7 @@ TEST_CASE_FIXTURE(Gpu, "a Vulkan object that cannot be made is reported, and all
     hooks::failWith(failing.create, VK_SUCCESS);
     CHECK(callbacks.allocated == callbacks.released);
     for (const auto& pair : kPairs) {
-      // The failed call made nothing; destroying a null handle is nothing.
+      // The failed call created nothing; destroying a null handle does not count.
       const uint64_t made = hooks::callsOf(pair.create) - (pair.create == failing.create ? 1 : 0);
       CHECK_MESSAGE(hooks::callsOf(pair.destroy) >= made, std::string(hooks::nameOf(pair.create)));
     }

@@ -1,5 +1,5 @@
-// Runs that begin at a first row, and bindings that move parts, change no byte: on the device under test and on the
-// CPU.
+// Runs that begin at a first row, and bindings with other part offsets, give the same bytes: on the device under test
+// and on the CPU.
 #include <algorithm>
 #include <cstring>
 #include <set>
@@ -52,7 +52,7 @@ Words inputFrom(const Case& c, const NibMemory& memory, const Words& input, uint
       memory.part[NIB_PART_INPUT_CODES].size_bytes != 0 || memory.part[NIB_PART_PACKED_CODES].size_bytes != 0;
   if (blob || first == 0 || input.empty()) return input;
   uint64_t row_bits = selftest::findCases(c.op())->lines(c, memory, NIB_ROLE_INPUT, NIB_PART_COUNT).row_bits;
-  if (row_bits == 0) row_bits = 32;  // numbers, one a row
+  if (row_bits == 0) row_bits = 32;  // one 32-bit number per row
   const uint64_t row_bytes = row_bits / 8, size = memory.range[NIB_ROLE_INPUT].size_bytes;
   Words shifted = input;
   const uint8_t* from = reinterpret_cast<const uint8_t*>(input.data());
@@ -65,7 +65,7 @@ Words inputFrom(const Case& c, const NibMemory& memory, const Words& input, uint
   return shifted;
 }
 
-// Pieces of rows [0, all): of one row, of odd numbers, and what is left.
+// Splits rows [0, all) into pieces of 1, 3, 7, ... rows and the remainder.
 std::vector<uint32_t> cutsOf(uint32_t all) {
   std::vector<uint32_t> cuts = {0};
   for (uint32_t step = 1; cuts.back() + step < all; step = step * 2 + 1) cuts.push_back(cuts.back() + step);
@@ -73,7 +73,7 @@ std::vector<uint32_t> cutsOf(uint32_t all) {
   return cuts;
 }
 
-// Checks that pieces, the last one first, give the result of one run. Returns whether the op has rows of its own.
+// Checks that pieces, run from last to first, give the result of one run. Returns whether the op can run pieces.
 bool checkPieces(const kit::Device& on, const Case& c) {
   const OpRow& op = *findOp(c.op());
   const RunRows rows = op.runRows(c.desc());
@@ -113,7 +113,7 @@ bool aligned(Case& c) {
   return nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS;
 }
 
-// Where a binding puts the parts of a role: in reverse order, with gaps.
+// Other offsets for the parts of each role: in reverse order, with gaps.
 struct Moved {
   std::vector<kit::PartOffset> parts;
   uint64_t size_bytes[NIB_ROLE_COUNT] = {};
@@ -122,7 +122,7 @@ struct Moved {
 Moved reversed(const NibMemory& memory) {
   Moved moved;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    uint64_t at = 256;  // offset 0 would mean the usual place
+    uint64_t at = 256;  // offset 0 means the default offset
     for (uint32_t p = NIB_PART_COUNT; p-- > 0;) {
       const NibMemoryPart& part = memory.part[p];
       if (part.size_bytes == 0 || part.role != role || role == NIB_ROLE_AUX) continue;
@@ -192,7 +192,7 @@ TEST_CASE_FIXTURE(Gpu, "runs from a first row give the bytes of one run over all
   CHECK(ops >= 10);
 }
 
-TEST_CASE_FIXTURE(Gpu, "ALIGNED scales change no code and no value") {
+TEST_CASE_FIXTURE(Gpu, "ALIGNED scales do not change codes or values") {
   for (const OpFormat& what : opFormats()) {
     for (const Case& c : tests::casesOf(what, 4)) {
       Case words = c;
@@ -201,7 +201,7 @@ TEST_CASE_FIXTURE(Gpu, "ALIGNED scales change no code and no value") {
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "windows that move with the first row change no byte") {
+TEST_CASE_FIXTURE(Gpu, "windows that move with the first row do not change a byte") {
   NibRestrict restriction{sizeof(NibRestrict)};
   restriction.features_mask = NIB_FEATURE_ALL;
   restriction.max_storage_range_bytes = 32768;
@@ -222,7 +222,7 @@ TEST_CASE_FIXTURE(Gpu, "windows that move with the first row change no byte") {
   CHECK(ops.size() >= 8);
 }
 
-TEST_CASE_FIXTURE(Gpu, "parts may be anywhere in their role's range") {
+TEST_CASE_FIXTURE(Gpu, "parts may be at any offset in their role's range") {
   for (const OpFormat& what : opFormats()) {
     for (const Case& c : tests::casesOf(what, 4)) {
       for (const kit::Device* on : {&device(), &cpu()}) checkMoved(*on, c);
@@ -230,7 +230,7 @@ TEST_CASE_FIXTURE(Gpu, "parts may be anywhere in their role's range") {
   }
 }
 
-TEST_CASE("a first row is refused where the result has no rows of its own, and beyond the last row") {
+TEST_CASE("a first row is refused if the result has no separate rows, or beyond the last row") {
   for (const OpFormat& what : opFormats()) {
     for (const Case& c : tests::casesOf(what, 16)) {
       const RunRows rows = findOp(c.op())->runRows(c.desc());

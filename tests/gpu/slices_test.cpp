@@ -1,4 +1,4 @@
-// A run cut into slices, with fewer rows, or at other offsets gives the bytes of the whole run.
+// A run split into slices, with fewer rows or at other offsets gives the bytes of the whole run.
 #include <nibble/formats.h>
 
 #include <algorithm>
@@ -25,7 +25,7 @@ NibRun runOf(uint32_t n, uint32_t first = 0, uint32_t count = UINT32_MAX) {
 std::vector<selftest::Case> slicedCases() {
   std::vector<selftest::Case> list;
   for (const OpFormat& what : opFormats()) {
-    // Means of this much take minutes where shaders are instrumented or pipelines slow: only if they are asked for.
+    // Means of this size take minutes with instrumented shaders or slow pipelines: only on request.
     const NibFormatInfo* info = nibFormatById(what.format);
     if (info != nullptr && (info->flags & NIB_FORMAT_MEAN_SCALE) && !typeWanted(what.format)) continue;
     for (const selftest::Case& c : tests::largeCases(selftest::Large::kSlices, what)) list.push_back(c);
@@ -33,8 +33,8 @@ std::vector<selftest::Case> slicedCases() {
   return list;
 }
 
-// Slices [0, count) cut at the given places, each piece in a command buffer of its own or, `together`, all in one with
-// barriers between.
+// Runs slices [0, count) in pieces between the given cuts, each piece in a separate command buffer or, with `together`,
+// all in one with barriers between them.
 void runCut(const kit::Device& on, const kit::Plan& plan, const kit::Binding& binding, uint32_t n,
             const std::vector<uint32_t>& cuts, bool together) {
   const uint32_t slices = plan.memory().slice_count;
@@ -71,9 +71,9 @@ std::vector<uint32_t> randomCuts(uint32_t slices, selftest::Random& random) {
 
 bool takesAnyCount(const selftest::Case& c) { return !findOp(c.op())->runRows(c.desc()).fixed; }
 
-// A ring of inputs and results, one turn each.
+// A ring of buffers for several iterations of a case, each with its own input and result.
 struct Ring {
-  static constexpr uint32_t kTurns = 3;
+  static constexpr uint32_t kIterations = 3;
   selftest::Case c;
   kit::Plan plan;
   uint64_t step[NIB_ROLE_COUNT] = {};
@@ -86,12 +86,12 @@ struct Ring {
       const uint64_t size = plan.sizeBytes(NibRole(role));
       if (size == 0) continue;
       step[role] = (size + alignment - 1) / alignment * alignment;
-      buffers[role] = kit::Buffer(on, 16 + step[role] * kTurns);
-      ranges[role] = kit::Range(buffers[role], 16, step[role] * kTurns);
+      buffers[role] = kit::Buffer(on, 16 + step[role] * kIterations);
+      ranges[role] = kit::Range(buffers[role], 16, step[role] * kIterations);
     }
   }
   kit::Ranges all() const { return {ranges[0], ranges[1], ranges[2], ranges[3]}; }
-  selftest::Case turn(uint32_t i) const {
+  selftest::Case iteration(uint32_t i) const {
     selftest::Case other = c;
     other.seed += 1000 * i;
     return other;
@@ -103,13 +103,13 @@ struct Ring {
 
 TEST_SUITE_BEGIN("slices");
 
-TEST_CASE_FIXTURE(Gpu, "a run in slices, each in a command buffer of its own, gives the bytes of one run") {
+TEST_CASE_FIXTURE(Gpu, "a run in slices, each in a separate command buffer, gives the bytes of one run") {
   selftest::Random random(1);
   for (const selftest::Case& c : slicedCases()) {
     selftest::Way way;
     way.run = [&](const kit::Device& on, const kit::Plan& plan, const kit::Binding& binding, uint32_t n) {
       const uint32_t slices = plan.memory().slice_count;
-      CHECK_MESSAGE(slices > plan.handle()->phase_count, c.name());  // else the case is too small to show anything
+      CHECK_MESSAGE(slices > plan.handle()->phase_count, c.name());  // else the case is too small for this test
       runCut(on, plan, binding, n, everySlice(slices), false);
     };
     checkCase(device(), c, way);
@@ -120,7 +120,7 @@ TEST_CASE_FIXTURE(Gpu, "a run in slices, each in a command buffer of its own, gi
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "a run of fewer rows, whole or in slices, leaves the other rows alone") {
+TEST_CASE_FIXTURE(Gpu, "a run of fewer rows, whole or in slices, leaves the other rows unchanged") {
   selftest::Random random(2);
   for (selftest::Case c : slicedCases()) {
     if (!takesAnyCount(c)) continue;
@@ -158,36 +158,36 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
         Ring& ring = *made;
         const kit::Binding binding(ring.plan, ring.all());
         std::vector<selftest::Images> images;
-        for (uint32_t i = 0; i < Ring::kTurns; ++i) {
-          images.push_back(selftest::makeImages(ring.turn(i), ring.plan.memory()));
+        for (uint32_t i = 0; i < Ring::kIterations; ++i) {
+          images.push_back(selftest::makeImages(ring.iteration(i), ring.plan.memory()));
           for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
             if (ring.step[role] != 0) on.upload(ring.buffers[role], images[i].role[role], 16 + ring.offset(role, i));
           }
         }
         on.submit([&](VkCommandBuffer commands) {
-          for (uint32_t i = Ring::kTurns; i-- > 0;) {  // ranges of their own: no barriers between
+          for (uint32_t i = Ring::kIterations; i-- > 0;) {  // separate ranges: no barriers needed
             NibRun run = runOf(c.n);
             for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role)
               run.offset_bytes[role] = uint32_t(ring.offset(role, i));
             nibCmdRun(commands, ring.plan.handle(), binding.handle(), &run);
           }
         });
-        for (uint32_t i = 0; i < Ring::kTurns; ++i) {
+        for (uint32_t i = 0; i < Ring::kIterations; ++i) {
           const selftest::Images before = images[i];
-          selftest::runReference(ring.turn(i), ring.plan.memory(), images[i]);
+          selftest::runReference(ring.iteration(i), ring.plan.memory(), images[i]);
           for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
             if (ring.step[role] == 0) continue;
             const std::vector<uint32_t> got =
                 on.download<uint32_t>(ring.buffers[role], images[i].role[role].size(), 16 + ring.offset(role, i));
             const NibMemory& memory = ring.plan.memory();
             if (selftest::isBounded(c) && role == selftest::writtenRole(c)) {
-              const selftest::Farthest worst = selftest::farthest(ring.turn(i), memory, before, got.data());
-              CHECK_MESSAGE(worst.ratio <= 1, c.name() << ", turn " << i << ": " << worst.text(c, memory));
+              const selftest::Farthest worst = selftest::farthest(ring.iteration(i), memory, before, got.data());
+              CHECK_MESSAGE(worst.ratio <= 1, c.name() << ", iteration " << i << ": " << worst.text(c, memory));
               continue;
             }
             const std::string difference =
                 selftest::difference(c, memory, NibRole(role), got.data(), images[i].role[role]);
-            CHECK_MESSAGE(difference.empty(), c.name() << ", turn " << i << ": " << difference);
+            CHECK_MESSAGE(difference.empty(), c.name() << ", iteration " << i << ": " << difference);
           }
         }
       }
@@ -218,7 +218,7 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
   run.offset_bytes[NIB_ROLE_OUTPUT] = alignment / 2;
   wrong.emplace_back("an offset that is not aligned", run);
   run = runOf(40);
-  run.offset_bytes[NIB_ROLE_INPUT] = uint32_t(ring.step[NIB_ROLE_INPUT] * Ring::kTurns);
+  run.offset_bytes[NIB_ROLE_INPUT] = uint32_t(ring.step[NIB_ROLE_INPUT] * Ring::kIterations);
   wrong.emplace_back("an offset beyond the range", run);
   run.offset_bytes[NIB_ROLE_INPUT] = UINT32_MAX / alignment * alignment;
   wrong.emplace_back("an offset far beyond the range", run);
@@ -242,13 +242,13 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
   untouched("no run",
             [&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), nullptr); });
 
-  // The same, right, does touch it.
+  // A valid run does write.
   device().upload(ring.buffers[NIB_ROLE_OUTPUT], marks);
   device().submit([&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), &good); });
   CHECK(device().download<uint32_t>(ring.buffers[NIB_ROLE_OUTPUT], marks.size()) != marks);
 }
 
-TEST_CASE_FIXTURE(Gpu, "FLAT groups cross rows, so a run of fewer rows records nothing") {
+TEST_CASE_FIXTURE(Gpu, "FLAT groups span rows, so a run of fewer rows records nothing") {
   if (nibFormatById(NIB_FORMAT_NF4) == nullptr) return;
   selftest::Case c;
   NibQuantizeDesc& d = c.describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);

@@ -1,5 +1,4 @@
-// Choices of how products are cut, given to a context: other pipelines, the same results; what does not fit is passed
-// over.
+// Tunings of products in a context: other pipelines with the same results; tunings that do not fit are ignored.
 #include "plan/plan.h"
 
 #include <nibble/formats.h>
@@ -17,7 +16,7 @@ NibWeights int4Groups() { return selftest::weightsOf(NIB_FORMAT_INT4, NIB_GRANUL
 
 selftest::Case matmul(uint32_t tokens) {
   selftest::Case c;
-  c.recipe = selftest::Recipe::kExact;  // sums in any order give the reference's bytes
+  c.recipe = selftest::Recipe::kExact;  // sums in any order are exact
   c.seed = 71;
   NibMatmulDesc& d = c.describe<NibMatmulDesc>(NIB_OP_MATMUL);
   d.rows = kRows;
@@ -76,7 +75,7 @@ TEST_CASE_FIXTURE(Gpu, "a tuned plan runs other pipelines and gives the same res
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, with the same results") {
+TEST_CASE_FIXTURE(Gpu, "dynamic products quantize their input in a separate dispatch or fused, with the same results") {
   for (const uint32_t tokens : {1u, 5u}) {
     for (const uint32_t flags : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
       selftest::Case c = dynamic(tokens);
@@ -90,7 +89,7 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, w
       CHECK(phases(on(0)) == 2);
       CHECK(phases(on(1)) == 1);
       for (const uint32_t fused : {0u, 1u}) checkCase(on(fused), c);
-      // What the codes are made of is reported by a dispatch of its own.
+      // Only a separate quantization dispatch reports the status of the input.
       d.flags = NIB_PRODUCT_STATUS;
       CHECK(phases(on(1)) == 2);
       d.flags = 0;
@@ -99,7 +98,7 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, w
       d.activation = NIB_ACTIVATION_NONE;
       d.outlier_threshold = 6;
       CHECK((flags != 0 || phases(on(1)) == 2));
-      // Codes that shared memory has no room for.
+      // Codes that do not fit shared memory.
       d.outlier_threshold = 0;
       d.cols = 1u << 20;
       CHECK(phases(on(1)) > 1);
@@ -108,7 +107,7 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products make their codes first or on the way, w
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "of several choices that with the most tokens counts, and what does not fit changes nothing") {
+TEST_CASE_FIXTURE(Gpu, "the tuning with the most tokens applies, and one that does not fit changes nothing") {
   const selftest::Case c = matmul(3);
   const uint64_t usual = pipelineOf(device().tuned({}), c);
   const NibTuning fits{NIB_TUNABLE_MATVEC, NIB_FORMAT_INT4, 2, {1, 2, 2, 2}};
@@ -127,7 +126,7 @@ TEST_CASE_FIXTURE(Gpu, "of several choices that with the most tokens counts, and
   CHECK(with([](NibTuning& t) { t.value[1] = 3; }) == usual);
   CHECK(with([](NibTuning& t) { t.value[2] = 16; }) == usual);
   CHECK(with([](NibTuning& t) { t.value[3] = 0; }) == usual);
-  CHECK(with([](NibTuning& t) { t.value[3] = 3; }) == usual);  // no divisor of a group's runs
+  CHECK(with([](NibTuning& t) { t.value[3] = 3; }) == usual);  // does not divide a group's runs
   NibTuning later = fits;
   later.tokens = 3;
   later.value[1] = 4;

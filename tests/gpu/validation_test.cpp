@@ -1,5 +1,5 @@
-// The validation layer hears what it should: a fault of every kind it watches for, planted, is reported. Without this a
-// silent layer would prove nothing. Runs where validating() is on.
+// The validation layer reports a planted fault of every kind that it checks for; otherwise a silent layer would prove
+// nothing. Runs only under the validation layer.
 #include <vector>
 
 #include "gpu/gpu_test.h"
@@ -28,8 +28,8 @@ VKAPI_ATTR void VKAPI_CALL updateShort(VkDevice device, uint32_t count, const Vk
   }
 }
 
-// Whether one of the messages since `from` has one of these texts in it.
-bool heard(size_t from, std::initializer_list<const char*> texts) {
+// Whether a message since number `from` contains one of these texts.
+bool reported(size_t from, std::initializer_list<const char*> texts) {
   const std::vector<std::string> messages = messagesOfValidation();
   for (size_t i = from; i < messages.size(); ++i) {
     for (const char* text : texts) {
@@ -66,16 +66,16 @@ struct Buffers {
 
 TEST_SUITE_BEGIN("validation");
 
-TEST_CASE("wrong arguments are heard") {
+TEST_CASE("wrong arguments are reported") {
   if (!validating()) return;
   const size_t from = messagesOfValidation().size();
   device().submit([](VkCommandBuffer commands) {
-    api().vkCmdPipelineBarrier(commands, 0, 0, 0, 0, nullptr, 0, nullptr, 0, nullptr);  // stages of nothing
+    api().vkCmdPipelineBarrier(commands, 0, 0, 0, 0, nullptr, 0, nullptr, 0, nullptr);  // empty stage masks are invalid
   });
-  CHECK(heard(from, {"StageMask"}));
+  CHECK(reported(from, {"StageMask"}));
 }
 
-TEST_CASE("a missing barrier is heard") {
+TEST_CASE("a missing barrier is reported") {
   if (!validating()) return;
   const size_t from = messagesOfValidation().size();
   const kit::Plan plan(device(), minmax());
@@ -88,10 +88,10 @@ TEST_CASE("a missing barrier is heard") {
     nibCmdRun(commands, plan.handle(), binding.handle(), &run);
     nibCmdRun(commands, plan.handle(), binding.handle(), &run);
   });
-  CHECK(heard(from, {"hazard", "HAZARD"}));
+  CHECK(reported(from, {"hazard", "HAZARD"}));
 }
 
-TEST_CASE("a shader's access beyond a descriptor is heard") {
+TEST_CASE("a shader's access beyond a descriptor is reported") {
   if (!validating()) return;
   const size_t from = messagesOfValidation().size();
   const hooks::Replaced replaced(hooks::fn::vkUpdateDescriptorSets, &updateShort);
@@ -100,7 +100,7 @@ TEST_CASE("a shader's access beyond a descriptor is heard") {
   const Buffers memory(on, plan);
   const kit::Binding binding(plan, memory.ranges);
   on.run(binding, 64);
-  CHECK(heard(from, {"out of bounds", "Out of bounds", "OOB"}));
+  CHECK(reported(from, {"out of bounds", "Out of bounds", "OOB"}));
 }
 
 TEST_SUITE_END();

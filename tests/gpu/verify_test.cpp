@@ -1,4 +1,4 @@
-// Self-tests of plans: they pass on sound kernels, and run the plan's own pipelines on more than one tile each way.
+// Self-tests of plans pass on correct kernels, and run the plan's own pipelines on several tiles.
 #include <nibble/formats.h>
 
 #include <optional>
@@ -12,14 +12,14 @@ using namespace nib::tests;
 
 namespace {
 
-// What is wrong with the self-test's small problem for a description; "" if nothing.
+// Why the self-test's small problem does not represent a description; "" if it does.
 std::string problemOf(const kit::Device& on, const selftest::Case& c) {
   const kit::Plan plan = selftest::planOf(on, c);
   const NibPlan& large = *plan.handle();
   const AnyDesc small_desc = smallProblem(large);
   const kit::Plan small_plan(on, small_desc.get(), c.descBytes());
   const NibPlan& small = *small_plan.handle();
-  if (small.phase_count != large.phase_count) return "another number of phases";
+  if (small.phase_count != large.phase_count) return "the number of phases differs";
   uint64_t bytes = 0;
   for (const NibMemoryRange& range : small.memory.range) bytes += range.size_bytes;
   if (bytes > (8u << 20)) return "the small problem has " + std::to_string(bytes) + " bytes";
@@ -27,11 +27,11 @@ std::string problemOf(const kit::Device& on, const selftest::Case& c) {
     const Phase& a = large.phase[p];
     const Phase& b = small.phase[p];
     const std::string where = std::string(a.row->module) + ": ";
-    if (a.row != b.row) return where + "the small problem takes " + b.row->module;
+    if (a.row != b.row) return where + "the small problem uses " + b.row->module;
     if (a.pipeline != b.pipeline || a.spec_hash != b.spec_hash) {
       const PipelineStore::Origin of_a = large.context->pipelines.originOf(a.pipeline);
       const PipelineStore::Origin of_b = small.context->pipelines.originOf(b.pipeline);
-      std::string text = where + "other constants:";
+      std::string text = where + "constants differ:";
       for (uint32_t i = 0; i < of_a.spec_count; ++i) {
         if (of_a.spec[i] != of_b.spec[i]) {
           text += " " + std::to_string(i) + ": " + std::to_string(of_a.spec[i]) + " -> " + std::to_string(of_b.spec[i]);
@@ -53,7 +53,7 @@ TEST_CASE_FIXTURE(Gpu, "every op of every format passes its self-test, on every 
     if (!typeWanted(what.format)) continue;
     std::set<std::vector<std::string>> paths;
     for (const selftest::Case& c : tests::casesOf(what)) {
-      // Planning alone is enough to see the path; one self-test for each.
+      // Planning shows the path; each path needs one self-test.
       const kit::Plan plan = selftest::planOf(device(), c);
       if (!paths.insert(plan.kernels()).second) continue;
       const std::vector<kit::Attempt> attempts = kit::verifyOp(device(), c.desc(), c.descBytes());
@@ -77,7 +77,7 @@ TEST_CASE_FIXTURE(Gpu, "a self-test's small problem runs the plan's own pipeline
     if (discrete) as_discrete.emplace();
     for (const kit::Device& on : {FakePipelines::device(), FakePipelines::device(0, &floor)}) {
       for (const OpFormat& what : opFormats()) {
-        // Shapes as people have them, beside the small ones of the lists.
+        // Realistic shapes besides the small ones of the lists.
         std::vector<selftest::Case> list = tests::largeCases(selftest::Large::kPlans, what);
         for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull))
           list.push_back(c);
@@ -86,7 +86,7 @@ TEST_CASE_FIXTURE(Gpu, "a self-test's small problem runs the plan's own pipeline
           try {
             problem = problemOf(on, c);
           } catch (const kit::Error& error) {
-            // Scales or scratch beyond the device's range.
+            // Scales or scratch exceed the device's range.
             if (error.result() != NIB_ERROR_UNSUPPORTED) problem = error.what();
           }
           CHECK_MESSAGE(problem.empty(), c.name() << (discrete ? " as discrete" : "") << ": " << problem);

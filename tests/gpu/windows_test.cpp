@@ -13,7 +13,7 @@ using namespace nib::tests;
 
 namespace {
 
-// What the device has, but for the ranges.
+// The device's features with smaller ranges.
 NibRestrict narrow(uint64_t range_bytes, uint32_t alignment, uint32_t workgroups) {
   const kit::AdoptDesc adopted = adoption();
   NibRestrict restriction{sizeof(NibRestrict)};
@@ -40,8 +40,8 @@ uint32_t windowsOf(const kit::Plan& plan) {
 
 TEST_SUITE_BEGIN("windows");
 
-TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device has is covered by windows") {
-  if (validating()) return;  // instrumented shaders need minutes for this much
+TEST_CASE_FIXTURE(Gpu, "a tensor beyond the guaranteed range of 128 MiB is covered by windows") {
+  if (validating()) return;  // instrumented shaders need minutes for this size
   constexpr uint64_t kRange = uint64_t(128) << 20;
   const kit::Device wide = device().restricted(narrow(kRange, 0, 65535));
   uint32_t count = 0;
@@ -55,8 +55,8 @@ TEST_CASE_FIXTURE(Gpu, "a tensor beyond the range of 128 MiB that every device h
   CHECK(count > 0);
 }
 
-TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few workgroups per dispatch change no byte") {
-  // The most restrictive that a case can be planned with is taken: scales and scratch need a window of their own.
+TEST_CASE_FIXTURE(Gpu, "small windows, ranges at multiples of 16 and few workgroups per dispatch give the same bytes") {
+  // The smallest range that a case can be planned with: scales and scratch must each fit one window.
   const uint64_t ranges[] = {4096, 16384, 65536, 262144};
   const uint64_t offsets[] = {16, 48, 272, 1040, 256 + 240};
   std::vector<kit::Device> devices;
@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
           windows = windowsOf(plan);
         } catch (const kit::Error& error) {
           CHECK_MESSAGE(error.result() == NIB_ERROR_UNSUPPORTED, c.name() << ": " << error.what());
-          continue;  // does not fit: the next larger range
+          continue;  // does not fit: try the next larger range
         }
         if (windows < 2) break;
         selftest::Way way;
@@ -91,7 +91,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
     }
   }
   MESSAGE(count << " cases in several windows");
-  // Every kernel that walks a large operand.
+  // Every kernel that iterates over a large operand.
   for (const char* name : {"quantize", "encode", "dequantize", "reduce", "convert", "errors", "matvec", "matinput",
                            "int8_gemm", "histogram", "moments"}) {
     const bool found = std::any_of(windowed.begin(), windowed.end(),
@@ -100,7 +100,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at any multiple of 16 and few work
   }
 }
 
-TEST_CASE_FIXTURE(Gpu, "a window that a single tile does not fit into is refused while planning") {
+TEST_CASE_FIXTURE(Gpu, "a window smaller than a single tile is refused while planning") {
   const kit::Device small = device().restricted(narrow(512, 256, 65535));
   selftest::Case c;
   NibQuantizeDesc& d = c.describe<NibQuantizeDesc>(NIB_OP_QUANTIZE);

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes a model in Hugging Face layout that is large and worth nothing: big_model.py FOLDER [LAYERS [HIDDEN]]
+"""Writes a large random model in Hugging Face layout: big_model.py FOLDER [LAYERS [HIDDEN]]
 
 Shapes of a Llama of HIDDEN 4096, F16, shards of about 1 GB; 9 layers are 4.5 GB. Weights are random, of both signs
-and of sizes from 2^-11 to 2^-4. Needs nothing but Python.
+and with magnitudes from 2^-11 to 2^-4. Needs only Python.
 """
 import json
 import os

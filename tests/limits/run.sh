@@ -1,18 +1,17 @@
 #!/bin/bash
-# What `nibble quantize` promises of memory, interruption and full disks, on a model of several GB.
+# Checks memory use, interruption and full disks of `nibble quantize` on a model of several GB.
 #
 #   tests/limits/run.sh NIBBLE SCRATCH [LAYERS]
 #
-# SCRATCH: a folder on a disk with 3 x 0.5 GB x LAYERS free (default 9 layers: a model of 4.5 GB); what it makes there
-# is removed. Prints a line per check and ends with 1 if one failed:
+# SCRATCH: a folder on a disk with 3 x 0.5 GB x LAYERS free (default 9 layers: a model of 4.5 GB); the files written
+# there are removed. Prints a line per check and returns 1 if one failed:
 #   - peak memory and overlap on the CPU (1 GB at most) and on the default Vulkan device (2 GB);
 #   - the same bytes from both;
 #   - 20 runs killed (SIGKILL) at random moments: no OUT, and --resume gives the same bytes;
-#   - a disk that fills up (needs root, for a small tmpfs): one line, exit 1, nothing of OUT, input and earlier output
-#     whole.
+#   - a full disk (needs root, for a small tmpfs): one line, exit 1, no OUT, input and earlier output unchanged.
 # Takes half an hour on two cores.
 set -u
-[ $# -ge 2 ] || { sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//'; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,12p' "$0" | sed 's/^# \{0,1\}//'; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 nibble=$1 scratch=$2 layers=${3:-9}
 failed=0
@@ -43,7 +42,7 @@ else
 fi
 rm -rf "$scratch/out_vulkan" "$scratch/big"
 
-# Kills: on a smaller model of several shards, so that there is time for 20.
+# Kills: on a smaller model of several shards, to limit the time of 20 runs.
 python3 "$here/big_model.py" "$scratch/medium" 6 1024 || exit 1
 run() {
   "$nibble" quantize "$scratch/medium" -o "$1" --device cpu --max-shard-size 30M "${@:2}" >"$scratch/out_log" 2>&1
@@ -61,9 +60,9 @@ while [ $kills -lt 20 ]; do
   # The tool itself, not the subshell around it.
   pkill -KILL -P $pid 2>/dev/null || kill -KILL $pid 2>/dev/null
   wait $pid 2>/dev/null
-  # Done before it was hit: another moment.
+  # The run ended before the signal: try another moment.
   if [ -e "$scratch/out_killed" ]; then
-    same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "a run that ended wrote other bytes"
+    same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "a complete run wrote different bytes"
     continue
   fi
   kills=$((kills + 1))
@@ -72,8 +71,8 @@ while [ $kills -lt 20 ]; do
     say FAILED "resuming after ${moment} ms: $(tail -1 "$scratch/out_log")"
     continue
   fi
-  same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "other bytes after a kill at ${moment} ms"
-  [ -e "$scratch/out_killed.partial" ] && say FAILED "a partial folder stayed"
+  same "$scratch/out_whole" "$scratch/out_killed" || say FAILED "different bytes after a kill at ${moment} ms"
+  [ -e "$scratch/out_killed.partial" ] && say FAILED "a partial folder is left"
 done
 say ok "$kills kills within $took ms, $resumed of them left something to resume; each gave the bytes of a whole run"
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plants faults in copies of quantized models, so that it can be seen whether a comparison finds them.
+"""Plants faults in copies of quantized models, to check that a comparison finds them.
 
   faults.py MODELS FAULTY       prints NAME=FOLDER@ORIGINAL for each; MODELS/x is the model of configuration x
 """
@@ -14,7 +14,7 @@ DOWN = "model.layers.3.mlp.down_proj"
 
 
 def in_tensor(name, change):
-    """change(bytes): what is there instead."""
+    """Replaces the bytes of a tensor by change(bytes)."""
 
     def plant(folder):
         with open(os.path.join(folder, "model.safetensors"), "r+b") as file:
@@ -45,12 +45,12 @@ def weights(config):
 
 
 def each(change):
-    """Of every byte."""
+    """Applies `change` to every byte."""
     return lambda data: data.translate(bytes(change(byte) for byte in range(256)))
 
 
 def one(at, change):
-    """Of one byte, counted from the end if negative."""
+    """Applies `change` to one byte, counted from the end if negative."""
 
     def changed(data):
         data = bytearray(data)

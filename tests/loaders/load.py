@@ -3,9 +3,9 @@
 
   load.py IDS [NAME=FOLDER]... [NAME=FOLDER@ORIGINAL]...
 
-IDS: a .npy of token ids, of which the first windows are run. FOLDER: what the loader reads; its config.json decides
-how. With ORIGINAL the folder is a copy with a fault: the dequantized model is that of ORIGINAL, and they must differ.
-One line each, and below it what the loader said; ends with 1 if one failed.
+IDS: a .npy of token ids, of which the first windows are run. FOLDER: the model that the loader reads by its
+config.json. With ORIGINAL the folder is a copy with a fault: the dequantized model is that of ORIGINAL, and they must
+differ. Prints one line each, and below it the loader's messages; returns 1 if one failed.
 """
 import contextlib
 import importlib.metadata
@@ -25,19 +25,19 @@ import transformers
 
 import reference
 
-LIMIT = 1e-2  # for |difference of logits|
+LIMIT = 1e-2  # of the largest |difference of logits|
 WINDOWS, LENGTH = 4, 256  # of tokens
 PACKAGES = ("torch", "safetensors", "transformers", "compressed-tensors", "accelerate")
 HEAD = f"{'':8}{'':33} {'max |d|':>9} {'mean |d|':>9} {'same top-1':>10} {'weights that differ':>20} {'perplexity':>11}"
 
 
 class Refused(Exception):
-    """A loader did not take all of the files as they are."""
+    """A loader did not load all of the files unchanged."""
 
 
 @contextlib.contextmanager
 def complaints(lines):
-    """Adds what is written to stderr meanwhile, by whom ever."""
+    """Adds all that is written to stderr meanwhile, from any library."""
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as file:
@@ -53,7 +53,7 @@ def complaints(lines):
 
 
 def dtype_for(config):
-    # compressed-tensors unpacks FP4 to bfloat16 whatever the model is, and torch multiplies no mixture.
+    # compressed-tensors unpacks FP4 to bfloat16 for any model type, and torch cannot multiply mixed types.
     return torch.bfloat16 if "mxfp4" in config else torch.float32
 
 
@@ -87,13 +87,13 @@ def perplexity(values, windows):
 
 
 class Comparison:
-    """Of models, on the same windows of tokens."""
+    """Compares models on the same windows of tokens."""
 
     def __init__(self, windows):
         self.windows, self.kept = windows, {}
 
     def dequantized(self, folder, dtype):
-        """What the files stand for, and its logits: with activations as they are, and as its config wants them."""
+        """The dequantized model and its logits, with unquantized activations and with the config's."""
         if (folder, dtype) not in self.kept:
             expected = reference.Dequantized(folder, dtype)
             plain = rounded = logits(expected.model, self.windows)
@@ -104,7 +104,7 @@ class Comparison:
         return self.kept[folder, dtype]
 
     def run(self, folder, original, lines):
-        """The numbers of a line, and whether they are good."""
+        """The numbers of a line, and whether they are within the limit."""
         model = load(folder, lines)
         with complaints(lines):
             found = logits(model, self.windows)
@@ -112,7 +112,7 @@ class Comparison:
         if expected.inputs is not None:
             lines.append(f"activations rounded on both sides; against a model that does not round them,"
                          f" max |d| is {(found - plain).abs().max():.2e}")
-        # By now the loader has decompressed its weights.
+        # The loader has decompressed its weights by now.
         weights, wanted = dict(model.named_parameters()), dict(expected.model.named_parameters())
         differ = sum(not torch.equal(weights[name], weight) for name, weight in wanted.items())
         delta = (found - rounded).abs()
@@ -138,7 +138,7 @@ def main(arguments):
         lines = []
         try:
             numbers, good = comparison.run(folder, original or folder, lines)
-        except Exception as error:  # whatever a loader throws, it has not loaded
+        except Exception as error:  # any exception means that the model did not load
             numbers, good = f"{type(error).__name__}: {' '.join(str(error).split())[:150]}", False
         verdict = ("PASS" if good else "FAIL") if not planted else ("MISSED" if good else "found")
         failed += verdict in ("FAIL", "MISSED")

@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""Records what enters the projections of a float model, as nibble calibrate reads it: OUT/MODULE.npy, [tokens,
-channels].
+"""Records the inputs of the projections of a float model for nibble calibrate: OUT/MODULE.npy, [tokens, channels].
 
   record.py MODEL IDS OUT
 

@@ -1,5 +1,5 @@
 """The dequantized model: transformers' architecture with plain weights, which ../golden/decode_model.py decodes from
-the files by the descriptions of the formats alone. No loader's code touches the weights."""
+the files by the descriptions of the formats alone. The weights do not pass through any loader's code."""
 import array
 import os
 import sys
@@ -16,12 +16,12 @@ DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 def as_tensor(weight):
     values = torch.frombuffer(array.array("f", weight.values()), dtype=torch.float32).reshape(weight.shape)
-    # bitsandbytes' weights say themselves of what type they are once dequantized.
+    # bitsandbytes stores the type of the dequantized weights with each weight.
     return values if weight.load_dtype is None else values.to(DTYPES[weight.load_dtype])
 
 
 def rounded_int8(rows):
-    """Symmetric, a scale per token: what the loaders do with activations of 8 bits while they run."""
+    """Symmetric, a scale per token, as the loaders quantize 8-bit activations at run time."""
     scale = rows.abs().amax(dim=-1, keepdim=True) / 127.5
     return torch.round(torch.clamp(rows / scale, -128, 127)) * scale
 
@@ -32,8 +32,8 @@ def rounded_fp8(rows):
 
 
 def static_int8(scale, zero):
-    """One scale and zero point for all that enters a module. The zero point is added before rounding, as the loaders
-    do: the sum's own rounding decides some ties, and what one code changes grows from layer to layer."""
+    """One scale and zero point for the input of a module. The zero point is added before rounding, as in the loaders:
+    the rounding of the sum decides some ties, and a difference of one code grows from layer to layer."""
     return lambda rows: (torch.round(torch.clamp(rows / scale + zero, -128, 127)) - zero) * scale
 
 
@@ -42,7 +42,7 @@ def static_fp8(scale, _):
 
 
 class Dequantized:
-    """`model`: of the files in the folder. `inputs`: how its config wants activations quantized, or None."""
+    """`model`: the model in the folder. `inputs`: the config's quantization of activations, or None."""
 
     def __init__(self, folder, dtype):
         decoded = decode_model.Model(folder)
@@ -61,7 +61,7 @@ class Dequantized:
                        for name in self.quantized if self.inputs is not None and not self.inputs["dynamic"]}
 
     def round_inputs(self):
-        """From now on, what enters a quantized module is rounded as the config says."""
+        """From now on the inputs of quantized modules are rounded as in the config."""
         dynamic = {"int": rounded_int8, "float": rounded_fp8}[self.inputs["type"]]
         static = {"int": static_int8, "float": static_fp8}[self.inputs["type"]]
         for name in self.quantized:

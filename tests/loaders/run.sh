@@ -1,18 +1,17 @@
 #!/usr/bin/env bash
-# Do other programs load what nibble writes, and get the same numbers? Quantizes the sample model in every way that they
-# can read, and in a Debian sid tree with Debian's own transformers and compressed-tensors loads each output; its logits
-# must be within 1e-2 of the dequantized model's, which an independent decoder reads from the same files. Then the same
-# with faults planted in the loaders' copies, all of which must be found.
+# Checks that other programs load nibble's models and get the same numbers. Quantizes the sample model in every way that
+# they can read, and in a Debian sid tree with Debian's own transformers and compressed-tensors loads each output; its
+# logits must be within 1e-2 of the dequantized model's, which an independent decoder reads from the same files. Then
+# the same with faults planted in the loaders' copies, all of which must be found.
 #
-#   tests/loaders/run.sh NIBBLE [TREE]        NIBBLE: the program; TREE: where the tree is or shall be made (tree.sh)
+#   tests/loaders/run.sh NIBBLE [TREE]      NIBBLE: the program; TREE: folder of the tree, created if missing (tree.sh)
 #
 # Needs root, a Debian archive in the apt sources, about 3 GB of disk, some minutes the first time and two after that.
 # Prints the packages' versions and a line for each configuration: PASS or FAIL, the largest and the mean difference of
-# logits, how often the likeliest token is the same, how many weights differ in any bit, the perplexity of what was run;
-# below it what the loader complained of. For planted faults: found, or MISSED. Ends with 1 if one failed.
+# logits, how often the likeliest token is the same, how many weights differ in any bit, the perplexity; below it the
+# loader's messages. For planted faults: found, or MISSED. Returns 1 if one failed.
 #
-# bitsandbytes is no Debian package: its files are read by transformers' own loader too, but the arithmetic is a
-# stand-in's.
+# bitsandbytes is not in Debian: transformers' own loader reads its files, but a stand-in module does the arithmetic.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../tools/lib/common.sh"
@@ -20,7 +19,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 
 [ $# = 1 ] || [ $# = 2 ] || die "usage: run.sh NIBBLE [TREE]"
 nibble=$(readlink -f "$1")
-[ -x "$nibble" ] || die "$1 is no program"
+[ -x "$nibble" ] || die "$1 is not a program"
 can_make_trees || lacking "a Debian sid tree needs root and Debian's archive in the apt sources"
 tree=${2:-$NIBBLE_CACHE/loaders}
 case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
@@ -28,8 +27,8 @@ case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
 work_dir
 
 model=$here/../data/tiny-kjv-llama
-# inside COMMAND...: in the tree and in namespaces of its own, with the tests in /srv and the models in /mnt. One
-# thread: several wait for each other by spinning, which is slow where others work, too.
+# inside COMMAND...: runs in the tree in separate namespaces, with the tests in /srv and the models in /mnt. One thread:
+# several would spin while waiting for each other, which is slow on a busy machine.
 inside() {
   # shellcheck disable=SC2016 # expanded by the inner shell
   unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
@@ -42,7 +41,7 @@ inside() {
   ' sh "$tree" "$here/.." "$WORK" "$@" </dev/null
 }
 
-# Ranges of static activations, from what really enters each module.
+# Ranges of static activations, from the recorded input of each module.
 inside python3 -B /srv/loaders/record.py /srv/data/tiny-kjv-llama /srv/data/tiny-kjv-llama/calib_ids.npy \
   /mnt/recorded >&2
 for range in sym asym; do

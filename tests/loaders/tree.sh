@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes a Debian sid tree with Debian's own packages of the loaders, or with the PACKAGEs, in the folder TREE, and
-# prints their versions. A tree that is there and whole is left as it is. Needs root, a Debian archive in the apt
-# sources and about 3 GB of disk (the loaders).
+# prints their versions. A complete tree is left unchanged. Needs root, a Debian archive in the apt sources and about
+# 3 GB of disk (the loaders).
 #   tree.sh TREE [PACKAGE]...
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 . "$root/tools/lib/packages.sh"
 . "$root/tools/lib/archive.sh"
 
-# Without OpenBLAS, torch would multiply with the reference BLAS, ten times as slowly.
+# Without OpenBLAS torch uses the reference BLAS, which is ten times slower.
 LOADERS=(python3-torch python3-safetensors python3-transformers python3-compressed-tensors python3-accelerate
          libopenblas0-pthread)
 
@@ -20,7 +20,7 @@ shift
 [ "$(id -u)" = 0 ] || die "must be root, to make a chroot"
 
 if [ ! -e "$tree/.nibble-loaders" ]; then
-  [ ! -e "$tree" ] || [ -z "$(ls -A "$tree")" ] || die "$tree is there and is no tree of ours"
+  [ ! -e "$tree" ] || [ -z "$(ls -A "$tree")" ] || die "$tree exists and was not made by this script"
   need_packages debootstrap || exit 1
   archive=$(debian_archive) || exit 1
   mkdir -p "${tree%/*}"
@@ -30,7 +30,7 @@ if [ ! -e "$tree/.nibble-loaders" ]; then
   say "making a bare Debian sid in $tree (some minutes, once)"
   debootstrap --variant=minbase --include=ca-certificates sid "$half" "$archive" /usr/share/debootstrap/scripts/sid \
     >"$log" 2>&1 || { tail -n 5 "$log" >&2; die "debootstrap failed"; }
-  # How this machine reaches the network, the tree needs too; and nothing in it may start a service.
+  # The tree needs this machine's network settings; and no package may start a service.
   cp -L /etc/resolv.conf /etc/hosts "$half/etc/" 2>/dev/null || true
   cp -L /etc/ssl/certs/ca-certificates.crt "$half/etc/ssl/certs/" 2>/dev/null || true
   { apt-config dump | grep '^Acquire::' || true; } > "$half/etc/apt/apt.conf.d/90network"

@@ -1,5 +1,5 @@
-# nibble calibrate as a user runs it, and what quantize makes of it: NIBBLE the tool, SOURCE the project, SCRATCH a
-# folder to work in.
+# nibble calibrate on the command line, and quantize with its result: NIBBLE the tool, SOURCE the project, SCRATCH a
+# folder for output.
 cmake_minimum_required(VERSION 3.22)
 set(name model.layers.3.mlp.down_proj)
 set(data "${SOURCE}/tests/data/activations/${name}.npy")
@@ -15,7 +15,7 @@ macro(run wanted)
   endif()
 endmacro()
 
-# One line on stderr that holds `text`, and no file.
+# Checks for one line on stderr that contains `text`, and no file.
 macro(refused rc text file)
   run(${rc} ${ARGN})
   string(REGEX REPLACE "\n$" "" line "${err}")
@@ -46,11 +46,11 @@ if(NOT range STREQUAL "mse")
   message(FATAL_ERROR "--json says range ${range}")
 endif()
 
-# Other ranges from what was collected are those that the data give.
+# Other ranges computed from CALIB.json equal those computed from the data.
 run(0 calibrate --merge "${SCRATCH}/tensor.json" --range entropy-ort -o "${SCRATCH}/again.json")
 run(0 calibrate --data "${data}" --range entropy-ort -o "${SCRATCH}/fresh.json")
 same(again.json fresh.json)
-# The same data are not counted twice; averages are lost in merging.
+# The same data cannot be merged twice; merging loses moving averages.
 refused(1 "twice" "${SCRATCH}/no.json" calibrate --merge "${SCRATCH}/tensor.json" "${SCRATCH}/fresh.json"
         -o "${SCRATCH}/no.json")
 run(0 calibrate --data "${data}" --samples 3 --seq-len 64 --seed 5 -o "${SCRATCH}/some.json")
@@ -64,7 +64,7 @@ if(NOT tokens EQUAL 1216)  # 1024 and three times 64
   message(FATAL_ERROR "merged: ${tokens} tokens")
 endif()
 
-# What is wrong is said in a line.
+# Wrong arguments give one line.
 refused(2 "--range" "${SCRATCH}/no.json" calibrate --data "${data}" --range guess -o "${SCRATCH}/no.json")
 refused(2 "--range" "${SCRATCH}/no.json" calibrate --data "${data}" --range percentile:101 -o "${SCRATCH}/no.json")
 refused(2 "--data" "${SCRATCH}/no.json" calibrate -o "${SCRATCH}/no.json")
@@ -72,16 +72,16 @@ refused(2 "--compare" "${SCRATCH}/no.json" calibrate --data "${data}")
 refused(1 "README.md" "${SCRATCH}/no.json" calibrate --data "${SOURCE}/README.md" -o "${SCRATCH}/no.json")
 refused(1 "config.json" "" inspect "${model}/config.json")
 
-# The page holds all that it draws, and nothing from elsewhere.
+# The page is self-contained.
 run(0 inspect "${SCRATCH}/tensor.json" "--html=${SCRATCH}/tensor.html")
 file(READ "${SCRATCH}/tensor.html" page)
 if(page MATCHES "https?://|<script|<link|src=" OR NOT page MATCHES "<svg" OR NOT page MATCHES ">percentile:99.99<"
    OR NOT page MATCHES "class=\"chosen\"")
-  message(FATAL_ERROR "tensor.html is no page of its own with a drawing")
+  message(FATAL_ERROR "tensor.html is not a self-contained page with a drawing")
 endif()
 refused(2 "exists; --force" "" inspect "${SCRATCH}/tensor.json" "--html=${SCRATCH}/tensor.html")
 
-# Static scales of the one module that has a range: the file's own.
+# The static scale of the one module with a range equals the file's.
 set(others --include down_proj --exclude "[qkvo]_proj" --exclude "(gate|up)_proj" --exclude "layers\\.[01245]\\.")
 foreach(type int8 fp8)
   run(0 quantize "${model}" -o "${SCRATCH}/${type}" --type ${type} --activations ${type}-static
@@ -123,7 +123,7 @@ foreach(type int8 fp8)
     message(FATAL_ERROR "${type}: ${inputs}, expected ${expected}")
   endif()
 endforeach()
-# Quantized again, the old scales are not left over: with activations by token there are none.
+# Quantized again with activations by token, the old scales are gone.
 run(0 quantize "${SCRATCH}/int8" -o "${SCRATCH}/token" --type int8 --activations int8-token ${others})
 run(0 inspect "${SCRATCH}/token" --names)
 if(out MATCHES "input_scale")

@@ -1,5 +1,4 @@
-// Calibrating recorded activations: files that are read, what is collected however it is cut, CALIB.json against its
-// schema, merging.
+// Calibration with recorded activations: reading files, collecting in pieces, CALIB.json against its schema, merging.
 #include "model_test.h"
 
 #include <nibble/formats.h>
@@ -37,7 +36,7 @@ std::string npyText(const std::string& type, const std::string& shape, std::stri
   return text + header + std::string(data);
 }
 
-// Values of many sizes, by token and channel.
+// Values of many magnitudes, by token and channel.
 float valueAt(uint64_t token, uint64_t channel) {
   const uint32_t r = uint32_t((token * 1000003 + channel) * 2654435761u) ^ uint32_t(token * 97);
   const float unit = float(r >> 8) * 0x1p-24f;
@@ -61,7 +60,7 @@ void writeNpy(const fs::path& path, const std::vector<float>& values, uint64_t c
                           bytesOf(values)));
 }
 
-// What a program says when it throws.
+// The message of the exception that `body` throws.
 template <class Body>
 std::string refusal(Body&& body) {
   try {
@@ -86,7 +85,7 @@ Json schema() { return Json::parse(readText(NIB_CALIBRATION_SCHEMA)); }
 
 }  // namespace
 
-TEST_CASE("npy files of every version are read, and others refused in one line") {
+TEST_CASE("npy files of every version are read, and malformed ones refused in one line") {
   const TempFolder folder;
   const std::string data = bytesOf({1, 2, 3, 4, 5, 6});
   for (const char version : {char(1), char(2), char(3)}) {
@@ -116,12 +115,12 @@ TEST_CASE("npy files of every version are read, and others refused in one line")
   std::string fortran = npyText("<f4", "(3, 2)", data);
   fortran.replace(fortran.find("False"), 5, "True ");
   CHECK(refused(fortran).find("Fortran") != std::string::npos);
-  // Every cut of a good one.
+  // Every truncation of a valid file.
   const std::string whole = npyText("<f4", "(3, 2)", data);
   for (size_t size = 0; size < whole.size(); ++size) CHECK(!refused(whole.substr(0, size)).empty());
 }
 
-TEST_CASE("recordings are found by name, and need tokens and channels") {
+TEST_CASE("recordings are found by name, and must have tokens and channels") {
   const TempFolder folder;
   writeNpy(folder / "d/b.npy", matrix(0, 2, 3), 3);
   writeNpy(folder / "d/a.input.npy", matrix(0, 4, 3), 3);
@@ -159,7 +158,7 @@ TEST_CASE("sequences are drawn by the seed alone, without replacement, in order"
   CHECK(firsts(some) != firsts(chooseSequences(10000, 10, 30, 2)));
 }
 
-TEST_CASE("CALIB.json keeps to its schema and reads back as the same text") {
+TEST_CASE("CALIB.json follows its schema and reads back as the same text") {
   const TempFolder folder;
   writeNpy(folder / "x.npy", matrix(0, 70, 5), 5);
   writeNpy(folder / "zeros.npy", std::vector<float>(20, 0.0f), 5);
@@ -184,15 +183,15 @@ TEST_CASE("CALIB.json keeps to its schema and reads back as the same text") {
       }
     }
   }
-  // The schema is seen to refuse.
-  Json spoilt = Json::parse(readText(folder / "calib.json"));
-  spoilt["tensors"]["x"]["histogram"][0]["exponent"] = 300;
-  CHECK(nib::test::SchemaCheck(schema()).violations(spoilt).size() == 1);
-  spoilt["tensors"]["nan"].erase("scale");
-  CHECK(nib::test::SchemaCheck(schema()).violations(spoilt).size() == 2);
+  // The schema refuses a wrong document.
+  Json wrong = Json::parse(readText(folder / "calib.json"));
+  wrong["tensors"]["x"]["histogram"][0]["exponent"] = 300;
+  CHECK(nib::test::SchemaCheck(schema()).violations(wrong).size() == 1);
+  wrong["tensors"]["nan"].erase("scale");
+  CHECK(nib::test::SchemaCheck(schema()).violations(wrong).size() == 2);
 }
 
-TEST_CASE("a broken CALIB.json is refused with the place that is wrong") {
+TEST_CASE("a broken CALIB.json is refused with the path of the error") {
   const TempFolder folder;
   writeNpy(folder / "x.npy", matrix(0, 9, 3), 3);
   CollectOptions options;
@@ -228,7 +227,7 @@ TEST_CASE("a broken CALIB.json is refused with the place that is wrong") {
   CHECK(refusal([&] { readCalibration(folder / "bad.json"); }).find("is not JSON") != std::string::npos);
 }
 
-TEST_CASE("two streams that are merged give what one gives, in any order, but for averages") {
+TEST_CASE("two merged streams give the result of one, in any order, except moving averages") {
   const TempFolder folder;
   writeNpy(folder / "all/x.npy", matrix(0, 96, 4), 4);
   writeNpy(folder / "a/x.npy", matrix(0, 32, 4), 4);
@@ -270,7 +269,7 @@ TEST_CASE("two streams that are merged give what one gives, in any order, but fo
   CHECK(refusal([&] { mergeCollected(other, by_channel, "x"); }).find("channel") != std::string::npos);
 }
 
-TEST_CASE("what is collected are the values themselves") {
+TEST_CASE("collected statistics equal those of the values") {
   const TempFolder folder;
   const std::vector<float> values = matrix(0, 64, 4);
   writeNpy(folder / "x.npy", values, 4);
@@ -294,7 +293,7 @@ TEST_CASE("what is collected are the values themselves") {
   CHECK(t.ranges[0].min == doctest::Approx(low).epsilon(1e-12));
   CHECK(t.ranges[0].max == doctest::Approx(high).epsilon(1e-12));
   CHECK(t.collected.histograms[0].head.finite_count == 256);
-  // The errors of codes are those of the definition.
+  // The errors of the codes follow the definition.
   const ChosenRange& r = t.ranges[0];
   double mse = 0, clipped = 0;
   for (const float v : values) {
@@ -307,7 +306,7 @@ TEST_CASE("what is collected are the values themselves") {
   CHECK(clippedShare(t.collected.histograms[0], t.collected.bins, r) == doctest::Approx(clipped).epsilon(0.3));
 }
 
-TEST_CASE("static inputs come by module, and an empty or a channel's range is refused") {
+TEST_CASE("static inputs are read by module, and empty ranges and ranges per channel are refused") {
   const TempFolder folder;
   writeNpy(folder / "d/m.up_proj.input.npy", matrix(0, 64, 4), 4);
   const auto write = [&](const char* range, bool by_channel, bool symmetric) {

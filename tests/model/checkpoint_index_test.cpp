@@ -1,4 +1,4 @@
-// Shards and their index, honest and not.
+// Shards and their index, valid and invalid.
 #include "model/archive/checkpoint.h"
 #include "model_test.h"
 
@@ -77,7 +77,7 @@ TEST_CASE("an index cannot lead out of its folder") {
   }
 }
 
-TEST_CASE("index and shards must tell of the same tensors") {
+TEST_CASE("index and shards must list the same tensors") {
   {
     Sharded model;
     fs::remove(model.folder / kTwo);
@@ -121,7 +121,7 @@ TEST_CASE("index and shards must tell of the same tensors") {
   }
 }
 
-TEST_CASE("an index is one JSON object with a weight_map of texts") {
+TEST_CASE("an index is one JSON object with a weight_map of strings") {
   const std::vector<std::pair<std::string, std::string>> rows = {
       {"", "expected an object"},
       {"[]", "expected an object"},

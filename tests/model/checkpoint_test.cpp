@@ -1,4 +1,4 @@
-// Opening models as they lie about, and as nobody should find them.
+// Opening models: common layouts, and broken ones.
 #include "model/archive/checkpoint.h"
 #include "model_test.h"
 
@@ -16,7 +16,7 @@ const std::string kTwo =
     "{\"b\":{\"dtype\":\"U8\",\"shape\":[2,2],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F16\",\"shape\":[3],\"data_"
     "offsets\":[4,10]}}";
 
-TEST_CASE("a single file is read as what it holds") {
+TEST_CASE("a single file is read") {
   const TempFolder folder;
   writeText(folder / "x.safetensors", fileOf(kTwo, 10));
   const Checkpoint checkpoint(folder / "x.safetensors");
@@ -95,7 +95,7 @@ TEST_CASE("a cache whose files are links is read through them") {
   CHECK(checkpoint.sideFiles() == std::vector<fs::path>{folder / "snapshots/x/tokenizer.json"});
 }
 
-TEST_CASE("the only safetensors file of a folder is its model, of two none is") {
+TEST_CASE("the only safetensors file of a folder is its model, two without an index are refused") {
   const TempFolder folder;
   writeText(folder / "consolidated.safetensors", fileOf(kTwo, 10));
   CHECK(Checkpoint(folder.path()).size() == 2);
@@ -105,7 +105,7 @@ TEST_CASE("the only safetensors file of a folder is its model, of two none is") 
   CHECK(Checkpoint(folder.path()).files() == std::vector<fs::path>{folder / "model.safetensors"});
 }
 
-TEST_CASE("pickle is refused with the reason and the way out") {
+TEST_CASE("pickle is refused with the reason and an alternative") {
   for (const char* name : {"pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json",
                            "model.pt", "consolidated.00.pth"}) {
     CAPTURE(name);
@@ -128,7 +128,7 @@ TEST_CASE("pickle is refused with the reason and the way out") {
   NIB_CHECK_ERROR("is a GGUF file", Checkpoint(folder / "model.gguf"));
 }
 
-TEST_CASE("what is no file is refused, and nothing hangs") {
+TEST_CASE("anything but a regular file is refused, and nothing hangs") {
   const TempFolder folder;
   NIB_CHECK_ERROR("nosuch: there is no such file or folder", Checkpoint(folder / "nosuch"));
   NIB_CHECK_ERROR("holds no model", Checkpoint(folder.path()));
@@ -175,7 +175,7 @@ TEST_CASE("a file that shrinks while it is read is an error, not zeros") {
   NIB_CHECK_ERROR("x.safetensors: ends at byte", checkpoint.read(1, 0, bytes));
 }
 
-TEST_CASE("threads read at once what one reads alone") {
+TEST_CASE("concurrent reads give the same bytes as one thread") {
   const TempFolder folder;
   std::string json = "{";
   for (int i = 0; i < 50; ++i) {

@@ -1,4 +1,4 @@
-// How much memory a piece of code takes from operator new.
+// Measures the memory that code takes from operator new.
 #ifndef NIB_TESTS_COUNTING_NEW_H
 #define NIB_TESTS_COUNTING_NEW_H
 
@@ -6,9 +6,9 @@
 
 namespace nib::model::test {
 
-// From now on: what is held now counts as nothing.
+// Starts counting; memory allocated before does not count.
 void startCounting();
-// The most that was held at once since then, in bytes.
+// The peak since then, in bytes.
 size_t peakBytes();
 
 }  // namespace nib::model::test

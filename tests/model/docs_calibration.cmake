@@ -1,5 +1,5 @@
 # cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_calibration.cmake: the tables of
-# docs/calibration.md must be what `nibble calibrate` says of the recorded activations. WRITE puts them there instead.
+# docs/calibration.md must equal the results of `nibble calibrate` on the recorded activations. WRITE writes them.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
@@ -16,7 +16,7 @@ function(nibble)
   set(out "${out}" PARENT_SCOPE)
 endfunction()
 
-# Every range on the same data. The default device: all give the same bytes.
+# Every range on the same data, on the default device, since all devices give the same bytes.
 set(table "| range | symmetric: threshold | clipped | MSE | SQNR dB")
 string(APPEND table " | with zero point: min … max | clipped | MSE | SQNR dB |\n")
 string(APPEND table "|---|---:|---:|---:|---:|---:|---:|---:|---:|\n")
@@ -30,7 +30,7 @@ foreach(range minmax ema percentile:99.9 percentile:99.99 percentile:99.999 mse 
     if(NOT text MATCHES "${range} +(-[0-9.]+) +([0-9.]+) +([0-9.]+ %) +([0-9.e+-]+) +([0-9.]+)\n")
       message(FATAL_ERROR "no line of ${range} in:\n${text}")
     endif()
-    # The next comparison may set these anew.
+    # The next MATCHES overwrites CMAKE_MATCH_*.
     set(min "${CMAKE_MATCH_1}")
     set(max "${CMAKE_MATCH_2}")
     set(clipped "${CMAKE_MATCH_3}")
@@ -81,13 +81,13 @@ endforeach()
 file(REMOVE_RECURSE "${SCRATCH}")
 
 docs_part("docs/calibration.md" "ranges" "${table}" "${WRITE}")
-# Seen to tell: a table with one digit changed is another.
+# The comparison detects one changed digit.
 string(REPLACE "| mse | 9" "| mse | 8" planted "${shown}")
 if(NOT WRITE AND planted STREQUAL table)
-  message(FATAL_ERROR "a changed digit is not seen")
+  message(FATAL_ERROR "a changed digit is not detected")
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
-  message(FATAL_ERROR "the tables of docs/calibration.md are not what nibble calibrate says; write them:\n"
+  message(FATAL_ERROR "the tables of docs/calibration.md are not the results of nibble calibrate; write them:\n"
                       "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/ranges -DWRITE=ON "
                       "-P tests/model/docs_calibration.cmake\n"
                       "${table}")

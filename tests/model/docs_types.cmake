@@ -1,5 +1,5 @@
-# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_types.cmake: the table of docs/types.md must be
-# what `nibble quantize` says of the sample model, but for the seconds. WRITE puts it there instead.
+# cmake -DNIBBLE=... -DSOURCE=... -DSCRATCH=... [-DWRITE=ON] -P docs_types.cmake: the table of docs/types.md must
+# equal the results of `nibble quantize` on the sample model, except the seconds. WRITE writes it.
 cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
@@ -50,18 +50,18 @@ file(REMOVE_RECURSE "${SCRATCH}")
 string(APPEND table "\nSeconds: the whole command on ${device}.\n")
 
 docs_part("docs/types.md" "types" "${table}" "${WRITE}")
-# Seconds and the device that took them are another machine's.
+# Seconds and device depend on the machine.
 foreach(text IN ITEMS table shown)
   string(REGEX REPLACE "[0-9.]+ \\|\n" "|\n" ${text} "${${text}}")
   string(REGEX REPLACE "\nSeconds:[^\n]*" "" ${text} "${${text}}")
 endforeach()
-# Seen to tell: a table with one digit changed is another.
+# The comparison detects one changed digit.
 string(REPLACE "| 4.25" "| 4.24" planted "${shown}")
 if(planted STREQUAL table)
-  message(FATAL_ERROR "a changed digit is not seen")
+  message(FATAL_ERROR "a changed digit is not detected")
 endif()
 if(NOT WRITE AND NOT shown STREQUAL table)
-  message(FATAL_ERROR "the table of docs/types.md is not what nibble quantize says; write it, then draw it:\n"
+  message(FATAL_ERROR "the table of docs/types.md is not that of nibble quantize; write it, then draw it:\n"
                       "  cmake -DNIBBLE=build/release/bin/nibble -DSOURCE=. -DSCRATCH=/tmp/types -DWRITE=ON "
                       "-P tests/model/docs_types.cmake\n"
                       "  python3 tests/docs/draw_types.py docs/types.md docs/types.svg\n"

@@ -36,7 +36,7 @@ void note(const char* name, const std::string& path, uint64_t offset = 0, std::s
   recorded.push_back({name, path, offset, std::move(bytes)});
 }
 
-// 0 = be interrupted.
+// 0 = the call is interrupted.
 size_t shortened(size_t size) {
   if (!current.short_calls || size == 0) return size;
   const uint64_t random = (random_state += 0x9e3779b97f4a7c15ull) * 0xbf58476d1ce4e5b9ull >> 33;
@@ -60,7 +60,7 @@ int64_t countedCalls() { return calls; }
 #if defined(__linux__)
 using namespace nib::model::test;
 
-// The headers give these the names that the library's calls have, pwrite64 and the like.
+// The headers map these names to those that the library calls, such as pwrite64.
 extern "C" {
 
 ssize_t pread(int descriptor, void* data, size_t size, off_t offset) {

@@ -1,5 +1,5 @@
-// The system's calls that write, seen and spoiled. The test program has functions of the same names, which the library
-// then calls; off until a test asks.
+// Records system calls that write, and makes them fail. The test program defines functions of the same names, which the
+// library then calls; they only forward until setFaults().
 #ifndef NIB_TESTS_FAULTS_H
 #define NIB_TESTS_FAULTS_H
 
@@ -10,13 +10,13 @@
 namespace nib::model::test {
 
 struct Faults {
-  bool short_calls = false;       // read and write move fewer bytes than asked, or are interrupted first
+  bool short_calls = false;       // read and write move fewer bytes than requested, or are interrupted first
   int64_t full_after_bytes = -1;  // then writes fail with ENOSPC
   bool fsync_fails = false;       // with EIO
-  int64_t kill_at = -1;           // the call of that number (of those below) is SIGKILL for this process
+  int64_t kill_at = -1;           // the call of that number (of those below) kills this process with SIGKILL
   bool record = false;
 };
-// Sets all counts to 0.
+// Sets the faults and resets all counts.
 void setFaults(const Faults& faults);
 
 struct Call {
@@ -25,7 +25,7 @@ struct Call {
   uint64_t offset = 0;
   std::string bytes;
 };
-// In order, since setFaults with `record`.
+// The calls in order, since setFaults with `record`.
 std::vector<Call> recordedCalls();
 int64_t countedCalls();
 

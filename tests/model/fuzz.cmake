@@ -1,11 +1,11 @@
-# A short run of the fuzzer, built by clang beside the rest: -DCLANG=clang++ -DSOURCE=... -DWORK=folder -DSECONDS=N.
+# A short run of the fuzzer, built separately with clang: -DCLANG=clang++ -DSOURCE=... -DWORK=folder -DSECONDS=N.
 cmake_minimum_required(VERSION 3.22)
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}/found")
 set(flags -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize=vptr -fno-sanitize-recover=all
           "-I${SOURCE}/src")
 
-# clang comes without its runtimes in some packages.
+# Some packages of clang lack its runtimes.
 file(WRITE "${WORK}/empty.cpp"
   "extern \"C\" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }\n")
 execute_process(COMMAND "${CLANG}" ${flags} "${WORK}/empty.cpp" -o "${WORK}/empty"

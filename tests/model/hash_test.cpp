@@ -1,4 +1,4 @@
-// Hashes that tell one input from another.
+// The source hash and the fingerprint of a model.
 #include "model/archive/checkpoint.h"
 #include "model_test.h"
 
@@ -27,7 +27,7 @@ Hash128 sourceHash(const fs::path& path, uint64_t piece_bytes, bool backwards = 
 }
 
 TEST_CASE("the hash is XXH3 of 128 bits") {
-  // What `xxhsum -H2` prints for an empty file.
+  // The output of `xxhsum -H2` for an empty file.
   CHECK(Hasher().digest().hex() == "99aa06d3014798d86001c324468d497f");
   Hasher whole, pieces;
   whole.add(bytesOf("abcdef"));
@@ -36,7 +36,7 @@ TEST_CASE("the hash is XXH3 of 128 bits") {
   CHECK(whole.digest() == pieces.digest());
 }
 
-TEST_CASE("the source hash is that of the tensors, not of the way they are stored or read") {
+TEST_CASE("the source hash depends on the tensors, not on how they are stored or read") {
   const TempFolder folder;
   const std::string a = entry("a", "U8", "[4]", 0, 4), b = entry("b", "F16", "[3]", 4, 10);
   writeText(folder / "one/model.safetensors",
@@ -67,7 +67,7 @@ TEST_CASE("the source hash is that of the tensors, not of the way they are store
   }
 }
 
-TEST_CASE("a source hash cannot be had of half a model") {
+TEST_CASE("a source hash needs the whole model") {
   const TempFolder folder;
   writeText(folder / "x.safetensors", fileOf("{" + entry("a", "U8", "[4]", 0, 4) + "}", 4));
   const Checkpoint checkpoint(folder / "x.safetensors");
@@ -79,7 +79,7 @@ TEST_CASE("a source hash cannot be had of half a model") {
   NIB_CHECK_ERROR("tensor \"a\": hashed out of order", hasher.add(0, 3, bytes));
 }
 
-TEST_CASE("the fingerprint sees another header, size, config or sampled byte, and nothing that does not matter") {
+TEST_CASE("the fingerprint depends on header, size, config and sampled bytes, and on nothing else") {
   const TempFolder folder;
   const std::string json = "{" + entry("a", "U8", "[1000000]", 0, 1'000'000) + "}";
   const fs::path path = folder / "m/model.safetensors";
@@ -94,7 +94,7 @@ TEST_CASE("the fingerprint sees another header, size, config or sampled byte, an
   CHECK(Checkpoint(folder / "n").fingerprint() == first);
   fs::rename(folder / "n", folder / "m");
 
-  // The first and the last byte, and so any change that touches all, as another training of the same model does.
+  // The first and the last byte are sampled; so a change of all weights, such as further training, is detected.
   for (const size_t at : {size_t{0}, size_t{999'999}}) {
     std::string file = fileOf(json, 1'000'000);
     file[8 + json.size() + at] ^= 1;

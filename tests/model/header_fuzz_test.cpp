@@ -1,5 +1,5 @@
-// Damaged headers: each is refused with an Error or read, and nothing else happens. What "read" must mean is checked in
-// tests/fuzz/safetensors_fuzz.cpp, which ends the program where it does not hold.
+// Damaged headers: each is refused with an Error, or read. tests/fuzz/safetensors_fuzz.cpp checks what was read, and
+// aborts the program if it is inconsistent.
 #include "model/archive/safetensors_header.h"
 #include "model_test.h"
 
@@ -28,8 +28,9 @@ bool isRead(const std::string& file) {
   return errorOf([&] { SafetensorsHeader::parse(bytesOf(file), "f"); }).empty();
 }
 
-// Most damage makes the length or the padding wrong, which hides what is behind: put right, if the coin says so.
-void mendLength(std::string& file, std::mt19937& random) {
+// Most damage makes the length or the padding wrong, which hides later errors: the length is corrected three times out
+// of four.
+void correctLength(std::string& file, std::mt19937& random) {
   const size_t end = file.rfind('}');
   if (file.size() < 8 || end == file.npos || end < 8 || random() % 4 == 0) return;
   const uint64_t size = end + 1 - 8;
@@ -79,12 +80,12 @@ void mutate(std::string& file, const std::vector<std::string>& all, std::mt19937
       file.insert(place(), other.substr(from, 1 + random() % 60));
       break;
     }
-    case 4: {  // a piece of itself again
+    case 4: {  // a piece of the same file
       const size_t from = place();
       file.insert(place(), file.substr(from, 1 + random() % 60));
       break;
     }
-    case 5: {  // another number in the place of one
+    case 5: {  // a different number
       const size_t begin = file.find_first_of("0123456789", place());
       if (begin == file.npos) break;
       const size_t end = std::min(file.find_first_not_of("0123456789", begin), file.size());
@@ -93,10 +94,10 @@ void mutate(std::string& file, const std::vector<std::string>& all, std::mt19937
     }
     case 6: file.resize(place()); break;
   }
-  mendLength(file, random);
+  correctLength(file, random);
 }
 
-TEST_CASE("the corpus has files that are read, and files that are not") {
+TEST_CASE("the corpus has valid and invalid files") {
   const std::vector<std::string> files = corpus();
   REQUIRE(files.size() >= 8);
   const auto read = std::count_if(files.begin(), files.end(), isRead);
@@ -117,7 +118,7 @@ TEST_CASE("a file cut short at any byte is refused") {
   }
 }
 
-TEST_CASE("150000 random mutations are refused or read, and nothing else") {
+TEST_CASE("150000 random mutations are refused or read") {
   const std::vector<std::string> files = corpus();
   std::mt19937 random(20261121);
   uint32_t read = 0;
@@ -127,7 +128,7 @@ TEST_CASE("150000 random mutations are refused or read, and nothing else") {
     feed(file);
     if (i % 16 == 0) read += isRead(file) ? 1 : 0;
   }
-  // Mutations that never pass would test only the first rule.
+  // If no mutation were valid, only the first rule would be tested.
   CHECK(read > 20);
 }
 

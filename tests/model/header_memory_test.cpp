@@ -1,4 +1,4 @@
-// Opening a file takes at most 64 MB and twice the file's size, whatever is in it.
+// Opening any file takes at most 64 MB plus twice the file's size.
 #include "counting_new.h"
 #include "model/archive/checkpoint.h"
 #include "model_test.h"
@@ -39,19 +39,19 @@ void checkMemory(const std::string& what, const std::string& file, bool is_good)
           double(peak) / double(file.size()), ")");
   CHECK(message.empty() == is_good);
   CHECK(peak <= 2 * file.size() + 64'000'000);
-  // The promise of the class: the text, and less than the text again. (The file's name and messages are small change.)
+  // The class promises less than twice the size of the text. The file's name and messages take little.
   CHECK(peak < 2 * file.size() + 4'000'000);
   CHECK(peak > 0);
 }
 
-TEST_CASE("a header of as many tensors as fit takes little more than its text") {
+TEST_CASE("a header with the largest number of tensors takes little more memory than its text") {
   const std::string tiny = fileOf(fill(
       [](size_t i) { return "\"" + shortName(i) + "\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}"; }));
   checkMemory("tensors", tiny, true);
   checkMemory("tensors, cut short", tiny.substr(0, tiny.size() - 1), false);
 }
 
-TEST_CASE("headers that only look as if they had many tensors take no more") {
+TEST_CASE("headers that only seem to have many tensors take no more memory") {
   checkMemory("braces in a name", fileOf("{\"" + std::string(kBytes, '{') + "\":0}"), false);
   checkMemory("brackets", fileOf("{\"a\":" + std::string(kBytes, '[')), false);
   checkMemory("dimensions",

@@ -1,5 +1,5 @@
-// Every rule of the safetensors format, broken once. Beside each broken file stands its twin, which differs in nothing
-// but being right.
+// Every rule of the safetensors format, broken once. Each broken file has a valid counterpart that differs only in the
+// rule.
 #include "model/archive/safetensors_header.h"
 #include "model_test.h"
 
@@ -11,7 +11,7 @@ SafetensorsHeader parse(const std::string& file) { return SafetensorsHeader::par
 struct Rule {
   const char* name;
   std::string broken;
-  std::string twin;
+  std::string valid;
   const char* says;  // part of the message
 };
 
@@ -50,7 +50,7 @@ std::vector<Rule> rules() {
   };
   const auto file = [](const std::string& json, size_t bytes = 1) { return fileOf(json, bytes); };
   return {
-      // The eight bytes in front
+      // The eight bytes of the length
       {"an empty file", "", fileOf("{}"), "has 0 bytes"},
       {"seven bytes", std::string(7, '\0'), fileOf("{}"), "has 7 bytes"},
       {"a header of no bytes", std::string(8, '\0'), fileOf("{}"), "begins with '{'"},
@@ -208,16 +208,16 @@ std::vector<Rule> rules() {
   };
 }
 
-TEST_CASE("each rule of the format is enforced, and its twin is read") {
+TEST_CASE("each rule of the format is enforced, and the valid counterpart is read") {
   const std::vector<Rule> all = rules();
   for (const Rule& rule : all) {
     const std::string name = rule.name;
     CAPTURE(name);
     const std::string message = errorOf([&] { parse(rule.broken); });
     CHECK_MESSAGE(contains(message, "some.safetensors: "), message);
-    CHECK_MESSAGE(contains(message, rule.says), message, " should hold ", rule.says);
+    CHECK_MESSAGE(contains(message, rule.says), message, " should contain ", rule.says);
     CHECK(message.size() < 300);
-    CHECK(errorOf([&] { parse(rule.twin); }) == "");
+    CHECK(errorOf([&] { parse(rule.valid); }) == "");
   }
   MESSAGE(all.size(), " rules broken");
 }
@@ -231,7 +231,7 @@ TEST_CASE("a header of 100000000 bytes is the longest") {
   NIB_CHECK_ERROR("safetensors allows 100000000", sizeOf(100'000'001));
 }
 
-TEST_CASE("what a header says is what the reader gives") {
+TEST_CASE("the reader returns the header's values") {
   const SafetensorsHeader header =
       parse(fileOf("{ \"second\" : {\"data_offsets\":[ 4 ,\t8],\"shape\" : [ 2 , 1 ],\"dtype\":\"BF16\"} ,"
                    "\"__metadata__\":{\"format\":\"pt\",\"a \\\"b\\\"\":\"\\u00e9\\ud83d\\ude00\\/\"},"

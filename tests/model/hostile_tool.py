@@ -3,13 +3,13 @@
 
   hostile_tool.py NIBBLE SCRATCH [--only TEXT] [--list]
 
-Of every run: it ends by itself within 10 seconds, with 0 or 1 as expected, and takes at most 64 MB and twice the bytes
-of its input more than a run on a model of one small tensor does. One that fails writes one printable line to stderr,
-nothing to stdout, and leaves neither OUT nor OUT.partial. One that ends well writes printable lines only, few for small
-models, and what it makes is a safetensors file by the letter of the format.
+Every run ends within 10 seconds, with exit status 0 or 1 as expected, and takes at most 64 MB plus twice its input's
+size more memory than a run on a model of one small tensor. A failing run writes one printable line to stderr, nothing
+to stdout, and leaves neither OUT nor OUT.partial. A successful run writes only printable lines, few for small models,
+and its output strictly follows the safetensors format.
 
-The memory is ru_maxrss of the child. It starts with what this process had before exec, so files are written in small
-pieces here, and the run that the others are measured against is started in the same way.
+The memory is ru_maxrss of the child. It includes the memory of this process before exec, so this script writes files in
+small pieces, and starts the baseline run in the same way.
 """
 import argparse
 import json
@@ -33,14 +33,14 @@ Q = "model.layers.0.self_attn.q_proj"
 EVERY = ("inspect", "names", "f32", "compare")
 QUANTIZED = ("f32", "int4", "compare")
 CONTAINER = ("inspect",) + QUANTIZED
-LATE = ("f32", "int4")  # what reads scales when OUT.partial is begun
+LATE = ("f32", "int4")  # verbs that read scales after they create OUT.partial
 
 
 # ---------------------------------------------------------------------------------------------------- files
 
 
 def write(path, *parts, size=None):
-    """Bytes, or texts; a part may be an iterator of them. `size`: more bytes than that are a hole."""
+    """Writes bytes or strings; a part may be an iterator of them. `size`: the file is extended to it with a hole."""
     with open(path, "wb") as out:
         for part in parts:
             for piece in [part] if isinstance(part, (str, bytes)) else part:
@@ -50,7 +50,7 @@ def write(path, *parts, size=None):
 
 
 def raw(header, data=b"", length=None):
-    """A file with that header, a text or bytes, and data."""
+    """A file with that header, a string or bytes, and data."""
     header = header.encode() if isinstance(header, str) else header
     return struct.pack("<Q", len(header) if length is None else length) + header + data
 
@@ -64,7 +64,7 @@ def one(dtype="U8", shape="[4]", offsets="[0,4]", name='"a"'):
 
 
 def tensors(*rows, metadata=None):
-    """A right file of (name, dtype, shape, bytes)."""
+    """A valid file of (name, dtype, shape, bytes)."""
     header, data = ({} if metadata is None else {"__metadata__": metadata}), []
     at = 0
     for name, dtype, shape, part in rows:
@@ -95,9 +95,9 @@ def folder(path, **files):
 
 
 class Case:
-    """`make(path)` writes the model to path, or gives another. `fails`: which of `verbs` must end with 1; the others
-    end with 0; None: with either. `late`: it is found out when OUT.partial is begun, which stays for --resume and must
-    not hinder a run without."""
+    """`make(path)` writes the model to path, or returns another path. `fails`: those of `verbs` that must return 1; the
+    others return 0; None: either. `late`: verbs that find the error after they create OUT.partial, which is kept for
+    --resume and must not block a run without it."""
 
     def __init__(self, name, make, fails=EVERY, verbs=EVERY, late=()):
         self.name, self.make, self.verbs, self.late = name, make, verbs, late
@@ -106,7 +106,7 @@ class Case:
     def wanted(self, verb):
         if self.fails is None:
             return {0, 1}
-        # inspect, too, refuses quantized weights whose parts contradict each other, and reads no scale.
+        # inspect too refuses quantized weights with contradicting parts, but does not read scales.
         if verb in ("inspect", "names") and self.fails == set(QUANTIZED):
             return {0 if self.late else 1}
         return {1 if verb in self.fails else 0}
@@ -120,9 +120,9 @@ def file_case(name, content, *arguments, **options):
     return Case(name, make, *arguments, **options)
 
 
-def pair(name, broken, twin, *arguments, **options):
-    """A broken file, and one that differs in nothing but being right."""
-    return [file_case(name, broken, *arguments, **options), file_case(name + " (twin)", twin, (), ("inspect", "f32"))]
+def pair(name, broken, valid, *arguments, **options):
+    """A broken file, and a valid one that differs only in the broken rule."""
+    return [file_case(name, broken, *arguments, **options), file_case(name + " (valid)", valid, (), ("inspect", "f32"))]
 
 
 def folder_case(name, fails=EVERY, verbs=EVERY, late=(), after=None, **files):
@@ -144,8 +144,8 @@ def container():
     right = raw(good, four)
     out = []
 
-    def add(name, broken, twin=right):
-        out.extend(pair(name, broken, twin))
+    def add(name, broken, valid=right):
+        out.extend(pair(name, broken, valid))
 
     for size in range(8):
         out.append(file_case(f"{size} bytes", right[:size]))
@@ -225,7 +225,7 @@ def container():
 
 
 def damaged():
-    """A file cut at every seventh length, and with a byte changed at every seventh place."""
+    """A file truncated at every seventh length, and with every seventh byte changed."""
     whole = tensors(dense(), ("model.norm.weight", "F16", [32], b"\0\x3c" * 32),
                     (Q + ".bias", "BF16", [2], b"\0\0\x80\x3f"), metadata={"format": "pt"})
     out = [file_case(f"cut after {size} bytes", whole[:size], EVERY, (EVERY[size % 2], EVERY[2 + size // 7 % 2]))
@@ -246,7 +246,7 @@ NAMES = [
 
 
 def names():
-    """Names as strangers may write them: no error, no line that they break, no terminal that they command."""
+    """Hostile names: they cause no error, break no line and send no command to the terminal."""
     out = []
     for i, name in enumerate(NAMES):
         long = f"layers.0.{name}.q_proj.weight"
@@ -279,7 +279,7 @@ def names():
 
 
 def sized():
-    """Many small things: memory is a matter of the file's size alone."""
+    """Many small entries: memory depends on the file's size alone."""
     out = []
 
     def many(count, entry, metadata=""):
@@ -323,7 +323,7 @@ def index(weight_map, **more):
 
 
 def places():
-    """What stands where files of a model are expected."""
+    """Other kinds of files in place of the files of a model."""
     good, name = tensors(dense()), Q + ".weight"
     shard = "model-00001-of-00001.safetensors"
     out = []
@@ -364,7 +364,7 @@ def places():
             elif kind == "socket":
                 with socket.socket(socket.AF_UNIX) as server:
                     here = os.getcwd()
-                    os.chdir(path)  # paths of sockets are short
+                    os.chdir(path)  # the length of a socket's path is limited
                     server.bind(target)
                     os.chdir(here)
             else:
@@ -401,7 +401,7 @@ def places():
 
 
 def configs():
-    """config.json: quantize writes it anew, inspect reads a few words of it."""
+    """config.json: quantize rewrites it, inspect reads a few keys."""
     good = tensors(dense())
     out = [folder_case("config: right", (), model=good, config='{"model_type": "llama"}')]
     for case, text in {
@@ -443,7 +443,7 @@ def i64(*values):
 
 def packed(codes=([2, 4], None), scale=("F16", [2, 1], None), shape=i64(2, 32), shape_is=("I64", [2]), more=(),
            drop=()):
-    """int4 of 2 x 32, as compressed-tensors keeps it."""
+    """int4 of 2 x 32, as compressed-tensors stores it."""
     count = codes[0][0] * codes[0][1] if len(codes[0]) == 2 else 0
     size = {"F16": 2, "F32": 4, "U8": 1, "I64": 8, "BF16": 2, "F8_E4M3": 1}.get(scale[0], 4)
     scales = size
@@ -483,7 +483,7 @@ def quantized_containers():
         add(f"scale of shape {shape}", packed(scale=("F16", shape, None)), () if shape == [1] else QUANTIZED)
     for dtype in ("I64", "U8", "F8_E4M3", "I32"):
         add("scale of " + dtype, packed(scale=(dtype, [2, 1], None)))
-    # Scales that are no scales would make zeros without a word; inspect does not read them.
+    # Invalid scales would silently give zeros; inspect does not read them.
     add("NaN scale", packed(scale=("F16", [2, 1], b"\0\x7e\0\x3c")), QUANTIZED, LATE)
     add("infinite scale", packed(scale=("F16", [2, 1], b"\0\x7c\0\x3c")), QUANTIZED, LATE)
     add("negative scale", packed(scale=("F16", [2, 1], b"\0\xbc\0\x3c")), QUANTIZED, LATE)
@@ -593,7 +593,7 @@ def bitsandbytes():
     add("dtype unknown", four_bits(text(dtype="\x1b")), None)
     add("blocksize 48", four_bits(text(blocksize=48), absmax=("F32", [2], floats(2))), None)
     add("blocksize 17", four_bits(text(blocksize=17), absmax=("F32", [4], floats(4))))
-    # bitsandbytes has it, nibble does not.
+    # bitsandbytes supports it, nibble does not.
     add("blocksize 4096", four_bits(text(blocksize=4096)))
     for offset in (1e38, 1e300, -1e300, 5e-324, 10**30, -1):
         add(f"nested_offset {offset}", four_bits({**NESTED, "nested_offset": offset}, absmax=byte, nested=[1]),
@@ -659,7 +659,7 @@ def bitsandbytes():
 
 
 def weights():
-    """Dense weights of strange sizes and values."""
+    """Dense weights of unusual sizes and values."""
     out = []
     nan, inf = float("nan"), float("inf")
     verbs = ("inspect", "names", "f32", "compare", "int4", "int8", "nf4", "fp8", "mxfp4")
@@ -706,8 +706,7 @@ class Runner:
         self.texts = [os.path.join(scratch, name) for name in ("stdout", "stderr")]
         self.runs, self.failures, self.baseline, self.slowest, self.largest = 0, 0, {}, (0, ""), (0, "")
         os.makedirs(self.out_folder)
-        # Some names of the cases, with other values, so that comparing them has something to say. Patterns refuse the
-        # longest.
+        # Some names of the cases, with other values, so that `compare` finds differences. Patterns refuse the longest.
         write(self.good, tensors(dense(), ("a", "U8", [4], b"abcd"),
                                  *[dense(f"layers.0.{name}.q_proj.weight", value=0.25)
                                                                      for name in NAMES if len(name) < 4000]))
@@ -715,7 +714,7 @@ class Runner:
             status, self.baseline[verb], _ = self.execute(self.command(verb, self.good))
             self.clear()
             if status != 0:
-                raise SystemExit(f"nibble {verb} of a right model: status {status}: {bytes_of(self.texts[1])[:500]}")
+                raise SystemExit(f"nibble {verb} of a valid model: status {status}: {bytes_of(self.texts[1])[:500]}")
 
     def command(self, verb, path, swap=False):
         to = ["-o", self.out]
@@ -732,7 +731,7 @@ class Runner:
         return [self.nibble, *more, "--device", "cpu"]
 
     def execute(self, command):
-        """The exit status (negative: a signal, None: too slow), the most memory in KB, the seconds."""
+        """The exit status (negative: a signal, None: too slow), the peak memory in KB, the seconds."""
         start = time.monotonic()
         with open(self.texts[0], "wb") as out, open(self.texts[1], "wb") as err:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
@@ -764,7 +763,7 @@ class Runner:
                 out.append(f"exit status {status}, expected {' or '.join(map(str, sorted(wanted)))}")
         more = memory - self.baseline[verb] - SLACK_KB - 2 * size // 1024
         if more > 0:
-            out.append(f"took {memory} KB, {more} KB too many; a right model takes {self.baseline[verb]} KB")
+            out.append(f"took {memory} KB, {more} KB too many; a valid model takes {self.baseline[verb]} KB")
         stdout, stderr = map(bytes_of, self.texts)
         if status == 0 and len(stdout) > 1_000_000 + 10 * size:
             out.append(f"{os.path.getsize(self.texts[0])} bytes on stdout")
@@ -808,7 +807,7 @@ class Runner:
         return [] if there in good else [f"left {there}"]
 
     def case(self, number, case):
-        """Whether all was right."""
+        """Whether all checks passed."""
         path = case.make(os.path.join(self.scratch, f"case{number}"))
         good = True
         for k, verb in enumerate(case.verbs):
@@ -838,7 +837,7 @@ def bytes_of(path):
 
 
 def bytes_in(path):
-    """Of the regular files of a model."""
+    """The size of the regular files of a model."""
     try:
         if not os.path.isdir(path):
             return os.stat(path).st_size
@@ -874,7 +873,7 @@ def main():
               f"{time.monotonic() - start:5.1f} s", flush=True)
     print(f"{runner.runs} runs, {runner.failures} of them wrong; the slowest {runner.slowest[0]:.2f} s "
           f"({runner.slowest[1]}), the largest {runner.largest[0] / 1024:.0f} MB ({runner.largest[1]}), "
-          f"of a right model {max(runner.baseline.values()) / 1024:.0f} MB")
+          f"of a valid model {max(runner.baseline.values()) / 1024:.0f} MB")
     if runner.failures == 0:
         shutil.rmtree(options.scratch)
     return 1 if runner.failures else 0

@@ -1,4 +1,4 @@
-// What the tests of model files share. Files are made from text here, never by the code under test.
+// Helpers for tests of model files. They build files from text, never with the code under test.
 #ifndef NIB_TESTS_MODEL_TEST_H
 #define NIB_TESTS_MODEL_TEST_H
 
@@ -23,7 +23,7 @@ namespace nib::model::test {
 
 namespace fs = std::filesystem;
 
-// Deleted with all in it at the end of a test.
+// Deleted with its contents at the end of a test.
 class TempFolder {
  public:
   explicit TempFolder(const fs::path& parent = fs::temp_directory_path()) {
@@ -58,7 +58,7 @@ inline std::string readText(const fs::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// Every file of a folder, by name; folders within as "NAME/".
+// Every file of a folder, by name; subfolders as "NAME/".
 inline std::map<std::string, std::string> readFolder(const fs::path& folder) {
   std::map<std::string, std::string> files;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -72,7 +72,7 @@ inline std::map<std::string, std::string> readFolder(const fs::path& folder) {
   return files;
 }
 
-// A safetensors file: `json` as its header, `data_bytes` bytes 0, 1, 2, ... behind it.
+// A safetensors file: `json` as its header, then `data_bytes` bytes 0, 1, 2, ...
 inline std::string fileOf(std::string_view json, size_t data_bytes = 0) {
   std::string file;
   for (int i = 0; i < 8; ++i) file += static_cast<char>(uint64_t{json.size()} >> (8 * i));
@@ -90,7 +90,7 @@ inline bool isOneLine(std::string_view text) {
   return !text.empty() && findInvalidUtf8(text) == text.npos;
 }
 
-// The message of the Error that `call` throws, "" if it throws none. Nothing else may be thrown.
+// The message of the Error that `call` throws, "" if it throws none. Other exceptions fail the test.
 template <class Call>
 std::string errorOf(const Call& call) {
   try {
@@ -104,7 +104,7 @@ std::string errorOf(const Call& call) {
 
 inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
-// CHECK that `call` throws an Error whose message holds `part`.
+// CHECK that the call throws an Error whose message contains `part`.
 #define NIB_CHECK_ERROR(part, ...)                                                                              \
   do {                                                                                                          \
     const std::string nib_text = nib::model::test::errorOf([&] { static_cast<void>(__VA_ARGS__); });            \

@@ -1,4 +1,4 @@
-// The bytes of an output do not depend on how tensors are cut into pieces.
+// The bytes of an output do not depend on how tensors are split into pieces.
 #include "model/quantize/lanes.h"
 
 #include <nibble/formats.h>
@@ -19,7 +19,7 @@ struct Way {
   Granularity granularity;
   int64_t group_size;
   bool asymmetric;
-  bool and_back;  // decoded in pieces, too
+  bool and_back;  // also decoded in pieces
 };
 
 std::map<std::string, std::string> quantized(const fs::path& in, const fs::path& out, const Way& way,
@@ -39,7 +39,7 @@ std::map<std::string, std::string> quantized(const fs::path& in, const fs::path&
   for (const fs::directory_entry& entry : fs::directory_iterator(out)) {
     files[entry.path().filename().string()] = readText(entry.path());
   }
-  // What was said of the tensors belongs to it.
+  // The tensors' reports are compared too.
   for (const TensorReport& tensor : report.tensors) {
     files["report"] += tensor.name + " " + std::to_string(tensor.errors.mse * 1e9) + " " +
                        std::to_string(tensor.errors.max_error_index) + "\n";
@@ -66,19 +66,19 @@ TEST_CASE("small pieces give the bytes and the errors of large ones") {
     const std::string name =
         std::string(way.container) + way.type + (way.asymmetric ? "a" : "") + std::to_string(way.group_size);
     const auto large = quantized(NIB_SAMPLE_MODEL, folder / (name + "_large"), way, kDefaultMemory);
-    // Pieces of 4 KB, or the smallest that can be.
+    // Pieces of 4 KB, or the smallest possible.
     const auto small = quantized(NIB_SAMPLE_MODEL, folder / (name + "_small"), way, 60'000);
     CHECK(large.size() >= 5);
     CHECK(small == large);
     if (!way.and_back) continue;
-    // As input: what is decoded in small pieces is what is decoded whole.
+    // As input: decoding in small pieces gives the same as decoding whole tensors.
     const Way back{"safetensors", "F32", Granularity::kChannel, 0, false, false};
     CHECK(quantized(folder / (name + "_large"), folder / (name + "_back"), back, kDefaultMemory) ==
           quantized(folder / (name + "_large"), folder / (name + "_back_small"), back, 60'000));
   }
 }
 
-TEST_CASE("pieces are multiples of the unit, within the target, and equal where they can be") {
+TEST_CASE("pieces are multiples of the unit, within the target, and of equal size if possible") {
   WeightSpec weight;
   weight.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 64, NIB_TYPE_F16, 0};
   for (const uint32_t rows : {1u, 8u, 100u, 4096u, 14336u, 11008u, 151936u}) {
@@ -106,7 +106,7 @@ TEST_CASE("pieces are multiples of the unit, within the target, and equal where 
   CHECK(shape.rows == 3584);
 }
 
-TEST_CASE("lanes do each job once, and of several errors the first job's is thrown") {
+TEST_CASE("lanes run each job once, and the error of the first failing job is thrown") {
   std::vector<std::atomic<int>> done(100);
   std::atomic<int> inside = 0;
   std::atomic<bool> shared_lane = false;

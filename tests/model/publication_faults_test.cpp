@@ -1,4 +1,4 @@
-// Full disks, interrupted calls, disks that fail, and in what order things reach the disk.
+// Full disks, interrupted calls, failing disks, and the order of writes and flushes.
 #include "faults.h"
 #include "model/archive/checkpoint.h"
 #include "model/archive/folder_writer.h"
@@ -20,7 +20,7 @@ struct FaultScope {
   ~FaultScope() { setFaults({}); }
 };
 
-// A file system of its own, if the test may mount one.
+// A separate file system, if the test may mount one.
 struct Mounted {
   Mounted(const fs::path& folder, unsigned long flags, const char* options) : path(folder) {
     fs::create_directory(path);
@@ -62,7 +62,7 @@ void writeMissing(FolderWriter& writer, std::span<const OutputTensor> tensors) {
   }
 }
 
-TEST_CASE("calls that move few bytes, or are interrupted, lose nothing") {
+TEST_CASE("short or interrupted calls lose no data") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = manyTensors(20, 3000);
   FolderWriter plain(optionsFor(folder / "plain"), tensors);
@@ -86,7 +86,7 @@ TEST_CASE("calls that move few bytes, or are interrupted, lose nothing") {
   CHECK(readFolder(folder / "out") == readFolder(folder / "plain"));
 }
 
-TEST_CASE("a disk that fills up at any moment costs the run, not the output before it") {
+TEST_CASE("a disk that fills up at any moment fails the run and keeps the earlier output") {
   const std::vector<OutputTensor> tensors = manyTensors(6, 3000);
   const TempFolder folder;
   FolderWriter plain(optionsFor(folder / "plain"), tensors);
@@ -116,19 +116,19 @@ TEST_CASE("a disk that fills up at any moment costs the run, not the output befo
   CHECK(readFolder(folder.path()).size() == 2);
 }
 
-TEST_CASE("a disk that is too small is found before the work") {
+TEST_CASE("a disk that is too small is detected before the work") {
   const TempFolder folder;
   const fs::path disk = folder / "disk";
   const Mounted mounted(disk, 0, "size=1m");
   if (!mounted.works) {
-    MESSAGE("not tested on a real file system: no tmpfs can be mounted here");
+    MESSAGE("not tested on a real file system: no tmpfs can be mounted");
     return;
   }
   const std::string message = errorOf([&] { FolderWriter writer(optionsFor(disk / "out"), manyTensors(30, 100'000)); });
   CHECK_MESSAGE(contains(message, "cannot make room for "), message);
   CHECK_MESSAGE(contains(message, " are free): No space left on device"), message);
   CHECK(readFolder(disk).empty());
-  // Room for the tensors, but not for what is copied beside them.
+  // Space for the tensors, but not for the other files that are copied.
   const std::vector<OutputTensor> tensors = manyTensors(9, 100'000);
   {
     FolderWriter writer(optionsFor(disk / "out"), tensors);
@@ -147,7 +147,7 @@ TEST_CASE("a disk that is too small is found before the work") {
   CHECK(Checkpoint(disk / "out").size() == 9);
 }
 
-TEST_CASE("a limit on the size of files is an error with one line") {
+TEST_CASE("a file size limit gives one line") {
   const TempFolder folder;
   const pid_t child = fork();
   if (child == 0) {
@@ -170,18 +170,18 @@ TEST_CASE("a limit on the size of files is an error with one line") {
   CHECK(readFolder(folder.path()).empty());
 }
 
-TEST_CASE("a folder that cannot be written is an error with one line") {
+TEST_CASE("a folder that cannot be written gives one line") {
   const TempFolder folder;
   const Mounted mounted(folder / "disk", MS_RDONLY, nullptr);
   if (!mounted.works) {
-    MESSAGE("not tested: no tmpfs can be mounted here");
+    MESSAGE("not tested: no tmpfs can be mounted");
     return;
   }
   NIB_CHECK_ERROR("out.partial: cannot be made: Read-only file system",
                   FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
 }
 
-TEST_CASE("after a flush that failed nothing more is believed to be on the disk") {
+TEST_CASE("after a failed flush later writes are not trusted") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = manyTensors(3, 100);
   FolderWriterOptions options = optionsFor(folder / "out");
@@ -195,7 +195,7 @@ TEST_CASE("after a flush that failed nothing more is believed to be on the disk"
       const FaultScope scope({.fsync_fails = true});
       NIB_CHECK_ERROR("cannot be flushed to the disk: Input/output error", writer.finished(1));
     }
-    // The system would say that all is well now.
+    // The system reports no further error.
     writer.write(2, 0, bytesOf(contentOf(2, 100)));
     NIB_CHECK_ERROR("an earlier flush to the disk failed", writer.finished(2));
     NIB_CHECK_ERROR("an earlier flush to the disk failed", writer.publish());
@@ -207,7 +207,7 @@ TEST_CASE("after a flush that failed nothing more is believed to be on the disk"
   CHECK(!writer.isFinished(2));
 }
 
-TEST_CASE("the journal speaks of a tensor only after its bytes were flushed, and OUT appears last") {
+TEST_CASE("the journal lists a tensor only after its bytes were flushed, and OUT appears last") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = manyTensors(12, 2000);
   FolderWriterOptions options = optionsFor(folder / "out");

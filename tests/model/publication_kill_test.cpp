@@ -1,5 +1,5 @@
-// Runs that are killed and resumed: OUT is at every moment what it was before or what it shall be, and the bytes are
-// those of a run that nobody disturbed.
+// Runs that are killed and resumed: OUT is at every moment either the old or the complete new output, and the bytes are
+// those of an undisturbed run.
 #include "faults.h"
 #include "model/archive/folder_writer.h"
 #include "model_test.h"
@@ -17,7 +17,7 @@ using Files = std::map<std::string, std::string>;
 
 constexpr uint64_t kTensorBytes = 3000;
 
-// Where a flush costs nothing, for there are thousands.
+// A folder where flushes are cheap, since there are thousands.
 fs::path fastFolder() { return fs::is_directory("/dev/shm") ? fs::path("/dev/shm") : fs::temp_directory_path(); }
 
 std::vector<OutputTensor> tensorsOf(size_t count) {
@@ -37,7 +37,7 @@ FolderWriterOptions optionsFor(const fs::path& out) {
   return options;
 }
 
-// In pieces, so that there are moments in between.
+// In pieces, so that a kill can hit between them.
 void writeModel(const FolderWriterOptions& options, size_t count, unsigned pause_us) {
   FolderWriter writer(options, tensorsOf(count));
   for (size_t t = 0; t < count; ++t) {
@@ -54,7 +54,7 @@ void writeModel(const FolderWriterOptions& options, size_t count, unsigned pause
   writer.publish();
 }
 
-// As writeModel, in a child. What a parent has printed must not be printed twice: the child leaves by _exit.
+// As writeModel, in a child process. It ends with _exit, so that buffered output is not printed twice.
 pid_t startChild(const FolderWriterOptions& options, size_t count, unsigned pause_us, const Faults& faults) {
   const pid_t child = fork();
   if (child != 0) return child;
@@ -76,7 +76,7 @@ int waitFor(pid_t child) {
   return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-// OUT, without the journal that a run killed in its last moment leaves.
+// OUT, without the journal that a run killed at its last step leaves.
 Files outFiles(const fs::path& out) {
   if (!fs::exists(out)) return {};
   Files files = readFolder(out);
@@ -96,7 +96,7 @@ void putOld(const fs::path& out) {
   for (const auto& [name, text] : kOld) writeText(out / name, text);
 }
 
-TEST_CASE("a run that is killed at 20 random moments gives the same bytes in the end") {
+TEST_CASE("a run that is killed at 20 random moments finally gives the same bytes") {
   constexpr size_t kCount = 24;
   const Files expected = undisturbed(kCount);
   std::mt19937 random(5);
@@ -124,11 +124,11 @@ TEST_CASE("a run that is killed at 20 random moments gives the same bytes in the
       CHECK(outFiles(options.out) == expected);
     }
   }
-  CHECK(kept > 0);  // else nothing was resumed
+  CHECK(kept > 0);  // otherwise nothing was resumed
   MESSAGE(kills, " kills, ", kept, " of them with finished tensors");
 }
 
-// Death before each call to the system that changes something, in turn; after each one run that is left alone.
+// Kills a run before each system call that changes something, one run per call, and then resumes it undisturbed.
 void killAtEveryCall(bool force, bool may_exchange) {
   CAPTURE(force);
   CAPTURE(may_exchange);
@@ -146,14 +146,14 @@ void killAtEveryCall(bool force, bool may_exchange) {
     faults.kill_at = kills;
     const int end = waitFor(startChild(options, kCount, 0, faults));
     const Files now = outFiles(options.out);
-    // Where names cannot be exchanged there is a moment in which the old output is beside OUT, whole.
+    // Without renameat2 there is a moment when the complete old output is at OUT.replaced.
     const bool aside = !may_exchange && now.empty() && outFiles(folder / "out.replaced") == kOld;
     CHECK_MESSAGE((now == before || now == expected || aside), "killed at call ", kills);
     if (end == 0) break;
     REQUIRE(end == -SIGKILL);
 
     const int second = waitFor(startChild(options, kCount, 0, {}));
-    // OUT may have been whole already.
+    // OUT may have been complete already.
     CHECK_MESSAGE((second == 0 || (second == 3 && !force && now == expected)), "resumed after call ", kills, ": ",
                   second);
     CHECK_MESSAGE(readFolder(options.out) == expected, "resumed after call ", kills);
@@ -163,11 +163,11 @@ void killAtEveryCall(bool force, bool may_exchange) {
   MESSAGE(kills, " moments");
 }
 
-TEST_CASE("a run that is killed at any call to the system can be resumed") { killAtEveryCall(false, true); }
-TEST_CASE("so can one that replaces a model") { killAtEveryCall(true, true); }
-TEST_CASE("so can one that replaces a model where names cannot be exchanged") { killAtEveryCall(true, false); }
+TEST_CASE("a run that is killed at any system call can be resumed") { killAtEveryCall(false, true); }
+TEST_CASE("a killed run that replaces a model can be resumed") { killAtEveryCall(true, true); }
+TEST_CASE("a killed run that replaces a model without renameat2 can be resumed") { killAtEveryCall(true, false); }
 
-TEST_CASE("an output of one file survives death at any call too") {
+TEST_CASE("an output of one file survives a kill at any system call") {
   const auto write = [](const PublicationOptions& options) {
     Publication publication(options, {{"data", 9, {}}}, {{"a", 0, 0, 4}, {"b", 0, 4, 5}});
     for (size_t i = 0; i < 2; ++i) {

@@ -1,4 +1,4 @@
-// What an output may replace, who may write it, and what a resumed run keeps.
+// Publishing an output: replacing earlier files, exclusive access, and resuming.
 #include "model/archive/checkpoint.h"
 #include "model/archive/folder_writer.h"
 #include "model_test.h"
@@ -11,7 +11,7 @@
 namespace nib::model::test {
 namespace {
 
-const std::string kOther = fileOf("{}");  // a model, for what is there before
+const std::string kOther = fileOf("{}");  // a model that exists before
 
 FolderWriterOptions optionsFor(const fs::path& out) {
   FolderWriterOptions options;
@@ -49,7 +49,7 @@ std::map<std::string, std::string> expectedOut() {
   return files;
 }
 
-TEST_CASE("nothing is replaced without force, and OUT alone is left") {
+TEST_CASE("nothing is replaced without force, and only OUT remains") {
   const TempFolder folder;
   const fs::path out = folder / "out";
   writeOut(optionsFor(out));
@@ -61,7 +61,7 @@ TEST_CASE("nothing is replaced without force, and OUT alone is left") {
   CHECK(readFolder(folder.path()).size() == 1);
 }
 
-TEST_CASE("an empty folder is a free place, and so is a name that ends with a slash") {
+TEST_CASE("OUT may be an empty folder, or a name that ends with a slash") {
   const TempFolder folder;
   fs::create_directory(folder / "out");
   writeOut(optionsFor(folder / "out/"));
@@ -70,7 +70,7 @@ TEST_CASE("an empty folder is a free place, and so is a name that ends with a sl
   CHECK(readFolder(folder / "new") == expectedOut());
 }
 
-TEST_CASE("with force a model gives way, whether names can be exchanged or not") {
+TEST_CASE("with force a model is replaced, whether names can be exchanged or not") {
   for (const bool may_exchange : {true, false}) {
     CAPTURE(may_exchange);
     const TempFolder folder;
@@ -91,7 +91,7 @@ TEST_CASE("with force a model gives way, whether names can be exchanged or not")
   }
 }
 
-TEST_CASE("what does not look like a model, or is more than one, is never deleted") {
+TEST_CASE("a folder that is not a model, or contains more, is never deleted") {
   const TempFolder folder;
   const fs::path out = folder / "out";
   FolderWriterOptions options = optionsFor(out);
@@ -123,7 +123,7 @@ TEST_CASE("what does not look like a model, or is more than one, is never delete
   CHECK(readText(folder / "file") == "x");
 }
 
-TEST_CASE("the input is never replaced, nor what it lies in") {
+TEST_CASE("the input is never replaced, nor a folder that contains it") {
   const TempFolder folder;
   writeText(folder / "hub/in/model.safetensors", kOther);
   writeText(folder / "hub/config.json", "{}");
@@ -139,14 +139,14 @@ TEST_CASE("the input is never replaced, nor what it lies in") {
     }
   }
   CHECK(readFolder(folder / "hub/in") == before);
-  // A folder in the input is a place like any other.
+  // A folder inside the input is allowed.
   FolderWriterOptions options = optionsFor(folder / "hub/in/out");
   options.keep = {folder / "hub/in"};
   writeOut(options);
   CHECK(readFolder(folder / "hub/in/out") == expectedOut());
 }
 
-TEST_CASE("an OUT that appears while the work is done is not replaced without force") {
+TEST_CASE("an OUT that appears during the work is not replaced without force") {
   const TempFolder folder;
   FolderWriter writer(optionsFor(folder / "out"), kTensors);
   for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
@@ -158,7 +158,7 @@ TEST_CASE("an OUT that appears while the work is done is not replaced without fo
   CHECK(readFolder(folder / "out") == expectedOut());
 }
 
-TEST_CASE("a resumed run keeps what was finished, and only that") {
+TEST_CASE("a resumed run keeps the finished tensors only") {
   const TempFolder folder;
   FolderWriterOptions options = optionsFor(folder / "out");
   options.max_shard_bytes = 6;
@@ -186,7 +186,7 @@ TEST_CASE("a resumed run keeps what was finished, and only that") {
   CHECK(readFolder(folder / "out") == readFolder(folder / "plain"));
 }
 
-TEST_CASE("without resume an unfinished output is begun anew") {
+TEST_CASE("without resume an unfinished output starts again") {
   const TempFolder folder;
   const FolderWriterOptions options = optionsFor(folder / "out");
   {
@@ -238,7 +238,7 @@ TEST_CASE("a resumed run must be the same run") {
   CHECK(readFolder(folder / "out") == expectedOut());
 }
 
-TEST_CASE("a partial folder that is not ours is left alone") {
+TEST_CASE("a partial folder that nibble did not create is left unchanged") {
   const TempFolder folder;
   for (const bool resume : {false, true}) {
     FolderWriterOptions options = optionsFor(folder / "out");
@@ -258,7 +258,7 @@ TEST_CASE("a partial folder that is not ours is left alone") {
     CHECK(readFolder(folder / "elsewhere").size() == 1);
     fs::remove(folder / "out.partial");
   }
-  // Ours, but with a folder that somebody put there.
+  // A partial folder of nibble's with a foreign folder in it.
   { FolderWriter writer(optionsFor(folder / "out"), kTensors); }
   writeText(folder / "out.partial/sub/mine", "x");
   NIB_CHECK_ERROR("has the folder sub in it", writeOut(optionsFor(folder / "out")));
@@ -266,7 +266,7 @@ TEST_CASE("a partial folder that is not ours is left alone") {
   options.resume = true;
   NIB_CHECK_ERROR("sub: is in the way", writeOut(options));
   CHECK(readText(folder / "out.partial/sub/mine") == "x");
-  // A link in the place of a file is not written through.
+  // A link in place of a file is not followed.
   fs::remove_all(folder / "out.partial/sub");
   fs::remove(folder / "out.partial/model.safetensors");
   writeText(folder / "victim", "x");
@@ -275,7 +275,7 @@ TEST_CASE("a partial folder that is not ours is left alone") {
   CHECK(readText(folder / "victim") == "x");
 }
 
-TEST_CASE("a journal is believed up to its first bad line") {
+TEST_CASE("a journal is valid up to its first bad line") {
   const TempFolder folder;
   FolderWriterOptions options = optionsFor(folder / "out");
   {
@@ -289,14 +289,14 @@ TEST_CASE("a journal is believed up to its first bad line") {
     FolderWriter writer(options, kTensors);
     size_t count = 0;
     for (size_t t = 0; t < 4; ++t) {
-      // Always the first ones: a later line counts only if all before it do.
+      // Always the first ones: a line counts only if all earlier lines do.
       CHECK((!writer.isFinished(t) || count == t));
       count += writer.isFinished(t) ? 1 : 0;
     }
     return count;
   };
   CHECK(finishedOf() == 3);
-  // Torn at every byte.
+  // Truncated at every byte.
   size_t last = 0;
   for (size_t size = 0; size <= whole.size(); ++size) {
     writeText(journal, whole.substr(0, size));
@@ -312,13 +312,13 @@ TEST_CASE("a journal is believed up to its first bad line") {
     writeText(journal, wrong);
     CHECK(finishedOf() == size_t(std::count(whole.begin(), whole.begin() + std::ptrdiff_t(at), '\n')) - 1);
   }
-  // A line that is missing, zeros as a file system may leave, and something behind.
+  // A missing line, zeros that a file system may leave, and trailing bytes.
   const size_t second = whole.find('\n') + 1, third = whole.find('\n', second) + 1;
   writeText(journal, whole.substr(0, second) + whole.substr(third));
   CHECK(finishedOf() == 0);
   writeText(journal, whole + std::string(100, '\0'));
   CHECK(finishedOf() == 3);
-  // What is appended after that counts.
+  // Lines appended after that count.
   {
     FolderWriter writer(options, kTensors);
     writeTensor(writer, 3);
@@ -326,8 +326,8 @@ TEST_CASE("a journal is believed up to its first bad line") {
   CHECK(finishedOf() == 4);
 }
 
-TEST_CASE("what lies beside a published output is not ours to clear up") {
-  // A run was killed right after its last rename: OUT is whole and has its journal yet. It replaced nothing.
+TEST_CASE("files beside a published output are not deleted") {
+  // A run was killed right after its last rename: OUT is complete and still has its journal. It replaced nothing.
   const TempFolder folder;
   const FolderWriterOptions options = optionsFor(folder / "out");
   {
@@ -345,7 +345,7 @@ TEST_CASE("what lies beside a published output is not ours to clear up") {
   CHECK(readText(folder / "out.replaced/mine") == "x");
 }
 
-TEST_CASE("a file that lost bytes is written again, now and for every later run") {
+TEST_CASE("a file that lost bytes is written again, in this and in later runs") {
   const TempFolder folder;
   FolderWriterOptions options = optionsFor(folder / "out");
   options.max_shard_bytes = 6;
@@ -363,7 +363,7 @@ TEST_CASE("a file that lost bytes is written again, now and for every later run"
   }
 }
 
-TEST_CASE("two at once: the second is told, and harms nothing") {
+TEST_CASE("of two runs at once the second fails and changes nothing") {
   const TempFolder folder;
   for (const bool resume : {false, true}) {
     FolderWriterOptions options = optionsFor(folder / "out");
@@ -378,7 +378,7 @@ TEST_CASE("two at once: the second is told, and harms nothing") {
   }
 }
 
-TEST_CASE("an output of one file appears whole, and is replaced only with force") {
+TEST_CASE("an output of one file appears complete, and is replaced only with force") {
   const TempFolder folder;
   PublicationOptions options;
   options.out = folder / "model.gguf";

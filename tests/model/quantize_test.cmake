@@ -1,5 +1,5 @@
-# nibble quantize as a user runs it: NIBBLE the tool, MODEL a folder, SCRATCH a folder to work in.
-# The CPU and the default device must write the same bytes; errors must leave nothing behind.
+# nibble quantize on the command line: NIBBLE the tool, MODEL a folder, SCRATCH a folder for output.
+# The CPU and the default device must write the same bytes; errors must leave no files.
 cmake_minimum_required(VERSION 3.22)
 
 # run(RC_WANTED ARGS...): sets out and err.
@@ -25,7 +25,7 @@ function(same_folder a b)
   endforeach()
 endfunction()
 
-# One printable line on stderr that holds `text`, nothing on stdout.
+# Checks for one printable line on stderr that contains `text`, and nothing on stdout.
 function(one_line text)
   string(REGEX REPLACE "\n$" "" line "${err}")
   if(line MATCHES "\n" OR NOT line MATCHES "${text}" OR NOT out STREQUAL "")
@@ -33,7 +33,7 @@ function(one_line text)
   endif()
 endfunction()
 
-# What the tool said while it quantized is what comparing the files says: sqnr_db of every tensor that changed.
+# The report of quantize equals that of compare: sqnr_db of every tensor that changed.
 function(same_errors report comparison)
   string(JSON last LENGTH "${report}" tensors)
   math(EXPR last "${last} - 1")
@@ -93,25 +93,25 @@ foreach(way
   same_errors("${report}" "${out}")
 endforeach()
 
-# A K of 704 is no multiple of 128.
+# A K of 704 is not a multiple of 128.
 run(0 quantize "${MODEL}" -o "${SCRATCH}/int4" --type int4 --force --device cpu)
 if(NOT out MATCHES "K 704 is no multiple of 128: group 64")
-  message(FATAL_ERROR "no word of the smaller group:\n${out}")
+  message(FATAL_ERROR "the smaller group is not reported:\n${out}")
 endif()
 same_folder("${SCRATCH}/int4" "${SCRATCH}/int4_cpu")
 
-# A quantized model is an input, too: cast, it compares as it did quantized; other types follow from what it decodes to.
+# A quantized model as input: cast to float, `compare` reports the same errors; other types use its decoded values.
 foreach(name int4_asym nf4 fp8_tensor)
   run(0 quantize "${SCRATCH}/${name}" -o "${SCRATCH}/${name}_back" --format safetensors --type F32 -v)
   if(NOT err MATCHES "read [0-9.]+ s, upload [^;]* busy; 3 tensors at a time")
-    message(FATAL_ERROR "-v does not tell of the stages:\n${err}")
+    message(FATAL_ERROR "-v does not report the stages:\n${err}")
   endif()
   run(0 compare "${MODEL}" "${SCRATCH}/${name}" --json)
   string(REGEX REPLACE "\"type\": \\[[^]]*\\]" "" of_quantized "${out}")
   run(0 compare "${MODEL}" "${SCRATCH}/${name}_back" --json)
   string(REGEX REPLACE "\"type\": \\[[^]]*\\]" "" of_dense "${out}")
   if(NOT of_quantized STREQUAL of_dense)
-    message(FATAL_ERROR "${name}: dequantized it compares otherwise")
+    message(FATAL_ERROR "${name}: compare differs for the dequantized model")
   endif()
   run(0 quantize "${SCRATCH}/${name}" -o "${SCRATCH}/${name}_int8" --type int8 --device cpu)
   run(0 quantize "${SCRATCH}/${name}" -o "${SCRATCH}/${name}_int8_device" --type int8)
@@ -122,7 +122,7 @@ if(NOT out MATCHES "42 weights in nf4")
   message(FATAL_ERROR "inspect does not count the weights:\n${out}")
 endif()
 
-# JSON alone on stdout.
+# Only JSON on stdout.
 run(0 quantize "${MODEL}" -o "${SCRATCH}/json" --type int4 --device cpu --json)
 string(JSON count LENGTH "${out}" tensors)
 string(JSON type GET "${out}" tensors 1 type)
@@ -130,7 +130,7 @@ if(NOT count EQUAL 57)
   message(FATAL_ERROR "${count} tensors in the report, expected 57")
 endif()
 
-# What is wrong is said in one line, and an earlier output stays.
+# Errors give one line, and an earlier output is kept.
 run(1 quantize "${MODEL}" -o "${SCRATCH}/int4" --type int4 --device cpu)
 one_line("--force")
 same_folder("${SCRATCH}/int4" "${SCRATCH}/int4_cpu")
@@ -157,6 +157,6 @@ one_line("output")
 run(1 quantize "${MODEL}" -o "${MODEL}" --force --device cpu)
 file(GLOB left "${SCRATCH}/none*" "${SCRATCH}/*.partial")
 if(left)
-  message(FATAL_ERROR "left behind: ${left}")
+  message(FATAL_ERROR "files left: ${left}")
 endif()
 file(REMOVE_RECURSE "${SCRATCH}")

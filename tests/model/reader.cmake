@@ -1,5 +1,5 @@
 # cmake -D SAMPLE=... -D PYTHON=... -D READER=... -D WORK=... -P reader.cmake
-# What the writer wrote, the reader reads, and a file with one byte changed it does not take for the same.
+# The reader reads the writer's files, and detects one changed byte.
 file(REMOVE_RECURSE "${WORK}")
 file(MAKE_DIRECTORY "${WORK}")
 function(run expected_result)

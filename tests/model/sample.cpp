@@ -1,4 +1,4 @@
-// Writes a model into a new folder, and beside it what was written as a list, for the reader in Python:
+// Writes a model into a new folder, and beside it the list of its tensors for the reader in Python:
 //   nibble_model_sample FOLDER  ->  FOLDER/out/..., FOLDER/expected.json
 #include "model/archive/error.h"
 #include "model/archive/folder_writer.h"

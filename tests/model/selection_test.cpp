@@ -1,4 +1,4 @@
-// Which tensors are quantized, and how: decisions without a device.
+// The choice of tensors to quantize and of their types, without a device.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -47,13 +47,13 @@ TEST_CASE("the projections of attention and MLP inside blocks are quantized, and
     INFO(name);
     CHECK(!isBlockLinear(name));
   }
-  // Longer than a regular expression would bear.
+  // Too long for std::regex.
   const std::string long_text(10'000'000, 'a');
   CHECK(isBlockLinear("layers.0." + long_text + ".q_proj.weight"));
   CHECK(!isBlockLinear("layers." + long_text + ".q_proj.weight"));
 }
 
-TEST_CASE("a name that is too long for the patterns of options is refused with them") {
+TEST_CASE("a name that is too long for patterns is refused if options have patterns") {
   const std::string name = "layers.0." + std::string(100'000, 'a') + ".q_proj.weight";
   CHECK(decide(tensor(name, {16, 128}), of("int4"), compressedTensors()).kind == Decision::kQuantize);
   SelectionOptions options = of("int4");
@@ -61,7 +61,7 @@ TEST_CASE("a name that is too long for the patterns of options is refused with t
   CHECK_THROWS_AS(decide(tensor(name, {16, 128}), options, compressedTensors()), Error);
 }
 
-TEST_CASE("types are found in any case of letters, with their formats") {
+TEST_CASE("types are found without regard to case, with their formats") {
   CHECK(findWeightType("INT4")->format == NIB_FORMAT_INT4);
   CHECK(findWeightType("Fp8_E5M2")->format == NIB_FORMAT_FP8_E5M2);
   CHECK(findWeightType("q4_0")->format == NIB_FORMAT_Q4_0);
@@ -71,12 +71,12 @@ TEST_CASE("types are found in any case of letters, with their formats") {
   CHECK(!findWeightType(""));
 }
 
-TEST_CASE("usual sharing of scales: groups of 128 for 4 bits, a scale per row for 8, blocks of 32 for MX") {
+TEST_CASE("default scales: groups of 128 for 4 bits, one per row for 8 bits, blocks of 32 for MX") {
   const Container& ct = compressedTensors();
   const NibWeights int4 = decide(tensor(kQ, {256, 512}), of("int4"), ct).weight.weights;
   CHECK(int4.granularity == NIB_GRANULARITY_GROUP);
   CHECK(int4.group_size == 128);
-  CHECK(int4.scale_type == NIB_TYPE_F16);  // the weights' own
+  CHECK(int4.scale_type == NIB_TYPE_F16);  // the weights' type
   CHECK(int4.flags == 0);
   CHECK(decide(tensor(kQ, {256, 512}, Dtype::kBF16), of("int4"), ct).weight.weights.scale_type == NIB_TYPE_BF16);
   CHECK(decide(tensor(kQ, {256, 512}), of("int8"), ct).weight.weights.granularity == NIB_GRANULARITY_ROW);
@@ -95,7 +95,7 @@ TEST_CASE("usual sharing of scales: groups of 128 for 4 bits, a scale per row fo
   CHECK(decide(tensor(kQ, {256, 512}), one, ct).weight.weights.granularity == NIB_GRANULARITY_ROW);
 }
 
-TEST_CASE("a K that is no multiple of the group takes the largest power of two that divides it, or stays") {
+TEST_CASE("a K not divisible by the group size uses the largest power of two that divides it, or stays float") {
   const Decision smaller = decide(tensor(kDown, {256, 704}), of("int4"), compressedTensors());
   CHECK(smaller.kind == Decision::kQuantize);
   CHECK(smaller.weight.weights.group_size == 64);  // 704 = 64 * 11
@@ -103,11 +103,11 @@ TEST_CASE("a K that is no multiple of the group takes the largest power of two t
   const Decision none = decide(tensor(kDown, {256, 1000}), of("int4"), compressedTensors());  // 1000 = 8 * 125
   CHECK(none.kind == Decision::kKeep);
   CHECK(none.note.find("stays F16") != std::string::npos);
-  // MX blocks are 32 and nothing else: 48 = 32 + 16.
+  // MX blocks are always 32: 48 = 32 + 16.
   CHECK(decide(tensor(kDown, {256, 48}), of("mxfp4"), compressedTensors()).kind == Decision::kKeep);
 }
 
-TEST_CASE("--include adds, --exclude removes, of rules the last counts") {
+TEST_CASE("--include adds, --exclude removes, the last matching rule applies") {
   SelectionOptions options = of("int4");
   CHECK(decide(tensor("lm_head.weight", {1024, 256}), options, compressedTensors()).kind == Decision::kKeep);
   options.include.push_back(parsePattern("--include", "^lm_head"));
@@ -126,7 +126,7 @@ TEST_CASE("--include adds, --exclude removes, of rules the last counts") {
   CHECK(cast.dtype == Dtype::kBF16);
 }
 
-TEST_CASE("what was asked for by name and cannot be is an error; what was not stays") {
+TEST_CASE("a tensor requested by name that cannot be quantized is an error; others stay unchanged") {
   SelectionOptions options = of("int4");
   CHECK(decide(tensor(kQ, {256, 256}, Dtype::kI32), options, compressedTensors()).kind == Decision::kKeep);
   CHECK(decide(tensor(kQ, {256}), options, compressedTensors()).kind == Decision::kKeep);
@@ -141,7 +141,7 @@ TEST_CASE("what was asked for by name and cannot be is an error; what was not st
   CHECK_THROWS_AS(decide(tensor(kQ, {256, 256}), activations, compressedTensors()), Error);
 }
 
-TEST_CASE("rules and patterns that are none are refused in one line") {
+TEST_CASE("malformed rules and patterns are refused in one line") {
   for (const char* text : {"int4", "=int4", "x=int5", "x=int4:", "x=int4:0", "x=int4:17x", "x=int4:300", "(=int4"}) {
     INFO(text);
     CHECK_THROWS_AS(parseRule(text), Error);
@@ -173,7 +173,7 @@ TEST_CASE("compressed-tensors: names, dtypes and shapes of a weight's parts") {
   CHECK(parts("mxfp4", {100, 256}) == "weight_packed U8 100 128; weight_scale U8 100 8; ");
 }
 
-TEST_CASE("config.json keeps its keys and their order, and what cannot be read is refused") {
+TEST_CASE("config.json keeps its keys and their order, and a malformed one is refused") {
   const std::string config = R"({"b": 1.5, "a": [1, {"c": 1e-05}], "quantization_config": {"old": 1}, "z": null})";
   CHECK(configWith(config, R"({"quant_method":"x"})") ==
         "{\n  \"b\": 1.5,\n  \"a\": [\n    1,\n    {\n      \"c\": 1e-05\n    }\n  ],\n  \"quantization_config\": {\n"
@@ -183,7 +183,7 @@ TEST_CASE("config.json keeps its keys and their order, and what cannot be read i
   CHECK_THROWS_AS(configWith("{", ""), Error);
   CHECK_THROWS_AS(configWith(std::string(100, '[') + std::string(100, ']'), ""), Error);
   CHECK_THROWS_AS(configWith(R"({"a":1e999})", ""), Error);
-  // Time is a matter of size alone.
+  // Time depends on size alone.
   std::string many = "{\"a\":[";
   for (int i = 0; i < 500'000; ++i) many += "{},";
   CHECK(configWith(many + "0]}", "").size() > many.size());

@@ -1,4 +1,4 @@
-// Strings of JSON and of messages.
+// Strings in JSON and in messages.
 #include "model/archive/json_scanner.h"
 #include "model_test.h"
 
@@ -11,7 +11,7 @@ std::string scan(const std::string& json) {
   return std::string(scanner.string("a string"));
 }
 
-TEST_CASE("every character survives being written as JSON and read") {
+TEST_CASE("every character survives writing and reading JSON") {
   std::string all;
   for (uint32_t code = 1; code < 0x110000; code += code < 0x3000 ? 1 : 97) {
     if (code >= 0xd800 && code < 0xe000) continue;
@@ -22,13 +22,13 @@ TEST_CASE("every character survives being written as JSON and read") {
   CHECK(jsonString("a\"\\\n\x01/\x7f") == "\"a\\\"\\\\\\n\\u0001/\x7f\"");
 }
 
-TEST_CASE("escapes mean what RFC 8259 says") {
+TEST_CASE("escapes follow RFC 8259") {
   CHECK(scan("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\\u0041\\u00e9\\u20AC\\ud834\\udd1e\"") ==
         "\"\\/\b\f\n\r\tA\xc3\xa9\xe2\x82\xac\xf0\x9d\x84\x9e");
 }
 
-TEST_CASE("nothing is read behind the end of the text") {
-  // What follows in memory would make each of these whole.
+TEST_CASE("nothing is read beyond the end of the text") {
+  // The bytes that follow in memory would complete each of these.
   const std::string whole = "\"\\ud834\\udd1e\"";
   for (size_t size = 1; size < whole.size(); ++size) {
     std::string copy = whole;
@@ -57,7 +57,7 @@ TEST_CASE("any JSON value is skipped to its end, and not beyond") {
   }
 }
 
-TEST_CASE("nesting ends at 64") {
+TEST_CASE("nesting is limited to 64") {
   const auto nested = [](size_t depth) {
     std::string json = std::string(depth, '[') + std::string(depth, ']');
     JsonScanner(json, "f", "the text").skipValue();
@@ -67,7 +67,7 @@ TEST_CASE("nesting ends at 64") {
   NIB_CHECK_ERROR("nested too deep", nested(10'000'000));
 }
 
-TEST_CASE("what is invalid or invisible is spelled out in messages") {
+TEST_CASE("invalid and invisible characters are escaped in messages") {
   CHECK(quoteText("a b\xc3\xa9") == "\"a b\xc3\xa9\"");
   CHECK(quoteText("a\"\\") == "\"a\\\"\\\\\"");
   CHECK(quoteText("\n\x1b\x7f\xff") == "\"\\x0a\\x1b\\x7f\\xff\"");
@@ -77,8 +77,8 @@ TEST_CASE("what is invalid or invisible is spelled out in messages") {
   CHECK(shown("/tmp/a\nb \"c\"") == "/tmp/a\\x0ab \"c\"");
 }
 
-TEST_CASE("UTF-8 is told from what is not") {
-  // Examples of RFC 3629, and the edges of each length.
+TEST_CASE("invalid UTF-8 is detected") {
+  // Examples of RFC 3629, and the limits of each length.
   for (const std::string good : {"", "a", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
                                  "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
     CHECK(findInvalidUtf8("x" + good + "y") == std::string::npos);

@@ -1,4 +1,4 @@
-// What is written, byte for byte, and how tensors are spread over files.
+// The written files, byte for byte, and the distribution of tensors over files.
 #include "model/archive/checkpoint.h"
 #include "model/archive/folder_writer.h"
 #include "model_test.h"
@@ -36,7 +36,7 @@ void writeAll(FolderWriter& writer, std::span<const OutputTensor> tensors) {
 
 TEST_CASE("a file of two tensors has the bytes of the specification") {
   const TempFolder folder;
-  // Given in another order than the file has: by dtype descending (F32 before U8), then by name.
+  // The order differs from the file's: by dtype descending (F32 before U8), then by name.
   const std::vector<OutputTensor> tensors = {tensor("u", Dtype::kU8, {3}), tensor("b", Dtype::kF32, {1, 2}),
                                              tensor("a", Dtype::kF32, {})};
   FolderWriter writer(optionsFor(folder / "out"), tensors);
@@ -107,7 +107,7 @@ TEST_CASE("headers are padded to a multiple of 8, and no further") {
   CHECK(spaces == std::vector<size_t>(8, 2));
 }
 
-TEST_CASE("tensors of a file go by dtype descending, then by name") {
+TEST_CASE("tensors of a file are ordered by dtype descending, then by name") {
   const TempFolder folder;
   // The order of the reference: U64 I64 F64 C64 F32 U32 I32 BF16 F16 U16 I16 F8.. I8 U8 F6.. F4 BOOL.
   const std::vector<std::string> order = {
@@ -149,7 +149,7 @@ TEST_CASE("shards are filled in the order of the list, and groups stay together"
   CHECK(planShards(alone, 0) == Shards{{0}, {1}, {2}, {3}, {4}, {5}, {6}});
   CHECK(planShards(alone, UINT64_MAX) == Shards{{0, 1, 2, 3, 4, 5, 6}});
   CHECK(planShards({}, 10) == Shards{{}});
-  // Group 7 is where its first tensor is, whole, though it has more than 10 bytes with what is there.
+  // All of group 7 is in the file of its first tensor, although this file then has more than 10 bytes.
   const std::vector<OutputTensor> grouped = {u8(3), u8(4, 7), u8(5), u8(5, 7), u8(8, 9), u8(8, 9), u8(1)};
   CHECK(planShards(grouped, 10) == Shards{{0}, {1, 3}, {2}, {4, 5}, {6}});
 }
@@ -185,7 +185,7 @@ TEST_CASE("shards and their index have the names and the text of the hub") {
   CHECK(shardName(41, 123456) == "model-00042-of-123456.safetensors");
 }
 
-TEST_CASE("threads that write pieces in any order give the same file") {
+TEST_CASE("pieces written by threads in any order give the same file") {
   const TempFolder folder;
   std::vector<OutputTensor> tensors;
   for (size_t t = 0; t < 40; ++t)
@@ -219,7 +219,7 @@ TEST_CASE("threads that write pieces in any order give the same file") {
   CHECK(readFolder(folder / "one") == readFolder(folder / "two"));
 }
 
-TEST_CASE("tensors that no file can hold are refused before anything is written") {
+TEST_CASE("tensors that a file cannot contain are refused before anything is written") {
   const TempFolder folder;
   const auto error = [&](const std::vector<OutputTensor>& tensors) {
     const std::string message = errorOf([&] { FolderWriter writer(optionsFor(folder / "out"), tensors); });
@@ -237,7 +237,7 @@ TEST_CASE("tensors that no file can hold are refused before anything is written"
   CHECK(contains(error({tensor("a", Dtype::kU8, std::vector<uint64_t>(65, 1))}), "more than 64 dimensions"));
 }
 
-TEST_CASE("what is not written whole is not published") {
+TEST_CASE("an incomplete output is not published") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = {tensor("a", Dtype::kU8, {4}), tensor("b", Dtype::kU8, {4}),
                                              tensor("e", Dtype::kU8, {0})};
@@ -260,7 +260,7 @@ TEST_CASE("what is not written whole is not published") {
   CHECK(Checkpoint(folder / "out").size() == 3);
 }
 
-TEST_CASE("other files of the folder are written and copied whole") {
+TEST_CASE("other files of the folder are written and copied") {
   const TempFolder folder;
   const std::string large = patternOf(3, 2'500'000);
   writeText(folder / "in/tokenizer.json", large);

@@ -1,7 +1,7 @@
-"""Prints expected.inc: what ONNX Runtime and independent implementations find on the histograms of histograms.py.
+"""Prints expected.inc: the ranges of ONNX Runtime and independent implementations for the histograms of histograms.py.
 
-Run in a tree with python3-onnxruntime: run.sh does. Lines that ONNX Runtime, which rounds divergences to fp32, sees
-differently than the same code in fp64 go to stderr.
+run.sh runs it in a tree with python3-onnxruntime. ONNX Runtime rounds divergences to fp32; lines where it differs from
+the same code in fp64 go to stderr.
 """
 import sys
 
@@ -23,7 +23,7 @@ def main():
         n = length[h.name]
         for p in PERCENTILES:
             made = peers.collector("percentile", True, p)
-            # Of |x|, edges from 0 on.
+            # The edges of |x|, from 0 on.
             high = peers.unclipped(made, h.magnitudes(), 0)[1]
             line(h, "PERCENTILE", "true", p, -high, high)
             made = peers.collector("percentile", False, p)
@@ -39,7 +39,7 @@ def main():
     for h in histograms:
         found = peers.unclipped(peers.collector("entropy", False), h.both(), length[h.name])
         line(h, "ENTROPY_ORT", "true", 0, *found)
-        same = "the same" if found == shipped[h.name] else f"ANOTHER: {shipped[h.name]}"
+        same = "the same" if found == shipped[h.name] else f"DIFFERENT: {shipped[h.name]}"
         print(f"ENTROPY_ORT {h.name}: {found} in fp64; as shipped {same}", file=sys.stderr)
     print("\n".join(lines))
 

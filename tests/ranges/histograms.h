@@ -1,4 +1,4 @@
-// The histograms of histograms.py, made of integers alone.
+// The histograms of histograms.py, computed with integers only.
 #ifndef NIB_TESTS_RANGES_HISTOGRAMS_H
 #define NIB_TESTS_RANGES_HISTOGRAMS_H
 
@@ -35,7 +35,7 @@ inline std::vector<uint64_t> bell(uint64_t height, uint64_t rate) {
   return counts;
 }
 
-// Counts by magnitude, of the positive or the negative side.
+// Counts by magnitude for the positive or the negative side.
 inline std::vector<uint64_t> sideCounts(const std::string& name, uint32_t negative) {
   const auto found = std::find(kHistogramNames.begin(), kHistogramNames.end(), name);
   Noise noise(uint32_t(found - kHistogramNames.begin()) * 2 + negative + 1);
@@ -59,7 +59,7 @@ inline std::vector<uint64_t> sideCounts(const std::string& name, uint32_t negati
     for (uint64_t& c : counts) c = noise.next() % 1000;
   } else if (name == "sparse") {
     counts.resize(700 + 300 * negative);
-    // The condition is drawn first, and the count only where it holds.
+    // The second draw happens only if the condition holds, as in histograms.py.
     for (uint64_t& c : counts) c = noise.next() % 7 == 0 ? noise.next() % 50 : 0;
   } else if (name == "hills") {
     for (int k = 0; k < int(kSide); ++k) {

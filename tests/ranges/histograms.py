@@ -1,4 +1,4 @@
-"""Histograms made of integers alone: ranges_test.cpp makes the same ones."""
+"""Histograms computed with integers only: ranges_test.cpp computes the same ones."""
 
 SIDE = 1024  # bins on either side of zero
 EXPONENT = 127  # the sides span [0, 2)
@@ -6,7 +6,7 @@ NAMES = ["bell", "relu", "outliers", "tail", "noise", "sparse", "hills", "steps"
 
 
 def noise(seed):
-    """numerical recipes' linear congruential generator, upper bits."""
+    """The linear congruential generator of Numerical Recipes, upper bits."""
     state = seed
     while True:
         state = (state * 1664525 + 1013904223) & 0xFFFFFFFF
@@ -21,7 +21,7 @@ def bell(height, rate):
 
 
 def side_counts(name, negative):
-    """Counts by magnitude, of the positive or the negative side."""
+    """Counts by magnitude for the positive or the negative side."""
     random = noise(NAMES.index(name) * 2 + negative + 1)
     if name == "bell":
         return [c + next(random) % 5 for c in bell(4000000 - 70000 * negative, 3)][: 1000 - 40 * negative]
@@ -55,7 +55,7 @@ def trimmed(counts):
 
 
 class Histogram:
-    """positive, negative: counts by magnitude; smallest and largest value lie a quarter into the outermost bins."""
+    """positive, negative: counts by magnitude; smallest and largest value are a quarter into the outermost bins."""
 
     def __init__(self, name):
         self.name = name

@@ -1,4 +1,4 @@
-"""Thresholds of other programs on given histograms: ONNX Runtime's own code, and what the publications of others say.
+"""Thresholds of other programs for given histograms: ONNX Runtime's own code, and others by their publications.
 
 Counts are lists of integers; results are edges: k stands for k bin widths.
 """
@@ -13,7 +13,7 @@ LEVELS = 128
 
 # ------------------------------------------------------------------------------------------ ONNX Runtime
 def in_double():
-    """From here on ONNX Runtime's own source with fp32 read as fp64: this release rounds to fp32 where earlier ones did
+    """From here on ONNX Runtime's own source with fp64 instead of fp32: this release rounds to fp32, earlier ones did
     not."""
     from onnxruntime.quantization import calibrate, quant_utils
 
@@ -30,7 +30,7 @@ def collector(method, symmetric, percentile=99.999):
 
 
 def ort_range(made, counts, edges, smallest, largest):
-    """The range that `made` finds, clipped as it clips."""
+    """The range that `made` finds, with its clipping."""
     counts = np.array(counts, dtype=np.int64)
     edges = np.array(edges, dtype=np.float64)
     threshold = np.array(max(abs(smallest), abs(largest)))
@@ -47,7 +47,7 @@ def unclipped(made, counts, length):
     return int(low), int(high)
 
 
-# ---------------------------------------------------------------- TensorRT's entropy, as Model-Optimizer has it
+# ---------------------------------------------------------------- TensorRT's entropy, as in Model-Optimizer
 def trt_edge(counts):
     """From the description of _compute_amax_entropy: bin 0 = bin 1; cells of equal width over the first i bins; the
     last minimum. None with too few bins."""
@@ -91,7 +91,7 @@ def mse_bin(counts):
 
 
 def mse_step(counts, length, smallest, largest):
-    """k of 128: the part of the whole asymmetric range, in widths, that int8 codes lose least over."""
+    """k of 128: the fraction of the whole asymmetric range, in widths, with the least error of int8 codes."""
     counts = np.array(counts, dtype=np.float64)
     centres = np.arange(len(counts)) - length + 0.5
     smallest, largest = min(smallest, 0.0), max(largest, 0.0)

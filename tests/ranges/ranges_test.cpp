@@ -1,5 +1,5 @@
-// Ranges from histograms: edges against ONNX Runtime's calibrator and independent implementations (expected.inc), what
-// degenerate histograms give, scales.
+// Ranges from histograms: edges against ONNX Runtime's calibrator and independent implementations (expected.inc),
+// degenerate histograms, and scales.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -36,7 +36,7 @@ NibRange find(const HostHistogram& h, NibRangeMethod method, bool symmetric, dou
   return range;
 }
 
-// A line of the log, "" if it was accepted.
+// The line of the log, "" if the description was accepted.
 std::string refusal(const HostHistogram& h, const NibRangeDesc& desc) {
   LogLines lines;
   const NibLog log = lines.log();
@@ -56,7 +56,7 @@ constexpr NibRangeMethod kMethods[] = {NIB_RANGE_MINMAX, NIB_RANGE_PERCENTILE, N
 
 }  // namespace
 
-TEST_CASE("ranges are those of ONNX Runtime and of independent implementations, to the bin") {
+TEST_CASE("ranges equal those of ONNX Runtime and of independent implementations, to the bin") {
   CHECK(std::size(kExpected) >= 120);
   for (const Expected& e : kExpected) {
     CAPTURE(e.histogram);
@@ -70,7 +70,7 @@ TEST_CASE("ranges are those of ONNX Runtime and of independent implementations, 
   }
 }
 
-TEST_CASE("a range lies within what was met, has zero inside, and is symmetric where it shall be") {
+TEST_CASE("a range is within the data's range, contains zero, and is symmetric if requested") {
   for (const std::string& name : kHistogramNames) {
     const HostHistogram h = makeHistogram(name);
     for (const NibRangeMethod method : kMethods) {
@@ -83,7 +83,7 @@ TEST_CASE("a range lies within what was met, has zero inside, and is symmetric w
         CHECK(r.min >= (symmetric ? -absmax(h) : std::min(0.0, double(h.head.min))));
         if (symmetric) CHECK(r.min == -r.max);
         if (!symmetric) CHECK(r.min <= 0);
-        // Entropy and percentiles end at edges, unless these lie beyond what was met.
+        // Entropy and percentiles end at bin edges, unless these are outside the data's range.
         if (method == NIB_RANGE_PERCENTILE && !symmetric)
           CHECK((r.max == r.high_edge * kWidth || r.max == double(h.head.max)));
         if (method == NIB_RANGE_ENTROPY_TRT && symmetric) CHECK((r.max == r.high_edge * kWidth || r.max == absmax(h)));
@@ -92,7 +92,7 @@ TEST_CASE("a range lies within what was met, has zero inside, and is symmetric w
   }
 }
 
-TEST_CASE("a histogram of magnitudes gives what the signed one gives") {
+TEST_CASE("a histogram of magnitudes gives the same as the signed one") {
   for (const std::string& name : kHistogramNames) {
     const HostHistogram h = makeHistogram(name);
     HostHistogram folded = h;
@@ -111,7 +111,7 @@ TEST_CASE("a histogram of magnitudes gives what the signed one gives") {
   }
 }
 
-TEST_CASE("histograms of nothing, of zeros, and of NaNs give the range 0") {
+TEST_CASE("histograms without values, of zeros, and of NaNs give the range 0") {
   HostHistogram h;
   for (const uint64_t zeros : {0, 1, 1000}) {
     h.head.finite_count = zeros;
@@ -141,7 +141,7 @@ TEST_CASE("one value gives a range up to it, or up to less than a bin below it")
       CAPTURE(method);
       const NibRange symmetric = find(h, method, true, 99.9), both = find(h, method, false, 99.9);
       CHECK(symmetric.max <= std::fabs(double(value)));
-      // By TensorRT's rule a threshold anywhere above the bins it distrusts fits a single bin.
+      // TensorRT's rule allows any threshold above the first bins, which it ignores, for a single value.
       if (method == NIB_RANGE_ENTROPY_TRT) continue;
       CHECK(symmetric.max >= (method == NIB_RANGE_MSE ? 0.98 : 1.0) * std::fabs(double(value)) - 2 * width);
       CHECK(both.max - both.min >= std::fabs(double(value)) - 2 * width);
@@ -149,7 +149,7 @@ TEST_CASE("one value gives a range up to it, or up to less than a bin below it")
   }
 }
 
-TEST_CASE("with a huge outlier the range is no less than a width") {
+TEST_CASE("with a huge outlier the range is at least one bin width") {
   HostHistogram h;
   h.head = {200, 0, -1.0f, std::ldexp(1.5f, 73), 1000001, 0};
   h.counts[kSide] = 600000;
@@ -162,7 +162,7 @@ TEST_CASE("with a huge outlier the range is no less than a width") {
   }
 }
 
-TEST_CASE("few bins up to the last give smallest and largest value") {
+TEST_CASE("with few bins the range is from the smallest to the largest value") {
   HostHistogram h;
   h.bins = 128;
   h.counts.assign(128, 7);
@@ -232,7 +232,7 @@ TEST_CASE("scales of ranges: full symmetric, asymmetric with zero points, fp8") 
   CHECK(make(NIB_FORMAT_INT8, 0, -1, 1e39) == NIB_ERROR_INVALID_ARGUMENT);
 }
 
-TEST_CASE("a moving average begins with the first batch and follows the others in their order") {
+TEST_CASE("a moving average starts with the first batch and includes the others in order") {
   NibEma ema{};
   const NibExtent batches[] = {{-2, 8, 8, 0}, {-6, 0, 6, 0}, {2, 4, 4, 0}};
   nibEmaAdd(&ema, &batches[0], 0.25);
@@ -272,7 +272,7 @@ TEST_CASE("histograms merge to the same bytes in any order, over any distance of
   for (const uint64_t c : forward.counts) total += c;
   CHECK(total == forward.head.finite_count);
   CHECK(forward.head.exponent == 200);
-  // One doubling: bins in pairs, on either side from zero outwards.
+  // One doubling merges pairs of bins, on either side from zero outwards.
   HostHistogram a = parts[0], wide;
   wide.head.exponent = 121;
   merge(a, wide);

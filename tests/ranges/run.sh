@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Do ONNX Runtime's calibrator, in a Debian sid tree of its own, and the independent implementations of peers.py find
-# what expected.inc says? With --write, expected.inc becomes what they find.
+# Checks that ONNX Runtime's calibrator, in its own Debian sid tree, and the independent implementations of peers.py
+# find the ranges of expected.inc. With --write, updates expected.inc.
 #
-#   tests/ranges/run.sh [--write] [TREE]        TREE: where the tree is or shall be made (tests/loaders/tree.sh)
+#   tests/ranges/run.sh [--write] [TREE]        TREE: folder of the tree, created if missing (tests/loaders/tree.sh)
 #
 # Needs root, a Debian archive in the apt sources and about 1.5 GB of disk; some minutes the first time, 20 s after
 # that.
@@ -20,7 +20,7 @@ case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
 "$here/../loaders/tree.sh" "$tree" python3-onnxruntime python3-onnx >&2
 work_dir
 
-# In namespaces of its own, with the tests in /srv.
+# In separate namespaces, with the tests in /srv.
 # shellcheck disable=SC2016 # expanded by the inner shell
 unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
   mount -t proc proc "$1/proc" && mount -t tmpfs tmp "$1/tmp" && mount --bind -o ro "$2" "$1/srv" || exit 1
@@ -32,5 +32,5 @@ unshare --mount --pid --net --fork --kill-child --propagation private sh -c '
   cat "$WORK/lines"
 } >"$WORK/expected.inc"
 if [ -n "$write" ]; then cp "$WORK/expected.inc" "$here/expected.inc"; fi
-diff "$here/expected.inc" "$WORK/expected.inc" || die "the peers find other edges than expected.inc says"
+diff "$here/expected.inc" "$WORK/expected.inc" || die "the peers' edges differ from expected.inc"
 say "$(wc -l <"$WORK/lines") ranges, all as in expected.inc"

@@ -13,7 +13,7 @@ layout(std430, set = 0, binding = EXACT_PROBE_BIND_PAIRS) readonly buffer Pairs 
 layout(std430, set = 0, binding = EXACT_PROBE_BIND_RESULTS) writeonly buffer Results { uint results[]; };
 layout(push_constant) uniform Push { ExactProbePush push; };
 
-// In the last of four lanes, beside others.
+// The value is in the last of four lanes; the others hold different values.
 uint nibProbeWiden(uint h) { return nibWidenHalves(uvec4(h, ~h, 0u, h << 16)).w; }
 
 uint nibProbeNarrow(uint bits) { return nibNarrowHalves(uvec4(0u, 0x3f800000u, 0x7f7fffffu, bits)).w; }

@@ -13,9 +13,9 @@
 #define EXACT_PROBE_BIND_PAIRS 1    // uint a, b, a, b, ...
 #define EXACT_PROBE_BIND_RESULTS 2  // one uint for each pair
 
-// X(row, name, inputs, expression). EXACT_PROBE_ANY: defined for every pair of patterns. EXACT_PROBE_ORDINARY: a float
-// goes in, which may not hold a denormal, Inf or NaN on every device: a and b are zeros or normal numbers, and so is
-// what comes out.
+// X(row, name, inputs, expression). EXACT_PROBE_ANY: defined for every pair of bit patterns. EXACT_PROBE_ORDINARY: the
+// expression uses floats, which do not keep denormals, Inf and NaN on every device: a, b and the result are zeros or
+// normal numbers.
 #define EXACT_PROBE_ANY 0
 #define EXACT_PROBE_ORDINARY 1
 #define EXACT_PROBE_OPS(X)                                                                                   \
@@ -71,7 +71,7 @@ namespace nib::exact_probe {
 
 inline std::uint32_t floatBitsToUint(float x) { return exact::bitsOf(x); }
 inline float uintBitsToFloat(std::uint32_t bits) { return exact::floatOf(bits); }
-// Of numerics/halves.glsl: Inf and NaN, whose exponent is 255 instead of 143, lie 112 powers of two too high.
+// As in numerics/halves.glsl: Inf and NaN have the exponent 255 instead of 143, 112 too high.
 inline std::uint32_t nibProbeWiden(std::uint32_t h) {
   const std::uint32_t bits = exact::nibHalfToF32Bits(h & 0xffffu);
   return exact::nibIsNonFinite(bits) ? bits - (112u << 23) : bits;
@@ -84,7 +84,7 @@ struct Row {
   std::uint32_t (*apply)(std::uint32_t a, std::uint32_t b);
 };
 
-// kRows[OP] is what exact_probe.comp computes with that OP.
+// kRows[OP] is the function that exact_probe.comp computes with that OP.
 namespace detail {
 using namespace nib::exact;
 using uint = std::uint32_t;

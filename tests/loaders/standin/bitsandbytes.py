@@ -1,12 +1,12 @@
-"""Stands in for bitsandbytes, which is no Debian package: as much as transformers asks for to read weights of 4 bits on
-a CPU. transformers' own loader thus reads config.json, finds the tensors and hands them over; what is done with them
-then is written here from the description of the format, so it proves less than the program itself would."""
+"""Stand-in for bitsandbytes, which is not in Debian: the part that transformers needs to read 4-bit weights on a CPU.
+transformers' own loader reads config.json and passes the tensors; this module decodes them by the description of the
+format, so the test proves less than one with bitsandbytes itself."""
 import json
 import types
 
 import torch
 
-__version__ = "0.46.1"  # the oldest that transformers takes
+__version__ = "0.46.1"  # the oldest that transformers accepts
 supported_torch_devices = {"cpu"}
 STANDS_IN = True
 
@@ -27,7 +27,7 @@ NESTED_KEYS = {"nested_blocksize", "nested_dtype", "nested_offset"}
 
 
 class QuantState:
-    """Of the tensors beside a weight, by the ends of their names."""
+    """Made from the tensors that belong to a weight, by the suffixes of their names."""
 
     def __init__(self, tensors):
         tensors = {name.removeprefix("weight."): tensor for name, tensor in tensors.items()}
@@ -79,7 +79,7 @@ class Linear4bit(torch.nn.Linear):
 
 
 class Linear8bitLt(torch.nn.Linear):
-    """Only a name here."""
+    """Unused, but transformers imports the name."""
 
 
 nn = types.SimpleNamespace(Params4bit=Params4bit, Linear4bit=Linear4bit, Linear8bitLt=Linear8bitLt)

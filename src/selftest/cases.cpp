@@ -37,6 +37,12 @@ const CasesRow* findCases(uint32_t op) {
   return nullptr;
 }
 
+bool hasFormats(const Case& c) {
+  const auto has = [](uint32_t format) { return format == NIB_FORMAT_DENSE || nibFormatById(format) != nullptr; };
+  const NibWeights* weights = c.weights();
+  return (weights == nullptr || has(weights->format)) && has(rowOf(c).input_format(c));
+}
+
 bool canBePlanned(const Case& c) {
   NibMemory memory{sizeof(NibMemory)};
   return nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS;
@@ -76,6 +82,7 @@ std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent) {
   const NibFormatInfo* info = nibFormatById(format);
   if (row == nullptr || (info == nullptr && format != 0) || (info != nullptr && !row->by_format)) return list;
   row->list(info, extent, list);
+  std::erase_if(list, [](const Case& c) { return !hasFormats(c); });
   return list;
 }
 

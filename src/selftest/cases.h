@@ -6,7 +6,8 @@
 
 namespace nib::selftest {
 
-// Cases of one op for one format; 0 = without: of ops whose lists go by no format, and dense weights.
+// Cases of one op for one format; 0 = without: of ops whose lists go by no format, and dense weights. Cases that need a
+// format which this build lacks are left out; an op may then have none.
 std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
 
 // Every Nth of a list, and the first of each kind: way of sharing scales, given or found, direction. Kinds take paths

@@ -6,6 +6,7 @@
 
 #include "formats/format.h"
 #include "plan/kernel_table.h"
+#include "selftest/op_cases.h"
 
 namespace nib::selftest {
 namespace {
@@ -59,6 +60,21 @@ void runOn(const kit::Device& device, const std::string& profile, const Selftest
         if (cell.first_failure.empty()) cell.first_failure = c.name() + ": " + outcome.message;
       }
     }
+  }
+}
+
+// Ops of this build without a single case, of those that were asked for.
+void addUntested(const std::string& profile, const SelftestOptions& options, std::vector<Cell>& cells) {
+  const std::vector<OpFormat> tested = opFormats();
+  for (uint32_t i = 0; const CasesRow* row = casesAt(i); ++i) {
+    const auto isOp = [&](const OpFormat& what) { return what.op == row->op; };
+    if (!options.wantsOp(opName(row->op)) || std::any_of(tested.begin(), tested.end(), isOp)) continue;
+    Cell cell;
+    cell.op = opName(row->op);
+    cell.type = cell.path = cell.subgroup = "-";
+    cell.profile = profile;
+    cell.skipped = "every case needs a format that this build lacks";
+    cells.push_back(cell);
   }
 }
 
@@ -120,6 +136,7 @@ std::vector<Cell> runSelftest(const kit::DeviceOptions& device_options, const Se
   std::vector<Cell> cells;
   const kit::Device device = kit::Device::open(device_options);
   runOn(device, profile, options, cells);
+  addUntested(profile, options, cells);
 #if !defined(NIB_NO_VULKAN)
   if (!device.isCpu()) {
     // The guaranteed minimum's kernels, on the same device.

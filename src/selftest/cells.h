@@ -41,7 +41,8 @@ struct SelftestOptions {
 
 // Runs every case of the ops and formats on the device, with all its features and with none, and sorts them into cells.
 // Kernels of this build that no case could take are cells too, with the reason: of a choice of types those of these
-// types, of a choice of ops those that bear an op's name.
+// types, of a choice of ops those that bear an op's name. So are ops all of whose cases need formats that this build
+// lacks.
 std::vector<Cell> runSelftest(const kit::DeviceOptions& device, const SelftestOptions& options);
 
 // Adds `more` to `cells`, equal ones together.

@@ -29,7 +29,7 @@ struct Judged {
 template <class Desc>
 struct OpCases {
   NibOp op;
-  // Appends the cases of a format; NULL = of none.
+  // Appends the cases of a format; NULL = of none. Cases of formats that this build lacks are left out by the caller.
   void (*list)(const NibFormatInfo* format, Extent extent, std::vector<Case>& list);
   // All that follows the op's name in a case's.
   std::string (*name)(const Case& c, const Desc& desc);
@@ -39,6 +39,8 @@ struct OpCases {
   void (*fill)(const Case& c, const Desc& desc, const NibMemory& memory, NibRole role, Words& range);
   // The weights, if the op has any.
   NibWeights* (*weights)(Desc& desc) = nullptr;
+  // The format of the codes that the weights are multiplied by. NULL = there are none.
+  uint32_t (*input_format)(const Desc& desc) = nullptr;
   // Whether lists go by the format of the weights. Without it all formats' cases are in the list of none.
   bool by_format = true;
   // How the part of a role's range makes rows, to say where a word lies. NULL = words follow each other.
@@ -62,7 +64,8 @@ struct CasesRow {
   std::string (*name)(const Case& c);
   uint64_t (*kind)(const Case& c);
   void (*fill)(const Case& c, const NibMemory& memory, NibRole role, Words& range);
-  NibWeights* (*weights)(Case& c);  // NULL = none
+  NibWeights* (*weights)(Case& c);          // NULL = none
+  uint32_t (*input_format)(const Case& c);  // 0 = none
   bool by_format;
   Lines (*lines)(const Case& c, const NibMemory& memory, NibRole role, NibPart part);
   bool (*bounded)(const Case& c);
@@ -88,6 +91,10 @@ constexpr CasesRow makeCasesRow() {
       .weights = [](Case& c) -> NibWeights* {
         if constexpr (kCases.weights != nullptr) return kCases.weights(c.as<Desc>());
         return nullptr;
+      },
+      .input_format = [](const Case& c) -> uint32_t {
+        if constexpr (kCases.input_format != nullptr) return kCases.input_format(c.as<Desc>());
+        return 0;
       },
       .by_format = kCases.by_format&& kCases.weights != nullptr,
       .lines =
@@ -128,6 +135,9 @@ constexpr CasesRow makeCasesRow() {
 const CasesRow* findCases(uint32_t op);
 // In the order of kernels.list; NULL beyond the last.
 const CasesRow* casesAt(uint32_t index);
+
+// Whether this build has every format that the case names.
+bool hasFormats(const Case& c);
 
 // A description that a list may hold without knowing whether this build and the op have it.
 bool canBePlanned(const Case& c);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "../golden/golden.h"
 #include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
@@ -119,6 +120,7 @@ TEST_CASE("gather gives the model's bytes for every case of the shared list") {
 
 // int8 per row: codes 1, 2, 3, 4 with scale 1/2, and 5, 6, 7, -8 with scale 2.
 TEST_CASE("gather takes rows by their numbers, twice and none, and gives zeros where there is no such row") {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   const NibGatherDesc d = gatherDesc(2, 4, 5, weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0));
   Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());

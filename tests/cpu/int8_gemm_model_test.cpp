@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../golden/golden.h"
 #include "code_product_model.h"
 #include "memory_checks.h"
 #include "model_ops.h"
@@ -69,6 +70,7 @@ NibInt8GemmDesc one(uint32_t cols, uint32_t result_type) {
 }
 
 void checkMemory() {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   constexpr uint32_t kResults[] = {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16, NIB_INT8_RESULT_I8, NIB_INT8_RESULT_U8};
   forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
     if (w.format != NIB_FORMAT_INT8 && w.format != NIB_FORMAT_UINT8) return;
@@ -107,6 +109,7 @@ void checkMemory() {
 }
 
 void checkRefusals() {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   using Desc = NibInt8GemmDesc;
   Desc right = one(64, NIB_INT8_RESULT_I8);
   right.flags = NIB_PRODUCT_BIAS;
@@ -184,7 +187,13 @@ NIB_DEFINE_OP_TEST(int8_gemm, .memory = checkMemory, .refusals = checkRefusals)
 
 TEST_CASE("int8_gemm gives the model's bytes for every case of the shared list") {
   const std::vector<selftest::Case> list = selftest::casesOf(NIB_OP_INT8_GEMM, 0, selftest::Extent::kFull);
-  CHECK(list.size() >= 200);
+  // Either side of a case has one of two formats.
+  const bool every = nibFormatById(NIB_FORMAT_INT8) != nullptr && nibFormatById(NIB_FORMAT_UINT8) != nullptr;
+  if (every) {
+    CHECK(list.size() >= 200);
+  } else {
+    MESSAGE("skipped: cases of int8 or uint8, which are not both in this build");
+  }
   uint32_t bounded = 0;
   for (const selftest::Case& c : list) {
     const NibInt8GemmDesc& d = c.as<NibInt8GemmDesc>();
@@ -198,11 +207,12 @@ TEST_CASE("int8_gemm gives the model's bytes for every case of the shared list")
       CHECK(difference == "");
     }
   }
-  CHECK(bounded < list.size() / 4);
+  if (every) CHECK(bounded < list.size() / 4);
 }
 
 // (1 - 3) (7 - 5) + (2 - 3) (-8 - 5) + (-128 - 3) (127 - 5) = -4 + 13 - 15982.
 TEST_CASE("int8_gemm subtracts zero points exactly") {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   NibInt8GemmDesc d = one(3, NIB_INT8_RESULT_I32);
   d.weights.flags = d.input.flags = NIB_WEIGHTS_ASYMMETRIC;
   Ranges ranges(asOp(d));
@@ -217,6 +227,7 @@ TEST_CASE("int8_gemm subtracts zero points exactly") {
 }
 
 TEST_CASE("int8_gemm adds up to the largest sum that is allowed and refuses a longer row") {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // 131071 products of (-128)^2 are 2^31 - 2^14.
   NibInt8GemmDesc d = one(131071, NIB_INT8_RESULT_I32);
   Ranges ranges(asOp(d));

@@ -169,6 +169,7 @@ constexpr OpCases<Desc> kCases = {
     .kind = kind,
     .fill = fill,
     .weights = [](Desc& d) { return &d.weights; },
+    .input_format = [](const Desc&) { return uint32_t{NIB_FORMAT_INT8}; },  // the tokens'
     .lines = lines,
     .bounded = [](const Case&, const Desc& d) { return isSmooth(d.activation); },
     .farthest = [](const Desc& d, const Judged& judged) { return farthestSmooth(d, 1, judged); },

@@ -208,6 +208,7 @@ constexpr OpCases<Desc> kCases = {
     .kind = kind,
     .fill = fill,
     .weights = [](Desc& d) { return &d.weights; },
+    .input_format = [](const Desc& d) { return d.input.format; },
     .by_format = false,
     .lines = lines,
     .bounded = [](const Case&, const Desc& d) { return isSmooth(d.activation) && d.result_type <= NIB_TYPE_BF16; },

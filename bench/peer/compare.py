@@ -171,7 +171,7 @@ def main():
         asked = [min(known, key=lambda s: statistics.median(known[s]))] if known else settings
         return {s: run_ggml(a.ggml, s, op, kind, arguments) for s in asked}
 
-    def meet(name, ours, path, fraction, theirs):
+    def add_row(name, ours, path, fraction, theirs):
         row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path,
                                      "fraction": []})
         row["nibble_us"].append(ours)
@@ -190,13 +190,13 @@ def main():
                                 sizes + ["--n", tokens, "--min-reps", a.min_reps if tokens == "1" else "1"])
                 result = run_nibble(a.nibble, suite, shape, ours)
                 machine = machine or result["machine"]
-                meet(name, *nibble_us(result, "matmul"), peer)
+                add_row(name, *nibble_us(result, "matmul"), peer)
                 print(f"round {number + 1}: {tokens} tokens, {ours}", file=sys.stderr)
         for ours, other in [] if a.skip_moves else moves:
             result = run_nibble(a.nibble, "quick", f"{a.m}x1x{a.k}", ours)
             for op, peer_op in [(op, peer_op) for op, peer_op, kind in moved if kind == ours]:
                 name = move_name(op, ours, other, a)
-                meet(name, *nibble_us(result, op), ask_ggml(name, peer_op, other, sizes + ["--min-reps", "3"]))
+                add_row(name, *nibble_us(result, op), ask_ggml(name, peer_op, other, sizes + ["--min-reps", "3"]))
             print(f"round {number + 1}: moves of {ours}", file=sys.stderr)
         write_result(rows, machine, a.o)
 

@@ -2,10 +2,10 @@
 #   install         installs the build tree `build` into `work`/prefix; the other steps use that
 #   find_package, no_exceptions, plain_c     a project against the package
 #   no_vulkan       the sources alone, with -DNIBBLE_VULKAN=OFF
-#   add_subdirectory, spirv                  the sources in another project; spirv: with compiled modules, without a shader compiler
+#   add_subdirectory, spirv                  the sources in another project; spirv: with compiled modules, no compiler
 #   pkg_config      plain compiler command lines
 #   shader          an application's GLSL that includes the decode headers
-# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, exe_suffix.
+# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, pkg_config, vulkan.
 cmake_minimum_required(VERSION 3.22)
 set(prefix "${work}/prefix")
 

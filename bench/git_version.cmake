@@ -1,11 +1,11 @@
-# Script: writes OUTPUT with kGitDescription, the state of the repository at SOURCE; "" if it is none. Only what differs
-# is written, so that nothing is rebuilt for it.
+# Script: writes OUTPUT with kGitDescription, the state of the repository at SOURCE; "" if there is no repository.
+# Writes only a changed file, to avoid rebuilding.
 set(description "")
 find_program(GIT git)
 if(GIT)
   execute_process(COMMAND "${GIT}" describe --always --dirty --tags WORKING_DIRECTORY "${SOURCE}"
                   OUTPUT_VARIABLE description OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-  # A source archive inside some other repository is not ours to describe.
+  # A source archive may be inside another repository, whose state is not nibble's.
   execute_process(COMMAND "${GIT}" rev-parse --show-toplevel WORKING_DIRECTORY "${SOURCE}"
                   OUTPUT_VARIABLE top OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
   get_filename_component(here "${SOURCE}" REALPATH)

@@ -3,19 +3,19 @@
 
     merge.py [--stale TYPE,...@TIME] -o OUT.json RUN.json...
 
-A row that several runs measured comes from the last of them. Every row names its run, and `runs` holds the machine
+A row that several runs measured comes from the last of them. Every row names its run, and `runs` has the machine
 block of each. --stale drops rows of these weight types that were measured before TIME (ISO 8601, UTC), because their
-kernels changed then. Rows that no run measured, or that are dropped, stay in `skipped`: `nibble bench --rest
+kernels changed then. Rows that no run measured, and dropped rows, are listed in `skipped`: `nibble bench --rest
 OUT.json` measures them. A merged file may be merged again.
 """
 import argparse
 import json
 import sys
 
-# The fields that make a row the same row, as in bench/compare.cpp: not the kernels and not the numbers.
+# The fields that identify a row, as in bench/compare.cpp: without kernels and numbers.
 KEY = ("device", "op", "type", "m", "n", "k", "source", "result", "granularity", "group_size", "scale_type", "scales",
        "modes")
-# The runs must have these in common.
+# These fields must be equal in all runs.
 MACHINE = ("device", "driver", "cpu", "cpu_threads", "profile")
 
 
@@ -23,7 +23,7 @@ def row_key(row):
     return json.dumps([row[field] for field in KEY])
 
 
-# RowReport::name() of bench/bench.cpp.
+# The same as RowReport::name() in bench/bench.cpp.
 def row_name(row):
     text = row["op"] + " "
     if row["source"] and row["source"] != row["type"]:
@@ -59,11 +59,11 @@ def merge(results, stale):
         if any(value != values[0] for value in values):
             raise ValueError(f"the files differ in {field}: {sorted(set(map(str, values)))}")
     if any(result["failures"] for result in results):
-        raise ValueError("a run with failures is no result")
+        raise ValueError("a run with failures cannot be merged")
     results = sorted(results, key=lambda r: r["machine"]["date"])
     runs = sorted((run for result in results for run in runs_of(result)), key=lambda run: run[0]["date"])
     newest, places = {}, {}
-    # The order of a suite: what a run measured, then what it had no time for.
+    # The order of a suite: the rows that a run measured, then those that it skipped.
     for result in results:
         for name in [row_name(row) for row in result["rows"]] + result["skipped"]:
             places.setdefault(name, len(places))

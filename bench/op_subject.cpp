@@ -20,15 +20,15 @@
 namespace nib::bench {
 namespace {
 
-// Of a small problem of products: more tokens than a tile of any kernel has, unless one thread of the reference would
-// need long for its multiply-adds.
+// Limits of the small problem of products: more tokens than a tile of any kernel, unless one thread of the reference
+// would take long for its multiply-adds.
 constexpr uint32_t kFewTokens = 131;
 constexpr uint64_t kSmallProducts = uint64_t(1) << 28;
-// Elements after which dense data repeats, for making it takes longer than timing it; even, but no whole number of
-// rows.
+// Elements after which dense data repeats, because generating it takes longer than timing; even, but not a multiple of
+// the row length.
 constexpr uint64_t kPeriod = (uint64_t(1) << 24) + 2;
 
-// Scales near those that would have been found in normal data of deviation 0.02.
+// Scales near those of normal data of deviation 0.02.
 void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const NibWeights& weights, uint64_t seed) {
   const NibFormatInfo* info = nibFormatById(weights.format);
   const bool affine = info != nullptr && (info->weights_flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
@@ -54,7 +54,7 @@ void fewRows(selftest::Case& row) {
 }
 
 #if !defined(NIB_NO_VULKAN)
-// A small case with the pipelines of the plan; on the CPU one of few rows.
+// Reduces the case to a small one with the same pipelines; on the CPU to few rows.
 void shrink(const kit::Plan& plan, selftest::Case& row) {
   if (plan.handle() != nullptr) {
     const AnyDesc small = smallProblem(*plan.handle());
@@ -82,7 +82,7 @@ const std::vector<uint32_t>& SharedData::dense(selftest::Recipe recipe, NibType 
   if (key != dense_[newest_].key) newest_ = 1 - newest_;
   Dense& dense = dense_[newest_];
   if (key == dense.key) return dense.words;
-  dense = {};  // before the new one, so that both need not fit
+  dense = {};  // freed before the new one is allocated
   std::vector<uint32_t>& words = dense.words;
   words = selftest::makeDense(recipe, type, std::min(size_bytes / typeBytes(type), kPeriod), seed);
   const size_t made = words.size();
@@ -116,7 +116,7 @@ SharedData::Buffers& SharedData::buffers(NibRole role, const std::string& conten
   if (fits && (content.empty() || buffers.content == content)) return buffers;
   buffers.content.clear();
   if (fits) return buffers;
-  buffers.list.clear();  // before the new ones, so that both need not fit
+  buffers.list.clear();  // freed before the new ones are allocated
   for (uint32_t i = 0; i < count; ++i) buffers.list.emplace_back(device_, size_bytes);
   return buffers;
 }
@@ -174,7 +174,7 @@ void OpSubject::upload() {
     if (bytes == 0) continue;
     std::string content;
     const Words& words = image(role, &content);
-    // Scratch is never a result: one for all sets.
+    // Scratch is not a result: all sets share one buffer.
     SharedData::Buffers& buffers = shared_.buffers(role, content, bytes, role == NIB_ROLE_AUX ? 1 : sets_);
     lists[role] = &buffers.list;
     if (!content.empty() && buffers.content == content) continue;
@@ -193,7 +193,7 @@ void OpSubject::upload() {
 }
 
 void OpSubject::makeExpected() {
-  if (selftest::isBounded(row_)) return;  // judged by its bound
+  if (selftest::isBounded(row_)) return;  // checked by its bound instead of by bytes
   const kit::Device& reference = shared_.reference();
   const kit::Plan plan = selftest::planOf(reference, row_);
   kit::Buffer buffers[NIB_ROLE_COUNT];
@@ -226,7 +226,7 @@ std::string OpSubject::verifySmall() const {
   return outcome.passed ? std::string() : small.name() + ": " + outcome.message;
 }
 
-// Some of the result against sums in double precision.
+// Compares a part of the result with sums in double precision.
 std::string OpSubject::compareBounded(uint32_t set) {
   constexpr uint64_t kProducts = uint64_t(1) << 24;
   const Words output =
@@ -247,7 +247,7 @@ std::string OpSubject::compare(uint32_t set) {
   const uint64_t bytes = expected_.size() * 4;
   Words copy;
   const uint32_t* got = static_cast<const uint32_t*>(buffer.mapped());
-  // A software device's memory is the host's own; other mapped memory may be slow to read.
+  // A software device's memory is host memory; other mapped memory may be slow to read.
   if (got == nullptr || (!device.isCpu() && device.info().type != kit::DeviceType::kSoftware)) {
     copy = device.download<uint32_t>(buffer, expected_.size());
     got = copy.data();
@@ -262,7 +262,7 @@ std::string OpSubject::verify() {
   upload();
   makeExpected();
   for (uint32_t set = 0; set < sets_; ++set) {
-    // What is judged element by element in double precision: the first and the last copy.
+    // Bounded results are compared in double precision, in the first and the last copy.
     if (selftest::isBounded(row_) && set != 0 && set + 1 != sets_) continue;
     shared_.device().run(bindings_[set], row_.n);
     const std::string difference = compare(set);

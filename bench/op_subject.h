@@ -1,4 +1,4 @@
-// An op of nibble on a device, as something to measure.
+// A subject that runs an op of nibble on a device.
 #ifndef NIB_BENCH_OP_SUBJECT_H
 #define NIB_BENCH_OP_SUBJECT_H
 
@@ -9,27 +9,27 @@
 
 namespace nib::bench {
 
-// What rows have in common, so that it is made once: dense data, blobs, and device buffers with their contents.
+// Data shared by rows, so that it is made only once: dense data, blobs, and device buffers with their contents.
 class SharedData {
  public:
   explicit SharedData(const kit::Device& device) : device_(device), reference_(kit::Device::cpu()) {}
 
   const kit::Device& device() const { return device_; }
-  // Another context of the same VkDevice, for rows from now on.
+  // Sets another context of the same VkDevice for later rows.
   void use(const kit::Device& device) { device_ = device; }
   const kit::Device& reference() const { return reference_; }
-  // Words of a dense tensor. Valid until the next but one other tensor.
+  // Words of a dense tensor. Valid until two other tensors were requested.
   const std::vector<uint32_t>& dense(selftest::Recipe recipe, NibType type, uint64_t size_bytes, uint64_t seed);
 
   // A quantized matrix of normal data, made by the reference. Valid until the next call.
   const std::vector<uint32_t>& blob(const NibQuantizeDesc& desc, uint64_t seed);
 
   struct Buffers {
-    std::string content;  // what the buffers hold, "" = nothing that counts
+    std::string content;  // names the contents of the buffers, "" = undefined
     std::vector<kit::Buffer> list;
   };
-  // The role's buffers: those of the last row if they hold `content`, else new ones whose content is "" until they are
-  // filled.
+  // The role's buffers: those of the last row if they have `content`, else buffers whose content is "" until the caller
+  // fills them.
   Buffers& buffers(NibRole role, const std::string& content, uint64_t size_bytes, uint32_t count);
 
  private:
@@ -60,13 +60,13 @@ class OpSubject final : public Subject {
   std::vector<std::string> path() const { return plan_->kernels(); }
   double buildSeconds() const { return build_seconds_; }
   uint32_t pipelinesBuilt() const { return pipelines_built_; }
-  uint64_t roundBytes() const { return set_bytes_ * sets_; }  // of all that a round touches
+  uint64_t roundBytes() const { return set_bytes_ * sets_; }  // size of all data of a round
   const kit::Plan& plan() const { return *plan_; }
 
  private:
   using Words = std::vector<uint32_t>;
   std::string verifySmall() const;
-  // The words a role's ranges hold before a run; its name if rows share it, else "".
+  // The words of a role's ranges before a run; its name if rows share it, else "".
   const Words& image(NibRole role, std::string* content);
   void upload();
   void makeExpected();
@@ -78,14 +78,14 @@ class OpSubject final : public Subject {
   std::unique_ptr<kit::Plan> plan_;
   std::unique_ptr<kit::Timer> timer_;
   std::vector<kit::Binding> bindings_;
-  const std::vector<kit::Buffer>* results_ = nullptr;  // the written role's, by set
+  const std::vector<kit::Buffer>* results_ = nullptr;  // buffers of the written role, by set
   uint64_t set_bytes_ = 0;
   uint32_t sets_ = 1;
   uint32_t next_set_ = 0;
   double build_seconds_ = 0;
   uint32_t pipelines_built_ = 0;
   Words scratch_;   // the last image that rows do not share
-  Words expected_;  // the written range as the reference leaves it
+  Words expected_;  // the written range after a run of the reference
   NibRole written_ = NIB_ROLE_OUTPUT;
 };
 

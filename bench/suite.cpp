@@ -14,17 +14,17 @@ using selftest::BenchPart;
 using selftest::BenchRequest;
 using selftest::Suite;
 
-// At least 16 Mi elements. The second has tails of every kind: odd rows, odd columns, no whole group at a row's end.
+// At least 16 Mi elements. The second has tails of every kind: odd rows, odd columns, a partial last group in a row.
 constexpr Shape kShape{4096, 1, 4096};
 constexpr Shape kTailShape{4099, 1, 4111};
-// 1 GB of fp32: activations of many tokens.
+// 1 GB of fp32, like activations of many tokens.
 constexpr Shape kStreamShape{65536, 1, 4096};
 
 // Linear layers of models of 7 and 70 billion weights.
 constexpr Shape kLayers[] = {{4096, 1, 4096}, {11008, 1, 4096}, {4096, 1, 11008}, {28672, 1, 8192}};
 constexpr uint32_t kTokens[] = {16, 64, 512, 2048};
 constexpr uint32_t kSquares[] = {1024, 2048, 4096, 8192};
-// Of products of codes in suite full.
+// Shapes of products of codes in suite full.
 constexpr Shape kCodes[] = {{1024, 1024, 1024}, {2048, 2048, 2048}, {4096, 16, 4096},   {4096, 64, 4096},
                             {4096, 512, 4096},  {4096, 4096, 4096}, {11008, 512, 4096}, {4096, 1, 4096}};
 
@@ -39,7 +39,7 @@ bool isWanted(const std::vector<std::string>& wanted, const std::string& word) {
          std::any_of(wanted.begin(), wanted.end(), [&](const std::string& w) { return sameWord(w, word); });
 }
 
-// A suite's parts one after the other, each with what every op has for it.
+// The parts of a suite in order, each with the rows of every op.
 class Rows {
  public:
   explicit Rows(const SuiteOptions& options) : options_(options) {}
@@ -55,11 +55,11 @@ class Rows {
       rows_.push_back(std::move(row.c));
     }
   }
-  // The suite's own shapes, or the one that was asked for instead.
+  // The suite's shapes, or the requested one.
   void add(Suite suite, BenchPart part, const Shape& shape) {
     add({suite, part, options_.shape.value_or(shape), 0, true, options_.shape.has_value()});
   }
-  // So that a budget ends among the longest.
+  // The longest rows come last, so that a budget cuts those.
   void sortByLength() {
     std::stable_sort(rows_.begin(), rows_.end(), [](const selftest::Case& a, const selftest::Case& b) {
       return multiplyAdds(a) < multiplyAdds(b);

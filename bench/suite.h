@@ -1,5 +1,5 @@
-// What is measured: rows of a suite, each a case with a shape that no cache holds. What a suite has of an op is said
-// with the op's cases, in src/selftest.
+// The rows of a suite, each a case with a shape that exceeds any cache. The op's cases in src/selftest define its rows
+// in each suite.
 #ifndef NIB_BENCH_SUITE_H
 #define NIB_BENCH_SUITE_H
 
@@ -23,21 +23,21 @@ struct SuiteOptions {
 
 // "quick", "full", "quantize", "gemv", "gemm".
 const std::vector<std::string>& suiteNames();
-// What `types` may be: the formats of this build, and the dense types that ops without a format have.
+// The valid `types`: the formats of this build, and the dense types of ops without a format.
 std::vector<std::string> suiteTypes();
 std::vector<std::string> suiteOps();
 
-// Known suite, types and ops. Rows this build cannot plan (a format without a granularity) are left out.
+// Suite, types and ops must be known. Leaves out rows that this build cannot plan (a format without a granularity).
 std::vector<selftest::Case> suiteRows(const SuiteOptions& options);
 
-// The words a row is known by.
+// The names that identify a row.
 RowNames namesOf(const selftest::Case& row);
 
-// Bytes that must cross the memory bus once: dense source and result, codes, scales and zero points; not scratch, and
-// not what a path reads twice.
+// Bytes that must cross the memory bus at least once: dense source and result, codes, scales and zero points; without
+// scratch and repeated reads.
 uint64_t bytesMoved(const selftest::Case& row);
 
-// Of products; 0 for other ops.
+// The multiply-adds of a product; 0 for other ops.
 double multiplyAdds(const selftest::Case& row);
 
 }  // namespace nib::bench

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""nibble beside ggml's Vulkan backend: the same ops on the same device and driver, in turn, in one run.
+"""Compares nibble with ggml's Vulkan backend: the same ops on the same device and driver, alternating in one run.
 
     compare.py --nibble CMD --ggml CMD [--ggml-env NAME=VALUE,... ]... [--rounds 3] [--m 4096 --k 4096] -o OUT.json
-    compare.py --table OUT.json                                     that result as Markdown
+    compare.py --table OUT.json                                     prints a result as Markdown
 
 The compared ops: every op for which nibble names an op of the peer (`nibble bench --list --json`), with every type that
-both know by one name, or whose nearest the peer has.
+both support under the same name, or for which the peer has a similar type.
 
-CMD are command lines (quoted, with launcher or chroot if need be) of `nibble` and of ggml_bench. Every --ggml-env is
-one setting of the peer. The best setting of each row counts, and rounds after the first time no other. Both run one
-after the other, row by row and round by round; the median of all rounds counts. ggml converts activations once for a
-graph of equal nodes, so its products leave that pass out; nibble's have it.
+CMD are command lines (quoted, with a launcher or chroot if needed) of `nibble` and of ggml_bench. Every --ggml-env is
+one setting of the peer. The best setting of each row counts; rounds after the first measure only that one. Both run
+alternately, row by row and round by round; the median of all rounds counts. ggml converts activations once for a graph
+of equal nodes, so its products do not include that pass; nibble's do.
 """
 import argparse
 import json
@@ -20,20 +20,20 @@ import statistics
 import subprocess
 import sys
 
-# Types that the peer does not have, and what comes nearest among its own: moved and multiplied, or multiplied alone.
+# Types that the peer lacks, and its most similar type: for all ops, or for products only.
 NEAREST = {"nf4": "iq4_nl"}
 NEAREST_OF_PRODUCTS = {**NEAREST, "int4": "q4_0"}
 PRODUCT = "mul_mat"
 VERSIONS = set()
 
 
-# What the peer can quantize, by its own names.
+# The types that the peer can quantize, by its names.
 def ggml_types(command):
     done = subprocess.run(shlex.split(command) + ["--list"], capture_output=True, text=True)
     return {json.loads(line).get("type") for line in done.stdout.splitlines() if line.startswith("{")}
 
 
-# nibble's rows of a suite that have an op of the peer's: (op, peer's op, type), each once and in nibble's order.
+# nibble's rows of a suite that have an equivalent op of the peer: (op, peer's op, type), unique and in nibble's order.
 def nibble_rows(command, suite, shape, chosen):
     line = shlex.split(command) + ["bench", "--suite", suite, "--shape", shape, "--list", "--json"]
     done = subprocess.run(line, capture_output=True, text=True)
@@ -43,7 +43,7 @@ def nibble_rows(command, suite, shape, chosen):
     return [r for r in dict.fromkeys(rows) if not chosen or r[2] in chosen]
 
 
-# Pairs of types, nibble's and the peer's.
+# Pairs of types: nibble's and the peer's.
 def pairs(types, nearest, theirs):
     return [(ours, nearest.get(ours, ours)) for ours in dict.fromkeys(types) if nearest.get(ours, ours) in theirs]
 
@@ -82,7 +82,7 @@ def nibble_us(result, op):
     return (rows[0]["median_us"], rows[0]["path"], rows[0]["ceiling_fraction"]) if rows else (None, None, None)
 
 
-# A row's name: what, nibble's type / the peer's, and tokens of products.
+# The name of a row: op, nibble's type / the peer's, and shape (with the tokens of a product).
 def product_name(ours, theirs, tokens, a):
     return f"product {ours} / {theirs}, {a.m}x{tokens}x{a.k}"
 
@@ -91,7 +91,7 @@ def move_name(op, ours, theirs, a):
     return f"{op} {ours} / {theirs}, {a.m}x{a.k}"
 
 
-# Three digits that count.
+# Three significant digits.
 def milliseconds(us):
     ms = us / 1e3
     return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}"
@@ -118,7 +118,7 @@ def print_table(path):
         print(f"| {types} | " + " | ".join(cells.get(c, "") for c in columns) + " |")
 
 
-# What is known so far: the table on stdout, and the file.
+# Prints the table of all results so far, and writes the file.
 def write_result(rows, machine, path):
     table, ratios = [], []
     for name, row in rows.items():
@@ -171,7 +171,7 @@ def main():
         asked = [min(known, key=lambda s: statistics.median(known[s]))] if known else settings
         return {s: run_ggml(a.ggml, s, op, kind, arguments) for s in asked}
 
-    def meet(name, ours, path, fraction, theirs):
+    def add_row(name, ours, path, fraction, theirs):
         row = rows.setdefault(name, {"nibble_us": [], "ggml_us": {s: [] for s in settings}, "path": path,
                                      "fraction": []})
         row["nibble_us"].append(ours)
@@ -190,13 +190,13 @@ def main():
                                 sizes + ["--n", tokens, "--min-reps", a.min_reps if tokens == "1" else "1"])
                 result = run_nibble(a.nibble, suite, shape, ours)
                 machine = machine or result["machine"]
-                meet(name, *nibble_us(result, "matmul"), peer)
+                add_row(name, *nibble_us(result, "matmul"), peer)
                 print(f"round {number + 1}: {tokens} tokens, {ours}", file=sys.stderr)
         for ours, other in [] if a.skip_moves else moves:
             result = run_nibble(a.nibble, "quick", f"{a.m}x1x{a.k}", ours)
             for op, peer_op in [(op, peer_op) for op, peer_op, kind in moved if kind == ours]:
                 name = move_name(op, ours, other, a)
-                meet(name, *nibble_us(result, op), ask_ggml(name, peer_op, other, sizes + ["--min-reps", "3"]))
+                add_row(name, *nibble_us(result, op), ask_ggml(name, peer_op, other, sizes + ["--min-reps", "3"]))
             print(f"round {number + 1}: moves of {ours}", file=sys.stderr)
         write_result(rows, machine, a.o)
 

@@ -1,11 +1,11 @@
-# cmake -D step=... -P run.cmake: one way of using nibble, as a stranger would.
+# cmake -D step=... -P run.cmake: one way to use nibble in another project.
 #   install         installs the build tree `build` into `work`/prefix; the other steps use that
 #   find_package, no_exceptions, plain_c     a project against the package
-#   no_vulkan       the sources by themselves, with -DNIBBLE_VULKAN=OFF
-#   add_subdirectory, spirv                  the sources in another project; spirv: from ready modules, without compiler
+#   no_vulkan       the sources alone, with -DNIBBLE_VULKAN=OFF
+#   add_subdirectory, spirv                  the sources in another project; spirv: with compiled modules, no compiler
 #   pkg_config      plain compiler command lines
 #   shader          an application's GLSL that includes the decode headers
-# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, exe_suffix.
+# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, pkg_config, vulkan.
 cmake_minimum_required(VERSION 3.22)
 set(prefix "${work}/prefix")
 
@@ -45,14 +45,14 @@ elseif(step MATCHES "^(find_package|no_exceptions|plain_c)$")
   build_and_run(${step})
 
 elseif(step STREQUAL "add_subdirectory")
-  # With fewer formats, which is what a game would do.
+  # With fewer formats, as a game would.
   build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" "-DNIBBLE_FORMATS=int8" -DNIBBLE_KIT=OFF
                 "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}")
 
 elseif(step STREQUAL "spirv")
   build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_KIT=OFF -DNIBBLE_GLSLANG=OFF
                 -DNIBBLE_SPIRV_VAL=OFF "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv")
-  # A module that is not there is named.
+  # A missing module is named.
   file(REMOVE_RECURSE "${work}/lacking" "${work}/lacking_build")
   file(COPY "${prefix}/share/nibble/spirv/" DESTINATION "${work}/lacking")
   file(REMOVE "${work}/lacking/reduce.spv")
@@ -65,8 +65,8 @@ elseif(step STREQUAL "spirv")
   endif()
 
 elseif(step STREQUAL "no_vulkan")
-  # The library, tool and examples without Vulkan headers or a shader compiler; no warning, as little is left. Neither
-  # optimized nor with debug information: it is the largest build of these, and what it is for is that it builds.
+  # The library, tool and examples without Vulkan headers or a shader compiler, and without warnings. Neither optimized
+  # nor with debug information: it is the largest of these builds, and the test is mainly that it builds.
   set(tree "${work}/${step}")
   file(REMOVE_RECURSE "${tree}")
   run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"

@@ -1,4 +1,4 @@
-/* The smallest honest use of the library, as C11 and as C++: quantizes one row on the CPU and checks the codes.
+/* A minimal use of the library, as C11 and as C++: quantizes one row on the CPU and checks the codes.
    Returns 0, or the number of the step that failed. */
 #ifndef USE_H
 #define USE_H
@@ -47,7 +47,7 @@ static int useNibble(void) {
   if (memcmp((const char*)blob + memory.part[NIB_PART_CODES].offset_bytes, expected, sizeof expected) != 0) return 4;
 #if !defined(NIB_NO_VULKAN)
   {
-    /* Links the Vulkan part; a wrong version is refused before anything else is looked at. */
+    /* Links the Vulkan part; a wrong version is refused before anything else is read. */
     NibContextDesc context_desc;
     NibContext* context = NULL;
     memset(&context_desc, 0, sizeof context_desc);

@@ -213,7 +213,7 @@ TEST_CASE("error statistics of every case of the shared list are exact or within
       for (uint64_t i = t * NIB_ERROR_TILE; i < std::min<uint64_t>(elements, (t + 1) * NIB_ERROR_TILE); ++i) {
         const uint64_t row = i / d.cols, col = i % d.cols;
         exact.add(model::load(input.data(), d.reference_type, row * x_stride + col),
-                   model::load(candidate, d.candidate_type, row * y_stride + col), i);
+                  model::load(candidate, d.candidate_type, row * y_stride + col), i);
       }
       checkTile(tile, exact);
     }

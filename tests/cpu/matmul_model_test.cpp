@@ -64,12 +64,12 @@ void checkMemory() {
     checkAux(memory, false);
     return memory;
   };
-  const auto describe = [](const Extents& shape, const NibWeights& w, uint64_t turn) {
-    NibMatmulDesc d = product(shape.rows, shape.cols, uint32_t(1 + turn % 11), w);
-    d.batch = uint32_t(turn % 3);
-    d.input_type = uint32_t(turn % 3);
-    d.result_type = uint32_t(turn / 3 % 3);
-    if (turn % 5 == 0) d.input_stride = shape.cols + 3;
+  const auto describe = [](const Extents& shape, const NibWeights& w, uint64_t index) {
+    NibMatmulDesc d = product(shape.rows, shape.cols, uint32_t(1 + index % 11), w);
+    d.batch = uint32_t(index % 3);
+    d.input_type = uint32_t(index % 3);
+    d.result_type = uint32_t(index / 3 % 3);
+    if (index % 5 == 0) d.input_stride = shape.cols + 3;
     return d;
   };
   constexpr uint64_t kMostTokens = 11 * 2;
@@ -78,18 +78,18 @@ void checkMemory() {
            (uint64_t(shape.rows) + 1) * kMostTokens <= kMostElements &&
            uint64_t(shape.rows) * 2 * shape.cols <= kMostElements;
   };
-  forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
+  forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t index) {
     if (!fits(shape)) return;
-    const NibMatmulDesc d = describe(shape, w, turn);
+    const NibMatmulDesc d = describe(shape, w, index);
     const model::Layout l = model::layoutOf(uint64_t(shape.rows) * (d.batch != 0 ? d.batch : 1), shape.cols, w);
     // Rows of flat weights consist of whole groups and are multiples of 32.
     if ((w.flags & NIB_WEIGHTS_FLAT) && (shape.cols % 32 != 0 || shape.cols % l.group != 0)) return;
     checkWeightParts(check(d, l.blob_bytes), l);
   });
-  uint64_t turn = 0;
+  uint64_t index = 0;
   for (const Extents& shape : kExtents) {
     for (uint32_t type = 0; type < 3 && fits(shape); ++type) {
-      const NibMatmulDesc d = describe(shape, selftest::denseWeights(type), ++turn);
+      const NibMatmulDesc d = describe(shape, selftest::denseWeights(type), ++index);
       // Rows of dense weights start on words.
       const uint64_t rows = uint64_t(shape.rows) * (d.batch != 0 ? d.batch : 1);
       const uint64_t bytes = rows * evenStride(shape.cols, type) * (type == NIB_TYPE_F32 ? 4 : 2);

@@ -115,18 +115,18 @@ TEST_CASE("moments of every case of the shared list are exact or within their bo
     const uint64_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
     const uint64_t tiles = ranges.size(NIB_ROLE_OUTPUT) / sizeof(NibMomentTile);
     std::vector<Exact> exact(size_t(tiles), Exact{});
-    uint64_t met = 0;
+    uint64_t written = 0;
     for (uint64_t row = 0; row < c.n; ++row) {
       for (uint64_t col = 0; col < d.cols; ++col) {
         const uint64_t tile = columns ? row / NIB_MOMENT_ROWS * d.cols + col : (row * d.cols + col) / NIB_MOMENT_TILE;
         exact[size_t(tile)].add(model::load(input.data(), d.source_type, row * stride + col));
-        met = std::max(met, tile + 1);
+        written = std::max(written, tile + 1);
       }
     }
     for (uint64_t t = 0; t < tiles; ++t) {
       CAPTURE(t);
       const NibMomentTile tile = ranges.read<NibMomentTile>(NIB_ROLE_OUTPUT, t * sizeof(NibMomentTile), 1)[0];
-      if (t < met) {
+      if (t < written) {
         checkTile(tile, exact[size_t(t)]);
       } else {
         CHECK(tile.finite_count == 0xa5a5a5a5u);  // beyond the rows of the run

@@ -1,4 +1,4 @@
-// Checks that every op's tests/cpu/NAME_model_test.cpp defines beside its results, so that tests can iterate over the
+// Checks that every op's tests/cpu/NAME_model_test.cpp defines in addition, so that tests can iterate over the
 // ops. The link fails if an op lacks them.
 #ifndef NIB_TESTS_OP_TEST_H
 #define NIB_TESTS_OP_TEST_H

@@ -269,11 +269,11 @@ TEST_CASE("denormal inputs are zeros") {
     CHECK(alone.scales == Patterns{0});
     CHECK(alone.codes == Codes(4, middle));
     CHECK(alone.status.nonfinite_count == 0);
-    // With the smallest scale: 2^-120 times the number of steps.
-    const Result beside = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {0x1p-100f, large, -large, tiny});
-    CHECK(beside.scales[0] != 0);
-    CHECK(beside.codes[1] == middle);
+    // In a group with a small scale.
+    const Result small = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {0x1p-100f, large, -large, tiny});
+    CHECK(small.scales[0] != 0);
+    CHECK(small.codes[1] == middle);
     // FP8 keeps the sign of zeros.
-    CHECK(beside.codes[2] == (format.kind == model::Kind::kFloat ? 0x80u : middle));
+    CHECK(small.codes[2] == (format.kind == model::Kind::kFloat ? 0x80u : middle));
   }
 }

@@ -28,7 +28,7 @@ void need(NibResult result, const char* what) {
   if (result != NIB_SUCCESS) app::fail(what, nibResultString(result));
 }
 
-// What nibble can use: the application enables these beside its own features and extensions.
+// Features that nibble can use; the application enables them in addition to its own.
 struct NibbleFeatures {
   NibRequirements requirements{sizeof(NibRequirements)};
   NibFeatureChain chain{};

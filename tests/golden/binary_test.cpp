@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kBinary = NIB_FORMAT_BINARY;
 const NibWeights kRow = weights(kBinary, NIB_GRANULARITY_ROW, 0);
 const Bytes kOne{0x00, 0x00, 0x80, 0x3f};  // 1.0f
-const float kSmallestNormal = 0x1p-126f;            // the smallest normal number
+const float kSmallestNormal = 0x1p-126f;
 
 }  // namespace
 

@@ -62,7 +62,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at multiples of 16 and few workgro
   std::vector<kit::Device> devices;
   for (const uint64_t range : ranges) devices.push_back(device().restricted(narrow(range, 256, 7)));
   std::set<std::string> windowed;  // kernels that ran in several windows
-  uint32_t turn = 0, count = 0;
+  uint32_t next_offset = 0, count = 0;
   for (const OpFormat& what : opFormats()) {
     std::vector<selftest::Case> list = tests::casesOf(what, 6);
     const std::vector<selftest::Case> more = tests::largeCases(selftest::Large::kNarrowWindows, what);
@@ -83,7 +83,7 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at multiples of 16 and few workgro
         }
         if (windows < 2) break;
         selftest::Way way;
-        way.range_offset_bytes = offsets[turn++ % (sizeof offsets / sizeof offsets[0])];
+        way.range_offset_bytes = offsets[next_offset++ % (sizeof offsets / sizeof offsets[0])];
         checkCase(small, c, way);
         ++count;
         break;

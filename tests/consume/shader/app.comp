@@ -1,4 +1,4 @@
-// An application's shader that decodes and encodes a format of the installed headers itself.
+// An application's shader that includes the installed headers of a format.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 layout(local_size_x = 64) in;

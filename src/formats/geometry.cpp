@@ -1,5 +1,6 @@
 #include "formats/geometry.h"
 
+#include "base/names.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
 
@@ -46,9 +47,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is not a NibType", op, weights.scale_type);
   }
   if (!(info.scale_types >> weights.scale_type & 1u)) {
-    static const char* const kNames[] = {"fp32", "fp16", "bf16", "e8m0"};
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.scale_type: format %s has no %s scales", op, info.name,
-                    kNames[weights.scale_type]);
+                    typeName(weights.scale_type));
   }
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
@@ -64,10 +64,9 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
                     weights.group_size);
   }
   if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
-    static const char* const kNames[] = {"one scale per tensor", "scales per row", "scales per column",
-                                         "scales per group"};
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s", op, info.name,
-                    kNames[weights.granularity]);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s per %s", op, info.name,
+                    weights.granularity == NIB_GRANULARITY_TENSOR ? "one scale" : "scales",
+                    granularityName(weights.granularity));
   }
   g.rows = flat ? 1u : rows;
   g.cols = flat ? rows * cols : cols;

@@ -3,7 +3,8 @@
 if(CMAKE_SCRIPT_MODE_FILE)
   file(READ "${INPUT}" hex HEX)
   string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${hex}")
-  string(REPLACE "0x0a," "0x0a,\n" bytes "${bytes}")  # a line break after each line of text, so that the compiler gets no very long line
+  # A line break after each line of text, so that the compiler gets no very long line.
+  string(REPLACE "0x0a," "0x0a,\n" bytes "${bytes}")
   file(WRITE "${OUTPUT}"
     "static const unsigned char ${NAME}[] = {\n${bytes}};\nstatic const unsigned long ${NAME}Bytes = sizeof ${NAME};\n")
   return()

@@ -14,7 +14,8 @@ function(nibble_shader_rule)
   list(TRANSFORM arg_DEFINES PREPEND "-D")
   set(shrink "")
   if(arg_VALIDATE AND NIBBLE_SPIRV_OPT)
-    set(shrink COMMAND "${NIBBLE_SPIRV_OPT}" --target-env=${arg_TARGET} ${NIBBLE_SPIRV_PASSES} "${arg_SPIRV}" -o "${arg_SPIRV}")
+    set(shrink COMMAND "${NIBBLE_SPIRV_OPT}" --target-env=${arg_TARGET} ${NIBBLE_SPIRV_PASSES} "${arg_SPIRV}"
+               -o "${arg_SPIRV}")
   endif()
   set(validate "")
   if(arg_VALIDATE AND NIBBLE_SPIRV_VAL)
@@ -23,8 +24,8 @@ function(nibble_shader_rule)
   file(RELATIVE_PATH shown "${PROJECT_BINARY_DIR}" "${arg_SPIRV}")
   add_custom_command(
     OUTPUT "${arg_SPIRV}" "${arg_CPP}"
-    COMMAND "${arg_COMPILER}" -V --quiet -g0 --target-env ${arg_TARGET} "-I${PROJECT_SOURCE_DIR}/shaders" ${arg_INCLUDES}
-            ${arg_DEFINES} --depfile "${arg_SPIRV}.d" -o "${arg_SPIRV}" "${arg_SOURCE}"
+    COMMAND "${arg_COMPILER}" -V --quiet -g0 --target-env ${arg_TARGET} "-I${PROJECT_SOURCE_DIR}/shaders"
+            ${arg_INCLUDES} ${arg_DEFINES} --depfile "${arg_SPIRV}.d" -o "${arg_SPIRV}" "${arg_SOURCE}"
     ${shrink}
     ${validate}
     COMMAND "${CMAKE_COMMAND}" -D "spirv=${arg_SPIRV}" -D "cpp=${arg_CPP}" -D "symbol=${arg_SYMBOL}"

@@ -19,7 +19,7 @@ constexpr const char* roleName(uint32_t role) {
   }
 }
 
-// NibType, and the NibInt8Result that are no NibType: "f32"
+// NibType or NibInt8Result: "f32"
 constexpr const char* typeName(uint32_t type) {
   switch (type) {
     case NIB_TYPE_F32: return "f32";

@@ -44,7 +44,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW and ASYMMETRIC exclude each other", op);
   }
   if (weights.scale_type > NIB_TYPE_E8M0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is not a NibType", op, weights.scale_type);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u must be F32, F16, BF16 or E8M0", op,
+                    weights.scale_type);
   }
   if (!(info.scale_types >> weights.scale_type & 1u)) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.scale_type: format %s has no %s scales", op, info.name,
@@ -111,7 +112,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       break;
     }
     default:
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u is not a NibGranularity", op,
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u must be TENSOR, ROW, COLUMN or GROUP", op,
                       weights.granularity);
   }
   if (weights.flags & NIB_WEIGHTS_ALIGNED) {
@@ -146,7 +147,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
                      const Log& log, uint32_t* stride) {
   if (type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u is not a NibType", op, field, type);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u must be F32, F16 or BF16", op, field, type);
   }
   if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must be in 1..2^32 - 2^21", op, rows, cols);

@@ -34,7 +34,7 @@ constexpr PartName kParts[] = {{"codes", kWeights},
                                {"order", kWeights}};
 
 struct Place {
-  NibPart part = NIB_PART_COUNT;  // none: the range is one piece
+  NibPart part = NIB_PART_COUNT;  // none: the range has no parts
   uint64_t offset_bytes = 0;      // within it
 };
 

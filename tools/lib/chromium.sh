@@ -15,7 +15,8 @@ chromium_vulkan() {
     mkdir "$WORK/out" "$WORK/out/layers"
     lib=usr/lib/chromium
     dpkg-deb --fsys-tarfile "$WORK"/deb/chromium-common_*.deb |
-      tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" "./$lib/libVkLayer_khronos_validation.so" ||
+      tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" \
+        "./$lib/libVkLayer_khronos_validation.so" ||
       { say "chromium-common does not hold these libraries any more"; return 1; }
     # Absolute paths, because a loader looks up a bare name in the system's folders. The files declare only what the
     # loader needs; driver and layer report the rest themselves.

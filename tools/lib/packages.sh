@@ -2,14 +2,17 @@
 # shellcheck shell=bash disable=SC2034
 
 # "a|b": alternatives, because names differ between releases. The first one that the distribution knows is installed.
-BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev libxxhash-dev)
-VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools spirv-headers)
+BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev
+                libxxhash-dev)
+VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools
+                 spirv-headers)
 # clang and the runtimes of its version. The newer version comes first, because the newer release has both.
 TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev')
 
 # installed_packages NAME...: prints those that are installed.
 installed_packages() {
-  { dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } | awk '$1 == "installed" { print $2 }'
+  { dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } |
+    awk '$1 == "installed" { print $2 }'
 }
 
 # missing_packages 'A|B'...: prints the entries of which no name is installed, one per line. It calls dpkg once for all.
@@ -50,7 +53,8 @@ need_packages() {
   fi
   log=$(mktemp)
   # An unreachable source may not be needed: only the installation matters.
-  as_root apt-get -q -o DPkg::Lock::Timeout=600 update >"$log" 2>&1 || say "apt-get update: $(grep -m 1 '^E:' "$log" || true)"
+  as_root apt-get -q -o DPkg::Lock::Timeout=600 update >"$log" 2>&1 ||
+    say "apt-get update: $(grep -m 1 '^E:' "$log" || true)"
   mapfile -t names < <(known_names "${missing[@]}")
   say "installing ${names[*]}"
   if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 --no-install-recommends \

@@ -7,7 +7,7 @@ namespace nib {
 namespace {
 
 uint64_t headBytes(const Geometry& g) { return g.format->info.flags & NIB_FORMAT_MINIMUM ? 4 : 2; }
-uint64_t blockBytes(const Geometry& g) { return headBytes(g) + 4 * g.format->info.bits; }
+uint64_t blockBytes(const Geometry& g) { return headBytes(g) + uint64_t{4} * g.format->info.bits; }
 
 bool takes(const FormatDesc& format) { return (format.info.flags & NIB_FORMAT_OWN_SCALES) != 0; }
 

@@ -3,6 +3,7 @@
 #include "bench_git.inc"
 
 #if !defined(NIB_NO_VULKAN)
+#include "base/names.h"
 #include "plan/context.h"
 #endif
 
@@ -127,7 +128,7 @@ Json featuresJson([[maybe_unused]] uint32_t features) {
   Json names = Json::array();
 #if !defined(NIB_NO_VULKAN)
   for (uint32_t bit = 1; (bit & NIB_FEATURE_ALL) != 0; bit <<= 1) {
-    if (features & bit) names.push_back(vk::featureName(bit));
+    if (features & bit) names.push_back(featureName(bit));
   }
 #endif
   return names;

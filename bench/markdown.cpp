@@ -5,12 +5,14 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/names.h"
+
 namespace nib::bench {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kDenseTypes[] = {"f32", "f16", "bf16"};
+constexpr NibType kDenseTypes[] = {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16};
 constexpr size_t kDenseCount = std::size(kDenseTypes);
 
 std::string number(const char* format, double value) {
@@ -60,7 +62,7 @@ std::string cellOf(const Json& row) {
 std::optional<size_t> denseOf(const Json& row) {
   const std::string dense = textOr(row.at("source").is_string() ? row["source"] : row.at("result"), "");
   for (size_t i = 0; i < kDenseCount; ++i) {
-    if (dense == kDenseTypes[i]) return i;
+    if (dense == typeName(kDenseTypes[i])) return i;
   }
   return std::nullopt;
 }
@@ -141,7 +143,7 @@ std::string tableOf(const Json& run) {
   }
   if (lines.empty()) return "";
   std::string text = "| op | format | scales per | MxNxK |";
-  for (const char* type : kDenseTypes) text += std::string(" ") + type + " |";
+  for (const NibType type : kDenseTypes) text += std::string(" ") + typeName(type) + " |";
   text += " instructions per element |\n|---|---|---|---|---:|---:|---:|---:|\n";
   for (const Line& line : lines) {
     text += "| " + line.op + " | " + line.type + " | " + line.sharing + " | " + line.shape + " |";

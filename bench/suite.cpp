@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "base/names.h"
 #include "selftest/op_cases.h"
 
 namespace nib::bench {
@@ -100,7 +101,7 @@ const std::vector<std::string>& suiteNames() {
 std::vector<std::string> suiteTypes() {
   std::vector<std::string> names;
   for (uint32_t i = 0; i < nibFormatCount(); ++i) names.emplace_back(nibFormatAt(i)->name);
-  for (const char* name : {"f32", "f16", "bf16"}) names.emplace_back(name);
+  for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16}) names.emplace_back(typeName(type));
   return names;
 }
 

@@ -42,7 +42,7 @@ typedef enum NibResult {
 
 // A constant English name of a result. Never NULL.
 const char* nibResultString(NibResult result);
-// "0.2.0"
+// The library's NIB_VERSION_*, "MAJOR.MINOR.PATCH".
 const char* nibVersionString(void);
 // NIB_ABI_VERSION of the library. Compare it with the header's before anything else if the library is loaded at run
 // time.

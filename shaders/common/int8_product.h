@@ -7,8 +7,8 @@
 //   X_ASYM       inputs have zero points
 //   W_SCALE      NibType of the weights' scales
 //   X_SCALE      NibType of the inputs' scales
-//   GROUPED      scales change along a row: a row has pieces, whose sums are scaled and then added in ascending order
-//   SMALL_SUMS   every sum of a piece is at most 2^24, so fp32 holds it exactly
+//   GROUPED      scales change along a row: a row has segments, whose sums are scaled and then added in ascending order
+//   SMALL_SUMS   every sum of a segment is at most 2^24, so fp32 holds it exactly
 //   FULL         cols is a multiple of four
 //   VEC          rows of codes allow loads of four words (two words of 4-bit weights)
 //   RESULT_TYPE  NibType, or NibInt8Result
@@ -56,7 +56,7 @@ struct NibInt8Push {
   uint w_row_words;
   uint x_row_words;
   uint result_stride;   // elements
-  uint piece;           // columns whose sum gets one scale: a multiple of 16, or cols
+  uint segment;         // columns whose sum gets one scale: a multiple of 16, or cols
   uint w_group;         // columns per scale
   uint x_group;
   uint w_scale_stride;  // scales per row; 0 if there is only one scale

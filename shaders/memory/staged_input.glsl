@@ -40,7 +40,7 @@ void nibStageInput(uint first) {
     for (uint col = gl_LocalInvocationIndex * uint(NIB_RUN); col < push.cols; col += step) {
       uvec4 x[NIB_QUADS];
       nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
-      nibMeetRun(x, X_ASYM, low, high);
+      nibAccumulateRun(x, X_ASYM, low, high);
     }
     NibRunExtent extent = nibRunExtent(nibWorkgroupReduce(nibExtentOf(low, high)), X_ASYM);
     NibFound found = nibFindScale(extent.min_bits, extent.max_bits, extent.absmax_bits, FLAGS, NIB_F32);

@@ -1,6 +1,6 @@
 // The mean of magnitudes as an integer sum, so that the order of addition does not matter. Each magnitude is a multiple
-// of 2^-22 times the largest one's power of two, rounded half up. src/formats/mean.h is the C++ counterpart and derives
-// the error bound.
+// of 2^-22 times the largest one's power of two, rounded half up. src/numerics/mean.h is the C++ counterpart and
+// derives the error bound.
 #ifndef NIB_NUMERICS_MEAN_GLSL
 #define NIB_NUMERICS_MEAN_GLSL
 

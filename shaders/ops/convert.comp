@@ -25,22 +25,22 @@ layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 const uint kTooLarge = RESULT_TYPE == NIB_F16 ? 0x477ff000u : RESULT_TYPE == NIB_BF16 ? 0x7f7f8000u : 0x7f800000u;
 const uint kLargest = RESULT_TYPE == NIB_F16 ? 0x477fe000u : RESULT_TYPE == NIB_BF16 ? 0x7f7f0000u : 0x7f7fffffu;
 
-struct Met {
+struct Counts {
   uint nonfinite;
   uint first;  // element
   uint saturated;
 };
 
-// Settled elements from `element` on; what lies beyond the row is zero.
-void meet(inout Met met, uvec4 x, uint element) {
+// Canonical elements from `element` on; those beyond the row are zero.
+void countElements(inout Counts counts, uvec4 x, uint element) {
   uvec4 magnitude = x & 0x7fffffffu;
   uvec4 beyond = mix(uvec4(0u), uvec4(1u), greaterThanEqual(magnitude, uvec4(0x7f800000u)));
   uvec4 large = mix(uvec4(0u), uvec4(1u), greaterThanEqual(magnitude, uvec4(kTooLarge))) - beyond;
-  met.saturated += (large.x + large.y) + (large.z + large.w);
+  counts.saturated += (large.x + large.y) + (large.z + large.w);
   uint count = (beyond.x + beyond.y) + (beyond.z + beyond.w);
   uint first = element + (beyond.x != 0u ? 0u : beyond.y != 0u ? 1u : beyond.z != 0u ? 2u : 3u);
-  if (count > 0u) met.first = min(met.first, first);
-  met.nonfinite += count;
+  if (count > 0u) counts.first = min(counts.first, first);
+  counts.nonfinite += count;
 }
 
 uvec4 clampFinite(uvec4 x) {
@@ -58,7 +58,7 @@ void storeOctet(uint row_start, uint col, uint cols, uvec4 x0, uvec4 x1) {
   nibStoreQuad(row_start, col + 4u, cols, push.head.delta2, x1);
 }
 
-void convertOctet(inout Met met, uint octet) {
+void convertOctet(inout Counts counts, uint octet) {
   uint cols = FLATTEN ? push.cols * push.head.rows : push.cols;
   uint row = 0u;
   uint col = octet * 8u;
@@ -70,12 +70,12 @@ void convertOctet(inout Met met, uint octet) {
   if (FLATTEN ? col >= cols : row >= push.head.rows) return;
   uvec4 x0, x1;
   nibLoadPair(row * push.source_stride, col, cols, push.head.delta1, x0, x1);
-  x0 = nibSettle(x0);
-  x1 = nibSettle(x1);
+  x0 = nibCanonicalize(x0);
+  x1 = nibCanonicalize(x1);
   if (STATUS) {
     uint element = row * cols + col;
-    meet(met, FULL ? x0 : x0 & nibInside(col, cols), element);
-    meet(met, FULL ? x1 : x1 & nibInside(col + 4u, cols), element + 4u);
+    countElements(counts, FULL ? x0 : x0 & nibInside(col, cols), element);
+    countElements(counts, FULL ? x1 : x1 & nibInside(col + 4u, cols), element + 4u);
   }
   if (SATURATE) {
     x0 = clampFinite(x0);
@@ -87,12 +87,12 @@ void convertOctet(inout Met met, uint octet) {
 
 void main() {
   uint first = (push.head.tile_first + gl_WorkGroupID.x) * (WG * OCTETS) + gl_LocalInvocationIndex;
-  Met met = Met(0u, 0xffffffffu, 0u);
+  Counts counts = Counts(0u, 0xffffffffu, 0u);
   // Not a loop: some compilers pay for its bookkeeping.
-  convertOctet(met, first);
-  if (OCTETS > 1u) convertOctet(met, first + WG);
-  if (OCTETS > 2u) convertOctet(met, first + 2u * WG);
-  if (OCTETS > 3u) convertOctet(met, first + 3u * WG);
-  if (STATUS && met.nonfinite > 0u) nibCountNonFinite(met.nonfinite, met.first);
-  if (STATUS && met.saturated > 0u) nibCountSaturated(met.saturated);
+  convertOctet(counts, first);
+  if (OCTETS > 1u) convertOctet(counts, first + WG);
+  if (OCTETS > 2u) convertOctet(counts, first + 2u * WG);
+  if (OCTETS > 3u) convertOctet(counts, first + 3u * WG);
+  if (STATUS && counts.nonfinite > 0u) nibCountNonFinite(counts.nonfinite, counts.first);
+  if (STATUS && counts.saturated > 0u) nibCountSaturated(counts.saturated);
 }

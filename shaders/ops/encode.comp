@@ -73,6 +73,20 @@ Encoder columnEncoder(uint col) {
 
 Encoder encoder[COLUMN ? NIB_QUADS : 1];
 
+// The packed codes of four columns from `col` on.
+uint encodeQuad(uvec4 bits, Encoder e, uint row, uint col) {
+  if (GIVEN && STATUS && !FULL) bits &= nibInside(col, push.cols);
+  if (GIVEN) bits = sanitize(bits, row * push.cols + col);
+  // Found scales: non-finite elements lie in zero groups, and were counted when their scale was found. Either guard
+  // makes them finite, and 1/scale is 0 there.
+  if (!kBounded) bits &= e.guard;
+  vec4 v = uintBitsToFloat(bits);
+  if (kBounded) v = nibBounded(v, e.guard);
+  ivec4 code = nibEncode4(v, e.codes);
+  if (!FULL) code &= ivec4(nibInside(col, push.cols));
+  return nibPack4(code);
+}
+
 void encodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
   if (!COLUMN && !ONE) {
@@ -83,21 +97,7 @@ void encodeRun(uint row, uint run) {
   uvec4 x[NIB_QUADS];
   uint p[NIB_QUADS];
   nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
-#define NIB_ENCODE(q)                                                                                   \
-  {                                                                                                     \
-    uvec4 bits = x[q];                                                                                  \
-    Encoder e = encoder[COLUMN ? q : 0u];                                                               \
-    if (GIVEN && STATUS && !FULL) bits &= nibInside(col + 4u * q, push.cols);                           \
-    if (GIVEN) bits = sanitize(bits, row * push.cols + col + 4u * q);                                   \
-    /* Found: what is not finite lies in zero groups, and was counted when their scale was found. Either \
-       guard makes it finite, and 1/scale is 0 there. */                                                \
-    if (!kBounded) bits &= e.guard;                                                                     \
-    vec4 v = uintBitsToFloat(bits);                                                                     \
-    if (kBounded) v = nibBounded(v, e.guard);                                                           \
-    ivec4 code = nibEncode4(v, e.codes);                                                                \
-    if (!FULL) code &= ivec4(nibInside(col + 4u * q, push.cols));                                       \
-    p[q] = nibPack4(code);                                                                              \
-  }
+#define NIB_ENCODE(q) p[q] = encodeQuad(x[q], encoder[COLUMN ? q : 0u], row, col + 4u * q);
   NIB_EACH_QUAD(NIB_ENCODE)
   uint at = row * push.row_words + run * NIB_RUN_WORDS + push.head.delta0;
 #define NIB_STORE(w) \

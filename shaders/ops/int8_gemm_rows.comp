@@ -53,7 +53,7 @@ void multiply(mat4 w, vec4 codes, uint t) {
     mat4 w = weightsOf(words);                                                                              \
     [[unroll]] for (uint t = 0u; t < TOKENS; ++t) multiply(w, subgroupBroadcast(x[t], lane), t);            \
   }
-// Words k..k+3 of the four rows. Pieces are multiples of four words, or end with the row.
+// Words k..k+3 of the four rows. Segments are multiples of four words, or end with the row.
 #define NIB_MULTIPLY_FOUR(k, lane)                                                              \
   {                                                                                             \
     uvec4 a = nibWeightFour(w_row.x, k), b = nibWeightFour(w_row.y, k);                         \
@@ -102,10 +102,10 @@ void main() {
   uvec4 rows = matrix * push.rows + nibQuadRows(row);
   beginTile(rows, matrix, token);
   clearResults();
-  for (uint first = 0u; first < push.cols; first += push.piece) {
+  for (uint first = 0u; first < push.cols; first += push.segment) {
     clearSums();
-    addColumns(first, GROUPED ? min(first + push.piece, push.cols) : push.cols);
-    takePiece(rows, matrix, token, first);
+    addColumns(first, GROUPED ? min(first + push.segment, push.cols) : push.cols);
+    scaleSegment(rows, matrix, token, first);
     if (!GROUPED) break;
   }
   if (row < push.rows) storeTokens(matrix, token, row);

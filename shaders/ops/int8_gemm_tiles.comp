@@ -51,7 +51,7 @@ void main() {
 
   clearResults();
   clearSums();
-  uint piece = 0u;
+  uint segment = 0u;
   for (uint k = 0u; k < nibQuadWords(); k += DEPTH * 4u) {
     for (uint i = gl_LocalInvocationIndex; i < NIB_TILE_ROWS * DEPTH; i += WG) {
       // Neighbouring invocations load neighbouring memory of a row.
@@ -83,12 +83,12 @@ void main() {
     barrier();
 
     uint end = min((k + DEPTH * 4u) * 4u, push.cols);
-    if (end != push.cols && (!GROUPED || end - piece != push.piece)) continue;
-    count = end - piece;
-    takePiece(rows, matrix, token, piece);
+    if (end != push.cols && (!GROUPED || end - segment != push.segment)) continue;
+    count = end - segment;
+    scaleSegment(rows, matrix, token, segment);
     if (GROUPED) {
       clearSums();
-      piece = end;
+      segment = end;
     }
   }
   if (row < push.rows) storeTokens(matrix, token, row);

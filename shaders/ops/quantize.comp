@@ -40,7 +40,7 @@ const bool kBounded = SCALE_TYPE == NIB_F16;  // see nibEncoderBound
 // Magnitudes of 16-bit types order as they are stored: the last one alone is widened.
 const bool kMagnitudes = !kAsymmetric && SOURCE_TYPE != NIB_F32;
 
-void meetMagnitudes(uint row_start, uint col, inout uvec4 high) {
+void accumulateMagnitudes(uint row_start, uint col, inout uvec4 high) {
 #define NIB_MAGNITUDES(a, b)                                                                        \
   {                                                                                                 \
     uvec4 words = nibLoadWords8(row_start, col + 4u * a, push.cols, push.head.delta1);              \
@@ -50,7 +50,7 @@ void meetMagnitudes(uint row_start, uint col, inout uvec4 high) {
 }
 
 #ifdef NIB_MEAN_SCALE
-// What a run counts in its group's mean.
+// Adds a run's share of its group's mean.
 void sumRun(uint col, uvec4 x[NIB_QUADS], uint largest, inout uvec2 sum) {
   uvec4 parts = uvec4(0u);
 #define NIB_SUM(q)                                                                           \
@@ -126,13 +126,13 @@ void main() {
     uint end = live ? min(group_col + push.group, push.cols) : 0u;
     uint row_start = row * push.stride;
 
-    // What stands for elements beyond the row are the last ones of its last group.
+    // Elements beyond the row are loaded as the last ones of its last group.
     uvec4 low = uvec4(0xffffffffu);
     uvec4 high = uvec4(0u);
 #define NIB_KEPT(r)                                                          \
   if (KEEP > r && from + r * step < end) {                                   \
-    nibLoadRun(row_start, from + r * step, push.cols, push.head.delta1, x##r);                               \
-    nibMeetRun(x##r, kAsymmetric, low, high);                                                \
+    nibLoadRun(row_start, from + r * step, push.cols, push.head.delta1, x##r); \
+    nibAccumulateRun(x##r, kAsymmetric, low, high);                          \
   }
     uvec4 x0[NIB_QUADS], x1[NIB_QUADS], x2[NIB_QUADS], x3[NIB_QUADS];
     NIB_KEPT(0) NIB_KEPT(1) NIB_KEPT(2) NIB_KEPT(3)
@@ -140,11 +140,11 @@ void main() {
       uvec4 magnitudes = uvec4(0u);
       for (uint col = from + KEEP * step; col < end; col += step) {
         if (kMagnitudes) {
-          meetMagnitudes(row_start, col, magnitudes);
+          accumulateMagnitudes(row_start, col, magnitudes);
         } else {
           uvec4 x[NIB_QUADS];
           nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
-          nibMeetRun(x, kAsymmetric, low, high);
+          nibAccumulateRun(x, kAsymmetric, low, high);
         }
       }
       if (kMagnitudes) high = max(high, nibWidenMagnitudes(magnitudes));

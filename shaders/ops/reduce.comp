@@ -17,7 +17,7 @@ const bool FULL = false;
 #include "memory/dense.glsl"
 #include "workgroup/reduce.glsl"
 #include "workgroup/extent.glsl"
-#include "workgroup/row_piece.glsl"
+#include "workgroup/row_chunk.glsl"
 layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
 #include "memory/status.glsl"
@@ -120,17 +120,17 @@ void accumulatePair(inout Kept kept0, inout Kept kept1, uint row, uint row_start
 }
 
 void reduceRow(uint tile) {
-  NibRowPiece p = nibRowPiece(tile);
-  uint row_start = p.row * push.stride;
+  NibRowChunk c = nibRowChunk(tile);
+  uint row_start = c.row * push.stride;
   Kept kept = nothing(), kept1 = nothing();
-#define NIB_ACCUMULATE(q) accumulatePair(kept, kept1, p.row, row_start, col + 4u * q, p.cols);
+#define NIB_ACCUMULATE(q) accumulatePair(kept, kept1, c.row, row_start, col + 4u * q, c.cols);
   if (SOLO) {
     // Two runs per iteration: loops are expensive where invocations are lanes of a CPU's vectors. STEPS is even.
-    for (uint col = p.from; col < p.end; col += 32u) {
+    for (uint col = c.from; col < c.end; col += 32u) {
       NIB_ACCUMULATE(0u) NIB_ACCUMULATE(2u) NIB_ACCUMULATE(4u) NIB_ACCUMULATE(6u)
     }
   } else {
-    for (uint col = p.from; col < p.end; col += WG * 16u) {
+    for (uint col = c.from; col < c.end; col += WG * 16u) {
       NIB_ACCUMULATE(0u) NIB_ACCUMULATE(2u)
     }
   }
@@ -139,7 +139,7 @@ void reduceRow(uint tile) {
                              max(max(kept.high.x, kept.high.y), max(kept.high.z, kept.high.w)),
                              (kept.bad.x + kept.bad.y) + (kept.bad.z + kept.bad.w));
   if (!SOLO) extent = nibWorkgroupReduce(extent);
-  if (SOLO ? p.live : gl_LocalInvocationIndex == 0u) writePartial(p.index, extent);
+  if (SOLO ? c.live : gl_LocalInvocationIndex == 0u) writePartial(c.index, extent);
 }
 
 void reduceColumns(uint tile) {

@@ -7,7 +7,7 @@
 //   VEC          the dense rows allow loads and stores of four elements
 //   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   STATUS       the aux range begins with a NibStatus
-//   COLUMNS      a partial per column and tile instead of per piece of a row
+//   COLUMNS      a partial per column and tile instead of per chunk of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup
 //   FLATTEN      the matrix is one row of rows * cols elements
 #ifndef NIB_OPS_REDUCE_H

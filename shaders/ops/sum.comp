@@ -13,7 +13,7 @@ const bool FULL = false;
 #define NIB_DENSE_SOURCE
 #include "memory/dense.glsl"
 #include "workgroup/sum.glsl"
-#include "workgroup/row_piece.glsl"
+#include "workgroup/row_chunk.glsl"
 layout(set = 0, binding = 3, std430) readonly buffer Extents { uint extents[]; };
 layout(set = 0, binding = 3, std430) writeonly buffer Partials { uvec4 partials[]; };
 
@@ -42,16 +42,16 @@ uint partsOf(uint row_start, uint col, uint cols, uint largest) {
 }
 
 void sumRow(uint tile) {
-  NibRowPiece p = nibRowPiece(tile);
-  uint row_start = p.row * push.stride;
-  uint largest = largestOf(TENSOR || !p.live ? 0u : p.row);
+  NibRowChunk c = nibRowChunk(tile);
+  uint row_start = c.row * push.stride;
+  uint largest = largestOf(TENSOR || !c.live ? 0u : c.row);
   uvec2 sum = uvec2(0u);
-  for (uint col = p.from; col < p.end; col += SOLO ? 16u : WG * 16u) {
-    uint parts = partsOf(row_start, col, p.cols, largest) + partsOf(row_start, col + 8u, p.cols, largest);
+  for (uint col = c.from; col < c.end; col += SOLO ? 16u : WG * 16u) {
+    uint parts = partsOf(row_start, col, c.cols, largest) + partsOf(row_start, col + 8u, c.cols, largest);
     sum = nibWideAdd(sum, parts, 0u);
   }
   if (!SOLO) sum = nibTeamSum(sum, 0u, WG);
-  if (SOLO ? p.live : gl_LocalInvocationIndex == 0u) writePartial(p.index, sum);
+  if (SOLO ? c.live : gl_LocalInvocationIndex == 0u) writePartial(c.index, sum);
 }
 
 // Sums of four neighbouring columns: a sum of up to 256 rows fits a word.

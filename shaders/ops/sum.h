@@ -4,7 +4,7 @@
 //   SOURCE_TYPE  NibType of the source
 //   VEC          the dense rows allow loads and stores of four elements
 //   WIDE         dense rows of a 16-bit type allow loads of eight elements
-//   COLUMNS      a partial per column and tile instead of per piece of a row
+//   COLUMNS      a partial per column and tile instead of per chunk of a row
 //   SOLO         rows mode: a partial per invocation, without exchange, instead of per workgroup
 //   FLATTEN      the matrix is one row of rows * cols elements
 //   TENSOR       there is one extent

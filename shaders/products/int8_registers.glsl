@@ -3,7 +3,7 @@
 //
 // A team of LANES invocations owns four output channels of TOKENS tokens, a workgroup those of its WG / LANES teams.
 // The lanes of a team take every LANES-th word and add up their sums. If scales change along the row, they take every
-// LANES-th piece, and lane j adds the pieces of token j in ascending order.
+// LANES-th segment, and lane j adds the segments of token j in ascending order.
 #ifndef NIB_PRODUCTS_INT8_REGISTERS_GLSL
 #define NIB_PRODUCTS_INT8_REGISTERS_GLSL
 
@@ -75,10 +75,10 @@ void main() {
 
   if (LANES == 1u) {
     clearResults();
-    for (uint first = 0u; first < push.cols; first += push.piece) {
+    for (uint first = 0u; first < push.cols; first += push.segment) {
       clearSums();
-      addColumns(first, GROUPED ? min(first + push.piece, push.cols) : push.cols, 0u, 1u);
-      takePiece(rows, matrix, token, first);
+      addColumns(first, GROUPED ? min(first + push.segment, push.cols) : push.cols, 0u, 1u);
+      scaleSegment(rows, matrix, token, first);
       if (!GROUPED) break;
     }
     storeTokens(matrix, token, row);
@@ -90,14 +90,14 @@ void main() {
   uint own = matrix * push.tokens + min(token + lane, push.head.rows - 1u);
   ivec4 total = ivec4(0);
   uvec4 own_y = uvec4(0u);
-  uint stride = GROUPED ? push.piece * LANES : push.cols;
+  uint stride = GROUPED ? push.segment * LANES : push.cols;
   for (uint start = 0u; start < push.cols; start += stride) {
     clearSums();
-    uint first = GROUPED ? start + lane * push.piece : 0u;
+    uint first = GROUPED ? start + lane * push.segment : 0u;
     if (!GROUPED) {
       addColumns(0u, push.cols, lane, LANES);
     } else if (first < push.cols) {
-      addColumns(first, min(first + push.piece, push.cols), 0u, 1u);
+      addColumns(first, min(first + push.segment, push.cols), 0u, 1u);
     }
     uint inside = min(first, push.cols - 1u);
     ivec4 w_zero = nibWeightZeros(rows, inside);
@@ -115,7 +115,7 @@ void main() {
           total += part;
           continue;
         }
-        uint col = start + i * push.piece;
+        uint col = start + i * push.segment;
         if (col >= push.cols) break;
         uint x_scale = nibInputScale(nibInputIndex(own, col));
         own_y = nibAddBits(own_y, nibScaleSums(part, x_scale, nibWeightScales(rows, col)));

@@ -1,5 +1,5 @@
 // Integer sums of an int8 product in an invocation that owns four output channels of TOKENS tokens, at most eight: the
-// state in registers, the end of a piece and the end of a tile.
+// state in registers, the end of a segment and the end of a tile.
 #ifndef NIB_PRODUCTS_INT8_SUMS_GLSL
 #define NIB_PRODUCTS_INT8_SUMS_GLSL
 
@@ -59,9 +59,9 @@ void beginTile(uvec4 rows, uint matrix, uint token) {
   NIB_EACH_TOKEN(NIB_INPUT_ROW)
 }
 
-// Corrects the sums of the piece that begins at column `first` by zero points, scales them and adds them to the
+// Corrects the sums of the segment that begins at column `first` by zero points, scales them and adds them to the
 // results.
-void takePiece(uvec4 rows, uint matrix, uint token, uint first) {
+void scaleSegment(uvec4 rows, uint matrix, uint token, uint first) {
   ivec4 w_zero = nibWeightZeros(rows, first);
   uvec4 w_scale = RESULT_TYPE == NIB_RESULT_I32 ? uvec4(0u) : nibWeightScales(rows, first);
 #define NIB_SCALE(j)                                                         \

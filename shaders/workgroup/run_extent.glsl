@@ -7,7 +7,7 @@
 
 // Accumulates a run: asymmetric, the keys of minimum and maximum; else the largest magnitude in `high`. Inf and NaN
 // have magnitudes and keys beyond all finite ones, so the extremes show them.
-void nibMeetRun(uvec4 x[NIB_QUADS], bool asymmetric, inout uvec4 low, inout uvec4 high) {
+void nibAccumulateRun(uvec4 x[NIB_QUADS], bool asymmetric, inout uvec4 low, inout uvec4 high) {
 #define NIB_ACCUMULATE(q)                  \
   if (asymmetric) {                        \
     uvec4 key = nibKey4(x[q]);             \

@@ -9,7 +9,7 @@ namespace nib {
 
 inline constexpr uint64_t kFnv1aStart = 0xcbf29ce484222325ull;
 
-// To hash several pieces as one, pass the result for one as `start` of the next.
+// To hash several ranges as one, pass the result for one as `start` of the next.
 inline uint64_t fnv1a64(const void* data, size_t size_bytes, uint64_t start = kFnv1aStart) {
   const unsigned char* bytes = static_cast<const unsigned char*>(data);
   uint64_t hash = start;

@@ -1,5 +1,6 @@
 #include "formats/geometry.h"
 
+#include "base/names.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
 
@@ -43,12 +44,12 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW and ASYMMETRIC exclude each other", op);
   }
   if (weights.scale_type > NIB_TYPE_E8M0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u is not a NibType", op, weights.scale_type);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u must be F32, F16, BF16 or E8M0", op,
+                    weights.scale_type);
   }
   if (!(info.scale_types >> weights.scale_type & 1u)) {
-    static const char* const kNames[] = {"fp32", "fp16", "bf16", "e8m0"};
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.scale_type: format %s has no %s scales", op, info.name,
-                    kNames[weights.scale_type]);
+                    typeName(weights.scale_type));
   }
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
@@ -64,10 +65,9 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
                     weights.group_size);
   }
   if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
-    static const char* const kNames[] = {"one scale per tensor", "scales per row", "scales per column",
-                                         "scales per group"};
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s", op, info.name,
-                    kNames[weights.granularity]);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s per %s", op, info.name,
+                    weights.granularity == NIB_GRANULARITY_TENSOR ? "one scale" : "scales",
+                    granularityName(weights.granularity));
   }
   g.rows = flat ? 1u : rows;
   g.cols = flat ? rows * cols : cols;
@@ -112,7 +112,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       break;
     }
     default:
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u is not a NibGranularity", op,
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u must be TENSOR, ROW, COLUMN or GROUP", op,
                       weights.granularity);
   }
   if (weights.flags & NIB_WEIGHTS_ALIGNED) {
@@ -147,7 +147,7 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
                      const Log& log, uint32_t* stride) {
   if (type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u is not a NibType", op, field, type);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u must be F32, F16 or BF16", op, field, type);
   }
   if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must be in 1..2^32 - 2^21", op, rows, cols);

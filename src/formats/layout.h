@@ -11,7 +11,7 @@ struct FormatDesc;
 struct Geometry;
 
 // Bits [shift, shift + bits) of a value are at bit `at` of the packed part.
-struct Piece {
+struct BitField {
   uint64_t at;
   uint32_t bits;
   uint32_t shift;
@@ -26,8 +26,8 @@ struct LayoutDesc {
   const char* (*refuses)(const NibWeights& weights, const Geometry& g);
   uint64_t (*codesBytes)(const Geometry& g);  // before rounding up to whole words
   uint64_t (*zerosBytes)(const Geometry& g);  // 0 = no packed zero points
-  // Writes the pieces of a code and returns their number, at most 2.
-  uint32_t (*placeCode)(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces);
+  // Writes the bit fields of a code and returns their number, at most 2.
+  uint32_t (*placeCode)(const Geometry& g, uint64_t row, uint64_t col, BitField* fields);
   // Bit of the fp16 scale of (row, group) in the packed codes; its minimum follows it. NULL = scales are not packed.
   uint64_t (*placeScale)(const Geometry& g, uint64_t row, uint64_t group);
   // Bit of a zero point in the packed zero points. NULL = zero points are not packed.

@@ -19,8 +19,8 @@ const char* refuses(const NibWeights& weights, const Geometry&) {
 uint64_t codesBytes(const Geometry& g) { return (uint64_t(g.cols) + 1) / 2; }
 uint64_t zerosBytes(const Geometry&) { return 0; }
 
-uint32_t placeCode(const Geometry&, uint64_t, uint64_t col, Piece* pieces) {
-  pieces[0] = {(col ^ 1u) * 4, 4, 0};
+uint32_t placeCode(const Geometry&, uint64_t, uint64_t col, BitField* fields) {
+  fields[0] = {(col ^ 1u) * 4, 4, 0};
   return 1;
 }
 

@@ -7,7 +7,7 @@ namespace nib {
 namespace {
 
 uint64_t headBytes(const Geometry& g) { return g.format->info.flags & NIB_FORMAT_MINIMUM ? 4 : 2; }
-uint64_t blockBytes(const Geometry& g) { return headBytes(g) + 4 * g.format->info.bits; }
+uint64_t blockBytes(const Geometry& g) { return headBytes(g) + uint64_t{4} * g.format->info.bits; }
 
 bool takes(const FormatDesc& format) { return (format.info.flags & NIB_FORMAT_OWN_SCALES) != 0; }
 
@@ -22,19 +22,19 @@ uint64_t placeScale(const Geometry& g, uint64_t row, uint64_t group) {
   return (row * g.groups_per_row + group) * blockBytes(g) * 8;
 }
 
-uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces) {
+uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, BitField* fields) {
   const uint32_t bits = g.format->info.bits;
   const uint64_t j = col % 32;
   uint64_t at = placeScale(g, row, col / 32) + headBytes(g) * 8;
   if (bits == 8) {
-    pieces[0] = {at + j * 8, 8, 0};
+    fields[0] = {at + j * 8, 8, 0};
     return 1;
   }
   if (bits == 5) {
-    pieces[1] = {at + j, 1, 4};
+    fields[1] = {at + j, 1, 4};
     at += 32;
   }
-  pieces[0] = {at + j % 16 * 8 + j / 16 * 4, 4, 0};
+  fields[0] = {at + j % 16 * 8 + j / 16 * 4, 4, 0};
   return bits == 5 ? 2 : 1;
 }
 

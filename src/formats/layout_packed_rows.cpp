@@ -27,9 +27,9 @@ uint64_t zerosBytes(const Geometry& g) {
   return g.zeros_bytes == 0 ? 0 : ceilDiv(zeroRows(g) * g.format->info.bits, 32) * zeroCols(g) * 4;
 }
 
-uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces) {
+uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, BitField* fields) {
   const uint32_t bits = g.format->info.bits;
-  pieces[0] = {row * g.row_words * 32 + col * bits, bits, 0};
+  fields[0] = {row * g.row_words * 32 + col * bits, bits, 0};
   return 1;
 }
 

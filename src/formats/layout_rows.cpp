@@ -21,9 +21,9 @@ const char* refuses(const NibWeights& weights, const Geometry& g) {
 uint64_t codesBytes(const Geometry& g) { return uint64_t(g.rows) * g.cols * g.format->info.bits / 8; }
 uint64_t zerosBytes(const Geometry&) { return 0; }
 
-uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, Piece* pieces) {
+uint32_t placeCode(const Geometry& g, uint64_t row, uint64_t col, BitField* fields) {
   const uint32_t bits = g.format->info.bits;
-  pieces[0] = {(row * g.cols + col) * bits, bits, 0};
+  fields[0] = {(row * g.cols + col) * bits, bits, 0};
   return 1;
 }
 

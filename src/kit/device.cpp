@@ -1,4 +1,5 @@
 // Device, Buffer, Plan, Binding and Timer of kit.h: checks common to all devices, then a call of the backend.
+#include "base/names.h"
 #include "kit/backend.h"
 #include "kit/choose.h"
 #include "kit/profiles.h"
@@ -11,11 +12,6 @@ namespace nib::kit {
 using detail::Backend;
 
 namespace {
-
-const char* roleName(uint32_t role) {
-  static const char* const kNames[NIB_ROLE_COUNT] = {"weights", "input", "output", "aux"};
-  return kNames[role];
-}
 
 void checkInside(const detail::BufferState* buffer, uint64_t offset, uint64_t size, const char* what) {
   const uint64_t whole = buffer ? buffer->size_bytes : 0;

@@ -26,11 +26,13 @@ void readApi(const std::string& text, Profile& profile) {
   if (minor.ec != std::errc()) throw Error("profile " + profile.id + ": apiVersion");
 }
 
-// Converts to VkPhysicalDeviceType. A row without a type is an integrated GPU.
-void readType(const Json& row, Profile& profile) {
+// A row without a type is an integrated GPU.
+DeviceClass deviceClassOf(const Json& row, const Profile& profile) {
   const std::string type = row.value("deviceType", "gpu");
-  if (type != "gpu" && type != "cpu" && type != "any") throw Error("profile " + profile.id + ": deviceType");
-  profile.device_type = type == "gpu" ? 1 : type == "cpu" ? 4 : 0;
+  if (type == "gpu") return DeviceClass::kIntegratedGpu;
+  if (type == "cpu") return DeviceClass::kCpu;
+  if (type == "any") return DeviceClass::kAny;
+  throw Error("profile " + profile.id + ": deviceType");
 }
 
 Profile parseRow(const Json& row, const Profile& floor) {
@@ -39,7 +41,7 @@ Profile parseRow(const Json& row, const Profile& floor) {
   profile.name = row.at("name").get<std::string>();
   read(row, "apiVersion", profile.api);
   readApi(profile.api, profile);
-  readType(row, profile);
+  profile.device_class = deviceClassOf(row, profile);
   read(row, "maxComputeWorkGroupInvocations", profile.max_workgroup_invocations);
   read(row, "maxComputeSharedMemorySize", profile.max_shared_bytes);
   read(row, "maxPushConstantsSize", profile.max_push_bytes);
@@ -122,7 +124,11 @@ NibRestrict profileRestrict(std::string_view id) {
   restriction.max_workgroup_count = profile.max_workgroup_count;
   restriction.max_storage_range_bytes = profile.max_storage_range_bytes;
   restriction.min_offset_alignment_bytes = profile.min_offset_alignment_bytes;
-  restriction.device_type = profile.device_type;
+  switch (profile.device_class) {
+    case detail::DeviceClass::kAny: break;  // 0: as for the device itself
+    case detail::DeviceClass::kIntegratedGpu: restriction.device_type = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU; break;
+    case detail::DeviceClass::kCpu: restriction.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU; break;
+  }
   return restriction;
 }
 #endif

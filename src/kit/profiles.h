@@ -7,6 +7,9 @@
 namespace nib::kit::detail {
 
 // One row of device_profiles.json. Values that the row lacks are the floor's.
+// For which kind of device work is cut.
+enum class DeviceClass { kAny, kIntegratedGpu, kCpu };
+
 struct Profile {
   std::string id;
   std::string name;
@@ -19,7 +22,7 @@ struct Profile {
   uint32_t max_workgroup_count = 0;
   uint64_t max_storage_range_bytes = 0;
   uint32_t min_offset_alignment_bytes = 0;
-  uint32_t device_type = 0;  // as NibRestrict::device_type
+  DeviceClass device_class = DeviceClass::kAny;
   bool subgroup_operations = false;
   bool storage16 = false;
   bool float16 = false;

@@ -48,7 +48,7 @@ const char* tunableName(uint32_t tunable) {
   for (const Name& name : kNames) {
     if (uint32_t(name.tunable) == tunable) return name.text;
   }
-  throw Error(std::to_string(tunable) + " is no NibTunable");
+  throw Error(std::to_string(tunable) + " is not a NibTunable; there is " + allNames());
 }
 
 void saveTuning(const std::vector<NibTuning>& tuning, const std::string& comment, const std::string& path) {

@@ -13,8 +13,8 @@ constexpr size_t kMaxIdleStaging = 8;
 
 }  // namespace
 
-std::shared_ptr<VulkanDevice> VulkanDevice::create(std::shared_ptr<Instance> instance, VkPhysicalDevice physical_device,
-                                                   uint32_t features) {
+std::shared_ptr<VulkanDevice> VulkanDevice::create(const std::shared_ptr<Instance>& instance,
+                                                   VkPhysicalDevice physical_device, uint32_t features) {
   const InstanceApi& api = instance->api;
   NibRequirements requirements{sizeof(NibRequirements)};
   const NibResult result =

@@ -36,8 +36,8 @@ struct StagingBlock {
 class VulkanDevice {
  public:
   // features: NIB_FEATURE_* to enable; those that the device lacks are ignored.
-  static std::shared_ptr<VulkanDevice> create(std::shared_ptr<Instance> instance, VkPhysicalDevice physical_device,
-                                              uint32_t features);
+  static std::shared_ptr<VulkanDevice> create(const std::shared_ptr<Instance>& instance,
+                                              VkPhysicalDevice physical_device, uint32_t features);
   static std::shared_ptr<VulkanDevice> adopt(const AdoptDesc& desc);
   ~VulkanDevice();
   VulkanDevice(const VulkanDevice&) = delete;

@@ -9,16 +9,16 @@
 namespace nib::model {
 namespace {
 
-constexpr uint64_t kPieceElements = 16u << 20;
+constexpr uint64_t kChunkElements = 16u << 20;
 
 NibErrors compareTensor(const kit::Device& device, Decoder& reference, const ModelView::Tensor& x, Decoder& candidate,
                         const ModelView::Tensor& y) {
   const uint64_t elements = x.elements();
   const uint64_t unit = std::lcm(reference.unit(x), candidate.unit(y));
-  const uint64_t piece = std::max<uint64_t>(kPieceElements / unit, 1) * unit;
+  const uint64_t chunk = std::max<uint64_t>(kChunkElements / unit, 1) * unit;
   NibErrorSums sums{};
-  for (uint64_t at = 0; at < elements; at += piece) {
-    const uint64_t count = std::min(piece, elements - at);
+  for (uint64_t at = 0; at < elements; at += chunk) {
+    const uint64_t count = std::min(chunk, elements - at);
     NibErrorsDesc desc{};
     desc.op = NIB_OP_ERRORS;
     desc.desc_bytes = sizeof desc;

@@ -89,12 +89,12 @@ void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t c
                [&](std::span<std::byte> bytes) { view_.checkpoint().read(tensor.index, first * size, bytes); });
 }
 
-// Plans and buffers to decode pieces of a fixed number of rows of one kind of weight.
+// Plans and buffers to decode chunks of a fixed number of rows of one kind of weight.
 struct Decoder::Kernels {
-  Kernels(const kit::Device& device, const FoundWeight& found, uint32_t piece_rows)
+  Kernels(const kit::Device& device, const FoundWeight& found, uint32_t chunk_rows)
       : weights(found.spec.weights),
         layout(found.container->layout(found.spec, found.activations)),
-        rows(piece_rows),
+        rows(chunk_rows),
         cols(found.spec.cols),
         repack(device, repackDesc()),
         dequantize(device, dequantizeDesc()),
@@ -103,8 +103,8 @@ struct Decoder::Kernels {
         blob(device, std::max(repack.sizeBytes(NIB_ROLE_WEIGHTS), dequantize.sizeBytes(NIB_ROLE_WEIGHTS))),
         repacking(repack, kit::Ranges{.weights = blob, .input = packed, .output = {}, .aux = {}}) {}
 
-  bool fits(const FoundWeight& found, uint32_t piece_rows) const {
-    return rows == piece_rows && cols == found.spec.cols &&
+  bool fits(const FoundWeight& found, uint32_t chunk_rows) const {
+    return rows == chunk_rows && cols == found.spec.cols &&
            layout == found.container->layout(found.spec, found.activations) &&
            std::memcmp(&weights, &found.spec.weights, sizeof weights) == 0;
   }
@@ -182,7 +182,7 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
     };
     switch (parts[i].from) {
       case PartFrom::kCodes: {
-        // Every piece but the last fills whole words, so the sizes are exact.
+        // Every chunk but the last fills whole words, so the sizes are exact.
         const uint64_t row_bytes = whole / w.rows;
         put(work.packed, packed_memory.part[NIB_PART_PACKED_CODES], flat ? first / 2 : first_row * row_bytes,
             flat ? (count + 1) / 2 : rows * row_bytes);

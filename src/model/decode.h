@@ -52,7 +52,7 @@ class Decoder {
   // The element type that decode() writes: the tensor's own type if it is dense, fp32 if it is quantized. None if the
   // tensor cannot be decoded: integers, FP8 tensors that are not matrices, ...
   std::optional<NibType> typeOf(const ModelView::Tensor& tensor) const;
-  // `first` and, except for the last piece, `count` of decode() must be multiples of this many elements.
+  // `first` and, except for the last chunk, `count` of decode() must be multiples of this many elements.
   uint64_t unit(const ModelView::Tensor& tensor) const;
   // Writes elements [first, first + count), in row-major order. Throws.
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);

@@ -11,16 +11,16 @@
 namespace nib::model {
 namespace {
 
-constexpr uint64_t kPieceBytes = 64u << 20;
+constexpr uint64_t kChunkBytes = 64u << 20;
 
 TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& checkpoint, size_t i,
                               const TensorInfo& info) {
   const uint64_t element_bytes = dtypeBits(info.dtype) / 8;
   TensorStatistics total;
   bool first = true;
-  std::vector<std::byte> bytes(size_t(std::min(kPieceBytes, info.bytes)));
-  for (uint64_t at = 0; at < info.bytes; at += kPieceBytes) {
-    const uint64_t count = std::min(kPieceBytes, info.bytes - at);
+  std::vector<std::byte> bytes(size_t(std::min(kChunkBytes, info.bytes)));
+  for (uint64_t at = 0; at < info.bytes; at += kChunkBytes) {
+    const uint64_t count = std::min(kChunkBytes, info.bytes - at);
     checkpoint.read(i, at, std::span(bytes.data(), size_t(count)));
     NibMinMaxDesc desc{};
     desc.op = NIB_OP_MINMAX;

@@ -34,9 +34,9 @@ NibResult checkKind(const NibHistogramDesc& d, const Log& log) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: granularity %u must be TENSOR, ROW or COLUMN",
                     d.granularity);
   }
-  if (d.bins < NIB_HISTOGRAM_LEAST_BINS || d.bins > NIB_HISTOGRAM_MOST_BINS || (d.bins & (d.bins - 1)) != 0) {
+  if (d.bins < NIB_HISTOGRAM_MIN_BINS || d.bins > NIB_HISTOGRAM_MAX_BINS || (d.bins & (d.bins - 1)) != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram: bins %u must be a power of two from %d to %d", d.bins,
-                    int(NIB_HISTOGRAM_LEAST_BINS), int(NIB_HISTOGRAM_MOST_BINS));
+                    int(NIB_HISTOGRAM_MIN_BINS), int(NIB_HISTOGRAM_MAX_BINS));
   }
   // Kernels count words of the output range in 32 bits.
   const uint64_t histograms = histogramCount(d);

@@ -55,7 +55,7 @@ Spec specOf(const Int8Product& p, const Separate& separate) {
   spec.W_SCALE = d.weights.scale_type;
   spec.X_SCALE = d.input.scale_type;
   spec.GROUPED = p.grouped;
-  spec.SMALL_SUMS = uint64_t(p.piece) * int8Reach(d.weights) * int8Reach(d.input) <= 1u << 24;
+  spec.SMALL_SUMS = uint64_t(p.segment) * int8Reach(d.weights) * int8Reach(d.input) <= 1u << 24;
   spec.FULL = d.cols % 4 == 0;
   const uint32_t weights_four = spec.W_CODES == 2u ? 2u : 4u;  // words of 16 codes
   spec.VEC = p.weights.row_words % weights_four == 0 && p.input.row_words % 4 == 0;
@@ -82,7 +82,7 @@ NibInt8Push pushOf(const Int8Product& p, uint32_t row_blocks) {
   push.w_row_words = p.weights.row_words;
   push.x_row_words = p.input.row_words;
   push.result_stride = d.result_stride;
-  push.piece = p.piece;
+  push.segment = p.segment;
   push.w_group = p.weights.group;
   push.x_group = p.input.group;
   push.w_scale_stride = scaleStride(d.weights, p.weights);
@@ -181,7 +181,7 @@ bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder&
   return best != 0;
 }
 
-Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.piece, p.desc.batch}; }
+Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.segment, p.desc.batch}; }
 
 const char* rowsKernel(const Int8Product& p) { return isBounded(p.desc) ? "int8_gemm_rows_smooth" : "int8_gemm_rows"; }
 

@@ -54,7 +54,8 @@ NibResult checkResult(const char* op, const NibInt8GemmDesc& d, const Log& log) 
                     d.result_type);
   }
   if (d.activation > NIB_ACTIVATION_SILU) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: activation %u is not a NibActivation", op, d.activation);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: activation %u is not a NibActivation, 0 to %d", op, d.activation,
+                    int(NIB_ACTIVATION_SILU));
   }
   if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", op, d.flags);
@@ -127,18 +128,18 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
   if (result != NIB_SUCCESS) return result;
 
   p.grouped = p.weights.groups_per_row > 1 || p.input.groups_per_row > 1;
-  p.piece = p.weights.groups_per_row > 1 ? p.weights.group : d.cols;
+  p.segment = p.weights.groups_per_row > 1 ? p.weights.group : d.cols;
   if (p.input.groups_per_row > 1) {
-    p.piece = p.weights.groups_per_row > 1 ? commonDivisor(p.piece, p.input.group) : p.input.group;
+    p.segment = p.weights.groups_per_row > 1 ? commonDivisor(p.segment, p.input.group) : p.input.group;
   }
   if (d.result_type == NIB_INT8_RESULT_I32 && p.grouped) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
                     "%s: result_type I32 has no scales and cannot be combined with granularity GROUP", op);
   }
   const uint32_t x_reach = int8Reach(d.input), w_reach = int8Reach(d.weights);
-  if (uint64_t(p.piece) * x_reach * w_reach >= uint64_t(1) << 31) {
+  if (uint64_t(p.segment) * x_reach * w_reach >= uint64_t(1) << 31) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: cols: sums of %u products of up to %u * %u may exceed 2^31; use groups",
-                    op, p.piece, x_reach, w_reach);
+                    op, p.segment, x_reach, w_reach);
   }
 
   if (d.input_stride != p.input.row_words * 4u) {

@@ -16,7 +16,7 @@ enum class Int8Kernel : uint32_t {
 
 struct Int8Sides {
   uint32_t rows, tokens, cols;
-  uint32_t piece;      // columns that share scales; cols = all of them
+  uint32_t segment;    // columns that share scales; cols = all of them
   uint32_t batch = 1;  // matrices
 };
 
@@ -44,9 +44,9 @@ inline uint32_t int8TokensEach(uint32_t tokens, uint32_t max_tokens) {
   return each;
 }
 
-// The depth with which a step never crosses the end of a piece.
+// The depth with which a step never crosses the end of a segment.
 inline uint32_t int8Depth(const Int8Sides& sides) {
-  return sides.piece == sides.cols || sides.piece % 64u == 0 ? 4u : sides.piece % 32u == 0 ? 2u : 1u;
+  return sides.segment == sides.cols || sides.segment % 64u == 0 ? 4u : sides.segment % 32u == 0 ? 2u : 1u;
 }
 
 inline constexpr uint32_t kInt8RowsEach = 4;        // rows per invocation
@@ -72,7 +72,7 @@ inline Int8Tiling int8Rows(uint32_t tokens, const Int8Sides& sides, const Int8De
   Int8Tiling t = int8Registers(kInt8RowsWorkgroup, tokens, 1);
   t.kernel = Int8Kernel::kRows;
   t.shared_bytes = 0;
-  t.load_words = device.subgroup_size >= 8 && sides.cols % 32u == 0 && sides.piece % 32u == 0 ? 8 : 4;
+  t.load_words = device.subgroup_size >= 8 && sides.cols % 32u == 0 && sides.segment % 32u == 0 ? 8 : 4;
   return t;
 }
 
@@ -159,7 +159,7 @@ struct Int8MatrixTiling {
 inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, const Int8Sides& sides,
                                Int8MatrixTiling* out) {
   constexpr uint32_t kFewTokens = 8, kHalfTile = 32, kStep = 64, kPitch = kStep + 16;
-  if (sides.tokens <= kFewTokens || sides.piece != sides.cols) return false;
+  if (sides.tokens <= kFewTokens || sides.segment != sides.cols) return false;
   if (shape.m == 0 || shape.n == 0 || shape.k == 0) return false;
   if (kHalfTile % shape.m != 0 || kHalfTile % shape.n != 0 || kStep % shape.k != 0) return false;
   if (shape.n % 4 != 0 || shape.k % 4 != 0 || subgroup_size == 0) return false;

@@ -93,7 +93,8 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: flags 0x%x has unknown bits", d.flags);
   }
   if (d.activation > NIB_ACTIVATION_SILU) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is not a NibActivation", d.activation);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: activation %u is not a NibActivation, 0 to %d", d.activation,
+                    int(NIB_ACTIVATION_SILU));
   }
   if (d.rows == 0 || d.cols == 0 || d.tokens == 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u",

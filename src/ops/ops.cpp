@@ -60,11 +60,6 @@ NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t f
   return NIB_SUCCESS;
 }
 
-const char* roleName(uint32_t role) {
-  static const char* const kNames[NIB_ROLE_COUNT] = {"weights", "input", "output", "aux"};
-  return kNames[role];
-}
-
 NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory) {
   for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
     const uint64_t offset = part_offset_bytes[p];

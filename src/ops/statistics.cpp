@@ -43,10 +43,10 @@ NIB_SPEC_STRUCT(CombineSpec, COMBINE_SPEC)
 NIB_SPEC_STRUCT(SumSpec, SUM_SPEC)
 NIB_SPEC_STRUCT(MeanSpec, MEAN_SPEC)
 
-// How kernels traverse the matrix in pieces, each with a partial result, and how they merge the partial results.
+// How kernels traverse the matrix in chunks, each with a partial result, and how they merge the partial results.
 struct Walk {
   bool columns, flat, tensor;
-  bool solo;        // an invocation processes a piece, instead of a workgroup
+  bool solo;        // an invocation processes a chunk, instead of a workgroup
   bool solo_merge;  // an invocation merges a row's partial results, instead of a workgroup
   bool vec, wide;
   uint32_t steps, chunks;
@@ -65,7 +65,7 @@ Walk walkOf(const Statistics& s, const PlanBuilder& builder) {
   w.tensor = s.granularity == NIB_GRANULARITY_TENSOR;
   const uint64_t partials = statisticsPartials(s.granularity, s.rows, s.cols, s.stride);
   w.solo = !w.columns && avoidsExchange(builder.caps().device_type, partials);
-  // The scratch size is the same on every device; one with longer pieces uses less of it.
+  // The scratch size is the same on every device; one with longer chunks uses less of it.
   const uint32_t column_rows = columnRows(builder.caps().device_type, s.rows, kColumnRows);
   w.steps = w.columns ? column_rows : w.solo ? kChunk / kRun : kSteps;
   w.vec = w.flat ? uint64_t(s.rows) * s.cols % 4 == 0 && s.cols % 4 == 0 : vectorized(s.rows, s.cols, s.stride);
@@ -75,7 +75,7 @@ Walk walkOf(const Statistics& s, const PlanBuilder& builder) {
   w.push_chunks = w.flat ? UINT32_MAX : w.chunks;
   w.chunk_elements = w.columns ? column_rows : kChunk;
   w.solo_merge = !w.columns && !w.tensor && w.chunks <= kFewPartials;
-  const uint32_t pieces = w.solo ? kWorkgroup : 1u;  // per tile
+  const uint32_t tile_chunks = w.solo ? kWorkgroup : 1u;
   if (w.columns) {
     w.tiles.row_block = column_rows;
     w.tiles.mul = w.chunks;
@@ -84,14 +84,14 @@ Walk walkOf(const Statistics& s, const PlanBuilder& builder) {
     w.merge_tiles.fixed = uint32_t(ceilDiv(s.cols, kWorkgroup));
     return w;
   }
-  w.tile_bytes = kChunk * bytes * pieces;
+  w.tile_bytes = kChunk * bytes * tile_chunks;
   if (w.flat) {
     w.tiles.mul = s.cols;
-    w.tiles.div = uint64_t(kChunk) * pieces;
+    w.tiles.div = uint64_t(kChunk) * tile_chunks;
     w.source = itemSlot(NIB_ROLE_INPUT, 0, s.cols * bytes, bytes, s.cols * bytes);
   } else {
     w.tiles.mul = w.chunks;
-    w.tiles.div = pieces;
+    w.tiles.div = tile_chunks;
     w.source = itemSlot(NIB_ROLE_INPUT, 0, s.stride * bytes, kChunk * bytes, s.cols * bytes);
   }
   if (w.tensor) {

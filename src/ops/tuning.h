@@ -21,8 +21,8 @@ inline bool isCpu(uint32_t device_type) { return device_type == kCpuDeviceType; 
 // A CPU emulates cooperative matrices with the same instructions, and the kernels without them use those better.
 inline bool usesMatrices(uint32_t device_type) { return !isCpu(device_type); }
 
-inline bool avoidsExchange(uint32_t device_type, uint64_t independent_pieces) {
-  return isCpu(device_type) && independent_pieces >= 64;
+inline bool avoidsExchange(uint32_t device_type, uint64_t independent_parts) {
+  return isCpu(device_type) && independent_parts >= 64;
 }
 
 // Rows per invocation of kernels with per-column data, which an invocation reads or writes once for all its rows. `gpu`

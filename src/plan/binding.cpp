@@ -29,14 +29,14 @@ NibResult checkRanges(const NibPlan& plan, const NibMemory& memory, const NibBin
 }
 
 // Memory that the op reads or writes: one part, or the whole range of a role none of whose parts is moved.
-struct Piece {
+struct Interval {
   VkBuffer buffer;
   uint64_t begin, end;
   uint32_t role;
   uint32_t part;  // kNoPart = the whole range
 };
 
-uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pieces) {
+uint32_t intervalsOf(const NibMemory& memory, const NibBindingDesc& desc, Interval* intervals) {
   uint32_t count = 0;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const NibBufferRange& range = desc.range[role];
@@ -47,14 +47,14 @@ uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pi
     }
     // NibRun.offset_bytes may move the op's bytes anywhere within the caller's range, so all of it counts.
     if (!moved) {
-      pieces[count++] = {range.buffer, range.offset, range.offset + range.size, role, kNoPart};
+      intervals[count++] = {range.buffer, range.offset, range.offset + range.size, role, kNoPart};
       continue;
     }
     for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
       const NibMemoryPart& part = memory.part[p];
       if (part.size_bytes == 0 || part.role != role) continue;
       const uint64_t begin = range.offset + part.offset_bytes;
-      pieces[count++] = {range.buffer, begin, begin + part.size_bytes, role, p};
+      intervals[count++] = {range.buffer, begin, begin + part.size_bytes, role, p};
     }
   }
   return count;
@@ -65,12 +65,12 @@ uint32_t piecesOf(const NibMemory& memory, const NibBindingDesc& desc, Piece* pi
 NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
   const Log& log = plan.context->log;
   const uint32_t written = plan.op->written(plan.desc.get());
-  Piece pieces[uint32_t(NIB_PART_COUNT) + NIB_ROLE_COUNT];
-  const uint32_t count = piecesOf(memory, desc, pieces);
+  Interval intervals[uint32_t(NIB_PART_COUNT) + NIB_ROLE_COUNT];
+  const uint32_t count = intervalsOf(memory, desc, intervals);
   for (uint32_t i = 0; i < count; ++i) {
     for (uint32_t j = 0; j < i; ++j) {
-      const Piece& a = pieces[i];
-      const Piece& b = pieces[j];
+      const Interval& a = intervals[i];
+      const Interval& b = intervals[j];
       if (a.buffer != b.buffer || a.begin >= b.end || b.begin >= a.end) continue;
       const bool ranges = a.part == kNoPart && b.part == kNoPart;
       const bool a_written = a.role == written || a.role == NIB_ROLE_AUX;

@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/names.h"
+
 namespace nib::vk {
 namespace {
 

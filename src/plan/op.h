@@ -6,6 +6,7 @@
 #include <nibble/nibble.h>
 
 #include "base/log.h"
+#include "base/names.h"
 #include "formats/dense.h"
 #include "formats/geometry.h"
 
@@ -150,9 +151,6 @@ struct AnyDesc {
 
 // Finds the op and copies the caller's description, which may be smaller or larger than the library's.
 NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyDesc* out);
-
-// "weights", "input", "output", "aux"
-const char* roleName(uint32_t role);
 
 // Applies a binding's part_offset_bytes to *memory. A range with moved parts then ends with its last part.
 NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory);

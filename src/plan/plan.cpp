@@ -105,10 +105,12 @@ Slot PlanBuilder::placedSlot(const Slot& slot) const {
     placed.parts = 0;
   } else if (place.input_codes) {
     const auto inputPart = [](uint32_t part) -> uint32_t {
-      return part == NIB_PART_CODES    ? NIB_PART_INPUT_CODES
-             : part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES
-             : part == NIB_PART_ZEROS  ? NIB_PART_INPUT_ZEROS
-                                       : kNoPart;
+      switch (part) {
+        case NIB_PART_CODES: return NIB_PART_INPUT_CODES;
+        case NIB_PART_SCALES: return NIB_PART_INPUT_SCALES;
+        case NIB_PART_ZEROS: return NIB_PART_INPUT_ZEROS;
+        default: return kNoPart;
+      }
     };
     placed.base_part = slot.base_part != kNoPart ? inputPart(slot.base_part) : kNoPart;
     placed.parts = 0;

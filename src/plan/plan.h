@@ -265,7 +265,7 @@ inline Slot itemSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes, uin
   return slot;
 }
 
-// Bytes that every row block reads, one piece per item: the weights of a product.
+// Bytes that every row block reads, one part per item: the weights of a product.
 inline Slot sharedSlot(NibRole role, uint64_t part_offset, uint64_t item_bytes, uint64_t size_bytes) {
   Slot slot;
   slot.kind = Slot::kShared;

@@ -9,7 +9,7 @@ using namespace nib::ranges;
 namespace {
 
 bool isHistogram(uint32_t bins, uint32_t flags) {
-  return bins >= NIB_HISTOGRAM_LEAST_BINS && bins <= NIB_HISTOGRAM_MOST_BINS && (bins & (bins - 1)) == 0 &&
+  return bins >= NIB_HISTOGRAM_MIN_BINS && bins <= NIB_HISTOGRAM_MAX_BINS && (bins & (bins - 1)) == 0 &&
          (flags & ~uint32_t(NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE)) == 0;
 }
 

@@ -33,9 +33,9 @@ extern "C" NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogr
   if (into == nullptr || into_counts == nullptr || from == nullptr || from_counts == nullptr) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: NULL argument");
   }
-  if (bins < NIB_HISTOGRAM_LEAST_BINS || bins > NIB_HISTOGRAM_MOST_BINS || (bins & (bins - 1)) != 0) {
+  if (bins < NIB_HISTOGRAM_MIN_BINS || bins > NIB_HISTOGRAM_MAX_BINS || (bins & (bins - 1)) != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: bins %u must be a power of two from %d to %d", bins,
-                    int(NIB_HISTOGRAM_LEAST_BINS), int(NIB_HISTOGRAM_MOST_BINS));
+                    int(NIB_HISTOGRAM_MIN_BINS), int(NIB_HISTOGRAM_MAX_BINS));
   }
   if (into->exponent > 254 || from->exponent > 254) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "histogram merge: exponents %u and %u must be at most 254",

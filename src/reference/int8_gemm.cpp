@@ -129,7 +129,7 @@ class Product {
     const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
     uint32_t y[kBlock][kBlock] = {};
     for (uint32_t first = 0; first < d_.cols;) {
-      const uint32_t end = is_sum || d_.cols - first < p_.piece ? d_.cols : first + p_.piece;
+      const uint32_t end = is_sum || d_.cols - first < p_.segment ? d_.cols : first + p_.segment;
       int32_t sums[kBlock][kBlock] = {};
       addProducts(w_row, w_count, x_row, x_count, first, end, sums);
       for (uint32_t t = 0; t < x_count; ++t) {

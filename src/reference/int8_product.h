@@ -10,7 +10,7 @@ struct Int8Product {
   NibInt8GemmDesc desc;                               // batch, input_stride and result_stride are never 0 here
   Geometry weights;                                   // of all matrices of the batch
   Geometry input;                                     // row_words and offsets include input_stride
-  uint32_t piece;                                     // columns that share scales: their integer sum is scaled once
+  uint32_t segment;                                   // columns that share scales: their integer sum is scaled once
   bool grouped;                                       // an operand has more than one scale per row
   uint64_t bias_offset, table_offset, weights_bytes;  // 0 = absent
   uint64_t output_bytes;

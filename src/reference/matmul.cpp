@@ -20,8 +20,8 @@ uint32_t roundedBits(double y) {
 }  // namespace
 
 void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const HostRun& run) {
-  // kPiece weights of a row are decoded once for kTokens tokens.
-  constexpr uint32_t kPiece = 256, kTokens = 64;
+  // kChunk weights of a row are decoded once for kTokens tokens.
+  constexpr uint32_t kChunk = 256, kTokens = 64;
   const NibMemory& memory = run.memory;
   const NibCpuBinding& binding = run.binding;
   const uint32_t n = run.n;
@@ -58,17 +58,17 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
   // Output channel `row` of matrix b, for tokens [first, end).
   const auto channel = [&](uint32_t b, uint32_t row, uint32_t first, uint32_t end) {
     double sum[kTokens] = {};
-    float piece[kPiece];
-    for (uint32_t col = 0; col < desc.cols; col += kPiece) {
-      const uint32_t count = desc.cols - col < kPiece ? desc.cols - col : kPiece;
-      for (uint32_t i = 0; i < count; ++i) piece[i] = exact::floatOf(weightAt(b * desc.rows + row, col + i));
+    float chunk[kChunk];
+    for (uint32_t col = 0; col < desc.cols; col += kChunk) {
+      const uint32_t count = desc.cols - col < kChunk ? desc.cols - col : kChunk;
+      for (uint32_t i = 0; i < count; ++i) chunk[i] = exact::floatOf(weightAt(b * desc.rows + row, col + i));
       for (uint32_t t = first; t < end; ++t) {
         const uint64_t start = (uint64_t(b) * desc.tokens + first_input + t) * m.input_stride;
         for (uint32_t i = 0; i < count; ++i) {
           const uint32_t from = order != nullptr ? order[col + i] : col + i;
           if (from >= desc.cols) continue;
           const float x = exact::floatOf(loadDense(input, desc.input_type, start + from));
-          sum[t - first] += double(piece[i]) * double(x);
+          sum[t - first] += double(chunk[i]) * double(x);
         }
       }
     }

@@ -33,18 +33,18 @@ struct Repacker {
   uint8_t* packed_zeros;
   uint32_t flip;  // between two's complement and offset binary
 
-  // A value at bit `at` of the canonical layout <-> its pieces in the packed one.
-  void move(uint8_t* canonical, uint64_t at, uint32_t bits, uint8_t* other, const Piece* pieces, uint32_t count,
+  // A value at bit `at` of the canonical layout <-> its bit fields in the packed one.
+  void move(uint8_t* canonical, uint64_t at, uint32_t bits, uint8_t* other, const BitField* fields, uint32_t count,
             uint32_t mask) const {
     if (unpack) {
       uint32_t value = 0;
-      for (uint32_t i = 0; i < count; ++i) value |= loadBits(other, pieces[i].at, pieces[i].bits) << pieces[i].shift;
+      for (uint32_t i = 0; i < count; ++i) value |= loadBits(other, fields[i].at, fields[i].bits) << fields[i].shift;
       addBits(canonical, at, bits, value ^ mask);
       return;
     }
     const uint32_t value = loadBits(canonical, at, bits) ^ mask;
     for (uint32_t i = 0; i < count; ++i) {
-      addBits(other, pieces[i].at, pieces[i].bits, value >> pieces[i].shift & ((1u << pieces[i].bits) - 1u));
+      addBits(other, fields[i].at, fields[i].bits, value >> fields[i].shift & ((1u << fields[i].bits) - 1u));
     }
   }
 };
@@ -99,21 +99,21 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
   }
   for (uint64_t row = first; row < end; ++row) {
     for (uint64_t col = 0; col < g.cols; ++col) {
-      Piece pieces[2];
-      const uint32_t piece_count = r.layout->placeCode(g, row, col, pieces);
-      r.move(r.codes, row * g.row_words * 32 + col * bits, bits, r.packed, pieces, piece_count, r.flip);
+      BitField fields[2];
+      const uint32_t field_count = r.layout->placeCode(g, row, col, fields);
+      r.move(r.codes, row * g.row_words * 32 + col * bits, bits, r.packed, fields, field_count, r.flip);
     }
     for (uint64_t group = 0; r.layout->placeScale != nullptr && group < g.groups_per_row; ++group) {
       const uint64_t index = row * g.scale_row_stride + group;
-      Piece piece{r.layout->placeScale(g, row, group), 16, 0};
-      r.move(r.scales, index * 16, 16, r.packed, &piece, 1, 0);
-      piece.at += 16;
-      if (r.zeros != nullptr) r.move(r.zeros, index * 16, 16, r.packed, &piece, 1, 0);
+      BitField field{r.layout->placeScale(g, row, group), 16, 0};
+      r.move(r.scales, index * 16, 16, r.packed, &field, 1, 0);
+      field.at += 16;
+      if (r.zeros != nullptr) r.move(r.zeros, index * 16, 16, r.packed, &field, 1, 0);
     }
     if (r.packed_zeros == nullptr || (!per_row && row > 0)) continue;
     for (uint64_t group = 0; group < (per_row ? g.scale_row_stride : 1); ++group) {
-      const Piece piece{r.layout->placeZero(g, row, group), bits, 0};
-      r.move(r.zeros, (row * g.scale_row_stride + group) * 8, bits, r.packed_zeros, &piece, 1, r.flip);
+      const BitField field{r.layout->placeZero(g, row, group), bits, 0};
+      r.move(r.zeros, (row * g.scale_row_stride + group) * 8, bits, r.packed_zeros, &field, 1, r.flip);
     }
   }
 }

@@ -58,7 +58,7 @@ double activated(uint32_t activation, double x) {
 double halfUlp(uint32_t type) { return type == NIB_TYPE_F32 ? 0x1p-24 : type == NIB_TYPE_F16 ? 0x1p-11 : 0x1p-8; }
 double leastOf(uint32_t type) { return type == NIB_TYPE_F16 ? 0x1p-25 : 0x1p-126; }
 
-void FarthestSoFar::meet(uint64_t index, double got, double exact, double bound) {
+void FarthestSoFar::add(uint64_t index, double got, double exact, double bound) {
   const double error = std::abs(got - exact);
   const double ratio = error <= infinite_ ? error / bound : std::numeric_limits<double>::infinity();
   if (ratio > farthest_.ratio) farthest_ = {ratio, index, got, exact};

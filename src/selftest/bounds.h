@@ -22,12 +22,12 @@ inline bool isSmooth(uint32_t activation) { return activation >= NIB_ACTIVATION_
 double halfUlp(uint32_t type);
 double leastOf(uint32_t type);
 
-// Meets elements one after the other and keeps the farthest.
+// Takes elements one after the other and keeps the one with the largest error.
 class FarthestSoFar {
  public:
   // Errors of `infinite` and more, and what is no number, count as infinite.
   explicit FarthestSoFar(double infinite) : infinite_(infinite) {}
-  void meet(uint64_t index, double got, double exact, double bound);
+  void add(uint64_t index, double got, double exact, double bound);
   const Farthest& result() const { return farthest_; }
 
  private:

@@ -4,6 +4,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "base/names.h"
 #include "formats/format.h"
 #include "plan/kernel_table.h"
 #include "selftest/op_cases.h"
@@ -79,12 +80,12 @@ void addUntested(const std::string& profile, const SelftestOptions& options, std
 }
 
 #if !defined(NIB_NO_VULKAN)
-const char* featureNames(uint32_t features) {
-  if (features & NIB_FEATURE_COOPMAT) return "coopmat";
-  if (features & NIB_FEATURE_DOT4) return "dot4";
-  if (features & NIB_FEATURE_F16) return "f16";
-  if (features & NIB_FEATURE_STORAGE16) return "storage16";
-  return "subgroup";
+// The one that the fewest devices have.
+const char* rarestName(uint32_t features) {
+  for (const uint32_t feature : {NIB_FEATURE_COOPMAT, NIB_FEATURE_DOT4, NIB_FEATURE_F16, NIB_FEATURE_STORAGE16}) {
+    if (features & feature) return featureName(feature);
+  }
+  return featureName(NIB_FEATURE_SUBGROUP);
 }
 
 // Kernels are called after their op; those that several ops share belong to none.
@@ -113,7 +114,7 @@ void addUnused(const kit::Device& device, const std::string& profile, const Self
     cell.subgroup = "-";
     const uint32_t lacking = row.features & ~device.info().features;
     cell.skipped = row.spirv == nullptr ? "not built: no compiler for it"
-                   : lacking != 0       ? std::string("the device or profile has no ") + featureNames(lacking)
+                   : lacking != 0       ? std::string("the device or profile has no ") + rarestName(lacking)
                                         : "no case takes it on this device";
     cells.push_back(cell);
   }

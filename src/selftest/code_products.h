@@ -68,7 +68,7 @@ Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
       const double bound =
           0x1p-19 * std::abs(sum) + 0x1p-24 * std::abs(y) + halfUlp(type) * std::abs(y) + leastOf(type);
       if (std::abs(y) + bound > most && std::abs(got) >= most - bound && (got > 0) == (y > 0)) continue;
-      farthest.meet(at, got, y, bound);
+      farthest.add(at, got, y, bound);
     }
   }
   return farthest.result();

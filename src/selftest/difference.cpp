@@ -2,12 +2,11 @@
 #include <bit>
 #include <cstdio>
 
+#include "base/names.h"
 #include "selftest/op_cases.h"
 
 namespace nib::selftest {
 namespace {
-
-const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
 
 // NibPart by NibPart: its name, and the roles it may be in.
 struct PartName {
@@ -35,7 +34,7 @@ constexpr PartName kParts[] = {{"codes", kWeights},
                                {"order", kWeights}};
 
 struct Place {
-  NibPart part = NIB_PART_COUNT;  // none: the range is one piece
+  NibPart part = NIB_PART_COUNT;  // none: the range has no parts
   uint64_t offset_bytes = 0;      // within it
 };
 
@@ -85,7 +84,7 @@ std::string difference(const Case& c, const NibMemory& memory, NibRole role, con
   std::snprintf(text, sizeof text, " (word %llu): device 0x%08x, reference 0x%08x; %llu of %llu words differ",
                 (unsigned long long)first, got[first], expected[first], (unsigned long long)bad,
                 (unsigned long long)(end - begin));
-  return kRoleNames[role] + placeText(c, memory, role, bit) + text;
+  return roleName(role) + placeText(c, memory, role, bit) + text;
 }
 
 std::string Farthest::text(const Case& c, const NibMemory& memory) const {
@@ -93,7 +92,7 @@ std::string Farthest::text(const Case& c, const NibMemory& memory) const {
   const Lines lines = findCases(c.op())->lines(c, memory, role, NIB_PART_COUNT);
   char values[120];
   std::snprintf(values, sizeof values, ": device %.9g, exact %.9g, error / bound %.3g", got, exact, ratio);
-  return kRoleNames[role] + placeText(c, memory, role, index * lines.element_bits) + values;
+  return roleName(role) + placeText(c, memory, role, index * lines.element_bits) + values;
 }
 
 }  // namespace nib::selftest

@@ -32,16 +32,6 @@ std::vector<const Sharing*> sharingsOf(const NibFormatInfo* info) {
   return list;
 }
 
-const char* typeName(uint32_t type) {
-  static const char* const kNames[] = {"f32", "f16", "bf16", "e8m0"};
-  return type < std::size(kNames) ? kNames[type] : "?";
-}
-
-const char* granularityName(uint32_t granularity) {
-  static const char* const kNames[] = {"tensor", "row", "column", "group"};
-  return granularity < std::size(kNames) ? kNames[granularity] : "?";
-}
-
 const char* activationName(uint32_t activation) {
   static const char* const kNames[] = {"", " relu", " relu6", " gelu", " gelu-tanh", " silu"};
   return activation < std::size(kNames) ? kNames[activation] : "";

@@ -7,6 +7,7 @@
 #include <bit>
 #include <iterator>
 
+#include "base/names.h"
 #include "selftest/op_cases.h"
 
 namespace nib::selftest {
@@ -74,8 +75,6 @@ inline bool quickPair(size_t shape, uint32_t pair) {
 }
 
 // --------------------------------------------------------------------------------------------- names
-const char* typeName(uint32_t type);
-const char* granularityName(uint32_t granularity);
 const char* activationName(uint32_t activation);  // " relu"; "" for none
 std::string weightsName(const NibWeights& weights);
 // ", 33x130 stride 140 n 17": what is not as usual is told.

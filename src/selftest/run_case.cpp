@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "base/names.h"
 #include "selftest/inputs.h"
 
 namespace nib::selftest {
@@ -14,10 +15,9 @@ uint64_t alignUp(uint64_t value, uint64_t alignment) { return (value + alignment
 std::string guardDifference(const char* where, NibRole role, const uint32_t* got, uint64_t words) {
   for (uint64_t i = 0; i < words; ++i) {
     if (got[i] == kUntouched) continue;
-    static const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
     char text[120];
     std::snprintf(text, sizeof text, "%s the %s range, guard word %llu: device 0x%08x, was 0x%08x", where,
-                  kRoleNames[role], (unsigned long long)i, got[i], kUntouched);
+                  roleName(role), (unsigned long long)i, got[i], kUntouched);
     return text;
   }
   return {};

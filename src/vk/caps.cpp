@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "base/names.h"
 #include "vk/quirks.h"
 
 namespace nib::vk {
@@ -184,20 +185,6 @@ const char* capsProblem(const Caps& caps) {
   if (caps.api_version < VK_API_VERSION_1_1) return "restriction.api_version is below Vulkan 1.1";
   if (caps.max_storage_range_bytes == 0) return "restriction.max_storage_range_bytes is below 256";
   return nullptr;
-}
-
-const char* featureName(uint32_t feature_bit) {
-  switch (feature_bit) {
-    case NIB_FEATURE_SUBGROUP: return "subgroup";
-    case NIB_FEATURE_STORAGE16: return "storage16";
-    case NIB_FEATURE_F16: return "f16";
-    case NIB_FEATURE_DOT4: return "dot4";
-    case NIB_FEATURE_COOPMAT: return "coopmat";
-    case NIB_FEATURE_SUBGROUP_SIZE: return "subgroup_size";
-    case NIB_FEATURE_ROBUSTNESS: return "robustness";
-    case NIB_FEATURE_ROUND_EVEN: return "round_even";
-    default: return "unknown feature";
-  }
 }
 
 }  // namespace nib::vk

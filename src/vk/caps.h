@@ -50,8 +50,5 @@ Caps makeCaps(const Snapshot& snapshot, uint32_t declared_features, const NibRes
 // Why these caps are unusable (a restriction is too low), with the field's name; NULL if they are usable.
 const char* capsProblem(const Caps& caps);
 
-// The name of one NIB_FEATURE_* bit as in kernels.list: "subgroup", "dot4", ...
-const char* featureName(uint32_t feature_bit);
-
 }  // namespace nib::vk
 #endif

@@ -42,7 +42,7 @@ TEST_CASE("the floor is what Vulkan 1.1 guarantees") {
   CHECK(floor.max_push_bytes == 128);
   CHECK(floor.max_workgroup_count == 65535);
   CHECK(floor.max_storage_range_bytes == 134217728);
-  CHECK(floor.device_type == 0);
+  CHECK(floor.device_class == detail::DeviceClass::kAny);
   CHECK(floor.min_offset_alignment_bytes == 256);
   CHECK_FALSE(floor.subgroup_operations);
   CHECK_FALSE(floor.storage16);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/names.h"
 #include "memory_checks.h"
 #include "model_ops.h"
 #include "prepare.h"
@@ -16,7 +17,6 @@ using namespace nib::tests;
 namespace {
 
 constexpr uint32_t kTypes = 3;
-const char* const kTypeNames[] = {"f32", "f16", "bf16"};
 constexpr uint32_t kNans[] = {0x7fc00000u, 0x7e00u, 0x7fc0u};
 
 struct Expected {
@@ -174,7 +174,7 @@ TEST_CASE("every 16-bit pattern converts to every type by its value") {
   for (const uint32_t from : {NIB_TYPE_F16, NIB_TYPE_BF16}) {
     for (uint32_t to = 0; to < kTypes; ++to) {
       for (const uint32_t flags : {0u, uint32_t(NIB_CONVERT_SATURATE)}) {
-        INFO(kTypeNames[from], " -> ", kTypeNames[to], " flags ", flags);
+        INFO(typeName(from), " -> ", typeName(to), " flags ", flags);
         const uint64_t wrong = to == NIB_TYPE_F32 ? differences<uint32_t>(all, NibType(from), NibType(to), flags)
                                                   : differences<uint16_t>(all, NibType(from), NibType(to), flags);
         CHECK(wrong == 0);
@@ -197,7 +197,7 @@ TEST_CASE("fp32 patterns convert to every type by their values: ten million at r
     }
     for (uint32_t to = 0; to < kTypes; ++to) {
       const uint32_t flags = (round + to) % 2 * NIB_CONVERT_SATURATE;
-      INFO(kTypeNames[to], " flags ", flags, " round ", round);
+      INFO(typeName(to), " flags ", flags, " round ", round);
       const uint64_t wrong = to == NIB_TYPE_F32 ? differences<uint32_t>(batch, NIB_TYPE_F32, NibType(to), flags)
                                                 : differences<uint16_t>(batch, NIB_TYPE_F32, NibType(to), flags);
       CHECK(wrong == 0);

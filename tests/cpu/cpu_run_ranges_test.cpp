@@ -16,8 +16,6 @@ using namespace nib::tests;
 
 namespace {
 
-const char* const kRoleNames[] = {"weights", "input", "output", "aux"};
-
 // A few small cases of every op and format: of each kind one.
 std::vector<selftest::Case> smallCases() {
   std::vector<selftest::Case> list;
@@ -69,6 +67,11 @@ void expectRefused(Ranges& ranges, const NibOpDesc* desc, const NibCpuBinding* b
 
 }  // namespace
 
+TEST_CASE("messages name the roles as the fields of a binding are named") {
+  const char* const kFields[] = {"weights", "input", "output", "aux"};
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) CHECK(std::string(roleName(role)) == kFields[role]);
+}
+
 TEST_CASE("a range that is missing, misaligned or short is refused by name, and nothing is written") {
   for (const selftest::Case& c : smallCases()) {
     Ranges ranges(c.desc());
@@ -76,20 +79,20 @@ TEST_CASE("a range that is missing, misaligned or short is refused by name, and 
     prepare(c, ranges);
     for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
       if (ranges.size(role) == 0) continue;
-      INFO(selftest::opName(c.op()), " ", kRoleNames[role]);
+      INFO(selftest::opName(c.op()), " ", roleName(role));
       NibCpuBinding binding = ranges.binding;
       binding.range[role].data = nullptr;
-      expectRefused(ranges, c.desc(), &binding, c.n, kRoleNames[role]);
+      expectRefused(ranges, c.desc(), &binding, c.n, roleName(role));
       for (const int shift : {1, 2, 3}) {
         binding = ranges.binding;
         binding.range[role].data = ranges.bytes(role) + shift;
-        expectRefused(ranges, c.desc(), &binding, c.n, kRoleNames[role]);
+        expectRefused(ranges, c.desc(), &binding, c.n, roleName(role));
       }
       for (const uint64_t size : {uint64_t(0), uint64_t(4), uint64_t(ranges.size(role)) - 1}) {
         if (size >= ranges.size(role)) continue;
         binding = ranges.binding;
         binding.range[role].size_bytes = size;
-        expectRefused(ranges, c.desc(), &binding, c.n, kRoleNames[role]);
+        expectRefused(ranges, c.desc(), &binding, c.n, roleName(role));
       }
     }
   }

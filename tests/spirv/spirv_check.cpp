@@ -1,6 +1,8 @@
 #include "spirv_check.h"
 
 #include <nibble/nibble.h>
+#include <spirv/unified1/GLSL.std.450.h>
+#include <spirv/unified1/spirv.hpp>
 
 #include <cstring>
 #include <string_view>
@@ -12,6 +14,9 @@ namespace {
 
 constexpr uint32_t kMaxBindings = 4;
 constexpr uint32_t kMaxPushBytes = 128;
+
+// spv::CapabilityCooperativeMatrixKHR, which the SPIRV-Headers of Debian 12 lack.
+constexpr uint32_t kCapabilityCooperativeMatrixKHR = 6022;
 
 struct Named {
   uint32_t number;
@@ -26,60 +31,81 @@ struct FeatureCapabilities {
 // Vulkan 1.1 promises Shader; the rest must be declared by the application.
 const std::vector<FeatureCapabilities>& featureCapabilities() {
   static const std::vector<FeatureCapabilities> kTable = {
-      {0, {1 /* Shader */}},
+      {0, {spv::CapabilityShader}},
       {NIB_FEATURE_SUBGROUP,
-       {61 /* GroupNonUniform */, 63 /* GroupNonUniformArithmetic */, 64 /* GroupNonUniformBallot */,
-        65 /* GroupNonUniformShuffle */}},
-      {NIB_FEATURE_STORAGE16, {4433 /* StorageBuffer16BitAccess */}},
-      {NIB_FEATURE_F16, {9 /* Float16 */}},
-      {NIB_FEATURE_DOT4, {6018 /* DotProductInput4x8BitPacked */, 6019 /* DotProduct */}},
+       {spv::CapabilityGroupNonUniform, spv::CapabilityGroupNonUniformArithmetic, spv::CapabilityGroupNonUniformBallot,
+        spv::CapabilityGroupNonUniformShuffle}},
+      {NIB_FEATURE_STORAGE16, {spv::CapabilityStorageBuffer16BitAccess}},
+      {NIB_FEATURE_F16, {spv::CapabilityFloat16}},
+      {NIB_FEATURE_DOT4, {spv::CapabilityDotProductInput4x8BitPacked, spv::CapabilityDotProduct}},
       // An integer matrix's elements have an 8-bit type: the context counts a device without shaderInt8 as one without
       // cooperative matrices.
-      {NIB_FEATURE_COOPMAT, {6022 /* CooperativeMatrixKHR */, 5345 /* VulkanMemoryModel */, 39 /* Int8 */}},
+      {NIB_FEATURE_COOPMAT, {kCapabilityCooperativeMatrixKHR, spv::CapabilityVulkanMemoryModel, spv::CapabilityInt8}},
   };
   return kTable;
 }
 
+#define NIB_OP_ROW(op) \
+  { spv::op, #op }
+#define NIB_FUNCTION_ROW(function) \
+  { GLSLstd450##function, #function }
+
 // Order is left to the device, so the result is too; never allowed.
-constexpr Named kFloatAtomics[] = {{5614, "OpAtomicFMinEXT"}, {5615, "OpAtomicFMaxEXT"}, {6035, "OpAtomicFAddEXT"}};
+constexpr Named kFloatAtomics[] = {NIB_OP_ROW(OpAtomicFMinEXT), NIB_OP_ROW(OpAtomicFMaxEXT),
+                                   NIB_OP_ROW(OpAtomicFAddEXT)};
 
 // Results that devices may give differently.
-constexpr Named kInexact[] = {{115, "OpFConvert"},
-                              {116, "OpQuantizeToF16"},
-                              {136, "OpFDiv"},
-                              {140, "OpFRem"},
-                              {141, "OpFMod"},
-                              {143, "OpMatrixTimesScalar"},
-                              {144, "OpVectorTimesMatrix"},
-                              {145, "OpMatrixTimesVector"},
-                              {146, "OpMatrixTimesMatrix"},
-                              {147, "OpOuterProduct"},
-                              {148, "OpDot"},
-                              {207, "OpDPdx"},
-                              {350, "OpGroupNonUniformFAdd"},
-                              {352, "OpGroupNonUniformFMul"},
-                              {355, "OpGroupNonUniformFMin"},
-                              {358, "OpGroupNonUniformFMax"}};
+constexpr Named kInexact[] = {NIB_OP_ROW(OpFConvert),
+                              NIB_OP_ROW(OpQuantizeToF16),
+                              NIB_OP_ROW(OpFDiv),
+                              NIB_OP_ROW(OpFRem),
+                              NIB_OP_ROW(OpFMod),
+                              NIB_OP_ROW(OpMatrixTimesScalar),
+                              NIB_OP_ROW(OpVectorTimesMatrix),
+                              NIB_OP_ROW(OpMatrixTimesVector),
+                              NIB_OP_ROW(OpMatrixTimesMatrix),
+                              NIB_OP_ROW(OpOuterProduct),
+                              NIB_OP_ROW(OpDot),
+                              NIB_OP_ROW(OpDPdx),
+                              NIB_OP_ROW(OpGroupNonUniformFAdd),
+                              NIB_OP_ROW(OpGroupNonUniformFMul),
+                              NIB_OP_ROW(OpGroupNonUniformFMin),
+                              NIB_OP_ROW(OpGroupNonUniformFMax)};
 
 // Exact if rounded once, so nothing may be fused with them.
-constexpr Named kNeedsNoContraction[] = {
-    {129, "OpFAdd"}, {131, "OpFSub"}, {133, "OpFMul"}, {142, "OpVectorTimesScalar"}};
+constexpr Named kNeedsNoContraction[] = {NIB_OP_ROW(OpFAdd), NIB_OP_ROW(OpFSub), NIB_OP_ROW(OpFMul),
+                                         NIB_OP_ROW(OpVectorTimesScalar)};
 
 // The functions of GLSL.std.450 with one right answer. Not among them: Round (ties as the device likes), NMin and the
 // like (for NaN), Fma, all that has an error bound, and packing to half (SwiftShader does not round to nearest).
-constexpr uint32_t kExactFunctions[] = {2 /* RoundEven */, 3 /* Trunc */,     4 /* FAbs */,      5 /* SAbs */,
-                                        6 /* FSign */,     7 /* SSign */,     8 /* Floor */,     9 /* Ceil */,
-                                        37 /* FMin */,     38 /* UMin */,     39 /* SMin */,     40 /* FMax */,
-                                        41 /* UMax */,     42 /* SMax */,     43 /* FClamp */,   44 /* UClamp */,
-                                        45 /* SClamp */,   73 /* FindILsb */, 74 /* FindSMsb */, 75 /* FindUMsb */};
+constexpr uint32_t kExactFunctions[] = {
+    GLSLstd450RoundEven, GLSLstd450Trunc,  GLSLstd450FAbs,     GLSLstd450SAbs,     GLSLstd450FSign,
+    GLSLstd450SSign,     GLSLstd450Floor,  GLSLstd450Ceil,     GLSLstd450FMin,     GLSLstd450UMin,
+    GLSLstd450SMin,      GLSLstd450FMax,   GLSLstd450UMax,     GLSLstd450SMax,     GLSLstd450FClamp,
+    GLSLstd450UClamp,    GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb};
 
-constexpr Named kFunctionNames[] = {{1, "Round"},           {10, "Fract"},  {13, "Sin"},      {14, "Cos"},
-                                    {21, "Tanh"},           {26, "Pow"},    {27, "Exp"},      {28, "Log"},
-                                    {29, "Exp2"},           {30, "Log2"},   {31, "Sqrt"},     {32, "InverseSqrt"},
-                                    {46, "FMix"},           {50, "Fma"},    {53, "Ldexp"},    {58, "PackHalf2x16"},
-                                    {62, "UnpackHalf2x16"}, {66, "Length"}, {69, "Normalize"}};
+constexpr Named kFunctionNames[] = {NIB_FUNCTION_ROW(Round),
+                                    NIB_FUNCTION_ROW(Fract),
+                                    NIB_FUNCTION_ROW(Sin),
+                                    NIB_FUNCTION_ROW(Cos),
+                                    NIB_FUNCTION_ROW(Tanh),
+                                    NIB_FUNCTION_ROW(Pow),
+                                    NIB_FUNCTION_ROW(Exp),
+                                    NIB_FUNCTION_ROW(Log),
+                                    NIB_FUNCTION_ROW(Exp2),
+                                    NIB_FUNCTION_ROW(Log2),
+                                    NIB_FUNCTION_ROW(Sqrt),
+                                    NIB_FUNCTION_ROW(InverseSqrt),
+                                    NIB_FUNCTION_ROW(FMix),
+                                    NIB_FUNCTION_ROW(Fma),
+                                    NIB_FUNCTION_ROW(Ldexp),
+                                    NIB_FUNCTION_ROW(PackHalf2x16),
+                                    NIB_FUNCTION_ROW(UnpackHalf2x16),
+                                    NIB_FUNCTION_ROW(Length),
+                                    NIB_FUNCTION_ROW(Normalize)};
 
-constexpr uint32_t kFunctionFma = 50;
+#undef NIB_OP_ROW
+#undef NIB_FUNCTION_ROW
 
 template <size_t N>
 const char* nameIn(const Named (&table)[N], uint32_t number) {
@@ -113,18 +139,18 @@ class Checker {
   void variables() {
     uint32_t push_bytes = 0;
     for (const Instruction& in : module_.instructions()) {
-      if (in.op != kOpVariable || in.operands.size() < 3) continue;
+      if (in.op != spv::OpVariable || in.operands.size() < 3) continue;
       const uint32_t variable = in.operands[1];
       const uint32_t pointee = module_.operand(in.operands[0], 2);
       switch (in.operands[2]) {
-        case kInput:
-        case kWorkgroup:
-        case kPrivate:
-        case kFunction: break;
-        case kPushConstant: push_bytes = module_.sizeOf(pointee); break;
-        case kStorageBuffer: {
-          const auto set = module_.decoration(variable, kDescriptorSet);
-          const auto binding = module_.decoration(variable, kBinding);
+        case spv::StorageClassInput:
+        case spv::StorageClassWorkgroup:
+        case spv::StorageClassPrivate:
+        case spv::StorageClassFunction: break;
+        case spv::StorageClassPushConstant: push_bytes = module_.sizeOf(pointee); break;
+        case spv::StorageClassStorageBuffer: {
+          const auto set = module_.decoration(variable, spv::DecorationDescriptorSet);
+          const auto binding = module_.decoration(variable, spv::DecorationBinding);
           if (!set || *set != 0) fault("a storage buffer is not in set 0");
           if (!binding || *binding >= kMaxBindings) fault("a storage buffer's binding is not in 0..3");
           break;
@@ -146,7 +172,7 @@ class Checker {
     }
     const uint32_t local_size = localSizeConstant();
     for (uint32_t number = 0; number < module_.idCount(); ++number) {
-      const auto spec_id = module_.decoration(number, kSpecId);
+      const auto spec_id = module_.decoration(number, spv::DecorationSpecId);
       if (!spec_id) continue;
       const std::string where = "specialization id " + std::to_string(*spec_id) + ": ";
       if (*spec_id >= kernel_.spec_count) {
@@ -158,12 +184,12 @@ class Checker {
       const uint32_t type = module_.operand(number, 0);
       std::string_view found = "?";
       uint32_t bits = module_.operand(number, 2);
-      if (constant.op == kOpSpecConstantTrue || constant.op == kOpSpecConstantFalse) {
+      if (constant.op == spv::OpSpecConstantTrue || constant.op == spv::OpSpecConstantFalse) {
         found = "nib_bool";
-        bits = constant.op == kOpSpecConstantTrue ? 1 : 0;
-      } else if (module_.id(type).op == kOpTypeInt && module_.operand(type, 1) == 32) {
+        bits = constant.op == spv::OpSpecConstantTrue ? 1 : 0;
+      } else if (module_.id(type).op == spv::OpTypeInt && module_.operand(type, 1) == 32) {
         found = module_.operand(type, 2) == 0 ? "uint" : "int";
-      } else if (module_.id(type).op == kOpTypeFloat && module_.operand(type, 1) == 32) {
+      } else if (module_.id(type).op == spv::OpTypeFloat && module_.operand(type, 1) == 32) {
         found = "float";
       }
       if (found != row.type) fault(where + "type " + std::string(found) + ", in C++ " + row.type);
@@ -176,19 +202,20 @@ class Checker {
   void entryPoint() {
     uint32_t entries = 0;
     for (const Instruction& in : module_.instructions()) {
-      if (in.op == kOpEntryPoint && in.operands.size() > 2) {
+      if (in.op == spv::OpEntryPoint && in.operands.size() > 2) {
         ++entries;
-        if (in.operands[0] != kExecutionModelGlCompute) fault("the entry point is no compute shader");
+        if (in.operands[0] != spv::ExecutionModelGLCompute) fault("the entry point is no compute shader");
         if (stringOperand(in.operands.subspan(2)) != "main") fault("the entry point is not named main");
       }
       // Vulkan allows it with maintenance4 only, which nobody declared. SPIR-V 1.6 (target vulkan1.3) makes glslang use
       // it.
-      if (in.op == kOpExecutionModeId && in.operands.size() > 1 && in.operands[1] == kExecutionModeLocalSizeId) {
+      if (in.op == spv::OpExecutionModeId && in.operands.size() > 1 &&
+          in.operands[1] == spv::ExecutionModeLocalSizeId) {
         fault("LocalSizeId needs the feature maintenance4; a target below vulkan1.3 does without");
       }
     }
     if (entries != 1) fault(std::to_string(entries) + " entry points");
-    const auto spec_id = module_.decoration(localSizeConstant(), kSpecId);
+    const auto spec_id = module_.decoration(localSizeConstant(), spv::DecorationSpecId);
     if (!spec_id || *spec_id != 0) fault("the workgroup size is not specialization id 0");
   }
 
@@ -200,18 +227,18 @@ class Checker {
 
   void bitExact(bool fma) {
     for (const Instruction& in : module_.instructions()) {
-      const bool folded = in.op == kOpSpecConstantOp && in.operands.size() > 2;
+      const bool folded = in.op == spv::OpSpecConstantOp && in.operands.size() > 2;
       const uint32_t op = folded ? in.operands[2] : in.op;
       if (const char* name = nameIn(kInexact, op)) fault(std::string(name) + at(in));
       if (const char* name = nameIn(kNeedsNoContraction, op)) {
-        if (in.operands.size() < 2 || !module_.decoration(in.operands[1], kNoContraction)) {
+        if (in.operands.size() < 2 || !module_.decoration(in.operands[1], spv::DecorationNoContraction)) {
           fault(std::string(name) + " without NoContraction" + at(in));
         }
       }
-      if (op == kOpTypeFloat && in.operands.size() > 1 && in.operands[1] != 32) {
+      if (op == spv::OpTypeFloat && in.operands.size() > 1 && in.operands[1] != 32) {
         fault("float" + std::to_string(in.operands[1]) + " arithmetic");
       }
-      if (op == kOpExtInst && in.operands.size() > 3) function(in, fma);
+      if (op == spv::OpExtInst && in.operands.size() > 3) function(in, fma);
     }
   }
 
@@ -236,7 +263,7 @@ class Checker {
     for (uint32_t exact : kExactFunctions) {
       if (in.operands[3] == exact) return;
     }
-    if (fma && in.operands[3] == kFunctionFma) return;
+    if (fma && in.operands[3] == GLSLstd450Fma) return;
     const char* name = nameIn(kFunctionNames, in.operands[3]);
     fault("GLSL.std.450 " + (name != nullptr ? std::string(name) : std::to_string(in.operands[3])) + at(in));
   }
@@ -244,7 +271,8 @@ class Checker {
   // The id of the x component of the workgroup size, 0 if it is no constant of its own.
   uint32_t localSizeConstant() const {
     for (uint32_t number = 0; number < module_.idCount(); ++number) {
-      if (module_.decoration(number, kBuiltIn) == kBuiltInWorkgroupSize) return module_.operand(number, 2);
+      if (module_.decoration(number, spv::DecorationBuiltIn) == spv::BuiltInWorkgroupSize)
+        return module_.operand(number, 2);
     }
     return 0;
   }

@@ -1,8 +1,9 @@
 // A small SPIR-V reader: enough of a compute module's structure to compare it with its C++ side and with the rules for
 // bit-exact kernels. It trusts nothing: a malformed module gives an error, never a read outside its words.
-// Numbers are those of the SPIR-V specification, https://registry.khronos.org/SPIR-V/specs/unified1/SPIRV.html
 #ifndef NIB_TESTS_SPIRV_READER_H
 #define NIB_TESTS_SPIRV_READER_H
+
+#include <spirv/unified1/spirv.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -14,59 +15,6 @@
 #include <vector>
 
 namespace nib::spirv {
-
-enum Op : uint32_t {
-  kOpExtension = 10,
-  kOpExtInstImport = 11,
-  kOpExtInst = 12,
-  kOpEntryPoint = 15,
-  kOpExecutionMode = 16,
-  kOpCapability = 17,
-  kOpTypeBool = 20,
-  kOpTypeInt = 21,
-  kOpTypeFloat = 22,
-  kOpTypeVector = 23,
-  kOpTypeMatrix = 24,
-  kOpTypeArray = 28,
-  kOpTypeRuntimeArray = 29,
-  kOpTypeStruct = 30,
-  kOpTypePointer = 32,
-  kOpConstant = 43,
-  kOpSpecConstantTrue = 48,
-  kOpSpecConstantFalse = 49,
-  kOpSpecConstant = 50,
-  kOpSpecConstantComposite = 51,
-  kOpSpecConstantOp = 52,
-  kOpFunctionEnd = 56,
-  kOpVariable = 59,
-  kOpDecorate = 71,
-  kOpMemberDecorate = 72,
-  kOpExecutionModeId = 331,
-};
-
-enum Decoration : uint32_t {
-  kSpecId = 1,
-  kArrayStride = 6,
-  kBuiltIn = 11,
-  kBinding = 33,
-  kDescriptorSet = 34,
-  kOffset = 35,
-  kNoContraction = 42,
-};
-
-enum StorageClass : uint32_t {
-  kInput = 1,
-  kWorkgroup = 4,
-  kPrivate = 6,
-  kFunction = 7,
-  kPushConstant = 9,
-  kStorageBuffer = 12,
-};
-
-inline constexpr uint32_t kExecutionModelGlCompute = 5;
-inline constexpr uint32_t kExecutionModeLocalSize = 17;
-inline constexpr uint32_t kExecutionModeLocalSizeId = 38;
-inline constexpr uint32_t kBuiltInWorkgroupSize = 25;
 
 struct Instruction {
   uint32_t op;
@@ -98,7 +46,7 @@ class Module {
   }
   uint32_t idCount() const { return static_cast<uint32_t>(ids_.size()); }
 
-  std::optional<uint32_t> decoration(uint32_t number, Decoration which) const {
+  std::optional<uint32_t> decoration(uint32_t number, spv::Decoration which) const {
     const auto& all = id(number).decorations;
     const auto found = all.find(which);
     return found == all.end() ? std::nullopt : std::optional<uint32_t>(found->second);
@@ -115,15 +63,15 @@ class Module {
     if (depth > 16) return 0;
     const Id& t = id(type);
     switch (t.op) {
-      case kOpTypeInt:
-      case kOpTypeFloat: return operand(type, 1) / 8;
-      case kOpTypeVector: return operand(type, 2) * sizeOf(operand(type, 1), depth + 1);
-      case kOpTypeArray: {
-        const auto stride = decoration(type, kArrayStride);
+      case spv::OpTypeInt:
+      case spv::OpTypeFloat: return operand(type, 1) / 8;
+      case spv::OpTypeVector: return operand(type, 2) * sizeOf(operand(type, 1), depth + 1);
+      case spv::OpTypeArray: {
+        const auto stride = decoration(type, spv::DecorationArrayStride);
         const uint32_t length = operand(type, 2);
-        return stride && id(length).op == kOpConstant ? *stride * operand(length, 2) : 0;
+        return stride && id(length).op == spv::OpConstant ? *stride * operand(length, 2) : 0;
       }
-      case kOpTypeStruct: {
+      case spv::OpTypeStruct: {
         uint32_t size = 0;
         for (uint32_t i = 0; i + 1 < t.operands.size(); ++i) {
           const auto offset = t.member_offsets.find(i);
@@ -139,7 +87,7 @@ class Module {
 
  private:
   void read(std::span<const uint32_t> words) {
-    if (words.size() < 5 || words[0] != 0x07230203u) {
+    if (words.size() < 5 || words[0] != spv::MagicNumber) {
       error_ = "no SPIR-V header";
       return;
     }
@@ -150,17 +98,17 @@ class Module {
     }
     ids_.resize(bound);
     for (size_t at = 5; at < words.size();) {
-      const uint32_t count = words[at] >> 16;
+      const uint32_t count = words[at] >> spv::WordCountShift;
       if (count == 0 || count > words.size() - at) {
         error_ = "instruction at word " + std::to_string(at) + " runs beyond the module";
         return;
       }
-      const Instruction instruction{words[at] & 0xffffu, words.subspan(at + 1, count - 1), at};
+      const Instruction instruction{words[at] & spv::OpCodeMask, words.subspan(at + 1, count - 1), at};
       instructions_.push_back(instruction);
       note(instruction);
       at += count;
     }
-    if (instructions_.empty() || instructions_.back().op != kOpFunctionEnd)
+    if (instructions_.empty() || instructions_.back().op != spv::OpFunctionEnd)
       error_ = "the module does not end with a function";
   }
 
@@ -168,30 +116,30 @@ class Module {
     const auto& operands = instruction.operands;
     const auto at = [&](size_t i) { return i < operands.size() ? operands[i] : 0; };
     switch (instruction.op) {
-      case kOpCapability: capabilities_.insert(at(0)); return;
-      case kOpDecorate:
+      case spv::OpCapability: capabilities_.insert(at(0)); return;
+      case spv::OpDecorate:
         if (at(0) < ids_.size()) ids_[at(0)].decorations[at(1)] = at(2);
         return;
-      case kOpMemberDecorate:
-        if (at(0) < ids_.size() && at(2) == kOffset) ids_[at(0)].member_offsets[at(1)] = at(3);
+      case spv::OpMemberDecorate:
+        if (at(0) < ids_.size() && at(2) == spv::DecorationOffset) ids_[at(0)].member_offsets[at(1)] = at(3);
         return;
-      case kOpTypeBool:
-      case kOpTypeInt:
-      case kOpTypeFloat:
-      case kOpTypeVector:
-      case kOpTypeMatrix:
-      case kOpTypeArray:
-      case kOpTypeRuntimeArray:
-      case kOpTypeStruct:
-      case kOpTypePointer:
-      case kOpExtInstImport: define(at(0), instruction); return;
-      case kOpConstant:
-      case kOpSpecConstantTrue:
-      case kOpSpecConstantFalse:
-      case kOpSpecConstant:
-      case kOpSpecConstantComposite:
-      case kOpSpecConstantOp:
-      case kOpVariable: define(at(1), instruction); return;
+      case spv::OpTypeBool:
+      case spv::OpTypeInt:
+      case spv::OpTypeFloat:
+      case spv::OpTypeVector:
+      case spv::OpTypeMatrix:
+      case spv::OpTypeArray:
+      case spv::OpTypeRuntimeArray:
+      case spv::OpTypeStruct:
+      case spv::OpTypePointer:
+      case spv::OpExtInstImport: define(at(0), instruction); return;
+      case spv::OpConstant:
+      case spv::OpSpecConstantTrue:
+      case spv::OpSpecConstantFalse:
+      case spv::OpSpecConstant:
+      case spv::OpSpecConstantComposite:
+      case spv::OpSpecConstantOp:
+      case spv::OpVariable: define(at(1), instruction); return;
       default: return;
     }
   }

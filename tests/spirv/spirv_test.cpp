@@ -2,6 +2,7 @@
 // shaders with one planted fault each, which the same check must find.
 #include <doctest/doctest.h>
 #include <nibble/nibble.h>
+#include <spirv/unified1/spirv.hpp>
 
 #include <cstring>
 #include <iterator>
@@ -115,11 +116,11 @@ TEST_CASE("the check finds a capability and a workgroup size that were changed i
   std::vector<uint32_t> words(shader.spirv, shader.spirv + shader.words);
   const spirv::Module module(words);
   for (const spirv::Instruction& in : module.instructions()) {
-    if (in.op == spirv::kOpCapability) words[in.word + 1] = 11;  // Shader -> Int64
-    if (in.op == spirv::kOpDecorate && in.operands[1] == spirv::kSpecId) words[in.word + 3] = 1;
+    if (in.op == spv::OpCapability) words[in.word + 1] = spv::CapabilityInt64;  // was Shader
+    if (in.op == spv::OpDecorate && in.operands[1] == spv::DecorationSpecId) words[in.word + 3] = 1;
   }
   const std::string faults = joined(checkPlanted(words));
-  CHECK(faults.find("capability 11") != std::string::npos);
+  CHECK(faults.find("capability " + std::to_string(spv::CapabilityInt64)) != std::string::npos);
   CHECK(faults.find("workgroup size") != std::string::npos);
 }
 
@@ -128,7 +129,7 @@ TEST_CASE("a damaged module is an error, not a crash") {
   const std::vector<uint32_t> whole(shader.spirv, shader.spirv + shader.words);
   for (size_t words = 0; words < whole.size(); ++words) {
     const std::vector<uint32_t> cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(words));
-    const bool between_functions = words > 0 && cut.back() == (1u << 16 | spirv::kOpFunctionEnd);
+    const bool between_functions = words > 0 && cut.back() == (1u << spv::WordCountShift | spv::OpFunctionEnd);
     CHECK(checkPlanted(cut).empty() <= between_functions);
   }
   for (size_t word = 0; word < whole.size(); ++word) {

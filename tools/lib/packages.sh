@@ -2,9 +2,10 @@
 # shellcheck shell=bash disable=SC2034
 
 # "a|b": alternatives, because names differ between releases. The first one that the distribution knows is installed.
-BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev
-  nlohmann-json3-dev libfmt-dev libxxhash-dev)
-VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools)
+BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev
+                libxxhash-dev)
+VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools
+                 spirv-headers)
 # clang and the runtimes of its version. The newer version comes first, because the newer release has both.
 TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev')
 

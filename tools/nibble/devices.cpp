@@ -1,4 +1,5 @@
 // nibble devices: lists devices with their tiers, and verifies that their advertised features work.
+#include "base/names.h"
 #include "child.h"
 #include "verb.h"
 #include "verify.h"
@@ -48,13 +49,13 @@ std::vector<kit::DeviceInfo> findDevices(const DeviceArguments& arguments) {
   return devices;
 }
 
-Json featuresJson(uint32_t features) {
-  static const char* const kNames[] = {"subgroup", "storage16",     "f16",        "dot4",
-                                       "coopmat",  "subgroup_size", "robustness", "round_even"};
+Json featuresJson([[maybe_unused]] uint32_t features) {
   Json names = Json::array();
-  for (uint32_t i = 0; i < std::size(kNames); ++i) {
-    if ((features >> i & 1u) != 0) names.push_back(kNames[i]);
+#if !defined(NIB_NO_VULKAN)
+  for (uint32_t bit = 1; (bit & NIB_FEATURE_ALL) != 0; bit <<= 1) {
+    if ((features & bit) != 0) names.push_back(featureName(bit));
   }
+#endif
   return names;
 }
 

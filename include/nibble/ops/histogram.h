@@ -17,7 +17,7 @@ enum {
   NIB_HISTOGRAM_ACCUMULATE = 1u << 1
 };
 
-enum { NIB_HISTOGRAM_LEAST_BINS = 128, NIB_HISTOGRAM_MOST_BINS = 4096 };
+enum { NIB_HISTOGRAM_MIN_BINS = 128, NIB_HISTOGRAM_MAX_BINS = 4096 };
 
 // INPUT dense [rows, cols] -> OUTPUT a histogram per tensor, row or column, over the finite values: NIB_PART_HEADS, one
 // NibHistogramHead each, and NIB_PART_COUNTS, uint64 [histograms, bins]. NibRun.n = rows; histograms of rows outside
@@ -37,7 +37,7 @@ typedef struct NibHistogramDesc {
   uint32_t source_type;    // NibType F32, F16 or BF16
   uint32_t source_stride;  // elements from row to row; 0 = cols
   uint32_t granularity;    // TENSOR, ROW or COLUMN
-  uint32_t bins;           // a power of two from NIB_HISTOGRAM_LEAST_BINS to NIB_HISTOGRAM_MOST_BINS
+  uint32_t bins;           // a power of two from NIB_HISTOGRAM_MIN_BINS to NIB_HISTOGRAM_MAX_BINS
 } NibHistogramDesc;
 
 // All zeros = an empty histogram, with counts of zeros.
@@ -51,8 +51,8 @@ typedef struct NibHistogramHead {
 } NibHistogramHead;
 
 // Adds histogram `from` to `into`. Both have `bins` bins and the same flags (NIB_HISTOGRAM_SIGNED). The order of
-// merging changes no byte. Returns NIB_ERROR_INVALID_ARGUMENT if `bins` is no number of bins. Thread-safe for distinct
-// `into`.
+// merging changes no byte. Returns NIB_ERROR_INVALID_ARGUMENT if `bins` is not a valid number of bins. Thread-safe for
+// distinct `into`.
 NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogramHead* into, uint64_t* into_counts,
                             const NibHistogramHead* from, const uint64_t* from_counts, const NibLog* log);
 

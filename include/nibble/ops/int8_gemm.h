@@ -28,11 +28,10 @@ typedef enum NibInt8Result {
 // Both operands: granularity TENSOR, ROW (per output channel, per token) or GROUP, symmetric or ASYMMETRIC; not FLAT.
 //
 // A sum is that of (x - zero of x) * (w - zero of w), exact. cols * max|x - zero| * max|w - zero| must stay below 2^31,
-// where a maximum is 128 (127 if NARROW, 255 if ASYMMETRIC); with GROUP the length of a piece takes the place of cols.
-// Then, in fp32, half-even, in this order (LLM.int8(), arXiv 2208.07339, without merging the scales):
-//   y = (float(sum) * scale of x) * scale of w; with GROUP the scaled sums of all pieces are added in ascending order;
-//   a
-//       piece is as many columns as the greatest common divisor of both group sizes
+// where a maximum is 128 (127 if NARROW, 255 if ASYMMETRIC); with GROUP the length of a segment takes the place of
+// cols. Then, in fp32, half-even, in this order (LLM.int8(), arXiv 2208.07339, without merging the scales):
+//   y = (float(sum) * scale of x) * scale of w; with GROUP the scaled sums of a row's segments are added in ascending
+//       order; a segment has as many columns as the greatest common divisor of both group sizes
 //   y = y + bias; y = activation(y); y = y + what OUTPUT held (RESIDUAL)
 //   result: rounded to the type, or clamp(roundEven(y * (1 / result_scale)) + result_zero), as NIB_OP_QUANTIZE rounds
 // Products and sums below 2^-126 are +0. Those of 2^127 or more become the largest number below 2^127, as do bias and

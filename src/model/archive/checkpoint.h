@@ -95,7 +95,7 @@ class SourceHasher {
   // checkpoint: must outlive the hasher.
   explicit SourceHasher(const Checkpoint& checkpoint);
   // Adds the next bytes of tensor i. Different tensors may be added concurrently, one tensor by one thread at a time.
-  // Throws if `offset` is not the end of the tensor's previous piece.
+  // Throws if `offset` is not the end of the tensor's previous chunk.
   void add(size_t i, uint64_t offset, std::span<const std::byte> bytes);
   // Throws unless all bytes of all tensors were added.
   Hash128 digest() const;

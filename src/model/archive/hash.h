@@ -18,7 +18,7 @@ struct Hash128 {
   std::string hex() const;  // 32 digits, as xxhsum -H2 prints them
 };
 
-// Streaming hash: the split of the bytes into pieces does not affect the result. Move only.
+// Streaming hash: how the bytes are split does not affect the result. Move only.
 class Hasher {
  public:
   Hasher();

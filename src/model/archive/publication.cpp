@@ -228,9 +228,9 @@ void Publication::copyFile(const std::string& name, const fs::path& from) {
   std::vector<std::byte> block(1u << 20);
   const uint64_t bytes = source.bytes();
   for (uint64_t at = 0; at < bytes; at += block.size()) {
-    const std::span<std::byte> piece = std::span(block).first(std::min<uint64_t>(block.size(), bytes - at));
-    source.read(at, piece);
-    file.write(at, piece);
+    const std::span<std::byte> chunk = std::span(block).first(std::min<uint64_t>(block.size(), bytes - at));
+    source.read(at, chunk);
+    file.write(at, chunk);
   }
   file.sync();
 }

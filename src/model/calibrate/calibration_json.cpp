@@ -183,7 +183,7 @@ CalibratedTensor readTensor(const Value& value) {
   c.by_channel = granularity == "channel";
   const uint64_t channels = value.at("channels").count(), bins = value.at("bins").count();
   if (channels == 0 || channels > UINT32_MAX) value.at("channels").fail("must be from 1 to 4294967295");
-  if (bins < NIB_HISTOGRAM_LEAST_BINS || bins > NIB_HISTOGRAM_MOST_BINS || (bins & (bins - 1)) != 0) {
+  if (bins < NIB_HISTOGRAM_MIN_BINS || bins > NIB_HISTOGRAM_MAX_BINS || (bins & (bins - 1)) != 0) {
     value.at("bins").fail("must be a power of two from 128 to 4096");
   }
   c.channels = uint32_t(channels);

@@ -9,7 +9,7 @@
 namespace nib::model {
 namespace {
 
-constexpr uint64_t kPieceBytes = 64u << 20;
+constexpr uint64_t kChunkBytes = 64u << 20;
 constexpr uint32_t kTensorBins = 4096;
 constexpr uint32_t kMaxChannelBins = 1024;
 constexpr uint64_t kHistogramBytes = 64u << 20;  // all channels together: half of the range that any device can bind
@@ -17,8 +17,8 @@ constexpr uint64_t kHistogramBytes = 64u << 20;  // all channels together: half 
 // The number of bins per channel with which the histograms of all channels fit into kHistogramBytes.
 uint32_t channelBins(uint32_t channels, const std::string& name) {
   uint32_t bins = kMaxChannelBins;
-  while (bins >= NIB_HISTOGRAM_LEAST_BINS && uint64_t(channels) * bins * 8 > kHistogramBytes) bins /= 2;
-  if (bins < NIB_HISTOGRAM_LEAST_BINS) {
+  while (bins >= NIB_HISTOGRAM_MIN_BINS && uint64_t(channels) * bins * 8 > kHistogramBytes) bins /= 2;
+  if (bins < NIB_HISTOGRAM_MIN_BINS) {
     throw Error("tensor " + quoteText(name) + ": " + std::to_string(channels) +
                 " channels are too many for a histogram each; use --granularity tensor");
   }
@@ -42,7 +42,7 @@ struct CollectOp {
                                   .aux = aux}) {}
 };
 
-// The extent of a batch, accumulated over its pieces.
+// The extent of a batch, accumulated over its chunks.
 struct Batch {
   NibExtent extent{};
   bool has_values = false;  // any finite value
@@ -168,17 +168,17 @@ Collected collect(const kit::Device& device, const Recording& recording, const C
     collected = emptyStatistics(recording, options);
   } else {
     const uint64_t longest = std::min(options.sequence_length, recording.tokens);
-    const uint32_t rows = uint32_t(std::clamp<uint64_t>(kPieceBytes / row_bytes, 1, longest));
+    const uint32_t rows = uint32_t(std::clamp<uint64_t>(kChunkBytes / row_bytes, 1, longest));
     Collector collector(device, recording, options, rows);
     std::vector<std::byte> bytes(size_t(rows * row_bytes));
     for (const Sequence& sequence : sequences) {
       for (uint64_t at = 0; at < sequence.count; at += rows) {
-        const std::span<std::byte> piece(bytes.data(),
+        const std::span<std::byte> chunk(bytes.data(),
                                          size_t(std::min<uint64_t>(rows, sequence.count - at) * row_bytes));
-        recording.read((sequence.first + at) * row_bytes, piece);
-        hasher.add(std::as_bytes(piece));
-        collector.add(piece);
-        if (options.progress) options.progress(piece.size());
+        recording.read((sequence.first + at) * row_bytes, chunk);
+        hasher.add(std::as_bytes(chunk));
+        collector.add(chunk);
+        if (options.progress) options.progress(chunk.size());
       }
       collector.endBatch();
       tokens += sequence.count;

@@ -17,11 +17,11 @@ struct CollectOptions {
   uint64_t sequence_length = 512;  // tokens
   uint64_t seed = 0;
   double ema_constant = 0.01;
-  std::function<void(uint64_t bytes)> progress;  // may be empty; called with the size of each piece
+  std::function<void(uint64_t bytes)> progress;  // may be empty; called with the size of each chunk
 };
 
 // Streams the recording through the histogram, min/max and moments ops. Memory use does not depend on the number of
-// tokens: the histograms, and one piece of at most 64 MB. Throws.
+// tokens: the histograms, and one chunk of at most 64 MB. Throws.
 Collected collect(const kit::Device& device, const Recording& recording, const CollectOptions& options);
 
 }  // namespace nib::model

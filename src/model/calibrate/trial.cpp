@@ -10,7 +10,7 @@
 namespace nib::model {
 namespace {
 
-constexpr uint64_t kPieceElements = 4u << 20;  // a multiple of NIB_ERROR_TILE
+constexpr uint64_t kChunkElements = 4u << 20;  // a multiple of NIB_ERROR_TILE
 
 }  // namespace
 
@@ -20,14 +20,14 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
   const uint64_t element_bytes = dtypeBits(recording.dtype) / 8;
   const NibWeights weights{NIB_FORMAT_INT8, NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F32,
                            symmetric ? 0u : uint32_t(NIB_WEIGHTS_ASYMMETRIC)};
-  const uint32_t most = uint32_t(std::min(elements, kPieceElements));
+  const uint32_t most = uint32_t(std::min(elements, kChunkElements));
   std::vector<std::byte> bytes(size_t(most * element_bytes));
   NibErrorSums sums{};
   for (uint64_t at = 0; at < elements; at += most) {
     // There is one scale per tensor, so the matrix can be treated as one row.
     const uint32_t count = uint32_t(std::min<uint64_t>(most, elements - at));
-    const std::span<std::byte> piece(bytes.data(), size_t(count * element_bytes));
-    recording.read(at * element_bytes, piece);
+    const std::span<std::byte> chunk(bytes.data(), size_t(count * element_bytes));
+    recording.read(at * element_bytes, chunk);
     const kit::Plan quantize(device, NibQuantizeDesc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc),
                                                      NIB_QUANTIZE_GIVEN_SCALES, 1, count, type, 0, weights});
     const kit::Plan dequantize(
@@ -45,7 +45,7 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
     device.fill(blob, 0, 0, blob.sizeBytes());
     device.uploadBytes(blob, memory.part[NIB_PART_SCALES].offset_bytes, &range.scale, 4);
     if (!symmetric) device.uploadBytes(blob, memory.part[NIB_PART_ZEROS].offset_bytes, &range.zero_point, 1);
-    device.uploadBytes(pair, 0, piece.data(), piece.size());
+    device.uploadBytes(pair, 0, chunk.data(), chunk.size());
     const auto part = [&](NibPart p) {
       return kit::Range(pair, errors.memory().part[p].offset_bytes, errors.memory().part[p].size_bytes);
     };

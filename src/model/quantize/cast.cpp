@@ -9,13 +9,13 @@ namespace nib::model {
 
 NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const {
   const uint32_t from_bytes = source.elementBytes(), to_bytes = dtypeBits(to) / 8;
-  // The tensor is treated as one row, cut at multiples of the error tile so that tiles do not span pieces.
+  // The tensor is treated as one row, cut at multiples of the error tile so that tiles do not span chunks.
   const uint64_t unit = std::lcm(source.unit, uint64_t(NIB_ERROR_TILE));
-  const uint64_t piece = std::max<uint64_t>(slab_bytes_ / from_bytes / unit, 1) * unit;
+  const uint64_t chunk = std::max<uint64_t>(slab_bytes_ / from_bytes / unit, 1) * unit;
   const kit::Device& device = device_.untimed();
   NibErrorSums sums{};
-  for (uint64_t at = 0; at < elements; at += piece) {
-    const uint32_t count = uint32_t(std::min(piece, elements - at));
+  for (uint64_t at = 0; at < elements; at += chunk) {
+    const uint32_t count = uint32_t(std::min(chunk, elements - at));
     NibConvertDesc convert{};
     convert.op = NIB_OP_CONVERT;
     convert.desc_bytes = sizeof convert;

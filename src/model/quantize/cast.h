@@ -12,7 +12,7 @@ namespace nib::model {
 class Caster {
  public:
   Caster(const TimedDevice& device, uint64_t slab_bytes) : device_(device), slab_bytes_(slab_bytes) {}
-  // Writes all elements in type `to` to part 0 of the sink, piece by piece, and returns the rounding errors. Rounds to
+  // Writes all elements in type `to` to part 0 of the sink, chunk by chunk, and returns the rounding errors. Rounds to
   // nearest even; values beyond the largest finite value of `to` become infinite. Throws.
   NibErrors cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const;
 

@@ -157,15 +157,15 @@ class Lane {
 
  private:
   void copy(const ModelView::Tensor& tensor, const PartSink& write) const {
-    constexpr uint64_t kPiece = 16u << 20;
-    std::vector<std::byte> bytes(size_t(std::min(kPiece, tensor.bytes)));
-    for (uint64_t at = 0; at < tensor.bytes; at += kPiece) {
-      const std::span<std::byte> piece(bytes.data(), size_t(std::min(kPiece, tensor.bytes - at)));
+    constexpr uint64_t kChunk = 16u << 20;
+    std::vector<std::byte> bytes(size_t(std::min(kChunk, tensor.bytes)));
+    for (uint64_t at = 0; at < tensor.bytes; at += kChunk) {
+      const std::span<std::byte> chunk(bytes.data(), size_t(std::min(kChunk, tensor.bytes - at)));
       {
         const StageClock::Scope scope(device_.clock(), Stage::kRead);
-        view_.checkpoint().read(tensor.index, at, piece);
+        view_.checkpoint().read(tensor.index, at, chunk);
       }
-      write(0, at, piece);
+      write(0, at, chunk);
     }
   }
 
@@ -261,7 +261,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   StageClock clock;
   QuantizeReport report;
   report.device = device.info().name;
-  // A lane holds a piece as dense elements, decoded to fp32 and packed twice, plus cached buffers: about 10 bytes per
+  // A lane holds a slab as dense elements, decoded to fp32 and packed twice, plus cached buffers: about 10 bytes per
   // 2-byte element.
   report.lanes = kLanes;
   report.slab_bytes = std::min(options.memory_bytes / (kLanes * 5), kLargestSlab);

@@ -32,7 +32,7 @@ struct QuantizeOptions {
   const Container* container = nullptr;
   SelectionOptions selection;
   uint64_t max_shard_bytes = 5'000'000'000;
-  uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the piece size of tensors
+  uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the size of slabs
   bool force = false;
   bool resume = false;
   // All options that determine the output bytes, as one line without paths and devices. Stored in the output files; a
@@ -72,7 +72,7 @@ struct QuantizeReport {
   QuantizedTotal quantized;
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
   uint32_t lanes = 0;                               // tensors processed concurrently
-  uint64_t slab_bytes = 0;                          // target size of a piece, as dense elements
+  uint64_t slab_bytes = 0;                          // target size of a slab, as dense elements
 };
 
 // `in` may be quantized, in any container that nibble reads: its weights are decoded first, and a weight that is not

@@ -99,12 +99,12 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
                                                                             : Extents::kNone;
   const auto load = [&](uint32_t slab) -> SlabWorker& {
     const uint32_t rows = std::min(slabs.rows, weight.rows - slab * slabs.rows);
-    SlabWorker& piece = worker(weight, source.type, rows, extents);
-    source.load(uint64_t(slab) * slabs.rows * weight.cols, uint64_t(rows) * weight.cols, piece.source());
-    return piece;
+    SlabWorker& slab_worker = worker(weight, source.type, rows, extents);
+    source.load(uint64_t(slab) * slabs.rows * weight.cols, uint64_t(rows) * weight.cols, slab_worker.source());
+    return slab_worker;
   };
 
-  // First pass over the weight: the scale of the tensor, or the mean of its block scales, is needed by every piece.
+  // First pass over the weight: the scale of the tensor, or the mean of its block scales, is needed by every slab.
   StoredScale scale;
   if (per_tensor) {
     NibExtent whole{};
@@ -118,12 +118,12 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   std::vector<float> block_scales;
   std::vector<uint8_t> nested_codes;
   std::vector<float> nested_scales;
-  SlabWorker* piece = nullptr;
+  SlabWorker* slab_worker = nullptr;
   PackedSlab packed;
   if (nested) {
     for (uint32_t s = 0; s < slabs.count; ++s) {
-      piece = &load(s);
-      piece->quantize(packed);
+      slab_worker = &load(s);
+      slab_worker->quantize(packed);
       const size_t at = block_scales.size();
       block_scales.resize(at + packed.scales.size() / 4);
       std::memcpy(block_scales.data() + at, packed.scales.data(), packed.scales.size());
@@ -146,28 +146,28 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   };
   size_t first_block = 0;
   for (uint32_t s = 0; s < slabs.count; ++s) {
-    // If the weight is one piece, the first pass of double quantization has left it on the device quantized.
+    // If the weight is one slab, the first pass of double quantization has left it on the device quantized.
     if (!nested || slabs.count > 1) {
-      piece = &load(s);
-      if (per_tensor) piece->setScale(scale.scale, scale.zero);
-      piece->quantize(packed);
+      slab_worker = &load(s);
+      if (per_tensor) slab_worker->setScale(scale.scale, scale.zero);
+      slab_worker->quantize(packed);
     }
     const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
     addStatus(result.status, packed.status, first_element);
     if (nested) {
       const size_t blocks = packed.scales.size() / 4;
       const std::span<const std::byte> codes = std::as_bytes(std::span(nested_codes)).subspan(first_block, blocks);
-      std::vector<float> piece_scales{nested_scales[0]};
+      std::vector<float> slab_scales{nested_scales[0]};
       for (size_t b = first_block / 256; b <= (first_block + blocks - 1) / 256; ++b) {
-        piece_scales.push_back(nested_scales[1 + b]);
+        slab_scales.push_back(nested_scales[1 + b]);
       }
-      piece->nest(codes, piece_scales);
+      slab_worker->nest(codes, slab_scales);
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
-    piece->compare(result.sums, first_element);
+    slab_worker->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
-    // A per-tensor scale is written once, with the first piece.
+    // A per-tensor scale is written once, with the first slab.
     if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);
     if (!per_tensor || s == 0) write(PartFrom::kZeros, packed.zeros);
     write(PartFrom::kAbsmax, packed.absmax);

@@ -1,4 +1,4 @@
-// Quantizes one weight to the tensors of its container, piece by piece.
+// Quantizes one weight to the tensors of its container, slab by slab.
 #ifndef NIB_MODEL_QUANTIZE_QUANTIZE_WEIGHT_H
 #define NIB_MODEL_QUANTIZE_QUANTIZE_WEIGHT_H
 
@@ -36,7 +36,7 @@ using PartSink = std::function<void(size_t part, uint64_t offset, std::span<cons
 // Reuses plans and buffers between weights, because a model repeats its shapes. Not thread-safe.
 class WeightQuantizer {
  public:
-  // slab_bytes: target size of a piece, as dense elements. keep_bytes: limit on cached buffers, exceeded only if one
+  // slab_bytes: target size of a slab, as dense elements. keep_bytes: limit on cached buffers, exceeded only if one
   // weight needs more.
   WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations, uint64_t slab_bytes,
                   uint64_t keep_bytes);

@@ -80,7 +80,7 @@ SlabShape slabShape(const WeightSpec& w, uint64_t unit, uint32_t element_bytes, 
   const uint64_t rows = unit / w.cols;
   const uint64_t most = std::max<uint64_t>(target_bytes / row_bytes / rows, 1) * rows;
   const uint64_t least_count = (w.rows + most - 1) / most;
-  // Pieces of equal size share one worker. Accept up to twice as many pieces for it.
+  // Slabs of equal size share one worker. Accept up to twice as many slabs for it.
   for (uint64_t count = least_count; count < 2 * least_count; ++count) {
     if (w.rows % count == 0 && (count == 1 || w.rows / count % rows == 0))
       return {uint32_t(w.rows / count), uint32_t(count)};

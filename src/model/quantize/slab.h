@@ -1,4 +1,4 @@
-// Quantizes, packs and verifies a slab on the device: a piece of a weight that consists of whole rows.
+// Quantizes, packs and verifies a slab on the device: some whole rows of a weight.
 #ifndef NIB_MODEL_QUANTIZE_SLAB_H
 #define NIB_MODEL_QUANTIZE_SLAB_H
 
@@ -15,19 +15,19 @@
 
 namespace nib::model {
 
-// How a weight is split: `count` pieces of `rows` rows; the last one may be shorter.
+// How a weight is split: `count` slabs of `rows` rows; the last one may be shorter.
 struct SlabShape {
   uint32_t rows = 0;
   uint32_t count = 0;
 };
-// Elements of the smallest piece: whole rows, and a multiple of everything that must not span two pieces (words of
+// Elements of the smallest slab: whole rows, and a multiple of everything that must not span two slabs (words of
 // packed zero points, blocks that cross rows, blocks of nested scales, tiles of error statistics).
 uint64_t slabUnit(const WeightSpec& weight);
-// Chooses pieces of about target_bytes of dense elements at most, in multiples of `unit`, of equal size if possible.
+// Chooses slabs of about target_bytes of dense elements at most, in multiples of `unit`, of equal size if possible.
 // unit: a multiple of slabUnit.
 SlabShape slabShape(const WeightSpec& weight, uint64_t unit, uint32_t element_bytes, uint64_t target_bytes);
 
-// The quantized piece in the container's layout, row by row.
+// The quantized slab in the container's layout, row by row.
 struct PackedSlab {
   std::vector<std::byte> codes;
   std::vector<std::byte> scales;
@@ -39,11 +39,11 @@ struct PackedSlab {
 // Which ranges of the dense elements a worker computes.
 enum class Extents {
   kNone,
-  kTensor,  // the range of the piece; the scale is given by setScale
+  kTensor,  // the range of the slab; the scale is given by setScale
   kRows     // the absolute maximum of each row
 };
 
-// Plans and buffers for pieces of `rows` rows of one kind of weight. Not thread-safe. All functions but bytes() throw.
+// Plans and buffers for slabs of `rows` rows of one kind of weight. Not thread-safe. All functions but bytes() throw.
 class SlabWorker {
  public:
   // source: type of the dense elements.
@@ -52,16 +52,16 @@ class SlabWorker {
 
   // Input buffer of the dense rows: fill it before quantize() or extent().
   kit::Range source() const;
-  // Minimum and maximum of the piece. Only with kTensor.
+  // Minimum and maximum of the slab. Only with kTensor.
   NibExtent extent();
   // Sets the scale and zero point, as stored in the blob, that quantize() uses. Only with kTensor.
   void setScale(uint32_t stored_scale, uint32_t stored_zero);
-  // Quantizes the piece. With double quantization, packed.scales are the fp32 block scales.
+  // Quantizes the slab. With double quantization, packed.scales are the fp32 block scales.
   void quantize(PackedSlab& packed);
   // Double quantization: replaces the scales on the device by their codes, which compare() then decodes. nested: the
   // offset, followed by the scales of the scale blocks.
   void nest(std::span<const std::byte> codes, std::span<const float> nested);
-  // Decodes the piece and adds its errors to `sums`. first_element: index of the piece's first element in the weight.
+  // Decodes the slab and adds its errors to `sums`. first_element: index of the slab's first element in the weight.
   void compare(NibErrorSums& sums, uint64_t first_element);
 
   uint64_t bytes() const { return bytes_; }  // total size of the device buffers

@@ -63,9 +63,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
 }
 
 std::string name(const Case& c, const Desc& d) {
-  static const char* const kResults[] = {"f32", "f16", "bf16", "?", "?", "?", "?", "?", "i32", "i8", "u8"};
-  std::string text = " " + sideName(d.input) + " x " + sideName(d.weights) + " -> ";
-  text += d.result_type < std::size(kResults) ? kResults[d.result_type] : "?";
+  std::string text = " " + sideName(d.input) + " x " + sideName(d.weights) + " -> " + typeName(d.result_type);
   if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
   text += activationName(d.activation);
   if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";

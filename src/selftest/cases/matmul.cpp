@@ -326,7 +326,7 @@ Farthest farthest(const Desc& d, const Judged& judged) {
         magnitude += std::abs(residual);
         const double bound = slope * ((d.cols + 2.0) * 0x1p-23 + weight_error) * magnitude + exp_error * std::abs(sum) +
                              half_ulp * std::abs(y) + leastOf(d.result_type);
-        farthest.meet(at, elementOf(judged.output, d.result_type, at), y, bound);
+        farthest.add(at, elementOf(judged.output, d.result_type, at), y, bound);
       }
     }
   }

@@ -1,0 +1,20 @@
+# cmake -DSOURCE=... [-DPLANT=ON] -P readme_version.cmake: README.md names the version of include/nibble/types.h, and
+# CHANGELOG.md names the header that has it. PLANT changes the version.
+cmake_minimum_required(VERSION 3.22)
+
+set(header "include/nibble/types.h")
+file(STRINGS "${SOURCE}/${header}" lines REGEX "^#define NIB_VERSION_(MAJOR|MINOR|PATCH) [0-9]+$")
+string(REGEX REPLACE "[^0-9;]" "" numbers "${lines}")
+list(JOIN numbers "." version)
+if(PLANT)
+  set(version "99.${version}")
+endif()
+file(READ "${SOURCE}/README.md" readme)
+string(REGEX MATCHALL "Version [0-9.]*[0-9]" named "${readme}")
+if(NOT named STREQUAL "Version ${version}")
+  message(FATAL_ERROR "README.md says \"${named}\", ${header} says ${version}")
+endif()
+file(READ "${SOURCE}/CHANGELOG.md" changelog)
+if(NOT changelog MATCHES "`NIB_VERSION_\\*` in `${header}`")
+  message(FATAL_ERROR "CHANGELOG.md does not say that ${header} has the version")
+endif()

@@ -133,6 +133,11 @@ void checkRefusals() {
     d.result_type = NIB_TYPE_F16, d.result_scale = d.table_scale = 0, d.result_zero = d.table_zero = 0;
   };
   const float nan = std::numeric_limits<float>::quiet_NaN();
+  std::vector<Wrong<Desc>> not_eight_bits;
+  // An absent one is refused, too, but as no format of this build.
+  if (nibFormatById(NIB_FORMAT_NF4) != nullptr)
+    not_eight_bits.push_back({"input.format", kUnsupported, [](Desc& d) { d.input.format = NIB_FORMAT_NF4; }});
+  expectEachRefused<Desc>(right, "int8_gemm", not_eight_bits);
   expectEachRefused<Desc>(
       right, "int8_gemm",
       plus<Desc>(wrongWeights<Desc>(),
@@ -167,7 +172,6 @@ void checkRefusals() {
                      {"GROUP", kInvalid,
                       [=](Desc& d) { raw(d), d.input = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 32); }},
                      {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = NIB_FORMAT_INT4; }},
-                     {"input.format", kUnsupported, [](Desc& d) { d.input.format = NIB_FORMAT_NF4; }},
                      {"weights.granularity", kUnsupported,
                       [](Desc& d) { d.weights = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_COLUMN, 0); }},
                      {"input.granularity", kUnsupported,

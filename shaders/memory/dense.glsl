@@ -132,10 +132,10 @@ layout(set = 0, binding = 2, std430) writeonly buffer Result1 { uint result1[]; 
 layout(set = 0, binding = 2, std430) writeonly buffer Result2 { uvec2 result2[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Result4 { uvec4 result4[]; };
 
-// Four fp32 values as four 16-bit ones. They are zero or normal numbers, so bfloat16 rounds without a check for NaN and
-// denormals.
-uvec2 nibNarrow(uvec4 x) {
-  if (RESULT_TYPE == NIB_BF16) {
+// Four fp32 values as four of a 16-bit type. They are zero or normal numbers, so bfloat16 rounds without a check for NaN
+// and denormals.
+uvec2 nibNarrowTo(uint type, uvec4 x) {
+  if (type == NIB_BF16) {
     uvec4 r = x + 0x7fffu + ((x >> 16) & 1u);
     return uvec2((r.x >> 16) | (r.y & 0xffff0000u), (r.z >> 16) | (r.w & 0xffff0000u));
   }
@@ -146,11 +146,15 @@ uvec2 nibNarrow(uvec4 x) {
   return uvec2(half4.x | (half4.y << 16), half4.z | (half4.w << 16));
 }
 
-// Writes fp32 bits as elements col..col+3 and leaves out those from `cols` on. If the row ends within a word, the rest
-// of the word becomes 0. 16-bit rows start on a word.
-void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
+uvec2 nibNarrow(uvec4 x) {
+  return nibNarrowTo(RESULT_TYPE, x);
+}
+
+// Writes fp32 bits as elements col..col+3 of a type and leaves out those from `cols` on. If the row ends within a word,
+// the rest of the word becomes 0. 16-bit rows start on a word.
+void nibStoreQuadAs(uint type, uint row_start, uint col, uint cols, uint delta, uvec4 x) {
   if (FULL || col + 4u <= cols) {
-    if (RESULT_TYPE == NIB_F32) {
+    if (type == NIB_F32) {
       if (VEC) {
         result4[((row_start + col) >> 2) + (delta >> 2)] = x;
       } else {
@@ -161,7 +165,7 @@ void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
         result1[at + 3u] = x.w;
       }
     } else {
-      uvec2 words = nibNarrow(x);
+      uvec2 words = nibNarrowTo(type, x);
       if (VEC) {
         result2[((row_start + col) >> 2) + (delta >> 1)] = words;
       } else {
@@ -173,17 +177,21 @@ void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
     return;
   }
   uint left = col < cols ? cols - col : 0u;  // 0..3
-  if (RESULT_TYPE == NIB_F32) {
+  if (type == NIB_F32) {
     uint at = row_start + col + delta;
     if (left > 0u) result1[at] = x.x;
     if (left > 1u) result1[at + 1u] = x.y;
     if (left > 2u) result1[at + 2u] = x.z;
   } else {
-    uvec2 words = nibNarrow(uvec4(x.x, left > 1u ? x.y : 0u, x.z, 0u));
+    uvec2 words = nibNarrowTo(type, uvec4(x.x, left > 1u ? x.y : 0u, x.z, 0u));
     uint at = ((row_start + col) >> 1) + delta;
     if (left > 0u) result1[at] = words.x;
     if (left > 2u) result1[at + 1u] = words.y;
   }
+}
+
+void nibStoreQuad(uint row_start, uint col, uint cols, uint delta, uvec4 x) {
+  nibStoreQuadAs(RESULT_TYPE, row_start, col, cols, delta, x);
 }
 #endif
 

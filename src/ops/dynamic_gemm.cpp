@@ -154,7 +154,7 @@ void fillProbe(const NibDynamicGemmDesc& d, const NibMemory& memory, const NibCp
   }
 }
 
-Tolerance tolerance(const NibDynamicGemmDesc& d) {
+Tolerance tolerance(const NibDynamicGemmDesc& d, NibPart) {
   return isSmooth(d.activation) ? Tolerance{d.result_type, kInt8Bound} : Tolerance{};
 }
 

@@ -66,7 +66,7 @@ void fillProbe(const NibInt8GemmDesc& d, const NibMemory& memory, const NibCpuBi
   if (table != nullptr) nibFillActivationTable(&d, table);
 }
 
-Tolerance tolerance(const NibInt8GemmDesc& d) {
+Tolerance tolerance(const NibInt8GemmDesc& d, NibPart) {
   return isBounded(d) ? Tolerance{d.result_type, kInt8Bound} : Tolerance{};
 }
 

@@ -555,7 +555,7 @@ NibResult build(const NibMatmulDesc& d, const NibMemory&, PlanBuilder& whole) {
 #endif
 
 // Sums are exact in self-tests, so only the error of a smooth activation remains.
-Tolerance tolerance(const NibMatmulDesc& d) {
+Tolerance tolerance(const NibMatmulDesc& d, NibPart) {
   return {d.result_type, d.activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
 }
 

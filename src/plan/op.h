@@ -21,11 +21,14 @@ struct RunRows {
   uint32_t all = 0;    // NibRun.first_row + n is at most this; 0 = first_row must be 0
 };
 
-// How far a device's result may be from the reference's in a self-test. Only ops with an error bound have one.
+// How far a part of a device's result may be from the reference's in a self-test. Only ops with an error bound have
+// one.
 struct Tolerance {
-  uint32_t type;    // NibType of the result's elements
-  double relative;  // the bound is relative * the largest |result| + one ulp of the type
+  uint32_t type;  // NibType of the part's elements, or kCodeType
+  double
+      relative;  // the bound is relative * the largest |element| of the part + one ulp of the type; of codes, relative
 };
+inline constexpr uint32_t kCodeType = NIB_INT8_RESULT_I8;  // int8 codes
 
 // The functions of an op whose description is Desc. Members without a default are required.
 template <class Desc>
@@ -50,8 +53,9 @@ struct Op {
   void (*fillProbe)(const Desc& desc, const NibMemory& memory, const NibCpuBinding& binding);
   // The role that holds the result. NULL = OUTPUT.
   NibRole (*written)(const Desc& desc) = nullptr;
-  // The error bound of self-tests. NULL = results must be the same bytes.
-  Tolerance (*tolerance)(const Desc& desc) = nullptr;
+  // The error bound of a part of the written role, NIB_PART_COUNT if that has no parts. NULL, or a bound of 0 = results
+  // must be the same bytes.
+  Tolerance (*tolerance)(const Desc& desc, NibPart part) = nullptr;
   // Whether the op may write part `written` in place over part `other`. NULL = never.
   bool (*mayAlias)(const Desc& desc, NibPart written, NibPart other) = nullptr;
   // Whether a run adds to the previous result; fillProbe then fills the result too. NULL = never.
@@ -74,7 +78,7 @@ struct OpRow {
   void (*resized)(const NibOpDesc* desc, Sides sides, void* out);  // writes desc_bytes
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole (*written)(const NibOpDesc* desc);
-  Tolerance (*tolerance)(const NibOpDesc* desc);  // relative 0 = the same bytes
+  Tolerance (*tolerance)(const NibOpDesc* desc, NibPart part);  // relative 0 = the same bytes
   bool (*mayAlias)(const NibOpDesc* desc, NibPart written, NibPart other);
   bool (*accumulates)(const NibOpDesc* desc);
 };
@@ -111,8 +115,8 @@ constexpr OpRow makeOpRow() {
           return NIB_ROLE_OUTPUT;
         },
     .tolerance =
-        [](const NibOpDesc* d) {
-          if constexpr (kOp.tolerance != nullptr) return kOp.tolerance(as<Desc>(d));
+        [](const NibOpDesc* d, NibPart part) {
+          if constexpr (kOp.tolerance != nullptr) return kOp.tolerance(as<Desc>(d), part);
           return Tolerance{NIB_TYPE_F32, 0};
         },
     .mayAlias =

@@ -182,29 +182,32 @@ struct Mismatch {
   bool found = false;
   uint32_t repeat = 0;
   uint64_t byte = 0;             // in the written role's range
-  double got = 0, expected = 0;  // only ops with an error bound
+  bool number = false;           // the element has an error bound
+  double got = 0, expected = 0;  // then
   uint32_t got_word = 0, expected_word = 0;
 };
 
 // Finds the first element that differs by more than `tolerance`.
 Mismatch compareWithin(const Tolerance& tolerance, const void* got, const void* expected, uint64_t bytes) {
-  const uint32_t element_bytes = typeBytes(tolerance.type);
+  const bool codes = tolerance.type == kCodeType;
+  const uint32_t element_bytes = codes ? 1 : typeBytes(tolerance.type);
   const uint64_t count = bytes / element_bytes;
   const auto at = [&](const void* data, uint64_t i) {
+    if (codes) return double(static_cast<const int8_t*>(data)[i]);
     return double(exact::floatOf(loadDense(data, tolerance.type, i)));
   };
   const auto magnitude = [](double x) { return x < 0 ? -x : x; };
   const double ulp = tolerance.type == NIB_TYPE_F32 ? 0x1p-22 : tolerance.type == NIB_TYPE_F16 ? 0x1p-10 : 0x1p-7;
-  double largest = 0;
-  for (uint64_t i = 0; i < count; ++i) {
+  double largest = codes ? 1 : 0;
+  for (uint64_t i = 0; i < count && !codes; ++i) {
     const double y = magnitude(at(expected, i));
     if (y > largest) largest = y;
   }
   Mismatch mismatch;
   for (uint64_t i = 0; i < count && !mismatch.found; ++i) {
     const double x = at(got, i), y = at(expected, i);
-    if (magnitude(x - y) <= tolerance.relative * largest + ulp * magnitude(y)) continue;
-    mismatch.found = true;
+    if (magnitude(x - y) <= tolerance.relative * largest + (codes ? 0 : ulp * magnitude(y))) continue;
+    mismatch.found = mismatch.number = true;
     mismatch.byte = i * element_bytes;
     mismatch.got = x;
     mismatch.expected = y;
@@ -220,6 +223,34 @@ Mismatch compareBytes(const void* got, const void* expected, uint64_t bytes) {
     std::memcpy(&mismatch.expected_word, static_cast<const uint8_t*>(expected) + at, size_t(count));
     mismatch.found = mismatch.got_word != mismatch.expected_word;
     mismatch.byte = at;
+  }
+  return mismatch;
+}
+
+// Compares the written role's range: part by part where the op has an error bound.
+Mismatch compareResult(const NibPlan& plan, uint32_t role, const uint8_t* got, const uint8_t* expected) {
+  const uint64_t size_bytes = plan.memory.range[role].size_bytes;
+  const auto toleranceOf = [&](uint32_t part) { return plan.op->tolerance(plan.desc.get(), NibPart(part)); };
+  const auto isPart = [&](uint32_t p) {
+    return plan.memory.part[p].size_bytes != 0 && plan.memory.part[p].role == role;
+  };
+  bool has_parts = false, bounded = false;
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    has_parts = has_parts || isPart(p);
+    bounded = bounded || (isPart(p) && toleranceOf(p).relative > 0);
+  }
+  if (!has_parts && toleranceOf(NIB_PART_COUNT).relative > 0) {
+    return compareWithin(toleranceOf(NIB_PART_COUNT), got, expected, size_bytes);
+  }
+  if (!bounded) return compareBytes(got, expected, size_bytes);
+  Mismatch mismatch;
+  for (uint32_t p = 0; p < NIB_PART_COUNT && !mismatch.found; ++p) {
+    if (!isPart(p)) continue;
+    const uint64_t offset = plan.memory.part[p].offset_bytes, bytes = plan.memory.part[p].size_bytes;
+    const Tolerance tolerance = toleranceOf(p);
+    mismatch = tolerance.relative > 0 ? compareWithin(tolerance, got + offset, expected + offset, bytes)
+                                      : compareBytes(got + offset, expected + offset, bytes);
+    mismatch.byte += offset;
   }
   return mismatch;
 }
@@ -246,7 +277,7 @@ void report(const NibPlan& plan, uint32_t role, const Mismatch& m) {
   } else {
     std::snprintf(location, sizeof location, "%s", roleName(role));
   }
-  if (plan.op->tolerance(plan.desc.get()).relative > 0) {
+  if (m.number) {
     log.say(NIB_SEVERITY_WARNING, "verify: %s: %s, byte %llu, run %u: the device has %g, the reference %g",
             plan.op->name, location, (unsigned long long)in_part, m.repeat, m.got, m.expected);
   } else {
@@ -276,12 +307,9 @@ bool matches(NibVerify& verify, const uint8_t* mapped) {
   const NibCpuBinding binding = imageBinding(verify);
   plan.op->runReference(plan.desc.get(), {plan.memory, binding, plan.rows.max, 0, nullptr});
   const uint32_t written = writtenRole(plan);
-  const Tolerance tolerance = plan.op->tolerance(plan.desc.get());
-  const uint64_t size = plan.memory.range[written].size_bytes;
   for (uint32_t r = 0; r < kRepeats; ++r) {
     const uint8_t* got = mapped + verify.layout.offset[written] + r * verify.layout.step_bytes;
-    Mismatch mismatch = tolerance.relative > 0 ? compareWithin(tolerance, got, binding.range[written].data, size)
-                                               : compareBytes(got, binding.range[written].data, size);
+    Mismatch mismatch = compareResult(plan, written, got, static_cast<const uint8_t*>(binding.range[written].data));
     if (!mismatch.found) continue;
     mismatch.repeat = r;
     report(plan, written, mismatch);

@@ -8,30 +8,12 @@
 namespace nib::selftest {
 namespace {
 
-// NibPart by NibPart: its name, and the roles it may be in.
-struct PartName {
-  const char* name;
-  uint32_t roles;
-};
-constexpr uint32_t kWeights = 1u << NIB_ROLE_WEIGHTS, kInput = 1u << NIB_ROLE_INPUT, kOutput = 1u << NIB_ROLE_OUTPUT,
-                   kAux = 1u << NIB_ROLE_AUX;
-constexpr PartName kParts[] = {{"codes", kWeights},
-                               {"scales", kWeights},
-                               {"zeros", kWeights},
-                               {"status", kAux},
-                               {"scratch", kAux},
-                               {"nested scales", kWeights},
-                               {"packed codes", kInput | kOutput},
-                               {"packed zeros", kInput | kOutput},
-                               {"reference", kInput},
-                               {"candidate", kInput},
-                               {"bias", kWeights},
-                               {"input scales", kInput},
-                               {"input zeros", kInput},
-                               {"table", kWeights},
-                               {"heads", kOutput},
-                               {"counts", kOutput},
-                               {"order", kWeights}};
+// By NibPart.
+constexpr const char* kParts[] = {"codes",         "scales",       "zeros",         "status",    "scratch",
+                                  "nested scales", "packed codes", "packed zeros",  "reference", "candidate",
+                                  "bias",          "input scales", "input zeros",   "table",     "heads",
+                                  "counts",        "order",        "input codes",   "source",    "residual in",
+                                  "result",        "residual out", "result scales", "gain"};
 
 struct Place {
   NibPart part = NIB_PART_COUNT;  // none: the range has no parts
@@ -41,11 +23,9 @@ struct Place {
 Place placeOf(const NibMemory& memory, NibRole role, uint64_t byte) {
   for (uint32_t p = 0; p < std::size(kParts); ++p) {
     const NibMemoryPart& part = memory.part[p];
-    if (!(kParts[p].roles >> role & 1u) || byte < part.offset_bytes || byte - part.offset_bytes >= part.size_bytes)
-      continue;
-    // Of parts that may be in two roles: in the one whose range holds it.
-    if (part.offset_bytes + part.size_bytes <= memory.range[role].size_bytes)
+    if (part.role == role && byte >= part.offset_bytes && byte - part.offset_bytes < part.size_bytes) {
       return {NibPart(p), byte - part.offset_bytes};
+    }
   }
   return {NIB_PART_COUNT, byte};
 }
@@ -53,7 +33,7 @@ Place placeOf(const NibMemory& memory, NibRole role, uint64_t byte) {
 // ", codes, row 3, column 8".
 std::string placeText(const Case& c, const NibMemory& memory, NibRole role, uint64_t bit) {
   const Place place = placeOf(memory, role, bit / 8);
-  std::string text = place.part != NIB_PART_COUNT ? std::string(", ") + kParts[place.part].name : std::string();
+  std::string text = place.part != NIB_PART_COUNT ? std::string(", ") + kParts[place.part] : std::string();
   const Lines lines = findCases(c.op())->lines(c, memory, role, place.part);
   if (lines.element_bits == 0) return text;
   const uint64_t at = place.offset_bytes * 8 + bit % 8;

@@ -46,22 +46,36 @@ class Bound {
   kit::Ranges ranges_;
 };
 
-// A dense input whose first row is row `first` of the original. Matrices of a batch have `all` rows each.
+// Moves row `first` of a dense matrix of `size_bytes` to its beginning. Matrices of a batch have `all` rows each.
+void moveRows(uint8_t* to, const uint8_t* from, uint64_t size_bytes, uint64_t row_bytes, uint32_t first, uint32_t all) {
+  for (uint64_t matrix = 0; matrix * all * row_bytes < size_bytes; ++matrix) {
+    const uint64_t begin = matrix * all * row_bytes, end = std::min(size_bytes, begin + all * row_bytes);
+    if (begin + first * row_bytes < end)
+      std::memcpy(to + begin, from + begin + first * row_bytes, end - begin - first * row_bytes);
+  }
+}
+
+// A dense input whose first row is row `first` of the original, part by part.
 Words inputFrom(const Case& c, const NibMemory& memory, const Words& input, uint32_t first, uint32_t all) {
   const bool blob =
       memory.part[NIB_PART_INPUT_CODES].size_bytes != 0 || memory.part[NIB_PART_PACKED_CODES].size_bytes != 0;
   if (blob || first == 0 || input.empty()) return input;
-  uint64_t row_bits = selftest::findCases(c.op())->lines(c, memory, NIB_ROLE_INPUT, NIB_PART_COUNT).row_bits;
-  if (row_bits == 0) row_bits = 32;  // one 32-bit number per row
-  const uint64_t row_bytes = row_bits / 8, size = memory.range[NIB_ROLE_INPUT].size_bytes;
   Words shifted = input;
   const uint8_t* from = reinterpret_cast<const uint8_t*>(input.data());
   uint8_t* to = reinterpret_cast<uint8_t*>(shifted.data());
-  for (uint64_t matrix = 0; matrix * all * row_bytes < size; ++matrix) {
-    const uint64_t begin = matrix * all * row_bytes, end = std::min(size, begin + all * row_bytes);
-    if (begin + first * row_bytes < end)
-      std::memcpy(to + begin, from + begin + first * row_bytes, end - begin - first * row_bytes);
+  const auto move = [&](NibPart part, uint64_t offset_bytes, uint64_t size_bytes) {
+    uint64_t row_bits = selftest::findCases(c.op())->lines(c, memory, NIB_ROLE_INPUT, part).row_bits;
+    if (row_bits == 0) row_bits = 32;  // one 32-bit number per row
+    moveRows(to + offset_bytes, from + offset_bytes, size_bytes, row_bits / 8, first, all);
+  };
+  bool parts = false;
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    const NibMemoryPart& part = memory.part[p];
+    if (part.size_bytes == 0 || part.role != NIB_ROLE_INPUT) continue;
+    move(NibPart(p), part.offset_bytes, part.size_bytes);
+    parts = true;
   }
+  if (!parts) move(NIB_PART_COUNT, 0, memory.range[NIB_ROLE_INPUT].size_bytes);
   return shifted;
 }
 

@@ -36,6 +36,7 @@
 #include <nibble/ops/matmul.h>
 #include <nibble/ops/minmax.h>
 #include <nibble/ops/moments.h>
+#include <nibble/ops/norm.h>
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
 

@@ -24,6 +24,11 @@ void gatherReference(const NibGatherDesc& desc, const HostRun& run);
 void errorsReference(const NibErrorsDesc& desc, const HostRun& run);
 void histogramReference(const NibHistogramDesc& desc, const HostRun& run);
 void momentsReference(const NibMomentsDesc& desc, const HostRun& run);
+// Elements from row to row; of int8 results bytes.
+struct NormStrides {
+  uint32_t source, residual, result;
+};
+void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
 
 namespace reference {
 

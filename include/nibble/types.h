@@ -219,15 +219,22 @@ typedef enum NibPart {
   NIB_PART_TABLE = 13,  // NIB_OP_INT8_GEMM: fp32[256]
   NIB_PART_HEADS = 14,  // NIB_OP_HISTOGRAM
   NIB_PART_COUNTS = 15,
-  NIB_PART_ORDER = 16,          // NIB_OP_MATMUL
-  NIB_PART_INPUT_CODES = 17,    // products of codes
-  NIB_PART_SOURCE = 18,         // an op's first dense input
-  NIB_PART_RESIDUAL_IN = 19,    // a dense input that is added
-  NIB_PART_RESULT = 20,         // an op's first dense result
-  NIB_PART_RESIDUAL_OUT = 21,   // the sum of source and residual
-  NIB_PART_RESULT_SCALES = 22,  // scales of codes that an op writes beside its result
-  NIB_PART_GAIN = 23,           // NIB_OP_NORM: the weight vector
-  NIB_PART_COUNT = 48           // a part that an op lacks has size 0
+  NIB_PART_ORDER = 16,           // NIB_OP_MATMUL
+  NIB_PART_INPUT_CODES = 17,     // products of codes
+  NIB_PART_SOURCE = 18,          // an op's first dense input
+  NIB_PART_RESIDUAL_IN = 19,     // a dense input that is added
+  NIB_PART_RESULT = 20,          // an op's first dense result
+  NIB_PART_RESIDUAL_OUT = 21,    // the sum of source and residual
+  NIB_PART_RESULT_SCALES = 22,   // scales of codes that an op writes beside its result
+  NIB_PART_GAIN = 23,            // NIB_OP_NORM: the weight vector
+  NIB_PART_SECOND = 24,          // an op's second dense input
+  NIB_PART_INDICES = 25,         // uint32 numbers per token: positions, rows of a cache, lengths, ids
+  NIB_PART_KEYS = 26,            // cached keys
+  NIB_PART_VALUES = 27,          // cached values
+  NIB_PART_RESULT_INDICES = 28,  // uint32 results
+  NIB_PART_ERROR = 29,           // fp32 rounding errors of a block of columns
+  NIB_PART_MASK = 30,            // which tokens count, one bit each
+  NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 
 typedef struct NibMemoryRange {

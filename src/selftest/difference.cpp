@@ -9,11 +9,12 @@ namespace nib::selftest {
 namespace {
 
 // By NibPart.
-constexpr const char* kParts[] = {"codes",         "scales",       "zeros",         "status",    "scratch",
-                                  "nested scales", "packed codes", "packed zeros",  "reference", "candidate",
-                                  "bias",          "input scales", "input zeros",   "table",     "heads",
-                                  "counts",        "order",        "input codes",   "source",    "residual in",
-                                  "result",        "residual out", "result scales", "gain"};
+constexpr const char* kParts[] = {
+    "codes",          "scales",        "zeros",     "status",      "scratch",      "nested scales", "packed codes",
+    "packed zeros",   "reference",     "candidate", "bias",        "input scales", "input zeros",   "table",
+    "heads",          "counts",        "order",     "input codes", "source",       "residual in",   "result",
+    "residual out",   "result scales", "gain",      "second",      "indices",      "keys",          "values",
+    "result indices", "error",         "mask"};
 
 struct Place {
   NibPart part = NIB_PART_COUNT;  // none: the range has no parts

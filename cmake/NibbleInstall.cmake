@@ -7,12 +7,12 @@ set(nibble_data_dir "${CMAKE_INSTALL_DATADIR}/nibble")
 
 set(nibble_installed nibble nibble_api)
 install(DIRECTORY include/nibble DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
-        FILES_MATCHING PATTERN "*.h" PATTERN "kit.h" EXCLUDE)
+        FILES_MATCHING PATTERN "*.h" PATTERN "kit.h" EXCLUDE PATTERN "graph.h" EXCLUDE)
 install(FILES "${NIBBLE_GENERATED}/include/nibble/formats.h"
         DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
 if(NIBBLE_KIT)
-  list(APPEND nibble_installed nibble_kit)
-  install(FILES include/nibble/kit.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
+  list(APPEND nibble_installed nibble_kit nibble_graph)
+  install(FILES include/nibble/kit.h include/nibble/graph.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
 endif()
 install(TARGETS ${nibble_installed} EXPORT nibbleTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(EXPORT nibbleTargets NAMESPACE nibble:: DESTINATION "${nibble_package_dir}")

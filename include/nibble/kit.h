@@ -322,6 +322,8 @@ class Binding {
   Binding& operator=(Binding&&) noexcept = default;
 #if !defined(NIB_NO_VULKAN)
   NibBinding* handle() const;  // NULL on the CPU
+  // nibCmdRun of all slices; nothing on the CPU.
+  void record(VkCommandBuffer command_buffer, const RunOptions& options) const;
 #endif
 
  private:

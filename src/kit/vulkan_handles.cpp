@@ -82,6 +82,17 @@ NibBinding* Binding::handle() const {
   return binding ? binding->handle : nullptr;
 }
 
+void Binding::record(VkCommandBuffer command_buffer, const RunOptions& options) const {
+  const auto* binding = dynamic_cast<const detail::VulkanBinding*>(state_.get());
+  if (binding == nullptr) return;
+  NibRun run{sizeof(NibRun)};
+  run.n = options.n;
+  run.first_row = options.first_row;
+  run.slice_count = UINT32_MAX;
+  std::copy(std::begin(options.offset_bytes), std::end(options.offset_bytes), run.offset_bytes);
+  nibCmdRun(command_buffer, static_cast<const detail::VulkanPlan&>(*binding->plan).handle, binding->handle, &run);
+}
+
 namespace {
 
 detail::VulkanTimer& requireVulkan(detail::TimerState& timer, uint32_t slot) {

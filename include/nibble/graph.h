@@ -1,0 +1,283 @@
+// The graph: whole networks on a kit device. A Graph is data: values and nodes, each node one op of nibble.h. A Program
+// is a graph compiled for a device: plans, bindings and one arena. Running it on the GPU records one command after the
+// other into a command buffer, the application's own if it wants; on the CPU it calls the references.
+//
+//   nib::graph::Graph graph(512);                                            // at most 512 tokens per step
+//   const auto x = graph.input("x", nib::graph::dense(NIB_TYPE_F32, 256));
+//   const auto y = nib::graph::linear(graph, x, "layer.weight", {.rows = 704, .weights = {}});
+//   graph.keep(y);
+//   const nib::graph::Program program(device, graph, {{"layer.weight", blob}});
+//
+// Errors: functions that say "Throws" throw nib::kit::Error with a one-line message that names the node or value.
+// Threads: a Graph is used by one thread at a time. A Program may be recorded by several threads; its steps share one
+// arena, so they run one after the other.
+#ifndef NIBBLE_GRAPH_H
+#define NIBBLE_GRAPH_H
+
+#include <nibble/kit.h>
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace nib::graph {
+
+using ValueId = uint32_t;
+inline constexpr ValueId kNoValue = UINT32_MAX;
+
+// The shape of a dense value: rows of `cols` elements, `rows_per_token` rows for each token of a step.
+struct Shape {
+  uint32_t type = NIB_TYPE_F32;  // NibType, or kIds
+  uint32_t cols = 0;
+  uint32_t rows_per_token = 1;
+  uint32_t stride = 0;  // elements from row to row
+};
+inline constexpr uint32_t kIds = 16;  // uint32 elements: token ids, positions, rows of a cache
+
+// Rows without gaps, but rows of 16-bit elements begin on a word.
+Shape dense(uint32_t type, uint32_t cols, uint32_t rows_per_token = 1);
+Shape ids(uint32_t per_token = 1);
+
+enum class Place {
+  kArena,  // lives from the node that writes it to the last one that reads it; its memory is used again
+  kInput,  // written by the host before a step
+  kMemory  // weights and states (caches): memory that the caller gives when it compiles the graph
+};
+
+struct Value {
+  std::string name;
+  Place place = Place::kArena;
+  Shape shape;                     // arena and inputs
+  uint64_t size_bytes = 0;         // at the graph's largest step; memory: what the nodes need, at least
+  ValueId in_place_of = kNoValue;  // shares the bytes of this value
+  bool must_share = false;         // in_place_of is part of what the node computes, not only a way to save memory
+  bool kept = false;               // readable after the step
+};
+
+// What a role or one of its parts is tied to. part NIB_PART_COUNT = the whole role.
+struct Operand {
+  NibRole role = NIB_ROLE_INPUT;
+  NibPart part = NIB_PART_COUNT;
+  ValueId value = kNoValue;
+  bool writes = false;
+  uint64_t offset_bytes = 0;  // in the value
+};
+
+struct Node {
+  std::string name;
+  std::vector<uint64_t> desc;  // the bytes of a description, for as many rows as the largest step has
+  uint32_t desc_bytes = 0;
+  uint32_t rows_per_token = 1;  // NibRun.n of a step is the step's tokens times this
+  std::vector<Operand> operands;
+
+  const NibOpDesc* description() const { return reinterpret_cast<const NibOpDesc*>(desc.data()); }
+};
+
+class Graph {
+ public:
+  // max_tokens: of a step. Kernels are chosen for that many: build one graph for single tokens and one for many.
+  explicit Graph(uint32_t max_tokens) : max_tokens_(max_tokens) {}
+
+  uint32_t maxTokens() const { return max_tokens_; }
+  const std::vector<Value>& values() const { return values_; }
+  const std::vector<Node>& nodes() const { return nodes_; }
+  const Value& value(ValueId id) const { return values_[id]; }
+  ValueId find(std::string_view name) const;  // kNoValue if there is none
+
+  // Throw if the name is taken.
+  ValueId input(std::string name, const Shape& shape);
+  ValueId arena(std::string name, const Shape& shape);
+  // A value in the bytes of `of`. must_share: the node reads them there.
+  ValueId inPlace(std::string name, ValueId of, bool must_share = false);
+  ValueId memory(std::string name, uint64_t size_bytes);
+  // The value stays readable when the step is over.
+  void keep(ValueId value) { values_[value].kept = true; }
+
+  // Adds a node: a description (copied) and its operands. Nodes run in the order in which they are added. Throws if a
+  // value is read before it is written.
+  template <class Desc>
+  void add(std::string name, const Desc& desc, uint32_t rows_per_token, std::initializer_list<Operand> operands) {
+    addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, rows_per_token,
+            {operands.begin(), operands.end()});
+  }
+  void addNode(std::string name, const NibOpDesc* desc, size_t desc_bytes, uint32_t rows_per_token,
+               std::span<const Operand> operands);
+
+ private:
+  ValueId addValue(Value value);
+  uint32_t max_tokens_;
+  std::vector<Value> values_;
+  std::vector<bool> written_;
+  std::vector<Node> nodes_;
+};
+
+// Memory of a kMemory value.
+struct Memory {
+  std::string_view name;
+  kit::Range range;
+};
+
+// What a tap gets while a step runs: it records its own runs behind the node that wrote the value. On the CPU device
+// they run at once.
+class Recorder {
+ public:
+  virtual ~Recorder() = default;
+  virtual void run(const kit::Binding& binding, const kit::RunOptions& options) = 0;
+  // Makes what was recorded before visible to what is recorded behind.
+  virtual void barrier() = 0;
+};
+using Tap = std::function<void(Recorder&, uint32_t tokens)>;
+
+struct ProgramOptions {
+  // Plans that programs share: equal descriptions are planned once. NULL = the program's own.
+  class PlanCache* plans = nullptr;
+};
+
+// Plans by description. Used by one thread at a time; must outlive no program.
+class PlanCache {
+ public:
+  // Throws.
+  std::shared_ptr<const kit::Plan> plan(const kit::Device& device, const NibOpDesc* desc, size_t desc_bytes);
+  size_t size() const;
+  PlanCache();
+  ~PlanCache();
+  PlanCache(const PlanCache&) = delete;
+  PlanCache& operator=(const PlanCache&) = delete;
+
+ private:
+  struct Entries;
+  std::unique_ptr<Entries> entries_;
+};
+
+struct StepStats {
+  double seconds = 0;
+  uint32_t submissions = 0;
+};
+
+class Program {
+ public:
+  // Throws; names the node that cannot be planned, or the memory that is missing or too small.
+  Program(const kit::Device& device, const Graph& graph, std::span<const Memory> memory,
+          const ProgramOptions& options = {});
+  Program(Program&&) noexcept;
+  Program& operator=(Program&&) noexcept;
+  ~Program();
+
+  uint32_t maxTokens() const;
+  // Where a value lies: valid after its node, until another value takes its memory. Throws if there is no such value.
+  kit::Range range(std::string_view name) const;
+  uint64_t arenaBytes() const;
+  // How many barriers a step has, and how many nodes.
+  uint32_t barrierCount() const;
+  uint32_t nodeCount() const;
+
+  // `tap` is called behind the node that writes the value. An empty function removes it. Throws if no node writes it.
+  void tap(std::string_view value, Tap tap);
+
+  // Writes an input for the next run. Throws.
+  void setInput(std::string_view name, const void* data, uint64_t size_bytes) const;
+  template <class T>
+  void setInput(std::string_view name, const std::vector<T>& data) const {
+    setInput(name, data.data(), data.size() * sizeof(T));
+  }
+  // Runs a step of n tokens and waits. Long steps are cut into submissions of about 20 ms. Throws.
+  StepStats run(uint32_t n) const;
+
+#if !defined(NIB_NO_VULKAN)
+  // Records a step into the application's command buffer: no allocation, no lock, no submission. Inputs are copied from
+  // `inputs` (kInput values in their order, each at a multiple of 256 bytes: inputOffset), or are already in the arena
+  // if the buffer is VK_NULL_HANDLE. Taps are not called.
+  void record(VkCommandBuffer commands, uint32_t n, VkBuffer inputs = VK_NULL_HANDLE,
+              VkDeviceSize inputs_offset = 0) const noexcept;
+#endif
+  uint64_t inputBytes() const;
+  uint64_t inputOffset(std::string_view name) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// --------------------------------------------------------------------------------------------- layers
+// Each adds one node, named `name`, and returns its result. Weights are the memory value of that name, in the layout
+// that nibGetMemory gives for the node's description; values of one name are shared. All throw.
+
+struct Linear {
+  uint32_t rows = 0;     // outputs
+  NibWeights weights{};  // any format, or dense
+  bool bias = false;
+  uint32_t activation = NIB_ACTIVATION_NONE;
+  uint32_t result_type = NIB_TYPE_F32;
+  ValueId add_to = kNoValue;  // the result is added to this value, in place
+};
+// NIB_OP_MATMUL.
+ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer);
+
+struct Norm {
+  float epsilon = 1e-5f;
+  bool mean = false;  // layer norm
+  bool bias = false;
+  uint32_t result_type = NIB_TYPE_F32;
+};
+// NIB_OP_NORM, with a weight.
+ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer);
+
+// NIB_OP_ELEMENTWISE: activation(gate) * other, in the place of the gate; a + b, in the place of a.
+ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation);
+ValueId add(Graph& graph, ValueId a, ValueId b, std::string name);
+
+struct Rope {
+  uint32_t heads = 0;
+  uint32_t head_size = 0;
+  uint32_t rotary_size = 0;  // 0 = head_size
+  uint32_t positions = 0;    // rows of the table
+  bool interleaved = false;
+  std::string table = "rope";  // the memory value of cosines and sines (nibFillRopeTable)
+};
+// NIB_OP_ROPE, in place. positions: ids().
+ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, const Rope& layer);
+
+struct Attention {
+  uint32_t heads = 0;
+  uint32_t key_heads = 0;
+  uint32_t head_size = 0;
+  uint32_t cache_rows = 0;
+  uint32_t cache_type = NIB_TYPE_F32;  // NibType
+  float scale = 0;                     // 0 = 1 / sqrt(head_size)
+  float cap = 0;                       // of scores; 0 = none
+};
+struct AttentionInputs {
+  ValueId queries, keys, values;  // dense [tokens, heads * head_size]
+  ValueId cache_rows;             // ids(): where the keys and values of each token go
+  ValueId visible;                // ids(4): what each token sees, see NIB_OP_ATTENTION
+};
+// NIB_OP_APPEND of keys and values to the cache, the memory value name + ".cache", then NIB_OP_ATTENTION.
+ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name, const Attention& layer);
+
+struct Embedding {
+  uint32_t rows = 0;
+  uint32_t cols = 0;
+  NibWeights weights{};  // any format, or dense
+  uint32_t result_type = NIB_TYPE_F32;
+};
+// NIB_OP_GATHER. numbers: ids().
+ValueId embed(Graph& graph, ValueId numbers, std::string name, const Embedding& layer);
+
+// NIB_OP_LOSS: fp32 [tokens, 4]. targets: ids(). reference: the logits of another model, or kNoValue.
+ValueId loss(Graph& graph, ValueId logits, ValueId targets, std::string name, ValueId reference = kNoValue);
+
+struct Selected {
+  ValueId logits;   // fp32 [tokens, count], the largest first
+  ValueId ids;      // their columns
+  ValueId log_sum;  // fp32 [tokens]: log-sum-exp of the whole row
+};
+// NIB_OP_SELECT.
+Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count);
+
+}  // namespace nib::graph
+#endif  // NIBBLE_GRAPH_H

@@ -1,0 +1,72 @@
+#include <nibble/graph.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace nib::graph {
+namespace {
+
+uint32_t elementBytes(uint32_t type) { return type == NIB_TYPE_F32 || type == kIds ? 4 : 2; }
+
+uint64_t sizeOf(const Shape& shape, uint32_t tokens) {
+  return uint64_t(tokens) * shape.rows_per_token * shape.stride * elementBytes(shape.type);
+}
+
+}  // namespace
+
+Shape dense(uint32_t type, uint32_t cols, uint32_t rows_per_token) {
+  const uint32_t stride = elementBytes(type) == 2 ? (cols + 1) / 2 * 2 : cols;
+  return {type, cols, rows_per_token, stride};
+}
+
+Shape ids(uint32_t per_token) { return {kIds, per_token, 1, per_token}; }
+
+ValueId Graph::find(std::string_view name) const {
+  const auto found =
+      std::find_if(values_.begin(), values_.end(), [&](const Value& value) { return value.name == name; });
+  return found == values_.end() ? kNoValue : ValueId(found - values_.begin());
+}
+
+ValueId Graph::addValue(Value value) {
+  if (find(value.name) != kNoValue) throw kit::Error("graph: there are two values named " + value.name);
+  written_.push_back(value.place != Place::kArena);
+  values_.push_back(std::move(value));
+  return ValueId(values_.size() - 1);
+}
+
+ValueId Graph::input(std::string name, const Shape& shape) {
+  return addValue({std::move(name), Place::kInput, shape, sizeOf(shape, max_tokens_)});
+}
+
+ValueId Graph::arena(std::string name, const Shape& shape) {
+  return addValue({std::move(name), Place::kArena, shape, sizeOf(shape, max_tokens_)});
+}
+
+ValueId Graph::inPlace(std::string name, ValueId of, bool must_share) {
+  const Value& from = value(of);
+  return addValue({std::move(name), from.place, from.shape, from.size_bytes, of, must_share});
+}
+
+ValueId Graph::memory(std::string name, uint64_t size_bytes) {
+  return addValue({std::move(name), Place::kMemory, {}, size_bytes});
+}
+
+void Graph::addNode(std::string name, const NibOpDesc* desc, size_t desc_bytes, uint32_t rows_per_token,
+                    std::span<const Operand> operands) {
+  Node node{std::move(name), std::vector<uint64_t>((desc_bytes + 7) / 8), uint32_t(desc_bytes), rows_per_token,
+            std::vector<Operand>(operands.begin(), operands.end())};
+  std::memcpy(node.desc.data(), desc, desc_bytes);
+  for (const Operand& operand : operands) {
+    const Value& value = values_[operand.value];
+    const bool ready = written_[operand.value] || (value.in_place_of != kNoValue && written_[value.in_place_of]);
+    if (!operand.writes && !ready) {
+      throw kit::Error("graph: node " + node.name + " reads " + value.name + " before a node writes it");
+    }
+  }
+  for (const Operand& operand : operands) {
+    if (operand.writes) written_[operand.value] = true;
+  }
+  nodes_.push_back(std::move(node));
+}
+
+}  // namespace nib::graph

@@ -1,0 +1,224 @@
+// Layers of networks as nodes.
+#include <nibble/graph.h>
+
+namespace nib::graph {
+namespace {
+
+template <class Desc>
+NibMemory memoryOf(const std::string& name, const Desc& desc) {
+  NibMemory memory{sizeof(NibMemory)};
+  std::string text;
+  const NibLog log{[](void* user, NibSeverity, const char* line) { *static_cast<std::string*>(user) = line; }, &text};
+  const NibResult result = nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), &log, &memory);
+  if (result != NIB_SUCCESS) throw kit::Error("graph: node " + name + ": " + text, result);
+  return memory;
+}
+
+// The memory value of that name: weights may serve several nodes.
+ValueId weightsValue(Graph& graph, const std::string& name, uint64_t size_bytes) {
+  const ValueId found = graph.find(name);
+  return found != kNoValue ? found : graph.memory(name, size_bytes);
+}
+
+}  // namespace
+
+ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer) {
+  const Shape& from = graph.value(input).shape;
+  NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
+  desc.flags = (layer.bias ? NIB_PRODUCT_BIAS : 0u) | (layer.add_to != kNoValue ? NIB_PRODUCT_RESIDUAL : 0u);
+  desc.rows = layer.rows;
+  desc.cols = from.cols;
+  desc.tokens = graph.maxTokens() * from.rows_per_token;
+  desc.input_type = from.type;
+  desc.input_stride = from.stride;
+  desc.activation = layer.activation;
+  desc.weights = layer.weights;
+  const Shape to = layer.add_to != kNoValue ? graph.value(layer.add_to).shape
+                                            : dense(layer.result_type, layer.rows, from.rows_per_token);
+  desc.result_type = to.type;
+  desc.result_stride = to.stride;
+  const NibMemory memory = memoryOf(name, desc);
+  const ValueId weights = weightsValue(graph, name, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  const ValueId output =
+      layer.add_to != kNoValue ? graph.inPlace(name + ".sum", layer.add_to, true) : graph.arena(name + ".output", to);
+  std::vector<Operand> operands{{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, weights},
+                                {NIB_ROLE_INPUT, NIB_PART_COUNT, input},
+                                {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}};
+  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, from.rows_per_token, operands);
+  return output;
+}
+
+ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
+  const Shape& from = graph.value(input).shape;
+  NibNormDesc desc{NIB_OP_NORM, sizeof(NibNormDesc)};
+  desc.flags = NIB_NORM_GAIN | (layer.mean ? NIB_NORM_MEAN : 0u) | (layer.bias ? NIB_NORM_BIAS : 0u);
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.source_type = from.type;
+  desc.source_stride = from.stride;
+  const Shape to = dense(layer.result_type, from.cols, from.rows_per_token);
+  desc.result_type = to.type;
+  desc.result_stride = to.stride;
+  desc.epsilon = layer.epsilon;
+  const NibMemory memory = memoryOf(name, desc);
+  const ValueId weights = weightsValue(graph, name, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  const ValueId output = graph.arena(name + ".output", to);
+  const std::vector<Operand> operands{{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, weights},
+                                      {NIB_ROLE_INPUT, NIB_PART_COUNT, input},
+                                      {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}};
+  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, from.rows_per_token, operands);
+  return output;
+}
+
+ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation) {
+  const Shape &from = graph.value(gate).shape, &second = graph.value(other).shape;
+  NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
+  desc.kind = NIB_ELEMENTWISE_GATED;
+  desc.activation = activation;
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.source_type = desc.result_type = from.type;
+  desc.source_stride = desc.result_stride = from.stride;
+  desc.second_type = second.type;
+  desc.second_stride = second.stride;
+  const ValueId output = graph.inPlace(name + ".output", gate);
+  graph.add(std::move(name), desc, from.rows_per_token,
+            {{NIB_ROLE_INPUT, NIB_PART_SOURCE, gate},
+             {NIB_ROLE_INPUT, NIB_PART_SECOND, other},
+             {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
+  return output;
+}
+
+ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
+  const Shape &from = graph.value(a).shape, &second = graph.value(b).shape;
+  NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
+  desc.kind = NIB_ELEMENTWISE_ADD;
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.source_type = desc.result_type = from.type;
+  desc.source_stride = desc.result_stride = from.stride;
+  desc.second_type = second.type;
+  desc.second_stride = second.stride;
+  const ValueId output = graph.inPlace(name + ".output", a);
+  graph.add(std::move(name), desc, from.rows_per_token,
+            {{NIB_ROLE_INPUT, NIB_PART_SOURCE, a},
+             {NIB_ROLE_INPUT, NIB_PART_SECOND, b},
+             {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
+  return output;
+}
+
+ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, const Rope& layer) {
+  const Shape& from = graph.value(input).shape;
+  NibRopeDesc desc{NIB_OP_ROPE, sizeof(NibRopeDesc)};
+  desc.flags = layer.interleaved ? NIB_ROPE_INTERLEAVED : 0u;
+  desc.tokens = graph.maxTokens();
+  desc.heads = layer.heads;
+  desc.head_size = layer.head_size;
+  desc.rotary_size = layer.rotary_size;
+  desc.positions = layer.positions;
+  desc.source_type = desc.result_type = from.type;
+  const NibMemory memory = memoryOf(name, desc);
+  const ValueId table = weightsValue(graph, layer.table, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  const ValueId output = graph.inPlace(name + ".output", input);
+  graph.add(std::move(name), desc, 1,
+            {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, table},
+             {NIB_ROLE_INPUT, NIB_PART_SOURCE, input},
+             {NIB_ROLE_INPUT, NIB_PART_INDICES, positions},
+             {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}});
+  return output;
+}
+
+ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name, const Attention& layer) {
+  const Shape& from = graph.value(inputs.queries).shape;
+  NibAttentionDesc desc{NIB_OP_ATTENTION, sizeof(NibAttentionDesc)};
+  desc.tokens = graph.maxTokens();
+  desc.heads = layer.heads;
+  desc.key_heads = layer.key_heads;
+  desc.head_size = layer.head_size;
+  desc.cache_rows = layer.cache_rows;
+  desc.source_type = desc.result_type = from.type;
+  desc.cache_type = layer.cache_type;
+  desc.scale = layer.scale;
+  desc.cap = layer.cap;
+  const NibMemory memory = memoryOf(name, desc);
+  const ValueId cache = weightsValue(graph, name + ".cache", memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  const std::pair<ValueId, NibPart> appended[] = {{inputs.keys, NIB_PART_KEYS}, {inputs.values, NIB_PART_VALUES}};
+  for (const auto& [value, part] : appended) {
+    NibAppendDesc append{NIB_OP_APPEND, sizeof(NibAppendDesc)};
+    append.tokens = graph.maxTokens();
+    append.cols = layer.key_heads * layer.head_size;
+    append.cache_rows = layer.cache_rows;
+    append.source_type = graph.value(value).shape.type;
+    append.cache.scale_type = layer.cache_type;
+    graph.add(name + (part == NIB_PART_KEYS ? ".keys" : ".values"), append, 1,
+              {{NIB_ROLE_INPUT, NIB_PART_SOURCE, value},
+               {NIB_ROLE_INPUT, NIB_PART_INDICES, inputs.cache_rows},
+               {NIB_ROLE_OUTPUT, NIB_PART_COUNT, cache, true, memory.part[part].offset_bytes}});
+  }
+  const ValueId output = graph.arena(name + ".output", from);
+  graph.add(std::move(name), desc, 1,
+            {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, cache},
+             {NIB_ROLE_INPUT, NIB_PART_SOURCE, inputs.queries},
+             {NIB_ROLE_INPUT, NIB_PART_INDICES, inputs.visible},
+             {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}});
+  return output;
+}
+
+ValueId embed(Graph& graph, ValueId numbers, std::string name, const Embedding& layer) {
+  NibGatherDesc desc{NIB_OP_GATHER, sizeof(NibGatherDesc)};
+  desc.rows = layer.rows;
+  desc.cols = layer.cols;
+  desc.count = graph.maxTokens();
+  desc.result_type = layer.result_type;
+  desc.weights = layer.weights;
+  const NibMemory memory = memoryOf(name, desc);
+  const ValueId weights = weightsValue(graph, name, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
+  const ValueId output = graph.arena(name + ".output", dense(layer.result_type, layer.cols));
+  graph.add(std::move(name), desc, 1,
+            {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, weights},
+             {NIB_ROLE_INPUT, NIB_PART_COUNT, numbers},
+             {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}});
+  return output;
+}
+
+ValueId loss(Graph& graph, ValueId logits, ValueId targets, std::string name, ValueId reference) {
+  const Shape& from = graph.value(logits).shape;
+  NibLossDesc desc{NIB_OP_LOSS, sizeof(NibLossDesc)};
+  desc.rows = graph.maxTokens();
+  desc.cols = from.cols;
+  desc.candidate_type = from.type;
+  desc.candidate_stride = from.stride;
+  std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_CANDIDATE, logits},
+                                {NIB_ROLE_INPUT, NIB_PART_INDICES, targets}};
+  if (reference != kNoValue) {
+    desc.flags = NIB_LOSS_REFERENCE;
+    desc.reference_type = graph.value(reference).shape.type;
+    desc.reference_stride = graph.value(reference).shape.stride;
+    operands.push_back({NIB_ROLE_INPUT, NIB_PART_REFERENCE, reference});
+  }
+  const ValueId output = graph.arena(name + ".output", dense(NIB_TYPE_F32, 4));
+  operands.push_back({NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true});
+  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, 1, operands);
+  return output;
+}
+
+Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count) {
+  const Shape& from = graph.value(logits).shape;
+  NibSelectDesc desc{NIB_OP_SELECT, sizeof(NibSelectDesc)};
+  desc.rows = graph.maxTokens();
+  desc.cols = from.cols;
+  desc.source_type = from.type;
+  desc.source_stride = from.stride;
+  desc.count = count;
+  const Selected selected{graph.arena(name + ".logits", dense(NIB_TYPE_F32, count)),
+                          graph.arena(name + ".ids", ids(count)),
+                          graph.arena(name + ".log_sum", dense(NIB_TYPE_F32, 1))};
+  graph.add(std::move(name), desc, 1,
+            {{NIB_ROLE_INPUT, NIB_PART_COUNT, logits},
+             {NIB_ROLE_OUTPUT, NIB_PART_RESULT, selected.logits, true},
+             {NIB_ROLE_OUTPUT, NIB_PART_RESULT_INDICES, selected.ids, true},
+             {NIB_ROLE_OUTPUT, NIB_PART_LOG_SUM, selected.log_sum, true}});
+  return selected;
+}
+
+}  // namespace nib::graph

@@ -1,0 +1,217 @@
+// Programs against networks computed in double precision, on the device that the environment variable NIBBLE_DEVICE
+// names.
+#include <nibble/graph.h>
+
+#include "graph_device.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace nib::graph {
+namespace {
+
+using Floats = std::vector<float>;
+using Doubles = std::vector<double>;
+
+Floats randomFloats(size_t count, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  Floats values(count);
+  for (float& x : values) x = normal(random);
+  return values;
+}
+
+constexpr uint32_t kTokens = 19, kHidden = 48, kInner = 80;
+
+// Two blocks of x += down(silu(up(norm(x)))).
+struct Network {
+  Floats gain[2], up[2], down[2];
+  Network() {
+    for (uint32_t i = 0; i < 2; ++i) {
+      gain[i] = randomFloats(kHidden, 10 + i);
+      up[i] = randomFloats(size_t(kHidden) * kInner, 20 + i);
+      down[i] = randomFloats(size_t(kHidden) * kInner, 30 + i);
+      for (float& w : up[i]) w /= 8;
+      for (float& w : down[i]) w /= 8;
+    }
+  }
+};
+
+Doubles product(const Floats& weights, const Doubles& x, uint32_t rows, uint32_t cols) {
+  Doubles y(x.size() / cols * rows);
+  for (size_t t = 0; t < x.size() / cols; ++t) {
+    for (uint32_t r = 0; r < rows; ++r) {
+      for (uint32_t c = 0; c < cols; ++c) y[t * rows + r] += double(weights[r * cols + c]) * x[t * cols + c];
+    }
+  }
+  return y;
+}
+
+Doubles exactResult(const Network& net, const Floats& input, Doubles* inner = nullptr) {
+  Doubles x(input.begin(), input.end());
+  for (uint32_t i = 0; i < 2; ++i) {
+    Doubles h = x;
+    for (size_t t = 0; t < x.size() / kHidden; ++t) {
+      double squares = 0;
+      for (uint32_t c = 0; c < kHidden; ++c) squares += x[t * kHidden + c] * x[t * kHidden + c];
+      const double d = std::sqrt(squares / kHidden + 1e-5);
+      for (uint32_t c = 0; c < kHidden; ++c) h[t * kHidden + c] = x[t * kHidden + c] / d * net.gain[i][c];
+    }
+    Doubles u = product(net.up[i], h, kInner, kHidden);
+    for (double& value : u) value = value / (1 + std::exp(-value));
+    if (inner != nullptr && i == 0) *inner = u;
+    const Doubles y = product(net.down[i], u, kHidden, kInner);
+    for (size_t k = 0; k < x.size(); ++k) x[k] += y[k];
+  }
+  return x;
+}
+
+Graph buildGraph(uint32_t tokens) {
+  Graph graph(tokens);
+  ValueId x = graph.input("x", dense(NIB_TYPE_F32, kHidden));
+  for (uint32_t i = 0; i < 2; ++i) {
+    const std::string block = "block" + std::to_string(i);
+    const ValueId h = norm(graph, x, block + ".norm", {.epsilon = 1e-5f});
+    const ValueId u = linear(graph, h, block + ".up", {.rows = kInner, .activation = NIB_ACTIVATION_SILU});
+    x = linear(graph, u, block + ".down", {.rows = kHidden, .add_to = x});
+  }
+  graph.keep(x);
+  return graph;
+}
+
+struct Weights {
+  std::vector<std::string> names;
+  std::vector<kit::Buffer> buffers;
+  std::vector<Memory> memory;
+  Weights(const kit::Device& device, const Network& net) {
+    for (uint32_t i = 0; i < 2; ++i) {
+      const std::string block = "block" + std::to_string(i);
+      const std::pair<const char*, const Floats*> tensors[] = {
+          {".norm", &net.gain[i]}, {".up", &net.up[i]}, {".down", &net.down[i]}};
+      for (const auto& [name, data] : tensors) {
+        names.push_back(block + name);
+        buffers.emplace_back(device, data->size() * 4);
+        device.upload(buffers.back(), *data);
+      }
+    }
+    for (size_t k = 0; k < names.size(); ++k) memory.push_back({names[k], buffers[k]});
+  }
+};
+
+void checkNear(const Floats& got, const Doubles& exact) {
+  REQUIRE(got.size() == exact.size());
+  double largest = 0;
+  for (const double x : exact) largest = std::max(largest, std::abs(x));
+  for (size_t k = 0; k < got.size(); ++k) {
+    CAPTURE(k);
+    REQUIRE(std::abs(got[k] - exact[k]) <= 1e-5 * largest);
+  }
+}
+
+Floats download(const kit::Device& device, const kit::Range& range, size_t count) {
+  return device.download<float>(*range.buffer, count, range.offset_bytes);
+}
+
+TEST_CASE("a program computes what the network's formula says, for any number of tokens") {
+  const kit::Device device = testDevice();
+  const Network net;
+  const Weights weights(device, net);
+  const Program program(device, buildGraph(kTokens), weights.memory);
+  for (const uint32_t tokens : {kTokens, 1u, 7u, kTokens}) {
+    CAPTURE(tokens);
+    const Floats input = randomFloats(size_t(tokens) * kHidden, tokens);
+    program.setInput("x", input);
+    const StepStats stats = program.run(tokens);
+    CHECK(stats.submissions >= 1);
+    checkNear(download(device, program.range("block1.down.sum"), input.size()), exactResult(net, input));
+  }
+}
+
+TEST_CASE("the residual lies in place, and dead values give up their memory") {
+  const kit::Device device = testDevice();
+  const Network net;
+  const Weights weights(device, net);
+  const Program program(device, buildGraph(kTokens), weights.memory);
+  CHECK(program.range("x").offset_bytes == program.range("block1.down.sum").offset_bytes);
+  CHECK(program.range("block0.up.output").offset_bytes == program.range("block1.up.output").offset_bytes);
+  CHECK(program.nodeCount() == 6);
+  CHECK(program.barrierCount() == 5);  // a chain
+}
+
+TEST_CASE("a tap sees the value that a node has just written") {
+  const kit::Device device = testDevice();
+  const Network net;
+  const Weights weights(device, net);
+  Program program(device, buildGraph(kTokens), weights.memory);
+  const NibConvertDesc desc{.op = NIB_OP_CONVERT,
+                            .desc_bytes = sizeof(NibConvertDesc),
+                            .rows = kTokens,
+                            .cols = kInner,
+                            .source_type = NIB_TYPE_F32,
+                            .result_type = NIB_TYPE_F32};
+  const kit::Plan plan(device, desc);
+  const kit::Buffer copy(device, plan.sizeBytes(NIB_ROLE_OUTPUT));
+  const kit::Buffer status(device, std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 16));
+  const kit::Binding binding(plan, {.input = program.range("block0.up.output"), .output = copy, .aux = status});
+  uint32_t calls = 0;
+  program.tap("block0.up.output", [&](Recorder& recorder, uint32_t tokens) {
+    ++calls;
+    recorder.run(binding, {.n = tokens});
+  });
+  const Floats input = randomFloats(size_t(kTokens) * kHidden, 3);
+  program.setInput("x", input);
+  program.run(kTokens);
+  CHECK(calls == 1);
+  Doubles inner;
+  exactResult(net, input, &inner);
+  checkNear(device.download<float>(copy, inner.size()), inner);
+  checkNear(download(device, program.range("block1.down.sum"), input.size()), exactResult(net, input));
+  program.tap("block0.up.output", {});
+  program.setInput("x", input);
+  program.run(kTokens);
+  CHECK(calls == 1);
+  CHECK_THROWS_WITH_AS(program.tap("nothing", {}), "graph: no node writes a value named nothing", kit::Error);
+}
+
+TEST_CASE("mistakes are named") {
+  const kit::Device device = testDevice();
+  const Network net;
+  const Weights weights(device, net);
+  Graph twice(4);
+  twice.input("x", dense(NIB_TYPE_F32, 8));
+  CHECK_THROWS_WITH_AS(twice.input("x", dense(NIB_TYPE_F32, 8)), "graph: there are two values named x", kit::Error);
+
+  std::vector<Memory> short_list(weights.memory.begin(), weights.memory.end() - 1);
+  CHECK_THROWS_WITH_AS(Program(device, buildGraph(4), short_list), "graph: no memory is given for block1.down",
+                       kit::Error);
+  std::vector<Memory> small = weights.memory;
+  small[2].range = small[0].range;
+  CHECK_THROWS_WITH_AS(Program(device, buildGraph(4), small),
+                       "graph: the memory of block0.down has 192 bytes, its nodes need 15360", kit::Error);
+
+  Graph early(4);
+  const ValueId later = early.arena("later", dense(NIB_TYPE_F32, 8));
+  CHECK_THROWS_WITH_AS(norm(early, later, "n", {}), "graph: node n reads later before a node writes it", kit::Error);
+
+  // x is read behind the node that overwrites it.
+  Graph over(4);
+  const ValueId x = over.input("x", dense(NIB_TYPE_F32, kHidden));
+  const ValueId u = linear(over, x, "block0.up", {.rows = kInner});
+  linear(over, u, "block0.down", {.rows = kHidden, .add_to = x});
+  norm(over, x, "block0.norm", {});
+  CHECK_THROWS_WITH_AS(Program(device, over, weights.memory),
+                       "graph: node block0.down overwrites x, which is read later", kit::Error);
+
+  const Program program(device, buildGraph(4), weights.memory);
+  CHECK_THROWS_WITH_AS(program.run(5), "graph: a step has 1 to 4 tokens, not 5", kit::Error);
+  CHECK_THROWS_WITH_AS(program.run(0), "graph: a step has 1 to 4 tokens, not 0", kit::Error);
+  CHECK_THROWS_WITH_AS(program.setInput("x", Floats(1000)), "graph: input x takes 768 bytes, not 4000", kit::Error);
+  CHECK_THROWS_WITH_AS(program.range("y"), "graph: there is no value named y", kit::Error);
+}
+
+}  // namespace
+}  // namespace nib::graph

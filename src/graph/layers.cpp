@@ -4,6 +4,8 @@
 namespace nib::graph {
 namespace {
 
+uint32_t flagIf(bool wanted, uint32_t flag) { return wanted ? flag : 0; }
+
 template <class Desc>
 NibMemory memoryOf(const std::string& name, const Desc& desc) {
   NibMemory memory{sizeof(NibMemory)};
@@ -23,9 +25,9 @@ ValueId weightsValue(Graph& graph, const std::string& name, uint64_t size_bytes)
 }  // namespace
 
 ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer) {
-  const Shape& from = graph.value(input).shape;
+  const Shape from = graph.value(input).shape;
   NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
-  desc.flags = (layer.bias ? NIB_PRODUCT_BIAS : 0u) | (layer.add_to != kNoValue ? NIB_PRODUCT_RESIDUAL : 0u);
+  desc.flags = flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, NIB_PRODUCT_RESIDUAL);
   desc.rows = layer.rows;
   desc.cols = from.cols;
   desc.tokens = graph.maxTokens() * from.rows_per_token;
@@ -49,9 +51,9 @@ ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& laye
 }
 
 ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
-  const Shape& from = graph.value(input).shape;
+  const Shape from = graph.value(input).shape;
   NibNormDesc desc{NIB_OP_NORM, sizeof(NibNormDesc)};
-  desc.flags = NIB_NORM_GAIN | (layer.mean ? NIB_NORM_MEAN : 0u) | (layer.bias ? NIB_NORM_BIAS : 0u);
+  desc.flags = NIB_NORM_GAIN | flagIf(layer.mean, NIB_NORM_MEAN) | flagIf(layer.bias, NIB_NORM_BIAS);
   desc.rows = graph.maxTokens() * from.rows_per_token;
   desc.cols = from.cols;
   desc.source_type = from.type;
@@ -71,7 +73,7 @@ ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
 }
 
 ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation) {
-  const Shape &from = graph.value(gate).shape, &second = graph.value(other).shape;
+  const Shape from = graph.value(gate).shape, second = graph.value(other).shape;
   NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
   desc.kind = NIB_ELEMENTWISE_GATED;
   desc.activation = activation;
@@ -90,7 +92,7 @@ ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint3
 }
 
 ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
-  const Shape &from = graph.value(a).shape, &second = graph.value(b).shape;
+  const Shape from = graph.value(a).shape, second = graph.value(b).shape;
   NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
   desc.kind = NIB_ELEMENTWISE_ADD;
   desc.rows = graph.maxTokens() * from.rows_per_token;
@@ -108,9 +110,9 @@ ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
 }
 
 ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, const Rope& layer) {
-  const Shape& from = graph.value(input).shape;
+  const Shape from = graph.value(input).shape;
   NibRopeDesc desc{NIB_OP_ROPE, sizeof(NibRopeDesc)};
-  desc.flags = layer.interleaved ? NIB_ROPE_INTERLEAVED : 0u;
+  desc.flags = flagIf(layer.interleaved, NIB_ROPE_INTERLEAVED);
   desc.tokens = graph.maxTokens();
   desc.heads = layer.heads;
   desc.head_size = layer.head_size;
@@ -129,7 +131,7 @@ ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, c
 }
 
 ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name, const Attention& layer) {
-  const Shape& from = graph.value(inputs.queries).shape;
+  const Shape from = graph.value(inputs.queries).shape;
   NibAttentionDesc desc{NIB_OP_ATTENTION, sizeof(NibAttentionDesc)};
   desc.tokens = graph.maxTokens();
   desc.heads = layer.heads;
@@ -182,7 +184,7 @@ ValueId embed(Graph& graph, ValueId numbers, std::string name, const Embedding& 
 }
 
 ValueId loss(Graph& graph, ValueId logits, ValueId targets, std::string name, ValueId reference) {
-  const Shape& from = graph.value(logits).shape;
+  const Shape from = graph.value(logits).shape;
   NibLossDesc desc{NIB_OP_LOSS, sizeof(NibLossDesc)};
   desc.rows = graph.maxTokens();
   desc.cols = from.cols;
@@ -203,7 +205,7 @@ ValueId loss(Graph& graph, ValueId logits, ValueId targets, std::string name, Va
 }
 
 Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count) {
-  const Shape& from = graph.value(logits).shape;
+  const Shape from = graph.value(logits).shape;
   NibSelectDesc desc{NIB_OP_SELECT, sizeof(NibSelectDesc)};
   desc.rows = graph.maxTokens();
   desc.cols = from.cols;

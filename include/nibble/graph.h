@@ -56,6 +56,7 @@ struct Value {
   uint64_t size_bytes = 0;         // at the graph's largest step; memory: what the nodes need, at least
   ValueId in_place_of = kNoValue;  // shares the bytes of this value
   bool must_share = false;         // in_place_of is part of what the node computes, not only a way to save memory
+  bool view = false;               // the same elements in another shape
   bool kept = false;               // readable after the step
 };
 
@@ -95,6 +96,8 @@ class Graph {
   // A value in the bytes of `of`. must_share: the node reads them there.
   ValueId inPlace(std::string name, ValueId of, bool must_share = false);
   ValueId memory(std::string name, uint64_t size_bytes);
+  // The elements of `of` in another shape of the same size.
+  ValueId view(std::string name, ValueId of, const Shape& shape);
   // The value stays readable when the step is over.
   void keep(ValueId value) { values_[value].kept = true; }
 
@@ -214,6 +217,7 @@ struct Linear {
   uint32_t activation = NIB_ACTIVATION_NONE;
   uint32_t result_type = NIB_TYPE_F32;
   ValueId add_to = kNoValue;  // the result is added to this value, in place
+  std::string memory;         // the memory value of the weights; "" = the node's name
 };
 // NIB_OP_MATMUL.
 ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer);

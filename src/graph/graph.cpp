@@ -51,6 +51,16 @@ ValueId Graph::memory(std::string name, uint64_t size_bytes) {
   return addValue({std::move(name), Place::kMemory, {}, size_bytes});
 }
 
+ValueId Graph::view(std::string name, ValueId of, const Shape& shape) {
+  const Value& from = value(of);
+  if (sizeOf(shape, max_tokens_) != from.size_bytes) {
+    throw kit::Error("graph: " + name + " has another size than " + from.name);
+  }
+  Value value{std::move(name), from.place, shape, from.size_bytes, of};
+  value.view = true;
+  return addValue(std::move(value));
+}
+
 void Graph::addNode(std::string name, const NibOpDesc* desc, size_t desc_bytes, uint32_t rows_per_token,
                     std::span<const Operand> operands) {
   Node node{std::move(name), std::vector<uint64_t>((desc_bytes + 7) / 8), uint32_t(desc_bytes), rows_per_token,

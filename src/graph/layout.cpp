@@ -44,7 +44,8 @@ std::vector<ValueId> findOwners(const Graph& graph, const std::vector<Uses>& use
   for (ValueId v = 0; v < owner.size(); ++v) {
     const Value& value = graph.value(v);
     owner[v] = v;
-    if (value.in_place_of == kNoValue || uses[v].first_write == kNever) continue;
+    if (value.view) owner[v] = owner[value.in_place_of];
+    if (value.view || value.in_place_of == kNoValue || uses[v].first_write == kNever) continue;
     // Values that lie in the same bytes already and are still read, or kept, behind the node that overwrites them.
     ValueId in_the_way = kNoValue;
     for (ValueId u = 0; u < v; ++u) {

@@ -1,0 +1,136 @@
+#include "model/arch/decoder.h"
+
+#include <algorithm>
+
+namespace nib::model {
+namespace {
+
+using graph::Graph;
+using graph::ValueId;
+
+struct Inputs {
+  ValueId positions, cache_rows;
+  std::vector<ValueId> visible;  // by window
+};
+
+ValueId normedHeads(Graph& graph, const ModelConfig& config, ValueId value, uint32_t heads, const std::string& name) {
+  const graph::Shape by_head = graph::dense(NIB_TYPE_F32, config.head_size, heads);
+  const ValueId rows = graph.view(name + ".heads", value, by_head);
+  const ValueId normed = graph::norm(graph, rows, name, {.epsilon = config.epsilon});
+  return graph.view(name + ".tokens", normed, graph::dense(NIB_TYPE_F32, config.head_size * heads));
+}
+
+// The attention of a layer, added to the hidden states.
+ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& options, const Inputs& inputs,
+               uint32_t layer, ValueId hidden) {
+  const std::string block = "model.layers." + std::to_string(layer), self = block + ".self_attn.";
+  const ValueId normed = graph::norm(graph, hidden, block + ".input_layernorm", {.epsilon = config.epsilon});
+  const auto project = [&](const char* name, uint32_t heads) {
+    return graph::linear(
+        graph, normed, self + name,
+        {.rows = heads * config.head_size, .weights = options.storage(self + name), .bias = config.query_bias});
+  };
+  ValueId queries = project("q_proj", config.heads);
+  ValueId keys = project("k_proj", config.key_heads);
+  const ValueId values = project("v_proj", config.key_heads);
+  if (config.head_norms) {
+    queries = normedHeads(graph, config, queries, config.heads, self + "q_norm");
+    keys = normedHeads(graph, config, keys, config.key_heads, self + "k_norm");
+  }
+  graph::Rope rope{.heads = config.heads,
+                   .head_size = config.head_size,
+                   .rotary_size = config.rope.rotary_size,
+                   .positions = options.positions};
+  queries = graph::rope(graph, queries, inputs.positions, self + "q_rope", rope);
+  rope.heads = config.key_heads;
+  keys = graph::rope(graph, keys, inputs.positions, self + "k_rope", rope);
+
+  const std::vector<uint32_t> windows = windowsOf(config);
+  const size_t window = size_t(std::find(windows.begin(), windows.end(), config.window[layer]) - windows.begin());
+  const ValueId attended =
+      graph::attention(graph, {queries, keys, values, inputs.cache_rows, inputs.visible[window]}, self + "attention",
+                       {.heads = config.heads,
+                        .key_heads = config.key_heads,
+                        .head_size = config.head_size,
+                        .cache_rows = options.cache_rows,
+                        .cache_type = options.cache_type});
+  return graph::linear(graph, attended, self + "o_proj",
+                       {.rows = config.hidden,
+                        .weights = options.storage(self + "o_proj"),
+                        .bias = config.output_bias,
+                        .add_to = hidden});
+}
+
+// The gated layers between, added to the hidden states.
+ValueId feedForward(Graph& graph, const ModelConfig& config, const BodyOptions& options, uint32_t layer,
+                    ValueId hidden) {
+  const std::string block = "model.layers." + std::to_string(layer), mlp = block + ".mlp.";
+  const ValueId normed = graph::norm(graph, hidden, block + ".post_attention_layernorm", {.epsilon = config.epsilon});
+  const auto project = [&](const char* name) {
+    return graph::linear(graph, normed, mlp + name,
+                         {.rows = config.inner, .weights = options.storage(mlp + name), .bias = config.inner_bias});
+  };
+  const ValueId gate = project("gate_proj"), up = project("up_proj");
+  const ValueId inner = graph::gated(graph, gate, up, mlp + "gated", config.activation);
+  return graph::linear(graph, inner, mlp + "down_proj",
+                       {.rows = config.hidden,
+                        .weights = options.storage(mlp + "down_proj"),
+                        .bias = config.inner_bias,
+                        .add_to = hidden});
+}
+
+}  // namespace
+
+std::vector<uint32_t> windowsOf(const ModelConfig& config) {
+  std::vector<uint32_t> windows = config.window;
+  std::sort(windows.begin(), windows.end());
+  windows.erase(std::unique(windows.begin(), windows.end()), windows.end());
+  return windows;
+}
+
+std::string visibleName(uint32_t window) { return window == 0 ? "visible" : "visible." + std::to_string(window); }
+
+Graph bodyGraph(const ModelConfig& config, const BodyOptions& options) {
+  Graph graph(options.max_tokens);
+  const ValueId ids = graph.input("ids", graph::ids());
+  Inputs inputs;
+  inputs.positions = graph.input("positions", graph::ids());
+  inputs.cache_rows = graph.input("cache_rows", graph::ids());
+  for (const uint32_t window : windowsOf(config)) {
+    inputs.visible.push_back(graph.input(visibleName(window), graph::ids(4)));
+  }
+  ValueId hidden = graph::embed(
+      graph, ids, "model.embed_tokens",
+      {.rows = config.vocabulary, .cols = config.hidden, .weights = options.storage("model.embed_tokens")});
+  for (uint32_t layer = 0; layer < config.layers; ++layer) {
+    hidden = attend(graph, config, options, inputs, layer, hidden);
+    hidden = feedForward(graph, config, options, layer, hidden);
+  }
+  graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
+  return graph;
+}
+
+Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
+  Graph graph(options.max_rows);
+  const ValueId rows = graph.input("rows", graph::ids());
+  const ValueId hidden =
+      graph::embed(graph, rows, kHidden, {.rows = options.hidden_rows, .cols = config.hidden, .weights = {}});
+  const ValueId normed = graph::norm(graph, hidden, "model.norm", {.epsilon = config.epsilon});
+  const std::string module = config.tied ? "model.embed_tokens" : "lm_head";
+  const ValueId logits = graph::linear(
+      graph, normed, "lm_head", {.rows = config.vocabulary, .weights = options.storage(module), .memory = module});
+  if (options.losses) {
+    const ValueId targets = graph.input("targets", graph::ids());
+    graph.keep(graph.view("loss", graph::loss(graph, logits, targets, "losses"), graph::dense(NIB_TYPE_F32, 4)));
+  }
+  if (options.select != 0) {
+    const graph::Selected selected = graph::select(graph, logits, "select", options.select);
+    graph.keep(selected.logits);
+    graph.keep(selected.ids);
+    graph.keep(selected.log_sum);
+  }
+  if (options.logits) graph.keep(graph.view("logits", logits, graph.value(logits).shape));
+  return graph;
+}
+
+}  // namespace nib::model

@@ -1,0 +1,47 @@
+// The graphs of a decoder: token ids to hidden states, and hidden states to logits and what is made of them.
+#ifndef NIB_MODEL_ARCH_DECODER_H
+#define NIB_MODEL_ARCH_DECODER_H
+
+#include "model/arch/config.h"
+
+#include <nibble/graph.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace nib::model {
+
+// How a weight matrix is stored, by the name of its module ("model.layers.0.mlp.up_proj").
+using StorageOf = std::function<NibWeights(const std::string& module)>;
+
+struct BodyOptions {
+  uint32_t max_tokens = 1;  // of a step
+  uint32_t cache_rows = 0;  // tokens of all sequences together
+  uint32_t positions = 0;   // of the longest sequence
+  uint32_t cache_type = NIB_TYPE_F32;
+  StorageOf storage;
+};
+
+// Inputs: "ids", "positions", "cache_rows" (one number per token), and for each window of the model
+// visibleName(window), four numbers per token (NIB_OP_ATTENTION). Result: the hidden states, kHidden.
+graph::Graph bodyGraph(const ModelConfig& config, const BodyOptions& options);
+inline constexpr const char* kHidden = "hidden";
+std::string visibleName(uint32_t window);
+// The windows of the layers, each once, ascending.
+std::vector<uint32_t> windowsOf(const ModelConfig& config);
+
+struct HeadOptions {
+  uint32_t max_rows = 1;
+  uint32_t hidden_rows = 0;  // of kHidden
+  bool losses = false;       // "targets" is an input; result "loss"
+  uint32_t select = 0;       // results "select.logits", "select.ids", "select.log_sum"; 0 = none
+  bool logits = false;       // result "logits"
+  StorageOf storage;
+};
+// Input: "rows", numbers of rows of kHidden, which is memory here.
+graph::Graph headGraph(const ModelConfig& config, const HeadOptions& options);
+
+}  // namespace nib::model
+#endif

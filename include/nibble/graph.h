@@ -113,6 +113,7 @@ class Graph {
 
  private:
   ValueId addValue(Value value);
+  bool isWritten(ValueId id) const;
   uint32_t max_tokens_;
   std::vector<Value> values_;
   std::vector<bool> written_;

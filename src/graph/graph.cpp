@@ -61,6 +61,10 @@ ValueId Graph::view(std::string name, ValueId of, const Shape& shape) {
   return addValue(std::move(value));
 }
 
+bool Graph::isWritten(ValueId id) const {
+  return written_[id] || (values_[id].view && isWritten(values_[id].in_place_of));
+}
+
 void Graph::addNode(std::string name, const NibOpDesc* desc, size_t desc_bytes, uint32_t rows_per_token,
                     std::span<const Operand> operands) {
   Node node{std::move(name), std::vector<uint64_t>((desc_bytes + 7) / 8), uint32_t(desc_bytes), rows_per_token,
@@ -68,8 +72,7 @@ void Graph::addNode(std::string name, const NibOpDesc* desc, size_t desc_bytes, 
   std::memcpy(node.desc.data(), desc, desc_bytes);
   for (const Operand& operand : operands) {
     const Value& value = values_[operand.value];
-    const bool ready = written_[operand.value] || (value.in_place_of != kNoValue && written_[value.in_place_of]);
-    if (!operand.writes && !ready) {
+    if (!operand.writes && !isWritten(operand.value)) {
       throw kit::Error("graph: node " + node.name + " reads " + value.name + " before a node writes it");
     }
   }

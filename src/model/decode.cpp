@@ -98,10 +98,12 @@ struct Decoder::Kernels {
         cols(found.spec.cols),
         repack(device, repackDesc()),
         dequantize(device, dequantizeDesc()),
-        packed(device, repack.sizeBytes(NIB_ROLE_INPUT)),
-        // Codes are at the same offset in both blobs; only dequantize's has the parts of double quantization.
-        blob(device, std::max(repack.sizeBytes(NIB_ROLE_WEIGHTS), dequantize.sizeBytes(NIB_ROLE_WEIGHTS))),
-        repacking(repack, kit::Ranges{.weights = blob, .input = packed, .output = {}, .aux = {}}) {}
+        packed(device, repack.sizeBytes(NIB_ROLE_INPUT)) {}
+
+  // Codes are at the same offset in both blobs; only dequantize's has the parts of double quantization.
+  uint64_t blobBytes() const {
+    return std::max(repack.sizeBytes(NIB_ROLE_WEIGHTS), dequantize.sizeBytes(NIB_ROLE_WEIGHTS));
+  }
 
   bool fits(const FoundWeight& found, uint32_t chunk_rows) const {
     return rows == chunk_rows && cols == found.spec.cols &&
@@ -128,7 +130,6 @@ struct Decoder::Kernels {
   uint32_t rows, cols;
   kit::Plan repack, dequantize;
   kit::Buffer packed, blob;
-  kit::Binding repacking;
 };
 
 Decoder::Decoder(const TimedDevice& device, const ModelView& view) : device_(device), view_(view) {}
@@ -142,11 +143,12 @@ Decoder::Kernels& Decoder::kernels(const FoundWeight& found, uint32_t rows) {
   return *kernels_;
 }
 
-void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
+// Loads elements [first, first + count) as a blob of their own.
+void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count, Kernels& work,
+                       const kit::Range& blob) {
   const WeightSpec& w = found.spec;
   const uint32_t first_row = uint32_t(first / w.cols), rows = uint32_t(count / w.cols);
   const bool flat = (w.weights.flags & NIB_WEIGHTS_FLAT) != 0, nested = (w.weights.flags & NIB_WEIGHTS_NESTED) != 0;
-  Kernels& work = kernels(found, rows);
   const NibMemory& memory = work.dequantize.memory();
   const NibMemory& packed_memory = work.repack.memory();
 
@@ -171,10 +173,11 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
       }
     };
     // Reads `size` bytes at `offset`, clipped to the end of the tensor, and zero-fills the rest of the device part.
-    const auto put = [&](const kit::Buffer& buffer, const NibMemoryPart& part, uint64_t offset, uint64_t size,
+    const auto put = [&](const kit::Range& range, const NibMemoryPart& part, uint64_t offset, uint64_t size,
                          std::optional<uint32_t> scale_type = std::nullopt) {
       size = std::min(size, whole - std::min(offset, whole));
-      device_.load(buffer, part.offset_bytes, part.size_bytes, [&](std::span<std::byte> bytes) {
+      device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
+                   [&](std::span<std::byte> bytes) {
         view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
         if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
         std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
@@ -189,7 +192,7 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
         break;
       }
       case PartFrom::kScales:
-        put(work.blob, memory.part[NIB_PART_SCALES], scales_before * scale_bytes, scales * scale_bytes,
+        put(blob, memory.part[NIB_PART_SCALES], scales_before * scale_bytes, scales * scale_bytes,
             nested ? std::nullopt : std::optional(w.weights.scale_type));
         scaled = true;
         break;
@@ -198,7 +201,7 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
         view_.checkpoint().read(found.tensors[i], first_row * sizeof(float), std::as_writable_bytes(std::span(absmax)));
         checkScales(std::as_bytes(std::span(absmax)), NIB_TYPE_F32);
         for (float& value : absmax) value /= 127.0f;
-        device_.upload(work.blob, memory.part[NIB_PART_SCALES].offset_bytes, absmax.data(),
+        device_.upload(*blob.buffer, blob.offset_bytes + memory.part[NIB_PART_SCALES].offset_bytes, absmax.data(),
                        absmax.size() * sizeof(float));
         scaled = true;
         break;
@@ -208,27 +211,40 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
         if (part.size_bytes != 0) {
           put(work.packed, part, uint64_t(first_row) * w.bits() / 32 * w.groupsPerRow() * 4, part.size_bytes);
         } else {
-          put(work.blob, memory.part[NIB_PART_ZEROS], scales_before, scales);
+          put(blob, memory.part[NIB_PART_ZEROS], scales_before, scales);
         }
         break;
       }
       case PartFrom::kNestedScales: {
         NibMemoryPart part = memory.part[NIB_PART_NESTED];
-        device_.upload(work.blob, part.offset_bytes, &found.nested_offset, 4);
+        device_.upload(*blob.buffer, blob.offset_bytes + part.offset_bytes, &found.nested_offset, 4);
         part.offset_bytes += 4;
         part.size_bytes -= 4;
-        put(work.blob, part, scales_before / 256 * 4, (scales + 255) / 256 * 4, NIB_TYPE_F32);
+        put(blob, part, scales_before / 256 * 4, (scales + 255) / 256 * 4, NIB_TYPE_F32);
         break;
       }
       default: break;
     }
   }
   // The format has no scales: its codes are values, so the scale is 1.
-  if (!scaled) device_.fill(work.blob, 0x3f800000u, memory.part[NIB_PART_SCALES].offset_bytes, 4);
-  device_.run(work.repacking, rows);
+  if (!scaled) device_.fill(*blob.buffer, 0x3f800000u, blob.offset_bytes + memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  const kit::Binding repacking(work.repack, kit::Ranges{.weights = blob, .input = work.packed, .output = {}, .aux = {}});
+  device_.run(repacking, rows);
+}
+
+void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
+  const uint32_t rows = uint32_t(count / found.spec.cols);
+  Kernels& work = kernels(found, rows);
+  if (work.blob.sizeBytes() == 0) work.blob = kit::Buffer(device_.untimed(), work.blobBytes());
+  loadBlob(found, first, count, work, work.blob);
   const kit::Binding dequantizing(work.dequantize,
                                   kit::Ranges{.weights = work.blob, .input = {}, .output = to, .aux = {}});
   device_.run(dequantizing, rows);
+}
+
+void Decoder::load(const ModelView::Tensor& tensor, const kit::Range& to) {
+  if (tensor.weight == nullptr) return decode(tensor, 0, tensor.elements(), to);
+  loadBlob(*tensor.weight, 0, tensor.elements(), kernels(*tensor.weight, tensor.weight->spec.rows), to);
 }
 
 }  // namespace nib::model

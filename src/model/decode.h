@@ -56,10 +56,14 @@ class Decoder {
   uint64_t unit(const ModelView::Tensor& tensor) const;
   // Writes elements [first, first + count), in row-major order. Throws.
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
+  // Loads a whole tensor as it is stored: the blob of a quantized weight (NibWeights), or dense elements of its own type.
+  // Throws.
+  void load(const ModelView::Tensor& tensor, const kit::Range& to);
 
  private:
   struct Kernels;
   Kernels& kernels(const FoundWeight& found, uint32_t rows);
+  void loadBlob(const FoundWeight& found, uint64_t first, uint64_t count, Kernels& work, const kit::Range& blob);
   void decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
   TimedDevice device_;
   const ModelView& view_;

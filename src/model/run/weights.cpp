@@ -1,0 +1,144 @@
+#include "model/run/weights.h"
+
+#include "model/archive/error.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace nib::model {
+namespace {
+
+template <class Desc>
+const Desc& descOf(const graph::Node& node) {
+  return *reinterpret_cast<const Desc*>(node.description());
+}
+
+NibMemory memoryOf(const graph::Node& node) {
+  NibMemory memory{sizeof(NibMemory)};
+  if (nibGetMemory(node.description(), nullptr, &memory) != NIB_SUCCESS) {
+    throw Error("node " + node.name + " has no valid description");
+  }
+  return memory;
+}
+
+bool isBuffer(std::string_view name) {
+  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".masked_bias");
+}
+
+}  // namespace
+
+ModelWeights::ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config)
+    : device_(device), view_(view), config_(config), decoder_(device, view) {}
+
+std::string_view ModelWeights::keep(const std::string& name) { return names_.emplace_back(name); }
+
+bool ModelWeights::has(const std::string& name) const {
+  return std::any_of(memory_.begin(), memory_.end(), [&](const graph::Memory& m) { return m.name == name; });
+}
+
+const kit::Buffer& ModelWeights::add(const std::string& name, uint64_t size_bytes) {
+  const kit::Buffer& buffer = buffers_.emplace_back(device_.untimed(), size_bytes);
+  device_.fill(buffer, 0, 0, size_bytes);
+  give(name, buffer);
+  return buffer;
+}
+
+NibWeights ModelWeights::storage(const std::string& module) const {
+  const ModelView::Tensor* tensor = view_.find(module + ".weight");
+  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
+  if (tensor->weight != nullptr) return tensor->weight->spec.weights;
+  const std::optional<NibType> type = decoder_.typeOf(*tensor);
+  if (!type)
+    throw Error(quoteText(tensor->name) + ": nibble cannot multiply by elements of type " + std::string(tensor->type));
+  NibWeights weights{};
+  weights.scale_type = *type;
+  return weights;
+}
+
+const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t rows, uint64_t cols) const {
+  const ModelView::Tensor* tensor = view_.find(name);
+  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(name));
+  const std::vector<uint64_t> shape = cols == 0 ? std::vector<uint64_t>{rows} : std::vector<uint64_t>{rows, cols};
+  if (tensor->shape != shape) {
+    std::string is, wanted;
+    for (const uint64_t side : tensor->shape) is += (is.empty() ? "" : " x ") + std::to_string(side);
+    for (const uint64_t side : shape) wanted += (wanted.empty() ? "" : " x ") + std::to_string(side);
+    throw Error(quoteText(name) + " is " + is + ", but config.json makes it " + wanted);
+  }
+  used_.insert(name);
+  return *tensor;
+}
+
+void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to) {
+  const ModelView::Tensor& tensor = find(module + ".weight", rows, cols);
+  if (tensor.weight == nullptr && decoder_.typeOf(tensor) != NIB_TYPE_F32 && cols % 2 != 0) {
+    throw Error(quoteText(tensor.name) + ": rows of an odd number of 16-bit elements cannot be loaded yet");
+  }
+  decoder_.load(tensor, to);
+}
+
+void ModelWeights::loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part,
+                              const kit::Buffer& to) {
+  const ModelView::Tensor& tensor = find(name, count, 0);
+  const std::optional<NibType> type = decoder_.typeOf(tensor);
+  if (!type || tensor.weight != nullptr) throw Error(quoteText(name) + " must be of a floating-point type");
+  NibConvertDesc desc{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
+  desc.rows = 1;
+  desc.cols = count;
+  desc.source_type = *type;
+  desc.result_type = NIB_TYPE_F32;
+  const kit::Plan plan(device_.untimed(), desc);
+  const kit::Buffer source(device_.untimed(), plan.sizeBytes(NIB_ROLE_INPUT));
+  decoder_.decode(tensor, 0, count, source);
+  const kit::Binding binding(
+      plan, kit::Ranges{.weights = {}, .input = source, .output = {to, part.offset_bytes, part.size_bytes}, .aux = {}});
+  device_.run(binding, 1);
+}
+
+void ModelWeights::loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to) {
+  const NibMemory memory = memoryOf(node);
+  switch (node.description()->op) {
+    case NIB_OP_MATMUL: {
+      const auto& desc = descOf<NibMatmulDesc>(node);
+      loadMatrix(name, desc.rows, desc.cols, to);
+      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      return;
+    }
+    case NIB_OP_GATHER: {
+      const auto& desc = descOf<NibGatherDesc>(node);
+      return loadMatrix(name, desc.rows, desc.cols, to);
+    }
+    case NIB_OP_NORM: {
+      const auto& desc = descOf<NibNormDesc>(node);
+      loadVector(name + ".weight", desc.cols, memory.part[NIB_PART_GAIN], to);
+      if (desc.flags & NIB_NORM_BIAS) loadVector(name + ".bias", desc.cols, memory.part[NIB_PART_BIAS], to);
+      return;
+    }
+    default: throw Error("node " + node.name + " has weights that the model does not hold");
+  }
+}
+
+void ModelWeights::load(const graph::Graph& graph) {
+  for (const graph::Node& node : graph.nodes()) {
+    for (const graph::Operand& operand : node.operands) {
+      if (operand.role != NIB_ROLE_WEIGHTS) continue;
+      const graph::Value& value = graph.value(operand.value);
+      if (has(value.name)) continue;
+      const kit::Buffer& buffer = buffers_.emplace_back(device_.untimed(), value.size_bytes);
+      loadNode(node, value.name, buffer);
+      give(value.name, buffer);
+    }
+  }
+}
+
+void ModelWeights::checkAllUsed() const {
+  for (const ModelView::Tensor& tensor : view_.tensors()) {
+    if (used_.contains(tensor.name) || isBuffer(tensor.name)) continue;
+    // Some files store the embedding twice.
+    if (config_.tied && tensor.name == "lm_head.weight") continue;
+    throw Error("the network of config.json does not use tensor " + quoteText(tensor.name) +
+                "; the model is not what its model_type says");
+  }
+}
+
+}  // namespace nib::model

@@ -1,0 +1,54 @@
+// The weights of a network on a device: the memory that the nodes of its graphs read.
+#ifndef NIB_MODEL_RUN_WEIGHTS_H
+#define NIB_MODEL_RUN_WEIGHTS_H
+
+#include "model/arch/decoder.h"
+#include "model/decode.h"
+
+#include <nibble/graph.h>
+
+#include <deque>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace nib::model {
+
+class ModelWeights {
+ public:
+  // view and config: must outlive the weights.
+  ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config);
+
+  // How the matrix of a module is stored: as the checkpoint has it. Throws if the checkpoint lacks it.
+  NibWeights storage(const std::string& module) const;
+  // Loads what the nodes of a graph read and is not there yet. Throws if the checkpoint lacks a tensor, or if one has
+  // another shape than the network needs.
+  void load(const graph::Graph& graph);
+  // Adds memory that is no tensor of the checkpoint: zeros.
+  const kit::Buffer& add(const std::string& name, uint64_t size_bytes);
+  void give(const std::string& name, const kit::Range& range) { memory_.push_back({keep(name), range}); }
+  const std::vector<graph::Memory>& memory() const { return memory_; }
+  // Throws if a tensor of the checkpoint was not loaded, unless it is known to be of no use. Call it when all graphs
+  // are loaded.
+  void checkAllUsed() const;
+
+ private:
+  const ModelView::Tensor& find(const std::string& name, uint64_t rows, uint64_t cols) const;
+  void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
+  void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
+  void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to);
+  bool has(const std::string& name) const;
+  std::string_view keep(const std::string& name);
+
+  TimedDevice device_;
+  const ModelView& view_;
+  const ModelConfig& config_;
+  Decoder decoder_;
+  std::deque<std::string> names_;  // of memory_, whose views stay valid
+  std::deque<kit::Buffer> buffers_;
+  std::vector<graph::Memory> memory_;
+  mutable std::set<std::string, std::less<>> used_;  // tensors
+};
+
+}  // namespace nib::model
+#endif

@@ -121,7 +121,9 @@ Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
       graph, normed, "lm_head", {.rows = config.vocabulary, .weights = options.storage(module), .memory = module});
   if (options.losses) {
     const ValueId targets = graph.input("targets", graph::ids());
-    graph.keep(graph.view("loss", graph::loss(graph, logits, targets, "losses"), graph::dense(NIB_TYPE_F32, 4)));
+    const ValueId reference = options.reference ? graph.input("reference", graph.value(logits).shape) : graph::kNoValue;
+    const ValueId losses = graph::loss(graph, logits, targets, "losses", reference);
+    graph.keep(graph.view("loss", losses, graph.value(losses).shape));
   }
   if (options.select != 0) {
     const graph::Selected selected = graph::select(graph, logits, "select", options.select);

@@ -36,6 +36,7 @@ struct HeadOptions {
   uint32_t max_rows = 1;
   uint32_t hidden_rows = 0;  // of kHidden
   bool losses = false;       // "targets" is an input; result "loss"
+  bool reference = false;    // the losses' "reference" is an input: another model's logits
   uint32_t select = 0;       // results "select.logits", "select.ids", "select.log_sum"; 0 = none
   bool logits = false;       // result "logits"
   StorageOf storage;

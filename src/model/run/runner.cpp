@@ -72,12 +72,13 @@ void Runner::step(std::span<const Chunk> chunks) {
 }
 
 graph::Program& Runner::head(Use use) {
-  std::optional<graph::Program>& program = use == Use::kLosses ? loss_head_ : logit_head_;
+  std::optional<graph::Program>& program = heads_[size_t(use)];
   if (program) return *program;
   const graph::Graph graph =
       headGraph(config_, {.max_rows = options_.head_rows,
                           .hidden_rows = options_.max_tokens,
-                          .losses = use == Use::kLosses,
+                          .losses = use == Use::kLosses || use == Use::kDivergence,
+                          .reference = use == Use::kDivergence,
                           .logits = use == Use::kLogits,
                           .storage = [this](const std::string& module) { return weights_.storage(module); }});
   weights_.load(graph);
@@ -85,14 +86,34 @@ graph::Program& Runner::head(Use use) {
   return *program;
 }
 
-std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets) {
-  graph::Program& program = head(Use::kLosses);
+kit::Range Runner::makeLogits(std::span<const uint32_t> rows) {
+  graph::Program& program = head(Use::kLogits);
+  program.setInput("rows", rows.data(), rows.size_bytes());
+  seconds_ += program.run(uint32_t(rows.size())).seconds;
+  return program.range("logits");
+}
+
+std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets,
+                                      Runner* reference) {
+  graph::Program& program = head(reference != nullptr ? Use::kDivergence : Use::kLosses);
+  NibConvertDesc copy{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
+  copy.rows = options_.head_rows;
+  copy.cols = config_.vocabulary;
   std::vector<TokenLoss> losses(rows.size());
   for (size_t first = 0; first < rows.size(); first += options_.head_rows) {
-    const size_t count = std::min<size_t>(rows.size() - first, options_.head_rows);
+    const uint32_t count = uint32_t(std::min<size_t>(rows.size() - first, options_.head_rows));
+    if (reference != nullptr) {
+      const std::shared_ptr<const kit::Plan> plan =
+          plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&copy), sizeof copy);
+      const kit::Binding binding(*plan, kit::Ranges{.weights = {},
+                                                    .input = reference->makeLogits(rows.subspan(first, count)),
+                                                    .output = program.range("reference"),
+                                                    .aux = {}});
+      device_.run(binding, count);
+    }
     program.setInput("rows", &rows[first], count * sizeof(uint32_t));
     program.setInput("targets", &targets[first], count * sizeof(uint32_t));
-    seconds_ += program.run(uint32_t(count)).seconds;
+    seconds_ += program.run(count).seconds;
     const kit::Range range = program.range("loss");
     device_.download(*range.buffer, range.offset_bytes, &losses[first], count * sizeof(TokenLoss));
   }
@@ -100,13 +121,10 @@ std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<
 }
 
 std::vector<float> Runner::logits(std::span<const uint32_t> rows) {
-  graph::Program& program = head(Use::kLogits);
   std::vector<float> logits(rows.size() * config_.vocabulary);
   for (size_t first = 0; first < rows.size(); first += options_.head_rows) {
     const size_t count = std::min<size_t>(rows.size() - first, options_.head_rows);
-    program.setInput("rows", &rows[first], count * sizeof(uint32_t));
-    seconds_ += program.run(uint32_t(count)).seconds;
-    const kit::Range range = program.range("logits");
+    const kit::Range range = makeLogits(rows.subspan(first, count));
     device_.download(*range.buffer, range.offset_bytes, &logits[first * config_.vocabulary],
                      count * config_.vocabulary * sizeof(float));
   }

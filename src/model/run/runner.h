@@ -42,8 +42,10 @@ class Runner {
   // Runs the chunks' tokens, at most max_tokens together; their hidden states become rows 0.. in the chunks' order.
   // Throws.
   void step(std::span<const Chunk> chunks);
-  // The losses of hidden rows `rows` for `targets`. Throws.
-  std::vector<TokenLoss> losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets);
+  // The losses of hidden rows `rows` for `targets`; divergence and agreement from the predictions of `reference`, a
+  // runner of the same device that has run the same step, if there is one. Throws.
+  std::vector<TokenLoss> losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets,
+                                Runner* reference = nullptr);
   // The logits of hidden rows. Throws.
   std::vector<float> logits(std::span<const uint32_t> rows);
 
@@ -53,8 +55,10 @@ class Runner {
   double seconds() const { return seconds_; }
 
  private:
-  enum class Use { kLosses, kLogits };
+  enum class Use { kLosses, kDivergence, kLogits, kCount };
   graph::Program& head(Use use);
+  // Makes the logits of at most head_rows hidden rows, and returns where they lie.
+  kit::Range makeLogits(std::span<const uint32_t> rows);
 
   TimedDevice device_;
   const ModelConfig& config_;
@@ -62,7 +66,7 @@ class Runner {
   ModelWeights weights_;
   graph::PlanCache plans_;
   std::optional<graph::Program> body_;
-  std::optional<graph::Program> loss_head_, logit_head_;
+  std::optional<graph::Program> heads_[size_t(Use::kCount)];
   double seconds_ = 0;
 };
 

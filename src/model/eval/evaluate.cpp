@@ -1,0 +1,100 @@
+#include "model/eval/evaluate.h"
+
+#include "model/archive/error.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nib::model {
+
+double Mean::error() const { return count_ < 2 ? 0 : std::sqrt(squares_ / double(count_ - 1) / double(count_)); }
+
+double EvalResult::perplexity() const { return std::exp(nll.mean()); }
+
+std::vector<Window> cutWindows(size_t ids, const EvalOptions& options) {
+  const size_t stride = options.stride == 0 ? options.window : options.stride;
+  std::vector<Window> windows;
+  for (size_t begin = 0; begin + options.window <= ids; begin += stride) {
+    if (options.windows != 0 && windows.size() == options.windows) break;
+    Window window{begin, 1};
+    if (options.protocol == Protocol::kLlamacpp) {
+      window.first_scored = options.window / 2 + 1;
+    } else if (begin != 0) {
+      window.first_scored = uint32_t(std::max<size_t>(1, options.window - stride));
+    }
+    windows.push_back(window);
+  }
+  if (windows.empty()) {
+    throw Error("the text has " + std::to_string(ids) + " tokens, less than a window of " +
+                std::to_string(options.window) + "; give a longer text or a smaller --window");
+  }
+  return windows;
+}
+
+namespace {
+
+struct Scored {
+  std::vector<uint32_t> rows;  // hidden rows that predict
+  std::vector<uint32_t> targets;
+};
+
+}  // namespace
+
+EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> ids, const EvalOptions& options,
+                    const std::function<bool(uint64_t done, uint64_t all)>& progress) {
+  const std::vector<Window> windows = cutWindows(ids.size(), options);
+  uint64_t all = 0;
+  for (const Window& window : windows) all += options.window - window.first_scored;
+  const uint32_t together = std::min(model.options().sequences, model.options().max_tokens / options.window);
+  if (together == 0) throw Error("a window of " + std::to_string(options.window) + " tokens exceeds a step");
+  EvalResult result;
+  std::vector<uint32_t> texts;
+  for (size_t first = 0; first < windows.size(); first += together) {
+    const size_t count = std::min<size_t>(windows.size() - first, together);
+    texts.clear();
+    Scored scored;
+    for (size_t w = 0; w < count; ++w) {
+      const Window& window = windows[first + w];
+      const uint32_t base = uint32_t(w) * options.window;
+      texts.insert(texts.end(), ids.begin() + ptrdiff_t(window.begin),
+                   ids.begin() + ptrdiff_t(window.begin + options.window));
+      for (uint32_t t = window.first_scored; t < options.window; ++t) {
+        scored.rows.push_back(base + t - 1);
+        scored.targets.push_back(texts[base + t]);
+      }
+      if (options.protocol == Protocol::kLlamacpp && options.bos) texts[base] = *options.bos;
+    }
+    std::vector<Chunk> chunks;
+    for (size_t w = 0; w < count; ++w) {
+      chunks.push_back({uint32_t(w), 0, std::span(texts).subspan(w * options.window, options.window)});
+    }
+    const double before = model.seconds();
+    model.step(chunks);
+    std::vector<TokenLoss> reference_losses;
+    if (reference != nullptr) {
+      reference->step(chunks);
+      reference_losses = reference->losses(scored.rows, scored.targets);
+    }
+    const std::vector<TokenLoss> losses = model.losses(scored.rows, scored.targets, reference);
+    result.seconds += model.seconds() - before;
+    for (size_t i = 0; i < losses.size(); ++i) {
+      const double nll = -double(losses[i].log_probability);
+      if (!std::isfinite(nll)) {
+        throw Error("the model's prediction of token " + std::to_string(result.nll.count()) +
+                    " is not finite; `nibble eval --trace-nan` names the layer");
+      }
+      result.nll.add(nll);
+      if (reference == nullptr) continue;
+      const double reference_nll = -double(reference_losses[i].log_probability);
+      result.reference_nll.add(reference_nll);
+      result.nll_delta.add(nll - reference_nll);
+      result.kl.add(losses[i].divergence);
+      result.agreed += losses[i].agrees != 0 ? 1 : 0;
+    }
+    result.windows += count;
+    if (progress && !progress(result.nll.count(), all)) break;
+  }
+  return result;
+}
+
+}  // namespace nib::model

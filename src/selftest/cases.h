@@ -43,15 +43,15 @@ struct NamedCase {
   std::string name;
   Case c;
 };
-// What `nibble devices --verify` tests: every type with the commonest grouping, and each other way once, with the types
-// taken in turn; a plan's own self-test is there for the combination that a program uses.
+// The cases of `nibble devices --verify`: every type with the commonest grouping, and each other way once, with the
+// types taken in turn; a plan's own self-test is there for the combination that a program uses.
 std::vector<NamedCase> verifyCases();
 
 // --------------------------------------------------------------------------------------------- data
 // A role's range before a run: inputs by the case's recipe; results and scratch hold marks, the status zeros.
 std::vector<uint32_t> makeRange(const Case& c, const NibMemory& memory, NibRole role);
 Images makeImages(const Case& c, const NibMemory& memory);
-// After it. Throws std::runtime_error if the reference refuses the case.
+// Replaces the ranges by those after a run of the reference. Throws std::runtime_error if it refuses the case.
 void runReference(const Case& c, const NibMemory& memory, Images& images);
 
 // --------------------------------------------------------------------------------------------- judging
@@ -66,16 +66,16 @@ std::string difference(const Case& c, const NibMemory& memory, NibRole role, con
 // Whether the device's bytes may differ from the reference's.
 bool isBounded(const Case& c);
 
-// The element of a result that is farthest from the exact one, in double precision, of what the op says it may be.
+// The element of a result whose error is largest relative to the op's bound, computed in double precision.
 struct Farthest {
-  double ratio = 0;    // its error over its bound; infinite for what is no number
+  double ratio = 0;    // error / bound; infinite for NaN
   uint64_t index = 0;  // elements from the range's begin
   double got = 0;
   double exact = 0;
   std::string text(const Case& c, const NibMemory& memory) const;
 };
-// Of bounded cases. before: the ranges as they were before the run, by role; one that the op does not read may be NULL.
-// Of large results the corners and elements between, about most_products multiply-adds in all.
+// For bounded cases. before: the ranges before the run, by role; those that the op does not read may be NULL. Large
+// results are sampled: corners and elements in between, about most_products multiply-adds in total.
 Farthest farthest(const Case& c, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
                   const uint32_t* output, uint64_t most_products = UINT64_MAX);
 Farthest farthest(const Case& c, const NibMemory& memory, const Images& before, const uint32_t* output);

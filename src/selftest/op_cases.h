@@ -16,7 +16,7 @@ struct Lines {
   uint32_t element_bits = 32;
 };
 
-// What a bounded op's result is judged with. `output` is the range after the run.
+// The memory that a bounded op's result is checked with. `output` is the range after the run.
 struct Judged {
   uint32_t n;
   const NibMemory& memory;
@@ -53,7 +53,7 @@ struct OpCases {
                 std::vector<Case>& list) = nullptr;
   // Appends descriptions for `nibble devices --verify`.
   void (*verify)(const NibFormatInfo* format, std::vector<NamedCase>& list) = nullptr;
-  // What `nibble bench` measures. Empty = nothing.
+  // The rows of `nibble bench`. Empty = none.
   OpBench<Desc> bench = {};
 };
 

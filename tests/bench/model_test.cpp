@@ -289,7 +289,7 @@ TEST_CASE("a comparison pairs rows and marks what got slower") {
 }
 
 TEST_CASE("a file that is not a result is refused by name") {
-  CHECK_THROWS_WITH(compareRuns({{"rows", 1}}, runOf({})), "the old file is no result of nibble bench");
+  CHECK_THROWS_WITH(compareRuns({{"rows", 1}}, runOf({})), "the old file is not a result of nibble bench --json");
   nlohmann::ordered_json other = runOf({});
   other["schema"] = 2;
   CHECK_THROWS_WITH(compareRuns(runOf({}), other), "the new run has schema 2, 1 is known");

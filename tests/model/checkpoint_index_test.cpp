@@ -131,7 +131,7 @@ TEST_CASE("an index is one JSON object with a weight_map of strings") {
       {"{\"weight_map\":{\"a\":1}}", "tensor \"a\": expected a string"},
       {"{\"weight_map\":{},\"weight_map\":{}}", "a second weight_map"},
       {"{\"metadata\":{},\"metadata\":{},\"weight_map\":{}}", "a second metadata"},
-      {"{\"weight_map\":{}} x", "behind the end"},
+      {"{\"weight_map\":{}} x", "after the end"},
       {"{\"weight_map\":{\"a\":\"" + std::string(kOne) + "\"}", "expected ','"},
       {"{\"weight_map\":{\"\xff\":\"x\"}}", "not UTF-8"},
       {"{\"x\":" + std::string(100'000, '[') + "}", "nested too deep"}};

@@ -111,15 +111,15 @@ TEST_CASE("a folder that is not a model, or contains more, is never deleted") {
 
   for (const char* root : {"/", "//", "/.", "/tmp/.."}) {
     options.out = root;
-    NIB_CHECK_ERROR("is no place for an output", writeOut(options));
+    NIB_CHECK_ERROR("cannot be the output", writeOut(options));
   }
   options.out = "";
-  NIB_CHECK_ERROR("is no place for an output", writeOut(options));
+  NIB_CHECK_ERROR("cannot be the output", writeOut(options));
   options.out = folder / "no/such/out";
   NIB_CHECK_ERROR("there is no folder", writeOut(options));
   writeText(folder / "file", "x");
   options.out = folder / "file";
-  NIB_CHECK_ERROR("is no folder", writeOut(options));
+  NIB_CHECK_ERROR("is not a folder", writeOut(options));
   CHECK(readText(folder / "file") == "x");
 }
 
@@ -421,7 +421,7 @@ TEST_CASE("an output of one file appears complete, and is replaced only with for
   CHECK(readFolder(folder.path()) == std::map<std::string, std::string>{{"model.gguf", "hhAAAABBBB"}});
   fs::remove(options.out);
   fs::create_directory(options.out);
-  NIB_CHECK_ERROR("model.gguf: is no file", Publication(options, files, items));
+  NIB_CHECK_ERROR("model.gguf: is not a file", Publication(options, files, items));
 }
 
 }  // namespace

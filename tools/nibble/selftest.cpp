@@ -67,7 +67,7 @@ std::vector<selftest::Cell> readCells(const std::string& path) {
     const ordered_json result = ordered_json::parse(readFile(path));
     for (const ordered_json& object : result.at("cells")) cells.push_back(fromJson(object));
   } catch (const ordered_json::exception& error) {
-    throw std::runtime_error(path + " is no result of selftest: " + error.what());
+    throw std::runtime_error(path + " is not a result of nibble selftest --json: " + error.what());
   }
   return cells;
 }

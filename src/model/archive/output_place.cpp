@@ -53,9 +53,10 @@ OutputPlace findPlace(const fs::path& out) {
   std::error_code error;
   fs::path path = fs::weakly_canonical(fs::absolute(out, error), error);
   if (out.empty() || error)
-    throw Error(shown(out) + ": is no place for an output" + (error ? ": " + error.message() : ""));
+    throw Error(shown(out) + ": cannot be the output" + (error ? " (" + error.message() + ")" : "") +
+                ": name another path");
   if (!path.has_filename()) path = path.parent_path();
-  if (path == path.root_path()) throw Error(shown(out) + ": is no place for an output: name a folder in it");
+  if (path == path.root_path()) throw Error(shown(out) + ": cannot be the output: name a folder in it");
   if (!fs::is_directory(path.parent_path(), error)) {
     throw Error(shown(out) + ": there is no folder " + shown(path.parent_path()) + ": make it first");
   }
@@ -75,12 +76,12 @@ void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std
   }
   if (kind == OutputKind::kFolder) {
     if (type != fs::file_type::directory)
-      throw Error(shown(place.out) + ": is no folder, and is not replaced by one: name another");
+      throw Error(shown(place.out) + ": is not a folder, and is not replaced by one: name another");
     checkFolder(place.out, force);
     return;
   }
   if (type != fs::file_type::regular)
-    throw Error(shown(place.out) + ": is no file, and is not replaced by one: name another");
+    throw Error(shown(place.out) + ": is not a file, and is not replaced by one: name another");
   if (!force) throw Error(shown(place.out) + ": is there already: name another, or replace it with --force");
 }
 

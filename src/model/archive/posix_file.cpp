@@ -42,7 +42,7 @@ void checkRegular(const fs::path& path, const struct stat& status) {
 }
 
 [[noreturn]] void throwNoRoom(const fs::path& path, uint64_t bytes, int code) {
-  std::string text = "cannot make room for " + std::to_string(bytes) + " bytes";
+  std::string text = "cannot reserve " + std::to_string(bytes) + " bytes of disk space";
   struct statvfs status {};
   if (code == ENOSPC && statvfs(path.parent_path().c_str(), &status) == 0) {
     text += " (" + std::to_string(uint64_t(status.f_bavail) * status.f_frsize) + " are free)";

@@ -40,7 +40,9 @@ std::string identityOf(const PublicationOptions& options, const std::vector<Plan
 void checkName(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name == kJournalName || name.find('/') != name.npos ||
       name.find('\0') != name.npos) {
-    throw Error(quoteText(name) + " is no name for a file of an output");
+    throw Error(quoteText(name) +
+                " cannot name an output file: use a name without '/' that is not empty, \".\", \"..\" or " +
+                kJournalName);
   }
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using Desc = NibDynamicGemmDesc;
 
-// Of kCodeShapes: a quick list has every other one for a format, and few tokens belong to both halves.
+// A quick list has every other shape of kCodeShapes for a format; both halves contain shapes of few tokens.
 constexpr uint32_t kOrder[] = {0, 1, 2, 3, 4, 6, 5, 7, 9, 8, 10, 11};
 
 Case caseOf(const ProductShape& shape, const NibFormatInfo& info, uint64_t seed, bool groups) {

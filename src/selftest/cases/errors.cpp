@@ -107,8 +107,8 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, NibType reference, NibType candidate) {
-    rows.add(turn, request.shape, plain(request.shape.m, request.shape.k, reference, candidate, Recipe::kNormal));
+  const auto add = [&](uint32_t order, NibType reference, NibType candidate) {
+    rows.add(order, request.shape, plain(request.shape.m, request.shape.k, reference, candidate, Recipe::kNormal));
   };
   switch (request.part) {
     case BenchPart::kQuick: add(kQuickDense, NIB_TYPE_F32, NIB_TYPE_F32); break;

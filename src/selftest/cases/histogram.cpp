@@ -132,9 +132,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 // As calibrate has them. Begun anew, so that every repetition gives the same.
 void listBench(const BenchRequest& request, BenchList& rows) {
   constexpr uint32_t kTensorBins = 4096, kColumnBins = 1024;
-  const auto add = [&](uint32_t turn, BenchSharing sharing, uint32_t bins, Recipe recipe) {
+  const auto add = [&](uint32_t order, BenchSharing sharing, uint32_t bins, Recipe recipe) {
     const Case c = plain(request.shape.m, request.shape.k, sharing.granularity, bins, NIB_HISTOGRAM_SIGNED, recipe);
-    rows.add(turn, request.shape, c, 0, recipe);
+    rows.add(order, request.shape, c, 0, recipe);
   };
   if (request.part == BenchPart::kQuick) add(kQuickDense, kPerTensor, kTensorBins, Recipe::kNormal);
   if (request.part == BenchPart::kCalibrateTails) add(0, kPerTensor, kTensorBins, Recipe::kNormal);

@@ -74,7 +74,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + " n " + std::to_string(c.n) + ", seed " + std::to_string(c.seed);
 }
 
-// What decides the path, roughly.
+// Roughly the properties that decide the path.
 uint64_t kind(const Desc& d) {
   const bool smooth = isSmooth(d.activation) && d.result_type <= NIB_TYPE_BF16;
   const bool whole_turns = d.rows >= 256 && d.cols % 32 == 0;  // of int8_gemm_rows
@@ -217,8 +217,8 @@ constexpr OpCases<Desc> kCases = {
               .names = nameBench,
               .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
               .arithmetic = [](const Desc&) { return Arithmetic::kCodes; },
-              // Codes take the place of fp32 activations.
-              .twinSource = [](const Desc&) { return "f32"; }},
+              // The activations are codes, so the fp32 counterpart has another source type.
+              .denseSource = [](const Desc&) { return "f32"; }},
 };
 
 }  // namespace

@@ -348,8 +348,8 @@ Case exact(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weig
   return c;
 }
 
-// Tokens that start within a word, which are copied before their product; so far apart that the copy fits a window they
-// do not fit.
+// Tokens that start within a word are copied before the product. Their stride is so large that they exceed a window
+// and the copy does not.
 Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
   Case c = exact(rows, cols, tokens, denseWeights(NIB_TYPE_F32));
   c.as<Desc>().input_type = NIB_TYPE_F16;
@@ -357,7 +357,7 @@ Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
   return c;
 }
 
-// Tokens as codes, decoded first, whose columns the copy takes from all over a token.
+// Activations are codes, which are decoded first. The copy gathers columns from the whole token.
 Case ordered(uint32_t rows, uint32_t tokens, uint32_t cols) {
   Case c = exact(rows, cols, tokens, denseWeights(NIB_TYPE_F32), NIB_PRODUCT_ORDER);
   c.as<Desc>().input_type = NIB_TYPE_F16;
@@ -376,7 +376,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
   for (const uint32_t tokens : {2u, 21u}) {
     list.push_back(exact(4099, 1026, tokens, int4, NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL));
   }
-  // Codes that are decoded, and columns that are brought into order first.
+  // Activations are decoded and their columns reordered first.
   Case c = exact(67, 1040, 515, int4, NIB_PRODUCT_ORDER);
   c.as<Desc>().batch = 3;
   c.as<Desc>().input = weightsOf(NIB_FORMAT_FP8, NIB_GRANULARITY_ROW);
@@ -384,8 +384,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 }
 
 // --------------------------------------------------------------------------------------------- bench
-// Dense weights first, which the others are held against; every format at the first shape of a suite, at the others one
-// of each number of bits that models are kept in.
+// Dense weights first, because the others are compared with them. The first shape of a suite has every format; the
+// others have one format for each common number of bits.
 void listBench(const BenchRequest& request, BenchList& rows) {
   const auto add = [&](const NibWeights& weights, NibType activations) {
     Case c;
@@ -456,7 +456,7 @@ constexpr OpCases<Desc> kCases = {
               .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
               .arithmetic =
                   [](const Desc& d) { return d.input_type == NIB_TYPE_F16 ? Arithmetic::kHalf : Arithmetic::kFloat; },
-              .isTwin =
+              .isDenseCounterpart =
                   [](const Desc& d) {
                     return d.weights.format == NIB_FORMAT_DENSE && d.weights.scale_type == NIB_TYPE_F32;
                   },

@@ -176,7 +176,7 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 
 // --------------------------------------------------------------------------------------------- bench
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, const NibFormatInfo& info, BenchSharing sharing, NibType source,
+  const auto add = [&](uint32_t order, const NibFormatInfo& info, BenchSharing sharing, NibType source,
                        uint32_t weights_flags = 0, uint32_t flags = 0) {
     if ((weights_flags & ~info.weights_flags) != 0) return;
     Case c;
@@ -186,10 +186,10 @@ void listBench(const BenchRequest& request, BenchList& rows) {
     d.cols = request.shape.k;
     d.source_type = source;
     d.weights = benchWeights(info, sharing, weights_flags);
-    rows.add(turn, request.shape, c);
+    rows.add(order, request.shape, c);
   };
-  const auto given = [&](uint32_t turn, const NibFormatInfo& info, BenchSharing sharing, NibType source) {
-    add(turn, info, sharing, source, 0, NIB_QUANTIZE_GIVEN_SCALES);
+  const auto given = [&](uint32_t order, const NibFormatInfo& info, BenchSharing sharing, NibType source) {
+    add(order, info, sharing, source, 0, NIB_QUANTIZE_GIVEN_SCALES);
   };
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
@@ -206,17 +206,17 @@ void listBench(const BenchRequest& request, BenchList& rows) {
       given(kReadsBlobs + 2 * i + 1, info, usualSharing(info), NIB_TYPE_F32);
     } else if (request.part == BenchPart::kEveryWay) {
       for (const NibType type : kBenchTypes) {
-        const uint32_t turn = kEveryQuantize + 1000 * type + i;
+        const uint32_t order = kEveryQuantize + 1000 * type + i;
         if (!inEveryWay(info)) {
-          add(turn, info, usualSharing(info), type);
+          add(order, info, usualSharing(info), type);
           continue;
         }
         for (const BenchSharing& sharing : {kPerGroup128, kPerGroup64, kPerGroup32, kPerRow, kPerTensor, kPerColumn}) {
-          add(turn, info, sharing, type);
+          add(order, info, sharing, type);
         }
-        add(turn, info, kPerGroup128, type, NIB_WEIGHTS_ASYMMETRIC);
-        add(turn, info, kPerGroup64, type, NIB_WEIGHTS_FLAT);
-        for (const BenchSharing& sharing : {kPerRow, kPerTensor, kPerGroup128}) given(turn, info, sharing, type);
+        add(order, info, kPerGroup128, type, NIB_WEIGHTS_ASYMMETRIC);
+        add(order, info, kPerGroup64, type, NIB_WEIGHTS_FLAT);
+        for (const BenchSharing& sharing : {kPerRow, kPerTensor, kPerGroup128}) given(order, info, sharing, type);
       }
     }
   }

@@ -35,7 +35,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + sidesName(d.rows, d.cols, d.reference_stride, c.n) + dataName(c);
 }
 
-// The reference, and at its place the candidate.
+// The reference matrix and the candidate, both parts of INPUT.
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
   if (role != NIB_ROLE_INPUT) return;
   const Dense of{NibType(d.reference_type), d.reference_stride != 0 ? d.reference_stride : d.cols};

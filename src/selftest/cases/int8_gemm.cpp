@@ -55,7 +55,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       list.push_back(caseOf(shape, seed, uint32_t(seed + turn)));
     }
   }
-  // Sums that fp32 has no bits for, of kernels that might add codes up as floats.
+  // Sums above 2^24, to find kernels that accumulate codes as floats.
   for (const uint32_t result : {0u, 3u}) {
     list.push_back(caseOf({260, 11, 2112}, ++seed, result));
     list.back().recipe = Recipe::kAlike;
@@ -175,7 +175,7 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   }
 }
 
-// Per token and per channel as W8A8 models have them; of suite full in other ways too.
+// Scales per token and per channel, as in W8A8 models; suite full has other granularities too.
 void listBench(const BenchRequest& request, BenchList& rows) {
   if (request.part != BenchPart::kCodes) return;
   const BenchShape& shape = request.shape;

@@ -44,7 +44,7 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
       // A quick list has each product, or every other one and those that take a path alone, with one of the sharings.
       const bool whole_rows = product.rows == 260;
       const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000 || whole_rows;
-      // Of these two not one of flat groups, whose columns are many enough for wide loads.
+      // With these token counts flat groups are not used: their columns are many enough for wide loads.
       const size_t turn = product.tokens == 9 || product.tokens == 33 ? 0 : (number * 3 + first) % sharings.size();
       const bool chosen = s == turn && (alone || (number + first) % 2 == 0);
       if (extent == Extent::kQuick && !chosen) continue;
@@ -59,7 +59,7 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
       d.tokens = product.tokens;
       d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.turn(3) : 0;
       d.input_type = uint32_t(counter.i % 3);
-      // Halves as they are, which matrix units take.
+      // fp16 activations without conversion, for matrix units.
       const bool halves = product.tokens == 67;
       if (halves) d.input_type = NIB_TYPE_F16;
       d.result_type = uint32_t(counter.i / 2 % 3);
@@ -158,7 +158,7 @@ uint64_t kind(const Desc& d) {
 }
 
 // --------------------------------------------------------------------------------------------- data
-// Any order, now and then with columns twice and ones that are not there, the nearest among them.
+// A random order. Sometimes columns repeat or are out of range, also by one.
 Words makeOrder(uint32_t cols, uint64_t seed) {
   Random random(seed ^ 0x09de9);
   Words order(cols);
@@ -217,7 +217,7 @@ Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) 
 }
 
 // --------------------------------------------------------------------------------------------- bound
-// Activations `row` of all matrices', as the columns of the weights meet them.
+// Activations of token `row`, counted over all matrices, in the order of the weights' columns.
 std::vector<double> activationsOf(const Desc& d, uint64_t row, const void* input, const uint32_t* order) {
   std::vector<double> x(d.cols), met(d.cols);
   const NibWeights& w = d.input;
@@ -259,7 +259,7 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   gather.count = uint32_t(numbers.size());
   gather.weights = d.weights;
   NibCpuBinding binding{sizeof(NibCpuBinding)};
-  // The reference reads what is bound here, nothing else.
+  // The reference reads only the ranges that are bound here.
   binding.range[NIB_ROLE_WEIGHTS] = {const_cast<uint32_t*>(blob), memory.range[NIB_ROLE_WEIGHTS].size_bytes};
   binding.range[NIB_ROLE_INPUT] = {const_cast<uint32_t*>(numbers.data()), numbers.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {values.data(), values.size() * 4};
@@ -268,7 +268,7 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   return values;
 }
 
-// `count` of [0, of), spread, both ends among them.
+// `count` numbers spread over [0, of), both ends included.
 Words spread(uint32_t of, uint64_t count) {
   Words numbers;
   if (count >= of || of < 2) {

@@ -24,7 +24,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
     const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0, nested = (sharing.flags & NIB_WEIGHTS_NESTED) != 0;
     for (const Shape& shape : kShapes) {
       for (const uint32_t mode : modes) {
-        // Numbered as if the last three were not there, but for formats that have them.
+        // The last three modes count only if the format has them, so that the numbers of cases stay the same.
         if (mode <= NIB_WEIGHTS_NARROW || (mode & info.weights_flags) != 0) ++counter.i;
         if (!canHave(info, sharing, mode)) continue;
         // A quick list walks the diagonal: every sharing, every shape, every mode, not every triple.
@@ -136,7 +136,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kSlices:
       for (const Slices& s : kSlices) {
         if (s.format != info.format) continue;
-        // Means of large groups with values that are none would all be zero groups.
+        // Non-finite values would make every large group of a format with mean scales a zero group.
         list.push_back(large(info, s.rows, s.cols,
                              weightsOf(s.format, s.granularity, s.group, s.weights_flags, NIB_TYPE_F16),
                              s.flags | NIB_QUANTIZE_STATUS, mean ? Recipe::kOutlier : Recipe::kNonFinite));

@@ -177,7 +177,7 @@ TEST_CASE("a folder that cannot be written gives one line") {
     MESSAGE("not tested: no tmpfs can be mounted");
     return;
   }
-  NIB_CHECK_ERROR("out.partial: cannot be made: Read-only file system",
+  NIB_CHECK_ERROR("out.partial: cannot be created: Read-only file system",
                   FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
 }
 

@@ -55,9 +55,8 @@ wanted kills || wanted disk || exit $failed
 
 # A smaller model of several shards, to limit the time of 20 runs. A run must take a few seconds, because the journal
 # is written once per second: the model grows until it does.
-run() {
-  "$nibble" quantize "$scratch/medium" -o "$1" --device cpu --max-shard-size 30M "${@:2}" >"$scratch/out_log" 2>&1
-}
+quantize=("$nibble" quantize "$scratch/medium" --device cpu --max-shard-size 30M -o)
+run() { "${quantize[@]}" "$@" >"$scratch/out_log" 2>&1; }
 for medium_layers in 6 12 24 48 96; do
   rm -rf "$scratch/medium" "$scratch/out_whole"
   python3 "$here/big_model.py" "$scratch/medium" $medium_layers 1024 || exit 1
@@ -70,12 +69,11 @@ done
 # killed_run: starts a run and kills it at a random moment. Returns 1 if it ended before that.
 killed_run() {
   rm -rf "$scratch/out_killed" "$scratch/out_killed.partial"
-  run "$scratch/out_killed" &
+  "${quantize[@]}" "$scratch/out_killed" >"$scratch/out_log" 2>&1 &
   local pid=$!
   moment=$((RANDOM * took / 32768))
   sleep "$(printf '%d.%03d' $((moment / 1000)) $((moment % 1000)))"
-  # The tool itself, not the subshell around it.
-  pkill -KILL -P $pid 2>/dev/null || kill -KILL $pid 2>/dev/null
+  kill -KILL $pid 2>/dev/null
   wait $pid 2>/dev/null
   [ ! -e "$scratch/out_killed" ]
 }

@@ -1,5 +1,5 @@
-// An application's shader that decodes weights with the installed headers of a format: rows of codes, one fp32 scale per
-// row, no zero points. An invocation decodes four columns. consume_shader compiles it with every format, and
+// An application's shader that decodes weights with the installed headers of a format: rows of codes, one fp32 scale
+// per row, no zero points. An invocation decodes four columns. consume_shader compiles it with every format, and
 // tests/gpu/decode_test.cpp runs it.
 #version 450
 #extension GL_GOOGLE_include_directive : require

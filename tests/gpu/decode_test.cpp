@@ -1,6 +1,7 @@
 // An application's own shader, which includes the installed headers of a format, decodes weights to the bytes of
 // NIB_OP_DEQUANTIZE.
 #include <cstring>
+#include <string>
 
 #include "app_fp8.spv.h"
 #include "app_int3.spv.h"
@@ -15,6 +16,12 @@ using namespace nib::tests;
 namespace {
 
 constexpr uint32_t kRows = 37, kCols = 160;  // not a multiple of a workgroup's columns
+
+// The context keeps pipelines by the addresses of their rows.
+const KernelRow kRowsOfFormats[] = {{"app_int3", "int3", 0, "", 0, kSpirv_app_int3, kSpirvWords_app_int3},
+                                    {"app_int4", "int4", 0, "", 0, kSpirv_app_int4, kSpirvWords_app_int4},
+                                    {"app_nf4", "nf4", 0, "", 0, kSpirv_app_nf4, kSpirvWords_app_nf4},
+                                    {"app_fp8", "fp8", 0, "", 0, kSpirv_app_fp8, kSpirvWords_app_fp8}};
 
 struct AppPush {
   uint32_t rows, cols, row_words, scales_word;
@@ -33,9 +40,10 @@ std::vector<float> weightsOfManySizes() {
   return weights;
 }
 
-void expectDecoded(const char* format, const uint32_t* spirv, uint32_t words) {
+void expectDecoded(const KernelRow& row) {
+  const char* format = row.name;
   if (nibFormatByName(format) == nullptr) return;  // a build without it
-  CAPTURE(format);
+  INFO(std::string(format));
   NibQuantizeDesc desc = kit::weights(format, kRows, kCols);
   desc.weights.granularity = NIB_GRANULARITY_ROW;
   desc.weights.group_size = 0;
@@ -48,7 +56,6 @@ void expectDecoded(const char* format, const uint32_t* spirv, uint32_t words) {
   device().upload(blob, tensor.blob);
   device().fill(values, 0xa5a5a5a5u, 0, expected.size() * 4);
   const BoundSet set(context, {&blob, &values, &blob, &blob});
-  const KernelRow row{format, format, 0, "", 0, spirv, words};
   const uint32_t unused = 0;
   VkPipeline pipeline = VK_NULL_HANDLE;
   REQUIRE(context.pipelines.get(row, &unused, 1, &pipeline) == NIB_SUCCESS);
@@ -71,10 +78,7 @@ void expectDecoded(const char* format, const uint32_t* spirv, uint32_t words) {
 TEST_SUITE_BEGIN("decode");
 
 TEST_CASE_FIXTURE(Gpu, "an application's shader decodes weights with the installed headers") {
-  expectDecoded("int3", kSpirv_app_int3, kSpirvWords_app_int3);
-  expectDecoded("int4", kSpirv_app_int4, kSpirvWords_app_int4);
-  expectDecoded("nf4", kSpirv_app_nf4, kSpirvWords_app_nf4);
-  expectDecoded("fp8", kSpirv_app_fp8, kSpirvWords_app_fp8);
+  for (const KernelRow& row : kRowsOfFormats) expectDecoded(row);
 }
 
 TEST_SUITE_END();

@@ -95,7 +95,7 @@ enum {
 
 enum { NIB_MAX_EXTENSIONS = 16 };
 
-// What to enable before vkCreateDevice, as data to merge with the application's own wishes.
+// What to enable before vkCreateDevice, as data to merge with what the application enables.
 typedef struct NibRequirements {
   uint32_t struct_bytes;  // sizeof(NibRequirements), set by the caller
   uint32_t features;      // NIB_FEATURE_* that the device offers at this API version

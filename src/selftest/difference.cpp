@@ -1,4 +1,4 @@
-// Where a range differs from what was expected of it, for people.
+// Describes where a range differs from the expected bytes.
 #include <bit>
 #include <cstdio>
 

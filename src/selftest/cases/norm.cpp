@@ -249,8 +249,8 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, uint32_t flags, NibType type) {
-    rows.add(turn, request.shape, norm(request.shape.m, request.shape.k, flags, type, type, type, Recipe::kNormal, 0));
+  const auto add = [&](uint32_t order, uint32_t flags, NibType type) {
+    rows.add(order, request.shape, norm(request.shape.m, request.shape.k, flags, type, type, type, Recipe::kNormal, 0));
   };
   if (request.part != BenchPart::kQuick) return;
   add(kQuickDense, NIB_NORM_GAIN, NIB_TYPE_F32);

@@ -33,6 +33,7 @@
 #include <nibble/ops/gather.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>
+#include <nibble/ops/loss.h>
 #include <nibble/ops/matmul.h>
 #include <nibble/ops/minmax.h>
 #include <nibble/ops/moments.h>

@@ -30,6 +30,7 @@ struct NormStrides {
 };
 void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
 void lossReference(const NibLossDesc& desc, const HostRun& run);
+void selectReference(const NibSelectDesc& desc, const HostRun& run);
 
 namespace reference {
 

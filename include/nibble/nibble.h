@@ -33,12 +33,14 @@
 #include <nibble/ops/gather.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>
+#include <nibble/ops/loss.h>
 #include <nibble/ops/matmul.h>
 #include <nibble/ops/minmax.h>
 #include <nibble/ops/moments.h>
 #include <nibble/ops/norm.h>
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
+#include <nibble/ops/select.h>
 
 #include <nibble/ranges.h>
 

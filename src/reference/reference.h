@@ -29,6 +29,8 @@ struct NormStrides {
   uint32_t source, residual, result;
 };
 void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
+void lossReference(const NibLossDesc& desc, const HostRun& run);
+void selectReference(const NibSelectDesc& desc, const HostRun& run);
 
 namespace reference {
 

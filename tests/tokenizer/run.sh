@@ -17,7 +17,7 @@ if [ "${1:-}" = --write ]; then write=1; shift; fi
 can_make_trees || lacking "a Debian sid tree needs root and Debian's archive in the apt sources"
 tree=${1:-$NIBBLE_CACHE/tokenizers}
 case $tree in /*) ;; *) tree=$PWD/$tree ;; esac
-"$here/../loaders/tree.sh" "$tree" python3-tokenizers python3-sentencepiece >&2
+"$here/../loaders/tree.sh" "$tree" python3-tokenizers python3-sentencepiece python3-protobuf >&2
 work_dir
 
 # inside COMMAND...: in separate namespaces, with the tests in /srv and the work folder in /mnt.

@@ -145,6 +145,25 @@ class StripStage : public DecodeStage {
   std::string held_;
 };
 
+// SentencePiece's own rule: removes the mark that begins the first token, or, of a model that removes extra white
+// space, that of every token until there is text.
+class FirstMarkStage : public DecodeStage {
+ public:
+  explicit FirstMarkStage(bool until_text) : until_text_(until_text) {}
+  void push(std::string token, const Next& next) override {
+    if (is_start_) {
+      const bool found = token.starts_with(kSpaceMark);
+      if (found) token.erase(0, kSpaceMark.size());
+      is_start_ = token.empty() && !(found && !until_text_);
+    }
+    next(std::move(token));
+  }
+
+ private:
+  bool until_text_;
+  bool is_start_ = true;
+};
+
 // The first token as it is, then a space before each.
 class JoinStage : public DecodeStage {
  public:
@@ -174,11 +193,11 @@ Decoder::Decoder(const JsonNode& node) {
   add(node, is_fused);
 }
 
-Decoder Decoder::sentencePiece(bool strip) {
+Decoder Decoder::sentencePiece(bool adds_prefix, bool removes_space) {
   Decoder decoder{Empty()};
+  if (adds_prefix || removes_space) decoder.makers_.emplace_back(maker<FirstMarkStage>(removes_space));
   decoder.makers_.emplace_back(maker<ReplaceStage>(Pattern::literal(kSpaceMark), std::string(" ")));
   decoder.makers_.emplace_back(maker<ByteFallbackStage>());
-  if (strip) decoder.makers_.emplace_back(maker<StripStage>(std::string(" "), size_t{1}, size_t{0}, true));
   return decoder;
 }
 
@@ -221,8 +240,8 @@ void Decoder::add(const JsonNode& node, bool& is_fused) {
     node.allow({"content", "start", "stop"});
     const JsonNode content = node.at("content");
     if (!isOneCharacter(content.text())) content.fail("expected one character");
-    makers_.emplace_back(maker<StripStage>(content.text(), size_t{node.at("start").whole()},
-                                           size_t{node.at("stop").whole()}, is_fused));
+    makers_.emplace_back(
+        maker<StripStage>(content.text(), size_t{node.at("start").whole()}, size_t{node.at("stop").whole()}, is_fused));
   } else {
     node.fail("the decoder " + quoteText(type) + " is not supported");
   }

@@ -33,9 +33,9 @@ class Decoder {
   Decoder();
   // Throws; also for a type that is not implemented, by its name.
   explicit Decoder(const JsonNode& node);
-  // The decoder of a SentencePiece model: marks become spaces, tokens of bytes become bytes. strip: the text does not
-  // show the space that encoding puts in front.
-  static Decoder sentencePiece(bool strip);
+  // The decoder of a SentencePiece model: marks become spaces, and tokens of bytes become text. It does not show the
+  // space that encoding puts in front (adds_prefix), or any in front (removes_space).
+  static Decoder sentencePiece(bool adds_prefix, bool removes_space);
 
   // One text's stages.
   std::vector<std::unique_ptr<DecodeStage>> stages() const;

@@ -82,7 +82,8 @@ std::string documentsOf(const fs::path& path, std::span<char> text) {
 
 bool endsWith(const fs::path& path, std::string_view ending) {
   std::string name = path.filename().native();
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? char(c + 32) : c; });
   return name.ends_with(ending);
 }
 

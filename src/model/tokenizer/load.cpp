@@ -118,7 +118,7 @@ void loadSentencePiece(const fs::path& folder, const Configs& configs, Tokenizer
   const SentencePiece& model = parts.sentencepiece.emplace(folder / "tokenizer.model");
   parts.vocabulary = model.vocabulary();
   for (uint32_t id = 0; id < parts.vocabulary.size(); ++id) parts.special.push_back(model.isControl(id));
-  parts.decoder = Decoder::sentencePiece(model.addsPrefix());
+  parts.decoder = Decoder::sentencePiece(model.addsPrefix(), model.removesSpace());
   parts.bos = model.bos();
   parts.eos = model.eos();
   parts.prefix_everywhere = configs.tokenizer.root().boolean("legacy", true);

@@ -53,7 +53,9 @@ std::string lowered(const std::string& text) {
 std::string withoutAccents(const std::string& text) {
   std::string out;
   eachCode(text, [&](uint32_t code) {
-    if (utf8proc_category(utf8proc_int32_t(code)) != UTF8PROC_CATEGORY_MN) appendCode(out, code);
+    const utf8proc_category_t category = utf8proc_category(utf8proc_int32_t(code));
+    const bool is_mark = category >= UTF8PROC_CATEGORY_MN && category <= UTF8PROC_CATEGORY_ME;
+    if (!is_mark) appendCode(out, code);
   });
   return out;
 }
@@ -114,9 +116,8 @@ void Normalizer::add(const JsonNode& node) {
     });
   } else if (type == "Prepend") {
     node.allow({"prepend"});
-    steps_.emplace_back([prefix = node.at("prepend").text()](std::string text) {
-      return text.empty() ? text : prefix + text;
-    });
+    steps_.emplace_back(
+        [prefix = node.at("prepend").text()](std::string text) { return text.empty() ? text : prefix + text; });
   } else if (type == "Replace") {
     node.allow({"pattern", "content"});
     const JsonNode content = node.at("content");
@@ -135,8 +136,9 @@ void Normalizer::add(const JsonNode& node) {
     const JsonNode blob = node.at("precompiled_charsmap");
     const std::string bytes = fromBase64(blob);
     if (bytes.empty()) return;
-    steps_.emplace_back(
-        [map = std::make_shared<CharsMap>(bytes, blob.place())](const std::string& text) { return map->normalize(text); });
+    steps_.emplace_back([map = std::make_shared<CharsMap>(bytes, blob.place())](const std::string& text) {
+      return map->normalize(text);
+    });
   } else {
     node.fail("the normalizer " + quoteText(type) + " is not supported");
   }

@@ -208,7 +208,8 @@ class Translator {
     std::string lower;
     for (const char c : pattern_) lower += c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
     for (const std::string_view pair : {"ss", "ff", "fi", "fl", "st"}) {
-      if (lower.find(pair) != std::string::npos) unknown("the letters \"" + std::string(pair) + "\" while ignoring case");
+      if (lower.find(pair) != std::string::npos)
+        unknown("the letters \"" + std::string(pair) + "\" while ignoring case");
     }
   }
 

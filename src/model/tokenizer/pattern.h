@@ -33,8 +33,8 @@ class Pattern {
  private:
   Pattern() = default;
 
-  std::string literal_;              // if code_ is NULL
-  std::shared_ptr<const void> code_; // pcre2_code
+  std::string literal_;               // if code_ is NULL
+  std::shared_ptr<const void> code_;  // pcre2_code
   std::string shown_;
 };
 

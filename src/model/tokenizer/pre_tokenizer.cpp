@@ -81,12 +81,10 @@ std::string byteCharacters(std::string_view text) {
 }
 
 // As the pre-tokenizers of these types have it; in PCRE2's syntax.
-constexpr std::string_view kGpt2 =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|)"
-    R"(\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)";
-constexpr std::string_view kWhitespace =
-    R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}]+|)"
-    R"([^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}\p{White_Space}]+)";
+constexpr std::string_view kGpt2 = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|)"
+                                   R"(\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+)";
+constexpr std::string_view kWhitespace = R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}]+|)"
+                                         R"([^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}\p{White_Space}]+)";
 
 }  // namespace
 
@@ -106,17 +104,16 @@ void PreTokenizer::add(const JsonNode& node) {
     has_byte_level_ = true;
     const bool prefix = node.boolean("add_prefix_space", true);
     const bool divides = node.boolean("use_regex", true);
-    steps_.emplace_back(
-        [prefix, divides, pattern = Pattern::pcre2(kGpt2)](Word word, std::vector<Word>& out) {
-          if (prefix && !word.text.starts_with(' ')) word.text = ' ' + word.text;
-          const size_t begin = out.size();
-          if (divides) {
-            split(word, pattern, Behavior::kIsolated, false, out);
-          } else {
-            out.push_back(std::move(word));
-          }
-          for (size_t i = begin; i < out.size(); ++i) out[i].text = byteCharacters(out[i].text);
-        });
+    steps_.emplace_back([prefix, divides, pattern = Pattern::pcre2(kGpt2)](Word word, std::vector<Word>& out) {
+      if (prefix && !word.text.starts_with(' ')) word.text = ' ' + word.text;
+      const size_t begin = out.size();
+      if (divides) {
+        split(word, pattern, Behavior::kIsolated, false, out);
+      } else {
+        out.push_back(std::move(word));
+      }
+      for (size_t i = begin; i < out.size(); ++i) out[i].text = byteCharacters(out[i].text);
+    });
   } else if (type == "Split") {
     node.allow({"pattern", "behavior", "invert"});
     const JsonNode pattern = node.at("pattern");

@@ -89,6 +89,7 @@ struct ModelFile {
   Vocabulary vocabulary;
   std::vector<bool> is_control;
   bool adds_prefix = true;
+  bool removes_space = true;
 
   ModelFile(std::string_view bytes, const std::string& place) {
     Message model(bytes, place);
@@ -111,6 +112,7 @@ struct ModelFile {
         for (Message normalizer(model.text, place); normalizer.next();) {
           if (normalizer.field == 2 && !normalizer.text.empty()) CharsMap(normalizer.text, place);
           if (normalizer.field == 3) adds_prefix = normalizer.value != 0;
+          if (normalizer.field == 4) removes_space = normalizer.value != 0;
         }
       }
     }
@@ -118,7 +120,10 @@ struct ModelFile {
     if (!has_unknown) model.fail("has no unknown piece");
     if (byte_fallback && bytes_found != 256) model.fail("has byte_fallback, but not 256 pieces for bytes");
     if (model_type != 1 && model_type != 2) {
-      throw Error(place + ": SentencePiece's model type " + (model_type == 3 ? "WORD" : model_type == 4 ? "CHAR" : "?") +
+      throw Error(place + ": SentencePiece's model type " +
+                  (model_type == 3   ? "WORD"
+                   : model_type == 4 ? "CHAR"
+                                     : "?") +
                   " is not supported, only UNIGRAM and BPE are");
     }
   }
@@ -191,6 +196,7 @@ void SentencePiece::encode(std::string_view text, bool with_prefix, std::vector<
 const Vocabulary& SentencePiece::vocabulary() const { return state_->file.vocabulary; }
 bool SentencePiece::isControl(uint32_t id) const { return state_->file.is_control[id]; }
 bool SentencePiece::addsPrefix() const { return state_->file.adds_prefix; }
+bool SentencePiece::removesSpace() const { return state_->file.removes_space; }
 
 std::optional<uint32_t> SentencePiece::bos() const {
   const int id = state_->with_prefix.bos_id();

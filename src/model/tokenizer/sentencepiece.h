@@ -27,6 +27,7 @@ class SentencePiece {
   const Vocabulary& vocabulary() const;
   bool isControl(uint32_t id) const;  // or the unknown token
   bool addsPrefix() const;
+  bool removesSpace() const;  // at the ends, and all but one between words
   std::optional<uint32_t> bos() const;
   std::optional<uint32_t> eos() const;
 

@@ -157,10 +157,10 @@ class Reader {
     const JsonNode node(model_->settings, place_ + "model");
     const auto type_node = node.find("type");
     // Old files do not say it.
-    const std::string type = type_node              ? type_node->text()
-                             : model_->has_merges   ? "BPE"
-                             : model_->is_list      ? "Unigram"
-                                                    : "?";
+    const std::string type = type_node            ? type_node->text()
+                             : model_->has_merges ? "BPE"
+                             : model_->is_list    ? "Unigram"
+                                                  : "?";
     if (type != "BPE" && type != "Unigram") node.fail("the model type " + quoteText(type) + " is not supported");
     if (!model_->has_vocab) node.fail("has no \"vocab\"");
     if (model_->is_list != (type == "Unigram")) node.fail("its \"vocab\" is not that of the type " + type);
@@ -256,7 +256,8 @@ class Reader {
     bool has_text = false;
     for (const JsonNode& item : node.at("single").list()) {
       if (const auto sequence = item.find("Sequence")) {
-        if (sequence->at("id").text() != "A" || std::exchange(has_text, true)) item.fail("expected the text once, as A");
+        if (sequence->at("id").text() != "A" || std::exchange(has_text, true))
+          item.fail("expected the text once, as A");
         continue;
       }
       const std::string& name = item.at("SpecialToken").at("id").text();

@@ -35,9 +35,7 @@ class Vocabulary {
     return found == ids_.end() ? std::nullopt : std::optional(found->second);
   }
   // NULL = there is no such token.
-  const std::string* text(uint32_t id) const {
-    return id < tokens_.size() && tokens_[id] ? &*tokens_[id] : nullptr;
-  }
+  const std::string* text(uint32_t id) const { return id < tokens_.size() && tokens_[id] ? &*tokens_[id] : nullptr; }
 
   uint32_t count() const { return uint32_t(ids_.size()); }
   // 1 + the largest id.

@@ -34,25 +34,32 @@ TEXTS = [
     "", " ", "  ", "\n", "\t", "a", "Hello, world!", "In the beginning God created the heaven and the earth.",
     "And God said, Let there be light: and there was light.\n", "  two  spaces\n\nand lines ", "a\r\nb\r\n\r\nc",
     "It's we've they'll I'm you'd he's don't they're", "IT'S WE'VE THEY'LL I'M YOU'D DON'T THEY'RE It'S",
-    "it\u017fs '\u017f 'S", "'s't're've'm'll'd", "''s ' s 'x", "1 12 123 1234 12345 1234567890", "3.14159 1,000,000 0x1F",
-    "\u0663\u0664\u0665 \u2167 \u00b2\u00b3 \u2460", "x86_64 Vulkan\tGPU", "if (a == b) { return c[1]; } // done\n",
-    "def f(x):\n    return x + 1\n\n\n        # deep\n", "a" * 40, " " * 50, " " * 50 + "a", "a" + " " * 17 + "b", "\n" * 9,
-    "\n \n  \n   x", " \n", "\n ", "\t\t x\t\n\t", "caf\u00e9 na\u00efve \u00c5ngstr\u00f6m", "cafe\u0301 nai\u0308ve A\u030angstro\u0308m",
-    "e\u0301\u0301 \u0301x q\u0323\u0307 q\u0307\u0323", "\u212b \u2126 \ufb01n \ufb00 \u00bd \u2460 \uff21\uff22\uff23 \uff11\uff12",
-    "\uac00\ub098\ub2e4 \u1100\u1161\u11a8", "\u4e2d\u6587\u5b57\u7b26\uff0c\u6d4b\u8bd5\u3002 \u65e5\u672c\u8a9e\u306e\u30c6\u30b9\u30c8 \ud55c\uad6d\uc5b4",
+    "it\u017fs '\u017f 'S", "'s't're've'm'll'd", "''s ' s 'x", "1 12 123 1234 12345 1234567890",
+    "3.14159 1,000,000 0x1F", "\u0663\u0664\u0665 \u2167 \u00b2\u00b3 \u2460", "x86_64 Vulkan\tGPU",
+    "if (a == b) { return c[1]; } // done\n", "def f(x):\n    return x + 1\n\n\n        # deep\n", "a" * 40,
+    " " * 50, " " * 50 + "a", "a" + " " * 17 + "b", "\n" * 9, "\n \n  \n   x", " \n", "\n ", "\t\t x\t\n\t",
+    "caf\u00e9 na\u00efve \u00c5ngstr\u00f6m", "cafe\u0301 nai\u0308ve A\u030angstro\u0308m",
+    "e\u0301\u0301 \u0301x q\u0323\u0307 q\u0307\u0323",
+    "\u212b \u2126 \ufb01n \ufb00 \u00bd \u2460 \uff21\uff22\uff23 \uff11\uff12",
+    "\uac00\ub098\ub2e4 \u1100\u1161\u11a8",
+    "\u4e2d\u6587\u5b57\u7b26\uff0c\u6d4b\u8bd5\u3002 \u65e5\u672c\u8a9e\u306e\u30c6\u30b9\u30c8 \ud55c\uad6d\uc5b4",
     "\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440! \u0395\u03bb\u03bb\u03b7\u03bd\u03b9\u03ba\u03ac",
-    "\u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u05e2\u05d1\u05e8\u05d9\u05ea", "\u0939\u093f\u0928\u094d\u0926\u0940 \u0e44\u0e17\u0e22",
+    "\u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u05e2\u05d1\u05e8\u05d9\u05ea",
+    "\u0939\u093f\u0928\u094d\u0926\u0940 \u0e44\u0e17\u0e22",
     "\U0001f600\U0001f44d\U0001f3fd \U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f1e9\U0001f1ea \u2764\ufe0f",
-    "a\u00a0b\u2003c\u3000d\u2028e\u0085f\u180eg\u200bh\ufeffi", "\u2581x \u2581\u2581 _x", "\ufffd \x7f \x01\x1b", "<0x41> <0xZZ> <unk> <s>",
-    "<|endoftext|>Genesis 1\n<|endoftext|>", "<s>a</s> b <s> c", "x<|special|>y <|special|> z", "<think>so</think>",
-    "Word word WORD wording aWord Word, word", "  Left  Right  ", "\u0130stanbul \u1e9e \u00df \u03a3\u03c2", "!!!??? --- ... \u2014 \u201cquoted\u201d \u2018x\u2019",
+    "a\u00a0b\u2003c\u3000d\u2028e\u0085f\u180eg\u200bh\ufeffi", "\u2581x \u2581\u2581 _x", "\ufffd \x7f \x01\x1b",
+    "<0x41> <0xZZ> <unk> <s>", "<|endoftext|>Genesis 1\n<|endoftext|>", "<s>a</s> b <s> c",
+    "x<|special|>y <|special|> z", "<think>so</think>", "Word word WORD wording aWord Word, word", "  Left  Right  ",
+    "\u0130stanbul \u1e9e \u00df \u03a3\u03c2", "!!!??? --- ... \u2014 \u201cquoted\u201d \u2018x\u2019",
     "https://example.com/a?b=c&d=%20#e", "\u00a1\u00bf\u00a7\u00b6 $+<=>^`|~", "CamelCaseWordsHTTPServer lowerUPPER",
-    "A'B O'Neill rock'n'roll", "a\x00b".replace("\x00", ""), "the the  the   the", "supercalifragilisticexpialidocious",
-    "\u00ad\u034f\u200c\u200d", "a\u0300b\u0301c\u0302 \u0301", "\U0001d400\U0001d7ce \U00020000\U0002f800",
+    "A'B O'Neill rock'n'roll", "ab", "the the  the   the",
+    "supercalifragilisticexpialidocious", "\u00ad\u034f\u200c\u200d", "a\u0300b\u0301c\u0302 \u0301",
+    "\U0001d400\U0001d7ce \U00020000\U0002f800",
 ]
 POOL = list(" \n\t\r'.,-_/<>|0123456789abcdefgstmlvdrTHEST") + [
-    "the", " and", "'s", "'LL", "\u00e9", "e\u0301", "\u4e2d", "\u0410", "\U0001f600", "\u2581", "\u00a0", "\u3000", "\ufb01", "\u0301", "\r\n",
-    "   ", "<s>", "<|endoftext|>", "\uff21", "\u212b", "\u0663", "\u200d"]
+    "the", " and", "'s", "'LL", "\u00e9", "e\u0301", "\u4e2d", "\u0410", "\U0001f600", "\u2581", "\u00a0", "\u3000",
+    "\ufb01", "\u0301", "\r\n", "   ", "<s>", "<|endoftext|>", "\uff21", "\u212b", "\u0663", "\u200d",
+]
 
 
 def texts():
@@ -66,8 +73,9 @@ def bpe(lines, size, normalizer=None, pre=None, special=(), alphabet=(), **optio
         tok.normalizer = normalizer
     if pre:
         tok.pre_tokenizer = pre
-    tok.train_from_iterator(lines, trainers.BpeTrainer(vocab_size=size, special_tokens=list(special), show_progress=False,
-                                                       initial_alphabet=list(alphabet), limit_alphabet=300, **options))
+    tok.train_from_iterator(lines, trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(special), initial_alphabet=list(alphabet), limit_alphabet=300,
+        show_progress=False, **options))
     return tok
 
 
@@ -114,7 +122,8 @@ def bpe_twin(model):
     merges = []
     for piece in vocab:
         local = [(piece[:i], piece[i:]) for i in range(1, len(piece)) if piece[:i] in vocab and piece[i:] in vocab]
-        merges += [(left, right, scores[piece]) for left, right in sorted(local, key=lambda m: (vocab[m[0]], vocab[m[1]]))]
+        local.sort(key=lambda pair: (vocab[pair[0]], vocab[pair[1]]))
+        merges += [(left, right, scores[piece]) for left, right in local]
     merges.sort(key=lambda merge: -merge[2])
     return vocab, [(left, right) for left, right, _ in merges]
 
@@ -151,13 +160,15 @@ def tokenizers(corpus, work):
     yield "o200k", byte_level(lines, Sequence(split(O200K) + [raw_bytes()]))
     yield "deepseek", byte_level(lines, Sequence(split(*DEEPSEEK) + [raw_bytes()]))
 
-    tok = bpe(lines, 500, normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(),
-                                                normalizers.Strip()]),
-              Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Punctuation()]), ["<unk>"], end_of_word_suffix="</w>")
+    normalizer = normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(),
+                                       normalizers.Strip()])
+    tok = bpe(lines, 500, normalizer, Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Punctuation()]), ["<unk>"],
+              end_of_word_suffix="</w>")
     # Since 0.23 decoding shows a normalized token as it is after normalization: here that is the same.
     tok = model_of(tok, unk_token="<unk>", fuse_unk=True, end_of_word_suffix="</w>")
     tok.add_tokens([AddedToken("Word", single_word=True, normalized=False), AddedToken("left", lstrip=True),
-                    AddedToken("right", rstrip=True), AddedToken("<|special|>", special=True, lstrip=True, rstrip=True)])
+                    AddedToken("right", rstrip=True),
+                    AddedToken("<|special|>", special=True, lstrip=True, rstrip=True)])
     yield "accents", tok
 
     llama = train_spm(corpus, work + "/bpe", vocab_size=560, model_type="bpe", byte_fallback=True,
@@ -166,10 +177,11 @@ def tokenizers(corpus, work):
     processor = sentencepiece.SentencePieceProcessor(model_proto=llama.SerializeToString())
     yield "spm_bpe", (llama, processor)
     vocab, merges = bpe_twin(llama)
+    marks = normalizers.Replace(" ", "\u2581")
     for name, normalizer, pre, strip in (
-            ("llama2", normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]), None, True),
+            ("llama2", normalizers.Sequence([normalizers.Prepend("\u2581"), marks]), None, True),
             ("mistral", None, pre_tokenizers.Metaspace(prepend_scheme="first", split=False), True),
-            ("gemma3", normalizers.Replace(" ", "\u2581"), pre_tokenizers.Split(" ", "merged_with_previous"), False)):
+            ("gemma3", marks, pre_tokenizers.Split(" ", "merged_with_previous"), False)):
         tok = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True))
         if normalizer:
             tok.normalizer = normalizer
@@ -182,9 +194,10 @@ def tokenizers(corpus, work):
 
     rules = work + "/rules.tsv"
     with open(rules, "w", encoding="utf-8") as file:
-        for source, target in (("\ufb01", "fi"), ("\ufb00", "ff"), ("\u00a0", " "), ("\u3000", " "), ("e\u0301", "\u00e9"),
-                               ("\uff21", "A"), ("\uff22", "B"), ("\u212b", "\u00c5"), ("\u00bd", "1/2"), ("\u200b", ""),
-                               ("\n", " "), ("\t", " "), ("\r", " "), ("\u1100\u1161", "\uac00"), ("A\u030a", "\u00c5")):
+        for source, target in (
+                ("\ufb01", "fi"), ("\ufb00", "ff"), ("\u00a0", " "), ("\u3000", " "), ("e\u0301", "\u00e9"),
+                ("\uff21", "A"), ("\uff22", "B"), ("\u212b", "\u00c5"), ("\u00bd", "1/2"), ("\u200b", ""), ("\n", " "),
+                ("\t", " "), ("\r", " "), ("\u1100\u1161", "\uac00"), ("A\u030a", "\u00c5")):
             file.write(" ".join(f"{ord(c):X}" for c in source) + "\t" + " ".join(f"{ord(c):X}" for c in target) + "\n")
     for name, fallback in (("spm_unigram", False), ("spm_unigram_bytes", True)):
         unigram = train_spm(corpus, work + "/uni", vocab_size=600 if fallback else 400, model_type="unigram",

@@ -249,6 +249,28 @@ std::shared_ptr<const pcre2_code> compile(std::string_view pattern, std::string&
   return {code.release(), [](const pcre2_code* c) { pcre2_code_free(const_cast<pcre2_code*>(c)); }};
 }
 
+constexpr size_t kShortText = 4096;
+
+class MatchLimits {
+ public:
+  // Returns false if that has been done.
+  bool raise(size_t text_bytes) {
+    if (context_ != nullptr) return false;
+    context_.reset(pcre2_match_context_create(nullptr));
+    stack_.reset(pcre2_jit_stack_create(size_t{32} << 10, size_t{64} << 20, nullptr));
+    if (context_ == nullptr || stack_ == nullptr) throw std::bad_alloc();
+    pcre2_jit_stack_assign(context_.get(), nullptr, stack_.get());
+    // Not enough for a pattern of exponential cost.
+    pcre2_set_match_limit(context_.get(), uint32_t(std::min<size_t>(10000000 + text_bytes * 8, UINT32_MAX)));
+    return true;
+  }
+  pcre2_match_context* context() const { return context_.get(); }
+
+ private:
+  std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context_{nullptr, pcre2_match_context_free};
+  std::unique_ptr<pcre2_jit_stack, decltype(&pcre2_jit_stack_free)> stack_{nullptr, pcre2_jit_stack_free};
+};
+
 }  // namespace
 
 std::string translateOniguruma(std::string_view pattern, const std::function<void(const std::string&)>& refuse) {
@@ -299,20 +321,19 @@ std::vector<TextRange> Pattern::divide(std::string_view text) const {
     }
   } else {
     const auto* code = static_cast<const pcre2_code*>(code_.get());
-    const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(
-        pcre2_match_data_create_from_pattern(code, nullptr), pcre2_match_data_free);
-    const std::unique_ptr<pcre2_match_context, decltype(&pcre2_match_context_free)> context(
-        pcre2_match_context_create(nullptr), pcre2_match_context_free);
-    // Grows as needed: long runs of white space are tried from their end.
-    const std::unique_ptr<pcre2_jit_stack, decltype(&pcre2_jit_stack_free)> stack(
-        pcre2_jit_stack_create(size_t{32} << 10, size_t{64} << 20, nullptr), pcre2_jit_stack_free);
-    if (data == nullptr || context == nullptr) throw std::bad_alloc();
-    if (stack != nullptr) pcre2_jit_stack_assign(context.get(), nullptr, stack.get());
-    // Enough for a pattern that goes back over the whole text, not for one of exponential cost.
-    pcre2_set_match_limit(context.get(), uint32_t(std::min<size_t>(10000000 + text.size() * 8, UINT32_MAX)));
+    const std::unique_ptr<pcre2_match_data, decltype(&pcre2_match_data_free)> data(pcre2_match_data_create(1, nullptr),
+                                                                                   pcre2_match_data_free);
+    if (data == nullptr) throw std::bad_alloc();
+    // Most texts are words, for which the defaults do. A pattern that goes back over a whole long text needs more
+    // steps, and more of a stack than the JIT compiler has at first.
+    MatchLimits limits;
+    if (text.size() > kShortText) limits.raise(text.size());
     while (end < text.size()) {
-      const int count = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), end,
-                                    PCRE2_NO_UTF_CHECK, data.get(), context.get());
+      int count = pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), end, PCRE2_NO_UTF_CHECK,
+                              data.get(), limits.context());
+      if (count == PCRE2_ERROR_JIT_STACKLIMIT && limits.raise(text.size())) continue;
+      // The group is not stored, only what matches.
+      if (count == 0) count = 1;
       if (count == PCRE2_ERROR_NOMATCH) break;
       if (count < 0) throw Error("the pattern " + shown_ + " of the tokenizer failed: " + messageOf(count));
       const PCRE2_SIZE* found = pcre2_get_ovector_pointer(data.get());

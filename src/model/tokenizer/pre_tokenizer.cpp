@@ -104,7 +104,7 @@ void PreTokenizer::add(const JsonNode& node) {
     has_byte_level_ = true;
     const bool prefix = node.boolean("add_prefix_space", true);
     const bool divides = node.boolean("use_regex", true);
-    steps_.emplace_back([prefix, divides, pattern = Pattern::pcre2(kGpt2)](Word word, std::vector<Word>& out) {
+    steps_.emplace_back([prefix, divides, pattern = Pattern::pcre2(kGpt2)](Word& word, std::vector<Word>& out) {
       if (prefix && !word.text.starts_with(' ')) word.text = ' ' + word.text;
       const size_t begin = out.size();
       if (divides) {
@@ -133,7 +133,7 @@ void PreTokenizer::add(const JsonNode& node) {
       node.fail("the prepend_scheme " + quoteText(scheme) + " is not supported");
     }
     steps_.emplace_back([mark, scheme, divides = node.boolean("split", true), pattern = Pattern::literal(mark)](
-                            Word word, std::vector<Word>& out) {
+                            Word& word, std::vector<Word>& out) {
       word.text = replaced(word.text, " ", mark);
       if (!word.text.starts_with(mark) && (scheme == "always" || (scheme == "first" && word.is_first))) {
         word.text.insert(0, mark);
@@ -173,7 +173,7 @@ std::vector<Word> PreTokenizer::divide(Word text) const {
     std::vector<Word> next;
     next.reserve(words.size());
     for (Word& word : words) {
-      if (!word.text.empty()) step(std::move(word), next);
+      if (!word.text.empty()) step(word, next);
     }
     words = std::move(next);
   }

@@ -30,7 +30,7 @@ class PreTokenizer {
   bool hasByteLevel() const { return has_byte_level_; }
 
  private:
-  using Step = std::function<void(Word, std::vector<Word>&)>;
+  using Step = std::function<void(Word&, std::vector<Word>&)>;
 
   void add(const JsonNode& node);
 

@@ -71,6 +71,16 @@ NibSelectDesc resized(const NibSelectDesc& desc, Sides sides) {
   return d;
 }
 
+void smallSides(const NibSelectDesc& d, SmallSides* list) {
+  // Rows of several pieces, and workgroups that read more than a piece, have kernels of their own.
+  const uint32_t longest = d.rows < kFewRows ? kMostPieces * kPiece : kPiece;
+  uint32_t bound = d.count > 256 ? d.count : 256;
+  if (d.cols > kPiece) bound = kPiece;
+  if (d.cols > longest) bound = longest;
+  const uint32_t cols = bound < d.cols ? colsAbove(bound, d.cols) : d.cols;
+  list->add(ampleRows(d.rows, cols, d.rows < kFewRows ? 3 : kFewRows), cols);
+}
+
 void fillProbe(const NibSelectDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillLogits(partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_SOURCE), d.source_type,
                     memory.part[NIB_PART_SOURCE].size_bytes, true, 0x9e3779b9u);
@@ -186,6 +196,7 @@ constexpr Op<NibSelectDesc> kSelect = {
           return Sides{d.rows, d.cols};
         },
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

@@ -2,8 +2,6 @@
 #include "model/tokenizer/inputs.h"
 #include "tokenizer_files.h"
 
-#include <cstring>
-
 using namespace nib::model;
 using namespace nib::model::test;
 
@@ -19,9 +17,7 @@ std::string npy(const std::string& type, const std::string& shape, const std::ve
   text += char(header.size() & 255);
   text += char(header.size() >> 8);
   text += header;
-  const size_t begin = text.size();
-  text.resize(begin + values.size() * sizeof(Id));
-  std::memcpy(text.data() + begin, values.data(), values.size() * sizeof(Id));
+  if (!values.empty()) text.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(Id));
   return text;
 }
 

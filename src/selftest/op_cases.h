@@ -40,7 +40,7 @@ struct OpCases {
   void (*fill)(const Case& c, const Desc& desc, const NibMemory& memory, NibRole role, Words& range);
   // The weights, if the op has any.
   NibWeights* (*weights)(Desc& desc) = nullptr;
-  // The format of the codes that the weights are multiplied by. NULL = there are none.
+  // The format of other codes: those that the weights are multiplied by, or of a result. NULL = there are none.
   uint32_t (*input_format)(const Desc& desc) = nullptr;
   // Whether each format has its own list. If not, the list without a format has all cases.
   bool by_format = true;

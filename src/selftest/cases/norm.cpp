@@ -1,4 +1,6 @@
 // Cases of norm: both kinds, every type, residuals and codes, rows of every length. All are judged by the bound.
+#include <nibble/formats.h>
+
 #include <cmath>
 
 #include "selftest/bounds.h"
@@ -274,6 +276,7 @@ constexpr OpCases<Desc> kCases = {
     .name = name,
     .kind = [](const Desc& d) { return uint64_t(d.flags | (d.cols > 8192 ? 32u : 0u)); },
     .fill = fill,
+    .input_format = [](const Desc& d) { return (d.flags & NIB_NORM_CODES) != 0 ? uint32_t(NIB_FORMAT_INT8) : 0u; },
     .lines = lines,
     .bounded = [](const Case&, const Desc&) { return true; },
     .farthest = farthest,

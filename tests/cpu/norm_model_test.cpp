@@ -37,6 +37,7 @@ void checkMemory() {
       const uint32_t type = flags % 3;
       const bool residual = (flags & NIB_NORM_RESIDUAL) != 0, codes = (flags & NIB_NORM_CODES) != 0;
       if ((uint64_t(shape.cols) + 1) * shape.rows > kMostElements) continue;
+      if (codes && nibFormatById(NIB_FORMAT_INT8) == nullptr) continue;  // refused
       INFO(shape.rows, "x", shape.cols, " flags ", flags);
       const NibMemory memory = memoryOf(normDesc(shape.rows, shape.cols, flags, type));
       const uint64_t even = shape.rows > 1 ? evenStride(shape.cols, type) : shape.cols;

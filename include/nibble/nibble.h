@@ -29,6 +29,7 @@
 #include <nibble/ops/convert.h>
 #include <nibble/ops/dequantize.h>
 #include <nibble/ops/dynamic_gemm.h>
+#include <nibble/ops/elementwise.h>
 #include <nibble/ops/errors.h>
 #include <nibble/ops/gather.h>
 #include <nibble/ops/histogram.h>

@@ -29,6 +29,11 @@ struct NormStrides {
   uint32_t source, residual, result;
 };
 void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
+// Elements from row to row; second: 0 = one row.
+struct ElementwiseStrides {
+  uint32_t source, second, result;
+};
+void elementwiseReference(const NibElementwiseDesc& desc, const ElementwiseStrides& strides, const HostRun& run);
 
 namespace reference {
 

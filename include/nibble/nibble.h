@@ -40,6 +40,7 @@
 #include <nibble/ops/norm.h>
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
+#include <nibble/ops/rope.h>
 
 #include <nibble/ranges.h>
 

@@ -34,6 +34,11 @@ struct ElementwiseStrides {
   uint32_t source, second, result;
 };
 void elementwiseReference(const NibElementwiseDesc& desc, const ElementwiseStrides& strides, const HostRun& run);
+// Elements of a token, of its rotated part, and from token to token.
+struct RopeSizes {
+  uint32_t cols, rotary, source, result;
+};
+void ropeReference(const NibRopeDesc& desc, const RopeSizes& sizes, const HostRun& run);
 
 namespace reference {
 

@@ -39,6 +39,11 @@ struct RopeSizes {
   uint32_t cols, rotary, source, result;
 };
 void ropeReference(const NibRopeDesc& desc, const RopeSizes& sizes, const HostRun& run);
+// Elements from token to token, and from row to row of the cache.
+struct AppendStrides {
+  uint32_t source, cache;
+};
+void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
 
 namespace reference {
 

@@ -26,9 +26,11 @@
 
 #include <nibble/types.h>
 
+#include <nibble/ops/append.h>
 #include <nibble/ops/convert.h>
 #include <nibble/ops/dequantize.h>
 #include <nibble/ops/dynamic_gemm.h>
+#include <nibble/ops/elementwise.h>
 #include <nibble/ops/errors.h>
 #include <nibble/ops/gather.h>
 #include <nibble/ops/histogram.h>
@@ -41,6 +43,7 @@
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
 #include <nibble/ops/select.h>
+#include <nibble/ops/rope.h>
 
 #include <nibble/ranges.h>
 

@@ -216,7 +216,7 @@ typedef enum NibPart {
   NIB_PART_BIAS = 10,
   NIB_PART_INPUT_SCALES = 11,  // products of codes
   NIB_PART_INPUT_ZEROS = 12,
-  NIB_PART_TABLE = 13,  // NIB_OP_INT8_GEMM: fp32[256]
+  NIB_PART_TABLE = 13,  // NIB_OP_INT8_GEMM: fp32[256]; NIB_OP_ROPE: cosines and sines
   NIB_PART_HEADS = 14,  // NIB_OP_HISTOGRAM
   NIB_PART_COUNTS = 15,
   NIB_PART_ORDER = 16,           // NIB_OP_MATMUL

@@ -69,6 +69,11 @@ struct Recorder {
     }
   }
 
+  // Which rows of a kAnyRow slot its window holds.
+  void setFirstRow(const Segment& segment) {
+    if (phase.first_row_word != 0) std::memcpy(push + phase.first_row_word * 4u, &segment.first_row, 4);
+  }
+
   // Copies the push constants and sets the first words of parts to those of this binding.
   void patchPush() {
     std::memcpy(push, phase.push, phase.push_bytes);
@@ -121,7 +126,7 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     const uint32_t first_row = phase.sees_first_row ? run.first_row : 0;
     uint32_t rows = phase.tiles.rowsOf(plan->kernelRows(run.n));
     if (phase.tiles.absolute && rows != 0) rows += first_row;
-    auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
+    const auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
     if (first >= end) continue;
 
     if (recorded) {
@@ -135,17 +140,18 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
     Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
     recorder.patchPush();
-    for (uint32_t i = 0; i < phase.segment_count && first < end; ++i) {
+    for (uint32_t i = 0; i < phase.segment_count; ++i) {
       const uint32_t index = phase.first_segment + i;
       const Segment& segment = plan->segments[index];
-      if (segment.tile_end <= first) continue;
+      const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
+      if (from >= stop) continue;
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
       recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,
                                           &binding->sets[index].set, kSlotCount, dynamic);
-      recorder.dispatch(first, stop, delta);
-      first = stop;
+      recorder.setFirstRow(segment);
+      recorder.dispatch(from, stop, delta);
     }
   }
 }

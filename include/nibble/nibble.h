@@ -26,6 +26,7 @@
 
 #include <nibble/types.h>
 
+#include <nibble/ops/attention.h>
 #include <nibble/ops/convert.h>
 #include <nibble/ops/dequantize.h>
 #include <nibble/ops/dynamic_gemm.h>

@@ -66,8 +66,8 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
     const bool one_block = first_item / rule.mul == last_item / rule.mul;
     Span span{slot.part_offset, slot.part_offset + slot.row_size_bytes};
     if (one_block) {
-      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul + 1) * slot.item_bytes;
-      span.begin += first_item % rule.mul * slot.item_bytes & ~uint64_t(3);
+      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul / slot.same_items + 1) * slot.item_bytes;
+      span.begin += first_item % rule.mul / slot.same_items * slot.item_bytes & ~uint64_t(3);
       if (end_byte < span.end) span.end = end_byte;
     }
     span.end = (span.end + 3) & ~uint64_t(3);
@@ -212,6 +212,9 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
   phase.first_segment = uint32_t(plan_.segments.size());
   for (uint64_t first = 0; first < phase.tile_count;) {
     uint64_t good = first, bad = phase.tile_count + 1;  // binary search for the segment's end
+    if (const uint64_t step = phase.tiles.step_tiles; step != 0 && bad > (first / step + 1) * step + 1) {
+      bad = (first / step + 1) * step + 1;
+    }
     while (bad - good > 1) {
       const uint64_t middle = good + (bad - good) / 2;
       (fits(first, middle) ? good : bad) = middle;

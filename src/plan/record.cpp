@@ -21,6 +21,15 @@ bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& ru
   return true;
 }
 
+// What was written before is seen after.
+void computeBarrier(const NibContext& context, VkCommandBuffer command_buffer) {
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  context.api.vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+}
+
 // One phase of a run.
 struct Recorder {
   VkCommandBuffer command_buffer;
@@ -123,14 +132,9 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     if (phase.tiles.absolute && rows != 0) rows += first_row;
     auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
     if (first >= end) continue;
+    const uint64_t begin = first;
 
-    if (recorded) {
-      VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-      barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-      barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-      context.api.vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                       VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-    }
+    if (recorded) computeBarrier(context, command_buffer);
     recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
     Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
@@ -139,6 +143,7 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
       const uint32_t index = phase.first_segment + i;
       const Segment& segment = plan->segments[index];
       if (segment.tile_end <= first) continue;
+      if (phase.tiles.step_tiles != 0 && first != begin) computeBarrier(context, command_buffer);
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
       recorder.offsetWindows(binding->windows[index], dynamic, delta);

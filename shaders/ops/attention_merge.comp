@@ -17,9 +17,10 @@ const bool FULL = true;
 #include "memory/dense.glsl"
 
 layout(set = 0, binding = 1, std430) readonly buffer Source4 { vec4 source4[]; };
+layout(set = 0, binding = 1, std430) readonly buffer Indices4 { uvec4 indices4[]; };
 
 void copyIndices(uint token) {
-  uvec4 entry = floatBitsToUint(source4[(token * 4u + push.indices_word + push.head.delta1) >> 2]);
+  uvec4 entry = indices4[(token * 4u + push.indices_word + push.head.delta1) >> 2];
   if (kFault != 0u) entry.y = 0u;
   result4[(token * push.scratch_words + push.head.delta2) >> 2] = entry;
 }

@@ -15,6 +15,7 @@ const bool FULL = true;
 
 layout(set = 0, binding = 1, std430) readonly buffer Input4 { uvec4 input4[]; };
 layout(set = 0, binding = 2, std430) buffer Scratch4 { vec4 scratch4[]; };
+layout(set = 0, binding = 2, std430) readonly buffer Copied4 { uvec4 copied4[]; };
 
 // Less than every score, and what it is compared with.
 const float kNibLowest = -3.0e38;
@@ -54,7 +55,7 @@ uint nibRecord(uint token, uint head, uint piece) {
 
 // Rows [x, y) of the cache that a token sees and the piece has.
 uvec2 nibVisible(uint token, uint piece) {
-  uvec4 e = COPIED ? floatBitsToUint(scratch4[(token * push.scratch_words + push.head.delta2) >> 2])
+  uvec4 e = COPIED ? copied4[(token * push.scratch_words + push.head.delta2) >> 2]
                    : input4[(token * 4u + push.indices_word + push.head.delta1) >> 2];
   if (e.x >= push.cache_rows) return uvec2(0u);
   uint to = min(min(e.y, e.z == ~0u ? e.z : e.z + 1u), push.cache_rows - e.x);

@@ -94,7 +94,7 @@ void checkRefusals() {
       {"head_size", kInvalid, [](D& d) { d.head_size = 264; }},
       {"cache_rows", kInvalid, [](D& d) { d.cache_rows = 0; }},
       {"rows", kInvalid, [](D& d) { d.cache_rows = 1u << 26; }},
-      {"tokens", kInvalid, [](D& d) { d.tokens = 20000000; }},
+      {"tokens", kInvalid, [](D& d) { d.tokens = 30000000; }},
       {"source_type", kInvalid, [](D& d) { d.source_type = 3; }},
       {"source_stride", kInvalid, [](D& d) { d.source_stride = 120; }},
       {"source_stride", kInvalid, [](D& d) { d.source_stride = 132; }},

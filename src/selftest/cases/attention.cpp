@@ -132,7 +132,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
     for (const Heads& heads : kHeads) {
       for (uint32_t type = 0; type < 3; ++type) {
         ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        if (extent == Extent::kQuick && counter.turn(6) != 0) continue;
         if (extent == Extent::kFull && counter.i % 2 != 0 && type == 1) continue;
         Case c = attention(size.tokens, heads, size.cache_rows, counter.turn(3), type, uint32_t(counter.i % 3),
                            kData[counter.turn(5) % 3], counter.i);

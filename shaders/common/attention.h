@@ -17,17 +17,17 @@
 
 #include "common/interface.h"
 
-#define NIB_ATTENTION_SPEC(X) \
-  X(0, uint, WG, 128u) \
-  X(1, uint, HEAD_SIZE, 64u) \
-  X(2, uint, SOURCE_TYPE, 0u) \
-  X(3, uint, CACHE_TYPE, 0u) \
-  X(4, uint, RESULT_TYPE, 0u) \
-  X(5, uint, TOKENS, 1u) \
-  X(6, uint, HEADS, 1u) \
-  X(7, nib_bool, CAPPED, false) \
+#define NIB_ATTENTION_SPEC(X)    \
+  X(0, uint, WG, 128u)           \
+  X(1, uint, HEAD_SIZE, 64u)     \
+  X(2, uint, SOURCE_TYPE, 0u)    \
+  X(3, uint, CACHE_TYPE, 0u)     \
+  X(4, uint, RESULT_TYPE, 0u)    \
+  X(5, uint, TOKENS, 1u)         \
+  X(6, uint, HEADS, 1u)          \
+  X(7, nib_bool, CAPPED, false)  \
   X(8, nib_bool, PARTIAL, false) \
-  X(9, nib_bool, CARRY, false) \
+  X(9, nib_bool, CARRY, false)   \
   X(10, nib_bool, COPIED, false)
 
 // Words of a piece of a head in scratch before its sums of values: the largest score, and the sum of weights.
@@ -39,8 +39,8 @@ namespace nib {
 struct AttentionPush {
   NibPushHead head;
   uint heads;
-  uint group;       // query heads of a key head
-  uint head_tiles;  // tiles of a group
+  uint group;        // query heads of a key head
+  uint head_tiles;   // tiles of a group
   uint token_tiles;  // tiles of tokens in a row block
   uint pieces;       // of the keys
   uint piece_rows;   // CARRY: rows of the cache in a piece

@@ -1,9 +1,9 @@
 #version 450
 // Attention of few queries. A workgroup has the queries of HEADS heads of one key head for TOKENS tokens, and takes
-// KEYS keys at a time. First an invocation, or LANES that share a head's elements, multiplies a key by all queries; then
-// a team of WG / (TOKENS * HEADS) invocations makes a query's scores its weights; then an invocation adds eight elements
-// of every (WG / (HEAD_SIZE / 8))-th value to the sums of all queries. Keys and values (2 or 4 bytes an element) are
-// read once by a tile, the queries once. Writes every result (2 or 4 bytes) or sum (4 bytes) once.
+// KEYS keys at a time. First an invocation, or LANES that share a head's elements, multiplies a key by all queries;
+// then a team of WG / (TOKENS * HEADS) invocations makes a query's scores its weights; then an invocation adds eight
+// elements of every (WG / (HEAD_SIZE / 8))-th value to the sums of all queries. Keys and values (2 or 4 bytes an
+// element) are read once by a tile, the queries once. Writes every result (2 or 4 bytes) or sum (4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #if defined(SUBGROUP) && !defined(NIB_SUBGROUP_EMULATE)

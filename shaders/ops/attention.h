@@ -8,8 +8,8 @@
 #include "common/attention.h"
 
 #define ATTENTION_SPEC(X) \
-  NIB_ATTENTION_SPEC(X) \
-  X(11, uint, LANES, 1u) \
+  NIB_ATTENTION_SPEC(X)   \
+  X(11, uint, LANES, 1u)  \
   X(12, uint, KEYS, 128u)
 
 #endif

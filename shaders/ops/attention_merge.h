@@ -9,8 +9,8 @@
 #include "common/attention.h"
 
 #define ATTENTION_MERGE_SPEC(X) \
-  X(0, uint, WG, 64u) \
-  X(1, uint, RESULT_TYPE, 0u) \
+  X(0, uint, WG, 64u)           \
+  X(1, uint, RESULT_TYPE, 0u)   \
   X(2, nib_bool, COPY, false)
 
 #ifdef __cplusplus

@@ -1,10 +1,10 @@
 #version 450
 // Attention of many queries through shared memory. A workgroup has WG / 4 queries, those of HEADS heads of one key head
-// for TOKENS tokens, and takes 16 * KEY_COLUMNS keys at a time. First an invocation makes the scores of four queries and
-// KEY_COLUMNS keys, 32 elements of a head at a time; then four invocations make a query's scores its weights; then an
-// invocation adds VALUE_ROWS values at a time to the sums of four queries and QUADS quads of elements. Keys and values
-// (2 or 4 bytes an element) are read once by a tile, the queries once for every step. Writes every result (2 or 4 bytes)
-// or sum (4 bytes) once.
+// for TOKENS tokens, and takes 16 * KEY_COLUMNS keys at a time. First an invocation makes the scores of four queries
+// and KEY_COLUMNS keys, 32 elements of a head at a time; then four invocations make a query's scores its weights; then
+// an invocation adds VALUE_ROWS values at a time to the sums of four queries and QUADS quads of elements. Keys and
+// values (2 or 4 bytes an element) are read once by a tile, the queries once for every step. Writes every result (2 or
+// 4 bytes) or sum (4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/attention_tiles.h"

@@ -9,9 +9,9 @@
 #include "common/attention.h"
 
 #define ATTENTION_TILES_SPEC(X) \
-  NIB_ATTENTION_SPEC(X) \
-  X(11, uint, KEY_COLUMNS, 2u) \
-  X(12, uint, VALUE_ROWS, 8u) \
+  NIB_ATTENTION_SPEC(X)         \
+  X(11, uint, KEY_COLUMNS, 2u)  \
+  X(12, uint, VALUE_ROWS, 8u)   \
   X(13, uint, QUADS, 1u)
 
 #ifdef __cplusplus

@@ -103,8 +103,7 @@ NibResult getMemory(const NibAttentionDesc& d, const Log& log, NibMemory* memory
                 denseBytes(d.cache_rows, key_cols, d.cache_type, s.value_stride));
   setRange(memory, NIB_ROLE_WEIGHTS, end);
 
-  end = addPart(memory, NIB_ROLE_INPUT, NIB_PART_SOURCE, 0,
-                denseBytes(d.tokens, cols, d.source_type, s.source_stride));
+  end = addPart(memory, NIB_ROLE_INPUT, NIB_PART_SOURCE, 0, denseBytes(d.tokens, cols, d.source_type, s.source_stride));
   end = addPart(memory, NIB_ROLE_INPUT, NIB_PART_INDICES, end, uint64_t(d.tokens) * 16);
   setRange(memory, NIB_ROLE_INPUT, end);
 
@@ -198,9 +197,9 @@ constexpr uint32_t kKeys = 128;    // of a step of attention
 constexpr uint32_t kLanes = 4;     // that share a product of attention
 constexpr uint32_t kCpuKeys = 32;  // of a step on CPUs, where one invocation has a whole product
 constexpr uint32_t kMergeWorkgroup = 64;
-constexpr uint32_t kTileColumns = 16;     // LANES of attention_tiles.comp
+constexpr uint32_t kTileColumns = 16;      // LANES of attention_tiles.comp
 constexpr uint32_t kLargeWorkgroup = 256;  // of attention_tiles with 64 queries and 64 keys
-constexpr uint64_t kManyTiles = 128;      // so many of 64 queries keep a GPU busy
+constexpr uint64_t kManyTiles = 128;       // so many of 64 queries keep a GPU busy
 
 // Rows of a part, from row 0 on.
 Slot rowsSlot(const NibMemory& memory, NibPart part, uint64_t row_bytes, uint64_t row_size_bytes) {

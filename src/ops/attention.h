@@ -10,14 +10,14 @@
 
 namespace nib {
 
-inline constexpr uint32_t kAttentionTiledTokens = 16;   // from here on tiles of tokens share keys
-inline constexpr uint32_t kAttentionRows = 4;           // queries of a workgroup that has no tiles
+inline constexpr uint32_t kAttentionTiledTokens = 16;  // from here on tiles of tokens share keys
+inline constexpr uint32_t kAttentionRows = 4;          // queries of a workgroup that has no tiles
 inline constexpr uint32_t kAttentionCpuRows = 8;
-inline constexpr uint32_t kAttentionTileRows = 32;      // queries of the smallest tile
+inline constexpr uint32_t kAttentionTileRows = 32;  // queries of the smallest tile
 inline constexpr uint32_t kAttentionMaxPieces = 64;
-inline constexpr uint32_t kAttentionPieceKeys = 256;    // a piece has at least so many, if the cache is full
-inline constexpr uint32_t kAttentionWorkgroups = 512;   // what keeps a GPU busy
-inline constexpr uint32_t kAttentionRecordWords = 4;    // of a piece of a head: maximum, sum, then the sums of values
+inline constexpr uint32_t kAttentionPieceKeys = 256;   // a piece has at least so many, if the cache is full
+inline constexpr uint32_t kAttentionWorkgroups = 512;  // what keeps a GPU busy
+inline constexpr uint32_t kAttentionRecordWords = 4;   // of a piece of a head: maximum, sum, then the sums of values
 
 // Query heads that share a key head.
 inline uint32_t attentionGroup(const NibAttentionDesc& d) { return d.heads / d.key_heads; }
@@ -47,8 +47,8 @@ inline uint64_t attentionTiles(const NibAttentionDesc& d, const AttentionTile& t
   return ceilDiv(d.tokens, tile.tokens) * d.key_heads * tile.head_tiles;
 }
 
-// Into how many pieces the keys are cut if few queries would leave a GPU idle. The same on every device, because scratch
-// is part of the description's memory.
+// Into how many pieces the keys are cut if few queries would leave a GPU idle. The same on every device, because
+// scratch is part of the description's memory.
 inline uint32_t attentionPieces(const NibAttentionDesc& d) {
   const bool tiles = hasAttentionTiles(d);
   const uint64_t workgroups = attentionTiles(d, attentionTile(d, tiles ? kAttentionTileRows : kAttentionRows, tiles));

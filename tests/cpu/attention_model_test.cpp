@@ -34,7 +34,7 @@ void checkMemory() {
   struct Sizes {
     uint32_t tokens, heads, key_heads, head_size, cache_rows;
   };
-  constexpr Sizes kSizes[] = {{1, 1, 1, 8, 1},       {1, 32, 8, 128, 4096}, {1, 32, 8, 128, 1u << 20},
+  constexpr Sizes kSizes[] = {{1, 1, 1, 8, 1},       {1, 32, 8, 128, 4096},  {1, 32, 8, 128, 1u << 20},
                               {7, 14, 2, 64, 300},   {512, 32, 8, 128, 512}, {4096, 71, 1, 64, 4096},
                               {33, 9, 3, 72, 70000}, {15, 6, 6, 256, 257},   {16, 8, 4, 256, 2}};
   for (const Sizes& s : kSizes) {
@@ -50,10 +50,13 @@ void checkMemory() {
         d.result_stride = uint32_t(cols + 4 * wider);
       }
       if (i >= 6) d.flags = NIB_ATTENTION_SINGLE;
-      INFO(s.tokens, " tokens, ", s.heads, ":", s.key_heads, " heads of ", s.head_size, ", ", s.cache_rows, " rows, ", i);
+      INFO(s.tokens, " tokens, ", s.heads, ":", s.key_heads, " heads of ", s.head_size, ", ", s.cache_rows, " rows, ",
+           i);
       const NibMemory memory = memoryOf(d);
-      uint64_t end = checkNext(memory, NIB_PART_KEYS, 0, tests::denseBytes(s.cache_rows, key_cols, key_cols + 2 * wider, type));
-      end = checkNext(memory, NIB_PART_VALUES, end, tests::denseBytes(s.cache_rows, key_cols, key_cols + 3 * wider, type));
+      uint64_t end =
+          checkNext(memory, NIB_PART_KEYS, 0, tests::denseBytes(s.cache_rows, key_cols, key_cols + 2 * wider, type));
+      end = checkNext(memory, NIB_PART_VALUES, end,
+                      tests::denseBytes(s.cache_rows, key_cols, key_cols + 3 * wider, type));
       CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes == end);
       end = checkNext(memory, NIB_PART_SOURCE, 0, tests::denseBytes(s.tokens, cols, cols + wider, type));
       end = checkNext(memory, NIB_PART_INDICES, end, uint64_t(s.tokens) * 16);
@@ -202,9 +205,9 @@ TEST_CASE("what a token sees") {
     inputs.queries.assign(8, 0);
     return attend(d, inputs)[0];
   };
-  CHECK(mean({0, 4, 0, 0}) == 1);    // causal: itself alone
+  CHECK(mean({0, 4, 0, 0}) == 1);  // causal: itself alone
   CHECK(mean({0, 4, 1, 0}) == 1.5f);
-  CHECK(mean({0, 4, 3, 2}) == 6);    // a window of two
+  CHECK(mean({0, 4, 3, 2}) == 6);  // a window of two
   CHECK(mean({0, 4, UINT32_MAX, 0}) == 3.75f);
   CHECK(mean({0, 2, UINT32_MAX, 0}) == 1.5f);  // the sequence's length
   CHECK(mean({2, 2, 1, 0}) == 6);              // another sequence

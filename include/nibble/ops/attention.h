@@ -13,13 +13,14 @@ enum { NIB_OP_ATTENTION = 17 };
 // NibAttentionDesc.flags
 enum {
   // A hint for the choice of kernels: most tokens of a run are the only ones of their sequences, as in a batch of
-  // sequences that generates. Without it, neighbouring tokens of a run mostly belong to one sequence and share its keys.
+  // sequences that generates. Without it, neighbouring tokens of a run mostly belong to one sequence and share its
+  // keys.
   NIB_ATTENTION_SINGLE = 1u << 0
 };
 
-// INPUT dense queries [run tokens, heads * head_size] and NIB_PART_INDICES, WEIGHTS caches of keys and values [cache_rows,
-// key_heads * head_size] -> OUTPUT dense [tokens, heads * head_size]. NibRun.n = tokens of the run, which become rows
-// first_row.. of OUTPUT. Parts of one role follow each other at multiples of 256 bytes.
+// INPUT dense queries [run tokens, heads * head_size] and NIB_PART_INDICES, WEIGHTS caches of keys and values
+// [cache_rows, key_heads * head_size] -> OUTPUT dense [tokens, heads * head_size]. NibRun.n = tokens of the run, which
+// become rows first_row.. of OUTPUT. Parts of one role follow each other at multiples of 256 bytes.
 //
 // NIB_PART_INDICES is uint32[4 * tokens], four numbers for each token of the run:
 //   0  first cache row of the token's sequence: the sequence's position p lies in row first + p
@@ -39,9 +40,9 @@ enum {
 // The result is bounded: before it is rounded, its error is at most
 //   max |value| * (2 * E + visible keys * 2^-22 + 2^-18),
 //   E = (head_size + 8) * 2^-23 * scale * |query| * max |key| + c * 2^-20
-// where E is at most 1/2; |query| and |key| are Euclidean norms, maxima are over the visible keys, that of values in the
-// result's column. Results are the same from run to run on one device. Results of a token whose query, visible keys or
-// visible values are not all finite, or whose scores exceed 2^100, are undefined; they do not change others.
+// where E is at most 1/2; |query| and |key| are Euclidean norms, maxima are over the visible keys, that of values in
+// the result's column. Results are the same from run to run on one device. Results of a token whose query, visible keys
+// or visible values are not all finite, or whose scores exceed 2^100, are undefined; they do not change others.
 typedef struct NibAttentionDesc {
   uint32_t op;          // NIB_OP_ATTENTION
   uint32_t desc_bytes;  // sizeof(NibAttentionDesc)

@@ -119,7 +119,7 @@ Visible visibleOf(const Entry& e, uint32_t cache_rows) {
 }
 
 // --------------------------------------------------------------------------------------------- list
-constexpr Heads kHeads[] = {{4, 4, 64}, {8, 2, 128}, {3, 1, 8},   {6, 2, 24},  {7, 1, 72},
+constexpr Heads kHeads[] = {{4, 4, 64},  {8, 2, 128}, {3, 1, 8},   {6, 2, 24},  {7, 1, 72},
                             {2, 2, 256}, {9, 1, 80},  {34, 2, 16}, {12, 3, 96}, {1, 1, 40}};
 struct Size {
   uint32_t tokens, cache_rows;
@@ -163,9 +163,11 @@ std::string name(const Case& c, const Desc& d) {
   if (d.flags & NIB_ATTENTION_SINGLE) text += " single";
   if (d.cap != 0) text += " cap " + std::to_string(d.cap);
   if (d.scale != 0) text += " scale " + std::to_string(d.scale);
-  text += std::string(" ") + typeName(d.source_type) + " x " + typeName(d.cache_type) + " -> " + typeName(d.result_type);
-  for (const auto& [what, stride] : {std::pair{" key stride ", d.key_stride}, std::pair{" value stride ", d.value_stride},
-                                     std::pair{" result stride ", d.result_stride}}) {
+  text +=
+      std::string(" ") + typeName(d.source_type) + " x " + typeName(d.cache_type) + " -> " + typeName(d.result_type);
+  for (const auto& [what, stride] :
+       {std::pair{" key stride ", d.key_stride}, std::pair{" value stride ", d.value_stride},
+        std::pair{" result stride ", d.result_stride}}) {
     if (stride != 0) text += what + std::to_string(stride);
   }
   return text + sidesName(d.tokens, d.cache_rows, d.source_stride, c.n) + dataName(c);
@@ -188,8 +190,8 @@ std::vector<bool> emptyRows(const Case& c, const Desc& d) {
     for (uint64_t row = v.from; row < v.to; ++row) empty[size_t(row)] = false;
   }
   if (patternOf(c) == Pattern::kBad && d.tokens > 1) {
-    const Visible v = visibleOf(ofSequence(1 % std::min(3u, d.cache_rows), std::min(3u, d.cache_rows), d.cache_rows),
-                                d.cache_rows);
+    const Visible v =
+        visibleOf(ofSequence(1 % std::min(3u, d.cache_rows), std::min(3u, d.cache_rows), d.cache_rows), d.cache_rows);
     for (uint64_t row = v.from; row < v.to; row += 3) empty[size_t(row)] = true;
   }
   return empty;
@@ -292,8 +294,7 @@ struct Judge {
     }
     double total = 0;
     for (double& s : scores) total += s = std::exp(s - largest);
-    const double e =
-        (d.head_size + 8.0) * 0x1p-23 * scale * std::sqrt(query_norm * key_norm) + double(d.cap) * 0x1p-20;
+    const double e = (d.head_size + 8.0) * 0x1p-23 * scale * std::sqrt(query_norm * key_norm) + double(d.cap) * 0x1p-20;
     const double relative = 2 * e + double(v.to - v.from) * 0x1p-22 + 0x1p-18;
     std::vector<double> sums(d.head_size), most(d.head_size);
     for (uint64_t row = v.from; row < v.to; ++row) {
@@ -361,7 +362,8 @@ Case plain(uint32_t tokens, const Heads& heads, uint32_t cache_rows, uint32_t ty
                    uint64_t(Pattern::kCount) * 100 + uint64_t(pattern));
 }
 
-constexpr Heads kModels[] = {{32, 8, 128}, {32, 32, 128}, {64, 8, 128}, {8, 4, 256}, {14, 2, 64}, {12, 12, 64}, {71, 1, 64}};
+constexpr Heads kModels[] = {{32, 8, 128}, {32, 32, 128}, {64, 8, 128}, {8, 4, 256},
+                             {14, 2, 64},  {12, 12, 64},  {71, 1, 64}};
 
 void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
   if (format != nullptr) return;

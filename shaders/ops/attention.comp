@@ -23,7 +23,6 @@ const uint OCTETS = HEAD_SIZE / 8u;
 const uint MINE = KEYS * LANES / WG;  // keys of an invocation
 const uint SIDE = WG / LANES;         // keys side by side
 const uint TEAM = WG / ROWS;
-const uint TURNS = (KEYS + TEAM - 1u) / TEAM;  // scores of an invocation
 const uint TEAMS_OF_VALUES = WG / OCTETS;
 // Lanes write to different banks.
 const uint PLANE = ROWS * KEYS + (LANES > 1u ? 8u : 0u);
@@ -89,25 +88,26 @@ void multiply(uint first, uint col, uvec2 loadable) {
 void weigh(uint first, uvec2 rows, inout float largest) {
   uint row = gl_LocalInvocationIndex / TEAM;
   uint member = gl_LocalInvocationIndex - row * TEAM;
-  float score[TURNS];
+  uint end = row < ROWS ? KEYS : 0u;
   float high = kNibLowest;
-  [[unroll]] for (uint i = 0u; i < TURNS; ++i) {
-    uint key = member + i * TEAM;
-    score[i] = kNibLowest;
-    if (row >= ROWS || key >= KEYS || first + key < rows.x || first + key >= rows.y) continue;
-    float x = products[row * KEYS + key];
-    for (uint lane = 1u; lane < PLANES; ++lane) x += products[lane * PLANE + row * KEYS + key];
-    score[i] = nibScore(x);
-    high = max(high, score[i]);
+  for (uint key = member; key < end; key += TEAM) {
+    float score = kNibLowest;
+    if (first + key >= rows.x && first + key < rows.y) {
+      float x = products[row * KEYS + key];
+      for (uint lane = 1u; lane < PLANES; ++lane) x += products[lane * PLANE + row * KEYS + key];
+      score = nibScore(x);
+    }
+    weights[row * KEYS + key] = score;
+    high = max(high, score);
   }
   extremes[gl_LocalInvocationIndex] = high;
   barrier();
   if (row < ROWS) {
     high = largest;
     for (uint i = 0u; i < TEAM; ++i) high = max(high, extremes[row * TEAM + i]);
-    [[unroll]] for (uint i = 0u; i < TURNS; ++i) {
-      uint key = member + i * TEAM;
-      if (key < KEYS) weights[row * KEYS + key] = score[i] > kNibLow ? nibExp(score[i] - high) : 0.0;
+    for (uint key = member; key < KEYS; key += TEAM) {
+      float score = weights[row * KEYS + key];
+      weights[row * KEYS + key] = score > kNibLow ? nibExp(score - high) : 0.0;
     }
     if (member == 0u) factors[row] = nibExp(largest - high);
     largest = high;
@@ -163,12 +163,13 @@ void storeRow(NibAttentionTile tile, uint row) {
   uint team = gl_LocalInvocationIndex / OCTETS;
   uint octet = gl_LocalInvocationIndex - team * OCTETS;
   barrier();  // readers of the row before are done
-  if (team < TEAMS_OF_VALUES) {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    if (r != row || team >= TEAMS_OF_VALUES) continue;
     [[unroll]] for (uint i = 0u; i < 4u; ++i) {
-      products[team * HEAD_SIZE + octet * 8u + i] = sum[2u * row][i];
-      products[team * HEAD_SIZE + octet * 8u + 4u + i] = sum[2u * row + 1u][i];
+      products[team * HEAD_SIZE + octet * 8u + i] = sum[2u * r][i];
+      products[team * HEAD_SIZE + octet * 8u + 4u + i] = sum[2u * r + 1u][i];
     }
-    if (octet == 0u) extremes[team] = total[row];
+    if (octet == 0u) extremes[team] = total[r];
   }
   barrier();
   uint token = tile.token + row / HEADS, head = row % HEADS;
@@ -204,6 +205,7 @@ void main() {
   }
   if (CARRY && tile.piece > 0u) loadRecords(tile, largest);
   barrier();
+  nibFindSteps();
   uvec2 loadable = nibLoadable(tile.piece);
   uvec2 rows = mine < ROWS ? nib_visible[mine / HEADS] : uvec2(0u);
   for (uint step = nibNextStep(0u, tile.piece); step != ~0u; step = nibNextStep(step + 1u, tile.piece)) {
@@ -216,5 +218,5 @@ void main() {
     barrier();  // readers of factors are done
     if (mine < ROWS && gl_LocalInvocationIndex == mine * TEAM) factors[mine] = largest;
   }
-  [[unroll]] for (uint row = 0u; row < ROWS; ++row) storeRow(tile, row);
+  for (uint row = 0u; row < ROWS; ++row) storeRow(tile, row);
 }

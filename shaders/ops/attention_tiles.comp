@@ -204,6 +204,7 @@ void main() {
   [[unroll]] for (uint i = 0u; i < 4u * QUADS; ++i) sum[i] = vec4(0.0);
   if (CARRY && tile.piece > 0u) loadRecords(tile, largest, total);
   barrier();
+  nibFindSteps();
   uvec2 loadable = nibLoadable(tile.piece);
   uint mine = gl_LocalInvocationIndex % ROWS;
   uvec2 rows = isQuery(tile, mine) ? nib_visible[mine / HEADS] : uvec2(0u);

@@ -82,15 +82,43 @@ void nibFindVisible(NibAttentionTile tile) {
   }
 }
 
-// The first step from `step` on, of those that belong to the piece, in which a token sees a key; ~0 if there is none.
-// Steps are the same for every tile that a token may be in, so that it gets the same bytes in all.
+// Steps in which a token sees a key: [x, y] if they follow each other, as those of one sequence do. Else, and if there
+// are none, x > y.
+uvec2 nib_steps;
+
+// After a barrier.
+void nibFindSteps() {
+  uint first = ~0u, last = 0u, latest_first = 0u, earliest_last = ~0u;
+  for (uint t = 0u; t < TOKENS; ++t) {
+    uvec2 rows = nib_visible[t];
+    if (rows.x >= rows.y) continue;
+    uvec2 steps = uvec2(rows.x, rows.y - 1u) / NIB_STEP;
+    first = min(first, steps.x);
+    latest_first = max(latest_first, steps.x);
+    last = max(last, steps.y);
+    earliest_last = min(earliest_last, steps.y);
+  }
+  nib_steps = latest_first <= earliest_last ? uvec2(first, last) : uvec2(1u, 0u);
+}
+
+// The first step from `step` on that belongs to the piece.
+uint nibStepOf(uint step, uint piece) {
+  if (CARRY || push.pieces == 1u) return step;
+  return step + (piece + push.pieces - step % push.pieces) % push.pieces;
+}
+
+// The first one in which a token sees a key; ~0 if there is none. Steps are the same for every tile that a token may be
+// in, so that it gets the same bytes in all.
 uint nibNextStep(uint step, uint piece) {
+  if (nib_steps.x <= nib_steps.y) {
+    uint at = nibStepOf(max(nib_steps.x, step), piece);
+    return at <= nib_steps.y ? at : ~0u;
+  }
   uint next = ~0u;
   for (uint t = 0u; t < TOKENS; ++t) {
     uvec2 rows = nib_visible[t];
     if (rows.x >= rows.y) continue;
-    uint at = max(rows.x / NIB_STEP, step);
-    if (!CARRY && push.pieces > 1u) at += (piece + push.pieces - at % push.pieces) % push.pieces;
+    uint at = nibStepOf(max(rows.x / NIB_STEP, step), piece);
     if (at <= (rows.y - 1u) / NIB_STEP) next = min(next, at);
   }
   return next;

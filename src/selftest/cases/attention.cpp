@@ -445,8 +445,7 @@ constexpr OpCases<Desc> kCases = {
     .kind =
         [](const Desc& d) {
           const bool many = d.tokens >= 16 && d.flags == 0;
-          return uint64_t((many ? 1u : 0u) + (d.cap != 0 ? 2u : 0u) + (d.tokens == 1 ? 4u : 0u) +
-                          (d.heads != d.key_heads ? 8u : 0u));
+          return uint64_t((many ? 1u : 0u) + (d.tokens == 1 ? 2u : 0u) + (d.cap != 0 ? 4u : 0u));
         },
     .fill = fill,
     .lines = lines,

@@ -124,7 +124,7 @@ void runReference(const NibAttentionDesc& d, const HostRun& run) {
 
 // Rows are tokens, columns rows of the cache. Few heads make a small problem.
 NibAttentionDesc resized(const NibAttentionDesc& desc, Sides sides) {
-  constexpr uint32_t kFewKeyHeads = 3;
+  constexpr uint32_t kFewKeyHeads = 2;
   NibAttentionDesc d = desc;
   const uint32_t group = d.heads / d.key_heads, key_cols = d.key_heads * d.head_size;
   d.tokens = sides.rows;
@@ -137,6 +137,16 @@ NibAttentionDesc resized(const NibAttentionDesc& desc, Sides sides) {
   d.key_stride = strideLike(d.key_stride, key_cols, d.key_heads * d.head_size);
   d.value_stride = strideLike(d.value_stride, key_cols, d.key_heads * d.head_size);
   return d;
+}
+
+// Tokens of more than one tile of either size, if the description has so many; keys in one piece and in two.
+void smallSides(const NibAttentionDesc& d, SmallSides* list) {
+  const uint32_t group = attentionGroup(d), tail = d.cache_rows % 32;
+  uint32_t tokens = std::max(kAttentionTiledTokens + 1, 3 + (group < 64 ? 64 / group : 1u)) | 1u;
+  if (hasManyQueries(d)) tokens = std::max(tokens, uint32_t(ceilDiv(kAttentionManyQueries, group)) | 1u);
+  tokens = std::min(tokens, d.tokens);
+  list->add(tokens, 160 + tail);
+  list->add(tokens, kAttentionPieceKeys + 32 + tail);
 }
 
 // Numbers with magnitudes from 2^(top - 7) to 2^(top - 1), positive ones if `sign` is 0.
@@ -199,7 +209,6 @@ constexpr uint32_t kCpuKeys = 32;  // of a step on CPUs, where one invocation ha
 constexpr uint32_t kMergeWorkgroup = 64;
 constexpr uint32_t kTileColumns = 16;      // LANES of attention_tiles.comp
 constexpr uint32_t kLargeWorkgroup = 256;  // of attention_tiles with 64 queries and 64 keys
-constexpr uint64_t kManyTiles = 128;       // so many of 64 queries keep a GPU busy
 
 // Rows of a part, from row 0 on.
 Slot rowsSlot(const NibMemory& memory, NibPart part, uint64_t row_bytes, uint64_t row_size_bytes) {
@@ -368,7 +377,7 @@ NibResult addTiles(Build b, bool* added) {
     const uint32_t rows = workgroup / 4;
     chooseTile(&b, rows, true);
     const bool large = workgroup == kLargeWorkgroup;
-    if (large && (b.pieces > 1 || attentionTiles(d, b.tile) < kManyTiles)) continue;
+    if (large && (b.pieces > 1 || !hasManyQueries(d))) continue;
     AttentionTilesSpec spec;
     fillSpec(b, &spec);
     spec.WG = workgroup;
@@ -439,6 +448,7 @@ constexpr Op<NibAttentionDesc> kAttention = {
           return Sides{d.tokens, d.cache_rows};
         },
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
     .mayAlias = mayAlias,

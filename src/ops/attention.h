@@ -13,7 +13,8 @@ namespace nib {
 inline constexpr uint32_t kAttentionTiledTokens = 16;  // from here on tiles of tokens share keys
 inline constexpr uint32_t kAttentionRows = 4;          // queries of a workgroup that has no tiles
 inline constexpr uint32_t kAttentionCpuRows = 8;
-inline constexpr uint32_t kAttentionTileRows = 32;  // queries of the smallest tile
+inline constexpr uint32_t kAttentionTileRows = 32;      // queries of the smallest tile
+inline constexpr uint32_t kAttentionManyQueries = 512;  // of a key head: tiles of twice the size
 inline constexpr uint32_t kAttentionMaxPieces = 64;
 inline constexpr uint32_t kAttentionPieceKeys = 256;   // a piece has at least so many, if the cache is full
 inline constexpr uint32_t kAttentionWorkgroups = 512;  // what keeps a GPU busy
@@ -24,6 +25,11 @@ inline uint32_t attentionGroup(const NibAttentionDesc& d) { return d.heads / d.k
 
 inline bool hasAttentionTiles(const NibAttentionDesc& d) {
   return d.tokens >= kAttentionTiledTokens && !(d.flags & NIB_ATTENTION_SINGLE);
+}
+
+// Whether there are enough queries of a key head for tiles of twice the size.
+inline bool hasManyQueries(const NibAttentionDesc& d) {
+  return uint64_t(d.tokens) * attentionGroup(d) >= kAttentionManyQueries;
 }
 
 // What a workgroup computes: `heads` query heads of one key head for each of `tokens` tokens.

@@ -35,6 +35,8 @@ struct AttentionShape {
   float scale;
 };
 void attentionReference(const NibAttentionDesc& desc, const AttentionShape& shape, const HostRun& run);
+void lossReference(const NibLossDesc& desc, const HostRun& run);
+void selectReference(const NibSelectDesc& desc, const HostRun& run);
 
 namespace reference {
 

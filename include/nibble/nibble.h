@@ -27,6 +27,7 @@
 #include <nibble/types.h>
 
 #include <nibble/ops/append.h>
+#include <nibble/ops/attention.h>
 #include <nibble/ops/convert.h>
 #include <nibble/ops/dequantize.h>
 #include <nibble/ops/dynamic_gemm.h>
@@ -42,8 +43,8 @@
 #include <nibble/ops/norm.h>
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
-#include <nibble/ops/select.h>
 #include <nibble/ops/rope.h>
+#include <nibble/ops/select.h>
 
 #include <nibble/ranges.h>
 

@@ -87,8 +87,8 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
     const bool one_block = first_item / rule.mul == last_item / rule.mul;
     Span span{slot.part_offset, slot.part_offset + slot.row_size_bytes};
     if (one_block) {
-      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul + 1) * slot.item_bytes;
-      span.begin += first_item % rule.mul * slot.item_bytes & ~uint64_t(3);
+      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul / slot.same_items + 1) * slot.item_bytes;
+      span.begin += first_item % rule.mul / slot.same_items * slot.item_bytes & ~uint64_t(3);
       if (end_byte < span.end) span.end = end_byte;
     }
     span.end = (span.end + 3) & ~uint64_t(3);
@@ -254,6 +254,9 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
   const bool fits_row = any_row == nullptr || any_row->window_rows != 0;
   for (uint64_t first = 0; first < phase.tile_count;) {
     uint64_t good = first, bad = phase.tile_count + 1;  // binary search for the segment's end
+    if (const uint64_t step = phase.tiles.step_tiles; step != 0 && bad > (first / step + 1) * step + 1) {
+      bad = (first / step + 1) * step + 1;
+    }
     while (fits_row && bad - good > 1) {
       const uint64_t middle = good + (bad - good) / 2;
       (fits(first, middle) ? good : bad) = middle;

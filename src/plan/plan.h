@@ -26,6 +26,9 @@ struct TileRule {
   // Tiles are counted from the matrix's first row, not from the run's: every operand has the run's rows at first_row.
   // NibPushHead.rows is then the row after the run's last.
   bool absolute = false;
+  // Tiles are in steps of so many, and a step may read what an earlier one wrote: no segment has tiles of two steps,
+  // and barriers separate segments. 0 = the order of tiles does not matter.
+  uint64_t step_tiles = 0;
 
   uint32_t rowsOf(uint32_t n) const { return rows != 0 && n != 0 ? rows : n; }
   uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }
@@ -56,6 +59,7 @@ struct Slot {
   uint64_t row_bytes = 0;       // from row to row
   uint64_t item_bytes = 0;      // of one item within a row; 0 = an item may access all of its row block
   uint64_t row_size_bytes = 0;  // of a row, without padding
+  uint64_t same_items = 1;      // kShared: so many neighbouring items access the same item_bytes
   uint64_t origin_bytes = 0;    // from the range's start to the kernel's index 0; see Placement
   uint64_t end_bytes = 0;       // end of the slot's bytes in the range; 0 = the range's end
   uint32_t slot_rows = 0;       // kAnyRow

@@ -21,6 +21,15 @@ bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& ru
   return true;
 }
 
+// What was written before is seen after.
+void computeBarrier(const NibContext& context, VkCommandBuffer command_buffer) {
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  context.api.vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+}
+
 // One phase of a run.
 struct Recorder {
   VkCommandBuffer command_buffer;
@@ -129,13 +138,7 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     const auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
     if (first >= end) continue;
 
-    if (recorded) {
-      VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-      barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-      barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-      context.api.vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                       VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-    }
+    if (recorded) computeBarrier(context, command_buffer);
     recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
     Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
@@ -146,6 +149,7 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
       const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
       if (from >= stop) continue;
+      if (phase.tiles.step_tiles != 0 && from != first) computeBarrier(context, command_buffer);
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
       recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,

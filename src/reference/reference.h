@@ -29,6 +29,12 @@ struct NormStrides {
   uint32_t source, residual, result;
 };
 void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
+// Elements from row to row, and the scale of scores.
+struct AttentionShape {
+  uint32_t source_stride, key_stride, value_stride, result_stride;
+  float scale;
+};
+void attentionReference(const NibAttentionDesc& desc, const AttentionShape& shape, const HostRun& run);
 void lossReference(const NibLossDesc& desc, const HostRun& run);
 void selectReference(const NibSelectDesc& desc, const HostRun& run);
 // Elements from row to row; second: 0 = one row.

@@ -163,14 +163,14 @@ void main() {
   Sums sums = Sums(zero, zero, zero, zero);
   for (uint col = gl_LocalInvocationIndex * 8u; col < push.cols; col += WG * 8u) {
     Octet x = candidateOctet(row, col);
-    precise vec4 c0 = valuesOf(x.a) - max_candidate, c1 = valuesOf(x.b) - max_candidate;
-    precise vec4 r0 = vec4(0.0), r1 = vec4(0.0);
-    if (REFERENCE) {
-      r0 = valuesOf(referenceQuad(row, col)) - max_reference;
-      r1 = valuesOf(referenceQuad(row, col + 4u)) - max_reference;
+    // A loop, for the terms are long.
+    for (uint i = 0u; i < 2u; ++i) {
+      uint at = col + 4u * i;
+      precise vec4 c = valuesOf(i == 0u ? x.a : x.b) - max_candidate;
+      precise vec4 r = vec4(0.0);
+      if (REFERENCE) r = valuesOf(referenceQuad(row, at)) - max_reference;
+      addQuad(sums, c, r, at);
     }
-    addQuad(sums, c0, r0, col);
-    addQuad(sums, c1, r1, col + 4u);
   }
   float sum = nibWorkgroupPairSum(nibPairFold(sums.candidate)).x;
   float divergence = 0.0;

@@ -43,12 +43,14 @@ Row rowOf(const Logits& logits, uint32_t row) {
 }
 
 double divergence(const Logits& reference, const Row& r, const Logits& candidate, const Row& c, uint32_t row) {
-  double mean = 0;
+  double mean = 0, ratio = 0;
   for (uint32_t col = 0; col < reference.cols; ++col) {
     const double x = reference.at(row, col) - r.max, y = candidate.at(row, col) - c.max;
     mean += std::exp(x) / r.sum * (x - y);
+    ratio += (std::exp(y) - std::exp(x)) / r.sum;
   }
-  const double result = mean + std::log(c.sum / r.sum);
+  // Near 1, the quotient of the sums would have lost what the smallest terms add.
+  const double result = mean + (std::fabs(ratio) < 0.5 ? std::log1p(ratio) : std::log(c.sum / r.sum));
   return result > 0 ? result : 0;
 }
 

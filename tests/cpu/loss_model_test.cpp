@@ -139,6 +139,15 @@ TEST_CASE("a small divergence is not lost in large logits") {
   CHECK(double(out[2]) == doctest::Approx(0x1p-27).epsilon(1e-3));
 }
 
+TEST_CASE("nor that of rows with one large logit") {
+  // All but the first entry have P = 4096 e^-38 together in the one, Q = 4096 e^-40 in the other: 2 P - P + Q.
+  Floats candidate(4097, 0), reference(4097, 0);
+  candidate[0] = 40;
+  reference[0] = 38;
+  const double p = 4096 * std::exp(-38.0), q = 4096 * std::exp(-40.0);
+  CHECK(double(loss(candidate, UINT32_MAX, reference)[2]) == doctest::Approx(p + q).epsilon(1e-6));
+}
+
 TEST_CASE("of equal logits the first is the largest") {
   CHECK(loss({1, 5, 5, 0}, 1)[3] == 1);
   CHECK(loss({1, 5, 5, 0}, 2)[3] == 0);

@@ -96,8 +96,8 @@ const selftest::BenchRow& benchOf(const selftest::Case& row) { return selftest::
 bool isDenseCounterpart(const RowReport& row, const RowReport& dense) {
   const RowNames& a = row.names;
   const RowNames& b = dense.names;
-  if (row.multiply_adds == 0 || !benchOf(dense.row).isTwin(dense.row)) return false;
-  const char* dense_source = benchOf(row.row).twinSource(row.row);
+  if (row.multiply_adds == 0 || !benchOf(dense.row).isDenseCounterpart(dense.row)) return false;
+  const char* dense_source = benchOf(row.row).denseSource(row.row);
   const bool same_source = a.source == b.source || (dense_source != nullptr && b.source == dense_source);
   return a.m == b.m && a.n == b.n && a.k == b.k && same_source && a.result == b.result;
 }
@@ -248,7 +248,7 @@ Json rowJson(const RowReport& row, const std::string& device) {
                {"ceiling_fraction", numberOrNull(row.fraction)},
                {"build_us", rounded(row.build_us)},
                {"verified", measured.verified}};
-  json["over_twin"] = numberOrNull(row.over_twin);
+  json["speedup_over_f32"] = numberOrNull(row.speedup_over_f32);
   json["source"] = textOrNull(names.source);
   json["result"] = textOrNull(names.result);
   json["granularity"] = names.granularity;
@@ -284,13 +284,13 @@ Json rowJson(const RowReport& row, const std::string& device) {
 
 namespace {
 
-// Sets over_twin: the speedup of products over the same products with dense fp32 weights.
+// Sets speedup_over_f32 of products.
 void compareWithDense(std::vector<RowReport>& rows) {
   for (RowReport& row : rows) {
     if (!row.measured.verified) continue;
     for (const RowReport& dense : rows) {
       if (!dense.measured.verified || !isDenseCounterpart(row, dense)) continue;
-      row.over_twin = dense.measured.us.median / row.measured.us.median;
+      row.speedup_over_f32 = dense.measured.us.median / row.measured.us.median;
     }
   }
 }

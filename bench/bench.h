@@ -28,8 +28,8 @@ struct RowReport {
   uint64_t bytes = 0;
   double multiply_adds = 0;  // 0 = no product
   double gbps = 0;
-  double gflops = 0;                // two operations to a multiply-add
-  std::optional<double> over_twin;  // speedup of a product over the same one with dense fp32 weights
+  double gflops = 0;                       // two operations to a multiply-add
+  std::optional<double> speedup_over_f32;  // time of the same product with dense fp32 weights / time of this one
   Ceiling ceiling;  // `fraction` is relative to it; no value: there is none to compare with, see ceiling_note
   Ceiling limit;    // a correct measurement cannot exceed it
   std::string ceiling_note;

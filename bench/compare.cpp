@@ -51,11 +51,11 @@ std::optional<double> timeOf(const Json& row) {
 void check(const Json& run, const char* which) {
   const std::string name(which);
   if (!run.is_object() || !run.contains("schema") || !run.contains("rows") || !run["rows"].is_array()) {
-    throw std::runtime_error(name + " is no result of nibble bench");
+    throw std::runtime_error(name + " is not a result of nibble bench --json");
   }
   if (run["schema"] != 1) throw std::runtime_error(name + " has schema " + run["schema"].dump() + ", 1 is known");
   for (const Json& row : run["rows"]) {
-    if (!row.is_object()) throw std::runtime_error(name + " has a row that is no object");
+    if (!row.is_object()) throw std::runtime_error(name + " has a row that is not an object");
   }
 }
 

@@ -106,7 +106,7 @@ std::string productsOf(const Json& run) {
   std::string lines;
   for (const Json& row : run.at("rows")) {
     if (!isProduct(row)) continue;
-    const Json speedup = row.contains("over_twin") ? row["over_twin"] : Json();
+    const Json speedup = row.contains("speedup_over_f32") ? row["speedup_over_f32"] : Json();
     lines += "| " + row.at("op").get<std::string>() + " | " + row.at("type").get<std::string>();
     lines += " | " + sharingOf(row) + " | " + row.at("m").dump() + "x" + row.at("n").dump() + "x" + row.at("k").dump();
     lines += " | " + textOr(row.at("source"), "") + " | " + brief(row.at("median_us").get<double>() * 1e-3);
@@ -166,7 +166,7 @@ std::string markdownOf(const Json& run) {
     if (skipped > 0) text += "\nRows not measured yet: " + std::to_string(skipped) + ".\n";
     return text;
   } catch (const Json::exception& error) {
-    throw std::runtime_error(std::string("no result of nibble bench: ") + error.what());
+    throw std::runtime_error(std::string("not a result of nibble bench --json: ") + error.what());
   }
 }
 

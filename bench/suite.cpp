@@ -48,7 +48,8 @@ class Rows {
   void add(const BenchRequest& request) {
     selftest::BenchList list;
     for (uint32_t i = 0; const selftest::CasesRow* op = selftest::casesAt(i); ++i) op->bench.list(request, list);
-    std::stable_sort(list.rows.begin(), list.rows.end(), [](const auto& a, const auto& b) { return a.turn < b.turn; });
+    std::stable_sort(list.rows.begin(), list.rows.end(),
+                     [](const auto& a, const auto& b) { return a.order < b.order; });
     for (selftest::BenchList::Row& row : list.rows) {
       const RowNames names = namesOf(row.c);
       if (!isWanted(options_.types, names.type) || !isWanted(options_.ops, names.op) || !selftest::canBePlanned(row.c))

@@ -170,11 +170,11 @@ function(nibble_kernel_table suffix)
   add_dependencies(nibble_kernels_${suffix} nibble_spirv)
 endfunction()
 
-# nibble_embed_shader(CXX_TARGET FILE [NAME x] [TARGET vulkan1.1] [DEFINES D...])
+# nibble_embed_shader(CXX_TARGET FILE [NAME x] [TARGET vulkan1.1] [DEFINES D...] [INCLUDES FOLDER...])
 # Compiles a shader that is in no table into CXX_TARGET, as nib::kSpirv_x[] and nib::kSpirvWords_x; the generated header
 # "x.spv.h" declares them. x is NAME, or the file's name without its extension.
 function(nibble_embed_shader cxx_target file)
-  cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME;TARGET" "DEFINES")
+  cmake_parse_arguments(PARSE_ARGV 2 arg "" "NAME;TARGET" "DEFINES;INCLUDES")
   if(NOT arg_TARGET)
     set(arg_TARGET vulkan1.1)
   endif()
@@ -186,7 +186,7 @@ function(nibble_embed_shader cxx_target file)
   file(MAKE_DIRECTORY "${generated}")
   nibble_shader_rule(COMPILER "${NIBBLE_COMPILER}" SOURCE "${source}" TARGET ${arg_TARGET} VALIDATE
                      SPIRV "${generated}/${arg_NAME}.spv" CPP "${generated}/${arg_NAME}.spv.cpp" SYMBOL ${arg_NAME}
-                     DEFINES ${arg_DEFINES})
+                     DEFINES ${arg_DEFINES} INCLUDES ${arg_INCLUDES})
   nibble_write("${generated}/${arg_NAME}.spv.h" "\
 #pragma once
 #include <cstdint>

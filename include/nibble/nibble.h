@@ -26,19 +26,25 @@
 
 #include <nibble/types.h>
 
+#include <nibble/ops/append.h>
+#include <nibble/ops/attention.h>
 #include <nibble/ops/convert.h>
 #include <nibble/ops/dequantize.h>
 #include <nibble/ops/dynamic_gemm.h>
+#include <nibble/ops/elementwise.h>
 #include <nibble/ops/errors.h>
 #include <nibble/ops/gather.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>
+#include <nibble/ops/loss.h>
 #include <nibble/ops/matmul.h>
 #include <nibble/ops/minmax.h>
 #include <nibble/ops/moments.h>
 #include <nibble/ops/norm.h>
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
+#include <nibble/ops/rope.h>
+#include <nibble/ops/select.h>
 
 #include <nibble/ranges.h>
 
@@ -95,7 +101,7 @@ enum {
 
 enum { NIB_MAX_EXTENSIONS = 16 };
 
-// What to enable before vkCreateDevice, as data to merge with the application's own wishes.
+// What to enable before vkCreateDevice, as data to merge with what the application enables.
 typedef struct NibRequirements {
   uint32_t struct_bytes;  // sizeof(NibRequirements), set by the caller
   uint32_t features;      // NIB_FEATURE_* that the device offers at this API version

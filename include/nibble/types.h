@@ -216,7 +216,7 @@ typedef enum NibPart {
   NIB_PART_BIAS = 10,
   NIB_PART_INPUT_SCALES = 11,  // products of codes
   NIB_PART_INPUT_ZEROS = 12,
-  NIB_PART_TABLE = 13,  // NIB_OP_INT8_GEMM: fp32[256]
+  NIB_PART_TABLE = 13,  // NIB_OP_INT8_GEMM: fp32[256]; NIB_OP_ROPE: cosines and sines
   NIB_PART_HEADS = 14,  // NIB_OP_HISTOGRAM
   NIB_PART_COUNTS = 15,
   NIB_PART_ORDER = 16,           // NIB_OP_MATMUL
@@ -234,6 +234,7 @@ typedef enum NibPart {
   NIB_PART_RESULT_INDICES = 28,  // uint32 results
   NIB_PART_ERROR = 29,           // fp32 rounding errors of a block of columns
   NIB_PART_MASK = 30,            // which tokens count, one bit each
+  NIB_PART_LOG_SUM = 31,         // NIB_OP_SELECT: fp32 per row, the log of the sum of exponentials
   NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 

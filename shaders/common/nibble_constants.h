@@ -26,6 +26,10 @@
 #define NIB_GELU_TANH 4u
 #define NIB_SILU 5u
 
+// NibElementwiseKind
+#define NIB_KIND_ADD 0u
+#define NIB_KIND_SCALE 2u
+
 // NibInt8Result
 #define NIB_RESULT_I32 8u
 #define NIB_RESULT_I8 9u

@@ -132,8 +132,8 @@ layout(set = 0, binding = 2, std430) writeonly buffer Result1 { uint result1[]; 
 layout(set = 0, binding = 2, std430) writeonly buffer Result2 { uvec2 result2[]; };
 layout(set = 0, binding = 2, std430) writeonly buffer Result4 { uvec4 result4[]; };
 
-// Four fp32 values as four of a 16-bit type. They are zero or normal numbers, so bfloat16 rounds without a check for NaN
-// and denormals.
+// Four fp32 values as four of a 16-bit type. They are zero or normal numbers, so bfloat16 rounds without a check for
+// NaN and denormals.
 uvec2 nibNarrowTo(uint type, uvec4 x) {
   if (type == NIB_BF16) {
     uvec4 r = x + 0x7fffu + ((x >> 16) & 1u);

@@ -6,12 +6,12 @@
 
 namespace nib {
 
-NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log,
-                       Geometry* out) {
+NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_t cols, const NibWeights& weights,
+                       const Log& log, Geometry* out) {
   Geometry g{};
   g.format = findFormat(weights.format);
   if (g.format == nullptr) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.format %u is not in this build", op, weights.format);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.format %u is not in this build", op, field, weights.format);
   }
   const NibFormatInfo& info = g.format->info;
   if (rows == 0 || cols == 0) {
@@ -23,10 +23,11 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
                                 NIB_WEIGHTS_ALIGNED | NIB_WEIGHTS_SCALE_RULE)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags 0x%x has unknown bits", op, weights.flags);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags 0x%x has unknown bits", op, field, weights.flags);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ALIGNED) & ~info.weights_flags) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.flags 0x%x: format %s has no %s", op, weights.flags, info.name,
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.flags 0x%x: format %s has no %s", op, field, weights.flags,
+                    info.name,
                     (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) ? "zero points"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)   ? "narrow range"
                     : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)     ? "flat blocks"
@@ -34,38 +35,38 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
                                                                                    : "scale rules");
   }
   if (weights.reserved[0] != 0 || weights.reserved[1] != 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.reserved must be 0", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.reserved must be 0", op, field);
   }
   if ((weights.flags & NIB_WEIGHTS_ALIGNED) && !hasOwnRows(weights)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: weights.flags: ALIGNED requires ROW or GROUP granularity without FLAT", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags: ALIGNED requires ROW or GROUP granularity without FLAT",
+                    op, field);
   }
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: NARROW and ASYMMETRIC exclude each other", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags: NARROW and ASYMMETRIC exclude each other", op, field);
   }
   if (weights.scale_type > NIB_TYPE_E8M0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.scale_type %u must be F32, F16, BF16 or E8M0", op,
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.scale_type %u must be F32, F16, BF16 or E8M0", op, field,
                     weights.scale_type);
   }
   if (!(info.scale_types >> weights.scale_type & 1u)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.scale_type: format %s has no %s scales", op, info.name,
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.scale_type: format %s has no %s scales", op, field, info.name,
                     typeName(weights.scale_type));
   }
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.flags: FLAT requires GROUP granularity", op);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags: FLAT requires GROUP granularity", op, field);
   }
   const bool nested = (weights.flags & NIB_WEIGHTS_NESTED) != 0;
   if (nested && (!flat || weights.scale_type != NIB_TYPE_F32 || weights.group_size == UINT32_MAX)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: weights.flags: NESTED requires FLAT groups of a size other than -1 and fp32 scales", op);
+                    "%s: %s.flags: NESTED requires FLAT groups of a size other than -1 and fp32 scales", op, field);
   }
   if (weights.granularity != NIB_GRANULARITY_GROUP && weights.group_size != 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size %u without GROUP granularity must be 0", op,
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.group_size %u without GROUP granularity must be 0", op, field,
                     weights.group_size);
   }
   if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: weights.granularity: format %s has no %s per %s", op, info.name,
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.granularity: format %s has no %s per %s", op, field, info.name,
                     weights.granularity == NIB_GRANULARITY_TENSOR ? "one scale" : "scales",
                     granularityName(weights.granularity));
   }
@@ -91,19 +92,19 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       uint32_t size = weights.group_size;
       if (size == 0) size = info.default_group_size;
       if (size == 0) {
-        return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                        "%s: weights.group_size: format %s has no default group size; set one", op, info.name);
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.group_size: format %s has no default group size; set one",
+                        op, field, info.name);
       }
       const bool one_size = info.group_multiple == info.group_max;
       if (one_size && size != info.group_max) {
-        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.group_size of format %s must be %u", op, info.name,
+        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.group_size of format %s must be %u", op, field, info.name,
                         info.group_max);
       }
       if (size == UINT32_MAX) {
         size = g.cols;
       } else if (size == 0 || size > info.group_max || size % info.group_multiple != 0) {
         return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                        "%s: weights.group_size %u of format %s must be a multiple of %u from %u to %u, or -1", op,
+                        "%s: %s.group_size %u of format %s must be a multiple of %u from %u to %u, or -1", op, field,
                         size, info.name, info.group_multiple, info.group_multiple, info.group_max);
       }
       g.group = size < g.cols ? size : g.cols;
@@ -112,8 +113,8 @@ NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWe
       break;
     }
     default:
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: weights.granularity %u must be TENSOR, ROW, COLUMN or GROUP", op,
-                      weights.granularity);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.granularity %u must be TENSOR, ROW, COLUMN or GROUP", op,
+                      field, weights.granularity);
   }
   if (weights.flags & NIB_WEIGHTS_ALIGNED) {
     const bool bytes = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;

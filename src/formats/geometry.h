@@ -37,9 +37,10 @@ struct Geometry {
   uint64_t nested_offset, nested_bytes;
 };
 
-// Validates rows, cols and weights, then fills *out. Messages start with `op`.
-NibResult makeGeometry(const char* op, uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log,
-                       Geometry* out);
+// Validates rows, cols and weights, then fills *out. Messages start with `op` and call the NibWeights `field`, their
+// name in the description.
+NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_t cols, const NibWeights& weights,
+                       const Log& log, Geometry* out);
 
 // Validates a dense operand's shape, type and *stride. A *stride of 0 is replaced by the default.
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,

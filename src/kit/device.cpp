@@ -16,8 +16,8 @@ namespace {
 void checkInside(const detail::BufferState* buffer, uint64_t offset, uint64_t size, const char* what) {
   const uint64_t whole = buffer ? buffer->size_bytes : 0;
   if (offset <= whole && size <= whole - offset) return;
-  throw Error(std::string(what) + ": bytes " + std::to_string(offset) + "+" + std::to_string(size) +
-              " lie outside the buffer of " + std::to_string(whole));
+  throw Error(std::string(what) + ": " + std::to_string(size) + " bytes at offset " + std::to_string(offset) +
+              " exceed the buffer of " + std::to_string(whole) + " bytes: use a smaller range or a larger buffer");
 }
 
 std::vector<DeviceInfo> listVulkan([[maybe_unused]] bool open) {

@@ -7,7 +7,7 @@
 namespace nib::kit::detail {
 
 // One row of device_profiles.json. Values that the row lacks are the floor's.
-// For which kind of device work is cut.
+// The kind of device for which the sizes of tiles and workgroups are chosen.
 enum class DeviceClass { kAny, kIntegratedGpu, kCpu };
 
 struct Profile {

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "formats/geometry.h"
+#include "ops/code_sides.h"
 #include "plan/probe_weights.h"
 #include "reference/reference.h"
 
@@ -15,7 +16,7 @@ namespace nib {
 namespace {
 
 NibResult geometryOf(const NibDequantizeDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
-  NibResult result = makeGeometry("dequantize", d.rows, d.cols, d.weights, log, g);
+  NibResult result = makeGeometry("dequantize", "weights", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
   if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "dequantize: flags 0x%x has unknown bits", d.flags);
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
@@ -50,6 +51,8 @@ NibDequantizeDesc resized(const NibDequantizeDesc& desc, Sides sides) {
   d.cols = sides.cols;
   return d;
 }
+
+void smallSides(const NibDequantizeDesc& d, SmallSides* list) { codeSmallSides(d.weights, sides(d), list); }
 
 void fillProbe(const NibDequantizeDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
@@ -93,6 +96,7 @@ constexpr Op<NibDequantizeDesc> kDequantize = {
     .runReference = dequantizeReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
 };
 

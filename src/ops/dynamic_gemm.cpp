@@ -54,6 +54,9 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   }
   NibResult result = checkOutliers(kName, d, log);
   if (result != NIB_SUCCESS) return result;
+  if (findFormat(NIB_FORMAT_INT8) == nullptr) {
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: input needs the format int8, which is not in this build", kName);
+  }
   const bool status = (d.flags & NIB_PRODUCT_STATUS) != 0;
   NibInt8GemmDesc product{};
   product.op = NIB_OP_INT8_GEMM;
@@ -134,6 +137,23 @@ NibDynamicGemmDesc resized(const NibDynamicGemmDesc& desc, Sides sides) {
   return d;
 }
 
+void smallSides(const NibDynamicGemmDesc& d, SmallSides* list) {
+  DynamicProduct p;
+  if (makeDynamicProduct(d, Log(), &p) != NIB_SUCCESS) return;
+  // Tokens that a workgroup quantizes for itself have the plan's runs.
+  const uint32_t tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
+  list->add(tokens, d.cols);
+  // A CPU's kernels of eight tokens per invocation do not depend on more, until it has 64 to quantize.
+  if (d.tokens > 4 && d.tokens < 64) list->add(37, d.cols);
+  SmallSides quantize;
+  kOp_quantize.smallSides(reinterpret_cast<const NibOpDesc*>(&p.quantize), &quantize);
+  for (const Sides& side : quantize) {
+    list->add(tokens, side.cols);
+    if (d.tokens > kFewTokens) list->add(side.rows, side.cols);
+  }
+  int8SmallSides(p.product, list);
+}
+
 void fillProbe(const NibDynamicGemmDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
@@ -202,6 +222,7 @@ constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
     .runReference = runReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

@@ -4,11 +4,11 @@
 #include <cstring>
 
 #include "formats/geometry.h"
+#include "ops/tuning.h"
 #include "plan/probe.h"
 #include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
-#include "ops/tuning.h"
 #include "plan/plan.h"
 #include "shaders/ops/errors.h"
 #endif
@@ -54,6 +54,15 @@ NibErrorsDesc resized(const NibErrorsDesc& desc, Sides sides) {
   return d;
 }
 
+// Tiles that a CPU's workgroup processes, one in an invocation, if there are enough of them.
+constexpr uint32_t kSoloWorkgroup = 32;
+
+void smallSides(const NibErrorsDesc& d, SmallSides* list) {
+  addSidesAbove(NIB_ERROR_TILE, sides(d), list);
+  const bool solo = avoidsExchange(kCpuDeviceType, ceilDiv(uint64_t(d.rows) * d.cols, NIB_ERROR_TILE));
+  if (solo) addSidesAbove(kSoloWorkgroup * NIB_ERROR_TILE, sides(d), list);
+}
+
 void fillProbe(const NibErrorsDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillDense(partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_REFERENCE), d.reference_type,
                    memory.part[NIB_PART_REFERENCE].size_bytes, 0x2545f491u);
@@ -66,7 +75,6 @@ void fillProbe(const NibErrorsDesc& d, const NibMemory& memory, const NibCpuBind
 constexpr uint32_t kLeaf = 8;
 // One invocation per leaf of the summation tree. Every device supports workgroups of this size.
 constexpr uint32_t kWorkgroup = NIB_ERROR_TILE / kLeaf;
-constexpr uint32_t kSoloWorkgroup = 32;
 constexpr uint32_t kSharedBytes = 144 * 16 + 16 * 16 + 4 + 6 * 144 * 8 + 6 * 16 * 8;
 
 NIB_SPEC_STRUCT(ErrorsSpec, ERRORS_SPEC)
@@ -118,6 +126,7 @@ constexpr Op<NibErrorsDesc> kErrors = {
     .runReference = errorsReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
 };
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "formats/geometry.h"
+#include "ops/code_sides.h"
 #include "plan/probe_weights.h"
 #include "reference/reference.h"
 
@@ -15,7 +16,7 @@ namespace nib {
 namespace {
 
 NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
-  NibResult result = makeGeometry("gather", d.rows, d.cols, d.weights, log, g);
+  NibResult result = makeGeometry("gather", "weights", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
   if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: flags 0x%x has unknown bits", d.flags);
   if (d.count == 0 || uint64_t(d.count) * d.cols > kMaxElements) {
@@ -54,6 +55,13 @@ NibGatherDesc resized(const NibGatherDesc& desc, Sides sides) {
   d.rows = d.rows < kFewRows ? d.rows : kFewRows;
   d.cols = sides.cols;
   return d;
+}
+
+void smallSides(const NibGatherDesc& d, SmallSides* list) {
+  if ((d.weights.flags & NIB_WEIGHTS_FLAT) == 0) return usualSmallSides(sides(d), list);
+  // A row is whole groups, and whole runs.
+  const uint32_t cols = flatCols(d.weights, d.cols, d.count == 1 ? kAmpleElements : kWorkgroupCols);
+  list->add(ampleRows(d.count, cols), cols);
 }
 
 void fillProbe(const NibGatherDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
@@ -107,6 +115,7 @@ constexpr Op<NibGatherDesc> kGather = {
     .runReference = gatherReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
 };
 

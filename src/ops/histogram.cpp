@@ -7,13 +7,13 @@
 #include "formats/geometry.h"
 #include "ops/source_desc.h"
 #include "ops/statistics.h"
+#include "ops/tuning.h"
 #include "plan/probe.h"
 #include "reference/histogram.h"
 #include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/dense_spec.h"
-#include "ops/tuning.h"
 #include "plan/plan.h"
 #include "shaders/ops/histogram.h"
 #include "shaders/ops/widen.h"
@@ -23,6 +23,11 @@ namespace nib {
 namespace {
 
 static_assert(sizeof(NibHistogramHead) == 8 * 4, "histogram.glsl has heads of eight words");
+
+constexpr uint32_t kWorkgroup = 128;  // every device supports it, and no histogram has fewer bins
+constexpr uint32_t kRun = 8;
+constexpr uint32_t kSteps = 32;      // runs per invocation: a workgroup adds to every bin once, for 32768 elements
+constexpr uint32_t kCpuSteps = 256;  // a CPU needs no more workgroups than it has threads
 
 uint32_t strideOf(const NibHistogramDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
 
@@ -96,14 +101,29 @@ void fillProbe(const NibHistogramDesc& d, const NibMemory& memory, const NibCpuB
   if ((d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0) fillHistograms(d, memory, binding);
 }
 
+void smallSides(const NibHistogramDesc& d, SmallSides* list) {
+  const Sides whole{d.rows, d.cols};
+  if (d.granularity == NIB_GRANULARITY_COLUMN) {
+    // Large histograms of many columns would exceed the limit of a small problem.
+    if (d.rows == 1) list->add(1, colsAbove(kWorkgroup, d.cols));
+    addColumnSides(whole, colsAbove(kWorkgroup, d.cols), list);
+  } else {
+    for (const uint32_t steps : {kSteps, kCpuSteps}) {
+      const uint32_t chunk = kWorkgroup * kRun * steps;
+      if (d.cols > chunk) {
+        addSidesAbove(chunk, whole, list);
+      } else if (d.granularity == NIB_GRANULARITY_TENSOR && uint64_t(d.rows) * d.cols > chunk) {
+        list->add(3, colsAbove(chunk / 3, d.cols));
+      }
+    }
+  }
+  statisticsSmallSides(d.granularity, d.rows, d.cols, strideOf(d), list);
+}
+
 bool accumulates(const NibHistogramDesc& d) { return (d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0; }
 
 #if !defined(NIB_NO_VULKAN)
 
-constexpr uint32_t kWorkgroup = 128;  // every device supports it, and no histogram has fewer bins
-constexpr uint32_t kRun = 8;
-constexpr uint32_t kSteps = 32;      // runs per invocation: a workgroup adds to every bin once, for 32768 elements
-constexpr uint32_t kCpuSteps = 256;  // a CPU needs no more workgroups than it has threads
 constexpr uint32_t kColumnRows = 64;
 
 NIB_SPEC_STRUCT(HistogramSpec, HISTOGRAM_SPEC)
@@ -198,6 +218,7 @@ constexpr Op<NibHistogramDesc> kHistogram = {
     .runReference = histogramReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibHistogramDesc>,
     .resized = resizedSource<NibHistogramDesc>,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .accumulates = accumulates,
 };

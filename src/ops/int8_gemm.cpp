@@ -41,6 +41,11 @@ NibInt8GemmDesc resized(const NibInt8GemmDesc& desc, Sides sides) {
   return d;
 }
 
+void smallSides(const NibInt8GemmDesc& d, SmallSides* list) {
+  Int8Product product;
+  if (makeInt8Product("int8_gemm", d, false, Log(), &product) == NIB_SUCCESS) int8SmallSides(product, list);
+}
+
 void fillProbe(const NibInt8GemmDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
   probe::fillBits(binding.range[NIB_ROLE_INPUT].data, memory.range[NIB_ROLE_INPUT].size_bytes, 0x165667b1u);
@@ -92,6 +97,7 @@ constexpr Op<NibInt8GemmDesc> kInt8Gemm = {
     .runReference = runReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

@@ -55,7 +55,7 @@ Spec specOf(const Int8Product& p, const Separate& separate) {
   spec.W_SCALE = d.weights.scale_type;
   spec.X_SCALE = d.input.scale_type;
   spec.GROUPED = p.grouped;
-  spec.SMALL_SUMS = uint64_t(p.segment) * int8Reach(d.weights) * int8Reach(d.input) <= 1u << 24;
+  spec.SMALL_SUMS = hasSmallSums(p);
   spec.FULL = d.cols % 4 == 0;
   const uint32_t weights_four = spec.W_CODES == 2u ? 2u : 4u;  // words of 16 codes
   spec.VEC = p.weights.row_words % weights_four == 0 && p.input.row_words % 4 == 0;

@@ -2,6 +2,8 @@
 
 #include <nibble/formats.h>
 
+#include <initializer_list>
+
 namespace nib {
 namespace {
 
@@ -119,9 +121,9 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: batch %u times rows %u or tokens %u is more than 32 bits", op,
                     d.batch, d.rows, d.tokens);
   }
-  NibResult result = makeGeometry(op, d.rows * d.batch, d.cols, d.weights, log, &p.weights);
+  NibResult result = makeGeometry(op, "weights", d.rows * d.batch, d.cols, d.weights, log, &p.weights);
   if (result == NIB_SUCCESS) result = checkSide(op, "weights", d.weights, p.weights, four_bits, log);
-  if (result == NIB_SUCCESS) result = makeGeometry(op, d.tokens * d.batch, d.cols, d.input, log, &p.input);
+  if (result == NIB_SUCCESS) result = makeGeometry(op, "input", d.tokens * d.batch, d.cols, d.input, log, &p.input);
   if (result == NIB_SUCCESS) result = checkSide(op, "input", d.input, p.input, false, log);
   if (result == NIB_SUCCESS) result = checkResult(op, d, log);
   if (result == NIB_SUCCESS) result = checkStrides(op, log, &p);
@@ -163,6 +165,32 @@ NibResult makeInt8Product(const char* op, const NibInt8GemmDesc& desc, bool four
       wholeWordsBytes((uint64_t(p.input.rows - 1) * d.result_stride + d.rows) * int8ResultBytes(d.result_type));
   *out = p;
   return NIB_SUCCESS;
+}
+
+bool hasSmallSums(const Int8Product& p) {
+  return uint64_t(p.segment) * int8Reach(p.desc.weights) * int8Reach(p.desc.input) <= kSmallSums;
+}
+
+void int8SmallSides(const Int8Product& p, SmallSides* list) {
+  const NibInt8GemmDesc& d = p.desc;
+  // Columns that keep several groups, or the size of the sums.
+  uint32_t bound = 256;
+  if (p.weights.groups_per_row > 1 && p.weights.group > bound) bound = p.weights.group;
+  if (p.input.groups_per_row > 1 && p.input.group > bound) bound = p.input.group;
+  if (!p.grouped && !hasSmallSums(p)) {
+    const uint32_t most = kSmallSums / (int8Reach(d.weights) * int8Reach(d.input));
+    if (most > bound) bound = most;
+  }
+  const uint32_t few = colsAbove(bound, d.cols);
+  const uint32_t tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
+  for (const uint32_t cols : {few, d.cols < few ? d.cols : few}) {
+    list->add(tokens, cols);
+    // Kernels of eight tokens per invocation do not depend on more tokens, on a CPU, or on more than 32.
+    if (d.tokens > 4) list->add(kFewTokens, cols);
+    if (d.tokens > 4) list->add(ampleRows(2, cols), cols);
+  }
+  const uint32_t ample = colsAbove(kAmpleElements / tokens, d.cols);
+  if (few < ample) list->add(tokens, ample);
 }
 
 void setInt8Memory(const Int8Product& p, NibMemory* memory) {

@@ -5,9 +5,16 @@
 #include <nibble/nibble.h>
 
 #include "base/log.h"
+#include "plan/small_sides.h"
 #include "reference/int8_product.h"
 
 namespace nib {
+
+// The largest sum that fp32 holds exactly.
+inline constexpr uint32_t kSmallSums = 1u << 24;
+
+// Whether no sum of products exceeds it.
+bool hasSmallSums(const Int8Product& product);
 
 // Largest |code - zero point|.
 uint32_t int8Reach(const NibWeights& weights);
@@ -26,6 +33,12 @@ inline uint32_t fewInt8Rows(uint32_t rows, uint32_t cols) {
   const uint32_t few = cols > 4096 ? 133 : 261;
   return rows < few ? rows : few;
 }
+
+// Tokens of a small problem: more than a workgroup's on every device.
+inline constexpr uint32_t kFewTokens = 67;
+
+// Lists small sides, tokens and columns, at which a product's kernel is the same.
+void int8SmallSides(const Int8Product& product, SmallSides* list);
 
 class PlanBuilder;
 // Adds the phase of the product.

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "ops/code_sides.h"
 #include "ops/dense_spec.h"
 #include "ops/shader_constants.h"
 #include "plan/op.h"
@@ -78,7 +79,7 @@ NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Ma
                     d.input_stride);
   }
   Geometry g;
-  const NibResult result = makeGeometry("matmul: input", tokens, d.cols, w, log, &g);
+  const NibResult result = makeGeometry("matmul", "input", tokens, d.cols, w, log, &g);
   if (result != NIB_SUCCESS) return result;
   m->decode = {NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc), 0, tokens, d.cols, d.input_type, 0, w};
   return kOp_dequantize.getMemory(reinterpret_cast<const NibOpDesc*>(&m->decode), log, &m->decode_memory);
@@ -110,8 +111,9 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
         batch, d.rows, d.cols, d.tokens);
   }
   const uint32_t rows = uint32_t(sides[0]);
-  NibResult result = d.weights.format == NIB_FORMAT_DENSE ? denseGeometry(rows, d.cols, d.weights, log, &m.g)
-                                                          : makeGeometry("matmul", rows, d.cols, d.weights, log, &m.g);
+  NibResult result = d.weights.format == NIB_FORMAT_DENSE
+                         ? denseGeometry(rows, d.cols, d.weights, log, &m.g)
+                         : makeGeometry("matmul", "weights", rows, d.cols, d.weights, log, &m.g);
   if (result != NIB_SUCCESS) return result;
   m.row_words = m.g.row_words;
   m.scale_row_stride = m.g.scale_row_stride;
@@ -195,6 +197,9 @@ RunRows runRows(const NibMatmulDesc& d) { return {d.tokens, false, d.tokens}; }
 
 Sides sides(const NibMatmulDesc& d) { return {d.rows, d.cols}; }
 
+constexpr uint32_t kFewRows = 67;
+constexpr uint32_t fewMatrices(uint32_t batch) { return batch < 3 ? batch : 3; }
+
 NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
   // Enough for more than one tile of tokens, few enough for a self-test with any size of matrix.
   constexpr uint32_t kFewTokens = 69;
@@ -204,8 +209,58 @@ NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
   d.rows = sides.rows;
   d.cols = sides.cols;
   d.tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
-  d.batch = d.batch < 3 ? d.batch : 3;
+  d.batch = fewMatrices(d.batch);
   return d;
+}
+
+// Lists columns at which products are divided as at the plan's, and returns their number.
+constexpr uint32_t kMostSmallCols = 4;
+uint32_t smallCols(const NibMatmulDesc& d, const Matmul& m, uint32_t (&cols)[kMostSmallCols]) {
+  constexpr uint32_t kFewCols = 544;
+  const uint32_t group = m.g.groups_per_row > 1 ? m.g.group : 0;
+  const auto above = [&](uint32_t bound) {
+    const uint32_t least = bound > group ? bound : group;
+    return m.flat ? flatCols(d.weights, d.cols, least) : colsAbove(least, d.cols);
+  };
+  if (d.cols <= kFewCols) {
+    cols[0] = above(256);
+    cols[1] = smallWholeRows(m.shape, kAmpleCols, group);
+    cols[2] = d.cols;
+    // Less than one group, which is at most 256 columns.
+    cols[3] = colsAbove(128, d.cols);
+    return d.cols < 160 && group == 0 ? 4 : 3;
+  }
+  // As many lanes of a GPU share a row as its columns are powers of two, up to a workgroup of 32 columns per lane.
+  const uint32_t units = uint32_t(ceilDiv(d.cols, 32));
+  uint32_t lanes = powerOfTwoUpTo(units);
+  if (lanes > kMatvecWorkgroup) lanes = kMatvecWorkgroup;
+  uint32_t count = 0;
+  cols[count++] = smallWholeRows(m.shape, m.copied || m.coded ? lanes * 32 : kAmpleCols, group);
+  cols[count++] = units == lanes ? d.cols : above(lanes * 32);
+  // Many rows have a subgroup each, however long they are.
+  if (uint64_t(d.rows) * m.shape.batch * 64 >= kBusyInvocations) cols[count++] = above(256);
+  if (columnParts(m.shape) > 1) cols[count++] = above(2 * 32 * kMatvecWorkgroup);
+  return count;
+}
+
+void smallSides(const NibMatmulDesc& d, SmallSides* list) {
+  Matmul m;
+  if (makeMatmul(d, Log(), &m) != NIB_SUCCESS) return;
+  uint32_t cols[kMostSmallCols];
+  const uint32_t count = smallCols(d, m, cols);
+  const uint32_t rows = d.rows < kFewRows ? d.rows : kFewRows;
+  // A CPU's invocations have whole rows, two or four each, if there are 64 invocations or more.
+  const uint64_t all_rows = uint64_t(d.rows) * m.shape.batch;
+  const uint32_t batch = fewMatrices(m.shape.batch);
+  const uint32_t whole_rows = (all_rows >= 256 || d.tokens <= 2 ? 261 : 139) / batch | 1u;
+  for (uint32_t i = 0; i < count; ++i) {
+    list->add(rows, cols[i]);
+    list->add(kFewRows, cols[i]);
+    list->add(whole_rows, cols[i]);
+    list->add(ampleRows(2, cols[i]), cols[i]);
+  }
+  // A workgroup has up to 512 short rows.
+  if (d.cols < 64) list->add(601, d.cols);
 }
 
 // Values whose dot products are exact, so that every order of summation gives the reference's bytes.
@@ -567,6 +622,7 @@ constexpr Op<NibMatmulDesc> kMatmul = {
     .runReference = runReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

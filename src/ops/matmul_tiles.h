@@ -71,6 +71,23 @@ inline MatvecTiles wholeRows(uint32_t tokens, uint32_t unit, const ProductShape&
   return t;
 }
 
+// More than `least` columns, and more than `group`, of rows that are divided into the same units as those of `s`, with
+// their tail; the columns of `s` if there are none close by.
+inline uint32_t smallWholeRows(const ProductShape& s, uint32_t least, uint32_t group) {
+  const uint32_t all = (s.cols + s.run - 1) / s.run;
+  const auto same = [&](uint32_t runs) {
+    for (uint32_t unit = 2; unit <= 256u / s.run; ++unit) {
+      if ((runs % unit == 0) != (all % unit == 0)) return false;
+    }
+    return true;
+  };
+  const uint32_t from = (least > group ? least : group) / s.run + 2;
+  for (uint32_t runs = from; runs < from + 64; ++runs) {
+    if (same(runs)) return (runs - 1) * s.run + (s.cols - 1) % s.run + 1;
+  }
+  return s.cols;
+}
+
 inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   const uint32_t runs = (s.cols + s.run - 1) / s.run;
   MatvecTiles t{};

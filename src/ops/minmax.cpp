@@ -55,6 +55,11 @@ constexpr Op<NibMinMaxDesc> kMinmax = {
     .runReference = minmaxReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibMinMaxDesc>,
     .resized = resizedSource<NibMinMaxDesc>,
+    .smallSides =
+        [](const NibMinMaxDesc& d, SmallSides* list) {
+          const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
+          statisticsSmallSides(d.granularity, d.rows, d.cols, stride, list);
+        },
     .fillProbe = fillSourceProbe<NibMinMaxDesc>,
 };
 

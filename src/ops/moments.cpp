@@ -3,11 +3,11 @@
 
 #include "formats/geometry.h"
 #include "ops/source_desc.h"
+#include "ops/tuning.h"
 #include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/dense_spec.h"
-#include "ops/tuning.h"
 #include "plan/plan.h"
 #include "shaders/ops/moments.h"
 #endif
@@ -35,10 +35,24 @@ NibResult getMemory(const NibMomentsDesc& d, const Log& log, NibMemory* memory) 
   return NIB_SUCCESS;
 }
 
+// Tiles that a CPU's workgroup processes, one in an invocation, if there are enough of them.
+constexpr uint32_t kSoloWorkgroup = 32;
+
+void smallSides(const NibMomentsDesc& d, SmallSides* list) {
+  const Sides whole{d.rows, d.cols};
+  if (d.granularity == NIB_GRANULARITY_COLUMN) {
+    const uint32_t cols = colsAbove(256, d.cols);
+    list->add(ampleRows(d.rows, cols, NIB_MOMENT_ROWS + 5), cols);
+    if (d.rows == 1) addSidesAbove(NIB_MOMENT_TILE, whole, list);
+    return;
+  }
+  addSidesAbove(NIB_MOMENT_TILE, whole, list);
+  if (avoidsExchange(kCpuDeviceType, tileCount(d))) addSidesAbove(kSoloWorkgroup * NIB_MOMENT_TILE, whole, list);
+}
+
 #if !defined(NIB_NO_VULKAN)
 
 constexpr uint32_t kWorkgroup = NIB_MOMENT_TILE / 8;  // one invocation per leaf of the summation tree
-constexpr uint32_t kSoloWorkgroup = 32;
 constexpr uint32_t kSharedBytes = 144 * 8 + 16 * 8 + 2 * 144 * 8 + 2 * 16 * 8;
 
 NIB_SPEC_STRUCT(MomentsSpec, MOMENTS_SPEC)
@@ -85,6 +99,7 @@ constexpr Op<NibMomentsDesc> kMoments = {
     .runReference = momentsReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibMomentsDesc>,
     .resized = resizedSource<NibMomentsDesc>,
+    .smallSides = smallSides,
     .fillProbe = fillSourceProbe<NibMomentsDesc>,
 };
 

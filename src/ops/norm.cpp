@@ -107,6 +107,22 @@ NibNormDesc resized(const NibNormDesc& desc, Sides sides) {
   return d;
 }
 
+constexpr uint32_t kRun = 8;  // elements that an invocation processes at a time
+constexpr uint32_t kMaxWorkgroup = 256;
+constexpr uint32_t kMaxKeep = 4;  // runs that an invocation keeps
+
+void smallSides(const NibNormDesc& d, SmallSides* list) {
+  // The workgroup grows to the device's limit, of at least 128 invocations, and then the runs that each keeps.
+  uint32_t bound = 0;
+  for (uint32_t step = 32; step <= kMaxKeep * kMaxWorkgroup; step = step < 128 ? 2 * step : step + 128) {
+    if (step * kRun < d.cols) bound = step * kRun;
+  }
+  // More columns in the shortest class, for an ample problem.
+  const uint32_t cols = bound == 0 ? 224 + d.cols % 32 : colsAbove(bound, d.cols);
+  list->add(ampleRows(d.rows, cols), cols);
+  if (d.rows == 1) list->add(ampleRows(2, cols), cols);
+}
+
 // Ordinary numbers: results of a row with a NaN or an infinity are undefined.
 void fillOrdinary(void* data, uint32_t type, uint64_t size_bytes, uint32_t seed) {
   probe::Sequence sequence(seed);
@@ -145,10 +161,6 @@ bool mayAlias(const NibNormDesc& d, NibPart written, NibPart other) {
 }
 
 #if !defined(NIB_NO_VULKAN)
-
-constexpr uint32_t kRun = 8;  // elements that an invocation processes at a time
-constexpr uint32_t kMaxWorkgroup = 256;
-constexpr uint32_t kMaxKeep = 4;  // runs that an invocation keeps
 
 NIB_SPEC_STRUCT(NormSpec, NORM_SPEC)
 
@@ -290,6 +302,7 @@ constexpr Op<NibNormDesc> kNorm = {
           return Sides{d.rows, d.cols};
         },
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
     .mayAlias = mayAlias,

@@ -6,13 +6,13 @@
 #include "formats/geometry.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
+#include "ops/code_sides.h"
 #include "ops/statistics.h"
 #include "plan/probe.h"
 #include "reference/reference.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/dense_spec.h"
-#include "ops/tuning.h"
 #include "plan/plan.h"
 #include "shaders/ops/encode.h"
 #include "shaders/ops/nest.h"
@@ -90,7 +90,7 @@ Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
 }
 
 NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
-  NibResult result = makeGeometry("quantize", d.rows, d.cols, d.weights, log, g);
+  NibResult result = makeGeometry("quantize", "weights", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
   if (d.flags & ~uint32_t(NIB_QUANTIZE_GIVEN_SCALES | NIB_QUANTIZE_STATUS)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: flags 0x%x has unknown bits", d.flags);
@@ -160,9 +160,88 @@ void fillProbe(const NibQuantizeDesc& d, const NibMemory& memory, const NibCpuBi
                   memory.part[NIB_PART_ZEROS].size_bytes, 0x85ebca6bu);
 }
 
-#if !defined(NIB_NO_VULKAN)
-
 constexpr uint32_t kWorkgroup = 128;
+
+// The number of groups whose scales and zero points share words.
+uint32_t packOf(const NibWeights& weights) {
+  return (weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : 4u / scaleBytes(weights.scale_type);
+}
+
+// The sides as kernels see them: runs of one row are one row.
+Sides kernelSides(const NibQuantizeDesc& d, const Geometry& g) { return {kernelRows(d, g) == 1 ? 1 : g.rows, g.cols}; }
+
+// For rows of several groups. A workgroup of a GPU has a run per invocation, one of a CPU a group.
+void groupSmallSides(const NibQuantizeDesc& d, const Geometry& g, SmallSides* list) {
+  const Sides whole = kernelSides(d, g);
+  const uint32_t pack = packOf(d.weights);
+  const uint32_t solo = kWorkgroup * pack;  // groups of a CPU's workgroup
+  addSidesAbove(uint64_t(solo) * g.format->run, whole, list);
+  if (avoidsExchange(kCpuDeviceType, uint64_t(kernelRows(d, g)) * g.groups_per_row / pack)) {
+    const uint32_t cols = colsAbove(kWorkgroupCols, whole.cols);
+    if (whole.rows > 1) list->add(ampleRows(whole.rows, cols, solo / (cols / g.group) + 1), cols);
+    if (whole.rows == 1 || g.groups_per_row > solo) addSidesAbove(uint64_t(solo) * g.group, whole, list);
+  } else if (whole.rows > 1) {
+    addSidesAbove(256, whole, list);
+  }
+  constexpr uint32_t kNestScales = 64 * kWorkgroup;
+  if (isNested(d) && g.scale_count > kNestScales) addSidesAbove(uint64_t(kNestScales) * g.group, whole, list);
+}
+
+// For rows of one group: a kernel is made for a number of runs per row.
+void rowSmallSides(const NibQuantizeDesc& d, const Geometry& g, SmallSides* list) {
+  constexpr uint32_t kMostLanes = 32;
+  const Sides whole = kernelSides(d, g);
+  const uint32_t run = g.format->run, keep = 64 / run, pack = packOf(d.weights);
+  const uint32_t runs = uint32_t(ceilDiv(g.cols, run));
+  const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  if (runs <= kMostLanes) {
+    list->add(ampleRows(whole.rows, whole.cols, kWorkgroup / runs * pack + 1), whole.cols);
+    if (!flat && whole.rows == 1) list->add(ampleRows(2, whole.cols), whole.cols);
+  } else {
+    uint32_t each = (runs - 1) / kWorkgroup;
+    if (each > keep) each = keep;
+    const uint32_t cols = colsAbove(each == 0 ? kMostLanes * run : each * kWorkgroup * run, whole.cols);
+    list->add(ampleRows(whole.rows, cols, 5), cols);
+    if (!flat && whole.rows == 1) list->add(ampleRows(2, cols, 5), cols);
+  }
+  if (!avoidsExchange(kCpuDeviceType, kernelRows(d, g) / pack)) return;
+  // A CPU's invocation has a row.
+  const uint32_t cols = runs <= keep ? whole.cols : colsAbove(256, whole.cols);
+  list->add(ampleRows(whole.rows, cols, kWorkgroup * pack + 1), cols);
+}
+
+void smallSides(const NibQuantizeDesc& d, SmallSides* list) {
+  Geometry g;
+  if (geometryOf(d, Log(), &g) != NIB_SUCCESS) return;
+  constexpr uint32_t kBlockCols = kWorkgroup * 2 * 32;  // of a workgroup of quantize_block
+  switch (choosePath(d, g)) {
+    case Path::kBlock: return addSidesAbove(kBlockCols, kernelSides(d, g), list);
+    case Path::kGiven: return codeSmallSides(d.weights, kernelSides(d, g), list);
+    case Path::kFused: {
+      if (g.groups_per_row == 1) rowSmallSides(d, g, list);
+      if (d.weights.granularity != NIB_GRANULARITY_GROUP || d.weights.group_size == UINT32_MAX) return;
+      // Rows shorter than a group may have as many runs as one.
+      Geometry longer = g;
+      longer.group = d.weights.group_size != 0 ? d.weights.group_size : g.format->info.default_group_size;
+      const uint32_t run = g.format->run;
+      if (ceilDiv(longer.group, run) == ceilDiv(g.group, run)) groupSmallSides(d, longer, list);
+      return;
+    }
+    case Path::kReduce: break;
+  }
+  if (d.weights.granularity == NIB_GRANULARITY_COLUMN) codeSmallSides(d.weights, kernelSides(d, g), list);
+  const uint32_t granularity =
+      d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW) : d.weights.granularity;
+  const uint32_t stride = (d.weights.flags & NIB_WEIGHTS_FLAT) ? g.cols : sourceStride(d);
+  statisticsSmallSides(granularity, kernelRows(d, g), g.cols, stride, list);
+  // Rows with padding that are long for the kernel that writes codes.
+  for (const uint32_t bound : {kWorkgroupCols / 2, kWorkgroupCols}) {
+    if (granularity == NIB_GRANULARITY_TENSOR && g.rows > 1 && stride != g.cols && g.cols > bound)
+      list->add(139, colsAbove(bound, g.cols));
+  }
+}
+
+#if !defined(NIB_NO_VULKAN)
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 NIB_SPEC_STRUCT(QuantizeBlockSpec, QUANTIZE_BLOCK_SPEC)
@@ -205,8 +284,7 @@ NibResult buildFused(const Build& b) {
   const uint32_t runs = uint32_t(ceilDiv(b.g.group, b.g.format->run));
   QuantizeSpec spec;
   spec.WG = b.builder.workgroupSize(kWorkgroup);
-  // The number of groups whose scales and zero points share words.
-  spec.PACK = (b.d.weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : 4u / scaleBytes(b.d.weights.scale_type);
+  spec.PACK = packOf(b.d.weights);
   const Teams teams = chooseTeams(b.builder.caps().device_type, spec.WG, b.g.format->run, runs,
                                   uint64_t(b.rows) * b.g.groups_per_row / spec.PACK);
   spec.LANES = teams.lanes;
@@ -423,6 +501,7 @@ constexpr Op<NibQuantizeDesc> kQuantize = {
     .runReference = quantizeReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .written = [](const NibQuantizeDesc&) { return NIB_ROLE_WEIGHTS; },
 };

@@ -19,6 +19,8 @@
 namespace nib {
 namespace {
 
+constexpr uint32_t kWorkgroup = 128;
+
 bool unpacks(const NibRepackDesc& d) { return (d.flags & NIB_REPACK_UNPACK) != 0; }
 
 NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const LayoutDesc** layout) {
@@ -27,7 +29,7 @@ NibResult geometryOf(const NibRepackDesc& d, const Log& log, Geometry* g, const 
   }
   *layout = findLayout(d.layout);
   if (*layout == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "repack: layout %u is not in this build", d.layout);
-  const NibResult result = makeGeometry("repack", d.rows, d.cols, d.weights, log, g);
+  const NibResult result = makeGeometry("repack", "weights", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
   if (d.weights.flags & NIB_WEIGHTS_ALIGNED) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "repack: weights.flags: no layout has ALIGNED scales");
@@ -76,11 +78,18 @@ void fillProbe(const NibRepackDesc& d, const NibMemory& memory, const NibCpuBind
   probe::fillBits(binding.range[from].data, memory.range[from].size_bytes, 0xc2b2ae35u);
 }
 
+void smallSides(const NibRepackDesc& d, SmallSides* list) {
+  const Sides whole = sides(d);
+  const FormatDesc* format = findFormat(d.weights.format);
+  // More words than invocations of a workgroup, and more rows than share words in the smallest codes.
+  const uint32_t cols = colsAbove(kWorkgroup * 32u / format->info.bits, whole.cols);
+  if (whole.rows == 1) return usualSmallSides(whole, list);
+  list->add(ampleRows(whole.rows, cols, 37), cols);
+}
+
 NibRole written(const NibRepackDesc& d) { return unpacks(d) ? NIB_ROLE_WEIGHTS : NIB_ROLE_OUTPUT; }
 
 #if !defined(NIB_NO_VULKAN)
-
-constexpr uint32_t kWorkgroup = 128;
 
 NIB_SPEC_STRUCT(RepackSpec, REPACK_SPEC)
 NIB_SPEC_STRUCT(RepackBlockSpec, REPACK_BLOCK_SPEC)
@@ -213,6 +222,7 @@ constexpr Op<NibRepackDesc> kRepack = {
     .runReference = repackReference,
     NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
     .resized = resized,
+    .smallSides = smallSides,
     .fillProbe = fillProbe,
     .written = written,
 };

@@ -24,6 +24,9 @@ static_assert(NIB_SILU == NIB_ACTIVATION_SILU);
 static_assert(NIB_GELU > NIB_RELU6 && NIB_GELU_TANH > NIB_GELU && NIB_SILU > NIB_GELU,
               "int8_epilogue.glsl takes GELU and everything after it for smooth");
 
+static_assert(NIB_KIND_ADD == NIB_ELEMENTWISE_ADD);
+static_assert(NIB_KIND_SCALE == NIB_ELEMENTWISE_SCALE);
+
 static_assert(NIB_RESULT_I32 == NIB_INT8_RESULT_I32);
 static_assert(NIB_RESULT_I8 == NIB_INT8_RESULT_I8);
 static_assert(NIB_RESULT_U8 == NIB_INT8_RESULT_U8);

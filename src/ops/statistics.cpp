@@ -1,10 +1,10 @@
 #include "ops/statistics.h"
 
 #include "formats/geometry.h"
+#include "ops/tuning.h"
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/dense_spec.h"
-#include "ops/tuning.h"
 #include "plan/plan.h"
 #include "shaders/ops/combine.h"
 #include "shaders/ops/mean.h"
@@ -33,6 +33,33 @@ uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, 
   if (granularity == NIB_GRANULARITY_COLUMN) return ceilDiv(rows, kColumnRows) * cols;
   if (flattened(granularity, rows, cols, stride)) return ceilDiv(uint64_t(rows) * cols, kChunk);
   return rows * ceilDiv(cols, kChunk);
+}
+
+void statisticsSmallSides(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride, SmallSides* list) {
+  const Sides whole{rows, cols};
+  if (granularity == NIB_GRANULARITY_COLUMN) {
+    if (rows == 1) addSidesAbove(kWorkgroup * kRun, whole, list);
+    addColumnSides(whole, colsAbove(256, cols), list);
+    if (cols > kWorkgroup * kRun) addColumnSides(whole, colsAbove(kWorkgroup * kRun, cols), list);
+    return;
+  }
+  addSidesAbove(kChunk, whole, list);
+  const bool long_rows = granularity == NIB_GRANULARITY_ROW && cols > kFewPartials * kChunk;
+  if (long_rows) addSidesAbove(kFewPartials * kChunk, whole, list);
+  // A CPU's invocations process so many chunks alone, 128 in a workgroup.
+  if (!avoidsExchange(kCpuDeviceType, statisticsPartials(granularity, rows, cols, stride))) return;
+  constexpr uint32_t kSolo = kWorkgroup * kChunk;
+  if (rows == 1 || flattened(granularity, rows, cols, stride)) {
+    const uint32_t few = rows == 1 ? 1 : 3;
+    list->add(few, colsAbove(kSolo / few, cols));
+  } else if (long_rows) {
+    list->add(15, colsAbove(kFewPartials * kChunk, cols));
+  } else if (cols > kChunk && (granularity == NIB_GRANULARITY_TENSOR || rows <= kWorkgroup)) {
+    list->add(67, colsAbove(kChunk, cols));
+  } else {
+    // An invocation merges the partial results of a row.
+    list->add(139, colsAbove(cols > kChunk ? kChunk : 256, cols));
+  }
 }
 
 #if !defined(NIB_NO_VULKAN)

@@ -4,6 +4,8 @@
 
 #include <nibble/nibble.h>
 
+#include "plan/small_sides.h"
+
 namespace nib {
 
 inline bool isPowerOfTwo(uint32_t value) { return value != 0 && (value & (value - 1)) == 0; }
@@ -25,11 +27,19 @@ inline bool avoidsExchange(uint32_t device_type, uint64_t independent_parts) {
   return isCpu(device_type) && independent_parts >= 64;
 }
 
+inline constexpr uint32_t kManyRows = 2048;
+
 // Rows per invocation of kernels with per-column data, which an invocation reads or writes once for all its rows. `gpu`
 // is the number that keeps a GPU busy; a CPU has few threads and takes more.
 inline uint32_t columnRows(uint32_t device_type, uint32_t rows, uint32_t gpu) {
   if (!isCpu(device_type)) return gpu;
-  return rows >= 2048 ? 256 : 64;
+  return rows >= kManyRows ? 256 : 64;
+}
+
+// For kernels with such rows: more than one invocation's on every device, and as many as switch a CPU to more.
+inline void addColumnSides(Sides whole, uint32_t cols, SmallSides* list) {
+  list->add(ampleRows(2, cols, 67), cols);
+  if (whole.rows >= kManyRows) list->add(kManyRows + 51, cols);
 }
 
 struct Teams {

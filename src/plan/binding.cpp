@@ -154,9 +154,8 @@ class SetWriter {
     if (slot.base_part != kNoPart) {
       shift = memory_.part[slot.base_part].offset_bytes - plan_.memory.part[slot.base_part].offset_bytes;
     }
-    Span span = slot.covers_all_rows || slot.sliding_bytes != 0
-                    ? allRowsSpan(plan_, slot)
-                    : slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
+    Span span = slot.covers_all_rows || slot.sliding_bytes != 0 ? allRowsSpan(plan_, slot)
+                                                                : segmentSpan(plan_, phase, slot, segment);
     if (slot.kind == Slot::kWhole && anyMoved(slot.parts)) {
       span = partsSpan(memory_, slot.parts);
     } else {

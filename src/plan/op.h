@@ -9,6 +9,7 @@
 #include "base/names.h"
 #include "formats/dense.h"
 #include "formats/geometry.h"
+#include "plan/small_sides.h"
 
 namespace nib {
 
@@ -49,6 +50,9 @@ struct Op {
   Sides (*sides)(const Desc& desc);
   // The same description with other sides. A contiguous operand stays contiguous, another keeps its stride modulo 8.
   Desc (*resized)(const Desc& desc, Sides sides);
+  // Lists small sides, among which are some for every device, at which the op runs the description's kernels, and on
+  // several workgroups. Self-tests try these, then the description's own. NULL = usualSmallSides.
+  void (*smallSides)(const Desc& desc, SmallSides* list) = nullptr;
   // Fills the op's inputs with test data for a self-test. The binding's ranges have the sizes in `memory`.
   void (*fillProbe)(const Desc& desc, const NibMemory& memory, const NibCpuBinding& binding);
   // The role that holds the result. NULL = OUTPUT.
@@ -76,6 +80,7 @@ struct OpRow {
 #endif
   Sides (*sides)(const NibOpDesc* desc);
   void (*resized)(const NibOpDesc* desc, Sides sides, void* out);  // writes desc_bytes
+  void (*smallSides)(const NibOpDesc* desc, SmallSides* list);
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole (*written)(const NibOpDesc* desc);
   Tolerance (*tolerance)(const NibOpDesc* desc, NibPart part);  // relative 0 = the same bytes
@@ -107,6 +112,11 @@ constexpr OpRow makeOpRow() {
     .sides = [](const NibOpDesc* d) { return kOp.sides(as<Desc>(d)); },
     .resized = [](const NibOpDesc* d, Sides sides,
                   void* out) { *static_cast<Desc*>(out) = kOp.resized(as<Desc>(d), sides); },
+    .smallSides =
+        [](const NibOpDesc* d, SmallSides* list) {
+          if constexpr (kOp.smallSides != nullptr) return kOp.smallSides(as<Desc>(d), list);
+          usualSmallSides(kOp.sides(as<Desc>(d)), list);
+        },
     .fillProbe = [](const NibOpDesc* d, const NibMemory& memory,
                     const NibCpuBinding& binding) { kOp.fillProbe(as<Desc>(d), memory, binding); },
     .written =

@@ -49,9 +49,30 @@ Span allRowsSpan(const NibPlan& plan, const Slot& slot) {
   return span;
 }
 
+namespace {
+
+// A window of a kAnyRow slot.
+Span windowSpan(const NibPlan& plan, const Slot& slot, uint32_t first_row) {
+  const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
+  const uint64_t rows = slot.slot_rows - first_row < slot.window_rows ? slot.slot_rows - first_row : slot.window_rows;
+  const uint64_t begin = slot.part_offset + first_row * slot.row_bytes;
+  Span span{begin & ~uint64_t(3), begin + (rows - 1) * slot.row_bytes + slot.row_size_bytes};
+  span.end = (span.end + 3) & ~uint64_t(3);
+  if (span.end > size) span.end = size;
+  return span;
+}
+
+}  // namespace
+
+Span segmentSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, const Segment& segment) {
+  if (slot.kind == Slot::kAnyRow) return windowSpan(plan, slot, segment.first_row);
+  return slotSpan(plan, phase, slot, segment.tile_first, segment.tile_end);
+}
+
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {
   const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
   if (slot.kind == Slot::kWhole) return {slot.part_offset, size};
+  if (slot.kind == Slot::kAnyRow) return windowSpan(plan, slot, 0);
   const TileRule& rule = phase.tiles;
   const uint32_t rows = rule.rowsOf(plan.kernelRows(plan.rows.max));
   const uint64_t total = rule.items(rows);
@@ -66,8 +87,8 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
     const bool one_block = first_item / rule.mul == last_item / rule.mul;
     Span span{slot.part_offset, slot.part_offset + slot.row_size_bytes};
     if (one_block) {
-      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul + 1) * slot.item_bytes;
-      span.begin += first_item % rule.mul * slot.item_bytes & ~uint64_t(3);
+      const uint64_t end_byte = slot.part_offset + (last_item % rule.mul / slot.same_items + 1) * slot.item_bytes;
+      span.begin += first_item % rule.mul / slot.same_items * slot.item_bytes & ~uint64_t(3);
       if (end_byte < span.end) span.end = end_byte;
     }
     span.end = (span.end + 3) & ~uint64_t(3);
@@ -88,6 +109,18 @@ Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_
   span.end = (span.end + 3) & ~uint64_t(3);
   if (span.end > size) span.end = size;
   return span;
+}
+
+Slot PlanBuilder::anyRowSlot(NibRole role, uint64_t part_offset, uint32_t rows, uint64_t row_bytes,
+                             uint64_t row_size_bytes) const {
+  Slot slot = itemSlot(role, part_offset, row_bytes, 0, row_size_bytes);
+  slot.kind = Slot::kAnyRow;
+  slot.slot_rows = rows;
+  const uint64_t most = largestWindow() & ~uint64_t(3);
+  const uint64_t size = (row_size_bytes + 3) & ~uint64_t(3);
+  const uint64_t fit = size <= most ? (most - size) / row_bytes + 1 : 0;
+  slot.window_rows = uint32_t(fit < rows ? fit : rows);
+  return slot;
 }
 
 Slot PlanBuilder::placedSlot(const Slot& slot) const {
@@ -124,7 +157,7 @@ Slot PlanBuilder::placedSlot(const Slot& slot) const {
 NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count,
                                 const void* push, uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles,
                                 const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile,
-                                std::initializer_list<PartWord> part_words) {
+                                std::initializer_list<PartWord> part_words, const uint32_t* first_row) {
   NibContext& context = *plan_.context;
   if (plan_.phase_count == kMaxPhases) return log().fail(NIB_ERROR_UNSUPPORTED, "%s: too many phases", plan_.op->name);
   vk::ChooseReport why{};
@@ -147,6 +180,10 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.push_bytes = push_bytes;
   std::memcpy(phase.push, push, push_bytes);
   for (uint32_t s = 0; s < kSlotCount; ++s) phase.slot[s] = placedSlot(slot[s]);
+  const auto wordOf = [&](const uint32_t* member) {
+    return uint32_t((reinterpret_cast<const uint8_t*>(member) - static_cast<const uint8_t*>(push)) / 4);
+  };
+  if (first_row != nullptr) phase.first_row_word = wordOf(first_row);
   for (const PartWord& word : part_words) {
     const Slot& moved = phase.slot[word.slot];
     if (moved.parts == 0) continue;
@@ -154,8 +191,7 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
     if (placement_.place[slot[word.slot].role].input_codes) {
       part = part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES : NIB_PART_INPUT_ZEROS;
     }
-    const ptrdiff_t at = reinterpret_cast<const uint8_t*>(word.word) - static_cast<const uint8_t*>(push);
-    phase.part_word[phase.part_word_count++] = {uint16_t(at / 4), uint16_t(part), uint16_t(word.slot)};
+    phase.part_word[phase.part_word_count++] = {uint16_t(wordOf(word.word)), uint16_t(part), uint16_t(word.slot)};
   }
   if (plan_.draft) {
     ++plan_.phase_count;
@@ -210,9 +246,18 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
     return true;
   };
   phase.first_segment = uint32_t(plan_.segments.size());
+  // Of a slot any of whose rows any tile may access, one window; further ones repeat the segments.
+  const Slot* any_row = nullptr;
+  for (const Slot& s : phase.slot) {
+    if (s.kind == Slot::kAnyRow) any_row = &s;
+  }
+  const bool fits_row = any_row == nullptr || any_row->window_rows != 0;
   for (uint64_t first = 0; first < phase.tile_count;) {
     uint64_t good = first, bad = phase.tile_count + 1;  // binary search for the segment's end
-    while (bad - good > 1) {
+    if (const uint64_t step = phase.tiles.step_tiles; step != 0 && bad > (first / step + 1) * step + 1) {
+      bad = (first / step + 1) * step + 1;
+    }
+    while (fits_row && bad - good > 1) {
       const uint64_t middle = good + (bad - good) / 2;
       (fits(first, middle) ? good : bad) = middle;
     }
@@ -222,7 +267,7 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
                         "storage range; split the tensor by rows",
                         plan_.op->name, phase.row->module, (unsigned long long)context.caps.max_storage_range_bytes);
     }
-    if (!plan_.segments.push({first, good}))
+    if (!plan_.segments.push({first, good, 0}))
       return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
     for (Slot& s : phase.slot) {
       if (s.sliding_bytes == 0) continue;
@@ -230,6 +275,16 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
       if (span.end - span.begin + alignment > s.sliding_bytes) s.sliding_bytes = span.end - span.begin + alignment;
     }
     first = good;
+  }
+  const size_t once = plan_.segments.size();
+  for (uint64_t row = any_row != nullptr ? any_row->window_rows : 1; any_row != nullptr && row < any_row->slot_rows;
+       row += any_row->window_rows) {
+    for (size_t i = phase.first_segment; i < once; ++i) {
+      Segment segment = plan_.segments[i];
+      segment.first_row = uint32_t(row);
+      if (!plan_.segments.push(segment))
+        return log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan_.op->name);
+    }
   }
   phase.segment_count = uint32_t(plan_.segments.size()) - phase.first_segment;
   return NIB_SUCCESS;

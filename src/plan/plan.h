@@ -26,6 +26,9 @@ struct TileRule {
   // Tiles are counted from the matrix's first row, not from the run's: every operand has the run's rows at first_row.
   // NibPushHead.rows is then the row after the run's last.
   bool absolute = false;
+  // Tiles are in steps of so many, and a step may read what an earlier one wrote: no segment has tiles of two steps,
+  // and barriers separate segments. 0 = the order of tiles does not matter.
+  uint64_t step_tiles = 0;
 
   uint32_t rowsOf(uint32_t n) const { return rows != 0 && n != 0 ? rows : n; }
   uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }
@@ -44,9 +47,11 @@ static_assert(NIB_PART_COUNT <= 64);
 struct Slot {
   enum Kind : uint32_t {
     kUnused,
-    kWhole,  // the role's range from part_offset on, for every tile; must fit one window
-    kItems,  // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
-    kShared  // item i of every row block: bytes from i * item_bytes on, row_size_bytes in all
+    kWhole,   // the role's range from part_offset on, for every tile; must fit one window
+    kItems,   // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
+    kShared,  // item i of every row block: bytes from i * item_bytes on, row_size_bytes in all
+    kAnyRow   // any tile may access any of slot_rows rows: all tiles run once per window of window_rows rows, and each
+              // time work on what lies in it. A phase has at most one such slot
   };
   Kind kind = kUnused;
   uint32_t role = 0;            // NibRole
@@ -54,8 +59,11 @@ struct Slot {
   uint64_t row_bytes = 0;       // from row to row
   uint64_t item_bytes = 0;      // of one item within a row; 0 = an item may access all of its row block
   uint64_t row_size_bytes = 0;  // of a row, without padding
+  uint64_t same_items = 1;      // kShared: so many neighbouring items access the same item_bytes
   uint64_t origin_bytes = 0;    // from the range's start to the kernel's index 0; see Placement
   uint64_t end_bytes = 0;       // end of the slot's bytes in the range; 0 = the range's end
+  uint32_t slot_rows = 0;       // kAnyRow
+  uint32_t window_rows = 0;     // kAnyRow: rows of a window; 0 = not even one fits
   // How far NibRun.first_row moves the slot: bytes per row, a multiple of 4; 0 = not at all.
   uint64_t first_row_bytes = 0;
   // The NibPart that the kernel's indices are relative to, if a binding may move it, and the set of all parts covered.
@@ -96,6 +104,7 @@ struct Span {
 
 struct Segment {  // tiles [first, end) whose windows fit the device
   uint64_t tile_first, tile_end;
+  uint32_t first_row;  // of the window of a kAnyRow slot
 };
 
 inline constexpr uint32_t kMaxPartWords = 8;
@@ -115,6 +124,7 @@ struct Phase {
   struct {
     uint16_t push_word, part, slot;
   } part_word[kMaxPartWords];
+  uint32_t first_row_word;  // the push constant that holds Segment::first_row; 0 = none
   uint32_t push_bytes;
   alignas(4) uint8_t push[kPushBytes];  // the recorder fills the head
 };
@@ -159,8 +169,10 @@ struct NibBinding {
 
 namespace nib {
 
-// The bytes of a slot that tiles [first, end) of a phase access, in a run from row 0.
+// The bytes of a slot that tiles [first, end) of a phase access, in a run from row 0. kAnyRow: the first window.
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end);
+// The same of a segment.
+Span segmentSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, const Segment& segment);
 // The bytes of a slot that moves, for all rows that runs may reach.
 Span allRowsSpan(const NibPlan& plan, const Slot& slot);
 
@@ -208,22 +220,26 @@ class PlanBuilder {
   // Whether the device can run this kernel, so that an op can prefer a kernel that not every device supports.
   bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
 
+  // A slot of `rows` rows, any of which any tile may access.
+  Slot anyRowSlot(NibRole role, uint64_t part_offset, uint32_t rows, uint64_t row_bytes, uint64_t row_size_bytes) const;
+
   // Adds a phase that runs kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
   // recorder fills the push's head. bytes_per_tile is the memory traffic of a tile, from which slices are cut.
-  // part_words lists the push constants that hold first words of parts.
+  // part_words lists the push constants that hold first words of parts. first_row: the one, if any, that shall hold the
+  // first row of a kAnyRow slot's window.
   template <class Spec, class Push>
   NibResult add(const char* name, uint32_t format, const Spec& spec, const Push& push, uint32_t shared_bytes,
                 const TileRule& tiles, const Slot (&slot)[kSlotCount], uint64_t bytes_per_tile,
-                std::initializer_list<PartWord> part_words = {}) {
+                std::initializer_list<PartWord> part_words = {}, const uint32_t* first_row = nullptr) {
     static_assert(sizeof(Spec) % 4 == 0 && sizeof(Push) <= kPushBytes);
     return addPhase(name, format, reinterpret_cast<const uint32_t*>(&spec), sizeof(Spec) / 4u, &push, sizeof(Push),
-                    shared_bytes, tiles, slot, bytes_per_tile, part_words);
+                    shared_bytes, tiles, slot, bytes_per_tile, part_words, first_row);
   }
 
  private:
   NibResult addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count, const void* push,
                      uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles, const Slot (&slot)[kSlotCount],
-                     uint64_t bytes_per_tile, std::initializer_list<PartWord> part_words);
+                     uint64_t bytes_per_tile, std::initializer_list<PartWord> part_words, const uint32_t* first_row);
   // The slot in the range that the placement gives its role.
   Slot placedSlot(const Slot& slot) const;
   NibResult addSegments(Phase& phase);

@@ -21,6 +21,15 @@ bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& ru
   return true;
 }
 
+// What was written before is seen after.
+void computeBarrier(const NibContext& context, VkCommandBuffer command_buffer) {
+  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
+  barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
+  context.api.vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
+                                   VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
+}
+
 // One phase of a run.
 struct Recorder {
   VkCommandBuffer command_buffer;
@@ -67,6 +76,11 @@ struct Recorder {
       dynamic[s] = uint32_t(run.offset_bytes[slot.role] + slid);
       delta[s] = window.delta_words + uint32_t(moved / 4u) - uint32_t(slid / 4u);
     }
+  }
+
+  // Which rows of a kAnyRow slot its window holds.
+  void setFirstRow(const Segment& segment) {
+    if (phase.first_row_word != 0) std::memcpy(push + phase.first_row_word * 4u, &segment.first_row, 4);
   }
 
   // Copies the push constants and sets the first words of parts to those of this binding.
@@ -121,31 +135,27 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     const uint32_t first_row = phase.sees_first_row ? run.first_row : 0;
     uint32_t rows = phase.tiles.rowsOf(plan->kernelRows(run.n));
     if (phase.tiles.absolute && rows != 0) rows += first_row;
-    auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
+    const auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
     if (first >= end) continue;
 
-    if (recorded) {
-      VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-      barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-      barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;
-      context.api.vkCmdPipelineBarrier(command_buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT,
-                                       VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-    }
+    if (recorded) computeBarrier(context, command_buffer);
     recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
     Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
     recorder.patchPush();
-    for (uint32_t i = 0; i < phase.segment_count && first < end; ++i) {
+    for (uint32_t i = 0; i < phase.segment_count; ++i) {
       const uint32_t index = phase.first_segment + i;
       const Segment& segment = plan->segments[index];
-      if (segment.tile_end <= first) continue;
+      const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
+      if (from >= stop) continue;
+      if (phase.tiles.step_tiles != 0 && from != first) computeBarrier(context, command_buffer);
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
       recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,
                                           &binding->sets[index].set, kSlotCount, dynamic);
-      recorder.dispatch(first, stop, delta);
-      first = stop;
+      recorder.setFirstRow(segment);
+      recorder.dispatch(from, stop, delta);
     }
   }
 }

@@ -1,5 +1,5 @@
-// Finds a small problem that runs the same pipelines as a plan. Only the ops know which sides lead to which pipelines,
-// so sides are tried: a draft plan costs microseconds.
+// Finds a small problem that runs the same pipelines as a plan. The op lists sides that may do so on some device, and
+// drafts of plans show which of them do on this one: a draft costs microseconds.
 #include <cstring>
 
 #include "plan/plan.h"
@@ -10,9 +10,6 @@ namespace {
 constexpr uint64_t kSmallElements = 1u << 21;
 // Limit on the sum of all ranges. A result may be larger than its inputs, and a self-test keeps 32 copies of it.
 constexpr uint64_t kMaxBytes = 8u << 20;
-// A problem of at least this size is preferred: a fault that hits few elements then shows.
-constexpr uint64_t kAmpleElements = 1u << 14;
-constexpr uint32_t kAmpleCols = 272;
 
 // How well a small problem represents the plan, best last.
 enum Similarity : uint32_t {
@@ -49,39 +46,33 @@ AnyDesc smallProblem(const NibPlan& plan) {
   const OpRow& op = *plan.op;
   const NibOpDesc* whole = plan.desc.get();
   AnyDesc small = plan.desc;
-  const auto [rows, cols] = op.sides(whole);
-  // Odd numbers of rows, and numbers of columns with the plan's tail, near the lengths where ops change kernels. The
-  // plan's own sides come last.
-  const uint32_t tail = cols % 32u;
-  const uint32_t try_rows[] = {1, 3, 37, 67, 139, 261, 601, 1031, 2099, rows};
-  const uint32_t try_cols[] = {tail,          32u + tail,     64u + tail,      160u + tail,  288u + tail,
-                               544u + tail,   1056u + tail,   2112u + tail,    4160u + tail, 16448u + tail,
-                               65600u + tail, 524352u + tail, 1048640u + tail, cols};
+  SmallSides list;
+  op.smallSides(whole, &list);
   uint32_t best = 0;
   uint64_t best_elements = UINT64_MAX;
-  for (const uint32_t r : try_rows) {
-    for (const uint32_t c : try_cols) {
-      const uint64_t elements = uint64_t(r) * c;
-      if (elements == 0 || elements > kSmallElements) continue;
-      const uint32_t ample = elements < kAmpleElements ? 0u : c < kAmpleCols ? 1u : 2u;
-      if (elements >= best_elements && kSpread * 3u + ample <= best) continue;  // cannot be better than the best so far
-      AnyDesc candidate;
-      op.resized(whole, {r, c}, candidate.bytes);
-      NibPlan draft(plan.context);
-      draft.op = plan.op;
-      draft.draft = true;
-      if (planInto(draft, candidate) != NIB_SUCCESS) continue;
-      uint64_t bytes = 0;
-      for (const NibMemoryRange& range : draft.memory.range) bytes += range.size_bytes;
-      if (bytes > kMaxBytes) continue;
-      const Similarity similarity = similarityOf(draft, plan);
-      const uint32_t score = similarity * 3u + ample;
-      if (similarity == kOther || score < best || (score == best && elements >= best_elements)) continue;
-      best = score;
-      best_elements = elements;
-      small = candidate;
-    }
-  }
+  const auto consider = [&](Sides sides) {
+    const uint64_t elements = uint64_t(sides.rows) * sides.cols;
+    if (elements == 0 || elements > kSmallElements) return;
+    const uint32_t ample = elements < kAmpleElements ? 0u : sides.cols < kAmpleCols ? 1u : 2u;
+    if (elements >= best_elements && kSpread * 3u + ample <= best) return;  // cannot be better than the best so far
+    AnyDesc candidate;
+    op.resized(whole, sides, candidate.bytes);
+    NibPlan draft(plan.context);
+    draft.op = plan.op;
+    draft.draft = true;
+    if (planInto(draft, candidate) != NIB_SUCCESS) return;
+    uint64_t bytes = 0;
+    for (const NibMemoryRange& range : draft.memory.range) bytes += range.size_bytes;
+    if (bytes > kMaxBytes) return;
+    const Similarity similarity = similarityOf(draft, plan);
+    const uint32_t score = similarity * 3u + ample;
+    if (similarity == kOther || score < best || (score == best && elements >= best_elements)) return;
+    best = score;
+    best_elements = elements;
+    small = candidate;
+  };
+  for (const Sides& sides : list) consider(sides);
+  consider(op.sides(whole));
   return small;
 }
 

@@ -8,7 +8,7 @@ namespace nib {
 void dequantizeReference(const NibDequantizeDesc& desc, const HostRun& run) {
   const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   Geometry g;
-  makeGeometry("dequantize", desc.rows, desc.cols, desc.weights, Log(), &g);
+  makeGeometry("dequantize", "weights", desc.rows, desc.cols, desc.weights, Log(), &g);
   uint32_t stride = flat ? 0 : desc.result_stride;
   checkDense("dequantize", "result", g.rows, g.cols, desc.result_type, true, Log(), &stride);
   const reference::Decoded weights(desc.weights, g, run.memory, run.binding);

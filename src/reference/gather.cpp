@@ -8,7 +8,7 @@ namespace nib {
 void gatherReference(const NibGatherDesc& desc, const HostRun& run) {
   const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   Geometry g;
-  makeGeometry("gather", desc.rows, desc.cols, desc.weights, Log(), &g);
+  makeGeometry("gather", "weights", desc.rows, desc.cols, desc.weights, Log(), &g);
   uint32_t stride = desc.result_stride;
   checkDense("gather", "result", desc.count, desc.cols, desc.result_type, true, Log(), &stride);
   const reference::Decoded weights(desc.weights, g, run.memory, run.binding);

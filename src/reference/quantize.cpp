@@ -156,7 +156,7 @@ struct Quantizer {
 void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run) {
   Quantizer q{};
   q.desc = desc;
-  makeGeometry("quantize", q.desc.rows, q.desc.cols, q.desc.weights, Log(), &q.g);
+  makeGeometry("quantize", "weights", q.desc.rows, q.desc.cols, q.desc.weights, Log(), &q.g);
   q.first_row = run.first_row;
   q.source = run.binding.range[NIB_ROLE_INPUT].data;
   q.stride = q.desc.source_stride != 0 ? q.desc.source_stride : q.desc.cols;

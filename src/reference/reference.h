@@ -29,6 +29,29 @@ struct NormStrides {
   uint32_t source, residual, result;
 };
 void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
+// Elements from row to row, and the scale of scores.
+struct AttentionShape {
+  uint32_t source_stride, key_stride, value_stride, result_stride;
+  float scale;
+};
+void attentionReference(const NibAttentionDesc& desc, const AttentionShape& shape, const HostRun& run);
+void lossReference(const NibLossDesc& desc, const HostRun& run);
+void selectReference(const NibSelectDesc& desc, const HostRun& run);
+// Elements from row to row; second: 0 = one row.
+struct ElementwiseStrides {
+  uint32_t source, second, result;
+};
+void elementwiseReference(const NibElementwiseDesc& desc, const ElementwiseStrides& strides, const HostRun& run);
+// Elements of a token, of its rotated part, and from token to token.
+struct RopeSizes {
+  uint32_t cols, rotary, source, result;
+};
+void ropeReference(const NibRopeDesc& desc, const RopeSizes& sizes, const HostRun& run);
+// Elements from token to token, and from row to row of the cache.
+struct AppendStrides {
+  uint32_t source, cache;
+};
+void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
 
 namespace reference {
 

@@ -53,7 +53,7 @@ struct Repacker {
 
 void repackReference(const NibRepackDesc& desc, const HostRun& run) {
   Repacker r{};
-  makeGeometry("repack", desc.rows, desc.cols, desc.weights, Log(), &r.g);
+  makeGeometry("repack", "weights", desc.rows, desc.cols, desc.weights, Log(), &r.g);
   const Geometry& g = r.g;
   r.layout = findLayout(desc.layout);
   r.unpack = (desc.flags & NIB_REPACK_UNPACK) != 0;

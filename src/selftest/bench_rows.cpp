@@ -13,11 +13,11 @@ constexpr uint64_t kSeed = 2024;
 
 }  // namespace
 
-void BenchList::add(uint32_t turn, const BenchShape& shape, Case c, uint32_t n, Recipe recipe) {
+void BenchList::add(uint32_t order, const BenchShape& shape, Case c, uint32_t n, Recipe recipe) {
   c.recipe = recipe;
   c.seed = kSeed;
   c.n = n != 0 ? n : shape.m;
-  rows.push_back({turn, std::move(c)});
+  rows.push_back({order, std::move(c)});
 }
 
 BenchSharing usualSharing(const NibFormatInfo& info) {

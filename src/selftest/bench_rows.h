@@ -1,4 +1,4 @@
-// What of an op `nibble bench` measures: rows of its suites, the words that rows are known by, and the data they read.
+// The rows of an op in the suites of `nibble bench`: their cases, names and data.
 #ifndef NIB_SELFTEST_BENCH_ROWS_H
 #define NIB_SELFTEST_BENCH_ROWS_H
 
@@ -13,15 +13,15 @@ struct BenchShape {
 
 enum class Suite { kQuick, kFull, kQuantize, kGemv, kGemm, kCalibrate };
 
-// A suite is a sequence of these, each with a shape; every op says what it has for it.
+// A suite is a sequence of parts, each with a shape. Every op lists its rows for a part.
 enum class BenchPart {
-  kQuick,      // of suite quick: every op, every format in its usual way
-  kEveryWay,   // of quantize and full: every way and type
-  kTails,      // of quantize: what tails cost, once per format and direction
+  kQuick,      // suite quick: every op, every format with its usual granularity
+  kEveryWay,   // suites quantize and full: every granularity and type
+  kTails,      // suite quantize: the cost of tails, once per format and direction
   kCalibrate,  // collectors of activations
   kCalibrateTails,
-  kProducts,  // of gemv and gemm, and `layer`
-  kSquares,   // of gemm: what squares of codes are held against
+  kProducts,  // suites gemv and gemm, and `layer`
+  kSquares,   // suite gemm: square products that products of codes are compared with
   kCodes      // products of codes
 };
 
@@ -29,32 +29,32 @@ struct BenchRequest {
   Suite suite;
   BenchPart part;
   BenchShape shape;
-  uint32_t layer = 0;  // of kProducts: shapes of layers are numbered
-  bool first = true;   // of kProducts: the suite's first shape
-  bool given = false;  // the shape is not the suite's own
+  uint32_t layer = 0;  // kProducts: the number of the layer shape
+  bool first = true;   // kProducts: whether this is the suite's first shape
+  bool given = false;  // whether the user gave the shape
 };
 
-// Rows of a part. Those with a smaller turn come first, of one turn in the order of the ops: rows that read the same
-// data shall follow each other, for it is uploaded once.
+// The rows of a part, sorted by `order` and then in the order of the ops. Rows that read the same data should be
+// adjacent, because the data is then uploaded once.
 struct BenchList {
   struct Row {
-    uint32_t turn;
+    uint32_t order;
     Case c;
   };
   std::vector<Row> rows;
-  // Sets the seed; n = 0: the shape's rows.
-  void add(uint32_t turn, const BenchShape& shape, Case c, uint32_t n = 0, Recipe recipe = Recipe::kNormal);
+  // Sets the seed. n = 0 means all rows of the shape.
+  void add(uint32_t order, const BenchShape& shape, Case c, uint32_t n = 0, Recipe recipe = Recipe::kNormal);
 };
 
-// The turns of rows; the number of a format is added. Of kTails two for each: what reads its blobs, then what makes
-// them.
-enum BenchTurn : uint32_t {
-  kReadsBlobs = 0,  // dequantizing and looking up
+// Values of `order`. Rows of a format add its number. kTails uses two values per format: first for rows that read its
+// blobs, then for rows that write them.
+enum BenchOrder : uint32_t {
+  kReadsBlobs = 0,  // dequantize and gather
   kReadsProducts = 1000,
-  kQuickDense = 2000,  // statistics and conversions of quick
+  kQuickDense = 2000,  // statistics and conversions of kQuick
   kQuickQuantize = 3000,
   kQuickQuantizeHalf = 4000,
-  kEveryQuantize = 5000,  // and 1000 more for each type: quantizing, then statistics and conversions
+  kEveryQuantize = 5000,  // plus 1000 per dense type: quantize, then statistics and conversions
   kEveryDense = 5500,
   kTailsDense = 1000
 };
@@ -72,21 +72,21 @@ inline constexpr BenchSharing kPerGroup64{NIB_GRANULARITY_GROUP, 64};
 inline constexpr BenchSharing kPerGroup128{NIB_GRANULARITY_GROUP, 128};
 
 BenchSharing usualSharing(const NibFormatInfo& info);
-// Scales as model files keep them: half precision, but bitsandbytes' NF4 blocks single.
+// Scales as model files store them: fp16, but fp32 for the blocks of NF4 (bitsandbytes).
 NibWeights benchWeights(const NibFormatInfo& info, BenchSharing sharing, uint32_t flags = 0);
-// Formats that are timed in every way; others differ from these in how a code is made, not in how memory is walked.
+// Formats that are timed with every granularity. The others differ in how a code is computed, not in memory access.
 bool inEveryWay(const NibFormatInfo& info);
 inline constexpr NibType kBenchTypes[] = {NIB_TYPE_F32, NIB_TYPE_F16, NIB_TYPE_BF16};
 
-// What multiply-adds are held against.
+// The arithmetic whose peak rate multiply-adds are compared with.
 enum class Arithmetic { kFloat, kHalf, kCodes };
 
-// The words a row is known by. Empty = the op has no such thing.
+// The names that identify a row. Empty = does not apply to the op.
 struct RowNames {
   std::string op;           // "quantize"
-  std::string type;         // "int4"; of minmax the source's, of convert the result's, of errors the candidate's
-  std::string source;       // "f32": of what is read, where that is dense
-  std::string result;       // "f16": of what is written, where that is dense
+  std::string type;         // "int4"; minmax: the source type, convert: the result type, errors: the candidate type
+  std::string source;       // "f32": the type of a dense source
+  std::string result;       // "f16": the type of a dense result
   std::string granularity;  // "group"
   uint32_t group_size = 0;
   std::string scale_type;
@@ -94,69 +94,69 @@ struct RowNames {
   std::vector<std::string> modes;  // "asymmetric", "narrow", "flat"
   uint32_t m = 0, n = 1, k = 0;
 
-  // "group 128", "row asymmetric given", for people.
+  // "group 128", "row asymmetric given", for display.
   std::string sharing() const;
   void describe(const NibWeights& weights);
 };
 
-// What the range of WEIGHTS, INPUT or OUTPUT holds before a row runs. Rows that share it have it made and uploaded
-// once.
+// The initial contents of WEIGHTS, INPUT or OUTPUT. Adjacent rows with equal contents share one upload.
 struct RowData {
   enum class Kind {
-    kOwn,    // as the op's cases fill it
+    kOwn,    // filled by the op's cases
     kDense,  // numbers of `recipe` and `type`, from `seed`
-    kBlob,   // ordinary numbers, quantized as `blob` says
+    kBlob,   // normal random numbers, quantized as `blob` says
     kMarks,  // nothing
-    kGiven   // scales near those that would have been found in ordinary numbers
+    kGiven   // scales near those that quantize finds for normal random numbers
   };
   Kind kind = Kind::kOwn;
   Recipe recipe = Recipe::kNormal;
   NibType type = NIB_TYPE_F32;
   uint64_t seed = 0;
   NibQuantizeDesc blob{};
-  std::string content;  // of kOwn: rows with equal texts share it; "" = none does
+  std::string content;  // kOwn: rows with equal texts have equal contents; "" = never shared
 
   static RowData dense(const Case& c, uint32_t type) { return {Kind::kDense, c.recipe, NibType(type), c.seed, {}, {}}; }
   static RowData marks() { return {Kind::kMarks, Recipe::kNormal, NIB_TYPE_F32, 0, {}, {}}; }
   static RowData quantized(uint32_t rows, uint32_t cols, const NibWeights& weights);
 };
 
-// One of several ways in which a device can run a row, of which the context picks one.
+// One of several ways in which a device can run a row. The context normally picks one.
 struct RowForm {
-  std::string name;  // "fused": a mode of the row's
+  std::string name;  // "fused"; becomes a mode of the row
   NibTuning tuning;
 };
 
 template <class Desc>
 struct OpBench {
-  // Appends rows of a part; what this build cannot plan is left out by the caller.
+  // Appends the rows of a part. The caller drops rows that this build cannot plan.
   void (*list)(const BenchRequest& request, BenchList& list) = nullptr;
-  // Fills in all words but the op's.
+  // Fills in all names except `op`.
   void (*names)(const Case& c, const Desc& desc, RowNames& names) = nullptr;
-  // NULL = as the cases fill it, shared by no other row.
+  // NULL = filled by the op's cases and never shared.
   RowData (*data)(const Case& c, const Desc& desc, NibRole role) = nullptr;
-  // Of products.
+  // Products only.
   double (*multiplyAdds)(const Desc& desc) = nullptr;
   Arithmetic (*arithmetic)(const Desc& desc) = nullptr;
-  // Of products: the activations of the product of dense fp32 weights that the row is compared with. NULL = its own.
-  const char* (*twinSource)(const Desc& desc) = nullptr;
-  // Whether it is such a product.
-  bool (*isTwin)(const Desc& desc) = nullptr;
-  // NULL = there is but one.
+  // Products only: the activation type of the product with dense fp32 weights that the row is compared with.
+  // NULL = the row's own.
+  const char* (*denseSource)(const Desc& desc) = nullptr;
+  // Whether this is a product with dense fp32 weights, which other products are compared with.
+  bool (*isDenseCounterpart)(const Desc& desc) = nullptr;
+  // NULL = there is only one.
   std::vector<RowForm> (*forms)(const Desc& desc) = nullptr;
-  // What bench/peer/ggml_bench.c calls the same op. NULL = it has none.
+  // The name of the same op in bench/peer/ggml_bench.c. NULL = it has none.
   const char* peer = nullptr;
 };
 
-// The same with the description's type erased; functions may be called whatever the op has.
+// OpBench with the description's type erased. All functions may be called: NULL ones of OpBench return a default.
 struct BenchRow {
   void (*list)(const BenchRequest& request, BenchList& list);
   void (*names)(const Case& c, RowNames& names);
   RowData (*data)(const Case& c, NibRole role);
   double (*multiplyAdds)(const Case& c);
   Arithmetic (*arithmetic)(const Case& c);
-  const char* (*twinSource)(const Case& c);  // NULL = its own
-  bool (*isTwin)(const Case& c);
+  const char* (*denseSource)(const Case& c);  // NULL = its own
+  bool (*isDenseCounterpart)(const Case& c);
   std::vector<RowForm> (*forms)(const Case& c);
   const char* peer;
 };
@@ -191,13 +191,15 @@ constexpr BenchRow makeBenchRow() {
             if constexpr (kCases.bench.arithmetic != nullptr) return kCases.bench.arithmetic(c.as<Desc>());
             return Arithmetic::kFloat;
           },
-      .twinSource = [](const Case& c) -> const char* {
-        if constexpr (kCases.bench.twinSource != nullptr) return kCases.bench.twinSource(c.as<Desc>());
+      .denseSource = [](const Case& c) -> const char* {
+        if constexpr (kCases.bench.denseSource != nullptr) return kCases.bench.denseSource(c.as<Desc>());
         return nullptr;
       },
-      .isTwin =
+      .isDenseCounterpart =
           [](const Case& c) {
-            if constexpr (kCases.bench.isTwin != nullptr) return kCases.bench.isTwin(c.as<Desc>());
+            if constexpr (kCases.bench.isDenseCounterpart != nullptr) {
+              return kCases.bench.isDenseCounterpart(c.as<Desc>());
+            }
             return false;
           },
       .forms =

@@ -28,13 +28,13 @@ class Case {
   uint64_t seed = 0;
   uint32_t n = 0;  // rows of the run
 
-  // Begins a description, all 0 but what every one must say of itself.
+  // Starts a description: all fields are 0 except op and size.
   template <class Desc>
   Desc& describe(NibOp op) {
     set(selftest::describe<Desc>(op));
     return as<Desc>();
   }
-  // Takes a copy of a whole one.
+  // Copies a complete description.
   template <class Desc>
   void set(const Desc& desc) {
     static_assert(sizeof(Desc) <= sizeof bytes_ && std::is_trivially_copyable_v<Desc>);
@@ -46,7 +46,7 @@ class Case {
   // Throws std::logic_error if it is a description of another type.
   template <class Desc>
   const Desc& as() const {
-    if (type_ != &kType<Desc>) throw std::logic_error("a case is asked for a description that it does not hold");
+    if (type_ != &kType<Desc>) throw std::logic_error("the case has a description of another type");
     return *reinterpret_cast<const Desc*>(bytes_);
   }
   template <class Desc>
@@ -57,19 +57,19 @@ class Case {
   const NibOpDesc* desc() const { return reinterpret_cast<const NibOpDesc*>(bytes_); }
   uint32_t op() const { return desc()->op; }
   size_t descBytes() const;
-  // Where another description of the same op may be written.
+  // The memory of the description, to overwrite it with another of the same op.
   void* storage() { return bytes_; }
 
-  // Of the list that it belongs to: 0 = of ops whose lists go by no format, and of dense weights.
+  // The format of the list that contains the case; 0 for dense weights and for ops without a list per format.
   uint32_t format() const;
   // The quantized or dense weights; NULL = the op has none.
   const NibWeights* weights() const;
-  // "quantize int4 g128 asym f16 -> bf16 scales, 33x130 (n 33), mixed, seed 7": enough to make it again.
+  // "quantize int4 g128 asym f16 -> bf16 scales, 33x130 (n 33), mixed, seed 7": enough to recreate the case.
   std::string name() const;
 
  private:
   template <class Desc>
-  static inline char kType = 0;  // its address is what counts
+  static inline char kType = 0;  // its address identifies the type
 
   alignas(8) std::byte bytes_[256] = {};
   const void* type_ = nullptr;

@@ -1,4 +1,4 @@
-// The case lists of every op: tests, `nibble selftest`, `nibble devices --verify` and the bench all walk these.
+// The case lists of every op, for tests, `nibble selftest`, `nibble devices --verify` and `nibble bench`.
 #ifndef NIB_SELFTEST_CASES_H
 #define NIB_SELFTEST_CASES_H
 
@@ -6,12 +6,11 @@
 
 namespace nib::selftest {
 
-// Cases of one op for one format; 0 = without: of ops whose lists go by no format, and dense weights. Cases that need a
-// format which this build lacks are left out; an op may then have none.
+// Cases of one op for one format; 0 = ops without a list per format, and dense weights. Cases of formats that this
+// build lacks are left out, so the list may be empty.
 std::vector<Case> casesOf(NibOp op, uint32_t format, Extent extent);
 
-// Every Nth of a list, and the first of each kind: way of sharing scales, given or found, direction. Kinds take paths
-// of their own, so none is lost.
+// Every Nth case of a list, and the first of each kind (see OpCases::kind), so that no path is lost.
 std::vector<Case> thinned(std::vector<Case> list, uint32_t every);
 
 const char* opName(uint32_t op);
@@ -25,17 +24,17 @@ struct OpFormat {
 // Every op of this build with every format it takes.
 std::vector<OpFormat> opFormats();
 
-// Cases of other sizes than the lists have, for what they would not show.
+// Cases of other sizes than those of the lists, for faults that these cannot find.
 enum class Large {
-  kTails,          // as large as the lists get, with last tiles that are mostly empty
+  kTails,          // as large as the lists' largest, with last tiles that are mostly empty
   kSlices,         // several slices in the main phases: about 13 MB of source
-  kWindows,        // beyond the range of 128 MiB that every device has
-  kNarrowWindows,  // several windows where those are small, of ops whose lists have no such case
-  kPlans           // shapes as people have them, to plan and not to run
+  kWindows,        // beyond 128 MiB, the largest range that every device supports
+  kNarrowWindows,  // several small windows, for ops whose lists have no such case
+  kPlans           // shapes of real models, only for planning
 };
 struct LargeOptions {
   Extent extent = Extent::kQuick;
-  bool slow = false;  // leaves out what takes minutes where shaders are instrumented
+  bool slow = false;  // leaves out cases that take minutes with instrumented shaders
 };
 std::vector<Case> largeCases(Large purpose, NibOp op, uint32_t format, const LargeOptions& options = {});
 
@@ -43,15 +42,15 @@ struct NamedCase {
   std::string name;
   Case c;
 };
-// What `nibble devices --verify` tests: every type with the commonest grouping, and each other way once, with the types
-// taken in turn; a plan's own self-test is there for the combination that a program uses.
+// The cases of `nibble devices --verify`: every type with its most common granularity, and each other granularity once,
+// with rotating types. A plan's own self-test covers the combination that a program uses.
 std::vector<NamedCase> verifyCases();
 
 // --------------------------------------------------------------------------------------------- data
 // A role's range before a run: inputs by the case's recipe; results and scratch hold marks, the status zeros.
 std::vector<uint32_t> makeRange(const Case& c, const NibMemory& memory, NibRole role);
 Images makeImages(const Case& c, const NibMemory& memory);
-// After it. Throws std::runtime_error if the reference refuses the case.
+// Replaces the ranges by those after a run of the reference. Throws std::runtime_error if it refuses the case.
 void runReference(const Case& c, const NibMemory& memory, Images& images);
 
 // --------------------------------------------------------------------------------------------- judging
@@ -66,16 +65,16 @@ std::string difference(const Case& c, const NibMemory& memory, NibRole role, con
 // Whether the device's bytes may differ from the reference's.
 bool isBounded(const Case& c);
 
-// The element of a result that is farthest from the exact one, in double precision, of what the op says it may be.
+// The element of a result whose error is largest relative to the op's bound, computed in double precision.
 struct Farthest {
-  double ratio = 0;    // its error over its bound; infinite for what is no number
+  double ratio = 0;    // error / bound; infinite for NaN
   uint64_t index = 0;  // elements from the range's begin
   double got = 0;
   double exact = 0;
   std::string text(const Case& c, const NibMemory& memory) const;
 };
-// Of bounded cases. before: the ranges as they were before the run, by role; one that the op does not read may be NULL.
-// Of large results the corners and elements between, about most_products multiply-adds in all.
+// For bounded cases. before: the ranges before the run, by role; those that the op does not read may be NULL. Large
+// results are sampled: corners and elements in between, about most_products multiply-adds in total.
 Farthest farthest(const Case& c, const NibMemory& memory, const uint32_t* const (&before)[NIB_ROLE_COUNT],
                   const uint32_t* output, uint64_t most_products = UINT64_MAX);
 Farthest farthest(const Case& c, const NibMemory& memory, const Images& before, const uint32_t* output);

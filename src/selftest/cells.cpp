@@ -33,7 +33,7 @@ std::string replaced(std::string text, const std::string& from, const std::strin
   return text;
 }
 
-// One device as opened: adds what ran to the cells.
+// Runs the cases on one device and adds the results to the cells.
 void runOn(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
            std::vector<Cell>& cells) {
   const uint32_t size = options.emulated_subgroup != 0 ? options.emulated_subgroup : device.info().subgroup_size;
@@ -64,7 +64,7 @@ void runOn(const kit::Device& device, const std::string& profile, const Selftest
   }
 }
 
-// Ops of this build without a single case, of those that were asked for.
+// The requested ops that have no case in this build.
 void addUntested(const std::string& profile, const SelftestOptions& options, std::vector<Cell>& cells) {
   const std::vector<OpFormat> tested = opFormats();
   for (uint32_t i = 0; const CasesRow* row = casesAt(i); ++i) {
@@ -88,13 +88,13 @@ const char* rarestName(uint32_t features) {
   return featureName(NIB_FEATURE_SUBGROUP);
 }
 
-// Kernels are called after their op; those that several ops share belong to none.
+// Kernels are named after their op; those that several ops share belong to no op.
 bool bearsName(const std::string& kernel, const std::vector<std::string>& ops) {
   return std::any_of(ops.begin(), ops.end(),
                      [&](const std::string& op) { return kernel == op || kernel.rfind(op + "_", 0) == 0; });
 }
 
-// Kernels of the build that took part in no cell, of those that were asked for.
+// The requested kernels of this build that ran in no cell.
 void addUnused(const kit::Device& device, const std::string& profile, const SelftestOptions& options,
                std::vector<Cell>& cells) {
   for (uint32_t i = 0; i < kKernelCount; ++i) {
@@ -212,7 +212,7 @@ std::vector<std::string> missingCells(const std::vector<Cell>& expected, const s
                       " cases failed: " + found->first_failure);
     }
   }
-  // What no line of the matrix asks for.
+  // Ops and types that no line of the matrix requires.
   for (const OpFormat& what : opFormats()) {
     const std::string type = what.format != 0 ? nibFormatById(what.format)->name : "-";
     const bool there = std::any_of(ran.begin(), ran.end(), [&](const Cell& cell) {

@@ -1,5 +1,5 @@
-// What the cases of products of codes have in common: int8_gemm, whose activations are codes, and dynamic_gemm, which
-// makes them.
+// Shared by the cases of products of codes: int8_gemm, whose activations are codes, and dynamic_gemm, which quantizes
+// its activations.
 #ifndef NIB_SELFTEST_CODE_PRODUCTS_H
 #define NIB_SELFTEST_CODE_PRODUCTS_H
 
@@ -16,19 +16,18 @@ struct ProductShape {
   uint32_t rows, tokens, cols;
 };
 
-// Tails in every dimension, several tiles in every dimension for every way of cutting them, few tokens, one of
-// anything.
+// Tails and several tiles in every dimension for every tile shape, few tokens, and each dimension equal to 1.
 inline constexpr ProductShape kCodeShapes[] = {{261, 17, 130}, {1, 1, 1},      {66, 131, 272}, {3, 2, 5},
                                                {64, 64, 64},   {37, 9, 3},     {257, 1, 1040}, {130, 70, 36},
                                                {96, 8, 529},   {20, 33, 2064}, {132, 5, 512},  {7, 40, 100}};
 
-// Weights or activations; `grouped`: groups may share scales.
+// Random weights or activations. `grouped`: scales may be per group.
 NibWeights randomSide(Random& random, bool grouped);
 // "int8 g32 asym f16".
 std::string sideName(const NibWeights& weights);
 
-// Of products with an activation or what is added behind it: the reference gives what is exact, the sums, and the rest
-// is judged in double precision.
+// Checks products with an activation or a residual. The reference computes the sums, which are exact; activation and
+// residual are checked in double precision.
 template <class Desc>
 Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
   const Desc whole = d;
@@ -51,7 +50,7 @@ Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
   const uint64_t even_rows = type == NIB_TYPE_F32 ? d.rows : (uint64_t(d.rows) + 1) / 2 * 2;
   const uint64_t stride = whole.result_stride != 0 ? whole.result_stride : even_rows;
   const double most = type == NIB_TYPE_F16 ? 65504 : 0x1p127;
-  constexpr double kMost = 0x1.fffffep126;  // where products of codes end, and what is added to them
+  constexpr double kMost = 0x1.fffffep126;  // the op clamps sums and residuals to this
   FarthestSoFar farthest(1e38);
   for (uint32_t i = 0; i < batch * n; ++i) {
     for (uint32_t r = 0; r < d.rows; ++r) {
@@ -61,7 +60,7 @@ Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
       double y = activated(whole.activation, sum);
       if (whole.flags & NIB_PRODUCT_RESIDUAL) {
         const double held = elementOf(judged.before[NIB_ROLE_OUTPUT], type, at);
-        // What is no number stays.
+        // A residual of infinity or NaN is kept.
         if (!std::isfinite(held) && (got == held || (std::isnan(got) && std::isnan(held)))) continue;
         y = std::clamp(y + std::clamp(held, -kMost, kMost), -kMost, kMost);
       }
@@ -74,7 +73,7 @@ Farthest farthestSmooth(Desc d, uint32_t batch, const Judged& judged) {
   return farthest.result();
 }
 
-// Codes, parameters and bias of the weights.
+// Fills codes, scales, zero points and bias of the weights.
 void fillCodeWeights(const Case& c, const NibWeights& weights, const NibMemory& memory, Words& range);
 
 }  // namespace nib::selftest

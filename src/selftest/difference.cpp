@@ -1,4 +1,4 @@
-// Where a range differs from what was expected of it, for people.
+// Describes where a range differs from the expected bytes.
 #include <bit>
 #include <cstdio>
 
@@ -14,7 +14,7 @@ constexpr const char* kParts[] = {
     "packed zeros",   "reference",     "candidate", "bias",        "input scales", "input zeros",   "table",
     "heads",          "counts",        "order",     "input codes", "source",       "residual in",   "result",
     "residual out",   "result scales", "gain",      "second",      "indices",      "keys",          "values",
-    "result indices", "error",         "mask"};
+    "result indices", "error",         "mask",      "log sum"};
 
 struct Place {
   NibPart part = NIB_PART_COUNT;  // none: the range has no parts

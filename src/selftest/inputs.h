@@ -1,4 +1,4 @@
-// What the ops' cases fill their ranges with.
+// The data that the ops' cases fill their ranges with.
 #ifndef NIB_SELFTEST_INPUTS_H
 #define NIB_SELFTEST_INPUTS_H
 
@@ -8,15 +8,15 @@ namespace nib::selftest {
 
 using Words = std::vector<uint32_t>;
 
-// What ranges hold where nothing is filled in: scratch and results begin as marks, so that a kernel that counts on
-// zeros is caught, and what a run must leave alone is seen.
+// Scratch and results begin as this mark. A kernel that expects zeros then fails, and a write outside the result
+// is visible.
 inline constexpr uint32_t kUntouched = 0xa5a5a5a5u;
 
 inline size_t wordsOf(uint64_t bytes) { return size_t((bytes + 3) / 4); }
 
 // Any bit patterns.
 Words makeBits(uint64_t size_bytes, uint64_t seed);
-// Scales that exist, positive ones of many sizes, and ones that are none.
+// Valid positive scales of many magnitudes, and invalid ones.
 Words makeScales(uint32_t type, uint64_t size_bytes, uint64_t seed);
 // Numbers of a type for a range or a part of that many bytes.
 Words makeNumbers(Recipe recipe, uint32_t type, uint64_t size_bytes, uint64_t seed);

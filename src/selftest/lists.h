@@ -1,5 +1,5 @@
-// What the ops' lists of cases are made of: shapes and ways of sharing scales that meet every tail, and types that
-// rotate with a case's number.
+// Building blocks of the ops' lists of cases: shapes and granularities that exercise every tail, and types that rotate
+// with the number of a case.
 #ifndef NIB_SELFTEST_LISTS_H
 #define NIB_SELFTEST_LISTS_H
 
@@ -16,7 +16,7 @@ struct Shape {
   uint32_t rows, cols;
 };
 
-// Whole and broken runs, groups, tiles and words; one element, one column, one row; rows long enough for every path.
+// Whole and partial runs, groups, tiles and words; one element, one column, one row; rows long enough for every path.
 inline constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1},    {37, 1},    {1, 5},     {5, 1000},
                                     {7, 2064}, {3, 4097}, {130, 20}, {2, 66000}, {301, 515}, {17, 336}};
 
@@ -44,7 +44,7 @@ inline constexpr Recipe kRecipes[] = {Recipe::kMixed,     Recipe::kTies,  Recipe
                                       Recipe::kRange,     Recipe::kZeros, Recipe::kOutlier,   Recipe::kOneSign,
                                       Recipe::kNonFinite, Recipe::kBits,  Recipe::kUniform};
 
-// Types rotate with the case's number, so that over a list all combinations come up.
+// Types rotate with the case's number, so that a list contains all combinations. turn(n) is below n.
 struct Counter {
   uint64_t i = 0;
   uint32_t turn(uint32_t n) const { return uint32_t((i * 2654435761u >> 7) % n); }
@@ -54,18 +54,18 @@ struct Counter {
 // Some cases run about half of their rows.
 inline uint32_t rowsOfRun(const Counter& counter, uint32_t rows) { return counter.i % 6 != 2 ? rows : (rows + 1) / 2; }
 
-// Flat rows that any op takes: whole groups and runs.
+// The column count rounded up so that flat weights of any format have whole groups and runs.
 inline uint32_t flatCols(uint32_t cols) { return (cols + 191) / 192 * 192; }
 
-// By what the format says of itself.
+// Whether the format's descriptor allows this sharing and mode.
 bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode);
-// Whether groups have but one size, so that there are few ways of sharing, and a quick list has them all.
+// Whether the format has a single group size. It then has few sharings, and a quick list has them all.
 inline bool hasOneGroupSize(const NibFormatInfo& info) { return info.group_multiple == info.group_max; }
-// A scale type that the format has, `turn`s from the first.
+// The format's scale type number `turn`, modulo their count.
 uint32_t scaleType(const NibFormatInfo& info, uint64_t turn);
-// Weights of the format with a scale type that is `turn`s from the first, or, nested, fp32.
+// Weights of the format with scale type number `turn`; nested weights have fp32 scales.
 NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn);
-// The ways of sharing that the format has; of dense weights one.
+// The sharings that the format allows. Dense weights (NULL) have one.
 std::vector<const Sharing*> sharingsOf(const NibFormatInfo* info);
 
 // Every pair of types over every shape; a quick list takes two pairs per shape, and so every pair twice or more.
@@ -77,21 +77,21 @@ inline bool quickPair(size_t shape, uint32_t pair) {
 // --------------------------------------------------------------------------------------------- names
 const char* activationName(uint32_t activation);  // " relu"; "" for none
 std::string weightsName(const NibWeights& weights);
-// ", 33x130 stride 140 n 17": what is not as usual is told.
+// ", 33x130 stride 140 n 17". The stride and n appear only if they differ from the defaults.
 std::string sidesName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n);
 std::string dataName(const Case& c);  // ", mixed seed 7"
 
-// Of kinds: what a way of sharing does to the choice of kernels.
+// A number that is equal for weights whose sharing leads to the same choice of kernels.
 uint64_t sharingKind(const NibWeights& weights, uint64_t more = 0);
 
 // --------------------------------------------------------------------------------------------- other sizes
-// Of Large::kSlices: 13 MB of fp32.
+// For Large::kSlices: 13 MB of fp32.
 inline constexpr Shape kSliceShape{1031, 3116};
-// Of Large::kWindows: 36 Mi elements, which are 144 MiB of fp32, lie on 3 rows of so many columns, or on so many rows
-// of 1024 columns.
+// For Large::kWindows: 36 Mi elements (144 MiB of fp32), as 3 rows of kWindowShape.cols columns, or as
+// kWindowShape.rows rows of 1024 columns.
 inline constexpr Shape kWindowShape{36u << 10, 12u << 20};
 
-// Of Large::kTails: visit(shape, granularity).
+// For Large::kTails: visit(shape, granularity).
 template <class Visit>
 void forEachTail(Visit&& visit) {
   for (const Shape& shape : {Shape{131, 8209}, Shape{1100, 1040}}) {
@@ -100,14 +100,14 @@ void forEachTail(Visit&& visit) {
     }
   }
 }
-// Of ops on dense matrices alone.
+// For Large::kTails of ops that have no quantized operand.
 inline constexpr Shape kDenseTails[] = {{131, 8209}, {1100, 1041}};
 
-// Of Large::kPlans.
+// For Large::kPlans.
 struct PlanShape {
   uint32_t rows, cols, stride;
   NibWeights weights;
-  uint32_t turn;  // counts
+  uint32_t turn;  // the number of the shape, for rotating types
 
   bool oneGranularity() const { return weights.granularity <= NIB_GRANULARITY_COLUMN; }
   uint32_t weightsStride() const { return (weights.flags & NIB_WEIGHTS_FLAT) != 0 ? 0 : stride; }
@@ -141,11 +141,11 @@ void forEachPlan(uint32_t format, Visit&& visit) {
   }
 }
 
-// Of `nibble devices --verify`: more than one tile in both directions with tails; the library makes its self-test as
-// small as still tells.
+// For `nibble devices --verify`: more than one tile in both directions, with tails. The library shrinks its self-test
+// to the smallest shape that still covers the kernels.
 inline constexpr Shape kVerifiedShape{77, 1090};
 
-// visit(weights, type of what is dense, words for a name).
+// visit(weights, type of the dense operand, name).
 template <class Visit>
 void forEachVerified(const NibFormatInfo& format, Visit&& visit) {
   uint32_t turn = 0;
@@ -170,10 +170,10 @@ void forEachVerified(const NibFormatInfo& format, Visit&& visit) {
   }
 }
 
-// --------------------------------------------------------------------------------------------- places
+// --------------------------------------------------------------------------------------------- positions
 Lines linesOfWeights(const NibWeights& weights, uint32_t rows, const NibMemory& memory, NibPart part);
 Lines linesOfDense(uint32_t type, uint64_t stride);
-// Rows of results whose 16-bit elements start on words, unless a stride is given.
+// Result rows. Without a stride, rows of 16-bit elements start on words.
 Lines linesOfResult(uint32_t type, uint64_t stride, uint64_t cols);
 
 }  // namespace nib::selftest

@@ -10,13 +10,13 @@
 
 namespace nib::selftest {
 
-// How the words of a part make rows.
+// How a part is divided into rows.
 struct Lines {
-  uint64_t row_bits = 0;  // 0 = elements follow each other without rows
+  uint64_t row_bits = 0;  // 0 = one row
   uint32_t element_bits = 32;
 };
 
-// What a bounded op's result is judged with. `output` is the range after the run.
+// The memory that a bounded op's result is checked with. `output` is the range after the run.
 struct Judged {
   uint32_t n;
   const NibMemory& memory;
@@ -29,35 +29,36 @@ struct Judged {
 template <class Desc>
 struct OpCases {
   NibOp op;
-  // Appends the cases of a format; NULL = of none. Cases of formats that this build lacks are left out by the caller.
+  // Appends the cases of a format, or with NULL those without a format. The caller drops cases of formats that this
+  // build lacks.
   void (*list)(const NibFormatInfo* format, Extent extent, std::vector<Case>& list);
-  // All that follows the op's name in a case's.
+  // The name of a case without the op's name at its beginning.
   std::string (*name)(const Case& c, const Desc& desc);
-  // What of a description decides which kernels it takes, roughly: a thinned list keeps one of each kind.
+  // A number that roughly identifies the kernels that a description uses. A thinned list keeps one case of each kind.
   uint64_t (*kind)(const Desc& desc);
-  // Fills the role's range, of the size that `memory` says, with what a run reads of it; it holds marks.
+  // Writes the parts of the role's range that a run reads. The range has the size of `memory` and is filled with marks.
   void (*fill)(const Case& c, const Desc& desc, const NibMemory& memory, NibRole role, Words& range);
   // The weights, if the op has any.
   NibWeights* (*weights)(Desc& desc) = nullptr;
-  // The format of the codes that the weights are multiplied by. NULL = there are none.
+  // The format of other codes: those that the weights are multiplied by, or of a result. NULL = there are none.
   uint32_t (*input_format)(const Desc& desc) = nullptr;
-  // Whether lists go by the format of the weights. Without it all formats' cases are in the list of none.
+  // Whether each format has its own list. If not, the list without a format has all cases.
   bool by_format = true;
-  // How the part of a role's range makes rows, to say where a word lies. NULL = words follow each other.
+  // The row layout of a part, to report the row and column of a wrong word. NULL = the words are one row.
   Lines (*lines)(const Desc& desc, const NibMemory& memory, NibRole role, NibPart part) = nullptr;
-  // Whether the result is judged by a bound; then `farthest` judges it. NULL = results are the same bytes.
+  // Whether the result is compared within a bound, by `farthest`. NULL = results have the reference's bytes.
   bool (*bounded)(const Case& c, const Desc& desc) = nullptr;
   Farthest (*farthest)(const Desc& desc, const Judged& judged) = nullptr;
-  // Appends cases of other sizes. What this build or the op does not have is left out by the caller.
+  // Appends cases of other sizes. The caller drops those that this build or the op does not support.
   void (*large)(Large purpose, const NibFormatInfo* format, const LargeOptions& options,
                 std::vector<Case>& list) = nullptr;
   // Appends descriptions for `nibble devices --verify`.
   void (*verify)(const NibFormatInfo* format, std::vector<NamedCase>& list) = nullptr;
-  // What `nibble bench` measures. Empty = nothing.
+  // The rows of `nibble bench`. Empty = none.
   OpBench<Desc> bench = {};
 };
 
-// The same with the description's type erased.
+// OpCases with the description's type erased.
 struct CasesRow {
   uint32_t op;
   void (*list)(const NibFormatInfo* format, Extent extent, std::vector<Case>& list);
@@ -80,7 +81,8 @@ namespace detail {
 // kCases is a constexpr OpCases<Desc>; its functions are called through pointers that take any case.
 template <class Desc, const OpCases<Desc>& kCases>
 constexpr CasesRow makeCasesRow() {
-  static_assert((kCases.bounded == nullptr) == (kCases.farthest == nullptr), "what is bounded must be judged");
+  static_assert((kCases.bounded == nullptr) == (kCases.farthest == nullptr),
+                "bounded results need a function farthest");
   return {
       .op = uint32_t(kCases.op),
       .list = kCases.list,
@@ -131,7 +133,7 @@ constexpr CasesRow makeCasesRow() {
   extern const CasesRow kCases_##NAME;            \
   constinit const CasesRow kCases_##NAME = detail::makeCasesRow<DESC, DESCRIPTION>();
 
-// NULL if this build lacks it.
+// Returns NULL if this build lacks the op.
 const CasesRow* findCases(uint32_t op);
 // In the order of kernels.list; NULL beyond the last.
 const CasesRow* casesAt(uint32_t index);
@@ -139,7 +141,7 @@ const CasesRow* casesAt(uint32_t index);
 // Whether this build has every format that the case names.
 bool hasFormats(const Case& c);
 
-// A description that a list may hold without knowing whether this build and the op have it.
+// Whether this build and the op support the case. Lists may contain cases that they do not.
 bool canBePlanned(const Case& c);
 
 }  // namespace nib::selftest

@@ -1,4 +1,4 @@
-// Inputs that look for trouble, made from a seed: the same values on every machine.
+// Test inputs with edge cases, generated from a seed: the same values on every machine.
 #ifndef NIB_SELFTEST_RECIPE_H
 #define NIB_SELFTEST_RECIPE_H
 
@@ -18,14 +18,14 @@ enum class Recipe {
   kDenormal,   // fp32 denormals and values around the zero-group rule
   kOutlier,    // one huge value among small ones
   kRange,      // magnitudes from 1e-38 to 3e38
-  kOneSign,    // all positive or all negative by stretches
-  kNonFinite,  // normal values with NaN and infinities sown in
+  kOneSign,    // stretches that are all positive or all negative
+  kNonFinite,  // normal values with some NaN and infinities among them
   kBits,       // any bit pattern
   kMixed,      // stretches of 64 elements of all of the above
   kExact,      // weights and activations whose sums of products are exact in fp32, see src/plan/probe_exact.h
-  kNarrow,     // numbers of the 16-bit types, midpoints between them and neighbours one ulp away, their ends often
-  kRelu,       // normal, negative ones zero
-  kAlike       // codes next to the lowest everywhere: products of one sign, and sums whose last bits count
+  kNarrow,     // numbers of the 16-bit types, midpoints between them, neighbours one ulp away; often their extremes
+  kRelu,       // normal, with negative values set to zero
+  kAlike       // all codes are near the lowest: products have one sign, and the last bits of sums matter
 };
 
 const char* recipeName(Recipe recipe);
@@ -42,8 +42,8 @@ struct Dense {
   uint32_t stride;  // elements from row to row
 };
 
-// What stands for a reference after some loss, element by element of rows x cols: the same, a little or much different,
-// negated, or anything; stretches without any loss. Words as makeDense's, what lies between rows marked.
+// A lossy copy of `reference`, element by element of rows x cols: equal, slightly or very different, negated, or
+// arbitrary, with stretches without loss. The layout is that of makeDense; gaps between rows are marks.
 std::vector<uint32_t> makeCandidate(const std::vector<uint32_t>& reference, const Dense& of, const Dense& to,
                                     uint32_t rows, uint32_t cols, uint64_t seed);
 

@@ -75,11 +75,13 @@ TEST_CASE("transfers beyond a buffer are refused") {
   const Device cpu = Device::cpu();
   const Buffer buffer(cpu, 16);
   const std::vector<uint32_t> data(4);
-  CHECK(messageOf([&] { cpu.upload(buffer, data, 4); }) == "upload: bytes 4+16 lie outside the buffer of 16");
-  CHECK(contains(messageOf([&] { cpu.download<uint32_t>(buffer, 5); }), "outside the buffer"));
-  CHECK(contains(messageOf([&] { cpu.download<uint32_t>(buffer, 1, UINT64_MAX); }), "outside the buffer"));
+  CHECK(messageOf([&] { cpu.upload(buffer, data, 4); }) ==
+        "upload: 16 bytes at offset 4 exceed the buffer of 16 bytes: use a smaller range or a larger buffer");
+  CHECK(contains(messageOf([&] { cpu.download<uint32_t>(buffer, 5); }), "exceed the buffer of 16 bytes"));
+  CHECK(contains(messageOf([&] { cpu.download<uint32_t>(buffer, 1, UINT64_MAX); }), "exceed the buffer of 16 bytes"));
   CHECK(contains(messageOf([&] { cpu.fill(buffer, 0, 2, 4); }), "multiples of 4"));
-  CHECK(contains(messageOf([&] { cpu.upload(Buffer(), data); }), "outside the buffer of 0"));
+  CHECK(contains(messageOf([&] { cpu.upload(Buffer(), data); }),
+                 "upload: 16 bytes at offset 0 exceed the buffer of 0 bytes"));
 }
 
 TEST_CASE("a binding names the role that is missing or too small") {
@@ -93,7 +95,7 @@ TEST_CASE("a binding names the role that is missing or too small") {
                  "the weights range has 4 bytes, the plan needs"));
   const Range beyond(input, 4, input.sizeBytes());
   CHECK(contains(messageOf([&] { Binding(plan, Ranges{.weights = input, .input = beyond, .output = {}, .aux = {}}); }),
-                 "binding input: bytes 4+"));
+                 "binding input: 1024 bytes at offset 4 exceed the buffer of 1024 bytes"));
 }
 
 TEST_CASE("a binding runs on its own device only") {

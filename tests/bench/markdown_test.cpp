@@ -70,7 +70,7 @@ TEST_CASE("products have a table of their own") {
   Json product = madeUpRow("matmul", "int4", "f32", "f32", 0.3);
   product["gflops"] = 1.25;
   product["median_us"] = 26781.4;
-  product["over_twin"] = 2.93;
+  product["speedup_over_f32"] = 2.93;
   product["ceiling"] = "fma";
   run["rows"] = {product};
   run["skipped"] = Json::array();

@@ -147,7 +147,7 @@ TEST_CASE("a part of a suite includes the fp32 products that its rows are compar
   std::vector<std::string> names;
   for (const RowReport& row : result.rows) {
     names.push_back(row.name());
-    CHECK_MESSAGE(row.over_twin, row.name());
+    CHECK_MESSAGE(row.speedup_over_f32, row.name());
   }
   CHECK(joined(names) == joined({"matmul f32 -> f32 tensor, 5x3x64", options.only[0], options.only[1]}));
   options.only = {"matmul f32 -> q4_0 -> f32 group 32, 6x3x64"};

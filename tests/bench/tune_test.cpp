@@ -37,7 +37,7 @@ TEST_CASE("tuning on Vulkan tries several candidates for every product, all of t
   CHECK(result.tuning.size() == faster);
   BenchOptions rows;
   rows.suite = {.suite = "gemv", .types = {"int8"}, .shape = options.shape};
-  rows.budget_seconds = 1;
+  rows.budget_seconds = 10;
   rows.rotation_bytes = 1 << 16;
   const BenchResult tuned = runBench(device.tuned(result.tuning), rows);
   CHECK(tuned.failures.empty());

@@ -33,7 +33,7 @@ std::vector<selftest::Case> everyCase() {
   return all;
 }
 
-// What every range holds after a run of the case. Scratch is nobody's.
+// The bytes of every range after a run of the case, without scratch.
 std::vector<uint8_t> bytesAfter(const selftest::Case& c, const NibParallelFor* parallel) {
   Ranges ranges(c.desc());
   REQUIRE(ranges.valid());

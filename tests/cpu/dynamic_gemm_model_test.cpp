@@ -30,7 +30,7 @@ NibDynamicGemmDesc dynamicDesc(uint32_t rows, uint32_t cols, uint32_t tokens, co
   return d;
 }
 
-// Of each token the first elements that reach the threshold, in ascending columns, which become zeros in `source`.
+// Returns the first elements of each token that reach the threshold, in ascending columns, and zeroes them in `source`.
 std::vector<std::vector<Outlier>> takeOutliers(const NibDynamicGemmDesc& d, uint32_t n, model::Bytes& source,
                                                uint32_t* count) {
   std::vector<std::vector<Outlier>> outliers(n);

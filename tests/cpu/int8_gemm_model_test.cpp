@@ -134,9 +134,16 @@ void checkRefusals() {
   };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   std::vector<Wrong<Desc>> not_eight_bits;
-  // An absent one is refused, too, but as no format of this build.
-  if (nibFormatById(NIB_FORMAT_NF4) != nullptr)
-    not_eight_bits.push_back({"input.format", kUnsupported, [](Desc& d) { d.input.format = NIB_FORMAT_NF4; }});
+  not_eight_bits.push_back({"input.format", kUnsupported, [](Desc& d) { d.input.format = NIB_FORMAT_NF4; }});
+  // A number that no build has, and every other field of the input.
+  not_eight_bits.push_back(
+      {"input.format 2147483646 is not in this build", kUnsupported, [](Desc& d) { d.input.format = 0x7ffffffeu; }});
+  not_eight_bits.push_back(
+      {"input.granularity", kInvalid, [](Desc& d) { d.input.granularity = 4, d.input.group_size = 0; }});
+  not_eight_bits.push_back({"input.group_size", kInvalid, [](Desc& d) { d.input.group_size = 8; }});
+  not_eight_bits.push_back({"input.scale_type", kInvalid, [](Desc& d) { d.input.scale_type = 4; }});
+  not_eight_bits.push_back({"input.flags", kInvalid, [](Desc& d) { d.input.flags = 1u << 31; }});
+  not_eight_bits.push_back({"input.reserved", kInvalid, [](Desc& d) { d.input.reserved[1] = 1; }});
   expectEachRefused<Desc>(right, "int8_gemm", not_eight_bits);
   expectEachRefused<Desc>(
       right, "int8_gemm",

@@ -114,21 +114,25 @@ void checkRefusals() {
       {"flags", kInvalid, [](Desc& d) { d.input.flags = 1; }},
       {"input.format", kUnsupported, [=](Desc& d) { coded(d, NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0); }},
       {"input.format", kUnsupported, [=](Desc& d) { coded(d, 999, NIB_GRANULARITY_ROW, 0); }},
+      {"input.format", kUnsupported,
+       [=](Desc& d) {
+         coded(d, nibFormatById(NIB_FORMAT_FP8) == nullptr ? NIB_FORMAT_FP8 : NIB_FORMAT_NF4, NIB_GRANULARITY_ROW, 0);
+       }},
   };
   const std::vector<Wrong<Desc>> wrong_codes = {
       {"input_type", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input_type = 3; }},
       {"input_stride", kInvalid,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input_stride = 64; }},
       {"input.granularity", kUnsupported, [=](Desc& d) { coded(d, NIB_FORMAT_FP8_E5M2, NIB_GRANULARITY_COLUMN, 0); }},
-      {"input: weights.granularity", kInvalid,
+      {"input.granularity", kInvalid,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.granularity = 4; }},
-      {"input: weights.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 32); }},
-      {"input: weights.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 17); }},
-      {"input: weights.scale_type", kInvalid,
+      {"input.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 32); }},
+      {"input.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 17); }},
+      {"input.scale_type", kInvalid,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.scale_type = 4; }},
       {"input.flags", kUnsupported,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT); }},
-      {"input: weights.flags", kUnsupported,
+      {"input.flags", kUnsupported,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW); }},
   };
   const std::vector<Wrong<Desc>> wrong_sides = {

@@ -1,5 +1,4 @@
-// Formulas of nibGetMemory's numbers that share nothing with the library: what every op's test of its memory is made
-// of.
+// Formulas for the results of nibGetMemory that share no code with the library, for the tests of every op's memory.
 #ifndef NIB_TESTS_MEMORY_CHECKS_H
 #define NIB_TESTS_MEMORY_CHECKS_H
 
@@ -13,7 +12,7 @@
 
 namespace nib::tests {
 
-// 2^32 - 2^21, what a tensor may have.
+// 2^32 - 2^21, the largest number of elements of a tensor.
 inline constexpr uint64_t kMostElements = 4292870144u;
 
 struct Extents {
@@ -26,7 +25,7 @@ inline constexpr Extents kExtents[] = {{1, 1},           {1, 2},           {2, 1
                                        {33, 1000},       {1000, 33},       {4096, 4096}, {11008, 4096}, {65535, 65504},
                                        {1, 4292870144u}, {4292870144u, 1}, {50257, 768}};
 
-// What a description is given memory for; a refusal fails the test.
+// Returns the memory of a description. A refusal fails the test.
 template <class Desc>
 NibMemory memoryOf(const Desc& desc) {
   NibMemory memory{sizeof(NibMemory)};
@@ -41,7 +40,7 @@ NibMemory memoryOf(const Desc& desc) {
   return memory;
 }
 
-// Codes, scales and zero points of a blob, whatever lies behind them.
+// Checks codes, scales and zero points of a blob, but not the parts after them.
 inline void checkWeightParts(const NibMemory& memory, const model::Layout& l) {
   CHECK(memory.part[NIB_PART_CODES].offset_bytes == 0);
   CHECK(memory.part[NIB_PART_CODES].size_bytes == l.codes_bytes);
@@ -56,7 +55,7 @@ inline void checkWeights(const NibMemory& memory, const model::Layout& l) {
   checkWeightParts(memory, l);
 }
 
-// A part at the next multiple of 256 bytes behind `begin`, if there is one; returns where what follows may begin.
+// Checks that a part, if it exists, starts at the first multiple of 256 bytes from `begin`. Returns the part's end.
 inline uint64_t checkNext(const NibMemory& memory, NibPart part, uint64_t begin, uint64_t size_bytes) {
   CHECK(memory.part[part].size_bytes == size_bytes);
   if (size_bytes == 0) return begin;
@@ -65,7 +64,7 @@ inline uint64_t checkNext(const NibMemory& memory, NibPart part, uint64_t begin,
   return at + size_bytes;
 }
 
-// A dense operand: rows by their stride, the last one without its tail, in whole words.
+// Size of a dense operand: rows by their stride, the last one without padding, in whole words.
 inline uint64_t denseBytes(uint64_t rows, uint64_t cols, uint64_t stride, uint32_t type) {
   const uint64_t bytes = ((rows - 1) * stride + cols) * (type == NIB_TYPE_F32 ? 4 : 2);
   return bytes + (4 - bytes % 4) % 4;
@@ -74,7 +73,7 @@ inline uint64_t denseBytes(uint64_t rows, uint64_t cols, uint64_t stride, uint32
 // The stride of a result whose 16-bit rows start on words.
 inline uint64_t evenStride(uint64_t cols, uint32_t type) { return type == NIB_TYPE_F32 ? cols : cols + cols % 2; }
 
-// Status and scratch lie apart, on multiples of 256, and the range ends with the last of them.
+// Checks that status and scratch do not overlap, start at multiples of 256, and that the range ends with the last.
 inline void checkAux(const NibMemory& memory, bool status) {
   const NibMemoryPart& s = memory.part[NIB_PART_STATUS];
   const NibMemoryPart& scratch = memory.part[NIB_PART_SCRATCH];
@@ -86,7 +85,7 @@ inline void checkAux(const NibMemory& memory, bool status) {
   CHECK(memory.range[NIB_ROLE_AUX].size_bytes == end);
 }
 
-// Every way in which a format keeps weights.
+// Every combination of scale type, mode and granularity that a format supports.
 inline std::vector<NibWeights> allWeights(const NibFormatInfo& info) {
   std::vector<NibWeights> list;
   for (uint32_t type = 0; type < 4; ++type) {

@@ -277,3 +277,41 @@ TEST_CASE("denormal inputs are zeros") {
     CHECK(small.codes[2] == (format.kind == model::Kind::kFloat ? 0x80u : middle));
   }
 }
+
+TEST_CASE("denormals next to the smallest scale are zeros, and 2^-126 is not") {
+  // With the scale 2^-120 the largest denormal is 2^-6 steps: FP8 and FP4 have codes of that size, a binary code keeps
+  // the sign, and a mean would have other bits.
+  const float large = model::floatOfBits(0x007fffffu), tiny = model::floatOfBits(1), smallest = 0x1p-126f;
+  for (const model::Format& format : model::scaledFormats()) {
+    CAPTURE(format.id);
+    const uint32_t zero = format.zeroCode(), sign = 1u << (format.bits - 1u);
+    const uint32_t negative_zero = format.kind == model::Kind::kFloat ? sign : zero;
+    uint32_t plus = zero, minus = zero;  // the codes of 2^-6 steps
+    if (format.kind == model::Kind::kFloat) {
+      plus = model::nearestMagnitude(format, 0x1p-6);
+      minus = plus | sign;
+      CHECK(plus != 0);
+    } else if (format.kind == model::Kind::kSignedCodebook) {
+      uint32_t rank = 0;
+      while (double(format.thresholds[rank]) < 0x1p-6) ++rank;
+      plus = format.ascending[rank];
+      minus = plus | sign;
+      CHECK(plus != 0);
+    } else if (format.kind == model::Kind::kBinary) {
+      minus = 0;
+    }
+    const Codes expected{zero, negative_zero, zero, negative_zero, plus, minus};
+    const std::vector<float> x{large, -large, tiny, -tiny, smallest, -smallest};
+    CHECK(quantizeRows(format.id, 0, NIB_TYPE_F32, 1, x, {0x03800000u}).codes == expected);
+
+    // The same scale, found: in the mean of four elements only 2^-118 counts.
+    const double largest = format.affine()                      ? format.levels() / 2
+                           : format.kind == model::Kind::kFloat ? model::magnitudeOf(format, format.small.last)
+                                                                : 1.0;
+    const float end = format.mean() ? 0x1p-118f : float(largest * 0x1p-120);
+    const Result found = quantizeRows(format.id, 0, NIB_TYPE_F32, 1, {end, large, -large, -tiny});
+    CHECK(found.scales == Patterns{0x03800000u});
+    CHECK((found.codes[0] != zero || format.kind == model::Kind::kBinary));  // a binary +1 is the code of 0
+    CHECK(Codes(found.codes.begin() + 1, found.codes.end()) == Codes{zero, negative_zero, negative_zero});
+  }
+}

@@ -15,7 +15,7 @@
 
 namespace nib::tests {
 
-// Both entry points refuse alike: nibGetMemory, and the CPU's run before it looks at the binding.
+// Both entry points refuse it with the same code: nibGetMemory, and nibCpuRun before it reads the binding.
 inline void expectRefused(const NibOpDesc* desc, NibResult code, const std::string& op, const std::string& field) {
   INFO(op, ", ", field);
   LogLines lines;
@@ -48,7 +48,7 @@ struct Wrong {
   std::function<void(Desc&)> spoil;
 };
 
-// The description is right before it is spoilt.
+// Checks that the description is valid before a field is changed.
 template <class Desc>
 void expectEachRefused(const Desc& right, const char* op, const std::vector<Wrong<Desc>>& list) {
   NibMemory memory{sizeof(NibMemory)};
@@ -62,7 +62,7 @@ void expectEachRefused(const Desc& right, const char* op, const std::vector<Wron
 
 inline constexpr NibResult kInvalid = NIB_ERROR_INVALID_ARGUMENT, kUnsupported = NIB_ERROR_UNSUPPORTED;
 
-// What ops with weights have in common. The right description has groups of 32.
+// Checks common to all ops with weights. The valid description has groups of 32.
 template <class Desc>
 std::vector<Wrong<Desc>> wrongWeights() {
   return {

@@ -30,16 +30,16 @@ int main() {
   NibBinding* binding = nullptr;
 
   // README: begin
-  // Before vkCreateDevice: what to enable beside your own wishes. Nothing of it is required.
-  NibRequirements wishes = {sizeof wishes};
-  nibGetRequirements(vkGetInstanceProcAddr, instance, physical_device, api_version, &wishes);
-  // ... vkCreateDevice with wishes.extensions and wishes.features (nibFillFeatureChain) ...
+  // Before vkCreateDevice: extensions and features that make nibble faster. None of them is required.
+  NibRequirements optional = {sizeof optional};
+  nibGetRequirements(vkGetInstanceProcAddr, instance, physical_device, api_version, &optional);
+  // ... vkCreateDevice with optional.extensions and optional.features (nibFillFeatureChain) ...
 
   // While loading: everything that can fail, fails here.
   NibContextDesc adopted = {NIB_ABI_VERSION, sizeof adopted};
   adopted.get_instance_proc_addr = vkGetInstanceProcAddr;
   adopted.instance = instance, adopted.physical_device = physical_device, adopted.device = device;
-  adopted.api_version = api_version, adopted.features = wishes.features;
+  adopted.api_version = api_version, adopted.features = optional.features;
   nibCreateContext(&adopted, &context);
   NibQuantizeDesc op = {NIB_OP_QUANTIZE, sizeof op};
   op.rows = 4096, op.cols = 1024;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <optional>
 
 #include "gpu/fake_pipelines.h"
 #include "gpu/faulty.h"
@@ -55,14 +56,15 @@ std::vector<selftest::Case> fewCases(const kit::Device& on) {
   return list;
 }
 
-// A few cases whose plan uses the row's module.
-std::vector<selftest::Case> usersOf(const KernelRow& row) {
+// A few cases whose plan uses the row's module. any_format: also cases whose weights have another format than the row.
+std::vector<selftest::Case> usersOf(const KernelRow& row, bool any_format) {
   const FakePipelines fake;
   const kit::Device on = FakePipelines::device(row.features != 0 ? UINT32_MAX : 0u);
   std::vector<selftest::Case> users;
   for (const OpFormat& what : opFormats()) {
     if (!planted(what.format)) continue;
-    if (row.format != 0 && what.format != row.format) continue;
+    // Some ops have one list for all formats.
+    if (!any_format && row.format != 0 && what.format != 0 && what.format != row.format) continue;
     for (const selftest::Case& c : selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kQuick)) {
       // The planted fault of `scale` does not affect given scales.
       const NibQuantizeDesc* quantize = c.op() == NIB_OP_QUANTIZE ? &c.as<NibQuantizeDesc>() : nullptr;
@@ -157,14 +159,17 @@ TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test
     if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr ||
         (row.features & ~device().info().features) != 0)
       continue;
-    const std::vector<selftest::Case> users = usersOf(row);
-    // CPUs do not use kernels with tiles or tokens in shared memory, nor column splits: fault_test.cpp checks those
-    // with a GPU's work division.
-    const bool tiles = std::strncmp(row.name, "matmul", 6) == 0 && std::strcmp(row.name, "matmul_rows") != 0;
-    const bool for_gpus = tiles || std::strcmp(row.name, "matsum") == 0 ||
-                          std::strncmp(row.name, "int8_gemm_tiles", 15) == 0 ||
-                          std::strcmp(row.name, "dynamic_gemm") == 0;
-    if (users.empty() && for_gpus) continue;
+    std::vector<selftest::Case> users = usersOf(row, false);
+    // CPUs do not use kernels with tiles or tokens in shared memory, nor column splits. A CPU device uses them if it
+    // reports itself as a discrete GPU.
+    std::optional<AsDiscrete> as_discrete;
+    if (users.empty()) {
+      as_discrete.emplace();
+      users = usersOf(row, false);
+      // Weights of other formats become int8 codes before the product.
+      if (users.empty()) users = usersOf(row, true);
+      MESSAGE(std::string(row.module) << ": with a GPU's work division");
+    }
     bool found = false;
     {
       const Faults faults({row.module});

@@ -2,8 +2,7 @@
 // numbers.
 #include "cpu/exact_inputs.h"
 #include "exact_probe.spv.h"
-#include "gpu/gpu_test.h"
-#include "plan/context.h"
+#include "gpu/bound_set.h"
 #include "shaders/exact_probe.h"
 
 using namespace nib;
@@ -19,36 +18,6 @@ bool ordinary(uint32_t bits) {
   return exponent != 0x7f800000u && (exponent != 0 || (bits & 0x7fffffu) == 0);
 }
 
-// A descriptor set of nibble's layout; the probe uses two of its bindings.
-class Bound {
- public:
-  Bound(NibContext& context, const kit::Buffer& pairs, const kit::Buffer& results) : context_(context) {
-    REQUIRE(context.pools.allocate(&set_) == NIB_SUCCESS);
-    VkDescriptorBufferInfo info[4];
-    VkWriteDescriptorSet writes[4];
-    for (uint32_t b = 0; b < 4; ++b) {
-      info[b] = {b == EXACT_PROBE_BIND_RESULTS ? results.handle() : pairs.handle(), 0, VK_WHOLE_SIZE};
-      writes[b] = VkWriteDescriptorSet{VK_STRUCTURE_TYPE_WRITE_DESCRIPTOR_SET};
-      writes[b].dstSet = set_.set;
-      writes[b].dstBinding = b;
-      writes[b].descriptorCount = 1;
-      writes[b].descriptorType = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER_DYNAMIC;
-      writes[b].pBufferInfo = &info[b];
-    }
-    context.api.vkUpdateDescriptorSets(context.device, 4, writes, 0, nullptr);
-  }
-  ~Bound() { context_.pools.release(set_); }
-  void bind(VkCommandBuffer commands) const {
-    const uint32_t offsets[4] = {};
-    context_.api.vkCmdBindDescriptorSets(commands, VK_PIPELINE_BIND_POINT_COMPUTE, context_.pipeline_layout, 0, 1,
-                                         &set_.set, 4, offsets);
-  }
-
- private:
-  NibContext& context_;
-  PooledSet set_{};
-};
-
 }  // namespace
 
 TEST_SUITE_BEGIN("exact");
@@ -63,7 +32,8 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
     if (n < kPairs && ordinary(a) && ordinary(b)) numbers[2 * n] = a, numbers[2 * n + 1] = b, ++n;
   }
   const kit::Buffer pairs(device(), any.size() * 4), results(device(), uint64_t(kPairs) * 4);
-  const Bound bound(context, pairs, results);
+  static_assert(EXACT_PROBE_BIND_PAIRS == 1 && EXACT_PROBE_BIND_RESULTS == 2);
+  const BoundSet set(context, {&pairs, &pairs, &results, &pairs});
   const KernelRow row{"exact_probe", "exact_probe", 0, "", 0, kSpirv_exact_probe, kSpirvWords_exact_probe};
   for (uint32_t op = 0; op < EXACT_PROBE_OP_COUNT; ++op) {
     const exact_probe::Row& reference = exact_probe::kRows[op];
@@ -74,11 +44,7 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
     REQUIRE(context.pipelines.get(row, spec, 2, &pipeline) == NIB_SUCCESS);
     device().submit([&](VkCommandBuffer commands) {
       const ExactProbePush push{kPairs, 0};
-      context.api.vkCmdBindPipeline(commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
-      bound.bind(commands);
-      context.api.vkCmdPushConstants(commands, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof push,
-                                     &push);
-      context.api.vkCmdDispatch(commands, kPairs / kWorkgroup, 1, 1);
+      set.dispatch(commands, pipeline, push, kPairs / kWorkgroup);
     });
     const std::vector<uint32_t> got = device().download<uint32_t>(results, kPairs);
     uint32_t wrong = 0, first = 0;

@@ -73,7 +73,7 @@ TEST_CASE("an index cannot lead out of its folder") {
     writeText(model.folder / "sub/c.safetensors", shard({"c"}));
     model.index({{"a", kOne}, {"b", kOne}, {"c", name}});
     const std::string message = model.error();
-    CHECK_MESSAGE(contains(message, "is not that of a file beside the index"), message);
+    CHECK_MESSAGE(contains(message, "is not the name of a file in the folder of the index"), message);
   }
 }
 
@@ -81,7 +81,7 @@ TEST_CASE("index and shards must list the same tensors") {
   {
     Sharded model;
     fs::remove(model.folder / kTwo);
-    CHECK(contains(model.error(), std::string("names the file \"") + kTwo + "\", which is not there"));
+    CHECK(contains(model.error(), std::string("names the file \"") + kTwo + "\", which does not exist"));
   }
   {
     Sharded model;
@@ -131,7 +131,7 @@ TEST_CASE("an index is one JSON object with a weight_map of strings") {
       {"{\"weight_map\":{\"a\":1}}", "tensor \"a\": expected a string"},
       {"{\"weight_map\":{},\"weight_map\":{}}", "a second weight_map"},
       {"{\"metadata\":{},\"metadata\":{},\"weight_map\":{}}", "a second metadata"},
-      {"{\"weight_map\":{}} x", "behind the end"},
+      {"{\"weight_map\":{}} x", "after the end"},
       {"{\"weight_map\":{\"a\":\"" + std::string(kOne) + "\"}", "expected ','"},
       {"{\"weight_map\":{\"\xff\":\"x\"}}", "not UTF-8"},
       {"{\"x\":" + std::string(100'000, '[') + "}", "nested too deep"}};

@@ -131,7 +131,7 @@ TEST_CASE("pickle is refused with the reason and an alternative") {
 TEST_CASE("anything but a regular file is refused, and nothing hangs") {
   const TempFolder folder;
   NIB_CHECK_ERROR("nosuch: there is no such file or folder", Checkpoint(folder / "nosuch"));
-  NIB_CHECK_ERROR("holds no model", Checkpoint(folder.path()));
+  NIB_CHECK_ERROR("contains no model", Checkpoint(folder.path()));
   const fs::path path = folder / "model.safetensors";
   fs::create_directory(path);
   NIB_CHECK_ERROR("model.safetensors: is a folder, expected a file", Checkpoint(folder.path()));

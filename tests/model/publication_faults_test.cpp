@@ -125,7 +125,7 @@ TEST_CASE("a disk that is too small is detected before the work") {
     return;
   }
   const std::string message = errorOf([&] { FolderWriter writer(optionsFor(disk / "out"), manyTensors(30, 100'000)); });
-  CHECK_MESSAGE(contains(message, "cannot make room for "), message);
+  CHECK_MESSAGE(contains(message, "cannot reserve "), message);
   CHECK_MESSAGE(contains(message, " are free): No space left on device"), message);
   CHECK(readFolder(disk).empty());
   // Space for the tensors, but not for the other files that are copied.
@@ -160,7 +160,7 @@ TEST_CASE("a file size limit gives one line") {
       options.max_shard_bytes = 100'000;
       FolderWriter writer(options, manyTensors(10, 3000));
     } catch (const Error& error) {
-      code = contains(error.what(), "cannot make room for ") && contains(error.what(), "File too large") ? 0 : 2;
+      code = contains(error.what(), "cannot reserve ") && contains(error.what(), "File too large") ? 0 : 2;
     }
     _exit(code);
   }
@@ -177,7 +177,7 @@ TEST_CASE("a folder that cannot be written gives one line") {
     MESSAGE("not tested: no tmpfs can be mounted");
     return;
   }
-  NIB_CHECK_ERROR("out.partial: cannot be made: Read-only file system",
+  NIB_CHECK_ERROR("out.partial: cannot be created: Read-only file system",
                   FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
 }
 

@@ -63,7 +63,7 @@ pid_t startChild(const FolderWriterOptions& options, size_t count, unsigned paus
     setFaults(faults);
     writeModel(options, count, pause_us);
   } catch (const Error& error) {
-    code = contains(error.what(), "out: is there already") ? 3 : 4;
+    code = contains(error.what(), "out: exists") ? 3 : 4;
     if (code == 4) fprintf(stderr, "child: %s\n", error.what());
   }
   _exit(code);

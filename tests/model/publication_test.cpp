@@ -54,7 +54,7 @@ TEST_CASE("nothing is replaced without force, and only OUT remains") {
   const fs::path out = folder / "out";
   writeOut(optionsFor(out));
   CHECK(readFolder(folder.path()).size() == 1);
-  NIB_CHECK_ERROR("out: is there already and not empty", writeOut(optionsFor(out)));
+  NIB_CHECK_ERROR("out: exists and is not empty", writeOut(optionsFor(out)));
   writeText(out / "x", "mine");
   NIB_CHECK_ERROR("--force", writeOut(optionsFor(out)));
   CHECK(readText(out / "x") == "mine");
@@ -111,15 +111,15 @@ TEST_CASE("a folder that is not a model, or contains more, is never deleted") {
 
   for (const char* root : {"/", "//", "/.", "/tmp/.."}) {
     options.out = root;
-    NIB_CHECK_ERROR("is no place for an output", writeOut(options));
+    NIB_CHECK_ERROR("cannot be the output", writeOut(options));
   }
   options.out = "";
-  NIB_CHECK_ERROR("is no place for an output", writeOut(options));
+  NIB_CHECK_ERROR("cannot be the output", writeOut(options));
   options.out = folder / "no/such/out";
   NIB_CHECK_ERROR("there is no folder", writeOut(options));
   writeText(folder / "file", "x");
   options.out = folder / "file";
-  NIB_CHECK_ERROR("is no folder", writeOut(options));
+  NIB_CHECK_ERROR("is not a folder", writeOut(options));
   CHECK(readText(folder / "file") == "x");
 }
 
@@ -151,7 +151,7 @@ TEST_CASE("an OUT that appears during the work is not replaced without force") {
   FolderWriter writer(optionsFor(folder / "out"), kTensors);
   for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
   writeText(folder / "out/model.safetensors", kOther);
-  NIB_CHECK_ERROR("is there already", writer.publish());
+  NIB_CHECK_ERROR("exists and is not empty", writer.publish());
   CHECK(readText(folder / "out/model.safetensors") == kOther);
   fs::remove_all(folder / "out");
   writer.publish();
@@ -211,7 +211,7 @@ TEST_CASE("a resumed run must be the same run") {
   options.resume = true;
   const auto before = readFolder(folder / "out.partial");
   const auto refused = [&](const FolderWriterOptions& other, const std::vector<OutputTensor>& tensors) {
-    NIB_CHECK_ERROR("was begun by another command, from another input or by another version",
+    NIB_CHECK_ERROR("was started by another command, from another input or by another version",
                     FolderWriter(other, tensors));
     CHECK(readFolder(folder / "out.partial") == before);
   };
@@ -245,7 +245,7 @@ TEST_CASE("a partial folder that nibble did not create is left unchanged") {
     options.resume = resume;
     options.force = true;
     writeText(folder / "out.partial/mine", "x");
-    NIB_CHECK_ERROR("out.partial: is in the way", writeOut(options));
+    NIB_CHECK_ERROR("out.partial: exists and is not an unfinished output", writeOut(options));
     CHECK(readText(folder / "out.partial/mine") == "x");
     fs::remove_all(folder / "out.partial");
     writeText(folder / "out.partial", "x");
@@ -264,7 +264,7 @@ TEST_CASE("a partial folder that nibble did not create is left unchanged") {
   NIB_CHECK_ERROR("has the folder sub in it", writeOut(optionsFor(folder / "out")));
   FolderWriterOptions options = optionsFor(folder / "out");
   options.resume = true;
-  NIB_CHECK_ERROR("sub: is in the way", writeOut(options));
+  NIB_CHECK_ERROR("sub: is left from an earlier run and cannot be deleted", writeOut(options));
   CHECK(readText(folder / "out.partial/sub/mine") == "x");
   // A link in place of a file is not followed.
   fs::remove_all(folder / "out.partial/sub");
@@ -339,7 +339,7 @@ TEST_CASE("files beside a published output are not deleted") {
   fs::rename(folder / "journal", folder / "out/.nibble-journal");
   writeText(folder / "out.partial/mine", "x");
   writeText(folder / "out.replaced/mine", "x");
-  NIB_CHECK_ERROR("out: is there already", writeOut(options));
+  NIB_CHECK_ERROR("out: exists", writeOut(options));
   CHECK(readFolder(folder / "out") == expectedOut());
   CHECK(readText(folder / "out.partial/mine") == "x");
   CHECK(readText(folder / "out.replaced/mine") == "x");
@@ -391,7 +391,7 @@ TEST_CASE("an output of one file appears complete, and is replaced only with for
     Publication publication(options, files, items);
     publication.write(0, 0, bytesOf("aaaa"));
     publication.finished(0);
-    NIB_CHECK_ERROR("has no other", publication.addFile("config.json", "{}"));
+    NIB_CHECK_ERROR("cannot have other files", publication.addFile("config.json", "{}"));
     NIB_CHECK_ERROR("\"b\" is not written", publication.publish());
   }
   CHECK(!fs::exists(options.out));
@@ -404,7 +404,7 @@ TEST_CASE("an output of one file appears complete, and is replaced only with for
     publication.publish();
   }
   CHECK(readFolder(folder.path()) == std::map<std::string, std::string>{{"model.gguf", "hhaaaabbbb"}});
-  NIB_CHECK_ERROR("model.gguf: is there already", Publication(options, files, items));
+  NIB_CHECK_ERROR("model.gguf: exists", Publication(options, files, items));
   options.force = true;
   options.keep = {options.out};
   NIB_CHECK_ERROR("is not replaced, because the input", Publication(options, files, items));
@@ -421,7 +421,7 @@ TEST_CASE("an output of one file appears complete, and is replaced only with for
   CHECK(readFolder(folder.path()) == std::map<std::string, std::string>{{"model.gguf", "hhAAAABBBB"}});
   fs::remove(options.out);
   fs::create_directory(options.out);
-  NIB_CHECK_ERROR("model.gguf: is no file", Publication(options, files, items));
+  NIB_CHECK_ERROR("model.gguf: is not a file", Publication(options, files, items));
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ endforeach()
 
 # A K of 704 is not a multiple of 128.
 run(0 quantize "${MODEL}" -o "${SCRATCH}/int4" --type int4 --force --device cpu)
-if(NOT out MATCHES "K 704 is no multiple of 128: group 64")
+if(NOT out MATCHES "K 704 is not a multiple of 128: group 64")
   message(FATAL_ERROR "the smaller group is not reported:\n${out}")
 endif()
 same_folder("${SCRATCH}/int4" "${SCRATCH}/int4_cpu")

@@ -99,7 +99,7 @@ TEST_CASE("a K not divisible by the group size uses the largest power of two tha
   const Decision smaller = decide(tensor(kDown, {256, 704}), of("int4"), compressedTensors());
   CHECK(smaller.kind == Decision::kQuantize);
   CHECK(smaller.weight.weights.group_size == 64);  // 704 = 64 * 11
-  CHECK(smaller.note.find("704 is no multiple of 128: group 64") != std::string::npos);
+  CHECK(smaller.note.find("704 is not a multiple of 128: group 64") != std::string::npos);
   const Decision none = decide(tensor(kDown, {256, 1000}), of("int4"), compressedTensors());  // 1000 = 8 * 125
   CHECK(none.kind == Decision::kKeep);
   CHECK(none.note.find("stays F16") != std::string::npos);

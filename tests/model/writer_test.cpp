@@ -226,11 +226,11 @@ TEST_CASE("tensors that a file cannot contain are refused before anything is wri
     CHECK(readFolder(folder.path()).empty());
     return message;
   };
-  CHECK(contains(error({tensor("a", Dtype::kU8, {1}), tensor("a", Dtype::kU8, {2})}), "\"a\": is twice"));
+  CHECK(contains(error({tensor("a", Dtype::kU8, {1}), tensor("a", Dtype::kU8, {2})}), "\"a\": occurs twice"));
   CHECK(contains(error({tensor("a", Dtype::kF4, {3})}), "\"a\": its shape and dtype do not fill"));
   CHECK(contains(error({tensor("a", Dtype::kF64, {1ull << 32, 1ull << 32})}), "\"a\": its shape and dtype"));
   CHECK(contains(error({tensor("a", Dtype::kU8, {1ull << 60}), tensor("b", Dtype::kU8, {1ull << 60})}),
-                 "cannot make room"));
+                 "cannot reserve"));
   CHECK(contains(error({tensor("__metadata__", Dtype::kU8, {1})}), "__metadata__"));
   CHECK(contains(error({tensor("a\xff", Dtype::kU8, {1})}), "not UTF-8"));
   CHECK(contains(error({tensor(std::string("a\0", 2), Dtype::kU8, {1})}), "U+0000"));
@@ -269,10 +269,10 @@ TEST_CASE("other files of the folder are written and copied") {
   writer.copyFile("tokenizer.json", folder / "link");
   writer.addFile("config.json", "{}");
   for (const char* name : {"", ".", "..", "a/b", "../x", ".nibble-journal"}) {
-    NIB_CHECK_ERROR("is no name for a file", writer.addFile(name, "x"));
+    NIB_CHECK_ERROR("cannot name an output file", writer.addFile(name, "x"));
   }
-  NIB_CHECK_ERROR("\"config.json\": is twice", writer.addFile("config.json", "x"));
-  NIB_CHECK_ERROR("\"model.safetensors\": is twice", writer.addFile("model.safetensors", "x"));
+  NIB_CHECK_ERROR("\"config.json\": occurs twice", writer.addFile("config.json", "x"));
+  NIB_CHECK_ERROR("\"model.safetensors\": occurs twice", writer.addFile("model.safetensors", "x"));
   NIB_CHECK_ERROR("nosuch: cannot be read", writer.copyFile("x", folder / "nosuch"));
   writer.publish();
   const auto files = readFolder(folder / "out");

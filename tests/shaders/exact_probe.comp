@@ -5,6 +5,7 @@
 
 #include "exact_probe.h"
 #include "numerics/exact.glsl"
+#include "numerics/float_bits.glsl"
 #include "numerics/halves.glsl"
 
 EXACT_PROBE_SPEC(NIB_SPEC_CONSTANT)
@@ -17,6 +18,20 @@ layout(push_constant) uniform Push { ExactProbePush push; };
 uint nibProbeWiden(uint h) { return nibWidenHalves(uvec4(h, ~h, 0u, h << 16)).w; }
 
 uint nibProbeNarrow(uint bits) { return nibNarrowHalves(uvec4(0u, 0x3f800000u, 0x7f7fffffu, bits)).w; }
+
+// As the loads of fp32 rows, whose infinities are fp32's own.
+const uint kNibInfinity = 0x7f800000u;
+#include "numerics/whole_range.glsl"
+
+uint nibProbeSum(uint a, uint b) {
+  return nibSumBits4(uvec4(0u, 0x3f800000u, b, nibCanonicalize(uvec4(a)).x),
+                     uvec4(0x7f7fffffu, a, 0u, nibCanonicalize(uvec4(b)).x)).w;
+}
+
+uint nibProbeProduct(uint a, uint b) {
+  return nibProductBits4(uvec4(0u, 0x3f800000u, b, nibCanonicalize(uvec4(a)).x),
+                         uvec4(0x7f7fffffu, a, 0u, nibCanonicalize(uvec4(b)).x)).w;
+}
 
 void main() {
   uint i = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * WG + gl_LocalInvocationID.x;

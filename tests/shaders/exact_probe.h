@@ -49,9 +49,22 @@
   X(27, E4m3ToF32, EXACT_PROBE_ORDINARY, floatBitsToUint(nibE4m3ToF32(nibF32ToE4m3(uintBitsToFloat(a)))))    \
   X(28, E5m2ToF32, EXACT_PROBE_ORDINARY, floatBitsToUint(nibE5m2ToF32(nibF32ToE5m2(uintBitsToFloat(a)))))    \
   X(29, WidenHalves, EXACT_PROBE_ANY, nibProbeWiden(a))                                                      \
-  X(30, NarrowHalves, EXACT_PROBE_ORDINARY, nibProbeNarrow(a))
+  X(30, NarrowHalves, EXACT_PROBE_ORDINARY, nibProbeNarrow(a))                                               \
+  X(31, SumBits, EXACT_PROBE_ANY, nibProbeSum(a, b))                                                         \
+  X(32, ProductBits, EXACT_PROBE_ANY, nibProbeProduct(a, b))                                                 \
+  X(33, SumNearZero, EXACT_PROBE_ANY, nibProbeSum(a, (a ^ 0x80000000u) + (b & 15u) - 8u))                    \
+  X(34, SumOfTiny, EXACT_PROBE_ANY, nibProbeSum(a & 0x81ffffffu, b & 0x81ffffffu))                           \
+  X(35, SumOfLarge, EXACT_PROBE_ANY, nibProbeSum(a | 0x7e000000u, b | 0x7c000000u))                          \
+  /* m * 2^-87 times about 2 / m * 2^-40: on both sides of 2^-126. */                                        \
+  X(36, ProductNearLeast, EXACT_PROBE_ANY,                                                                   \
+    nibProbeProduct((a & 0x807fffffu) | 0x14000000u,                                                         \
+                    nibDivBits(0x40000000u, (a & 0x007fffffu) | 0x3f800000u) - 0x14000000u))                 \
+  /* The same about 2^128. */                                                                                \
+  X(37, ProductNearMost, EXACT_PROBE_ANY,                                                                    \
+    nibProbeProduct((a & 0x807fffffu) | 0x5f000000u,                                                         \
+                    nibDivBits(0x40000000u, (a & 0x007fffffu) | 0x3f800000u) + 0x20000000u))
 
-#define EXACT_PROBE_OP_COUNT 31
+#define EXACT_PROBE_OP_COUNT 38
 
 #ifdef __cplusplus
 namespace nib {
@@ -66,6 +79,7 @@ struct ExactProbePush {
 }  // namespace nib
 
 #include "numerics/exact.h"
+#include "numerics/float_bits.h"
 
 namespace nib::exact_probe {
 
@@ -77,6 +91,12 @@ inline std::uint32_t nibProbeWiden(std::uint32_t h) {
   return exact::nibIsNonFinite(bits) ? bits - (112u << 23) : bits;
 }
 inline std::uint32_t nibProbeNarrow(std::uint32_t bits) { return exact::nibF32ToHalfBits(bits); }
+inline std::uint32_t nibProbeSum(std::uint32_t a, std::uint32_t b) {
+  return exact::nibSumBits(exact::nibCanonicalBits(a), exact::nibCanonicalBits(b));
+}
+inline std::uint32_t nibProbeProduct(std::uint32_t a, std::uint32_t b) {
+  return exact::nibProductBits(exact::nibCanonicalBits(a), exact::nibCanonicalBits(b));
+}
 
 struct Row {
   const char* name;

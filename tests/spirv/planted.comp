@@ -21,6 +21,10 @@
 #define PLANT_SUBGROUP 16
 #define PLANT_FMA 17
 #define PLANT_ATOMIC 18
+#define PLANT_EXP 19
+#define PLANT_POW 20
+#define PLANT_TANH 21
+#define PLANT_COS 22
 #if PLANT == PLANT_HALF
 #extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
 #endif
@@ -80,6 +84,14 @@ void main() {
   precise float result = called(a, b);
 #elif PLANT == PLANT_SQRT
   precise float result = sqrt(a);
+#elif PLANT == PLANT_EXP
+  precise float result = exp(a);
+#elif PLANT == PLANT_POW
+  precise float result = pow(a, b);
+#elif PLANT == PLANT_TANH
+  precise float result = tanh(a);
+#elif PLANT == PLANT_COS
+  precise float result = cos(a);
 #elif PLANT == PLANT_PACK
   precise float result = uintBitsToFloat(packHalf2x16(vec2(a, b)));
 #elif PLANT == PLANT_ROUND

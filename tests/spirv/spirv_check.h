@@ -1,4 +1,4 @@
-// What must hold between a SPIR-V module, its row of the kernel table and its C++ interface.
+// Checks a SPIR-V module against its row of the kernel table and its C++ interface.
 #ifndef NIB_TESTS_SPIRV_CHECK_H
 #define NIB_TESTS_SPIRV_CHECK_H
 
@@ -11,14 +11,14 @@
 
 namespace nib::spirv {
 
-// What a module promises of its results.
+// The precision that a module promises for its results.
 enum class Promise {
   kBound,          // a bound, or nothing
   kBytes,          // the same bytes on every device
   kBytesWholeFma,  // the same, and its fused multiply-adds are of whole numbers up to 2^24: exact, fused or not
 };
 
-// One line per fault, none if the module is as it should be.
+// Returns one line per fault; empty if the module is correct.
 //   features   NIB_FEATURE_* that the module may rely on
 std::vector<std::string> check(std::span<const uint32_t> words, const KernelInterface& kernel, uint32_t features,
                                Promise promise);

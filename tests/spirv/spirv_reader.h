@@ -22,7 +22,7 @@ struct Instruction {
   size_t word;                         // its place in the module
 };
 
-// What the module says about a result id.
+// The definition and decorations of a result id.
 struct Id {
   uint32_t op = 0;
   std::span<const uint32_t> operands;           // of the instruction that defines it

@@ -42,11 +42,12 @@ std::string joined(const std::vector<std::string>& lines) {
   return text;
 }
 
-// As planted.comp declares nothing that it needs, so a bit-exact kernel for every device.
-std::vector<std::string> checkPlanted(std::span<const uint32_t> words) {
+// As planted.comp declares nothing that it needs, so a kernel for every device; bit-exact unless said otherwise.
+std::vector<std::string> checkPlanted(std::span<const uint32_t> words,
+                                      spirv::Promise promise = spirv::Promise::kBytes) {
   static constexpr SpecRow kSpec[] = {PLANTED_SPEC(NIB_INTERFACE_ROW)};
   static constexpr KernelInterface kPlanted{"planted", sizeof(PlantedPush), kSpec, std::size(kSpec), false};
-  return spirv::check(words, kPlanted, 0, spirv::Promise::kBytes);
+  return spirv::check(words, kPlanted, 0, promise);
 }
 
 }  // namespace
@@ -109,6 +110,21 @@ TEST_CASE("the check finds each planted fault, and nothing in the same shader wi
     CHECK_MESSAGE(found, "expected '" << shader.finds << "', got:" << joined(faults));
   }
   CHECK(clean_seen);
+}
+
+TEST_CASE("devices' own transcendental functions are a fault of bounded kernels too, a division is not") {
+  uint32_t functions = 0;
+  for (const PlantedShader& shader : kPlantedShaders) {
+    const std::string_view finds = shader.finds, name = shader.name;
+    const bool function = name == "EXP" || name == "POW" || name == "TANH" || name == "COS";
+    if (!function && name != "DIVIDE" && name != "SQRT" && name != "NONE") continue;
+    CAPTURE(std::string(name));
+    functions += function;
+    const std::vector<std::string> faults = checkPlanted({shader.spirv, shader.words}, spirv::Promise::kBound);
+    CHECK_MESSAGE(faults.size() == (function ? 1 : 0), joined(faults));
+    if (function && !faults.empty()) CHECK(faults[0].find(finds) != std::string::npos);
+  }
+  CHECK(functions == 4);
 }
 
 TEST_CASE("the check finds a capability and a workgroup size that were changed in the module") {

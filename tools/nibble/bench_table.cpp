@@ -73,7 +73,7 @@ void printRows(std::FILE* file, const bench::BenchResult& result) {
                row.fraction       ? number(*row.fraction < 0.1 ? "%.1f %%" : "%.0f %%", *row.fraction * 100)
                : row.beyond_cache ? "-"
                                   : "cached",
-               row.over_twin ? brief(*row.over_twin) : "",
+               row.speedup_over_f32 ? brief(*row.speedup_over_f32) : "",
                brief(double(names.m) * names.k / (measured.us.median * 1e-6) * 1e-9),
                measured.device_clock ? "timestamp" : "wall", row.path});
   }

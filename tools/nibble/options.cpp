@@ -66,7 +66,7 @@ void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::stri
   };
   add("--type", arguments.types, type_help)->type_name("T,...");
   add("--op", arguments.ops, op_help)->type_name("OP,...");
-  // As selftest spelled them at first.
+  // Names that earlier versions of selftest used.
   add("--types", arguments.types, "")->group("");
   add("--ops", arguments.ops, "")->group("");
 }
@@ -115,7 +115,7 @@ Output::Output(const JsonArguments& arguments) : arguments_(arguments) {
 
 void Output::json(const nlohmann::ordered_json& object) const {
   if (!wantsJson()) return;
-  // Names of devices and files need not be UTF-8; a report with a mark is better than none.
+  // Names of devices and files may not be UTF-8. Invalid bytes are replaced, so that the report is still written.
   const std::string text = object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (arguments_.target == "-") {
     if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
@@ -126,7 +126,7 @@ void Output::json(const nlohmann::ordered_json& object) const {
   std::error_code error;
   const std::filesystem::file_status status = std::filesystem::status(arguments_.target, error);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    // A pipe or a terminal is not replaced but written to.
+    // Pipes and terminals are written to, not replaced.
     std::FILE* file = std::fopen(arguments_.target.c_str(), "wb");
     if (!file) throw kit::Error(arguments_.target + ": cannot be opened");
     const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();

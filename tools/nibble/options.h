@@ -1,4 +1,4 @@
-// Options that verbs share, and what is said about them once: devices, profiles, JSON.
+// Options that verbs share: devices, profiles, types, ops, JSON.
 #ifndef NIB_TOOLS_OPTIONS_H
 #define NIB_TOOLS_OPTIONS_H
 
@@ -27,13 +27,13 @@ struct DeviceArguments {
 // --device, --profile and --tuning.
 void addDeviceOptions(CLI::App& app, DeviceArguments& arguments);
 
-// Options for Device::open; lines of nibble and of the layer go to stderr, information only with `verbose`.
+// Options for Device::open. Messages of nibble and of the validation layer go to stderr; information only if `verbose`.
 kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose = false);
 
-// The one device asked for. "all" is a usage error.
+// Opens the requested device. "all" is a usage error.
 kit::Device openDevice(const DeviceArguments& arguments);
 
-// The selectors of all that was asked for: "all" = every usable Vulkan device, then the CPU; "" = the default device.
+// The selectors of all requested devices: "all" = every usable Vulkan device, then the CPU; "" = the default device.
 std::vector<std::string> expandDevices(const DeviceArguments& arguments);
 
 // ---------------------------------------------------------------------------------------------- types and ops
@@ -45,7 +45,7 @@ struct ChoiceArguments {
 void addChoiceOptions(CLI::App& app, ChoiceArguments& arguments, const std::string& type_help,
                       const std::string& op_help);
 
-// The words in lower case. Throws UsageError for one that is none of `known`, with what there is.
+// Returns the words in lower case. Throws UsageError, with a list of `known`, for a word that is not in it.
 std::vector<std::string> chosen(const std::string& option, const std::vector<std::string>& words,
                                 const std::vector<std::string>& known);
 
@@ -61,24 +61,24 @@ struct JsonArguments {
 // --json[=FILE] and --force.
 void addJsonOptions(CLI::App& app, JsonArguments& arguments);
 
-// CLI11 would take the next word for the value of a bare --json: gives it its value.
+// Replaces a bare --json by --json=-, because CLI11 would take the next word as its value.
 std::vector<std::string> normalizeArguments(int argc, const char* const* argv);
 
-// Where a verb writes: with --json stdout holds the object alone, and text goes to stderr.
+// Where a verb writes: with --json, stdout contains only the object, and text goes to stderr.
 class Output {
  public:
-  // Throws UsageError if the file exists and may not be replaced: before the work, not after it.
+  // Throws UsageError if the file exists and may not be replaced. Checked before the work starts.
   explicit Output(const JsonArguments& arguments);
   bool wantsJson() const { return !arguments_.target.empty(); }
   std::FILE* text() const { return arguments_.target == "-" ? stderr : stdout; }
-  // Writes the object, if it was asked for. Throws.
+  // Writes the object if --json was given. Throws.
   void json(const nlohmann::ordered_json& object) const;
 
  private:
   JsonArguments arguments_;
 };
 
-// Columns as wide as their widest cell; numbers to the right if `right` says so.
+// A text table. Columns are as wide as their widest cell, and right-aligned if `right` is set.
 class Table {
  public:
   explicit Table(std::vector<std::string> header, std::vector<bool> right = {});

@@ -1,5 +1,5 @@
-// nibble selftest: op x type x path x profile x subgroup size, ran or skipped and why; and the check of a list of cells
-// that must have run somewhere.
+// nibble selftest: runs the cases of op x type x path x profile x subgroup size and reports which cells ran or why they
+// were skipped. Also checks a list of cells that must have run in at least one of several results.
 #include <fstream>
 #include <sstream>
 
@@ -67,7 +67,7 @@ std::vector<selftest::Cell> readCells(const std::string& path) {
     const ordered_json result = ordered_json::parse(readFile(path));
     for (const ordered_json& object : result.at("cells")) cells.push_back(fromJson(object));
   } catch (const ordered_json::exception& error) {
-    throw std::runtime_error(path + " is no result of selftest: " + error.what());
+    throw std::runtime_error(path + " is not a result of nibble selftest --json: " + error.what());
   }
   return cells;
 }
@@ -152,7 +152,7 @@ Verb makeSelftestVerb(CLI::App& parent) {
                    "Only these ops: quantize,matmul");
   app->add_option("--expect", arguments->expect, "A list of cells that must have run: exit 1 if one did not");
   app->add_option("--merge", arguments->merge, "Run nothing: read results of earlier runs");
-  // For builds whose subgroup kernels emulate a size.
+  // Used with builds whose subgroup kernels emulate a subgroup size.
   app->add_option("--emulated-subgroup", arguments->emulated)->group("");
   return {app, [arguments] { return runSelftest(*arguments); }};
 }

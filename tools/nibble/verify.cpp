@@ -1,4 +1,4 @@
-// The parent's side: starts children and adds up what they say.
+// The parent process: starts children and sums up their results.
 #include "verify.h"
 
 #include "child.h"
@@ -8,7 +8,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Pipelines of a slow driver take long; a GPU that hangs is reset by its driver within this time.
+// A slow driver takes long to build pipelines. The driver resets a GPU that hangs within this time.
 constexpr int kSilenceSeconds = 180;
 
 std::string joined(const std::vector<std::string>& names) {
@@ -20,7 +20,7 @@ std::string joined(const std::vector<std::string>& names) {
 }  // namespace
 
 // Lines: {"begin":K,"name":S}  {"kernels":[S]}  then {"end":K,"attempts":[{"kernels":[S],"passed":B}]} or
-// {"skip":K} or {"same":K} or {"error":K,"text":S}; at last {"finished":true}.
+// {"skip":K} or {"same":K} or {"error":K,"text":S}; the last line is {"finished":true}.
 void VerifyReader::line(const std::string& text) {
   const Json step = Json::parse(text, nullptr, false);
   if (!step.is_object()) return;  // something else wrote to stdout
@@ -64,7 +64,7 @@ void VerifyReader::line(const std::string& text) {
 bool VerifyReader::ended(const std::string& how, bool well) {
   if (finished_ && well) return false;
   if (!running_) {
-    // Not a case's fault: the device could not be opened, or the driver fell over while closing.
+    // No case was running: the device could not be opened, or the driver crashed while closing it.
     report_.problems.push_back((finished_ ? "after the last case: " : "opening the device: ") + how);
     return false;
   }

@@ -1,5 +1,5 @@
-// `nibble devices --verify`: the self-tests of every op and format on a device, in a child process that a crashing
-// driver may take with it.
+// `nibble devices --verify`: the self-tests of every op and format on a device, in a child process, so that a driver
+// that crashes ends only the child.
 #ifndef NIB_TOOLS_VERIFY_H
 #define NIB_TOOLS_VERIFY_H
 
@@ -23,11 +23,11 @@ struct VerifyReport {
   bool passed() const { return problems.empty(); }
 };
 
-// Takes the lines of a child, and knows where the next child goes on if this one died.
+// Parses the lines of a child, and tracks where the next child continues if this one crashed.
 class VerifyReader {
  public:
   void line(const std::string& text);
-  // Books the end of a child. True if another must go on at nextCase().
+  // Records the end of a child. Returns true if another child must continue at nextCase().
   bool ended(const std::string& how, bool well);
   size_t nextCase() const { return next_; }
   const VerifyReport& report() const { return report_; }
@@ -41,7 +41,7 @@ class VerifyReader {
   std::vector<std::string> kernels_;
 };
 
-// selector: of one device. program: the tool's own file.
+// selector: selects one device. program: the tool's own executable.
 VerifyReport verifyDevice(const std::vector<std::string>& program, const std::string& selector,
                           const std::string& profile);
 

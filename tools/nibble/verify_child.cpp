@@ -1,4 +1,4 @@
-// The child's side: every op, format and path, one after the other.
+// The child process: tests every op, format and path in sequence.
 #include "verify.h"
 
 #include "selftest/run_case.h"
@@ -11,7 +11,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Each path a plan could fall back to: all features, then without the tallest, down to none.
+// Each path that a plan can fall back to: all features, then without the highest tier's, down to none.
 std::vector<kit::Device> paths(const kit::Device& device) {
   std::vector<kit::Device> result = {device};
 #if !defined(NIB_NO_VULKAN)
@@ -32,7 +32,7 @@ std::vector<kit::Device> paths(const kit::Device& device) {
 void say(const Json& step) {
   const std::string text = step.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::printf("%s\n", text.c_str());
-  std::fflush(stdout);  // the next moment may be the last
+  std::fflush(stdout);  // the driver may crash at any time
 }
 
 void runOne(const kit::Device& device, const selftest::Case& c, size_t index,
@@ -47,7 +47,7 @@ void runOne(const kit::Device& device, const selftest::Case& c, size_t index,
   }
   const std::vector<std::string> kernels = plan->kernels();
   say({{"kernels", kernels}});
-  // A narrower path that ends at the same kernels was tested already.
+  // Skipped if a path with more features has already tested these kernels.
   if (std::find(seen.begin(), seen.end(), kernels) != seen.end()) {
     say({{"same", index}});
     return;

@@ -86,12 +86,13 @@ void Checkpoint::openFolder(const fs::path& folder) {
   } else if (names.safetensors.size() == 1) {
     shards_.push_back(openShard(folder / names.safetensors[0]));
   } else if (!names.safetensors.empty()) {
-    throw Error(shown(folder) + ": holds " + std::to_string(names.safetensors.size()) + " safetensors files but no " +
-                kIndexName + ", which says what is where: fetch it too, or name one of the files");
+    throw Error(shown(folder) + ": contains " + std::to_string(names.safetensors.size()) +
+                " safetensors files but no " + kIndexName +
+                ", which says in which file each tensor is: fetch it too, or name one of the files");
   } else if (!names.pickle.empty()) {
     throwPickle(folder, names.pickle[0]);
   } else {
-    throw Error(shown(folder) + ": holds no model: there is no model.safetensors and no " + kIndexName);
+    throw Error(shown(folder) + ": contains no model: it needs a safetensors file, or several and " + kIndexName);
   }
   for (const std::string& name : names.side) side_files_.push_back(folder / name);
   const fs::path config = folder / "config.json";

@@ -19,7 +19,7 @@ constexpr size_t kMaxShards = 10'000;
 void checkShardName(JsonScanner& scanner, std::string_view file) {
   if (file.empty() || file == "." || file.find('/') != file.npos || file.find('\\') != file.npos ||
       file.find("..") != file.npos) {
-    scanner.fail("the file name " + quoteText(file) + " is not that of a file beside the index");
+    scanner.fail("the file name " + quoteText(file) + " is not the name of a file in the folder of the index");
   }
 }
 
@@ -41,7 +41,7 @@ void Checkpoint::openIndex(const fs::path& path) {
     const fs::path shard = folder / file;
     std::error_code error;
     if (fs::status(shard, error).type() == fs::file_type::not_found) {
-      throw Error(where + ": names the file " + quoteText(file) + ", which is not there: fetch it too");
+      throw Error(where + ": names the file " + quoteText(file) + ", which does not exist: fetch it too");
     }
     shards_.push_back(openShard(shard));
     named.emplace_back(shards_.back().header.size());

@@ -67,7 +67,7 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
     for (const size_t t : shards[s]) {
       members.push_back(tensors[t]);
       if (!shard_of.emplace(tensors[t].name, s).second)
-        throw Error("tensor " + quoteText(tensors[t].name) + ": is twice in an output");
+        throw Error("tensor " + quoteText(tensors[t].name) + ": occurs twice in the output: use distinct names");
     }
     SafetensorsLayout layout = layOutSafetensors(members, options.metadata, name);
     for (size_t k = 0; k < members.size(); ++k) {

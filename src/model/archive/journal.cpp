@@ -37,7 +37,7 @@ Journal::Journal(const std::filesystem::path& folder, const std::filesystem::pat
   // Between opening and locking, another process may have published or deleted the folder.
   if (!file_.tryLock() || !file_.isStillAt(folder / kJournalName)) {
     throw Error(shown(output) + ": another nibble is writing it (its lock is " + shown(folder / kJournalName) +
-                "): wait until it has ended");
+                "): wait until it ends");
   }
 }
 
@@ -45,7 +45,7 @@ Journal::Content Journal::load() {
   Content content;
   const uint64_t bytes = file_.bytes();
   if (bytes > kMaxJournalBytes)
-    throw Error(shown(file_.path()) + ": is too long for a journal: delete its folder and start anew");
+    throw Error(shown(file_.path()) + ": is too long for a journal: delete its folder and start again");
   std::string text(bytes, '\0');
   file_.read(0, std::as_writable_bytes(std::span(text)));
   end_ = 0;

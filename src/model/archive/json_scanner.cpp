@@ -206,7 +206,7 @@ bool JsonScanner::nextElement(bool& first) {
 void JsonScanner::finish(bool any_space) {
   if (any_space) skipSpace();
   while (at_ < text_.size() && text_[at_] == ' ') ++at_;
-  if (at_ < text_.size()) fail("text behind the end of the object");
+  if (at_ < text_.size()) fail("text after the end of the object");
 }
 
 std::string jsonString(std::string_view text) {

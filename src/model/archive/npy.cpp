@@ -61,9 +61,30 @@ class Literal {
   const std::filesystem::path& path_;
 };
 
+struct NpyType {
+  std::string_view name;
+  Dtype dtype;
+  NpyUse use;
+};
+constexpr std::array<NpyType, 6> kTypes = {{{"<f4", Dtype::kF32, NpyUse::kActivations},
+                                            {"<f2", Dtype::kF16, NpyUse::kActivations},
+                                            {"<u2", Dtype::kU16, NpyUse::kTokenIds},
+                                            {"<u4", Dtype::kU32, NpyUse::kTokenIds},
+                                            {"<i4", Dtype::kI32, NpyUse::kTokenIds},
+                                            {"<i8", Dtype::kI64, NpyUse::kTokenIds}}};
+
+// quoted: a type in quotes, "'<f4'".
+std::optional<Dtype> dtypeOf(std::string_view quoted, NpyUse use) {
+  if (quoted.size() != 5 || quoted[0] != quoted[4] || (quoted[0] != '\'' && quoted[0] != '"')) return std::nullopt;
+  for (const NpyType& type : kTypes) {
+    if (type.use == use && type.name == quoted.substr(1, 3)) return type.dtype;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
-NpyFile::NpyFile(const std::filesystem::path& path) : file_(File::openToRead(path)) {
+NpyFile::NpyFile(const std::filesystem::path& path, NpyUse use) : file_(File::openToRead(path)) {
   const uint64_t file_bytes = file_.bytes();
   std::array<std::byte, 12> start{};
   if (file_bytes < start.size()) throw Error(shown(path) + ": is not an .npy file: too short");
@@ -88,12 +109,14 @@ NpyFile::NpyFile(const std::filesystem::path& path) : file_(File::openToRead(pat
   file_.read(header_at, std::as_writable_bytes(std::span(text)));
   const Literal literal(text, path);
   const std::string_view type = literal.valueOf("descr").substr(0, 5);
-  if (type == "'<f4'" || type == "\"<f4\"")
-    dtype_ = Dtype::kF32;
-  else if (type == "'<f2'" || type == "\"<f2\"")
-    dtype_ = Dtype::kF16;
-  else
-    literal.fail("says " + quoteText(type, 20) + "; activations are '<f4' or '<f2' (little-endian fp32, fp16)");
+  const std::optional<Dtype> dtype = dtypeOf(type, use);
+  if (!dtype) {
+    literal.fail("says " + quoteText(type, 20) +
+                 (use == NpyUse::kActivations
+                      ? "; activations are '<f4' or '<f2' (little-endian fp32, fp16)"
+                      : "; token ids are '<u2', '<u4', '<i4' or '<i8' (little-endian uint16, uint32, int32, int64)"));
+  }
+  dtype_ = *dtype;
   if (!literal.valueOf("fortran_order").starts_with("False")) {
     literal.fail("says Fortran order; save numpy.ascontiguousarray of it");
   }

@@ -1,4 +1,5 @@
-// Reads NumPy .npy files, versions 1 to 3 (specified in numpy/lib/format.py): fp32 or fp16 arrays in C order.
+// Reads NumPy .npy files, versions 1 to 3 (specified in numpy/lib/format.py): arrays in C order of the types
+// that a use allows.
 #ifndef NIB_MODEL_ARCHIVE_NPY_H
 #define NIB_MODEL_ARCHIVE_NPY_H
 
@@ -13,10 +14,15 @@
 
 namespace nib::model {
 
+enum class NpyUse : uint8_t {
+  kActivations,  // fp32, fp16
+  kTokenIds      // uint16, uint32, int32, int64
+};
+
 class NpyFile {
  public:
-  // Reads and checks the header, but no data. Throws.
-  explicit NpyFile(const std::filesystem::path& path);
+  // Reads and checks the header, but no data. Throws; also if the use does not allow the type.
+  explicit NpyFile(const std::filesystem::path& path, NpyUse use = NpyUse::kActivations);
 
   Dtype dtype() const { return dtype_; }
   const std::vector<uint64_t>& shape() const { return shape_; }

@@ -33,7 +33,7 @@ bool isAtOrAbove(const fs::path& upper, const fs::path& path) {
 void checkFolder(const fs::path& out, bool force) {
   const std::vector<std::string> names = listFolder(out);
   if (names.empty()) return;
-  if (!force) throw Error(shown(out) + ": is there already and not empty: name another, or replace it with --force");
+  if (!force) throw Error(shown(out) + ": exists and is not empty: name another, or replace it with --force");
   bool is_model = false;
   for (const std::string& name : names) {
     if (typeOf(out / name) == fs::file_type::directory) {
@@ -53,11 +53,12 @@ OutputPlace findPlace(const fs::path& out) {
   std::error_code error;
   fs::path path = fs::weakly_canonical(fs::absolute(out, error), error);
   if (out.empty() || error)
-    throw Error(shown(out) + ": is no place for an output" + (error ? ": " + error.message() : ""));
+    throw Error(shown(out) + ": cannot be the output" + (error ? " (" + error.message() + ")" : "") +
+                ": name another path");
   if (!path.has_filename()) path = path.parent_path();
-  if (path == path.root_path()) throw Error(shown(out) + ": is no place for an output: name a folder in it");
+  if (path == path.root_path()) throw Error(shown(out) + ": cannot be the output: name a folder in it");
   if (!fs::is_directory(path.parent_path(), error)) {
-    throw Error(shown(out) + ": there is no folder " + shown(path.parent_path()) + ": make it first");
+    throw Error(shown(out) + ": there is no folder " + shown(path.parent_path()) + ": create it first");
   }
   return {path, path.native() + ".partial", path.native() + ".replaced"};
 }
@@ -75,13 +76,13 @@ void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std
   }
   if (kind == OutputKind::kFolder) {
     if (type != fs::file_type::directory)
-      throw Error(shown(place.out) + ": is no folder, and is not replaced by one: name another");
+      throw Error(shown(place.out) + ": is not a folder, and is not replaced by one: name another");
     checkFolder(place.out, force);
     return;
   }
   if (type != fs::file_type::regular)
-    throw Error(shown(place.out) + ": is no file, and is not replaced by one: name another");
-  if (!force) throw Error(shown(place.out) + ": is there already: name another, or replace it with --force");
+    throw Error(shown(place.out) + ": is not a file, and is not replaced by one: name another");
+  if (!force) throw Error(shown(place.out) + ": exists: name another, or replace it with --force");
 }
 
 void removeFlatFolder(const fs::path& folder, const std::string& spare) {
@@ -105,22 +106,23 @@ fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchang
   if (renameToNew(place.partial, place.out)) return {};
   // rename() replaces an empty folder, but fails if the folder has been filled meanwhile.
   if (std::rename(place.partial.c_str(), place.out.c_str()) == 0) return {};
-  if (errno != ENOTEMPTY && errno != EEXIST) throwSystemError(place.out, "cannot be put in place", errno);
-  if (!force) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+  if (errno != ENOTEMPTY && errno != EEXIST)
+    throwSystemError(place.out, "renaming the output to this path failed", errno);
+  if (!force) throw Error(shown(place.out) + ": was created meanwhile: move it, then resume");
   if (may_exchange && exchange(place.partial, place.out)) return place.partial;
   if (!renameToNew(place.out, place.aside)) {
-    throw Error(shown(place.aside) + ": is in the way: move it, it may be an earlier " + shown(place.out.filename()));
+    throw Error(shown(place.aside) + ": exists: move it, it may be an earlier " + shown(place.out.filename()));
   }
   if (!renameToNew(place.partial, place.out))
-    throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+    throw Error(shown(place.out) + ": was created meanwhile: move it, then resume");
   return place.aside;
 }
 
 void putFileInPlace(const OutputPlace& place, const std::string& name, bool force) {
   if (renameToNew(place.partial / name, place.out)) return;
-  if (!force) throw Error(shown(place.out) + ": appeared meanwhile: move it, then resume");
+  if (!force) throw Error(shown(place.out) + ": was created meanwhile: move it, then resume");
   if (std::rename((place.partial / name).c_str(), place.out.c_str()) != 0)
-    throwSystemError(place.out, "cannot be put in place", errno);
+    throwSystemError(place.out, "renaming the output to this path failed", errno);
 }
 
 }  // namespace nib::model

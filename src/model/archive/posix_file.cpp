@@ -42,7 +42,7 @@ void checkRegular(const fs::path& path, const struct stat& status) {
 }
 
 [[noreturn]] void throwNoRoom(const fs::path& path, uint64_t bytes, int code) {
-  std::string text = "cannot make room for " + std::to_string(bytes) + " bytes";
+  std::string text = "cannot reserve " + std::to_string(bytes) + " bytes of disk space";
   struct statvfs status {};
   if (code == ENOSPC && statvfs(path.parent_path().c_str(), &status) == 0) {
     text += " (" + std::to_string(uint64_t(status.f_bavail) * status.f_frsize) + " are free)";
@@ -102,7 +102,7 @@ void File::read(uint64_t offset, std::span<std::byte> out) const {
     const ssize_t got = retried([&] { return pread(descriptor_, out.data(), wanted, static_cast<off_t>(offset)); });
     if (got < 0) throwSystemError(path_, "cannot be read", errno);
     if (got == 0)
-      throw Error(shown(path_) + ": ends at byte " + std::to_string(offset) + ": it became shorter while it was read");
+      throw Error(shown(path_) + ": ends at byte " + std::to_string(offset) + ": it was truncated while it was read");
     out = out.subspan(static_cast<size_t>(got));
     offset += static_cast<uint64_t>(got);
   }
@@ -134,7 +134,7 @@ void File::reserve(uint64_t bytes) const {
 
 void File::truncate(uint64_t bytes) const {
   if (retried([&] { return ftruncate(descriptor_, static_cast<off_t>(bytes)); }) != 0) {
-    throwSystemError(path_, "cannot be cut", errno);
+    throwSystemError(path_, "cannot be truncated", errno);
   }
 }
 
@@ -198,15 +198,16 @@ bool renameToNew(const fs::path& from, const fs::path& to) {
 #if defined(RENAME_NOREPLACE)
   if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
   if (errno == EEXIST) return false;
-  if (!isUnsupported(errno)) throwSystemError(to, "cannot be put in place", errno);
+  if (!isUnsupported(errno)) throwSystemError(to, "renaming the output to this path failed", errno);
 #elif defined(__APPLE__)
   if (renamex_np(from.c_str(), to.c_str(), RENAME_EXCL) == 0) return true;
   if (errno == EEXIST) return false;
-  if (!isUnsupported(errno)) throwSystemError(to, "cannot be put in place", errno);
+  if (!isUnsupported(errno)) throwSystemError(to, "renaming the output to this path failed", errno);
 #endif
   struct stat status {};
   if (lstat(to.c_str(), &status) == 0) return false;
-  if (std::rename(from.c_str(), to.c_str()) != 0) throwSystemError(to, "cannot be put in place", errno);
+  if (std::rename(from.c_str(), to.c_str()) != 0)
+    throwSystemError(to, "renaming the output to this path failed", errno);
   return true;
 }
 
@@ -218,7 +219,7 @@ bool exchange(const fs::path& a, const fs::path& b) {
 #else
   errno = ENOSYS;
 #endif
-  if (!isUnsupported(errno)) throwSystemError(b, "cannot be put in place", errno);
+  if (!isUnsupported(errno)) throwSystemError(b, "renaming the output to this path failed", errno);
   return false;
 }
 

@@ -40,7 +40,9 @@ std::string identityOf(const PublicationOptions& options, const std::vector<Plan
 void checkName(const std::string& name) {
   if (name.empty() || name == "." || name == ".." || name == kJournalName || name.find('/') != name.npos ||
       name.find('\0') != name.npos) {
-    throw Error(quoteText(name) + " is no name for a file of an output");
+    throw Error(quoteText(name) +
+                " cannot name an output file: use a name without '/' that is not empty, \".\", \"..\" or " +
+                kJournalName);
   }
 }
 
@@ -54,10 +56,11 @@ Publication::Publication(const PublicationOptions& options, std::vector<PlannedF
       items_(std::move(items)),
       state_(std::make_unique<std::atomic<uint64_t>[]>(items_.size())) {
   if (options_.kind == OutputKind::kFile && planned_.size() != 1)
-    throw Error(shown(place_.out) + ": a file is made of one file");
+    throw Error(shown(place_.out) + ": an output of one file needs exactly one planned file");
   for (const PlannedFile& file : planned_) {
     checkName(file.name);
-    if (!names_.insert(file.name).second) throw Error(quoteText(file.name) + ": is twice in an output");
+    if (!names_.insert(file.name).second)
+      throw Error(quoteText(file.name) + ": occurs twice in the output: use distinct names");
   }
   const std::string identity = identityOf(options_, planned_, items_);
   recover();
@@ -111,11 +114,11 @@ void Publication::recover() {
 bool Publication::openPartial(const std::string& identity) {
   std::error_code error;
   const bool made = fs::create_directory(place_.partial, error);
-  if (error) throw Error(shown(place_.partial) + ": cannot be made: " + error.message());
+  if (error) throw Error(shown(place_.partial) + ": cannot be created: " + error.message());
   if (!made) {
     const bool is_folder = fs::symlink_status(place_.partial, error).type() == fs::file_type::directory;
     if (!is_folder || (!isThere(place_.partial / kJournalName) && !fs::is_empty(place_.partial, error))) {
-      throw Error(shown(place_.partial) + ": is in the way, and not an unfinished output of nibble: move it");
+      throw Error(shown(place_.partial) + ": exists and is not an unfinished output of nibble: move it");
     }
   }
   journal_.emplace(place_.partial, place_.out);
@@ -123,8 +126,8 @@ bool Publication::openPartial(const std::string& identity) {
   if (options_.resume && resumed_.begun) {
     if (resumed_.identity == identity) return false;
     throw Error(shown(place_.partial) +
-                ": was begun by another command, from another input or by another version of nibble: "
-                "resume it with the same, or start anew without --resume");
+                ": was started by another command, from another input or by another version of nibble: "
+                "resume it with the same, or start again without --resume");
   }
   resumed_ = {};
   removeFlatFolder(place_.partial, kJournalName);
@@ -140,7 +143,9 @@ void Publication::openFiles(const std::string& identity) {
     if (name == kJournalName || names_.count(name) != 0) continue;
     std::error_code error;
     fs::remove(place_.partial / name, error);
-    if (error) throw Error(shown(place_.partial / name) + ": is in the way and cannot be deleted: " + error.message());
+    if (error)
+      throw Error(shown(place_.partial / name) +
+                  ": is left from an earlier run and cannot be deleted: " + error.message());
   }
 
   std::vector<bool> was_whole;
@@ -193,7 +198,8 @@ void Publication::finished(size_t item) {
 // Flushes the data first, then the journal lines that vouch for it.
 void Publication::flush() {
   if (broken_)
-    throw Error(shown(place_.partial) + ": cannot be finished, an earlier flush to the disk failed: start anew");
+    throw Error(shown(place_.partial) +
+                ": cannot be finished, an earlier flush to the disk failed: start again without --resume");
   if (!unflushed_.empty()) {
     broken_ = true;
     std::set<uint32_t> touched;
@@ -209,8 +215,9 @@ void Publication::flush() {
 
 File Publication::openSideFile(const std::string& name) {
   checkName(name);
-  if (options_.kind == OutputKind::kFile) throw Error(quoteText(name) + ": an output of one file has no other");
-  if (!names_.insert(name).second) throw Error(quoteText(name) + ": is twice in an output");
+  if (options_.kind == OutputKind::kFile)
+    throw Error(quoteText(name) + ": an output of one file cannot have other files");
+  if (!names_.insert(name).second) throw Error(quoteText(name) + ": occurs twice in the output: use distinct names");
   return File::openToWrite(place_.partial / name);
 }
 

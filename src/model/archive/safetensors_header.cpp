@@ -166,7 +166,7 @@ void SafetensorsHeader::indexNames(const std::string& where) {
   std::sort(by_name_.begin(), by_name_.end(), [&](uint32_t a, uint32_t b) { return name(a) < name(b); });
   for (size_t i = 1; i < by_name_.size(); ++i) {
     if (name(by_name_[i]) == name(by_name_[i - 1]))
-      throw Error(where + ": " + tensorText(name(by_name_[i])) + " is there twice");
+      throw Error(where + ": " + tensorText(name(by_name_[i])) + " occurs twice: names must be unique");
   }
 }
 

@@ -61,7 +61,7 @@ bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::
              std::string(dtypeName(d.weight.source));
     return false;
   }
-  d.note = "K " + std::to_string(d.weight.cols) + " is no multiple of " + std::to_string(w.group_size) + ": group " +
+  d.note = "K " + std::to_string(d.weight.cols) + " is not a multiple of " + std::to_string(w.group_size) + ": group " +
            std::to_string(other);
   w.group_size = other;
   return true;

@@ -48,7 +48,7 @@ struct Decision {
   enum Kind { kKeep, kCast, kQuantize } kind = kKeep;
   WeightSpec weight;          // kQuantize only
   Dtype dtype = Dtype::kF32;  // kCast only
-  std::string note;           // explanation for the report: "K 704 is no multiple of 128: group 64"
+  std::string note;           // explanation for the report: "K 704 is not a multiple of 128: group 64"
 };
 
 // Whether the name is an attention or MLP projection inside a block. Only these are quantized by default.

@@ -103,8 +103,8 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, NibType source, NibType result) {
-    rows.add(turn, request.shape, plain(request.shape.m, request.shape.k, source, result, 0, Recipe::kNormal));
+  const auto add = [&](uint32_t order, NibType source, NibType result) {
+    rows.add(order, request.shape, plain(request.shape.m, request.shape.k, source, result, 0, Recipe::kNormal));
   };
   switch (request.part) {
     case BenchPart::kQuick:

@@ -112,7 +112,7 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, const NibFormatInfo& info, NibType result, uint32_t weights_flags = 0) {
+  const auto add = [&](uint32_t order, const NibFormatInfo& info, NibType result, uint32_t weights_flags = 0) {
     if ((weights_flags & ~info.weights_flags) != 0) return;
     Case c;
     Desc& d = c.describe<Desc>(NIB_OP_DEQUANTIZE);
@@ -120,7 +120,7 @@ void listBench(const BenchRequest& request, BenchList& rows) {
     d.cols = request.shape.k;
     d.result_type = result;
     d.weights = benchWeights(info, usualSharing(info), weights_flags);
-    rows.add(turn, request.shape, c);
+    rows.add(order, request.shape, c);
   };
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);

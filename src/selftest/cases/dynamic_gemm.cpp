@@ -9,7 +9,7 @@ namespace {
 
 using Desc = NibDynamicGemmDesc;
 
-// Of kCodeShapes: a quick list has every other one for a format, and few tokens belong to both halves.
+// A quick list has every other shape of kCodeShapes for a format; both halves contain shapes of few tokens.
 constexpr uint32_t kOrder[] = {0, 1, 2, 3, 4, 6, 5, 7, 9, 8, 10, 11};
 
 Case caseOf(const ProductShape& shape, const NibFormatInfo& info, uint64_t seed, bool groups) {
@@ -82,7 +82,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + " n " + std::to_string(c.n) + dataName(c);
 }
 
-// One of each is enough: which kernels multiply is int8_gemm's business.
+// One case of each is enough: int8_gemm's cases cover the kernels that multiply.
 uint64_t kind(const Desc& d) {
   const bool smooth = isSmooth(d.activation), outliers = d.outlier_threshold != 0;
   const bool one_dispatch = d.tokens == 1 && !smooth && !outliers && (d.flags & NIB_PRODUCT_STATUS) == 0;
@@ -154,7 +154,7 @@ void nameBench(const Case&, const Desc& d, RowNames& names) {
   names.k = d.cols;
 }
 
-// Codes first, or on the way. Beyond all choices of fewer tokens.
+// Tokens quantized while multiplying, or in a separate dispatch.
 std::vector<RowForm> forms(const Desc& d) {
   const auto tuning = [&](uint32_t fused) {
     return NibTuning{NIB_TUNABLE_DYNAMIC, d.weights.format, d.tokens, {fused}};

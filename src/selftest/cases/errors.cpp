@@ -35,7 +35,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + sidesName(d.rows, d.cols, d.reference_stride, c.n) + dataName(c);
 }
 
-// The reference, and at its place the candidate.
+// The reference matrix and the candidate, both parts of INPUT.
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
   if (role != NIB_ROLE_INPUT) return;
   const Dense of{NibType(d.reference_type), d.reference_stride != 0 ? d.reference_stride : d.cols};
@@ -107,8 +107,8 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, NibType reference, NibType candidate) {
-    rows.add(turn, request.shape, plain(request.shape.m, request.shape.k, reference, candidate, Recipe::kNormal));
+  const auto add = [&](uint32_t order, NibType reference, NibType candidate) {
+    rows.add(order, request.shape, plain(request.shape.m, request.shape.k, reference, candidate, Recipe::kNormal));
   };
   switch (request.part) {
     case BenchPart::kQuick: add(kQuickDense, NIB_TYPE_F32, NIB_TYPE_F32); break;

@@ -23,7 +23,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
       Desc& d = c.describe<Desc>(NIB_OP_GATHER);
       d.rows = shape.rows;
       d.cols = flat ? flatCols(shape.cols) : shape.cols;
-      // Fewer numbers than rows, and more.
+      // Fewer indices than rows, and more.
       d.count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.turn(9);
       d.result_type = uint32_t(counter.i % 3);
       const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
@@ -40,7 +40,7 @@ std::string name(const Case& c, const Desc& d) {
          sidesName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
 }
 
-// Any rows, some of them several times; some that are not there, the nearest among them.
+// Random rows, some repeated, some out of range, also by one.
 Words makeNumbersOfRows(uint32_t rows, uint64_t size_bytes, uint64_t seed) {
   Random random(seed ^ 0x6a7e);
   Words numbers(size_t(size_bytes / 4));

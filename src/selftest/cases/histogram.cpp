@@ -1,4 +1,4 @@
-// Cases of histogram: begun anew and gone on with, of magnitudes and signed, few bins and many.
+// Cases of histogram: new and continued, of magnitudes and signed, few and many bins.
 #include "selftest/lists.h"
 
 namespace nib::selftest {
@@ -26,7 +26,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
         d.source_type = uint32_t(counter.i / 4 % 3);
         d.granularity = granularity;
         d.bins = kBins[counter.i / 3 % 4];
-        // Thousands of histograms need no many bins to be told apart.
+        // Thousands of histograms need only few bins to be distinct.
         if (granularity == NIB_GRANULARITY_COLUMN && shape.cols > 600) d.bins = shape.cols > 5000 ? 128 : 512;
         if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
         c.n = rowsOfRun(counter, shape.rows);
@@ -44,7 +44,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
-// Histograms of any exponents, some of nothing; counts at the ends of their words.
+// Histograms with any exponents, some empty; counts near 0 and 2^32.
 void fillHistograms(const NibMemory& memory, uint64_t seed, Words& words) {
   const NibMemoryPart& heads = memory.part[NIB_PART_HEADS];
   const NibMemoryPart& counts = memory.part[NIB_PART_COUNTS];
@@ -129,17 +129,17 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
   }
 }
 
-// As calibrate has them. Begun anew, so that every repetition gives the same.
+// As in `nibble calibrate`. Each starts a new histogram, so that every repetition gives the same counts.
 void listBench(const BenchRequest& request, BenchList& rows) {
   constexpr uint32_t kTensorBins = 4096, kColumnBins = 1024;
-  const auto add = [&](uint32_t turn, BenchSharing sharing, uint32_t bins, Recipe recipe) {
+  const auto add = [&](uint32_t order, BenchSharing sharing, uint32_t bins, Recipe recipe) {
     const Case c = plain(request.shape.m, request.shape.k, sharing.granularity, bins, NIB_HISTOGRAM_SIGNED, recipe);
-    rows.add(turn, request.shape, c, 0, recipe);
+    rows.add(order, request.shape, c, 0, recipe);
   };
   if (request.part == BenchPart::kQuick) add(kQuickDense, kPerTensor, kTensorBins, Recipe::kNormal);
   if (request.part == BenchPart::kCalibrateTails) add(0, kPerTensor, kTensorBins, Recipe::kNormal);
   if (request.part != BenchPart::kCalibrate) return;
-  // How many elements meet in one bin decides what counting costs.
+  // The cost of counting depends on how many elements share a bin.
   for (const Recipe recipe : {Recipe::kNormal, Recipe::kRelu, Recipe::kOutlier}) {
     add(0, kPerTensor, kTensorBins, recipe);
     add(0, kPerColumn, kColumnBins, recipe);

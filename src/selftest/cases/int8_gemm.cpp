@@ -55,7 +55,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       list.push_back(caseOf(shape, seed, uint32_t(seed + turn)));
     }
   }
-  // Sums that fp32 has no bits for, of kernels that might add codes up as floats.
+  // Sums above 2^24, to find kernels that accumulate codes as floats.
   for (const uint32_t result : {0u, 3u}) {
     list.push_back(caseOf({260, 11, 2112}, ++seed, result));
     list.back().recipe = Recipe::kAlike;
@@ -74,7 +74,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + " n " + std::to_string(c.n) + ", seed " + std::to_string(c.seed);
 }
 
-// What decides the path, roughly.
+// Roughly the properties that decide the path.
 uint64_t kind(const Desc& d) {
   const bool smooth = isSmooth(d.activation) && d.result_type <= NIB_TYPE_BF16;
   const bool whole_turns = d.rows >= 256 && d.cols % 32 == 0;  // of int8_gemm_rows
@@ -175,7 +175,7 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   }
 }
 
-// Per token and per channel as W8A8 models have them; of suite full in other ways too.
+// Scales per token and per channel, as in W8A8 models; suite full has other granularities too.
 void listBench(const BenchRequest& request, BenchList& rows) {
   if (request.part != BenchPart::kCodes) return;
   const BenchShape& shape = request.shape;
@@ -217,8 +217,8 @@ constexpr OpCases<Desc> kCases = {
               .names = nameBench,
               .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
               .arithmetic = [](const Desc&) { return Arithmetic::kCodes; },
-              // Codes take the place of fp32 activations.
-              .twinSource = [](const Desc&) { return "f32"; }},
+              // The activations are codes, so the fp32 counterpart has another source type.
+              .denseSource = [](const Desc&) { return "f32"; }},
 };
 
 }  // namespace

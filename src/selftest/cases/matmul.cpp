@@ -44,7 +44,7 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
       // A quick list has each product, or every other one and those that take a path alone, with one of the sharings.
       const bool whole_rows = product.rows == 260;
       const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000 || whole_rows;
-      // Of these two not one of flat groups, whose columns are many enough for wide loads.
+      // With these token counts flat groups are not used: their columns are many enough for wide loads.
       const size_t turn = product.tokens == 9 || product.tokens == 33 ? 0 : (number * 3 + first) % sharings.size();
       const bool chosen = s == turn && (alone || (number + first) % 2 == 0);
       if (extent == Extent::kQuick && !chosen) continue;
@@ -59,7 +59,7 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
       d.tokens = product.tokens;
       d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.turn(3) : 0;
       d.input_type = uint32_t(counter.i % 3);
-      // Halves as they are, which matrix units take.
+      // fp16 activations without conversion, for matrix units.
       const bool halves = product.tokens == 67;
       if (halves) d.input_type = NIB_TYPE_F16;
       d.result_type = uint32_t(counter.i / 2 % 3);
@@ -158,7 +158,7 @@ uint64_t kind(const Desc& d) {
 }
 
 // --------------------------------------------------------------------------------------------- data
-// Any order, now and then with columns twice and ones that are not there, the nearest among them.
+// A random order. Sometimes columns repeat or are out of range, also by one.
 Words makeOrder(uint32_t cols, uint64_t seed) {
   Random random(seed ^ 0x09de9);
   Words order(cols);
@@ -217,7 +217,7 @@ Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) 
 }
 
 // --------------------------------------------------------------------------------------------- bound
-// Activations `row` of all matrices', as the columns of the weights meet them.
+// Activations of token `row`, counted over all matrices, in the order of the weights' columns.
 std::vector<double> activationsOf(const Desc& d, uint64_t row, const void* input, const uint32_t* order) {
   std::vector<double> x(d.cols), met(d.cols);
   const NibWeights& w = d.input;
@@ -259,7 +259,7 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   gather.count = uint32_t(numbers.size());
   gather.weights = d.weights;
   NibCpuBinding binding{sizeof(NibCpuBinding)};
-  // The reference reads what is bound here, nothing else.
+  // The reference reads only the ranges that are bound here.
   binding.range[NIB_ROLE_WEIGHTS] = {const_cast<uint32_t*>(blob), memory.range[NIB_ROLE_WEIGHTS].size_bytes};
   binding.range[NIB_ROLE_INPUT] = {const_cast<uint32_t*>(numbers.data()), numbers.size() * 4};
   binding.range[NIB_ROLE_OUTPUT] = {values.data(), values.size() * 4};
@@ -268,7 +268,7 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   return values;
 }
 
-// `count` of [0, of), spread, both ends among them.
+// `count` numbers spread over [0, of), both ends included.
 Words spread(uint32_t of, uint64_t count) {
   Words numbers;
   if (count >= of || of < 2) {
@@ -348,8 +348,8 @@ Case exact(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weig
   return c;
 }
 
-// Tokens that start within a word, which are copied before their product; so far apart that the copy fits a window they
-// do not fit.
+// Tokens that start within a word are copied before the product. Their stride is so large that they exceed a window
+// and the copy does not.
 Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
   Case c = exact(rows, cols, tokens, denseWeights(NIB_TYPE_F32));
   c.as<Desc>().input_type = NIB_TYPE_F16;
@@ -357,7 +357,7 @@ Case unaligned(uint32_t rows, uint32_t tokens, uint32_t cols) {
   return c;
 }
 
-// Tokens as codes, decoded first, whose columns the copy takes from all over a token.
+// Activations are codes, which are decoded first. The copy gathers columns from the whole token.
 Case ordered(uint32_t rows, uint32_t tokens, uint32_t cols) {
   Case c = exact(rows, cols, tokens, denseWeights(NIB_TYPE_F32), NIB_PRODUCT_ORDER);
   c.as<Desc>().input_type = NIB_TYPE_F16;
@@ -376,7 +376,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
   for (const uint32_t tokens : {2u, 21u}) {
     list.push_back(exact(4099, 1026, tokens, int4, NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL));
   }
-  // Codes that are decoded, and columns that are brought into order first.
+  // Activations are decoded and their columns reordered first.
   Case c = exact(67, 1040, 515, int4, NIB_PRODUCT_ORDER);
   c.as<Desc>().batch = 3;
   c.as<Desc>().input = weightsOf(NIB_FORMAT_FP8, NIB_GRANULARITY_ROW);
@@ -384,8 +384,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 }
 
 // --------------------------------------------------------------------------------------------- bench
-// Dense weights first, which the others are held against; every format at the first shape of a suite, at the others one
-// of each number of bits that models are kept in.
+// Dense weights first, because the others are compared with them. The first shape of a suite has every format; the
+// others have one format for each common number of bits.
 void listBench(const BenchRequest& request, BenchList& rows) {
   const auto add = [&](const NibWeights& weights, NibType activations) {
     Case c;
@@ -456,7 +456,7 @@ constexpr OpCases<Desc> kCases = {
               .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
               .arithmetic =
                   [](const Desc& d) { return d.input_type == NIB_TYPE_F16 ? Arithmetic::kHalf : Arithmetic::kFloat; },
-              .isTwin =
+              .isDenseCounterpart =
                   [](const Desc& d) {
                     return d.weights.format == NIB_FORMAT_DENSE && d.weights.scale_type == NIB_TYPE_F32;
                   },

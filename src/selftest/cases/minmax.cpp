@@ -95,14 +95,14 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, BenchSharing sharing, NibType source) {
+  const auto add = [&](uint32_t order, BenchSharing sharing, NibType source) {
     Case c;
     Desc& d = c.describe<Desc>(NIB_OP_MINMAX);
     d.rows = request.shape.m;
     d.cols = request.shape.k;
     d.source_type = source;
     d.granularity = sharing.granularity;
-    rows.add(turn, request.shape, c);
+    rows.add(order, request.shape, c);
   };
   switch (request.part) {
     case BenchPart::kQuick:

@@ -83,14 +83,14 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, BenchSharing sharing) {
+  const auto add = [&](uint32_t order, BenchSharing sharing) {
     Case c;
     Desc& d = c.describe<Desc>(NIB_OP_MOMENTS);
     d.rows = request.shape.m;
     d.cols = request.shape.k;
     d.source_type = NIB_TYPE_F32;
     d.granularity = sharing.granularity;
-    rows.add(turn, request.shape, c);
+    rows.add(order, request.shape, c);
   };
   if (request.part == BenchPart::kQuick) add(kQuickDense, kPerTensor);
   if (request.part == BenchPart::kCalibrateTails) add(0, kPerTensor);

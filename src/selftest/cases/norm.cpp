@@ -1,4 +1,6 @@
 // Cases of norm: both kinds, every type, residuals and codes, rows of every length. All are judged by the bound.
+#include <nibble/formats.h>
+
 #include <cmath>
 
 #include "selftest/bounds.h"
@@ -249,8 +251,8 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, uint32_t flags, NibType type) {
-    rows.add(turn, request.shape, norm(request.shape.m, request.shape.k, flags, type, type, type, Recipe::kNormal, 0));
+  const auto add = [&](uint32_t order, uint32_t flags, NibType type) {
+    rows.add(order, request.shape, norm(request.shape.m, request.shape.k, flags, type, type, type, Recipe::kNormal, 0));
   };
   if (request.part != BenchPart::kQuick) return;
   add(kQuickDense, NIB_NORM_GAIN, NIB_TYPE_F32);
@@ -274,6 +276,7 @@ constexpr OpCases<Desc> kCases = {
     .name = name,
     .kind = [](const Desc& d) { return uint64_t(d.flags | (d.cols > 8192 ? 32u : 0u)); },
     .fill = fill,
+    .input_format = [](const Desc& d) { return (d.flags & NIB_NORM_CODES) != 0 ? uint32_t(NIB_FORMAT_INT8) : 0u; },
     .lines = lines,
     .bounded = [](const Case&, const Desc&) { return true; },
     .farthest = farthest,

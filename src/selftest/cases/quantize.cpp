@@ -24,7 +24,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
     const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0, nested = (sharing.flags & NIB_WEIGHTS_NESTED) != 0;
     for (const Shape& shape : kShapes) {
       for (const uint32_t mode : modes) {
-        // Numbered as if the last three were not there, but for formats that have them.
+        // The last three modes count only if the format has them, so that the numbers of cases stay the same.
         if (mode <= NIB_WEIGHTS_NARROW || (mode & info.weights_flags) != 0) ++counter.i;
         if (!canHave(info, sharing, mode)) continue;
         // A quick list walks the diagonal: every sharing, every shape, every mode, not every triple.
@@ -136,7 +136,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kSlices:
       for (const Slices& s : kSlices) {
         if (s.format != info.format) continue;
-        // Means of large groups with values that are none would all be zero groups.
+        // Non-finite values would make every large group of a format with mean scales a zero group.
         list.push_back(large(info, s.rows, s.cols,
                              weightsOf(s.format, s.granularity, s.group, s.weights_flags, NIB_TYPE_F16),
                              s.flags | NIB_QUANTIZE_STATUS, mean ? Recipe::kOutlier : Recipe::kNonFinite));
@@ -176,7 +176,7 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
 
 // --------------------------------------------------------------------------------------------- bench
 void listBench(const BenchRequest& request, BenchList& rows) {
-  const auto add = [&](uint32_t turn, const NibFormatInfo& info, BenchSharing sharing, NibType source,
+  const auto add = [&](uint32_t order, const NibFormatInfo& info, BenchSharing sharing, NibType source,
                        uint32_t weights_flags = 0, uint32_t flags = 0) {
     if ((weights_flags & ~info.weights_flags) != 0) return;
     Case c;
@@ -186,10 +186,10 @@ void listBench(const BenchRequest& request, BenchList& rows) {
     d.cols = request.shape.k;
     d.source_type = source;
     d.weights = benchWeights(info, sharing, weights_flags);
-    rows.add(turn, request.shape, c);
+    rows.add(order, request.shape, c);
   };
-  const auto given = [&](uint32_t turn, const NibFormatInfo& info, BenchSharing sharing, NibType source) {
-    add(turn, info, sharing, source, 0, NIB_QUANTIZE_GIVEN_SCALES);
+  const auto given = [&](uint32_t order, const NibFormatInfo& info, BenchSharing sharing, NibType source) {
+    add(order, info, sharing, source, 0, NIB_QUANTIZE_GIVEN_SCALES);
   };
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
@@ -206,17 +206,17 @@ void listBench(const BenchRequest& request, BenchList& rows) {
       given(kReadsBlobs + 2 * i + 1, info, usualSharing(info), NIB_TYPE_F32);
     } else if (request.part == BenchPart::kEveryWay) {
       for (const NibType type : kBenchTypes) {
-        const uint32_t turn = kEveryQuantize + 1000 * type + i;
+        const uint32_t order = kEveryQuantize + 1000 * type + i;
         if (!inEveryWay(info)) {
-          add(turn, info, usualSharing(info), type);
+          add(order, info, usualSharing(info), type);
           continue;
         }
         for (const BenchSharing& sharing : {kPerGroup128, kPerGroup64, kPerGroup32, kPerRow, kPerTensor, kPerColumn}) {
-          add(turn, info, sharing, type);
+          add(order, info, sharing, type);
         }
-        add(turn, info, kPerGroup128, type, NIB_WEIGHTS_ASYMMETRIC);
-        add(turn, info, kPerGroup64, type, NIB_WEIGHTS_FLAT);
-        for (const BenchSharing& sharing : {kPerRow, kPerTensor, kPerGroup128}) given(turn, info, sharing, type);
+        add(order, info, kPerGroup128, type, NIB_WEIGHTS_ASYMMETRIC);
+        add(order, info, kPerGroup64, type, NIB_WEIGHTS_FLAT);
+        for (const BenchSharing& sharing : {kPerRow, kPerTensor, kPerGroup128}) given(order, info, sharing, type);
       }
     }
   }

@@ -1,0 +1,160 @@
+// Cases of append: every pair of types over every shape; rows in any order over larger and smaller caches, and some
+// that the cache lacks.
+#include "selftest/lists.h"
+
+namespace nib::selftest {
+namespace {
+
+using Desc = NibAppendDesc;
+
+Case append(uint32_t tokens, uint32_t cols, uint32_t cache_rows, uint32_t source, uint32_t type, Recipe recipe,
+            uint64_t seed) {
+  Case c;
+  c.recipe = recipe;
+  c.seed = seed;
+  c.n = tokens;
+  Desc& d = c.describe<Desc>(NIB_OP_APPEND);
+  d.tokens = tokens;
+  d.cols = cols;
+  d.cache_rows = cache_rows;
+  d.source_type = source;
+  d.cache.scale_type = type;
+  return c;
+}
+
+void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
+  Counter counter;
+  for (size_t s = 0; s < std::size(kShapes); ++s) {
+    for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
+      ++counter.i;
+      if (extent == Extent::kQuick && !quickPair(s, pair)) continue;
+      const Shape& shape = kShapes[s];
+      const bool narrows = pair / 3 == NIB_TYPE_F32 && pair % 3 != NIB_TYPE_F32;
+      const Recipe recipe = narrows ? Recipe::kNarrow : counter.i % 2 == 0 ? Recipe::kBits : counter.recipe();
+      // More rows than tokens, as many, and fewer.
+      const uint32_t rows = counter.i % 3 == 0   ? shape.rows
+                            : counter.i % 3 == 1 ? shape.rows * 3 + 5
+                                                 : (shape.rows + 1) / 2;
+      Case c = append(shape.rows, shape.cols, rows, pair / 3, pair % 3, recipe, counter.i);
+      Desc& d = c.as<Desc>();
+      if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(9);
+      if (counter.i % 7 == 2) d.cache_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+      c.n = rowsOfRun(counter, shape.rows);
+      list.push_back(c);
+    }
+  }
+}
+
+std::string name(const Case& c, const Desc& d) {
+  std::string text = std::string(" ") + typeName(d.source_type) + " -> " + typeName(d.cache.scale_type) + " cache of " +
+                     std::to_string(d.cache_rows);
+  if (d.cache_stride != 0) text += " stride " + std::to_string(d.cache_stride);
+  return text + sidesName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
+}
+
+// Numbers that differ, all over the cache and in any order; one in nine is no row of it.
+Words makeRows(const Desc& d, uint64_t seed) {
+  Random random(seed ^ 0xca5e);
+  const uint32_t step = std::max(d.cache_rows / d.tokens, 1u);
+  Words rows(d.tokens);
+  for (uint32_t i = 0; i < d.tokens; ++i) {
+    const uint32_t other = random.below(i + 1);
+    rows[i] = rows[other];
+    rows[other] = i * step + random.below(step);
+  }
+  for (uint32_t& row : rows) {
+    if (random.below(9) == 0) row = random.below(2) != 0 ? d.cache_rows : random.bits() | 0x80000000u;
+  }
+  return rows;
+}
+
+void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
+  if (role != NIB_ROLE_INPUT) return;
+  const NibMemoryPart& source = memory.part[NIB_PART_SOURCE];
+  fillPart(range, source, makeNumbers(c.recipe, d.source_type, source.size_bytes, c.seed));
+  fillPart(range, memory.part[NIB_PART_INDICES], makeRows(d, c.seed));
+}
+
+Case plain(uint32_t tokens, uint32_t cols, uint32_t cache_rows, uint32_t source, uint32_t type) {
+  return append(tokens, cols, cache_rows, source, type, Recipe::kBits, 700 + tokens);
+}
+
+void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions&, std::vector<Case>& list) {
+  if (format != nullptr) return;
+  switch (purpose) {
+    case Large::kTails:
+      for (const Shape& shape : kDenseTails) {
+        list.push_back(plain(shape.rows, shape.cols, shape.rows + 9, NIB_TYPE_F32, NIB_TYPE_F16));
+      }
+      break;
+    case Large::kSlices:
+      list.push_back(plain(kSliceShape.rows, kSliceShape.cols, kSliceShape.rows, NIB_TYPE_F32, NIB_TYPE_BF16));
+      break;
+    case Large::kWindows:
+      // A cache of 140 MiB.
+      list.push_back(plain(2000, 1025, 35000, NIB_TYPE_BF16, NIB_TYPE_F32));
+      break;
+    case Large::kNarrowWindows:
+      list.push_back(plain(70, 128, 3001, NIB_TYPE_F32, NIB_TYPE_F16));
+      list.push_back(plain(70, 3, 9001, NIB_TYPE_F16, NIB_TYPE_BF16));
+      break;
+    case Large::kPlans:
+      forEachPlan(0, [&](const PlanShape& shape) {
+        if (shape.weights.granularity != NIB_GRANULARITY_ROW) return;
+        const uint32_t turn = shape.turn;
+        Case c = plain(std::min(shape.rows, 512u), shape.cols, shape.rows, turn % 3, turn / 3 % 3);
+        c.as<Desc>().source_stride = shape.stride;
+        c.as<Desc>().cache_stride = (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
+        list.push_back(c);
+      });
+  }
+}
+
+void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
+  if (format != nullptr) return;
+  for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
+    list.push_back({std::string("append ") + typeName(pair / 3) + " " + typeName(pair % 3),
+                    plain(kVerifiedShape.rows, kVerifiedShape.cols, 300, pair / 3, pair % 3)});
+  }
+}
+
+void listBench(const BenchRequest& request, BenchList& rows) {
+  if (request.part != BenchPart::kQuick) return;
+  const auto add = [&](NibType source, NibType type) {
+    rows.add(kQuickDense, request.shape,
+             append(request.shape.m, request.shape.k, request.shape.m, source, type, Recipe::kNormal, 0));
+  };
+  add(NIB_TYPE_F32, NIB_TYPE_F16);
+  add(NIB_TYPE_F16, NIB_TYPE_F16);
+}
+
+void nameBench(const Case&, const Desc& d, RowNames& names) {
+  names.type = typeName(d.cache.scale_type);
+  names.source = typeName(d.source_type);
+  names.granularity = granularityName(NIB_GRANULARITY_TENSOR);
+  names.m = d.tokens;
+  names.k = d.cols;
+}
+
+constexpr OpCases<Desc> kCases = {
+    .op = NIB_OP_APPEND,
+    .list = list,
+    .name = name,
+    .kind = [](const Desc& d) { return uint64_t(d.source_type * 4u + d.cache.scale_type); },
+    .fill = fill,
+    .lines =
+        [](const Desc& d, const NibMemory&, NibRole role, NibPart part) {
+          if (role == NIB_ROLE_OUTPUT) return linesOfResult(d.cache.scale_type, d.cache_stride, d.cols);
+          if (part == NIB_PART_INDICES) return Lines{};
+          return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
+        },
+    .large = addLarge,
+    .verify = verify,
+    .bench = {.list = listBench, .names = nameBench},
+};
+
+}  // namespace
+
+NIB_DEFINE_CASES(append, NibAppendDesc, kCases)
+
+}  // namespace nib::selftest

@@ -3,7 +3,7 @@
 
 # "a|b": alternatives, because names differ between releases. The first one that the distribution knows is installed.
 BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-dev nlohmann-json3-dev libfmt-dev
-                libxxhash-dev libpcre2-dev libsentencepiece-dev libutf8proc-dev)
+                libeigen3-dev libxxhash-dev libpcre2-dev libsentencepiece-dev libutf8proc-dev)
 VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools
                  spirv-headers)
 # clang and the runtimes of its version. The newer version comes first, because the newer release has both.

@@ -1,0 +1,23 @@
+// Fast twins of references, for the CPU device. A twin of a bounded op keeps the op's bound, and gives the same bytes
+// from run to run with any number of threads. It uses the library through nibble.h alone.
+#ifndef NIB_SIMD_TWINS_H
+#define NIB_SIMD_TWINS_H
+
+#include <nibble/nibble.h>
+
+namespace nib::simd {
+
+enum class Outcome {
+  kNoTwin,    // nothing is written: nibCpuRun is to do the run
+  kDone,      // the run is done
+  kNoMemory,  // host memory is lacking; results are undefined
+};
+
+// Runs what nibCpuRun would, if there is a twin for it. The run must be valid.
+Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run, const NibParallelFor& parallel);
+
+Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                  const NibParallelFor& parallel);
+
+}  // namespace nib::simd
+#endif

@@ -235,6 +235,8 @@ ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer);
 // NIB_OP_ELEMENTWISE: activation(gate) * other, in the place of the gate; a + b, in the place of a.
 ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation);
 ValueId add(Graph& graph, ValueId a, ValueId b, std::string name);
+// factor * input, in place.
+ValueId scale(Graph& graph, ValueId input, std::string name, float factor);
 
 struct Rope {
   uint32_t heads = 0;

@@ -109,6 +109,21 @@ ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
   return output;
 }
 
+ValueId scale(Graph& graph, ValueId input, std::string name, float factor) {
+  const Shape from = graph.value(input).shape;
+  NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
+  desc.kind = NIB_ELEMENTWISE_SCALE;
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.source_type = desc.result_type = from.type;
+  desc.source_stride = desc.result_stride = from.stride;
+  desc.factor = factor;
+  const ValueId output = graph.inPlace(name + ".output", input);
+  graph.add(std::move(name), desc, from.rows_per_token,
+            {{NIB_ROLE_INPUT, NIB_PART_SOURCE, input}, {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
+  return output;
+}
+
 ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, const Rope& layer) {
   const Shape from = graph.value(input).shape;
   NibRopeDesc desc{NIB_OP_ROPE, sizeof(NibRopeDesc)};

@@ -23,6 +23,8 @@ int run(int argc, const char* const* argv) {
     makeCalibrateVerb(app),
     makeInspectVerb(app),
     makeCompareVerb(app),
+    makeEvalVerb(app),
+    makeGenerateVerb(app),
 #endif
     makeSelftestVerb(app),
 #if defined(NIBBLE_HAS_BENCH)

@@ -4,6 +4,7 @@
 #include <nibble/formats.h>
 
 #include "options.h"
+#include "progress_line.h"
 #include "verb.h"
 
 #include "model/archive/error.h"
@@ -12,7 +13,6 @@
 
 #include <cstdio>
 
-#include <unistd.h>
 
 namespace nib::tool {
 namespace {
@@ -254,41 +254,12 @@ void printStages(const model::QuantizeReport& report) {
                model::stageName(model::Stage(slowest)));
 }
 
-// Progress on stderr: one line that is overwritten on a terminal, else a line every 10 seconds.
-class ProgressLine {
- public:
-  ProgressLine() : terminal_(isatty(2) != 0), start_(std::chrono::steady_clock::now()), last_(start_) {}
-  ~ProgressLine() { clear(); }
-  void operator()(const model::Progress& p) {
-    const auto now = std::chrono::steady_clock::now();
-    if (now - last_ < (terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10000))) return;
-    last_ = now;
-    const double seconds = std::chrono::duration<double>(now - start_).count();
-    const double rate = seconds > 0 ? double(p.done_bytes) / seconds : 0;
-    char text[200];
-    std::snprintf(text, sizeof text, "%3.0f %%  %.0f MB/s  %.0f s left",
-                  p.total_bytes ? 100.0 * double(p.done_bytes) / double(p.total_bytes) : 100.0, rate / 1e6,
-                  rate > 0 ? double(p.total_bytes - p.done_bytes) / rate : 0.0);
-    std::fprintf(stderr, terminal_ ? "\r%s  " : "nibble quantize: %s\n", text);
-    drawn_ = terminal_;
-  }
-  void clear() {
-    if (drawn_) std::fprintf(stderr, "\r%60s\r", "");
-    drawn_ = false;
-  }
-
- private:
-  bool terminal_;
-  bool drawn_ = false;
-  std::chrono::steady_clock::time_point start_, last_;
-};
-
 int runQuantize(const Arguments& arguments) {
   const Output output(arguments.json);
   model::QuantizeOptions options = optionsOf(arguments);
   const kit::Device device = openDevice(arguments.device);
-  ProgressLine line;
-  options.progress = [&line](const model::Progress& p) { line(p); };
+  ProgressLine line("quantize", "MB", 1e6);
+  options.progress = [&line](const model::Progress& p) { line.show(p.done_bytes, p.total_bytes); };
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printTable(output.text(), report);

@@ -126,7 +126,9 @@ Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
     graph.keep(graph.view("loss", losses, graph.value(losses).shape));
   }
   if (options.select != 0) {
-    const graph::Selected selected = graph::select(graph, logits, "select", options.select);
+    const ValueId scaled =
+        options.temperature == 1 ? logits : graph::scale(graph, logits, "temperature", 1 / options.temperature);
+    const graph::Selected selected = graph::select(graph, scaled, "select", options.select);
     graph.keep(selected.logits);
     graph.keep(selected.ids);
     graph.keep(selected.log_sum);

@@ -38,6 +38,7 @@ struct HeadOptions {
   bool losses = false;       // "targets" is an input; result "loss"
   bool reference = false;    // the losses' "reference" is an input: another model's logits
   uint32_t select = 0;       // results "select.logits", "select.ids", "select.log_sum"; 0 = none
+  float temperature = 1;     // what is selected is divided by it
   bool logits = false;       // result "logits"
   StorageOf storage;
 };

@@ -70,18 +70,20 @@ EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> 
     }
     const double before = model.seconds();
     model.step(chunks);
-    std::vector<TokenLoss> reference_losses;
+    std::vector<TokenLoss> losses, reference_losses;
     if (reference != nullptr) {
       reference->step(chunks);
-      reference_losses = reference->losses(scored.rows, scored.targets);
+      losses = model.lossesAgainst(*reference, scored.rows, scored.targets, reference_losses);
+    } else {
+      losses = model.losses(scored.rows, scored.targets);
     }
-    const std::vector<TokenLoss> losses = model.losses(scored.rows, scored.targets, reference);
     result.seconds += model.seconds() - before;
     for (size_t i = 0; i < losses.size(); ++i) {
       const double nll = -double(losses[i].log_probability);
       if (!std::isfinite(nll)) {
-        throw Error("the model's prediction of token " + std::to_string(result.nll.count()) +
-                    " is not finite; `nibble eval --trace-nan` names the layer");
+        const std::string value = model.findNonfinite();
+        throw Error("the model's predictions are not finite; the first value that is not is " +
+                    (value.empty() ? "the logits" : value));
       }
       result.nll.add(nll);
       if (reference == nullptr) continue;

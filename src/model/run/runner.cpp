@@ -5,37 +5,50 @@
 #include <algorithm>
 
 namespace nib::model {
+namespace {
+
+constexpr uint64_t kLogitBytes = 32 << 20;
+
+std::vector<graph::Memory> withHidden(std::vector<graph::Memory> memory, const graph::Program& body) {
+  memory.push_back({kHidden, body.range(kHidden)});
+  return memory;
+}
+
+}  // namespace
 
 Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
                const RunnerOptions& options)
     : device_(device), config_(config), options_(options), weights_(device, view, config) {
   if (options_.positions == 0) options_.positions = config.max_positions;
-  BodyOptions body{.max_tokens = options_.max_tokens,
-                   .cache_rows = options_.sequences * options_.positions,
-                   .positions = options_.positions,
-                   .cache_type = options_.cache_type,
-                   .storage = [this](const std::string& module) { return weights_.storage(module); }};
-  const graph::Graph graph = bodyGraph(config, body);
+  many_.emplace(makeStage(options_.max_tokens));
+  last_ = &*many_;
+  head(Use::kLogits);
+  weights_.checkAllUsed();
+}
 
-  const RopeFrequencies frequencies = ropeFrequencies(config.rope, options_.positions);
-  std::vector<float> table(size_t(options_.positions) * config.rope.rotary_size);
-  if (nibFillRopeTable(frequencies.frequency.data(), config.rope.rotary_size, frequencies.factor, 0, options_.positions,
-                       table.data(), nullptr) != NIB_SUCCESS) {
-    throw Error("the table of the rotary embedding cannot be made");
-  }
+Runner::Stage Runner::makeStage(uint32_t max_tokens) {
+  BodyOptions options{.max_tokens = max_tokens,
+                      .cache_rows = options_.sequences * options_.positions,
+                      .positions = options_.positions,
+                      .cache_type = options_.cache_type,
+                      .storage = [this](const std::string& module) { return weights_.storage(module); }};
+  graph::Graph graph = bodyGraph(config_, options);
+  const RopeFrequencies frequencies = ropeFrequencies(config_.rope, options_.positions);
   for (const graph::Value& value : graph.values()) {
-    if (value.place != graph::Place::kMemory) continue;
+    if (value.place != graph::Place::kMemory || weights_.has(value.name)) continue;
     if (value.name == "rope") {
+      std::vector<float> table(size_t(options_.positions) * config_.rope.rotary_size);
+      if (nibFillRopeTable(frequencies.frequency.data(), config_.rope.rotary_size, frequencies.factor, 0,
+                           options_.positions, table.data(), nullptr) != NIB_SUCCESS) {
+        throw Error("the table of the rotary embedding cannot be made");
+      }
       device_.upload(weights_.add(value.name, value.size_bytes), 0, table.data(), table.size() * sizeof(float));
     } else if (value.name.ends_with(".cache")) {
       weights_.add(value.name, value.size_bytes);
     }
   }
   weights_.load(graph);
-  body_.emplace(device_.untimed(), graph, weights_.memory(), graph::ProgramOptions{&plans_});
-  weights_.give(kHidden, body_->range(kHidden));
-  head(Use::kLogits);
-  weights_.checkAllUsed();
+  return Stage(device_.untimed(), std::move(graph), weights_.memory(), plans_);
 }
 
 void Runner::step(std::span<const Chunk> chunks) {
@@ -64,71 +77,183 @@ void Runner::step(std::span<const Chunk> chunks) {
       }
     }
   }
-  body_->setInput("ids", ids);
-  body_->setInput("positions", positions);
-  body_->setInput("cache_rows", cache_rows);
-  for (size_t w = 0; w < windows.size(); ++w) body_->setInput(visibleName(windows[w]), visible[w]);
-  seconds_ += body_->run(uint32_t(ids.size())).seconds;
+  const uint32_t tokens = uint32_t(ids.size());
+  if (tokens > options_.max_tokens) {
+    throw Error("a step of " + std::to_string(tokens) + " tokens exceeds " + std::to_string(options_.max_tokens));
+  }
+  const bool few = tokens <= options_.sequences && options_.sequences < options_.max_tokens;
+  if (few && !few_) few_.emplace(makeStage(options_.sequences));
+  last_ = few ? &*few_ : &*many_;
+  last_tokens_ = tokens;
+  graph::Program& body = last_->body;
+  body.setInput("ids", ids);
+  body.setInput("positions", positions);
+  body.setInput("cache_rows", cache_rows);
+  for (size_t w = 0; w < windows.size(); ++w) body.setInput(visibleName(windows[w]), visible[w]);
+  seconds_ += body.run(tokens).seconds;
+}
+
+// ---------------------------------------------------------------------------------------------- heads
+uint32_t Runner::headRows(const Stage& stage) const {
+  const uint64_t fitting = std::max<uint64_t>(1, kLogitBytes / sizeof(float) / config_.vocabulary);
+  const uint64_t most = options_.head_rows != 0 ? options_.head_rows : fitting;
+  return uint32_t(std::min<uint64_t>(most, stage.graph.maxTokens()));
+}
+
+graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options) {
+  const graph::Graph graph = headGraph(config_, options);
+  weights_.load(graph);
+  return graph::Program(device_.untimed(), graph, withHidden(weights_.memory(), stage.body), {&plans_});
 }
 
 graph::Program& Runner::head(Use use) {
-  std::optional<graph::Program>& program = heads_[size_t(use)];
-  if (program) return *program;
-  const graph::Graph graph =
-      headGraph(config_, {.max_rows = options_.head_rows,
-                          .hidden_rows = options_.max_tokens,
+  std::optional<graph::Program>& program = last_->heads[size_t(use)];
+  if (!program) {
+    program.emplace(
+        makeHead(*last_, {.max_rows = use == Use::kSelect ? 1 : headRows(*last_),
+                          .hidden_rows = last_->graph.maxTokens(),
                           .losses = use == Use::kLosses || use == Use::kDivergence,
                           .reference = use == Use::kDivergence,
-                          .logits = use == Use::kLogits,
-                          .storage = [this](const std::string& module) { return weights_.storage(module); }});
-  weights_.load(graph);
-  program.emplace(device_.untimed(), graph, weights_.memory(), graph::ProgramOptions{&plans_});
+                          .select = use == Use::kSelect ? last_->select_count : 0,
+                          .temperature = use == Use::kSelect ? last_->temperature : 1,
+                          .logits = use == Use::kLogits || use == Use::kLosses,
+                          .storage = [this](const std::string& module) { return weights_.storage(module); }}));
+  }
   return *program;
 }
 
-kit::Range Runner::makeLogits(std::span<const uint32_t> rows) {
-  graph::Program& program = head(Use::kLogits);
+graph::Program& Runner::runHead(Use use, std::span<const uint32_t> rows, std::span<const uint32_t> targets) {
+  graph::Program& program = head(use);
   program.setInput("rows", rows.data(), rows.size_bytes());
+  if (!targets.empty()) program.setInput("targets", targets.data(), targets.size_bytes());
   seconds_ += program.run(uint32_t(rows.size())).seconds;
-  return program.range("logits");
+  return program;
 }
 
-std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets,
-                                      Runner* reference) {
-  graph::Program& program = head(reference != nullptr ? Use::kDivergence : Use::kLosses);
-  NibConvertDesc copy{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
-  copy.rows = options_.head_rows;
-  copy.cols = config_.vocabulary;
+template <class T>
+void Runner::read(const graph::Program& program, std::string_view value, T* to, size_t count) const {
+  const kit::Range range = program.range(value);
+  device_.download(*range.buffer, range.offset_bytes, to, count * sizeof(T));
+}
+
+std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets) {
   std::vector<TokenLoss> losses(rows.size());
-  for (size_t first = 0; first < rows.size(); first += options_.head_rows) {
-    const uint32_t count = uint32_t(std::min<size_t>(rows.size() - first, options_.head_rows));
-    if (reference != nullptr) {
-      const std::shared_ptr<const kit::Plan> plan =
-          plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&copy), sizeof copy);
-      const kit::Binding binding(*plan, kit::Ranges{.weights = {},
-                                                    .input = reference->makeLogits(rows.subspan(first, count)),
-                                                    .output = program.range("reference"),
-                                                    .aux = {}});
-      device_.run(binding, count);
-    }
-    program.setInput("rows", &rows[first], count * sizeof(uint32_t));
-    program.setInput("targets", &targets[first], count * sizeof(uint32_t));
-    seconds_ += program.run(count).seconds;
-    const kit::Range range = program.range("loss");
-    device_.download(*range.buffer, range.offset_bytes, &losses[first], count * sizeof(TokenLoss));
+  const size_t most = headRows(*last_);
+  for (size_t first = 0; first < rows.size(); first += most) {
+    const size_t count = std::min(rows.size() - first, most);
+    read(runHead(Use::kLosses, rows.subspan(first, count), targets.subspan(first, count)), "loss", &losses[first],
+         count);
   }
   return losses;
 }
 
+std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
+                                             std::span<const uint32_t> targets,
+                                             std::vector<TokenLoss>& reference_losses) {
+  if (reference.config_.vocabulary != config_.vocabulary) {
+    throw Error("the models have vocabularies of " + std::to_string(config_.vocabulary) + " and " +
+                std::to_string(reference.config_.vocabulary) + " tokens");
+  }
+  const size_t most = std::min(headRows(*last_), reference.headRows(*reference.last_));
+  NibConvertDesc copy{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
+  copy.rows = uint32_t(most);
+  copy.cols = config_.vocabulary;
+  const std::shared_ptr<const kit::Plan> plan =
+      plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&copy), sizeof copy);
+  const kit::Binding binding(*plan, kit::Ranges{.weights = {},
+                                                .input = reference.head(Use::kLosses).range("logits"),
+                                                .output = head(Use::kDivergence).range("reference"),
+                                                .aux = {}});
+  std::vector<TokenLoss> losses(rows.size());
+  reference_losses.resize(rows.size());
+  for (size_t first = 0; first < rows.size(); first += most) {
+    const size_t count = std::min(rows.size() - first, most);
+    const auto some_rows = rows.subspan(first, count), some_targets = targets.subspan(first, count);
+    read(reference.runHead(Use::kLosses, some_rows, some_targets), "loss", &reference_losses[first], count);
+    device_.run(binding, uint32_t(count));
+    read(runHead(Use::kDivergence, some_rows, some_targets), "loss", &losses[first], count);
+  }
+  return losses;
+}
+
+Candidates Runner::select(uint32_t row, uint32_t count, float temperature) {
+  count = std::min({count, uint32_t(NIB_SELECT_MOST), config_.vocabulary});
+  if (last_->select_count != count || last_->temperature != temperature) {
+    last_->heads[size_t(Use::kSelect)].reset();
+    last_->select_count = count;
+    last_->temperature = temperature;
+  }
+  const graph::Program& program = runHead(Use::kSelect, {&row, 1});
+  Candidates candidates{std::vector<float>(count), std::vector<uint32_t>(count), 0};
+  read(program, "select.logits", candidates.logits.data(), count);
+  read(program, "select.ids", candidates.ids.data(), count);
+  read(program, "select.log_sum", &candidates.log_sum, 1);
+  return candidates;
+}
+
 std::vector<float> Runner::logits(std::span<const uint32_t> rows) {
   std::vector<float> logits(rows.size() * config_.vocabulary);
-  for (size_t first = 0; first < rows.size(); first += options_.head_rows) {
-    const size_t count = std::min<size_t>(rows.size() - first, options_.head_rows);
-    const kit::Range range = makeLogits(rows.subspan(first, count));
-    device_.download(*range.buffer, range.offset_bytes, &logits[first * config_.vocabulary],
-                     count * config_.vocabulary * sizeof(float));
+  const size_t most = headRows(*last_);
+  for (size_t first = 0; first < rows.size(); first += most) {
+    const size_t count = std::min(rows.size() - first, most);
+    read(runHead(Use::kLogits, rows.subspan(first, count)), "logits", &logits[first * config_.vocabulary],
+         count * config_.vocabulary);
   }
   return logits;
+}
+
+// --------------------------------------------------------------------------------- values that are not finite
+namespace {
+
+struct Watched {
+  std::string name;
+  std::shared_ptr<const kit::Plan> plan;
+  kit::Buffer extent, scratch;
+  std::optional<kit::Binding> binding;
+  uint32_t rows_per_token = 1;
+};
+
+}  // namespace
+
+std::string Runner::findNonfinite() {
+  std::vector<std::unique_ptr<Watched>> list;
+  for (const graph::Node& node : last_->graph.nodes()) {
+    for (const graph::Operand& operand : node.operands) {
+      const graph::Value& value = last_->graph.value(operand.value);
+      if (!operand.writes || value.place != graph::Place::kArena || value.shape.type == graph::kIds) continue;
+      NibMinMaxDesc desc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc)};
+      desc.rows = last_->graph.maxTokens() * value.shape.rows_per_token;
+      desc.cols = value.shape.cols;
+      desc.source_type = value.shape.type;
+      desc.source_stride = value.shape.stride;
+      desc.granularity = NIB_GRANULARITY_TENSOR;
+      auto watched = std::make_unique<Watched>();
+      watched->name = value.name;
+      watched->rows_per_token = value.shape.rows_per_token;
+      watched->plan = plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc);
+      watched->extent = kit::Buffer(device_.untimed(), watched->plan->sizeBytes(NIB_ROLE_OUTPUT));
+      kit::Ranges ranges{
+          .weights = {}, .input = last_->body.range(value.name), .output = watched->extent, .aux = {}};
+      if (const uint64_t aux = watched->plan->sizeBytes(NIB_ROLE_AUX); aux != 0) {
+        watched->scratch = kit::Buffer(device_.untimed(), aux);
+        ranges.aux = watched->scratch;
+      }
+      watched->binding.emplace(*watched->plan, ranges);
+      last_->body.tap(value.name, [&w = *watched](graph::Recorder& recorder, uint32_t tokens) {
+        recorder.run(*w.binding, {.n = tokens * w.rows_per_token});
+      });
+      list.push_back(std::move(watched));
+    }
+  }
+  last_->body.run(last_tokens_);
+  std::string first;
+  for (const std::unique_ptr<Watched>& watched : list) {
+    last_->body.tap(watched->name, {});
+    NibExtent extent{};
+    device_.download(watched->extent, 0, &extent, sizeof extent);
+    if (first.empty() && extent.nonfinite_count != 0) first = watched->name;
+  }
+  return first;
 }
 
 }  // namespace nib::model

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace nib::model {
@@ -24,14 +25,21 @@ struct Chunk {
 struct RunnerOptions {
   uint32_t max_tokens = 512;  // of a step
   uint32_t sequences = 1;
-  uint32_t positions = 0;   // of a sequence; 0 = what config.json says
-  uint32_t head_rows = 64;  // rows whose logits are made at a time
+  uint32_t positions = 0;  // of a sequence; 0 = what config.json says
+  uint32_t head_rows = 0;  // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
   uint32_t cache_type = NIB_TYPE_F32;
 };
 
 // What NIB_OP_LOSS gives for a token.
 struct TokenLoss {
   float log_sum, log_probability, divergence, agrees;
+};
+
+// What NIB_OP_SELECT gives for a token: the most likely next ones, the first the likeliest.
+struct Candidates {
+  std::vector<float> logits;  // divided by the temperature
+  std::vector<uint32_t> ids;
+  float log_sum = 0;  // of the whole vocabulary
 };
 
 class Runner {
@@ -42,31 +50,57 @@ class Runner {
   // Runs the chunks' tokens, at most max_tokens together; their hidden states become rows 0.. in the chunks' order.
   // Throws.
   void step(std::span<const Chunk> chunks);
-  // The losses of hidden rows `rows` for `targets`; divergence and agreement from the predictions of `reference`, a
-  // runner of the same device that has run the same step, if there is one. Throws.
-  std::vector<TokenLoss> losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets,
-                                Runner* reference = nullptr);
+  // The losses of hidden rows `rows` for `targets`. Throws.
+  std::vector<TokenLoss> losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets);
+  // The same, with divergence and agreement from the predictions of `reference`: a runner of the same device that has
+  // run the same step. reference_losses: what losses() of the reference gives. Throws.
+  std::vector<TokenLoss> lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
+                                       std::span<const uint32_t> targets, std::vector<TokenLoss>& reference_losses);
+  // The `count` most likely next tokens, at most NIB_SELECT_MOST, after the token of a hidden row. Throws.
+  Candidates select(uint32_t row, uint32_t count, float temperature = 1);
   // The logits of hidden rows. Throws.
   std::vector<float> logits(std::span<const uint32_t> rows);
+  // The first value of the last step, in the order of the network, that is not finite; "" if all are. Runs the step
+  // again. Throws.
+  std::string findNonfinite();
 
   const ModelConfig& config() const { return config_; }
   const RunnerOptions& options() const { return options_; }
-  graph::Program& body() { return *body_; }
+  // The program of steps of many tokens.
+  graph::Program& body() { return many_->body; }
   double seconds() const { return seconds_; }
 
  private:
-  enum class Use { kLosses, kDivergence, kLogits, kCount };
+  enum class Use { kLosses, kDivergence, kLogits, kSelect, kCount };
+  // Programs for steps of up to max_tokens tokens.
+  struct Stage {
+    Stage(const kit::Device& device, graph::Graph body_graph, std::span<const graph::Memory> memory,
+          graph::PlanCache& plans)
+        : graph(std::move(body_graph)), body(device, graph, memory, {&plans}) {}
+    graph::Graph graph;
+    graph::Program body;
+    std::optional<graph::Program> heads[size_t(Use::kCount)];
+    uint32_t select_count = 0;  // of the program in `heads`
+    float temperature = 1;
+  };
+  Stage makeStage(uint32_t max_tokens);
+  graph::Program makeHead(const Stage& stage, const HeadOptions& options);
   graph::Program& head(Use use);
-  // Makes the logits of at most head_rows hidden rows, and returns where they lie.
-  kit::Range makeLogits(std::span<const uint32_t> rows);
+  // Runs a head for at most head_rows rows.
+  graph::Program& runHead(Use use, std::span<const uint32_t> rows, std::span<const uint32_t> targets = {});
+  template <class T>
+  void read(const graph::Program& program, std::string_view value, T* to, size_t count) const;
+  uint32_t headRows(const Stage& stage) const;
 
   TimedDevice device_;
   const ModelConfig& config_;
   RunnerOptions options_;
   ModelWeights weights_;
   graph::PlanCache plans_;
-  std::optional<graph::Program> body_;
-  std::optional<graph::Program> heads_[size_t(Use::kCount)];
+  // Steps of many tokens, and of one token of each sequence.
+  std::optional<Stage> many_, few_;
+  Stage* last_ = nullptr;  // of the last step
+  uint32_t last_tokens_ = 0;
   double seconds_ = 0;
 };
 

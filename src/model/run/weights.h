@@ -31,13 +31,13 @@ class ModelWeights {
   // Throws if a tensor of the checkpoint was not loaded, unless it is known to be of no use. Call it when all graphs
   // are loaded.
   void checkAllUsed() const;
+  bool has(const std::string& name) const;
 
  private:
   const ModelView::Tensor& find(const std::string& name, uint64_t rows, uint64_t cols) const;
   void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
   void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
   void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to);
-  bool has(const std::string& name) const;
   std::string_view keep(const std::string& name);
 
   TimedDevice device_;

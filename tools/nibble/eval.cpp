@@ -1,0 +1,161 @@
+// nibble eval: perplexity of a model, and how far its predictions are from another model's.
+#include "model_text.h"
+#include "options.h"
+#include "progress_line.h"
+#include "verb.h"
+
+#include "model/eval/evaluate.h"
+#include "model/run/loaded_model.h"
+#include "model/tokenizer/inputs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace nib::tool {
+namespace {
+
+struct Arguments {
+  DeviceArguments device;
+  JsonArguments json;
+  std::string model, against, data;
+  std::string protocol = "plain", kv = "f32";
+  uint32_t window = 0, stride = 0, windows = 0;
+};
+
+uint32_t cacheType(const std::string& name) {
+  const std::vector<std::string> words = chosen("--kv", {name}, {"f32", "f16"});
+  return words[0] == "f16" ? uint32_t(NIB_TYPE_F16) : uint32_t(NIB_TYPE_F32);
+}
+
+model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
+  const uint32_t longest = loaded.config().max_positions;
+  model::EvalOptions options;
+  options.protocol = a.protocol == "llamacpp" ? model::Protocol::kLlamacpp : model::Protocol::kPlain;
+  const uint32_t usual = options.protocol == model::Protocol::kLlamacpp ? 512 : 2048;
+  options.window = a.window != 0 ? a.window : std::min(usual, longest);
+  options.stride = a.stride != 0 ? a.stride : options.window;
+  options.windows = a.windows;
+  if (options.window < 2) throw UsageError("--window must be 2 or more");
+  if (options.window > longest) {
+    throw UsageError("--window " + std::to_string(options.window) + " exceeds the model's " + std::to_string(longest) +
+                     " positions (max_position_embeddings)");
+  }
+  if (options.stride > options.window) throw UsageError("--stride must be at most --window");
+  if (options.protocol == model::Protocol::kLlamacpp && a.stride != 0) {
+    throw UsageError("--protocol llamacpp has no --stride");
+  }
+  return options;
+}
+
+nlohmann::ordered_json toJson(const std::string& device, const model::EvalOptions& options,
+                              const model::EvalResult& r, bool against) {
+  const bool plain = options.protocol == model::Protocol::kPlain;
+  nlohmann::ordered_json json = {{"device", device},
+                                 {"perplexity", finiteNumber(r.perplexity())},
+                                 {"nll", finiteNumber(r.nll.mean())},
+                                 {"nll_se", finiteNumber(r.nll.error())},
+                                 {"tokens", r.nll.count()},
+                                 {"windows", r.windows},
+                                 {"window", options.window},
+                                 {"stride", options.stride},
+                                 {"protocol", plain ? "plain" : "llamacpp"}};
+  if (against) {
+    json["reference_perplexity"] = finiteNumber(std::exp(r.reference_nll.mean()));
+    json["mean_kl"] = finiteNumber(r.kl.mean());
+    json["mean_kl_se"] = finiteNumber(r.kl.error());
+    json["nll_delta"] = finiteNumber(r.nll_delta.mean());
+    json["nll_delta_se"] = finiteNumber(r.nll_delta.error());
+    json["top1_agreement"] = double(r.agreed) / double(r.nll.count());
+  }
+  json["seconds"] = r.seconds;
+  json["tokens_per_s"] = r.seconds > 0 ? finiteNumber(double(r.windows * options.window) / r.seconds) : nullptr;
+  return json;
+}
+
+void print(std::FILE* file, const std::string& device, const model::EvalOptions& options, const model::EvalResult& r,
+           bool against) {
+  std::fprintf(file, "perplexity %.4f   nll %.5f +- %.5f   %llu tokens predicted, %llu windows of %u", r.perplexity(),
+               r.nll.mean(), r.nll.error(), (unsigned long long)r.nll.count(), (unsigned long long)r.windows,
+               options.window);
+  if (options.protocol == model::Protocol::kLlamacpp) {
+    std::fprintf(file, ", as llama-perplexity");
+  } else if (options.stride != options.window) {
+    std::fprintf(file, ", stride %u", options.stride);
+  }
+  std::fprintf(file, "\n");
+  if (against) {
+    std::fprintf(file, "reference  %.4f   mean KL %.6f +- %.6f   nll difference %+.6f +- %.6f   top-1 agreement %.2f %%\n",
+                 std::exp(r.reference_nll.mean()), r.kl.mean(), r.kl.error(), r.nll_delta.mean(), r.nll_delta.error(),
+                 100 * double(r.agreed) / double(r.nll.count()));
+  }
+  std::fprintf(file, "%.1f s, %.0f tokens/s on %s\n", r.seconds,
+               r.seconds > 0 ? double(r.windows * options.window) / r.seconds : 0, device.c_str());
+}
+
+int runEval(const Arguments& a) {
+  if (a.protocol != "plain" && a.protocol != "llamacpp") {
+    throw UsageError("--protocol " + a.protocol + ": expected plain or llamacpp");
+  }
+  const uint32_t cache_type = cacheType(a.kv);
+  const Output output(a.json);
+  model::LoadedModel loaded(a.model);
+  model::EvalOptions options = optionsOf(a, loaded);
+  const bool needs_tokenizer = !a.data.ends_with(".npy");
+  const std::vector<uint32_t> ids =
+      model::loadTokens(a.data, needs_tokenizer ? &loaded.tokenizer() : nullptr).ids;
+  if (options.protocol == model::Protocol::kLlamacpp && needs_tokenizer && !loaded.tokenizer().before().empty()) {
+    options.bos = loaded.tokenizer().bos();
+  }
+  const size_t windows = model::cutWindows(ids.size(), options).size();
+
+  const kit::Device device = openDevice(a.device);
+  const model::TimedDevice timed(device);
+  constexpr uint32_t kStepTokens = 2048;
+  model::RunnerOptions runner_options;
+  runner_options.sequences = uint32_t(std::min<size_t>(std::max(1u, kStepTokens / options.window), windows));
+  runner_options.max_tokens = runner_options.sequences * options.window;
+  runner_options.positions = options.window;
+  runner_options.cache_type = cache_type;
+  model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);
+  std::optional<model::LoadedModel> loaded_reference;
+  std::optional<model::Runner> reference;
+  if (!a.against.empty()) {
+    loaded_reference.emplace(a.against);
+    reference.emplace(timed, loaded_reference->view(), loaded_reference->config(), runner_options);
+  }
+
+  ProgressLine line("eval", "tokens", 1);
+  const model::EvalResult result = model::evaluate(runner, reference ? &*reference : nullptr, ids, options,
+                                                   [&line](uint64_t done, uint64_t all) {
+                                                     line.show(done, all);
+                                                     return true;
+                                                   });
+  line.clear();
+  print(output.text(), device.info().name, options, result, reference.has_value());
+  if (output.wantsJson()) output.json(toJson(device.info().name, options, result, reference.has_value()));
+  return kExitDone;
+}
+
+}  // namespace
+
+Verb makeEvalVerb(CLI::App& parent) {
+  auto a = std::make_shared<Arguments>();
+  CLI::App* app = parent.add_subcommand(
+      "eval", "Run a model on a text: perplexity, and with --against how far its predictions are from another's.");
+  app->footer("Example: nibble eval model-int4/ --data test.txt --against model/");
+  app->add_option("MODEL", a->model, "Folder of the model, dense or quantized")->required();
+  app->add_option("--data", a->data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids")->required();
+  app->add_option("--against", a->against, "A reference model: prints mean KL(reference || MODEL) and more");
+  app->add_option("--window", a->window, "Tokens of a window (default: 2048, or the model's positions if fewer)");
+  app->add_option("--stride", a->stride, "From window to window (default: the window)");
+  app->add_option("--windows", a->windows, "Only the first N windows (default: all)");
+  app->add_option("--protocol", a->protocol,
+                  "plain (default), or llamacpp: windows of 512, of which the second half is scored");
+  app->add_option("--kv", a->kv, "Type of the cache of keys and values: F32 (default) or F16");
+  addDeviceOptions(*app, a->device);
+  addJsonOptions(*app, a->json);
+  return {app, [a] { return runEval(*a); }};
+}
+
+}  // namespace nib::tool

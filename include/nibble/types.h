@@ -136,8 +136,8 @@ typedef struct NibWeights {
   uint32_t reserved[2];  // 0
 } NibWeights;
 
-// NibWeights.format of a product's dense weights: elements of type scale_type, all other fields 0. Rows start on a
-// word. A row with an odd number of 16-bit elements has one more, which is not read.
+// NibWeights.format of dense weights, where an op takes them: elements of type scale_type, all other fields 0. Rows
+// start on a word. A row with an odd number of 16-bit elements has one more, which is not read.
 enum { NIB_FORMAT_DENSE = 0 };
 
 // NibFormatInfo.flags

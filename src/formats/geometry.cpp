@@ -145,6 +145,33 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
   return NIB_SUCCESS;
 }
 
+NibResult makeDenseGeometry(const char* op, const char* field, uint32_t rows, uint32_t cols, const NibWeights& weights,
+                            const Log& log, Geometry* out) {
+  if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must be in 1..2^32 - 2^21", op, rows, cols);
+  }
+  if (weights.scale_type > NIB_TYPE_BF16) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: %s.scale_type %u, the type of dense weights, must be F32, F16 or BF16", op, field,
+                    weights.scale_type);
+  }
+  if (weights.granularity != 0 || weights.group_size != 0 || weights.flags != 0 || weights.reserved[0] != 0 ||
+      weights.reserved[1] != 0) {
+    return log.fail(
+        NIB_ERROR_INVALID_ARGUMENT,
+        "%s: %s.granularity, group_size, flags and reserved of dense weights must be 0, got %u, %u and 0x%x", op, field,
+        weights.granularity, weights.group_size, weights.flags);
+  }
+  *out = Geometry{};
+  out->rows = rows;
+  out->cols = cols;
+  out->group = cols;
+  out->groups_per_row = 1;
+  out->row_words = uint32_t(ceilDiv(uint64_t(cols) * typeBytes(weights.scale_type), 4));
+  out->codes_bytes = out->blob_bytes = out->scales_offset = uint64_t(rows) * out->row_words * 4;
+  return NIB_SUCCESS;
+}
+
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
                      const Log& log, uint32_t* stride) {
   if (type > NIB_TYPE_BF16) {
@@ -202,7 +229,7 @@ void setPart(NibMemory* memory, NibRole role, NibPart part, uint64_t offset, uin
 void setWeights(NibMemory* memory, const Geometry& g) {
   setRange(memory, NIB_ROLE_WEIGHTS, g.blob_bytes);
   setPart(memory, NIB_PART_CODES, 0, g.codes_bytes);
-  setPart(memory, NIB_PART_SCALES, g.scales_offset, g.scales_bytes);
+  if (g.format != nullptr) setPart(memory, NIB_PART_SCALES, g.scales_offset, g.scales_bytes);
   if (g.zeros_bytes != 0) setPart(memory, NIB_PART_ZEROS, g.zeros_offset, g.zeros_bytes);
   if (g.nested_bytes != 0) setPart(memory, NIB_PART_NESTED, g.nested_offset, g.nested_bytes);
 }

@@ -25,7 +25,7 @@ inline uint32_t zeroBytes(const FormatDesc& format) { return format.info.flags &
 inline uint64_t wholeWordsBytes(uint64_t bytes) { return alignUp(bytes, 4); }
 
 struct Geometry {
-  const FormatDesc* format;
+  const FormatDesc* format;   // NULL: dense
   uint32_t rows, cols;        // FLAT: 1 row of rows * cols elements
   uint32_t group;             // adjacent columns that share a scale: group_size, 1 for COLUMN, cols otherwise
   uint32_t groups_per_row;    // ceil(cols / group)
@@ -41,6 +41,10 @@ struct Geometry {
 // name in the description.
 NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_t cols, const NibWeights& weights,
                        const Log& log, Geometry* out);
+
+// The same of a dense matrix, whose rows start on words. It has no format, and no scales.
+NibResult makeDenseGeometry(const char* op, const char* field, uint32_t rows, uint32_t cols, const NibWeights& weights,
+                            const Log& log, Geometry* out);
 
 // Validates a dense operand's shape, type and *stride. A *stride of 0 is replaced by the default.
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,

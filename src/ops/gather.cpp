@@ -15,8 +15,11 @@
 namespace nib {
 namespace {
 
+bool isDense(const NibGatherDesc& d) { return d.weights.format == NIB_FORMAT_DENSE; }
+
 NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32_t* stride) {
-  NibResult result = makeGeometry("gather", "weights", d.rows, d.cols, d.weights, log, g);
+  NibResult result = isDense(d) ? makeDenseGeometry("gather", "weights", d.rows, d.cols, d.weights, log, g)
+                                : makeGeometry("gather", "weights", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
   if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "gather: flags 0x%x has unknown bits", d.flags);
   if (d.count == 0 || uint64_t(d.count) * d.cols > kMaxElements) {
@@ -65,7 +68,16 @@ void smallSides(const NibGatherDesc& d, SmallSides* list) {
 }
 
 void fillProbe(const NibGatherDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
-  probe::fillWeights(d.weights, memory, binding);
+  if (isDense(d)) {
+    uint32_t* elements = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
+    const uint64_t size_bytes = memory.part[NIB_PART_CODES].size_bytes;
+    probe::fillDense(elements, d.weights.scale_type, size_bytes, 0x27d4eb2fu);
+    // Every third word is any bit pattern, so that every kind of overflow occurs.
+    probe::Sequence bits(0x9e3779b9u);
+    for (uint64_t i = 0; i < size_bytes / 4u; i += 3) elements[i] = bits.next();
+  } else {
+    probe::fillWeights(d.weights, memory, binding);
+  }
   probe::Sequence sequence(0x165667b1u);
   uint32_t* numbers = static_cast<uint32_t*>(binding.range[NIB_ROLE_INPUT].data);
   // Some numbers are beyond the last row.
@@ -80,6 +92,7 @@ NibResult build(const NibGatherDesc& d, const NibMemory&, PlanBuilder& builder) 
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, Log(), &g, &stride);
   if (result != NIB_SUCCESS) return result;
+  if (isDense(d)) return builder.log().fail(NIB_ERROR_UNSUPPORTED, "gather: dense weights on a device");
   const uint32_t run = g.format->run;
   const uint64_t bytes = typeBytes(d.result_type);
   const DenseResult dense{d.count, d.cols, d.result_type, stride};

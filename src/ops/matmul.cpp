@@ -33,27 +33,6 @@ constexpr uint32_t kDenseRun = 16;
 // The type of the copy of the activations. Halves stay halves, because matrix units need them.
 uint32_t copyType(const NibMatmulDesc& d) { return d.input_type == NIB_TYPE_F16 ? NIB_TYPE_F16 : NIB_TYPE_F32; }
 
-NibResult denseGeometry(uint32_t rows, uint32_t cols, const NibWeights& weights, const Log& log, Geometry* g) {
-  if (weights.scale_type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "matmul: weights.scale_type %u, the type of dense weights, must be F32, F16 or BF16",
-                    weights.scale_type);
-  }
-  if (weights.granularity != 0 || weights.group_size != 0 || weights.flags != 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "matmul: weights.granularity, group_size and flags of dense weights must be 0, got %u, %u and 0x%x",
-                    weights.granularity, weights.group_size, weights.flags);
-  }
-  *g = Geometry{};
-  g->rows = rows;
-  g->cols = cols;
-  g->group = cols;
-  g->groups_per_row = 1;
-  g->row_words = uint32_t(ceilDiv(uint64_t(cols) * typeBytes(weights.scale_type), 4));
-  g->codes_bytes = g->blob_bytes = g->scales_offset = uint64_t(rows) * g->row_words * 4;
-  return NIB_SUCCESS;
-}
-
 // Validates the description of the activations. If they are codes, prepares their dequantization, for all matrices.
 NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Matmul* m) {
   const NibWeights& w = d.input;
@@ -112,7 +91,7 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   }
   const uint32_t rows = uint32_t(sides[0]);
   NibResult result = d.weights.format == NIB_FORMAT_DENSE
-                         ? denseGeometry(rows, d.cols, d.weights, log, &m.g)
+                         ? makeDenseGeometry("matmul", "weights", rows, d.cols, d.weights, log, &m.g)
                          : makeGeometry("matmul", "weights", rows, d.cols, d.weights, log, &m.g);
   if (result != NIB_SUCCESS) return result;
   m.row_words = m.g.row_words;
@@ -166,7 +145,6 @@ NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
   const NibResult result = makeMatmul(d, log, &m);
   if (result != NIB_SUCCESS) return result;
   setWeights(memory, m.g);
-  if (d.weights.format == NIB_FORMAT_DENSE) setPart(memory, NIB_PART_SCALES, 0, 0);
   if (d.flags & NIB_PRODUCT_BIAS) {
     const uint64_t size = uint64_t(d.rows) * m.shape.batch * 4;
     setPart(memory, NIB_PART_BIAS, m.bias_offset, size);

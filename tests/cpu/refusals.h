@@ -62,16 +62,18 @@ void expectEachRefused(const Desc& right, const char* op, const std::vector<Wron
 
 inline constexpr NibResult kInvalid = NIB_ERROR_INVALID_ARGUMENT, kUnsupported = NIB_ERROR_UNSUPPORTED;
 
-// Checks common to all ops with weights. The valid description has groups of 32.
+// Checks common to all ops with weights. The valid description has groups of 32. takes_dense: the op takes dense
+// weights too, which have no groups.
 template <class Desc>
-std::vector<Wrong<Desc>> wrongWeights() {
+std::vector<Wrong<Desc>> wrongWeights(bool takes_dense = false) {
   return {
       {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
       {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
       {"rows", kInvalid, [](Desc& d) { d.rows = d.cols = 65536; }},
       {"rows", kInvalid, [](Desc& d) { d.rows = 2, d.cols = 0x80000000u; }},
       {"flags", kInvalid, [](Desc& d) { d.flags = 1u << 31; }},
-      {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 0; }},
+      {takes_dense ? "weights.granularity" : "weights.format", takes_dense ? kInvalid : kUnsupported,
+       [](Desc& d) { d.weights.format = 0; }},
       {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 0x7ffffffeu; }},
       {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 4, d.weights.group_size = 0; }},
       {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = UINT32_MAX, d.weights.group_size = 0; }},

@@ -1,4 +1,4 @@
-// NIB_OP_GATHER: rows of a quantized matrix by their numbers, as an embedding is looked up.
+// NIB_OP_GATHER: rows of a quantized or dense matrix by their numbers, as an embedding is looked up.
 #ifndef NIBBLE_OPS_GATHER_H
 #define NIBBLE_OPS_GATHER_H
 
@@ -10,10 +10,11 @@ extern "C" {
 
 enum { NIB_OP_GATHER = 7 };
 
-// INPUT uint32[count] row numbers, WEIGHTS blob [rows, cols] -> OUTPUT dense [count, cols]. Row first_row + i of the
-// result is row number[i] of the matrix, dequantized; zeros where the matrix has no such row. NibRun.n = how many
-// numbers. Bit-exact. The weights must fit one storage range. FLAT: a row must be whole groups and a multiple of 32
-// elements.
+// INPUT uint32[count] row numbers, WEIGHTS [rows, cols] -> OUTPUT dense [count, cols]. Row first_row + i of the result
+// is row number[i] of the matrix; zeros where the matrix has no such row. NibRun.n = how many numbers.
+// WEIGHTS are a blob, whose rows are dequantized, or dense (NIB_FORMAT_DENSE), laid out as those of NIB_OP_MATMUL, so
+// that one buffer serves an embedding and the product with it. Dense elements are converted as NIB_OP_CONVERT does it.
+// Bit-exact. The weights must fit one storage range. FLAT: a row must be whole groups and a multiple of 32 elements.
 typedef struct NibGatherDesc {
   uint32_t op;          // NIB_OP_GATHER
   uint32_t desc_bytes;  // sizeof(NibGatherDesc)

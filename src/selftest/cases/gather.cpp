@@ -8,6 +8,8 @@ namespace {
 
 using Desc = NibGatherDesc;
 
+bool isDense(const Desc& d) { return d.weights.format == NIB_FORMAT_DENSE; }
+
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr) return;
   const NibFormatInfo& info = *format;
@@ -55,6 +57,7 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
   if (role == NIB_ROLE_INPUT) range = makeNumbersOfRows(d.rows, memory.range[role].size_bytes, c.seed);
   if (role != NIB_ROLE_WEIGHTS) return;
   const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
+  if (isDense(d)) return fillPart(range, codes, makeNumbers(c.recipe, d.weights.scale_type, codes.size_bytes, c.seed));
   fillPart(range, codes, makeBits(codes.size_bytes, c.seed + 2));
   fillParameters(range, memory, d.weights.scale_type, c.seed);
 }

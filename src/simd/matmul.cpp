@@ -54,6 +54,12 @@ class Product {
     gather_.weights = desc.weights;
   }
 
+  // Whether the weights can be decoded in panels.
+  bool canDecode() const {
+    NibMemory memory{sizeof(NibMemory)};
+    return nibGetMemory(reinterpret_cast<const NibOpDesc*>(&gather_), nullptr, &memory) == NIB_SUCCESS;
+  }
+
   // Rows [first, first + kPanelRows) of the weights, for all tokens. False if memory is lacking.
   bool runPanel(uint32_t first) const {
     const uint32_t rows = std::min(desc_.rows - first, kPanelRows);
@@ -132,6 +138,7 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
     Product product;
     std::atomic<bool> failed{false};
   } work{{desc, memory, binding, run}};
+  if (!work.product.canDecode()) return Outcome::kNoTwin;
   const auto body = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);
     if (!w.product.runPanel(index * kPanelRows)) w.failed = true;

@@ -102,7 +102,7 @@ uint32_t Runner::headRows(const Stage& stage) const {
 
 graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options) {
   const graph::Graph graph = headGraph(config_, options);
-  weights_.load(graph);
+  weights_.load(graph, kHidden);
   return graph::Program(device_.untimed(), graph, withHidden(weights_.memory(), stage.body), {&plans_});
 }
 

@@ -118,12 +118,12 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
   }
 }
 
-void ModelWeights::load(const graph::Graph& graph) {
+void ModelWeights::load(const graph::Graph& graph, std::string_view except) {
   for (const graph::Node& node : graph.nodes()) {
     for (const graph::Operand& operand : node.operands) {
       if (operand.role != NIB_ROLE_WEIGHTS) continue;
       const graph::Value& value = graph.value(operand.value);
-      if (has(value.name)) continue;
+      if (has(value.name) || value.name == except) continue;
       const kit::Buffer& buffer = buffers_.emplace_back(device_.untimed(), value.size_bytes);
       loadNode(node, value.name, buffer);
       give(value.name, buffer);

@@ -23,7 +23,8 @@ class ModelWeights {
   NibWeights storage(const std::string& module) const;
   // Loads what the nodes of a graph read and is not there yet. Throws if the checkpoint lacks a tensor, or if one has
   // another shape than the network needs.
-  void load(const graph::Graph& graph);
+  // except: a memory value that is no weight.
+  void load(const graph::Graph& graph, std::string_view except = {});
   // Adds memory that is no tensor of the checkpoint: zeros.
   const kit::Buffer& add(const std::string& name, uint64_t size_bytes);
   void give(const std::string& name, const kit::Range& range) { memory_.push_back({keep(name), range}); }

@@ -29,8 +29,7 @@ std::unique_ptr<T[]> allocate(size_t count) {
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
   return run.n >= kFewTokens && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
          d.input.format == NIB_FORMAT_DENSE && d.activation == NIB_ACTIVATION_NONE &&
-         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0 &&
-         (d.weights.flags & NIB_WEIGHTS_FLAT) == 0;
+         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0;
 }
 
 class Product {

@@ -1,5 +1,7 @@
 #include "model/run/weights.h"
 
+#include <nibble/formats.h>
+
 #include "model/archive/error.h"
 
 #include <algorithm>

@@ -18,7 +18,10 @@ std::vector<graph::Memory> withHidden(std::vector<graph::Memory> memory, const g
 
 Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
                const RunnerOptions& options)
-    : device_(device), config_(config), options_(options), weights_(device, view, config) {
+    : device_(device),
+      config_(config),
+      options_(options),
+      weights_(device, view, config, {.in_memory = options.in_memory}) {
   if (options_.positions == 0) options_.positions = config.max_positions;
   many_.emplace(makeStage(options_.max_tokens));
   last_ = &*many_;
@@ -234,8 +237,7 @@ std::string Runner::findNonfinite() {
       watched->rows_per_token = value.shape.rows_per_token;
       watched->plan = plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc);
       watched->extent = kit::Buffer(device_.untimed(), watched->plan->sizeBytes(NIB_ROLE_OUTPUT));
-      kit::Ranges ranges{
-          .weights = {}, .input = last_->body.range(value.name), .output = watched->extent, .aux = {}};
+      kit::Ranges ranges{.weights = {}, .input = last_->body.range(value.name), .output = watched->extent, .aux = {}};
       if (const uint64_t aux = watched->plan->sizeBytes(NIB_ROLE_AUX); aux != 0) {
         watched->scratch = kit::Buffer(device_.untimed(), aux);
         ranges.aux = watched->scratch;

@@ -28,6 +28,7 @@ struct RunnerOptions {
   uint32_t positions = 0;  // of a sequence; 0 = what config.json says
   uint32_t head_rows = 0;  // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
   uint32_t cache_type = NIB_TYPE_F32;
+  const InMemory* in_memory = nullptr;  // quantizes the weights of a dense checkpoint; must outlive the runner
 };
 
 // What NIB_OP_LOSS gives for a token.
@@ -69,6 +70,7 @@ class Runner {
   // The program of steps of many tokens.
   graph::Program& body() { return many_->body; }
   double seconds() const { return seconds_; }
+  const ModelWeights& weights() const { return weights_; }
 
  private:
   enum class Use { kLosses, kDivergence, kLogits, kSelect, kCount };

@@ -54,7 +54,7 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
   return Stage(device_.untimed(), std::move(graph), weights_, plans_);
 }
 
-void Runner::step(std::span<const Chunk> chunks) {
+void Runner::run(std::span<const Chunk> chunks, bool many) {
   std::vector<uint32_t> ids, positions, cache_rows;
   const std::vector<uint32_t> windows = windowsOf(config_);
   std::vector<std::vector<uint32_t>> visible(windows.size());
@@ -84,7 +84,7 @@ void Runner::step(std::span<const Chunk> chunks) {
   if (tokens > options_.max_tokens) {
     throw Error("a step of " + std::to_string(tokens) + " tokens exceeds " + std::to_string(options_.max_tokens));
   }
-  const bool few = tokens <= options_.sequences && options_.sequences < options_.max_tokens;
+  const bool few = !many && tokens <= options_.sequences && options_.sequences < options_.max_tokens;
   if (few && !few_) few_.emplace(makeStage(options_.sequences));
   last_ = few ? &*few_ : &*many_;
   last_tokens_ = tokens;

@@ -235,7 +235,7 @@ ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, c
             {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, table},
              {NIB_ROLE_INPUT, NIB_PART_SOURCE, input},
              {NIB_ROLE_INPUT, NIB_PART_INDICES, positions},
-             {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}});
+             {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
   return output;
 }
 

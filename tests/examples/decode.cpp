@@ -204,9 +204,9 @@ int run(const app::Instance& instance, const char* folder) {
     load(weights, network, config, positions, device);
     const graph::Program program(device, network, weights.memory());
 
-    Steps steps(own, program, createBuffer(kInFlight * program.inputBytes()),
-                createBuffer(positions * sizeof(uint32_t)));
-    const app::Buffer& results = buffers.back();
+    const app::Buffer& inputs = createBuffer(kInFlight * program.inputBytes());
+    const app::Buffer& results = createBuffer(positions * sizeof(uint32_t));
+    Steps steps(own, program, inputs, results);
     for (uint32_t p = 0; p + 1 < positions; ++p) steps.submit(p, p < prompt.size() ? &prompt[p] : nullptr);
     steps.wait();
 

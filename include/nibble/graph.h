@@ -198,7 +198,8 @@ class Program {
 #if !defined(NIB_NO_VULKAN)
   // Records a step into the application's command buffer: no allocation, no lock, no submission. Inputs are copied from
   // `inputs` (kInput values in their order, each at a multiple of 256 bytes: inputOffset), or are already in the arena
-  // if the buffer is VK_NULL_HANDLE. Taps are not called.
+  // if the buffer is VK_NULL_HANDLE. The step begins with a barrier behind all earlier compute and transfer commands of
+  // the queue; after it, results are written by compute shaders. Taps are not called.
   void record(VkCommandBuffer commands, uint32_t n, VkBuffer inputs = VK_NULL_HANDLE,
               VkDeviceSize inputs_offset = 0) const noexcept;
 #endif

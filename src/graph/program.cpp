@@ -275,7 +275,7 @@ StepStats Program::run(uint32_t n) const {
 #if !defined(NIB_NO_VULKAN)
 void Program::record(VkCommandBuffer commands, uint32_t n, VkBuffer inputs, VkDeviceSize inputs_offset) const noexcept {
   const State& s = *state_;
-  s.commands.barrier(commands);
+  s.commands.beginStep(commands);
   if (inputs != VK_NULL_HANDLE) {
     s.commands.copyInputs(commands, inputs, inputs_offset, s.arena.handle(), s.layout.input_begin, inputBytes());
   }

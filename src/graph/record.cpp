@@ -19,11 +19,21 @@ void Commands::barrier(VkCommandBuffer commands) const noexcept {
                     0, nullptr, 0, nullptr);
 }
 
+void Commands::beginStep(VkCommandBuffer commands) const noexcept {
+  const VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr,
+                               VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                               VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT};
+  pipeline_barrier_(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                    VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, 0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
 void Commands::copyInputs(VkCommandBuffer commands, VkBuffer from, VkDeviceSize from_offset, VkBuffer to,
                           VkDeviceSize to_offset, VkDeviceSize size) const noexcept {
-  // The step before has read the inputs that are overwritten here.
-  pipeline_barrier_(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT, VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 0, nullptr, 0,
-                    nullptr, 0, nullptr);
+  // The step before has copied and read the inputs that are overwritten here.
+  const VkMemoryBarrier before{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_TRANSFER_WRITE_BIT,
+                               VK_ACCESS_TRANSFER_WRITE_BIT};
+  pipeline_barrier_(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                    VK_PIPELINE_STAGE_TRANSFER_BIT, 0, 1, &before, 0, nullptr, 0, nullptr);
   const VkBufferCopy region{from_offset, to_offset, size};
   copy_buffer_(commands, from, to, 1, &region);
   const VkMemoryBarrier memory{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_TRANSFER_WRITE_BIT,

@@ -10,6 +10,8 @@ namespace nib::graph {
 class Commands {
  public:
   explicit Commands(const kit::Device& device);
+  // Before a step: what shaders and transfers did before is done.
+  void beginStep(VkCommandBuffer commands) const noexcept;
   // Between compute dispatches.
   void barrier(VkCommandBuffer commands) const noexcept;
   // Copies, with barriers against the dispatches before and behind.

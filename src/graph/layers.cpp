@@ -166,29 +166,14 @@ ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
   return output;
 }
 
-ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation) {
-  const Shape from = graph.value(gate).shape, second = graph.value(other).shape;
-  NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
-  desc.kind = NIB_ELEMENTWISE_GATED;
-  desc.activation = activation;
-  desc.rows = graph.maxTokens() * from.rows_per_token;
-  desc.cols = from.cols;
-  desc.source_type = desc.result_type = from.type;
-  desc.source_stride = desc.result_stride = from.stride;
-  desc.second_type = second.type;
-  desc.second_stride = second.stride;
-  const ValueId output = graph.inPlace(name + ".output", gate);
-  graph.add(std::move(name), desc, from.rows_per_token,
-            {{NIB_ROLE_INPUT, NIB_PART_SOURCE, gate},
-             {NIB_ROLE_INPUT, NIB_PART_SECOND, other},
-             {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
-  return output;
-}
+namespace {
 
-ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
+// A node of two values, in the place of the first.
+ValueId addPair(Graph& graph, ValueId a, ValueId b, std::string name, NibElementwiseKind kind, uint32_t activation) {
   const Shape from = graph.value(a).shape, second = graph.value(b).shape;
   NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
-  desc.kind = NIB_ELEMENTWISE_ADD;
+  desc.kind = kind;
+  desc.activation = activation;
   desc.rows = graph.maxTokens() * from.rows_per_token;
   desc.cols = from.cols;
   desc.source_type = desc.result_type = from.type;
@@ -201,6 +186,16 @@ ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
              {NIB_ROLE_INPUT, NIB_PART_SECOND, b},
              {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
   return output;
+}
+
+}  // namespace
+
+ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation) {
+  return addPair(graph, gate, other, std::move(name), NIB_ELEMENTWISE_GATED, activation);
+}
+
+ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
+  return addPair(graph, a, b, std::move(name), NIB_ELEMENTWISE_ADD, NIB_ACTIVATION_NONE);
 }
 
 ValueId scale(Graph& graph, ValueId input, std::string name, float factor) {

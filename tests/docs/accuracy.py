@@ -29,8 +29,8 @@ def grouped(bits, size, asymmetric=False):
 # Group, name, options; {calib:R} = the ranges of method R.
 ROWS = ([("8 bits", "int8, scales per row", INT8),
          ("8 bits", "int8, activations int8 per token", INT8 + ["--activations", "int8-token"])] +
-        [("8 bits", f"int8, static activations, {r}", INT8 + ["--activations", "int8-static", "--calib", "{calib:%s}" % r])
-         for r in STATIC] +
+        [("8 bits", f"int8, static activations, {r}",
+          INT8 + ["--activations", "int8-static", "--calib", "{calib:%s}" % r]) for r in STATIC] +
         [("8 bits", "fp8, scales per row", ["--type", "fp8"]),
          ("8 bits", "fp8, activations fp8 per token", ["--type", "fp8", "--activations", "fp8-token"]),
          ("8 bits", "fp8, static activations, minmax",
@@ -68,7 +68,8 @@ def measure(nibble, path, device, windows):
             result = json.load(file)
     have = {row["name"] for row in result["rows"]}
     data = ["--data", os.path.join(MODEL, "test_ids.npy"), "--window", "256"]
-    common = [MODEL, *data, "--against", MODEL, "--device", device, "--json"] + (["--windows", str(windows)] if windows else [])
+    common = [MODEL, *data, "--against", MODEL, "--device", device, "--json"]
+    common += ["--windows", str(windows)] if windows else []
     with tempfile.TemporaryDirectory() as scratch:
         run(nibble, "calibrate", MODEL, "--data", os.path.join(MODEL, "calib_ids.npy"), "--samples", "64", "--seq-len",
             "256", "--range", ",".join(STATIC), "-o", os.path.join(scratch, "c.json"), "--device", device)
@@ -93,13 +94,14 @@ def read(path):
 
 def page(paths):
     lines = ["# Accuracy", "",
-             "What quantizing the linear layers of the sample model (tests/data/tiny-kjv-llama, 4.5 million weights) does to",
-             "its predictions, by type. Perplexity is e to the mean negative log-likelihood; KL is the Kullback-Leibler",
-             "divergence of the quantized model's predictions from those of the model as it is stored, in nats per token,",
-             "with its standard error. A row is",
+             "What quantizing the linear layers of the sample model (tests/data/tiny-kjv-llama, 4.9 million weights)",
+             "does to its predictions, by type. Perplexity is e to the mean negative log-likelihood; KL is the",
+             "Kullback-Leibler divergence of the quantized model's predictions from those of the model as it is",
+             "stored, in nats per token, with its standard error. A row is",
              "", "    nibble eval MODEL --data test_ids.npy --window 256 --against MODEL --type TYPE ...", "",
-             "and `python3 tests/docs/accuracy.py measure` runs them all. Scales come from the largest magnitude; nothing is",
-             "calibrated but the ranges of static activations. Small models lose more than large ones.", "",
+             "and `python3 tests/docs/accuracy.py measure` runs them all. Scales come from the largest magnitude;",
+             "nothing is calibrated but the ranges of static activations. Small models lose more than large ones.",
+             "",
              "![Mean KL over bits per weight](accuracy.svg)", ""]
     for path in paths:
         result = read(path)
@@ -123,7 +125,8 @@ CHAR, LINE = 6.0, 12
 
 def picture(path):
     rows = [row for row in read(path)["rows"] if row["mean_kl"] and row["bits_per_weight"]]
-    low, high = math.floor(math.log10(min(r["mean_kl"] for r in rows))), math.ceil(math.log10(max(r["mean_kl"] for r in rows)))
+    divergences = [r["mean_kl"] for r in rows]
+    low, high = math.floor(math.log10(min(divergences))), math.ceil(math.log10(max(divergences)))
     most = math.ceil(max(r["bits_per_weight"] for r in rows)) + 0.6
 
     def x(bits):
@@ -150,14 +153,16 @@ def picture(path):
     for row in rows:
         at_x, at_y, color = x(row["bits_per_weight"]), y(row["mean_kl"]), COLORS[row["group"]]
         out.append(f'<circle cx="{at_x:.1f}" cy="{at_y:.1f}" r="4" fill="{color}"/>')
-        text = row["name"].replace("groups of ", "g").replace("activations", "act.").replace("double quantization", "double")
+        text = row["name"].replace("groups of ", "g").replace("activations", "act.")
+        text = text.replace("double quantization", "double")
         width = len(text) * CHAR
-        for box_x, box_y in [(at_x + 8, at_y + 4), (at_x - 8 - width, at_y + 4), (at_x + 8, at_y - 7), (at_x + 8, at_y + 15),
-                             (at_x - 8 - width, at_y - 7), (at_x - 8 - width, at_y + 15), (at_x - width / 2, at_y - 18),
+        right, left = at_x + 8, at_x - 8 - width
+        for box_x, box_y in [(right, at_y + 4), (left, at_y + 4), (right, at_y - 7), (right, at_y + 15),
+                             (left, at_y - 7), (left, at_y + 15), (at_x - width / 2, at_y - 18),
                              (at_x - width / 2, at_y + 26)]:
             box = (box_x, box_y - LINE + 2, box_x + width, box_y + 2)
-            if LEFT <= box[0] and box[2] <= WIDTH and all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1]
-                                                          for b in taken):
+            free = all(box[2] < b[0] or b[2] < box[0] or box[3] < b[1] or b[3] < box[1] for b in taken)
+            if free and LEFT <= box[0] and box[2] <= WIDTH:
                 taken.append(box)
                 out.append(f'<text x="{box_x:.1f}" y="{box_y:.1f}" fill="{color}" stroke="#fff" stroke-width="3" '
                            f'paint-order="stroke">{escape(text)}</text>')

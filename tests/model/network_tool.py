@@ -72,7 +72,8 @@ def test_eval():
 def test_against():
     windows = ("--window", "256", "--windows", "2")
     same = evaluate(MODEL, *windows, "--against", MODEL)
-    check((same["mean_kl"], same["nll_delta"], same["top1_agreement"]) == (0, 0, 1), "a model does not differ from itself")
+    check((same["mean_kl"], same["nll_delta"], same["top1_agreement"]) == (0, 0, 1),
+          "a model does not differ from itself")
     quantized = os.path.join(SCRATCH, "int4")
     done = run("quantize", MODEL, "-o", quantized, "--type", "int4", "--group-size", "64", "--device", "cpu", "--force")
     check(done.returncode == 0, "quantize")
@@ -158,7 +159,7 @@ def test_generate():
     done = run("generate", MODEL, "--device", DEVICES[0], "--prompt", PROMPTS[0], "--tokens", "24")
     check(done.stdout == PROMPTS[0] + greedy["text"] + "\n", "what is streamed is the prompt and the text")
     drawn = ["--prompt", PROMPTS[0], "--tokens", "24", "--temperature", "0.9", "--top-p", "0.95"]
-    one, again, other = generate(*drawn, "--seed", "1"), generate(*drawn, "--seed", "1"), generate(*drawn, "--seed", "2")
+    one, again, other = [generate(*drawn, "--seed", seed) for seed in ("1", "1", "2")]
     check(one["ids"] == again["ids"], "the same seed gives the same text")
     check(one["ids"] != other["ids"], "another seed another one")
     narrow = generate(*drawn, "--top-k", "1")

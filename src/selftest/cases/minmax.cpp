@@ -1,5 +1,5 @@
 // Cases of minmax: every granularity, shape and type.
-#include "selftest/lists.h"
+#include "selftest/statistics.h"
 
 namespace nib::selftest {
 namespace {
@@ -9,63 +9,18 @@ using Desc = NibMinMaxDesc;
 constexpr uint32_t kGranularities[] = {NIB_GRANULARITY_TENSOR, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN};
 
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
-  Counter counter;
-  for (const uint32_t granularity : kGranularities) {
-    for (const Shape& shape : kShapes) {
-      for (uint32_t type = 0; type < 3; ++type) {
-        ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
-        Case c;
-        c.seed = counter.i;
-        c.recipe = counter.recipe();
-        Desc& d = c.describe<Desc>(NIB_OP_MINMAX);
-        d.rows = shape.rows;
-        d.cols = shape.cols;
-        d.source_type = type;
-        d.granularity = granularity;
-        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
-        c.n = rowsOfRun(counter, shape.rows);
-        list.push_back(c);
-      }
-    }
-  }
-}
-
-std::string name(const Case& c, const Desc& d) {
-  return std::string(" ") + typeName(d.source_type) + " per " + granularityName(d.granularity) +
-         sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
-}
-
-void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
-  if (role == NIB_ROLE_INPUT) range = makeNumbers(c.recipe, d.source_type, memory.range[role].size_bytes, c.seed);
+  listStatistics<Desc>(NIB_OP_MINMAX, kGranularities, 4, extent, list);
 }
 
 Case plain(uint32_t rows, uint32_t cols, uint32_t granularity, Recipe recipe) {
-  Case c;
-  c.recipe = recipe;
-  c.seed = 400 + rows;
-  c.n = rows;
-  Desc& d = c.describe<Desc>(NIB_OP_MINMAX);
-  d.rows = rows;
-  d.cols = cols;
-  d.source_type = NIB_TYPE_F32;
-  d.granularity = granularity;
-  return c;
+  return plainStatistics<Desc>(NIB_OP_MINMAX, 400, rows, cols, granularity, recipe);
 }
 
 void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
   if (format != nullptr) return;
   switch (purpose) {
     case Large::kTails:
-      forEachTail([&](const Shape& shape, uint32_t granularity) {
-        list.push_back(plain(shape.rows, shape.cols, granularity, Recipe::kMixed));
-      });
-      break;
-    case Large::kSlices:
-      for (const uint32_t granularity : kGranularities) {
-        list.push_back(plain(kSliceShape.rows, kSliceShape.cols, granularity, Recipe::kNonFinite));
-      }
-      break;
+    case Large::kSlices: addStatistics(purpose, kGranularities, plain, list); break;
     case Large::kWindows:
       list.push_back(plain(3, kWindowShape.cols + 5, NIB_GRANULARITY_TENSOR, Recipe::kBits));
       if (options.extent == Extent::kQuick) break;
@@ -133,9 +88,9 @@ void nameBench(const Case&, const Desc& d, RowNames& names) {
 constexpr OpCases<Desc> kCases = {
     .op = NIB_OP_MINMAX,
     .list = list,
-    .name = name,
+    .name = nameStatistics<Desc>,
     .kind = [](const Desc& d) { return uint64_t(d.granularity); },
-    .fill = fill,
+    .fill = fillStatistics<Desc>,
     .lines =
         [](const Desc& d, const NibMemory&, NibRole role, NibPart) {
           if (role == NIB_ROLE_OUTPUT) return Lines{0, 8 * sizeof(NibExtent)};

@@ -58,6 +58,7 @@ struct Value {
   bool must_share = false;         // in_place_of is part of what the node computes, not only a way to save memory
   bool view = false;               // the same elements in another shape
   bool kept = false;               // readable after the step
+  bool state = false;              // an arena value that lives from step to step
 };
 
 // What a role or one of its parts is tied to. part NIB_PART_COUNT = the whole role.
@@ -93,6 +94,8 @@ class Graph {
   // Throw if the name is taken.
   ValueId input(std::string name, const Shape& shape);
   ValueId arena(std::string name, const Shape& shape);
+  // An arena value that lives from step to step: what a step writes, the next one reads. It begins undefined.
+  ValueId state(std::string name, const Shape& shape);
   // A value in the bytes of `of`. must_share: the node reads them there.
   ValueId inPlace(std::string name, ValueId of, bool must_share = false);
   ValueId memory(std::string name, uint64_t size_bytes);
@@ -219,8 +222,14 @@ struct Linear {
   uint32_t result_type = NIB_TYPE_F32;
   ValueId add_to = kNoValue;  // the result is added to this value, in place
   std::string memory;         // the memory value of the weights; "" = the node's name
+  // How the input is quantized; all 0 = not at all. With ROW granularity each token has a scale of its own. With TENSOR
+  // the scale, and ASYMMETRIC the zero point, are given: the caller writes them to the states name + ".input_scale" (fp32)
+  // and name + ".input_zero" (a code).
+  NibWeights input{};
+  float outlier_threshold = 0;  // int8 per token: LLM.int8(), see NIB_OP_DYNAMIC_GEMM
 };
-// NIB_OP_MATMUL.
+// NIB_OP_MATMUL; with int8 inputs NIB_OP_DYNAMIC_GEMM, or NIB_OP_QUANTIZE and NIB_OP_INT8_GEMM; with FP8 inputs
+// NIB_OP_QUANTIZE and NIB_OP_MATMUL.
 ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer);
 
 struct Norm {
@@ -283,8 +292,8 @@ struct Selected {
   ValueId ids;      // their columns
   ValueId log_sum;  // fp32 [tokens]: log-sum-exp of the whole row
 };
-// NIB_OP_SELECT.
-Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count);
+// NIB_OP_SELECT. ids: the value that the columns are written to, ids(count), in place; or kNoValue.
+Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count, ValueId ids = kNoValue);
 
 }  // namespace nib::graph
 #endif  // NIBBLE_GRAPH_H

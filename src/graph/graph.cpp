@@ -42,6 +42,14 @@ ValueId Graph::arena(std::string name, const Shape& shape) {
   return addValue({std::move(name), Place::kArena, shape, sizeOf(shape, max_tokens_)});
 }
 
+ValueId Graph::state(std::string name, const Shape& shape) {
+  Value value{std::move(name), Place::kArena, shape, sizeOf(shape, max_tokens_)};
+  value.state = true;
+  const ValueId id = addValue(std::move(value));
+  written_[id] = true;
+  return id;
+}
+
 ValueId Graph::inPlace(std::string name, ValueId of, bool must_share) {
   const Value& from = value(of);
   return addValue({std::move(name), from.place, from.shape, from.size_bytes, of, must_share});

@@ -24,30 +24,123 @@ ValueId weightsValue(Graph& graph, const std::string& name, uint64_t size_bytes)
 
 }  // namespace
 
-ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer) {
-  const Shape from = graph.value(input).shape;
-  NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
-  desc.flags = flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, NIB_PRODUCT_RESIDUAL);
+namespace {
+
+// The value that a linear layer writes.
+struct Target {
+  Shape shape;
+  ValueId value;
+};
+
+Target targetOf(Graph& graph, const Shape& from, const std::string& name, const Linear& layer) {
+  if (layer.add_to != kNoValue) {
+    return {graph.value(layer.add_to).shape, graph.inPlace(name + ".sum", layer.add_to, true)};
+  }
+  const Shape to = dense(layer.result_type, layer.rows, from.rows_per_token);
+  return {to, graph.arena(name + ".output", to)};
+}
+
+template <class Desc>
+void describeProduct(const Linear& layer, const Shape& from, const Shape& to, uint32_t tokens, Desc& desc) {
+  desc.flags =
+      flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, uint32_t(NIB_PRODUCT_RESIDUAL));
   desc.rows = layer.rows;
   desc.cols = from.cols;
-  desc.tokens = graph.maxTokens() * from.rows_per_token;
-  desc.input_type = from.type;
-  desc.input_stride = from.stride;
+  desc.tokens = tokens;
   desc.activation = layer.activation;
   desc.weights = layer.weights;
-  const Shape to = layer.add_to != kNoValue ? graph.value(layer.add_to).shape
-                                            : dense(layer.result_type, layer.rows, from.rows_per_token);
   desc.result_type = to.type;
   desc.result_stride = to.stride;
-  const NibMemory memory = memoryOf(name, desc);
-  const ValueId weights = weightsValue(graph, name, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
-  const ValueId output =
-      layer.add_to != kNoValue ? graph.inPlace(name + ".sum", layer.add_to, true) : graph.arena(name + ".output", to);
-  std::vector<Operand> operands{{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, weights},
-                                {NIB_ROLE_INPUT, NIB_PART_COUNT, input},
-                                {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}};
-  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, from.rows_per_token, operands);
-  return output;
+}
+
+// Adds the product; `operands` are those of its input.
+template <class Desc>
+ValueId addProduct(Graph& graph, const Linear& layer, std::string name, const Desc& desc, uint32_t rows_per_token,
+                   const Target& to, std::vector<Operand> operands) {
+  const uint64_t bytes = memoryOf(name, desc).range[NIB_ROLE_WEIGHTS].size_bytes;
+  operands.push_back(
+      {NIB_ROLE_WEIGHTS, NIB_PART_COUNT, weightsValue(graph, layer.memory.empty() ? name : layer.memory, bytes)});
+  operands.push_back({NIB_ROLE_OUTPUT, NIB_PART_COUNT, to.value, true});
+  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, rows_per_token, operands);
+  return to.value;
+}
+
+// Codes of the input, and where their scales and zero points lie.
+struct Codes {
+  ValueId codes, scales, zeros;
+};
+
+Codes quantizeInput(Graph& graph, ValueId input, const std::string& name, const NibWeights& codes) {
+  const Shape from = graph.value(input).shape;
+  const bool given = codes.granularity == NIB_GRANULARITY_TENSOR;
+  NibQuantizeDesc desc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
+  desc.flags = flagIf(given, NIB_QUANTIZE_GIVEN_SCALES);
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.source_type = from.type;
+  desc.source_stride = from.stride;
+  desc.weights = codes;
+  const uint32_t words = (from.cols + 3) / 4;
+  Codes result{graph.arena(name + ".codes", {kIds, words, from.rows_per_token, words}), kNoValue, kNoValue};
+  if (given) {
+    result.scales = graph.state(name + ".input_scale", dense(NIB_TYPE_F32, 1));
+    if (codes.flags & NIB_WEIGHTS_ASYMMETRIC) result.zeros = graph.state(name + ".input_zero", ids());
+  } else {
+    result.scales = graph.arena(name + ".input_scale", dense(NIB_TYPE_F32, 1, from.rows_per_token));
+    if (codes.flags & NIB_WEIGHTS_ASYMMETRIC) result.zeros = graph.arena(name + ".input_zero", ids(from.rows_per_token));
+  }
+  std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_COUNT, input},
+                                {NIB_ROLE_WEIGHTS, NIB_PART_CODES, result.codes, true},
+                                {NIB_ROLE_WEIGHTS, NIB_PART_SCALES, result.scales, !given}};
+  if (result.zeros != kNoValue) operands.push_back({NIB_ROLE_WEIGHTS, NIB_PART_ZEROS, result.zeros, !given});
+  graph.addNode(name + ".quantize", reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, from.rows_per_token,
+                operands);
+  return result;
+}
+
+std::vector<Operand> operandsOf(const Codes& codes) {
+  std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_INPUT_CODES, codes.codes},
+                                {NIB_ROLE_INPUT, NIB_PART_INPUT_SCALES, codes.scales}};
+  if (codes.zeros != kNoValue) operands.push_back({NIB_ROLE_INPUT, NIB_PART_INPUT_ZEROS, codes.zeros});
+  return operands;
+}
+
+}  // namespace
+
+ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer) {
+  const Shape from = graph.value(input).shape;
+  const uint32_t tokens = graph.maxTokens() * from.rows_per_token, per_token = from.rows_per_token;
+  const bool integers = layer.input.format == NIB_FORMAT_INT8 || layer.input.format == NIB_FORMAT_UINT8;
+  if (integers && layer.input.granularity == NIB_GRANULARITY_ROW) {
+    NibDynamicGemmDesc desc{NIB_OP_DYNAMIC_GEMM, sizeof(NibDynamicGemmDesc)};
+    const Target to = targetOf(graph, from, name, layer);
+    describeProduct(layer, from, to.shape, tokens, desc);
+    desc.source_type = from.type;
+    desc.source_stride = from.stride;
+    desc.input_flags = layer.input.flags;
+    desc.outlier_threshold = layer.outlier_threshold;
+    return addProduct(graph, layer, std::move(name), desc, per_token, to, {{NIB_ROLE_INPUT, NIB_PART_COUNT, input}});
+  }
+  if (integers) {
+    NibInt8GemmDesc desc{NIB_OP_INT8_GEMM, sizeof(NibInt8GemmDesc)};
+    const Codes codes = quantizeInput(graph, input, name, layer.input);
+    const Target to = targetOf(graph, from, name, layer);
+    describeProduct(layer, from, to.shape, tokens, desc);
+    desc.input = layer.input;
+    return addProduct(graph, layer, std::move(name), desc, per_token, to, operandsOf(codes));
+  }
+  NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
+  std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_COUNT, input}};
+  desc.input_type = from.type;
+  desc.input_stride = from.stride;
+  if (layer.input.format != NIB_FORMAT_DENSE) {
+    operands = operandsOf(quantizeInput(graph, input, name, layer.input));
+    desc.input = layer.input;
+    desc.input_stride = 0;
+  }
+  const Target to = targetOf(graph, from, name, layer);
+  describeProduct(layer, from, to.shape, tokens, desc);
+  return addProduct(graph, layer, std::move(name), desc, per_token, to, std::move(operands));
 }
 
 ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
@@ -219,7 +312,7 @@ ValueId loss(Graph& graph, ValueId logits, ValueId targets, std::string name, Va
   return output;
 }
 
-Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count) {
+Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count, ValueId to) {
   const Shape from = graph.value(logits).shape;
   NibSelectDesc desc{NIB_OP_SELECT, sizeof(NibSelectDesc)};
   desc.rows = graph.maxTokens();
@@ -228,7 +321,7 @@ Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count) 
   desc.source_stride = from.stride;
   desc.count = count;
   const Selected selected{graph.arena(name + ".logits", dense(NIB_TYPE_F32, count)),
-                          graph.arena(name + ".ids", ids(count)),
+                          to != kNoValue ? graph.inPlace(name + ".ids", to, true) : graph.arena(name + ".ids", ids(count)),
                           graph.arena(name + ".log_sum", dense(NIB_TYPE_F32, 1))};
   graph.add(std::move(name), desc, 1,
             {{NIB_ROLE_INPUT, NIB_PART_COUNT, logits},

@@ -96,6 +96,7 @@ Layout layOut(const Graph& graph, std::span<const NodeNeeds> needs) {
         if (owner[u] != v) continue;
         block.first = std::min(block.first, uses[u].first);
         block.last = std::max(block.last, graph.value(u).kept ? nodes : uses[u].last);
+        if (graph.value(u).state) block.first = 0, block.last = nodes;
       }
       if (block.first == kNever) continue;  // no node uses it
       blocks.push_back(block);

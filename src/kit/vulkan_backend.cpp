@@ -72,6 +72,16 @@ std::shared_ptr<BufferState> VulkanBackend::createBuffer(uint64_t size_bytes, Me
   return buffer;
 }
 
+std::shared_ptr<BufferState> VulkanBackend::adoptBuffer(VkBuffer handle, uint64_t size_bytes, void* mapped) const {
+  auto buffer = std::make_shared<VulkanBuffer>(device);
+  buffer->adopted = true;
+  buffer->raw.buffer = handle;
+  buffer->raw.mapped = mapped;
+  buffer->size_bytes = size_bytes;
+  buffer->mapped = mapped;
+  return buffer;
+}
+
 // ---------------------------------------------------------------------------------------------- plan and binding
 std::shared_ptr<PlanState> VulkanBackend::createPlan(const NibOpDesc* desc, size_t) {
   auto plan = std::make_shared<VulkanPlan>();

@@ -12,9 +12,12 @@ namespace nib::kit::detail {
 class VulkanBuffer final : public BufferState {
  public:
   explicit VulkanBuffer(std::shared_ptr<VulkanDevice> owner) : device(std::move(owner)) {}
-  ~VulkanBuffer() override { device->destroyBuffer(raw); }
+  ~VulkanBuffer() override {
+    if (!adopted) device->destroyBuffer(raw);
+  }
   std::shared_ptr<VulkanDevice> device;
   RawBuffer raw;
+  bool adopted = false;  // the application's
 };
 
 class VulkanPlan final : public PlanState {
@@ -39,6 +42,7 @@ class VulkanBackend final : public Backend {
   ~VulkanBackend() override { nibDestroyContext(context); }
 
   std::shared_ptr<BufferState> createBuffer(uint64_t size_bytes, Memory memory) override;
+  std::shared_ptr<BufferState> adoptBuffer(VkBuffer buffer, uint64_t size_bytes, void* mapped) const;
   void upload(const BufferState& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) override;
   void download(const BufferState& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) override;
   void fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) override;

@@ -26,6 +26,12 @@ std::shared_ptr<VulkanBackend> secondContext(detail::Backend& backend, const cha
 
 Device Device::adopt(const AdoptDesc& desc) { return Device(detail::adoptVulkanBackend(desc)); }
 
+Buffer Buffer::adopt(const Device& device, VkBuffer buffer, uint64_t size_bytes, void* mapped) {
+  Buffer adopted;
+  adopted.state_ = requireVulkan(*device.backend_, "adopt").adoptBuffer(buffer, size_bytes, mapped);
+  return adopted;
+}
+
 Device Device::restricted(const NibRestrict& restriction) const {
   return Device(secondContext(*backend_, "restricted", &restriction, {}));
 }

@@ -29,8 +29,7 @@ std::unique_ptr<T[]> allocate(size_t count) {
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
   return run.n >= kFewTokens && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
          d.input.format == NIB_FORMAT_DENSE && d.activation == NIB_ACTIVATION_NONE &&
-         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0 &&
-         (d.weights.flags & NIB_WEIGHTS_FLAT) == 0;
+         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0;
 }
 
 class Product {
@@ -52,6 +51,12 @@ class Product {
     gather_.count = kPanelRows;
     gather_.result_type = NIB_TYPE_F32;
     gather_.weights = desc.weights;
+  }
+
+  // Whether the weights can be decoded in panels.
+  bool canDecode() const {
+    NibMemory memory{sizeof(NibMemory)};
+    return nibGetMemory(reinterpret_cast<const NibOpDesc*>(&gather_), nullptr, &memory) == NIB_SUCCESS;
   }
 
   // Rows [first, first + kPanelRows) of the weights, for all tokens. False if memory is lacking.
@@ -132,6 +137,7 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
     Product product;
     std::atomic<bool> failed{false};
   } work{{desc, memory, binding, run}};
+  if (!work.product.canDecode()) return Outcome::kNoTwin;
   const auto body = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);
     if (!w.product.runPanel(index * kPanelRows)) w.failed = true;

@@ -82,7 +82,8 @@ Buffer createBuffer(const Instance& instance, const Device& device, VkDeviceSize
   Buffer buffer;
   VkBufferCreateInfo info{VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO};
   info.size = size;
-  info.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+  info.usage =
+      VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   need(vkCreateBuffer(device.handle, &info, nullptr, &buffer.handle), "vkCreateBuffer");
   VkMemoryRequirements requirements;
   vkGetBufferMemoryRequirements(device.handle, buffer.handle, &requirements);
@@ -101,7 +102,7 @@ Buffer createBuffer(const Instance& instance, const Device& device, VkDeviceSize
   need(vkBindBufferMemory(device.handle, buffer.handle, buffer.memory, 0), "vkBindBufferMemory");
   void* mapped = nullptr;
   need(vkMapMemory(device.handle, buffer.memory, 0, VK_WHOLE_SIZE, 0, &mapped), "vkMapMemory");
-  buffer.mapped = static_cast<const uint8_t*>(mapped);
+  buffer.mapped = static_cast<uint8_t*>(mapped);
   return buffer;
 }
 

@@ -37,7 +37,7 @@ void destroyDevice(const Device& device);
 struct Buffer {
   VkBuffer handle = VK_NULL_HANDLE;
   VkDeviceMemory memory = VK_NULL_HANDLE;
-  const uint8_t* mapped = nullptr;
+  uint8_t* mapped = nullptr;
 };
 Buffer createBuffer(const Instance& instance, const Device& device, VkDeviceSize size);
 void destroyBuffer(const Device& device, const Buffer& buffer);

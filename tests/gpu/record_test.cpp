@@ -4,6 +4,8 @@
 #include <cstring>
 #include <vector>
 
+#include <nibble/graph.h>
+
 #include "gpu/fake_pipelines.h"
 #include "plan/plan.h"
 
@@ -207,6 +209,71 @@ TEST_CASE_FIXTURE(Gpu, "recording allocates nothing, takes no lock and calls onl
     CHECK(hooks::callsOf(hooks::fn::vkCmdPipelineBarrier) == made.plan->phase_count - 1);
   }
   CHECK(callbacks.allocated == callbacks.released);
+}
+
+// A network whose steps have weights, a state, a cache, and inputs that are copied.
+graph::Graph smallNetwork() {
+  using namespace graph;
+  Graph network(2);
+  const ValueId numbers = network.state("numbers", ids()), positions = network.input("positions", ids());
+  const ValueId rows = network.input("rows", ids()), visible = network.input("visible", ids(4));
+  const ValueId x = embed(network, numbers, "embedding", {.rows = 40, .cols = 32});
+  const ValueId h = norm(network, x, "norm", {});
+  const ValueId q = rope(network, linear(network, h, "q", {.rows = 32}), positions, "q_rope",
+                         {.heads = 2, .head_size = 16, .positions = 8});
+  const ValueId k = linear(network, h, "k", {.rows = 32}), v = linear(network, h, "v", {.rows = 32});
+  const ValueId a = attention(network, {q, k, v, rows, visible}, "attention",
+                              {.heads = 2, .key_heads = 2, .head_size = 16, .cache_rows = 8});
+  const ValueId y = linear(network, a, "o", {.rows = 32, .add_to = x});
+  select(network, linear(network, y, "head", {.rows = 40}), "select", 1, numbers);
+  return network;
+}
+
+TEST_CASE_FIXTURE(Gpu, "recording a step of a program allocates nothing, takes no lock and calls only vkCmd*") {
+  const NibContextDesc own = contextDesc();
+  kit::AdoptDesc adopt;
+  adopt.get_instance_proc_addr = hooks::wrap(device().getInstanceProcAddr());
+  adopt.instance = own.instance;
+  adopt.physical_device = own.physical_device;
+  adopt.device = own.device;
+  adopt.api_version = own.api_version;
+  adopt.features = own.features;
+  adopt.queue = device().queue();
+  adopt.queue_family = device().queueFamily();
+  const kit::Device adopted = kit::Device::adopt(adopt);
+  const graph::Graph network = smallNetwork();
+  std::vector<kit::Buffer> buffers;
+  std::vector<graph::Memory> memory;
+  for (const graph::Value& value : network.values()) {
+    if (value.place != graph::Place::kMemory) continue;
+    buffers.emplace_back(adopted, value.size_bytes);
+    adopted.fill(buffers.back(), 0, 0, value.size_bytes);
+  }
+  for (size_t at = 0; const graph::Value& value : network.values()) {
+    if (value.place == graph::Place::kMemory) memory.push_back({value.name, buffers[at++]});
+  }
+  const graph::Program program(adopted, network, memory);
+  const kit::Buffer inputs(adopted, program.inputBytes(), kit::Memory::kHost);
+  std::memset(inputs.mapped(), 0, size_t(program.inputBytes()));
+  const kit::Range numbers = program.range("numbers");
+  adopted.fill(*numbers.buffer, 0, numbers.offset_bytes, 8);
+  uint32_t malloc_count = 0, lock_count = 0;
+  device().submit([&](VkCommandBuffer commands) {
+    hooks::resetCalls();
+    allocations = locks = 0;
+    counting = true;
+    program.record(commands, 2, inputs.handle(), 0);
+    counting = false;
+    malloc_count = allocations;
+    lock_count = locks;
+  });
+  CHECK(malloc_count == 0);
+  CHECK(lock_count == 0);
+  for (uint32_t f = 0; f < hooks::fn::kCount; ++f) {
+    const std::string name = hooks::nameOf(hooks::Function(f));
+    if (name.rfind("vkCmd", 0) != 0) CHECK_MESSAGE(hooks::callsOf(hooks::Function(f)) == 0, name);
+  }
+  CHECK(hooks::callsOf(hooks::fn::vkCmdDispatch) >= program.nodeCount());
 }
 
 #if defined(NIB_TESTS_INTERPOSE)

@@ -8,6 +8,15 @@ namespace {
 using graph::Graph;
 using graph::ValueId;
 
+graph::Linear linearOf(const StorageOf& storage, const std::string& module, uint32_t rows) {
+  const Storage stored = storage(module);
+  return {.rows = rows,
+          .weights = stored.weights,
+          .memory = module,
+          .input = stored.input,
+          .outlier_threshold = stored.outlier_threshold};
+}
+
 struct Inputs {
   ValueId positions, cache_rows;
   std::vector<ValueId> visible;  // by window
@@ -26,9 +35,9 @@ ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& optio
   const std::string block = "model.layers." + std::to_string(layer), self = block + ".self_attn.";
   const ValueId normed = graph::norm(graph, hidden, block + ".input_layernorm", {.epsilon = config.epsilon});
   const auto project = [&](const char* name, uint32_t heads) {
-    return graph::linear(
-        graph, normed, self + name,
-        {.rows = heads * config.head_size, .weights = options.storage(self + name), .bias = config.query_bias});
+    graph::Linear layer = linearOf(options.storage, self + name, heads * config.head_size);
+    layer.bias = config.query_bias;
+    return graph::linear(graph, normed, self + name, layer);
   };
   ValueId queries = project("q_proj", config.heads);
   ValueId keys = project("k_proj", config.key_heads);
@@ -54,11 +63,10 @@ ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& optio
                         .head_size = config.head_size,
                         .cache_rows = options.cache_rows,
                         .cache_type = options.cache_type});
-  return graph::linear(graph, attended, self + "o_proj",
-                       {.rows = config.hidden,
-                        .weights = options.storage(self + "o_proj"),
-                        .bias = config.output_bias,
-                        .add_to = hidden});
+  graph::Linear output = linearOf(options.storage, self + "o_proj", config.hidden);
+  output.bias = config.output_bias;
+  output.add_to = hidden;
+  return graph::linear(graph, attended, self + "o_proj", output);
 }
 
 // The gated layers between, added to the hidden states.
@@ -67,16 +75,40 @@ ValueId feedForward(Graph& graph, const ModelConfig& config, const BodyOptions& 
   const std::string block = "model.layers." + std::to_string(layer), mlp = block + ".mlp.";
   const ValueId normed = graph::norm(graph, hidden, block + ".post_attention_layernorm", {.epsilon = config.epsilon});
   const auto project = [&](const char* name) {
-    return graph::linear(graph, normed, mlp + name,
-                         {.rows = config.inner, .weights = options.storage(mlp + name), .bias = config.inner_bias});
+    graph::Linear layer = linearOf(options.storage, mlp + name, config.inner);
+    layer.bias = config.inner_bias;
+    return graph::linear(graph, normed, mlp + name, layer);
   };
   const ValueId gate = project("gate_proj"), up = project("up_proj");
   const ValueId inner = graph::gated(graph, gate, up, mlp + "gated", config.activation);
-  return graph::linear(graph, inner, mlp + "down_proj",
-                       {.rows = config.hidden,
-                        .weights = options.storage(mlp + "down_proj"),
-                        .bias = config.inner_bias,
-                        .add_to = hidden});
+  graph::Linear down = linearOf(options.storage, mlp + "down_proj", config.hidden);
+  down.bias = config.inner_bias;
+  down.add_to = hidden;
+  return graph::linear(graph, inner, mlp + "down_proj", down);
+}
+
+// The hidden states behind the last layer.
+ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
+  Inputs inputs;
+  inputs.positions = graph.input("positions", graph::ids());
+  inputs.cache_rows = graph.input("cache_rows", graph::ids());
+  for (const uint32_t window : windowsOf(config)) {
+    inputs.visible.push_back(graph.input(visibleName(window), graph::ids(4)));
+  }
+  ValueId hidden = graph::embed(
+      graph, ids, "model.embed_tokens",
+      {.rows = config.vocabulary, .cols = config.hidden, .weights = options.storage("model.embed_tokens").weights});
+  for (uint32_t layer = 0; layer < config.layers; ++layer) {
+    hidden = attend(graph, config, options, inputs, layer, hidden);
+    hidden = feedForward(graph, config, options, layer, hidden);
+  }
+  return hidden;
+}
+
+ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
+  const ValueId normed = graph::norm(graph, hidden, "model.norm", {.epsilon = config.epsilon});
+  const std::string module = config.tied ? "model.embed_tokens" : "lm_head";
+  return graph::linear(graph, normed, "lm_head", linearOf(storage, module, config.vocabulary));
 }
 
 }  // namespace
@@ -92,20 +124,7 @@ std::string visibleName(uint32_t window) { return window == 0 ? "visible" : "vis
 
 Graph bodyGraph(const ModelConfig& config, const BodyOptions& options) {
   Graph graph(options.max_tokens);
-  const ValueId ids = graph.input("ids", graph::ids());
-  Inputs inputs;
-  inputs.positions = graph.input("positions", graph::ids());
-  inputs.cache_rows = graph.input("cache_rows", graph::ids());
-  for (const uint32_t window : windowsOf(config)) {
-    inputs.visible.push_back(graph.input(visibleName(window), graph::ids(4)));
-  }
-  ValueId hidden = graph::embed(
-      graph, ids, "model.embed_tokens",
-      {.rows = config.vocabulary, .cols = config.hidden, .weights = options.storage("model.embed_tokens")});
-  for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    hidden = attend(graph, config, options, inputs, layer, hidden);
-    hidden = feedForward(graph, config, options, layer, hidden);
-  }
+  const ValueId hidden = addBody(graph, config, options, graph.input("ids", graph::ids()));
   graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
   return graph;
 }
@@ -115,10 +134,7 @@ Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
   const ValueId rows = graph.input("rows", graph::ids());
   const ValueId hidden =
       graph::embed(graph, rows, kHidden, {.rows = options.hidden_rows, .cols = config.hidden, .weights = {}});
-  const ValueId normed = graph::norm(graph, hidden, "model.norm", {.epsilon = config.epsilon});
-  const std::string module = config.tied ? "model.embed_tokens" : "lm_head";
-  const ValueId logits = graph::linear(
-      graph, normed, "lm_head", {.rows = config.vocabulary, .weights = options.storage(module), .memory = module});
+  const ValueId logits = addHead(graph, config, options.storage, hidden);
   if (options.losses) {
     const ValueId targets = graph.input("targets", graph::ids());
     const ValueId reference = options.reference ? graph.input("reference", graph.value(logits).shape) : graph::kNoValue;
@@ -134,6 +150,16 @@ Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
     graph.keep(selected.log_sum);
   }
   if (options.logits) graph.keep(graph.view("logits", logits, graph.value(logits).shape));
+  return graph;
+}
+
+Graph decodeGraph(const ModelConfig& config, const BodyOptions& options) {
+  Graph graph(options.max_tokens);
+  const ValueId ids = graph.state(kNextIds, graph::ids());
+  const ValueId hidden = addBody(graph, config, options, ids);
+  const ValueId logits = addHead(graph, config, options.storage, hidden);
+  const graph::Selected selected = graph::select(graph, logits, "select", 1, ids);
+  graph.keep(selected.logits);
   return graph;
 }
 

@@ -13,8 +13,14 @@
 
 namespace nib::model {
 
-// How a weight matrix is stored, by the name of its module ("model.layers.0.mlp.up_proj").
-using StorageOf = std::function<NibWeights(const std::string& module)>;
+// How a weight matrix is stored and its layer's input quantized (graph::Linear), by the name of its module
+// ("model.layers.0.mlp.up_proj").
+struct Storage {
+  NibWeights weights{};
+  NibWeights input{};
+  float outlier_threshold = 0;
+};
+using StorageOf = std::function<Storage(const std::string& module)>;
 
 struct BodyOptions {
   uint32_t max_tokens = 1;  // of a step
@@ -44,6 +50,12 @@ struct HeadOptions {
 };
 // Input: "rows", numbers of rows of kHidden, which is memory here.
 graph::Graph headGraph(const ModelConfig& config, const HeadOptions& options);
+
+// A step of one token of each sequence and the greedy choice of the next: the ids of a step are the state kNextIds, in
+// whose place it leaves those of the next step. So steps need nothing of the host but "positions", "cache_rows" and the
+// visible positions. Before the first step the caller writes the ids. Result: "select.logits", the largest logits.
+graph::Graph decodeGraph(const ModelConfig& config, const BodyOptions& options);
+inline constexpr const char* kNextIds = "ids";
 
 }  // namespace nib::model
 #endif

@@ -96,16 +96,26 @@ std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const s
   };
   const bool is_float = scale.dtype == Dtype::kF32 || scale.dtype == Dtype::kF16 || scale.dtype == Dtype::kBF16;
   if (!is_float || !isOne(scale)) return std::nullopt;
+  std::byte bytes[4] = {};
+  checkpoint.read(*at, 0, std::span(bytes).first(dtypeBits(scale.dtype) / 8));
   StaticInput input;
+  input.scale = floatValue(scale.dtype, bytes);
   input.scale_dtype = scale.dtype;
   input.shape = scale.shape;
   const std::optional<size_t> zero_at = checkpoint.find(module + ".input_zero_point");
   if (!zero_at) return input;
   const TensorInfo zero = checkpoint.info(*zero_at);
   if ((zero.dtype != Dtype::kI8 && zero.dtype != Dtype::kI32) || zero.shape != scale.shape) return std::nullopt;
+  // Its lowest byte: zero points are those of int8 codes.
+  checkpoint.read(*zero_at, 0, std::span(bytes).first(dtypeBits(zero.dtype) / 8));
+  input.zero_point = int8_t(bytes[0]);
   input.asymmetric = true;
   input.zero_dtype = zero.dtype;
   return input;
+}
+
+Json member(const Json& json, const char* key) {
+  return json.is_object() && json.contains(key) ? json[key] : Json();
 }
 
 // Whether every config group of config.json has 8-bit weights, and there is at least one.
@@ -113,9 +123,6 @@ bool configSaysEight(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return false;
   checkConfig(*checkpoint.configJson());
   const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
-  const auto member = [](const Json& json, const char* key) {
-    return json.is_object() && json.contains(key) ? json[key] : Json();
-  };
   bool eight = false;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
@@ -123,6 +130,22 @@ bool configSaysEight(const Checkpoint& checkpoint) {
     eight = true;
   }
   return eight;
+}
+
+// Whether config.json quantizes the inputs of FP8 layers per token: every group with float weights has dynamic float
+// inputs.
+bool configSaysFp8Tokens(const Checkpoint& checkpoint) {
+  if (!checkpoint.configJson()) return false;
+  checkConfig(*checkpoint.configJson());
+  const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
+  bool tokens = false;
+  for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
+    if (member(member(group, "weights"), "type") != "float") continue;
+    const Json inputs = member(group, "input_activations");
+    if (member(inputs, "type") != "float" || member(inputs, "dynamic") != true) return false;
+    tokens = true;
+  }
+  return tokens;
 }
 
 // Describes a weight from the types and shapes of its tensors. config_says_eight: cache of configSaysEight.
@@ -271,7 +294,7 @@ class CompressedTensors : public Container {
   // Identifies weights by names, dtypes and shapes, and consults config.json only where those are ambiguous.
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     std::vector<FoundWeight> found;
-    std::optional<bool> config_says_eight;
+    std::optional<bool> config_says_eight, config_says_tokens;
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);
       const bool packed = info.name.ends_with(".weight_packed");
@@ -287,6 +310,10 @@ class CompressedTensors : public Container {
       weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
       if (weight.spec.input)
         weight.activations = is(weight.spec, NIB_FORMAT_FP8) ? Activations::kFp8Static : Activations::kInt8Static;
+      if (!weight.spec.input && is(weight.spec, NIB_FORMAT_FP8)) {
+        if (!config_says_tokens) config_says_tokens = configSaysFp8Tokens(checkpoint);
+        if (*config_says_tokens) weight.activations = Activations::kFp8Token;
+      }
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(module) + ": " + why);
       found.push_back(std::move(weight));

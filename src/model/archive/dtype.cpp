@@ -1,5 +1,9 @@
 #include "model/archive/dtype.h"
 
+#include <cmath>
+#include <cstring>
+#include <limits>
+
 #include <iterator>
 
 namespace nib::model {
@@ -38,6 +42,26 @@ std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape
   }
   if (__builtin_mul_overflow(bits, uint64_t{dtypeBits(dtype)}, &bits) || bits % 8 != 0) return std::nullopt;
   return bits / 8;
+}
+
+float floatValue(Dtype dtype, const std::byte* bytes) {
+  if (dtype == Dtype::kF32) {
+    float value;
+    std::memcpy(&value, bytes, sizeof value);
+    return value;
+  }
+  uint16_t half;
+  std::memcpy(&half, bytes, sizeof half);
+  if (dtype == Dtype::kBF16) {
+    const uint32_t bits = uint32_t(half) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  }
+  const int exponent = half >> 10 & 31, fraction = half & 1023;
+  const float sign = half >> 15 != 0 ? -1.0f : 1.0f;
+  if (exponent == 31) return sign * (fraction != 0 ? std::numeric_limits<float>::quiet_NaN() : HUGE_VALF);
+  return sign * (exponent == 0 ? std::ldexp(float(fraction), -24) : std::ldexp(float(fraction + 1024), exponent - 25));
 }
 
 }  // namespace nib::model

@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_ARCHIVE_DTYPE_H
 #define NIB_MODEL_ARCHIVE_DTYPE_H
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -43,6 +44,9 @@ std::optional<Dtype> findDtype(std::string_view name);
 
 // Size of a tensor. None if its number of elements or bits overflows 64 bits, or if it does not fill whole bytes.
 std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape);
+
+// The value of an element of kF32, kF16 or kBF16. bytes: little-endian.
+float floatValue(Dtype dtype, const std::byte* bytes);
 
 }  // namespace nib::model
 #endif

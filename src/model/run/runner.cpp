@@ -48,7 +48,7 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
     }
   }
   weights_.load(graph);
-  return Stage(device_.untimed(), std::move(graph), weights_.memory(), plans_);
+  return Stage(device_.untimed(), std::move(graph), weights_, plans_);
 }
 
 void Runner::step(std::span<const Chunk> chunks) {
@@ -102,8 +102,10 @@ uint32_t Runner::headRows(const Stage& stage) const {
 
 graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options) {
   const graph::Graph graph = headGraph(config_, options);
-  weights_.load(graph);
-  return graph::Program(device_.untimed(), graph, withHidden(weights_.memory(), stage.body), {&plans_});
+  weights_.load(graph, kHidden);
+  graph::Program program(device_.untimed(), graph, withHidden(weights_.memory(), stage.body), {&plans_});
+  weights_.setInputScales(graph, program);
+  return program;
 }
 
 graph::Program& Runner::head(Use use) {

@@ -74,9 +74,10 @@ class Runner {
   enum class Use { kLosses, kDivergence, kLogits, kSelect, kCount };
   // Programs for steps of up to max_tokens tokens.
   struct Stage {
-    Stage(const kit::Device& device, graph::Graph body_graph, std::span<const graph::Memory> memory,
-          graph::PlanCache& plans)
-        : graph(std::move(body_graph)), body(device, graph, memory, {&plans}) {}
+    Stage(const kit::Device& device, graph::Graph body_graph, const ModelWeights& weights, graph::PlanCache& plans)
+        : graph(std::move(body_graph)), body(device, graph, weights.memory(), {&plans}) {
+      weights.setInputScales(graph, body);
+    }
     graph::Graph graph;
     graph::Program body;
     std::optional<graph::Program> heads[size_t(Use::kCount)];

@@ -21,14 +21,40 @@ NibMemory memoryOf(const graph::Node& node) {
   return memory;
 }
 
+Storage storageOf(const FoundWeight& found) {
+  Storage stored;
+  stored.weights = found.spec.weights;
+  NibWeights& input = stored.input;
+  switch (found.activations) {
+    case Activations::kNone:
+      // LLM.int8 (arXiv 2208.07339): tokens are quantized, but for elements of at least 6.
+      if (found.container == &bitsandbytes() && found.spec.weights.format == NIB_FORMAT_INT8) {
+        input = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, NIB_WEIGHTS_NARROW};
+        stored.outlier_threshold = 6;
+      }
+      break;
+    case Activations::kInt8Token: input = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0}; break;
+    case Activations::kFp8Token: input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0}; break;
+    case Activations::kFp8Static: input = {NIB_FORMAT_FP8, NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F32, 0}; break;
+    case Activations::kInt8Static:
+      input = {NIB_FORMAT_INT8, NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F32, 0};
+      if (found.spec.input && found.spec.input->asymmetric) input.flags = NIB_WEIGHTS_ASYMMETRIC;
+      break;
+  }
+  return stored;
+}
+
 bool isBuffer(std::string_view name) {
   return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".masked_bias");
 }
 
 }  // namespace
 
-ModelWeights::ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config)
-    : device_(device), view_(view), config_(config), decoder_(device, view) {}
+ModelWeights::ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
+                           Allocate allocate)
+    : device_(device), allocate_(std::move(allocate)), view_(view), config_(config), decoder_(device, view) {
+  if (!allocate_) allocate_ = [this](uint64_t size_bytes) { return kit::Buffer(device_.untimed(), size_bytes); };
+}
 
 std::string_view ModelWeights::keep(const std::string& name) { return names_.emplace_back(name); }
 
@@ -37,22 +63,39 @@ bool ModelWeights::has(const std::string& name) const {
 }
 
 const kit::Buffer& ModelWeights::add(const std::string& name, uint64_t size_bytes) {
-  const kit::Buffer& buffer = buffers_.emplace_back(device_.untimed(), size_bytes);
+  const kit::Buffer& buffer = buffers_.emplace_back(allocate_(size_bytes));
   device_.fill(buffer, 0, 0, size_bytes);
   give(name, buffer);
   return buffer;
 }
 
-NibWeights ModelWeights::storage(const std::string& module) const {
+Storage ModelWeights::storage(const std::string& module) const {
   const ModelView::Tensor* tensor = view_.find(module + ".weight");
   if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
-  if (tensor->weight != nullptr) return tensor->weight->spec.weights;
+  if (tensor->weight != nullptr) return storageOf(*tensor->weight);
   const std::optional<NibType> type = decoder_.typeOf(*tensor);
   if (!type)
     throw Error(quoteText(tensor->name) + ": nibble cannot multiply by elements of type " + std::string(tensor->type));
-  NibWeights weights{};
-  weights.scale_type = *type;
-  return weights;
+  Storage stored;
+  stored.weights.scale_type = *type;
+  return stored;
+}
+
+void ModelWeights::setInputScales(const graph::Graph& graph, const graph::Program& program) const {
+  for (const graph::Value& value : graph.values()) {
+    if (!value.state) continue;
+    const size_t dot = value.name.rfind('.');
+    const ModelView::Tensor* tensor = view_.find(value.name.substr(0, dot) + ".weight");
+    if (tensor == nullptr || tensor->weight == nullptr || !tensor->weight->spec.input) continue;
+    const StaticInput& input = *tensor->weight->spec.input;
+    const kit::Range range = program.range(value.name);
+    if (value.name.ends_with(".input_scale")) {
+      device_.upload(*range.buffer, range.offset_bytes, &input.scale, sizeof input.scale);
+    } else {
+      const uint32_t zero = uint8_t(input.zero_point);
+      device_.upload(*range.buffer, range.offset_bytes, &zero, sizeof zero);
+    }
+  }
 }
 
 const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t rows, uint64_t cols) const {
@@ -118,13 +161,13 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
   }
 }
 
-void ModelWeights::load(const graph::Graph& graph) {
+void ModelWeights::load(const graph::Graph& graph, std::string_view except) {
   for (const graph::Node& node : graph.nodes()) {
     for (const graph::Operand& operand : node.operands) {
       if (operand.role != NIB_ROLE_WEIGHTS) continue;
       const graph::Value& value = graph.value(operand.value);
-      if (has(value.name)) continue;
-      const kit::Buffer& buffer = buffers_.emplace_back(device_.untimed(), value.size_bytes);
+      if (has(value.name) || value.name == except) continue;
+      const kit::Buffer& buffer = buffers_.emplace_back(allocate_(value.size_bytes));
       loadNode(node, value.name, buffer);
       give(value.name, buffer);
     }

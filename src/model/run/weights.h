@@ -8,6 +8,7 @@
 #include <nibble/graph.h>
 
 #include <deque>
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,14 +17,20 @@ namespace nib::model {
 
 class ModelWeights {
  public:
-  // view and config: must outlive the weights.
-  ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config);
+  // Makes memory of a size in bytes. Throws.
+  using Allocate = std::function<kit::Buffer(uint64_t size_bytes)>;
+  // view and config: must outlive the weights. allocate: empty = buffers of the kit.
+  ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config, Allocate allocate = {});
 
-  // How the matrix of a module is stored: as the checkpoint has it. Throws if the checkpoint lacks it.
-  NibWeights storage(const std::string& module) const;
+  // How the matrix of a module is stored and its input quantized: as the checkpoint has it. Throws if the checkpoint
+  // lacks it.
+  Storage storage(const std::string& module) const;
+  // Writes the scales and zero points of static inputs to a program of the graph. Throws.
+  void setInputScales(const graph::Graph& graph, const graph::Program& program) const;
   // Loads what the nodes of a graph read and is not there yet. Throws if the checkpoint lacks a tensor, or if one has
   // another shape than the network needs.
-  void load(const graph::Graph& graph);
+  // except: a memory value that is no weight.
+  void load(const graph::Graph& graph, std::string_view except = {});
   // Adds memory that is no tensor of the checkpoint: zeros.
   const kit::Buffer& add(const std::string& name, uint64_t size_bytes);
   void give(const std::string& name, const kit::Range& range) { memory_.push_back({keep(name), range}); }
@@ -41,6 +48,7 @@ class ModelWeights {
   std::string_view keep(const std::string& name);
 
   TimedDevice device_;
+  Allocate allocate_;
   const ModelView& view_;
   const ModelConfig& config_;
   Decoder decoder_;

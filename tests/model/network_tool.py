@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""nibble eval and nibble generate on the sample model.
+
+    network_tool.py NIBBLE SCRATCH MODEL DEVICE...
+
+The first device is tested in full; perplexity and text of each further one are compared with it.
+"""
+import json
+import math
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+NIBBLE, SCRATCH, MODEL, *DEVICES = sys.argv[1:]
+IDS, TEXT = os.path.join(MODEL, "test_ids.npy"), os.path.join(MODEL, "test.txt")
+# Of the first 8 windows of 256 tokens, made with transformers in fp32.
+GOLDEN_8_WINDOWS = 8.5939
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    if not condition:
+        failures += 1
+    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
+
+
+def run(*arguments):
+    return subprocess.run([NIBBLE, *arguments], capture_output=True, text=True, timeout=280)
+
+
+def evaluate(model, *arguments, data=IDS, device=DEVICES[0]):
+    done = run("eval", model, "--data", data, "--device", device, "--json", *arguments)
+    if done.returncode != 0:
+        sys.exit(f"eval {model} {arguments} failed: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def refused(code, *words, arguments):
+    done = run(*arguments)
+    lines = done.stderr.strip().splitlines()
+    good = done.returncode == code and len(lines) == 1 and all(word in lines[0] for word in words)
+    check(good, f"{' '.join(arguments)[:90]}: exit {done.returncode}: {done.stderr.strip()[-160:]}")
+
+
+def near(a, b, relative):
+    return abs(a - b) <= relative * abs(b)
+
+
+def test_eval():
+    windows = ("--window", "256", "--windows", "8")
+    whole = evaluate(MODEL, *windows)
+    check(near(whole["perplexity"], GOLDEN_8_WINDOWS, 5e-4), f"perplexity {whole['perplexity']:.5f} of 8 windows")
+    check(near(math.exp(whole["nll"]), whole["perplexity"], 1e-12), "perplexity is e^nll")
+    check((whole["tokens"], whole["windows"]) == (8 * 255, 8), "each window predicts 255 tokens")
+    check(evaluate(MODEL, *windows)["nll"] == whole["nll"], "a second run gives the same digits")
+    check(evaluate(MODEL, *windows, data=TEXT)["nll"] == whole["nll"], "text gives what its ids give")
+    lines = os.path.join(SCRATCH, "test.jsonl")
+    with open(TEXT, encoding="utf-8") as text, open(lines, "w", encoding="utf-8") as out:
+        out.write(json.dumps({"text": text.read()}) + "\n")
+    check(evaluate(MODEL, *windows, data=lines)["nll"] == whole["nll"], "JSON lines give the same")
+    strided = evaluate(MODEL, "--window", "256", "--stride", "128", "--windows", "5")
+    check(strided["tokens"] == 255 + 4 * 128, f"a stride of 128 scores each token once: {strided['tokens']}")
+    peer = evaluate(MODEL, "--window", "256", "--windows", "3", "--protocol", "llamacpp")
+    check(peer["tokens"] == 3 * 127, "llamacpp scores the second half of each window, but for its first token")
+    half = evaluate(MODEL, *windows, "--kv", "f16")
+    check(half["nll"] != whole["nll"] and near(half["nll"], whole["nll"], 1e-3), "a cache of halves differs a little")
+
+
+def test_against():
+    windows = ("--window", "256", "--windows", "2")
+    same = evaluate(MODEL, *windows, "--against", MODEL)
+    check((same["mean_kl"], same["nll_delta"], same["top1_agreement"]) == (0, 0, 1), "a model does not differ from itself")
+    quantized = os.path.join(SCRATCH, "int4")
+    done = run("quantize", MODEL, "-o", quantized, "--type", "int4", "--group-size", "64", "--device", "cpu", "--force")
+    check(done.returncode == 0, "quantize")
+    r = evaluate(quantized, *windows, "--against", MODEL)
+    check(0.001 < r["mean_kl"] < 0.2 and 0 < r["mean_kl_se"] < r["mean_kl"], f"mean KL {r['mean_kl']:.5f} of int4")
+    check(0.7 < r["top1_agreement"] < 1, f"top-1 agreement {r['top1_agreement']:.4f}")
+    alone, dense = evaluate(quantized, *windows), evaluate(MODEL, *windows)
+    check(near(r["perplexity"], alone["perplexity"], 1e-6), "perplexity is that of the model alone")
+    check(near(r["reference_perplexity"], dense["perplexity"], 1e-6), "and so is the reference's")
+    check(abs(r["nll_delta"] - (alone["nll"] - dense["nll"])) < 1e-6, "the difference of nll is that of the means")
+
+
+def broken_copy(name, change):
+    folder = os.path.join(SCRATCH, name)
+    shutil.copytree(MODEL, folder)
+    change(folder)
+    return folder
+
+
+def set_nan(folder):
+    path = os.path.join(folder, "model.safetensors")
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        tensor = json.loads(file.read(size))["model.layers.2.mlp.up_proj.weight"]
+        assert tensor["dtype"] in ("F16", "BF16")
+        file.seek(8 + size + tensor["data_offsets"][0])
+        file.write(b"\xff\x7f")  # a NaN as fp16 and as bfloat16
+
+
+def edit_config(**changes):
+    def change(folder):
+        path = os.path.join(folder, "config.json")
+        os.chmod(path, 0o644)
+        with open(path, encoding="utf-8") as file:
+            config = json.load(file)
+        config.update(changes)
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file)
+    return change
+
+
+def test_refusals():
+    d = ("--device", DEVICES[0])
+    refused(2, "--window", "positions", arguments=("eval", MODEL, "--data", IDS, "--window", "1000000", *d))
+    refused(2, "--window", arguments=("eval", MODEL, "--data", IDS, "--window", "1", *d))
+    refused(2, "--stride", arguments=("eval", MODEL, "--data", IDS, "--window", "64", "--stride", "65", *d))
+    refused(2, "--protocol", arguments=("eval", MODEL, "--data", IDS, "--protocol", "other", *d))
+    refused(2, "--kv", arguments=("eval", MODEL, "--data", IDS, "--kv", "int3", *d))
+    refused(1, "no-such-file", arguments=("eval", MODEL, "--data", os.path.join(SCRATCH, "no-such-file"), *d))
+    short = os.path.join(SCRATCH, "short.txt")
+    with open(short, "w", encoding="utf-8") as file:
+        file.write("In the beginning")
+    refused(1, "tokens", "--window", arguments=("eval", MODEL, "--data", short, "--window", "256", *d))
+    refused(1, "config.json", arguments=("eval", os.path.join(MODEL, "model.safetensors"), "--data", IDS, *d))
+    nan = broken_copy("nan", set_nan)
+    refused(1, "not finite", "layers.2.mlp.up_proj",
+            arguments=("eval", nan, "--data", IDS, "--window", "64", "--windows", "1", *d))
+    other = broken_copy("other", edit_config(model_type="mamba"))
+    refused(1, "mamba", "llama", arguments=("eval", other, "--data", IDS, "--window", "64", *d))
+    wide = broken_copy("wide", edit_config(intermediate_size=512))
+    refused(1, "mlp", "config.json", arguments=("eval", wide, "--data", IDS, "--window", "64", *d))
+    less = broken_copy("less", edit_config(num_hidden_layers=2))
+    refused(1, "layers.2", arguments=("eval", less, "--data", IDS, "--window", "64", *d))
+    refused(2, "--prompt", arguments=("generate", MODEL, *d))
+    refused(2, "--top-p", arguments=("generate", MODEL, "--prompt", "a", "--top-p", "0", *d))
+    refused(2, "positions", arguments=("generate", MODEL, "--prompt", "a", "--tokens", "1000000", *d))
+
+
+PROMPTS = ("In the beginning", "And Moses said unto", "Blessed are they")
+
+
+def generate(*arguments, device=DEVICES[0]):
+    done = run("generate", MODEL, "--device", device, "--json", *arguments)
+    if done.returncode != 0:
+        sys.exit(f"generate {arguments} failed: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def test_generate():
+    greedy = generate("--prompt", PROMPTS[0], "--tokens", "24")
+    check(len(greedy["ids"]) == 24 and greedy["text"], f"greedy: {greedy['text']!r}")
+    done = run("generate", MODEL, "--device", DEVICES[0], "--prompt", PROMPTS[0], "--tokens", "24")
+    check(done.stdout == PROMPTS[0] + greedy["text"] + "\n", "what is streamed is the prompt and the text")
+    drawn = ["--prompt", PROMPTS[0], "--tokens", "24", "--temperature", "0.9", "--top-p", "0.95"]
+    one, again, other = generate(*drawn, "--seed", "1"), generate(*drawn, "--seed", "1"), generate(*drawn, "--seed", "2")
+    check(one["ids"] == again["ids"], "the same seed gives the same text")
+    check(one["ids"] != other["ids"], "another seed another one")
+    narrow = generate(*drawn, "--top-k", "1")
+    check(narrow["ids"] == greedy["ids"], "drawing from one token is greedy")
+
+
+def test_devices():
+    for device in DEVICES[1:]:
+        for windows in (("--window", "256", "--windows", "2"),):
+            a, b = evaluate(MODEL, *windows), evaluate(MODEL, *windows, device=device)
+            check(near(b["perplexity"], a["perplexity"], 5e-4),
+                  f"perplexity on {b['device']}: {b['perplexity']:.5f}, on {a['device']} {a['perplexity']:.5f}")
+        for prompt in PROMPTS:
+            arguments = ("--prompt", prompt, "--tokens", "64")
+            a, b = generate(*arguments), generate(*arguments, device=device)
+            check(a["ids"] == b["ids"], f"64 tokens after {prompt!r} on {b['device']} as on {a['device']}")
+
+
+shutil.rmtree(SCRATCH, ignore_errors=True)
+os.makedirs(SCRATCH)
+if len(DEVICES) == 1:
+    test_eval()
+    test_against()
+    test_refusals()
+    test_generate()
+test_devices()
+print(f"{failures} failed")
+sys.exit(1 if failures else 0)

@@ -1,4 +1,5 @@
 // Layers of networks as nodes.
+#include <nibble/formats.h>
 #include <nibble/graph.h>
 
 namespace nib::graph {

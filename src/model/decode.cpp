@@ -244,7 +244,15 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
 
 void Decoder::load(const ModelView::Tensor& tensor, const kit::Range& to) {
   if (tensor.weight == nullptr) return decode(tensor, 0, tensor.elements(), to);
-  loadBlob(*tensor.weight, 0, tensor.elements(), kernels(*tensor.weight, tensor.weight->spec.rows), to);
+  Kernels& work = kernels(*tensor.weight, tensor.weight->spec.rows);
+  const uint64_t size = work.dequantize.sizeBytes(NIB_ROLE_WEIGHTS);
+  if (work.blobBytes() <= size) return loadBlob(*tensor.weight, 0, tensor.elements(), work, to);
+  // Repacking knows no double quantization, so it needs more memory for scales than the blob has.
+  const kit::Buffer blob(device_.untimed(), work.blobBytes());
+  loadBlob(*tensor.weight, 0, tensor.elements(), work, blob);
+  std::vector<std::byte> bytes(static_cast<size_t>(size));
+  device_.download(blob, 0, bytes.data(), size);
+  device_.upload(*to.buffer, to.offset_bytes, bytes.data(), size);
 }
 
 }  // namespace nib::model

@@ -1,5 +1,7 @@
 #include "model/run/weights.h"
 
+#include <nibble/formats.h>
+
 #include "model/archive/error.h"
 
 #include <algorithm>
@@ -147,6 +149,18 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
       if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
+    case NIB_OP_DYNAMIC_GEMM: {
+      const auto& desc = descOf<NibDynamicGemmDesc>(node);
+      loadMatrix(name, desc.rows, desc.cols, to);
+      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      return;
+    }
+    case NIB_OP_INT8_GEMM: {
+      const auto& desc = descOf<NibInt8GemmDesc>(node);
+      loadMatrix(name, desc.rows, desc.cols, to);
+      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      return;
+    }
     case NIB_OP_GATHER: {
       const auto& desc = descOf<NibGatherDesc>(node);
       return loadMatrix(name, desc.rows, desc.cols, to);
@@ -166,6 +180,7 @@ void ModelWeights::load(const graph::Graph& graph, std::string_view except) {
     for (const graph::Operand& operand : node.operands) {
       if (operand.role != NIB_ROLE_WEIGHTS) continue;
       const graph::Value& value = graph.value(operand.value);
+      if (value.place != graph::Place::kMemory) continue;
       if (has(value.name) || value.name == except) continue;
       const kit::Buffer& buffer = buffers_.emplace_back(allocate_(value.size_bytes));
       loadNode(node, value.name, buffer);

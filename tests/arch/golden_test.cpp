@@ -14,6 +14,7 @@ constexpr double kBound = 1e-4;
 
 void checkLogits(std::span<const float> found, std::span<const float> expected, size_t vocabulary) {
   CHECK(difference(found, expected) <= kBound);
+  size_t other_tokens = 0;
   double scale = 0;
   for (const float x : expected) scale = std::max(scale, std::abs(double(x)));
   for (size_t row = 0; row < expected.size(); row += vocabulary) {
@@ -24,9 +25,9 @@ void checkLogits(std::span<const float> found, std::span<const float> expected, 
       if (i != best) second = std::max(second, e[i]);
     }
     if (e[best] - second <= kBound * scale) continue;
-    CAPTURE(row / vocabulary);
-    CHECK(size_t(std::max_element(&found[row], &found[row] + vocabulary) - &found[row]) == best);
+    other_tokens += size_t(std::max_element(&found[row], &found[row] + vocabulary) - &found[row]) != best;
   }
+  CHECK(other_tokens == 0);
 }
 
 std::vector<uint32_t> reversed(std::span<const uint32_t> ids) { return {ids.rbegin(), ids.rend()}; }
@@ -150,7 +151,7 @@ std::vector<Fault> faults() {
       {"factor", [](ModelConfig& c) { return multiply(c.rope.factor, 1.1, c.rope.scaling != Scaling::kNone); }},
       {"original positions",
        [](ModelConfig& c) {
-         return multiply(c.rope.original_positions, 1.25,
+         return multiply(c.rope.original_positions, 4,
                          scaled(c, {Scaling::kLlama3, Scaling::kYarn, Scaling::kLongrope}));
        }},
       {"max positions",
@@ -243,7 +244,7 @@ TEST_CASE("planted faults are found") {
   if (device == nullptr || std::string(device) != "cpu") return;
   const std::vector<Golden> list = goldens();
   for (const Fault& fault : faults()) {
-    CAPTURE(fault.name);
+    CAPTURE(std::string(fault.name));
     uint32_t planted = 0, found = 0;
     double least = INFINITY;
     for (const Golden& golden : list) {

@@ -22,7 +22,8 @@ Tensors readTensors(const fs::path& path) {
   uint64_t size = 0;
   for (int i = 0; i < 8; ++i) size |= uint64_t(uint8_t(file[size_t(i)])) << (8 * i);
   Tensors tensors;
-  for (const auto& [name, entry] : Json::parse(file.substr(8, size)).items()) {
+  const Json header = Json::parse(file.substr(8, size));
+  for (const auto& [name, entry] : header.items()) {
     if (name == "__metadata__") continue;
     const size_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
     tensors[name] = {entry["dtype"], entry["shape"], file.substr(8 + size + begin, end - begin)};
@@ -97,7 +98,7 @@ TEST_CASE("networks that nibble does not run are refused by name") {
   CHECK(refusal("llama_plain", with("rope_scaling", 2)) ==
         "config.json: \"rope_scaling\" must be an object or null");
   CHECK(refusal("qwen3_plain", with("rope_parameters", {{"full_attention", {{"rope_theta", 10000}}}})) ==
-        "config.json: \"full_attention\" differs between layers, which nibble does not run yet");
+        "config.json: \"rope_parameters\" differs between layers, which nibble does not run yet");
   CHECK(refusal("llama_longrope", [](Json& config) { config["rope_scaling"]["short_factor"].erase(0); }) ==
         "config.json: \"short_factor\" must be a list of 8 numbers");
   CHECK(refusal("llama_plain", with("partial_rotary_factor", 0.5)) ==
@@ -115,9 +116,9 @@ TEST_CASE("networks that nibble does not run are refused by name") {
   CHECK(refusal("llama_plain", with("rms_norm_eps", 0)) == "config.json: \"rms_norm_eps\" must be above 0");
   CHECK(refusal("llama_plain", with("tie_word_embeddings", 0)) ==
         "config.json: \"tie_word_embeddings\" must be true or false");
-  CHECK(refusal("qwen2_layer_types", with("layer_types", {"full_attention"})) ==
+  CHECK(refusal("qwen2_layer_types", with("layer_types", Json::array({"full_attention"}))) ==
         "config.json: \"layer_types\" must be a list of 3 texts");
-  CHECK(refusal("qwen2_layer_types", with("layer_types", {"full_attention", "chunked_attention", "full_attention"})) ==
+  CHECK(refusal("qwen2_layer_types", with("layer_types", Json::array({"full_attention", "chunked_attention", "full_attention"}))) ==
         "config.json: \"layer_types\" has \"chunked_attention\"; nibble runs full_attention and sliding_attention");
   CHECK(refusal("qwen2_layer_types", with("use_sliding_window", false)) ==
         "config.json: \"layer_types\" has sliding_attention, but no window is in use");
@@ -211,7 +212,8 @@ TEST_CASE("null is not a missing key where transformers tells them apart") {
     CHECK(windowsOf(read(json)) == std::vector<uint32_t>{0, 4096});  // of 32 layers the last 4
     json["sliding_window"] = nullptr;
     CHECK(windowsOf(read(json)) == std::vector<uint32_t>{0});
-    json = {{"model_type", family}, {"num_attention_heads", 8}, {"num_key_value_heads", nullptr}};
+    json = {{"model_type", family}, {"hidden_size", 512}, {"num_attention_heads", 8}};
+    json["num_key_value_heads"] = nullptr;
     CHECK(read(json).key_heads == 8);
   }
 }

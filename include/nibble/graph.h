@@ -223,8 +223,8 @@ struct Linear {
   ValueId add_to = kNoValue;  // the result is added to this value, in place
   std::string memory;         // the memory value of the weights; "" = the node's name
   // How the input is quantized; all 0 = not at all. With ROW granularity each token has a scale of its own. With TENSOR
-  // the scale, and ASYMMETRIC the zero point, are given: the caller writes them to the states name + ".input_scale" (fp32)
-  // and name + ".input_zero" (a code).
+  // the scale, and ASYMMETRIC the zero point, are given: the caller writes them to the states name + ".input_scale"
+  // (fp32) and name + ".input_zero" (a code).
   NibWeights input{};
   float outlier_threshold = 0;  // int8 per token: LLM.int8(), see NIB_OP_DYNAMIC_GEMM
 };

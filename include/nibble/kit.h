@@ -252,9 +252,9 @@ class Buffer {
   Buffer& operator=(Buffer&&) noexcept = default;
 
 #if !defined(NIB_NO_VULKAN)
-  // Wraps a buffer of the application, which stays the application's and must outlive everything that uses it. Its usage
-  // includes VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, and TRANSFER_SRC and TRANSFER_DST for what copies it. mapped: NULL, or
-  // where the whole buffer is mapped, in coherent memory. Throws, always on the CPU.
+  // Wraps a buffer of the application, which stays the application's and must outlive everything that uses it. Its
+  // usage includes VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, and TRANSFER_SRC and TRANSFER_DST for what copies it. mapped:
+  // NULL, or where the whole buffer is mapped, in coherent memory. Throws, always on the CPU.
   static Buffer adopt(const Device& device, VkBuffer buffer, uint64_t size_bytes, void* mapped = nullptr);
 #endif
 

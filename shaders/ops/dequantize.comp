@@ -42,6 +42,8 @@ void decodeRun(uint row, uint run) {
   uint source = GATHER ? numbers[row + push.head.delta3] : row;
   bool there = !GATHER || source < push.source_rows;
   if (!there) source = 0u;
+  // The dispatch of another window has the row. The first one also has the rows that the matrix lacks.
+  if (GATHER && (source < push.window_row || source - push.window_row >= push.window_rows)) return;
   // Windows bring the run's first row of codes to 0, of scales they do not.
   uint scale_row = GATHER ? source : source + push.head.first_row;
   if (!COLUMN) decoder[0] = decoderOf(scale_row * push.scale_row_stride + col / push.group);

@@ -38,6 +38,8 @@ struct DequantizePush {
   uint zeros_word;
   uint nested_word;  // first word of the mean and the scales of scales
   uint source_rows;  // GATHER: rows of the matrix
+  uint window_row;   // GATHER: first row of the blob's window
+  uint window_rows;  // GATHER: rows of a window
 };
 #ifdef __cplusplus
 }  // namespace nib

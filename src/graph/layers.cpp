@@ -43,8 +43,7 @@ Target targetOf(Graph& graph, const Shape& from, const std::string& name, const 
 
 template <class Desc>
 void describeProduct(const Linear& layer, const Shape& from, const Shape& to, uint32_t tokens, Desc& desc) {
-  desc.flags =
-      flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, uint32_t(NIB_PRODUCT_RESIDUAL));
+  desc.flags = flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, uint32_t(NIB_PRODUCT_RESIDUAL));
   desc.rows = layer.rows;
   desc.cols = from.cols;
   desc.tokens = tokens;
@@ -88,7 +87,8 @@ Codes quantizeInput(Graph& graph, ValueId input, const std::string& name, const 
     if (codes.flags & NIB_WEIGHTS_ASYMMETRIC) result.zeros = graph.state(name + ".input_zero", ids());
   } else {
     result.scales = graph.arena(name + ".input_scale", dense(NIB_TYPE_F32, 1, from.rows_per_token));
-    if (codes.flags & NIB_WEIGHTS_ASYMMETRIC) result.zeros = graph.arena(name + ".input_zero", ids(from.rows_per_token));
+    if (codes.flags & NIB_WEIGHTS_ASYMMETRIC)
+      result.zeros = graph.arena(name + ".input_zero", ids(from.rows_per_token));
   }
   std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_COUNT, input},
                                 {NIB_ROLE_WEIGHTS, NIB_PART_CODES, result.codes, true},
@@ -321,9 +321,10 @@ Selected select(Graph& graph, ValueId logits, std::string name, uint32_t count, 
   desc.source_type = from.type;
   desc.source_stride = from.stride;
   desc.count = count;
-  const Selected selected{graph.arena(name + ".logits", dense(NIB_TYPE_F32, count)),
-                          to != kNoValue ? graph.inPlace(name + ".ids", to, true) : graph.arena(name + ".ids", ids(count)),
-                          graph.arena(name + ".log_sum", dense(NIB_TYPE_F32, 1))};
+  const Selected selected{
+      graph.arena(name + ".logits", dense(NIB_TYPE_F32, count)),
+      to != kNoValue ? graph.inPlace(name + ".ids", to, true) : graph.arena(name + ".ids", ids(count)),
+      graph.arena(name + ".log_sum", dense(NIB_TYPE_F32, 1))};
   graph.add(std::move(name), desc, 1,
             {{NIB_ROLE_INPUT, NIB_PART_COUNT, logits},
              {NIB_ROLE_OUTPUT, NIB_PART_RESULT, selected.logits, true},

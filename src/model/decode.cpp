@@ -178,10 +178,10 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
       size = std::min(size, whole - std::min(offset, whole));
       device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
                    [&](std::span<std::byte> bytes) {
-        view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
-        if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
-        std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
-      });
+                     view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
+                     if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
+                     std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
+                   });
     };
     switch (parts[i].from) {
       case PartFrom::kCodes: {
@@ -227,8 +227,10 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
     }
   }
   // The format has no scales: its codes are values, so the scale is 1.
-  if (!scaled) device_.fill(*blob.buffer, 0x3f800000u, blob.offset_bytes + memory.part[NIB_PART_SCALES].offset_bytes, 4);
-  const kit::Binding repacking(work.repack, kit::Ranges{.weights = blob, .input = work.packed, .output = {}, .aux = {}});
+  if (!scaled)
+    device_.fill(*blob.buffer, 0x3f800000u, blob.offset_bytes + memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  const kit::Binding repacking(work.repack,
+                               kit::Ranges{.weights = blob, .input = work.packed, .output = {}, .aux = {}});
   device_.run(repacking, rows);
 }
 

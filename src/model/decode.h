@@ -56,8 +56,8 @@ class Decoder {
   uint64_t unit(const ModelView::Tensor& tensor) const;
   // Writes elements [first, first + count), in row-major order. Throws.
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
-  // Loads a whole tensor as it is stored: the blob of a quantized weight (NibWeights), or dense elements of its own type.
-  // Throws.
+  // Loads a whole tensor as it is stored: the blob of a quantized weight (NibWeights), or dense elements of its own
+  // type. Throws.
   void load(const ModelView::Tensor& tensor, const kit::Range& to);
 
  private:

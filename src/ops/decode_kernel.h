@@ -42,6 +42,8 @@ inline DequantizePush decodePush(const Geometry& g, const DenseResult& result) {
           uint32_t(g.scales_offset / 4),
           uint32_t(g.zeros_offset / 4),
           uint32_t(g.nested_offset / 4),
+          0,
+          0,
           0};
 }
 

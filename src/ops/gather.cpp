@@ -1,4 +1,4 @@
-// NIB_OP_GATHER: validation, memory, kernel. It uses dequantize's kernel with a list of rows.
+// NIB_OP_GATHER: validation, memory, kernels. Quantized rows are those of dequantize's kernel with a list of rows.
 #include "plan/op.h"
 
 #include <cstring>
@@ -10,6 +10,7 @@
 
 #if !defined(NIB_NO_VULKAN)
 #include "ops/decode_kernel.h"
+#include "shaders/ops/gather.h"
 #endif
 
 namespace nib {
@@ -87,12 +88,60 @@ void fillProbe(const NibGatherDesc& d, const NibMemory& memory, const NibCpuBind
 
 #if !defined(NIB_NO_VULKAN)
 
+constexpr uint32_t kWorkgroup = 128;
+
+NIB_SPEC_STRUCT(GatherSpec, GATHER_SPEC)
+
+// Result rows and row numbers, which have as many rows as the run.
+Slot resultSlot(const NibGatherDesc& d, uint32_t stride, uint64_t item_elements) {
+  const uint64_t bytes = typeBytes(d.result_type);
+  return itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, item_elements * bytes, d.cols * bytes).moving();
+}
+Slot numbersSlot() { return itemSlot(NIB_ROLE_INPUT, 0, 4, 0, 4); }
+
+NibResult buildDense(const NibGatherDesc& d, const Geometry& g, uint32_t stride, PlanBuilder& builder) {
+  const uint64_t from = typeBytes(d.weights.scale_type), to = typeBytes(d.result_type), row_bytes = g.row_words * 4ull;
+  const uint32_t source_stride = uint32_t(row_bytes / from);
+  GatherSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.SOURCE_TYPE = d.weights.scale_type;
+  spec.RESULT_TYPE = d.result_type;
+  spec.VEC = vectorized(d.rows, d.cols, source_stride) && vectorized(d.count, d.cols, stride);
+  spec.WIDE = spec.VEC && (from == 4 || wide(d.rows, d.cols, source_stride, from)) &&
+              (to == 4 || wide(d.count, d.cols, stride, to));
+  const Slot source = builder.anyRowSlot(NIB_ROLE_WEIGHTS, 0, d.rows, row_bytes, row_bytes).of(NIB_PART_CODES);
+  const GatherPush push{{}, d.cols, g.row_words, stride, d.rows, 0, source.window_rows};
+  TileRule tiles;
+  tiles.mul = ceilDiv(d.cols, 8);
+  tiles.div = spec.WG;
+  const Slot slots[kSlotCount] = {Slot{}, source, resultSlot(d, stride, 8), numbersSlot()};
+  return builder.add("gather", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8u * (from + to), {},
+                     &push.window_row);
+}
+
+// Scales and zero points of the codes' rows, or all of them if they do not belong to rows.
+Slot rowParamsSlot(const NibGatherDesc& d, const Geometry& g, const DequantizePush& push, PlanBuilder& builder) {
+  const bool by_row = d.weights.granularity == NIB_GRANULARITY_ROW || d.weights.granularity == NIB_GRANULARITY_GROUP;
+  if (!by_row || g.nested_bytes != 0) return paramsSlot(g);
+  const uint64_t used = ceilDiv(d.cols, g.group), stride = push.scale_row_stride;
+  const auto rows = [&](NibPart part, uint64_t offset, uint64_t bytes) {
+    return PlanBuilder::PartRows{part, offset, stride * bytes, used * bytes};
+  };
+  const auto scales = rows(NIB_PART_SCALES, g.scales_offset, scaleBytes(d.weights.scale_type));
+  if (g.zeros_bytes != 0) {
+    const auto zeros = rows(NIB_PART_ZEROS, g.zeros_offset, zeroBytes(*g.format));
+    return builder.anyRowSlot(NIB_ROLE_WEIGHTS, d.rows, scales, zeros);
+  }
+  return builder.anyRowSlot(NIB_ROLE_WEIGHTS, scales.offset, d.rows, scales.row_bytes, scales.row_size_bytes)
+      .of(NIB_PART_SCALES);
+}
+
 NibResult build(const NibGatherDesc& d, const NibMemory&, PlanBuilder& builder) {
   Geometry g;
   uint32_t stride = 0;
   const NibResult result = geometryOf(d, Log(), &g, &stride);
   if (result != NIB_SUCCESS) return result;
-  if (isDense(d)) return builder.log().fail(NIB_ERROR_UNSUPPORTED, "gather: dense weights on a device");
+  if (isDense(d)) return buildDense(d, g, stride, builder);
   const uint32_t run = g.format->run;
   const uint64_t bytes = typeBytes(d.result_type);
   const DenseResult dense{d.count, d.cols, d.result_type, stride};
@@ -108,14 +157,17 @@ NibResult build(const NibGatherDesc& d, const NibMemory&, PlanBuilder& builder) 
   TileRule tiles;
   tiles.mul = ceilDiv(d.cols, run);
   tiles.div = spec.WG;
-  const Slot slots[kSlotCount] = {wholeSlot(NIB_ROLE_WEIGHTS).of(NIB_PART_CODES), paramsSlot(g),
-                                  itemSlot(NIB_ROLE_OUTPUT, 0, stride * bytes, run * bytes, d.cols * bytes).moving(),
-                                  wholeSlot(NIB_ROLE_INPUT)};
+  const uint64_t row_bytes = push.row_words * 4ull;
+  Slot codes = builder.anyRowSlot(NIB_ROLE_WEIGHTS, 0, d.rows, row_bytes, row_bytes).of(NIB_PART_CODES);
+  Slot params = rowParamsSlot(d, g, push, builder);
+  push.window_rows = PlanBuilder::shareWindows({&codes, &params});
+  const Slot slots[kSlotCount] = {codes, params, resultSlot(d, stride, run), numbersSlot()};
   return builder.add("dequantize", g.format->info.format, spec, push, 0, tiles, slots,
                      uint64_t(spec.WG) * (run * bytes + runCodeBytes(g)),
                      {{&push.scales_word, NIB_PART_SCALES, 1},
                       {&push.zeros_word, NIB_PART_ZEROS, 1},
-                      {&push.nested_word, NIB_PART_NESTED, 1}});
+                      {&push.nested_word, NIB_PART_NESTED, 1}},
+                     &push.window_row);
 }
 
 #endif

@@ -150,13 +150,17 @@ class SetWriter {
     const NibBufferRange& range = desc_.range[slot.role];
     // The distance of the base part, which the kernel's indices are relative to, from its offset in the plan. Modulo
     // 2^64, as it may be negative.
-    uint64_t shift = 0;
-    if (slot.base_part != kNoPart) {
-      shift = memory_.part[slot.base_part].offset_bytes - plan_.memory.part[slot.base_part].offset_bytes;
-    }
-    Span span = slot.covers_all_rows || slot.sliding_bytes != 0 ? allRowsSpan(plan_, slot)
-                                                                : segmentSpan(plan_, phase, slot, segment);
-    if (slot.kind == Slot::kWhole && anyMoved(slot.parts)) {
+    const auto shiftOf = [&](uint32_t part) -> uint64_t {
+      return part != kNoPart ? memory_.part[part].offset_bytes - plan_.memory.part[part].offset_bytes : 0;
+    };
+    const uint64_t shift = shiftOf(slot.base_part);
+    Span span = slot.covers_all_rows || slot.sliding_bytes != 0
+                    ? allRowsSpan(plan_, slot)
+                    : slotSpan(plan_, phase, slot, segment.tile_first, segment.tile_end);
+    if (slot.kind == Slot::kAnyRow) {
+      const uint64_t second_shift = slot.base_part != kNoPart ? shiftOf(slot.second.part) : 0;
+      span = windowSpan(plan_, slot, segment.first_row, shift, second_shift);
+    } else if (slot.kind == Slot::kWhole && anyMoved(slot.parts)) {
       span = partsSpan(memory_, slot.parts);
     } else {
       span.begin += shift;

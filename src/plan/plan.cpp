@@ -49,24 +49,22 @@ Span allRowsSpan(const NibPlan& plan, const Slot& slot) {
   return span;
 }
 
-namespace {
-
-// A window of a kAnyRow slot.
-Span windowSpan(const NibPlan& plan, const Slot& slot, uint32_t first_row) {
+Span windowSpan(const NibPlan& plan, const Slot& slot, uint32_t first_row, uint64_t shift, uint64_t second_shift) {
   const uint64_t size = slot.end_bytes != 0 ? slot.end_bytes : plan.memory.range[slot.role].size_bytes;
   const uint64_t rows = slot.slot_rows - first_row < slot.window_rows ? slot.slot_rows - first_row : slot.window_rows;
-  const uint64_t begin = slot.part_offset + first_row * slot.row_bytes;
-  Span span{begin & ~uint64_t(3), begin + (rows - 1) * slot.row_bytes + slot.row_size_bytes};
-  span.end = (span.end + 3) & ~uint64_t(3);
-  if (span.end > size) span.end = size;
+  const auto spanOf = [&](uint64_t offset, uint64_t row_bytes, uint64_t row_size_bytes, uint64_t moved) {
+    const uint64_t begin = offset + first_row * row_bytes;
+    Span span{begin & ~uint64_t(3), wholeWordsBytes(begin + (rows - 1) * row_bytes + row_size_bytes)};
+    if (span.end > size) span.end = size;
+    return Span{span.begin + moved, span.end + moved};
+  };
+  Span span = spanOf(slot.part_offset, slot.row_bytes, slot.row_size_bytes, shift);
+  if (slot.second.part != kNoPart) {
+    const Span second = spanOf(slot.second.offset, slot.second.row_bytes, slot.second.row_size_bytes, second_shift);
+    if (second.begin < span.begin) span.begin = second.begin;
+    if (second.end > span.end) span.end = second.end;
+  }
   return span;
-}
-
-}  // namespace
-
-Span segmentSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, const Segment& segment) {
-  if (slot.kind == Slot::kAnyRow) return windowSpan(plan, slot, segment.first_row);
-  return slotSpan(plan, phase, slot, segment.tile_first, segment.tile_end);
 }
 
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end) {
@@ -116,11 +114,43 @@ Slot PlanBuilder::anyRowSlot(NibRole role, uint64_t part_offset, uint32_t rows, 
   Slot slot = itemSlot(role, part_offset, row_bytes, 0, row_size_bytes);
   slot.kind = Slot::kAnyRow;
   slot.slot_rows = rows;
-  const uint64_t most = largestWindow() & ~uint64_t(3);
-  const uint64_t size = (row_size_bytes + 3) & ~uint64_t(3);
-  const uint64_t fit = size <= most ? (most - size) / row_bytes + 1 : 0;
-  slot.window_rows = uint32_t(fit < rows ? fit : rows);
+  const uint64_t size = wholeWordsBytes(row_size_bytes);
+  uint64_t most = largestWindow() & ~uint64_t(3);
+  const auto fit = [&] { return size <= most ? (most - size) / row_bytes + 1 : 0; };
+  // Windows after the first may begin within a word.
+  if (fit() < rows && row_bytes % 4 != 0) most -= 4;
+  slot.window_rows = uint32_t(fit() < rows ? fit() : rows);
   return slot;
+}
+
+Slot PlanBuilder::anyRowSlot(NibRole role, uint32_t rows, const PartRows& first, const PartRows& second) const {
+  Slot slot = anyRowSlot(role, first.offset, rows, first.row_bytes, first.row_size_bytes).of(first.part, {second.part});
+  slot.second = {uint32_t(second.part), second.offset, second.row_bytes, second.row_size_bytes};
+  // The span of a window grows with its rows, and from window to window in one direction.
+  uint32_t good = 0, bad = slot.window_rows + 1;
+  while (bad - good > 1) {
+    const uint32_t middle = good + (bad - good) / 2;
+    slot.window_rows = middle;
+    bool fits = true;
+    for (const uint32_t row : {0u, rows - middle}) {
+      const Span span = windowSpan(plan_, slot, row);
+      fits = fits && span.end - span.begin <= largestWindow() - (middle < rows ? 8u : 0u);  // not all begin on words
+    }
+    (fits ? good : bad) = middle;
+  }
+  slot.window_rows = good;
+  return slot;
+}
+
+uint32_t PlanBuilder::shareWindows(std::initializer_list<Slot*> slots) {
+  uint32_t rows = UINT32_MAX;
+  for (const Slot* slot : slots) {
+    if (slot->kind == Slot::kAnyRow && slot->window_rows < rows) rows = slot->window_rows;
+  }
+  for (Slot* slot : slots) {
+    if (slot->kind == Slot::kAnyRow) slot->window_rows = rows;
+  }
+  return rows;
 }
 
 Slot PlanBuilder::placedSlot(const Slot& slot) const {
@@ -129,6 +159,7 @@ Slot PlanBuilder::placedSlot(const Slot& slot) const {
   Slot placed = slot;
   placed.role = place.role;
   placed.part_offset += place.offset_bytes;
+  placed.second.offset += place.offset_bytes;
   placed.origin_bytes = place.offset_bytes;
   placed.end_bytes = place.size_bytes != 0 ? place.offset_bytes + place.size_bytes : 0;
   if (placement_.whole) placed.first_row_bytes = 0;
@@ -146,6 +177,7 @@ Slot PlanBuilder::placedSlot(const Slot& slot) const {
       }
     };
     placed.base_part = slot.base_part != kNoPart ? inputPart(slot.base_part) : kNoPart;
+    if (slot.second.part != kNoPart) placed.second.part = inputPart(slot.second.part);
     placed.parts = 0;
     for (uint32_t part = 0; part < NIB_PART_COUNT; ++part) {
       if (slot.parts & partBit(part)) placed.parts |= partBit(inputPart(part));
@@ -246,7 +278,7 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
     return true;
   };
   phase.first_segment = uint32_t(plan_.segments.size());
-  // Of a slot any of whose rows any tile may access, one window; further ones repeat the segments.
+  // Of slots any of whose rows any tile may access, one window; further ones repeat the segments.
   const Slot* any_row = nullptr;
   for (const Slot& s : phase.slot) {
     if (s.kind == Slot::kAnyRow) any_row = &s;

@@ -51,7 +51,7 @@ struct Slot {
     kItems,   // row block r, item i: bytes from r * row_block * row_bytes + i * item_bytes on
     kShared,  // item i of every row block: bytes from i * item_bytes on, row_size_bytes in all
     kAnyRow   // any tile may access any of slot_rows rows: all tiles run once per window of window_rows rows, and each
-              // time work on what lies in it. A phase has at most one such slot
+              // time work on what lies in it. Several such slots of a phase have windows of the same rows
   };
   Kind kind = kUnused;
   uint32_t role = 0;            // NibRole
@@ -64,6 +64,11 @@ struct Slot {
   uint64_t end_bytes = 0;       // end of the slot's bytes in the range; 0 = the range's end
   uint32_t slot_rows = 0;       // kAnyRow
   uint32_t window_rows = 0;     // kAnyRow: rows of a window; 0 = not even one fits
+  // kAnyRow: the same rows of a second part, which the window covers too, with all that lies between. kNoPart = none.
+  struct {
+    uint32_t part = kNoPart;
+    uint64_t offset = 0, row_bytes = 0, row_size_bytes = 0;
+  } second;
   // How far NibRun.first_row moves the slot: bytes per row, a multiple of 4; 0 = not at all.
   uint64_t first_row_bytes = 0;
   // The NibPart that the kernel's indices are relative to, if a binding may move it, and the set of all parts covered.
@@ -171,8 +176,10 @@ namespace nib {
 
 // The bytes of a slot that tiles [first, end) of a phase access, in a run from row 0. kAnyRow: the first window.
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end);
-// The same of a segment.
-Span segmentSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, const Segment& segment);
+// The window of a kAnyRow slot from a row on, where a binding moves the slot's part and its second part by so many
+// bytes (modulo 2^64).
+Span windowSpan(const NibPlan& plan, const Slot& slot, uint32_t first_row, uint64_t shift = 0,
+                uint64_t second_shift = 0);
 // The bytes of a slot that moves, for all rows that runs may reach.
 Span allRowsSpan(const NibPlan& plan, const Slot& slot);
 
@@ -220,8 +227,17 @@ class PlanBuilder {
   // Whether the device can run this kernel, so that an op can prefer a kernel that not every device supports.
   bool offers(const char* name, uint32_t format, uint32_t workgroup, uint32_t shared_bytes, uint32_t push_bytes) const;
 
+  // Rows of a part, row_bytes apart.
+  struct PartRows {
+    NibPart part;
+    uint64_t offset, row_bytes, row_size_bytes;
+  };
   // A slot of `rows` rows, any of which any tile may access.
   Slot anyRowSlot(NibRole role, uint64_t part_offset, uint32_t rows, uint64_t row_bytes, uint64_t row_size_bytes) const;
+  // The same, of two parts with as many rows. Indices are relative to the first.
+  Slot anyRowSlot(NibRole role, uint32_t rows, const PartRows& first, const PartRows& second) const;
+  // Gives the kAnyRow slots of a phase windows of the same rows, and returns how many these are.
+  static uint32_t shareWindows(std::initializer_list<Slot*> slots);
 
   // Adds a phase that runs kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
   // recorder fills the push's head. bytes_per_tile is the memory traffic of a tile, from which slices are cut.

@@ -13,8 +13,8 @@
 namespace nib::simd {
 namespace {
 
-using Matrix = Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0,
-                          Eigen::OuterStride<>>;
+using Matrix =
+    Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0, Eigen::OuterStride<>>;
 using Result = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
 
 constexpr uint32_t kPanelRows = 128;  // weight rows of a task
@@ -40,8 +40,8 @@ class Product {
     output_ = static_cast<float*>(binding.range[NIB_ROLE_OUTPUT].data) + run.offset_bytes[NIB_ROLE_OUTPUT] / 4;
     if ((desc.flags & NIB_PRODUCT_BIAS) != 0) {
       const uint64_t moved = binding.part_offset_bytes[NIB_PART_BIAS];
-      const uint64_t offset = (moved != 0 ? moved : memory.part[NIB_PART_BIAS].offset_bytes) +
-                              run.offset_bytes[NIB_ROLE_WEIGHTS];
+      const uint64_t offset =
+          (moved != 0 ? moved : memory.part[NIB_PART_BIAS].offset_bytes) + run.offset_bytes[NIB_ROLE_WEIGHTS];
       bias_ = reinterpret_cast<const float*>(static_cast<const char*>(binding.range[NIB_ROLE_WEIGHTS].data) + offset);
     }
     gather_.op = NIB_OP_GATHER;

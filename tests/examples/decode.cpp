@@ -191,15 +191,16 @@ int run(const app::Instance& instance, const char* folder) {
   };
   {
     const kit::Device device = adopt(instance, own, nibble);
-    model::ModelWeights weights(model::TimedDevice(device), loaded.view(), config, [&](uint64_t size) {
+    const auto allocate = [&](uint64_t size) {
       const app::Buffer& buffer = createBuffer(size);
       return kit::Buffer::adopt(device, buffer.handle, size, buffer.mapped);
-    });
-    const graph::Graph network =
-        model::decodeGraph(config, {.max_tokens = 1,
-                                    .cache_rows = positions,
-                                    .positions = positions,
-                                    .storage = [&](const std::string& name) { return weights.storage(name); }});
+    };
+    model::ModelWeights weights(model::TimedDevice(device), loaded.view(), config, {.allocate = allocate});
+    const graph::Graph network = model::decodeGraph(
+        config,
+        {.max_tokens = 1, .cache_rows = positions, .positions = positions, .storage = [&](const std::string& name) {
+           return weights.storage(name);
+         }});
     load(weights, network, config, positions, device);
     const graph::Program program(device, network, weights.memory());
 

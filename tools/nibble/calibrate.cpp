@@ -1,14 +1,19 @@
-// nibble calibrate: collects histograms of recorded activations and chooses ranges.
+// nibble calibrate: collects histograms of activations, recorded ones or those of a running model, and chooses ranges.
 #include "calibration_text.h"
 #include "model_text.h"
 #include "options.h"
+#include "progress_line.h"
 #include "verb.h"
 
 #include "kit/file.h"
 #include "model/archive/error.h"
 #include "model/calibrate/collect.h"
+#include "model/calibrate/stream.h"
 #include "model/calibrate/trial.h"
+#include "model/run/loaded_model.h"
+#include "model/tokenizer/inputs.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -18,8 +23,8 @@ namespace {
 struct Arguments {
   DeviceArguments device;
   JsonArguments json;  // --force replaces OUT too
-  std::string data, out;
-  std::string range = "minmax";
+  std::string model, data, out;
+  std::vector<std::string> ranges = {"minmax"};
   bool sym = false, asym = false;
   std::string granularity = "tensor";
   uint64_t samples = 0, sequence_length = 512, seed = 0;
@@ -27,37 +32,73 @@ struct Arguments {
   bool compare = false;
 };
 
-model::RangeChoice choiceOf(const Arguments& a) {
-  auto choice = model::findRangeChoice(a.range);
-  if (!choice) {
-    throw UsageError("--range " + a.range +
-                     ": expected minmax, ema, percentile:P (above 50, at most 100), mse, entropy-ort or entropy-trt");
-  }
+std::vector<model::RangeChoice> choicesOf(const Arguments& a) {
   if (a.sym && a.asym) throw UsageError("--sym and --asym exclude each other");
-  choice->symmetric = !a.asym;
-  return *choice;
+  std::vector<model::RangeChoice> choices;
+  for (const std::string& range : a.ranges) {
+    auto choice = model::findRangeChoice(range);
+    if (!choice) {
+      throw UsageError("--range " + range +
+                       ": expected minmax, ema, percentile:P (above 50, at most 100), mse, entropy-ort or entropy-trt");
+    }
+    choice->symmetric = !a.asym;
+    choices.push_back(*choice);
+  }
+  return choices;
+}
+
+// Where the ranges of a method go: OUT, or one of several methods OUT with the method before its ending.
+std::string outputOf(const Arguments& a, const std::string& range) {
+  if (a.out.empty() || a.ranges.size() == 1) return a.out;
+  const std::filesystem::path path(a.out);
+  std::string method = range;
+  std::replace(method.begin(), method.end(), ':', '-');
+  return (path.parent_path() / (path.stem().string() + "." + method + path.extension().string())).string();
 }
 
 void check(const Arguments& a) {
   if (a.data.empty() && a.merge.empty()) {
-    throw UsageError("--data D (recorded activations) or --merge CALIB.json... is required");
+    throw UsageError("--data D (recorded activations, or with MODEL a text) or --merge CALIB.json... is required");
   }
   if (a.out.empty() && !a.compare) {
     throw UsageError("-o CALIB.json is required, or --compare to print the error of each range");
   }
-  if (a.compare && (a.data.empty() || a.granularity != "tensor")) {
-    throw UsageError("--compare needs --data, and --granularity tensor");
+  if (a.compare && (a.data.empty() || a.granularity != "tensor" || !a.model.empty())) {
+    throw UsageError("--compare needs --data of recorded activations, and --granularity tensor");
   }
+  if (!a.model.empty() && a.data.empty()) throw UsageError("MODEL needs --data, a text");
   if (a.granularity != "tensor" && a.granularity != "channel") {
     throw UsageError("--granularity " + a.granularity + ": expected tensor or channel");
   }
   if (a.sequence_length == 0) throw UsageError("--seq-len must be 1 or more");
-  std::error_code error;
-  if (!a.out.empty() && !a.json.force && std::filesystem::exists(a.out, error))
-    throw UsageError(a.out + " exists; --force replaces it");
+  for (const std::string& range : a.ranges) {
+    std::error_code error;
+    const std::string path = outputOf(a, range);
+    if (!path.empty() && !a.json.force && std::filesystem::exists(path, error)) {
+      throw UsageError(path + " exists; --force replaces it");
+    }
+  }
 }
 
-// Merges the statistics of the --merge files and those of the recordings.
+// The inputs of MODEL's linear layers while it reads --data.
+std::map<std::string, model::Collected> runModel(const Arguments& a, const kit::Device& device,
+                                                 const model::CollectOptions& options) {
+  model::LoadedModel loaded(a.model);
+  const uint64_t longest = loaded.config().max_positions;
+  if (options.sequence_length > longest) {
+    throw UsageError("--seq-len " + std::to_string(options.sequence_length) + " exceeds the model's " +
+                     std::to_string(longest) + " positions (max_position_embeddings)");
+  }
+  const std::vector<uint32_t> ids =
+      model::loadTokens(a.data, a.data.ends_with(".npy") ? nullptr : &loaded.tokenizer()).ids;
+  model::RunnerOptions runner_options;
+  runner_options.max_tokens = runner_options.positions = uint32_t(options.sequence_length);
+  model::Runner runner(model::TimedDevice(device), loaded.view(), loaded.config(), runner_options);
+  ProgressLine line("calibrate", "tokens", 1);
+  return model::collectInputs(runner, ids, options, [&line](uint64_t done, uint64_t all) { line.show(done, all); });
+}
+
+// Merges the statistics of the --merge files and those of the recordings or the model.
 model::Calibration collectAll(const Arguments& a, const kit::Device& device,
                               const std::vector<model::Recording>& recordings) {
   model::Calibration calibration;
@@ -76,6 +117,9 @@ model::Calibration collectAll(const Arguments& a, const kit::Device& device,
   options.samples = a.samples;
   options.sequence_length = a.sequence_length;
   options.seed = a.seed;
+  if (!a.model.empty()) {
+    for (const auto& [name, collected] : runModel(a, device, options)) add(name, collected);
+  }
   for (const model::Recording& recording : recordings) add(recording.name, model::collect(device, recording, options));
   return calibration;
 }
@@ -131,17 +175,19 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
 
 int runCalibrate(const Arguments& a) {
   check(a);
-  const model::RangeChoice choice = choiceOf(a);
+  const std::vector<model::RangeChoice> choices = choicesOf(a);
   const Output output(a.json);
   const std::vector<model::Recording> recordings =
-      a.data.empty() ? std::vector<model::Recording>() : model::openRecordings(a.data);
+      a.data.empty() || !a.model.empty() ? std::vector<model::Recording>() : model::openRecordings(a.data);
   // Merging needs no device.
-  const kit::Device device = recordings.empty() ? kit::Device::cpu() : openDevice(a.device);
+  const kit::Device device = a.data.empty() ? kit::Device::cpu() : openDevice(a.device);
   model::Calibration calibration = collectAll(a, device, recordings);
-  for (auto& [name, tensor] : calibration) model::chooseRanges(tensor, choice, name);
-  if (!a.out.empty()) {
+  // The last method's ranges are printed.
+  for (size_t i = 0; i < choices.size(); ++i) {
+    for (auto& [name, tensor] : calibration) model::chooseRanges(tensor, choices[i], name);
+    if (a.out.empty()) continue;
     const std::string text = model::calibrationText(calibration);
-    kit::detail::writeFile(a.out, std::as_bytes(std::span(text)));
+    kit::detail::writeFile(outputOf(a, a.ranges[i]), std::as_bytes(std::span(text)));
   }
   nlohmann::ordered_json json = {{"device", device.info().name}, {"tensors", nlohmann::ordered_json::object()}};
   if (a.compare) {
@@ -162,12 +208,19 @@ int runCalibrate(const Arguments& a) {
 
 Verb makeCalibrateVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
-  CLI::App* app = parent.add_subcommand("calibrate", "Ranges for static quantization from recorded activations.");
-  app->footer("Example: nibble calibrate --data activations/ -o calib.json --range percentile:99.99");
-  app->add_option("--data", a->data,
-                  "Recorded activations [tokens, channels]: an .npy or .safetensors file, or a folder of them");
+  CLI::App* app = parent.add_subcommand(
+      "calibrate", "Ranges for static quantization from recorded activations, or from a model that reads a text.");
+  app->footer("Example: nibble calibrate model/ --data text.txt -o calib.json --range percentile:99.99");
+  app->add_option("MODEL", a->model, "Folder of a model: its linear layers' inputs are watched while it reads --data");
+  app->add_option(
+      "--data", a->data,
+      "With MODEL: text, .jsonl or .npy of token ids. Else recorded activations [tokens, channels]: an .npy "
+      "or .safetensors file, or a folder of them");
   app->add_option("-o,--output", a->out, "CALIB.json to write: ranges, histograms and where they come from");
-  app->add_option("--range", a->range, "minmax (default), ema, percentile:P, mse, entropy-ort, entropy-trt");
+  app->add_option("--range", a->ranges,
+                  "minmax (default), ema, percentile:P, mse, entropy-ort, entropy-trt; of several, a comma list, each "
+                  "goes to a file of its own, CALIB.METHOD.json")
+      ->delimiter(',');
   app->add_flag("--sym", a->sym, "The same range on both sides of zero (default)");
   app->add_flag("--asym", a->asym, "Ranges with zero points");
   app->add_option("--granularity", a->granularity, "tensor (default) or channel: one range per tensor or per channel");

@@ -3,6 +3,7 @@
 #include "options.h"
 #include "progress_line.h"
 #include "verb.h"
+#include "weight_options.h"
 
 #include "model/eval/evaluate.h"
 #include "model/run/loaded_model.h"
@@ -21,6 +22,7 @@ struct Arguments {
   std::string model, against, data;
   std::string protocol = "plain", kv = "f32";
   uint32_t window = 0, stride = 0, windows = 0;
+  WeightArguments weights;
 };
 
 uint32_t cacheType(const std::string& name) {
@@ -48,8 +50,8 @@ model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
   return options;
 }
 
-nlohmann::ordered_json toJson(const std::string& device, const model::EvalOptions& options,
-                              const model::EvalResult& r, bool against) {
+nlohmann::ordered_json toJson(const std::string& device, const model::EvalOptions& options, const model::EvalResult& r,
+                              bool against) {
   const bool plain = options.protocol == model::Protocol::kPlain;
   nlohmann::ordered_json json = {{"device", device},
                                  {"perplexity", finiteNumber(r.perplexity())},
@@ -85,7 +87,8 @@ void print(std::FILE* file, const std::string& device, const model::EvalOptions&
   }
   std::fprintf(file, "\n");
   if (against) {
-    std::fprintf(file, "reference  %.4f   mean KL %.6f +- %.6f   nll difference %+.6f +- %.6f   top-1 agreement %.2f %%\n",
+    std::fprintf(file,
+                 "reference  %.4f   mean KL %.6f +- %.6f   nll difference %+.6f +- %.6f   top-1 agreement %.2f %%\n",
                  std::exp(r.reference_nll.mean()), r.kl.mean(), r.kl.error(), r.nll_delta.mean(), r.nll_delta.error(),
                  100 * double(r.agreed) / double(r.nll.count()));
   }
@@ -102,8 +105,7 @@ int runEval(const Arguments& a) {
   model::LoadedModel loaded(a.model);
   model::EvalOptions options = optionsOf(a, loaded);
   const bool needs_tokenizer = !a.data.ends_with(".npy");
-  const std::vector<uint32_t> ids =
-      model::loadTokens(a.data, needs_tokenizer ? &loaded.tokenizer() : nullptr).ids;
+  const std::vector<uint32_t> ids = model::loadTokens(a.data, needs_tokenizer ? &loaded.tokenizer() : nullptr).ids;
   if (options.protocol == model::Protocol::kLlamacpp && needs_tokenizer && !loaded.tokenizer().before().empty()) {
     options.bos = loaded.tokenizer().bos();
   }
@@ -117,23 +119,33 @@ int runEval(const Arguments& a) {
   runner_options.max_tokens = runner_options.sequences * options.window;
   runner_options.positions = options.window;
   runner_options.cache_type = cache_type;
-  model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);
   std::optional<model::LoadedModel> loaded_reference;
   std::optional<model::Runner> reference;
   if (!a.against.empty()) {
     loaded_reference.emplace(a.against);
     reference.emplace(timed, loaded_reference->view(), loaded_reference->config(), runner_options);
   }
+  std::optional<model::InMemory> in_memory;
+  if (a.weights.asked()) {
+    in_memory.emplace(selectionOf(a.weights, "int4"));
+    runner_options.in_memory = &*in_memory;
+  }
+  model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);
 
   ProgressLine line("eval", "tokens", 1);
-  const model::EvalResult result = model::evaluate(runner, reference ? &*reference : nullptr, ids, options,
-                                                   [&line](uint64_t done, uint64_t all) {
-                                                     line.show(done, all);
-                                                     return true;
-                                                   });
+  const model::EvalResult result =
+      model::evaluate(runner, reference ? &*reference : nullptr, ids, options, [&line](uint64_t done, uint64_t all) {
+        line.show(done, all);
+        return true;
+      });
   line.clear();
   print(output.text(), device.info().name, options, result, reference.has_value());
-  if (output.wantsJson()) output.json(toJson(device.info().name, options, result, reference.has_value()));
+  if (output.wantsJson()) {
+    nlohmann::ordered_json json = toJson(device.info().name, options, result, reference.has_value());
+    const double bits = runner.weights().quantizedBits();
+    json["bits_per_weight"] = bits > 0 ? nlohmann::ordered_json(bits) : nlohmann::ordered_json(nullptr);
+    output.json(json);
+  }
   return kExitDone;
 }
 
@@ -153,6 +165,7 @@ Verb makeEvalVerb(CLI::App& parent) {
   app->add_option("--protocol", a->protocol,
                   "plain (default), or llamacpp: windows of 512, of which the second half is scored");
   app->add_option("--kv", a->kv, "Type of the cache of keys and values: F32 (default) or F16");
+  addWeightOptions(*app, a->weights, "Quantize the linear layers of a dense MODEL to this type first, in memory");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);
   return {app, [a] { return runEval(*a); }};

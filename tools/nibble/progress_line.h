@@ -1,4 +1,5 @@
-// Progress on stderr, with rate and time left: one line that is overwritten on a terminal, else a line every 10 seconds.
+// Progress on stderr, with rate and time left: one line that is overwritten on a terminal, else a line every 10
+// seconds.
 #ifndef NIB_TOOLS_PROGRESS_LINE_H
 #define NIB_TOOLS_PROGRESS_LINE_H
 

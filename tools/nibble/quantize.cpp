@@ -1,24 +1,18 @@
 // nibble quantize: reads a model and writes a quantized one.
 #include "model_text.h"
 
-#include <nibble/formats.h>
-
 #include "options.h"
 #include "progress_line.h"
 #include "verb.h"
+#include "weight_options.h"
 
 #include "model/archive/error.h"
-#include "model/calibrate/static_inputs.h"
 #include "model/quantize/pipeline.h"
 
 #include <cstdio>
 
-
 namespace nib::tool {
 namespace {
-
-using model::Activations;
-using model::Granularity;
 
 struct Arguments {
   DeviceArguments device;
@@ -26,16 +20,7 @@ struct Arguments {
   std::string in, out;
   std::string method = "rtn";
   std::string format = "compressed-tensors";
-  std::string type;
-  uint32_t bits = 0;
-  std::string granularity;
-  int64_t group_size = 0;
-  bool sym = false, asym = false;
-  std::string scale = "full";
-  std::string activations = "none";
-  std::string calib;
-  bool no_double_quant = false;
-  std::vector<std::string> include, exclude, rules;
+  WeightArguments weights;
   std::string max_shard_size = "5G";
   std::string memory = "640M";
   bool resume = false;
@@ -63,19 +48,6 @@ uint64_t parseSize(const std::string& option, const std::string& text) {
   return uint64_t(number * factor);
 }
 
-model::WeightType typeOf(const Arguments& a) {
-  std::string name = a.type;
-  if (a.bits != 0) {
-    if (!name.empty()) throw UsageError("--bits and --type exclude each other");
-    if (a.bits != 2 && a.bits != 3 && a.bits != 4 && a.bits != 8) throw UsageError("--bits must be 2, 3, 4 or 8");
-    name = "int" + std::to_string(a.bits);
-  }
-  if (name.empty()) name = a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4";
-  const auto type = model::findWeightType(name);
-  if (!type) throw UsageError("--type " + name + ": expected one of " + model::weightTypeNames());
-  return *type;
-}
-
 model::QuantizeOptions optionsOf(const Arguments& a) {
   model::QuantizeOptions options;
   options.in = a.in;
@@ -87,60 +59,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     throw UsageError("--format " + a.format + ": expected one of " + names);
   }
   if (a.method != "rtn") throw UsageError("--method " + a.method + ": expected rtn");
-  model::SelectionOptions& selection = options.selection;
-  selection.type = typeOf(a);
-  if (!a.granularity.empty()) {
-    if (a.granularity == "tensor")
-      selection.granularity = Granularity::kTensor;
-    else if (a.granularity == "channel")
-      selection.granularity = Granularity::kChannel;
-    else if (a.granularity == "group")
-      selection.granularity = Granularity::kGroup;
-    else
-      throw UsageError("--granularity " + a.granularity + ": expected tensor, channel or group");
-  }
-  if (a.group_size != 0) {
-    if (selection.granularity && *selection.granularity != Granularity::kGroup) {
-      throw UsageError("--group-size goes with --granularity group");
-    }
-    if (a.group_size != -1 && (a.group_size < 16 || a.group_size > 256 || a.group_size % 16 != 0)) {
-      throw UsageError("--group-size must be a multiple of 16 from 16 to 256, or -1");
-    }
-    selection.granularity = Granularity::kGroup;
-    selection.group_size = a.group_size;
-  }
-  if (a.sym && a.asym) throw UsageError("--sym and --asym exclude each other");
-  selection.asymmetric = a.asym;
-  if (a.scale != "full" && a.scale != "narrow") throw UsageError("--scale " + a.scale + ": expected full or narrow");
-  selection.narrow = a.scale == "narrow";
-  if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
-  if (a.activations == "int8-token")
-    selection.activations = Activations::kInt8Token;
-  else if (a.activations == "fp8-token")
-    selection.activations = Activations::kFp8Token;
-  else if (a.activations == "int8-static")
-    selection.activations = Activations::kInt8Static;
-  else if (a.activations == "fp8-static")
-    selection.activations = Activations::kFp8Static;
-  else if (a.activations != "none") {
-    throw UsageError("--activations " + a.activations +
-                     ": expected none, int8-token, int8-static, fp8-token or fp8-static");
-  }
-  if (model::isStatic(selection.activations) == a.calib.empty()) {
-    throw UsageError(a.calib.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
-                                     : "--calib goes with --activations int8-static or fp8-static");
-  }
-  if (!a.calib.empty())
-    selection.inputs = model::staticInputs(
-        a.calib, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
-  selection.double_quant = !a.no_double_quant;
-  try {
-    for (const std::string& text : a.include) selection.include.push_back(model::parsePattern("--include", text));
-    for (const std::string& text : a.exclude) selection.exclude.push_back(model::parsePattern("--exclude", text));
-    for (const std::string& text : a.rules) selection.rules.push_back(model::parseRule(text));
-  } catch (const model::Error& error) {
-    throw UsageError(error.what());
-  }
+  options.selection = selectionOf(a.weights, a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4");
   options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
   if (options.memory_bytes < model::kLeastMemory) {
@@ -152,17 +71,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
 
   // All options that can change the output bytes, and no others.
   std::string& command = options.command;
-  command = "quantize --method " + a.method + " --format " + a.format + " --type " + selection.type.name();
-  if (!a.granularity.empty()) command += " --granularity " + a.granularity;
-  if (a.group_size != 0) command += " --group-size " + std::to_string(a.group_size);
-  command += a.asym ? " --asym" : " --sym";
-  command += " --scale " + a.scale + " --activations " + a.activations;
-  // The calibrated ranges change the bytes; the path of their file does not.
-  if (!a.calib.empty()) command += " --calib " + model::inputsHash(selection.inputs);
-  if (a.no_double_quant) command += " --no-double-quant";
-  for (const std::string& text : a.include) command += " --include " + text;
-  for (const std::string& text : a.exclude) command += " --exclude " + text;
-  for (const std::string& text : a.rules) command += " --rule " + text;
+  command = "quantize --method " + a.method + " --format " + a.format + commandOf(a.weights, options.selection);
   command += " --max-shard-size " + a.max_shard_size;
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
@@ -281,25 +190,7 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--method", a->method, "rtn: round to nearest (default)");
   app->add_option("--format", a->format,
                   "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16");
-  app->add_option("--type", a->type, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
-  app->add_option("--bits", a->bits, "2, 3, 4 or 8: the integer type of that width");
-  app->add_option("--granularity", a->granularity,
-                  "tensor, channel or group: which weights share a scale (default: group; 8-bit types: channel)");
-  app->add_option("--group-size", a->group_size, "16 to 256 (default 128; nf4 and fp4: 64), or -1: one group per row");
-  app->add_flag("--sym", a->sym, "Symmetric codes (default)");
-  app->add_flag("--asym", a->asym, "Codes with zero points");
-  app->add_option("--scale", a->scale, "full: absmax/(qmax+1/2) (default), narrow: absmax/qmax");
-  app->add_option(
-      "--activations", a->activations,
-      "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
-  app->add_option("--calib", a->calib, "CALIB.json of nibble calibrate: the ranges of static activations, by module");
-  app->add_flag("--no-double-quant", a->no_double_quant, "bnb: fp32 block scales");
-  app->add_option("--include", a->include,
-                  "Also quantize tensors with a match of this regular expression in their name")
-      ->allow_extra_args(false);
-  app->add_option("--exclude", a->exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
-  app->add_option("--rule", a->rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")
-      ->allow_extra_args(false);
+  addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
   app->add_option("--memory", a->memory,
                   "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors");

@@ -14,7 +14,10 @@ enum { NIB_OP_GATHER = 7 };
 // is row number[i] of the matrix; zeros where the matrix has no such row. NibRun.n = how many numbers.
 // WEIGHTS are a blob, whose rows are dequantized, or dense (NIB_FORMAT_DENSE), laid out as those of NIB_OP_MATMUL, so
 // that one buffer serves an embedding and the product with it. Dense elements are converted as NIB_OP_CONVERT does it.
-// Bit-exact. The weights must fit one storage range. FLAT: a row must be whole groups and a multiple of 32 elements.
+// They may be of any size: a matrix that does not fit one storage range is read in windows of rows, for which the run
+// has a dispatch each. A row must fit one, and so must all scales and zero points of TENSOR, COLUMN and NESTED weights.
+// Where weights have zero points or minimums, all their scales together must leave some rest of a range.
+// Bit-exact. FLAT: a row must be whole groups and a multiple of 32 elements.
 typedef struct NibGatherDesc {
   uint32_t op;          // NIB_OP_GATHER
   uint32_t desc_bytes;  // sizeof(NibGatherDesc)

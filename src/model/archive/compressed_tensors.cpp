@@ -114,9 +114,7 @@ std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const s
   return input;
 }
 
-Json member(const Json& json, const char* key) {
-  return json.is_object() && json.contains(key) ? json[key] : Json();
-}
+Json member(const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); }
 
 // Whether every config group of config.json has 8-bit weights, and there is at least one.
 bool configSaysEight(const Checkpoint& checkpoint) {

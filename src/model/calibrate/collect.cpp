@@ -25,19 +25,19 @@ uint32_t channelBins(uint32_t channels, const std::string& name) {
   return bins;
 }
 
-// A collecting op with its output buffers. All ops share one input buffer.
+// A collecting op with its output buffers.
 template <class Desc>
 struct CollectOp {
   kit::Plan plan;
   kit::Buffer output, aux;
   kit::Binding binding;
 
-  CollectOp(const kit::Device& device, const Desc& desc, const kit::Buffer& input)
+  CollectOp(const kit::Device& device, const Desc& desc, const kit::Range& input)
       : plan(device, desc),
         output(device, plan.sizeBytes(NIB_ROLE_OUTPUT)),
         aux(device, plan.sizeBytes(NIB_ROLE_AUX)),
         binding(plan, kit::Ranges{.weights = {},
-                                  .input = kit::Range(input, 0, plan.sizeBytes(NIB_ROLE_INPUT)),
+                                  .input = {*input.buffer, input.offset_bytes, plan.sizeBytes(NIB_ROLE_INPUT)},
                                   .output = output,
                                   .aux = aux}) {}
 };
@@ -55,90 +55,96 @@ struct Batch {
   }
 };
 
-class Collector {
- public:
-  Collector(const kit::Device& device, const Recording& recording, const CollectOptions& options, uint32_t rows)
-      : device_(device),
-        recording_(recording),
-        options_(options),
-        rows_(rows),
-        type_(uint32_t(*nibTypeOf(recording.dtype))),
-        granularity_(options.by_channel ? NIB_GRANULARITY_COLUMN : NIB_GRANULARITY_TENSOR),
-        bins_(options.by_channel ? channelBins(recording.channels, recording.name) : kTensorBins),
-        count_(options.by_channel ? recording.channels : 1),
-        input_(device, (rows * recording.rowBytes() + 3) / 4 * 4),
-        histogram_(device,
-                   NibHistogramDesc{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc),
-                                    NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, rows, recording.channels, type_, 0,
-                                    granularity_, bins_},
-                   input_),
-        minmax_(
-            device,
-            NibMinMaxDesc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, rows, recording.channels, type_, 0, granularity_},
-            input_),
-        moments_(
-            device,
-            NibMomentsDesc{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, rows, recording.channels, type_, 0, granularity_},
-            input_),
-        result_moments_(count_),
-        ema_(count_),
-        batch_(count_) {
-    device.fill(histogram_.output, 0, 0, (histogram_.output.sizeBytes() + 3) / 4 * 4);
-  }
+}  // namespace
 
-  void add(std::span<const std::byte> bytes) {
-    const uint32_t rows = uint32_t(bytes.size() / recording_.rowBytes());
-    device_.uploadBytes(input_, 0, bytes.data(), bytes.size());
-    device_.run(histogram_.binding, rows);
-    device_.run(minmax_.binding, rows);
-    device_.run(moments_.binding, rows);
-    const std::vector<NibExtent> extents = device_.download<NibExtent>(minmax_.output, count_);
-    const uint64_t elements = options_.by_channel ? rows : uint64_t(rows) * recording_.channels;
-    for (size_t i = 0; i < count_; ++i) batch_[i].add(extents[i], elements);
-    const uint64_t blocks = options_.by_channel ? (rows + NIB_MOMENT_ROWS - 1) / NIB_MOMENT_ROWS
-                                                : (elements + NIB_MOMENT_TILE - 1) / NIB_MOMENT_TILE;
-    const std::vector<NibMomentTile> tiles = device_.download<NibMomentTile>(moments_.output, size_t(blocks * count_));
-    for (size_t i = 0; i < count_; ++i) nibMomentsAdd(&result_moments_[i], tiles.data() + i, blocks, count_);
+struct Collector::State {
+  State(const kit::Device& on, const CollectedShape& of, bool channels, const kit::Range& input)
+      : device(on),
+        shape(of),
+        by_channel(channels),
+        bins(channels ? channelBins(of.channels, of.name) : kTensorBins),
+        count(channels ? of.channels : 1),
+        histogram(on,
+                  NibHistogramDesc{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc),
+                                   NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE, of.rows, of.channels, of.type,
+                                   of.stride, granularity(), bins},
+                  input),
+        minmax(on,
+               NibMinMaxDesc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc), 0, of.rows, of.channels, of.type, of.stride,
+                             granularity()},
+               input),
+        moments(on,
+                NibMomentsDesc{NIB_OP_MOMENTS, sizeof(NibMomentsDesc), 0, of.rows, of.channels, of.type, of.stride,
+                               granularity()},
+                input),
+        result_moments(count),
+        ema(count),
+        batch(count) {
+    device.fill(histogram.output, 0, 0, (histogram.output.sizeBytes() + 3) / 4 * 4);
   }
+  uint32_t granularity() const { return by_channel ? NIB_GRANULARITY_COLUMN : NIB_GRANULARITY_TENSOR; }
 
-  void endBatch() {
-    for (size_t i = 0; i < count_; ++i) {
-      if (batch_[i].has_values) nibEmaAdd(&ema_[i], &batch_[i].extent, options_.ema_constant);
-      batch_[i] = {};
-    }
-  }
-
-  void finish(Collected& collected) const {
-    collected.channels = recording_.channels;
-    collected.by_channel = options_.by_channel;
-    collected.bins = bins_;
-    collected.moments = result_moments_;
-    collected.ema = ema_;
-    const NibMemory& memory = histogram_.plan.memory();
-    const auto heads =
-        device_.download<NibHistogramHead>(histogram_.output, count_, memory.part[NIB_PART_HEADS].offset_bytes);
-    const auto counts = device_.download<uint64_t>(histogram_.output, size_t(count_) * bins_,
-                                                   memory.part[NIB_PART_COUNTS].offset_bytes);
-    for (size_t i = 0; i < count_; ++i) {
-      collected.histograms.push_back(
-          {heads[i], {counts.begin() + std::ptrdiff_t(i * bins_), counts.begin() + std::ptrdiff_t((i + 1) * bins_)}});
-    }
-  }
-
- private:
-  const kit::Device& device_;
-  const Recording& recording_;
-  const CollectOptions& options_;
-  uint32_t rows_, type_, granularity_, bins_;
-  size_t count_;
-  kit::Buffer input_;
-  CollectOp<NibHistogramDesc> histogram_;
-  CollectOp<NibMinMaxDesc> minmax_;
-  CollectOp<NibMomentsDesc> moments_;
-  std::vector<NibMoments> result_moments_;
-  std::vector<NibEma> ema_;
-  std::vector<Batch> batch_;
+  kit::Device device;
+  CollectedShape shape;
+  bool by_channel;
+  uint32_t bins;
+  size_t count;
+  CollectOp<NibHistogramDesc> histogram;
+  CollectOp<NibMinMaxDesc> minmax;
+  CollectOp<NibMomentsDesc> moments;
+  std::vector<NibMoments> result_moments;
+  std::vector<NibEma> ema;
+  std::vector<Batch> batch;
 };
+
+Collector::Collector(const kit::Device& device, const CollectedShape& shape, bool by_channel, const kit::Range& input)
+    : state_(std::make_unique<State>(device, shape, by_channel, input)) {}
+Collector::~Collector() = default;
+Collector::Collector(Collector&&) noexcept = default;
+
+void Collector::run(const std::function<void(const kit::Binding&)>& run) const {
+  run(state_->histogram.binding);
+  run(state_->minmax.binding);
+  run(state_->moments.binding);
+}
+
+void Collector::read(uint32_t rows) {
+  State& s = *state_;
+  const std::vector<NibExtent> extents = s.device.download<NibExtent>(s.minmax.output, s.count);
+  const uint64_t elements = s.by_channel ? rows : uint64_t(rows) * s.shape.channels;
+  for (size_t i = 0; i < s.count; ++i) s.batch[i].add(extents[i], elements);
+  const uint64_t blocks = s.by_channel ? (rows + NIB_MOMENT_ROWS - 1) / NIB_MOMENT_ROWS
+                                       : (elements + NIB_MOMENT_TILE - 1) / NIB_MOMENT_TILE;
+  const std::vector<NibMomentTile> tiles = s.device.download<NibMomentTile>(s.moments.output, size_t(blocks * s.count));
+  for (size_t i = 0; i < s.count; ++i) nibMomentsAdd(&s.result_moments[i], tiles.data() + i, blocks, s.count);
+}
+
+void Collector::endBatch(double ema_constant) {
+  for (size_t i = 0; i < state_->count; ++i) {
+    if (state_->batch[i].has_values) nibEmaAdd(&state_->ema[i], &state_->batch[i].extent, ema_constant);
+    state_->batch[i] = {};
+  }
+}
+
+void Collector::finish(Collected& collected) const {
+  const State& s = *state_;
+  collected.channels = s.shape.channels;
+  collected.by_channel = s.by_channel;
+  collected.bins = s.bins;
+  collected.moments = s.result_moments;
+  collected.ema = s.ema;
+  const NibMemory& memory = s.histogram.plan.memory();
+  const auto heads =
+      s.device.download<NibHistogramHead>(s.histogram.output, s.count, memory.part[NIB_PART_HEADS].offset_bytes);
+  const auto counts =
+      s.device.download<uint64_t>(s.histogram.output, s.count * s.bins, memory.part[NIB_PART_COUNTS].offset_bytes);
+  for (size_t i = 0; i < s.count; ++i) {
+    collected.histograms.push_back(
+        {heads[i], {counts.begin() + std::ptrdiff_t(i * s.bins), counts.begin() + std::ptrdiff_t((i + 1) * s.bins)}});
+  }
+}
+
+namespace {
 
 // The statistics of a recording without tokens.
 Collected emptyStatistics(const Recording& recording, const CollectOptions& options) {
@@ -169,7 +175,9 @@ Collected collect(const kit::Device& device, const Recording& recording, const C
   } else {
     const uint64_t longest = std::min(options.sequence_length, recording.tokens);
     const uint32_t rows = uint32_t(std::clamp<uint64_t>(kChunkBytes / row_bytes, 1, longest));
-    Collector collector(device, recording, options, rows);
+    const kit::Buffer input(device, (rows * row_bytes + 3) / 4 * 4);
+    Collector collector(device, {recording.name, rows, recording.channels, uint32_t(*nibTypeOf(recording.dtype)), 0},
+                        options.by_channel, input);
     std::vector<std::byte> bytes(size_t(rows * row_bytes));
     for (const Sequence& sequence : sequences) {
       for (uint64_t at = 0; at < sequence.count; at += rows) {
@@ -177,10 +185,13 @@ Collected collect(const kit::Device& device, const Recording& recording, const C
                                          size_t(std::min<uint64_t>(rows, sequence.count - at) * row_bytes));
         recording.read((sequence.first + at) * row_bytes, chunk);
         hasher.add(std::as_bytes(chunk));
-        collector.add(chunk);
+        device.uploadBytes(input, 0, chunk.data(), chunk.size());
+        const uint32_t count = uint32_t(chunk.size() / row_bytes);
+        collector.run([&](const kit::Binding& binding) { device.run(binding, count); });
+        collector.read(count);
         if (options.progress) options.progress(chunk.size());
       }
-      collector.endBatch();
+      collector.endBatch(options.ema_constant);
       tokens += sequence.count;
     }
     collector.finish(collected);

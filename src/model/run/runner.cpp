@@ -18,7 +18,10 @@ std::vector<graph::Memory> withHidden(std::vector<graph::Memory> memory, const g
 
 Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
                const RunnerOptions& options)
-    : device_(device), config_(config), options_(options), weights_(device, view, config) {
+    : device_(device),
+      config_(config),
+      options_(options),
+      weights_(device, view, config, {.in_memory = options.in_memory}) {
   if (options_.positions == 0) options_.positions = config.max_positions;
   many_.emplace(makeStage(options_.max_tokens));
   last_ = &*many_;
@@ -51,7 +54,7 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
   return Stage(device_.untimed(), std::move(graph), weights_, plans_);
 }
 
-void Runner::step(std::span<const Chunk> chunks) {
+void Runner::run(std::span<const Chunk> chunks, bool many) {
   std::vector<uint32_t> ids, positions, cache_rows;
   const std::vector<uint32_t> windows = windowsOf(config_);
   std::vector<std::vector<uint32_t>> visible(windows.size());
@@ -81,7 +84,7 @@ void Runner::step(std::span<const Chunk> chunks) {
   if (tokens > options_.max_tokens) {
     throw Error("a step of " + std::to_string(tokens) + " tokens exceeds " + std::to_string(options_.max_tokens));
   }
-  const bool few = tokens <= options_.sequences && options_.sequences < options_.max_tokens;
+  const bool few = !many && tokens <= options_.sequences && options_.sequences < options_.max_tokens;
   if (few && !few_) few_.emplace(makeStage(options_.sequences));
   last_ = few ? &*few_ : &*many_;
   last_tokens_ = tokens;
@@ -234,8 +237,7 @@ std::string Runner::findNonfinite() {
       watched->rows_per_token = value.shape.rows_per_token;
       watched->plan = plans_.plan(device_.untimed(), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc);
       watched->extent = kit::Buffer(device_.untimed(), watched->plan->sizeBytes(NIB_ROLE_OUTPUT));
-      kit::Ranges ranges{
-          .weights = {}, .input = last_->body.range(value.name), .output = watched->extent, .aux = {}};
+      kit::Ranges ranges{.weights = {}, .input = last_->body.range(value.name), .output = watched->extent, .aux = {}};
       if (const uint64_t aux = watched->plan->sizeBytes(NIB_ROLE_AUX); aux != 0) {
         watched->scratch = kit::Buffer(device_.untimed(), aux);
         ranges.aux = watched->scratch;

@@ -28,6 +28,7 @@ struct RunnerOptions {
   uint32_t positions = 0;  // of a sequence; 0 = what config.json says
   uint32_t head_rows = 0;  // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
   uint32_t cache_type = NIB_TYPE_F32;
+  const InMemory* in_memory = nullptr;  // quantizes the weights of a dense checkpoint; must outlive the runner
 };
 
 // What NIB_OP_LOSS gives for a token.
@@ -49,7 +50,9 @@ class Runner {
 
   // Runs the chunks' tokens, at most max_tokens together; their hidden states become rows 0.. in the chunks' order.
   // Throws.
-  void step(std::span<const Chunk> chunks);
+  void step(std::span<const Chunk> chunks) { run(chunks, false); }
+  // The same, always through body(), where taps are.
+  void stepMany(std::span<const Chunk> chunks) { run(chunks, true); }
   // The losses of hidden rows `rows` for `targets`. Throws.
   std::vector<TokenLoss> losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets);
   // The same, with divergence and agreement from the predictions of `reference`: a runner of the same device that has
@@ -66,9 +69,13 @@ class Runner {
 
   const ModelConfig& config() const { return config_; }
   const RunnerOptions& options() const { return options_; }
-  // The program of steps of many tokens.
+  const kit::Device& device() const { return device_.untimed(); }
+  // The network of steps of many tokens, and its program.
+  const graph::Graph& graph() const { return many_->graph; }
   graph::Program& body() { return many_->body; }
+  const graph::Program& body() const { return many_->body; }
   double seconds() const { return seconds_; }
+  const ModelWeights& weights() const { return weights_; }
 
  private:
   enum class Use { kLosses, kDivergence, kLogits, kSelect, kCount };
@@ -85,6 +92,7 @@ class Runner {
     float temperature = 1;
   };
   Stage makeStage(uint32_t max_tokens);
+  void run(std::span<const Chunk> chunks, bool many);
   graph::Program makeHead(const Stage& stage, const HeadOptions& options);
   graph::Program& head(Use use);
   // Runs a head for at most head_rows rows.

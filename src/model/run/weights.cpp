@@ -52,9 +52,13 @@ bool isBuffer(std::string_view name) {
 
 }  // namespace
 
-ModelWeights::ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
-                           Allocate allocate)
-    : device_(device), allocate_(std::move(allocate)), view_(view), config_(config), decoder_(device, view) {
+ModelWeights::ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config, Options options)
+    : device_(device),
+      allocate_(std::move(options.allocate)),
+      in_memory_(options.in_memory),
+      view_(view),
+      config_(config),
+      decoder_(device, view) {
   if (!allocate_) allocate_ = [this](uint64_t size_bytes) { return kit::Buffer(device_.untimed(), size_bytes); };
 }
 
@@ -71,10 +75,15 @@ const kit::Buffer& ModelWeights::add(const std::string& name, uint64_t size_byte
   return buffer;
 }
 
+std::optional<FoundWeight> ModelWeights::foundOf(const ModelView::Tensor& tensor) const {
+  if (tensor.weight != nullptr) return *tensor.weight;
+  return in_memory_ != nullptr ? in_memory_->find(view_, tensor) : std::nullopt;
+}
+
 Storage ModelWeights::storage(const std::string& module) const {
   const ModelView::Tensor* tensor = view_.find(module + ".weight");
   if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
-  if (tensor->weight != nullptr) return storageOf(*tensor->weight);
+  if (const std::optional<FoundWeight> found = foundOf(*tensor)) return storageOf(*found);
   const std::optional<NibType> type = decoder_.typeOf(*tensor);
   if (!type)
     throw Error(quoteText(tensor->name) + ": nibble cannot multiply by elements of type " + std::string(tensor->type));
@@ -88,8 +97,9 @@ void ModelWeights::setInputScales(const graph::Graph& graph, const graph::Progra
     if (!value.state) continue;
     const size_t dot = value.name.rfind('.');
     const ModelView::Tensor* tensor = view_.find(value.name.substr(0, dot) + ".weight");
-    if (tensor == nullptr || tensor->weight == nullptr || !tensor->weight->spec.input) continue;
-    const StaticInput& input = *tensor->weight->spec.input;
+    const std::optional<FoundWeight> found = tensor != nullptr ? foundOf(*tensor) : std::nullopt;
+    if (!found || !found->spec.input) continue;
+    const StaticInput& input = *found->spec.input;
     const kit::Range range = program.range(value.name);
     if (value.name.ends_with(".input_scale")) {
       device_.upload(*range.buffer, range.offset_bytes, &input.scale, sizeof input.scale);
@@ -116,6 +126,12 @@ const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t ro
 
 void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to) {
   const ModelView::Tensor& tensor = find(module + ".weight", rows, cols);
+  if (const std::optional<FoundWeight> found = foundOf(tensor)) {
+    const double elements = double(rows) * cols;
+    quantized_elements_ += elements;
+    quantized_bits_ += elements * bitsPerWeight(found->spec);
+    if (tensor.weight == nullptr) return in_memory_->load(device_, decoder_, tensor, found->spec, to);
+  }
   if (tensor.weight == nullptr && decoder_.typeOf(tensor) != NIB_TYPE_F32 && cols % 2 != 0) {
     throw Error(quoteText(tensor.name) + ": rows of an odd number of 16-bit elements cannot be loaded yet");
   }

@@ -4,6 +4,7 @@
 
 #include "model/arch/decoder.h"
 #include "model/decode.h"
+#include "model/run/in_memory.h"
 
 #include <nibble/graph.h>
 
@@ -19,8 +20,12 @@ class ModelWeights {
  public:
   // Makes memory of a size in bytes. Throws.
   using Allocate = std::function<kit::Buffer(uint64_t size_bytes)>;
-  // view and config: must outlive the weights. allocate: empty = buffers of the kit.
-  ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config, Allocate allocate = {});
+  struct Options {
+    Allocate allocate = {};               // empty = buffers of the kit
+    const InMemory* in_memory = nullptr;  // quantizes dense weights; must outlive the weights
+  };
+  // view and config: must outlive the weights.
+  ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config, Options options);
 
   // How the matrix of a module is stored and its input quantized: as the checkpoint has it. Throws if the checkpoint
   // lacks it.
@@ -34,6 +39,8 @@ class ModelWeights {
   // Adds memory that is no tensor of the checkpoint: zeros.
   const kit::Buffer& add(const std::string& name, uint64_t size_bytes);
   void give(const std::string& name, const kit::Range& range) { memory_.push_back({keep(name), range}); }
+  // Bits per weight of all matrices that were quantized, with scales; 0 if none was.
+  double quantizedBits() const { return quantized_elements_ > 0 ? quantized_bits_ / quantized_elements_ : 0; }
   const std::vector<graph::Memory>& memory() const { return memory_; }
   // Throws if a tensor of the checkpoint was not loaded, unless it is known to be of no use. Call it when all graphs
   // are loaded.
@@ -41,6 +48,8 @@ class ModelWeights {
   bool has(const std::string& name) const;
 
  private:
+  // How a tensor is quantized; none if it is dense.
+  std::optional<FoundWeight> foundOf(const ModelView::Tensor& tensor) const;
   const ModelView::Tensor& find(const std::string& name, uint64_t rows, uint64_t cols) const;
   void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
   void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
@@ -49,12 +58,14 @@ class ModelWeights {
 
   TimedDevice device_;
   Allocate allocate_;
+  const InMemory* in_memory_;
   const ModelView& view_;
   const ModelConfig& config_;
   Decoder decoder_;
   std::deque<std::string> names_;  // of memory_, whose views stay valid
   std::deque<kit::Buffer> buffers_;
   std::vector<graph::Memory> memory_;
+  double quantized_bits_ = 0, quantized_elements_ = 0;
   mutable std::set<std::string, std::less<>> used_;  // tensors
 };
 

@@ -1,4 +1,5 @@
-// Cases of gather: every way of sharing scales over every shape; rows that are asked for twice, and that are not there.
+// Cases of gather: every way of sharing scales over every shape, dense matrices of every pair of types; rows that are
+// asked for twice, and that are not there.
 #include <nibble/formats.h>
 
 #include "selftest/lists.h"
@@ -10,8 +11,41 @@ using Desc = NibGatherDesc;
 
 bool isDense(const Desc& d) { return d.weights.format == NIB_FORMAT_DENSE; }
 
+Case dense(uint32_t rows, uint32_t cols, uint32_t count, uint32_t source, uint32_t result, Recipe recipe,
+           uint64_t seed) {
+  Case c;
+  c.recipe = recipe;
+  c.seed = seed;
+  c.n = count;
+  Desc& d = c.describe<Desc>(NIB_OP_GATHER);
+  d.rows = rows;
+  d.cols = cols;
+  d.count = count;
+  d.result_type = result;
+  d.weights = denseWeights(source);
+  return c;
+}
+
+void listDense(Extent extent, std::vector<Case>& list) {
+  Counter counter;
+  for (size_t s = 0; s < std::size(kShapes); ++s) {
+    for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
+      ++counter.i;
+      if (extent == Extent::kQuick && !quickPair(s, pair)) continue;
+      const Shape& shape = kShapes[s];
+      const bool narrows = pair / 3 == NIB_TYPE_F32 && pair % 3 != NIB_TYPE_F32;
+      const Recipe recipe = narrows ? Recipe::kNarrow : counter.i % 2 == 0 ? Recipe::kBits : counter.recipe();
+      const uint32_t count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.turn(9);
+      Case c = dense(shape.rows, shape.cols, count, pair / 3, pair % 3, recipe, counter.i);
+      if (counter.i % 7 == 3) c.as<Desc>().result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+      c.n = rowsOfRun(counter, count);
+      list.push_back(c);
+    }
+  }
+}
+
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
-  if (format == nullptr) return;
+  if (format == nullptr) return listDense(extent, list);
   const NibFormatInfo& info = *format;
   Counter counter;
   for (const Sharing& sharing : kSharings) {
@@ -38,7 +72,8 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 }
 
 std::string name(const Case& c, const Desc& d) {
-  return " " + weightsName(d.weights) + " -> " + typeName(d.result_type) + ", " + std::to_string(d.count) + " of" +
+  const std::string weights = isDense(d) ? typeName(d.weights.scale_type) : weightsName(d.weights);
+  return " " + weights + " -> " + typeName(d.result_type) + ", " + std::to_string(d.count) + " of" +
          sidesName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
 }
 
@@ -67,29 +102,105 @@ Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) 
   return role == NIB_ROLE_OUTPUT ? linesOfResult(d.result_type, d.result_stride, d.cols) : Lines{};
 }
 
-void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
-  if (purpose != Large::kSlices || format == nullptr || format->format != NIB_FORMAT_INT4 || options.slow) return;
+Case plain(uint32_t rows, uint32_t cols, uint32_t count, uint32_t source, uint32_t result) {
+  return dense(rows, cols, count, source, result, Recipe::kBits, 300 + count);
+}
+
+Case coded(uint32_t rows, uint32_t cols, uint32_t count, const NibWeights& weights) {
   Case c;
-  c.seed = 300;
+  c.seed = 300 + count;
+  c.n = count;
   Desc& d = c.describe<Desc>(NIB_OP_GATHER);
-  d.rows = 67;
-  d.cols = kSliceShape.cols;
-  d.count = c.n = kSliceShape.rows;
-  d.weights = weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32);
-  list.push_back(c);
+  d.rows = rows;
+  d.cols = cols;
+  d.count = count;
+  d.weights = weights;
+  return c;
+}
+
+void addLargeDense(Large purpose, std::vector<Case>& list) {
+  switch (purpose) {
+    case Large::kTails:
+      for (const Shape& shape : kDenseTails) {
+        list.push_back(plain(shape.rows, shape.cols, shape.rows + 9, NIB_TYPE_F16, NIB_TYPE_F32));
+      }
+      break;
+    case Large::kSlices:
+      list.push_back(plain(67, kSliceShape.cols, kSliceShape.rows, NIB_TYPE_BF16, NIB_TYPE_F32));
+      break;
+    case Large::kWindows:
+      // A matrix of 140 MiB.
+      list.push_back(plain(35000, 1048, 2000, NIB_TYPE_F32, NIB_TYPE_BF16));
+      break;
+    case Large::kNarrowWindows:
+      list.push_back(plain(3001, 128, 70, NIB_TYPE_F16, NIB_TYPE_F32));
+      list.push_back(plain(3001, 20, 70, NIB_TYPE_F32, NIB_TYPE_F16));
+      list.push_back(plain(9001, 3, 70, NIB_TYPE_BF16, NIB_TYPE_F16));
+      break;
+    case Large::kPlans:
+      forEachPlan(0, [&](const PlanShape& shape) {
+        if (shape.weights.granularity != NIB_GRANULARITY_ROW) return;
+        const uint32_t turn = shape.turn;
+        Case c = plain(shape.rows, shape.cols, std::min(shape.rows, 512u), turn % 3, turn / 3 % 3);
+        c.as<Desc>().result_stride = (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
+        list.push_back(c);
+      });
+  }
+}
+
+void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
+  if (format == nullptr) return addLargeDense(purpose, list);
+  const bool int4 = format->format == NIB_FORMAT_INT4;
+  switch (purpose) {
+    case Large::kTails: break;
+    case Large::kSlices:
+      if (int4 && !options.slow) {
+        list.push_back(
+            coded(67, kSliceShape.cols, kSliceShape.rows, weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32)));
+      }
+      break;
+    case Large::kWindows:
+      // Codes of 140 MiB.
+      if (int4) list.push_back(coded(71680, 4096, 300, weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128)));
+      break;
+    case Large::kNarrowWindows: {
+      // Rows of scales and zero points that do not start on words; scales that nearly fill a range of 64 KiB.
+      uint32_t turn = format->format;
+      for (const Sharing& sharing : kSharings) {
+        if (!canHave(*format, sharing, 0)) continue;
+        const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
+        const uint32_t mode = turn % 3 != 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & format->weights_flags : 0u;
+        list.push_back(coded(2501,
+                             flat            ? 192
+                             : turn % 2 == 0 ? 176
+                                             : 190,
+                             70, weightsLike(*format, sharing, mode, turn)));
+        turn += 1;
+      }
+      break;
+    }
+    case Large::kPlans: break;
+  }
+}
+
+void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
+  if (format != nullptr) return;
+  for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
+    list.push_back({std::string("gather ") + typeName(pair / 3) + " " + typeName(pair % 3),
+                    plain(50, kVerifiedShape.cols, kVerifiedShape.rows, pair / 3, pair % 3)});
+  }
 }
 
 void listBench(const BenchRequest& request, BenchList& rows) {
   if (request.part != BenchPart::kQuick) return;
+  const auto add = [&](uint32_t order, const NibWeights& weights) {
+    rows.add(order, request.shape, coded(request.shape.m, request.shape.k, request.shape.m, weights), 0,
+             Recipe::kNormal);
+  };
+  for (const NibType type : {NIB_TYPE_F32, NIB_TYPE_F16}) add(kReadsBlobs, denseWeights(type));
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     const NibFormatInfo& info = *nibFormatAt(i);
-    Case c;
-    Desc& d = c.describe<Desc>(NIB_OP_GATHER);
-    d.rows = d.count = request.shape.m;
-    d.cols = request.shape.k;
-    d.result_type = NIB_TYPE_F32;
-    d.weights = benchWeights(info, usualSharing(info));
-    rows.add(kReadsBlobs + i, request.shape, c);
+    add(kReadsBlobs + i, benchWeights(info, usualSharing(info)));
   }
 }
 
@@ -100,7 +211,8 @@ void nameBench(const Case&, const Desc& d, RowNames& names) {
   names.k = d.cols;
 }
 
-RowData benchData(const Case&, const Desc& d, NibRole role) {
+RowData benchData(const Case& c, const Desc& d, NibRole role) {
+  if (role == NIB_ROLE_WEIGHTS && isDense(d)) return RowData::dense(c, d.weights.scale_type);
   if (role == NIB_ROLE_WEIGHTS) return RowData::quantized(d.rows, d.cols, d.weights);
   if (role == NIB_ROLE_OUTPUT) return RowData::marks();
   RowData data;
@@ -112,11 +224,15 @@ constexpr OpCases<Desc> kCases = {
     .op = NIB_OP_GATHER,
     .list = list,
     .name = name,
-    .kind = [](const Desc& d) { return sharingKind(d.weights); },
+    .kind =
+        [](const Desc& d) {
+          return sharingKind(d.weights, isDense(d) ? 1u + d.weights.scale_type * 4u + d.result_type : 0u);
+        },
     .fill = fill,
     .weights = [](Desc& d) { return &d.weights; },
     .lines = lines,
     .large = addLarge,
+    .verify = verify,
     .bench = {.list = listBench, .names = nameBench, .data = benchData, .peer = "get_rows"},
 };
 

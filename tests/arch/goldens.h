@@ -69,9 +69,8 @@ inline ModelConfig configOf(const Golden& golden, const LoadedModel& model) {
 
 // A runner of two sequences of up to `positions` tokens.
 inline Runner runnerOf(const LoadedModel& model, const ModelConfig& config, size_t positions) {
-  return Runner(
-      TimedDevice(graph::testDevice()), model.view(), config,
-      {.max_tokens = uint32_t(2 * positions), .sequences = 2, .positions = uint32_t(positions)});
+  return Runner(TimedDevice(graph::testDevice()), model.view(), config,
+                {.max_tokens = uint32_t(2 * positions), .sequences = 2, .positions = uint32_t(positions)});
 }
 
 // The logits of rows first..first + count - 1 of the last step.

@@ -148,8 +148,8 @@ MODELS = {
         rope_parameters={"rope_type": "dynamic", "rope_theta": 1000.0, "factor": 2.0})),
 }
 
-# The share of each head that is rotated. The classes of these families rotate whole heads, or fail; with the function of
-# phi3, which rotates as much as there are frequencies, they show what a family with a share must compute.
+# The share of each head that is rotated. The classes of these families rotate whole heads, or fail; with the function
+# of phi3, which rotates as much as there are frequencies, they show what a family with a share must compute.
 PARTIAL = {"llama_partial": 0.5}
 
 

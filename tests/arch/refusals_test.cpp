@@ -95,8 +95,7 @@ TEST_CASE("networks that nibble does not run are refused by name") {
   }
   CHECK(refusal("llama_plain", with("rope_scaling", {{"type", "linear"}})) ==
         "config.json: \"factor\" of rope_scaling is missing");
-  CHECK(refusal("llama_plain", with("rope_scaling", 2)) ==
-        "config.json: \"rope_scaling\" must be an object or null");
+  CHECK(refusal("llama_plain", with("rope_scaling", 2)) == "config.json: \"rope_scaling\" must be an object or null");
   CHECK(refusal("qwen3_plain", with("rope_parameters", {{"full_attention", {{"rope_theta", 10000}}}})) ==
         "config.json: \"rope_parameters\" differs between layers, which nibble does not run yet");
   CHECK(refusal("llama_longrope", [](Json& config) { config["rope_scaling"]["short_factor"].erase(0); }) ==
@@ -118,7 +117,8 @@ TEST_CASE("networks that nibble does not run are refused by name") {
         "config.json: \"tie_word_embeddings\" must be true or false");
   CHECK(refusal("qwen2_layer_types", with("layer_types", Json::array({"full_attention"}))) ==
         "config.json: \"layer_types\" must be a list of 3 texts");
-  CHECK(refusal("qwen2_layer_types", with("layer_types", Json::array({"full_attention", "chunked_attention", "full_attention"}))) ==
+  CHECK(refusal("qwen2_layer_types",
+                with("layer_types", Json::array({"full_attention", "chunked_attention", "full_attention"}))) ==
         "config.json: \"layer_types\" has \"chunked_attention\"; nibble runs full_attention and sliding_attention");
   CHECK(refusal("qwen2_layer_types", with("use_sliding_window", false)) ==
         "config.json: \"layer_types\" has sliding_attention, but no window is in use");
@@ -149,9 +149,8 @@ TEST_CASE("tensors that are missing, too many or of another shape are named") {
   CHECK(refusal("llama_plain", [&](Tensors& tensors) {
           tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = tensors[norm];
         }) == "");
-  CHECK(refusal("qwen2_plain", [&](Tensors& tensors) {
-          tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"];
-        }) == "");
+  CHECK(refusal("qwen2_plain",
+                [&](Tensors& tensors) { tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"]; }) == "");
 
   CHECK(refusal("llama_plain", with("vocab_size", 62)) ==
         "\"model.embed_tokens.weight\" is 61 x 32, but config.json makes it 62 x 32");
@@ -162,12 +161,10 @@ TEST_CASE("tensors that are missing, too many or of another shape are named") {
   CHECK(refusal("llama_plain", [&](Tensors& tensors) {
           tensors[norm].shape = {16, 2};
         }) == "\"" + norm + "\" is 16 x 2, but config.json makes it 32");
-  CHECK(refusal("llama_plain", [&](Tensors& tensors) {
-          tensors[norm].dtype = "I16";
-        }) == "\"" + norm + "\" must be of a floating-point type");
-  CHECK(refusal("llama_plain", [&](Tensors& tensors) {
-          tensors[up].dtype = "I16";
-        }) == "\"" + up + "\": nibble cannot multiply by elements of type I16");
+  CHECK(refusal("llama_plain", [&](Tensors& tensors) { tensors[norm].dtype = "I16"; }) ==
+        "\"" + norm + "\" must be of a floating-point type");
+  CHECK(refusal("llama_plain", [&](Tensors& tensors) { tensors[up].dtype = "I16"; }) ==
+        "\"" + up + "\": nibble cannot multiply by elements of type I16");
 }
 
 // --------------------------------------------------------------------------------------------- configurations

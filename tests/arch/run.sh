@@ -37,11 +37,14 @@ inside() {
 if [ -n "$write" ]; then
   mkdir "$WORK/data"
   inside python3 -B /srv/arch/make.py /mnt/data
-  {
-    printf '%s\n' '# Models with random weights, and their logits' '' \
-      'Made by `tests/arch/run.sh --write` with these packages of Debian sid:' ''
-    printf '%s\n' "$versions" | sed 's/^/- /'
-  } > "$WORK/data/README.md"
+  cat > "$WORK/data/README.md" <<'EOT'
+# Models with random weights, and their logits
+
+`golden.safetensors` has two texts of random ids and the logits that transformers computes for them in fp32 (`../make.py`
+says how). Made by `tests/arch/run.sh --write` with these packages of Debian sid:
+
+EOT
+  printf '%s\n' "$versions" | sed 's/^/- /' >> "$WORK/data/README.md"
   rm -rf "$here/data"
   cp -R "$WORK/data" "$here/data"
 else

@@ -85,7 +85,8 @@ void readScaling(const Json& json, const Json& scaling, RopeConfig& rope) {
     rope.short_factor = readFactors(scaling, "short_factor", rope.rotary_size / 2);
     rope.long_factor = readFactors(scaling, "long_factor", rope.rotary_size / 2);
   } else {
-    refuseKey("rope_type", "is " + quoteText(type) + "; nibble runs default, linear, dynamic, yarn, llama3 and longrope");
+    refuseKey("rope_type",
+              "is " + quoteText(type) + "; nibble runs default, linear, dynamic, yarn, llama3 and longrope");
   }
 }
 
@@ -183,7 +184,7 @@ ModelConfig readConfig(const std::string& config_json) {
   std::string known;
   for (const Family& family : families()) known += (known.empty() ? "" : ", ") + std::string(family.model_type);
   refuseKey("model_type",
-       (config.family.empty() ? "is missing" : "is " + quoteText(config.family)) + "; nibble runs " + known);
+            (config.family.empty() ? "is missing" : "is " + quoteText(config.family)) + "; nibble runs " + known);
 }
 
 }  // namespace nib::model

@@ -10,10 +10,6 @@
 namespace nib::model {
 namespace {
 
-[[noreturn]] void fail(const std::string& key, const std::string& text) {
-  throw Error("config.json: " + quoteText(key) + " " + text);
-}
-
 bool has(const Json& json, const char* key) { return json.contains(key) && !json[key].is_null(); }
 
 uint32_t activationOf(const std::string& name) {
@@ -21,16 +17,16 @@ uint32_t activationOf(const std::string& name) {
   if (name == "gelu") return NIB_ACTIVATION_GELU;
   if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return NIB_ACTIVATION_GELU_TANH;
   if (name == "relu") return NIB_ACTIVATION_RELU;
-  fail("hidden_act", "is " + quoteText(name) + "; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
+  refuseKey("hidden_act", "is " + quoteText(name) + "; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
 }
 
 std::vector<double> readFactors(const Json& json, const char* key, uint32_t count) {
   if (!has(json, key) || !json[key].is_array() || json[key].size() != count) {
-    fail(key, "must be a list of " + std::to_string(count) + " numbers");
+    refuseKey(key, "must be a list of " + std::to_string(count) + " numbers");
   }
   std::vector<double> factors;
   for (const Json& factor : json[key]) {
-    if (!factor.is_number() || !(factor.get<double>() > 0)) fail(key, "must hold numbers above 0");
+    if (!factor.is_number() || !(factor.get<double>() > 0)) refuseKey(key, "must hold numbers above 0");
     factors.push_back(factor.get<double>());
   }
   return factors;
@@ -38,17 +34,17 @@ std::vector<double> readFactors(const Json& json, const char* key, uint32_t coun
 
 double readPositive(const Json& json, const char* key, double fallback) {
   const double value = readNumber(json, key, fallback);
-  if (!(value > 0)) fail(key, "must be above 0");
+  if (!(value > 0)) refuseKey(key, "must be above 0");
   return value;
 }
 
-// The object that scales the rotary embedding: rope_parameters, or rope_scaling of older files. None if there is none.
+// The object that scales the rotary embedding: rope_scaling of older files, or rope_parameters. None if there is none.
 const Json* findRope(const Json& json) {
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    if (!has(json, key)) continue;
-    if (!json[key].is_object()) fail(key, "must be an object or null");
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    if (!has(json, key) || json[key].empty()) continue;
+    if (!json[key].is_object()) refuseKey(key, "must be an object or null");
     for (const char* layer_type : {"full_attention", "sliding_attention"}) {
-      if (json[key].contains(layer_type)) fail(key, "differs between layers, which nibble does not run yet");
+      if (json[key].contains(layer_type)) refuseKey(key, "differs between layers, which nibble does not run yet");
     }
     return &json[key];
   }
@@ -58,11 +54,12 @@ const Json* findRope(const Json& json) {
 void readScaling(const Json& json, const Json& scaling, RopeConfig& rope) {
   using Scaling = RopeConfig::Scaling;
   const std::string type = readText(scaling, "rope_type", readText(scaling, "type", "default"));
-  const double original = readPositive(scaling, "original_max_position_embeddings",
-                                       readPositive(json, "original_max_position_embeddings", rope.max_positions));
+  // That of the root comes first.
+  const double original = readPositive(json, "original_max_position_embeddings",
+                                       readPositive(scaling, "original_max_position_embeddings", rope.max_positions));
   rope.original_positions = original;
   const bool needs_factor = type == "linear" || type == "dynamic" || type == "llama3";
-  if (needs_factor && !has(scaling, "factor")) fail("factor", "of rope_scaling is missing");
+  if (needs_factor && !has(scaling, "factor")) refuseKey("factor", "of rope_scaling is missing");
   rope.factor = readPositive(scaling, "factor", rope.max_positions / original);
   rope.attention_factor = readNumber(scaling, "attention_factor", 0);
   if (type == "default") {
@@ -75,7 +72,7 @@ void readScaling(const Json& json, const Json& scaling, RopeConfig& rope) {
     rope.scaling = Scaling::kLlama3;
     rope.low_freq_factor = readPositive(scaling, "low_freq_factor", 1);
     rope.high_freq_factor = readPositive(scaling, "high_freq_factor", 4);
-    if (!(rope.high_freq_factor > rope.low_freq_factor)) fail("high_freq_factor", "must be above low_freq_factor");
+    if (!(rope.high_freq_factor > rope.low_freq_factor)) refuseKey("high_freq_factor", "must be above low_freq_factor");
   } else if (type == "yarn") {
     rope.scaling = Scaling::kYarn;
     rope.beta_fast = readPositive(scaling, "beta_fast", 32);
@@ -88,46 +85,51 @@ void readScaling(const Json& json, const Json& scaling, RopeConfig& rope) {
     rope.short_factor = readFactors(scaling, "short_factor", rope.rotary_size / 2);
     rope.long_factor = readFactors(scaling, "long_factor", rope.rotary_size / 2);
   } else {
-    fail("rope_type", "is " + quoteText(type) + "; nibble runs default, linear, dynamic, yarn, llama3 and longrope");
+    refuseKey("rope_type",
+              "is " + quoteText(type) + "; nibble runs default, linear, dynamic, yarn, llama3 and longrope");
   }
 }
 
 }  // namespace
 
+void refuseKey(const std::string& key, const std::string& text) {
+  throw Error("config.json: " + quoteText(key) + " " + text);
+}
+
 uint32_t readCount(const Json& json, const char* key, const uint32_t* fallback) {
   if (!has(json, key)) {
     if (fallback != nullptr) return *fallback;
-    fail(key, "is missing");
+    refuseKey(key, "is missing");
   }
   const Json& value = json[key];
   if (!value.is_number_integer() || value < 0 || value > std::numeric_limits<int32_t>::max()) {
-    fail(key, "must be a whole number from 0 to 2147483647");
+    refuseKey(key, "must be a whole number from 0 to 2147483647");
   }
   return value.get<uint32_t>();
 }
 
 double readNumber(const Json& json, const char* key, double fallback) {
   if (!has(json, key)) return fallback;
-  if (!json[key].is_number() || !std::isfinite(json[key].get<double>())) fail(key, "must be a number");
+  if (!json[key].is_number() || !std::isfinite(json[key].get<double>())) refuseKey(key, "must be a number");
   return json[key].get<double>();
 }
 
 bool readFlag(const Json& json, const char* key, bool fallback) {
   if (!has(json, key)) return fallback;
-  if (!json[key].is_boolean()) fail(key, "must be true or false");
+  if (!json[key].is_boolean()) refuseKey(key, "must be true or false");
   return json[key].get<bool>();
 }
 
 std::string readText(const Json& json, const char* key, const std::string& fallback) {
   if (!has(json, key)) return fallback;
-  if (!json[key].is_string()) fail(key, "must be a text");
+  if (!json[key].is_string()) refuseKey(key, "must be a text");
   return json[key].get<std::string>();
 }
 
 void readShared(const Json& json, const Defaults& defaults, ModelConfig& config) {
   const auto count = [&](const char* key, uint32_t fallback) {
     const uint32_t value = readCount(json, key, &fallback);
-    if (value == 0) fail(key, "must be at least 1");
+    if (value == 0) refuseKey(key, "must be at least 1");
     return value;
   };
   config.vocabulary = count("vocab_size", defaults.vocabulary);
@@ -135,16 +137,18 @@ void readShared(const Json& json, const Defaults& defaults, ModelConfig& config)
   config.inner = count("intermediate_size", defaults.inner);
   config.layers = count("num_hidden_layers", defaults.layers);
   config.heads = count("num_attention_heads", defaults.heads);
-  config.key_heads = count("num_key_value_heads", defaults.key_heads != 0 ? defaults.key_heads : config.heads);
+  // A key that is there and null means as many as heads; the class default holds only where the key is missing.
+  const bool is_default = defaults.key_heads != 0 && !json.contains("num_key_value_heads");
+  config.key_heads = count("num_key_value_heads", is_default ? defaults.key_heads : config.heads);
   config.head_size = count("head_dim", defaults.head_size != 0 ? defaults.head_size : config.hidden / config.heads);
   config.max_positions = count("max_position_embeddings", defaults.max_positions);
   config.epsilon = float(readPositive(json, "rms_norm_eps", defaults.epsilon));
   config.activation = activationOf(readText(json, "hidden_act", "silu"));
   config.tied = readFlag(json, "tie_word_embeddings", defaults.tied);
   config.window.assign(config.layers, 0);
-  if (config.heads % config.key_heads != 0) fail("num_key_value_heads", "must divide num_attention_heads");
+  if (config.heads % config.key_heads != 0) refuseKey("num_key_value_heads", "must divide num_attention_heads");
   if (config.head_size % 8 != 0 || config.head_size > 256) {
-    fail("head_dim", "is " + std::to_string(config.head_size) + "; nibble runs multiples of 8 up to 256");
+    refuseKey("head_dim", "is " + std::to_string(config.head_size) + "; nibble runs multiples of 8 up to 256");
   }
   const Json* scaling = findRope(json);
   RopeConfig& rope = config.rope;
@@ -152,13 +156,18 @@ void readShared(const Json& json, const Defaults& defaults, ModelConfig& config)
   if (scaling != nullptr) rope.theta = readPositive(*scaling, "rope_theta", rope.theta);
   double share = readNumber(json, "partial_rotary_factor", 1);
   if (scaling != nullptr) share = readNumber(*scaling, "partial_rotary_factor", share);
-  if (!(share > 0 && share <= 1)) fail("partial_rotary_factor", "must be above 0 and at most 1");
+  if (!(share > 0 && share <= 1)) refuseKey("partial_rotary_factor", "must be above 0 and at most 1");
   rope.rotary_size = uint32_t(config.head_size * share);
   if (rope.rotary_size < 4 || rope.rotary_size % 2 != 0) {
-    fail("partial_rotary_factor", "leaves " + std::to_string(rope.rotary_size) + " elements of a head to rotate");
+    refuseKey("partial_rotary_factor", "leaves " + std::to_string(rope.rotary_size) + " elements of a head to rotate");
   }
   rope.max_positions = rope.original_positions = config.max_positions;
   if (scaling != nullptr) readScaling(json, *scaling, rope);
+}
+
+void checkWholeHeads(const ModelConfig& config) {
+  if (config.rope.rotary_size == config.head_size) return;
+  refuseKey("partial_rotary_factor", "is not 1; models of type " + config.family + " rotate whole heads");
 }
 
 ModelConfig readConfig(const std::string& config_json) {
@@ -174,8 +183,8 @@ ModelConfig readConfig(const std::string& config_json) {
   }
   std::string known;
   for (const Family& family : families()) known += (known.empty() ? "" : ", ") + std::string(family.model_type);
-  fail("model_type",
-       (config.family.empty() ? "is missing" : "is " + quoteText(config.family)) + "; nibble runs " + known);
+  refuseKey("model_type",
+            (config.family.empty() ? "is missing" : "is " + quoteText(config.family)) + "; nibble runs " + known);
 }
 
 }  // namespace nib::model

@@ -80,6 +80,8 @@ std::span<const Family> families();
 // Throws; names the key that is missing, of the wrong type or not supported, and the families that are known.
 ModelConfig readConfig(const std::string& config_json);
 
+// Throws: 'config.json: "KEY" TEXT'.
+[[noreturn]] void refuseKey(const std::string& key, const std::string& text);
 // Values of config.json. null counts as missing. Throw if the type is wrong, or no default is given and the key is
 // missing.
 uint32_t readCount(const Json& json, const char* key, const uint32_t* fallback = nullptr);
@@ -99,6 +101,8 @@ struct Defaults {
 };
 // Reads what all families have. Throws.
 void readShared(const Json& json, const Defaults& defaults, ModelConfig& config);
+// For families whose class in transformers has no partial_rotary_factor: it ignores the key or fails. Throws.
+void checkWholeHeads(const ModelConfig& config);
 
 }  // namespace nib::model
 #endif

@@ -6,7 +6,8 @@
 
 namespace nib::model {
 
-// Layers from max_window_layers on have a window, if use_sliding_window is set.
+// If use_sliding_window is set, the layers that layer_types names have a window, or without that list those from
+// max_window_layers on.
 void readQwenWindows(const Json& json, ModelConfig& config);
 
 }  // namespace nib::model

@@ -1,7 +1,8 @@
 # cmake -D source=... -D work=... -D generator=... -D make=... -D cxx=... [-D launcher=...] [-D flags=...]
 #       -D vulkan=ON|OFF [-D glslang=...] -P partial.cmake
-# A build with few formats, as a game would make it, configures, builds, and passes its own tests and self-test. Without
-# Vulkan it is on the quick list, so it leaves out the slowest tests that say little about formats.
+# A build with few formats, as a game would make it, configures, builds without warnings, and passes its own tests and
+# self-test. Without Vulkan it is on the quick list, so it leaves out the model library, and the slowest tests that say
+# little about formats; the long list has both (consume_no_vulkan, partial_build_vulkan).
 cmake_minimum_required(VERSION 3.22)
 
 # Every kind of format but mean: scaled with zero points, a codebook, floats, ggml's blocks.
@@ -22,11 +23,11 @@ endfunction()
 
 # Little optimized: it is built for one short run.
 run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags}"
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
     "-DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}" "-DNIBBLE_FORMATS=${formats}" "-DNIBBLE_VULKAN=${vulkan}"
-    "-DNIBBLE_GLSLANG=${glslang}" "-DNIBBLE_MODEL=${vulkan}" -DNIBBLE_BENCH=OFF -DNIBBLE_EXAMPLES=OFF
+    "-DNIBBLE_GLSLANG=${glslang}" "-DNIBBLE_MODEL=${vulkan}" -DNIBBLE_BENCH=OFF
     -DNIBBLE_INSTALL=OFF)
-set(targets nibble_tests_cpu nibble_tool)
+set(targets nibble_tests_cpu nibble_tool nibble_example_quantize)
 if(vulkan)
   list(APPEND targets nibble_tests_gpu)
 endif()
@@ -38,6 +39,8 @@ if(NOT vulkan)
       "--test-case-exclude=*FTZ and DAZ*")
 endif()
 run("${tree}/bin/nibble_tests_cpu" ${filters})
+run("${tree}/bin/nibble_example_quantize")
+run("${tree}/bin/nibble" devices)
 run("${tree}/bin/nibble" selftest --device cpu --every 20)
 foreach(op int8_gemm dynamic_gemm)
   if(NOT output MATCHES "${op} [^\n]*skipped \\(every case needs a format that this build lacks\\)")

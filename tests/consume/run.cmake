@@ -18,6 +18,9 @@ function(run)
   set(output "${output}" PARENT_SCOPE)
 endfunction()
 
+# Builds of the sources are neither optimized nor debugged: the test is that they build and run.
+set(unoptimized -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_C_FLAGS_DEBUG=-O0)
+
 # build_and_run(PROJECT [CMAKE OPTIONS...])
 function(build_and_run project)
   set(tree "${work}/${step}")
@@ -47,11 +50,12 @@ elseif(step MATCHES "^(find_package|no_exceptions|plain_c)$")
 elseif(step STREQUAL "add_subdirectory")
   # With fewer formats, as a game would.
   build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" "-DNIBBLE_FORMATS=int8" -DNIBBLE_KIT=OFF
-                "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}")
+                "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}" ${unoptimized})
 
 elseif(step STREQUAL "spirv")
-  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_KIT=OFF -DNIBBLE_GLSLANG=OFF
-                -DNIBBLE_SPIRV_VAL=OFF "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv")
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" "-DNIBBLE_FORMATS=int8" -DNIBBLE_KIT=OFF
+                -DNIBBLE_GLSLANG=OFF -DNIBBLE_SPIRV_VAL=OFF "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv"
+                ${unoptimized})
   # A missing module is named.
   file(REMOVE_RECURSE "${work}/lacking" "${work}/lacking_build")
   file(COPY "${prefix}/share/nibble/spirv/" DESTINATION "${work}/lacking")
@@ -65,12 +69,11 @@ elseif(step STREQUAL "spirv")
   endif()
 
 elseif(step STREQUAL "no_vulkan")
-  # The library, tool and examples without Vulkan headers or a shader compiler, and without warnings. Neither optimized
-  # nor with debug information: it is the largest of these builds, and the test is mainly that it builds.
+  # All formats, the model library, tool and examples without Vulkan headers or a shader compiler, and without warnings.
   set(tree "${work}/${step}")
   file(REMOVE_RECURSE "${tree}")
   run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-      -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG= "-DCMAKE_CXX_COMPILER=${cxx}"
+      ${unoptimized} "-DCMAKE_CXX_COMPILER=${cxx}"
       "-DCMAKE_CXX_FLAGS=${flags} -Werror" -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_BENCH=OFF)
   run("${CMAKE_COMMAND}" --build "${tree}" --config Debug)
   run("${tree}/bin/nibble_example_quantize")

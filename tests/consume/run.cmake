@@ -1,8 +1,10 @@
 # cmake -D step=... -P run.cmake: one way to use nibble in another project.
 #   install         installs the build tree `build` into `work`/prefix; the other steps use that
 #   find_package, no_exceptions, plain_c     a project against the package
-#   no_vulkan       the sources alone, with -DNIBBLE_VULKAN=OFF
-#   add_subdirectory, spirv                  the sources in another project; spirv: with compiled modules, no compiler
+#   spirv           the sources in another project, with compiled modules and no shader compiler
+#   add_subdirectory  the same with a shader compiler, in the tree that `spirv` leaves if there is Vulkan
+#   spirv_all, add_subdirectory_alone  (long list) the same optimized and apart, spirv with all formats
+#   no_vulkan       (long list) the sources alone, with -DNIBBLE_VULKAN=OFF and all formats
 #   pkg_config      plain compiler command lines
 #   shader          an application's GLSL that includes the decode headers
 # Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, pkg_config, vulkan.
@@ -18,13 +20,15 @@ function(run)
   set(output "${output}" PARENT_SCOPE)
 endfunction()
 
-# Builds of the sources are neither optimized nor debugged: the test is that they build and run.
-set(unoptimized -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DCMAKE_C_FLAGS_DEBUG=-O0)
+# Neither optimized nor with debug information: for tests that are mainly about what is built.
+set(quick -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG= -DCMAKE_CXX_FLAGS_DEBUG=)
 
-# build_and_run(PROJECT [CMAKE OPTIONS...])
+# build_and_run(PROJECT [CMAKE OPTIONS...]): in the folder ${tree}, or if that is not set, in a new one.
 function(build_and_run project)
-  set(tree "${work}/${step}")
-  file(REMOVE_RECURSE "${tree}")
+  if(NOT tree)
+    set(tree "${work}/${step}")
+    file(REMOVE_RECURSE "${tree}")
+  endif()
   run("${CMAKE_COMMAND}" -S "${source}/tests/consume/${project}" -B "${tree}" -G "${generator}"
       "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_BUILD_TYPE=${config}" "-DCMAKE_PREFIX_PATH=${prefix}"
       "-DCMAKE_C_COMPILER=${cc}" "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_C_FLAGS=${flags}" "-DCMAKE_CXX_FLAGS=${flags}"
@@ -47,34 +51,55 @@ if(step STREQUAL "install")
 elseif(step MATCHES "^(find_package|no_exceptions|plain_c)$")
   build_and_run(${step})
 
-elseif(step STREQUAL "add_subdirectory")
-  # With fewer formats, as a game would.
-  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" "-DNIBBLE_FORMATS=int8" -DNIBBLE_KIT=OFF
-                "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}" ${unoptimized})
-
-elseif(step STREQUAL "spirv")
-  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" "-DNIBBLE_FORMATS=int8" -DNIBBLE_KIT=OFF
-                -DNIBBLE_GLSLANG=OFF -DNIBBLE_SPIRV_VAL=OFF "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv"
-                ${unoptimized})
-  # A missing module is named.
+elseif(step MATCHES "^(spirv|spirv_all)$")
+  set(tree "${work}/subproject")
+  set(options -DNIBBLE_FORMATS=int8)  # as a game would
+  if(step STREQUAL "spirv_all")
+    set(tree "${work}/${step}")
+    set(options "")
+  else()
+    set(config Debug)
+    list(APPEND options ${quick})
+  endif()
+  file(REMOVE_RECURSE "${tree}")
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_KIT=OFF -DNIBBLE_GLSLANG=OFF
+                -DNIBBLE_SPIRV_VAL=OFF -DNIBBLE_SPIRV_OPT=OFF "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv"
+                ${options})
+  # There is a module for every format; a missing one is named.
   file(REMOVE_RECURSE "${work}/lacking" "${work}/lacking_build")
   file(COPY "${prefix}/share/nibble/spirv/" DESTINATION "${work}/lacking")
+  set(configure "${CMAKE_COMMAND}" -S "${source}" -B "${work}/lacking_build" -G "${generator}"
+      "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_GLSLANG=OFF -DNIBBLE_KIT=OFF
+      -DNIBBLE_MODEL=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_EXAMPLES=OFF "-DNIBBLE_SPIRV_DIR=${work}/lacking")
+  run(${configure})
   file(REMOVE "${work}/lacking/reduce.spv")
-  execute_process(COMMAND "${CMAKE_COMMAND}" -S "${source}" -B "${work}/lacking_build" -G "${generator}"
-                          "-DCMAKE_MAKE_PROGRAM=${make}" "-DCMAKE_CXX_COMPILER=${cxx}" -DNIBBLE_GLSLANG=OFF
-                          -DNIBBLE_KIT=OFF "-DNIBBLE_SPIRV_DIR=${work}/lacking"
-                  RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  execute_process(COMMAND ${configure} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
   if(NOT failed OR NOT output MATCHES "has no reduce\\.spv")
     message(FATAL_ERROR "spirv: a missing module was not reported:\n${output}")
   endif()
 
+elseif(step STREQUAL "add_subdirectory")
+  # The C++ files are compiled already; the compiler's modules replace the ready ones.
+  set(config Debug)
+  if(vulkan)
+    set(tree "${work}/subproject")
+  endif()
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_FORMATS=int8 -DNIBBLE_KIT=OFF
+                "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}" -DNIBBLE_SPIRV_DIR= -DNIBBLE_SPIRV_VAL=OFF
+                -DNIBBLE_SPIRV_OPT=OFF ${quick})
+
+elseif(step STREQUAL "add_subdirectory_alone")
+  build_and_run(add_subdirectory "-DNIBBLE_SOURCE=${source}" -DNIBBLE_FORMATS=int8 -DNIBBLE_KIT=OFF
+                "-DNIBBLE_VULKAN=${vulkan}" "-DNIBBLE_GLSLANG=${glslang}")
+
 elseif(step STREQUAL "no_vulkan")
-  # All formats, the model library, tool and examples without Vulkan headers or a shader compiler, and without warnings.
+  # The libraries, tool and examples without Vulkan headers or a shader compiler, and without warnings. partial_build
+  # does this with few formats and without nibble::model.
   set(tree "${work}/${step}")
   file(REMOVE_RECURSE "${tree}")
   run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-      ${unoptimized} "-DCMAKE_CXX_COMPILER=${cxx}"
-      "-DCMAKE_CXX_FLAGS=${flags} -Werror" -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_BENCH=OFF)
+      ${quick} "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
+      -DNIBBLE_VULKAN=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_BENCH=OFF)
   run("${CMAKE_COMMAND}" --build "${tree}" --config Debug)
   run("${tree}/bin/nibble_example_quantize")
   run("${tree}/bin/nibble" devices)

@@ -1,0 +1,28 @@
+# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] -P accuracy.cmake: docs/accuracy.md and docs/accuracy.svg must be made
+# from bench/results/accuracy/*.json. PLANT changes a number first.
+cmake_minimum_required(VERSION 3.22)
+file(GLOB results "${SOURCE}/bench/results/accuracy/*.json")
+list(SORT results)
+list(GET results 0 first)
+foreach(kind page picture)
+  if(kind STREQUAL "page")
+    set(shown_file "${SOURCE}/docs/accuracy.md")
+    set(from ${results})
+  else()
+    set(shown_file "${SOURCE}/docs/accuracy.svg")
+    set(from "${first}")
+  endif()
+  execute_process(COMMAND "${PYTHON}" "${SOURCE}/tests/docs/accuracy.py" ${kind} ${from} OUTPUT_VARIABLE made
+                  RESULT_VARIABLE status)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "accuracy.py failed: ${status}")
+  endif()
+  file(READ "${shown_file}" shown)
+  if(PLANT)
+    string(REGEX REPLACE "[0-9]\\.[0-9]" "9.9" shown "${shown}")
+  endif()
+  if(NOT shown STREQUAL made)
+    message(FATAL_ERROR "${shown_file} is not made from bench/results; make it:\n"
+                        "  python3 tests/docs/accuracy.py ${kind} bench/results/accuracy/*.json > ${shown_file}")
+  endif()
+endforeach()

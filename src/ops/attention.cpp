@@ -124,12 +124,14 @@ void runReference(const NibAttentionDesc& d, const HostRun& run) {
 
 // Rows are tokens, columns rows of the cache. Few heads make a small problem.
 NibAttentionDesc resized(const NibAttentionDesc& desc, Sides sides) {
-  constexpr uint32_t kFewKeyHeads = 2;
+  // At least two, and as many as give the merge of pieces more than one workgroup of vectors of four elements.
+  constexpr uint32_t kFewKeyHeads = 2, kLargestWorkgroup = 256;
   NibAttentionDesc d = desc;
   const uint32_t group = d.heads / d.key_heads, key_cols = d.key_heads * d.head_size;
   d.tokens = sides.rows;
   d.cache_rows = sides.cols;
-  if (d.key_heads > kFewKeyHeads) d.key_heads = kFewKeyHeads;
+  const uint32_t per_key_head = std::max(sides.rows * group * (d.head_size / 4), 1u);
+  d.key_heads = std::min(d.key_heads, std::max(kFewKeyHeads, kLargestWorkgroup / per_key_head + 1));
   d.heads = group * d.key_heads;
   const uint32_t cols = d.heads * d.head_size;
   d.source_stride = strideLike(d.source_stride, desc.heads * d.head_size, cols);

@@ -63,7 +63,14 @@ Words inPlace(const kit::Device& on, const Case& c, NibPart written, NibPart oth
     on.upload(weights, images.role[NIB_ROLE_WEIGHTS]);
     weights_range = kit::Range(weights);
   }
-  on.run(kit::Binding(plan, kit::Ranges{weights_range, kit::Range(both), kit::Range(both), kit::Range()}, parts), c.n);
+  kit::Buffer aux;
+  kit::Range aux_range;
+  if (memory.range[NIB_ROLE_AUX].size_bytes != 0) {
+    aux = kit::Buffer(on, images.role[NIB_ROLE_AUX].size() * 4);
+    on.upload(aux, images.role[NIB_ROLE_AUX]);
+    aux_range = kit::Range(aux);
+  }
+  on.run(kit::Binding(plan, kit::Ranges{weights_range, kit::Range(both), kit::Range(both), aux_range}, parts), c.n);
   const Words after = on.download<uint32_t>(both, words.size());
   const size_t first = size_t(places.offset_bytes[written] / 4);
   return {after.begin() + std::ptrdiff_t(first),

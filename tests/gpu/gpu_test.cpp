@@ -173,6 +173,7 @@ std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every) {
 }
 
 std::vector<selftest::Case> largeCases(selftest::Large purpose, const OpFormat& what) {
+  if (!typeWanted(what.format)) return {};
   std::vector<selftest::Case> list =
       selftest::largeCases(purpose, NibOp(what.op), what.format, {extent(), validating()});
   const std::string name_part = environment("NIBBLE_TEST_CASE");

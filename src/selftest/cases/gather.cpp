@@ -164,18 +164,19 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
       if (int4) list.push_back(coded(71680, 4096, 300, weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 128)));
       break;
     case Large::kNarrowWindows: {
-      // Rows of scales and zero points that do not start on words; scales that nearly fill a range of 64 KiB.
+      // Rows of scales and zero points that do not start on words. All scales nearly fill a range of 64 KiB, so that
+      // few rows of zero points fit beside them.
       uint32_t turn = format->format;
       for (const Sharing& sharing : kSharings) {
-        if (!canHave(*format, sharing, 0)) continue;
+        ++turn;
+        if (!canHave(*format, sharing, 0) || (!int4 && !hasOneGroupSize(*format) && turn % 3 != 0)) continue;
         const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
-        const uint32_t mode = turn % 3 != 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & format->weights_flags : 0u;
-        list.push_back(coded(2501,
-                             flat            ? 192
-                             : turn % 2 == 0 ? 176
-                                             : 190,
-                             70, weightsLike(*format, sharing, mode, turn)));
-        turn += 1;
+        const uint32_t mode = turn % 4 != 1 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & format->weights_flags : 0u;
+        Case c = coded(1, flat ? 192 : 190, 70, weightsLike(*format, sharing, mode, turn));
+        NibMemory row{sizeof(NibMemory)};
+        if (nibGetMemory(c.desc(), nullptr, &row) != NIB_SUCCESS) continue;
+        c.as<Desc>().rows = uint32_t(std::min<uint64_t>(6000, 62000 / row.part[NIB_PART_SCALES].size_bytes));
+        list.push_back(c);
       }
       break;
     }

@@ -23,7 +23,8 @@ endfunction()
 
 # Little optimized: it is built for one short run.
 run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
-    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags} -Werror"
+    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 "-DCMAKE_CXX_COMPILER=${cxx}"
+    "-DCMAKE_CXX_FLAGS=${flags} -Werror"
     "-DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}" "-DNIBBLE_FORMATS=${formats}" "-DNIBBLE_VULKAN=${vulkan}"
     "-DNIBBLE_GLSLANG=${glslang}" "-DNIBBLE_MODEL=${vulkan}" -DNIBBLE_BENCH=OFF
     -DNIBBLE_INSTALL=OFF)

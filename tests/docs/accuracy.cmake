@@ -1,5 +1,5 @@
-# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] -P accuracy.cmake: docs/accuracy.md and docs/accuracy.svg must be made
-# from bench/results/accuracy/*.json. PLANT changes a number first.
+# cmake -DPYTHON=python3 -DSOURCE=... [-DPLANT=ON] -P accuracy.cmake: docs/accuracy.md and docs/accuracy.svg must be
+# made from bench/results/accuracy/*.json. PLANT changes a number first.
 cmake_minimum_required(VERSION 3.22)
 file(GLOB results "${SOURCE}/bench/results/accuracy/*.json")
 list(SORT results)

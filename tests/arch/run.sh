@@ -40,8 +40,8 @@ if [ -n "$write" ]; then
   cat > "$WORK/data/README.md" <<'EOT'
 # Models with random weights, and their logits
 
-`golden.safetensors` has two texts of random ids and the logits that transformers computes for them in fp32 (`../make.py`
-says how). Made by `tests/arch/run.sh --write` with these packages of Debian sid:
+`golden.safetensors` has two texts of random ids and the logits that transformers computes for them in fp32
+(`../make.py` says how). Made by `tests/arch/run.sh --write` with these packages of Debian sid:
 
 EOT
   printf '%s\n' "$versions" | sed 's/^/- /' >> "$WORK/data/README.md"

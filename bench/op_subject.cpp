@@ -232,7 +232,8 @@ std::string OpSubject::compareBounded(uint32_t set) {
   const Words output =
       shared_.device().download<uint32_t>((*results_)[set], size_t(plan_->sizeBytes(NIB_ROLE_OUTPUT) / 4));
   std::string content;
-  const Words& weights = image(NIB_ROLE_WEIGHTS, &content);
+  // A copy, because the next image may be made in the same place.
+  const Words weights = image(NIB_ROLE_WEIGHTS, &content);
   const Words& input = image(NIB_ROLE_INPUT, &content);
   const uint32_t* const before[NIB_ROLE_COUNT] = {weights.data(), input.data(), nullptr, nullptr};
   const selftest::Farthest worst = selftest::farthest(row_, plan_->memory(), before, output.data(), kProducts);

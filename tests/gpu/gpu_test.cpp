@@ -178,6 +178,11 @@ std::vector<selftest::Case> largeCases(selftest::Large purpose, const OpFormat& 
       selftest::largeCases(purpose, NibOp(what.op), what.format, {extent(), validating()});
   const std::string name_part = environment("NIBBLE_TEST_CASE");
   std::erase_if(list, [&](const selftest::Case& c) { return c.name().find(name_part) == std::string::npos; });
+  // Instrumented shaders take long.
+  if (validating() && purpose != selftest::Large::kNarrowWindows && name_part.empty()) {
+    constexpr uint32_t kFew = 8;
+    return selftest::thinned(list, kFew);
+  }
   return list;
 }
 

@@ -25,6 +25,11 @@ prepare
 # Not fatal: if the validation layer cannot be installed, the one that tools/get downloads is used.
 need_packages "${TEST_PACKAGES[@]}" || true
 test_drivers
+# Some tests build nibble again; most of their objects are those of the first build.
+if [ -z "${CMAKE_CXX_COMPILER_LAUNCHER:-}" ] && command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR="$NIBBLE_ROOT/build/ccache" CCACHE_BASEDIR="$NIBBLE_ROOT" \
+    CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+fi
 configure ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
 # shellcheck disable=SC2119 # everything
 compile

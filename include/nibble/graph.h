@@ -193,7 +193,13 @@ class Program {
     setInput(name, data.data(), data.size() * sizeof(T));
   }
   // Runs a step of n tokens and waits. Long steps are cut into submissions of about 20 ms. Throws.
-  StepStats run(uint32_t n) const;
+  StepStats run(uint32_t n) const { return runNodes(n, 0, nodeCount()); }
+  // Runs nodes [first, end) of such a step. What they read must lie in the arena as the nodes before left it. Inputs
+  // are taken over if first is 0. Throws.
+  StepStats runNodes(uint32_t n, uint32_t first, uint32_t end) const;
+  // Runs the nodes of a step of n tokens one by one, and returns the seconds of each: the device's own time where it
+  // has timestamps. Values are overwritten as by run. Taps are not called. Throws.
+  std::vector<double> nodeSeconds(uint32_t n) const;
 
 #if !defined(NIB_NO_VULKAN)
   // Records a step into the application's command buffer: no allocation, no lock, no submission. Inputs are copied from

@@ -173,6 +173,8 @@ const NibFormatInfo* nibFormatByName(const char* name);
 // ---------------------------------------------------------------------------------------- descriptions
 // The number of an op: NIB_OP_QUANTIZE and its kin, defined beside each op's description.
 typedef uint32_t NibOp;
+// "matmul"; a constant string. NULL if this build lacks the op. Thread-safe.
+const char* nibOpName(NibOp op);
 
 // Every description begins with these two fields. Functions take its address as const NibOpDesc*.
 typedef struct NibOpDesc {

@@ -210,8 +210,9 @@ void Program::setInput(std::string_view name, const void* data, uint64_t size_by
   std::memcpy(to + offset, data, size_t(size_bytes));
 }
 
-StepStats Program::run(uint32_t n) const {
+StepStats Program::runNodes(uint32_t n, uint32_t first, uint32_t end) const {
   State& s = *state_;
+  if (first > end || end > nodeCount()) throw kit::Error("graph: there are no such nodes");
   if (n == 0 || n > maxTokens()) {
     throw kit::Error("graph: a step has 1 to " + std::to_string(maxTokens()) + " tokens, not " + std::to_string(n));
   }
@@ -219,7 +220,7 @@ StepStats Program::run(uint32_t n) const {
   StepStats stats;
   if (s.device.isCpu()) {
     CpuRecorder recorder(s.device);
-    for (uint32_t i = 0; i < nodeCount(); ++i) {
+    for (uint32_t i = first; i < end; ++i) {
       recorder.run(s.bindings[i], {.n = n * s.graph.nodes()[i].rows_per_token});
       if (s.taps[i]) s.taps[i](recorder, n);
     }
@@ -230,16 +231,16 @@ StepStats Program::run(uint32_t n) const {
     // Software devices have no watchdog and no compositor.
     const bool unbounded = s.device.info().type == kit::DeviceType::kSoftware;
     constexpr double kSubmissionSeconds = 0.02;
-    uint32_t node = 0, slice = 0;
-    while (node < nodeCount()) {
+    uint32_t node = first, slice = 0;
+    while (node < end) {
       uint32_t recorded = 0;
       const uint32_t most = unbounded ? UINT32_MAX : s.slices_per_submission;
       const double seconds = s.device.submit([&](VkCommandBuffer commands) {
         VulkanRecorder recorder(s.commands, commands);
-        if (stats.submissions == 0 && s.arena.mapped() == nullptr && inputBytes() != 0) {
+        if (first == 0 && stats.submissions == 0 && s.arena.mapped() == nullptr && inputBytes() != 0) {
           s.commands.copyInputs(commands, s.staging.handle(), 0, s.arena.handle(), s.layout.input_begin, inputBytes());
         }
-        while (node < nodeCount() && recorded < most) {
+        while (node < end && recorded < most) {
           const uint32_t all = s.plans[node]->memory().slice_count;
           const uint32_t count = std::min(all - slice, most - recorded);
           if (recorded != 0 && (s.barrier[node] || slice != 0)) recorder.barrier();
@@ -270,6 +271,31 @@ StepStats Program::run(uint32_t n) const {
 #endif
   stats.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return stats;
+}
+
+std::vector<double> Program::nodeSeconds(uint32_t n) const {
+  const State& s = *state_;
+  kit::Timer timer(s.device);
+  std::vector<double> seconds;
+  for (uint32_t i = 0; i < nodeCount(); ++i) {
+    const uint32_t rows = n * s.graph.nodes()[i].rows_per_token;
+#if !defined(NIB_NO_VULKAN)
+    if (timer.onDevice()) {
+      s.device.submit([&](VkCommandBuffer commands) {
+        NibRun run{sizeof(NibRun)};
+        run.n = rows;
+        run.slice_count = UINT32_MAX;
+        timer.begin(commands);
+        nibCmdRun(commands, s.plans[i]->handle(), s.bindings[i].handle(), &run);
+        timer.end(commands);
+      });
+      seconds.push_back(timer.seconds());
+      continue;
+    }
+#endif
+    seconds.push_back(s.device.run(s.bindings[i], {.n = rows}).seconds);
+  }
+  return seconds;
 }
 
 #if !defined(NIB_NO_VULKAN)

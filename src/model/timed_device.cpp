@@ -21,9 +21,9 @@ void StageClock::leave(Stage stage) {
   if (--entry.threads == 0) entry.seconds += std::chrono::duration<double>(Clock::now() - entry.since).count();
 }
 
-void TimedDevice::run(const kit::Binding& binding, uint32_t n) const {
+void TimedDevice::run(const kit::Binding& binding, uint32_t n, uint32_t first_row) const {
   const StageClock::Scope scope(clock_, Stage::kCompute);
-  device_.run(binding, n);
+  device_.run(binding, {.n = n, .first_row = first_row});
 }
 
 void TimedDevice::upload(const kit::Buffer& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) const {

@@ -60,7 +60,7 @@ class TimedDevice {
   const kit::Device& untimed() const { return device_; }
   StageClock* clock() const { return clock_; }
 
-  void run(const kit::Binding& binding, uint32_t n) const;
+  void run(const kit::Binding& binding, uint32_t n, uint32_t first_row = 0) const;
   void upload(const kit::Buffer& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) const;
   void download(const kit::Buffer& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) const;
   void fill(const kit::Buffer& buffer, uint32_t word, uint64_t offset_bytes, uint64_t size_bytes) const;

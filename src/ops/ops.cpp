@@ -126,6 +126,11 @@ extern "C" {
 
 uint32_t nibAbiVersion(void) { return NIB_ABI_VERSION; }
 
+const char* nibOpName(NibOp op) {
+  const OpRow* row = findOp(op);
+  return row != nullptr ? row->name : nullptr;
+}
+
 NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log_callback, NibMemory* out_memory) {
   const Log log(log_callback);
   if (desc == nullptr || out_memory == nullptr)

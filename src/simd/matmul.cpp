@@ -20,6 +20,7 @@ using Result = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, E
 constexpr uint32_t kPanelRows = 128;  // weight rows of a task
 constexpr uint32_t kTokens = 128;     // multiplied at a time
 constexpr uint32_t kFewTokens = 4;    // fewer are not worth decoding a panel
+constexpr uint32_t kDecoded = 512;    // tokens of coded activations that are decoded at a time
 
 template <class T>
 std::unique_ptr<T[]> allocate(size_t count) {
@@ -28,74 +29,123 @@ std::unique_ptr<T[]> allocate(size_t count) {
 
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
   return run.n >= kFewTokens && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
-         d.input.format == NIB_FORMAT_DENSE && d.activation == NIB_ACTIVATION_NONE &&
-         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0;
+         d.activation == NIB_ACTIVATION_NONE && (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0;
 }
+
+const NibOpDesc* asOp(const NibGatherDesc& desc) { return reinterpret_cast<const NibOpDesc*>(&desc); }
+
+// Decodes rows of a blob to fp32.
+class Decoder {
+ public:
+  Decoder(const NibWeights& weights, uint32_t rows, uint32_t cols, const NibCpuRange& blob) {
+    gather_.op = NIB_OP_GATHER;
+    gather_.desc_bytes = sizeof gather_;
+    gather_.rows = rows;
+    gather_.cols = cols;
+    gather_.count = kPanelRows;
+    gather_.result_type = NIB_TYPE_F32;
+    gather_.weights = weights;
+    binding_.range[NIB_ROLE_WEIGHTS] = blob;
+  }
+  void setPart(NibPart part, uint64_t offset_bytes) { binding_.part_offset_bytes[part] = offset_bytes; }
+  // Moves the whole blob, as NibRun does.
+  void setOffset(uint64_t offset_bytes) { offset_bytes_ = offset_bytes; }
+
+  bool canDecode() const {
+    NibMemory memory{sizeof(NibMemory)};
+    return nibGetMemory(asOp(gather_), nullptr, &memory) == NIB_SUCCESS;
+  }
+  // Up to kPanelRows rows. False if memory is lacking.
+  bool decode(uint32_t first, uint32_t rows, float* to) const {
+    uint32_t numbers[kPanelRows];
+    for (uint32_t i = 0; i < rows; ++i) numbers[i] = first + i;
+    NibCpuBinding binding = binding_;
+    binding.range[NIB_ROLE_INPUT] = {numbers, sizeof numbers};
+    binding.range[NIB_ROLE_OUTPUT] = {to, uint64_t(kPanelRows) * gather_.cols * sizeof(float)};
+    NibRun run{sizeof(NibRun)};
+    run.n = rows;
+    run.slice_count = UINT32_MAX;
+    run.offset_bytes[NIB_ROLE_WEIGHTS] = offset_bytes_;
+    return nibCpuRun(asOp(gather_), &binding, &run, nullptr, nullptr) == NIB_SUCCESS;
+  }
+
+ private:
+  NibGatherDesc gather_{};
+  NibCpuBinding binding_{sizeof(NibCpuBinding)};
+  uint64_t offset_bytes_ = 0;
+};
 
 class Product {
  public:
   Product(const NibMatmulDesc& desc, const NibMemory& memory, const NibCpuBinding& binding, const NibRun& run)
-      : desc_(desc), run_(run), weights_(binding) {
+      : desc_(desc),
+        run_(run),
+        weights_(desc.weights, desc.rows, desc.cols, binding.range[NIB_ROLE_WEIGHTS]),
+        codes_(desc.input, desc.tokens, desc.cols, binding.range[NIB_ROLE_INPUT]) {
+    const auto placeOf = [&](NibPart part) {
+      const uint64_t moved = binding.part_offset_bytes[part];
+      return moved != 0 ? moved : memory.part[part].offset_bytes;
+    };
+    for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) {
+      weights_.setPart(part, binding.part_offset_bytes[part]);
+    }
+    weights_.setOffset(run.offset_bytes[NIB_ROLE_WEIGHTS]);
+    codes_.setPart(NIB_PART_CODES, placeOf(NIB_PART_INPUT_CODES));
+    codes_.setPart(NIB_PART_SCALES, placeOf(NIB_PART_INPUT_SCALES));
+    codes_.setOffset(run.offset_bytes[NIB_ROLE_INPUT]);
     input_ = static_cast<const float*>(binding.range[NIB_ROLE_INPUT].data) + run.offset_bytes[NIB_ROLE_INPUT] / 4;
+    input_stride_ = desc.input_stride != 0 ? desc.input_stride : desc.cols;
     output_ = static_cast<float*>(binding.range[NIB_ROLE_OUTPUT].data) + run.offset_bytes[NIB_ROLE_OUTPUT] / 4;
     if ((desc.flags & NIB_PRODUCT_BIAS) != 0) {
-      const uint64_t moved = binding.part_offset_bytes[NIB_PART_BIAS];
-      const uint64_t offset =
-          (moved != 0 ? moved : memory.part[NIB_PART_BIAS].offset_bytes) + run.offset_bytes[NIB_ROLE_WEIGHTS];
+      const uint64_t offset = placeOf(NIB_PART_BIAS) + run.offset_bytes[NIB_ROLE_WEIGHTS];
       bias_ = reinterpret_cast<const float*>(static_cast<const char*>(binding.range[NIB_ROLE_WEIGHTS].data) + offset);
     }
-    gather_.op = NIB_OP_GATHER;
-    gather_.desc_bytes = sizeof gather_;
-    gather_.rows = desc.rows;
-    gather_.cols = desc.cols;
-    gather_.count = kPanelRows;
-    gather_.result_type = NIB_TYPE_F32;
-    gather_.weights = desc.weights;
   }
 
-  // Whether the weights can be decoded in panels.
-  bool canDecode() const {
-    NibMemory memory{sizeof(NibMemory)};
-    return nibGetMemory(reinterpret_cast<const NibOpDesc*>(&gather_), nullptr, &memory) == NIB_SUCCESS;
+  bool coded() const { return desc_.input.format != NIB_FORMAT_DENSE; }
+  // Whether weights and activations can be decoded in panels.
+  bool canDecode() const { return weights_.canDecode() && (!coded() || codes_.canDecode()); }
+
+  // Chooses the tokens [first, first + count) of the run. False if memory is lacking.
+  bool chooseTokens(uint32_t first, uint32_t count) {
+    first_token_ = first;
+    token_count_ = count;
+    if (!coded() || decoded_) return true;
+    decoded_ = allocate<float>(size_t(alignedTokens(count)) * desc_.cols);
+    input_ = decoded_.get();
+    input_stride_ = desc_.cols;
+    return decoded_ != nullptr;
+  }
+  uint32_t inputPanels() const { return coded() ? (token_count_ + kPanelRows - 1) / kPanelRows : 0; }
+  bool decodeInput(uint32_t panel) const {
+    const uint32_t first = panel * kPanelRows;
+    return codes_.decode(run_.first_row + first_token_ + first, std::min(token_count_ - first, kPanelRows),
+                         decoded_.get() + size_t(first) * desc_.cols);
   }
 
-  // Rows [first, first + kPanelRows) of the weights, for all tokens. False if memory is lacking.
+  // Rows [first, first + kPanelRows) of the weights, for the chosen tokens. False if memory is lacking.
   bool runPanel(uint32_t first) const {
     const uint32_t rows = std::min(desc_.rows - first, kPanelRows);
     const std::unique_ptr<float[]> panel = allocate<float>(size_t(kPanelRows) * desc_.cols);
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(kTokens) * kPanelRows);
-    if (!panel || !sums || !decode(first, rows, panel.get())) return false;
+    if (!panel || !sums || !weights_.decode(first, rows, panel.get())) return false;
     const Matrix weights(panel.get(), rows, desc_.cols, Eigen::OuterStride<>(desc_.cols));
-    const uint64_t input_stride = desc_.input_stride != 0 ? desc_.input_stride : desc_.cols;
-    for (uint32_t token = 0; token < run_.n; token += kTokens) {
-      const uint32_t tokens = std::min(run_.n - token, kTokens);
-      const Matrix input(input_ + token * input_stride, tokens, desc_.cols,
-                         Eigen::OuterStride<>(Eigen::Index(input_stride)));
+    for (uint32_t i = 0; i < token_count_; i += kTokens) {
+      const uint32_t tokens = std::min(token_count_ - i, kTokens);
+      const uint64_t token = coded() ? i : first_token_ + i;
+      const Matrix input(input_ + token * input_stride_, tokens, desc_.cols,
+                         Eigen::OuterStride<>(Eigen::Index(input_stride_)));
       Result result(sums.get(), tokens, rows);
       result.noalias() = input * weights.transpose();
-      for (uint32_t t = 0; t < tokens; ++t) store(token + t, first, rows, sums.get() + size_t(t) * rows);
+      for (uint32_t t = 0; t < tokens; ++t) {
+        store(first_token_ + i + t, first, rows, sums.get() + size_t(t) * rows);
+      }
     }
     return true;
   }
 
  private:
-  bool decode(uint32_t first, uint32_t rows, float* to) const {
-    uint32_t numbers[kPanelRows];
-    for (uint32_t i = 0; i < rows; ++i) numbers[i] = first + i;
-    NibCpuBinding binding = weights_;
-    std::fill(std::begin(binding.part_offset_bytes), std::end(binding.part_offset_bytes), 0);
-    for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED}) {
-      binding.part_offset_bytes[part] = weights_.part_offset_bytes[part];
-    }
-    binding.range[NIB_ROLE_INPUT] = {numbers, sizeof numbers};
-    binding.range[NIB_ROLE_OUTPUT] = {to, uint64_t(kPanelRows) * desc_.cols * sizeof(float)};
-    binding.range[NIB_ROLE_AUX] = {};
-    NibRun run{sizeof(NibRun)};
-    run.n = rows;
-    run.slice_count = UINT32_MAX;
-    run.offset_bytes[NIB_ROLE_WEIGHTS] = run_.offset_bytes[NIB_ROLE_WEIGHTS];
-    return nibCpuRun(reinterpret_cast<const NibOpDesc*>(&gather_), &binding, &run, nullptr, nullptr) == NIB_SUCCESS;
-  }
+  static uint32_t alignedTokens(uint32_t count) { return (count + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
   void store(uint32_t token, uint32_t first, uint32_t rows, const float* sums) const {
     const uint64_t stride = desc_.result_stride != 0 ? desc_.result_stride : desc_.rows;
@@ -109,11 +159,13 @@ class Product {
 
   const NibMatmulDesc& desc_;
   const NibRun& run_;
-  const NibCpuBinding& weights_;
-  NibGatherDesc gather_{};
+  Decoder weights_, codes_;
+  std::unique_ptr<float[]> decoded_;
   const float* input_ = nullptr;
+  uint64_t input_stride_ = 0;
   const float* bias_ = nullptr;
   float* output_ = nullptr;
+  uint32_t first_token_ = 0, token_count_ = 0;
 };
 
 }  // namespace
@@ -138,12 +190,23 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
     std::atomic<bool> failed{false};
   } work{{desc, memory, binding, run}};
   if (!work.product.canDecode()) return Outcome::kNoTwin;
-  const auto body = [](void* user, uint32_t index) {
+  const auto decodeInput = [](void* user, uint32_t index) {
+    Work& w = *static_cast<Work*>(user);
+    if (!w.product.decodeInput(index)) w.failed = true;
+  };
+  const auto runPanel = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);
     if (!w.product.runPanel(index * kPanelRows)) w.failed = true;
   };
-  parallel.run(parallel.parallel_user, (desc.rows + kPanelRows - 1) / kPanelRows, body, &work);
-  return work.failed ? Outcome::kNoMemory : Outcome::kDone;
+  const uint32_t step = work.product.coded() ? std::min(run.n, kDecoded) : run.n;
+  for (uint32_t token = 0; token < run.n; token += step) {
+    if (!work.product.chooseTokens(token, std::min(run.n - token, step))) return Outcome::kNoMemory;
+    const uint32_t inputs = work.product.inputPanels();
+    if (inputs != 0) parallel.run(parallel.parallel_user, inputs, decodeInput, &work);
+    parallel.run(parallel.parallel_user, (desc.rows + kPanelRows - 1) / kPanelRows, runPanel, &work);
+    if (work.failed) return Outcome::kNoMemory;
+  }
+  return Outcome::kDone;
 }
 
 }  // namespace nib::simd

@@ -698,8 +698,8 @@ GROUPS = [("safetensors", container), ("damage", damaged), ("names", names), ("s
 
 
 class Runner:
-    def __init__(self, nibble, scratch):
-        self.nibble, self.scratch = nibble, scratch
+    def __init__(self, nibble, scratch, thin):
+        self.nibble, self.scratch, self.thin = nibble, scratch, thin
         self.out_folder = os.path.join(scratch, "out")
         self.out = os.path.join(self.out_folder, "OUT")
         self.good = os.path.join(scratch, "good.safetensors")
@@ -811,6 +811,8 @@ class Runner:
         path = case.make(os.path.join(self.scratch, f"case{number}"))
         good = True
         for k, verb in enumerate(case.verbs):
+            if self.thin and len(case.verbs) > 2 and (number + k) % 3 != 0:
+                continue
             command = self.command(verb, path, swap=(number + k) % 2 == 1)
             status, memory, seconds = self.execute(command)
             problems = self.problems(case, verb, path, status, memory)
@@ -853,10 +855,11 @@ def main():
     parser.add_argument("scratch")
     parser.add_argument("--only", default="", metavar="TEXT")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--thin", action="store_true", help="a third of each model's verbs, in turn")
     options = parser.parse_args()
     shutil.rmtree(options.scratch, ignore_errors=True)
     os.makedirs(options.scratch)
-    runner = Runner(os.path.abspath(options.nibble), os.path.abspath(options.scratch))
+    runner = Runner(os.path.abspath(options.nibble), os.path.abspath(options.scratch), options.thin)
     number = 0
     for title, group in GROUPS:
         start, before, failed, count = time.monotonic(), runner.runs, runner.failures, 0

@@ -166,6 +166,30 @@ def test_generate():
     check(narrow["ids"] == greedy["ids"], "drawing from one token is greedy")
 
 
+def bench(*arguments):
+    done = run("bench", "--model", MODEL, "--tokens", "32", "--json", *arguments)
+    if done.returncode != 0:
+        sys.exit(f"bench {arguments} failed: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def test_bench():
+    for device in DEVICES:
+        halves, codes = bench("--device", device), bench("--device", device, "--type", "int4")
+        # The blocks' 4,325,376 weights: two bytes each, or half a byte and two bytes of scale for 128.
+        saved = halves["weight_bytes"] - codes["weight_bytes"]
+        check(near(saved, 4325376 * (2 - 0.5 - 2 / 128), 0.01), f"int4 saves {saved} bytes")
+        for step in (halves["prefill"], halves["decode"], codes["prefill"], codes["decode"]):
+            check(step["tokens_per_s"] > 0 and 0 < step["product_share"] < 1, f"a step: {step}")
+            check(near(sum(step["shares"].values()), 1, 1e-6) and step["shares"]["matmul"] == step["product_share"],
+                  f"shares: {step['shares']}")
+            # Six blocks, each with seven products.
+            check(step["nodes"] > 6 * 12 and 0 < step["barriers"] < step["nodes"], f"nodes: {step}")
+    d = ("--device", DEVICES[0])
+    refused(2, "--type", "int5", arguments=("bench", "--model", MODEL, "--type", "int5", *d))
+    refused(2, "config.json", arguments=("bench", "--model", os.path.join(MODEL, "nowhere"), *d))
+
+
 def test_devices():
     for device in DEVICES[1:]:
         for windows in (("--window", "256", "--windows", "2"),):
@@ -185,6 +209,7 @@ if len(DEVICES) == 1:
     test_against()
     test_refusals()
     test_generate()
+    test_bench()
 test_devices()
 print(f"{failures} failed")
 sys.exit(1 if failures else 0)

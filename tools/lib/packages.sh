@@ -7,7 +7,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build 'pkg-config|pkgconf' doctest-dev libcli11-
 VULKAN_PACKAGES=(libvulkan-dev libvulkan-volk-dev libvulkan1 mesa-vulkan-drivers glslang-tools spirv-tools
                  spirv-headers)
 # clang and the runtimes of its version. The newer version comes first, because the newer release has both.
-TEST_PACKAGES=(vulkan-validationlayers python3 clang 'libclang-rt-18-dev|libclang-rt-14-dev')
+TEST_PACKAGES=(vulkan-validationlayers python3 ccache clang 'libclang-rt-18-dev|libclang-rt-14-dev')
 
 # installed_packages NAME...: prints those that are installed.
 installed_packages() {

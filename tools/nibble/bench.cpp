@@ -3,6 +3,7 @@
 #include "bench/compare.h"
 #include "bench/markdown.h"
 #include "bench/tune.h"
+#include "bench_model.h"
 #include "bench_table.h"
 #include "verb.h"
 
@@ -32,6 +33,7 @@ struct Arguments {
   std::vector<std::string> table;
   std::string tune;
   bool list = false;
+  BenchModelArguments model;
 };
 
 std::string lower(std::string text) {
@@ -211,7 +213,19 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
 int writeTuning(const Arguments&, const bench::BenchOptions&) { throw UsageError("--tune: this build has no Vulkan"); }
 #endif
 
+#if defined(NIBBLE_HAS_MODEL)
+int runModel(const Arguments& arguments) {
+  BenchModelArguments model = arguments.model;
+  if (arguments.choice.types.size() > 1) throw UsageError("--model takes one --type");
+  if (!arguments.choice.types.empty()) model.type = arguments.choice.types[0];
+  return benchModel(arguments.device, arguments.json, model);
+}
+#else
+int runModel(const Arguments&) { throw UsageError("--model: this build lacks nibble::model (NIBBLE_MODEL)"); }
+#endif
+
 int run(const Arguments& arguments) {
+  if (!arguments.model.model.empty()) return runModel(arguments);
   if (!arguments.table.empty()) return printTables(arguments.table);
   bench::BenchOptions options = benchOptions(arguments);
   if (arguments.list) return listRows(arguments, options);
@@ -273,6 +287,12 @@ Verb makeBenchVerb(CLI::App& parent) {
   app->add_flag("--list", arguments->list, "measure nothing: print the names of the rows");
   app->add_option("--table", arguments->table, "measure nothing: print these results as Markdown")
       ->type_name("FILE...");
+  app->add_option("--model", arguments->model.model,
+                  "instead of ops, a whole network of this model's shape (its folder or config.json) with made-up\n"
+                  "weights of --type (default F16): tokens/s of prefill and decode, share of products, overhead")
+      ->type_name("DIR");
+  app->add_option("--tokens", arguments->model.tokens, "tokens of the prefill of --model (default 512)")
+      ->check(CLI::Range(1u, 65536u));
   app->add_option("--tune", arguments->tune,
                   "find the fastest tiling of products on this device and write it to FILE, for --tuning; "
                   "--type and --shape restrict it")
@@ -288,7 +308,8 @@ Verb makeBenchVerb(CLI::App& parent) {
       "ceiling is that of a copy kernel that alternates with the row; a row may exceed it, but not the driver's own\n"
       "copy.\n"
       "Example:\n  nibble bench\n  nibble bench --suite full --type int4 --device 0 --json=result.json\n"
-      "  nibble bench --compare result.json\n  nibble bench --table result.json\n"
+      "  nibble bench --model model/ --type int4\n  nibble bench --compare result.json\n  nibble bench --table "
+      "result.json\n"
       "  nibble bench --suite gemm --budget 30m --json=a.json && nibble bench --suite gemm --rest a.json "
       "--json=b.json\n"
       "  nibble bench --tune here.tuning --type int4 && nibble bench --suite gemv --tuning here.tuning");

@@ -87,17 +87,26 @@ ValueId feedForward(Graph& graph, const ModelConfig& config, const BodyOptions& 
   return graph::linear(graph, inner, mlp + "down_proj", down);
 }
 
-// The hidden states behind the last layer.
-ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
+Inputs addInputs(Graph& graph, const ModelConfig& config) {
   Inputs inputs;
   inputs.positions = graph.input("positions", graph::ids());
   inputs.cache_rows = graph.input("cache_rows", graph::ids());
   for (const uint32_t window : windowsOf(config)) {
     inputs.visible.push_back(graph.input(visibleName(window), graph::ids(4)));
   }
-  ValueId hidden = graph::embed(
+  return inputs;
+}
+
+ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
+  return graph::embed(
       graph, ids, "model.embed_tokens",
       {.rows = config.vocabulary, .cols = config.hidden, .weights = options.storage("model.embed_tokens").weights});
+}
+
+// The hidden states behind the last layer.
+ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
+  const Inputs inputs = addInputs(graph, config);
+  ValueId hidden = embedTokens(graph, config, options, ids);
   for (uint32_t layer = 0; layer < config.layers; ++layer) {
     hidden = attend(graph, config, options, inputs, layer, hidden);
     hidden = feedForward(graph, config, options, layer, hidden);
@@ -127,6 +136,32 @@ Graph bodyGraph(const ModelConfig& config, const BodyOptions& options) {
   const ValueId hidden = addBody(graph, config, options, graph.input("ids", graph::ids()));
   graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
   return graph;
+}
+
+Graph blockGraph(const ModelConfig& config, const BodyOptions& options, uint32_t layer) {
+  Graph graph(options.max_tokens);
+  const ValueId input = graph.input(kBlockInput, graph::dense(NIB_TYPE_F32, config.hidden));
+  const Inputs inputs = addInputs(graph, config);
+  const ValueId hidden =
+      feedForward(graph, config, options, layer, attend(graph, config, options, inputs, layer, input));
+  graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
+  return graph;
+}
+
+Graph embeddingGraph(const ModelConfig& config, const BodyOptions& options) {
+  Graph graph(options.max_tokens);
+  const ValueId hidden = embedTokens(graph, config, options, graph.input("ids", graph::ids()));
+  graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
+  return graph;
+}
+
+std::vector<std::vector<std::string>> linearLayers(const ModelConfig&, uint32_t layer) {
+  const std::string block = "model.layers." + std::to_string(layer);
+  const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
+  return {{self + "q_proj", self + "k_proj", self + "v_proj"},
+          {self + "o_proj"},
+          {mlp + "gate_proj", mlp + "up_proj"},
+          {mlp + "down_proj"}};
 }
 
 Graph headGraph(const ModelConfig& config, const HeadOptions& options) {

@@ -38,6 +38,15 @@ std::string visibleName(uint32_t window);
 // The windows of the layers, each once, ascending.
 std::vector<uint32_t> windowsOf(const ModelConfig& config);
 
+// One block of the body: hidden states in, kBlockInput, an input that the block overwrites, and out, kHidden. The other
+// inputs are those of bodyGraph.
+graph::Graph blockGraph(const ModelConfig& config, const BodyOptions& options, uint32_t layer);
+inline constexpr const char* kBlockInput = "block_input";
+// The token embedding alone: "ids" to kHidden.
+graph::Graph embeddingGraph(const ModelConfig& config, const BodyOptions& options);
+// The modules of a block's linear layers, those with the same input together, in the order of the network.
+std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer);
+
 struct HeadOptions {
   uint32_t max_rows = 1;
   uint32_t hidden_rows = 0;  // of kHidden

@@ -56,6 +56,7 @@ ModelWeights::ModelWeights(const TimedDevice& device, const ModelView& view, con
     : device_(device),
       allocate_(std::move(options.allocate)),
       in_memory_(options.in_memory),
+      widen_(std::move(options.widen)),
       view_(view),
       config_(config),
       decoder_(device, view) {
@@ -66,6 +67,13 @@ std::string_view ModelWeights::keep(const std::string& name) { return names_.emp
 
 bool ModelWeights::has(const std::string& name) const {
   return std::any_of(memory_.begin(), memory_.end(), [&](const graph::Memory& m) { return m.name == name; });
+}
+
+kit::Range ModelWeights::range(std::string_view name) const {
+  for (const graph::Memory& memory : memory_) {
+    if (memory.name == name) return memory.range;
+  }
+  throw Error("there are no weights named " + quoteText(name));
 }
 
 const kit::Buffer& ModelWeights::add(const std::string& name, uint64_t size_bytes) {
@@ -83,12 +91,13 @@ std::optional<FoundWeight> ModelWeights::foundOf(const ModelView::Tensor& tensor
 Storage ModelWeights::storage(const std::string& module) const {
   const ModelView::Tensor* tensor = view_.find(module + ".weight");
   if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
-  if (const std::optional<FoundWeight> found = foundOf(*tensor)) return storageOf(*found);
+  const bool widened = widen_ && widen_(module);
+  if (const std::optional<FoundWeight> found = foundOf(*tensor); found && !widened) return storageOf(*found);
   const std::optional<NibType> type = decoder_.typeOf(*tensor);
   if (!type)
     throw Error(quoteText(tensor->name) + ": nibble cannot multiply by elements of type " + std::string(tensor->type));
   Storage stored;
-  stored.weights.scale_type = *type;
+  stored.weights.scale_type = widened ? NIB_TYPE_F32 : *type;
   return stored;
 }
 
@@ -126,6 +135,7 @@ const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t ro
 
 void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to) {
   const ModelView::Tensor& tensor = find(module + ".weight", rows, cols);
+  if (widen_ && widen_(module)) return loadWidened(tensor, to);
   if (const std::optional<FoundWeight> found = foundOf(tensor)) {
     const double elements = double(rows) * cols;
     quantized_elements_ += elements;
@@ -136,6 +146,20 @@ void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t
     throw Error(quoteText(tensor.name) + ": rows of an odd number of 16-bit elements cannot be loaded yet");
   }
   decoder_.load(tensor, to);
+}
+
+void ModelWeights::loadWidened(const ModelView::Tensor& tensor, const kit::Range& to) {
+  const NibType type = *decoder_.typeOf(tensor);
+  if (type == NIB_TYPE_F32) return decoder_.decode(tensor, 0, tensor.elements(), to);
+  NibConvertDesc desc{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
+  desc.rows = uint32_t(tensor.shape[0]);
+  desc.cols = uint32_t(tensor.shape[1]);
+  desc.source_type = type;
+  desc.result_type = NIB_TYPE_F32;
+  const kit::Plan plan(device_.untimed(), desc);
+  const kit::Buffer source(device_.untimed(), plan.sizeBytes(NIB_ROLE_INPUT));
+  decoder_.decode(tensor, 0, tensor.elements(), source);
+  device_.run(kit::Binding(plan, kit::Ranges{.weights = {}, .input = source, .output = to, .aux = {}}), desc.rows);
 }
 
 void ModelWeights::loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part,

@@ -21,8 +21,9 @@ class ModelWeights {
   // Makes memory of a size in bytes. Throws.
   using Allocate = std::function<kit::Buffer(uint64_t size_bytes)>;
   struct Options {
-    Allocate allocate = {};               // empty = buffers of the kit
-    const InMemory* in_memory = nullptr;  // quantizes dense weights; must outlive the weights
+    Allocate allocate = {};                                     // empty = buffers of the kit
+    const InMemory* in_memory = nullptr;                        // quantizes dense weights; must outlive the weights
+    std::function<bool(const std::string& module)> widen = {};  // matrices that are kept in fp32; empty = none
   };
   // view and config: must outlive the weights.
   ModelWeights(const TimedDevice& device, const ModelView& view, const ModelConfig& config, Options options);
@@ -38,6 +39,8 @@ class ModelWeights {
   void load(const graph::Graph& graph, std::string_view except = {});
   // Adds memory that is no tensor of the checkpoint: zeros.
   const kit::Buffer& add(const std::string& name, uint64_t size_bytes);
+  // Where the memory of this name lies. Throws if there is none.
+  kit::Range range(std::string_view name) const;
   void give(const std::string& name, const kit::Range& range) { memory_.push_back({keep(name), range}); }
   // Bits per weight of all matrices that were quantized, with scales; 0 if none was.
   double quantizedBits() const { return quantized_elements_ > 0 ? quantized_bits_ / quantized_elements_ : 0; }
@@ -53,12 +56,14 @@ class ModelWeights {
   const ModelView::Tensor& find(const std::string& name, uint64_t rows, uint64_t cols) const;
   void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
   void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
+  void loadWidened(const ModelView::Tensor& tensor, const kit::Range& to);
   void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to);
   std::string_view keep(const std::string& name);
 
   TimedDevice device_;
   Allocate allocate_;
   const InMemory* in_memory_;
+  std::function<bool(const std::string& module)> widen_;
   const ModelView& view_;
   const ModelConfig& config_;
   Decoder decoder_;

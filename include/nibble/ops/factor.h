@@ -56,7 +56,7 @@ typedef struct NibFactorInfo {
 //
 // Bounded, and the same from run to run on one device. For a matrix H' of condition number k that does not fail,
 //   norm(M M^T - H') <= 4 * cols * 2^-24 * norm(H')
-//   norm(U^T U H' - I) <= 4 * cols * 2^-24 * k * sqrt(cols)
+//   norm(U^T U H' - I) <= 4 * cols * 2^-24 * k
 // in the Frobenius norm. docs/numbers.md has the bounds of a run.
 typedef struct NibFactorDesc {
   uint32_t op;          // NIB_OP_FACTOR

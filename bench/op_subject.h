@@ -65,6 +65,7 @@ class OpSubject final : public Subject {
 
  private:
   using Words = std::vector<uint32_t>;
+  bool accumulates() const;  // whether a run reads the result of the one before
   std::string verifySmall() const;
   // The words of a role's ranges before a run; its name if rows share it, else "".
   const Words& image(NibRole role, std::string* content);

@@ -33,7 +33,9 @@
 #include <nibble/ops/dynamic_gemm.h>
 #include <nibble/ops/elementwise.h>
 #include <nibble/ops/errors.h>
+#include <nibble/ops/factor.h>
 #include <nibble/ops/gather.h>
+#include <nibble/ops/hessian.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>
 #include <nibble/ops/loss.h>

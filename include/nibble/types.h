@@ -237,6 +237,8 @@ typedef enum NibPart {
   NIB_PART_ERROR = 29,           // fp32 rounding errors of a block of columns
   NIB_PART_MASK = 30,            // which tokens count, one bit each
   NIB_PART_LOG_SUM = 31,         // NIB_OP_SELECT: fp32 per row, the log of the sum of exponentials
+  NIB_PART_FACTOR_INFO = 32,     // NIB_OP_FACTOR: a NibFactorInfo
+  NIB_PART_DIAGONAL = 33,        // the diagonal of a square matrix
   NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 

@@ -19,7 +19,7 @@ struct TileRule {
   uint64_t mul = 1;  // items per row block
   uint64_t div = 1;  // items per tile
   uint32_t fixed = 0;
-  uint32_t rows = 0;  // the phase's rows in every run that is not empty; 0 = the run's rows
+  uint32_t rows = 0;  // the phase's rows in every run that is not empty; 0 = the run's rows, or the placement's
   // Neighbouring items whose results may share a word, counted from the result's first row. If the run's first word
   // also has items of earlier rows, the run starts with as many idle items, so that one invocation owns each word.
   uint32_t share = 1;
@@ -29,6 +29,10 @@ struct TileRule {
   // Tiles are in steps of so many, and a step may read what an earlier one wrote: no segment has tiles of two steps,
   // and barriers separate segments. 0 = the order of tiles does not matter.
   uint64_t step_tiles = 0;
+  // `rows` is the number of rows of tiles alone: NibPushHead.rows is the run's n.
+  bool push_n = false;
+  // What the tiles of one window of a kAnyRow slot write, those of the next add to: barriers separate windows.
+  bool windows_add = false;
 
   uint32_t rowsOf(uint32_t n) const { return rows != 0 && n != 0 ? rows : n; }
   uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }

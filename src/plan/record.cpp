@@ -141,7 +141,8 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     if (recorded) computeBarrier(context, command_buffer);
     recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
-    Recorder recorder{command_buffer, *plan, *binding, run, phase, rows, first_row, {}};
+    const uint32_t pushed_rows = phase.tiles.push_n ? run.n : rows;
+    Recorder recorder{command_buffer, *plan, *binding, run, phase, pushed_rows, first_row, {}};
     recorder.patchPush();
     for (uint32_t i = 0; i < phase.segment_count; ++i) {
       const uint32_t index = phase.first_segment + i;
@@ -149,7 +150,10 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
       const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
       if (from >= stop) continue;
-      if (phase.tiles.step_tiles != 0 && from != first) computeBarrier(context, command_buffer);
+      const bool next_step = phase.tiles.step_tiles != 0 && from != first;
+      const bool next_window =
+          phase.tiles.windows_add && i != 0 && segment.first_row != plan->segments[index - 1].first_row;
+      if (next_step || next_window) computeBarrier(context, command_buffer);
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
       recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,

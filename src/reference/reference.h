@@ -52,6 +52,8 @@ struct AppendStrides {
   uint32_t source, cache;
 };
 void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
+void hessianReference(const NibHessianDesc& desc, uint32_t source_stride, const HostRun& run);
+void factorReference(const NibFactorDesc& desc, uint32_t block, const HostRun& run);
 
 namespace reference {
 

@@ -18,6 +18,10 @@ Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRu
 
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel);
+Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                   const NibParallelFor& parallel);
+Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                  const NibParallelFor& parallel);
 
 }  // namespace nib::simd
 #endif

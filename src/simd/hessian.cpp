@@ -1,0 +1,123 @@
+// Sums of outer products of activations: tokens are widened to fp32 some at a time, and panels of rows of the result
+// gain the products of these by a library.
+#include "simd/run.h"
+#include "simd/twins.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+
+namespace nib::simd {
+namespace {
+
+constexpr uint32_t kPanelRows = 128;  // rows of the result of a task
+constexpr uint32_t kPanelCols = 512;  // columns of it at a time
+constexpr uint32_t kTokens = 256;     // at a time
+constexpr uint32_t kFewTokens = 4;    // fewer are not worth it
+
+struct Hessian {
+  const NibHessianDesc& d;
+  const NibRun& run;
+  const char* source;
+  const uint32_t* mask;  // NULL = every token counts
+  float* result;
+  float* diagonal;
+  float* widened;  // [kTokens, cols]; NULL = the source is used as it is
+
+  uint64_t stride() const { return d.source_stride != 0 ? d.source_stride : d.cols; }
+  uint64_t elementBytes() const { return d.source_type == NIB_TYPE_F32 ? 4 : 2; }
+
+  // A token becomes row i of `widened`; zeros if it does not count.
+  void widen(uint32_t token, uint32_t i) const {
+    float* to = widened + uint64_t(i) * d.cols;
+    if (mask != nullptr && (mask[token / 32] >> token % 32 & 1u) == 0) {
+      std::fill_n(to, d.cols, 0.0f);
+      return;
+    }
+    const char* from = source + token * stride() * elementBytes();
+    if (d.source_type == NIB_TYPE_F32) {
+      std::memcpy(to, from, uint64_t(d.cols) * 4);
+    } else if (d.source_type == NIB_TYPE_BF16) {
+      for (uint32_t c = 0; c < d.cols; ++c) {
+        uint16_t half;
+        std::memcpy(&half, from + uint64_t(c) * 2, 2);
+        const uint32_t bits = uint32_t(half) << 16;
+        std::memcpy(to + c, &bits, 4);
+      }
+    } else {
+      for (uint32_t c = 0; c < d.cols; ++c) {
+        Eigen::half half;
+        std::memcpy(&half, from + uint64_t(c) * 2, 2);
+        to[c] = float(half);
+      }
+    }
+  }
+
+  // Rows [first, first + kPanelRows) of the result gain the products of some tokens. False if memory is lacking.
+  bool addPanel(uint32_t first, const ConstMap& tokens) const {
+    const uint32_t rows = std::min(d.cols - first, kPanelRows);
+    const std::unique_ptr<float[]> sums = allocate<float>(size_t(kPanelRows) * kPanelCols);
+    if (!sums) return false;
+    for (uint32_t col = 0; col < first + rows; col += kPanelCols) {
+      const uint32_t cols = std::min(first + rows - col, kPanelCols);
+      mapOf(sums.get(), rows, cols, kPanelCols).noalias() =
+          tokens.middleCols(first, rows).transpose() * tokens.middleCols(col, cols);
+      for (uint32_t r = 0; r < rows; ++r) {
+        float* to = result + uint64_t(first + r) * d.cols + col;
+        const float* from = sums.get() + uint64_t(r) * kPanelCols;
+        const uint32_t end = std::min(cols, first + r >= col ? first + r - col + 1 : 0u);
+        for (uint32_t c = 0; c < end; ++c) to[c] += from[c];
+      }
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                   const NibParallelFor& parallel) {
+  const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
+  NibMemory memory{sizeof(NibMemory)};
+  if (run.n < kFewTokens || run.n > desc.tokens || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
+      !isValid(op, binding, run)) {
+    return Outcome::kNoTwin;
+  }
+  const bool masked = (desc.flags & NIB_HESSIAN_MASK) != 0;
+  Hessian h{desc,
+            run,
+            partOf<const char>(memory, binding, run, NIB_PART_SOURCE),
+            masked ? partOf<const uint32_t>(memory, binding, run, NIB_PART_MASK) : nullptr,
+            partOf<float>(memory, binding, run, NIB_PART_RESULT),
+            partOf<float>(memory, binding, run, NIB_PART_DIAGONAL),
+            nullptr};
+  std::unique_ptr<float[]> widened;
+  if (masked || desc.source_type != NIB_TYPE_F32) {
+    widened = allocate<float>(size_t(kTokens) * desc.cols);
+    if (!widened) return Outcome::kNoMemory;
+    h.widened = widened.get();
+  }
+  std::atomic<bool> failed{false};
+  const uint32_t panels = (desc.cols + kPanelRows - 1) / kPanelRows;
+  for (uint32_t first = 0; first < run.n; first += kTokens) {
+    const uint32_t tokens = std::min(run.n - first, kTokens);
+    const float* data = h.widened;
+    uint64_t stride = desc.cols;
+    if (h.widened != nullptr) {
+      forEach(parallel, tokens, [&](uint32_t i) { h.widen(first + i, i); });
+    } else {
+      stride = h.stride();
+      data = reinterpret_cast<const float*>(h.source) + first * stride;
+    }
+    const ConstMap map = mapOf(data, tokens, desc.cols, stride);
+    // The last panels are the longest: they begin first.
+    forEach(parallel, panels, [&](uint32_t i) {
+      if (!h.addPanel((panels - 1 - i) * kPanelRows, map)) failed = true;
+    });
+  }
+  if (failed) return Outcome::kNoMemory;
+  for (uint64_t i = 0; i < desc.cols; ++i) h.diagonal[i] = h.result[i * desc.cols + i];
+  return Outcome::kDone;
+}
+
+}  // namespace nib::simd

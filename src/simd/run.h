@@ -1,0 +1,58 @@
+// What twins share: the check of a run, addresses of parts, and loops on the caller's threads.
+#ifndef NIB_SIMD_RUN_H
+#define NIB_SIMD_RUN_H
+
+#include <nibble/nibble.h>
+
+// A run has threads of its own.
+#define EIGEN_DONT_PARALLELIZE
+#include <Eigen/Core>
+
+#include <memory>
+#include <new>
+
+namespace nib::simd {
+
+using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using ConstMap = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
+using MutableMap = Eigen::Map<RowMajor, 0, Eigen::OuterStride<>>;
+
+inline ConstMap mapOf(const float* data, uint32_t rows, uint32_t cols, uint64_t stride) {
+  return {data, rows, cols, Eigen::OuterStride<>(Eigen::Index(stride))};
+}
+inline MutableMap mapOf(float* data, uint32_t rows, uint32_t cols, uint64_t stride) {
+  return {data, rows, cols, Eigen::OuterStride<>(Eigen::Index(stride))};
+}
+
+template <class T>
+std::unique_ptr<T[]> allocate(size_t count) {
+  return std::unique_ptr<T[]>(new (std::nothrow) T[count]);
+}
+
+// Whether the reference would do the run. A run of nothing checks ranges and offsets; the reference reports what is
+// wrong.
+inline bool isValid(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run) {
+  NibRun none = run;
+  none.n = 0;
+  return nibCpuRun(desc, &binding, &none, nullptr, nullptr) == NIB_SUCCESS;
+}
+
+// The address of a part of an op that has it.
+template <class T>
+T* partOf(const NibMemory& memory, const NibCpuBinding& binding, const NibRun& run, NibPart part) {
+  const NibMemoryPart& p = memory.part[part];
+  const uint64_t moved = binding.part_offset_bytes[part];
+  const uint64_t offset = (moved != 0 ? moved : p.offset_bytes) + run.offset_bytes[p.role];
+  return reinterpret_cast<T*>(static_cast<char*>(binding.range[p.role].data) + offset);
+}
+
+// Calls body(i) for i in [0, count) on the caller's threads.
+template <class Body>
+void forEach(const NibParallelFor& parallel, uint32_t count, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  parallel.run(
+      parallel.parallel_user, count, [](void* user, uint32_t i) { (*static_cast<Plain*>(user))(i); }, &body);
+}
+
+}  // namespace nib::simd
+#endif

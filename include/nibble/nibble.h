@@ -34,6 +34,7 @@
 #include <nibble/ops/elementwise.h>
 #include <nibble/ops/errors.h>
 #include <nibble/ops/gather.h>
+#include <nibble/ops/gptq.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>
 #include <nibble/ops/loss.h>

@@ -235,6 +235,9 @@ typedef enum NibPart {
   NIB_PART_ERROR = 29,           // fp32 rounding errors of a block of columns
   NIB_PART_MASK = 30,            // which tokens count, one bit each
   NIB_PART_LOG_SUM = 31,         // NIB_OP_SELECT: fp32 per row, the log of the sum of exponentials
+  NIB_PART_DIAGONAL = 32,        // fp32 per column: the diagonal of a Hessian
+  NIB_PART_FACTOR = 33,          // NIB_OP_GPTQ: the upper factor of the inverse Hessian
+  NIB_PART_LOSS = 34,            // NIB_OP_GPTQ: fp32 per row, the sum of squared errors
   NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 

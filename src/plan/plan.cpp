@@ -205,7 +205,7 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase.row = row;
   phase.spec_hash = fnv1a64(spec, size_t(spec_count) * 4u);
   phase.tiles = tiles;
-  phase.tiles.rows = placement_.rows;
+  if (placement_.rows != 0) phase.tiles.rows = placement_.rows;
   phase.sees_first_row = placement_.sees_first_row;
   const uint32_t max_lead = tiles.share > 1 && plan_.rows.all != 0 && phase.sees_first_row ? tiles.share - 1 : 0;
   phase.tile_count = tiles.tiles(phase.tiles.rowsOf(plan_.kernelRows(plan_.rows.max)), max_lead);

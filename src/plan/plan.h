@@ -20,6 +20,8 @@ struct TileRule {
   uint64_t div = 1;  // items per tile
   uint32_t fixed = 0;
   uint32_t rows = 0;  // the phase's rows in every run that is not empty; 0 = the run's rows
+  // NibPushHead.rows is the run's n even where `rows` is set.
+  bool counts_run = false;
   // Neighbouring items whose results may share a word, counted from the result's first row. If the run's first word
   // also has items of earlier rows, the run starts with as many idle items, so that one invocation owns each word.
   uint32_t share = 1;

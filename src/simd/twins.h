@@ -1,5 +1,6 @@
 // Fast twins of references, for the CPU device. A twin of a bounded op keeps the op's bound, and gives the same bytes
-// from run to run with any number of threads. It uses the library through nibble.h alone.
+// from run to run with any number of threads; that of a bit-exact op gives the reference's bytes. It uses the library
+// through nibble.h, and what is left of the work through the op's own reference.
 #ifndef NIB_SIMD_TWINS_H
 #define NIB_SIMD_TWINS_H
 
@@ -18,6 +19,8 @@ Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRu
 
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel);
+Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                const NibParallelFor& parallel);
 
 }  // namespace nib::simd
 #endif

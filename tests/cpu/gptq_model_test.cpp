@@ -540,7 +540,7 @@ TEST_CASE("the codes are those of the published loop in fp64") {
       const NibWeights w = weights(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, group);
       for (const bool parity : {false, true}) {
         INFO(cols, " columns, group ", group, parity ? ", parity" : "");
-        checkPublished(m, hessian, w, parity, quantizeMatrix(m, w, parity ? NIB_GPTQ_PARITY : 0u, 0));
+        checkPublished(m, hessian, w, parity, quantizeMatrix(m, w, parity ? uint32_t(NIB_GPTQ_PARITY) : 0u, 0));
       }
     }
     // The loss is less than that of rounding to nearest, which the difference measures.

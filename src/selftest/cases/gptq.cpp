@@ -223,7 +223,7 @@ void addPlans(const NibFormatInfo& info, std::vector<Case>& list) {
   forEachPlan(info.format, [&](const PlanShape& shape) {
     if (!hasOwnRows(shape.weights)) return;
     const uint32_t turn = shape.turn, stage = turn % 5 < 2 ? turn % 5 * 2 : uint32_t(NIB_GPTQ_COLUMNS);
-    Case c = plain(stage, shape.rows, shape.cols, shape.weights, turn % 3 == 0 ? NIB_GPTQ_GIVEN_SCALES : 0u);
+    Case c = plain(stage, shape.rows, shape.cols, shape.weights, turn % 3 == 0 ? uint32_t(NIB_GPTQ_GIVEN_SCALES) : 0u);
     Desc& d = c.as<Desc>();
     d.source_type = turn / 2 % 3;
     d.source_stride = shape.stride;

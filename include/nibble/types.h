@@ -239,6 +239,8 @@ typedef enum NibPart {
   NIB_PART_LOG_SUM = 31,         // NIB_OP_SELECT: fp32 per row, the log of the sum of exponentials
   NIB_PART_FACTOR_INFO = 32,     // NIB_OP_FACTOR: a NibFactorInfo
   NIB_PART_DIAGONAL = 33,        // the diagonal of a square matrix
+  NIB_PART_FACTOR = 34,          // NIB_OP_GPTQ: the upper factor of the inverse Hessian
+  NIB_PART_LOSS = 35,            // NIB_OP_GPTQ: fp32 per row, the sum of squared errors
   NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 

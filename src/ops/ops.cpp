@@ -57,6 +57,10 @@ NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t f
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u and n %u go beyond the last of %u rows", op.name,
                     first_row, n, rows.all);
   }
+  if (rows.step != 0 && first_row % rows.step != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u must be a multiple of %u", op.name, first_row,
+                    rows.step);
+  }
   return NIB_SUCCESS;
 }
 

@@ -12,6 +12,7 @@ bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& ru
   const RunRows& rows = plan.rows;
   if (run.n > rows.max || (rows.fixed && run.n != rows.max)) return false;
   if (run.first_row != 0 && uint64_t(run.first_row) + run.n > rows.all) return false;
+  if (rows.step != 0 && run.first_row % rows.step != 0) return false;
   if (run.first_slice > plan.memory.slice_count) return false;
   if (run.slice_count != UINT32_MAX && run.slice_count > plan.memory.slice_count - run.first_slice) return false;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {

@@ -54,6 +54,20 @@ struct AppendStrides {
 void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
 void hessianReference(const NibHessianDesc& desc, uint32_t source_stride, const HostRun& run);
 void factorReference(const NibFactorDesc& desc, uint32_t block, const HostRun& run);
+// What follows from a description of NIB_OP_GPTQ.
+struct GptqShape {
+  Geometry g;              // MEASURE: zeros
+  uint32_t source_stride;  // elements from row to row
+  uint32_t block;          // columns of a run
+  uint32_t errors_stride;  // from column to column of the errors in scratch, which are [block, rows]
+  // In AUX: a word per column, which the kernels make of the order; the errors.
+  uint64_t order_offset, errors_offset, aux_bytes;
+
+  bool measures() const { return g.format == nullptr; }
+};
+void gptqReference(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run);
+// COLUMNS without the columns beyond the block: these are to be updated with the errors.
+void gptqBlockReference(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run);
 
 namespace reference {
 

@@ -14,7 +14,8 @@ constexpr const char* kParts[] = {
     "packed zeros",   "reference",     "candidate", "bias",        "input scales", "input zeros",   "table",
     "heads",          "counts",        "order",     "input codes", "source",       "residual in",   "result",
     "residual out",   "result scales", "gain",      "second",      "indices",      "keys",          "values",
-    "result indices", "error",         "mask",      "log sum",     "factor info",  "diagonal"};
+    "result indices", "error",         "mask",      "log sum",     "factor info",  "diagonal",      "factor",
+    "loss"};
 
 struct Place {
   NibPart part = NIB_PART_COUNT;  // none: the range has no parts

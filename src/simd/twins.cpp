@@ -2,8 +2,8 @@
 
 namespace nib::simd {
 
-Outcome runTwin([[maybe_unused]] const NibOpDesc* desc, [[maybe_unused]] const NibCpuBinding& binding,
-                [[maybe_unused]] const NibRun& run, [[maybe_unused]] const NibParallelFor& parallel) {
+Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run,
+                const NibParallelFor& parallel) {
 #if defined(NIB_HAS_EIGEN)
   if (desc->op == NIB_OP_MATMUL && desc->desc_bytes >= sizeof(NibMatmulDesc)) {
     return runMatmul(*reinterpret_cast<const NibMatmulDesc*>(desc), binding, run, parallel);
@@ -15,6 +15,9 @@ Outcome runTwin([[maybe_unused]] const NibOpDesc* desc, [[maybe_unused]] const N
     return runFactor(*reinterpret_cast<const NibFactorDesc*>(desc), binding, run, parallel);
   }
 #endif
+  if (desc->op == NIB_OP_GPTQ && desc->desc_bytes >= sizeof(NibGptqDesc)) {
+    return runGptq(*reinterpret_cast<const NibGptqDesc*>(desc), binding, run, parallel);
+  }
   return Outcome::kNoTwin;
 }
 

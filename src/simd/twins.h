@@ -1,5 +1,6 @@
 // Fast twins of references, for the CPU device. A twin of a bounded op keeps the op's bound, and gives the same bytes
-// from run to run with any number of threads. It uses the library through nibble.h alone.
+// from run to run with any number of threads; that of a bit-exact op gives the reference's bytes. It uses the library
+// through nibble.h, and what is left of the work through the op's own reference.
 #ifndef NIB_SIMD_TWINS_H
 #define NIB_SIMD_TWINS_H
 
@@ -22,6 +23,8 @@ Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, con
                    const NibParallelFor& parallel);
 Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel);
+Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                const NibParallelFor& parallel);
 
 }  // namespace nib::simd
 #endif

@@ -7,7 +7,11 @@
 #include "weight_options.h"
 
 #include "model/archive/error.h"
+#include "model/archive/hash.h"
+#include "model/calibrate/recording.h"
 #include "model/quantize/pipeline.h"
+#include "model/run/loaded_model.h"
+#include "model/tokenizer/inputs.h"
 
 #include <cstdio>
 
@@ -25,6 +29,12 @@ struct Arguments {
   std::string memory = "640M";
   bool resume = false;
   bool verbose = false;
+  // --method gptq
+  std::string act_order = "static";
+  double damp = 0.01;
+  uint32_t block_size = 0;
+  bool parity = false, no_sequential = false;
+  uint64_t samples = 128, sequence_length = 512, seed = 0;
 };
 
 // Parses "5G", "200M". Units are decimal, as on the Hugging Face hub.
@@ -48,6 +58,51 @@ uint64_t parseSize(const std::string& option, const std::string& text) {
   return uint64_t(number * factor);
 }
 
+model::GptqOptions gptqOptions(const Arguments& a) {
+  model::GptqOptions options;
+  const std::string order = chosen("--act-order", {a.act_order}, {"static", "gar", "none"})[0];
+  options.order = order == "none"  ? model::ColumnOrder::kNone
+                  : order == "gar" ? model::ColumnOrder::kGroups
+                                   : model::ColumnOrder::kStatic;
+  if (!(a.damp >= 0 && a.damp <= 1)) throw UsageError("--damp must be from 0 to 1");
+  options.damp = a.damp;
+  options.block = a.block_size;
+  if (a.block_size % 8 != 0 || a.block_size > 128) throw UsageError("--block-size must be a multiple of 8 up to 128");
+  options.parity = a.parity;
+  options.sequential = !a.no_sequential;
+  return options;
+}
+
+// Reads the calibration data, and adds to the command what changes the bytes.
+void addGptq(const Arguments& a, model::QuantizeOptions& options) {
+  const std::string data = dataFile(a.weights);
+  if (data.empty()) throw UsageError("--method gptq needs --calib DATA: text, .jsonl, or .npy of token ids");
+  if (!options.selection.type.quantized()) throw UsageError("--method gptq needs a quantized --type");
+  if (a.sequence_length < 2) throw UsageError("--seq-len must be 2 or more");
+  model::GptqRun run;
+  run.options = gptqOptions(a);
+  model::LoadedModel loaded(a.in);
+  if (a.sequence_length > loaded.config().max_positions) {
+    throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
+                     std::to_string(loaded.config().max_positions) + " positions (max_position_embeddings)");
+  }
+  const model::TokenInput input = model::loadTokens(data, data.ends_with(".npy") ? nullptr : &loaded.tokenizer());
+  const uint64_t length = input.row_tokens != 0 ? std::min(input.row_tokens, a.sequence_length) : a.sequence_length;
+  uint64_t tokens = 0;
+  for (const model::Sequence& s : model::chooseSequences(input.ids.size(), length, a.samples, a.seed)) {
+    const auto begin = input.ids.begin() + std::ptrdiff_t(s.first);
+    run.sequences.emplace_back(begin, begin + std::ptrdiff_t(s.count));
+    tokens += s.count;
+  }
+  if (tokens == 0) throw UsageError("--calib " + data + ": there are no tokens");
+  model::Hasher hasher;
+  for (const std::vector<uint32_t>& ids : run.sequences) hasher.add(std::as_bytes(std::span(ids)));
+  options.command += " --calib " + hasher.digest().hex() + " --act-order " + a.act_order + " --damp " +
+                     numberText("%.9g", a.damp) + " --block-size " + std::to_string(a.parity ? a.block_size : 0) +
+                     (a.parity ? " --parity" : "") + (a.no_sequential ? " --no-true-sequential" : "");
+  options.gptq = std::move(run);
+}
+
 model::QuantizeOptions optionsOf(const Arguments& a) {
   model::QuantizeOptions options;
   options.in = a.in;
@@ -58,7 +113,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     for (const std::string& name : model::containerNames()) names += (names.empty() ? "" : ", ") + name;
     throw UsageError("--format " + a.format + ": expected one of " + names);
   }
-  if (a.method != "rtn") throw UsageError("--method " + a.method + ": expected rtn");
+  if (a.method != "rtn" && a.method != "gptq") throw UsageError("--method " + a.method + ": expected rtn or gptq");
   options.selection = selectionOf(a.weights, a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4");
   options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
@@ -73,6 +128,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   std::string& command = options.command;
   command = "quantize --method " + a.method + " --format " + a.format + commandOf(a.weights, options.selection);
   command += " --max-shard-size " + a.max_shard_size;
+  if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
@@ -115,6 +171,13 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
     if (t.kept_from_before) tensor["resumed"] = true;
     if (t.saturated != 0) tensor["saturated_scales"] = t.saturated;
     if (!t.note.empty()) tensor["note"] = t.note;
+    if (t.gptq) {
+      const model::GptqLayerReport& g = *t.gptq;
+      tensor["gptq"] = {{"loss", finiteNumber(g.loss)},       {"nearest_loss", finiteNumber(g.nearest_loss)},
+                        {"damp", g.damp},                     {"tokens", g.tokens},
+                        {"dead_columns", g.dead},             {"rounded_to_nearest", g.nearest}};
+      if (!g.note.empty()) tensor["gptq"]["note"] = g.note;
+    }
     json["tensors"].push_back(tensor);
   }
   return json;
@@ -131,6 +194,11 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
     }
     const bool known = t.changed && !t.kept_from_before;
     std::string note = t.kept_from_before ? "from the run before" : t.note;
+    if (t.gptq && t.gptq->nearest) note += (note.empty() ? "" : "; ") + ("rounded to nearest: " + t.gptq->note);
+    if (t.gptq && !t.gptq->nearest) {
+      note += (note.empty() ? "" : "; ") + numberText("loss %.3g", t.gptq->loss) +
+              numberText(", to nearest %.3g", t.gptq->nearest_loss);
+    }
     if (t.saturated != 0) note += (note.empty() ? "" : "; ") + std::to_string(t.saturated) + " scales saturated";
     table.add({plainName(t.name), shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
                numberText("%.3f", t.bits_per_weight), known ? numberText("%.2f", t.errors.sqnr_db) : "-",
@@ -169,6 +237,13 @@ int runQuantize(const Arguments& arguments) {
   const kit::Device device = openDevice(arguments.device);
   ProgressLine line("quantize", "MB", 1e6);
   options.progress = [&line](const model::Progress& p) { line.show(p.done_bytes, p.total_bytes); };
+  ProgressLine calibration("quantize", "tokens", 1);
+  if (options.gptq) {
+    options.gptq->progress = [&calibration](uint64_t done, uint64_t all) {
+      calibration.show(done, all);
+      if (done == all) calibration.clear();
+    };
+  }
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printTable(output.text(), report);
@@ -187,9 +262,22 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
   app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
   app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
-  app->add_option("--method", a->method, "rtn: round to nearest (default)");
+  app->add_option("--method", a->method,
+                  "rtn: round to nearest (default); gptq: corrects every column's error in the columns to come, by the\n"
+                  "inputs that --calib gives (arXiv 2210.17323)");
+  app->add_option("--act-order", a->act_order,
+                  "Order of columns for gptq: static (default; by their inputs' size, scales as without), gar (whole\n"
+                  "groups), none");
+  app->add_option("--damp", a->damp, "Damping for gptq, a fraction of the mean diagonal (default 0.01)");
+  app->add_option("--samples", a->samples, "Sequences for gptq, drawn by --seed; 0 = all (default 128)");
+  app->add_option("--seq-len", a->sequence_length, "Tokens of a sequence (default 512)");
+  app->add_option("--seed", a->seed, "Which sequences are drawn (default 0)");
+  app->add_option("--block-size", a->block_size, "Columns that gptq quantizes at a time, up to 128");
+  app->add_flag("--parity", a->parity, "Scales of gptq's groups as the published code finds them (--act-order none)");
+  app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
   app->add_option("--format", a->format,
                   "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16");
+  a->weights.takes_data = true;
   addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
   app->add_option("--memory", a->memory,

@@ -70,13 +70,37 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
   app.add_option(
       "--activations", a.activations,
       "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
-  app.add_option("--calib", a.calib, "CALIB.json of nibble calibrate: the ranges of static activations, by module");
+  app.add_option("--calib", a.calib,
+                 a.takes_data ? "Data for --method gptq: text, .jsonl or .npy of token ids; and CALIB.json of nibble\n"
+                                "calibrate: the ranges of static activations. Twice for both"
+                              : "CALIB.json of nibble calibrate: the ranges of static activations, by module")
+      ->allow_extra_args(false);
   app.add_flag("--no-double-quant", a.no_double_quant, "nf4 and fp4: fp32 block scales");
   app.add_option("--include", a.include, "Also quantize tensors with a match of this regular expression in their name")
       ->allow_extra_args(false);
   app.add_option("--exclude", a.exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
   app.add_option("--rule", a.rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")
       ->allow_extra_args(false);
+}
+
+std::string rangesFile(const WeightArguments& a) {
+  std::string found;
+  for (const std::string& name : a.calib) {
+    if (a.takes_data && !name.ends_with(".json")) continue;
+    if (!found.empty()) throw UsageError("--calib " + name + ": there is another, " + found);
+    found = name;
+  }
+  return found;
+}
+
+std::string dataFile(const WeightArguments& a) {
+  std::string found;
+  for (const std::string& name : a.calib) {
+    if (!a.takes_data || name.ends_with(".json")) continue;
+    if (!found.empty()) throw UsageError("--calib " + name + ": there is another, " + found);
+    found = name;
+  }
+  return found;
 }
 
 model::SelectionOptions selectionOf(const WeightArguments& a, const std::string& usual_type) {
@@ -89,13 +113,14 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
   selection.narrow = a.scale == "narrow";
   if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
   selection.activations = activationsOf(a.activations);
-  if (model::isStatic(selection.activations) == a.calib.empty()) {
-    throw UsageError(a.calib.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
+  const std::string ranges = rangesFile(a);
+  if (model::isStatic(selection.activations) == ranges.empty()) {
+    throw UsageError(ranges.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
                                      : "--calib goes with --activations int8-static or fp8-static");
   }
-  if (!a.calib.empty()) {
+  if (!ranges.empty()) {
     selection.inputs = model::staticInputs(
-        a.calib, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
+        ranges, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
   }
   selection.double_quant = !a.no_double_quant;
   try {
@@ -115,7 +140,7 @@ std::string commandOf(const WeightArguments& a, const model::SelectionOptions& s
   command += a.asym ? " --asym" : " --sym";
   command += " --scale " + a.scale + " --activations " + a.activations;
   // The calibrated ranges change the bytes; the path of their file does not.
-  if (!a.calib.empty()) command += " --calib " + model::inputsHash(selection.inputs);
+  if (!rangesFile(a).empty()) command += " --calib " + model::inputsHash(selection.inputs);
   if (a.no_double_quant) command += " --no-double-quant";
   for (const std::string& text : a.include) command += " --include " + text;
   for (const std::string& text : a.exclude) command += " --exclude " + text;

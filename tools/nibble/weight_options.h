@@ -20,12 +20,17 @@ struct WeightArguments {
   bool sym = false, asym = false;
   std::string scale = "full";
   std::string activations = "none";
-  std::string calib;
+  std::vector<std::string> calib;
+  bool takes_data = false;  // --calib may name calibration data too
   bool no_double_quant = false;
   std::vector<std::string> include, exclude, rules;
 
   bool asked() const { return !type.empty() || bits != 0 || !rules.empty(); }
 };
+
+// The file of --calib with ranges, CALIB.json, and the one with calibration data; "" = none. Throw UsageError.
+std::string rangesFile(const WeightArguments& arguments);
+std::string dataFile(const WeightArguments& arguments);
 
 void addWeightOptions(CLI::App& app, WeightArguments& arguments, const std::string& type_help);
 

@@ -4,6 +4,8 @@
 #include "model/archive/folder_writer.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
+#include "model/quantize/gptq/blocks.h"
+#include "model/quantize/gptq/store.h"
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
 
@@ -119,10 +121,12 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
 // Processes one tensor at a time. Each worker thread has its own.
 class Lane {
  public:
+  // blobs: of weights that are quantized already; NULL = none.
   Lane(const TimedDevice& device, const ModelView& view, const QuantizeOptions& options, uint64_t slab_bytes,
-       uint64_t keep_bytes)
+       uint64_t keep_bytes, const BlobStore* blobs)
       : device_(device),
         view_(view),
+        blobs_(blobs),
         decoder_(device, view),
         quantizer_(device, *options.container, options.selection.activations, slab_bytes, keep_bytes),
         caster_(device, slab_bytes) {}
@@ -141,7 +145,11 @@ class Lane {
           *decoder_.typeOf(tensor), decoder_.unit(tensor),
           [&](uint64_t first, uint64_t count, const kit::Range& to) { decoder_.decode(tensor, first, count, to); }};
       if (job.decision.kind == Decision::kQuantize) {
-        const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write);
+        const std::optional<BlobStore::Entry> given =
+            blobs_ != nullptr ? blobs_->read(job.decision.weight.module()) : std::nullopt;
+        if (given) report.gptq = given->report;
+        const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write,
+                                                        given ? std::span(given->blob.bytes) : std::span<std::byte>());
         report.sums = result.sums;
         nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
@@ -171,6 +179,7 @@ class Lane {
 
   TimedDevice device_;
   const ModelView& view_;
+  const BlobStore* blobs_;
   Decoder decoder_;
   WeightQuantizer quantizer_;
   Caster caster_;
@@ -234,6 +243,32 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
+// Quantizes the layers of the network's blocks with GPTQ, and leaves their blobs in the store.
+void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
+             const BlobStore& store) {
+  if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": --method gptq needs the model's config.json");
+  const ModelConfig config = readConfig(*view.checkpoint().configJson());
+  std::map<std::string, const WeightSpec*> weights;
+  for (const Job& job : plan.jobs) {
+    if (job.decision.kind == Decision::kQuantize) weights[job.decision.weight.module()] = &job.decision.weight;
+  }
+  BlocksOptions blocks;
+  blocks.gptq = options.gptq->options;
+  blocks.weight = [&](const std::string& module) -> std::optional<WeightSpec> {
+    const auto found = weights.find(module);
+    return found != weights.end() ? std::optional(*found->second) : std::nullopt;
+  };
+  if (options.resume) {
+    blocks.finished = [&](const std::string& module) {
+      std::optional<BlobStore::Entry> entry = store.read(module);
+      return entry ? std::move(entry->blob) : HostBlob();
+    };
+  }
+  blocks.done = [&](const GptqLayerReport& report, const HostBlob& blob) { store.save(report, blob); };
+  blocks.progress = options.gptq->progress;
+  quantizeBlocks(device, view, config, options.gptq->sequences, blocks);
+}
+
 QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& reports) {
   QuantizedTotal total;
   NibErrorSums sums{};
@@ -277,12 +312,21 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     config =
         configWith(*checkpoint.configJson(), plan.quantization_config, type.quantized() ? "" : torchName(type.dense));
   }
-  FolderWriter writer(writerOptions(options, checkpoint), plan.outputs);
+  const FolderWriterOptions writing = writerOptions(options, checkpoint);
+  FolderWriter writer(writing, plan.outputs);
+  std::optional<BlobStore> blobs;
   {
     const TimedDevice timed(device, &clock);
+    if (options.gptq) {
+      std::filesystem::path folder = findPlace(options.out).out;
+      folder += ".gptq";
+      blobs.emplace(folder, writing.identity, options.resume);
+      runGptq(timed, view, plan, options, *blobs);
+    }
     std::vector<std::unique_ptr<Lane>> lanes;
     for (uint32_t i = 0; i < kLanes; ++i) {
-      lanes.push_back(std::make_unique<Lane>(timed, view, options, report.slab_bytes, options.memory_bytes / kLanes));
+      lanes.push_back(std::make_unique<Lane>(timed, view, options, report.slab_bytes, options.memory_bytes / kLanes,
+                                             blobs ? &*blobs : nullptr));
     }
     report.tensors = runJobs(plan, lanes, writer, options);
   }
@@ -297,6 +341,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     const StageClock::Scope scope(&clock, Stage::kWrite);
     writer.publish();
   }
+  if (blobs) blobs->remove();
   for (size_t i = 0; i < kStageCount; ++i) report.stage_seconds[i] = clock.seconds(Stage(i));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

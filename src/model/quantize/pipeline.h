@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
+#include "model/quantize/gptq/layer.h"
 #include "model/quantize/selection.h"
 #include "model/timed_device.h"
 
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,11 +28,20 @@ struct Progress {
 inline constexpr uint64_t kDefaultMemory = 640'000'000;
 inline constexpr uint64_t kLeastMemory = 16'000'000;
 
+// Rounds with GPTQ instead of to nearest.
+struct GptqRun {
+  GptqOptions options;
+  std::vector<std::vector<uint32_t>> sequences;  // token ids for calibration
+  // Called with the tokens that forward passes have processed, of all. May be empty.
+  std::function<void(uint64_t done, uint64_t all)> progress;
+};
+
 struct QuantizeOptions {
   std::filesystem::path in;
   std::filesystem::path out;
   const Container* container = nullptr;
   SelectionOptions selection;
+  std::optional<GptqRun> gptq;
   uint64_t max_shard_bytes = 5'000'000'000;
   uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the size of slabs
   bool force = false;
@@ -53,6 +64,7 @@ struct TensorReport {
   NibErrors errors{sizeof(NibErrors)};
   NibErrorSums sums{};     // the sums behind `errors`; quantized tensors only
   uint32_t saturated = 0;  // number of saturated scales
+  std::optional<GptqLayerReport> gptq;
   std::string note;
 };
 

@@ -40,6 +40,19 @@ StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
   return stored;
 }
 
+// The memory of a whole weight's blob.
+NibMemory memoryOf(const WeightSpec& weight) {
+  NibQuantizeDesc desc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
+  desc.rows = weight.rows;
+  desc.cols = weight.cols;
+  desc.weights = weight.weights;
+  NibMemory memory{sizeof(NibMemory)};
+  if (nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory) != NIB_SUCCESS) {
+    throw Error(quoteText(weight.name) + " cannot be quantized as a whole");
+  }
+  return memory;
+}
+
 size_t partIndex(std::span<const WeightPart> parts, PartFrom from) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].from == from) return i;
@@ -89,7 +102,9 @@ SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, ui
 }
 
 WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts,
-                                       const WeightSource& source, const PartSink& sink) {
+                                       const WeightSource& source, const PartSink& sink,
+                                       std::span<const std::byte> blob) {
+  const NibMemory blob_memory = blob.empty() ? NibMemory{} : memoryOf(weight);
   const SlabShape slabs =
       slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(), slab_bytes_);
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
@@ -150,7 +165,11 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
     if (!nested || slabs.count > 1) {
       slab_worker = &load(s);
       if (per_tensor) slab_worker->setScale(scale.scale, scale.zero);
-      slab_worker->quantize(packed);
+      if (blob.empty()) {
+        slab_worker->quantize(packed);
+      } else {
+        slab_worker->take(blob, blob_memory, weight, s * slabs.rows, packed);
+      }
     }
     const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
     addStatus(result.status, packed.status, first_element);

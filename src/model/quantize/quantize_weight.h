@@ -41,8 +41,10 @@ class WeightQuantizer {
   WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations, uint64_t slab_bytes,
                   uint64_t keep_bytes);
   // Throws; also if the weight holds NaN or infinities, after its parts were written.
+  // blob: if it is not empty, the quantized weight, in the layout of NIB_OP_QUANTIZE for all its rows; the source then
+  // serves to tell the errors. Not for weights with one scale or double quantization.
   WeightResult quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
-                        const PartSink& sink);
+                        const PartSink& sink, std::span<const std::byte> blob = {});
 
  private:
   struct CachedWorker {

@@ -1,6 +1,7 @@
 #include "model/quantize/slab.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <numeric>
 
@@ -151,6 +152,29 @@ void SlabWorker::quantize(PackedSlab& packed) {
   device_.fill(status_, 0, status.offset_bytes, status.size_bytes);
   device_.run(*quantize_, rows_);
   device_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
+  pack(packed);
+}
+
+void SlabWorker::take(std::span<const std::byte> blob, const NibMemory& memory, const WeightSpec& weight,
+                      uint32_t first_row, PackedSlab& packed) {
+  const NibMemory& here = plans_.quantize.memory();
+  // Rows of a part follow each other, and a slab begins at a multiple of eight of them: on a word.
+  const auto copyRows = [&](NibPart part, uint64_t row_bytes) {
+    const NibMemoryPart& from = memory.part[part];
+    const uint64_t begin = row_bytes * first_row;
+    const uint64_t size = std::min(here.part[part].size_bytes, from.size_bytes - begin);
+    device_.upload(blob_, here.part[part].offset_bytes, blob.data() + from.offset_bytes + begin, size);
+  };
+  copyRows(NIB_PART_CODES, memory.part[NIB_PART_CODES].size_bytes / weight.rows);
+  const uint64_t scales = weight.groupsPerRow();
+  copyRows(NIB_PART_SCALES, scales * std::bit_floor(memory.part[NIB_PART_SCALES].size_bytes / (scales * weight.rows)));
+  if (memory.part[NIB_PART_ZEROS].size_bytes != 0) copyRows(NIB_PART_ZEROS, scales);
+  packed.status = {};
+  pack(packed);
+}
+
+void SlabWorker::pack(PackedSlab& packed) {
+  const NibMemory& memory = plans_.quantize.memory();
   device_.run(*repack_, rows_);
   const auto read = [&](const kit::Buffer& from, const NibMemoryPart& part) {
     std::vector<std::byte> bytes(size_t(part.size_bytes));

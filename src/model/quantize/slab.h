@@ -58,6 +58,9 @@ class SlabWorker {
   void setScale(uint32_t stored_scale, uint32_t stored_zero);
   // Quantizes the slab. With double quantization, packed.scales are the fp32 block scales.
   void quantize(PackedSlab& packed);
+  // Instead of quantize(): the slab's rows, from row first_row on, of a blob of the whole weight. memory: of the blob.
+  void take(std::span<const std::byte> blob, const NibMemory& memory, const WeightSpec& weight, uint32_t first_row,
+            PackedSlab& packed);
   // Double quantization: replaces the scales on the device by their codes, which compare() then decodes. nested: the
   // offset, followed by the scales of the scale blocks.
   void nest(std::span<const std::byte> codes, std::span<const float> nested);
@@ -75,6 +78,7 @@ class SlabWorker {
   };
   kit::Buffer buffer(uint64_t size_bytes);
   std::vector<std::byte> absmaxOfRows();
+  void pack(PackedSlab& packed);
 
   TimedDevice device_;
   Extents extents_;

@@ -1,0 +1,39 @@
+// Quantizes the linear layers of a network block by block: the inputs of a block are those that the quantized blocks
+// before it give.
+#ifndef NIB_MODEL_QUANTIZE_GPTQ_BLOCKS_H
+#define NIB_MODEL_QUANTIZE_GPTQ_BLOCKS_H
+
+#include "model/arch/decoder.h"
+#include "model/decode.h"
+#include "model/quantize/gptq/layer.h"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace nib::model {
+
+struct BlocksOptions {
+  GptqOptions gptq;
+  uint32_t sequence_tokens = 0;  // of a calibration sequence, at most
+  uint32_t step_tokens = 2048;   // run at a time: as many whole sequences as fit, at least one
+  // How a module is quantized; none = it stays as it is.
+  std::function<std::optional<WeightSpec>(const std::string& module)> weight;
+  // The blob of a module that an earlier run has finished; empty = none. A block counts as finished if all of its have.
+  std::function<HostBlob(const std::string& module)> finished;
+  // Called once for each module, in the order of the network.
+  std::function<void(const GptqLayerReport& report, const HostBlob& blob)> done;
+  // Tokens of forward passes that are done, of all.
+  std::function<void(uint64_t done, uint64_t all)> progress;
+};
+
+// sequences: the calibration set. Throws.
+void quantizeBlocks(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
+                    std::span<const std::vector<uint32_t>> sequences, const BlocksOptions& options);
+
+}  // namespace nib::model
+#endif

@@ -1,0 +1,95 @@
+// GPTQ of one linear layer on a device (arXiv 2210.17323): from the Hessian of its inputs to a quantized blob.
+#ifndef NIB_MODEL_QUANTIZE_GPTQ_LAYER_H
+#define NIB_MODEL_QUANTIZE_GPTQ_LAYER_H
+
+#include "model/archive/container.h"
+#include "model/timed_device.h"
+
+#include <nibble/kit.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace nib::model {
+
+// The order in which columns are quantized.
+enum class ColumnOrder {
+  kNone,    // as they are; a group's scale is found when the order reaches it
+  kStatic,  // by falling diagonal of H; scales are found before, from the weights as they are
+  kGroups   // groups by their largest diagonal, and columns by falling diagonal within them; scales as kStatic
+};
+
+struct GptqOptions {
+  ColumnOrder order = ColumnOrder::kStatic;
+  double damp = 0.01;       // a fraction of the mean diagonal
+  uint32_t block = 0;       // columns that are quantized at a time; 0 = what is fastest
+  bool parity = false;      // scales of groups as the published code finds them
+  bool sequential = true;   // layers of a block one after the other, each with inputs of the quantized ones before
+};
+
+// A quantized weight in host memory, in the layout of nibGetMemory for NIB_OP_QUANTIZE of all its rows.
+struct HostBlob {
+  std::vector<std::byte> bytes;
+  bool empty() const { return bytes.empty(); }
+};
+
+// Writes the values of a blob as fp32 [rows, cols]. Throws.
+void decodeBlob(const TimedDevice& device, const WeightSpec& weight, const HostBlob& blob, kit::Range to);
+
+struct GptqLayerReport {
+  std::string module;
+  double loss = 0;          // mean squared error of the layer's output, summed over its channels, with damping
+  double nearest_loss = 0;  // the same of rounding to nearest
+  double damp = 0;          // that was used
+  uint64_t tokens = 0;
+  uint32_t dead = 0;        // columns whose inputs were all 0
+  bool nearest = false;     // rounded to nearest after all; `note` says why
+  std::string note;
+};
+
+// The sums of x x^T of the inputs of a layer, or of several with the same input.
+class HessianSum {
+ public:
+  // Throws.
+  HessianSum(const kit::Device& device, uint32_t tokens, uint32_t cols, uint32_t type, uint32_t stride,
+             const kit::Range& input);
+  // The run that adds `n` rows of the input.
+  const kit::Binding& binding() const { return *binding_; }
+  void count(uint64_t tokens) { tokens_ += tokens; }
+  uint64_t tokens() const { return tokens_; }
+  uint32_t cols() const { return cols_; }
+  // NIB_PART_RESULT of NIB_OP_HESSIAN at 0, the diagonal behind it.
+  const kit::Buffer& buffer() const { return buffer_; }
+  uint64_t diagonalOffset() const { return diagonal_offset_; }
+  // Place for an order of the columns.
+  uint64_t orderOffset() const { return order_offset_; }
+
+ private:
+  uint32_t cols_;
+  uint64_t tokens_ = 0, diagonal_offset_ = 0, order_offset_ = 0;
+  kit::Buffer buffer_;
+  std::unique_ptr<kit::Plan> plan_;
+  std::unique_ptr<kit::Binding> binding_;
+};
+
+// Factors H, for layers of up to `rows` rows that share it. Throws.
+class GptqSolver {
+ public:
+  GptqSolver(const TimedDevice& device, const GptqOptions& options, const HessianSum& hessian, uint32_t rows);
+  ~GptqSolver();
+  // Why GPTQ is impossible; "" = it is not.
+  const std::string& problem() const;
+  // Where the dense elements of a weight go before solve(): rows of its columns, of `type`.
+  kit::Range source(uint32_t rows, NibType type) const;
+  // Quantizes the weight in source(). decoded: fp32 [rows, cols], gets the quantized weight's values; may be empty.
+  HostBlob solve(const WeightSpec& weight, NibType type, const kit::Range& decoded, GptqLayerReport& report);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace nib::model
+#endif

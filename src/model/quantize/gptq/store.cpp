@@ -1,0 +1,84 @@
+#include "model/quantize/gptq/store.h"
+
+#include "kit/file.h"
+#include "model/archive/error.h"
+#include "model/archive/hash.h"
+#include "model/archive/output_place.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cstring>
+
+namespace nib::model {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::string_view kEnding = ".blob";
+
+}  // namespace
+
+BlobStore::BlobStore(std::filesystem::path folder, std::string identity, bool resume)
+    : folder_(std::move(folder)), identity_(std::move(identity)) {
+  if (std::filesystem::exists(folder_) && !resume) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      if (!entry.path().filename().string().ends_with(kEnding)) {
+        throw Error(shown(folder_) + " is needed for unfinished layers, but holds " + shown(entry.path().filename()) +
+                    ": move it away");
+      }
+    }
+    removeFlatFolder(folder_);
+  }
+  std::filesystem::create_directories(folder_);
+}
+
+std::filesystem::path BlobStore::pathOf(const std::string& module) const {
+  Hasher hasher;
+  hasher.add(module);
+  return folder_ / (hasher.digest().hex() + std::string(kEnding));
+}
+
+// A line of JSON, then the blob.
+void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
+  Hasher hasher;
+  hasher.add(std::span<const std::byte>(blob.bytes));
+  const Json head = {{"identity", identity_}, {"module", r.module},   {"bytes", blob.bytes.size()},
+                     {"hash", hasher.digest().hex()}, {"loss", r.loss}, {"nearest_loss", r.nearest_loss},
+                     {"damp", r.damp},         {"tokens", r.tokens},   {"dead", r.dead},
+                     {"nearest", r.nearest},   {"note", r.note}};
+  const std::string line = head.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  std::vector<std::byte> bytes(line.size() + blob.bytes.size());
+  std::memcpy(bytes.data(), line.data(), line.size());
+  std::memcpy(bytes.data() + line.size(), blob.bytes.data(), blob.bytes.size());
+  kit::detail::writeFile(pathOf(r.module).string(), bytes);
+}
+
+std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const {
+  const kit::Bytes bytes = kit::detail::readFile(pathOf(module).string());
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  const std::string_view all(text, bytes.size());
+  const size_t end = all.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const Json head = Json::parse(all.substr(0, end), nullptr, false);
+  if (!head.is_object() || head.value("identity", "") != identity_ || head.value("module", "") != module) {
+    return std::nullopt;
+  }
+  Entry entry;
+  entry.blob.bytes.assign(bytes.begin() + std::ptrdiff_t(end) + 1, bytes.end());
+  Hasher hasher;
+  hasher.add(std::span<const std::byte>(entry.blob.bytes));
+  if (head.value("hash", "") != hasher.digest().hex()) return std::nullopt;
+  entry.report.module = module;
+  entry.report.loss = head.value("loss", 0.0);
+  entry.report.nearest_loss = head.value("nearest_loss", 0.0);
+  entry.report.damp = head.value("damp", 0.0);
+  entry.report.tokens = head.value("tokens", uint64_t(0));
+  entry.report.dead = head.value("dead", 0u);
+  entry.report.nearest = head.value("nearest", false);
+  entry.report.note = head.value("note", "");
+  return entry;
+}
+
+void BlobStore::remove() const { removeFlatFolder(folder_); }
+
+}  // namespace nib::model

@@ -1,0 +1,39 @@
+// The blobs of layers that GPTQ has finished, in a folder beside the output until that is complete. So an interrupted run
+// can go on, and a model's blobs need not fit in memory.
+#ifndef NIB_MODEL_QUANTIZE_GPTQ_STORE_H
+#define NIB_MODEL_QUANTIZE_GPTQ_STORE_H
+
+#include "model/quantize/gptq/layer.h"
+
+#include <cstddef>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+
+namespace nib::model {
+
+class BlobStore {
+ public:
+  // folder: is made, or emptied unless `resume`. identity: files of other runs are not read. Throws.
+  BlobStore(std::filesystem::path folder, std::string identity, bool resume);
+
+  struct Entry {
+    GptqLayerReport report;
+    HostBlob blob;
+  };
+  // Throws if the file cannot be written.
+  void save(const GptqLayerReport& report, const HostBlob& blob) const;
+  // None if there is no complete file of this run.
+  std::optional<Entry> read(const std::string& module) const;
+  // Deletes the folder. Throws.
+  void remove() const;
+
+ private:
+  std::filesystem::path pathOf(const std::string& module) const;
+  std::filesystem::path folder_;
+  std::string identity_;
+};
+
+}  // namespace nib::model
+#endif

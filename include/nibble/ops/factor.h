@@ -28,8 +28,7 @@ typedef enum NibFactorStage {
   // last run RESULT holds M.
   NIB_FACTOR_CHOLESKY = 1,
   // U = inverse(M), from the first block of columns to the last: the same runs in the opposite order. A run of n
-  // inverts
-  // the block that ends at column n. After the last run RESULT holds U.
+  // inverts the block that ends at column n. After the last run RESULT holds U.
   NIB_FACTOR_INVERT = 2,
   NIB_FACTOR_STAGE_MAX_ENUM = 0x7fffffff
 } NibFactorStage;
@@ -55,8 +54,8 @@ typedef struct NibFactorInfo {
 // then undefined, but every run ends. Runs of a stage depend on each other, and need barriers between them.
 //
 // Bounded, and the same from run to run on one device. For a matrix H' of condition number k that does not fail,
-//   norm(M M^T - H') <= 4 * cols * 2^-24 * norm(H')
-//   norm(U^T U H' - I) <= 4 * cols * 2^-24 * k
+//   norm(M M^T - H') <= (cols + 4) * 2^-22 * norm(H')
+//   norm(U^T U H' - I) <= (cols + 4) * 2^-22 * k
 // in the Frobenius norm. docs/numbers.md has the bounds of a run.
 typedef struct NibFactorDesc {
   uint32_t op;          // NIB_OP_FACTOR

@@ -272,10 +272,23 @@ std::string OpSubject::verify() {
   return {};
 }
 
+// Runs a set once more from its first bytes, where a run begins with what the one before left.
+void OpSubject::repeat(uint32_t set) {
+  if (!findOp(row_.op())->accumulates(row_.desc())) return;
+  std::string content;
+  const Words& words = image(written_, &content);
+  shared_.device().uploadBytes((*results_)[set], 0, words.data(), plan_->sizeBytes(written_));
+  shared_.device().run(bindings_[set], row_.n);
+}
+
 std::string OpSubject::verifyAgain() {
   const uint32_t last = (next_set_ + sets_ - 1) % sets_;
+  repeat(last);
   std::string difference = compare(last);
-  if (difference.empty() && last != 0) difference = compare(0);
+  if (difference.empty() && last != 0) {
+    repeat(0);
+    difference = compare(0);
+  }
   return difference.empty() ? difference : "after timing: " + difference;
 }
 

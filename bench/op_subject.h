@@ -71,6 +71,7 @@ class OpSubject final : public Subject {
   void upload();
   void makeExpected();
   std::string compare(uint32_t set);
+  void repeat(uint32_t set);
   std::string compareBounded(uint32_t set);
 
   SharedData& shared_;

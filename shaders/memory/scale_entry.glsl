@@ -1,5 +1,5 @@
-// Stores of single scales and zero points, from any invocation: entries of other invocations in the same word keep their
-// bits, because a word is changed by atomics. Include memory/params.glsl first, with an access that allows both.
+// Stores of single scales and zero points, from any invocation: entries of other invocations in the same word keep
+// their bits, because a word is changed by atomics. Include memory/params.glsl first, with an access that allows both.
 #ifndef NIB_MEMORY_SCALE_ENTRY_GLSL
 #define NIB_MEMORY_SCALE_ENTRY_GLSL
 

@@ -1,9 +1,9 @@
 #version 450
 // Quantizes a block of columns of RESULT in place, one after the other, and updates the block's later columns after
 // each. A workgroup owns WG / 4 rows; four invocations, the quarters, share a row: invocation `quarter` has columns
-// (slot * 4 + quarter) * 8 .. + 7 of the block in registers. The columns go by in steps of eight: their owner hands them
-// to the other quarters of its row, all four of them compute the eight codes and errors, and each updates its own later
-// columns. Where a slot of all quarters is done, the next one moves to its place, so that no register is indexed by a
+// (slot * 4 + quarter) * 8 .. + 7 of the block in registers. A step takes eight columns: their owner hands them to the
+// other quarters of its row, all four of them compute the eight codes and errors, and each updates its own later
+// columns. After four steps the registers of the next slot move to those of the first, so that none is indexed by a
 // variable. Reads and writes every element of the block once (4 bytes), writes an error for each (4 bytes), and reads
 // the block's rows of U for every step from the cache. With MEASURE there are no codes: the value of a column is 0.
 #extension GL_GOOGLE_include_directive : require

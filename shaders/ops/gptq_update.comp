@@ -1,6 +1,6 @@
 #version 450
-// Updates the columns beyond a block for the block's errors: from every element it subtracts error times entry of U, one
-// after the other in the order of the block's columns, each product and each difference rounded. A workgroup of 64
+// Updates the columns beyond a block for the block's errors: from every element it subtracts error times entry of U,
+// in the order of the block's columns, each product and each difference rounded. A workgroup of 64
 // invocations has a tile of 64 rows and 64 columns, an invocation 8 x 8 of them in registers; errors and rows of U go
 // through shared memory, 16 columns of the block at a time. Reads and writes every element once (4 bytes); reads a row
 // of errors per column of tiles and a row of U per row of tiles.

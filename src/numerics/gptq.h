@@ -2,8 +2,8 @@
 // denormals, and need not keep infinities. shaders/numerics/gptq.glsl is the GPU counterpart.
 //
 // Weights are 0 or from 2^-60 to 2^100 at first, errors 0 or from 2^-60 to 2^50, entries of U 0 or from 2^-40 to 2^40.
-// So a product is 0 or from 2^-100 to 2^90, and a multiple of 2^-123. Weights stay multiples of 2^-123 below 2^117, since
-// there are fewer than 2^16 columns. An error's square is 0 or from 2^-120 to 2^100. No zero is negative.
+// So a product is 0 or from 2^-100 to 2^90, and a multiple of 2^-123. Weights stay multiples of 2^-123 below 2^117,
+// since there are fewer than 2^16 columns. An error's square is 0 or from 2^-120 to 2^100. No zero is negative.
 #ifndef NIB_NUMERICS_GPTQ_H
 #define NIB_NUMERICS_GPTQ_H
 
@@ -11,11 +11,11 @@
 
 namespace nib::gptq {
 
-inline constexpr uint32_t kLeastWeight = 0x21800000u;   // 2^-60
-inline constexpr uint32_t kWeightEnd = 0x71800000u;     // 2^100
-inline constexpr uint32_t kLeastError = 0x21800000u;    // 2^-60
-inline constexpr uint32_t kLargestError = 0x58800000u;  // 2^50
-inline constexpr uint32_t kLeastFactor = 0x2b800000u;   // 2^-40
+inline constexpr uint32_t kLeastWeight = 0x21800000u;    // 2^-60
+inline constexpr uint32_t kWeightEnd = 0x71800000u;      // 2^100
+inline constexpr uint32_t kLeastError = 0x21800000u;     // 2^-60
+inline constexpr uint32_t kLargestError = 0x58800000u;   // 2^50
+inline constexpr uint32_t kLeastFactor = 0x2b800000u;    // 2^-40
 inline constexpr uint32_t kLargestFactor = 0x53800000u;  // 2^40
 
 // Whether an element of W counts as non-finite.

@@ -24,8 +24,8 @@
 namespace nib {
 namespace {
 
-constexpr uint32_t kFlags = NIB_GPTQ_GIVEN_SCALES | NIB_GPTQ_ORDER | NIB_GPTQ_KEEP_ORDER | NIB_GPTQ_DEAD |
-                            NIB_GPTQ_PARITY | NIB_GPTQ_MEASURE;
+constexpr uint32_t kFlags =
+    NIB_GPTQ_GIVEN_SCALES | NIB_GPTQ_ORDER | NIB_GPTQ_KEEP_ORDER | NIB_GPTQ_DEAD | NIB_GPTQ_PARITY | NIB_GPTQ_MEASURE;
 constexpr uint32_t kMostBlock = 128;  // columns that a workgroup keeps
 
 bool has(const NibGptqDesc& d, uint32_t flag) { return (d.flags & flag) != 0; }
@@ -68,7 +68,8 @@ NibResult checkWeights(const NibGptqDesc& d, const Log& log, Geometry* g) {
                     g->format->info.name);
   }
   if (!hasOwnRows(w)) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "gptq: weights.granularity must be ROW or GROUP, and weights.flags not FLAT");
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "gptq: weights.granularity must be ROW or GROUP, and weights.flags not FLAT");
   }
   if (has(d, NIB_GPTQ_ORDER) && !has(d, NIB_GPTQ_KEEP_ORDER) && !has(d, NIB_GPTQ_GIVEN_SCALES) &&
       g->groups_per_row > 1) {
@@ -268,10 +269,9 @@ struct Build {
   }
   // Windows of whole blocks of rows, of which a run works on one.
   Slot factorSlot() const {
-    Slot slot = builder
-                    .anyRowSlot(NIB_ROLE_INPUT, memory.part[NIB_PART_FACTOR].offset_bytes, d.cols, rowBytes(),
-                                rowBytes())
-                    .of(NIB_PART_FACTOR);
+    Slot slot =
+        builder.anyRowSlot(NIB_ROLE_INPUT, memory.part[NIB_PART_FACTOR].offset_bytes, d.cols, rowBytes(), rowBytes())
+            .of(NIB_PART_FACTOR);
     if (slot.window_rows < d.cols) slot.window_rows = slot.window_rows / s.block * s.block;
     return slot;
   }
@@ -302,14 +302,14 @@ NibResult buildLoad(const Build& b) {
   TileRule tiles;
   tiles.mul = push.tiles;
   const uint64_t bytes = typeBytes(d.source_type);
-  const Slot source = itemSlot(NIB_ROLE_INPUT, b.memory.part[NIB_PART_SOURCE].offset_bytes,
-                               b.s.source_stride * bytes, 0, d.cols * bytes)
+  const Slot source = itemSlot(NIB_ROLE_INPUT, b.memory.part[NIB_PART_SOURCE].offset_bytes, b.s.source_stride * bytes,
+                               0, d.cols * bytes)
                           .of(NIB_PART_SOURCE);
   Slot columns;
   if (spec.ORDER || spec.DEAD) {
     const NibPart first = spec.ORDER ? NIB_PART_ORDER : NIB_PART_DIAGONAL;
-    columns = tailSlot(NIB_ROLE_INPUT, b.memory.part[first].offset_bytes)
-                  .of(kNoPart, {NIB_PART_ORDER, NIB_PART_DIAGONAL});
+    columns =
+        tailSlot(NIB_ROLE_INPUT, b.memory.part[first].offset_bytes).of(kNoPart, {NIB_PART_ORDER, NIB_PART_DIAGONAL});
   }
   const Slot slots[kSlotCount] = {columns, source, b.resultSlot().moving(), wholeSlot(NIB_ROLE_AUX)};
   return b.builder.add("gptq_load", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * kLoadRun * (4 + bytes),
@@ -325,8 +325,7 @@ NibResult addOrder(const Build& b, bool invert) {
   TileRule tiles;
   tiles.rows = b.d.cols;
   tiles.div = spec.WG;
-  const Slot order =
-      itemSlot(NIB_ROLE_INPUT, b.memory.part[NIB_PART_ORDER].offset_bytes, 4, 0, 4).of(NIB_PART_ORDER);
+  const Slot order = itemSlot(NIB_ROLE_INPUT, b.memory.part[NIB_PART_ORDER].offset_bytes, 4, 0, 4).of(NIB_PART_ORDER);
   const Slot slots[kSlotCount] = {Slot{}, order, Slot{}, wholeSlot(NIB_ROLE_AUX)};
   return b.builder.add("gptq_order", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8);
 }
@@ -459,8 +458,7 @@ NibResult buildStore(const Build& b) {
   tiles.div = spec.WG;
   const uint64_t code_bytes = uint64_t(g.row_words) * 4;
   const Slot codes = itemSlot(NIB_ROLE_WEIGHTS, 0, code_bytes, 4, code_bytes).of(NIB_PART_CODES).moving();
-  const Slot slots[kSlotCount] = {codes, Slot{}, b.resultSlot().moving(),
-                                  inverse ? wholeSlot(NIB_ROLE_AUX) : Slot{}};
+  const Slot slots[kSlotCount] = {codes, Slot{}, b.resultSlot().moving(), inverse ? wholeSlot(NIB_ROLE_AUX) : Slot{}};
   return b.builder.add("gptq_store", 0, spec, push, 0, tiles, slots,
                        uint64_t(spec.WG) * (4 + 128 / g.format->info.bits));
 }

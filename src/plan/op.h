@@ -20,8 +20,8 @@ struct RunRows {
   uint32_t max;        // the most rows of one run
   bool fixed = false;  // a run takes exactly that many
   uint32_t all = 0;    // NibRun.first_row + n is at most this; 0 = first_row must be 0
-  // Runs are the steps of one computation, in ascending order: first_row is a multiple of this. 0 = runs are independent
-  // and may begin at any row.
+  // Runs are the steps of one computation, in ascending order: first_row is a multiple of this. 0 = runs are
+  // independent and may begin at any row.
   uint32_t step = 0;
 };
 

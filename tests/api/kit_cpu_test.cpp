@@ -3,6 +3,7 @@
 #include <nibble/formats.h>
 #include <nibble/kit.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <thread>
@@ -39,6 +40,55 @@ TEST_CASE("a CPU buffer is mapped memory that upload, download and fill reach") 
   CHECK(cpu.download<uint32_t>(buffer, 6) == std::vector<uint32_t>{0xa5a5a5a5u, 0xa5a5a5a5u, 1, 2, 3, 4});
   CHECK(Buffer(cpu, 0).mapped() == nullptr);
   CHECK(Buffer().sizeBytes() == 0);
+}
+
+// Columns beyond a block are updated by code of the CPU device, in tiles.
+TEST_CASE("gptq on the CPU device gives the bytes of the reference, block after block") {
+  if (nibFormatById(NIB_FORMAT_INT4) == nullptr) {
+    MESSAGE("skipped: format int4 is not in this build");
+    return;
+  }
+  const Device cpu = Device::cpu();
+  for (const uint32_t rows : {1u, 7u, 132u}) {
+    for (const uint32_t cols : {129u, 331u}) {
+      NibGptqDesc d{};
+      d.op = NIB_OP_GPTQ;
+      d.desc_bytes = sizeof d;
+      d.stage = NIB_GPTQ_COLUMNS;
+      d.rows = rows;
+      d.cols = cols;
+      d.weights.format = NIB_FORMAT_INT4;
+      d.weights.granularity = NIB_GRANULARITY_GROUP;
+      d.weights.group_size = 32;
+      const NibOpDesc* desc = reinterpret_cast<const NibOpDesc*>(&d);
+      const Plan plan(cpu, desc, sizeof d);
+      const NibMemory& memory = plan.memory();
+      std::vector<float> data[NIB_ROLE_COUNT];
+      Buffer buffers[NIB_ROLE_COUNT];
+      NibCpuBinding reference{sizeof(NibCpuBinding)};
+      for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+        data[role] = waves(size_t(memory.range[role].size_bytes / 4));
+        if (role == NIB_ROLE_AUX) std::fill(data[role].begin(), data[role].end(), 0.0f);
+        buffers[role] = Buffer(cpu, memory.range[role].size_bytes);
+        cpu.upload(buffers[role], data[role]);
+        reference.range[role] = {data[role].data(), memory.range[role].size_bytes};
+      }
+      const Binding binding(plan, Ranges{Range(buffers[0]), Range(buffers[1]), Range(buffers[2]), Range(buffers[3])});
+      for (uint32_t first = 0; first < cols; first += 128) {
+        const NibRun run{sizeof(NibRun), std::min(128u, cols - first), first, 0, UINT32_MAX, {}};
+        REQUIRE(nibCpuRun(desc, &reference, &run, nullptr, nullptr) == NIB_SUCCESS);
+        RunOptions options;
+        options.n = run.n;
+        options.first_row = first;
+        cpu.run(binding, options);
+      }
+      INFO(rows, " x ", cols);
+      for (const uint32_t role : {uint32_t(NIB_ROLE_WEIGHTS), uint32_t(NIB_ROLE_OUTPUT)}) {
+        const std::vector<uint32_t> got = cpu.download<uint32_t>(buffers[role], data[role].size());
+        CHECK(std::memcmp(got.data(), data[role].data(), got.size() * 4) == 0);
+      }
+    }
+  }
 }
 
 TEST_CASE("a tensor quantized on the CPU dequantizes to close values") {

@@ -88,7 +88,8 @@ void checkMemory() {
     checkWeights(memoryOf(d), model::layoutOf(shape.rows, shape.cols, w));
   });
   for (const Extents& shape : kExtents) {
-    if (uint64_t(shape.cols) * shape.cols > kMostElements || uint64_t(shape.cols) * shape.rows > kMostElements) continue;
+    if (uint64_t(shape.cols) * shape.cols > kMostElements || uint64_t(shape.cols) * shape.rows > kMostElements)
+      continue;
     const NibGptqDesc d = gptqDesc(shape.rows, shape.cols, {}, NIB_GPTQ_MEASURE);
     checkParts(d);
     CHECK(memoryOf(d).range[NIB_ROLE_WEIGHTS].size_bytes == 0);
@@ -102,31 +103,31 @@ void checkRefusals() {
     right.source_stride = 66;
     expectEachRefused(
         right, "gptq",
-        plus<D>(wrongWeights<D>(),
-                {
-                    {"stage", kInvalid, [](D& d) { d.stage = 3; }},
-                    {"flags", kInvalid, [](D& d) { d.flags = 1u << 6; }},
-                    {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_KEEP_ORDER; }},
-                    {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_PARITY | NIB_GPTQ_GIVEN_SCALES; }},
-                    {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_ORDER; }},
-                    {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE | NIB_GPTQ_PARITY; }},
-                    {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE | NIB_GPTQ_GIVEN_SCALES; }},
-                    {"weights", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE; }},
-                    {"stage", kInvalid,
-                     [](D& d) { d.flags = NIB_GPTQ_MEASURE, d.stage = NIB_GPTQ_STORE, d.weights = {}; }},
-                    {"weights.granularity", kUnsupported,
-                     [](D& d) { d.weights.granularity = NIB_GRANULARITY_TENSOR, d.weights.group_size = 0; }},
-                    {"weights.granularity", kUnsupported,
-                     [](D& d) { d.weights.granularity = NIB_GRANULARITY_COLUMN, d.weights.group_size = 0; }},
-                    {"weights.flags", kUnsupported, [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
-                    {"source_type", kInvalid, [](D& d) { d.source_type = 3; }},
-                    {"source_stride", kInvalid, [](D& d) { d.source_stride = 63; }},
-                    {"block", kInvalid, [](D& d) { d.block = 12; }},
-                    {"block", kInvalid, [](D& d) { d.block = 136; }},
-                    {"block", kInvalid, [](D& d) { d.block = 24; }},
-                    {"block", kInvalid, [](D& d) { d.block = 48; }},
-                    {"cols", kInvalid, [](D& d) { d.rows = 1, d.cols = 65536, d.source_stride = 0; }},
-                }));
+        plus<D>(
+            wrongWeights<D>(),
+            {
+                {"stage", kInvalid, [](D& d) { d.stage = 3; }},
+                {"flags", kInvalid, [](D& d) { d.flags = 1u << 6; }},
+                {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_KEEP_ORDER; }},
+                {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_PARITY | NIB_GPTQ_GIVEN_SCALES; }},
+                {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_ORDER; }},
+                {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE | NIB_GPTQ_PARITY; }},
+                {"flags", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE | NIB_GPTQ_GIVEN_SCALES; }},
+                {"weights", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE; }},
+                {"stage", kInvalid, [](D& d) { d.flags = NIB_GPTQ_MEASURE, d.stage = NIB_GPTQ_STORE, d.weights = {}; }},
+                {"weights.granularity", kUnsupported,
+                 [](D& d) { d.weights.granularity = NIB_GRANULARITY_TENSOR, d.weights.group_size = 0; }},
+                {"weights.granularity", kUnsupported,
+                 [](D& d) { d.weights.granularity = NIB_GRANULARITY_COLUMN, d.weights.group_size = 0; }},
+                {"weights.flags", kUnsupported, [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                {"source_type", kInvalid, [](D& d) { d.source_type = 3; }},
+                {"source_stride", kInvalid, [](D& d) { d.source_stride = 63; }},
+                {"block", kInvalid, [](D& d) { d.block = 12; }},
+                {"block", kInvalid, [](D& d) { d.block = 136; }},
+                {"block", kInvalid, [](D& d) { d.block = 24; }},
+                {"block", kInvalid, [](D& d) { d.block = 48; }},
+                {"cols", kInvalid, [](D& d) { d.rows = 1, d.cols = 65536, d.source_stride = 0; }},
+            }));
   }
   for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) {
     if ((info->flags & NIB_FORMAT_OWN_SCALES) == 0) continue;
@@ -328,8 +329,7 @@ Quantized quantizeMatrix(const Matrix& m, const NibWeights& w, uint32_t flags, u
   const uint32_t half = m.rows / 2, step = blockOf(d);
   run(NIB_GPTQ_LOAD, half, m.rows - half);
   if (half != 0) run(NIB_GPTQ_LOAD, 0, half);
-  for (uint32_t first = 0; first < m.cols; first += step)
-    run(NIB_GPTQ_COLUMNS, first, std::min(step, m.cols - first));
+  for (uint32_t first = 0; first < m.cols; first += step) run(NIB_GPTQ_COLUMNS, first, std::min(step, m.cols - first));
   if ((flags & NIB_GPTQ_MEASURE) == 0) {
     if (half != 0) run(NIB_GPTQ_STORE, 0, half);
     run(NIB_GPTQ_STORE, half, m.rows - half);
@@ -413,8 +413,8 @@ int codeOf(const model::Bytes& blob, uint64_t row_bytes, uint32_t row, uint32_t 
 }
 
 // Follows the published loop in fp64 with the codes that were found: every code is the nearest to its weight, but for
-// rounding, and every scale that of its group. The loop is that of gptq.py, which corrects the columns beyond a block of
-// 128 at its end, and finds scales from weights that lack the corrections of the group's own block (parity).
+// rounding, and every scale that of its group. The loop is that of gptq.py, which corrects the columns beyond a block
+// of 128 at its end, and finds scales from weights that lack the corrections of the group's own block (parity).
 void checkPublished(const Matrix& m, const Hessian& hessian, const NibWeights& w, bool parity, const Quantized& got) {
   const model::Layout l = model::layoutOf(m.rows, m.cols, w);
   const size_t k = m.cols, block = 128;

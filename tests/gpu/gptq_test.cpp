@@ -176,7 +176,7 @@ TEST_CASE_FIXTURE(Gpu, "blocks of a factor in several windows") {
   if (format == 0) return;
   NibRestrict restriction{sizeof(NibRestrict)};
   restriction.features_mask = NIB_FEATURE_ALL;
-  restriction.max_storage_range_bytes = 65536;
+  restriction.max_storage_range_bytes = 131072;
   restriction.min_offset_alignment_bytes = 256;
   restriction.max_workgroup_count = 7;
   const kit::Device narrow = device().restricted(restriction);

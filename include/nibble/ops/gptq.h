@@ -80,8 +80,8 @@ typedef struct NibGptqDesc {
   uint32_t cols;           // cols * cols is at most 2^32 - 2^21
   uint32_t source_type;    // NibType F32, F16 or BF16
   uint32_t source_stride;  // elements from row to row; 0 = cols
-  uint32_t block;          // columns of a run: a multiple of 8 up to 128, and a multiple or a divisor of the group size;
-                           // 0 = the largest that is
+  uint32_t block;          // columns of a run: a multiple of 8 up to 128, and a multiple or divisor of the group size;
+                           // 0 = the largest such block
   NibWeights weights;
 } NibGptqDesc;
 

@@ -15,8 +15,7 @@ namespace {
 
 using Desc = NibGptqDesc;
 
-constexpr Shape kSides[] = {{33, 130}, {64, 256}, {1, 1},   {37, 1},  {1, 5},
-                            {5, 1000}, {130, 20}, {70, 515}, {17, 336}};
+constexpr Shape kSides[] = {{33, 130}, {64, 256}, {1, 1}, {37, 1}, {1, 5}, {5, 1000}, {130, 20}, {70, 515}, {17, 336}};
 constexpr const char* kStages[] = {"load", "columns", "store"};
 constexpr uint64_t kNoRows = uint64_t(1) << 50;  // bits of a part that is one row
 
@@ -97,8 +96,9 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   }
   Counter counter;
   for (const Sharing& sharing : kSharings) {
-    const bool own_rows = (sharing.granularity == NIB_GRANULARITY_ROW || sharing.granularity == NIB_GRANULARITY_GROUP) &&
-                          (sharing.flags & NIB_WEIGHTS_FLAT) == 0;
+    const bool own_rows =
+        (sharing.granularity == NIB_GRANULARITY_ROW || sharing.granularity == NIB_GRANULARITY_GROUP) &&
+        (sharing.flags & NIB_WEIGHTS_FLAT) == 0;
     for (const Shape& shape : kSides) {
       ++counter.i;
       if (!own_rows || !canHave(info, sharing, 0)) continue;
@@ -178,8 +178,8 @@ Words makeDiagonal(uint32_t cols, uint64_t seed) {
 void fillOutput(const Case& c, const Desc& d, const NibMemory& memory, Words& range) {
   const NibMemoryPart& result = memory.part[NIB_PART_RESULT];
   if (d.stage == NIB_GPTQ_LOAD) return;
-  Words words = makeNumbers(d.stage == NIB_GPTQ_STORE ? Recipe::kBits : c.recipe, NIB_TYPE_F32, result.size_bytes,
-                            c.seed + 5);
+  Words words =
+      makeNumbers(d.stage == NIB_GPTQ_STORE ? Recipe::kBits : c.recipe, NIB_TYPE_F32, result.size_bytes, c.seed + 5);
   if (d.stage == NIB_GPTQ_COLUMNS) {
     for (uint32_t& word : words) word = gptq::isBeyond(word) ? 0u : gptq::weightBits(word);
   }
@@ -270,8 +270,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 
 void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   if (format == nullptr) {
-    list.push_back({"gptq measure", plain(NIB_GPTQ_COLUMNS, kVerifiedShape.rows, kVerifiedShape.cols, {},
-                                          NIB_GPTQ_MEASURE)});
+    list.push_back(
+        {"gptq measure", plain(NIB_GPTQ_COLUMNS, kVerifiedShape.rows, kVerifiedShape.cols, {}, NIB_GPTQ_MEASURE)});
     return;
   }
   if (format->flags & NIB_FORMAT_OWN_SCALES) return;
@@ -297,7 +297,8 @@ void listBench(const BenchRequest& request, BenchList& rows) {
     for (const uint32_t stage : {NIB_GPTQ_LOAD, NIB_GPTQ_COLUMNS, NIB_GPTQ_STORE})
       add(stage, benchWeights(*info, kPerGroup128), 0);
   }
-  if (const NibFormatInfo* info = nibFormatById(NIB_FORMAT_NF4)) add(NIB_GPTQ_COLUMNS, benchWeights(*info, kPerGroup64), 0);
+  if (const NibFormatInfo* info = nibFormatById(NIB_FORMAT_NF4))
+    add(NIB_GPTQ_COLUMNS, benchWeights(*info, kPerGroup64), 0);
   add(NIB_GPTQ_COLUMNS, {}, NIB_GPTQ_MEASURE);
 }
 

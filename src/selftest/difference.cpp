@@ -10,12 +10,12 @@ namespace {
 
 // By NibPart.
 constexpr const char* kParts[] = {
-    "codes",          "scales",        "zeros",     "status",      "scratch",      "nested scales", "packed codes",
-    "packed zeros",   "reference",     "candidate", "bias",        "input scales", "input zeros",   "table",
-    "heads",          "counts",        "order",     "input codes", "source",       "residual in",   "result",
-    "residual out",   "result scales", "gain",      "second",      "indices",      "keys",          "values",
-    "result indices", "error",         "mask",      "log sum",     "factor info",  "diagonal",      "factor",
-    "loss"};
+    "codes",        "scales",       "zeros",       "status",       "scratch",        "nested scales",
+    "packed codes", "packed zeros", "reference",   "candidate",    "bias",           "input scales",
+    "input zeros",  "table",        "heads",       "counts",       "order",          "input codes",
+    "source",       "residual in",  "result",      "residual out", "result scales",  "gain",
+    "second",       "indices",      "keys",        "values",       "result indices", "error",
+    "mask",         "log sum",      "factor info", "diagonal",     "factor",         "loss"};
 
 struct Place {
   NibPart part = NIB_PART_COUNT;  // none: the range has no parts

@@ -173,9 +173,12 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
     if (!t.note.empty()) tensor["note"] = t.note;
     if (t.gptq) {
       const model::GptqLayerReport& g = *t.gptq;
-      tensor["gptq"] = {{"loss", finiteNumber(g.loss)},       {"nearest_loss", finiteNumber(g.nearest_loss)},
-                        {"damp", g.damp},                     {"tokens", g.tokens},
-                        {"dead_columns", g.dead},             {"rounded_to_nearest", g.nearest}};
+      tensor["gptq"] = {{"loss", finiteNumber(g.loss)},
+                        {"nearest_loss", finiteNumber(g.nearest_loss)},
+                        {"damp", g.damp},
+                        {"tokens", g.tokens},
+                        {"dead_columns", g.dead},
+                        {"rounded_to_nearest", g.nearest}};
       if (!g.note.empty()) tensor["gptq"]["note"] = g.note;
     }
     json["tensors"].push_back(tensor);
@@ -262,9 +265,10 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
   app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
   app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
-  app->add_option("--method", a->method,
-                  "rtn: round to nearest (default); gptq: corrects every column's error in the columns to come, by the\n"
-                  "inputs that --calib gives (arXiv 2210.17323)");
+  app->add_option(
+      "--method", a->method,
+      "rtn: round to nearest (default); gptq: corrects every column's error in the columns to come, by the\n"
+      "inputs that --calib gives (arXiv 2210.17323)");
   app->add_option("--act-order", a->act_order,
                   "Order of columns for gptq: static (default; by their inputs' size, scales as without), gar (whole\n"
                   "groups), none");

@@ -116,7 +116,7 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
   const std::string ranges = rangesFile(a);
   if (model::isStatic(selection.activations) == ranges.empty()) {
     throw UsageError(ranges.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
-                                     : "--calib goes with --activations int8-static or fp8-static");
+                                    : "--calib goes with --activations int8-static or fp8-static");
   }
   if (!ranges.empty()) {
     selection.inputs = model::staticInputs(

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 #include <deque>
-#include <set>
+#include <optional>
 
 namespace nib::model {
 namespace {

@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
-#include <optional>
 
 namespace nib::model {
 namespace {
@@ -82,19 +81,19 @@ HessianSum::HessianSum(const kit::Device& device, uint32_t tokens, uint32_t cols
   buffer_ = kit::Buffer(device, order_offset_ + uint64_t(cols) * sizeof(uint32_t));
   device.fill(buffer_, 0, 0, hessian_bytes);
   const kit::Range output(buffer_, 0, hessian_bytes);
-  binding_ = std::make_unique<kit::Binding>(
-      *plan_, kit::Ranges{.weights = {}, .input = input, .output = output, .aux = {}});
+  binding_ =
+      std::make_unique<kit::Binding>(*plan_, kit::Ranges{.weights = {}, .input = input, .output = output, .aux = {}});
 }
 
 // --------------------------------------------------------------------------------------------- solver
 struct GptqSolver::State {
-  State(const TimedDevice& on, const GptqOptions& with, const HessianSum& of, uint32_t most_rows)
-      : device(on), options(with), hessian(of), rows(most_rows), cols(of.cols()) {}
+  State(const TimedDevice& on, const GptqOptions& with, const HessianSum& of)
+      : device(on), options(with), hessian(of), cols(of.cols()) {}
 
   TimedDevice device;
   GptqOptions options;
   const HessianSum& hessian;
-  uint32_t rows, cols;
+  uint32_t cols;
   std::string problem;
   double damp = 0;
   NibFactorInfo info{};
@@ -239,19 +238,23 @@ double GptqSolver::State::lossOf(const WeightSpec& weight, NibType type, const k
   desc.source_type = desc.result_type = NIB_TYPE_F32;
   desc.factor = -1;
   const kit::Plan negate(untimed(), desc);
-  device.run(kit::Binding(negate, {.weights = {}, .input = values, .output = values, .aux = {}}), weight.rows);
+  // Parts of one buffer in both roles, so that the result may be in place.
+  const kit::Ranges ranges{.weights = {}, .input = operands, .output = operands, .aux = {}};
+  const std::vector<kit::PartOffset> negated{{NIB_PART_SOURCE, values_offset}, {NIB_PART_RESULT, values_offset}};
+  device.run(kit::Binding(negate, ranges, negated), weight.rows);
   desc.kind = NIB_ELEMENTWISE_ADD;
   desc.factor = 0;
   desc.source_type = type;
   desc.second_type = NIB_TYPE_F32;
   const kit::Plan add(untimed(), desc);
-  const std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, source_offset}, {NIB_PART_SECOND, values_offset}};
-  device.run(kit::Binding(add, {.weights = {}, .input = operands, .output = values, .aux = {}}, parts), weight.rows);
+  const std::vector<kit::PartOffset> added{
+      {NIB_PART_SOURCE, source_offset}, {NIB_PART_SECOND, values_offset}, {NIB_PART_RESULT, values_offset}};
+  device.run(kit::Binding(add, ranges, added), weight.rows);
   return runColumns(weight, type, nullptr);
 }
 
 GptqSolver::GptqSolver(const TimedDevice& device, const GptqOptions& options, const HessianSum& hessian, uint32_t rows)
-    : state_(std::make_unique<State>(device, options, hessian, rows)) {
+    : state_(std::make_unique<State>(device, options, hessian)) {
   State& s = *state_;
   const uint64_t vector_bytes = uint64_t(s.cols) * 4;
   s.info_offset = kAlignment;
@@ -282,8 +285,7 @@ kit::Range GptqSolver::source(uint32_t rows, NibType type) const {
   return {s.operands, s.source_offset, uint64_t(rows) * s.cols * (type == NIB_TYPE_F32 ? 4 : 2)};
 }
 
-HostBlob GptqSolver::solve(const WeightSpec& weight, NibType type, const kit::Range& decoded,
-                           GptqLayerReport& report) {
+HostBlob GptqSolver::solve(const WeightSpec& weight, NibType type, const kit::Range& decoded, GptqLayerReport& report) {
   State& s = *state_;
   report.tokens = s.hessian.tokens();
   report.dead = s.dead;

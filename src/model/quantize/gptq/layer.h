@@ -23,10 +23,10 @@ enum class ColumnOrder {
 
 struct GptqOptions {
   ColumnOrder order = ColumnOrder::kStatic;
-  double damp = 0.01;       // a fraction of the mean diagonal
-  uint32_t block = 0;       // columns that are quantized at a time; 0 = what is fastest
-  bool parity = false;      // scales of groups as the published code finds them
-  bool sequential = true;   // layers of a block one after the other, each with inputs of the quantized ones before
+  double damp = 0.01;      // a fraction of the mean diagonal
+  uint32_t block = 0;      // columns that are quantized at a time; 0 = what is fastest
+  bool parity = false;     // scales of groups as the published code finds them
+  bool sequential = true;  // layers of a block one after the other, each with inputs of the quantized ones before
 };
 
 // A quantized weight in host memory, in the layout of nibGetMemory for NIB_OP_QUANTIZE of all its rows.
@@ -44,8 +44,8 @@ struct GptqLayerReport {
   double nearest_loss = 0;  // the same of rounding to nearest
   double damp = 0;          // that was used
   uint64_t tokens = 0;
-  uint32_t dead = 0;        // columns whose inputs were all 0
-  bool nearest = false;     // rounded to nearest after all; `note` says why
+  uint32_t dead = 0;     // columns whose inputs were all 0
+  bool nearest = false;  // rounded to nearest after all; `note` says why
   std::string note;
 };
 

@@ -42,10 +42,17 @@ std::filesystem::path BlobStore::pathOf(const std::string& module) const {
 void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
   Hasher hasher;
   hasher.add(std::span<const std::byte>(blob.bytes));
-  const Json head = {{"identity", identity_}, {"module", r.module},   {"bytes", blob.bytes.size()},
-                     {"hash", hasher.digest().hex()}, {"loss", r.loss}, {"nearest_loss", r.nearest_loss},
-                     {"damp", r.damp},         {"tokens", r.tokens},   {"dead", r.dead},
-                     {"nearest", r.nearest},   {"note", r.note}};
+  const Json head = {{"identity", identity_},
+                     {"module", r.module},
+                     {"bytes", blob.bytes.size()},
+                     {"hash", hasher.digest().hex()},
+                     {"loss", r.loss},
+                     {"nearest_loss", r.nearest_loss},
+                     {"damp", r.damp},
+                     {"tokens", r.tokens},
+                     {"dead", r.dead},
+                     {"nearest", r.nearest},
+                     {"note", r.note}};
   const std::string line = head.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   std::vector<std::byte> bytes(line.size() + blob.bytes.size());
   std::memcpy(bytes.data(), line.data(), line.size());

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Compares nibble's GPTQ with reference.py, which runs in PyTorch of Debian sid: the losses of all layers and the mean KL
-# of the models, on the same calibration ids.
+# Compares nibble's GPTQ with reference.py, which runs in PyTorch of Debian sid: the losses of all layers and the mean
+# KL of the models, on the same calibration ids.
 #
 #   tests/gptq/run.sh NIBBLE [TREE]      TREE: folder of the tree, created if missing (tests/loaders/tree.sh)
 #

@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../../tools/lib/common.sh"
 . "$here/../../tools/lib/archive.sh"
 
-[ $# -ge 1 ] && [ $# -le 2 ] || die "usage: run.sh NIBBLE [TREE]"
+if [ $# -lt 1 ] || [ $# -gt 2 ]; then die "usage: run.sh NIBBLE [TREE]"; fi
 nibble=$(realpath "$1")
 can_make_trees || lacking "a Debian sid tree needs root and Debian's archive in the apt sources"
 tree=${2:-$NIBBLE_CACHE/loaders}

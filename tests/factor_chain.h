@@ -14,31 +14,32 @@ namespace nib::tests {
 using Matrix = std::vector<float>;  // row by row
 
 // A symmetric matrix of the given condition number: eigenvalues are 1 to 1 / condition in geometric steps, and
-// eigenvectors those of a Householder reflection (I - 2 v v^T).
+// eigenvectors those of a few Householder reflections (I - 2 v v^T).
 inline Matrix conditioned(uint32_t cols, double condition, uint64_t seed) {
-  std::vector<double> v(cols), w(cols), values(cols);
-  double norm = 0;
+  const size_t n = cols;
+  std::vector<double> h(n * n), v(n), w(n);
   uint64_t state = seed * 2 + 1;
-  for (uint32_t i = 0; i < cols; ++i) {
-    state = state * 6364136223846793005ull + 1442695040888963407ull;
-    v[i] = double(state >> 33) * 0x1p-31 + 0.01;
-    norm += v[i] * v[i];
-    values[i] = cols > 1 ? std::pow(condition, -double(i * 7919u % cols) / (cols - 1)) : 1;
+  for (size_t i = 0; i < n; ++i) {
+    h[i * n + i] = n > 1 ? std::pow(condition, -double(i * 7919u % n) / double(n - 1)) : 1;
   }
-  double through = 0;
-  for (uint32_t i = 0; i < cols; ++i) {
-    v[i] /= std::sqrt(norm);
-    w[i] = values[i] * v[i];
-    through += v[i] * w[i];
-  }
-  Matrix h(size_t(cols) * cols);
-  for (uint32_t i = 0; i < cols; ++i) {
-    for (uint32_t j = 0; j < cols; ++j) {
-      const double x = (i == j ? values[i] : 0) - 2 * v[i] * w[j] - 2 * w[i] * v[j] + 4 * through * v[i] * v[j];
-      h[size_t(i) * cols + j] = float(x);
+  for (int reflection = 0; reflection < 4; ++reflection) {
+    double norm = 0, through = 0;
+    for (double& x : v) {
+      state = state * 6364136223846793005ull + 1442695040888963407ull;
+      x = double(state >> 33) * 0x1p-30 - 1;
+      norm += x * x;
+    }
+    for (double& x : v) x /= std::sqrt(norm);
+    for (size_t i = 0; i < n; ++i) {  // w = H v
+      w[i] = 0;
+      for (size_t j = 0; j < n; ++j) w[i] += h[i * n + j] * v[j];
+      through += v[i] * w[i];
+    }
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < n; ++j) h[i * n + j] += 4 * through * v[i] * v[j] - 2 * (v[i] * w[j] + w[i] * v[j]);
     }
   }
-  return h;
+  return {h.begin(), h.end()};
 }
 
 inline Matrix diagonalOf(const Matrix& h, uint32_t cols) {
@@ -80,7 +81,7 @@ struct FactorResiduals {
   double factor, inverse;  // norm(M M^T - H') / norm(H'), norm(U^T U H' - I)
 };
 
-// Frobenius norms, in double precision. rows: visits the indices of rows, perhaps on several threads.
+// Frobenius norms, in double precision.
 inline FactorResiduals residualsOf(const FactorResults& results, uint32_t cols) {
   const size_t n = cols;
   std::vector<double> h(n * n), u(n * n), product(n * n);

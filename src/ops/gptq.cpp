@@ -175,10 +175,13 @@ NibGptqDesc resized(const NibGptqDesc& desc, Sides sides) {
 constexpr uint32_t kLoadRun = 8;  // elements of an invocation of gptq_load
 constexpr uint32_t kTile = 64;    // sides of a tile of gptq_update
 constexpr uint32_t kWorkgroup = 128;
+constexpr uint32_t kRowWorkgroup = 32;  // of gptq_store for one row: it has words of up to 1024 codes
 
 void smallSides(const NibGptqDesc& d, SmallSides* list) {
-  // Several tiles beyond the block, each of several groups; and all columns in one block.
-  const uint32_t bound = d.stage == NIB_GPTQ_LOAD ? kLoadRun * kWorkgroup : kAmpleCols + 2 * kTile;
+  // Several tiles beyond the block, each of several groups; and all columns in one block. A row of LOAD, and one of
+  // STORE that is alone, has several tiles.
+  const bool long_rows = d.stage == NIB_GPTQ_LOAD || (d.stage == NIB_GPTQ_STORE && d.rows == 1);
+  const uint32_t bound = long_rows ? kLoadRun * kWorkgroup : kAmpleCols + 2 * kTile;
   const uint32_t cols = colsAbove(bound, d.cols);
   list->add(ampleRows(d.rows, cols, 131), cols);
   if (d.rows < 131) list->add(d.rows, cols);  // an invocation per row is for many rows
@@ -449,7 +452,7 @@ NibResult buildStore(const Build& b) {
     if (result != NIB_SUCCESS) return result;
   }
   GptqStoreSpec spec;
-  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.WG = b.builder.workgroupSize(b.d.rows == 1 ? kRowWorkgroup : kWorkgroup);
   spec.BITS = g.format->info.bits;
   spec.INVERSE = inverse;
   const GptqStorePush push{{}, b.d.cols, g.row_words, b.word(NIB_PART_RESULT), uint32_t(b.s.order_offset / 4)};

@@ -10,7 +10,7 @@ layout(set = 0, binding = 0, std430) readonly buffer From { uint from[]; };
 layout(set = 0, binding = 1, std430) buffer To { uint to[]; };
 
 const uint kPerWord = 32u / BITS;
-const uint kMask = BITS == 8u ? 0xffu : 0xfu;
+const uint kMask = (1u << BITS) - 1u;
 
 #ifdef NIB_FAULT
 #define NIB_FAULTY(index) ((index) % 3u == 2u ? 1u : 0u)

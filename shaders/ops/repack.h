@@ -1,6 +1,6 @@
 // Interface of repack.comp: codes, or zero points, between the canonical layout and the rows of other programs.
 //   WG      invocations of a workgroup, a power of two
-//   BITS    bits of a code, 4 or 8
+//   BITS    bits of a code: 2, 4 or 8
 //   FLIP    every word is exclusive-ored with this
 //   SWAP    the two nibbles of every byte are swapped
 //   GATHER  packed rows do not start on words: an invocation collects the codes of its word one by one

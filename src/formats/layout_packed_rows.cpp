@@ -1,4 +1,5 @@
-// pack-quantized of compressed-tensors: words of unsigned codes along rows, words of zero points along columns.
+// pack-quantized of compressed-tensors: words of unsigned codes along rows, words of zero points along columns. Its
+// versions differ in where codes of 3, 5, 6 and 7 bits lie, and none checks: those widths are left out.
 #include "formats/layout.h"
 
 #include <nibble/formats.h>
@@ -10,7 +11,7 @@ namespace {
 
 bool takes(const FormatDesc& format) {
   const uint32_t id = format.info.format;
-  return id == NIB_FORMAT_INT4 || id == NIB_FORMAT_UINT4 || id == NIB_FORMAT_INT8 || id == NIB_FORMAT_UINT8;
+  return id == NIB_FORMAT_INT2 || id == NIB_FORMAT_INT4 || id == NIB_FORMAT_UINT4 || id == NIB_FORMAT_INT8 || id == NIB_FORMAT_UINT8;
 }
 
 const char* refuses(const NibWeights& weights, const Geometry&) {

@@ -103,8 +103,13 @@ def low_first(data):
 
 
 def unpacked(data, bits):
-    """Codes of 4 or 8 bits from little-endian 32-bit words, the first in the low bits of the first word."""
-    return low_first(data) if bits == 4 else bytearray(data)
+    """Codes of 2, 4 or 8 bits from little-endian 32-bit words, the first in the low bits of the first word."""
+    if bits == 8:
+        return bytearray(data)
+    codes = bytearray(len(data) * 8 // bits)
+    for i in range(8 // bits):
+        codes[i::8 // bits] = bytes(b >> i * bits & (1 << bits) - 1 for b in data)
+    return codes
 
 
 # ---------------------------------------------------------------------------------------------------- one weight
@@ -342,7 +347,7 @@ CONFIG_KEYS = {
     "config_groups",
 }
 STORABLE = {
-    "pack-quantized": {("int", 4), ("int", 8)}, "int-quantized": {("int", 8)}, "float-quantized": {("float", 8)},
+    "pack-quantized": {("int", 2), ("int", 4), ("int", 8)}, "int-quantized": {("int", 8)}, "float-quantized": {("float", 8)},
     "mxfp4-pack-quantized": {("float", 4)},
 }
 

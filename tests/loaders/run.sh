@@ -63,6 +63,8 @@ quantized int4 --type int4 --group-size 64
 quantized int4_128 --type int4
 quantized int4_asym --type int4 --group-size 64 --asym
 quantized int4_row --type int4 --group-size -1
+quantized int2 --type int2 --group-size 32
+quantized int2_asym --type int2 --group-size 32 --asym
 quantized int8 --type int8
 quantized int8_group --type int8 --granularity group --group-size 64
 quantized int8_token --type int8 --activations int8-token

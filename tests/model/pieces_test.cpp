@@ -54,11 +54,14 @@ TEST_CASE("small pieces give the bytes and the errors of large ones") {
   const Way ways[] = {
       {"compressed-tensors", "int4", Granularity::kGroup, 64, false, false},
       {"compressed-tensors", "int4", Granularity::kGroup, 32, true, true},
+      {"compressed-tensors", "int2", Granularity::kGroup, 32, true, true},
       {"compressed-tensors", "int8", Granularity::kChannel, 0, true, false},
       {"compressed-tensors", "fp8", Granularity::kTensor, 0, false, true},
       {"compressed-tensors", "mxfp4", Granularity::kGroup, 32, false, false},
       {"bnb", "nf4", Granularity::kGroup, 64, false, true},
       {"bnb", "int8", Granularity::kChannel, 0, false, true},
+      {"dense", "int3", Granularity::kGroup, 32, false, false},
+      {"dense", "nf4", Granularity::kGroup, 64, false, false},
       {"safetensors", "BF16", Granularity::kChannel, 0, false, false},
   };
   for (const Way& way : ways) {

@@ -280,7 +280,8 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_flag("--parity", a->parity, "Scales of gptq's groups as the published code finds them (--act-order none)");
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
   app->add_option("--format", a->format,
-                  "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16");
+                  "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16; dense: any type, as the values\n"
+                  "that its codes stand for, to measure it with any program");
   a->weights.takes_data = true;
   addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");

@@ -1,5 +1,5 @@
-// The compressed-tensors container, which vLLM and transformers load: pack-quantized (int4, int8 with float
-// activations), int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config
+// The compressed-tensors container, which vLLM and transformers load: pack-quantized (int2, int4, int8 with float
+// activations; vLLM has no kernels for 2 bits), int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config
 // follow the project's 2026 sources.
 #include "model/archive/checkpoint.h"
 
@@ -27,7 +27,7 @@ bool isInt8(Activations a) { return a == Activations::kInt8Token || a == Activat
 bool isFp8(Activations a) { return a == Activations::kFp8Token || a == Activations::kFp8Static; }
 
 Kind kindOf(const WeightSpec& w, Activations activations) {
-  if (is(w, NIB_FORMAT_INT4) || is(w, NIB_FORMAT_UINT4)) return Kind::kPack;
+  if (is(w, NIB_FORMAT_INT2) || is(w, NIB_FORMAT_INT4) || is(w, NIB_FORMAT_UINT4)) return Kind::kPack;
   if (is(w, NIB_FORMAT_INT8) && isInt8(activations)) return Kind::kInt;
   if (is(w, NIB_FORMAT_INT8) || is(w, NIB_FORMAT_UINT8)) return Kind::kPack;
   if (is(w, NIB_FORMAT_FP8)) return Kind::kFloat;
@@ -116,18 +116,38 @@ std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const s
 
 Json member(const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); }
 
-// Whether every config group of config.json has 8-bit weights, and there is at least one.
-bool configSaysEight(const Checkpoint& checkpoint) {
-  if (!checkpoint.configJson()) return false;
+// The bits that all config groups of config.json give weights; 0 = they differ, or there is none.
+uint64_t configBits(const Checkpoint& checkpoint) {
+  if (!checkpoint.configJson()) return 0;
   checkConfig(*checkpoint.configJson());
   const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
-  bool eight = false;
+  uint64_t all = 0;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
-    if (bits != 8) return false;
-    eight = true;
+    if (!bits.is_number_unsigned() || (all != 0 && bits != all)) return 0;
+    all = bits.get<uint64_t>();
   }
-  return eight;
+  return all;
+}
+
+// The format whose codes fill rows of this many words. Short rows of several widths fill as many: then config.json
+// decides, or else 4 bits are likely. config_bits caches configBits, because config.json may be large.
+uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t words,
+                      std::optional<uint64_t>& config_bits) {
+  const uint32_t formats[] = {NIB_FORMAT_INT4, NIB_FORMAT_INT8, NIB_FORMAT_INT2};
+  const uint32_t widths[] = {4, 8, 2};
+  uint32_t first = 0, fits = 0;
+  for (uint32_t i = 3; i-- > 0;) {
+    if ((cols * widths[i] + 31) / 32 != words) continue;
+    first = formats[i];
+    ++fits;
+  }
+  if (fits < 2) return first;
+  if (!config_bits) config_bits = configBits(checkpoint);
+  for (uint32_t i = 0; i < 3; ++i) {
+    if (*config_bits == widths[i] && (cols * widths[i] + 31) / 32 == words) return formats[i];
+  }
+  return first;
 }
 
 // Whether config.json quantizes the inputs of FP8 layers per token: every group with float weights has dynamic float
@@ -146,9 +166,9 @@ bool configSaysFp8Tokens(const Checkpoint& checkpoint) {
   return tokens;
 }
 
-// Describes a weight from the types and shapes of its tensors. config_says_eight: cache of configSaysEight.
+// Describes a weight from the types and shapes of its tensors. config_bits: cache of configBits.
 FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes,
-                     const TensorInfo& scale, std::optional<bool>& config_says_eight) {
+                     const TensorInfo& scale, std::optional<uint64_t>& config_bits) {
   const auto refuse = [&](const std::string& what) -> Error { return Error(quoteText(module) + ": " + what); };
   FoundWeight found;
   WeightSpec& w = found.spec;
@@ -173,12 +193,8 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
       throw refuse("weight_shape does not match the codes");
     }
     cols = shape[1];
-    const bool four = codes.shape[1] == (cols * 4 + 31) / 32, eight = codes.shape[1] == (cols * 8 + 31) / 32;
-    if (!four && !eight) throw refuse("codes have neither 4 nor 8 bits");
-    // Rows of up to four codes fill one word with either width, so config.json decides. It is parsed once for all
-    // weights, because it may be large.
-    if (four && eight && !config_says_eight) config_says_eight = configSaysEight(checkpoint);
-    w.weights.format = four && !(eight && *config_says_eight) ? NIB_FORMAT_INT4 : NIB_FORMAT_INT8;
+    w.weights.format = packedFormat(checkpoint, cols, codes.shape[1], config_bits);
+    if (w.weights.format == 0) throw refuse("codes have neither 2 nor 4 nor 8 bits");
   } else if (codes.dtype == Dtype::kU8) {
     cols *= 2;
     w.weights.format = NIB_FORMAT_MXFP4;
@@ -239,8 +255,8 @@ class CompressedTensors : public Container {
   std::string refuses(const WeightSpec& w, Activations activations) const override {
     const Kind kind = kindOf(w, activations);
     if (kind == Kind::kNone) {
-      return "compressed-tensors holds int4, int8, fp8 and mxfp4 (loaders read no other); "
-             "nf4 and fp4 go with --format bnb";
+      return "compressed-tensors holds int2, int4, int8, fp8 and mxfp4 (loaders read no other); "
+             "nf4 and fp4 go with --format bnb, any type with --format dense";
     }
     if (isInt8(activations) && kind != Kind::kInt) return "int8 activations go with int8 weights";
     if (isFp8(activations) && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
@@ -292,7 +308,8 @@ class CompressedTensors : public Container {
   // Identifies weights by names, dtypes and shapes, and consults config.json only where those are ambiguous.
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     std::vector<FoundWeight> found;
-    std::optional<bool> config_says_eight, config_says_tokens;
+    std::optional<uint64_t> config_bits;
+    std::optional<bool> config_says_tokens;
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);
       const bool packed = info.name.ends_with(".weight_packed");
@@ -304,7 +321,7 @@ class CompressedTensors : public Container {
         if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
         continue;  // an LLM.int8 weight, or not a quantized weight
       }
-      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_says_eight);
+      FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_bits);
       weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
       if (weight.spec.input)
         weight.activations = is(weight.spec, NIB_FORMAT_FP8) ? Activations::kFp8Static : Activations::kInt8Static;

@@ -48,6 +48,7 @@ struct WeightSpec {
 // The content of one tensor of a stored weight.
 enum class PartFrom {
   kCodes,         // packed codes, row by row
+  kValues,        // instead of codes: the values that they stand for, in the type of the part
   kScales,        // scales, row by row
   kAbsmax,        // instead of scales: the fp32 absolute maximum of each row, which is 127 times its scale
   kZeros,         // packed zero points
@@ -92,6 +93,7 @@ class Container {
   virtual void normalize(WeightSpec& weight) const;
   // Returns why the container cannot hold the weight, "" if it can.
   virtual std::string refuses(const WeightSpec& weight, Activations activations) const = 0;
+  // 0 = the container takes no codes.
   virtual NibLayout layout(const WeightSpec& weight, Activations activations) const = 0;
   // The tensors that the weight is stored as.
   virtual std::vector<WeightPart> parts(const WeightSpec& weight, Activations activations) const = 0;
@@ -104,13 +106,14 @@ class Container {
   virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
 };
 
-// Finds a container by its --format name: "compressed-tensors", "bnb" or "safetensors". NULL if there is no such name.
+// Finds a container by its --format name: "compressed-tensors", "bnb", "safetensors" or "dense". NULL if there is no such name.
 const Container* findContainer(std::string_view name);
 std::vector<std::string> containerNames();
 
 const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();
+const Container& denseValues();
 
 // FP8 tensors without scales. Only read, never written.
 const Container& plainFp8();

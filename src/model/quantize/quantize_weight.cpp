@@ -184,6 +184,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
+    if (partIndex(parts, PartFrom::kValues) != SIZE_MAX) write(PartFrom::kValues, slab_worker->values());
     slab_worker->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
     // A per-tensor scale is written once, with the first slab.

@@ -1,5 +1,7 @@
 #include "model/quantize/slab.h"
 
+#include "model/quantize/weight_type.h"
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -30,13 +32,13 @@ NibRepackDesc repackDesc(const WeightSpec& w, NibLayout layout, uint32_t rows) {
   return {NIB_OP_REPACK, sizeof(NibRepackDesc), 0, rows, w.cols, uint32_t(layout), withoutNesting(w.weights)};
 }
 
-NibDequantizeDesc dequantizeDesc(const WeightSpec& w, uint32_t rows) {
+NibDequantizeDesc dequantizeDesc(const WeightSpec& w, NibType result, uint32_t rows) {
   NibDequantizeDesc desc{};
   desc.op = NIB_OP_DEQUANTIZE;
   desc.desc_bytes = sizeof desc;
   desc.rows = rows;
   desc.cols = w.cols;
-  desc.result_type = NIB_TYPE_F32;
+  desc.result_type = result;
   desc.weights = w.weights;
   return desc;
 }
@@ -73,7 +75,8 @@ uint64_t slabUnit(const WeightSpec& w) {
   uint64_t elements = NIB_ERROR_TILE;
   if (w.weights.flags & NIB_WEIGHTS_FLAT) elements = std::lcm(elements, uint64_t(w.weights.group_size));
   if (w.weights.flags & NIB_WEIGHTS_NESTED) elements = std::lcm(elements, uint64_t(w.weights.group_size) * 256);
-  return std::lcm(elements, uint64_t(w.cols) * 8);
+  // Rows that share a word of packed codes or zero points.
+  return std::lcm(elements, uint64_t(w.cols) * std::max(8u, 32 / w.bits()));
 }
 
 SlabShape slabShape(const WeightSpec& w, uint64_t unit, uint32_t element_bytes, uint64_t target_bytes) {
@@ -92,9 +95,13 @@ SlabShape slabShape(const WeightSpec& w, uint64_t unit, uint32_t element_bytes, 
 SlabWorker::Plans::Plans(const kit::Device& device, const WeightSpec& w, NibType source, NibLayout layout,
                          uint32_t rows, Extents extents)
     : quantize(device, quantizeDesc(w, source, rows, extents == Extents::kTensor)),
-      repack(device, repackDesc(w, layout, rows)),
-      dequantize(device, dequantizeDesc(w, rows)),
+      dequantize(device, dequantizeDesc(w, NIB_TYPE_F32, rows)),
       errors(device, errorsDesc(w, source, rows)) {
+  if (layout != 0) {
+    repack.emplace(device, repackDesc(w, layout, rows));
+  } else {
+    values.emplace(device, dequantizeDesc(w, nibTypeOf(w.source).value_or(NIB_TYPE_F32), rows));
+  }
   if (extents != Extents::kNone) {
     minmax.emplace(
         device, minmaxDesc(w, source, rows, extents == Extents::kRows ? NIB_GRANULARITY_ROW : NIB_GRANULARITY_TENSOR));
@@ -113,7 +120,7 @@ SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibT
   pair_ = buffer(pair.range[NIB_ROLE_INPUT].size_bytes);
   // Codes and scales are at the same offsets with and without nested scales, so one buffer serves both plans.
   blob_ = buffer(std::max(plans_.quantize.sizeBytes(NIB_ROLE_WEIGHTS), plans_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS)));
-  packed_ = buffer(plans_.repack.sizeBytes(NIB_ROLE_OUTPUT));
+  packed_ = buffer((plans_.repack ? *plans_.repack : *plans_.values).sizeBytes(NIB_ROLE_OUTPUT));
   status_ = buffer(plans_.quantize.sizeBytes(NIB_ROLE_AUX));
   tiles_ = buffer(plans_.errors.sizeBytes(NIB_ROLE_OUTPUT));
   const uint64_t minmax_scratch = plans_.minmax ? plans_.minmax->sizeBytes(NIB_ROLE_AUX) : 0;
@@ -121,7 +128,9 @@ SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibT
   const kit::Range dense = partOf(pair_, pair, NIB_PART_REFERENCE);
   const kit::Range decoded = partOf(pair_, pair, NIB_PART_CANDIDATE);
   quantize_.emplace(plans_.quantize, kit::Ranges{.weights = blob_, .input = dense, .output = {}, .aux = status_});
-  repack_.emplace(plans_.repack, kit::Ranges{.weights = blob_, .input = {}, .output = packed_, .aux = {}});
+  const kit::Ranges to_packed{.weights = blob_, .input = {}, .output = packed_, .aux = {}};
+  if (plans_.repack) repack_.emplace(*plans_.repack, to_packed);
+  if (plans_.values) values_.emplace(*plans_.values, to_packed);
   dequantize_.emplace(plans_.dequantize, kit::Ranges{.weights = blob_, .input = {}, .output = decoded, .aux = {}});
   errors_.emplace(plans_.errors, kit::Ranges{.weights = {}, .input = pair_, .output = tiles_, .aux = scratch_});
   if (plans_.minmax) {
@@ -175,13 +184,13 @@ void SlabWorker::take(std::span<const std::byte> blob, const NibMemory& memory, 
 
 void SlabWorker::pack(PackedSlab& packed) {
   const NibMemory& memory = plans_.quantize.memory();
-  device_.run(*repack_, rows_);
   const auto read = [&](const kit::Buffer& from, const NibMemoryPart& part) {
     std::vector<std::byte> bytes(size_t(part.size_bytes));
     if (!bytes.empty()) device_.download(from, part.offset_bytes, bytes.data(), bytes.size());
     return bytes;
   };
-  const NibMemory& packed_memory = plans_.repack.memory();
+  if (repack_) device_.run(*repack_, rows_);
+  const NibMemory packed_memory = plans_.repack ? plans_.repack->memory() : NibMemory{};
   packed.codes = read(packed_, packed_memory.part[NIB_PART_PACKED_CODES]);
   packed.scales = read(blob_, memory.part[NIB_PART_SCALES]);
   const NibMemoryPart& zeros = packed_memory.part[NIB_PART_PACKED_ZEROS];
@@ -205,6 +214,13 @@ void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> n
   std::memcpy(padded.data(), codes.data(), codes.size());
   device_.upload(blob_, memory.part[NIB_PART_SCALES].offset_bytes, padded.data(), padded.size());
   device_.upload(blob_, memory.part[NIB_PART_NESTED].offset_bytes, nested.data(), nested.size_bytes());
+}
+
+std::vector<std::byte> SlabWorker::values() {
+  device_.run(*values_, rows_);
+  std::vector<std::byte> bytes(size_t(packed_.sizeBytes()));
+  device_.download(packed_, 0, bytes.data(), bytes.size());
+  return bytes;
 }
 
 void SlabWorker::compare(NibErrorSums& sums, uint64_t first_element) {

@@ -46,7 +46,7 @@ enum class Extents {
 // Plans and buffers for slabs of `rows` rows of one kind of weight. Not thread-safe. All functions but bytes() throw.
 class SlabWorker {
  public:
-  // source: type of the dense elements.
+  // source: type of the dense elements. layout: 0 = codes stay as they are, and values() is all that is wanted.
   SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
              Extents extents);
 
@@ -64,6 +64,8 @@ class SlabWorker {
   // Double quantization: replaces the scales on the device by their codes, which compare() then decodes. nested: the
   // offset, followed by the scales of the scale blocks.
   void nest(std::span<const std::byte> codes, std::span<const float> nested);
+  // The values of the slab in the type that the weight had. Without a layout only.
+  std::vector<std::byte> values();
   // Decodes the slab and adds its errors to `sums`. first_element: index of the slab's first element in the weight.
   void compare(NibErrorSums& sums, uint64_t first_element);
 
@@ -73,8 +75,8 @@ class SlabWorker {
   struct Plans {
     Plans(const kit::Device& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
           Extents extents);
-    kit::Plan quantize, repack, dequantize, errors;
-    std::optional<kit::Plan> minmax;
+    kit::Plan quantize, dequantize, errors;
+    std::optional<kit::Plan> repack, values, minmax;
   };
   kit::Buffer buffer(uint64_t size_bytes);
   std::vector<std::byte> absmaxOfRows();
@@ -86,7 +88,7 @@ class SlabWorker {
   Plans plans_;
   uint64_t bytes_ = 0;
   kit::Buffer pair_, blob_, packed_, status_, tiles_, extent_, scratch_;
-  std::optional<kit::Binding> quantize_, repack_, dequantize_, errors_, minmax_;
+  std::optional<kit::Binding> quantize_, repack_, dequantize_, values_, errors_, minmax_;
 };
 
 }  // namespace nib::model

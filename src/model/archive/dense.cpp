@@ -1,0 +1,28 @@
+// Quantized weights as dense values of the type they had: any program loads such a file, and sees what quantizing did.
+// It saves no memory. It serves to measure types that no other container holds.
+#include "model/archive/container.h"
+
+namespace nib::model {
+namespace {
+
+class DenseValues : public Container {
+ public:
+  const char* name() const override { return "dense"; }
+  std::string refuses(const WeightSpec&, Activations activations) const override {
+    return activations == Activations::kNone ? "" : "dense values cannot say that activations are quantized";
+  }
+  NibLayout layout(const WeightSpec&, Activations) const override { return NibLayout(0); }
+  std::vector<WeightPart> parts(const WeightSpec& w, Activations) const override {
+    return {{{w.name, w.source, {w.rows, w.cols}}, PartFrom::kValues}};
+  }
+  std::string quantizationConfig(const ConfigFacts&) const override { return ""; }
+};
+
+}  // namespace
+
+const Container& denseValues() {
+  static const DenseValues kContainer;
+  return kContainer;
+}
+
+}  // namespace nib::model

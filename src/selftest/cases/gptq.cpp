@@ -85,17 +85,20 @@ void listMeasures(Extent extent, std::vector<Case>& list) {
   }
 }
 
-// Columns of several groups in any order, which short lists of other cases may lack.
-void listOrders(const NibFormatInfo& info, std::vector<Case>& list) {
+// Every stage once, with columns of several groups in any order: short lists of the other cases may lack them.
+void listStages(const NibFormatInfo& info, std::vector<Case>& list) {
   constexpr uint32_t kRows = 17, kCols = 600;
+  const std::pair<NibGptqStage, int> stages[] = {{NIB_GPTQ_LOAD, NIB_GPTQ_ORDER | NIB_GPTQ_KEEP_ORDER | NIB_GPTQ_DEAD},
+                                                 {NIB_GPTQ_COLUMNS, NIB_GPTQ_ORDER | NIB_GPTQ_GIVEN_SCALES},
+                                                 {NIB_GPTQ_STORE, 0},
+                                                 {NIB_GPTQ_STORE, NIB_GPTQ_ORDER | NIB_GPTQ_GIVEN_SCALES}};
   for (const Sharing& sharing : kSharings) {
     const bool groups = sharing.granularity == NIB_GRANULARITY_GROUP && (sharing.flags & NIB_WEIGHTS_FLAT) == 0;
     if (!groups || !canHave(info, sharing, 0)) continue;
     const NibWeights weights = weightsLike(info, sharing, 0, 1);
     if (groupSize(weights) == 0 || groupSize(weights) > kCols / 2) continue;
-    for (const uint32_t flags : {uint32_t(NIB_GPTQ_GIVEN_SCALES | NIB_GPTQ_ORDER), uint32_t(NIB_GPTQ_ORDER)}) {
-      const uint32_t stage = flags & NIB_GPTQ_GIVEN_SCALES ? NIB_GPTQ_COLUMNS : NIB_GPTQ_STORE;
-      Case c = gptq(stage, kRows, kCols, weights, flags | NIB_GPTQ_GIVEN_SCALES, Recipe::kNormal, 1);
+    for (const auto& [stage, flags] : stages) {
+      Case c = gptq(stage, kRows, kCols, weights, uint32_t(flags), Recipe::kNormal, 1);
       setRun(c, false);
       list.push_back(c);
     }
@@ -137,7 +140,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
       list.push_back(c);
     }
   }
-  listOrders(info, list);
+  listStages(info, list);
 }
 
 std::string name(const Case& c, const Desc& d) {

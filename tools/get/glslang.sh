@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Gets a GLSL compiler that supports GL_KHR_cooperative_matrix and GL_EXT_integer_dot_product: one on PATH, if it does,
-# else one built from the source package of a newer Debian release (once, 2 to 4 minutes on two cores).
+# else the package of a newer Debian release, unpacked with its own C library, else one built from that release's source
+# (once, 2 to 4 minutes on two cores).
 # The last line of stdout is the compiler's path.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -40,11 +41,32 @@ GLSL
   return $rc
 }
 
+# fetch: the package, behind a script that starts it through its own program loader. Fails if it does not work here.
+fetch() {
+  local tree=$WORK/out/root loader program
+  say "downloading glslang of Debian $SUITE with its libraries"
+  download_closure "$SUITE" glslang-tools || return 1
+  rm -rf "$WORK/out"
+  unpack_closure "$tree"
+  loader=$(find "$tree/usr/lib" -name 'ld-linux*.so.*' | sort | tail -n 1)
+  program=$(find "$tree/usr/bin" -name 'glslang*' -type f | sort | head -n 1)
+  [ -n "$loader" ] && [ -n "$program" ] || return 1
+  sed -e "s#@LOADER@#${loader#"$WORK/out/"}#" -e "s#@PROGRAM@#${program#"$WORK/out/"}#" \
+    -e "s#@LIBS@#$(cd "$WORK/out" && find root/usr/lib -name '*.so.*' -printf '%h\n' | sort -u | head -n 1)#" \
+    >"$WORK/out/glslang" <<'RUN'
+#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
+exec "$here/@LOADER@" --library-path "$here/@LIBS@" "$here/@PROGRAM@" "$@"
+RUN
+  chmod 755 "$WORK/out/glslang"
+  knows_extensions "$WORK/out/glslang" || { say "the package does not run here"; return 1; }
+}
+
 build() {
   local sources tool
   for tool in g++ cmake ninja; do command -v "$tool" >/dev/null || die "building a newer glslang needs $tool"; done
   sources=$(debian_source deb-src "$SUITE") || exit 1
-  work_dir
+  rm -rf "$WORK/out" "$WORK/apt"
   private_apt "$WORK/apt" "$sources"
   mkdir "$WORK/source"
   say "downloading the glslang source package of Debian $SUITE"
@@ -66,7 +88,6 @@ build() {
   mkdir -p "$WORK/out"
   cp "$WORK/build/StandAlone/glslang" "$WORK/out/"
   knows_extensions "$WORK/out/glslang" || die "the glslang just built does not compile the probe shader"
-  publish "$WORK/out" glslang
 }
 
 for compiler in glslang glslangValidator; do
@@ -77,6 +98,10 @@ for compiler in glslang glslangValidator; do
 done
 if [ ! -x "$have/glslang" ]; then
   one_at_a_time glslang
-  [ -x "$have/glslang" ] || build
+  if [ ! -x "$have/glslang" ]; then
+    work_dir
+    fetch || build
+    publish "$WORK/out" glslang
+  fi
 fi
 printf '%s\n' "$have/glslang"

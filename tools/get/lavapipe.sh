@@ -12,34 +12,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 SUITES=${NIBBLE_LAVAPIPE_SUITES:-trixie-backports sid}
 have=$NIBBLE_CACHE/lavapipe
 
-# download SUITE: downloads the packages and all their dependencies into $WORK/apt/archives.
-download() {
-  local base=${1%-backports} sources
-  sources=$(debian_source deb "$1$([ "$base" = "$1" ] || echo " $base")") || return 1
-  rm -rf "$WORK/apt"
-  private_apt "$WORK/apt" "$sources"
-  {
-    apt-get -q update &&
-      apt-get -q -y install --download-only -t "$1" mesa-vulkan-drivers libvulkan1 libstdc++6 vulkan-tools
-  } >"$WORK/log" 2>&1 || { say "Debian $1: $(grep -m 1 '^E:' "$WORK/log")"; return 1; }
-}
-
-# unpack TREE: unpacks the packages into a system tree, without documentation. Files belong to the current user, and no
-# package script runs.
-unpack() {
-  local tree=$1 name deb
-  for name in bin lib lib64 sbin; do
-    mkdir -p "$tree/usr/$name"
-    ln -s "usr/$name" "$tree/$name"
-  done
-  for deb in "$WORK"/apt/archives/*.deb; do
-    dpkg-deb --fsys-tarfile "$deb" |
-      tar -x -C "$tree" --keep-directory-symlink --no-same-owner --exclude='./usr/share/doc' \
-        --exclude='./usr/share/locale' --exclude='./usr/share/man' --exclude='./usr/lib/*/gconv' \
-        --exclude='./etc' --exclude='./var'
-  done
-}
-
 # launcher DIR TREE: writes DIR/run, which finds everything relative to itself, so that DIR can be moved.
 launcher() {
   local tree=$2 loader driver libs
@@ -83,9 +55,9 @@ build() {
   work_dir
   for suite in $SUITES; do
     say "downloading lavapipe of Debian $suite with its libraries (about 100 MB)"
-    download "$suite" || continue
+    download_closure "$suite" mesa-vulkan-drivers libvulkan1 libstdc++6 vulkan-tools || continue
     rm -rf "$WORK/out"
-    unpack "$WORK/out/root"
+    unpack_closure "$WORK/out/root"
     launcher "$WORK/out" "$WORK/out/root" || { say "Debian $suite has no lavapipe"; continue; }
     works_here "$WORK/out" || continue
     publish "$WORK/out" lavapipe

@@ -105,3 +105,32 @@ download_package() {
     apt-get -q download "$name" >>log 2>&1
   ) || { say "cannot download the package $name: $(grep -m 1 '^E:' "$dir/log")"; return 1; }
 }
+
+# download_closure SUITE PACKAGES...: downloads packages of a Debian suite and all that they need, the C library too,
+# into $WORK/apt/archives.
+download_closure() {
+  local suite=$1 base=${1%-backports} sources
+  shift
+  sources=$(debian_source deb "$suite$([ "$base" = "$suite" ] || echo " $base")") || return 1
+  rm -rf "$WORK/apt"
+  private_apt "$WORK/apt" "$sources"
+  {
+    apt-get -q update && apt-get -q -y install --download-only -t "$suite" "$@"
+  } >"$WORK/log" 2>&1 || { say "Debian $suite: $(grep -m 1 '^E:' "$WORK/log")"; return 1; }
+}
+
+# unpack_closure TREE: unpacks the packages into a system tree, without documentation. Files belong to the current
+# user, and no package script runs.
+unpack_closure() {
+  local tree=$1 name deb
+  for name in bin lib lib64 sbin; do
+    mkdir -p "$tree/usr/$name"
+    ln -s "usr/$name" "$tree/$name"
+  done
+  for deb in "$WORK"/apt/archives/*.deb; do
+    dpkg-deb --fsys-tarfile "$deb" |
+      tar -x -C "$tree" --keep-directory-symlink --no-same-owner --exclude='./usr/share/doc' \
+        --exclude='./usr/share/locale' --exclude='./usr/share/man' --exclude='./usr/lib/*/gconv' \
+        --exclude='./etc' --exclude='./var'
+  done
+}

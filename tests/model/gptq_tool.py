@@ -71,7 +71,6 @@ def same(a, b):
 
 def test_losses(tool):
     for options in (["--bits", "4", "--group-size", "128"], ["--bits", "4", "--group-size", "32", "--asym"],
-                    ["--bits", "4", "--group-size", "64", "--act-order", "none"],
                     ["--bits", "4", "--group-size", "64", "--act-order", "none", "--parity"],
                     ["--bits", "4", "--group-size", "64", "--act-order", "gar", "--no-true-sequential"]):
         report = tool.quantize("gptq", *options)

@@ -71,7 +71,7 @@ struct DeviceInfo {
   uint32_t features = 0;      // NIB_FEATURE_* in use
   int tier = -1;              // 0..3, see NibContextInfo::tier; -1 = cannot be used, or the CPU
   std::string tier_reason;    // why the next tier is not reached; for tier -1: why the device cannot be used
-  uint64_t memory_bytes = 0;  // size of the largest device-local heap
+  uint64_t memory_bytes = 0;  // size of the largest device-local heap, at most DeviceOptions::memory_bytes
   uint32_t subgroup_size = 0;
   uint64_t max_storage_range_bytes = 0;
   bool timestamps = false;  // Timer reads the device's clock, not the host's
@@ -98,6 +98,7 @@ struct DeviceOptions {
   // An id of profileIds ("floor", "mali-g52"): features that the profile lacks stay off, and limits are lowered to the
   // profile's. "" = no profile. The CPU ignores it.
   std::string profile;
+  uint64_t memory_bytes = 0;       // most bytes of buffers at a time; 0 = what the device has. The CPU ignores it.
   uint32_t features = UINT32_MAX;  // NIB_FEATURE_* that may be enabled
   Validation validation = Validation::kOff;
   Log log;                        // receives lines of nibble and of the validation layer; called from any thread

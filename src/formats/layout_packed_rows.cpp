@@ -11,7 +11,8 @@ namespace {
 
 bool takes(const FormatDesc& format) {
   const uint32_t id = format.info.format;
-  return id == NIB_FORMAT_INT2 || id == NIB_FORMAT_INT4 || id == NIB_FORMAT_UINT4 || id == NIB_FORMAT_INT8 || id == NIB_FORMAT_UINT8;
+  return id == NIB_FORMAT_INT2 || id == NIB_FORMAT_INT4 || id == NIB_FORMAT_UINT4 || id == NIB_FORMAT_INT8 ||
+         id == NIB_FORMAT_UINT8;
 }
 
 const char* refuses(const NibWeights& weights, const Geometry&) {

@@ -226,8 +226,10 @@ std::shared_ptr<Backend> openVulkanBackend(const DeviceOptions& options, uint32_
   const std::vector<VkPhysicalDevice> physical_devices =
       instance ? instance->physicalDevices() : std::vector<VkPhysicalDevice>();
   if (index >= physical_devices.size()) throw Error("the Vulkan device disappeared while it was being opened");
-  auto backend = std::make_shared<VulkanBackend>(VulkanDevice::create(instance, physical_devices[index], features),
-                                                 options.log, options.verdicts,
+  auto device = VulkanDevice::create(instance, physical_devices[index], features);
+  device->memory_limit_bytes = options.memory_bytes;
+  if (options.memory_bytes != 0) device->info.memory_bytes = std::min(device->info.memory_bytes, options.memory_bytes);
+  auto backend = std::make_shared<VulkanBackend>(std::move(device), options.log, options.verdicts,
                                                  options.profile.empty() ? nullptr : &restriction, options.tuning);
   backend->info.index = index;
   return backend;

@@ -110,6 +110,14 @@ VulkanDevice::~VulkanDevice() {
 }
 
 // ---------------------------------------------------------------------------------------------- memory
+void VulkanDevice::countMemory(uint64_t bytes, const std::string& what) {
+  const uint64_t before = allocated_bytes_.fetch_add(bytes);
+  if (memory_limit_bytes == 0 || before + bytes <= memory_limit_bytes) return;
+  allocated_bytes_.fetch_sub(bytes);
+  throw Error(what + ": " + std::to_string(before) + " of the " + std::to_string(memory_limit_bytes) +
+              " bytes of device memory that may be used are taken");
+}
+
 RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
   RawBuffer result;
   result.size_bytes = size_bytes;
@@ -120,8 +128,9 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
   buffer_info.usage =
       VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   buffer_info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
-  check(api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer), what.c_str());
+  countMemory(size_bytes, what);
   try {
+    check(api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer), what.c_str());
     VkMemoryRequirements requirements{};
     api.GetBufferMemoryRequirements(handle, result.buffer, &requirements);
     if (max_allocation_bytes_ != 0 && requirements.size > max_allocation_bytes_) {
@@ -157,6 +166,7 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
 }
 
 void VulkanDevice::destroyBuffer(RawBuffer& buffer) {
+  allocated_bytes_.fetch_sub(buffer.size_bytes);
   if (buffer.buffer) api.DestroyBuffer(handle, buffer.buffer, nullptr);
   if (buffer.memory) api.FreeMemory(handle, buffer.memory, nullptr);
   buffer = {};

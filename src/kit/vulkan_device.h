@@ -5,6 +5,7 @@
 
 #include "kit/vulkan_instance.h"
 
+#include <atomic>
 #include <functional>
 #include <mutex>
 
@@ -73,18 +74,21 @@ class VulkanDevice {
   InstanceApi instance_api;
   DeviceApi api;
   DeviceInfo info;
+  uint64_t memory_limit_bytes = 0;  // of all buffers together; 0 = none
   double timestamp_period_seconds = 0;
   uint64_t timestamp_mask = 0;  // 0 = no timestamps
 
  private:
   VulkanDevice() = default;
   void finishSetup();
+  void countMemory(uint64_t bytes, const std::string& what);
   Commands acquireCommands();
   Commands createCommands();
   void destroyCommands(Commands& commands);
 
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDeviceSize max_allocation_bytes_ = 0;
+  std::atomic<uint64_t> allocated_bytes_{0};
   bool unified_ = false;
   std::mutex own_queue_mutex_;
   std::mutex* queue_mutex_ = &own_queue_mutex_;

@@ -116,6 +116,14 @@ def test_kills(tool, kills):
     check(resumed > 0, "no run was killed between its first layer and its end")
 
 
+def test_memory(tool):
+    options = ["--bits", "4", "--group-size", "64"]
+    tool.quantize("roomy", *options, samples=64)
+    tool.quantize("spilled", *options, "--memory", "16M", samples=64)
+    check(same(tool.path("roomy"), tool.path("spilled")), "activations in a file change the bytes")
+    check(not os.path.exists(tool.path("spilled.gptq")), "the file of activations is left")
+
+
 def losses(tool, out):
     report = tool.quantize(out, "--bits", "4", "--group-size", "64")
     return {t["name"]: t["gptq"] for t in report["tensors"] if "gptq" in t}
@@ -132,6 +140,14 @@ def test_other(tool, other):
     total, other_total = (sum(g["loss"] for g in layers.values()) for layers in (ours, theirs))
     print(f"sum of losses: {total:.5g} and {other_total:.5g}")
     check(abs(other_total / total - 1) < 0.02, f"sums of losses {total}, {other_total}")
+
+
+def test_device_memory(tool):
+    done = subprocess.run([*tool.command("small", "--bits", "4"), "--device-memory", "8M"], capture_output=True,
+                          text=True)
+    check(done.returncode == 1 and "MB of device memory" in done.stderr, f"8 MB of device memory: {done.stderr}")
+    tool.quantize("small", "--bits", "4", "--device-memory", "24M")
+    tool.quantize("large", "--bits", "4", "--device-memory", "64M")
 
 
 def test_refusals(tool):
@@ -158,11 +174,13 @@ def main():
     tool = Tool(options, options.device)
     if options.other:
         test_other(tool, Tool(options, options.other))
+        test_device_memory(Tool(options, options.other))
     else:
         test_refusals(tool)
         test_losses(tool)
         test_divergence(tool)
         test_kills(tool, options.kills)
+        test_memory(tool)
     if failures:
         sys.exit(1)
     shutil.rmtree(options.scratch)

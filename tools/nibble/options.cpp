@@ -17,6 +17,27 @@ std::string lower(std::string text) {
 
 }  // namespace
 
+// ---------------------------------------------------------------------------------------------- sizes
+uint64_t parseSize(const std::string& option, const std::string& text) {
+  size_t used = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &used);
+  } catch (const std::exception&) {
+    used = 0;
+  }
+  const std::string unit = text.substr(used);
+  const double factor = unit.empty() || unit == "B"   ? 1
+                        : unit == "K" || unit == "KB" ? 1e3
+                        : unit == "M" || unit == "MB" ? 1e6
+                        : unit == "G" || unit == "GB" ? 1e9
+                                                      : 0;
+  if (used == 0 || factor == 0 || !(number * factor >= 1) || number * factor > 1e18) {
+    throw UsageError(option + " " + text + ": expected a size such as 5G or 200M");
+  }
+  return uint64_t(number * factor);
+}
+
 // ---------------------------------------------------------------------------------------------- devices
 void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
   app.add_option("--device", arguments.device,
@@ -25,6 +46,8 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
       ->type_name("D");
   app.add_option("--profile", arguments.profile, "use no more than this device has (`nibble devices --profiles`)")
       ->type_name("ID");
+  app.add_option("--device-memory", arguments.memory, "use no more of the device's memory: 500M, 2G, ...")
+      ->type_name("SIZE");
   app.add_option("--tuning", arguments.tuning, "how products are cut here, as `nibble bench --tune` measured it")
       ->type_name("FILE");
 }
@@ -33,6 +56,7 @@ kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose)
   kit::DeviceOptions options;
   options.selector = lower(arguments.device) == "cpu" ? "cpu" : arguments.device;
   options.profile = arguments.profile;
+  if (!arguments.memory.empty()) options.memory_bytes = parseSize("--device-memory", arguments.memory);
   if (!arguments.tuning.empty()) options.tuning = kit::loadTuning(arguments.tuning);
   // Errors become the exception's text.
   options.log = [verbose](NibSeverity severity, std::string_view text) {

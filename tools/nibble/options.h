@@ -21,10 +21,14 @@ class UsageError : public std::runtime_error {
 struct DeviceArguments {
   std::string device;  // "" = not given
   std::string profile;
+  std::string memory;  // "" = all
   std::string tuning;  // a file's name
 };
 
-// --device, --profile and --tuning.
+// Parses "5G", "200M". Units are decimal, as on the Hugging Face hub. `option` begins the message of UsageError.
+uint64_t parseSize(const std::string& option, const std::string& text);
+
+// --device, --profile, --device-memory and --tuning.
 void addDeviceOptions(CLI::App& app, DeviceArguments& arguments);
 
 // Options for Device::open. Messages of nibble and of the validation layer go to stderr; information only if `verbose`.

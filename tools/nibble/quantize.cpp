@@ -37,27 +37,6 @@ struct Arguments {
   uint64_t samples = 128, sequence_length = 512, seed = 0;
 };
 
-// Parses "5G", "200M". Units are decimal, as on the Hugging Face hub.
-uint64_t parseSize(const std::string& option, const std::string& text) {
-  size_t used = 0;
-  double number = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  const double factor = unit.empty() || unit == "B"   ? 1
-                        : unit == "K" || unit == "KB" ? 1e3
-                        : unit == "M" || unit == "MB" ? 1e6
-                        : unit == "G" || unit == "GB" ? 1e9
-                                                      : 0;
-  if (used == 0 || factor == 0 || !(number * factor >= 1) || number * factor > 1e18) {
-    throw UsageError(option + " " + text + ": expected a size such as 5G or 200M");
-  }
-  return uint64_t(number * factor);
-}
-
 model::GptqOptions gptqOptions(const Arguments& a) {
   model::GptqOptions options;
   const std::string order = chosen("--act-order", {a.act_order}, {"static", "gar", "none"})[0];
@@ -279,14 +258,17 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--block-size", a->block_size, "Columns that gptq quantizes at a time, up to 128");
   app->add_flag("--parity", a->parity, "Scales of gptq's groups as the published code finds them (--act-order none)");
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
-  app->add_option("--format", a->format,
-                  "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16; dense: any type, as the values\n"
-                  "that its codes stand for, to measure it with any program");
+  app->add_option(
+      "--format", a->format,
+      "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16; dense: any type, as the values\n"
+      "that its codes stand for, to measure it with any program");
   a->weights.takes_data = true;
   addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
-  app->add_option("--memory", a->memory,
-                  "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors");
+  app->add_option(
+      "--memory", a->memory,
+      "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors, and\n"
+      "keeps more activations of gptq out of a file beside OUT");
   app->add_flag("-v,--verbose", a->verbose, "Print how long each stage was busy");
   app->add_flag("--resume", a->resume, "Continue an interrupted run");
   addDeviceOptions(*app, a->device);

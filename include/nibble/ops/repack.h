@@ -18,7 +18,8 @@ typedef enum NibLayout {
   // Zero points are NIB_PART_ZEROS.
   NIB_LAYOUT_ROWS = 1,
   // pack-quantized of compressed-tensors, for int2, int4, uint4, int8 and uint8: codes + 2^(bits-1) along a row in
-  // words, rows start on a word. Zero points are packed along columns: word (r * bits / 32, group) holds those of 32 / bits
+  // words, rows start on a word. Zero points are packed along columns: word (r * bits / 32, group) holds those of 32 /
+  // bits
   // rows.
   NIB_LAYOUT_PACKED_ROWS = 2,
   // NF4 and FP4 of bitsandbytes, FLAT: a byte holds two codes, the first in the high nibble.

@@ -1,6 +1,6 @@
 // The compressed-tensors container, which vLLM and transformers load: pack-quantized (int2, int4, int8 with float
-// activations; vLLM has no kernels for 2 bits), int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized. Tensor names, shapes and config
-// follow the project's 2026 sources.
+// activations; vLLM has no kernels for 2 bits), int-quantized (W8A8), float-quantized (FP8), mxfp4-pack-quantized.
+// Tensor names, shapes and config follow the project's 2026 sources.
 #include "model/archive/checkpoint.h"
 
 #include <nibble/formats.h>

@@ -49,8 +49,7 @@ bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWe
 
 namespace {
 const Container* const* containers(size_t* count) {
-  static const Container* const kList[] = {&compressedTensors(), &bitsandbytes(), &plainSafetensors(),
-                                               &denseValues()};
+  static const Container* const kList[] = {&compressedTensors(), &bitsandbytes(), &plainSafetensors(), &denseValues()};
   *count = sizeof kList / sizeof kList[0];
   return kList;
 }

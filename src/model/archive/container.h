@@ -106,7 +106,8 @@ class Container {
   virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
 };
 
-// Finds a container by its --format name: "compressed-tensors", "bnb", "safetensors" or "dense". NULL if there is no such name.
+// Finds a container by its --format name: "compressed-tensors", "bnb", "safetensors" or "dense". NULL if there is no
+// such name.
 const Container* findContainer(std::string_view name);
 std::vector<std::string> containerNames();
 

@@ -264,6 +264,8 @@ void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan,
       return entry ? std::move(entry->blob) : HostBlob();
     };
   }
+  blocks.memory_bytes = options.memory_bytes;
+  blocks.folder = store.folder();
   blocks.done = [&](const GptqLayerReport& report, const HostBlob& blob) { store.save(report, blob); };
   blocks.progress = options.gptq->progress;
   quantizeBlocks(device, view, config, options.gptq->sequences, blocks);
@@ -299,7 +301,11 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   // A lane holds a slab as dense elements, decoded to fp32 and packed twice, plus cached buffers: about 10 bytes per
   // 2-byte element.
   report.lanes = kLanes;
-  report.slab_bytes = std::min(options.memory_bytes / (kLanes * 5), kLargestSlab);
+  const kit::DeviceInfo& info = device.info();
+  const uint64_t memory_bytes = info.type == kit::DeviceType::kCpu || info.memory_bytes == 0
+                                    ? options.memory_bytes
+                                    : std::min(options.memory_bytes, info.memory_bytes / 2);
+  report.slab_bytes = std::min(memory_bytes / (kLanes * 5), kLargestSlab);
 
   const Checkpoint checkpoint(options.in);
   const ModelView view(checkpoint);
@@ -325,7 +331,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     }
     std::vector<std::unique_ptr<Lane>> lanes;
     for (uint32_t i = 0; i < kLanes; ++i) {
-      lanes.push_back(std::make_unique<Lane>(timed, view, options, report.slab_bytes, options.memory_bytes / kLanes,
+      lanes.push_back(std::make_unique<Lane>(timed, view, options, report.slab_bytes, memory_bytes / kLanes,
                                              blobs ? &*blobs : nullptr));
     }
     report.tensors = runJobs(plan, lanes, writer, options);

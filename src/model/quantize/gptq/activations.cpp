@@ -40,22 +40,66 @@ std::vector<graph::ValueId> liveValues(const graph::Graph& graph, const graph::P
   return live;
 }
 
-void Saved::save(const TimedDevice& device, const graph::Graph& graph, const graph::Program& program,
-                 const std::vector<graph::ValueId>& values, uint32_t tokens) {
+void Saved::save(ActivationStore& store, const TimedDevice& device, const graph::Graph& graph,
+                 const graph::Program& program, const std::vector<graph::ValueId>& values, uint32_t tokens) {
   values_ = values;
-  bytes_.resize(values.size());
+  if (pieces_.size() < values.size()) pieces_.resize(values.size());
+  std::vector<std::byte> bytes;
   for (size_t i = 0; i < values.size(); ++i) {
     const graph::Value& value = graph.value(values[i]);
     const kit::Range range = program.range(value.name);
-    bytes_[i].resize(size_t(bytesOf(value, tokens)));
-    device.download(*range.buffer, range.offset_bytes, bytes_[i].data(), bytes_[i].size());
+    bytes.resize(size_t(bytesOf(value, tokens)));
+    device.download(*range.buffer, range.offset_bytes, bytes.data(), bytes.size());
+    store.put(pieces_[i], bytes);
   }
 }
 
-void Saved::restore(const TimedDevice& device, const graph::Graph& graph, const graph::Program& program) const {
+void Saved::restore(const ActivationStore& store, const TimedDevice& device, const graph::Graph& graph,
+                    const graph::Program& program) const {
+  std::vector<std::byte> bytes;
   for (size_t i = 0; i < values_.size(); ++i) {
     const kit::Range range = program.range(graph.value(values_[i]).name);
-    device.upload(*range.buffer, range.offset_bytes, bytes_[i].data(), bytes_[i].size());
+    bytes.resize(pieces_[i].size());
+    store.get(pieces_[i], bytes);
+    device.upload(*range.buffer, range.offset_bytes, bytes.data(), bytes.size());
+  }
+}
+
+// ----------------------------------------------------------------------------------------------- store
+ActivationStore::ActivationStore(uint64_t memory_bytes, std::filesystem::path folder)
+    : memory_bytes_(memory_bytes), folder_(std::move(folder)) {}
+
+void ActivationStore::put(Piece& piece, std::span<const std::byte> bytes) {
+  if (piece.capacity_ < bytes.size()) {
+    if (!piece.in_file_) used_bytes_ -= piece.capacity_;
+    piece.in_file_ = used_bytes_ + bytes.size() > memory_bytes_;
+    piece.capacity_ = bytes.size();
+    if (piece.in_file_) {
+      piece.bytes_ = {};
+      piece.offset_ = file_bytes_;
+      file_bytes_ += bytes.size();
+    } else {
+      used_bytes_ += bytes.size();
+    }
+  }
+  piece.size_ = bytes.size();
+  if (!piece.in_file_) {
+    piece.bytes_.assign(bytes.begin(), bytes.end());
+    return;
+  }
+  if (!file_) {
+    const std::filesystem::path path = folder_ / "activations";
+    file_ = File::openToWrite(path);
+    std::filesystem::remove(path);
+  }
+  file_.write(piece.offset_, bytes);
+}
+
+void ActivationStore::get(const Piece& piece, std::span<std::byte> bytes) const {
+  if (piece.in_file_) {
+    file_.read(piece.offset_, bytes);
+  } else {
+    std::copy_n(piece.bytes_.begin(), bytes.size(), bytes.begin());
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include "model/archive/error.h"
 #include "model/quantize/gptq/activations.h"
+#include "model/quantize/gptq/memory.h"
 #include "model/quantize/selection.h"
 #include "model/run/weights.h"
 
@@ -70,17 +71,22 @@ class Blocks {
  public:
   Blocks(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
          std::span<const std::vector<uint32_t>> sequences, const BlocksOptions& options)
-      : device_(device), view_(view), config_(config), options_(options), decoder_(device, view) {
+      : device_(device),
+        view_(view),
+        config_(config),
+        options_(options),
+        decoder_(device, view),
+        store_(options.memory_bytes, options.folder) {
     uint32_t longest = 0;
     for (const std::vector<uint32_t>& sequence : sequences) longest = std::max(longest, uint32_t(sequence.size()));
     if (longest == 0) throw Error("the calibration data has no tokens");
-    body_.max_tokens = std::max(longest, options.step_tokens);
-    body_.cache_rows = body_.max_tokens;
     body_.positions = longest;
+    chooseStep(longest);
     steps_ = cutSteps(config, sequences, body_.max_tokens);
     for (const Step& step : steps_) all_tokens_ += step.tokens();
     all_tokens_ *= config.layers;
     hidden_.resize(steps_.size());
+    saved_.resize(steps_.size());
     inputs_ = {"positions", "cache_rows"};
     for (const uint32_t window : windowsOf(config)) inputs_.push_back(visibleName(window));
   }
@@ -98,6 +104,41 @@ class Blocks {
                          }});
   }
 
+  // As many tokens at a time as fit on the device.
+  void chooseStep(uint32_t longest) {
+    const kit::DeviceInfo& info = device_.untimed().info();
+    const uint64_t available = info.type == kit::DeviceType::kCpu ? UINT64_MAX : info.memory_bytes;
+    const ModelWeights weights = makeWeights();
+    body_.storage = [&](const std::string& module) { return weights.storage(module); };
+    for (uint32_t tokens = std::max(longest, options_.step_tokens);; tokens = std::max(longest, tokens / 2)) {
+      body_.max_tokens = body_.cache_rows = tokens;
+      uint64_t needed = 0;
+      for (uint32_t layer = 0; layer < config_.layers; ++layer) {
+        const graph::Graph graph = blockGraph(config_, body_, layer);
+        uint64_t solver = 0, waiting = 0;
+        for (const Group& group : groupsOf(graph, layer)) {
+          const uint64_t rows = rowsOf(group), cols = options_.weight(group.modules.front())->cols;
+          solver = std::max(solver, solverBytes(rows, cols));
+          if (!options_.gptq.sequential) waiting += cols * cols * sizeof(float);
+        }
+        needed = std::max(needed, graphBytes(graph) + solver + waiting);
+      }
+      if (needed <= available) break;
+      if (tokens == longest) {
+        throw Error("GPTQ of a block needs about " + std::to_string(needed / 1'000'000 + 1) +
+                    " MB of device memory, and " + info.name + " has " + std::to_string(available / 1'000'000) +
+                    ": use another --device, or a shorter --seq-len than " + std::to_string(longest));
+      }
+    }
+    body_.storage = {};
+  }
+
+  uint32_t rowsOf(const Group& group) const {
+    uint32_t rows = 0;
+    for (const std::string& module : group.modules) rows = std::max(rows, options_.weight(module)->rows);
+    return rows;
+  }
+
   void embed() {
     ModelWeights weights = makeWeights();
     BodyOptions options = body_;
@@ -113,9 +154,10 @@ class Blocks {
   }
 
   void readHidden(const graph::Program& program, size_t step) {
-    hidden_[step].resize(size_t(steps_[step].tokens()) * config_.hidden);
+    std::vector<float> values(size_t(steps_[step].tokens()) * config_.hidden);
     const kit::Range range = program.range(kHidden);
-    device_.download(*range.buffer, range.offset_bytes, hidden_[step].data(), hidden_[step].size() * sizeof(float));
+    device_.download(*range.buffer, range.offset_bytes, values.data(), values.size() * sizeof(float));
+    store_.put(hidden_[step], std::as_bytes(std::span(values)));
   }
 
   void setInputs(const graph::Program& program, size_t step) const {
@@ -153,7 +195,6 @@ class Blocks {
     const graph::Program program(device_.untimed(), graph, weights.memory(), {&plans_});
     const std::vector<Group> groups = groupsOf(graph, layer);
     const bool finished = takeFinished(groups, weights);
-    std::vector<Saved> saved(steps_.size());
     std::deque<HessianSum> waiting;  // not sequential: of the groups, which are solved when all inputs are known
     uint32_t begin = 0;
     for (size_t g = 0; g <= groups.size(); ++g) {
@@ -175,9 +216,11 @@ class Blocks {
         const uint32_t tokens = steps_[i].tokens();
         setInputs(program, i);
         if (begin == 0) {
-          program.setInput(kBlockInput, hidden_[i]);
+          std::vector<float> values(size_t(tokens) * config_.hidden);
+          store_.get(hidden_[i], std::as_writable_bytes(std::span(values)));
+          program.setInput(kBlockInput, values);
         } else {
-          saved[i].restore(device_, graph, program);
+          saved_[i].restore(store_, device_, graph, program);
         }
         program.runNodes(tokens, begin, end);
         if (!hessian) {
@@ -188,7 +231,7 @@ class Blocks {
         }
         device_.run(hessian->binding(), tokens);
         hessian->count(tokens);
-        saved[i].save(device_, graph, program, live, tokens);
+        saved_[i].save(store_, device_, graph, program, live, tokens);
       }
       if (hessian && options_.gptq.sequential) solve(groups[g], *hessian, weights);
       if (hessian && !options_.gptq.sequential) waiting.push_back(std::move(*hessian));
@@ -228,9 +271,7 @@ class Blocks {
   }
 
   void solve(const Group& group, const HessianSum& hessian, ModelWeights& weights) {
-    uint32_t rows = 0;
-    for (const std::string& module : group.modules) rows = std::max(rows, options_.weight(module)->rows);
-    GptqSolver solver(device_, options_.gptq, hessian, rows);
+    GptqSolver solver(device_, options_.gptq, hessian, rowsOf(group));
     for (const std::string& module : group.modules) {
       const WeightSpec spec = *options_.weight(module);
       const ModelView::Tensor* tensor = view_.find(module + ".weight");
@@ -253,7 +294,9 @@ class Blocks {
   BodyOptions body_;
   graph::PlanCache plans_;
   std::vector<Step> steps_;
-  std::vector<std::vector<float>> hidden_;  // by step: the inputs of the next block
+  ActivationStore store_;
+  std::vector<ActivationStore::Piece> hidden_;  // by step: the inputs of the next block
+  std::vector<Saved> saved_;                    // by step: what a cut of the block hands on
   std::vector<std::string> inputs_;
   uint64_t all_tokens_ = 0, done_tokens_ = 0;
 };

@@ -8,6 +8,7 @@
 #include "model/quantize/gptq/layer.h"
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <optional>
@@ -19,8 +20,9 @@ namespace nib::model {
 
 struct BlocksOptions {
   GptqOptions gptq;
-  uint32_t sequence_tokens = 0;  // of a calibration sequence, at most
   uint32_t step_tokens = 2048;   // run at a time: as many whole sequences as fit, at least one
+  uint64_t memory_bytes = 0;     // of activations in host memory; the others are in a file
+  std::filesystem::path folder;  // of that file
   // How a module is quantized; none = it stays as it is.
   std::function<std::optional<WeightSpec>(const std::string& module)> weight;
   // The blob of a module that an earlier run has finished; empty = none. A block counts as finished if all of its have.

@@ -28,6 +28,7 @@ class BlobStore {
   std::optional<Entry> read(const std::string& module) const;
   // Deletes the folder. Throws.
   void remove() const;
+  const std::filesystem::path& folder() const { return folder_; }
 
  private:
   std::filesystem::path pathOf(const std::string& module) const;

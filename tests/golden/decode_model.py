@@ -347,7 +347,8 @@ CONFIG_KEYS = {
     "config_groups",
 }
 STORABLE = {
-    "pack-quantized": {("int", 2), ("int", 4), ("int", 8)}, "int-quantized": {("int", 8)}, "float-quantized": {("float", 8)},
+    "pack-quantized": {("int", 2), ("int", 4), ("int", 8)}, "int-quantized": {("int", 8)},
+    "float-quantized": {("float", 8)},
     "mxfp4-pack-quantized": {("float", 4)},
 }
 

@@ -1,4 +1,5 @@
 // Runs of a factorization: the block in double, the rows above it by a library's products.
+#include "simd/kernels.h"
 #include "simd/run.h"
 #include "simd/twins.h"
 
@@ -14,7 +15,7 @@ constexpr uint32_t kPanelRows = 64;    // rows of a task, at most kMostBlock
 constexpr uint32_t kPanelCols = 1024;  // columns of an update at a time
 constexpr uint32_t kFewRows = 128;     // fewer above the block are not worth it
 
-using Block = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor, kMostBlock, kMostBlock>;
+using Block = float[kMostBlock * kMostBlock];  // rows of kMostBlock
 
 bool isPositive(float x) { return x >= 0x1p-126f && x <= 0x1.fffffep127f; }
 
@@ -24,15 +25,11 @@ struct Factor {
   NibFactorInfo* info;
   float* panel;  // [cols, size]
   uint32_t first, size;
-  Block inverse;  // of M, upper triangular
+  Block inverse{};  // of M, upper triangular
 
   float& at(uint64_t row, uint64_t col) const { return result[row * d.cols + col]; }
-  MutableMap above(uint32_t row, uint32_t rows) const {
-    return mapOf(result + uint64_t(row) * d.cols + first, rows, size, d.cols);
-  }
-  MutableMap panelRows(uint32_t row, uint32_t rows) const {
-    return mapOf(panel + uint64_t(row) * size, rows, size, size);
-  }
+  float* above(uint32_t row) const { return result + uint64_t(row) * d.cols + first; }
+  float* panelRow(uint32_t row) const { return panel + uint64_t(row) * size; }
 
   void factorBlock() {
     double m[kMostBlock][kMostBlock];
@@ -55,22 +52,21 @@ struct Factor {
 
   void invertBlock() {
     double v[kMostBlock][kMostBlock];
-    inverse = Block::Zero(size, size);
+    std::fill(std::begin(inverse), std::end(inverse), 0.0f);
     for (uint32_t j = 0; j < size; ++j) {
       for (uint32_t i = j + 1; i-- > 0;) {
         double sum = i == j ? 1 : 0;
         for (uint32_t k = i + 1; k <= j; ++k) sum -= double(at(first + i, first + k)) * v[k][j];
         v[i][j] = sum / double(at(first + i, first + i));
-        inverse(i, j) = float(v[i][j]);
+        inverse[i * kMostBlock + j] = float(v[i][j]);
       }
     }
   }
 
   // Rows of M above the block, which the panel has too.
   void solve(uint32_t row, uint32_t rows) const {
-    MutableMap to = panelRows(row, rows);
-    to.noalias() = above(row, rows) * inverse.transpose();
-    above(row, rows) = to;
+    kernels().multiply({above(row), d.cols}, {inverse, kMostBlock, true}, panelRow(row), size, rows, size, size, false);
+    for (uint32_t r = row; r < row + rows; ++r) std::copy_n(panelRow(r), size, above(r));
   }
 
   // Above and on the diagonal, rows lose what the panel contributes. False if memory is lacking.
@@ -79,7 +75,8 @@ struct Factor {
     if (!sums) return false;
     for (uint32_t col = row; col < first; col += kPanelCols) {
       const uint32_t cols = std::min(first - col, kPanelCols);
-      mapOf(sums.get(), rows, cols, kPanelCols).noalias() = panelRows(row, rows) * panelRows(col, cols).transpose();
+      kernels().multiply({panelRow(row), size}, {panelRow(col), size, true}, sums.get(), kPanelCols, rows, cols, size,
+                         false);
       for (uint32_t r = 0; r < rows; ++r) {
         float* to = &at(row + r, col);
         const float* from = sums.get() + uint64_t(r) * kPanelCols;
@@ -89,20 +86,25 @@ struct Factor {
     return true;
   }
 
-  void multiply(uint32_t row, uint32_t rows) const { panelRows(row, rows).noalias() = above(row, rows) * inverse; }
+  void multiply(uint32_t row, uint32_t rows) const {
+    kernels().multiply({above(row), d.cols}, {inverse, kMostBlock}, panelRow(row), size, rows, size, size, false);
+  }
 
   // Rows of the inverse above the block. What lies below the diagonal counts as zero and may be anything.
   void invert(uint32_t row, uint32_t rows) const {
-    Block triangle = Block::Zero(rows, rows);
+    Block triangle{}, sums;
     for (uint32_t r = 0; r < rows; ++r) {
-      for (uint32_t c = r; c < rows; ++c) triangle(r, c) = at(row + r, row + c);
+      for (uint32_t c = r; c < rows; ++c) triangle[r * kMostBlock + c] = at(row + r, row + c);
     }
-    Block sums = triangle * panelRows(row, rows);
+    kernels().multiply({triangle, kMostBlock}, {panelRow(row), size}, sums, kMostBlock, rows, size, rows, false);
     const uint32_t next = row + rows;
     if (next < first) {
-      sums.noalias() += mapOf(&at(row, next), rows, first - next, d.cols) * panelRows(next, first - next);
+      kernels().multiply({&at(row, next), d.cols}, {panelRow(next), size}, sums, kMostBlock, rows, size, first - next,
+                         true);
     }
-    above(row, rows) = -sums;
+    for (uint32_t r = 0; r < rows; ++r) {
+      for (uint32_t c = 0; c < size; ++c) above(row + r)[c] = -sums[r * kMostBlock + c];
+    }
   }
 };
 
@@ -146,7 +148,7 @@ Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const
   forPanels([&](uint32_t row, uint32_t rows) { factor.multiply(row, rows); });
   forPanels([&](uint32_t row, uint32_t rows) { factor.invert(row, rows); });
   for (uint32_t i = 0; i < factor.size; ++i) {
-    for (uint32_t j = i; j < factor.size; ++j) factor.at(first + i, first + j) = factor.inverse(i, j);
+    for (uint32_t j = i; j < factor.size; ++j) factor.at(first + i, first + j) = factor.inverse[i * kMostBlock + j];
   }
   return Outcome::kDone;
 }

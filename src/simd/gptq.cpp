@@ -9,32 +9,13 @@
 #include <new>
 
 #include "ops/gptq_shape.h"
+#include "simd/kernels.h"
 #include "simd/twins.h"
 
 namespace nib::simd {
 namespace {
 
 constexpr uint32_t kTileCols = 64;   // of a task: the block's rows of U take 32 KiB
-constexpr uint32_t kTileRows = 4;    // of W, updated together
-constexpr uint32_t kStripCols = 16;  // in registers
-
-// One update of kTileRows rows and kStripCols columns: w -= e * u for `count` errors in turn.
-void updateStrip(const float* errors, uint32_t errors_stride, const float* factor, uint32_t count, float* const* rows) {
-  float w[kTileRows][kStripCols];
-  for (uint32_t r = 0; r < kTileRows; ++r) std::copy_n(rows[r], kStripCols, w[r]);
-  for (uint32_t i = 0; i < count; ++i) {
-    const float* u = factor + size_t(i) * kTileCols;
-    for (uint32_t r = 0; r < kTileRows; ++r) {
-      const float e = errors[size_t(i) * errors_stride + r];
-      for (uint32_t c = 0; c < kStripCols; ++c) {
-        const float product = e * u[c];
-        w[r][c] -= product;
-      }
-    }
-  }
-  for (uint32_t r = 0; r < kTileRows; ++r) std::copy_n(w[r], kStripCols, rows[r]);
-}
-
 class Update {
  public:
   Update(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run) : desc_(desc), shape_(shape), run_(run) {
@@ -57,7 +38,7 @@ class Update {
       for (uint32_t c = 0; c < kTileCols; ++c)
         factor[size_t(i) * kTileCols + c] = exact::floatOf(c < cols ? gptq::factorBits(u[c]) : 0u);
     }
-    for (uint32_t row = 0; row < desc_.rows; row += kTileRows) {
+    for (uint32_t row = 0; row < desc_.rows; row += kStripRows) {
       for (uint32_t col = 0; col < cols; col += kStripCols) updateRows(row, from + col, factor.get() + col);
     }
     return true;
@@ -65,18 +46,18 @@ class Update {
 
  private:
   void updateRows(uint32_t row, uint32_t col, const float* factor) const {
-    const uint32_t rows = std::min(desc_.rows - row, kTileRows), cols = std::min(desc_.cols - col, kStripCols);
-    float* at[kTileRows];
-    if (rows == kTileRows && cols == kStripCols) {
-      for (uint32_t r = 0; r < kTileRows; ++r) at[r] = result_ + uint64_t(row + r) * desc_.cols + col;
-      updateStrip(errors_ + row, shape_.errors_stride, factor, run_.n, at);
+    const uint32_t rows = std::min(desc_.rows - row, kStripRows), cols = std::min(desc_.cols - col, kStripCols);
+    float* at[kStripRows];
+    if (rows == kStripRows && cols == kStripCols) {
+      for (uint32_t r = 0; r < kStripRows; ++r) at[r] = result_ + uint64_t(row + r) * desc_.cols + col;
+      kernels().updateStrip(errors_ + row, shape_.errors_stride, factor, kTileCols, run_.n, at);
       return;
     }
     // Columns of errors have whole groups of four rows.
-    float edge[kTileRows][kStripCols] = {};
-    for (uint32_t r = 0; r < kTileRows; ++r) at[r] = edge[r];
+    float edge[kStripRows][kStripCols] = {};
+    for (uint32_t r = 0; r < kStripRows; ++r) at[r] = edge[r];
     for (uint32_t r = 0; r < rows; ++r) std::copy_n(result_ + uint64_t(row + r) * desc_.cols + col, cols, edge[r]);
-    updateStrip(errors_ + row, shape_.errors_stride, factor, run_.n, at);
+    kernels().updateStrip(errors_ + row, shape_.errors_stride, factor, kTileCols, run_.n, at);
     for (uint32_t r = 0; r < rows; ++r) std::copy_n(edge[r], cols, result_ + uint64_t(row + r) * desc_.cols + col);
   }
 

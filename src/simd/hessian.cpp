@@ -1,5 +1,7 @@
 // Sums of outer products of activations: tokens are widened to fp32 some at a time, and panels of rows of the result
 // gain the products of these by a library.
+#include "numerics/exact.h"
+#include "simd/kernels.h"
 #include "simd/run.h"
 #include "simd/twins.h"
 
@@ -46,22 +48,22 @@ struct Hessian {
       }
     } else {
       for (uint32_t c = 0; c < d.cols; ++c) {
-        Eigen::half half;
+        uint16_t half;
         std::memcpy(&half, from + uint64_t(c) * 2, 2);
-        to[c] = float(half);
+        to[c] = exact::nibHalfToF32(half);
       }
     }
   }
 
   // Rows [first, first + kPanelRows) of the result gain the products of some tokens. False if memory is lacking.
-  bool addPanel(uint32_t first, const ConstMap& tokens) const {
+  bool addPanel(uint32_t first, const float* x, uint64_t x_stride, uint32_t tokens) const {
     const uint32_t rows = std::min(d.cols - first, kPanelRows);
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(kPanelRows) * kPanelCols);
     if (!sums) return false;
     for (uint32_t col = 0; col < first + rows; col += kPanelCols) {
       const uint32_t cols = std::min(first + rows - col, kPanelCols);
-      mapOf(sums.get(), rows, cols, kPanelCols).noalias() =
-          tokens.middleCols(first, rows).transpose() * tokens.middleCols(col, cols);
+      kernels().multiply({x + first, size_t(x_stride), true}, {x + col, size_t(x_stride)}, sums.get(), kPanelCols, rows,
+                         cols, tokens, false);
       for (uint32_t r = 0; r < rows; ++r) {
         float* to = result + uint64_t(first + r) * d.cols + col;
         const float* from = sums.get() + uint64_t(r) * kPanelCols;
@@ -109,10 +111,9 @@ Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, con
       stride = h.stride();
       data = reinterpret_cast<const float*>(h.source) + first * stride;
     }
-    const ConstMap map = mapOf(data, tokens, desc.cols, stride);
     // The last panels are the longest: they begin first.
     forEach(parallel, panels, [&](uint32_t i) {
-      if (!h.addPanel((panels - 1 - i) * kPanelRows, map)) failed = true;
+      if (!h.addPanel((panels - 1 - i) * kPanelRows, data, stride, tokens)) failed = true;
     });
   }
   if (failed) return Outcome::kNoMemory;

@@ -1,9 +1,6 @@
 // Products of many tokens: a panel of weight rows is decoded to fp32 and multiplied by a library.
+#include "simd/kernels.h"
 #include "simd/twins.h"
-
-// A run has threads of its own.
-#define EIGEN_DONT_PARALLELIZE
-#include <Eigen/Core>
 
 #include <algorithm>
 #include <atomic>
@@ -13,13 +10,9 @@
 namespace nib::simd {
 namespace {
 
-using Matrix =
-    Eigen::Map<const Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>, 0, Eigen::OuterStride<>>;
-using Result = Eigen::Map<Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
-
 constexpr uint32_t kPanelRows = 128;  // weight rows of a task
 constexpr uint32_t kTokens = 128;     // multiplied at a time
-constexpr uint32_t kFewTokens = 4;    // fewer are not worth decoding a panel
+constexpr uint32_t kFewTokens = 1;
 constexpr uint32_t kDecoded = 512;    // tokens of coded activations that are decoded at a time
 
 template <class T>
@@ -129,14 +122,11 @@ class Product {
     const std::unique_ptr<float[]> panel = allocate<float>(size_t(kPanelRows) * desc_.cols);
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(kTokens) * kPanelRows);
     if (!panel || !sums || !weights_.decode(first, rows, panel.get())) return false;
-    const Matrix weights(panel.get(), rows, desc_.cols, Eigen::OuterStride<>(desc_.cols));
     for (uint32_t i = 0; i < token_count_; i += kTokens) {
       const uint32_t tokens = std::min(token_count_ - i, kTokens);
       const uint64_t token = coded() ? i : first_token_ + i;
-      const Matrix input(input_ + token * input_stride_, tokens, desc_.cols,
-                         Eigen::OuterStride<>(Eigen::Index(input_stride_)));
-      Result result(sums.get(), tokens, rows);
-      result.noalias() = input * weights.transpose();
+      kernels().multiply({input_ + token * input_stride_, size_t(input_stride_)}, {panel.get(), desc_.cols, true},
+                         sums.get(), rows, tokens, rows, desc_.cols, false);
       for (uint32_t t = 0; t < tokens; ++t) {
         store(first_token_ + i + t, first, rows, sums.get() + size_t(t) * rows);
       }

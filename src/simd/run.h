@@ -5,24 +5,10 @@
 #include <nibble/nibble.h>
 
 // A run has threads of its own.
-#define EIGEN_DONT_PARALLELIZE
-#include <Eigen/Core>
-
 #include <memory>
 #include <new>
 
 namespace nib::simd {
-
-using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using ConstMap = Eigen::Map<const RowMajor, 0, Eigen::OuterStride<>>;
-using MutableMap = Eigen::Map<RowMajor, 0, Eigen::OuterStride<>>;
-
-inline ConstMap mapOf(const float* data, uint32_t rows, uint32_t cols, uint64_t stride) {
-  return {data, rows, cols, Eigen::OuterStride<>(Eigen::Index(stride))};
-}
-inline MutableMap mapOf(float* data, uint32_t rows, uint32_t cols, uint64_t stride) {
-  return {data, rows, cols, Eigen::OuterStride<>(Eigen::Index(stride))};
-}
 
 template <class T>
 std::unique_ptr<T[]> allocate(size_t count) {

@@ -8,6 +8,9 @@ Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRu
   if (desc->op == NIB_OP_MATMUL && desc->desc_bytes >= sizeof(NibMatmulDesc)) {
     return runMatmul(*reinterpret_cast<const NibMatmulDesc*>(desc), binding, run, parallel);
   }
+  if (desc->op == NIB_OP_ATTENTION && desc->desc_bytes >= sizeof(NibAttentionDesc)) {
+    return runAttention(*reinterpret_cast<const NibAttentionDesc*>(desc), binding, run, parallel);
+  }
   if (desc->op == NIB_OP_HESSIAN && desc->desc_bytes >= sizeof(NibHessianDesc)) {
     return runHessian(*reinterpret_cast<const NibHessianDesc*>(desc), binding, run, parallel);
   }

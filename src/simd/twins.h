@@ -19,6 +19,8 @@ Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRu
 
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel);
+Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                     const NibParallelFor& parallel);
 Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                    const NibParallelFor& parallel);
 Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const NibRun& run,

@@ -1,0 +1,201 @@
+// Attention of many tokens: scores of a block of queries and the sums over values are matrix products.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "numerics/exact.h"
+#include "simd/kernels.h"
+#include "simd/run.h"
+#include "simd/twins.h"
+
+namespace nib::simd {
+namespace {
+
+constexpr uint32_t kFewTokens = 8;     // fewer are not worth products
+constexpr uint32_t kBlockTokens = 64;  // queries of a task
+constexpr uint32_t kScanned = 64;      // cache rows of a task that looks for numbers that are not finite
+
+// Neighbouring tokens of one sequence, and the cache rows that any of them sees.
+struct TokenBlock {
+  uint32_t first = 0, count = 0;
+  uint64_t from = 0, to = 0;
+};
+
+struct VisibleRows {
+  uint64_t from, to;
+};
+
+VisibleRows visibleRows(const uint32_t* entry, uint32_t cache_rows) {
+  const uint64_t first = entry[0], end = std::min<uint64_t>(entry[1], uint64_t(entry[2]) + 1);
+  if (first >= cache_rows) return {0, 0};
+  const uint64_t to = std::min<uint64_t>(end, cache_rows - first);
+  const uint64_t from = std::min<uint64_t>(entry[3], to);
+  return {first + from, first + to};
+}
+
+struct Attention {
+  const NibAttentionDesc& d;
+  const NibRun& run;
+  const float* source;
+  const char* keys;
+  const char* values;
+  const uint32_t* indices;
+  float* result;
+
+  uint64_t stride(uint32_t given, uint32_t heads) const { return given != 0 ? given : uint64_t(heads) * d.head_size; }
+  uint64_t elementBytes() const { return d.cache_type == NIB_TYPE_F32 ? 4 : 2; }
+  float scale() const { return d.scale != 0 ? d.scale : 1 / std::sqrt(float(d.head_size)); }
+
+  std::vector<TokenBlock> blocks() const {
+    std::vector<TokenBlock> blocks;
+    for (uint32_t t = 0; t < run.n; ++t) {
+      const uint32_t* entry = indices + uint64_t(t) * 4;
+      const VisibleRows rows = visibleRows(entry, d.cache_rows);
+      const bool neighbour = !blocks.empty() && blocks.back().count < kBlockTokens &&
+                             indices[uint64_t(blocks.back().first) * 4] == entry[0];
+      if (!neighbour) blocks.push_back({t, 0, rows.from, rows.to});
+      TokenBlock& block = blocks.back();
+      ++block.count;
+      if (rows.from == rows.to) continue;
+      if (block.from == block.to) block.from = rows.from, block.to = rows.to;
+      block.from = std::min(block.from, rows.from);
+      block.to = std::max(block.to, rows.to);
+    }
+    return blocks;
+  }
+
+  // Elements [first, first + count) of the cache in fp32.
+  void widen(const char* cache, uint64_t first, uint32_t count, float* to) const {
+    if (d.cache_type == NIB_TYPE_F32) {
+      std::memcpy(to, cache + first * 4, size_t(count) * 4);
+      return;
+    }
+    for (uint32_t i = 0; i < count; ++i) {
+      uint16_t half;
+      std::memcpy(&half, cache + (first + i) * 2, 2);
+      to[i] = d.cache_type == NIB_TYPE_F16 ? exact::nibHalfToF32(half) : exact::nibBf16ToF32(half);
+    }
+  }
+
+  bool isFinite(uint64_t row) const {
+    const auto finite = [&](const char* cache, uint64_t stride) {
+      const uint32_t count = d.key_heads * d.head_size;
+      for (uint32_t i = 0; i < count; ++i) {
+        float x = 0;
+        widen(cache, row * stride + i, 1, &x);
+        if (!(std::fabs(x) <= 0x1.fffffep127f)) return false;
+      }
+      return true;
+    };
+    return finite(keys, stride(d.key_stride, d.key_heads)) && finite(values, stride(d.value_stride, d.key_heads));
+  }
+
+  // Rows of a head of the cache in fp32: where they are, or in `copy`.
+  Operand rowsOf(const char* cache, uint64_t stride, uint32_t head, const TokenBlock& block, float* copy,
+                 bool transposed) const {
+    const uint64_t at = uint64_t(head) * d.head_size;
+    if (d.cache_type == NIB_TYPE_F32) {
+      return {reinterpret_cast<const float*>(cache) + block.from * stride + at, size_t(stride), transposed};
+    }
+    for (uint64_t row = block.from; row < block.to; ++row) {
+      widen(cache, row * stride + at, d.head_size, copy + (row - block.from) * d.head_size);
+    }
+    return {copy, d.head_size, transposed};
+  }
+
+  // Turns the scores of a token into weights, 0 where it does not see. Returns their sum.
+  float weigh(float* scores, const TokenBlock& block, const VisibleRows& rows) const {
+    const uint32_t begin = uint32_t(rows.from - block.from), end = uint32_t(rows.to - block.from);
+    const uint32_t all = uint32_t(block.to - block.from);
+    const float by = scale();
+    for (uint32_t i = begin; i < end; ++i) scores[i] *= by;
+    if (d.cap > 0) {
+      for (uint32_t i = begin; i < end; ++i) scores[i] = d.cap * std::tanh(scores[i] / d.cap);
+    }
+    const float sum = kernels().exponentials(scores + begin, end - begin);
+    std::fill(scores, scores + begin, 0.0f);
+    std::fill(scores + end, scores + all, 0.0f);
+    return sum;
+  }
+
+  // False if memory is lacking.
+  bool attend(const TokenBlock& block, uint32_t head) const {
+    const uint32_t rows = uint32_t(block.to - block.from), size = d.head_size;
+    const uint64_t source_stride = stride(d.source_stride, d.heads), result_stride = stride(d.result_stride, d.heads);
+    const std::unique_ptr<float[]> scores = allocate<float>(size_t(block.count) * std::max(rows, 1u));
+    const std::unique_ptr<float[]> sums = allocate<float>(size_t(block.count) * size);
+    const std::unique_ptr<float[]> copy = allocate<float>(d.cache_type == NIB_TYPE_F32 ? 1 : size_t(rows) * size + 1);
+    if (!scores || !sums || !copy) return false;
+    const uint32_t key_head = head / (d.heads / d.key_heads);
+    std::fill_n(sums.get(), size_t(block.count) * size, 0.0f);
+    float totals[kBlockTokens] = {};
+    if (rows != 0) {
+      const float* query = source + block.first * source_stride + uint64_t(head) * size;
+      const uint64_t key_stride = stride(d.key_stride, d.key_heads), value_stride = stride(d.value_stride, d.key_heads);
+      kernels().multiply({query, size_t(source_stride)}, rowsOf(keys, key_stride, key_head, block, copy.get(), true),
+                         scores.get(), rows, block.count, rows, size, false);
+      for (uint32_t t = 0; t < block.count; ++t) {
+        const VisibleRows seen = visibleRows(indices + uint64_t(block.first + t) * 4, d.cache_rows);
+        float* own = scores.get() + size_t(t) * rows;
+        if (seen.from < seen.to) {
+          totals[t] = weigh(own, block, seen);
+        } else {
+          std::fill_n(own, rows, 0.0f);
+        }
+      }
+      kernels().multiply({scores.get(), rows}, rowsOf(values, value_stride, key_head, block, copy.get(), false),
+                         sums.get(), size, block.count, size, rows, false);
+    }
+    for (uint32_t t = 0; t < block.count; ++t) {
+      float* to = result + (uint64_t(run.first_row) + block.first + t) * result_stride + uint64_t(head) * size;
+      for (uint32_t i = 0; i < size; ++i) {
+        const float y = totals[t] > 0 ? sums[size_t(t) * size + i] / totals[t] : 0.0f;
+        to[i] = std::fabs(y) < 0x1p-126f ? 0.0f : y;
+      }
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                     const NibParallelFor& parallel) {
+  const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
+  NibMemory memory{sizeof(NibMemory)};
+  if (run.n < kFewTokens || run.n > desc.tokens || desc.source_type != NIB_TYPE_F32 ||
+      desc.result_type != NIB_TYPE_F32 || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
+      !isValid(op, binding, run)) {
+    return Outcome::kNoTwin;
+  }
+  const Attention a{desc,
+                    run,
+                    partOf<const float>(memory, binding, run, NIB_PART_SOURCE),
+                    partOf<const char>(memory, binding, run, NIB_PART_KEYS),
+                    partOf<const char>(memory, binding, run, NIB_PART_VALUES),
+                    partOf<const uint32_t>(memory, binding, run, NIB_PART_INDICES),
+                    partOf<float>(memory, binding, run, NIB_PART_RESULT)};
+  const std::vector<TokenBlock> blocks = a.blocks();
+  // A product with a weight of 0 spreads what is not finite to tokens that do not see it.
+  std::atomic<bool> finite{true};
+  for (const TokenBlock& block : blocks) {
+    const uint32_t tasks = uint32_t((block.to - block.from + kScanned - 1) / kScanned);
+    if (tasks == 0) continue;
+    forEach(parallel, tasks, [&](uint32_t i) {
+      const uint64_t first = block.from + uint64_t(i) * kScanned, end = std::min(first + kScanned, block.to);
+      for (uint64_t row = first; row < end && finite; ++row) {
+        if (!a.isFinite(row)) finite = false;
+      }
+    });
+  }
+  if (!finite) return Outcome::kNoTwin;
+  std::atomic<bool> failed{false};
+  forEach(parallel, uint32_t(blocks.size()) * desc.heads, [&](uint32_t i) {
+    if (!a.attend(blocks[i / desc.heads], i % desc.heads)) failed = true;
+  });
+  return failed ? Outcome::kNoMemory : Outcome::kDone;
+}
+
+}  // namespace nib::simd

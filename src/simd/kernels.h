@@ -1,0 +1,47 @@
+// Inner loops in several instruction sets. One is chosen when the first is used: the best that the processor has, or
+// the one that the environment variable NIBBLE_CPU_SIMD names (base, avx2, avx512), for tests.
+#ifndef NIB_SIMD_KERNELS_H
+#define NIB_SIMD_KERNELS_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace nib::simd {
+
+// A row-major matrix of fp32.
+struct Operand {
+  const float* data;
+  size_t stride;
+  bool transposed = false;  // data holds the transposed matrix
+};
+
+constexpr uint32_t kStripRows = 4;   // of W, updated together
+constexpr uint32_t kStripCols = 16;  // in registers
+
+struct Kernels {
+  const char* name;
+  // c [m, n] = a [m, k] * b [k, n], or += if `add`; sums in any order, fused or not. NULL if built without Eigen.
+  void (*multiply)(const Operand& a, const Operand& b, float* c, size_t c_stride, uint32_t m, uint32_t n, uint32_t k,
+                   bool add);
+  // x[i] = exp(x[i] - the largest x), within 2^-20 of itself, and 0 below e^-87. Returns the sum.
+  float (*exponentials)(float* x, uint32_t count);
+  // rows[r][c] -= errors[i * errors_stride + r] * factor[i * factor_stride + c] for i = 0 .. count-1 in order, product
+  // and difference rounded: kStripRows rows of kStripCols columns.
+  void (*updateStrip)(const float* errors, uint32_t errors_stride, const float* factor, uint32_t factor_stride,
+                      uint32_t count, float* const* rows);
+};
+
+// Thread-safe.
+const Kernels& kernels();
+
+// NULL if this build or this processor lacks it.
+const Kernels* findKernels(const char* name);
+
+extern const Kernels kKernels_base;
+#if defined(NIB_SIMD_X86)
+extern const Kernels kKernels_avx2;
+extern const Kernels kKernels_avx512;
+#endif
+
+}  // namespace nib::simd
+#endif

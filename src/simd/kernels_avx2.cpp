@@ -1,0 +1,2 @@
+#define NIB_KERNELS_NAME avx2
+#include "simd/kernels_body.inc"

@@ -1,0 +1,2 @@
+#define NIB_KERNELS_NAME avx512
+#include "simd/kernels_body.inc"

@@ -1,0 +1,2 @@
+#define NIB_KERNELS_NAME base
+#include "simd/kernels_body.inc"

@@ -15,7 +15,7 @@
 namespace nib::simd {
 namespace {
 
-constexpr uint32_t kTileCols = 64;   // of a task: the block's rows of U take 32 KiB
+constexpr uint32_t kTileCols = 64;  // of a task: the block's rows of U take 32 KiB
 class Update {
  public:
   Update(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run) : desc_(desc), shape_(shape), run_(run) {

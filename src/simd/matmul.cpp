@@ -13,7 +13,7 @@ namespace {
 constexpr uint32_t kPanelRows = 128;  // weight rows of a task
 constexpr uint32_t kTokens = 128;     // multiplied at a time
 constexpr uint32_t kFewTokens = 1;
-constexpr uint32_t kDecoded = 512;    // tokens of coded activations that are decoded at a time
+constexpr uint32_t kDecoded = 512;  // tokens of coded activations that are decoded at a time
 
 template <class T>
 std::unique_ptr<T[]> allocate(size_t count) {

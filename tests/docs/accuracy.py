@@ -2,11 +2,14 @@
 """What quantizing does to the predictions of the sample model.
 
     accuracy.py measure NIBBLE RESULT.json [--device D] [--windows N]    runs every row (long)
+    accuracy.py speed NIBBLE RESULT.json [--device D]                    tokens/s of every row, on a quiet machine
+    accuracy.py check RESULT.json                                        GPTQ against rounding to nearest
     accuracy.py page RESULT.json...                                      prints docs/accuracy.md
     accuracy.py picture RESULT.json                                      prints docs/accuracy.svg
 
 A row is `nibble eval MODEL --data test_ids.npy --window 256 --against MODEL` and options that quantize MODEL's linear
-layers in memory. The rows of RESULT.json that exist already are not run again.
+layers in memory. Rows of GPTQ evaluate the model that `nibble quantize --method gptq` writes, and compare it with what
+rounding to nearest writes, token by token. The rows of RESULT.json that exist already are not run again.
 """
 import json
 import math
@@ -22,11 +25,28 @@ STATIC = ["minmax", "percentile:99.99", "mse", "entropy-ort", "entropy-trt"]
 INT8 = ["--type", "int8"]
 
 
+CALIBRATION = ["--calib", os.path.join(MODEL, "calib_ids.npy"), "--samples", "128", "--seq-len", "512"]
+GPTQ = ", GPTQ"
+
+
 def grouped(bits, size, asymmetric=False):
     return ["--type", f"int{bits}", "--group-size", str(size)] + (["--asym"] if asymmetric else [])
 
 
+def name_of(bits, size, asymmetric=False):
+    return f"int{bits}, groups of {size}{', zero points' if asymmetric else ''}"
+
+
+# Weights that GPTQ rounds, too.
+BOTH = [(bits, size, asymmetric) for bits in (4, 3, 2) for size in (64, 128) for asymmetric in (True, False)]
+
+
 # Group, name, options; {calib:R} = the ranges of method R.
+def weights(bits, size, asymmetric=False):
+    group = {4: "4 bits", 3: "3 bits", 2: "2 bits and less"}[bits]
+    return group, name_of(bits, size, asymmetric), grouped(bits, size, asymmetric)
+
+
 ROWS = ([("8 bits", "int8, scales per row", INT8),
          ("8 bits", "int8, activations int8 per token", INT8 + ["--activations", "int8-token"])] +
         [("8 bits", f"int8, static activations, {r}",
@@ -37,20 +57,22 @@ ROWS = ([("8 bits", "int8, scales per row", INT8),
           ["--type", "fp8", "--activations", "fp8-static", "--calib", "{calib:minmax}"]),
          ("8 bits", "q8_0", ["--type", "q8_0"]),
          ("5 bits", "q5_1", ["--type", "q5_1"]),
-         ("5 bits", "q5_0", ["--type", "q5_0"])] +
-        [("4 bits", f"int4, groups of {g}{', zero points' if a else ''}", grouped(4, g, a))
-         for g in (32, 64, 128) for a in (True, False)] +
+         ("5 bits", "q5_0", ["--type", "q5_0"]),
+         weights(4, 32, True), weights(4, 32)] +
+        [weights(*how) for how in BOTH if how[0] == 4] +
         [("4 bits", "q4_1", ["--type", "q4_1"]),
          ("4 bits", "q4_0", ["--type", "q4_0"]),
          ("4 bits", "nf4, double quantization", ["--type", "nf4"]),
          ("4 bits", "fp4, double quantization", ["--type", "fp4"]),
          ("4 bits", "mxfp4", ["--type", "mxfp4"]),
-         ("3 bits", "int3, groups of 32, zero points", grouped(3, 32, True)),
-         ("3 bits", "int3, groups of 64", grouped(3, 64)),
-         ("2 bits and less", "int2, groups of 32, zero points", grouped(2, 32, True)),
-         ("2 bits and less", "ternary, groups of 64", ["--type", "ternary", "--group-size", "64"]),
+         weights(3, 32, True)] +
+        [weights(*how) for how in BOTH if how[0] == 3] +
+        [weights(2, 32, True)] +
+        [weights(*how) for how in BOTH if how[0] == 2] +
+        [("2 bits and less", "ternary, groups of 64", ["--type", "ternary", "--group-size", "64"]),
          ("2 bits and less", "binary, groups of 64", ["--type", "binary", "--group-size", "64"])])
-COLORS = {"8 bits": "#1f6fb4", "5 bits": "#5a7d1b", "4 bits": "#b8430f", "3 bits": "#8a3fa0", "2 bits and less": "#444"}
+COLORS = {"8 bits": "#1f6fb4", "5 bits": "#5a7d1b", "4 bits": "#b8430f", "3 bits": "#8a3fa0", "2 bits and less": "#444",
+          "GPTQ": "#0a8f8f"}
 
 
 def run(nibble, *arguments):
@@ -60,36 +82,97 @@ def run(nibble, *arguments):
     return done.stdout
 
 
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+DATA = ["--data", os.path.join(MODEL, "test_ids.npy"), "--window", "256"]
+
+
+class Result:
+    def __init__(self, path):
+        self.path = path
+        self.json = read(path) if os.path.exists(path) else {"schema": 1, "rows": []}
+
+    def row(self, name):
+        return next((row for row in self.json["rows"] if row["name"] == name), None)
+
+    def add(self, name, group, row):
+        self.json["device"] = row.pop("device")
+        self.json["rows"].append({"name": name, "group": group, **row})
+        print(f"{name}: perplexity {row['perplexity']:.4f}, mean KL {row['mean_kl']:.5f}", file=sys.stderr, flush=True)
+        self.save()
+
+    def save(self):
+        with open(self.path, "w", encoding="utf-8") as file:
+            json.dump(self.json, file, indent=1)
+            file.write("\n")
+
+
 def measure(nibble, path, device, windows):
     nibble = os.path.abspath(nibble)
-    result = {"schema": 1, "windows": windows, "rows": []}
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as file:
-            result = json.load(file)
-    have = {row["name"] for row in result["rows"]}
-    data = ["--data", os.path.join(MODEL, "test_ids.npy"), "--window", "256"]
-    common = [MODEL, *data, "--against", MODEL, "--device", device, "--json"]
-    common += ["--windows", str(windows)] if windows else []
+    result = Result(path)
+    on = ["--device", device, "--json"]
+    some = ["--windows", str(windows)] if windows else []
+
+    def evaluate(model, against, *options):
+        return json.loads(run(nibble, "eval", model, *DATA, *some, "--against", against, *on, *options))
+
     with tempfile.TemporaryDirectory() as scratch:
         run(nibble, "calibrate", MODEL, "--data", os.path.join(MODEL, "calib_ids.npy"), "--samples", "64", "--seq-len",
             "256", "--range", ",".join(STATIC), "-o", os.path.join(scratch, "c.json"), "--device", device)
         for group, name, options in [("", "as stored (fp16)", []), *ROWS]:
-            if name in have:
+            if result.row(name):
                 continue
             options = [os.path.join(scratch, f"c.{o[7:-1].replace(':', '-')}.json") if o.startswith("{calib:") else o
                        for o in options]
-            row = json.loads(run(nibble, "eval", *common, *options))
-            result["device"] = row.pop("device")
-            result["rows"].append({"name": name, "group": group, **row})
-            print(f"{name}: perplexity {row['perplexity']:.4f}, mean KL {row['mean_kl']:.5f}", file=sys.stderr)
-            with open(path, "w", encoding="utf-8") as file:
-                json.dump(result, file, indent=1)
-                file.write("\n")
+            result.add(name, group, evaluate(MODEL, MODEL, *options))
+        for how in BOTH:
+            name = name_of(*how)
+            if result.row(name + GPTQ):
+                continue
+            # No other container holds 3 bits.
+            out = ["--format", "dense" if how[0] == 3 else "compressed-tensors", "--force", "--device", device]
+            nearest, gptq = os.path.join(scratch, "nearest"), os.path.join(scratch, "gptq")
+            run(nibble, "quantize", MODEL, "-o", nearest, *grouped(*how), *out)
+            run(nibble, "quantize", MODEL, "-o", gptq, *grouped(*how), *out, "--method", "gptq", *CALIBRATION)
+            paired = evaluate(gptq, nearest)
+            row = evaluate(gptq, MODEL)
+            row["nearest_nll_delta"], row["nearest_nll_delta_se"] = paired["nll_delta"], paired["nll_delta_se"]
+            row["bits_per_weight"] = result.row(name)["bits_per_weight"]
+            result.add(name + GPTQ, "GPTQ", row)
 
 
-def read(path):
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
+def measure_speed(nibble, path, device):
+    nibble = os.path.abspath(nibble)
+    result = Result(path)
+    with tempfile.TemporaryDirectory() as scratch:
+        run(nibble, "calibrate", MODEL, "--data", os.path.join(MODEL, "calib_ids.npy"), "--samples", "4", "--seq-len",
+            "256", "--range", "minmax", "-o", os.path.join(scratch, "c.json"), "--device", device)
+        for group, name, options in [("", "as stored (fp16)", []), *ROWS]:
+            options = [os.path.join(scratch, "c.json") if o.startswith("{calib:") else o for o in options]
+            row = json.loads(run(nibble, "eval", MODEL, *DATA, "--windows", "32", "--device", device, "--json",
+                                 *options))
+            result.row(name)["speed"] = row["tokens_per_s"]
+            result.save()
+    for row in result.json["rows"]:
+        if row["name"].endswith(GPTQ):
+            row["speed"] = result.row(row["name"][:-len(GPTQ)])["speed"]
+    result.save()
+
+
+def check(path):
+    result, bad = Result(path), 0
+    for how in BOTH:
+        nearest, gptq = result.row(name_of(*how)), result.row(name_of(*how) + GPTQ)
+        lower = 1 - gptq["mean_kl"] / nearest["mean_kl"]
+        errors = gptq["nearest_nll_delta"] / gptq["nearest_nll_delta_se"]
+        good = errors < (1 if how[0] == 4 else -2) and (how[0] == 2 or lower >= 0.33)
+        bad += not good
+        print(f"{'ok    ' if good else 'FAILED'} {name_of(*how)}: mean KL {nearest['mean_kl']:.5f} to nearest, "
+              f"{gptq['mean_kl']:.5f} with GPTQ, {100 * lower:.0f} % lower; paired nll {errors:+.1f} standard errors")
+    return bad
 
 
 def page(paths):
@@ -99,8 +182,10 @@ def page(paths):
              "Kullback-Leibler divergence of the quantized model's predictions from those of the model as it is",
              "stored, in nats per token, with its standard error. A row is",
              "", "    nibble eval MODEL --data test_ids.npy --window 256 --against MODEL --type TYPE ...", "",
-             "and `python3 tests/docs/accuracy.py measure` runs them all. Scales come from the largest magnitude;",
-             "nothing is calibrated but the ranges of static activations. Small models lose more than large ones.",
+             "and `python3 tests/docs/accuracy.py measure` runs them all. Scales come from the largest magnitude. Only",
+             "GPTQ and the ranges of static activations are calibrated: GPTQ with 128 sequences of 512 tokens, columns",
+             "in the order of their inputs (`--act-order static`), scales as without. tokens/s: of `nibble eval`, windows",
+             "of 256 tokens, the whole network. Small models lose more than large ones.",
              "",
              "![Mean KL over bits per weight](accuracy.svg)", ""]
     for path in paths:
@@ -108,13 +193,13 @@ def page(paths):
         first = result["rows"][0]
         lines += [f"## {result['device']}", "",
                   f"{first['tokens']} predicted tokens, {first['windows']} windows of {first['window']}.", "",
-                  "| weights | bits per weight | perplexity | mean KL | top-1 agreement |",
-                  "|---|---:|---:|---:|---:|"]
+                  "| weights | bits per weight | perplexity | mean KL | top-1 agreement | tokens/s |",
+                  "|---|---:|---:|---:|---:|---:|"]
         for row in result["rows"]:
             bits = f"{row['bits_per_weight']:.3f}" if row["bits_per_weight"] else "16"
             kl = f"{row['mean_kl']:.5f} ± {row['mean_kl_se']:.5f}" if row["mean_kl"] else "0"
             lines.append(f"| {row['name']} | {bits} | {row['perplexity']:.3f} | {kl} | "
-                         f"{100 * row['top1_agreement']:.1f} % |")
+                         f"{100 * row['top1_agreement']:.1f} % | {row['speed']:.0f} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -180,6 +265,10 @@ def main():
             del arguments[at:at + 2]
     if len(arguments) == 3 and arguments[0] == "measure":
         measure(arguments[1], arguments[2], options["--device"], int(options["--windows"]))
+    elif len(arguments) == 3 and arguments[0] == "speed":
+        measure_speed(arguments[1], arguments[2], options["--device"])
+    elif len(arguments) == 2 and arguments[0] == "check":
+        sys.exit(1 if check(arguments[1]) else 0)
     elif len(arguments) >= 2 and arguments[0] == "page":
         sys.stdout.write(page(arguments[1:]))
     elif len(arguments) == 2 and arguments[0] == "picture":

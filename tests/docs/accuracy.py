@@ -184,8 +184,8 @@ def page(paths):
              "", "    nibble eval MODEL --data test_ids.npy --window 256 --against MODEL --type TYPE ...", "",
              "and `python3 tests/docs/accuracy.py measure` runs them all. Scales come from the largest magnitude. Only",
              "GPTQ and the ranges of static activations are calibrated: GPTQ with 128 sequences of 512 tokens, columns",
-             "in the order of their inputs (`--act-order static`), scales as without. tokens/s: of `nibble eval`, windows",
-             "of 256 tokens, the whole network. Small models lose more than large ones.",
+             "in the order of their inputs (`--act-order static`), scales as without. tokens/s: of `nibble eval`,",
+             "windows of 256 tokens, the whole network. Small models lose more than large ones.",
              "",
              "![Mean KL over bits per weight](accuracy.svg)", ""]
     for path in paths:

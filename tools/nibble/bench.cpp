@@ -3,6 +3,9 @@
 #include "bench/compare.h"
 #include "bench/markdown.h"
 #include "bench/tune.h"
+#if defined(NIBBLE_HAS_MODEL)
+#include "bench_gptq.h"
+#endif
 #include "bench_model.h"
 #include "bench_table.h"
 #include "verb.h"
@@ -34,6 +37,7 @@ struct Arguments {
   std::string tune;
   bool list = false;
   BenchModelArguments model;
+  std::string gptq;  // rows x columns
 };
 
 std::string lower(std::string text) {
@@ -215,17 +219,18 @@ int writeTuning(const Arguments&, const bench::BenchOptions&) { throw UsageError
 
 #if defined(NIBBLE_HAS_MODEL)
 int runModel(const Arguments& arguments) {
+  if (!arguments.gptq.empty()) return benchGptq(arguments.device, arguments.json, arguments.gptq);
   BenchModelArguments model = arguments.model;
   if (arguments.choice.types.size() > 1) throw UsageError("--model takes one --type");
   if (!arguments.choice.types.empty()) model.type = arguments.choice.types[0];
   return benchModel(arguments.device, arguments.json, model);
 }
 #else
-int runModel(const Arguments&) { throw UsageError("--model: this build lacks nibble::model (NIBBLE_MODEL)"); }
+int runModel(const Arguments&) { throw UsageError("--model, --gptq: this build lacks nibble::model (NIBBLE_MODEL)"); }
 #endif
 
 int run(const Arguments& arguments) {
-  if (!arguments.model.model.empty()) return runModel(arguments);
+  if (!arguments.model.model.empty() || !arguments.gptq.empty()) return runModel(arguments);
   if (!arguments.table.empty()) return printTables(arguments.table);
   bench::BenchOptions options = benchOptions(arguments);
   if (arguments.list) return listRows(arguments, options);
@@ -291,6 +296,8 @@ Verb makeBenchVerb(CLI::App& parent) {
                   "instead of ops, a whole network of this model's shape (its folder or config.json) with made-up\n"
                   "weights of --type (default F16): tokens/s of prefill and decode, share of products, overhead")
       ->type_name("DIR");
+  app->add_option("--gptq", arguments->gptq, "instead of ops, GPTQ of one layer with made-up weights, by phase")
+      ->type_name("ROWSxCOLS");
   app->add_option("--tokens", arguments->model.tokens, "tokens of the prefill of --model (default 512)")
       ->check(CLI::Range(1u, 65536u));
   app->add_option("--tune", arguments->tune,

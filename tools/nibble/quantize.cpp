@@ -213,6 +213,15 @@ void printStages(const model::QuantizeReport& report) {
                model::stageName(model::Stage(slowest)));
 }
 
+void printGptqTimes(const model::GptqTimes& times) {
+  std::string text;
+  for (size_t p = 0; p < model::kGptqPhases; ++p) {
+    const auto phase = model::GptqPhase(p);
+    text += std::string(p ? ", " : "") + model::phaseName(phase) + numberText(" %.2f s", times.seconds(phase));
+  }
+  std::fprintf(stderr, "gptq: %s\n", text.c_str());
+}
+
 int runQuantize(const Arguments& arguments) {
   const Output output(arguments.json);
   model::QuantizeOptions options = optionsOf(arguments);
@@ -231,6 +240,7 @@ int runQuantize(const Arguments& arguments) {
   printTable(output.text(), report);
   printTotal(output.text(), report.quantized);
   if (arguments.verbose) printStages(report);
+  if (arguments.verbose && options.gptq) printGptqTimes(report.gptq_times);
   if (output.wantsJson()) output.json(toJson(report));
   return kExitDone;
 }

@@ -116,38 +116,32 @@ std::optional<StaticInput> findStaticInput(const Checkpoint& checkpoint, const s
 
 Json member(const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); }
 
-// The bits that all config groups of config.json give weights; 0 = they differ, or there is none.
-uint64_t configBits(const Checkpoint& checkpoint) {
+// The numbers of bits that config groups of config.json give weights: bit n is set for n bits.
+uint32_t configBits(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return 0;
   checkConfig(*checkpoint.configJson());
   const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
-  uint64_t all = 0;
+  uint32_t all = 0;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
-    if (!bits.is_number_unsigned() || (all != 0 && bits != all)) return 0;
-    all = bits.get<uint64_t>();
+    if (bits.is_number_unsigned() && bits <= 8) all |= 1u << bits.get<uint32_t>();
   }
   return all;
 }
 
-// The format whose codes fill rows of this many words. Short rows of several widths fill as many: then config.json
-// decides, or else 4 bits are likely. config_bits caches configBits, because config.json may be large.
+// The format whose codes fill rows of this many words; 0 = none. Where several widths fit, those that config.json has
+// come first. 2 bits are only believed if it has them: twice as many columns of 2 bits fill as many words as those of
+// 4. config_bits caches configBits, because config.json may be large.
 uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t words,
-                      std::optional<uint64_t>& config_bits) {
-  const uint32_t formats[] = {NIB_FORMAT_INT4, NIB_FORMAT_INT8, NIB_FORMAT_INT2};
-  const uint32_t widths[] = {4, 8, 2};
-  uint32_t first = 0, fits = 0;
-  for (uint32_t i = 3; i-- > 0;) {
-    if ((cols * widths[i] + 31) / 32 != words) continue;
-    first = formats[i];
-    ++fits;
+                      std::optional<uint32_t>& config_bits) {
+  constexpr std::pair<uint32_t, uint32_t> kWidths[] = {
+      {4, NIB_FORMAT_INT4}, {8, NIB_FORMAT_INT8}, {2, NIB_FORMAT_INT2}};
+  const auto fits = [&](uint32_t bits) { return (cols * bits + 31) / 32 == words; };
+  if (fits(4) + fits(8) + fits(2) > 0 && !config_bits) config_bits = configBits(checkpoint);
+  for (const auto& [bits, format] : kWidths) {
+    if (fits(bits) && (*config_bits >> bits & 1u) != 0) return format;
   }
-  if (fits < 2) return first;
-  if (!config_bits) config_bits = configBits(checkpoint);
-  for (uint32_t i = 0; i < 3; ++i) {
-    if (*config_bits == widths[i] && (cols * widths[i] + 31) / 32 == words) return formats[i];
-  }
-  return first;
+  return fits(4) ? NIB_FORMAT_INT4 : fits(8) ? NIB_FORMAT_INT8 : 0;
 }
 
 // Whether config.json quantizes the inputs of FP8 layers per token: every group with float weights has dynamic float
@@ -168,7 +162,7 @@ bool configSaysFp8Tokens(const Checkpoint& checkpoint) {
 
 // Describes a weight from the types and shapes of its tensors. config_bits: cache of configBits.
 FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, const TensorInfo& codes,
-                     const TensorInfo& scale, std::optional<uint64_t>& config_bits) {
+                     const TensorInfo& scale, std::optional<uint32_t>& config_bits) {
   const auto refuse = [&](const std::string& what) -> Error { return Error(quoteText(module) + ": " + what); };
   FoundWeight found;
   WeightSpec& w = found.spec;
@@ -308,7 +302,7 @@ class CompressedTensors : public Container {
   // Identifies weights by names, dtypes and shapes, and consults config.json only where those are ambiguous.
   std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
     std::vector<FoundWeight> found;
-    std::optional<uint64_t> config_bits;
+    std::optional<uint32_t> config_bits;
     std::optional<bool> config_says_tokens;
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo info = checkpoint.info(i);

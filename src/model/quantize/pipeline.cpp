@@ -245,7 +245,7 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
 
 // Quantizes the layers of the network's blocks with GPTQ, and leaves their blobs in the store.
 void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
-             const BlobStore& store) {
+             const BlobStore& store, GptqTimes* times) {
   if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": --method gptq needs the model's config.json");
   const ModelConfig config = readConfig(*view.checkpoint().configJson());
   std::map<std::string, const WeightSpec*> weights;
@@ -254,6 +254,7 @@ void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan,
   }
   BlocksOptions blocks;
   blocks.gptq = options.gptq->options;
+  blocks.gptq.times = times;
   blocks.weight = [&](const std::string& module) -> std::optional<WeightSpec> {
     const auto found = weights.find(module);
     return found != weights.end() ? std::optional(*found->second) : std::nullopt;
@@ -327,7 +328,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
       std::filesystem::path folder = findPlace(options.out).out;
       folder += ".gptq";
       blobs.emplace(folder, writing.identity, options.resume);
-      runGptq(timed, view, plan, options, *blobs);
+      runGptq(timed, view, plan, options, *blobs, &report.gptq_times);
     }
     std::vector<std::unique_ptr<Lane>> lanes;
     for (uint32_t i = 0; i < kLanes; ++i) {

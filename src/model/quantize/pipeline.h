@@ -83,8 +83,9 @@ struct QuantizeReport {
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
-  uint32_t lanes = 0;                               // tensors processed concurrently
-  uint64_t slab_bytes = 0;                          // target size of a slab, as dense elements
+  GptqTimes gptq_times;
+  uint32_t lanes = 0;       // tensors processed concurrently
+  uint64_t slab_bytes = 0;  // target size of a slab, as dense elements
 };
 
 // `in` may be quantized, in any container that nibble reads: its weights are decoded first, and a weight that is not

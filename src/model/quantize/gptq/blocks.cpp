@@ -222,14 +222,20 @@ class Blocks {
         } else {
           saved_[i].restore(store_, device_, graph, program);
         }
-        program.runNodes(tokens, begin, end);
+        {
+          const GptqTimes::Scope scope(options_.gptq.times, GptqPhase::kForward);
+          program.runNodes(tokens, begin, end);
+        }
         if (!hessian) {
           readHidden(program, i);
           done_tokens_ += tokens;
           if (options_.progress) options_.progress(done_tokens_, all_tokens_);
           continue;
         }
-        device_.run(hessian->binding(), tokens);
+        {
+          const GptqTimes::Scope scope(options_.gptq.times, GptqPhase::kHessian);
+          device_.run(hessian->binding(), tokens);
+        }
         hessian->count(tokens);
         saved_[i].save(store_, device_, graph, program, live, tokens);
       }

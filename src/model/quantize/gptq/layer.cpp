@@ -149,6 +149,9 @@ bool GptqSolver::State::tryFactor(double fraction) {
   if (ordered()) parts.push_back({NIB_PART_ORDER, hessian.orderOffset()});
   kit::Buffer scratch;
   for (const NibFactorStage stage : {NIB_FACTOR_PREPARE, NIB_FACTOR_CHOLESKY, NIB_FACTOR_INVERT}) {
+    const GptqTimes::Scope scope(options.times, stage == NIB_FACTOR_PREPARE    ? GptqPhase::kPrepare
+                                                : stage == NIB_FACTOR_CHOLESKY ? GptqPhase::kCholesky
+                                                                               : GptqPhase::kInvert);
     desc.stage = stage;
     const kit::Plan plan(untimed(), desc);
     if (scratch.sizeBytes() == 0) scratch = kit::Buffer(untimed(), std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 4));
@@ -173,6 +176,7 @@ bool GptqSolver::State::tryFactor(double fraction) {
 // given. blob NULL: the loss of fp32 differences in the place of values. In units of H.
 double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, const kit::Buffer* blob) const {
   const bool measure = blob == nullptr;
+  const GptqTimes::Scope scope(options.times, measure ? GptqPhase::kMeasure : GptqPhase::kColumns);
   NibGptqDesc desc{NIB_OP_GPTQ, sizeof(NibGptqDesc)};
   desc.flags = ordered() ? uint32_t(NIB_GPTQ_ORDER) : 0u;
   if (measure) {
@@ -220,6 +224,7 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
 }
 
 void GptqSolver::State::roundToNearest(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const {
+  const GptqTimes::Scope scope(options.times, GptqPhase::kNearest);
   const kit::Plan plan(untimed(), quantizeDesc(weight, type));
   const kit::Buffer scratch(untimed(), std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 4));
   device.fill(scratch, 0, 0, scratch.sizeBytes());

@@ -3,6 +3,7 @@
 #define NIB_MODEL_QUANTIZE_GPTQ_LAYER_H
 
 #include "model/archive/container.h"
+#include "model/quantize/gptq/phases.h"
 #include "model/timed_device.h"
 
 #include <nibble/kit.h>
@@ -23,10 +24,11 @@ enum class ColumnOrder {
 
 struct GptqOptions {
   ColumnOrder order = ColumnOrder::kStatic;
-  double damp = 0.01;      // a fraction of the mean diagonal
-  uint32_t block = 0;      // columns that are quantized at a time; 0 = what is fastest
-  bool parity = false;     // scales of groups as the published code finds them
-  bool sequential = true;  // layers of a block one after the other, each with inputs of the quantized ones before
+  double damp = 0.01;          // a fraction of the mean diagonal
+  uint32_t block = 0;          // columns that are quantized at a time; 0 = what is fastest
+  bool parity = false;         // scales of groups as the published code finds them
+  bool sequential = true;      // layers of a block one after the other, each with inputs of the quantized ones before
+  GptqTimes* times = nullptr;  // gets the seconds of phases
 };
 
 // A quantized weight in host memory, in the layout of nibGetMemory for NIB_OP_QUANTIZE of all its rows.

@@ -130,7 +130,9 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
   buffer_info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   countMemory(size_bytes, what);
   try {
-    check(api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer), what.c_str());
+    const VkResult created = api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer);
+    if (created != VK_SUCCESS) result.buffer = VK_NULL_HANDLE;
+    check(created, what.c_str());
     VkMemoryRequirements requirements{};
     api.GetBufferMemoryRequirements(handle, result.buffer, &requirements);
     if (max_allocation_bytes_ != 0 && requirements.size > max_allocation_bytes_) {

@@ -7,6 +7,7 @@ int4, groups of 128, damping 1 %, blocks of 128 columns, scales found when a gro
 included. Prints the phases' seconds, the fastest repeat, and what PyTorch multiplies with.
 """
 import argparse
+import re
 import time
 
 import torch
@@ -70,9 +71,8 @@ def main():
     start = time.perf_counter()
     weight @ torch.rand(options.cols, 512)
     rate = 2 * options.rows * options.cols * 512 / (time.perf_counter() - start)
-    blas = next((line.strip() for line in torch.__config__.show().splitlines()
-                 if "BLAS" in line or "MKL" in line), "unknown BLAS")
-    print(f"PyTorch {torch.__version__}, {options.threads} threads, {blas}")
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    print(f"PyTorch {torch.__version__}, {options.threads} threads, BLAS {blas[1] if blas else 'unknown'}")
     print(f"{options.rows}x{options.cols}: factor {best[0]:.2f} s, columns {best[1]:.2f} s, "
           f"together {sum(best):.2f} s; fp32 products {rate / 1e9:.1f} GFLOP/s")
 

@@ -1,6 +1,7 @@
 // Reference of NIB_OP_ATTENTION: scores and sums in double, in the order of the positions.
 #include <cmath>
 
+#include "numerics/visible_rows.h"
 #include "reference/reference.h"
 
 namespace nib {
@@ -9,20 +10,6 @@ namespace {
 constexpr uint32_t kMaxHeadSize = 256;
 
 double valueOf(uint32_t bits) { return double(exact::floatOf(exact::nibFlushBits(bits))); }
-
-// The visible rows of the cache.
-struct Rows {
-  uint64_t from, to;
-};
-
-Rows visibleRows(const uint32_t* entry, uint32_t cache_rows) {
-  const uint64_t first = entry[0], length = entry[1], end = uint64_t(entry[2]) + 1, visible = entry[3];
-  uint64_t to = length < end ? length : end;
-  if (first >= cache_rows) return {0, 0};
-  if (to > cache_rows - first) to = cache_rows - first;
-  const uint64_t from = visible < to ? visible : to;
-  return {first + from, first + to};
-}
 
 struct Attention {
   const NibAttentionDesc& desc;
@@ -46,7 +33,7 @@ struct Attention {
 
   void attend(uint32_t token, uint32_t head) const {
     const uint32_t key_head = head / (desc.heads / desc.key_heads);
-    const Rows rows = visibleRows(indices + uint64_t(token) * 4, desc.cache_rows);
+    const VisibleRows rows = visibleRows(indices + uint64_t(token) * 4, desc.cache_rows);
     double query[kMaxHeadSize], sums[kMaxHeadSize] = {};
     const uint64_t from = uint64_t(token) * shape.source_stride + uint64_t(head) * desc.head_size;
     for (uint32_t i = 0; i < desc.head_size; ++i) {

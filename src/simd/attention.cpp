@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "numerics/exact.h"
+#include "numerics/visible_rows.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
 #include "simd/twins.h"
@@ -22,18 +23,6 @@ struct TokenBlock {
   uint32_t first = 0, count = 0;
   uint64_t from = 0, to = 0;
 };
-
-struct VisibleRows {
-  uint64_t from, to;
-};
-
-VisibleRows visibleRows(const uint32_t* entry, uint32_t cache_rows) {
-  const uint64_t first = entry[0], end = std::min<uint64_t>(entry[1], uint64_t(entry[2]) + 1);
-  if (first >= cache_rows) return {0, 0};
-  const uint64_t to = std::min<uint64_t>(end, cache_rows - first);
-  const uint64_t from = std::min<uint64_t>(entry[3], to);
-  return {first + from, first + to};
-}
 
 struct Attention {
   const NibAttentionDesc& d;

@@ -10,6 +10,7 @@
 
 #include "ops/gptq_shape.h"
 #include "simd/kernels.h"
+#include "simd/run.h"
 #include "simd/twins.h"
 
 namespace nib::simd {
@@ -19,8 +20,8 @@ constexpr uint32_t kTileCols = 64;  // of a task: the block's rows of U take 32 
 class Update {
  public:
   Update(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run) : desc_(desc), shape_(shape), run_(run) {
-    factor_ = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_FACTOR);
-    result_ = partOf<float>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_RESULT);
+    factor_ = nib::partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_FACTOR);
+    result_ = nib::partOf<float>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_RESULT);
     const uint8_t* aux = static_cast<const uint8_t*>(run.binding.range[NIB_ROLE_AUX].data);
     errors_ = reinterpret_cast<const float*>(aux + shape.errors_offset);
     first_ = uint64_t(run.first_row) + shape.block;
@@ -31,7 +32,7 @@ class Update {
   // False if memory is lacking.
   bool runTile(uint32_t tile) const {
     const uint32_t from = uint32_t(first_) + tile * kTileCols, cols = std::min(desc_.cols - from, kTileCols);
-    const std::unique_ptr<float[]> factor(new (std::nothrow) float[size_t(run_.n) * kTileCols]);
+    const std::unique_ptr<float[]> factor = allocate<float>(size_t(run_.n) * kTileCols);
     if (!factor) return false;
     for (uint32_t i = 0; i < run_.n; ++i) {
       const uint32_t* u = factor_ + uint64_t(run_.first_row + i) * desc_.cols + from;
@@ -77,12 +78,9 @@ Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const Nib
   if (desc.stage != NIB_GPTQ_COLUMNS || run.n == 0) return Outcome::kNoTwin;
   GptqShape shape;
   if (makeGptqShape(desc, Log(), &shape) != NIB_SUCCESS) return Outcome::kNoTwin;
-  // A run of no columns checks ranges and the first column. The reference reports what is wrong.
-  NibRun none = run;
-  none.n = 0;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   if (run.n > shape.block || run.first_row >= desc.cols || run.n > desc.cols - run.first_row ||
-      nibCpuRun(op, &binding, &none, nullptr, nullptr) != NIB_SUCCESS) {
+      !isValid(op, binding, run)) {
     return Outcome::kNoTwin;
   }
   NibMemory memory{sizeof(NibMemory)};

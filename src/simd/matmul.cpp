@@ -1,5 +1,6 @@
 // Products of many tokens: a panel of weight rows is decoded to fp32 and multiplied by a library.
 #include "simd/kernels.h"
+#include "simd/run.h"
 #include "simd/twins.h"
 
 #include <algorithm>
@@ -12,16 +13,10 @@ namespace {
 
 constexpr uint32_t kPanelRows = 128;  // weight rows of a task
 constexpr uint32_t kTokens = 128;     // multiplied at a time
-constexpr uint32_t kFewTokens = 1;
-constexpr uint32_t kDecoded = 512;  // tokens of coded activations that are decoded at a time
-
-template <class T>
-std::unique_ptr<T[]> allocate(size_t count) {
-  return std::unique_ptr<T[]>(new (std::nothrow) T[count]);
-}
+constexpr uint32_t kDecoded = 512;    // tokens of coded activations that are decoded at a time
 
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
-  return run.n >= kFewTokens && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
+  return run.n != 0 && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
          d.activation == NIB_ACTIVATION_NONE && (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0;
 }
 
@@ -163,12 +158,8 @@ class Product {
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
   if (!canRun(desc, run)) return Outcome::kNoTwin;
-  // A run of no tokens checks ranges and strides. The reference reports what is wrong.
-  NibRun none = run;
-  none.n = 0;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
-  if (run.first_row > desc.tokens || run.n > desc.tokens - run.first_row ||
-      nibCpuRun(op, &binding, &none, nullptr, nullptr) != NIB_SUCCESS) {
+  if (run.first_row > desc.tokens || run.n > desc.tokens - run.first_row || !isValid(op, binding, run)) {
     return Outcome::kNoTwin;
   }
   NibMemory memory{sizeof(NibMemory)};

@@ -4,9 +4,9 @@
 
 #include <nibble/nibble.h>
 
-// A run has threads of its own.
 #include <memory>
 #include <new>
+#include <type_traits>
 
 namespace nib::simd {
 

@@ -5,6 +5,7 @@
 #include "model/decode.h"
 #include "model/quantize/cast.h"
 #include "model/quantize/gptq/blocks.h"
+#include "model/quantize/gptq/memory.h"
 #include "model/quantize/gptq/store.h"
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
@@ -302,10 +303,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   // A lane holds a slab as dense elements, decoded to fp32 and packed twice, plus cached buffers: about 10 bytes per
   // 2-byte element.
   report.lanes = kLanes;
-  const kit::DeviceInfo& info = device.info();
-  const uint64_t memory_bytes = info.type == kit::DeviceType::kCpu || info.memory_bytes == 0
-                                    ? options.memory_bytes
-                                    : std::min(options.memory_bytes, info.memory_bytes / 2);
+  const uint64_t memory_bytes = std::min(options.memory_bytes, deviceBytes(device.info()) / 2);
   report.slab_bytes = std::min(memory_bytes / (kLanes * 5), kLargestSlab);
 
   const Checkpoint checkpoint(options.in);

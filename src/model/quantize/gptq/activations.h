@@ -1,5 +1,5 @@
-// What the graph of a block hands from one run of nodes to the next, and from block to block: kept in host memory, and
-// in a file as far as that is full.
+// Activations between runs of a block's nodes, and between blocks: kept in host memory, and in a file as far as that is
+// full.
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_ACTIVATIONS_H
 #define NIB_MODEL_QUANTIZE_GPTQ_ACTIVATIONS_H
 

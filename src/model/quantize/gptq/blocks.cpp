@@ -107,7 +107,9 @@ class Blocks {
   // As many tokens at a time as fit on the device.
   void chooseStep(uint32_t longest) {
     const kit::DeviceInfo& info = device_.untimed().info();
-    const uint64_t available = info.type == kit::DeviceType::kCpu ? UINT64_MAX : info.memory_bytes;
+    const uint64_t available = deviceBytes(info);
+    body_.max_tokens = body_.cache_rows = std::max(longest, options_.step_tokens);
+    if (available == UINT64_MAX) return;
     const ModelWeights weights = makeWeights();
     body_.storage = [&](const std::string& module) { return weights.storage(module); };
     for (uint32_t tokens = std::max(longest, options_.step_tokens);; tokens = std::max(longest, tokens / 2)) {

@@ -8,6 +8,9 @@
 
 namespace nib::model {
 
+// Bytes of device memory that may be used; UINT64_MAX if nothing limits them, as on the CPU device.
+uint64_t deviceBytes(const kit::DeviceInfo& info);
+
 // Weights of a graph, and its arena without what alignment adds.
 uint64_t graphBytes(const graph::Graph& graph);
 

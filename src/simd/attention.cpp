@@ -154,9 +154,8 @@ Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding,
                      const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   NibMemory memory{sizeof(NibMemory)};
-  if (run.n < kFewTokens || run.n > desc.tokens || desc.source_type != NIB_TYPE_F32 ||
-      desc.result_type != NIB_TYPE_F32 || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
-      !isValid(op, binding, run)) {
+  if (run.n < kFewTokens || desc.source_type != NIB_TYPE_F32 || desc.result_type != NIB_TYPE_F32 ||
+      nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS || !isValid(op, binding, run, desc.tokens)) {
     return Outcome::kNoTwin;
   }
   const Attention a{desc,

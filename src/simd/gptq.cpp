@@ -79,10 +79,7 @@ Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const Nib
   GptqShape shape;
   if (makeGptqShape(desc, Log(), &shape) != NIB_SUCCESS) return Outcome::kNoTwin;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
-  if (run.n > shape.block || run.first_row >= desc.cols || run.n > desc.cols - run.first_row ||
-      !isValid(op, binding, run)) {
-    return Outcome::kNoTwin;
-  }
+  if (run.n > shape.block || !isValid(op, binding, run, desc.cols)) return Outcome::kNoTwin;
   NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS) return Outcome::kNoTwin;
   NibCpuBinding moved = binding;

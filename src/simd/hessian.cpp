@@ -81,8 +81,8 @@ Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, con
                    const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   NibMemory memory{sizeof(NibMemory)};
-  if (run.n < kFewTokens || run.n > desc.tokens || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
-      !isValid(op, binding, run)) {
+  if (run.n < kFewTokens || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
+      !isValid(op, binding, run, desc.tokens)) {
     return Outcome::kNoTwin;
   }
   const bool masked = (desc.flags & NIB_HESSIAN_MASK) != 0;

@@ -159,9 +159,7 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
                   const NibParallelFor& parallel) {
   if (!canRun(desc, run)) return Outcome::kNoTwin;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
-  if (run.first_row > desc.tokens || run.n > desc.tokens - run.first_row || !isValid(op, binding, run)) {
-    return Outcome::kNoTwin;
-  }
+  if (!isValid(op, binding, run, desc.tokens)) return Outcome::kNoTwin;
   NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS) {
     return Outcome::kNoTwin;

@@ -87,7 +87,8 @@ std::vector<uint32_t> cutsOf(uint32_t all) {
   return cuts;
 }
 
-// Checks that pieces, run from last to first, give the result of one run. Returns whether the op can run pieces.
+// Checks that pieces, run from last to first, give the bytes of one run, or on the CPU device those of bounded ops
+// results within the bound. Returns whether the op can run pieces.
 bool checkPieces(const kit::Device& on, const Case& c) {
   const OpRow& op = *findOp(c.op());
   const RunRows rows = op.runRows(c.desc());
@@ -112,7 +113,14 @@ bool checkPieces(const kit::Device& on, const Case& c) {
     on.run(binding, options);
   }
   const Words expected = whole.download(written), got = cut.download(written);
-  const std::string difference = selftest::difference(c, memory, written, got.data(), expected);
+  std::string difference = selftest::difference(c, memory, written, got.data(), expected);
+  if (!difference.empty() && &on == &cpu() && selftest::isBounded(c)) {
+    // The CPU device takes other paths for few rows: both results are within the op's bound.
+    Case all = c;
+    all.n = rows.all;
+    const selftest::Farthest worst = selftest::farthest(all, memory, images, got.data());
+    difference = worst.ratio <= 1 ? "" : worst.text(all, memory);
+  }
   CHECK_MESSAGE(difference == "", on.info().name << ": " << c.name() << " in pieces of " << cuts.size() - 1 << ": "
                                                  << difference << "\n  " << again(c));
   return true;

@@ -66,8 +66,6 @@ struct GptqShape {
   bool measures() const { return g.format == nullptr; }
 };
 void gptqReference(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run);
-// COLUMNS without the columns beyond the block: these are to be updated with the errors.
-void gptqBlockReference(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run);
 
 namespace reference {
 

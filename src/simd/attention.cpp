@@ -10,6 +10,7 @@
 #include "simd/kernels.h"
 #include "simd/run.h"
 #include "simd/twins.h"
+#include "simd/widen.h"
 
 namespace nib::simd {
 namespace {
@@ -57,15 +58,7 @@ struct Attention {
 
   // Elements [first, first + count) of the cache in fp32.
   void widen(const char* cache, uint64_t first, uint32_t count, float* to) const {
-    if (d.cache_type == NIB_TYPE_F32) {
-      std::memcpy(to, cache + first * 4, size_t(count) * 4);
-      return;
-    }
-    for (uint32_t i = 0; i < count; ++i) {
-      uint16_t half;
-      std::memcpy(&half, cache + (first + i) * 2, 2);
-      to[i] = d.cache_type == NIB_TYPE_F16 ? exact::nibHalfToF32(half) : exact::nibBf16ToF32(half);
-    }
+    simd::widen(cache + first * elementBytes(), NibType(d.cache_type), count, to);
   }
 
   bool isFinite(uint64_t row) const {

@@ -115,8 +115,8 @@ Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   const uint32_t block = desc.block != 0 ? desc.block : kMostBlock;
   NibMemory memory{sizeof(NibMemory)};
-  if (desc.stage == NIB_FACTOR_PREPARE || run.n <= kFewRows ||
-      nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS || !isValid(op, binding, run, desc.cols)) {
+  if (desc.stage == NIB_FACTOR_PREPARE || run.n <= kFewRows || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
+      !isValid(op, binding, run, desc.cols)) {
     return Outcome::kNoTwin;
   }
   const uint32_t first = (run.n - 1) / block * block;

@@ -1,6 +1,6 @@
-// Blocks of GPTQ: the reference quantizes the block's columns, row by row; the columns beyond it, which are most of the
-// work, are updated in tiles that stay in the caches. Every element goes through the reference's operations in the
-// reference's order, so the bytes are the same.
+// Blocks of GPTQ: the block's columns are rounded row by row; the columns beyond it, which are most of the work, are
+// updated in tiles that stay in the caches. Every element goes through the reference's operations in the reference's
+// order, so the bytes are the same.
 #include "numerics/gptq.h"
 
 #include <algorithm>
@@ -9,6 +9,7 @@
 #include <new>
 
 #include "ops/gptq_shape.h"
+#include "simd/gptq_block.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
 #include "simd/twins.h"
@@ -16,30 +17,27 @@
 namespace nib::simd {
 namespace {
 
-constexpr uint32_t kTileCols = 64;  // of a task: the block's rows of U take 32 KiB
+constexpr uint32_t kTileCols = 64;   // of a task: the block's rows of U take 32 KiB
+constexpr uint32_t kBlockRows = 32;  // of a task that rounds
+
 class Update {
  public:
-  Update(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run) : desc_(desc), shape_(shape), run_(run) {
-    factor_ = nib::partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_FACTOR);
-    result_ = nib::partOf<float>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_RESULT);
-    const uint8_t* aux = static_cast<const uint8_t*>(run.binding.range[NIB_ROLE_AUX].data);
-    errors_ = reinterpret_cast<const float*>(aux + shape.errors_offset);
-    first_ = uint64_t(run.first_row) + shape.block;
-  }
+  explicit Update(const reference::GptqRows& rows)
+      : rows_(rows), cols_(rows.d.cols), first_(uint64_t(rows.run.first_row) + rows.shape.block) {}
 
-  uint32_t tiles() const { return first_ < desc_.cols ? uint32_t(ceilDiv(desc_.cols - first_, kTileCols)) : 0; }
+  uint32_t tiles() const { return first_ < cols_ ? uint32_t(ceilDiv(cols_ - first_, kTileCols)) : 0; }
 
   // False if memory is lacking.
   bool runTile(uint32_t tile) const {
-    const uint32_t from = uint32_t(first_) + tile * kTileCols, cols = std::min(desc_.cols - from, kTileCols);
-    const std::unique_ptr<float[]> factor = allocate<float>(size_t(run_.n) * kTileCols);
+    const uint32_t from = uint32_t(first_) + tile * kTileCols, cols = std::min(cols_ - from, kTileCols);
+    const std::unique_ptr<float[]> factor = allocate<float>(size_t(rows_.run.n) * kTileCols);
     if (!factor) return false;
-    for (uint32_t i = 0; i < run_.n; ++i) {
-      const uint32_t* u = factor_ + uint64_t(run_.first_row + i) * desc_.cols + from;
+    for (uint32_t i = 0; i < rows_.run.n; ++i) {
+      const uint32_t* u = rows_.factor + uint64_t(rows_.run.first_row + i) * cols_ + from;
       for (uint32_t c = 0; c < kTileCols; ++c)
         factor[size_t(i) * kTileCols + c] = exact::floatOf(c < cols ? gptq::factorBits(u[c]) : 0u);
     }
-    for (uint32_t row = 0; row < desc_.rows; row += kStripRows) {
+    for (uint32_t row = 0; row < rows_.d.rows; row += kStripRows) {
       for (uint32_t col = 0; col < cols; col += kStripCols) updateRows(row, from + col, factor.get() + col);
     }
     return true;
@@ -47,28 +45,25 @@ class Update {
 
  private:
   void updateRows(uint32_t row, uint32_t col, const float* factor) const {
-    const uint32_t rows = std::min(desc_.rows - row, kStripRows), cols = std::min(desc_.cols - col, kStripCols);
-    float* at[kStripRows];
+    const uint32_t rows = std::min(rows_.d.rows - row, kStripRows), cols = std::min(cols_ - col, kStripCols);
+    const float* errors = rows_.errors + stripErrors(rows_, row / kStripRows);
+    const auto at = [&](uint32_t r) { return reinterpret_cast<float*>(rows_.rowOf(row + r)) + col; };
+    float* to[kStripRows];
     if (rows == kStripRows && cols == kStripCols) {
-      for (uint32_t r = 0; r < kStripRows; ++r) at[r] = result_ + uint64_t(row + r) * desc_.cols + col;
-      kernels().updateStrip(errors_ + row, shape_.errors_stride, factor, kTileCols, run_.n, at);
+      for (uint32_t r = 0; r < kStripRows; ++r) to[r] = at(r);
+      kernels().updateStrip(errors, factor, kTileCols, rows_.run.n, to);
       return;
     }
-    // Columns of errors have whole groups of four rows.
     float edge[kStripRows][kStripCols] = {};
-    for (uint32_t r = 0; r < kStripRows; ++r) at[r] = edge[r];
-    for (uint32_t r = 0; r < rows; ++r) std::copy_n(result_ + uint64_t(row + r) * desc_.cols + col, cols, edge[r]);
-    kernels().updateStrip(errors_ + row, shape_.errors_stride, factor, kTileCols, run_.n, at);
-    for (uint32_t r = 0; r < rows; ++r) std::copy_n(edge[r], cols, result_ + uint64_t(row + r) * desc_.cols + col);
+    for (uint32_t r = 0; r < kStripRows; ++r) to[r] = edge[r];
+    for (uint32_t r = 0; r < rows; ++r) std::copy_n(at(r), cols, edge[r]);
+    kernels().updateStrip(errors, factor, kTileCols, rows_.run.n, to);
+    for (uint32_t r = 0; r < rows; ++r) std::copy_n(edge[r], cols, at(r));
   }
 
-  const NibGptqDesc& desc_;
-  const GptqShape& shape_;
-  const HostRun& run_;
-  const uint32_t* factor_;
-  const float* errors_;
-  float* result_;
-  uint64_t first_;
+  const reference::GptqRows& rows_;
+  const uint32_t cols_;
+  const uint64_t first_;
 };
 
 }  // namespace
@@ -91,17 +86,23 @@ Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const Nib
     if (binding.part_offset_bytes[p] != 0) memory.part[p].offset_bytes = binding.part_offset_bytes[p];
   }
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
-  gptqBlockReference(desc, shape, host);
-  struct Work {
-    Update update;
-    std::atomic<bool> failed{false};
-  } work{{desc, shape, host}};
-  const auto body = [](void* user, uint32_t index) {
-    Work& w = *static_cast<Work*>(user);
-    if (!w.update.runTile(index)) w.failed = true;
-  };
-  if (work.update.tiles() != 0) parallel.run(parallel.parallel_user, work.update.tiles(), body, &work);
-  return work.failed ? Outcome::kNoMemory : Outcome::kDone;
+  reference::StatusCounter status(nib::partOf<NibStatus>(memory, moved, NIB_ROLE_AUX, NIB_PART_STATUS));
+  const reference::GptqRows rows(desc, shape, host, &status);
+  GptqBlock block(rows);
+  if (!block.load()) return Outcome::kNoMemory;
+  const Update update(rows);
+  std::atomic<bool> failed{false};
+  forEach(parallel, uint32_t(ceilDiv(desc.rows, kBlockRows)), [&](uint32_t i) {
+    const uint32_t from = i * kBlockRows;
+    if (!block.run(from, std::min(desc.rows, from + kBlockRows))) failed = true;
+  });
+  if (failed) return Outcome::kNoMemory;
+  if (update.tiles() != 0) {
+    forEach(parallel, update.tiles(), [&](uint32_t i) {
+      if (!update.runTile(i)) failed = true;
+    });
+  }
+  return failed ? Outcome::kNoMemory : Outcome::kDone;
 }
 
 }  // namespace nib::simd

@@ -4,6 +4,7 @@
 #include "simd/kernels.h"
 #include "simd/run.h"
 #include "simd/twins.h"
+#include "simd/widen.h"
 
 #include <algorithm>
 #include <atomic>
@@ -36,23 +37,7 @@ struct Hessian {
       std::fill_n(to, d.cols, 0.0f);
       return;
     }
-    const char* from = source + token * stride() * elementBytes();
-    if (d.source_type == NIB_TYPE_F32) {
-      std::memcpy(to, from, uint64_t(d.cols) * 4);
-    } else if (d.source_type == NIB_TYPE_BF16) {
-      for (uint32_t c = 0; c < d.cols; ++c) {
-        uint16_t half;
-        std::memcpy(&half, from + uint64_t(c) * 2, 2);
-        const uint32_t bits = uint32_t(half) << 16;
-        std::memcpy(to + c, &bits, 4);
-      }
-    } else {
-      for (uint32_t c = 0; c < d.cols; ++c) {
-        uint16_t half;
-        std::memcpy(&half, from + uint64_t(c) * 2, 2);
-        to[c] = exact::nibHalfToF32(half);
-      }
-    }
+    simd::widen(source + token * stride() * elementBytes(), NibType(d.source_type), d.cols, to);
   }
 
   // Rows [first, first + kPanelRows) of the result gain the products of some tokens. False if memory is lacking.

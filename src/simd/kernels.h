@@ -25,10 +25,12 @@ struct Kernels {
                    bool add);
   // x[i] = exp(x[i] - the largest x), within 2^-20 of itself, and 0 below e^-87. Returns the sum.
   float (*exponentials)(float* x, uint32_t count);
-  // rows[r][c] -= errors[i * errors_stride + r] * factor[i * factor_stride + c] for i = 0 .. count-1 in order, product
-  // and difference rounded: kStripRows rows of kStripCols columns.
-  void (*updateStrip)(const float* errors, uint32_t errors_stride, const float* factor, uint32_t factor_stride,
-                      uint32_t count, float* const* rows);
+  // rows[r][c] -= errors[i * kStripRows + r] * factor[i * factor_stride + c] for i = 0 .. count-1 in order, product and
+  // difference rounded: kStripRows rows of kStripCols columns.
+  void (*updateStrip)(const float* errors, const float* factor, uint32_t factor_stride, uint32_t count,
+                      float* const* rows);
+  // x[i] -= scale * y[i], product and difference rounded. They do not overlap.
+  void (*subtractScaled)(float* x, float scale, const float* y, uint32_t count);
 };
 
 // Thread-safe.

@@ -12,9 +12,11 @@ std::vector<Attempt> verifyOp(const Device& device, const NibOpDesc* desc, size_
     std::shared_ptr<detail::PlanState> plan;
     try {
       plan = detail::Access::backend(device)->createPlan(desc, desc_size_bytes);
-    } catch (const Error&) {
-      if (attempts.empty()) throw;
-      break;  // no kernels are left
+    } catch (const Error& error) {
+      // After a failure these mean that no kernels are left.
+      const bool none_left = error.result() == NIB_ERROR_UNSUPPORTED || error.result() == NIB_ERROR_BROKEN_DEVICE;
+      if (attempts.empty() || !none_left) throw;
+      break;
     }
     Attempt attempt;
     attempt.kernels = detail::Access::backend(device)->kernels(*plan);

@@ -24,7 +24,7 @@ namespace nib::kit::detail {
 #define NIB_KIT_DEVICE_FUNCTIONS(X) \
   X(DestroyDevice)                  \
   X(GetDeviceQueue)                 \
-  X(DeviceWaitIdle)                 \
+  X(QueueWaitIdle)                  \
   X(QueueSubmit)                    \
   X(CreateFence)                    \
   X(DestroyFence)                   \
@@ -71,6 +71,12 @@ DeviceApi loadDeviceApi(const InstanceApi& instance_api, VkDevice device);
 
 // Throws Error("WHAT: VK_ERROR_...") unless result is VK_SUCCESS.
 void check(VkResult result, const char* what);
+// For the result of a function that creates `handle`: a driver may leave anything in it when it fails.
+template <class Handle>
+void checkCreated(VkResult result, Handle& handle, const char* what) {
+  if (result != VK_SUCCESS) handle = VK_NULL_HANDLE;
+  check(result, what);
+}
 const char* resultName(VkResult result);
 
 }  // namespace nib::kit::detail

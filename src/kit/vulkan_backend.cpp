@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace nib::kit::detail {
 namespace {
@@ -84,7 +85,7 @@ std::shared_ptr<BufferState> VulkanBackend::adoptBuffer(VkBuffer handle, uint64_
 
 // ---------------------------------------------------------------------------------------------- plan and binding
 std::shared_ptr<PlanState> VulkanBackend::createPlan(const NibOpDesc* desc, size_t) {
-  auto plan = std::make_shared<VulkanPlan>();
+  auto plan = std::make_shared<VulkanPlan>(device);
   plan->backend = shared_from_this();
   log_.check(nibCreatePlan(context, desc, &plan->handle), "planning on " + info.name);
   nibPlanGetMemory(plan->handle, &plan->memory);
@@ -100,7 +101,7 @@ std::vector<std::string> VulkanBackend::kernels(const PlanState& plan) const {
 std::shared_ptr<BindingState> VulkanBackend::createBinding(std::shared_ptr<PlanState> plan,
                                                            const BoundRange (&ranges)[NIB_ROLE_COUNT],
                                                            std::span<const PartOffset> parts) {
-  auto binding = std::make_shared<VulkanBinding>();
+  auto binding = std::make_shared<VulkanBinding>(device);
   NibBindingDesc desc{sizeof(NibBindingDesc)};
   setPartOffsets(parts, desc.part_offset_bytes);
   for (uint32_t i = 0; i < NIB_ROLE_COUNT; ++i) {
@@ -169,19 +170,25 @@ bool VulkanBackend::verifyPlan(const PlanState& plan) {
   NibMemoryRange range{};
   nibVerifyGetMemory(vulkanPlan(plan).handle, &range);
   RawBuffer memory = device->createBuffer(std::max<uint64_t>(range.size_bytes, 4), Memory::kHost);
+  NibVerify* verify = nullptr;
   struct Cleanup {
     VulkanDevice& device;
     RawBuffer& memory;
-    ~Cleanup() { device.destroyBuffer(memory); }
-  } cleanup{*device, memory};
+    NibVerify*& verify;
+    ~Cleanup() {
+      uint32_t ignored = 0;
+      // Not judged: its submission failed. While that may still run, its descriptor sets stay, until the context ends.
+      if (verify != nullptr && device.settle()) nibVerifyRead(verify, nullptr, &ignored);
+      device.destroyBuffer(memory);
+    }
+  } cleanup{*device, memory, verify};
   const NibBufferRange bound{memory.buffer, 0, memory.size_bytes};
-  NibVerify* verify = nullptr;
   NibResult recorded = NIB_SUCCESS;
   submit(
       [&](VkCommandBuffer commands) { recorded = nibVerifyPlan(vulkanPlan(plan).handle, commands, &bound, &verify); });
   log_.check(recorded, "self-test on " + info.name);
   uint32_t passed = 0;
-  log_.check(nibVerifyRead(verify, memory.mapped, &passed), "self-test on " + info.name);
+  log_.check(nibVerifyRead(std::exchange(verify, nullptr), memory.mapped, &passed), "self-test on " + info.name);
   return passed != 0;
 }
 

@@ -22,7 +22,12 @@ class VulkanBuffer final : public BufferState {
 
 class VulkanPlan final : public PlanState {
  public:
-  ~VulkanPlan() override { nibDestroyPlan(handle); }
+  explicit VulkanPlan(std::shared_ptr<VulkanDevice> owner) : device(std::move(owner)) {}
+  // A binding whose destruction is put off needs its plan until then.
+  ~VulkanPlan() override {
+    device->whenIdle([plan = handle] { nibDestroyPlan(plan); });
+  }
+  std::shared_ptr<VulkanDevice> device;
   NibPlan* handle = nullptr;
   // The estimate that sizes submissions. 0 = the plan has not run yet. Threads may race on it; any of their values is
   // good enough.
@@ -31,7 +36,11 @@ class VulkanPlan final : public PlanState {
 
 class VulkanBinding final : public BindingState {
  public:
-  ~VulkanBinding() override { nibDestroyBinding(handle); }
+  explicit VulkanBinding(std::shared_ptr<VulkanDevice> owner) : device(std::move(owner)) {}
+  ~VulkanBinding() override {
+    device->whenIdle([binding = handle] { nibDestroyBinding(binding); });
+  }
+  std::shared_ptr<VulkanDevice> device;
   NibBinding* handle = nullptr;
 };
 
@@ -39,7 +48,9 @@ class VulkanBackend final : public Backend {
  public:
   VulkanBackend(std::shared_ptr<VulkanDevice> owner, Log log, const Bytes& verdicts, const NibRestrict* restriction,
                 const std::vector<NibTuning>& tuning);
-  ~VulkanBackend() override { nibDestroyContext(context); }
+  ~VulkanBackend() override {
+    device->whenIdle([doomed = context] { nibDestroyContext(doomed); });
+  }
 
   std::shared_ptr<BufferState> createBuffer(uint64_t size_bytes, Memory memory) override;
   std::shared_ptr<BufferState> adoptBuffer(VkBuffer buffer, uint64_t size_bytes, void* mapped) const;

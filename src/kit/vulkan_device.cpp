@@ -3,15 +3,9 @@
 #include "kit/vulkan_memory.h"
 
 #include <algorithm>
-#include <chrono>
+#include <new>
 
 namespace nib::kit::detail {
-namespace {
-
-// Idle staging blocks kept for the next transfers; further ones are freed.
-constexpr size_t kMaxIdleStaging = 8;
-
-}  // namespace
 
 std::shared_ptr<VulkanDevice> VulkanDevice::create(const std::shared_ptr<Instance>& instance,
                                                    VkPhysicalDevice physical_device, uint32_t features) {
@@ -50,7 +44,8 @@ std::shared_ptr<VulkanDevice> VulkanDevice::create(const std::shared_ptr<Instanc
   info.pQueueCreateInfos = &queue_info;
   info.enabledExtensionCount = static_cast<uint32_t>(extensions.size());
   info.ppEnabledExtensionNames = extensions.data();
-  check(api.CreateDevice(physical_device, &info, nullptr, &self->handle), "creating a Vulkan device");
+  checkCreated(api.CreateDevice(physical_device, &info, nullptr, &self->handle), self->handle,
+               "creating a Vulkan device");
   self->api = loadDeviceApi(api, self->handle);
   self->api.GetDeviceQueue(self->handle, *family, 0, &self->queue);
   self->finishSetup();
@@ -100,6 +95,11 @@ void VulkanDevice::finishSetup() {
 }
 
 VulkanDevice::~VulkanDevice() {
+  if (!settle()) {
+    // Nothing may be destroyed while a submission may still run, not even the instance: all of it is leaked.
+    if (instance_owner) (void)new (std::nothrow) std::shared_ptr<Instance>(instance_owner);
+    return;
+  }
   for (StagingBlock& block : free_staging_) {
     destroyBuffer(block.buffer);
     destroyCommands(block.commands);
@@ -130,9 +130,7 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
   buffer_info.sharingMode = VK_SHARING_MODE_EXCLUSIVE;
   countMemory(size_bytes, what);
   try {
-    const VkResult created = api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer);
-    if (created != VK_SUCCESS) result.buffer = VK_NULL_HANDLE;
-    check(created, what.c_str());
+    checkCreated(api.CreateBuffer(handle, &buffer_info, nullptr, &result.buffer), result.buffer, what.c_str());
     VkMemoryRequirements requirements{};
     api.GetBufferMemoryRequirements(handle, result.buffer, &requirements);
     if (max_allocation_bytes_ != 0 && requirements.size > max_allocation_bytes_) {
@@ -168,139 +166,12 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
 }
 
 void VulkanDevice::destroyBuffer(RawBuffer& buffer) {
-  allocated_bytes_.fetch_sub(buffer.size_bytes);
-  if (buffer.buffer) api.DestroyBuffer(handle, buffer.buffer, nullptr);
-  if (buffer.memory) api.FreeMemory(handle, buffer.memory, nullptr);
+  whenIdle([this, raw = buffer] {
+    allocated_bytes_.fetch_sub(raw.size_bytes);
+    if (raw.buffer) api.DestroyBuffer(handle, raw.buffer, nullptr);
+    if (raw.memory) api.FreeMemory(handle, raw.memory, nullptr);
+  });
   buffer = {};
-}
-
-// ---------------------------------------------------------------------------------------------- commands
-Commands VulkanDevice::createCommands() {
-  Commands commands;
-  try {
-    VkCommandPoolCreateInfo pool{VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO};
-    pool.flags = VK_COMMAND_POOL_CREATE_TRANSIENT_BIT;
-    pool.queueFamilyIndex = queue_family;
-    check(api.CreateCommandPool(handle, &pool, nullptr, &commands.pool), "creating a command pool");
-    VkCommandBufferAllocateInfo allocate{VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO};
-    allocate.commandPool = commands.pool;
-    allocate.level = VK_COMMAND_BUFFER_LEVEL_PRIMARY;
-    allocate.commandBufferCount = 1;
-    check(api.AllocateCommandBuffers(handle, &allocate, &commands.buffer), "allocating a command buffer");
-    const VkFenceCreateInfo fence{VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    check(api.CreateFence(handle, &fence, nullptr, &commands.fence), "creating a fence");
-  } catch (...) {
-    destroyCommands(commands);
-    throw;
-  }
-  return commands;
-}
-
-void VulkanDevice::destroyCommands(Commands& commands) {
-  if (commands.fence) api.DestroyFence(handle, commands.fence, nullptr);
-  if (commands.pool) api.DestroyCommandPool(handle, commands.pool, nullptr);
-  commands = {};
-}
-
-Commands VulkanDevice::acquireCommands() {
-  {
-    const std::lock_guard lock(pool_mutex_);
-    if (!free_commands_.empty()) {
-      const Commands commands = free_commands_.back();
-      free_commands_.pop_back();
-      return commands;
-    }
-  }
-  return createCommands();
-}
-
-void VulkanDevice::release(Commands commands) {
-  const std::lock_guard lock(pool_mutex_);
-  free_commands_.push_back(commands);
-}
-
-StagingBlock VulkanDevice::acquireStaging() {
-  {
-    const std::lock_guard lock(pool_mutex_);
-    if (!free_staging_.empty()) {
-      const StagingBlock block = free_staging_.back();
-      free_staging_.pop_back();
-      return block;
-    }
-  }
-  StagingBlock block;
-  block.commands = createCommands();
-  try {
-    block.buffer = createBuffer(kStagingBytes, Memory::kHost);
-  } catch (...) {
-    destroyCommands(block.commands);
-    throw;
-  }
-  return block;
-}
-
-void VulkanDevice::release(StagingBlock block) {
-  {
-    const std::lock_guard lock(pool_mutex_);
-    if (free_staging_.size() < kMaxIdleStaging) {
-      free_staging_.push_back(block);
-      return;
-    }
-  }
-  destroyBuffer(block.buffer);
-  destroyCommands(block.commands);
-}
-
-void VulkanDevice::begin(Commands& commands) {
-  check(api.ResetCommandPool(handle, commands.pool, 0), "resetting a command pool");
-  VkCommandBufferBeginInfo info_begin{VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
-  info_begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-  check(api.BeginCommandBuffer(commands.buffer, &info_begin), "beginning a command buffer");
-  // Makes the writes of earlier submissions visible: submission order alone does not.
-  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  barrier.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT |
-                          VK_ACCESS_TRANSFER_WRITE_BIT;
-  constexpr VkPipelineStageFlags kStages = VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT;
-  api.CmdPipelineBarrier(commands.buffer, kStages, kStages, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-}
-
-void VulkanDevice::end(Commands& commands) {
-  VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
-  barrier.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
-  barrier.dstAccessMask = VK_ACCESS_HOST_READ_BIT;
-  api.CmdPipelineBarrier(commands.buffer, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                         VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, nullptr, 0, nullptr);
-  check(api.EndCommandBuffer(commands.buffer), "ending a command buffer");
-  VkSubmitInfo submit_info{VK_STRUCTURE_TYPE_SUBMIT_INFO};
-  submit_info.commandBufferCount = 1;
-  submit_info.pCommandBuffers = &commands.buffer;
-  const std::lock_guard lock(*queue_mutex_);
-  check(api.QueueSubmit(queue, 1, &submit_info, commands.fence), "submitting");
-  commands.pending = true;
-}
-
-void VulkanDevice::wait(Commands& commands) {
-  if (!commands.pending) return;
-  commands.pending = false;
-  check(api.WaitForFences(handle, 1, &commands.fence, VK_TRUE, UINT64_MAX), "waiting for the device");
-  check(api.ResetFences(handle, 1, &commands.fence), "resetting a fence");
-}
-
-double VulkanDevice::submit(const std::function<void(VkCommandBuffer)>& record) {
-  // Released on every path. After an exception the commands are not pending, or the device is lost.
-  struct Acquired {
-    VulkanDevice& device;
-    Commands commands;
-    ~Acquired() { device.release(commands); }
-  } acquired{*this, acquireCommands()};
-  Commands& commands = acquired.commands;
-  begin(commands);
-  record(commands.buffer);
-  const auto start = std::chrono::steady_clock::now();
-  end(commands);
-  wait(commands);
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace nib::kit::detail

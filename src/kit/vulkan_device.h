@@ -19,6 +19,9 @@ struct Commands {
   VkCommandBuffer buffer = VK_NULL_HANDLE;
   VkFence fence = VK_NULL_HANDLE;
   bool pending = false;  // submitted and not yet waited for
+  // False from begin() until a wait() has succeeded. After a failure it stays false, and release() destroys the
+  // commands instead of keeping them for another user.
+  bool clean = true;
 };
 
 struct RawBuffer {
@@ -44,10 +47,12 @@ class VulkanDevice {
   VulkanDevice(const VulkanDevice&) = delete;
   VulkanDevice& operator=(const VulkanDevice&) = delete;
 
+  // What a failed submission may still use is destroyed by whenIdle().
   RawBuffer createBuffer(uint64_t size_bytes, Memory wanted);
   void destroyBuffer(RawBuffer& buffer);
 
-  // Records, submits and waits. Returns the seconds from submission to the fence.
+  // Records, submits and waits. Returns the seconds from submission to the fence. If it throws, the device has ended
+  // the work or was lost, or whenIdle() keeps what the work may use.
   double submit(const std::function<void(VkCommandBuffer)>& record);
 
   // For transfers that keep several submissions in flight. wait() returns at once if the commands are not pending.
@@ -55,8 +60,31 @@ class VulkanDevice {
   void end(Commands& commands);  // also submits
   void wait(Commands& commands);
   StagingBlock acquireStaging();
-  void release(StagingBlock block);
-  void release(Commands commands);
+  void release(StagingBlock& block) noexcept;
+  void release(const Commands& commands) noexcept;
+
+  // Throws unless result is VK_SUCCESS. A device that was lost once stays lost.
+  void require(VkResult result, const char* what);
+  // Throws if the device is lost, or if a failed submission may still be running.
+  void requireUsable(const char* what);
+  // Whether no failed submission may still be running; waits for the queue if that is in doubt.
+  bool settle();
+  // Calls `destroy` if the device is settled, which it is except after a failed wait; else later, in order, or never if
+  // the device does not settle. What is destroyed may not throw.
+  template <class Destroy>
+  void whenIdle(Destroy destroy) noexcept {
+    if (in_doubt_) {
+      const std::lock_guard lock(doubt_mutex_);
+      if (!settleLocked()) {
+        try {
+          deferred_.emplace_back(std::move(destroy));
+        } catch (const std::bad_alloc&) {  // leaked
+        }
+        return;
+      }
+    }
+    destroy();
+  }
 
   static constexpr uint64_t kStagingBytes = 8u << 20;
   static constexpr uint32_t kStagingDepth = 3;  // one copied by the host, one by the device, one spare
@@ -84,7 +112,10 @@ class VulkanDevice {
   void countMemory(uint64_t bytes, const std::string& what);
   Commands acquireCommands();
   Commands createCommands();
-  void destroyCommands(Commands& commands);
+  void destroyCommands(const Commands& commands);
+  // A submission failed and may still be running.
+  void doubt();
+  bool settleLocked();  // with doubt_mutex_
 
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDeviceSize max_allocation_bytes_ = 0;
@@ -95,6 +126,10 @@ class VulkanDevice {
   std::mutex pool_mutex_;
   std::vector<Commands> free_commands_;
   std::vector<StagingBlock> free_staging_;
+  std::atomic<bool> lost_{false};
+  std::atomic<bool> in_doubt_{false};
+  std::mutex doubt_mutex_;  // locked before the queue's
+  std::vector<std::function<void()>> deferred_;
 };
 
 }  // namespace nib::kit::detail

@@ -120,14 +120,18 @@ std::shared_ptr<Instance> Instance::create(Validation validation, Log log, uint3
   info.ppEnabledExtensionNames = extensions.data();
 
   const VkResult result = create_instance(&info, nullptr, &instance->handle);
-  if (result == VK_ERROR_INCOMPATIBLE_DRIVER) return nullptr;  // a loader, but no driver
-  check(result, "creating a Vulkan instance");
+  if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {  // a loader, but no driver
+    instance->handle = VK_NULL_HANDLE;
+    return nullptr;
+  }
+  checkCreated(result, instance->handle, "creating a Vulkan instance");
   instance->api = loadInstanceApi(get, instance->handle);
   if (validate) {
     const auto create_messenger =
         reinterpret_cast<PFN_vkCreateDebugUtilsMessengerEXT>(get(instance->handle, "vkCreateDebugUtilsMessengerEXT"));
     if (!create_messenger) throw Error("the validation layer has no VK_EXT_debug_utils");
-    check(create_messenger(instance->handle, &messenger, nullptr, &instance->messenger_), "creating a debug messenger");
+    checkCreated(create_messenger(instance->handle, &messenger, nullptr, &instance->messenger_), instance->messenger_,
+                 "creating a debug messenger");
   }
   return instance;
 }
@@ -168,8 +172,9 @@ std::vector<VkPhysicalDevice> Instance::physicalDevices() const {
   uint32_t count = 0;
   VkResult result = api.EnumeratePhysicalDevices(handle, &count, nullptr);
   // INITIALIZATION_FAILED: no driver works, which is the same as having none.
-  if (result == VK_ERROR_INITIALIZATION_FAILED || count == 0) return {};
+  if (result == VK_ERROR_INITIALIZATION_FAILED) return {};
   check(result, "listing Vulkan devices");
+  if (count == 0) return {};
   std::vector<VkPhysicalDevice> devices(count);
   result = api.EnumeratePhysicalDevices(handle, &count, devices.data());
   if (result != VK_INCOMPLETE) check(result, "listing Vulkan devices");

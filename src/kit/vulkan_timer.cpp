@@ -3,11 +3,12 @@
 namespace nib::kit::detail {
 namespace {
 
-struct OpenSlot {
-  std::shared_ptr<VulkanTimer> timer;
-  double* seconds;
+// The slots that began in this thread's submission.
+struct OpenSlots {
+  bool submitting = false;
+  std::vector<std::pair<std::shared_ptr<VulkanTimer>, uint32_t>> list;
 };
-thread_local std::vector<OpenSlot> open_slots;
+thread_local OpenSlots open_slots;
 
 }  // namespace
 
@@ -18,11 +19,13 @@ VulkanTimer::VulkanTimer(std::shared_ptr<Backend> backend, std::shared_ptr<Vulka
   VkQueryPoolCreateInfo info{VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO};
   info.queryType = VK_QUERY_TYPE_TIMESTAMP;
   info.queryCount = slots * 2;
-  check(device_->api.CreateQueryPool(device_->handle, &info, nullptr, &pool_), "creating a timer");
+  checkCreated(device_->api.CreateQueryPool(device_->handle, &info, nullptr, &pool_), pool_, "creating a timer");
 }
 
 VulkanTimer::~VulkanTimer() {
-  if (pool_) device_->api.DestroyQueryPool(device_->handle, pool_, nullptr);
+  if (!pool_) return;
+  device_->whenIdle(
+      [device = device_.get(), pool = pool_] { device->api.DestroyQueryPool(device->handle, pool, nullptr); });
 }
 
 void VulkanTimer::hostBegin(uint32_t slot) { host_begin_[slot] = std::chrono::steady_clock::now(); }
@@ -33,12 +36,9 @@ void VulkanTimer::hostEnd(uint32_t slot) {
 }
 
 void VulkanTimer::begin(VkCommandBuffer commands, uint32_t slot) {
-  if (!pool_) {
-    source_[slot] = Source::kSubmission;
-    open_slots.push_back({shared_from_this(), &seconds_[slot]});
-    return;
-  }
-  source_[slot] = Source::kDevice;
+  if (open_slots.submitting) open_slots.list.emplace_back(shared_from_this(), slot);
+  source_[slot] = pool_ ? Source::kDevice : Source::kSubmission;
+  if (!pool_) return;
   device_->api.CmdResetQueryPool(commands, pool_, slot * 2, 2);
   // Both timestamps are at the bottom of the pipe: the time runs from the end of earlier work to the end of the slot's.
   device_->api.CmdWriteTimestamp(commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool_, slot * 2);
@@ -52,18 +52,31 @@ double VulkanTimer::seconds(uint32_t slot) const {
   if (source_[slot] == Source::kNone) throw Error("timer: slot " + std::to_string(slot) + " was not recorded");
   if (source_[slot] != Source::kDevice) return seconds_[slot];
   uint64_t ticks[2] = {};
-  check(device_->api.GetQueryPoolResults(device_->handle, pool_, slot * 2, 2, sizeof ticks, ticks, sizeof ticks[0],
-                                         VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
-        "reading a timer");
+  device_->requireUsable("reading a timer");
+  device_->require(device_->api.GetQueryPoolResults(device_->handle, pool_, slot * 2, 2, sizeof ticks, ticks,
+                                                    sizeof ticks[0], VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT),
+                   "reading a timer");
   // The mask handles a counter of fewer than 64 bits that wraps once in between.
   return static_cast<double>((ticks[1] - ticks[0]) & device_->timestamp_mask) * device_->timestamp_period_seconds;
 }
 
-void VulkanTimer::openSubmission() { open_slots.clear(); }
+VulkanTimer::Submission::Submission() {
+  open_slots.submitting = true;
+  open_slots.list.clear();
+}
 
-void VulkanTimer::closeSubmission(double seconds) {
-  for (const OpenSlot& slot : open_slots) *slot.seconds = seconds / static_cast<double>(open_slots.size());
-  open_slots.clear();
+VulkanTimer::Submission::~Submission() {
+  for (const auto& [timer, slot] : open_slots.list) timer->source_[slot] = Source::kNone;
+  open_slots.list.clear();
+  open_slots.submitting = false;
+}
+
+void VulkanTimer::Submission::finish(double seconds) {
+  const double share = seconds / static_cast<double>(open_slots.list.size());
+  for (const auto& [timer, slot] : open_slots.list) {
+    if (timer->source_[slot] == Source::kSubmission) timer->seconds_[slot] = share;
+  }
+  open_slots.list.clear();
 }
 
 std::shared_ptr<TimerState> VulkanBackend::createTimer(uint32_t slots) {
@@ -71,9 +84,9 @@ std::shared_ptr<TimerState> VulkanBackend::createTimer(uint32_t slots) {
 }
 
 double VulkanBackend::submit(const std::function<void(VkCommandBuffer)>& record) {
-  VulkanTimer::openSubmission();
+  VulkanTimer::Submission timers;
   const double seconds = device->submit(record);
-  VulkanTimer::closeSubmission(seconds);
+  timers.finish(seconds);
   return seconds;
 }
 

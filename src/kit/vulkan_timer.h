@@ -20,9 +20,16 @@ class VulkanTimer final : public TimerState, public std::enable_shared_from_this
   void begin(VkCommandBuffer commands, uint32_t slot);
   void end(VkCommandBuffer commands, uint32_t slot);
 
-  // For timers without timestamps: slots that begin on this thread between these two calls share the submission's time.
-  static void openSubmission();
-  static void closeSubmission(double seconds);
+  // Lives while this thread records, submits and waits. Unless finish() is called, the slots that began meanwhile count
+  // as not recorded: their timestamps may never be written. Without timestamps these slots share the submission's time.
+  class Submission {
+   public:
+    Submission();
+    ~Submission();
+    Submission(const Submission&) = delete;
+    Submission& operator=(const Submission&) = delete;
+    void finish(double seconds);
+  };
 
  private:
   enum class Source { kNone, kHost, kDevice, kSubmission };

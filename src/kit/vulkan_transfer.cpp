@@ -22,7 +22,7 @@ class Ring {
     for (; count_ < wanted; ++count_) {
       try {
         blocks_[count_] = device_.acquireStaging();
-      } catch (const Error&) {
+      } catch (const std::exception&) {
         if (count_ == 0) throw;
         break;  // one block is enough, only slower
       }
@@ -32,8 +32,8 @@ class Ring {
     for (uint32_t i = 0; i < count_; ++i) {
       try {
         device_.wait(blocks_[i].commands);
-      } catch (const Error&) {
-        // The device is lost, and an earlier exception has reported it.
+      } catch (const std::exception&) {
+        // An earlier exception is on its way: a transfer that succeeds has waited for all its copies.
       }
       device_.release(blocks_[i]);
     }
@@ -59,6 +59,7 @@ uint64_t chunkBytes(uint64_t size_bytes, uint64_t chunk) {
 void VulkanBackend::upload(const BufferState& to, uint64_t offset_bytes, const void* data, uint64_t size_bytes) {
   const RawBuffer& raw = rawOf(to);
   const std::byte* source = static_cast<const std::byte*>(data);
+  device->requireUsable("uploading");
   if (raw.mapped) {
     std::memcpy(static_cast<std::byte*>(raw.mapped) + offset_bytes, source, static_cast<size_t>(size_bytes));
     return;
@@ -80,6 +81,7 @@ void VulkanBackend::upload(const BufferState& to, uint64_t offset_bytes, const v
 void VulkanBackend::download(const BufferState& from, uint64_t offset_bytes, void* data, uint64_t size_bytes) {
   const RawBuffer& raw = rawOf(from);
   std::byte* target = static_cast<std::byte*>(data);
+  device->requireUsable("downloading");
   // Large reads of uncached memory are slower than a copy by the device.
   if (raw.mapped && (raw.cached || size_bytes <= 4096)) {
     std::memcpy(target, static_cast<const std::byte*>(raw.mapped) + offset_bytes, static_cast<size_t>(size_bytes));
@@ -106,6 +108,7 @@ void VulkanBackend::download(const BufferState& from, uint64_t offset_bytes, voi
 
 void VulkanBackend::fill(const BufferState& buffer, uint64_t offset_bytes, uint64_t size_bytes, uint32_t word) {
   const RawBuffer& raw = rawOf(buffer);
+  device->requireUsable("filling a buffer");
   if (raw.mapped) {
     std::fill_n(reinterpret_cast<uint32_t*>(static_cast<std::byte*>(raw.mapped) + offset_bytes), size_bytes / 4, word);
     return;

@@ -23,7 +23,9 @@ NibResult createLayouts(NibContext& context) {
   set_info.bindingCount = kSlotCount;
   set_info.pBindings = bindings;
   VkResult result = context.api.vkCreateDescriptorSetLayout(context.device, &set_info, nullptr, &context.set_layout);
+  // A driver may leave anything in a handle that it could not create.
   if (result != VK_SUCCESS) {
+    context.set_layout = VK_NULL_HANDLE;
     return context.log.fail(vk::resultOf(result), "context: vkCreateDescriptorSetLayout failed with %d", int(result));
   }
   const VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, kPushBytes};
@@ -34,6 +36,7 @@ NibResult createLayouts(NibContext& context) {
   layout_info.pPushConstantRanges = &push;
   result = context.api.vkCreatePipelineLayout(context.device, &layout_info, nullptr, &context.pipeline_layout);
   if (result != VK_SUCCESS) {
+    context.pipeline_layout = VK_NULL_HANDLE;
     return context.log.fail(vk::resultOf(result), "context: vkCreatePipelineLayout failed with %d", int(result));
   }
   return NIB_SUCCESS;

@@ -393,7 +393,11 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
 NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed) {
   if (verify == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
   NibContext& context = *verify->context;
-  if (mapped == nullptr || out_passed == nullptr) {
+  if (mapped == nullptr) {  // abandoned
+    destroyVerify(verify);
+    return NIB_ERROR_INVALID_ARGUMENT;
+  }
+  if (out_passed == nullptr) {
     destroyVerify(verify);
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyRead: NULL argument");
   }

@@ -1,9 +1,11 @@
 // Publishing an output: replacing earlier files, exclusive access, and resuming.
+#include "base/hash.h"
 #include "model/archive/checkpoint.h"
 #include "model/archive/folder_writer.h"
 #include "model_test.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -285,7 +287,10 @@ TEST_CASE("a journal is valid up to its first bad line") {
   options.resume = true;
   const fs::path journal = folder / "out.partial/.nibble-journal";
   const std::string whole = readText(journal);
+  const fs::path file = folder / "out.partial/model.safetensors";
+  std::string bytes = readText(file);
   const auto finishedOf = [&] {
+    if (readText(file) != bytes) writeText(file, bytes);  // a journal that counts as empty starts the files again
     FolderWriter writer(options, kTensors);
     size_t count = 0;
     for (size_t t = 0; t < 4; ++t) {
@@ -323,7 +328,87 @@ TEST_CASE("a journal is valid up to its first bad line") {
     FolderWriter writer(options, kTensors);
     writeTensor(writer, 3);
   }
+  bytes = readText(file);
   CHECK(finishedOf() == 4);
+}
+
+TEST_CASE("a resumed run takes over a tensor only if its bytes are those that were written") {
+  const TempFolder folder;
+  FolderWriterOptions options = optionsFor(folder / "out");
+  {
+    FolderWriter writer(options, kTensors);
+    for (size_t t = 0; t < 3; ++t) writeTensor(writer, t);
+  }
+  options.resume = true;
+  const fs::path file = folder / "out.partial/model.safetensors";
+  const std::string bytes = readText(file);
+  const auto finishedOf = [&] {
+    FolderWriter writer(options, kTensors);
+    size_t count = 0;
+    for (size_t t = 0; t < 4; ++t) count += writer.isFinished(t) ? 1 : 0;
+    return count;
+  };
+  CHECK(finishedOf() == 3);
+  // One wrong byte costs its tensor; what the journal said of it is forgotten.
+  const fs::path journal = folder / "out.partial/.nibble-journal";
+  const std::string before = readText(journal);
+  std::string wrong = bytes;
+  wrong[bytes.find("bbb") + 1] ^= 1;
+  writeText(file, wrong);
+  CHECK(finishedOf() == 2);
+  writeText(file, bytes);
+  CHECK(finishedOf() == 2);
+  // Zeros of the right size.
+  writeText(journal, before);
+  writeText(file, std::string(bytes.size(), '\0'));
+  CHECK(finishedOf() == 0);
+  writeOut(options);
+  CHECK(readFolder(folder / "out") == expectedOut());
+}
+
+TEST_CASE("bytes that arrive out of order are taken over too") {
+  const TempFolder folder;
+  FolderWriterOptions options = optionsFor(folder / "out");
+  {
+    FolderWriter writer(options, kTensors);
+    writer.write(0, 1, bytesOf("aa"));
+    writer.write(0, 0, bytesOf("a"));
+    writer.finished(0);
+  }
+  options.resume = true;
+  FolderWriter writer(options, kTensors);
+  CHECK(writer.isFinished(0));
+}
+
+TEST_CASE("a journal without hashes counts as empty") {
+  const TempFolder folder;
+  FolderWriterOptions options = optionsFor(folder / "out");
+  {
+    FolderWriter writer(options, kTensors);
+    writeTensor(writer, 0);
+  }
+  options.resume = true;
+  const fs::path journal = folder / "out.partial/.nibble-journal";
+  const std::string whole = readText(journal);
+  const size_t title = whole.find("nibble-journal 2 "), end = whole.find('\n');
+  REQUIRE(title == 17);
+  std::string text = whole.substr(title, end - title);
+  text[15] = '1';
+  uint64_t check = kFnv1aStart;
+  std::string old;
+  for (const std::string& line : {text, std::string("done 0")}) {
+    check = fnv1a64(line.data(), line.size(), check);
+    char digits[17];
+    std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(check));
+    old += digits + (' ' + line) + '\n';
+  }
+  writeText(journal, old);
+  {
+    FolderWriter writer(options, kTensors);
+    CHECK(!writer.isFinished(0));
+  }
+  writeOut(options);
+  CHECK(readFolder(folder / "out") == expectedOut());
 }
 
 TEST_CASE("files beside a published output are not deleted") {

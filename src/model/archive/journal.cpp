@@ -10,7 +10,7 @@
 namespace nib::model {
 namespace {
 
-constexpr std::string_view kTitle = "nibble-journal 1 ";
+constexpr std::string_view kTitle = "nibble-journal 2 ";
 constexpr std::string_view kDone = "done ";
 constexpr std::string_view kPublish = "publish ";
 constexpr uint64_t kMaxJournalBytes = 1'000'000'000;
@@ -28,6 +28,20 @@ bool readNumber(std::string_view line, std::string_view start, uint64_t& number)
   const char* const end = line.data() + line.size();
   const auto read = std::from_chars(line.data() + start.size(), end, number);
   return read.ec == std::errc() && read.ptr == end;
+}
+
+// "done 12 0123456789abcdef0123456789abcdef"
+bool readDone(std::string_view line, Journal::Done& done) {
+  constexpr size_t kHexDigits = 32;
+  if (line.size() <= kHexDigits || line[line.size() - kHexDigits - 1] != ' ') return false;
+  const std::string_view hex = line.substr(line.size() - kHexDigits);
+  const auto readHalf = [&](size_t at, uint64_t& half) {
+    const char* const end = hex.data() + at + 16;
+    const auto read = std::from_chars(hex.data() + at, end, half, 16);
+    return read.ec == std::errc() && read.ptr == end;
+  };
+  return readNumber(line.substr(0, line.size() - kHexDigits - 1), kDone, done.item) && readHalf(0, done.hash.high) &&
+         readHalf(16, done.hash.low);
 }
 
 }  // namespace
@@ -57,12 +71,13 @@ Journal::Content Journal::load() {
     const uint64_t check = checkOf(line, check_);
     if (rest.substr(0, 17) != hex16(check) + ' ') break;
     uint64_t number = 0;
+    Done done;
     if (!content.begun) {
       if (!line.starts_with(kTitle)) break;
       content.identity = line.substr(kTitle.size());
       content.begun = true;
-    } else if (readNumber(line, kDone, number)) {
-      content.done.push_back(number);
+    } else if (readDone(line, done)) {
+      content.done.push_back(done);
     } else if (readNumber(line, kPublish, number)) {
       content.publishing = true;
       content.replaced = number;
@@ -96,9 +111,9 @@ void Journal::begin(const std::string& identity) {
   append(line(std::string(kTitle) + identity));
 }
 
-void Journal::addDone(std::span<const uint64_t> items) {
+void Journal::addDone(std::span<const Done> items) {
   std::string lines;
-  for (const uint64_t item : items) lines += line(std::string(kDone) + std::to_string(item));
+  for (const Done& done : items) lines += line(std::string(kDone) + std::to_string(done.item) + ' ' + done.hash.hex());
   append(lines);
 }
 

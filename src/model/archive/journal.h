@@ -1,14 +1,17 @@
 // Append-only text file that records which tensors of an unfinished output are on the disk.
 //
-//   <check> nibble-journal 1 IDENTITY
-//   <check> done 12
+//   <check> nibble-journal 2 IDENTITY
+//   <check> done 12 <hash>
 //   <check> publish 4711
 //
-// <check> is 16 hexadecimal digits: FNV-1a of the rest of the line, seeded with the check of the previous line. Reading
-// stops at the first line that is incomplete or does not match; everything after it is discarded.
+// <hash> is the XXH3 of the tensor's bytes: a file of the right size proves nothing about them. A journal of version 1,
+// which has none, counts as empty. <check> is 16 hexadecimal digits: FNV-1a of the rest of the line, seeded with the
+// check of the previous line. Reading stops at the first line that is incomplete or does not match; everything after it
+// is discarded.
 #ifndef NIB_MODEL_ARCHIVE_JOURNAL_H
 #define NIB_MODEL_ARCHIVE_JOURNAL_H
 
+#include "model/archive/hash.h"
 #include "model/archive/posix_file.h"
 
 #include <cstdint>
@@ -23,10 +26,14 @@ inline constexpr const char* kJournalName = ".nibble-journal";
 
 class Journal {
  public:
+  struct Done {
+    uint64_t item = 0;
+    Hash128 hash;
+  };
   struct Content {
     bool begun = false;  // whether the first line, with the identity, is valid
     std::string identity;
-    std::vector<uint64_t> done;
+    std::vector<Done> done;
     bool publishing = false;  // all tensors were complete, and the rename to OUT was the next step
     uint64_t replaced = 0;    // the inode of OUT before the rename, 0 = there was none
   };
@@ -42,7 +49,7 @@ class Journal {
   // The following functions return once the lines are on the disk. They throw.
   // begin() empties the file first.
   void begin(const std::string& identity);
-  void addDone(std::span<const uint64_t> items);
+  void addDone(std::span<const Done> items);
   void addPublish(uint64_t replaced);
 
  private:

@@ -54,7 +54,8 @@ Publication::Publication(const PublicationOptions& options, std::vector<PlannedF
       place_(findPlace(options.out)),
       planned_(std::move(files)),
       items_(std::move(items)),
-      state_(std::make_unique<std::atomic<uint64_t>[]>(items_.size())) {
+      state_(std::make_unique<std::atomic<uint64_t>[]>(items_.size())),
+      hashes_(std::make_unique<PieceHash[]>(items_.size())) {
   if (options_.kind == OutputKind::kFile && planned_.size() != 1)
     throw Error(shown(place_.out) + ": an output of one file needs exactly one planned file");
   for (const PlannedFile& file : planned_) {
@@ -156,12 +157,14 @@ void Publication::openFiles(const std::string& identity) {
     file.write(0, planned.head);
   }
 
-  std::vector<uint64_t> kept;
-  for (const uint64_t item : resumed_.done) {
-    if (item < items_.size() && was_whole[items_[item].file] && !isFinished(item)) {
-      kept.push_back(item);
-      state_[item] = kFinished;
-    }
+  // A file of the right size may hold anything: a copy that lost blocks, or another run's zeros.
+  std::vector<Journal::Done> kept;
+  for (const Journal::Done& done : resumed_.done) {
+    if (done.item >= items_.size() || isFinished(done.item)) continue;
+    const PlannedItem& item = items_[done.item];
+    if (!was_whole[item.file] || hashOfFile(files_[item.file], item.offset, item.bytes) != done.hash) continue;
+    kept.push_back(done);
+    state_[done.item] = kFinished;
   }
   if (kept.size() == resumed_.done.size()) return;
   // Rewrite the journal without the rejected items, so that a third run does not trust them.
@@ -176,6 +179,7 @@ void Publication::write(size_t item, uint64_t offset, std::span<const std::byte>
   }
   if (isFinished(item)) throw Error("tensor " + quoteText(planned.name) + ": is finished, and was to be written again");
   files_[planned.file].write(planned.offset + offset, bytes);
+  hashes_[item].add(offset, bytes);
   state_[item] += bytes.size();
 }
 
@@ -188,8 +192,9 @@ void Publication::finished(size_t item) {
                      ? "it was before"
                      : std::to_string(written) + " of " + std::to_string(planned.bytes) + " bytes were written"));
   }
+  const Hash128 hash = hashes_[item].finish(files_[planned.file], planned.offset, planned.bytes);
   const std::lock_guard lock(mutex_);
-  unflushed_.push_back(item);
+  unflushed_.push_back({item, hash});
   unflushed_bytes_ += planned.bytes;
   const auto since = std::chrono::steady_clock::now() - flushed_at_;
   if (unflushed_bytes_ >= options_.flush_bytes || since >= options_.flush_time) flush();
@@ -203,7 +208,7 @@ void Publication::flush() {
   if (!unflushed_.empty()) {
     broken_ = true;
     std::set<uint32_t> touched;
-    for (const uint64_t item : unflushed_) touched.insert(items_[item].file);
+    for (const Journal::Done& done : unflushed_) touched.insert(items_[done.item].file);
     for (const uint32_t file : touched) files_[file].sync();
     journal_->addDone(unflushed_);
     broken_ = false;

@@ -9,6 +9,7 @@
 
 #include "model/archive/journal.h"
 #include "model/archive/output_place.h"
+#include "model/archive/piece_hash.h"
 #include "model/archive/posix_file.h"
 
 #include <atomic>
@@ -66,7 +67,8 @@ class Publication {
   // If not published: records the finished items in the journal.
   ~Publication();
 
-  // Whether the item is complete. If an earlier run completed it, it must not be written again.
+  // Whether the item is complete. If an earlier run completed it, and its bytes still have the hash of then, it must
+  // not be written again.
   bool isFinished(size_t item) const { return state_[item].load() == kFinished; }
   // Writes bytes at `offset` of the item, each byte once, in any order and from any thread; not after finished().
   // Throws.
@@ -103,10 +105,11 @@ class Publication {
   Journal::Content resumed_;
   std::vector<File> files_;
   std::unique_ptr<std::atomic<uint64_t>[]> state_;
+  std::unique_ptr<PieceHash[]> hashes_;
   std::set<std::string> names_;
 
   std::mutex mutex_;  // guards the members below and the journal after construction
-  std::vector<uint64_t> unflushed_;
+  std::vector<Journal::Done> unflushed_;
   uint64_t unflushed_bytes_ = 0;
   std::chrono::steady_clock::time_point flushed_at_ = std::chrono::steady_clock::now();
   // After a failed flush, a later fsync may report success although data was lost, so the journal is not extended

@@ -11,7 +11,10 @@
 #include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #endif
@@ -22,20 +25,26 @@ namespace {
 // Cuts a stream into lines.
 class Lines {
  public:
-  explicit Lines(const std::function<void(const std::string&)>& line) : line_(line) {}
-  void add(const char* data, size_t size) {
+  explicit Lines(const std::function<LineReply(const std::string&)>& line) : line_(line) {}
+  // The reply with the most weight of the lines that end here. Nothing is read after a kStop.
+  LineReply add(const char* data, size_t size) {
+    LineReply reply = LineReply::kNoise;
     for (size_t i = 0; i < size; ++i) {
       if (data[i] != '\n') {
+        if (rest_.size() == kMaxLineBytes) return LineReply::kStop;
         rest_ += data[i];
         continue;
       }
-      line_(rest_);
+      const LineReply one = line_(rest_);
       rest_.clear();
+      if (one == LineReply::kStop) return one;
+      if (one == LineReply::kStep) reply = one;
     }
+    return reply;
   }
 
  private:
-  const std::function<void(const std::string&)>& line_;
+  const std::function<LineReply(const std::string&)>& line_;
   std::string rest_;
 };
 
@@ -46,6 +55,7 @@ std::string ChildEnd::text() const {
     case Kind::kExited: return "exit " + std::to_string(code);
     case Kind::kSignalled: return "crashed (signal " + std::to_string(code) + ")";
     case Kind::kTimedOut: return "no answer in " + std::to_string(code) + " s";
+    case Kind::kStopped: return "stopped";
   }
   return {};
 }
@@ -60,67 +70,180 @@ std::vector<std::string> ownCommand(const std::string& argv0) {
 
 #if defined(_WIN32)
 // _popen allows no time limit. A crash shows as an exit code such as 0xC0000005.
-ChildEnd runChild(const std::vector<std::string>& arguments, int, const std::function<void(const std::string&)>& line) {
+ChildEnd runChild(const std::vector<std::string>& arguments, int,
+                  const std::function<LineReply(const std::string&)>& line) {
   std::string command = "\"";
   for (const std::string& argument : arguments) command += "\"" + argument + "\" ";
   command += "\"";
   std::FILE* pipe = _popen(command.c_str(), "rb");
   if (!pipe) throw std::runtime_error("cannot start " + arguments.front());
   Lines lines(line);
+  bool stopped = false;
   char block[512];
-  while (std::fgets(block, sizeof block, pipe)) lines.add(block, std::string(block).size());
+  // Closing the pipe ends a child that goes on writing.
+  while (!stopped && std::fgets(block, sizeof block, pipe)) {
+    stopped = lines.add(block, std::string(block).size()) == LineReply::kStop;
+  }
   const int code = _pclose(pipe);
+  if (stopped) return {ChildEnd::Kind::kStopped, 0};
   const bool crashed = static_cast<unsigned>(code) >= 0xC0000000u;
   return {crashed ? ChildEnd::Kind::kSignalled : ChildEnd::Kind::kExited, code};
 }
 #else
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kPollTime{50};
+constexpr size_t kMaxPipeBytes = size_t{1} << 20;  // what a pipe holds at most
+
+// A pipe whose ends are not standard descriptors, even if this process was started without those, and which the child's
+// program does not inherit.
+struct Pipe {
+  int read_end = -1;
+  int write_end = -1;
+
+  Pipe() {
+    int ends[2];
+    if (pipe(ends) != 0) throw std::runtime_error(std::string("a pipe to a child: ") + std::strerror(errno));
+    read_end = fcntl(ends[0], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int code = errno;
+    close(ends[0]);
+    close(ends[1]);
+    if (read_end >= 0 && write_end >= 0) return;
+    closeEnd(read_end);
+    closeEnd(write_end);
+    throw std::runtime_error(std::string("a pipe to a child: ") + std::strerror(code));
+  }
+  ~Pipe() {
+    closeEnd(read_end);
+    closeEnd(write_end);
+  }
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
+
+  static void closeEnd(int& end) {
+    if (end >= 0) close(end);
+    end = -1;
+  }
+};
+
+// In the child, which may only call async-signal-safe functions: starts the program, or writes errno to `failure`.
+[[noreturn]] void become(char* const* argv, int output, int failure) {
+  for (int standard = STDIN_FILENO; standard <= STDERR_FILENO; ++standard) {
+    // The lowest free descriptor: this one, as the lower ones are open by now.
+    if (fcntl(standard, F_GETFD) < 0) (void)!open("/dev/null", O_RDWR);
+  }
+  if (dup2(output, STDOUT_FILENO) >= 0) execvp(argv[0], argv);
+  const int code = errno;
+  (void)!write(failure, &code, sizeof code);
+  _exit(127);
+}
+
+// Kills the child unless it has been waited for.
+class Process {
+ public:
+  explicit Process(pid_t id) : id_(id) {}
+  ~Process() {
+    if (!ended_) stop();
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
+
+  // Whether the child has ended; waits for that if `block`.
+  bool ended(bool block) {
+    while (!ended_) {
+      const pid_t got = waitpid(id_, &status_, block ? 0 : WNOHANG);
+      if (got == 0) return false;
+      ended_ = got == id_ || errno != EINTR;
+    }
+    return true;
+  }
+  void stop() {
+    kill(id_, SIGKILL);
+    ended(true);
+  }
+  int status() const { return status_; }
+
+ private:
+  pid_t id_;
+  int status_ = 0;
+  bool ended_ = false;
+};
+
+// Reads what is there. Returns the bytes read, 0 at the end of the stream.
+size_t readInto(int descriptor, Lines& lines, LineReply& reply) {
+  char block[4096];
+  ssize_t got;
+  while ((got = read(descriptor, block, sizeof block)) < 0 && errno == EINTR) {
+  }
+  const size_t size = got > 0 ? static_cast<size_t>(got) : 0;
+  reply = lines.add(block, size);
+  return size;
+}
+
+bool isReadable(int descriptor, std::chrono::milliseconds timeout) {
+  pollfd wait{descriptor, POLLIN, 0};
+  return poll(&wait, 1, static_cast<int>(timeout.count())) > 0;
+}
+
+}  // namespace
+
 ChildEnd runChild(const std::vector<std::string>& arguments, int silence_seconds,
-                  const std::function<void(const std::string&)>& line) {
-  int ends[2];
-  if (pipe(ends) != 0) throw std::runtime_error(std::string("pipe: ") + std::strerror(errno));
-  fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-  fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+                  const std::function<LineReply(const std::string&)>& line) {
+  Pipe output, failure;
   std::vector<char*> argv;
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
-  const pid_t child = fork();
-  if (child < 0) {
-    close(ends[0]);
-    close(ends[1]);
-    throw std::runtime_error(std::string("fork: ") + std::strerror(errno));
+  const pid_t id = fork();
+  if (id < 0) throw std::runtime_error(std::string("cannot start a child: ") + std::strerror(errno));
+  if (id == 0) become(argv.data(), output.write_end, failure.write_end);
+  Process child(id);
+  Pipe::closeEnd(output.write_end);
+  Pipe::closeEnd(failure.write_end);
+  int code = 0;
+  ssize_t got;
+  while ((got = read(failure.read_end, &code, sizeof code)) < 0 && errno == EINTR) {
   }
-  if (child == 0) {
-    dup2(ends[1], STDOUT_FILENO);
-    execvp(argv[0], argv.data());
-    _exit(127);
-  }
-  close(ends[1]);
+  if (got == sizeof code) throw std::runtime_error("cannot start " + arguments.front() + ": " + std::strerror(code));
+
   Lines lines(line);
-  bool timed_out = false;
-  for (;;) {
-    pollfd wait{ends[0], POLLIN, 0};
-    const int ready = poll(&wait, 1, silence_seconds * 1000);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) {
-      timed_out = true;
-      kill(child, SIGKILL);
+  const std::chrono::seconds silence(silence_seconds);
+  Clock::time_point answered = Clock::now();
+  // The stream may outlive the child, in a process that inherited it: after the child's end, only what it wrote is
+  // read.
+  size_t left = kMaxPipeBytes;
+  for (bool ended = false; left > 0;) {
+    ended = ended || child.ended(false);
+    if (isReadable(output.read_end, ended ? std::chrono::milliseconds(0) : kPollTime)) {
+      LineReply reply;
+      const size_t size = readInto(output.read_end, lines, reply);
+      if (reply == LineReply::kStop) {
+        child.stop();
+        return {ChildEnd::Kind::kStopped, 0};
+      }
+      if (reply == LineReply::kStep) answered = Clock::now();
+      if (size == 0) break;
+      if (ended) left -= std::min(left, size);
+    } else if (ended) {
       break;
     }
-    char block[4096];
-    const ssize_t got = read(ends[0], block, sizeof block);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) break;
-    lines.add(block, static_cast<size_t>(got));
+    if (!ended && Clock::now() - answered >= silence) {
+      child.stop();
+      return {ChildEnd::Kind::kTimedOut, silence_seconds};
+    }
   }
-  close(ends[0]);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  // The child may have closed its stdout and go on.
+  while (!child.ended(false)) {
+    if (Clock::now() - answered >= silence) {
+      child.stop();
+      return {ChildEnd::Kind::kTimedOut, silence_seconds};
+    }
+    poll(nullptr, 0, static_cast<int>(kPollTime.count()));
   }
-  if (timed_out) return {ChildEnd::Kind::kTimedOut, silence_seconds};
-  if (WIFSIGNALED(status)) return {ChildEnd::Kind::kSignalled, WTERMSIG(status)};
-  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-  if (code == 127) throw std::runtime_error("cannot start " + arguments.front());
-  return {ChildEnd::Kind::kExited, code};
+  if (WIFSIGNALED(child.status())) return {ChildEnd::Kind::kSignalled, WTERMSIG(child.status())};
+  return {ChildEnd::Kind::kExited, WIFEXITED(child.status()) ? WEXITSTATUS(child.status()) : 1};
 }
 #endif
 

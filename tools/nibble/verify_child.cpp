@@ -35,7 +35,8 @@ void say(const Json& step) {
   std::fflush(stdout);  // the driver may crash at any time
 }
 
-void runOne(const kit::Device& device, const selftest::Case& c, size_t index,
+// Returns false after an error.
+bool runOne(const kit::Device& device, const selftest::Case& c, size_t index,
             std::vector<std::vector<std::string>>& seen) {
   std::optional<kit::Plan> plan;
   try {
@@ -43,14 +44,14 @@ void runOne(const kit::Device& device, const selftest::Case& c, size_t index,
   } catch (const kit::Error& error) {
     const bool refused = error.result() == NIB_ERROR_UNSUPPORTED || error.result() == NIB_ERROR_INVALID_ARGUMENT;
     say({{refused ? "skip" : "error", index}, {"text", error.what()}});
-    return;
+    return refused;
   }
   const std::vector<std::string> kernels = plan->kernels();
   say({{"kernels", kernels}});
   // Skipped if a path with more features has already tested these kernels.
   if (std::find(seen.begin(), seen.end(), kernels) != seen.end()) {
     say({{"same", index}});
-    return;
+    return true;
   }
   seen.push_back(kernels);
   try {
@@ -59,9 +60,24 @@ void runOne(const kit::Device& device, const selftest::Case& c, size_t index,
       attempts.push_back({{"kernels", attempt.kernels}, {"passed", attempt.passed}});
     }
     say({{"end", index}, {"attempts", attempts}});
+    return true;
   } catch (const kit::Error& error) {
     say({{"error", index}, {"text", error.what()}});
+    return false;
   }
+}
+
+// A lost device stays lost in this process.
+bool works([[maybe_unused]] const kit::Device& device) {
+#if !defined(NIB_NO_VULKAN)
+  if (device.isCpu()) return true;
+  try {
+    device.submit([](VkCommandBuffer) {});
+  } catch (const kit::Error&) {
+    return false;
+  }
+#endif
+  return true;
 }
 
 }  // namespace
@@ -76,7 +92,9 @@ int runVerifyChild(const DeviceArguments& arguments, size_t first) {
       if (index < first) continue;
       const std::string name = named.name + (path == 0 ? "" : ", path " + std::to_string(path));
       say({{"begin", index}, {"name", name}});
-      runOne(devices[path], named.c, index, seen);
+      if (runOne(devices[path], named.c, index, seen) || works(device)) continue;
+      say({{"lost", true}});
+      return 1;
     }
   }
   say({{"finished", true}});

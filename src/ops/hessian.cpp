@@ -115,7 +115,6 @@ NibResult build(const NibHessianDesc& d, const NibMemory& memory, PlanBuilder& b
   TileRule tiles = syrkTiles(spec, d.cols);
   tiles.rows = d.cols;
   tiles.push_n = true;
-  tiles.windows_add = true;
   const Slot mask = tailSlot(NIB_ROLE_INPUT, offset(NIB_PART_MASK)).of(NIB_PART_MASK);
   const Slot slots[kSlotCount] = {tailSlot(NIB_ROLE_OUTPUT, offset(NIB_PART_DIAGONAL)).of(NIB_PART_DIAGONAL), source,
                                   syrkResultSlot(offset(NIB_PART_RESULT), d.cols), spec.MASKED ? mask : Slot{}};

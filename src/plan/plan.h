@@ -26,13 +26,11 @@ struct TileRule {
   // Tiles are counted from the matrix's first row, not from the run's: every operand has the run's rows at first_row.
   // NibPushHead.rows is then the row after the run's last.
   bool absolute = false;
-  // Tiles are in steps of so many, and a step may read what an earlier one wrote: no segment has tiles of two steps,
-  // and barriers separate segments. 0 = the order of tiles does not matter.
+  // Tiles are in steps of so many, and a step may read what an earlier one wrote: no segment has tiles of two steps.
+  // 0 = the order of tiles does not matter.
   uint64_t step_tiles = 0;
   // `rows` is the number of rows of tiles alone: NibPushHead.rows is the run's n.
   bool push_n = false;
-  // What the tiles of one window of a kAnyRow slot write, those of the next add to: barriers separate windows.
-  bool windows_add = false;
 
   uint32_t rowsOf(uint32_t n) const { return rows != 0 && n != 0 ? rows : n; }
   uint64_t items(uint32_t n) const { return (uint64_t(n) + row_block - 1) / row_block * mul; }

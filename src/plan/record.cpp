@@ -40,9 +40,12 @@ struct Recorder {
   const Phase& phase;
   uint32_t rows;       // as the kernel sees them
   uint32_t first_row;  // of the result, as the kernel sees it
+  bool& recorded;      // a dispatch of this run is recorded, so the next one needs a barrier
   alignas(4) uint8_t push[kPushBytes];
 
-  // Dispatches tiles [first, end) of one segment.
+  // Dispatches tiles [first, end) of one segment. A phase that is cut has barriers too: most write disjoint words, but
+  // attention's steps and windows that add do not, and windows overlap in their first and last bytes, so that a checker
+  // of descriptors cannot tell. Only dispatches of a device's most workgroups, or largest windows, are cut.
   void dispatch(uint64_t first, uint64_t end, const uint32_t (&delta)[kSlotCount]) {
     const NibContext& context = *plan.context;
     while (first < end) {
@@ -51,6 +54,8 @@ struct Recorder {
       const NibPushHead head{uint32_t(first), uint32_t(first + count), rows, first_row, delta[0], delta[1], delta[2],
                              delta[3]};
       std::memcpy(push, &head, sizeof head);
+      if (recorded) computeBarrier(context, command_buffer);
+      recorded = true;
       context.api.vkCmdPushConstants(command_buffer, context.pipeline_layout, VK_SHADER_STAGE_COMPUTE_BIT, 0,
                                      phase.push_bytes, push);
       context.api.vkCmdDispatch(command_buffer, uint32_t(count), 1, 1);
@@ -130,7 +135,7 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
   const uint64_t slice_end =
       run.slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run.first_slice) + run.slice_count;
 
-  bool recorded = false;  // a phase is recorded, so the next one needs a barrier
+  bool recorded = false;
   for (uint32_t p = 0; p < plan->phase_count; ++p) {
     const Phase& phase = plan->phase[p];
     const uint32_t first_row = phase.sees_first_row ? run.first_row : 0;
@@ -139,11 +144,9 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     const auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
     if (first >= end) continue;
 
-    if (recorded) computeBarrier(context, command_buffer);
-    recorded = true;
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
     const uint32_t pushed_rows = phase.tiles.push_n ? run.n : rows;
-    Recorder recorder{command_buffer, *plan, *binding, run, phase, pushed_rows, first_row, {}};
+    Recorder recorder{command_buffer, *plan, *binding, run, phase, pushed_rows, first_row, recorded, {}};
     recorder.patchPush();
     for (uint32_t i = 0; i < phase.segment_count; ++i) {
       const uint32_t index = phase.first_segment + i;
@@ -151,10 +154,6 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
       const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
       const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
       if (from >= stop) continue;
-      const bool next_step = phase.tiles.step_tiles != 0 && from != first;
-      const bool next_window =
-          phase.tiles.windows_add && i != 0 && segment.first_row != plan->segments[index - 1].first_row;
-      if (next_step || next_window) computeBarrier(context, command_buffer);
       uint32_t dynamic[kSlotCount], delta[kSlotCount];
       recorder.offsetWindows(binding->windows[index], dynamic, delta);
       context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,

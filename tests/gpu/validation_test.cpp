@@ -91,6 +91,34 @@ TEST_CASE("a missing barrier is reported") {
   CHECK(reported(from, {"hazard", "HAZARD"}));
 }
 
+// The layer sees descriptors, not the words that a shader accesses: see SHADER_ACCESSES_HEURISTIC in CMakeLists.txt.
+TEST_CASE("a run that is cut into several dispatches has no hazard") {
+  if (!validating()) return;
+  NibRestrict restriction{sizeof(NibRestrict)};
+  restriction.features_mask = NIB_FEATURE_ALL;
+  restriction.max_storage_range_bytes = 256u << 10;
+  restriction.max_workgroup_count = 7;
+  const kit::Device on = device().restricted(restriction);
+  const size_t from = messagesOfValidation().size();
+  for (const uint32_t op : {uint32_t(NIB_OP_INT8_GEMM), uint32_t(NIB_OP_QUANTIZE), uint32_t(NIB_OP_MINMAX)}) {
+    uint32_t count = 0;
+    for (const OpFormat& what : opFormats()) {
+      if (what.op != op) continue;
+      for (const selftest::Case& c : tests::casesOf(what, 40)) {
+        try {
+          selftest::planOf(on, c);
+        } catch (const kit::Error&) {
+          continue;  // a tile of it does not fit such a range
+        }
+        checkCase(on, c);
+        ++count;
+      }
+    }
+    CHECK(count > 0);
+  }
+  CHECK_FALSE(reported(from, {"hazard", "HAZARD"}));
+}
+
 TEST_CASE("a shader's access beyond a descriptor is reported") {
   if (!validating()) return;
   const size_t from = messagesOfValidation().size();

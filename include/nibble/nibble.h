@@ -47,6 +47,7 @@
 #include <nibble/ops/quantize.h>
 #include <nibble/ops/repack.h>
 #include <nibble/ops/rope.h>
+#include <nibble/ops/search.h>
 #include <nibble/ops/select.h>
 
 #include <nibble/ranges.h>

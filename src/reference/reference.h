@@ -66,6 +66,29 @@ struct GptqShape {
   bool measures() const { return g.format == nullptr; }
 };
 void gptqReference(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run);
+// What follows from a description of NIB_OP_SEARCH.
+struct SearchShape {
+  Geometry g;
+  uint32_t source_stride;  // elements from row to row
+  uint32_t most;           // rows of a run; COLUMNS: columns
+  uint32_t steps;          // candidates
+  float step;              // from one to the next
+};
+// Candidates for the scale of a group, and their partial sums of squared errors.
+struct ScaleCandidates {
+  uint32_t count;
+  StoredScale scale[NIB_SEARCH_MOST_STEPS];
+  float sum[4][NIB_SEARCH_MOST_STEPS];
+};
+// Adds the errors of up to kScalePiece elements, the first of which belongs to partial sum 0.
+inline constexpr uint32_t kScalePiece = 256;
+struct ScaleErrors {
+  void (*add)(const void* user, const float* x, uint32_t count, ScaleCandidates* candidates);
+  const void* user;
+};
+// errors: NULL, or what gives the same sums faster.
+void searchReference(const NibSearchDesc& desc, const SearchShape& shape, const HostRun& run,
+                     const ScaleErrors* errors = nullptr);
 
 namespace reference {
 

@@ -18,6 +18,32 @@ struct Operand {
 constexpr uint32_t kStripRows = 4;   // of W, updated together
 constexpr uint32_t kStripCols = 16;  // in registers
 
+constexpr uint32_t kScaleLanes = 16;  // scales that are tried together
+
+// Scales to try, and the sums of squared errors to which element i adds in sum[i % 4]: all arrays have `count`
+// elements, a multiple of kScaleLanes. Reciprocals of zero scales are 0.
+struct ScaleTrials {
+  uint32_t count;
+  const float *scale, *reciprocal;
+  float* sum[4];
+};
+// Codes that are integers from low[i] to high[i].
+struct IntegerCodes {
+  const float *low, *high;
+};
+// Codes whose values are those of a float of few bits.
+struct FloatCodes {
+  uint32_t dropped_bits;  // of fp32's mantissa
+  float least;            // normal number
+  float unit;             // its ulp is that of denormal codes
+  float largest;
+};
+// Codes whose value is value[0], or value[i + 1] for the last i with a quotient above bound[i].
+struct TableCodes {
+  uint32_t bounds;
+  const float *bound, *value;
+};
+
 struct Kernels {
   const char* name;
   // c [m, n] = a [m, k] * b [k, n], or += if `add`; sums in any order, fused or not. NULL if built without Eigen.
@@ -31,6 +57,11 @@ struct Kernels {
                       float* const* rows);
   // x[i] -= scale * y[i], product and difference rounded. They do not overlap.
   void (*subtractScaled)(float* x, float scale, const float* y, uint32_t count);
+  // Quantizes `count` elements, a multiple of four, with each scale, and adds the squares of their errors, but those
+  // below 2^-126. Every operation is rounded, in the order of NIB_OP_SEARCH.
+  void (*tryIntegers)(const float* x, uint32_t count, const IntegerCodes& codes, const ScaleTrials& trials);
+  void (*tryFloats)(const float* x, uint32_t count, const FloatCodes& codes, const ScaleTrials& trials);
+  void (*tryTable)(const float* x, uint32_t count, const TableCodes& codes, const ScaleTrials& trials);
 };
 
 // Thread-safe.

@@ -21,6 +21,9 @@ Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRu
   if (desc->op == NIB_OP_GPTQ && desc->desc_bytes >= sizeof(NibGptqDesc)) {
     return runGptq(*reinterpret_cast<const NibGptqDesc*>(desc), binding, run, parallel);
   }
+  if (desc->op == NIB_OP_SEARCH && desc->desc_bytes >= sizeof(NibSearchDesc)) {
+    return runSearch(*reinterpret_cast<const NibSearchDesc*>(desc), binding, run, parallel);
+  }
   return Outcome::kNoTwin;
 }
 

@@ -27,6 +27,8 @@ Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const
                   const NibParallelFor& parallel);
 Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                 const NibParallelFor& parallel);
+Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                  const NibParallelFor& parallel);
 
 }  // namespace nib::simd
 #endif

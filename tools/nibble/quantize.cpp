@@ -23,6 +23,7 @@ struct Arguments {
   JsonArguments json;  // --force replaces OUT too
   std::string in, out;
   std::string method = "rtn";
+  std::string scale_search = "absmax";
   std::string format = "compressed-tensors";
   WeightArguments weights;
   std::string max_shard_size = "5G";
@@ -60,6 +61,11 @@ void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   if (a.sequence_length < 2) throw UsageError("--seq-len must be 2 or more");
   model::GptqRun run;
   run.options = gptqOptions(a);
+  if (a.parity && options.selection.search_scales) {
+    throw UsageError(
+        "--parity finds scales from the largest magnitudes, as the published code does: leave out "
+        "--scale-search mse");
+  }
   model::LoadedModel loaded(a.in);
   if (a.sequence_length > loaded.config().max_positions) {
     throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
@@ -94,6 +100,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   }
   if (a.method != "rtn" && a.method != "gptq") throw UsageError("--method " + a.method + ": expected rtn or gptq");
   options.selection = selectionOf(a.weights, a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4");
+  options.selection.search_scales = chosen("--scale-search", {a.scale_search}, {"absmax", "mse"})[0] == "mse";
   options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
   if (options.memory_bytes < model::kLeastMemory) {
@@ -106,6 +113,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   // All options that can change the output bytes, and no others.
   std::string& command = options.command;
   command = "quantize --method " + a.method + " --format " + a.format + commandOf(a.weights, options.selection);
+  if (options.selection.search_scales) command += " --scale-search mse";
   command += " --max-shard-size " + a.max_shard_size;
   if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
@@ -126,11 +134,12 @@ nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
           {"sqnr_db", finiteNumber(total.sqnr_db)}};
 }
 
-nlohmann::ordered_json toJson(const model::QuantizeReport& report) {
+nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
                                  {"bytes_in", report.bytes_in},
                                  {"bytes_out", report.bytes_out},
+                                 {"scale_search", searched ? "mse" : "absmax"},
                                  {"quantized", quantizedJson(report.quantized)},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
@@ -192,10 +201,10 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
                report.device.c_str());
 }
 
-void printTotal(std::FILE* file, const model::QuantizedTotal& total) {
+void printTotal(std::FILE* file, const model::QuantizedTotal& total, bool searched) {
   if (total.tensors == 0) return;
-  std::fprintf(file, "%zu quantized to %.3f bits per weight, SQNR %s dB\n", total.tensors, bitsPerWeight(total),
-               numberText("%.2f", total.sqnr_db).c_str());
+  std::fprintf(file, "%zu quantized to %.3f bits per weight%s, SQNR %s dB\n", total.tensors, bitsPerWeight(total),
+               searched ? ", scales of the least squared error" : "", numberText("%.2f", total.sqnr_db).c_str());
 }
 
 // Prints how long each stage was busy, and the ratio of the total time to the slowest stage.
@@ -238,10 +247,10 @@ int runQuantize(const Arguments& arguments) {
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printTable(output.text(), report);
-  printTotal(output.text(), report.quantized);
+  printTotal(output.text(), report.quantized, options.selection.search_scales);
   if (arguments.verbose) printStages(report);
   if (arguments.verbose && options.gptq) printGptqTimes(report.gptq_times);
-  if (output.wantsJson()) output.json(toJson(report));
+  if (output.wantsJson()) output.json(toJson(report, options.selection.search_scales));
   return kExitDone;
 }
 
@@ -258,6 +267,9 @@ Verb makeQuantizeVerb(CLI::App& parent) {
       "--method", a->method,
       "rtn: round to nearest (default); gptq: corrects every column's error in the columns to come, by the\n"
       "inputs that --calib gives (arXiv 2210.17323)");
+  app->add_option("--scale-search", a->scale_search,
+                  "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
+                  "of the least squared error");
   app->add_option("--act-order", a->act_order,
                   "Order of columns for gptq: static (default; by their inputs' size, scales as without), gar (whole\n"
                   "groups), none");

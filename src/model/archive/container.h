@@ -36,6 +36,7 @@ struct WeightSpec {
   uint32_t cols = 0;
   Dtype source = Dtype::kF32;  // type of the dense tensor: kF32, kF16 or kBF16
   NibWeights weights{};
+  bool search_scales = false;             // scales of the least squared error (NIB_OP_SEARCH)
   std::optional<StaticInput> input = {};  // static activations only
 
   // The name without ".weight".

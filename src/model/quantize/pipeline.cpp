@@ -46,6 +46,14 @@ StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
               quoteText(weight.module()) + ": calibrate a recording of that name, or --exclude the tensor");
 }
 
+// Throws if the container keeps something else than the scales that a search finds.
+void checkScales(const Job& job, const QuantizeOptions& options) {
+  const auto keepsAbsmax = [](const WeightPart& part) { return part.from == PartFrom::kAbsmax; };
+  if (!job.decision.weight.search_scales || std::none_of(job.parts.begin(), job.parts.end(), keepsAbsmax)) return;
+  throw Error("--scale-search mse: --format " + std::string(options.container->name()) +
+              " keeps the largest magnitudes of this type's rows, not scales; choose another --format");
+}
+
 Plan planModel(const ModelView& view, const QuantizeOptions& options) {
   Plan plan;
   plan.facts.activations = options.selection.activations;
@@ -70,6 +78,7 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
       case Decision::kQuantize:
         if (isStatic(options.selection.activations)) job.decision.weight.input = inputOf(job.decision.weight, options);
         job.parts = options.container->parts(job.decision.weight, options.selection.activations);
+        checkScales(job, options);
         for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});
         plan.facts.weights.push_back(job.decision.weight);
         break;

@@ -81,7 +81,7 @@ WeightQuantizer::WeightQuantizer(const TimedDevice& device, const Container& con
 SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents) {
   std::string key(sizeof weight.weights, '\0');
   std::memcpy(key.data(), &weight.weights, sizeof weight.weights);
-  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents)})
+  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents), uint32_t(weight.search_scales)})
     key += "," + std::to_string(number);
   const auto found =
       std::find_if(cache_.begin(), cache_.end(), [&](const CachedWorker& cached) { return cached.key == key; });

@@ -67,6 +67,18 @@ bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::
   return true;
 }
 
+// Throws if the weight's scales cannot be searched.
+void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
+  if (info.flags & (NIB_FORMAT_OWN_SCALES | NIB_FORMAT_MEAN_SCALE)) {
+    throw Error("--scale-search mse: " + quoteText(weight.name) + ": type " + info.name +
+                " finds scales by a rule of its own; choose another --type, or leave the search out");
+  }
+  if (weight.weights.granularity == NIB_GRANULARITY_TENSOR) {
+    throw Error("--scale-search mse: " + quoteText(weight.name) +
+                ": one scale per tensor is not searched; choose --granularity channel or group");
+  }
+}
+
 }  // namespace
 
 std::regex parsePattern(const std::string& option, const std::string& pattern) {
@@ -194,6 +206,8 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   container.normalize(weight);
   const std::string why = container.refuses(weight, options.activations);
   if (!why.empty()) throw Error(std::string("--type ") + info.name + " --format " + container.name() + ": " + why);
+  weight.search_scales = options.search_scales;
+  if (weight.search_scales) checkSearch(weight, info);
   decision.kind = Decision::kQuantize;
   return decision;
 }

@@ -36,6 +36,7 @@ struct SelectionOptions {
   bool asymmetric = false;
   bool narrow = false;
   bool double_quant = true;
+  bool search_scales = false;  // those of the least squared error
   Activations activations = Activations::kNone;
   // Calibrated inputs for static activations, keyed by module: "model.layers.0.mlp.up_proj".
   std::map<std::string, StaticInput> inputs = {};

@@ -16,11 +16,23 @@ NibWeights withoutNesting(NibWeights weights) {
   return weights;
 }
 
+// The search counts what the status counts.
 NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows, bool given_scales) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;
   desc.desc_bytes = sizeof desc;
-  desc.flags = NIB_QUANTIZE_STATUS | (given_scales ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+  desc.flags = w.search_scales ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES)
+                               : NIB_QUANTIZE_STATUS | (given_scales ? uint32_t(NIB_QUANTIZE_GIVEN_SCALES) : 0u);
+  desc.rows = rows;
+  desc.cols = w.cols;
+  desc.source_type = source;
+  desc.weights = withoutNesting(w.weights);
+  return desc;
+}
+
+NibSearchDesc searchDesc(const WeightSpec& w, NibType source, uint32_t rows) {
+  NibSearchDesc desc{NIB_OP_SEARCH, sizeof(NibSearchDesc)};
+  desc.flags = NIB_SEARCH_STATUS;
   desc.rows = rows;
   desc.cols = w.cols;
   desc.source_type = source;
@@ -97,6 +109,7 @@ SlabWorker::Plans::Plans(const kit::Device& device, const WeightSpec& w, NibType
     : quantize(device, quantizeDesc(w, source, rows, extents == Extents::kTensor)),
       dequantize(device, dequantizeDesc(w, NIB_TYPE_F32, rows)),
       errors(device, errorsDesc(w, source, rows)) {
+  if (w.search_scales) search.emplace(device, searchDesc(w, source, rows));
   if (layout != 0) {
     repack.emplace(device, repackDesc(w, layout, rows));
   } else {
@@ -121,13 +134,15 @@ SlabWorker::SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibT
   // Codes and scales are at the same offsets with and without nested scales, so one buffer serves both plans.
   blob_ = buffer(std::max(plans_.quantize.sizeBytes(NIB_ROLE_WEIGHTS), plans_.dequantize.sizeBytes(NIB_ROLE_WEIGHTS)));
   packed_ = buffer((plans_.repack ? *plans_.repack : *plans_.values).sizeBytes(NIB_ROLE_OUTPUT));
-  status_ = buffer(plans_.quantize.sizeBytes(NIB_ROLE_AUX));
+  status_ = buffer((plans_.search ? *plans_.search : plans_.quantize).sizeBytes(NIB_ROLE_AUX));
   tiles_ = buffer(plans_.errors.sizeBytes(NIB_ROLE_OUTPUT));
   const uint64_t minmax_scratch = plans_.minmax ? plans_.minmax->sizeBytes(NIB_ROLE_AUX) : 0;
   scratch_ = buffer(std::max(minmax_scratch, plans_.errors.sizeBytes(NIB_ROLE_AUX)));
   const kit::Range dense = partOf(pair_, pair, NIB_PART_REFERENCE);
   const kit::Range decoded = partOf(pair_, pair, NIB_PART_CANDIDATE);
-  quantize_.emplace(plans_.quantize, kit::Ranges{.weights = blob_, .input = dense, .output = {}, .aux = status_});
+  const kit::Ranges to_blob{.weights = blob_, .input = dense, .output = {}, .aux = status_};
+  if (plans_.search) search_.emplace(*plans_.search, to_blob);
+  quantize_.emplace(plans_.quantize, to_blob);
   const kit::Ranges to_packed{.weights = blob_, .input = {}, .output = packed_, .aux = {}};
   if (plans_.repack) repack_.emplace(*plans_.repack, to_packed);
   if (plans_.values) values_.emplace(*plans_.values, to_packed);
@@ -156,9 +171,10 @@ void SlabWorker::setScale(uint32_t stored_scale, uint32_t stored_zero) {
 }
 
 void SlabWorker::quantize(PackedSlab& packed) {
-  const NibMemory& memory = plans_.quantize.memory();
+  const NibMemory& memory = (plans_.search ? *plans_.search : plans_.quantize).memory();
   const NibMemoryPart& status = memory.part[NIB_PART_STATUS];
   device_.fill(status_, 0, status.offset_bytes, status.size_bytes);
+  if (search_) device_.run(*search_, rows_);
   device_.run(*quantize_, rows_);
   device_.download(status_, status.offset_bytes, &packed.status, sizeof packed.status);
   pack(packed);

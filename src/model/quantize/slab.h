@@ -76,7 +76,7 @@ class SlabWorker {
     Plans(const kit::Device& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
           Extents extents);
     kit::Plan quantize, dequantize, errors;
-    std::optional<kit::Plan> repack, values, minmax;
+    std::optional<kit::Plan> search, repack, values, minmax;
   };
   kit::Buffer buffer(uint64_t size_bytes);
   std::vector<std::byte> absmaxOfRows();
@@ -88,7 +88,7 @@ class SlabWorker {
   Plans plans_;
   uint64_t bytes_ = 0;
   kit::Buffer pair_, blob_, packed_, status_, tiles_, extent_, scratch_;
-  std::optional<kit::Binding> quantize_, repack_, dequantize_, values_, errors_, minmax_;
+  std::optional<kit::Binding> search_, quantize_, repack_, dequantize_, values_, errors_, minmax_;
 };
 
 }  // namespace nib::model

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 namespace nib::model {
 namespace {
@@ -26,7 +27,17 @@ NibHessianDesc hessianDesc(uint32_t tokens, uint32_t cols, uint32_t type, uint32
 
 NibQuantizeDesc quantizeDesc(const WeightSpec& weight, NibType type) {
   NibQuantizeDesc desc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
-  desc.flags = NIB_QUANTIZE_STATUS;
+  desc.flags = weight.search_scales ? NIB_QUANTIZE_GIVEN_SCALES : NIB_QUANTIZE_STATUS;
+  desc.rows = weight.rows;
+  desc.cols = weight.cols;
+  desc.source_type = type;
+  desc.weights = weight.weights;
+  return desc;
+}
+
+NibSearchDesc searchDesc(const WeightSpec& weight, NibType type, uint32_t flags) {
+  NibSearchDesc desc{NIB_OP_SEARCH, sizeof(NibSearchDesc)};
+  desc.flags = flags;
   desc.rows = weight.rows;
   desc.cols = weight.cols;
   desc.source_type = type;
@@ -183,14 +194,17 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
     desc.flags |= NIB_GPTQ_MEASURE;
   } else {
     desc.flags |= NIB_GPTQ_DEAD;
-    if (ordered()) desc.flags |= NIB_GPTQ_GIVEN_SCALES;
-    if (options.parity) desc.flags |= NIB_GPTQ_PARITY;
+    if (ordered() || weight.search_scales) desc.flags |= NIB_GPTQ_GIVEN_SCALES;
+    if (options.parity && !weight.search_scales) desc.flags |= NIB_GPTQ_PARITY;
     desc.weights = weight.weights;
   }
   desc.rows = weight.rows;
   desc.cols = cols;
   desc.source_type = measure ? NIB_TYPE_F32 : type;
   desc.block = blockOf(options.block, ordered_group, cols);
+  // Scales that are searched on the way are found before the run that reaches them, from up-to-date weights.
+  const bool searches = !measure && weight.search_scales && !ordered();
+  if (searches && ordered_group < cols) desc.block = blockOf(std::min(desc.block, ordered_group), ordered_group, cols);
   std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, measure ? values_offset : source_offset},
                                      {NIB_PART_FACTOR, factor_offset}};
   if (ordered()) parts.push_back({NIB_PART_ORDER, order_offset});
@@ -214,8 +228,19 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
       device.run(binding, weight.rows);
       continue;
     }
+    const NibSearchDesc search_desc = searchDesc(weight, NIB_TYPE_F32, NIB_SEARCH_COLUMNS);
+    std::optional<kit::Plan> search_plan;
+    std::optional<kit::Binding> search;
+    if (searches) {
+      search_plan.emplace(untimed(), search_desc);
+      const kit::Range loaded(result, plan.memory().part[NIB_PART_RESULT].offset_bytes,
+                              search_plan->sizeBytes(NIB_ROLE_INPUT));
+      search.emplace(*search_plan, kit::Ranges{.weights = *blob, .input = loaded, .output = {}, .aux = {}});
+    }
     for (uint32_t first = 0; first < cols; first += desc.block) {
-      device.run(binding, std::min(desc.block, cols - first), first);
+      const uint32_t count = std::min(desc.block, cols - first);
+      if (search && first % ordered_group == 0) device.run(*search, count, first);
+      device.run(binding, count, first);
     }
   }
   std::vector<float> losses(weight.rows);
@@ -225,6 +250,11 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
 
 void GptqSolver::State::roundToNearest(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const {
   const GptqTimes::Scope scope(options.times, GptqPhase::kNearest);
+  if (weight.search_scales) {
+    const kit::Plan plan(untimed(), searchDesc(weight, type, 0));
+    const kit::Range source(operands, source_offset, plan.sizeBytes(NIB_ROLE_INPUT));
+    device.run(kit::Binding(plan, {.weights = blob, .input = source, .output = {}, .aux = {}}), weight.rows);
+  }
   const kit::Plan plan(untimed(), quantizeDesc(weight, type));
   const kit::Buffer scratch(untimed(), std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 4));
   device.fill(scratch, 0, 0, scratch.sizeBytes());
@@ -297,7 +327,7 @@ HostBlob GptqSolver::solve(const WeightSpec& weight, NibType type, const kit::Ra
   const uint32_t group = groupOf(weight, s.cols);
   if (s.problem.empty() && s.ordered_group != group) s.factor(group);
   const kit::Buffer blob(s.untimed(), kit::Plan(s.untimed(), quantizeDesc(weight, type)).sizeBytes(NIB_ROLE_WEIGHTS));
-  // Scales that are given are those of rounding to nearest.
+  // Scales that are given are those of rounding to nearest, searched or not.
   s.roundToNearest(weight, type, blob);
   report.note = s.problem;
   if (s.problem.empty()) {

@@ -17,7 +17,7 @@ namespace nib::model {
 
 // The order in which columns are quantized.
 enum class ColumnOrder {
-  kNone,    // as they are; a group's scale is found when the order reaches it
+  kNone,    // as they are; a group's scale is found or searched when the order reaches it
   kStatic,  // by falling diagonal of H; scales are found before, from the weights as they are
   kGroups   // groups by their largest diagonal, and columns by falling diagonal within them; scales as kStatic
 };

@@ -1,0 +1,157 @@
+// Reference of NIB_OP_SEARCH.
+#include "reference/reference.h"
+
+namespace nib {
+namespace {
+
+constexpr uint32_t kLeastSearched = 0x2b800000u;  // 2^-40
+constexpr uint32_t kSearchedEnd = 0x53800000u;    // 2^40
+constexpr uint32_t kLeastNormal = 0x00800000u;    // 2^-126
+
+struct Search {
+  const NibSearchDesc& d;
+  const SearchShape& shape;
+  const HostRun& run;
+  const ScaleErrors* errors;  // NULL: addErrors
+  const void* source;
+  void* scales;
+  void* zeros;  // NULL: none
+  reference::StatusCounter* status;
+
+  bool columns() const { return (d.flags & NIB_SEARCH_COLUMNS) != 0; }
+  const Geometry& g() const { return shape.g; }
+  // `row` counts from the input's first row.
+  uint32_t load(uint32_t row, uint32_t col) const {
+    return loadDense(source, d.source_type, uint64_t(row) * shape.source_stride + col);
+  }
+
+  void saveScale(uint32_t index, const StoredScale& scale) const {
+    saveStored(scales, scaleBytes(d.weights.scale_type), index, scaleToStored(scale.scale_bits, d.weights.scale_type));
+    if (zeros != nullptr) saveStored(zeros, 1, index, g().format->zeroToStored(scale.zero));
+  }
+
+  // Zeroes the padding behind the last scale of a row: of every row if ALIGNED, else of the blob's last row.
+  void padScales(uint32_t row) const {
+    const uint32_t first = row * g().scale_row_stride + g().groups_per_row, end = (row + 1) * g().scale_row_stride;
+    const auto pad = [&](void* to, uint32_t bytes) {
+      for (uint32_t i = first; i < end || (row + 1 == g().rows && uint64_t(i) * bytes % 4 != 0); ++i)
+        saveStored(to, bytes, i, 0);
+    };
+    pad(scales, scaleBytes(d.weights.scale_type));
+    if (zeros != nullptr) pad(zeros, 1);
+  }
+
+  // The scale of a group whose range is p times that of `stats`.
+  StoredScale scaleOf(const GroupStats& stats, float p) const {
+    const auto times = [&](uint32_t bits) { return exact::nibFlushBits(exact::bitsOf(p * exact::floatOf(bits))); };
+    const GroupStats shrunk{times(stats.min_bits), times(stats.max_bits), times(stats.absmax_bits), 0};
+    StoredScale scale = g().format->findScale(shrunk, d.weights);
+    scale.rcp_bits = scale.scale_bits != 0u ? exact::nibDivBits(0x3f800000u, scale.scale_bits) : 0u;
+    return scale;
+  }
+
+  void makeCandidates(const GroupStats& stats, uint32_t count, ScaleCandidates* candidates) const {
+    candidates->count = count;
+    for (uint32_t i = 0; i < count; ++i) {
+      const float below = float(i) * shape.step;
+      candidates->scale[i] = scaleOf(stats, 1.0f - below);
+      for (uint32_t k = 0; k < 4; ++k) candidates->sum[k][i] = 0;
+    }
+  }
+
+  void addErrors(const float* x, uint32_t count, ScaleCandidates* candidates) const {
+    for (uint32_t c = 0; c < candidates->count; ++c) {
+      const StoredScale& scale = candidates->scale[c];
+      for (uint32_t i = 0; i < count; ++i) {
+        const uint32_t code = g().format->encode(exact::bitsOf(x[i]), scale, d.weights, true);
+        const float rest = x[i] - exact::floatOf(g().format->decode(code, scale, d.weights));
+        const float square = rest * rest;
+        if (exact::bitsOf(square) >= kLeastNormal) candidates->sum[i % 4][c] += square;
+      }
+    }
+  }
+
+  // The candidate of the least error for `count` elements from col on.
+  StoredScale best(const GroupStats& stats, uint32_t row, uint32_t col, uint32_t count) const {
+    ScaleCandidates candidates;
+    makeCandidates(stats, shape.steps, &candidates);
+    float x[kScalePiece];
+    for (uint32_t from = 0; from < count; from += kScalePiece) {
+      const uint32_t n = count - from < kScalePiece ? count - from : kScalePiece;
+      for (uint32_t i = 0; i < n; ++i) x[i] = exact::floatOf(load(row, col + from + i));
+      if (errors != nullptr) {
+        errors->add(errors->user, x, n, &candidates);
+      } else {
+        addErrors(x, n, &candidates);
+      }
+      if (count - from <= kScalePiece) break;  // from + kScalePiece could pass 2^32
+    }
+    uint32_t least = 0;
+    float least_error = 0;
+    for (uint32_t i = 0; i < candidates.count; ++i) {
+      const float low = candidates.sum[0][i] + candidates.sum[1][i];
+      const float high = candidates.sum[2][i] + candidates.sum[3][i];
+      const float error = low + high;
+      if (i == 0 || error < least_error) {
+        least = i;
+        least_error = error;
+      }
+    }
+    return candidates.scale[least];
+  }
+
+  // row: of the input.
+  void group(uint32_t row, uint32_t index) const {
+    const uint32_t first = index * g().group;
+    const uint32_t count = g().cols - first < g().group ? g().cols - first : g().group;
+    reference::Extent extent;
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t bits = load(row, first + i);
+      extent.add(bits);
+      if (exact::nibIsNonFinite(bits)) status->nonFinite(uint64_t(row) * g().cols + first + i);
+    }
+    GroupStats stats{};
+    if (extent.nonfinite == 0) stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits(), 0};
+    const bool searched = stats.absmax_bits >= kLeastSearched && stats.absmax_bits < kSearchedEnd;
+    const StoredScale found = searched ? best(stats, row, first, count) : g().format->findScale(stats, d.weights);
+    if (found.saturated) status->saturated();
+    const uint32_t blob_row = columns() ? row : run.first_row + row;
+    saveScale(blob_row * g().scale_row_stride + index, found);
+    if (index + 1 == g().groups_per_row) padScales(blob_row);
+  }
+
+  void groupsOf(uint32_t row) const {
+    if (!columns()) {
+      for (uint32_t index = 0; index < g().groups_per_row; ++index) group(row, index);
+      return;
+    }
+    const uint64_t end = uint64_t(run.first_row) + run.n;
+    for (uint64_t index = ceilDiv(run.first_row, g().group); index * g().group < end; ++index)
+      group(row, uint32_t(index));
+  }
+};
+
+}  // namespace
+
+void searchReference(const NibSearchDesc& desc, const SearchShape& shape, const HostRun& run,
+                     const ScaleErrors* errors) {
+  reference::StatusCounter status(partOf<NibStatus>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_STATUS));
+  const Search op{desc,
+                  shape,
+                  run,
+                  errors,
+                  run.binding.range[NIB_ROLE_INPUT].data,
+                  partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES),
+                  partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
+                  &status};
+  // FLAT: all groups belong to one row, so the groups are what threads share.
+  if (desc.weights.flags & NIB_WEIGHTS_FLAT) {
+    auto group = [&](uint32_t index) { op.group(0, index); };
+    reference::forEach(run.parallel, run.n != 0 ? shape.g.groups_per_row : 0, group);
+    return;
+  }
+  auto row = [&](uint32_t r) { op.groupsOf(r); };
+  reference::forEach(run.parallel, op.columns() ? (run.n != 0 ? desc.rows : 0) : run.n, row);
+}
+
+}  // namespace nib

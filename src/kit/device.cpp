@@ -3,6 +3,9 @@
 #include "kit/backend.h"
 #include "kit/choose.h"
 #include "kit/profiles.h"
+#if !defined(NIB_NO_VULKAN)
+#include "kit/vulkan_problem.h"
+#endif
 
 #include <algorithm>
 #include <thread>
@@ -26,6 +29,21 @@ std::vector<DeviceInfo> listVulkan([[maybe_unused]] bool open) {
 #else
   return {};
 #endif
+}
+
+std::string vulkanProblem() {
+#if !defined(NIB_NO_VULKAN)
+  return detail::vulkanProblem();
+#else
+  return "this build has no Vulkan";
+#endif
+}
+
+// The CPU is the first device where there is no other, but who asks for device 0 means a GPU.
+void refuseWithoutDevices(const std::string& selector) {
+  if (selector.empty() || selector == "CPU") return;
+  throw NotFound("no device \"" + selector + "\": there is no Vulkan device here: " + vulkanProblem() +
+                 "; the CPU is --device cpu");
 }
 
 }  // namespace
@@ -71,6 +89,7 @@ Device Device::open(const DeviceOptions& options) {
   // "cpu" must load no driver: users select it when a driver is broken.
   if (options.selector == "cpu") return Device(detail::makeCpuBackend(options.log, 0));
   const std::vector<DeviceInfo> devices = listVulkan(false);
+  if (devices.empty()) refuseWithoutDevices(options.selector);
   const size_t chosen = detail::chooseDevice(devices, options.selector);
   if (chosen == detail::kChooseCpu) {
     return Device(detail::makeCpuBackend(options.log, static_cast<uint32_t>(devices.size())));

@@ -4,12 +4,37 @@
 
 #include <nibble/kit.h>
 
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+
 namespace nib::kit::detail {
 
-// Writes a temporary file in the same folder, flushes it to the disk and renames it over `path`. Throws.
+// An empty file of a random name beside `path`, which takes its place or is deleted.
+class TemporaryFile {
+ public:
+  // Throws.
+  explicit TemporaryFile(const std::filesystem::path& path);
+  ~TemporaryFile();
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  // Writes the bytes, flushes them to the disk, and renames the file to `path`. Throws.
+  void publish(std::span<const std::byte> bytes);
+
+ private:
+  [[noreturn]] void fail(const char* what) const;
+
+  std::filesystem::path path_, temporary_;
+  std::FILE* file_ = nullptr;
+};
+
+// Writes to where the path leads, see Place: a regular file is replaced as a whole, with the permissions of the old
+// one; symbolic links are followed; pipes, devices and open descriptors are written to. Throws.
 void writeFile(const std::string& path, std::span<const std::byte> bytes);
-// Empty if there is no such file. Throws if it cannot be read.
-Bytes readFile(const std::string& path);
+
+// Empty if there is no such file. Throws if it cannot be read, or does not end within max_bytes.
+Bytes readFile(const std::string& path, uint64_t max_bytes = uint64_t{1} << 30);
 
 }  // namespace nib::kit::detail
 #endif

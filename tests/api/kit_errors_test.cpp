@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "kit/file.h"
+#include "kit/place.h"
 
 using namespace nib::kit;
 
@@ -124,3 +125,32 @@ TEST_CASE("files are written whole or not at all") {
   CHECK(contains(messageOf([&] { detail::writeFile(nowhere, bytes); }), "cannot be created"));
   std::filesystem::remove_all(folder);
 }
+
+#if !defined(_WIN32)
+TEST_CASE("links are followed, pipes and descriptors are written through") {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::temp_directory_path() / "nibble_kit_place_test";
+  fs::remove_all(folder);
+  fs::create_directories(folder / "far");
+  const Bytes bytes(1000, std::byte{7});
+  fs::create_symlink("far/file", folder / "link");
+  fs::create_symlink("link", folder / "chain");
+  fs::create_symlink("loop", folder / "loop");
+  detail::writeFile((folder / "chain").string(), bytes);
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(fs::is_symlink(folder / "chain"));
+  CHECK(detail::readFile((folder / "far" / "file").string()) == bytes);
+  CHECK(contains(messageOf([&] { detail::placeOf(folder / "loop"); }), "never end"));
+  CHECK(contains(messageOf([&] { detail::placeOf(folder); }), "is a folder"));
+  CHECK(contains(messageOf([&] { detail::placeOf(""); }), "name a file"));
+  CHECK(detail::placeOf("/dev/null").kind == detail::Place::Kind::kStream);
+  CHECK(detail::placeOf("/dev/stderr").descriptor == 2);
+  CHECK(detail::placeOf(folder / "far" / ".." / "far" / "new").path == detail::placeOf(folder / "far" / "new").path);
+  // A trial leaves nothing behind.
+  detail::tryPlace(detail::placeOf(folder / "far" / "file"));
+  detail::tryPlace(detail::placeOf(folder / "far" / "new"));
+  CHECK(std::distance(fs::directory_iterator(folder / "far"), {}) == 1);
+  CHECK(contains(messageOf([&] { detail::tryPlace(detail::placeOf(folder / "no" / "file")); }), "there is no folder"));
+  fs::remove_all(folder);
+}
+#endif

@@ -1,5 +1,6 @@
 #include "model/archive/error.h"
 
+#include "base/system_error.h"
 #include "model/archive/utf8.h"
 
 #include <cstdint>
@@ -47,10 +48,10 @@ std::string printable(std::string_view text, size_t max_bytes, bool in_quotes) {
 
 std::string quoteText(std::string_view text, size_t max_bytes) { return '"' + printable(text, max_bytes, true) + '"'; }
 
-std::string shown(const std::filesystem::path& path) { return printable(path.native(), 8192, false); }
+std::string shown(const std::filesystem::path& path) { return printable(path.string(), 8192, false); }
 
 void throwSystemError(const std::filesystem::path& path, const std::string& what, int code) {
-  throw Error(shown(path) + ": " + what + ": " + std::strerror(code));
+  throw Error(shown(path) + ": " + what + ": " + std::strerror(code) + limitHint(code));
 }
 
 }  // namespace nib::model

@@ -64,16 +64,19 @@ OutputPlace findPlace(const fs::path& out) {
 }
 
 void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std::span<const fs::path> keep) {
-  const fs::file_type type = typeOf(place.out);
-  if (type == fs::file_type::not_found) return;
   for (const fs::path& path : keep) {
     std::error_code error;
     const fs::path kept = fs::canonical(path, error);
-    if (!error && isAtOrAbove(place.out, kept)) {
-      throw Error(shown(place.out) + ": is not replaced, because the input " + shown(path) +
-                  (kept == place.out ? " is it" : " is in it") + ": name another");
+    if (error) continue;
+    // The partial folder is emptied, and the old output is deleted.
+    for (const fs::path& at : {place.out, place.partial, place.aside}) {
+      if (!isAtOrAbove(at, kept)) continue;
+      throw Error(shown(at) + ": is not replaced, because the input " + shown(path) +
+                  (kept == at ? " is it" : " is in it") + ": name another output");
     }
   }
+  const fs::file_type type = typeOf(place.out);
+  if (type == fs::file_type::not_found) return;
   if (kind == OutputKind::kFolder) {
     if (type != fs::file_type::directory)
       throw Error(shown(place.out) + ": is not a folder, and is not replaced by one: name another");

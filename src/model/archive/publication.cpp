@@ -284,10 +284,19 @@ void Publication::publish() {
   syncFolder(parent);
   // An earlier run was killed between its two renames, and left the old output at `aside`.
   if (old.empty() && in_two_steps) old = place_.aside;
-  if (!old.empty()) removeFlatFolder(old);
+  std::string problem;
+  try {
+    if (!old.empty()) removeFlatFolder(old);
+  } catch (const Error& error) {  // its files may be another user's
+    problem = error.what();
+  }
   std::error_code ignored;
   fs::remove(place_.out / kJournalName, ignored);
   syncFolder(place_.out);
+  if (!problem.empty()) {
+    throw Error(shown(place_.out) + ": is complete, but what it replaced is left: " + problem + ": delete " +
+                shown(old) + " yourself");
+  }
 }
 
 }  // namespace nib::model

@@ -1,6 +1,7 @@
 #include "model/inspect.h"
 
 #include "model/archive/error.h"
+#include "model/archive/json_document.h"
 #include "model/decode.h"
 #include "model/quantize/weight_type.h"
 
@@ -50,14 +51,14 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
 // A short description of the "quantization_config" of config.json.
 std::string quantizationOf(const std::optional<std::string>& config_json) {
   if (!config_json) return "";
+  nlohmann::ordered_json config;
   try {
-    checkConfig(*config_json);
+    config = readJsonText(*config_json, "config.json");
   } catch (const Error&) {  // a bad config.json must not prevent the inspection of the weights
     return "";
   }
-  const nlohmann::json config = nlohmann::json::parse(*config_json, nullptr, false);
   if (!config.is_object() || !config.contains("quantization_config")) return "";
-  const nlohmann::json& quantization = config["quantization_config"];
+  const nlohmann::ordered_json& quantization = config["quantization_config"];
   std::string text;
   for (const char* key : {"quant_method", "format", "bnb_4bit_quant_type"}) {
     if (!quantization.is_object() || !quantization.contains(key) || !quantization[key].is_string()) continue;

@@ -47,6 +47,16 @@ TEST_CASE("a tuning file survives writing and reading") {
 TEST_CASE("a malformed line is refused with its number") {
   CHECK(refusalOf("# ok\nmatvec int4 from 1 tokens: 32 4 1\n").find("test.tuning:2: expected") != std::string::npos);
   CHECK(refusalOf("matvec int4 from 1 tokens: 32 4 1 2 3\n").find("test.tuning:1: expected") != std::string::npos);
+  for (const std::string& line :
+       {std::string("matvec int4 from -1 tokens: 32 4 1 2"), std::string("matvec int4 from 1 tokens: 32 4 1 -2"),
+        std::string("matvec int4 from 1 tokens: 32 4 1 0x10"),
+        std::string("matvec int4 from 1 tokens: 32 4 1 4294967296"),
+        std::string("matvec int4 from 1 tokens: 32 4 1 2\0", 37),
+        std::string("matvec\0 int4 from 1 tokens: 32 4 1 2", 37), std::string("matvec int4 from 1 tokens: 32 4 1 +2"),
+        std::string("matvec int4 from 1 tokens: 32 4 1 2.0")}) {
+    INFO(line);
+    CHECK(refusalOf(line + "\n").find("test.tuning:1: expected") != std::string::npos);
+  }
   CHECK(refusalOf("dance int4 from 1 tokens: 32 4 1 2\n").find("dance cannot be tuned") != std::string::npos);
   CHECK(refusalOf("matvec int5 from 1 tokens: 32 4 1 2\n").find("no format is called int5") != std::string::npos);
   CHECK(refusalOf("").find("no such file") != std::string::npos);

@@ -112,6 +112,28 @@ TEST_CASE("npy files of every version are read, and malformed ones refused in on
   CHECK(refused(npyText("<f4", "3", data)).find("tuple") != std::string::npos);
   CHECK(refused(npyText("<f4", "(x, 2)", data)).find("tuple") != std::string::npos);
   CHECK(refused(npyText("<f4", "(3, 2)", data, 4)).find("version 4") != std::string::npos);
+  for (const char* shape :
+       {"(3, 2", "(3,, 2)", "(,)", "(6)", "(0x3, 2)", "(03, 2)", "(3.0, 2)", "[3, 2]", "(+3, 2)", "(3 2)", "(-3, -2)",
+        "(3, 2), 'shape': (2, 3)", "(3, 2) 5", "(3, 2), 'more': 1", "(1, 1, 1, 1, 1, 1, 1, 3, 2)"}) {
+    INFO(shape);
+    CHECK(refused(npyText("<f4", shape, data)).find("its .npy header") != std::string::npos);
+  }
+  for (const auto& [from, to] : std::initializer_list<std::pair<const char*, const char*>>{{"False", "Falsy"},
+                                                                                           {"False", "0    "},
+                                                                                           {"{", " "},
+                                                                                           {"}", " "},
+                                                                                           {"descr", "dexcr"},
+                                                                                           {":", "="},
+                                                                                           {",", ";"},
+                                                                                           {"'descr'", "\"descr'"},
+                                                                                           {" 'shape'", "+'shape'"},
+                                                                                           {"'descr'", " descr "},
+                                                                                           {"}", "}x"}}) {
+    INFO(to);
+    std::string text = npyText("<f4", "(3, 2)", data);
+    text.replace(text.find(from), std::strlen(from), to);
+    CHECK(!refused(text).empty());
+  }
   std::string fortran = npyText("<f4", "(3, 2)", data);
   fortran.replace(fortran.find("False"), 5, "True ");
   CHECK(refused(fortran).find("Fortran") != std::string::npos);
@@ -222,9 +244,40 @@ TEST_CASE("a broken CALIB.json is refused with the path of the error") {
   refused("channels", [](Json& j) { j["tensors"]["x"]["channels"] = 0; });
   refused("zero_point", [](Json& j) { j["tensors"]["x"]["zero_point"] = 1.5; });
   refused("range without 0", [](Json& j) { j["tensors"]["x"]["min"] = 1; });
+  // What contradicts itself.
+  refused("has scale", [](Json& j) { j["tensors"]["x"]["scale"] = 2 * j["tensors"]["x"]["scale"].get<double>(); });
+  refused("has scale", [](Json& j) { j["tensors"]["x"]["scale"] = 0; });
+  refused("zero point 3", [](Json& j) { j["tensors"]["x"]["zero_point"] = 3; });
+  refused("is symmetric", [](Json& j) { j["tensors"]["x"]["min"] = 2 * j["tensors"]["x"]["min"].get<double>(); });
+  refused("beyond fp32", [](Json& j) { j["tensors"]["x"]["max"] = 1e300, j["tensors"]["x"]["min"] = -1e300; });
+  refused("\"x\".tokens", [](Json& j) { j["tensors"]["x"]["tokens"] = 8; });
+  refused("\"x\".count", [](Json& j) { j["tensors"]["x"]["count"] = 28; });
+  refused("\"x\".nonfinite", [](Json& j) { j["tensors"]["x"]["nonfinite"] = 1; });
+  refused("twice", [](Json& j) { j["tensors"]["x"]["data"].push_back(j["tensors"]["x"]["data"][0]); });
+  refused("beyond its bins", [](Json& j) { j["tensors"]["x"]["histogram"]["exponent"] = 100; });
+  // A sum that wraps to the right one.
+  refused("counts", [](Json& j) {
+    Json& counts = j["tensors"]["x"]["histogram"]["counts"];
+    std::vector<uint64_t> all;
+    for (const Json& item : counts) {
+      if (item.is_number_unsigned()) {
+        all.push_back(item.get<uint64_t>());
+      } else {
+        all.insert(all.end(), size_t(-item.get<int64_t>()), 0);
+      }
+    }
+    all[0] += uint64_t(1) << 63;
+    all[1] += uint64_t(1) << 63;
+    counts = all;
+  });
   refused("xxh3", [](Json& j) { j["tensors"]["x"]["data"][0].erase("xxh3"); });
+  std::string text = good.dump();
+  const std::string tensor = text.substr(text.find("\"x\":"), text.size() - 2 - text.find("\"x\":"));
+  writeText(folder / "bad.json", text.insert(text.size() - 2, "," + tensor));
+  CHECK(refusal([&] { readCalibration(folder / "bad.json"); }).find("\"x\" appears twice") != std::string::npos);
   writeText(folder / "bad.json", "{\"schema\":1,");
-  CHECK(refusal([&] { readCalibration(folder / "bad.json"); }).find("is not JSON") != std::string::npos);
+  CHECK(refusal([&] { readCalibration(folder / "bad.json"); }).find("bad.json: byte 12 of the file") !=
+        std::string::npos);
 }
 
 TEST_CASE("two merged streams give the result of one, in any order, except moving averages") {

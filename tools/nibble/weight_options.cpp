@@ -76,7 +76,8 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
                               : "CALIB.json of nibble calibrate: the ranges of static activations, by module")
       ->allow_extra_args(false);
   app.add_flag("--no-double-quant", a.no_double_quant, "nf4 and fp4: fp32 block scales");
-  app.add_option("--include", a.include, "Also quantize tensors with a match of this regular expression in their name")
+  app.add_option("--include", a.include,
+                 "Also quantize tensors with a match of this regular expression (PCRE2) in their name")
       ->allow_extra_args(false);
   app.add_option("--exclude", a.exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
   app.add_option("--rule", a.rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")
@@ -124,8 +125,8 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
   }
   selection.double_quant = !a.no_double_quant;
   try {
-    for (const std::string& text : a.include) selection.include.push_back(model::parsePattern("--include", text));
-    for (const std::string& text : a.exclude) selection.exclude.push_back(model::parsePattern("--exclude", text));
+    for (const std::string& text : a.include) selection.include.emplace_back("--include", text);
+    for (const std::string& text : a.exclude) selection.exclude.emplace_back("--exclude", text);
     for (const std::string& text : a.rules) selection.rules.push_back(model::parseRule(text));
   } catch (const model::Error& error) {
     throw UsageError(error.what());

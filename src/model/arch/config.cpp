@@ -2,6 +2,7 @@
 
 #include "model/archive/container.h"
 #include "model/archive/error.h"
+#include "model/archive/json_document.h"
 
 #include <algorithm>
 #include <cmath>
@@ -171,8 +172,7 @@ void checkWholeHeads(const ModelConfig& config) {
 }
 
 ModelConfig readConfig(const std::string& config_json) {
-  checkConfig(config_json);
-  const Json json = Json::parse(config_json, nullptr, false);
+  const Json json = readJsonText(config_json, "config.json");
   if (!json.is_object()) throw Error("config.json: is not a JSON object");
   ModelConfig config;
   config.family = readText(json, "model_type", "");

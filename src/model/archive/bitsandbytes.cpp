@@ -6,6 +6,7 @@
 
 #include "model/archive/container.h"
 #include "model/archive/error.h"
+#include "model/archive/json_document.h"
 
 #include "shaders/numerics/dynamic_map.h"
 
@@ -67,7 +68,7 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   if (info.dtype != Dtype::kU8 || info.bytes > kMaxStateBytes) throw refuse("is not a short text");
   std::string text(size_t(info.bytes), ' ');
   checkpoint.read(tensor, 0, std::as_writable_bytes(std::span(text.data(), text.size())));
-  const Json state = Json::parse(text, nullptr, false);
+  const Json state = readJson(text, quoteText(name), "its quant_state");
   if (!state.is_object()) throw refuse("is not a JSON object");
   const auto number = [&](const char* key) -> uint64_t {
     if (!state.contains(key) || !state[key].is_number_unsigned()) throw refuse("lacks a number");

@@ -7,6 +7,7 @@
 
 #include "model/archive/container.h"
 #include "model/archive/error.h"
+#include "model/archive/json_document.h"
 
 #include <nlohmann/json.hpp>
 
@@ -119,8 +120,7 @@ Json member(const Json& json, const char* key) { return json.is_object() && json
 // The numbers of bits that config groups of config.json give weights: bit n is set for n bits.
 uint32_t configBits(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return 0;
-  checkConfig(*checkpoint.configJson());
-  const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
+  const Json config = readJsonText(*checkpoint.configJson(), "config.json");
   uint32_t all = 0;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
@@ -148,8 +148,7 @@ uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t word
 // inputs.
 bool configSaysFp8Tokens(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return false;
-  checkConfig(*checkpoint.configJson());
-  const Json config = Json::parse(*checkpoint.configJson(), nullptr, false);
+  const Json config = readJsonText(*checkpoint.configJson(), "config.json");
   bool tokens = false;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     if (member(member(group, "weights"), "type") != "float") continue;

@@ -2,7 +2,7 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
-#include "model/archive/json_scanner.h"
+#include "model/archive/json_document.h"
 
 #include <nlohmann/json.hpp>
 
@@ -91,29 +91,10 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint) {
   return all;
 }
 
-void checkConfig(const std::string& config_json) {
-  // ordered_json searches its keys linearly, so parsing takes quadratic time. The class lists of image models have up
-  // to 44 thousand keys.
-  constexpr std::ptrdiff_t kMaxKeys = 60'000;
-  if (std::count(config_json.begin(), config_json.end(), ':') > kMaxKeys) {
-    throw Error("config.json: more than " + std::to_string(kMaxKeys) + " keys");
-  }
-  std::string text = config_json;  // the scanner decodes in place
-  JsonScanner scanner(text, "config.json", "the text");
-  scanner.skipValue();
-  scanner.finish(true);
-}
-
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
                        const std::string& torch_dtype) {
   using Json = nlohmann::ordered_json;
-  checkConfig(config_json);
-  Json config;
-  try {
-    config = Json::parse(config_json);
-  } catch (const Json::exception& error) {
-    throw Error(std::string("config.json: ") + quoteText(error.what()));
-  }
+  Json config = readJsonText(config_json, "config.json");
   if (!config.is_object()) throw Error("config.json: is not an object");
   if (quantization_config.empty()) {
     config.erase("quantization_config");

@@ -127,9 +127,6 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 // and the reason in `why`, if one is missing or does not match.
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
 
-// Throws unless the text is valid JSON whose nesting depth and number of keys are safe to parse.
-void checkConfig(const std::string& config_json);
-
 // Returns config.json with its "quantization_config" replaced (by the text of an object; "" removes it) and, if
 // torch_dtype is not "", its existing "dtype" and "torch_dtype" set to that. Keeps all other keys and their order.
 // Throws.

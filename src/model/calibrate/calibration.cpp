@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace nib::model {
 namespace {
@@ -88,6 +89,20 @@ void mergeCollected(Collected& into, const Collected& from, const std::string& n
   for (const CollectedData& data : from.data) {
     if (std::any_of(into.data.begin(), into.data.end(), [&](const CollectedData& d) { return d.hash == data.hash; })) {
       refuse("both were collected from the data " + data.hash + ", which would count twice");
+    }
+  }
+  for (size_t i = 0; i < into.histograms.size(); ++i) {
+    const NibHistogramHead &one = into.histograms[i].head, &other = from.histograms[i].head;
+    uint64_t sum = 0;
+    if (__builtin_add_overflow(one.finite_count, other.finite_count, &sum) ||
+        __builtin_add_overflow(one.nonfinite_count, other.nonfinite_count, &sum)) {
+      refuse("they have more than 2^64 values together");
+    }
+  }
+  uint64_t tokens = 0;
+  for (const std::vector<CollectedData>* list : {&std::as_const(into.data), &from.data}) {
+    for (const CollectedData& data : *list) {
+      if (__builtin_add_overflow(tokens, data.tokens, &tokens)) refuse("they have more than 2^64 tokens together");
     }
   }
   for (size_t i = 0; i < into.histograms.size(); ++i) {

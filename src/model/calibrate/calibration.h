@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -78,6 +79,8 @@ void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std
 std::string calibrationText(const Calibration& calibration);
 // Reads and validates a CALIB.json. Throws; the message names the offending field.
 Calibration readCalibration(const std::filesystem::path& path);
+// The same, of its text, which is overwritten. `where` begins the messages.
+Calibration parseCalibration(std::span<char> text, const std::string& where);
 // Whether the path is a regular file named *.json.
 bool looksLikeCalibration(const std::filesystem::path& path);
 

@@ -1,13 +1,17 @@
 // Writes and reads CALIB.json.
 #include "model/calibrate/calibration.h"
 
+#include <nibble/formats.h>
+
 #include "model/archive/error.h"
+#include "model/archive/json_document.h"
 #include "model/archive/posix_file.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 namespace nib::model {
 namespace {
@@ -134,6 +138,17 @@ struct Value {
   }
 };
 
+// A sum of counts that does not wrap.
+class Sum {
+ public:
+  void add(uint64_t count) { wrapped_ = __builtin_add_overflow(total_, count, &total_) || wrapped_; }
+  bool is(uint64_t count) const { return !wrapped_ && total_ == count; }
+
+ private:
+  uint64_t total_ = 0;
+  bool wrapped_ = false;
+};
+
 std::vector<uint64_t> unpacked(const Value& value, uint32_t bins) {
   std::vector<uint64_t> counts;
   if (!value.json.is_array()) value.fail("must be a list");
@@ -164,10 +179,57 @@ Histogram readHistogram(const Value& value, uint32_t bins) {
   h.head.finite_count = value.at("count").count();
   h.head.nonfinite_count = value.at("nonfinite").count();
   h.counts = unpacked(value.at("counts"), bins);
-  uint64_t total = 0;
-  for (const uint64_t c : h.counts) total += c;
-  if (total != h.head.finite_count) value.at("counts").fail("do not add up to \"count\"");
+  Sum total;
+  for (const uint64_t c : h.counts) total.add(c);
+  if (!total.is(h.head.finite_count)) value.at("counts").fail("do not add up to \"count\"");
+  // Bins reach to the power of two that `exponent` says; 0: all values are zero.
+  const double reach = h.head.exponent == 0 ? 0 : std::ldexp(1.0, int(h.head.exponent) - 126);
+  if (std::max(std::fabs(double(h.head.min)), std::fabs(double(h.head.max))) > reach) {
+    value.fail("has values beyond its bins, which \"exponent\" ends at " + std::to_string(reach));
+  }
   return h;
+}
+
+// The totals that a tensor states for its parts.
+void checkTotals(const Value& value, const Collected& c) {
+  Sum count, nonfinite, tokens;
+  for (const Histogram& h : c.histograms) {
+    count.add(h.head.finite_count);
+    nonfinite.add(h.head.nonfinite_count);
+  }
+  for (size_t i = 0; i < c.data.size(); ++i) {
+    tokens.add(c.data[i].tokens);
+    if (i > 0 && c.data[i].hash == c.data[i - 1].hash) {
+      value.at("data").fail("has " + quoteText(c.data[i].hash, 40) + " twice, which would count twice");
+    }
+  }
+  const auto check = [&](const char* key, const Sum& sum, const char* parts) {
+    const Value stated = value.at(key);
+    if (!sum.is(stated.count())) stated.fail(std::string("is not the sum of those of ") + parts);
+  };
+  check("count", count, "\"histogram\"");
+  check("nonfinite", nonfinite, "\"histogram\"");
+  check("tokens", tokens, "\"data\"");
+}
+
+// Scale and zero point follow from the ends of a range. A file that states others contradicts itself: which of them was
+// meant cannot be known.
+void checkScale(const Value& value, bool symmetric, ChosenRange& range) {
+  if (symmetric && range.min != -range.max) {
+    value.fail("is symmetric, but its range is from " + std::to_string(range.min) + " to " + std::to_string(range.max));
+  }
+  ChosenRange follows = range;
+  if (nibRangeScale(NIB_FORMAT_INT8, symmetric ? uint32_t(NIB_RANGE_SYMMETRIC) : 0u, range.min, range.max, nullptr,
+                    &follows.scale, &follows.zero_point) != NIB_SUCCESS) {
+    value.fail("has a range beyond fp32");
+  }
+  if (follows.scale != range.scale || follows.zero_point != range.zero_point) {
+    char text[160];
+    std::snprintf(text, sizeof text, "has scale %.9g and zero point %d, but min and max give %.9g and %d",
+                  double(range.scale), int(range.zero_point), double(follows.scale), int(follows.zero_point));
+    value.fail(std::string(text) + ": write it again with `nibble calibrate --merge`");
+  }
+  range = follows;
 }
 
 CalibratedTensor readTensor(const Value& value) {
@@ -224,12 +286,14 @@ CalibratedTensor readTensor(const Value& value) {
     if (zero < -128 || zero > 127 || zero != std::floor(zero)) p.fail("must be a whole number from -128 to 127");
     r.zero_point = int32_t(zero);
   });
-  for (const ChosenRange& r : t.ranges) {
+  for (ChosenRange& r : t.ranges) {
     if (!(r.min <= 0 && r.max >= 0)) {
       value.fail("has a range without 0: min " + std::to_string(r.min) + ", max " + std::to_string(r.max));
     }
     if (!(r.scale >= 0 && std::isfinite(r.scale))) value.at("scale").fail("must be a finite number of at least 0");
+    checkScale(value, t.choice.symmetric, r);
   }
+  checkTotals(value, c);
   return t;
 }
 
@@ -249,10 +313,13 @@ std::string calibrationText(const Calibration& calibration) {
 }
 
 Calibration readCalibration(const std::filesystem::path& path) {
-  const std::vector<char> text = readWholeFile(path, kMaxBytes);
-  const Json json = Json::parse(text.begin(), text.end(), nullptr, false);
-  if (json.is_discarded()) throw Error(shown(path) + ": is not JSON");
-  const Value root{json, shown(path)};
+  std::vector<char> text = readWholeFile(path, kMaxBytes);
+  return parseCalibration(text, shown(path));
+}
+
+Calibration parseCalibration(std::span<char> text, const std::string& where) {
+  const Json json = readJson(text, where);
+  const Value root{json, where};
   if (root.at("schema").count() != kSchema) {
     root.at("schema").fail("is " + json["schema"].dump() + "; this version reads " + std::to_string(kSchema));
   }
@@ -260,7 +327,7 @@ Calibration readCalibration(const std::filesystem::path& path) {
   if (!tensors.json.is_object()) tensors.fail("must be an object");
   Calibration calibration;
   for (const auto& [name, tensor] : tensors.json.items()) {
-    calibration[name] = readTensor({tensor, shown(path) + ": tensor " + quoteText(name)});
+    calibration[name] = readTensor({tensor, where + ": tensor " + quoteText(name)});
   }
   return calibration;
 }

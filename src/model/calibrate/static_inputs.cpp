@@ -32,7 +32,10 @@ std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& pat
     }
     input.zero_point = input.asymmetric ? int8_t(zero_point) : int8_t(0);
     constexpr std::string_view kEnding = ".input";
-    inputs[name.ends_with(kEnding) ? name.substr(0, name.size() - kEnding.size()) : name] = input;
+    const std::string module = name.ends_with(kEnding) ? name.substr(0, name.size() - kEnding.size()) : name;
+    if (!inputs.emplace(module, input).second) {
+      throw refuse("is of a module that is named twice, with and without \".input\": delete one");
+    }
   }
   return inputs;
 }

@@ -2,6 +2,7 @@
 
 #include "model/archive/error.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace nib::model {
@@ -9,14 +10,8 @@ namespace {
 
 const NibFormatInfo& infoOf(const WeightType& type) { return *nibFormatById(type.format); }
 
-// The recursion depth of std::regex grows with the length of the text: longer names would overflow the stack.
-constexpr size_t kMaxSearchedBytes = 4096;
-
-bool anyMatches(const std::vector<std::regex>& patterns, const std::string& name) {
-  for (const std::regex& pattern : patterns) {
-    if (std::regex_search(name, pattern)) return true;
-  }
-  return false;
+bool anyMatches(const std::vector<NamePattern>& patterns, const std::string& name) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const NamePattern& p) { return p.matches(name); });
 }
 
 // The largest power of two that is a valid group size, at most `at_most`, and divides cols. 0 = there is none.
@@ -81,20 +76,10 @@ void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
 
 }  // namespace
 
-std::regex parsePattern(const std::string& option, const std::string& pattern) {
-  try {
-    return std::regex(pattern, std::regex::ECMAScript | std::regex::optimize);
-  } catch (const std::regex_error&) {
-    throw Error(option + " " + quoteText(pattern) + ": is not a valid regular expression");
-  }
-}
-
 Rule parseRule(const std::string& text) {
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0) throw Error("--rule " + quoteText(text) + ": expected RE=TYPE[:G]");
-  Rule rule;
-  rule.pattern = text.substr(0, equals);
-  rule.regex = parsePattern("--rule", rule.pattern);
+  Rule rule{NamePattern("--rule", text.substr(0, equals)), {}, {}};
   std::string type = text.substr(equals + 1);
   const size_t colon = type.find(':');
   if (colon != std::string::npos) {
@@ -116,7 +101,7 @@ Rule parseRule(const std::string& text) {
   return rule;
 }
 
-// Matches (^|\.)layers\.[0-9]+\.(.*\.)?(q|k|v|o|gate|up|down)_proj\.weight$. Not a std::regex, see kMaxSearchedBytes.
+// Matches (^|\.)layers\.[0-9]+\.(.*\.)?(q|k|v|o|gate|up|down)_proj\.weight$. By hand, for names of any length.
 bool isBlockLinear(std::string_view name) {
   constexpr std::string_view kLayers = "layers.";
   bool is_projection = false;
@@ -146,14 +131,9 @@ bool isLinear(const TensorInfo& tensor) {
 Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container) {
   Decision decision;
   const std::string name(tensor.name);
-  const bool searched = !options.rules.empty() || !options.include.empty() || !options.exclude.empty();
-  if (searched && name.size() > kMaxSearchedBytes) {
-    throw Error(quoteText(name) + ": a name of " + std::to_string(name.size()) +
-                " bytes is too long for --include, --exclude and --rule");
-  }
   const Rule* rule = nullptr;
   for (const Rule& r : options.rules) {
-    if (std::regex_search(name, r.regex)) rule = &r;
+    if (r.pattern.matches(name)) rule = &r;
   }
   const bool included = anyMatches(options.include, name);
   const bool excluded = anyMatches(options.exclude, name);

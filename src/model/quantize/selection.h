@@ -4,11 +4,11 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
+#include "model/quantize/name_pattern.h"
 #include "model/quantize/weight_type.h"
 
 #include <map>
 #include <optional>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -17,16 +17,13 @@ namespace nib::model {
 enum class Granularity { kTensor, kChannel, kGroup };
 
 struct Rule {
-  std::string pattern;
-  std::regex regex;
+  NamePattern pattern;
   WeightType type;
   std::optional<int64_t> group_size;
 };
 
 // Parses "RE=TYPE[:G]". Throws.
 Rule parseRule(const std::string& text);
-// Compiles a regular expression. `option` begins the error message. Throws.
-std::regex parsePattern(const std::string& option, const std::string& pattern);
 
 // The user's choices.
 struct SelectionOptions {
@@ -40,8 +37,8 @@ struct SelectionOptions {
   Activations activations = Activations::kNone;
   // Calibrated inputs for static activations, keyed by module: "model.layers.0.mlp.up_proj".
   std::map<std::string, StaticInput> inputs = {};
-  std::vector<std::regex> include;
-  std::vector<std::regex> exclude;
+  std::vector<NamePattern> include;
+  std::vector<NamePattern> exclude;
   std::vector<Rule> rules;  // the last matching rule applies
 };
 

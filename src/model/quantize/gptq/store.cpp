@@ -3,6 +3,7 @@
 #include "kit/file.h"
 #include "model/archive/error.h"
 #include "model/archive/hash.h"
+#include "model/archive/json_document.h"
 #include "model/archive/output_place.h"
 
 #include <nlohmann/json.hpp>
@@ -20,6 +21,9 @@ constexpr std::string_view kEnding = ".blob";
 
 BlobStore::BlobStore(std::filesystem::path folder, std::string identity, bool resume)
     : folder_(std::move(folder)), identity_(std::move(identity)) {
+  if (std::filesystem::is_symlink(folder_)) {
+    throw Error(shown(folder_) + " is needed for unfinished layers, but is a symbolic link: delete it");
+  }
   if (std::filesystem::exists(folder_) && !resume) {
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
       if (!entry.path().filename().string().ends_with(kEnding)) {
@@ -60,18 +64,13 @@ void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
   kit::detail::writeFile(pathOf(r.module).string(), bytes);
 }
 
-std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const {
-  const kit::Bytes bytes = kit::detail::readFile(pathOf(module).string());
-  const auto* text = reinterpret_cast<const char*>(bytes.data());
-  const std::string_view all(text, bytes.size());
-  const size_t end = all.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const Json head = Json::parse(all.substr(0, end), nullptr, false);
+std::optional<BlobStore::Entry> BlobStore::entryOf(const nlohmann::ordered_json& head, const std::string& module,
+                                                   std::span<const std::byte> blob) const {
   if (!head.is_object() || head.value("identity", "") != identity_ || head.value("module", "") != module) {
     return std::nullopt;
   }
   Entry entry;
-  entry.blob.bytes.assign(bytes.begin() + std::ptrdiff_t(end) + 1, bytes.end());
+  entry.blob.bytes.assign(blob.begin(), blob.end());
   Hasher hasher;
   hasher.add(std::span<const std::byte>(entry.blob.bytes));
   if (head.value("hash", "") != hasher.digest().hex()) return std::nullopt;
@@ -84,6 +83,21 @@ std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const
   entry.report.nearest = head.value("nearest", false);
   entry.report.note = head.value("note", "");
   return entry;
+}
+
+std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const {
+  const kit::Bytes bytes = kit::detail::readFile(pathOf(module).string(), UINT64_MAX);
+  const auto* text = reinterpret_cast<const char*>(bytes.data());
+  const std::string_view all(text, bytes.size());
+  const size_t end = all.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  // A file that is not as save() writes it is of no use.
+  try {
+    return entryOf(readJsonText(all.substr(0, end), shown(pathOf(module))), module, std::span(bytes).subspan(end + 1));
+  } catch (const Error&) {
+  } catch (const Json::exception&) {
+  }
+  return std::nullopt;
 }
 
 void BlobStore::remove() const { removeFlatFolder(folder_); }

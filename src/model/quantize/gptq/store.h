@@ -5,10 +5,13 @@
 
 #include "model/quantize/gptq/layer.h"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstddef>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 namespace nib::model {
@@ -32,6 +35,8 @@ class BlobStore {
 
  private:
   std::filesystem::path pathOf(const std::string& module) const;
+  std::optional<Entry> entryOf(const nlohmann::ordered_json& head, const std::string& module,
+                               std::span<const std::byte> blob) const;
   std::filesystem::path folder_;
   std::string identity_;
 };

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 
 namespace nib::bench {
 namespace {
@@ -18,6 +19,10 @@ constexpr double kCeilingSeconds = 3;   // without a budget
 constexpr double kRowSeconds = 0.5;
 constexpr double kInterleavedRowSeconds = 1.0;  // for rows interleaved with a yardstick
 constexpr double kMinRowSeconds = 0.05;
+// Dense data is made, copied to the device, quantized by the reference and compared, at this speed at best.
+constexpr double kLeastSecondsPerByte = 4e-9;
+constexpr double kLeastBudget = 1;  // rows that take no longer are begun however little time is left
+constexpr uint64_t kLargeRow = uint64_t(16) << 20;
 
 double since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
@@ -50,9 +55,19 @@ class Budget {
     const double overhead = rows_ > 0 ? overhead_ / double(rows_) : share / 2;
     return std::clamp(share - overhead, kMinRowSeconds, 2 * row_seconds_);
   }
-  void rowTook(double seconds, double timed) {
-    overhead_ += std::max(0.0, seconds - timed);
+  // Whether making, verifying and timing a row of this size cannot end in what is left. Such a row is not begun,
+  // because nothing interrupts it.
+  bool cannotHold(uint64_t bytes) const {
+    if (seconds_ <= 0) return false;
+    const double least = double(bytes) * std::max(kLeastSecondsPerByte, per_byte_);
+    return least > std::max(seconds_ - since(start_), kLeastBudget);
+  }
+  void rowTook(double seconds, double timed, uint64_t bytes) {
+    const double overhead = std::max(0.0, seconds - timed);
+    overhead_ += overhead;
     ++rows_;
+    // Small rows tell nothing about large ones.
+    if (bytes > kLargeRow) per_byte_ = std::max(per_byte_, overhead / double(bytes));
   }
 
  private:
@@ -61,6 +76,7 @@ class Budget {
   Clock::time_point start_;
   double overhead_ = 0;
   size_t rows_ = 0;
+  double per_byte_ = 0;  // of overhead, of the slowest large row so far
 };
 
 // A row of the suite in one of the forms that the device has for it.
@@ -297,6 +313,28 @@ void compareWithDense(std::vector<RowReport>& rows) {
 
 }  // namespace
 
+namespace {
+
+constexpr double kSaveSeconds = 1;
+
+bool isLost(const std::exception& error) {
+  return std::string_view(error.what()).find("VK_ERROR_DEVICE_LOST") != std::string_view::npos;
+}
+
+// interrupted: why rows are lacking, "" = the run reached its end.
+Json resultJson(const BenchOptions& options, const kit::Device& device, const Json& machine, BenchResult& result,
+                const std::vector<std::string>& skipped, const std::string& interrupted) {
+  compareWithDense(result.rows);
+  Json list = Json::array();
+  for (const RowReport& row : result.rows) list.push_back(rowJson(row, device.info().name));
+  Json json = {{"schema", 1},  {"suite", options.suite.suite}, {"machine", machine},
+               {"rows", list}, {"skipped", skipped},           {"failures", result.failures}};
+  if (!interrupted.empty()) json["interrupted"] = interrupted;
+  return json;
+}
+
+}  // namespace
+
 BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
   BenchResult result;
   const std::vector<Task> rows = tasksOf(device, options);
@@ -321,9 +359,11 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
 
   SharedData shared(device);
   PipelineInspector inspector(device);
+  std::string lost;
+  Clock::time_point saved;
   for (size_t i = 0; i < rows.size(); ++i) {
     RowReport report = makeReport(rows[i]);
-    if (budget.isSpent()) {
+    if (budget.isSpent() || budget.cannotHold(report.bytes) || !lost.empty()) {
       result.skipped.push_back(report.name());
       continue;
     }
@@ -333,25 +373,29 @@ BenchResult runBench(const kit::Device& device, const BenchOptions& options) {
     try {
       shared.use(rows[i].form.device);
       measureRow(report, shared, inspector, rotation, ceilings, seconds);
-    } catch (const std::runtime_error& error) {
+    } catch (const std::bad_alloc&) {
+      report.measured = {};
+      report.problem = "there is not enough memory for its data";
+    } catch (const std::exception& error) {
       report.measured = {};
       report.problem = error.what();
+      if (isLost(error)) lost = "the device was lost in the row \"" + report.name() + "\": " + error.what();
     }
-    budget.rowTook(since(start), seconds);
+    budget.rowTook(since(start), seconds, report.bytes);
     if (!report.problem.empty()) result.failures.push_back(report.name() + ": " + report.problem);
     result.rows.push_back(std::move(report));
+    if (!options.save || since(saved) < kSaveSeconds || i + 1 == rows.size()) continue;
+    std::vector<std::string> rest = result.skipped;
+    for (size_t k = i + 1; k < rows.size(); ++k) rest.push_back(makeReport(rows[k]).name());
+    options.save(resultJson(options, device, machine, result, rest, "the run has not reached its end"));
+    saved = Clock::now();
   }
-  if (ceilings.yardstick.subject) {
+  if (ceilings.yardstick.subject && lost.empty()) {
     const std::string problem = ceilings.yardstick.subject->verifyAgain();
     if (!problem.empty()) result.failures.push_back("the yardstick (" + ceilings.yardstick.name + "): " + problem);
   }
-  compareWithDense(result.rows);
   progress(rows.size() + 1, "done");
-
-  Json list = Json::array();
-  for (const RowReport& row : result.rows) list.push_back(rowJson(row, device.info().name));
-  result.json = {{"schema", 1},  {"suite", options.suite.suite}, {"machine", machine},
-                 {"rows", list}, {"skipped", result.skipped},    {"failures", result.failures}};
+  result.json = resultJson(options, device, machine, result, result.skipped, lost);
   return result;
 }
 

@@ -18,6 +18,10 @@ struct BenchOptions {
   uint64_t rotation_bytes = 0;  // for tests; 0 = from the cache size
   // Called before each step: steps done, steps in all, and the name of the next one.
   std::function<void(size_t done, size_t count, const std::string& name)> progress;
+  // Called after rows, about once a second, with what `json` of the result would be if the run ended there: a valid
+  // result whose "interrupted" says so. So a run that is killed, or whose driver crashes, leaves its rows. May be
+  // empty.
+  std::function<void(const Json& unfinished)> save;
 };
 
 struct RowReport {
@@ -56,7 +60,8 @@ struct BenchResult {
   std::vector<std::string> failures;  // one line each; not empty = the run failed
 };
 
-// Throws kit::Error if the device is lost. If no row is to be measured, it measures nothing and `json` is null.
+// If the device is lost, the rows before are the result, the others are skipped, and "interrupted" says why. Throws
+// kit::Error if that happens before the first row. If no row is to be measured, it measures nothing and `json` is null.
 BenchResult runBench(const kit::Device& device, const BenchOptions& options);
 
 // Parts of runBench, for tests. judge() sets gbps, gflops, fraction, problem and a yardstick's ceiling from `measured`.

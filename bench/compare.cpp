@@ -48,17 +48,6 @@ std::optional<double> timeOf(const Json& row) {
   return us > 0 ? std::optional<double>(us) : std::nullopt;
 }
 
-void check(const Json& run, const char* which) {
-  const std::string name(which);
-  if (!run.is_object() || !run.contains("schema") || !run.contains("rows") || !run["rows"].is_array()) {
-    throw std::runtime_error(name + " is not a result of nibble bench --json");
-  }
-  if (run["schema"] != 1) throw std::runtime_error(name + " has schema " + run["schema"].dump() + ", 1 is known");
-  for (const Json& row : run["rows"]) {
-    if (!row.is_object()) throw std::runtime_error(name + " has a row that is not an object");
-  }
-}
-
 std::set<std::string> devicesOf(const Json& run) {
   std::set<std::string> devices;
   for (const Json& row : run["rows"]) devices.insert(text(row, "device"));
@@ -71,9 +60,19 @@ std::string deviceOf(const Json& run) {
 
 }  // namespace
 
+void checkResult(const Json& run, const std::string& name) {
+  if (!run.is_object() || !run.contains("schema") || !run.contains("rows") || !run["rows"].is_array()) {
+    throw std::runtime_error(name + " is not a result of nibble bench --json");
+  }
+  if (run["schema"] != 1) throw std::runtime_error(name + " has schema " + run["schema"].dump() + ", 1 is known");
+  for (const Json& row : run["rows"]) {
+    if (!row.is_object()) throw std::runtime_error(name + " has a row that is not an object");
+  }
+}
+
 Comparison compareRuns(const Json& old_run, const Json& new_run) {
-  check(old_run, "the old file");
-  check(new_run, "the new run");
+  checkResult(old_run, "the old file");
+  checkResult(new_run, "the new run");
   const bool with_device = devicesOf(old_run).size() > 1 || devicesOf(new_run).size() > 1;
   Comparison comparison;
   comparison.old_device = deviceOf(old_run);

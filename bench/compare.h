@@ -28,6 +28,9 @@ struct Comparison {
   std::string old_device, new_device;
 };
 
+// Throws std::runtime_error if `run` is not a result of this schema. name: begins the message.
+void checkResult(const nlohmann::ordered_json& run, const std::string& name);
+
 // Throws std::runtime_error if a file is not a result of this schema.
 Comparison compareRuns(const nlohmann::ordered_json& old_run, const nlohmann::ordered_json& new_run);
 

@@ -11,6 +11,8 @@
 #include "verb.h"
 
 #include "kit/file.h"
+#include "model/archive/error.h"
+#include "model/archive/json_document.h"
 #include "selftest/op_cases.h"
 
 #include <chrono>
@@ -83,10 +85,22 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
 Json readRun(const std::string& option, const std::string& path) {
   const kit::Bytes bytes = kit::detail::readFile(path);
   if (bytes.empty()) throw UsageError(option + " " + path + ": there is no such file, or it is empty");
-  const char* begin = reinterpret_cast<const char*>(bytes.data());
-  Json run = Json::parse(begin, begin + bytes.size(), nullptr, false);
-  if (run.is_discarded()) throw UsageError(option + " " + path + ": not JSON");
-  return run;
+  try {
+    return model::readJsonText({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, option + " " + path);
+  } catch (const model::Error& error) {
+    throw UsageError(error.what());
+  }
+}
+
+// What the verb reads, and the file of --tune.
+Places placesOf(const Arguments& arguments) {
+  Places places(arguments.json.force);
+  places.reads("--compare", arguments.compare);
+  places.reads("--rest", arguments.rest);
+  for (const std::string& path : arguments.table) places.reads("--table", path);
+  readsDevice(places, arguments.device);
+  places.writes("--tune", arguments.tune);
+  return places;
 }
 
 // The names of the rows that an earlier run skipped because its budget was spent.
@@ -110,7 +124,7 @@ std::vector<std::string> restOf(const Arguments& arguments, const bench::SuiteOp
 
 // The rows that would be measured.
 int listRows(const Arguments& arguments, const bench::BenchOptions& options) {
-  const Output output(arguments.json);
+  const Output output(arguments.json, placesOf(arguments));
   Json rows = Json::array();
   for (const selftest::Case& row : bench::suiteRows(options.suite)) {
     bench::RowReport report;
@@ -185,9 +199,8 @@ std::string valuesOf(const NibTuning& tuning) {
 }
 
 int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
-  if (!arguments.json.force && !kit::detail::readFile(arguments.tune).empty()) {
-    throw UsageError("--tune " + arguments.tune + ": the file exists; --force replaces it");
-  }
+  if (!arguments.json.target.empty()) throw UsageError("--tune writes no --json");
+  const Output output(arguments.json, placesOf(arguments));
   const kit::Device device = openDevice(arguments.device);
   if (device.isCpu()) throw UsageError("--tune: the CPU reference has nothing to tune");
   bench::TuneOptions options;
@@ -206,7 +219,7 @@ int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
     table.add({kit::tunableName(step.best.tunable), step.type, std::to_string(step.best.tokens),
                std::to_string(step.candidates), usual, best, ratio, step.faster ? valuesOf(step.best) : "as it was"});
   }
-  table.print(stdout);
+  table.print(output.text());
   for (const std::string& failure : result.failures)
     std::fprintf(stderr, "nibble bench: %s\n", oneLine(failure).c_str());
   kit::saveTuning(result.tuning, "nibble tuning: " + oneLine(device.info().name) + ", " + oneLine(device.info().driver),
@@ -235,9 +248,16 @@ int run(const Arguments& arguments) {
   bench::BenchOptions options = benchOptions(arguments);
   if (arguments.list) return listRows(arguments, options);
   if (!arguments.tune.empty()) return writeTuning(arguments, options);
-  const Output output(arguments.json);
-  // Read the file first: a bad path must not be reported after minutes of measuring.
+  const Output output(arguments.json, placesOf(arguments));
+  // Read the file first: what is wrong with it must not be reported after minutes of measuring.
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
+  if (!arguments.compare.empty()) {
+    try {
+      bench::checkResult(old_run, "--compare " + arguments.compare);
+    } catch (const std::runtime_error& error) {
+      throw UsageError(error.what());
+    }
+  }
   if (!arguments.rest.empty()) options.only = restOf(arguments, options.suite);
   const kit::Device device = openDevice(arguments.device);
   if (options.suite.shape && options.suite.shape->n != 1 && options.suite.suite != "gemv" &&
@@ -246,6 +266,14 @@ int run(const Arguments& arguments) {
   }
   auto progress = std::make_shared<Progress>();
   options.progress = [progress](size_t done, size_t count, const std::string& name) { (*progress)(done, count, name); };
+  if (output.wantsJsonFile()) {
+    options.save = [&output](const Json& unfinished) {
+      try {
+        output.json(unfinished);
+      } catch (const kit::Error&) {  // the end of the run reports it; until then it measures
+      }
+    };
+  }
   const bench::BenchResult result = bench::runBench(device, options);
   if (result.rows.empty() && result.skipped.empty()) {
     throw UsageError("--rest " + arguments.rest + ": none of its rows match this suite, --type, --op and --shape");
@@ -254,11 +282,11 @@ int run(const Arguments& arguments) {
   std::FILE* file = output.text();
   printMachine(file, result);
   printRows(file, result);
-  if (!arguments.compare.empty()) printComparison(file, bench::compareRuns(old_run, result.json));
   for (const std::string& name : result.skipped)
     std::fprintf(file, "not measured, the budget is spent: %s\n", name.c_str());
   std::fflush(file);
   output.json(result.json);
+  if (!arguments.compare.empty()) printComparison(file, bench::compareRuns(old_run, result.json));
   for (const std::string& failure : result.failures) {
     std::fprintf(stderr, "nibble bench: %s\n", oneLine(failure).c_str());
   }

@@ -1,5 +1,6 @@
 #include "bench_model.h"
 
+#include "model_places.h"
 #include "verb.h"
 
 #include "kit/file.h"
@@ -53,7 +54,10 @@ nlohmann::ordered_json toJson(uint32_t tokens, const model::StepSpeed& s) {
 
 int benchModel(const DeviceArguments& device_arguments, const JsonArguments& json,
                const BenchModelArguments& arguments) {
-  const Output output(json);
+  Places places(json.force);
+  readsModel(places, "--model", arguments.model);
+  readsDevice(places, device_arguments);
+  const Output output(json, places);
   const model::ModelConfig config = readShape(arguments.model);
   model::SpeedOptions options;
   options.prompt = std::min(arguments.tokens, config.max_positions - 1);

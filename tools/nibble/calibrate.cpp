@@ -1,5 +1,6 @@
 // nibble calibrate: collects histograms of activations, recorded ones or those of a running model, and chooses ranges.
 #include "calibration_text.h"
+#include "model_places.h"
 #include "model_text.h"
 #include "options.h"
 #include "progress_line.h"
@@ -7,6 +8,7 @@
 
 #include "kit/file.h"
 #include "model/archive/error.h"
+#include "model/archive/json_document.h"
 #include "model/calibrate/collect.h"
 #include "model/calibrate/stream.h"
 #include "model/calibrate/trial.h"
@@ -71,13 +73,20 @@ void check(const Arguments& a) {
     throw UsageError("--granularity " + a.granularity + ": expected tensor or channel");
   }
   if (a.sequence_length == 0) throw UsageError("--seq-len must be 1 or more");
-  for (const std::string& range : a.ranges) {
-    std::error_code error;
-    const std::string path = outputOf(a, range);
-    if (!path.empty() && !a.json.force && std::filesystem::exists(path, error)) {
-      throw UsageError(path + " exists; --force replaces it");
-    }
+}
+
+Places placesOf(const Arguments& a) {
+  Places places(a.json.force);
+  readsModel(places, "MODEL", a.model);
+  if (a.model.empty()) {
+    readsRecordings(places, "--data", a.data);
+  } else {
+    places.reads("--data", a.data);
   }
+  for (const std::string& path : a.merge) places.reads("--merge", path);
+  readsDevice(places, a.device);
+  for (const std::string& range : a.ranges) places.writes("-o", outputOf(a, range));
+  return places;
 }
 
 // The inputs of MODEL's linear layers while it reads --data.
@@ -147,11 +156,12 @@ void warn(const model::Calibration& calibration) {
 nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& device,
                                       const std::vector<model::Recording>& recordings,
                                       const model::Calibration& calibration, std::FILE* file) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::object();
+  std::vector<std::pair<std::string, nlohmann::ordered_json>> json;
   Table table({"tensor", "range", "min", "max", "clipped", "MSE", "SQNR dB"},
               {false, false, true, true, true, true, true});
   for (const model::Recording& recording : recordings) {
     model::CalibratedTensor t = calibration.at(recording.name);
+    nlohmann::ordered_json& rows = json.emplace_back(recording.name, nlohmann::ordered_json::array()).second;
     for (const char* method : {"minmax", "ema", "percentile:99.9", "percentile:99.99", "percentile:99.999", "mse",
                                "entropy-ort", "entropy-trt"}) {
       model::RangeChoice choice = *model::findRangeChoice(method);
@@ -166,17 +176,17 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
                  numberText("%.2f", errors.sqnr_db)});
       nlohmann::ordered_json row = {{"range", method}, {"min", range.min}, {"max", range.max}, {"clipped", clipped}};
       addErrors(row, true, errors);
-      json[recording.name].push_back(std::move(row));
+      rows.push_back(std::move(row));
     }
   }
   table.print(file);
-  return json;
+  return model::jsonObject(std::move(json));
 }
 
 int runCalibrate(const Arguments& a) {
   check(a);
   const std::vector<model::RangeChoice> choices = choicesOf(a);
-  const Output output(a.json);
+  const Output output(a.json, placesOf(a));
   const std::vector<model::Recording> recordings =
       a.data.empty() || !a.model.empty() ? std::vector<model::Recording>() : model::openRecordings(a.data);
   // Merging needs no device.
@@ -194,10 +204,7 @@ int runCalibrate(const Arguments& a) {
     json["tensors"] = compareMethods(a, device, recordings, calibration, output.text());
   } else {
     printCalibration(output.text(), calibration);
-    for (const auto& [name, t] : calibration) {
-      json["tensors"][name] = {
-          {"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
-    }
+    json["tensors"] = rangesJson(calibration);
   }
   warn(calibration);
   if (output.wantsJson()) output.json(json);

@@ -3,6 +3,7 @@
 #include "model_text.h"
 #include "options.h"
 
+#include "model/archive/json_document.h"
 #include "model/calibrate/trial.h"
 
 #include <algorithm>
@@ -21,6 +22,17 @@ std::string rangeText(const std::vector<model::ChosenRange>& ranges, double mode
 }
 
 }  // namespace
+
+nlohmann::ordered_json rangesJson(const model::Calibration& calibration) {
+  std::vector<std::pair<std::string, nlohmann::ordered_json>> tensors;
+  for (const auto& [name, t] : calibration) {
+    tensors.emplace_back(name, nlohmann::ordered_json{{"range", t.choice.name()},
+                                                      {"min", t.ranges[0].min},
+                                                      {"max", t.ranges[0].max},
+                                                      {"ranges", t.ranges.size()}});
+  }
+  return model::jsonObject(std::move(tensors));
+}
 
 void printCalibration(std::FILE* file, const model::Calibration& calibration) {
   Table table({"tensor", "tokens", "channels", "range", "min", "max", "scale", "zero", "clipped", "NaN/Inf"},

@@ -120,7 +120,9 @@ int run(const Arguments& arguments) {
   if (arguments.verify_child >= 0) {
     return runVerifyChild(arguments.device, static_cast<size_t>(arguments.verify_child));
   }
-  const Output output(arguments.json);
+  Places places(arguments.json.force);
+  readsDevice(places, arguments.device);
+  const Output output(arguments.json, places);
   if (arguments.profiles) {
     Json ids = kit::profileIds();
     for (const Json& id : ids) std::fprintf(output.text(), "%s\n", id.get<std::string>().c_str());

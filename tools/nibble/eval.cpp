@@ -1,4 +1,5 @@
 // nibble eval: perplexity of a model, and how far its predictions are from another model's.
+#include "model_places.h"
 #include "model_text.h"
 #include "options.h"
 #include "progress_line.h"
@@ -101,7 +102,13 @@ int runEval(const Arguments& a) {
     throw UsageError("--protocol " + a.protocol + ": expected plain or llamacpp");
   }
   const uint32_t cache_type = cacheType(a.kv);
-  const Output output(a.json);
+  Places places(a.json.force);
+  readsModel(places, "MODEL", a.model);
+  readsModel(places, "--against", a.against);
+  places.reads("--data", a.data);
+  readsWeightOptions(places, a.weights);
+  readsDevice(places, a.device);
+  const Output output(a.json, places);
   model::LoadedModel loaded(a.model);
   model::EvalOptions options = optionsOf(a, loaded);
   const bool needs_tokenizer = !a.data.ends_with(".npy");

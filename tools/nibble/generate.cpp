@@ -1,5 +1,7 @@
 // nibble generate: continues a text.
+#include "model_places.h"
 #include "options.h"
+#include "process.h"
 #include "verb.h"
 
 #include "kit/file.h"
@@ -52,7 +54,11 @@ int runGenerate(const Arguments& a) {
   check(a);
   const uint32_t cache_type =
       chosen("--kv", {a.kv}, {"f32", "f16"})[0] == "f16" ? uint32_t(NIB_TYPE_F16) : uint32_t(NIB_TYPE_F32);
-  const Output output(a.json);
+  Places places(a.json.force);
+  readsModel(places, "MODEL", a.model);
+  places.reads("--prompt-file", a.prompt_file);
+  readsDevice(places, a.device);
+  const Output output(a.json, places);
   std::string prompt = a.prompt;
   if (!a.prompt_file.empty()) {
     const kit::Bytes bytes = kit::detail::readFile(a.prompt_file);
@@ -79,6 +85,7 @@ int runGenerate(const Arguments& a) {
   const auto show = [file](const std::string& text) {
     std::fwrite(text.data(), 1, text.size(), file);
     std::fflush(file);
+    if (std::ferror(file) != 0) throw kit::Error(flushStdout());  // nobody reads what would come
   };
   model::Sampler sampler({a.temperature, a.top_k, a.top_p, a.seed});
   model::TextStream stream(tokenizer, true);

@@ -1,5 +1,6 @@
 // nibble inspect: lists and checks the tensors of a model, or a calibration.
 #include "calibration_text.h"
+#include "model_places.h"
 #include "model_text.h"
 #include "options.h"
 #include "verb.h"
@@ -25,10 +26,6 @@ struct Arguments {
 
 // Prints the table of a CALIB.json and writes the HTML page of --html.
 int inspectCalibration(const Arguments& arguments, const Output& output) {
-  std::error_code error;
-  if (!arguments.html.empty() && !arguments.json.force && std::filesystem::exists(arguments.html, error)) {
-    throw UsageError("--html=" + arguments.html + " exists; --force replaces it");
-  }
   const model::Calibration calibration = model::readCalibration(arguments.path);
   printCalibration(output.text(), calibration);
   if (!arguments.html.empty()) {
@@ -36,12 +33,7 @@ int inspectCalibration(const Arguments& arguments, const Output& output) {
         model::calibrationPage(calibration, model::shown(std::filesystem::path(arguments.path).filename()));
     kit::detail::writeFile(arguments.html, std::as_bytes(std::span(page)));
   }
-  nlohmann::ordered_json json = {{"path", arguments.path}, {"tensors", nlohmann::ordered_json::object()}};
-  for (const auto& [name, t] : calibration) {
-    json["tensors"][name] = {
-        {"range", t.choice.name()}, {"min", t.ranges[0].min}, {"max", t.ranges[0].max}, {"ranges", t.ranges.size()}};
-  }
-  if (output.wantsJson()) output.json(json);
+  if (output.wantsJson()) output.json({{"path", arguments.path}, {"tensors", rangesJson(calibration)}});
   return kExitDone;
 }
 
@@ -67,7 +59,11 @@ nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& 
 }
 
 int runInspect(const Arguments& arguments) {
-  const Output output(arguments.json);
+  Places places(arguments.json.force);
+  readsModel(places, "PATH", arguments.path);
+  readsDevice(places, arguments.device);
+  places.writes("--html=", arguments.html);
+  const Output output(arguments.json, places);
   if (model::looksLikeCalibration(arguments.path)) return inspectCalibration(arguments, output);
   if (!arguments.html.empty()) throw UsageError("--html draws a CALIB.json; " + arguments.path + " is not one");
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);

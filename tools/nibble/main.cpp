@@ -1,6 +1,11 @@
 // nibble VERB: parses the command line, runs the verb, and reports errors as one line and an exit code.
+#include "numbers.h"
 #include "options.h"
+#include "process.h"
 #include "verb.h"
+
+#include <new>
+#include <system_error>
 
 namespace nib::tool {
 namespace {
@@ -9,6 +14,22 @@ int fail(int code, const std::string& verb, std::string_view text) {
   std::fflush(stdout);
   std::fprintf(stderr, "nibble%s%s: %s\n", verb.empty() ? "" : " ", verb.c_str(), oneLine(text).c_str());
   return code;
+}
+
+// The exit code of a run that ended with `code`: what it printed must have been written.
+int finish(int code, const std::string& verb) {
+  const std::string problem = flushStdout();
+  return problem.empty() ? code : fail(kExitFailed, verb, problem);
+}
+
+constexpr const char* kNoMemory = "there is not enough memory: end other programs, or raise `ulimit -v`";
+
+// What was missing, where the system's own text does not say it.
+std::string shortageText(const std::system_error& error) {
+  if (error.code() == std::errc::resource_unavailable_try_again) {
+    return "a thread cannot be started: end other programs, or raise `ulimit -u`";
+  }
+  return error.what();
 }
 
 int run(int argc, const char* const* argv) {
@@ -32,12 +53,16 @@ int run(int argc, const char* const* argv) {
 #endif
   };
 
-  std::vector<std::string> arguments = normalizeArguments(argc, argv);
-  std::reverse(arguments.begin(), arguments.end());  // CLI11 parses from the back
+  checkNumbers(app);
+
   try {
+    std::vector<std::string> arguments = normalizeArguments(argc, argv);
+    std::reverse(arguments.begin(), arguments.end());  // CLI11 parses from the back
     app.parse(arguments);
   } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
+    return finish(app.exit(asked), "");
+  } catch (const UsageError& error) {
+    return fail(kExitUsage, "", error.what());
   } catch (const CLI::ParseError& error) {
     return fail(kExitUsage, "", std::string(error.what()) + "; see `nibble --help`");
   }
@@ -45,11 +70,17 @@ int run(int argc, const char* const* argv) {
     if (!verb.app->parsed()) continue;
     const std::string name = verb.app->get_name();
     try {
-      return verb.run();
+      return finish(verb.run(), name);
     } catch (const UsageError& error) {
       return fail(kExitUsage, name, error.what());
     } catch (const kit::NotFound& error) {
       return fail(kExitUsage, name, error.what());
+    } catch (const std::bad_alloc&) {
+      return fail(kExitFailed, name, kNoMemory);
+    } catch (const std::length_error&) {  // more than any memory holds
+      return fail(kExitFailed, name, kNoMemory);
+    } catch (const std::system_error& error) {
+      return fail(kExitFailed, name, shortageText(error));
     } catch (const std::exception& error) {
       return fail(kExitFailed, name, error.what());
     }
@@ -62,4 +93,7 @@ int run(int argc, const char* const* argv) {
 }  // namespace
 }  // namespace nib::tool
 
-int main(int argc, char** argv) { return nib::tool::run(argc, argv); }
+int main(int argc, char** argv) {
+  nib::tool::prepareProcess();
+  return nib::tool::run(argc, argv);
+}

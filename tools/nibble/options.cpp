@@ -1,9 +1,11 @@
 #include "options.h"
 
+#include "process.h"
+
 #include "kit/file.h"
 
 #include <algorithm>
-#include <filesystem>
+#include <charconv>
 
 namespace nib::tool {
 namespace {
@@ -19,20 +21,18 @@ std::string lower(std::string text) {
 
 // ---------------------------------------------------------------------------------------------- sizes
 uint64_t parseSize(const std::string& option, const std::string& text) {
-  size_t used = 0;
+  // Digits and a point: no blank, sign or exponent, nor 0x, inf and nan.
+  const size_t used = std::min(text.find_first_not_of("0123456789."), text.size());
   double number = 0;
-  try {
-    number = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + used, number, std::chars_format::fixed);
+  const bool valid = error == std::errc() && end == text.data() + used;
   const std::string unit = text.substr(used);
   const double factor = unit.empty() || unit == "B"   ? 1
                         : unit == "K" || unit == "KB" ? 1e3
                         : unit == "M" || unit == "MB" ? 1e6
                         : unit == "G" || unit == "GB" ? 1e9
                                                       : 0;
-  if (used == 0 || factor == 0 || !(number * factor >= 1) || number * factor > 1e18) {
+  if (!valid || factor == 0 || !(number * factor >= 1) || number * factor > 1e18) {
     throw UsageError(option + " " + text + ": expected a size such as 5G or 200M");
   }
   return uint64_t(number * factor);
@@ -66,6 +66,8 @@ kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose)
   };
   return options;
 }
+
+void readsDevice(Places& places, const DeviceArguments& arguments) { places.reads("--tuning", arguments.tuning); }
 
 kit::Device openDevice(const DeviceArguments& arguments) {
   if (lower(arguments.device) == "all") throw UsageError("--device all: this verb works on one device");
@@ -125,39 +127,33 @@ std::vector<std::string> normalizeArguments(int argc, const char* const* argv) {
   for (std::string& argument : arguments) {
     if (argument == "--") break;
     if (argument == "--json") argument = "--json=-";
+    // CLI11 would take the next word for this, too.
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      throw UsageError(argument + " expected a value after =");
+    }
   }
   return arguments;
 }
 
-Output::Output(const JsonArguments& arguments) : arguments_(arguments) {
-  if (!wantsJson() || arguments_.target == "-" || arguments_.force) return;
-  std::error_code error;
-  if (std::filesystem::is_regular_file(arguments_.target, error)) {
-    throw UsageError("--json=" + arguments_.target + " exists; --force replaces it");
+Output::Output(const JsonArguments& arguments, Places places) : target_(arguments.target) {
+  if (target_ != "-") {
+    places.writes("--json=", target_);
+  } else if (stdoutWasClosed()) {
+    throw UsageError("--json: stdout is closed; --json=FILE writes to a file");
   }
+  places.check();
+  if (target_ == "-" || places.takesStdout()) text_ = stderr;
+  is_file_ = wantsJson() && target_ != "-" && kit::detail::placeOf(target_).kind == kit::detail::Place::Kind::kFile;
 }
 
 void Output::json(const nlohmann::ordered_json& object) const {
   if (!wantsJson()) return;
   // Names of devices and files may not be UTF-8. Invalid bytes are replaced, so that the report is still written.
   const std::string text = object.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  if (arguments_.target == "-") {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-      throw kit::Error("stdout: cannot be written");
-    }
-    return;
-  }
-  std::error_code error;
-  const std::filesystem::file_status status = std::filesystem::status(arguments_.target, error);
-  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
-    // Pipes and terminals are written to, not replaced.
-    std::FILE* file = std::fopen(arguments_.target.c_str(), "wb");
-    if (!file) throw kit::Error(arguments_.target + ": cannot be opened");
-    const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-    if (std::fclose(file) != 0 || !written) throw kit::Error(arguments_.target + ": cannot be written");
-    return;
-  }
-  kit::detail::writeFile(arguments_.target, std::as_bytes(std::span(text)));
+  if (target_ != "-") return kit::detail::writeFile(target_, std::as_bytes(std::span(text)));
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  const std::string problem = flushStdout();
+  if (!problem.empty()) throw kit::Error(problem);
 }
 
 Table::Table(std::vector<std::string> header, std::vector<bool> right) : right_(std::move(right)) {

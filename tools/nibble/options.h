@@ -9,6 +9,8 @@
 
 #include <cstdio>
 
+#include "places.h"
+
 namespace nib::tool {
 
 // Reported with exit code 2.
@@ -33,6 +35,9 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments);
 
 // Options for Device::open. Messages of nibble and of the validation layer go to stderr; information only if `verbose`.
 kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose = false);
+
+// Names the files of these options, so that nothing replaces them.
+void readsDevice(Places& places, const DeviceArguments& arguments);
 
 // Opens the requested device. "all" is a usage error.
 kit::Device openDevice(const DeviceArguments& arguments);
@@ -68,18 +73,24 @@ void addJsonOptions(CLI::App& app, JsonArguments& arguments);
 // Replaces a bare --json by --json=-, because CLI11 would take the next word as its value.
 std::vector<std::string> normalizeArguments(int argc, const char* const* argv);
 
-// Where a verb writes: with --json, stdout contains only the object, and text goes to stderr.
+// Where a verb writes: where stdout contains an object or a file, text goes to stderr.
 class Output {
  public:
-  // Throws UsageError if the file exists and may not be replaced. Checked before the work starts.
-  explicit Output(const JsonArguments& arguments);
-  bool wantsJson() const { return !arguments_.target.empty(); }
-  std::FILE* text() const { return arguments_.target == "-" ? stderr : stdout; }
+  // places: what the verb reads, and what it writes beside --json. Throws if one of them may not be written, or cannot
+  // be: before the work starts.
+  Output(const JsonArguments& arguments, Places places);
+  explicit Output(const JsonArguments& arguments) : Output(arguments, Places(arguments.force)) {}
+  bool wantsJson() const { return !target_.empty(); }
+  // Whether --json names a file that a rename replaces, so that writing it again and again costs nothing but time.
+  bool wantsJsonFile() const { return is_file_; }
+  std::FILE* text() const { return text_; }
   // Writes the object if --json was given. Throws.
   void json(const nlohmann::ordered_json& object) const;
 
  private:
-  JsonArguments arguments_;
+  std::string target_;
+  std::FILE* text_ = stdout;
+  bool is_file_ = false;
 };
 
 // A text table. Columns are as wide as their widest cell, and right-aligned if `right` is set.

@@ -1,6 +1,6 @@
 // nibble quantize: reads a model and writes a quantized one.
+#include "model_places.h"
 #include "model_text.h"
-
 #include "options.h"
 #include "progress_line.h"
 #include "verb.h"
@@ -232,7 +232,12 @@ void printGptqTimes(const model::GptqTimes& times) {
 }
 
 int runQuantize(const Arguments& arguments) {
-  const Output output(arguments.json);
+  Places places(arguments.json.force);
+  readsModel(places, "IN", arguments.in);
+  readsWeightOptions(places, arguments.weights);
+  readsDevice(places, arguments.device);
+  places.writesFolder("-o", arguments.out);
+  const Output output(arguments.json, places);
   model::QuantizeOptions options = optionsOf(arguments);
   const kit::Device device = openDevice(arguments.device);
   ProgressLine line("quantize", "MB", 1e6);

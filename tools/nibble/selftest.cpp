@@ -3,6 +3,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "cells_json.h"
 #include "options.h"
 #include "selftest/cells.h"
 #include "verb.h"
@@ -32,45 +33,7 @@ std::string readFile(const std::string& path) {
   return text.str();
 }
 
-ordered_json toJson(const selftest::Cell& cell) {
-  ordered_json object = {{"op", cell.op},
-                         {"type", cell.type},
-                         {"path", cell.path},
-                         {"profile", cell.profile},
-                         {"subgroup", cell.subgroup},
-                         {"ran", cell.ran},
-                         {"failed", cell.failed},
-                         {"error_over_bound", cell.bound_ratio}};
-  if (!cell.skipped.empty()) object["skipped"] = cell.skipped;
-  if (!cell.first_failure.empty()) object["first_failure"] = cell.first_failure;
-  return object;
-}
-
-selftest::Cell fromJson(const ordered_json& object) {
-  selftest::Cell cell;
-  cell.op = object.at("op");
-  cell.type = object.at("type");
-  cell.path = object.at("path");
-  cell.profile = object.at("profile");
-  cell.subgroup = object.at("subgroup");
-  cell.ran = object.at("ran");
-  cell.failed = object.at("failed");
-  cell.bound_ratio = object.value("error_over_bound", 0.0);
-  cell.skipped = object.value("skipped", "");
-  cell.first_failure = object.value("first_failure", "");
-  return cell;
-}
-
-std::vector<selftest::Cell> readCells(const std::string& path) {
-  std::vector<selftest::Cell> cells;
-  try {
-    const ordered_json result = ordered_json::parse(readFile(path));
-    for (const ordered_json& object : result.at("cells")) cells.push_back(fromJson(object));
-  } catch (const ordered_json::exception& error) {
-    throw std::runtime_error(path + " is not a result of nibble selftest --json: " + error.what());
-  }
-  return cells;
-}
+std::vector<selftest::Cell> readCells(const std::string& path) { return parseCells(readFile(path), path); }
 
 std::vector<std::string> knownTypes() {
   std::vector<std::string> names;
@@ -81,7 +44,11 @@ std::vector<std::string> knownTypes() {
 int runSelftest(const Arguments& arguments) {
   const std::vector<std::string> types = chosen("--type", arguments.choice.types, knownTypes());
   const std::vector<std::string> ops = chosen("--op", arguments.choice.ops, selftest::opNames());
-  const Output output(arguments.json);
+  Places places(arguments.json.force);
+  for (const std::string& path : arguments.merge) places.reads("--merge", path);
+  places.reads("--expect", arguments.expect);
+  readsDevice(places, arguments.device);
+  const Output output(arguments.json, places);
   std::vector<selftest::Cell> cells;
   std::vector<std::string> devices;
   for (const std::string& path : arguments.merge) selftest::mergeCells(cells, readCells(path));
@@ -104,7 +71,7 @@ int runSelftest(const Arguments& arguments) {
   uint32_t ran = 0, failed = 0, skipped = 0;
   ordered_json object = {{"devices", devices}, {"cells", ordered_json::array()}};
   for (const selftest::Cell& cell : cells) {
-    object["cells"].push_back(toJson(cell));
+    object["cells"].push_back(cellJson(cell));
     std::string state = cell.ran > 0 ? "ran " + std::to_string(cell.ran) : "would run";
     if (!cell.skipped.empty()) state = "skipped (" + cell.skipped + ")";
     if (cell.bound_ratio > 0) {

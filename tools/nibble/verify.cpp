@@ -1,6 +1,7 @@
 // The parent process: starts children and sums up their results.
 #include "verify.h"
 
+#include "model/archive/json_document.h"
 #include "selftest/run_case.h"
 
 #include <algorithm>
@@ -60,8 +61,13 @@ void VerifyReader::complain(const std::string& what) { report_.problems.push_bac
 // {"skip":K} or {"same":K} or {"error":K,"text":S}; the last line is {"finished":true}, or {"lost":true} if the next
 // cases need another child. K counts up by one.
 LineReply VerifyReader::line(const std::string& text) {
-  const Json step = Json::parse(text, nullptr, false);
-  if (!step.is_object()) return LineReply::kNoise;  // something else wrote to stdout
+  Json step;
+  try {
+    step = model::readJsonText(text, "the child", "its line");
+  } catch (const std::exception&) {
+    return LineReply::kNoise;  // something else wrote to stdout
+  }
+  if (!step.is_object()) return LineReply::kNoise;
   if (finished_ || lost_) return refuse("a line after the last");
   if (step.contains("begin")) return begin(step);
   if (step.contains("kernels")) return kernels(step);

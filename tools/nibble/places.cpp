@@ -1,0 +1,190 @@
+#include "places.h"
+
+#include "options.h"
+
+#include <algorithm>
+#include <cstring>
+
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+namespace nib::tool {
+namespace {
+
+namespace fs = std::filesystem;
+using kit::detail::Place;
+
+// All links of an existing path resolved, and those of the folder of a new one.
+fs::path resolved(const fs::path& path) {
+  std::error_code error;
+  const fs::path full = fs::weakly_canonical(fs::absolute(path, error), error);
+  return full.has_filename() ? full : full.parent_path();
+}
+
+bool isAtOrIn(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+std::string namedText(const std::string& option, const fs::path& path) {
+  return option + (option.ends_with('=') ? "" : " ") + path.string();
+}
+
+}  // namespace
+
+bool Places::identify(const fs::path& path, Identity& identity) {
+#if !defined(_WIN32)
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) return false;
+  identity = {static_cast<unsigned long long>(status.st_dev), static_cast<unsigned long long>(status.st_ino)};
+  return true;
+#else
+  static_cast<void>(path), static_cast<void>(identity);
+  return false;
+#endif
+}
+
+void Places::addInput(const std::string& option, const fs::path& path) {
+  Input input{namedText(option, path), resolved(path), {}};
+  // A device or a pipe may be read and written: /dev/null, /dev/tty.
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type == fs::file_type::directory || (type == fs::file_type::regular && identify(path, input.identity))) {
+    inputs_.push_back(std::move(input));
+  }
+}
+
+void Places::reads(const std::string& option, const std::string& path, Belongs belongs) {
+  if (path.empty()) return;
+  addInput(option, path);
+  std::error_code error;
+  if (belongs == nullptr || !fs::is_directory(path, error)) return;
+  folders_.push_back({namedText(option, path), resolved(path), belongs});
+  for (fs::directory_iterator entry(path, error); !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    if (belongs(entry->path().filename().string())) addInput(option, entry->path());
+  }
+}
+
+void Places::writes(const std::string& option, const std::string& path) {
+  if (path.empty()) return;
+  try {
+    written_.push_back({namedText(option, path), kit::detail::placeOf(path)});
+  } catch (const kit::Error& error) {
+    throw UsageError(option + " " + error.what());
+  }
+}
+
+void Places::writesFolder(const std::string& option, const std::string& path) {
+  out_text_ = namedText(option, path);
+  const fs::path out = resolved(path);
+  out_ = {out};
+  // What Publication and the unfinished layers of GPTQ use.
+  for (const char* ending : {".partial", ".replaced", ".gptq"})
+    out_.emplace_back(out.native() + fs::path(ending).native());
+}
+
+const fs::path* Places::outputWith(const fs::path& path) const {
+  const auto found = std::find_if(out_.begin(), out_.end(), [&](const fs::path& out) { return isAtOrIn(path, out); });
+  return found != out_.end() ? &*found : nullptr;
+}
+
+void Places::checkFile(const Written& written) const {
+  if (written.place.kind != Place::Kind::kFile) return;
+  const fs::path& path = written.place.path;
+  if (const fs::path* out = outputWith(path)) {
+    throw UsageError(written.text + " is in " + out->string() + ", which " + out_text_ + " writes: name another place");
+  }
+  Identity identity;
+  const bool exists = identify(path, identity);
+  for (const Input& input : inputs_) {
+    if (path != input.path && !(exists && identity == input.identity)) continue;
+    throw UsageError(written.text + " is an input, " + input.text + ": name another place");
+  }
+  for (const Folder& folder : folders_) {
+    if (path.parent_path() != folder.path || !folder.belongs(path.filename().string())) continue;
+    throw UsageError(written.text + " would become a part of the input " + folder.text + ": name another place");
+  }
+  std::error_code error;
+  if (!force_ && fs::exists(path, error)) throw UsageError(written.text + " exists; --force replaces it");
+}
+
+// An OUT that cannot be has the exit code of one that exists.
+void Places::checkOut() const {
+  if (out_.empty()) return;
+  for (const Input& input : inputs_) {
+    if (const fs::path* out = outputWith(input.path)) {
+      throw kit::Error(out_text_ + " writes " + out->string() + ", and the input " + input.text + " is " +
+                       (*out == input.path ? "it" : "in it") + ": name another place");
+    }
+  }
+  // A resumed run writes into the files that it finds there.
+  std::error_code error;
+  for (fs::directory_iterator entry(out_[1], error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    Identity identity;
+    if (!identify(entry->path(), identity)) continue;
+    for (const Input& input : inputs_) {
+      if (input.identity != identity) continue;
+      throw kit::Error(entry->path().string() + ", which " + out_text_ + " writes, is the input " + input.text +
+                       " by another name: delete that name");
+    }
+  }
+}
+
+// stdout and stderr may be files: of the shell, which has made them already.
+void Places::checkStandardStreams() const {
+#if !defined(_WIN32)
+  for (const auto& [descriptor, name] : {std::pair(STDOUT_FILENO, "stdout"), std::pair(STDERR_FILENO, "stderr")}) {
+    struct stat status {};
+    if (fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) continue;
+    const Identity stream{static_cast<unsigned long long>(status.st_dev),
+                          static_cast<unsigned long long>(status.st_ino)};
+    for (const Input& input : inputs_) {
+      if (input.identity == stream) {
+        throw UsageError(std::string(name) + " goes to an input, " + input.text + ": name another place");
+      }
+    }
+    for (const Written& written : written_) {
+      Identity identity;
+      if (written.place.kind != Place::Kind::kFile || !identify(written.place.path, identity)) continue;
+      if (identity == stream) throw UsageError(written.text + " is where " + name + " goes: name another place");
+    }
+    for (const fs::path& out : out_) {
+      std::error_code error;
+      for (fs::directory_iterator entry(out, error); !error && entry != fs::directory_iterator();
+           entry.increment(error)) {
+        Identity identity;
+        if (identify(entry->path(), identity) && identity == stream) {
+          throw UsageError(std::string(name) + " goes to " + entry->path().string() + ", which " + out_text_ +
+                           " writes: name another place");
+        }
+      }
+    }
+  }
+#endif
+}
+
+void Places::check() const {
+  checkStandardStreams();
+  checkOut();
+  for (size_t i = 0; i < written_.size(); ++i) {
+    checkFile(written_[i]);
+    for (size_t j = 0; j < i; ++j) {
+      if (written_[i].place.kind == Place::Kind::kFile && written_[i].place.path == written_[j].place.path) {
+        throw UsageError(written_[i].text + " is written by " + written_[j].text + " too: name another place");
+      }
+    }
+  }
+  for (const Written& written : written_) kit::detail::tryPlace(written.place);
+  // The longest of the names that OUT needs; a root folder is refused later.
+  if (!out_.empty() && out_[0].has_filename()) kit::detail::tryPlace({Place::Kind::kFile, out_[2], -1});
+}
+
+bool Places::takesStdout() const {
+  return std::any_of(written_.begin(), written_.end(), [](const Written& w) {
+    return w.place.kind == Place::Kind::kDescriptor && w.place.descriptor == 1;
+  });
+}
+
+}  // namespace nib::tool

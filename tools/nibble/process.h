@@ -1,0 +1,21 @@
+// What the program needs of the system before it does anything else, and the last check of what it printed.
+#ifndef NIB_TOOLS_PROCESS_H
+#define NIB_TOOLS_PROCESS_H
+
+#include <string>
+
+namespace nib::tool {
+
+// Opens descriptors 0 to 2 to /dev/null if they are closed, because otherwise the next file that is opened gets their
+// number, and messages are written into it. Makes writing to a closed pipe, or beyond the limit of a file's size, an
+// error instead of a signal. Raises the limit of open files to what the system allows. First thing in main().
+void prepareProcess();
+
+// Whether descriptor 1 was closed at the start: what is printed is lost then.
+bool stdoutWasClosed();
+
+// Flushes stdout. Returns what is wrong, "" = all that was printed was written.
+std::string flushStdout();
+
+}  // namespace nib::tool
+#endif

@@ -1,0 +1,31 @@
+// Readers of files that anybody may have written. Each gets any bytes: it refuses them with one printable line, or what
+// it read is consistent; anything else aborts.
+#ifndef NIB_TESTS_FUZZ_READERS_H
+#define NIB_TESTS_FUZZ_READERS_H
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace nib::fuzz {
+
+using Input = std::string_view;
+
+void calibration(Input input);  // CALIB.json
+void cells(Input input);        // results of selftest, and lists of cells that must run
+void child(Input input);        // what the child of `devices --verify` prints
+void config(Input input);       // config.json
+void journal(Input input);      // of an unfinished output
+void npy(Input input);          // headers of .npy files
+void result(Input input);       // results of bench
+void tuning(Input input);       // tuning files
+void verdicts(Input input);     // verdicts of self-tests
+
+// Aborts unless it holds.
+void require(bool holds, const char* what);
+// The message of a refusal: one short printable line.
+void requireLine(std::string_view message);
+
+}  // namespace nib::fuzz
+#endif

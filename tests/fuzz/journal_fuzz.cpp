@@ -55,9 +55,8 @@ void load(Input input) {
     const model::Journal::Content first = load();
     require(fs::file_size(path) <= input.size(), "a journal that grew");
     const model::Journal::Content second = load();
-    require(first.begun == second.begun && first.identity == second.identity &&
-                first.done.size() == second.done.size() && first.publishing == second.publishing &&
-                first.replaced == second.replaced,
+    require(first.begun == second.begun && first.identity == second.identity && first.done == second.done &&
+                first.publishing == second.publishing && first.replaced == second.replaced,
             "a journal that changes");
     require(first.begun || first.done.empty(), "items of no run");
   } catch (const model::Error& error) {

@@ -29,6 +29,7 @@ class Journal {
   struct Done {
     uint64_t item = 0;
     Hash128 hash;
+    bool operator==(const Done&) const = default;
   };
   struct Content {
     bool begun = false;  // whether the first line, with the identity, is valid

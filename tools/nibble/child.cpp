@@ -1,5 +1,7 @@
 #include "child.h"
 
+#include "base/system_error.h"
+
 #include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
@@ -97,6 +99,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kPollTime{50};
 constexpr size_t kMaxPipeBytes = size_t{1} << 20;  // what a pipe holds at most
 
+[[noreturn]] void refuse(const std::string& what, int code) {
+  throw std::runtime_error(what + ": " + std::strerror(code) + limitHint(code));
+}
+
 // A pipe whose ends are not standard descriptors, even if this process was started without those, and which the child's
 // program does not inherit.
 struct Pipe {
@@ -105,7 +111,7 @@ struct Pipe {
 
   Pipe() {
     int ends[2];
-    if (pipe(ends) != 0) throw std::runtime_error(std::string("a pipe to a child: ") + std::strerror(errno));
+    if (pipe(ends) != 0) refuse("a pipe to a child", errno);
     read_end = fcntl(ends[0], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     write_end = fcntl(ends[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     const int code = errno;
@@ -114,7 +120,7 @@ struct Pipe {
     if (read_end >= 0 && write_end >= 0) return;
     closeEnd(read_end);
     closeEnd(write_end);
-    throw std::runtime_error(std::string("a pipe to a child: ") + std::strerror(code));
+    refuse("a pipe to a child", code);
   }
   ~Pipe() {
     closeEnd(read_end);
@@ -197,7 +203,7 @@ ChildEnd runChild(const std::vector<std::string>& arguments, int silence_seconds
   for (const std::string& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
   const pid_t id = fork();
-  if (id < 0) throw std::runtime_error(std::string("cannot start a child: ") + std::strerror(errno));
+  if (id < 0) refuse("cannot start a child", errno);
   if (id == 0) become(argv.data(), output.write_end, failure.write_end);
   Process child(id);
   Pipe::closeEnd(output.write_end);

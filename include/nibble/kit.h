@@ -11,6 +11,8 @@
 //
 // Errors: a function that says "Throws" throws nib::kit::Error with a one-line message. The only other exception is
 // std::bad_alloc.
+// After a failed submission or wait its work does not count as done, whatever the buffers hold. A device that was lost
+// (VK_ERROR_DEVICE_LOST) stays lost: open it again.
 // Ownership: Device is a shared handle; copies refer to the same device. Every buffer, plan, binding and timer keeps
 // its device alive.
 // Threads: all functions of Device may be called from any thread. A Buffer, Plan or Binding may be read by several

@@ -241,11 +241,12 @@ def positions(uses):
     return sorted({1, (uses + 1) // 2, uses})
 
 
-def quick_rules(call, codes, chosen):
+def quick_rules(call, codes, chosen, loses_first=False):
+    """loses_first: the device is lost at the first use alone, which ends a long run soon."""
     memory = OUT_OF_DEVICE_MEMORY if OUT_OF_DEVICE_MEMORY in codes else OUT_OF_HOST_MEMORY
     for i, use in enumerate(chosen):
         yield f"{call} {use} {'ever' if i == 1 else 'once'} {memory}"
-        if LOST in codes:
+        if LOST in codes and (i == 0 or not loses_first):
             yield f"{call} {use} {'lost' if i == 1 else 'once'} {LOST}"
 
 
@@ -282,7 +283,7 @@ def rules_of(verb, baseline, long, done):
         if long and not verb.few_uses:
             rules += long_rules(call, codes, uses, verb.most_uses)
         elif long or verb.quick == "all" or call not in done:
-            rules += quick_rules(call, codes, positions(uses))
+            rules += quick_rules(call, codes, positions(uses), loses_first=verb.quick == "first")
         elif call in QUEUE:
             rules += quick_rules(call, codes, [1] if verb.quick == "first" else positions(uses))
     if long or verb.quick == "all":

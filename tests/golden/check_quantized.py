@@ -568,7 +568,7 @@ def call(options, verb, *arguments):
 
 def done_in(journal):
     try:
-        return sum(line.split()[1] == b"done" for line in bytes_of(journal).splitlines() if line.count(b" ") == 2)
+        return sum(line.split()[1] == b"done" for line in bytes_of(journal).splitlines() if line.count(b" ") == 3)
     except FileNotFoundError:
         return 0
 

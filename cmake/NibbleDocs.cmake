@@ -8,7 +8,8 @@ if(NOT NIBBLE_DOXYGEN OR NOT NIBBLE_AWK OR NOT EXISTS "${PROJECT_SOURCE_DIR}/doc
 endif()
 set(NIBBLE_DOCS_DIR "${PROJECT_BINARY_DIR}/docs")
 set(NIBBLE_DOXYFILE "${NIBBLE_DOCS_DIR}/Doxyfile")
-file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/nibble/*.h")
+file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/nibble/*.h"
+  "${PROJECT_SOURCE_DIR}/include/nibble/ops/*.h")
 list(APPEND headers "${NIBBLE_GENERATED}/include/nibble/formats.h")
 list(TRANSFORM headers PREPEND "\"")
 list(TRANSFORM headers APPEND "\"")

@@ -76,15 +76,8 @@ Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const Nib
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   if (run.n > shape.block || !isValid(op, binding, run, desc.cols)) return Outcome::kNoTwin;
   NibMemory memory{sizeof(NibMemory)};
-  if (nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS) return Outcome::kNoTwin;
   NibCpuBinding moved = binding;
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    if (moved.range[role].data != nullptr)
-      moved.range[role].data = static_cast<char*>(moved.range[role].data) + run.offset_bytes[role];
-  }
-  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
-    if (binding.part_offset_bytes[p] != 0) memory.part[p].offset_bytes = binding.part_offset_bytes[p];
-  }
+  if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kNoTwin;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
   reference::StatusCounter status(nib::partOf<NibStatus>(memory, moved, NIB_ROLE_AUX, NIB_PART_STATUS));
   const reference::GptqRows rows(desc, shape, host, &status);

@@ -33,6 +33,20 @@ T* partOf(const NibMemory& memory, const NibCpuBinding& binding, const NibRun& r
   return reinterpret_cast<T*>(static_cast<char*>(binding.range[p.role].data) + offset);
 }
 
+// The op's memory with the binding's offsets of parts, and ranges with the run's offsets, as references take them.
+inline bool moveOperands(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run, NibMemory* memory,
+                         NibCpuBinding* moved) {
+  if (nibGetMemory(desc, nullptr, memory) != NIB_SUCCESS) return false;
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    if (moved->range[role].data != nullptr)
+      moved->range[role].data = static_cast<char*>(moved->range[role].data) + run.offset_bytes[role];
+  }
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    if (binding.part_offset_bytes[p] != 0) memory->part[p].offset_bytes = binding.part_offset_bytes[p];
+  }
+  return true;
+}
+
 // Calls body(i) for i in [0, count) on the caller's threads.
 template <class Body>
 void forEach(const NibParallelFor& parallel, uint32_t count, Body&& body) {

@@ -109,15 +109,8 @@ Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const
   const Codes codes(shape.g, desc.weights);
   if (codes.kind == Codes::kNone) return Outcome::kNoTwin;
   NibMemory memory{sizeof(NibMemory)};
-  if (nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS) return Outcome::kNoTwin;
   NibCpuBinding moved = binding;
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    if (moved.range[role].data != nullptr)
-      moved.range[role].data = static_cast<char*>(moved.range[role].data) + run.offset_bytes[role];
-  }
-  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
-    if (binding.part_offset_bytes[p] != 0) memory.part[p].offset_bytes = binding.part_offset_bytes[p];
-  }
+  if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kNoTwin;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
   const ScaleErrors errors{[](const void* user, const float* x, uint32_t count, ScaleCandidates* candidates) {
                              static_cast<const Codes*>(user)->add(x, count, candidates);

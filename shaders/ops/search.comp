@@ -45,7 +45,7 @@ NibFound candidate(uvec3 extent, uint index) {
   return nibFindScale(shrunk(p, extent.x), shrunk(p, extent.y), shrunk(p, extent.z), FLAGS, SCALE_TYPE);
 }
 
-// What tries a candidate on four elements.
+// Codes of one candidate, for four elements at a time.
 struct Trial {
   NibEncoder encoder;
   uvec4 bound;

@@ -44,7 +44,7 @@ void writeThrough(const Place& place, std::span<const std::byte> bytes) {
   const auto fail = [&] { throw Error(place.path.string() + ": cannot be written: " + systemText(errno)); };
 #if !defined(_WIN32)
   if (place.kind == Place::Kind::kDescriptor) {
-    // What the program has printed so far comes first.
+    // Text that the program has printed so far comes first.
     std::fflush(nullptr);
     while (!bytes.empty()) {
       const ssize_t put = ::write(place.descriptor, bytes.data(), bytes.size());

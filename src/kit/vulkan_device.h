@@ -47,7 +47,7 @@ class VulkanDevice {
   VulkanDevice(const VulkanDevice&) = delete;
   VulkanDevice& operator=(const VulkanDevice&) = delete;
 
-  // What a failed submission may still use is destroyed by whenIdle().
+  // whenIdle() destroys buffers that a failed submission may still use.
   RawBuffer createBuffer(uint64_t size_bytes, Memory wanted);
   void destroyBuffer(RawBuffer& buffer);
 

@@ -22,7 +22,7 @@ bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& ru
   return true;
 }
 
-// What was written before is seen after.
+// Later dispatches see the writes of earlier ones.
 void computeBarrier(const NibContext& context, VkCommandBuffer command_buffer) {
   VkMemoryBarrier barrier{VK_STRUCTURE_TYPE_MEMORY_BARRIER};
   barrier.srcAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT;

@@ -54,7 +54,7 @@ struct AppendStrides {
 void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
 void hessianReference(const NibHessianDesc& desc, uint32_t source_stride, const HostRun& run);
 void factorReference(const NibFactorDesc& desc, uint32_t block, const HostRun& run);
-// What follows from a description of NIB_OP_GPTQ.
+// Sizes that follow from a description of NIB_OP_GPTQ.
 struct GptqShape {
   Geometry g;              // MEASURE: zeros
   uint32_t source_stride;  // elements from row to row
@@ -66,7 +66,7 @@ struct GptqShape {
   bool measures() const { return g.format == nullptr; }
 };
 void gptqReference(const NibGptqDesc& desc, const GptqShape& shape, const HostRun& run);
-// What follows from a description of NIB_OP_SEARCH.
+// Sizes that follow from a description of NIB_OP_SEARCH.
 struct SearchShape {
   Geometry g;
   uint32_t source_stride;  // elements from row to row

@@ -120,6 +120,12 @@ struct RowData {
   static RowData quantized(uint32_t rows, uint32_t cols, const NibWeights& weights);
 };
 
+// OpBench.data of ops that read dense numbers and nothing else.
+template <class Desc>
+RowData denseInput(const Case& c, const Desc& desc, NibRole role) {
+  return role == NIB_ROLE_INPUT ? RowData::dense(c, desc.source_type) : RowData::marks();
+}
+
 // One of several ways in which a device can run a row. The context normally picks one.
 struct RowForm {
   std::string name;  // "fused"; becomes a mode of the row

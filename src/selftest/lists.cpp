@@ -18,6 +18,15 @@ uint32_t scaleType(const NibFormatInfo& info, uint64_t turn) {
   return types[turn % count];
 }
 
+std::vector<uint32_t> scaleModes(const NibFormatInfo& info) {
+  std::vector<uint32_t> modes = {0};
+  for (const uint32_t mode : {NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, NIB_WEIGHTS_SCALE_CEIL,
+                              NIB_WEIGHTS_SCALE_EVEN, NIB_WEIGHTS_SCALE_RCEIL}) {
+    if ((mode & ~info.weights_flags) == 0) modes.push_back(mode);
+  }
+  return modes;
+}
+
 NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn) {
   const bool nested = (sharing.flags & NIB_WEIGHTS_NESTED) != 0;
   return weightsOf(info.format, sharing.granularity, sharing.group, sharing.flags | mode,

@@ -65,6 +65,8 @@ inline bool hasOneGroupSize(const NibFormatInfo& info) { return info.group_multi
 uint32_t scaleType(const NibFormatInfo& info, uint64_t turn);
 // Weights of the format with scale type number `turn`; nested weights have fp32 scales.
 NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn);
+// The flags of NibWeights that say how the format's scales are found: 0, and each that it has.
+std::vector<uint32_t> scaleModes(const NibFormatInfo& info);
 // The sharings that the format allows. Dense weights (NULL) have one.
 std::vector<const Sharing*> sharingsOf(const NibFormatInfo* info);
 

@@ -76,7 +76,7 @@ Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const Nib
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   if (run.n > shape.block || !isValid(op, binding, run, desc.cols)) return Outcome::kNoTwin;
   NibMemory memory{sizeof(NibMemory)};
-  NibCpuBinding moved = binding;
+  NibCpuBinding moved;
   if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kNoTwin;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
   reference::StatusCounter status(nib::partOf<NibStatus>(memory, moved, NIB_ROLE_AUX, NIB_PART_STATUS));

@@ -1,4 +1,4 @@
-// What twins share: the check of a run, addresses of parts, and loops on the caller's threads.
+// Functions that twins share: the check of a run, addresses of parts, and loops on the caller's threads.
 #ifndef NIB_SIMD_RUN_H
 #define NIB_SIMD_RUN_H
 
@@ -37,6 +37,7 @@ T* partOf(const NibMemory& memory, const NibCpuBinding& binding, const NibRun& r
 inline bool moveOperands(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run, NibMemory* memory,
                          NibCpuBinding* moved) {
   if (nibGetMemory(desc, nullptr, memory) != NIB_SUCCESS) return false;
+  *moved = binding;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     if (moved->range[role].data != nullptr)
       moved->range[role].data = static_cast<char*>(moved->range[role].data) + run.offset_bytes[role];

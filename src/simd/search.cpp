@@ -35,7 +35,7 @@ struct Codes {
   // Values in units of the scale.
   static constexpr StoredScale kUnit{kOne, 0, false, kOne};
   float valueOf(uint32_t code) const { return exact::floatOf(g.format->decode(code, kUnit, weights)); }
-  // Of the code of a quotient.
+  // The value of a quotient's code.
   float valueAt(uint32_t key) const { return valueOf(g.format->encode(exact::nibUnkey(key), kUnit, weights, true)); }
 
   // Code 1 is the smallest denormal number. The ulp doubles behind the first 2^(m + 1) codes, with m bits of mantissa.
@@ -109,7 +109,7 @@ Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const
   const Codes codes(shape.g, desc.weights);
   if (codes.kind == Codes::kNone) return Outcome::kNoTwin;
   NibMemory memory{sizeof(NibMemory)};
-  NibCpuBinding moved = binding;
+  NibCpuBinding moved;
   if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kNoTwin;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
   const ScaleErrors errors{[](const void* user, const float* x, uint32_t count, ScaleCandidates* candidates) {

@@ -53,7 +53,7 @@ def write_model(path):
     generator = random.Random(7)
     tensors = {"model.norm.weight": [64]}
     for layer in range(2):
-        # Of one shape, so that few pipelines are built: most of a run's time.
+        # One shape for all, so that few pipelines are built: that takes most of a run's time.
         for name in ("self_attn.q_proj", "mlp.down_proj"):
             tensors[f"model.layers.{layer}.{name}.weight"] = [64, 64]
     header, data = {}, b""

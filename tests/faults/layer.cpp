@@ -26,8 +26,8 @@ struct Table {
   VkInstance instance = VK_NULL_HANDLE;
   VkDevice device = VK_NULL_HANDLE;
   std::unique_ptr<SlowQueue> queue;
-  // Of the functions that this layer replaces. Found when the instance or device is made: later, the loader may answer
-  // with this layer's own.
+  // The next layer's functions that this one replaces. Found when the instance or device is made: later, the loader may
+  // answer with this layer's own.
   std::map<std::string, PFN_vkVoidFunction> replaced;
 
   PFN_vkVoidFunction find(const char* name) const {
@@ -213,7 +213,7 @@ VKAPI_ATTR VkResult VKAPI_CALL queueSubmit(VkQueue queue, uint32_t count, const 
 VKAPI_ATTR VkResult VKAPI_CALL queueWaitIdle(VkQueue queue) {
   const std::shared_ptr<Table> table = tableOf(queue);
   if (const Fault fault = useOn(k_vkQueueWaitIdle, *table); fault.result != VK_SUCCESS) {
-    // What is known to be lost may be destroyed.
+    // Objects of a device that is known to be lost may be destroyed.
     if (fault.result == VK_ERROR_DEVICE_LOST) table->queue->lose();
     return fault.result;
   }

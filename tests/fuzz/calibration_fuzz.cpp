@@ -24,7 +24,7 @@ void calibration(Input input) {
       require(range.min <= 0 && range.max >= 0 && std::isfinite(range.scale) && range.scale >= 0, "a range");
     }
   }
-  // What was read can be written, read again, and gives the same.
+  // A calibration that was read can be written, read again, and gives the same.
   std::string written = model::calibrationText(read);
   std::string again = written;
   require(model::calibrationText(model::parseCalibration(again, "f")) == written, "a calibration that changes");

@@ -1,4 +1,4 @@
-// Of one coverage-guided fuzzer: NIB_FUZZ_READER is the name of its reader.
+// The entry of one coverage-guided fuzzer: NIB_FUZZ_READER is the name of its reader.
 #include "readers.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {

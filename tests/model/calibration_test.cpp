@@ -244,7 +244,7 @@ TEST_CASE("a broken CALIB.json is refused with the path of the error") {
   refused("channels", [](Json& j) { j["tensors"]["x"]["channels"] = 0; });
   refused("zero_point", [](Json& j) { j["tensors"]["x"]["zero_point"] = 1.5; });
   refused("range without 0", [](Json& j) { j["tensors"]["x"]["min"] = 1; });
-  // What contradicts itself.
+  // Files that contradict themselves.
   refused("has scale", [](Json& j) { j["tensors"]["x"]["scale"] = 2 * j["tensors"]["x"]["scale"].get<double>(); });
   refused("has scale", [](Json& j) { j["tensors"]["x"]["scale"] = 0; });
   refused("zero point 3", [](Json& j) { j["tensors"]["x"]["zero_point"] = 3; });

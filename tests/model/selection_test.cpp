@@ -47,7 +47,7 @@ TEST_CASE("the projections of attention and MLP inside blocks are quantized, and
     INFO(name);
     CHECK(!isBlockLinear(name));
   }
-  // Of any length.
+  // Names may have any length.
   const std::string long_text(10'000'000, 'a');
   CHECK(isBlockLinear("layers.0." + long_text + ".q_proj.weight"));
   CHECK(!isBlockLinear("layers." + long_text + ".q_proj.weight"));

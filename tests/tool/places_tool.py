@@ -162,7 +162,7 @@ def streams(tool):
                "the files behind links")
     tool.check(os.stat("far/file.json").st_mode & 0o777 == 0o640, "the permissions of a replaced file")
     tool.check(sorted(os.listdir("far")) == ["file.json", "new.json"], "a temporary file is left")
-    # What the shell has opened for stdout is no other place.
+    # A file that the shell has opened for stdout is taken.
     with open("log", "wb") as log:
         tool.refused("where stdout goes", *names, "--json=log", "--force", stdout=log)
     with open("in/model.safetensors", "ab") as log:

@@ -92,7 +92,7 @@ Json readRun(const std::string& option, const std::string& path) {
   }
 }
 
-// What the verb reads, and the file of --tune.
+// Files that the verb reads, and the file of --tune.
 Places placesOf(const Arguments& arguments) {
   Places places(arguments.json.force);
   places.reads("--compare", arguments.compare);

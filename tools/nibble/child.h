@@ -17,7 +17,7 @@ struct ChildEnd {
   std::string text() const;
 };
 
-// What a line of a child is to its reader.
+// How the reader of a child's lines takes one.
 enum class LineReply {
   kNoise,  // something else wrote to stdout: it does not count as an answer
   kStep,   // the child's work goes on

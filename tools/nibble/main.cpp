@@ -24,7 +24,7 @@ int finish(int code, const std::string& verb) {
 
 constexpr const char* kNoMemory = "there is not enough memory: end other programs, or raise `ulimit -v`";
 
-// What was missing, where the system's own text does not say it.
+// Names what was missing, where the system's own text does not.
 std::string shortageText(const std::system_error& error) {
   if (error.code() == std::errc::resource_unavailable_try_again) {
     return "a thread cannot be started: end other programs, or raise `ulimit -u`";

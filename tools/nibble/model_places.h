@@ -1,4 +1,4 @@
-// What verbs read of a model, for Places.
+// Files that verbs read of a model, for Places.
 #ifndef NIB_TOOLS_MODEL_PLACES_H
 #define NIB_TOOLS_MODEL_PLACES_H
 

@@ -79,7 +79,7 @@ void Places::writesFolder(const std::string& option, const std::string& path) {
   out_text_ = namedText(option, path);
   const fs::path out = resolved(path);
   out_ = {out};
-  // What Publication and the unfinished layers of GPTQ use.
+  // Names that Publication and the unfinished layers of GPTQ use.
   for (const char* ending : {".partial", ".replaced", ".gptq"})
     out_.emplace_back(out.native() + fs::path(ending).native());
 }

@@ -1,4 +1,4 @@
-// What the program needs of the system before it does anything else, and the last check of what it printed.
+// Settings of the process before it does anything else, and the last check of what it printed.
 #ifndef NIB_TOOLS_PROCESS_H
 #define NIB_TOOLS_PROCESS_H
 

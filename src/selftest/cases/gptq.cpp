@@ -110,11 +110,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr) return listMeasures(extent, list);
   const NibFormatInfo& info = *format;
   if (info.flags & NIB_FORMAT_OWN_SCALES) return;
-  std::vector<uint32_t> modes = {0};
-  for (const uint32_t mode : {NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, NIB_WEIGHTS_SCALE_CEIL,
-                              NIB_WEIGHTS_SCALE_EVEN, NIB_WEIGHTS_SCALE_RCEIL}) {
-    if ((mode & ~info.weights_flags) == 0) modes.push_back(mode);
-  }
+  const std::vector<uint32_t> modes = scaleModes(info);
   Counter counter;
   for (const Sharing& sharing : kSharings) {
     const bool own_rows =

@@ -164,12 +164,7 @@ constexpr OpCases<Desc> kCases = {
     .fill = fill,
     .lines = lines,
     .large = addLarge,
-    .bench = {.list = listBench,
-              .names = nameBench,
-              .data =
-                  [](const Case& c, const Desc& d, NibRole role) {
-                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-                  }},
+    .bench = {.list = listBench, .names = nameBench, .data = denseInput<Desc>},
 };
 
 }  // namespace

@@ -98,12 +98,7 @@ constexpr OpCases<Desc> kCases = {
         },
     .large = addLarge,
     .verify = verify,
-    .bench = {.list = listBench,
-              .names = nameBench,
-              .data =
-                  [](const Case& c, const Desc& d, NibRole role) {
-                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-                  }},
+    .bench = {.list = listBench, .names = nameBench, .data = denseInput<Desc>},
 };
 
 }  // namespace

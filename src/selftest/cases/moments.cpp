@@ -73,12 +73,7 @@ constexpr OpCases<Desc> kCases = {
           return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
         },
     .large = addLarge,
-    .bench = {.list = listBench,
-              .names = nameBench,
-              .data =
-                  [](const Case& c, const Desc& d, NibRole role) {
-                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-                  }},
+    .bench = {.list = listBench, .names = nameBench, .data = denseInput<Desc>},
 };
 
 }  // namespace

@@ -45,11 +45,7 @@ void setGrid(Desc& d, const Counter& counter) {
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr || !takes(*format)) return;
   const NibFormatInfo& info = *format;
-  std::vector<uint32_t> modes = {0};
-  for (const uint32_t mode : {NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, NIB_WEIGHTS_SCALE_CEIL,
-                              NIB_WEIGHTS_SCALE_EVEN, NIB_WEIGHTS_SCALE_RCEIL}) {
-    if ((mode & ~info.weights_flags) == 0) modes.push_back(mode);
-  }
+  const std::vector<uint32_t> modes = scaleModes(info);
   Counter counter;
   for (const Sharing& sharing : kSharings) {
     for (const Shape& shape : kSides) {
@@ -189,12 +185,7 @@ constexpr OpCases<Desc> kCases = {
     .lines = lines,
     .large = addLarge,
     .verify = verify,
-    .bench = {.list = listBench,
-              .names = nameBench,
-              .data =
-                  [](const Case& c, const Desc& d, NibRole role) {
-                    return role == NIB_ROLE_INPUT ? RowData::dense(c, d.source_type) : RowData::marks();
-                  }},
+    .bench = {.list = listBench, .names = nameBench, .data = denseInput<Desc>},
 };
 
 }  // namespace

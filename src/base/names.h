@@ -1,4 +1,4 @@
-// The names of roles, types, granularities and features in messages, test cases and rows of the benchmark.
+// The names of roles, parts, types, granularities and features in messages, test cases and rows of the benchmark.
 #ifndef NIB_BASE_NAMES_H
 #define NIB_BASE_NAMES_H
 
@@ -17,6 +17,50 @@ constexpr const char* roleName(uint32_t role) {
     case NIB_ROLE_AUX: return "aux";
     default: return "?";
   }
+}
+
+// NibPart: "codes". No default: the compiler warns about a part without a name.
+constexpr const char* partName(NibPart part) {
+  switch (part) {
+    case NIB_PART_CODES: return "codes";
+    case NIB_PART_SCALES: return "scales";
+    case NIB_PART_ZEROS: return "zeros";
+    case NIB_PART_STATUS: return "status";
+    case NIB_PART_SCRATCH: return "scratch";
+    case NIB_PART_NESTED: return "nested scales";
+    case NIB_PART_PACKED_CODES: return "packed codes";
+    case NIB_PART_PACKED_ZEROS: return "packed zeros";
+    case NIB_PART_REFERENCE: return "reference";
+    case NIB_PART_CANDIDATE: return "candidate";
+    case NIB_PART_BIAS: return "bias";
+    case NIB_PART_INPUT_SCALES: return "input scales";
+    case NIB_PART_INPUT_ZEROS: return "input zeros";
+    case NIB_PART_TABLE: return "table";
+    case NIB_PART_HEADS: return "heads";
+    case NIB_PART_COUNTS: return "counts";
+    case NIB_PART_ORDER: return "order";
+    case NIB_PART_INPUT_CODES: return "input codes";
+    case NIB_PART_SOURCE: return "source";
+    case NIB_PART_RESIDUAL_IN: return "residual in";
+    case NIB_PART_RESULT: return "result";
+    case NIB_PART_RESIDUAL_OUT: return "residual out";
+    case NIB_PART_RESULT_SCALES: return "result scales";
+    case NIB_PART_GAIN: return "gain";
+    case NIB_PART_SECOND: return "second";
+    case NIB_PART_INDICES: return "indices";
+    case NIB_PART_KEYS: return "keys";
+    case NIB_PART_VALUES: return "values";
+    case NIB_PART_RESULT_INDICES: return "result indices";
+    case NIB_PART_ERROR: return "error";
+    case NIB_PART_MASK: return "mask";
+    case NIB_PART_LOG_SUM: return "log sum";
+    case NIB_PART_FACTOR_INFO: return "factor info";
+    case NIB_PART_DIAGONAL: return "diagonal";
+    case NIB_PART_FACTOR: return "factor";
+    case NIB_PART_LOSS: return "loss";
+    case NIB_PART_COUNT: break;
+  }
+  return "?";
 }
 
 // NibType or NibInt8Result: "f32"

@@ -8,22 +8,13 @@
 namespace nib::selftest {
 namespace {
 
-// By NibPart.
-constexpr const char* kParts[] = {
-    "codes",        "scales",       "zeros",       "status",       "scratch",        "nested scales",
-    "packed codes", "packed zeros", "reference",   "candidate",    "bias",           "input scales",
-    "input zeros",  "table",        "heads",       "counts",       "order",          "input codes",
-    "source",       "residual in",  "result",      "residual out", "result scales",  "gain",
-    "second",       "indices",      "keys",        "values",       "result indices", "error",
-    "mask",         "log sum",      "factor info", "diagonal",     "factor",         "loss"};
-
-struct Place {
-  NibPart part = NIB_PART_COUNT;  // none: the range has no parts
-  uint64_t offset_bytes = 0;      // within it
+struct Position {
+  NibPart part = NIB_PART_COUNT;  // NIB_PART_COUNT: the range has no parts
+  uint64_t offset_bytes = 0;      // within the part, or else within the range
 };
 
-Place placeOf(const NibMemory& memory, NibRole role, uint64_t byte) {
-  for (uint32_t p = 0; p < std::size(kParts); ++p) {
+Position positionOf(const NibMemory& memory, NibRole role, uint64_t byte) {
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
     const NibMemoryPart& part = memory.part[p];
     if (part.role == role && byte >= part.offset_bytes && byte - part.offset_bytes < part.size_bytes) {
       return {NibPart(p), byte - part.offset_bytes};
@@ -33,12 +24,12 @@ Place placeOf(const NibMemory& memory, NibRole role, uint64_t byte) {
 }
 
 // ", codes, row 3, column 8".
-std::string placeText(const Case& c, const NibMemory& memory, NibRole role, uint64_t bit) {
-  const Place place = placeOf(memory, role, bit / 8);
-  std::string text = place.part != NIB_PART_COUNT ? std::string(", ") + kParts[place.part] : std::string();
-  const Lines lines = findCases(c.op())->lines(c, memory, role, place.part);
+std::string positionText(const Case& c, const NibMemory& memory, NibRole role, uint64_t bit) {
+  const Position position = positionOf(memory, role, bit / 8);
+  std::string text = position.part != NIB_PART_COUNT ? std::string(", ") + partName(position.part) : std::string();
+  const Lines lines = findCases(c.op())->lines(c, memory, role, position.part);
   if (lines.element_bits == 0) return text;
-  const uint64_t at = place.offset_bytes * 8 + bit % 8;
+  const uint64_t at = position.offset_bytes * 8 + bit % 8;
   if (lines.row_bits == 0) return text + ", element " + std::to_string(at / lines.element_bits);
   return text + ", row " + std::to_string(at / lines.row_bits) + ", column " +
          std::to_string(at % lines.row_bits / lines.element_bits);
@@ -66,7 +57,7 @@ std::string difference(const Case& c, const NibMemory& memory, NibRole role, con
   std::snprintf(text, sizeof text, " (word %llu): device 0x%08x, reference 0x%08x; %llu of %llu words differ",
                 (unsigned long long)first, got[first], expected[first], (unsigned long long)bad,
                 (unsigned long long)(end - begin));
-  return roleName(role) + placeText(c, memory, role, bit) + text;
+  return roleName(role) + positionText(c, memory, role, bit) + text;
 }
 
 std::string Farthest::text(const Case& c, const NibMemory& memory) const {
@@ -74,7 +65,7 @@ std::string Farthest::text(const Case& c, const NibMemory& memory) const {
   const Lines lines = findCases(c.op())->lines(c, memory, role, NIB_PART_COUNT);
   char values[120];
   std::snprintf(values, sizeof values, ": device %.9g, exact %.9g, error / bound %.3g", got, exact, ratio);
-  return roleName(role) + placeText(c, memory, role, index * lines.element_bits) + values;
+  return roleName(role) + positionText(c, memory, role, index * lines.element_bits) + values;
 }
 
 }  // namespace nib::selftest

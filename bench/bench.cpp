@@ -55,8 +55,8 @@ class Budget {
     const double overhead = rows_ > 0 ? overhead_ / double(rows_) : share / 2;
     return std::clamp(share - overhead, kMinRowSeconds, 2 * row_seconds_);
   }
-  // Whether making, verifying and timing a row of this size cannot end in what is left. Such a row is not begun,
-  // because nothing interrupts it.
+  // Whether making, verifying and timing a row of this size cannot end within the remaining budget. Such a row is not
+  // begun, because nothing interrupts it.
   bool cannotHold(uint64_t bytes) const {
     if (seconds_ <= 0) return false;
     const double least = double(bytes) * std::max(kLeastSecondsPerByte, per_byte_);
@@ -183,7 +183,7 @@ void measureRow(RowReport& report, SharedData& shared, PipelineInspector& inspec
   }
   report.measured = measure(subject, options);
   judge(report);
-  // The count shows what a format's decoding costs, for example the table lookup of codes.
+  // The count shows the cost of a format's decoding, for example the table lookup of codes.
   if (report.problem.empty() && report.row.format() != 0) {
     const InstructionCount count = inspector.count(subject.plan(), report.row);
     report.instructions_per_element = count.per_element;

@@ -18,9 +18,8 @@ struct BenchOptions {
   uint64_t rotation_bytes = 0;  // for tests; 0 = from the cache size
   // Called before each step: steps done, steps in all, and the name of the next one.
   std::function<void(size_t done, size_t count, const std::string& name)> progress;
-  // Called after rows, about once a second, with what `json` of the result would be if the run ended there: a valid
-  // result whose "interrupted" says so. So a run that is killed, or whose driver crashes, leaves its rows. May be
-  // empty.
+  // Called after rows, about once a second, with the `json` of the result if the run ended there: a valid result whose
+  // "interrupted" says so. So a run that is killed, or whose driver crashes, leaves its rows. May be empty.
   std::function<void(const Json& unfinished)> save;
 };
 

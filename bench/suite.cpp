@@ -61,7 +61,7 @@ class Rows {
   void add(Suite suite, BenchPart part, const Shape& shape) {
     add({suite, part, options_.shape.value_or(shape), 0, true, options_.shape.has_value()});
   }
-  // The longest rows come last, so that a budget cuts those.
+  // The longest rows come last, so that a budget drops those.
   void sortByLength() {
     std::stable_sort(rows_.begin(), rows_.end(), [](const selftest::Case& a, const selftest::Case& b) {
       return multiplyAdds(a) < multiplyAdds(b);

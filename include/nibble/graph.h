@@ -1,6 +1,6 @@
-// The graph: whole networks on a kit device. A Graph is data: values and nodes, each node one op of nibble.h. A Program
-// is a graph compiled for a device: plans, bindings and one arena. Running it on the GPU records one command after the
-// other into a command buffer, the application's own if it wants; on the CPU it calls the references.
+// Whole networks on a kit device. A Graph is data: values and nodes, each node one op of nibble.h. A Program is a graph
+// compiled for a device: plans, bindings and one arena. A step on a GPU is recorded into a command buffer, the kit's or
+// the application's own; on the CPU it is run by calls.
 //
 //   nib::graph::Graph graph(512);                                            // at most 512 tokens per step
 //   const auto x = graph.input("x", nib::graph::dense(NIB_TYPE_F32, 256));
@@ -35,7 +35,7 @@ struct Shape {
   uint32_t type = NIB_TYPE_F32;  // NibType, or kIds
   uint32_t cols = 0;
   uint32_t rows_per_token = 1;
-  uint32_t stride = 0;  // elements from row to row
+  uint32_t stride = 0;  // elements from row to row, at least cols; dense() and ids() set it
 };
 inline constexpr uint32_t kIds = 16;  // uint32 elements: token ids, positions, rows of a cache
 
@@ -43,15 +43,15 @@ inline constexpr uint32_t kIds = 16;  // uint32 elements: token ids, positions, 
 Shape dense(uint32_t type, uint32_t cols, uint32_t rows_per_token = 1);
 Shape ids(uint32_t per_token = 1);
 
-enum class Place {
-  kArena,  // lives from the node that writes it to the last one that reads it; its memory is used again
+enum class Storage {
+  kArena,  // lives from the node that writes it to the last one that reads it; then its memory is reused
   kInput,  // written by the host before a step
   kMemory  // weights and states (caches): memory that the caller gives when it compiles the graph
 };
 
 struct Value {
   std::string name;
-  Place place = Place::kArena;
+  Storage storage = Storage::kArena;
   Shape shape;                     // arena and inputs
   uint64_t size_bytes = 0;         // at the graph's largest step; memory: what the nodes need, at least
   ValueId in_place_of = kNoValue;  // shares the bytes of this value
@@ -61,7 +61,7 @@ struct Value {
   bool state = false;              // an arena value that lives from step to step
 };
 
-// What a role or one of its parts is tied to. part NIB_PART_COUNT = the whole role.
+// Ties a role, or one of its parts, to a value. part NIB_PART_COUNT = the whole role.
 struct Operand {
   NibRole role = NIB_ROLE_INPUT;
   NibPart part = NIB_PART_COUNT;
@@ -94,9 +94,10 @@ class Graph {
   // Throw if the name is taken.
   ValueId input(std::string name, const Shape& shape);
   ValueId arena(std::string name, const Shape& shape);
-  // An arena value that lives from step to step: what a step writes, the next one reads. It begins undefined.
+  // An arena value that lives from step to step: a step reads the bytes that the previous one wrote. It begins
+  // undefined.
   ValueId state(std::string name, const Shape& shape);
-  // A value in the bytes of `of`. must_share: the node reads them there.
+  // A value that shares the bytes of `of`. must_share: the node that writes it also reads them there.
   ValueId inPlace(std::string name, ValueId of, bool must_share = false);
   ValueId memory(std::string name, uint64_t size_bytes);
   // The elements of `of` in another shape of the same size.
@@ -129,13 +130,13 @@ struct Memory {
   kit::Range range;
 };
 
-// What a tap gets while a step runs: it records its own runs behind the node that wrote the value. On the CPU device
-// they run at once.
+// Passed to a tap while a step runs: the tap records runs of its own after the node that wrote the value. On the CPU
+// device they run at once.
 class Recorder {
  public:
   virtual ~Recorder() = default;
   virtual void run(const kit::Binding& binding, const kit::RunOptions& options) = 0;
-  // Makes what was recorded before visible to what is recorded behind.
+  // Makes writes of runs recorded before visible to runs recorded after.
   virtual void barrier() = 0;
 };
 using Tap = std::function<void(Recorder&, uint32_t tokens)>;
@@ -145,7 +146,8 @@ struct ProgramOptions {
   class PlanCache* plans = nullptr;
 };
 
-// Plans by description. Used by one thread at a time; must outlive no program.
+// Plans by description. Used by one thread at a time. Programs keep their plans alive, so the cache may be destroyed
+// first.
 class PlanCache {
  public:
   // Throws.
@@ -176,26 +178,28 @@ class Program {
   ~Program();
 
   uint32_t maxTokens() const;
-  // Where a value lies: valid after its node, until another value takes its memory. Throws if there is no such value.
+  // The memory of a value: valid after its node, until another value reuses the memory. Throws if there is no such
+  // value.
   kit::Range range(std::string_view name) const;
   uint64_t arenaBytes() const;
-  // How many barriers a step has, and how many nodes.
+  // The numbers of barriers and of nodes of a step.
   uint32_t barrierCount() const;
   uint32_t nodeCount() const;
 
-  // `tap` is called behind the node that writes the value. An empty function removes it. Throws if no node writes it.
+  // `tap` is called after the node that writes the value. An empty function removes it. Throws if no node writes it.
   void tap(std::string_view value, Tap tap);
 
-  // Writes an input for the next run. Throws.
+  // Writes an input for the next run: rows of its shape, from the first token on. size_bytes is at most the input's
+  // size at max_tokens tokens. Throws.
   void setInput(std::string_view name, const void* data, uint64_t size_bytes) const;
   template <class T>
   void setInput(std::string_view name, const std::vector<T>& data) const {
     setInput(name, data.data(), data.size() * sizeof(T));
   }
-  // Runs a step of n tokens and waits. Long steps are cut into submissions of about 20 ms. Throws.
+  // Runs a step of n tokens and waits. Long steps are split into submissions of about 20 ms. Throws.
   StepStats run(uint32_t n) const { return runNodes(n, 0, nodeCount()); }
-  // Runs nodes [first, end) of such a step. What they read must lie in the arena as the nodes before left it. Inputs
-  // are taken over if first is 0. Throws.
+  // Runs nodes [first, end) of such a step. The arena must still hold what the nodes before them wrote. Inputs are
+  // copied to the arena if first is 0. Throws.
   StepStats runNodes(uint32_t n, uint32_t first, uint32_t end) const;
   // Runs the nodes of a step of n tokens one by one, and returns the seconds of each: the device's own time where it
   // has timestamps. Values are overwritten as by run. Taps are not called. Throws.
@@ -204,7 +208,7 @@ class Program {
 #if !defined(NIB_NO_VULKAN)
   // Records a step into the application's command buffer: no allocation, no lock, no submission. Inputs are copied from
   // `inputs` (kInput values in their order, each at a multiple of 256 bytes: inputOffset), or are already in the arena
-  // if the buffer is VK_NULL_HANDLE. The step begins with a barrier behind all earlier compute and transfer commands of
+  // if the buffer is VK_NULL_HANDLE. The step begins with a barrier after all earlier compute and transfer commands of
   // the queue; after it, results are written by compute shaders. Taps are not called.
   void record(VkCommandBuffer commands, uint32_t n, VkBuffer inputs = VK_NULL_HANDLE,
               VkDeviceSize inputs_offset = 0) const noexcept;
@@ -248,7 +252,7 @@ struct Norm {
 // NIB_OP_NORM, with a weight.
 ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer);
 
-// NIB_OP_ELEMENTWISE: activation(gate) * other, in the place of the gate; a + b, in the place of a.
+// NIB_OP_ELEMENTWISE: activation(gate) * other, in place of the gate; a + b, in place of a.
 ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation);
 ValueId add(Graph& graph, ValueId a, ValueId b, std::string name);
 // factor * input, in place.

@@ -169,7 +169,7 @@ class Device {
   const DeviceInfo& info() const;
   bool isCpu() const { return info().type == DeviceType::kCpu; }
 
-  // Creates a plan and a binding, runs n rows and destroys both. Throws.
+  // Creates a plan and a binding, runs n rows, waits, and destroys both. Throws.
   //   device.runOnce(desc, {.weights = blob, .input = data}, rows);
   template <class Desc>
   RunStats runOnce(const Desc& desc, const Ranges& ranges, uint32_t n) const;
@@ -300,7 +300,7 @@ class Plan {
   std::shared_ptr<detail::PlanState> state_;
 };
 
-// A part of a buffer; size 0 = from the offset to the end. A role that the plan does not use may stay empty.
+// A range of a buffer, in bytes; size 0 = from the offset to the end. A role that the plan does not use may stay empty.
 struct Range {
   Range() = default;
   Range(const Buffer& whole) : buffer(&whole) {}  // NOLINT: meant to convert
@@ -326,7 +326,7 @@ struct PartOffset {
 // A plan bound to buffers; keeps both alive. Move only.
 class Binding {
  public:
-  // parts: those that are not at the offset that Plan::memory() says. Throws.
+  // parts: offsets of the parts that do not lie where Plan::memory() says. Throws.
   Binding(const Plan& plan, const Ranges& ranges, std::span<const PartOffset> parts = {});
   Binding(Binding&&) noexcept = default;
   Binding& operator=(Binding&&) noexcept = default;

@@ -14,13 +14,13 @@
 //
 // Shapes: a weight matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). Sizes are in elements
 // unless a name ends in _bytes or _words. A word is 32 bits; all data is little-endian. Element counts (rows * cols)
-// and rows * stride are at most 2^32 - 2^21; cut larger tensors by rows.
+// and rows * stride are at most 2^32 - 2^21; split larger tensors by rows.
 //
 // Errors: a function that fails returns a negative NibResult and sends one line to the log callback; the line names the
 // field or call. Nothing throws, nothing is global, no call submits or waits.
 //
-// Threads: every function says whether it is thread-safe. Plans, bindings and contexts may be used from several threads
-// as long as none of these destroys them.
+// Threads: every function says whether it is thread-safe. Several threads may use a plan, a binding or a context, as
+// long as none of them destroys it.
 #ifndef NIBBLE_NIBBLE_H
 #define NIBBLE_NIBBLE_H
 
@@ -73,8 +73,8 @@ typedef enum NibTunable {
   // Products of int8 codes: {0 = from registers, 1 = through shared memory, 2 = whole rows, on CPUs; tokens of one
   // invocation; with 0, invocations that share a row's columns}.
   NIB_TUNABLE_INT8 = 3,
-  // NIB_OP_DYNAMIC_GEMM: {0 = quantize the tokens first, 1 = quantize and multiply in one dispatch}. 1 needs room for
-  // the tokens' codes in a workgroup, and no status, outliers or GELU, GELU_TANH and SILU.
+  // NIB_OP_DYNAMIC_GEMM: {0 = quantize the tokens first, 1 = quantize and multiply in one dispatch}. 1 needs shared
+  // memory for the tokens' codes, and is not possible with a status, outliers, GELU, GELU_TANH or SILU.
   NIB_TUNABLE_DYNAMIC = 4,
   NIB_TUNABLE_MAX_ENUM = 0x7fffffff
 } NibTunable;
@@ -89,8 +89,8 @@ typedef struct NibTuning {
 
 #if !defined(NIB_NO_VULKAN)
 // ----------------------------------------------------------------------------------------- features
-// What kernels may use beyond the guaranteed minimum of Vulkan 1.1. The application declares what it enabled, for only
-// it knows. None is required: every op has a kernel that needs none.
+// Device features that kernels may use beyond the guaranteed minimum of Vulkan 1.1. The application declares the ones
+// it enabled, because Vulkan has no query for that. None is required: every op has a kernel that needs none.
 enum {
   NIB_FEATURE_SUBGROUP = 1u << 0,       // subgroup arithmetic, ballot and shuffle in compute; nothing to enable
   NIB_FEATURE_STORAGE16 = 1u << 1,      // storageBuffer16BitAccess
@@ -105,7 +105,7 @@ enum {
 
 enum { NIB_MAX_EXTENSIONS = 16 };
 
-// What to enable before vkCreateDevice, as data to merge with what the application enables.
+// Features and extensions to enable in vkCreateDevice, as data to merge with the application's own.
 typedef struct NibRequirements {
   uint32_t struct_bytes;  // sizeof(NibRequirements), set by the caller
   uint32_t features;      // NIB_FEATURE_* that the device offers at this API version
@@ -114,8 +114,8 @@ typedef struct NibRequirements {
   const char* extensions[NIB_MAX_EXTENSIONS];  // needed for those features; static strings
 } NibRequirements;
 
-// api_version: what the application passed in VkApplicationInfo. 1.1 is the least (0 means 1.0, which is refused).
-// get_instance_proc_addr: the loader's entry point that the application uses itself. Thread-safe.
+// api_version: the version that the application passed in VkApplicationInfo, at least 1.1 (0 means 1.0, which is
+// refused). get_instance_proc_addr: the loader's entry point that the application uses itself. Thread-safe.
 NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
                              VkPhysicalDevice physical_device, uint32_t api_version, NibRequirements* out_requirements);
 
@@ -125,7 +125,7 @@ typedef struct NibFeatureChain {
 } NibFeatureChain;
 
 // Writes VkPhysicalDevice*Features structs that enable `features` (a subset of the requirements') into chain and
-// returns the first one, for VkDeviceCreateInfo::pNext. `next` is appended behind them. An application that chains
+// returns the first one, for VkDeviceCreateInfo::pNext. `next` is appended after them. An application that chains
 // VkPhysicalDeviceVulkan12Features and the like sets the named members there instead. Thread-safe.
 void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next);
 
@@ -140,7 +140,7 @@ typedef struct NibRestrict {
   uint32_t max_workgroup_count;
   uint32_t min_offset_alignment_bytes;  // the larger value holds, as a power of two up to 256
   uint64_t max_storage_range_bytes;
-  uint32_t device_type;  // VkPhysicalDeviceType: work is cut as for such a device; 0 = as for the device
+  uint32_t device_type;  // VkPhysicalDeviceType: work is divided as for such a device; 0 = the device's own type
   uint32_t reserved;
 } NibRestrict;
 
@@ -222,15 +222,15 @@ typedef struct NibBindingDesc {
   uint32_t reserved;
   NibBufferRange range[NIB_ROLE_COUNT];
   // Where parts lie in their role's range: multiples of the alignment of the range, and of 4. 0 = where
-  // nibPlanGetMemory says. So two parts of one role may be any two values of one buffer; give the role a range that
-  // holds them both, and every part of the role that the plan has an offset (0 keeps that part where it is). STATUS and
-  // SCRATCH cannot be moved: move the AUX range. With moved parts, a part must fit one storage range, or all that a
-  // kernel reads through one descriptor must.
+  // nibPlanGetMemory says. So two parts of one role may be any two values of one buffer: give the role a range that
+  // holds them both, and give an offset to every part of the role that the plan has (0 keeps a part where it is).
+  // STATUS and SCRATCH cannot be moved: move the AUX range. A moved part must fit one storage range; where a kernel
+  // reads several parts through one descriptor, they must fit one together.
   VkDeviceSize part_offset_bytes[NIB_PART_COUNT];
 } NibBindingDesc;
 
-// Prepares descriptors (windows for ranges beyond the device's limit). What the op writes must not overlap anything
-// else, except parts that the op's header allows to be the same bytes (in place). Thread-safe.
+// Prepares descriptors (windows for ranges beyond the device's limit). Bytes that the op writes must not overlap any
+// other operand, except parts that the op's header allows to be the same bytes (in place). Thread-safe.
 NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibBinding** out_binding);
 // The GPU must be idle with it. NULL is ignored. Thread-safe.
 void nibDestroyBinding(NibBinding* binding);
@@ -240,13 +240,13 @@ void nibDestroyBinding(NibBinding* binding);
 // builds.
 // Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ and SHADER_WRITE. The caller orders
 // its own accesses, and runs that depend on each other, against that. nibble places barriers only between its own
-// dispatches within one call; a run that is cut into several calls needs a compute-to-compute barrier between them. It
-// overwrites the compute pipeline, descriptor set 0 and push constants 0..127.
+// dispatches within one call; a run that is split into several calls needs a compute-to-compute barrier between them.
+// It overwrites the compute pipeline, descriptor set 0 and push constants 0..127.
 void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* run);
 
 // ------------------------------------------------------------------------------------------- verify
-// Some devices advertise a feature and compute garbage. A plan's self-test runs the plan's own pipelines on adversarial
-// data, more than one tile in every dimension with tails, 32 times, and compares with the reference.
+// Some devices advertise a feature and compute garbage. A plan's self-test runs the plan's own pipelines 32 times on
+// adversarial data, with more than one tile and a tail in every dimension, and compares the results with the reference.
 typedef struct NibVerify NibVerify;
 
 // The memory that nibVerifyPlan needs for this plan. It may compile pipelines: call it while loading. Thread-safe.
@@ -264,8 +264,8 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
 NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed);
 
 // The verdicts so far, keyed by device, driver version, SPIR-V and specialization constants, for nibCreateContext of
-// later runs. data NULL: *size_bytes becomes the size. Else *size_bytes says how much data holds (too little is
-// NIB_ERROR_INVALID_ARGUMENT) and becomes what was written. Thread-safe.
+// later runs. data NULL: *size_bytes becomes the size. Else *size_bytes is the capacity of data (too little is
+// NIB_ERROR_INVALID_ARGUMENT) and becomes the number of bytes written. Thread-safe.
 NibResult nibGetVerdicts(const NibContext* context, void* data, size_t* size_bytes);
 
 #endif  // NIB_NO_VULKAN

@@ -32,7 +32,7 @@ extern "C" {
 typedef enum NibResult {
   NIB_SUCCESS = 0,
   NIB_ERROR_INVALID_ARGUMENT = -1,  // a field is wrong; the log line names it
-  NIB_ERROR_UNSUPPORTED = -2,       // valid, but this build or device cannot do it; the log line says what is missing
+  NIB_ERROR_UNSUPPORTED = -2,       // valid, but this build or device cannot do it; the log line names the reason
   NIB_ERROR_OUT_OF_MEMORY = -3,     // host or device memory
   NIB_ERROR_VULKAN = -4,            // a Vulkan call failed; the log line holds its name and VkResult
   NIB_ERROR_BROKEN_DEVICE = -5,     // every kernel for the op failed its self-test on this device
@@ -104,8 +104,7 @@ enum {
   // How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the
   // format's largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is
   // taken after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
-  // saturation.
-  // Decoding ignores it.
+  // saturation. Decoding ignores it.
   NIB_WEIGHTS_SCALE_FLOOR = 0,
   NIB_WEIGHTS_SCALE_CEIL = 1u << 8,
   NIB_WEIGHTS_SCALE_EVEN = 2u << 8,
@@ -116,10 +115,9 @@ enum {
 // A matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). NibWeights, rows and cols together fix
 // the bytes of the quantized matrix, its blob, on every device:
 //   codes   uint32 words. Code i of a row starts at bit i*bits of the row's dense LSB-first stream. Each row starts on
-//   a
-//           word. int8 is two's complement; narrower integers are offset binary (code + 2^(bits-1)); ternary is kept as
-//           int2; binary is 1 = plus, 0 = minus. Padding bits are 0. Rows of 3-bit and 5-bit codes are padded to a
-//           multiple of 32 codes
+//           a word. int8 is two's complement; narrower integers are offset binary (code + 2^(bits-1)); ternary is
+//           kept as int2; binary is 1 = plus, 0 = minus. Padding bits are 0. Rows of 3-bit and 5-bit codes are padded
+//           to a multiple of 32 codes
 //   scales  dense, in scale_type: two per word for 16-bit types, four for e8m0. The range is whole words, padding 0
 //   zeros   only if ASYMMETRIC: one byte per scale, the zero point in the representation of the codes. Formats with
 //           NIB_FORMAT_MINIMUM: an fp16 minimum per scale. The range is whole words, padding 0
@@ -171,7 +169,7 @@ const NibFormatInfo* nibFormatById(uint32_t format);
 const NibFormatInfo* nibFormatByName(const char* name);
 
 // ---------------------------------------------------------------------------------------- descriptions
-// The number of an op: NIB_OP_QUANTIZE and its kin, defined beside each op's description.
+// The number of an op, NIB_OP_*, defined beside each op's description.
 typedef uint32_t NibOp;
 // "matmul"; a constant string. NULL if this build lacks the op. Thread-safe.
 const char* nibOpName(NibOp op);
@@ -271,12 +269,12 @@ typedef struct NibMemory {
 NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log, NibMemory* out_memory);
 
 // ------------------------------------------------------------------------------------------------ runs
-// What may change from one recording of a plan to the next.
+// The arguments of a run: they may change from one recording of a plan to the next.
 //
-// first_row: rows of the run begin at this row of what it writes, and of a blob that it reads row by row
+// first_row: rows of the run begin at this row of its result, and of a blob that it reads row by row
 // (NIB_OP_DEQUANTIZE, NIB_OP_REPACK, the activations of NIB_OP_INT8_GEMM and NIB_OP_MATMUL if they are codes). A dense
-// input begins with the run's first row, whatever first_row is. So tokens are appended to a quantized cache, and long
-// activations are cut into runs; the bytes are those of one run over all rows. first_row + n is at most the
+// input begins with the run's first row, whatever first_row is. So tokens can be appended to a quantized cache, and
+// long activations split into runs: the bytes are those of one run over all rows. first_row + n is at most the
 // description's rows. It must be 0 where the written matrix has no rows of its own: blobs with TENSOR, COLUMN, FLAT or
 // NESTED, statistics per tensor or column, NIB_OP_ERRORS and NIB_OP_MOMENTS; and where one storage range cannot reach
 // it (matrices beyond 4 GiB of NIB_OP_QUANTIZE and the like, on devices with smaller ranges). Rows of a blob may share

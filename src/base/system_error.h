@@ -6,7 +6,7 @@
 
 namespace nib {
 
-// The mend of an error that a limit of the process causes, as the end of a message; "" for other errors.
+// How to fix an error that a limit of the process causes, as the end of a message; "" for other errors.
 inline const char* limitHint(int code) {
   switch (code) {
 #if !defined(_WIN32)
@@ -16,7 +16,7 @@ inline const char* limitHint(int code) {
     case EMFILE: return "; `ulimit -n` limits the number of open files: raise it";
     case ENFILE: return "; the system's open files are used up: close other programs";
     case ENOMEM: return "; close other programs, or raise `ulimit -v`";
-    case ENOSPC: return "; make room on that disk";
+    case ENOSPC: return "; free space on that disk";
     default: return "";
   }
 }

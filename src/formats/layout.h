@@ -38,7 +38,7 @@ struct LayoutDesc {
 // NULL if there is no such layout.
 const LayoutDesc* findLayout(uint32_t layout);
 
-// The names of this build's formats that the layout takes, "q4_0, q4_1", cut where `size` bytes end.
+// The names of this build's formats that the layout takes, "q4_0, q4_1", truncated to `size` bytes.
 void listFormats(const LayoutDesc& layout, char* text, uint32_t size);
 
 extern const LayoutDesc kLayout_rows;

@@ -1,5 +1,6 @@
 // pack-quantized of compressed-tensors: words of unsigned codes along rows, words of zero points along columns. Its
-// versions differ in where codes of 3, 5, 6 and 7 bits lie, and none checks: those widths are left out.
+// versions place codes of 3, 5, 6 and 7 bits differently, and do not detect another version's files: these widths are
+// left out.
 #include "formats/layout.h"
 
 #include <nibble/formats.h>

@@ -6,7 +6,7 @@
 namespace nib {
 namespace {
 
-// Formats of 4 or 8 bits. The layout has no place for minima.
+// Formats of 4 or 8 bits. The layout does not store minima.
 bool takes(const FormatDesc& format) {
   const NibFormatInfo& info = format.info;
   return (info.bits == 8 || info.bits == 4) && !(info.flags & NIB_FORMAT_OWN_SCALES);

@@ -1,4 +1,5 @@
-// Places values in one arena: values that live at the same time do not overlap, the memory of dead ones is used again.
+// Assigns offsets in one arena: values that live at the same time do not overlap, and the memory of dead ones is
+// reused.
 #ifndef NIB_GRAPH_ARENA_H
 #define NIB_GRAPH_ARENA_H
 

@@ -29,21 +29,21 @@ ValueId Graph::find(std::string_view name) const {
 
 ValueId Graph::addValue(Value value) {
   if (find(value.name) != kNoValue) throw kit::Error("graph: there are two values named " + value.name);
-  written_.push_back(value.place != Place::kArena);
+  written_.push_back(value.storage != Storage::kArena);
   values_.push_back(std::move(value));
   return ValueId(values_.size() - 1);
 }
 
 ValueId Graph::input(std::string name, const Shape& shape) {
-  return addValue({std::move(name), Place::kInput, shape, sizeOf(shape, max_tokens_)});
+  return addValue({std::move(name), Storage::kInput, shape, sizeOf(shape, max_tokens_)});
 }
 
 ValueId Graph::arena(std::string name, const Shape& shape) {
-  return addValue({std::move(name), Place::kArena, shape, sizeOf(shape, max_tokens_)});
+  return addValue({std::move(name), Storage::kArena, shape, sizeOf(shape, max_tokens_)});
 }
 
 ValueId Graph::state(std::string name, const Shape& shape) {
-  Value value{std::move(name), Place::kArena, shape, sizeOf(shape, max_tokens_)};
+  Value value{std::move(name), Storage::kArena, shape, sizeOf(shape, max_tokens_)};
   value.state = true;
   const ValueId id = addValue(std::move(value));
   written_[id] = true;
@@ -52,11 +52,11 @@ ValueId Graph::state(std::string name, const Shape& shape) {
 
 ValueId Graph::inPlace(std::string name, ValueId of, bool must_share) {
   const Value& from = value(of);
-  return addValue({std::move(name), from.place, from.shape, from.size_bytes, of, must_share});
+  return addValue({std::move(name), from.storage, from.shape, from.size_bytes, of, must_share});
 }
 
 ValueId Graph::memory(std::string name, uint64_t size_bytes) {
-  return addValue({std::move(name), Place::kMemory, {}, size_bytes});
+  return addValue({std::move(name), Storage::kMemory, {}, size_bytes});
 }
 
 ValueId Graph::view(std::string name, ValueId of, const Shape& shape) {
@@ -64,7 +64,7 @@ ValueId Graph::view(std::string name, ValueId of, const Shape& shape) {
   if (sizeOf(shape, max_tokens_) != from.size_bytes) {
     throw kit::Error("graph: " + name + " has another size than " + from.name);
   }
-  Value value{std::move(name), from.place, shape, from.size_bytes, of};
+  Value value{std::move(name), from.storage, shape, from.size_bytes, of};
   value.view = true;
   return addValue(std::move(value));
 }

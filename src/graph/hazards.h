@@ -18,7 +18,7 @@ struct Touch {
 
 class Hazards {
  public:
-  // Returns whether a barrier must come before a node with these touches, and notes them.
+  // Returns whether a barrier must come before a node with these touches, and records them.
   bool add(std::span<const Touch> touches);
   // A barrier was placed for another reason.
   void clear() { since_.clear(); }

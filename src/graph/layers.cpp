@@ -168,7 +168,7 @@ ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
 
 namespace {
 
-// A node of two values, in the place of the first.
+// A node of two values that overwrites the first.
 ValueId addPair(Graph& graph, ValueId a, ValueId b, std::string name, NibElementwiseKind kind, uint32_t activation) {
   const Shape from = graph.value(a).shape, second = graph.value(b).shape;
   NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};

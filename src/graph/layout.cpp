@@ -46,7 +46,7 @@ std::vector<ValueId> findOwners(const Graph& graph, const std::vector<Uses>& use
     owner[v] = v;
     if (value.view) owner[v] = owner[value.in_place_of];
     if (value.view || value.in_place_of == kNoValue || uses[v].first_write == kNever) continue;
-    // Values that lie in the same bytes already and are still read, or kept, behind the node that overwrites them.
+    // Values that share these bytes already and are still read, or kept, after the node that overwrites them.
     ValueId in_the_way = kNoValue;
     for (ValueId u = 0; u < v; ++u) {
       if (owner[u] != owner[value.in_place_of]) continue;
@@ -54,7 +54,7 @@ std::vector<ValueId> findOwners(const Graph& graph, const std::vector<Uses>& use
     }
     if (in_the_way == kNoValue) {
       owner[v] = owner[value.in_place_of];
-    } else if (value.must_share || value.place != Place::kArena) {
+    } else if (value.must_share || value.storage != Storage::kArena) {
       throw kit::Error("graph: node " + graph.nodes()[uses[v].first_write].name + " overwrites " +
                        graph.value(in_the_way).name + ", which is read later");
     }
@@ -80,17 +80,17 @@ Layout layOut(const Graph& graph, std::span<const NodeNeeds> needs) {
   Layout layout;
   layout.values.resize(count);
   layout.aux_offset.resize(nodes);
-  // The front stays free: 0 is not an offset that a binding's part can be moved to.
+  // Offset 0 stays free, because a part cannot be moved to it: 0 in part_offset_bytes means "not moved".
   uint64_t end = layout.input_begin = kBlockAlignment;
   std::vector<Block> blocks;
   std::vector<ValueId> block_value;
   for (ValueId v = 0; v < count; ++v) {
     if (owner[v] != v) continue;
     layout.values[v].size_bytes = size[v];
-    if (graph.value(v).place == Place::kInput) {
+    if (graph.value(v).storage == Storage::kInput) {
       layout.values[v].offset_bytes = end;
       end += alignUp(size[v]);
-    } else if (graph.value(v).place == Place::kArena) {
+    } else if (graph.value(v).storage == Storage::kArena) {
       Block block{size[v], kNever, 0};
       for (ValueId u = v; u < count; ++u) {
         if (owner[u] != v) continue;

@@ -10,7 +10,7 @@
 
 namespace nib::graph {
 
-// What a node needs of an operand's bytes, by the plan.
+// The bytes of an operand that a node needs, from its plan.
 struct NodeNeeds {
   std::vector<uint64_t> operand_bytes;
   uint64_t aux_bytes = 0;
@@ -28,7 +28,7 @@ struct Layout {
   uint64_t arena_bytes = 0;
 };
 
-// Throws if a node reads a value behind the node that overwrites it in place.
+// Throws if a node reads a value after the node that overwrites it in place.
 Layout layOut(const Graph& graph, std::span<const NodeNeeds> needs);
 
 }  // namespace nib::graph

@@ -38,8 +38,8 @@ struct Program::State {
   Commands commands;
   std::vector<std::shared_ptr<const kit::Plan>> plans;  // by node
   std::vector<kit::Binding> bindings;                   // by node
-  std::vector<bool> barrier;                            // by node: one comes before it
-  std::vector<Tap> taps;                                // by node: called behind it
+  std::vector<bool> barrier;                            // by node: a barrier comes before it
+  std::vector<Tap> taps;                                // by node: called after it
   Layout layout;
   kit::Buffer arena;
   kit::Buffer staging;             // inputs, where the arena is not mapped
@@ -53,7 +53,7 @@ struct Program::State {
 
 kit::Range Program::State::rangeOf(ValueId id) const {
   const Layout::Slot& slot = layout.values[id];
-  if (graph.value(id).place == Place::kMemory) return memory[slot.owner];
+  if (graph.value(id).storage == Storage::kMemory) return memory[slot.owner];
   return {arena, slot.offset_bytes, slot.size_bytes};
 }
 
@@ -70,7 +70,7 @@ void Program::State::bindNode(uint32_t n) {
       role = {*range.buffer, range.offset_bytes + operand.offset_bytes, needs.range[operand.role].size_bytes};
     } else {
       // The whole arena, because the parts may be anywhere in it.
-      if (graph.value(operand.value).place == Place::kMemory) {
+      if (graph.value(operand.value).storage == Storage::kMemory) {
         throw kit::Error("graph: node " + node.name + " takes a part from " + graph.value(operand.value).name +
                          ", which is not in the arena");
       }
@@ -99,7 +99,7 @@ void Program::State::findBarriers() {
       const Layout::Slot& slot = layout.values[operand.value];
       const uint64_t bytes =
           operand.part == NIB_PART_COUNT ? needs.range[operand.role].size_bytes : needs.part[operand.part].size_bytes;
-      const bool in_memory = graph.value(operand.value).place == Place::kMemory;
+      const bool in_memory = graph.value(operand.value).storage == Storage::kMemory;
       const uint64_t begin = (in_memory ? 0 : slot.offset_bytes) + operand.offset_bytes;
       touches.push_back({in_memory ? slot.owner + 1 : 0, begin, begin + bytes, operand.writes});
     }
@@ -135,7 +135,7 @@ Program::Program(const kit::Device& device, const Graph& graph, std::span<const 
   s.memory.resize(graph.values().size());
   for (ValueId v = 0; v < graph.values().size(); ++v) {
     const Value& value = graph.value(v);
-    if (value.place != Place::kMemory || s.layout.values[v].owner != v) continue;
+    if (value.storage != Storage::kMemory || s.layout.values[v].owner != v) continue;
     const auto given =
         std::find_if(memory.begin(), memory.end(), [&](const Memory& m) { return m.name == value.name; });
     if (given == memory.end() || given->range.buffer == nullptr) {
@@ -178,7 +178,7 @@ kit::Range Program::range(std::string_view name) const {
 
 uint64_t Program::inputOffset(std::string_view name) const {
   const ValueId id = state_->graph.find(name);
-  if (id == kNoValue || state_->graph.value(id).place != Place::kInput) {
+  if (id == kNoValue || state_->graph.value(id).storage != Storage::kInput) {
     throw kit::Error("graph: there is no input named " + std::string(name));
   }
   return state_->layout.values[id].offset_bytes - state_->layout.input_begin;
@@ -199,9 +199,9 @@ void Program::tap(std::string_view name, Tap tap) {
 
 void Program::setInput(std::string_view name, const void* data, uint64_t size_bytes) const {
   const uint64_t offset = inputOffset(name);
-  const uint64_t room = state_->layout.values[state_->graph.find(name)].size_bytes;
-  if (size_bytes > room) {
-    throw kit::Error("graph: input " + std::string(name) + " takes " + std::to_string(room) + " bytes, not " +
+  const uint64_t wanted = state_->layout.values[state_->graph.find(name)].size_bytes;
+  if (size_bytes > wanted) {
+    throw kit::Error("graph: input " + std::string(name) + " takes at most " + std::to_string(wanted) + " bytes, not " +
                      std::to_string(size_bytes));
   }
   std::byte* to = state_->arena.mapped() != nullptr

@@ -29,7 +29,7 @@ void Commands::beginStep(VkCommandBuffer commands) const noexcept {
 
 void Commands::copyInputs(VkCommandBuffer commands, VkBuffer from, VkDeviceSize from_offset, VkBuffer to,
                           VkDeviceSize to_offset, VkDeviceSize size) const noexcept {
-  // The step before has copied and read the inputs that are overwritten here.
+  // The previous step has copied and read the inputs that are overwritten here.
   const VkMemoryBarrier before{VK_STRUCTURE_TYPE_MEMORY_BARRIER, nullptr, VK_ACCESS_TRANSFER_WRITE_BIT,
                                VK_ACCESS_TRANSFER_WRITE_BIT};
   pipeline_barrier_(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,

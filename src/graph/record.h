@@ -1,4 +1,4 @@
-// Commands of a step beside the ops': barriers and the copy of inputs. Recorders that taps get.
+// Commands of a step besides the ops' own: barriers and the copy of inputs. Recorders that taps get.
 #ifndef NIB_GRAPH_RECORD_H
 #define NIB_GRAPH_RECORD_H
 
@@ -10,11 +10,11 @@ namespace nib::graph {
 class Commands {
  public:
   explicit Commands(const kit::Device& device);
-  // Before a step: what shaders and transfers did before is done.
+  // Before a step: waits for earlier shaders and transfers.
   void beginStep(VkCommandBuffer commands) const noexcept;
   // Between compute dispatches.
   void barrier(VkCommandBuffer commands) const noexcept;
-  // Copies, with barriers against the dispatches before and behind.
+  // Copies, with barriers before and after.
   void copyInputs(VkCommandBuffer commands, VkBuffer from, VkDeviceSize from_offset, VkBuffer to,
                   VkDeviceSize to_offset, VkDeviceSize size) const noexcept;
 

@@ -1,6 +1,6 @@
-// The CPU as a device: buffers are host memory, and a run is nibCpuRun or its fast twin on all hardware threads.
+// The CPU as a device: buffers are host memory, and a run is a fast CPU kernel or nibCpuRun, on all hardware threads.
 #include "kit/backend.h"
-#include "simd/twins.h"
+#include "simd/fast_kernels.h"
 
 #include <algorithm>
 #include <atomic>
@@ -120,10 +120,10 @@ class CpuBackend final : public Backend {
     run.n = options.n;
     run.first_row = options.first_row;
     run.slice_count = UINT32_MAX;
-    switch (simd::runTwin(plan.desc(), cpu, run, parallel)) {
+    switch (simd::runFastKernel(plan.desc(), cpu, run, parallel)) {
       case simd::Outcome::kDone: break;
       case simd::Outcome::kNoMemory: throw Error("run: out of host memory", NIB_ERROR_OUT_OF_MEMORY);
-      case simd::Outcome::kNoTwin:
+      case simd::Outcome::kUnsupported:
         log_.check(nibCpuRun(plan.desc(), &cpu, &run, &parallel, log_.get()), "running on the CPU");
     }
     return {std::chrono::duration<double>(Clock::now() - begin).count(), 1};

@@ -1,7 +1,7 @@
 #include "kit/file.h"
 
 #include "base/system_error.h"
-#include "kit/place.h"
+#include "kit/destination.h"
 
 #include <cerrno>
 #include <cstdio>
@@ -40,14 +40,14 @@ bool flushToDisk(std::FILE* file) {
 #endif
 }
 
-void writeThrough(const Place& place, std::span<const std::byte> bytes) {
-  const auto fail = [&] { throw Error(place.path.string() + ": cannot be written: " + systemText(errno)); };
+void writeThrough(const Destination& destination, std::span<const std::byte> bytes) {
+  const auto fail = [&] { throw Error(destination.path.string() + ": cannot be written: " + systemText(errno)); };
 #if !defined(_WIN32)
-  if (place.kind == Place::Kind::kDescriptor) {
+  if (destination.kind == Destination::Kind::kDescriptor) {
     // Text that the program has printed so far comes first.
     std::fflush(nullptr);
     while (!bytes.empty()) {
-      const ssize_t put = ::write(place.descriptor, bytes.data(), bytes.size());
+      const ssize_t put = ::write(destination.descriptor, bytes.data(), bytes.size());
       if (put < 0 && errno == EINTR) continue;
       if (put <= 0) fail();
       bytes = bytes.subspan(static_cast<size_t>(put));
@@ -55,7 +55,7 @@ void writeThrough(const Place& place, std::span<const std::byte> bytes) {
     return;
   }
 #endif
-  std::FILE* const file = std::fopen(place.path.string().c_str(), "wb");
+  std::FILE* const file = std::fopen(destination.path.string().c_str(), "wb");
   if (file == nullptr) fail();
   const bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
   if (std::fclose(file) != 0 || !written) fail();
@@ -102,9 +102,9 @@ void TemporaryFile::publish(std::span<const std::byte> bytes) {
 }
 
 void writeFile(const std::string& path, std::span<const std::byte> bytes) {
-  const Place place = placeOf(path);
-  if (place.kind != Place::Kind::kFile) return writeThrough(place, bytes);
-  TemporaryFile(place.path).publish(bytes);
+  const Destination destination = destinationOf(path);
+  if (destination.kind != Destination::Kind::kFile) return writeThrough(destination, bytes);
+  TemporaryFile(destination.path).publish(bytes);
 }
 
 Bytes readFile(const std::string& path, uint64_t max_bytes) {

@@ -10,7 +10,7 @@
 
 namespace nib::kit::detail {
 
-// An empty file of a random name beside `path`, which takes its place or is deleted.
+// An empty file of a random name beside `path`, which replaces it or is deleted.
 class TemporaryFile {
  public:
   // Throws.
@@ -29,11 +29,11 @@ class TemporaryFile {
   std::FILE* file_ = nullptr;
 };
 
-// Writes to where the path leads, see Place: a regular file is replaced as a whole, with the permissions of the old
-// one; symbolic links are followed; pipes, devices and open descriptors are written to. Throws.
+// Writes to where the path leads, see Destination: a regular file is replaced as a whole, with the permissions of the
+// old one; symbolic links are followed; pipes, devices and open descriptors are written to. Throws.
 void writeFile(const std::string& path, std::span<const std::byte> bytes);
 
-// Empty if there is no such file. Throws if it cannot be read, or does not end within max_bytes.
+// Empty if there is no such file. Throws if it cannot be read, or has more than max_bytes bytes.
 Bytes readFile(const std::string& path, uint64_t max_bytes = uint64_t{1} << 30);
 
 }  // namespace nib::kit::detail

@@ -178,7 +178,7 @@ bool VulkanBackend::verifyPlan(const PlanState& plan) {
     ~Cleanup() {
       uint32_t ignored = 0;
       // Not judged: its submission failed. While that may still run, its descriptor sets stay, until the context ends.
-      if (verify != nullptr && device.settle()) nibVerifyRead(verify, nullptr, &ignored);
+      if (verify != nullptr && device.drain()) nibVerifyRead(verify, nullptr, &ignored);
       device.destroyBuffer(memory);
     }
   } cleanup{*device, memory, verify};

@@ -1,5 +1,5 @@
-// Command buffers, submissions and waits. After one of these fails, nothing of that submission is used again, and what
-// it may still use is destroyed only when the device is idle or lost.
+// Command buffers, submissions and waits. After one of these fails, no object of that submission is reused, and objects
+// that it may still use are destroyed only when the device is idle or lost.
 #include "kit/vulkan_device.h"
 
 #include <chrono>
@@ -32,19 +32,19 @@ void VulkanDevice::require(VkResult result, const char* what) {
 void VulkanDevice::requireUsable(const char* what) {
   // Once a device is lost, waits may succeed and memory may hold anything.
   if (lost_) check(VK_ERROR_DEVICE_LOST, what);
-  if (settle()) return;
+  if (drain()) return;
   throw Error(std::string(what) + ": an earlier submission failed and may still be running on " + info.name +
               ": start the program again");
 }
 
-bool VulkanDevice::settle() {
-  if (!in_doubt_) return true;
-  const std::lock_guard lock(doubt_mutex_);
-  return settleLocked();
+bool VulkanDevice::drain() {
+  if (!maybe_running_) return true;
+  const std::lock_guard lock(drain_mutex_);
+  return drainLocked();
 }
 
-bool VulkanDevice::settleLocked() {
-  if (!in_doubt_) return true;
+bool VulkanDevice::drainLocked() {
+  if (!maybe_running_) return true;
   VkResult idle;
   {
     // Not vkDeviceWaitIdle, which needs every queue of the device; an adopted device's others are the application's.
@@ -55,14 +55,14 @@ bool VulkanDevice::settleLocked() {
   if (idle != VK_SUCCESS && idle != VK_ERROR_DEVICE_LOST) return false;
   for (const std::function<void()>& destroy : deferred_) destroy();
   deferred_.clear();
-  in_doubt_ = false;
+  maybe_running_ = false;
   return true;
 }
 
-void VulkanDevice::doubt() {
-  const std::lock_guard lock(doubt_mutex_);
-  in_doubt_ = true;
-  settleLocked();
+void VulkanDevice::markMaybeRunning() {
+  const std::lock_guard lock(drain_mutex_);
+  maybe_running_ = true;
+  drainLocked();
 }
 
 // ---------------------------------------------------------------------------------------------- pools
@@ -177,7 +177,7 @@ void VulkanDevice::end(Commands& commands) {
     submitted = api.QueueSubmit(queue, 1, &submit_info, commands.fence);
   }
   // The fence of a failed submission may never be signaled: it is not waited for.
-  if (submitted != VK_SUCCESS) doubt();
+  if (submitted != VK_SUCCESS) markMaybeRunning();
   require(submitted, "submitting");
   commands.pending = true;
 }
@@ -186,7 +186,7 @@ void VulkanDevice::wait(Commands& commands) {
   if (!commands.pending) return;
   commands.pending = false;
   const VkResult waited = api.WaitForFences(handle, 1, &commands.fence, VK_TRUE, UINT64_MAX);
-  if (waited != VK_SUCCESS) doubt();
+  if (waited != VK_SUCCESS) markMaybeRunning();
   require(waited, "waiting for the device");
   require(api.ResetFences(handle, 1, &commands.fence), "resetting a fence");
   // Another thread may have seen the device lost, and this wait may have ended because of that.

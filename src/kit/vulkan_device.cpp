@@ -95,7 +95,7 @@ void VulkanDevice::finishSetup() {
 }
 
 VulkanDevice::~VulkanDevice() {
-  if (!settle()) {
+  if (!drain()) {
     // Nothing may be destroyed while a submission may still run, not even the instance: all of it is leaked.
     if (instance_owner) (void)new (std::nothrow) std::shared_ptr<Instance>(instance_owner);
     return;

@@ -52,7 +52,7 @@ class VulkanDevice {
   void destroyBuffer(RawBuffer& buffer);
 
   // Records, submits and waits. Returns the seconds from submission to the fence. If it throws, the device has ended
-  // the work or was lost, or whenIdle() keeps what the work may use.
+  // the work or was lost, or whenIdle() keeps the objects that the work may use.
   double submit(const std::function<void(VkCommandBuffer)>& record);
 
   // For transfers that keep several submissions in flight. wait() returns at once if the commands are not pending.
@@ -67,15 +67,16 @@ class VulkanDevice {
   void require(VkResult result, const char* what);
   // Throws if the device is lost, or if a failed submission may still be running.
   void requireUsable(const char* what);
-  // Whether no failed submission may still be running; waits for the queue if that is in doubt.
-  bool settle();
-  // Calls `destroy` if the device is settled, which it is except after a failed wait; else later, in order, or never if
-  // the device does not settle. What is destroyed may not throw.
+  // Returns true if no failed submission may still be running. Waits for the queue if one may; false if that wait
+  // fails.
+  bool drain();
+  // Calls `destroy` now, or, while a failed submission may still be running, later and in order: when drain() succeeds,
+  // or never. `destroy` may not throw.
   template <class Destroy>
   void whenIdle(Destroy destroy) noexcept {
-    if (in_doubt_) {
-      const std::lock_guard lock(doubt_mutex_);
-      if (!settleLocked()) {
+    if (maybe_running_) {
+      const std::lock_guard lock(drain_mutex_);
+      if (!drainLocked()) {
         try {
           deferred_.emplace_back(std::move(destroy));
         } catch (const std::bad_alloc&) {  // leaked
@@ -114,8 +115,8 @@ class VulkanDevice {
   Commands createCommands();
   void destroyCommands(const Commands& commands);
   // A submission failed and may still be running.
-  void doubt();
-  bool settleLocked();  // with doubt_mutex_
+  void markMaybeRunning();
+  bool drainLocked();  // with drain_mutex_
 
   VkPhysicalDeviceMemoryProperties memory_{};
   VkDeviceSize max_allocation_bytes_ = 0;
@@ -127,8 +128,8 @@ class VulkanDevice {
   std::vector<Commands> free_commands_;
   std::vector<StagingBlock> free_staging_;
   std::atomic<bool> lost_{false};
-  std::atomic<bool> in_doubt_{false};
-  std::mutex doubt_mutex_;  // locked before the queue's
+  std::atomic<bool> maybe_running_{false};
+  std::mutex drain_mutex_;  // locked before the queue's
   std::vector<std::function<void()>> deferred_;
 };
 

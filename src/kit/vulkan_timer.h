@@ -20,8 +20,9 @@ class VulkanTimer final : public TimerState, public std::enable_shared_from_this
   void begin(VkCommandBuffer commands, uint32_t slot);
   void end(VkCommandBuffer commands, uint32_t slot);
 
-  // Lives while this thread records, submits and waits. Unless finish() is called, the slots that began meanwhile count
-  // as not recorded: their timestamps may never be written. Without timestamps these slots share the submission's time.
+  // Lives while this thread records, submits and waits. Unless finish() is called, slots that began meanwhile count as
+  // not recorded, because their timestamps may never be written. Without timestamps these slots share the submission's
+  // time.
   class Submission {
    public:
     Submission();

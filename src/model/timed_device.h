@@ -43,7 +43,7 @@ class StageClock {
  private:
   using Clock = std::chrono::steady_clock;
   struct Entry {
-    uint32_t threads = 0;  // in the stage now
+    uint32_t threads = 0;  // threads that are in the stage now
     Clock::time_point since;
     double seconds = 0;
   };

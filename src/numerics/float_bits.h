@@ -33,7 +33,7 @@ constexpr std::uint32_t nibSumBits(std::uint32_t a, std::uint32_t b) noexcept {
   if (magnitudeOf(a) > kInfBits) return kNanBits;
   if (magnitudeOf(a) == kInfBits) return magnitudeOf(b) == kInfBits && a != b ? kNanBits : a;
   if (magnitudeOf(b) == 0) return magnitudeOf(a) == 0 ? 0 : a;
-  // 32 bits more below a's last one. What of b lies further down only tells on which side of a midpoint a sum is.
+  // 32 more bits below a's last one. Bits of b below those only decide on which side of a midpoint the sum lies.
   const int apart = exponentFieldOf(a) - exponentFieldOf(b);
   const std::uint64_t large = std::uint64_t{mantissaOf(a)} << 32;
   const std::uint64_t small = apart <= 32 ? std::uint64_t{mantissaOf(b)} << 32 >> apart : 1u;

@@ -84,7 +84,7 @@ void fillProbe(const NibAppendDesc& d, const NibMemory& memory, const NibCpuBind
   // Every third word is any bit pattern, so that every kind of overflow occurs.
   probe::Sequence sequence(0x165667b1u);
   for (uint64_t i = 0; i < size_bytes / 4u; i += 3) source[i] = sequence.next();
-  // The tokens' own numbers in any order: those from cache_rows on are rows that the cache lacks.
+  // The numbers 0..tokens-1 in any order: those >= cache_rows name rows that the cache lacks.
   uint32_t* indices = partOf<uint32_t>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INDICES);
   for (uint32_t i = 0; i < d.tokens; ++i) {
     const uint32_t other = uint32_t((uint64_t(sequence.next()) * (uint64_t(i) + 1u)) >> 32);

@@ -85,7 +85,7 @@ NibResult checkShape(const NibAttentionDesc& d, const Log& log, AttentionShape* 
   return NIB_SUCCESS;
 }
 
-// Places a part behind those before it, and returns where the next may begin.
+// Appends a part after the earlier ones, and returns where the next may begin.
 uint64_t addPart(NibMemory* memory, NibRole role, NibPart part, uint64_t from, uint64_t size_bytes) {
   const uint64_t at = alignUp(from, kPartAlignmentBytes);
   setPart(memory, role, part, at, size_bytes);
@@ -221,7 +221,7 @@ Slot rowsSlot(const NibMemory& memory, NibPart part, uint64_t row_bytes, uint64_
 // One window over a whole part.
 Slot partSlot(const NibMemory& memory, NibPart part) { return rowsSlot(memory, part, 0, memory.part[part].size_bytes); }
 
-// How a plan runs.
+// How a plan divides the work.
 struct Build {
   const NibAttentionDesc& d;
   const NibMemory& memory;
@@ -267,7 +267,7 @@ struct Build {
   uint64_t pieceTiles() const { return uint64_t(token_tiles) * d.key_heads * tile.head_tiles; }
 };
 
-// The pieces of the keys, and what does not fit one window.
+// The pieces of the keys, and which operands do not fit one window.
 void choosePieces(Build* b) {
   const NibAttentionDesc& d = b->d;
   const uint64_t window = b->builder.largestWindow();
@@ -284,7 +284,7 @@ void choosePieces(Build* b) {
   while (b->pieces > 1 && b->scratchBytes() > window) --b->pieces;
 }
 
-// Cuts tiles of `rows` queries at most, as many tokens as their windows hold.
+// Limits tiles to `rows` queries, and to the tokens that their windows hold.
 void chooseTile(Build* b, uint32_t rows, bool tokens) {
   b->tile = attentionTile(b->d, rows, tokens);
   const uint64_t fitting = std::max(b->builder.largestWindow() / b->tokenBytes(), uint64_t(1));

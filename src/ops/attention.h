@@ -32,7 +32,7 @@ inline bool hasManyQueries(const NibAttentionDesc& d) {
   return uint64_t(d.tokens) * attentionGroup(d) >= kAttentionManyQueries;
 }
 
-// What a workgroup computes: `heads` query heads of one key head for each of `tokens` tokens.
+// The work of a workgroup: `heads` query heads of one key head for each of `tokens` tokens.
 struct AttentionTile {
   uint32_t tokens, heads;
   uint32_t head_tiles;  // tiles that a group of heads takes
@@ -53,7 +53,7 @@ inline uint64_t attentionTiles(const NibAttentionDesc& d, const AttentionTile& t
   return ceilDiv(d.tokens, tile.tokens) * d.key_heads * tile.head_tiles;
 }
 
-// Into how many pieces the keys are cut if few queries would leave a GPU idle. The same on every device, because
+// Into how many pieces the keys are split if few queries would leave a GPU idle. The same on every device, because
 // scratch is part of the description's memory.
 inline uint32_t attentionPieces(const NibAttentionDesc& d) {
   const bool tiles = hasAttentionTiles(d);

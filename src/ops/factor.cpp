@@ -153,7 +153,7 @@ NibResult addPrepare(const Build& b) {
       {}, d.cols, b.word(NIB_PART_DIAGONAL), b.word(NIB_PART_FACTOR_INFO), std::bit_cast<uint32_t>(d.damp)};
   TileRule one;
   one.fixed = 1;
-  // The order behind the diagonal is covered too.
+  // The order after the diagonal is covered too.
   const Slot mean_slots[kSlotCount] = {Slot{}, b.tail(NIB_ROLE_INPUT, NIB_PART_DIAGONAL),
                                        b.tail(NIB_ROLE_OUTPUT, NIB_PART_FACTOR_INFO), Slot{}};
   const NibResult result =

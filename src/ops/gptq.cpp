@@ -190,7 +190,7 @@ void smallSides(const NibGptqDesc& d, SmallSides* list) {
 
 NibRole written(const NibGptqDesc& d) { return d.stage == NIB_GPTQ_STORE ? NIB_ROLE_WEIGHTS : NIB_ROLE_OUTPUT; }
 
-// An upper factor with a diagonal from 1/2 to 2, zeros below it, and small numbers above; some of them count as 0.
+// An upper factor with a diagonal from 1/2 to 2, zeros below it, and small numbers above, some of which count as 0.
 void fillFactor(uint32_t* factor, uint32_t cols) {
   probe::Sequence sequence(0x68e31da4u);
   for (uint32_t i = 0; i < cols; ++i) {

@@ -1,4 +1,4 @@
-// What follows from a description of NIB_OP_GPTQ, for the op and its fast counterpart.
+// Sizes that follow from a description of NIB_OP_GPTQ, for the op and its fast CPU kernel.
 #ifndef NIB_OPS_GPTQ_SHAPE_H
 #define NIB_OPS_GPTQ_SHAPE_H
 

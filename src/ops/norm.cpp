@@ -57,7 +57,7 @@ NibResult checkStrides(const NibNormDesc& d, const Log& log, NormStrides* stride
   return checkResult(d, log, strides);
 }
 
-// Places a part behind those before it, and returns where the next may begin.
+// Appends a part after the earlier ones, and returns where the next may begin.
 uint64_t addPart(NibMemory* memory, NibPart part, uint64_t from, uint64_t size_bytes) {
   if (size_bytes == 0) return from;
   const uint64_t at = alignUp(from, kPartAlignmentBytes);

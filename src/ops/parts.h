@@ -6,7 +6,7 @@
 
 namespace nib {
 
-// Places a part of size_bytes behind `from`, and returns where the next one may begin. size_bytes 0 = no part.
+// Appends a part of size_bytes at or after `from`, and returns where the next one may begin. size_bytes 0 = no part.
 inline uint64_t addPart(NibMemory* memory, NibRole role, NibPart part, uint64_t from, uint64_t size_bytes) {
   if (size_bytes == 0) return from;
   const uint64_t at = alignUp(from, kPartAlignmentBytes);

@@ -56,9 +56,9 @@ NibResult checkRun(const NibSearchDesc& d, const Log& log, SearchShape* s) {
 
 NibResult checkGrid(const NibSearchDesc& d, const Log& log, SearchShape* s) {
   s->steps = d.steps != 0 ? d.steps : kUsualSteps;
-  if (s->steps > NIB_SEARCH_MOST_STEPS) {
+  if (s->steps > NIB_SEARCH_MAX_STEPS) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "search: steps %u must be at most %u", d.steps,
-                    uint32_t(NIB_SEARCH_MOST_STEPS));
+                    uint32_t(NIB_SEARCH_MAX_STEPS));
   }
   const float least = d.least != 0.0f ? d.least : kUsualLeast;
   if (!(least >= kLowestLeast && least <= 1.0f)) {
@@ -186,7 +186,7 @@ NibResult build(const NibSearchDesc& d, const NibMemory&, PlanBuilder& builder) 
   const Slot source = itemSlot(NIB_ROLE_INPUT, 0, stride * bytes, columns ? 0 : g.group * bytes, g.cols * bytes);
   const Slot scales = tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS});
   const Slot slots[kSlotCount] = {scales, source, Slot{}, spec.STATUS ? wholeSlot(NIB_ROLE_AUX) : Slot{}};
-  // Trying a candidate takes about as long as moving a byte.
+  // Trying one candidate on one element takes about as long as moving a byte.
   const uint64_t tile_bytes = uint64_t(g.group) * (4 + s.steps);
   return builder.add("search", g.format->info.format, spec, push, kSearchPiece * 4 + spec.WG * 12, tiles, slots,
                      tile_bytes, {{&push.scales_word, NIB_PART_SCALES, 0}, {&push.zeros_word, NIB_PART_ZEROS, 0}});

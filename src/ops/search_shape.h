@@ -1,4 +1,4 @@
-// Sizes that follow from a description of NIB_OP_SEARCH, for the op and its fast counterpart.
+// Sizes that follow from a description of NIB_OP_SEARCH, for the op and its fast CPU kernel.
 #ifndef NIB_OPS_SEARCH_SHAPE_H
 #define NIB_OPS_SEARCH_SHAPE_H
 

@@ -17,8 +17,8 @@
 namespace nib {
 namespace {
 
-// Rows of this many or more elements are cut in pieces if there are few of them, for one workgroup does not have the
-// bandwidth of a device. The size of the scratch is the same on every device.
+// Rows of this many or more elements are split into pieces if there are few of them, because one workgroup does not
+// reach the device's bandwidth. The size of the scratch is the same on every device.
 constexpr uint32_t kPiece = 4096;
 constexpr uint32_t kMostPieces = 64;
 constexpr uint32_t kFewRows = 64;
@@ -39,9 +39,9 @@ NibResult getMemory(const NibSelectDesc& d, const Log& log, NibMemory* memory) {
   const NibResult result = checkDense("select", "source", d.rows, d.cols, d.source_type, false, log, &stride);
   if (result != NIB_SUCCESS) return result;
   if (d.flags != 0) return log.fail(NIB_ERROR_INVALID_ARGUMENT, "select: flags 0x%x has unknown bits", d.flags);
-  if (d.count == 0 || d.count > NIB_SELECT_MOST || d.count > d.cols) {
+  if (d.count == 0 || d.count > NIB_SELECT_MAX_COUNT || d.count > d.cols) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "select: count %u must be in 1..%u and at most cols %u", d.count,
-                    uint32_t(NIB_SELECT_MOST), d.cols);
+                    uint32_t(NIB_SELECT_MAX_COUNT), d.cols);
   }
   const uint64_t source_bytes = denseBytes(d.rows, d.cols, d.source_type, stride);
   setPart(memory, NIB_PART_SOURCE, 0, source_bytes);

@@ -1,4 +1,4 @@
-// Op functions for ops with one dense source. Desc has rows, cols, source_type and source_stride.
+// Functions of Op<Desc> for ops with one dense source. Desc has rows, cols, source_type and source_stride.
 #ifndef NIB_OPS_SOURCE_DESC_H
 #define NIB_OPS_SOURCE_DESC_H
 

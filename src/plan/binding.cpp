@@ -148,8 +148,8 @@ class SetWriter {
   NibResult describe(const Phase& phase, const Slot& slot, const Segment& segment, VkDescriptorBufferInfo* info,
                      NibBinding::Window* window) const {
     const NibBufferRange& range = desc_.range[slot.role];
-    // The distance of the base part, which the kernel's indices are relative to, from its offset in the plan. Modulo
-    // 2^64, as it may be negative.
+    // How far the binding moves the base part, to which the kernel's indices are relative, from its offset in the plan.
+    // Modulo 2^64, as it may be negative.
     const auto shiftOf = [&](uint32_t part) -> uint64_t {
       return part != kNoPart ? memory_.part[part].offset_bytes - plan_.memory.part[part].offset_bytes : 0;
     };

@@ -53,8 +53,8 @@ struct Op {
   Sides (*sides)(const Desc& desc);
   // The same description with other sides. A contiguous operand stays contiguous, another keeps its stride modulo 8.
   Desc (*resized)(const Desc& desc, Sides sides);
-  // Lists small sides, among which are some for every device, at which the op runs the description's kernels, and on
-  // several workgroups. Self-tests try these, then the description's own. NULL = usualSmallSides.
+  // Lists small sides. For every device, some of them make the op run the description's kernels on several workgroups.
+  // Self-tests try these, then the description's own. NULL = usualSmallSides.
   void (*smallSides)(const Desc& desc, SmallSides* list) = nullptr;
   // Fills the op's inputs with test data for a self-test. The binding's ranges have the sizes in `memory`.
   void (*fillProbe)(const Desc& desc, const NibMemory& memory, const NibCpuBinding& binding);

@@ -250,7 +250,7 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   return NIB_SUCCESS;
 }
 
-// Cuts the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any
+// Splits the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any
 // offset of the caller's buffers. A slot that moves with first_row has one window over all rows if they fit. Otherwise
 // a dynamic offset slides its window, which reaches 4 GiB; a larger matrix can only be written from its first row on.
 NibResult PlanBuilder::addSegments(Phase& phase) {
@@ -278,7 +278,7 @@ NibResult PlanBuilder::addSegments(Phase& phase) {
     return true;
   };
   phase.first_segment = uint32_t(plan_.segments.size());
-  // Of slots any of whose rows any tile may access, one window; further ones repeat the segments.
+  // These segments are for the first window of the kAnyRow slots; each further window repeats them.
   const Slot* any_row = nullptr;
   for (const Slot& s : phase.slot) {
     if (s.kind == Slot::kAnyRow) any_row = &s;

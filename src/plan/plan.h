@@ -1,4 +1,4 @@
-// A plan: a validated op as phases of one pipeline each, how a phase's tiles map to buffers, and where it may be cut.
+// A plan: a validated op as phases of one pipeline each, how a phase's tiles map to buffers, and where it may be split.
 #ifndef NIB_PLAN_PLAN_H
 #define NIB_PLAN_PLAN_H
 
@@ -26,8 +26,8 @@ struct TileRule {
   // Tiles are counted from the matrix's first row, not from the run's: every operand has the run's rows at first_row.
   // NibPushHead.rows is then the row after the run's last.
   bool absolute = false;
-  // Tiles are in steps of so many, and a step may read what an earlier one wrote: no segment has tiles of two steps.
-  // 0 = the order of tiles does not matter.
+  // Tiles form steps of this many, and a step may read results of an earlier one: no segment has tiles of two steps. 0
+  // = the order of tiles does not matter.
   uint64_t step_tiles = 0;
   // `rows` is the number of rows of tiles alone: NibPushHead.rows is the run's n.
   bool push_n = false;
@@ -242,7 +242,7 @@ class PlanBuilder {
   static uint32_t shareWindows(std::initializer_list<Slot*> slots);
 
   // Adds a phase that runs kernel `name` for `format` (0 = none). Spec and Push are the kernel's interface structs; the
-  // recorder fills the push's head. bytes_per_tile is the memory traffic of a tile, from which slices are cut.
+  // recorder fills the push's head. bytes_per_tile is the memory traffic of a tile, which decides the size of slices.
   // part_words lists the push constants that hold first words of parts. first_row: the one, if any, that shall hold the
   // first row of a kAnyRow slot's window.
   template <class Spec, class Push>

@@ -43,9 +43,10 @@ struct Recorder {
   bool& recorded;      // a dispatch of this run is recorded, so the next one needs a barrier
   alignas(4) uint8_t push[kPushBytes];
 
-  // Dispatches tiles [first, end) of one segment. A phase that is cut has barriers too: most write disjoint words, but
-  // attention's steps and windows that add do not, and windows overlap in their first and last bytes, so that a checker
-  // of descriptors cannot tell. Only dispatches of a device's most workgroups, or largest windows, are cut.
+  // Dispatches tiles [first, end) of one segment. A phase of several dispatches has barriers between them: most write
+  // disjoint words, but attention's steps and windows that accumulate do not, and windows overlap in their first and
+  // last bytes, which a validation layer reports. Only phases that exceed the device's workgroup count or largest
+  // window have several.
   void dispatch(uint64_t first, uint64_t end, const uint32_t (&delta)[kSlotCount]) {
     const NibContext& context = *plan.context;
     while (first < end) {

@@ -1,4 +1,4 @@
-// nibGetRequirements and nibFillFeatureChain: what an application enables before it creates its device.
+// nibGetRequirements and nibFillFeatureChain: features and extensions that an application enables for its device.
 #include <new>
 
 #include "base/sized.h"

@@ -11,7 +11,7 @@ namespace nib {
 inline constexpr uint32_t kAmpleElements = 1u << 14;
 inline constexpr uint32_t kAmpleCols = 272;
 
-// In the order in which they are tried. Of equally good ones the smallest is taken.
+// In the order in which they are tried. Among equally good ones the smallest is taken.
 class SmallSides {
  public:
   static constexpr uint32_t kMost = 24;

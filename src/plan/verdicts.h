@@ -40,8 +40,8 @@ class Verdicts {
   // A failure is never overwritten: a kernel that is right only sometimes is wrong. False when out of memory.
   bool add(const VerdictKey& key, Verdict verdict);
 
-  // Adds the entries of a blob that save() wrote. A blob that is damaged, cut or of another kind is ignored as a whole.
-  // *out_loaded (may be NULL): how many entries were read. False when out of memory.
+  // Adds the entries of a blob that save() wrote. A blob that is damaged, truncated or of another kind is ignored as a
+  // whole. *out_loaded (may be NULL): how many entries were read. False when out of memory.
   bool load(const void* data, size_t size_bytes, uint32_t* out_loaded);
 
   size_t saveBytes() const;

@@ -20,7 +20,7 @@ struct Logits {
   }
 };
 
-// What of a row its numbers are made from.
+// Statistics of a row, from which its losses are computed.
 struct Row {
   bool nan = false;
   uint32_t largest = 0;     // its column
@@ -49,7 +49,7 @@ double divergence(const Logits& reference, const Row& r, const Logits& candidate
     mean += std::exp(x) / r.sum * (x - y);
     ratio += (std::exp(y) - std::exp(x)) / r.sum;
   }
-  // Near 1, the quotient of the sums would have lost what the smallest terms add.
+  // If the ratio is near 1, the quotient of the sums has lost the contribution of the smallest terms.
   const double result = mean + (std::fabs(ratio) < 0.5 ? std::log1p(ratio) : std::log(c.sum / r.sum));
   return result > 0 ? result : 0;
 }

@@ -60,7 +60,7 @@ struct GptqShape {
   uint32_t source_stride;  // elements from row to row
   uint32_t block;          // columns of a run
   uint32_t errors_stride;  // from column to column of the errors in scratch, which are [block, rows]
-  // In AUX: a word per column, which the kernels make of the order; the errors.
+  // In AUX: a word per column, which the kernels derive from the order; the errors.
   uint64_t order_offset, errors_offset, aux_bytes;
 
   bool measures() const { return g.format == nullptr; }
@@ -77,8 +77,8 @@ struct SearchShape {
 // Candidates for the scale of a group, and their partial sums of squared errors.
 struct ScaleCandidates {
   uint32_t count;
-  StoredScale scale[NIB_SEARCH_MOST_STEPS];
-  float sum[4][NIB_SEARCH_MOST_STEPS];
+  StoredScale scale[NIB_SEARCH_MAX_STEPS];
+  float sum[4][NIB_SEARCH_MAX_STEPS];
 };
 // Adds the errors of up to kScalePiece elements, the first of which belongs to partial sum 0.
 inline constexpr uint32_t kScalePiece = 256;
@@ -86,7 +86,7 @@ struct ScaleErrors {
   void (*add)(const void* user, const float* x, uint32_t count, ScaleCandidates* candidates);
   const void* user;
 };
-// errors: NULL, or what gives the same sums faster.
+// errors: NULL, or a faster function that gives the same sums.
 void searchReference(const NibSearchDesc& desc, const SearchShape& shape, const HostRun& run,
                      const ScaleErrors* errors = nullptr);
 

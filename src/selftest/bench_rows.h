@@ -21,7 +21,7 @@ enum class BenchPart {
   kCalibrate,  // collectors of activations
   kCalibrateTails,
   kProducts,  // suites gemv and gemm, and `layer`
-  kSquares,   // suite gemm: square products that products of codes are compared with
+  kSquares,   // suite gemm: square float products, to compare products of codes with
   kCodes      // products of codes
 };
 

@@ -24,7 +24,7 @@ struct OpFormat {
 // Every op of this build with every format it takes.
 std::vector<OpFormat> opFormats();
 
-// Cases of other sizes than those of the lists, for faults that these cannot find.
+// Cases of other sizes than those of the lists, for faults that the lists cannot find.
 enum class Large {
   kTails,          // as large as the lists' largest, with last tiles that are mostly empty
   kSlices,         // several slices in the main phases: about 13 MB of source
@@ -62,7 +62,7 @@ NibRole writtenRole(const Case& c);
 std::string difference(const Case& c, const NibMemory& memory, NibRole role, const uint32_t* got,
                        const std::vector<uint32_t>& expected);
 
-// Whether the device's bytes may differ from the reference's.
+// Whether the device's bytes may differ from the reference's, within the op's bound.
 bool isBounded(const Case& c);
 
 // The element of a result whose error is largest relative to the op's bound, computed in double precision.

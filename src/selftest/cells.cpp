@@ -80,7 +80,7 @@ void addUntested(const std::string& profile, const SelftestOptions& options, std
 }
 
 #if !defined(NIB_NO_VULKAN)
-// The one that the fewest devices have.
+// The feature that the fewest devices have.
 const char* rarestName(uint32_t features) {
   for (const uint32_t feature : {NIB_FEATURE_COOPMAT, NIB_FEATURE_DOT4, NIB_FEATURE_F16, NIB_FEATURE_STORAGE16}) {
     if (features & feature) return featureName(feature);

@@ -1,4 +1,4 @@
-// Cells of the proof: op x type x path x profile x subgroup size, and how they are told from what ran.
+// Cells of the test matrix, op x type x path x profile x subgroup size, and how they follow from the cases that ran.
 #ifndef NIB_SELFTEST_CELLS_H
 #define NIB_SELFTEST_CELLS_H
 
@@ -35,7 +35,7 @@ struct SelftestOptions {
 
   bool wantsOp(const std::string& name) const;
   bool wantsType(uint32_t format) const;  // 0 = of ops without: true
-  bool plan_only = false;                 // make the plans, run nothing
+  bool plan_only = false;                 // only plan: no case runs
   uint32_t emulated_subgroup = 0;         // of a build whose subgroup kernels emulate this size
 };
 

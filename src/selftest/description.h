@@ -1,4 +1,4 @@
-// Descriptions of ops, begun in one place: what every one must say of itself.
+// Makes descriptions with their op and size set, for ops and parts of ops that are described in several places.
 #ifndef NIB_SELFTEST_DESCRIPTION_H
 #define NIB_SELFTEST_DESCRIPTION_H
 

@@ -1,4 +1,4 @@
-// The data that the ops' cases fill their ranges with.
+// Data with which the ops' cases fill their ranges.
 #ifndef NIB_SELFTEST_INPUTS_H
 #define NIB_SELFTEST_INPUTS_H
 
@@ -28,10 +28,10 @@ void fillPart(Words& range, const NibMemoryPart& part, const Words& words);
 // Scales, zero points and nested scales of any kind.
 void fillParameters(Words& range, const NibMemory& memory, uint32_t scale_type, uint64_t seed);
 
-// A blob as quantizing ordinary numbers gives it, by the reference.
+// A blob that the reference makes by quantizing ordinary numbers.
 Words quantizedNormal(uint32_t rows, uint32_t cols, const NibWeights& weights, uint64_t seed);
 
-// The reference on ranges that are large enough. Throws std::runtime_error with `what` if it refuses.
+// Runs the reference on ranges that are large enough. Throws std::runtime_error with `what` if it refuses.
 void runOnHost(const NibOpDesc* desc, const NibCpuBinding& binding, uint32_t n, const std::string& what);
 
 }  // namespace nib::selftest

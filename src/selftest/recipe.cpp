@@ -107,7 +107,7 @@ std::vector<uint32_t> makeDense(Recipe recipe, NibType type, uint64_t count, uin
   if (type == NIB_TYPE_F32) return values;
   std::vector<uint32_t> words((count + 1) / 2, 0);
   for (uint64_t i = 0; i < count; ++i) {
-    // Any pattern of the type itself, where any pattern is asked for.
+    // kBits: any pattern of the type itself, not a rounded fp32.
     uint32_t half_word = values[i] & 0xffffu;
     if (recipe != Recipe::kBits) {
       half_word = type == NIB_TYPE_F16 ? exact::nibF32ToHalfBits(values[i]) : exact::nibF32ToBf16Bits(values[i]);

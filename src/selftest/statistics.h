@@ -1,4 +1,4 @@
-// What the cases of ops that reduce a dense matrix to statistics have in common.
+// Shared by the cases of ops that reduce a dense matrix to statistics.
 #ifndef NIB_SELFTEST_STATISTICS_H
 #define NIB_SELFTEST_STATISTICS_H
 

@@ -7,9 +7,9 @@
 
 #include "numerics/exact.h"
 #include "numerics/visible_rows.h"
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
-#include "simd/twins.h"
 #include "simd/widen.h"
 
 namespace nib::simd {
@@ -149,7 +149,7 @@ Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding,
   NibMemory memory{sizeof(NibMemory)};
   if (run.n < kFewTokens || desc.source_type != NIB_TYPE_F32 || desc.result_type != NIB_TYPE_F32 ||
       nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS || !isValid(op, binding, run, desc.tokens)) {
-    return Outcome::kNoTwin;
+    return Outcome::kUnsupported;
   }
   const Attention a{desc,
                     run,
@@ -159,7 +159,7 @@ Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding,
                     partOf<const uint32_t>(memory, binding, run, NIB_PART_INDICES),
                     partOf<float>(memory, binding, run, NIB_PART_RESULT)};
   const std::vector<TokenBlock> blocks = a.blocks();
-  // A product with a weight of 0 spreads what is not finite to tokens that do not see it.
+  // A product with a weight of 0 would spread non-finite values to tokens that do not see them.
   std::atomic<bool> finite{true};
   for (const TokenBlock& block : blocks) {
     const uint32_t tasks = uint32_t((block.to - block.from + kScanned - 1) / kScanned);
@@ -171,7 +171,7 @@ Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding,
       }
     });
   }
-  if (!finite) return Outcome::kNoTwin;
+  if (!finite) return Outcome::kUnsupported;
   std::atomic<bool> failed{false};
   forEach(parallel, uint32_t(blocks.size()) * desc.heads, [&](uint32_t i) {
     if (!a.attend(blocks[i / desc.heads], i % desc.heads)) failed = true;

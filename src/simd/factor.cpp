@@ -1,7 +1,7 @@
 // Runs of a factorization: the block in double, the rows above it by a library's products.
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
-#include "simd/twins.h"
 
 #include <algorithm>
 #include <atomic>
@@ -69,7 +69,7 @@ struct Factor {
     for (uint32_t r = row; r < row + rows; ++r) std::copy_n(panelRow(r), size, above(r));
   }
 
-  // Above and on the diagonal, rows lose what the panel contributes. False if memory is lacking.
+  // Subtracts the panel's contribution from rows above and on the diagonal. False if memory is lacking.
   bool update(uint32_t row, uint32_t rows) const {
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(kPanelRows) * kPanelCols);
     if (!sums) return false;
@@ -90,7 +90,7 @@ struct Factor {
     kernels().multiply({above(row), d.cols}, {inverse, kMostBlock}, panelRow(row), size, rows, size, size, false);
   }
 
-  // Rows of the inverse above the block. What lies below the diagonal counts as zero and may be anything.
+  // Rows of the inverse above the block. Elements below the diagonal may be anything and count as zero.
   void invert(uint32_t row, uint32_t rows) const {
     Block triangle{}, sums;
     for (uint32_t r = 0; r < rows; ++r) {
@@ -117,7 +117,7 @@ Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const
   NibMemory memory{sizeof(NibMemory)};
   if (desc.stage == NIB_FACTOR_PREPARE || run.n <= kFewRows || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
       !isValid(op, binding, run, desc.cols)) {
-    return Outcome::kNoTwin;
+    return Outcome::kUnsupported;
   }
   const uint32_t first = (run.n - 1) / block * block;
   Factor factor{desc,

@@ -1,6 +1,6 @@
 // Blocks of GPTQ: the block's columns are rounded row by row; the columns beyond it, which are most of the work, are
-// updated in tiles that stay in the caches. Every element goes through the reference's operations in the reference's
-// order, so the bytes are the same.
+// updated in tiles that stay in the caches. Every element gets the reference's operations in the reference's order, so
+// the bytes are the same.
 #include "numerics/gptq.h"
 
 #include <algorithm>
@@ -9,10 +9,10 @@
 #include <new>
 
 #include "ops/gptq_shape.h"
+#include "simd/fast_kernels.h"
 #include "simd/gptq_block.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
-#include "simd/twins.h"
 
 namespace nib::simd {
 namespace {
@@ -70,14 +70,14 @@ class Update {
 
 Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                 const NibParallelFor& parallel) {
-  if (desc.stage != NIB_GPTQ_COLUMNS || run.n == 0) return Outcome::kNoTwin;
+  if (desc.stage != NIB_GPTQ_COLUMNS || run.n == 0) return Outcome::kUnsupported;
   GptqShape shape;
-  if (makeGptqShape(desc, Log(), &shape) != NIB_SUCCESS) return Outcome::kNoTwin;
+  if (makeGptqShape(desc, Log(), &shape) != NIB_SUCCESS) return Outcome::kUnsupported;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
-  if (run.n > shape.block || !isValid(op, binding, run, desc.cols)) return Outcome::kNoTwin;
+  if (run.n > shape.block || !isValid(op, binding, run, desc.cols)) return Outcome::kUnsupported;
   NibMemory memory{sizeof(NibMemory)};
   NibCpuBinding moved;
-  if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kNoTwin;
+  if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kUnsupported;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
   reference::StatusCounter status(nib::partOf<NibStatus>(memory, moved, NIB_ROLE_AUX, NIB_PART_STATUS));
   const reference::GptqRows rows(desc, shape, host, &status);

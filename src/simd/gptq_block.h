@@ -1,5 +1,5 @@
-// The columns of a block of GPTQ: each is rounded, and those of the block behind it are updated. Every element goes
-// through the reference's operations in the reference's order, so the bytes are the same.
+// The columns of a block of GPTQ: each is rounded, and those of the block after it are updated. Every element gets the
+// reference's operations in the reference's order, so the bytes are the same.
 #ifndef NIB_SIMD_GPTQ_BLOCK_H
 #define NIB_SIMD_GPTQ_BLOCK_H
 
@@ -52,7 +52,7 @@ class GptqBlock {
  private:
   static constexpr uint32_t kNoRow = UINT32_MAX;
 
-  // A scale as it is used, with its reciprocal, which takes long to compute.
+  // A scale as it is used, with its reciprocal, which is slow to compute.
   struct Known {
     uint32_t row;
     StoredScale scale;

@@ -1,9 +1,9 @@
-// Sums of outer products of activations: tokens are widened to fp32 some at a time, and panels of rows of the result
-// gain the products of these by a library.
+// Sums of outer products of activations: kTokens tokens at a time are widened to fp32, and their products are added to
+// panels of rows of the result by a matrix library.
 #include "numerics/exact.h"
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
-#include "simd/twins.h"
 #include "simd/widen.h"
 
 #include <algorithm>
@@ -40,7 +40,7 @@ struct Hessian {
     simd::widen(source + token * stride() * elementBytes(), NibType(d.source_type), d.cols, to);
   }
 
-  // Rows [first, first + kPanelRows) of the result gain the products of some tokens. False if memory is lacking.
+  // Adds the products of some tokens to rows [first, first + kPanelRows) of the result. False if memory is lacking.
   bool addPanel(uint32_t first, const float* x, uint64_t x_stride, uint32_t tokens) const {
     const uint32_t rows = std::min(d.cols - first, kPanelRows);
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(kPanelRows) * kPanelCols);
@@ -68,7 +68,7 @@ Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, con
   NibMemory memory{sizeof(NibMemory)};
   if (run.n < kFewTokens || nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS ||
       !isValid(op, binding, run, desc.tokens)) {
-    return Outcome::kNoTwin;
+    return Outcome::kUnsupported;
   }
   const bool masked = (desc.flags & NIB_HESSIAN_MASK) != 0;
   Hessian h{desc,
@@ -96,7 +96,7 @@ Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, con
       stride = h.stride();
       data = reinterpret_cast<const float*>(h.source) + first * stride;
     }
-    // The last panels are the longest: they begin first.
+    // The last panels are the longest, so they start first.
     forEach(parallel, panels, [&](uint32_t i) {
       if (!h.addPanel((panels - 1 - i) * kPanelRows, data, stride, tokens)) failed = true;
     });

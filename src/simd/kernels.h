@@ -1,5 +1,5 @@
-// Inner loops in several instruction sets. One is chosen when the first is used: the best that the processor has, or
-// the one that the environment variable NIBBLE_CPU_SIMD names (base, avx2, avx512), for tests.
+// Inner loops in several instruction sets. The first use chooses the set: the best that the processor has, or for tests
+// the one that the environment variable NIBBLE_CPU_SIMD names (base, avx2, avx512).
 #ifndef NIB_SIMD_KERNELS_H
 #define NIB_SIMD_KERNELS_H
 

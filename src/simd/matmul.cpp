@@ -1,7 +1,7 @@
-// Products of many tokens: a panel of weight rows is decoded to fp32 and multiplied by a library.
+// Products of many tokens: a panel of weight rows is decoded to fp32 and multiplied by a matrix library.
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
-#include "simd/twins.h"
 
 #include <algorithm>
 #include <atomic>
@@ -157,18 +157,18 @@ class Product {
 
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
-  if (!canRun(desc, run)) return Outcome::kNoTwin;
+  if (!canRun(desc, run)) return Outcome::kUnsupported;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
-  if (!isValid(op, binding, run, desc.tokens)) return Outcome::kNoTwin;
+  if (!isValid(op, binding, run, desc.tokens)) return Outcome::kUnsupported;
   NibMemory memory{sizeof(NibMemory)};
   if (nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS) {
-    return Outcome::kNoTwin;
+    return Outcome::kUnsupported;
   }
   struct Work {
     Product product;
     std::atomic<bool> failed{false};
   } work{{desc, memory, binding, run}};
-  if (!work.product.canDecode()) return Outcome::kNoTwin;
+  if (!work.product.canDecode()) return Outcome::kUnsupported;
   const auto decodeInput = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);
     if (!w.product.decodeInput(index)) w.failed = true;

@@ -1,4 +1,4 @@
-// Functions that twins share: the check of a run, addresses of parts, and loops on the caller's threads.
+// Shared by the fast CPU kernels: the check of a run, addresses of parts, and loops on the caller's threads.
 #ifndef NIB_SIMD_RUN_H
 #define NIB_SIMD_RUN_H
 

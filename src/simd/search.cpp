@@ -1,14 +1,14 @@
-// Searches of scales: the reference with the errors of sixteen candidates at a time. An element is quantized by the
+// Scale search: the reference, with the errors of sixteen candidates computed at a time. An element is quantized by the
 // format's operations in the reference's order, so the bytes are the same.
 #include "ops/search_shape.h"
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
-#include "simd/twins.h"
 
 namespace nib::simd {
 namespace {
 
-constexpr uint32_t kMostSteps = NIB_SEARCH_MOST_STEPS;
+constexpr uint32_t kMostSteps = NIB_SEARCH_MAX_STEPS;
 constexpr uint32_t kOne = 0x3f800000u, kLeastKey = 0x36000000u, kMostKey = 0xca000000u;  // keys beyond -2^20 and 2^20
 static_assert(kMostSteps % kScaleLanes == 0);
 
@@ -38,7 +38,7 @@ struct Codes {
   // The value of a quotient's code.
   float valueAt(uint32_t key) const { return valueOf(g.format->encode(exact::nibUnkey(key), kUnit, weights, true)); }
 
-  // Code 1 is the smallest denormal number. The ulp doubles behind the first 2^(m + 1) codes, with m bits of mantissa.
+  // Code 1 is the smallest denormal number. The ulp doubles after the first 2^(m + 1) codes, with m bits of mantissa.
   void makeFloats() {
     const float ulp = valueOf(1);
     uint32_t m = 1;
@@ -72,7 +72,7 @@ struct Codes {
     float padded[kScalePiece] = {};
     for (uint32_t i = 0; i < count; ++i) padded[i] = x[i];
     const uint32_t quads = (count + 3) / 4 * 4;  // zeros have no error
-    // Scales behind the last are 0, and their sums are of no use.
+    // Scales after the last one are 0; their sums are ignored.
     float scale[kMostSteps], reciprocal[kMostSteps];
     const uint32_t lanes = (candidates->count + kScaleLanes - 1) / kScaleLanes * kScaleLanes;
     for (uint32_t c = 0; c < lanes; ++c) {
@@ -101,16 +101,16 @@ struct Codes {
 Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
   SearchShape shape;
-  if (run.n == 0 || makeSearchShape(desc, Log(), &shape) != NIB_SUCCESS) return Outcome::kNoTwin;
+  if (run.n == 0 || makeSearchShape(desc, Log(), &shape) != NIB_SUCCESS) return Outcome::kUnsupported;
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   const uint32_t all = (desc.flags & NIB_SEARCH_COLUMNS) != 0 ? desc.cols : desc.rows;
   const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  if (run.n > shape.most || (flat && run.n != all) || !isValid(op, binding, run, all)) return Outcome::kNoTwin;
+  if (run.n > shape.most || (flat && run.n != all) || !isValid(op, binding, run, all)) return Outcome::kUnsupported;
   const Codes codes(shape.g, desc.weights);
-  if (codes.kind == Codes::kNone) return Outcome::kNoTwin;
+  if (codes.kind == Codes::kNone) return Outcome::kUnsupported;
   NibMemory memory{sizeof(NibMemory)};
   NibCpuBinding moved;
-  if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kNoTwin;
+  if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kUnsupported;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
   const ScaleErrors errors{[](const void* user, const float* x, uint32_t count, ScaleCandidates* candidates) {
                              static_cast<const Codes*>(user)->add(x, count, candidates);

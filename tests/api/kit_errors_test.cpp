@@ -5,8 +5,8 @@
 
 #include <filesystem>
 
+#include "kit/destination.h"
 #include "kit/file.h"
-#include "kit/place.h"
 
 using namespace nib::kit;
 
@@ -140,17 +140,19 @@ TEST_CASE("links are followed, pipes and descriptors are written through") {
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(fs::is_symlink(folder / "chain"));
   CHECK(detail::readFile((folder / "far" / "file").string()) == bytes);
-  CHECK(contains(messageOf([&] { detail::placeOf(folder / "loop"); }), "never end"));
-  CHECK(contains(messageOf([&] { detail::placeOf(folder); }), "is a folder"));
-  CHECK(contains(messageOf([&] { detail::placeOf(""); }), "name a file"));
-  CHECK(detail::placeOf("/dev/null").kind == detail::Place::Kind::kStream);
-  CHECK(detail::placeOf("/dev/stderr").descriptor == 2);
-  CHECK(detail::placeOf(folder / "far" / ".." / "far" / "new").path == detail::placeOf(folder / "far" / "new").path);
+  CHECK(contains(messageOf([&] { detail::destinationOf(folder / "loop"); }), "never end"));
+  CHECK(contains(messageOf([&] { detail::destinationOf(folder); }), "is a folder"));
+  CHECK(contains(messageOf([&] { detail::destinationOf(""); }), "name a file"));
+  CHECK(detail::destinationOf("/dev/null").kind == detail::Destination::Kind::kStream);
+  CHECK(detail::destinationOf("/dev/stderr").descriptor == 2);
+  CHECK(detail::destinationOf(folder / "far" / ".." / "far" / "new").path ==
+        detail::destinationOf(folder / "far" / "new").path);
   // A trial leaves nothing behind.
-  detail::tryPlace(detail::placeOf(folder / "far" / "file"));
-  detail::tryPlace(detail::placeOf(folder / "far" / "new"));
+  detail::checkWritable(detail::destinationOf(folder / "far" / "file"));
+  detail::checkWritable(detail::destinationOf(folder / "far" / "new"));
   CHECK(std::distance(fs::directory_iterator(folder / "far"), {}) == 1);
-  CHECK(contains(messageOf([&] { detail::tryPlace(detail::placeOf(folder / "no" / "file")); }), "there is no folder"));
+  CHECK(contains(messageOf([&] { detail::checkWritable(detail::destinationOf(folder / "no" / "file")); }),
+                 "there is no folder"));
   fs::remove_all(folder);
 }
 #endif

@@ -1,5 +1,5 @@
-// Failed submissions, waits and resets: what the kit does with what they used. tests/faults fails every call of the
-// whole tool; here is what a program sees that goes on afterwards.
+// Failed submissions, waits and resets: the kit must not reuse or free objects that they may still use. tests/faults
+// makes every call of the tool fail; these tests check a program that continues after a failure.
 #include <doctest/doctest.h>
 #include <nibble/kit.h>
 

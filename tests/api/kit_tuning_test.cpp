@@ -1,4 +1,4 @@
-// Tuning files: reading gives what was written, and a malformed line is refused with its number.
+// Tuning files: reading gives the values that were written, and a malformed line is refused with its number.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 #include <nibble/kit.h>

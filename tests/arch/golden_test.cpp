@@ -8,8 +8,9 @@
 namespace nib::model::test {
 namespace {
 
-// Of the largest |logit|. Both sides compute in fp32, in another order: rounding errors of 2^-24 grow to about 3e-6
-// over the layers, and on Vulkan NIB_OP_ATTENTION's exponential adds 2^-21 each. Every planted fault below exceeds it.
+// Tolerance as a fraction of the largest |logit|. Both sides compute in fp32, in different orders: rounding errors of
+// 2^-24 grow to about 3e-6 over the layers, and on Vulkan NIB_OP_ATTENTION's exponential adds 2^-21 each. Every planted
+// fault below exceeds it.
 constexpr double kBound = 1e-4;
 
 void checkLogits(std::span<const float> found, std::span<const float> expected, size_t vocabulary) {
@@ -32,7 +33,7 @@ void checkLogits(std::span<const float> found, std::span<const float> expected, 
 
 std::vector<uint32_t> reversed(std::span<const uint32_t> ids) { return {ids.rbegin(), ids.rend()}; }
 
-// Fills the caches with another text: no later step may read what it does not write itself.
+// Fills the caches with another text: no later step may read entries that it does not write itself.
 void spoil(Runner& runner, std::span<const uint32_t> ids) {
   const std::vector<uint32_t> other = reversed(ids);
   const Chunk chunks[] = {{0, 0, other}, {1, 0, other}};
@@ -237,7 +238,7 @@ std::vector<Fault> faults() {
   };
 }
 
-// Says what the goldens can show: it does not depend on the device, and on Vulkan would take a minute.
+// This shows what the goldens can detect. It does not depend on the device, and on Vulkan would take a minute.
 TEST_CASE("planted faults are found") {
   const char* device = std::getenv("NIBBLE_TEST_DEVICE");
   if (device == nullptr || std::string(device) != "cpu") return;

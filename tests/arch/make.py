@@ -149,7 +149,7 @@ MODELS = {
 }
 
 # The share of each head that is rotated. The classes of these families rotate whole heads, or fail; with the function
-# of phi3, which rotates as much as there are frequencies, they show what a family with a share must compute.
+# of phi3, which rotates as many elements as there are frequencies, they show the result of a partial rotation.
 PARTIAL = {"llama_partial": 0.5}
 
 

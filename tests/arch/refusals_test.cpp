@@ -1,4 +1,4 @@
-// Models that nibble cannot run, or that are not what their config.json says: one line that names the reason.
+// Models that nibble cannot run, or that contradict their config.json: one line that names the reason.
 #include "goldens.h"
 
 #include <nlohmann/json.hpp>
@@ -145,7 +145,7 @@ TEST_CASE("tensors that are missing, too many or of another shape are named") {
   // Qwen2 without its biases is no Llama.
   CHECK(refusal("qwen2_plain", with("model_type", "llama")) == extra("model.layers.0.self_attn.k_proj.bias"));
   CHECK(refusal("llama_plain", with("num_hidden_layers", 1)) == extra("model.layers.1.input_layernorm.weight"));
-  // These two are of no use, and known.
+  // These two tensors are known to be unused.
   CHECK(refusal("llama_plain", [&](Tensors& tensors) {
           tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = tensors[norm];
         }) == "");

@@ -137,7 +137,8 @@ TEST_CASE("the suites' own tensors exceed any cache, and one has tails") {
     bool tails = false;
     for (const selftest::Case& row : suiteRows({.suite = suite})) {
       const RowNames names = namesOf(row);
-      if (row.op() == NIB_OP_INT8_GEMM || (names.m == names.n && names.n == names.k)) continue;  // reuse what they read
+      if (row.op() == NIB_OP_INT8_GEMM || (names.m == names.n && names.n == names.k))
+        continue;                                                          // read their previous result
       if (row.op() == NIB_OP_LOSS || row.op() == NIB_OP_SELECT) continue;  // as many logits as a step makes
       if (row.op() == NIB_OP_ATTENTION) continue;                          // a cache as long as a prompt
       CHECK(uint64_t{names.m} * names.k >= uint64_t{16} << 20);

@@ -1,4 +1,4 @@
-// The case lists leave nothing out: every op has cases, for every format that it takes, and they are what they say.
+// The case lists are complete: every op has cases for every format that it takes, and names describe cases correctly.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -45,7 +45,7 @@ bool isTaken(const Case& c) {
   return nibGetMemory(c.desc(), nullptr, &memory) == NIB_SUCCESS;
 }
 
-// Whether the op takes weights of the format, kept in any way, in the place of those of its cases.
+// Whether the op takes weights of the format, with any granularity and flags, instead of those of its cases.
 bool takes(const std::vector<Case>& list, const NibFormatInfo& format) {
   const std::vector<NibWeights> ways = allWeights(format);
   std::set<std::string> tried;  // descriptions but for the weights' format differ little
@@ -78,7 +78,7 @@ TEST_CASE("every op of kernels.list has cases, and they are its own") {
       CHECK(c.descBytes() == op->desc_bytes);
       CHECK_MESSAGE(isTaken(c), c.name());
     }
-    // Nothing is left out but what this build refuses for want of a format.
+    // Only cases whose formats this build lacks are left out.
     size_t lacking = 0;
     for (const Case& c : listed) {
       if (selftest::hasFormats(c)) continue;

@@ -21,7 +21,7 @@ using namespace nib::tests;
 
 namespace {
 
-// Every op and format; large shapes left out, they add nothing here but time.
+// Every op and format, without large shapes, which here would only add time.
 std::vector<selftest::Case> everyCase() {
   std::vector<selftest::Case> all;
   for (const selftest::OpFormat& what : selftest::opFormats()) {

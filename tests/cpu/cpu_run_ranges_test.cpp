@@ -1,4 +1,4 @@
-// nibCpuRun: what it asks of a binding and of n, and what it leaves alone.
+// nibCpuRun: requirements on a binding and on n, and bytes that it must not change.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -16,7 +16,7 @@ using namespace nib::tests;
 
 namespace {
 
-// A few small cases of every op and format: of each kind one.
+// A few small cases of every op and format: one of each kind.
 std::vector<selftest::Case> smallCases() {
   std::vector<selftest::Case> list;
   for (const selftest::OpFormat& what : selftest::opFormats()) {

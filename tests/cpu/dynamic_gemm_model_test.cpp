@@ -1,5 +1,5 @@
-// Products whose tokens are quantized on the way against their definition: the model's codes of the tokens
-// (model_ops.h), and the model's product of those (code_product_model.h).
+// Products that quantize their tokens, against their definition: the model's codes of the tokens (model_ops.h), and the
+// model's product of those (code_product_model.h).
 #include <nibble/formats.h>
 
 #include <doctest/doctest.h>

@@ -231,7 +231,7 @@ TEST_CASE("sums and products by hand") {
   CHECK(run(scale, bitsOf({1.5f, -0.25f, 0}), {}) == bitsOf({-3, 0.5f, 0}));
 }
 
-TEST_CASE("a second operand of one row meets every row, and a gate's factors may lie behind it") {
+TEST_CASE("a second operand of one row is combined with every row, and a gate's factors may lie after it") {
   Desc add = elementwiseDesc(NIB_ELEMENTWISE_ADD, 2, 2);
   add.flags = NIB_ELEMENTWISE_ONE_ROW;
   CHECK(run(add, bitsOf({1, 2, 3, 4}), bitsOf({10, 20})) == bitsOf({11, 22, 13, 24}));
@@ -242,7 +242,7 @@ TEST_CASE("a second operand of one row meets every row, and a gate's factors may
   CHECK(run(gated, bitsOf({1, 2, 10, 20, 3, 4, 30, 40}), {}) == bitsOf({10, 40, 90, 160}));
 }
 
-TEST_CASE("the result may be in the place of either operand") {
+TEST_CASE("the result may be in place of either operand") {
   const NibMemory memory = memoryOf(elementwiseDesc(NIB_ELEMENTWISE_ADD, 1, 4));
   const Desc d = elementwiseDesc(NIB_ELEMENTWISE_ADD, 1, 4);
   for (const NibPart part : {NIB_PART_SOURCE, NIB_PART_SECOND}) {

@@ -172,10 +172,10 @@ inline VKAPI_ATTR VkResult VKAPI_CALL enumerateExtensions(VkPhysicalDevice, cons
     *count = all;
     return VK_SUCCESS;
   }
-  const uint32_t room = *count < all ? *count : all;
-  for (uint32_t i = 0; i < room; ++i) std::strcpy(list[i].extensionName, g_fake->extensions[i].c_str());
-  *count = room;
-  return room < all ? VK_INCOMPLETE : VK_SUCCESS;
+  const uint32_t copied = *count < all ? *count : all;
+  for (uint32_t i = 0; i < copied; ++i) std::strcpy(list[i].extensionName, g_fake->extensions[i].c_str());
+  *count = copied;
+  return copied < all ? VK_INCOMPLETE : VK_SUCCESS;
 }
 
 inline VKAPI_ATTR VkResult VKAPI_CALL getShapes(VkPhysicalDevice, uint32_t* count,

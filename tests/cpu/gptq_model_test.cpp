@@ -617,7 +617,7 @@ TEST_CASE("gptq by hand") {
   CHECK(got.result == Words{10, 9});
   CHECK(double(got.loss[0]) == doctest::Approx(0.0925).epsilon(1e-5));
   CHECK(got.blob[0] == 0x9a);
-  // A dead column is 0, and so is what is not a number.
+  // A dead column becomes 0, and so do NaN and infinities.
   m.diagonal = {0, 1};
   got = quantizeMatrix(m, w, NIB_GPTQ_GIVEN_SCALES | NIB_GPTQ_DEAD, 0);
   CHECK(got.result == Words{8, 9});

@@ -1,5 +1,5 @@
 // Sums of outer products against their definition in double precision (selftest/cases/hessian.cpp judges every case),
-// numbers worked out by hand, and what is not finite.
+// numbers worked out by hand, and non-finite elements.
 #include <doctest/doctest.h>
 
 #include <cmath>

@@ -1,6 +1,6 @@
 // Packed layouts, byte for byte, written out from their descriptions: compressed-tensors' pack-quantized and plain
-// rows, bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing. And there and back
-// again.
+// rows, bitsandbytes' nibbles, ggml's blocks. Canonical codes are given, not made by quantizing. Packing and unpacking
+// gives the same bytes.
 #include <doctest/doctest.h>
 #include <nibble/formats.h>
 
@@ -81,7 +81,7 @@ Bytes upAndDown() {
   return codes;
 }
 
-// Bytes of a part that a layout has in the place of the blob's codes, and of its zero points.
+// Bytes of the parts that a layout has instead of the blob's codes and zero points.
 struct PackedBytes {
   uint64_t codes, zeros;
 };
@@ -160,7 +160,7 @@ TEST_CASE("what is packed and unpacked is packed to the same bytes again, in eve
       REQUIRE(packed.run(c.n) == NIB_SUCCESS);
       CHECK(packed.guardsHold());
       CHECK(packed.copy(NIB_ROLE_WEIGHTS) == source);
-      blob.write(NIB_ROLE_WEIGHTS, source);  // what no layout holds is the caller's to bring
+      blob.write(NIB_ROLE_WEIGHTS, source);  // the caller copies parts that no layout holds
       blob.write(NIB_ROLE_INPUT, packed.copy(NIB_ROLE_OUTPUT));
       REQUIRE(blob.run(c.n) == NIB_SUCCESS);
       CHECK(blob.guardsHold());

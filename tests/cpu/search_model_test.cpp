@@ -102,7 +102,7 @@ void checkRefusals() {
                     {"run_rows", kInvalid, [](D& d) { d.run_rows = 65, d.flags = NIB_SEARCH_COLUMNS; }},
                     {"run_rows", kInvalid,
                      [](D& d) { d.run_rows = 2, d.weights.flags = NIB_WEIGHTS_FLAT, d.source_stride = 0; }},
-                    {"steps", kInvalid, [](D& d) { d.steps = NIB_SEARCH_MOST_STEPS + 1; }},
+                    {"steps", kInvalid, [](D& d) { d.steps = NIB_SEARCH_MAX_STEPS + 1; }},
                     {"least", kInvalid, [](D& d) { d.least = 0.06f; }},
                     {"least", kInvalid, [](D& d) { d.least = -0.5f; }},
                     {"least", kInvalid, [](D& d) { d.least = 1.001f; }},
@@ -323,7 +323,7 @@ TEST_CASE("search gives the model's bytes for every case of the shared list") {
       INFO(c.name());
       CHECK(difference == "");
     }
-    // Searches that never leave the first candidate would prove little.
+    // Searches that always choose the first candidate would prove little.
     CHECK(chosen_after_first > 30);
   }
 }
@@ -361,8 +361,8 @@ TEST_CASE("search finds the least squared error of a brute force in exact arithm
           }
           const model::Scale scale = model::scaleAt(l, w, blob.data(), row * l.scales_per_row + first / group);
           const double found = exactError(format, w, scale, elements);
-          // A sum of n squares, each rounded three times, is off by less than (n + 3) * 2^-24 of itself; so is the
-          // least.
+          // A sum of n squares, each rounded three times, has an error below (n + 3) * 2^-24 of itself; so does the
+          // least sum.
           CHECK(found <= least * (1 + 2 * double(elements.size() + 3) * 0x1p-24));
           found_total += found;
         }
@@ -496,8 +496,9 @@ TEST_CASE("groups that are too small, too large or not finite have the scale tha
 
 TEST_CASE("a group of int2 has the scale worked out by hand") {
   if (!haveFormat(NIB_FORMAT_INT2, "int2")) return;
-  // Codes -2 to 1 in steps of p / 1.5, p = 1 or 1 - (15/16) / 2 = 17/32. Of 1 and fifteen 1/4s, p = 1 makes 2/3 and
-  // zeros, with the error (1/3)^2 + 15/16 = 1.05; p = 17/32 makes sixteen 17/48s: (31/48)^2 + 15 * (5/48)^2 = 0.58.
+  // Codes -2 to 1 in steps of p / 1.5, p = 1 or 1 - (15/16) / 2 = 17/32. The elements are 1 and fifteen 1/4s: p = 1
+  // makes 2/3 and zeros, with the error (1/3)^2 + 15/16 = 1.05; p = 17/32 makes sixteen 17/48s: (31/48)^2 + 15 *
+  // (5/48)^2 = 0.58.
   NibSearchDesc d = searchDesc(1, 16, weights(NIB_FORMAT_INT2, NIB_GRANULARITY_ROW, 0));
   d.steps = 2;
   d.least = 0.0625f;

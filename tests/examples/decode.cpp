@@ -162,7 +162,7 @@ void load(model::ModelWeights& weights, const graph::Graph& graph, const model::
   std::vector<float> table(size_t(positions) * config.rope.rotary_size);
   nibFillRopeTable(rope.frequency.data(), config.rope.rotary_size, rope.factor, 0, positions, table.data(), nullptr);
   for (const graph::Value& value : graph.values()) {
-    if (value.place != graph::Place::kMemory) continue;
+    if (value.storage != graph::Storage::kMemory) continue;
     if (value.name == "rope") device.upload(weights.add(value.name, value.size_bytes), table);
     if (value.name.ends_with(".cache")) weights.add(value.name, value.size_bytes);
   }

@@ -31,7 +31,7 @@ TIMEOUT_S = 120
 MOST_USES = 5
 SAMPLE = HERE.parent / "data" / "tiny-kjv-llama"
 QUEUE = {"vkQueueSubmit", "vkWaitForFences", "vkResetFences"}
-# A failure of these may leave the work whole: another memory type or another device is taken, or nothing is lost.
+# After a failure of these the work may still succeed: with another memory type or device, or because nothing is lost.
 MAY_SUCCEED = {"vkEnumerateInstanceVersion", "vkEnumerateInstanceExtensionProperties", "vkCreateInstance",
                "vkEnumeratePhysicalDevices", "vkEnumerateDeviceExtensionProperties", "vkCreateDevice",
                "vkAllocateMemory", "vkMapMemory", "vkBindBufferMemory", "vkCreateBuffer", "vkCreateFence",
@@ -122,12 +122,12 @@ def unlisted_calls():
 
 
 class Verb:
-    """A command, what it gives, and what must hold after it has failed."""
+    """A command, its result, and the conditions that must hold after it has failed."""
     quick = "queue"     # the calls of the quick list: "all", "queue" (and those that have not failed yet), or of the
                         # queue's the "first" use alone
     few_uses = False    # the quick rules also in the long list
     most_uses = None    # of a call in the long list; None = all
-    error_line = True   # a failure is said in the last line of stderr
+    error_line = True   # a failure is reported in the last line of stderr
 
     def same(self, expected, output):
         return output == expected
@@ -167,7 +167,7 @@ class Quantize(Verb):
 
 
 class Gptq(Quantize):
-    """GPTQ, whose finished layers --resume takes over; its bytes are those of one device."""
+    """GPTQ, whose finished layers --resume keeps; its bytes are those of one device."""
     name = "gptq"
     few_uses = True
 
@@ -204,7 +204,7 @@ class Selftest(Verb):
     """The same cells ran and passed, or the tool fails."""
     name = "selftest"
     most_uses = MOST_USES
-    error_line = False  # the table says which cases failed
+    error_line = False  # the table names the failed cases
 
     def __init__(self, work):
         pass
@@ -216,7 +216,7 @@ class Selftest(Verb):
         return [(cell["op"], cell["path"], cell["ran"], cell["failed"]) for cell in json.loads(result.stdout)["cells"]]
 
     def same(self, expected, output):
-        # Without a working driver all of it may run on the CPU.
+        # Without a working driver everything may run on the CPU.
         return output == expected or {path for _, path, ran, _ in output if ran} == {"cpu"}
 
 
@@ -294,7 +294,7 @@ def rules_of(verb, baseline, long, done):
 
 
 def check(tool, verb, rule, expected, number, discrete, work):
-    """Returns (fired, what is wrong or '')."""
+    """Returns (fired, problem or '')."""
     folder = pathlib.Path(tempfile.mkdtemp(dir=work))
     try:
         result = tool.run(verb.command(folder), folder, rule, discrete)

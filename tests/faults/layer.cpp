@@ -87,7 +87,7 @@ void leaveGarbage(T argument) {
     }
   }
 }
-// Not of these: the specification says that they leave nothing, or the loader handles the output.
+// Not for these: the specification says that they write nothing, or the loader handles the output.
 constexpr bool leavesGarbage(Call call) {
   return call != k_vkAllocateCommandBuffers && call != k_vkAllocateDescriptorSets &&
          call != k_vkCreateComputePipelines && call != k_vkCreateDevice && call != k_vkEnumeratePhysicalDevices;

@@ -32,7 +32,7 @@ Fault use(Call call);
 // Whether a rule "lost" has failed.
 bool isLost();
 
-// Ends the process, with one line on stderr, for a use of Vulkan that a real driver would answer with anything.
+// Ends the process, with one line on stderr, after a use of Vulkan that is undefined behaviour on a real driver.
 [[noreturn]] void violation(const char* what);
 
 }  // namespace nib::faults

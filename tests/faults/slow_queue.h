@@ -1,5 +1,5 @@
-// A queue that runs nothing before a wait succeeds, as a very slow device: what is read, reused or freed before its
-// submission was waited for is then wrong every time, and not only when a race is lost.
+// A queue that runs nothing before a wait succeeds, like a very slow device: reading, reusing or freeing something
+// before its submission was waited for then fails every time, not only when a race is lost.
 #ifndef NIB_TESTS_FAULTS_SLOW_QUEUE_H
 #define NIB_TESTS_FAULTS_SLOW_QUEUE_H
 
@@ -21,20 +21,21 @@ class SlowQueue {
   };
   SlowQueue(VkDevice device, const Functions& next) : device_(device), next_(next) {}
 
-  // Keeps a submission of one command buffer; another is handed on at once, after those that were kept.
+  // Holds back a submission of one command buffer; any other submission is forwarded at once, after those that were
+  // held back.
   VkResult submit(VkQueue queue, uint32_t count, const VkSubmitInfo* infos, VkFence fence);
-  // Hands the kept submissions on. The first failure, which then is the driver's own, is returned.
+  // Forwards the held submissions. Returns the first failure, which is then the driver's own.
   VkResult flush();
-  // The device is lost: what was kept never runs, and what runs has ended.
+  // The device is lost: held submissions never run, and running ones have ended.
   void lose();
-  // A wait of this thread failed: what it submitted is in doubt until the queue is flushed.
+  // A wait of this thread failed: its submissions may still be running until the queue is flushed.
   void doubt();
 
   void allocated(VkCommandPool pool, uint32_t count, const VkCommandBuffer* buffers);
   // Each ends the process if the object belongs to a kept submission.
   void checkPool(VkCommandPool pool);
   void checkFence(VkFence fence);
-  // Ends the process if this thread's submission is in doubt: it may use any memory and any descriptors.
+  // Ends the process if this thread's submissions may still be running: they may use any memory and any descriptors.
   void checkMemory(const char* call);
   // Ends the process if anything was not waited for.
   void checkEnded();

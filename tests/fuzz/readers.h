@@ -1,5 +1,5 @@
-// Readers of files that anybody may have written. Each gets any bytes: it refuses them with one printable line, or what
-// it read is consistent; anything else aborts.
+// Readers of files that anybody may have written. Each gets arbitrary bytes and either refuses them with one printable
+// line or reads a consistent result; anything else aborts.
 #ifndef NIB_TESTS_FUZZ_READERS_H
 #define NIB_TESTS_FUZZ_READERS_H
 
@@ -14,7 +14,7 @@ using Input = std::string_view;
 
 void calibration(Input input);  // CALIB.json
 void cells(Input input);        // results of selftest, and lists of cells that must run
-void child(Input input);        // what the child of `devices --verify` prints
+void child(Input input);        // output of the child of `devices --verify`
 void config(Input input);       // config.json
 void journal(Input input);      // of an unfinished output
 void npy(Input input);          // headers of .npy files

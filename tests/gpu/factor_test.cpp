@@ -11,7 +11,7 @@ TEST_SUITE_BEGIN("factor");
 
 TEST_CASE_FIXTURE(Gpu, "residuals of factorizations hold for every condition number, with a GPU's work division too") {
   std::vector<uint32_t> sides = {37, 130, 323};
-  // Of the last sides one each: their residuals take longer than the device.
+  // One case for each of the largest sizes, because their residuals take longer than the device.
   std::vector<uint32_t> large = {1024};
   if (extent() == selftest::Extent::kFull) large = {1024, 2050, 4096};
   if (validating()) large.clear();

@@ -47,7 +47,7 @@ Matrix makeMatrix(uint32_t rows, uint32_t cols, const NibWeights& weights, uint3
   return m;
 }
 
-// What is called for every run, stage by stage: LOAD, blocks of COLUMNS, the last of them short, and STORE.
+// Called for every run, stage by stage: LOAD, blocks of COLUMNS, the last of them short, and STORE.
 template <class Run>
 void forEachRun(const NibGptqDesc& desc, uint32_t block, Run&& run) {
   NibGptqDesc d = desc;

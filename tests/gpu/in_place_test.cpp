@@ -1,4 +1,4 @@
-// Results in the place of an operand, where an op's header allows it, are those of separate ranges.
+// Results in place of an operand, where an op's header allows it, equal those of separate ranges.
 #include <algorithm>
 #include <cstring>
 
@@ -13,44 +13,44 @@ namespace {
 using selftest::Case;
 using Words = std::vector<uint32_t>;
 
-// Where the parts of the roles of a case lie in one buffer.
-struct Places {
+// The offsets of a case's parts in one buffer.
+struct PartOffsets {
   uint64_t offset_bytes[NIB_PART_COUNT] = {};
   uint64_t size_bytes = 0;
 };
 
-// All parts of INPUT and OUTPUT one behind the other, but `written` where `other` is.
-Places placesOf(const NibMemory& memory, NibPart written, NibPart other) {
-  Places places;
+// All parts of INPUT and OUTPUT follow each other, except `written`, which lies where `other` is.
+PartOffsets partOffsetsOf(const NibMemory& memory, NibPart written, NibPart other) {
+  PartOffsets layout;
   uint64_t at = 256;  // offset 0 means the default offset
   for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
     const NibMemoryPart& part = memory.part[p];
     if (part.size_bytes == 0 || p == uint32_t(written)) continue;
     if (part.role != NIB_ROLE_INPUT && part.role != NIB_ROLE_OUTPUT) continue;
-    places.offset_bytes[p] = at;
+    layout.offset_bytes[p] = at;
     const uint64_t size =
         p == uint32_t(other) ? std::max(part.size_bytes, memory.part[written].size_bytes) : part.size_bytes;
     at = alignUp(at + size, 256) + 256;
   }
-  places.offset_bytes[written] = places.offset_bytes[other];
-  places.size_bytes = at;
-  return places;
+  layout.offset_bytes[written] = layout.offset_bytes[other];
+  layout.size_bytes = at;
+  return layout;
 }
 
-// Runs the case with `written` in the place of `other`; the part's bytes after it.
+// Runs the case with `written` in place of `other`; returns the part's bytes.
 Words inPlace(const kit::Device& on, const Case& c, NibPart written, NibPart other) {
   const kit::Plan plan = selftest::planOf(on, c);
   const NibMemory& memory = plan.memory();
   const selftest::Images images = selftest::makeImages(c, memory);
-  const Places places = placesOf(memory, written, other);
-  Words words(size_t(places.size_bytes / 4), 0xa5a5a5a5u);
+  const PartOffsets layout = partOffsetsOf(memory, written, other);
+  Words words(size_t(layout.size_bytes / 4), 0xa5a5a5a5u);
   std::vector<kit::PartOffset> parts;
   for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
     const NibMemoryPart& part = memory.part[p];
-    if (places.offset_bytes[p] == 0) continue;
-    parts.push_back({NibPart(p), places.offset_bytes[p]});
+    if (layout.offset_bytes[p] == 0) continue;
+    parts.push_back({NibPart(p), layout.offset_bytes[p]});
     if (part.role != NIB_ROLE_INPUT) continue;
-    std::memcpy(reinterpret_cast<uint8_t*>(words.data()) + places.offset_bytes[p],
+    std::memcpy(reinterpret_cast<uint8_t*>(words.data()) + layout.offset_bytes[p],
                 reinterpret_cast<const uint8_t*>(images.role[NIB_ROLE_INPUT].data()) + part.offset_bytes,
                 size_t(wholeWordsBytes(part.size_bytes)));
   }
@@ -72,7 +72,7 @@ Words inPlace(const kit::Device& on, const Case& c, NibPart written, NibPart oth
   }
   on.run(kit::Binding(plan, kit::Ranges{weights_range, kit::Range(both), kit::Range(both), aux_range}, parts), c.n);
   const Words after = on.download<uint32_t>(both, words.size());
-  const size_t first = size_t(places.offset_bytes[written] / 4);
+  const size_t first = size_t(layout.offset_bytes[written] / 4);
   return {after.begin() + std::ptrdiff_t(first),
           after.begin() + std::ptrdiff_t(first + size_t(wholeWordsBytes(memory.part[written].size_bytes) / 4))};
 }
@@ -116,7 +116,7 @@ Words partBefore(const Case& c, const NibMemory& memory, NibPart part) {
 
 TEST_SUITE_BEGIN("in_place");
 
-TEST_CASE_FIXTURE(Gpu, "results in the place of an operand are those of separate ranges") {
+TEST_CASE_FIXTURE(Gpu, "results in place of an operand equal those of separate ranges") {
   uint32_t count = 0;
   for (const OpFormat& what : opFormats()) {
     const OpRow& op = *findOp(what.op);
@@ -131,7 +131,7 @@ TEST_CASE_FIXTURE(Gpu, "results in the place of an operand are those of separate
           const Words in_place = inPlace(device(), c, NibPart(written), NibPart(other));
           const bool same =
               agree(in_place, apart(device(), c, NibPart(written)), partBefore(c, memory, NibPart(other)));
-          CHECK_MESSAGE(same, c.name() << ": part " << written << " in the place of part " << other);
+          CHECK_MESSAGE(same, c.name() << ": part " << written << " in place of part " << other);
           ++count;
         }
       }

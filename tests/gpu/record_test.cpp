@@ -271,12 +271,12 @@ TEST_CASE_FIXTURE(Gpu, "recording a step of a program allocates nothing, takes n
   std::vector<kit::Buffer> buffers;
   std::vector<graph::Memory> memory;
   for (const graph::Value& value : network.values()) {
-    if (value.place != graph::Place::kMemory) continue;
+    if (value.storage != graph::Storage::kMemory) continue;
     buffers.emplace_back(adopted, value.size_bytes);
     adopted.fill(buffers.back(), 0, 0, value.size_bytes);
   }
   for (size_t at = 0; const graph::Value& value : network.values()) {
-    if (value.place == graph::Place::kMemory) memory.push_back({value.name, buffers[at++]});
+    if (value.storage == graph::Storage::kMemory) memory.push_back({value.name, buffers[at++]});
   }
   const graph::Program program(adopted, network, memory);
   const kit::Buffer inputs(adopted, program.inputBytes(), kit::Memory::kHost);

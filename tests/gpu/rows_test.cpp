@@ -92,7 +92,7 @@ std::vector<uint32_t> cutsOf(uint32_t all) {
 bool checkPieces(const kit::Device& on, const Case& c) {
   const OpRow& op = *findOp(c.op());
   const RunRows rows = op.runRows(c.desc());
-  if (rows.all < 2 || rows.step != 0) return false;  // steps are not independent: the op's own tests cut them
+  if (rows.all < 2 || rows.step != 0) return false;  // steps are not independent: the op's own tests split them
   const kit::Plan plan = selftest::planOf(on, c);
   const NibMemory& memory = plan.memory();
   const selftest::Images images = selftest::makeImages(c, memory);

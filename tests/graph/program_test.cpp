@@ -197,7 +197,7 @@ TEST_CASE("mistakes are named") {
   const ValueId later = early.arena("later", dense(NIB_TYPE_F32, 8));
   CHECK_THROWS_WITH_AS(norm(early, later, "n", {}), "graph: node n reads later before a node writes it", kit::Error);
 
-  // x is read behind the node that overwrites it.
+  // x is read after the node that overwrites it.
   Graph over(4);
   const ValueId x = over.input("x", dense(NIB_TYPE_F32, kHidden));
   const ValueId u = linear(over, x, "block0.up", {.rows = kInner});

@@ -1,4 +1,4 @@
-// Activations that GPTQ keeps: in memory up to a limit, behind it in a file, with the same bytes.
+// Activations that GPTQ keeps: in memory up to a limit, after it in a file, with the same bytes.
 #include "model/quantize/gptq/activations.h"
 
 #include "model/model_test.h"

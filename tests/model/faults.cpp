@@ -73,9 +73,9 @@ ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
   size_t wanted = shortened(size);
   if (wanted == 0 && size > 0) return errno = EINTR, -1;
   if (current.full_after_bytes >= 0) {
-    const int64_t room = current.full_after_bytes - written;
-    if (room <= 0) return errno = ENOSPC, -1;
-    wanted = std::min<size_t>(wanted, static_cast<size_t>(room));
+    const int64_t space = current.full_after_bytes - written;
+    if (space <= 0) return errno = ENOSPC, -1;
+    wanted = std::min<size_t>(wanted, static_cast<size_t>(space));
   }
   note("pwrite", current.record ? pathOf(descriptor) : std::string(), static_cast<uint64_t>(offset),
        current.record ? std::string(static_cast<const char*>(data), wanted) : std::string());

@@ -1,4 +1,4 @@
-// GPTQ of single layers whose Hessians are out of the ordinary: it never fails, and says what it did.
+// GPTQ of single layers with unusual Hessians: it never fails, and reports what it did.
 #include "model/quantize/gptq/layer.h"
 
 #include <nibble/formats.h>

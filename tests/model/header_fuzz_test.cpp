@@ -1,4 +1,4 @@
-// Damaged headers: each is refused with an Error, or read. tests/fuzz/safetensors_fuzz.cpp checks what was read, and
+// Damaged headers: each is refused with an Error, or read. tests/fuzz/safetensors_fuzz.cpp checks the result, and
 // aborts the program if it is inconsistent.
 #include "model/archive/safetensors_header.h"
 #include "model_test.h"

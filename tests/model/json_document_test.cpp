@@ -1,4 +1,4 @@
-// The reader of JSON documents: what it accepts, and its cost.
+// The reader of JSON documents: accepted input, and cost.
 #include <doctest/doctest.h>
 
 #include <chrono>

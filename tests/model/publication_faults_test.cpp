@@ -98,10 +98,10 @@ TEST_CASE("a disk that fills up at any moment fails the run and keeps the earlie
   options.resume = true;
   writeText(folder / "out/model.safetensors", fileOf("{}"));
   int failures = 0;
-  for (int64_t room = 0; room < 40'000; room += 977) {
-    CAPTURE(room);
+  for (int64_t space = 0; space < 40'000; space += 977) {
+    CAPTURE(space);
     const std::string message = errorOf([&] {
-      const FaultScope scope({.full_after_bytes = room});
+      const FaultScope scope({.full_after_bytes = space});
       FolderWriter writer(options, tensors);
       writeMissing(writer, tensors);
       writer.publish();

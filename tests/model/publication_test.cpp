@@ -349,7 +349,7 @@ TEST_CASE("a resumed run takes over a tensor only if its bytes are those that we
     return count;
   };
   CHECK(finishedOf() == 3);
-  // One wrong byte costs its tensor; what the journal said of it is forgotten.
+  // One wrong byte costs its tensor: the journal's line for it is dropped.
   const fs::path journal = folder / "out.partial/.nibble-journal";
   const std::string before = readText(journal);
   std::string wrong = bytes;

@@ -55,7 +55,7 @@ def same(a, b):
 
 
 def test_nearest(tool):
-    """Rounding to nearest: every tensor gains, in every container."""
+    """Rounding to nearest: every tensor improves, in every container."""
     rows = [(0.5, ["--type", "int4", "--group-size", "128"]),
             (2, ["--type", "int2", "--group-size", "64"]),
             (0.3, ["--type", "int4", "--group-size", "32", "--asym"]),

@@ -79,7 +79,7 @@ TEST_CASE("logits on a device are those of the CPU, and with ranges of 256 KiB t
   const Logits cpu = logitsOn(kit::Device::cpu()), gpu = logitsOn(device);
   checkNear(gpu.whole, cpu.whole);
   checkNear(gpu.stepwise, cpu.stepwise);
-  // The cached steps give what the whole text gave.
+  // The cached steps give the results of the whole text.
   const size_t tail = gpu.whole.size() - gpu.stepwise.size();
   checkNear(gpu.stepwise, {gpu.whole.begin() + std::ptrdiff_t(tail), gpu.whole.end()});
   const Logits cut = logitsOn(withRanges(device, 256 << 10));
@@ -100,7 +100,7 @@ TEST_CASE("a network of a billion weights plans and runs with ranges of 128 MiB"
   const graph::Graph network = decodeGraph(config, options);
   uint64_t largest = 0;
   for (const graph::Value& value : network.values()) {
-    if (value.place == graph::Place::kMemory) largest = std::max(largest, value.size_bytes);
+    if (value.storage == graph::Storage::kMemory) largest = std::max(largest, value.size_bytes);
   }
   CHECK(largest > uint64_t(500) << 20);
   // Zeros serve as all weights and caches.
@@ -108,7 +108,7 @@ TEST_CASE("a network of a billion weights plans and runs with ranges of 128 MiB"
   device.fill(zeros, 0, 0, largest);
   std::vector<graph::Memory> memory;
   for (const graph::Value& value : network.values()) {
-    if (value.place == graph::Place::kMemory) memory.push_back({value.name, {zeros, 0, value.size_bytes}});
+    if (value.storage == graph::Storage::kMemory) memory.push_back({value.name, {zeros, 0, value.size_bytes}});
   }
   const graph::Program program(device, network, memory);
   program.setInput("positions", std::vector<uint32_t>{5});
@@ -118,7 +118,7 @@ TEST_CASE("a network of a billion weights plans and runs with ranges of 128 MiB"
   device.upload(*ids.buffer, std::vector<uint32_t>{128255}, ids.offset_bytes);
   const graph::StepStats stats = program.run(1);
   MESSAGE(program.nodeCount() << " nodes, " << stats.seconds << " s");
-  // All logits are 0, and of equal ones the first is chosen.
+  // All logits are 0, and the first of equal ones is chosen.
   CHECK(device.download<uint32_t>(*ids.buffer, 1, ids.offset_bytes)[0] == 0);
 }
 

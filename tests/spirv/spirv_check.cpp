@@ -50,7 +50,7 @@ const std::vector<FeatureCapabilities>& featureCapabilities() {
 #define NIB_FUNCTION_ROW(function) \
   { GLSLstd450##function, #function }
 
-// Order is left to the device, so the result is too; never allowed.
+// The device chooses the order, so the result is not determined; never allowed.
 constexpr Named kFloatAtomics[] = {NIB_OP_ROW(OpAtomicFMinEXT), NIB_OP_ROW(OpAtomicFMaxEXT),
                                    NIB_OP_ROW(OpAtomicFAddEXT)};
 
@@ -84,8 +84,8 @@ constexpr uint32_t kExactFunctions[] = {
     GLSLstd450SMin,      GLSLstd450FMax,   GLSLstd450UMax,     GLSLstd450SMax,     GLSLstd450FClamp,
     GLSLstd450UClamp,    GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb};
 
-// Functions whose error a device may choose within wide bounds, or without any. No kernel has them: exp_log.glsl is
-// what they are made of.
+// Functions whose error a device may choose within wide bounds, or without any. No kernel uses them: exp_log.glsl
+// replaces them.
 constexpr Named kTranscendental[] = {NIB_FUNCTION_ROW(Sin),   NIB_FUNCTION_ROW(Cos),   NIB_FUNCTION_ROW(Tan),
                                      NIB_FUNCTION_ROW(Asin),  NIB_FUNCTION_ROW(Acos),  NIB_FUNCTION_ROW(Atan),
                                      NIB_FUNCTION_ROW(Sinh),  NIB_FUNCTION_ROW(Cosh),  NIB_FUNCTION_ROW(Tanh),

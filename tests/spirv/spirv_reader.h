@@ -18,7 +18,7 @@ namespace nib::spirv {
 
 struct Instruction {
   uint32_t op;
-  std::span<const uint32_t> operands;  // all words behind the first
+  std::span<const uint32_t> operands;  // all words after the first
   size_t word;                         // its place in the module
 };
 

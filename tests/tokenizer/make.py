@@ -105,7 +105,7 @@ def train_spm(corpus, prefix, **options):
     model = proto.ModelProto()
     with open(prefix + ".model", "rb") as file:
         model.ParseFromString(file.read())
-    # What the training was told is of no use to anyone, and names files.
+    # The training settings are not needed, and name local files.
     kept = (model.trainer_spec.model_type, model.trainer_spec.byte_fallback)
     model.trainer_spec.Clear()
     model.trainer_spec.model_type, model.trainer_spec.byte_fallback = kept
@@ -115,7 +115,7 @@ def train_spm(corpus, prefix, **options):
     return model
 
 
-def bpe_twin(model):
+def bpe_of(model):
     """The merges and vocabulary of a BPE model of SentencePiece, as converters make them."""
     vocab = {piece.piece: i for i, piece in enumerate(model.pieces)}
     scores = {piece.piece: piece.score for piece in model.pieces}
@@ -176,7 +176,7 @@ def tokenizers(corpus, work):
                       user_defined_symbols=["<think>"])
     processor = sentencepiece.SentencePieceProcessor(model_proto=llama.SerializeToString())
     yield "spm_bpe", (llama, processor)
-    vocab, merges = bpe_twin(llama)
+    vocab, merges = bpe_of(llama)
     marks = normalizers.Replace(" ", "\u2581")
     for name, normalizer, pre, strip in (
             ("llama2", normalizers.Sequence([normalizers.Prepend("\u2581"), marks]), None, True),

@@ -1,4 +1,4 @@
-// Patterns: what is translated, what is refused, and where texts are divided.
+// Patterns: translated and refused constructs, and where texts are divided.
 #include "model/tokenizer/pattern.h"
 #include "tokenizer_files.h"
 

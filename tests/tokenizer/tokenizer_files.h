@@ -75,7 +75,7 @@ inline Tokenizer loadFiles(const std::vector<std::pair<std::string, std::string>
 
 inline Tokenizer loadJson(const Json& json) { return loadFiles({{"tokenizer.json", json.dump()}}); }
 
-// The pieces of a text, each between bars: "|In| the|". Of a byte-level tokenizer.
+// The pieces of a text, each between bars: "|In| the|". For byte-level tokenizers.
 inline std::string pieces(const Tokenizer& tokenizer, std::string_view text) {
   std::string out = "|";
   for (const uint32_t id : tokenizer.encode(text, false)) out += tokenizer.decode(std::vector{id}, false) + "|";

@@ -210,7 +210,7 @@ TEST_CASE("a template adds tokens around the text") {
       {{"tokenizer.json", json.dump()}, {"tokenizer_config.json", R"({"bos_token": "<s>", "add_bos_token": true})"}});
   CHECK(tokenizer.encode("a", true) == Ids{300, 'a', 301});  // one <s>, not two
   CHECK(tokenizer.before() == Ids{300});
-  CHECK(tokenizer.behind() == Ids{301});
+  CHECK(tokenizer.after() == Ids{301});
   json["post_processor"] = Json::parse(R"({"type": "RobertaProcessing", "sep": ["</s>", 301], "cls": ["<s>", 300]})");
   CHECK(loadJson(json).encode("a", true) == Ids{300, 'a', 301});
 }

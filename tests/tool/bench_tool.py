@@ -33,7 +33,7 @@ def main():
     part = json.loads(read("part.json"))
     tool.check(part["rows"] and all(row["verified"] for row in part["rows"]), "the rows of a killed run")
     tool.check("not reached its end" in part.get("interrupted", "") and part["skipped"], "a killed run's file says so")
-    # The rest can be measured, with the names that the file has.
+    # The remaining rows can be measured, by the names in the file.
     tool.passes(*ROWS, "--rest", "part.json", "--budget", "1s", "--json=rest.json")
     rest = json.loads(read("rest.json"))
     names = len(rest["rows"]) + len(rest["skipped"])

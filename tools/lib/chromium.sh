@@ -18,8 +18,8 @@ chromium_vulkan() {
       tar -x -C "$WORK/out" --strip-components=4 "./$lib/libvk_swiftshader.so" \
           "./$lib/libVkLayer_khronos_validation.so" ||
       { say "chromium-common does not hold these libraries any more"; return 1; }
-    # Absolute paths, because a loader looks up a bare name in the system's folders. The files declare only what the
-    # loader needs; driver and layer report the rest themselves.
+    # Absolute paths, because a loader looks up a bare name in the system's folders. The files declare only the
+    # properties that the loader needs; driver and layer report the rest themselves.
     cat > "$WORK/out/swiftshader_icd.json" <<JSON
 {"file_format_version": "1.0.0",
  "ICD": {"library_path": "$have/libvk_swiftshader.so", "api_version": "1.3.0"}}

@@ -93,14 +93,14 @@ Json readRun(const std::string& option, const std::string& path) {
 }
 
 // Files that the verb reads, and the file of --tune.
-Places placesOf(const Arguments& arguments) {
-  Places places(arguments.json.force);
-  places.reads("--compare", arguments.compare);
-  places.reads("--rest", arguments.rest);
-  for (const std::string& path : arguments.table) places.reads("--table", path);
-  readsDevice(places, arguments.device);
-  places.writes("--tune", arguments.tune);
-  return places;
+PathCheck pathsOf(const Arguments& arguments) {
+  PathCheck paths(arguments.json.force);
+  paths.reads("--compare", arguments.compare);
+  paths.reads("--rest", arguments.rest);
+  for (const std::string& path : arguments.table) paths.reads("--table", path);
+  readsDevice(paths, arguments.device);
+  paths.writes("--tune", arguments.tune);
+  return paths;
 }
 
 // The names of the rows that an earlier run skipped because its budget was spent.
@@ -124,7 +124,7 @@ std::vector<std::string> restOf(const Arguments& arguments, const bench::SuiteOp
 
 // The rows that would be measured.
 int listRows(const Arguments& arguments, const bench::BenchOptions& options) {
-  const Output output(arguments.json, placesOf(arguments));
+  const Output output(arguments.json, pathsOf(arguments));
   Json rows = Json::array();
   for (const selftest::Case& row : bench::suiteRows(options.suite)) {
     bench::RowReport report;
@@ -200,7 +200,7 @@ std::string valuesOf(const NibTuning& tuning) {
 
 int writeTuning(const Arguments& arguments, const bench::BenchOptions& bench) {
   if (!arguments.json.target.empty()) throw UsageError("--tune writes no --json");
-  const Output output(arguments.json, placesOf(arguments));
+  const Output output(arguments.json, pathsOf(arguments));
   const kit::Device device = openDevice(arguments.device);
   if (device.isCpu()) throw UsageError("--tune: the CPU reference has nothing to tune");
   bench::TuneOptions options;
@@ -248,8 +248,8 @@ int run(const Arguments& arguments) {
   bench::BenchOptions options = benchOptions(arguments);
   if (arguments.list) return listRows(arguments, options);
   if (!arguments.tune.empty()) return writeTuning(arguments, options);
-  const Output output(arguments.json, placesOf(arguments));
-  // Read the file first: what is wrong with it must not be reported after minutes of measuring.
+  const Output output(arguments.json, pathsOf(arguments));
+  // Read the file first, so that an error in it is not reported after minutes of measuring.
   const Json old_run = arguments.compare.empty() ? Json() : readRun("--compare", arguments.compare);
   if (!arguments.compare.empty()) {
     try {

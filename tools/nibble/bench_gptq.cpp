@@ -25,9 +25,9 @@ model::GptqSpeedOptions readShape(const std::string& text) {
 }  // namespace
 
 int benchGptq(const DeviceArguments& device_arguments, const JsonArguments& json, const std::string& shape) {
-  Places places(json.force);
-  readsDevice(places, device_arguments);
-  const Output output(json, places);
+  PathCheck paths(json.force);
+  readsDevice(paths, device_arguments);
+  const Output output(json, paths);
   const model::GptqSpeedOptions options = readShape(shape);
   const kit::Device device = openDevice(device_arguments);
   const model::GptqSpeed speed = model::measureGptq(device, options);

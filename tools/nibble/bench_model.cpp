@@ -1,6 +1,6 @@
 #include "bench_model.h"
 
-#include "model_places.h"
+#include "model_paths.h"
 #include "verb.h"
 
 #include "kit/file.h"
@@ -54,10 +54,10 @@ nlohmann::ordered_json toJson(uint32_t tokens, const model::StepSpeed& s) {
 
 int benchModel(const DeviceArguments& device_arguments, const JsonArguments& json,
                const BenchModelArguments& arguments) {
-  Places places(json.force);
-  readsModel(places, "--model", arguments.model);
-  readsDevice(places, device_arguments);
-  const Output output(json, places);
+  PathCheck paths(json.force);
+  readsModel(paths, "--model", arguments.model);
+  readsDevice(paths, device_arguments);
+  const Output output(json, paths);
   const model::ModelConfig config = readShape(arguments.model);
   model::SpeedOptions options;
   options.prompt = std::min(arguments.tokens, config.max_positions - 1);

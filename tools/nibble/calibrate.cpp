@@ -1,6 +1,6 @@
 // nibble calibrate: collects histograms of activations, recorded ones or those of a running model, and chooses ranges.
 #include "calibration_text.h"
-#include "model_places.h"
+#include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
 #include "progress_line.h"
@@ -49,7 +49,7 @@ std::vector<model::RangeChoice> choicesOf(const Arguments& a) {
   return choices;
 }
 
-// Where the ranges of a method go: OUT, or one of several methods OUT with the method before its ending.
+// The output file of a method: OUT, or with several methods OUT with the method's name before its extension.
 std::string outputOf(const Arguments& a, const std::string& range) {
   if (a.out.empty() || a.ranges.size() == 1) return a.out;
   const std::filesystem::path path(a.out);
@@ -75,18 +75,18 @@ void check(const Arguments& a) {
   if (a.sequence_length == 0) throw UsageError("--seq-len must be 1 or more");
 }
 
-Places placesOf(const Arguments& a) {
-  Places places(a.json.force);
-  readsModel(places, "MODEL", a.model);
+PathCheck pathsOf(const Arguments& a) {
+  PathCheck paths(a.json.force);
+  readsModel(paths, "MODEL", a.model);
   if (a.model.empty()) {
-    readsRecordings(places, "--data", a.data);
+    readsRecordings(paths, "--data", a.data);
   } else {
-    places.reads("--data", a.data);
+    paths.reads("--data", a.data);
   }
-  for (const std::string& path : a.merge) places.reads("--merge", path);
-  readsDevice(places, a.device);
-  for (const std::string& range : a.ranges) places.writes("-o", outputOf(a, range));
-  return places;
+  for (const std::string& path : a.merge) paths.reads("--merge", path);
+  readsDevice(paths, a.device);
+  for (const std::string& range : a.ranges) paths.writes("-o", outputOf(a, range));
+  return paths;
 }
 
 // The inputs of MODEL's linear layers while it reads --data.
@@ -186,7 +186,7 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
 int runCalibrate(const Arguments& a) {
   check(a);
   const std::vector<model::RangeChoice> choices = choicesOf(a);
-  const Output output(a.json, placesOf(a));
+  const Output output(a.json, pathsOf(a));
   const std::vector<model::Recording> recordings =
       a.data.empty() || !a.model.empty() ? std::vector<model::Recording>() : model::openRecordings(a.data);
   // Merging needs no device.
@@ -218,14 +218,15 @@ Verb makeCalibrateVerb(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand(
       "calibrate", "Ranges for static quantization from recorded activations, or from a model that reads a text.");
   app->footer("Example: nibble calibrate model/ --data text.txt -o calib.json --range percentile:99.99");
-  app->add_option("MODEL", a->model, "Folder of a model: its linear layers' inputs are watched while it reads --data");
+  app->add_option("MODEL", a->model,
+                  "Folder of a model: it runs on --data, and the inputs of its linear layers are recorded");
   app->add_option(
       "--data", a->data,
       "With MODEL: text, .jsonl or .npy of token ids. Else recorded activations [tokens, channels]: an .npy "
       "or .safetensors file, or a folder of them");
   app->add_option("-o,--output", a->out, "CALIB.json to write: ranges, histograms and where they come from");
   app->add_option("--range", a->ranges,
-                  "minmax (default), ema, percentile:P, mse, entropy-ort, entropy-trt; of several, a comma list, each "
+                  "minmax (default), ema, percentile:P, mse, entropy-ort, entropy-trt; with a comma list, each "
                   "goes to a file of its own, CALIB.METHOD.json")
       ->delimiter(',');
   app->add_flag("--sym", a->sym, "The same range on both sides of zero (default)");

@@ -24,7 +24,7 @@
 namespace nib::tool {
 namespace {
 
-// Cuts a stream into lines.
+// Splits a stream into lines.
 class Lines {
  public:
   explicit Lines(const std::function<LineReply(const std::string&)>& line) : line_(line) {}
@@ -97,7 +97,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPollTime{50};
-constexpr size_t kMaxPipeBytes = size_t{1} << 20;  // what a pipe holds at most
+constexpr size_t kMaxPipeBytes = size_t{1} << 20;  // the capacity of a pipe
 
 [[noreturn]] void refuse(const std::string& what, int code) {
   throw std::runtime_error(what + ": " + std::strerror(code) + limitHint(code));
@@ -178,7 +178,7 @@ class Process {
   bool ended_ = false;
 };
 
-// Reads what is there. Returns the bytes read, 0 at the end of the stream.
+// Reads the available bytes. Returns their number, 0 at the end of the stream.
 size_t readInto(int descriptor, Lines& lines, LineReply& reply) {
   char block[4096];
   ssize_t got;

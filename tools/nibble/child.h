@@ -25,9 +25,9 @@ enum class LineReply {
 };
 
 // Runs `arguments` (the first is the program), calls `line` (which must not throw) for each line of its stdout, and
-// kills it if there is no kStep for silence_seconds (no limit on Windows) or a line is longer than kMaxLineBytes. What
-// it leaves behind, as processes that inherited its stdout, is not waited for. stderr is inherited; the standard
-// descriptors that this process lacks are /dev/null in the child. Blocks until the child has ended. Throws
+// kills it if there is no kStep for silence_seconds (no limit on Windows) or a line is longer than kMaxLineBytes.
+// Processes that the child leaves behind, which may have inherited its stdout, are not waited for. stderr is inherited;
+// the standard descriptors that this process lacks are /dev/null in the child. Blocks until the child has ended. Throws
 // std::runtime_error if it cannot be started.
 inline constexpr size_t kMaxLineBytes = size_t{1} << 20;
 ChildEnd runChild(const std::vector<std::string>& arguments, int silence_seconds,

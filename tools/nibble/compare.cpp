@@ -1,5 +1,5 @@
 // nibble compare: errors of one model against another.
-#include "model_places.h"
+#include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
 #include "verb.h"
@@ -32,11 +32,11 @@ nlohmann::ordered_json toJson(const std::string& device, const model::ModelCompa
 }
 
 int runCompare(const Arguments& arguments) {
-  Places places(arguments.json.force);
-  readsModel(places, "A", arguments.a);
-  readsModel(places, "B", arguments.b);
-  readsDevice(places, arguments.device);
-  const Output output(arguments.json, places);
+  PathCheck paths(arguments.json.force);
+  readsModel(paths, "A", arguments.a);
+  readsModel(paths, "B", arguments.b);
+  readsDevice(paths, arguments.device);
+  const Output output(arguments.json, paths);
   const kit::Device device = openDevice(arguments.device);
   const model::ModelComparison comparison = model::compareModels(device, arguments.a, arguments.b);
   Table table({"tensor", "A", "B", "MSE", "SQNR dB", "cosine", "max error", "note"},

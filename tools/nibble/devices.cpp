@@ -120,9 +120,9 @@ int run(const Arguments& arguments) {
   if (arguments.verify_child >= 0) {
     return runVerifyChild(arguments.device, static_cast<size_t>(arguments.verify_child));
   }
-  Places places(arguments.json.force);
-  readsDevice(places, arguments.device);
-  const Output output(arguments.json, places);
+  PathCheck paths(arguments.json.force);
+  readsDevice(paths, arguments.device);
+  const Output output(arguments.json, paths);
   if (arguments.profiles) {
     Json ids = kit::profileIds();
     for (const Json& id : ids) std::fprintf(output.text(), "%s\n", id.get<std::string>().c_str());
@@ -160,7 +160,8 @@ Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0) {
   addDeviceOptions(*app, arguments->device);
   addJsonOptions(*app, arguments->json);
   app->add_flag("--verify", arguments->verify,
-                "run every kernel's self-test on each device, in a child process: drivers may advertise what fails");
+                "run every kernel's self-test on each device, in a child process, because drivers may advertise "
+                "features that fail");
   app->add_flag("--profiles", arguments->profiles, "list the ids that --profile takes");
   app->add_option("--verify-child", arguments->verify_child)->group("");  // hidden: --verify starts itself with it
   app->footer("Example:\n  nibble devices\n  nibble devices --verify --device 0 --json=verify.json");

@@ -1,5 +1,5 @@
-// nibble eval: perplexity of a model, and how far its predictions are from another model's.
-#include "model_places.h"
+// nibble eval: perplexity of a model, and the divergence of its predictions from another model's.
+#include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
 #include "progress_line.h"
@@ -102,13 +102,13 @@ int runEval(const Arguments& a) {
     throw UsageError("--protocol " + a.protocol + ": expected plain or llamacpp");
   }
   const uint32_t cache_type = cacheType(a.kv);
-  Places places(a.json.force);
-  readsModel(places, "MODEL", a.model);
-  readsModel(places, "--against", a.against);
-  places.reads("--data", a.data);
-  readsWeightOptions(places, a.weights);
-  readsDevice(places, a.device);
-  const Output output(a.json, places);
+  PathCheck paths(a.json.force);
+  readsModel(paths, "MODEL", a.model);
+  readsModel(paths, "--against", a.against);
+  paths.reads("--data", a.data);
+  readsWeightOptions(paths, a.weights);
+  readsDevice(paths, a.device);
+  const Output output(a.json, paths);
   model::LoadedModel loaded(a.model);
   model::EvalOptions options = optionsOf(a, loaded);
   const bool needs_tokenizer = !a.data.ends_with(".npy");
@@ -161,7 +161,7 @@ int runEval(const Arguments& a) {
 Verb makeEvalVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand(
-      "eval", "Run a model on a text: perplexity, and with --against how far its predictions are from another's.");
+      "eval", "Run a model on a text: perplexity, and with --against the divergence from another model's predictions.");
   app->footer("Example: nibble eval model-int4/ --data test.txt --against model/");
   app->add_option("MODEL", a->model, "Folder of the model, dense or quantized")->required();
   app->add_option("--data", a->data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids")->required();

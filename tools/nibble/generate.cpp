@@ -1,5 +1,5 @@
 // nibble generate: continues a text.
-#include "model_places.h"
+#include "model_paths.h"
 #include "options.h"
 #include "process.h"
 #include "verb.h"
@@ -28,7 +28,7 @@ struct Arguments {
 
 std::atomic<bool> g_interrupted{false};
 
-// Ends the text after the token that is being made.
+// Ends the text after the current token.
 class InterruptGuard {
  public:
   InterruptGuard() : before_(std::signal(SIGINT, [](int) { g_interrupted = true; })) {}
@@ -45,8 +45,8 @@ void check(const Arguments& a) {
   if (a.tokens == 0) throw UsageError("--tokens must be 1 or more");
   if (!(a.temperature >= 0) || a.temperature > 100) throw UsageError("--temperature must be from 0 to 100");
   if (!(a.top_p > 0 && a.top_p <= 1)) throw UsageError("--top-p must be above 0 and at most 1");
-  if (a.top_k > NIB_SELECT_MOST) {
-    throw UsageError("--top-k must be at most " + std::to_string(NIB_SELECT_MOST));
+  if (a.top_k > NIB_SELECT_MAX_COUNT) {
+    throw UsageError("--top-k must be at most " + std::to_string(NIB_SELECT_MAX_COUNT));
   }
 }
 
@@ -54,11 +54,11 @@ int runGenerate(const Arguments& a) {
   check(a);
   const uint32_t cache_type =
       chosen("--kv", {a.kv}, {"f32", "f16"})[0] == "f16" ? uint32_t(NIB_TYPE_F16) : uint32_t(NIB_TYPE_F32);
-  Places places(a.json.force);
-  readsModel(places, "MODEL", a.model);
-  places.reads("--prompt-file", a.prompt_file);
-  readsDevice(places, a.device);
-  const Output output(a.json, places);
+  PathCheck paths(a.json.force);
+  readsModel(paths, "MODEL", a.model);
+  paths.reads("--prompt-file", a.prompt_file);
+  readsDevice(paths, a.device);
+  const Output output(a.json, paths);
   std::string prompt = a.prompt;
   if (!a.prompt_file.empty()) {
     const kit::Bytes bytes = kit::detail::readFile(a.prompt_file);
@@ -85,7 +85,7 @@ int runGenerate(const Arguments& a) {
   const auto show = [file](const std::string& text) {
     std::fwrite(text.data(), 1, text.size(), file);
     std::fflush(file);
-    if (std::ferror(file) != 0) throw kit::Error(flushStdout());  // nobody reads what would come
+    if (std::ferror(file) != 0) throw kit::Error(flushStdout());  // nobody reads stdout any more
   };
   model::Sampler sampler({a.temperature, a.top_k, a.top_p, a.seed});
   model::TextStream stream(tokenizer, true);
@@ -106,7 +106,7 @@ int runGenerate(const Arguments& a) {
     std::fprintf(stderr,
                  "nibble generate: the %d most likely tokens did not reach the probability of --top-p; the others were "
                  "left out. A smaller --top-p or a --top-k avoids that\n",
-                 int(NIB_SELECT_MOST));
+                 int(NIB_SELECT_MAX_COUNT));
   }
   if (output.wantsJson()) {
     output.json({{"device", device.info().name},
@@ -131,9 +131,10 @@ Verb makeGenerateVerb(CLI::App& parent) {
   app->add_option("--prompt-file", a->prompt_file, "The same, from a file");
   app->add_option("--tokens", a->tokens, "At most this many new tokens (default 128)");
   app->add_option("--temperature", a->temperature, "0 (default): always the most likely token");
-  app->add_option("--top-k", a->top_k, "Draw from the K most likely tokens only; 0 = all (default)");
-  app->add_option("--top-p", a->top_p, "Of those, the fewest with this probability together (default 1)");
-  app->add_option("--seed", a->seed, "Of what is drawn (default 0)");
+  app->add_option("--top-k", a->top_k, "Choose among the K most likely tokens; 0 = all (default)");
+  app->add_option("--top-p", a->top_p,
+                  "Choose among the fewest of those whose probabilities sum to at least this (default 1)");
+  app->add_option("--seed", a->seed, "Seed of the random choice (default 0)");
   app->add_option("--kv", a->kv, "Type of the cache of keys and values: F32 (default) or F16");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

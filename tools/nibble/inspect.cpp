@@ -1,6 +1,6 @@
 // nibble inspect: lists and checks the tensors of a model, or a calibration.
 #include "calibration_text.h"
-#include "model_places.h"
+#include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
 #include "verb.h"
@@ -59,11 +59,11 @@ nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& 
 }
 
 int runInspect(const Arguments& arguments) {
-  Places places(arguments.json.force);
-  readsModel(places, "PATH", arguments.path);
-  readsDevice(places, arguments.device);
-  places.writes("--html=", arguments.html);
-  const Output output(arguments.json, places);
+  PathCheck paths(arguments.json.force);
+  readsModel(paths, "PATH", arguments.path);
+  readsDevice(paths, arguments.device);
+  paths.writes("--html=", arguments.html);
+  const Output output(arguments.json, paths);
   if (model::looksLikeCalibration(arguments.path)) return inspectCalibration(arguments, output);
   if (!arguments.html.empty()) throw UsageError("--html draws a CALIB.json; " + arguments.path + " is not one");
   const kit::Device device = arguments.names_only ? kit::Device::cpu() : openDevice(arguments.device);

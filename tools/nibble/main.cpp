@@ -16,7 +16,7 @@ int fail(int code, const std::string& verb, std::string_view text) {
   return code;
 }
 
-// The exit code of a run that ended with `code`: what it printed must have been written.
+// The exit code of a run that ended with `code`: an error if printed text could not be written.
 int finish(int code, const std::string& verb) {
   const std::string problem = flushStdout();
   return problem.empty() ? code : fail(kExitFailed, verb, problem);
@@ -24,7 +24,7 @@ int finish(int code, const std::string& verb) {
 
 constexpr const char* kNoMemory = "there is not enough memory: end other programs, or raise `ulimit -v`";
 
-// Names what was missing, where the system's own text does not.
+// Names the missing resource, which the system's own text does not.
 std::string shortageText(const std::system_error& error) {
   if (error.code() == std::errc::resource_unavailable_try_again) {
     return "a thread cannot be started: end other programs, or raise `ulimit -u`";

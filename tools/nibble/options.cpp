@@ -44,11 +44,12 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
                  "index, part of a name, \"cpu\" or \"all\" (default: discrete > integrated > virtual > software; the "
                  "CPU if there is no Vulkan)")
       ->type_name("D");
-  app.add_option("--profile", arguments.profile, "use no more than this device has (`nibble devices --profiles`)")
+  app.add_option("--profile", arguments.profile,
+                 "limit features and limits to those of this device (`nibble devices --profiles`)")
       ->type_name("ID");
-  app.add_option("--device-memory", arguments.memory, "use no more of the device's memory: 500M, 2G, ...")
+  app.add_option("--device-memory", arguments.memory, "use at most this much of the device's memory: 500M, 2G, ...")
       ->type_name("SIZE");
-  app.add_option("--tuning", arguments.tuning, "how products are cut here, as `nibble bench --tune` measured it")
+  app.add_option("--tuning", arguments.tuning, "tiling of products for this device, from `nibble bench --tune`")
       ->type_name("FILE");
 }
 
@@ -67,7 +68,7 @@ kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose)
   return options;
 }
 
-void readsDevice(Places& places, const DeviceArguments& arguments) { places.reads("--tuning", arguments.tuning); }
+void readsDevice(PathCheck& paths, const DeviceArguments& arguments) { paths.reads("--tuning", arguments.tuning); }
 
 kit::Device openDevice(const DeviceArguments& arguments) {
   if (lower(arguments.device) == "all") throw UsageError("--device all: this verb works on one device");
@@ -135,15 +136,16 @@ std::vector<std::string> normalizeArguments(int argc, const char* const* argv) {
   return arguments;
 }
 
-Output::Output(const JsonArguments& arguments, Places places) : target_(arguments.target) {
+Output::Output(const JsonArguments& arguments, PathCheck paths) : target_(arguments.target) {
   if (target_ != "-") {
-    places.writes("--json=", target_);
+    paths.writes("--json=", target_);
   } else if (stdoutWasClosed()) {
     throw UsageError("--json: stdout is closed; --json=FILE writes to a file");
   }
-  places.check();
-  if (target_ == "-" || places.takesStdout()) text_ = stderr;
-  is_file_ = wantsJson() && target_ != "-" && kit::detail::placeOf(target_).kind == kit::detail::Place::Kind::kFile;
+  paths.check();
+  if (target_ == "-" || paths.takesStdout()) text_ = stderr;
+  is_file_ = wantsJson() && target_ != "-" &&
+             kit::detail::destinationOf(target_).kind == kit::detail::Destination::Kind::kFile;
 }
 
 void Output::json(const nlohmann::ordered_json& object) const {

@@ -9,7 +9,7 @@
 
 #include <cstdio>
 
-#include "places.h"
+#include "path_check.h"
 
 namespace nib::tool {
 
@@ -37,7 +37,7 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments);
 kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose = false);
 
 // Names the files of these options, so that nothing replaces them.
-void readsDevice(Places& places, const DeviceArguments& arguments);
+void readsDevice(PathCheck& paths, const DeviceArguments& arguments);
 
 // Opens the requested device. "all" is a usage error.
 kit::Device openDevice(const DeviceArguments& arguments);
@@ -73,13 +73,13 @@ void addJsonOptions(CLI::App& app, JsonArguments& arguments);
 // Replaces a bare --json by --json=-, because CLI11 would take the next word as its value.
 std::vector<std::string> normalizeArguments(int argc, const char* const* argv);
 
-// Where a verb writes: where stdout contains an object or a file, text goes to stderr.
+// The outputs of a verb. If an object or a file goes to stdout, text goes to stderr.
 class Output {
  public:
-  // places: what the verb reads, and what it writes beside --json. Throws if one of them may not be written, or cannot
-  // be: before the work starts.
-  Output(const JsonArguments& arguments, Places places);
-  explicit Output(const JsonArguments& arguments) : Output(arguments, Places(arguments.force)) {}
+  // paths: everything that the verb reads, and its outputs besides --json. Throws, before the work starts, if one of
+  // them may not or cannot be written.
+  Output(const JsonArguments& arguments, PathCheck paths);
+  explicit Output(const JsonArguments& arguments) : Output(arguments, PathCheck(arguments.force)) {}
   bool wantsJson() const { return !target_.empty(); }
   // Whether --json names a file that a rename replaces, so that writing it again and again costs nothing but time.
   bool wantsJsonFile() const { return is_file_; }

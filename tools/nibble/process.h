@@ -1,4 +1,4 @@
-// Settings of the process before it does anything else, and the last check of what it printed.
+// Settings of the process before it does anything else, and the final check of its output.
 #ifndef NIB_TOOLS_PROCESS_H
 #define NIB_TOOLS_PROCESS_H
 
@@ -11,10 +11,10 @@ namespace nib::tool {
 // error instead of a signal. Raises the limit of open files to what the system allows. First thing in main().
 void prepareProcess();
 
-// Whether descriptor 1 was closed at the start: what is printed is lost then.
+// Whether descriptor 1 was closed at the start; printed text is then lost.
 bool stdoutWasClosed();
 
-// Flushes stdout. Returns what is wrong, "" = all that was printed was written.
+// Flushes stdout. Returns the error, "" = all printed text was written.
 std::string flushStdout();
 
 }  // namespace nib::tool

@@ -11,7 +11,7 @@ namespace nib::tool {
 
 class ProgressLine {
  public:
-  // scale: of what is counted, the amount of one `unit`: 1e6 bytes are one "MB".
+  // scale: how many counted items are one `unit`: 1e6 bytes are one "MB".
   ProgressLine(std::string verb, std::string unit, double scale);
   ~ProgressLine() { clear(); }
   ProgressLine(const ProgressLine&) = delete;

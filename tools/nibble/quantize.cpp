@@ -1,5 +1,5 @@
 // nibble quantize: reads a model and writes a quantized one.
-#include "model_places.h"
+#include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
 #include "progress_line.h"
@@ -53,7 +53,7 @@ model::GptqOptions gptqOptions(const Arguments& a) {
   return options;
 }
 
-// Reads the calibration data, and adds to the command what changes the bytes.
+// Reads the calibration data, and adds the options that change the bytes to the command.
 void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   const std::string data = dataFile(a.weights);
   if (data.empty()) throw UsageError("--method gptq needs --calib DATA: text, .jsonl, or .npy of token ids");
@@ -232,12 +232,12 @@ void printGptqTimes(const model::GptqTimes& times) {
 }
 
 int runQuantize(const Arguments& arguments) {
-  Places places(arguments.json.force);
-  readsModel(places, "IN", arguments.in);
-  readsWeightOptions(places, arguments.weights);
-  readsDevice(places, arguments.device);
-  places.writesFolder("-o", arguments.out);
-  const Output output(arguments.json, places);
+  PathCheck paths(arguments.json.force);
+  readsModel(paths, "IN", arguments.in);
+  readsWeightOptions(paths, arguments.weights);
+  readsDevice(paths, arguments.device);
+  paths.writesFolder("-o", arguments.out);
+  const Output output(arguments.json, paths);
   model::QuantizeOptions options = optionsOf(arguments);
   const kit::Device device = openDevice(arguments.device);
   ProgressLine line("quantize", "MB", 1e6);
@@ -268,16 +268,15 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
   app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
   app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
-  app->add_option(
-      "--method", a->method,
-      "rtn: round to nearest (default); gptq: corrects every column's error in the columns to come, by the\n"
-      "inputs that --calib gives (arXiv 2210.17323)");
+  app->add_option("--method", a->method,
+                  "rtn: round to nearest (default); gptq: round column by column, and correct the remaining columns\n"
+                  "by activations of the --calib data (arXiv 2210.17323)");
   app->add_option("--scale-search", a->scale_search,
                   "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
                   "of the least squared error");
   app->add_option("--act-order", a->act_order,
-                  "Order of columns for gptq: static (default; by their inputs' size, scales as without), gar (whole\n"
-                  "groups), none");
+                  "Order of columns for gptq: static (default: by falling input energy, with the groups' own scales),\n"
+                  "gar (whole groups), none");
   app->add_option("--damp", a->damp, "Damping for gptq, a fraction of the mean diagonal (default 0.01)");
   app->add_option("--samples", a->samples, "Sequences for gptq, drawn by --seed; 0 = all (default 128)");
   app->add_option("--seq-len", a->sequence_length, "Tokens of a sequence (default 512)");
@@ -287,15 +286,15 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
   app->add_option(
       "--format", a->format,
-      "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16; dense: any type, as the values\n"
-      "that its codes stand for, to measure it with any program");
+      "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16; dense: any type, stored as the\n"
+      "values of its codes, to measure it with any program");
   a->weights.takes_data = true;
   addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
   app->add_option(
       "--memory", a->memory,
       "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors, and\n"
-      "keeps more activations of gptq out of a file beside OUT");
+      "more activations of gptq in memory instead of a file beside OUT");
   app->add_flag("-v,--verbose", a->verbose, "Print how long each stage was busy");
   app->add_flag("--resume", a->resume, "Continue an interrupted run");
   addDeviceOptions(*app, a->device);

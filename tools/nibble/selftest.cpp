@@ -44,11 +44,11 @@ std::vector<std::string> knownTypes() {
 int runSelftest(const Arguments& arguments) {
   const std::vector<std::string> types = chosen("--type", arguments.choice.types, knownTypes());
   const std::vector<std::string> ops = chosen("--op", arguments.choice.ops, selftest::opNames());
-  Places places(arguments.json.force);
-  for (const std::string& path : arguments.merge) places.reads("--merge", path);
-  places.reads("--expect", arguments.expect);
-  readsDevice(places, arguments.device);
-  const Output output(arguments.json, places);
+  PathCheck paths(arguments.json.force);
+  for (const std::string& path : arguments.merge) paths.reads("--merge", path);
+  paths.reads("--expect", arguments.expect);
+  readsDevice(paths, arguments.device);
+  const Output output(arguments.json, paths);
   std::vector<selftest::Cell> cells;
   std::vector<std::string> devices;
   for (const std::string& path : arguments.merge) selftest::mergeCells(cells, readCells(path));
@@ -113,7 +113,7 @@ Verb makeSelftestVerb(CLI::App& parent) {
   app->add_flag("--list", arguments->list, "Show the cells that would run");
   app->add_flag("--full", arguments->full, "All cases instead of a selection");
   app->add_option("--every", arguments->every,
-                  "Only every Nth case of each op and type, and one of each path: a slow device's sample")
+                  "Only every Nth case of each op and type, and one of each path: for slow devices")
       ->check(CLI::PositiveNumber);
   addChoiceOptions(*app, arguments->choice, "Only these weight formats, and ops without one: int4,nf4",
                    "Only these ops: quantize,matmul");

@@ -69,7 +69,7 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
   app.add_option("--scale", a.scale, "full: absmax/(qmax+1/2) (default), narrow: absmax/qmax");
   app.add_option(
       "--activations", a.activations,
-      "none (default), int8-token, int8-static, fp8-token, fp8-static: what the loader quantizes while it runs");
+      "none (default), int8-token, int8-static, fp8-token, fp8-static: how the loader quantizes activations");
   app.add_option("--calib", a.calib,
                  a.takes_data ? "Data for --method gptq: text, .jsonl or .npy of token ids; and CALIB.json of nibble\n"
                                 "calibrate: the ranges of static activations. Twice for both"

@@ -1,4 +1,4 @@
-// NIB_OP_APPEND: rows of keys or values into a cache, each at a row of its own.
+// NIB_OP_APPEND: writes rows of keys or values into a cache, each at a row of its own.
 #ifndef NIBBLE_OPS_APPEND_H
 #define NIBBLE_OPS_APPEND_H
 
@@ -10,20 +10,19 @@ extern "C" {
 
 enum { NIB_OP_APPEND = 16 };
 
-// INPUT dense [run tokens, cols] in NIB_PART_SOURCE, and NIB_PART_INDICES behind it at a multiple of 256 bytes:
+// INPUT dense [run tokens, cols] in NIB_PART_SOURCE, and NIB_PART_INDICES after it at a multiple of 256 bytes:
 // uint32[run tokens], the row of the cache where each token goes. -> OUTPUT NIB_PART_RESULT: the cache, dense
 // [cache_rows, cols], whose other rows keep their bytes. NibRun.n = tokens of the run; first_row must be 0, since the
-// rows are data. A row is named at most once in a run; if it is named twice, it holds elements of either token. A
-// number >= cache_rows writes nothing.
-// Nothing may be in place. The cache may be of any size: one that does not fit one storage range is written in windows,
-// for which the run has a dispatch each. A row must fit one.
+// rows are data. A run should name a row at most once; a row that is named twice holds elements of either token. A
+// token whose number is >= cache_rows is not written. No part may be in place. The cache may be of any size: one that
+// does not fit one storage range is written in windows, with one dispatch for each. A row must fit one window.
 // Bit-exact: elements are converted as NIB_OP_CONVERT does it. A row of an odd number of 16-bit elements ends with a
 // word whose other half becomes 0.
 typedef struct NibAppendDesc {
   uint32_t op;          // NIB_OP_APPEND
   uint32_t desc_bytes;  // sizeof(NibAppendDesc)
   uint32_t flags;       // 0
-  uint32_t tokens;      // the most of a run
+  uint32_t tokens;      // the most tokens of a run
   uint32_t cols;
   uint32_t cache_rows;
   uint32_t source_type;    // NibType F32, F16 or BF16

@@ -47,7 +47,7 @@ typedef struct NibAttentionDesc {
   uint32_t op;          // NIB_OP_ATTENTION
   uint32_t desc_bytes;  // sizeof(NibAttentionDesc)
   uint32_t flags;       // NIB_ATTENTION_*
-  uint32_t tokens;      // the most of a run
+  uint32_t tokens;      // the most tokens of a run
   uint32_t heads;       // a multiple of key_heads
   uint32_t key_heads;
   uint32_t head_size;  // a multiple of 8 in 8..256

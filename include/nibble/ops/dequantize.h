@@ -22,7 +22,7 @@ typedef struct NibDequantizeDesc {
   uint32_t cols;
   uint32_t result_type;    // NibType F32, F16 or BF16
   uint32_t result_stride;  // elements from row to row; 0 = cols, rounded up to even for 16-bit types. Rows of 16-bit
-                           // results start on a word: an odd stride is refused, and the element behind an odd row is 0
+                           // results start on a word: an odd stride is refused, and the element after an odd row is 0
   NibWeights weights;
 } NibDequantizeDesc;
 

@@ -14,9 +14,9 @@ enum { NIB_OP_DYNAMIC_GEMM = 10 };
 // INPUT dense [tokens, cols] -> int8 codes per token -> NIB_OP_INT8_GEMM -> OUTPUT dense [tokens, rows]. NibRun.n =
 // tokens. W8A8, or W4A8 if the weights are int4 or uint4. Each token gets the scale (and, ASYMMETRIC, zero point) and
 // codes that NIB_OP_QUANTIZE gives a row of int8 with fp32 scales, so its result does not depend on other tokens. A
-// token with a NaN or infinity counts as zeros (bias and so on are added). WEIGHTS is as in NIB_OP_INT8_GEMM; int4 and
-// uint4 codes differ from their zero by 8 at most, by 15 if ASYMMETRIC. Scratch holds the codes. Exactness is that of
-// NIB_OP_INT8_GEMM.
+// token with a NaN or infinity counts as zeros; bias, activation and residual still apply. WEIGHTS is as in
+// NIB_OP_INT8_GEMM; int4 and uint4 codes differ from their zero by 8 at most, by 15 if ASYMMETRIC. Scratch holds the
+// codes. Exactness is that of NIB_OP_INT8_GEMM.
 //
 // outlier_threshold > 0 is LLM.int8() (arXiv 2208.07339, threshold 6 there). The first max_outliers elements of a token
 // with |x| >= threshold get code 0 and do not count for its scale. For each of them, in ascending columns and fp32,

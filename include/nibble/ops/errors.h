@@ -67,7 +67,7 @@ typedef struct NibErrorSums {
 typedef struct NibErrors {
   uint32_t struct_bytes;  // sizeof(NibErrors), set by the caller
   uint32_t reserved;
-  uint64_t elements;         // pairs of finite values: what the rest is about
+  uint64_t elements;         // pairs of finite values, which all fields below describe
   uint64_t nonfinite_count;  // pairs left out
   double max_error;          // largest |x - y|, rounded to 24 bits
   uint64_t max_error_index;  // of its first occurrence; 0 if there is no error
@@ -80,7 +80,7 @@ typedef struct NibErrors {
 } NibErrors;
 
 // Adds `count` tiles to `sums`, in their order, in fp64. first_element: the number of elements before the first tile,
-// for a tensor that is cut into runs. Totals equal those of one run if the cuts are at multiples of NIB_ERROR_TILE.
+// for a tensor that is split into runs. Totals equal those of one run if the splits are at multiples of NIB_ERROR_TILE.
 // Thread-safe for distinct sums.
 void nibErrorsAdd(NibErrorSums* sums, const NibErrorTile* tiles, uint64_t count, uint64_t first_element);
 // Thread-safe. NIB_ERROR_INVALID_ARGUMENT if struct_bytes is not set.

@@ -12,7 +12,7 @@ enum { NIB_OP_FACTOR = 22 };
 
 // NibFactorDesc.flags
 enum {
-  // INPUT holds NIB_PART_ORDER, uint32[cols], behind the diagonal: the column of H at each position of the factor. It
+  // INPUT holds NIB_PART_ORDER, uint32[cols], after the diagonal: the column of H at each position of the factor. It
   // must be a permutation.
   NIB_FACTOR_ORDER = 1u << 0
 };
@@ -24,7 +24,7 @@ typedef enum NibFactorStage {
   NIB_FACTOR_PREPARE = 0,
   // H' = M M^T with M upper triangular, from the last block of columns to the first: runs with n = cols, then the
   // largest multiple of `block` below it, then one block less each, down to `block`. A run of n factors the block that
-  // ends at column n, computes the rows above it, and subtracts what they contribute from the columns before. After the
+  // ends at column n, computes the rows above it, and subtracts their contribution from the columns before. After the
   // last run RESULT holds M.
   NIB_FACTOR_CHOLESKY = 1,
   // U = inverse(M), from the first block of columns to the last: the same runs in the opposite order. A run of n
@@ -37,7 +37,7 @@ typedef enum NibFactorStage {
 typedef struct NibFactorInfo {
   uint32_t failed;  // 0, or 1 + the position of the first pivot that was not a positive normal number
   uint32_t dead;    // columns whose entry of the diagonal is 0 or below 2^-126
-  float damp;       // what H' has on its diagonal beyond H / unit: desc.damp * mean / unit
+  float damp;       // added to the diagonal of H / unit to make H': desc.damp * mean / unit
   float unit;       // the largest power of two up to the mean, at most 2^126
   float mean;       // of the diagonal of H without the dead columns; 1 if that is not a positive normal number
   uint32_t reserved[3];
@@ -49,9 +49,9 @@ typedef struct NibFactorInfo {
 // kept from run to run. Parts of one role follow each other at multiples of 256 bytes. first_row must be 0.
 //
 // Row i, column j >= i of H' is H[order[i]][order[j]] / unit, on the diagonal + damp. An entry of the diagonal that is
-// dead counts as the mean. CHOLESKY and INVERT neither read nor write below the diagonal, nor what lies behind row or
-// column n. A pivot that is not a positive normal number counts as 1, and NibFactorInfo.failed tells; the results are
-// then undefined, but every run ends. Runs of a stage depend on each other, and need barriers between them.
+// dead counts as the mean. CHOLESKY and INVERT neither read nor write below the diagonal, nor beyond row or column n. A
+// pivot that is not a positive normal number counts as 1, and NibFactorInfo.failed tells; the results are then
+// undefined, but every run ends. Runs of a stage depend on each other, and need barriers between them.
 //
 // Bounded, and the same from run to run on one device. For a matrix H' of condition number k that does not fail,
 //   norm(M M^T - H') <= (cols + 4) * 2^-22 * norm(H')

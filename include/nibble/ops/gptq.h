@@ -1,4 +1,4 @@
-// NIB_OP_GPTQ: quantizes a weight matrix column by column and corrects the columns to come (GPTQ, arXiv 2210.17323).
+// NIB_OP_GPTQ: quantizes a weight matrix column by column and corrects the remaining columns (GPTQ, arXiv 2210.17323).
 #ifndef NIBBLE_OPS_GPTQ_H
 #define NIBBLE_OPS_GPTQ_H
 
@@ -33,8 +33,8 @@ enum {
   // The scale of a group is found from its elements as they are before the run, without the corrections from columns of
   // the same run, as the published code does it.
   NIB_GPTQ_PARITY = 1u << 4,
-  // No codes: RESULT holds differences D = W - Q in the place of W, and COLUMNS computes the loss alone. WEIGHTS is
-  // empty, `weights` is all 0, and there is no STORE.
+  // No codes: RESULT holds differences D = W - Q instead of W, and COLUMNS computes the loss alone. WEIGHTS is empty,
+  // `weights` is all 0, and there is no STORE.
   NIB_GPTQ_MEASURE = 1u << 5
 };
 
@@ -53,9 +53,9 @@ enum {
 // below 2^-60, in dead columns and of columns that W lacks are 0. So are those that are not finite or reach 2^100,
 // which are counted (first_nonfinite_not: in W, row 0 being the run's first).
 //
-// COLUMNS. NibRun.n = columns of the run, from position first_row on: `block` of them, the last run of a matrix what is
-// left. first_row is a multiple of block. Runs go from 0 up, with a barrier between them. For every position p of the
-// run in turn, with w = RESULT[r, p]:
+// COLUMNS. NibRun.n = columns of the run, from position first_row on: `block` of them; the last run of a matrix takes
+// the rest. first_row is a multiple of block. Runs go from 0 up, with a barrier between them. For every position p of
+// the run in turn, with w = RESULT[r, p]:
 //   scale  where a group begins: found from the group's elements of RESULT, as NIB_OP_QUANTIZE finds it, and stored
 //   code   of w, as NIB_OP_QUANTIZE with given scales; q its value, as NIB_OP_DEQUANTIZE gives it
 //   e      (w - q) / U[p, p], correctly rounded; 0 below 2^-60 or where U[p, p] counts as 0; at most 2^50

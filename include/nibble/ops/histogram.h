@@ -21,8 +21,8 @@ enum { NIB_HISTOGRAM_MIN_BINS = 128, NIB_HISTOGRAM_MAX_BINS = 4096 };
 
 // INPUT dense [rows, cols] -> OUTPUT a histogram per tensor, row or column, over the finite values: NIB_PART_HEADS, one
 // NibHistogramHead each, and NIB_PART_COUNTS, uint64 [histograms, bins]. NibRun.n = rows; histograms of rows outside
-// the run are left as they are. Bit-exact and independent of order: however a stream is cut into runs, and in whatever
-// order they come, the bytes are the same; nibHistogramMerge gives them too.
+// the run are left as they are. Bit-exact and independent of order: the bytes are the same for every split of a stream
+// into runs and every order of the runs; merging with nibHistogramMerge gives them too.
 //
 // A histogram has H bins per side: all of them, or SIGNED half. With `exponent` E, the largest exponent field among the
 // elements, they span [0, 2^(E-126)) in widths of 2^(E-126) / H. |x| belongs to bin floor(|x| / width), which is found

@@ -23,7 +23,7 @@ typedef enum NibInt8Result {
 // output.
 // WEIGHTS: a blob of int8 or uint8 codes as NIB_OP_QUANTIZE writes it; then, if wanted, fp32 NIB_PART_BIAS and fp32
 // NIB_PART_TABLE[256], each at a multiple of 256 bytes. INPUT: a blob of int8 or uint8 codes of [tokens, cols]:
-// NIB_PART_INPUT_CODES, _SCALES, _ZEROS; bytes behind a row's last code are ignored. OUTPUT: tokens start on words, and
+// NIB_PART_INPUT_CODES, _SCALES, _ZEROS; bytes after a row's last code are ignored. OUTPUT: tokens start on words, and
 // bytes of a token's last word beyond `rows` are 0.
 // Both operands: granularity TENSOR, ROW (per output channel, per token) or GROUP, symmetric or ASYMMETRIC; not FLAT.
 //
@@ -32,7 +32,7 @@ typedef enum NibInt8Result {
 // cols. Then, in fp32, half-even, in this order (LLM.int8(), arXiv 2208.07339, without merging the scales):
 //   y = (float(sum) * scale of x) * scale of w; with GROUP the scaled sums of a row's segments are added in ascending
 //       order; a segment has as many columns as the greatest common divisor of both group sizes
-//   y = y + bias; y = activation(y); y = y + what OUTPUT held (RESIDUAL)
+//   y = y + bias; y = activation(y); y = y + the previous content of OUTPUT (RESIDUAL)
 //   result: rounded to the type, or clamp(roundEven(y * (1 / result_scale)) + result_zero), as NIB_OP_QUANTIZE rounds
 // Products and sums below 2^-126 are +0. Those of 2^127 or more become the largest number below 2^127, as do bias and
 // residual. A NaN or infinity in the bias counts as 0; one in the residual stays.

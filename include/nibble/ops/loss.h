@@ -12,20 +12,20 @@ enum { NIB_OP_LOSS = 19 };
 
 // NibLossDesc.flags
 enum {
-  // INPUT holds NIB_PART_REFERENCE, the logits of the model that is compared with.
+  // INPUT holds NIB_PART_REFERENCE, the logits of the model that the candidate is compared with.
   NIB_LOSS_REFERENCE = 1u << 0
 };
 
-// INPUT dense [run rows, cols] logits, NIB_PART_CANDIDATE, and NIB_PART_INDICES uint32[run rows], a target each
-// -> OUTPUT fp32[rows, 4]. NibRun.n = rows of the run, which become rows first_row.. of OUTPUT. INPUT begins with
+// INPUT dense logits [run rows, cols], NIB_PART_CANDIDATE, and NIB_PART_INDICES uint32[run rows], the target of each
+// row -> OUTPUT fp32[rows, 4]. NibRun.n = rows of the run, which become rows first_row.. of OUTPUT. INPUT begins with
 // NIB_PART_REFERENCE, if there is one; each part begins at a multiple of 256 bytes.
 //   x = a logit, or with a soft cap, soft_cap * tanh(logit / soft_cap)
 //   [0] lse = log of the sum of e^x over the candidate's row
-//   [1] x of the target - lse; 0 if the target is UINT32_MAX, no target; NaN if it is another number from cols on
+//   [1] x of the target - lse; 0 if the target is UINT32_MAX (no target); NaN if it is another number >= cols
 //   [2] the Kullback-Leibler divergence: sum of p * log(p / q), where p and q are the probabilities that reference and
 //       candidate give; 0 without REFERENCE
 //   [3] 1 if the largest logit of the candidate has the same column as that of the reference (without REFERENCE: as the
-//       target), else 0. Of equal logits the first counts as the largest.
+//       target), else 0. The first of equal logits counts as the largest.
 // A logit beyond 2^60 in magnitude, or infinite, counts as 2^60 of its sign: a masked entry, -infinity, has the
 // probability 0 if there is no soft cap. A NaN in the candidate's row makes [0], [1] if there is a target and [2] NaN,
 // one in the reference's row [2]; [3] is then 0.

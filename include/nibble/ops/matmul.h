@@ -29,9 +29,9 @@ enum { NIB_OP_MATMUL = 8 };
 // as NIB_OP_QUANTIZE writes it, with TENSOR, ROW (per token) or GROUP scales, not FLAT. The codes are decoded into
 // scratch as NIB_OP_DEQUANTIZE decodes them, to input_type; a value beyond fp16 is infinite there. Then they are
 // multiplied. NIB_PRODUCT_ORDER: the columns of the weights lie in an order of their own, as GPTQ's act-order leaves
-// them once they are sorted by group (nibOrderFromGroupIndex). Column k of all matrices meets input column order[k]; an
-// entry >= cols counts as an activation of 0. It takes a copy of the activations, in scratch. FLAT: a row must be whole
-// groups and a multiple of 32 elements.
+// them once they are sorted by group (nibOrderFromGroupIndex). Column k of all matrices is multiplied by input column
+// order[k]; an entry >= cols counts as an activation of 0. This copies the activations to scratch. FLAT: a row must be
+// whole groups and a multiple of 32 elements.
 typedef struct NibMatmulDesc {
   uint32_t op;             // NIB_OP_MATMUL
   uint32_t desc_bytes;     // sizeof(NibMatmulDesc)

@@ -48,7 +48,8 @@ typedef struct NibMoments {
   double squares;
 } NibMoments;
 
-// Adds `count` tiles, `stride` tiles apart (COLUMN: cols), in their order, in fp64. Thread-safe for distinct moments.
+// Adds `count` tiles in their order, in fp64. `stride`: distance in tiles from one to the next (COLUMN: cols).
+// Thread-safe for distinct moments.
 void nibMomentsAdd(NibMoments* moments, const NibMomentTile* tiles, uint64_t count, uint64_t stride);
 
 #ifdef __cplusplus

@@ -16,13 +16,13 @@ enum {
   NIB_NORM_MEAN = 1u << 0,
   // WEIGHTS holds NIB_PART_GAIN, fp32[cols].
   NIB_NORM_GAIN = 1u << 1,
-  // WEIGHTS holds NIB_PART_BIAS, fp32[cols], behind the gain at a multiple of 256 bytes.
+  // WEIGHTS holds NIB_PART_BIAS, fp32[cols], after the gain at a multiple of 256 bytes.
   NIB_NORM_BIAS = 1u << 2,
-  // INPUT holds NIB_PART_RESIDUAL_IN behind the source, OUTPUT holds NIB_PART_RESIDUAL_OUT behind the result: the sum
-  // of source and residual is stored there, and it is what is normed.
+  // INPUT holds NIB_PART_RESIDUAL_IN after the source, OUTPUT holds NIB_PART_RESIDUAL_OUT after the result: the sum
+  // of source and residual is stored there, and the sum is normed.
   NIB_NORM_RESIDUAL = 1u << 3,
-  // The result is int8 codes with a fp32 scale per row: NIB_PART_RESULT is what NIB_OP_INT8_GEMM takes as
-  // NIB_PART_INPUT_CODES, NIB_PART_RESULT_SCALES what it takes as NIB_PART_INPUT_SCALES, granularity ROW.
+  // The result is int8 codes with an fp32 scale per row, granularity ROW: NIB_PART_RESULT can be NIB_PART_INPUT_CODES,
+  // and NIB_PART_RESULT_SCALES NIB_PART_INPUT_SCALES, of NIB_OP_INT8_GEMM.
   NIB_NORM_CODES = 1u << 4
 };
 

@@ -1,4 +1,4 @@
-// What products share: the steps that follow a sum.
+// Shared by the product ops: the steps that follow a sum.
 #ifndef NIBBLE_OPS_PRODUCT_H
 #define NIBBLE_OPS_PRODUCT_H
 
@@ -12,9 +12,10 @@ extern "C" {
 enum {
   // fp32[rows] in NIB_PART_BIAS is added to the output channels.
   NIB_PRODUCT_BIAS = 1u << 0,
-  // What OUTPUT holds before the run, in the result's type, is added after the activation: a residual in place.
+  // The previous content of OUTPUT, in the result's type, is added after the activation: a residual in place.
   NIB_PRODUCT_RESIDUAL = 1u << 1,
-  // NIB_OP_MATMUL only: uint32[cols] in NIB_PART_ORDER says which input column each column of the weights meets.
+  // NIB_OP_MATMUL only: uint32[cols] in NIB_PART_ORDER says by which input column each column of the weights is
+  // multiplied.
   NIB_PRODUCT_ORDER = 1u << 2,
   // NIB_OP_DYNAMIC_GEMM only: AUX begins with a NibStatus that the run adds to.
   NIB_PRODUCT_STATUS = 1u << 3

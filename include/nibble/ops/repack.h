@@ -14,13 +14,11 @@ enum { NIB_OP_REPACK = 6 };
 typedef enum NibLayout {
   // Rows of 4-bit or 8-bit codes without padding between them, the first code in the low bits: int-quantized,
   // float-quantized and mxfp4-pack-quantized of compressed-tensors, and the rows of LLM.int8(). 4-bit codes: cols is
-  // even.
-  // Zero points are NIB_PART_ZEROS.
+  // even. Zero points are NIB_PART_ZEROS.
   NIB_LAYOUT_ROWS = 1,
   // pack-quantized of compressed-tensors, for int2, int4, uint4, int8 and uint8: codes + 2^(bits-1) along a row in
   // words, rows start on a word. Zero points are packed along columns: word (r * bits / 32, group) holds those of 32 /
-  // bits
-  // rows.
+  // bits rows.
   NIB_LAYOUT_PACKED_ROWS = 2,
   // NF4 and FP4 of bitsandbytes, FLAT: a byte holds two codes, the first in the high nibble.
   NIB_LAYOUT_BITSANDBYTES = 3,

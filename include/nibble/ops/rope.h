@@ -17,7 +17,7 @@ enum {
   NIB_ROPE_INTERLEAVED = 1u << 0
 };
 
-// INPUT dense [run tokens, heads * head_size] in NIB_PART_SOURCE, and NIB_PART_INDICES behind it at a multiple of 256
+// INPUT dense [run tokens, heads * head_size] in NIB_PART_SOURCE, and NIB_PART_INDICES after it at a multiple of 256
 // bytes: uint32[run tokens], the position of each token. WEIGHTS NIB_PART_TABLE: fp32 [positions, rotary_size / 2, 2],
 // the cosine and the sine of each pair's angle at each position (nibFillRopeTable). -> OUTPUT NIB_PART_RESULT dense
 // [tokens, heads * head_size]. NibRun.n = tokens of the run, which become rows first_row.. of OUTPUT.
@@ -27,8 +27,8 @@ enum {
 // NIB_OP_CONVERT does it.
 // A row of SOURCE or RESULT may be a part of wider rows, as the queries of fused projections are: give the stride, and
 // the part the offset of its first element. RESULT may be SOURCE in place, if type and stride are the same and
-// first_row is 0. The table may be of any size: one that does not fit one storage range is read in windows, for which
-// the run has a dispatch each.
+// first_row is 0. The table may be of any size: one that does not fit one storage range is read in windows, with one
+// dispatch for each.
 //
 // Bit-exact: every product, sum and difference is an fp32 number, rounded half-even as NIB_OP_ELEMENTWISE rounds its
 // own; the result is then converted to its type as NIB_OP_CONVERT does it.
@@ -36,7 +36,7 @@ typedef struct NibRopeDesc {
   uint32_t op;          // NIB_OP_ROPE
   uint32_t desc_bytes;  // sizeof(NibRopeDesc)
   uint32_t flags;       // NIB_ROPE_*
-  uint32_t tokens;      // the most of a run
+  uint32_t tokens;      // the most tokens of a run
   uint32_t heads;
   uint32_t head_size;      // even
   uint32_t rotary_size;    // elements of a head that are rotated: even, at most head_size; 0 = head_size. Without

@@ -15,12 +15,13 @@ enum {
   // The aux range begins with a NibStatus that the run adds to: non-finite elements, and scales that saturate.
   NIB_SEARCH_STATUS = 1u << 0,
   // A run is columns of all rows instead of rows of all columns: NibRun.first_row is its first column, n their number.
-  // It finds the scales of the groups that begin in these columns, and reads all elements of the groups. So scales of
-  // NIB_OP_GPTQ can be found from RESULT, a fp32 matrix, before the run of COLUMNS that reaches the group.
+  // It finds the scales of the groups that begin in these columns, and reads all elements of the groups. So scales for
+  // NIB_OP_GPTQ can be found from its RESULT, an fp32 matrix, before the run of its COLUMNS stage that reaches the
+  // group.
   NIB_SEARCH_COLUMNS = 1u << 1
 };
 
-enum { NIB_SEARCH_MOST_STEPS = 256 };
+enum { NIB_SEARCH_MAX_STEPS = 256 };
 
 // INPUT dense [run rows, cols] -> WEIGHTS NIB_PART_SCALES and NIB_PART_ZEROS of the blob of [rows, cols], which
 // NIB_OP_QUANTIZE and NIB_OP_GPTQ take with GIVEN_SCALES. Codes keep their bytes. NibRun.n = rows of the run, which
@@ -50,8 +51,8 @@ typedef struct NibSearchDesc {
   uint32_t source_stride;  // elements from row to row; 0 = cols
   NibWeights weights;
   uint32_t run_rows;  // the most rows of one run, and the rows of INPUT; COLUMNS: the most columns; 0 = all
-  uint32_t steps;     // candidates, up to NIB_SEARCH_MOST_STEPS; 0 = 80
-  float least;        // all candidates are above it: from 1/16 to 1; 0 = 0.2
+  uint32_t steps;     // number of candidates, up to NIB_SEARCH_MAX_STEPS; 0 = 80
+  float least;        // lower limit of the candidates p[i], which all exceed it: from 1/16 to 1; 0 = 0.2
 } NibSearchDesc;
 
 #ifdef __cplusplus

@@ -39,7 +39,8 @@ double readPositive(const Json& json, const char* key, double fallback) {
   return value;
 }
 
-// The object that scales the rotary embedding: rope_scaling of older files, or rope_parameters. None if there is none.
+// The object that scales the rotary embedding: rope_scaling in older files, or rope_parameters. None if the file has
+// neither.
 const Json* findRope(const Json& json) {
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     if (!has(json, key) || json[key].empty()) continue;
@@ -138,7 +139,7 @@ void readShared(const Json& json, const Defaults& defaults, ModelConfig& config)
   config.inner = count("intermediate_size", defaults.inner);
   config.layers = count("num_hidden_layers", defaults.layers);
   config.heads = count("num_attention_heads", defaults.heads);
-  // A key that is there and null means as many as heads; the class default holds only where the key is missing.
+  // A key with the value null means as many as heads; the class default holds only where the key is missing.
   const bool is_default = defaults.key_heads != 0 && !json.contains("num_key_value_heads");
   config.key_heads = count("num_key_value_heads", is_default ? defaults.key_heads : config.heads);
   config.head_size = count("head_dim", defaults.head_size != 0 ? defaults.head_size : config.hidden / config.heads);

@@ -72,7 +72,7 @@ using Json = nlohmann::ordered_json;
 // A family of models: one file of this folder, and a line in families.cpp.
 struct Family {
   std::string_view model_type;
-  // Adds what the family has of its own to what readShared has read. Throws.
+  // Reads the family's own keys, after readShared has read the shared ones. Throws.
   void (*read)(const Json& json, ModelConfig& config);
 };
 std::span<const Family> families();
@@ -99,7 +99,7 @@ struct Defaults {
   double theta;
   bool tied;
 };
-// Reads what all families have. Throws.
+// Reads the keys that all families have. Throws.
 void readShared(const Json& json, const Defaults& defaults, ModelConfig& config);
 // For families whose class in transformers has no partial_rotary_factor: it ignores the key or fails. Throws.
 void checkWholeHeads(const ModelConfig& config);

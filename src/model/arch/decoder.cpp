@@ -103,7 +103,7 @@ ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& 
       {.rows = config.vocabulary, .cols = config.hidden, .weights = options.storage("model.embed_tokens").weights});
 }
 
-// The hidden states behind the last layer.
+// The hidden states after the last layer.
 ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
   const Inputs inputs = addInputs(graph, config);
   ValueId hidden = embedTokens(graph, config, options, ids);

@@ -1,4 +1,4 @@
-// The graphs of a decoder: token ids to hidden states, and hidden states to logits and what is made of them.
+// The graphs of a decoder: token ids to hidden states, and hidden states to logits, losses and choices.
 #ifndef NIB_MODEL_ARCH_DECODER_H
 #define NIB_MODEL_ARCH_DECODER_H
 
@@ -44,7 +44,7 @@ graph::Graph blockGraph(const ModelConfig& config, const BodyOptions& options, u
 inline constexpr const char* kBlockInput = "block_input";
 // The token embedding alone: "ids" to kHidden.
 graph::Graph embeddingGraph(const ModelConfig& config, const BodyOptions& options);
-// The modules of a block's linear layers, those with the same input together, in the order of the network.
+// The modules of a block's linear layers in the order of the network, grouped by their input.
 std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer);
 
 struct HeadOptions {
@@ -53,7 +53,7 @@ struct HeadOptions {
   bool losses = false;       // "targets" is an input; result "loss"
   bool reference = false;    // the losses' "reference" is an input: another model's logits
   uint32_t select = 0;       // results "select.logits", "select.ids", "select.log_sum"; 0 = none
-  float temperature = 1;     // what is selected is divided by it
+  float temperature = 1;     // the selected logits are divided by it
   bool logits = false;       // result "logits"
   StorageOf storage;
 };
@@ -61,8 +61,8 @@ struct HeadOptions {
 graph::Graph headGraph(const ModelConfig& config, const HeadOptions& options);
 
 // A step of one token of each sequence and the greedy choice of the next: the ids of a step are the state kNextIds, in
-// whose place it leaves those of the next step. So steps need nothing of the host but "positions", "cache_rows" and the
-// visible positions. Before the first step the caller writes the ids. Result: "select.logits", the largest logits.
+// whose place it leaves those of the next step. So the host provides only "positions", "cache_rows" and the visible
+// positions. Before the first step the caller writes the ids. Result: "select.logits", the largest logits.
 graph::Graph decodeGraph(const ModelConfig& config, const BodyOptions& options);
 inline constexpr const char* kNextIds = "ids";
 

@@ -1,4 +1,4 @@
-// What the families of Qwen share.
+// Shared by the Qwen families.
 #ifndef NIB_MODEL_ARCH_QWEN_H
 #define NIB_MODEL_ARCH_QWEN_H
 

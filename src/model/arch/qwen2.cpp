@@ -8,7 +8,7 @@ namespace nib::model {
 void readQwenWindows(const Json& json, ModelConfig& config) {
   uint32_t window = 0, full_layers = 28;
   if (readFlag(json, "use_sliding_window", false)) {
-    // A key that is there and null means no window.
+    // A key with the value null means no window.
     const uint32_t fallback = json.contains("sliding_window") ? 0 : 4096;
     window = readCount(json, "sliding_window", &fallback);
   }

@@ -27,7 +27,7 @@ void applyLlama3(const RopeConfig& rope, std::vector<double>& frequencies) {
 
 double applyYarn(const RopeConfig& rope, std::vector<double>& frequencies) {
   const double r = rope.rotary_size;
-  // The pair that makes `turns` turns over the original positions.
+  // The (fractional) index of the pair that makes `turns` rotations over the original positions.
   const auto pairOf = [&](double turns) {
     return r * std::log(rope.original_positions / (turns * 2 * std::numbers::pi)) / (2 * std::log(rope.theta));
   };

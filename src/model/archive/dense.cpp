@@ -1,5 +1,5 @@
-// Quantized weights as dense values of the type they had: any program loads such a file, and sees what quantizing did.
-// It saves no memory. It serves to measure types that no other container holds.
+// Quantized weights stored as dense values of their original type. Any program loads such a file and sees the effect of
+// quantization; it saves no memory. It serves to measure types that no other container holds.
 #include "model/archive/container.h"
 
 namespace nib::model {

@@ -14,8 +14,8 @@ namespace {
 constexpr size_t kMaxDimensions = 8;
 
 // The header: a Python dictionary literal, {'descr': '<f4', 'fortran_order': False, 'shape': (2048, 704), }, with the
-// three keys in any order and no others, then spaces and a line end. As strict as Python's own reader, because what it
-// would refuse may mean another array than the one that a lenient reader finds.
+// three keys in any order and no others, then spaces and a line end. As strict as Python's own reader, because a header
+// that Python refuses may mean another array than a lenient reader finds.
 class Dictionary {
  public:
   Dictionary(std::string_view text, const std::string& where) : text_(text), where_(where) {

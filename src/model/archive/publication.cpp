@@ -51,13 +51,13 @@ void checkName(const std::string& name) {
 Publication::Publication(const PublicationOptions& options, std::vector<PlannedFile> files,
                          std::vector<PlannedItem> items)
     : options_(options),
-      place_(findPlace(options.out)),
+      paths_(outputPathsOf(options.out)),
       planned_(std::move(files)),
       items_(std::move(items)),
       state_(std::make_unique<std::atomic<uint64_t>[]>(items_.size())),
       hashes_(std::make_unique<PieceHash[]>(items_.size())) {
   if (options_.kind == OutputKind::kFile && planned_.size() != 1)
-    throw Error(shown(place_.out) + ": an output of one file needs exactly one planned file");
+    throw Error(shown(paths_.out) + ": an output of one file needs exactly one planned file");
   for (const PlannedFile& file : planned_) {
     checkName(file.name);
     if (!names_.insert(file.name).second)
@@ -65,7 +65,7 @@ Publication::Publication(const PublicationOptions& options, std::vector<PlannedF
   }
   const std::string identity = identityOf(options_, planned_, items_);
   recover();
-  checkReplaceable(place_, options_.kind, options_.force, options_.keep);
+  checkReplaceable(paths_, options_.kind, options_.force, options_.keep);
   const bool is_new = openPartial(identity);
   try {
     openFiles(identity);
@@ -74,9 +74,9 @@ Publication::Publication(const PublicationOptions& options, std::vector<PlannedF
     files_.clear();
     if (is_new) {
       std::error_code ignored;
-      for (const std::string& name : names_) fs::remove(place_.partial / name, ignored);
-      fs::remove(place_.partial / kJournalName, ignored);
-      fs::remove(place_.partial, ignored);
+      for (const std::string& name : names_) fs::remove(paths_.partial / name, ignored);
+      fs::remove(paths_.partial / kJournalName, ignored);
+      fs::remove(paths_.partial, ignored);
     }
     throw;
   }
@@ -93,20 +93,20 @@ Publication::~Publication() {
 
 // Cleans up after a run that was killed between the rename to OUT and the end of publish().
 void Publication::recover() {
-  if (options_.kind == OutputKind::kFolder && isThere(place_.out / kJournalName)) {
-    Journal journal(place_.out, place_.out);
+  if (options_.kind == OutputKind::kFolder && isThere(paths_.out / kJournalName)) {
+    Journal journal(paths_.out, paths_.out);
     const Journal::Content content = journal.load();
     if (!content.publishing) return;
-    for (const fs::path& old : {place_.partial, place_.aside}) {
+    for (const fs::path& old : {paths_.partial, paths_.aside}) {
       if (content.replaced != 0 && inodeOf(old) == content.replaced) removeFlatFolder(old);
     }
     std::error_code ignored;
-    fs::remove(place_.out / kJournalName, ignored);
+    fs::remove(paths_.out / kJournalName, ignored);
   }
-  if (options_.kind == OutputKind::kFile && isThere(place_.partial / kJournalName) &&
-      !isThere(place_.partial / planned_[0].name)) {
-    Journal journal(place_.partial, place_.out);
-    if (journal.load().publishing) removeFlatFolder(place_.partial);
+  if (options_.kind == OutputKind::kFile && isThere(paths_.partial / kJournalName) &&
+      !isThere(paths_.partial / planned_[0].name)) {
+    Journal journal(paths_.partial, paths_.out);
+    if (journal.load().publishing) removeFlatFolder(paths_.partial);
   }
 }
 
@@ -114,50 +114,50 @@ void Publication::recover() {
 // to resume.
 bool Publication::openPartial(const std::string& identity) {
   std::error_code error;
-  const bool made = fs::create_directory(place_.partial, error);
-  if (error) throw Error(shown(place_.partial) + ": cannot be created: " + error.message());
+  const bool made = fs::create_directory(paths_.partial, error);
+  if (error) throw Error(shown(paths_.partial) + ": cannot be created: " + error.message());
   if (!made) {
-    const bool is_folder = fs::symlink_status(place_.partial, error).type() == fs::file_type::directory;
-    if (!is_folder || (!isThere(place_.partial / kJournalName) && !fs::is_empty(place_.partial, error))) {
-      throw Error(shown(place_.partial) + ": exists and is not an unfinished output of nibble: move it");
+    const bool is_folder = fs::symlink_status(paths_.partial, error).type() == fs::file_type::directory;
+    if (!is_folder || (!isThere(paths_.partial / kJournalName) && !fs::is_empty(paths_.partial, error))) {
+      throw Error(shown(paths_.partial) + ": exists and is not an unfinished output of nibble: move it");
     }
   }
-  journal_.emplace(place_.partial, place_.out);
+  journal_.emplace(paths_.partial, paths_.out);
   resumed_ = journal_->load();
   if (options_.resume && resumed_.begun) {
     if (resumed_.identity == identity) return false;
-    throw Error(shown(place_.partial) +
+    throw Error(shown(paths_.partial) +
                 ": was started by another command, from another input or by another version of nibble: "
                 "resume it with the same, or start again without --resume");
   }
   resumed_ = {};
-  removeFlatFolder(place_.partial, kJournalName);
+  removeFlatFolder(paths_.partial, kJournalName);
   journal_->begin(identity);
-  syncFolder(place_.partial);
-  syncFolder(place_.partial.parent_path());
+  syncFolder(paths_.partial);
+  syncFolder(paths_.partial.parent_path());
   return true;
 }
 
 void Publication::openFiles(const std::string& identity) {
   // Delete the side files of the interrupted run: this run adds its own.
-  for (const std::string& name : listFolder(place_.partial)) {
+  for (const std::string& name : listFolder(paths_.partial)) {
     if (name == kJournalName || names_.count(name) != 0) continue;
     std::error_code error;
-    fs::remove(place_.partial / name, error);
+    fs::remove(paths_.partial / name, error);
     if (error)
-      throw Error(shown(place_.partial / name) +
+      throw Error(shown(paths_.partial / name) +
                   ": is left from an earlier run and cannot be deleted: " + error.message());
   }
 
   std::vector<bool> was_whole;
   for (const PlannedFile& planned : planned_) {
-    const File& file = files_.emplace_back(File::openToWrite(place_.partial / planned.name));
+    const File& file = files_.emplace_back(File::openToWrite(paths_.partial / planned.name));
     was_whole.push_back(file.bytes() == planned.bytes);
     file.reserve(planned.bytes);
     file.write(0, planned.head);
   }
 
-  // A file of the right size may hold anything: a copy that lost blocks, or another run's zeros.
+  // The right size proves nothing: a copy may have lost blocks, or the file may be another run's zeros.
   std::vector<Journal::Done> kept;
   for (const Journal::Done& done : resumed_.done) {
     if (done.item >= items_.size() || isFinished(done.item)) continue;
@@ -203,7 +203,7 @@ void Publication::finished(size_t item) {
 // Flushes the data first, then the journal lines that vouch for it.
 void Publication::flush() {
   if (broken_)
-    throw Error(shown(place_.partial) +
+    throw Error(shown(paths_.partial) +
                 ": cannot be finished, an earlier flush to the disk failed: start again without --resume");
   if (!unflushed_.empty()) {
     broken_ = true;
@@ -223,7 +223,7 @@ File Publication::openSideFile(const std::string& name) {
   if (options_.kind == OutputKind::kFile)
     throw Error(quoteText(name) + ": an output of one file cannot have other files");
   if (!names_.insert(name).second) throw Error(quoteText(name) + ": occurs twice in the output: use distinct names");
-  return File::openToWrite(place_.partial / name);
+  return File::openToWrite(paths_.partial / name);
 }
 
 void Publication::addFile(const std::string& name, std::string_view text) {
@@ -255,7 +255,7 @@ void Publication::checkFinished() const {
     if (missing++ == 0) first = &items_[i];
   }
   if (missing == 0) return;
-  throw Error(shown(place_.out) + ": is not finished: tensor " + quoteText(first->name) + " is not written" +
+  throw Error(shown(paths_.out) + ": is not finished: tensor " + quoteText(first->name) + " is not written" +
               (missing > 1 ? ", and " + std::to_string(missing - 1) + " more" : ""));
 }
 
@@ -264,26 +264,26 @@ void Publication::publish() {
   checkFinished();
   flush();
   for (const File& file : files_) file.sync();
-  syncFolder(place_.partial);
-  checkReplaceable(place_, options_.kind, options_.force, options_.keep);
+  syncFolder(paths_.partial);
+  checkReplaceable(paths_, options_.kind, options_.force, options_.keep);
   // If this run is killed from here on, the next one recognizes the old output by this inode and deletes it. An empty
   // OUT needs no deletion: rename() replaces it.
-  const bool in_two_steps = resumed_.publishing && resumed_.replaced != 0 && inodeOf(place_.aside) == resumed_.replaced;
-  journal_->addPublish(in_two_steps ? resumed_.replaced : inodeOf(place_.out));
+  const bool in_two_steps = resumed_.publishing && resumed_.replaced != 0 && inodeOf(paths_.aside) == resumed_.replaced;
+  journal_->addPublish(in_two_steps ? resumed_.replaced : inodeOf(paths_.out));
 
-  const fs::path parent = place_.out.parent_path();
+  const fs::path parent = paths_.out.parent_path();
   if (options_.kind == OutputKind::kFile) {
-    putFileInPlace(place_, planned_[0].name, options_.force);
+    renameFileToOut(paths_, planned_[0].name, options_.force);
     published_ = true;
     syncFolder(parent);
-    removeFlatFolder(place_.partial);
+    removeFlatFolder(paths_.partial);
     return;
   }
-  fs::path old = putFolderInPlace(place_, options_.force, options_.may_exchange);
+  fs::path old = renameFolderToOut(paths_, options_.force, options_.may_exchange);
   published_ = true;
   syncFolder(parent);
   // An earlier run was killed between its two renames, and left the old output at `aside`.
-  if (old.empty() && in_two_steps) old = place_.aside;
+  if (old.empty() && in_two_steps) old = paths_.aside;
   std::string problem;
   try {
     if (!old.empty()) removeFlatFolder(old);
@@ -291,10 +291,10 @@ void Publication::publish() {
     problem = error.what();
   }
   std::error_code ignored;
-  fs::remove(place_.out / kJournalName, ignored);
-  syncFolder(place_.out);
+  fs::remove(paths_.out / kJournalName, ignored);
+  syncFolder(paths_.out);
   if (!problem.empty()) {
-    throw Error(shown(place_.out) + ": is complete, but what it replaced is left: " + problem + ": delete " +
+    throw Error(shown(paths_.out) + ": is complete, but what it replaced is left: " + problem + ": delete " +
                 shown(old) + " yourself");
   }
 }

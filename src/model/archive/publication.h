@@ -8,7 +8,7 @@
 #define NIB_MODEL_ARCHIVE_PUBLICATION_H
 
 #include "model/archive/journal.h"
-#include "model/archive/output_place.h"
+#include "model/archive/output_paths.h"
 #include "model/archive/piece_hash.h"
 #include "model/archive/posix_file.h"
 
@@ -85,7 +85,7 @@ class Publication {
   // appeared meanwhile and may not be replaced.
   void publish();
 
-  const OutputPlace& place() const { return place_; }
+  const OutputPaths& paths() const { return paths_; }
 
  private:
   static constexpr uint64_t kFinished = UINT64_MAX;  // other values of state_: the number of bytes written
@@ -98,7 +98,7 @@ class Publication {
   void checkFinished() const;
 
   PublicationOptions options_;
-  OutputPlace place_;
+  OutputPaths paths_;
   std::vector<PlannedFile> planned_;
   std::vector<PlannedItem> items_;
   std::optional<Journal> journal_;

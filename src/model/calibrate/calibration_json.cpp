@@ -212,8 +212,8 @@ void checkTotals(const Value& value, const Collected& c) {
   check("tokens", tokens, "\"data\"");
 }
 
-// Scale and zero point follow from the ends of a range. A file that states others contradicts itself: which of them was
-// meant cannot be known.
+// Scale and zero point follow from the ends of a range. A file that states others contradicts itself, and there is no
+// way to know which value was meant.
 void checkScale(const Value& value, bool symmetric, ChosenRange& range) {
   if (symmetric && range.min != -range.max) {
     value.fail("is symmetric, but its range is from " + std::to_string(range.min) + " to " + std::to_string(range.max));

@@ -37,11 +37,11 @@ class Collector {
   Collector(const kit::Device& device, const CollectedShape& shape, bool by_channel, const kit::Range& input);
   ~Collector();
   Collector(Collector&&) noexcept;
-  // Calls `run` with each binding that is to run for the rows in the range. Their order is free.
+  // Calls `run` with each binding that has to run for the rows in the range, in any order.
   void run(const std::function<void(const kit::Binding&)>& run) const;
-  // Reads the results for these rows; before the next run.
+  // Reads the results for these rows. Call it before the next run.
   void read(uint32_t rows);
-  // A batch of the moving averages is over.
+  // Ends a batch of the moving averages.
   void endBatch(double ema_constant);
   // Everything but `data`.
   void finish(Collected& collected) const;

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::string_view kQuantize = ".quantize";  // the node that quantizes a layer's input
 
-// A value that linear layers read, and which.
+// A value that linear layers read, and the layers that read it.
 struct Watched {
   graph::ValueId value;
   std::vector<std::string> modules;

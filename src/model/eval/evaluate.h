@@ -1,10 +1,10 @@
-// Perplexity of a model on a text, and how far its predictions are from those of another model.
+// Perplexity of a model on a text, and the divergence of its predictions from another model's.
 //
-// plain: the ids are cut into windows of `window` tokens, `stride` apart; the incomplete tail is dropped. A window is
-// run alone, from position 0. It scores the predictions of those of its tokens that no earlier window has scored, but
-// not of its first. llamacpp: the protocol of llama-perplexity: windows one behind the other, of which the second half
-// is scored; the first token of each is replaced by the model's BOS, if the tokenizer adds one.
-// Perplexity is e to the mean negative log-likelihood. Sums are made in double, in the order of the tokens.
+// plain: the ids are split into windows of `window` tokens that begin `stride` tokens apart; the incomplete tail is
+// dropped. A window is run alone, from position 0. It scores the predictions of those of its tokens that no earlier
+// window has scored, but not of its first. llamacpp: the protocol of llama-perplexity: adjacent windows, the second
+// half of each scored; the first token of each is replaced by the model's BOS, if the tokenizer adds one. Perplexity is
+// e to the mean negative log-likelihood. Sums are made in double, in the order of the tokens.
 #ifndef NIB_MODEL_EVAL_EVALUATE_H
 #define NIB_MODEL_EVAL_EVALUATE_H
 
@@ -67,7 +67,7 @@ struct EvalResult {
   double perplexity() const;
 };
 
-// done: tokens scored so far and all of them; returning false stops with what there is. Throws.
+// done: tokens scored so far and all of them; returning false stops with the result so far. Throws.
 EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> ids, const EvalOptions& options,
                     const std::function<bool(uint64_t done, uint64_t all)>& progress);
 

@@ -92,7 +92,7 @@ class Network {
  private:
   graph::Program compile(const graph::Graph& graph) {
     for (const graph::Value& value : graph.values()) {
-      if (value.place != graph::Place::kMemory || memory_.contains(value.name)) continue;
+      if (value.storage != graph::Storage::kMemory || memory_.contains(value.name)) continue;
       // The layouts of a weight for one token and for many are the same; sizes may differ by padding.
       const kit::Buffer& buffer = buffers_.emplace_back(device_, value.size_bytes);
       device_.fill(buffer, 0x2c2c2c2c, 0, value.size_bytes);

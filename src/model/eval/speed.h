@@ -1,4 +1,5 @@
-// How fast a network of a shape runs: prefill, decode, the share of products, and what a step costs beside its kernels.
+// Measures a network of a given shape: prefill, decode, the share of products, and the overhead of a step besides its
+// kernels.
 #ifndef NIB_MODEL_EVAL_SPEED_H
 #define NIB_MODEL_EVAL_SPEED_H
 

@@ -9,7 +9,7 @@ namespace nib::model {
 
 NibErrors Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const {
   const uint32_t from_bytes = source.elementBytes(), to_bytes = dtypeBits(to) / 8;
-  // The tensor is treated as one row, cut at multiples of the error tile so that tiles do not span chunks.
+  // The tensor is treated as one row, split at multiples of the error tile so that tiles do not span chunks.
   const uint64_t unit = std::lcm(source.unit, uint64_t(NIB_ERROR_TILE));
   const uint64_t chunk = std::max<uint64_t>(slab_bytes_ / from_bytes / unit, 1) * unit;
   const kit::Device& device = device_.untimed();

@@ -17,8 +17,8 @@ class NamePattern {
  public:
   // option: begins the messages, "--include". Throws Error.
   NamePattern(const std::string& option, const std::string& pattern);
-  // Whether the pattern matches a part of the name, which is UTF-8. Throws Error if the name is too long, or if finding
-  // out takes too many steps.
+  // Whether the pattern matches a part of the name, which is UTF-8. Throws Error if the name is too long, or if
+  // matching takes too many steps.
   bool matches(const std::string& name) const;
 
  private:

@@ -46,7 +46,7 @@ StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
               quoteText(weight.module()) + ": calibrate a recording of that name, or --exclude the tensor");
 }
 
-// Throws if the container keeps something else than the scales that a search finds.
+// Throws if the container stores anything but the scales that a search finds.
 void checkScales(const Job& job, const QuantizeOptions& options) {
   const auto keepsAbsmax = [](const WeightPart& part) { return part.from == PartFrom::kAbsmax; };
   if (!job.decision.weight.search_scales || std::none_of(job.parts.begin(), job.parts.end(), keepsAbsmax)) return;
@@ -332,7 +332,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   {
     const TimedDevice timed(device, &clock);
     if (options.gptq) {
-      std::filesystem::path folder = findPlace(options.out).out;
+      std::filesystem::path folder = outputPathsOf(options.out).out;
       folder += ".gptq";
       blobs.emplace(folder, writing.identity, options.resume);
       runGptq(timed, view, plan, options, *blobs, &report.gptq_times);

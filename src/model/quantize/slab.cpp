@@ -16,7 +16,7 @@ NibWeights withoutNesting(NibWeights weights) {
   return weights;
 }
 
-// The search counts what the status counts.
+// The search adds to the same counts of the status.
 NibQuantizeDesc quantizeDesc(const WeightSpec& w, NibType source, uint32_t rows, bool given_scales) {
   NibQuantizeDesc desc{};
   desc.op = NIB_OP_QUANTIZE;

@@ -46,7 +46,7 @@ enum class Extents {
 // Plans and buffers for slabs of `rows` rows of one kind of weight. Not thread-safe. All functions but bytes() throw.
 class SlabWorker {
  public:
-  // source: type of the dense elements. layout: 0 = codes stay as they are, and values() is all that is wanted.
+  // source: type of the dense elements. layout: 0 = codes are not packed, and only values() is used.
   SlabWorker(const TimedDevice& device, const WeightSpec& weight, NibType source, NibLayout layout, uint32_t rows,
              Extents extents);
 

@@ -9,7 +9,8 @@ namespace nib::model {
 
 uint32_t Sampler::candidates() const {
   if (options_.temperature <= 0) return 1;
-  return options_.top_k != 0 ? std::min(options_.top_k, uint32_t(NIB_SELECT_MOST)) : uint32_t(NIB_SELECT_MOST);
+  return options_.top_k != 0 ? std::min(options_.top_k, uint32_t(NIB_SELECT_MAX_COUNT))
+                             : uint32_t(NIB_SELECT_MAX_COUNT);
 }
 
 // SplitMix64.

@@ -13,12 +13,12 @@ namespace nib::model {
 
 struct SamplingOptions {
   double temperature = 0;  // 0 = greedy: the most likely token
-  uint32_t top_k = 0;      // of the most likely tokens only these; 0 = all
-  double top_p = 1;        // of those the fewest whose probabilities sum to at least top_p
+  uint32_t top_k = 0;      // choose among this many of the most likely tokens; 0 = all
+  double top_p = 1;        // of those, the fewest whose probabilities sum to at least this
   uint64_t seed = 0;
 };
 
-// Chooses tokens from what Runner::select gives. The same options give the same choices on every machine.
+// Chooses tokens from the result of Runner::select. The same options give the same choices on every machine.
 class Sampler {
  public:
   explicit Sampler(const SamplingOptions& options) : options_(options), state_(options.seed) {}

@@ -1,5 +1,5 @@
-// Quantizes the weights of a dense checkpoint while a network loads them, as if they had been stored so: to see what a
-// type does without writing a model, and in types that no container holds.
+// Quantizes the weights of a dense checkpoint while a network loads them, as if they were stored quantized: to measure
+// a type without writing a model, also types that no container holds.
 #ifndef NIB_MODEL_RUN_IN_MEMORY_H
 #define NIB_MODEL_RUN_IN_MEMORY_H
 
@@ -25,7 +25,7 @@ class InMemory {
   SelectionOptions options_;
 };
 
-// Bits that a weight takes with its scales and zero points, in the layout of nibble's blob.
+// Bits per weight with scales and zero points, in the layout of nibble's blob.
 double bitsPerWeight(const WeightSpec& weight);
 
 }  // namespace nib::model

@@ -38,7 +38,7 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
   graph::Graph graph = bodyGraph(config_, options);
   const RopeFrequencies frequencies = ropeFrequencies(config_.rope, options_.positions);
   for (const graph::Value& value : graph.values()) {
-    if (value.place != graph::Place::kMemory || weights_.has(value.name)) continue;
+    if (value.storage != graph::Storage::kMemory || weights_.has(value.name)) continue;
     if (value.name == "rope") {
       std::vector<float> table(size_t(options_.positions) * config_.rope.rotary_size);
       if (nibFillRopeTable(frequencies.frequency.data(), config_.rope.rotary_size, frequencies.factor, 0,
@@ -182,7 +182,7 @@ std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const 
 }
 
 Candidates Runner::select(uint32_t row, uint32_t count, float temperature) {
-  count = std::min({count, uint32_t(NIB_SELECT_MOST), config_.vocabulary});
+  count = std::min({count, uint32_t(NIB_SELECT_MAX_COUNT), config_.vocabulary});
   if (last_->select_count != count || last_->temperature != temperature) {
     last_->heads[size_t(Use::kSelect)].reset();
     last_->select_count = count;
@@ -225,7 +225,7 @@ std::string Runner::findNonfinite() {
   for (const graph::Node& node : last_->graph.nodes()) {
     for (const graph::Operand& operand : node.operands) {
       const graph::Value& value = last_->graph.value(operand.value);
-      if (!operand.writes || value.place != graph::Place::kArena || value.shape.type == graph::kIds) continue;
+      if (!operand.writes || value.storage != graph::Storage::kArena || value.shape.type == graph::kIds) continue;
       NibMinMaxDesc desc{NIB_OP_MINMAX, sizeof(NibMinMaxDesc)};
       desc.rows = last_->graph.maxTokens() * value.shape.rows_per_token;
       desc.cols = value.shape.cols;

@@ -1,4 +1,4 @@
-// Runs a decoder: steps of tokens of one or several sequences, and what is made of their hidden states.
+// Runs a decoder: steps of tokens of one or several sequences, and losses, choices or logits from their hidden states.
 #ifndef NIB_MODEL_RUN_RUNNER_H
 #define NIB_MODEL_RUN_RUNNER_H
 
@@ -31,12 +31,12 @@ struct RunnerOptions {
   const InMemory* in_memory = nullptr;  // quantizes the weights of a dense checkpoint; must outlive the runner
 };
 
-// What NIB_OP_LOSS gives for a token.
+// The result of NIB_OP_LOSS for a token.
 struct TokenLoss {
   float log_sum, log_probability, divergence, agrees;
 };
 
-// What NIB_OP_SELECT gives for a token: the most likely next ones, the first the likeliest.
+// The result of NIB_OP_SELECT for a token: the most likely next ones, in descending order.
 struct Candidates {
   std::vector<float> logits;  // divided by the temperature
   std::vector<uint32_t> ids;
@@ -56,10 +56,10 @@ class Runner {
   // The losses of hidden rows `rows` for `targets`. Throws.
   std::vector<TokenLoss> losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets);
   // The same, with divergence and agreement from the predictions of `reference`: a runner of the same device that has
-  // run the same step. reference_losses: what losses() of the reference gives. Throws.
+  // run the same step. reference_losses: the result of the reference's losses(). Throws.
   std::vector<TokenLoss> lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
                                        std::span<const uint32_t> targets, std::vector<TokenLoss>& reference_losses);
-  // The `count` most likely next tokens, at most NIB_SELECT_MOST, after the token of a hidden row. Throws.
+  // The `count` most likely next tokens, at most NIB_SELECT_MAX_COUNT, after the token of a hidden row. Throws.
   Candidates select(uint32_t row, uint32_t count, float temperature = 1);
   // The logits of hidden rows. Throws.
   std::vector<float> logits(std::span<const uint32_t> rows);

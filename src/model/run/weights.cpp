@@ -220,7 +220,7 @@ void ModelWeights::load(const graph::Graph& graph, std::string_view except) {
     for (const graph::Operand& operand : node.operands) {
       if (operand.role != NIB_ROLE_WEIGHTS) continue;
       const graph::Value& value = graph.value(operand.value);
-      if (value.place != graph::Place::kMemory) continue;
+      if (value.storage != graph::Storage::kMemory) continue;
       if (has(value.name) || value.name == except) continue;
       const kit::Buffer& buffer = buffers_.emplace_back(allocate_(value.size_bytes));
       loadNode(node, value.name, buffer);

@@ -33,11 +33,11 @@ class ModelWeights {
   Storage storage(const std::string& module) const;
   // Writes the scales and zero points of static inputs to a program of the graph. Throws.
   void setInputScales(const graph::Graph& graph, const graph::Program& program) const;
-  // Loads what the nodes of a graph read and is not there yet. Throws if the checkpoint lacks a tensor, or if one has
-  // another shape than the network needs.
-  // except: a memory value that is no weight.
+  // Loads the weights that the nodes of a graph read, unless they are loaded already. Throws if the checkpoint lacks a
+  // tensor, or if one has another shape than the network needs.
+  // except: a memory value that is not a weight.
   void load(const graph::Graph& graph, std::string_view except = {});
-  // Adds memory that is no tensor of the checkpoint: zeros.
+  // Adds memory that is not a tensor of the checkpoint, filled with zeros.
   const kit::Buffer& add(const std::string& name, uint64_t size_bytes);
   // Where the memory of this name lies. Throws if there is none.
   kit::Range range(std::string_view name) const;
@@ -45,8 +45,8 @@ class ModelWeights {
   // Bits per weight of all matrices that were quantized, with scales; 0 if none was.
   double quantizedBits() const { return quantized_elements_ > 0 ? quantized_bits_ / quantized_elements_ : 0; }
   const std::vector<graph::Memory>& memory() const { return memory_; }
-  // Throws if a tensor of the checkpoint was not loaded, unless it is known to be of no use. Call it when all graphs
-  // are loaded.
+  // Throws if a tensor of the checkpoint was not loaded, unless it is known to be unused. Call it when all graphs are
+  // loaded.
   void checkAllUsed() const;
   bool has(const std::string& name) const;
 

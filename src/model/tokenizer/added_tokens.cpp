@@ -17,13 +17,13 @@ bool isWord(std::string_view character) {
   return !ranges.empty() && ranges[0].is_match;
 }
 
-bool isInWord(std::string_view before, std::string_view behind) {
+bool isInWord(std::string_view before, std::string_view after) {
   if (!before.empty()) {
     size_t begin = before.size() - 1;
     while (begin > 0 && (static_cast<unsigned char>(before[begin]) & 0xc0) == 0x80) --begin;
     if (isWord(before.substr(begin))) return true;
   }
-  return !behind.empty() && isWord(behind.substr(0, decodeUtf8(behind).size));
+  return !after.empty() && isWord(after.substr(0, decodeUtf8(after).size));
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ void AddedTokens::add(AddedToken token, std::string_view found_by) {
 
 std::vector<AddedTokens::Part> AddedTokens::divide(std::string_view text, bool with_special) const {
   std::vector<Part> parts;
-  size_t begin = 0;  // of what is not yet in `parts`
+  size_t begin = 0;  // of the text that is not yet in `parts`
   for (size_t at = 0; at < text.size();) {
     if (!first_bytes_.test(static_cast<unsigned char>(text[at]))) {
       ++at;

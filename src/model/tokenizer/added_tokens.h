@@ -17,9 +17,9 @@ namespace nib::model {
 struct AddedToken {
   uint32_t id = 0;
   std::string content;
-  bool single_word = false;  // only between characters that belong to no word
+  bool single_word = false;  // found only between characters that belong to no word
   bool lstrip = false;       // takes the white space before it
-  bool rstrip = false;       // and behind it
+  bool rstrip = false;       // and after it
   bool normalized = true;    // found in the normalized text, else in the text as it is
   bool special = false;      // decoding can leave it out
 };
@@ -33,7 +33,8 @@ class AddedTokens {
     std::string_view text;
     std::optional<uint32_t> id;  // none: text for the model
   };
-  // Divides the text at the leftmost tokens, of which the longest counts. No part without an id is empty.
+  // Divides the text at added tokens, leftmost first and the longest of those that begin at one position. No part
+  // without an id is empty.
   std::vector<Part> divide(std::string_view text, bool with_special) const;
 
  private:

@@ -19,7 +19,7 @@ class CharsMap {
   std::string normalize(std::string_view text) const;
 
  private:
-  // Sets `to` and returns true if some beginning of `text` has a replacement: the one of the shortest.
+  // Sets `to` and returns true if a prefix of `text` has a replacement: that of the shortest such prefix.
   bool find(std::string_view text, std::string_view& to) const;
 
   std::vector<uint32_t> units_;

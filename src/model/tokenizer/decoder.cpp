@@ -103,7 +103,7 @@ size_t countAtStart(std::string_view text, std::string_view part, size_t most) {
 }
 
 // Removes up to `start` characters `content` from the beginning and up to `stop` from the end of every token, or of the
-// whole text behind Fuse.
+// whole text after Fuse.
 class StripStage : public DecodeStage {
  public:
   StripStage(std::string content, size_t start, size_t stop, bool is_fused)

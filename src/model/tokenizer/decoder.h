@@ -23,7 +23,7 @@ class DecodeStage {
   DecodeStage& operator=(const DecodeStage&) = delete;
   virtual ~DecodeStage() = default;
   virtual void push(std::string token, const Next& next) = 0;
-  // The end of the text: passes on what was held back.
+  // The end of the text: passes on text that was held back.
   virtual void finish(const Next& next) { static_cast<void>(next); }
 };
 
@@ -33,8 +33,8 @@ class Decoder {
   Decoder();
   // Throws; also for a type that is not implemented, by its name.
   explicit Decoder(const JsonNode& node);
-  // The decoder of a SentencePiece model: marks become spaces, and tokens of bytes become text. It does not show the
-  // space that encoding puts in front (adds_prefix), or any in front (removes_space).
+  // The decoder of a SentencePiece model: marks become spaces, and tokens of bytes become text. It removes the space
+  // that encoding puts in front (adds_prefix), or all leading space (removes_space).
   static Decoder sentencePiece(bool adds_prefix, bool removes_space);
 
   // One text's stages.

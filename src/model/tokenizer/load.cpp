@@ -111,7 +111,7 @@ void addAround(const Config& config, bool adds_bos, TokenizerParts& parts) {
     to = {*id};
   };
   add("add_bos_token", adds_bos, parts.bos, parts.before);
-  add("add_eos_token", false, parts.eos, parts.behind);
+  add("add_eos_token", false, parts.eos, parts.after);
 }
 
 void loadSentencePiece(const fs::path& folder, const Configs& configs, TokenizerParts& parts) {
@@ -163,7 +163,7 @@ Tokenizer loadTokenizer(const fs::path& folder) {
     addConfigTokens(configs.tokenizer, *parts);
     setSpecialIds(configs, *parts);
     // Otherwise the post-processor says it.
-    if (parts->before.empty() && parts->behind.empty()) addAround(configs.tokenizer, false, *parts);
+    if (parts->before.empty() && parts->after.empty()) addAround(configs.tokenizer, false, *parts);
   } else if (fs::exists(folder / "tokenizer.model")) {
     loadSentencePiece(folder, configs, *parts);
   } else {

@@ -23,7 +23,7 @@ std::string composed(const std::string& text, int options) {
       utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), utf8proc_ssize_t(text.size()), &result,
                    static_cast<utf8proc_option_t>(UTF8PROC_STABLE | options));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(result, std::free);
-  // Valid text only runs out of memory.
+  // Text is valid, so the only possible failure is lack of memory.
   if (size < 0) throw std::bad_alloc();
   return {reinterpret_cast<const char*>(result), size_t(size)};
 }

@@ -37,8 +37,8 @@ struct TokenizerParts {
   std::optional<Bpe> bpe;
   std::optional<Unigram> unigram;
   std::optional<SentencePiece> sentencepiece;
-  bool prefix_everywhere = true;  // SentencePiece: behind added tokens too, not only where the text begins
-  std::vector<uint32_t> before, behind;
+  bool prefix_everywhere = true;  // SentencePiece: after added tokens too, not only where the text begins
+  std::vector<uint32_t> before, after;
   Decoder decoder;
 
   std::optional<uint32_t> bos, eos;

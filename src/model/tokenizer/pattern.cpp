@@ -94,7 +94,7 @@ class Translator {
       default: break;
     }
     if (isLetter(c) || isDigit(c)) unknown(std::string("the escape \\") + c);
-    // Beyond ASCII a backslash means nothing.
+    // A backslash before a character beyond ASCII has no meaning.
     if (static_cast<unsigned char>(c) < 0x80) out_ += '\\';
     out_ += c;
   }
@@ -169,7 +169,7 @@ class Translator {
       if (kind == "?i:") folds_ = true;
       return;
     }
-    // Elsewhere it ends at different places.
+    // Elsewhere the scope of (?i) ends at different places in Oniguruma and PCRE2.
     if (hasNext("?i)") && begin == 0) {
       out_ += "?i)";
       at_ += 3;

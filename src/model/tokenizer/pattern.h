@@ -20,8 +20,8 @@ struct TextRange {
 // A compiled pattern. Thread-safe.
 class Pattern {
  public:
-  // Throws if the pattern is invalid, may match the empty text, or has a construct that Oniguruma and PCRE2 do not
-  // understand alike. `where` begins the messages.
+  // Throws if the pattern is invalid, may match the empty text, or has a construct that differs between Oniguruma and
+  // PCRE2. `where` begins the messages.
   static Pattern oniguruma(std::string_view pattern, const std::string& where);
   // A pattern of this program, in PCRE2's syntax. It matches no empty text.
   static Pattern pcre2(std::string_view pattern);
@@ -38,7 +38,8 @@ class Pattern {
   std::string shown_;
 };
 
-// The pattern of Oniguruma in PCRE2's syntax. Calls `refuse`, which throws, for what it cannot translate exactly.
+// The pattern of Oniguruma in PCRE2's syntax. Calls `refuse`, which throws, for constructs that it cannot translate
+// exactly.
 std::string translateOniguruma(std::string_view pattern, const std::function<void(const std::string&)>& refuse);
 
 }  // namespace nib::model

@@ -84,7 +84,7 @@ class Message {
 
 enum PieceType : uint64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
 
-// What the library does not check, or does not say.
+// Properties of the file that the library does not check or does not report.
 struct ModelFile {
   Vocabulary vocabulary;
   std::vector<bool> is_control;

@@ -38,7 +38,7 @@ void TokenizerParts::addTokens(std::vector<AddedToken> tokens, const std::string
     if (token.id >= special.size()) special.resize(size_t(token.id) + 1);
     if (token.special) special[token.id] = true;
   }
-  // Of tokens that are found by the same text, special ones come first.
+  // Special tokens come first, because the first of those with the same text is found.
   std::stable_partition(tokens.begin(), tokens.end(), [](const AddedToken& token) { return token.special; });
   for (AddedToken& token : tokens) {
     const std::string content = token.content;
@@ -91,7 +91,7 @@ std::vector<uint32_t> Tokenizer::encode(std::string_view text, bool add_special,
       }
     }
   }
-  if (add_special) ids.insert(ids.end(), parts.behind.begin(), parts.behind.end());
+  if (add_special) ids.insert(ids.end(), parts.after.begin(), parts.after.end());
   return ids;
 }
 
@@ -110,7 +110,7 @@ std::optional<uint32_t> Tokenizer::bos() const { return parts_->bos; }
 std::optional<uint32_t> Tokenizer::eos() const { return parts_->eos; }
 const std::vector<uint32_t>& Tokenizer::stopIds() const { return parts_->stop_ids; }
 const std::vector<uint32_t>& Tokenizer::before() const { return parts_->before; }
-const std::vector<uint32_t>& Tokenizer::behind() const { return parts_->behind; }
+const std::vector<uint32_t>& Tokenizer::after() const { return parts_->after; }
 
 TextStream::TextStream(Tokenizer tokenizer, bool skip_special)
     : tokenizer_(std::move(tokenizer)), skip_special_(skip_special), stages_(tokenizer_.parts().decoder.stages()) {}

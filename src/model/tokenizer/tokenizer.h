@@ -23,7 +23,7 @@ class Tokenizer {
   explicit Tokenizer(std::shared_ptr<const TokenizerParts> parts) : parts_(std::move(parts)) {}
 
   // The ids of a text. Invalid UTF-8 becomes U+FFFD.
-  // add_special: adds what the model wants around a text, such as the beginning-of-text token.
+  // add_special: adds the tokens that the model expects around a text, such as the beginning-of-text token.
   // find_special: special tokens in the text are found; without it they are ordinary text.
   // Throws if there is no token for a part of the text.
   std::vector<uint32_t> encode(std::string_view text, bool add_special, bool find_special = true) const;
@@ -42,9 +42,9 @@ class Tokenizer {
   std::optional<uint32_t> eos() const;  // end of text
   // The ids that end a generated text: those of generation_config.json, else of config.json, else eos().
   const std::vector<uint32_t>& stopIds() const;
-  // What encode() adds.
+  // The ids that encode() adds before and after a text.
   const std::vector<uint32_t>& before() const;
-  const std::vector<uint32_t>& behind() const;
+  const std::vector<uint32_t>& after() const;
 
   const TokenizerParts& parts() const { return *parts_; }
 
@@ -52,12 +52,12 @@ class Tokenizer {
   std::shared_ptr<const TokenizerParts> parts_;
 };
 
-// Reads the tokenizer of a model's folder. Throws an Error; also for anything in the files that is not understood, by
-// its name.
+// Reads the tokenizer of a model's folder. Throws an Error, also for anything in the files that is not supported; the
+// message names it.
 Tokenizer loadTokenizer(const std::filesystem::path& folder);
 
-// Decodes ids that arrive one after the other. All texts together are decode() of all ids, and none of them ends within
-// a character.
+// Decodes ids one at a time. The returned texts together equal decode() of all ids, and none of them ends within a
+// character.
 class TextStream {
  public:
   TextStream(Tokenizer tokenizer, bool skip_special);
@@ -65,7 +65,7 @@ class TextStream {
   TextStream(TextStream&&) noexcept;
   TextStream& operator=(TextStream&&) noexcept;
 
-  // What the id adds to the text; "" while more ids are needed to know.
+  // Returns the text that the id completes; "" while a character is incomplete or text is held back.
   std::string push(uint32_t id);
   // The rest. The next push() begins a new text.
   std::string finish();

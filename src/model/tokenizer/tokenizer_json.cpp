@@ -214,7 +214,7 @@ class Reader {
       node.allow({"processors"});
       for (const JsonNode& child : node.at("processors").list()) addPostProcessor(child);
     } else if (type == "ByteLevel") {
-      // It only changes where a token is said to begin and end.
+      // It only changes the reported offsets of tokens.
     } else if (type == "TemplateProcessing") {
       node.allow({"single", "pair", "special_tokens"});
       addTemplate(node);
@@ -237,10 +237,10 @@ class Reader {
     return id.whole();
   }
 
-  void setAround(const JsonNode& node, std::vector<uint32_t> before, std::vector<uint32_t> behind) {
-    if (!parts_.before.empty() || !parts_.behind.empty()) node.fail("a second post_processor adds tokens");
+  void setAround(const JsonNode& node, std::vector<uint32_t> before, std::vector<uint32_t> after) {
+    if (!parts_.before.empty() || !parts_.after.empty()) node.fail("a second post_processor adds tokens");
     parts_.before = std::move(before);
-    parts_.behind = std::move(behind);
+    parts_.after = std::move(after);
   }
 
   void addTemplate(const JsonNode& node) {
@@ -252,7 +252,7 @@ class Reader {
         for (size_t i = 0; i < list.size(); ++i) ids[name].push_back(checkedId(list[i], texts[i].text()));
       }
     }
-    std::vector<uint32_t> before, behind;
+    std::vector<uint32_t> before, after;
     bool has_text = false;
     for (const JsonNode& item : node.at("single").list()) {
       if (const auto sequence = item.find("Sequence")) {
@@ -263,11 +263,11 @@ class Reader {
       const std::string& name = item.at("SpecialToken").at("id").text();
       const auto found = ids.find(name);
       if (found == ids.end()) item.fail("has the token " + quoteText(name) + " that special_tokens lacks");
-      std::vector<uint32_t>& to = has_text ? behind : before;
+      std::vector<uint32_t>& to = has_text ? after : before;
       to.insert(to.end(), found->second.begin(), found->second.end());
     }
     if (!has_text) node.fail("has no text");
-    if (!before.empty() || !behind.empty()) setAround(node, std::move(before), std::move(behind));
+    if (!before.empty() || !after.empty()) setAround(node, std::move(before), std::move(after));
   }
 
   std::string place_;

@@ -52,7 +52,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + sidesName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
-// Numbers that differ, all over the cache and in any order; one in nine is no row of it.
+// Distinct row numbers all over the cache, in any order; one in nine is beyond its last row.
 Words makeRows(const Desc& d, uint64_t seed) {
   Random random(seed ^ 0xca5e);
   const uint32_t step = std::max(d.cache_rows / d.tokens, 1u);

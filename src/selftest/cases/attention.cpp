@@ -1,5 +1,5 @@
 // Cases of attention: heads of every size, groups of every kind, one token and many, sequences of every length, and
-// indices that are wrong. All are judged by the bound. What no token sees holds no numbers.
+// indices that are wrong. All are judged by the bound. Cache rows that no token sees hold NaN and infinity.
 #include <cmath>
 
 #include "selftest/bounds.h"
@@ -35,7 +35,7 @@ Case attention(uint32_t tokens, const Heads& heads, uint32_t cache_rows, uint32_
 }
 
 // --------------------------------------------------------------------------------------------- indices
-// What the tokens are, by the case's seed.
+// The kind of the tokens, chosen by the case's seed.
 enum class Pattern {
   kWindow,  // the last tokens of one sequence that fills the cache, with a sliding window
   kCausal,  // the same without; the bench's seed gives this one
@@ -43,7 +43,7 @@ enum class Pattern {
   kBatch,   // tokens alternate between sequences of different lengths
   kPieces,  // sequences one after the other, each of some neighbouring tokens
   kWrong,   // numbers beyond the cache, among right ones
-  kBad,     // one of the sequences holds no numbers: only its own tokens may notice
+  kBad,     // one of the sequences holds NaN and infinity: only its own tokens may be affected
   kCount
 };
 constexpr const char* kPatternNames[] = {"window", "causal", "full", "batch", "pieces", "wrong", "bad"};
@@ -182,7 +182,7 @@ uint64_t keyStride(const Desc& d) { return strideOf(d.key_stride, d.key_heads, d
 uint64_t valueStride(const Desc& d) { return strideOf(d.value_stride, d.key_heads, d); }
 uint64_t sizeOf(uint32_t type) { return type == NIB_TYPE_F32 ? 4 : 2; }
 
-// Rows of the cache that hold no numbers.
+// Rows of the cache that hold NaN and infinity.
 std::vector<bool> emptyRows(const Case& c, const Desc& d) {
   std::vector<bool> empty(d.cache_rows, true);
   for (const Entry& e : entriesOf(c, d)) {
@@ -313,7 +313,7 @@ struct Judge {
     }
   }
 
-  // What lies between the rows and behind the last stays as it was.
+  // Elements between the rows and after the last row keep their bytes.
   void untouched() {
     const uint32_t* before = judged.before[NIB_ROLE_OUTPUT];
     if (before == nullptr) return;
@@ -417,7 +417,7 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   }
 }
 
-// A token of a model of 8 billion weights, a prompt, and what a CPU does in a blink.
+// A token of a model of 8 billion weights, a prompt, and a size that is fast on a CPU.
 void listBench(const BenchRequest& request, BenchList& rows) {
   if (request.part != BenchPart::kQuick || request.given) return;
   const auto add = [&](uint32_t tokens, const Heads& heads, uint32_t cache_rows) {

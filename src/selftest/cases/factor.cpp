@@ -86,13 +86,13 @@ struct Covariance {
   float element(uint64_t i, uint64_t j) const { return powers[size_t(j - i)] * scales[size_t(i)] * scales[size_t(j)]; }
 };
 
-// A column with zeros alone.
+// A column of zeros.
 bool isDead(const Case& c, uint64_t col) { return c.seed % 2 == 0 && col % 29 == 3; }
 
 void fillInput(const Case& c, const Desc& d, const NibMemory& memory, Words& range) {
   if (d.stage != NIB_FACTOR_PREPARE) return;
   const Covariance h(d.cols, c.seed);
-  // Of another magnitude, so that the unit is not 1. Above the diagonal nothing is read.
+  // The matrix has another magnitude, so that the unit is not 1. Elements above the diagonal are not read.
   const float magnitude = std::ldexp(1.0f, int(c.seed % 41) - 20);
   uint32_t* source = range.data() + memory.part[NIB_PART_SOURCE].offset_bytes / 4;
   uint32_t* diagonal = range.data() + memory.part[NIB_PART_DIAGONAL].offset_bytes / 4;
@@ -113,7 +113,7 @@ void fillInput(const Case& c, const Desc& d, const NibMemory& memory, Words& ran
   }
 }
 
-// Above the diagonal what a stage finds there, below it and behind the run's columns NaN.
+// Above the diagonal the stage's operand; below it and beyond the run's columns NaN.
 void fillOutput(const Case& c, const Desc& d, const NibMemory& memory, Words& range) {
   if (d.stage == NIB_FACTOR_PREPARE) return;
   uint32_t* result = range.data() + memory.part[NIB_PART_RESULT].offset_bytes / 4;

@@ -1,5 +1,5 @@
 // Cases of gather: every way of sharing scales over every shape, dense matrices of every pair of types; rows that are
-// asked for twice, and that are not there.
+// named twice, and rows that the matrix lacks.
 #include <nibble/formats.h>
 
 #include "selftest/lists.h"

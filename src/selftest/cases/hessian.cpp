@@ -56,7 +56,7 @@ bool counts(const uint32_t* mask, uint64_t token) {
   return mask == nullptr || (mask[token / 32] >> token % 32 & 1u) != 0;
 }
 
-// Tokens that do not count are NaN. The result holds an earlier one.
+// Tokens that do not count are NaN. The result holds an earlier sum.
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
   if (role == NIB_ROLE_OUTPUT) {
     const NibMemoryPart& result = memory.part[NIB_PART_RESULT];

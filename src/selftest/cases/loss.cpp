@@ -131,7 +131,7 @@ void judgeDivergence(const ExactRow& reference, const ExactRow& candidate, Exact
     weighted += p * std::abs(d) * (8 + h);
     if (std::abs(d) > 0.25) apart += p + q;
   }
-  // Near 1, a quotient of the sums would have lost what the smallest terms add.
+  // If the ratio is near 1, the quotient of the sums has lost the contribution of the smallest terms.
   const double log_ratio = std::abs(ratio) < 0.5 ? std::log1p(ratio) : std::log(candidate.sum / reference.sum);
   exact.value[2] = std::max(mean + log_ratio, 0.0);
   exact.bound[2] = 0x1p-20 * (exact.value[2] + weighted) + 0x1p-16 * apart + 0x1p-40;

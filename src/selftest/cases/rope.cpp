@@ -77,7 +77,7 @@ std::string name(const Case& c, const Desc& d) {
   return text + sidesName(d.tokens, cols(d), d.source_stride, c.n) + dataName(c);
 }
 
-// Cosines and sines of the original frequencies; any numbers where the data are.
+// Cosines and sines of the original frequencies, or arbitrary numbers if the case's data are arbitrary.
 Words makeTable(const Case& c, const Desc& d, uint64_t size_bytes) {
   if (c.recipe != Recipe::kNormal) return makeNumbers(c.recipe, NIB_TYPE_F32, size_bytes, c.seed * 2 + 1);
   const uint32_t rotary = rotarySize(d);
@@ -89,7 +89,7 @@ Words makeTable(const Case& c, const Desc& d, uint64_t size_bytes) {
   return words;
 }
 
-// Any positions, the last of the table and the nearest beyond it among them.
+// Positions of all kinds, among them the last of the table and the first beyond it.
 Words makePositions(uint32_t positions, uint64_t size_bytes, uint64_t seed) {
   Random random(seed ^ 0x905e);
   Words words(wordsOf(size_bytes));

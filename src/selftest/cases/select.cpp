@@ -13,7 +13,7 @@ namespace {
 
 using Desc = NibSelectDesc;
 
-// Rows of logits in the place of kNormal.
+// Rows of logits instead of the recipe kNormal.
 constexpr Recipe kData[] = {Recipe::kNormal, Recipe::kZeros, Recipe::kNormal, Recipe::kNonFinite, Recipe::kNormal,
                             Recipe::kBits,   Recipe::kTies,  Recipe::kNormal, Recipe::kDenormal,  Recipe::kRange,
                             Recipe::kNormal, Recipe::kMixed, Recipe::kRelu};
@@ -28,7 +28,7 @@ Case select(uint32_t rows, uint32_t cols, uint32_t count, uint32_t type, Recipe 
   d.rows = rows;
   d.cols = cols;
   d.source_type = type;
-  d.count = std::min({count, cols, uint32_t(NIB_SELECT_MOST)});
+  d.count = std::min({count, cols, uint32_t(NIB_SELECT_MAX_COUNT)});
   return c;
 }
 
@@ -115,7 +115,7 @@ void judgeRow(const Desc& d, const Judged& judged, uint64_t row, FarthestSoFar& 
   const auto wordOf = [&](NibPart part, uint64_t i) { return judged.memory.part[part].offset_bytes / 4 + i; };
   const auto judge = [&](uint64_t word, double value, double bound) {
     double got = elementOf(judged.output, NIB_TYPE_F32, word);
-    // A NaN is as good as another, and no other number is.
+    // Any NaN equals any other NaN, and nothing else.
     if (std::isnan(value)) got = std::isnan(got) ? 0 : std::nan(""), value = 0, bound = kExact;
     if (got == value) got = value = 0;  // infinite
     farthest.add(word, got, value, bound);
@@ -190,7 +190,7 @@ void listBench(const BenchRequest& request, BenchList& rows) {
   add(request.shape, 1);
   if (request.given) return;
   // The next token of a sequence, and of several.
-  for (const uint32_t count : {1u, 64u, uint32_t(NIB_SELECT_MOST)}) add({1, 1, 128256}, count);
+  for (const uint32_t count : {1u, 64u, uint32_t(NIB_SELECT_MAX_COUNT)}) add({1, 1, 128256}, count);
   add({64, 1, 128256}, 1);
 }
 

@@ -19,16 +19,16 @@ std::vector<graph::ValueId> liveValues(const graph::Graph& graph, const graph::P
   for (uint32_t n = cut; n < graph.nodes().size(); ++n) {
     for (const graph::Operand& operand : graph.nodes()[n].operands) {
       const graph::Value& value = graph.value(operand.value);
-      if (value.place == graph::Place::kMemory) continue;
+      if (value.storage == graph::Storage::kMemory) continue;
       if (std::find(inputs.begin(), inputs.end(), value.name) != inputs.end()) continue;
       const uint64_t place = program.range(value.name).offset_bytes;
       // A value that must share its bytes is added to what they hold.
       const bool read = !operand.writes || value.must_share;
-      // Written behind the cut before it is read there: new.
+      // The value is written after the cut before it is read there, so it does not cross the cut.
       bool written = false;
       for (uint32_t m = cut; m < n && !written; ++m) {
         for (const graph::Operand& other : graph.nodes()[m].operands) {
-          if (!other.writes || graph.value(other.value).place == graph::Place::kMemory) continue;
+          if (!other.writes || graph.value(other.value).storage == graph::Storage::kMemory) continue;
           written = written || program.range(graph.value(other.value).name).offset_bytes == place;
         }
       }

@@ -1,4 +1,4 @@
-// Activations between runs of a block's nodes, and between blocks: kept in host memory, and in a file as far as that is
+// Activations between runs of a block's nodes, and between blocks: kept in host memory, and in a file when that is
 // full.
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_ACTIVATIONS_H
 #define NIB_MODEL_QUANTIZE_GPTQ_ACTIVATIONS_H
@@ -17,7 +17,7 @@
 
 namespace nib::model {
 
-// Bytes in memory up to a limit, and behind it in a file without a name, which ends with the process.
+// Bytes in memory up to a limit, and beyond it in an unnamed file, which the system deletes when the process ends.
 class ActivationStore {
  public:
   // Bytes that are kept; an empty one costs nothing.
@@ -33,7 +33,7 @@ class ActivationStore {
   };
   // folder: where the file is created when it is needed.
   ActivationStore(uint64_t memory_bytes, std::filesystem::path folder);
-  // Replaces what the piece has. Throws.
+  // Replaces the content of the piece. Throws.
   void put(Piece& piece, std::span<const std::byte> bytes);
   // bytes: piece.size() of them. Throws.
   void get(const Piece& piece, std::span<std::byte> bytes) const;
@@ -45,7 +45,7 @@ class ActivationStore {
   File file_;
 };
 
-// Arena values that are written before node `cut` and read from there on, each piece of memory once. `inputs`: names of
+// Arena values that are written before node `cut` and read from it on, each piece of memory once. `inputs`: names of
 // inputs that the host writes again or that no node overwrites.
 std::vector<graph::ValueId> liveValues(const graph::Graph& graph, const graph::Program& program, uint32_t cut,
                                        const std::vector<std::string>& inputs);

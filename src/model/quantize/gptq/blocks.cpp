@@ -104,7 +104,7 @@ class Blocks {
                          }});
   }
 
-  // As many tokens at a time as fit on the device.
+  // As many tokens at a time as fit into device memory.
   void chooseStep(uint32_t longest) {
     const kit::DeviceInfo& info = device_.untimed().info();
     const uint64_t available = deviceBytes(info);
@@ -172,7 +172,7 @@ class Blocks {
 
   void addRopeAndCache(const graph::Graph& graph, ModelWeights& weights) {
     for (const graph::Value& value : graph.values()) {
-      if (value.place != graph::Place::kMemory || weights.has(value.name)) continue;
+      if (value.storage != graph::Storage::kMemory || weights.has(value.name)) continue;
       if (value.name == "rope") {
         const RopeFrequencies frequencies = ropeFrequencies(config_.rope, body_.positions);
         std::vector<float> table(size_t(body_.positions) * config_.rope.rotary_size);
@@ -304,7 +304,7 @@ class Blocks {
   std::vector<Step> steps_;
   ActivationStore store_;
   std::vector<ActivationStore::Piece> hidden_;  // by step: the inputs of the next block
-  std::vector<Saved> saved_;                    // by step: what a cut of the block hands on
+  std::vector<Saved> saved_;                    // by step: the values that cross a cut of the block
   std::vector<std::string> inputs_;
   uint64_t all_tokens_ = 0, done_tokens_ = 0;
 };

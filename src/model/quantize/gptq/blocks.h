@@ -1,5 +1,5 @@
-// Quantizes the linear layers of a network block by block: the inputs of a block are those that the quantized blocks
-// before it give.
+// Quantizes the linear layers of a network block by block: the inputs of a block are the outputs of the quantized
+// blocks before it.
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_BLOCKS_H
 #define NIB_MODEL_QUANTIZE_GPTQ_BLOCKS_H
 

@@ -184,7 +184,7 @@ bool GptqSolver::State::tryFactor(double fraction) {
 }
 
 // The loss of the codes that the stages LOAD, COLUMNS and STORE write to the blob, which holds the scales that are
-// given. blob NULL: the loss of fp32 differences in the place of values. In units of H.
+// given. blob NULL: the loss of fp32 differences instead of values. In units of H.
 double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, const kit::Buffer* blob) const {
   const bool measure = blob == nullptr;
   const GptqTimes::Scope scope(options.times, measure ? GptqPhase::kMeasure : GptqPhase::kColumns);
@@ -202,7 +202,7 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
   desc.cols = cols;
   desc.source_type = measure ? NIB_TYPE_F32 : type;
   desc.block = blockOf(options.block, ordered_group, cols);
-  // Scales that are searched on the way are found before the run that reaches them, from up-to-date weights.
+  // Scales that are searched during quantization are found before the run that reaches them, from up-to-date weights.
   const bool searches = !measure && weight.search_scales && !ordered();
   if (searches && ordered_group < cols) desc.block = blockOf(std::min(desc.block, ordered_group), ordered_group, cols);
   std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, measure ? values_offset : source_offset},

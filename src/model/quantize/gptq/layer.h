@@ -25,7 +25,7 @@ enum class ColumnOrder {
 struct GptqOptions {
   ColumnOrder order = ColumnOrder::kStatic;
   double damp = 0.01;          // a fraction of the mean diagonal
-  uint32_t block = 0;          // columns that are quantized at a time; 0 = what is fastest
+  uint32_t block = 0;          // columns that are quantized at a time; 0 = the fastest number
   bool parity = false;         // scales of groups as the published code finds them
   bool sequential = true;      // layers of a block one after the other, each with inputs of the quantized ones before
   GptqTimes* times = nullptr;  // gets the seconds of phases
@@ -47,7 +47,7 @@ struct GptqLayerReport {
   double damp = 0;          // that was used
   uint64_t tokens = 0;
   uint32_t dead = 0;     // columns whose inputs were all 0
-  bool nearest = false;  // rounded to nearest after all; `note` says why
+  bool nearest = false;  // rounded to nearest instead; `note` says why
   std::string note;
 };
 
@@ -62,10 +62,10 @@ class HessianSum {
   void count(uint64_t tokens) { tokens_ += tokens; }
   uint64_t tokens() const { return tokens_; }
   uint32_t cols() const { return cols_; }
-  // NIB_PART_RESULT of NIB_OP_HESSIAN at 0, the diagonal behind it.
+  // NIB_PART_RESULT of NIB_OP_HESSIAN at 0, the diagonal after it.
   const kit::Buffer& buffer() const { return buffer_; }
   uint64_t diagonalOffset() const { return diagonal_offset_; }
-  // Place for an order of the columns.
+  // Memory for an order of the columns.
   uint64_t orderOffset() const { return order_offset_; }
 
  private:
@@ -83,7 +83,7 @@ class GptqSolver {
   ~GptqSolver();
   // Why GPTQ is impossible; "" = it is not.
   const std::string& problem() const;
-  // Where the dense elements of a weight go before solve(): rows of its columns, of `type`.
+  // Where the caller writes the dense elements of a weight before solve(): [rows, cols] of `type`.
   kit::Range source(uint32_t rows, NibType type) const;
   // Quantizes the weight in source(). decoded: fp32 [rows, cols], gets the quantized weight's values; may be empty.
   HostBlob solve(const WeightSpec& weight, NibType type, const kit::Range& decoded, GptqLayerReport& report);

@@ -13,7 +13,7 @@ uint64_t graphBytes(const graph::Graph& graph) {
   const std::vector<graph::Value>& values = graph.values();
   uint64_t memory = 0;
   for (const graph::Value& value : values) {
-    if (value.place == graph::Place::kMemory && value.in_place_of == graph::kNoValue) memory += value.size_bytes;
+    if (value.storage == graph::Storage::kMemory && value.in_place_of == graph::kNoValue) memory += value.size_bytes;
   }
   // The nodes at which a value's bytes begin and end to be needed. Inputs are there from the start.
   const auto ownerOf = [&](graph::ValueId id) {
@@ -25,7 +25,7 @@ uint64_t graphBytes(const graph::Graph& graph) {
   for (size_t n = 0; n < nodes; ++n) {
     for (const graph::Operand& operand : graph.nodes()[n].operands) {
       const graph::ValueId owner = ownerOf(operand.value);
-      const bool input = values[owner].place == graph::Place::kInput;
+      const bool input = values[owner].storage == graph::Storage::kInput;
       first[owner] = std::min(first[owner], input ? 0 : n);
       last[owner] = n;
     }
@@ -34,7 +34,7 @@ uint64_t graphBytes(const graph::Graph& graph) {
   for (size_t n = 0; n < nodes; ++n) {
     uint64_t live = 0;
     for (size_t v = 0; v < values.size(); ++v) {
-      if (values[v].place != graph::Place::kMemory && first[v] <= n && n <= last[v]) live += values[v].size_bytes;
+      if (values[v].storage != graph::Storage::kMemory && first[v] <= n && n <= last[v]) live += values[v].size_bytes;
     }
     most = std::max(most, live);
   }

@@ -1,4 +1,4 @@
-// Where the time of GPTQ goes.
+// Time of GPTQ by phase.
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_PHASES_H
 #define NIB_MODEL_QUANTIZE_GPTQ_PHASES_H
 
@@ -14,7 +14,7 @@ enum class GptqPhase {
   kCholesky,  // the factor of H
   kInvert,    // its inverse
   kNearest,   // rounding to nearest, for its scales
-  kColumns,   // quantizing columns and correcting those to come
+  kColumns,   // quantizing columns and correcting the remaining ones
   kMeasure    // the loss of rounding to nearest, for the report
 };
 inline constexpr size_t kGptqPhases = 8;

@@ -4,7 +4,7 @@
 #include "model/archive/error.h"
 #include "model/archive/hash.h"
 #include "model/archive/json_document.h"
-#include "model/archive/output_place.h"
+#include "model/archive/output_paths.h"
 
 #include <nlohmann/json.hpp>
 
@@ -91,7 +91,7 @@ std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const
   const std::string_view all(text, bytes.size());
   const size_t end = all.find('\n');
   if (end == std::string_view::npos) return std::nullopt;
-  // A file that is not as save() writes it is of no use.
+  // A file that save() did not write completely is ignored.
   try {
     return entryOf(readJsonText(all.substr(0, end), shown(pathOf(module))), module, std::span(bytes).subspan(end + 1));
   } catch (const Error&) {

@@ -1,5 +1,5 @@
 // The blobs of layers that GPTQ has finished, in a folder beside the output until that is complete. So an interrupted
-// run can go on, and a model's blobs need not fit in memory.
+// run can be resumed, and a model's blobs need not fit in memory.
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_STORE_H
 #define NIB_MODEL_QUANTIZE_GPTQ_STORE_H
 

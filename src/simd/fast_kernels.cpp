@@ -1,9 +1,9 @@
-#include "simd/twins.h"
+#include "simd/fast_kernels.h"
 
 namespace nib::simd {
 
-Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run,
-                const NibParallelFor& parallel) {
+Outcome runFastKernel(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run,
+                      const NibParallelFor& parallel) {
 #if defined(NIB_HAS_EIGEN)
   if (desc->op == NIB_OP_MATMUL && desc->desc_bytes >= sizeof(NibMatmulDesc)) {
     return runMatmul(*reinterpret_cast<const NibMatmulDesc*>(desc), binding, run, parallel);
@@ -24,7 +24,7 @@ Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRu
   if (desc->op == NIB_OP_SEARCH && desc->desc_bytes >= sizeof(NibSearchDesc)) {
     return runSearch(*reinterpret_cast<const NibSearchDesc*>(desc), binding, run, parallel);
   }
-  return Outcome::kNoTwin;
+  return Outcome::kUnsupported;
 }
 
 }  // namespace nib::simd

@@ -1,7 +1,7 @@
-// Decides for every verb, before the work, what may be written where: never over an input, never into OUT, never twice
-// to one place. A verb names all that it reads and writes, then calls check().
-#ifndef NIB_TOOLS_PLACES_H
-#define NIB_TOOLS_PLACES_H
+// Checks, before a verb starts its work, that its outputs can be written: never over an input, never into OUT, never
+// two to one path. A verb names everything that it reads and writes, then calls check().
+#ifndef NIB_TOOLS_PATH_CHECK_H
+#define NIB_TOOLS_PATH_CHECK_H
 
 #include <filesystem>
 #include <string>
@@ -9,14 +9,14 @@
 #include <utility>
 #include <vector>
 
-#include "kit/place.h"
+#include "kit/destination.h"
 
 namespace nib::tool {
 
-class Places {
+class PathCheck {
  public:
   // force: existing files may be replaced, those that the run reads excepted.
-  explicit Places(bool force) : force_(force) {}
+  explicit PathCheck(bool force) : force_(force) {}
 
   // Whether a file of this name in a folder that is read belongs to the input.
   using Belongs = bool (*)(std::string_view name);
@@ -28,9 +28,9 @@ class Places {
   // A folder that appears when the work is done, OUT, and the names beside it that the work needs.
   void writesFolder(const std::string& option, const std::string& path);
 
-  // Throws UsageError for a place that may not be written, and kit::Error for one that cannot be.
+  // Throws UsageError for a path that may not be written, and kit::Error for one that cannot be.
   void check() const;
-  // Whether one of the files is the descriptor that stdout is, so that text must go elsewhere.
+  // Whether one of the files is stdout's descriptor, so that text must go elsewhere.
   bool takesStdout() const;
 
  private:
@@ -50,7 +50,7 @@ class Places {
   };
   struct Written {
     std::string text;  // "--json a.json"
-    kit::detail::Place place;
+    kit::detail::Destination destination;
   };
 
   static bool identify(const std::filesystem::path& path, Identity& identity);

@@ -1,4 +1,4 @@
-#include "kit/place.h"
+#include "kit/destination.h"
 
 #include <nibble/kit.h>
 
@@ -57,14 +57,14 @@ fs::path folderOf(const fs::path& path) { return path.has_parent_path() ? path.p
 
 }  // namespace
 
-Place placeOf(const fs::path& path) {
+Destination destinationOf(const fs::path& path) {
   if (path.empty() || path.native().find(fs::path::value_type(0)) != fs::path::string_type::npos) {
     throw Error("\"" + path.string() + "\" cannot be written: name a file");
   }
   fs::path at = path;
   for (int links = 0; links < kMaxLinks; ++links) {
 #if !defined(_WIN32)
-    if (const std::optional<int> number = descriptorOf(at)) return {Place::Kind::kDescriptor, at, *number};
+    if (const std::optional<int> number = descriptorOf(at)) return {Destination::Kind::kDescriptor, at, *number};
 #endif
     std::error_code error;
     const fs::file_status status = fs::status(at, error);
@@ -72,10 +72,10 @@ Place placeOf(const fs::path& path) {
     if (status.type() == fs::file_type::socket) throw Error(path.string() + ": is a socket, expected a file");
     const bool is_link = fs::symlink_status(at, error).type() == fs::file_type::symlink;
     if (!is_link) {
-      if (fs::exists(status) && status.type() != fs::file_type::regular) return {Place::Kind::kStream, at, -1};
-      // The folder's own links, so that two spellings of a place are equal.
+      if (fs::exists(status) && status.type() != fs::file_type::regular) return {Destination::Kind::kStream, at, -1};
+      // The folder's own links, so that two spellings of a destination are equal.
       const fs::path folder = fs::canonical(folderOf(at), error);
-      return {Place::Kind::kFile, error ? at : folder / at.filename(), -1};
+      return {Destination::Kind::kFile, error ? at : folder / at.filename(), -1};
     }
     const fs::path target = fs::read_symlink(at, error);
     if (error) fail(path, "cannot be read", error.value());
@@ -84,32 +84,33 @@ Place placeOf(const fs::path& path) {
   throw Error(path.string() + ": its symbolic links never end");
 }
 
-void tryPlace(const Place& place) {
+void checkWritable(const Destination& destination) {
 #if !defined(_WIN32)
-  if (place.kind == Place::Kind::kDescriptor) {
-    const int flags = fcntl(place.descriptor, F_GETFL);
-    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) fail(place.path, "cannot be written", EBADF);
+  if (destination.kind == Destination::Kind::kDescriptor) {
+    const int flags = fcntl(destination.descriptor, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) == O_RDONLY) fail(destination.path, "cannot be written", EBADF);
     return;
   }
-  if (place.kind == Place::Kind::kStream) {
+  if (destination.kind == Destination::Kind::kStream) {
     // Opening a pipe would wait for its reader.
-    if (access(place.path.c_str(), W_OK) != 0) fail(place.path, "cannot be written", errno);
+    if (access(destination.path.c_str(), W_OK) != 0) fail(destination.path, "cannot be written", errno);
     return;
   }
-  const fs::path folder = folderOf(place.path);
+  const fs::path folder = folderOf(destination.path);
   std::error_code error;
   if (!fs::is_directory(folder, error)) {
-    throw Error(place.path.string() + ": there is no folder " + folder.string() + ": create it first");
+    throw Error(destination.path.string() + ": there is no folder " + folder.string() + ": create it first");
   }
-  if (!place.path.has_filename()) throw Error(place.path.string() + ": cannot be written: name a file");
+  if (!destination.path.has_filename()) throw Error(destination.path.string() + ": cannot be written: name a file");
   // A rename finds out too late that a name is too long.
   struct stat status {};
-  if (lstat(place.path.c_str(), &status) != 0 && errno != ENOENT) fail(place.path, "cannot be created", errno);
-  checkSticky(place.path, folder);
+  if (lstat(destination.path.c_str(), &status) != 0 && errno != ENOENT)
+    fail(destination.path, "cannot be created", errno);
+  checkSticky(destination.path, folder);
 #else
-  if (place.kind != Place::Kind::kFile) return;
+  if (destination.kind != Destination::Kind::kFile) return;
 #endif
-  const TemporaryFile trial(place.path);
+  const TemporaryFile trial(destination.path);
 }
 
 }  // namespace nib::kit::detail

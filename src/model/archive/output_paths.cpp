@@ -1,4 +1,4 @@
-#include "model/archive/output_place.h"
+#include "model/archive/output_paths.h"
 
 #include "model/archive/error.h"
 #include "model/archive/journal.h"
@@ -49,7 +49,7 @@ void checkFolder(const fs::path& out, bool force) {
 
 }  // namespace
 
-OutputPlace findPlace(const fs::path& out) {
+OutputPaths outputPathsOf(const fs::path& out) {
   std::error_code error;
   fs::path path = fs::weakly_canonical(fs::absolute(out, error), error);
   if (out.empty() || error)
@@ -63,29 +63,29 @@ OutputPlace findPlace(const fs::path& out) {
   return {path, path.native() + ".partial", path.native() + ".replaced"};
 }
 
-void checkReplaceable(const OutputPlace& place, OutputKind kind, bool force, std::span<const fs::path> keep) {
+void checkReplaceable(const OutputPaths& paths, OutputKind kind, bool force, std::span<const fs::path> keep) {
   for (const fs::path& path : keep) {
     std::error_code error;
     const fs::path kept = fs::canonical(path, error);
     if (error) continue;
     // The partial folder is emptied, and the old output is deleted.
-    for (const fs::path& at : {place.out, place.partial, place.aside}) {
+    for (const fs::path& at : {paths.out, paths.partial, paths.aside}) {
       if (!isAtOrAbove(at, kept)) continue;
       throw Error(shown(at) + ": is not replaced, because the input " + shown(path) +
                   (kept == at ? " is it" : " is in it") + ": name another output");
     }
   }
-  const fs::file_type type = typeOf(place.out);
+  const fs::file_type type = typeOf(paths.out);
   if (type == fs::file_type::not_found) return;
   if (kind == OutputKind::kFolder) {
     if (type != fs::file_type::directory)
-      throw Error(shown(place.out) + ": is not a folder, and is not replaced by one: name another");
-    checkFolder(place.out, force);
+      throw Error(shown(paths.out) + ": is not a folder, and is not replaced by one: name another");
+    checkFolder(paths.out, force);
     return;
   }
   if (type != fs::file_type::regular)
-    throw Error(shown(place.out) + ": is not a file, and is not replaced by one: name another");
-  if (!force) throw Error(shown(place.out) + ": exists: name another, or replace it with --force");
+    throw Error(shown(paths.out) + ": is not a file, and is not replaced by one: name another");
+  if (!force) throw Error(shown(paths.out) + ": exists: name another, or replace it with --force");
 }
 
 void removeFlatFolder(const fs::path& folder, const std::string& spare) {
@@ -105,27 +105,27 @@ void removeFlatFolder(const fs::path& folder, const std::string& spare) {
   if (spare.empty()) remove(folder);
 }
 
-fs::path putFolderInPlace(const OutputPlace& place, bool force, bool may_exchange) {
-  if (renameToNew(place.partial, place.out)) return {};
+fs::path renameFolderToOut(const OutputPaths& paths, bool force, bool may_exchange) {
+  if (renameToNew(paths.partial, paths.out)) return {};
   // rename() replaces an empty folder, but fails if the folder has been filled meanwhile.
-  if (std::rename(place.partial.c_str(), place.out.c_str()) == 0) return {};
+  if (std::rename(paths.partial.c_str(), paths.out.c_str()) == 0) return {};
   if (errno != ENOTEMPTY && errno != EEXIST)
-    throwSystemError(place.out, "renaming the output to this path failed", errno);
-  if (!force) throw Error(shown(place.out) + ": was created meanwhile: move it, then resume");
-  if (may_exchange && exchange(place.partial, place.out)) return place.partial;
-  if (!renameToNew(place.out, place.aside)) {
-    throw Error(shown(place.aside) + ": exists: move it, it may be an earlier " + shown(place.out.filename()));
+    throwSystemError(paths.out, "renaming the output to this path failed", errno);
+  if (!force) throw Error(shown(paths.out) + ": was created meanwhile: move it, then resume");
+  if (may_exchange && exchange(paths.partial, paths.out)) return paths.partial;
+  if (!renameToNew(paths.out, paths.aside)) {
+    throw Error(shown(paths.aside) + ": exists: move it, it may be an earlier " + shown(paths.out.filename()));
   }
-  if (!renameToNew(place.partial, place.out))
-    throw Error(shown(place.out) + ": was created meanwhile: move it, then resume");
-  return place.aside;
+  if (!renameToNew(paths.partial, paths.out))
+    throw Error(shown(paths.out) + ": was created meanwhile: move it, then resume");
+  return paths.aside;
 }
 
-void putFileInPlace(const OutputPlace& place, const std::string& name, bool force) {
-  if (renameToNew(place.partial / name, place.out)) return;
-  if (!force) throw Error(shown(place.out) + ": was created meanwhile: move it, then resume");
-  if (std::rename((place.partial / name).c_str(), place.out.c_str()) != 0)
-    throwSystemError(place.out, "renaming the output to this path failed", errno);
+void renameFileToOut(const OutputPaths& paths, const std::string& name, bool force) {
+  if (renameToNew(paths.partial / name, paths.out)) return;
+  if (!force) throw Error(shown(paths.out) + ": was created meanwhile: move it, then resume");
+  if (std::rename((paths.partial / name).c_str(), paths.out.c_str()) != 0)
+    throwSystemError(paths.out, "renaming the output to this path failed", errno);
 }
 
 }  // namespace nib::model

@@ -2,7 +2,7 @@
 """Nothing that nibble writes replaces an input, a part of OUT, a link, a pipe or a device, and a place that cannot be
 written is found before the work.
 
-  places_tool.py NIBBLE SCRATCH
+  paths_tool.py NIBBLE SCRATCH
 """
 import json
 import os
@@ -60,7 +60,7 @@ def inputs(tool):
         unchanged(tool, "is an input", "calibrate", "--merge", "calib.json", "-o", place, "--force", *CPU)
     for place in ("in/model.safetensors", "in/config.json", "in_link/config.json", "weights.json"):
         unchanged(tool, "is an input", "inspect", "in", *CPU, "--force", "--json=" + place)
-    # A new file that would become a part of what is read.
+    # A new file that would become a part of an input folder.
     unchanged(tool, "part of the input", "inspect", "in", *CPU, "--json=in/tokenizer.json")
     unchanged(tool, "part of the input", "calibrate", "--data", "records", "-o", "records/b.npy", *CPU)
     tool.passes("inspect", "in", *CPU, "--json=in/report.json")
@@ -76,7 +76,7 @@ def inputs(tool):
                   ("devices", "--tuning", "tuning", "--json=tuning"),
                   ("quantize", "in", "-o", "new", "--tuning", "tuning", "--json=tuning")):
         unchanged(tool, "is an input", *words, "--force", *CPU)
-    # One place twice.
+    # One path twice.
     unchanged(tool, "too: name another", "inspect", "calib.json", "--json=a", "--html=./a", *CPU)
     unchanged(tool, "too: name another", "calibrate", "--data", "one.npy", "-o", "a", "--json=a", *CPU)
 
@@ -89,7 +89,7 @@ def outputs(tool):
                   "out.replaced"):
         unchanged(tool, "which -o out writes", "quantize", "in", "-o", "out", "--json=" + place, *CPU)
     unchanged(tool, "is a folder", "quantize", "in", "-o", "out", "--json=out", *CPU)
-    # Inputs where OUT will be, or what it needs beside it.
+    # Inputs at the path of OUT, or of the files that it needs beside it.
     for ending in ("", ".partial", ".replaced", ".gptq"):
         folder = model("x" + ending)
         unchanged(tool, "name another", "quantize", folder, "-o", "x", "--force", *CPU)

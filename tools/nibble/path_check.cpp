@@ -1,4 +1,4 @@
-#include "places.h"
+#include "path_check.h"
 
 #include "options.h"
 
@@ -14,7 +14,7 @@ namespace nib::tool {
 namespace {
 
 namespace fs = std::filesystem;
-using kit::detail::Place;
+using kit::detail::Destination;
 
 // All links of an existing path resolved, and those of the folder of a new one.
 fs::path resolved(const fs::path& path) {
@@ -33,7 +33,7 @@ std::string namedText(const std::string& option, const fs::path& path) {
 
 }  // namespace
 
-bool Places::identify(const fs::path& path, Identity& identity) {
+bool PathCheck::identify(const fs::path& path, Identity& identity) {
 #if !defined(_WIN32)
   struct stat status {};
   if (stat(path.c_str(), &status) != 0) return false;
@@ -45,7 +45,7 @@ bool Places::identify(const fs::path& path, Identity& identity) {
 #endif
 }
 
-void Places::addInput(const std::string& option, const fs::path& path) {
+void PathCheck::addInput(const std::string& option, const fs::path& path) {
   Input input{namedText(option, path), resolved(path), {}};
   // A device or a pipe may be read and written: /dev/null, /dev/tty.
   std::error_code error;
@@ -55,7 +55,7 @@ void Places::addInput(const std::string& option, const fs::path& path) {
   }
 }
 
-void Places::reads(const std::string& option, const std::string& path, Belongs belongs) {
+void PathCheck::reads(const std::string& option, const std::string& path, Belongs belongs) {
   if (path.empty()) return;
   addInput(option, path);
   std::error_code error;
@@ -66,16 +66,16 @@ void Places::reads(const std::string& option, const std::string& path, Belongs b
   }
 }
 
-void Places::writes(const std::string& option, const std::string& path) {
+void PathCheck::writes(const std::string& option, const std::string& path) {
   if (path.empty()) return;
   try {
-    written_.push_back({namedText(option, path), kit::detail::placeOf(path)});
+    written_.push_back({namedText(option, path), kit::detail::destinationOf(path)});
   } catch (const kit::Error& error) {
     throw UsageError(option + " " + error.what());
   }
 }
 
-void Places::writesFolder(const std::string& option, const std::string& path) {
+void PathCheck::writesFolder(const std::string& option, const std::string& path) {
   out_text_ = namedText(option, path);
   const fs::path out = resolved(path);
   out_ = {out};
@@ -84,38 +84,38 @@ void Places::writesFolder(const std::string& option, const std::string& path) {
     out_.emplace_back(out.native() + fs::path(ending).native());
 }
 
-const fs::path* Places::outputWith(const fs::path& path) const {
+const fs::path* PathCheck::outputWith(const fs::path& path) const {
   const auto found = std::find_if(out_.begin(), out_.end(), [&](const fs::path& out) { return isAtOrIn(path, out); });
   return found != out_.end() ? &*found : nullptr;
 }
 
-void Places::checkFile(const Written& written) const {
-  if (written.place.kind != Place::Kind::kFile) return;
-  const fs::path& path = written.place.path;
+void PathCheck::checkFile(const Written& written) const {
+  if (written.destination.kind != Destination::Kind::kFile) return;
+  const fs::path& path = written.destination.path;
   if (const fs::path* out = outputWith(path)) {
-    throw UsageError(written.text + " is in " + out->string() + ", which " + out_text_ + " writes: name another place");
+    throw UsageError(written.text + " is in " + out->string() + ", which " + out_text_ + " writes: name another path");
   }
   Identity identity;
   const bool exists = identify(path, identity);
   for (const Input& input : inputs_) {
     if (path != input.path && !(exists && identity == input.identity)) continue;
-    throw UsageError(written.text + " is an input, " + input.text + ": name another place");
+    throw UsageError(written.text + " is an input, " + input.text + ": name another path");
   }
   for (const Folder& folder : folders_) {
     if (path.parent_path() != folder.path || !folder.belongs(path.filename().string())) continue;
-    throw UsageError(written.text + " would become a part of the input " + folder.text + ": name another place");
+    throw UsageError(written.text + " would become a part of the input " + folder.text + ": name another path");
   }
   std::error_code error;
   if (!force_ && fs::exists(path, error)) throw UsageError(written.text + " exists; --force replaces it");
 }
 
 // An OUT that cannot be has the exit code of one that exists.
-void Places::checkOut() const {
+void PathCheck::checkOut() const {
   if (out_.empty()) return;
   for (const Input& input : inputs_) {
     if (const fs::path* out = outputWith(input.path)) {
       throw kit::Error(out_text_ + " writes " + out->string() + ", and the input " + input.text + " is " +
-                       (*out == input.path ? "it" : "in it") + ": name another place");
+                       (*out == input.path ? "it" : "in it") + ": name another path");
     }
   }
   // A resumed run writes into the files that it finds there.
@@ -133,7 +133,7 @@ void Places::checkOut() const {
 }
 
 // stdout and stderr may be files: of the shell, which has made them already.
-void Places::checkStandardStreams() const {
+void PathCheck::checkStandardStreams() const {
 #if !defined(_WIN32)
   for (const auto& [descriptor, name] : {std::pair(STDOUT_FILENO, "stdout"), std::pair(STDERR_FILENO, "stderr")}) {
     struct stat status {};
@@ -142,13 +142,14 @@ void Places::checkStandardStreams() const {
                           static_cast<unsigned long long>(status.st_ino)};
     for (const Input& input : inputs_) {
       if (input.identity == stream) {
-        throw UsageError(std::string(name) + " goes to an input, " + input.text + ": name another place");
+        throw UsageError(std::string(name) + " goes to an input, " + input.text + ": name another path");
       }
     }
     for (const Written& written : written_) {
       Identity identity;
-      if (written.place.kind != Place::Kind::kFile || !identify(written.place.path, identity)) continue;
-      if (identity == stream) throw UsageError(written.text + " is where " + name + " goes: name another place");
+      if (written.destination.kind != Destination::Kind::kFile || !identify(written.destination.path, identity))
+        continue;
+      if (identity == stream) throw UsageError(written.text + " is where " + name + " goes: name another path");
     }
     for (const fs::path& out : out_) {
       std::error_code error;
@@ -157,7 +158,7 @@ void Places::checkStandardStreams() const {
         Identity identity;
         if (identify(entry->path(), identity) && identity == stream) {
           throw UsageError(std::string(name) + " goes to " + entry->path().string() + ", which " + out_text_ +
-                           " writes: name another place");
+                           " writes: name another path");
         }
       }
     }
@@ -165,25 +166,26 @@ void Places::checkStandardStreams() const {
 #endif
 }
 
-void Places::check() const {
+void PathCheck::check() const {
   checkStandardStreams();
   checkOut();
   for (size_t i = 0; i < written_.size(); ++i) {
     checkFile(written_[i]);
     for (size_t j = 0; j < i; ++j) {
-      if (written_[i].place.kind == Place::Kind::kFile && written_[i].place.path == written_[j].place.path) {
-        throw UsageError(written_[i].text + " is written by " + written_[j].text + " too: name another place");
+      if (written_[i].destination.kind == Destination::Kind::kFile &&
+          written_[i].destination.path == written_[j].destination.path) {
+        throw UsageError(written_[i].text + " is written by " + written_[j].text + " too: name another path");
       }
     }
   }
-  for (const Written& written : written_) kit::detail::tryPlace(written.place);
+  for (const Written& written : written_) kit::detail::checkWritable(written.destination);
   // The longest of the names that OUT needs; a root folder is refused later.
-  if (!out_.empty() && out_[0].has_filename()) kit::detail::tryPlace({Place::Kind::kFile, out_[2], -1});
+  if (!out_.empty() && out_[0].has_filename()) kit::detail::checkWritable({Destination::Kind::kFile, out_[2], -1});
 }
 
-bool Places::takesStdout() const {
+bool PathCheck::takesStdout() const {
   return std::any_of(written_.begin(), written_.end(), [](const Written& w) {
-    return w.place.kind == Place::Kind::kDescriptor && w.place.descriptor == 1;
+    return w.destination.kind == Destination::Kind::kDescriptor && w.destination.descriptor == 1;
   });
 }
 

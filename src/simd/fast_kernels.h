@@ -1,21 +1,22 @@
-// Fast twins of references, for the CPU device. A twin of a bounded op keeps the op's bound, and gives the same bytes
-// from run to run with any number of threads; that of a bit-exact op gives the reference's bytes. It uses the library
-// through nibble.h, and what is left of the work through the op's own reference.
-#ifndef NIB_SIMD_TWINS_H
-#define NIB_SIMD_TWINS_H
+// Fast CPU kernels of some ops, for the kit's CPU device. The kernel of a bounded op keeps the op's bound, and gives
+// the same bytes from run to run with any number of threads; the kernel of a bit-exact op gives the reference's bytes.
+// Kernels use the library through nibble.h, and shared parts of the op's reference.
+#ifndef NIB_SIMD_FAST_KERNELS_H
+#define NIB_SIMD_FAST_KERNELS_H
 
 #include <nibble/nibble.h>
 
 namespace nib::simd {
 
 enum class Outcome {
-  kNoTwin,    // nothing is written: nibCpuRun is to do the run
-  kDone,      // the run is done
-  kNoMemory,  // host memory is lacking; results are undefined
+  kUnsupported,  // nothing is written: run nibCpuRun instead
+  kDone,         // the run is done
+  kNoMemory,     // host memory is lacking; results are undefined
 };
 
-// Runs what nibCpuRun would, if there is a twin for it. The run must be valid.
-Outcome runTwin(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run, const NibParallelFor& parallel);
+// Does the run of nibCpuRun, if there is a fast kernel for it. The run must be valid.
+Outcome runFastKernel(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run,
+                      const NibParallelFor& parallel);
 
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel);

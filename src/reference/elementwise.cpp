@@ -1,22 +1,19 @@
 // Reference of NIB_OP_ELEMENTWISE. Gated products are made in double.
-#include <cmath>
-
 #include "numerics/float_bits.h"
 #include "reference/activation.h"
 #include "reference/reference.h"
+#include "reference/rounding.h"
 
 namespace nib {
 namespace {
-
-// y rounded to fp32, as bits; numbers below 2^-126 become zeros.
-uint32_t roundedOrZero(double y) { return std::fabs(y) < 0x1p-126 ? 0u : exact::bitsOf(float(y)); }
 
 // a and b are canonical.
 uint32_t combined(const NibElementwiseDesc& desc, uint32_t a, uint32_t b) {
   switch (desc.kind) {
     case NIB_ELEMENTWISE_ADD: return exact::nibSumBits(a, b);
     case NIB_ELEMENTWISE_GATED:
-      return roundedOrZero(reference::activate(desc.activation, double(exact::floatOf(a))) * double(exact::floatOf(b)));
+      return reference::roundedBits(reference::activate(desc.activation, double(exact::floatOf(a))) *
+                                    double(exact::floatOf(b)));
     default: return exact::nibProductBits(a, b);
   }
 }

@@ -1,8 +1,9 @@
-// Reference of NIB_OP_FACTOR: sums in double, in the order of the columns; what a run stores is rounded to fp32.
+// Reference of NIB_OP_FACTOR: sums in double, in the order of the columns; stored results are rounded to fp32.
 #include <cmath>
 #include <cstring>
 
 #include "reference/reference.h"
+#include "reference/rounding.h"
 
 namespace nib {
 namespace {
@@ -10,9 +11,6 @@ namespace {
 constexpr uint32_t kMostBlock = 64;
 
 double valueOf(uint32_t bits) { return double(exact::floatOf(exact::nibFlushBits(bits))); }
-
-// y rounded to fp32, as bits; numbers below 2^-126 become zeros.
-uint32_t roundedBits(double y) { return std::fabs(y) < 0x1p-126 ? 0u : exact::bitsOf(float(y)); }
 
 bool isDead(uint32_t bits) { return (bits & 0x7fffffffu) < 0x00800000u; }
 bool isPositive(uint32_t bits) { return bits - 0x00800000u < 0x7f000000u; }  // a positive normal number
@@ -29,7 +27,7 @@ struct Factor {
 
   uint32_t& at(uint32_t row, uint32_t col) const { return result[uint64_t(row) * desc.cols + col]; }
   double value(uint32_t row, uint32_t col) const { return valueOf(at(row, col)); }
-  void store(uint32_t row, uint32_t col, double y) const { at(row, col) = roundedBits(y); }
+  void store(uint32_t row, uint32_t col, double y) const { at(row, col) = reference::roundedBits(y); }
 
   void describe() const {
     const uint32_t* diagonal = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_DIAGONAL);
@@ -40,11 +38,11 @@ struct Factor {
       if (!isDead(diagonal[i])) sum += valueOf(diagonal[i]);
     }
     const uint32_t live = desc.cols - info->dead;
-    uint32_t mean = roundedBits(sum / (live != 0 ? live : 1));
+    uint32_t mean = reference::roundedBits(sum / (live != 0 ? live : 1));
     if (!isPositive(mean)) mean = 0x3f800000u;
     uint32_t unit = mean & 0x7f800000u;
     if (unit > 253u << 23) unit = 253u << 23;
-    const uint32_t damp = roundedBits(double(desc.damp) * valueOf(mean) / valueOf(unit));
+    const uint32_t damp = reference::roundedBits(double(desc.damp) * valueOf(mean) / valueOf(unit));
     std::memcpy(&info->mean, &mean, 4);
     std::memcpy(&info->unit, &unit, 4);
     std::memcpy(&info->damp, &damp, 4);
@@ -75,7 +73,7 @@ struct Factor {
       for (uint32_t j = i; j < size; ++j) m[i][j] = value(first + i, first + j);
     }
     for (uint32_t k = size; k-- > 0;) {
-      const bool positive = isPositive(roundedBits(m[k][k]));
+      const bool positive = isPositive(reference::roundedBits(m[k][k]));
       if (!positive && info->failed == 0) info->failed = first + k + 1;
       m[k][k] = positive ? std::sqrt(m[k][k]) : 1;
       for (uint32_t i = 0; i < k; ++i) m[i][k] /= m[k][k];

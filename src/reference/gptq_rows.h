@@ -1,10 +1,10 @@
-// Rows of NIB_OP_GPTQ: operands, scales, and rounding of one weight. The reference and its fast twin share them.
+// Rows of NIB_OP_GPTQ: operands, scales, and rounding of one weight. The reference and the fast CPU kernel share them.
 #ifndef NIB_REFERENCE_GPTQ_ROWS_H
 #define NIB_REFERENCE_GPTQ_ROWS_H
 
 #include "numerics/gptq.h"
 #include "numerics/mean.h"
-#include "reference/reference.h"
+#include "reference/row_scales.h"
 
 namespace nib::reference {
 
@@ -47,22 +47,7 @@ struct GptqRows {
   // The column of the blob.
   uint32_t storedAt(uint32_t p) const { return has(NIB_GPTQ_KEEP_ORDER) ? p : columnAt(p); }
 
-  void saveScale(uint32_t index, const StoredScale& scale) const {
-    saveStored(scales, scaleBytes(d.weights.scale_type), index, scaleToStored(scale.scale_bits, d.weights.scale_type));
-    if (zeros != nullptr) saveStored(zeros, 1, index, shape.g.format->zeroToStored(scale.zero));
-  }
-
-  // Zeroes the padding behind the last scale of a row: of every row if ALIGNED, else of the blob's last row.
-  void padScales(uint32_t row) const {
-    const Geometry& g = shape.g;
-    const uint32_t first = row * g.scale_row_stride + g.groups_per_row, end = (row + 1) * g.scale_row_stride;
-    const auto pad = [&](void* to, uint32_t bytes) {
-      for (uint32_t i = first; i < end || (row + 1 == g.rows && uint64_t(i) * bytes % 4 != 0); ++i)
-        saveStored(to, bytes, i, 0);
-    };
-    pad(scales, scaleBytes(d.weights.scale_type));
-    if (zeros != nullptr) pad(zeros, 1);
-  }
+  RowScales rowScales() const { return {shape.g, d.weights.scale_type, scales, zeros}; }
 
   // Finds and stores the scale of the group that begins at position p.
   void findScale(uint32_t row, uint32_t p) const {
@@ -79,8 +64,8 @@ struct GptqRows {
     }
     const StoredScale found = g.format->findScale(stats, d.weights);
     if (found.saturated) status->saturated();
-    saveScale(row * g.scale_row_stride + p / g.group, found);
-    if (p / g.group + 1 == g.groups_per_row) padScales(row);
+    rowScales().save(row * g.scale_row_stride + p / g.group, found);
+    if (p / g.group + 1 == g.groups_per_row) rowScales().pad(row);
   }
 
   StoredScale scaleAt(uint32_t row, uint32_t p) const {

@@ -1,15 +1,11 @@
 // Reference of NIB_OP_HESSIAN: sums in double, in the order of the tokens.
-#include <cmath>
-
 #include "reference/reference.h"
+#include "reference/rounding.h"
 
 namespace nib {
 namespace {
 
 double valueOf(uint32_t bits) { return double(exact::floatOf(exact::nibFlushBits(bits))); }
-
-// y rounded to fp32, as bits; numbers below 2^-126 become zeros.
-uint32_t roundedBits(double y) { return std::fabs(y) < 0x1p-126 ? 0u : exact::bitsOf(float(y)); }
 
 }  // namespace
 
@@ -33,7 +29,7 @@ void hessianReference(const NibHessianDesc& desc, uint32_t source_stride, const 
         const double x = at(token, row);
         for (uint32_t i = 0; i < count; ++i) sum[i] += x * at(token, first + i);
       }
-      for (uint32_t i = 0; i < count; ++i) to[first + i] = roundedBits(sum[i]);
+      for (uint32_t i = 0; i < count; ++i) to[first + i] = reference::roundedBits(sum[i]);
     }
     diagonal[row] = to[row];
   };

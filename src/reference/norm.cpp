@@ -4,14 +4,12 @@
 #include <cmath>
 
 #include "reference/reference.h"
+#include "reference/rounding.h"
 
 namespace nib {
 namespace {
 
 double valueOf(uint32_t bits) { return double(exact::floatOf(exact::nibFlushBits(bits))); }
-
-// y rounded to fp32, as bits; numbers below 2^-126 become zeros.
-uint32_t roundedBits(double y) { return std::fabs(y) < 0x1p-126 ? 0u : exact::bitsOf(float(y)); }
 
 struct Norm {
   const NibNormDesc& desc;
@@ -30,7 +28,7 @@ struct Norm {
     const uint32_t x = exact::nibFlushBits(loadDense(source, desc.source_type, uint64_t(row) * source_stride + col));
     if (residual_in == nullptr) return x;
     const uint32_t other = loadDense(residual_in, desc.residual_type, uint64_t(row) * residual_stride + col);
-    const uint32_t sum = roundedBits(valueOf(x) + valueOf(other));
+    const uint32_t sum = reference::roundedBits(valueOf(x) + valueOf(other));
     if (desc.residual_type == NIB_TYPE_F16) return exact::nibHalfToF32Bits(exact::nibF32ToHalfBits(sum));
     if (desc.residual_type == NIB_TYPE_BF16) return exact::nibBf16ToF32Bits(exact::nibF32ToBf16Bits(sum));
     return sum;
@@ -59,7 +57,7 @@ struct Norm {
     void* result = partOf<void>(run.memory, run.binding, NIB_ROLE_OUTPUT, NIB_PART_RESULT);
     const uint64_t to = outRow(row) * result_stride;
     for (uint32_t col = 0; col < desc.cols; ++col) {
-      storeDense(result, desc.result_type, to + col, roundedBits(y(col)));
+      storeDense(result, desc.result_type, to + col, reference::roundedBits(y(col)));
     }
     if (desc.result_type != NIB_TYPE_F32 && desc.cols % 2 != 0) {
       storeDense(result, desc.result_type, to + desc.cols, 0);
@@ -74,7 +72,7 @@ struct Norm {
     weights.granularity = NIB_GRANULARITY_ROW;
     weights.scale_type = NIB_TYPE_F32;
     reference::Extent extent;
-    for (uint32_t col = 0; col < desc.cols; ++col) extent.add(roundedBits(y(col)));
+    for (uint32_t col = 0; col < desc.cols; ++col) extent.add(reference::roundedBits(y(col)));
     GroupStats stats{};
     if (extent.nonfinite == 0) stats = {extent.minBits(), extent.maxBits(), extent.absmaxBits(), 0};
     StoredScale scale = format.findScale(stats, weights);
@@ -85,7 +83,7 @@ struct Norm {
     codes += outRow(row) * result_stride;
     for (uint32_t col = 0; col < result_stride; ++col) {
       const bool inside = col < desc.cols && extent.nonfinite == 0;
-      codes[col] = inside ? uint8_t(format.encode(roundedBits(y(col)), scale, weights, false)) : uint8_t(0);
+      codes[col] = inside ? uint8_t(format.encode(reference::roundedBits(y(col)), scale, weights, false)) : uint8_t(0);
     }
   }
 

@@ -1,5 +1,5 @@
 // Reference of NIB_OP_SEARCH.
-#include "reference/reference.h"
+#include "reference/row_scales.h"
 
 namespace nib {
 namespace {
@@ -25,21 +25,7 @@ struct Search {
     return loadDense(source, d.source_type, uint64_t(row) * shape.source_stride + col);
   }
 
-  void saveScale(uint32_t index, const StoredScale& scale) const {
-    saveStored(scales, scaleBytes(d.weights.scale_type), index, scaleToStored(scale.scale_bits, d.weights.scale_type));
-    if (zeros != nullptr) saveStored(zeros, 1, index, g().format->zeroToStored(scale.zero));
-  }
-
-  // Zeroes the padding behind the last scale of a row: of every row if ALIGNED, else of the blob's last row.
-  void padScales(uint32_t row) const {
-    const uint32_t first = row * g().scale_row_stride + g().groups_per_row, end = (row + 1) * g().scale_row_stride;
-    const auto pad = [&](void* to, uint32_t bytes) {
-      for (uint32_t i = first; i < end || (row + 1 == g().rows && uint64_t(i) * bytes % 4 != 0); ++i)
-        saveStored(to, bytes, i, 0);
-    };
-    pad(scales, scaleBytes(d.weights.scale_type));
-    if (zeros != nullptr) pad(zeros, 1);
-  }
+  reference::RowScales rowScales() const { return {g(), d.weights.scale_type, scales, zeros}; }
 
   // The scale of a group whose range is p times that of `stats`.
   StoredScale scaleOf(const GroupStats& stats, float p) const {
@@ -116,8 +102,8 @@ struct Search {
     const StoredScale found = searched ? best(stats, row, first, count) : g().format->findScale(stats, d.weights);
     if (found.saturated) status->saturated();
     const uint32_t blob_row = columns() ? row : run.first_row + row;
-    saveScale(blob_row * g().scale_row_stride + index, found);
-    if (index + 1 == g().groups_per_row) padScales(blob_row);
+    rowScales().save(blob_row * g().scale_row_stride + index, found);
+    if (index + 1 == g().groups_per_row) rowScales().pad(blob_row);
   }
 
   void groupsOf(uint32_t row) const {

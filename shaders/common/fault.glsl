@@ -1,4 +1,4 @@
-// A planted fault: builds for tests of the tests define NIB_FAULT, and every kernel then gets one bit of its results
+// A planted fault: builds that test the tests define NIB_FAULT, and every kernel then gets one bit of its results
 // wrong.
 #ifndef NIB_COMMON_FAULT_GLSL
 #define NIB_COMMON_FAULT_GLSL

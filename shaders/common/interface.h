@@ -26,7 +26,7 @@ layout(local_size_x_id = 0) in;
 struct NibPushHead {
   uint tile_first;  // workgroup 0 works on this tile
   uint tile_end;    // tiles from here on belong to another dispatch or do not exist
-  uint rows;        // NibRun.n; of absolute tiles the row behind the run's last
+  uint rows;        // NibRun.n; of absolute tiles the row after the run's last
   uint first_row;   // NibRun.first_row: where the rows of the result begin; 0 on scratch
   uint delta0;      // words, binding 0
   uint delta1;

@@ -1,5 +1,5 @@
-// The interface that combine.comp and mean.comp share: partial results of reduce.comp and sum.comp to one result per
-// scale.
+// The interface that combine.comp and mean.comp share: they merge partial results of reduce.comp and sum.comp to one
+// result per scale.
 //   WG           invocations of a workgroup, a power of two
 //   COLUMNS      partials of columns mode
 //   TENSOR       all partials make one result

@@ -39,7 +39,7 @@ NibOctet nibLoadValues(uint row, uint col) {
   return nibOctetOf(values4[((element >> 1) + delta) >> 2], CACHE_TYPE == NIB_BF16);
 }
 
-// 0 for what is no number: a weight of 0 times it is then 0. Halves were made finite when they were widened.
+// NaN and infinities become 0, so that a weight of 0 times them is 0. Halves were made finite when they were widened.
 vec4 nibFinite(vec4 x) {
   if (CACHE_TYPE == NIB_F16) return x;
   uvec4 bits = floatBitsToUint(x);

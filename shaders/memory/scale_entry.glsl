@@ -16,7 +16,7 @@ void nibStoreEntry(uint base, uint shift, uint index, uint value) {
   if (value != 0u) atomicOr(params[at], value << low);
 }
 
-// The scale of group `group` of a row, or its zero point, and behind the row's last one its padding: of every row if
+// The scale of group `group` of a row, or its zero point, and after the row's last one its padding: of every row if
 // ALIGNED, else of the last row of the blob.
 void nibStoreEntries(uint base, uint shift, uint row, uint group, uint value) {
   uint index = row * push.scale_row_stride + group;

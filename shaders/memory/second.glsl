@@ -10,7 +10,7 @@ layout(set = 0, binding = 3, std430) readonly buffer Second4 { uvec4 second4[]; 
 // As kNibInfinity.
 const uint kNibSecondInfinity = SECOND_TYPE == NIB_F16 ? 0x47800000u : 0x7f800000u;
 
-// fp32 bits of four elements from col on; of those beyond the row its last.
+// fp32 bits of four elements from col on; columns beyond the row repeat its last.
 uvec4 nibSecondQuad(uint row_start, uint col, uint cols, uint delta) {
   if (VEC) {
     uint quad = (row_start + min(col, cols - 4u)) >> 2;

@@ -1,8 +1,8 @@
 // Arithmetic with the same bits on every device.
 //
 // Vulkan lets a quotient be wrong by 2.5 ulp, a square root by more, packHalf2x16 round as it likes, and denormals be
-// kept or flushed. Whatever decides a stored code or a stored scale goes through this file instead. It needs core GLSL
-// 450 only: no bindings, no specialization constants, no extensions. src/numerics/exact.h is its C++ counterpart,
+// kept or flushed. All arithmetic that decides a stored code or a stored scale uses this file instead. It needs core
+// GLSL 450 only: no bindings, no specialization constants, no extensions. src/numerics/exact.h is its C++ counterpart,
 // written separately.
 //
 // Names: a function ending in Bits takes and returns fp32 values as their bit patterns and is defined for every
@@ -68,8 +68,8 @@ uint nibDivStep(uint x, uint d) {
 // a/b rounded to nearest even at 24 bits as if the exponent had no bounds; then a result of 2^128 or more becomes the
 // largest finite value 0x7f7fffff, one below 2^-126 becomes 0. The sign is always that of a xor that of b.
 // Denormal operands count as zero. 0/b is 0, also 0/0; a/0 is 0x7f7fffff for other a. Exponent 255 is read as an
-// ordinary exponent (Inf as 2^128): the result is finite but of no use, test with nibIsNonFinite first.
-// No hardware division, integer or float. About 120 operations, no branches.
+// ordinary exponent (Inf as 2^128): the result is finite but meaningless: test with nibIsNonFinite first. No hardware
+// division, integer or float. About 120 operations, no branches.
 uint nibDivBits(uint a, uint b) {
   uint exponent_a = (a >> 23) & 255u;
   uint exponent_b = (b >> 23) & 255u;
@@ -95,7 +95,7 @@ uint nibDivBits(uint a, uint b) {
   }
 
   // A tie cannot occur: an odd 25-bit midpoint times b has more than the 24 significant bits of a. So half-even needs
-  // the guard bit alone, and the remainder in x serves no more.
+  // the guard bit alone, and the remainder in x is no longer needed.
   q = (q + 1u) >> 1;
   exponent += int(q >> 24);  // rounded up to a power of two; the low bits are 0 then
 
@@ -112,7 +112,7 @@ float nibDiv(float a, float b) {
 }
 
 // The square root rounded to nearest even. Negative patterns (-0 too) and denormals give +0. Exponent 255 is read as an
-// ordinary exponent: the result is finite but of no use. About 190 operations, no branches.
+// ordinary exponent: the result is finite but meaningless. About 190 operations, no branches.
 uint nibSqrtBits(uint a) {
   uint exponent = (a >> 23) & 255u;
   uint mantissa = (a & 0x007fffffu) | 0x00800000u;

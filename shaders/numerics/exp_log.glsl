@@ -1,5 +1,5 @@
-// exp and log of fp32 numbers, from additions, multiplications and one division. Devices' own functions have bounds
-// that grow with the argument, and some are further off than those.
+// exp and log of fp32 numbers, from additions, multiplications and one division. The error bounds of devices' own
+// functions grow with the argument, and some devices exceed even those.
 #ifndef NIB_NUMERICS_EXP_LOG_GLSL
 #define NIB_NUMERICS_EXP_LOG_GLSL
 

@@ -9,7 +9,7 @@
 uvec4 nibSumBits4(uvec4 a, uvec4 b) {
   uvec4 magnitude_a = a & 0x7fffffffu, magnitude_b = b & 0x7fffffffu;
   uvec4 largest = max(magnitude_a, magnitude_b);
-  // From 2^127 on halves are added, so that no sum overflows. Half of a number below 2^-125 is of no account then.
+  // From 2^127 on halves are added, so that no sum overflows. Half of a number below 2^-125 does not change such a sum.
   uvec4 step = mix(uvec4(0u), uvec4(0x00800000u), greaterThanEqual(largest, uvec4(0x7f000000u)));
   uvec4 x = mix(a - step, uvec4(0u), lessThan(magnitude_a, step + step));
   uvec4 y = mix(b - step, uvec4(0u), lessThan(magnitude_b, step + step));

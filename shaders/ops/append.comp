@@ -1,7 +1,7 @@
 #version 450
-// Rows into a cache. An invocation converts a run of eight elements of a token and writes it to the row of the cache
-// that the token names. Reads every element (2 or 4 bytes) once, writes every result (2 or 4 bytes) once. A token whose
-// row lies in another window is left to the dispatch of that window, and one whose row the cache lacks is left out.
+// Writes rows into a cache. An invocation converts a run of eight elements of a token and writes it to the row of the
+// cache that the token names. Reads every element (2 or 4 bytes) once, writes every result (2 or 4 bytes) once. The
+// dispatch of another window writes tokens whose row lies there; tokens whose row the cache lacks are not written.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/append.h"
 APPEND_SPEC(NIB_SPEC_CONSTANT)

@@ -1,4 +1,4 @@
-// Interface of append.comp: rows into a cache, each at a row of its own.
+// Interface of append.comp: writes rows into a cache, each at a row of its own.
 //   WG           invocations of a workgroup, a power of two
 //   SOURCE_TYPE  NibType of the source
 //   RESULT_TYPE  NibType of the cache

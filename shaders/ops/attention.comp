@@ -1,7 +1,7 @@
 #version 450
 // Attention of few queries. A workgroup has the queries of HEADS heads of one key head for TOKENS tokens, and takes
 // KEYS keys at a time. First an invocation, or LANES that share a head's elements, multiplies a key by all queries;
-// then a team of WG / (TOKENS * HEADS) invocations makes a query's scores its weights; then an invocation adds eight
+// then a team of WG / (TOKENS * HEADS) invocations turns a query's scores into weights; then an invocation adds eight
 // elements of every (WG / (HEAD_SIZE / 8))-th value to the sums of all queries. Keys and values (2 or 4 bytes an
 // element) are read once by a tile, the queries once. Writes every result (2 or 4 bytes) or sum (4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
@@ -126,7 +126,7 @@ void addValues(uint first, uint col, uvec2 loadable) {
     total[row] *= factor;
   }
   for (uint key = team; key < KEYS; key += TEAMS_OF_VALUES) {
-    // What one token alone does not see is not read.
+    // Values that no token of the tile sees are not read.
     uint at = first + key;
     if (TOKENS == 1u && (at < nib_visible[0].x || at >= nib_visible[0].y)) continue;
     NibOctet v = nibLoadValues(clamp(at, loadable.x, loadable.y), col + octet * 8u);

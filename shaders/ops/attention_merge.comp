@@ -1,8 +1,8 @@
 #version 450
-// The records that pieces of the keys left in scratch to results. An invocation makes four neighbouring elements of a
-// head from all pieces (4 bytes an element and piece, and 8 bytes a piece) in their order, and writes them (2 or 4
-// bytes) once. COPY: copies the indices of a token (16 bytes) to scratch instead, where rows of tokens then hold all
-// that a workgroup reads of them but the queries.
+// Merges the records that pieces of the keys left in scratch to results. An invocation makes four neighbouring elements
+// of a head from all pieces (4 bytes an element and piece, and 8 bytes a piece) in their order, and writes them (2 or 4
+// bytes) once. COPY: copies the indices of a token (16 bytes) to scratch instead, so that a token's row of scratch
+// holds all data that a workgroup reads for it, except the queries.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/attention_merge.h"
 ATTENTION_MERGE_SPEC(NIB_SPEC_CONSTANT)

@@ -1,4 +1,4 @@
-// Interface of attention_merge.comp: the records of pieces to results, or the copy of the indices.
+// Interface of attention_merge.comp: merges the records of pieces, or copies the indices.
 //   WG           invocations of a workgroup
 //   RESULT_TYPE  NibType of the result
 //   COPY         copies the indices of a token from binding 1 to scratch at binding 2; else scratch is at binding 1 and

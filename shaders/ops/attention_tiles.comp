@@ -1,7 +1,7 @@
 #version 450
 // Attention of many queries through shared memory. A workgroup has WG / 4 queries, those of HEADS heads of one key head
 // for TOKENS tokens, and takes 16 * KEY_COLUMNS keys at a time. First an invocation makes the scores of four queries
-// and KEY_COLUMNS keys, 32 elements of a head at a time; then four invocations make a query's scores its weights; then
+// and KEY_COLUMNS keys, 32 elements of a head at a time; then four invocations turn a query's scores into weights; then
 // an invocation adds VALUE_ROWS values at a time to the sums of four queries and QUADS quads of elements. Keys and
 // values (2 or 4 bytes an element) are read once by a tile, the queries once for every step. Writes every result (2 or
 // 4 bytes) or sum (4 bytes) once.
@@ -38,7 +38,7 @@ bool isQuery(NibAttentionTile tile, uint row) {
   return row < TOKENS * HEADS && tile.token + row / HEADS < push.head.rows && row % HEADS < tile.heads;
 }
 
-// Stages 32 elements from `element` on of all queries and of the step's keys; zeros behind the head's last.
+// Stages 32 elements from `element` on of all queries and of the step's keys; zeros after the head's last.
 void stageProducts(NibAttentionTile tile, uint first, uint element, uvec2 loadable) {
   for (uint i = gl_LocalInvocationIndex; i < (ROWS + STEP) * (PART_QUADS / 2u); i += WG) {
     uint line = i / (PART_QUADS / 2u);
@@ -113,7 +113,7 @@ void weigh(uint first, uvec2 rows, inout float largest, inout float total) {
   barrier();
 }
 
-// What no token sees counts as 0, and so does what is no number.
+// Values that no token sees count as 0, and so do NaN and infinities.
 void stageValues(NibAttentionTile tile, uint first, uvec2 loadable) {
   for (uint i = gl_LocalInvocationIndex; i < VALUE_ROWS * (HEAD_QUADS / 2u); i += WG) {
     uint row = i / (HEAD_QUADS / 2u);

@@ -1,7 +1,7 @@
 #version 450
-// Partial extents of reduce.comp to NibExtents. Rows mode: a workgroup merges the partials of one row or of the tensor,
-// an invocation every WG-th of them. SOLO: an invocation merges the partials of one row. Columns mode: an invocation
-// merges the partials of one column. Reads 16 bytes per partial, writes 16 bytes per extent.
+// Merges partial extents of reduce.comp to NibExtents. Rows mode: a workgroup merges the partials of one row or of the
+// tensor, an invocation every WG-th of them. SOLO: an invocation merges the partials of one row. Columns mode: an
+// invocation merges the partials of one column. Reads 16 bytes per partial, writes 16 bytes per extent.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require

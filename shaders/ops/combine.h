@@ -1,4 +1,5 @@
-// Interface of combine.comp: partial extents of reduce.comp to NibExtents. Its constants are in common/partials.h.
+// Interface of combine.comp: merges partial extents of reduce.comp to NibExtents. Its constants are in
+// common/partials.h.
 #ifndef NIB_OPS_COMBINE_H
 #define NIB_OPS_COMBINE_H
 

@@ -1,7 +1,7 @@
 #version 450
-// Dense elements to another dense type. A workgroup converts WG * OCTETS runs of eight elements, an invocation every
-// WG-th of them, so neighbouring invocations load neighbouring memory. Reads every element (2 or 4 bytes) once, writes
-// every result (2 or 4 bytes) once.
+// Converts dense elements to another dense type. A workgroup converts WG * OCTETS runs of eight elements, an invocation
+// every WG-th of them, so neighbouring invocations load neighbouring memory. Reads every element (2 or 4 bytes) once,
+// writes every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/convert.h"
 CONVERT_SPEC(NIB_SPEC_CONSTANT)
@@ -88,7 +88,7 @@ void convertOctet(inout Counts counts, uint octet) {
 void main() {
   uint first = (push.head.tile_first + gl_WorkGroupID.x) * (WG * OCTETS) + gl_LocalInvocationIndex;
   Counts counts = Counts(0u, 0xffffffffu, 0u);
-  // Not a loop: some compilers pay for its bookkeeping.
+  // Not a loop: some compilers keep its overhead.
   convertOctet(counts, first);
   if (OCTETS > 1u) convertOctet(counts, first + WG);
   if (OCTETS > 2u) convertOctet(counts, first + 2u * WG);

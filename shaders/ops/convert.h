@@ -1,4 +1,4 @@
-// Interface of convert.comp: dense elements to another dense type.
+// Interface of convert.comp: converts dense elements to another dense type.
 //   WG           invocations of a workgroup, a power of two
 //   OCTETS       runs of eight elements per invocation, 1 to 4
 //   SOURCE_TYPE  NibType of the source

@@ -1,7 +1,7 @@
 #version 450
-// Codes to dense elements, of every row or of the rows that a list names (GATHER). A workgroup owns WG runs of NIB_RUN
-// columns in ROW_BLOCK rows, an invocation one run of columns. Reads every code (NIB_BITS bits) once and one scale per
-// run, or with COLUMN one scale per column and row block, writes every result (2 or 4 bytes) once.
+// Decodes codes to dense elements, of every row or of the rows that a list names (GATHER). A workgroup owns WG runs of
+// NIB_RUN columns in ROW_BLOCK rows, an invocation one run of columns. Reads every code (NIB_BITS bits) once and one
+// scale per run, or with COLUMN one scale per column and row block, writes every result (2 or 4 bytes) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/dequantize.h"
 DEQUANTIZE_SPEC(NIB_SPEC_CONSTANT)
@@ -42,7 +42,8 @@ void decodeRun(uint row, uint run) {
   uint source = GATHER ? numbers[row + push.head.delta3] : row;
   bool there = !GATHER || source < push.source_rows;
   if (!there) source = 0u;
-  // The dispatch of another window has the row. The first one also has the rows that the matrix lacks.
+  // The dispatch of another window decodes the row. The first window's dispatch also writes the rows that the matrix
+  // lacks.
   if (GATHER && (source < push.window_row || source - push.window_row >= push.window_rows)) return;
   // Windows bring the run's first row of codes to 0, of scales they do not.
   uint scale_row = GATHER ? source : source + push.head.first_row;

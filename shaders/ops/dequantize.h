@@ -1,4 +1,4 @@
-// Interface of dequantize.comp: codes to dense elements, of whole matrices or of the rows that a list names.
+// Interface of dequantize.comp: decodes codes to dense elements, of whole matrices or of the rows that a list names.
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   RESULT_TYPE  NibType of the result

@@ -1,7 +1,7 @@
 #version 450
 // Elementwise sums, products and multiples; GATED: gated products. A workgroup makes WG * OCTETS runs of eight results,
 // an invocation every WG-th of them. Reads every element (2 or 4 bytes) of one or two operands once, before the same
-// invocation writes the result (2 or 4 bytes), which may be in the place of an operand.
+// invocation writes the result (2 or 4 bytes), which may overwrite an operand.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/elementwise.h"
 ELEMENTWISE_SPEC(NIB_SPEC_CONSTANT)
@@ -75,7 +75,7 @@ void makeOctet(uint octet) {
 
 void main() {
   uint first = (push.head.tile_first + gl_WorkGroupID.x) * (WG * OCTETS) + gl_LocalInvocationIndex;
-  // Not a loop: some compilers pay for its bookkeeping.
+  // Not a loop: some compilers keep its overhead.
   makeOctet(first);
   if (OCTETS > 1u) makeOctet(first + WG);
   if (OCTETS > 2u) makeOctet(first + 2u * WG);

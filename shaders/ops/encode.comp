@@ -1,8 +1,8 @@
 #version 450
-// Dense elements to codes with scales that exist already. A workgroup owns WG runs of NIB_RUN columns in ROW_BLOCK
-// rows, an invocation one run of columns and the words of its codes. The reciprocal of a scale is computed once per
-// run, per block or, if there is only one scale, per invocation, never per element. Reads every element (2 or 4 bytes)
-// once and one scale per run, writes NIB_BITS bits per element.
+// Encodes dense elements with scales that exist already. A workgroup owns WG runs of NIB_RUN columns in ROW_BLOCK rows,
+// an invocation one run of columns and the words of its codes. The reciprocal of a scale is computed once per run, per
+// block or, if there is only one scale, per invocation, never per element. Reads every element (2 or 4 bytes) once and
+// one scale per run, writes NIB_BITS bits per element.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/encode.h"
 ENCODE_SPEC(NIB_SPEC_CONSTANT)
@@ -39,7 +39,7 @@ uvec4 sanitize(uvec4 x, uint element) {
 // Given scales may be far too small for their elements, and so may found ones that stop where half does.
 const bool kBounded = GIVEN || SCALE_TYPE == NIB_F16;
 
-// What encodes four neighbouring columns.
+// The encoder of four neighbouring columns.
 struct Encoder {
   NibEncoder codes;
   uvec4 guard;  // kBounded: nibEncoderBound; else ones, or 0 for the zero group
@@ -62,7 +62,7 @@ Encoder encoderOf(uint index) {
   return makeEncoder(uvec4(nibReciprocal(scale)), ivec4(nibLoadZero(push.zeros_word + push.head.delta2, index)));
 }
 
-// Of four neighbouring columns, from the table; the symmetric zero point is known.
+// The encoder of four neighbouring columns, from the table; a symmetric zero point is a constant.
 Encoder columnEncoder(uint col) {
   uvec4 at = push.table_word + 2u * min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u)) + push.head.delta3;
   uvec4 rcp = uvec4(aux[at.x], aux[at.y], aux[at.z], aux[at.w]);
@@ -112,7 +112,7 @@ void main() {
   uint block = item / runs;
   uint run = item - block * runs;
   if (!COLUMN) {
-    // Not a loop of one round: some compilers pay for its bookkeeping.
+    // Not a loop with one iteration: some compilers keep its overhead.
     if (block < push.head.rows) encodeRun(block, run);
     return;
   }

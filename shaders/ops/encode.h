@@ -1,4 +1,4 @@
-// Interface of encode.comp: dense elements to codes with scales that exist already.
+// Interface of encode.comp: encodes dense elements with scales that exist already.
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   SOURCE_TYPE  NibType of the source

@@ -6,7 +6,7 @@
 //
 // One triangle in shared memory is enough. Columns are done from the last to the first, k: column k of A becomes that
 // of M, which goes to the result and is dropped here, and row k of V is finished. Both are y: M above k, 1 / M[k][k], V
-// behind k. Then y[i] * y[c] is what all elements (i, c) with i < k lose: A before column k, V from k on.
+// after k. Then y[i] * y[c] is subtracted from all elements (i, c) with i < k: A before column k, V from k on.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/factor_block.h"
 #include "ops/factor_mean.h"

@@ -1,6 +1,6 @@
 #version 450
-// The mean of a matrix's diagonal, and what follows from it: the unit by which the matrix is divided and the damping.
-// One workgroup; an invocation adds every WG-th entry. Reads the diagonal (4 bytes an entry) once.
+// The mean of a matrix's diagonal, and from it the unit by which the matrix is divided and the damping. One workgroup;
+// an invocation adds every WG-th entry. Reads the diagonal (4 bytes an entry) once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/factor_mean.h"
 FACTOR_MEAN_SPEC(NIB_SPEC_CONSTANT)

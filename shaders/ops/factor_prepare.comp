@@ -1,8 +1,8 @@
 #version 450
 // The matrix that is factored: a permuted, scaled and damped symmetric matrix, whose lower triangle the source has,
 // becomes an upper triangle over zeros. An invocation makes four neighbouring elements of a row. Reads an element of
-// the source (4 bytes) and writes one of the result (4 bytes) once. Elements whose source lies in another window are
-// left to the dispatch of that window; the first window's writes the zeros.
+// the source (4 bytes) and writes one of the result (4 bytes) once. The dispatch of another window makes the elements
+// whose source lies there; the first window's dispatch writes the zeros.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/factor_prepare.h"
 #include "ops/factor_mean.h"

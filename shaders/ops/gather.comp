@@ -1,7 +1,7 @@
 #version 450
-// Rows of a dense matrix by their numbers. An invocation converts a run of eight elements of a row. Reads and writes
-// every element of the result once (2 or 4 bytes each). A row that lies in another window is left to the dispatch of
-// that window; rows that the matrix lacks are zeros, which the first window's dispatch writes.
+// Copies rows of a dense matrix by their numbers. An invocation converts a run of eight elements of a row. Reads and
+// writes every element of the result once (2 or 4 bytes each). The dispatch of another window copies the rows that lie
+// there; rows that the matrix lacks are zeros, which the first window's dispatch writes.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/gather.h"
 GATHER_SPEC(NIB_SPEC_CONSTANT)

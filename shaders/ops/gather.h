@@ -1,4 +1,4 @@
-// Interface of gather.comp: rows of a dense matrix by their numbers.
+// Interface of gather.comp: copies rows of a dense matrix by their numbers.
 //   WG           invocations of a workgroup, a power of two
 //   SOURCE_TYPE  NibType of the matrix
 //   RESULT_TYPE  NibType of the result

@@ -1,11 +1,11 @@
 #version 450
 // Quantizes a block of columns of RESULT in place, one after the other, and updates the block's later columns after
 // each. A workgroup owns WG / 4 rows; four invocations, the quarters, share a row: invocation `quarter` has columns
-// (slot * 4 + quarter) * 8 .. + 7 of the block in registers. A step takes eight columns: their owner hands them to the
-// other quarters of its row, all four of them compute the eight codes and errors, and each updates its own later
-// columns. After four steps the registers of the next slot move to those of the first, so that none is indexed by a
-// variable. Reads and writes every element of the block once (4 bytes), writes an error for each (4 bytes), and reads
-// the block's rows of U for every step from the cache. With MEASURE there are no codes: the value of a column is 0.
+// (slot * 4 + quarter) * 8 .. + 7 of the block in registers. A step takes eight columns: their owner shares them with
+// the other quarters of its row, all four compute the eight codes and errors, and each updates its own later columns.
+// After four steps the registers of the next slot move to those of the first, so that none is indexed by a variable.
+// Reads and writes every element of the block once (4 bytes), writes an error for each (4 bytes), and reads the block's
+// rows of U for every step from the cache. With MEASURE there are no codes: the value of a column is 0.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/gptq.h"
 GPTQ_SPEC(NIB_SPEC_CONSTANT)
@@ -89,7 +89,7 @@ void updateEight(uint p, uint col, vec4 ea, vec4 eb, inout Eight w) {
 }
 
 #ifndef MEASURE
-// What codes and values of the row's group are made with.
+// The encoder and decoder of the row's group.
 NibEncoder encoder;
 uvec4 bound;
 NibDecoder decoder;
@@ -179,7 +179,8 @@ void findScale(uint row, uint group, uint at, uint end, uint mine, bool inside, 
 }
 #endif
 
-// What RESULT holds of column p from now on, and the column's error; updates the columns from `first` on, which are x.
+// Returns the new content of column p of RESULT, and the column's error; updates the columns from `first` on, which are
+// x.
 void quantizeColumn(uint row, uint p, uint first, bool live, float w, inout Eight x, out uint stored, out float error) {
   uint at = min(p, push.cols - 1u);
 #ifdef MEASURE

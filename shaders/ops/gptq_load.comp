@@ -1,7 +1,7 @@
 #version 450
-// Rows of W to fp32 rows of RESULT, in the order of the columns: what counts as 0 becomes 0, what counts as non-finite
-// too, and is counted. A workgroup has 8 * WG positions of a row, an invocation every WG-th of them. Reads and writes
-// every element once (2 or 4 bytes, 4 bytes).
+// Copies rows of W to fp32 rows of RESULT, in the order of the columns. Elements that count as 0 become 0; so do those
+// that count as non-finite, which are counted. A workgroup has 8 * WG positions of a row, an invocation every WG-th of
+// them. Reads and writes every element once (2 or 4 bytes, 4 bytes).
 #extension GL_GOOGLE_include_directive : require
 #include "ops/gptq_load.h"
 GPTQ_LOAD_SPEC(NIB_SPEC_CONSTANT)

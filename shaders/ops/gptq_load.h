@@ -1,4 +1,4 @@
-// Interface of gptq_load.comp: rows of W to fp32 rows of RESULT, in the order of the columns.
+// Interface of gptq_load.comp: copies rows of W to fp32 rows of RESULT, in the order of the columns.
 //   WG           invocations of a workgroup
 //   SOURCE_TYPE  NibType of W
 //   ORDER        columns have an order

@@ -1,5 +1,5 @@
 #version 450
-// A word of scratch per column, made of the order of the columns: the position of every column, or the group of the
+// Writes a word of scratch per column, from the order of the columns: the position of every column, or the group of the
 // column at every position. An invocation has one position. Reads and writes 4 bytes per column.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/gptq_order.h"

@@ -1,4 +1,4 @@
-// Interface of gptq_order.comp: a word of scratch per column, made of the order of the columns.
+// Interface of gptq_order.comp: writes a word of scratch per column, from the order of the columns.
 //   WG      invocations of a workgroup
 //   INVERT  the position of every column; else the group of the column at every position
 #ifndef NIB_OPS_GPTQ_ORDER_H

@@ -1,8 +1,8 @@
 #version 450
-// Scales and zero points of the groups that begin in a block of columns, from the elements of RESULT as they are before
-// the block's run. A workgroup has one group of one row, or with SOLO each of its invocations. Reads every element of
-// the groups once (4 bytes; twice for formats with a mean scale), writes a scale and if asymmetric a zero point per
-// group.
+// Finds scales and zero points of the groups that begin in a block of columns, from the elements of RESULT as they are
+// before the block's run. A workgroup has one group of one row, or with SOLO each of its invocations. Reads every
+// element of the groups once (4 bytes; twice for formats with a mean scale), writes a scale and if asymmetric a zero
+// point per group.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/gptq_scale.h"
 GPTQ_SCALE_SPEC(NIB_SPEC_CONSTANT)

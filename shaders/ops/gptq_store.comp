@@ -1,5 +1,5 @@
 #version 450
-// Codes of RESULT, a word each, to packed rows. An invocation has one word of codes. Reads 4 bytes per code and if the
+// Packs codes of RESULT, a word each, into rows. An invocation has one word of codes. Reads 4 bytes per code and if the
 // columns have an order 4 more, writes BITS bits.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/gptq_store.h"

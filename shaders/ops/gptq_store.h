@@ -1,4 +1,4 @@
-// Interface of gptq_store.comp: codes of RESULT, a word each, to packed rows.
+// Interface of gptq_store.comp: packs codes of RESULT, a word each, into rows.
 //   WG       invocations of a workgroup
 //   BITS     per code
 //   INVERSE  scratch has the position of every column

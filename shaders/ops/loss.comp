@@ -50,7 +50,7 @@ uint referenceOne(uint element, uint delta) {
   return REFERENCE_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);
 }
 
-// Of those beyond the row any of its last.
+// Columns beyond the row repeat some of its last ones.
 uvec4 referenceQuad(uint row, uint col) {
   uint row_start = row * push.reference_stride;
   uint delta = push.reference_word + push.head.delta0;
@@ -102,7 +102,7 @@ struct Largest {
   bool nan;
 };
 
-// Of the row. Equal logits: the first.
+// The largest logits of the row, with their columns. The first of equal ones.
 Largest largestOf(Kept kept) {
   uint key = max(max(kept.key.x, kept.key.y), max(kept.key.z, kept.key.w));
   NibReduced all = nibWorkgroupReduce(NibReduced(0u, key, kept.nan));
@@ -163,7 +163,7 @@ void main() {
   Sums sums = Sums(zero, zero, zero, zero);
   for (uint col = gl_LocalInvocationIndex * 8u; col < push.cols; col += WG * 8u) {
     Octet x = candidateOctet(row, col);
-    // A loop, for the terms are long.
+    // A loop, because the terms are long.
     for (uint i = 0u; i < 2u; ++i) {
       uint at = col + 4u * i;
       precise vec4 c = valuesOf(i == 0u ? x.a : x.b) - max_candidate;
@@ -178,7 +178,7 @@ void main() {
     float weights = nibWorkgroupPairSum(nibPairFold(sums.reference)).x;
     float mean = nibWorkgroupPairSum(nibPairFold(sums.difference)).x / weights;
     float ratio = nibWorkgroupPairSum(nibPairFold(sums.ratio)).x / weights;
-    // Of rows that differ much, the quotient of the sums is nearer.
+    // If the rows differ much, the quotient of the sums is more accurate.
     float log_ratio = ratio > -0.5 && ratio < 1.0 ? nibLog1p(ratio) : nibLog(sum / weights);
     divergence = max(mean + log_ratio, 0.0);
   }

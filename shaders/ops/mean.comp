@@ -1,8 +1,8 @@
 #version 450
-// Partial sums of sum.comp to means, which replace the absmax of the extents. Rows mode: a workgroup adds the partials
-// of one row or of the tensor, an invocation every WG-th of them. SOLO: an invocation adds the partials of one row.
-// Columns mode: an invocation adds the partials of one column. Reads 16 bytes per partial and 4 bytes per mean, writes
-// 4 bytes per mean.
+// Merges partial sums of sum.comp to means, which replace the absmax of the extents. Rows mode: a workgroup adds the
+// partials of one row or of the tensor, an invocation every WG-th of them. SOLO: an invocation adds the partials of one
+// row. Columns mode: an invocation adds the partials of one column. Reads 16 bytes per partial and 4 bytes per mean,
+// writes 4 bytes per mean.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/mean.h"
 MEAN_SPEC(NIB_SPEC_CONSTANT)

@@ -1,5 +1,5 @@
-// Interface of mean.comp: partial sums of sum.comp to means, which replace the absmax of NibExtents. Its constants are
-// in common/partials.h.
+// Interface of mean.comp: merges partial sums of sum.comp to means, which replace the absmax of NibExtents. Its
+// constants are in common/partials.h.
 #ifndef NIB_OPS_MEAN_H
 #define NIB_OPS_MEAN_H
 

@@ -1,5 +1,5 @@
 #version 450
-// fp32 scales to double quantization: 8-bit codes of the dynamic map in blocks of 256, after subtracting the mean.
+// Double quantization of fp32 scales: 8-bit codes of the dynamic map in blocks of 256, after subtracting the mean.
 // Phase 0 clears the sums. Phases 1 and 2: a workgroup takes 64 * WG scales, an invocation every WG-th of them, for the
 // largest scale and for the sum; both are integers, so the order does not matter. Phase 3: an invocation owns a block
 // of 256. Reads 4 bytes per scale in phases 1 and 2 and 8 in phase 3, writes 1 byte per scale and 4 bytes per block.

@@ -1,4 +1,4 @@
-// Interface of nest.comp: fp32 scales to double quantization, in four phases.
+// Interface of nest.comp: double quantization of fp32 scales, in four phases.
 //   WG     invocations of a workgroup, a power of two
 //   PHASE  0 clears the sums, 1 finds the largest scale, 2 adds up the scales, 3 writes codes
 #ifndef NIB_OPS_NEST_H

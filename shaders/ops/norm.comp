@@ -45,7 +45,7 @@ uint residualOne(uint element, uint delta) {
   return RESIDUAL_TYPE == NIB_BF16 ? half_word << 16 : nibHalfToF32Bits(half_word);
 }
 
-// fp32 bits of four elements of the residual; of those beyond the row any of its last.
+// fp32 bits of four elements of the residual; columns beyond the row repeat some of its last ones.
 uvec4 residualQuad(uint row, uint col) {
   uint row_start = row * push.residual_stride;
   uint delta = push.residual_in_word + push.head.delta3;

@@ -1,6 +1,6 @@
 #version 450
-// Tokens to int8 codes with one scale each. Elements whose magnitude is at least a threshold are listed in fp32
-// instead, have code 0 and do not affect the scale (LLM.int8(), arXiv 2208.07339). A workgroup owns a token, an
+// Quantizes tokens to int8 codes with one scale each. Elements whose magnitude is at least a threshold are listed in
+// fp32 instead, have code 0 and do not affect the scale (LLM.int8(), arXiv 2208.07339). A workgroup owns a token, an
 // invocation every WG-th run of it: the first pass finds the scale and writes the list, in ascending columns by a
 // prefix sum; the second pass writes the codes. Reads every element (2 or 4 bytes) twice, the second time from the
 // cache, writes 1 byte per element and 8 bytes per outlier.

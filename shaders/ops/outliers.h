@@ -1,4 +1,4 @@
-// Interface of outliers.comp: tokens to int8 codes, with lists of the elements that are kept in fp32.
+// Interface of outliers.comp: quantizes tokens to int8 codes, with lists of the elements that are kept in fp32.
 //   WG           invocations of a workgroup, a power of two
 //   SOURCE_TYPE  NibType of the source
 //   FLAGS        NibWeights flags

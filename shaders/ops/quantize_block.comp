@@ -30,7 +30,7 @@ void main() {
   uint minimum_word = 0u;
   uint mask = 0u;
   [[unroll]] for (uint k = 0u; k < 2u; ++k) {
-    // Where there is no block the nearest one is done again: CPUs would do the work anyway.
+    // An invocation without a block repeats the nearest one: a CPU's vector does the work anyway.
     uint item = first_item + k;
     uint nearest = min(max(item, lead), end_item - 1u) - lead;
     uint row = nearest / push.scale_row_stride;

@@ -1,7 +1,7 @@
 #version 450
-// Partial extents of a dense matrix. Rows mode: a workgroup reduces WG * STEPS runs of 16 elements of one row to one
-// partial, an invocation every WG-th run. SOLO: an invocation reduces STEPS neighbouring runs to a partial of its own.
-// Columns mode: an invocation reduces 16 neighbouring columns of STEPS rows, one partial per column. Reads every
+// Finds partial extents of a dense matrix. Rows mode: a workgroup reduces WG * STEPS runs of 16 elements of one row to
+// one partial, an invocation every WG-th run. SOLO: an invocation reduces STEPS neighbouring runs to a partial of its
+// own. Columns mode: an invocation reduces 16 neighbouring columns of STEPS rows, one partial per column. Reads every
 // element (2 or 4 bytes) once, writes 16 bytes per partial.
 #extension GL_GOOGLE_include_directive : require
 #ifdef SUBGROUP

@@ -1,4 +1,4 @@
-// Interface of reduce.comp: partial extents of a dense matrix.
+// Interface of reduce.comp: finds partial extents of a dense matrix.
 //   WG           invocations of a workgroup, a power of two
 //   STEPS        runs per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source

@@ -1,7 +1,7 @@
 #version 450
-// Codes, or zero points, between the canonical layout and the rows of other programs. A workgroup owns WG words of the
-// result, an invocation one word. Reads and writes every code (BITS bits) once; zero points are bytes in the canonical
-// layout and BITS bits in the other.
+// Converts codes, or zero points, between the canonical layout and the rows of other programs. A workgroup owns WG
+// words of the result, an invocation one word. Reads and writes every code (BITS bits) once; zero points are bytes in
+// the canonical layout and BITS bits in the other.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/repack.h"
 REPACK_SPEC(NIB_SPEC_CONSTANT)
@@ -32,7 +32,7 @@ uint swapped(uint word) {
   return ((word & 0x0f0f0f0fu) << 4) | ((word >> 4) & 0x0f0f0f0fu);
 }
 
-// Rows start on words in both layouts. What is behind a row's last code is 0 in both.
+// Rows start on words in both layouts. Bits after a row's last code are 0 in both.
 void moveWord(uint item) {
   if (item < push.head.first_row * push.row_words || item >= push.head.rows * push.row_words) return;
   uint left = push.cols - item % push.row_words * kPerWord;

@@ -1,4 +1,5 @@
-// Interface of repack.comp: codes, or zero points, between the canonical layout and the rows of other programs.
+// Interface of repack.comp: converts codes, or zero points, between the canonical layout and the rows of other
+// programs.
 //   WG      invocations of a workgroup, a power of two
 //   BITS    bits of a code: 2, 4 or 8
 //   FLIP    every word is exclusive-ored with this

@@ -1,6 +1,7 @@
 #version 450
-// Between the canonical layout of the q formats and ggml's blocks of 32. A workgroup owns WG words of the result, an
-// invocation one word. Reads and writes every code (BITS bits) and every scale and minimum (2 bytes each) once.
+// Converts between the canonical layout of the q formats and ggml's blocks of 32. A workgroup owns WG words of the
+// result, an invocation one word. Reads and writes every code (BITS bits) and every scale and minimum (2 bytes each)
+// once.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/repack_block.h"
 REPACK_BLOCK_SPEC(NIB_SPEC_CONSTANT)

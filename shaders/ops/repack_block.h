@@ -1,4 +1,4 @@
-// Interface of repack_block.comp: between the canonical layout of the q formats and ggml's blocks.
+// Interface of repack_block.comp: converts between the canonical layout of the q formats and ggml's blocks.
 //   WG       invocations of a workgroup, a power of two
 //   BITS     bits of a code: 4, 5 or 8
 //   MINIMUM  blocks have a minimum after the scale, an fp16

@@ -1,8 +1,8 @@
 #version 450
 // Rotary position embedding. An invocation rotates an item: four pairs of a head, or two; or it converts as many
 // elements that are not rotated. Reads each of its elements (2 or 4 bytes) once before it writes them (2 or 4 bytes),
-// so that the result may be in the place of the source, and a cosine and a sine (8 bytes) for each pair. A token whose
-// row of the table lies in another window is left to the dispatch of that window.
+// so that the result may overwrite the source, and a cosine and a sine (8 bytes) for each pair. The dispatch of another
+// window rotates the tokens whose row of the table lies there.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/rope.h"
 ROPE_SPEC(NIB_SPEC_CONSTANT)
@@ -35,7 +35,7 @@ uvec4 loadQuad(uint at) {
   return nibCanonicalize(x);
 }
 
-// Of any four elements.
+// Canonical patterns of any four elements.
 uvec4 loadFour(uvec4 at) {
   uvec4 index = (SOURCE_TYPE == NIB_F32 ? at : at >> 1u) + (push.source_word + push.head.delta1);
   uvec4 x = uvec4(source1[index.x], source1[index.y], source1[index.z], source1[index.w]);
@@ -100,7 +100,7 @@ void rotateTwo(uint from, uint to, uint at, uint j, uint fault) {
     index += at + push.table_word + push.head.delta0;
     uvec4 t = nibCanonicalizeFrom(kInfinity32,
                                   uvec4(table1[index.x], table1[index.y], table1[index.z], table1[index.w]));
-    // Pairs in the lanes x and y; what the other lanes hold is of no account.
+    // Pairs in the lanes x and y; the other lanes are ignored.
     uvec4 x = halves ? u.xyxy : u.xzxz;
     uvec4 y = halves ? u.zwzw : u.ywyw;
     rotate(x, y, t.xzxz, t.ywyw);

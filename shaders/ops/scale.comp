@@ -1,8 +1,8 @@
 #version 450
-// Extents to scales and zero points, or given scales to the table that encode.comp reads for columns. A workgroup owns
-// 4 * WG scales, an invocation four neighbouring ones, and so the words of their scales and zero points. Reads 16 bytes
-// per extent (or a given scale and zero point), writes per scale 2 or 4 bytes, 1 byte if asymmetric, and 8 bytes of
-// table if there is one.
+// Converts extents to scales and zero points, or given scales to the table that encode.comp reads for columns. A
+// workgroup owns 4 * WG scales, an invocation four neighbouring ones, and so the words of their scales and zero points.
+// Reads 16 bytes per extent (or a given scale and zero point), writes per scale 2 or 4 bytes, 1 byte if asymmetric, and
+// 8 bytes of table if there is one.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/scale.h"
 SCALE_SPEC(NIB_SPEC_CONSTANT)

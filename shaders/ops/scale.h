@@ -1,4 +1,4 @@
-// Interface of scale.comp: extents to scales and zero points, or given scales to a table.
+// Interface of scale.comp: converts extents to scales and zero points, or given scales to a table.
 //   WG           invocations of a workgroup, a power of two
 //   SCALE_TYPE   NibType of the scales
 //   FLAGS        NibWeights flags

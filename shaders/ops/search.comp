@@ -1,16 +1,16 @@
 #version 450
-// Scales (and zero points) of the least squared error. A workgroup has one group of one row; an invocation tries every
-// WG-th candidate on all elements of the group, so that the order of a sum does not depend on WG. Pieces of the group
-// lie in shared memory, where all invocations read the same element at the same time. Reads every element once for the
-// extent and once per WG candidates (2 or 4 bytes, all but the first time from the cache), writes a scale and if
-// asymmetric a zero point per group.
+// Finds scales (and zero points) of the least squared error. A workgroup has one group of one row; an invocation tries
+// every WG-th candidate on all elements of the group, so that the order of a sum does not depend on WG. Pieces of the
+// group lie in shared memory, where all invocations read the same element at the same time. Reads every element once
+// for the extent and once per WG candidates (2 or 4 bytes, all but the first time from the cache), writes a scale and
+// if asymmetric a zero point per group.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/search.h"
 SEARCH_SPEC(NIB_SPEC_CONSTANT)
 layout(push_constant, std430) uniform Push { SearchPush push; };
 
 #include "format.glsl"
-// Elements are loaded one by one: trying them costs far more.
+// Elements are loaded one by one, because trying candidates costs far more than the loads.
 const bool VEC = false;
 const bool FULL = false;
 const bool WIDE = false;
@@ -72,7 +72,7 @@ vec4 plusErrors(vec4 sums, vec4 x, Trial t) {
   return more;
 }
 
-// Keeps elements from..from + 255 of the group, zeros behind its end. Zeros have no error in any format.
+// Keeps elements from..from + 255 of the group, zeros after its end. Zeros have no error in any format.
 void loadPiece(uint start, uint from, uint count) {
   barrier();  // readers of the piece before are done
   for (uint q = gl_LocalInvocationIndex; q < kSearchPiece / 4u; q += WG) {

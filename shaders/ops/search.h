@@ -1,4 +1,4 @@
-// Interface of search.comp: scales of the least squared error.
+// Interface of search.comp: finds scales of the least squared error.
 //   WG           invocations of a workgroup, a power of two
 //   SOURCE_TYPE  NibType of the source
 //   SCALE_TYPE   NibType of the scales

@@ -1,12 +1,13 @@
 #version 450
-// The largest elements of rows. A workgroup has a row, with PIECES a piece of one, an invocation every WG-th run of its
-// eight neighbouring elements, which it keeps in registers or reads again in every pass. MERGE: a workgroup has the
-// candidates of a row's pieces.
+// Finds the largest elements of rows. A workgroup has a row, with PIECES a piece of one, an invocation every WG-th run
+// of its eight neighbouring elements, which it keeps in registers or reads again in every pass. MERGE: a workgroup has
+// the candidates of a row's pieces.
 //
 // Elements are ranked by key, equal ones by column. The threshold, the rank of the last element that is selected, is
 // found digit by digit: the elements that may be it are counted by their next eight bits. Digits begin below the
-// largest difference of keys, and elements below the least of the invocations' largest do not count. What reaches the
-// threshold is listed in any order; an element's place in the result is the number of those in the list before it.
+// largest difference of keys, and elements below the least of the invocations' largest do not count. Elements that
+// reach the threshold are listed in any order; an element's position in the result is the number of elements in the
+// list that rank before it.
 //
 // Reads every element (2 or 4 bytes) once, with MORE up to 11 times; writes 8 bytes per element selected.
 #extension GL_GOOGLE_include_directive : require
@@ -44,7 +45,7 @@ shared uint listed;
 shared uint counts[kDigits];
 shared uint sums[kSums];
 
-// Keys and columns of eight elements. Those behind the end have the key 0 and kNoColumn, which ranks them last.
+// Keys and columns of eight elements. Those after the end have the key 0 and kNoColumn, which ranks them last.
 struct Octet {
   uvec4 key0, key1, col0, col1;
 };
@@ -162,8 +163,8 @@ void storeLogSum(float largest, float sum, uint nan) {
 }
 
 // --------------------------------------------------------------------------------------------- threshold
-// The word by which elements are told apart, or 0 for those that are out: first the key, from `least` on, then of the
-// elements with the key `least` the column, the first one highest.
+// The word by which elements are ranked, or 0 for those that are excluded: first the key, from `least` on; then, for
+// elements with the key `least`, the column, the first one highest.
 struct Level {
   bool by_col;
   uint least;  // key
@@ -172,12 +173,12 @@ struct Level {
 bool isIn(Level level, uint key) { return level.by_col ? key == level.least : key >= level.least; }
 
 uint wordOf(Level level, uint key, uint col) {
-  // Wraps for what is behind the end, to something above the columns of the row.
+  // Wraps for elements after the end, to a value above the columns of the row.
   return level.by_col ? push.cols - 1u - col : key - level.least;
 }
 
 // Finds the word of the needed-th element from the top, of words below 2^bits: the largest prefix of it, with zeros
-// behind, that tells it from the others. needed becomes the number of elements needed of those that share the word.
+// after, that tells it from the others. needed becomes the number of elements needed of those that share the word.
 // Returns whether they are all needed. Call in uniform control flow.
 bool findWord(Level level, uint bits, inout uint needed, out uint found) {
   found = 0u;

@@ -1,4 +1,4 @@
-// Interface of select.comp: the largest elements of rows with their columns.
+// Interface of select.comp: finds the largest elements of rows with their columns.
 //   WG           invocations of a workgroup, a power of two
 //   KEEP         runs of eight elements that an invocation keeps in registers
 //   MORE         there are more: they are read again in every pass

@@ -1,9 +1,9 @@
 #version 450
-// Partial sums of a dense matrix's magnitudes, as parts of the mean (numerics/mean.glsl); the extents tell the largest
-// magnitude. Rows mode: a workgroup adds WG * STEPS runs of 16 elements of one row to one partial, an invocation every
-// WG-th run. SOLO: an invocation adds STEPS neighbouring runs to a partial of its own. Columns mode: an invocation adds
-// 16 neighbouring columns of STEPS rows, one partial per column. Reads every element (2 or 4 bytes) once, writes 16
-// bytes per partial.
+// Computes partial sums of a dense matrix's magnitudes, as parts of the mean (numerics/mean.glsl); the extents give the
+// largest magnitude. Rows mode: a workgroup adds WG * STEPS runs of 16 elements of one row to one partial, an
+// invocation every WG-th run. SOLO: an invocation adds STEPS neighbouring runs to a partial of its own. Columns mode:
+// an invocation adds 16 neighbouring columns of STEPS rows, one partial per column. Reads every element (2 or 4 bytes)
+// once, writes 16 bytes per partial.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/sum.h"
 SUM_SPEC(NIB_SPEC_CONSTANT)

@@ -1,4 +1,4 @@
-// Interface of sum.comp: partial sums of magnitudes, for means. It divides the matrix as reduce.comp does.
+// Interface of sum.comp: computes partial sums of magnitudes, for means. It divides the matrix as reduce.comp does.
 //   WG           invocations of a workgroup, a power of two
 //   STEPS        runs per invocation (rows mode), rows per tile (columns mode)
 //   SOURCE_TYPE  NibType of the source

@@ -3,9 +3,9 @@
 // columns: every step copies the tile's rows and columns of 16 source rows to shared memory, and each invocation adds
 // products of eight rows and four columns in registers. Reads an element of the source (2 or 4 bytes) once per tile
 // that has its column, reads and writes every result (4 bytes) once. Tiles outside the triangle end at once.
-// Hessian: X are activations, C's lower triangle gains, and the diagonal is copied. Where the source has several
-// windows, the dispatch of each adds the rows that it has. UPPER: C -= X^T X above and on the diagonal, for the columns
-// before the run's last block; row k of X is column k of that block.
+// Hessian: X are activations; the product is added to C's lower triangle, and the diagonal is copied. If the source has
+// several windows, the dispatch of each window adds its rows. UPPER: C -= X^T X above and on the diagonal, for the
+// columns before the run's last block; row k of X is column k of that block.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #include "ops/syrk.h"

@@ -1,5 +1,5 @@
-// What the kernels of attention share: which queries a tile has, which rows of the cache its tokens see, loads of
-// queries, scores, records in scratch and results. Declare before including: the constants and push constants of
+// Shared by the attention kernels: which queries a tile has, which rows of the cache its tokens see, loads of queries,
+// scores, records in scratch and results. Declare before including: the constants and push constants of
 // common/attention.h, and NIB_STEP, the keys of a step.
 #ifndef NIB_PRODUCTS_ATTENTION_GLSL
 #define NIB_PRODUCTS_ATTENTION_GLSL

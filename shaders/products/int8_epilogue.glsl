@@ -202,7 +202,7 @@ uvec4 nibBias(uint matrix, uvec4 rows) {
   }
 
 #if defined(NIB_FAULT) && defined(SMOOTH)
-// A planted fault, which tests must detect: in every type beyond the tolerance of bounded results.
+// A planted fault, which tests must detect: in every type it exceeds the bound of bounded results.
 #define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 0x4000u : 0u)
 #elif defined(NIB_FAULT)
 #define NIB_FAULTY_ROW(row) ((row) % 12u == 8u ? 1u : 0u)

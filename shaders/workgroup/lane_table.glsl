@@ -7,7 +7,7 @@
 float nib_lane_low;   // of code `lane`, up to 15
 float nib_lane_high;  // of code `lane + 8`, up to 15
 
-// Before the first lookup.
+// Call it before the first lookup.
 void nibFillLanes() {
   ivec4 code = min(ivec4(gl_SubgroupInvocationID) + ivec4(0, 8, 0, 0), ivec4(15));
   vec4 value = nibPart4(code, nibMakePart(0u, 0));

@@ -6,7 +6,7 @@
 
 shared vec2 nib_lane_pair[WG];
 
-// The sum, in every invocation.
+// Returns the sum in every invocation.
 vec2 nibWorkgroupPairSum(vec2 x) {
   uint lane = gl_LocalInvocationIndex;
   barrier();  // readers of an earlier call are done

@@ -1,5 +1,5 @@
 # docs_part(FILE NAME TEXT WRITE): the lines between the markers "<!-- NAME: begin -->" and "<!-- NAME: end -->" of
-# FILE, a path within SOURCE, become TEXT if WRITE is true. In any case `shown` becomes what was there before.
+# FILE, a path within SOURCE, become TEXT if WRITE is true. In any case `shown` becomes the previous text.
 function(docs_part file name text write)
   set(begin "<!-- ${name}: begin -->\n")
   set(end "<!-- ${name}: end -->")
@@ -21,9 +21,9 @@ function(docs_part file name text write)
   set(shown "${part}" PARENT_SCOPE)
 endfunction()
 
-# docs_planted(TEXT FREE): checks the comparison of tables. The caller defines comparable(text result), what is compared
-# of a text. If any cell of the tables in TEXT is changed, that must change; but not for the column FREE, counted from 0
-# (-1: no such column).
+# docs_planted(TEXT FREE): checks the comparison of tables. The caller defines comparable(text result), the part of a
+# text that is compared. If any cell of the tables in TEXT is changed, that must change; but not for the column FREE,
+# counted from 0 (-1: no such column).
 function(docs_planted text free)
   comparable("${text}" right)
   string(REPLACE "\n" ";" lines "${text}")

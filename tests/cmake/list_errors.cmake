@@ -1,5 +1,5 @@
 # cmake -D source=... -D work=... -D generator=... -D make=... -D cxx=... -P list_errors.cmake
-# Mistakes in kernels.list are configure errors that name the line and what is wrong with it.
+# Mistakes in kernels.list are configure errors that name the line and the mistake.
 cmake_minimum_required(VERSION 3.22)
 
 file(REMOVE_RECURSE "${work}")

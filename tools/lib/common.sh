@@ -1,4 +1,5 @@
 # Sourced by every script here: paths, messages, work folders, and a cache whose entries are replaced atomically.
+# SC2034: the scripts that source this file use its variables.
 # shellcheck shell=bash disable=SC2034
 
 NIBBLE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

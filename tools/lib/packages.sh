@@ -1,4 +1,5 @@
 # Sourced, after common.sh: the distribution's packages that building and testing need.
+# SC2034: the scripts that source this file use its variables.
 # shellcheck shell=bash disable=SC2034
 
 # "a|b": alternatives, because names differ between releases. The first one that the distribution knows is installed.

@@ -1,9 +1,9 @@
 # awk -f doxygen_filter.awk HEADER: the header as doxygen reads it. The headers have plain // comments:
 #   a block before a declaration          becomes ///
-#   a comment behind a member             becomes ///<, with the lines that continue it in the same column
+#   a comment after a member             becomes ///<, with the lines that continue it in the same column
 #   the block at the top of a file        becomes the \file comment, of nibble.h also the main page
 #   lines of a block that are indented    become verbatim, as they are lists, layouts and snippets
-# Other comments stay what they are: headings, blocks before an empty line, and those behind preprocessor lines.
+# Other comments stay what they are: headings, blocks before an empty line, and those after preprocessor lines.
 function is_comment(i) { return line[i] ~ /^ *\/\// }
 
 function body(i,   text) {
@@ -39,7 +39,7 @@ function emit_block(first, last, head,   i, verbatim, text, blank) {
   if (verbatim) print blank "/// \\endverbatim"
 }
 
-# Where the comment behind code begins, 0 if there is none to document something.
+# Where the comment after code begins, 0 if there is none to document something.
 function trailing(text,   at) {
   if (text ~ /^ *(#(if|ifdef|ifndef|else|endif|include)|\/\/|})/) return 0
   at = index(text, "  // ")

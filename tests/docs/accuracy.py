@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What quantizing does to the predictions of the sample model.
+"""The effect of quantization on the predictions of the sample model.
 
     accuracy.py measure NIBBLE RESULT.json [--device D] [--windows N]    runs every row (long)
     accuracy.py speed NIBBLE RESULT.json [--device D]                    tokens/s of every row, on a quiet machine

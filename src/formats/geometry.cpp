@@ -19,7 +19,7 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
   }
   if (uint64_t(rows) * cols > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: rows * cols = %u * %u is more than 2^32 - 2^21; cut the tensor by rows", op, rows, cols);
+                    "%s: rows * cols = %u * %u is more than 2^32 - 2^21; split the tensor by rows", op, rows, cols);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
                                 NIB_WEIGHTS_ALIGNED | NIB_WEIGHTS_SCALE_RULE)) {
@@ -121,7 +121,7 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
     const uint32_t per_word = bytes ? 4u : 4u / scaleBytes(weights.scale_type);
     const uint64_t count = alignUp(g.scale_row_stride, per_word) * g.rows;
     if (count > UINT32_MAX)
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: more than 2^32 scales; cut the tensor by rows", op);
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: more than 2^32 scales; split the tensor by rows", op);
     g.scale_row_stride = uint32_t(alignUp(g.scale_row_stride, per_word));
     g.scale_count = uint32_t(count);
   }
@@ -186,8 +186,8 @@ NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t 
   }
   if (uint64_t(rows) * *stride > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: rows * %s_stride = %u * %u is more than 2^32 - 2^21; cut the tensor by rows", op, field, rows,
-                    *stride);
+                    "%s: rows * %s_stride = %u * %u is more than 2^32 - 2^21; split the tensor by rows", op, field,
+                    rows, *stride);
   }
   if (written && type != NIB_TYPE_F32 && rows > 1 && *stride % 2 != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,

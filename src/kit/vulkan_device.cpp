@@ -135,7 +135,7 @@ RawBuffer VulkanDevice::createBuffer(uint64_t size_bytes, Memory wanted) {
     api.GetBufferMemoryRequirements(handle, result.buffer, &requirements);
     if (max_allocation_bytes_ != 0 && requirements.size > max_allocation_bytes_) {
       throw Error(what + ": the driver allows " + std::to_string(max_allocation_bytes_) +
-                  " at once; cut the tensor by rows");
+                  " at once; split the tensor by rows");
     }
     VkResult failure = VK_ERROR_OUT_OF_DEVICE_MEMORY;
     for (const uint32_t type : rankMemoryTypes(memory_, requirements.memoryTypeBits, unified_, wanted)) {

@@ -79,7 +79,7 @@ NibResult checkShape(const NibAttentionDesc& d, const Log& log, AttentionShape* 
   if (result != NIB_SUCCESS) return result;
   if (uint64_t(d.tokens) * attentionScratchWords(d, attentionPieces(d)) > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "attention: tokens %u of %u heads of %u need more than 16 GiB of scratch; cut the run", d.tokens,
+                    "attention: tokens %u of %u heads of %u need more than 16 GiB of scratch; split the run", d.tokens,
                     d.heads, d.head_size);
   }
   return NIB_SUCCESS;

@@ -121,7 +121,7 @@ TEST_CASE("bytes and multiply-adds of products of codes, by formula") {
   CHECK(squares == 4);
 }
 
-TEST_CASE("the longest products come last, so that a budget cuts them first") {
+TEST_CASE("the longest products come last, so that a budget drops them first") {
   for (const char* suite : {"gemv", "gemm"}) {
     double before = 0;
     for (const selftest::Case& row : suiteRows({.suite = suite})) {

@@ -76,7 +76,7 @@ void checkMemory() {
       CHECK(pieces <= (uint64_t(s.cache_rows) + 255) / 256);
     }
   }
-  // One token of a long sequence is cut into pieces, a long prompt is not.
+  // The keys of one token of a long sequence are split into pieces; those of a long prompt are not.
   const auto pieces = [](const NibAttentionDesc& d) { return attentionPieces(d); };
   CHECK(pieces(attentionDesc(1, 32, 8, 128, 4096)) == 16);
   CHECK(pieces(attentionDesc(1, 32, 8, 128, 1u << 20)) == 64);

@@ -45,7 +45,7 @@ std::string checked(Input input) {
   return text;
 }
 
-// A journal that was cut at its first wrong line reads back the same.
+// A journal that was truncated at its first wrong line reads back the same.
 void load(Input input) {
   static const Folder folder;
   const fs::path path = folder.path / model::kJournalName;

@@ -212,7 +212,7 @@ TEST_CASE_FIXTURE(Gpu, "recording allocates nothing, takes no lock and calls onl
   CHECK(callbacks.allocated == callbacks.released);
 }
 
-TEST_CASE_FIXTURE(Gpu, "barriers separate the dispatches of a run that few workgroups cut") {
+TEST_CASE_FIXTURE(Gpu, "barriers separate the dispatches of a run that the workgroup limit splits") {
   kit::AdoptDesc desc = adoption();
   NibRestrict restriction{sizeof(NibRestrict)};
   restriction.features_mask = NIB_FEATURE_ALL;

@@ -92,7 +92,7 @@ TEST_CASE("a missing barrier is reported") {
 }
 
 // The layer sees descriptors, not the words that a shader accesses: see SHADER_ACCESSES_HEURISTIC in CMakeLists.txt.
-TEST_CASE("a run that is cut into several dispatches has no hazard") {
+TEST_CASE("a run that is split into several dispatches has no hazard") {
   if (!validating()) return;
   NibRestrict restriction{sizeof(NibRestrict)};
   restriction.features_mask = NIB_FEATURE_ALL;

@@ -33,6 +33,7 @@ fi
 configure ${NIBBLE_GLSLANG_NEW:+-DNIBBLE_GLSLANG_NEW="$NIBBLE_GLSLANG_NEW"}
 # shellcheck disable=SC2119 # everything
 compile
+if [ ${#list[@]} -gt 0 ]; then compile nibble_long_programs; fi
 
 log=$BUILD/test.log
 status=0

@@ -2,34 +2,14 @@
 
 #include <nibble/kit.h>
 
-namespace nib::kit::detail {
+#include "vk/result.h"
 
-const char* resultName(VkResult result) {
-  switch (result) {
-    case VK_SUCCESS: return "VK_SUCCESS";
-    case VK_NOT_READY: return "VK_NOT_READY";
-    case VK_TIMEOUT: return "VK_TIMEOUT";
-    case VK_INCOMPLETE: return "VK_INCOMPLETE";
-    case VK_ERROR_OUT_OF_HOST_MEMORY: return "VK_ERROR_OUT_OF_HOST_MEMORY (end other programs that take memory)";
-    case VK_ERROR_OUT_OF_DEVICE_MEMORY:
-      return "VK_ERROR_OUT_OF_DEVICE_MEMORY (end other programs that use the device, or work in smaller pieces)";
-    case VK_ERROR_INITIALIZATION_FAILED: return "VK_ERROR_INITIALIZATION_FAILED";
-    case VK_ERROR_DEVICE_LOST:
-      return "VK_ERROR_DEVICE_LOST (the driver reset the device: another program, too long a submission, or a driver "
-             "bug; try `nibble devices --verify`)";
-    case VK_ERROR_MEMORY_MAP_FAILED: return "VK_ERROR_MEMORY_MAP_FAILED";
-    case VK_ERROR_LAYER_NOT_PRESENT: return "VK_ERROR_LAYER_NOT_PRESENT";
-    case VK_ERROR_EXTENSION_NOT_PRESENT: return "VK_ERROR_EXTENSION_NOT_PRESENT";
-    case VK_ERROR_FEATURE_NOT_PRESENT: return "VK_ERROR_FEATURE_NOT_PRESENT";
-    case VK_ERROR_INCOMPATIBLE_DRIVER: return "VK_ERROR_INCOMPATIBLE_DRIVER";
-    case VK_ERROR_TOO_MANY_OBJECTS: return "VK_ERROR_TOO_MANY_OBJECTS";
-    default: return "an unexpected VkResult";
-  }
-}
+namespace nib::kit::detail {
 
 void check(VkResult result, const char* what) {
   if (result == VK_SUCCESS) return;
-  throw Error(std::string(what) + ": " + resultName(result) + " (" + std::to_string(static_cast<int>(result)) + ")");
+  throw Error(std::string(what) + ": " + vk::resultName(result) + " (" + std::to_string(static_cast<int>(result)) +
+              ")");
 }
 
 InstanceApi loadInstanceApi(PFN_vkGetInstanceProcAddr get, VkInstance instance) {

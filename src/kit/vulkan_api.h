@@ -77,7 +77,6 @@ void checkCreated(VkResult result, Handle& handle, const char* what) {
   if (result != VK_SUCCESS) handle = VK_NULL_HANDLE;
   check(result, what);
 }
-const char* resultName(VkResult result);
 
 }  // namespace nib::kit::detail
 #endif

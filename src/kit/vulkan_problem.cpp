@@ -1,8 +1,11 @@
 #include "kit/vulkan_problem.h"
 
-#include "kit/vulkan_api.h"
+#include <nibble/kit.h>
 
 #include <cstdlib>
+
+#include "kit/vulkan_api.h"
+#include "kit/vulkan_instance.h"
 
 namespace nib::kit::detail {
 
@@ -14,6 +17,11 @@ std::string vulkanProblem() {
   uint32_t version = VK_API_VERSION_1_0;
   if (version_of == nullptr || version_of(&version) != VK_SUCCESS || version < VK_API_VERSION_1_1) {
     return "the Vulkan loader is older than 1.1: install a newer one";
+  }
+  try {
+    if (const auto instance = Instance::create(Validation::kOff, nullptr)) instance->physicalDevices();
+  } catch (const Error& error) {
+    return error.what();
   }
   for (const char* name : {"VK_DRIVER_FILES", "VK_ICD_FILENAMES"}) {
     if (const char* files = std::getenv(name)) {

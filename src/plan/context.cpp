@@ -1,5 +1,6 @@
 #include "plan/context.h"
 #include "base/sized.h"
+#include "vk/result.h"
 
 namespace nib {
 
@@ -26,7 +27,7 @@ NibResult createLayouts(NibContext& context) {
   // A driver may leave anything in a handle that it could not create.
   if (result != VK_SUCCESS) {
     context.set_layout = VK_NULL_HANDLE;
-    return context.log.fail(vk::resultOf(result), "context: vkCreateDescriptorSetLayout failed with %d", int(result));
+    return vk::failed(context.log, "context", "vkCreateDescriptorSetLayout", result);
   }
   const VkPushConstantRange push{VK_SHADER_STAGE_COMPUTE_BIT, 0, kPushBytes};
   VkPipelineLayoutCreateInfo layout_info{VK_STRUCTURE_TYPE_PIPELINE_LAYOUT_CREATE_INFO};
@@ -37,7 +38,7 @@ NibResult createLayouts(NibContext& context) {
   result = context.api.vkCreatePipelineLayout(context.device, &layout_info, nullptr, &context.pipeline_layout);
   if (result != VK_SUCCESS) {
     context.pipeline_layout = VK_NULL_HANDLE;
-    return context.log.fail(vk::resultOf(result), "context: vkCreatePipelineLayout failed with %d", int(result));
+    return vk::failed(context.log, "context", "vkCreatePipelineLayout", result);
   }
   return NIB_SUCCESS;
 }

@@ -1,6 +1,7 @@
 #include "plan/descriptor_pools.h"
 
 #include "plan/context.h"
+#include "vk/result.h"
 
 namespace nib {
 
@@ -22,7 +23,7 @@ NibResult DescriptorPools::allocate(PooledSet* out_set) {
     Pool pool{VK_NULL_HANDLE, 0};
     const VkResult result = context_.api.vkCreateDescriptorPool(context_.device, &info, nullptr, &pool.pool);
     if (result != VK_SUCCESS) {
-      return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "binding: vkCreateDescriptorPool failed with %d", int(result));
+      return vk::failed(context_.log, "binding", "vkCreateDescriptorPool", result);
     }
     if (!pools_.push(pool)) {
       context_.api.vkDestroyDescriptorPool(context_.device, pool.pool, nullptr);
@@ -38,7 +39,7 @@ NibResult DescriptorPools::allocate(PooledSet* out_set) {
   // All sets have the same layout, so a pool with a free set cannot be fragmented.
   const VkResult result = context_.api.vkAllocateDescriptorSets(context_.device, &info, &out_set->set);
   if (result != VK_SUCCESS) {
-    return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "binding: vkAllocateDescriptorSets failed with %d", int(result));
+    return vk::failed(context_.log, "binding", "vkAllocateDescriptorSets", result);
   }
   ++free_pool->used;
   return NIB_SUCCESS;

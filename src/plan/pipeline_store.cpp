@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "plan/context.h"
+#include "vk/result.h"
 
 namespace nib {
 
@@ -73,7 +74,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   VkShaderModule module = VK_NULL_HANDLE;
   VkResult result = context_.api.vkCreateShaderModule(context_.device, &module_info, nullptr, &module);
   if (result != VK_SUCCESS) {
-    return context_.log.fail(vk::resultOf(result), "%s: vkCreateShaderModule failed with %d", row.module, int(result));
+    return vk::failed(context_.log, row.module, "vkCreateShaderModule", result);
   }
 
   VkSpecializationMapEntry map[kMaxSpec];
@@ -104,8 +105,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
       context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info, nullptr, out_pipeline);
   context_.api.vkDestroyShaderModule(context_.device, module, nullptr);
   if (result != VK_SUCCESS) {
-    return context_.log.fail(vk::resultOf(result), "%s: vkCreateComputePipelines failed with %d", row.module,
-                             int(result));
+    return vk::failed(context_.log, row.module, "vkCreateComputePipelines", result);
   }
   return NIB_SUCCESS;
 }

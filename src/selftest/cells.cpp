@@ -1,8 +1,10 @@
 #include "selftest/cells.h"
 
 #include <algorithm>
+#include <map>
 #include <sstream>
 #include <stdexcept>
+#include <tuple>
 
 #include "base/names.h"
 #include "formats/format.h"
@@ -154,10 +156,18 @@ std::vector<Cell> runSelftest(const kit::DeviceOptions& device_options, const Se
 }
 
 void mergeCells(std::vector<Cell>& cells, const std::vector<Cell>& more) {
+  // An index, because files may have any number of cells.
+  const auto key = [](const Cell& c) { return std::tie(c.op, c.type, c.path, c.profile, c.subgroup); };
+  using Key = std::tuple<std::string, std::string, std::string, std::string, std::string>;
+  std::map<Key, size_t> index;
+  for (size_t i = 0; i < cells.size(); ++i) index.emplace(key(cells[i]), i);
   for (const Cell& cell : more) {
-    Cell key = cell;
-    key.ran = key.failed = 0;
-    Cell& into = cellOf(cells, key);
+    const auto [at, is_new] = index.emplace(key(cell), cells.size());
+    if (is_new) {
+      cells.push_back(cell);
+      cells.back().ran = cells.back().failed = 0;
+    }
+    Cell& into = cells[at->second];
     into.ran += cell.ran;
     into.failed += cell.failed;
     into.bound_ratio = std::max(into.bound_ratio, cell.bound_ratio);

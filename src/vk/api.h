@@ -18,12 +18,6 @@ struct Api {
 #include "vk/api.inc"
 };
 
-// The NibResult of a failed Vulkan call.
-inline NibResult resultOf(VkResult result) {
-  return result == VK_ERROR_OUT_OF_HOST_MEMORY || result == VK_ERROR_OUT_OF_DEVICE_MEMORY ? NIB_ERROR_OUT_OF_MEMORY
-                                                                                          : NIB_ERROR_VULKAN;
-}
-
 // Fills the functions that need no device and sets the others to NULL. missing may be NULL; *missing is the name of the
 // first function that was not found, or NULL on success.
 bool loadInstanceApi(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance, Api* out_api,

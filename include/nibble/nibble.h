@@ -180,11 +180,11 @@ NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context)
 void nibDestroyContext(NibContext* context);
 
 typedef struct NibContextInfo {
-  uint32_t struct_bytes;  // sizeof(NibContextInfo), set by the caller
-  uint32_t features;      // declared, offered, and not restricted or switched off by a driver quirk
-  uint32_t tier;          // for people: 0 guaranteed minimum, 1 subgroups, 2 packed 4x8 dot, 3 cooperative matrix
-  uint32_t subgroup_size;
-  uint32_t driver_id;  // VkDriverId, 0 = unknown
+  uint32_t struct_bytes;   // sizeof(NibContextInfo), set by the caller
+  uint32_t features;       // declared, offered, and not restricted or switched off by a driver quirk
+  uint32_t tier;           // for people: 0 guaranteed minimum, 1 subgroups, 2 packed 4x8 dot, 3 cooperative matrix
+  uint32_t subgroup_size;  // of kernels without matrices
+  uint32_t driver_id;      // VkDriverId, 0 = unknown
   uint32_t driver_version;
   uint32_t quirk_count;  // driver bugs worked around
   uint32_t reserved;

@@ -360,7 +360,7 @@ NibResult addAttention(Build b) {
     chooseTile(&b, kAttentionRows, false);
     spec.WG = b.builder.workgroupSize(kWorkgroup);
     const bool shuffles = (caps.features & NIB_FEATURE_SUBGROUP) != 0;
-    spec.LANES = shuffles && caps.subgroup_size < kLanes ? 1 : kLanes;
+    spec.LANES = shuffles && caps.plain_subgroup_size < kLanes ? 1 : kLanes;
     spec.KEYS = kKeys;
   }
   fillSpec(b, &spec);

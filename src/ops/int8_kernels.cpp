@@ -190,7 +190,7 @@ Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
   const bool rows = builder.offers(rowsKernel(p), 0, kInt8RowsWorkgroup, 0, sizeof(NibInt8Push));
   const Int8Device device{builder.caps().device_type, builder.workgroupSize(128),
-                          rows ? builder.caps().subgroup_size : 0};
+                          rows ? builder.caps().plain_subgroup_size : 0};
   Int8Tiling tiling = chooseInt8Tiling(device, sidesOf(p));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
     tuneInt8(value, device, sidesOf(p), &tiling);

@@ -272,7 +272,7 @@ NIB_SPEC_STRUCT(MatsumSpec, MATSUM_SPEC)
 NIB_SPEC_STRUCT(MatinputSpec, MATINPUT_SPEC)
 
 uint32_t subgroupSize(const PlanBuilder& builder) {
-  return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().subgroup_size : 0;
+  return builder.caps().features & NIB_FEATURE_SUBGROUP ? builder.caps().plain_subgroup_size : 0;
 }
 
 // Decodes activations that are codes into scratch. A batch decodes all tokens, because a run's are not contiguous.

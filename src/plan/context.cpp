@@ -148,7 +148,7 @@ NibResult nibGetContextInfo(const NibContext* context, NibContextInfo* out_info)
   NibContextInfo info{};
   info.features = caps.features;
   info.tier = caps.tier;
-  info.subgroup_size = caps.subgroup_size;
+  info.subgroup_size = caps.plain_subgroup_size;
   info.driver_id = caps.driver_id;
   info.driver_version = caps.driver_version;
   info.quirk_count = caps.quirk_count;

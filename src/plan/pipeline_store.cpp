@@ -96,9 +96,15 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
     robustness.images = VK_PIPELINE_ROBUSTNESS_IMAGE_BEHAVIOR_DEVICE_DEFAULT_EXT;
     info.pNext = &robustness;
   }
-  // Subgroup kernels require that every subgroup is full.
-  if ((row.features & NIB_FEATURE_SUBGROUP) && (context_.caps.features & NIB_FEATURE_SUBGROUP_SIZE) && spec_count > 0 &&
-      spec[0] % context_.caps.max_subgroup_size == 0) {
+  // Subgroup kernels require that every subgroup is full, and its size where there is a choice.
+  const vk::Caps& caps = context_.caps;
+  const uint32_t workgroup = spec_count > 0 ? spec[0] : 1;
+  VkPipelineShaderStageRequiredSubgroupSizeCreateInfo size_info{
+      VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO};
+  size_info.requiredSubgroupSize = vk::requiredSubgroupSize(caps, row.features, workgroup);
+  if (size_info.requiredSubgroupSize != 0) info.stage.pNext = &size_info;
+  const uint32_t full = size_info.requiredSubgroupSize != 0 ? size_info.requiredSubgroupSize : caps.max_subgroup_size;
+  if ((row.features & NIB_FEATURE_SUBGROUP) && (caps.features & NIB_FEATURE_SUBGROUP_SIZE) && workgroup % full == 0) {
     info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
   }
   result =

@@ -204,6 +204,9 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   phase = Phase{};
   phase.row = row;
   phase.spec_hash = fnv1a64(spec, size_t(spec_count) * 4u);
+  // Another subgroup size is another pipeline, which has its own verdict.
+  const uint32_t subgroup_size = vk::requiredSubgroupSize(context.caps, row->features, spec[0]);
+  if (subgroup_size != 0) phase.spec_hash = fnv1a64(&subgroup_size, sizeof subgroup_size, phase.spec_hash);
   phase.tiles = tiles;
   if (placement_.rows != 0) phase.tiles.rows = placement_.rows;
   phase.sees_first_row = placement_.sees_first_row;

@@ -21,6 +21,12 @@ bool isUsableSubgroupSize(uint32_t size) { return size >= 4 && size <= 128 && (s
 
 bool mayRequireSize(const Snapshot& s) { return (s.required_subgroup_size_stages & VK_SHADER_STAGE_COMPUTE_BIT) != 0; }
 
+// The least size that keeps a lane of a table of 16 values, and has most registers for an invocation.
+uint32_t plainSubgroupSize(uint32_t min_size, uint32_t max_size) {
+  constexpr uint32_t kLeast = 16;
+  return min_size > kLeast ? min_size : max_size < kLeast ? max_size : kLeast;
+}
+
 // A restriction of 0 means none.
 template <typename T>
 T lower(T device, T restriction) {
@@ -167,6 +173,11 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   caps.min_subgroup_size = s.min_subgroup_size;
   caps.max_subgroup_size = s.max_subgroup_size;
   caps.may_require_subgroup_size = (caps.features & NIB_FEATURE_SUBGROUP_SIZE) != 0 && mayRequireSize(s);
+  caps.max_workgroup_subgroups = s.max_workgroup_subgroups;
+  caps.plain_subgroup_size = s.subgroup_size;
+  if (caps.may_require_subgroup_size) {
+    caps.plain_subgroup_size = plainSubgroupSize(s.min_subgroup_size, s.max_subgroup_size);
+  }
   caps.dot4_accelerated = (caps.features & NIB_FEATURE_DOT4) != 0 && s.dot4_signed_accelerated;
 
   caps.device_type = limit.device_type != 0 ? limit.device_type : s.device_type;
@@ -179,6 +190,15 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
 
   setTier({s, declared_features, limit.features_mask, caps.api_version}, &caps);
   return caps;
+}
+
+uint32_t requiredSubgroupSize(const Caps& caps, uint32_t row_features, uint32_t workgroup) {
+  if ((row_features & NIB_FEATURE_SUBGROUP) == 0 || !caps.may_require_subgroup_size ||
+      caps.min_subgroup_size == caps.max_subgroup_size) {
+    return 0;
+  }
+  const uint32_t size = row_features & NIB_FEATURE_COOPMAT ? caps.subgroup_size : caps.plain_subgroup_size;
+  return uint64_t(size) * caps.max_workgroup_subgroups >= workgroup ? size : 0;
 }
 
 const char* capsProblem(const Caps& caps) {

@@ -26,6 +26,8 @@ struct Caps {
   // A pipeline may set its subgroup size (VkPipelineShaderStageRequiredSubgroupSizeCreateInfo). False together with
   // NIB_FEATURE_SUBGROUP_SIZE: the device has a single size.
   bool may_require_subgroup_size;
+  uint32_t plain_subgroup_size;      // of kernels without matrices; subgroup_size if it cannot be chosen
+  uint32_t max_workgroup_subgroups;  // of a workgroup whose subgroup size is required
   bool dot4_accelerated;  // the driver reports the signed 4x8-bit dot product as accelerated
 
   uint32_t coop_count;  // 0 without NIB_FEATURE_COOPMAT
@@ -46,6 +48,11 @@ struct Caps {
 
 // A pure function. restriction may be NULL.
 Caps makeCaps(const Snapshot& snapshot, uint32_t declared_features, const NibRestrict* restriction);
+
+// The subgroup size to require of a pipeline: row_features are those of its kernel, `workgroup` its invocations. 0 if
+// the kernel has no subgroups, the device a single size, or none may be required. Without a required size some drivers
+// take their largest, whose registers are too few.
+uint32_t requiredSubgroupSize(const Caps& caps, uint32_t row_features, uint32_t workgroup);
 
 // Why these caps are unusable (a restriction is too low), with the field's name; NULL if they are usable.
 const char* capsProblem(const Caps& caps);

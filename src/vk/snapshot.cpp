@@ -115,6 +115,7 @@ void readProperties(const Api& api, VkPhysicalDevice device, Snapshot* s) {
   s->min_subgroup_size = size.minSubgroupSize != 0 ? size.minSubgroupSize : subgroup.subgroupSize;
   s->max_subgroup_size = size.maxSubgroupSize != 0 ? size.maxSubgroupSize : subgroup.subgroupSize;
   s->required_subgroup_size_stages = size.requiredSubgroupSizeStages;
+  s->max_workgroup_subgroups = size.maxComputeWorkgroupSubgroups;
 
   s->round_even_float32 = floats.shaderRoundingModeRTEFloat32;
   s->dot4_signed_accelerated = dot.integerDotProduct4x8BitPackedSignedAccelerated;

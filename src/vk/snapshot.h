@@ -57,6 +57,7 @@ struct Snapshot {
   VkShaderStageFlags subgroup_stages;
   VkSubgroupFeatureFlags subgroup_operations;
   VkShaderStageFlags required_subgroup_size_stages;
+  uint32_t max_workgroup_subgroups;  // of a workgroup whose subgroup size is required
 
   bool storage_buffer_16bit;
   bool shader_float16;

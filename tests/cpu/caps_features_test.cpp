@@ -176,6 +176,35 @@ TEST_CASE("if compute shaders cannot require a subgroup size, the feature needs 
   CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).tier == 2);
 }
 
+TEST_CASE("where subgroups may have several sizes, plain kernels require the least from 16 on") {
+  constexpr uint32_t kPlain = NIB_FEATURE_SUBGROUP, kMatrices = NIB_FEATURE_SUBGROUP | NIB_FEATURE_COOPMAT;
+  struct Sizes {
+    uint32_t min, max, own, plain;
+  };
+  for (const Sizes& sizes :
+       {Sizes{8, 32, 32, 16}, {16, 32, 32, 16}, {32, 64, 64, 32}, {64, 128, 128, 64}, {4, 8, 8, 8}}) {
+    Snapshot s = desktopDevice();
+    s.min_subgroup_size = sizes.min;
+    s.max_subgroup_size = sizes.max;
+    s.subgroup_size = sizes.own;
+    const Caps caps = makeCaps(s, NIB_FEATURE_ALL, nullptr);
+    CHECK(caps.plain_subgroup_size == sizes.plain);
+    CHECK(requiredSubgroupSize(caps, kPlain, 128) == sizes.plain);
+    CHECK(requiredSubgroupSize(caps, kMatrices, 128) == sizes.own);
+    CHECK(requiredSubgroupSize(caps, 0, 128) == 0);
+    // A required size limits the workgroup.
+    CHECK(requiredSubgroupSize(caps, kPlain, 64 * sizes.plain) == sizes.plain);
+    CHECK(requiredSubgroupSize(caps, kPlain, 64 * sizes.plain + 1) == 0);
+    s.required_subgroup_size_stages = 0;
+    const Caps fixed = makeCaps(s, NIB_FEATURE_ALL, nullptr);
+    CHECK(fixed.plain_subgroup_size == sizes.own);
+    CHECK(requiredSubgroupSize(fixed, kPlain, 128) == 0);
+  }
+  const Caps single = makeCaps(desktopDevice(), NIB_FEATURE_ALL, nullptr);
+  CHECK(single.plain_subgroup_size == 32);
+  CHECK(requiredSubgroupSize(single, kPlain, 128) == 0);
+}
+
 TEST_CASE("a long list of shapes is truncated, in the driver's order") {
   Snapshot s = desktopDevice();
   s.coop_count = kMaxCoopShapes;

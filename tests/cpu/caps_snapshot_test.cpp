@@ -51,6 +51,7 @@ TEST_CASE("a snapshot has the driver's values") {
   CHECK(s.subgroup_size == 64);
   CHECK(s.min_subgroup_size == 32);
   CHECK(s.max_subgroup_size == 64);
+  CHECK(s.max_workgroup_subgroups == 48);
   CHECK(s.coop_count == 2);  // without the shape of workgroup scope
   CHECK(s.coop[1].k == 32);
   CHECK(s.coop[1].a_type == VK_COMPONENT_TYPE_SINT8_KHR);

@@ -54,6 +54,7 @@ inline vk::Snapshot desktopDevice() {
   s.subgroup_stages = VK_SHADER_STAGE_ALL;
   s.subgroup_operations = 0xff;
   s.required_subgroup_size_stages = VK_SHADER_STAGE_COMPUTE_BIT;
+  s.max_workgroup_subgroups = 64;
   s.storage_buffer_16bit = s.shader_float16 = s.shader_int8 = s.integer_dot_product = true;
   s.vulkan_memory_model = s.cooperative_matrix = true;
   s.subgroup_size_control = s.compute_full_subgroups = s.pipeline_robustness = s.round_even_float32 = true;

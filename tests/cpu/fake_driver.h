@@ -121,6 +121,7 @@ inline VKAPI_ATTR void VKAPI_CALL getProperties2(VkPhysicalDevice device, VkPhys
         auto* x = reinterpret_cast<VkPhysicalDeviceSubgroupSizeControlProperties*>(s);
         x->minSubgroupSize = 32;
         x->maxSubgroupSize = 64;
+        x->maxComputeWorkgroupSubgroups = 48;
         x->requiredSubgroupSizeStages = VK_SHADER_STAGE_COMPUTE_BIT;
         break;
       }

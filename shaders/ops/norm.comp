@@ -8,6 +8,7 @@
 #ifdef SUBGROUP
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
 #endif
 #include "ops/norm.h"
 NORM_SPEC(NIB_SPEC_CONSTANT)

@@ -164,8 +164,9 @@ std::optional<uint64_t> PipelineInspector::State::count(const PipelineStore::Ori
                                                         std::string* why) const {
   std::vector<uint32_t> code(origin.row->spirv, origin.row->spirv + origin.row->spirv_words);
   if (features & NIB_FEATURE_ROUND_EVEN) {
-    std::vector<uint32_t> patched(code.size() + kRoundEvenWords);
-    const uint32_t words = declareRoundEven(code.data(), static_cast<uint32_t>(code.size()), patched.data());
+    std::vector<uint32_t> patched(code.size() + kFloatModeWords);
+    const uint32_t words =
+        declareFloatModes(code.data(), static_cast<uint32_t>(code.size()), {true, false, false}, patched.data());
     if (words != 0) code.assign(patched.begin(), patched.begin() + words);
   }
   VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};

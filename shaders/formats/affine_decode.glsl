@@ -67,4 +67,10 @@ vec4 nibPart4(ivec4 code, NibPart p) {
   return vec4(code - p.zero);
 }
 
+// value = (count - nibPartZero(p)) * p.scale, where a code counts from the lowest.
+#define NIB_PART_HAS_ZERO
+float nibPartZero(NibPart p) {
+  return float(p.zero - NIB_FIRST);
+}
+
 #endif

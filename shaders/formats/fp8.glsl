@@ -67,6 +67,7 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return mix(result | ((uvec4(code) & 0x80u) << 24), uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
 }
 
+#define NIB_PART_VALUES 256  // nibPart4 depends on the code only
 vec4 nibPart4(ivec4 code, NibPart p) {
   uvec4 magnitude = uvec4(code) & 0x7fu;
   uvec4 bits = nibFp8Beyond4(floatBitsToUint(nibFp8Magnitude4(magnitude)), magnitude);

@@ -194,4 +194,12 @@ vec4 nibPart4(ivec4 code, NibPart p) {
 #endif
 }
 
+#ifndef NIB_MINIMUM
+// value = (count - nibPartZero(p)) * p.scale, where a code counts from the lowest.
+#define NIB_PART_HAS_ZERO
+float nibPartZero(NibPart p) {
+  return float(NIB_MID);
+}
+#endif
+
 #endif

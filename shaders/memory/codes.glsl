@@ -81,6 +81,43 @@ ivec4 nibUnpack4(uint packed) {
 #error "NIB_BITS_PER_CODE: add how quads make words"
 #endif
 
+// NIB_QUAD_COUNTS: quad q of word[0..] as floats that count from the lowest code, or from 0 if the codes are signed
+// bytes and NIB_SIGNED_BYTES says that the device converts those. Codes of 4 bits become bytes first, a whole word at a
+// time: GPUs convert bytes, and two masks serve eight codes.
+#ifndef NIB_SIGNED_BYTES
+#define NIB_SIGNED_BYTES false
+#endif
+#if NIB_BITS_PER_CODE == 8
+#define NIB_COUNTS_FROM_ZERO (NIB_SIGNED_BYTES && NIB_TWOS_COMPLEMENT)
+#else
+#define NIB_COUNTS_FROM_ZERO false
+#endif
+
+vec4 nibByteCounts(uint even, uint odd, uint shift) {
+  return vec4((even >> shift) & 0xffu, (odd >> shift) & 0xffu, (even >> (shift + 8u)) & 0xffu,
+              (odd >> (shift + 8u)) & 0xffu);
+}
+
+vec4 nibWordCounts(uint word) {
+  if (NIB_COUNTS_FROM_ZERO) return vec4(ivec4(word << 24, word << 16, word << 8, word) >> 24);
+  uint bytes = NIB_TWOS_COMPLEMENT ? word ^ 0x80808080u : word;
+  return vec4(bytes & 0xffu, (bytes >> 8) & 0xffu, (bytes >> 16) & 0xffu, bytes >> 24);
+}
+
+vec4 nibPackedCounts(uint packed) {
+  uvec4 c = uvec4(packed, packed >> NIB_BITS, packed >> (2u * NIB_BITS), packed >> (3u * NIB_BITS));
+  return vec4(c & NIB_CODE_MASK);
+}
+
+#if NIB_BITS_PER_CODE == 8
+#define NIB_QUAD_COUNTS(word, q) nibWordCounts(word[q])
+#elif NIB_BITS_PER_CODE == 4
+#define NIB_QUAD_COUNTS(word, q) \
+  nibByteCounts(word[(q) / 2u] & 0x0f0f0f0fu, (word[(q) / 2u] >> 4) & 0x0f0f0f0fu, ((q) & 1u) * 16u)
+#else
+#define NIB_QUAD_COUNTS(word, q) nibPackedCounts(NIB_QUAD_OF(word, q))
+#endif
+
 #if NIB_RUN == 16
 #define NIB_EACH_QUAD(X) X(0u) X(1u) X(2u) X(3u)
 #define NIB_EACH_PAIR(X) X(0u, 1u) X(2u, 3u)

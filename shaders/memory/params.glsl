@@ -6,6 +6,7 @@
 #ifndef NIB_MEMORY_PARAMS_GLSL
 #define NIB_MEMORY_PARAMS_GLSL
 
+#include "numerics/halves.glsl"
 #include "numerics/scale_store.glsl"
 
 layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer Params { uint params[]; };
@@ -18,6 +19,21 @@ layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer P
 #endif
 
 #ifndef NIB_PARAMS_WRITE_ONLY
+// What to add to the index of a scale so that it counts from the binding's begin. base: first word of the scales.
+uint nibScaleStart(uint base) {
+  return base << (SCALE_TYPE == NIB_F32 ? 0 : SCALE_TYPE == NIB_E8M0 || SCALE_TYPE == NIB_NESTED ? 2 : 1);
+}
+
+// fp32 bits of the stored scale that nibScaleStart counts as `index`, before the zero-group rule. Not of double
+// quantization.
+uint nibStoredScale(uint index) {
+  if (SCALE_TYPE == NIB_F32) return params[index];
+  if (SCALE_TYPE == NIB_E8M0) return nibScaleFromStored(NIB_BYTE_OF(params[index >> 2], index), SCALE_TYPE);
+  uint word = params[index >> 1] >> ((index & 1u) * 16u);
+  if (NIB_HALVES_KEPT && SCALE_TYPE == NIB_F16) return floatBitsToUint(unpackHalf2x16(word).x);
+  return nibScaleFromStored(word & 0xffffu, SCALE_TYPE);
+}
+
 // fp32 bits of stored scale `index` after the zero-group rule. base: first word of the scales.
 uint nibLoadScale(uint base, uint index) {
 #if defined(NIB_HAS_NESTED) && defined(NIB_PARAMS_NESTED)
@@ -27,10 +43,7 @@ uint nibLoadScale(uint base, uint index) {
                           params[nested]);
   }
 #endif
-  uint stored = SCALE_TYPE == NIB_F32    ? params[base + index]
-                : SCALE_TYPE == NIB_E8M0 ? NIB_BYTE_OF(params[base + (index >> 2)], index)
-                                         : NIB_HALF_OF(params[base + (index >> 1)], index);
-  return nibRuledScale(nibScaleFromStored(stored, SCALE_TYPE));
+  return nibRuledScale(nibStoredScale(nibScaleStart(base) + index));
 }
 
 int nibLoadZero(uint base, uint index) {

@@ -14,6 +14,12 @@ struct NibWeightRun {
   NibPart part;
 };
 
+// What stored scale `index` and its zero point say.
+NibPart nibLoadPart(uint index) {
+  return nibMakePart(nibLoadScale(push.scales_word + push.head.delta1, index),
+                     nibLoadZero(push.zeros_word + push.head.delta1, index));
+}
+
 // Scale and zero point of column `col`, for all columns from there on that share its scale.
 NibWeightRun nibBeginRun(uint row, uint col) {
   NibWeightRun r;
@@ -22,14 +28,17 @@ NibWeightRun nibBeginRun(uint row, uint col) {
 #else
   uint group = push.group;
 #endif
-  uint index = row * push.scale_row_stride + col / group;
-  r.part = nibMakePart(nibLoadScale(push.scales_word + push.head.delta1, index),
-                       nibLoadZero(push.zeros_word + push.head.delta1, index));
+  r.part = nibLoadPart(row * push.scale_row_stride + col / group);
   return r;
 }
 
-void nibLoadRun(inout NibWeightRun r, uint row, uint run) {
-  uint start = row * push.row_words + push.head.delta0;
+// Where the codes of a row begin.
+uint nibRowStart(uint row) {
+  return row * push.row_words + push.head.delta0;
+}
+
+// Run `run` of the row that begins at word `start`.
+void nibLoadRunAt(inout NibWeightRun r, uint start, uint run) {
   uint first = run * NIB_RUN_WORDS;
   uint at = start + first;
 #if NIB_RUN_WORD_COUNT == 2
@@ -66,6 +75,21 @@ void nibLoadRun(inout NibWeightRun r, uint row, uint run) {
 #define NIB_RUN_LOAD(w) r.word[w] = codes[FULL ? at + w : start + min(first + w, push.row_words - 1u)];
   NIB_EACH_WORD(NIB_RUN_LOAD)
 }
+
+void nibLoadRun(inout NibWeightRun r, uint row, uint run) {
+  nibLoadRunAt(r, nibRowStart(row), run);
+}
+
+#if NIB_RUN_WORD_COUNT == 2
+// Two neighbouring runs at a multiple of four words.
+void nibLoadTwoRunsAt(inout NibWeightRun r, inout NibWeightRun next, uint start, uint run) {
+  uvec4 words = codes4[(start >> 2) + (run >> 1)];
+  r.word[0] = words.x;
+  r.word[1] = words.y;
+  next.word[0] = words.z;
+  next.word[1] = words.w;
+}
+#endif
 
 // Scales of four neighbouring columns.
 NibDecoder nibColumnDecoder(uint col) {
@@ -106,8 +130,12 @@ struct NibWeightRun {
   NibPart part;
 };
 
+uint nibRowStart(uint row) {
+  return row * push.row_words + push.head.delta0;
+}
+
 NibWeightRun nibBeginRun(uint row, uint col) {
-  return NibWeightRun(row * push.row_words + push.head.delta0, NibPart(1.0));
+  return NibWeightRun(nibRowStart(row), NibPart(1.0));
 }
 
 void nibLoadRun(inout NibWeightRun r, uint row, uint run) {
@@ -124,8 +152,7 @@ vec4 nibDenseQuad(uint start, uint col) {
   if (FULL) {
     if (SCALE_TYPE == NIB_F32) return uintBitsToFloat(codes4[(start + col) >> 2]);
     uvec2 words = codes2[(start + (col >> 1)) >> 1];
-    uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
-    return uintBitsToFloat(SCALE_TYPE == NIB_BF16 ? upper & 0xffff0000u : nibWidenHalves(upper));
+    return uintBitsToFloat(nibWidenWords(words, SCALE_TYPE == NIB_BF16));
   }
   uvec4 at = min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u));
   return vec4(nibDenseWeight(start, at.x), nibDenseWeight(start, at.y), nibDenseWeight(start, at.z),

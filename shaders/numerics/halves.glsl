@@ -1,4 +1,6 @@
 // Four halves at a time, for loads and stores of dense rows. Cheaper than exact.glsl, for values that need less care.
+// Define before including, if the driver may be asked:
+//   NIB_HALVES_KEPT  a specialization constant: unpackHalf2x16 keeps denormals, as the module declares (FloatModes)
 #ifndef NIB_NUMERICS_HALVES_GLSL
 #define NIB_NUMERICS_HALVES_GLSL
 
@@ -12,9 +14,16 @@ uvec4 nibWidenHalves(uvec4 upper) {
   return min(magnitude + 0x38000000u, floatBitsToUint(without)) | (upper & 0x80000000u);
 }
 
-// fp32 bits of four 16-bit elements: bfloat16, or halves as nibWidenHalves returns them.
+#ifndef NIB_HALVES_KEPT
+#define NIB_HALVES_KEPT false
+#endif
+
+// fp32 bits of four 16-bit elements: bfloat16, or finite halves.
 uvec4 nibWidenWords(uvec2 words, bool bf16) {
   uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
+  if (NIB_HALVES_KEPT && !bf16) {
+    return floatBitsToUint(vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y)));
+  }
   return bf16 ? upper & 0xffff0000u : nibWidenHalves(upper);
 }
 

@@ -19,19 +19,25 @@ uint nibScaleFromStored(uint stored, uint type) {
   return stored;
 }
 
-// A scale below 2^-120, or one that is not a positive number, makes the zero group.
-uint nibRuledScale(uint bits, bool may_be_negative) {
+// NIB_SIGNED_SCALES is defined by formats whose scales may be negative.
+#ifdef NIB_SIGNED_SCALES
+const bool kNibSignedScales = true;
+#else
+const bool kNibSignedScales = false;
+#endif
+
+// Whether a scale is from 2^-120 on and finite; others make the zero group.
+bool nibIsRuled(uint bits, bool may_be_negative) {
   uint magnitude = may_be_negative ? bits & 0x7fffffffu : bits;
-  return magnitude >= 0x03800000u && magnitude < 0x7f800000u ? bits : 0u;
+  return magnitude - 0x03800000u < 0x7c000000u;
 }
 
-// NIB_SIGNED_SCALES is defined by formats whose scales may be negative.
+uint nibRuledScale(uint bits, bool may_be_negative) {
+  return nibIsRuled(bits, may_be_negative) ? bits : 0u;
+}
+
 uint nibRuledScale(uint bits) {
-#ifdef NIB_SIGNED_SCALES
-  return nibRuledScale(bits, true);
-#else
-  return nibRuledScale(bits, false);
-#endif
+  return nibRuledScale(bits, kNibSignedScales);
 }
 
 // A scale as found: stored is its representation in scale_type (0 for the zero group), bits its fp32 value.

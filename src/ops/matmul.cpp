@@ -216,7 +216,7 @@ uint32_t smallCols(const NibMatmulDesc& d, const Matmul& m, uint32_t (&cols)[kMo
   cols[count++] = smallWholeRows(m.shape, m.copied || m.coded ? lanes * 32 : kAmpleCols, group);
   cols[count++] = units == lanes ? d.cols : above(lanes * 32);
   // Many rows have a subgroup each, however long they are.
-  if (uint64_t(d.rows) * m.shape.batch * 64 >= kBusyInvocations) cols[count++] = above(256);
+  if (fillsDevice(uint64_t(d.rows + 1) / 2 * m.shape.batch)) cols[count++] = above(256);
   if (columnParts(m.shape) > 1) cols[count++] = above(2 * 32 * kMatvecWorkgroup);
   return count;
 }
@@ -553,6 +553,11 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
   spec.UNIT = t.unit;
   fillSpec(d, m, &spec);
   spec.INPUT_TYPE = readType(d, m);
+  spec.WHOLE = d.cols % (m.shape.run * t.unit) == 0 && (t.unit == 1 || m.row_words % 4 == 0);
+  spec.GROUP = groupRule(d.cols, m.g.group);
+  spec.HALVES = builder.caps().halves_kept;
+  // GPUs with wider subgroups have conversions of unsigned bytes alone.
+  spec.SIGNED_BYTES = builder.caps().max_subgroup_size <= 32;
   if (t.splits > 1) {
     // This phase only sums. matsum does the rest.
     spec.SPLIT = true;
@@ -561,7 +566,9 @@ NibResult addMatvec(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& builde
     spec.ACTIVATION = NIB_ACTIVATION_NONE;
   }
   const Tiling tiling{spec.WG / t.lanes * t.rows, t.tokens, t.splits, t.units_per_split};
-  const NibResult result = addProduct("matvec", d, m, spec, tiling, spec.WG * 4, workOf(d, m, tiling), builder);
+  constexpr uint32_t kMostValues = 256;
+  const uint32_t shared_bytes = (spec.WG + kMostValues) * 4;
+  const NibResult result = addProduct("matvec", d, m, spec, tiling, shared_bytes, workOf(d, m, tiling), builder);
   if (result != NIB_SUCCESS || t.splits == 1) return result;
   return addMatsum(d, m, t.splits, builder);
 }

@@ -3,6 +3,8 @@
 #ifndef NIB_OPS_MATMUL_TILES_H
 #define NIB_OPS_MATMUL_TILES_H
 
+#include <bit>
+
 #include "ops/tuning.h"
 
 namespace nib {
@@ -47,6 +49,17 @@ inline uint32_t columnParts(const ProductShape& s) {
   const uint64_t max_parts = s.cols / (32u * kMatvecWorkgroup);
   const uint64_t parts = wanted < max_parts ? wanted : max_parts;
   return parts < 2 ? 1u : parts > 16 ? 16u : uint32_t(parts);
+}
+
+// Whether this many teams of a subgroup each fill a GPU: two or more for every scheduler of the largest.
+inline bool fillsDevice(uint64_t teams) { return teams >= 1024; }
+
+// How matvec finds the group of a column, for its constant GROUP: below 31 by a shift of as many bits.
+inline constexpr uint32_t kGroupRow = 31, kGroupMultiply = 32, kGroupDivide = 33;
+inline uint32_t groupRule(uint32_t cols, uint32_t group) {
+  if (group >= cols) return kGroupRow;
+  if (isPowerOfTwo(group)) return uint32_t(std::countr_zero(group));
+  return uint64_t(cols) * group < uint64_t(1) << 32 ? kGroupMultiply : kGroupDivide;
 }
 
 inline constexpr uint32_t kRowsWorkgroup = 32;
@@ -111,8 +124,7 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
     if (d.subgroup_size != 0) {
       // A subgroup computes a tile's rows if rows are many or short. Otherwise the whole workgroup does.
       const uint64_t teams = uint64_t((s.rows + t.rows - 1) / t.rows) * s.batch;
-      const bool narrow = d.subgroup_size < d.workgroup &&
-                          (units <= 2 * d.subgroup_size || teams * d.subgroup_size >= kBusyInvocations);
+      const bool narrow = d.subgroup_size < d.workgroup && (units <= 2 * d.subgroup_size || fillsDevice(teams));
       t.lanes = narrow ? d.subgroup_size : d.workgroup;
     } else {
       t.lanes = powerOfTwoUpTo(units);

@@ -57,11 +57,11 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   Array<uint32_t> patched(context_.allocator);
   const uint32_t* code = row.spirv;
   uint32_t words = row.spirv_words;
-  if (context_.caps.features & NIB_FEATURE_ROUND_EVEN) {
-    if (!patched.resize(size_t(words) + kRoundEvenWords)) {
+  if (const FloatModes modes = floatModes(context_.caps); modes.any()) {
+    if (!patched.resize(size_t(words) + kFloatModeWords)) {
       return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
     }
-    const uint32_t count = declareRoundEven(row.spirv, row.spirv_words, patched.data());
+    const uint32_t count = declareFloatModes(code, words, modes, patched.data());
     if (count != 0) {
       code = patched.data();
       words = count;
@@ -138,44 +138,8 @@ uint32_t PipelineStore::count() const {
   return uint32_t(entries_.size());
 }
 
-uint32_t declareRoundEven(const uint32_t* spirv, uint32_t words, uint32_t* out) {
-  constexpr uint32_t kOpExtension = 10, kOpMemoryModel = 14, kOpEntryPoint = 15, kOpExecutionMode = 16;
-  constexpr uint32_t kOpCapability = 17, kOpExtInstImport = 11;
-  constexpr uint32_t kCapabilityRoundingModeRte = 4467, kExecutionModeRoundingModeRte = 4462;
-  uint32_t written = 0;
-  uint32_t entry_id = 0;
-  bool capability_done = false, extension_done = false, mode_done = false;
-  std::memcpy(out, spirv, 5 * sizeof(uint32_t));
-  written = 5;
-  for (uint32_t at = 5; at < words;) {
-    const uint32_t op = spirv[at] & 0xffffu;
-    const uint32_t count = spirv[at] >> 16;
-    if (count == 0 || at + count > words) return 0;
-    if (!capability_done && op != kOpCapability) {
-      out[written++] = (2u << 16) | kOpCapability;
-      out[written++] = kCapabilityRoundingModeRte;
-      capability_done = true;
-    }
-    if (!extension_done && (op == kOpExtInstImport || op == kOpMemoryModel)) {
-      char name[24] = "SPV_KHR_float_controls";
-      out[written++] = (7u << 16) | kOpExtension;
-      std::memcpy(out + written, name, sizeof name);
-      written += 6;
-      extension_done = true;
-    }
-    if (op == kOpEntryPoint && entry_id == 0) entry_id = spirv[at + 2];
-    if (!mode_done && entry_id != 0 && op != kOpEntryPoint) {
-      out[written++] = (4u << 16) | kOpExecutionMode;
-      out[written++] = entry_id;
-      out[written++] = kExecutionModeRoundingModeRte;
-      out[written++] = 32;
-      mode_done = true;
-    }
-    std::memcpy(out + written, spirv + at, count * sizeof(uint32_t));
-    written += count;
-    at += count;
-  }
-  return mode_done && extension_done && capability_done ? written : 0;
+FloatModes floatModes(const vk::Caps& caps) {
+  return {(caps.features & NIB_FEATURE_ROUND_EVEN) != 0, caps.halves_kept, caps.floats_kept};
 }
 
 }  // namespace nib

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "plan/kernel_table.h"
 #include "vk/api.h"
+#include "vk/caps.h"
 
 namespace nib {
 
@@ -42,10 +43,20 @@ class PipelineStore {
   Array<Entry> entries_;
 };
 
-// Copies a module to `out` and declares round-to-nearest-even for fp32 in the copy. `out` has space for
-// words + kRoundEvenWords. Returns the number of words written, 0 if the module is malformed or has no entry point.
-inline constexpr uint32_t kRoundEvenWords = 2 + 7 + 4;
-uint32_t declareRoundEven(const uint32_t* spirv, uint32_t words, uint32_t* out);
+// What a module can declare of its arithmetic (SPV_KHR_float_controls).
+struct FloatModes {
+  bool round_even;   // fp32 rounds to nearest even
+  bool keep_halves;  // denormals of fp16 are kept
+  bool keep_floats;  // denormals of fp32 are kept
+  bool any() const { return round_even || keep_halves || keep_floats; }
+};
+
+FloatModes floatModes(const vk::Caps& caps);
+
+// Copies a module to `out` and declares `modes` in the copy. `out` has space for words + kFloatModeWords. Returns the
+// number of words written, 0 if the module is malformed or has no entry point.
+inline constexpr uint32_t kFloatModeWords = 2 * 2 + 7 + 3 * 4;
+uint32_t declareFloatModes(const uint32_t* spirv, uint32_t words, const FloatModes& modes, uint32_t* out);
 
 }  // namespace nib
 #endif

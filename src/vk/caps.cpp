@@ -178,6 +178,10 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   if (caps.may_require_subgroup_size) {
     caps.plain_subgroup_size = plainSubgroupSize(s.min_subgroup_size, s.max_subgroup_size);
   }
+  const bool float_controls = caps.api_version >= VK_API_VERSION_1_2 || (caps.features & NIB_FEATURE_ROUND_EVEN) != 0;
+  caps.halves_kept =
+      float_controls && s.denorm_preserve_float16 && (s.denorm_independence || s.denorm_preserve_float32);
+  caps.floats_kept = caps.halves_kept && !s.denorm_independence;
   caps.dot4_accelerated = (caps.features & NIB_FEATURE_DOT4) != 0 && s.dot4_signed_accelerated;
 
   caps.device_type = limit.device_type != 0 ? limit.device_type : s.device_type;

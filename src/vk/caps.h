@@ -28,6 +28,9 @@ struct Caps {
   bool may_require_subgroup_size;
   uint32_t plain_subgroup_size;      // of kernels without matrices; subgroup_size if it cannot be chosen
   uint32_t max_workgroup_subgroups;  // of a workgroup whose subgroup size is required
+  // Modules declare that denormals of halves are kept, and where only all widths can be declared, those of fp32.
+  bool halves_kept;
+  bool floats_kept;
   bool dot4_accelerated;  // the driver reports the signed 4x8-bit dot product as accelerated
 
   uint32_t coop_count;  // 0 without NIB_FEATURE_COOPMAT

@@ -118,6 +118,9 @@ void readProperties(const Api& api, VkPhysicalDevice device, Snapshot* s) {
   s->max_workgroup_subgroups = size.maxComputeWorkgroupSubgroups;
 
   s->round_even_float32 = floats.shaderRoundingModeRTEFloat32;
+  s->denorm_preserve_float16 = floats.shaderDenormPreserveFloat16;
+  s->denorm_preserve_float32 = floats.shaderDenormPreserveFloat32;
+  s->denorm_independence = floats.denormBehaviorIndependence != VK_SHADER_FLOAT_CONTROLS_INDEPENDENCE_NONE;
   s->dot4_signed_accelerated = dot.integerDotProduct4x8BitPackedSignedAccelerated;
   s->dot4_unsigned_accelerated = dot.integerDotProduct4x8BitPackedUnsignedAccelerated;
   s->dot4_mixed_accelerated = dot.integerDotProduct4x8BitPackedMixedSignednessAccelerated;

@@ -68,7 +68,10 @@ struct Snapshot {
   bool subgroup_size_control;
   bool compute_full_subgroups;
   bool pipeline_robustness;
-  bool round_even_float32;  // shaderRoundingModeRTEFloat32
+  bool round_even_float32;       // shaderRoundingModeRTEFloat32
+  bool denorm_preserve_float16;  // shaderDenormPreserveFloat16
+  bool denorm_preserve_float32;
+  bool denorm_independence;  // modules may declare 16 and 32 bits apart
   bool dot4_signed_accelerated;
   bool dot4_unsigned_accelerated;
   bool dot4_mixed_accelerated;

@@ -205,6 +205,23 @@ TEST_CASE("where subgroups may have several sizes, plain kernels require the lea
   CHECK(requiredSubgroupSize(single, kPlain, 128) == 0);
 }
 
+TEST_CASE("halves keep denormals where the driver can be told, alone or together with fp32") {
+  Snapshot s = desktopDevice();
+  CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).halves_kept);
+  CHECK_FALSE(makeCaps(s, NIB_FEATURE_ALL, nullptr).floats_kept);
+  CHECK(makeCaps(s, 0, nullptr).halves_kept);  // core in Vulkan 1.2
+  s.denorm_independence = false;
+  CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).halves_kept);
+  CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).floats_kept);
+  s.denorm_preserve_float32 = false;
+  CHECK_FALSE(makeCaps(s, NIB_FEATURE_ALL, nullptr).halves_kept);
+  s.denorm_independence = true;
+  CHECK(makeCaps(s, NIB_FEATURE_ALL, nullptr).halves_kept);
+  s.denorm_preserve_float16 = false;
+  CHECK_FALSE(makeCaps(s, NIB_FEATURE_ALL, nullptr).halves_kept);
+  CHECK_FALSE(makeCaps(s, NIB_FEATURE_ALL, nullptr).floats_kept);
+}
+
 TEST_CASE("a long list of shapes is truncated, in the driver's order") {
   Snapshot s = desktopDevice();
   s.coop_count = kMaxCoopShapes;

@@ -58,6 +58,7 @@ inline vk::Snapshot desktopDevice() {
   s.storage_buffer_16bit = s.shader_float16 = s.shader_int8 = s.integer_dot_product = true;
   s.vulkan_memory_model = s.cooperative_matrix = true;
   s.subgroup_size_control = s.compute_full_subgroups = s.pipeline_robustness = s.round_even_float32 = true;
+  s.denorm_preserve_float16 = s.denorm_preserve_float32 = s.denorm_independence = true;
   s.dot4_signed_accelerated = s.dot4_unsigned_accelerated = s.dot4_mixed_accelerated = true;
   s.coop[s.coop_count++] = coopShape(16, 16, 16, VK_COMPONENT_TYPE_FLOAT16_KHR, VK_COMPONENT_TYPE_FLOAT32_KHR);
   s.coop[s.coop_count++] = coopShape(16, 16, 32, VK_COMPONENT_TYPE_SINT8_KHR, VK_COMPONENT_TYPE_SINT32_KHR);

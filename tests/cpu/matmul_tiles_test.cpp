@@ -47,6 +47,33 @@ TEST_CASE("matvec's tiles cover every column and respect the kernel's limits") {
   }
 }
 
+TEST_CASE("many rows have a subgroup each, however long they are; few long ones the whole workgroup") {
+  CHECK(chooseMatvec({4096, 4096, 1, 1, 16, 8}, {kDiscrete, 128, 16, false}).lanes == 16);
+  CHECK(chooseMatvec({4096, 65536, 1, 1, 16, 8}, {kDiscrete, 128, 32, false}).lanes == 32);
+  CHECK(chooseMatvec({512, 65536, 1, 1, 16, 8}, {kDiscrete, 128, 32, false}).lanes == 128);
+  CHECK(chooseMatvec({512, 1024, 1, 1, 16, 8}, {kDiscrete, 128, 32, false}).lanes == 32);
+}
+
+TEST_CASE("the group of a column is a shift, the upper half of a product, or a quotient") {
+  for (const uint32_t group : {16u, 32u, 96u, 128u, 160u, 4096u, 5000u, 0x7fffff00u}) {
+    for (const uint32_t cols : {1u, 31u, 4096u, 11008u, 65536u, 1u << 31, 0xfffffff0u}) {
+      const uint32_t rule = groupRule(cols, group);
+      CHECK(rule <= kGroupDivide);
+      const uint32_t reciprocal = 0xffffffffu / group + 1;
+      for (const uint32_t col : {0u, 15u, group - 1, group, 2 * group - 1, 3 * group, cols / 2, cols - 1}) {
+        if (col >= cols) continue;
+        INFO("column " << col << " of " << cols << ", groups of " << group);
+        if (rule == kGroupRow) CHECK(col / group == 0);
+        if (rule < kGroupRow) CHECK((col >> rule) == col / group);
+        if (rule == kGroupMultiply) CHECK(uint32_t(uint64_t(col) * reciprocal >> 32) == col / group);
+      }
+    }
+  }
+  CHECK(groupRule(4096, 128) == 7);
+  CHECK(groupRule(4096, 4096) == 31);
+  CHECK(groupRule(11008, 96) == kGroupMultiply);
+}
+
 TEST_CASE("few rows are split along their columns to fill the device, many rows never") {
   CHECK(columnParts({6, 20000, 1, 1, 16, 8}) > 1);
   CHECK(columnParts({6, 20000, 9, 1, 16, 8}) == 1);

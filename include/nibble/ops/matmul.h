@@ -17,11 +17,13 @@ enum { NIB_OP_MATMUL = 8 };
 // Plan one token and many tokens separately: kernels are chosen for `tokens`.
 //
 // Bounded. Sums are accumulated in fp32 in an order that depends on the kernel. They differ from exact sums by at most
-// (cols + 2) * 2^-23 * sum of |w x| before the activation, and are the same from run to run on one device. GELU and
-// SiLU add at most 2^-19 of their argument. The result is rounded once to its type, half-even. With fp16 activations
-// and more than 8 tokens a GPU may round weights to fp16, which adds 2^-11 * sum of |w x|; weights beyond fp16 are
-// infinite then. Results of a token whose activations are not all finite are undefined, as are sums beyond fp32. Zero
-// groups count as 0.
+// (cols + 2) * 2^-23 * sum of |w x| before the activation, and are the same from run to run on one device. Where
+// weights are (code - zero) * scale (integer formats, ternary, Q4_0, Q5_0 and Q8_0), |w| in it is |w| + |zero scale|,
+// because a kernel may take the zero from its sums; zero counts from the lowest code and is 8 for symmetric 4-bit
+// codes. GELU and SiLU add at most 2^-19 of their argument. The result is rounded once to its type, half-even. With
+// fp16 activations and more than 8 tokens a GPU may round weights to fp16, which adds 2^-11 * sum of |w x|; weights
+// beyond fp16 are infinite then. Results of a token whose activations are not all finite are undefined, as are sums
+// beyond fp32. Zero groups count as 0.
 //
 // batch > 1: that many products of one shape. WEIGHTS is one blob of batch * rows rows; INPUT is [batch, tokens, cols],
 // OUTPUT [batch, tokens, rows], bias [batch, rows]. Each range must then fit one storage range.

@@ -5,4 +5,5 @@
 #define NIB_LARGEST_BITS 0x47600000u
 #define NIB_NAN_ABOVE 0x7cu
 #define NIB_REACH 17u
+#define NIB_PART_IS_HALF  // a code is the upper byte of a half
 #include "formats/fp8.glsl"

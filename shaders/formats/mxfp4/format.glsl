@@ -56,6 +56,7 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
   return bits | mix((uvec4(code) & 8u) << 28, uvec4(0u), equal(d.scale.least, uvec4(0xffffffffu)));
 }
 
+#define NIB_PART_VALUES 16  // nibPart4 depends on the code only
 vec4 nibPart4(ivec4 code, NibPart p) {
   return uintBitsToFloat(nibE2m1Magnitude4(code) | ((uvec4(code) & 8u) << 28));
 }

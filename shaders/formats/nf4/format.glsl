@@ -65,6 +65,7 @@ uvec4 nibDecode4(ivec4 code, NibDecoder d) {
 }
 
 #define NIB_PART_IS_TABLE  // nibPart4 depends on the code only
+#define NIB_PART_VALUES 16
 vec4 nibPart4(ivec4 code, NibPart p) {
   return uintBitsToFloat(nibNf4Value4(code));
 }

@@ -268,6 +268,34 @@ std::vector<float> weightRows(const Desc& d, const Words& numbers, const NibMemo
   return values;
 }
 
+// The codes' lowest byte if weights are (code - zero) * scale, whose zero a kernel may take from sums; -1 if they are
+// not.
+int lowestByte(uint32_t format) {
+  switch (format) {
+    case NIB_FORMAT_INT8:
+    case NIB_FORMAT_Q8_0: return 0x80;
+    case NIB_FORMAT_INT4:
+    case NIB_FORMAT_UINT8:
+    case NIB_FORMAT_UINT4:
+    case NIB_FORMAT_INT3:
+    case NIB_FORMAT_INT2:
+    case NIB_FORMAT_TERNARY:
+    case NIB_FORMAT_Q4_0:
+    case NIB_FORMAT_Q5_0: return 0;
+    default: return -1;
+  }
+}
+
+// The values of the lowest code in rows `numbers`, -zero * scale; nothing if the bound does not depend on them.
+std::vector<float> lowestRows(const Desc& d, const Words& numbers, const NibMemory& memory, const uint32_t* blob) {
+  const int byte = lowestByte(d.weights.format);
+  if (byte < 0) return {};
+  Words lowest(blob, blob + wordsOf(memory.range[NIB_ROLE_WEIGHTS].size_bytes));
+  const NibMemoryPart& codes = memory.part[NIB_PART_CODES];
+  std::memset(reinterpret_cast<uint8_t*>(lowest.data()) + codes.offset_bytes, byte, codes.size_bytes);
+  return weightRows(d, numbers, memory, lowest.data());
+}
+
 // `count` numbers spread over [0, of), both ends included.
 Words spread(uint32_t of, uint64_t count) {
   Words numbers;
@@ -301,15 +329,17 @@ Farthest farthest(const Desc& d, const Judged& judged) {
     Words numbers = rows;
     for (uint32_t& number : numbers) number += b * d.rows;
     const std::vector<float> weights = weightRows(d, numbers, memory, judged.before[NIB_ROLE_WEIGHTS]);
+    const std::vector<float> lowest = lowestRows(d, numbers, memory, judged.before[NIB_ROLE_WEIGHTS]);
     for (const uint32_t t : tokens) {
       const std::vector<double> x = activationsOf(d, uint64_t(b) * d.tokens + t, judged.before[NIB_ROLE_INPUT], order);
       for (size_t i = 0; i < rows.size(); ++i) {
         const uint32_t r = rows[i];
         const float* w = &weights[i * d.cols];
-        double sum = 0, magnitude = 0;
+        double sum = 0, magnitude = 0, zeros = 0;
         for (uint32_t c = 0; c < d.cols; ++c) {
           sum += double(w[c]) * x[c];
           magnitude += std::abs(double(w[c]) * x[c]);
+          if (!lowest.empty()) zeros += std::abs(double(lowest[i * d.cols + c]) * x[c]);
         }
         if (d.flags & NIB_PRODUCT_BIAS) {
           float bias;
@@ -324,8 +354,9 @@ Farthest farthest(const Desc& d, const Judged& judged) {
         if (d.flags & NIB_PRODUCT_RESIDUAL) residual = elementOf(judged.before[NIB_ROLE_OUTPUT], d.result_type, at);
         y += residual;
         magnitude += std::abs(residual);
-        const double bound = slope * ((d.cols + 2.0) * 0x1p-23 + weight_error) * magnitude + exp_error * std::abs(sum) +
-                             half_ulp * std::abs(y) + leastOf(d.result_type);
+        const double rounding = (d.cols + 2.0) * 0x1p-23;
+        const double bound = slope * ((rounding + weight_error) * magnitude + rounding * zeros) +
+                             exp_error * std::abs(sum) + half_ulp * std::abs(y) + leastOf(d.result_type);
         farthest.add(at, elementOf(judged.output, d.result_type, at), y, bound);
       }
     }

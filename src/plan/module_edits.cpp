@@ -1,5 +1,6 @@
 // Changes to modules when they are loaded, word by word.
 #include <cstring>
+#include <initializer_list>
 
 #include "plan/pipeline_store.h"
 
@@ -55,6 +56,79 @@ uint32_t declareFloatModes(const uint32_t* spirv, uint32_t words, const FloatMod
     at += count;
   }
   return mode_done && extension_done && capability_done ? written : 0;
+}
+
+namespace {
+
+constexpr uint32_t kOpSDot = 4450, kOpSUDot = 4452;
+
+template <class Visit>
+bool forEachInstruction(const uint32_t* spirv, uint32_t words, const Visit& visit) {
+  for (uint32_t at = 5; at < words;) {
+    const uint32_t count = spirv[at] >> 16;
+    if (count == 0 || at + count > words) return false;
+    visit(spirv[at] & 0xffffu, count, spirv + at);
+    at += count;
+  }
+  return true;
+}
+
+bool isSignedDot(uint32_t op, uint32_t count) { return op == kOpSDot && count == 6; }
+
+constexpr uint32_t kConstantWords = 4, kXorWords = 5, kDotWords = 6, kShiftWords = 5, kSubtractWords = 5;
+
+}  // namespace
+
+uint32_t mixedDotWords(const uint32_t* spirv, uint32_t words) {
+  uint32_t dots = 0;
+  forEachInstruction(spirv, words,
+                     [&](uint32_t op, uint32_t count, const uint32_t*) { dots += isSignedDot(op, count) ? 1 : 0; });
+  return 3 * kConstantWords + dots * (kXorWords + kDotWords + kShiftWords + kSubtractWords);
+}
+
+uint32_t useMixedDots(const uint32_t* spirv, uint32_t words, uint32_t* out) {
+  constexpr uint32_t kOpConstant = 43, kOpFunction = 54, kOpISub = 130, kOpShiftLeft = 196, kOpBitwiseXor = 198;
+  uint32_t type = 0;  // the integer of all dots, signed
+  bool same_type = true;
+  if (!forEachInstruction(spirv, words,
+                          [&](uint32_t op, uint32_t count, const uint32_t* word) {
+                            if (!isSignedDot(op, count)) return;
+                            same_type = same_type && (type == 0 || type == word[1]);
+                            type = word[1];
+                          }) ||
+      type == 0 || !same_type) {
+    return 0;
+  }
+  uint32_t bound = spirv[3], written = 5;
+  std::memcpy(out, spirv, 5 * sizeof(uint32_t));
+  const auto put = [&](uint32_t op, std::initializer_list<uint32_t> operands) {
+    out[written++] = uint32_t(operands.size() + 1) << 16 | op;
+    for (const uint32_t operand : operands) out[written++] = operand;
+  };
+  const uint32_t offset = bound++, ones = bound++, seven = bound++;
+  bool constants_done = false;
+  forEachInstruction(spirv, words, [&](uint32_t op, uint32_t count, const uint32_t* word) {
+    if (op == kOpFunction && !constants_done) {
+      put(kOpConstant, {type, offset, 0x80808080u});
+      put(kOpConstant, {type, ones, 0x01010101u});
+      put(kOpConstant, {type, seven, 7u});
+      constants_done = true;
+    }
+    if (!isSignedDot(op, count)) {
+      std::memcpy(out + written, word, count * sizeof(uint32_t));
+      written += count;
+      return;
+    }
+    const uint32_t result = word[2], a = word[3], b = word[4], packing = word[5];
+    const uint32_t unsigned_b = bound++, product = bound++, sum = bound++, surplus = bound++;
+    put(kOpBitwiseXor, {type, unsigned_b, b, offset});
+    put(kOpSUDot, {type, product, a, unsigned_b, packing});
+    put(kOpSUDot, {type, sum, a, ones, packing});
+    put(kOpShiftLeft, {type, surplus, sum, seven});
+    put(kOpISub, {type, result, product, surplus});
+  });
+  out[3] = bound;
+  return written;
 }
 
 }  // namespace nib

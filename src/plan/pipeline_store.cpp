@@ -54,7 +54,7 @@ NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_
 
 NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
                                VkPipeline* out_pipeline) {
-  Array<uint32_t> patched(context_.allocator);
+  Array<uint32_t> patched(context_.allocator), mixed(context_.allocator);
   const uint32_t* code = row.spirv;
   uint32_t words = row.spirv_words;
   if (const FloatModes modes = floatModes(context_.caps); modes.any()) {
@@ -64,6 +64,16 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
     const uint32_t count = declareFloatModes(code, words, modes, patched.data());
     if (count != 0) {
       code = patched.data();
+      words = count;
+    }
+  }
+  if ((row.features & NIB_FEATURE_DOT4) && context_.caps.dot4_mixed) {
+    if (!mixed.resize(size_t(words) + mixedDotWords(code, words))) {
+      return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
+    }
+    const uint32_t count = useMixedDots(code, words, mixed.data());
+    if (count != 0) {
+      code = mixed.data();
       words = count;
     }
   }

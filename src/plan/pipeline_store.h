@@ -58,5 +58,11 @@ FloatModes floatModes(const vk::Caps& caps);
 inline constexpr uint32_t kFloatModeWords = 2 * 2 + 7 + 3 * 4;
 uint32_t declareFloatModes(const uint32_t* spirv, uint32_t words, const FloatModes& modes, uint32_t* out);
 
+// Copies a module to `out` and replaces every packed signed dot product a.b by a.(b + 128) - 128 * (sum of a), with
+// mixed products: the same integers. `out` has space for words + mixedDotWords(spirv, words). Returns the number of
+// words written, 0 if the module is malformed.
+uint32_t mixedDotWords(const uint32_t* spirv, uint32_t words);
+uint32_t useMixedDots(const uint32_t* spirv, uint32_t words, uint32_t* out);
+
 }  // namespace nib
 #endif

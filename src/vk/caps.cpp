@@ -182,6 +182,7 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   caps.halves_kept =
       float_controls && s.denorm_preserve_float16 && (s.denorm_independence || s.denorm_preserve_float32);
   caps.floats_kept = caps.halves_kept && !s.denorm_independence;
+  caps.dot4_mixed = (caps.features & NIB_FEATURE_DOT4) != 0 && !s.dot4_signed_accelerated && s.dot4_mixed_accelerated;
   caps.dot4_accelerated = (caps.features & NIB_FEATURE_DOT4) != 0 && s.dot4_signed_accelerated;
 
   caps.device_type = limit.device_type != 0 ? limit.device_type : s.device_type;

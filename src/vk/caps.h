@@ -31,6 +31,7 @@ struct Caps {
   // Modules declare that denormals of halves are kept, and where only all widths can be declared, those of fp32.
   bool halves_kept;
   bool floats_kept;
+  bool dot4_mixed;        // modules take signed dots from mixed ones, because only those are accelerated
   bool dot4_accelerated;  // the driver reports the signed 4x8-bit dot product as accelerated
 
   uint32_t coop_count;  // 0 without NIB_FEATURE_COOPMAT

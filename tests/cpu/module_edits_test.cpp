@@ -91,3 +91,16 @@ TEST_CASE("modules declare the float modes that a context has, and only those") 
     CHECK(counts.modes == uint32_t(modes.round_even) + uint32_t(modes.keep_halves) + uint32_t(modes.keep_floats));
   }
 }
+
+TEST_CASE("signed dot products become two mixed ones, in the space that was asked for") {
+  const std::vector<uint32_t> module = dotModule();
+  const uint32_t space = mixedDotWords(module.data(), uint32_t(module.size()));
+  std::vector<uint32_t> edited(module.size() + space);
+  CHECK(useMixedDots(module.data(), uint32_t(module.size()), edited.data()) == edited.size());
+  const Counts counts = countsOf(edited);
+  CHECK(counts.signed_dots == 0);
+  CHECK(counts.mixed_dots == 2);
+  CHECK(edited[3] == module[3] + 3 + 4);  // constants and intermediate results have ids
+  std::vector<uint32_t> cut(module.begin(), module.end() - 4);
+  CHECK(useMixedDots(cut.data(), uint32_t(cut.size()), edited.data()) == 0);
+}

@@ -21,6 +21,17 @@ kit::Device changed(const Change& change) {
   return device;
 }
 
+selftest::Case codes(uint32_t tokens, uint32_t flags) {
+  selftest::Case c;
+  c.seed = 81;
+  NibInt8GemmDesc& d = c.describe<NibInt8GemmDesc>(NIB_OP_INT8_GEMM);
+  d.rows = 70;
+  d.cols = 1043;
+  d.tokens = c.n = tokens;
+  d.weights = d.input = selftest::weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, flags);
+  return c;
+}
+
 constexpr uint32_t kRows = 31, kCols = 64;
 
 // Half number i of a list with all denormals in it, and some others that are finite.
@@ -49,6 +60,13 @@ std::vector<uint32_t> products(const kit::Device& on, uint32_t column, uint16_t 
 }  // namespace
 
 TEST_SUITE_BEGIN("modes");
+
+TEST_CASE_FIXTURE(Gpu, "signed dot products made of mixed ones give the same bytes") {
+  const kit::Device mixed = changed([](vk::Caps& caps) { caps.dot4_mixed = true; });
+  for (const uint32_t tokens : {1u, 5u, 70u}) {
+    for (const uint32_t flags : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) checkCase(mixed, codes(tokens, flags));
+  }
+}
 
 TEST_CASE_FIXTURE(Gpu, "weights and activations that are denormal halves are kept") {
   constexpr uint16_t kOne = 0x3c00;

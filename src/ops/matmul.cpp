@@ -186,20 +186,30 @@ NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
   d.result_stride = strideLike(d.result_stride, d.rows, sides.rows);
   d.rows = sides.rows;
   d.cols = sides.cols;
-  d.tokens = d.tokens < kFewTokens ? d.tokens : kFewTokens;
+  uint32_t tokens = kFewTokens;
+  for (const TileSides& small : kSmallTiles) {
+    if (small.rows == sides.rows) tokens = small.tokens;
+  }
+  d.tokens = d.tokens < tokens ? d.tokens : tokens;
   d.batch = fewMatrices(d.batch);
   return d;
+}
+
+// Columns sharing a scale, 0 if a row has one.
+uint32_t groupOf(const Matmul& m) { return m.g.format != nullptr && m.g.groups_per_row > 1 ? m.g.group : 0; }
+
+// More columns than `bound`, and than a group.
+uint32_t smallColsAbove(const NibMatmulDesc& d, const Matmul& m, uint32_t bound) {
+  const uint32_t least = bound > groupOf(m) ? bound : groupOf(m);
+  return m.flat ? flatCols(d.weights, d.cols, least) : colsAbove(least, d.cols);
 }
 
 // Lists columns at which products are divided as at the plan's, and returns their number.
 constexpr uint32_t kMostSmallCols = 4;
 uint32_t smallCols(const NibMatmulDesc& d, const Matmul& m, uint32_t (&cols)[kMostSmallCols]) {
   constexpr uint32_t kFewCols = 544;
-  const uint32_t group = m.g.groups_per_row > 1 ? m.g.group : 0;
-  const auto above = [&](uint32_t bound) {
-    const uint32_t least = bound > group ? bound : group;
-    return m.flat ? flatCols(d.weights, d.cols, least) : colsAbove(least, d.cols);
-  };
+  const uint32_t group = groupOf(m);
+  const auto above = [&](uint32_t bound) { return smallColsAbove(d, m, bound); };
   if (d.cols <= kFewCols) {
     cols[0] = above(256);
     cols[1] = smallWholeRows(m.shape, kAmpleCols, group);
@@ -239,6 +249,8 @@ void smallSides(const NibMatmulDesc& d, SmallSides* list) {
   }
   // A workgroup has up to 512 short rows.
   if (d.cols < 64) list->add(601, d.cols);
+  if (d.tokens <= kMatvecTokens) return;
+  for (const TileSides& small : kSmallTiles) list->add(small.rows, smallColsAbove(d, m, 256));
 }
 
 // Values whose dot products are exact, so that every order of summation gives the reference's bytes.
@@ -488,35 +500,45 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   const vk::Caps& caps = builder.caps();
   *added = false;
   if (d.input_type != NIB_TYPE_F16 || d.tokens <= kMatvecTokens || !usesMatrices(caps.device_type)) return NIB_SUCCESS;
+  const MatrixDevice device{caps.subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
+                            caps.max_shared_bytes};
   MatmulHalfTiles best{};
-  MatmulHalfSpec spec;
+  MatrixShape shape{};
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
     const vk::CoopShape& c = caps.coop[i];
     if (c.a_type != VK_COMPONENT_TYPE_FLOAT16_KHR || c.b_type != VK_COMPONENT_TYPE_FLOAT16_KHR ||
         c.c_type != VK_COMPONENT_TYPE_FLOAT32_KHR || c.r_type != VK_COMPONENT_TYPE_FLOAT32_KHR || c.saturating) {
       continue;
     }
-    const MatmulHalfTiles t =
-        chooseMatmulHalf(c.m, c.n, c.k, caps.subgroup_size, caps.max_workgroup_invocations, caps.max_shared_bytes);
-    const bool larger = best.workgroup == 0 || c.m * c.n * c.k > spec.CM * spec.CN * spec.CK;
-    if (t.workgroup == 0 || !larger) continue;
+    const MatrixShape of{c.m, c.n, c.k};
+    const MatmulHalfTiles t = chooseMatmulHalf(m.shape, of, device);
+    const uint32_t reuse = matrixReuse(of), had = best.workgroup != 0 ? matrixReuse(shape) : 0;
+    const bool better = best.workgroup == 0 || reuse > had || (reuse == had && of.k > shape.k);
+    if (t.workgroup == 0 || !better) continue;
     best = t;
-    spec.CM = c.m;
-    spec.CN = c.n;
-    spec.CK = c.k;
+    shape = of;
   }
   if (best.workgroup == 0 ||
       !builder.offers("matmul_half", d.weights.format, best.workgroup, best.shared_bytes, sizeof(ProductPush))) {
     return NIB_SUCCESS;
   }
   *added = true;
+  MatmulHalfSpec spec;
   fillSpec(d, m, &spec);
   spec.WG = best.workgroup;
   spec.SG = best.subgroup;
-  spec.SGM = best.subgroups_m;
-  spec.SGN = best.subgroups_n;
-  spec.FM = best.matrices_m;
-  spec.FN = best.matrices_n;
+  spec.SGM = best.division.subgroups_m;
+  spec.SGN = best.division.subgroups_n;
+  spec.FM = best.division.matrices_m;
+  spec.FN = best.division.matrices_n;
+  spec.CM = shape.m;
+  spec.CN = shape.n;
+  spec.CK = shape.k;
+  spec.BK = best.step;
+  spec.WHOLE = d.cols % best.step == 0;
+  spec.WIDE = readStride(d, m) % 8 == 0;
+  spec.GROUP = spec.COLUMN ? 0 : groupOf(m);
+  spec.HALVES = spec.SCALE_TYPE == NIB_TYPE_F16;
   const Tiling tiling{best.rows, best.tokens, 1, 0};
   return addProduct("matmul_half", d, m, spec, tiling, best.shared_bytes,
                     uint64_t(best.rows) * best.tokens * d.cols / 4, builder);

@@ -5,6 +5,7 @@
 
 #include <bit>
 
+#include "ops/matrix_tiles.h"
 #include "ops/tuning.h"
 
 namespace nib {
@@ -207,27 +208,39 @@ inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, u
 
 // The tile of the kernel matmul_half; workgroup 0 if the device's matrices do not fit it.
 struct MatmulHalfTiles {
-  uint32_t workgroup, subgroup, subgroups_m, subgroups_n, matrices_m, matrices_n, rows, tokens, shared_bytes;
+  uint32_t workgroup, subgroup;
+  MatrixDivision division;  // m: rows, n: tokens
+  uint32_t rows, tokens, step, shared_bytes;
 };
 
-inline MatmulHalfTiles chooseMatmulHalf(uint32_t m, uint32_t n, uint32_t k, uint32_t subgroup, uint32_t max_workgroup,
-                                        uint32_t max_shared_bytes) {
-  constexpr uint32_t kStep = 32, kPitch = 40;  // BK and PITCH of matmul_half.comp
+inline MatmulHalfTiles matmulHalfTiles(const TileSides& sides, const MatrixShape& c, const MatrixDevice& d) {
+  constexpr uint32_t kStep = 32, kEight = 8, kTableBytes = 1024;
   MatmulHalfTiles t{};
-  if (m % 4u != 0 || 32u % m != 0 || 32u % n != 0 || kStep % k != 0 || k % 4u != 0 || subgroup == 0) return t;
-  t.subgroup = subgroup;
-  t.matrices_m = 32u / m;
-  t.matrices_n = 32u / n;
-  // A subgroup computes 32 x 32 results. A workgroup has four subgroups, or two if four do not fit.
-  for (t.subgroups_n = 2; t.subgroups_n >= 1; --t.subgroups_n) {
-    t.subgroups_m = 2;
-    t.rows = 32u * t.subgroups_m;
-    t.tokens = 32u * t.subgroups_n;
-    t.workgroup = subgroup * t.subgroups_m * t.subgroups_n;
-    t.shared_bytes = (t.rows + t.tokens) * kPitch * 2 + t.subgroups_m * t.subgroups_n * m * n * 4;
-    if (t.workgroup <= max_workgroup && t.shared_bytes <= max_shared_bytes) return t;
+  if (!divideTile(sides.rows, sides.tokens, subgroupArea(d), c, d.subgroup, &t.division)) return t;
+  const uint32_t subgroups = t.division.subgroups_m * t.division.subgroups_n;
+  t.subgroup = d.subgroup;
+  t.rows = sides.rows;
+  t.tokens = sides.tokens;
+  t.step = matrixStep(kStep, c, d, kEight);
+  t.shared_bytes = (t.rows + t.tokens) * (t.step + kEight) * 2 + subgroups * c.m * c.n * 4 + kTableBytes;
+  const uint32_t workgroup = d.subgroup * subgroups;
+  const bool fits = workgroup <= mostInvocations(d) && t.shared_bytes <= d.max_shared_bytes;
+  if (fits && t.step % c.k == 0 && workgroup % (t.step / kEight) == 0) t.workgroup = workgroup;
+  return t;
+}
+
+// The largest tile that fits, is not mostly empty and leaves no core without one.
+inline MatmulHalfTiles chooseMatmulHalf(const ProductShape& s, const MatrixShape& c, const MatrixDevice& d) {
+  MatmulHalfTiles least{};
+  if (!fitsTiles(c) || !isPowerOfTwo(d.subgroup)) return least;
+  for (const TileSides& sides : kMatrixTiles) {
+    const MatmulHalfTiles t = matmulHalfTiles(sides, c, d);
+    if (t.workgroup == 0) continue;
+    const bool half_empty = sides.rows >= 2 * s.rows || sides.tokens >= 2 * s.tokens;
+    if (!half_empty && fillsDevice(sides, s.rows, s.tokens, s.batch, s.cols)) return t;
+    least = t;
   }
-  return MatmulHalfTiles{};
+  return least;
 }
 
 }  // namespace nib

@@ -107,22 +107,54 @@ TEST_CASE(
   CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kDiscrete, 128, 32, false}, 16384).tokens == 64);
 }
 
-TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit the least shared memory") {
-  struct Shape {
-    uint32_t m, n, k;
-  };
-  for (const Shape& c : {Shape{16, 16, 16}, Shape{8, 8, 8}, Shape{8, 16, 16}, Shape{16, 8, 8}, Shape{32, 8, 16}}) {
-    for (const uint32_t subgroup : {4u, 8u, 16u, 32u, 64u}) {
-      const MatmulHalfTiles t = chooseMatmulHalf(c.m, c.n, c.k, subgroup, 256, 16384);
-      REQUIRE(t.workgroup != 0);
-      CHECK(t.rows == t.subgroups_m * t.matrices_m * c.m);
-      CHECK(t.tokens == t.subgroups_n * t.matrices_n * c.n);
-      CHECK(t.workgroup == subgroup * t.subgroups_m * t.subgroups_n);
-      CHECK(t.shared_bytes <= 16384);
+TEST_CASE("matmul_half's tiles are whole matrices and whole subgroups, and fit the device") {
+  for (const MatrixShape& c :
+       {MatrixShape{16, 16, 16}, {8, 8, 8}, {8, 16, 16}, {16, 8, 8}, {32, 8, 16}, {64, 32, 16}}) {
+    for (const uint32_t subgroup : {8u, 16u, 32u, 64u}) {
+      for (const uint32_t shared : {16384u, 32768u, 65536u}) {
+        for (const uint32_t tokens : {9u, 33u, 64u, 65u, 2048u}) {
+          const MatmulHalfTiles t =
+              chooseMatmulHalf({4096, 4096, tokens, 1, 16, 8}, c, {subgroup, subgroup, 256, shared});
+          INFO(c.m << "x" << c.n << "x" << c.k << ", subgroups of " << subgroup << ", " << shared << " bytes");
+          if (t.workgroup == 0) continue;
+          const MatrixDivision& p = t.division;
+          CHECK(t.rows == p.subgroups_m * p.matrices_m * c.m);
+          CHECK(t.tokens == p.subgroups_n * p.matrices_n * c.n);
+          CHECK(t.workgroup == subgroup * p.subgroups_m * p.subgroups_n);
+          CHECK(t.workgroup <= 256);
+          CHECK(t.shared_bytes <= shared);
+          CHECK(t.step % c.k == 0);
+          // Sums of a lane, which are in registers.
+          CHECK(p.matrices_m * p.matrices_n * c.m * c.n <= subgroup * (subgroup >= 32 ? 128 : 64));
+        }
+      }
     }
   }
-  CHECK(chooseMatmulHalf(16, 16, 16, 128, 128, 16384).workgroup == 0);  // two subgroups do not fit
-  CHECK(chooseMatmulHalf(16, 16, 64, 32, 1024, 32768).workgroup == 0);  // a matrix has more columns than a step
+  const ProductShape large{4096, 4096, 512, 1, 16, 8};
+  CHECK(chooseMatmulHalf(large, {16, 16, 16}, {128, 128, 128, 16384}).workgroup == 0);  // four subgroups do not fit
+  CHECK(chooseMatmulHalf(large, {16, 16, 64}, {32, 32, 1024, 32768}).workgroup == 0);   // more columns than a step
+}
+
+TEST_CASE("matmul_half has tiles of 128 x 128 where they fit, smaller ones for less") {
+  const MatrixDevice wide{64, 32, 1024, 65536}, middle{32, 32, 1024, 49152}, narrow{16, 16, 1024, 65536};
+  const MatrixShape square{16, 16, 16}, flat{8, 16, 16};
+  const ProductShape large{4096, 4096, 512, 1, 16, 8};
+  const MatmulHalfTiles a = chooseMatmulHalf(large, square, wide);
+  CHECK((a.rows == 128 && a.tokens == 128 && a.workgroup == 256 && a.step == 32));
+  CHECK((a.division.matrices_m == 4 && a.division.matrices_n == 4));
+  const MatmulHalfTiles b = chooseMatmulHalf(large, square, middle);
+  CHECK((b.rows == 128 && b.tokens == 128 && b.workgroup == 128 && b.step == 32));
+  const MatmulHalfTiles c = chooseMatmulHalf(large, flat, narrow);
+  CHECK((c.rows == 128 && c.tokens == 128 && c.workgroup == 256 && c.step == 16));
+  CHECK((c.division.matrices_m == 4 && c.division.matrices_n == 2));
+  CHECK(chooseMatmulHalf({4096, 4096, 64, 1, 16, 8}, square, wide).tokens == 64);
+  CHECK(chooseMatmulHalf({4096, 4096, 32, 1, 16, 8}, square, wide).tokens == 32);
+  CHECK(chooseMatmulHalf({64, 256, 512, 1, 16, 8}, square, wide).rows == 64);
+  // Few large tiles would leave most cores idle.
+  const MatmulHalfTiles few = chooseMatmulHalf({1024, 4096, 128, 1, 16, 8}, square, wide);
+  CHECK((few.rows == 64 && few.tokens == 32));
+  CHECK(chooseMatmulHalf({1024, 4096, 128, 8, 16, 8}, square, wide).rows == 128);
+  CHECK(chooseMatmulHalf(large, square, {32, 32, 256, 16384}).rows == 64);  // the least shared memory
 }
 
 TEST_CASE("tuned tiles of matvec respect the kernel's limits, or are refused") {

@@ -4,7 +4,8 @@
 //   INPUT_TYPE   NibType of the activations
 //   BM           rows of a tile, a multiple of 4
 //   BN           tokens of a tile
-//   TN           tokens of an invocation, a multiple of 4
+//   TN           tokens of an invocation
+//   GROUP        columns sharing a scale, a multiple of 8; 0: a row has one
 #ifndef NIB_SHADERS_OPS_MATMUL_H
 #define NIB_SHADERS_OPS_MATMUL_H
 
@@ -15,7 +16,8 @@
   X(9, uint, INPUT_TYPE, 0u) \
   X(10, uint, BM, 64u) \
   X(11, uint, BN, 64u) \
-  X(12, uint, TN, 8u)
+  X(12, uint, TN, 8u) \
+  X(13, uint, GROUP, 0u)
 
 #ifdef __cplusplus
 namespace nib {

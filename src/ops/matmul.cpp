@@ -485,13 +485,10 @@ NibResult addMatmul(const NibMatmulDesc& d, const Matmul& m, const MatmulTiles& 
   spec.BM = t.rows;
   spec.BN = t.tokens;
   spec.TN = t.invocation_tokens;
+  spec.GROUP = spec.COLUMN ? 0 : groupOf(m);
   const Tiling tiling{t.rows, t.tokens, 1, 0};
   const uint64_t work = uint64_t(t.rows) * t.tokens * d.cols;  // in bytes, as workOf
-  // Halves take half the shared memory.
-  const bool halves = d.input_type == NIB_TYPE_F16 && builder.offers("matmul_f16", d.weights.format, t.workgroup,
-                                                                     t.shared_bytes / 2, sizeof(ProductPush));
-  return addProduct(halves ? "matmul_f16" : "matmul", d, m, spec, tiling, halves ? t.shared_bytes / 2 : t.shared_bytes,
-                    work, builder);
+  return addProduct("matmul", d, m, spec, tiling, t.shared_bytes, work, builder);
 }
 
 // Adds a product on matrix units if the activations are halves and the device has matrices of halves. *added says

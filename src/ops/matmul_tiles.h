@@ -174,10 +174,11 @@ struct MatmulTiles {
   uint32_t workgroup, rows, tokens, invocation_tokens, shared_bytes;
 };
 
-inline uint32_t matmulShared(uint32_t run, uint32_t rows, uint32_t tokens) { return run * (rows + tokens + 8) * 4; }
+// Lines of 16 columns and a vector between them, and a table of values.
+inline uint32_t matmulShared(uint32_t rows, uint32_t tokens) { return (rows + tokens) * 20 * 4 + 1024; }
 
 inline constexpr MatmulTiles kMatmulTiles[] = {
-    {128, 64, 64, 8, 0}, {128, 64, 32, 4, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
+    {128, 64, 64, 8, 0}, {64, 64, 32, 8, 0}, {64, 32, 32, 4, 0}, {32, 32, 16, 4, 0}};
 inline constexpr uint32_t kMatmulTileCount = sizeof kMatmulTiles / sizeof kMatmulTiles[0];
 
 // Sets *out to tile `number` of kMatmulTiles, counted from 1; 0 = matvec. False if it does not fit.
@@ -187,7 +188,7 @@ inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevi
   MatmulTiles t{};
   if (number != 0) {
     t = kMatmulTiles[number - 1];
-    t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
+    t.shared_bytes = matmulShared(t.rows, t.tokens);
     if (t.shared_bytes > shared_bytes || t.workgroup > d.workgroup) return false;
   }
   *out = t;
@@ -198,7 +199,7 @@ inline bool tuneMatmul(uint32_t number, const ProductShape& s, const ProductDevi
 inline MatmulTiles chooseMatmul(const ProductShape& s, const ProductDevice& d, uint32_t shared_bytes) {
   if (isCpu(d.type) || s.tokens <= kMatvecTokens) return {};
   for (MatmulTiles t : kMatmulTiles) {
-    t.shared_bytes = matmulShared(s.run, t.rows, t.tokens);
+    t.shared_bytes = matmulShared(t.rows, t.tokens);
     const bool half_empty = t.tokens >= 2 * s.tokens || t.rows >= 2 * s.rows;
     const bool last = t.workgroup == 32;
     if (t.shared_bytes <= shared_bytes && t.workgroup <= d.workgroup && (last || !half_empty)) return t;

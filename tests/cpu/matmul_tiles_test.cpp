@@ -86,20 +86,17 @@ TEST_CASE(
     "none") {
   CHECK(chooseMatmul({4096, 4096, 512, 1, 16, 8}, {kCpu, 128, 0, false}, 32768).rows == 0);
   CHECK(chooseMatmul({4096, 4096, 8, 1, 16, 8}, {kDiscrete, 128, 0, false}, 32768).rows == 0);
-  for (const uint32_t run : {16u, 32u}) {
-    for (const uint32_t shared : {16384u, 32768u}) {
-      for (const uint32_t workgroup : {32u, 64u, 128u}) {
-        for (const uint32_t tokens : {9u, 16u, 33u, 2048u}) {
-          for (const uint32_t rows : {1u, 40u, 4096u}) {
-            const MatmulTiles t =
-                chooseMatmul({rows, 4096, tokens, 1, run, 1}, {kDiscrete, workgroup, 32, false}, shared);
-            REQUIRE(t.rows != 0);
-            CHECK(t.shared_bytes <= shared);
-            CHECK(t.shared_bytes == run * (t.rows + 4 + t.tokens + 4) * 4);
-            CHECK(t.workgroup <= workgroup);
-            CHECK(t.workgroup == t.rows / 4 * (t.tokens / t.invocation_tokens));
-            CHECK(t.invocation_tokens % 4 == 0);
-          }
+  for (const uint32_t shared : {16384u, 32768u}) {
+    for (const uint32_t workgroup : {32u, 64u, 128u}) {
+      for (const uint32_t tokens : {9u, 16u, 33u, 2048u}) {
+        for (const uint32_t rows : {1u, 40u, 4096u}) {
+          const MatmulTiles t = chooseMatmul({rows, 4096, tokens, 1, 16, 1}, {kDiscrete, workgroup, 32, false}, shared);
+          REQUIRE(t.rows != 0);
+          CHECK(t.shared_bytes <= shared);
+          CHECK(t.shared_bytes == (t.rows + t.tokens) * (16 + 4) * 4 + 1024);
+          CHECK(t.workgroup <= workgroup);
+          CHECK(t.workgroup == t.rows / 4 * (t.tokens / t.invocation_tokens));
+          CHECK(t.invocation_tokens <= 8);
         }
       }
     }

@@ -6,6 +6,7 @@
 // per 64 channels, writes every result (1 to 4 bytes) once. SMOOTH: GELU or SiLU in floats, with an error bound instead
 // of exact bytes.
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #ifdef DOT4
 #extension GL_EXT_spirv_intrinsics : require
 #endif
@@ -23,11 +24,20 @@ layout(push_constant, std430) uniform Push { NibInt8Push push; };
 shared uvec4 staged_weights[NIB_TILE_ROWS * DEPTH];
 shared uvec4 staged_input[NIB_TILE_TOKENS * DEPTH];  // [depth][token]
 
+// An invocation stages the same words of every kLines-th row, and of every kLines-th token.
+const uint kLines = WG / DEPTH;
+const uint kRowsEach = (NIB_TILE_ROWS + kLines - 1u) / kLines;
+const uint kTokensEach = (NIB_TILE_TOKENS + kLines - 1u) / kLines;
+uint w_start[kRowsEach];  // first word of a row
+uint x_start[kTokensEach];
+
 // Words k..k+3 of a row, zeros after its last word.
-uvec4 sixteenWeights(uint row, uint k) { return k < nibQuadWords() ? nibWeightFour(row, k) : uvec4(0u); }
+uvec4 sixteenWeights(uint row, uint k) {
+  return WHOLE || k < nibQuadWords() ? nibWeightFour(row, k) : uvec4(0u);
+}
 
 uvec4 sixteenInputs(uint row, uint k) {
-  if (k >= nibQuadWords()) return uvec4(0u);
+  if (!WHOLE && k >= nibQuadWords()) return uvec4(0u);
   if (VEC) return nibInputWords(row, k);
   uint last = nibQuadWords() - 1u;
   uvec4 at = min(k + uvec4(0u, 1u, 2u, 3u), uvec4(last));
@@ -36,7 +46,45 @@ uvec4 sixteenInputs(uint row, uint k) {
   return mix(uvec4(0u), words, lessThanEqual(k + uvec4(0u, 1u, 2u, 3u), uvec4(last)));
 }
 
-int dotFour(uvec4 a, uvec4 b) { return (nibDot(a.x, b.x) + nibDot(a.y, b.y)) + (nibDot(a.z, b.z) + nibDot(a.w, b.w)); }
+// A chain, which the accumulator of a dot instruction takes.
+int addDots(int sum, uvec4 a, uvec4 b) {
+  return nibDot(a.w, b.w) + (nibDot(a.z, b.z) + (nibDot(a.y, b.y) + (nibDot(a.x, b.x) + sum)));
+}
+
+// Words k..k+4*DEPTH-1 of the tile to shared memory.
+void stage(uint k) {
+  uint d = gl_LocalInvocationIndex % DEPTH, line = gl_LocalInvocationIndex / DEPTH;
+  [[unroll]] for (uint i = 0u; i < kRowsEach; ++i) {
+    uint r = line + i * kLines;
+    if (NIB_TILE_ROWS % kLines != 0u && r >= NIB_TILE_ROWS) break;
+    staged_weights[(d * 4u + (r & 3u)) * 16u + (r >> 2)] = sixteenWeights(w_start[i], k + d * 4u);
+  }
+  [[unroll]] for (uint i = 0u; i < kTokensEach; ++i) {
+    uint t = line + i * kLines;
+    if (NIB_TILE_TOKENS % kLines != 0u && t >= NIB_TILE_TOKENS) break;
+    staged_input[d * NIB_TILE_TOKENS + t] = sixteenInputs(x_start[i], k + d * 4u);
+  }
+}
+
+void multiply(uint four, uint column) {
+  for (uint d = 0u; d < DEPTH; ++d) {
+    uvec4 w0 = staged_weights[d * 64u + four], w1 = staged_weights[d * 64u + 16u + four];
+    uvec4 w2 = staged_weights[d * 64u + 32u + four], w3 = staged_weights[d * 64u + 48u + four];
+    const uvec4 ones = uvec4(kNibOnes);
+    if (X_ASYM) {
+      w_codes = ivec4(addDots(w_codes.x, w0, ones), addDots(w_codes.y, w1, ones), addDots(w_codes.z, w2, ones),
+                      addDots(w_codes.w, w3, ones));
+    }
+#define NIB_ADD(j)                                                                                    \
+  if (TOKENS > j) {                                                                                   \
+    uvec4 x = staged_input[d * NIB_TILE_TOKENS + column + 8u * j];                                    \
+    sums[j] = ivec4(addDots(sums[j].x, w0, x), addDots(sums[j].y, w1, x), addDots(sums[j].z, w2, x),  \
+                    addDots(sums[j].w, w3, x));                                                       \
+    if (W_ASYM) x_codes[j] = addDots(x_codes[j], x, ones);                                            \
+  }
+    NIB_EACH_TOKEN(NIB_ADD)
+  }
+}
 
 void main() {
   NibProductTile tile = nibProductTile(push.head.tile_first + gl_WorkGroupID.x, NIB_TILE_TOKENS);
@@ -48,48 +96,28 @@ void main() {
   uint row = tile_row + four * 4u;
   uint token = tile_token + column;
   uvec4 rows = matrix * push.rows + nibQuadRows(row);
+  [[unroll]] for (uint i = 0u; i < kRowsEach; ++i) {
+    uint r = tile_row + gl_LocalInvocationIndex / DEPTH + i * kLines;
+    w_start[i] = (matrix * push.rows + min(r, push.rows - 1u)) * push.w_row_words;
+  }
+  [[unroll]] for (uint i = 0u; i < kTokensEach; ++i) {
+    uint t = tile_token + gl_LocalInvocationIndex / DEPTH + i * kLines;
+    x_start[i] = nibInputRow(matrix * push.tokens + min(t, push.head.rows - 1u));
+  }
 
   clearResults();
-  clearSums();
-  uint segment = 0u;
-  for (uint k = 0u; k < nibQuadWords(); k += DEPTH * 4u) {
-    for (uint i = gl_LocalInvocationIndex; i < NIB_TILE_ROWS * DEPTH; i += WG) {
-      // Neighbouring invocations load neighbouring memory of a row.
-      uint d = i % DEPTH, r = i / DEPTH;
-      uint at = (matrix * push.rows + min(tile_row + r, push.rows - 1u)) * push.w_row_words;
-      staged_weights[(d * 4u + (r & 3u)) * 16u + (r >> 2)] = sixteenWeights(at, k + d * 4u);
+  for (uint first = 0u; first < push.cols; first += push.segment) {
+    clearSums();
+    count = GROUPED ? min(push.segment, push.cols - first) : push.cols;
+    uint end = first + count + 3u >> 2;
+    for (uint k = first >> 2; k < end; k += DEPTH * 4u) {
+      stage(k);
+      barrier();
+      multiply(four, column);
+      barrier();
     }
-    for (uint i = gl_LocalInvocationIndex; i < NIB_TILE_TOKENS * DEPTH; i += WG) {
-      uint d = i % DEPTH, t = i / DEPTH;
-      uint at = nibInputRow(matrix * push.tokens + min(tile_token + t, push.head.rows - 1u));
-      staged_input[d * NIB_TILE_TOKENS + t] = sixteenInputs(at, k + d * 4u);
-    }
-    barrier();
-    for (uint d = 0u; d < DEPTH; ++d) {
-      uvec4 w0 = staged_weights[d * 64u + four], w1 = staged_weights[d * 64u + 16u + four];
-      uvec4 w2 = staged_weights[d * 64u + 32u + four], w3 = staged_weights[d * 64u + 48u + four];
-      if (X_ASYM) {
-        const uvec4 ones = uvec4(kNibOnes);
-        w_codes += ivec4(dotFour(w0, ones), dotFour(w1, ones), dotFour(w2, ones), dotFour(w3, ones));
-      }
-#define NIB_ADD(j)                                                                              \
-  if (TOKENS > j) {                                                                             \
-    uvec4 x = staged_input[d * NIB_TILE_TOKENS + column + 8u * j];                              \
-    sums[j] += ivec4(dotFour(w0, x), dotFour(w1, x), dotFour(w2, x), dotFour(w3, x));           \
-    if (W_ASYM) x_codes[j] += dotFour(x, uvec4(kNibOnes));                                      \
-  }
-      NIB_EACH_TOKEN(NIB_ADD)
-    }
-    barrier();
-
-    uint end = min((k + DEPTH * 4u) * 4u, push.cols);
-    if (end != push.cols && (!GROUPED || end - segment != push.segment)) continue;
-    count = end - segment;
-    scaleSegment(rows, matrix, token, segment);
-    if (GROUPED) {
-      clearSums();
-      segment = end;
-    }
+    scaleSegment(rows, matrix, token, first);
+    if (!GROUPED) break;
   }
   if (row < push.rows) storeTokens(matrix, token, row);
 }

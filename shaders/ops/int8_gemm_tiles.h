@@ -3,6 +3,7 @@
 //   WG           128: 16 x 8 invocations
 //   TOKENS       tokens of an invocation, 1..8
 //   DEPTH        columns of a step, in units of 16
+//   WHOLE        every step is whole
 #ifndef NIB_OPS_INT8_GEMM_TILES_H
 #define NIB_OPS_INT8_GEMM_TILES_H
 
@@ -11,7 +12,8 @@
 #define INT8_GEMM_TILES_SPEC(X) \
   NIB_INT8_PRODUCT_SPEC(X) \
   X(18, uint, TOKENS, 8u) \
-  X(19, uint, DEPTH, 4u)
+  X(19, uint, DEPTH, 4u) \
+  X(20, nib_bool, WHOLE, false)
 
 #ifdef __cplusplus
 namespace nib {

@@ -13,7 +13,11 @@ layout(push_constant, std430) uniform Push { NibInt8Push push; };
 
 shared ivec4 exchanged[LANES > 1u ? WG * TOKENS : 1u];
 
-ivec4 productsOf(uvec4 w, uint x) { return ivec4(nibDot(w.x, x), nibDot(w.y, x), nibDot(w.z, x), nibDot(w.w, x)); }
+// Sums are chains, which the accumulator of a dot instruction takes.
+ivec4 addDots(ivec4 sum, uvec4 w, uint x) {
+  return ivec4(nibDot(w.x, x) + sum.x, nibDot(w.y, x) + sum.y, nibDot(w.z, x) + sum.z, nibDot(w.w, x) + sum.w);
+}
+int addCodes(int sum, uint x) { return nibDot(x, kNibOnes) + sum; }
 
 // Adds the products of word k of each row, or of words k..k+3 with VEC.
 void addWords(uint k) {
@@ -26,12 +30,11 @@ void addWords(uint k) {
     addWeights(w1);
     addWeights(w2);
     addWeights(w3);
-#define NIB_ADD_FOUR(j)                                                                                      \
-  if (TOKENS > j) {                                                                                          \
-    uvec4 x = nibInputWords(x_row[j], k);                                                                    \
-    sums[j] += (productsOf(w0, x.x) + productsOf(w1, x.y)) + (productsOf(w2, x.z) + productsOf(w3, x.w));    \
-    if (W_ASYM) x_codes[j] += (nibDot(x.x, kNibOnes) + nibDot(x.y, kNibOnes)) +                              \
-                              (nibDot(x.z, kNibOnes) + nibDot(x.w, kNibOnes));                               \
+#define NIB_ADD_FOUR(j)                                                                                  \
+  if (TOKENS > j) {                                                                                      \
+    uvec4 x = nibInputWords(x_row[j], k);                                                                \
+    sums[j] = addDots(addDots(addDots(addDots(sums[j], w0, x.x), w1, x.y), w2, x.z), w3, x.w);           \
+    if (W_ASYM) x_codes[j] = addCodes(addCodes(addCodes(addCodes(x_codes[j], x.x), x.y), x.z), x.w);     \
   }
     NIB_EACH_TOKEN(NIB_ADD_FOUR)
   } else {
@@ -41,8 +44,8 @@ void addWords(uint k) {
 #define NIB_ADD_ONE(j)                                   \
   if (TOKENS > j) {                                      \
     uint x = nibInputWord(x_row[j], k);                  \
-    sums[j] += productsOf(w, x);                         \
-    if (W_ASYM) x_codes[j] += nibDot(x, kNibOnes);       \
+    sums[j] = addDots(sums[j], w, x);                    \
+    if (W_ASYM) x_codes[j] = addCodes(x_codes[j], x);    \
   }
     NIB_EACH_TOKEN(NIB_ADD_ONE)
   }

@@ -260,6 +260,7 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
     Int8GemmTilesSpec spec = specOf<Int8GemmTilesSpec>(p, separate);
     spec.TOKENS = tiling.tokens;
     spec.DEPTH = tiling.depth;
+    spec.WHOLE = d.cols % (tiling.depth * 16u) == 0;
     return addKernel(smooth ? "int8_gemm_tiles_smooth" : "int8_gemm_tiles", p, spec, tiling, separate, builder);
   }
   Int8GemmSpec spec = specOf<Int8GemmSpec>(p, separate);

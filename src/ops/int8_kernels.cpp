@@ -159,24 +159,48 @@ NibResult addKernel(const char* name, const Int8Product& p, Spec spec, const Int
                       {&push.x_zeros_word, NIB_PART_INPUT_ZEROS, input_slot}});
 }
 
-// The device's largest matrix shape that the kernel supports. False if there is none.
-bool findMatrices(const char* kernel, const Int8Sides& sides, const PlanBuilder& builder, Int8MatrixTiling* out) {
-  const vk::Caps& caps = builder.caps();
+// Whether matrices can do it. Sums of groups are scaled as matrices, which know no zero points, and are exact as
+// floats.
+bool suitsMatrices(const Int8Product& p, const vk::Caps& caps) {
+  const NibInt8GemmDesc& d = p.desc;
   if (!usesMatrices(caps.device_type)) return false;
+  if (!p.grouped) return true;
+  return ((d.weights.flags | d.input.flags) & NIB_WEIGHTS_ASYMMETRIC) == 0 && hasSmallSums(p) &&
+         d.result_type != NIB_INT8_RESULT_I32;
+}
+
+// Whether the device has matrices of fp32 sums of a shape, in which sums of groups are added up.
+bool hasFloatSums(const MatrixShape& shape, const vk::Caps& caps) {
+  for (uint32_t i = 0; i < caps.coop_count; ++i) {
+    const vk::CoopShape& c = caps.coop[i];
+    if (c.m == shape.m && c.n == shape.n && c.c_type == VK_COMPONENT_TYPE_FLOAT32_KHR) return true;
+  }
+  return false;
+}
+
+// The matrix shape of the device with most products per load. False if none fits.
+bool findMatrices(const char* kernel, const Int8Product& p, const Int8Sides& sides, const PlanBuilder& builder,
+                  Int8MatrixTiling* out) {
+  const vk::Caps& caps = builder.caps();
+  if (!suitsMatrices(p, caps)) return false;
+  const MatrixDevice device{caps.subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
+                            caps.max_shared_bytes};
   uint64_t best = 0;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
     const vk::CoopShape& shape = caps.coop[i];
     const bool bytes = shape.a_type == VK_COMPONENT_TYPE_SINT8_KHR && shape.b_type == VK_COMPONENT_TYPE_SINT8_KHR;
     const bool words = shape.c_type == VK_COMPONENT_TYPE_SINT32_KHR && shape.r_type == VK_COMPONENT_TYPE_SINT32_KHR;
     if (!bytes || !words || shape.saturating) continue;
+    const MatrixShape of{shape.m, shape.n, shape.k};
     Int8MatrixTiling t;
-    if (!chooseInt8Matrices(caps.subgroup_size, {shape.m, shape.n, shape.k}, sides, &t)) continue;
+    if (!chooseInt8Matrices(device, of, sides, &t)) continue;
+    if (p.grouped && !hasFloatSums(of, caps)) continue;
     // Full subgroups require that the largest subgroup size divides the workgroup.
     if (t.tiling.workgroup % caps.max_subgroup_size != 0) continue;
     if (!builder.offers(kernel, 0, t.tiling.workgroup, t.tiling.shared_bytes, sizeof(NibInt8Push))) continue;
-    const uint64_t size = uint64_t(shape.m) * shape.n * shape.k;
-    if (size > best) *out = t;
-    best = size > best ? size : best;
+    const uint64_t reuse = uint64_t(matrixReuse(of)) << 32 | of.k;
+    if (reuse > best) *out = t;
+    best = reuse > best ? reuse : best;
   }
   return best != 0;
 }
@@ -189,8 +213,11 @@ const char* rowsKernel(const Int8Product& p) { return isBounded(p.desc) ? "int8_
 Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
   const NibInt8GemmDesc& d = p.desc;
   const bool rows = builder.offers(rowsKernel(p), 0, kInt8RowsWorkgroup, 0, sizeof(NibInt8Push));
-  const Int8Device device{builder.caps().device_type, builder.workgroupSize(128),
-                          rows ? builder.caps().plain_subgroup_size : 0};
+  const vk::Caps& caps = builder.caps();
+  // Devices whose subgroups may have less than 32 invocations have few registers for each.
+  const bool few_registers =
+      !isCpu(caps.device_type) && caps.min_subgroup_size < 32 && (p.grouped || (caps.features & NIB_FEATURE_DOT4) == 0);
+  const Int8Device device{caps.device_type, builder.workgroupSize(128), rows ? caps.plain_subgroup_size : 0, few_registers};
   Int8Tiling tiling = chooseInt8Tiling(device, sidesOf(p));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
     tuneInt8(value, device, sidesOf(p), &tiling);
@@ -239,14 +266,17 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   Int8MatrixTiling matrices;
   const bool smooth = isBounded(d);
   const char* matrices_name = smooth ? "int8_gemm_matrices_smooth" : "int8_gemm_matrices";
-  if (findMatrices(matrices_name, sidesOf(p), builder, &matrices)) {
+  if (findMatrices(matrices_name, p, sidesOf(p), builder, &matrices)) {
     Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, separate);
     spec.M = matrices.shape.m;
     spec.N = matrices.shape.n;
     spec.K = matrices.shape.k;
-    spec.SPAN_M = matrices.span_m;
-    spec.SPAN_N = matrices.span_n;
+    spec.SPAN_M = matrices.division.matrices_m;
+    spec.SPAN_N = matrices.division.matrices_n;
     spec.DEPTH = matrices.depth;
+    spec.SGM = matrices.division.subgroups_m;
+    spec.SGN = matrices.division.subgroups_n;
+    spec.WHOLE = d.cols % (matrices.depth * matrices.shape.k) == 0;
     return addKernel(matrices_name, p, spec, matrices.tiling, separate, builder);
   }
   const Int8Tiling tiling = tilingOf(p, builder);

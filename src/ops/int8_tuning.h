@@ -3,7 +3,7 @@
 #ifndef NIB_OPS_INT8_TUNING_H
 #define NIB_OPS_INT8_TUNING_H
 
-#include "ops/tuning.h"
+#include "ops/matrix_tiles.h"
 
 namespace nib {
 
@@ -21,9 +21,10 @@ struct Int8Sides {
 };
 
 struct Int8Device {
-  uint32_t type;           // VkPhysicalDeviceType
-  uint32_t workgroup;      // invocations, at least 128
-  uint32_t subgroup_size;  // 0 = the device lacks the kernel int8_gemm_rows
+  uint32_t type;               // VkPhysicalDeviceType
+  uint32_t workgroup;          // invocations, at least 128
+  uint32_t subgroup_size;      // 0 = the device lacks the kernel int8_gemm_rows
+  bool few_registers = false;  // too few for results besides the sums of eight tokens, or for dots of single bytes
 };
 
 struct Int8Tiling {
@@ -102,7 +103,7 @@ inline Int8Tiling chooseInt8Tiling(const Int8Device& device, const Int8Sides& si
   // Few tokens: 32 lanes divide a row, so that neighbouring lanes read neighbouring memory.
   if (sides.tokens <= kInt8TokensEach) return int8Registers(workgroup, tokens, 32);
   if (workgroup < 128) return int8Registers(workgroup, tokens, 1);
-  return int8Tiles(int8TokensEach((sides.tokens + 7u) / 8u, kInt8TokensEach), sides);
+  return int8Tiles(int8TokensEach((sides.tokens + 7u) / 8u, device.few_registers ? 4 : kInt8TokensEach), sides);
 }
 
 // Replaces *t by a measured choice {kernel, tokens each, lanes}, kernel 0 = registers, 1 = tiles, 2 = rows. False if it
@@ -141,41 +142,54 @@ inline bool prefersStaged(uint32_t device_type, const Int8Tiling& t, uint32_t to
          2u * tokens * token_row <= t.tile_rows * weights_row;
 }
 
-// The shape of cooperative matrices of signed bytes with 32-bit accumulators: m tokens, n channels, k columns.
-struct Int8Matrix {
-  uint32_t m, n, k;
-};
-
 struct Int8MatrixTiling {
   Int8Tiling tiling;
-  Int8Matrix shape;
-  uint32_t span_m, span_n;  // matrices per subgroup
+  MatrixShape shape;        // m tokens, n channels, k columns
+  MatrixDivision division;  // m: tokens, n: channels
   uint32_t depth;           // matrices per step, along the columns
 };
 
-// A tile of 64 channels and up to 64 tokens for four subgroups. False if there are few tokens, which leave most of a
-// matrix empty, if scales change along a row, which would need scaling between steps, or if the shape does not divide
-// the tile.
-inline bool chooseInt8Matrices(uint32_t subgroup_size, const Int8Matrix& shape, const Int8Sides& sides,
-                               Int8MatrixTiling* out) {
-  constexpr uint32_t kFewTokens = 8, kHalfTile = 32, kStep = 64, kPitch = kStep + 16;
-  if (sides.tokens <= kFewTokens || sides.segment != sides.cols) return false;
-  if (shape.m == 0 || shape.n == 0 || shape.k == 0) return false;
-  if (kHalfTile % shape.m != 0 || kHalfTile % shape.n != 0 || kStep % shape.k != 0) return false;
-  if (shape.n % 4 != 0 || shape.k % 4 != 0 || subgroup_size == 0) return false;
+// A tile of `sides`. False if it does not fit the device or the problem. grouped: scales change along a row.
+inline bool int8MatrixTile(const TileSides& sides, const MatrixShape& shape, const MatrixDevice& d, uint32_t segment,
+                           bool grouped, Int8MatrixTiling* out) {
+  constexpr uint32_t kStep = 64, kPad = 16, kSixteen = 16;
   Int8MatrixTiling t{};
+  // With groups, lanes keep results besides the sums, and need registers to scale them.
+  const uint32_t area = subgroupArea(d) / (!grouped ? 1 : hasFewRegisters(d) ? 4 : 2);
+  if (!divideTile(sides.tokens, sides.rows, area, shape, d.subgroup, &t.division)) return false;
+  uint32_t step = matrixStep(kStep, shape, d, kSixteen);
+  if (grouped) {
+    while (segment % step != 0) step /= 2;
+  }
+  if (step < kSixteen || step % shape.k != 0) return false;
+  const uint32_t subgroups = t.division.subgroups_m * t.division.subgroups_n;
   t.shape = shape;
-  t.span_m = sides.tokens <= 2 * shape.m ? 1 : kHalfTile / shape.m;
-  t.span_n = kHalfTile / shape.n;
-  t.depth = kStep / shape.k;
+  t.depth = step / shape.k;
   t.tiling.kernel = Int8Kernel::kMatrices;
-  t.tiling.workgroup = 4 * subgroup_size;
-  t.tiling.tile_tokens = 2 * t.span_m * shape.m;
-  t.tiling.tile_rows = 2 * t.span_n * shape.n;
-  const uint32_t staged_rows = t.tiling.tile_tokens + t.tiling.tile_rows;
-  t.tiling.shared_bytes = staged_rows * kPitch + 4 * shape.m * shape.n * 4 + staged_rows * 4;
+  t.tiling.workgroup = subgroups * d.subgroup;
+  t.tiling.tile_tokens = sides.tokens;
+  t.tiling.tile_rows = sides.rows;
+  // Codes, a matrix of each subgroup, and a sum of codes or a scale for every row and token.
+  t.tiling.shared_bytes = (sides.rows + sides.tokens) * (step + kPad + 4) + subgroups * shape.m * shape.n * 4 + 16;
+  if (t.tiling.workgroup > mostInvocations(d) || t.tiling.shared_bytes > d.max_shared_bytes) return false;
+  if (t.tiling.workgroup % (step / kSixteen) != 0) return false;
   *out = t;
   return true;
+}
+
+// The largest tile that fits and is not mostly empty. False if there are few tokens, which leave most of a matrix
+// empty, or if no tile fits.
+inline bool chooseInt8Matrices(const MatrixDevice& d, const MatrixShape& shape, const Int8Sides& sides,
+                               Int8MatrixTiling* out) {
+  constexpr uint32_t kFewTokens = 8;
+  if (sides.tokens <= kFewTokens || !fitsTiles(shape) || !isPowerOfTwo(d.subgroup)) return false;
+  bool fits = false;
+  for (const TileSides& tile : kMatrixTiles) {
+    if (!int8MatrixTile(tile, shape, d, sides.segment, sides.segment != sides.cols, out)) continue;
+    fits = true;
+    if (tile.rows < 2 * sides.rows && tile.tokens < 2 * sides.tokens) break;
+  }
+  return fits;
 }
 
 }  // namespace nib

@@ -81,27 +81,37 @@ TEST_CASE("tiles have at most the number of tokens, rounded up to a power of two
   CHECK(chooseInt8Tiling(kDiscrete, {64, 33, 64, 64}).tile_tokens == 64);
   CHECK(chooseInt8Tiling(kDiscrete, {64, 500, 64, 64}).tile_tokens == 64);
   CHECK(chooseInt8Tiling(kCpu, {64, 3, 64, 64}).tile_tokens == 4);
+  CHECK(chooseInt8Tiling({2, 128, 16, true}, {64, 500, 64, 64}).tile_tokens == 32);
 }
 
-TEST_CASE("cooperative matrices are used for many tokens and one scale per row, and fill a tile") {
+TEST_CASE("cooperative matrices are used for many tokens, and their tiles fit the device") {
   Int8MatrixTiling t;
-  for (const Int8Matrix shape :
-       {Int8Matrix{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
-    for (const uint32_t tokens : kSides) {
-      REQUIRE(chooseInt8Matrices(32, shape, {4096, tokens, 4096, 4096}, &t) == (tokens > 8));
-      if (tokens <= 8) continue;
-      CHECK(t.tiling.workgroup == 128);
-      CHECK(t.tiling.shared_bytes <= 32768);
-      CHECK((shape.m > 16 || t.tiling.shared_bytes <= 16384));
-      CHECK(t.tiling.tile_rows == 64);
-      CHECK(t.tiling.tile_tokens == 2 * t.span_m * shape.m);
-      CHECK(t.depth * shape.k == 64);
+  for (const MatrixShape shape :
+       {MatrixShape{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
+    for (const uint32_t subgroup : {8u, 16u, 32u, 64u}) {
+      for (const uint32_t tokens : kSides) {
+        for (const uint32_t segment : {32u, 128u, 4096u}) {
+          const MatrixDevice device{subgroup, subgroup, 256, 32768};
+          const bool fits = chooseInt8Matrices(device, shape, {4096, tokens, 4096, segment}, &t);
+          if (tokens <= 8) CHECK(!fits);
+          if (!fits) continue;
+          CHECK(t.tiling.workgroup <= 256);
+          CHECK(t.tiling.workgroup == t.division.subgroups_m * t.division.subgroups_n * subgroup);
+          CHECK(t.tiling.shared_bytes <= 32768);
+          CHECK(t.tiling.tile_tokens == t.division.subgroups_m * t.division.matrices_m * shape.m);
+          CHECK(t.tiling.tile_rows == t.division.subgroups_n * t.division.matrices_n * shape.n);
+          CHECK(segment % (t.depth * shape.k) == 0);
+        }
+      }
     }
-    CHECK(!chooseInt8Matrices(32, shape, {4096, 64, 4096, 128}, &t));
   }
-  for (const Int8Matrix odd : {Int8Matrix{0, 0, 0}, {12, 16, 16}, {16, 2, 16}, {16, 16, 128}}) {
-    CHECK(!chooseInt8Matrices(32, odd, {4096, 64, 4096, 4096}, &t));
+  REQUIRE(chooseInt8Matrices({64, 32, 1024, 65536}, {16, 16, 16}, {4096, 512, 4096, 4096}, &t));
+  CHECK((t.tiling.tile_rows == 128 && t.tiling.tile_tokens == 128 && t.tiling.workgroup == 256 && t.depth == 4));
+  for (const MatrixShape odd : {MatrixShape{0, 0, 0}, {12, 16, 16}, {16, 2, 16}, {16, 16, 128}}) {
+    CHECK(!chooseInt8Matrices({32, 32, 256, 32768}, odd, {4096, 64, 4096, 4096}, &t));
   }
+  // A group has fewer columns than a matrix.
+  CHECK(!chooseInt8Matrices({32, 32, 256, 32768}, {16, 16, 32}, {4096, 64, 4096, 16}, &t));
 }
 
 TEST_CASE("tuned tilings of int8 products fit the guaranteed minimum, or are refused") {

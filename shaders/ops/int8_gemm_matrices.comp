@@ -1,14 +1,14 @@
 #version 450
-// Products of int8 codes by cooperative matrices. A workgroup makes SGN * SPAN_N * N output channels of SGM * SPAN_M * M
-// tokens: it has SGM x SGN subgroups, each with SPAN_M x SPAN_N accumulator matrices of M tokens and N channels. Every
-// step loads DEPTH * K columns to shared memory, as signed bytes with zeros after the last column, sixteen of a row at a
-// time, and adds up the codes that zero points need. At the end each subgroup stores its sums to shared memory, matrix
-// by matrix, and finishes four channels per invocation. GROUPED: at the end of a segment its sums become floats, are
-// scaled as matrices and added up; only without zero points and with SMALL_SUMS. Plain products serve while scales are
-// within 2^-40..2^40; if one is not, the workgroup computes its results once more, with care. Reads a weights code (1
-// byte, or half a byte of 4-bit weights) once per SGM * SPAN_M * M tokens and an input code (1 byte) once per
-// SGN * SPAN_N * N channels, writes every result (1 to 4 bytes) once. SMOOTH: GELU or SiLU in floats, with an error
-// bound instead of exact bytes.
+// Products of int8 codes by cooperative matrices. A workgroup makes SGN * SPAN_N * N output channels of
+// SGM * SPAN_M * M tokens: it has SGM x SGN subgroups, each with SPAN_M x SPAN_N accumulator matrices of M tokens and N
+// channels. Every step loads DEPTH * K columns to shared memory, as signed bytes with zeros after the last column,
+// sixteen of a row at a time, and adds up the codes that zero points need. At the end each subgroup stores its sums to
+// shared memory, matrix by matrix, and finishes four channels per invocation. GROUPED: at the end of a segment its sums
+// become floats, are scaled as matrices and added up; only without zero points and with SMALL_SUMS. Plain products
+// serve while scales are within 2^-40..2^40; if one is not, the workgroup computes its results once more, with care.
+// Reads a weights code (1 byte, or half a byte of 4-bit weights) once per SGM * SPAN_M * M tokens and an input code (1
+// byte) once per SGN * SPAN_N * N channels, writes every result (1 to 4 bytes) once. SMOOTH: GELU or SiLU in floats,
+// with an error bound instead of exact bytes.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require

@@ -3,8 +3,9 @@
 // SGN * FN * CN tokens. Every step decodes BK columns of weights to fp16 and copies the same columns of activations to
 // shared memory, eight columns of a row at a time; each subgroup multiplies FM x FN matrices. Whole tiles without bias,
 // activation or residual go straight from matrices to memory. Other sums go through shared memory, and an invocation
-// finishes two neighbouring rows of a token at a time. Reads a weights code (NIB_BITS bits, or a dense element) once per
-// SGN * FN * CN tokens and an activation (2 bytes) once per SGM * FM * CM rows, writes every result (2 or 4 bytes) once.
+// finishes two neighbouring rows of a token at a time. Reads a weights code (NIB_BITS bits, or a dense element) once
+// per SGN * FN * CN tokens and an activation (2 bytes) once per SGM * FM * CM rows, writes every result (2 or 4 bytes)
+// once.
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_cooperative_matrix : require

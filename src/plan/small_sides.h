@@ -31,8 +31,8 @@ class SmallSides {
   uint32_t count_ = 0;
 };
 
-// A few more columns than `bound`, with the tail of `cols`: every load is aligned, and every run and step full, as in the
-// plan.
+// A few more columns than `bound`, with the tail of `cols`: every load is aligned, and every run and step full, as in
+// the plan.
 inline uint32_t colsAbove(uint64_t bound, uint32_t cols) { return uint32_t(alignUp(bound, 64)) + 64u + cols % 64u; }
 
 // An odd number of at least `least` rows, enough for an ample problem. One row stays one, because kernels load it

@@ -131,7 +131,8 @@ CeilingReport measureDot4(const kit::Device& device, double seconds) {
 CeilingReport measureCoopmat(const kit::Device& device, bool fp16, double seconds) {
   const vk::Caps& caps = device.context()->caps;
   // Vulkan guarantees full subgroups if the workgroup size is a multiple of the largest subgroup size.
-  const uint32_t workgroup = std::max(caps.subgroup_size, caps.max_subgroup_size);
+  const uint32_t workgroup =
+      caps.may_require_subgroup_size ? caps.matrix_subgroup_size : std::max(caps.subgroup_size, caps.max_subgroup_size);
   const char* kernel = fp16 ? "peak_coopmat_half" : "peak_coopmat";
   CeilingReport report = fp16 ? peakReport(device, "coopmat_f16", "GFLOPS", kernel, workgroup)
                               : peakReport(device, "coopmat", "GOPS", kernel, workgroup);

@@ -183,7 +183,7 @@ bool findMatrices(const char* kernel, const Int8Product& p, const Int8Sides& sid
                   Int8MatrixTiling* out) {
   const vk::Caps& caps = builder.caps();
   if (!suitsMatrices(p, caps)) return false;
-  const MatrixDevice device{caps.subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
+  const MatrixDevice device{caps.matrix_subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
                             caps.max_shared_bytes};
   uint64_t best = 0;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {

@@ -497,7 +497,7 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   const vk::Caps& caps = builder.caps();
   *added = false;
   if (d.input_type != NIB_TYPE_F16 || d.tokens <= kMatvecTokens || !usesMatrices(caps.device_type)) return NIB_SUCCESS;
-  const MatrixDevice device{caps.subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
+  const MatrixDevice device{caps.matrix_subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
                             caps.max_shared_bytes};
   MatmulHalfTiles best{};
   MatrixShape shape{};

@@ -175,8 +175,11 @@ Caps makeCaps(const Snapshot& s, uint32_t declared_features, const NibRestrict* 
   caps.may_require_subgroup_size = (caps.features & NIB_FEATURE_SUBGROUP_SIZE) != 0 && mayRequireSize(s);
   caps.max_workgroup_subgroups = s.max_workgroup_subgroups;
   caps.plain_subgroup_size = s.subgroup_size;
+  caps.matrix_subgroup_size = s.subgroup_size;
   if (caps.may_require_subgroup_size) {
     caps.plain_subgroup_size = plainSubgroupSize(s.min_subgroup_size, s.max_subgroup_size);
+    // Wide subgroups load fewer matrices per product, unless the invocations of narrow ones have more registers.
+    if (s.min_subgroup_size < 32) caps.matrix_subgroup_size = caps.plain_subgroup_size;
   }
   const bool float_controls = caps.api_version >= VK_API_VERSION_1_2 || (caps.features & NIB_FEATURE_ROUND_EVEN) != 0;
   caps.halves_kept =
@@ -202,7 +205,7 @@ uint32_t requiredSubgroupSize(const Caps& caps, uint32_t row_features, uint32_t 
       caps.min_subgroup_size == caps.max_subgroup_size) {
     return 0;
   }
-  const uint32_t size = row_features & NIB_FEATURE_COOPMAT ? caps.subgroup_size : caps.plain_subgroup_size;
+  const uint32_t size = row_features & NIB_FEATURE_COOPMAT ? caps.matrix_subgroup_size : caps.plain_subgroup_size;
   return uint64_t(size) * caps.max_workgroup_subgroups >= workgroup ? size : 0;
 }
 

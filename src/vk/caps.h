@@ -27,6 +27,7 @@ struct Caps {
   // NIB_FEATURE_SUBGROUP_SIZE: the device has a single size.
   bool may_require_subgroup_size;
   uint32_t plain_subgroup_size;      // of kernels without matrices; subgroup_size if it cannot be chosen
+  uint32_t matrix_subgroup_size;     // of kernels with matrices; subgroup_size if it cannot be chosen, or is 32 or more
   uint32_t max_workgroup_subgroups;  // of a workgroup whose subgroup size is required
   // Modules declare that denormals of halves are kept, and where only all widths can be declared, those of fp32.
   bool halves_kept;

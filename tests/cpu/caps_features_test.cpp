@@ -190,7 +190,9 @@ TEST_CASE("where subgroups may have several sizes, plain kernels require the lea
     const Caps caps = makeCaps(s, NIB_FEATURE_ALL, nullptr);
     CHECK(caps.plain_subgroup_size == sizes.plain);
     CHECK(requiredSubgroupSize(caps, kPlain, 128) == sizes.plain);
-    CHECK(requiredSubgroupSize(caps, kMatrices, 128) == sizes.own);
+    const uint32_t matrices = sizes.min < 32 ? sizes.plain : sizes.own;
+    CHECK(caps.matrix_subgroup_size == matrices);
+    CHECK(requiredSubgroupSize(caps, kMatrices, 128) == matrices);
     CHECK(requiredSubgroupSize(caps, 0, 128) == 0);
     // A required size limits the workgroup.
     CHECK(requiredSubgroupSize(caps, kPlain, 64 * sizes.plain) == sizes.plain);

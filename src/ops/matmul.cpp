@@ -535,7 +535,7 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   spec.WHOLE = d.cols % best.step == 0;
   spec.WIDE = readStride(d, m) % 8 == 0;
   spec.GROUP = spec.COLUMN ? 0 : groupOf(m);
-  spec.HALVES = spec.SCALE_TYPE == NIB_TYPE_F16;
+  spec.HALVES = spec.SCALE_TYPE == NIB_TYPE_F16 && caps.halves_kept;
   const Tiling tiling{best.rows, best.tokens, 1, 0};
   return addProduct("matmul_half", d, m, spec, tiling, best.shared_bytes,
                     uint64_t(best.rows) * best.tokens * d.cols / 4, builder);

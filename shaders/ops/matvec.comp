@@ -78,7 +78,8 @@ void beginInput(uint at) {
   }
 }
 
-// Adds the products of columns col..col+3, quad q from beginInput on, of every row and token. w[r]: the weights of row r.
+// Adds the products of columns col..col+3, quad q from beginInput on, of every row and token. w[r]: the weights of
+// row r.
 void multiply(mat4 w, uint col, uint q) {
   mat4 by_column = transpose(w);
   [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {

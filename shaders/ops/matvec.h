@@ -7,8 +7,9 @@
 //   TOKENS       rows of activations at a time: 1, 2, 4 or 8, ROWS * TOKENS at most 16
 //   UNIT         neighbouring runs of a lane that share a scale
 //   WHOLE        rows consist of whole units, and of two runs of 32 columns a 16-byte load has the codes
-//   GROUP        how columns find their group. Below 31: by a shift of as many bits; NIB_GROUP_ROW: a row has one scale;
-//                NIB_GROUP_MULTIPLY: a column times push.group is below 2^32; NIB_GROUP_DIVIDE: any push.group
+//   GROUP        how columns find their group. Below 31: by a shift of as many bits; NIB_GROUP_ROW: a row has one
+//                scale; NIB_GROUP_MULTIPLY: a column times push.group is below 2^32; NIB_GROUP_DIVIDE: any
+//                push.group
 //   SIGNED_BYTES the device converts signed bytes to floats as fast as unsigned ones
 //   HALVES       unpackHalf2x16 keeps denormals (FloatModes)
 //   SPLIT        a tile has the columns of one of push.splits parts and writes fp32 sums only, for matsum.comp

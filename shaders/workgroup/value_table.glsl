@@ -1,6 +1,6 @@
 // The values of all codes in shared memory, for formats whose nibPart4 depends on the code only (NIB_PART_VALUES
-// codes): one load in the place of a decoder's selections or shifts. Codes that are bytes of halves (NIB_PART_IS_HALF) need no
-// table where NIB_HALVES_KEPT.
+// codes): one load in the place of a decoder's selections or shifts. Codes that are bytes of halves (NIB_PART_IS_HALF)
+// need no table where NIB_HALVES_KEPT.
 #ifndef NIB_WORKGROUP_VALUE_TABLE_GLSL
 #define NIB_WORKGROUP_VALUE_TABLE_GLSL
 

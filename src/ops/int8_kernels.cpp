@@ -217,7 +217,8 @@ Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
   // Devices whose subgroups may have less than 32 invocations have few registers for each.
   const bool few_registers =
       !isCpu(caps.device_type) && caps.min_subgroup_size < 32 && (p.grouped || (caps.features & NIB_FEATURE_DOT4) == 0);
-  const Int8Device device{caps.device_type, builder.workgroupSize(128), rows ? caps.plain_subgroup_size : 0, few_registers};
+  const Int8Device device{caps.device_type, builder.workgroupSize(128), rows ? caps.plain_subgroup_size : 0,
+                          few_registers};
   Int8Tiling tiling = chooseInt8Tiling(device, sidesOf(p));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
     tuneInt8(value, device, sidesOf(p), &tiling);

@@ -19,7 +19,8 @@ std::string vulkanProblem() {
     return "the Vulkan loader is older than 1.1: install a newer one";
   }
   try {
-    if (const auto instance = Instance::create(Validation::kOff, nullptr)) instance->physicalDevices();
+    const auto instance = Instance::create(Validation::kOff, nullptr);
+    if (instance && !instance->physicalDevices().empty()) return "Vulkan failed, but works now: try again";
   } catch (const Error& error) {
     return error.what();
   }

@@ -209,7 +209,8 @@ TEST_CASE("mistakes are named") {
   const Program program(device, buildGraph(4), weights.memory);
   CHECK_THROWS_WITH_AS(program.run(5), "graph: a step has 1 to 4 tokens, not 5", kit::Error);
   CHECK_THROWS_WITH_AS(program.run(0), "graph: a step has 1 to 4 tokens, not 0", kit::Error);
-  CHECK_THROWS_WITH_AS(program.setInput("x", Floats(1000)), "graph: input x takes at most 768 bytes, not 4000", kit::Error);
+  CHECK_THROWS_WITH_AS(program.setInput("x", Floats(1000)), "graph: input x takes at most 768 bytes, not 4000",
+                       kit::Error);
   CHECK_THROWS_WITH_AS(program.range("y"), "graph: there is no value named y", kit::Error);
 }
 

@@ -19,7 +19,7 @@ layout(set = 0, binding = NIB_PARAMS_BINDING, std430) NIB_PARAMS_ACCESS buffer P
 #endif
 
 #ifndef NIB_PARAMS_WRITE_ONLY
-// What to add to the index of a scale so that it counts from the binding's begin. base: first word of the scales.
+// Added to the index of a scale, this makes it count from the binding's begin. base: first word of the scales.
 uint nibScaleStart(uint base) {
   return base << (SCALE_TYPE == NIB_F32 ? 0 : SCALE_TYPE == NIB_E8M0 || SCALE_TYPE == NIB_NESTED ? 2 : 1);
 }
@@ -30,7 +30,9 @@ uint nibStoredScale(uint index) {
   if (SCALE_TYPE == NIB_F32) return params[index];
   if (SCALE_TYPE == NIB_E8M0) return nibScaleFromStored(NIB_BYTE_OF(params[index >> 2], index), SCALE_TYPE);
   uint word = params[index >> 1] >> ((index & 1u) * 16u);
+#ifdef NIB_HALVES_KEPT
   if (NIB_HALVES_KEPT && SCALE_TYPE == NIB_F16) return floatBitsToUint(unpackHalf2x16(word).x);
+#endif
   return nibScaleFromStored(word & 0xffffu, SCALE_TYPE);
 }
 

@@ -13,16 +13,9 @@
 #if defined(NIB_WHOLE_WORDS) && !defined(NIB_MINIMUM) && \
     (defined(NIB_GGML_KIND) || defined(NIB_FORMATS_AFFINE_DECODE_GLSL))
 #define NIB_OFFSET_CODES
-// Floats of 4 or 8 bits, and tables of values: the value of a code alone is in shared memory.
-#elif defined(NIB_WHOLE_WORDS) && !defined(NIB_MINIMUM)
+#elif defined(NIB_PART_VALUES)
 #define NIB_VALUE_TABLE
-shared float nib_values[1u << NIB_BITS];
-
-// Before a barrier.
-void nibFillValues() {
-  NibPart part = nibMakePart(0x3f800000u, 0);
-  for (uint i = gl_LocalInvocationIndex; i < (1u << NIB_BITS); i += WG) nib_values[i] = nibPart4(ivec4(i), part).x;
-}
+#include "workgroup/value_table.glsl"
 #endif
 
 struct NibEight {
@@ -133,11 +126,8 @@ NibEight nibEightValues(uvec2 words, NibPart part) {
 #endif
   return NibEight(low - zero, high - zero);
 #elif defined(NIB_VALUE_TABLE)
-  uvec4 shift = uvec4(0u, NIB_BITS, 2u * NIB_BITS, 3u * NIB_BITS);
   uvec2 packed = NIB_EIGHT_QUADS(words);
-  uvec4 a = uvec4(packed.x) >> shift & NIB_CODE_MASK, b = uvec4(packed.y) >> shift & NIB_CODE_MASK;
-  return NibEight(vec4(nib_values[a.x], nib_values[a.y], nib_values[a.z], nib_values[a.w]),
-                  vec4(nib_values[b.x], nib_values[b.y], nib_values[b.z], nib_values[b.w]));
+  return NibEight(nibValues4(packed.x), nibValues4(packed.y));
 #else
   uvec2 packed = NIB_EIGHT_QUADS(words);
   return NibEight(nibPart4(nibUnpack4(packed.x), part), nibPart4(nibUnpack4(packed.y), part));

@@ -10,7 +10,7 @@ struct NibEightHalves {
   f16vec4 first, last;
 };
 
-// Of columns 0..3 and 4..7.
+// The halves of columns 0..3 and 4..7, in that order.
 NibEightHalves nibHalvesOf(f16vec4 a, f16vec4 b) {
 #if defined(NIB_OFFSET_CODES) && NIB_BITS_PER_CODE == 4
   return NibEightHalves(f16vec4(a.x, b.x, a.y, b.y), f16vec4(a.z, b.z, a.w, b.w));

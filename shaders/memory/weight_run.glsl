@@ -14,7 +14,7 @@ struct NibWeightRun {
   NibPart part;
 };
 
-// What stored scale `index` and its zero point say.
+// The part that stored scale `index` and its zero point describe.
 NibPart nibLoadPart(uint index) {
   return nibMakePart(nibLoadScale(push.scales_word + push.head.delta1, index),
                      nibLoadZero(push.zeros_word + push.head.delta1, index));

@@ -14,16 +14,14 @@ uvec4 nibWidenHalves(uvec4 upper) {
   return min(magnitude + 0x38000000u, floatBitsToUint(without)) | (upper & 0x80000000u);
 }
 
-#ifndef NIB_HALVES_KEPT
-#define NIB_HALVES_KEPT false
-#endif
-
 // fp32 bits of four 16-bit elements: bfloat16, or finite halves.
 uvec4 nibWidenWords(uvec2 words, bool bf16) {
   uvec4 upper = uvec4(words.x << 16, words.x, words.y << 16, words.y);
+#ifdef NIB_HALVES_KEPT
   if (NIB_HALVES_KEPT && !bf16) {
     return floatBitsToUint(vec4(unpackHalf2x16(words.x), unpackHalf2x16(words.y)));
   }
+#endif
   return bf16 ? upper & 0xffff0000u : nibWidenHalves(upper);
 }
 

@@ -40,7 +40,7 @@ shared int stored_sums[GROUPED ? 1u : SGM * SGN * M * N];  // a matrix of each s
 shared float stored_results[GROUPED ? SGM * SGN * M * N : 1u];
 shared int token_codes[W_ASYM ? kTokens : 1u];
 shared int row_codes[X_ASYM ? kRows : 1u];
-// Of a segment.
+// The scales of a segment.
 shared float token_scales[GROUPED ? kTokens : 1u];
 shared float row_scales[GROUPED ? kRows : 1u];
 shared uint far;  // a scale needs care
@@ -58,7 +58,7 @@ int codesOf(uvec4 words) {
   return (codesOf(words.x) + codesOf(words.y)) + (codesOf(words.z) + codesOf(words.w));
 }
 
-// Of the tile, and of the columns that this invocation stages.
+// Places of the tile, and of the columns that this invocation stages.
 uint matrix, tile_row, tile_token;
 uint line, sixteen;
 uint w_at[kRowsEach];    // with VEC, in units of sixteen codes

@@ -4,9 +4,8 @@
 #ifndef NIB_WORKGROUP_VALUE_TABLE_GLSL
 #define NIB_WORKGROUP_VALUE_TABLE_GLSL
 
-#include "numerics/halves.glsl"
-
-#ifdef NIB_PART_IS_HALF
+#if defined(NIB_PART_IS_HALF) && defined(NIB_HALVES_KEPT)
+#define NIB_VALUES_MAY_BE_HALVES
 const bool kNibValueTable = !NIB_HALVES_KEPT;
 #else
 const bool kNibValueTable = true;
@@ -23,9 +22,9 @@ void nibFillValues() {
   barrier();
 }
 
-// Of four codes in the low bits.
+// The values of four codes in the low bits.
 vec4 nibValues4(uint packed) {
-#ifdef NIB_PART_IS_HALF
+#ifdef NIB_VALUES_MAY_BE_HALVES
   if (!kNibValueTable) {
     vec2 even = unpackHalf2x16((packed << 8) & 0xff00ff00u);
     vec2 odd = unpackHalf2x16(packed & 0xff00ff00u);

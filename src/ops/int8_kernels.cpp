@@ -183,8 +183,7 @@ bool findMatrices(const char* kernel, const Int8Product& p, const Int8Sides& sid
                   Int8MatrixTiling* out) {
   const vk::Caps& caps = builder.caps();
   if (!suitsMatrices(p, caps)) return false;
-  const MatrixDevice device{caps.matrix_subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
-                            caps.max_shared_bytes};
+  const MatrixDevice device = matrixDevice(caps);
   uint64_t best = 0;
   for (uint32_t i = 0; i < caps.coop_count; ++i) {
     const vk::CoopShape& shape = caps.coop[i];

@@ -497,8 +497,7 @@ NibResult addMatmulHalf(const NibMatmulDesc& d, const Matmul& m, PlanBuilder& bu
   const vk::Caps& caps = builder.caps();
   *added = false;
   if (d.input_type != NIB_TYPE_F16 || d.tokens <= kMatvecTokens || !usesMatrices(caps.device_type)) return NIB_SUCCESS;
-  const MatrixDevice device{caps.matrix_subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations,
-                            caps.max_shared_bytes};
+  const MatrixDevice device = matrixDevice(caps);
   MatmulHalfTiles best{};
   MatrixShape shape{};
   for (uint32_t i = 0; i < caps.coop_count; ++i) {

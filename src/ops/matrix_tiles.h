@@ -4,6 +4,7 @@
 #define NIB_OPS_MATRIX_TILES_H
 
 #include "ops/tuning.h"
+#include "vk/caps.h"
 
 namespace nib {
 
@@ -13,6 +14,10 @@ struct MatrixDevice {
   uint32_t max_workgroup;   // invocations
   uint32_t max_shared_bytes;
 };
+
+inline MatrixDevice matrixDevice(const vk::Caps& caps) {
+  return {caps.matrix_subgroup_size, caps.min_subgroup_size, caps.max_workgroup_invocations, caps.max_shared_bytes};
+}
 
 // Devices with subgroups of less than 32 have registers of a fixed width: a lane of a wider subgroup has fewer of them.
 inline bool hasFewRegisters(const MatrixDevice& d) { return d.least_subgroup < 32; }

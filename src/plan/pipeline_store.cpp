@@ -54,29 +54,28 @@ NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_
 
 NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
                                VkPipeline* out_pipeline) {
-  Array<uint32_t> patched(context_.allocator), mixed(context_.allocator);
+  Array<uint32_t> with_modes(context_.allocator), with_mixed_dots(context_.allocator);
   const uint32_t* code = row.spirv;
   uint32_t words = row.spirv_words;
+  // Continues with a changed copy. False if there is no memory for it.
+  const auto edit = [&](Array<uint32_t>& copy, uint32_t more_words, const auto& change) {
+    if (!copy.resize(size_t(words) + more_words)) return false;
+    const uint32_t count = change(copy.data());
+    if (count != 0) {
+      code = copy.data();
+      words = count;
+    }
+    return true;
+  };
+  bool fits = true;
   if (const FloatModes modes = floatModes(context_.caps); modes.any()) {
-    if (!patched.resize(size_t(words) + kFloatModeWords)) {
-      return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
-    }
-    const uint32_t count = declareFloatModes(code, words, modes, patched.data());
-    if (count != 0) {
-      code = patched.data();
-      words = count;
-    }
+    fits = edit(with_modes, kFloatModeWords, [&](uint32_t* out) { return declareFloatModes(code, words, modes, out); });
   }
-  if ((row.features & NIB_FEATURE_DOT4) && context_.caps.dot4_mixed) {
-    if (!mixed.resize(size_t(words) + mixedDotWords(code, words))) {
-      return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
-    }
-    const uint32_t count = useMixedDots(code, words, mixed.data());
-    if (count != 0) {
-      code = mixed.data();
-      words = count;
-    }
+  if (fits && (row.features & NIB_FEATURE_DOT4) && context_.caps.dot4_mixed) {
+    fits = edit(with_mixed_dots, mixedDotWords(code, words),
+                [&](uint32_t* out) { return useMixedDots(code, words, out); });
   }
+  if (!fits) return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
 
   VkShaderModuleCreateInfo module_info{VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO};
   module_info.codeSize = size_t(words) * 4u;

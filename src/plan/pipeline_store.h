@@ -43,7 +43,7 @@ class PipelineStore {
   Array<Entry> entries_;
 };
 
-// What a module can declare of its arithmetic (SPV_KHR_float_controls).
+// Rules of arithmetic that a module can declare (SPV_KHR_float_controls).
 struct FloatModes {
   bool round_even;   // fp32 rounds to nearest even
   bool keep_halves;  // denormals of fp16 are kept

@@ -1,5 +1,4 @@
-// What contexts choose by properties of the device that most drivers do not have: each way gives the reference's
-// results.
+// Contexts choose by properties of the device that most drivers do not have: each way gives the reference's results.
 #include "gpu/gpu_test.h"
 #include "numerics/exact.h"
 #include "plan/plan.h"

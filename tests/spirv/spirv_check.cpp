@@ -78,13 +78,11 @@ constexpr Named kNeedsNoContraction[] = {NIB_OP_ROW(OpFAdd), NIB_OP_ROW(OpFSub),
 
 // The functions of GLSL.std.450 with one right answer. Not among them: Round (ties as the device likes), NMin and the
 // like (for NaN), Fma, all that has an error bound, and packing to half (SwiftShader does not round to nearest).
-// UnpackHalf2x16 is exact but for denormals: kernels take it only where the device keeps these (halves.glsl).
 constexpr uint32_t kExactFunctions[] = {
-    GLSLstd450RoundEven,     GLSLstd450Trunc,  GLSLstd450FAbs,     GLSLstd450SAbs,     GLSLstd450FSign,
-    GLSLstd450SSign,         GLSLstd450Floor,  GLSLstd450Ceil,     GLSLstd450FMin,     GLSLstd450UMin,
-    GLSLstd450SMin,          GLSLstd450FMax,   GLSLstd450UMax,     GLSLstd450SMax,     GLSLstd450FClamp,
-    GLSLstd450UClamp,        GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb,
-    GLSLstd450UnpackHalf2x16};
+    GLSLstd450RoundEven, GLSLstd450Trunc,  GLSLstd450FAbs,     GLSLstd450SAbs,     GLSLstd450FSign,
+    GLSLstd450SSign,     GLSLstd450Floor,  GLSLstd450Ceil,     GLSLstd450FMin,     GLSLstd450UMin,
+    GLSLstd450SMin,      GLSLstd450FMax,   GLSLstd450UMax,     GLSLstd450SMax,     GLSLstd450FClamp,
+    GLSLstd450UClamp,    GLSLstd450SClamp, GLSLstd450FindILsb, GLSLstd450FindSMsb, GLSLstd450FindUMsb};
 
 // Functions whose error a device may choose within wide bounds, or without any. No kernel uses them: exp_log.glsl
 // replaces them.

@@ -83,7 +83,7 @@ class Chip:
             self.add(line.split("\t"), folder, bounded)
 
     def add(self, fields, folder, bounded):
-        plan, module, spec, subgroups, milliseconds, statistics, file = fields
+        plan, module, spec, subgroups, _milliseconds, statistics, file = fields
         spec = [int(v) for v in spec.split(",")]
         statistics = dict(s.split("=", 1) for s in statistics.split(";") if "=" in s)
         with open(os.path.join(folder, file), encoding="utf-8", errors="replace") as text:
@@ -92,7 +92,7 @@ class Chip:
             "subgroup": first_of(statistics, ("subgroup",)), "required": subgroups,
             "registers": first_of(statistics, REGISTERS), "waves": first_of(statistics, WAVES),
             "spills": sum(int(float(statistics.get(n, 0))) for n in SPILLS),
-            "instructions": first_of(statistics, INSTRUCTIONS), "milliseconds": int(milliseconds),
+            "instructions": first_of(statistics, INSTRUCTIONS),
         }
         exact = not any(module == n or module.startswith(n + "_") for n in bounded)
         if code is not None:
@@ -201,8 +201,6 @@ def main():
     if options.write:
         results["version"] = options.version
         results["chips"] = dict(sorted(results["chips"].items()))
-        for row in (r for c in results["chips"].values() for r in c["rows"].values()):
-            row.pop("milliseconds", None)
         with open(options.results, "w", encoding="utf-8") as file:
             json.dump(results, file, indent=1)
             file.write("\n")

@@ -5,6 +5,8 @@
 #      NIBBLE_LISTED_SOURCES   C++ files of the listed formats and ops
 #      NIBBLE_LISTED_CASES     C++ files of the ops' cases
 #      NIBBLE_LISTED_FORMATS   names, as NIBBLE_LISTED_OPS
+#      NIBBLE_FAST_OPS         names of ops with fast CPU kernels, whose files are NIBBLE_FAST_SOURCES and, with Eigen,
+#                              NIBBLE_FAST_EIGEN_SOURCES
 #      NIBBLE_KERNELS          kernel names, each once; for kernel K: NIBBLE_K_<K>_SOURCE, the name of its .comp and .h
 #      NIBBLE_MODULES          module names in table order; for module M: NIBBLE_M_<M>_NAME, _SOURCE, _MACRO, _FORMAT,
 #                              _FORMAT_ID, _VARIANT, _TARGET, _NEEDS, _COMPILER or _SPIRV (neither: left out)

@@ -56,6 +56,17 @@ const uint32_t kFormatCount = ${count};
     string(APPEND rows "NIB_OP_ROW(${op})\n")
   endforeach()
   nibble_write("${NIBBLE_GENERATED}/src/ops.inc" "${rows}")
+
+  set(rows "// Written by the build from shaders/kernels.list: do not edit.\n")
+  foreach(op IN LISTS fast_ops)
+    string(APPEND rows "NIB_FAST_KERNEL(${op})\n")
+  endforeach()
+  string(APPEND rows "#if defined(NIB_HAS_EIGEN)\n")
+  foreach(op IN LISTS fast_eigen_ops)
+    string(APPEND rows "NIB_FAST_KERNEL(${op})\n")
+  endforeach()
+  string(APPEND rows "#endif\n")
+  nibble_write("${NIBBLE_GENERATED}/src/fast_kernels.inc" "${rows}")
 endfunction()
 
 # The C++ side of every kernel's interface in one table, for tests: SOURCE_SPEC and SourcePush of shaders/ops/SOURCE.h.

@@ -25,9 +25,6 @@ uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   return scale.scale_bits == 0u || code == kPlus ? scale.scale_bits : scale.scale_bits | exact::kSignBit;
 }
 
-uint32_t zeroToStored(uint32_t) { return 0; }
-uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
-
 }  // namespace
 
 extern const FormatDesc kFormat_binary;
@@ -36,8 +33,6 @@ const FormatDesc kFormat_binary = {{NIB_FORMAT_BINARY, "binary", 1, 0, NIB_WEIGH
                                    32,
                                    findScale,
                                    encode,
-                                   decode,
-                                   zeroToStored,
-                                   zeroFromStored};
+                                   decode};
 
 }  // namespace nib

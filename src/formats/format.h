@@ -50,9 +50,12 @@ struct FormatDesc {
   // fp32 bits of a code's value; overflow gives the largest finite value.
   uint32_t (*decode)(uint32_t code, const StoredScale& scale, const NibWeights& weights);
   // Zero point <-> its entry in NIB_PART_ZEROS. Without ASYMMETRIC the zero point is the code whose value is 0.
-  // zeroToStored is NULL for formats with NIB_FORMAT_OWN_SCALES, as are findScale and encode.
-  uint32_t (*zeroToStored)(uint32_t zero);
-  uint32_t (*zeroFromStored)(uint32_t stored, const NibWeights& weights);
+  // zeroToStored is NULL for formats with NIB_FORMAT_OWN_SCALES, as are findScale and encode. A format without zero
+  // points leaves both out.
+  uint32_t (*zeroToStored)(uint32_t zero) = [](uint32_t) { return 0u; };
+  uint32_t (*zeroFromStored)(uint32_t stored, const NibWeights& weights) = [](uint32_t, const NibWeights&) {
+    return 0u;
+  };
 
   bool signed_scales = false;
   // Formats with NIB_FORMAT_OWN_SCALES only, instead of findScale and encode. x_bits: `count` finite fp32 patterns.

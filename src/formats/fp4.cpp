@@ -35,9 +35,6 @@ uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   return productBits(exact::floatOf(kMagnitudes[code & 7u]), exact::floatOf(scale.scale_bits & 0x7fffffffu)) | sign;
 }
 
-uint32_t zeroToStored(uint32_t) { return 0; }
-uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
-
 }  // namespace
 
 extern const FormatDesc kFormat_fp4;
@@ -46,8 +43,6 @@ const FormatDesc kFormat_fp4 = {{NIB_FORMAT_FP4, "fp4", 4, 64, NIB_WEIGHTS_FLAT 
                                 16,
                                 findScale,
                                 encode,
-                                decode,
-                                zeroToStored,
-                                zeroFromStored};
+                                decode};
 
 }  // namespace nib

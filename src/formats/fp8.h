@@ -32,9 +32,6 @@ struct Fp8 {
     if (exact::nibIsNonFinite(magnitude)) return sign | (magnitude > 0x7f800000u ? 0x7fc00000u : magnitude);
     return sign | productBits(exact::floatOf(magnitude), exact::floatOf(scale.scale_bits));
   }
-
-  static uint32_t zeroToStored(uint32_t) { return 0; }
-  static uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
 };
 
 template <uint32_t (*kNarrow)(uint32_t), uint32_t (*kWiden)(uint32_t), int kLargest>
@@ -44,9 +41,7 @@ constexpr FormatDesc fp8Format(uint32_t id, const char* name) {
                     16,
                     F::findScale,
                     F::encode,
-                    F::decode,
-                    F::zeroToStored,
-                    F::zeroFromStored};
+                    F::decode};
 }
 
 }  // namespace nib

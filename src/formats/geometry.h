@@ -67,13 +67,13 @@ inline bool hasOwnRows(const NibWeights& w) {
          !(w.flags & NIB_WEIGHTS_FLAT);
 }
 
-struct Sides {
+struct Dims {
   uint32_t rows, cols;
 };
 
 // Rows and columns of quantized weights as kernels use them: FLAT weights are one row.
-inline Sides weightsSides(const NibWeights& weights, uint32_t rows, uint32_t cols) {
-  return (weights.flags & NIB_WEIGHTS_FLAT) != 0 ? Sides{1u, rows * cols} : Sides{rows, cols};
+inline Dims weightsDims(const NibWeights& weights, uint32_t rows, uint32_t cols) {
+  return (weights.flags & NIB_WEIGHTS_FLAT) != 0 ? Dims{1u, rows * cols} : Dims{rows, cols};
 }
 
 void setRange(NibMemory* memory, NibRole role, uint64_t size_bytes);

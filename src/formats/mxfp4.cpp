@@ -48,9 +48,6 @@ uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   return productBits(kMagnitudes[code & 7u], exact::floatOf(scale.scale_bits)) | (code & 8u) << 28;
 }
 
-uint32_t zeroToStored(uint32_t) { return 0; }
-uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
-
 }  // namespace
 
 extern const FormatDesc kFormat_mxfp4;
@@ -59,8 +56,6 @@ const FormatDesc kFormat_mxfp4 = {{NIB_FORMAT_MXFP4, "mxfp4", 4, 32, NIB_WEIGHTS
                                   16,
                                   findScale,
                                   encode,
-                                  decode,
-                                  zeroToStored,
-                                  zeroFromStored};
+                                  decode};
 
 }  // namespace nib

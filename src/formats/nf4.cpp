@@ -37,9 +37,6 @@ uint32_t decode(uint32_t code, const StoredScale& scale, const NibWeights&) {
   return exact::bitsOf(exact::floatOf(kValues[code & 15u]) * exact::floatOf(scale.scale_bits));
 }
 
-uint32_t zeroToStored(uint32_t) { return 0; }
-uint32_t zeroFromStored(uint32_t, const NibWeights&) { return 0; }
-
 }  // namespace
 
 extern const FormatDesc kFormat_nf4;
@@ -48,8 +45,6 @@ const FormatDesc kFormat_nf4 = {{NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT 
                                 16,
                                 findScale,
                                 encode,
-                                decode,
-                                zeroToStored,
-                                zeroFromStored};
+                                decode};
 
 }  // namespace nib

@@ -67,12 +67,12 @@ void runReference(const NibAppendDesc& d, const HostRun& run) {
   if (checkStrides(d, Log(), &strides) == NIB_SUCCESS) appendReference(d, strides, run);
 }
 
-NibAppendDesc resized(const NibAppendDesc& desc, Sides sides) {
+NibAppendDesc resized(const NibAppendDesc& desc, Dims dims) {
   NibAppendDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.cache_stride = strideLike(d.cache_stride, d.cols, sides.cols);
-  d.tokens = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.cache_stride = strideLike(d.cache_stride, d.cols, dims.cols);
+  d.tokens = dims.rows;
+  d.cols = dims.cols;
   if (d.cache_rows > d.tokens) d.cache_rows = d.tokens;
   return d;
 }
@@ -150,9 +150,9 @@ constexpr Op<NibAppendDesc> kAppend = {
           return RunRows{d.tokens, false, 0};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibAppendDesc& d) {
-          return Sides{d.tokens, d.cols};
+          return Dims{d.tokens, d.cols};
         },
     .resized = resized,
     .fillProbe = fillProbe,

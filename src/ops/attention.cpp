@@ -123,14 +123,14 @@ void runReference(const NibAttentionDesc& d, const HostRun& run) {
 }
 
 // Rows are tokens, columns rows of the cache. Few heads make a small problem.
-NibAttentionDesc resized(const NibAttentionDesc& desc, Sides sides) {
+NibAttentionDesc resized(const NibAttentionDesc& desc, Dims dims) {
   // At least two, and as many as give the merge of pieces more than one workgroup of vectors of four elements.
   constexpr uint32_t kFewKeyHeads = 2, kLargestWorkgroup = 256;
   NibAttentionDesc d = desc;
   const uint32_t group = d.heads / d.key_heads, key_cols = d.key_heads * d.head_size;
-  d.tokens = sides.rows;
-  d.cache_rows = sides.cols;
-  const uint32_t per_key_head = std::max(sides.rows * group * (d.head_size / 4), 1u);
+  d.tokens = dims.rows;
+  d.cache_rows = dims.cols;
+  const uint32_t per_key_head = std::max(dims.rows * group * (d.head_size / 4), 1u);
   d.key_heads = std::min(d.key_heads, std::max(kFewKeyHeads, kLargestWorkgroup / per_key_head + 1));
   d.heads = group * d.key_heads;
   const uint32_t cols = d.heads * d.head_size;
@@ -142,7 +142,7 @@ NibAttentionDesc resized(const NibAttentionDesc& desc, Sides sides) {
 }
 
 // Tokens of more than one tile of either size, if the description has so many; keys in one piece and in two.
-void smallSides(const NibAttentionDesc& d, SmallSides* list) {
+void smallDims(const NibAttentionDesc& d, SmallDims* list) {
   const uint32_t group = attentionGroup(d), tail = d.cache_rows % 32;
   uint32_t tokens = std::max(kAttentionTiledTokens + 1, 3 + (group < 64 ? 64 / group : 1u)) | 1u;
   if (hasManyQueries(d)) tokens = std::max(tokens, uint32_t(ceilDiv(kAttentionManyQueries, group)) | 1u);
@@ -445,12 +445,12 @@ constexpr Op<NibAttentionDesc> kAttention = {
           return RunRows{d.tokens, false, d.tokens};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibAttentionDesc& d) {
-          return Sides{d.tokens, d.cache_rows};
+          return Dims{d.tokens, d.cache_rows};
         },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
     .mayAlias = mayAlias,

@@ -43,14 +43,14 @@ NibResult getMemory(const NibConvertDesc& d, const Log& log, NibMemory* memory) 
 
 RunRows runRows(const NibConvertDesc& d) { return {d.rows, false, d.rows}; }
 
-Sides sides(const NibConvertDesc& d) { return {d.rows, d.cols}; }
+Dims dims(const NibConvertDesc& d) { return {d.rows, d.cols}; }
 
-NibConvertDesc resized(const NibConvertDesc& desc, Sides sides) {
+NibConvertDesc resized(const NibConvertDesc& desc, Dims dims) {
   NibConvertDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.result_stride = strideLike(d.result_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
@@ -113,7 +113,7 @@ constexpr Op<NibConvertDesc> kConvert = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = convertReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
     .fillProbe = fillProbe,
 };

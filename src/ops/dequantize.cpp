@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "formats/geometry.h"
-#include "ops/code_sides.h"
+#include "ops/code_dims.h"
 #include "plan/probe_weights.h"
 #include "reference/reference.h"
 
@@ -42,17 +42,17 @@ RunRows runRows(const NibDequantizeDesc& d) {
   return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
 }
 
-Sides sides(const NibDequantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
+Dims dims(const NibDequantizeDesc& d) { return weightsDims(d.weights, d.rows, d.cols); }
 
-NibDequantizeDesc resized(const NibDequantizeDesc& desc, Sides sides) {
+NibDequantizeDesc resized(const NibDequantizeDesc& desc, Dims dims) {
   NibDequantizeDesc d = desc;
-  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.result_stride = strideLike(d.result_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
-void smallSides(const NibDequantizeDesc& d, SmallSides* list) { codeSmallSides(d.weights, sides(d), list); }
+void smallDims(const NibDequantizeDesc& d, SmallDims* list) { codeSmallDims(d.weights, dims(d), list); }
 
 void fillProbe(const NibDequantizeDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillWeights(d.weights, memory, binding);
@@ -94,9 +94,9 @@ constexpr Op<NibDequantizeDesc> kDequantize = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = dequantizeReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
 };
 

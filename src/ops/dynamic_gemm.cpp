@@ -124,20 +124,20 @@ NibResult getMemory(const NibDynamicGemmDesc& d, const Log& log, NibMemory* memo
 
 RunRows runRows(const NibDynamicGemmDesc& d) { return {d.tokens, false, d.tokens}; }
 
-Sides sides(const NibDynamicGemmDesc& d) { return {d.tokens, d.cols}; }
+Dims dims(const NibDynamicGemmDesc& d) { return {d.tokens, d.cols}; }
 
-NibDynamicGemmDesc resized(const NibDynamicGemmDesc& desc, Sides sides) {
+NibDynamicGemmDesc resized(const NibDynamicGemmDesc& desc, Dims dims) {
   NibDynamicGemmDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.rows = fewInt8Rows(d.rows, sides.cols);
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.rows = fewInt8Rows(d.rows, dims.cols);
   if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
-  d.tokens = sides.rows;
-  d.cols = sides.cols;
-  if (d.max_outliers > sides.cols) d.max_outliers = sides.cols;
+  d.tokens = dims.rows;
+  d.cols = dims.cols;
+  if (d.max_outliers > dims.cols) d.max_outliers = dims.cols;
   return d;
 }
 
-void smallSides(const NibDynamicGemmDesc& d, SmallSides* list) {
+void smallDims(const NibDynamicGemmDesc& d, SmallDims* list) {
   DynamicProduct p;
   if (makeDynamicProduct(d, Log(), &p) != NIB_SUCCESS) return;
   // Tokens that a workgroup quantizes for itself have the plan's runs.
@@ -145,13 +145,13 @@ void smallSides(const NibDynamicGemmDesc& d, SmallSides* list) {
   list->add(tokens, d.cols);
   // A CPU's kernels of eight tokens per invocation do not depend on more, until it has 64 to quantize.
   if (d.tokens > 4 && d.tokens < 64) list->add(37, d.cols);
-  SmallSides quantize;
-  kOp_quantize.smallSides(reinterpret_cast<const NibOpDesc*>(&p.quantize), &quantize);
-  for (const Sides& side : quantize) {
-    list->add(tokens, side.cols);
-    if (d.tokens > kFewTokens) list->add(side.rows, side.cols);
+  SmallDims quantize;
+  kOp_quantize.smallDims(reinterpret_cast<const NibOpDesc*>(&p.quantize), &quantize);
+  for (const Dims& dims : quantize) {
+    list->add(tokens, dims.cols);
+    if (d.tokens > kFewTokens) list->add(dims.rows, dims.cols);
   }
-  int8SmallSides(p.product, list);
+  int8SmallDims(p.product, list);
 }
 
 void fillProbe(const NibDynamicGemmDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
@@ -195,9 +195,9 @@ NibResult build(const NibDynamicGemmDesc& d, const NibMemory& memory, PlanBuilde
     if (result != NIB_SUCCESS || added) return result;
   }
   Placement quantize;
-  quantize.place[NIB_ROLE_WEIGHTS] = {
+  quantize.operand[NIB_ROLE_WEIGHTS] = {
       .role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
-  quantize.place[NIB_ROLE_AUX] = {.role = NIB_ROLE_AUX, .size_bytes = p.own_bytes};
+  quantize.operand[NIB_ROLE_AUX] = {.role = NIB_ROLE_AUX, .size_bytes = p.own_bytes};
   quantize.sees_first_row = false;
   PlanBuilder quantizing = builder.placed(quantize);
   result = p.threshold != 0
@@ -205,8 +205,9 @@ NibResult build(const NibDynamicGemmDesc& d, const NibMemory& memory, PlanBuilde
                : kOp_quantize.build(reinterpret_cast<const NibOpDesc*>(&p.quantize), p.quantize_memory, quantizing);
   if (result != NIB_SUCCESS) return result;
   Placement product;
-  product.place[NIB_ROLE_WEIGHTS] = {.role = NIB_ROLE_WEIGHTS, .size_bytes = memory.range[NIB_ROLE_WEIGHTS].size_bytes};
-  product.place[NIB_ROLE_INPUT] = {
+  product.operand[NIB_ROLE_WEIGHTS] = {.role = NIB_ROLE_WEIGHTS,
+                                       .size_bytes = memory.range[NIB_ROLE_WEIGHTS].size_bytes};
+  product.operand[NIB_ROLE_INPUT] = {
       .role = NIB_ROLE_AUX, .offset_bytes = p.blob_offset, .size_bytes = p.blob_bytes, .scratch = true};
   product.sees_first_row = false;
   PlanBuilder multiplying = builder.placed(product);
@@ -220,9 +221,9 @@ constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

@@ -106,14 +106,14 @@ void runReference(const NibElementwiseDesc& d, const HostRun& run) {
   if (checkStrides(d, Log(), &strides) == NIB_SUCCESS) elementwiseReference(d, strides, run);
 }
 
-NibElementwiseDesc resized(const NibElementwiseDesc& desc, Sides sides) {
+NibElementwiseDesc resized(const NibElementwiseDesc& desc, Dims dims) {
   NibElementwiseDesc d = desc;
   const uint32_t factor = hasHalves(d) ? 2 : 1;
-  d.source_stride = strideLike(d.source_stride, d.cols * factor, sides.cols * factor);
-  d.second_stride = strideLike(d.second_stride, d.cols, sides.cols);
-  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols * factor, dims.cols * factor);
+  d.second_stride = strideLike(d.second_stride, d.cols, dims.cols);
+  d.result_stride = strideLike(d.result_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
@@ -254,9 +254,9 @@ constexpr Op<NibElementwiseDesc> kElementwise = {
           return RunRows{d.rows, false, d.rows};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibElementwiseDesc& d) {
-          return Sides{d.rows, d.cols};
+          return Dims{d.rows, d.cols};
         },
     .resized = resized,
     .fillProbe = fillProbe,

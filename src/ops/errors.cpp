@@ -43,24 +43,24 @@ NibResult getMemory(const NibErrorsDesc& d, const Log& log, NibMemory* memory) {
 
 RunRows runRows(const NibErrorsDesc& d) { return {d.rows}; }
 
-Sides sides(const NibErrorsDesc& d) { return {d.rows, d.cols}; }
+Dims dims(const NibErrorsDesc& d) { return {d.rows, d.cols}; }
 
-NibErrorsDesc resized(const NibErrorsDesc& desc, Sides sides) {
+NibErrorsDesc resized(const NibErrorsDesc& desc, Dims dims) {
   NibErrorsDesc d = desc;
-  d.reference_stride = strideLike(d.reference_stride, d.cols, sides.cols);
-  d.candidate_stride = strideLike(d.candidate_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.reference_stride = strideLike(d.reference_stride, d.cols, dims.cols);
+  d.candidate_stride = strideLike(d.candidate_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
 // Tiles that a CPU's workgroup processes, one in an invocation, if there are enough of them.
 constexpr uint32_t kSoloWorkgroup = 32;
 
-void smallSides(const NibErrorsDesc& d, SmallSides* list) {
-  addSidesAbove(NIB_ERROR_TILE, sides(d), list);
+void smallDims(const NibErrorsDesc& d, SmallDims* list) {
+  addDimsAbove(NIB_ERROR_TILE, dims(d), list);
   const bool solo = avoidsExchange(kCpuDeviceType, ceilDiv(uint64_t(d.rows) * d.cols, NIB_ERROR_TILE));
-  if (solo) addSidesAbove(kSoloWorkgroup * NIB_ERROR_TILE, sides(d), list);
+  if (solo) addDimsAbove(kSoloWorkgroup * NIB_ERROR_TILE, dims(d), list);
 }
 
 void fillProbe(const NibErrorsDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
@@ -124,9 +124,9 @@ constexpr Op<NibErrorsDesc> kErrors = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = errorsReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
 };
 

@@ -68,14 +68,14 @@ NibResult getMemory(const NibFactorDesc& d, const Log& log, NibMemory* memory) {
 
 void runReference(const NibFactorDesc& d, const HostRun& run) { factorReference(d, blockOf(d), run); }
 
-NibFactorDesc resized(const NibFactorDesc& desc, Sides sides) {
+NibFactorDesc resized(const NibFactorDesc& desc, Dims dims) {
   NibFactorDesc d = desc;
-  d.cols = sides.cols;
+  d.cols = dims.cols;
   return d;
 }
 
 // Several blocks, with a tail.
-void smallSides(const NibFactorDesc& d, SmallSides* list) {
+void smallDims(const NibFactorDesc& d, SmallDims* list) {
   const uint32_t cols = colsAbove(240, d.cols);
   list->add(cols, cols);
 }
@@ -265,12 +265,12 @@ constexpr Op<NibFactorDesc> kFactor = {
           return RunRows{d.cols, false, 0};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibFactorDesc& d) {
-          return Sides{d.cols, d.cols};
+          return Dims{d.cols, d.cols};
         },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance =
         [](const NibFactorDesc& d, NibPart) {

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "formats/geometry.h"
-#include "ops/code_sides.h"
+#include "ops/code_dims.h"
 #include "plan/probe_weights.h"
 #include "reference/reference.h"
 
@@ -49,20 +49,20 @@ NibResult getMemory(const NibGatherDesc& d, const Log& log, NibMemory* memory) {
 
 RunRows runRows(const NibGatherDesc& d) { return {d.count, false, d.count}; }
 
-Sides sides(const NibGatherDesc& d) { return {d.count, d.cols}; }
+Dims dims(const NibGatherDesc& d) { return {d.count, d.cols}; }
 
-NibGatherDesc resized(const NibGatherDesc& desc, Sides sides) {
+NibGatherDesc resized(const NibGatherDesc& desc, Dims dims) {
   constexpr uint32_t kFewRows = 67;
   NibGatherDesc d = desc;
-  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
-  d.count = sides.rows;
+  d.result_stride = strideLike(d.result_stride, d.cols, dims.cols);
+  d.count = dims.rows;
   d.rows = d.rows < kFewRows ? d.rows : kFewRows;
-  d.cols = sides.cols;
+  d.cols = dims.cols;
   return d;
 }
 
-void smallSides(const NibGatherDesc& d, SmallSides* list) {
-  if ((d.weights.flags & NIB_WEIGHTS_FLAT) == 0) return usualSmallSides(sides(d), list);
+void smallDims(const NibGatherDesc& d, SmallDims* list) {
+  if ((d.weights.flags & NIB_WEIGHTS_FLAT) == 0) return usualSmallDims(dims(d), list);
   // A row is whole groups, and whole runs.
   const uint32_t cols = flatCols(d.weights, d.cols, d.count == 1 ? kAmpleElements : kWorkgroupCols);
   list->add(ampleRows(d.count, cols), cols);
@@ -178,9 +178,9 @@ constexpr Op<NibGatherDesc> kGather = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = gatherReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
 };
 

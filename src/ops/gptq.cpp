@@ -164,20 +164,20 @@ void runReference(const NibGptqDesc& d, const HostRun& run) {
   if (makeGptqShape(d, Log(), &s) == NIB_SUCCESS) gptqReference(d, s, run);
 }
 
-NibGptqDesc resized(const NibGptqDesc& desc, Sides sides) {
+NibGptqDesc resized(const NibGptqDesc& desc, Dims dims) {
   NibGptqDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
 constexpr uint32_t kLoadRun = 8;  // elements of an invocation of gptq_load
-constexpr uint32_t kTile = 64;    // sides of a tile of gptq_update
+constexpr uint32_t kTile = 64;    // rows and columns of a tile of gptq_update
 constexpr uint32_t kWorkgroup = 128;
 constexpr uint32_t kRowWorkgroup = 32;  // of gptq_store for one row: it has words of up to 1024 codes
 
-void smallSides(const NibGptqDesc& d, SmallSides* list) {
+void smallDims(const NibGptqDesc& d, SmallDims* list) {
   // Several tiles beyond the block, each of several groups; and all columns in one block. A row of LOAD, and one of
   // STORE that is alone, has several tiles.
   const bool long_rows = d.stage == NIB_GPTQ_LOAD || (d.stage == NIB_GPTQ_STORE && d.rows == 1);
@@ -485,12 +485,12 @@ constexpr Op<NibGptqDesc> kGptq = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibGptqDesc& d) {
-          return Sides{d.rows, d.cols};
+          return Dims{d.rows, d.cols};
         },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .written = written,
     .accumulates = [](const NibGptqDesc& d) { return d.stage == NIB_GPTQ_COLUMNS; },

@@ -48,16 +48,16 @@ void runReference(const NibHessianDesc& d, const HostRun& run) {
   if (check(d, Log(), &stride) == NIB_SUCCESS) hessianReference(d, stride, run);
 }
 
-NibHessianDesc resized(const NibHessianDesc& desc, Sides sides) {
+NibHessianDesc resized(const NibHessianDesc& desc, Dims dims) {
   NibHessianDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.tokens = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.tokens = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
 // Several tiles in both directions.
-void smallSides(const NibHessianDesc& d, SmallSides* list) {
+void smallDims(const NibHessianDesc& d, SmallDims* list) {
   const uint32_t cols = colsAbove(240, d.cols);
   list->add(ampleRows(d.tokens, cols), cols);
 }
@@ -133,12 +133,12 @@ constexpr Op<NibHessianDesc> kHessian = {
           return RunRows{d.tokens, false, 0};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibHessianDesc& d) {
-          return Sides{d.tokens, d.cols};
+          return Dims{d.tokens, d.cols};
         },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance =
         [](const NibHessianDesc& d, NibPart) {

@@ -101,23 +101,23 @@ void fillProbe(const NibHistogramDesc& d, const NibMemory& memory, const NibCpuB
   if ((d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0) fillHistograms(d, memory, binding);
 }
 
-void smallSides(const NibHistogramDesc& d, SmallSides* list) {
-  const Sides whole{d.rows, d.cols};
+void smallDims(const NibHistogramDesc& d, SmallDims* list) {
+  const Dims whole{d.rows, d.cols};
   if (d.granularity == NIB_GRANULARITY_COLUMN) {
     // Large histograms of many columns would exceed the limit of a small problem.
     if (d.rows == 1) list->add(1, colsAbove(kWorkgroup, d.cols));
-    addColumnSides(whole, colsAbove(kWorkgroup, d.cols), list);
+    addColumnDims(whole, colsAbove(kWorkgroup, d.cols), list);
   } else {
     for (const uint32_t steps : {kSteps, kCpuSteps}) {
       const uint32_t chunk = kWorkgroup * kRun * steps;
       if (d.cols > chunk) {
-        addSidesAbove(chunk, whole, list);
+        addDimsAbove(chunk, whole, list);
       } else if (d.granularity == NIB_GRANULARITY_TENSOR && uint64_t(d.rows) * d.cols > chunk) {
         list->add(3, colsAbove(chunk / 3, d.cols));
       }
     }
   }
-  statisticsSmallSides(d.granularity, d.rows, d.cols, strideOf(d), list);
+  statisticsSmallDims(d.granularity, d.rows, d.cols, strideOf(d), list);
 }
 
 bool accumulates(const NibHistogramDesc& d) { return (d.flags & NIB_HISTOGRAM_ACCUMULATE) != 0; }
@@ -216,9 +216,9 @@ constexpr Op<NibHistogramDesc> kHistogram = {
           return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0};
         },
     .runReference = histogramReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibHistogramDesc>,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = sourceDims<NibHistogramDesc>,
     .resized = resizedSource<NibHistogramDesc>,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .accumulates = accumulates,
 };

@@ -22,28 +22,28 @@ NibResult getMemory(const NibInt8GemmDesc& d, const Log& log, NibMemory* memory)
 
 RunRows runRows(const NibInt8GemmDesc& d) { return {d.tokens, false, d.tokens}; }
 
-Sides sides(const NibInt8GemmDesc& d) { return {d.tokens, d.cols}; }
+Dims dims(const NibInt8GemmDesc& d) { return {d.tokens, d.cols}; }
 
 constexpr uint32_t kFewMatrices = 2;
 
-NibInt8GemmDesc resized(const NibInt8GemmDesc& desc, Sides sides) {
+NibInt8GemmDesc resized(const NibInt8GemmDesc& desc, Dims dims) {
   NibInt8GemmDesc d = desc;
   // Contiguous rows stay contiguous, another stride stays the same modulo 16 bytes.
   if (d.input_stride != 0) {
     d.input_stride =
-        d.input_stride == alignUp(d.cols, 4) ? 0u : uint32_t(alignUp(sides.cols, 16)) + 16u + d.input_stride % 16u;
+        d.input_stride == alignUp(d.cols, 4) ? 0u : uint32_t(alignUp(dims.cols, 16)) + 16u + d.input_stride % 16u;
   }
-  d.rows = fewInt8Rows(d.rows, sides.cols);
+  d.rows = fewInt8Rows(d.rows, dims.cols);
   if (d.result_stride != 0) d.result_stride = uint32_t(alignUp(d.rows, 4)) + 4u;
   if (d.batch > kFewMatrices) d.batch = kFewMatrices;
-  d.tokens = sides.rows;
-  d.cols = sides.cols;
+  d.tokens = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
-void smallSides(const NibInt8GemmDesc& d, SmallSides* list) {
+void smallDims(const NibInt8GemmDesc& d, SmallDims* list) {
   Int8Product product;
-  if (makeInt8Product("int8_gemm", d, false, Log(), &product) == NIB_SUCCESS) int8SmallSides(product, list);
+  if (makeInt8Product("int8_gemm", d, false, Log(), &product) == NIB_SUCCESS) int8SmallDims(product, list);
 }
 
 void fillProbe(const NibInt8GemmDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
@@ -95,9 +95,9 @@ constexpr Op<NibInt8GemmDesc> kInt8Gemm = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

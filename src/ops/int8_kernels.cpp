@@ -179,7 +179,7 @@ bool hasFloatSums(const MatrixShape& shape, const vk::Caps& caps) {
 }
 
 // The matrix shape of the device with most products per load. False if none fits.
-bool findMatrices(const char* kernel, const Int8Product& p, const Int8Sides& sides, const PlanBuilder& builder,
+bool findMatrices(const char* kernel, const Int8Product& p, const Int8Dims& dims, const PlanBuilder& builder,
                   Int8MatrixTiling* out) {
   const vk::Caps& caps = builder.caps();
   if (!suitsMatrices(p, caps)) return false;
@@ -192,7 +192,7 @@ bool findMatrices(const char* kernel, const Int8Product& p, const Int8Sides& sid
     if (!bytes || !words || shape.saturating) continue;
     const MatrixShape of{shape.m, shape.n, shape.k};
     Int8MatrixTiling t;
-    if (!chooseInt8Matrices(device, of, sides, &t)) continue;
+    if (!chooseInt8Matrices(device, of, dims, &t)) continue;
     if (p.grouped && !hasFloatSums(of, caps)) continue;
     // Full subgroups require that the largest subgroup size divides the workgroup.
     if (t.tiling.workgroup % caps.max_subgroup_size != 0) continue;
@@ -204,7 +204,7 @@ bool findMatrices(const char* kernel, const Int8Product& p, const Int8Sides& sid
   return best != 0;
 }
 
-Int8Sides sidesOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.segment, p.desc.batch}; }
+Int8Dims dimsOf(const Int8Product& p) { return {p.desc.rows, p.desc.tokens, p.desc.cols, p.segment, p.desc.batch}; }
 
 const char* rowsKernel(const Int8Product& p) { return isBounded(p.desc) ? "int8_gemm_rows_smooth" : "int8_gemm_rows"; }
 
@@ -218,9 +218,9 @@ Int8Tiling tilingOf(const Int8Product& p, const PlanBuilder& builder) {
       !isCpu(caps.device_type) && caps.min_subgroup_size < 32 && (p.grouped || (caps.features & NIB_FEATURE_DOT4) == 0);
   const Int8Device device{caps.device_type, builder.workgroupSize(128), rows ? caps.plain_subgroup_size : 0,
                           few_registers};
-  Int8Tiling tiling = chooseInt8Tiling(device, sidesOf(p));
+  Int8Tiling tiling = chooseInt8Tiling(device, dimsOf(p));
   if (const uint32_t* value = builder.tuned(NIB_TUNABLE_INT8, d.weights.format, d.tokens)) {
-    tuneInt8(value, device, sidesOf(p), &tiling);
+    tuneInt8(value, device, dimsOf(p), &tiling);
   }
   return tiling;
 }
@@ -266,7 +266,7 @@ NibResult addInt8Product(const Int8Product& p, PlanBuilder& builder) {
   Int8MatrixTiling matrices;
   const bool smooth = isBounded(d);
   const char* matrices_name = smooth ? "int8_gemm_matrices_smooth" : "int8_gemm_matrices";
-  if (findMatrices(matrices_name, p, sidesOf(p), builder, &matrices)) {
+  if (findMatrices(matrices_name, p, dimsOf(p), builder, &matrices)) {
     Int8GemmMatricesSpec spec = specOf<Int8GemmMatricesSpec>(p, separate);
     spec.M = matrices.shape.m;
     spec.N = matrices.shape.n;

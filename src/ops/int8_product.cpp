@@ -171,7 +171,7 @@ bool hasSmallSums(const Int8Product& p) {
   return uint64_t(p.segment) * int8Reach(p.desc.weights) * int8Reach(p.desc.input) <= kSmallSums;
 }
 
-void int8SmallSides(const Int8Product& p, SmallSides* list) {
+void int8SmallDims(const Int8Product& p, SmallDims* list) {
   const NibInt8GemmDesc& d = p.desc;
   // Columns that keep several groups, or the size of the sums.
   uint32_t bound = 256;

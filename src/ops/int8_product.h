@@ -5,7 +5,7 @@
 #include <nibble/nibble.h>
 
 #include "base/log.h"
-#include "plan/small_sides.h"
+#include "plan/small_dims.h"
 #include "reference/int8_product.h"
 
 namespace nib {
@@ -37,8 +37,8 @@ inline uint32_t fewInt8Rows(uint32_t rows, uint32_t cols) {
 // Tokens of a small problem: more than a workgroup's on every device.
 inline constexpr uint32_t kFewTokens = 67;
 
-// Lists small sides, tokens and columns, at which a product's kernel is the same.
-void int8SmallSides(const Int8Product& product, SmallSides* list);
+// Lists small sizes, tokens and columns, at which a product's kernel is the same.
+void int8SmallDims(const Int8Product& product, SmallDims* list);
 
 class PlanBuilder;
 // Adds the phase of the product.

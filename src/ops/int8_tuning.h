@@ -1,4 +1,4 @@
-// How an int8 product is divided into workgroups, from the device's limits and type and the problem's sides alone: pure
+// How an int8 product is divided into workgroups, from the device's limits and type and the problem's size alone: pure
 // functions, tested without a GPU.
 #ifndef NIB_OPS_INT8_TUNING_H
 #define NIB_OPS_INT8_TUNING_H
@@ -14,7 +14,7 @@ enum class Int8Kernel : uint32_t {
   kMatrices    // int8_gemm_matrices
 };
 
-struct Int8Sides {
+struct Int8Dims {
   uint32_t rows, tokens, cols;
   uint32_t segment;    // columns that share scales; cols = all of them
   uint32_t batch = 1;  // matrices
@@ -46,8 +46,8 @@ inline uint32_t int8TokensEach(uint32_t tokens, uint32_t max_tokens) {
 }
 
 // The depth with which a step never crosses the end of a segment.
-inline uint32_t int8Depth(const Int8Sides& sides) {
-  return sides.segment == sides.cols || sides.segment % 64u == 0 ? 4u : sides.segment % 32u == 0 ? 2u : 1u;
+inline uint32_t int8Depth(const Int8Dims& dims) {
+  return dims.segment == dims.cols || dims.segment % 64u == 0 ? 4u : dims.segment % 32u == 0 ? 2u : 1u;
 }
 
 inline constexpr uint32_t kInt8RowsEach = 4;        // rows per invocation
@@ -69,16 +69,16 @@ inline Int8Tiling int8Registers(uint32_t workgroup, uint32_t tokens, uint32_t la
 // Whether the kernel that gives whole rows to an invocation fits: a subgroup must have a lane for every word of a load.
 inline bool fitsInt8Rows(const Int8Device& device) { return isCpu(device.type) && device.subgroup_size >= 4; }
 
-inline Int8Tiling int8Rows(uint32_t tokens, const Int8Sides& sides, const Int8Device& device) {
+inline Int8Tiling int8Rows(uint32_t tokens, const Int8Dims& dims, const Int8Device& device) {
   Int8Tiling t = int8Registers(kInt8RowsWorkgroup, tokens, 1);
   t.kernel = Int8Kernel::kRows;
   t.shared_bytes = 0;
-  t.load_words = device.subgroup_size >= 8 && sides.cols % 32u == 0 && sides.segment % 32u == 0 ? 8 : 4;
+  t.load_words = device.subgroup_size >= 8 && dims.cols % 32u == 0 && dims.segment % 32u == 0 ? 8 : 4;
   return t;
 }
 
 // 16 x 8 invocations, each with four rows and `tokens` tokens.
-inline Int8Tiling int8Tiles(uint32_t tokens, const Int8Sides& sides) {
+inline Int8Tiling int8Tiles(uint32_t tokens, const Int8Dims& dims) {
   Int8Tiling t{};
   t.kernel = Int8Kernel::kTiles;
   t.workgroup = 128;
@@ -86,39 +86,39 @@ inline Int8Tiling int8Tiles(uint32_t tokens, const Int8Sides& sides) {
   t.lanes = 1;
   t.tile_rows = 16 * kInt8RowsEach;
   t.tile_tokens = 8 * tokens;
-  t.depth = int8Depth(sides);
+  t.depth = int8Depth(dims);
   t.shared_bytes = (t.tile_rows + t.tile_tokens) * t.depth * 16u;
   return t;
 }
 
 // The tiling of kernels without cooperative matrices.
-inline Int8Tiling chooseInt8Tiling(const Int8Device& device, const Int8Sides& sides) {
+inline Int8Tiling chooseInt8Tiling(const Int8Device& device, const Int8Dims& dims) {
   const uint32_t workgroup = device.workgroup < 128 ? device.workgroup : 128;
-  const uint32_t tokens = int8TokensEach(sides.tokens, kInt8TokensEach);
+  const uint32_t tokens = int8TokensEach(dims.tokens, kInt8TokensEach);
   // Small workgroups, so that there are enough of them for every thread of the CPU.
-  if (fitsInt8Rows(device) && avoidsExchange(device.type, uint64_t(sides.rows) * sides.batch / kInt8RowsEach)) {
-    return int8Rows(tokens, sides, device);
+  if (fitsInt8Rows(device) && avoidsExchange(device.type, uint64_t(dims.rows) * dims.batch / kInt8RowsEach)) {
+    return int8Rows(tokens, dims, device);
   }
   if (isCpu(device.type)) return int8Registers(32, tokens, 1);
   // Few tokens: 32 lanes divide a row, so that neighbouring lanes read neighbouring memory.
-  if (sides.tokens <= kInt8TokensEach) return int8Registers(workgroup, tokens, 32);
+  if (dims.tokens <= kInt8TokensEach) return int8Registers(workgroup, tokens, 32);
   if (workgroup < 128) return int8Registers(workgroup, tokens, 1);
-  return int8Tiles(int8TokensEach((sides.tokens + 7u) / 8u, device.few_registers ? 4 : kInt8TokensEach), sides);
+  return int8Tiles(int8TokensEach((dims.tokens + 7u) / 8u, device.few_registers ? 4 : kInt8TokensEach), dims);
 }
 
 // Replaces *t by a measured choice {kernel, tokens each, lanes}, kernel 0 = registers, 1 = tiles, 2 = rows. False if it
 // does not fit the device or the problem.
-inline bool tuneInt8(const uint32_t* value, const Int8Device& device, const Int8Sides& sides, Int8Tiling* t) {
+inline bool tuneInt8(const uint32_t* value, const Int8Device& device, const Int8Dims& dims, Int8Tiling* t) {
   const uint32_t tokens = value[1], lanes = value[2], max_invocations = device.workgroup;
   if (!isPowerOfTwo(tokens) || tokens > kInt8TokensEach) return false;
   if (value[0] == 1) {
     if (max_invocations < 128) return false;
-    *t = int8Tiles(tokens, sides);
+    *t = int8Tiles(tokens, dims);
     return true;
   }
   if (value[0] == 2) {
     if (!fitsInt8Rows(device)) return false;
-    *t = int8Rows(tokens, sides, device);
+    *t = int8Rows(tokens, dims, device);
     return true;
   }
   // Each token's sums are finished by a lane of its own, so there must be as many lanes as tokens.
@@ -149,14 +149,14 @@ struct Int8MatrixTiling {
   uint32_t depth;           // matrices per step, along the columns
 };
 
-// A tile of `sides`. False if it does not fit the device or the problem. grouped: scales change along a row.
-inline bool int8MatrixTile(const TileSides& sides, const MatrixShape& shape, const MatrixDevice& d, uint32_t segment,
+// A tile of `dims`. False if it does not fit the device or the problem. grouped: scales change along a row.
+inline bool int8MatrixTile(const TileDims& dims, const MatrixShape& shape, const MatrixDevice& d, uint32_t segment,
                            bool grouped, Int8MatrixTiling* out) {
   constexpr uint32_t kStep = 64, kPad = 16, kSixteen = 16;
   Int8MatrixTiling t{};
   // With groups, lanes keep results besides the sums, and need registers to scale them.
   const uint32_t area = subgroupArea(d) / (!grouped ? 1 : hasFewRegisters(d) ? 4 : 2);
-  if (!divideTile(sides.tokens, sides.rows, area, shape, d.subgroup, &t.division)) return false;
+  if (!divideTile(dims.tokens, dims.rows, area, shape, d.subgroup, &t.division)) return false;
   uint32_t step = matrixStep(kStep, shape, d, kSixteen);
   if (grouped) {
     while (segment % step != 0) step /= 2;
@@ -167,10 +167,10 @@ inline bool int8MatrixTile(const TileSides& sides, const MatrixShape& shape, con
   t.depth = step / shape.k;
   t.tiling.kernel = Int8Kernel::kMatrices;
   t.tiling.workgroup = subgroups * d.subgroup;
-  t.tiling.tile_tokens = sides.tokens;
-  t.tiling.tile_rows = sides.rows;
+  t.tiling.tile_tokens = dims.tokens;
+  t.tiling.tile_rows = dims.rows;
   // Codes, a matrix of each subgroup, and a sum of codes or a scale for every row and token.
-  t.tiling.shared_bytes = (sides.rows + sides.tokens) * (step + kPad + 4) + subgroups * shape.m * shape.n * 4 + 16;
+  t.tiling.shared_bytes = (dims.rows + dims.tokens) * (step + kPad + 4) + subgroups * shape.m * shape.n * 4 + 16;
   if (t.tiling.workgroup > mostInvocations(d) || t.tiling.shared_bytes > d.max_shared_bytes) return false;
   if (t.tiling.workgroup % (step / kSixteen) != 0) return false;
   *out = t;
@@ -179,15 +179,15 @@ inline bool int8MatrixTile(const TileSides& sides, const MatrixShape& shape, con
 
 // The largest tile that fits and is not mostly empty. False if there are few tokens, which leave most of a matrix
 // empty, or if no tile fits.
-inline bool chooseInt8Matrices(const MatrixDevice& d, const MatrixShape& shape, const Int8Sides& sides,
+inline bool chooseInt8Matrices(const MatrixDevice& d, const MatrixShape& shape, const Int8Dims& dims,
                                Int8MatrixTiling* out) {
   constexpr uint32_t kFewTokens = 8;
-  if (sides.tokens <= kFewTokens || !fitsTiles(shape) || !isPowerOfTwo(d.subgroup)) return false;
+  if (dims.tokens <= kFewTokens || !fitsTiles(shape) || !isPowerOfTwo(d.subgroup)) return false;
   bool fits = false;
-  for (const TileSides& tile : kMatrixTiles) {
-    if (!int8MatrixTile(tile, shape, d, sides.segment, sides.segment != sides.cols, out)) continue;
+  for (const TileDims& tile : kMatrixTiles) {
+    if (!int8MatrixTile(tile, shape, d, dims.segment, dims.segment != dims.cols, out)) continue;
     fits = true;
-    if (tile.rows < 2 * sides.rows && tile.tokens < 2 * sides.tokens) break;
+    if (tile.rows < 2 * dims.rows && tile.tokens < 2 * dims.tokens) break;
   }
   return fits;
 }

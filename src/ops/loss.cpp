@@ -67,12 +67,12 @@ NibResult getMemory(const NibLossDesc& d, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-NibLossDesc resized(const NibLossDesc& desc, Sides sides) {
+NibLossDesc resized(const NibLossDesc& desc, Dims dims) {
   NibLossDesc d = desc;
-  d.candidate_stride = strideLike(d.candidate_stride, d.cols, sides.cols);
-  d.reference_stride = strideLike(d.reference_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.candidate_stride = strideLike(d.candidate_stride, d.cols, dims.cols);
+  d.reference_stride = strideLike(d.reference_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
@@ -145,9 +145,9 @@ constexpr Op<NibLossDesc> kLoss = {
           return RunRows{d.rows, false, d.rows};
         },
     .runReference = lossReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibLossDesc& d) {
-          return Sides{d.rows, d.cols};
+          return Dims{d.rows, d.cols};
         },
     .resized = resized,
     .fillProbe = fillProbe,

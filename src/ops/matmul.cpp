@@ -5,7 +5,7 @@
 
 #include <cstring>
 
-#include "ops/code_sides.h"
+#include "ops/code_dims.h"
 #include "ops/dense_spec.h"
 #include "ops/shader_constants.h"
 #include "plan/op.h"
@@ -80,16 +80,16 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: rows, cols and tokens must be at least 1, got %u, %u and %u",
                     d.rows, d.cols, d.tokens);
   }
-  const uint64_t sides[] = {uint64_t(d.rows) * batch, uint64_t(d.tokens) * batch};
-  if (sides[0] * d.cols > kMaxElements || sides[1] * d.cols > kMaxElements || sides[1] * d.rows > kMaxElements ||
-      sides[0] > UINT32_MAX || sides[1] > UINT32_MAX) {
+  const uint64_t dims[] = {uint64_t(d.rows) * batch, uint64_t(d.tokens) * batch};
+  if (dims[0] * d.cols > kMaxElements || dims[1] * d.cols > kMaxElements || dims[1] * d.rows > kMaxElements ||
+      dims[0] > UINT32_MAX || dims[1] > UINT32_MAX) {
     return log.fail(
         NIB_ERROR_INVALID_ARGUMENT,
         "matmul: %u matrices of %u x %u, or their activations of %u tokens, have more than 2^32 - 2^21 elements; "
         "split rows, tokens or batch",
         batch, d.rows, d.cols, d.tokens);
   }
-  const uint32_t rows = uint32_t(sides[0]);
+  const uint32_t rows = uint32_t(dims[0]);
   NibResult result = d.weights.format == NIB_FORMAT_DENSE
                          ? makeDenseGeometry("matmul", "weights", rows, d.cols, d.weights, log, &m.g)
                          : makeGeometry("matmul", "weights", rows, d.cols, d.weights, log, &m.g);
@@ -125,13 +125,13 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   m.bias_offset = alignUp(m.g.blob_bytes, kPartAlignmentBytes);
   m.ordered = (d.flags & NIB_PRODUCT_ORDER) != 0;
   const bool bias = (d.flags & NIB_PRODUCT_BIAS) != 0;
-  m.order_offset = alignUp(bias ? m.bias_offset + sides[0] * 4 : m.g.blob_bytes, kPartAlignmentBytes);
+  m.order_offset = alignUp(bias ? m.bias_offset + dims[0] * 4 : m.g.blob_bytes, kPartAlignmentBytes);
   const uint32_t parts = columnParts(m.shape);
-  m.sums_bytes = parts == 1 ? 0 : uint64_t(parts) * sides[1] * d.rows * 4;
+  m.sums_bytes = parts == 1 ? 0 : uint64_t(parts) * dims[1] * d.rows * 4;
   m.copied = m.ordered || !vectorized(d.tokens * batch, d.cols, m.input_stride);
   m.copy_offset = alignUp(m.sums_bytes, kPartAlignmentBytes);
   const uint64_t element_bytes = typeBytes(copyType(d));
-  m.scratch_bytes = m.copied ? m.copy_offset + sides[1] * alignUp(d.cols, 4) * element_bytes : m.sums_bytes;
+  m.scratch_bytes = m.copied ? m.copy_offset + dims[1] * alignUp(d.cols, 4) * element_bytes : m.sums_bytes;
   m.decoded_offset = alignUp(m.scratch_bytes, kPartAlignmentBytes);
   if (m.coded) m.scratch_bytes = m.decoded_offset + m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes;
   *out = m;
@@ -173,22 +173,22 @@ NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
 
 RunRows runRows(const NibMatmulDesc& d) { return {d.tokens, false, d.tokens}; }
 
-Sides sides(const NibMatmulDesc& d) { return {d.rows, d.cols}; }
+Dims dims(const NibMatmulDesc& d) { return {d.rows, d.cols}; }
 
 constexpr uint32_t kFewRows = 67;
 constexpr uint32_t fewMatrices(uint32_t batch) { return batch < 3 ? batch : 3; }
 
-NibMatmulDesc resized(const NibMatmulDesc& desc, Sides sides) {
+NibMatmulDesc resized(const NibMatmulDesc& desc, Dims dims) {
   // Enough for more than one tile of tokens, few enough for a self-test with any size of matrix.
   constexpr uint32_t kFewTokens = 69;
   NibMatmulDesc d = desc;
-  d.input_stride = strideLike(d.input_stride, d.cols, sides.cols);
-  d.result_stride = strideLike(d.result_stride, d.rows, sides.rows);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.input_stride = strideLike(d.input_stride, d.cols, dims.cols);
+  d.result_stride = strideLike(d.result_stride, d.rows, dims.rows);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   uint32_t tokens = kFewTokens;
-  for (const TileSides& small : kSmallTiles) {
-    if (small.rows == sides.rows) tokens = small.tokens;
+  for (const TileDims& small : kSmallTiles) {
+    if (small.rows == dims.rows) tokens = small.tokens;
   }
   d.tokens = d.tokens < tokens ? d.tokens : tokens;
   d.batch = fewMatrices(d.batch);
@@ -231,7 +231,7 @@ uint32_t smallCols(const NibMatmulDesc& d, const Matmul& m, uint32_t (&cols)[kMo
   return count;
 }
 
-void smallSides(const NibMatmulDesc& d, SmallSides* list) {
+void smallDims(const NibMatmulDesc& d, SmallDims* list) {
   Matmul m;
   if (makeMatmul(d, Log(), &m) != NIB_SUCCESS) return;
   uint32_t cols[kMostSmallCols];
@@ -250,7 +250,7 @@ void smallSides(const NibMatmulDesc& d, SmallSides* list) {
   // A workgroup has up to 512 short rows.
   if (d.cols < 64) list->add(601, d.cols);
   if (d.tokens <= kMatvecTokens) return;
-  for (const TileSides& small : kSmallTiles) list->add(small.rows, smallColsAbove(d, m, 256));
+  for (const TileDims& small : kSmallTiles) list->add(small.rows, smallColsAbove(d, m, 256));
 }
 
 // Values whose dot products are exact, so that every order of summation gives the reference's bytes.
@@ -290,12 +290,12 @@ uint32_t subgroupSize(const PlanBuilder& builder) {
 // Decodes activations that are codes into scratch. A batch decodes all tokens, because a run's are not contiguous.
 NibResult addDecode(const Matmul& m, const PlanBuilder& builder) {
   Placement decode;
-  decode.place[NIB_ROLE_WEIGHTS] = {
+  decode.operand[NIB_ROLE_WEIGHTS] = {
       .role = NIB_ROLE_INPUT, .size_bytes = m.decode_memory.range[NIB_ROLE_WEIGHTS].size_bytes, .input_codes = true};
-  decode.place[NIB_ROLE_OUTPUT] = {.role = NIB_ROLE_AUX,
-                                   .offset_bytes = m.decoded_offset,
-                                   .size_bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes,
-                                   .scratch = true};
+  decode.operand[NIB_ROLE_OUTPUT] = {.role = NIB_ROLE_AUX,
+                                     .offset_bytes = m.decoded_offset,
+                                     .size_bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes,
+                                     .scratch = true};
   if (m.batch > 1) {
     decode.rows = m.decode.rows;
     decode.sees_first_row = false;
@@ -309,9 +309,9 @@ NibResult addDecode(const Matmul& m, const PlanBuilder& builder) {
 PlanBuilder multiplying(const Matmul& m, const PlanBuilder& builder) {
   Placement product;
   if (m.coded) {
-    product.place[NIB_ROLE_INPUT] = {.role = NIB_ROLE_AUX,
-                                     .offset_bytes = m.decoded_offset,
-                                     .size_bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
+    product.operand[NIB_ROLE_INPUT] = {.role = NIB_ROLE_AUX,
+                                       .offset_bytes = m.decoded_offset,
+                                       .size_bytes = m.decode_memory.range[NIB_ROLE_OUTPUT].size_bytes};
   }
   return builder.placed(product);
 }
@@ -623,9 +623,9 @@ constexpr Op<NibMatmulDesc> kMatmul = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

@@ -1,4 +1,4 @@
-// How float products are divided into workgroups, from the device's limits and type and the problem's sides alone: pure
+// How float products are divided into workgroups, from the device's limits and type and the problem's size alone: pure
 // functions, tested without a GPU.
 #ifndef NIB_OPS_MATMUL_TILES_H
 #define NIB_OPS_MATMUL_TILES_H
@@ -142,7 +142,7 @@ inline MatvecTiles chooseMatvec(const ProductShape& s, const ProductDevice& d) {
   return t;
 }
 
-// Replaces *t by a measured choice {lanes, rows, tokens, unit}. False if the kernel or the sides do not allow it.
+// Replaces *t by a measured choice {lanes, rows, tokens, unit}. False if the kernel or the sizes do not allow it.
 inline bool tuneMatvec(const uint32_t* value, const ProductShape& s, const ProductDevice& d, MatvecTiles* t) {
   const uint32_t lanes = value[0], rows = value[1], tokens = value[2], unit = value[3];
   if (lanes == 0) {
@@ -214,14 +214,14 @@ struct MatmulHalfTiles {
   uint32_t rows, tokens, step, shared_bytes;
 };
 
-inline MatmulHalfTiles matmulHalfTiles(const TileSides& sides, const MatrixShape& c, const MatrixDevice& d) {
+inline MatmulHalfTiles matmulHalfTiles(const TileDims& dims, const MatrixShape& c, const MatrixDevice& d) {
   constexpr uint32_t kStep = 32, kEight = 8, kTableBytes = 1024;
   MatmulHalfTiles t{};
-  if (!divideTile(sides.rows, sides.tokens, subgroupArea(d), c, d.subgroup, &t.division)) return t;
+  if (!divideTile(dims.rows, dims.tokens, subgroupArea(d), c, d.subgroup, &t.division)) return t;
   const uint32_t subgroups = t.division.subgroups_m * t.division.subgroups_n;
   t.subgroup = d.subgroup;
-  t.rows = sides.rows;
-  t.tokens = sides.tokens;
+  t.rows = dims.rows;
+  t.tokens = dims.tokens;
   t.step = matrixStep(kStep, c, d, kEight);
   t.shared_bytes = (t.rows + t.tokens) * (t.step + kEight) * 2 + subgroups * c.m * c.n * 4 + kTableBytes;
   const uint32_t workgroup = d.subgroup * subgroups;
@@ -234,11 +234,11 @@ inline MatmulHalfTiles matmulHalfTiles(const TileSides& sides, const MatrixShape
 inline MatmulHalfTiles chooseMatmulHalf(const ProductShape& s, const MatrixShape& c, const MatrixDevice& d) {
   MatmulHalfTiles least{};
   if (!fitsTiles(c) || !isPowerOfTwo(d.subgroup)) return least;
-  for (const TileSides& sides : kMatrixTiles) {
-    const MatmulHalfTiles t = matmulHalfTiles(sides, c, d);
+  for (const TileDims& dims : kMatrixTiles) {
+    const MatmulHalfTiles t = matmulHalfTiles(dims, c, d);
     if (t.workgroup == 0) continue;
-    const bool half_empty = sides.rows >= 2 * s.rows || sides.tokens >= 2 * s.tokens;
-    if (!half_empty && fillsDevice(sides, s.rows, s.tokens, s.batch, s.cols)) return t;
+    const bool half_empty = dims.rows >= 2 * s.rows || dims.tokens >= 2 * s.tokens;
+    if (!half_empty && fillsDevice(dims, s.rows, s.tokens, s.batch, s.cols)) return t;
     least = t;
   }
   return least;

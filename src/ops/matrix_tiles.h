@@ -77,22 +77,22 @@ inline uint32_t matrixStep(uint32_t usual, const MatrixShape& c, const MatrixDev
   return !hasFewRegisters(d) || one > usual ? usual : one;
 }
 
-struct TileSides {
+struct TileDims {
   uint32_t rows, tokens;
 };
 // Tiles of products on matrix units, the largest first.
-inline constexpr TileSides kMatrixTiles[] = {{128, 128}, {128, 64}, {64, 64}, {64, 32}, {32, 32}};
+inline constexpr TileDims kMatrixTiles[] = {{128, 128}, {128, 64}, {64, 64}, {64, 32}, {32, 32}};
 
 // Whether a product has a tile for most cores of a large GPU. One that takes no time anyhow, as a
 // self-test's, need not.
-inline bool fillsDevice(const TileSides& tile, uint64_t rows, uint64_t tokens, uint64_t batch, uint64_t cols) {
+inline bool fillsDevice(const TileDims& tile, uint64_t rows, uint64_t tokens, uint64_t batch, uint64_t cols) {
   constexpr uint64_t kCores = 64, kSmall = 1u << 24;
   if (rows * tokens * cols < kSmall) return true;
   return (rows + tile.rows - 1) / tile.rows * ((tokens + tile.tokens - 1) / tile.tokens) * batch >= kCores;
 }
 
-// Sides of small products for which all tiles but the largest are chosen: one less of a tile would be mostly empty.
-inline constexpr TileSides kSmallTiles[] = {{71, 37}, {73, 19}, {61, 69}, {31, 69}};
+// Sizes of small products for which all tiles but the largest are chosen: one less of a tile would be mostly empty.
+inline constexpr TileDims kSmallTiles[] = {{71, 37}, {73, 19}, {61, 69}, {31, 69}};
 
 }  // namespace nib
 #endif

@@ -53,12 +53,12 @@ constexpr Op<NibMinMaxDesc> kMinmax = {
           return RunRows{d.rows, false, d.granularity == NIB_GRANULARITY_ROW ? d.rows : 0};
         },
     .runReference = minmaxReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibMinMaxDesc>,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = sourceDims<NibMinMaxDesc>,
     .resized = resizedSource<NibMinMaxDesc>,
-    .smallSides =
-        [](const NibMinMaxDesc& d, SmallSides* list) {
+    .smallDims =
+        [](const NibMinMaxDesc& d, SmallDims* list) {
           const uint32_t stride = d.source_stride != 0 ? d.source_stride : d.cols;
-          statisticsSmallSides(d.granularity, d.rows, d.cols, stride, list);
+          statisticsSmallDims(d.granularity, d.rows, d.cols, stride, list);
         },
     .fillProbe = fillSourceProbe<NibMinMaxDesc>,
 };

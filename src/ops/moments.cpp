@@ -38,16 +38,16 @@ NibResult getMemory(const NibMomentsDesc& d, const Log& log, NibMemory* memory) 
 // Tiles that a CPU's workgroup processes, one in an invocation, if there are enough of them.
 constexpr uint32_t kSoloWorkgroup = 32;
 
-void smallSides(const NibMomentsDesc& d, SmallSides* list) {
-  const Sides whole{d.rows, d.cols};
+void smallDims(const NibMomentsDesc& d, SmallDims* list) {
+  const Dims whole{d.rows, d.cols};
   if (d.granularity == NIB_GRANULARITY_COLUMN) {
     const uint32_t cols = colsAbove(256, d.cols);
     list->add(ampleRows(d.rows, cols, NIB_MOMENT_ROWS + 5), cols);
-    if (d.rows == 1) addSidesAbove(NIB_MOMENT_TILE, whole, list);
+    if (d.rows == 1) addDimsAbove(NIB_MOMENT_TILE, whole, list);
     return;
   }
-  addSidesAbove(NIB_MOMENT_TILE, whole, list);
-  if (avoidsExchange(kCpuDeviceType, tileCount(d))) addSidesAbove(kSoloWorkgroup * NIB_MOMENT_TILE, whole, list);
+  addDimsAbove(NIB_MOMENT_TILE, whole, list);
+  if (avoidsExchange(kCpuDeviceType, tileCount(d))) addDimsAbove(kSoloWorkgroup * NIB_MOMENT_TILE, whole, list);
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -97,9 +97,9 @@ constexpr Op<NibMomentsDesc> kMoments = {
     .getMemory = getMemory,
     .runRows = sourceRunRows<NibMomentsDesc>,
     .runReference = momentsReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sourceSides<NibMomentsDesc>,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = sourceDims<NibMomentsDesc>,
     .resized = resizedSource<NibMomentsDesc>,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillSourceProbe<NibMomentsDesc>,
 };
 

@@ -97,13 +97,13 @@ void runReference(const NibNormDesc& d, const HostRun& run) {
   if (checkStrides(d, Log(), &strides) == NIB_SUCCESS) normReference(d, strides, run);
 }
 
-NibNormDesc resized(const NibNormDesc& desc, Sides sides) {
+NibNormDesc resized(const NibNormDesc& desc, Dims dims) {
   NibNormDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.residual_stride = strideLike(d.residual_stride, d.cols, sides.cols);
-  d.result_stride = strideLike(d.result_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.residual_stride = strideLike(d.residual_stride, d.cols, dims.cols);
+  d.result_stride = strideLike(d.result_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
@@ -111,7 +111,7 @@ constexpr uint32_t kRun = 8;  // elements that an invocation processes at a time
 constexpr uint32_t kMaxWorkgroup = 256;
 constexpr uint32_t kMaxKeep = 4;  // runs that an invocation keeps
 
-void smallSides(const NibNormDesc& d, SmallSides* list) {
+void smallDims(const NibNormDesc& d, SmallDims* list) {
   // The workgroup grows to the device's limit, of at least 128 invocations, and then the runs that each keeps.
   uint32_t bound = 0;
   for (uint32_t step = 32; step <= kMaxKeep * kMaxWorkgroup; step = step < 128 ? 2 * step : step + 128) {
@@ -297,12 +297,12 @@ constexpr Op<NibNormDesc> kNorm = {
           return RunRows{d.rows, false, d.rows};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibNormDesc& d) {
-          return Sides{d.rows, d.cols};
+          return Dims{d.rows, d.cols};
         },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
     .mayAlias = mayAlias,

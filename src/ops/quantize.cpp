@@ -6,7 +6,7 @@
 #include "formats/geometry.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
-#include "ops/code_sides.h"
+#include "ops/code_dims.h"
 #include "ops/statistics.h"
 #include "plan/probe.h"
 #include "reference/reference.h"
@@ -139,14 +139,14 @@ RunRows runRows(const NibQuantizeDesc& d) {
   return {maxRunRows(d), (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
 }
 
-Sides sides(const NibQuantizeDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
+Dims dims(const NibQuantizeDesc& d) { return weightsDims(d.weights, d.rows, d.cols); }
 
-NibQuantizeDesc resized(const NibQuantizeDesc& desc, Sides sides) {
+NibQuantizeDesc resized(const NibQuantizeDesc& desc, Dims dims) {
   NibQuantizeDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.run_rows = d.run_rows == 0 ? 0 : d.run_rows == d.rows ? sides.rows : (sides.rows + 1) / 2;
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.run_rows = d.run_rows == 0 ? 0 : d.run_rows == d.rows ? dims.rows : (dims.rows + 1) / 2;
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
@@ -167,30 +167,30 @@ uint32_t packOf(const NibWeights& weights) {
   return (weights.flags & NIB_WEIGHTS_ASYMMETRIC) ? 4u : 4u / scaleBytes(weights.scale_type);
 }
 
-// The sides as kernels see them: runs of one row are one row.
-Sides kernelSides(const NibQuantizeDesc& d, const Geometry& g) { return {kernelRows(d, g) == 1 ? 1 : g.rows, g.cols}; }
+// Rows and columns as kernels see them: runs of one row are one row.
+Dims kernelDims(const NibQuantizeDesc& d, const Geometry& g) { return {kernelRows(d, g) == 1 ? 1 : g.rows, g.cols}; }
 
 // For rows of several groups. A workgroup of a GPU has a run per invocation, one of a CPU a group.
-void groupSmallSides(const NibQuantizeDesc& d, const Geometry& g, SmallSides* list) {
-  const Sides whole = kernelSides(d, g);
+void groupSmallDims(const NibQuantizeDesc& d, const Geometry& g, SmallDims* list) {
+  const Dims whole = kernelDims(d, g);
   const uint32_t pack = packOf(d.weights);
   const uint32_t solo = kWorkgroup * pack;  // groups of a CPU's workgroup
-  addSidesAbove(uint64_t(solo) * g.format->run, whole, list);
+  addDimsAbove(uint64_t(solo) * g.format->run, whole, list);
   if (avoidsExchange(kCpuDeviceType, uint64_t(kernelRows(d, g)) * g.groups_per_row / pack)) {
     const uint32_t cols = colsAbove(kWorkgroupCols, whole.cols);
     if (whole.rows > 1) list->add(ampleRows(whole.rows, cols, solo / (cols / g.group) + 1), cols);
-    if (whole.rows == 1 || g.groups_per_row > solo) addSidesAbove(uint64_t(solo) * g.group, whole, list);
+    if (whole.rows == 1 || g.groups_per_row > solo) addDimsAbove(uint64_t(solo) * g.group, whole, list);
   } else if (whole.rows > 1) {
-    addSidesAbove(256, whole, list);
+    addDimsAbove(256, whole, list);
   }
   constexpr uint32_t kNestScales = 64 * kWorkgroup;
-  if (isNested(d) && g.scale_count > kNestScales) addSidesAbove(uint64_t(kNestScales) * g.group, whole, list);
+  if (isNested(d) && g.scale_count > kNestScales) addDimsAbove(uint64_t(kNestScales) * g.group, whole, list);
 }
 
 // For rows of one group: a kernel is made for a number of runs per row.
-void rowSmallSides(const NibQuantizeDesc& d, const Geometry& g, SmallSides* list) {
+void rowSmallDims(const NibQuantizeDesc& d, const Geometry& g, SmallDims* list) {
   constexpr uint32_t kMostLanes = 32;
-  const Sides whole = kernelSides(d, g);
+  const Dims whole = kernelDims(d, g);
   const uint32_t run = g.format->run, keep = 64 / run, pack = packOf(d.weights);
   const uint32_t runs = uint32_t(ceilDiv(g.cols, run));
   const bool flat = (d.weights.flags & NIB_WEIGHTS_FLAT) != 0;
@@ -210,30 +210,30 @@ void rowSmallSides(const NibQuantizeDesc& d, const Geometry& g, SmallSides* list
   list->add(ampleRows(whole.rows, cols, kWorkgroup * pack + 1), cols);
 }
 
-void smallSides(const NibQuantizeDesc& d, SmallSides* list) {
+void smallDims(const NibQuantizeDesc& d, SmallDims* list) {
   Geometry g;
   if (geometryOf(d, Log(), &g) != NIB_SUCCESS) return;
   constexpr uint32_t kBlockCols = kWorkgroup * 2 * 32;  // of a workgroup of quantize_block
   switch (choosePath(d, g)) {
-    case Path::kBlock: return addSidesAbove(kBlockCols, kernelSides(d, g), list);
-    case Path::kGiven: return codeSmallSides(d.weights, kernelSides(d, g), list);
+    case Path::kBlock: return addDimsAbove(kBlockCols, kernelDims(d, g), list);
+    case Path::kGiven: return codeSmallDims(d.weights, kernelDims(d, g), list);
     case Path::kFused: {
-      if (g.groups_per_row == 1) rowSmallSides(d, g, list);
+      if (g.groups_per_row == 1) rowSmallDims(d, g, list);
       if (d.weights.granularity != NIB_GRANULARITY_GROUP || d.weights.group_size == UINT32_MAX) return;
       // Rows shorter than a group may have as many runs as one.
       Geometry longer = g;
       longer.group = d.weights.group_size != 0 ? d.weights.group_size : g.format->info.default_group_size;
       const uint32_t run = g.format->run;
-      if (ceilDiv(longer.group, run) == ceilDiv(g.group, run)) groupSmallSides(d, longer, list);
+      if (ceilDiv(longer.group, run) == ceilDiv(g.group, run)) groupSmallDims(d, longer, list);
       return;
     }
     case Path::kReduce: break;
   }
-  if (d.weights.granularity == NIB_GRANULARITY_COLUMN) codeSmallSides(d.weights, kernelSides(d, g), list);
+  if (d.weights.granularity == NIB_GRANULARITY_COLUMN) codeSmallDims(d.weights, kernelDims(d, g), list);
   const uint32_t granularity =
       d.weights.granularity == NIB_GRANULARITY_GROUP ? uint32_t(NIB_GRANULARITY_ROW) : d.weights.granularity;
   const uint32_t stride = (d.weights.flags & NIB_WEIGHTS_FLAT) ? g.cols : sourceStride(d);
-  statisticsSmallSides(granularity, kernelRows(d, g), g.cols, stride, list);
+  statisticsSmallDims(granularity, kernelRows(d, g), g.cols, stride, list);
   // Rows with padding that are long for the kernel that writes codes.
   for (const uint32_t bound : {kWorkgroupCols / 2, kWorkgroupCols}) {
     if (granularity == NIB_GRANULARITY_TENSOR && g.rows > 1 && stride != g.cols && g.cols > bound)
@@ -499,9 +499,9 @@ constexpr Op<NibQuantizeDesc> kQuantize = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = quantizeReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .written = [](const NibQuantizeDesc&) { return NIB_ROLE_WEIGHTS; },
 };

@@ -64,12 +64,12 @@ RunRows runRows(const NibRepackDesc& d) {
   return {d.rows, (d.weights.flags & NIB_WEIGHTS_FLAT) != 0, hasOwnRows(d.weights) ? d.rows : 0};
 }
 
-Sides sides(const NibRepackDesc& d) { return weightsSides(d.weights, d.rows, d.cols); }
+Dims dims(const NibRepackDesc& d) { return weightsDims(d.weights, d.rows, d.cols); }
 
-NibRepackDesc resized(const NibRepackDesc& desc, Sides sides) {
+NibRepackDesc resized(const NibRepackDesc& desc, Dims dims) {
   NibRepackDesc d = desc;
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
@@ -78,12 +78,12 @@ void fillProbe(const NibRepackDesc& d, const NibMemory& memory, const NibCpuBind
   probe::fillBits(binding.range[from].data, memory.range[from].size_bytes, 0xc2b2ae35u);
 }
 
-void smallSides(const NibRepackDesc& d, SmallSides* list) {
-  const Sides whole = sides(d);
+void smallDims(const NibRepackDesc& d, SmallDims* list) {
+  const Dims whole = dims(d);
   const FormatDesc* format = findFormat(d.weights.format);
   // More words than invocations of a workgroup, and more rows than share words in the smallest codes.
   const uint32_t cols = colsAbove(kWorkgroup * 32u / format->info.bits, whole.cols);
-  if (whole.rows == 1) return usualSmallSides(whole, list);
+  if (whole.rows == 1) return usualSmallDims(whole, list);
   list->add(ampleRows(whole.rows, cols, 37), cols);
 }
 
@@ -220,9 +220,9 @@ constexpr Op<NibRepackDesc> kRepack = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = repackReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides = sides,
+    NIB_VULKAN_MEMBER(.build = build, ).dims = dims,
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .written = written,
 };

@@ -74,16 +74,16 @@ void runReference(const NibRopeDesc& d, const HostRun& run) {
   if (checkSizes(d, Log(), &sizes) == NIB_SUCCESS) ropeReference(d, sizes, run);
 }
 
-// As many heads as about `sides.cols` elements have.
-NibRopeDesc resized(const NibRopeDesc& desc, Sides sides) {
+// As many heads as about `dims.cols` elements have.
+NibRopeDesc resized(const NibRopeDesc& desc, Dims dims) {
   constexpr uint32_t kFewPositions = 67;
   NibRopeDesc d = desc;
-  d.heads = sides.cols / desc.head_size;
+  d.heads = dims.cols / desc.head_size;
   if (d.heads == 0) d.heads = 1;
   const uint32_t old_cols = desc.heads * desc.head_size, cols = d.heads * d.head_size;
   d.source_stride = strideLike(d.source_stride, old_cols, cols);
   d.result_stride = strideLike(d.result_stride, old_cols, cols);
-  d.tokens = sides.rows;
+  d.tokens = dims.rows;
   if (d.positions > kFewPositions) d.positions = kFewPositions;
   return d;
 }
@@ -172,9 +172,9 @@ constexpr Op<NibRopeDesc> kRope = {
           return RunRows{d.tokens, false, d.tokens};
         },
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibRopeDesc& d) {
-          return Sides{d.tokens, d.heads * d.head_size};
+          return Dims{d.tokens, d.heads * d.head_size};
         },
     .resized = resized,
     .fillProbe = fillProbe,

@@ -117,23 +117,23 @@ void runReference(const NibSearchDesc& d, const HostRun& run) {
   if (makeSearchShape(d, Log(), &s) == NIB_SUCCESS) searchReference(d, s, run);
 }
 
-NibSearchDesc resized(const NibSearchDesc& desc, Sides sides) {
+NibSearchDesc resized(const NibSearchDesc& desc, Dims dims) {
   NibSearchDesc d = desc;
   const bool columns = has(d, NIB_SEARCH_COLUMNS);
-  const uint32_t all = columns ? d.cols : d.rows, now = columns ? sides.cols : sides.rows;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
+  const uint32_t all = columns ? d.cols : d.rows, now = columns ? dims.cols : dims.rows;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
   d.run_rows = d.run_rows == 0 ? 0 : d.run_rows == all ? now : (now + 1) / 2;
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 
 // One kernel for all lengths: several groups, of which a row's last one is as short as the plan's.
-void smallSides(const NibSearchDesc& d, SmallSides* list) {
-  const Sides whole = weightsSides(d.weights, d.rows, d.cols);
+void smallDims(const NibSearchDesc& d, SmallDims* list) {
+  const Dims whole = weightsDims(d.weights, d.rows, d.cols);
   const uint32_t cols = colsAbove(kAmpleCols, whole.cols);
   list->add(ampleRows(whole.rows, cols, 5), cols);
-  if (whole.rows == 1) addSidesAbove(kAmpleElements, whole, list);
+  if (whole.rows == 1) addDimsAbove(kAmpleElements, whole, list);
 }
 
 void fillProbe(const NibSearchDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
@@ -200,10 +200,10 @@ constexpr Op<NibSearchDesc> kSearch = {
     .getMemory = getMemory,
     .runRows = runRows,
     .runReference = runReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
-        [](const NibSearchDesc& d) { return weightsSides(d.weights, d.rows, d.cols); },
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
+        [](const NibSearchDesc& d) { return weightsDims(d.weights, d.rows, d.cols); },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .written = [](const NibSearchDesc&) { return NIB_ROLE_WEIGHTS; },
 };

@@ -62,16 +62,16 @@ NibResult getMemory(const NibSelectDesc& d, const Log& log, NibMemory* memory) {
   return NIB_SUCCESS;
 }
 
-NibSelectDesc resized(const NibSelectDesc& desc, Sides sides) {
+NibSelectDesc resized(const NibSelectDesc& desc, Dims dims) {
   NibSelectDesc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   d.count = std::min(d.count, d.cols);
   return d;
 }
 
-void smallSides(const NibSelectDesc& d, SmallSides* list) {
+void smallDims(const NibSelectDesc& d, SmallDims* list) {
   // Rows of several pieces, and workgroups that read more than a piece, have kernels of their own.
   const uint32_t longest = d.rows < kFewRows ? kMostPieces * kPiece : kPiece;
   uint32_t bound = d.count > 256 ? d.count : 256;
@@ -191,12 +191,12 @@ constexpr Op<NibSelectDesc> kSelect = {
           return RunRows{d.rows, false, d.rows};
         },
     .runReference = selectReference,
-    NIB_VULKAN_MEMBER(.build = build, ).sides =
+    NIB_VULKAN_MEMBER(.build = build, ).dims =
         [](const NibSelectDesc& d) {
-          return Sides{d.rows, d.cols};
+          return Dims{d.rows, d.cols};
         },
     .resized = resized,
-    .smallSides = smallSides,
+    .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
 };

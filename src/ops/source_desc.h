@@ -13,16 +13,16 @@ RunRows sourceRunRows(const Desc& d) {
 }
 
 template <class Desc>
-Sides sourceSides(const Desc& d) {
+Dims sourceDims(const Desc& d) {
   return {d.rows, d.cols};
 }
 
 template <class Desc>
-Desc resizedSource(const Desc& desc, Sides sides) {
+Desc resizedSource(const Desc& desc, Dims dims) {
   Desc d = desc;
-  d.source_stride = strideLike(d.source_stride, d.cols, sides.cols);
-  d.rows = sides.rows;
-  d.cols = sides.cols;
+  d.source_stride = strideLike(d.source_stride, d.cols, dims.cols);
+  d.rows = dims.rows;
+  d.cols = dims.cols;
   return d;
 }
 

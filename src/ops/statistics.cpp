@@ -35,17 +35,17 @@ uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, 
   return rows * ceilDiv(cols, kChunk);
 }
 
-void statisticsSmallSides(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride, SmallSides* list) {
-  const Sides whole{rows, cols};
+void statisticsSmallDims(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride, SmallDims* list) {
+  const Dims whole{rows, cols};
   if (granularity == NIB_GRANULARITY_COLUMN) {
-    if (rows == 1) addSidesAbove(kWorkgroup * kRun, whole, list);
-    addColumnSides(whole, colsAbove(256, cols), list);
-    if (cols > kWorkgroup * kRun) addColumnSides(whole, colsAbove(kWorkgroup * kRun, cols), list);
+    if (rows == 1) addDimsAbove(kWorkgroup * kRun, whole, list);
+    addColumnDims(whole, colsAbove(256, cols), list);
+    if (cols > kWorkgroup * kRun) addColumnDims(whole, colsAbove(kWorkgroup * kRun, cols), list);
     return;
   }
-  addSidesAbove(kChunk, whole, list);
+  addDimsAbove(kChunk, whole, list);
   const bool long_rows = granularity == NIB_GRANULARITY_ROW && cols > kFewPartials * kChunk;
-  if (long_rows) addSidesAbove(kFewPartials * kChunk, whole, list);
+  if (long_rows) addDimsAbove(kFewPartials * kChunk, whole, list);
   // A CPU's invocations process so many chunks alone, 128 in a workgroup.
   if (!avoidsExchange(kCpuDeviceType, statisticsPartials(granularity, rows, cols, stride))) return;
   constexpr uint32_t kSolo = kWorkgroup * kChunk;

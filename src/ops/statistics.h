@@ -8,13 +8,13 @@
 namespace nib {
 
 class PlanBuilder;
-class SmallSides;
+class SmallDims;
 
 // The number of partial statistics (16 bytes each) that the reduce phase writes. Partial sums later overwrite them.
 uint64_t statisticsPartials(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride);
 
-// Lists small sides at which these phases are those of rows x cols.
-void statisticsSmallSides(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride, SmallSides* list);
+// Lists small sizes at which these phases are those of rows x cols.
+void statisticsSmallDims(uint32_t granularity, uint32_t rows, uint32_t cols, uint32_t stride, SmallDims* list);
 
 #if !defined(NIB_NO_VULKAN)
 // Which extent to compute. kAbsmax and kRange are cheaper and only tell whether there are non-finite values.

@@ -4,7 +4,7 @@
 
 #include <nibble/nibble.h>
 
-#include "plan/small_sides.h"
+#include "plan/small_dims.h"
 
 namespace nib {
 
@@ -37,7 +37,7 @@ inline uint32_t columnRows(uint32_t device_type, uint32_t rows, uint32_t gpu) {
 }
 
 // For kernels with such rows: more than one invocation's on every device, and as many as switch a CPU to more.
-inline void addColumnSides(Sides whole, uint32_t cols, SmallSides* list) {
+inline void addColumnDims(Dims whole, uint32_t cols, SmallDims* list) {
   list->add(ampleRows(2, cols, 67), cols);
   if (whole.rows >= kManyRows) list->add(kManyRows + 51, cols);
 }

@@ -9,7 +9,7 @@
 #include "base/names.h"
 #include "formats/dense.h"
 #include "formats/geometry.h"
-#include "plan/small_sides.h"
+#include "plan/small_dims.h"
 
 namespace nib {
 
@@ -50,12 +50,13 @@ struct Op {
   NibResult (*build)(const Desc& desc, const NibMemory& memory, PlanBuilder& builder);
 #endif
   // Rows and columns as kernels see them.
-  Sides (*sides)(const Desc& desc);
-  // The same description with other sides. A contiguous operand stays contiguous, another keeps its stride modulo 8.
-  Desc (*resized)(const Desc& desc, Sides sides);
-  // Lists small sides. For every device, some of them make the op run the description's kernels on several workgroups.
-  // Self-tests try these, then the description's own. NULL = usualSmallSides.
-  void (*smallSides)(const Desc& desc, SmallSides* list) = nullptr;
+  Dims (*dims)(const Desc& desc);
+  // The same description with other rows and columns. A contiguous operand stays contiguous, another keeps its stride
+  // modulo 8.
+  Desc (*resized)(const Desc& desc, Dims dims);
+  // Lists small sizes. For every device, some of them make the op run the description's kernels on several workgroups.
+  // Self-tests try these, then the description's own. NULL = usualSmallDims.
+  void (*smallDims)(const Desc& desc, SmallDims* list) = nullptr;
   // Fills the op's inputs with test data for a self-test. The binding's ranges have the sizes in `memory`.
   void (*fillProbe)(const Desc& desc, const NibMemory& memory, const NibCpuBinding& binding);
   // The role that holds the result. NULL = OUTPUT.
@@ -81,9 +82,9 @@ struct OpRow {
 #if !defined(NIB_NO_VULKAN)
   NibResult (*build)(const NibOpDesc* desc, const NibMemory& memory, PlanBuilder& builder);
 #endif
-  Sides (*sides)(const NibOpDesc* desc);
-  void (*resized)(const NibOpDesc* desc, Sides sides, void* out);  // writes desc_bytes
-  void (*smallSides)(const NibOpDesc* desc, SmallSides* list);
+  Dims (*dims)(const NibOpDesc* desc);
+  void (*resized)(const NibOpDesc* desc, Dims dims, void* out);  // writes desc_bytes
+  void (*smallDims)(const NibOpDesc* desc, SmallDims* list);
   void (*fillProbe)(const NibOpDesc* desc, const NibMemory& memory, const NibCpuBinding& binding);
   NibRole (*written)(const NibOpDesc* desc);
   Tolerance (*tolerance)(const NibOpDesc* desc, NibPart part);  // relative 0 = the same bytes
@@ -112,13 +113,13 @@ constexpr OpRow makeOpRow() {
     .build = [](const NibOpDesc* d, const NibMemory& memory,
                 PlanBuilder& builder) { return kOp.build(as<Desc>(d), memory, builder); },
 #endif
-    .sides = [](const NibOpDesc* d) { return kOp.sides(as<Desc>(d)); },
-    .resized = [](const NibOpDesc* d, Sides sides,
-                  void* out) { *static_cast<Desc*>(out) = kOp.resized(as<Desc>(d), sides); },
-    .smallSides =
-        [](const NibOpDesc* d, SmallSides* list) {
-          if constexpr (kOp.smallSides != nullptr) return kOp.smallSides(as<Desc>(d), list);
-          usualSmallSides(kOp.sides(as<Desc>(d)), list);
+    .dims = [](const NibOpDesc* d) { return kOp.dims(as<Desc>(d)); },
+    .resized = [](const NibOpDesc* d, Dims dims,
+                  void* out) { *static_cast<Desc*>(out) = kOp.resized(as<Desc>(d), dims); },
+    .smallDims =
+        [](const NibOpDesc* d, SmallDims* list) {
+          if constexpr (kOp.smallDims != nullptr) return kOp.smallDims(as<Desc>(d), list);
+          usualSmallDims(kOp.dims(as<Desc>(d)), list);
         },
     .fillProbe = [](const NibOpDesc* d, const NibMemory& memory,
                     const NibCpuBinding& binding) { kOp.fillProbe(as<Desc>(d), memory, binding); },

@@ -155,19 +155,19 @@ uint32_t PlanBuilder::shareWindows(std::initializer_list<Slot*> slots) {
 
 Slot PlanBuilder::placedSlot(const Slot& slot) const {
   if (slot.kind == Slot::kUnused) return slot;
-  const Placement::Place& place = placement_.place[slot.role];
+  const Placement::Operand& operand = placement_.operand[slot.role];
   Slot placed = slot;
-  placed.role = place.role;
-  placed.part_offset += place.offset_bytes;
-  placed.second.offset += place.offset_bytes;
-  placed.origin_bytes = place.offset_bytes;
-  placed.end_bytes = place.size_bytes != 0 ? place.offset_bytes + place.size_bytes : 0;
+  placed.role = operand.role;
+  placed.part_offset += operand.offset_bytes;
+  placed.second.offset += operand.offset_bytes;
+  placed.origin_bytes = operand.offset_bytes;
+  placed.end_bytes = operand.size_bytes != 0 ? operand.offset_bytes + operand.size_bytes : 0;
   if (placement_.whole) placed.first_row_bytes = 0;
-  if (place.scratch) {
+  if (operand.scratch) {
     placed.first_row_bytes = 0;
     placed.base_part = kNoPart;
     placed.parts = 0;
-  } else if (place.input_codes) {
+  } else if (operand.input_codes) {
     const auto inputPart = [](uint32_t part) -> uint32_t {
       switch (part) {
         case NIB_PART_CODES: return NIB_PART_INPUT_CODES;
@@ -223,7 +223,7 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
     const Slot& moved = phase.slot[word.slot];
     if (moved.parts == 0) continue;
     uint32_t part = word.part;
-    if (placement_.place[slot[word.slot].role].input_codes) {
+    if (placement_.operand[slot[word.slot].role].input_codes) {
       part = part == NIB_PART_SCALES ? NIB_PART_INPUT_SCALES : NIB_PART_INPUT_ZEROS;
     }
     phase.part_word[phase.part_word_count++] = {uint16_t(wordOf(word.word)), uint16_t(part), uint16_t(word.slot)};

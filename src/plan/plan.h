@@ -192,14 +192,14 @@ inline uint64_t windowAlignment(const NibContext& context) {
 
 // Where an op that runs as phases of another op finds its operands: for each of its roles, a range of the outer op.
 struct Placement {
-  struct Place {
+  struct Operand {
     NibRole role;
     uint64_t offset_bytes = 0;  // a multiple of 256
     uint64_t size_bytes = 0;    // 0 = to the end of the range
     bool scratch = false;       // rows begin at 0 for every first_row, and no binding moves a part
     bool input_codes = false;   // its codes, scales and zeros are the outer op's INPUT_CODES, INPUT_SCALES, INPUT_ZEROS
   };
-  Place place[NIB_ROLE_COUNT] = {{NIB_ROLE_WEIGHTS}, {NIB_ROLE_INPUT}, {NIB_ROLE_OUTPUT}, {NIB_ROLE_AUX}};
+  Operand operand[NIB_ROLE_COUNT] = {{NIB_ROLE_WEIGHTS}, {NIB_ROLE_INPUT}, {NIB_ROLE_OUTPUT}, {NIB_ROLE_AUX}};
   uint32_t rows = 0;           // the phases' rows in every run; 0 = the run's rows
   bool sees_first_row = true;  // see Phase
   bool whole = false;          // nothing moves with first_row: phases process all rows

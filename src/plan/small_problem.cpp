@@ -1,4 +1,4 @@
-// Finds a small problem that runs the same pipelines as a plan. The op lists sides that may do so on some device, and
+// Finds a small problem that runs the same pipelines as a plan. The op lists sizes that may do so on some device, and
 // drafts of plans show which of them do on this one: a draft costs microseconds.
 #include <cstring>
 
@@ -46,17 +46,17 @@ AnyDesc smallProblem(const NibPlan& plan) {
   const OpRow& op = *plan.op;
   const NibOpDesc* whole = plan.desc.get();
   AnyDesc small = plan.desc;
-  SmallSides list;
-  op.smallSides(whole, &list);
+  SmallDims list;
+  op.smallDims(whole, &list);
   uint32_t best = 0;
   uint64_t best_elements = UINT64_MAX;
-  const auto consider = [&](Sides sides) {
-    const uint64_t elements = uint64_t(sides.rows) * sides.cols;
+  const auto consider = [&](Dims dims) {
+    const uint64_t elements = uint64_t(dims.rows) * dims.cols;
     if (elements == 0 || elements > kSmallElements) return;
-    const uint32_t ample = elements < kAmpleElements ? 0u : sides.cols < kAmpleCols ? 1u : 2u;
+    const uint32_t ample = elements < kAmpleElements ? 0u : dims.cols < kAmpleCols ? 1u : 2u;
     if (elements >= best_elements && kSpread * 3u + ample <= best) return;  // cannot be better than the best so far
     AnyDesc candidate;
-    op.resized(whole, sides, candidate.bytes);
+    op.resized(whole, dims, candidate.bytes);
     NibPlan draft(plan.context);
     draft.op = plan.op;
     draft.draft = true;
@@ -71,8 +71,8 @@ AnyDesc smallProblem(const NibPlan& plan) {
     best_elements = elements;
     small = candidate;
   };
-  for (const Sides& sides : list) consider(sides);
-  consider(op.sides(whole));
+  for (const Dims& dims : list) consider(dims);
+  consider(op.dims(whole));
   return small;
 }
 

@@ -10,12 +10,12 @@ bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode) {
   return sharing.group % info.group_multiple == 0 && sharing.group <= info.group_max;
 }
 
-uint32_t scaleType(const NibFormatInfo& info, uint64_t turn) {
+uint32_t scaleType(const NibFormatInfo& info, uint64_t variant) {
   uint32_t types[4], count = 0;
   for (uint32_t type = 0; type < 4; ++type) {
     if (info.scale_types >> type & 1u) types[count++] = type;
   }
-  return types[turn % count];
+  return types[variant % count];
 }
 
 std::vector<uint32_t> scaleModes(const NibFormatInfo& info) {
@@ -27,10 +27,10 @@ std::vector<uint32_t> scaleModes(const NibFormatInfo& info) {
   return modes;
 }
 
-NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn) {
+NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t variant) {
   const bool nested = (sharing.flags & NIB_WEIGHTS_NESTED) != 0;
   return weightsOf(info.format, sharing.granularity, sharing.group, sharing.flags | mode,
-                   scaleType(info, nested ? 0 : turn));
+                   scaleType(info, nested ? 0 : variant));
 }
 
 std::vector<const Sharing*> sharingsOf(const NibFormatInfo* info) {
@@ -63,7 +63,7 @@ std::string weightsName(const NibWeights& w) {
   return text + " scales " + typeName(w.scale_type);
 }
 
-std::string sidesName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n) {
+std::string dimsName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n) {
   std::string text = ", " + std::to_string(rows) + "x" + std::to_string(cols);
   if (stride != 0) text += " stride " + std::to_string(stride);
   if (n != rows) text += " n " + std::to_string(n);

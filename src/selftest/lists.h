@@ -44,10 +44,10 @@ inline constexpr Recipe kRecipes[] = {Recipe::kMixed,     Recipe::kTies,  Recipe
                                       Recipe::kRange,     Recipe::kZeros, Recipe::kOutlier,   Recipe::kOneSign,
                                       Recipe::kNonFinite, Recipe::kBits,  Recipe::kUniform};
 
-// Types rotate with the case's number, so that a list contains all combinations. turn(n) is below n.
+// Types rotate with the case's number, so that a list contains all combinations. pick(n) is below n.
 struct Counter {
   uint64_t i = 0;
-  uint32_t turn(uint32_t n) const { return uint32_t((i * 2654435761u >> 7) % n); }
+  uint32_t pick(uint32_t n) const { return uint32_t((i * 2654435761u >> 7) % n); }
   Recipe recipe() const { return kRecipes[i % std::size(kRecipes)]; }
 };
 
@@ -61,10 +61,10 @@ inline uint32_t flatCols(uint32_t cols) { return (cols + 191) / 192 * 192; }
 bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode);
 // Whether the format has a single group size. It then has few sharings, and a quick list has them all.
 inline bool hasOneGroupSize(const NibFormatInfo& info) { return info.group_multiple == info.group_max; }
-// The format's scale type number `turn`, modulo their count.
-uint32_t scaleType(const NibFormatInfo& info, uint64_t turn);
-// Weights of the format with scale type number `turn`; nested weights have fp32 scales.
-NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t turn);
+// The format's scale type number `variant`, modulo their count.
+uint32_t scaleType(const NibFormatInfo& info, uint64_t variant);
+// Weights of the format with scale type number `variant`; nested weights have fp32 scales.
+NibWeights weightsLike(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode, uint64_t variant);
 // The flags of NibWeights that say how the format's scales are found: 0, and each that it has.
 std::vector<uint32_t> scaleModes(const NibFormatInfo& info);
 // The sharings that the format allows. Dense weights (NULL) have one.
@@ -80,7 +80,7 @@ inline bool quickPair(size_t shape, uint32_t pair) {
 const char* activationName(uint32_t activation);  // " relu"; "" for none
 std::string weightsName(const NibWeights& weights);
 // ", 33x130 stride 140 n 17". The stride and n appear only if they differ from the defaults.
-std::string sidesName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n);
+std::string dimsName(uint32_t rows, uint32_t cols, uint32_t stride, uint32_t n);
 std::string dataName(const Case& c);  // ", mixed seed 7"
 
 // A number that is equal for weights whose sharing leads to the same choice of kernels.
@@ -109,17 +109,17 @@ inline constexpr Shape kDenseTails[] = {{131, 8209}, {1100, 1041}};
 struct PlanShape {
   uint32_t rows, cols, stride;
   NibWeights weights;
-  uint32_t turn;  // the number of the shape, for rotating types
+  uint32_t variant;  // the number of the shape, for rotating types
 
   bool oneGranularity() const { return weights.granularity <= NIB_GRANULARITY_COLUMN; }
   uint32_t weightsStride() const { return (weights.flags & NIB_WEIGHTS_FLAT) != 0 ? 0 : stride; }
 };
 template <class Visit>
 void forEachPlan(uint32_t format, Visit&& visit) {
-  struct Side {
+  struct Size {
     uint32_t rows, cols, stride;
   };
-  constexpr Side kSides[] = {{4096, 4096, 0},    {11008, 4096, 0},   {4096, 11008, 0}, {3, 200000, 0},
+  constexpr Size kSizes[] = {{4096, 4096, 0},    {11008, 4096, 0},   {4096, 11008, 0}, {3, 200000, 0},
                              {2048, 4100, 4112}, {2048, 4096, 4112}, {1, 4096, 0},     {300, 1023, 1027},
                              {151936, 896, 0},   {40, 128, 0},       {32000, 16, 0}};
   constexpr Sharing kWays[] = {{NIB_GRANULARITY_TENSOR, 0, 0},
@@ -131,13 +131,13 @@ void forEachPlan(uint32_t format, Visit&& visit) {
                                {NIB_GRANULARITY_GROUP, UINT32_MAX, 0},
                                {NIB_GRANULARITY_GROUP, 64, NIB_WEIGHTS_FLAT},
                                {NIB_GRANULARITY_GROUP, UINT32_MAX, NIB_WEIGHTS_FLAT}};
-  uint32_t turn = 0;
-  for (const Side& side : kSides) {
+  uint32_t variant = 0;
+  for (const Size& size : kSizes) {
     for (const Sharing& way : kWays) {
       for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC)}) {
-        visit(PlanShape{side.rows, side.cols, side.stride,
-                        weightsOf(format, way.granularity, way.group, way.flags | mode, turn % 3), turn});
-        ++turn;
+        visit(PlanShape{size.rows, size.cols, size.stride,
+                        weightsOf(format, way.granularity, way.group, way.flags | mode, variant % 3), variant});
+        ++variant;
       }
     }
   }
@@ -150,7 +150,7 @@ inline constexpr Shape kVerifiedShape{77, 1090};
 // visit(weights, type of the dense operand, name).
 template <class Visit>
 void forEachVerified(const NibFormatInfo& format, Visit&& visit) {
-  uint32_t turn = 0;
+  uint32_t variant = 0;
   for (const uint32_t granularity :
        {NIB_GRANULARITY_GROUP, NIB_GRANULARITY_ROW, NIB_GRANULARITY_COLUMN, NIB_GRANULARITY_TENSOR}) {
     for (const uint32_t flags : {0u, uint32_t{NIB_WEIGHTS_ASYMMETRIC}, uint32_t{NIB_WEIGHTS_FLAT}}) {
@@ -159,7 +159,7 @@ void forEachVerified(const NibFormatInfo& format, Visit&& visit) {
       if (!(format.granularities >> granularity & 1u)) continue;
       const bool every_type = grouped && flags == 0;
       for (uint32_t i = 0; i < (every_type ? 3u : 1u); ++i) {
-        const uint32_t type = turn++ % 3;
+        const uint32_t type = variant++ % 3;
         const bool has_type = (format.scale_types >> type & 1u) != 0;
         const uint32_t scale_type = has_type ? type : uint32_t(std::countr_zero(format.scale_types));
         const std::string text = std::string(format.name) + " " + granularityName(granularity) +

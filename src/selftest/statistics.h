@@ -17,7 +17,7 @@ void listStatistics(NibOp op, std::span<const uint32_t> granularities, uint32_t 
     for (const Shape& shape : kShapes) {
       for (uint32_t type = 0; type < 3; ++type) {
         ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(quick_every) != 0) continue;
+        if (extent == Extent::kQuick && counter.pick(quick_every) != 0) continue;
         Case c;
         c.seed = counter.i;
         c.recipe = counter.recipe();
@@ -26,7 +26,7 @@ void listStatistics(NibOp op, std::span<const uint32_t> granularities, uint32_t 
         d.cols = shape.cols;
         d.source_type = type;
         d.granularity = granularity;
-        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
         c.n = rowsOfRun(counter, shape.rows);
         list.push_back(c);
       }
@@ -37,7 +37,7 @@ void listStatistics(NibOp op, std::span<const uint32_t> granularities, uint32_t 
 template <class Desc>
 std::string nameStatistics(const Case& c, const Desc& d) {
   return std::string(" ") + typeName(d.source_type) + " per " + granularityName(d.granularity) +
-         sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+         dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 template <class Desc>

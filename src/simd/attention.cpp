@@ -141,8 +141,6 @@ struct Attention {
   }
 };
 
-}  // namespace
-
 Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                      const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
@@ -178,5 +176,9 @@ Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding,
   });
   return failed ? Outcome::kNoMemory : Outcome::kDone;
 }
+
+}  // namespace
+
+NIB_DEFINE_FAST_KERNEL(attention, NIB_OP_ATTENTION, NibAttentionDesc, runAttention)
 
 }  // namespace nib::simd

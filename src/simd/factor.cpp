@@ -108,8 +108,6 @@ struct Factor {
   }
 };
 
-}  // namespace
-
 Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
@@ -152,5 +150,9 @@ Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const
   }
   return Outcome::kDone;
 }
+
+}  // namespace
+
+NIB_DEFINE_FAST_KERNEL(factor, NIB_OP_FACTOR, NibFactorDesc, runFactor)
 
 }  // namespace nib::simd

@@ -18,18 +18,22 @@ enum class Outcome {
 Outcome runFastKernel(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run,
                       const NibParallelFor& parallel);
 
-Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
-                  const NibParallelFor& parallel);
-Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding, const NibRun& run,
-                     const NibParallelFor& parallel);
-Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, const NibRun& run,
-                   const NibParallelFor& parallel);
-Outcome runFactor(const NibFactorDesc& desc, const NibCpuBinding& binding, const NibRun& run,
-                  const NibParallelFor& parallel);
-Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const NibRun& run,
-                const NibParallelFor& parallel);
-Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const NibRun& run,
-                  const NibParallelFor& parallel);
+// One for each op that shaders/kernels.list calls fast.
+struct FastKernel {
+  NibOp op;
+  size_t desc_bytes;  // the least: shorter descriptions, of older callers, run on the reference
+  Outcome (*run)(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run,
+                 const NibParallelFor& parallel);
+};
+
+// Defines kFastKernel_NAME in namespace nib::simd. FUNCTION takes the op's own description.
+#define NIB_DEFINE_FAST_KERNEL(NAME, OP, DESC, FUNCTION)                                                           \
+  extern const FastKernel kFastKernel_##NAME;                                                                      \
+  constinit const FastKernel kFastKernel_##NAME = {                                                                \
+      OP, sizeof(DESC),                                                                                            \
+      [](const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run, const NibParallelFor& parallel) { \
+        return FUNCTION(*reinterpret_cast<const DESC*>(desc), binding, run, parallel);                             \
+      }};
 
 }  // namespace nib::simd
 #endif

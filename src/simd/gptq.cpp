@@ -66,8 +66,6 @@ class Update {
   const uint64_t first_;
 };
 
-}  // namespace
-
 Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                 const NibParallelFor& parallel) {
   if (desc.stage != NIB_GPTQ_COLUMNS || run.n == 0) return Outcome::kUnsupported;
@@ -97,5 +95,9 @@ Outcome runGptq(const NibGptqDesc& desc, const NibCpuBinding& binding, const Nib
   }
   return failed ? Outcome::kNoMemory : Outcome::kDone;
 }
+
+}  // namespace
+
+NIB_DEFINE_FAST_KERNEL(gptq, NIB_OP_GPTQ, NibGptqDesc, runGptq)
 
 }  // namespace nib::simd

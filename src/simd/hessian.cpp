@@ -60,8 +60,6 @@ struct Hessian {
   }
 };
 
-}  // namespace
-
 Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                    const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
@@ -105,5 +103,9 @@ Outcome runHessian(const NibHessianDesc& desc, const NibCpuBinding& binding, con
   for (uint64_t i = 0; i < desc.cols; ++i) h.diagonal[i] = h.result[i * desc.cols + i];
   return Outcome::kDone;
 }
+
+}  // namespace
+
+NIB_DEFINE_FAST_KERNEL(hessian, NIB_OP_HESSIAN, NibHessianDesc, runHessian)
 
 }  // namespace nib::simd

@@ -153,8 +153,6 @@ class Product {
   uint32_t first_token_ = 0, token_count_ = 0;
 };
 
-}  // namespace
-
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
   if (!canRun(desc, run)) return Outcome::kUnsupported;
@@ -187,5 +185,9 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
   }
   return Outcome::kDone;
 }
+
+}  // namespace
+
+NIB_DEFINE_FAST_KERNEL(matmul, NIB_OP_MATMUL, NibMatmulDesc, runMatmul)
 
 }  // namespace nib::simd

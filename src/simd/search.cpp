@@ -96,8 +96,6 @@ struct Codes {
   }
 };
 
-}  // namespace
-
 Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
   SearchShape shape;
@@ -119,5 +117,9 @@ Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const
   searchReference(desc, shape, host, &errors);
   return Outcome::kDone;
 }
+
+}  // namespace
+
+NIB_DEFINE_FAST_KERNEL(search, NIB_OP_SEARCH, NibSearchDesc, runSearch)
 
 }  // namespace nib::simd

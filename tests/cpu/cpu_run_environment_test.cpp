@@ -28,8 +28,8 @@ std::vector<selftest::Case> everyKind() {
   for (const selftest::OpFormat& what : selftest::opFormats()) {
     for (const selftest::Case& c :
          selftest::thinned(selftest::casesOf(NibOp(what.op), what.format, selftest::Extent::kFull), kEvery)) {
-      const Sides sides = findOp(what.op)->sides(c.desc());
-      if (uint64_t(sides.rows) * sides.cols <= 20000) all.push_back(c);
+      const Dims dims = findOp(what.op)->dims(c.desc());
+      if (uint64_t(dims.rows) * dims.cols <= 20000) all.push_back(c);
     }
   }
   return all;

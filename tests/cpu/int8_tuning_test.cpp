@@ -10,13 +10,13 @@ using namespace nib;
 namespace {
 
 constexpr Int8Device kDiscrete{2, 128, 32}, kCpu{4, 128, 8}, kScalarCpu{4, 128, 0};  // VkPhysicalDeviceType
-constexpr uint32_t kSides[] = {1, 2, 3, 4, 5, 8, 9, 16, 17, 40, 64, 65, 1000, 4096};
+constexpr uint32_t kDims[] = {1, 2, 3, 4, 5, 8, 9, 16, 17, 40, 64, 65, 1000, 4096};
 
 }  // namespace
 
 TEST_CASE("every tiling fits 128 invocations and 16 KiB, and its tile covers its rows and tokens") {
   for (const Int8Device& device : {kDiscrete, kCpu, kScalarCpu}) {
-    for (const uint32_t tokens : kSides) {
+    for (const uint32_t tokens : kDims) {
       for (const uint32_t piece : {16u, 32u, 48u, 64u, 128u, 4096u}) {
         CAPTURE(tokens);
         CAPTURE(piece);
@@ -43,7 +43,7 @@ TEST_CASE("every tiling fits 128 invocations and 16 KiB, and its tile covers its
 }
 
 TEST_CASE("a CPU device uses no shared memory, a GPU shares weights between many tokens") {
-  for (const uint32_t tokens : kSides) {
+  for (const uint32_t tokens : kDims) {
     for (const Int8Device& device : {kCpu, kScalarCpu}) {
       const Int8Tiling cpu = chooseInt8Tiling({device.type, 1024, device.subgroup_size}, {4096, tokens, 4096, 4096});
       CHECK(cpu.kernel != Int8Kernel::kTiles);
@@ -89,7 +89,7 @@ TEST_CASE("cooperative matrices are used for many tokens, and their tiles fit th
   for (const MatrixShape shape :
        {MatrixShape{8, 8, 8}, {16, 16, 16}, {16, 16, 32}, {8, 8, 32}, {8, 16, 32}, {32, 32, 64}}) {
     for (const uint32_t subgroup : {8u, 16u, 32u, 64u}) {
-      for (const uint32_t tokens : kSides) {
+      for (const uint32_t tokens : kDims) {
         for (const uint32_t segment : {32u, 128u, 4096u}) {
           const MatrixDevice device{subgroup, subgroup, 256, 32768};
           const bool fits = chooseInt8Matrices(device, shape, {4096, tokens, 4096, segment}, &t);
@@ -119,14 +119,14 @@ TEST_CASE("tuned tilings of int8 products fit the guaranteed minimum, or are ref
   uint32_t taken = 0;
   for (const Int8Device& device : {kDiscrete, kCpu}) {
     for (const uint32_t piece : {32u, 48u, 4096u}) {
-      const Int8Sides sides{4096, 5, 4096, piece};
-      const Int8Tiling usual = chooseInt8Tiling(device, sides);
+      const Int8Dims dims{4096, 5, 4096, piece};
+      const Int8Tiling usual = chooseInt8Tiling(device, dims);
       for (const uint32_t kernel : {0u, 1u, 2u, 3u}) {
         for (const uint32_t tokens : values) {
           for (const uint32_t lanes : values) {
             const uint32_t value[4] = {kernel, tokens, lanes, 0};
             Int8Tiling t = usual;
-            if (!tuneInt8(value, device, sides, &t)) {
+            if (!tuneInt8(value, device, dims, &t)) {
               CHECK((t.kernel == usual.kernel && t.tokens == usual.tokens && t.lanes == usual.lanes));
               continue;
             }

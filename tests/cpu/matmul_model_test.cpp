@@ -135,7 +135,7 @@ void checkRefusals() {
       {"input.flags", kUnsupported,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_NARROW); }},
   };
-  const std::vector<Wrong<Desc>> wrong_sides = {
+  const std::vector<Wrong<Desc>> wrong_dims = {
       {"activation", kInvalid, [](Desc& d) { d.activation = 6; }},
       {"rows, cols and tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
       {"matrices", kInvalid, [](Desc& d) { d.batch = 1u << 27; }},
@@ -154,7 +154,7 @@ void checkRefusals() {
   for (const NibFormatInfo* info : scaledFormats()) {
     right.weights = weights(info->format, NIB_GRANULARITY_GROUP, 32);
     expectEachRefused(right, "matmul", wrong);
-    expectEachRefused(right, "matmul", wrong_sides);
+    expectEachRefused(right, "matmul", wrong_dims);
     expectEachRefused(right, "matmul",
                       {{"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 17; }},
                        {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 999; }},
@@ -163,7 +163,7 @@ void checkRefusals() {
   }
   right.weights = selftest::denseWeights(NIB_TYPE_F16);
   expectEachRefused(right, "matmul", wrong);
-  expectEachRefused(right, "matmul", wrong_sides);
+  expectEachRefused(right, "matmul", wrong_dims);
   if (nibFormatById(NIB_FORMAT_FP8) != nullptr && nibFormatById(NIB_FORMAT_FP8_E5M2) != nullptr) {
     expectEachRefused(right, "matmul", wrong_codes);
   }

@@ -10,7 +10,7 @@ using namespace nib::tests;
 TEST_SUITE_BEGIN("factor");
 
 TEST_CASE_FIXTURE(Gpu, "residuals of factorizations hold for every condition number, with a GPU's work division too") {
-  std::vector<uint32_t> sides = {37, 130, 323};
+  std::vector<uint32_t> dims = {37, 130, 323};
   // One case for each of the largest sizes, because their residuals take longer than the device.
   std::vector<uint32_t> large = {1024};
   if (extent() == selftest::Extent::kFull) large = {1024, 2050, 4096};
@@ -24,7 +24,7 @@ TEST_CASE_FIXTURE(Gpu, "residuals of factorizations hold for every condition num
     }
     const kit::Device on = kit::Device::adopt(desc);
     for (const double condition : {1.0, 1e3, 1e6}) {
-      for (const uint32_t cols : sides) checkFactorization(on, cols, condition, cols % 2 != 0 ? 32 : 0);
+      for (const uint32_t cols : dims) checkFactorization(on, cols, condition, cols % 2 != 0 ? 32 : 0);
     }
     for (const uint32_t cols : large) checkFactorization(on, cols, 1e5);
     checkActivations(on, 200, 300);

@@ -37,8 +37,8 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
                                                  : (shape.rows + 1) / 2;
       Case c = append(shape.rows, shape.cols, rows, pair / 3, pair % 3, recipe, counter.i);
       Desc& d = c.as<Desc>();
-      if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(9);
-      if (counter.i % 7 == 2) d.cache_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+      if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.pick(9);
+      if (counter.i % 7 == 2) d.cache_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.pick(4);
       c.n = rowsOfRun(counter, shape.rows);
       list.push_back(c);
     }
@@ -49,7 +49,7 @@ std::string name(const Case& c, const Desc& d) {
   std::string text = std::string(" ") + typeName(d.source_type) + " -> " + typeName(d.cache.scale_type) + " cache of " +
                      std::to_string(d.cache_rows);
   if (d.cache_stride != 0) text += " stride " + std::to_string(d.cache_stride);
-  return text + sidesName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 // Distinct row numbers all over the cache, in any order; one in nine is beyond its last row.
@@ -101,10 +101,10 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions&, s
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
         if (shape.weights.granularity != NIB_GRANULARITY_ROW) return;
-        const uint32_t turn = shape.turn;
-        Case c = plain(std::min(shape.rows, 512u), shape.cols, shape.rows, turn % 3, turn / 3 % 3);
+        const uint32_t variant = shape.variant;
+        Case c = plain(std::min(shape.rows, 512u), shape.cols, shape.rows, variant % 3, variant / 3 % 3);
         c.as<Desc>().source_stride = shape.stride;
-        c.as<Desc>().cache_stride = (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
+        c.as<Desc>().cache_stride = (variant % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
         list.push_back(c);
       });
   }

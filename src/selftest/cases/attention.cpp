@@ -132,14 +132,14 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
     for (const Heads& heads : kHeads) {
       for (uint32_t type = 0; type < 3; ++type) {
         ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(6) != 0) continue;
+        if (extent == Extent::kQuick && counter.pick(6) != 0) continue;
         if (extent == Extent::kFull && counter.i % 2 != 0 && type == 1) continue;
-        Case c = attention(size.tokens, heads, size.cache_rows, counter.turn(3), type, uint32_t(counter.i % 3),
-                           kData[counter.turn(5) % 3], counter.i);
+        Case c = attention(size.tokens, heads, size.cache_rows, counter.pick(3), type, uint32_t(counter.i % 3),
+                           kData[counter.pick(5) % 3], counter.i);
         Desc& d = c.as<Desc>();
         const uint32_t cols = heads.heads * heads.head_size, key_cols = heads.key_heads * heads.head_size;
         if (counter.i % 5 == 3) d.source_stride = cols + 8;
-        if (counter.i % 5 == 1) d.key_stride = key_cols + 8 * (1 + counter.turn(3));
+        if (counter.i % 5 == 1) d.key_stride = key_cols + 8 * (1 + counter.pick(3));
         if (counter.i % 7 == 2) d.value_stride = key_cols + 24;
         if (counter.i % 6 == 5) d.result_stride = cols + 16;
         if (counter.i % 4 == 1) d.scale = 1;
@@ -170,7 +170,7 @@ std::string name(const Case& c, const Desc& d) {
         std::pair{" result stride ", d.result_stride}}) {
     if (stride != 0) text += what + std::to_string(stride);
   }
-  return text + sidesName(d.tokens, d.cache_rows, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.tokens, d.cache_rows, d.source_stride, c.n) + dataName(c);
 }
 
 uint64_t strideOf(uint32_t stride, uint32_t heads, const Desc& d) {

@@ -19,13 +19,13 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       const bool narrows = pair / 3 == NIB_TYPE_F32 && pair % 3 != NIB_TYPE_F32;
       c.recipe = narrows ? Recipe::kNarrow : counter.i % 2 == 0 ? Recipe::kBits : counter.recipe();
       Desc& d = c.describe<Desc>(NIB_OP_CONVERT);
-      d.flags = narrows ? NIB_CONVERT_STATUS | (s % 2 != 0 ? uint32_t(NIB_CONVERT_SATURATE) : 0u) : counter.turn(4);
+      d.flags = narrows ? NIB_CONVERT_STATUS | (s % 2 != 0 ? uint32_t(NIB_CONVERT_SATURATE) : 0u) : counter.pick(4);
       d.rows = shape.rows;
       d.cols = shape.cols;
       d.source_type = pair / 3;
       d.result_type = pair % 3;
-      if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(9);
-      if (counter.i % 7 == 2) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+      if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.pick(9);
+      if (counter.i % 7 == 2) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.pick(4);
       c.n = rowsOfRun(counter, shape.rows);
       list.push_back(c);
     }
@@ -37,7 +37,7 @@ std::string name(const Case& c, const Desc& d) {
   if (d.flags & NIB_CONVERT_SATURATE) text += " saturate";
   if (d.flags & NIB_CONVERT_STATUS) text += " status";
   if (d.result_stride != 0) text += " stride " + std::to_string(d.result_stride);
-  return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
@@ -83,10 +83,10 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        const uint32_t turn = shape.turn;
-        Case c = plain(shape.rows, shape.cols, turn % 3, turn / 3 % 3, turn % 4, Recipe::kMixed);
+        const uint32_t variant = shape.variant;
+        Case c = plain(shape.rows, shape.cols, variant % 3, variant / 3 % 3, variant % 4, Recipe::kMixed);
         c.as<Desc>().source_stride = shape.stride;
-        c.as<Desc>().result_stride = (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
+        c.as<Desc>().result_stride = (variant % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
         list.push_back(c);
       });
   }

@@ -17,7 +17,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
     for (const Shape& shape : kShapes) {
       ++counter.i;
       if (!canHave(info, sharing, 0)) continue;
-      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.turn(3) != 0) continue;
+      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.pick(3) != 0) continue;
       Case c;
       c.seed = counter.i;
       Desc& d = c.describe<Desc>(NIB_OP_DEQUANTIZE);
@@ -26,7 +26,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
       d.result_type = uint32_t(counter.i % 3);
       const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
       d.weights = weightsLike(info, sharing, mode, counter.i / 5);
-      if (!flat && counter.i % 7 == 3) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(3);
+      if (!flat && counter.i % 7 == 3) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.pick(3);
       c.n = flat ? shape.rows : rowsOfRun(counter, shape.rows);
       list.push_back(c);
     }
@@ -35,7 +35,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 
 std::string name(const Case& c, const Desc& d) {
   return " " + weightsName(d.weights) + " -> " + typeName(d.result_type) +
-         sidesName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
+         dimsName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
@@ -90,7 +90,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
       forEachPlan(info.format, [&](const PlanShape& shape) {
         Case c = large(info, shape.rows, shape.cols, 0, 0, NIB_TYPE_F32);
         Desc& d = c.as<Desc>();
-        d.result_type = shape.turn % 3;
+        d.result_type = shape.variant % 3;
         d.result_stride = (shape.weightsStride() + 1) / 2 * 2;
         d.weights = shape.weights;
         list.push_back(c);

@@ -54,11 +54,11 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (!four && format->format != NIB_FORMAT_INT8 && format->format != NIB_FORMAT_UINT8) return;
   uint64_t seed = 0;
   // A quick list has every shape once, over the formats.
-  for (uint32_t turn = 0; turn < 8; ++turn) {
+  for (uint32_t variant = 0; variant < 8; ++variant) {
     for (const uint32_t place : kOrder) {
       ++seed;
-      if (extent == Extent::kQuick && (turn != format->format % 4 || (seed + format->format) % 2 != 0)) continue;
-      list.push_back(caseOf(kCodeShapes[place], *format, seed, four || turn % 2 == 0));
+      if (extent == Extent::kQuick && (variant != format->format % 4 || (seed + format->format) % 2 != 0)) continue;
+      list.push_back(caseOf(kCodeShapes[place], *format, seed, four || variant % 2 == 0));
     }
   }
 }

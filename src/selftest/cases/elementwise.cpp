@@ -56,15 +56,15 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
         ++counter.i;
         if (extent == Extent::kQuick && !quickPair(s + kind, pair)) continue;
         // One row and both halves about a quarter of the time each.
-        const uint32_t turn = counter.turn(4);
-        const Way way = turn == 0 ? kOneRow : turn == 1 ? kHalves : kTwo;
+        const uint32_t variant = counter.pick(4);
+        const Way way = variant == 0 ? kOneRow : variant == 1 ? kHalves : kTwo;
         const Recipe recipe = counter.i % 3 == 0 ? Recipe::kBits : counter.recipe();
         Case c = elementwise(kind, shape.rows, shape.cols, {pair / 3, uint32_t(counter.i % 3), pair % 3}, way,
                              kActivations[pair], recipe, counter.i);
         Desc& d = c.as<Desc>();
-        if (counter.i % 5 == 3) d.source_stride = shape.cols * (hasHalves(d) ? 2 : 1) + 1 + counter.turn(9);
-        if (counter.i % 4 == 1 && hasSecond(d) && !hasOneRow(d)) d.second_stride = shape.cols + counter.turn(9);
-        if (counter.i % 7 == 2) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+        if (counter.i % 5 == 3) d.source_stride = shape.cols * (hasHalves(d) ? 2 : 1) + 1 + counter.pick(9);
+        if (counter.i % 4 == 1 && hasSecond(d) && !hasOneRow(d)) d.second_stride = shape.cols + counter.pick(9);
+        if (counter.i % 7 == 2) d.result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.pick(4);
         c.n = rowsOfRun(counter, shape.rows);
         list.push_back(c);
       }
@@ -94,7 +94,7 @@ std::string name(const Case& c, const Desc& d) {
   std::string text = " " + wayName(d) + " " + typesName(d);
   if (d.second_stride != 0) text += " second stride " + std::to_string(d.second_stride);
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
-  return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 uint64_t sizeOf(uint32_t type) { return type == NIB_TYPE_F32 ? 4 : 2; }
@@ -209,13 +209,13 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        const uint32_t turn = shape.turn, kind = turn % 4;
+        const uint32_t variant = shape.variant, kind = variant % 4;
         if (shape.weights.granularity != NIB_GRANULARITY_ROW) return;
-        Case c = elementwise(kind, shape.rows, shape.cols, {turn % 3, turn / 3 % 3, turn / 2 % 3}, Way(turn / 4 % 3),
-                             kActivations[turn % 9], Recipe::kMixed, turn);
+        Case c = elementwise(kind, shape.rows, shape.cols, {variant % 3, variant / 3 % 3, variant / 2 % 3},
+                             Way(variant / 4 % 3), kActivations[variant % 9], Recipe::kMixed, variant);
         Desc& d = c.as<Desc>();
         if (!hasHalves(d)) d.source_stride = shape.stride;
-        d.result_stride = (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
+        d.result_stride = (variant % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
         list.push_back(c);
       });
   }

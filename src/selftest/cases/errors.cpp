@@ -21,7 +21,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       d.cols = shape.cols;
       d.reference_type = pair / 3;
       d.candidate_type = pair % 3;
-      if (counter.i % 5 == 3) d.reference_stride = shape.cols + 1 + counter.turn(9);
+      if (counter.i % 5 == 3) d.reference_stride = shape.cols + 1 + counter.pick(9);
       if (counter.i % 4 == 2) d.candidate_stride = (shape.cols + 15) / 8 * 8;
       c.n = rowsOfRun(counter, shape.rows);
       list.push_back(c);
@@ -32,7 +32,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
 std::string name(const Case& c, const Desc& d) {
   std::string text = std::string(" ") + typeName(d.reference_type) + " against " + typeName(d.candidate_type);
   if (d.candidate_stride != 0) text += " stride " + std::to_string(d.candidate_stride);
-  return text + sidesName(d.rows, d.cols, d.reference_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.reference_stride, c.n) + dataName(c);
 }
 
 // The reference matrix and the candidate, both parts of INPUT.
@@ -89,9 +89,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        Case c = plain(shape.rows, shape.cols, shape.turn % 3, shape.turn / 3 % 3, Recipe::kMixed);
+        Case c = plain(shape.rows, shape.cols, shape.variant % 3, shape.variant / 3 % 3, Recipe::kMixed);
         c.as<Desc>().reference_stride = shape.stride;
-        c.as<Desc>().candidate_stride = shape.turn % 2 != 0 ? shape.stride : 0;
+        c.as<Desc>().candidate_stride = shape.variant % 2 != 0 ? shape.stride : 0;
         list.push_back(c);
       });
   }

@@ -38,7 +38,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
         ++counter.i;
         const bool quick = cols == 130 || block == (cols % 2 != 0 ? 0u : 32u);
         if (extent == Extent::kQuick && !quick) continue;
-        const bool ordered = stage == NIB_FACTOR_PREPARE && counter.turn(2) != 0;
+        const bool ordered = stage == NIB_FACTOR_PREPARE && counter.pick(2) != 0;
         Case c = factor(stage, cols, block, ordered ? uint32_t(NIB_FACTOR_ORDER) : 0u, counter.i);
         // Whole blocks, as the runs after the first have them, and others.
         if (counter.i % 4 == 2) c.n = (cols + 1) / 2;
@@ -59,7 +59,7 @@ const char* stageName(uint32_t stage) {
 std::string name(const Case& c, const Desc& d) {
   return std::string(" ") + stageName(d.stage) + " block " + std::to_string(blockOf(d)) +
          (d.flags & NIB_FACTOR_ORDER ? " order" : "") + (d.damp != 0 ? " damp" : "") +
-         sidesName(d.cols, d.cols, 0, c.n) + dataName(c);
+         dimsName(d.cols, d.cols, 0, c.n) + dataName(c);
 }
 
 uint32_t bitsOf(float x) {

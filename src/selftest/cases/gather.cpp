@@ -35,9 +35,9 @@ void listDense(Extent extent, std::vector<Case>& list) {
       const Shape& shape = kShapes[s];
       const bool narrows = pair / 3 == NIB_TYPE_F32 && pair % 3 != NIB_TYPE_F32;
       const Recipe recipe = narrows ? Recipe::kNarrow : counter.i % 2 == 0 ? Recipe::kBits : counter.recipe();
-      const uint32_t count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.turn(9);
+      const uint32_t count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.pick(9);
       Case c = dense(shape.rows, shape.cols, count, pair / 3, pair % 3, recipe, counter.i);
-      if (counter.i % 7 == 3) c.as<Desc>().result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.turn(4);
+      if (counter.i % 7 == 3) c.as<Desc>().result_stride = (shape.cols + 3) / 2 * 2 + 2 * counter.pick(4);
       c.n = rowsOfRun(counter, count);
       list.push_back(c);
     }
@@ -53,18 +53,18 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
     for (const Shape& shape : kShapes) {
       ++counter.i;
       if (!canHave(info, sharing, 0)) continue;
-      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.turn(4) != 0) continue;
+      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.pick(4) != 0) continue;
       Case c;
       c.seed = counter.i;
       Desc& d = c.describe<Desc>(NIB_OP_GATHER);
       d.rows = shape.rows;
       d.cols = flat ? flatCols(shape.cols) : shape.cols;
       // Fewer indices than rows, and more.
-      d.count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.turn(9);
+      d.count = counter.i % 3 == 0 ? shape.rows / 2 + 1 : shape.rows + counter.pick(9);
       d.result_type = uint32_t(counter.i % 3);
       const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info.weights_flags : 0u;
       d.weights = weightsLike(info, sharing, mode, counter.i / 5);
-      if (counter.i % 7 == 3) d.result_stride = (d.cols + 3) / 2 * 2 + 2 * counter.turn(3);
+      if (counter.i % 7 == 3) d.result_stride = (d.cols + 3) / 2 * 2 + 2 * counter.pick(3);
       c.n = rowsOfRun(counter, d.count);
       list.push_back(c);
     }
@@ -74,7 +74,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 std::string name(const Case& c, const Desc& d) {
   const std::string weights = isDense(d) ? typeName(d.weights.scale_type) : weightsName(d.weights);
   return " " + weights + " -> " + typeName(d.result_type) + ", " + std::to_string(d.count) + " of" +
-         sidesName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
+         dimsName(d.rows, d.cols, d.result_stride, c.n) + dataName(c);
 }
 
 // Random rows, some repeated, some out of range, also by one.
@@ -140,9 +140,9 @@ void addLargeDense(Large purpose, std::vector<Case>& list) {
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
         if (shape.weights.granularity != NIB_GRANULARITY_ROW) return;
-        const uint32_t turn = shape.turn;
-        Case c = plain(shape.rows, shape.cols, std::min(shape.rows, 512u), turn % 3, turn / 3 % 3);
-        c.as<Desc>().result_stride = (turn % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
+        const uint32_t variant = shape.variant;
+        Case c = plain(shape.rows, shape.cols, std::min(shape.rows, 512u), variant % 3, variant / 3 % 3);
+        c.as<Desc>().result_stride = (variant % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
         list.push_back(c);
       });
   }
@@ -166,13 +166,13 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: {
       // Rows of scales and zero points that do not start on words. All scales nearly fill a range of 64 KiB, so that
       // few rows of zero points fit beside them.
-      uint32_t turn = format->format;
+      uint32_t variant = format->format;
       for (const Sharing& sharing : kSharings) {
-        ++turn;
-        if (!canHave(*format, sharing, 0) || (!int4 && !hasOneGroupSize(*format) && turn % 3 != 0)) continue;
+        ++variant;
+        if (!canHave(*format, sharing, 0) || (!int4 && !hasOneGroupSize(*format) && variant % 3 != 0)) continue;
         const bool flat = (sharing.flags & NIB_WEIGHTS_FLAT) != 0;
-        const uint32_t mode = turn % 4 != 1 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & format->weights_flags : 0u;
-        Case c = coded(1, flat ? 192 : 190, 70, weightsLike(*format, sharing, mode, turn));
+        const uint32_t mode = variant % 4 != 1 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & format->weights_flags : 0u;
+        Case c = coded(1, flat ? 192 : 190, 70, weightsLike(*format, sharing, mode, variant));
         NibMemory row{sizeof(NibMemory)};
         if (nibGetMemory(c.desc(), nullptr, &row) != NIB_SUCCESS) continue;
         c.as<Desc>().rows = uint32_t(std::min<uint64_t>(6000, 62000 / row.part[NIB_PART_SCALES].size_bytes));

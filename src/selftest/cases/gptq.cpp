@@ -15,7 +15,7 @@ namespace {
 
 using Desc = NibGptqDesc;
 
-constexpr Shape kSides[] = {{33, 130}, {64, 256}, {1, 1}, {37, 1}, {1, 5}, {5, 1000}, {130, 20}, {70, 515}, {17, 336}};
+constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1}, {37, 1}, {1, 5}, {5, 1000}, {130, 20}, {70, 515}, {17, 336}};
 constexpr const char* kStages[] = {"load", "columns", "store"};
 constexpr uint64_t kNoRows = uint64_t(1) << 50;  // bits of a part that is one row
 
@@ -47,10 +47,10 @@ uint32_t groupSize(const NibWeights& w) {
 }
 
 // A block other than the usual one.
-uint32_t blockOf(uint32_t group, uint32_t turn) {
-  if (group == 0) return turn == 0 ? 8 : turn == 1 ? 40 : 64;
-  if (group > 128) return group / (turn == 0 ? 2 : 4) % 8 == 0 ? group / (turn == 0 ? 2 : 4) : group / 2;
-  return turn == 0 ? group : turn == 1 ? 8 : group / 2;
+uint32_t blockOf(uint32_t group, uint32_t variant) {
+  if (group == 0) return variant == 0 ? 8 : variant == 1 ? 40 : 64;
+  if (group > 128) return group / (variant == 0 ? 2 : 4) % 8 == 0 ? group / (variant == 0 ? 2 : 4) : group / 2;
+  return variant == 0 ? group : variant == 1 ? 8 : group / 2;
 }
 
 uint32_t flagsOf(const Counter& counter, const NibWeights& w, uint32_t cols) {
@@ -68,16 +68,16 @@ uint32_t flagsOf(const Counter& counter, const NibWeights& w, uint32_t cols) {
 
 void listMeasures(Extent extent, std::vector<Case>& list) {
   Counter counter;
-  for (const Shape& shape : kSides) {
+  for (const Shape& shape : kShapes) {
     for (const uint32_t stage : {NIB_GPTQ_LOAD, NIB_GPTQ_COLUMNS}) {
       for (const uint32_t flags : {0u, uint32_t(NIB_GPTQ_ORDER), uint32_t(NIB_GPTQ_ORDER | NIB_GPTQ_DEAD)}) {
         ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+        if (extent == Extent::kQuick && counter.pick(3) != 0) continue;
         Case c = gptq(stage, shape.rows, shape.cols, {}, flags | NIB_GPTQ_MEASURE, counter.recipe(), counter.i);
         Desc& d = c.as<Desc>();
-        d.source_type = counter.turn(3);
-        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
-        if (counter.i % 2 == 0) d.block = blockOf(0, counter.turn(3));
+        d.source_type = counter.pick(3);
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
+        if (counter.i % 2 == 0) d.block = blockOf(0, counter.pick(3));
         setRun(c, counter.i % 4 == 2);
         list.push_back(c);
       }
@@ -116,11 +116,11 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
     const bool own_rows =
         (sharing.granularity == NIB_GRANULARITY_ROW || sharing.granularity == NIB_GRANULARITY_GROUP) &&
         (sharing.flags & NIB_WEIGHTS_FLAT) == 0;
-    for (const Shape& shape : kSides) {
+    for (const Shape& shape : kShapes) {
       ++counter.i;
       if (!own_rows || !canHave(info, sharing, 0)) continue;
-      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.turn(5) != 0) continue;
-      const uint32_t mode = modes[counter.turn(uint32_t(modes.size()))];
+      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.pick(5) != 0) continue;
+      const uint32_t mode = modes[counter.pick(uint32_t(modes.size()))];
       NibWeights weights = weightsLike(info, sharing, mode, counter.i / 2);
       if (counter.i % 10 == 7) weights.flags |= NIB_WEIGHTS_ALIGNED;
       const uint32_t stage = counter.i % 8 == 3   ? uint32_t(NIB_GPTQ_LOAD)
@@ -130,8 +130,8 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
                     counter.i);
       Desc& d = c.as<Desc>();
       d.source_type = uint32_t(counter.i / 3 % 3);
-      if (counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
-      if (counter.i % 3 == 1) d.block = blockOf(groupSize(weights), counter.turn(3));
+      if (counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
+      if (counter.i % 3 == 1) d.block = blockOf(groupSize(weights), counter.pick(3));
       setRun(c, counter.i % 6 == 2);
       list.push_back(c);
     }
@@ -150,7 +150,7 @@ std::string name(const Case& c, const Desc& d) {
   if (has(d, NIB_GPTQ_DEAD)) text += " dead";
   if (has(d, NIB_GPTQ_PARITY)) text += " parity";
   if (d.block != 0) text += " block " + std::to_string(d.block);
-  return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 // ---------------------------------------------------------------------------------------------------- data
@@ -240,12 +240,13 @@ Case plain(uint32_t stage, uint32_t rows, uint32_t cols, const NibWeights& weigh
 void addPlans(const NibFormatInfo& info, std::vector<Case>& list) {
   forEachPlan(info.format, [&](const PlanShape& shape) {
     if (!hasOwnRows(shape.weights)) return;
-    const uint32_t turn = shape.turn, stage = turn % 5 < 2 ? turn % 5 * 2 : uint32_t(NIB_GPTQ_COLUMNS);
-    Case c = plain(stage, shape.rows, shape.cols, shape.weights, turn % 3 == 0 ? uint32_t(NIB_GPTQ_GIVEN_SCALES) : 0u);
+    const uint32_t variant = shape.variant, stage = variant % 5 < 2 ? variant % 5 * 2 : uint32_t(NIB_GPTQ_COLUMNS);
+    Case c =
+        plain(stage, shape.rows, shape.cols, shape.weights, variant % 3 == 0 ? uint32_t(NIB_GPTQ_GIVEN_SCALES) : 0u);
     Desc& d = c.as<Desc>();
-    d.source_type = turn / 2 % 3;
+    d.source_type = variant / 2 % 3;
     d.source_stride = shape.stride;
-    if (turn % 4 == 1) d.flags |= NIB_GPTQ_ORDER | (turn % 3 == 0 ? 0u : uint32_t(NIB_GPTQ_KEEP_ORDER));
+    if (variant % 4 == 1) d.flags |= NIB_GPTQ_ORDER | (variant % 3 == 0 ? 0u : uint32_t(NIB_GPTQ_KEEP_ORDER));
     list.push_back(c);
   });
 }

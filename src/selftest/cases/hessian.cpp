@@ -37,7 +37,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
         if (extent == Extent::kQuick && (s + type * 2 + flags) % 3 != 0) continue;
         const Shape& shape = kHessianShapes[s];
         Case c = hessian(shape.rows, shape.cols, type, flags, kData[counter.i % 3], counter.i);
-        if (counter.i % 5 == 3) c.as<Desc>().source_stride = shape.cols + 1 + counter.turn(9);
+        if (counter.i % 5 == 3) c.as<Desc>().source_stride = shape.cols + 1 + counter.pick(9);
         c.n = rowsOfRun(counter, shape.rows);
         list.push_back(c);
       }
@@ -47,7 +47,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
 
 std::string name(const Case& c, const Desc& d) {
   return std::string(" ") + typeName(d.source_type) + (d.flags & NIB_HESSIAN_MASK ? " mask" : "") +
-         sidesName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
+         dimsName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 uint64_t sourceStride(const Desc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }

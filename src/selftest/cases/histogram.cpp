@@ -15,7 +15,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
     for (const Shape& shape : kShapes) {
       for (uint32_t flags = 0; flags < 4; ++flags) {
         ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
+        if (extent == Extent::kQuick && counter.pick(4) != 0) continue;
         Case c;
         c.seed = counter.i;
         c.recipe = counter.recipe();
@@ -28,7 +28,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
         d.bins = kBins[counter.i / 3 % 4];
         // Thousands of histograms need only few bins to be distinct.
         if (granularity == NIB_GRANULARITY_COLUMN && shape.cols > 600) d.bins = shape.cols > 5000 ? 128 : 512;
-        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
         c.n = rowsOfRun(counter, shape.rows);
         list.push_back(c);
       }
@@ -41,7 +41,7 @@ std::string name(const Case& c, const Desc& d) {
                      std::to_string(d.bins) + " bins";
   if (d.flags & NIB_HISTOGRAM_SIGNED) text += " signed";
   if (d.flags & NIB_HISTOGRAM_ACCUMULATE) text += " accumulate";
-  return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 // Histograms with any exponents, some empty; counts near 0 and 2^32.
@@ -121,8 +121,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
       break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        Case c = plain(shape.rows, shape.cols, shape.weights.granularity, 128, shape.turn % 4, Recipe::kMixed);
-        c.as<Desc>().source_type = shape.turn % 3;
+        Case c = plain(shape.rows, shape.cols, shape.weights.granularity, 128, shape.variant % 4, Recipe::kMixed);
+        c.as<Desc>().source_type = shape.variant % 3;
         c.as<Desc>().source_stride = shape.stride;
         if (shape.oneGranularity()) list.push_back(c);
       });

@@ -11,7 +11,7 @@ using Desc = NibInt8GemmDesc;
 
 uint32_t batchOf(const Desc& d) { return std::max(d.batch, 1u); }
 
-Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t turn) {
+Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t variant) {
   constexpr uint32_t kResults[] = {NIB_TYPE_F32,        NIB_INT8_RESULT_I8, NIB_TYPE_F16,
                                    NIB_INT8_RESULT_I32, NIB_INT8_RESULT_U8, NIB_TYPE_BF16};
   Random random(seed * 977 + 5);
@@ -22,7 +22,7 @@ Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t turn) {
   d.cols = shape.cols;
   d.tokens = shape.tokens;
   d.batch = random.below(4) == 0 ? 1 + random.below(3) : 0;
-  d.result_type = kResults[turn % 6];
+  d.result_type = kResults[variant % 6];
   const bool raw = d.result_type == NIB_INT8_RESULT_I32;
   const bool code = d.result_type > NIB_INT8_RESULT_I32;
   d.weights = randomSide(random, !raw);
@@ -48,11 +48,11 @@ Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t turn) {
 
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
   uint64_t seed = 0;
-  const uint32_t turns = extent == Extent::kQuick ? 3 : 18;
-  for (uint32_t turn = 0; turn < turns; ++turn) {
+  const uint32_t variants = extent == Extent::kQuick ? 3 : 18;
+  for (uint32_t variant = 0; variant < variants; ++variant) {
     for (const ProductShape& shape : kCodeShapes) {
       ++seed;
-      list.push_back(caseOf(shape, seed, uint32_t(seed + turn)));
+      list.push_back(caseOf(shape, seed, uint32_t(seed + variant)));
     }
   }
   // Sums above 2^24, to find kernels that accumulate codes as floats.
@@ -148,12 +148,12 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kPlans:
       forEachPlan(NIB_FORMAT_INT8, [&](const PlanShape& shape) {
         constexpr uint32_t kTokens[] = {1, 512, 8, 33};
-        const uint32_t turn = shape.turn;
-        Case c = plain(shape.rows, kTokens[turn / 4 % 4], shape.cols, shape.weights, int8Rows(turn / 2 % 2));
+        const uint32_t variant = shape.variant;
+        Case c = plain(shape.rows, kTokens[variant / 4 % 4], shape.cols, shape.weights, int8Rows(variant / 2 % 2));
         Desc& d = c.as<Desc>();
-        d.flags = turn % 4;
-        d.result_type = turn % 3;
-        d.activation = turn % 6;
+        d.flags = variant % 4;
+        d.result_type = variant % 3;
+        d.activation = variant % 6;
         list.push_back(c);
       });
   }
@@ -162,15 +162,16 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 // Few tokens and many; one scale per row, and groups; zero points.
 void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   if (format != nullptr) return;
-  for (uint32_t turn = 0; turn < 4; ++turn) {
-    const bool groups = turn / 2 != 0;
+  for (uint32_t variant = 0; variant < 4; ++variant) {
+    const bool groups = variant / 2 != 0;
     const NibWeights weights =
         groups ? weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 64, 0, NIB_TYPE_F16) : int8Rows();
     const NibWeights input =
         weightsOf(NIB_FORMAT_UINT8, NIB_GRANULARITY_ROW, 0, groups ? uint32_t{NIB_WEIGHTS_ASYMMETRIC} : 0u);
-    Case c = plain(kVerifiedShape.rows, turn % 2 == 0 ? 3 : kVerifiedShape.rows, kVerifiedShape.cols, weights, input);
+    Case c =
+        plain(kVerifiedShape.rows, variant % 2 == 0 ? 3 : kVerifiedShape.rows, kVerifiedShape.cols, weights, input);
     Desc& d = c.as<Desc>();
-    d.result_type = turn % 3;
+    d.result_type = variant % 3;
     list.push_back({"int8_gemm " + std::to_string(d.tokens) + " tokens " + typeName(d.result_type), c});
   }
 }

@@ -34,11 +34,11 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       for (const uint32_t flags : {0u, uint32_t(NIB_LOSS_REFERENCE)}) {
         ++counter.i;
         if (flags == 0 && pair % 3 != 0) continue;
-        if (extent == Extent::kQuick && counter.turn(4) != 0) continue;
-        const float soft_cap = counter.turn(3) == 1 ? 30.0f : 0.0f;
+        if (extent == Extent::kQuick && counter.pick(4) != 0) continue;
+        const float soft_cap = counter.pick(3) == 1 ? 30.0f : 0.0f;
         Case c = loss(shape.rows, shape.cols, flags, pair / 3, pair % 3, soft_cap, counter.i);
         Desc& d = c.as<Desc>();
-        if (counter.i % 5 == 3) d.candidate_stride = shape.cols + 1 + counter.turn(5);
+        if (counter.i % 5 == 3) d.candidate_stride = shape.cols + 1 + counter.pick(5);
         if (counter.i % 4 == 1 && flags != 0) d.reference_stride = (shape.cols + 11) / 4 * 4;
         c.n = rowsOfRun(counter, shape.rows);
         list.push_back(c);
@@ -52,7 +52,7 @@ std::string name(const Case& c, const Desc& d) {
   if (d.flags & NIB_LOSS_REFERENCE) text += std::string(" against ") + typeName(d.reference_type);
   if (d.reference_stride != 0) text += " stride " + std::to_string(d.reference_stride);
   if (d.soft_cap != 0) text += " capped";
-  return text + sidesName(d.rows, d.cols, d.candidate_stride, c.n) + ", seed " + std::to_string(c.seed);
+  return text + dimsName(d.rows, d.cols, d.candidate_stride, c.n) + ", seed " + std::to_string(c.seed);
 }
 
 uint32_t strideOf(uint32_t stride, const Desc& d) { return stride != 0 ? stride : d.cols; }
@@ -203,8 +203,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        Case c = loss(shape.rows, shape.cols, shape.turn % 2, shape.turn % 3, shape.turn / 3 % 3,
-                      shape.turn % 5 == 0 ? 30.0f : 0.0f, shape.turn);
+        Case c = loss(shape.rows, shape.cols, shape.variant % 2, shape.variant % 3, shape.variant / 3 % 3,
+                      shape.variant % 5 == 0 ? 30.0f : 0.0f, shape.variant);
         c.as<Desc>().candidate_stride = shape.stride;
         if (shape.weights.granularity == NIB_GRANULARITY_ROW) list.push_back(c);
       });

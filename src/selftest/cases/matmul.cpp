@@ -45,33 +45,33 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
       const bool whole_rows = product.rows == 260;
       const bool alone = product.cols == 132 || product.tokens >= 33 || product.cols == 20000 || whole_rows;
       // With these token counts flat groups are not used: their columns are many enough for wide loads.
-      const size_t turn = product.tokens == 9 || product.tokens == 33 ? 0 : (number * 3 + first) % sharings.size();
-      const bool chosen = s == turn && (alone || (number + first) % 2 == 0);
+      const size_t variant = product.tokens == 9 || product.tokens == 33 ? 0 : (number * 3 + first) % sharings.size();
+      const bool chosen = s == variant && (alone || (number + first) % 2 == 0);
       if (extent == Extent::kQuick && !chosen) continue;
       const Sharing& sharing = *sharings[s];
       Case c;
       c.seed = counter.i;
       c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
       Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
-      d.flags = counter.turn(4);
+      d.flags = counter.pick(4);
       d.rows = product.rows;
       d.cols = (sharing.flags & NIB_WEIGHTS_FLAT) != 0 ? flatCols(product.cols) : product.cols;
       d.tokens = product.tokens;
-      d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.turn(3) : 0;
+      d.batch = counter.i % 5 == 3 && product.cols < 2000 ? 1 + counter.pick(3) : 0;
       d.input_type = uint32_t(counter.i % 3);
       // fp16 activations without conversion, for matrix units.
       const bool halves = product.tokens == 67;
       if (halves) d.input_type = NIB_TYPE_F16;
       d.result_type = uint32_t(counter.i / 2 % 3);
-      d.activation = counter.i % 3 == 0 ? counter.turn(6) : 0u;
+      d.activation = counter.i % 3 == 0 ? counter.pick(6) : 0u;
       if (info != nullptr) {
         const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info->weights_flags : 0u;
         d.weights = weightsLike(*info, sharing, mode, counter.i / 5);
       } else {
         d.weights = denseWeights(uint32_t(counter.i / 4 % 3));
       }
-      if (counter.i % 7 == 3 && d.tokens > 1 && !halves && !whole_rows) d.input_stride = d.cols + 1 + counter.turn(5);
-      if (counter.i % 8 == 5) d.result_stride = (d.rows + 3) / 2 * 2 + 2 * counter.turn(3);
+      if (counter.i % 7 == 3 && d.tokens > 1 && !halves && !whole_rows) d.input_stride = d.cols + 1 + counter.pick(5);
+      if (counter.i % 8 == 5) d.result_stride = (d.rows + 3) / 2 * 2 + 2 * counter.pick(3);
       c.n = rowsOfRun(counter, d.tokens);
       list.push_back(c);
     }
@@ -111,22 +111,22 @@ void addOrdered(const NibFormatInfo* info, Extent extent, std::vector<Case>& lis
     c.seed = counter.i;
     c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
     Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
-    d.flags = counter.turn(4) | (product.order ? uint32_t(NIB_PRODUCT_ORDER) : 0u);
+    d.flags = counter.pick(4) | (product.order ? uint32_t(NIB_PRODUCT_ORDER) : 0u);
     d.rows = product.rows;
     d.cols = (sharing.flags & NIB_WEIGHTS_FLAT) != 0 ? flatCols(product.cols) : product.cols;
     d.tokens = product.tokens;
     d.batch = product.batch;
     d.input_type = product.tokens == 67 ? uint32_t(NIB_TYPE_F16) : uint32_t((counter.i + number) % 3);
     d.result_type = uint32_t(counter.i / 2 % 3);
-    d.activation = counter.i % 3 == 0 ? counter.turn(6) : 0u;
+    d.activation = counter.i % 3 == 0 ? counter.pick(6) : 0u;
     if (info != nullptr) {
       const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info->weights_flags : 0u;
       d.weights = weightsLike(*info, sharing, mode, counter.i / 5);
     } else {
       d.weights = denseWeights(uint32_t(counter.i % 3));
     }
-    if (product.codes) d.input = weightsLike(*code, kInputs[counter.turn(4)], 0, counter.i / 3);
-    if (!product.codes && counter.i % 3 == 0 && d.tokens > 1) d.input_stride = d.cols + 1 + counter.turn(5);
+    if (product.codes) d.input = weightsLike(*code, kInputs[counter.pick(4)], 0, counter.i / 3);
+    if (!product.codes && counter.i % 3 == 0 && d.tokens > 1) d.input_stride = d.cols + 1 + counter.pick(5);
     c.n = counter.i % 3 != 2 ? d.tokens : (d.tokens + 1) / 2;
     list.push_back(c);
   }
@@ -148,7 +148,7 @@ std::string name(const Case& c, const Desc& d) {
   if (d.batch > 1) text += " batch " + std::to_string(d.batch);
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
   text += ", " + std::to_string(d.tokens) + " tokens";
-  return text + sidesName(d.rows, d.cols, d.input_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.input_stride, c.n) + dataName(c);
 }
 
 uint64_t kind(const Desc& d) {

@@ -31,7 +31,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
         Case c = plain(shape.rows, shape.cols, shape.weights.granularity, Recipe::kMixed);
-        c.as<Desc>().source_type = shape.turn % 3;
+        c.as<Desc>().source_type = shape.variant % 3;
         c.as<Desc>().source_stride = shape.stride;
         if (shape.oneGranularity()) list.push_back(c);
       });

@@ -38,11 +38,11 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       for (const uint32_t flags :
            {0u, uint32_t(NIB_NORM_RESIDUAL), uint32_t(NIB_NORM_CODES), uint32_t(NIB_NORM_RESIDUAL | NIB_NORM_CODES)}) {
         ++counter.i;
-        if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
-        Case c = norm(shape.rows, shape.cols, flags | counter.turn(8), type, counter.turn(3), uint32_t(counter.i % 3),
+        if (extent == Extent::kQuick && counter.pick(3) != 0) continue;
+        Case c = norm(shape.rows, shape.cols, flags | counter.pick(8), type, counter.pick(3), uint32_t(counter.i % 3),
                       kData[counter.i % 3], counter.i);
         Desc& d = c.as<Desc>();
-        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        if (counter.i % 5 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
         if (counter.i % 7 == 2 && !(flags & NIB_NORM_CODES)) d.result_stride = (shape.cols + 3) / 2 * 2;
         if (counter.i % 4 == 1 && flags & NIB_NORM_RESIDUAL) d.residual_stride = (shape.cols + 5) / 2 * 2;
         c.n = rowsOfRun(counter, shape.rows);
@@ -66,7 +66,7 @@ std::string name(const Case& c, const Desc& d) {
   std::string text = " " + kindName(d) + " " + typeName(d.source_type) + " -> " + resultName(d);
   if (d.residual_stride != 0) text += " residual stride " + std::to_string(d.residual_stride);
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
-  return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
@@ -232,8 +232,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        Case c = norm(shape.rows, shape.cols, shape.turn % 32, shape.turn % 3, shape.turn / 3 % 3, shape.turn / 2 % 3,
-                      Recipe::kNormal, shape.turn);
+        Case c = norm(shape.rows, shape.cols, shape.variant % 32, shape.variant % 3, shape.variant / 3 % 3,
+                      shape.variant / 2 % 3, Recipe::kNormal, shape.variant);
         c.as<Desc>().source_stride = shape.stride;
         if (shape.weights.granularity == NIB_GRANULARITY_ROW) list.push_back(c);
       });

@@ -28,7 +28,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
         if (mode <= NIB_WEIGHTS_NARROW || (mode & info.weights_flags) != 0) ++counter.i;
         if (!canHave(info, sharing, mode)) continue;
         // A quick list walks the diagonal: every sharing, every shape, every mode, not every triple.
-        if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.turn(4) != 0) continue;
+        if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.pick(4) != 0) continue;
         Case c;
         c.seed = counter.i;
         c.recipe = counter.recipe();
@@ -40,7 +40,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
         if (counter.i % 2 == 0) d.flags |= NIB_QUANTIZE_STATUS;
         if (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) && !nested)
           d.flags |= NIB_QUANTIZE_GIVEN_SCALES;
-        if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+        if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
         c.n = flat ? shape.rows : rowsOfRun(counter, shape.rows);
         list.push_back(c);
       }
@@ -52,7 +52,7 @@ std::string name(const Case& c, const Desc& d) {
   std::string text = std::string(" ") + typeName(d.source_type) + " -> " + weightsName(d.weights);
   if (isGiven(d)) text += " given";
   if (d.flags & NIB_QUANTIZE_STATUS) text += " status";
-  return text + sidesName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
@@ -152,8 +152,8 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(info.format, [&](const PlanShape& shape) {
-        Case c = large(info, shape.rows, shape.cols, shape.weights, shape.turn % 4, Recipe::kMixed);
-        c.as<Desc>().source_type = shape.turn / 2 % 3;
+        Case c = large(info, shape.rows, shape.cols, shape.weights, shape.variant % 4, Recipe::kMixed);
+        c.as<Desc>().source_type = shape.variant / 2 % 3;
         c.as<Desc>().source_stride = shape.weightsStride();
         list.push_back(c);
       });

@@ -25,7 +25,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
           const uint32_t mode = layout == NIB_LAYOUT_PACKED_ROWS ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) : 0u;
           ++counter.i;
           if (!canHave(*format, sharing, mode)) continue;
-          if (extent == Extent::kQuick && counter.turn(3) != 0) continue;
+          if (extent == Extent::kQuick && counter.pick(3) != 0) continue;
           Case c;
           c.seed = counter.i;
           c.n = sharing.flags != 0 || counter.i % 5 != 2 ? shape.rows : (shape.rows + 1) / 2;
@@ -46,7 +46,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 std::string name(const Case& c, const Desc& d) {
   static const char* const kLayouts[] = {"?", "rows", "packed rows", "bitsandbytes", "gguf"};
   return std::string(unpacks(d) ? " from " : " to ") + kLayouts[d.layout] + " " + weightsName(d.weights) +
-         sidesName(d.rows, d.cols, 0, c.n) + dataName(c);
+         dimsName(d.rows, d.cols, 0, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {

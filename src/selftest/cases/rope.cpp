@@ -50,8 +50,8 @@ void addCases(const Heads& heads, uint32_t flags, Extent extent, Counter& counte
     Desc& d = c.as<Desc>();
     // Beside the queries lie keys and values; rows of any length.
     if (counter.i % 4 == 1) d.source_stride = cols(d) * 3;
-    if (counter.i % 5 == 3) d.source_stride = cols(d) + 1 + counter.turn(9);
-    if (counter.i % 7 == 2) d.result_stride = cols(d) + 2 * counter.turn(5);
+    if (counter.i % 5 == 3) d.source_stride = cols(d) + 1 + counter.pick(9);
+    if (counter.i % 7 == 2) d.result_stride = cols(d) + 2 * counter.pick(5);
     c.n = rowsOfRun(counter, heads.tokens);
     list.push_back(c);
   }
@@ -74,7 +74,7 @@ std::string name(const Case& c, const Desc& d) {
   if (rotarySize(d) != d.head_size) text += " rotary " + std::to_string(d.rotary_size);
   text += " positions " + std::to_string(d.positions);
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
-  return text + sidesName(d.tokens, cols(d), d.source_stride, c.n) + dataName(c);
+  return text + dimsName(d.tokens, cols(d), d.source_stride, c.n) + dataName(c);
 }
 
 // Cosines and sines of the original frequencies, or arbitrary numbers if the case's data are arbitrary.
@@ -147,9 +147,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
         if (shape.weights.granularity != NIB_GRANULARITY_ROW || shape.cols % 8 != 0) return;
-        const uint32_t turn = shape.turn, size = shape.cols % 128 == 0 ? 128 : 8;
-        Case c = rope({shape.rows, shape.cols / size, size, turn % 2 != 0 ? size / 2 : 0, 8192},
-                      turn / 2 % 2 * NIB_ROPE_INTERLEAVED, turn % 3, turn / 3 % 3, Recipe::kMixed, turn);
+        const uint32_t variant = shape.variant, size = shape.cols % 128 == 0 ? 128 : 8;
+        Case c = rope({shape.rows, shape.cols / size, size, variant % 2 != 0 ? size / 2 : 0, 8192},
+                      variant / 2 % 2 * NIB_ROPE_INTERLEAVED, variant % 3, variant / 3 % 3, Recipe::kMixed, variant);
         c.as<Desc>().source_stride = shape.stride;
         list.push_back(c);
       });

@@ -10,7 +10,7 @@ namespace {
 
 using Desc = NibSearchDesc;
 
-constexpr Shape kSides[] = {{33, 130}, {64, 256}, {1, 1}, {37, 1}, {1, 5}, {5, 1000}, {130, 20}, {70, 515}, {17, 336}};
+constexpr Shape kShapes[] = {{33, 130}, {64, 256}, {1, 1}, {37, 1}, {1, 5}, {5, 1000}, {130, 20}, {70, 515}, {17, 336}};
 constexpr uint64_t kNoRows = uint64_t(1) << 50;  // bits of a part that is one row
 
 bool byColumns(const Desc& d) { return (d.flags & NIB_SEARCH_COLUMNS) != 0; }
@@ -39,7 +39,7 @@ void setGrid(Desc& d, const Counter& counter) {
   constexpr uint32_t kSteps[] = {5, 17, 1, 33, 0, 11, 129, 2, 256, 16, 40};
   constexpr float kLeast[] = {0, 0.5f, 0.0625f, 0.3f, 1};
   d.steps = kSteps[counter.i % std::size(kSteps)];
-  d.least = kLeast[counter.turn(uint32_t(std::size(kLeast)))];
+  d.least = kLeast[counter.pick(uint32_t(std::size(kLeast)))];
 }
 
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
@@ -48,13 +48,13 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   const std::vector<uint32_t> modes = scaleModes(info);
   Counter counter;
   for (const Sharing& sharing : kSharings) {
-    for (const Shape& shape : kSides) {
+    for (const Shape& shape : kShapes) {
       ++counter.i;
       if (!canHave(info, sharing, 0)) continue;
-      const uint32_t mode = modes[counter.turn(uint32_t(modes.size()))];
+      const uint32_t mode = modes[counter.pick(uint32_t(modes.size()))];
       NibWeights weights = weightsLike(info, sharing, mode, counter.i / 2);
       if (!takes(weights)) continue;
-      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.turn(4) != 0) continue;
+      if (extent == Extent::kQuick && !hasOneGroupSize(info) && counter.pick(4) != 0) continue;
       const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
       if (!flat && counter.i % 10 == 7) weights.flags |= NIB_WEIGHTS_ALIGNED;
       uint32_t flags = counter.i % 2 == 0 ? uint32_t(NIB_SEARCH_STATUS) : 0u;
@@ -63,7 +63,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
       Desc& d = c.as<Desc>();
       setGrid(d, counter);
       d.source_type = uint32_t(counter.i / 3 % 3);
-      if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.turn(5);
+      if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
       if (!flat && counter.i % 6 == 2) c.n = (c.n + 1) / 2;
       list.push_back(c);
     }
@@ -78,7 +78,7 @@ std::string name(const Case& c, const Desc& d) {
   if (d.steps != 0) text += " steps " + std::to_string(d.steps);
   if (d.least != 0) text += " least " + std::to_string(d.least);
   const uint32_t n = byColumns(d) && c.n == d.cols ? d.rows : c.n;
-  return text + sidesName(d.rows, d.cols, d.source_stride, n) + dataName(c);
+  return text + dimsName(d.rows, d.cols, d.source_stride, n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
@@ -103,9 +103,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
   if (purpose == Large::kPlans) {
     return forEachPlan(format->format, [&](const PlanShape& shape) {
       if (!takes(shape.weights)) return;
-      const bool columns = shape.turn % 5 == 2 && hasOwnRows(shape.weights);
+      const bool columns = shape.variant % 5 == 2 && hasOwnRows(shape.weights);
       Case c = large(shape.rows, shape.cols, shape.weights, columns ? uint32_t(NIB_SEARCH_COLUMNS) : 0u, 0);
-      c.as<Desc>().source_type = shape.turn / 2 % 3;
+      c.as<Desc>().source_type = shape.variant / 2 % 3;
       c.as<Desc>().source_stride = shape.weightsStride();
       list.push_back(c);
     });

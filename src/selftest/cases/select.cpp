@@ -39,10 +39,10 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
   const auto add = [&](const Shape& shape, uint32_t every) {
     for (const uint32_t count : kCounts) {
       ++counter.i;
-      if (counter.turn(every) != 0) continue;
+      if (counter.pick(every) != 0) continue;
       const Recipe recipe = kData[counter.i % std::size(kData)];
-      Case c = select(shape.rows, shape.cols, count, counter.turn(3), recipe, counter.i);
-      if (counter.i % 5 == 3) c.as<Desc>().source_stride = shape.cols + 1 + counter.turn(5);
+      Case c = select(shape.rows, shape.cols, count, counter.pick(3), recipe, counter.i);
+      if (counter.i % 5 == 3) c.as<Desc>().source_stride = shape.cols + 1 + counter.pick(5);
       c.n = rowsOfRun(counter, shape.rows);
       list.push_back(c);
     }
@@ -56,7 +56,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
 std::string name(const Case& c, const Desc& d) {
   const std::string data = c.recipe == Recipe::kNormal ? ", logits seed " + std::to_string(c.seed) : dataName(c);
   return std::string(" ") + typeName(d.source_type) + " count " + std::to_string(d.count) +
-         sidesName(d.rows, d.cols, d.source_stride, c.n) + data;
+         dimsName(d.rows, d.cols, d.source_stride, c.n) + data;
 }
 
 uint32_t strideOf(const Desc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
@@ -161,7 +161,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        Case c = plain(shape.rows, shape.cols, kCounts[shape.turn % std::size(kCounts)], shape.turn % 3);
+        Case c = plain(shape.rows, shape.cols, kCounts[shape.variant % std::size(kCounts)], shape.variant % 3);
         c.as<Desc>().source_stride = shape.stride;
         if (shape.weights.granularity == NIB_GRANULARITY_ROW) list.push_back(c);
       });

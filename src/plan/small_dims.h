@@ -1,7 +1,7 @@
-// The sides that a self-test tries for its small problem. Each op lists its own, because only the op knows at which
+// The sizes that a self-test tries for its small problem. Each op lists its own, because only the op knows at which
 // lengths its kernels change.
-#ifndef NIB_PLAN_SMALL_SIDES_H
-#define NIB_PLAN_SMALL_SIDES_H
+#ifndef NIB_PLAN_SMALL_DIMS_H
+#define NIB_PLAN_SMALL_DIMS_H
 
 #include "formats/geometry.h"
 
@@ -12,22 +12,22 @@ inline constexpr uint32_t kAmpleElements = 1u << 14;
 inline constexpr uint32_t kAmpleCols = 272;
 
 // In the order in which they are tried. Among equally good ones the smallest is taken.
-class SmallSides {
+class SmallDims {
  public:
   static constexpr uint32_t kMost = 24;
 
   void add(uint32_t rows, uint32_t cols) {
     for (uint32_t i = 0; i < count_; ++i) {
-      if (side_[i].rows == rows && side_[i].cols == cols) return;
+      if (dims_[i].rows == rows && dims_[i].cols == cols) return;
     }
-    if (count_ < kMost) side_[count_++] = {rows, cols};
+    if (count_ < kMost) dims_[count_++] = {rows, cols};
   }
   uint32_t count() const { return count_; }
-  const Sides* begin() const { return side_; }
-  const Sides* end() const { return side_ + count_; }
+  const Dims* begin() const { return dims_; }
+  const Dims* end() const { return dims_ + count_; }
 
  private:
-  Sides side_[kMost];
+  Dims dims_[kMost];
   uint32_t count_ = 0;
 };
 
@@ -44,13 +44,13 @@ inline uint32_t ampleRows(uint32_t rows, uint32_t cols, uint32_t least = 3) {
 }
 
 // More columns than `bound`, and more if there is one row only.
-inline void addSidesAbove(uint64_t bound, Sides whole, SmallSides* list) {
+inline void addDimsAbove(uint64_t bound, Dims whole, SmallDims* list) {
   const uint32_t cols = colsAbove(whole.rows == 1 && bound < kAmpleElements ? kAmpleElements : bound, whole.cols);
   list->add(ampleRows(whole.rows, cols), cols);
 }
 
 // For ops whose kernels change with the columns' tail only. No workgroup takes more than 4096 elements of a row.
-inline void usualSmallSides(Sides whole, SmallSides* list) { addSidesAbove(4096, whole, list); }
+inline void usualSmallDims(Dims whole, SmallDims* list) { addDimsAbove(4096, whole, list); }
 
 }  // namespace nib
 #endif

@@ -1,6 +1,6 @@
-// Small sides for kernels that turn a dense matrix into codes, or codes into one: "encode" and "dequantize".
-#ifndef NIB_OPS_CODE_SIDES_H
-#define NIB_OPS_CODE_SIDES_H
+// Small sizes for kernels that turn a dense matrix into codes, or codes into one: "encode" and "dequantize".
+#ifndef NIB_OPS_CODE_DIMS_H
+#define NIB_OPS_CODE_DIMS_H
 
 #include <initializer_list>
 
@@ -11,12 +11,12 @@ namespace nib {
 // Columns that a workgroup of 128 invocations processes: a run each, of 16 or 32 elements.
 inline constexpr uint32_t kWorkgroupCols = 128 * 32;
 
-inline void codeSmallSides(const NibWeights& weights, Sides whole, SmallSides* list) {
-  if (weights.granularity != NIB_GRANULARITY_COLUMN) return addSidesAbove(kWorkgroupCols, whole, list);
+inline void codeSmallDims(const NibWeights& weights, Dims whole, SmallDims* list) {
+  if (weights.granularity != NIB_GRANULARITY_COLUMN) return addDimsAbove(kWorkgroupCols, whole, list);
   // Workgroups cross from one block of rows to the next. 512 scales of columns are one workgroup of kernel "scale".
-  if (whole.rows == 1) return addSidesAbove(kWorkgroupCols, whole, list);
+  if (whole.rows == 1) return addDimsAbove(kWorkgroupCols, whole, list);
   for (const uint32_t bound : {256u, 512u, kWorkgroupCols / 2, kWorkgroupCols}) {
-    if (bound == 256 || whole.cols > bound) addColumnSides(whole, colsAbove(bound, whole.cols), list);
+    if (bound == 256 || whole.cols > bound) addColumnDims(whole, colsAbove(bound, whole.cols), list);
   }
 }
 

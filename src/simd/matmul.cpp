@@ -54,6 +54,12 @@ class Decoder {
     run.n = rows;
     run.slice_count = UINT32_MAX;
     run.offset_bytes[NIB_ROLE_WEIGHTS] = offset_bytes_;
+    // A panel belongs to one thread.
+    const NibParallelFor serial{[](void*, uint32_t count, void (*body)(void*, uint32_t), void* user) {
+                                  for (uint32_t i = 0; i < count; ++i) body(user, i);
+                                },
+                                nullptr};
+    if (runFastKernel(asOp(gather_), binding, run, serial) == Outcome::kDone) return true;
     return nibCpuRun(asOp(gather_), &binding, &run, nullptr, nullptr) == NIB_SUCCESS;
   }
 

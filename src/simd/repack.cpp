@@ -1,10 +1,14 @@
 // Repacking: the reference's bytes, by whole rows and blocks.
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include <nibble/formats.h>
 #include "formats/dense.h"
 #include "formats/geometry.h"
 #include "formats/layout.h"
+
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"

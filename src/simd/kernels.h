@@ -91,6 +91,8 @@ struct Kernels {
   // c [m, n] = a [m, k] * b [k, n], or += if `add`; sums in any order, fused or not. NULL if built without Eigen.
   void (*multiply)(const Operand& a, const Operand& b, float* c, size_t c_stride, uint32_t m, uint32_t n, uint32_t k,
                    bool add);
+  // The sum of x[i] * y[i] in any order, fused or not.
+  float (*dot)(const float* x, const float* y, uint32_t count);
   // x[i] = exp(x[i] - the largest x), within 2^-20 of itself, and 0 below e^-87. Returns the sum.
   float (*exponentials)(float* x, uint32_t count);
   // rows[r][c] -= errors[i * kStripRows + r] * factor[i * factor_stride + c] for i = 0 .. count-1 in order, product and

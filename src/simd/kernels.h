@@ -124,6 +124,9 @@ struct Kernels {
   // `count` codes, a multiple of eight, <-> count * bits / 8 bytes, the first code in the lowest bits.
   void (*packCodes)(const uint8_t* codes, uint32_t count, uint32_t bits, uint8_t* packed);
   void (*unpackCodes)(const uint8_t* packed, uint32_t count, uint32_t bits, uint8_t* codes);
+  // reference::AddDots.
+  void (*addDots)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
+                  uint32_t count, int32_t (*sums)[8]);
   // x and y are finite.
   void (*sumErrors)(const float* x, const float* y, ErrorSums* sums);
 };

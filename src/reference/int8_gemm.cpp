@@ -14,8 +14,10 @@ namespace nib::reference {
 namespace {
 
 constexpr uint32_t kMost = 0x7effffffu;  // the largest number below 2^127
-constexpr uint32_t kBlock = kDotRows;    // a block of products is kBlock tokens by kBlock channels
-constexpr uint32_t kTaskRows = 256;      // channels of a task
+// A block of products is kTokens tokens by kBlock channels.
+constexpr uint32_t kTokens = 32;
+constexpr uint32_t kBlock = kDotRows;
+constexpr uint32_t kTaskRows = 256;  // channels of a task
 constexpr uint32_t kBlockCols = 1024;    // columns unpacked at a time; sums over them are below 2^31 in every format
 
 // Values up to the largest allowed; denormals, infinities and NaN become +0.
@@ -26,6 +28,9 @@ uint32_t ordinary(uint32_t bits) {
 
 // The product of normal numbers or zeros, rounded half-even.
 uint32_t mulBits(uint32_t a, uint32_t b) {
+  // Far from the ends of the range the product of floats is the same.
+  const auto isMiddle = [](uint32_t x) { return uint32_t(exact::exponentFieldOf(x)) - 64u < 125u; };
+  if (isMiddle(a) && isMiddle(b)) return exact::bitsOf(exact::floatOf(a) * exact::floatOf(b));
   if (exact::exponentFieldOf(a) == 0 || exact::exponentFieldOf(b) == 0) return 0;
   const uint64_t product = uint64_t(exact::mantissaOf(a)) * exact::mantissaOf(b);  // 47 or 48 bits
   const int drop = product >> 47 != 0 ? 24 : 23;
@@ -40,6 +45,8 @@ uint32_t mulBits(uint32_t a, uint32_t b) {
   if (exponent > 253) return sign | kMost;
   return sign | uint32_t(exponent) << 23 | (uint32_t(mantissa) & 0x007fffffu);
 }
+
+uint32_t floatBits(int32_t i) { return exact::bitsOf(float(i)); }
 
 // The sum of normal numbers up to the largest allowed, or zeros. It cannot overflow, and a denormal sum is exact.
 uint32_t addBits(uint32_t a, uint32_t b) { return ordinary(exact::bitsOf(exact::floatOf(a) + exact::floatOf(b))); }
@@ -64,7 +71,8 @@ struct Operand {
     const uint8_t* row_bytes = codes + uint64_t(row) * g.row_words * 4u;
     if (g.format->info.bits == 8) {
       const uint8_t flip = weights.format == NIB_FORMAT_INT8 ? 0 : 0x80;
-      for (uint32_t i = 0; i < count; ++i) out[i] = int16_t(int8_t(row_bytes[first + i] ^ flip) - zero);
+      const uint8_t* from = row_bytes + first;
+      for (uint32_t i = 0; i < count; ++i) out[i] = int16_t(int8_t(from[i] ^ flip) - zero);
       return;
     }
     uint32_t done = 0;
@@ -115,12 +123,13 @@ class Product {
         o_(o),
         add_(add) {}
 
-  // Results of channels from_row..end_row-1 for tokens first..first+count-1 of a matrix, count at most kBlock.
+  // Results of channels from_row..end_row-1 for tokens first..first+count-1 of a matrix, count at most kTokens.
   void tokens(uint32_t matrix, uint32_t first, uint32_t count, uint32_t from_row, uint32_t end_row) const {
     const uint32_t x_row = matrix * d_.tokens + o_.first_input + first;
     const uint64_t y_row = matrix * uint64_t(d_.tokens) + o_.first_row + first;
+    TokenCodes x;
     for (uint32_t row = from_row; row < end_row; row += kBlock) {
-      block(matrix * d_.rows + row, std::min(kBlock, end_row - row), x_row, y_row, count, row);
+      block(matrix * d_.rows + row, std::min(kBlock, end_row - row), x_row, y_row, count, row, &x);
     }
     if (end_row != d_.rows) return;
     // The rest of a token's last word is 0.
@@ -134,20 +143,29 @@ class Product {
   }
 
  private:
-  using Codes = int16_t[kBlock][kBlockCols];  // minus their zero points
+  // Codes minus their zero points.
+  using Codes = int16_t[kBlock][kBlockCols];
+  struct TokenCodes {
+    alignas(64) int16_t codes[kTokens][kBlockCols];
+    uint32_t col = UINT32_MAX;  // where they begin
+  };
 
   // Results of w_count rows of weights for x_count tokens. y_row, column: place of the first result.
-  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint64_t y_row, uint32_t x_count,
-             uint32_t column) const {
+  void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint64_t y_row, uint32_t x_count, uint32_t column,
+             TokenCodes* x) const {
     const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
-    uint32_t y[kBlock][kBlock] = {};
+    uint32_t y[kTokens][kBlock] = {};
     for (uint32_t first = 0; first < d_.cols;) {
       const uint32_t end = is_sum || d_.cols - first < p_.segment ? d_.cols : first + p_.segment;
-      int32_t sums[kBlock][kBlock] = {};
-      addProducts(w_row, w_count, x_row, x_count, first, end, sums);
+      int32_t sums[kTokens][kBlock] = {};
+      addProducts(w_row, w_count, x_row, x_count, first, end, x, sums);
+      uint32_t w_scales[kBlock] = {};
+      for (uint32_t r = 0; !is_sum && r < w_count; ++r) w_scales[r] = w_.scale(w_row + r, first);
       for (uint32_t t = 0; t < x_count; ++t) {
+        const uint32_t x_scale = is_sum ? 0 : x_.scale(x_row + t, first);
         for (uint32_t r = 0; r < w_count; ++r) {
-          y[t][r] = is_sum ? uint32_t(sums[t][r]) : addBits(y[t][r], scaled(sums[t][r], w_row + r, x_row + t, first));
+          y[t][r] = is_sum ? uint32_t(sums[t][r])
+                           : addBits(y[t][r], mulBits(mulBits(floatBits(sums[t][r]), x_scale), w_scales[r]));
         }
       }
       first = end;
@@ -161,16 +179,21 @@ class Product {
 
   // Accumulates columns first..end-1, which share scales and zero points.
   void addProducts(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t first, uint32_t end,
-                   int32_t (&sums)[kBlock][kBlock]) const {
-    alignas(64) Codes w, x;
+                   TokenCodes* tokens, int32_t (&sums)[kTokens][kBlock]) const {
+    alignas(64) Codes w;
+    int16_t(&x)[kTokens][kBlockCols] = tokens->codes;
     for (uint32_t col = first; col < end; col += kBlockCols) {
       const uint32_t count = std::min(kBlockCols, end - col);
       for (uint32_t r = 0; r < w_count; ++r) w_.load(w_row + r, col, count, w_.zero(w_row + r, first), w[r]);
-      for (uint32_t t = 0; t < x_count; ++t) x_.load(x_row + t, col, count, x_.zero(x_row + t, first), x[t]);
+      if (tokens->col != col) {
+        for (uint32_t t = 0; t < x_count; ++t) x_.load(x_row + t, col, count, x_.zero(x_row + t, first), x[t]);
+        const uint32_t end_lane = uint32_t(alignUp(count, kDotLanes));
+        for (uint32_t t = 0; t < x_count; ++t) std::fill(x[t] + count, x[t] + end_lane, int16_t(0));
+        tokens->col = col;
+      }
       if (add_ != nullptr) {
         const uint32_t end_lane = uint32_t(alignUp(count, kDotLanes));
         for (uint32_t r = 0; r < w_count; ++r) std::fill(w[r] + count, w[r] + end_lane, int16_t(0));
-        for (uint32_t t = 0; t < x_count; ++t) std::fill(x[t] + count, x[t] + end_lane, int16_t(0));
         add_(w[0], w_count, x[0], x_count, kBlockCols, count, sums);
         continue;
       }
@@ -184,10 +207,6 @@ class Product {
     }
   }
 
-  uint32_t scaled(int32_t sum, uint32_t w_row, uint32_t x_row, uint32_t col) const {
-    return mulBits(mulBits(exact::nibI32ToF32Bits(sum), x_.scale(x_row, col)), w_.scale(w_row, col));
-  }
-
   // y plus the products of the token's outliers, in ascending columns.
   uint32_t withOutliers(uint32_t y, uint32_t w_row, uint32_t x_row) const {
     const uint32_t* list = static_cast<const uint32_t*>(o_.outliers) + uint64_t(x_row) * listWords(p_.max_outliers);
@@ -195,7 +214,7 @@ class Product {
       const uint32_t col = list[1 + 2 * i];
       int16_t code;
       w_.load(w_row, col, 1, w_.zero(w_row, col), &code);
-      y = addBits(y, mulBits(mulBits(exact::nibI32ToF32Bits(code), w_.scale(w_row, col)), list[2 + 2 * i]));
+      y = addBits(y, mulBits(mulBits(floatBits(code), w_.scale(w_row, col)), list[2 + 2 * i]));
     }
     return y;
   }
@@ -227,7 +246,7 @@ class Product {
     if (!isInt8Code(d_.result_type)) return loadDense(o_.output, d_.result_type, at);
     const uint8_t stored = static_cast<const uint8_t*>(o_.output)[at];
     const int32_t code = d_.result_type == NIB_INT8_RESULT_I8 ? int32_t(int8_t(stored)) : int32_t(stored);
-    return mulBits(exact::nibI32ToF32Bits(code - d_.result_zero), exact::bitsOf(d_.result_scale));
+    return mulBits(floatBits(code - d_.result_zero), exact::bitsOf(d_.result_scale));
   }
 
   void store(uint64_t at, uint32_t bits) const {
@@ -269,19 +288,19 @@ Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding,
 void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel,
                  AddDots add) {
   const Product p(product, operands, add);
-  const uint32_t blocks = (n + kBlock - 1) / kBlock, rows = product.desc.rows;
+  const uint32_t blocks = uint32_t(ceilDiv(n, kTokens)), rows = product.desc.rows;
   const uint32_t tasks = uint32_t(ceilDiv(rows, kTaskRows));
   auto body = [&](uint32_t i) {
-    const uint32_t first = i / tasks % blocks * kBlock, row = i % tasks * kTaskRows;
-    p.tokens(i / tasks / blocks, first, std::min(kBlock, n - first), row, std::min(rows, row + kTaskRows));
+    const uint32_t first = i / tasks % blocks * kTokens, row = i % tasks * kTaskRows;
+    p.tokens(i / tasks / blocks, first, std::min(kTokens, n - first), row, std::min(rows, row + kTaskRows));
   };
   if (uint64_t(product.desc.batch) * blocks * tasks <= UINT32_MAX) {
     forEach(parallel, product.desc.batch * blocks * tasks, body);
     return;
   }
   for (uint32_t i = 0; i < product.desc.batch * blocks; ++i) {
-    const uint32_t first = i % blocks * kBlock;
-    p.tokens(i / blocks, first, std::min(kBlock, n - first), 0, rows);
+    const uint32_t first = i % blocks * kTokens;
+    p.tokens(i / blocks, first, std::min(kTokens, n - first), 0, rows);
   }
 }
 

@@ -60,7 +60,7 @@ struct Int8Operands {
 // The operands of a binding. outliers is NULL.
 Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding, uint32_t first_row);
 
-inline constexpr uint32_t kDotRows = 8;    // the most tokens, and channels, of a block of products
+inline constexpr uint32_t kDotRows = 8;    // the most channels of a block of products
 inline constexpr uint32_t kDotLanes = 32;  // codes are followed by zeros up to a multiple of it
 // Adds to sums[t][r] the products of `count` codes of token t and channel r, which begin at x + t * stride and w + r *
 // stride. Sums stay below 2^31.

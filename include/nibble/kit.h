@@ -100,6 +100,7 @@ struct DeviceOptions {
   // An id of profileIds ("floor", "mali-g52"): features that the profile lacks stay off, and limits are lowered to the
   // profile's. "" = no profile. The CPU ignores it.
   std::string profile;
+  uint32_t cpu_threads = 0;        // of the CPU device, with the caller's; 0 = all hardware threads
   uint64_t memory_bytes = 0;       // most bytes of buffers at a time; 0 = what the device has. The CPU ignores it.
   uint32_t features = UINT32_MAX;  // NIB_FEATURE_* that may be enabled
   Validation validation = Validation::kOff;

@@ -89,7 +89,7 @@ struct Access {
   static Device device(std::shared_ptr<Backend> backend) { return Device(std::move(backend)); }
 };
 
-std::shared_ptr<Backend> makeCpuBackend(Log log, uint32_t index);
+std::shared_ptr<Backend> makeCpuBackend(Log log, uint32_t index, uint32_t threads);
 
 #if !defined(NIB_NO_VULKAN)
 // Lists devices with an instance of its own; empty without Vulkan. open: also open each device to find its tier.

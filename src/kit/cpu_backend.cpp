@@ -1,13 +1,14 @@
-// The CPU as a device: buffers are host memory, and a run is a fast CPU kernel or nibCpuRun, on all hardware threads.
+// The CPU as a device: buffers are host memory, and a run is a fast CPU kernel or nibCpuRun, on the device's threads.
 #include "kit/backend.h"
+#include "kit/thread_pool.h"
 #include "simd/fast_kernels.h"
+#include "simd/kernels.h"
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
 #include <new>
-#include <thread>
 
 namespace nib::kit::detail {
 namespace {
@@ -49,26 +50,17 @@ class CpuTimer final : public TimerState {
   std::vector<double> seconds_;
 };
 
-// Starts threads for each run: the reference does not need to be fast, and a pool would keep idle threads.
-void parallelRun(void*, uint32_t count, void (*body)(void* user, uint32_t index), void* user) {
-  const uint32_t threads = std::min(std::max(1u, std::thread::hardware_concurrency()), count);
-  std::atomic<uint32_t> next{0};
-  const auto work = [&] {
-    for (uint32_t i = next++; i < count; i = next++) body(user, i);
-  };
-  std::vector<std::thread> pool;
-  try {
-    for (uint32_t i = 1; i < threads; ++i) pool.emplace_back(work);
-  } catch (const std::system_error&) {
-    // The system has no more threads: those that started, and this one, do all the work.
-  }
-  work();
-  for (std::thread& thread : pool) thread.join();
+void parallelRun(void* pool, uint32_t count, void (*body)(void* user, uint32_t index), void* user) {
+  static_cast<ThreadPool*>(pool)->run(count, body, user);
 }
 
 class CpuBackend final : public Backend {
  public:
-  CpuBackend(Log log, uint32_t index) : Backend(std::move(log)) { info = cpuDeviceInfo(index); }
+  CpuBackend(Log log, uint32_t index, uint32_t threads) : Backend(std::move(log)), pool_(threads) {
+    info = cpuDeviceInfo(index);
+    info.driver = std::string("nibble ") + nibVersionString() + ", " + simd::kernels().name + ", " +
+                  std::to_string(pool_.threads()) + " threads";
+  }
 
   std::shared_ptr<BufferState> createBuffer(uint64_t size_bytes, Memory) override {
     return std::make_shared<CpuBuffer>(size_bytes);
@@ -113,7 +105,7 @@ class CpuBackend final : public Backend {
       cpu.range[i].data = static_cast<std::byte*>(range.buffer->mapped) + range.offset_bytes + options.offset_bytes[i];
       cpu.range[i].size_bytes = range.size_bytes - options.offset_bytes[i];
     }
-    const NibParallelFor parallel{&parallelRun, nullptr};
+    const NibParallelFor parallel{&parallelRun, &pool_};
     const Clock::time_point begin = Clock::now();
     const CpuPlan& plan = static_cast<const CpuPlan&>(*binding.plan);
     NibRun run{sizeof(NibRun)};
@@ -133,12 +125,15 @@ class CpuBackend final : public Backend {
   std::shared_ptr<TimerState> createTimer(uint32_t slots) override { return std::make_shared<CpuTimer>(slots); }
   bool verifyPlan(const PlanState&) override { return true; }
   Bytes verdicts() const override { return {}; }
+
+ private:
+  ThreadPool pool_;
 };
 
 }  // namespace
 
-std::shared_ptr<Backend> makeCpuBackend(Log log, uint32_t index) {
-  return std::make_shared<CpuBackend>(std::move(log), index);
+std::shared_ptr<Backend> makeCpuBackend(Log log, uint32_t index, uint32_t threads) {
+  return std::make_shared<CpuBackend>(std::move(log), index, threads);
 }
 
 }  // namespace nib::kit::detail

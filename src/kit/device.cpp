@@ -87,12 +87,12 @@ Device Device::cpu() { return byName("cpu"); }
 Device Device::open(const DeviceOptions& options) {
   if (!options.profile.empty()) detail::findProfile(options.profile);
   // "cpu" must load no driver: users select it when a driver is broken.
-  if (options.selector == "cpu") return Device(detail::makeCpuBackend(options.log, 0));
+  if (options.selector == "cpu") return Device(detail::makeCpuBackend(options.log, 0, options.cpu_threads));
   const std::vector<DeviceInfo> devices = listVulkan(false);
   if (devices.empty()) refuseWithoutDevices(options.selector);
   const size_t chosen = detail::chooseDevice(devices, options.selector);
   if (chosen == detail::kChooseCpu) {
-    return Device(detail::makeCpuBackend(options.log, static_cast<uint32_t>(devices.size())));
+    return Device(detail::makeCpuBackend(options.log, static_cast<uint32_t>(devices.size()), options.cpu_threads));
   }
 #if !defined(NIB_NO_VULKAN)
   return Device(detail::openVulkanBackend(options, static_cast<uint32_t>(chosen)));

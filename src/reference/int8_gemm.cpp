@@ -17,8 +17,8 @@ constexpr uint32_t kMost = 0x7effffffu;  // the largest number below 2^127
 // A block of products is kTokens tokens by kBlock channels.
 constexpr uint32_t kTokens = 32;
 constexpr uint32_t kBlock = kDotRows;
-constexpr uint32_t kTaskRows = 256;  // channels of a task
-constexpr uint32_t kBlockCols = 1024;    // columns unpacked at a time; sums over them are below 2^31 in every format
+constexpr uint32_t kTaskRows = 256;    // channels of a task
+constexpr uint32_t kBlockCols = 1024;  // columns unpacked at a time; sums over them are below 2^31 in every format
 
 // Values up to the largest allowed; denormals, infinities and NaN become +0.
 uint32_t ordinary(uint32_t bits) {

@@ -8,15 +8,6 @@
 namespace nib::simd {
 namespace {
 
-// As NIB_OP_CONVERT leaves them: denormals are zeros of their sign, NaN is the quiet one.
-void canonicalize(float* x, uint32_t count) {
-  for (uint32_t i = 0; i < count; ++i) {
-    const uint32_t bits = exact::bitsOf(x[i]), magnitude = exact::magnitudeOf(bits), sign = exact::signOf(bits);
-    const uint32_t kept = magnitude > exact::kInfBits ? sign | exact::kNanBits : bits;
-    x[i] = exact::floatOf(magnitude < 0x00800000u ? sign : kept);
-  }
-}
-
 Outcome runGather(const NibGatherDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
   const bool dense = desc.weights.format == NIB_FORMAT_DENSE, flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
@@ -63,7 +54,7 @@ Outcome runGather(const NibGatherDesc& desc, const NibCpuBinding& binding, const
     const uint64_t row_elements = uint64_t(g.row_words) * 4 / typeBytes(type);
     eachRow([&](uint32_t row, uint32_t col, uint32_t count, float* y) {
       loadPiece(elements, type, row * row_elements + col, count, y);
-      canonicalize(y, count);
+      kernels().canonicalize(y, count);
     });
   } else {
     const RowDecoder weights(desc.weights, g, memory, moved);

@@ -127,6 +127,22 @@ struct Kernels {
   // reference::AddDots.
   void (*addDots)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
                   uint32_t count, int32_t (*sums)[8]);
+  // Canonical elements, as nibCanonicalBits makes them: denormals become zeros, NaN the quiet one.
+  void (*canonicalize)(float* x, uint32_t count);
+  // nibSumBits and nibProductBits of canonical elements. False: some product is out of the range that floats round as
+  // those functions do, and z is undefined. x, y and z may be the same.
+  void (*addElements)(const float* x, const float* y, uint32_t count, float* z);
+  bool (*multiplyElements)(const float* x, const float* y, uint32_t count, float* z);
+  // first = x * cosine - y * sine, second = y * cosine + x * sine, likewise.
+  bool (*rotatePairs)(const float* x, const float* y, const float* cosine, const float* sine, uint32_t count,
+                      float* first, float* second);
+  // z = silu(x) * y, within 2^-19 of it.
+  void (*gateElements)(const float* x, const float* y, uint32_t count, float* z);
+  // Root mean squares: y = (x - mean) * factor * gain + bias; gain and bias may be NULL.
+  float (*sumOf)(const float* x, uint32_t count);
+  float (*sumOfSquares)(const float* x, float mean, uint32_t count);
+  void (*normalize)(const float* x, float mean, float factor, const float* gain, const float* bias, uint32_t count,
+                    float* y);
   // x and y are finite.
   void (*sumErrors)(const float* x, const float* y, ErrorSums* sums);
 };

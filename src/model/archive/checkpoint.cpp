@@ -32,7 +32,9 @@ bool isPickle(std::string_view name) {
 // Recognizes other model formats by their first bytes, for a helpful message.
 void refuseOtherContainers(const fs::path& path, std::span<const std::byte> start) {
   const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
-  if (text.starts_with("GGUF")) throw Error(shown(path) + ": is a GGUF file, expected safetensors");
+  if (text.starts_with("GGUF")) {
+    throw Error(shown(path) + ": is a GGUF file, expected safetensors: fetch the model's safetensors files");
+  }
   if (text.starts_with("PK\x03\x04") || (isPickle(path.filename().native()) && text.starts_with('\x80'))) {
     throwPickle(path, path.filename());
   }
@@ -43,6 +45,8 @@ void refuseOtherContainers(const fs::path& path, std::span<const std::byte> star
 struct FolderNames {
   std::vector<std::string> safetensors;
   std::vector<std::string> pickle;
+  std::vector<std::string> gguf;
+  std::vector<std::string> quantization;
   std::vector<std::string> side;
   bool has_index = false;
 };
@@ -52,8 +56,10 @@ FolderNames classifyFiles(const fs::path& folder) {
   for (const std::string& name : listFolder(folder)) {
     if (name.ends_with(".safetensors")) names.safetensors.push_back(name);
     if (isPickle(name)) names.pickle.push_back(name);
+    if (name.ends_with(".gguf")) names.gguf.push_back(name);
     if (name == kIndexName) names.has_index = true;
     std::error_code ignored;
+    if (isQuantizationFile(name) && fs::is_regular_file(folder / name, ignored)) names.quantization.push_back(name);
     if (isSideFile(name) && fs::is_regular_file(folder / name, ignored) &&
         fs::file_size(folder / name, ignored) <= kMaxSideFileBytes) {
       names.side.push_back(name);
@@ -66,6 +72,7 @@ FolderNames classifyFiles(const fs::path& folder) {
 
 Checkpoint::Checkpoint(const fs::path& path) {
   std::error_code error;
+  path_ = path;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw Error(shown(path) + ": there is no such file or folder");
   if (status.type() == fs::file_type::directory) {
@@ -89,6 +96,9 @@ void Checkpoint::openFolder(const fs::path& folder) {
     throw Error(shown(folder) + ": contains " + std::to_string(names.safetensors.size()) +
                 " safetensors files but no " + kIndexName +
                 ", which says in which file each tensor is: fetch it too, or name one of the files");
+  } else if (!names.gguf.empty()) {
+    throw Error(shown(folder) + ": its weights are a GGUF file (" + shown(names.gguf[0]) +
+                "), which nibble does not read: fetch the model's safetensors files");
   } else if (!names.pickle.empty()) {
     throwPickle(folder, names.pickle[0]);
   } else {
@@ -101,6 +111,15 @@ void Checkpoint::openFolder(const fs::path& folder) {
     const std::vector<char> text = readWholeFile(config, kMaxConfigBytes);
     config_json_.emplace(text.begin(), text.end());
   }
+  for (const std::string& name : names.quantization) {
+    const std::vector<char> text = readWholeFile(folder / name, kMaxConfigBytes);
+    quantization_files_.push_back({name, std::string(text.begin(), text.end())});
+  }
+}
+
+bool isQuantizationFile(std::string_view name) {
+  return name == "hf_quant_config.json" || name == "quantize_config.json" || name == "quant_config.json" ||
+         name == "quantization_config.json" || name == "quantization_map.json";
 }
 
 Checkpoint::Shard Checkpoint::openShard(const fs::path& path) {
@@ -192,6 +211,7 @@ Hash128 Checkpoint::fingerprint() const {
     }
   }
   hasher.add(std::string_view(config_json_ ? *config_json_ : std::string()));
+  for (const TextFile& file : quantization_files_) hasher.add(std::string_view(file.text));
   return hasher.digest();
 }
 

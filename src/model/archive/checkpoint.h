@@ -48,13 +48,22 @@ class Checkpoint {
   // The __metadata__ of a file. The shards of a model usually have the same.
   Metadata metadata(uint32_t file = 0) const { return shards_[file].header.metadata(); }
 
+  // The folder or file that was opened.
+  const std::filesystem::path& path() const { return path_; }
   // The text of the folder's config.json, at most 4 MB. None if there is no such file, or for a single-file model.
   const std::optional<std::string>& configJson() const { return config_json_; }
+  // The files beside config.json that say how weights are quantized (isQuantizationFile), sorted by name.
+  struct TextFile {
+    std::string name;
+    std::string text;
+  };
+  const std::vector<TextFile>& quantizationFiles() const { return quantization_files_; }
   // The files for which isSideFile() is true, sorted by name. Empty for a single-file model.
   const std::vector<std::filesystem::path>& sideFiles() const { return side_files_; }
 
   // A cheap hash to detect that the input of a resumed run has changed: covers the sizes and headers of all files,
-  // config.json, and 64 samples of 4 KiB spread over each file's data. Misses changes outside the samples.
+  // config.json and the files like it, and 64 samples of 4 KiB spread over each file's data. Misses changes outside the
+  // samples.
   Hash128 fingerprint() const;
 
  private:
@@ -76,9 +85,15 @@ class Checkpoint {
   std::vector<Shard> shards_;
   std::vector<size_t> first_;      // index of each shard's first tensor, then the total count
   std::vector<uint32_t> by_name_;  // indices of all tensors, sorted by name
+  std::filesystem::path path_;
   std::optional<std::string> config_json_;
+  std::vector<TextFile> quantization_files_;
   std::vector<std::filesystem::path> side_files_;
 };
+
+// Whether a file describes how weights are quantized: hf_quant_config.json of ModelOpt, quantize_config.json of GPTQ,
+// quant_config.json of AWQ, quantization_config.json, and quantization_map.json of quanto.
+bool isQuantizationFile(std::string_view name);
 
 // Whether a file of the input folder is copied unchanged to the output: tokenizers (tokenizer*, vocab.*, merges.txt,
 // *.model, *.tiktoken, added_tokens.json, special_tokens_map.json), templates (*.jinja, chat_template.json),

@@ -8,6 +8,7 @@
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 #include "model/archive/json_document.h"
+#include "model/archive/scale_names.h"
 
 #include <nlohmann/json.hpp>
 
@@ -71,6 +72,8 @@ Json weightArguments(const WeightSpec& w, Kind kind) {
   json["block_structure"] = nullptr;
   json["observer"] = "minmax";
   json["observer_kwargs"] = Json::object();
+  const bool wide = w.weights.scale_type == NIB_TYPE_F32 && w.source != Dtype::kF32;
+  if (wide) json["scale_dtype"] = "torch.float32";                // not the type of the model, which cannot hold them
   if (kind == Kind::kMxfp4) json["scale_dtype"] = "torch.uint8";  // some loaders recognize MX scales by this key
   return json;
 }
@@ -141,6 +144,7 @@ uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t word
   for (const auto& [bits, format] : kWidths) {
     if (fits(bits) && (*config_bits >> bits & 1u) != 0) return format;
   }
+  if (config_bits.value_or(0) != 0) return 0;
   return fits(4) ? NIB_FORMAT_INT4 : fits(8) ? NIB_FORMAT_INT8 : 0;
 }
 
@@ -187,7 +191,10 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     }
     cols = shape[1];
     w.weights.format = packedFormat(checkpoint, cols, codes.shape[1], config_bits);
-    if (w.weights.format == 0) throw refuse("codes have neither 2 nor 4 nor 8 bits");
+    if (w.weights.format == 0) {
+      throw refuse(config_bits.value_or(0) != 0 ? "codes have another number of bits than num_bits of config.json"
+                                                : "codes have neither 2 nor 4 nor 8 bits");
+    }
   } else if (codes.dtype == Dtype::kU8) {
     cols *= 2;
     w.weights.format = NIB_FORMAT_MXFP4;
@@ -314,6 +321,8 @@ class CompressedTensors : public Container {
         if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
         continue;  // an LLM.int8 weight, or not a quantized weight
       }
+      // Other forms of FP8 are those of storedFp8().
+      if (info.dtype == Dtype::kF8E4M3 && !packed && !isOfCompressedTensors(info, checkpoint.info(*scale))) continue;
       FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_bits);
       weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
       if (weight.spec.input)

@@ -87,7 +87,8 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint) {
   size_t count = 0;
   const Container* const* list = containers(&count);
   for (size_t i = 0; i < count; ++i) add(*list[i]);
-  add(plainFp8());
+  add(storedFp8());
+  add(mxfp4Experts());
   return all;
 }
 

@@ -70,13 +70,27 @@ inline bool isStatic(Activations a) { return a == Activations::kInt8Static || a 
 class Checkpoint;
 class Container;
 
+// Scales that are stored once for a block of rows and columns. In memory every group of a row has its own.
+struct ScaleGrid {
+  size_t tensor = 0;          // index in the checkpoint
+  Dtype dtype = Dtype::kF32;  // kF32, kF16, kBF16 or kF8E8M0
+  uint64_t matrix_rows = 0;   // of each matrix of a stack
+  uint64_t block_rows = 0, block_cols = 0;
+  uint64_t rows = 0, cols = 0;  // of the scales of each matrix
+};
+
 // A quantized weight of a checkpoint.
 struct FoundWeight {
   const Container* container = nullptr;
   WeightSpec spec;
   Activations activations = Activations::kNone;
-  std::vector<size_t> tensors;  // index in the checkpoint of each of the container's parts, in their order
-  float nested_offset = 0;      // double quantization: the mean of the scales
+  // Index in the checkpoint of each of the container's parts, in their order; then of other tensors that belong to it.
+  std::vector<size_t> tensors;
+  float nested_offset = 0;  // double quantization: the mean of the scales
+  std::optional<ScaleGrid> grid = {};
+  std::vector<uint64_t> shape = {};  // of the dense tensor; empty = {rows, cols}
+  // A stack of shape[0] matrices, each of which the dense tensor has transposed.
+  bool transposed = false;
 };
 
 // Input of Container::quantizationConfig.
@@ -117,8 +131,13 @@ const Container& bitsandbytes();
 const Container& plainSafetensors();
 const Container& denseValues();
 
-// FP8 tensors without scales. Only read, never written.
-const Container& plainFp8();
+// Forms that are only read: FP8 with scales of any shape, or with none; MXFP4 experts of gpt-oss.
+const Container& storedFp8();
+const Container& mxfp4Experts();
+// FP8 codes without scales, which are read as values.
+inline bool isBareFp8(const FoundWeight* weight) {
+  return weight != nullptr && weight->container == &storedFp8() && !weight->grid;
+}
 
 // All quantized weights of a checkpoint, in any container. Throws.
 std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);

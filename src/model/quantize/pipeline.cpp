@@ -9,6 +9,7 @@
 #include "model/quantize/gptq/store.h"
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
+#include "model/quantize/type_ranges.h"
 
 #include <algorithm>
 #include <chrono>
@@ -54,7 +55,7 @@ void checkScales(const Job& job, const QuantizeOptions& options) {
               " keeps the largest magnitudes of this type's rows, not scales; choose another --format");
 }
 
-Plan planModel(const ModelView& view, const QuantizeOptions& options) {
+Plan planModel(const ModelView& view, TypeRanges& ranges, const QuantizeOptions& options) {
   Plan plan;
   plan.facts.activations = options.selection.activations;
   std::vector<const ModelView::Tensor*> tensors;
@@ -74,6 +75,7 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
                                : dense;
       job.decision.kind = Decision::kCast;
     }
+    ranges.fit(*tensor, job.decision);
     switch (job.decision.kind) {
       case Decision::kQuantize:
         if (isStatic(options.selection.activations)) job.decision.weight.input = inputOf(job.decision.weight, options);
@@ -113,6 +115,8 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
   report.name = job.tensor->name;
   report.shape = job.tensor->shape;
   report.note = job.decision.note;
+  report.wide_scales = job.decision.wide_scales;
+  report.beyond_type = job.decision.beyond_type;
   report.bytes_in = job.tensor->bytes;
   for (size_t i = 0; i < job.outputCount(); ++i) report.bytes_out += bytesOf(plan.outputs[job.first_output + i]);
   const uint64_t elements = job.tensor->elements();
@@ -163,8 +167,12 @@ class Lane {
         report.sums = result.sums;
         nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
+        report.lost_groups = result.lost_groups;
       } else {
-        report.errors = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
+        const CastResult result = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
+        report.errors = result.errors;
+        report.overflowed = result.overflowed;
+        report.vanished = result.vanished;
       }
     }
     const StageClock::Scope scope(device_.clock(), Stage::kWrite);
@@ -317,7 +325,8 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
 
   const Checkpoint checkpoint(options.in);
   const ModelView view(checkpoint);
-  const Plan plan = planModel(view, options);
+  TypeRanges ranges(TimedDevice(device, &clock), view, *options.container);
+  const Plan plan = planModel(view, ranges, options);
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
   std::string config;
@@ -345,6 +354,8 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     report.tensors = runJobs(plan, lanes, writer, options);
   }
   report.quantized = totalOf(plan, report.tensors);
+  report.dropped_scales = view.dropped();
+  for (const ModelView::Tensor& tensor : view.tensors()) report.bare_fp8 += isBareFp8(tensor.weight) ? 1 : 0;
   for (const TensorReport& tensor : report.tensors) {
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;

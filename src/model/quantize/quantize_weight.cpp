@@ -1,6 +1,7 @@
 #include "model/quantize/quantize_weight.h"
 
 #include "model/archive/error.h"
+#include "model/quantize/scale_of.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,37 +9,6 @@
 
 namespace nib::model {
 namespace {
-
-struct StoredScale {
-  uint32_t scale = 0;
-  uint32_t zero = 0;
-};
-
-// Scale and zero point, as stored, for a tensor with this extent: the CPU reference quantizes a tensor of its two ends.
-StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
-  NibQuantizeDesc desc{};
-  desc.op = NIB_OP_QUANTIZE;
-  desc.desc_bytes = sizeof desc;
-  desc.rows = 1;
-  desc.cols = 2;
-  desc.weights = weight.weights;
-  NibMemory memory{sizeof(NibMemory)};
-  nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
-  std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
-  std::vector<uint32_t> aux(size_t(memory.range[NIB_ROLE_AUX].size_bytes / 4));
-  float ends[2] = {extent.min, extent.max};
-  NibCpuBinding binding{sizeof(NibCpuBinding)};
-  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
-  binding.range[NIB_ROLE_INPUT] = {ends, sizeof ends};
-  binding.range[NIB_ROLE_AUX] = {aux.data(), aux.size() * 4};
-  const NibRun run{sizeof(NibRun), 1, 0, 0, UINT32_MAX, {}};
-  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, &run, nullptr, nullptr);
-  StoredScale stored;
-  stored.scale = blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)];
-  if (memory.part[NIB_PART_ZEROS].size_bytes != 0)
-    stored.zero = blob[size_t(memory.part[NIB_PART_ZEROS].offset_bytes / 4)];
-  return stored;
-}
 
 // The memory of a whole weight's blob.
 NibMemory memoryOf(const WeightSpec& weight) {
@@ -172,6 +142,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       }
     }
     const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
+    if (!per_tensor || s == 0) result.lost_groups += slab_worker->lostGroups(weight, packed.scales);
     addStatus(result.status, packed.status, first_element);
     if (nested) {
       const size_t blocks = packed.scales.size() / 4;

@@ -20,6 +20,7 @@ namespace nib::model {
 struct WeightResult {
   NibErrorSums sums{};
   NibStatus status{};
+  uint64_t lost_groups = 0;  // groups of weights other than zero whose scale became zero
 };
 
 // Supplies the elements of a tensor.

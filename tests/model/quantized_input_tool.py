@@ -251,9 +251,9 @@ def reads():
     yield Read("values", W, 64, 96, [(W, "F8_E4M3", [64, 96], data)], [e4m3(c) for c in data])
 
 
-def experts_case(rows=96, groups=3, experts=3):
-    """gpt-oss: the dense tensor is [experts, columns, rows]."""
-    name, cols = "model.layers.0.mlp.experts.gate_up_proj", groups * 32
+def experts_case(name, between, transposed, rows=96, groups=2, experts=3):
+    """gpt-oss: the dense tensor is [experts, columns, rows], in the publisher's own files [experts, rows, columns]."""
+    cols = groups * 32
     data, exponents = codes(experts * rows * groups * 16, 11, "any"), scale_values(experts * rows * groups, 13, True)
     values = [0.0] * (experts * rows * cols)
     for e in range(experts):
@@ -261,12 +261,14 @@ def experts_case(rows=96, groups=3, experts=3):
             for c in range(cols):
                 byte = data[((e * rows + r) * groups + c // 32) * 16 + c % 32 // 2]
                 scale = exponents[(e * rows + r) * groups + c // 32]
-                values[(e * cols + c) * rows + r] = e2m1(byte >> 4 if c % 2 else byte & 15) * scale
-    tensors = [(name + "_blocks", "U8", [experts, rows, groups, 16], data),
-               (name + "_scales", "U8", [experts, rows, groups], floats("U8", exponents)),
+                place = (e * cols + c) * rows + r if transposed else (e * rows + r) * cols + c
+                values[place] = e2m1(byte >> 4 if c % 2 else byte & 15) * scale
+    tensors = [(name + between + "blocks", "U8", [experts, rows, groups, 16], data),
+               (name + between + "scales", "U8", [experts, rows, groups], floats("U8", exponents)),
                (name + "_bias", "BF16", [experts, rows], floats("BF16", [0.5] * experts * rows))]
-    return Read("experts of gpt-oss", name, experts * cols, rows, tensors, values, [experts, cols, rows],
-                config(quant_method="mxfp4", modules_to_not_convert=["model.layers.0.self_attn"]), kind="mxfp4")
+    settings = config(quant_method="mxfp4", modules_to_not_convert=["model.layers.0.self_attn"])
+    return Read("experts " + name, name, experts * rows, cols, tensors, values,
+                [experts, cols, rows] if transposed else [experts, rows, cols], settings, kind="mxfp4")
 
 
 def check_read(tool, case):
@@ -334,7 +336,9 @@ def main():
     tool = Tool(sys.argv[1], sys.argv[2])
     test_refusals(tool)
     test_listing(tool)
-    for case in [*reads(), experts_case()]:
+    experts = [experts_case("model.layers.0.mlp.experts.gate_up_proj", "_", True),
+               experts_case("block.0.mlp.mlp1_weight", ".", False)]
+    for case in [*reads(), *experts]:
         check_read(tool, case)
     test_bad_scales(tool)
     test_file(tool)

@@ -119,7 +119,8 @@ void Checkpoint::openFolder(const fs::path& folder) {
 
 bool isQuantizationFile(std::string_view name) {
   return name == "hf_quant_config.json" || name == "quantize_config.json" || name == "quant_config.json" ||
-         name == "quantization_config.json" || name == "quantization_map.json";
+         name == "quantization_config.json" || name == "quantization_map.json" || name == "quanto_qmap.json" ||
+         (name.starts_with("quant_model_description") && name.ends_with(".json"));
 }
 
 Checkpoint::Shard Checkpoint::openShard(const fs::path& path) {

@@ -92,7 +92,8 @@ class Checkpoint {
 };
 
 // Whether a file describes how weights are quantized: hf_quant_config.json of ModelOpt, quantize_config.json of GPTQ,
-// quant_config.json of AWQ, quantization_config.json, and quantization_map.json of quanto.
+// quant_config.json of AWQ, quantization_config.json, the maps of quanto, and quant_model_description*.json of
+// ModelSlim.
 bool isQuantizationFile(std::string_view name);
 
 // Whether a file of the input folder is copied unchanged to the output: tokenizers (tokenizer*, vocab.*, merges.txt,

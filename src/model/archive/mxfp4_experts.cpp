@@ -12,8 +12,8 @@
 namespace nib::model {
 namespace {
 
-constexpr std::string_view kBlocks = "_blocks";
-constexpr uint32_t kGroup = 32;  // two codes to each of 16 bytes
+constexpr std::string_view kBlocks = "blocks";  // after '_' or '.'
+constexpr uint32_t kGroup = 32;                 // two codes to each of 16 bytes
 
 class Mxfp4Experts : public Container {
  public:
@@ -33,9 +33,12 @@ class Mxfp4Experts : public Container {
     for (size_t i = 0; i < checkpoint.size(); ++i) {
       const TensorInfo blocks = checkpoint.info(i);
       if (!blocks.name.ends_with(kBlocks) || blocks.dtype != Dtype::kU8 || blocks.shape.size() != 4) continue;
-      const std::string name(blocks.name.substr(0, blocks.name.size() - kBlocks.size()));
-      const std::optional<size_t> scale = checkpoint.find(name + "_scales");
-      if (!scale) throw Error(quoteText(blocks.name) + ": there is no " + quoteText(name + "_scales") + " beside it");
+      const std::string begin(blocks.name.substr(0, blocks.name.size() - kBlocks.size()));
+      const bool published = begin.ends_with('.');
+      if (!published && !begin.ends_with('_')) continue;
+      const std::string name = begin.substr(0, begin.size() - 1);
+      const std::optional<size_t> scale = checkpoint.find(begin + "scales");
+      if (!scale) throw Error(quoteText(blocks.name) + ": there is no " + quoteText(begin + "scales") + " beside it");
       const TensorInfo scales = checkpoint.info(*scale);
       const std::vector<uint64_t>& s = blocks.shape;
       if ((scales.dtype != Dtype::kU8 && scales.dtype != Dtype::kF8E8M0) || s[3] != kGroup / 2 ||
@@ -54,8 +57,9 @@ class Mxfp4Experts : public Container {
       w.source = *source;
       w.weights = {NIB_FORMAT_MXFP4, NIB_GRANULARITY_GROUP, kGroup, NIB_TYPE_E8M0, 0};
       weight.tensors = {i, *scale};
-      weight.shape = {s[0], s[2] * kGroup, s[1]};
-      weight.transposed = true;
+      weight.shape = published ? std::vector<uint64_t>{s[0], s[1], s[2] * kGroup}
+                               : std::vector<uint64_t>{s[0], s[2] * kGroup, s[1]};
+      weight.transposed = !published;
       found.push_back(std::move(weight));
     }
     return found;

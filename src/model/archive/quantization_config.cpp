@@ -59,6 +59,7 @@ constexpr Name kNames[] = {{"gptq", "GPTQ"},
                            {"quip", "QuIP#"},
                            {"fp_quant", "FP-Quant"},
                            {"mlx", "MLX"},
+                           {"modelslim", "ModelSlim"},
                            {"gguf", "GGUF"}};
 
 // quant_method, or the method that the keys are of. "" = the object names none.
@@ -75,7 +76,8 @@ std::string methodOf(const Json& config, const std::string& file) {
   if (has("weight_block_size")) return "fp8";
   if (file == "quant_config.json" && has("zero_point")) return "awq";
   if (has("bits", "group_size")) return has("desc_act") || file == "quantize_config.json" ? "gptq" : "mlx";
-  if (file == "quantization_map.json") return "quanto";
+  if (file == "quantization_map.json" || file == "quanto_qmap.json") return "quanto";
+  if (file.starts_with("quant_model_description")) return "modelslim";
   return "";
 }
 

@@ -28,11 +28,13 @@ UnreadQuantization notQuantized(const Checkpoint& checkpoint, const Quantization
                                 "), but no tensor is: take that out of the file if it does not hold");
 }
 
-// Names of modules and of tensors that hold weights, for tensors that no container has claimed.
+// Whether a tensor of codes that no container has claimed must be part of a weight, and not a table of indices or a
+// mask.
 bool namesWeight(std::string_view name) {
   const auto holds = [&](auto... texts) { return ((name.find(texts) != std::string_view::npos) || ...); };
-  return name.ends_with("weight") ||
-         holds("_proj", "experts.", "_blocks", "_packed", "weight_", ".absmax", ".quant_map");
+  if (holds("position", "index", "mask", "_ids", "tid2eid") || name.ends_with("bias")) return false;
+  return holds("weight", "proj", "expert", "mlp", "attn", "attention", "linear", "block", "layers.", "embed", "lm_head",
+               ".absmax", ".quant_map");
 }
 
 std::string moduleOf(std::string_view weight) {

@@ -43,6 +43,11 @@ void countLost(std::span<const std::byte> from, NibType from_type, std::span<con
 
 }  // namespace
 
+void makeInfinite(NibErrors& errors) {
+  errors.max_error = errors.mse = errors.mae = errors.relative_error = HUGE_VAL;
+  errors.sqnr_db = -HUGE_VAL;
+}
+
 CastResult Caster::cast(uint64_t elements, Dtype to, const WeightSource& source, const PartSink& sink) const {
   const uint32_t from_bytes = source.elementBytes(), to_bytes = dtypeBits(to) / 8;
   // The tensor is treated as one row, split at multiples of the error tile so that tiles do not span chunks.
@@ -98,11 +103,7 @@ CastResult Caster::cast(uint64_t elements, Dtype to, const WeightSource& source,
     nibErrorsAdd(&sums, tile_errors.data(), tile_errors.size(), at);
   }
   nibErrorsFinish(&sums, &cast_result.errors);
-  if (cast_result.overflowed != 0) {
-    NibErrors& e = cast_result.errors;
-    e.max_error = e.mse = e.mae = e.relative_error = HUGE_VAL;
-    e.sqnr_db = -HUGE_VAL;
-  }
+  if (cast_result.overflowed != 0) makeInfinite(cast_result.errors);
   return cast_result;
 }
 

@@ -15,6 +15,9 @@ struct CastResult {
   uint64_t vanished = 0;    // values other than zero that became zero
 };
 
+// Makes the errors infinite, for results of which some are.
+void makeInfinite(NibErrors& errors);
+
 class Caster {
  public:
   Caster(const TimedDevice& device, uint64_t slab_bytes) : device_(device), slab_bytes_(slab_bytes) {}

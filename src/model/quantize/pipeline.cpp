@@ -168,6 +168,8 @@ class Lane {
         nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
         report.lost_groups = result.lost_groups;
+        report.overflowed = result.overflowed;
+        if (report.overflowed != 0) makeInfinite(report.errors);
       } else {
         const CastResult result = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
         report.errors = result.errors;

@@ -23,6 +23,19 @@ NibMemory memoryOf(const WeightSpec& weight) {
   return memory;
 }
 
+// Weights are finite, so infinite values are beyond the type. They are of 16 bits, because fp32 holds all values.
+uint64_t infiniteCount(std::span<const std::byte> values, Dtype dtype) {
+  if (dtype == Dtype::kF32) return 0;
+  const uint16_t infinity = dtype == Dtype::kF16 ? 0x7c00 : 0x7f80;
+  uint64_t count = 0;
+  for (size_t i = 0; i + 1 < values.size(); i += 2) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, &values[i], sizeof bits);
+    count += (bits & 0x7fff) >= infinity ? 1 : 0;
+  }
+  return count;
+}
+
 size_t partIndex(std::span<const WeightPart> parts, PartFrom from) {
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].from == from) return i;
@@ -155,7 +168,11 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
-    if (partIndex(parts, PartFrom::kValues) != SIZE_MAX) write(PartFrom::kValues, slab_worker->values());
+    if (partIndex(parts, PartFrom::kValues) != SIZE_MAX) {
+      const std::vector<std::byte> values = slab_worker->values();
+      result.overflowed += infiniteCount(values, weight.source);
+      write(PartFrom::kValues, values);
+    }
     slab_worker->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
     // A per-tensor scale is written once, with the first slab.

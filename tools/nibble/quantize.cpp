@@ -170,7 +170,7 @@ void printLost(std::FILE* file, const Lost& lost) {
   const auto line = [&](uint64_t count, const std::string& text) {
     if (count != 0) std::fprintf(file, "%llu %s\n", (unsigned long long)count, text.c_str());
   };
-  line(lost.beyond_type, "tensors were not cast: they hold values beyond the type");
+  line(lost.beyond_type, "tensors stay as they are, because the type cannot hold their values or scales");
   line(lost.overflowed,
        "values became infinite, the first in " + lost.first_overflow + ": choose a --type that holds them");
   line(lost.vanished, "values other than zero became zero in a cast, the first in " + lost.first_vanished);

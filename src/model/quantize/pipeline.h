@@ -68,7 +68,7 @@ struct TensorReport {
   uint64_t overflowed = 0;   // finite values that became infinite
   uint64_t vanished = 0;     // values other than zero that became zero in a cast
   bool wide_scales = false;  // fp32 scales, because fp16 could not hold them
-  bool beyond_type = false;  // kept from a cast to a type that could not hold its values
+  bool beyond_type = false;  // stays dense, because the type cannot hold its values or scales
   std::optional<GptqLayerReport> gptq;
   std::string note;
 };

@@ -47,7 +47,7 @@ struct Decision {
   WeightSpec weight;          // kQuantize only
   Dtype dtype = Dtype::kF32;  // kCast only
   bool wide_scales = false;   // fp32 scales, because fp16 could not hold them
-  bool beyond_type = false;   // kept from a cast to a type that could not hold its values
+  bool beyond_type = false;   // stays dense, because the type cannot hold its values or scales
   std::string note;           // explanation for the report: "K 704 is not a multiple of 128: group 64"
 };
 

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kChunkElements = 8u << 20;
 constexpr float kBeyondF16 = 65520.0f;  // rounds to infinity
+constexpr uint32_t kLargestF16 = 0x7bff;
 constexpr float kCoarseF16 = 0x1p-17f;  // below it fp16 has fewer than the 8 bits of bfloat16
 constexpr float kLeastSearched = 0.2f;  // of the range of the largest magnitude, that a search of scales tries
 
@@ -62,10 +63,7 @@ void TypeRanges::fit(const ModelView::Tensor& tensor, Decision& decision) {
 
 void TypeRanges::fitScales(const ModelView::Tensor& tensor, Decision& decision) {
   const WeightSpec& weight = decision.weight;
-  const NibFormatInfo& info = *nibFormatById(weight.weights.format);
-  if (weight.weights.scale_type != NIB_TYPE_F16 || !(info.scale_types >> NIB_TYPE_F32 & 1u)) return;
-  WeightSpec wide = weight;
-  wide.weights.scale_type = NIB_TYPE_F32;
+  if (weight.weights.scale_type != NIB_TYPE_F16) return;
   const uint64_t elements = tensor.elements();
   const uint64_t group = weight.weights.granularity == NIB_GRANULARITY_TENSOR ? elements
                          : weight.weights.granularity == NIB_GRANULARITY_GROUP
@@ -73,19 +71,35 @@ void TypeRanges::fitScales(const ModelView::Tensor& tensor, Decision& decision) 
                              : weight.cols;
   const GroupMagnitudes found = magnitudes(tensor, group);
   if (found.largest == 0) return;
-  const auto scale = [&](float low, float high) {
+  const auto storedScale = [&](const WeightSpec& w, float low, float high) {
     NibExtent extent{};
     extent.min = low;
     extent.max = high;
-    return std::bit_cast<float>(scaleOf(wide, extent).scale);
+    return scaleOf(w, extent).scale;
   };
-  const float smallest = scale(0, found.smallest) * (weight.search_scales ? kLeastSearched : 1.0f);
-  const float largest = scale(-found.largest, found.largest);
-  if (smallest >= kCoarseF16 && largest < kBeyondF16) return;
-  if (!container_.refuses(wide, Activations::kNone).empty()) return;
-  decision.weight = wide;
-  decision.wide_scales = true;
-  addNote(decision, "scales of F32, because F16 cannot hold " + numberText(smallest < kCoarseF16 ? smallest : largest));
+  const bool takes_f32 = (nibFormatById(weight.weights.format)->scale_types >> NIB_TYPE_F32 & 1u) != 0;
+  WeightSpec wide = weight;
+  wide.weights.scale_type = NIB_TYPE_F32;
+  if (takes_f32 && container_.refuses(wide, Activations::kNone).empty()) {
+    const float least_searched = weight.search_scales ? kLeastSearched : 1.0f;
+    const float smallest = std::bit_cast<float>(storedScale(wide, 0, found.smallest)) * least_searched;
+    const float largest = std::bit_cast<float>(storedScale(wide, -found.largest, found.largest));
+    if (smallest >= kCoarseF16 && largest < kBeyondF16) return;
+    decision.weight = wide;
+    decision.wide_scales = true;
+    addNote(decision,
+            "scales of F32, because F16 cannot hold " + numberText(smallest < kCoarseF16 ? smallest : largest));
+    return;
+  }
+  const bool zero = (storedScale(weight, 0, found.smallest) & 0x7fffu) == 0;
+  const bool limited = (storedScale(weight, -found.largest, found.largest) & 0x7fffu) == kLargestF16;
+  if (!zero && !limited) return;
+  decision.kind = tensor.weight != nullptr ? Decision::kCast : Decision::kKeep;
+  decision.dtype = weight.source;
+  decision.beyond_type = true;
+  addNote(decision, std::string("F16 cannot hold a scale of ") + nibFormatById(weight.weights.format)->name + " for " +
+                        numberText(zero ? found.smallest : found.largest) + ": stays " +
+                        std::string(dtypeName(weight.source)));
 }
 
 void TypeRanges::fitCast(const ModelView::Tensor& tensor, Decision& decision) {

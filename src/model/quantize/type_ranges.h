@@ -21,9 +21,10 @@ class TypeRanges {
  public:
   // container: of the output.
   TypeRanges(const TimedDevice& device, const ModelView& view, const Container& container);
-  // Changes a decision that would lose numbers, and says so in its note: a weight whose scales fp16 holds with less
-  // precision than bfloat16, as zero or not at all gets fp32 scales, where the container takes them; a tensor with
-  // values beyond fp16 is not cast to it. May read the whole tensor. Throws.
+  // Changes a decision that would lose numbers, and says so in its note. A weight whose scales fp16 holds with less
+  // precision than bfloat16 gets fp32 scales, where type and container take them; otherwise it stays dense if such a
+  // scale would be zero or infinite. A tensor with values beyond fp16 is not cast to it. May read the whole tensor.
+  // Throws.
   void fit(const ModelView::Tensor& tensor, Decision& decision);
 
  private:

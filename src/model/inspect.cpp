@@ -53,7 +53,7 @@ std::string quantizationOf(const std::optional<std::string>& config_json) {
   if (!config_json) return "";
   nlohmann::ordered_json config;
   try {
-    config = readJsonText(*config_json, "config.json");
+    config = readJsonText(*config_json, "config.json", "the text", JsonNumbers::kPython);
   } catch (const Error&) {  // a bad config.json must not prevent the inspection of the weights
     return "";
   }

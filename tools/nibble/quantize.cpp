@@ -134,6 +134,22 @@ nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
           {"sqnr_db", finiteNumber(total.sqnr_db)}};
 }
 
+nlohmann::ordered_json denseJson(const model::DenseShare& share) {
+  if (share.all == 0) return nullptr;
+  nlohmann::ordered_json json = {{"weights", share.dense},
+                                 {"all", share.all},
+                                 {"share", double(share.dense) / double(share.all)},
+                                 {"largest", nlohmann::ordered_json::array()}};
+  for (const model::DenseGroup& group : share.largest) {
+    json["largest"].push_back(
+        {{"name", group.name},
+         {"weights", group.weights},
+         {"include", group.pattern.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(group.pattern)},
+         {"why", group.why}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
@@ -141,6 +157,8 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
                                  {"bytes_out", report.bytes_out},
                                  {"scale_search", searched ? "mse" : "absmax"},
                                  {"quantized", quantizedJson(report.quantized)},
+                                 {"dense", denseJson(report.dense)},
+                                 {"notes", report.notes},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
   for (size_t i = 0; i < model::kStageCount; ++i)
@@ -207,6 +225,24 @@ void printTotal(std::FILE* file, const model::QuantizedTotal& total, bool search
                searched ? ", scales of the least squared error" : "", numberText("%.2f", total.sqnr_db).c_str());
 }
 
+void printNotes(std::FILE* file, const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) std::fprintf(file, "note: %s\n", note.c_str());
+}
+
+// The share of the weights that stay dense, and what would quantize the largest of them.
+void printDense(std::FILE* file, const model::DenseShare& share) {
+  if (share.dense == 0) return;
+  const auto percent = [&](uint64_t weights) {
+    return numberText("%.1f %%", 100.0 * double(weights) / double(share.all));
+  };
+  std::string text;
+  for (const model::DenseGroup& group : share.largest) {
+    text += (text.empty() ? ": " : ", ") + plainName(group.name) + " " + percent(group.weights) + " (" +
+            (group.pattern.empty() ? plainName(group.why) : "--include '" + plainName(group.pattern) + "'") + ")";
+  }
+  std::fprintf(file, "%s of the weights stay dense%s\n", percent(share.dense).c_str(), text.c_str());
+}
+
 // Prints how long each stage was busy, and the ratio of the total time to the slowest stage.
 void printStages(const model::QuantizeReport& report) {
   std::string text;
@@ -251,8 +287,10 @@ int runQuantize(const Arguments& arguments) {
   }
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
+  printNotes(output.text(), report.notes);
   printTable(output.text(), report);
   printTotal(output.text(), report.quantized, options.selection.search_scales);
+  printDense(output.text(), report.dense);
   if (arguments.verbose) printStages(report);
   if (arguments.verbose && options.gptq) printGptqTimes(report.gptq_times);
   if (output.wantsJson()) output.json(toJson(report, options.selection.search_scales));

@@ -171,7 +171,7 @@ typedef struct NibContextDesc {
   const NibLog* log;               // NULL = silent; copied
   const void* verdicts;            // from nibGetVerdicts of an earlier run, or NULL; foreign data is ignored
   size_t verdicts_size_bytes;
-  const NibTuning* tuning;  // copied; choices that the device's limits or a plan's sides do not allow are ignored
+  const NibTuning* tuning;  // copied; choices that the device's limits or a plan's size does not allow are ignored
 } NibContextDesc;
 
 // Adopts a device. Everything is copied but the handles, which must outlive the context. No queue is used. Thread-safe.

@@ -36,6 +36,9 @@ struct Block {
   uint32_t zero_stored;   // minimum, as fp16
   uint32_t saturated;     // number of these two that did not fit
   uint8_t code[32];
+  // Codes are rounded from (x - minimum) * reciprocal. They follow from the least and the largest element alone, and if
+  // those have one magnitude, from which comes first.
+  float minimum, reciprocal;
 };
 
 struct FormatDesc {

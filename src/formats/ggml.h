@@ -57,6 +57,8 @@ struct GgmlBlock {
       block->zero_stored = toHalf(exact::bitsOf(low), block);
       const float minimum = std::fabs(low) < exact::floatOf(kTooLarge) ? low : exact::nibHalfToF32(block->zero_stored);
       const float rcp = reciprocal(usedScale(scale, block->scale_stored));
+      block->minimum = minimum;
+      block->reciprocal = rcp;
       for (uint32_t i = 0; i < count; ++i) {
         float moved = exact::floatOf(exact::nibFlushBits(x[i])) - minimum;
         if (moved > 0x1.fffffep127f) moved = 0x1.fffffep127f;
@@ -79,6 +81,8 @@ struct GgmlBlock {
       block->scale_stored = toHalf(scale, block);
       const float rcp = reciprocal(usedScale(scale, block->scale_stored));
       const float signed_rcp = sign != 0 ? -rcp : rcp;
+      block->minimum = 0.0f;
+      block->reciprocal = signed_rcp;
       if (block->scale_stored != 0) block->scale_stored |= sign >> 16;
       for (uint32_t i = 0; i < count; ++i) {
         const float y = bounded(exact::floatOf(exact::nibFlushBits(x[i])) * signed_rcp);

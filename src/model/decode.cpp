@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <set>
 
 namespace nib::model {
@@ -91,6 +92,37 @@ void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t c
   const uint64_t size = dtypeBits(tensor.dtype) / 8;
   device_.load(*to.buffer, to.offset_bytes, count * size,
                [&](std::span<std::byte> bytes) { view_.checkpoint().read(tensor.index, first * size, bytes); });
+}
+
+void Decoder::decodeSlice(const ModelView::Tensor& tensor, const Slice& slice, uint32_t cols, uint64_t first,
+                          uint64_t count, const kit::Range& to) {
+  const uint64_t size = tensor.weight != nullptr ? sizeof(float) : dtypeBits(tensor.dtype) / 8;
+  const auto load = [&](const std::function<void(std::span<std::byte>)>& read) {
+    device_.load(*to.buffer, to.offset_bytes, count * size, read);
+  };
+  if (tensor.weight == nullptr) {
+    return load([&](std::span<std::byte> bytes) {
+      readSlice(view_.checkpoint(), tensor.index, slice, cols, uint32_t(size), first, count, bytes);
+    });
+  }
+  const auto place = [&](uint64_t element) {
+    return slice.first + element / cols * slice.row_stride + element % cols * slice.column_stride;
+  };
+  // All rows that are asked for, in whole units of decode().
+  const uint64_t last = (first + count - 1) / cols;
+  const uint64_t step = unit(tensor), begin = place(first / cols * cols) / step * step;
+  const uint64_t end = std::min((place(last * cols + cols - 1) / step + 1) * step, tensor.elements());
+  if (decoded_.weight != tensor.weight || decoded_.begin > begin || decoded_.end < end) {
+    const kit::Buffer buffer(device_.untimed(), (end - begin) * sizeof(float));
+    decode(tensor, begin, end - begin, buffer);
+    decoded_ = {tensor.weight, begin, end, std::vector<float>(size_t(end - begin))};
+    device_.download(buffer, 0, decoded_.values.data(), (end - begin) * sizeof(float));
+  }
+  load([&](std::span<std::byte> bytes) {
+    for (uint64_t i = 0; i < count; ++i) {
+      std::memcpy(&bytes[size_t(i * size)], &decoded_.values[size_t(place(first + i) - decoded_.begin)], size);
+    }
+  });
 }
 
 // Plans and buffers to decode chunks of a fixed number of rows of one kind of weight.

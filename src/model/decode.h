@@ -5,6 +5,7 @@
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
 #include "model/archive/quantized_input.h"
+#include "model/quantize/slice.h"
 #include "model/timed_device.h"
 
 #include <nibble/kit.h>
@@ -59,6 +60,9 @@ class Decoder {
   uint64_t unit(const ModelView::Tensor& tensor) const;
   // Writes elements [first, first + count), in row-major order. Throws.
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
+  // The same of a matrix with `cols` columns that is a part of the tensor; first and count may be any.
+  void decodeSlice(const ModelView::Tensor& tensor, const Slice& slice, uint32_t cols, uint64_t first, uint64_t count,
+                   const kit::Range& to);
   // Loads a whole tensor as it is stored: the blob of a quantized weight (NibWeights), or dense elements of its own
   // type. Throws.
   void load(const ModelView::Tensor& tensor, const kit::Range& to);
@@ -73,6 +77,12 @@ class Decoder {
   TimedDevice device_;
   const ModelView& view_;
   std::unique_ptr<Kernels> kernels_;
+  // Values that decodeSlice has decoded last: matrices of a stack may be read in pieces.
+  struct Decoded {
+    const FoundWeight* weight = nullptr;
+    uint64_t begin = 0, end = 0;
+    std::vector<float> values;
+  } decoded_;
 };
 
 }  // namespace nib::model

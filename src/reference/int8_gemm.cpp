@@ -14,7 +14,8 @@ namespace nib::reference {
 namespace {
 
 constexpr uint32_t kMost = 0x7effffffu;  // the largest number below 2^127
-constexpr uint32_t kBlock = 8;           // a block of products is kBlock tokens by kBlock channels
+constexpr uint32_t kBlock = kDotRows;    // a block of products is kBlock tokens by kBlock channels
+constexpr uint32_t kTaskRows = 256;      // channels of a task
 constexpr uint32_t kBlockCols = 1024;    // columns unpacked at a time; sums over them are below 2^31 in every format
 
 // Values up to the largest allowed; denormals, infinities and NaN become +0.
@@ -66,7 +67,17 @@ struct Operand {
       for (uint32_t i = 0; i < count; ++i) out[i] = int16_t(int8_t(row_bytes[first + i] ^ flip) - zero);
       return;
     }
-    for (uint32_t i = 0; i < count; ++i) {
+    uint32_t done = 0;
+    if (first % 2 == 0) {
+      const uint8_t* pairs = row_bytes + first / 2u;
+      const int32_t moved = center() + zero;
+      for (; done + 2 <= count; done += 2) {
+        const uint32_t pair = pairs[done / 2];
+        out[done] = int16_t(int32_t(pair & 15u) - moved);
+        out[done + 1] = int16_t(int32_t(pair >> 4) - moved);
+      }
+    }
+    for (uint32_t i = done; i < count; ++i) {
       const uint32_t col = first + i;
       out[i] = int16_t(centered(row_bytes[col / 2u] >> (col % 2u * 4u) & 15u) - zero);
     }
@@ -94,22 +105,24 @@ int32_t requantized(uint32_t y, float scale, int32_t zero, int32_t first, int32_
 
 class Product {
  public:
-  Product(const Int8Product& p, const Int8Operands& o)
+  Product(const Int8Product& p, const Int8Operands& o, AddDots add)
       : p_(p),
         d_(p.desc),
         w_{p.desc.weights, p.weights, static_cast<const uint8_t*>(o.weights_codes), o.weights_scales,
            static_cast<const uint8_t*>(o.weights_zeros)},
         x_{p.desc.input, p.input, static_cast<const uint8_t*>(o.input_codes), o.input_scales,
            static_cast<const uint8_t*>(o.input_zeros)},
-        o_(o) {}
+        o_(o),
+        add_(add) {}
 
-  // Results of tokens first..first+count-1 of a matrix, count at most kBlock.
-  void tokens(uint32_t matrix, uint32_t first, uint32_t count) const {
+  // Results of channels from_row..end_row-1 for tokens first..first+count-1 of a matrix, count at most kBlock.
+  void tokens(uint32_t matrix, uint32_t first, uint32_t count, uint32_t from_row, uint32_t end_row) const {
     const uint32_t x_row = matrix * d_.tokens + o_.first_input + first;
     const uint64_t y_row = matrix * uint64_t(d_.tokens) + o_.first_row + first;
-    for (uint32_t row = 0; row < d_.rows; row += kBlock) {
-      block(matrix * d_.rows + row, std::min(kBlock, d_.rows - row), x_row, y_row, count, row);
+    for (uint32_t row = from_row; row < end_row; row += kBlock) {
+      block(matrix * d_.rows + row, std::min(kBlock, end_row - row), x_row, y_row, count, row);
     }
+    if (end_row != d_.rows) return;
     // The rest of a token's last word is 0.
     const uint32_t per_word = 4u / int8ResultBytes(d_.result_type);
     uint8_t* bytes = static_cast<uint8_t*>(o_.output);
@@ -149,11 +162,18 @@ class Product {
   // Accumulates columns first..end-1, which share scales and zero points.
   void addProducts(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint32_t x_count, uint32_t first, uint32_t end,
                    int32_t (&sums)[kBlock][kBlock]) const {
-    Codes w, x;
+    alignas(64) Codes w, x;
     for (uint32_t col = first; col < end; col += kBlockCols) {
       const uint32_t count = std::min(kBlockCols, end - col);
       for (uint32_t r = 0; r < w_count; ++r) w_.load(w_row + r, col, count, w_.zero(w_row + r, first), w[r]);
       for (uint32_t t = 0; t < x_count; ++t) x_.load(x_row + t, col, count, x_.zero(x_row + t, first), x[t]);
+      if (add_ != nullptr) {
+        const uint32_t end_lane = uint32_t(alignUp(count, kDotLanes));
+        for (uint32_t r = 0; r < w_count; ++r) std::fill(w[r] + count, w[r] + end_lane, int16_t(0));
+        for (uint32_t t = 0; t < x_count; ++t) std::fill(x[t] + count, x[t] + end_lane, int16_t(0));
+        add_(w[0], w_count, x[0], x_count, kBlockCols, count, sums);
+        continue;
+      }
       for (uint32_t t = 0; t < x_count; ++t) {
         for (uint32_t r = 0; r < w_count; ++r) {
           int32_t sum = 0;
@@ -224,6 +244,7 @@ class Product {
   const NibInt8GemmDesc& d_;
   Operand w_, x_;
   const Int8Operands& o_;
+  AddDots add_;
 };
 
 }  // namespace
@@ -245,14 +266,23 @@ Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding,
           first_row};
 }
 
-void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel) {
-  const Product p(product, operands);
-  const uint32_t blocks = (n + kBlock - 1) / kBlock;
+void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel,
+                 AddDots add) {
+  const Product p(product, operands, add);
+  const uint32_t blocks = (n + kBlock - 1) / kBlock, rows = product.desc.rows;
+  const uint32_t tasks = uint32_t(ceilDiv(rows, kTaskRows));
   auto body = [&](uint32_t i) {
-    const uint32_t first = i % blocks * kBlock;
-    p.tokens(i / blocks, first, std::min(kBlock, n - first));
+    const uint32_t first = i / tasks % blocks * kBlock, row = i % tasks * kTaskRows;
+    p.tokens(i / tasks / blocks, first, std::min(kBlock, n - first), row, std::min(rows, row + kTaskRows));
   };
-  forEach(parallel, product.desc.batch * blocks, body);
+  if (uint64_t(product.desc.batch) * blocks * tasks <= UINT32_MAX) {
+    forEach(parallel, product.desc.batch * blocks * tasks, body);
+    return;
+  }
+  for (uint32_t i = 0; i < product.desc.batch * blocks; ++i) {
+    const uint32_t first = i % blocks * kBlock;
+    p.tokens(i / blocks, first, std::min(kBlock, n - first), 0, rows);
+  }
 }
 
 }  // namespace nib::reference

@@ -60,7 +60,16 @@ struct Int8Operands {
 // The operands of a binding. outliers is NULL.
 Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding, uint32_t first_row);
 
-void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel);
+inline constexpr uint32_t kDotRows = 8;    // the most tokens, and channels, of a block of products
+inline constexpr uint32_t kDotLanes = 32;  // codes are followed by zeros up to a multiple of it
+// Adds to sums[t][r] the products of `count` codes of token t and channel r, which begin at x + t * stride and w + r *
+// stride. Sums stay below 2^31.
+using AddDots = void (*)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
+                         uint32_t count, int32_t (*sums)[kDotRows]);
+
+// add: NULL, or a faster function for the sums.
+void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel,
+                 AddDots add = nullptr);
 
 }  // namespace reference
 }  // namespace nib

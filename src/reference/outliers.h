@@ -17,7 +17,12 @@ struct DynamicProduct {
   uint32_t threshold;         // fp32 bits; 0 = no outliers
 };
 
-void dynamicGemmReference(const DynamicProduct& product, const HostRun& run);
+// Faster functions with the same results; NULL: the references.
+struct DynamicSteps {
+  void (*quantize)(const NibQuantizeDesc& desc, const HostRun& run) = nullptr;
+  reference::AddDots add = nullptr;
+};
+void dynamicGemmReference(const DynamicProduct& product, const HostRun& run, const DynamicSteps& steps = {});
 
 namespace reference {
 

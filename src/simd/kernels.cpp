@@ -19,9 +19,12 @@ bool runsHere([[maybe_unused]] const Kernels& kernels) {
 #if defined(NIB_SIMD_X86)
   if (&kernels == &kKernels_avx512) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma");
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("f16c");
   }
-  if (&kernels == &kKernels_avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  if (&kernels == &kKernels_avx2) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+  }
 #endif
   return true;
 }

@@ -44,11 +44,55 @@ struct TableCodes {
   const float *bound, *value;
 };
 
+// Smallest and largest of a group's elements; a zero or a denormal number may have either sign. finite: no element is
+// NaN or infinite; else the others mean nothing.
+struct GroupExtent {
+  float min, max;
+  bool finite;
+};
+// Integer codes: clamp(round(x * reciprocal), low, high) + offset, with x limited to [-bound, bound] first.
+struct IntegerCoder {
+  float reciprocal, low, high, bound;
+  int32_t offset;
+};
+// FP8 codes: |x| * reciprocal, at most `largest`, rounded as FloatCodes says. least_code: the code of `least`.
+struct FloatCoder {
+  FloatCodes codes;
+  uint32_t least_code;
+};
+// Codes from thresholds: code[r] for the number r of thresholds below y, with y = x * reciprocal, or its magnitude if
+// sign_bit is not 0; that bit is then set for x below zero, or for x whose sign is set if `zeros`.
+struct StepCoder {
+  static constexpr uint32_t kMost = 15;
+  uint32_t steps;
+  float above[kMost];
+  uint8_t code[kMost + 1];
+  uint8_t sign_bit;
+  bool zeros;
+};
+// ggml's blocks: code = floor(clamp((x - minimum) * reciprocal) + half) limited to [0, levels], or, if absmax, the
+// magnitude rounded half away from zero, at most 127, with the sign of x.
+struct BlockCoder {
+  float minimum, reciprocal, half;
+  uint32_t levels;
+  bool absmax;
+};
+
+// The six sums of an NibErrorTile, and its largest values, of kErrorElements pairs of finite numbers.
+constexpr uint32_t kErrorElements = 1024;
+struct ErrorSums {
+  uint32_t max_error, max_error_index;  // index UINT32_MAX: no error
+  uint32_t max_reference, max_candidate;
+  float sum[6][2];
+};
+
 struct Kernels {
   const char* name;
   // c [m, n] = a [m, k] * b [k, n], or += if `add`; sums in any order, fused or not. NULL if built without Eigen.
   void (*multiply)(const Operand& a, const Operand& b, float* c, size_t c_stride, uint32_t m, uint32_t n, uint32_t k,
                    bool add);
+  // The sum of x[i] * y[i] in any order, fused or not.
+  float (*dot)(const float* x, const float* y, uint32_t count);
   // x[i] = exp(x[i] - the largest x), within 2^-20 of itself, and 0 below e^-87. Returns the sum.
   float (*exponentials)(float* x, uint32_t count);
   // rows[r][c] -= errors[i * kStripRows + r] * factor[i * factor_stride + c] for i = 0 .. count-1 in order, product and
@@ -62,7 +106,31 @@ struct Kernels {
   void (*tryIntegers)(const float* x, uint32_t count, const IntegerCodes& codes, const ScaleTrials& trials);
   void (*tryFloats)(const float* x, uint32_t count, const FloatCodes& codes, const ScaleTrials& trials);
   void (*tryTable)(const float* x, uint32_t count, const TableCodes& codes, const ScaleTrials& trials);
+
+  // Elements of fp16 in fp32, and back: rounded half to even. NaN stays a NaN.
+  void (*widenHalves)(const uint16_t* from, uint32_t count, float* to);
+  void (*narrowHalves)(const float* from, uint32_t count, uint16_t* to);
+
+  // Arrays of codes below may be written to the next multiple of kCodeLanes, and arrays of elements read to there. All
+  // are NULL if the compiler has no vectors.
+  void (*findExtents)(const float* x, uint32_t groups, uint32_t group, GroupExtent* extents);
+  void (*encodeIntegers)(const float* x, uint32_t count, const IntegerCoder& coder, uint8_t* codes);
+  void (*encodeFloats)(const float* x, uint32_t count, float reciprocal, const FloatCoder& coder, uint8_t* codes);
+  void (*encodeSteps)(const float* x, uint32_t count, float reciprocal, const StepCoder& coder, uint8_t* codes);
+  void (*encodeBlock)(const float* x, uint32_t count, const BlockCoder& coder, uint8_t* codes);
+  // y = (value[code] - zero) * scale, or value[code] * scale + minimum with zeros of no sign. value has 256 elements.
+  void (*decodeValues)(const uint8_t* codes, uint32_t count, const float* value, float zero, float scale, float* y);
+  void (*decodeBlock)(const uint8_t* codes, uint32_t count, const float* value, float scale, float minimum, float* y);
+  // `count` codes, a multiple of eight, <-> count * bits / 8 bytes, the first code in the lowest bits.
+  void (*packCodes)(const uint8_t* codes, uint32_t count, uint32_t bits, uint8_t* packed);
+  void (*unpackCodes)(const uint8_t* packed, uint32_t count, uint32_t bits, uint8_t* codes);
+  // reference::AddDots.
+  void (*addDots)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
+                  uint32_t count, int32_t (*sums)[8]);
+  // x and y are finite.
+  void (*sumErrors)(const float* x, const float* y, ErrorSums* sums);
 };
+constexpr uint32_t kCodeLanes = 16;
 
 // Thread-safe.
 const Kernels& kernels();

@@ -1,12 +1,15 @@
-// Products of many tokens: a panel of weight rows is decoded to fp32 and multiplied by a matrix library.
+// Float products. Many tokens: a panel of weight rows is decoded to fp32 and multiplied by a matrix library. Few
+// tokens: pieces of a row are decoded, and multiplied while they are in the nearest cache.
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
+#include "simd/row_decoder.h"
 #include "simd/run.h"
 
 #include <algorithm>
 #include <atomic>
 #include <memory>
 #include <new>
+#include <optional>
 
 namespace nib::simd {
 namespace {
@@ -14,6 +17,7 @@ namespace {
 constexpr uint32_t kPanelRows = 128;  // weight rows of a task
 constexpr uint32_t kTokens = 128;     // multiplied at a time
 constexpr uint32_t kDecoded = 512;    // tokens of coded activations that are decoded at a time
+constexpr uint32_t kFewTokens = 4;
 
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
   return run.n != 0 && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
@@ -54,6 +58,12 @@ class Decoder {
     run.n = rows;
     run.slice_count = UINT32_MAX;
     run.offset_bytes[NIB_ROLE_WEIGHTS] = offset_bytes_;
+    // A panel belongs to one thread.
+    const NibParallelFor serial{[](void*, uint32_t count, void (*body)(void*, uint32_t), void* user) {
+                                  for (uint32_t i = 0; i < count; ++i) body(user, i);
+                                },
+                                nullptr};
+    if (runFastKernel(asOp(gather_), binding, run, serial) == Outcome::kDone) return true;
     return nibCpuRun(asOp(gather_), &binding, &run, nullptr, nullptr) == NIB_SUCCESS;
   }
 
@@ -65,7 +75,9 @@ class Decoder {
 
 class Product {
  public:
-  Product(const NibMatmulDesc& desc, const NibMemory& memory, const NibCpuBinding& binding, const NibRun& run)
+  // moved_memory and moved: the same as references take them.
+  Product(const NibMatmulDesc& desc, const NibMemory& memory, const NibCpuBinding& binding, const NibRun& run,
+          const NibMemory& moved_memory, const NibCpuBinding& moved)
       : desc_(desc),
         run_(run),
         weights_(desc.weights, desc.rows, desc.cols, binding.range[NIB_ROLE_WEIGHTS]),
@@ -88,7 +100,16 @@ class Product {
       const uint64_t offset = placeOf(NIB_PART_BIAS) + run.offset_bytes[NIB_ROLE_WEIGHTS];
       bias_ = reinterpret_cast<const float*>(static_cast<const char*>(binding.range[NIB_ROLE_WEIGHTS].data) + offset);
     }
+    const NibWeights& w = desc.weights;
+    if (w.format == NIB_FORMAT_DENSE) {
+      makeDenseGeometry("matmul", "weights", desc.rows, desc.cols, w, Log(), &g_);
+      elements_ = nib::partOf<void>(moved_memory, moved, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
+    } else if (makeGeometry("matmul", "weights", desc.rows, desc.cols, w, Log(), &g_) == NIB_SUCCESS &&
+               RowDecoder::canDecode(w) && (w.flags & NIB_WEIGHTS_FLAT) == 0) {
+      rows_.emplace(w, g_, moved_memory, moved);
+    }
   }
+  Product(const Product&) = delete;
 
   bool coded() const { return desc_.input.format != NIB_FORMAT_DENSE; }
   // Whether weights and activations can be decoded in panels.
@@ -114,14 +135,17 @@ class Product {
   // Rows [first, first + kPanelRows) of the weights, for the chosen tokens. False if memory is lacking.
   bool runPanel(uint32_t first) const {
     const uint32_t rows = std::min(desc_.rows - first, kPanelRows);
+    if (token_count_ <= kFewTokens && (rows_ || elements_ != nullptr)) {
+      runRows(first, rows);
+      return true;
+    }
     const std::unique_ptr<float[]> panel = allocate<float>(size_t(kPanelRows) * desc_.cols);
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(kTokens) * kPanelRows);
     if (!panel || !sums || !weights_.decode(first, rows, panel.get())) return false;
     for (uint32_t i = 0; i < token_count_; i += kTokens) {
       const uint32_t tokens = std::min(token_count_ - i, kTokens);
-      const uint64_t token = coded() ? i : first_token_ + i;
-      kernels().multiply({input_ + token * input_stride_, size_t(input_stride_)}, {panel.get(), desc_.cols, true},
-                         sums.get(), rows, tokens, rows, desc_.cols, false);
+      kernels().multiply({tokenAt(i), size_t(input_stride_)}, {panel.get(), desc_.cols, true}, sums.get(), rows, tokens,
+                         rows, desc_.cols, false);
       for (uint32_t t = 0; t < tokens; ++t) {
         store(first_token_ + i + t, first, rows, sums.get() + size_t(t) * rows);
       }
@@ -130,6 +154,26 @@ class Product {
   }
 
  private:
+  const float* tokenAt(uint32_t i) const { return input_ + uint64_t(coded() ? i : first_token_ + i) * input_stride_; }
+
+  void runRows(uint32_t first, uint32_t rows) const {
+    alignas(64) float w[kPiece];
+    float sums[kFewTokens][kPanelRows] = {};
+    for (uint32_t r = 0; r < rows; ++r) {
+      for (uint32_t col = 0; col < desc_.cols; col += kPiece) {
+        const uint32_t count = std::min(kPiece, desc_.cols - col);
+        if (rows_) {
+          rows_->decode(first + r, col, count, w);
+        } else {
+          const uint64_t stride = uint64_t(g_.row_words) * 4 / typeBytes(desc_.weights.scale_type);
+          loadPiece(elements_, desc_.weights.scale_type, (first + r) * stride + col, count, w);
+        }
+        for (uint32_t t = 0; t < token_count_; ++t) sums[t][r] += kernels().dot(w, tokenAt(t) + col, count);
+      }
+    }
+    for (uint32_t t = 0; t < token_count_; ++t) store(first_token_ + t, first, rows, sums[t]);
+  }
+
   static uint32_t alignedTokens(uint32_t count) { return (count + kPanelRows - 1) / kPanelRows * kPanelRows; }
 
   void store(uint32_t token, uint32_t first, uint32_t rows, const float* sums) const {
@@ -145,6 +189,9 @@ class Product {
   const NibMatmulDesc& desc_;
   const NibRun& run_;
   Decoder weights_, codes_;
+  Geometry g_{};
+  std::optional<RowDecoder> rows_;  // of coded weights
+  const void* elements_ = nullptr;  // of dense weights
   std::unique_ptr<float[]> decoded_;
   const float* input_ = nullptr;
   uint64_t input_stride_ = 0;
@@ -162,10 +209,13 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
   if (nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS) {
     return Outcome::kUnsupported;
   }
+  NibMemory moved_memory{sizeof(NibMemory)};
+  NibCpuBinding moved;
+  if (!moveOperands(op, binding, run, &moved_memory, &moved)) return Outcome::kUnsupported;
   struct Work {
     Product product;
     std::atomic<bool> failed{false};
-  } work{{desc, memory, binding, run}};
+  } work{{desc, memory, binding, run, moved_memory, moved}};
   if (!work.product.canDecode()) return Outcome::kUnsupported;
   const auto decodeInput = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);

@@ -3,8 +3,7 @@
 # A build with few formats, as a game would make it, configures, builds without warnings, and passes its own tests and
 # self-test. spirv: ready modules for a build with Vulkan; "" = a build without. On the quick list it takes the modules
 # of the tree that it is a test of, and is compiled as that one is: with ccache, only what formats change is compiled.
-# The model library is left out; the long list has a build without Vulkan, and one of everything without Vulkan
-# (consume_no_vulkan).
+# The long list has a build without Vulkan, and one of everything without Vulkan (consume_no_vulkan).
 cmake_minimum_required(VERSION 3.22)
 
 # Every kind of format but mean: scaled with zero points, a codebook, floats, ggml's blocks.
@@ -28,8 +27,7 @@ endif()
 run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}"
     "-DCMAKE_BUILD_TYPE=${config}" "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags}"
     "-DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}" "-DNIBBLE_FORMATS=${formats}" "-DNIBBLE_VULKAN=${vulkan}"
-    "-DNIBBLE_GLSLANG=${glslang}" "-DNIBBLE_SPIRV_DIR=${spirv}" -DNIBBLE_MODEL=OFF -DNIBBLE_BENCH=OFF
-    -DNIBBLE_INSTALL=OFF)
+    "-DNIBBLE_GLSLANG=${glslang}" "-DNIBBLE_SPIRV_DIR=${spirv}" -DNIBBLE_INSTALL=OFF)
 run("${CMAKE_COMMAND}" --build "${tree}" --parallel 2 --target nibble_tests_cpu nibble_tool nibble_example_quantize)
 # ccache repeats the warnings of objects that it has.
 if(output MATCHES "[^\n]*warning:[^\n]*")

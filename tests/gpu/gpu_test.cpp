@@ -162,12 +162,15 @@ std::vector<selftest::Case> casesOf(const OpFormat& what, uint32_t every) {
   const std::string every_text = environment("NIBBLE_TEST_EVERY");
   const std::string name_part = environment("NIBBLE_TEST_CASE");
   if (!every_text.empty()) every *= uint32_t(std::max(1, std::atoi(every_text.c_str())));
-  if (!name_part.empty()) every = 1;
+  const std::string kinds_text = environment("NIBBLE_TEST_KINDS");
+  uint32_t kinds = kinds_text.empty() ? 1u : uint32_t(std::max(1, std::atoi(kinds_text.c_str())));
+  if (!name_part.empty()) every = kinds = 1;
   std::vector<selftest::Case> list;
+  uint32_t index = 0;
   if (!typeWanted(what.format)) return list;
   for (const selftest::Case& c : selftest::thinned(selftest::casesOf(NibOp(what.op), what.format, extent()), every)) {
     if (!name_part.empty() && c.name().find(name_part) == std::string::npos) continue;
-    list.push_back(c);
+    if (index++ % kinds == 0) list.push_back(c);
   }
   return list;
 }

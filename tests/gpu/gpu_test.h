@@ -6,6 +6,7 @@
 //   NIBBLE_TEST_TIER=N        a device of another tier is an error
 //   NIBBLE_TEST_EXTENT        quick (default) or full
 //   NIBBLE_TEST_EVERY=N       only every Nth case of a list, and one of each kind
+//   NIBBLE_TEST_KINDS=N       of those only every Nth
 //   NIBBLE_TEST_TYPES=A,B     only these formats
 //   NIBBLE_TEST_CASE=TEXT     only cases with TEXT in their names
 #ifndef NIB_TESTS_GPU_TEST_H

@@ -179,6 +179,22 @@ void printLost(std::FILE* file, const Lost& lost) {
   line(lost.saturated_scales, "scales are beyond their type and were limited");
 }
 
+nlohmann::ordered_json denseJson(const model::DenseShare& share) {
+  if (share.all == 0) return nullptr;
+  nlohmann::ordered_json json = {{"weights", share.dense},
+                                 {"all", share.all},
+                                 {"share", double(share.dense) / double(share.all)},
+                                 {"largest", nlohmann::ordered_json::array()}};
+  for (const model::DenseGroup& group : share.largest) {
+    json["largest"].push_back(
+        {{"name", group.name},
+         {"weights", group.weights},
+         {"include", group.pattern.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(group.pattern)},
+         {"why", group.why}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
@@ -189,6 +205,8 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
                                  {"lost", toJson(lostOf(report))},
                                  {"dropped_scales", report.dropped_scales},
                                  {"bare_fp8", report.bare_fp8},
+                                 {"dense", denseJson(report.dense)},
+                                 {"notes", report.notes},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
   for (size_t i = 0; i < model::kStageCount; ++i)
@@ -274,6 +292,24 @@ void printTotal(std::FILE* file, const model::QuantizedTotal& total, bool search
                searched ? ", scales of the least squared error" : "", numberText("%.2f", total.sqnr_db).c_str());
 }
 
+void printNotes(std::FILE* file, const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) std::fprintf(file, "note: %s\n", note.c_str());
+}
+
+// The share of the weights that stay dense, and what would quantize the largest of them.
+void printDense(std::FILE* file, const model::DenseShare& share) {
+  if (share.dense == 0) return;
+  const auto percent = [&](uint64_t weights) {
+    return numberText("%.1f %%", 100.0 * double(weights) / double(share.all));
+  };
+  std::string text;
+  for (const model::DenseGroup& group : share.largest) {
+    text += (text.empty() ? ": " : ", ") + plainName(group.name) + " " + percent(group.weights) + " (" +
+            (group.pattern.empty() ? plainName(group.why) : "--include '" + plainName(group.pattern) + "'") + ")";
+  }
+  std::fprintf(file, "%s of the weights stay dense%s\n", percent(share.dense).c_str(), text.c_str());
+}
+
 // Prints how long each stage was busy, and the ratio of the total time to the slowest stage.
 void printStages(const model::QuantizeReport& report) {
   std::string text;
@@ -318,8 +354,10 @@ int runQuantize(const Arguments& arguments) {
   }
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
+  printNotes(output.text(), report.notes);
   printTable(output.text(), report);
   printTotal(output.text(), report.quantized, options.selection.search_scales);
+  printDense(output.text(), report.dense);
   printInput(output.text(), report);
   printLost(output.text(), lostOf(report));
   if (arguments.verbose) printStages(report);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace nib::model {
 namespace {
@@ -12,8 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfigBytes = 4'000'000;
-// Tokenizers have up to about 20 MB; a much larger file contains weights.
-constexpr uint64_t kMaxSideFileBytes = 256'000'000;
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 bool isPickle(std::string_view name) {
@@ -47,7 +46,6 @@ struct FolderNames {
   std::vector<std::string> pickle;
   std::vector<std::string> gguf;
   std::vector<std::string> quantization;
-  std::vector<std::string> side;
   bool has_index = false;
 };
 
@@ -60,10 +58,6 @@ FolderNames classifyFiles(const fs::path& folder) {
     if (name == kIndexName) names.has_index = true;
     std::error_code ignored;
     if (isQuantizationFile(name) && fs::is_regular_file(folder / name, ignored)) names.quantization.push_back(name);
-    if (isSideFile(name) && fs::is_regular_file(folder / name, ignored) &&
-        fs::file_size(folder / name, ignored) <= kMaxSideFileBytes) {
-      names.side.push_back(name);
-    }
   }
   return names;
 }
@@ -80,16 +74,16 @@ Checkpoint::Checkpoint(const fs::path& path) {
   } else {
     shards_.push_back(openShard(path));
   }
-  finishOpening();
+  if (first_.empty()) finishOpening();
 }
 
 void Checkpoint::openFolder(const fs::path& folder) {
   const FolderNames names = classifyFiles(folder);
   const bool has_model = std::binary_search(names.safetensors.begin(), names.safetensors.end(), "model.safetensors");
-  if (has_model) {
-    shards_.push_back(openShard(folder / "model.safetensors"));
-  } else if (names.has_index) {
+  if (names.has_index) {
     openIndex(folder / kIndexName);
+  } else if (has_model) {
+    shards_.push_back(openShard(folder / "model.safetensors"));
   } else if (names.safetensors.size() == 1) {
     shards_.push_back(openShard(folder / names.safetensors[0]));
   } else if (!names.safetensors.empty()) {
@@ -104,7 +98,16 @@ void Checkpoint::openFolder(const fs::path& folder) {
   } else {
     throw Error(shown(folder) + ": contains no model: it needs a safetensors file, or several and " + kIndexName);
   }
-  for (const std::string& name : names.side) side_files_.push_back(folder / name);
+  SideFiles side = findSideFiles(folder);
+  side_files_ = std::move(side.files);
+  for (const std::string& name : side.weights) {
+    const bool is_read = std::any_of(shards_.begin(), shards_.end(),
+                                     [&](const Shard& shard) { return shard.file.path() == folder / name; });
+    if (!is_read && name != kIndexName) {
+      notes_.push_back(shown(folder / name) + ": holds weights that are neither read nor copied");
+    }
+  }
+  notes_.insert(notes_.end(), side.notes.begin(), side.notes.end());
   const fs::path config = folder / "config.json";
   std::error_code error;
   if (fs::symlink_status(config, error).type() != fs::file_type::not_found) {
@@ -141,7 +144,7 @@ Checkpoint::Shard Checkpoint::openShard(const fs::path& path) {
 void Checkpoint::finishOpening() {
   first_.assign(1, 0);
   for (const Shard& shard : shards_) first_.push_back(first_.back() + shard.header.size());
-  if (size() > std::numeric_limits<uint32_t>::max())
+  if (first_.back() > std::numeric_limits<uint32_t>::max())
     throw Error(shown(shards_[0].file.path()) + ": more tensors than 2^32");
   by_name_.resize(size());
   std::iota(by_name_.begin(), by_name_.end(), 0u);
@@ -156,6 +159,7 @@ void Checkpoint::finishOpening() {
 }
 
 std::pair<uint32_t, size_t> Checkpoint::locate(size_t i) const {
+  if (!kept_.empty()) i = kept_[i];
   const size_t shard = size_t(std::upper_bound(first_.begin(), first_.end(), i) - first_.begin()) - 1;
   return {static_cast<uint32_t>(shard), i - first_[shard]};
 }

@@ -7,6 +7,7 @@
 
 #include "model/archive/container.h"
 #include "model/archive/error.h"
+#include "model/archive/ignore_list.h"
 #include "model/archive/json_document.h"
 #include "model/archive/scale_names.h"
 
@@ -123,7 +124,7 @@ Json member(const Json& json, const char* key) { return json.is_object() && json
 // The numbers of bits that config groups of config.json give weights: bit n is set for n bits.
 uint32_t configBits(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return 0;
-  const Json config = readJsonText(*checkpoint.configJson(), "config.json");
+  const Json config = readJsonText(*checkpoint.configJson(), "config.json", "the text", JsonNumbers::kPython);
   uint32_t all = 0;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
@@ -152,7 +153,7 @@ uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t word
 // inputs.
 bool configSaysFp8Tokens(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return false;
-  const Json config = readJsonText(*checkpoint.configJson(), "config.json");
+  const Json config = readJsonText(*checkpoint.configJson(), "config.json", "the text", JsonNumbers::kPython);
   bool tokens = false;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     if (member(member(group, "weights"), "type") != "float") continue;
@@ -251,6 +252,7 @@ void addStaticInput(const StaticInput& input, const std::string& module, std::ve
 class CompressedTensors : public Container {
  public:
   const char* name() const override { return "compressed-tensors"; }
+  bool holdsExperts() const override { return true; }
 
   std::string refuses(const WeightSpec& w, Activations activations) const override {
     const Kind kind = kindOf(w, activations);
@@ -364,7 +366,7 @@ class CompressedTensors : public Container {
     config["quantization_status"] = "compressed";
     config["global_compression_ratio"] = nullptr;
     config["kv_cache_scheme"] = nullptr;
-    config["ignore"] = facts.dense_modules;
+    config["ignore"] = ignoreList(facts);
     Json& json = config["config_groups"] = Json::object();
     for (size_t g = 0; g < groups.size(); ++g) {
       const WeightSpec& first = *groups[g]->front();
@@ -372,7 +374,8 @@ class CompressedTensors : public Container {
       group["targets"] = Json::array();
       const bool last = g + 1 == groups.size();
       if (last) group["targets"].push_back("Linear");
-      for (size_t i = 0; !last && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
+      for (size_t i = 0; !last && i < groups[g]->size(); ++i)
+        group["targets"].push_back(targetOf(facts, (*groups[g])[i]->module()));
       const Kind group_kind = kindOf(first, facts.activations);
       group["weights"] = weightArguments(first, group_kind);
       group["input_activations"] = activationArguments(first, facts.activations);

@@ -5,6 +5,7 @@
 #ifndef NIB_MODEL_ARCHIVE_CONTAINER_H
 #define NIB_MODEL_ARCHIVE_CONTAINER_H
 
+#include "model/archive/loader_names.h"
 #include "model/archive/safetensors_header.h"
 
 #include <nibble/nibble.h>
@@ -97,6 +98,8 @@ struct FoundWeight {
 struct ConfigFacts {
   std::vector<WeightSpec> weights;
   std::vector<std::string> dense_modules;  // linear layers that stay dense
+  std::vector<std::string> dense_trees;    // modules in which every linear layer does
+  LoaderNames names;
   Activations activations = Activations::kNone;
 };
 
@@ -104,6 +107,12 @@ class Container {
  public:
   virtual ~Container() = default;
   virtual const char* name() const = 0;
+  // Whether loaders read a weight that the dense file stores as [in, out] once it is transposed.
+  virtual bool holdsTransposed() const { return false; }
+  // Whether loaders read a stack of experts as one weight for each.
+  virtual bool holdsExperts() const { return false; }
+  // Whether loaders never read layers quantized that transformers keeps in fp32.
+  virtual bool leavesKeptDense() const { return false; }
   // Sets the properties for which the container leaves no choice, such as the type of scales.
   virtual void normalize(WeightSpec& weight) const;
   // Returns why the container cannot hold the weight, "" if it can.
@@ -147,10 +156,10 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
 
 // Returns config.json with its "quantization_config" replaced (by the text of an object; "" removes it) and, if
-// torch_dtype is not "", its existing "dtype" and "torch_dtype" set to that. Keeps all other keys and their order.
-// Throws.
+// torch_dtype is not "", every "dtype" and "torch_dtype" in it set to that. untied: also says that the head is not the
+// embedding. Keeps all other keys, their order, and all numbers as they are written. Throws.
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
-                       const std::string& torch_dtype = "");
+                       const std::string& torch_dtype = "", bool untied = false);
 // "float16" for kF16, "bfloat16" for kBF16, else "float32".
 const char* torchName(Dtype dtype);
 

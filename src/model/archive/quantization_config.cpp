@@ -196,7 +196,7 @@ void findStatements(const Json& json, const std::string& where, uint32_t depth,
 
 Json parsed(const std::string& text) {
   try {
-    return readJsonText(text, "");
+    return readJsonText(text, "", "the text", JsonNumbers::kPython);
   } catch (const Error&) {  // quantize refuses a bad config.json itself; inspect and compare need none
     return {};
   }

@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
+#include "model/quantize/dense_share.h"
 #include "model/quantize/gptq/layer.h"
 #include "model/quantize/selection.h"
 #include "model/timed_device.h"
@@ -87,6 +88,8 @@ struct QuantizeReport {
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
+  DenseShare dense;                                 // nothing if the type is dense
+  std::vector<std::string> notes;                   // on the input: files that were not copied, ...
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
   GptqTimes gptq_times;
   size_t dropped_scales = 0;  // tensors of the input that say how its activations are quantized

@@ -64,12 +64,12 @@ void TypeRanges::fit(const ModelView::Tensor& tensor, Decision& decision) {
 void TypeRanges::fitScales(const ModelView::Tensor& tensor, Decision& decision) {
   const WeightSpec& weight = decision.weight;
   if (weight.weights.scale_type != NIB_TYPE_F16) return;
-  const uint64_t elements = tensor.elements();
+  const uint64_t elements = uint64_t(weight.rows) * weight.cols;
   const uint64_t group = weight.weights.granularity == NIB_GRANULARITY_TENSOR ? elements
                          : weight.weights.granularity == NIB_GRANULARITY_GROUP
                              ? std::gcd(weight.weights.group_size, weight.cols)
                              : weight.cols;
-  const GroupMagnitudes found = magnitudes(tensor, group);
+  const GroupMagnitudes found = magnitudes(tensor, decision, group);
   if (found.largest == 0) return;
   const auto storedScale = [&](const WeightSpec& w, float low, float high) {
     NibExtent extent{};
@@ -93,7 +93,8 @@ void TypeRanges::fitScales(const ModelView::Tensor& tensor, Decision& decision) 
   }
   const bool zero = (storedScale(weight, 0, found.smallest) & 0x7fffu) == 0;
   const bool limited = (storedScale(weight, -found.largest, found.largest) & 0x7fffu) == kLargestF16;
-  if (!zero && !limited) return;
+  // A part of a stack has no dense form of its own. What is lost of it is counted later.
+  if ((!zero && !limited) || decision.slice) return;
   decision.kind = tensor.weight != nullptr ? Decision::kCast : Decision::kKeep;
   decision.dtype = weight.source;
   decision.beyond_type = true;
@@ -104,7 +105,7 @@ void TypeRanges::fitScales(const ModelView::Tensor& tensor, Decision& decision) 
 
 void TypeRanges::fitCast(const ModelView::Tensor& tensor, Decision& decision) {
   if (decision.dtype != Dtype::kF16) return;
-  const GroupMagnitudes found = magnitudes(tensor, tensor.elements());
+  const GroupMagnitudes found = magnitudes(tensor, decision, tensor.elements());
   if (found.largest < kBeyondF16) return;
   const Dtype wide = tensor.weight != nullptr ? Dtype::kF32 : tensor.dtype;
   decision.dtype = wide;
@@ -113,10 +114,13 @@ void TypeRanges::fitCast(const ModelView::Tensor& tensor, Decision& decision) {
   addNote(decision, "holds " + numberText(found.largest) + ", beyond F16: stays " + std::string(dtypeName(wide)));
 }
 
-GroupMagnitudes TypeRanges::magnitudes(const ModelView::Tensor& tensor, uint64_t group) {
+GroupMagnitudes TypeRanges::magnitudes(const ModelView::Tensor& tensor, const Decision& decision, uint64_t group) {
   const Dtype dtype = tensor.weight != nullptr ? Dtype::kF32 : tensor.dtype;
-  const uint64_t size = dtypeBits(dtype) / 8, elements = tensor.elements();
-  const uint64_t unit = decoder_.unit(tensor);
+  const std::optional<Slice>& slice = decision.slice;
+  const WeightSpec& weight = decision.weight;
+  const uint64_t size = dtypeBits(dtype) / 8;
+  const uint64_t elements = slice ? uint64_t(weight.rows) * weight.cols : tensor.elements();
+  const uint64_t unit = slice ? weight.cols : decoder_.unit(tensor);
   const uint64_t chunk = std::max<uint64_t>(kChunkElements / unit, 1) * unit;
   std::vector<std::byte> bytes(size_t(std::min(chunk, elements) * size));
   kit::Buffer decoded;
@@ -134,8 +138,11 @@ GroupMagnitudes TypeRanges::magnitudes(const ModelView::Tensor& tensor, uint64_t
     const uint64_t count = std::min(chunk, elements - at);
     const std::span<std::byte> part(bytes.data(), size_t(count * size));
     if (tensor.weight != nullptr) {
-      decoder_.decode(tensor, at, count, decoded);
+      slice ? decoder_.decodeSlice(tensor, *slice, weight.cols, at, count, decoded)
+            : decoder_.decode(tensor, at, count, decoded);
       device_.download(decoded, 0, part.data(), part.size());
+    } else if (slice) {
+      readSlice(view_.checkpoint(), tensor.index, *slice, weight.cols, uint32_t(size), at, count, part);
     } else {
       view_.checkpoint().read(tensor.index, at * size, part);
     }

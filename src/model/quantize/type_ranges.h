@@ -28,7 +28,8 @@ class TypeRanges {
   void fit(const ModelView::Tensor& tensor, Decision& decision);
 
  private:
-  GroupMagnitudes magnitudes(const ModelView::Tensor& tensor, uint64_t group);
+  // Of the tensor, or of the matrix that the decision quantizes.
+  GroupMagnitudes magnitudes(const ModelView::Tensor& tensor, const Decision& decision, uint64_t group);
   void fitScales(const ModelView::Tensor& tensor, Decision& decision);
   void fitCast(const ModelView::Tensor& tensor, Decision& decision);
 

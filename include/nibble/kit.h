@@ -378,7 +378,8 @@ class Timer {
 };
 
 // ---------------------------------------------------------------------------------------------- easy level
-// Describe the quantization of a dense fp32 matrix with fp32 scales. The caller may change any field before use.
+// Describe the quantization of a dense fp32 matrix. Scales are fp32, or of the format's own type if it has no such
+// (mxfp4, q4_0 and the like). The caller may change any field before use.
 // format: a name that nibFormatByName knows. group: values per scale; 0 = the format's default, or one scale per row if
 // it has none.
 // Throw NotFound if this build lacks the format.

@@ -34,7 +34,8 @@ NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, u
   desc.weights.format = info->format;
   desc.weights.granularity = group == 0 ? NIB_GRANULARITY_ROW : NIB_GRANULARITY_GROUP;
   desc.weights.group_size = group;
-  desc.weights.scale_type = NIB_TYPE_F32;
+  // fp32 is the first type. Formats without it have one other.
+  while (!(info->scale_types >> desc.weights.scale_type & 1u)) ++desc.weights.scale_type;
   return desc;
 }
 

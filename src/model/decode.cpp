@@ -5,7 +5,9 @@
 #include "model/quantize/weight_type.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <set>
 
 namespace nib::model {
@@ -36,17 +38,18 @@ bool areValidScales(std::span<const std::byte> bytes, uint32_t type) {
 
 }  // namespace
 
-ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), weights_(findWeights(checkpoint)) {
-  std::set<size_t> parts;
-  for (const FoundWeight& weight : weights_) parts.insert(weight.tensors.begin(), weight.tensors.end());
+ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), quantized_(readQuantized(checkpoint)) {
+  std::set<size_t> parts(quantized_.dropped.begin(), quantized_.dropped.end());
+  for (const FoundWeight& weight : quantized_.weights) parts.insert(weight.tensors.begin(), weight.tensors.end());
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     if (parts.count(i) != 0) continue;
     const TensorInfo info = checkpoint.info(i);
     tensors_.push_back({info.name, info.shape, dtypeName(info.dtype), info.dtype, i, nullptr, info.bytes});
   }
-  for (const FoundWeight& weight : weights_) {
+  for (const FoundWeight& weight : quantized_.weights) {
     Tensor tensor{
         weight.spec.name, {weight.spec.rows, weight.spec.cols}, nibFormatById(weight.spec.weights.format)->name};
+    if (!weight.shape.empty()) tensor.shape = weight.shape;
     tensor.weight = &weight;
     tensor.index = weight.tensors.front();
     for (const size_t part : weight.tensors) tensor.bytes += checkpoint.info(part).bytes;
@@ -79,14 +82,47 @@ std::optional<NibType> Decoder::typeOf(const ModelView::Tensor& tensor) const {
 
 uint64_t Decoder::unit(const ModelView::Tensor& tensor) const {
   if (tensor.weight == nullptr) return NIB_ERROR_TILE;
+  if (tensor.weight->transposed) return tensor.shape[1] * tensor.shape[2];
   return slabUnit(tensor.weight->spec);
 }
 
 void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {
+  if (tensor.weight != nullptr && tensor.weight->transposed) return decodeTransposed(*tensor.weight, first, count, to);
   if (tensor.weight != nullptr) return decodeWeight(*tensor.weight, first, count, to);
   const uint64_t size = dtypeBits(tensor.dtype) / 8;
   device_.load(*to.buffer, to.offset_bytes, count * size,
                [&](std::span<std::byte> bytes) { view_.checkpoint().read(tensor.index, first * size, bytes); });
+}
+
+void Decoder::decodeSlice(const ModelView::Tensor& tensor, const Slice& slice, uint32_t cols, uint64_t first,
+                          uint64_t count, const kit::Range& to) {
+  const uint64_t size = tensor.weight != nullptr ? sizeof(float) : dtypeBits(tensor.dtype) / 8;
+  const auto load = [&](const std::function<void(std::span<std::byte>)>& read) {
+    device_.load(*to.buffer, to.offset_bytes, count * size, read);
+  };
+  if (tensor.weight == nullptr) {
+    return load([&](std::span<std::byte> bytes) {
+      readSlice(view_.checkpoint(), tensor.index, slice, cols, uint32_t(size), first, count, bytes);
+    });
+  }
+  const auto place = [&](uint64_t element) {
+    return slice.first + element / cols * slice.row_stride + element % cols * slice.column_stride;
+  };
+  // All rows that are asked for, in whole units of decode().
+  const uint64_t last = (first + count - 1) / cols;
+  const uint64_t step = unit(tensor), begin = place(first / cols * cols) / step * step;
+  const uint64_t end = std::min((place(last * cols + cols - 1) / step + 1) * step, tensor.elements());
+  if (decoded_.weight != tensor.weight || decoded_.begin > begin || decoded_.end < end) {
+    const kit::Buffer buffer(device_.untimed(), (end - begin) * sizeof(float));
+    decode(tensor, begin, end - begin, buffer);
+    decoded_ = {tensor.weight, begin, end, std::vector<float>(size_t(end - begin))};
+    device_.download(buffer, 0, decoded_.values.data(), (end - begin) * sizeof(float));
+  }
+  load([&](std::span<std::byte> bytes) {
+    for (uint64_t i = 0; i < count; ++i) {
+      std::memcpy(&bytes[size_t(i * size)], &decoded_.values[size_t(place(first + i) - decoded_.begin)], size);
+    }
+  });
 }
 
 // Plans and buffers to decode chunks of a fixed number of rows of one kind of weight.
@@ -226,12 +262,51 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
       default: break;
     }
   }
+  const NibMemoryPart& scale_part = memory.part[NIB_PART_SCALES];
+  if (found.grid) {
+    loadGrid(found, first_row, rows,
+             {*blob.buffer, blob.offset_bytes + scale_part.offset_bytes, scale_part.size_bytes});
+    scaled = true;
+  }
   // The format has no scales: its codes are values, so the scale is 1.
-  if (!scaled)
-    device_.fill(*blob.buffer, 0x3f800000u, blob.offset_bytes + memory.part[NIB_PART_SCALES].offset_bytes, 4);
+  if (!scaled) device_.fill(*blob.buffer, 0x3f800000u, blob.offset_bytes + scale_part.offset_bytes, 4);
   const kit::Binding repacking(work.repack,
                                kit::Ranges{.weights = blob, .input = work.packed, .output = {}, .aux = {}});
   device_.run(repacking, rows);
+}
+
+// Gives each group of these rows the scale of its block, as fp32.
+void Decoder::loadGrid(const FoundWeight& found, uint32_t first_row, uint32_t rows, const kit::Range& scales) const {
+  const ScaleGrid& grid = *found.grid;
+  const WeightSpec& w = found.spec;
+  const bool per_tensor = w.weights.granularity == NIB_GRANULARITY_TENSOR;
+  const uint64_t groups = w.groupsPerRow();
+  const uint64_t group = w.weights.granularity == NIB_GRANULARITY_GROUP ? w.weights.group_size : w.cols;
+  const auto gridRow = [&](uint64_t row) {
+    return row / grid.matrix_rows * grid.rows + row % grid.matrix_rows / grid.block_rows;
+  };
+  const uint64_t begin = gridRow(first_row), end = gridRow(first_row + rows - 1) + 1;
+  const uint64_t size = dtypeBits(grid.dtype) / 8;
+  std::vector<std::byte> stored(size_t((end - begin) * grid.cols * size));
+  view_.checkpoint().read(grid.tensor, begin * grid.cols * size, stored);
+  std::vector<float> values(size_t((end - begin) * grid.cols));
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = floatValue(grid.dtype, &stored[i * size]);
+    if (!std::isfinite(values[i]) || values[i] < 0) {
+      throw Error(quoteText(view_.checkpoint().info(grid.tensor).name) +
+                  ": holds a scale that is NaN, infinite or negative");
+    }
+  }
+  device_.load(*scales.buffer, scales.offset_bytes, scales.size_bytes, [&](std::span<std::byte> bytes) {
+    std::fill(bytes.begin(), bytes.end(), std::byte{0});
+    size_t at = 0;
+    for (uint64_t row = first_row; row < (per_tensor ? first_row + 1 : first_row + rows); ++row) {
+      for (uint64_t g = 0; g < groups; ++g, at += sizeof(float)) {
+        const float value = values[size_t((gridRow(row) - begin) * grid.cols + g * group / grid.block_cols)];
+        std::memcpy(&bytes[at], &value, sizeof value);
+      }
+    }
+  });
 }
 
 void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
@@ -244,8 +319,29 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
   device_.run(dequantizing, rows);
 }
 
+// first and count are those of whole matrices.
+void Decoder::decodeTransposed(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
+  const uint64_t cols = found.shape[1], rows = found.shape[2], elements = rows * cols;
+  const kit::Buffer decoded(device_.untimed(), elements * sizeof(float));
+  std::vector<float> matrix(static_cast<size_t>(elements)), turned(matrix.size());
+  for (uint64_t at = 0; at < count; at += elements) {
+    decodeWeight(found, first + at, elements, decoded);
+    device_.download(decoded, 0, matrix.data(), elements * sizeof(float));
+    // Small tiles stay in the cache.
+    constexpr uint64_t kTile = 32;
+    for (uint64_t row = 0; row < rows; row += kTile) {
+      for (uint64_t col = 0; col < cols; col += kTile) {
+        for (uint64_t r = row; r < std::min(row + kTile, rows); ++r) {
+          for (uint64_t c = col; c < std::min(col + kTile, cols); ++c) turned[c * rows + r] = matrix[r * cols + c];
+        }
+      }
+    }
+    device_.upload(*to.buffer, to.offset_bytes + at * sizeof(float), turned.data(), elements * sizeof(float));
+  }
+}
+
 void Decoder::load(const ModelView::Tensor& tensor, const kit::Range& to) {
-  if (tensor.weight == nullptr) return decode(tensor, 0, tensor.elements(), to);
+  if (tensor.weight == nullptr || tensor.weight->transposed) return decode(tensor, 0, tensor.elements(), to);
   Kernels& work = kernels(*tensor.weight, tensor.weight->spec.rows);
   const uint64_t size = work.dequantize.sizeBytes(NIB_ROLE_WEIGHTS);
   if (work.blobBytes() <= size) return loadBlob(*tensor.weight, 0, tensor.elements(), work, to);

@@ -4,6 +4,8 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
+#include "model/archive/quantized_input.h"
+#include "model/quantize/slice.h"
 #include "model/timed_device.h"
 
 #include <nibble/kit.h>
@@ -35,12 +37,14 @@ class ModelView {
     uint64_t elements() const;
   };
   const std::vector<Tensor>& tensors() const { return tensors_; }  // sorted by name
+  // How many tensors were left out: they say how inputs of quantized weights are quantized.
+  size_t dropped() const { return quantized_.dropped.size(); }
   const Tensor* find(std::string_view name) const;
   const Checkpoint& checkpoint() const { return checkpoint_; }
 
  private:
   const Checkpoint& checkpoint_;
-  std::vector<FoundWeight> weights_;
+  QuantizedInput quantized_;
   std::vector<Tensor> tensors_;
 };
 
@@ -50,12 +54,15 @@ class Decoder {
   Decoder(const TimedDevice& device, const ModelView& view);
   ~Decoder();
   // The element type that decode() writes: the tensor's own type if it is dense, fp32 if it is quantized. None if the
-  // tensor cannot be decoded: integers, FP8 tensors that are not matrices, ...
+  // tensor cannot be decoded: integers, ...
   std::optional<NibType> typeOf(const ModelView::Tensor& tensor) const;
   // `first` and, except for the last chunk, `count` of decode() must be multiples of this many elements.
   uint64_t unit(const ModelView::Tensor& tensor) const;
   // Writes elements [first, first + count), in row-major order. Throws.
   void decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
+  // The same of a matrix with `cols` columns that is a part of the tensor; first and count may be any.
+  void decodeSlice(const ModelView::Tensor& tensor, const Slice& slice, uint32_t cols, uint64_t first, uint64_t count,
+                   const kit::Range& to);
   // Loads a whole tensor as it is stored: the blob of a quantized weight (NibWeights), or dense elements of its own
   // type. Throws.
   void load(const ModelView::Tensor& tensor, const kit::Range& to);
@@ -64,10 +71,18 @@ class Decoder {
   struct Kernels;
   Kernels& kernels(const FoundWeight& found, uint32_t rows);
   void loadBlob(const FoundWeight& found, uint64_t first, uint64_t count, Kernels& work, const kit::Range& blob);
+  void loadGrid(const FoundWeight& found, uint32_t first_row, uint32_t rows, const kit::Range& scales) const;
   void decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
+  void decodeTransposed(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
   TimedDevice device_;
   const ModelView& view_;
   std::unique_ptr<Kernels> kernels_;
+  // Values that decodeSlice has decoded last: matrices of a stack may be read in pieces.
+  struct Decoded {
+    const FoundWeight* weight = nullptr;
+    uint64_t begin = 0, end = 0;
+    std::vector<float> values;
+  } decoded_;
 };
 
 }  // namespace nib::model

@@ -1,11 +1,8 @@
 #include "model/inspect.h"
 
-#include "model/archive/error.h"
-#include "model/archive/json_document.h"
+#include "model/archive/quantized_input.h"
 #include "model/decode.h"
 #include "model/quantize/weight_type.h"
-
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
 
@@ -48,26 +45,6 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
   return total;
 }
 
-// A short description of the "quantization_config" of config.json.
-std::string quantizationOf(const std::optional<std::string>& config_json) {
-  if (!config_json) return "";
-  nlohmann::ordered_json config;
-  try {
-    config = readJsonText(*config_json, "config.json");
-  } catch (const Error&) {  // a bad config.json must not prevent the inspection of the weights
-    return "";
-  }
-  if (!config.is_object() || !config.contains("quantization_config")) return "";
-  const nlohmann::ordered_json& quantization = config["quantization_config"];
-  std::string text;
-  for (const char* key : {"quant_method", "format", "bnb_4bit_quant_type"}) {
-    if (!quantization.is_object() || !quantization.contains(key) || !quantization[key].is_string()) continue;
-    const std::string word = quoteText(quantization[key].get<std::string>(), 60);
-    text += (text.empty() ? "" : " ") + word.substr(1, word.size() - 2);
-  }
-  return text.empty() ? "unknown" : text;
-}
-
 }  // namespace
 
 ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& path, bool statistics) {
@@ -75,10 +52,14 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
   const std::vector<std::filesystem::path> files = checkpoint.files();
   ModelFacts facts;
   facts.metadata = checkpoint.metadata();
-  facts.quantization = quantizationOf(checkpoint.configJson());
-  const ModelView view(checkpoint);
-  for (const ModelView::Tensor& tensor : view.tensors()) {
-    if (tensor.weight != nullptr) ++facts.quantized[std::string(tensor.type)];
+  facts.quantization = statedName(checkpoint);
+  try {
+    const ModelView view(checkpoint);
+    for (const ModelView::Tensor& tensor : view.tensors()) {
+      if (tensor.weight != nullptr) ++facts.quantized[std::string(tensor.type)];
+    }
+  } catch (const UnreadQuantization& error) {  // the tensors can be listed all the same
+    facts.unread = error.what();
   }
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     const TensorInfo info = checkpoint.info(i);

@@ -33,7 +33,8 @@ struct ModelFacts {
   std::vector<TensorFacts> tensors;
   uint64_t bytes = 0;
   std::map<std::string, size_t> quantized;  // number of quantized weights by type: {"int4", 42}
-  std::string quantization;  // from config.json: "compressed-tensors pack-quantized"; "" = it states none
+  std::string quantization;  // from the configuration files: "compressed-tensors pack-quantized"; "" = they state none
+  std::string unread;        // why nibble does not read the weights; "" if it does
   Metadata metadata;         // __metadata__ of the first file
 };
 

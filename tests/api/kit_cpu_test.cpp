@@ -108,6 +108,26 @@ TEST_CASE("a tensor quantized on the CPU dequantizes to close values") {
   }
 }
 
+TEST_CASE("weights() describes every format so that it can be quantized and decoded") {
+  std::vector<float> data(32 * 256);
+  for (size_t i = 0; i < data.size(); ++i) data[i] = float(int(i * 37 % 101) - 50) / 64.0f;
+  for (uint32_t f = 0; f < nibFormatCount(); ++f) {
+    const NibFormatInfo& info = *nibFormatAt(f);
+    CAPTURE(info.name);
+    const NibQuantizeDesc desc = weights(info.name, 32, 256);
+    CHECK(desc.weights.format == info.format);
+    CHECK((info.scale_types >> desc.weights.scale_type & 1u) == 1u);
+    // fp32 wherever the format has it; formats with one type of scales have that.
+    if (info.scale_types & 1u << NIB_TYPE_F32) CHECK(desc.weights.scale_type == NIB_TYPE_F32);
+    const Tensor tensor = quantize(Device::cpu(), data, desc);
+    CHECK(tensor.status.saturated_count == 0);
+    const NibErrors errors = nib::kit::errors(Device::cpu(), data, dequantize(Device::cpu(), tensor));
+    CHECK(errors.elements == data.size());
+    // Half a step of the coarsest type, one bit and the mean of magnitudes, loses less than the weights' own size.
+    CHECK(errors.sqnr_db > 3.0);
+  }
+}
+
 TEST_CASE("asymmetric tensors have zero points") {
   const Device cpu = Device::cpu();
   NibQuantizeDesc desc = int4(8, 128, 128);

@@ -127,6 +127,7 @@ class Weight:
         self.tensors, self.codes, self.scales, self.scale_bytes, self.zeros, self.block = {}, None, None, None, None, 0
         self.code_tensor = self.scale_tensor = self.zero_tensor = name
         self.load_dtype = None
+        self.scale_dtype = None  # None: that of the model
 
     @property
     def bytes(self):
@@ -393,9 +394,10 @@ class CompressedTensors:
             need(size in (None, -1), f"{name}: group_size {size!r} with strategy {strategy}")
         if stored == "mxfp4-pack-quantized":
             need(strategy == "group" and size == 32, name + ": MX blocks are groups of 32")
-        for key in ("scale_dtype", "zp_dtype"):  # newer loaders identify MX scales by it
-            expected = (None, "torch.uint8") if stored == "mxfp4-pack-quantized" else (None,)
-            need(weights.get(key) in expected, f"{name}: {key} {weights.get(key)!r}")
+        # Newer loaders identify MX scales by it; others are fp32 where the model's type cannot hold them.
+        scale = "torch.uint8" if stored == "mxfp4-pack-quantized" else "torch.float32"
+        need(weights.get("scale_dtype") in (None, scale), f"{name}: scale_dtype {weights.get('scale_dtype')!r}")
+        need(weights.get("zp_dtype") in (None, scale), f"{name}: zp_dtype {weights.get('zp_dtype')!r}")
         need(group.get("output_activations") is None, name + ": output_activations")
         inputs = group.get("input_activations")
         if inputs is not None:
@@ -459,8 +461,11 @@ class CompressedTensors:
             weight.scales = [math.ldexp(1.0, exponent - 127) for exponent in weight.scale_bytes]
             return weight
 
-        weight.scale_bytes = model.take(weight, weight.scale_tensor, (model.dtype,), scale_shape)
-        weight.scales = floats(model.dtype, weight.scale_bytes)
+        if weights.get("scale_dtype") == "torch.float32":
+            weight.scale_dtype = "F32"
+        scale_dtype = weight.scale_dtype or model.dtype
+        weight.scale_bytes = model.take(weight, weight.scale_tensor, (scale_dtype,), scale_shape)
+        weight.scales = floats(scale_dtype, weight.scale_bytes)
         for index, scale in enumerate(weight.scales):
             good = math.isfinite(scale) and scale >= 0
             need(good, f"{weight.scale_tensor}: {weight.place(index * length)}: the scale is {scale}")

@@ -67,6 +67,18 @@ def magnitude_code(y, steps, sign):
     return code | sign if math.copysign(1.0, y) < 0 else code
 
 
+def scale_type(x, weight, divisor, dtype):
+    """fp32 where fp16 would hold a scale with less precision than bfloat16, as zero or not at all, else that of the
+    source. divisor: of the smallest scale that a group of this largest magnitude may have."""
+    tops = [max(map(abs, part)) for part in blocks(x, weight.block)]
+    small = min((top for top in tops if top), default=1.0)
+    wide = dtype == "F16" and (small / divisor < 2.0**-17 or max(tops) / divisor >= 65520)
+    if wide != (weight.scale_dtype == "F32" and dtype != "F32"):
+        found = weight.scale_dtype or dtype
+        raise Bad(f"{weight.scale_tensor}: is {found}, for magnitudes from {small} to {max(tops)}")
+    return "F32" if wide else dtype
+
+
 class Expected:
     def __init__(self):
         self.scale_bytes = self.zeros = self.codes = None
@@ -78,6 +90,7 @@ def integers(x, weight, dtype, bits, offset, symmetric, narrow):
     half, low, high = (2**bits - 1) / 2, -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     if narrow:
         half, low = high, -high
+    dtype = scale_type(x, weight, half if symmetric else 2 * half, dtype)
     if symmetric:
         wanted = fp32(max(map(abs, part)) / half for part in parts)
     else:
@@ -133,6 +146,7 @@ def inverses(scales):
 def fp8(x, weight, dtype):
     out = Expected()
     parts = blocks(x, weight.block)
+    dtype = scale_type(x, weight, 448, dtype)
     out.scale_bytes, scales = rounded(fp32(max(map(abs, part)) / 448 for part in parts), dtype)
     y = products(kept(parts, scales), inverses(scales))
     out.codes = bytes(magnitude_code(v, E4M3_STEPS, 0x80) for v in y)

@@ -95,13 +95,9 @@ TEST_CASE("index and shards must list the same tensors") {
   }
   {
     Sharded model;
-    model.index({{"a", kOne}, {"c", kTwo}});
-    CHECK(contains(model.error(), std::string("does not name tensor \"b\" of ") + kOne));
-  }
-  {
-    Sharded model;
-    writeText(model.folder / kTwo, shard({"c", "a"}));
-    CHECK(contains(model.error(), std::string("tensor \"a\" is in ") + kTwo + " too"));
+    model.index({{"a", kOne}, {"b", kOne}});
+    writeText(model.folder / kTwo, shard({"a"}));
+    CHECK(model.error().empty());  // the index does not name this file
   }
   {
     Sharded model;
@@ -119,6 +115,53 @@ TEST_CASE("index and shards must list the same tensors") {
     writeText(model.folder / kTwo, shard({"c"}) + "x");
     CHECK(contains(model.error(), "bytes that belong to no tensor"));
   }
+}
+
+TEST_CASE("a tensor that the index does not name is kept, and one that it places elsewhere is left out") {
+  {
+    Sharded model;
+    model.index({{"a", kOne}, {"c", kTwo}});
+    const Checkpoint checkpoint(model.folder.path());
+    CHECK(checkpoint.size() == 3);
+    REQUIRE(checkpoint.notes().size() == 1);
+    CHECK(contains(checkpoint.notes()[0], std::string("does not name \"b\" of ") + kOne));
+  }
+  Sharded model;
+  writeText(model.folder / kTwo, shard({"a", "c"}));
+  const Checkpoint checkpoint(model.folder.path());
+  REQUIRE(checkpoint.size() == 3);
+  REQUIRE(checkpoint.notes().size() == 1);
+  CHECK(contains(checkpoint.notes()[0], std::string("instead of \"a\" of ") + kTwo));
+  CHECK(checkpoint.info(2).name == "c");
+  CHECK(checkpoint.info(2).file == 1);
+  CHECK(checkpoint.info(*checkpoint.find("a")).file == 0);
+  std::byte byte{};
+  checkpoint.read(2, 0, {&byte, 1});
+  CHECK(byte == std::byte{1});
+}
+
+TEST_CASE("an index that names other files is believed if the files have all of its tensors") {
+  Sharded model;
+  model.index({{"a", "model-00001-of-00003.safetensors"}, {"b", kOne}, {"c", "model-00003-of-00003.safetensors"}});
+  {
+    const Checkpoint checkpoint(model.folder.path());
+    CHECK(checkpoint.size() == 3);
+    REQUIRE(checkpoint.notes().size() == 1);
+    CHECK(contains(checkpoint.notes()[0], "names files that do not exist (\"model-00001-of-00003.safetensors\")"));
+  }
+  model.index({{"a", "model-00001-of-00003.safetensors"}, {"d", kOne}});
+  CHECK(contains(model.error(), "fetch it too, tensor \"d\" is in no other file"));
+}
+
+TEST_CASE("with an index, weights that it does not name are neither read nor copied, and named") {
+  Sharded model;
+  writeText(model.folder / "model.safetensors", shard({"a"}));
+  writeText(model.folder / "pytorch_model.bin", "x");
+  const Checkpoint checkpoint(model.folder.path());
+  CHECK(checkpoint.size() == 3);
+  REQUIRE(checkpoint.notes().size() == 2);
+  CHECK(contains(checkpoint.notes()[0], "/model.safetensors: holds weights that are neither read nor copied"));
+  CHECK(contains(checkpoint.notes()[1], "/pytorch_model.bin: holds weights that are neither read nor copied"));
 }
 
 TEST_CASE("an index is one JSON object with a weight_map of strings") {

@@ -44,36 +44,66 @@ TEST_CASE("a folder gives its weights, its config.json and its side files") {
   const TempFolder folder;
   writeText(folder / "model.safetensors", fileOf(kTwo, 10));
   writeText(folder / "config.json", "{\"a\":1}");
-  const std::vector<std::string> side = {"LICENSE",
-                                         "LICENSE.txt",
-                                         "NOTICE",
-                                         "added_tokens.json",
+  const std::vector<std::string> side = {".gitattributes",
+                                         "1_Pooling/config.json",
+                                         "2_Dense/config.json",
+                                         "2_Dense/model.safetensors",
+                                         "LICENSE",
+                                         "README.md",
                                          "chat_template.jinja",
+                                         "custom_generate/deep/generate.py",
                                          "generation_config.json",
                                          "merges.txt",
                                          "modeling_x.py",
-                                         "preprocessor_config.json",
-                                         "special_tokens_map.json",
+                                         "notes.txt",
+                                         "source.spm",
+                                         "tekken.json",
                                          "tokenizer.json",
                                          "tokenizer.model",
-                                         "tokenizer_config.json",
                                          "vocab.json"};
-  const std::vector<std::string> others = {"README.md",          "quantize_config.json",
-                                           "quant_config.json",  "pytorch_model.bin",
-                                           "model.gguf",         "x.pt",
-                                           ".gitattributes",     "tokenizer.bin",
-                                           "flax_model.msgpack", "model.safetensors.index.json.bak",
-                                           "notes.txt"};
+  const std::vector<std::string> others = {
+      "quantize_config.json", "hf_quant_config.json", "pytorch_model.bin",         "model.gguf",  "x.pt",
+      "onnx/model.onnx",      "earlier/config.json",  "earlier/model.safetensors", ".git/config", "flax_model.msgpack"};
   for (const std::string& name : side) writeText(folder / name, name);
   for (const std::string& name : others) writeText(folder / name, name);
-  fs::create_directory(folder / "tokenizer");
   REQUIRE(mkfifo((folder / "tokenizer.fifo").c_str(), 0600) == 0);
+  fs::create_symlink("nowhere", folder / "added_tokens.json");
+  fs::create_directory_symlink("..", folder / "loop");
   const Checkpoint checkpoint(folder.path());
   CHECK(checkpoint.size() == 2);
   CHECK(checkpoint.configJson() == "{\"a\":1}");
   std::vector<std::string> found;
-  for (const fs::path& path : checkpoint.sideFiles()) found.push_back(path.filename());
+  for (const SideFile& file : checkpoint.sideFiles()) {
+    found.push_back(file.name);
+    CHECK(file.path == folder / file.name);
+  }
   CHECK(found == side);
+  std::string notes;
+  for (const std::string& note : checkpoint.notes()) {
+    CHECK(isOneLine(note));
+    notes += note + "\n";
+  }
+  for (const char* part : {"pytorch_model.bin: holds weights", "onnx/model.onnx: holds weights", "x.pt: holds weights",
+                           "hf_quant_config.json: is not copied: it describes the weights",
+                           "added_tokens.json: is not copied: it is a link to a file that is not there",
+                           "tokenizer.fifo: is not copied: it is not a regular file",
+                           "loop: is not copied: it is a link to a folder around it",
+                           "earlier: is not copied: it is a model of its own"}) {
+    CHECK_MESSAGE(contains(notes, part), part, " is not in ", notes);
+  }
+  CHECK(!contains(notes, "model.safetensors:"));
+}
+
+TEST_CASE("the folder of an adapter is told from a model") {
+  for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"}) {
+    const TempFolder folder;
+    writeText(folder / "model.safetensors", fileOf(kTwo, 10));
+    CHECK_NOTHROW(refuseAdapter(folder.path()));
+    writeText(folder / name, "x");
+    NIB_CHECK_ERROR("merge it first", refuseAdapter(folder.path()));
+  }
+  CHECK(isAdapterTensor("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"));
+  CHECK(!isAdapterTensor("model.layers.0.self_attn.q_proj.weight"));
 }
 
 TEST_CASE("a cache whose files are links is read through them") {
@@ -92,7 +122,8 @@ TEST_CASE("a cache whose files are links is read through them") {
   }
   const Checkpoint checkpoint(folder / "snapshots/x");
   CHECK(checkpoint.configJson() == "{}");
-  CHECK(checkpoint.sideFiles() == std::vector<fs::path>{folder / "snapshots/x/tokenizer.json"});
+  REQUIRE(checkpoint.sideFiles().size() == 1);
+  CHECK(checkpoint.sideFiles()[0].path == folder / "snapshots/x/tokenizer.json");
 }
 
 TEST_CASE("the only safetensors file of a folder is its model, two without an index are refused") {

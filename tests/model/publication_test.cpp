@@ -93,6 +93,38 @@ TEST_CASE("with force a model is replaced, whether names can be exchanged or not
   }
 }
 
+TEST_CASE("subfolders of side files are written and replaced, unless something else is in them") {
+  const TempFolder folder;
+  const fs::path out = folder / "out";
+  writeText(folder / "from", "x");
+  FolderWriterOptions options = optionsFor(out);
+  options.force = true;
+  options.nested_files = {"a.txt", "1_Pooling/config.json", "b/c/d.txt"};
+  const auto write = [&] {
+    FolderWriter writer(options, kTensors);
+    for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
+    for (const std::string& name : options.nested_files) writer.copyFile(name, folder / "from");
+    writer.publish();
+  };
+  write();
+  CHECK(readText(out / "b/c/d.txt") == "x");
+  write();
+  CHECK(readText(out / "1_Pooling/config.json") == "x");
+  writeText(out / "b/mine", "y");
+  NIB_CHECK_ERROR("has the folder b in it, with files that nibble did not write", write());
+  CHECK(readText(out / "b/mine") == "y");
+  fs::remove(out / "b/mine");
+  options.nested_files.clear();
+  write();
+  CHECK(!fs::exists(out / "b"));
+  for (const char* name : {"../x", "/x", "a//b", "a/.", "a/", "b/../../x"}) {
+    CAPTURE(name);
+    FolderWriterOptions other = optionsFor(folder / "other");
+    FolderWriter writer(other, kTensors);
+    NIB_CHECK_ERROR("cannot name an output file", writer.copyFile(name, folder / "from"));
+  }
+}
+
 TEST_CASE("a folder that is not a model, or contains more, is never deleted") {
   const TempFolder folder;
   const fs::path out = folder / "out";

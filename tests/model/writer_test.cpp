@@ -268,7 +268,7 @@ TEST_CASE("other files of the folder are written and copied") {
   FolderWriter writer(optionsFor(folder / "out"), {});
   writer.copyFile("tokenizer.json", folder / "link");
   writer.addFile("config.json", "{}");
-  for (const char* name : {"", ".", "..", "a/b", "../x", ".nibble-journal"}) {
+  for (const char* name : {"", ".", "..", "a//b", "/a", "../x", ".nibble-journal"}) {
     NIB_CHECK_ERROR("cannot name an output file", writer.addFile(name, "x"));
   }
   NIB_CHECK_ERROR("\"config.json\": occurs twice", writer.addFile("config.json", "x"));

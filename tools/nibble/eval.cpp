@@ -134,7 +134,11 @@ int runEval(const Arguments& a) {
   }
   std::optional<model::InMemory> in_memory;
   if (a.weights.asked()) {
-    in_memory.emplace(selectionOf(a.weights, "int4"));
+    const model::SelectionOptions selection = selectionOf(a.weights, "int4");
+    std::vector<std::string_view> names;
+    for (const model::ModelView::Tensor& tensor : loaded.view().tensors()) names.push_back(tensor.name);
+    model::checkMatches(selection, names);
+    in_memory.emplace(selection);
     runner_options.in_memory = &*in_memory;
   }
   model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);

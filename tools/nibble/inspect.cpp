@@ -40,6 +40,7 @@ int inspectCalibration(const Arguments& arguments, const Output& output) {
 nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& facts) {
   nlohmann::ordered_json json = {
       {"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
+  if (!facts.unread.empty()) json["unread"] = facts.unread;
   nlohmann::ordered_json::object_t metadata;
   for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // the reader refuses duplicates
   json["metadata"] = std::move(metadata);
@@ -85,6 +86,7 @@ int runInspect(const Arguments& arguments) {
   std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6,
                quantized.c_str(), facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
                nonfinite != 0 ? "; some values are NaN or infinite" : "");
+  if (!facts.unread.empty()) std::fprintf(output.text(), "not read: %s\n", facts.unread.c_str());
   if (output.wantsJson()) output.json(toJson(arguments.path, facts));
   return kExitDone;
 }

@@ -7,7 +7,7 @@ namespace nib::tool {
 void readsModel(PathCheck& paths, const std::string& option, const std::string& path) {
   paths.reads(option, path, [](std::string_view name) {
     return name.ends_with(".safetensors") || name.ends_with(".index.json") || name == "config.json" ||
-           model::isSideFile(name);
+           model::isLoaderFile(name);
   });
 }
 

@@ -134,6 +134,67 @@ nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
           {"sqnr_db", finiteNumber(total.sqnr_db)}};
 }
 
+// What did not fit its type.
+struct Lost {
+  uint64_t saturated_scales = 0, lost_groups = 0, overflowed = 0, vanished = 0, f32_scales = 0, beyond_type = 0;
+  std::string first_overflow, first_vanished, first_lost;  // tensors
+};
+
+Lost lostOf(const model::QuantizeReport& report) {
+  Lost lost;
+  const auto add = [](uint64_t count, const std::string& name, uint64_t& sum, std::string& first) {
+    if (count != 0 && sum == 0) first = plainName(name);
+    sum += count;
+  };
+  for (const model::TensorReport& t : report.tensors) {
+    lost.saturated_scales += t.saturated;
+    lost.f32_scales += t.wide_scales ? 1 : 0;
+    lost.beyond_type += t.beyond_type ? 1 : 0;
+    add(t.lost_groups, t.name, lost.lost_groups, lost.first_lost);
+    add(t.overflowed, t.name, lost.overflowed, lost.first_overflow);
+    add(t.vanished, t.name, lost.vanished, lost.first_vanished);
+  }
+  return lost;
+}
+
+nlohmann::ordered_json toJson(const Lost& lost) {
+  return {{"overflowed", lost.overflowed},
+          {"vanished", lost.vanished},
+          {"lost_groups", lost.lost_groups},
+          {"saturated_scales", lost.saturated_scales},
+          {"tensors_with_f32_scales", lost.f32_scales},
+          {"tensors_beyond_type", lost.beyond_type}};
+}
+
+void printLost(std::FILE* file, const Lost& lost) {
+  const auto line = [&](uint64_t count, const std::string& text) {
+    if (count != 0) std::fprintf(file, "%llu %s\n", (unsigned long long)count, text.c_str());
+  };
+  line(lost.beyond_type, "tensors stay as they are, because the type cannot hold their values or scales");
+  line(lost.overflowed,
+       "values became infinite, the first in " + lost.first_overflow + ": choose a --type that holds them");
+  line(lost.vanished, "values other than zero became zero in a cast, the first in " + lost.first_vanished);
+  line(lost.f32_scales, "weights have scales of F32, because F16 cannot hold them");
+  line(lost.lost_groups, "groups became zero, because their scale did, the first in " + lost.first_lost);
+  line(lost.saturated_scales, "scales are beyond their type and were limited");
+}
+
+nlohmann::ordered_json denseJson(const model::DenseShare& share) {
+  if (share.all == 0) return nullptr;
+  nlohmann::ordered_json json = {{"weights", share.dense},
+                                 {"all", share.all},
+                                 {"share", double(share.dense) / double(share.all)},
+                                 {"largest", nlohmann::ordered_json::array()}};
+  for (const model::DenseGroup& group : share.largest) {
+    json["largest"].push_back(
+        {{"name", group.name},
+         {"weights", group.weights},
+         {"include", group.pattern.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(group.pattern)},
+         {"why", group.why}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
@@ -141,6 +202,11 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
                                  {"bytes_out", report.bytes_out},
                                  {"scale_search", searched ? "mse" : "absmax"},
                                  {"quantized", quantizedJson(report.quantized)},
+                                 {"lost", toJson(lostOf(report))},
+                                 {"dropped_scales", report.dropped_scales},
+                                 {"bare_fp8", report.bare_fp8},
+                                 {"dense", denseJson(report.dense)},
+                                 {"notes", report.notes},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
   for (size_t i = 0; i < model::kStageCount; ++i)
@@ -158,6 +224,11 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
     addErrors(tensor, known, t.errors);
     if (t.kept_from_before) tensor["resumed"] = true;
     if (t.saturated != 0) tensor["saturated_scales"] = t.saturated;
+    if (t.lost_groups != 0) tensor["lost_groups"] = t.lost_groups;
+    if (t.overflowed != 0) tensor["overflowed"] = t.overflowed;
+    if (t.vanished != 0) tensor["vanished"] = t.vanished;
+    if (t.wide_scales) tensor["f32_scales"] = true;
+    if (t.beyond_type) tensor["beyond_type"] = true;
     if (!t.note.empty()) tensor["note"] = t.note;
     if (t.gptq) {
       const model::GptqLayerReport& g = *t.gptq;
@@ -190,7 +261,13 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
       note += (note.empty() ? "" : "; ") + numberText("loss %.3g", t.gptq->loss) +
               numberText(", to nearest %.3g", t.gptq->nearest_loss);
     }
-    if (t.saturated != 0) note += (note.empty() ? "" : "; ") + std::to_string(t.saturated) + " scales saturated";
+    const auto addCount = [&](uint64_t count, const char* what) {
+      if (count != 0) note += (note.empty() ? "" : "; ") + std::to_string(count) + what;
+    };
+    addCount(t.overflowed, " became infinite");
+    addCount(t.vanished, " became zero");
+    addCount(t.lost_groups, " groups became zero");
+    addCount(t.saturated, " scales saturated");
     table.add({plainName(t.name), shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
                numberText("%.3f", t.bits_per_weight), known ? numberText("%.2f", t.errors.sqnr_db) : "-",
                known ? numberText("%.3g", t.errors.max_error) : "-", note});
@@ -201,10 +278,36 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
                report.device.c_str());
 }
 
+void printInput(std::FILE* file, const model::QuantizeReport& report) {
+  if (report.bare_fp8 != 0)
+    std::fprintf(file, "%zu FP8 tensors have no scale: their codes were read as values\n", report.bare_fp8);
+  if (report.dropped_scales == 0) return;
+  std::fprintf(file, "%zu scales of activations were left out: they belong to the input's quantization\n",
+               report.dropped_scales);
+}
+
 void printTotal(std::FILE* file, const model::QuantizedTotal& total, bool searched) {
   if (total.tensors == 0) return;
   std::fprintf(file, "%zu quantized to %.3f bits per weight%s, SQNR %s dB\n", total.tensors, bitsPerWeight(total),
                searched ? ", scales of the least squared error" : "", numberText("%.2f", total.sqnr_db).c_str());
+}
+
+void printNotes(std::FILE* file, const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) std::fprintf(file, "note: %s\n", note.c_str());
+}
+
+// The share of the weights that stay dense, and what would quantize the largest of them.
+void printDense(std::FILE* file, const model::DenseShare& share) {
+  if (share.dense == 0) return;
+  const auto percent = [&](uint64_t weights) {
+    return numberText("%.1f %%", 100.0 * double(weights) / double(share.all));
+  };
+  std::string text;
+  for (const model::DenseGroup& group : share.largest) {
+    text += (text.empty() ? ": " : ", ") + plainName(group.name) + " " + percent(group.weights) + " (" +
+            (group.pattern.empty() ? plainName(group.why) : "--include '" + plainName(group.pattern) + "'") + ")";
+  }
+  std::fprintf(file, "%s of the weights stay dense%s\n", percent(share.dense).c_str(), text.c_str());
 }
 
 // Prints how long each stage was busy, and the ratio of the total time to the slowest stage.
@@ -251,8 +354,12 @@ int runQuantize(const Arguments& arguments) {
   }
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
+  printNotes(output.text(), report.notes);
   printTable(output.text(), report);
   printTotal(output.text(), report.quantized, options.selection.search_scales);
+  printDense(output.text(), report.dense);
+  printInput(output.text(), report);
+  printLost(output.text(), lostOf(report));
   if (arguments.verbose) printStages(report);
   if (arguments.verbose && options.gptq) printGptqTimes(report.gptq_times);
   if (output.wantsJson()) output.json(toJson(report, options.selection.search_scales));

@@ -77,11 +77,13 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
       ->allow_extra_args(false);
   app.add_flag("--no-double-quant", a.no_double_quant, "nf4 and fp4: fp32 block scales");
   app.add_option("--include", a.include,
-                 "Also quantize tensors with a match of this regular expression (PCRE2) in their name")
+                 "Also quantize tensors with a match of this regular expression (PCRE2) in their name; \"re:...\"\n"
+                 "matches from its start")
       ->allow_extra_args(false);
   app.add_option("--exclude", a.exclude, "Neither quantize nor cast such tensors")->allow_extra_args(false);
   app.add_option("--rule", a.rules, "RE=TYPE[:G]: another type for matching tensors; the last matching rule applies")
       ->allow_extra_args(false);
+  app.add_flag("--allow-unmatched", a.allow_unmatched, "Patterns that match nothing are no error");
 }
 
 std::string rangesFile(const WeightArguments& a) {
@@ -124,6 +126,7 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
         ranges, selection.activations == Activations::kFp8Static ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
   }
   selection.double_quant = !a.no_double_quant;
+  selection.allow_unmatched = a.allow_unmatched;
   try {
     for (const std::string& text : a.include) selection.include.emplace_back("--include", text);
     for (const std::string& text : a.exclude) selection.exclude.emplace_back("--exclude", text);

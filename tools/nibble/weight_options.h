@@ -23,6 +23,7 @@ struct WeightArguments {
   std::vector<std::string> calib;
   bool takes_data = false;  // --calib may name calibration data too
   bool no_double_quant = false;
+  bool allow_unmatched = false;
   std::vector<std::string> include, exclude, rules;
 
   bool asked() const { return !type.empty() || bits != 0 || !rules.empty(); }

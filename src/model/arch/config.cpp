@@ -27,7 +27,8 @@ std::vector<double> readFactors(const Json& json, const char* key, uint32_t coun
   }
   std::vector<double> factors;
   for (const Json& factor : json[key]) {
-    if (!factor.is_number() || !(factor.get<double>() > 0)) refuseKey(key, "must hold numbers above 0");
+    if (!factor.is_number() || !(factor.get<double>() > 0) || !std::isfinite(factor.get<double>()))
+      refuseKey(key, "must hold numbers above 0");
     factors.push_back(factor.get<double>());
   }
   return factors;
@@ -173,7 +174,7 @@ void checkWholeHeads(const ModelConfig& config) {
 }
 
 ModelConfig readConfig(const std::string& config_json) {
-  const Json json = readJsonText(config_json, "config.json");
+  const Json json = readJsonText(config_json, "config.json", "the text", JsonNumbers::kPython);
   if (!json.is_object()) throw Error("config.json: is not a JSON object");
   ModelConfig config;
   config.family = readText(json, "model_type", "");

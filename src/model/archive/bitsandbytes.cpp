@@ -6,6 +6,7 @@
 
 #include "model/archive/container.h"
 #include "model/archive/error.h"
+#include "model/archive/ignore_list.h"
 #include "model/archive/json_document.h"
 
 #include "shaders/numerics/dynamic_map.h"
@@ -148,6 +149,9 @@ FoundWeight describeEightBit(const Checkpoint& checkpoint, const TensorInfo& scb
 class Bitsandbytes : public Container {
  public:
   const char* name() const override { return "bnb"; }
+  bool holdsTransposed() const override { return true; }
+  bool holdsExperts() const override { return true; }
+  bool leavesKeptDense() const override { return true; }
 
   // LLM.int8 has one scale per row, absmax / 127.
   void normalize(WeightSpec& w) const override {
@@ -263,7 +267,7 @@ class Bitsandbytes : public Container {
     config["bnb_4bit_compute_dtype"] = first != nullptr ? torchName(first->source) : "float16";
     config["bnb_4bit_quant_storage"] = "uint8";
     config["llm_int8_threshold"] = 6.0;
-    config["llm_int8_skip_modules"] = facts.dense_modules;
+    config["llm_int8_skip_modules"] = skipList(facts);
     config["llm_int8_enable_fp32_cpu_offload"] = false;
     config["llm_int8_has_fp16_weight"] = false;
     return config.dump();

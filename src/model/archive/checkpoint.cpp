@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace nib::model {
 namespace {
@@ -12,8 +13,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxConfigBytes = 4'000'000;
-// Tokenizers have up to about 20 MB; a much larger file contains weights.
-constexpr uint64_t kMaxSideFileBytes = 256'000'000;
 constexpr const char* kIndexName = "model.safetensors.index.json";
 
 bool isPickle(std::string_view name) {
@@ -32,7 +31,9 @@ bool isPickle(std::string_view name) {
 // Recognizes other model formats by their first bytes, for a helpful message.
 void refuseOtherContainers(const fs::path& path, std::span<const std::byte> start) {
   const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
-  if (text.starts_with("GGUF")) throw Error(shown(path) + ": is a GGUF file, expected safetensors");
+  if (text.starts_with("GGUF")) {
+    throw Error(shown(path) + ": is a GGUF file, expected safetensors: fetch the model's safetensors files");
+  }
   if (text.starts_with("PK\x03\x04") || (isPickle(path.filename().native()) && text.starts_with('\x80'))) {
     throwPickle(path, path.filename());
   }
@@ -43,7 +44,8 @@ void refuseOtherContainers(const fs::path& path, std::span<const std::byte> star
 struct FolderNames {
   std::vector<std::string> safetensors;
   std::vector<std::string> pickle;
-  std::vector<std::string> side;
+  std::vector<std::string> gguf;
+  std::vector<std::string> quantization;
   bool has_index = false;
 };
 
@@ -52,12 +54,10 @@ FolderNames classifyFiles(const fs::path& folder) {
   for (const std::string& name : listFolder(folder)) {
     if (name.ends_with(".safetensors")) names.safetensors.push_back(name);
     if (isPickle(name)) names.pickle.push_back(name);
+    if (name.ends_with(".gguf")) names.gguf.push_back(name);
     if (name == kIndexName) names.has_index = true;
     std::error_code ignored;
-    if (isSideFile(name) && fs::is_regular_file(folder / name, ignored) &&
-        fs::file_size(folder / name, ignored) <= kMaxSideFileBytes) {
-      names.side.push_back(name);
-    }
+    if (isQuantizationFile(name) && fs::is_regular_file(folder / name, ignored)) names.quantization.push_back(name);
   }
   return names;
 }
@@ -66,6 +66,7 @@ FolderNames classifyFiles(const fs::path& folder) {
 
 Checkpoint::Checkpoint(const fs::path& path) {
   std::error_code error;
+  path_ = path;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw Error(shown(path) + ": there is no such file or folder");
   if (status.type() == fs::file_type::directory) {
@@ -73,34 +74,56 @@ Checkpoint::Checkpoint(const fs::path& path) {
   } else {
     shards_.push_back(openShard(path));
   }
-  finishOpening();
+  if (first_.empty()) finishOpening();
 }
 
 void Checkpoint::openFolder(const fs::path& folder) {
   const FolderNames names = classifyFiles(folder);
   const bool has_model = std::binary_search(names.safetensors.begin(), names.safetensors.end(), "model.safetensors");
-  if (has_model) {
-    shards_.push_back(openShard(folder / "model.safetensors"));
-  } else if (names.has_index) {
+  if (names.has_index) {
     openIndex(folder / kIndexName);
+  } else if (has_model) {
+    shards_.push_back(openShard(folder / "model.safetensors"));
   } else if (names.safetensors.size() == 1) {
     shards_.push_back(openShard(folder / names.safetensors[0]));
   } else if (!names.safetensors.empty()) {
     throw Error(shown(folder) + ": contains " + std::to_string(names.safetensors.size()) +
                 " safetensors files but no " + kIndexName +
                 ", which says in which file each tensor is: fetch it too, or name one of the files");
+  } else if (!names.gguf.empty()) {
+    throw Error(shown(folder) + ": its weights are a GGUF file (" + shown(names.gguf[0]) +
+                "), which nibble does not read: fetch the model's safetensors files");
   } else if (!names.pickle.empty()) {
     throwPickle(folder, names.pickle[0]);
   } else {
     throw Error(shown(folder) + ": contains no model: it needs a safetensors file, or several and " + kIndexName);
   }
-  for (const std::string& name : names.side) side_files_.push_back(folder / name);
+  SideFiles side = findSideFiles(folder);
+  side_files_ = std::move(side.files);
+  for (const std::string& name : side.weights) {
+    const bool is_read = std::any_of(shards_.begin(), shards_.end(),
+                                     [&](const Shard& shard) { return shard.file.path() == folder / name; });
+    if (!is_read && name != kIndexName) {
+      notes_.push_back(shown(folder / name) + ": holds weights that are neither read nor copied");
+    }
+  }
+  notes_.insert(notes_.end(), side.notes.begin(), side.notes.end());
   const fs::path config = folder / "config.json";
   std::error_code error;
   if (fs::symlink_status(config, error).type() != fs::file_type::not_found) {
     const std::vector<char> text = readWholeFile(config, kMaxConfigBytes);
     config_json_.emplace(text.begin(), text.end());
   }
+  for (const std::string& name : names.quantization) {
+    const std::vector<char> text = readWholeFile(folder / name, kMaxConfigBytes);
+    quantization_files_.push_back({name, std::string(text.begin(), text.end())});
+  }
+}
+
+bool isQuantizationFile(std::string_view name) {
+  return name == "hf_quant_config.json" || name == "quantize_config.json" || name == "quant_config.json" ||
+         name == "quantization_config.json" || name == "quantization_map.json" || name == "quanto_qmap.json" ||
+         (name.starts_with("quant_model_description") && name.ends_with(".json"));
 }
 
 Checkpoint::Shard Checkpoint::openShard(const fs::path& path) {
@@ -121,7 +144,7 @@ Checkpoint::Shard Checkpoint::openShard(const fs::path& path) {
 void Checkpoint::finishOpening() {
   first_.assign(1, 0);
   for (const Shard& shard : shards_) first_.push_back(first_.back() + shard.header.size());
-  if (size() > std::numeric_limits<uint32_t>::max())
+  if (first_.back() > std::numeric_limits<uint32_t>::max())
     throw Error(shown(shards_[0].file.path()) + ": more tensors than 2^32");
   by_name_.resize(size());
   std::iota(by_name_.begin(), by_name_.end(), 0u);
@@ -136,6 +159,7 @@ void Checkpoint::finishOpening() {
 }
 
 std::pair<uint32_t, size_t> Checkpoint::locate(size_t i) const {
+  if (!kept_.empty()) i = kept_[i];
   const size_t shard = size_t(std::upper_bound(first_.begin(), first_.end(), i) - first_.begin()) - 1;
   return {static_cast<uint32_t>(shard), i - first_[shard]};
 }
@@ -192,6 +216,7 @@ Hash128 Checkpoint::fingerprint() const {
     }
   }
   hasher.add(std::string_view(config_json_ ? *config_json_ : std::string()));
+  for (const TextFile& file : quantization_files_) hasher.add(std::string_view(file.text));
   return hasher.digest();
 }
 

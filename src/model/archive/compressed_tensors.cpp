@@ -7,7 +7,9 @@
 
 #include "model/archive/container.h"
 #include "model/archive/error.h"
+#include "model/archive/ignore_list.h"
 #include "model/archive/json_document.h"
+#include "model/archive/scale_names.h"
 
 #include <nlohmann/json.hpp>
 
@@ -71,6 +73,8 @@ Json weightArguments(const WeightSpec& w, Kind kind) {
   json["block_structure"] = nullptr;
   json["observer"] = "minmax";
   json["observer_kwargs"] = Json::object();
+  const bool wide = w.weights.scale_type == NIB_TYPE_F32 && w.source != Dtype::kF32;
+  if (wide) json["scale_dtype"] = "torch.float32";                // not the type of the model, which cannot hold them
   if (kind == Kind::kMxfp4) json["scale_dtype"] = "torch.uint8";  // some loaders recognize MX scales by this key
   return json;
 }
@@ -120,7 +124,7 @@ Json member(const Json& json, const char* key) { return json.is_object() && json
 // The numbers of bits that config groups of config.json give weights: bit n is set for n bits.
 uint32_t configBits(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return 0;
-  const Json config = readJsonText(*checkpoint.configJson(), "config.json");
+  const Json config = readJsonText(*checkpoint.configJson(), "config.json", "the text", JsonNumbers::kPython);
   uint32_t all = 0;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     const Json bits = member(member(group, "weights"), "num_bits");
@@ -141,6 +145,7 @@ uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t word
   for (const auto& [bits, format] : kWidths) {
     if (fits(bits) && (*config_bits >> bits & 1u) != 0) return format;
   }
+  if (config_bits.value_or(0) != 0) return 0;
   return fits(4) ? NIB_FORMAT_INT4 : fits(8) ? NIB_FORMAT_INT8 : 0;
 }
 
@@ -148,7 +153,7 @@ uint32_t packedFormat(const Checkpoint& checkpoint, uint64_t cols, uint64_t word
 // inputs.
 bool configSaysFp8Tokens(const Checkpoint& checkpoint) {
   if (!checkpoint.configJson()) return false;
-  const Json config = readJsonText(*checkpoint.configJson(), "config.json");
+  const Json config = readJsonText(*checkpoint.configJson(), "config.json", "the text", JsonNumbers::kPython);
   bool tokens = false;
   for (const Json& group : member(member(config, "quantization_config"), "config_groups")) {
     if (member(member(group, "weights"), "type") != "float") continue;
@@ -187,7 +192,10 @@ FoundWeight describe(const Checkpoint& checkpoint, const std::string& module, co
     }
     cols = shape[1];
     w.weights.format = packedFormat(checkpoint, cols, codes.shape[1], config_bits);
-    if (w.weights.format == 0) throw refuse("codes have neither 2 nor 4 nor 8 bits");
+    if (w.weights.format == 0) {
+      throw refuse(config_bits.value_or(0) != 0 ? "codes have another number of bits than num_bits of config.json"
+                                                : "codes have neither 2 nor 4 nor 8 bits");
+    }
   } else if (codes.dtype == Dtype::kU8) {
     cols *= 2;
     w.weights.format = NIB_FORMAT_MXFP4;
@@ -244,6 +252,7 @@ void addStaticInput(const StaticInput& input, const std::string& module, std::ve
 class CompressedTensors : public Container {
  public:
   const char* name() const override { return "compressed-tensors"; }
+  bool holdsExperts() const override { return true; }
 
   std::string refuses(const WeightSpec& w, Activations activations) const override {
     const Kind kind = kindOf(w, activations);
@@ -314,6 +323,8 @@ class CompressedTensors : public Container {
         if (packed) throw Error(quoteText(info.name) + ": there is no weight_scale beside it");
         continue;  // an LLM.int8 weight, or not a quantized weight
       }
+      // Other forms of FP8 are those of storedFp8().
+      if (info.dtype == Dtype::kF8E4M3 && !packed && !isOfCompressedTensors(info, checkpoint.info(*scale))) continue;
       FoundWeight weight = describe(checkpoint, module, info, checkpoint.info(*scale), config_bits);
       weight.spec.input = packed ? std::nullopt : findStaticInput(checkpoint, module);
       if (weight.spec.input)
@@ -355,7 +366,7 @@ class CompressedTensors : public Container {
     config["quantization_status"] = "compressed";
     config["global_compression_ratio"] = nullptr;
     config["kv_cache_scheme"] = nullptr;
-    config["ignore"] = facts.dense_modules;
+    config["ignore"] = ignoreList(facts);
     Json& json = config["config_groups"] = Json::object();
     for (size_t g = 0; g < groups.size(); ++g) {
       const WeightSpec& first = *groups[g]->front();
@@ -363,7 +374,8 @@ class CompressedTensors : public Container {
       group["targets"] = Json::array();
       const bool last = g + 1 == groups.size();
       if (last) group["targets"].push_back("Linear");
-      for (size_t i = 0; !last && i < groups[g]->size(); ++i) group["targets"].push_back((*groups[g])[i]->module());
+      for (size_t i = 0; !last && i < groups[g]->size(); ++i)
+        group["targets"].push_back(targetOf(facts, (*groups[g])[i]->module()));
       const Kind group_kind = kindOf(first, facts.activations);
       group["weights"] = weightArguments(first, group_kind);
       group["input_activations"] = activationArguments(first, facts.activations);

@@ -87,25 +87,53 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint) {
   size_t count = 0;
   const Container* const* list = containers(&count);
   for (size_t i = 0; i < count; ++i) add(*list[i]);
-  add(plainFp8());
+  add(storedFp8());
+  add(mxfp4Experts());
   return all;
 }
 
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The types of models inside the model, text_config's for example, are those of its weights too. A null of theirs is
+// the outer type.
+void setDtype(Json& config, const std::string& torch_dtype, bool is_outer) {
+  // Two spellings of one key. Loaders take the type from here, and an outdated one would make them round the weights.
+  for (const char* key : {"torch_dtype", "dtype"}) {
+    if (config.contains(key) && (is_outer || config[key].is_string())) config[key] = torch_dtype;
+  }
+  for (auto& [key, value] : config.items()) {
+    if (value.is_object()) setDtype(value, torch_dtype, false);
+  }
+}
+
+// Loaders look here or in the language model's part, depending on their version.
+void untie(Json& config, bool is_outer) {
+  constexpr const char* kTie = "tie_word_embeddings";
+  if (is_outer || config.contains(kTie)) config[kTie] = false;
+  for (const char* key : {"thinker_config", "text_config", "llm_config", "language_config", "decoder"}) {
+    if (!config.contains(key) || !config[key].is_object()) continue;
+    config[key][kTie] = false;
+    untie(config[key], false);
+  }
+}
+
+}  // namespace
+
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
-                       const std::string& torch_dtype) {
-  using Json = nlohmann::ordered_json;
-  Json config = readJsonText(config_json, "config.json");
+                       const std::string& torch_dtype, bool untied) {
+  Json config = readJsonText(config_json, "config.json", "the text", JsonNumbers::kText);
   if (!config.is_object()) throw Error("config.json: is not an object");
   if (quantization_config.empty()) {
     config.erase("quantization_config");
   } else {
-    config["quantization_config"] = Json::parse(quantization_config);
+    config["quantization_config"] = nullptr;  // keeps its place
   }
-  // Two spellings of one key. Loaders take the type from here, and an outdated one would make them round the weights.
-  for (const char* key : {"torch_dtype", "dtype"}) {
-    if (!torch_dtype.empty() && config.contains(key)) config[key] = torch_dtype;
-  }
-  return config.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  if (!torch_dtype.empty()) setDtype(config, torch_dtype, true);
+  if (untied) untie(config, true);
+  if (!quantization_config.empty()) config["quantization_config"] = Json::parse(quantization_config);
+  return writeJson(config) + "\n";
 }
 
 }  // namespace nib::model

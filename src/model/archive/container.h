@@ -5,6 +5,7 @@
 #ifndef NIB_MODEL_ARCHIVE_CONTAINER_H
 #define NIB_MODEL_ARCHIVE_CONTAINER_H
 
+#include "model/archive/loader_names.h"
 #include "model/archive/safetensors_header.h"
 
 #include <nibble/nibble.h>
@@ -70,19 +71,35 @@ inline bool isStatic(Activations a) { return a == Activations::kInt8Static || a 
 class Checkpoint;
 class Container;
 
+// Scales that are stored once for a block of rows and columns. In memory every group of a row has its own.
+struct ScaleGrid {
+  size_t tensor = 0;          // index in the checkpoint
+  Dtype dtype = Dtype::kF32;  // kF32, kF16, kBF16 or kF8E8M0
+  uint64_t matrix_rows = 0;   // of each matrix of a stack
+  uint64_t block_rows = 0, block_cols = 0;
+  uint64_t rows = 0, cols = 0;  // of the scales of each matrix
+};
+
 // A quantized weight of a checkpoint.
 struct FoundWeight {
   const Container* container = nullptr;
   WeightSpec spec;
   Activations activations = Activations::kNone;
-  std::vector<size_t> tensors;  // index in the checkpoint of each of the container's parts, in their order
-  float nested_offset = 0;      // double quantization: the mean of the scales
+  // Index in the checkpoint of each of the container's parts, in their order; then of other tensors that belong to it.
+  std::vector<size_t> tensors;
+  float nested_offset = 0;  // double quantization: the mean of the scales
+  std::optional<ScaleGrid> grid = {};
+  std::vector<uint64_t> shape = {};  // of the dense tensor; empty = {rows, cols}
+  // A stack of shape[0] matrices, each of which the dense tensor has transposed.
+  bool transposed = false;
 };
 
 // Input of Container::quantizationConfig.
 struct ConfigFacts {
   std::vector<WeightSpec> weights;
   std::vector<std::string> dense_modules;  // linear layers that stay dense
+  std::vector<std::string> dense_trees;    // modules in which every linear layer does
+  LoaderNames names;
   Activations activations = Activations::kNone;
 };
 
@@ -90,6 +107,12 @@ class Container {
  public:
   virtual ~Container() = default;
   virtual const char* name() const = 0;
+  // Whether loaders read a weight that the dense file stores as [in, out] once it is transposed.
+  virtual bool holdsTransposed() const { return false; }
+  // Whether loaders read a stack of experts as one weight for each.
+  virtual bool holdsExperts() const { return false; }
+  // Whether loaders never read layers quantized that transformers keeps in fp32.
+  virtual bool leavesKeptDense() const { return false; }
   // Sets the properties for which the container leaves no choice, such as the type of scales.
   virtual void normalize(WeightSpec& weight) const;
   // Returns why the container cannot hold the weight, "" if it can.
@@ -117,8 +140,13 @@ const Container& bitsandbytes();
 const Container& plainSafetensors();
 const Container& denseValues();
 
-// FP8 tensors without scales. Only read, never written.
-const Container& plainFp8();
+// Forms that are only read: FP8 with scales of any shape, or with none; MXFP4 experts of gpt-oss.
+const Container& storedFp8();
+const Container& mxfp4Experts();
+// FP8 codes without scales, which are read as values.
+inline bool isBareFp8(const FoundWeight* weight) {
+  return weight != nullptr && weight->container == &storedFp8() && !weight->grid;
+}
 
 // All quantized weights of a checkpoint, in any container. Throws.
 std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
@@ -128,10 +156,10 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
 
 // Returns config.json with its "quantization_config" replaced (by the text of an object; "" removes it) and, if
-// torch_dtype is not "", its existing "dtype" and "torch_dtype" set to that. Keeps all other keys and their order.
-// Throws.
+// torch_dtype is not "", every "dtype" and "torch_dtype" in it set to that. untied: also says that the head is not the
+// embedding. Keeps all other keys, their order, and all numbers as they are written. Throws.
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
-                       const std::string& torch_dtype = "");
+                       const std::string& torch_dtype = "", bool untied = false);
 // "float16" for kF16, "bfloat16" for kBF16, else "float32".
 const char* torchName(Dtype dtype);
 

@@ -27,6 +27,13 @@ static_assert(std::size(kRows) == kDtypeCount);
 std::string_view dtypeName(Dtype dtype) { return kRows[static_cast<size_t>(dtype)].name; }
 uint32_t dtypeBits(Dtype dtype) { return kRows[static_cast<size_t>(dtype)].bits; }
 
+bool isInteger(Dtype dtype) {
+  const std::string_view name = dtypeName(dtype);
+  return name[0] == 'I' || name[0] == 'U';
+}
+
+bool isSmallFloat(Dtype dtype) { return dtypeName(dtype)[0] == 'F' && dtypeBits(dtype) <= 8; }
+
 std::optional<Dtype> findDtype(std::string_view name) {
   for (uint32_t i = 0; i < kDtypeCount; ++i) {
     if (kRows[i].name == name) return static_cast<Dtype>(i);
@@ -49,6 +56,10 @@ float floatValue(Dtype dtype, const std::byte* bytes) {
     float value;
     std::memcpy(&value, bytes, sizeof value);
     return value;
+  }
+  if (dtype == Dtype::kF8E8M0) {
+    const int exponent = std::to_integer<int>(*bytes);
+    return exponent == 255 ? std::numeric_limits<float>::quiet_NaN() : std::ldexp(1.0f, exponent - 127);
   }
   uint16_t half;
   std::memcpy(&half, bytes, sizeof half);

@@ -38,6 +38,9 @@ enum class Dtype : uint8_t {
 inline constexpr uint32_t kDtypeCount = 22;
 
 std::string_view dtypeName(Dtype dtype);
+bool isInteger(Dtype dtype);  // of any width and sign; not kBool
+// Floats of 4, 6 and 8 bits, and powers of two of 8 bits.
+bool isSmallFloat(Dtype dtype);
 uint32_t dtypeBits(Dtype dtype);
 // Finds a type by its name in safetensors files. Case-sensitive.
 std::optional<Dtype> findDtype(std::string_view name);
@@ -45,7 +48,7 @@ std::optional<Dtype> findDtype(std::string_view name);
 // Size of a tensor. None if its number of elements or bits overflows 64 bits, or if it does not fill whole bytes.
 std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape);
 
-// The value of an element of kF32, kF16 or kBF16. bytes: little-endian.
+// The value of an element of kF32, kF16, kBF16 or kF8E8M0. bytes: little-endian.
 float floatValue(Dtype dtype, const std::byte* bytes);
 
 }  // namespace nib::model

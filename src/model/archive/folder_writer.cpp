@@ -60,6 +60,12 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
   Plan plan;
   plan.items.resize(tensors.size());
   const std::vector<std::vector<size_t>> shards = planShards(tensors, options.max_shard_bytes);
+  Metadata metadata = options.metadata;
+  std::string nested;
+  for (const std::string& name : options.nested_files) {
+    if (name.find('/') != name.npos) nested += (nested.empty() ? "" : "\n") + name;
+  }
+  if (!nested.empty()) metadata.emplace_back(kNestedFilesKey, nested);
   std::map<std::string_view, size_t> shard_of;
   for (size_t s = 0; s < shards.size(); ++s) {
     const std::string name = shardName(s, shards.size());
@@ -69,7 +75,7 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
       if (!shard_of.emplace(tensors[t].name, s).second)
         throw Error("tensor " + quoteText(tensors[t].name) + ": occurs twice in the output: use distinct names");
     }
-    SafetensorsLayout layout = layOutSafetensors(members, options.metadata, name);
+    SafetensorsLayout layout = layOutSafetensors(members, metadata, name);
     for (size_t k = 0; k < members.size(); ++k) {
       plan.items[shards[s][k]] = {members[k].name, static_cast<uint32_t>(s), layout.offset[k], layout.bytes[k]};
       plan.total_bytes += layout.bytes[k];

@@ -20,8 +20,9 @@ struct OutputTensor : TensorSpec {
 };
 
 struct FolderWriterOptions : PublicationOptions {
-  Metadata metadata = {{"format", "pt"}};    // of each file; transformers requires "format"
-  uint64_t max_shard_bytes = 5'000'000'000;  // tensor bytes per file; a larger group has a file of its own
+  Metadata metadata = {{"format", "pt"}};      // of each file; transformers requires "format"
+  uint64_t max_shard_bytes = 5'000'000'000;    // tensor bytes per file; a larger group has a file of its own
+  std::vector<std::string> nested_files = {};  // side files, of which the metadata names those in subfolders
 };
 
 // Assigns tensors to files, as indices into `tensors`: greedily in their order, each group at the position of its first

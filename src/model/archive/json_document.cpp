@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
+#include <limits>
 
 namespace nib::model {
 namespace {
@@ -16,8 +17,10 @@ using Json = nlohmann::ordered_json;
 
 class Reader {
  public:
-  Reader(std::span<char> text, const std::string& where, const std::string& what)
-      : text_(text.data()), scanner_(text, where, what) {}
+  Reader(std::span<char> text, const std::string& where, const std::string& what, JsonNumbers numbers)
+      : text_(text.data()), scanner_(text, where, what), numbers_(numbers) {
+    if (numbers != JsonNumbers::kStrict) scanner_.acceptPythonNumbers();
+  }
 
   Json document() {
     Json json = value();
@@ -68,6 +71,8 @@ class Reader {
     scanner_.skipValue();
     const char* const begin = text_ + at;
     const char* const end = text_ + scanner_.position();
+    if (numbers_ == JsonNumbers::kText) return Json::binary(std::vector<uint8_t>(begin, end));
+    if (*begin == 'N') return std::numeric_limits<double>::quiet_NaN();
     if (std::find_if(begin, end, [](char c) { return c == '.' || c == 'e' || c == 'E'; }) == end) {
       uint64_t positive = 0;
       int64_t negative = 0;
@@ -78,23 +83,47 @@ class Reader {
     // from_chars does not tell a number that is too large from one that is nearly zero.
     if (std::from_chars(begin, end, value).ec != std::errc())
       value = std::strtod(std::string(begin, end).c_str(), nullptr);
-    if (!std::isfinite(value)) scanner_.fail("a number beyond what a double holds");
+    if (numbers_ == JsonNumbers::kStrict && !std::isfinite(value)) scanner_.fail("a number beyond what a double holds");
     return value;
   }
 
   const char* text_;
   JsonScanner scanner_;
+  JsonNumbers numbers_;
 };
+
+void write(const Json& json, const std::string& indent, std::string& text) {
+  const std::string inner = indent + "  ";
+  if (json.is_binary()) {
+    text.append(json.get_binary().begin(), json.get_binary().end());
+  } else if (!json.is_structured() || json.empty()) {
+    text += json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  } else {
+    text += json.is_object() ? '{' : '[';
+    for (auto member = json.begin(); member != json.end(); ++member) {
+      text += (member == json.begin() ? "\n" : ",\n") + inner;
+      if (json.is_object()) text += Json(member.key()).dump(-1, ' ', false, Json::error_handler_t::replace) + ": ";
+      write(*member, inner, text);
+    }
+    text += '\n' + indent + (json.is_object() ? '}' : ']');
+  }
+}
 
 }  // namespace
 
-Json readJson(std::span<char> text, const std::string& where, const std::string& what) {
-  return Reader(text, where, what).document();
+Json readJson(std::span<char> text, const std::string& where, const std::string& what, JsonNumbers numbers) {
+  return Reader(text, where, what, numbers).document();
 }
 
-Json readJsonText(std::string_view text, const std::string& where, const std::string& what) {
+Json readJsonText(std::string_view text, const std::string& where, const std::string& what, JsonNumbers numbers) {
   std::string copy(text);
-  return readJson(copy, where, what);
+  return readJson(copy, where, what, numbers);
+}
+
+std::string writeJson(const Json& json) {
+  std::string text;
+  write(json, "", text);
+  return text;
 }
 
 Json jsonObject(std::vector<std::pair<std::string, Json>> members) {

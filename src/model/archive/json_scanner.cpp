@@ -137,7 +137,9 @@ void JsonScanner::skipNumber() {
     while (at_ < text_.size() && isDigit(text_[at_])) ++at_;
   };
   const auto has = [&](std::string_view any) { return at_ < text_.size() && any.find(text_[at_]) != any.npos; };
+  if (python_numbers_ && has("N")) return skipWord("NaN");
   if (has("-")) ++at_;
+  if (python_numbers_ && has("I")) return skipWord("Infinity");
   if (has("0")) {
     ++at_;
   } else {

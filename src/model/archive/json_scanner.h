@@ -17,6 +17,9 @@ class JsonScanner {
   // Checks that all of the text is UTF-8. `what` names the text in messages: "byte 12 of WHAT".
   JsonScanner(std::span<char> text, std::string where, std::string what);
 
+  // Accepts the numbers that Python's json module writes for the values that JSON lacks: NaN, Infinity, -Infinity.
+  void acceptPythonNumbers() { python_numbers_ = true; }
+
   // All of these skip leading white space. peek() returns the next character, 0 at the end.
   char peek();
   bool take(char c);
@@ -53,6 +56,7 @@ class JsonScanner {
   std::string what_;
   size_t at_ = 0;
   uint32_t depth_ = 0;
+  bool python_numbers_ = false;
   const char* kind_ = nullptr;
   std::string_view name_;
 };

@@ -3,9 +3,13 @@
 #include "model/archive/error.h"
 #include "model/archive/journal.h"
 #include "model/archive/posix_file.h"
+#include "model/archive/safetensors_header.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -22,6 +26,70 @@ fs::file_type typeOf(const fs::path& path) {
   return status.type();
 }
 
+// The files in subfolders of an output that nibble wrote there, by the metadata of its weights.
+std::set<std::string> nestedFilesOf(const fs::path& out) {
+  std::set<std::string> files;
+  for (const std::string& name : listFolder(out)) {
+    if (!name.ends_with(".safetensors") || typeOf(out / name) != fs::file_type::regular) continue;
+    try {
+      const File file = File::openToRead(out / name);
+      std::vector<std::byte> start(std::min<uint64_t>(8, file.bytes()));
+      file.read(0, start);
+      std::vector<char> json(SafetensorsHeader::jsonBytes(start, file.bytes(), shown(file.path())));
+      file.read(8, std::as_writable_bytes(std::span(json)));
+      const uint64_t data_bytes = file.bytes() - 8 - json.size();
+      for (const auto& [key, text] : SafetensorsHeader(std::move(json), data_bytes, shown(file.path())).metadata()) {
+        if (key != kNestedFilesKey) continue;
+        for (size_t at = 0; at < text.size();) {
+          const size_t end = std::min(text.find('\n', at), text.size());
+          files.insert(text.substr(at, end - at));
+          at = end + 1;
+        }
+      }
+    } catch (const Error&) {  // not an output of nibble
+    }
+  }
+  return files;
+}
+
+// Whether everything in the subfolder is in the list.
+bool holdsOnly(const fs::path& out, const std::string& folder, const std::set<std::string>& own) {
+  for (const std::string& entry : listFolder(out / folder)) {
+    const std::string name = folder + "/" + entry;
+    const bool is_folder = typeOf(out / name) == fs::file_type::directory;
+    if (is_folder ? !holdsOnly(out, name, own) : own.count(name) == 0) return false;
+  }
+  return true;
+}
+
+// Calls refuse(name) for a subfolder with anything in it that nibble did not write.
+template <class Refuse>
+void checkSubfolders(const fs::path& out, const std::vector<std::string>& names, const Refuse& refuse) {
+  std::optional<std::set<std::string>> own;
+  for (const std::string& name : names) {
+    if (typeOf(out / name) != fs::file_type::directory) continue;
+    if (!own) own = nestedFilesOf(out);
+    if (!holdsOnly(out, name, *own)) refuse(name);
+  }
+}
+
+void removePath(const fs::path& path) {
+  std::error_code error;
+  if (!fs::remove(path, error) && error) throw Error(shown(path) + ": cannot be deleted: " + error.message());
+}
+
+// A folder that checkSubfolders has accepted.
+void removeSubfolder(const fs::path& folder) {
+  for (const std::string& name : listFolder(folder)) {
+    if (typeOf(folder / name) == fs::file_type::directory) {
+      removeSubfolder(folder / name);
+    } else {
+      removePath(folder / name);
+    }
+  }
+  removePath(folder);
+}
+
 bool isAtOrAbove(const fs::path& upper, const fs::path& path) {
   for (fs::path at = path;; at = at.parent_path()) {
     std::error_code error;
@@ -34,12 +102,12 @@ void checkFolder(const fs::path& out, bool force) {
   const std::vector<std::string> names = listFolder(out);
   if (names.empty()) return;
   if (!force) throw Error(shown(out) + ": exists and is not empty: name another, or replace it with --force");
+  checkSubfolders(out, names, [&](const std::string& name) {
+    throw Error(shown(out) + ": is not replaced, because it has the folder " + shown(name) +
+                " in it, with files that nibble did not write: name another");
+  });
   bool is_model = false;
   for (const std::string& name : names) {
-    if (typeOf(out / name) == fs::file_type::directory) {
-      throw Error(shown(out) + ": is not replaced, because it has the folder " + shown(name) +
-                  " in it, and no output of nibble has folders: name another");
-    }
     is_model |= name == "config.json" || name == kJournalName || name.ends_with(".safetensors");
   }
   if (!is_model)
@@ -88,21 +156,27 @@ void checkReplaceable(const OutputPaths& paths, OutputKind kind, bool force, std
   if (!force) throw Error(shown(paths.out) + ": exists: name another, or replace it with --force");
 }
 
-void removeFlatFolder(const fs::path& folder, const std::string& spare) {
+bool removeOwnSubfolder(const fs::path& out, const std::string& name) {
+  if (typeOf(out / name) != fs::file_type::directory || !holdsOnly(out, name, nestedFilesOf(out))) return false;
+  removeSubfolder(out / name);
+  return true;
+}
+
+void removeOutput(const fs::path& folder, const std::string& spare) {
   const std::vector<std::string> names = listFolder(folder);
+  checkSubfolders(folder, names, [&](const std::string& name) {
+    throw Error(shown(folder) + ": is not deleted, because it has the folder " + shown(name) +
+                " in it, with files that nibble did not write");
+  });
   for (const std::string& name : names) {
+    if (name == spare) continue;
     if (typeOf(folder / name) == fs::file_type::directory) {
-      throw Error(shown(folder) + ": is not deleted, because it has the folder " + shown(name) + " in it");
+      removeSubfolder(folder / name);
+    } else {
+      removePath(folder / name);
     }
   }
-  const auto remove = [](const fs::path& path) {
-    std::error_code error;
-    if (!fs::remove(path, error) && error) throw Error(shown(path) + ": cannot be deleted: " + error.message());
-  };
-  for (const std::string& name : names) {
-    if (name != spare) remove(folder / name);
-  }
-  if (spare.empty()) remove(folder);
+  if (spare.empty()) removePath(folder);
 }
 
 fs::path renameFolderToOut(const OutputPaths& paths, bool force, bool may_exchange) {

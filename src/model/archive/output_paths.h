@@ -20,15 +20,22 @@ struct OutputPaths {
 // Throws if `out` cannot be an output: a root folder, or in a folder that does not exist.
 OutputPaths outputPathsOf(const std::filesystem::path& out);
 
+// The key of the metadata of an output's weights that lists its files in subfolders, one a line. Folders with other
+// files in them are never deleted.
+inline constexpr const char* kNestedFilesKey = "nibble_files";
+
 // Throws unless OUT does not exist, is an empty folder, or may be replaced: with `force`, a file may, and so may a
-// folder that contains only files, one of them config.json, a *.safetensors file or a journal. Never replaces a path of
-// `keep` or a folder that contains one.
+// folder that contains only files, one of them config.json, a *.safetensors file or a journal, and subfolders that
+// nibble wrote. Never replaces a path of `keep` or a folder that contains one.
 void checkReplaceable(const OutputPaths& paths, OutputKind kind, bool force,
                       std::span<const std::filesystem::path> keep);
 
-// Deletes a folder that contains only files. spare: if not empty, keeps the file of this name and the folder itself.
-// Throws; if the folder has subfolders, before anything is deleted.
-void removeFlatFolder(const std::filesystem::path& folder, const std::string& spare = {});
+// Deletes an output. spare: if not empty, keeps the file of this name and the folder itself. Throws; if the folder has
+// subfolders with files that nibble did not write, before anything is deleted.
+void removeOutput(const std::filesystem::path& folder, const std::string& spare = {});
+
+// Deletes a subfolder of an output if nibble wrote all of it. Returns false, and does nothing, if it is anything else.
+bool removeOwnSubfolder(const std::filesystem::path& out, const std::string& name);
 
 // Renames the partial folder to OUT. If OUT exists and is not an empty folder, `force` is required: the two are
 // exchanged atomically, or, with !may_exchange or if the system cannot do that, the old one is first renamed to

@@ -46,6 +46,15 @@ void checkName(const std::string& name) {
   }
 }
 
+// A side file may be in a subfolder.
+void checkSideName(const std::string& name) {
+  for (size_t at = 0; at <= name.size();) {
+    const size_t end = std::min(name.find('/', at), name.size());
+    checkName(name.substr(at, end - at));
+    at = end + 1;
+  }
+}
+
 }  // namespace
 
 Publication::Publication(const PublicationOptions& options, std::vector<PlannedFile> files,
@@ -98,7 +107,7 @@ void Publication::recover() {
     const Journal::Content content = journal.load();
     if (!content.publishing) return;
     for (const fs::path& old : {paths_.partial, paths_.aside}) {
-      if (content.replaced != 0 && inodeOf(old) == content.replaced) removeFlatFolder(old);
+      if (content.replaced != 0 && inodeOf(old) == content.replaced) removeOutput(old);
     }
     std::error_code ignored;
     fs::remove(paths_.out / kJournalName, ignored);
@@ -106,7 +115,7 @@ void Publication::recover() {
   if (options_.kind == OutputKind::kFile && isThere(paths_.partial / kJournalName) &&
       !isThere(paths_.partial / planned_[0].name)) {
     Journal journal(paths_.partial, paths_.out);
-    if (journal.load().publishing) removeFlatFolder(paths_.partial);
+    if (journal.load().publishing) removeOutput(paths_.partial);
   }
 }
 
@@ -131,7 +140,7 @@ bool Publication::openPartial(const std::string& identity) {
                 "resume it with the same, or start again without --resume");
   }
   resumed_ = {};
-  removeFlatFolder(paths_.partial, kJournalName);
+  removeOutput(paths_.partial, kJournalName);
   journal_->begin(identity);
   syncFolder(paths_.partial);
   syncFolder(paths_.partial.parent_path());
@@ -142,6 +151,7 @@ void Publication::openFiles(const std::string& identity) {
   // Delete the side files of the interrupted run: this run adds its own.
   for (const std::string& name : listFolder(paths_.partial)) {
     if (name == kJournalName || names_.count(name) != 0) continue;
+    if (removeOwnSubfolder(paths_.partial, name)) continue;
     std::error_code error;
     fs::remove(paths_.partial / name, error);
     if (error)
@@ -219,11 +229,15 @@ void Publication::flush() {
 }
 
 File Publication::openSideFile(const std::string& name) {
-  checkName(name);
+  checkSideName(name);
   if (options_.kind == OutputKind::kFile)
     throw Error(quoteText(name) + ": an output of one file cannot have other files");
   if (!names_.insert(name).second) throw Error(quoteText(name) + ": occurs twice in the output: use distinct names");
-  return File::openToWrite(paths_.partial / name);
+  const fs::path path = paths_.partial / name;
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) throw Error(shown(path.parent_path()) + ": cannot be created: " + error.message());
+  return File::openToWrite(path);
 }
 
 void Publication::addFile(const std::string& name, std::string_view text) {
@@ -245,6 +259,8 @@ void Publication::copyFile(const std::string& name, const fs::path& from) {
     file.write(at, chunk);
   }
   file.sync();
+  // The folders in OUT; OUT itself is flushed when it is complete.
+  for (fs::path at = file.path().parent_path(); at != paths_.partial; at = at.parent_path()) syncFolder(at);
 }
 
 void Publication::checkFinished() const {
@@ -276,7 +292,7 @@ void Publication::publish() {
     renameFileToOut(paths_, planned_[0].name, options_.force);
     published_ = true;
     syncFolder(parent);
-    removeFlatFolder(paths_.partial);
+    removeOutput(paths_.partial);
     return;
   }
   fs::path old = renameFolderToOut(paths_, options_.force, options_.may_exchange);
@@ -286,7 +302,7 @@ void Publication::publish() {
   if (old.empty() && in_two_steps) old = paths_.aside;
   std::string problem;
   try {
-    if (!old.empty()) removeFlatFolder(old);
+    if (!old.empty()) removeOutput(old);
   } catch (const Error& error) {  // its files may be another user's
     problem = error.what();
   }

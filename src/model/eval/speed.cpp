@@ -2,6 +2,7 @@
 
 #include "model/arch/decoder.h"
 #include "model/archive/error.h"
+#include "model/quantize/module_kinds.h"
 #include "model/quantize/selection.h"
 
 #include <algorithm>

@@ -3,6 +3,7 @@
 #include "model/quantize/name_pattern.h"
 
 #include "model/archive/error.h"
+#include "model/archive/module_name.h"
 
 #include <pcre2.h>
 
@@ -16,6 +17,7 @@ namespace {
 constexpr uint32_t kMaxSteps = 200'000;
 constexpr uint32_t kMaxHeapKib = 20'000;
 constexpr uint32_t kMaxNestedGroups = 100;
+constexpr std::string_view kAnchored = "re:";
 
 template <class T>
 using Owned = std::unique_ptr<T, void (*)(T*)>;
@@ -35,17 +37,21 @@ std::string messageOf(int error) {
 }  // namespace
 
 NamePattern::NamePattern(const std::string& option, const std::string& pattern)
-    : shown_(option + " " + quoteText(pattern)) {
+    : shown_(option + " " + quoteText(pattern)), text_(pattern) {
   if (pattern.size() > kMaxPatternBytes) {
     throw Error(shown_ + ": is longer than " + std::to_string(kMaxPatternBytes) + " bytes: give it in parts");
+  }
+  uint32_t flags = PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+  if (pattern.starts_with(kAnchored)) {
+    text_.erase(0, kAnchored.size());
+    flags |= PCRE2_ANCHORED;
   }
   const auto context = owned(pcre2_compile_context_create(nullptr), pcre2_compile_context_free);
   pcre2_set_parens_nest_limit(context.get(), kMaxNestedGroups);
   int error = 0;
   PCRE2_SIZE at = 0;
   pcre2_code* const code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(),
-                    PCRE2_UTF | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY, &error, &at, context.get());
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text_.data()), text_.size(), flags, &error, &at, context.get());
   if (code == nullptr) {
     throw Error(shown_ + ": is not a valid regular expression: " + messageOf(error) + " at byte " + std::to_string(at));
   }
@@ -58,6 +64,10 @@ bool NamePattern::matches(const std::string& name) const {
     throw Error(quoteText(name) + ": a name of " + std::to_string(name.size()) +
                 " bytes is too long for --include, --exclude and --rule");
   }
+  return search(name) || (name.ends_with(kWeightEnd) && search(moduleOf(name)));
+}
+
+bool NamePattern::search(std::string_view name) const {
   const auto context = owned(pcre2_match_context_create(nullptr), pcre2_match_context_free);
   pcre2_set_match_limit(context.get(), kMaxSteps);
   pcre2_set_depth_limit(context.get(), kMaxSteps);

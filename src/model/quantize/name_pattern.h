@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace nib::model {
 
@@ -15,14 +16,20 @@ inline constexpr size_t kMaxSearchedBytes = 4096;
 // Thread-safe.
 class NamePattern {
  public:
-  // option: begins the messages, "--include". Throws Error.
+  // option: begins the messages, "--include". A pattern "re:..." matches from the start of a name, as in the lists of
+  // compressed-tensors. Throws Error.
   NamePattern(const std::string& option, const std::string& pattern);
-  // Whether the pattern matches a part of the name, which is UTF-8. Throws Error if the name is too long, or if
-  // matching takes too many steps.
+  // Whether the pattern matches a part of the name, which is UTF-8, or of the name without ".weight". Throws Error if
+  // the name is too long, or if matching takes too many steps.
   bool matches(const std::string& name) const;
 
+  const std::string& shown() const { return shown_; }  // "--include \"q_proj\""
+  const std::string& text() const { return text_; }    // without "re:"
+
  private:
-  std::string shown_;
+  bool search(std::string_view name) const;
+
+  std::string shown_, text_;
   std::shared_ptr<const void> code_;  // pcre2_code
 };
 

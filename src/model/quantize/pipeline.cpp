@@ -2,6 +2,7 @@
 
 #include "model/archive/error.h"
 #include "model/archive/folder_writer.h"
+#include "model/archive/module_name.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
 #include "model/quantize/gptq/blocks.h"
@@ -9,11 +10,14 @@
 #include "model/quantize/gptq/store.h"
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
+#include "model/quantize/type_ranges.h"
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 
 namespace nib::model {
 namespace {
@@ -21,10 +25,13 @@ namespace {
 constexpr uint32_t kLanes = 3;
 constexpr uint64_t kLargestSlab = 256u << 20;
 
-// A tensor of the input and the output tensors made from it.
+// A tensor of the input, or a matrix of it, and the output tensors made from it.
 struct Job {
   const ModelView::Tensor* tensor = nullptr;
   Decision decision;
+  std::string name;  // of the dense tensor in the output
+  std::vector<uint64_t> shape;
+  uint64_t bytes_in = 0;
   std::vector<WeightPart> parts;  // kQuantize
   size_t first_output = 0;
 
@@ -36,7 +43,13 @@ struct Plan {
   std::vector<OutputTensor> outputs;
   ConfigFacts facts;
   std::string quantization_config;
+  bool untied = false;  // a head that config.json ties to the embedding is quantized
+  DenseShare dense;
 };
+
+constexpr size_t kShownDense = 4;
+// Output layers that may be tied to the input embedding.
+constexpr std::string_view kTiedHeads = "lm_head embed_out proj_out output output_layer output_projection decoder";
 
 // The calibrated input range of the layer that this weight belongs to.
 StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
@@ -54,68 +67,184 @@ void checkScales(const Job& job, const QuantizeOptions& options) {
               " keeps the largest magnitudes of this type's rows, not scales; choose another --format");
 }
 
-Plan planModel(const ModelView& view, const QuantizeOptions& options) {
-  Plan plan;
-  plan.facts.activations = options.selection.activations;
-  std::vector<const ModelView::Tensor*> tensors;
-  for (const ModelView::Tensor& tensor : view.tensors()) tensors.push_back(&tensor);
-  std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
-  for (const ModelView::Tensor* tensor : tensors) {
-    Job job;
-    job.tensor = tensor;
-    job.first_output = plan.outputs.size();
-    // Decide on a quantized weight as if it were still the dense tensor.
-    const Dtype dense = tensor->weight != nullptr ? tensor->weight->spec.source : tensor->dtype;
-    const TensorInfo info{tensor->name, dense, tensor->shape, tensor->bytes, 0, 0};
-    job.decision = decide(info, options.selection, *options.container);
-    if (tensor->weight != nullptr && job.decision.kind != Decision::kQuantize) {
-      job.decision.dtype = job.decision.kind == Decision::kCast || !options.selection.type.quantized()
-                               ? options.selection.type.dense
-                               : dense;
-      job.decision.kind = Decision::kCast;
+// Makes a plan, tensor by tensor.
+class Planner {
+ public:
+  Planner(const ModelView& view, TypeRanges& ranges, const QuantizeOptions& options)
+      : view_(view), ranges_(ranges), options_(options), facts_(factsOf(view)), dense_(facts_, *options.container) {
+    plan_.facts.activations = options.selection.activations;
+    plan_.facts.names = facts_.names();
+  }
+
+  Plan plan() {
+    std::vector<const ModelView::Tensor*> tensors;
+    for (const ModelView::Tensor& tensor : view_.tensors()) tensors.push_back(&tensor);
+    std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
+    std::vector<std::string_view> names;
+    std::vector<Decision> decisions;
+    for (const ModelView::Tensor* tensor : tensors) {
+      names.push_back(tensor->name);
+      decisions.push_back(addTensor(*tensor));
     }
+    const std::vector<std::string> heads = facts_.heads();
+    for (const std::string& head : heads) addHead(head, names, decisions);
+    checkMatches(options_.selection, names);
+    checkUses(options_.selection, names, decisions);
+    addTrees();
+    std::vector<std::string>& modules = plan_.facts.dense_modules;
+    std::sort(modules.begin(), modules.end());
+    if (!plan_.facts.weights.empty()) {
+      plan_.quantization_config = options_.container->quantizationConfig(plan_.facts);
+    }
+    if (options_.selection.type.quantized()) plan_.dense = dense_.share(kShownDense);
+    return std::move(plan_);
+  }
+
+ private:
+  // A quantized weight counts as the dense tensor that it was.
+  static TensorInfo infoOf(const ModelView::Tensor& tensor) {
+    return {tensor.name,
+            tensor.weight != nullptr ? tensor.weight->spec.source : tensor.dtype,
+            tensor.shape,
+            tensor.bytes,
+            0,
+            0};
+  }
+
+  static MatrixFacts factsOf(const ModelView& view) {
+    std::vector<TensorInfo> tensors;
+    for (const ModelView::Tensor& tensor : view.tensors()) tensors.push_back(infoOf(tensor));
+    return MatrixFacts(tensors, view.checkpoint().configJson());
+  }
+
+  // Returns the decision on the tensor, or on its first matrix.
+  Decision addTensor(const ModelView::Tensor& tensor) {
+    const TensorInfo info = infoOf(tensor);
+    std::vector<Decision> decisions = decideAll(info, options_.selection, *options_.container, facts_);
+    for (Decision& decision : decisions) {
+      if (tensor.weight != nullptr && decision.kind != Decision::kQuantize) {
+        decision.dtype = decision.kind == Decision::kCast || !options_.selection.type.quantized()
+                             ? options_.selection.type.dense
+                             : info.dtype;
+        decision.kind = Decision::kCast;
+      }
+      ranges_.fit(tensor, decision);
+    }
+    const Decision first = decisions.front();
+    dense_.add(info, first);
+    for (Decision& decision : decisions) addJob(tensor, std::move(decision));
+    if (first.kind == Decision::kQuantize) return first;
+    if (facts_.isLinear(info)) plan_.facts.dense_modules.emplace_back(moduleOf(tensor.name));
+    const std::string_view tower = towerOf(moduleOf(tensor.name));
+    if (!tower.empty() && facts_.kind(moduleOf(tensor.name)) == ModuleKind::kTower) trees_.emplace(tower);
+    if (MatrixFacts::isStack(info)) {
+      const std::string_view module = moduleOf(tensor.name);
+      trees_.emplace(module.substr(0, module.rfind('.')));
+    }
+    return first;
+  }
+
+  void addJob(const ModelView::Tensor& tensor, Decision decision) {
+    Job job;
+    job.tensor = &tensor;
+    job.decision = std::move(decision);
+    job.name = tensor.name;
+    job.shape = tensor.shape;
+    job.bytes_in = tensor.bytes;
+    job.first_output = plan_.outputs.size();
     switch (job.decision.kind) {
-      case Decision::kQuantize:
-        if (isStatic(options.selection.activations)) job.decision.weight.input = inputOf(job.decision.weight, options);
-        job.parts = options.container->parts(job.decision.weight, options.selection.activations);
-        checkScales(job, options);
-        for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});
-        plan.facts.weights.push_back(job.decision.weight);
+      case Decision::kQuantize: {
+        WeightSpec& weight = job.decision.weight;
+        if (isStatic(options_.selection.activations)) weight.input = inputOf(weight, options_);
+        job.parts = options_.container->parts(weight, options_.selection.activations);
+        checkScales(job, options_);
+        for (const WeightPart& part : job.parts) plan_.outputs.push_back({part.tensor, plan_.jobs.size()});
+        if (job.decision.slice) {
+          job.shape = {weight.rows, weight.cols};
+          job.bytes_in = uint64_t(weight.rows) * weight.cols * dtypeBits(weight.source) / 8;
+        }
+        job.name = weight.name;
+        const std::string module = weight.module();
+        if (facts_.kind(module) == ModuleKind::kHead && hasWord(kTiedHeads, lastSegment(module))) {
+          if (facts_.tied()) checkUntying(weight.name);
+          plan_.untied = true;
+        }
+        plan_.facts.weights.push_back(weight);
         break;
+      }
       case Decision::kCast:
-        plan.outputs.push_back({{std::string(tensor->name), job.decision.dtype, tensor->shape}, std::nullopt});
+        plan_.outputs.push_back({{std::string(tensor.name), job.decision.dtype, tensor.shape}, std::nullopt});
         break;
       case Decision::kKeep:
-        plan.outputs.push_back({{std::string(tensor->name), tensor->dtype, tensor->shape}, std::nullopt});
+        plan_.outputs.push_back({{std::string(tensor.name), tensor.dtype, tensor.shape}, std::nullopt});
         break;
     }
-    if (job.decision.kind != Decision::kQuantize && isLinear(info)) {
-      WeightSpec weight;
-      weight.name = tensor->name;
-      plan.facts.dense_modules.push_back(weight.module());
+    plan_.jobs.push_back(std::move(job));
+  }
+
+  void checkUntying(const std::string& name) const {
+    if (facts_.family() == nullptr || !facts_.family()->scaled_tie) return;
+    throw Error(quoteText(name) +
+                ": is tied to the embedding, and this family scales the output of a tied head, so it "
+                "cannot be quantized by itself: leave it out of --include");
+  }
+
+  // A model with a tied head has no tensor of it, but loaders create the layer and must not quantize it. If it is to be
+  // quantized, it is a copy of the embedding.
+  void addHead(const std::string& head, std::vector<std::string_view>& names, std::vector<Decision>& decisions) {
+    for (const std::string& name : facts_.names().spellings(head)) {
+      if (view_.find(name + ".weight") != nullptr) return;
     }
-    plan.jobs.push_back(std::move(job));
+    const ModelView::Tensor* const embedding = facts_.embedding() ? view_.find(*facts_.embedding()) : nullptr;
+    if (embedding != nullptr && facts_.tied()) {
+      tied_names_.push_back(head + ".weight");
+      TensorInfo info = infoOf(*embedding);
+      info.name = tied_names_.back();
+      Decision decision = decide(info, options_.selection, *options_.container, facts_);
+      if (decision.kind == Decision::kQuantize) {
+        names.push_back(tied_names_.back());
+        decisions.push_back(decision);
+        ranges_.fit(*embedding, decision);
+        addJob(*embedding, std::move(decision));
+        plan_.jobs.back().bytes_in = 0;  // counted with the embedding
+        return;
+      }
+    }
+    plan_.facts.dense_modules.push_back(head);
   }
-  // A model with tied embeddings has no lm_head tensor, but loaders create the layer and must not quantize it.
-  auto& modules = plan.facts.dense_modules;
-  if (std::find(modules.begin(), modules.end(), "lm_head") == modules.end() && view.find("lm_head.weight") == nullptr) {
-    modules.push_back("lm_head");
+
+  // Towers and stacks of experts without any quantized matrix.
+  void addTrees() {
+    for (const std::string& tree : trees_) {
+      const bool has_quantized = std::any_of(plan_.facts.weights.begin(), plan_.facts.weights.end(),
+                                             [&](const WeightSpec& w) { return w.name.starts_with(tree + "."); });
+      if (!has_quantized) plan_.facts.dense_trees.push_back(tree);
+    }
   }
-  std::sort(modules.begin(), modules.end());
-  if (!plan.facts.weights.empty()) plan.quantization_config = options.container->quantizationConfig(plan.facts);
-  return plan;
-}
+
+  const ModelView& view_;
+  TypeRanges& ranges_;
+  const QuantizeOptions& options_;
+  const MatrixFacts facts_;
+  DenseCount dense_;
+  Plan plan_;
+  std::set<std::string> trees_;
+  std::deque<std::string> tied_names_;
+};
 
 uint64_t bytesOf(const TensorSpec& tensor) { return *tensorBytes(tensor.dtype, tensor.shape); }
 
 TensorReport reportOf(const Job& job, const Plan& plan) {
   TensorReport report;
-  report.name = job.tensor->name;
-  report.shape = job.tensor->shape;
+  report.name = job.name;
+  report.shape = job.shape;
   report.note = job.decision.note;
-  report.bytes_in = job.tensor->bytes;
+  report.wide_scales = job.decision.wide_scales;
+  report.beyond_type = job.decision.beyond_type;
+  report.bytes_in = job.bytes_in;
   for (size_t i = 0; i < job.outputCount(); ++i) report.bytes_out += bytesOf(plan.outputs[job.first_output + i]);
-  const uint64_t elements = job.tensor->elements();
+  uint64_t elements = 1;
+  for (const uint64_t side : job.shape) elements *= side;
   report.bits_per_weight = elements != 0 ? 8.0 * double(report.bytes_out) / double(elements) : 0.0;
   report.changed = job.decision.kind != Decision::kKeep;
   if (job.decision.kind == Decision::kQuantize) {
@@ -151,9 +280,13 @@ class Lane {
       copy(*job.tensor, write);
     } else {
       const ModelView::Tensor& tensor = *job.tensor;
-      const WeightSource source{
-          *decoder_.typeOf(tensor), decoder_.unit(tensor),
-          [&](uint64_t first, uint64_t count, const kit::Range& to) { decoder_.decode(tensor, first, count, to); }};
+      const std::optional<Slice>& slice = job.decision.slice;
+      const WeightSource source{*decoder_.typeOf(tensor), slice ? 1 : decoder_.unit(tensor),
+                                [&](uint64_t first, uint64_t count, const kit::Range& to) {
+                                  slice
+                                      ? decoder_.decodeSlice(tensor, *slice, job.decision.weight.cols, first, count, to)
+                                      : decoder_.decode(tensor, first, count, to);
+                                }};
       if (job.decision.kind == Decision::kQuantize) {
         const std::optional<BlobStore::Entry> given =
             blobs_ != nullptr ? blobs_->read(job.decision.weight.module()) : std::nullopt;
@@ -163,8 +296,14 @@ class Lane {
         report.sums = result.sums;
         nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
+        report.lost_groups = result.lost_groups;
+        report.overflowed = result.overflowed;
+        if (report.overflowed != 0) makeInfinite(report.errors);
       } else {
-        report.errors = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
+        const CastResult result = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
+        report.errors = result.errors;
+        report.overflowed = result.overflowed;
+        report.vanished = result.vanished;
       }
     }
     const StageClock::Scope scope(device_.clock(), Stage::kWrite);
@@ -209,6 +348,7 @@ FolderWriterOptions writerOptions(const QuantizeOptions& options, const Checkpoi
                       {"nibble_version", nibVersionString()},
                       {"nibble_command", options.command},
                       {"nibble_source", source}};
+  for (const SideFile& file : checkpoint.sideFiles()) writing.nested_files.push_back(file.name);
   return writing;
 }
 
@@ -217,12 +357,14 @@ void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
   if (!plan.facts.weights.empty() || !options.selection.type.quantized()) return;
   for (const Job& job : plan.jobs) {
     if (!job.decision.note.empty()) {
-      throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.tensor->name) + ": " +
-                  job.decision.note);
+      throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.name) + ": " + job.decision.note);
     }
   }
   throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); " +
-              "--include RE selects others");
+              "--include RE selects others" +
+              (plan.dense.largest.empty() || plan.dense.largest[0].pattern.empty()
+                   ? std::string()
+                   : ", --include '" + plan.dense.largest[0].pattern + "' for example"));
 }
 
 // Processes all jobs of the plan, as many at a time as there are lanes. The reports are in the order of the jobs.
@@ -231,10 +373,10 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   std::vector<TensorReport> reports(plan.jobs.size());
   std::mutex mutex;
   Progress progress;
-  for (const Job& job : plan.jobs) progress.total_bytes += job.tensor->bytes;
+  for (const Job& job : plan.jobs) progress.total_bytes += job.bytes_in;
   const auto reportProgress = [&](const Job& job, uint64_t done_bytes) {
     const std::lock_guard<std::mutex> lock(mutex);
-    progress.tensor = job.tensor->name;
+    progress.tensor = job.name;
     progress.done_bytes += done_bytes;
     if (options.progress) options.progress(progress);
   };
@@ -248,7 +390,7 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
     }
     reportProgress(job, 0);
     if (!report.kept_from_before) lanes[lane]->work(job, writer, report);
-    reportProgress(job, job.tensor->bytes);
+    reportProgress(job, job.bytes_in);
   });
   return reports;
 }
@@ -315,16 +457,26 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   const uint64_t memory_bytes = std::min(options.memory_bytes, deviceBytes(device.info()) / 2);
   report.slab_bytes = std::min(memory_bytes / (kLanes * 5), kLargestSlab);
 
+  refuseAdapter(options.in);
   const Checkpoint checkpoint(options.in);
+  // Some models have adapters inside, beside the weights that those adapt.
+  bool is_adapter = checkpoint.size() != 0;
+  for (size_t i = 0; i < checkpoint.size() && is_adapter; ++i) is_adapter = isAdapterTensor(checkpoint.info(i).name);
+  if (is_adapter) throwAdapter(options.in);
   const ModelView view(checkpoint);
-  const Plan plan = planModel(view, options);
+  report.notes = checkpoint.notes();
+  if (!checkpoint.configJson()) {
+    report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
+  }
+  TypeRanges ranges(TimedDevice(device, &clock), view, *options.container);
+  const Plan plan = Planner(view, ranges, options).plan();
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
   std::string config;
   if (checkpoint.configJson()) {
     const WeightType& type = options.selection.type;
-    config =
-        configWith(*checkpoint.configJson(), plan.quantization_config, type.quantized() ? "" : torchName(type.dense));
+    config = configWith(*checkpoint.configJson(), plan.quantization_config,
+                        type.quantized() ? "" : torchName(type.dense), plan.untied);
   }
   const FolderWriterOptions writing = writerOptions(options, checkpoint);
   FolderWriter writer(writing, plan.outputs);
@@ -345,12 +497,15 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     report.tensors = runJobs(plan, lanes, writer, options);
   }
   report.quantized = totalOf(plan, report.tensors);
+  report.dropped_scales = view.dropped();
+  for (const ModelView::Tensor& tensor : view.tensors()) report.bare_fp8 += isBareFp8(tensor.weight) ? 1 : 0;
+  report.dense = plan.dense;
   for (const TensorReport& tensor : report.tensors) {
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;
   }
   if (checkpoint.configJson()) writer.addFile("config.json", config);
-  for (const std::filesystem::path& file : checkpoint.sideFiles()) writer.copyFile(file.filename().string(), file);
+  for (const SideFile& file : checkpoint.sideFiles()) writer.copyFile(file.name, file.path);
   {
     const StageClock::Scope scope(&clock, Stage::kWrite);
     writer.publish();

@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
+#include "model/quantize/dense_share.h"
 #include "model/quantize/gptq/layer.h"
 #include "model/quantize/selection.h"
 #include "model/timed_device.h"
@@ -62,8 +63,13 @@ struct TensorReport {
   bool changed = false;           // quantized or cast: `errors` is valid unless kept_from_before
   bool kept_from_before = false;  // finished by the interrupted run: `errors` is not valid
   NibErrors errors{sizeof(NibErrors)};
-  NibErrorSums sums{};     // the sums behind `errors`; quantized tensors only
-  uint32_t saturated = 0;  // number of saturated scales
+  NibErrorSums sums{};       // the sums behind `errors`; quantized tensors only
+  uint32_t saturated = 0;    // number of saturated scales
+  uint64_t lost_groups = 0;  // groups of weights other than zero whose scale became zero
+  uint64_t overflowed = 0;   // finite values that became infinite
+  uint64_t vanished = 0;     // values other than zero that became zero in a cast
+  bool wide_scales = false;  // fp32 scales, because fp16 could not hold them
+  bool beyond_type = false;  // stays dense, because the type cannot hold its values or scales
   std::optional<GptqLayerReport> gptq;
   std::string note;
 };
@@ -82,10 +88,14 @@ struct QuantizeReport {
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
+  DenseShare dense;                                 // nothing if the type is dense
+  std::vector<std::string> notes;                   // on the input: files that were not copied, ...
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
   GptqTimes gptq_times;
-  uint32_t lanes = 0;       // tensors processed concurrently
-  uint64_t slab_bytes = 0;  // target size of a slab, as dense elements
+  size_t dropped_scales = 0;  // tensors of the input that say how its activations are quantized
+  size_t bare_fp8 = 0;        // FP8 tensors of the input without scales: their codes are read as values
+  uint32_t lanes = 0;         // tensors processed concurrently
+  uint64_t slab_bytes = 0;    // target size of a slab, as dense elements
 };
 
 // `in` may be quantized, in any container that nibble reads: its weights are decoded first, and a weight that is not

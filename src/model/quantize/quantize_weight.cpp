@@ -1,6 +1,7 @@
 #include "model/quantize/quantize_weight.h"
 
 #include "model/archive/error.h"
+#include "model/quantize/scale_of.h"
 
 #include <algorithm>
 #include <cstring>
@@ -8,37 +9,6 @@
 
 namespace nib::model {
 namespace {
-
-struct StoredScale {
-  uint32_t scale = 0;
-  uint32_t zero = 0;
-};
-
-// Scale and zero point, as stored, for a tensor with this extent: the CPU reference quantizes a tensor of its two ends.
-StoredScale scaleOf(const WeightSpec& weight, const NibExtent& extent) {
-  NibQuantizeDesc desc{};
-  desc.op = NIB_OP_QUANTIZE;
-  desc.desc_bytes = sizeof desc;
-  desc.rows = 1;
-  desc.cols = 2;
-  desc.weights = weight.weights;
-  NibMemory memory{sizeof(NibMemory)};
-  nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory);
-  std::vector<uint32_t> blob(size_t(memory.range[NIB_ROLE_WEIGHTS].size_bytes / 4));
-  std::vector<uint32_t> aux(size_t(memory.range[NIB_ROLE_AUX].size_bytes / 4));
-  float ends[2] = {extent.min, extent.max};
-  NibCpuBinding binding{sizeof(NibCpuBinding)};
-  binding.range[NIB_ROLE_WEIGHTS] = {blob.data(), blob.size() * 4};
-  binding.range[NIB_ROLE_INPUT] = {ends, sizeof ends};
-  binding.range[NIB_ROLE_AUX] = {aux.data(), aux.size() * 4};
-  const NibRun run{sizeof(NibRun), 1, 0, 0, UINT32_MAX, {}};
-  nibCpuRun(reinterpret_cast<const NibOpDesc*>(&desc), &binding, &run, nullptr, nullptr);
-  StoredScale stored;
-  stored.scale = blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes / 4)];
-  if (memory.part[NIB_PART_ZEROS].size_bytes != 0)
-    stored.zero = blob[size_t(memory.part[NIB_PART_ZEROS].offset_bytes / 4)];
-  return stored;
-}
 
 // The memory of a whole weight's blob.
 NibMemory memoryOf(const WeightSpec& weight) {
@@ -51,6 +21,19 @@ NibMemory memoryOf(const WeightSpec& weight) {
     throw Error(quoteText(weight.name) + " cannot be quantized as a whole");
   }
   return memory;
+}
+
+// Weights are finite, so infinite values are beyond the type. They are of 16 bits, because fp32 holds all values.
+uint64_t infiniteCount(std::span<const std::byte> values, Dtype dtype) {
+  if (dtype == Dtype::kF32) return 0;
+  const uint16_t infinity = dtype == Dtype::kF16 ? 0x7c00 : 0x7f80;
+  uint64_t count = 0;
+  for (size_t i = 0; i + 1 < values.size(); i += 2) {
+    uint16_t bits = 0;
+    std::memcpy(&bits, &values[i], sizeof bits);
+    count += (bits & 0x7fff) >= infinity ? 1 : 0;
+  }
+  return count;
 }
 
 size_t partIndex(std::span<const WeightPart> parts, PartFrom from) {
@@ -172,6 +155,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       }
     }
     const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
+    if (!per_tensor || s == 0) result.lost_groups += slab_worker->lostGroups(weight, packed.scales);
     addStatus(result.status, packed.status, first_element);
     if (nested) {
       const size_t blocks = packed.scales.size() / 4;
@@ -184,7 +168,11 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       packed.scales.assign(codes.begin(), codes.end());
       first_block += blocks;
     }
-    if (partIndex(parts, PartFrom::kValues) != SIZE_MAX) write(PartFrom::kValues, slab_worker->values());
+    if (partIndex(parts, PartFrom::kValues) != SIZE_MAX) {
+      const std::vector<std::byte> values = slab_worker->values();
+      result.overflowed += infiniteCount(values, weight.source);
+      write(PartFrom::kValues, values);
+    }
     slab_worker->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
     // A per-tensor scale is written once, with the first slab.

@@ -20,6 +20,8 @@ namespace nib::model {
 struct WeightResult {
   NibErrorSums sums{};
   NibStatus status{};
+  uint64_t lost_groups = 0;  // groups of weights other than zero whose scale became zero
+  uint64_t overflowed = 0;   // PartFrom::kValues that are infinite
 };
 
 // Supplies the elements of a tensor.

@@ -1,6 +1,8 @@
 #include "model/quantize/selection.h"
 
 #include "model/archive/error.h"
+#include "model/archive/module_name.h"
+#include "model/quantize/name_hints.h"
 
 #include <algorithm>
 #include <charconv>
@@ -62,6 +64,22 @@ bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::
   return true;
 }
 
+// What --rule and --include say of a name.
+struct Wish {
+  const Rule* rule = nullptr;
+  bool included = false;
+  bool asked() const { return rule != nullptr || included; }
+};
+
+Wish wishFor(const std::string& name, const SelectionOptions& options) {
+  Wish wish;
+  for (const Rule& rule : options.rules) {
+    if (rule.pattern.matches(name)) wish.rule = &rule;
+  }
+  wish.included = anyMatches(options.include, name);
+  return wish;
+}
+
 // Throws if the weight's scales cannot be searched.
 void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
   if (info.flags & (NIB_FORMAT_OWN_SCALES | NIB_FORMAT_MEAN_SCALE)) {
@@ -72,6 +90,61 @@ void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
     throw Error("--scale-search mse: " + quoteText(weight.name) +
                 ": one scale per tensor is not searched; choose --granularity channel or group");
   }
+}
+
+// How the weight of this name, size and source is quantized.
+Decision quantized(WeightSpec weight, const Wish& wish, const SelectionOptions& options, const Container& container) {
+  Decision decision;
+  const WeightType type = wish.rule != nullptr ? wish.rule->type : options.type;
+  const NibFormatInfo& info = infoOf(type);
+  decision.weight = std::move(weight);
+  WeightSpec& w = decision.weight;
+  w.weights.format = type.format;
+  // Scales have the type of the source weights if the format supports it; those of bitsandbytes are fp32.
+  const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;
+  w.weights.scale_type = flat ? uint32_t(NIB_TYPE_F32) : uint32_t(*nibTypeOf(w.source));
+  if (!(info.scale_types >> w.weights.scale_type & 1u)) {
+    for (uint32_t t = 0; t < 4; ++t) {
+      if (info.scale_types >> t & 1u) w.weights.scale_type = t;
+    }
+  }
+  if (options.asymmetric && (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC)) w.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
+  if (options.narrow && (info.weights_flags & NIB_WEIGHTS_NARROW)) w.weights.flags |= NIB_WEIGHTS_NARROW;
+  // Rounds MX scales as the compressed-tensors library does.
+  if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) w.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
+  if (!chooseGroups(options, type, wish.rule != nullptr ? wish.rule->group_size : std::nullopt, decision)) {
+    return decision;
+  }
+  container.normalize(w);
+  const std::string why = container.refuses(w, options.activations);
+  if (!why.empty()) throw Error(std::string("--type ") + info.name + " --format " + container.name() + ": " + why);
+  w.search_scales = options.search_scales;
+  if (w.search_scales) checkSearch(w, info);
+  decision.kind = Decision::kQuantize;
+  return decision;
+}
+
+// A dense --type casts all floating-point tensors; a rule with a dense type casts those that it matches.
+Decision cast(const TensorInfo& tensor, Dtype dtype) {
+  Decision decision;
+  if (!nibTypeOf(tensor.dtype) || tensor.dtype == dtype) return decision;
+  decision.kind = Decision::kCast;
+  decision.dtype = dtype;
+  return decision;
+}
+
+std::string stays(const TensorInfo& tensor) { return ": stays " + std::string(dtypeName(tensor.dtype)); }
+
+// Throws if a pattern of --include or --rule selects only what is no matrix of a linear layer.
+void checkUse(const NamePattern& pattern, const std::vector<std::string_view>& tensors,
+              const std::vector<Decision>& decisions) {
+  std::string why;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!pattern.matches(std::string(tensors[i]))) continue;
+    if (!decisions[i].passed_over) return;
+    if (why.empty()) why = quoteText(tensors[i]) + ": " + decisions[i].note;
+  }
+  if (!why.empty()) throw Error(pattern.shown() + ": selects no matrix of a linear layer: " + why);
 }
 
 }  // namespace
@@ -101,95 +174,114 @@ Rule parseRule(const std::string& text) {
   return rule;
 }
 
-// Matches (^|\.)layers\.[0-9]+\.(.*\.)?(q|k|v|o|gate|up|down)_proj\.weight$. By hand, for names of any length.
-bool isBlockLinear(std::string_view name) {
-  constexpr std::string_view kLayers = "layers.";
-  bool is_projection = false;
-  for (const std::string_view end : {"q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight",
-                                     "gate_proj.weight", "up_proj.weight", "down_proj.weight"}) {
-    if (!name.ends_with(end)) continue;
-    name.remove_suffix(end.size());
-    is_projection = true;
-    break;
-  }
-  if (!is_projection || !name.ends_with('.')) return false;
-  for (size_t at = name.find(kLayers); at != name.npos; at = name.find(kLayers, at + 1)) {
-    if (at != 0 && name[at - 1] != '.') continue;
-    size_t digit = at + kLayers.size();
-    while (digit < name.size() && name[digit] >= '0' && name[digit] <= '9') ++digit;
-    // No bounds check needed: the name ends with '.'.
-    if (digit != at + kLayers.size() && name[digit] == '.') return true;
-  }
-  return false;
-}
-
-bool isLinear(const TensorInfo& tensor) {
-  return tensor.shape.size() == 2 && tensor.name.ends_with(".weight") &&
-         tensor.name.find("embed") == std::string_view::npos && tensor.name.find("norm") == std::string_view::npos;
-}
-
-Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container) {
+Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container,
+                const MatrixFacts& facts) {
   Decision decision;
   const std::string name(tensor.name);
-  const Rule* rule = nullptr;
-  for (const Rule& r : options.rules) {
-    if (r.pattern.matches(name)) rule = &r;
-  }
-  const bool included = anyMatches(options.include, name);
-  const bool excluded = anyMatches(options.exclude, name);
-  const std::optional<NibType> source = nibTypeOf(tensor.dtype);
-  const bool asked = rule != nullptr || included;
-  const WeightType type = rule != nullptr ? rule->type : options.type;
-  if (excluded) return decision;
+  const Wish wish = wishFor(name, options);
+  const WeightType type = wish.rule != nullptr ? wish.rule->type : options.type;
+  if (anyMatches(options.exclude, name)) return decision;
+  if (!type.quantized()) return cast(tensor, type.dense);
+  if (!wish.asked() && !facts.isSelected(name)) return decision;
 
-  if (!type.quantized()) {
-    // A dense --type casts all floating-point tensors; a rule with a dense type casts those that it matches.
-    if (!source || tensor.dtype == type.dense) return decision;
-    decision.kind = Decision::kCast;
-    decision.dtype = type.dense;
-    return decision;
-  }
-  if (!asked && !isBlockLinear(name)) return decision;
-  const auto refuse = [&](const std::string& why) {
-    if (asked) throw Error(quoteText(name) + ": " + why);
-    decision.note = why + ": stays " + std::string(dtypeName(tensor.dtype));
+  const auto passOver = [&](const std::string& why) {
+    decision.passed_over = wish.asked();
+    decision.note = why + stays(tensor);
     return decision;
   };
-  if (tensor.shape.size() == 2 && !isLinear(tensor)) {
-    return refuse("is not a linear layer; loaders expect dense embeddings and norms");
+  const auto refuse = [&](const std::string& why) {
+    if (wish.asked()) throw Error(quoteText(name) + ": " + why);
+    decision.note = why + stays(tensor);
+    return decision;
+  };
+  if (tensor.shape.size() != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) return passOver("is not a matrix");
+  if (!facts.isLinear(tensor)) return passOver("is not a linear layer; loaders expect dense embeddings and norms");
+  if (!nibTypeOf(tensor.dtype)) {
+    return refuse("has type " + std::string(dtypeName(tensor.dtype)) + ", weights are F32, F16 or BF16");
   }
-  if (tensor.shape.size() != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) return refuse("is not a matrix");
-  if (!source) return refuse("has type " + std::string(dtypeName(tensor.dtype)) + ", weights are F32, F16 or BF16");
   if (tensor.shape[0] > UINT32_MAX || tensor.shape[1] > UINT32_MAX) return refuse("is too large");
-
-  WeightSpec& weight = decision.weight;
-  weight.name = name;
-  weight.rows = uint32_t(tensor.shape[0]);
-  weight.cols = uint32_t(tensor.shape[1]);
-  weight.source = tensor.dtype;
-  const NibFormatInfo& info = infoOf(type);
-  weight.weights.format = type.format;
-  // Scales have the type of the source weights if the format supports it; those of bitsandbytes are fp32.
-  const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;
-  weight.weights.scale_type = flat ? uint32_t(NIB_TYPE_F32) : uint32_t(*source);
-  if (!(info.scale_types >> weight.weights.scale_type & 1u)) {
-    for (uint32_t t = 0; t < 4; ++t) {
-      if (info.scale_types >> t & 1u) weight.weights.scale_type = t;
-    }
+  const bool transposed = facts.isTransposed(tensor);
+  if (transposed && !container.holdsTransposed()) {
+    return refuse("is stored as [in, out], and the loaders of --format " + std::string(container.name()) +
+                  " have no such layer (Conv1D); --format bnb holds it transposed");
   }
-  if (options.asymmetric && (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC))
-    weight.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
-  if (options.narrow && (info.weights_flags & NIB_WEIGHTS_NARROW)) weight.weights.flags |= NIB_WEIGHTS_NARROW;
-  // Rounds MX scales as the compressed-tensors library does.
-  if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) weight.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
-  if (!chooseGroups(options, type, rule != nullptr ? rule->group_size : std::nullopt, decision)) return decision;
-  container.normalize(weight);
-  const std::string why = container.refuses(weight, options.activations);
-  if (!why.empty()) throw Error(std::string("--type ") + info.name + " --format " + container.name() + ": " + why);
-  weight.search_scales = options.search_scales;
-  if (weight.search_scales) checkSearch(weight, info);
-  decision.kind = Decision::kQuantize;
+  if (container.leavesKeptDense() && facts.isKept(moduleOf(name))) {
+    return refuse("is a layer that transformers keeps in fp32, so that it cannot be loaded from --format " +
+                  std::string(container.name()));
+  }
+
+  WeightSpec weight;
+  weight.name = name;
+  weight.rows = uint32_t(tensor.shape[transposed ? 1 : 0]);
+  weight.cols = uint32_t(tensor.shape[transposed ? 0 : 1]);
+  weight.source = tensor.dtype;
+  decision = quantized(std::move(weight), wish, options, container);
+  if (transposed) decision.slice = Slice{0, 1, tensor.shape[1]};
   return decision;
+}
+
+std::vector<Decision> decideAll(const TensorInfo& tensor, const SelectionOptions& options, const Container& container,
+                                const MatrixFacts& facts) {
+  if (!MatrixFacts::isStack(tensor)) return {decide(tensor, options, container, facts)};
+  const std::string name(tensor.name);
+  const Wish wish = wishFor(name, options);
+  const WeightType type = wish.rule != nullptr ? wish.rule->type : options.type;
+  if (anyMatches(options.exclude, name)) return {Decision()};
+  if (!type.quantized()) return {cast(tensor, type.dense)};
+  if (!wish.asked() && !towerOf(name).empty()) return {Decision()};
+  const auto refuse = [&](const std::string& why) {
+    if (wish.asked()) throw Error(quoteText(name) + ": " + why);
+    Decision decision;
+    decision.note = why + stays(tensor);
+    return std::vector{decision};
+  };
+  if (!container.holdsExperts()) {
+    return refuse("is a stack of experts, which --format " + std::string(container.name()) + " does not split");
+  }
+  std::string why;
+  const std::vector<StackedMatrix> matrices = facts.matricesOf(tensor, &why);
+  if (matrices.empty()) return refuse("is a stack of experts that " + why);
+  std::vector<Decision> decisions;
+  for (const StackedMatrix& matrix : matrices) {
+    WeightSpec weight;
+    weight.name = matrix.module + std::string(kWeightEnd);
+    weight.rows = matrix.rows;
+    weight.cols = matrix.cols;
+    weight.source = tensor.dtype;
+    Decision decision = quantized(std::move(weight), wish, options, container);
+    if (decision.kind != Decision::kQuantize) return {decision};
+    decision.slice = matrix.slice;
+    decisions.push_back(std::move(decision));
+  }
+  return decisions;
+}
+
+void checkMatches(const SelectionOptions& options, const std::vector<std::string_view>& tensors) {
+  std::vector<const NamePattern*> all;
+  for (const NamePattern& pattern : options.include) all.push_back(&pattern);
+  for (const NamePattern& pattern : options.exclude) all.push_back(&pattern);
+  for (const Rule& rule : options.rules) all.push_back(&rule.pattern);
+  const auto hits = [](const NamePattern& pattern) {
+    return [&pattern](std::string_view name) { return pattern.matches(std::string(name)); };
+  };
+  for (const NamePattern* const pattern : all) {
+    if (options.allow_unmatched || std::any_of(tensors.begin(), tensors.end(), hits(*pattern))) continue;
+    std::string nearest;
+    for (const std::string& name : nearestNames(pattern->text(), tensors, 3)) {
+      nearest += (nearest.empty() ? "" : ", ") + quoteText(name);
+    }
+    throw Error(pattern->shown() + ": matches no tensor; the nearest names are " + nearest +
+                "; --allow-unmatched accepts that");
+  }
+}
+
+void checkUses(const SelectionOptions& options, const std::vector<std::string_view>& tensors,
+               const std::vector<Decision>& decisions) {
+  if (options.allow_unmatched) return;
+  for (const NamePattern& pattern : options.include) checkUse(pattern, tensors, decisions);
+  for (const Rule& rule : options.rules) {
+    if (rule.type.quantized()) checkUse(rule.pattern, tensors, decisions);
+  }
 }
 
 }  // namespace nib::model

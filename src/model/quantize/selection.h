@@ -4,12 +4,15 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/container.h"
+#include "model/quantize/matrix_facts.h"
 #include "model/quantize/name_pattern.h"
+#include "model/quantize/slice.h"
 #include "model/quantize/weight_type.h"
 
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nib::model {
@@ -39,24 +42,36 @@ struct SelectionOptions {
   std::map<std::string, StaticInput> inputs = {};
   std::vector<NamePattern> include;
   std::vector<NamePattern> exclude;
-  std::vector<Rule> rules;  // the last matching rule applies
+  std::vector<Rule> rules;       // the last matching rule applies
+  bool allow_unmatched = false;  // patterns that match nothing are no error
 };
 
 struct Decision {
   enum Kind { kKeep, kCast, kQuantize } kind = kKeep;
-  WeightSpec weight;          // kQuantize only
-  Dtype dtype = Dtype::kF32;  // kCast only
-  std::string note;           // explanation for the report: "K 704 is not a multiple of 128: group 64"
+  WeightSpec weight;           // kQuantize only
+  Dtype dtype = Dtype::kF32;   // kCast only
+  std::optional<Slice> slice;  // kQuantize only: the weight is not the whole tensor in its order
+  bool wide_scales = false;    // fp32 scales, because fp16 could not hold them
+  bool beyond_type = false;    // stays dense, because the type cannot hold its values or scales
+  std::string note;            // explanation for the report: "K 704 is not a multiple of 128: group 64"
+  bool passed_over = false;    // --include or --rule names it, and it is nothing that is quantized
 };
 
-// Whether the name is an attention or MLP projection inside a block. Only these are quantized by default.
-bool isBlockLinear(std::string_view name);
-// Whether a tensor looks like the weight of a linear layer: two dimensions, neither embedding nor norm.
-bool isLinear(const TensorInfo& tensor);
-
-// Throws if a tensor that the user selected explicitly (--rule, --include) cannot be quantized, or if the container
+// Throws if a matrix that the user selected explicitly (--rule, --include) cannot be quantized, or if the container
 // does not support the result.
-Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container);
+Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const Container& container,
+                const MatrixFacts& facts = {});
+// The same for a tensor of any kind: one decision for each matrix of a stack of experts, all of them kQuantize; else
+// one decision for the tensor.
+std::vector<Decision> decideAll(const TensorInfo& tensor, const SelectionOptions& options, const Container& container,
+                                const MatrixFacts& facts);
+
+// Throws, with the nearest names, if a pattern matches no tensor.
+void checkMatches(const SelectionOptions& options, const std::vector<std::string_view>& tensors);
+// Throws if a pattern of --include or --rule matches nothing that can be quantized. tensors and decisions belong
+// together.
+void checkUses(const SelectionOptions& options, const std::vector<std::string_view>& tensors,
+               const std::vector<Decision>& decisions);
 
 }  // namespace nib::model
 #endif

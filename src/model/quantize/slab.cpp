@@ -224,6 +224,43 @@ std::vector<std::byte> SlabWorker::absmaxOfRows() {
   return bytes;
 }
 
+uint64_t SlabWorker::lostGroups(const WeightSpec& weight, std::span<const std::byte> scales) const {
+  const uint32_t type = weight.weights.scale_type;
+  const size_t scale_bytes = type == NIB_TYPE_F32 ? 4 : type == NIB_TYPE_E8M0 ? 1 : 2;
+  const uint64_t elements = uint64_t(rows_) * weight.cols;
+  const bool flat = (weight.weights.flags & NIB_WEIGHTS_FLAT) != 0;
+  const bool grouped = weight.weights.granularity == NIB_GRANULARITY_GROUP && weight.weights.group_size != UINT32_MAX;
+  const bool whole = weight.weights.granularity == NIB_GRANULARITY_TENSOR;
+  const uint64_t row = flat || whole ? elements : weight.cols;  // elements whose groups follow each other
+  const uint64_t group = grouped ? std::min<uint64_t>(weight.weights.group_size, row) : row;
+  const uint64_t per_row = (row + group - 1) / group;
+  std::vector<uint64_t> zero;
+  for (uint64_t i = 0; i < elements / row * per_row; ++i) {
+    uint32_t stored = 0;
+    std::memcpy(&stored, &scales[size_t(i) * scale_bytes], scale_bytes);
+    if (scale_bytes == 2) stored &= 0x7fffu;  // the sign of a zero
+    if (stored == 0) zero.push_back(i);
+  }
+  if (zero.empty()) return 0;
+  const NibMemoryPart& part = plans_.errors.memory().part[NIB_PART_REFERENCE];
+  const size_t size = size_t(part.size_bytes / elements);
+  std::vector<std::byte> source(size_t(part.size_bytes));
+  device_.download(pair_, part.offset_bytes, source.data(), source.size());
+  uint64_t lost = 0;
+  for (const uint64_t i : zero) {
+    const uint64_t begin = i / per_row * row + i % per_row * group;
+    const uint64_t end = std::min(begin + group, (i / per_row + 1) * row);
+    bool any = false;
+    for (uint64_t e = begin; e < end && !any; ++e) {
+      uint32_t value = 0;
+      std::memcpy(&value, &source[size_t(e) * size], size);
+      any = (value & (size == 2 ? 0x7fffu : 0x7fffffffu)) != 0;
+    }
+    lost += any ? 1 : 0;
+  }
+  return lost;
+}
+
 void SlabWorker::nest(std::span<const std::byte> codes, std::span<const float> nested) {
   const NibMemory& memory = plans_.dequantize.memory();
   std::vector<std::byte> padded(size_t(memory.part[NIB_PART_SCALES].size_bytes));

@@ -61,6 +61,8 @@ class SlabWorker {
   // Instead of quantize(): the slab's rows, from row first_row on, of a blob of the whole weight. memory: of the blob.
   void take(std::span<const std::byte> blob, const NibMemory& memory, const WeightSpec& weight, uint32_t first_row,
             PackedSlab& packed);
+  // How many groups of the slab have weights other than zero and a stored scale of zero. scales: those of quantize().
+  uint64_t lostGroups(const WeightSpec& weight, std::span<const std::byte> scales) const;
   // Double quantization: replaces the scales on the device by their codes, which compare() then decodes. nested: the
   // offset, followed by the scales of the scale blocks.
   void nest(std::span<const std::byte> codes, std::span<const float> nested);

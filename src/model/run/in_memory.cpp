@@ -29,6 +29,7 @@ std::optional<FoundWeight> InMemory::find(const ModelView& view, const ModelView
   static const Memory memory;
   if (tensor.weight != nullptr || !tensor.name.ends_with(".weight")) return std::nullopt;
   const Decision decision = decide(view.checkpoint().info(tensor.index), options_, memory);
+  if (decision.passed_over && tensor.shape.size() == 2) throw Error(quoteText(tensor.name) + ": " + decision.note);
   if (decision.kind != Decision::kQuantize) return std::nullopt;
   FoundWeight found;
   found.container = &memory;

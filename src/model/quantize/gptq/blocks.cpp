@@ -3,6 +3,7 @@
 #include "model/archive/error.h"
 #include "model/quantize/gptq/activations.h"
 #include "model/quantize/gptq/memory.h"
+#include "model/quantize/module_kinds.h"
 #include "model/quantize/selection.h"
 #include "model/run/weights.h"
 

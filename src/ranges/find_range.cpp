@@ -1,20 +1,14 @@
 // nibFindRange: validation, degenerate histograms, and the conversion of edges to a range.
 #include "base/log.h"
 #include "base/sized.h"
-#include "ranges/histogram_view.h"
+#include "ranges/range_data.h"
 
 using namespace nib;
 using namespace nib::ranges;
 
 namespace {
 
-bool isHistogram(uint32_t bins, uint32_t flags) {
-  return bins >= NIB_HISTOGRAM_MIN_BINS && bins <= NIB_HISTOGRAM_MAX_BINS && (bins & (bins - 1)) == 0 &&
-         (flags & ~uint32_t(NIB_HISTOGRAM_SIGNED | NIB_HISTOGRAM_ACCUMULATE)) == 0;
-}
-
-NibResult check(const NibRangeDesc& desc, uint32_t bins, uint32_t histogram_flags, const NibHistogramHead& head,
-                const Log& log) {
+NibResult check(const NibRangeDesc& desc, const NibRangeData& data, const Log& log) {
   if (desc.method > NIB_RANGE_ENTROPY_TRT) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: method %u is not a NIB_RANGE_* value", desc.method);
   }
@@ -25,17 +19,9 @@ NibResult check(const NibRangeDesc& desc, uint32_t bins, uint32_t histogram_flag
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: percentile %g must be above 50 and at most 100",
                     desc.percentile);
   }
-  if (!isHistogram(bins, histogram_flags)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: bins %u, flags 0x%x are not valid for a histogram", bins,
-                    histogram_flags);
-  }
-  if (head.exponent > 254u || !std::isfinite(head.min) || !std::isfinite(head.max) || head.min > head.max) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: head is not valid: exponent %u, min %g, max %g", head.exponent,
-                    double(head.min), double(head.max));
-  }
   const bool wants_signs = (desc.flags & NIB_RANGE_SYMMETRIC) == 0 || desc.method == NIB_RANGE_ENTROPY_ORT;
   const bool by_counts = desc.method != NIB_RANGE_MINMAX;
-  if (wants_signs && by_counts && (histogram_flags & NIB_HISTOGRAM_SIGNED) == 0 && head.min < 0.0f) {
+  if (wants_signs && by_counts && (data.histogram_flags & NIB_HISTOGRAM_SIGNED) == 0 && data.head->min < 0.0f) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: this method needs a histogram with NIB_HISTOGRAM_SIGNED");
   }
   return NIB_SUCCESS;
@@ -65,42 +51,72 @@ void edgesRange(const HistogramView& view, bool symmetric, NibRange* out) {
   out->min = std::fmin(low, 0.0);
 }
 
-void methodRange(const NibRangeDesc& desc, const HistogramView& view, NibRange* out) {
-  const bool symmetric = (desc.flags & NIB_RANGE_SYMMETRIC) != 0;
-  const bool counts_levels =
-      desc.method == NIB_RANGE_MSE || desc.method == NIB_RANGE_ENTROPY_ORT || desc.method == NIB_RANGE_ENTROPY_TRT;
-  const bool whole = desc.method == NIB_RANGE_PERCENTILE && desc.percentile == 100.0;
-  if (desc.method == NIB_RANGE_MINMAX || whole || (counts_levels && view.length <= kLevels)) {
-    return minmaxRange(view, symmetric, out);
-  }
+void histogramRange(const NibRangeDesc& desc, const HistogramView& view, bool symmetric, NibRange* out) {
   switch (desc.method) {
     case NIB_RANGE_MSE: return symmetric ? mseSymmetric(view, out) : mseBothEnds(view, out);
     case NIB_RANGE_ENTROPY_ORT: entropyOrt(view, out); break;
     case NIB_RANGE_ENTROPY_TRT: entropyTrt(view, out); break;
     default:
       symmetric ? percentileSymmetric(view, desc.percentile, out) : percentileBothEnds(view, desc.percentile, out);
+      if (out->low_edge > -int32_t(kLevels) && out->high_edge < int32_t(kLevels)) out->flags = NIB_RANGE_COARSE;
   }
   edgesRange(view, symmetric, out);
 }
 
+void cellsRange(const NibRangeDesc& desc, const Data& data, bool symmetric, NibRange* out) {
+  switch (desc.method) {
+    case NIB_RANGE_PERCENTILE: return percentileOfCells(data, desc.percentile, symmetric, out);
+    case NIB_RANGE_MSE: return mseOfCells(data, symmetric, out);
+    default: {
+      const FinerHistogram finer(data);
+      histogramRange(desc, {NIB_HISTOGRAM_MAX_BINS, NIB_HISTOGRAM_SIGNED, &finer.head, finer.counts}, symmetric, out);
+    }
+  }
+}
+
+void methodRange(const NibRangeDesc& desc, const HistogramView& view, const LogView& log, NibRange* out) {
+  const bool symmetric = (desc.flags & NIB_RANGE_SYMMETRIC) != 0;
+  const bool percentile = desc.method == NIB_RANGE_PERCENTILE;
+  if (desc.method == NIB_RANGE_MINMAX || (percentile && desc.percentile == 100.0)) {
+    return minmaxRange(view, symmetric, out);
+  }
+  if (!percentile && isCoarse(view)) out->flags = NIB_RANGE_COARSE;
+  const bool has_cells = log.zero != nullptr && log.length != 0;
+  if (has_cells && (percentile || out->flags != 0)) return cellsRange(desc, {view, log}, symmetric, out);
+  if (!percentile && view.length <= kLevels) return minmaxRange(view, symmetric, out);
+  histogramRange(desc, view, symmetric, out);
+}
+
 }  // namespace
 
-extern "C" NibResult nibFindRange(const NibRangeDesc* desc, uint32_t bins, uint32_t histogram_flags,
-                                  const NibHistogramHead* head, const uint64_t* counts, const NibLog* log_callback,
+bool nib::ranges::isCoarse(const HistogramView& view) {
+  if (view.length <= kLevels) return true;
+  uint64_t count = 0, within = 0;
+  for (uint32_t k = 0; k < view.length; ++k) {
+    count += view.magnitudeBin(k);
+    if (k < kLevels) within = count;
+  }
+  return within > uint64_t(kCoarseShare * double(count - 1));
+}
+
+extern "C" NibResult nibFindRange(const NibRangeDesc* desc, const NibRangeData* data, const NibLog* log_callback,
                                   NibRange* out_range) {
   const Log log(log_callback);
-  if (desc == nullptr || head == nullptr || counts == nullptr || out_range == nullptr) {
+  if (desc == nullptr || data == nullptr || out_range == nullptr) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: NULL argument");
   }
   NibRangeDesc whole;
   if (!readSized(*desc, &whole)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: set desc->struct_bytes to sizeof(NibRangeDesc)");
   }
-  const NibResult result = check(whole, bins, histogram_flags, *head, log);
+  RangeData read;
+  NibResult result = readRangeData("range", *data, log, &read);
+  if (result == NIB_SUCCESS) result = check(whole, read.data, log);
   if (result != NIB_SUCCESS) return result;
   NibRange range{};
-  const HistogramView view(bins, histogram_flags, head, counts);
-  if (head->exponent != 0 && view.length != 0) methodRange(whole, view, &range);
+  const HistogramView view = read.view();
+  const LogView log_counts = read.logCounts();
+  if (!read.empty() && view.length != 0) methodRange(whole, view, log_counts, &range);
   if (writeSized(range, out_range)) return NIB_SUCCESS;
   return log.fail(NIB_ERROR_INVALID_ARGUMENT, "range: set out_range->struct_bytes to sizeof(NibRange)");
 }

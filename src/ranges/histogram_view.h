@@ -10,6 +10,9 @@ namespace nib::ranges {
 
 // Quantization levels that the entropy methods and MSE assume: of one side (TRT, MSE) or of both (ORT).
 inline constexpr uint32_t kLevels = 128;
+// The bins are too wide for methods that try ranges from kLevels bins on if this share of the magnitudes is within
+// them.
+inline constexpr double kCoarseShare = 0.999;
 
 struct HistogramView {
   const NibHistogramHead* head;
@@ -39,6 +42,8 @@ struct HistogramView {
   double edge(int32_t k) const { return k * width; }
   double absmax() const { return std::fmax(-double(head->min), double(head->max)); }
 };
+
+bool isCoarse(const HistogramView& view);
 
 // These set the edges and the score.
 void percentileSymmetric(const HistogramView& view, double percentile, NibRange* out);

@@ -23,6 +23,7 @@ void convertReference(const NibConvertDesc& desc, const HostRun& run);
 void gatherReference(const NibGatherDesc& desc, const HostRun& run);
 void errorsReference(const NibErrorsDesc& desc, const HostRun& run);
 void histogramReference(const NibHistogramDesc& desc, const HostRun& run);
+void logHistogramReference(const NibLogHistogramDesc& desc, const HostRun& run);
 void momentsReference(const NibMomentsDesc& desc, const HostRun& run);
 // Elements from row to row; of int8 results bytes.
 struct NormStrides {

@@ -33,7 +33,7 @@ run("${CMAKE_COMMAND}" --build "${tree}" --parallel 2 --target nibble_tests_cpu 
 if(output MATCHES "[^\n]*warning:[^\n]*")
   message(FATAL_ERROR "a warning: ${CMAKE_MATCH_0}")
 endif()
-# Three files that name no format. The floating-point modes run the same cases as the threads do.
+# Files that name no format. The floating-point modes run the same cases as the threads do.
 set(filters "--source-file-exclude=*exact_test.cpp,*convert_model_test.cpp,*histogram_model_test.cpp"
     "--test-case-exclude=*FTZ and DAZ*")
 run("${tree}/bin/nibble_tests_cpu" ${filters})

@@ -240,7 +240,7 @@ TEST_CASE_FIXTURE(Gpu, "windows that move with the first row do not change a byt
       }
     }
   }
-  // All but those that reduce rows: histogram, moments, errors.
+  // All but those that reduce rows: histogram, log_histogram, moments, errors.
   CHECK(ops.size() >= 8);
 }
 

@@ -92,10 +92,10 @@ TEST_CASE_FIXTURE(Gpu, "small windows, ranges at multiples of 16 and few workgro
   }
   MESSAGE(count << " cases in several windows");
   // Every kernel that iterates over a large operand.
-  for (const char* name :
-       {"quantize", "encode",    "dequantize", "reduce",       "convert",        "errors",         "matvec",
-        "matinput", "int8_gemm", "histogram",  "moments",      "elementwise",    "rope",           "append",
-        "gather",   "attention", "syrk",       "factor_block", "factor_prepare", "factor_product", "gptq_update"}) {
+  for (const char* name : {"quantize",     "encode",         "dequantize",     "reduce",     "convert",       "errors",
+                           "matvec",       "matinput",       "int8_gemm",      "histogram",  "log_histogram", "moments",
+                           "elementwise",  "rope",           "append",         "gather",     "attention",     "syrk",
+                           "factor_block", "factor_prepare", "factor_product", "gptq_update"}) {
     const bool found = std::any_of(windowed.begin(), windowed.end(),
                                    [&](const std::string& module) { return module.rfind(name, 0) == 0; });
     CHECK_MESSAGE(found, "no case of " << std::string(name) << " needed several windows");

@@ -83,6 +83,37 @@ CalibratedTensor calibrated(const fs::path& path, const CollectOptions& options,
 
 Json schema() { return Json::parse(readText(NIB_CALIBRATION_SCHEMA)); }
 
+// The same statistics as version 1 wrote them, without log-spaced counts.
+std::string asSchema1(const std::string& text) {
+  Json json = Json::parse(text);
+  json["schema"] = 1;
+  for (auto& [name, tensor] : json["tensors"].items()) {
+    tensor.erase("log_bits");
+    Json& histogram = tensor["histogram"];
+    if (histogram.is_object()) histogram.erase("log_counts");
+    if (histogram.is_array()) {
+      for (Json& channel : histogram) channel.erase("log_counts");
+    }
+  }
+  return json.dump();
+}
+
+// Values of a few hundredths, and one that is far larger.
+std::vector<float> massive(uint64_t tokens, uint64_t channels, float value) {
+  std::vector<float> values = matrix(0, tokens, channels);
+  for (float& v : values) v *= 0.01f;
+  values[values.size() / 2] = value;
+  return values;
+}
+
+double percentileOf(std::vector<float> values, double p) {
+  for (float& v : values) v = std::fabs(v);
+  std::sort(values.begin(), values.end());
+  const double rank = p / 100 * double(values.size() - 1);
+  const size_t below = size_t(rank);
+  return values[below] + (rank - double(below)) * (double(values[below + 1]) - values[below]);
+}
+
 }  // namespace
 
 TEST_CASE("npy files of every version are read, and malformed ones refused in one line") {
@@ -229,7 +260,19 @@ TEST_CASE("a broken CALIB.json is refused with the path of the error") {
     CHECK(line.find(word) != std::string::npos);
     CHECK(line.find('\n') == std::string::npos);
   };
-  refused("schema", [](Json& j) { j["schema"] = 2; });
+  refused("schema", [](Json& j) { j["schema"] = 3; });
+  refused("schema", [](Json& j) { j["schema"] = 0; });
+  refused("log_bits", [](Json& j) { j["tensors"]["x"].erase("log_bits"); });
+  refused("log_bits", [](Json& j) { j["tensors"]["x"]["log_bits"] = 10; });
+  refused("log_counts", [](Json& j) { j["tensors"]["x"]["log_bits"] = 8; });
+  refused("log_counts", [](Json& j) { j["tensors"]["x"]["histogram"].erase("log_counts"); });
+  refused("log_counts", [](Json& j) { j["tensors"]["x"]["histogram"]["log_counts"].push_back(1); });
+  refused("log_counts", [](Json& j) { j["tensors"]["x"]["histogram"]["log_counts"] = Json::array({-260097}); });
+  refused("log_counts", [](Json& j) { j["tensors"]["x"]["histogram"]["log_counts"] = Json::array({-1ll << 62}); });
+  // All 27 values are zeros, as -0.5 to 2 are not.
+  refused("bin of", [](Json& j) {
+    j["tensors"]["x"]["histogram"]["log_counts"] = Json::array({-130048, 27, -130048});
+  });
   refused("tensors", [](Json& j) { j["tensors"] = 3; });
   refused("method", [](Json& j) { j["tensors"]["x"]["method"] = "guess"; });
   refused("granularity", [](Json& j) { j["tensors"]["x"]["granularity"] = "row"; });
@@ -280,6 +323,62 @@ TEST_CASE("a broken CALIB.json is refused with the path of the error") {
         std::string::npos);
 }
 
+TEST_CASE("files of schema 1 are read, and statistics that were merged with theirs have no log-spaced counts") {
+  const TempFolder folder;
+  writeNpy(folder / "x.npy", massive(200, 5, 1500), 5);
+  writeNpy(folder / "y.npy", matrix(300, 70, 5), 5);
+  for (const bool by_channel : {false, true}) {
+    CollectOptions options;
+    options.by_channel = by_channel;
+    Calibration calibration;
+    calibration["x"] = calibrated(folder / "x.npy", options, "percentile:99");
+    CHECK(!calibration["x"].ranges[0].coarse);
+    const std::string text = calibrationText(calibration), old = asSchema1(text);
+    const std::vector<std::string> violations =
+        nib::test::SchemaCheck(Json::parse(readText(NIB_CALIBRATION_SCHEMA_1))).violations(Json::parse(old));
+    CHECK_MESSAGE(violations.empty(), (violations.empty() ? "" : violations[0]));
+    writeText(folder / "old.json", old);
+    Calibration read = readCalibration(folder / "old.json");
+    CHECK(!read["x"].collected.log_bits);
+    CHECK(read["x"].collected.histograms[0].counts == calibration["x"].collected.histograms[0].counts);
+    CHECK(read["x"].ranges[0].max == calibration["x"].ranges[0].max);
+    // Written again, it is a file of schema 2 that says so.
+    const Json again = Json::parse(calibrationText(read));
+    CHECK(again["schema"] == 2);
+    CHECK(again["tensors"]["x"]["log_bits"].is_null());
+    CHECK(nib::test::SchemaCheck(schema()).violations(again).empty());
+    // A range from the bins alone says that they are too wide.
+    chooseRanges(read["x"], *findRangeChoice("percentile:99"), "x");
+    CHECK(std::any_of(read["x"].ranges.begin(), read["x"].ranges.end(), [](const ChosenRange& r) { return r.coarse; }));
+    for (const bool old_first : {false, true}) {
+      Collected merged = (old_first ? read["x"] : calibrated(folder / "y.npy", options, "minmax")).collected;
+      mergeCollected(merged,
+                     old_first ? calibrated(folder / "y.npy", options, "minmax").collected : read["x"].collected, "x");
+      CHECK(!merged.log_bits);
+      CHECK(merged.histograms[0].log_counts.empty());
+    }
+  }
+}
+
+TEST_CASE("percentiles and clipped shares with a massive value are those of the values, by tensor and by channel") {
+  const TempFolder folder;
+  const std::vector<float> values = massive(2000, 4, -1500);
+  writeNpy(folder / "x.npy", values, 4);
+  CollectOptions options;
+  CalibratedTensor t = calibrated(folder / "x.npy", options, "percentile:99.9");
+  const double expected = percentileOf(values, 99.9);
+  CHECK(t.collected.log_bits == 9);
+  CHECK(t.ranges[0].max == doctest::Approx(expected).epsilon(1.0 / 500));
+  CHECK(clippedShare(t.collected, 0, t.ranges[0]) == doctest::Approx(0.001).epsilon(0.1));
+  options.by_channel = true;
+  t = calibrated(folder / "x.npy", options, "percentile:99.9");
+  CHECK(t.collected.log_bits == 3);
+  std::vector<float> channel;
+  for (size_t i = 0; i < values.size(); i += 4) channel.push_back(values[i]);
+  REQUIRE(std::count(channel.begin(), channel.end(), -1500.0f) == 1);
+  CHECK(t.ranges[0].max == doctest::Approx(percentileOf(channel, 99.9)).epsilon(0.05));
+}
+
 TEST_CASE("two merged streams give the result of one, in any order, except moving averages") {
   const TempFolder folder;
   writeNpy(folder / "all/x.npy", matrix(0, 96, 4), 4);
@@ -303,6 +402,7 @@ TEST_CASE("two merged streams give the result of one, in any order, except movin
       for (const CalibratedTensor* t : {&forward, &backward}) {
         const Histogram& h = t->collected.histograms[i];
         CHECK(h.counts == whole.collected.histograms[i].counts);
+        CHECK(h.log_counts == whole.collected.histograms[i].log_counts);
         CHECK(std::memcmp(&h.head, &whole.collected.histograms[i].head, sizeof h.head) == 0);
         CHECK(t->ranges[i].max == whole.ranges[i].max);
         CHECK(t->collected.moments[i].squares == doctest::Approx(whole.collected.moments[i].squares).epsilon(1e-12));
@@ -356,7 +456,7 @@ TEST_CASE("collected statistics equal those of the values") {
   }
   CHECK(tryRange(kit::Device::cpu(), openRecordings(folder / "x.npy")[0], r, false).mse ==
         doctest::Approx(mse).epsilon(1e-3));
-  CHECK(clippedShare(t.collected.histograms[0], t.collected.bins, r) == doctest::Approx(clipped).epsilon(0.3));
+  CHECK(clippedShare(t.collected, 0, r) == doctest::Approx(clipped).epsilon(0.3));
 }
 
 TEST_CASE("static inputs are read by module, and empty ranges and ranges per channel are refused") {
@@ -386,6 +486,17 @@ TEST_CASE("static inputs are read by module, and empty ranges and ranges per cha
   const StaticInput fp8 = staticInputs(folder / "calib.json", NIB_FORMAT_FP8).at("m.up_proj");
   CHECK(double(fp8.scale) == doctest::Approx(std::max(-range.min, range.max) / 448).epsilon(1e-6));
   CHECK(!fp8.asymmetric);
+  // The weights of the module have as many columns as the recording has channels.
+  WeightSpec weight;
+  weight.name = "m.up_proj.weight";
+  weight.cols = 4;
+  CHECK(inputOf(inputs, weight).scale == range.scale);
+  weight.cols = 8;
+  const std::string line = refusal([&] { inputOf(inputs, weight); });
+  CHECK(line.find("\"m.up_proj.weight\": its input has 8 channels") != std::string::npos);
+  CHECK(line.find("in --calib has 4") != std::string::npos);
+  weight.name = "m.down_proj.weight";
+  CHECK(refusal([&] { inputOf(inputs, weight); }).find("no range") != std::string::npos);
   write("minmax", true, true);
   CHECK(refusal([&] { staticInputs(folder / "calib.json", NIB_FORMAT_INT8); }).find("--granularity tensor") !=
         std::string::npos);

@@ -86,6 +86,11 @@ struct HostHistogram {
   std::vector<uint64_t> counts = std::vector<uint64_t>(2 * kSide, 0);
 };
 
+// As nibFindRange takes it, without log-spaced counts.
+inline NibRangeData dataOf(const HostHistogram& h) {
+  return {sizeof(NibRangeData), h.bins, h.flags, 0, &h.head, h.counts.data(), nullptr};
+}
+
 inline HostHistogram makeHistogram(const std::string& name) {
   HostHistogram h;
   const std::vector<uint64_t> positive = sideCounts(name, 0), negative = sideCounts(name, 1);

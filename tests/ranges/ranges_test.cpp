@@ -31,7 +31,8 @@ NibRange find(const HostHistogram& h, NibRangeMethod method, bool symmetric, dou
   LogLines lines;
   const NibLog log = lines.log();
   NibRange range{sizeof(NibRange)};
-  REQUIRE(nibFindRange(&desc, h.bins, h.flags, &h.head, h.counts.data(), &log, &range) == NIB_SUCCESS);
+  const NibRangeData data = dataOf(h);
+  REQUIRE(nibFindRange(&desc, &data, &log, &range) == NIB_SUCCESS);
   CHECK(lines.lines.empty());
   return range;
 }
@@ -41,7 +42,8 @@ std::string refusal(const HostHistogram& h, const NibRangeDesc& desc) {
   LogLines lines;
   const NibLog log = lines.log();
   NibRange range{sizeof range, 0, -7, -7, -7, -7, -7};
-  const NibResult result = nibFindRange(&desc, h.bins, h.flags, &h.head, h.counts.data(), &log, &range);
+  const NibRangeData data = dataOf(h);
+  const NibResult result = nibFindRange(&desc, &data, &log, &range);
   if (result == NIB_SUCCESS) return "";
   CHECK(result == NIB_ERROR_INVALID_ARGUMENT);
   CHECK(range.min == -7);
@@ -158,7 +160,11 @@ TEST_CASE("with a huge outlier the range is at least one bin width") {
   const double width = std::ldexp(1.0, 74) / kSide;
   CHECK(find(h, NIB_RANGE_PERCENTILE, true, 99.9).max == width);
   for (const NibRangeMethod method : kMethods) {
-    for (const bool symmetric : {false, true}) CHECK(find(h, method, symmetric, 99.9).max >= width);
+    for (const bool symmetric : {false, true}) {
+      const NibRange range = find(h, method, symmetric, 99.9);
+      CHECK(range.max >= width);
+      CHECK(range.flags == (method == NIB_RANGE_MINMAX ? 0u : uint32_t(NIB_RANGE_COARSE)));
+    }
   }
 }
 

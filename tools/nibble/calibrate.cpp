@@ -133,14 +133,28 @@ model::Calibration collectAll(const Arguments& a, const kit::Device& device,
   return calibration;
 }
 
-// Warns about non-finite values and empty ranges, one line each.
+// Says that the histogram's bins are too wide for these methods.
+void warnCoarse(const std::string& name, const model::Collected& collected, const std::string& methods) {
+  std::fprintf(stderr,
+               "nibble calibrate: %s: the histogram is too coarse for %s, because a few values are far larger "
+               "than the others: %s\n",
+               plainName(name).c_str(), methods.c_str(),
+               collected.log_bits ? "these ranges come from log-spaced counts"
+                                  : "these ranges are wrong; a CALIB.json of schema 1 has no log-spaced counts, so "
+                                    "calibrate the data again");
+}
+
+// Warns about non-finite values, empty ranges and ranges from bins that are too wide, one line each.
 void warn(const model::Calibration& calibration) {
   for (const auto& [name, t] : calibration) {
     uint64_t nonfinite = 0, empty = 0;
+    bool coarse = false;
     for (size_t i = 0; i < t.ranges.size(); ++i) {
       nonfinite += t.collected.histograms[i].head.nonfinite_count;
       empty += t.ranges[i].scale == 0 ? 1 : 0;
+      coarse = coarse || t.ranges[i].coarse;
     }
+    if (coarse && !t.collected.log_bits) warnCoarse(name, t.collected, t.choice.name());
     if (nonfinite != 0) {
       std::fprintf(stderr, "nibble calibrate: %s: %llu values are NaN or infinite and were left out\n",
                    plainName(name).c_str(), (unsigned long long)nonfinite);
@@ -162,6 +176,7 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
   for (const model::Recording& recording : recordings) {
     model::CalibratedTensor t = calibration.at(recording.name);
     nlohmann::ordered_json& rows = json.emplace_back(recording.name, nlohmann::ordered_json::array()).second;
+    std::string coarse;
     for (const char* method : {"minmax", "ema", "percentile:99.9", "percentile:99.99", "percentile:99.999", "mse",
                                "entropy-ort", "entropy-trt"}) {
       model::RangeChoice choice = *model::findRangeChoice(method);
@@ -169,15 +184,18 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
       if (choice.ema && t.collected.ema.empty()) continue;
       model::chooseRanges(t, choice, recording.name);
       const model::ChosenRange& range = t.ranges[0];
-      const double clipped = model::clippedShare(t.collected.histograms[0], t.collected.bins, range);
+      if (range.coarse) coarse += (coarse.empty() ? "" : ", ") + std::string(method);
+      const double clipped = model::clippedShare(t.collected, 0, range);
       const NibErrors errors = model::tryRange(device, recording, range, choice.symmetric);
       table.add({plainName(recording.name), method, numberText("%.4f", range.min), numberText("%.4f", range.max),
                  numberText("%.4f %%", 100 * clipped), numberText("%.3e", errors.mse),
                  numberText("%.2f", errors.sqnr_db)});
-      nlohmann::ordered_json row = {{"range", method}, {"min", range.min}, {"max", range.max}, {"clipped", clipped}};
+      nlohmann::ordered_json row = {
+          {"range", method}, {"min", range.min}, {"max", range.max}, {"clipped", clipped}, {"coarse", range.coarse}};
       addErrors(row, true, errors);
       rows.push_back(std::move(row));
     }
+    if (!coarse.empty()) warnCoarse(recording.name, t.collected, coarse);
   }
   table.print(file);
   return model::jsonObject(std::move(json));

@@ -4,7 +4,6 @@
 #include "options.h"
 
 #include "model/archive/json_document.h"
-#include "model/calibrate/trial.h"
 
 #include <algorithm>
 
@@ -42,8 +41,7 @@ void printCalibration(std::FILE* file, const model::Calibration& calibration) {
     double clipped = 0;
     for (const model::CollectedData& d : t.collected.data) tokens += d.tokens;
     for (size_t i = 0; i < t.ranges.size(); ++i) {
-      clipped +=
-          model::clippedShare(t.collected.histograms[i], t.collected.bins, t.ranges[i]) / double(t.ranges.size());
+      clipped += model::clippedShare(t.collected, i, t.ranges[i]) / double(t.ranges.size());
       nonfinite += t.collected.histograms[i].head.nonfinite_count;
     }
     const bool one = t.ranges.size() == 1;

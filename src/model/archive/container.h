@@ -28,6 +28,7 @@ struct StaticInput {
   Dtype scale_dtype = Dtype::kF32;
   Dtype zero_dtype = Dtype::kI8;
   std::vector<uint64_t> shape = {1};  // of both tensors: {1}, or {} for scalars
+  uint32_t channels = 0;              // of the calibrated data; 0 = not known, because it was read from a model
 };
 
 // A weight matrix and how it is quantized.

@@ -44,6 +44,30 @@ struct LastLine {
   }
 };
 
+// A histogram of Collected as nibFindRange takes it.
+class RangeSource {
+ public:
+  RangeSource(const Collected& collected, size_t index) {
+    const Histogram& h = collected.histograms[index];
+    data_.bins = collected.bins;
+    data_.histogram_flags = NIB_HISTOGRAM_SIGNED;
+    data_.head = &h.head;
+    data_.counts = h.counts.data();
+    if (!collected.log_bits) return;
+    log_counts_ = withEmpty(h.log_counts, *collected.log_bits);
+    data_.mantissa_bits = *collected.log_bits;
+    data_.log_counts = log_counts_.data();
+  }
+  RangeSource(const RangeSource&) = delete;  // data_ points into it
+  RangeSource& operator=(const RangeSource&) = delete;
+
+  const NibRangeData* data() const { return &data_; }
+
+ private:
+  std::vector<uint64_t> log_counts_;
+  NibRangeData data_{sizeof(NibRangeData)};
+};
+
 }  // namespace
 
 std::string RangeChoice::name() const {
@@ -86,6 +110,9 @@ void mergeCollected(Collected& into, const Collected& from, const std::string& n
   }
   if (into.by_channel != from.by_channel) refuse("one is by channel, the other is not");
   if (into.bins != from.bins) refuse("their histograms have different numbers of bins");
+  if (into.log_bits && from.log_bits && *into.log_bits != *from.log_bits) {
+    refuse("their log-spaced counts have different numbers of mantissa bits");
+  }
   for (const CollectedData& data : from.data) {
     if (std::any_of(into.data.begin(), into.data.end(), [&](const CollectedData& d) { return d.hash == data.hash; })) {
       refuse("both were collected from the data " + data.hash + ", which would count twice");
@@ -109,6 +136,11 @@ void mergeCollected(Collected& into, const Collected& from, const std::string& n
     Histogram& a = into.histograms[i];
     const Histogram& b = from.histograms[i];
     nibHistogramMerge(into.bins, NIB_HISTOGRAM_SIGNED, &a.head, a.counts.data(), &b.head, b.counts.data(), nullptr);
+    if (into.log_bits && from.log_bits) {
+      mergeCounts(a.log_counts, b.log_counts);
+    } else {
+      a.log_counts.clear();
+    }
     NibMoments& m = into.moments[i];
     m.finite_count += from.moments[i].finite_count;
     m.nonfinite_count += from.moments[i].nonfinite_count;
@@ -116,6 +148,7 @@ void mergeCollected(Collected& into, const Collected& from, const std::string& n
     m.sum += from.moments[i].sum;
     m.squares += from.moments[i].squares;
   }
+  if (!from.log_bits) into.log_bits.reset();
   // A moving average depends on the order of the data, which merging does not define.
   into.ema.clear();
   into.data.insert(into.data.end(), from.data.begin(), from.data.end());
@@ -140,18 +173,27 @@ void chooseRanges(CalibratedTensor& tensor, const RangeChoice& choice, const std
       range = emaRange(c.ema[i], choice.symmetric);
     } else {
       const NibRangeDesc desc{sizeof desc, uint32_t(choice.method), flags, 0, choice.percentile};
-      if (nibFindRange(&desc, c.bins, NIB_HISTOGRAM_SIGNED, &c.histograms[i].head, c.histograms[i].counts.data(), &log,
-                       &range) != NIB_SUCCESS) {
+      const RangeSource source(c, i);
+      if (nibFindRange(&desc, source.data(), &log, &range) != NIB_SUCCESS) {
         throw Error("tensor " + quoteText(name) + ": " + last_line.text);
       }
     }
-    ChosenRange chosen{range.min, range.max, 0, 0};
+    ChosenRange chosen{range.min, range.max, 0, 0, (range.flags & NIB_RANGE_COARSE) != 0};
     if (nibRangeScale(NIB_FORMAT_INT8, flags, range.min, range.max, &log, &chosen.scale, &chosen.zero_point) !=
         NIB_SUCCESS) {
       throw Error("tensor " + quoteText(name) + ": " + last_line.text);
     }
     tensor.ranges.push_back(chosen);
   }
+}
+
+double clippedShare(const Collected& collected, size_t index, const ChosenRange& range) {
+  const RangeSource source(collected, index);
+  LastLine last_line;
+  const NibLog log = last_line.log();
+  double share = 0;
+  if (nibClippedShare(source.data(), range.min, range.max, &log, &share) != NIB_SUCCESS) throw Error(last_line.text);
+  return share;
 }
 
 }  // namespace nib::model

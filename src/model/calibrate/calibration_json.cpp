@@ -18,38 +18,37 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int kSchema = 1;
+constexpr int kSchema = 2;
+constexpr int kOldestSchema = 1;  // without log-spaced counts
 constexpr uint64_t kMaxBytes = 2'000'000'000;
 
 // ---------------------------------------------------------------------------------------------- writing
 
-// Run-length encodes zeros: counts in order, where -n stands for n zeros.
-Json packed(const std::vector<uint64_t>& counts) {
+// Run-length encodes empty bins: the counts of `bins` bins in order, where -n stands for n zeros.
+Json packed(const SparseCounts& counts, uint32_t bins) {
   Json list = Json::array();
-  int64_t zeros = 0;
-  const auto flush = [&] {
-    if (zeros != 0) list.push_back(-zeros);
-    zeros = 0;
+  uint32_t next = 0;
+  const auto skipTo = [&](uint32_t bin) {
+    if (bin != next) list.push_back(-int64_t(bin - next));
+    next = bin + 1;
   };
-  for (const uint64_t count : counts) {
-    if (count == 0) {
-      ++zeros;
-      continue;
-    }
-    flush();
-    list.push_back(count);
+  for (const SparseCount& c : counts) {
+    skipTo(c.bin);
+    list.push_back(c.count);
   }
-  flush();
+  skipTo(bins);
   return list;
 }
 
-Json histogramJson(const Histogram& h) {
-  return {{"exponent", h.head.exponent},
-          {"min", h.head.min},
-          {"max", h.head.max},
-          {"count", h.head.finite_count},
-          {"nonfinite", h.head.nonfinite_count},
-          {"counts", packed(h.counts)}};
+Json histogramJson(const Histogram& h, std::optional<uint32_t> log_bits) {
+  Json json = {{"exponent", h.head.exponent},
+               {"min", h.head.min},
+               {"max", h.head.max},
+               {"count", h.head.finite_count},
+               {"nonfinite", h.head.nonfinite_count},
+               {"counts", packed(withoutEmpty(h.counts), uint32_t(h.counts.size()))}};
+  if (log_bits) json["log_counts"] = packed(h.log_counts, NIB_LOG_HISTOGRAM_BINS(*log_bits));
+  return json;
 }
 
 Json momentsJson(const NibMoments& m) { return {{"sum", m.sum}, {"squares", m.squares}}; }
@@ -96,7 +95,9 @@ Json tensorJson(const CalibratedTensor& t) {
   json["moments"] = perChannel(c.by_channel, c.moments, momentsJson);
   json["ema"] = c.ema.empty() ? Json(nullptr) : perChannel(c.by_channel, c.ema, emaJson);
   json["bins"] = c.bins;
-  json["histogram"] = perChannel(c.by_channel, c.histograms, histogramJson);
+  json["log_bits"] = c.log_bits ? Json(*c.log_bits) : Json(nullptr);
+  json["histogram"] =
+      perChannel(c.by_channel, c.histograms, [&](const Histogram& h) { return histogramJson(h, c.log_bits); });
   return json;
 }
 
@@ -149,25 +150,41 @@ class Sum {
   bool wrapped_ = false;
 };
 
-std::vector<uint64_t> unpacked(const Value& value, uint32_t bins) {
-  std::vector<uint64_t> counts;
+// Calls body(bin, count) for each of `bins` run-length encoded counts that is not 0.
+template <class Body>
+void unpack(const Value& value, uint32_t bins, Body&& body) {
   if (!value.json.is_array()) value.fail("must be a list");
+  uint64_t bin = 0;
   for (const Json& item : value.json) {
+    if (bin > bins) break;
     if (item.is_number_unsigned()) {
-      counts.push_back(item.get<uint64_t>());
-    } else {
-      // A run of more zeros than bins is refused before it is allocated.
-      const int64_t zeros = item.is_number_integer() ? item.get<int64_t>() : 0;
-      if (zeros >= 0 || zeros < -int64_t(bins)) value.fail("must hold counts, and -n for n zeros");
-      counts.resize(counts.size() + size_t(-zeros), 0);
+      const uint64_t count = item.get<uint64_t>();
+      if (bin < bins && count != 0) body(uint32_t(bin), count);
+      ++bin;
+      continue;
     }
-    if (counts.size() > bins) break;
+    const int64_t zeros = item.is_number_integer() ? item.get<int64_t>() : 0;
+    if (zeros >= 0 || zeros < -int64_t(bins)) value.fail("must hold counts, and -n for n zeros");
+    bin += uint64_t(-zeros);
   }
-  if (counts.size() != bins) value.fail("must hold " + std::to_string(bins) + " counts");
-  return counts;
+  if (bin != bins) value.fail("must hold " + std::to_string(bins) + " counts");
 }
 
-Histogram readHistogram(const Value& value, uint32_t bins) {
+void readLogCounts(const Value& value, uint32_t mantissa_bits, Histogram* h) {
+  Sum total;
+  unpack(value, NIB_LOG_HISTOGRAM_BINS(mantissa_bits), [&](uint32_t bin, uint64_t count) {
+    h->log_counts.push_back({bin, count});
+    total.add(count);
+  });
+  if (!total.is(h->head.finite_count)) value.fail("do not add up to \"count\"");
+  if (h->log_counts.empty()) return;
+  if (h->log_counts.front().bin != logBinOf(h->head.min, mantissa_bits) ||
+      h->log_counts.back().bin != logBinOf(h->head.max, mantissa_bits)) {
+    value.fail("do not begin with the bin of \"min\" and end with that of \"max\"");
+  }
+}
+
+Histogram readHistogram(const Value& value, uint32_t bins, std::optional<uint32_t> log_bits) {
   Histogram h;
   const uint64_t exponent = value.at("exponent").count();
   if (exponent > 254) value.at("exponent").fail("must be at most 254");
@@ -178,15 +195,19 @@ Histogram readHistogram(const Value& value, uint32_t bins) {
     value.fail("has no range from min to max");
   h.head.finite_count = value.at("count").count();
   h.head.nonfinite_count = value.at("nonfinite").count();
-  h.counts = unpacked(value.at("counts"), bins);
+  h.counts.assign(bins, 0);
   Sum total;
-  for (const uint64_t c : h.counts) total.add(c);
+  unpack(value.at("counts"), bins, [&](uint32_t bin, uint64_t count) {
+    h.counts[bin] = count;
+    total.add(count);
+  });
   if (!total.is(h.head.finite_count)) value.at("counts").fail("do not add up to \"count\"");
   // Bins reach to the power of two that `exponent` says; 0: all values are zero.
   const double reach = h.head.exponent == 0 ? 0 : std::ldexp(1.0, int(h.head.exponent) - 126);
   if (std::max(std::fabs(double(h.head.min)), std::fabs(double(h.head.max))) > reach) {
     value.fail("has values beyond its bins, which \"exponent\" ends at " + std::to_string(reach));
   }
+  if (log_bits) readLogCounts(value.at("log_counts"), *log_bits, &h);
   return h;
 }
 
@@ -232,7 +253,18 @@ void checkScale(const Value& value, bool symmetric, ChosenRange& range) {
   range = follows;
 }
 
-CalibratedTensor readTensor(const Value& value) {
+// None if there are no log-spaced counts: in files of schema 1, and after merging with such a file.
+std::optional<uint32_t> readLogBits(const Value& value, uint64_t schema) {
+  if (schema == kOldestSchema) return std::nullopt;
+  const Value bits = value.at("log_bits");
+  if (bits.json.is_null()) return std::nullopt;
+  if (bits.count() > NIB_LOG_HISTOGRAM_MAX_BITS) {
+    bits.fail("must be at most " + std::to_string(int(NIB_LOG_HISTOGRAM_MAX_BITS)));
+  }
+  return uint32_t(bits.count());
+}
+
+CalibratedTensor readTensor(const Value& value, uint64_t schema) {
   CalibratedTensor t;
   Collected& c = t.collected;
   const std::string method = value.at("method").text();
@@ -250,8 +282,9 @@ CalibratedTensor readTensor(const Value& value) {
   }
   c.channels = uint32_t(channels);
   c.bins = uint32_t(bins);
+  c.log_bits = readLogBits(value, schema);
   value.at("histogram").forChannels(c.by_channel, c.channels, [&](const Value& p) {
-    c.histograms.push_back(readHistogram(p, c.bins));
+    c.histograms.push_back(readHistogram(p, c.bins, c.log_bits));
   });
   size_t i = 0;
   value.at("moments").forChannels(c.by_channel, c.channels, [&](const Value& p) {
@@ -320,14 +353,16 @@ Calibration readCalibration(const std::filesystem::path& path) {
 Calibration parseCalibration(std::span<char> text, const std::string& where) {
   const Json json = readJson(text, where);
   const Value root{json, where};
-  if (root.at("schema").count() != kSchema) {
-    root.at("schema").fail("is " + json["schema"].dump() + "; this version reads " + std::to_string(kSchema));
+  const uint64_t schema = root.at("schema").count();
+  if (schema < kOldestSchema || schema > kSchema) {
+    root.at("schema").fail("is " + json["schema"].dump() + "; this version reads " + std::to_string(kOldestSchema) +
+                           " to " + std::to_string(kSchema));
   }
   const Value tensors = root.at("tensors");
   if (!tensors.json.is_object()) tensors.fail("must be an object");
   Calibration calibration;
   for (const auto& [name, tensor] : tensors.json.items()) {
-    calibration[name] = readTensor({tensor, where + ": tensor " + quoteText(name)});
+    calibration[name] = readTensor({tensor, where + ": tensor " + quoteText(name)}, schema);
   }
   return calibration;
 }

@@ -1,7 +1,5 @@
 #include "model/calibrate/chart.h"
 
-#include "model/calibrate/trial.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstdarg>
@@ -46,11 +44,15 @@ std::string escaped(const std::string& plain) {
 }
 
 // Merges the histograms of all channels into one, for drawing.
-Histogram sumOf(const Collected& c) {
-  Histogram sum;
-  sum.counts.assign(c.bins, 0);
+Collected sumOf(const Collected& c) {
+  Collected sum;
+  sum.bins = c.bins;
+  sum.log_bits = c.log_bits;
+  Histogram& all = sum.histograms.emplace_back();
+  all.counts.assign(c.bins, 0);
   for (const Histogram& h : c.histograms) {
-    nibHistogramMerge(c.bins, NIB_HISTOGRAM_SIGNED, &sum.head, sum.counts.data(), &h.head, h.counts.data(), nullptr);
+    nibHistogramMerge(c.bins, NIB_HISTOGRAM_SIGNED, &all.head, all.counts.data(), &h.head, h.counts.data(), nullptr);
+    mergeCounts(all.log_counts, h.log_counts);
   }
   return sum;
 }
@@ -115,7 +117,7 @@ struct Line {
 };
 
 // The range of each method. For a tensor by channel, the union of the ranges of its channels: one chart shows them all.
-std::vector<Line> linesOf(const std::string& name, const CalibratedTensor& tensor, const Histogram& sum) {
+std::vector<Line> linesOf(const std::string& name, const CalibratedTensor& tensor, const Collected& sum) {
   std::vector<Line> lines;
   for (const auto& shown : kShown) {
     RangeChoice choice = *findRangeChoice(shown.name);
@@ -129,7 +131,7 @@ std::vector<Line> linesOf(const std::string& name, const CalibratedTensor& tenso
       widest.min = std::min(widest.min, r.min);
       widest.max = std::max(widest.max, r.max);
     }
-    lines.push_back({shown.name, shown.colour, widest, clippedShare(sum, tensor.collected.bins, widest)});
+    lines.push_back({shown.name, shown.colour, widest, clippedShare(sum, 0, widest)});
   }
   return lines;
 }
@@ -155,7 +157,8 @@ void addTable(std::string& page, const std::vector<Line>& lines, const RangeChoi
 }
 
 void addTensor(std::string& page, const std::string& name, const CalibratedTensor& tensor) {
-  const Histogram sum = sumOf(tensor.collected);
+  const Collected all = sumOf(tensor.collected);
+  const Histogram& sum = all.histograms[0];
   page += "<section><h2>" + escaped(name) + "</h2>\n";
   append(page, "<p>%llu values of %u channels, %llu NaN or infinite; %.6g to %.6g; range %s, %s, by %s</p>\n",
          (unsigned long long)sum.head.finite_count, tensor.collected.channels,
@@ -166,7 +169,7 @@ void addTensor(std::string& page, const std::string& name, const CalibratedTenso
     page += "<p>No values but zeros.</p></section>\n";
     return;
   }
-  const std::vector<Line> lines = linesOf(name, tensor, sum);
+  const std::vector<Line> lines = linesOf(name, tensor, all);
   Axes axes{double(sum.head.min), double(sum.head.max), 0};
   for (const Line& line : lines) {
     axes.low = std::min(axes.low, line.range.min);

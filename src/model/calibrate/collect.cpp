@@ -12,7 +12,8 @@ namespace {
 constexpr uint64_t kChunkBytes = 64u << 20;
 constexpr uint32_t kTensorBins = 4096;
 constexpr uint32_t kMaxChannelBins = 1024;
-constexpr uint64_t kHistogramBytes = 64u << 20;  // all channels together: half of the range that any device can bind
+// All channels together, of each kind of histogram: half of the range that any device can bind.
+constexpr uint64_t kHistogramBytes = 64u << 20;
 
 // The number of bins per channel with which the histograms of all channels fit into kHistogramBytes.
 uint32_t channelBins(uint32_t channels, const std::string& name) {
@@ -23,6 +24,16 @@ uint32_t channelBins(uint32_t channels, const std::string& name) {
                 " channels are too many for a histogram each; use --granularity tensor");
   }
   return bins;
+}
+
+// The mantissa bits of log-spaced counts: of a tensor the most; of channels as many as fit into kHistogramBytes, or
+// none if not even one bin a binade does.
+std::optional<uint32_t> logBits(bool by_channel, uint32_t channels) {
+  if (!by_channel) return NIB_LOG_HISTOGRAM_MAX_BITS;
+  for (uint32_t bits = NIB_LOG_HISTOGRAM_MAX_COLUMN_BITS + 1; bits-- > 0;) {
+    if (uint64_t(channels) * NIB_LOG_HISTOGRAM_BINS(bits) * 8 <= kHistogramBytes) return bits;
+  }
+  return std::nullopt;
 }
 
 // A collecting op with its output buffers.
@@ -63,6 +74,7 @@ struct Collector::State {
         shape(of),
         by_channel(channels),
         bins(channels ? channelBins(of.channels, of.name) : kTensorBins),
+        log_bits(logBits(channels, of.channels)),
         count(channels ? of.channels : 1),
         histogram(on,
                   NibHistogramDesc{NIB_OP_HISTOGRAM, sizeof(NibHistogramDesc),
@@ -81,6 +93,12 @@ struct Collector::State {
         ema(count),
         batch(count) {
     device.fill(histogram.output, 0, 0, (histogram.output.sizeBytes() + 3) / 4 * 4);
+    if (!log_bits) return;
+    log_histogram.emplace(on,
+                          NibLogHistogramDesc{NIB_OP_LOG_HISTOGRAM, sizeof(NibLogHistogramDesc), 0, of.rows,
+                                              of.channels, of.type, of.stride, granularity(), *log_bits},
+                          input);
+    device.fill(log_histogram->output, 0, 0, log_histogram->output.sizeBytes());
   }
   uint32_t granularity() const { return by_channel ? NIB_GRANULARITY_COLUMN : NIB_GRANULARITY_TENSOR; }
 
@@ -88,8 +106,10 @@ struct Collector::State {
   CollectedShape shape;
   bool by_channel;
   uint32_t bins;
+  std::optional<uint32_t> log_bits;
   size_t count;
   CollectOp<NibHistogramDesc> histogram;
+  std::optional<CollectOp<NibLogHistogramDesc>> log_histogram;
   CollectOp<NibMinMaxDesc> minmax;
   CollectOp<NibMomentsDesc> moments;
   std::vector<NibMoments> result_moments;
@@ -104,6 +124,7 @@ Collector::Collector(Collector&&) noexcept = default;
 
 void Collector::run(const std::function<void(const kit::Binding&)>& run) const {
   run(state_->histogram.binding);
+  if (state_->log_histogram) run(state_->log_histogram->binding);
   run(state_->minmax.binding);
   run(state_->moments.binding);
 }
@@ -131,6 +152,7 @@ void Collector::finish(Collected& collected) const {
   collected.channels = s.shape.channels;
   collected.by_channel = s.by_channel;
   collected.bins = s.bins;
+  collected.log_bits = s.log_bits;
   collected.moments = s.result_moments;
   collected.ema = s.ema;
   const NibMemory& memory = s.histogram.plan.memory();
@@ -138,9 +160,14 @@ void Collector::finish(Collected& collected) const {
       s.device.download<NibHistogramHead>(s.histogram.output, s.count, memory.part[NIB_PART_HEADS].offset_bytes);
   const auto counts =
       s.device.download<uint64_t>(s.histogram.output, s.count * s.bins, memory.part[NIB_PART_COUNTS].offset_bytes);
+  std::vector<uint64_t> log_counts;
+  const size_t log_bins = s.log_bits ? NIB_LOG_HISTOGRAM_BINS(*s.log_bits) : 0;
+  if (s.log_bits) log_counts = s.device.download<uint64_t>(s.log_histogram->output, s.count * log_bins);
   for (size_t i = 0; i < s.count; ++i) {
     collected.histograms.push_back(
-        {heads[i], {counts.begin() + std::ptrdiff_t(i * s.bins), counts.begin() + std::ptrdiff_t((i + 1) * s.bins)}});
+        {heads[i],
+         {counts.begin() + std::ptrdiff_t(i * s.bins), counts.begin() + std::ptrdiff_t((i + 1) * s.bins)},
+         withoutEmpty(std::span(log_counts).subspan(i * log_bins, log_bins))});
   }
 }
 
@@ -153,7 +180,8 @@ Collected emptyStatistics(const Recording& recording, const CollectOptions& opti
   c.by_channel = options.by_channel;
   c.bins = options.by_channel ? channelBins(recording.channels, recording.name) : kTensorBins;
   const size_t count = options.by_channel ? recording.channels : 1;
-  c.histograms.assign(count, {{}, std::vector<uint64_t>(c.bins, 0)});
+  c.log_bits = logBits(options.by_channel, recording.channels);
+  c.histograms.assign(count, {{}, std::vector<uint64_t>(c.bins, 0), {}});
   c.moments.resize(count);
   c.ema.resize(count);
   return c;

@@ -30,7 +30,8 @@ struct CollectedShape {
   uint32_t stride = 0;  // elements from row to row; 0 = channels
 };
 
-// The histogram, min/max and moments of a stream of rows that pass through one range of device memory.
+// The histogram, log-spaced counts, min/max and moments of a stream of rows that pass through one range of device
+// memory.
 class Collector {
  public:
   // Throws.
@@ -51,7 +52,7 @@ class Collector {
   std::unique_ptr<State> state_;
 };
 
-// Streams the recording through the histogram, min/max and moments ops. Memory use does not depend on the number of
+// Streams the recording through the ops that collect statistics. Memory use does not depend on the number of
 // tokens: the histograms, and one chunk of at most 64 MB. Throws.
 Collected collect(const kit::Device& device, const Recording& recording, const CollectOptions& options);
 

@@ -22,6 +22,7 @@ std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& pat
     StaticInput input;
     int32_t zero_point = range.zero_point;
     input.scale = range.scale;
+    input.channels = tensor.collected.channels;
     input.asymmetric = format == NIB_FORMAT_INT8 && !tensor.choice.symmetric;
     if (format == NIB_FORMAT_FP8 && nibRangeScale(format, NIB_RANGE_SYMMETRIC, range.min, range.max, nullptr,
                                                   &input.scale, &zero_point) != NIB_SUCCESS) {
@@ -38,6 +39,20 @@ std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& pat
     }
   }
   return inputs;
+}
+
+const StaticInput& inputOf(const std::map<std::string, StaticInput>& inputs, const WeightSpec& weight) {
+  const auto found = inputs.find(weight.module());
+  if (found == inputs.end()) {
+    throw Error("tensor " + quoteText(weight.name) + ": --calib has no range for its input, " +
+                quoteText(weight.module()) + ": calibrate a recording of that name, or --exclude the tensor");
+  }
+  if (found->second.channels != weight.cols) {
+    throw Error("tensor " + quoteText(weight.name) + ": its input has " + std::to_string(weight.cols) +
+                " channels, but the recording of " + quoteText(weight.module()) + " in --calib has " +
+                std::to_string(found->second.channels) + ": calibrate the input of this layer");
+  }
+  return found->second;
 }
 
 std::string inputsHash(const std::map<std::string, StaticInput>& inputs) {

@@ -17,6 +17,10 @@ namespace nib::model {
 // by channel, which loaders do not support, and for empty ranges.
 std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& calibration, uint32_t format);
 
+// The input of the layer that this weight belongs to. Throws if there is none, or if it was calibrated with data of
+// another width than the layer's.
+const StaticInput& inputOf(const std::map<std::string, StaticInput>& inputs, const WeightSpec& weight);
+
 // A hash of modules, scales and zero points, as 32 hexadecimal digits.
 std::string inputsHash(const std::map<std::string, StaticInput>& inputs);
 

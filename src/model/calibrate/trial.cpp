@@ -5,7 +5,6 @@
 #include "model/quantize/weight_type.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace nib::model {
 namespace {
@@ -63,25 +62,6 @@ NibErrors tryRange(const kit::Device& device, const Recording& recording, const 
   NibErrors result{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &result);
   return result;
-}
-
-double clippedShare(const Histogram& histogram, uint32_t bins, const ChosenRange& range) {
-  if (histogram.head.finite_count == 0 || histogram.head.exponent == 0) return 0;
-  const int side = int(bins / 2);
-  const double width = std::ldexp(1.0, int(histogram.head.exponent) - 126) / side;
-  double beyond = 0;
-  for (int i = 0; i < int(bins); ++i) {
-    const uint64_t count = histogram.counts[size_t(i)];
-    if (count == 0) continue;
-    // Clip the bin to the smallest and the largest value.
-    const double low = std::max((i - side) * width, double(histogram.head.min)),
-                 high = std::min((i - side + 1) * width, double(histogram.head.max));
-    const double size = high - low;
-    const double above = size > 0 ? std::clamp((high - range.max) / size, 0.0, 1.0) : high > range.max ? 1.0 : 0.0;
-    const double below = size > 0 ? std::clamp((range.min - low) / size, 0.0, 1.0) : low < range.min ? 1.0 : 0.0;
-    beyond += double(count) * (above + below);
-  }
-  return beyond / double(histogram.head.finite_count);
 }
 
 }  // namespace nib::model

@@ -1,4 +1,4 @@
-// Measures the errors and the clipping of a range on the recorded data.
+// Measures the errors of a range on the recorded data.
 #ifndef NIB_MODEL_CALIBRATE_TRIAL_H
 #define NIB_MODEL_CALIBRATE_TRIAL_H
 
@@ -12,10 +12,6 @@ namespace nib::model {
 // Quantizes all tokens of the recording to int8 with the scale of the range, dequantizes them and returns the errors.
 // Throws.
 NibErrors tryRange(const kit::Device& device, const Recording& recording, const ChosenRange& range, bool symmetric);
-
-// The fraction of finite values outside the range, estimated from the histogram: a bin that contains an end of the
-// range counts with the part of its width that is outside.
-double clippedShare(const Histogram& histogram, uint32_t bins, const ChosenRange& range);
 
 }  // namespace nib::model
 #endif

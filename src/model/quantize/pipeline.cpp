@@ -3,6 +3,7 @@
 #include "model/archive/error.h"
 #include "model/archive/folder_writer.h"
 #include "model/archive/module_name.h"
+#include "model/calibrate/static_inputs.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
 #include "model/quantize/gptq/blocks.h"
@@ -50,14 +51,6 @@ struct Plan {
 constexpr size_t kShownDense = 4;
 // Output layers that may be tied to the input embedding.
 constexpr std::string_view kTiedHeads = "lm_head embed_out proj_out output output_layer output_projection decoder";
-
-// The calibrated input range of the layer that this weight belongs to.
-StaticInput inputOf(const WeightSpec& weight, const QuantizeOptions& options) {
-  const auto found = options.selection.inputs.find(weight.module());
-  if (found != options.selection.inputs.end()) return found->second;
-  throw Error("tensor " + quoteText(weight.name) + ": --calib has no range for its input, " +
-              quoteText(weight.module()) + ": calibrate a recording of that name, or --exclude the tensor");
-}
 
 // Throws if the container stores anything but the scales that a search finds.
 void checkScales(const Job& job, const QuantizeOptions& options) {
@@ -155,7 +148,7 @@ class Planner {
     switch (job.decision.kind) {
       case Decision::kQuantize: {
         WeightSpec& weight = job.decision.weight;
-        if (isStatic(options_.selection.activations)) weight.input = inputOf(weight, options_);
+        if (isStatic(options_.selection.activations)) weight.input = inputOf(options_.selection.inputs, weight);
         job.parts = options_.container->parts(weight, options_.selection.activations);
         checkScales(job, options_);
         for (const WeightPart& part : job.parts) plan_.outputs.push_back({part.tensor, plan_.jobs.size()});

@@ -1,6 +1,7 @@
 #include "model/run/in_memory.h"
 
 #include "model/archive/error.h"
+#include "model/calibrate/static_inputs.h"
 
 namespace nib::model {
 namespace {
@@ -38,12 +39,7 @@ std::optional<FoundWeight> InMemory::find(const ModelView& view, const ModelView
   if (!fits(found.spec.weights.format, found.activations)) {
     throw Error("int8 activations go with --type int8, and int8-token with int4 too");
   }
-  if (!isStatic(found.activations)) return found;
-  const auto input = options_.inputs.find(found.spec.module());
-  if (input == options_.inputs.end()) {
-    throw Error(quoteText(found.spec.module()) + ": --calib has no range for its input");
-  }
-  found.spec.input = input->second;
+  if (isStatic(found.activations)) found.spec.input = inputOf(options_.inputs, found.spec);
   return found;
 }
 

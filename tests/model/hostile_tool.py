@@ -411,7 +411,8 @@ def configs():
         "empty": "", "a list": "[]", "a number": "3", "a text": '"a"', "cut": '{"a": ', "not UTF-8": b'{"a":"\xff"}',
         "deep": '{"a":' + "[" * 100000 + "]" * 100000 + "}", "deep and open": "[" * 1000000,
         "deep objects": '{"a":' * 100000 + "1" + "}" * 100000,
-        "half of NaN": '{"a":Na}', "a control character": '{"a":"\x1b[31m"}', "more behind it": "{}x", "line ends": "\n\r\n",
+        "half of NaN": '{"a":Na}', "a control character": '{"a":"\x1b[31m"}', "more behind it": "{}x",
+        "line ends": "\n\r\n",
     }.items():
         out.append(folder_case("config: " + case, ("f32",), model=good, config=text))
     for case, text, fails in (

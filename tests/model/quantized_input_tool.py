@@ -251,10 +251,11 @@ def reads():
     yield Read("values", W, 64, 96, [(W, "F8_E4M3", [64, 96], data)], [e4m3(c) for c in data])
 
 
-def experts_case(name, between, transposed, rows=96, groups=2, experts=3):
+def experts_case(name, between, transposed, rows=96, groups=2, experts=3, seed=11):
     """gpt-oss: the dense tensor is [experts, columns, rows], in the publisher's own files [experts, rows, columns]."""
     cols = groups * 32
-    data, exponents = codes(experts * rows * groups * 16, 11, "any"), scale_values(experts * rows * groups, 13, True)
+    count = experts * rows * groups
+    data, exponents = codes(count * 16, seed, "any"), scale_values(count, seed, True)
     values = [0.0] * (experts * rows * cols)
     for e in range(experts):
         for r in range(rows):
@@ -314,6 +315,28 @@ def check_read(tool, case):
     tool.check(max(abs(a - b) for a, b in zip(again, afresh)) <= absmax / 100, f"{case.what}: quantized again")
 
 
+def mxfp4_stack(name, rows, groups, experts, seed):
+    """The tensors of a stack, and those of its values: exact in bfloat16, [experts, columns, rows]."""
+    case = experts_case(name, "_", True, rows, groups, experts, seed)
+    return case.tensors[:2], [(name, "BF16", case.shape, floats("BF16", case.values))]
+
+
+def test_stacks(tool):
+    """Each matrix of a stack is quantized as if the stack were dense."""
+    at = "model.layers.0.mlp.experts."
+    up, dense_up = mxfp4_stack(at + "gate_up_proj", 192, 2, 2, 21)
+    down, dense_down = mxfp4_stack(at + "down_proj", 64, 3, 2, 22)
+    stacks = {"model_type": "llama4_text", "hidden_size": 64}
+    folder("stack", up + down + rest(), {**stacks, **config(quant_method="mxfp4")})
+    folder("dense_stack", dense_up + dense_down + rest(), stacks)
+    for what, options in (("int4", ("--group-size", "32")), ("int8", ("--type", "int8"))):
+        for source in ("stack", "dense_stack"):
+            tool.passes("quantize", source, "-o", f"{source}_{what}", *options, *CPU)
+        one, other = read_folder(f"stack_{what}"), read_folder(f"dense_stack_{what}")
+        tool.check(sum(name.endswith(".weight_packed") for name in one) == 7, f"{what}: {sorted(one)}")
+        tool.check(one == other, f"{what}: {[name for name in one if one[name] != other.get(name)]} differ")
+
+
 def test_bad_scales(tool):
     for what, dtype, data in (("NaN", "F32", floats("F32", [float("nan")])), ("negative", "F32", floats("F32", [-1.0])),
                               ("infinite", "F32", floats("F32", [float("inf")])), ("E8M0's NaN", "F8_E8M0", b"\xff")):
@@ -340,6 +363,7 @@ def main():
                experts_case("block.0.mlp.mlp1_weight", ".", False)]
     for case in [*reads(), *experts]:
         check_read(tool, case)
+    test_stacks(tool)
     test_bad_scales(tool)
     test_file(tool)
     tool.end()

@@ -176,7 +176,7 @@ class Check:
 
     def files(self):
         rewritten = {"config.json", "model.safetensors.index.json"}
-        copied = [f for f in os.listdir(self.source.folder) if f.endswith(".json") and f not in rewritten]
+        copied = [f for f in os.listdir(self.source.folder) if not f.endswith(".safetensors") and f not in rewritten]
         for name in copied:
             path = os.path.join(self.folder, name)
             same = os.path.exists(path) and bytes_of(path) == bytes_of(os.path.join(self.source.folder, name))

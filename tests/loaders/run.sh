@@ -7,6 +7,7 @@
 #   tests/loaders/run.sh NIBBLE [TREE]      NIBBLE: the program; TREE: folder of the tree, created if missing (tree.sh)
 #
 # Needs root, a Debian archive in the apt sources, about 3 GB of disk, some minutes the first time and two after that.
+# Then small models of many families, which transformers makes and loads again quantized (families.py).
 # Prints the packages' versions and a line for each configuration: PASS or FAIL, the largest and the mean difference of
 # logits, how often the likeliest token is the same, how many weights differ in any bit, the perplexity; below it the
 # loader's messages. For planted faults: found, or MISSED. Returns 1 if one failed.
@@ -88,4 +89,22 @@ quantized bf16 --type BF16 --format safetensors
 mkdir "$WORK/faulty"
 inside python3 -B /srv/loaders/faults.py /mnt /mnt/faulty > "$WORK/faults"
 mapfile -t faults < "$WORK/faults"
-inside python3 -B /srv/loaders/load.py /srv/data/tiny-kjv-llama/test_ids.npy "${configurations[@]}" "${faults[@]}"
+status=0
+inside python3 -B /srv/loaders/load.py /srv/data/tiny-kjv-llama/test_ids.npy "${configurations[@]}" "${faults[@]}" ||
+  status=1
+
+# Small models of other families, which transformers makes.
+mkdir "$WORK/families"
+inside python3 -B /srv/loaders/families.py make /mnt/families > "$WORK/names"
+outputs=()
+while read -r name; do
+  for format in compressed-tensors bnb; do
+    # GPT-2's layers are no linear layers to compressed-tensors, so nothing of it can be quantized.
+    if [ "$name-$format" = gpt2-compressed-tensors ]; then continue; fi
+    "$nibble" quantize "$WORK/families/$name" -o "$WORK/families/$name-$format" --format "$format" --device cpu \
+      >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; die "nibble failed: $name, $format"; }
+    outputs+=("$name@/mnt/families/$name-$format")
+  done
+done < "$WORK/names"
+inside python3 -B /srv/loaders/families.py check /mnt/families "${outputs[@]}" || status=1
+exit "$status"

@@ -424,6 +424,8 @@ def test_share(tool):
     _, run = quantize(tool, "dense_moe", *CT, "--json")
     largest = json.loads(run.out)["dense"]["largest"][0]
     tool.check(largest["name"] == "model.layers.N.mlp.odd.frob", f"{largest}")
+    _, run = quantize(tool, "dense_moe", *CT)
+    tool.check(f"model.layers.N.mlp.odd.frob 60.5 % (--include '{largest['include']}')" in run.out, run.out[-500:])
     out, _ = quantize(tool, "dense_moe", *CT, "--include", largest["include"])
     tool.check("model.layers.0.mlp.odd.frob" in ck.quantized_modules(ck.read_tensors(out)), "its pattern")
 

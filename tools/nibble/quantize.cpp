@@ -304,8 +304,10 @@ void printDense(std::FILE* file, const model::DenseShare& share) {
   };
   std::string text;
   for (const model::DenseGroup& group : share.largest) {
+    // A name that is safe to print makes a pattern that is.
+    const bool can = !group.pattern.empty() && plainName(group.name) == group.name;
     text += (text.empty() ? ": " : ", ") + plainName(group.name) + " " + percent(group.weights) + " (" +
-            (group.pattern.empty() ? plainName(group.why) : "--include '" + plainName(group.pattern) + "'") + ")";
+            (can ? "--include '" + group.pattern + "'" : group.why) + ")";
   }
   std::fprintf(file, "%s of the weights stay dense%s\n", percent(share.dense).c_str(), text.c_str());
 }

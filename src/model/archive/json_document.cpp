@@ -65,13 +65,22 @@ class Reader {
     return json;
   }
 
+  // Small whole numbers as such, because a binary value takes more memory.
+  static Json numberText(std::string_view text) {
+    uint64_t value = 0;
+    const char* const end = text.data() + text.size();
+    const auto read = std::from_chars(text.data(), end, value);
+    if (read.ec == std::errc() && read.ptr == end) return value;
+    return Json::binary(std::vector<uint8_t>(text.begin(), text.end()));
+  }
+
   // Whole numbers as such, as far as 64 bits hold them; other numbers as doubles.
   Json number() {
     const size_t at = scanner_.position();
     scanner_.skipValue();
     const char* const begin = text_ + at;
     const char* const end = text_ + scanner_.position();
-    if (numbers_ == JsonNumbers::kText) return Json::binary(std::vector<uint8_t>(begin, end));
+    if (numbers_ == JsonNumbers::kText) return numberText({begin, end});
     if (*begin == 'N') return std::numeric_limits<double>::quiet_NaN();
     if (std::find_if(begin, end, [](char c) { return c == '.' || c == 'e' || c == 'E'; }) == end) {
       uint64_t positive = 0;

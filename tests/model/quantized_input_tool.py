@@ -141,17 +141,19 @@ def refusals():
 
 
 def test_refusals(tool):
-    for what, words, tensors, wanted, files in refusals():
+    """Each case by one verb and options, in turn."""
+    ways = (("--group-size", "64"), ("--format", "safetensors", "--type", "BF16"), None)
+    for number, (what, words, tensors, wanted, files) in enumerate(refusals()):
         names = {name for name, *_ in tensors}
         whole = tensors + [row for row in rest() if row[0] not in names]
         path = folder("refused/" + what.replace(" ", "_"), whole, wanted, **files)
-        for more in (("--group-size", "64"), ("--format", "safetensors", "--type", "BF16")):
-            done = tool.refused(words[0], "quantize", path, "-o", "refused_out", *more, *CPU, codes=(1,))
-            for word in words[1:]:
-                tool.check(word in done.err, f"{what}: {word!r} is not in {done.err!r}")
-            tool.check(not [n for n in os.listdir(".") if n.startswith("refused_out")], f"{what}: left an output")
-            shutil.rmtree("refused_out", ignore_errors=True)
-        tool.refused(words[0], "compare", path, path, *CPU, codes=(1,))
+        way = ways[number % 3]
+        verb = ("compare", path, path) if way is None else ("quantize", path, "-o", "refused_out", *way)
+        done = tool.refused(words[0], *verb, *CPU, codes=(1,))
+        for word in words[1:]:
+            tool.check(word in done.err, f"{what}: {word!r} is not in {done.err!r}")
+        tool.check(not [n for n in os.listdir(".") if n.startswith("refused_out")], f"{what}: left an output")
+        shutil.rmtree("refused_out", ignore_errors=True)
 
 
 def test_listing(tool):
@@ -251,10 +253,11 @@ def reads():
     yield Read("values", W, 64, 96, [(W, "F8_E4M3", [64, 96], data)], [e4m3(c) for c in data])
 
 
-def experts_case(name, between, transposed, rows=96, groups=2, experts=3):
+def experts_case(name, between, transposed, rows=96, groups=2, experts=3, seed=11):
     """gpt-oss: the dense tensor is [experts, columns, rows], in the publisher's own files [experts, rows, columns]."""
     cols = groups * 32
-    data, exponents = codes(experts * rows * groups * 16, 11, "any"), scale_values(experts * rows * groups, 13, True)
+    count = experts * rows * groups
+    data, exponents = codes(count * 16, seed, "any"), scale_values(count, seed, True)
     values = [0.0] * (experts * rows * cols)
     for e in range(experts):
         for r in range(rows):
@@ -271,7 +274,8 @@ def experts_case(name, between, transposed, rows=96, groups=2, experts=3):
                 [experts, cols, rows] if transposed else [experts, rows, cols], settings, kind="mxfp4")
 
 
-def check_read(tool, case):
+def check_read(tool, case, again):
+    """again: also quantize it."""
     path = folder("read/" + case.what.replace(" ", "_"), case.tensors + rest(), case.settings, **case.files)
     done = tool.run("inspect", path, "--json=inspect.json", "--force", *CPU)
     tool.check(done.code == 0, f"{case.what}: inspect ended with {done.code}: {done.err}")
@@ -304,7 +308,7 @@ def check_read(tool, case):
     with open("compare.json") as file:
         row = next(t for t in json.load(file)["tensors"] if t["name"] == case.weight)
     tool.check(row["max_abs"] == 0 and row["nonfinite"] == 0, f"{case.what}: compare {row}")
-    if case.shape != [case.rows, case.cols]:
+    if not again or case.shape != [case.rows, case.cols]:
         return
     # Quantized again, from codes as from values.
     for out, source in (("again", path), ("afresh", "dense")):
@@ -312,6 +316,28 @@ def check_read(tool, case):
     again, afresh = (values_of(*read_folder(out)[case.weight][::2]) for out in ("again", "afresh"))
     absmax = max(map(abs, case.values))
     tool.check(max(abs(a - b) for a, b in zip(again, afresh)) <= absmax / 100, f"{case.what}: quantized again")
+
+
+def mxfp4_stack(name, rows, groups, experts, seed):
+    """The tensors of a stack, and those of its values: exact in bfloat16, [experts, columns, rows]."""
+    case = experts_case(name, "_", True, rows, groups, experts, seed)
+    return case.tensors[:2], [(name, "BF16", case.shape, floats("BF16", case.values))]
+
+
+def test_stacks(tool):
+    """Each matrix of a stack is quantized as if the stack were dense."""
+    at = "model.layers.0.mlp.experts."
+    up, dense_up = mxfp4_stack(at + "gate_up_proj", 192, 2, 2, 21)
+    down, dense_down = mxfp4_stack(at + "down_proj", 64, 3, 2, 22)
+    stacks = {"model_type": "llama4_text", "hidden_size": 64}
+    folder("stack", up + down + rest(), {**stacks, **config(quant_method="mxfp4")})
+    folder("dense_stack", dense_up + dense_down + rest(), stacks)
+    for what, options in (("int4", ("--group-size", "32")), ("int8", ("--type", "int8"))):
+        for source in ("stack", "dense_stack"):
+            tool.passes("quantize", source, "-o", f"{source}_{what}", *options, *CPU)
+        one, other = read_folder(f"stack_{what}"), read_folder(f"dense_stack_{what}")
+        tool.check(sum(name.endswith(".weight_packed") for name in one) == 7, f"{what}: {sorted(one)}")
+        tool.check(one == other, f"{what}: {[name for name in one if one[name] != other.get(name)]} differ")
 
 
 def test_bad_scales(tool):
@@ -338,8 +364,9 @@ def main():
     test_listing(tool)
     experts = [experts_case("model.layers.0.mlp.experts.gate_up_proj", "_", True),
                experts_case("block.0.mlp.mlp1_weight", ".", False)]
-    for case in [*reads(), *experts]:
-        check_read(tool, case)
+    for number, case in enumerate([*reads(), *experts]):
+        check_read(tool, case, number % 4 == 0)
+    test_stacks(tool)
     test_bad_scales(tool)
     test_file(tool)
     tool.end()

@@ -135,7 +135,7 @@ def streams(tool):
             tool.passes(*names, "--json=" + stdout, stdout=file)
         tool.check(json.loads(read("kept"))["tensors"], f"{stdout}: the file of the shell does not hold the object")
     done = tool.passes("calibrate", "--data", "one.npy", "-o", "/dev/stdout", *CPU)
-    tool.check(json.loads(done.out)["schema"] == 1, "-o /dev/stdout: not the calibration alone")
+    tool.check(json.loads(done.out)["schema"] == 2, "-o /dev/stdout: not the calibration alone")
     reader, writer = os.pipe()
     tool.passes(*names, f"--json=/dev/fd/{writer}", pass_fds=[writer])
     os.close(writer)

@@ -33,7 +33,7 @@ def main():
             tool.check(same, f"{out}/{name} differs from that of a run with open descriptors")
         tool.check(json.loads(read(out + ".json"))["tensors"], f"{out}.json")
         code = closed(tool, "calibrate", "--data", "one.npy", "-o", out + ".calib", *CPU, descriptors=descriptors)
-        tool.check(code == 0 and json.loads(read(out + ".calib"))["schema"] == 1, f"{out}.calib")
+        tool.check(code == 0 and json.loads(read(out + ".calib"))["schema"] == 2, f"{out}.calib")
     # The child of --verify.
     code = closed(tool, "devices", "--verify", "--json=verify.json", *CPU)
     tool.check(code == 0, f"devices --verify with closed descriptors ended with {code}")

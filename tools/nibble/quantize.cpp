@@ -136,8 +136,9 @@ nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
 
 // What did not fit its type.
 struct Lost {
-  uint64_t saturated_scales = 0, lost_groups = 0, overflowed = 0, vanished = 0, f32_scales = 0, beyond_type = 0;
-  std::string first_overflow, first_vanished, first_lost;  // tensors
+  uint64_t saturated_scales = 0, lost_groups = 0, overflowed = 0, vanished = 0, nonfinite = 0, f32_scales = 0,
+           beyond_type = 0;
+  std::string first_overflow, first_vanished, first_nonfinite, first_lost;  // tensors
 };
 
 Lost lostOf(const model::QuantizeReport& report) {
@@ -153,6 +154,7 @@ Lost lostOf(const model::QuantizeReport& report) {
     add(t.lost_groups, t.name, lost.lost_groups, lost.first_lost);
     add(t.overflowed, t.name, lost.overflowed, lost.first_overflow);
     add(t.vanished, t.name, lost.vanished, lost.first_vanished);
+    add(t.nonfinite, t.name, lost.nonfinite, lost.first_nonfinite);
   }
   return lost;
 }
@@ -160,6 +162,7 @@ Lost lostOf(const model::QuantizeReport& report) {
 nlohmann::ordered_json toJson(const Lost& lost) {
   return {{"overflowed", lost.overflowed},
           {"vanished", lost.vanished},
+          {"nonfinite", lost.nonfinite},
           {"lost_groups", lost.lost_groups},
           {"saturated_scales", lost.saturated_scales},
           {"tensors_with_f32_scales", lost.f32_scales},
@@ -173,6 +176,7 @@ void printLost(std::FILE* file, const Lost& lost) {
   line(lost.beyond_type, "tensors stay as they are, because the type cannot hold their values or scales");
   line(lost.overflowed,
        "values became infinite, the first in " + lost.first_overflow + ": choose a --type that holds them");
+  line(lost.nonfinite, "values are NaN or infinite, the first in " + lost.first_nonfinite);
   line(lost.vanished, "values other than zero became zero in a cast, the first in " + lost.first_vanished);
   line(lost.f32_scales, "weights have scales of F32, because F16 cannot hold them");
   line(lost.lost_groups, "groups became zero, because their scale did, the first in " + lost.first_lost);
@@ -227,6 +231,7 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
     if (t.lost_groups != 0) tensor["lost_groups"] = t.lost_groups;
     if (t.overflowed != 0) tensor["overflowed"] = t.overflowed;
     if (t.vanished != 0) tensor["vanished"] = t.vanished;
+    if (t.nonfinite != 0) tensor["nonfinite"] = t.nonfinite;
     if (t.wide_scales) tensor["f32_scales"] = true;
     if (t.beyond_type) tensor["beyond_type"] = true;
     if (!t.note.empty()) tensor["note"] = t.note;
@@ -266,6 +271,7 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
     };
     addCount(t.overflowed, " became infinite");
     addCount(t.vanished, " became zero");
+    addCount(t.nonfinite, " NaN or infinite");
     addCount(t.lost_groups, " groups became zero");
     addCount(t.saturated, " scales saturated");
     table.add({plainName(t.name), shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",

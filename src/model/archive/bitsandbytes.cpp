@@ -107,14 +107,19 @@ FoundWeight describe(const Checkpoint& checkpoint, size_t tensor, const TensorIn
   return found;
 }
 
-// Loaders decode nested scales with the map in the file; nibble has the map built in, so the two must be equal.
-void checkNestedMap(const Checkpoint& checkpoint, const std::string& name) {
-  std::array<float, 256> map;
-  checkpoint.read(checkpoint.find(name + ".nested_quant_map").value(), 0, std::as_writable_bytes(std::span(map)));
-  for (size_t i = 0; i < map.size(); ++i) {
-    const float ours = std::bit_cast<float>(kDynamicMap[i]);
-    if (!(std::fabs(map[i] - ours) <= 1e-6f * std::fabs(ours))) {
-      throw Error(quoteText(name) + ": its nested_quant_map differs from that of bitsandbytes");
+// Loaders decode codes and nested scales with the maps in the file; nibble has the maps built in, so they must be
+// equal.
+void checkMap(const Checkpoint& checkpoint, const std::string& name, const char* map_name,
+              std::span<const std::byte> expected) {
+  std::vector<std::byte> map(expected.size());
+  checkpoint.read(checkpoint.find(name + "." + map_name).value(), 0, map);
+  for (size_t i = 0; i < map.size(); i += sizeof(float)) {
+    float theirs, ours;
+    std::memcpy(&theirs, &map[i], sizeof theirs);
+    std::memcpy(&ours, &expected[i], sizeof ours);
+    if (!(std::fabs(theirs - ours) <= 1e-6f * std::fabs(ours))) {
+      throw Error(quoteText(name) + ": its " + map_name +
+                  " differs from that of bitsandbytes, which nibble has built in");
     }
   }
 }
@@ -239,7 +244,8 @@ class Bitsandbytes : public Container {
       FoundWeight weight = eight ? describeEightBit(checkpoint, info, name) : describe(checkpoint, i, info, name);
       std::string why;
       if (!findParts(*this, checkpoint, weight, &why)) throw Error(quoteText(name) + ": " + why);
-      if (nested(weight.spec)) checkNestedMap(checkpoint, name);
+      if (weight.spec.bits() == 4) checkMap(checkpoint, name, "quant_map", codeTable(weight.spec));
+      if (nested(weight.spec)) checkMap(checkpoint, name, "nested_quant_map", std::as_bytes(std::span(kDynamicMap)));
       found.push_back(std::move(weight));
     }
     return found;

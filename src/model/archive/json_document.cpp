@@ -121,6 +121,11 @@ void write(const Json& json, const std::string& indent, std::string& text) {
 }  // namespace
 
 Json readJson(std::span<char> text, const std::string& where, const std::string& what, JsonNumbers numbers) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  if (std::string_view(text.data(), text.size()).starts_with(kMark)) {
+    throw Error((where.empty() ? what : where) +
+                ": starts with a byte-order mark, which JSON does not allow: remove it");
+  }
   return Reader(text, where, what, numbers).document();
 }
 

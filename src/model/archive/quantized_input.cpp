@@ -175,7 +175,8 @@ class Leftovers {
     for (auto at = std::lower_bound(names_.begin(), names_.end(), std::pair(std::string_view(module), size_t(0)));
          at != names_.end() && at->first.starts_with(module); ++at) {
       const std::string_view rest = at->first.substr(module.size());
-      if (rest.find('.') != std::string_view::npos || rest.ends_with("bias") || claimed_[at->second]) continue;
+      const bool of_other = rest.find('.') != std::string_view::npos && !rest.starts_with("weight.");
+      if (of_other || rest.ends_with("bias") || claimed_[at->second]) continue;
       if (isDropped(at->second) || at->first == weight.spec.name) continue;
       // Names of experts in a stack may continue.
       if (module.ends_with('_') && rest.find("scale") == std::string_view::npos) continue;

@@ -10,7 +10,9 @@
 namespace nib::model {
 namespace {
 
-uint32_t infinityOf(Dtype dtype) { return dtype == Dtype::kF16 ? 0x7c00u : 0x7f80u; }
+uint32_t infinityOf(Dtype dtype) {
+  return dtype == Dtype::kF32 ? 0x7f800000u : dtype == Dtype::kF16 ? 0x7c00u : 0x7f80u;
+}
 
 uint32_t magnitudeAt(std::span<const std::byte> values, size_t size, size_t i) {
   uint32_t bits = 0;
@@ -18,11 +20,12 @@ uint32_t magnitudeAt(std::span<const std::byte> values, size_t size, size_t i) {
   return bits & (size == 2 ? 0x7fffu : 0x7fffffffu);
 }
 
-// Whether there is a zero, an infinity or NaN. dtype: kF16 or kBF16.
+// Whether there is a zero, an infinity or NaN.
 bool hasExtremes(std::span<const std::byte> values, Dtype dtype) {
   const uint32_t infinity = infinityOf(dtype);
-  for (size_t i = 0; i < values.size() / 2; ++i) {
-    const uint32_t magnitude = magnitudeAt(values, 2, i);
+  const size_t size = dtypeBits(dtype) / 8;
+  for (size_t i = 0; i < values.size() / size; ++i) {
+    const uint32_t magnitude = magnitudeAt(values, size, i);
     if (magnitude == 0 || magnitude >= infinity) return true;
   }
   return false;
@@ -34,8 +37,9 @@ void countLost(std::span<const std::byte> from, NibType from_type, std::span<con
   const uint32_t from_infinity = from_type == NIB_TYPE_F32   ? 0x7f800000u
                                  : from_type == NIB_TYPE_F16 ? infinityOf(Dtype::kF16)
                                                              : infinityOf(Dtype::kBF16);
-  for (size_t i = 0; i < to.size() / 2; ++i) {
-    const uint32_t before = magnitudeAt(from, size, i), after = magnitudeAt(to, 2, i);
+  const size_t to_size = dtypeBits(to_type) / 8;
+  for (size_t i = 0; i < to.size() / to_size; ++i) {
+    const uint32_t before = magnitudeAt(from, size, i), after = magnitudeAt(to, to_size, i);
     if (after == 0 && before != 0) ++result.vanished;
     if (after >= infinityOf(to_type) && before < from_infinity) ++result.overflowed;
   }
@@ -93,7 +97,7 @@ CastResult Caster::cast(uint64_t elements, Dtype to, const WeightSource& source,
     std::vector<std::byte> result(size_t(uint64_t(count) * to_bytes));
     device_.download(pair, candidate.offset_bytes, result.data(), result.size());
     sink(0, at * to_bytes, result);
-    if (to != Dtype::kF32 && hasExtremes(result, to)) {
+    if (hasExtremes(result, to)) {
       std::vector<std::byte> original(size_t(uint64_t(count) * from_bytes));
       device_.download(pair, reference.offset_bytes, original.data(), original.size());
       countLost(original, source.type, result, to, cast_result);

@@ -100,6 +100,8 @@ MatrixFacts::MatrixFacts(std::span<const TensorInfo> tensors, const std::optiona
     has_conv1d_ = has_conv1d_ || hasWord(kConv1d, lastSegment(module));
   }
 
+  // Families whose code has nothing but Conv1D.
+  has_conv1d_ = has_conv1d_ || hasWord("gpt2 openai-gpt imagegpt decision_transformer", type_);
   if (!has_config_) return;
   std::string bases;
   bool has_base = family_ == nullptr || family_->base.empty();
@@ -130,7 +132,9 @@ void MatrixFacts::readConfig(const std::string& text) {
   }
   hidden_ = hiddenOf(language);
   for (const Json* const part : {&config, &language}) {
-    tied_ = tied_ || (part->contains("tie_word_embeddings") && (*part)["tie_word_embeddings"] == true);
+    if (!part->contains("tie_word_embeddings")) continue;
+    tied_ = tied_ || (*part)["tie_word_embeddings"] == true;
+    untied_ = untied_ || (*part)["tie_word_embeddings"] == false;
   }
 }
 
@@ -147,8 +151,10 @@ bool MatrixFacts::isSelected(std::string_view name) const {
 bool MatrixFacts::isTransposed(const TensorInfo& tensor) const {
   if (tensor.shape.size() != 2) return false;
   const std::string_view module = moduleOf(tensor.name);
-  return transposed_.count(module) != 0 ||
-         (has_conv1d_ && tensor.shape[0] == tensor.shape[1] && hasWord(kConv1d, lastSegment(module)));
+  if (transposed_.count(module) != 0) return true;
+  // A square matrix, or one without a bias, has no shape that tells.
+  const bool unsure = tensor.shape[0] == tensor.shape[1] || biased_.count(module) == 0;
+  return has_conv1d_ && unsure && hasWord(kConv1d, lastSegment(module));
 }
 
 bool MatrixFacts::isLinear(const TensorInfo& tensor) const {

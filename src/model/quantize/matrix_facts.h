@@ -50,7 +50,8 @@ class MatrixFacts {
 
   // Output layers that loaders build for this model, although the file may not have them.
   std::vector<std::string> heads() const;
-  bool tied() const { return tied_; }  // whether config.json says that the head is the embedding
+  bool tied() const { return tied_; }      // config.json says that the head is the embedding
+  bool untied() const { return untied_; }  // config.json says that it is not
   // The tensor of the input embedding, if there is one that a head may be tied to.
   const std::optional<std::string>& embedding() const { return embedding_; }
   const LoaderNames& names() const { return names_; }
@@ -61,7 +62,7 @@ class MatrixFacts {
   const MatrixFamily* family_ = nullptr;
   std::string type_;
   uint64_t hidden_ = 0;
-  bool has_config_ = false, nested_ = false, tied_ = false;
+  bool has_config_ = false, nested_ = false, tied_ = false, untied_ = false;
   bool towers_are_model_ = false;
   bool has_conv1d_ = false;
   std::set<std::string, std::less<>> biased_;  // modules with a bias

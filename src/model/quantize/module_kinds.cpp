@@ -15,11 +15,11 @@ constexpr std::string_view kStacks =
 // Parts of the first segments of towers and projectors, in any spelling: vision_tower, image_encoder, mm_projector.
 constexpr std::string_view kTowerParts[] = {"vision",     "visual",    "audio",   "speech",    "image",
                                             "video",      "projector", "qformer", "resampler", "perceiver",
-                                            "abstractor", "vqmodel",   "vqgan"};
+                                            "abstractor", "vqmodel",   "vqgan",   "img_"};
 constexpr std::string_view kTowers =
     "vit vpm apm tts aligner connector merger mlp1 sam sam_model img_processor img_projection talker token2wav "
     "code2wav modality_projection patch_embed patch_merger language_projection";
-constexpr std::string_view kRouters = "gate router shared_expert_gate wg gate_network routers";
+constexpr std::string_view kRouters = "gate router shared_expert_gate wg gate_network routers indexer";
 constexpr std::string_view kHeads =
     "lm_head embed_out proj_out output_projection output_layer output score classifier qa_outputs predictions "
     "generator_lm_head vocab_projector vocab_transform pooler pre_classifier lm_predictions cls decoder "
@@ -70,7 +70,11 @@ bool isEmbedding(std::string_view module) { return isEmbeddingName(lastSegment(m
 
 bool isInBlock(std::string_view module) {
   const size_t at = blockAt(module);
-  if (at == module.npos || !isLinearOfAnyFamily(lastSegment(module))) return false;
+  // A layer with adapters beside it, in a model that has them built in.
+  constexpr std::string_view kAdapted = ".base_layer";
+  const std::string_view layer =
+      module.ends_with(kAdapted) ? module.substr(0, module.size() - kAdapted.size()) : module;
+  if (at == module.npos || !isLinearOfAnyFamily(lastSegment(layer))) return false;
   for (std::string_view rest = module.substr(at); !rest.empty();) {
     if (hasWord(kRouters, takeSegment(rest))) return false;
   }

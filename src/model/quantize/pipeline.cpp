@@ -189,14 +189,15 @@ class Planner {
       if (view_.find(name + ".weight") != nullptr) return;
     }
     const ModelView::Tensor* const embedding = facts_.embedding() ? view_.find(*facts_.embedding()) : nullptr;
-    if (embedding != nullptr && facts_.tied()) {
+    // Many families tie the head unless config.json says otherwise, and a head that is neither there nor tied is noise.
+    if (embedding != nullptr && !facts_.untied()) {
       tied_names_.push_back(head + ".weight");
       TensorInfo info = infoOf(*embedding);
       info.name = tied_names_.back();
       Decision decision = decide(info, options_.selection, *options_.container, facts_);
+      names.push_back(tied_names_.back());
+      decisions.push_back(decision);
       if (decision.kind == Decision::kQuantize) {
-        names.push_back(tied_names_.back());
-        decisions.push_back(decision);
         ranges_.fit(*embedding, decision);
         addJob(*embedding, std::move(decision));
         plan_.jobs.back().bytes_in = 0;  // counted with the embedding
@@ -297,6 +298,7 @@ class Lane {
         report.errors = result.errors;
         report.overflowed = result.overflowed;
         report.vanished = result.vanished;
+        report.nonfinite = result.errors.nonfinite_count;
       }
     }
     const StageClock::Scope scope(device_.clock(), Stage::kWrite);
@@ -352,6 +354,9 @@ void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
     if (!job.decision.note.empty()) {
       throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.name) + ": " + job.decision.note);
     }
+  }
+  if (!options.selection.exclude.empty()) {
+    throw Error(shown(options.in) + ": --exclude leaves no linear layer to quantize");
   }
   throw Error(shown(options.in) + ": no tensor is a linear layer of a block (\"...layers.N...q_proj.weight\"); " +
               "--include RE selects others" +

@@ -68,6 +68,7 @@ struct TensorReport {
   uint64_t lost_groups = 0;  // groups of weights other than zero whose scale became zero
   uint64_t overflowed = 0;   // finite values that became infinite
   uint64_t vanished = 0;     // values other than zero that became zero in a cast
+  uint64_t nonfinite = 0;    // NaN and infinite values that were cast
   bool wide_scales = false;  // fp32 scales, because fp16 could not hold them
   bool beyond_type = false;  // stays dense, because the type cannot hold its values or scales
   std::optional<GptqLayerReport> gptq;

@@ -93,6 +93,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows:
       // Tiles of a CPU's tensors are as large as the lists' tensors.
       list.push_back(plain(1031, 600, NIB_GRANULARITY_TENSOR, 0, Recipe::kBits));
+      list.back().as<Desc>().source_stride = 608;  // contiguous rows are one row
       break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {

@@ -97,12 +97,13 @@ inside python3 -B /srv/loaders/load.py /srv/data/tiny-kjv-llama/test_ids.npy "${
 mkdir "$WORK/families"
 inside python3 -B /srv/loaders/families.py make /mnt/families > "$WORK/names"
 outputs=()
-while read -r name; do
+while read -r name more; do
   for format in compressed-tensors bnb; do
     # GPT-2's layers are no linear layers to compressed-tensors, so nothing of it can be quantized.
     if [ "$name-$format" = gpt2-compressed-tensors ]; then continue; fi
+    # shellcheck disable=SC2086 # several options
     "$nibble" quantize "$WORK/families/$name" -o "$WORK/families/$name-$format" --format "$format" --device cpu \
-      >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; die "nibble failed: $name, $format"; }
+      $more >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; die "nibble failed: $name, $format"; }
     outputs+=("$name@/mnt/families/$name-$format")
   done
 done < "$WORK/names"

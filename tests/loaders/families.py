@@ -2,9 +2,11 @@
 """Small models of many families, with random weights: transformers makes them, nibble quantizes them with its default
 options, and transformers loads the result.
 
-  families.py make DIR                   writes DIR/NAME for each family, and prints the names, each with more options
+  families.py make DIR                   writes DIR/NAME for each family, and prints what to quantize
   families.py check DIR NAME@OUT...      OUT: a quantized DIR/NAME. Loads it, and compares what it computes with the
                                          model whose weights are decoded here from the same file
+  families.py plant OUT TO               a copy of OUT whose list of dense modules is empty
+  families.py check DIR !NAME@OUT...     OUT: such a copy, which must fail
 
 A key that is missing or unexpected is a failure, and so is a difference of more than LIMIT. Prints one line for each;
 returns 1 if one failed.
@@ -72,22 +74,103 @@ FAMILIES = {
                    {"text_config": {"model_type": "llama", **TEXT, "tie_word_embeddings": True},
                     "tie_word_embeddings": True, "image_token_index": 255,
                     "vision_config": {"model_type": "clip_vision_model", **VISION}}, "text"),
+    "phi": ("AutoModelForCausalLM", "phi", BERT, "text"),
+    "gptj": ("AutoModelForCausalLM", "gptj", {"vocab_size": 256, "n_embd": 128, "n_layer": 2, "n_head": 4,
+                                              "rotary_dim": 16, "n_positions": 64}, "text"),
+    "gpt_neo": ("AutoModelForCausalLM", "gpt_neo", {"vocab_size": 256, "hidden_size": 128, "num_layers": 2,
+                                                    "num_heads": 4, "attention_types": [[["global", "local"], 1]]},
+                "text"),
+    "bigcode": ("AutoModelForCausalLM", "gpt_bigcode", {"vocab_size": 256, "n_embd": 128, "n_layer": 2, "n_head": 4},
+                "text"),
+    "codegen": ("AutoModelForCausalLM", "codegen", {"vocab_size": 256, "n_embd": 128, "n_layer": 2, "n_head": 4,
+                                                    "rotary_dim": 16}, "text"),
+    "mpt": ("AutoModelForCausalLM", "mpt", {"vocab_size": 256, "d_model": 128, "n_layers": 2, "n_heads": 4}, "text"),
+    "starcoder2": ("AutoModelForCausalLM", "starcoder2", TEXT, "text"),
+    "stablelm": ("AutoModelForCausalLM", "stablelm", TEXT, "text"),
+    "cohere": ("AutoModelForCausalLM", "cohere", TEXT, "text"),
+    "olmo2": ("AutoModelForCausalLM", "olmo2", TEXT, "text"),
+    "qwen3": ("AutoModelForCausalLM", "qwen3", {**TEXT, "head_dim": 32}, "text"),
+    "glm4": ("AutoModelForCausalLM", "glm4", {**TEXT, "head_dim": 32}, "text"),
+    "mamba": ("AutoModelForCausalLM", "mamba", {"vocab_size": 256, "hidden_size": 128, "num_hidden_layers": 2},
+              "text"),
+    "mamba2": ("AutoModelForCausalLM", "mamba2", {"vocab_size": 256, "hidden_size": 128, "num_hidden_layers": 2,
+                                                  "num_heads": 8, "head_dim": 32, "n_groups": 1}, "text"),
+    "jamba": ("AutoModelForCausalLM", "jamba", {**TEXT, "num_experts": 2, "use_mamba_kernels": False,
+                                                "attn_layer_period": 2, "attn_layer_offset": 1}, "text"),
+    "distilbert": ("AutoModelForMaskedLM", "distilbert", {"vocab_size": 256, "dim": 128, "n_layers": 2, "n_heads": 4,
+                                                          "hidden_dim": 256}, "text"),
+    "distilbert_classes": ("AutoModelForSequenceClassification", "distilbert",
+                           {"vocab_size": 256, "dim": 128, "n_layers": 2, "n_heads": 4, "hidden_dim": 256}, "text"),
+    "albert": ("AutoModelForMaskedLM", "albert", {**BERT, "embedding_size": 64}, "text"),
+    "mpnet": ("AutoModelForMaskedLM", "mpnet", BERT, "text"),
+    "deberta_v2": ("AutoModelForMaskedLM", "deberta-v2", BERT, "text"),
+    "modernbert": ("AutoModelForMaskedLM", "modernbert", BERT, "text"),
+    "bert_bare": ("BertModel", "bert", BERT, "text"),
+    "llama_classes": ("AutoModelForSequenceClassification", "llama", TEXT, "text"),
+    "llama_bare": ("LlamaModel", "llama", TEXT, "text"),
+    "deit": ("DeiTForImageClassification", "deit", VISION, "image"),
+    "dinov2": ("AutoModelForImageClassification", "dinov2", VISION, "image"),
+    "beit": ("AutoModelForImageClassification", "beit", VISION, "image"),
+    "swin": ("AutoModelForImageClassification", "swin", {"image_size": 32, "patch_size": 4, "embed_dim": 64,
+                                                         "depths": [1, 1], "num_heads": [2, 4], "window_size": 4},
+             "image"),
+    "umt5": ("AutoModelForSeq2SeqLM", "umt5", {"vocab_size": 256, "d_model": 128, "d_kv": 32, "d_ff": 256,
+                                               "num_layers": 1, "num_heads": 4, "decoder_start_token_id": 0}, "pair"),
+    "marian": ("AutoModelForSeq2SeqLM", "marian", {**BART, "max_position_embeddings": 64}, "pair"),
+    "paligemma": ("AutoModelForImageTextToText", "paligemma",
+                  {"text_config": {"model_type": "gemma", **TEXT, "head_dim": 32}, "image_token_index": 255,
+                   "vision_config": {"model_type": "siglip_vision_model", **VISION}, "projection_dim": 128}, "text"),
+    "qwen2_vl": ("Qwen2VLForConditionalGeneration", "qwen2_vl",
+                 {"text_config": {**TEXT, "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0,
+                                                              "mrope_section": [4, 6, 6]}},
+                  "vision_config": {"depth": 2, "embed_dim": 128, "hidden_size": 128, "num_heads": 4, "mlp_ratio": 2}},
+                 "text"),
+    "idefics3": ("AutoModelForImageTextToText", "idefics3",
+                 {"text_config": {"model_type": "llama", **TEXT}, "vision_config": VISION}, "text"),
+    "internvl": ("AutoModelForImageTextToText", "internvl",
+                 {"text_config": {"model_type": "qwen2", **TEXT}, "image_token_id": 255,
+                  "vision_config": {**VISION, "image_size": [32, 32], "patch_size": [8, 8]}}, "text"),
     "gemma3": ("AutoModelForImageTextToText", "gemma3",
                {"text_config": {**TEXT, "head_dim": 32}, "mm_tokens_per_image": 4, "vision_config": VISION}, "text"),
 }
 
+FORMATS = ("compressed-tensors", "bnb")
 # transformers 5 holds all experts of a layer in one parameter, which it cannot read quantized; vLLM can.
-MORE = {"mixtral": "--exclude experts", "qwen2_moe": r"--exclude mlp\.experts"}
+OPTIONS = {"mixtral": "--exclude experts", "qwen2_moe": r"--exclude mlp\.experts", "jamba": r"--exclude experts"}
+# Other choices of what is quantized.
+CHOICES = [("llava", "--exclude down_proj"), ("llava", "--include projector"),
+           ("internvl", "--include vision_tower.*k_proj|fc1|projector"),
+           ("llava_tied", "--include lm_head"), ("llama_tied", "--include lm_head"), ("gemma3", "--include lm_head"),
+           ("qwen2_vl", "--exclude o_proj"), ("bert", "--exclude query|output"), ("vit", "--exclude query|output"),
+           ("swin", "--exclude key"), ("neox", "--include embed_out"), ("opt", "--exclude fc1")]
+# What transformers 5 and compressed-tensors do not read, whoever wrote it.
+UNREADABLE = {
+    ("gpt2", FORMATS[0]): "Conv1D is no linear layer to compressed-tensors",
+    ("falcon", FORMATS[0]): "a linear layer of another class is not made compressed",
+    ("falcon", FORMATS[1]): "a linear layer of another class is not replaced",
+    **{(name, FORMATS[0]): "the initialization of what the file lacks asks for the weights of compressed layers"
+       for name in ("siglip", "clip", "t5", "bigcode", "albert", "modernbert", "mamba", "mamba2", "dinov2",
+                    "umt5")},
+}
+
+
+def built(kind, config):
+    return getattr(transformers, kind).from_config(config) if kind.startswith("Auto") else getattr(
+        transformers, kind)(config)
 
 
 def make(folder):
+    """Prints lines of NAME FORMAT OPTIONS."""
     for name, (kind, model_type, arguments, _) in FAMILIES.items():
         torch.manual_seed(0)
         config = transformers.AutoConfig.for_model(model_type, **arguments)
-        model = getattr(transformers, kind).from_config(config)
         with contextlib.redirect_stdout(io.StringIO()):
+            model = built(kind, config)
             model.float().save_pretrained(os.path.join(folder, name))
-        print(name, MORE.get(name, ""))
+    for name, options in [(name, OPTIONS.get(name, "")) for name in FAMILIES] + CHOICES:
+        for form in FORMATS:
+            if (name, form) not in UNREADABLE:
+                print(name, form, options)
 
 
 def inputs(kind):
@@ -148,9 +231,11 @@ def decoded(original, folder, to):
             dense[name] = nested_nf4(tensors, name)
         elif name in shapes:
             dense[name] = value
-    for name, value in dense.items():
-        if value.shape != shapes[name] and value.T.shape == shapes[name]:  # Conv1D
-            dense[name] = value.T
+    # One that is Conv1D means that all are. A head that was tied is new.
+    transposed = any(value.shape != shapes.get(name, value.shape) for name, value in dense.items())
+    for name in dense if transposed else ():
+        if name not in tensors or dense[name].shape != tensors[name].shape:
+            dense[name] = dense[name].T
     shutil.copytree(folder, to, ignore=shutil.ignore_patterns("*.safetensors"))
     save_file({name: value.contiguous() for name, value in dense.items()}, os.path.join(to, "model.safetensors"),
               {"format": "pt"})
@@ -165,14 +250,15 @@ def decoded(original, folder, to):
 def check(folder, arguments):
     failed = 0
     for argument in arguments:
-        name, _, out = argument.partition("@")
+        name, _, out = argument.lstrip("!").partition("@")
+        planted = argument.startswith("!")
         kind, _, _, needs = FAMILIES[name]
         label = name
         try:
             with tempfile.TemporaryDirectory() as work, contextlib.redirect_stderr(io.StringIO()):
                 dense = os.path.join(work, "dense")
                 method, count = decoded(os.path.join(folder, name), out, dense)
-                label = f"{name}, {method}"
+                label = f"{os.path.basename(out)}, {method}"
                 expected = output(load(kind, dense), needs)
                 found = output(load(kind, out), needs)
             delta = ((found - expected).abs().max() / expected.abs().max()).item()
@@ -180,13 +266,27 @@ def check(folder, arguments):
             text = f"{count:4} weights, difference {delta:.1e}"
         except Exception as error:  # any exception means that the model did not load
             good, text = False, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
-        failed += not good
-        print(f"{'PASS' if good else 'FAIL':6}{label:40} {text}", flush=True)
+        verdict = ("PASS" if good else "FAIL") if not planted else ("MISSED" if good else "found")
+        failed += verdict in ("FAIL", "MISSED")
+        print(f"{verdict:8}{label:40} {text}", flush=True)
     print(f"{len(arguments) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
 
+def plant(out, to):
+    shutil.copytree(out, to)
+    with open(os.path.join(to, "config.json"), "r+", encoding="utf-8") as file:
+        config = json.load(file)
+        for key in {"ignore", "llm_int8_skip_modules"} & set(config["quantization_config"]):
+            config["quantization_config"][key] = []
+        file.seek(0)
+        json.dump(config, file)
+        file.truncate()
+
+
 if __name__ == "__main__":
+    if len(sys.argv) == 4 and sys.argv[1] == "plant":
+        sys.exit(plant(*sys.argv[2:]))
     if len(sys.argv) == 3 and sys.argv[1] == "make":
         sys.exit(make(sys.argv[2]))
     if len(sys.argv) > 3 and sys.argv[1] == "check":

@@ -97,15 +97,18 @@ inside python3 -B /srv/loaders/load.py /srv/data/tiny-kjv-llama/test_ids.npy "${
 mkdir "$WORK/families"
 inside python3 -B /srv/loaders/families.py make /mnt/families > "$WORK/names"
 outputs=()
-while read -r name more; do
-  for format in compressed-tensors bnb; do
-    # GPT-2's layers are no linear layers to compressed-tensors, so nothing of it can be quantized.
-    if [ "$name-$format" = gpt2-compressed-tensors ]; then continue; fi
-    # shellcheck disable=SC2086 # several options
-    "$nibble" quantize "$WORK/families/$name" -o "$WORK/families/$name-$format" --format "$format" --device cpu \
-      $more >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; die "nibble failed: $name, $format"; }
-    outputs+=("$name@/mnt/families/$name-$format")
-  done
+while read -r name format more; do
+  # shellcheck disable=SC2086 # several options
+  "$nibble" quantize "$WORK/families/$name" -o "$WORK/families/$name.${#outputs[@]}" --format "$format" --device cpu \
+    $more >"$WORK/log" 2>&1 || { cat "$WORK/log" >&2; die "nibble failed: $name $format $more"; }
+  outputs+=("$name@/mnt/families/$name.${#outputs[@]}")
 done < "$WORK/names"
+for name in llava whisper; do
+  for output in "${outputs[@]}"; do
+    case $output in "$name@"*) ;; *) continue ;; esac
+    inside python3 -B /srv/loaders/families.py plant "${output#*@}" "${output#*@}.planted"
+    outputs+=("!$output.planted")
+  done
+done
 inside python3 -B /srv/loaders/families.py check /mnt/families "${outputs[@]}" || status=1
 exit "$status"

@@ -311,7 +311,7 @@ TEST_CASE("where loaders use other names the lists have patterns, or all known n
       factsOf({"language_model.model.layers.0.mlp.up_proj"},
               {"language_model.model.layers.1.mlp.up_proj", "vision_tower.layers.0.mlp.fc1", "lm_head"});
   facts.dense_trees = {"vision_tower"};
-  facts.names = LoaderNames(true, "");
+  facts.names = LoaderNames(true, "", "");
   CHECK(ignoreList(facts) == Names{"language_model.model.layers.1.mlp.up_proj", "lm_head",
                                    "re:(?:.*\\.)?layers\\.1\\.mlp\\.up_proj$", "re:(?:.*\\.)?lm_head$",
                                    "re:(?:.*\\.)?vision_tower\\..*", "vision_tower.layers.0.mlp.fc1"});
@@ -323,10 +323,19 @@ TEST_CASE("where loaders use other names the lists have patterns, or all known n
   }
   // The same ending in a quantized tower.
   facts = factsOf({"vision_tower.layers.1.mlp.up_proj"}, {"model.layers.1.mlp.up_proj"});
-  facts.names = LoaderNames(true, "");
+  facts.names = LoaderNames(true, "", "");
   CHECK(ignoreList(facts) == Names{"model.layers.1.mlp.up_proj",
                                    "re:(?:(?:model|language_model|language|llm|transformer|thinker|base_model)\\.)*"
                                    "layers\\.1\\.mlp\\.up_proj$"});
+}
+
+TEST_CASE("newer names of a module are in its pattern and in its spellings") {
+  ConfigFacts facts = factsOf({"vit.encoder.layer.0.intermediate.dense"}, {"vit.encoder.layer.0.output.dense"});
+  facts.names = LoaderNames(false, "vit", "encoder.layer>layers intermediate.dense>mlp.fc1 output.dense>mlp.fc2");
+  CHECK(targetOf(facts, "vit.encoder.layer.0.output.dense")
+            .ends_with("(?:encoder\\.layer\\.0\\.output\\.dense|layers\\.0\\.mlp\\.fc2)$"));
+  CHECK(skipList(facts) == Names{"encoder.layer.0.output.dense", "layers.0.mlp.fc2", "vit.encoder.layer.0.output.dense",
+                                 "vit.layers.0.mlp.fc2"});
 }
 
 TEST_CASE("stacks of experts are matrices with rows as outputs, however they are stored") {

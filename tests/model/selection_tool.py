@@ -133,12 +133,14 @@ def test_families(tool):
     for name, (config, quantized, dense) in FAMILIES.items():
         ck.write_model(name, {**quantized, **dense, "some.norm.weight": (32,)}, config)
         for arguments in (CT, BNB):
-            out, run = quantize(tool, name, *arguments)
-            tensors = ck.read_tensors(out)
             expected = {n[: -len(".weight")] for n in quantized if n.endswith(".weight")}
-            if name == "t5" and arguments is BNB:  # transformers keeps it in fp32
+            if name == "t5":  # transformers needs it dense
                 expected.remove("encoder.block.0.layer.1.DenseReluDense.wo")
-            same_set(tool, ck.quantized_modules(tensors), expected, f"{name} {arguments}")
+            if name == "falcon" and arguments is BNB:  # transformers does not replace its layers
+                tool.refused("needs dense", "quantize", name, "-o", "no", "--device", "cpu", *arguments)
+                continue
+            out, run = quantize(tool, name, *arguments)
+            same_set(tool, ck.quantized_modules(ck.read_tensors(out)), expected, f"{name} {arguments}")
             check_lists(tool, out, same)
             tool.check("of the weights stay dense" in run.out, f"{name}: {run.out[-300:]}")
     # BERT with and without the prefix, loaded with and without it.
@@ -180,6 +182,11 @@ def llava_name(module):
     return module.removeprefix("language_model.") if "lm_head" in module else "model." + module
 
 
+def llava_5(module):
+    """transformers 5."""
+    return llava_name(module).replace("vision_tower.vision_model.", "vision_tower.")
+
+
 def test_vision(tool):
     ck.write_model("llava", llava(), LLAVA)
     language = {"language_model.model.layers.0." + m for m in (
@@ -188,7 +195,7 @@ def test_vision(tool):
     for arguments in (CT, BNB):
         out, _ = quantize(tool, "llava", *arguments)
         same_set(tool, ck.quantized_modules(ck.read_tensors(out)), language, f"llava {arguments}")
-        for rename in (same, llava_name):
+        for rename in (same, llava_name, llava_5):
             check_lists(tool, out, rename, ["lm_head"] if rename is same else ["language_model.lm_head"])
     # A dense layer among quantized ones, and another scheme for some.
     for arguments in (CT, BNB):
@@ -206,8 +213,10 @@ def test_vision(tool):
              "llava with its tower")
     tool.check("is not a matrix: stays F32" in run.out and "expect dense embeddings" in run.out, run.out)
     check_lists(tool, out, llava_name)
-    out, _ = quantize(tool, "llava", *CT, "--include", "vision_tower.*q_proj")
-    check_lists(tool, out, llava_name)
+    for arguments in (CT, BNB):
+        out, _ = quantize(tool, "llava", *arguments, "--include", "vision_tower.*q_proj")
+        for rename in (same, llava_name, llava_5):
+            check_lists(tool, out, rename)
 
 
 def test_heads(tool):

@@ -155,8 +155,7 @@ class Bitsandbytes : public Container {
  public:
   const char* name() const override { return "bnb"; }
   bool holdsTransposed() const override { return true; }
-  bool holdsExperts() const override { return true; }
-  bool leavesKeptDense() const override { return true; }
+  Loaders loaders() const override { return Loaders::kTransformers; }
 
   // LLM.int8 has one scale per row, absmax / 127.
   void normalize(WeightSpec& w) const override {

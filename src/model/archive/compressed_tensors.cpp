@@ -252,7 +252,7 @@ void addStaticInput(const StaticInput& input, const std::string& module, std::ve
 class CompressedTensors : public Container {
  public:
   const char* name() const override { return "compressed-tensors"; }
-  bool holdsExperts() const override { return true; }
+  Loaders loaders() const override { return Loaders::kMany; }
 
   std::string refuses(const WeightSpec& w, Activations activations) const override {
     const Kind kind = kindOf(w, activations);

@@ -110,10 +110,9 @@ class Container {
   virtual const char* name() const = 0;
   // Whether loaders read a weight that the dense file stores as [in, out] once it is transposed.
   virtual bool holdsTransposed() const { return false; }
-  // Whether loaders read a stack of experts as one weight for each.
-  virtual bool holdsExperts() const { return false; }
-  // Whether loaders never read layers quantized that transformers keeps in fp32.
-  virtual bool leavesKeptDense() const { return false; }
+  // Who reads quantized weights from the container. kNone: nobody, they are values.
+  enum class Loaders { kNone, kTransformers, kMany };
+  virtual Loaders loaders() const { return Loaders::kNone; }
   // Sets the properties for which the container leaves no choice, such as the type of scales.
   virtual void normalize(WeightSpec& weight) const;
   // Returns why the container cannot hold the weight, "" if it can.

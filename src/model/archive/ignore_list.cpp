@@ -20,8 +20,7 @@ std::set<std::string, std::less<>> endingsOf(const std::vector<WeightSpec>& weig
 
 // Matches the module under any prefix, or under the known ones if another quantized module has the same ending.
 std::string patternOf(const LoaderNames& names, std::string_view module, bool is_only_one) {
-  return "re:" + (is_only_one ? std::string("(?:.*\\.)?") : names.wrappers()) + escapedPattern(names.core(module)) +
-         "$";
+  return "re:" + (is_only_one ? std::string("(?:.*\\.)?") : names.wrappers()) + names.corePattern(module) + "$";
 }
 
 bool isInside(std::string_view module, std::string_view tree) {

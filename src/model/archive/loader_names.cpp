@@ -11,7 +11,27 @@ constexpr std::string_view kWrappers = "model language_model language llm transf
 
 }  // namespace
 
-LoaderNames::LoaderNames(bool wraps, std::string_view bases) : differ_(true), wraps_(wraps), bases_(bases) {}
+LoaderNames::LoaderNames(bool wraps, std::string_view bases, std::string_view renames)
+    : differ_(true), wraps_(wraps), bases_(bases), renames_(renames) {}
+
+std::string LoaderNames::renamed(std::string_view core) const {
+  std::string name = "." + std::string(core) + ".";
+  for (std::string_view rest = renames_; !rest.empty();) {
+    const std::string_view pair = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    const size_t arrow = pair.find('>');
+    const std::string from = "." + std::string(pair.substr(0, arrow)) + ".";
+    const size_t at = name.find(from);
+    if (at != name.npos) name.replace(at, from.size(), "." + std::string(pair.substr(arrow + 1)) + ".");
+  }
+  return name.substr(1, name.size() - 2);
+}
+
+std::string LoaderNames::corePattern(std::string_view module) const {
+  const std::string_view old = core(module);
+  const std::string now = renamed(old);
+  return now == old ? escapedPattern(old) : "(?:" + escapedPattern(old) + "|" + escapedPattern(now) + ")";
+}
 
 bool LoaderNames::isWrapper(std::string_view segment) const {
   return hasWord(kWrappers, segment) || hasWord(bases_, segment);
@@ -29,16 +49,17 @@ std::vector<std::string> LoaderNames::spellings(std::string_view module) const {
   const auto add = [&](std::string name) {
     if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
   };
-  const std::string inner(core(module));
-  add(inner);
-  for (std::string_view rest = bases_; !rest.empty();) {
-    const std::string_view base = rest.substr(0, rest.find(' '));
-    rest.remove_prefix(std::min(rest.size(), base.size() + 1));
-    add(std::string(base) + "." + inner);
-  }
-  if (!wraps_) return names;
-  for (const char* prefix : {"model.", "model.language_model.", "language_model.model.", "language_model."}) {
-    add(prefix + inner);
+  for (const std::string& inner : {std::string(core(module)), renamed(core(module))}) {
+    add(inner);
+    for (std::string_view rest = bases_; !rest.empty();) {
+      const std::string_view base = rest.substr(0, rest.find(' '));
+      rest.remove_prefix(std::min(rest.size(), base.size() + 1));
+      add(std::string(base) + "." + inner);
+    }
+    if (!wraps_) continue;
+    for (const char* prefix : {"model.", "model.language_model.", "language_model.model.", "language_model."}) {
+      add(prefix + inner);
+    }
   }
   return names;
 }

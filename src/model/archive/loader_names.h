@@ -15,8 +15,8 @@ class LoaderNames {
   // Loaders use the file's names.
   LoaderNames() = default;
   // wraps: whether the model holds a language model among others. bases: prefixes that a loader may add or take off,
-  // separated by spaces.
-  LoaderNames(bool wraps, std::string_view bases);
+  // separated by spaces. renames: parts of names that newer loaders replace, in order: "output.dense>mlp.fc2 ...".
+  LoaderNames(bool wraps, std::string_view bases, std::string_view renames);
 
   // Whether a module may have another name than in the file.
   bool differ() const { return differ_; }
@@ -24,14 +24,17 @@ class LoaderNames {
   std::string_view core(std::string_view module) const;
   // The names that known loaders use; the file's own comes first.
   std::vector<std::string> spellings(std::string_view module) const;
+  // A regular expression of the core, under every name that loaders give it.
+  std::string corePattern(std::string_view module) const;
   // A regular expression of all prefixes that wrappers may give a core.
   std::string wrappers() const;
 
  private:
   bool isWrapper(std::string_view segment) const;
+  std::string renamed(std::string_view core) const;
 
   bool differ_ = false, wraps_ = false;
-  std::string bases_;
+  std::string bases_, renames_;
 };
 
 }  // namespace nib::model

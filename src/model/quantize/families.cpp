@@ -36,8 +36,10 @@ constexpr MatrixFamily kFamilies[] = {
     {"Llama in Meta's names", "", "wq wk wv wo w1 w2 w3", "output", ""},
     {"GPT-NeoX", "gpt_neox gpt_neox_japanese", "query_key_value dense dense_h_to_4h dense_4h_to_h", "embed_out",
      "gpt_neox"},
-    {"Falcon, BLOOM, ChatGLM", "falcon bloom chatglm RefinedWeb RefinedWebModel",
-     "query_key_value dense dense_h_to_4h dense_4h_to_h", "lm_head", "transformer"},
+    {"BLOOM, ChatGLM", "bloom chatglm", "query_key_value dense dense_h_to_4h dense_4h_to_h", "lm_head", "transformer"},
+    // Its layers are of a class of its own, which transformers does not replace by bitsandbytes' layers.
+    {"Falcon", "falcon RefinedWeb RefinedWebModel", "query_key_value dense dense_h_to_4h dense_4h_to_h", "lm_head",
+     "transformer", false, "query_key_value dense dense_h_to_4h dense_4h_to_h"},
     {"GPT-2 and its kin", "gpt2 openai-gpt imagegpt gpt_bigcode gpt_neo qwen",
      "c_attn q_attn c_proj c_fc q_proj k_proj v_proj out_proj w1 w2", "lm_head", "transformer"},
     {"GPT-J, CodeGen", "gptj codegen", "q_proj k_proj v_proj out_proj qkv_proj fc_in fc_out", "lm_head", "transformer"},
@@ -49,7 +51,7 @@ constexpr MatrixFamily kFamilies[] = {
      "q_proj k_proj v_proj out_proj fc1 fc2", "lm_head", "model"},
     {"Whisper, Moonshine", "whisper moonshine", "q_proj k_proj v_proj o_proj out_proj fc1 fc2", "proj_out", "model"},
     {"T5", "t5 mt5 umt5 longt5 switch_transformers pix2struct udop pop2piano", "q k v o wi wi_0 wi_1 wo", "lm_head", "",
-     false, "wo", true},
+     false, "wo", true, "", true},
     {"BERT, RoBERTa, ELECTRA", "bert roberta xlm-roberta electra camembert roberta-prelayernorm esm layoutlm ernie",
      "query key value dense", "cls.predictions.decoder lm_head.decoder generator_lm_head",
      "bert roberta electra esm layoutlm ernie", true},
@@ -60,9 +62,16 @@ constexpr MatrixFamily kFamilies[] = {
      "cls.predictions.decoder lm_predictions.lm_head", "deberta", true},
     {"ModernBERT, NomicBERT", "modernbert nomic_bert", "Wqkv Wi Wo out_proj fc11 fc12 fc1 fc2", "decoder", "model bert",
      true},
-    {"ViT, DeiT, DINOv2, BEiT, Swin",
-     "vit deit dinov2 dinov2_with_registers beit swin swinv2 audio-spectrogram-transformer",
-     "query key value dense fc1 fc2 qkv proj", "", "vit deit dinov2 beit swin", true},
+    {"ViT, DeiT, BEiT", "vit deit beit data2vec-vision audio-spectrogram-transformer", "query key value dense", "",
+     "vit deit beit data2vec_vision", true, "", false,
+     "encoder.layer>layers attention.attention.query>attention.q_proj attention.attention.key>attention.k_proj "
+     "attention.attention.value>attention.v_proj attention.output.dense>attention.o_proj intermediate.dense>mlp.fc1 "
+     "output.dense>mlp.fc2"},
+    {"Swin", "swin swinv2", "query key value dense", "", "swin swinv2", true, "", false,
+     "attention.self.query>attention.q_proj attention.self.key>attention.k_proj "
+     "attention.self.value>attention.v_proj attention.output.dense>attention.o_proj intermediate.dense>mlp.fc1 "
+     "output.dense>mlp.fc2"},
+    {"DINOv2, timm", "dinov2 dinov2_with_registers", "query key value dense fc1 fc2 qkv proj", "", "dinov2", true},
     {"CLIP, SigLIP", "clip siglip siglip2 clip_vision_model siglip_vision_model clip_text_model siglip_text_model",
      "q_proj k_proj v_proj out_proj fc1 fc2", "", "", true},
     {"Wav2Vec2, HuBERT", "wav2vec2 hubert wavlm data2vec-audio wav2vec2-bert",

@@ -15,8 +15,11 @@ struct MatrixFamily {
   std::string_view heads;    // output layers, which loaders build even where a tie leaves the file without a tensor
   std::string_view base;     // the prefix of all but the head in models with a head; "" = none
   bool encoder = false;      // is loaded with and without the prefix
-  // Last names that transformers keeps in fp32, so that it never reads them quantized in bitsandbytes' container.
+  // Last names that transformers does not read quantized.
   std::string_view kept = {};
+  bool only_transformers = false;  // no other loader runs this family
+  // Parts of names that transformers 5 replaces when it reads a file: "output.dense>mlp.fc2".
+  std::string_view renames = {};
   bool scaled_tie = false;  // a tied head is multiplied by a factor, an untied one is not
 };
 

@@ -17,6 +17,8 @@ constexpr std::string_view kConv1d = "c_attn q_attn c_proj c_fc";
 constexpr std::string_view kInputEmbeddings = "embed_tokens wte word_embeddings embed_in tok_embeddings shared";
 // Output layers of models whose type is unknown.
 constexpr std::string_view kAnyHeads = "lm_head embed_out proj_out output_projection score classifier";
+// transformers 5 has one module less around a tower.
+constexpr std::string_view kTowerRenames = "vision_tower.vision_model>vision_tower";
 constexpr const char* kLanguageConfigs[] = {"thinker_config", "text_config", "llm_config", "language_config"};
 constexpr const char* kOtherConfigs[] = {"vision_config", "audio_config", "speech_config", "image_config"};
 
@@ -114,7 +116,11 @@ MatrixFacts::MatrixFacts(std::span<const TensorInfo> tensors, const std::optiona
     }
   }
   if (bases.empty() && family_ != nullptr) bases = family_->base;
-  if (nested_ || family_ == nullptr || family_->encoder || !has_base) names_ = LoaderNames(nested_, bases);
+  if (nested_ || family_ == nullptr || family_->encoder || !has_base) {
+    std::string renames(family_ != nullptr ? family_->renames : std::string_view());
+    if (nested_) renames += (renames.empty() ? "" : " ") + std::string(kTowerRenames);
+    names_ = LoaderNames(nested_, bases, renames);
+  }
 }
 
 void MatrixFacts::readConfig(const std::string& text) {
@@ -221,8 +227,13 @@ std::vector<StackedMatrix> MatrixFacts::matricesOf(const TensorInfo& tensor, std
   return matrices;
 }
 
-bool MatrixFacts::isKept(std::string_view module) const {
-  return family_ != nullptr && hasWord(family_->kept, lastSegment(module));
+bool MatrixFacts::isKept(std::string_view module, const Container& container) const {
+  if (family_ == nullptr || !hasWord(family_->kept, lastSegment(module))) return false;
+  switch (container.loaders()) {
+    case Container::Loaders::kTransformers: return true;
+    case Container::Loaders::kMany: return family_->only_transformers;
+    default: return false;
+  }
 }
 
 std::vector<std::string> MatrixFacts::heads() const {

@@ -3,6 +3,7 @@
 #define NIB_MODEL_QUANTIZE_MATRIX_FACTS_H
 
 #include "model/archive/checkpoint.h"
+#include "model/archive/container.h"
 #include "model/archive/loader_names.h"
 #include "model/quantize/families.h"
 #include "model/quantize/module_kinds.h"
@@ -45,8 +46,8 @@ class MatrixFacts {
   static bool isStack(const TensorInfo& tensor);
   // Its matrices, with rows as outputs. Empty, and the reason in `why`, if nibble cannot tell what they are.
   std::vector<StackedMatrix> matricesOf(const TensorInfo& tensor, std::string* why) const;
-  // Whether transformers keeps this module in fp32.
-  bool isKept(std::string_view module) const;
+  // Whether the container's loaders need this module dense.
+  bool isKept(std::string_view module, const Container& container) const;
 
   // Output layers that loaders build for this model, although the file may not have them.
   std::vector<std::string> heads() const;

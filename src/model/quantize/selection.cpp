@@ -205,8 +205,8 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
     return refuse("is stored as [in, out], and the loaders of --format " + std::string(container.name()) +
                   " have no such layer (Conv1D); --format bnb holds it transposed");
   }
-  if (container.leavesKeptDense() && facts.isKept(moduleOf(name))) {
-    return refuse("is a layer that transformers keeps in fp32, so that it cannot be loaded from --format " +
+  if (facts.isKept(moduleOf(name), container)) {
+    return refuse("is a layer that transformers needs dense, so that it cannot be loaded from --format " +
                   std::string(container.name()));
   }
 
@@ -235,7 +235,7 @@ std::vector<Decision> decideAll(const TensorInfo& tensor, const SelectionOptions
     decision.note = why + stays(tensor);
     return std::vector{decision};
   };
-  if (!container.holdsExperts()) {
+  if (container.loaders() == Container::Loaders::kNone) {
     return refuse("is a stack of experts, which --format " + std::string(container.name()) + " does not split");
   }
   std::string why;

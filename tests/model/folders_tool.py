@@ -35,6 +35,7 @@ def test_side_files(tool):
     ck.write_tensors("folder/2_Dense/model.safetensors", {"linear.weight": (4, 4)})
     os.symlink("../blobs/absent", "folder/added_tokens.json")
     os.makedirs("folder/.cache/huggingface")
+    os.chmod("folder/custom_generate/generate.py", 0o755)
     for _ in range(2):  # the second run replaces the first one's subfolders
         out, run = quantize(tool, "folder", *CT)
         expected = set(COPIED) | {"config.json", "model.safetensors", "2_Dense/model.safetensors"}
@@ -42,10 +43,12 @@ def test_side_files(tool):
         for name in COPIED:
             with open(os.path.join(out, name), encoding="utf-8") as file:
                 tool.check(file.read() == name, f"{name} is another")
-        for name in LEFT + ["added_tokens.json"]:
+        tool.check(os.stat(os.path.join(out, "custom_generate/generate.py")).st_mode & 0o111 == 0o111, "no program")
+        tool.check(os.stat(os.path.join(out, "modeling_x.py")).st_mode & 0o111 == 0, "a program")
+        for name in LEFT + ["added_tokens.json", ".cache"]:
             tool.check(f"folder/{name}: " in run.out, f"{name} is not named: {run.out[:600]}")
     notes = json.loads(quantize(tool, "folder", *CT, "--json")[1].out)["notes"]
-    tool.check(len(notes) == len(LEFT) + 1, f"{notes}")
+    tool.check(len(notes) == len(LEFT) + 2, f"{notes}")
     # A resumed run.
     tool.passes("quantize", "folder", "-o", "resumed", "--device", "cpu", *CT, "--resume")
     tool.check(files_of("resumed") == expected, "resumed")

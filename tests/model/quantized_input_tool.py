@@ -46,6 +46,8 @@ INT4[2] = (INT4[2][0], "I64", [2], (64).to_bytes(8, "little") * 2)
 FP8 = module("weight F8_E4M3 [64,64]", "weight_scale F32 [1]")
 BARE = module("weight F8_E4M3 [64,64]")
 
+STATE = json.dumps({"quant_type": "nf4", "blocksize": 64, "dtype": "float32", "shape": [64, 64]}).encode()
+
 
 def config(**quantization):
     return {"quantization_config": quantization}
@@ -106,6 +108,12 @@ def refusals():
     yield "rotated weights", ["transform_config"], INT4, {"quantization_config": {
         **scheme("pack-quantized")["quantization_config"], "transform_config": {"config_groups": {"R1": {}}}}}, {}
     yield "columns in another order", ["weight_g_idx"], INT4 + module("weight_g_idx I32 [64]"), None, {}
+    yield "columns in another order, with a config", ["already", "reordered"], INT4 + module("weight_g_idx I32 [64]"), \
+        scheme("pack-quantized", actorder="group"), {}
+    yield "a scale without its weight", [MLP + ".weight", "not there"], FP8[1:], None, {}
+    yield "another map of codes", ["quant_map"], module(
+        "weight U8 [2048,1]", "weight.absmax F32 [64]", "weight.quant_map F32 [16]") + [
+            (W + ".quant_state.bitsandbytes__nf4", "U8", [len(STATE)], STATE)], None, {}
     yield "codes of bytes", ["U8", "without a scale"], module("weight U8 [64,32]"), None, {}
     yield "codes of signed bytes", ["I8", "without a scale"], module("weight I8 [64,64]"), None, {}
     yield "codes of words", ["I32"], module("weight I32 [64,8]"), None, {}

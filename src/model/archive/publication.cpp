@@ -258,6 +258,11 @@ void Publication::copyFile(const std::string& name, const fs::path& from) {
     source.read(at, chunk);
     file.write(at, chunk);
   }
+  // Scripts stay programs. A file system without such bits is no reason to fail.
+  std::error_code ignored;
+  const fs::perms runs = fs::status(from, ignored).permissions() &
+                         (fs::perms::owner_exec | fs::perms::group_exec | fs::perms::others_exec);
+  if (runs != fs::perms::none) fs::permissions(file.path(), runs, fs::perm_options::add, ignored);
   file.sync();
   // The folders in OUT; OUT itself is flushed when it is complete.
   for (fs::path at = file.path().parent_path(); at != paths_.partial; at = at.parent_path()) syncFolder(at);

@@ -77,7 +77,10 @@ void refuseUnread(const Checkpoint& checkpoint, const Statements& statements) {
                                  (foreign ? "; " + tensors : "") + "), which nibble does not read: " + kMend);
   }
   if (!foreign) return;
-  if (!statements.empty()) {
+  const auto names = [&](const QuantizationStatement& s) {
+    return foreign->method.find(s.name.substr(0, s.name.find(' '))) != std::string::npos;
+  };
+  if (!statements.empty() && std::none_of(statements.begin(), statements.end(), names)) {
     throw unread(checkpoint, statements[0].where + " says " + statements[0].name + ", but " + tensors +
                                  " are those of " + foreign->method + ": the files contradict each other; " + kMend);
   }
@@ -209,7 +212,11 @@ class Leftovers {
     if (!isWeightScale(info.name)) return;
     const std::string weight = std::string(info.name.substr(0, info.name.rfind('.'))) + std::string(kWeight);
     const std::optional<size_t> dense = checkpoint_.find(weight);
-    if (dense && isFloat(checkpoint_.info(*dense).dtype)) {
+    if (!dense) {
+      throw unread(checkpoint_, quoteText(info.name) + " is the scale of " + quoteText(weight) +
+                                    ", which is not there: get the missing files, or remove the scale");
+    }
+    if (isFloat(checkpoint_.info(*dense).dtype)) {
       throw unread(checkpoint_, quoteText(info.name) + " is beside dense values of " + quoteText(weight) +
                                     ", so nibble does not know whether it multiplies them: remove it if it does not");
     }

@@ -88,7 +88,8 @@ class Walk {
   }
 
   void visitFolder(const std::string& entry, const std::string& name, int depth) {
-    if (entry[0] == '.' || entry == "__pycache__" || endsWith(entry, ".partial", ".gptq", ".replaced")) return;
+    if (entry[0] == '.') return note(name, "it is a hidden folder");
+    if (entry == "__pycache__" || endsWith(entry, ".partial", ".gptq", ".replaced")) return;
     const fs::path folder = root_ / name;
     if (depth == kMaxDepth) return note(name, "it is nested too deep");
     std::error_code error;

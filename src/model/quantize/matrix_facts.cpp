@@ -20,6 +20,8 @@ constexpr std::string_view kAnyHeads = "lm_head embed_out proj_out output_projec
 // transformers 5 has one module less around a tower.
 constexpr std::string_view kTowerRenames = "vision_tower.vision_model>vision_tower";
 constexpr const char* kLanguageConfigs[] = {"thinker_config", "text_config", "llm_config", "language_config"};
+// Parts of names under which a model of several parts has its language model.
+constexpr std::string_view kLanguageParts = "language_model llm language";
 constexpr const char* kOtherConfigs[] = {"vision_config", "audio_config", "speech_config", "image_config"};
 
 bool holdsObject(const Json& json, const char* key) { return json.contains(key) && json[key].is_object(); }
@@ -61,6 +63,13 @@ std::vector<std::string_view> partsOf(std::string_view last) {
   return {};
 }
 
+bool isOfLanguage(std::string_view module) {
+  while (!module.empty()) {
+    if (hasWord(kLanguageParts, takeSegment(module))) return true;
+  }
+  return false;
+}
+
 bool isDown(std::string_view last) { return last == "down_proj" || last == "w2"; }
 
 }  // namespace
@@ -84,6 +93,7 @@ MatrixFacts::MatrixFacts(std::span<const TensorInfo> tensors, const std::optiona
     if (tensor.shape.size() != 2 || !tensor.name.ends_with(kWeightEnd)) continue;
     const ModuleKind kind = moduleKind(module);
     has_block = has_block || kind == ModuleKind::kBlockLinear;
+    has_language_ = has_language_ || (nested_ && kind == ModuleKind::kBlockLinear && isOfLanguage(module));
     has_tower_block = has_tower_block || (kind == ModuleKind::kTower && isInBlock(module));
     const bool is_input = kind == ModuleKind::kEmbedding && hasWord(kInputEmbeddings, lastSegment(module));
     if (is_input && (!embedding_ || tensor.name.size() < embedding_->size())) embedding_ = tensor.name;
@@ -146,6 +156,7 @@ void MatrixFacts::readConfig(const std::string& text) {
 
 ModuleKind MatrixFacts::kind(std::string_view module) const {
   const ModuleKind kind = moduleKind(module);
+  if (kind == ModuleKind::kBlockLinear && has_language_ && !isOfLanguage(module)) return ModuleKind::kTower;
   if (kind != ModuleKind::kTower || !towers_are_model_) return kind;
   return isInBlock(module) ? ModuleKind::kBlockLinear : ModuleKind::kOther;
 }

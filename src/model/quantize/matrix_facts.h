@@ -64,7 +64,7 @@ class MatrixFacts {
   std::string type_;
   uint64_t hidden_ = 0;
   bool has_config_ = false, nested_ = false, tied_ = false, untied_ = false;
-  bool towers_are_model_ = false;
+  bool towers_are_model_ = false, has_language_ = false;
   bool has_conv1d_ = false;
   std::set<std::string, std::less<>> biased_;  // modules with a bias
   std::set<std::string, std::less<>> transposed_;

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """The effect of quantization on the predictions of the sample model.
 
-    accuracy.py measure NIBBLE RESULT.json [--device D] [--windows N]    runs every row (long)
-    accuracy.py speed NIBBLE RESULT.json [--device D]                    tokens/s of every row, on a quiet machine
-    accuracy.py check RESULT.json                                        GPTQ against rounding to nearest
-    accuracy.py page RESULT.json...                                      prints docs/accuracy.md
-    accuracy.py picture RESULT.json                                      prints docs/accuracy.svg
+    accuracy.py measure NIBBLE RESULT.json [--device D] [--windows N] [--only REGEX]    runs every row (long)
+    accuracy.py speed NIBBLE RESULT.json [--device D]                                   tokens/s, on a quiet machine
+    accuracy.py check RESULT.json [OTHER.json]    GPTQ against rounding to nearest; another device's rows beside these
+    accuracy.py page RESULT.json...               prints docs/accuracy.md
+    accuracy.py picture RESULT.json               prints docs/accuracy.svg
 
 A row is `nibble eval MODEL --data test_ids.npy --window 256 --against MODEL` and options that quantize MODEL's linear
 layers in memory. Rows of GPTQ evaluate the model that `nibble quantize --method gptq` writes, and compare it with what
@@ -14,6 +14,7 @@ rounding to nearest writes, token by token. The rows of RESULT.json that exist a
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -110,7 +111,7 @@ class Result:
             file.write("\n")
 
 
-def measure(nibble, path, device, windows):
+def measure(nibble, path, device, windows, only):
     nibble = os.path.abspath(nibble)
     result = Result(path)
     on = ["--device", device, "--json"]
@@ -123,14 +124,14 @@ def measure(nibble, path, device, windows):
         run(nibble, "calibrate", MODEL, "--data", os.path.join(MODEL, "calib_ids.npy"), "--samples", "64", "--seq-len",
             "256", "--range", ",".join(STATIC), "-o", os.path.join(scratch, "c.json"), "--device", device)
         for group, name, options in [("", "as stored (fp16)", []), *ROWS]:
-            if result.row(name):
+            if result.row(name) or not re.search(only, name):
                 continue
             options = [os.path.join(scratch, f"c.{o[7:-1].replace(':', '-')}.json") if o.startswith("{calib:") else o
                        for o in options]
             result.add(name, group, evaluate(MODEL, MODEL, *options))
         for how in BOTH:
             name = name_of(*how)
-            if result.row(name + GPTQ):
+            if result.row(name + GPTQ) or not re.search(only, name + GPTQ):
                 continue
             # No other container holds 3 bits.
             out = ["--format", "dense" if how[0] == 3 else "compressed-tensors", "--force", "--device", device]
@@ -151,6 +152,8 @@ def measure_speed(nibble, path, device):
         run(nibble, "calibrate", MODEL, "--data", os.path.join(MODEL, "calib_ids.npy"), "--samples", "4", "--seq-len",
             "256", "--range", "minmax", "-o", os.path.join(scratch, "c.json"), "--device", device)
         for group, name, options in [("", "as stored (fp16)", []), *ROWS]:
+            if not result.row(name):
+                continue
             options = [os.path.join(scratch, "c.json") if o.startswith("{calib:") else o for o in options]
             row = json.loads(run(nibble, "eval", MODEL, *DATA, "--windows", "32", "--device", device, "--json",
                                  *options))
@@ -160,6 +163,20 @@ def measure_speed(nibble, path, device):
         if row["name"].endswith(GPTQ):
             row["speed"] = result.row(row["name"][:-len(GPTQ)])["speed"]
     result.save()
+
+
+def agree(result, other):
+    """Returns how many rows of another device differ by more than they may."""
+    bad = 0
+    for row in other.json["rows"]:
+        mine = result.row(row["name"])
+        far = [abs(row[key] / mine[key] - 1) if mine[key] else abs(row[key]) for key in ("perplexity", "mean_kl")]
+        limits = (0.005, 0.05) if "activations" in row["name"] else (0.0005, 0.01)
+        good = far[0] <= limits[0] and far[1] <= limits[1]
+        bad += not good
+        print(f"{'ok    ' if good else 'FAILED'} {row['name']} on {other.json['device']}: perplexity "
+              f"{100 * far[0]:.4f} % off, mean KL {100 * far[1]:.3f} %")
+    return bad
 
 
 def check(path):
@@ -257,18 +274,21 @@ def picture(path):
 
 def main():
     arguments = sys.argv[1:]
-    options = {"--device": "cpu", "--windows": "0"}
+    options = {"--device": "cpu", "--windows": "0", "--only": ""}
     for option in list(options):
         if option in arguments:
             at = arguments.index(option)
             options[option] = arguments[at + 1]
             del arguments[at:at + 2]
     if len(arguments) == 3 and arguments[0] == "measure":
-        measure(arguments[1], arguments[2], options["--device"], int(options["--windows"]))
+        measure(arguments[1], arguments[2], options["--device"], int(options["--windows"]), options["--only"])
     elif len(arguments) == 3 and arguments[0] == "speed":
         measure_speed(arguments[1], arguments[2], options["--device"])
-    elif len(arguments) == 2 and arguments[0] == "check":
-        sys.exit(1 if check(arguments[1]) else 0)
+    elif len(arguments) in (2, 3) and arguments[0] == "check":
+        bad = check(arguments[1])
+        if len(arguments) == 3:
+            bad += agree(Result(arguments[1]), Result(arguments[2]))
+        sys.exit(1 if bad else 0)
     elif len(arguments) >= 2 and arguments[0] == "page":
         sys.stdout.write(page(arguments[1:]))
     elif len(arguments) == 2 and arguments[0] == "picture":

@@ -1,8 +1,11 @@
 // nibble devices: lists devices with their tiers, and verifies that their advertised features work.
 #include "base/names.h"
 #include "child.h"
+#include "default_device.h"
 #include "verb.h"
 #include "verify.h"
+
+#include "kit/choose.h"
 
 namespace nib::tool {
 namespace {
@@ -116,6 +119,24 @@ void printReport(std::FILE* file, const Row& row) {
   for (const std::string& problem : report.problems) std::fprintf(file, "%s\n", oneLine(problem).c_str());
 }
 
+// The device of verbs without --device, and why; null if this call names one.
+Json standardDevice(const DeviceArguments& arguments, const std::vector<Row>& rows) {
+  if (!arguments.device.empty() || !arguments.profile.empty()) return {};
+  std::vector<kit::DeviceInfo> vulkan;
+  for (const Row& row : rows) {
+    if (row.info.type != kit::DeviceType::kCpu) vulkan.push_back(row.info);
+  }
+  const DefaultDevice found = defaultDevice(vulkan);
+  kit::DeviceInfo info;
+  try {
+    const size_t at = kit::detail::chooseDevice(vulkan, found.selector);
+    info = at == kit::detail::kChooseCpu ? kit::cpuDeviceInfo(vulkan.size()) : vulkan[at];
+  } catch (const kit::Error& error) {  // NIBBLE_DEVICE names none
+    return {{"index", nullptr}, {"name", "none"}, {"why", oneLine(error.what())}};
+  }
+  return {{"index", info.index}, {"name", info.name}, {"why", found.reason.empty() ? Json() : Json(found.reason)}};
+}
+
 int run(const Arguments& arguments) {
   if (arguments.verify_child >= 0) {
     return runVerifyChild(arguments.device, static_cast<size_t>(arguments.verify_child));
@@ -132,6 +153,11 @@ int run(const Arguments& arguments) {
   std::vector<Row> rows;
   for (kit::DeviceInfo& info : findDevices(arguments.device)) rows.push_back({std::move(info), std::nullopt});
   printDevices(output.text(), rows);
+  const Json standard = standardDevice(arguments.device, rows);
+  if (!standard.is_null()) {
+    std::fprintf(output.text(), "default: %s%s\n", standard["name"].get<std::string>().c_str(),
+                 standard["why"].is_null() ? "" : (", because " + standard["why"].get<std::string>()).c_str());
+  }
   std::fflush(output.text());
   bool passed = true;
   if (arguments.verify) {
@@ -147,7 +173,9 @@ int run(const Arguments& arguments) {
   }
   Json list = Json::array();
   for (const Row& row : rows) list.push_back(rowJson(row));
-  output.json({{"devices", list}});
+  Json object = {{"devices", list}};
+  if (!standard.is_null()) object["default"] = standard;
+  output.json(object);
   return passed ? kExitDone : kExitFailed;
 }
 

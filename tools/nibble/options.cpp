@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "default_device.h"
 #include "process.h"
 
 #include "kit/file.h"
@@ -41,8 +42,8 @@ uint64_t parseSize(const std::string& option, const std::string& text) {
 // ---------------------------------------------------------------------------------------------- devices
 void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
   app.add_option("--device", arguments.device,
-                 "index, part of a name, \"cpu\" or \"all\" (default: discrete > integrated > virtual > software; the "
-                 "CPU if there is no Vulkan)")
+                 "index, part of a name, \"cpu\" or \"all\" (default: $NIBBLE_DEVICE, or discrete > integrated > virtual "
+                 "> the CPU or a software driver, whichever is faster: `nibble devices` says which)")
       ->type_name("D");
   app.add_option("--profile", arguments.profile,
                  "limit features and limits to those of this device (`nibble devices --profiles`)")
@@ -56,6 +57,10 @@ void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
 kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose) {
   kit::DeviceOptions options;
   options.selector = lower(arguments.device) == "cpu" ? "cpu" : arguments.device;
+  // Profiles and tunings are of Vulkan devices.
+  if (options.selector.empty() && arguments.profile.empty() && arguments.tuning.empty()) {
+    options.selector = defaultDevice(kit::listDevices()).selector;
+  }
   options.profile = arguments.profile;
   if (!arguments.memory.empty()) options.memory_bytes = parseSize("--device-memory", arguments.memory);
   if (!arguments.tuning.empty()) options.tuning = kit::loadTuning(arguments.tuning);

@@ -77,6 +77,7 @@ struct DeviceInfo {
   uint32_t subgroup_size = 0;
   uint64_t max_storage_range_bytes = 0;
   bool timestamps = false;  // Timer reads the device's clock, not the host's
+  uint32_t cpu_threads = 0;  // of the CPU device; 0 for the others
 };
 
 // All Vulkan devices, without the CPU reference. Opens each device briefly to find its tier, which may take seconds.

@@ -58,6 +58,7 @@ class CpuBackend final : public Backend {
  public:
   CpuBackend(Log log, uint32_t index, uint32_t threads) : Backend(std::move(log)), pool_(threads) {
     info = cpuDeviceInfo(index);
+    info.cpu_threads = pool_.threads();
     info.driver = std::string("nibble ") + nibVersionString() + ", " + simd::kernels().name + ", " +
                   std::to_string(pool_.threads()) + " threads";
   }

@@ -44,7 +44,8 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
 }
 
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log) {
-  if (n > rows.max || (rows.fixed && n != rows.max)) {
+  // A run of nothing only checks ranges and offsets.
+  if (n > rows.max || (rows.fixed && n != rows.max && n != 0)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op.name, n,
                     rows.fixed ? "exactly" : "at most", rows.max);
   }

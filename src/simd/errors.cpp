@@ -16,31 +16,37 @@ struct Matrix {
   uint32_t type;
   uint64_t stride;
 
-  // `count` elements from `index` on, across the ends of rows.
+  // `count` elements from `index` on, across the ends of rows, and zeros up to a multiple of kCodeLanes.
   void load(uint64_t index, uint32_t count, uint32_t cols, float* to) const {
-    alignas(64) float piece[NIB_ERROR_TILE + kCodeLanes];
     uint64_t row = index / cols;
     uint32_t col = uint32_t(index % cols);
     for (uint32_t done = 0; done < count; ++row, col = 0) {
       const uint32_t here = std::min(count - done, cols - col);
-      loadPiece(data, type, row * stride + col, here, piece);
-      std::memcpy(to + done, piece, size_t(here) * 4);
+      loadPiece(data, type, row * stride + col, here, to + done);
       done += here;
     }
   }
 };
 
+// The largest exponent carries into the sign bit.
+bool allFinite(const float* x, const float* y) {
+  uint32_t any = 0;
+  for (uint32_t i = 0; i < NIB_ERROR_TILE; ++i) {
+    any |= exact::magnitudeOf(exact::bitsOf(x[i])) + 0x00800000u;
+    any |= exact::magnitudeOf(exact::bitsOf(y[i])) + 0x00800000u;
+  }
+  return any >> 31 == 0;
+}
+
 void makeTile(const Matrix& reference, const Matrix& candidate, uint32_t cols, uint64_t first, uint32_t count,
               NibErrorTile* out) {
-  alignas(64) float x[NIB_ERROR_TILE], y[NIB_ERROR_TILE];
+  alignas(64) float x[NIB_ERROR_TILE + kCodeLanes], y[NIB_ERROR_TILE + kCodeLanes];
   reference.load(first, count, cols, x);
   candidate.load(first, count, cols, y);
   for (uint32_t i = count; i < NIB_ERROR_TILE; ++i) x[i] = y[i] = 0.0f;
   NibErrorTile tile{};
-  GroupExtent extents[2];
-  kernels().findExtents(x, 1, NIB_ERROR_TILE, &extents[0]);
-  kernels().findExtents(y, 1, NIB_ERROR_TILE, &extents[1]);
-  for (uint32_t i = 0; !(extents[0].finite && extents[1].finite) && i < count; ++i) {
+  const bool finite = allFinite(x, y);
+  for (uint32_t i = 0; !finite && i < count; ++i) {
     if (!exact::nibIsNonFinite(exact::bitsOf(x[i])) && !exact::nibIsNonFinite(exact::bitsOf(y[i]))) continue;
     ++tile.nonfinite_count;
     x[i] = y[i] = 0.0f;

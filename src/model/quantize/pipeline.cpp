@@ -23,8 +23,25 @@
 namespace nib::model {
 namespace {
 
-constexpr uint32_t kLanes = 3;
+constexpr uint32_t kLanes = 3;      // of a GPU: one reads, one is on the device, one writes
+constexpr uint32_t kCpuLanes = 16;  // at most, of the CPU device: a lane is a thread, or shares out several
 constexpr uint64_t kLargestSlab = 256u << 20;
+
+// The devices of the lanes, one each. On the CPU device lanes work side by side on tensors of their own, each with a
+// share of the threads, so that they wait for each other as little as possible.
+std::vector<TimedDevice> laneDevices(const kit::Device& device, size_t tensors, StageClock* clock) {
+  if (!device.isCpu()) return std::vector<TimedDevice>(kLanes, TimedDevice(device, clock));
+  const uint32_t threads = device.info().cpu_threads;
+  const uint32_t lanes = std::clamp<uint32_t>(std::min<uint64_t>(threads, tensors), 1, kCpuLanes);
+  std::vector<TimedDevice> devices;
+  for (uint32_t i = 0; i < lanes; ++i) {
+    kit::DeviceOptions options;
+    options.selector = "cpu";
+    options.cpu_threads = (threads + i) / lanes;
+    devices.emplace_back(kit::Device::open(options), clock);
+  }
+  return devices;
+}
 
 // A tensor of the input, or a matrix of it, and the output tensors made from it.
 struct Job {
@@ -63,7 +80,8 @@ void checkScales(const Job& job, const QuantizeOptions& options) {
 // Makes a plan, tensor by tensor.
 class Planner {
  public:
-  Planner(const ModelView& view, TypeRanges& ranges, const QuantizeOptions& options)
+  // ranges: one for each lane.
+  Planner(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options)
       : view_(view), ranges_(ranges), options_(options), facts_(factsOf(view)), dense_(facts_, *options.container) {
     plan_.facts.activations = options.selection.activations;
     plan_.facts.names = facts_.names();
@@ -75,9 +93,14 @@ class Planner {
     std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
     std::vector<std::string_view> names;
     std::vector<Decision> decisions;
-    for (const ModelView::Tensor* tensor : tensors) {
-      names.push_back(tensor->name);
-      decisions.push_back(addTensor(*tensor));
+    std::vector<std::vector<Decision>> wanted(tensors.size());
+    runLanes(uint32_t(ranges_.size()), tensors.size(), [&](uint32_t lane, size_t i) {
+      wanted[i] = decisionsOn(*tensors[i]);
+      for (Decision& decision : wanted[i]) ranges_[lane].fit(*tensors[i], decision);
+    });
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      names.push_back(tensors[i]->name);
+      decisions.push_back(addTensor(*tensors[i], std::move(wanted[i])));
     }
     const std::vector<std::string> heads = facts_.heads();
     for (const std::string& head : heads) addHead(head, names, decisions);
@@ -110,19 +133,22 @@ class Planner {
     return MatrixFacts(tensors, view.checkpoint().configJson());
   }
 
-  // Returns the decision on the tensor, or on its first matrix.
-  Decision addTensor(const ModelView::Tensor& tensor) {
+  std::vector<Decision> decisionsOn(const ModelView::Tensor& tensor) const {
     const TensorInfo info = infoOf(tensor);
     std::vector<Decision> decisions = decideAll(info, options_.selection, *options_.container, facts_);
     for (Decision& decision : decisions) {
-      if (tensor.weight != nullptr && decision.kind != Decision::kQuantize) {
-        decision.dtype = decision.kind == Decision::kCast || !options_.selection.type.quantized()
-                             ? options_.selection.type.dense
-                             : info.dtype;
-        decision.kind = Decision::kCast;
-      }
-      ranges_.fit(tensor, decision);
+      if (tensor.weight == nullptr || decision.kind == Decision::kQuantize) continue;
+      decision.dtype = decision.kind == Decision::kCast || !options_.selection.type.quantized()
+                           ? options_.selection.type.dense
+                           : info.dtype;
+      decision.kind = Decision::kCast;
     }
+    return decisions;
+  }
+
+  // Returns the decision on the tensor, or on its first matrix.
+  Decision addTensor(const ModelView::Tensor& tensor, std::vector<Decision> decisions) {
+    const TensorInfo info = infoOf(tensor);
     const Decision first = decisions.front();
     dense_.add(info, first);
     for (Decision& decision : decisions) addJob(tensor, std::move(decision));
@@ -198,7 +224,7 @@ class Planner {
       names.push_back(tied_names_.back());
       decisions.push_back(decision);
       if (decision.kind == Decision::kQuantize) {
-        ranges_.fit(*embedding, decision);
+        ranges_.front().fit(*embedding, decision);
         addJob(*embedding, std::move(decision));
         plan_.jobs.back().bytes_in = 0;  // counted with the embedding
         return;
@@ -217,7 +243,7 @@ class Planner {
   }
 
   const ModelView& view_;
-  TypeRanges& ranges_;
+  std::deque<TypeRanges>& ranges_;
   const QuantizeOptions& options_;
   const MatrixFacts facts_;
   DenseCount dense_;
@@ -451,9 +477,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   report.device = device.info().name;
   // A lane holds a slab as dense elements, decoded to fp32 and packed twice, plus cached buffers: about 10 bytes per
   // 2-byte element.
-  report.lanes = kLanes;
   const uint64_t memory_bytes = std::min(options.memory_bytes, deviceBytes(device.info()) / 2);
-  report.slab_bytes = std::min(memory_bytes / (kLanes * 5), kLargestSlab);
 
   refuseAdapter(options.in);
   const Checkpoint checkpoint(options.in);
@@ -462,11 +486,15 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   for (size_t i = 0; i < checkpoint.size() && is_adapter; ++i) is_adapter = isAdapterTensor(checkpoint.info(i).name);
   if (is_adapter) throwAdapter(options.in);
   const ModelView view(checkpoint);
+  const std::vector<TimedDevice> devices = laneDevices(device, view.tensors().size(), &clock);
+  report.lanes = uint32_t(devices.size());
+  report.slab_bytes = std::min(memory_bytes / (report.lanes * 5), kLargestSlab);
   report.notes = checkpoint.notes();
   if (!checkpoint.configJson()) {
     report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
   }
-  TypeRanges ranges(TimedDevice(device, &clock), view, *options.container);
+  std::deque<TypeRanges> ranges;
+  for (const TimedDevice& lane : devices) ranges.emplace_back(lane, view, *options.container);
   const Plan plan = Planner(view, ranges, options).plan();
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
@@ -488,8 +516,8 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
       runGptq(timed, view, plan, options, *blobs, &report.gptq_times);
     }
     std::vector<std::unique_ptr<Lane>> lanes;
-    for (uint32_t i = 0; i < kLanes; ++i) {
-      lanes.push_back(std::make_unique<Lane>(timed, view, options, report.slab_bytes, memory_bytes / kLanes,
+    for (const TimedDevice& lane : devices) {
+      lanes.push_back(std::make_unique<Lane>(lane, view, options, report.slab_bytes, memory_bytes / report.lanes,
                                              blobs ? &*blobs : nullptr));
     }
     report.tensors = runJobs(plan, lanes, writer, options);

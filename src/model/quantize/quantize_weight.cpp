@@ -23,6 +23,14 @@ NibMemory memoryOf(const WeightSpec& weight) {
   return memory;
 }
 
+// The CPU device keeps the rows it works on in a core's cache. Blocks of nested scales need the mean of all block
+// scales first, so a weight in many slabs would be quantized twice.
+uint64_t slabBytes(const kit::Device& device, const WeightSpec& weight, uint64_t most) {
+  constexpr uint64_t kCpuSlab = 512u << 10;
+  const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
+  return device.isCpu() && !nested ? std::min(most, kCpuSlab) : most;
+}
+
 // Weights are finite, so infinite values are beyond the type. They are of 16 bits, because fp32 holds all values.
 uint64_t infiniteCount(std::span<const std::byte> values, Dtype dtype) {
   if (dtype == Dtype::kF32) return 0;
@@ -89,7 +97,8 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
                                        std::span<const std::byte> blob) {
   const NibMemory blob_memory = blob.empty() ? NibMemory{} : memoryOf(weight);
   const SlabShape slabs =
-      slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(), slab_bytes_);
+      slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(),
+                slabBytes(device_.untimed(), weight, slab_bytes_));
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
   const bool per_tensor = weight.weights.granularity == NIB_GRANULARITY_TENSOR && slabs.count > 1;
   const Extents extents = per_tensor                                        ? Extents::kTensor

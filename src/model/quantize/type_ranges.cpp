@@ -7,6 +7,7 @@
 #include <bit>
 #include <cstdio>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -14,32 +15,61 @@
 namespace nib::model {
 namespace {
 
-constexpr uint64_t kChunkElements = 8u << 20;
+constexpr uint64_t kChunkElements = 256u << 10;  // stays in a core's cache
 constexpr float kBeyondF16 = 65520.0f;  // rounds to infinity
 constexpr uint32_t kLargestF16 = 0x7bff;
 constexpr float kCoarseF16 = 0x1p-17f;  // below it fp16 has fewer than the 8 bits of bfloat16
 constexpr float kLeastSearched = 0.2f;  // of the range of the largest magnitude, that a search of scales tries
 
-// The largest finite magnitude, as its bits. infinity: the bits of infinity.
+// The bits of the largest finite magnitude. T is signed, because processors compare signed words faster. infinity: its
+// bits.
 template <class T>
-T largestBits(std::span<const T> values, T infinity) {
+T largestBits(const T* values, size_t count, T infinity) {
   T most = 0;
-  for (const T value : values) {
-    const T magnitude = value & T(T(~T(0)) >> 1);
+  for (size_t i = 0; i < count; ++i) {
+    const T magnitude = T(values[i] & std::numeric_limits<T>::max());
     most = std::max(most, magnitude < infinity ? magnitude : T(0));
   }
   return most;
 }
 
-float largestOf(std::span<const std::byte> bytes, Dtype dtype) {
-  if (dtype == Dtype::kF32) {
-    const std::span values(reinterpret_cast<const uint32_t*>(bytes.data()), bytes.size() / 4);
-    return std::bit_cast<float>(largestBits<uint32_t>(values, 0x7f800000u));
+// Groups of `group` elements that follow each other, across calls.
+template <class T>
+class GroupScan {
+ public:
+  GroupScan(uint64_t group, T infinity) : group_(group), infinity_(infinity) {}
+
+  void add(std::span<const std::byte> bytes) {
+    const T* values = reinterpret_cast<const T*>(bytes.data());
+    for (uint64_t i = 0, count = bytes.size() / sizeof(T); i < count;) {
+      const uint64_t take = std::min(group_ - filled_, count - i);
+      most_ = std::max(most_, largestBits(values + i, size_t(take), infinity_));
+      i += take;
+      filled_ += take;
+      if (filled_ == group_) end();
+    }
   }
-  const std::span values(reinterpret_cast<const uint16_t*>(bytes.data()), bytes.size() / 2);
-  const uint16_t most = largestBits<uint16_t>(values, dtype == Dtype::kF16 ? 0x7c00 : 0x7f80);
-  return floatValue(dtype, reinterpret_cast<const std::byte*>(&most));
-}
+
+  GroupMagnitudes result(Dtype dtype) {
+    end();
+    const auto value = [&](T bits) { return floatValue(dtype, reinterpret_cast<const std::byte*>(&bits)); };
+    GroupMagnitudes found;
+    found.smallest = smallest_ != 0 ? value(smallest_) : 0.0f;
+    found.largest = value(largest_);
+    return found;
+  }
+
+ private:
+  void end() {
+    if (most_ > 0) smallest_ = smallest_ == 0 ? most_ : std::min(smallest_, most_);
+    largest_ = std::max(largest_, most_);
+    most_ = 0;
+    filled_ = 0;
+  }
+
+  uint64_t group_, filled_ = 0;
+  T infinity_, most_ = 0, smallest_ = 0, largest_ = 0;
+};
 
 std::string numberText(float value) {
   char text[32];
@@ -116,6 +146,18 @@ void TypeRanges::fitCast(const ModelView::Tensor& tensor, Decision& decision) {
 
 GroupMagnitudes TypeRanges::magnitudes(const ModelView::Tensor& tensor, const Decision& decision, uint64_t group) {
   const Dtype dtype = tensor.weight != nullptr ? Dtype::kF32 : tensor.dtype;
+  if (dtype == Dtype::kF32) {
+    GroupScan<int32_t> scan(group, 0x7f800000);
+    forEachChunk(tensor, decision, dtype, [&](std::span<const std::byte> bytes) { scan.add(bytes); });
+    return scan.result(dtype);
+  }
+  GroupScan<int16_t> scan(group, dtype == Dtype::kF16 ? 0x7c00 : 0x7f80);
+  forEachChunk(tensor, decision, dtype, [&](std::span<const std::byte> bytes) { scan.add(bytes); });
+  return scan.result(dtype);
+}
+
+void TypeRanges::forEachChunk(const ModelView::Tensor& tensor, const Decision& decision, Dtype dtype,
+                              const std::function<void(std::span<const std::byte>)>& take) {
   const std::optional<Slice>& slice = decision.slice;
   const WeightSpec& weight = decision.weight;
   const uint64_t size = dtypeBits(dtype) / 8;
@@ -125,15 +167,6 @@ GroupMagnitudes TypeRanges::magnitudes(const ModelView::Tensor& tensor, const De
   std::vector<std::byte> bytes(size_t(std::min(chunk, elements) * size));
   kit::Buffer decoded;
   if (tensor.weight != nullptr) decoded = kit::Buffer(device_.untimed(), bytes.size());
-  GroupMagnitudes found;
-  float most = 0;
-  uint64_t filled = 0;
-  const auto endGroup = [&] {
-    if (most > 0) found.smallest = found.smallest == 0 ? most : std::min(found.smallest, most);
-    found.largest = std::max(found.largest, most);
-    most = 0;
-    filled = 0;
-  };
   for (uint64_t at = 0; at < elements; at += chunk) {
     const uint64_t count = std::min(chunk, elements - at);
     const std::span<std::byte> part(bytes.data(), size_t(count * size));
@@ -146,16 +179,8 @@ GroupMagnitudes TypeRanges::magnitudes(const ModelView::Tensor& tensor, const De
     } else {
       view_.checkpoint().read(tensor.index, at * size, part);
     }
-    for (uint64_t i = 0; i < count;) {
-      const uint64_t take = std::min(group - filled, count - i);
-      most = std::max(most, largestOf(part.subspan(size_t(i * size), size_t(take * size)), dtype));
-      i += take;
-      filled += take;
-      if (filled == group) endGroup();
-    }
+    take(part);
   }
-  endGroup();
-  return found;
 }
 
 }  // namespace nib::model

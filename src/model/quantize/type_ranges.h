@@ -8,6 +8,9 @@
 
 #include <cstdint>
 
+#include <functional>
+#include <span>
+
 namespace nib::model {
 
 // The largest magnitudes of a tensor's groups. NaN and infinities are left out, and groups of zeros.
@@ -30,6 +33,9 @@ class TypeRanges {
  private:
   // Of the tensor, or of the matrix that the decision quantizes.
   GroupMagnitudes magnitudes(const ModelView::Tensor& tensor, const Decision& decision, uint64_t group);
+  // Its elements, dense, in order.
+  void forEachChunk(const ModelView::Tensor& tensor, const Decision& decision, Dtype dtype,
+                    const std::function<void(std::span<const std::byte>)>& take);
   void fitScales(const ModelView::Tensor& tensor, Decision& decision);
   void fitCast(const ModelView::Tensor& tensor, Decision& decision);
 

@@ -30,6 +30,7 @@ struct Arguments {
   std::string memory = "640M";
   bool resume = false;
   bool verbose = false;
+  bool no_errors = false;
   // --method gptq
   std::string act_order = "static";
   double damp = 0.01;
@@ -109,6 +110,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   }
   options.force = a.json.force;
   options.resume = a.resume;
+  options.errors = !a.no_errors;
 
   // All options that can change the output bytes, and no others.
   std::string& command = options.command;
@@ -131,7 +133,7 @@ nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
   return {{"tensors", total.tensors},
           {"weights", total.elements},
           {"bits_per_weight", bitsPerWeight(total)},
-          {"sqnr_db", finiteNumber(total.sqnr_db)}};
+          {"sqnr_db", total.compared ? finiteNumber(total.sqnr_db) : nullptr}};
 }
 
 // What did not fit its type.
@@ -224,8 +226,7 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
         {"bits_per_weight", t.bits_per_weight},
         {"bytes_in", t.bytes_in},
         {"bytes_out", t.bytes_out}};
-    const bool known = t.changed && !t.kept_from_before;
-    addErrors(tensor, known, t.errors);
+    addErrors(tensor, t.compared, t.errors);
     if (t.kept_from_before) tensor["resumed"] = true;
     if (t.saturated != 0) tensor["saturated_scales"] = t.saturated;
     if (t.lost_groups != 0) tensor["lost_groups"] = t.lost_groups;
@@ -259,7 +260,6 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
       ++kept;
       continue;
     }
-    const bool known = t.changed && !t.kept_from_before;
     std::string note = t.kept_from_before ? "from the run before" : t.note;
     if (t.gptq && t.gptq->nearest) note += (note.empty() ? "" : "; ") + ("rounded to nearest: " + t.gptq->note);
     if (t.gptq && !t.gptq->nearest) {
@@ -275,8 +275,8 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
     addCount(t.lost_groups, " groups became zero");
     addCount(t.saturated, " scales saturated");
     table.add({plainName(t.name), shapeText(t.shape), t.type, t.group_size != 0 ? std::to_string(t.group_size) : "-",
-               numberText("%.3f", t.bits_per_weight), known ? numberText("%.2f", t.errors.sqnr_db) : "-",
-               known ? numberText("%.3g", t.errors.max_error) : "-", note});
+               numberText("%.3f", t.bits_per_weight), t.compared ? numberText("%.2f", t.errors.sqnr_db) : "-",
+               t.compared ? numberText("%.3g", t.errors.max_error) : "-", note});
   }
   table.print(file);
   std::fprintf(file, "%zu tensors, %llu of them unchanged; %.1f MB -> %.1f MB in %.2f s on %s\n", report.tensors.size(),
@@ -294,8 +294,9 @@ void printInput(std::FILE* file, const model::QuantizeReport& report) {
 
 void printTotal(std::FILE* file, const model::QuantizedTotal& total, bool searched) {
   if (total.tensors == 0) return;
-  std::fprintf(file, "%zu quantized to %.3f bits per weight%s, SQNR %s dB\n", total.tensors, bitsPerWeight(total),
-               searched ? ", scales of the least squared error" : "", numberText("%.2f", total.sqnr_db).c_str());
+  const std::string errors = total.compared ? ", SQNR " + numberText("%.2f", total.sqnr_db) + " dB" : "";
+  std::fprintf(file, "%zu quantized to %.3f bits per weight%s%s\n", total.tensors, bitsPerWeight(total),
+               searched ? ", scales of the least squared error" : "", errors.c_str());
 }
 
 void printNotes(std::FILE* file, const std::vector<std::string>& notes) {
@@ -410,6 +411,7 @@ Verb makeQuantizeVerb(CLI::App& parent) {
       "--memory", a->memory,
       "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors, and\n"
       "more activations of gptq in memory instead of a file beside OUT");
+  app->add_flag("--no-errors", a->no_errors, "Do not compare quantized weights with the originals, which is faster");
   app->add_flag("-v,--verbose", a->verbose, "Print how long each stage was busy");
   app->add_flag("--resume", a->resume, "Continue an interrupted run");
   addDeviceOptions(*app, a->device);

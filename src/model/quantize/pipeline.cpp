@@ -287,7 +287,9 @@ class Lane {
         view_(view),
         blobs_(blobs),
         decoder_(device, view),
-        quantizer_(device, *options.container, options.selection.activations, slab_bytes, keep_bytes),
+        quantizer_(device, *options.container, options.selection.activations, options.errors, slab_bytes,
+                   keep_bytes),
+        errors_(options.errors),
         caster_(device, slab_bytes) {}
 
   // Computes all parts of a weight together; skips writing those that an interrupted run has completed.
@@ -314,6 +316,7 @@ class Lane {
         const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write,
                                                         given ? std::span(given->blob.bytes) : std::span<std::byte>());
         report.sums = result.sums;
+        report.compared = errors_;
         nibErrorsFinish(&report.sums, &report.errors);
         report.saturated = result.status.saturated_count;
         report.lost_groups = result.lost_groups;
@@ -322,6 +325,7 @@ class Lane {
       } else {
         const CastResult result = caster_.cast(tensor.elements(), job.decision.dtype, source, write);
         report.errors = result.errors;
+        report.compared = true;
         report.overflowed = result.overflowed;
         report.vanished = result.vanished;
         report.nonfinite = result.errors.nonfinite_count;
@@ -352,6 +356,7 @@ class Lane {
   const BlobStore* blobs_;
   Decoder decoder_;
   WeightQuantizer quantizer_;
+  bool errors_;
   Caster caster_;
 };
 
@@ -454,6 +459,8 @@ QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& report
   for (size_t j = 0; j < reports.size(); ++j) {
     if (plan.jobs[j].decision.kind != Decision::kQuantize || reports[j].kept_from_before) continue;
     ++total.tensors;
+    total.compared = reports[j].compared;
+    total.elements += uint64_t(plan.jobs[j].decision.weight.rows) * plan.jobs[j].decision.weight.cols;
     sums.finite_count += reports[j].sums.finite_count;
     sums.max_error = std::max(sums.max_error, reports[j].sums.max_error);
     sums.max_reference = std::max(sums.max_reference, reports[j].sums.max_reference);
@@ -463,7 +470,6 @@ QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& report
   }
   NibErrors errors{sizeof(NibErrors)};
   nibErrorsFinish(&sums, &errors);
-  total.elements = sums.finite_count;
   total.sqnr_db = errors.sqnr_db;
   return total;
 }

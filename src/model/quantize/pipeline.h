@@ -47,6 +47,7 @@ struct QuantizeOptions {
   uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the size of slabs
   bool force = false;
   bool resume = false;
+  bool errors = true;  // compare quantized weights with the originals
   // All options that determine the output bytes, as one line without paths and devices. Stored in the output files; a
   // resumed run must have the same line.
   std::string command;
@@ -60,8 +61,9 @@ struct TensorReport {
   uint32_t group_size = 0;  // 0 = none
   double bits_per_weight = 0;
   uint64_t bytes_in = 0, bytes_out = 0;
-  bool changed = false;           // quantized or cast: `errors` is valid unless kept_from_before
-  bool kept_from_before = false;  // finished by the interrupted run: `errors` is not valid
+  bool changed = false;           // quantized or cast
+  bool compared = false;          // `errors` is valid
+  bool kept_from_before = false;  // finished by the interrupted run
   NibErrors errors{sizeof(NibErrors)};
   NibErrorSums sums{};       // the sums behind `errors`; quantized tensors only
   uint32_t saturated = 0;    // number of saturated scales
@@ -80,7 +82,8 @@ struct QuantizedTotal {
   size_t tensors = 0;
   uint64_t elements = 0;
   uint64_t bytes_out = 0;
-  double sqnr_db = 0;  // over all their elements, as if they were one tensor
+  bool compared = false;  // `sqnr_db` is valid
+  double sqnr_db = 0;     // over all their elements, as if they were one tensor
 };
 
 struct QuantizeReport {

@@ -62,10 +62,11 @@ void addStatus(NibStatus& total, const NibStatus& more, uint64_t first_element) 
 }  // namespace
 
 WeightQuantizer::WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations,
-                                 uint64_t slab_bytes, uint64_t keep_bytes)
+                                 bool errors, uint64_t slab_bytes, uint64_t keep_bytes)
     : device_(device),
       container_(container),
       activations_(activations),
+      errors_(errors),
       slab_bytes_(slab_bytes),
       keep_bytes_(keep_bytes) {}
 
@@ -182,7 +183,7 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       result.overflowed += infiniteCount(values, weight.source);
       write(PartFrom::kValues, values);
     }
-    slab_worker->compare(result.sums, first_element);
+    if (errors_) slab_worker->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
     // A per-tensor scale is written once, with the first slab.
     if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);

@@ -40,8 +40,9 @@ class WeightQuantizer {
  public:
   // slab_bytes: target size of a slab, as dense elements. keep_bytes: limit on cached buffers, exceeded only if one
   // weight needs more.
-  WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations, uint64_t slab_bytes,
-                  uint64_t keep_bytes);
+  // errors: whether results have sums of errors; else those are 0.
+  WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations, bool errors,
+                  uint64_t slab_bytes, uint64_t keep_bytes);
   // Throws; also if the weight holds NaN or infinities, after its parts were written.
   // blob: if it is not empty, the quantized weight, in the layout of NIB_OP_QUANTIZE for all its rows; the source then
   // serves to tell the errors. Not for weights with one scale or double quantization.
@@ -58,6 +59,7 @@ class WeightQuantizer {
   TimedDevice device_;
   const Container& container_;
   Activations activations_;
+  bool errors_;
   uint64_t slab_bytes_, keep_bytes_;
   std::vector<CachedWorker> cache_;  // least recently used first
 };

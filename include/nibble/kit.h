@@ -76,7 +76,7 @@ struct DeviceInfo {
   uint64_t memory_bytes = 0;  // size of the largest device-local heap, at most DeviceOptions::memory_bytes
   uint32_t subgroup_size = 0;
   uint64_t max_storage_range_bytes = 0;
-  bool timestamps = false;  // Timer reads the device's clock, not the host's
+  bool timestamps = false;   // Timer reads the device's clock, not the host's
   uint32_t cpu_threads = 0;  // of the CPU device; 0 for the others
 };
 

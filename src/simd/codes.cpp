@@ -15,9 +15,12 @@ constexpr uint32_t kMostMagnitude = 0x49800000u;  // 2^20, beyond all codes at s
 
 FormatCodes::FormatCodes(const FormatDesc& format, const NibWeights& weights) : format_(format), weights_(weights) {
   const NibFormatInfo& info = format.info;
+  bool is_signed = info.bits == 8;
   for (uint32_t code = 0; code < 1u << info.bits; ++code) {
-    value_[code] = exact::floatOf(format.decode(code, kUnit, weights));
+    values_.value[code] = exact::floatOf(format.decode(code, kUnit, weights));
+    is_signed &= values_.value[code] == float(int8_t(code));
   }
+  values_.kind = info.bits <= 4 ? CodeValues::kSixteen : is_signed ? CodeValues::kSigned : CodeValues::kAny;
   if (format.encode == nullptr || (info.flags & NIB_FORMAT_MEAN_SCALE) != 0) return;
   if (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) {
     encoder_ = kIntegers;
@@ -32,12 +35,12 @@ uint32_t FormatCodes::encodeUnit(uint32_t bits) const { return format_.encode(bi
 
 // Code 1 is the smallest denormal number. The ulp doubles after the first 2^(m + 1) codes, with m bits of mantissa.
 bool FormatCodes::makeFloats() {
-  const float ulp = value_[1];
+  const float ulp = values_.value[1];
   uint32_t m = 1;
-  while (m < 7 && value_[(2u << m) + 1u] == float((2u << m) + 1u) * ulp) ++m;
+  while (m < 7 && values_.value[(2u << m) + 1u] == float((2u << m) + 1u) * ulp) ++m;
   if (m == 7) return false;
   const uint32_t largest = encodeUnit(kMostMagnitude);
-  floats_ = {{23 - m, float(1u << m) * ulp, 0x1p23f * ulp, value_[largest]}, 1u << m};
+  floats_ = {{23 - m, float(1u << m) * ulp, 0x1p23f * ulp, values_.value[largest]}, 1u << m};
   return largest < 0x80u;
 }
 
@@ -111,11 +114,11 @@ void FormatCodes::decode(const uint8_t* codes, uint32_t count, const StoredScale
   const uint32_t magnitude = exact::magnitudeOf(scale.scale_bits);
   const Kernels& run = kernels();
   if (format_.quantizeBlock != nullptr && magnitude != 0u) {
-    return run.decodeBlock(codes, count, value_, exact::floatOf(scale.scale_bits), exact::floatOf(scale.zero), y);
+    return run.decodeBlock(codes, count, values_, exact::floatOf(scale.scale_bits), exact::floatOf(scale.zero), y);
   }
   // All products are normal numbers.
   if (magnitude >= 0x0d800000u && magnitude < 0x72000000u && format_.quantizeBlock == nullptr) {  // 2^-100, 2^101
-    return run.decodeValues(codes, count, value_, float(scale.zero), exact::floatOf(scale.scale_bits), y);
+    return run.decodeValues(codes, count, values_, float(scale.zero), exact::floatOf(scale.scale_bits), y);
   }
   for (uint32_t i = 0; i < count; ++i) y[i] = exact::floatOf(format_.decode(codes[i], scale, weights_));
 }

@@ -38,7 +38,7 @@ class FormatCodes {
   Encoder encoder_ = kNone;
   FloatCoder floats_{};
   StepCoder steps_{};
-  float value_[256] = {};  // of each code at scale 1 and zero point 0
+  CodeValues values_{};  // at zero point 0
 };
 
 }  // namespace nib::simd

@@ -78,6 +78,12 @@ struct BlockCoder {
   bool absmax;
 };
 
+// The value of each code at scale 1: of codes below 16, of two's complement, or of any.
+struct CodeValues {
+  enum Kind { kSixteen, kSigned, kAny } kind;
+  float value[256];
+};
+
 // The six sums of an NibErrorTile, and its largest values, of kErrorElements pairs of finite numbers.
 constexpr uint32_t kErrorElements = 1024;
 struct ErrorSums {
@@ -118,9 +124,16 @@ struct Kernels {
   void (*encodeFloats)(const float* x, uint32_t count, float reciprocal, const FloatCoder& coder, uint8_t* codes);
   void (*encodeSteps)(const float* x, uint32_t count, float reciprocal, const StepCoder& coder, uint8_t* codes);
   void (*encodeBlock)(const float* x, uint32_t count, const BlockCoder& coder, uint8_t* codes);
-  // y = (value[code] - zero) * scale, or value[code] * scale + minimum with zeros of no sign. value has 256 elements.
-  void (*decodeValues)(const uint8_t* codes, uint32_t count, const float* value, float zero, float scale, float* y);
-  void (*decodeBlock)(const uint8_t* codes, uint32_t count, const float* value, float scale, float minimum, float* y);
+  // y = (value[code] - zero) * scale, or value[code] * scale + minimum with zeros of no sign.
+  void (*decodeValues)(const uint8_t* codes, uint32_t count, const CodeValues& values, float zero, float scale,
+                       float* y);
+  void (*decodeBlock)(const uint8_t* codes, uint32_t count, const CodeValues& values, float scale, float minimum,
+                      float* y);
+  // The sum of scale[g] * (the sum of value * x in group g) in any order, fused or not: `groups` groups of `group`
+  // elements, a multiple of 32. packed: codes of 4 bits with the values value[16], or two's complement of 8 bits if
+  // value is NULL. Of 4 bits, x holds the elements of even columns, then those of odd ones, for each 32 columns.
+  float (*dotGroups)(const uint8_t* packed, const float* value, const float* scale, uint32_t groups, uint32_t group,
+                     const float* x);
   // `count` codes, a multiple of eight, <-> count * bits / 8 bytes, the first code in the lowest bits.
   void (*packCodes)(const uint8_t* codes, uint32_t count, uint32_t bits, uint8_t* packed);
   void (*unpackCodes)(const uint8_t* packed, uint32_t count, uint32_t bits, uint8_t* codes);

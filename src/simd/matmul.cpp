@@ -2,6 +2,7 @@
 // tokens: pieces of a row are decoded, and multiplied while they are in the nearest cache.
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
+#include "simd/packed_rows.h"
 #include "simd/row_decoder.h"
 #include "simd/run.h"
 
@@ -107,6 +108,8 @@ class Product {
     } else if (makeGeometry("matmul", "weights", desc.rows, desc.cols, w, Log(), &g_) == NIB_SUCCESS &&
                RowDecoder::canDecode(w) && (w.flags & NIB_WEIGHTS_FLAT) == 0) {
       rows_.emplace(w, g_, moved_memory, moved);
+      packed_.emplace(w, g_, moved_memory, moved);
+      if (!packed_->fits()) packed_.reset();
     }
   }
   Product(const Product&) = delete;
@@ -119,6 +122,12 @@ class Product {
   bool chooseTokens(uint32_t first, uint32_t count) {
     first_token_ = first;
     token_count_ = count;
+    if (packed_ && !coded() && count <= kFewTokens) {
+      const float* tokens[kFewTokens];
+      for (uint32_t t = 0; t < count; ++t) tokens[t] = tokenAt(t);
+      has_tokens_ = packed_->setTokens(tokens, count);
+      if (!has_tokens_) return false;
+    }
     if (!coded() || decoded_) return true;
     decoded_ = allocate<float>(size_t(alignedTokens(count)) * desc_.cols);
     input_ = decoded_.get();
@@ -160,6 +169,11 @@ class Product {
     alignas(64) float w[kPiece];
     float sums[kFewTokens][kPanelRows] = {};
     for (uint32_t r = 0; r < rows; ++r) {
+      float packed[kFewTokens];
+      if (has_tokens_ && packed_->multiply(first + r, token_count_, packed)) {
+        for (uint32_t t = 0; t < token_count_; ++t) sums[t][r] = packed[t];
+        continue;
+      }
       for (uint32_t col = 0; col < desc_.cols; col += kPiece) {
         const uint32_t count = std::min(kPiece, desc_.cols - col);
         if (rows_) {
@@ -190,8 +204,10 @@ class Product {
   const NibRun& run_;
   Decoder weights_, codes_;
   Geometry g_{};
-  std::optional<RowDecoder> rows_;  // of coded weights
-  const void* elements_ = nullptr;  // of dense weights
+  std::optional<RowDecoder> rows_;    // of coded weights
+  std::optional<PackedRows> packed_;  // the same, if their codes can be multiplied
+  bool has_tokens_ = false;           // packed_ has the chosen tokens
+  const void* elements_ = nullptr;    // of dense weights
   std::unique_ptr<float[]> decoded_;
   const float* input_ = nullptr;
   uint64_t input_stride_ = 0;

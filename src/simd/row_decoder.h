@@ -17,10 +17,10 @@ class RowDecoder {
       : weights_(weights),
         g_(geometry),
         format_(*geometry.format, weights),
-        codes_(partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES)),
-        scales_(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES)),
-        zeros_(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS)),
-        nested_(partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED)) {}
+        codes_(nib::partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES)),
+        scales_(nib::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES)),
+        zeros_(nib::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS)),
+        nested_(nib::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED)) {}
 
   // Scales of columns are better read by the reference.
   static bool canDecode(const NibWeights& weights) {

@@ -4,7 +4,7 @@ cmake_minimum_required(VERSION 3.22)
 include("${CMAKE_CURRENT_LIST_DIR}/../cmake/docs_part.cmake")
 
 set(wrong "")
-foreach(page docs/types.md docs/benchmarks.md)
+foreach(page docs/accuracy.md docs/benchmarks.md)
   docs_part("README.md" "rows of ${page}" "" OFF)
   if(PLANT)
     string(REGEX REPLACE "\\.[0-9]" ".x" shown "${shown}")

@@ -135,8 +135,8 @@ DefaultDevice defaultDevice(std::span<const kit::DeviceInfo> devices) {
     return {"cpu", "it is " + ratioText(faster) + " times as fast as " + info.name + ", a software driver (measured" +
                        kept + ")"};
   }
-  return {std::to_string(info.index), "it is " + ratioText(1 / faster) + " times as fast as the CPU device (measured" +
-                                          kept + ")"};
+  return {std::to_string(info.index),
+          "it is " + ratioText(1 / faster) + " times as fast as the CPU device (measured" + kept + ")"};
 }
 
 }  // namespace nib::tool

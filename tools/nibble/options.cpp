@@ -41,9 +41,10 @@ uint64_t parseSize(const std::string& option, const std::string& text) {
 
 // ---------------------------------------------------------------------------------------------- devices
 void addDeviceOptions(CLI::App& app, DeviceArguments& arguments) {
-  app.add_option("--device", arguments.device,
-                 "index, part of a name, \"cpu\" or \"all\" (default: $NIBBLE_DEVICE, or discrete > integrated > virtual "
-                 "> the CPU or a software driver, whichever is faster: `nibble devices` says which)")
+  app.add_option(
+         "--device", arguments.device,
+         "index, part of a name, \"cpu\" or \"all\" (default: $NIBBLE_DEVICE, or discrete > integrated > virtual "
+         "> the CPU or a software driver, whichever is faster: `nibble devices` says which)")
       ->type_name("D");
   app.add_option("--profile", arguments.profile,
                  "limit features and limits to those of this device (`nibble devices --profiles`)")

@@ -287,8 +287,7 @@ class Lane {
         view_(view),
         blobs_(blobs),
         decoder_(device, view),
-        quantizer_(device, *options.container, options.selection.activations, options.errors, slab_bytes,
-                   keep_bytes),
+        quantizer_(device, *options.container, options.selection.activations, options.errors, slab_bytes, keep_bytes),
         errors_(options.errors),
         caster_(device, slab_bytes) {}
 

@@ -97,9 +97,8 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
                                        const WeightSource& source, const PartSink& sink,
                                        std::span<const std::byte> blob) {
   const NibMemory blob_memory = blob.empty() ? NibMemory{} : memoryOf(weight);
-  const SlabShape slabs =
-      slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(),
-                slabBytes(device_.untimed(), weight, slab_bytes_));
+  const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(),
+                                    slabBytes(device_.untimed(), weight, slab_bytes_));
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
   const bool per_tensor = weight.weights.granularity == NIB_GRANULARITY_TENSOR && slabs.count > 1;
   const Extents extents = per_tensor                                        ? Extents::kTensor

@@ -16,7 +16,7 @@ namespace nib::model {
 namespace {
 
 constexpr uint64_t kChunkElements = 256u << 10;  // stays in a core's cache
-constexpr float kBeyondF16 = 65520.0f;  // rounds to infinity
+constexpr float kBeyondF16 = 65520.0f;           // rounds to infinity
 constexpr uint32_t kLargestF16 = 0x7bff;
 constexpr float kCoarseF16 = 0x1p-17f;  // below it fp16 has fewer than the 8 bits of bfloat16
 constexpr float kLeastSearched = 0.2f;  // of the range of the largest magnitude, that a search of scales tries

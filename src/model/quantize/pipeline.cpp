@@ -1,7 +1,7 @@
 #include "model/quantize/pipeline.h"
 
 #include "model/archive/error.h"
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
 #include "model/archive/module_name.h"
 #include "model/calibrate/static_inputs.h"
 #include "model/decode.h"
@@ -46,6 +46,7 @@ struct Plan {
   std::string quantization_config;
   bool untied = false;  // a head that config.json ties to the embedding is quantized
   DenseShare dense;
+  std::vector<std::string> left_out;  // tensors
 };
 
 constexpr size_t kShownDense = 4;
@@ -104,6 +105,11 @@ class Planner {
             0};
   }
 
+  // Whether the tensor can be cast.
+  static bool canCast(const ModelView::Tensor& tensor) {
+    return tensor.weight != nullptr || nibTypeOf(tensor.dtype).has_value();
+  }
+
   static MatrixFacts factsOf(const ModelView& view) {
     std::vector<TensorInfo> tensors;
     for (const ModelView::Tensor& tensor : view.tensors()) tensors.push_back(infoOf(tensor));
@@ -113,7 +119,12 @@ class Planner {
   // Returns the decision on the tensor, or on its first matrix.
   Decision addTensor(const ModelView::Tensor& tensor) {
     const TensorInfo info = infoOf(tensor);
-    std::vector<Decision> decisions = decideAll(info, options_.selection, *options_.container, facts_);
+    const Container& container = *options_.container;
+    if (container.leavesOut(tensor.name, facts_.tied())) {
+      plan_.left_out.push_back(std::string(tensor.name));
+      return {};
+    }
+    std::vector<Decision> decisions = decideAll(info, options_.selection, container, facts_);
     for (Decision& decision : decisions) {
       if (tensor.weight != nullptr && decision.kind != Decision::kQuantize) {
         decision.dtype = decision.kind == Decision::kCast || !options_.selection.type.quantized()
@@ -122,6 +133,12 @@ class Planner {
         decision.kind = Decision::kCast;
       }
       ranges_.fit(tensor, decision);
+      if (decision.kind != Decision::kQuantize && canCast(tensor)) {
+        const Dtype wanted = decision.kind == Decision::kCast ? decision.dtype : info.dtype;
+        decision.dtype = container.denseType(info, wanted);
+        const bool same = tensor.weight == nullptr && decision.dtype == info.dtype;
+        decision.kind = same ? Decision::kKeep : Decision::kCast;
+      }
     }
     const Decision first = decisions.front();
     dense_.add(info, first);
@@ -265,7 +282,7 @@ class Lane {
         caster_(device, slab_bytes) {}
 
   // Computes all parts of a weight together; skips writing those that an interrupted run has completed.
-  void work(const Job& job, FolderWriter& writer, TensorReport& report) {
+  void work(const Job& job, ModelWriter& writer, TensorReport& report) {
     const auto write = [&](size_t part, uint64_t offset, std::span<const std::byte> bytes) {
       const StageClock::Scope scope(device_.clock(), Stage::kWrite);
       if (!writer.isFinished(job.first_output + part)) writer.write(job.first_output + part, offset, bytes);
@@ -329,8 +346,8 @@ class Lane {
   Caster caster_;
 };
 
-FolderWriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& checkpoint) {
-  FolderWriterOptions writing;
+WriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& checkpoint) {
+  WriterOptions writing;
   writing.out = options.out;
   writing.keep = checkpoint.files();
   writing.keep.push_back(options.in);
@@ -366,7 +383,7 @@ void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
 }
 
 // Processes all jobs of the plan, as many at a time as there are lanes. The reports are in the order of the jobs.
-std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, FolderWriter& writer,
+std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, ModelWriter& writer,
                                   const QuantizeOptions& options) {
   std::vector<TensorReport> reports(plan.jobs.size());
   std::mutex mutex;
@@ -463,21 +480,30 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   if (is_adapter) throwAdapter(options.in);
   const ModelView view(checkpoint);
   report.notes = checkpoint.notes();
-  if (!checkpoint.configJson()) {
+  if (!checkpoint.configJson() && options.container != &gguf()) {
     report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
   }
   TypeRanges ranges(TimedDevice(device, &clock), view, *options.container);
   const Plan plan = Planner(view, ranges, options).plan();
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
-  std::string config;
+  Surroundings model;
   if (checkpoint.configJson()) {
     const WeightType& type = options.selection.type;
-    config = configWith(*checkpoint.configJson(), plan.quantization_config,
-                        type.quantized() ? "" : torchName(type.dense), plan.untied);
+    model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
+                                   type.quantized() ? "" : torchName(type.dense), plan.untied);
   }
-  const FolderWriterOptions writing = writerOptions(options, checkpoint);
-  FolderWriter writer(writing, plan.outputs);
+  model.side_files = checkpoint.sideFiles();
+  const WriterOptions writing = writerOptions(options, checkpoint);
+  OutputPlan output = options.container->plan(writing, plan.outputs, model);
+  report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
+  if (!plan.left_out.empty()) {
+    report.notes.push_back(
+        quoteText(plan.left_out[0]) +
+        (plan.left_out.size() > 1 ? " and " + std::to_string(plan.left_out.size() - 1) + " more" : std::string()) +
+        ": left out, because loaders make it themselves");
+  }
+  ModelWriter writer(writing, std::move(output));
   std::optional<BlobStore> blobs;
   {
     const TimedDevice timed(device, &clock);
@@ -502,8 +528,10 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;
   }
-  if (checkpoint.configJson()) writer.addFile("config.json", config);
-  for (const SideFile& file : checkpoint.sideFiles()) writer.copyFile(file.name, file.path);
+  if (writer.takesFiles()) {
+    if (model.config_json) writer.addFile("config.json", *model.config_json);
+    for (const SideFile& file : model.side_files) writer.copyFile(file.name, file.path);
+  }
   {
     const StageClock::Scope scope(&clock, Stage::kWrite);
     writer.publish();

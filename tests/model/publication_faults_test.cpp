@@ -1,7 +1,7 @@
 // Full disks, interrupted calls, failing disks, and the order of writes and flushes.
 #include "faults.h"
 #include "model/archive/checkpoint.h"
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
 #include "model_test.h"
 
 #include <sys/mount.h>
@@ -33,8 +33,8 @@ struct Mounted {
   bool works = false;
 };
 
-FolderWriterOptions optionsFor(const fs::path& out) {
-  FolderWriterOptions options;
+WriterOptions optionsFor(const fs::path& out) {
+  WriterOptions options;
   options.out = out;
   options.identity = "test";
   options.max_shard_bytes = 10'000;
@@ -54,7 +54,7 @@ std::string contentOf(size_t t, uint64_t bytes) {
   return text;
 }
 
-void writeMissing(FolderWriter& writer, std::span<const OutputTensor> tensors) {
+void writeMissing(ModelWriter& writer, std::span<const OutputTensor> tensors) {
   for (size_t t = 0; t < tensors.size(); ++t) {
     if (writer.isFinished(t)) continue;
     writer.write(t, 0, bytesOf(contentOf(t, tensors[t].shape[0])));
@@ -65,12 +65,12 @@ void writeMissing(FolderWriter& writer, std::span<const OutputTensor> tensors) {
 TEST_CASE("short or interrupted calls lose no data") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = manyTensors(20, 3000);
-  FolderWriter plain(optionsFor(folder / "plain"), tensors);
+  ModelWriter plain(optionsFor(folder / "plain"), planSafetensors(optionsFor(folder / "plain"), tensors));
   writeMissing(plain, tensors);
   plain.publish();
   {
     const FaultScope scope({.short_calls = true});
-    FolderWriter writer(optionsFor(folder / "out"), tensors);
+    ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), tensors));
     writeMissing(writer, tensors);
     writer.copyFile("config.json", folder / "plain/model.safetensors.index.json");
     writer.publish();
@@ -89,10 +89,10 @@ TEST_CASE("short or interrupted calls lose no data") {
 TEST_CASE("a disk that fills up at any moment fails the run and keeps the earlier output") {
   const std::vector<OutputTensor> tensors = manyTensors(6, 3000);
   const TempFolder folder;
-  FolderWriter plain(optionsFor(folder / "plain"), tensors);
+  ModelWriter plain(optionsFor(folder / "plain"), planSafetensors(optionsFor(folder / "plain"), tensors));
   writeMissing(plain, tensors);
   plain.publish();
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.flush_bytes = 0;
   options.force = true;
   options.resume = true;
@@ -102,7 +102,7 @@ TEST_CASE("a disk that fills up at any moment fails the run and keeps the earlie
     CAPTURE(space);
     const std::string message = errorOf([&] {
       const FaultScope scope({.full_after_bytes = space});
-      FolderWriter writer(options, tensors);
+      ModelWriter writer(options, planSafetensors(options, tensors));
       writeMissing(writer, tensors);
       writer.publish();
     });
@@ -124,23 +124,25 @@ TEST_CASE("a disk that is too small is detected before the work") {
     MESSAGE("not tested on a real file system: no tmpfs can be mounted");
     return;
   }
-  const std::string message = errorOf([&] { FolderWriter writer(optionsFor(disk / "out"), manyTensors(30, 100'000)); });
+  const WriterOptions full = optionsFor(disk / "out");
+  const std::string message =
+      errorOf([&] { ModelWriter writer(full, planSafetensors(full, manyTensors(30, 100'000))); });
   CHECK_MESSAGE(contains(message, "cannot reserve "), message);
   CHECK_MESSAGE(contains(message, " are free): No space left on device"), message);
   CHECK(readFolder(disk).empty());
   // Space for the tensors, but not for the other files that are copied.
   const std::vector<OutputTensor> tensors = manyTensors(9, 100'000);
   {
-    FolderWriter writer(optionsFor(disk / "out"), tensors);
+    ModelWriter writer(optionsFor(disk / "out"), planSafetensors(optionsFor(disk / "out"), tensors));
     writeMissing(writer, tensors);
     NIB_CHECK_ERROR("config.json: cannot be written: No space left on device",
                     writer.addFile("config.json", std::string(500'000, 'x')));
   }
   CHECK(!fs::exists(disk / "out"));
-  FolderWriterOptions options = optionsFor(disk / "out");
+  WriterOptions options = optionsFor(disk / "out");
   options.resume = true;
   {
-    FolderWriter writer(options, tensors);
+    ModelWriter writer(options, planSafetensors(options, tensors));
     for (size_t t = 0; t < tensors.size(); ++t) CHECK(writer.isFinished(t));
     writer.publish();
   }
@@ -156,9 +158,9 @@ TEST_CASE("a file size limit gives one line") {
     setrlimit(RLIMIT_FSIZE, &limit);
     int code = 1;
     try {
-      FolderWriterOptions options = optionsFor(folder / "out");
+      WriterOptions options = optionsFor(folder / "out");
       options.max_shard_bytes = 100'000;
-      FolderWriter writer(options, manyTensors(10, 3000));
+      ModelWriter writer(options, planSafetensors(options, manyTensors(10, 3000)));
     } catch (const Error& error) {
       code = contains(error.what(), "cannot reserve ") && contains(error.what(), "File too large") ? 0 : 2;
     }
@@ -178,16 +180,17 @@ TEST_CASE("a folder that cannot be written gives one line") {
     return;
   }
   NIB_CHECK_ERROR("out.partial: cannot be created: Read-only file system",
-                  FolderWriter(optionsFor(folder / "disk/out"), manyTensors(1, 1)));
+                  ModelWriter(optionsFor(folder / "disk/out"),
+                              planSafetensors(optionsFor(folder / "disk/out"), manyTensors(1, 1))));
 }
 
 TEST_CASE("after a failed flush later writes are not trusted") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = manyTensors(3, 100);
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.flush_bytes = 0;
   {
-    FolderWriter writer(options, tensors);
+    ModelWriter writer(options, planSafetensors(options, tensors));
     writer.write(0, 0, bytesOf(contentOf(0, 100)));
     writer.finished(0);
     writer.write(1, 0, bytesOf(contentOf(1, 100)));
@@ -201,7 +204,7 @@ TEST_CASE("after a failed flush later writes are not trusted") {
     NIB_CHECK_ERROR("an earlier flush to the disk failed", writer.publish());
   }
   options.resume = true;
-  FolderWriter writer(options, tensors);
+  ModelWriter writer(options, planSafetensors(options, tensors));
   CHECK(writer.isFinished(0));
   CHECK(!writer.isFinished(1));
   CHECK(!writer.isFinished(2));
@@ -210,12 +213,12 @@ TEST_CASE("after a failed flush later writes are not trusted") {
 TEST_CASE("the journal lists a tensor only after its bytes were flushed, and OUT appears last") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = manyTensors(12, 2000);
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.flush_bytes = 5000;
   std::vector<Call> calls;
   {
     const FaultScope scope({.record = true});
-    FolderWriter writer(options, tensors);
+    ModelWriter writer(options, planSafetensors(options, tensors));
     writeMissing(writer, tensors);
     writer.addFile("config.json", "{}");
     writer.publish();

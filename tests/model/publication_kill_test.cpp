@@ -1,7 +1,7 @@
 // Runs that are killed and resumed: OUT is at every moment either the old or the complete new output, and the bytes are
 // those of an undisturbed run.
 #include "faults.h"
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
 #include "model_test.h"
 
 #include <sys/wait.h>
@@ -27,8 +27,8 @@ std::vector<OutputTensor> tensorsOf(size_t count) {
   return tensors;
 }
 
-FolderWriterOptions optionsFor(const fs::path& out) {
-  FolderWriterOptions options;
+WriterOptions optionsFor(const fs::path& out) {
+  WriterOptions options;
   options.out = out;
   options.identity = "kill";
   options.max_shard_bytes = 20'000;
@@ -38,8 +38,8 @@ FolderWriterOptions optionsFor(const fs::path& out) {
 }
 
 // In pieces, so that a kill can hit between them.
-void writeModel(const FolderWriterOptions& options, size_t count, unsigned pause_us) {
-  FolderWriter writer(options, tensorsOf(count));
+void writeModel(const WriterOptions& options, size_t count, unsigned pause_us) {
+  ModelWriter writer(options, planSafetensors(options, tensorsOf(count)));
   for (size_t t = 0; t < count; ++t) {
     if (writer.isFinished(t)) continue;
     for (uint64_t at = 0; at < kTensorBytes; at += 1000) {
@@ -55,7 +55,7 @@ void writeModel(const FolderWriterOptions& options, size_t count, unsigned pause
 }
 
 // As writeModel, in a child process. It ends with _exit, so that buffered output is not printed twice.
-pid_t startChild(const FolderWriterOptions& options, size_t count, unsigned pause_us, const Faults& faults) {
+pid_t startChild(const WriterOptions& options, size_t count, unsigned pause_us, const Faults& faults) {
   const pid_t child = fork();
   if (child != 0) return child;
   int code = 0;
@@ -103,7 +103,7 @@ TEST_CASE("a run that is killed at 20 random moments finally gives the same byte
   int kills = 0, kept = 0;
   for (bool force = false; kills < 20; force = !force) {
     const TempFolder folder(fastFolder());
-    FolderWriterOptions options = optionsFor(folder / "out");
+    WriterOptions options = optionsFor(folder / "out");
     options.force = force;
     const Files before = force ? kOld : Files();
     if (force) putOld(options.out);
@@ -137,7 +137,7 @@ void killAtEveryCall(bool force, bool may_exchange) {
   int64_t kills = 0;
   for (;; ++kills) {
     const TempFolder folder(fastFolder());
-    FolderWriterOptions options = optionsFor(folder / "out");
+    WriterOptions options = optionsFor(folder / "out");
     options.force = force;
     options.may_exchange = may_exchange;
     const Files before = force ? kOld : Files();

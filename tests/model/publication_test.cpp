@@ -1,7 +1,7 @@
 // Publishing an output: replacing earlier files, exclusive access, and resuming.
 #include "base/hash.h"
 #include "model/archive/checkpoint.h"
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
 #include "model_test.h"
 
 #include <algorithm>
@@ -15,8 +15,8 @@ namespace {
 
 const std::string kOther = fileOf("{}");  // a model that exists before
 
-FolderWriterOptions optionsFor(const fs::path& out) {
-  FolderWriterOptions options;
+WriterOptions optionsFor(const fs::path& out) {
+  WriterOptions options;
   options.out = out;
   options.identity = "test";
   options.flush_bytes = 0;  // every finished tensor enters the journal
@@ -29,13 +29,13 @@ const std::vector<OutputTensor> kTensors = {{{"a", Dtype::kU8, {3}}, {}},
                                             {{"c", Dtype::kU8, {3}}, {}},
                                             {{"d", Dtype::kU8, {3}}, {}}};
 
-void writeTensor(FolderWriter& writer, size_t t) {
+void writeTensor(ModelWriter& writer, size_t t) {
   writer.write(t, 0, bytesOf(std::string(3, static_cast<char>('a' + t))));
   writer.finished(t);
 }
 
-void writeOut(const FolderWriterOptions& options) {
-  FolderWriter writer(options, kTensors);
+void writeOut(const WriterOptions& options) {
+  ModelWriter writer(options, planSafetensors(options, kTensors));
   for (size_t t = 0; t < 4; ++t) {
     if (!writer.isFinished(t)) writeTensor(writer, t);
   }
@@ -79,11 +79,11 @@ TEST_CASE("with force a model is replaced, whether names can be exchanged or not
     const fs::path out = folder / "out";
     writeText(out / "model.safetensors", kOther);
     writeText(out / "old", "x");
-    FolderWriterOptions options = optionsFor(out);
+    WriterOptions options = optionsFor(out);
     options.force = true;
     options.may_exchange = may_exchange;
     {
-      FolderWriter writer(options, kTensors);
+      ModelWriter writer(options, planSafetensors(options, kTensors));
       for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
       CHECK(readText(out / "model.safetensors") == kOther);  // until the end
       writer.publish();
@@ -97,11 +97,11 @@ TEST_CASE("subfolders of side files are written and replaced, unless something e
   const TempFolder folder;
   const fs::path out = folder / "out";
   writeText(folder / "from", "x");
-  FolderWriterOptions options = optionsFor(out);
+  WriterOptions options = optionsFor(out);
   options.force = true;
   options.nested_files = {"a.txt", "1_Pooling/config.json", "b/c/d.txt"};
   const auto write = [&] {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
     for (const std::string& name : options.nested_files) writer.copyFile(name, folder / "from");
     writer.publish();
@@ -119,8 +119,8 @@ TEST_CASE("subfolders of side files are written and replaced, unless something e
   CHECK(!fs::exists(out / "b"));
   for (const char* name : {"../x", "/x", "a//b", "a/.", "a/", "b/../../x"}) {
     CAPTURE(name);
-    FolderWriterOptions other = optionsFor(folder / "other");
-    FolderWriter writer(other, kTensors);
+    WriterOptions other = optionsFor(folder / "other");
+    ModelWriter writer(other, planSafetensors(other, kTensors));
     NIB_CHECK_ERROR("cannot name an output file", writer.copyFile(name, folder / "from"));
   }
 }
@@ -128,7 +128,7 @@ TEST_CASE("subfolders of side files are written and replaced, unless something e
 TEST_CASE("a folder that is not a model, or contains more, is never deleted") {
   const TempFolder folder;
   const fs::path out = folder / "out";
-  FolderWriterOptions options = optionsFor(out);
+  WriterOptions options = optionsFor(out);
   options.force = true;
   writeText(out / "thesis.tex", "x");
   NIB_CHECK_ERROR("does not look like a model", writeOut(options));
@@ -166,7 +166,7 @@ TEST_CASE("the input is never replaced, nor a folder that contains it") {
   for (const char* out : {"hub/in", "hub/in/", "link", "hub", "hub/../hub/in", "."}) {
     for (const char* keep : {"hub/in", "link", "hub/in/model.safetensors"}) {
       CAPTURE(out);
-      FolderWriterOptions options = optionsFor(folder / out);
+      WriterOptions options = optionsFor(folder / out);
       options.force = true;
       options.keep = {folder / keep};
       NIB_CHECK_ERROR("is not replaced, because the input", writeOut(options));
@@ -174,7 +174,7 @@ TEST_CASE("the input is never replaced, nor a folder that contains it") {
   }
   CHECK(readFolder(folder / "hub/in") == before);
   // A folder inside the input is allowed.
-  FolderWriterOptions options = optionsFor(folder / "hub/in/out");
+  WriterOptions options = optionsFor(folder / "hub/in/out");
   options.keep = {folder / "hub/in"};
   writeOut(options);
   CHECK(readFolder(folder / "hub/in/out") == expectedOut());
@@ -182,7 +182,7 @@ TEST_CASE("the input is never replaced, nor a folder that contains it") {
 
 TEST_CASE("an OUT that appears during the work is not replaced without force") {
   const TempFolder folder;
-  FolderWriter writer(optionsFor(folder / "out"), kTensors);
+  ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), kTensors));
   for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
   writeText(folder / "out/model.safetensors", kOther);
   NIB_CHECK_ERROR("exists and is not empty", writer.publish());
@@ -194,10 +194,10 @@ TEST_CASE("an OUT that appears during the work is not replaced without force") {
 
 TEST_CASE("a resumed run keeps the finished tensors only") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.max_shard_bytes = 6;
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writeTensor(writer, 0);
     writeTensor(writer, 2);
     writer.write(1, 0, bytesOf("b"));
@@ -205,7 +205,7 @@ TEST_CASE("a resumed run keeps the finished tensors only") {
   }
   CHECK(!fs::exists(folder / "out"));
   options.resume = true;
-  FolderWriter writer(options, kTensors);
+  ModelWriter writer(options, planSafetensors(options, kTensors));
   CHECK(writer.isFinished(0));
   CHECK(!writer.isFinished(1));
   CHECK(writer.isFinished(2));
@@ -214,7 +214,7 @@ TEST_CASE("a resumed run keeps the finished tensors only") {
   writeTensor(writer, 3);
   writer.publish();
 
-  FolderWriterOptions plain = optionsFor(folder / "plain");
+  WriterOptions plain = optionsFor(folder / "plain");
   plain.max_shard_bytes = 6;
   writeOut(plain);
   CHECK(readFolder(folder / "out") == readFolder(folder / "plain"));
@@ -222,13 +222,13 @@ TEST_CASE("a resumed run keeps the finished tensors only") {
 
 TEST_CASE("without resume an unfinished output starts again") {
   const TempFolder folder;
-  const FolderWriterOptions options = optionsFor(folder / "out");
+  const WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writeTensor(writer, 0);
     writer.addFile("stale.json", "x");
   }
-  FolderWriter writer(options, kTensors);
+  ModelWriter writer(options, planSafetensors(options, kTensors));
   CHECK(!writer.isFinished(0));
   for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
   writer.publish();
@@ -237,19 +237,19 @@ TEST_CASE("without resume an unfinished output starts again") {
 
 TEST_CASE("a resumed run must be the same run") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writeTensor(writer, 0);
   }
   options.resume = true;
   const auto before = readFolder(folder / "out.partial");
-  const auto refused = [&](const FolderWriterOptions& other, const std::vector<OutputTensor>& tensors) {
+  const auto refused = [&](const WriterOptions& other, const std::vector<OutputTensor>& tensors) {
     NIB_CHECK_ERROR("was started by another command, from another input or by another version",
-                    FolderWriter(other, tensors));
+                    ModelWriter(other, planSafetensors(other, tensors)));
     CHECK(readFolder(folder / "out.partial") == before);
   };
-  FolderWriterOptions other = options;
+  WriterOptions other = options;
   other.identity = "another";
   refused(other, kTensors);
   other.identity = "test ";
@@ -266,7 +266,7 @@ TEST_CASE("a resumed run must be the same run") {
   NIB_CHECK_ERROR("one line", [&] {
     other = optionsFor(folder / "lines");
     other.identity = "a\nb";
-    FolderWriter(other, kTensors);
+    ModelWriter(other, planSafetensors(other, kTensors));
   }());
   writeOut(options);
   CHECK(readFolder(folder / "out") == expectedOut());
@@ -275,7 +275,7 @@ TEST_CASE("a resumed run must be the same run") {
 TEST_CASE("a partial folder that nibble did not create is left unchanged") {
   const TempFolder folder;
   for (const bool resume : {false, true}) {
-    FolderWriterOptions options = optionsFor(folder / "out");
+    WriterOptions options = optionsFor(folder / "out");
     options.resume = resume;
     options.force = true;
     writeText(folder / "out.partial/mine", "x");
@@ -293,10 +293,10 @@ TEST_CASE("a partial folder that nibble did not create is left unchanged") {
     fs::remove(folder / "out.partial");
   }
   // A partial folder of nibble's with a foreign folder in it.
-  { FolderWriter writer(optionsFor(folder / "out"), kTensors); }
+  { ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), kTensors)); }
   writeText(folder / "out.partial/sub/mine", "x");
   NIB_CHECK_ERROR("has the folder sub in it", writeOut(optionsFor(folder / "out")));
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.resume = true;
   NIB_CHECK_ERROR("sub: is left from an earlier run and cannot be deleted", writeOut(options));
   CHECK(readText(folder / "out.partial/sub/mine") == "x");
@@ -311,9 +311,9 @@ TEST_CASE("a partial folder that nibble did not create is left unchanged") {
 
 TEST_CASE("a journal is valid up to its first bad line") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     for (size_t t = 0; t < 3; ++t) writeTensor(writer, t);
   }
   options.resume = true;
@@ -323,7 +323,7 @@ TEST_CASE("a journal is valid up to its first bad line") {
   std::string bytes = readText(file);
   const auto finishedOf = [&] {
     if (readText(file) != bytes) writeText(file, bytes);  // a journal that counts as empty starts the files again
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     size_t count = 0;
     for (size_t t = 0; t < 4; ++t) {
       // Always the first ones: a line counts only if all earlier lines do.
@@ -357,7 +357,7 @@ TEST_CASE("a journal is valid up to its first bad line") {
   CHECK(finishedOf() == 3);
   // Lines appended after that count.
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writeTensor(writer, 3);
   }
   bytes = readText(file);
@@ -366,16 +366,16 @@ TEST_CASE("a journal is valid up to its first bad line") {
 
 TEST_CASE("a resumed run takes over a tensor only if its bytes are those that were written") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     for (size_t t = 0; t < 3; ++t) writeTensor(writer, t);
   }
   options.resume = true;
   const fs::path file = folder / "out.partial/model.safetensors";
   const std::string bytes = readText(file);
   const auto finishedOf = [&] {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     size_t count = 0;
     for (size_t t = 0; t < 4; ++t) count += writer.isFinished(t) ? 1 : 0;
     return count;
@@ -400,23 +400,23 @@ TEST_CASE("a resumed run takes over a tensor only if its bytes are those that we
 
 TEST_CASE("bytes that arrive out of order are taken over too") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writer.write(0, 1, bytesOf("aa"));
     writer.write(0, 0, bytesOf("a"));
     writer.finished(0);
   }
   options.resume = true;
-  FolderWriter writer(options, kTensors);
+  ModelWriter writer(options, planSafetensors(options, kTensors));
   CHECK(writer.isFinished(0));
 }
 
 TEST_CASE("a journal without hashes counts as empty") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writeTensor(writer, 0);
   }
   options.resume = true;
@@ -436,7 +436,7 @@ TEST_CASE("a journal without hashes counts as empty") {
   }
   writeText(journal, old);
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     CHECK(!writer.isFinished(0));
   }
   writeOut(options);
@@ -446,9 +446,9 @@ TEST_CASE("a journal without hashes counts as empty") {
 TEST_CASE("files beside a published output are not deleted") {
   // A run was killed right after its last rename: OUT is complete and still has its journal. It replaced nothing.
   const TempFolder folder;
-  const FolderWriterOptions options = optionsFor(folder / "out");
+  const WriterOptions options = optionsFor(folder / "out");
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     for (size_t t = 0; t < 4; ++t) writeTensor(writer, t);
     fs::create_hard_link(folder / "out.partial/.nibble-journal", folder / "journal");
     writer.publish();
@@ -464,17 +464,17 @@ TEST_CASE("files beside a published output are not deleted") {
 
 TEST_CASE("a file that lost bytes is written again, in this and in later runs") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.max_shard_bytes = 6;
   {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     writeTensor(writer, 0);
     writeTensor(writer, 2);
   }
   options.resume = true;
   fs::resize_file(folder / "out.partial/model-00001-of-00002.safetensors", 20);
   for (int run = 0; run < 2; ++run) {
-    FolderWriter writer(options, kTensors);
+    ModelWriter writer(options, planSafetensors(options, kTensors));
     CHECK(!writer.isFinished(0));
     CHECK(writer.isFinished(2));
   }
@@ -483,12 +483,12 @@ TEST_CASE("a file that lost bytes is written again, in this and in later runs") 
 TEST_CASE("of two runs at once the second fails and changes nothing") {
   const TempFolder folder;
   for (const bool resume : {false, true}) {
-    FolderWriterOptions options = optionsFor(folder / "out");
+    WriterOptions options = optionsFor(folder / "out");
     options.force = true;
     options.resume = resume;
-    FolderWriter first(options, kTensors);
+    ModelWriter first(options, planSafetensors(options, kTensors));
     writeTensor(first, 0);
-    NIB_CHECK_ERROR("out: another nibble is writing it", FolderWriter(options, kTensors));
+    NIB_CHECK_ERROR("out: another nibble is writing it", ModelWriter(options, planSafetensors(options, kTensors)));
     for (size_t t = 1; t < 4; ++t) writeTensor(first, t);
     first.publish();
     CHECK(readFolder(folder / "out") == expectedOut());

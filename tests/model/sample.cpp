@@ -1,8 +1,8 @@
 // Writes a model into a new folder, and beside it the list of its tensors for the reader in Python:
 //   nibble_model_sample FOLDER  ->  FOLDER/out/..., FOLDER/expected.json
 #include "model/archive/error.h"
-#include "model/archive/folder_writer.h"
 #include "model/archive/json_scanner.h"
+#include "model/archive/model_writer.h"
 
 #include <cstdio>
 #include <fstream>
@@ -24,12 +24,12 @@ int main(int argc, char** argv) {
       tensors.push_back({{"empty." + name, dtype, {0, 5}}, std::nullopt});
       if (dtypeBits(dtype) % 8 == 0) tensors.push_back({{"scalar." + name, dtype, {}}, std::nullopt});
     }
-    FolderWriterOptions options;
+    WriterOptions options;
     options.out = folder / "out";
     options.identity = "sample";
     options.max_shard_bytes = 1000;
     options.metadata = {{"format", "pt"}, {"a\"b\xc3\xa9", "\\\n"}};
-    FolderWriter writer(options, tensors);
+    ModelWriter writer(options, planSafetensors(options, tensors));
 
     std::mt19937 random(7);
     std::string list;

@@ -1,16 +1,19 @@
 // The written files, byte for byte, and the distribution of tensors over files.
 #include "model/archive/checkpoint.h"
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
+#include "model/archive/safetensors_header.h"
 #include "model_test.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <thread>
 
 namespace nib::model::test {
 namespace {
 
-FolderWriterOptions optionsFor(const fs::path& out) {
-  FolderWriterOptions options;
+WriterOptions optionsFor(const fs::path& out) {
+  WriterOptions options;
   options.out = out;
   options.identity = "test";
   return options;
@@ -27,7 +30,7 @@ std::string patternOf(size_t t, uint64_t bytes) {
   return text;
 }
 
-void writeAll(FolderWriter& writer, std::span<const OutputTensor> tensors) {
+void writeAll(ModelWriter& writer, std::span<const OutputTensor> tensors) {
   for (size_t t = 0; t < tensors.size(); ++t) {
     writer.write(t, 0, bytesOf(patternOf(t, *tensorBytes(tensors[t].dtype, tensors[t].shape))));
     writer.finished(t);
@@ -39,7 +42,7 @@ TEST_CASE("a file of two tensors has the bytes of the specification") {
   // The order differs from the file's: by dtype descending (F32 before U8), then by name.
   const std::vector<OutputTensor> tensors = {tensor("u", Dtype::kU8, {3}), tensor("b", Dtype::kF32, {1, 2}),
                                              tensor("a", Dtype::kF32, {})};
-  FolderWriter writer(optionsFor(folder / "out"), tensors);
+  ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), tensors));
   writer.write(0, 0, bytesOf("\x01\x02\x03"));
   writer.write(1, 4, bytesOf(std::string("\x00\x00\x00\x40", 4)));
   writer.write(1, 0, bytesOf(std::string("\x00\x00\x80\x3f", 4)));
@@ -68,10 +71,10 @@ TEST_CASE("a file of two tensors has the bytes of the specification") {
 
 TEST_CASE("the smallest files have the bytes of the specification") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.metadata = {};
   const std::vector<OutputTensor> one = {tensor("", Dtype::kF4, {2})};
-  FolderWriter writer(options, one);
+  ModelWriter writer(options, planSafetensors(options, one));
   writer.write(0, 0, bytesOf("\x12"));
   writer.finished(0);
   writer.publish();
@@ -85,7 +88,7 @@ TEST_CASE("the smallest files have the bytes of the specification") {
         std::string(reinterpret_cast<const char*>(expected), sizeof expected));
 
   options.out = folder / "none";
-  FolderWriter none(options, {});
+  ModelWriter none(options, planSafetensors(options, {}));
   none.publish();
   CHECK(readText(folder / "none/model.safetensors") == std::string("\x08\0\0\0\0\0\0\0{}      ", 16));
 }
@@ -119,7 +122,7 @@ TEST_CASE("tensors of a file are ordered by dtype descending, then by name") {
     tensors.push_back(tensor("a" + name, *findDtype(name), {8}));
   }
   std::shuffle(tensors.begin(), tensors.end(), std::mt19937(1));
-  FolderWriter writer(optionsFor(folder / "out"), tensors);
+  ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), tensors));
   writeAll(writer, tensors);
   writer.publish();
   const std::string file = readText(folder / "out/model.safetensors");
@@ -156,11 +159,11 @@ TEST_CASE("shards are filled in the order of the list, and groups stay together"
 
 TEST_CASE("shards and their index have the names and the text of the hub") {
   const TempFolder folder;
-  FolderWriterOptions options = optionsFor(folder / "out");
+  WriterOptions options = optionsFor(folder / "out");
   options.max_shard_bytes = 10;
   const std::vector<OutputTensor> tensors = {tensor("z\"", Dtype::kU8, {8}), tensor("a", Dtype::kI16, {4}),
                                              tensor("m", Dtype::kU8, {2})};
-  FolderWriter writer(options, tensors);
+  ModelWriter writer(options, planSafetensors(options, tensors));
   CHECK(writer.totalBytes() == 18);
   writeAll(writer, tensors);
   writer.publish();
@@ -190,15 +193,15 @@ TEST_CASE("pieces written by threads in any order give the same file") {
   std::vector<OutputTensor> tensors;
   for (size_t t = 0; t < 40; ++t)
     tensors.push_back(tensor("t" + std::to_string(t), t % 2 == 0 ? Dtype::kU8 : Dtype::kF16, {t * 97}));
-  FolderWriterOptions options = optionsFor(folder / "one");
+  WriterOptions options = optionsFor(folder / "one");
   options.max_shard_bytes = 20'000;
-  FolderWriter one(options, tensors);
+  ModelWriter one(options, planSafetensors(options, tensors));
   writeAll(one, tensors);
   one.publish();
 
   options.out = folder / "two";
   options.flush_bytes = 5000;
-  FolderWriter two(options, tensors);
+  ModelWriter two(options, planSafetensors(options, tensors));
   std::vector<std::thread> threads;
   for (size_t k = 0; k < 4; ++k) {
     threads.emplace_back([&, k] {
@@ -222,7 +225,8 @@ TEST_CASE("pieces written by threads in any order give the same file") {
 TEST_CASE("tensors that a file cannot contain are refused before anything is written") {
   const TempFolder folder;
   const auto error = [&](const std::vector<OutputTensor>& tensors) {
-    const std::string message = errorOf([&] { FolderWriter writer(optionsFor(folder / "out"), tensors); });
+    const WriterOptions options = optionsFor(folder / "out");
+    const std::string message = errorOf([&] { ModelWriter writer(options, planSafetensors(options, tensors)); });
     CHECK(readFolder(folder.path()).empty());
     return message;
   };
@@ -241,7 +245,7 @@ TEST_CASE("an incomplete output is not published") {
   const TempFolder folder;
   const std::vector<OutputTensor> tensors = {tensor("a", Dtype::kU8, {4}), tensor("b", Dtype::kU8, {4}),
                                              tensor("e", Dtype::kU8, {0})};
-  FolderWriter writer(optionsFor(folder / "out"), tensors);
+  ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), tensors));
   writer.write(0, 0, bytesOf("abcd"));
   NIB_CHECK_ERROR("tensor \"a\" is not written, and 2 more", writer.publish());
   writer.finished(0);
@@ -265,7 +269,7 @@ TEST_CASE("other files of the folder are written and copied") {
   const std::string large = patternOf(3, 2'500'000);
   writeText(folder / "in/tokenizer.json", large);
   fs::create_symlink("in/tokenizer.json", folder / "link");
-  FolderWriter writer(optionsFor(folder / "out"), {});
+  ModelWriter writer(optionsFor(folder / "out"), planSafetensors(optionsFor(folder / "out"), {}));
   writer.copyFile("tokenizer.json", folder / "link");
   writer.addFile("config.json", "{}");
   for (const char* name : {"", ".", "..", "a//b", "/a", "../x", ".nibble-journal"}) {
@@ -279,6 +283,45 @@ TEST_CASE("other files of the folder are written and copied") {
   CHECK(files.size() == 3);
   CHECK(files.at("tokenizer.json") == large);
   CHECK(!fs::is_symlink(folder / "out/tokenizer.json"));
+}
+
+TEST_CASE("a file gets its rows in the order of the plan, added tensors, and may be resumed") {
+  const TempFolder folder;
+  // Two heads of four rows of two bytes, then a tensor of the plan's own; 2 bytes of header and 2 of padding.
+  const auto plan = [] {
+    OutputPlan made;
+    made.kind = OutputKind::kFile;
+    made.files.push_back({"data", 24, std::vector<std::byte>(2, std::byte{'h'})});
+    made.items = {{"a", 0, 2, 16}, {"b", 0, 20, 4}};
+    made.rows = {RowOrder{2, 4}, RowOrder{}};
+    made.added = {std::vector<std::byte>(4, std::byte{'z'})};
+    return made;
+  };
+  WriterOptions options = optionsFor(folder / "out.gguf");
+  const auto write = [](ModelWriter& writer, const char* text, uint64_t offset) {
+    writer.write(0, offset, std::as_bytes(std::span(text, std::strlen(text))));
+  };
+  {
+    ModelWriter writer(options, plan());
+    CHECK(!writer.takesFiles());
+    write(writer, "a0a", 0);
+    NIB_CHECK_ERROR("\"a\" is not written", writer.publish());
+  }
+  CHECK(!fs::exists(options.out));
+  options.resume = true;
+  ModelWriter writer(options, plan());
+  CHECK(!writer.isFinished(0));
+  // Pieces that end within rows, in any order.
+  write(writer, "1a2a3b0b1b2b3", 3);
+  write(writer, "a0a", 0);
+  writer.finished(0);
+  writer.publish();
+  const std::string padding(2, '\0');
+  CHECK(readText(options.out) == "hha0a2a1a3b0b2b1b3" + padding + "zzzz");
+  // The third and fourth row of a head are its second half.
+  const RowOrder order{2, 4};
+  CHECK(std::array{order.placeOf(0), order.placeOf(1), order.placeOf(2), order.placeOf(3), order.placeOf(5)} ==
+        std::array<uint64_t, 5>{0, 2, 1, 3, 6});
 }
 
 }  // namespace

@@ -24,9 +24,9 @@ struct Arguments {
   std::string in, out;
   std::string method = "rtn";
   std::string scale_search = "absmax";
-  std::string format = "compressed-tensors";
+  std::string format;  // "" = by the name of OUT
   WeightArguments weights;
-  std::string max_shard_size = "5G";
+  std::string max_shard_size;  // "" = 5G
   std::string memory = "640M";
   bool resume = false;
   bool verbose = false;
@@ -89,20 +89,40 @@ void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   options.gptq = std::move(run);
 }
 
+// The name of the container: --format, or what the name of OUT says.
+std::string formatOf(const Arguments& a) {
+  const bool is_file = a.out.ends_with(".gguf");
+  if (a.format.empty()) return is_file ? "gguf" : "compressed-tensors";
+  if (is_file && a.format != "gguf") {
+    throw UsageError("-o " + a.out + ": is the name of a GGUF file, and --format " + a.format +
+                     " writes a folder: name a folder, or leave out --format");
+  }
+  return a.format;
+}
+
+std::string usualType(const std::string& format) {
+  return format == "bnb" ? "nf4" : format == "gguf" ? "q8_0" : format == "safetensors" ? "F16" : "int4";
+}
+
 model::QuantizeOptions optionsOf(const Arguments& a) {
   model::QuantizeOptions options;
   options.in = a.in;
   options.out = a.out;
-  options.container = model::findContainer(a.format);
+  const std::string format = formatOf(a);
+  options.container = model::findContainer(format);
   if (options.container == nullptr) {
     std::string names;
     for (const std::string& name : model::containerNames()) names += (names.empty() ? "" : ", ") + name;
-    throw UsageError("--format " + a.format + ": expected one of " + names);
+    throw UsageError("--format " + format + ": expected one of " + names);
   }
   if (a.method != "rtn" && a.method != "gptq") throw UsageError("--method " + a.method + ": expected rtn or gptq");
-  options.selection = selectionOf(a.weights, a.format == "bnb" ? "nf4" : a.format == "safetensors" ? "F16" : "int4");
+  options.selection = selectionOf(a.weights, usualType(format));
   options.selection.search_scales = chosen("--scale-search", {a.scale_search}, {"absmax", "mse"})[0] == "mse";
-  options.max_shard_bytes = parseSize("--max-shard-size", a.max_shard_size);
+  const std::string shard_size = a.max_shard_size.empty() ? "5G" : a.max_shard_size;
+  if (format == "gguf" && !a.max_shard_size.empty()) {
+    throw UsageError("--max-shard-size is for folders; --format gguf writes one file");
+  }
+  options.max_shard_bytes = parseSize("--max-shard-size", shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
   if (options.memory_bytes < model::kLeastMemory) {
     throw UsageError("--memory " + a.memory + ": must be at least " + std::to_string(model::kLeastMemory / 1'000'000) +
@@ -114,9 +134,9 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
 
   // All options that can change the output bytes, and no others.
   std::string& command = options.command;
-  command = "quantize --method " + a.method + " --format " + a.format + commandOf(a.weights, options.selection);
+  command = "quantize --method " + a.method + " --format " + format + commandOf(a.weights, options.selection);
   if (options.selection.search_scales) command += " --scale-search mse";
-  command += " --max-shard-size " + a.max_shard_size;
+  command += " --max-shard-size " + shard_size;
   if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
@@ -383,7 +403,7 @@ Verb makeQuantizeVerb(CLI::App& parent) {
       "quantize", "Quantize or cast a model (Hugging Face folder or .safetensors file), dense or quantized already.");
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
   app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
-  app->add_option("-o,--output", a->out, "Folder to write; appears whole or not at all")->required();
+  app->add_option("-o,--output", a->out, "Folder to write, or a .gguf file; appears whole or not at all")->required();
   app->add_option("--method", a->method,
                   "rtn: round to nearest (default); gptq: round column by column, and correct the remaining columns\n"
                   "by activations of the --calib data (arXiv 2210.17323)");
@@ -402,7 +422,8 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
   app->add_option(
       "--format", a->format,
-      "compressed-tensors (default); bnb: nf4, fp4, int8; safetensors: F32, F16, BF16; dense: any type, stored as the\n"
+      "compressed-tensors (default); bnb: nf4, fp4, int8; gguf (default if OUT ends with .gguf): q8_0, q4_0, ..., one\n"
+      "file for llama.cpp; safetensors: F32, F16, BF16; dense: any type, stored as the\n"
       "values of its codes, to measure it with any program");
   a->weights.takes_data = true;
   addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");

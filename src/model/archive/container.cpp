@@ -28,6 +28,11 @@ std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { re
 
 std::vector<FoundWeight> Container::find(const Checkpoint&) const { return {}; }
 
+OutputPlan Container::plan(const WriterOptions& options, std::span<const OutputTensor> tensors,
+                           const Surroundings&) const {
+  return planSafetensors(options, tensors);
+}
+
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why) {
   weight.tensors.clear();
   for (const WeightPart& part : container.parts(weight.spec, weight.activations)) {
@@ -38,7 +43,8 @@ bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWe
     }
     const TensorInfo info = checkpoint.info(*index);
     // The JSON text that another program wrote may have another length.
-    if (info.dtype != part.tensor.dtype || (part.from != PartFrom::kLate && info.shape != part.tensor.shape)) {
+    if (info.dtype != part.tensor.dtype || info.blocks != part.tensor.blocks ||
+        (part.from != PartFrom::kLate && info.shape != part.tensor.shape)) {
       *why = quoteText(part.tensor.name) + " has another type or shape than its weight requires";
       return false;
     }
@@ -49,7 +55,8 @@ bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWe
 
 namespace {
 const Container* const* containers(size_t* count) {
-  static const Container* const kList[] = {&compressedTensors(), &bitsandbytes(), &plainSafetensors(), &denseValues()};
+  static const Container* const kList[] = {&compressedTensors(), &bitsandbytes(), &gguf(), &plainSafetensors(),
+                                           &denseValues()};
   *count = sizeof kList / sizeof kList[0];
   return kList;
 }

@@ -1,12 +1,12 @@
-// A container is the format in which a loader expects quantized weights: the tensors that a weight is stored as, and
-// the "quantization_config" of config.json. Each container is one .cpp file of this folder.
+// A container is the format in which a loader expects a model: the tensors that a quantized weight is stored as, the
+// "quantization_config" of config.json, and the files that all tensors are written to. README.md says how to add one.
 //
 // A container only describes: it names tensors and chooses their layout; the pipeline computes their bytes.
 #ifndef NIB_MODEL_ARCHIVE_CONTAINER_H
 #define NIB_MODEL_ARCHIVE_CONTAINER_H
 
 #include "model/archive/loader_names.h"
-#include "model/archive/safetensors_header.h"
+#include "model/archive/model_writer.h"
 
 #include <nibble/nibble.h>
 
@@ -55,6 +55,7 @@ enum class PartFrom {
   kScales,        // scales, row by row
   kAbsmax,        // instead of scales: the fp32 absolute maximum of each row, which is 127 times its scale
   kZeros,         // packed zero points
+  kMxBlocks,      // blocks of 17 bytes, a scale and the codes of 32 weights, as ggml has them
   kNestedScales,  // double quantization: fp32 scales of the blocks of scales
   kBytes,         // WeightPart::bytes
   kLate           // Container::lateBytes, once the whole weight is quantized
@@ -123,18 +124,30 @@ class Container {
   virtual std::vector<WeightPart> parts(const WeightSpec& weight, Activations activations) const = 0;
   // The content of the kLate part; its size does not depend on nested_offset.
   virtual std::vector<std::byte> lateBytes(const WeightSpec& weight, float nested_offset) const;
+  // Whether loaders read quantized embeddings.
+  virtual bool holdsEmbeddings() const { return false; }
+  // The type in which the container stores a dense tensor that is to have the type `wanted`.
+  virtual Dtype denseType(const TensorInfo&, Dtype wanted) const { return wanted; }
+  // The type of matrices whose rows the quantized type does not fit. None = they stay as they are.
+  virtual std::optional<Dtype> misfitType() const { return std::nullopt; }
+  // Whether loaders want the model without this tensor. tied: the head is the embedding.
+  virtual bool leavesOut(std::string_view, bool /*tied*/) const { return false; }
   // Finds the quantized weights of a checkpoint by tensor names, types and shapes; sets all but `container`. Throws if
   // parts are missing or contradict each other.
   virtual std::vector<FoundWeight> find(const Checkpoint& checkpoint) const;
   // The JSON text of "quantization_config", "" for none. Throws.
   virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
+  // The files of an output. model: what is written besides tensors. Throws.
+  virtual OutputPlan plan(const WriterOptions& options, std::span<const OutputTensor> tensors,
+                          const Surroundings& model) const;
 };
 
-// Finds a container by its --format name: "compressed-tensors", "bnb", "safetensors" or "dense". NULL if there is no
-// such name.
+// Finds a container by its --format name: "compressed-tensors", "bnb", "gguf", "safetensors" or "dense". NULL if there
+// is no such name.
 const Container* findContainer(std::string_view name);
 std::vector<std::string> containerNames();
 
+const Container& gguf();
 const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();

@@ -234,7 +234,7 @@ std::vector<QuantizationStatement> statedQuantization(const Checkpoint& checkpoi
     const Json config = parsed(*checkpoint.configJson());
     if (config.is_object()) findStatements(config, "config.json", 0, statements);
   }
-  for (const Checkpoint::TextFile& file : checkpoint.quantizationFiles()) {
+  for (const TextFile& file : checkpoint.quantizationFiles()) {
     const Json json = parsed(file.text);
     const Json inner = member(json, "quantization");  // of ModelOpt
     addStatement(inner.is_object() ? inner : json, file.name, file.name, statements);

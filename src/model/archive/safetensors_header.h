@@ -8,6 +8,8 @@
 #define NIB_MODEL_ARCHIVE_SAFETENSORS_HEADER_H
 
 #include "model/archive/dtype.h"
+#include "model/archive/model_writer.h"
+#include "model/archive/tensor_source.h"
 
 #include <cstddef>
 #include <memory>
@@ -27,8 +29,6 @@ inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 // The limit of NumPy; the tensors of models have up to 5 dimensions.
 inline constexpr uint32_t kMaxRank = 64;
 inline constexpr uint32_t kMaxMetadata = 100'000;
-
-using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 class SafetensorsHeader {
  public:
@@ -79,13 +79,6 @@ class SafetensorsHeader {
   std::vector<Entry> entries_;
   std::vector<MetadataEntry> metadata_;
   std::vector<uint32_t> by_name_;
-};
-
-// A tensor to write.
-struct TensorSpec {
-  std::string name;
-  Dtype dtype = Dtype::kF32;
-  std::vector<uint64_t> shape;
 };
 
 struct SafetensorsLayout {

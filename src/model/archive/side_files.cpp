@@ -1,8 +1,8 @@
 #include "model/archive/side_files.h"
 
-#include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
 #include "model/archive/posix_file.h"
+#include "model/archive/tensor_source.h"
 
 #include <algorithm>
 #include <cstdint>

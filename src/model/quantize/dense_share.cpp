@@ -33,7 +33,9 @@ void DenseCount::add(const TensorInfo& tensor, const Decision& decision) {
   DenseGroup& group = groups_[name];
   group.name = name;
   group.weights += weights;
-  const bool can = facts_.isLinear(tensor) && (!facts_.isTransposed(tensor) || container_.holdsTransposed());
+  const bool is_embedding = container_.holdsEmbeddings() && facts_.embedding() == tensor.name;
+  const bool can =
+      is_embedding || (facts_.isLinear(tensor) && (!facts_.isTransposed(tensor) || container_.holdsTransposed()));
   if (can && decision.note.empty()) group.pattern = patternOf(name) + (tower.empty() ? "$" : "\\.");
   if (group.why.empty()) {
     group.why = !decision.note.empty()                                  ? decision.note

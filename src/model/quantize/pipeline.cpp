@@ -1,7 +1,7 @@
 #include "model/quantize/pipeline.h"
 
 #include "model/archive/error.h"
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
 #include "model/archive/module_name.h"
 #include "model/calibrate/static_inputs.h"
 #include "model/decode.h"
@@ -63,6 +63,7 @@ struct Plan {
   std::string quantization_config;
   bool untied = false;  // a head that config.json ties to the embedding is quantized
   DenseShare dense;
+  std::vector<std::string> left_out;  // tensors
 };
 
 constexpr size_t kShownDense = 4;
@@ -94,9 +95,13 @@ class Planner {
     std::vector<std::string_view> names;
     std::vector<Decision> decisions;
     std::vector<std::vector<Decision>> wanted(tensors.size());
+    for (size_t i = 0; i < tensors.size(); ++i) wanted[i] = decisionsOn(*tensors[i]);
+    // Only this takes long: it may read the tensors.
     runLanes(uint32_t(ranges_.size()), tensors.size(), [&](uint32_t lane, size_t i) {
-      wanted[i] = decisionsOn(*tensors[i]);
-      for (Decision& decision : wanted[i]) ranges_[lane].fit(*tensors[i], decision);
+      for (Decision& decision : wanted[i]) {
+        ranges_[lane].fit(*tensors[i], decision);
+        chooseDense(*tensors[i], decision);
+      }
     });
     for (size_t i = 0; i < tensors.size(); ++i) {
       names.push_back(tensors[i]->name);
@@ -127,15 +132,23 @@ class Planner {
             0};
   }
 
+  // Whether the tensor can be cast.
+  static bool canCast(const ModelView::Tensor& tensor) {
+    return tensor.weight != nullptr || nibTypeOf(tensor.dtype).has_value();
+  }
+
   static MatrixFacts factsOf(const ModelView& view) {
     std::vector<TensorInfo> tensors;
     for (const ModelView::Tensor& tensor : view.tensors()) tensors.push_back(infoOf(tensor));
     return MatrixFacts(tensors, view.checkpoint().configJson());
   }
 
+  // None if the container leaves the tensor out.
   std::vector<Decision> decisionsOn(const ModelView::Tensor& tensor) const {
     const TensorInfo info = infoOf(tensor);
-    std::vector<Decision> decisions = decideAll(info, options_.selection, *options_.container, facts_);
+    const Container& container = *options_.container;
+    if (container.leavesOut(tensor.name, facts_.tied())) return {};
+    std::vector<Decision> decisions = decideAll(info, options_.selection, container, facts_);
     for (Decision& decision : decisions) {
       if (tensor.weight == nullptr || decision.kind == Decision::kQuantize) continue;
       decision.dtype = decision.kind == Decision::kCast || !options_.selection.type.quantized()
@@ -146,9 +159,23 @@ class Planner {
     return decisions;
   }
 
+  // The type in which the container keeps a tensor that is not quantized.
+  void chooseDense(const ModelView::Tensor& tensor, Decision& decision) const {
+    if (decision.kind == Decision::kQuantize || !canCast(tensor)) return;
+    const TensorInfo info = infoOf(tensor);
+    decision.dtype =
+        options_.container->denseType(info, decision.kind == Decision::kCast ? decision.dtype : info.dtype);
+    const bool same = tensor.weight == nullptr && decision.dtype == info.dtype;
+    decision.kind = same ? Decision::kKeep : Decision::kCast;
+  }
+
   // Returns the decision on the tensor, or on its first matrix.
   Decision addTensor(const ModelView::Tensor& tensor, std::vector<Decision> decisions) {
     const TensorInfo info = infoOf(tensor);
+    if (decisions.empty()) {
+      plan_.left_out.emplace_back(tensor.name);
+      return {};
+    }
     const Decision first = decisions.front();
     dense_.add(info, first);
     for (Decision& decision : decisions) addJob(tensor, std::move(decision));
@@ -292,7 +319,7 @@ class Lane {
         caster_(device, slab_bytes) {}
 
   // Computes all parts of a weight together; skips writing those that an interrupted run has completed.
-  void work(const Job& job, FolderWriter& writer, TensorReport& report) {
+  void work(const Job& job, ModelWriter& writer, TensorReport& report) {
     const auto write = [&](size_t part, uint64_t offset, std::span<const std::byte> bytes) {
       const StageClock::Scope scope(device_.clock(), Stage::kWrite);
       if (!writer.isFinished(job.first_output + part)) writer.write(job.first_output + part, offset, bytes);
@@ -359,8 +386,8 @@ class Lane {
   Caster caster_;
 };
 
-FolderWriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& checkpoint) {
-  FolderWriterOptions writing;
+WriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& checkpoint) {
+  WriterOptions writing;
   writing.out = options.out;
   writing.keep = checkpoint.files();
   writing.keep.push_back(options.in);
@@ -396,7 +423,7 @@ void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
 }
 
 // Processes all jobs of the plan, as many at a time as there are lanes. The reports are in the order of the jobs.
-std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, FolderWriter& writer,
+std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<Lane>>& lanes, ModelWriter& writer,
                                   const QuantizeOptions& options) {
   std::vector<TensorReport> reports(plan.jobs.size());
   std::mutex mutex;
@@ -495,7 +522,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   report.lanes = uint32_t(devices.size());
   report.slab_bytes = std::min(memory_bytes / (report.lanes * 5), kLargestSlab);
   report.notes = checkpoint.notes();
-  if (!checkpoint.configJson()) {
+  if (!checkpoint.configJson() && options.container != &gguf()) {
     report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
   }
   std::deque<TypeRanges> ranges;
@@ -503,14 +530,23 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   const Plan plan = Planner(view, ranges, options).plan();
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
-  std::string config;
+  Surroundings model;
   if (checkpoint.configJson()) {
     const WeightType& type = options.selection.type;
-    config = configWith(*checkpoint.configJson(), plan.quantization_config,
-                        type.quantized() ? "" : torchName(type.dense), plan.untied);
+    model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
+                                   type.quantized() ? "" : torchName(type.dense), plan.untied);
   }
-  const FolderWriterOptions writing = writerOptions(options, checkpoint);
-  FolderWriter writer(writing, plan.outputs);
+  model.side_files = checkpoint.sideFiles();
+  const WriterOptions writing = writerOptions(options, checkpoint);
+  OutputPlan output = options.container->plan(writing, plan.outputs, model);
+  report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
+  if (!plan.left_out.empty()) {
+    report.notes.push_back(
+        quoteText(plan.left_out[0]) +
+        (plan.left_out.size() > 1 ? " and " + std::to_string(plan.left_out.size() - 1) + " more" : std::string()) +
+        ": left out, because loaders make it themselves");
+  }
+  ModelWriter writer(writing, std::move(output));
   std::optional<BlobStore> blobs;
   {
     const TimedDevice timed(device, &clock);
@@ -535,8 +571,10 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     report.bytes_in += tensor.bytes_in;
     report.bytes_out += tensor.bytes_out;
   }
-  if (checkpoint.configJson()) writer.addFile("config.json", config);
-  for (const SideFile& file : checkpoint.sideFiles()) writer.copyFile(file.name, file.path);
+  if (writer.takesFiles()) {
+    if (model.config_json) writer.addFile("config.json", *model.config_json);
+    for (const SideFile& file : model.side_files) writer.copyFile(file.name, file.path);
+  }
   {
     const StageClock::Scope scope(&clock, Stage::kWrite);
     writer.publish();

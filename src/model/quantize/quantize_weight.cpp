@@ -1,6 +1,7 @@
 #include "model/quantize/quantize_weight.h"
 
 #include "model/archive/error.h"
+#include "model/archive/gguf/mx_blocks.h"
 #include "model/quantize/scale_of.h"
 
 #include <algorithm>
@@ -184,6 +185,9 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
     }
     if (errors_) slab_worker->compare(result.sums, first_element);
     write(PartFrom::kCodes, packed.codes);
+    if (partIndex(parts, PartFrom::kMxBlocks) != SIZE_MAX) {
+      write(PartFrom::kMxBlocks, packMxBlocks(packed.codes, packed.scales));
+    }
     // A per-tensor scale is written once, with the first slab.
     if (!per_tensor || s == 0) write(PartFrom::kScales, packed.scales);
     if (!per_tensor || s == 0) write(PartFrom::kZeros, packed.zeros);

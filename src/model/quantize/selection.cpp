@@ -92,6 +92,17 @@ void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
   }
 }
 
+// The matrix does not fit the type, as the note says.
+void keepMisfit(const Container& container, const NibFormatInfo& info, Decision& d) {
+  const std::optional<Dtype> type = container.misfitType();
+  if (!type) return;
+  d.note = "K " + std::to_string(d.weight.cols) + " is not a multiple of " + std::to_string(info.group_multiple) +
+           ": " + std::string(dtypeName(*type)) + " instead of " + info.name;
+  if (d.weight.source == *type) return;
+  d.kind = Decision::kCast;
+  d.dtype = *type;
+}
+
 // How the weight of this name, size and source is quantized.
 Decision quantized(WeightSpec weight, const Wish& wish, const SelectionOptions& options, const Container& container) {
   Decision decision;
@@ -113,6 +124,7 @@ Decision quantized(WeightSpec weight, const Wish& wish, const SelectionOptions& 
   // Rounds MX scales as the compressed-tensors library does.
   if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) w.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
   if (!chooseGroups(options, type, wish.rule != nullptr ? wish.rule->group_size : std::nullopt, decision)) {
+    keepMisfit(container, info, decision);
     return decision;
   }
   container.normalize(w);
@@ -195,7 +207,9 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
     return decision;
   };
   if (tensor.shape.size() != 2 || tensor.shape[0] == 0 || tensor.shape[1] == 0) return passOver("is not a matrix");
-  if (!facts.isLinear(tensor)) return passOver("is not a linear layer; loaders expect dense embeddings and norms");
+  const bool is_embedding = container.holdsEmbeddings() && facts.embedding() == name;
+  if (!is_embedding && !facts.isLinear(tensor))
+    return passOver("is not a linear layer; loaders expect dense embeddings and norms");
   if (!nibTypeOf(tensor.dtype)) {
     return refuse("has type " + std::string(dtypeName(tensor.dtype)) + ", weights are F32, F16 or BF16");
   }

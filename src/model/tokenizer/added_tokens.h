@@ -29,6 +29,8 @@ class AddedTokens {
  public:
   void add(AddedToken token, std::string_view found_by);
 
+  const std::vector<AddedToken>& tokens() const { return tokens_; }
+
   struct Part {
     std::string_view text;
     std::optional<uint32_t> id;  // none: text for the model

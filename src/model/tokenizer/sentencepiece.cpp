@@ -87,7 +87,8 @@ enum PieceType : uint64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefine
 // Properties of the file that the library does not check or does not report.
 struct ModelFile {
   Vocabulary vocabulary;
-  std::vector<bool> is_control;
+  std::vector<SentencePiece::Piece> pieces;
+  bool is_bpe = false;
   bool adds_prefix = true;
   bool removes_space = true;
 
@@ -116,6 +117,7 @@ struct ModelFile {
         }
       }
     }
+    is_bpe = model_type == 2;
     if (vocabulary.size() == 0) model.fail("has no pieces");
     if (!has_unknown) model.fail("has no unknown piece");
     if (byte_fallback && bytes_found != 256) model.fail("has byte_fallback, but not 256 pieces for bytes");
@@ -132,11 +134,13 @@ struct ModelFile {
   PieceType addPiece(const Message& model, const std::string& place) {
     std::string_view piece;
     uint64_t type = kNormal;
+    float score = 0;
     for (Message fields(model.text, place); fields.next();) {
       if (fields.field == 1) fields.want(2), piece = fields.text;
       if (fields.field == 2) {
         fields.want(5);
-        if (!std::isfinite(std::bit_cast<float>(uint32_t(fields.value)))) model.fail("has a score that is not finite");
+        score = std::bit_cast<float>(uint32_t(fields.value));
+        if (!std::isfinite(score)) model.fail("has a score that is not finite");
       }
       if (fields.field == 3) fields.want(0), type = fields.value;
     }
@@ -148,7 +152,7 @@ struct ModelFile {
     if (vocabulary.size() == kMaxTokens || !vocabulary.add(piece, vocabulary.size())) {
       model.fail("has the piece " + quoteText(piece) + " twice");
     }
-    is_control.push_back(type == kControl || type == kUnknown);
+    pieces.push_back({score, uint32_t(type)});
     return PieceType(type);
   }
 };
@@ -194,7 +198,12 @@ void SentencePiece::encode(std::string_view text, bool with_prefix, std::vector<
 }
 
 const Vocabulary& SentencePiece::vocabulary() const { return state_->file.vocabulary; }
-bool SentencePiece::isControl(uint32_t id) const { return state_->file.is_control[id]; }
+bool SentencePiece::isControl(uint32_t id) const {
+  const uint32_t type = state_->file.pieces[id].type;
+  return type == kControl || type == kUnknown;
+}
+SentencePiece::Piece SentencePiece::piece(uint32_t id) const { return state_->file.pieces[id]; }
+bool SentencePiece::isBpe() const { return state_->file.is_bpe; }
 bool SentencePiece::addsPrefix() const { return state_->file.adds_prefix; }
 bool SentencePiece::removesSpace() const { return state_->file.removes_space; }
 

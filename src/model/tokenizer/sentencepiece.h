@@ -26,6 +26,12 @@ class SentencePiece {
 
   const Vocabulary& vocabulary() const;
   bool isControl(uint32_t id) const;  // or the unknown token
+  struct Piece {
+    float score = 0;
+    uint32_t type = 1;  // 1 normal, 2 unknown, 3 control, 4 defined by the user, 5 unused, 6 a byte
+  };
+  Piece piece(uint32_t id) const;
+  bool isBpe() const;  // else UNIGRAM
   bool addsPrefix() const;
   bool removesSpace() const;  // at the ends, and all but one between words
   std::optional<uint32_t> bos() const;

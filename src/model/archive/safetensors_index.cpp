@@ -1,7 +1,7 @@
 // model.safetensors.index.json: {"metadata": {...}, "weight_map": {tensor: file}}.
-#include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
 #include "model/archive/json_scanner.h"
+#include "model/archive/safetensors_source.h"
 
 #include <algorithm>
 #include <map>
@@ -50,7 +50,7 @@ void scanIndex(std::vector<char>& text, const std::string& where, const Entry& e
 }  // namespace
 
 // Resolves weight_map entries while scanning, so that memory holds only one bit per tensor instead of the map.
-void Checkpoint::openIndex(const fs::path& path) {
+void SafetensorsSource::openIndex(const fs::path& path) {
   const std::string where = shown(path);
   const fs::path folder = path.parent_path();
   std::vector<char> text = readWholeFile(path, kMaxHeaderBytes);
@@ -97,7 +97,7 @@ void Checkpoint::openIndex(const fs::path& path) {
 }
 
 // The index names a file that is not there. If all of its tensors are in the files that are, those are the model.
-void Checkpoint::openStale(const fs::path& path, const std::string& absent) {
+void SafetensorsSource::openStale(const fs::path& path, const std::string& absent) {
   const std::string where = shown(path);
   const fs::path folder = path.parent_path();
   const auto refuse = [&](const std::string& why) -> Error {
@@ -119,13 +119,13 @@ void Checkpoint::openStale(const fs::path& path, const std::string& absent) {
   scanIndex(text, where, [&](JsonScanner&, std::string_view tensor, std::string_view) {
     if (!find(tensor)) throw refuse(", tensor " + quoteText(tensor) + " is in no other file");
   });
-  notes_.push_back(where + ": names files that do not exist (" + quoteText(absent) +
-                   "); the files that do hold all of its tensors, and are read");
+  surroundings_.notes.push_back(where + ": names files that do not exist (" + quoteText(absent) +
+                                "); the files that do hold all of its tensors, and are read");
 }
 
 // named: for each shard the tensors that the index places there. Others are left out if the index places a tensor of
 // that name elsewhere, and belong to the model if it does not know them.
-void Checkpoint::dropUnnamed(const std::string& where, const std::vector<std::vector<bool>>& named) {
+void SafetensorsSource::dropUnnamed(const std::string& where, const std::vector<std::vector<bool>>& named) {
   std::set<std::string_view> placed;
   bool all = true;
   for (const std::vector<bool>& marks : named) all = all && std::find(marks.begin(), marks.end(), false) == marks.end();
@@ -153,12 +153,13 @@ void Checkpoint::dropUnnamed(const std::string& where, const std::vector<std::ve
     return count > 1 ? " and " + std::to_string(count - 1) + " more" : std::string();
   };
   if (overlaid != 0) {
-    notes_.push_back(where + ": places other tensors instead of " + first_overlaid + others(overlaid) +
-                     ", which are left out");
+    surroundings_.notes.push_back(where + ": places other tensors instead of " + first_overlaid + others(overlaid) +
+                                  ", which are left out");
     kept_ = std::move(kept);
   }
   if (extra != 0) {
-    notes_.push_back(where + ": does not name " + first_extra + others(extra) + ", which are kept all the same");
+    surroundings_.notes.push_back(where + ": does not name " + first_extra + others(extra) +
+                                  ", which are kept all the same");
   }
   finishOpening();
 }

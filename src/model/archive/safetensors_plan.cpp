@@ -1,7 +1,8 @@
-#include "model/archive/folder_writer.h"
+#include "model/archive/model_writer.h"
 
 #include "model/archive/error.h"
 #include "model/archive/json_scanner.h"
+#include "model/archive/safetensors_header.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -56,8 +57,8 @@ std::string shardName(size_t shard, size_t count) {
   return name;
 }
 
-FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::span<const OutputTensor> tensors) {
-  Plan plan;
+OutputPlan planSafetensors(const WriterOptions& options, std::span<const OutputTensor> tensors) {
+  OutputPlan plan;
   plan.items.resize(tensors.size());
   const std::vector<std::vector<size_t>> shards = planShards(tensors, options.max_shard_bytes);
   Metadata metadata = options.metadata;
@@ -84,27 +85,14 @@ FolderWriter::Plan FolderWriter::plan(const FolderWriterOptions& options, std::s
   }
   if (shards.size() == 1) return plan;
   // The same text as json.dumps(indent=2, sort_keys=True), which transformers uses.
-  plan.index =
+  std::string index =
       "{\n  \"metadata\": {\n    \"total_size\": " + std::to_string(plan.total_bytes) + "\n  },\n  \"weight_map\": {";
   for (const auto& [name, s] : shard_of) {
-    plan.index += (plan.index.back() == '{' ? "\n    " : ",\n    ") + jsonString(name) + ": " +
-                  jsonString(shardName(s, shards.size()));
+    index += (index.back() == '{' ? "\n    " : ",\n    ") + jsonString(name) + ": " +
+             jsonString(shardName(s, shards.size()));
   }
-  plan.index += "\n  }\n}\n";
+  plan.texts.push_back({"model.safetensors.index.json", index + "\n  }\n}\n"});
   return plan;
-}
-
-FolderWriter::FolderWriter(const FolderWriterOptions& options, std::span<const OutputTensor> tensors)
-    : FolderWriter(plan(options, tensors), options) {}
-
-FolderWriter::FolderWriter(Plan plan, const FolderWriterOptions& options)
-    : index_(std::move(plan.index)),
-      total_bytes_(plan.total_bytes),
-      publication_(options, std::move(plan.files), std::move(plan.items)) {}
-
-void FolderWriter::publish() {
-  if (!index_.empty()) publication_.addFile("model.safetensors.index.json", std::exchange(index_, {}));
-  publication_.publish();
 }
 
 }  // namespace nib::model

@@ -1,0 +1,31 @@
+// The tensor types of ggml.
+#ifndef NIB_MODEL_ARCHIVE_GGUF_TYPES_H
+#define NIB_MODEL_ARCHIVE_GGUF_TYPES_H
+
+#include "model/archive/dtype.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace nib::model {
+
+struct GgmlType {
+  uint32_t id;
+  const char* name;
+  uint32_t block;              // elements of a block; 1 = a type of single elements
+  uint32_t bytes;              // of a block
+  std::optional<Dtype> dense;  // of types of single elements that safetensors has too
+  uint32_t file_type;          // general.file_type of a model of this type
+};
+
+inline constexpr uint32_t kGgmlMxfp4 = 39;
+
+// All types that files may have, also those that nibble does not read. NULL = unknown.
+const GgmlType* findGgmlType(uint32_t id);
+const GgmlType* findGgmlType(Dtype dense);
+// Whether nibble decodes blocks of this type.
+bool isReadGgmlType(uint32_t id);
+
+}  // namespace nib::model
+#endif

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""GGUF files that nibble writes, read by a reader that shares no code with it: names, order of rows, types, bytes,
+metadata, tokens; and what is refused.
+
+  gguf_tool.py NIBBLE SAMPLE TOKENIZERS SCRATCH
+"""
+import json
+import math
+import os
+import shutil
+import sys
+
+sys.dont_write_bytecode = True
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "tool"), os.path.join(HERE, "..", "golden")]
+import checkpoints as ck
+import gguf_models as gm
+import read_gguf
+from tool import Tool
+
+LINEAR = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight", "gate_proj.weight", "up_proj.weight",
+          "down_proj.weight")
+FILE_TYPES = {"F32": 0, "F16": 1, "BF16": 32, "q4_0": 2, "q4_1": 3, "q5_0": 8, "q5_1": 9, "q8_0": 7, "mxfp4": 38}
+
+
+def write(tool, folder, *arguments, out=None):
+    out = out or folder + ".gguf"
+    run = tool.passes("quantize", folder, "-o", out, "--device", "cpu", "--force", *arguments)
+    try:
+        return read_gguf.read(out), run
+    except (read_gguf.Bad, OSError) as bad:
+        tool.check(False, f"{folder} {arguments}: {bad}")
+        sys.exit(1)
+
+
+def check_tensors(tool, where, family, file, values, shapes, kind, dtype):
+    names = {gm.gguf_name(name) for name in shapes}
+    if family == "llama":
+        names.add("rope_freqs.weight")
+    tool.check(set(file.tensors) == names, f"{where}: {sorted(set(file.tensors) ^ names)}")
+    for name, shape in shapes.items():
+        got_type, dims, data = file.tensors[gm.gguf_name(name)]
+        tool.check(dims == list(reversed(shape)), f"{where} {name}: {dims}")
+        rows = gm.ordered(family, name, gm.rows_of(values[name], shape))
+        flat = [v for row in rows for v in row]
+        if len(shape) == 1:
+            wanted = "F32"
+        elif kind in ("F32", "F16", "BF16"):
+            wanted = kind
+        elif not name.endswith(LINEAR):
+            wanted = dtype
+        else:
+            wanted = "F16" if shape[1] % 32 else kind.upper()
+        if not tool.check(got_type == wanted, f"{where} {name}: {got_type}, not {wanted}"):
+            continue
+        if wanted == "F32":
+            good = read_gguf.decode("F32", data) == flat
+        elif wanted in ("F16", "BF16"):
+            good = read_gguf.decode(wanted, data) == gm.rounded(wanted, flat)
+        elif wanted == "MXFP4":
+            good = check_mxfp4(data, flat)
+        else:
+            good = data == gm.quantized(kind, flat)
+        tool.check(good, f"{where} {name}: other bytes")
+
+
+def check_mxfp4(data, values):
+    """Scales are those of the OCP rule, and every value is the nearest that the block has."""
+    decoded = read_gguf.decode("MXFP4", data)
+    for block in range(len(data) // 17):
+        x, y = values[32 * block:32 * block + 32], decoded[32 * block:32 * block + 32]
+        most = max(abs(v) for v in x)
+        exponent = math.frexp(most)[1] - 1 - 2
+        if data[17 * block] != exponent + 127:
+            return False
+        step = 2.0 ** exponent
+        levels = sorted({s * step * v for v in (0, 0.5, 1, 1.5, 2, 3, 4, 6) for s in (-1, 1)})
+        if any(abs(a - b) > min(abs(a - level) for level in levels) for a, b in zip(x, y)):
+            return False
+    return True
+
+
+def test_types(tool):
+    for kind in ("F32", "F16", "BF16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "mxfp4"):
+        values, shapes = gm.make("llama", "llama")
+        file, run = write(tool, "llama", "--type", kind)
+        check_tensors(tool, kind, "llama", file, values, shapes, kind, "F32")
+        meta = file.metadata
+        tool.check(meta["general.file_type"] == FILE_TYPES[kind] and meta["general.quantization_version"] == 2,
+                   f"{kind}: file_type {meta['general.file_type']}")
+        fits_not = f"K {gm.INNER} is not a multiple of 32: F16 instead of {kind}"
+        tool.check((fits_not in run.out) == (kind in ("q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "mxfp4")),
+                   f"{kind}: the table says {run.out[:300]}")
+
+
+def test_families(tool):
+    for family, arch in (("llama", "llama"), ("mistral", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3")):
+        for dtype in ("F16", "BF16"):
+            values, shapes = gm.make(family, family, dtype=dtype)
+            file, _ = write(tool, family, "--type", "q4_0")
+            check_tensors(tool, family + dtype, family, file, values, shapes, "q4_0", dtype)
+        wanted = {"general.architecture": arch, f"{arch}.block_count": gm.LAYERS, f"{arch}.context_length": 512,
+                  f"{arch}.embedding_length": gm.HIDDEN, f"{arch}.feed_forward_length": gm.INNER,
+                  f"{arch}.attention.head_count": gm.HEADS, f"{arch}.attention.head_count_kv": gm.KEY_HEADS,
+                  f"{arch}.attention.key_length": gm.HEAD, f"{arch}.attention.value_length": gm.HEAD,
+                  f"{arch}.rope.dimension_count": gm.HEAD, f"{arch}.rope.freq_base": 10000.0,
+                  f"{arch}.vocab_size": 48, "tokenizer.ggml.model": "none"}
+        for key, value in wanted.items():
+            tool.check(file.metadata.get(key) == value, f"{family}: {key} is {file.metadata.get(key)}")
+        epsilon = file.metadata[f"{arch}.attention.layer_norm_rms_epsilon"]
+        tool.check(abs(epsilon - 1e-5) < 1e-11, f"{family}: epsilon {epsilon}")
+
+
+def test_rope(tool):
+    # The divisors of Llama 3, by the rule of its paper: wavelengths above 128 / 1 are divided by 8, those below 128 / 4
+    # are kept, those between are mixed.
+    gm.make("llama", "llama")
+    file, _ = write(tool, "llama", "--type", "F32")
+    wanted = []
+    for i in range(gm.HEAD // 2):
+        wave = 2 * math.pi * 10000 ** (2 * i / gm.HEAD)
+        mix = (128 / wave - 1) / (4 - 1)
+        wanted.append(8 if wave > 128 else 1 if wave < 32 else 1 / ((1 - mix) / 8 + mix))
+    got = file.values("rope_freqs.weight")
+    tool.check(all(abs(a / b - 1) < 1e-6 for a, b in zip(got, wanted)) and len(got) == len(wanted), f"{got} {wanted}")
+    scaling = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
+    for rope, keys in (({"rope_type": "linear", "factor": 2.0}, {"type": "linear", "factor": 2.0}),
+                       (scaling, {"type": "yarn", "factor": 4.0, "original_context_length": 128})):
+        gm.make("scaled", "mistral", rope_scaling=rope)
+        file, _ = write(tool, "scaled", "--type", "F32")
+        got = {k: file.metadata.get("llama.rope.scaling." + k) for k in keys}
+        tool.check(got == keys, f"{got}")
+        tool.check("rope_freqs.weight" not in file.tensors, "rope_freqs")
+
+
+def test_selection(tool):
+    values, shapes = gm.make("qwen3", "qwen3", dtype="F16")
+    file, run = write(tool, "qwen3", "--type", "q8_0", "--include", "embed_tokens|lm_head", "--exclude", "layers.1.")
+    kinds = {name: kind for name, (kind, _, _) in file.tensors.items()}
+    tool.check(kinds["token_embd.weight"] == "Q8_0" and kinds["output.weight"] == "Q8_0", f"{kinds}")
+    tool.check(kinds["blk.0.ffn_up.weight"] == "Q8_0" and kinds["blk.1.ffn_up.weight"] == "F16", f"{kinds}")
+    flat = values["model.embed_tokens.weight"]
+    tool.check(file.tensors["token_embd.weight"][2] == gm.quantized("q8_0", flat), "the embedding has other bytes")
+    # A tied head is left out, even if the file has it, unless it is quantized by itself.
+    values, shapes = gm.make("tied", "qwen2")
+    ck.write_model("tied", {**shapes, "lm_head.weight": shapes["model.embed_tokens.weight"],
+                            "model.layers.0.self_attn.rotary_emb.inv_freq": (8,)},
+                   gm.config_of("qwen2", 48), "F32", values)
+    file, run = write(tool, "tied", "--type", "q4_0")
+    tool.check("output.weight" not in file.tensors, "the tied head is there")
+    tool.check("\"lm_head.weight\" and 1 more: left out" in run.out, run.out[-500:])
+    _, run = write(tool, "tied", "--rule", "up_proj=q8_0", "--type", "q5_1")
+    tool.check("q8_0" in run.out and "q5_1" in run.out, run.out)
+
+
+def test_tokens(tool, sample, tokenizers):
+    file, _ = write(tool, sample, "--type", "q8_0", out="sample.gguf")
+    with open(os.path.join(sample, "tokenizer.json"), encoding="utf-8") as text:
+        model = json.load(text)["model"]
+    meta = file.metadata
+    tool.check(meta["tokenizer.ggml.model"] == "gpt2" and meta["tokenizer.ggml.pre"] == "gpt-2", "model or pre")
+    tool.check(meta["tokenizer.ggml.tokens"] == sorted(model["vocab"], key=model["vocab"].get), "tokens")
+    tool.check(meta["tokenizer.ggml.merges"] == model["merges"], "merges")
+    tool.check(meta["tokenizer.ggml.token_type"] == [3] + [1] * 1023, "types")
+    tool.check((meta["tokenizer.ggml.bos_token_id"], meta["tokenizer.ggml.eos_token_id"],
+                meta["tokenizer.ggml.add_bos_token"], meta["tokenizer.ggml.add_eos_token"]) == (0, 0, False, False),
+               "special tokens")
+    # The first rows of one matrix, by ggml's rule.
+    tensors = ck.read_tensors(sample)
+    dtype, shape, data = tensors["model.layers.3.mlp.up_proj.weight"]
+    rows = read_gguf.decode(dtype, data[:4 * shape[1] * 2])
+    tool.check(file.tensors["blk.3.ffn_up.weight"][2].startswith(gm.quantized("q8_0", rows)), "rows of up_proj")
+    wanted = {"gpt2": "gpt-2", "llama3": "llama-bpe", "qwen2": "qwen2", "starcoder": "smollm", "tekken": "tekken"}
+    for name in sorted(os.listdir(tokenizers)):
+        folder = os.path.join(tokenizers, name)
+        if not os.path.isdir(folder):
+            continue
+        gm.make(name, "mistral", vocabulary=2500, tokenizer=folder)
+        if name in wanted:
+            file, _ = write(tool, name, "--type", "F16")
+            tool.check(file.metadata["tokenizer.ggml.pre"] == wanted[name], name)
+            tool.check(len(file.metadata["tokenizer.ggml.tokens"]) == 2500, name)
+            tool.check(file.metadata["tokenizer.ggml.token_type"][-1] == 5, f"{name}: a pad")
+        elif name in ("llama2", "mistral", "spm_bpe"):
+            file, _ = write(tool, name, "--type", "F16")
+            tool.check(file.metadata["tokenizer.ggml.model"] == "llama", name)
+            scores = file.metadata["tokenizer.ggml.scores"]
+            tool.check(len(scores) == 2500 and len(set(scores)) > 100, f"{name}: scores")
+        else:
+            tool.refused("tokenizer", "quantize", name, "-o", name + ".gguf", "--device", "cpu", "--type", "F16")
+            tool.check(not os.path.exists(name + ".gguf"), f"{name}: is written")
+
+
+def test_template(tool, sample):
+    def with_config(**keys):
+        shutil.rmtree("chat", ignore_errors=True)
+        gm.make("chat", "llama", vocabulary=1024, tokenizer=sample)
+        with open("chat/tokenizer_config.json", encoding="utf-8") as text:
+            config = json.load(text)
+        with open("chat/tokenizer_config.json", "w", encoding="utf-8") as text:
+            json.dump({**config, **keys}, text)
+        return write(tool, "chat", "--type", "F16")[0].metadata
+
+    tool.check("tokenizer.chat_template" not in with_config(), "a template out of nothing")
+    meta = with_config(chat_template="{{ x }}", add_bos_token=True)
+    tool.check(meta["tokenizer.chat_template"] == "{{ x }}", "template")
+    tool.check(meta["tokenizer.ggml.add_bos_token"] is True, "add_bos_token")
+    meta = with_config(chat_template=[{"name": "default", "template": "a"}, {"name": "tool_use", "template": "b"}])
+    tool.check((meta["tokenizer.chat_template"], meta["tokenizer.chat_template.tool_use"]) == ("a", "b"), "templates")
+
+
+def test_refusals(tool):
+    gm.make("m", "mistral")
+
+    def refused(part, *arguments, folder="m", out="x.gguf"):
+        tool.refused(part, "quantize", folder, "-o", out, "--device", "cpu", *arguments)
+        tool.check(not os.path.exists(out) and not os.path.exists(out + ".partial"), f"{part}: something is written")
+
+    refused("gguf holds q4_0", "--type", "int4")
+    refused("--format bnb writes a folder", "--format", "bnb")
+    refused("--max-shard-size is for folders", "--max-shard-size", "1G")
+    refused("no setting for activations", "--type", "q8_0", "--activations", "int8-token")
+    for config, part in (({"model_type": "phi3"}, "--format gguf writes llama, mistral, qwen2, qwen3"),
+                         ({"hidden_act": "gelu"}, "hidden_act is not silu"),
+                         ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope_scaling is dynamic"),
+                         ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0, "attention_factor": 3.0}}, "yarn with"),
+                         ({"vocab_size": 47}, "has 48 rows, and config.json says 47"),
+                         ({"num_key_value_heads": 1}, "has 32 rows, and config.json says 16")):
+        values, shapes = gm.make("n", "mistral")
+        ck.write_model("n", shapes, {**gm.config_of("mistral", 48), **config}, "F32", values)
+        refused(part, folder="n")
+    ck.write_model("n", {**shapes, "model.layers.0.mlp.extra.weight": (4, 4)}, gm.config_of("mistral", 48), "F32",
+                   values)
+    refused("has no such tensor", folder="n")
+    refused("needs the model's folder with config.json", folder="n/model.safetensors")
+    # An existing file is kept, and replaced with --force.
+    write(tool, "m", out="y.gguf")
+    with open("y.gguf", "rb") as file:
+        before = file.read()
+    tool.refused("exists", "quantize", "m", "-o", "y.gguf", "--device", "cpu")
+    file, _ = write(tool, "m", "--format", "gguf", out="plain")
+    with open("plain", "rb") as file:
+        tool.check(file.read() == before, "--format gguf and the ending write other bytes")
+    tool.passes("quantize", "m", "-o", "z.gguf", "--device", "cpu", "--resume")
+    with open("z.gguf", "rb") as file:
+        tool.check(file.read() == before, "a resumed run writes other bytes")
+
+
+def main():
+    program, sample, tokenizers, scratch = sys.argv[1:]
+    sample, tokenizers = os.path.abspath(sample), os.path.abspath(tokenizers)
+    tool = Tool(program, scratch)
+    test_types(tool)
+    test_families(tool)
+    test_rope(tool)
+    test_selection(tool)
+    test_tokens(tool, sample, tokenizers)
+    test_template(tool, sample)
+    test_refusals(tool)
+    tool.end()
+
+
+if __name__ == "__main__":
+    main()

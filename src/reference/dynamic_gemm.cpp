@@ -24,7 +24,7 @@ void dynamicGemmReference(const DynamicProduct& p, const HostRun& run, const Dyn
   operands.input_zeros = blob + p.product.input.zeros_offset;
   operands.outliers = blob + p.product.outliers_offset;
   operands.first_input = 0;
-  reference::int8Product(p.product, operands, run.n, run.parallel, steps.add);
+  reference::int8Product(p.product, operands, run.n, run.parallel, steps.product);
 }
 
 }  // namespace nib

@@ -113,7 +113,7 @@ int32_t requantized(uint32_t y, float scale, int32_t zero, int32_t first, int32_
 
 class Product {
  public:
-  Product(const Int8Product& p, const Int8Operands& o, AddDots add)
+  Product(const Int8Product& p, const Int8Operands& o, const Int8Steps& steps)
       : p_(p),
         d_(p.desc),
         w_{p.desc.weights, p.weights, static_cast<const uint8_t*>(o.weights_codes), o.weights_scales,
@@ -121,15 +121,18 @@ class Product {
         x_{p.desc.input, p.input, static_cast<const uint8_t*>(o.input_codes), o.input_scales,
            static_cast<const uint8_t*>(o.input_zeros)},
         o_(o),
-        add_(add) {}
+        steps_(steps) {}
 
   // Results of channels from_row..end_row-1 for tokens first..first+count-1 of a matrix, count at most kTokens.
   void tokens(uint32_t matrix, uint32_t first, uint32_t count, uint32_t from_row, uint32_t end_row) const {
     const uint32_t x_row = matrix * d_.tokens + o_.first_input + first;
     const uint64_t y_row = matrix * uint64_t(d_.tokens) + o_.first_row + first;
+    const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
+    const std::unique_ptr<ScaledSums> sums =
+        steps_.sums != nullptr && !is_sum ? steps_.sums(p_, o_, x_row, count) : nullptr;
     TokenCodes x;
     for (uint32_t row = from_row; row < end_row; row += kBlock) {
-      block(matrix * d_.rows + row, std::min(kBlock, end_row - row), x_row, y_row, count, row, &x);
+      block(matrix * d_.rows + row, std::min(kBlock, end_row - row), x_row, y_row, count, row, sums.get(), &x);
     }
     if (end_row != d_.rows) return;
     // The rest of a token's last word is 0.
@@ -152,10 +155,11 @@ class Product {
 
   // Results of w_count rows of weights for x_count tokens. y_row, column: place of the first result.
   void block(uint32_t w_row, uint32_t w_count, uint32_t x_row, uint64_t y_row, uint32_t x_count, uint32_t column,
-             TokenCodes* x) const {
+             const ScaledSums* found, TokenCodes* x) const {
     const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
     uint32_t y[kTokens][kBlock] = {};
-    for (uint32_t first = 0; first < d_.cols;) {
+    const bool done = found != nullptr && found->find(w_row, w_count, y);
+    for (uint32_t first = 0; !done && first < d_.cols;) {
       const uint32_t end = is_sum || d_.cols - first < p_.segment ? d_.cols : first + p_.segment;
       int32_t sums[kTokens][kBlock] = {};
       addProducts(w_row, w_count, x_row, x_count, first, end, x, sums);
@@ -191,10 +195,10 @@ class Product {
         for (uint32_t t = 0; t < x_count; ++t) std::fill(x[t] + count, x[t] + end_lane, int16_t(0));
         tokens->col = col;
       }
-      if (add_ != nullptr) {
+      if (steps_.add != nullptr) {
         const uint32_t end_lane = uint32_t(alignUp(count, kDotLanes));
         for (uint32_t r = 0; r < w_count; ++r) std::fill(w[r] + count, w[r] + end_lane, int16_t(0));
-        add_(w[0], w_count, x[0], x_count, kBlockCols, count, sums);
+        steps_.add(w[0], w_count, x[0], x_count, kBlockCols, count, sums);
         continue;
       }
       for (uint32_t t = 0; t < x_count; ++t) {
@@ -263,7 +267,7 @@ class Product {
   const NibInt8GemmDesc& d_;
   Operand w_, x_;
   const Int8Operands& o_;
-  AddDots add_;
+  const Int8Steps steps_;
 };
 
 }  // namespace
@@ -286,8 +290,8 @@ Int8Operands int8Operands(const NibMemory& memory, const NibCpuBinding& binding,
 }
 
 void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel,
-                 AddDots add) {
-  const Product p(product, operands, add);
+                 const Int8Steps& steps) {
+  const Product p(product, operands, steps);
   const uint32_t blocks = uint32_t(ceilDiv(n, kTokens)), rows = product.desc.rows;
   const uint32_t tasks = uint32_t(ceilDiv(rows, kTaskRows));
   auto body = [&](uint32_t i) {

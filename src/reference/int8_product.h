@@ -2,6 +2,8 @@
 #ifndef NIB_REFERENCE_INT8_PRODUCT_H
 #define NIB_REFERENCE_INT8_PRODUCT_H
 
+#include <memory>
+
 #include "reference/reference.h"
 
 namespace nib {
@@ -67,9 +69,25 @@ inline constexpr uint32_t kDotLanes = 32;  // codes are followed by zeros up to 
 using AddDots = void (*)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
                          uint32_t count, int32_t (*sums)[kDotRows]);
 
-// add: NULL, or a faster function for the sums.
+// Computes the scaled sums of some tokens faster: rows of the input's codes.
+class ScaledSums {
+ public:
+  virtual ~ScaledSums() = default;
+  // Sets y[t][r], as fp32 bits, to the scaled sums of token t and weight row w_row + r, w_count of them. False: the
+  // reference computes them.
+  virtual bool find(uint32_t w_row, uint32_t w_count, uint32_t (*y)[kDotRows]) const = 0;
+};
+// Tokens x_row..x_row + x_count-1. NULL: the reference computes them.
+using MakeScaledSums = std::unique_ptr<ScaledSums> (*)(const Int8Product& product, const Int8Operands& operands,
+                                                       uint32_t x_row, uint32_t x_count);
+
+// Faster functions for the sums; NULL = the reference's.
+struct Int8Steps {
+  AddDots add = nullptr;
+  MakeScaledSums sums = nullptr;
+};
 void int8Product(const Int8Product& product, const Int8Operands& operands, uint32_t n, const NibParallelFor* parallel,
-                 AddDots add = nullptr);
+                 const Int8Steps& steps = {});
 
 }  // namespace reference
 }  // namespace nib

@@ -20,7 +20,7 @@ struct DynamicProduct {
 // Faster functions with the same results; NULL: the references.
 struct DynamicSteps {
   void (*quantize)(const NibQuantizeDesc& desc, const HostRun& run) = nullptr;
-  reference::AddDots add = nullptr;
+  reference::Int8Steps product;
 };
 void dynamicGemmReference(const DynamicProduct& product, const HostRun& run, const DynamicSteps& steps = {});
 

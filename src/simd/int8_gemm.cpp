@@ -2,6 +2,7 @@
 #include "ops/int8_product.h"
 #include "reference/int8_product.h"
 #include "simd/fast_kernels.h"
+#include "simd/code_sums.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
 
@@ -20,7 +21,7 @@ Outcome runInt8Gemm(const NibInt8GemmDesc& desc, const NibCpuBinding& binding, c
     return Outcome::kUnsupported;
   }
   reference::int8Product(product, reference::int8Operands(memory, moved, run.first_row), run.n, &parallel,
-                         kernels().addDots);
+                         {kernels().addDots, &makeCodeSums});
   return Outcome::kDone;
 }
 

@@ -9,7 +9,7 @@ namespace {
 // From the best to the one that every processor has.
 const Kernels* const kAll[] = {
 #if defined(NIB_SIMD_X86)
-    &kKernels_avx512,
+    &kKernels_avx512vnni, &kKernels_avx512,
     &kKernels_avx2,
 #endif
     &kKernels_base,
@@ -17,7 +17,8 @@ const Kernels* const kAll[] = {
 
 bool runsHere([[maybe_unused]] const Kernels& kernels) {
 #if defined(NIB_SIMD_X86)
-  if (&kernels == &kKernels_avx512) {
+  if (&kernels == &kKernels_avx512vnni && !__builtin_cpu_supports("avx512vnni")) return false;
+  if (&kernels == &kKernels_avx512 || &kernels == &kKernels_avx512vnni) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("fma") &&
            __builtin_cpu_supports("f16c");

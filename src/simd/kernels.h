@@ -140,6 +140,12 @@ struct Kernels {
   // reference::AddDots.
   void (*addDots)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
                   uint32_t count, int32_t (*sums)[8]);
+  // sums[g] = the sum of u * x in group g, modulo 2^32: `groups` groups of `group` elements, a multiple of 32; u are
+  // codes of 4 or 8 bits without a sign, bytes after `flip` was applied to them. x of 4 bits: for each kNibbleUnit
+  // columns that a group is a multiple of, or else half as many or a quarter, the elements of even columns, then those
+  // of odd ones. NULL if the instruction set has no such products.
+  void (*dotCodes)(const uint8_t* packed, uint32_t bits, uint8_t flip, uint32_t groups, uint32_t group, const int8_t* x,
+                   int32_t* sums);
   // Canonical elements, as nibCanonicalBits makes them: denormals become zeros, NaN the quiet one.
   void (*canonicalize)(float* x, uint32_t count);
   // nibSumBits and nibProductBits of canonical elements. False: some product is out of the range that floats round as
@@ -160,6 +166,7 @@ struct Kernels {
   void (*sumErrors)(const float* x, const float* y, ErrorSums* sums);
 };
 constexpr uint32_t kCodeLanes = 16;
+constexpr uint32_t kNibbleUnit = 128;
 
 // Thread-safe.
 const Kernels& kernels();
@@ -171,6 +178,7 @@ extern const Kernels kKernels_base;
 #if defined(NIB_SIMD_X86)
 extern const Kernels kKernels_avx2;
 extern const Kernels kKernels_avx512;
+extern const Kernels kKernels_avx512vnni;
 #endif
 
 }  // namespace nib::simd

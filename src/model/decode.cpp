@@ -1,6 +1,7 @@
 #include "model/decode.h"
 
 #include "model/archive/error.h"
+#include "model/archive/gguf/mx_blocks.h"
 #include "model/quantize/slab.h"
 #include "model/quantize/weight_type.h"
 
@@ -34,6 +35,21 @@ bool areValidScales(std::span<const std::byte> bytes, uint32_t type) {
     case NIB_TYPE_E8M0: return areValidScales<uint8_t>(bytes, 0xffu);
     default: return areValidScales<uint32_t>(bytes, 0x7f800000u);
   }
+}
+
+// Whether scales and minima of ggml's blocks are finite.
+bool areFiniteBlocks(std::span<const std::byte> bytes, uint32_t format) {
+  const NibFormatInfo& info = *nibFormatById(format);
+  const size_t halves = info.flags & NIB_FORMAT_MINIMUM ? 2 : 1;
+  const size_t block = 2 * halves + size_t{4} * info.bits;
+  for (size_t at = 0; at + block <= bytes.size(); at += block) {
+    for (size_t k = 0; k < halves; ++k) {
+      uint16_t bits = 0;
+      std::memcpy(&bits, &bytes[at + 2 * k], sizeof bits);
+      if ((bits & 0x7c00u) == 0x7c00u) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace
@@ -210,12 +226,15 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
     };
     // Reads `size` bytes at `offset`, clipped to the end of the tensor, and zero-fills the rest of the device part.
     const auto put = [&](const kit::Range& range, const NibMemoryPart& part, uint64_t offset, uint64_t size,
-                         std::optional<uint32_t> scale_type = std::nullopt) {
+                         std::optional<uint32_t> scale_type = std::nullopt, bool are_blocks = false) {
       size = std::min(size, whole - std::min(offset, whole));
       device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
                    [&](std::span<std::byte> bytes) {
                      view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
                      if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
+                     if (are_blocks && !areFiniteBlocks(bytes.first(size_t(size)), w.weights.format)) {
+                       throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN or infinite");
+                     }
                      std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
                    });
     };
@@ -224,7 +243,27 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
         // Every chunk but the last fills whole words, so the sizes are exact.
         const uint64_t row_bytes = whole / w.rows;
         put(work.packed, packed_memory.part[NIB_PART_PACKED_CODES], flat ? first / 2 : first_row * row_bytes,
-            flat ? (count + 1) / 2 : rows * row_bytes);
+            flat ? (count + 1) / 2 : rows * row_bytes, std::nullopt, work.layout == NIB_LAYOUT_GGUF);
+        break;
+      }
+      case PartFrom::kMxBlocks: {
+        const uint64_t row_bytes = whole / w.rows;
+        std::vector<std::byte> blocks(size_t(rows * row_bytes));
+        view_.checkpoint().read(found.tensors[i], first_row * row_bytes, blocks);
+        const size_t number = blocks.size() / kMxBlockBytes;
+        std::vector<std::byte> codes(number * 16), scale_bytes_of(number);
+        unpackMxBlocks(blocks, codes, scale_bytes_of);
+        checkScales(scale_bytes_of, NIB_TYPE_E8M0);
+        const auto load = [&](const kit::Range& range, const NibMemoryPart& part, std::span<const std::byte> from) {
+          device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
+                       [&](std::span<std::byte> bytes) {
+                         std::copy(from.begin(), from.end(), bytes.begin());
+                         std::fill(bytes.begin() + std::ptrdiff_t(from.size()), bytes.end(), std::byte{0});
+                       });
+        };
+        load(work.packed, packed_memory.part[NIB_PART_PACKED_CODES], codes);
+        load(blob, memory.part[NIB_PART_SCALES], scale_bytes_of);
+        scaled = true;
         break;
       }
       case PartFrom::kScales:

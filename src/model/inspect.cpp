@@ -1,5 +1,6 @@
 #include "model/inspect.h"
 
+#include "model/archive/gguf/types.h"
 #include "model/archive/quantized_input.h"
 #include "model/decode.h"
 #include "model/quantize/weight_type.h"
@@ -52,6 +53,7 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
   const std::vector<std::filesystem::path> files = checkpoint.files();
   ModelFacts facts;
   facts.metadata = checkpoint.metadata();
+  facts.notes = checkpoint.notes();
   facts.quantization = statedName(checkpoint);
   try {
     const ModelView view(checkpoint);
@@ -67,9 +69,14 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
     tensor.name = std::string(info.name);
     tensor.dtype = dtypeName(info.dtype);
     tensor.shape = info.shape;
+    if (info.blocks != 0) {
+      const GgmlType& type = *findGgmlType(info.blocks);
+      tensor.dtype = type.name;
+      tensor.shape.back() = tensor.shape.back() / type.bytes * type.block;
+    }
     tensor.bytes = info.bytes;
     tensor.file = files[info.file].filename().string();
-    if (statistics && nibTypeOf(info.dtype) && info.bytes != 0)
+    if (statistics && info.blocks == 0 && nibTypeOf(info.dtype) && info.bytes != 0)
       tensor.statistics = statisticsOf(device, checkpoint, i, info);
     facts.bytes += info.bytes;
     facts.tensors.push_back(std::move(tensor));

@@ -35,7 +35,8 @@ struct ModelFacts {
   std::map<std::string, size_t> quantized;  // number of quantized weights by type: {"int4", 42}
   std::string quantization;  // from the configuration files: "compressed-tensors pack-quantized"; "" = they state none
   std::string unread;        // why nibble does not read the weights; "" if it does
-  Metadata metadata;         // __metadata__ of the first file
+  Metadata metadata;         // of the first file
+  std::vector<std::string> notes;  // what a user should know, one line each
 };
 
 // Reads and checks every header, and checks that the parts of quantized weights are complete and consistent. With

@@ -16,6 +16,7 @@ void calibration(Input input);  // CALIB.json
 void cells(Input input);        // results of selftest, and lists of cells that must run
 void child(Input input);        // output of the child of `devices --verify`
 void config(Input input);       // config.json
+void gguf(Input input);         // headers of GGUF files
 void journal(Input input);      // of an unfinished output
 void npy(Input input);          // headers of .npy files
 void result(Input input);       // results of bench

@@ -27,10 +27,11 @@ struct Reader {
   const char* name;
   void (*read)(Input input);
 };
-constexpr Reader kReaders[] = {{"calibration", calibration}, {"cells", cells}, {"child", child},   {"config", config},
-                               {"journal", journal},         {"npy", npy},     {"result", result}, {"tuning", tuning},
+constexpr Reader kReaders[] = {
+    {"calibration", calibration}, {"cells", cells}, {"child", child},   {"config", config}, {"gguf", gguf},
+    {"journal", journal},         {"npy", npy},     {"result", result}, {"tuning", tuning},
 #if !defined(NIB_NO_VULKAN)
-                               {"verdicts", verdicts}
+    {"verdicts", verdicts}
 #endif
 };
 

@@ -156,7 +156,7 @@ TEST_CASE("pickle is refused with the reason and an alternative") {
   writeText(folder / "model.pt", "\x80\x02 and more");
   NIB_CHECK_ERROR("pickle can run code", Checkpoint(folder / "model.pt"));
   writeText(folder / "model.gguf", "GGUF and more");
-  NIB_CHECK_ERROR("is a GGUF file", Checkpoint(folder / "model.gguf"));
+  NIB_CHECK_ERROR("is GGUF of the unknown version", Checkpoint(folder / "model.gguf"));
 }
 
 TEST_CASE("anything but a regular file is refused, and nothing hangs") {

@@ -146,3 +146,39 @@ def quantized_block(kind, x):
 
 def quantized(kind, values):
     return b"".join(quantized_block(kind, values[at:at + 32]) for at in range(0, len(values), 32))
+
+
+# ------------------------------------------------------------------------------------------- GGUF files by hand
+
+
+def text(value):
+    data = value if isinstance(value, bytes) else value.encode()
+    return struct.pack("<Q", len(data)) + data
+
+
+def value(kind, content):
+    """The type and the bytes of a metadata value: kind is a number of struct, "str", or a list of one of them."""
+    codes = {"B": 0, "b": 1, "H": 2, "h": 3, "I": 4, "i": 5, "f": 6, "?": 7, "str": 8, "Q": 10, "q": 11, "d": 12}
+    if isinstance(kind, list):
+        inner = b"".join(value(kind[0], item)[4:] for item in content)
+        return struct.pack("<IIQ", 9, codes[kind[0]], len(content)) + inner
+    return struct.pack("<I", codes[kind]) + (text(content) if kind == "str" else struct.pack("<" + kind, content))
+
+
+def gguf_bytes(metadata, tensors, version=3, alignment=32):
+    """metadata: {key: (kind, content)}; tensors: [(name, dims, type id, bytes)]."""
+    head = b"GGUF" + struct.pack("<IQQ", version, len(tensors), len(metadata))
+    head += b"".join(text(key) + value(*item) for key, item in metadata.items())
+    data = b""
+    for name, dims, kind, blob in tensors:
+        head += text(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, len(data))
+        data += blob + bytes(-len(blob) % alignment)
+    return head + bytes(-len(head) % alignment) + data
+
+
+def tiny_metadata(**more):
+    arch = {"block_count": 0, "context_length": 8, "embedding_length": 32, "feed_forward_length": 32,
+            "attention.head_count": 2}
+    metadata = {"general.architecture": ("str", "llama"), **{"llama." + k: ("I", v) for k, v in arch.items()},
+                "llama.attention.layer_norm_rms_epsilon": ("f", 1e-5)}
+    return {**metadata, **more}

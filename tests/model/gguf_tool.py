@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -246,6 +247,223 @@ def test_refusals(tool):
         tool.check(file.read() == before, "a resumed run writes other bytes")
 
 
+# ------------------------------------------------------------------------------------------------ reading
+
+
+def dense_values(folder):
+    """{name: values} of a folder of dense safetensors."""
+    return {name: read_gguf.decode(dtype, data) for name, (dtype, _, data) in ck.read_tensors(folder).items()}
+
+
+def test_reading(tool, sample):
+    """A file that nibble reads has the names, shapes and values of the model that it was made from."""
+    for family in gm.FAMILIES:
+        values, shapes = gm.make("r", family, vocabulary=1024, tokenizer=sample)
+        for kind in ("F32", "F16", "BF16", "q4_0", "q4_1", "q5_0", "q5_1", "q8_0", "mxfp4"):
+            file, _ = write(tool, "r", "--type", kind)
+            tool.passes("quantize", "r.gguf", "-o", "back", "--device", "cpu", "--force", "--format", "safetensors",
+                        "--type", "F32")
+            back = ck.read_tensors("back")
+            tool.check({n: s for n, (_, s, _) in back.items()} == {n: list(s) for n, s in shapes.items()},
+                       f"{family} {kind}: other names or shapes")
+            for name, (_, _, data) in back.items():
+                stored = file.rows(gm.gguf_name(name))
+                rows = gm.rows_of(read_gguf.decode("F32", data), shapes[name])
+                if len(shapes[name]) == 1:
+                    stored = [[v] for v in stored[0]]
+                tool.check(gm.ordered(family, name, rows) == stored, f"{family} {kind} {name}: other values")
+        config, original = ck.read_config("back"), ck.read_config("r")
+        wanted = {k: v for k, v in original.items() if k not in ("model_type", "torch_dtype", "rope_scaling")}
+        tool.check({k: config.get(k) for k in wanted if wanted[k] is not None} ==
+                   {k: v for k, v in wanted.items() if v is not None}, f"{family}: {config} {original}")
+        tool.check(config["model_type"] == ("llama" if family == "mistral" else family), f"{family}: {config}")
+        scaling = config.get("rope_scaling")
+        tool.check(scaling == original.get("rope_scaling"), f"{family}: {scaling}")
+        # The same file again: the metadata of a file that was read is that of the file.
+        before, _ = write(tool, "r", "--type", "q8_0")
+        again, _ = write(tool, "r.gguf", "--type", "q8_0", out="again.gguf")
+        same = [k for k in {**before.metadata, **again.metadata}
+                if before.metadata.get(k) != again.metadata.get(k) and not k.startswith("nibble.")]
+        tool.check(not same, f"{family}: {same} differ")
+        tool.check(set(before.tensors) == set(again.tensors), f"{family}: other tensors")
+        for name in ("blk.0.attn_q.weight", "blk.1.attn_k.weight", "token_embd.weight"):
+            tool.check(before.tensors[name] == again.tensors[name], f"{family}: {name} differs")
+
+
+def test_verbs(tool, sample):
+    write(tool, sample, "--type", "q8_0", "--include", "embed_tokens|lm_head", out="s.gguf")
+    write(tool, sample, "--type", "F16", out="f.gguf")
+    report = json.loads(tool.passes("inspect", "s.gguf", "--device", "cpu", "--json").out)
+    tool.check(report["quantized"] == {"q8_0": 44} and "unread" not in report, f"{report['quantized']}")
+    up = next(t for t in report["tensors"] if t["name"] == "model.layers.0.mlp.up_proj.weight")
+    tool.check(up["dtype"] == "Q8_0" and up["shape"] == [704, 256], f"{up}")
+    tool.check(report["metadata"]["general.architecture"] == "llama", f"{report['metadata']}")
+    report = json.loads(tool.passes("compare", sample, "f.gguf", "--device", "cpu", "--json").out)
+    tool.check(len(report["tensors"]) == 57 and all(t["max_abs"] == 0 for t in report["tensors"]), "F16 differs")
+    text = os.path.join(sample, "calib.txt")
+
+    def perplexity(model):
+        words = ("--data", text, "--window", "64", "--windows", "4", "--device", "cpu", "--json")
+        return json.loads(tool.passes("eval", model, *words).out)["perplexity"]
+
+    exact = perplexity(sample)
+    tool.check(perplexity("f.gguf") == exact, "the F16 file has another perplexity")
+    tool.check(abs(perplexity("s.gguf") / exact - 1) < 0.01, "the q8_0 file has another perplexity")
+    words = ("generate", "--prompt", "In the beginning", "--tokens", "8", "--temperature", "0", "--device", "cpu")
+    tool.check(tool.passes(*words, "f.gguf").out == tool.passes(*words, sample).out, "generates another text")
+    # A folder with one GGUF file, and the parts of a split.
+    os.makedirs("one", exist_ok=True)
+    shutil.copy("f.gguf", "one/x.gguf")
+    tool.passes("inspect", "one", "--device", "cpu", "--names")
+    shutil.copy("f.gguf", "one/y.gguf")
+    tool.refused("contains 2 GGUF files: name one of them", "inspect", "one", "--device", "cpu")
+
+
+def test_texts(tool, tokenizers):
+    """Tokenizers that were read from a file give the ids of the original ones, so that the loss is the same."""
+    with open(os.path.join(tokenizers, "texts.json"), encoding="utf-8") as file:
+        texts = [t for t in json.load(file) if t.strip() and "\0" not in t and not t.startswith(" ")]
+    with open("texts.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"text": text}) + "\n" for text in texts)
+    for name in ("gpt2", "llama3", "qwen2", "starcoder", "tekken", "llama2"):
+        gm.make("t-" + name, "llama", vocabulary=2500, tokenizer=os.path.join(tokenizers, name))
+        write(tool, "t-" + name, "--type", "F32")
+        found = []
+        for model in ("t-" + name, f"t-{name}.gguf"):
+            words = ("--data", "texts.jsonl", "--window", "128", "--device", "cpu", "--json")
+            report = json.loads(tool.passes("eval", model, *words).out)
+            found.append((report["tokens"], report["perplexity"]))
+        tool.check(found[0] == found[1] and found[0][0] > 2000, f"{name}: {found}")
+
+
+def test_golden(tool, golden):
+    """Files with frozen bytes. Their codes are j in the low and 15 - j in the high half of byte j."""
+    low, high = range(16), range(15, -1, -1)
+    e2m1 = [0, 1, 2, 3, 4, 6, 8, 12]
+    mx = [s * v for s in (1, -1) for v in e2m1]  # times the scale 2^(128 - 128)
+    ramp = [j / 8 - 2 for j in range(32)]
+    wanted = {"q4_0": [(q - 8) * 0.5 for q in (*low, *high)],
+              "q4_1": [q * 0.25 - 1 for q in (*low, *high)],
+              "q5_0": [(q - 16) * -0.5 for q in (*low, *(16 + q for q in high))],
+              "q5_1": [q * 2 + 0.5 for q in (*(16 + q for q in low), *high)],
+              "q8_0": [(8 * j - 128) * 0.125 for j in range(32)],
+              "mxfp4": [mx[q] for q in (*low, *high)], "f32": ramp, "f16": ramp, "bf16": ramp}
+    for kind, first in wanted.items():
+        path = os.path.join(golden, kind + ".gguf")
+        tool.check(read_gguf.read(path).rows("token_embd.weight") == [first, [0] * 32], f"{kind}: the test's reader")
+        tool.passes("quantize", path, "-o", "golden", "--device", "cpu", "--force", "--format", "safetensors", "--type",
+                    "F32")
+        got = dense_values("golden")["model.embed_tokens.weight"]
+        tool.check(got == first + [0] * 32, f"{kind}: {got}")
+
+
+def test_splits(tool):
+    def part(number, count, name, rows, **more):
+        metadata = {"split.no": ("H", number), "split.count": ("H", count), "split.tensors.count": ("i", 2), **more}
+        if number == 0:
+            metadata = {**gm.tiny_metadata(), **metadata}
+        blob = struct.pack("<64f", *(rows + i for i in range(64)))
+        return gm.gguf_bytes(metadata, [(name, (32, 2), 0, blob)])
+
+    def put(name, data):
+        with open(name, "wb") as file:
+            file.write(data)
+
+    put("p-00001-of-00002.gguf", part(0, 2, "token_embd.weight", 0))
+    tool.refused("p-00002-of-00002.gguf: does not exist", "inspect", "p-00001-of-00002.gguf", "--device", "cpu")
+    put("p-00002-of-00002.gguf", part(1, 2, "output.weight", 100))
+    run = tool.passes("inspect", "p-00001-of-00002.gguf", "--device", "cpu", "--json")
+    found = {t["name"]: (t["min"], t["max"], t["file"]) for t in json.loads(run.out)["tensors"]}
+    tool.check(found == {"model.embed_tokens.weight": (0, 63, "p-00001-of-00002.gguf"),
+                         "lm_head.weight": (100, 163, "p-00002-of-00002.gguf")}, f"{found}")
+    tool.refused("is not the first part", "inspect", "p-00002-of-00002.gguf", "--device", "cpu")
+    put("q.gguf", part(0, 2, "token_embd.weight", 0))
+    tool.refused("give the parts their names", "inspect", "q.gguf", "--device", "cpu")
+    put("p-00002-of-00002.gguf", part(0, 2, "output.weight", 100))
+    tool.refused("is not part 2 of 2", "inspect", "p-00001-of-00002.gguf", "--device", "cpu")
+    put("p-00002-of-00002.gguf", gm.gguf_bytes({"split.no": ("H", 1), "split.count": ("H", 2)}, []))
+    tool.refused("has 2 tensors in all parts, which hold 1", "inspect", "p-00001-of-00002.gguf", "--device", "cpu")
+
+
+def test_hostile(tool):
+    blob = struct.pack("<64f", *range(64))
+    good = [("token_embd.weight", (32, 2), 0, blob)]
+
+    def refused(part, data):
+        with open("h.gguf", "wb") as file:
+            file.write(data)
+        tool.refused(part, "inspect", "h.gguf", "--device", "cpu")
+        tool.refused("h.gguf", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu")
+        tool.check(not os.path.exists("h_out"), f"{part}: something is written")
+
+    whole = gm.gguf_bytes(gm.tiny_metadata(), good)
+    with open("h.gguf", "wb") as file:
+        file.write(whole)
+    tool.passes("inspect", "h.gguf", "--device", "cpu")
+    head = whole[:4]
+    refused("version 1", head + struct.pack("<I", 1) + whole[8:])
+    refused("unknown version 9", head + struct.pack("<I", 9) + whole[8:])
+    refused("another byte order", head + struct.pack(">I", 3) + whole[8:])
+    refused("tensors, more than it can hold", head + struct.pack("<IQ", 3, 2 ** 60) + whole[16:])
+    refused("values, more than it can hold", head + struct.pack("<IQQ", 3, 1, 2 ** 60) + whole[24:])
+    for size, part in ((8, "ends within its header"), (20, "ends within its header"), (60, "more than it can hold"),
+                       (300, "ends"), (len(whole) - 100, "ends behind the file")):
+        refused(part, whole[:size])
+    one = head + struct.pack("<IQQ", 3, 0, 1)
+    refused("has 1152921504606846976 bytes", one + struct.pack("<Q", 2 ** 60) + b"a" * 64)
+    refused("has 1152921504606846976 bytes", one + gm.text("k") + struct.pack("<IQ", 8, 2 ** 60) + bytes(64))
+    refused("array of arrays", one + gm.text("k") + struct.pack("<IIQ", 9, 9, 1) + bytes(64))
+    refused("elements, more than the file holds", one + gm.text("k") + struct.pack("<IIQ", 9, 4, 2 ** 61) + bytes(64))
+    refused("elements, more than the file holds", one + gm.text("k") + struct.pack("<IIQ", 9, 8, 2 ** 40) + bytes(64))
+    refused("unknown type 13", one + gm.text("k") + struct.pack("<I", 13) + bytes(64))
+    refused("neither 0 nor 1", one + gm.text("k") + struct.pack("<IB", 7, 2) + bytes(64))
+    refused("empty or not text", one + gm.text(b"\xff") + struct.pack("<I", 4) + bytes(64))
+
+    def tensors(part, *list_, **more):
+        refused(part, gm.gguf_bytes(gm.tiny_metadata(**more), list(list_)))
+
+    name = "token_embd.weight"
+    tensors("occurs twice", good[0], good[0])
+    tensors("the name of a tensor has 64 bytes", ("t" * 64, (32, 2), 0, blob))
+    tensors("has 5 dimensions", (name, (32, 2, 1, 1, 1), 0, blob))
+    tensors("has a dimension of 0", (name, (32, 0), 0, b""))
+    tensors("more elements than fit 64 bits", (name, (2 ** 40, 2 ** 40), 0, blob))
+    tensors("unknown type 4", (name, (32, 2), 4, blob))
+    tensors("blocks of Q4_0 have 32", (name, (31, 2), 2, blob))
+    tensors("ends behind the file", (name, (32, 2 ** 30), 0, blob))
+    tensors("is none of a network llama", ("blk.0.mystery.weight", (32, 2), 0, blob))
+    tensors("is 3, no power of two", good[0], **{"general.alignment": ("I", 3)})
+    tensors("is not a number", good[0], **{"general.alignment": ("str", "32")})
+    tensors("its rows are not those of 2 heads", good[0], ("blk.0.attn_q.weight", (32, 3), 0, (blob + blob)[:384]))
+    at = whole.index(name.encode()) + len(name) + 4 + 16 + 4
+    refused("begins at 64 of the data", whole[:at] + struct.pack("<Q", 64) + whole[at + 8:])
+    refused("\"llama.y\": occurs twice", gm.gguf_bytes({**gm.tiny_metadata(), "llama.x": ("I", 1), "llama.y": ("I", 1)},
+                                                       good).replace(b"llama.x", b"llama.y"))
+    missing = gm.tiny_metadata()
+    del missing["llama.context_length"]
+    refused("has no \"llama.context_length\"", gm.gguf_bytes(missing, good))
+    refused("has no \"general.architecture\"", gm.gguf_bytes({}, good))
+    # A scale that is infinite.
+    bad = struct.pack("<H", 0x7C00) + bytes(16)
+    with open("h.gguf", "wb") as file:
+        file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (32, 2), 2, bad * 2)]))
+    tool.refused("NaN or infinite", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu", "--format", "safetensors")
+    # Another type: listed, not read.
+    with open("h.gguf", "wb") as file:
+        file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (256, 2), 12, bytes(288))]))
+    run = tool.passes("inspect", "h.gguf", "--device", "cpu", "--json")
+    report = json.loads(run.out)
+    tool.check(report["tensors"][0]["dtype"] == "Q4_K" and report["tensors"][0]["shape"] == [2, 256], f"{report}")
+    tool.check("ggml's type Q4_K, which nibble does not read" in report["unread"], f"{report}")
+    tool.refused("ggml's type Q4_K", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu")
+    # Another architecture: listed, not run.
+    with open("h.gguf", "wb") as file:
+        file.write(gm.gguf_bytes(gm.tiny_metadata(**{"general.architecture": ("str", "rwkv7")}), good))
+    run = tool.passes("inspect", "h.gguf", "--device", "cpu")
+    tool.check("token_embd.weight" in run.out and "architecture \"rwkv7\"" in run.out, run.out)
+    tool.refused("rwkv7", "generate", "h.gguf", "--prompt", "a", "--device", "cpu")
+
+
 def main():
     program, sample, tokenizers, scratch = sys.argv[1:]
     sample, tokenizers = os.path.abspath(sample), os.path.abspath(tokenizers)
@@ -257,6 +475,12 @@ def main():
     test_tokens(tool, sample, tokenizers)
     test_template(tool, sample)
     test_refusals(tool)
+    test_reading(tool, sample)
+    test_verbs(tool, sample)
+    test_texts(tool, tokenizers)
+    test_golden(tool, os.path.join(HERE, "..", "golden", "gguf"))
+    test_splits(tool)
+    test_hostile(tool)
     tool.end()
 
 

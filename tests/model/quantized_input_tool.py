@@ -176,7 +176,7 @@ def test_listing(tool):
     for name in ("model-q4.gguf", "config.json"):
         with open(os.path.join("gguf", name), "wb") as out:
             out.write(b"{}")
-    tool.refused("GGUF", "quantize", "gguf", "-o", "gguf_out", *CPU, codes=(1,))
+    tool.refused("model-q4.gguf: ends within its header", "quantize", "gguf", "-o", "gguf_out", *CPU, codes=(1,))
 
 
 # ------------------------------------------------------------------------------------------------- read

@@ -41,6 +41,7 @@ nlohmann::ordered_json toJson(const std::string& path, const model::ModelFacts& 
   nlohmann::ordered_json json = {
       {"path", path}, {"quantization", facts.quantization}, {"quantized", facts.quantized}, {"bytes", facts.bytes}};
   if (!facts.unread.empty()) json["unread"] = facts.unread;
+  if (!facts.notes.empty()) json["notes"] = facts.notes;
   nlohmann::ordered_json::object_t metadata;
   for (const auto& [key, value] : facts.metadata) metadata.emplace_back(key, value);  // the reader refuses duplicates
   json["metadata"] = std::move(metadata);
@@ -86,6 +87,7 @@ int runInspect(const Arguments& arguments) {
   std::fprintf(output.text(), "%zu tensors, %.1f MB%s%s%s%s\n", facts.tensors.size(), double(facts.bytes) / 1e6,
                quantized.c_str(), facts.quantization.empty() ? "" : ", quantized: ", facts.quantization.c_str(),
                nonfinite != 0 ? "; some values are NaN or infinite" : "");
+  for (const std::string& note : facts.notes) std::fprintf(output.text(), "note: %s\n", note.c_str());
   if (!facts.unread.empty()) std::fprintf(output.text(), "not read: %s\n", facts.unread.c_str());
   if (output.wantsJson()) output.json(toJson(arguments.path, facts));
   return kExitDone;
@@ -98,7 +100,7 @@ Verb makeInspectVerb(CLI::App& parent) {
   CLI::App* app =
       parent.add_subcommand("inspect", "Check the files of a model or of a calibration, and print what they hold.");
   app->footer("Example: nibble inspect model-int4/");
-  app->add_option("PATH", a->path, "Folder of a model, a .safetensors file, or a CALIB.json")->required();
+  app->add_option("PATH", a->path, "Folder of a model, a .safetensors or .gguf file, or a CALIB.json")->required();
   app->add_option("--html", a->html,
                   "For a CALIB.json: write a page with each histogram and the ranges of every method")
       ->type_name("F");

@@ -6,8 +6,8 @@ namespace nib::tool {
 
 void readsModel(PathCheck& paths, const std::string& option, const std::string& path) {
   paths.reads(option, path, [](std::string_view name) {
-    return name.ends_with(".safetensors") || name.ends_with(".index.json") || name == "config.json" ||
-           model::isLoaderFile(name);
+    return name.ends_with(".safetensors") || name.ends_with(".gguf") || name.ends_with(".index.json") ||
+           name == "config.json" || model::isLoaderFile(name);
   });
 }
 

@@ -400,9 +400,10 @@ int runQuantize(const Arguments& arguments) {
 Verb makeQuantizeVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand(
-      "quantize", "Quantize or cast a model (Hugging Face folder or .safetensors file), dense or quantized already.");
+      "quantize",
+      "Quantize or cast a model (Hugging Face folder, .safetensors or .gguf file), dense or quantized already.");
   app->footer("Example: nibble quantize model/ -o model-int4/ --type int4 --group-size 64");
-  app->add_option("IN", a->in, "Folder of the model, or a .safetensors file")->required();
+  app->add_option("IN", a->in, "Folder of the model, or a .safetensors or .gguf file")->required();
   app->add_option("-o,--output", a->out, "Folder to write, or a .gguf file; appears whole or not at all")->required();
   app->add_option("--method", a->method,
                   "rtn: round to nearest (default); gptq: round column by column, and correct the remaining columns\n"

@@ -29,20 +29,16 @@ bool isPickle(std::string_view name) {
 // Recognizes other model formats by their first bytes, for a helpful message.
 void refuseOtherContainers(const fs::path& path, std::span<const std::byte> start) {
   const std::string_view text(reinterpret_cast<const char*>(start.data()), start.size());
-  if (text.starts_with("GGUF")) {
-    throw Error(shown(path) + ": is a GGUF file, expected safetensors: fetch the model's safetensors files");
-  }
   if (text.starts_with("PK\x03\x04") || (isPickle(path.filename().native()) && text.starts_with('\x80'))) {
     throwPickle(path, path.filename());
   }
   if (path.extension() == ".json")
-    throw Error(shown(path) + ": is JSON, expected the model's folder or a .safetensors file");
+    throw Error(shown(path) + ": is JSON, expected the model's folder, a .safetensors file or a .gguf file");
 }
 
 struct FolderNames {
   std::vector<std::string> safetensors;
   std::vector<std::string> pickle;
-  std::vector<std::string> gguf;
   std::vector<std::string> quantization;
   bool has_index = false;
 };
@@ -52,7 +48,6 @@ FolderNames classifyFiles(const fs::path& folder) {
   for (const std::string& name : listFolder(folder)) {
     if (name.ends_with(".safetensors")) names.safetensors.push_back(name);
     if (isPickle(name)) names.pickle.push_back(name);
-    if (name.ends_with(".gguf")) names.gguf.push_back(name);
     if (name == kIndexName) names.has_index = true;
     std::error_code ignored;
     if (isQuantizationFile(name) && fs::is_regular_file(folder / name, ignored)) names.quantization.push_back(name);
@@ -85,13 +80,11 @@ void SafetensorsSource::openFolder(const fs::path& folder) {
     throw Error(shown(folder) + ": contains " + std::to_string(names.safetensors.size()) +
                 " safetensors files but no " + kIndexName +
                 ", which says in which file each tensor is: fetch it too, or name one of the files");
-  } else if (!names.gguf.empty()) {
-    throw Error(shown(folder) + ": its weights are a GGUF file (" + shown(names.gguf[0]) +
-                "), which nibble does not read: fetch the model's safetensors files");
   } else if (!names.pickle.empty()) {
     throwPickle(folder, names.pickle[0]);
   } else {
-    throw Error(shown(folder) + ": contains no model: it needs a safetensors file, or several and " + kIndexName);
+    throw Error(shown(folder) + ": contains no model: it needs a safetensors file, or several and " + kIndexName +
+                ", or a GGUF file");
   }
   SideFiles side = findSideFiles(folder);
   surroundings_.side_files = std::move(side.files);

@@ -113,6 +113,17 @@ class Walk {
 
 }  // namespace
 
+std::vector<char> contentOf(const SideFile& file, uint64_t max_bytes) {
+  if (!file.text) return readWholeFile(file.path, max_bytes);
+  if (file.text->size() > max_bytes) throw Error(shown(file.path) + ": its " + file.name + " is too large");
+  return {file.text->begin(), file.text->end()};
+}
+
+const SideFile* findSideFile(const std::vector<SideFile>& files, std::string_view name) {
+  const auto found = std::find_if(files.begin(), files.end(), [&](const SideFile& file) { return file.name == name; });
+  return found != files.end() ? &*found : nullptr;
+}
+
 bool isLoaderFile(std::string_view name) {
   const auto is = [&](auto... names) { return ((name == names) || ...); };
   const auto begins = [&](auto... starts) { return (name.starts_with(starts) || ...); };

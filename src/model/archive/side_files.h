@@ -2,7 +2,9 @@
 #ifndef NIB_MODEL_ARCHIVE_SIDE_FILES_H
 #define NIB_MODEL_ARCHIVE_SIDE_FILES_H
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,9 +12,15 @@
 namespace nib::model {
 
 struct SideFile {
-  std::string name;            // relative to the model's folder: "1_Pooling/config.json"
-  std::filesystem::path path;  // of the file to read
+  std::string name;                      // relative to the model's folder: "1_Pooling/config.json"
+  std::filesystem::path path;            // of the file to read
+  std::optional<std::string> text = {};  // instead of the file's content: what a source made from it
 };
+
+// The content of a side file. Throws; also if it has more than max_bytes.
+std::vector<char> contentOf(const SideFile& file, uint64_t max_bytes);
+// NULL if there is no file of this name.
+const SideFile* findSideFile(const std::vector<SideFile>& files, std::string_view name);
 
 struct SideFiles {
   std::vector<SideFile> files;       // to copy, sorted by name

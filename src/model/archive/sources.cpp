@@ -12,7 +12,7 @@ namespace nib::model {
 namespace fs = std::filesystem;
 
 std::unique_ptr<TensorSource> openSource(const fs::path& path) {
-  static constexpr const SourceKind* kKinds[] = {&kSafetensorsSource};
+  static constexpr const SourceKind* kKinds[] = {&kGgufSource, &kSafetensorsSource};
   std::error_code error;
   const fs::file_status status = fs::status(path, error);
   if (status.type() == fs::file_type::not_found) throw Error(shown(path) + ": there is no such file or folder");

@@ -104,6 +104,7 @@ struct SourceKind {
 // Opens a model with the first kind that recognizes it. Throws.
 std::unique_ptr<TensorSource> openSource(const std::filesystem::path& path);
 
+extern const SourceKind kGgufSource;
 // Takes everything, and explains what it cannot read: the last kind of all.
 extern const SourceKind kSafetensorsSource;
 

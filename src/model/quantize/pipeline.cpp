@@ -573,7 +573,9 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   }
   if (writer.takesFiles()) {
     if (model.config_json) writer.addFile("config.json", *model.config_json);
-    for (const SideFile& file : model.side_files) writer.copyFile(file.name, file.path);
+    for (const SideFile& file : model.side_files) {
+      file.text ? writer.addFile(file.name, *file.text) : writer.copyFile(file.name, file.path);
+    }
   }
   {
     const StageClock::Scope scope(&clock, Stage::kWrite);

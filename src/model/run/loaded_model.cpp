@@ -7,10 +7,16 @@ namespace {
 
 ModelConfig configOf(const Checkpoint& checkpoint, const std::filesystem::path& folder) {
   if (!checkpoint.configJson()) {
-    throw Error(folder.string() + ": to run a model takes its folder with config.json, not a file of tensors alone");
+    throw Error(folder.string() +
+                (checkpoint.notes().empty()
+                     ? ": to run a model takes its folder with config.json, not a file of tensors alone"
+                     : ": cannot be run: " + checkpoint.notes().front()));
   }
   return readConfig(*checkpoint.configJson());
 }
+
+// Whether the files are made from other ones.
+bool hasTexts(const std::vector<SideFile>& files) { return !files.empty() && files.front().text.has_value(); }
 
 }  // namespace
 
@@ -19,7 +25,9 @@ LoadedModel::LoadedModel(const std::filesystem::path& folder)
 
 const Tokenizer& LoadedModel::tokenizer() {
   if (!tokenizer_) {
-    Tokenizer tokenizer = loadTokenizer(folder_);
+    Tokenizer tokenizer = hasTexts(checkpoint_.sideFiles())
+                              ? loadTokenizer(checkpoint_.sideFiles(), checkpoint_.configJson(), folder_)
+                              : loadTokenizer(folder_);
     if (tokenizer.size() > config_.vocabulary) {
       throw Error(folder_.string() + ": the tokenizer has " + std::to_string(tokenizer.size()) +
                   " tokens, the network only " + std::to_string(config_.vocabulary));

@@ -129,12 +129,11 @@ void JsonNode::allow(std::initializer_list<std::string_view> keys) const {
   }
 }
 
-JsonTree readJsonFile(const std::filesystem::path& path, uint64_t max_bytes) {
-  std::vector<char> text = readWholeFile(path, max_bytes);
-  JsonScanner scanner(text, shown(path), "the file");
+JsonTree readJsonObject(std::vector<char>& text, const std::string& where) {
+  JsonScanner scanner(text, where, "the file");
   JsonTree tree = readJsonTree(scanner, text.data());
   scanner.finish(true);
-  if (tree.kind != JsonTree::Kind::kObject) throw Error(shown(path) + ": expected an object");
+  if (tree.kind != JsonTree::Kind::kObject) throw Error(where + ": expected an object");
   return tree;
 }
 

@@ -70,8 +70,8 @@ class JsonNode {
   std::string place_;
 };
 
-// Reads a whole file as one object. Throws.
-JsonTree readJsonFile(const std::filesystem::path& path, uint64_t max_bytes);
+// Reads a whole text, which it overwrites, as one object. where: begins messages. Throws.
+JsonTree readJsonObject(std::vector<char>& text, const std::string& where);
 
 }  // namespace nib::model
 #endif

@@ -20,9 +20,12 @@ constexpr uint64_t kMaxConfigBytes = uint64_t{64} << 20;
 // A configuration file, which may be absent.
 class Config {
  public:
-  explicit Config(const fs::path& path) : place_(shown(path) + ": ") {
+  // file: NULL if it is absent.
+  Config(const SideFile* file, const std::string& place) : place_(place + ": ") {
     tree_.kind = JsonTree::Kind::kObject;
-    if (fs::exists(path)) tree_ = readJsonFile(path, kMaxConfigBytes);
+    if (file == nullptr) return;
+    std::vector<char> text = contentOf(*file, kMaxConfigBytes);
+    tree_ = readJsonObject(text, place);
   }
   JsonNode root() const { return {tree_, place_}; }
   std::optional<JsonNode> find(std::string_view key) const { return root().find(key); }
@@ -36,11 +39,27 @@ class Config {
   std::string place_;
 };
 
+// The files of a tokenizer.
+class Files {
+ public:
+  // folder: for messages about files that may be absent.
+  Files(std::vector<SideFile> files, fs::path folder) : files_(std::move(files)), folder_(std::move(folder)) {}
+
+  const SideFile* find(std::string_view name) const { return findSideFile(files_, name); }
+  std::string place(std::string_view name) const { return shown(folder_ / name); }
+  Config config(std::string_view name) const { return {find(name), place(name)}; }
+  const fs::path& folder() const { return folder_; }
+
+ private:
+  std::vector<SideFile> files_;
+  fs::path folder_;
+};
+
 struct Configs {
-  explicit Configs(const fs::path& folder)
-      : tokenizer(folder / "tokenizer_config.json"),
-        generation(folder / "generation_config.json"),
-        model(folder / "config.json") {}
+  explicit Configs(const Files& files)
+      : tokenizer(files.config("tokenizer_config.json")),
+        generation(files.config("generation_config.json")),
+        model(files.config("config.json")) {}
   Config tokenizer, generation, model;
 };
 
@@ -114,8 +133,9 @@ void addAround(const Config& config, bool adds_bos, TokenizerParts& parts) {
   add("add_eos_token", false, parts.eos, parts.after);
 }
 
-void loadSentencePiece(const fs::path& folder, const Configs& configs, TokenizerParts& parts) {
-  const SentencePiece& model = parts.sentencepiece.emplace(folder / "tokenizer.model");
+void loadSentencePiece(const Files& files, const Configs& configs, TokenizerParts& parts) {
+  const SentencePiece& model =
+      parts.sentencepiece.emplace(*files.find("tokenizer.model"), files.place("tokenizer.model"));
   parts.vocabulary = model.vocabulary();
   for (uint32_t id = 0; id < parts.vocabulary.size(); ++id) parts.special.push_back(model.isControl(id));
   parts.decoder = Decoder::sentencePiece(model.addsPrefix(), model.removesSpace());
@@ -124,7 +144,7 @@ void loadSentencePiece(const fs::path& folder, const Configs& configs, Tokenizer
   parts.prefix_everywhere = configs.tokenizer.root().boolean("legacy", true);
   addConfigTokens(configs.tokenizer, parts);
   // Older files: a list of its own.
-  const Config more(folder / "added_tokens.json");
+  const Config more = files.config("added_tokens.json");
   std::vector<AddedToken> tokens;
   for (const auto& [content, id] : more.root().members()) {
     if (parts.added.find(content)) continue;
@@ -153,23 +173,40 @@ void loadSentencePiece(const fs::path& folder, const Configs& configs, Tokenizer
   addAround(configs.tokenizer, adds_bos, parts);
 }
 
-}  // namespace
-
-Tokenizer loadTokenizer(const fs::path& folder) {
+Tokenizer load(const Files& files) {
   const auto parts = std::make_shared<TokenizerParts>();
-  const Configs configs(folder);
-  if (fs::exists(folder / "tokenizer.json")) {
-    readTokenizerJson(folder / "tokenizer.json", *parts);
+  const Configs configs(files);
+  if (const SideFile* json = files.find("tokenizer.json")) {
+    readTokenizerJson(*json, files.place("tokenizer.json"), *parts);
     addConfigTokens(configs.tokenizer, *parts);
     setSpecialIds(configs, *parts);
     // Otherwise the post-processor says it.
     if (parts->before.empty() && parts->after.empty()) addAround(configs.tokenizer, false, *parts);
-  } else if (fs::exists(folder / "tokenizer.model")) {
-    loadSentencePiece(folder, configs, *parts);
+  } else if (files.find("tokenizer.model") != nullptr) {
+    loadSentencePiece(files, configs, *parts);
   } else {
-    throw Error(shown(folder) + ": has neither tokenizer.json nor tokenizer.model; copy the one of the original model");
+    throw Error(shown(files.folder()) +
+                ": has neither tokenizer.json nor tokenizer.model; copy the one of the original model");
   }
   return Tokenizer(parts);
+}
+
+}  // namespace
+
+Tokenizer loadTokenizer(const fs::path& folder) {
+  std::vector<SideFile> files;
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "generation_config.json",
+                           "added_tokens.json", "config.json"}) {
+    if (fs::exists(folder / name)) files.push_back({name, folder / name});
+  }
+  return load(Files(std::move(files), folder));
+}
+
+Tokenizer loadTokenizer(const std::vector<SideFile>& files, const std::optional<std::string>& config_json,
+                        const fs::path& model) {
+  std::vector<SideFile> all = files;
+  if (config_json && findSideFile(files, "config.json") == nullptr) all.push_back({"config.json", model, config_json});
+  return load(Files(std::move(all), model));
 }
 
 }  // namespace nib::model

@@ -54,7 +54,8 @@ struct TokenizerParts {
 AddedToken readAddedToken(const JsonNode& node, uint32_t id);
 
 // Fills what tokenizer.json defines. Throws.
-void readTokenizerJson(const std::filesystem::path& path, TokenizerParts& parts);
+// where: begins messages.
+void readTokenizerJson(const SideFile& file, const std::string& where, TokenizerParts& parts);
 
 }  // namespace nib::model
 #endif

@@ -167,17 +167,17 @@ struct SentencePiece::State {
   sentencepiece::SentencePieceProcessor without_prefix;
 };
 
-SentencePiece::SentencePiece(const std::filesystem::path& path) {
-  const std::vector<char> text = readWholeFile(path, kMaxFileBytes);
+SentencePiece::SentencePiece(const SideFile& file, const std::string& where) {
+  const std::vector<char> text = contentOf(file, kMaxFileBytes);
   std::string bytes(text.begin(), text.end());
-  state_ = std::make_unique<State>(bytes, shown(path));
+  state_ = std::make_unique<State>(bytes, where);
   const auto load = [&](sentencepiece::SentencePieceProcessor& to) {
     const auto status = to.LoadFromSerializedProto(bytes);
     if (!status.ok()) {
-      throw Error(shown(path) + ": the SentencePiece library refuses it: " + quoteText(status.ToString(), 300));
+      throw Error(where + ": the SentencePiece library refuses it: " + quoteText(status.ToString(), 300));
     }
     if (uint32_t(to.GetPieceSize()) != state_->file.vocabulary.size()) {
-      throw Error(shown(path) + ": the SentencePiece library finds another number of pieces");
+      throw Error(where + ": the SentencePiece library finds another number of pieces");
     }
   };
   load(state_->with_prefix);

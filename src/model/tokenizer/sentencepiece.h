@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_TOKENIZER_SENTENCEPIECE_H
 #define NIB_MODEL_TOKENIZER_SENTENCEPIECE_H
 
+#include "model/archive/side_files.h"
 #include "model/tokenizer/vocabulary.h"
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace nib::model {
 class SentencePiece {
  public:
   // Throws. Checks the file first: the library trusts its tables.
-  explicit SentencePiece(const std::filesystem::path& path);
+  SentencePiece(const SideFile& file, const std::string& where);  // where: begins messages
   ~SentencePiece();
   SentencePiece(SentencePiece&&) noexcept;
   SentencePiece& operator=(SentencePiece&&) noexcept;

@@ -3,6 +3,8 @@
 #ifndef NIB_MODEL_TOKENIZER_TOKENIZER_H
 #define NIB_MODEL_TOKENIZER_TOKENIZER_H
 
+#include "model/archive/side_files.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -55,6 +57,9 @@ class Tokenizer {
 // Reads the tokenizer of a model's folder. Throws an Error, also for anything in the files that is not supported; the
 // message names it.
 Tokenizer loadTokenizer(const std::filesystem::path& folder);
+// The same of files that may be in memory. config_json, model: text and path of the model, for messages.
+Tokenizer loadTokenizer(const std::vector<SideFile>& files, const std::optional<std::string>& config_json,
+                        const std::filesystem::path& model);
 
 // Decodes ids one at a time. The returned texts together equal decode() of all ids, and none of them ends within a
 // character.

@@ -25,10 +25,10 @@ struct ModelMember {
 
 class Reader {
  public:
-  Reader(const std::filesystem::path& path, TokenizerParts& parts)
-      : place_(shown(path) + ": "),
-        text_(readWholeFile(path, kMaxFileBytes)),
-        scanner_(text_, shown(path), "the file"),
+  Reader(const SideFile& file, const std::string& where, TokenizerParts& parts)
+      : place_(where + ": "),
+        text_(contentOf(file, kMaxFileBytes)),
+        scanner_(text_, where, "the file"),
         parts_(parts) {}
 
   void run() {
@@ -294,6 +294,8 @@ AddedToken readAddedToken(const JsonNode& node, uint32_t id) {
   return token;
 }
 
-void readTokenizerJson(const std::filesystem::path& path, TokenizerParts& parts) { Reader(path, parts).run(); }
+void readTokenizerJson(const SideFile& file, const std::string& where, TokenizerParts& parts) {
+  Reader(file, where, parts).run();
+}
 
 }  // namespace nib::model

@@ -3,10 +3,12 @@
 
 #include <nibble/formats.h>
 
+#include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
 #include "model/archive/gguf/metadata.h"
 #include "model/archive/gguf/mx_blocks.h"
 #include "model/archive/gguf/vocabulary.h"
+#include "model/archive/quantized_input.h"
 
 #include <algorithm>
 #include <cstring>
@@ -23,6 +25,14 @@ constexpr std::pair<uint32_t, uint32_t> kBlockTypes[] = {{NIB_FORMAT_Q4_0, 2}, {
 uint32_t ggmlIdOf(uint32_t format) {
   for (const auto& [known, id] : kBlockTypes) {
     if (known == format) return id;
+  }
+  return 0;
+}
+
+// 0 = nibble does not read the type.
+uint32_t formatOf(uint32_t ggml_id) {
+  for (const auto& [format, known] : kBlockTypes) {
+    if (known == ggml_id) return format;
   }
   return 0;
 }
@@ -168,6 +178,38 @@ class Gguf : public Container {
   std::optional<Dtype> misfitType() const override { return Dtype::kF16; }
   bool leavesOut(std::string_view name, bool tied) const override {
     return name.ends_with(".rotary_emb.inv_freq") || (tied && name == "lm_head.weight");
+  }
+
+  std::vector<FoundWeight> find(const Checkpoint& checkpoint) const override {
+    std::vector<FoundWeight> found;
+    for (size_t i = 0; i < checkpoint.size(); ++i) {
+      const TensorInfo info = checkpoint.info(i);
+      if (info.blocks == 0) continue;
+      const GgmlType& type = *findGgmlType(info.blocks);
+      const uint32_t format = formatOf(type.id);
+      if (format == 0) {
+        throw UnreadQuantization(shown(checkpoint.path()) + ": " + quoteText(info.name) + " is of ggml's type " +
+                                 type.name + ", which nibble does not read: take a model in Q8_0, F16 or BF16");
+      }
+      const uint64_t cols = info.shape.back() / type.bytes * type.block, rows = info.bytes / info.shape.back();
+      if (rows > UINT32_MAX || cols > UINT32_MAX) throw Error(quoteText(info.name) + ": is too large");
+      FoundWeight weight;
+      weight.spec.name = info.name;
+      weight.spec.rows = uint32_t(rows);
+      weight.spec.cols = uint32_t(cols);
+      weight.spec.source = Dtype::kF16;
+      weight.spec.weights.format = format;
+      weight.spec.weights.granularity = NIB_GRANULARITY_GROUP;
+      weight.spec.weights.group_size = type.block;
+      weight.spec.weights.scale_type = type.id == kGgmlMxfp4 ? NIB_TYPE_E8M0 : NIB_TYPE_F16;
+      weight.tensors = {i};
+      if (info.shape.size() != 2) {
+        weight.shape = info.shape;
+        weight.shape.back() = cols;
+      }
+      found.push_back(std::move(weight));
+    }
+    return found;
   }
 
   std::string quantizationConfig(const ConfigFacts&) const override { return ""; }

@@ -1,6 +1,7 @@
 #include "model/archive/gguf/pre_tokenizers.h"
 
 #include "model/archive/error.h"
+#include "model/archive/gguf/byte_pre_tokenizers.h"
 
 #include <optional>
 #include <vector>
@@ -9,20 +10,6 @@ namespace nib::model {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr const char* kLlama3 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}|)"
-                                R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kQwen2 = R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}|)"
-                               R"( ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kTekken = R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|)"
-                                R"([^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|)"
-                                R"(\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-
-constexpr BytePreTokenizer kByte[] = {{"gpt-2", "", false, false},
-                                      {"llama-bpe", kLlama3, false, true},
-                                      {"qwen2", kQwen2, false, false},
-                                      {"smollm", "", true, false},
-                                      {"tekken", kTekken, false, true}};
 
 Json member(const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); }
 
@@ -59,7 +46,7 @@ std::optional<BytePreTokenizer> findByte(const std::vector<Json>& steps) {
   }
   const bool built_in = member(steps.back(), "use_regex") != false;
   if (built_in != pattern.empty()) return std::nullopt;
-  for (const BytePreTokenizer& known : kByte) {
+  for (const BytePreTokenizer& known : bytePreTokenizers()) {
     if (pattern == known.pattern && digits == known.digits) return known;
   }
   return std::nullopt;
@@ -83,6 +70,9 @@ std::optional<PreTokenizerName> findSentencePiece(const Json& json) {
     if (!isType(step, "Metaspace") || member(step, "split") != false) return std::nullopt;
     replaces = true;
     name.adds_space = member(step, "prepend_scheme") != "never";
+    if (name.adds_space) {
+      name.note = "llama.cpp puts a space in front of a text that begins with one too, which tokenizer.json does not";
+    }
   }
   const Json model = member(json, "model");
   if (!replaces || member(model, "byte_fallback") != true || !member(model, "merges").is_array()) return std::nullopt;
@@ -91,27 +81,32 @@ std::optional<PreTokenizerName> findSentencePiece(const Json& json) {
 
 }  // namespace
 
-std::span<const BytePreTokenizer> bytePreTokenizers() { return kByte; }
-
 PreTokenizerName preTokenizerOf(const Json& json, const std::string& where) {
   if (const std::optional<PreTokenizerName> name = findSentencePiece(json)) return *name;
   const Json model = member(json, "model");
   const std::optional<BytePreTokenizer> byte = findByte(stepsOf(member(json, "pre_tokenizer"), "pretokenizers"));
   if (!byte || !member(model, "merges").is_array() || member(model, "byte_fallback") == true) {
     std::string names;
-    for (const BytePreTokenizer& known : kByte) names += (names.empty() ? "" : ", ") + std::string(known.name);
+    for (const BytePreTokenizer& known : bytePreTokenizers())
+      names += (names.empty() ? "" : ", ") + std::string(known.name);
     throw Error(where + ": divides texts in none of the ways that llama.cpp and nibble both know (" + names +
                 ", SentencePiece BPE), so that --format gguf cannot write it");
   }
+  std::string note;
   for (const Json& step : stepsOf(member(json, "normalizer"), "normalizers")) {
     // llama.cpp leaves it out; most texts are composed already.
-    if (isType(step, "NFC") && std::string_view(byte->name) == "qwen2") continue;
+    if (isType(step, "NFC") && byte->composes) {
+      note =
+          "llama.cpp does not compose characters (NFC) as tokenizer.json does: texts with accents as characters of "
+          "their own have other ids there";
+      continue;
+    }
     throw Error(where + ": has a normalizer, which llama.cpp's tokenizer " + byte->name + " does not apply");
   }
   if ((member(model, "ignore_merges") == true) != byte->ignores_merges) {
     throw Error(where + ": its ignore_merges is not that of llama.cpp's tokenizer " + byte->name);
   }
-  return {byte->name, false, false};
+  return {byte->name, false, false, note};
 }
 
 }  // namespace nib::model

@@ -54,6 +54,4 @@ const GgmlType* findGgmlType(Dtype dense) {
   return nullptr;
 }
 
-bool isReadGgmlType(uint32_t id) { return id == 2 || id == 3 || id == 6 || id == 7 || id == 8 || id == kGgmlMxfp4; }
-
 }  // namespace nib::model

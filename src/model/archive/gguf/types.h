@@ -24,8 +24,6 @@ inline constexpr uint32_t kGgmlMxfp4 = 39;
 // All types that files may have, also those that nibble does not read. NULL = unknown.
 const GgmlType* findGgmlType(uint32_t id);
 const GgmlType* findGgmlType(Dtype dense);
-// Whether nibble decodes blocks of this type.
-bool isReadGgmlType(uint32_t id);
 
 }  // namespace nib::model
 #endif

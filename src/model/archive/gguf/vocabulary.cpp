@@ -3,21 +3,19 @@
 #include "model/archive/error.h"
 #include "model/archive/gguf/pre_tokenizers.h"
 #include "model/archive/json_document.h"
-#include "model/archive/posix_file.h"
+#include "model/archive/side_files.h"
 #include "model/tokenizer/parts.h"
 #include "model/tokenizer/tokenizer.h"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 #include <unordered_map>
 
 namespace nib::model {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr uint64_t kMaxFileBytes = uint64_t{512} << 20;
@@ -31,16 +29,14 @@ struct Tokens {
   std::vector<float> score;
 };
 
-const fs::path* findFile(const Surroundings& model, std::string_view name) {
-  for (const SideFile& file : model.side_files) {
-    if (file.name == name) return &file.path;
-  }
-  return nullptr;
-}
+// Where messages place a file.
+std::string placeOf(const SideFile& file) { return shown(file.text ? file.path / file.name : file.path); }
 
-Json readFile(const fs::path& path) {
-  std::vector<char> text = readWholeFile(path, kMaxFileBytes);
-  return readJson(text, shown(path));
+// The JSON of a file, an empty object if it is absent.
+Json readFile(const SideFile* file) {
+  if (file == nullptr) return Json::object();
+  std::vector<char> text = contentOf(*file, kMaxFileBytes);
+  return readJson(text, placeOf(*file));
 }
 
 Json member(const Json& json, const char* key) { return json.is_object() && json.contains(key) ? json[key] : Json(); }
@@ -168,8 +164,8 @@ void addIds(const Tokenizer& tokenizer, const Json& config, GgufMetadata& metada
 }
 
 void addTemplate(const Surroundings& model, const Json& config, GgufMetadata& metadata) {
-  if (const fs::path* path = findFile(model, "chat_template.jinja")) {
-    const std::vector<char> text = readWholeFile(*path, kMaxFileBytes);
+  if (const SideFile* file = findSideFile(model.side_files, "chat_template.jinja")) {
+    const std::vector<char> text = contentOf(*file, kMaxFileBytes);
     metadata.add("tokenizer.chat_template", std::string_view(text.data(), text.size()));
     return;
   }
@@ -187,22 +183,24 @@ void addTemplate(const Surroundings& model, const Json& config, GgufMetadata& me
 }  // namespace
 
 void addVocabulary(const Surroundings& model, uint32_t count, GgufMetadata& metadata, std::vector<std::string>& notes) {
-  const fs::path* const json_path = findFile(model, "tokenizer.json");
-  const fs::path* const piece_path = findFile(model, "tokenizer.model");
-  if (json_path == nullptr && piece_path == nullptr) {
+  const SideFile* const json_file = findSideFile(model.side_files, "tokenizer.json");
+  const SideFile* const piece_file = findSideFile(model.side_files, "tokenizer.model");
+  if (json_file == nullptr && piece_file == nullptr) {
     metadata.add("tokenizer.ggml.model", "none");
     notes.push_back(
         "there is no tokenizer.json or tokenizer.model: the output has no tokens, so that programs can run "
         "it on token ids only");
     return;
   }
-  const fs::path& path = json_path != nullptr ? *json_path : *piece_path;
-  const std::string where = shown(path);
-  const Tokenizer tokenizer = loadTokenizer(path.parent_path());
-  const Json json = json_path != nullptr ? readFile(*json_path) : Json::object();
-  const fs::path* const config_path = findFile(model, "tokenizer_config.json");
-  const Json config = config_path != nullptr ? readFile(*config_path) : Json::object();
-  const PreTokenizerName pre = json_path != nullptr ? preTokenizerOf(json, where) : PreTokenizerName{"default", true};
+  const SideFile& main_file = json_file != nullptr ? *json_file : *piece_file;
+  const std::string where = placeOf(main_file);
+  const Tokenizer tokenizer = main_file.text ? loadTokenizer(model.side_files, model.config_json, main_file.path)
+                                             : loadTokenizer(main_file.path.parent_path());
+  const Json json = readFile(json_file);
+  const Json config = readFile(findSideFile(model.side_files, "tokenizer_config.json"));
+  const PreTokenizerName pre = json_file != nullptr ? preTokenizerOf(json, where) : PreTokenizerName{"default", true};
+
+  if (!pre.note.empty()) notes.push_back(pre.note);
 
   Tokens tokens = listTokens(tokenizer, count, where);
   if (!pre.sentencepiece) {
@@ -212,16 +210,16 @@ void addVocabulary(const Surroundings& model, uint32_t count, GgufMetadata& meta
     metadata.add("tokenizer.ggml.model", "llama");
     metadata.add("tokenizer.ggml.pre", pre.name);
     // The scores of the original file, if it is there.
-    if (piece_path != nullptr) {
-      const SentencePiece pieces(*piece_path);
+    if (piece_file != nullptr) {
+      const SentencePiece pieces(*piece_file, placeOf(*piece_file));
       if (!pieces.isBpe()) {
-        throw Error(shown(*piece_path) + ": is a SentencePiece UNIGRAM model; --format gguf writes BPE only");
+        throw Error(placeOf(*piece_file) + ": is a SentencePiece UNIGRAM model; --format gguf writes BPE only");
       }
       for (uint32_t id = 0; id < std::min<uint32_t>(pieces.vocabulary().size(), count); ++id) {
         const std::string* text = pieces.vocabulary().text(id);
         if (text != nullptr && *text != tokens.text[id] && tokens.type[id] == kNormal) {
           throw Error(where + ": token " + std::to_string(id) + " is " + quoteText(tokens.text[id]) + ", but " +
-                      quoteText(*text) + " in " + shown(*piece_path) + ": the files are those of different models");
+                      quoteText(*text) + " in " + placeOf(*piece_file) + ": the files are those of different models");
         }
       }
       setPieces(pieces, tokens);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/sized.h"
+#include "ops/cpu_run.h"
 
 namespace nib {
 
@@ -44,8 +45,7 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
 }
 
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log) {
-  // A run of nothing only checks ranges and offsets.
-  if (n > rows.max || (rows.fixed && n != rows.max && n != 0)) {
+  if (n > rows.max || (rows.fixed && n != rows.max)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op.name, n,
                     rows.fixed ? "exactly" : "at most", rows.max);
   }
@@ -122,7 +122,43 @@ NibResult moveRanges(const OpRow& op, const NibMemory& memory, const NibRun& run
   return NIB_SUCCESS;
 }
 
+// Runs the reference, or only checks the arguments.
+NibResult cpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run, const NibParallelFor* parallel,
+                 const Log& log, bool runs) {
+  if (desc == nullptr || binding == nullptr || run == nullptr) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: NULL argument");
+  }
+  NibCpuBinding bound;
+  NibRun whole_run;
+  if (!readSized(*binding, &bound)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: set binding->struct_bytes to sizeof(NibCpuBinding)");
+  }
+  if (!readSized(*run, &whole_run)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: set run->struct_bytes to sizeof(NibRun)");
+  }
+  const OpRow* op = nullptr;
+  AnyDesc whole;
+  NibResult result = readDesc(desc, log, &op, &whole);
+  if (result != NIB_SUCCESS) return result;
+  NibMemory memory{};
+  result = op->getMemory(whole.get(), log, &memory);
+  if (result == NIB_SUCCESS) {
+    result = checkRows(*op, op->runRows(whole.get()), whole_run.n, whole_run.first_row, log);
+  }
+  if (result == NIB_SUCCESS) result = moveParts(*op, bound.part_offset_bytes, log, &memory);
+  if (result == NIB_SUCCESS) result = moveRanges(*op, memory, whole_run, log, &bound);
+  if (result != NIB_SUCCESS) return result;
+  if (runs && whole_run.n > 0)
+    op->runReference(whole.get(), {memory, bound, whole_run.n, whole_run.first_row, parallel});
+  return NIB_SUCCESS;
+}
+
 }  // namespace
+
+bool canCpuRun(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run) {
+  return cpuRun(desc, &binding, &run, nullptr, Log(), false) == NIB_SUCCESS;
+}
+
 }  // namespace nib
 
 using namespace nib;
@@ -155,35 +191,10 @@ NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log_callback, NibMem
 
 NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run,
                     const NibParallelFor* parallel, const NibLog* log_callback) {
-  const Log log(log_callback);
-  if (desc == nullptr || binding == nullptr || run == nullptr) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: NULL argument");
-  }
-  NibCpuBinding bound;
-  NibRun whole_run;
-  if (!readSized(*binding, &bound)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: set binding->struct_bytes to sizeof(NibCpuBinding)");
-  }
-  if (!readSized(*run, &whole_run)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCpuRun: set run->struct_bytes to sizeof(NibRun)");
-  }
-  const OpRow* op = nullptr;
-  AnyDesc whole;
-  NibResult result = readDesc(desc, log, &op, &whole);
-  if (result != NIB_SUCCESS) return result;
-  NibMemory memory{};
-  result = op->getMemory(whole.get(), log, &memory);
-  if (result == NIB_SUCCESS) {
-    result = checkRows(*op, op->runRows(whole.get()), whole_run.n, whole_run.first_row, log);
-  }
-  if (result == NIB_SUCCESS) result = moveParts(*op, bound.part_offset_bytes, log, &memory);
-  if (result == NIB_SUCCESS) result = moveRanges(*op, memory, whole_run, log, &bound);
-  if (result != NIB_SUCCESS) return result;
-  if (whole_run.n > 0) op->runReference(whole.get(), {memory, bound, whole_run.n, whole_run.first_row, parallel});
-  return NIB_SUCCESS;
+  return cpuRun(desc, binding, run, parallel, Log(log_callback), true);
 }
 
-const char* nibResultString(NibResult result) {
+Nconst char* nibResultString(NibResult result) {
   switch (result) {
     case NIB_SUCCESS: return "success";
     case NIB_ERROR_INVALID_ARGUMENT: return "invalid argument";

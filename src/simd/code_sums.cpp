@@ -29,8 +29,8 @@ class CodeSums final : public reference::ScaledSums {
   static bool fits(const Int8Product& p) {
     const uint32_t bits = p.weights.format->info.bits;
     const bool whole = p.segment % 32 == 0 && p.desc.cols % p.segment == 0;
-    const bool plain = p.desc.input.format == NIB_FORMAT_INT8 &&
-                       (p.desc.input.flags & NIB_WEIGHTS_ASYMMETRIC) == 0 && p.desc.result_type != NIB_INT8_RESULT_I32;
+    const bool plain = p.desc.input.format == NIB_FORMAT_INT8 && (p.desc.input.flags & NIB_WEIGHTS_ASYMMETRIC) == 0 &&
+                       p.desc.result_type != NIB_INT8_RESULT_I32;
     return kernels().dotCodes != nullptr && whole && plain && (bits == 4 || bits == 8);
   }
 

@@ -1,8 +1,8 @@
 // Products with tokens that are quantized first: the reference, with the faster quantization and integer sums.
 #include "ops/dynamic_product.h"
 #include "reference/outliers.h"
-#include "simd/fast_kernels.h"
 #include "simd/code_sums.h"
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
 
@@ -27,7 +27,8 @@ Outcome runDynamicGemm(const NibDynamicGemmDesc& desc, const NibCpuBinding& bind
       makeDynamicProduct(desc, Log(), &product) != NIB_SUCCESS || !moveOperands(op, binding, run, &memory, &moved)) {
     return Outcome::kUnsupported;
   }
-  dynamicGemmReference(product, {memory, moved, run.n, run.first_row, &parallel}, {quantizeTokens, {kernels().addDots, &makeCodeSums}});
+  dynamicGemmReference(product, {memory, moved, run.n, run.first_row, &parallel},
+                       {quantizeTokens, {kernels().addDots, &makeCodeSums}});
   return Outcome::kDone;
 }
 

@@ -1,8 +1,8 @@
 // Products of int8 codes: the reference, with its integer sums by vector instructions.
 #include "ops/int8_product.h"
 #include "reference/int8_product.h"
-#include "simd/fast_kernels.h"
 #include "simd/code_sums.h"
+#include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
 

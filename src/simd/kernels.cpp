@@ -9,7 +9,8 @@ namespace {
 // From the best to the one that every processor has.
 const Kernels* const kAll[] = {
 #if defined(NIB_SIMD_X86)
-    &kKernels_avx512vnni, &kKernels_avx512,
+    &kKernels_avx512vnni,
+    &kKernels_avx512,
     &kKernels_avx2,
 #endif
     &kKernels_base,

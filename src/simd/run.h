@@ -8,6 +8,8 @@
 #include <new>
 #include <type_traits>
 
+#include "ops/cpu_run.h"
+
 namespace nib::simd {
 
 template <class T>
@@ -15,13 +17,10 @@ std::unique_ptr<T[]> allocate(size_t count) {
   return std::unique_ptr<T[]>(new (std::nothrow) T[count]);
 }
 
-// Whether the reference would do the run of an op with `rows` rows. A run of nothing checks ranges and offsets; the
-// reference reports what is wrong.
+// Whether the reference would do the run of an op with `rows` rows. The reference reports what is wrong.
 inline bool isValid(const NibOpDesc* desc, const NibCpuBinding& binding, const NibRun& run, uint32_t rows) {
   if (run.first_row > rows || run.n > rows - run.first_row) return false;
-  NibRun none = run;
-  none.n = 0;
-  return nibCpuRun(desc, &binding, &none, nullptr, nullptr) == NIB_SUCCESS;
+  return canCpuRun(desc, binding, run);
 }
 
 // The address of a part of an op that has it.

@@ -194,7 +194,7 @@ NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const N
   return cpuRun(desc, binding, run, parallel, Log(log_callback), true);
 }
 
-Nconst char* nibResultString(NibResult result) {
+const char* nibResultString(NibResult result) {
   switch (result) {
     case NIB_SUCCESS: return "success";
     case NIB_ERROR_INVALID_ARGUMENT: return "invalid argument";

@@ -159,6 +159,7 @@ class Product {
     const bool is_sum = d_.result_type == NIB_INT8_RESULT_I32;
     uint32_t y[kTokens][kBlock] = {};
     const bool done = found != nullptr && found->find(w_row, w_count, y);
+    if (found != nullptr && !done) std::memset(y, 0, sizeof y);
     for (uint32_t first = 0; !done && first < d_.cols;) {
       const uint32_t end = is_sum || d_.cols - first < p_.segment ? d_.cols : first + p_.segment;
       int32_t sums[kTokens][kBlock] = {};

@@ -74,7 +74,7 @@ class ScaledSums {
  public:
   virtual ~ScaledSums() = default;
   // Sets y[t][r], as fp32 bits, to the scaled sums of token t and weight row w_row + r, w_count of them. False: the
-  // reference computes them.
+  // reference computes them, and y may hold anything.
   virtual bool find(uint32_t w_row, uint32_t w_count, uint32_t (*y)[kDotRows]) const = 0;
 };
 // Tokens x_row..x_row + x_count-1. NULL: the reference computes them.

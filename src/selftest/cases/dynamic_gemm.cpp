@@ -48,6 +48,8 @@ Case caseOf(const ProductShape& shape, const NibFormatInfo& info, uint64_t seed,
   return c;
 }
 
+Case plain(uint32_t rows, uint32_t tokens, uint32_t cols, const NibWeights& weights);
+
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr) return;
   const bool four = format->format == NIB_FORMAT_INT4 || format->format == NIB_FORMAT_UINT4;
@@ -60,6 +62,12 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
       if (extent == Extent::kQuick && (variant != format->format % 4 || (seed + format->format) % 2 != 0)) continue;
       list.push_back(caseOf(kCodeShapes[place], *format, seed, four || variant % 2 == 0));
     }
+  }
+  // Whole vectors of codes, and scales of every size.
+  if (format->format != NIB_FORMAT_INT4) return;
+  for (const uint32_t group : {32u, 64u, 128u}) {
+    const uint32_t flags = group == 64 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) : 0u;
+    list.push_back(plain(19, 2, 512, weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, group, flags)));
   }
 }
 

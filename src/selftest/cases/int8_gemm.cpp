@@ -46,6 +46,8 @@ Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t variant) {
   return c;
 }
 
+Case plain(uint32_t rows, uint32_t tokens, uint32_t cols, const NibWeights& weights, const NibWeights& input);
+
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
   uint64_t seed = 0;
   const uint32_t variants = extent == Extent::kQuick ? 3 : 18;
@@ -60,6 +62,9 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
     list.push_back(caseOf({260, 11, 2112}, ++seed, result));
     list.back().recipe = Recipe::kAlike;
   }
+  // Whole vectors of codes, and scales of every size.
+  const NibWeights rows = weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, 0);
+  list.push_back(plain(37, 3, 1024, rows, rows));
 }
 
 std::string name(const Case& c, const Desc& d) {

@@ -2,6 +2,7 @@
 
 #include "model/archive/error.h"
 #include "model/archive/gguf/mx_blocks.h"
+#include "model/archive/gguf/types.h"
 #include "model/quantize/slab.h"
 #include "model/quantize/weight_type.h"
 
@@ -37,19 +38,10 @@ bool areValidScales(std::span<const std::byte> bytes, uint32_t type) {
   }
 }
 
-// Whether scales and minima of ggml's blocks are finite.
-bool areFiniteBlocks(std::span<const std::byte> bytes, uint32_t format) {
-  const NibFormatInfo& info = *nibFormatById(format);
-  const size_t halves = info.flags & NIB_FORMAT_MINIMUM ? 2 : 1;
-  const size_t block = 2 * halves + size_t{4} * info.bits;
-  for (size_t at = 0; at + block <= bytes.size(); at += block) {
-    for (size_t k = 0; k < halves; ++k) {
-      uint16_t bits = 0;
-      std::memcpy(&bits, &bytes[at + 2 * k], sizeof bits);
-      if ((bits & 0x7c00u) == 0x7c00u) return false;
-    }
-  }
-  return true;
+// Throws unless the scales of ggml's blocks are finite.
+void checkGgmlScales(const TensorSpec& tensor, std::span<const std::byte> blocks) {
+  if (haveFiniteScales(*findGgmlType(tensor.blocks), blocks)) return;
+  throw Error(quoteText(tensor.name) + ": holds a scale that is NaN or infinite");
 }
 
 }  // namespace
@@ -232,9 +224,7 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
                    [&](std::span<std::byte> bytes) {
                      view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
                      if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
-                     if (are_blocks && !areFiniteBlocks(bytes.first(size_t(size)), w.weights.format)) {
-                       throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN or infinite");
-                     }
+                     if (are_blocks) checkGgmlScales(parts[i].tensor, bytes.first(size_t(size)));
                      std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
                    });
     };
@@ -253,7 +243,7 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
         const size_t number = blocks.size() / kMxBlockBytes;
         std::vector<std::byte> codes(number * 16), scale_bytes_of(number);
         unpackMxBlocks(blocks, codes, scale_bytes_of);
-        checkScales(scale_bytes_of, NIB_TYPE_E8M0);
+        checkGgmlScales(parts[i].tensor, blocks);
         const auto load = [&](const kit::Range& range, const NibMemoryPart& part, std::span<const std::byte> from) {
           device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
                        [&](std::span<std::byte> bytes) {

@@ -1,5 +1,6 @@
 #include "model/inspect.h"
 
+#include "model/archive/error.h"
 #include "model/archive/gguf/types.h"
 #include "model/archive/quantized_input.h"
 #include "model/decode.h"
@@ -46,6 +47,18 @@ TensorStatistics statisticsOf(const kit::Device& device, const Checkpoint& check
   return total;
 }
 
+// Throws if the scales of a quantized tensor of a GGUF file are not finite.
+void checkBlocks(const Checkpoint& checkpoint, size_t i, const TensorInfo& info) {
+  const GgmlType& type = *findGgmlType(info.blocks);
+  const uint64_t chunk = kChunkBytes / type.bytes * type.bytes;
+  std::vector<std::byte> bytes(size_t(std::min(chunk, info.bytes)));
+  for (uint64_t at = 0; at < info.bytes; at += chunk) {
+    const std::span<std::byte> part(bytes.data(), size_t(std::min(chunk, info.bytes - at)));
+    checkpoint.read(i, at, part);
+    if (!haveFiniteScales(type, part)) throw Error(quoteText(info.name) + ": holds a scale that is NaN or infinite");
+  }
+}
+
 }  // namespace
 
 ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& path, bool statistics) {
@@ -78,6 +91,7 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
     tensor.file = files[info.file].filename().string();
     if (statistics && info.blocks == 0 && nibTypeOf(info.dtype) && info.bytes != 0)
       tensor.statistics = statisticsOf(device, checkpoint, i, info);
+    if (statistics && info.blocks != 0 && facts.unread.empty()) checkBlocks(checkpoint, i, info);
     facts.bytes += info.bytes;
     facts.tensors.push_back(std::move(tensor));
   }

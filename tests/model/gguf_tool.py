@@ -210,6 +210,19 @@ def test_template(tool, sample):
     tool.check((meta["tokenizer.chat_template"], meta["tokenizer.chat_template.tool_use"]) == ("a", "b"), "templates")
 
 
+def test_stops(tool, sample):
+    """A text that may end with several tokens: the first is eos, the next one ends a turn."""
+    shutil.rmtree("stops", ignore_errors=True)
+    gm.make("stops", "llama", vocabulary=1024, tokenizer=sample, eos_token_id=[7, 9], bos_token_id=3)
+    os.remove("stops/tokenizer_config.json")
+    meta = write(tool, "stops", "--type", "F16")[0].metadata
+    ids = [meta.get(f"tokenizer.ggml.{name}_token_id") for name in ("bos", "eos", "eot")]
+    tool.check(ids == [3, 7, 9], f"{ids}")
+    tool.passes("quantize", "stops.gguf", "-o", "stopped", "--device", "cpu", "--force", "--format", "safetensors")
+    config = ck.read_config("stopped")
+    tool.check((config["bos_token_id"], config["eos_token_id"]) == (3, [7, 9]), f"{config}")
+
+
 def test_refusals(tool):
     gm.make("m", "mistral")
 
@@ -448,6 +461,14 @@ def test_hostile(tool):
     with open("h.gguf", "wb") as file:
         file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (32, 2), 2, bad * 2)]))
     tool.refused("NaN or infinite", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu", "--format", "safetensors")
+    tool.refused("NaN or infinite", "inspect", "h.gguf", "--device", "cpu")
+    tool.passes("inspect", "h.gguf", "--device", "cpu", "--names")
+    for kind, block in ((3, struct.pack("<HH", 0, 0xFE00) + bytes(16)), (39, b"\xff" + bytes(16))):
+        with open("h.gguf", "wb") as file:
+            file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (32, 2), kind, block * 2)]))
+        tool.refused("NaN or infinite", "inspect", "h.gguf", "--device", "cpu")
+        tool.refused("NaN or infinite", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu", "--format",
+                     "safetensors")
     # Another type: listed, not read.
     with open("h.gguf", "wb") as file:
         file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (256, 2), 12, bytes(288))]))
@@ -474,6 +495,7 @@ def main():
     test_selection(tool)
     test_tokens(tool, sample, tokenizers)
     test_template(tool, sample)
+    test_stops(tool, sample)
     test_refusals(tool)
     test_reading(tool, sample)
     test_verbs(tool, sample)

@@ -69,7 +69,7 @@ Verb makeCompareVerb(CLI::App& parent) {
                                         "Print the errors of model B against A, tensor by tensor; "
                                         "either may be quantized.");
   app->footer("Example: nibble compare model/ model-int4/");
-  app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors file")->required();
+  app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors or .gguf file")->required();
   app->add_option("B", a->b, "The candidate")->required();
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

@@ -167,7 +167,7 @@ Verb makeEvalVerb(CLI::App& parent) {
   CLI::App* app = parent.add_subcommand(
       "eval", "Run a model on a text: perplexity, and with --against the divergence from another model's predictions.");
   app->footer("Example: nibble eval model-int4/ --data test.txt --against model/");
-  app->add_option("MODEL", a->model, "Folder of the model, dense or quantized")->required();
+  app->add_option("MODEL", a->model, "Folder of the model, or a .gguf file; dense or quantized")->required();
   app->add_option("--data", a->data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids")->required();
   app->add_option("--against", a->against, "A reference model: prints mean KL(reference || MODEL) and more");
   app->add_option("--window", a->window, "Tokens of a window (default: 2048, or the model's positions if fewer)");

@@ -126,7 +126,7 @@ Verb makeGenerateVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("generate", "Continue a text with a model, dense or quantized.");
   app->footer("Example: nibble generate model-int4/ --prompt \"In the beginning\" --tokens 64");
-  app->add_option("MODEL", a->model, "Folder of the model, with its tokenizer")->required();
+  app->add_option("MODEL", a->model, "Folder of the model with its tokenizer, or a .gguf file")->required();
   app->add_option("--prompt", a->prompt, "The text to continue");
   app->add_option("--prompt-file", a->prompt_file, "The same, from a file");
   app->add_option("--tokens", a->tokens, "At most this many new tokens (default 128)");

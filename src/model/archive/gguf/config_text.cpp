@@ -112,10 +112,7 @@ class Writer {
     if (type == "llama") add("attention_bias", facts_.biased ? "true" : "false");
     if (type == "qwen2" || type == "qwen3") add("use_sliding_window", "false");
     addText("torch_dtype", "float16");
-    for (const char* name : {"bos", "eos"}) {
-      const auto id = header_.whole(std::string("tokenizer.ggml.") + name + "_token_id");
-      if (id) add(std::string(name) + "_token_id", std::to_string(*id));
-    }
+    addTokens();
     return text_ + "\n}\n";
   }
 
@@ -129,6 +126,23 @@ class Writer {
     const std::optional<double> value = header_.number(arch_ + "." + key);
     if (!value) header_.fail("has no \"" + arch_ + "." + key + "\"");
     return *value;
+  }
+
+  std::optional<uint64_t> token(const char* name) const {
+    return header_.whole(std::string("tokenizer.ggml.") + name + "_token_id");
+  }
+
+  // A text ends with any of several tokens: of the text, of a turn, of a message.
+  void addTokens() {
+    if (const auto bos = token("bos")) add("bos_token_id", std::to_string(*bos));
+    std::string ends;
+    uint32_t count = 0;
+    for (const char* name : {"eos", "eot", "eom"}) {
+      const auto id = token(name);
+      if (!id || (count != 0 && (id == token("eos") || (count > 1 && id == token("eot"))))) continue;
+      ends += (count++ == 0 ? "" : ", ") + std::to_string(*id);
+    }
+    if (count != 0) add("eos_token_id", count == 1 ? ends : "[" + ends + "]");
   }
 
   void addRope() {

@@ -115,7 +115,7 @@ std::string bytesText(const GgufHeader& header, const Tokens& tokens, const Byte
 
 // Fields of a message of protocol buffers.
 void addNumber(std::string& bytes, uint64_t value) {
-  for (; value >= 128; value >>= 7) bytes += char(value & 127 | 128);
+  for (; value >= 128; value >>= 7) bytes += char((value & 127) | 128);
   bytes += char(value);
 }
 void addField(std::string& bytes, uint32_t field, uint64_t value) {

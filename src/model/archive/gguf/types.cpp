@@ -54,4 +54,21 @@ const GgmlType* findGgmlType(Dtype dense) {
   return nullptr;
 }
 
+bool haveFiniteScales(const GgmlType& type, std::span<const std::byte> blocks) {
+  if (type.id == kGgmlMxfp4) {
+    for (size_t at = 0; at < blocks.size(); at += type.bytes) {
+      if (blocks[at] == std::byte{0xff}) return false;
+    }
+    return true;
+  }
+  const bool has_minimum = type.id == 3 || type.id == 7;
+  for (size_t at = 0; at + type.bytes <= blocks.size(); at += type.bytes) {
+    for (size_t half = 0; half < (has_minimum ? 2u : 1u); ++half) {
+      // The exponent of a half.
+      if ((blocks[at + 2 * half + 1] & std::byte{0x7c}) == std::byte{0x7c}) return false;
+    }
+  }
+  return true;
+}
+
 }  // namespace nib::model

@@ -4,6 +4,7 @@
 
 #include "model/archive/dtype.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,6 +25,9 @@ inline constexpr uint32_t kGgmlMxfp4 = 39;
 // All types that files may have, also those that nibble does not read. NULL = unknown.
 const GgmlType* findGgmlType(uint32_t id);
 const GgmlType* findGgmlType(Dtype dense);
+
+// Whether the scales and minima of these blocks, of a type that nibble decodes, are finite.
+bool haveFiniteScales(const GgmlType& type, std::span<const std::byte> blocks);
 
 }  // namespace nib::model
 #endif

@@ -472,7 +472,7 @@ def quantized_containers():
     add("right", packed(), ())
     add("no scale", packed(drop=("weight_scale",)))
     add("no shape", packed(drop=("weight_shape",)))
-    add("only a scale", packed(drop=("weight_packed",)))
+    add("only a scale", packed(drop=("weight_packed",)), UNREAD)
     for case, values in {"0 rows": (0, 32), "0 columns": (2, 0), "2^40 columns": (2, 1 << 40),
                          "2^40 rows": (1 << 40, 32),
                          "-1 rows": (-1, 32), "-1 columns": (2, -1), "-2^63 columns": (2, -(1 << 63)),

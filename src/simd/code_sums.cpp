@@ -44,6 +44,7 @@ class CodeSums final : public reference::ScaledSums {
     w_zeros_ = allocate<int32_t>(segments_);
     sums_ = allocate<int32_t>(segments_);
     if (!codes_ || !scales_ || !totals_ || !w_scales_ || !w_zeros_ || !sums_) return false;
+    std::fill_n(w_zeros_.get(), segments_, center_);  // the code that stands for 0, without a sign
     const uint8_t* const codes = static_cast<const uint8_t*>(o_.input_codes);
     for (uint32_t t = 0; t < x_count; ++t) {
       const int8_t* const from = reinterpret_cast<const int8_t*>(codes + uint64_t(x_row + t) * input.row_words * 4);
@@ -92,15 +93,37 @@ class CodeSums final : public reference::ScaledSums {
     }
   }
 
+  uint64_t scaleIndex(uint32_t row, uint32_t segment) const {
+    return uint64_t(row) * weights_.scale_row_stride + segment * segment_ / weights_.group;
+  }
+
+  void loadScales(uint32_t row) const {
+    const uint32_t type = d_.weights.scale_type;
+    if (segments_ == 1 || segment_ != weights_.group || (type != NIB_TYPE_F16 && type != NIB_TYPE_F32)) {
+      for (uint32_t s = 0; s < segments_; ++s) {
+        w_scales_[s] = scaleAt(o_.weights_scales, d_.weights, scaleIndex(row, s));
+      }
+      return;
+    }
+    const uint64_t first = scaleIndex(row, 0);
+    if (type == NIB_TYPE_F16) {
+      kernels().widenHalves(static_cast<const uint16_t*>(o_.weights_scales) + first, segments_, w_scales_.get());
+    } else {
+      std::copy_n(static_cast<const float*>(o_.weights_scales) + first, segments_, w_scales_.get());
+    }
+    for (uint32_t s = 0; s < segments_; ++s) w_scales_[s] = exact::floatOf(ruledScale(exact::bitsOf(w_scales_[s])));
+  }
+
   bool findRow(uint32_t row, uint32_t r, uint32_t (*y)[kDotRows]) const {
     const bool asymmetric = (d_.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
     const uint8_t* const zeros = static_cast<const uint8_t*>(o_.weights_zeros);
-    for (uint32_t s = 0; s < segments_; ++s) {
-      const uint64_t index = uint64_t(row) * weights_.scale_row_stride + s * segment_ / weights_.group;
-      w_scales_[s] = scaleAt(o_.weights_scales, d_.weights, index);
-      if (!isOrdinary(w_scales_[s])) return false;
-      // The code that stands for 0, without a sign.
-      w_zeros_[s] = !asymmetric ? center_ : bits_ == 4 ? zeros[index] & 15 : zeros[index] ^ flip_;
+    loadScales(row);
+    bool ordinary = true;
+    for (uint32_t s = 0; s < segments_; ++s) ordinary &= isOrdinary(w_scales_[s]);
+    if (!ordinary) return false;
+    for (uint32_t s = 0; asymmetric && s < segments_; ++s) {
+      const uint8_t stored = zeros[scaleIndex(row, s)];
+      w_zeros_[s] = bits_ == 4 ? stored & 15 : stored ^ flip_;
     }
     const uint8_t* const codes = static_cast<const uint8_t*>(o_.weights_codes) + uint64_t(row) * weights_.row_words * 4;
     for (uint32_t t = 0; t < count_; ++t) {

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "simd/kernels.h"
+#include "simd/rows.h"
 #include "simd/run.h"
 
 namespace nib::simd {
@@ -55,9 +56,9 @@ class CodeSums final : public reference::ScaledSums {
         for (uint32_t i = 0; i < segment_; ++i) total += from[first + i];
         totals_[size_t(t) * segments_ + s] = total;
         const uint64_t index = uint64_t(x_row + t) * input.scale_row_stride + first / input.group;
-        const float scale = scaleAt(o_.input_scales, d_.input, index);
+        float& scale = scales_[size_t(t) * segments_ + s];
+        readScales(o_.input_scales, d_.input.scale_type, index, 1, false, &scale);
         if (!isOrdinary(scale)) return false;
-        scales_[size_t(t) * segments_ + s] = scale;
       }
     }
     return true;
@@ -71,20 +72,13 @@ class CodeSums final : public reference::ScaledSums {
   }
 
  private:
-  static float scaleAt(const void* scales, const NibWeights& weights, uint64_t index) {
-    const uint32_t stored = loadStored(scales, scaleBytes(weights.scale_type), index);
-    return exact::floatOf(ruledScale(scaleFromStored(stored, weights.scale_type)));
-  }
-
   // In the order that dotCodes takes.
   void arrange(const int8_t* from, int8_t* to) const {
     if (bits_ == 8) {
       std::copy(from, from + d_.cols, to);
       return;
     }
-    const uint32_t unit = segment_ % kNibbleUnit == 0         ? kNibbleUnit
-                          : segment_ % (kNibbleUnit / 2) == 0 ? kNibbleUnit / 2
-                                                              : kNibbleUnit / 4;
+    const uint32_t unit = nibbleUnit(segment_);
     for (uint32_t i = 0; i < d_.cols; i += unit) {
       for (uint32_t k = 0; k < unit / 2; ++k) {
         to[i + k] = from[i + 2 * k];
@@ -99,19 +93,12 @@ class CodeSums final : public reference::ScaledSums {
 
   void loadScales(uint32_t row) const {
     const uint32_t type = d_.weights.scale_type;
-    if (segments_ == 1 || segment_ != weights_.group || (type != NIB_TYPE_F16 && type != NIB_TYPE_F32)) {
-      for (uint32_t s = 0; s < segments_; ++s) {
-        w_scales_[s] = scaleAt(o_.weights_scales, d_.weights, scaleIndex(row, s));
-      }
-      return;
+    if (segments_ == 1 || segment_ == weights_.group) {
+      return readScales(o_.weights_scales, type, scaleIndex(row, 0), segments_, false, w_scales_.get());
     }
-    const uint64_t first = scaleIndex(row, 0);
-    if (type == NIB_TYPE_F16) {
-      kernels().widenHalves(static_cast<const uint16_t*>(o_.weights_scales) + first, segments_, w_scales_.get());
-    } else {
-      std::copy_n(static_cast<const float*>(o_.weights_scales) + first, segments_, w_scales_.get());
+    for (uint32_t s = 0; s < segments_; ++s) {
+      readScales(o_.weights_scales, type, scaleIndex(row, s), 1, false, &w_scales_[s]);
     }
-    for (uint32_t s = 0; s < segments_; ++s) w_scales_[s] = exact::floatOf(ruledScale(exact::bitsOf(w_scales_[s])));
   }
 
   bool findRow(uint32_t row, uint32_t r, uint32_t (*y)[kDotRows]) const {

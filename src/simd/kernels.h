@@ -141,9 +141,9 @@ struct Kernels {
   void (*addDots)(const int16_t* w, uint32_t w_count, const int16_t* x, uint32_t x_count, uint32_t stride,
                   uint32_t count, int32_t (*sums)[8]);
   // sums[g] = the sum of u * x in group g, modulo 2^32: `groups` groups of `group` elements, a multiple of 32; u are
-  // codes of 4 or 8 bits without a sign, bytes after `flip` was applied to them. x of 4 bits: for each kNibbleUnit
-  // columns that a group is a multiple of, or else half as many or a quarter, the elements of even columns, then those
-  // of odd ones. NULL if the instruction set has no such products.
+  // codes of 4 or 8 bits without a sign, bytes after `flip` was applied to them. x of 4 bits: for each
+  // nibbleUnit(group) columns the elements of even columns, then those of odd ones. NULL if the instruction set has no
+  // such products.
   void (*dotCodes)(const uint8_t* packed, uint32_t bits, uint8_t flip, uint32_t groups, uint32_t group, const int8_t* x,
                    int32_t* sums);
   // Canonical elements, as nibCanonicalBits makes them: denormals become zeros, NaN the quiet one.
@@ -167,6 +167,10 @@ struct Kernels {
 };
 constexpr uint32_t kCodeLanes = 16;
 constexpr uint32_t kNibbleUnit = 128;
+// The columns of which dotCodes takes the even ones, then the odd ones, where groups have this many.
+constexpr uint32_t nibbleUnit(uint32_t group) {
+  return group % kNibbleUnit == 0 ? kNibbleUnit : group % (kNibbleUnit / 2) == 0 ? kNibbleUnit / 2 : kNibbleUnit / 4;
+}
 
 // Thread-safe.
 const Kernels& kernels();

@@ -9,6 +9,7 @@
 
 #include "reference/reference.h"
 #include "simd/kernels.h"
+#include "simd/rows.h"
 #include "simd/run.h"
 
 namespace nib::simd {
@@ -92,13 +93,7 @@ class PackedRows {
   static constexpr uint32_t kMostGroups = 256;
 
   void loadScales(uint64_t index, uint32_t count, float* scale, float* offset) const {
-    if (weights_.scale_type == NIB_TYPE_F16) {
-      kernels().widenHalves(reinterpret_cast<const uint16_t*>(scales_) + index, count, scale);
-    } else {
-      std::copy_n(reinterpret_cast<const float*>(scales_) + index, count, scale);
-    }
-    const bool is_signed = g_.format->signed_scales;
-    for (uint32_t i = 0; i < count; ++i) scale[i] = exact::floatOf(ruledScale(exact::bitsOf(scale[i]), is_signed));
+    readScales(scales_, weights_.scale_type, index, count, g_.format->signed_scales, scale);
     if (zeros_ == nullptr) return;
     for (uint32_t i = 0; i < count; ++i) {
       offset[i] = float(g_.format->zeroFromStored(zeros_[index + i], weights_)) * scale[i];

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "formats/dense.h"
+#include "formats/scale_store.h"
 #include "simd/kernels.h"
 
 namespace nib::simd {
@@ -42,6 +43,19 @@ inline void storePiece(const float* from, uint32_t count, void* data, uint32_t t
       to[i] = uint16_t(magnitude > exact::kInfBits ? sign | 0x7fc0u : magnitude < 0x00800000u ? sign : rounded);
     }
   }
+}
+
+// Scales index..index + count-1 as products take them, see ruledScale.
+inline void readScales(const void* scales, uint32_t type, uint64_t index, uint32_t count, bool may_be_negative,
+                       float* to) {
+  if (type == NIB_TYPE_F16) {
+    kernels().widenHalves(static_cast<const uint16_t*>(scales) + index, count, to);
+  } else {
+    for (uint32_t i = 0; i < count; ++i) {
+      to[i] = exact::floatOf(scaleFromStored(loadStored(scales, scaleBytes(type), index + i), type));
+    }
+  }
+  for (uint32_t i = 0; i < count; ++i) to[i] = exact::floatOf(ruledScale(exact::bitsOf(to[i]), may_be_negative));
 }
 
 }  // namespace nib::simd

@@ -143,7 +143,7 @@ CHOICES = [("llava", "--exclude down_proj"), ("llava", "--include projector"),
            ("llava_tied", "--include lm_head"), ("llama_tied", "--include lm_head"), ("gemma3", "--include lm_head"),
            ("qwen2_vl", "--exclude o_proj"), ("bert", "--exclude query|output"), ("vit", "--exclude query|output"),
            ("swin", "--exclude key"), ("neox", "--include embed_out"), ("opt", "--exclude fc1")]
-# What transformers 5 and compressed-tensors do not read, whoever wrote it.
+# transformers 5 and compressed-tensors do not read these, whoever wrote them.
 UNREADABLE = {
     ("gpt2", FORMATS[0]): "Conv1D is no linear layer to compressed-tensors",
     ("falcon", FORMATS[0]): "a linear layer of another class is not made compressed",

@@ -52,7 +52,7 @@ def test_cast(tool):
     norm = tensors[NORM]
     tool.check(norm["overflowed"] == 2 and norm["max_abs"] is None and norm["sqnr_db"] is None, f"to BF16: {norm}")
     tool.check("2 values became infinite" in done.out and "inf" in done.out, f"to BF16: {done.out}")
-    # What is not finite stays so, and is counted.
+    # Values that are not finite stay so, and are counted.
     path = folder("cast_nan", [(NORM, "F32", [4], floats("F32", [math.nan, math.inf, -3.0, 1.0]))])
     done, report, tensors, got = run(tool, "nan", path, "nan_bf16", "--format", "safetensors", "--type", "BF16")
     tool.check(tensors[NORM]["nonfinite"] == 2 and "overflowed" not in tensors[NORM], f"NaN: {tensors[NORM]}")

@@ -38,7 +38,7 @@ def main():
         helpers.write(KEPT, json.dumps(kept))
         found, why = default(tool)
         tool.check(found == index and "2.0 times" in why, f"{cpu}: device {found}, {why}")
-    # Of another machine: measured anew, and kept.
+    # Times of another machine are measured anew, and kept.
     helpers.write(KEPT, json.dumps({**kept, "key": "another"}))
     default(tool)
     tool.check(json.loads(helpers.read(KEPT))["key"] == kept["key"], "times of another machine are used")

@@ -54,8 +54,9 @@ int runSelftest(const Arguments& arguments) {
   for (const std::string& path : arguments.merge) selftest::mergeCells(cells, readCells(path));
   if (arguments.merge.empty()) {
     for (const std::string& selector : expandDevices(arguments.device)) {
-      kit::DeviceOptions device = deviceOptions(arguments.device);
-      device.selector = selector;
+      DeviceArguments one = arguments.device;
+      one.device = selector;
+      const kit::DeviceOptions device = deviceOptions(one);
       devices.push_back(kit::Device::open(device).info().name);
       selftest::SelftestOptions options;
       options.extent = arguments.full ? selftest::Extent::kFull : selftest::Extent::kQuick;

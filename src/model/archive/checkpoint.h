@@ -35,7 +35,7 @@ class Checkpoint {
 
   // The files of weights, sorted by name. Symbolic links in the paths are not resolved.
   std::vector<std::filesystem::path> files() const { return source_->files(); }
-  // What a file says beside its tensors. The shards of a model usually say the same.
+  // Metadata of a file, beside its tensors. The shards of a model usually say the same.
   Metadata metadata(uint32_t file = 0) const { return source_->metadata(file); }
 
   // The folder or file that was opened.

@@ -37,7 +37,7 @@ struct TextFile {
   std::string text;
 };
 
-// What a model has besides tensors.
+// The parts of a model besides its tensors.
 struct Surroundings {
   std::optional<std::string> config_json;
   std::vector<TextFile> quantization_files;  // that say how weights are quantized, sorted by name

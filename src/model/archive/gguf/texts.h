@@ -13,7 +13,7 @@
 
 namespace nib::model {
 
-// What the tensors say of the network.
+// Facts of the network that the tensors tell.
 struct GgufNetworkFacts {
   uint64_t vocabulary = 0;  // rows of the embedding
   bool tied = false;        // there is no head

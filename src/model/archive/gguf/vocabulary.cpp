@@ -70,7 +70,7 @@ Tokens listTokens(const Tokenizer& tokenizer, uint32_t count, const std::string&
   return tokens;
 }
 
-// What SentencePiece's file says of its pieces.
+// The pieces of SentencePiece's file.
 void setPieces(const SentencePiece& model, Tokens& tokens) {
   for (uint32_t id = 0; id < tokens.text.size(); ++id) {
     if (id < model.vocabulary().size()) {
@@ -155,7 +155,7 @@ void addIds(const Tokenizer& tokenizer, const Json& config, GgufMetadata& metada
     const std::optional<uint32_t> id = tokenizer.find(token.get<std::string>());
     if (id) metadata.add(std::string("tokenizer.ggml.") + name, *id);
   }
-  // Of several ids that end a text, the first is eos; a chat ends its turns with another.
+  // The first of several ids that end a text is eos; a chat ends its turns with another.
   const std::vector<uint32_t>& stops = tokenizer.stopIds();
   const auto other = std::find_if(stops.begin(), stops.end(), [&](uint32_t id) { return eos != id; });
   if (other != stops.end() && tokenizer.token(*other) != nullptr) {

@@ -20,5 +20,8 @@ size_t chooseDevice(std::span<const DeviceInfo> devices, std::string_view select
 
 bool usable(const DeviceInfo& device);
 
+// As kit::listDevices, but opens no device: tiers are unknown, and it takes little time.
+std::vector<DeviceInfo> listUnopened();
+
 }  // namespace nib::kit::detail
 #endif

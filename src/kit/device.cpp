@@ -62,6 +62,7 @@ const char* deviceTypeName(DeviceType type) {
 
 // ---------------------------------------------------------------------------------------------- Device
 std::vector<DeviceInfo> listDevices() { return listVulkan(true); }
+std::vector<DeviceInfo> detail::listUnopened() { return listVulkan(false); }
 
 DeviceInfo cpuDeviceInfo(size_t vulkan_devices) {
   DeviceInfo info;
@@ -88,7 +89,7 @@ Device Device::open(const DeviceOptions& options) {
   if (!options.profile.empty()) detail::findProfile(options.profile);
   // "cpu" must load no driver: users select it when a driver is broken.
   if (options.selector == "cpu") return Device(detail::makeCpuBackend(options.log, 0, options.cpu_threads));
-  const std::vector<DeviceInfo> devices = listVulkan(false);
+  const std::vector<DeviceInfo> devices = detail::listUnopened();
   if (devices.empty()) refuseWithoutDevices(options.selector);
   const size_t chosen = detail::chooseDevice(devices, options.selector);
   if (chosen == detail::kChooseCpu) {

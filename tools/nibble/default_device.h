@@ -33,9 +33,9 @@ std::optional<KeptTimes> readKeptTimes(const std::filesystem::path& file, const 
 // Does nothing if it cannot be written: the next run measures again.
 void keepTimes(const std::filesystem::path& file, const std::string& key, const KeptTimes& times);
 
-// devices: of kit::listDevices. $NIBBLE_DEVICE comes first, if it is set. Measures for about a second if the best
-// device is a software driver that was not measured on this machine yet. Does not throw for a driver that fails: the
-// CPU device is used then.
+// devices: all Vulkan devices, opened or not. $NIBBLE_DEVICE comes first, if it is set. Measures for about a second if
+// the best device is a software driver that was not measured on this machine yet. Does not throw for a driver that
+// fails: the CPU device is used then.
 DefaultDevice defaultDevice(std::span<const kit::DeviceInfo> devices);
 
 }  // namespace nib::tool

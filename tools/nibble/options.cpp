@@ -3,6 +3,7 @@
 #include "default_device.h"
 #include "process.h"
 
+#include "kit/choose.h"
 #include "kit/file.h"
 
 #include <algorithm>
@@ -60,7 +61,7 @@ kit::DeviceOptions deviceOptions(const DeviceArguments& arguments, bool verbose)
   options.selector = lower(arguments.device) == "cpu" ? "cpu" : arguments.device;
   // Profiles and tunings are of Vulkan devices.
   if (options.selector.empty() && arguments.profile.empty() && arguments.tuning.empty()) {
-    options.selector = defaultDevice(kit::listDevices()).selector;
+    options.selector = defaultDevice(kit::detail::listUnopened()).selector;
   }
   options.profile = arguments.profile;
   if (!arguments.memory.empty()) options.memory_bytes = parseSize("--device-memory", arguments.memory);

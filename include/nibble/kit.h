@@ -334,7 +334,7 @@ class Binding {
   Binding& operator=(Binding&&) noexcept = default;
 #if !defined(NIB_NO_VULKAN)
   NibBinding* handle() const;  // NULL on the CPU
-  // nibCmdRun of all slices; nothing on the CPU.
+  // nibCmdRun of all slices. Throws if nibCheckRun refuses it, and on the CPU.
   void record(VkCommandBuffer command_buffer, const RunOptions& options) const;
 #endif
 

@@ -177,7 +177,9 @@ typedef struct NibContextDesc {
 
 // Adopts a device. Everything is copied but the handles, which must outlive the context. No queue is used. Thread-safe.
 NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context);
-// Destroy all plans, bindings and verifications of the context first. NULL is ignored.
+// Destroys the context's Vulkan objects, which the GPU must be idle with. Destroy all plans, bindings and self-tests of
+// the context first: if some are left, one log line says how many. They are then only host memory, which destroying
+// them frees, and nibCmdRun records nothing with them. NULL is ignored.
 void nibDestroyContext(NibContext* context);
 
 typedef struct NibContextInfo {
@@ -205,7 +207,8 @@ typedef struct NibBinding NibBinding;
 // Validates, chooses kernels, builds pipelines. It may take long (it compiles): call it while loading. The plan is
 // immutable and may be shared between threads. Thread-safe.
 NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan);
-// Destroy its bindings first; the GPU must be idle with it. NULL is ignored.
+// Destroy its bindings first; the GPU must be idle with it. If bindings are left, one log line says how many, and
+// nibCmdRun records nothing with them. NULL is ignored.
 void nibDestroyPlan(NibPlan* plan);
 // Thread-safe. NIB_ERROR_INVALID_ARGUMENT if struct_bytes is not set.
 NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory);
@@ -236,9 +239,13 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
 // The GPU must be idle with it. NULL is ignored. Thread-safe.
 void nibDestroyBinding(NibBinding* binding);
 
+// Why nibCmdRun would record nothing with these arguments: one constant line that names the field, or NULL if it would
+// record. Allocates nothing, takes no lock. Thread-safe.
+const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const NibRun* run);
+
 // Records. It cannot fail, allocates nothing, takes no lock and submits nothing. Any thread may call it; the command
-// buffer is the caller's to synchronize. A NibRun out of range asserts in debug builds and records nothing in release
-// builds.
+// buffer is the caller's to synchronize. With arguments that nibCheckRun refuses it records nothing, and says why to the
+// context's log, once per binding.
 // Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ and SHADER_WRITE. The caller orders
 // its own accesses, and runs that depend on each other, against that. nibble places barriers only between its own
 // dispatches within one call; a run that is split into several calls needs a compute-to-compute barrier between them.

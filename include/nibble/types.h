@@ -285,7 +285,7 @@ typedef struct NibRun {
   uint32_t n;             // rows, at most the description's; exactly those where weights are FLAT
   uint32_t first_row;     // see above
   uint32_t first_slice;   // slices of the full run, see NibMemory::slice_count; slices beyond n record nothing
-  uint32_t slice_count;   // UINT32_MAX = all from first_slice on
+  uint32_t slice_count;   // UINT32_MAX = all from first_slice on, 0 = none: records nothing
   uint32_t offset_bytes[NIB_ROLE_COUNT];  // added to the role's range: multiples of dynamic_alignment_bytes
 } NibRun;
 

@@ -1,5 +1,5 @@
-// The Vulkan functions that the kit calls, in one table per instance and per device. The kit uses volk only to find the
-// loader, not its global pointers: the application may use volk in the same program, and the kit must not change them.
+// The Vulkan functions that the kit calls, in one table per instance and per device. There are no global pointers: the
+// application may have its own in the same program.
 #ifndef NIB_KIT_VULKAN_API_H
 #define NIB_KIT_VULKAN_API_H
 

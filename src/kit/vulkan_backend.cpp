@@ -139,16 +139,20 @@ RunStats VulkanBackend::run(const BindingState& binding, const RunOptions& optio
   double rate = 0;
   uint32_t last_count = 0;
   RunStats stats;
+  NibRun run{sizeof(NibRun)};
+  run.n = options.n;
+  run.first_row = options.first_row;
+  run.slice_count = UINT32_MAX;
+  std::copy(std::begin(options.offset_bytes), std::end(options.offset_bytes), run.offset_bytes);
+  if (const char* problem = nibCheckRun(plan.handle, bound.handle, &run)) {
+    throw Error(std::string("run: ") + problem, NIB_ERROR_INVALID_ARGUMENT);
+  }
   const auto start = std::chrono::steady_clock::now();
   for (uint32_t first = 0; first < slice_count;) {
     const uint32_t count =
         nextSliceCount(slice_count - first, known > 0 ? 0 : last_count, std::max(known, rate), unbounded);
-    NibRun run{sizeof(NibRun)};
-    run.n = options.n;
-    run.first_row = options.first_row;
     run.first_slice = first;
     run.slice_count = count;
-    std::copy(std::begin(options.offset_bytes), std::end(options.offset_bytes), run.offset_bytes);
     const double seconds =
         submit([&](VkCommandBuffer commands) { nibCmdRun(commands, plan.handle, bound.handle, &run); });
     if (seconds > longest) {

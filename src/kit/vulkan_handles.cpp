@@ -90,13 +90,17 @@ NibBinding* Binding::handle() const {
 
 void Binding::record(VkCommandBuffer command_buffer, const RunOptions& options) const {
   const auto* binding = dynamic_cast<const detail::VulkanBinding*>(state_.get());
-  if (binding == nullptr) return;
+  if (binding == nullptr) throw Error("record: the CPU reference has no command buffers; use Device::run");
   NibRun run{sizeof(NibRun)};
   run.n = options.n;
   run.first_row = options.first_row;
   run.slice_count = UINT32_MAX;
   std::copy(std::begin(options.offset_bytes), std::end(options.offset_bytes), run.offset_bytes);
-  nibCmdRun(command_buffer, static_cast<const detail::VulkanPlan&>(*binding->plan).handle, binding->handle, &run);
+  const NibPlan* plan = static_cast<const detail::VulkanPlan&>(*binding->plan).handle;
+  if (const char* problem = nibCheckRun(plan, binding->handle, &run)) {
+    throw Error(std::string("record: ") + problem, NIB_ERROR_INVALID_ARGUMENT);
+  }
+  nibCmdRun(command_buffer, plan, binding->handle, &run);
 }
 
 namespace {

@@ -45,24 +45,10 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
 }
 
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log) {
-  if (n > rows.max || (rows.fixed && n != rows.max)) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u must be %s %u", op.name, n,
-                    rows.fixed ? "exactly" : "at most", rows.max);
-  }
-  if (first_row == 0) return NIB_SUCCESS;
-  if (rows.all == 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u must be 0: what it writes has no rows of its own",
-                    op.name, first_row);
-  }
-  if (uint64_t(first_row) + n > rows.all) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u and n %u go beyond the last of %u rows", op.name,
-                    first_row, n, rows.all);
-  }
-  if (rows.step != 0 && first_row % rows.step != 0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: first_row %u must be a multiple of %u", op.name, first_row,
-                    rows.step);
-  }
-  return NIB_SUCCESS;
+  const char* problem = rows.problem(n, first_row);
+  if (problem == nullptr) return NIB_SUCCESS;
+  return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u, first_row %u: %s (rows %u, of the result %u, of a step %u)",
+                  op.name, n, first_row, problem, rows.max, rows.all, rows.step);
 }
 
 NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory) {

@@ -225,6 +225,15 @@ NibResult bindInto(NibBinding& binding, const NibMemory& memory, const NibBindin
   return NIB_SUCCESS;
 }
 
+void release(NibBinding* binding) {
+  NibContext& context = *binding->plan->context;
+  // The context's end has taken the sets with their pools.
+  if (!context.destroyed) {
+    for (const PooledSet& set : binding->sets) context.pools.release(set);
+  }
+  context.allocator.destroy(binding);
+}
+
 }  // namespace
 }  // namespace nib
 
@@ -239,6 +248,9 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreateBinding: NULL argument");
   }
   *out_binding = nullptr;
+  if (plan->destroyed || context.destroyed) {
+    return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreateBinding: the plan or its context was destroyed");
+  }
   NibBindingDesc whole;
   if (!readSized(*desc, &whole)) {
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT,
@@ -253,18 +265,22 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
   if (binding == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan->op->name);
   result = bindInto(*binding, memory, whole);
   if (result != NIB_SUCCESS) {
-    nibDestroyBinding(binding);
+    release(binding);
     return result;
   }
+  ++plan->references;
+  addChild(context, context.bindings);
   *out_binding = binding;
   return NIB_SUCCESS;
 }
 
 void nibDestroyBinding(NibBinding* binding) {
   if (binding == nullptr) return;
-  NibContext& context = *binding->plan->context;
-  for (const PooledSet& set : binding->sets) context.pools.release(set);
-  context.allocator.destroy(binding);
+  const NibPlan& plan = *binding->plan;
+  NibContext& context = *plan.context;
+  release(binding);
+  releasePlan(plan);
+  removeChild(context, context.bindings);
 }
 
 }  // extern "C"

@@ -15,6 +15,26 @@ bool isSwitchedOff(const NibContext& context, const KernelRow& row) {
 
 namespace {
 
+void release(NibContext& context) {
+  if (context.references.fetch_sub(1) != 1) return;
+  const HostMemory memory = context.allocator;
+  memory.destroy(&context);
+}
+
+}  // namespace
+
+void addChild(NibContext& context, std::atomic<uint32_t>& count) {
+  ++context.references;
+  ++count;
+}
+
+void removeChild(NibContext& context, std::atomic<uint32_t>& count) {
+  --count;
+  release(context);
+}
+
+namespace {
+
 NibResult createLayouts(NibContext& context) {
   VkDescriptorSetLayoutBinding bindings[kSlotCount];
   for (uint32_t i = 0; i < kSlotCount; ++i) {
@@ -131,6 +151,13 @@ NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_c
 
 void nibDestroyContext(NibContext* context) {
   if (context == nullptr) return;
+  const uint32_t plans = context->plans, bindings = context->bindings, verifications = context->verifications;
+  if (plans + bindings + verifications != 0) {
+    context->log.say(NIB_SEVERITY_WARNING,
+                     "context: destroyed before %u plans, %u bindings and %u self-tests of it: destroy those first",
+                     plans, bindings, verifications);
+  }
+  context->destroyed = true;
   // If loading the function table failed, there is nothing to destroy.
   if (context->api.vkDestroyPipelineLayout != nullptr) {
     context->pipelines.destroyAll();
@@ -138,8 +165,7 @@ void nibDestroyContext(NibContext* context) {
     context->api.vkDestroyPipelineLayout(context->device, context->pipeline_layout, nullptr);
     context->api.vkDestroyDescriptorSetLayout(context->device, context->set_layout, nullptr);
   }
-  const HostMemory memory = context->allocator;
-  memory.destroy(context);
+  release(*context);
 }
 
 NibResult nibGetContextInfo(const NibContext* context, NibContextInfo* out_info) {

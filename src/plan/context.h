@@ -2,6 +2,7 @@
 #ifndef NIB_PLAN_CONTEXT_H
 #define NIB_PLAN_CONTEXT_H
 
+#include <atomic>
 #include <mutex>
 
 #include "base/hash.h"
@@ -32,6 +33,12 @@ struct NibContext {
   mutable std::mutex verdict_mutex;
   nib::vk::Verdicts verdicts;
   nib::Array<NibTuning> tuning;  // a copy of NibContextDesc.tuning
+
+  // Children that are alive. A context that is destroyed before them has no Vulkan objects left; its host memory stays
+  // until the last child is destroyed.
+  std::atomic<uint32_t> plans{0}, bindings{0}, verifications{0};
+  std::atomic<uint32_t> references{1};  // the application's, and one of every child
+  std::atomic<bool> destroyed{false};
 };
 
 namespace nib {
@@ -41,6 +48,10 @@ inline constexpr uint32_t kPushBytes = 128;
 
 // Part of a verdict's key, so that a changed kernel has no verdict yet.
 inline uint64_t kernelHash(const KernelRow& row) { return fnv1a64(row.spirv, size_t(row.spirv_words) * 4u); }
+
+// Counts a child of the context, and ends it. `count` is the context's member for its kind.
+void addChild(NibContext& context, std::atomic<uint32_t>& count);
+void removeChild(NibContext& context, std::atomic<uint32_t>& count);
 
 // Whether a self-test failed with this module on this device. Always false for rows that need no feature.
 bool isSwitchedOff(const NibContext& context, const KernelRow& row);

@@ -23,6 +23,17 @@ struct RunRows {
   // Runs are the steps of one computation, in ascending order: first_row is a multiple of this. 0 = runs are
   // independent and may begin at any row.
   uint32_t step = 0;
+
+  // Why a run cannot have n rows from first_row on, or NULL.
+  const char* problem(uint32_t n, uint32_t first_row) const {
+    if (fixed && n != max) return "n must be exactly the description's rows";
+    if (n > max) return "n must be at most the description's rows";
+    if (first_row == 0) return nullptr;
+    if (all == 0) return "first_row must be 0: the result has no rows of its own";
+    if (uint64_t(first_row) + n > all) return "first_row + n must be at most the rows of the result";
+    if (step != 0 && first_row % step != 0) return "first_row must be a multiple of the rows of a step";
+    return nullptr;
+  }
 };
 
 // How far a part of a device's result may be from the reference's in a self-test. Only ops with an error bound have

@@ -9,14 +9,15 @@ namespace nib {
 
 PipelineStore::PipelineStore(NibContext& context) : context_(context), entries_(context.allocator) {}
 
-VkPipeline PipelineStore::find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const {
-  for (const Entry& entry : entries_) {
+size_t PipelineStore::find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const {
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const Entry& entry = entries_.data()[i];
     if (entry.row == &row && entry.spec_count == spec_count &&
         std::memcmp(entry.spec, spec, spec_count * sizeof(uint32_t)) == 0) {
-      return entry.pipeline;
+      return i;
     }
   }
-  return VK_NULL_HANDLE;
+  return kNone;
 }
 
 NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
@@ -25,31 +26,32 @@ NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_
     return context_.log.fail(NIB_ERROR_UNSUPPORTED, "%s: %u specialization constants, at most %u", row.module,
                              spec_count, kMaxSpec);
   }
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    *out_pipeline = find(row, spec, spec_count);
+  std::unique_lock<std::mutex> lock(mutex_);
+  // If the thread that compiles it fails, its entry disappears, and this one tries.
+  for (size_t i = find(row, spec, spec_count); i != kNone; i = find(row, spec, spec_count)) {
+    *out_pipeline = entries_.data()[i].pipeline;
+    if (*out_pipeline != VK_NULL_HANDLE) return NIB_SUCCESS;
+    compiled_.wait(lock);
   }
-  if (*out_pipeline != VK_NULL_HANDLE) return NIB_SUCCESS;
-
-  VkPipeline pipeline = VK_NULL_HANDLE;
-  const NibResult result = build(row, spec, spec_count, &pipeline);
-  if (result != NIB_SUCCESS) return result;
-
-  Entry entry{&row, spec_count, {}, pipeline};
+  Entry entry{&row, spec_count, {}, VK_NULL_HANDLE};
   std::memcpy(entry.spec, spec, spec_count * sizeof(uint32_t));
-  std::lock_guard<std::mutex> lock(mutex_);
-  // Another thread may have added the same pipeline meanwhile.
-  *out_pipeline = find(row, spec, spec_count);
-  if (*out_pipeline != VK_NULL_HANDLE) {
-    context_.api.vkDestroyPipeline(context_.device, pipeline, nullptr);
-    return NIB_SUCCESS;
-  }
   if (!entries_.push(entry)) {
-    context_.api.vkDestroyPipeline(context_.device, pipeline, nullptr);
     return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
   }
-  *out_pipeline = pipeline;
-  return NIB_SUCCESS;
+  lock.unlock();
+  VkPipeline pipeline = VK_NULL_HANDLE;
+  const NibResult result = build(row, spec, spec_count, &pipeline);
+  lock.lock();
+  const size_t at = find(row, spec, spec_count);
+  if (result == NIB_SUCCESS) {
+    entries_.data()[at].pipeline = pipeline;
+    *out_pipeline = pipeline;
+  } else {
+    entries_.data()[at] = entries_.data()[entries_.size() - 1];
+    entries_.resize(entries_.size() - 1);
+  }
+  compiled_.notify_all();
+  return result;
 }
 
 NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
@@ -126,6 +128,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
 }
 
 void PipelineStore::destroyAll() {
+  std::lock_guard<std::mutex> lock(mutex_);
   for (const Entry& entry : entries_) context_.api.vkDestroyPipeline(context_.device, entry.pipeline, nullptr);
   entries_.resize(0);
 }

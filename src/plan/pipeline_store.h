@@ -2,6 +2,7 @@
 #ifndef NIB_PLAN_PIPELINE_STORE_H
 #define NIB_PLAN_PIPELINE_STORE_H
 
+#include <condition_variable>
 #include <mutex>
 
 #include "base/memory.h"
@@ -14,7 +15,8 @@ namespace nib {
 class PipelineStore {
  public:
   explicit PipelineStore(NibContext& context);
-  // spec: consecutive 4-byte constants with ids 0, 1, ... Thread-safe; the lock is not held while the driver compiles.
+  // spec: consecutive 4-byte constants with ids 0, 1, ... Thread-safe. The lock is not held while the driver compiles;
+  // a thread that asks for a pipeline which another one is compiling waits for it.
   NibResult get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
   void destroyAll();
 
@@ -33,13 +35,15 @@ class PipelineStore {
     const KernelRow* row;
     uint32_t spec_count;
     uint32_t spec[kMaxSpec];
-    VkPipeline pipeline;
+    VkPipeline pipeline;  // VK_NULL_HANDLE while a thread compiles it
   };
-  VkPipeline find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const;
+  static constexpr size_t kNone = SIZE_MAX;
+  size_t find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const;
   NibResult build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
 
   NibContext& context_;
   mutable std::mutex mutex_;
+  std::condition_variable compiled_;
   Array<Entry> entries_;
 };
 

@@ -341,6 +341,13 @@ NibResult planInto(NibPlan& plan, const AnyDesc& desc) {
   return plan.op->build(desc.get(), plan.memory, builder);
 }
 
+void releasePlan(const NibPlan& plan) {
+  if (plan.references.fetch_sub(1) != 1) return;
+  NibContext& context = *plan.context;
+  context.allocator.destroy(const_cast<NibPlan*>(&plan));
+  removeChild(context, context.plans);
+}
+
 }  // namespace nib
 
 using namespace nib;
@@ -365,12 +372,21 @@ NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** ou
     context->allocator.destroy(plan);
     return result;
   }
+  addChild(*context, context->plans);
   *out_plan = plan;
   return NIB_SUCCESS;
 }
 
 void nibDestroyPlan(NibPlan* plan) {
-  if (plan != nullptr) plan->context->allocator.destroy(plan);
+  if (plan == nullptr) return;
+  // After its context, a plan has only host memory, and the log was told.
+  const uint32_t bindings = plan->references - 1;
+  if (bindings != 0 && !plan->context->destroyed) {
+    plan->context->log.say(NIB_SEVERITY_WARNING, "%s: a plan was destroyed before %u bindings of it: destroy those first",
+                           plan->op->name, bindings);
+  }
+  plan->destroyed = true;
+  releasePlan(*plan);
 }
 
 NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory) {

@@ -2,6 +2,7 @@
 #ifndef NIB_PLAN_PLAN_H
 #define NIB_PLAN_PLAN_H
 
+#include <atomic>
 #include <initializer_list>
 
 #include "plan/choose.h"
@@ -151,6 +152,9 @@ struct NibPlan {
   nib::Phase phase[nib::kMaxPhases];
   nib::Array<nib::Segment> segments;
   nib::AnyDesc desc;  // for the self-test
+  // A plan that is destroyed before its bindings keeps its host memory until the last of them is destroyed.
+  mutable std::atomic<uint32_t> references{1};  // the application's, and one of every binding
+  std::atomic<bool> destroyed{false};
 
   uint32_t kernelRows(uint32_t n) const { return rows.fixed && n != 0 ? 1u : n; }
 };
@@ -171,10 +175,14 @@ struct NibBinding {
   nib::Array<nib::PooledSet> sets;            // by segment
   nib::Array<Windows> windows;                // by segment
   uint64_t slack_bytes[NIB_ROLE_COUNT] = {};  // the largest NibRun.offset_bytes of each role
+  mutable std::atomic<bool> refused{false};   // a run of it was refused, which the log was told
   uint32_t part_words[NIB_PART_COUNT] = {};   // words from a part's offset in the plan to the binding's, modulo 2^32
 };
 
 namespace nib {
+
+// Frees the plan if nothing refers to it any more.
+void releasePlan(const NibPlan& plan);
 
 // The bytes of a slot that tiles [first, end) of a phase access, in a run from row 0. kAnyRow: the first window.
 Span slotSpan(const NibPlan& plan, const Phase& phase, const Slot& slot, uint64_t first, uint64_t end);

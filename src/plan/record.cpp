@@ -1,6 +1,4 @@
 // Recording. It allocates nothing, takes no lock and cannot fail.
-#include <cassert>
-
 #include "base/sized.h"
 #include "plan/plan.h"
 
@@ -8,18 +6,33 @@ using namespace nib;
 
 namespace {
 
-bool runInRange(const NibPlan& plan, const NibBinding& binding, const NibRun& run) {
-  const RunRows& rows = plan.rows;
-  if (run.n > rows.max || (rows.fixed && run.n != rows.max)) return false;
-  if (run.first_row != 0 && uint64_t(run.first_row) + run.n > rows.all) return false;
-  if (rows.step != 0 && run.first_row % rows.step != 0) return false;
-  if (run.first_slice > plan.memory.slice_count) return false;
-  if (run.slice_count != UINT32_MAX && run.slice_count > plan.memory.slice_count - run.first_slice) return false;
+// Why a run cannot be recorded, or NULL.
+const char* runProblem(const NibPlan& plan, const NibBinding& binding, const NibRun& run) {
+  if (binding.plan != &plan) return "the binding belongs to another plan";
+  if (plan.context->destroyed) return "the context was destroyed";
+  if (plan.destroyed) return "the plan was destroyed";
+  if (const char* problem = plan.rows.problem(run.n, run.first_row)) return problem;
+  if (run.first_slice > plan.memory.slice_count) return "first_slice must be at most NibMemory.slice_count";
+  if (run.slice_count != UINT32_MAX && run.slice_count > plan.memory.slice_count - run.first_slice) {
+    return "first_slice + slice_count must be at most NibMemory.slice_count, or slice_count UINT32_MAX";
+  }
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     const uint32_t offset = run.offset_bytes[role];
-    if (offset % plan.memory.dynamic_alignment_bytes != 0 || offset > binding.slack_bytes[role]) return false;
+    if (offset % plan.memory.dynamic_alignment_bytes != 0) {
+      return "offset_bytes must be multiples of NibMemory.dynamic_alignment_bytes";
+    }
+    if (offset > binding.slack_bytes[role]) return "offset_bytes goes beyond the end of a range";
   }
-  return true;
+  return nullptr;
+}
+
+// The same of an application's arguments. *out_run gets the run.
+const char* callProblem(const NibPlan* plan, const NibBinding* binding, const NibRun* run, NibRun* out_run) {
+  if (plan == nullptr) return "plan is NULL";
+  if (binding == nullptr) return "binding is NULL";
+  if (run == nullptr) return "run is NULL";
+  if (!readSized(*run, out_run)) return "run->struct_bytes must be sizeof(NibRun)";
+  return runProblem(*plan, *binding, *out_run);
 }
 
 // Later dispatches see the writes of earlier ones.
@@ -125,13 +138,22 @@ TileSpan tilesOf(const Phase& phase, const NibRun& run, uint64_t slice_end, uint
 
 }  // namespace
 
-extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding,
-                          const NibRun* caller_run) {
+extern "C" {
+
+const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const NibRun* caller_run) {
   NibRun run;
-  const bool valid = plan != nullptr && binding != nullptr && caller_run != nullptr && binding->plan == plan &&
-                     readSized(*caller_run, &run) && runInRange(*plan, *binding, run);
-  assert(valid && "nibCmdRun: NibRun out of range or without its size, or a binding of another plan");
-  if (!valid) return;
+  return callProblem(plan, binding, caller_run, &run);
+}
+
+void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* caller_run) {
+  NibRun run;
+  if (const char* problem = callProblem(plan, binding, caller_run, &run)) {
+    // Once per binding, so that a mistake in every frame does not flood the log.
+    if (plan != nullptr && (binding == nullptr || !binding->refused.exchange(true))) {
+      plan->context->log.say(NIB_SEVERITY_ERROR, "%s: nibCmdRun records nothing: %s", plan->op->name, problem);
+    }
+    return;
+  }
   const NibContext& context = *plan->context;
   const uint64_t slice_end =
       run.slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run.first_slice) + run.slice_count;
@@ -164,3 +186,5 @@ extern "C" void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, c
     }
   }
 }
+
+}  // extern "C"

@@ -72,9 +72,11 @@ using namespace nib;
 namespace {
 
 void destroyVerify(NibVerify* verify) {
+  NibContext& context = *verify->context;
   nibDestroyBinding(verify->binding);
   nibDestroyPlan(verify->plan);
-  verify->context->allocator.destroy(verify);
+  context.allocator.destroy(verify);
+  removeChild(context, context.verifications);
 }
 
 NibResult smallPlan(const NibPlan& plan, NibPlan** out) {
@@ -371,6 +373,7 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
   *out_verify = nullptr;
   NibVerify* verify = context.allocator.create<NibVerify>(&context);
   if (verify == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
+  addChild(context, context.verifications);
   NibResult result = smallPlan(*plan, &verify->plan);
   if (result == NIB_SUCCESS) {
     verify->layout = makeLayout(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));

@@ -1,4 +1,5 @@
-// The core does not use volk: it leaves an application's global Vulkan pointers alone.
+// Neither the core nor the kit uses volk: they leave an application's global Vulkan pointers alone.
+#define VOLK_IMPLEMENTATION
 #include <volk.h>
 
 #include <doctest/doctest.h>

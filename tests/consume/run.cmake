@@ -6,8 +6,9 @@
 #   spirv_all, add_subdirectory_alone  (long list) the same optimized and apart, spirv with all formats
 #   no_vulkan       (long list) the sources alone, with -DNIBBLE_VULKAN=OFF and all formats
 #   pkg_config      plain compiler command lines
+#   vulkan_app      programs with Vulkan functions of their own beside nibble::kit; no archive has a symbol vk*
 #   shader          an application's GLSL that includes the decode headers
-# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, pkg_config, vulkan.
+# Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, pkg_config, nm, vulkan.
 cmake_minimum_required(VERSION 3.22)
 set(prefix "${work}/prefix")
 
@@ -104,6 +105,20 @@ elseif(step STREQUAL "no_vulkan")
   run("${tree}/bin/nibble_example_quantize")
   run("${tree}/bin/nibble" devices)
   run("${tree}/bin/nibble" selftest --device cpu --every 1000 --type int4,q5_1)
+
+elseif(step STREQUAL "vulkan_app")
+  build_and_run(${step} ${quick})
+  file(GLOB_RECURSE archives "${prefix}/*/libnibble*.a")
+  if(nm AND archives)
+    foreach(archive IN LISTS archives)
+      run("${nm}" "${archive}")
+      string(REGEX MATCHALL "\n[0-9a-f ]+[A-Za-z] _?(vk[A-Z]|volk)[A-Za-z0-9_]*" symbols "${output}")
+      if(symbols)
+        list(JOIN symbols "" symbols)
+        message(FATAL_ERROR "${archive} has symbols of Vulkan's or volk's names:${symbols}")
+      endif()
+    endforeach()
+  endif()
 
 elseif(step STREQUAL "pkg_config")
   file(GLOB_RECURSE pc "${prefix}/*/nibble.pc")

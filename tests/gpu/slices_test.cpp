@@ -195,8 +195,7 @@ TEST_CASE_FIXTURE(Gpu, "offsets that change from run to run move through rings o
   }
 }
 
-#ifdef NDEBUG
-TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
+TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing, and its field is named") {
   selftest::Case c;
   c.recipe = selftest::Recipe::kUniform;
   NibMinMaxDesc& d = c.describe<NibMinMaxDesc>(NIB_OP_MINMAX);
@@ -209,19 +208,31 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
   const uint32_t slices = ring.plan.memory().slice_count;
   const uint32_t alignment = ring.plan.memory().dynamic_alignment_bytes;
 
-  std::vector<std::pair<const char*, NibRun>> wrong;
-  wrong.emplace_back("more rows than planned", runOf(41));
-  wrong.emplace_back("a first slice beyond the last", runOf(40, slices + 1));
-  wrong.emplace_back("more slices than there are", runOf(40, 0, slices + 1));
-  wrong.emplace_back("a count of slices that wraps", runOf(40, slices, UINT32_MAX - 1));
+  // What is wrong, and how the reason begins.
+  struct Wrong {
+    const char* what;
+    NibRun run;
+    const char* names;
+  };
+  std::vector<Wrong> wrong{{"more rows than planned", runOf(41), "n must"},
+                           {"a first slice beyond the last", runOf(40, slices + 1), "first_slice must"},
+                           {"more slices than there are", runOf(40, 0, slices + 1), "first_slice + slice_count"},
+                           {"a count of slices that wraps", runOf(40, slices, UINT32_MAX - 1),
+                            "first_slice + slice_count"}};
   NibRun run = runOf(40);
   run.offset_bytes[NIB_ROLE_OUTPUT] = alignment / 2;
-  wrong.emplace_back("an offset that is not aligned", run);
+  wrong.push_back({"an offset that is not aligned", run, "offset_bytes must be multiples"});
   run = runOf(40);
   run.offset_bytes[NIB_ROLE_INPUT] = uint32_t(ring.step[NIB_ROLE_INPUT] * Ring::kIterations);
-  wrong.emplace_back("an offset beyond the range", run);
+  wrong.push_back({"an offset beyond the range", run, "offset_bytes goes beyond"});
   run.offset_bytes[NIB_ROLE_INPUT] = UINT32_MAX / alignment * alignment;
-  wrong.emplace_back("an offset far beyond the range", run);
+  wrong.push_back({"an offset far beyond the range", run, "offset_bytes goes beyond"});
+  run = runOf(30);
+  run.first_row = 11;
+  wrong.push_back({"rows beyond the result's last", run, "first_row + n"});
+  run = runOf(40);
+  run.struct_bytes = 0;
+  wrong.push_back({"a run without its size", run, "run->struct_bytes"});
 
   const std::vector<uint32_t> marks(size_t(ring.buffers[NIB_ROLE_OUTPUT].sizeBytes() / 4), 0xa5a5a5a5u);
   auto untouched = [&](const char* what, auto&& record) {
@@ -229,12 +240,30 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing") {
     device().submit(record);
     CHECK_MESSAGE(device().download<uint32_t>(ring.buffers[NIB_ROLE_OUTPUT], marks.size()) == marks, what);
   };
-  for (const auto& [what, bad] : wrong) {
-    untouched(what, [&, &bad = bad](VkCommandBuffer commands) {
-      nibCmdRun(commands, ring.plan.handle(), binding.handle(), &bad);
+  for (const Wrong& bad : wrong) {
+    untouched(bad.what, [&](VkCommandBuffer commands) {
+      nibCmdRun(commands, ring.plan.handle(), binding.handle(), &bad.run);
     });
+    const char* reason = nibCheckRun(ring.plan.handle(), binding.handle(), &bad.run);
+    CHECK_MESSAGE((reason != nullptr && std::string_view(reason).starts_with(bad.names)), bad.what);
   }
+  // The kit throws the same, where nothing was recorded before.
+  kit::RunOptions too_many;
+  too_many.n = 41;
+  CHECK_THROWS_WITH_AS(device().run(binding, too_many), doctest::Contains("n must be at most"), kit::Error);
+  too_many.n = 40;
+  too_many.offset_bytes[NIB_ROLE_OUTPUT] = alignment / 2;
+  CHECK_THROWS_WITH_AS(device().run(binding, too_many), doctest::Contains("offset_bytes must be"), kit::Error);
+  device().submit([&](VkCommandBuffer commands) {
+    CHECK_THROWS_WITH_AS(binding.record(commands, too_many), doctest::Contains("offset_bytes must be"), kit::Error);
+  });
+
   const NibRun good = runOf(40);
+  CHECK(nibCheckRun(ring.plan.handle(), binding.handle(), &good) == nullptr);
+  const NibRun none = runOf(40, 0, 0);
+  CHECK(nibCheckRun(ring.plan.handle(), binding.handle(), &none) == nullptr);
+  untouched("no slices",
+            [&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), &none); });
   untouched("a binding of another plan",
             [&](VkCommandBuffer commands) { nibCmdRun(commands, other.handle(), binding.handle(), &good); });
   untouched("no plan", [&](VkCommandBuffer commands) { nibCmdRun(commands, nullptr, binding.handle(), &good); });
@@ -263,6 +292,6 @@ TEST_CASE_FIXTURE(Gpu, "FLAT groups span rows, so a run of fewer rows records no
   device().submit([&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), &fewer); });
   CHECK(device().download<uint32_t>(ring.buffers[NIB_ROLE_WEIGHTS], marks.size()) == marks);
 }
-#endif
+
 
 TEST_SUITE_END();

@@ -29,6 +29,10 @@ function(nibble_read_list)
   string(REGEX REPLACE "[][;]" "," text "${text}")
   string(REPLACE "\n" ";" lines "${text}")
 
+  # The activations of 4-bit and 8-bit integers' products are int8 codes, so that format comes along.
+  if(NIBBLE_FORMATS MATCHES "(^|;)u?int[48](;|$)")
+    list(APPEND NIBBLE_FORMATS int8)
+  endif()
   set(all_formats "")
   set(formats "")
   set(format_kinds scaled mean micro block)

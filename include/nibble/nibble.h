@@ -244,12 +244,12 @@ void nibDestroyBinding(NibBinding* binding);
 const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const NibRun* run);
 
 // Records. It cannot fail, allocates nothing, takes no lock and submits nothing. Any thread may call it; the command
-// buffer is the caller's to synchronize. With arguments that nibCheckRun refuses it records nothing, and says why to the
-// context's log, once per binding.
-// Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ and SHADER_WRITE. The caller orders
-// its own accesses, and runs that depend on each other, against that. nibble places barriers only between its own
-// dispatches within one call; a run that is split into several calls needs a compute-to-compute barrier between them.
-// It overwrites the compute pipeline, descriptor set 0 and push constants 0..127.
+// buffer is the caller's to synchronize. With arguments that nibCheckRun refuses it records nothing, and says why to
+// the context's log, once per binding. Reads and writes happen in VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT with SHADER_READ
+// and SHADER_WRITE. The caller orders its own accesses, and runs that depend on each other, against that. nibble places
+// barriers only between its own dispatches within one call; a run that is split into several calls needs a
+// compute-to-compute barrier between them. It overwrites the compute pipeline, descriptor set 0 and push constants
+// 0..127.
 void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* run);
 
 // ------------------------------------------------------------------------------------------- verify

@@ -9,7 +9,10 @@
 
 namespace nib {
 
-#if defined(__GNUC__)
+#if defined(__MINGW32__)
+// "printf" would mean the old C runtime's, which has no %llu and %zu.
+#define NIB_PRINTF(format_index, first) __attribute__((format(gnu_printf, format_index, first)))
+#elif defined(__GNUC__)
 #define NIB_PRINTF(format_index, first) __attribute__((format(printf, format_index, first)))
 #else
 #define NIB_PRINTF(format_index, first)

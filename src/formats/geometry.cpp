@@ -52,6 +52,10 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.scale_type: format %s has no %s scales", op, field, info.name,
                     typeName(weights.scale_type));
   }
+  if (weights.granularity > NIB_GRANULARITY_GROUP) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.granularity %u must be TENSOR, ROW, COLUMN or GROUP", op, field,
+                    weights.granularity);
+  }
   const bool flat = (weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (flat && weights.granularity != NIB_GRANULARITY_GROUP) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags: FLAT requires GROUP granularity", op, field);
@@ -65,7 +69,7 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.group_size %u without GROUP granularity must be 0", op, field,
                     weights.group_size);
   }
-  if (weights.granularity <= NIB_GRANULARITY_GROUP && !(info.granularities >> weights.granularity & 1u)) {
+  if (!(info.granularities >> weights.granularity & 1u)) {
     return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.granularity: format %s has no %s per %s", op, field, info.name,
                     weights.granularity == NIB_GRANULARITY_TENSOR ? "one scale" : "scales",
                     granularityName(weights.granularity));
@@ -112,9 +116,6 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
       g.scale_count = g.rows * g.scale_row_stride;
       break;
     }
-    default:
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.granularity %u must be TENSOR, ROW, COLUMN or GROUP", op,
-                      field, weights.granularity);
   }
   if (weights.flags & NIB_WEIGHTS_ALIGNED) {
     const bool bytes = (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
@@ -173,21 +174,23 @@ NibResult makeDenseGeometry(const char* op, const char* field, uint32_t rows, ui
 }
 
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
-                     const Log& log, uint32_t* stride) {
+                     const Log& log, uint32_t* stride, DenseNames names) {
   if (type > NIB_TYPE_BF16) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_type %u must be F32, F16 or BF16", op, field, type);
   }
   if (rows == 0 || cols == 0 || uint64_t(rows) * cols > kMaxElements) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: rows * cols = %u * %u must be in 1..2^32 - 2^21", op, rows, cols);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s * %s = %u * %u must be in 1..2^32 - 2^21", op, names.rows,
+                    names.cols, rows, cols);
   }
   if (*stride == 0) *stride = written && type != NIB_TYPE_F32 && rows > 1 ? cols + (cols & 1u) : cols;
   if (*stride < cols) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_stride %u is less than cols %u", op, field, *stride, cols);
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s_stride %u is less than %s, %u", op, field, *stride, names.cols,
+                    cols);
   }
   if (uint64_t(rows) * *stride > kMaxElements) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "%s: rows * %s_stride = %u * %u is more than 2^32 - 2^21; split the tensor by rows", op, field,
-                    rows, *stride);
+                    "%s: %s * %s_stride = %u * %u is more than 2^32 - 2^21; split the tensor by rows", op, names.rows,
+                    field, rows, *stride);
   }
   if (written && type != NIB_TYPE_F32 && rows > 1 && *stride % 2 != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,

@@ -46,9 +46,15 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
 NibResult makeDenseGeometry(const char* op, const char* field, uint32_t rows, uint32_t cols, const NibWeights& weights,
                             const Log& log, Geometry* out);
 
+// How a description calls the rows and columns of an operand, for messages.
+struct DenseNames {
+  const char* rows = "rows";
+  const char* cols = "cols";
+};
+
 // Validates a dense operand's shape, type and *stride. A *stride of 0 is replaced by the default.
 NibResult checkDense(const char* op, const char* field, uint32_t rows, uint32_t cols, uint32_t type, bool written,
-                     const Log& log, uint32_t* stride);
+                     const Log& log, uint32_t* stride, DenseNames names = {});
 
 // Bytes of a dense operand in whole words. The last row counts cols elements, not stride.
 inline uint64_t denseBytes(uint32_t rows, uint32_t cols, uint32_t type, uint32_t stride) {

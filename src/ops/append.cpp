@@ -43,10 +43,12 @@ NibResult checkStrides(const NibAppendDesc& d, const Log& log, AppendStrides* s)
                     d.tokens, d.cache_rows);
   }
   *s = {d.source_stride, d.cache_stride};
-  NibResult result = checkDense("append", "source", d.tokens, d.cols, d.source_type, false, log, &s->source);
+  NibResult result =
+      checkDense("append", "source", d.tokens, d.cols, d.source_type, false, log, &s->source, {"tokens", "cols"});
   if (result == NIB_SUCCESS) result = checkCache(d.cache, log);
   if (result != NIB_SUCCESS) return result;
-  return checkDense("append", "cache", d.cache_rows, d.cols, d.cache.scale_type, true, log, &s->cache);
+  return checkDense("append", "cache", d.cache_rows, d.cols, d.cache.scale_type, true, log, &s->cache,
+                    {"cache_rows", "cols"});
 }
 
 NibResult getMemory(const NibAppendDesc& d, const Log& log, NibMemory* memory) {

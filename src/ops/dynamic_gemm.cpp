@@ -55,7 +55,10 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   NibResult result = checkOutliers(kName, d, log);
   if (result != NIB_SUCCESS) return result;
   if (findFormat(NIB_FORMAT_INT8) == nullptr) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: input needs the format int8, which is not in this build", kName);
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "%s: the activations' codes need the format int8, which is not in this build: add int8 to "
+                    "NIBBLE_FORMATS",
+                    kName);
   }
   const bool status = (d.flags & NIB_PRODUCT_STATUS) != 0;
   NibInt8GemmDesc product{};
@@ -73,7 +76,7 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
   result = makeInt8Product(kName, product, true, log, &p.product);
   if (result != NIB_SUCCESS) return result;
   uint32_t stride = d.source_stride;
-  result = checkDense(kName, "source", d.tokens, d.cols, d.source_type, false, log, &stride);
+  result = checkDense(kName, "source", d.tokens, d.cols, d.source_type, false, log, &stride, {"tokens", "cols"});
   if (result != NIB_SUCCESS) return result;
   p.quantize = {NIB_OP_QUANTIZE,
                 sizeof(NibQuantizeDesc),

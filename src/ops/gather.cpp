@@ -33,7 +33,7 @@ NibResult geometryOf(const NibGatherDesc& d, const Log& log, Geometry* g, uint32
                     d.cols, g->group);
   }
   *stride = d.result_stride;
-  return checkDense("gather", "result", d.count, d.cols, d.result_type, true, log, stride);
+  return checkDense("gather", "result", d.count, d.cols, d.result_type, true, log, stride, {"count", "cols"});
 }
 
 NibResult getMemory(const NibGatherDesc& d, const Log& log, NibMemory* memory) {

@@ -26,7 +26,7 @@ NibResult check(const NibHessianDesc& d, const Log& log, uint32_t* stride) {
                     d.cols);
   }
   *stride = d.source_stride;
-  return checkDense("hessian", "source", d.tokens, d.cols, d.source_type, false, log, stride);
+  return checkDense("hessian", "source", d.tokens, d.cols, d.source_type, false, log, stride, {"tokens", "cols"});
 }
 
 NibResult getMemory(const NibHessianDesc& d, const Log& log, NibMemory* memory) {

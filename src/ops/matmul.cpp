@@ -108,11 +108,13 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   }
   m.coded = d.input.format != NIB_FORMAT_DENSE;
   m.input_stride = d.input_stride;
-  result = checkDense("matmul", "input", d.tokens * batch, d.cols, d.input_type, m.coded, log, &m.input_stride);
+  result = checkDense("matmul", "input", d.tokens * batch, d.cols, d.input_type, m.coded, log, &m.input_stride,
+                      {"tokens", "cols"});
   if (result == NIB_SUCCESS) result = makeDecode(d, d.tokens * batch, log, &m);
   if (result != NIB_SUCCESS) return result;
   m.result_stride = d.result_stride;
-  result = checkDense("matmul", "result", d.tokens * batch, d.rows, d.result_type, true, log, &m.result_stride);
+  result = checkDense("matmul", "result", d.tokens * batch, d.rows, d.result_type, true, log, &m.result_stride,
+                      {"tokens", "rows"});
   if (result != NIB_SUCCESS) return result;
   m.shape.rows = d.rows;
   m.shape.cols = d.cols;

@@ -35,7 +35,9 @@ NibResult checkResult(const NibNormDesc& d, const Log& log, NormStrides* strides
                     d.result_type, d.result_stride);
   }
   if (findFormat(NIB_FORMAT_INT8) == nullptr) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "norm: flags: CODES needs the format int8, which is not in this build");
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "norm: flags: CODES needs the format int8, which is not in this build: add "
+                    "int8 to NIBBLE_FORMATS");
   }
   strides->result = uint32_t(alignUp(d.cols, 4));
   return NIB_SUCCESS;

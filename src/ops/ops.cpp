@@ -45,43 +45,13 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
 }
 
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log) {
-  const char* problem = rows.problem(n, first_row);
-  if (problem == nullptr) return NIB_SUCCESS;
-  return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u, first_row %u: %s (rows %u, of the result %u, of a step %u)",
-                  op.name, n, first_row, problem, rows.max, rows.all, rows.step);
-}
-
-NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory) {
-  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
-    const uint64_t offset = part_offset_bytes[p];
-    NibMemoryPart& part = memory->part[p];
-    if (offset == 0) continue;
-    if (part.size_bytes == 0) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u]: the op has no such part", op.name, p);
-    }
-    if (p == NIB_PART_STATUS || p == NIB_PART_SCRATCH) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                      "%s: part_offset_bytes[%u]: status and scratch cannot be moved, move the aux range", op.name, p);
-    }
-    if (offset % 4 != 0) {
-      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: part_offset_bytes[%u] %llu must be a multiple of 4", op.name, p,
-                      (unsigned long long)offset);
-    }
-    part.offset_bytes = offset;
+  const RunRows::Problem problem = rows.problem(n, first_row);
+  if (problem.text == nullptr) return NIB_SUCCESS;
+  if (problem.limit == 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u, first_row %u: %s", op.name, n, first_row, problem.text);
   }
-  // A role's range now ends with its last part.
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    uint64_t end = 0;
-    bool moved = false;
-    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
-      const NibMemoryPart& part = memory->part[p];
-      if (part.size_bytes == 0 || part.role != role) continue;
-      moved = moved || part_offset_bytes[p] != 0;
-      if (part.offset_bytes + part.size_bytes > end) end = part.offset_bytes + part.size_bytes;
-    }
-    if (moved) memory->range[role].size_bytes = wholeWordsBytes(end);
-  }
-  return NIB_SUCCESS;
+  return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: n %u, first_row %u: %s, %u", op.name, n, first_row, problem.text,
+                  problem.limit);
 }
 
 namespace {
@@ -101,6 +71,10 @@ NibResult moveRanges(const OpRow& op, const NibMemory& memory, const NibRun& run
     if (range.size_bytes < needed) {
       return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %llu bytes, needs %llu", op.name,
                       roleName(role), (unsigned long long)range.size_bytes, (unsigned long long)needed);
+    }
+    if (range.size_bytes > UINTPTR_MAX - reinterpret_cast<uintptr_t>(range.data)) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range of %llu bytes goes beyond the end of memory",
+                      op.name, roleName(role), (unsigned long long)range.size_bytes);
     }
     range.data = static_cast<uint8_t*>(range.data) + run.offset_bytes[role];
     range.size_bytes -= run.offset_bytes[role];
@@ -133,6 +107,14 @@ NibResult cpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibR
   }
   if (result == NIB_SUCCESS) result = moveParts(*op, bound.part_offset_bytes, log, &memory);
   if (result == NIB_SUCCESS) result = moveRanges(*op, memory, whole_run, log, &bound);
+  if (result == NIB_SUCCESS) {
+    OperandRange ranges[NIB_ROLE_COUNT];
+    for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+      const NibCpuRange& range = bound.range[role];
+      ranges[role] = {nullptr, reinterpret_cast<uintptr_t>(range.data), range.size_bytes};
+    }
+    result = checkOverlaps(*op, whole.get(), memory, ranges, bound.part_offset_bytes, log);
+  }
   if (result != NIB_SUCCESS) return result;
   if (runs && whole_run.n > 0)
     op->runReference(whole.get(), {memory, bound, whole_run.n, whole_run.first_row, parallel});

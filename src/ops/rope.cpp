@@ -49,9 +49,11 @@ NibResult checkSizes(const NibRopeDesc& d, const Log& log, RopeSizes* s) {
   }
   s->source = d.source_stride;
   s->result = d.result_stride;
-  const NibResult result = checkDense("rope", "source", d.tokens, s->cols, d.source_type, false, log, &s->source);
+  constexpr DenseNames kNames{"tokens", "heads * head_size"};
+  const NibResult result =
+      checkDense("rope", "source", d.tokens, s->cols, d.source_type, false, log, &s->source, kNames);
   if (result != NIB_SUCCESS) return result;
-  return checkDense("rope", "result", d.tokens, s->cols, d.result_type, true, log, &s->result);
+  return checkDense("rope", "result", d.tokens, s->cols, d.result_type, true, log, &s->result, kNames);
 }
 
 NibResult getMemory(const NibRopeDesc& d, const Log& log, NibMemory* memory) {

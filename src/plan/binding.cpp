@@ -6,6 +6,9 @@
 namespace nib {
 namespace {
 
+// No buffer is larger, so that sums of offsets and sizes do not wrap.
+constexpr uint64_t kMaxRangeEnd = uint64_t(1) << 62;
+
 NibResult checkRanges(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
   const Log& log = plan.context->log;
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
@@ -19,75 +22,19 @@ NibResult checkRanges(const NibPlan& plan, const NibMemory& memory, const NibBin
       return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range begins at %llu, not at a multiple of %u bytes",
                       plan.op->name, roleName(role), (unsigned long long)range.offset, kRangeAlignmentBytes);
     }
-    if (range.size == VK_WHOLE_SIZE || range.size < need.size_bytes) {
+    if (range.size == VK_WHOLE_SIZE) {
       return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                      "%s: the %s range has %lld bytes, needs %llu (VK_WHOLE_SIZE is refused)", plan.op->name,
-                      roleName(role), (long long)range.size, (unsigned long long)need.size_bytes);
+                      "%s: the size of the %s range is VK_WHOLE_SIZE: give a number of bytes, at least %llu",
+                      plan.op->name, roleName(role), (unsigned long long)need.size_bytes);
     }
-  }
-  return NIB_SUCCESS;
-}
-
-// Memory that the op reads or writes: one part, or the whole range of a role none of whose parts is moved.
-struct Interval {
-  VkBuffer buffer;
-  uint64_t begin, end;
-  uint32_t role;
-  uint32_t part;  // kNoPart = the whole range
-};
-
-uint32_t intervalsOf(const NibMemory& memory, const NibBindingDesc& desc, Interval* intervals) {
-  uint32_t count = 0;
-  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
-    const NibBufferRange& range = desc.range[role];
-    if (memory.range[role].size_bytes == 0) continue;
-    bool moved = false;
-    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
-      moved = moved || (desc.part_offset_bytes[p] != 0 && memory.part[p].role == role);
+    if (range.size < need.size_bytes) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s range has %llu bytes, needs %llu", plan.op->name,
+                      roleName(role), (unsigned long long)range.size, (unsigned long long)need.size_bytes);
     }
-    // NibRun.offset_bytes may move the op's bytes anywhere within the caller's range, so all of it counts.
-    if (!moved) {
-      intervals[count++] = {range.buffer, range.offset, range.offset + range.size, role, kNoPart};
-      continue;
-    }
-    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
-      const NibMemoryPart& part = memory.part[p];
-      if (part.size_bytes == 0 || part.role != role) continue;
-      const uint64_t begin = range.offset + part.offset_bytes;
-      intervals[count++] = {range.buffer, begin, begin + part.size_bytes, role, p};
-    }
-  }
-  return count;
-}
-
-// Two whole ranges must not overlap. A moved part may overlap memory unless one of the two is written. A written part
-// may be the same bytes as another part if the op works in place there (mayAlias).
-NibResult checkOverlaps(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc) {
-  const Log& log = plan.context->log;
-  const uint32_t written = plan.op->written(plan.desc.get());
-  Interval intervals[uint32_t(NIB_PART_COUNT) + NIB_ROLE_COUNT];
-  const uint32_t count = intervalsOf(memory, desc, intervals);
-  for (uint32_t i = 0; i < count; ++i) {
-    for (uint32_t j = 0; j < i; ++j) {
-      const Interval& a = intervals[i];
-      const Interval& b = intervals[j];
-      if (a.buffer != b.buffer || a.begin >= b.end || b.begin >= a.end) continue;
-      const bool ranges = a.part == kNoPart && b.part == kNoPart;
-      const bool a_written = a.role == written || a.role == NIB_ROLE_AUX;
-      const bool b_written = b.role == written || b.role == NIB_ROLE_AUX;
-      if (!ranges && !a_written && !b_written) continue;
-      if (a.part != kNoPart && b.part != kNoPart && a.begin == b.begin &&
-          ((a_written && plan.op->mayAlias(plan.desc.get(), NibPart(a.part), NibPart(b.part))) ||
-           (b_written && plan.op->mayAlias(plan.desc.get(), NibPart(b.part), NibPart(a.part))))) {
-        continue;
-      }
-      if (ranges) {
-        return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s and %s ranges overlap", plan.op->name, roleName(b.role),
-                        roleName(a.role));
-      }
+    if (range.offset > kMaxRangeEnd || range.size > kMaxRangeEnd - range.offset) {
       return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                      "%s: part %d of %s and part %d of %s overlap, and one of them is written", plan.op->name,
-                      int(b.part), roleName(b.role), int(a.part), roleName(a.role));
+                      "%s: the %s range of %llu bytes at offset %llu is no part of a buffer", plan.op->name,
+                      roleName(role), (unsigned long long)range.size, (unsigned long long)range.offset);
     }
   }
   return NIB_SUCCESS;
@@ -259,7 +206,14 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
   NibMemory memory = plan->memory;
   NibResult result = moveParts(*plan->op, whole.part_offset_bytes, context.log, &memory);
   if (result == NIB_SUCCESS) result = checkRanges(*plan, memory, whole);
-  if (result == NIB_SUCCESS) result = checkOverlaps(*plan, memory, whole);
+  if (result == NIB_SUCCESS) {
+    OperandRange ranges[NIB_ROLE_COUNT];
+    for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+      const NibBufferRange& range = whole.range[role];
+      ranges[role] = {range.buffer, range.offset, range.size};
+    }
+    result = checkOverlaps(*plan->op, plan->desc.get(), memory, ranges, whole.part_offset_bytes, context.log);
+  }
   if (result != NIB_SUCCESS) return result;
   NibBinding* binding = context.allocator.create<NibBinding>(plan);
   if (binding == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan->op->name);

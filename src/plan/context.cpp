@@ -124,6 +124,9 @@ NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_c
   if (desc.allocator != nullptr && (desc.allocator->allocate == nullptr || desc.allocator->release == nullptr)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: allocator needs both allocate and release");
   }
+  if (desc.flags & ~uint32_t(NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: flags 0x%x has unknown bits", desc.flags);
+  }
   if (desc.flags & NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
                     "context: pipeline_cache must not be externally synchronized: plans may be made on any thread");

@@ -24,15 +24,19 @@ struct RunRows {
   // independent and may begin at any row.
   uint32_t step = 0;
 
-  // Why a run cannot have n rows from first_row on, or NULL.
-  const char* problem(uint32_t n, uint32_t first_row) const {
-    if (fixed && n != max) return "n must be exactly the description's rows";
-    if (n > max) return "n must be at most the description's rows";
-    if (first_row == 0) return nullptr;
-    if (all == 0) return "first_row must be 0: the result has no rows of its own";
-    if (uint64_t(first_row) + n > all) return "first_row + n must be at most the rows of the result";
-    if (step != 0 && first_row % step != 0) return "first_row must be a multiple of the rows of a step";
-    return nullptr;
+  struct Problem {
+    const char* text;    // NULL = none
+    uint32_t limit = 0;  // what the field must keep to; 0 = the text says it
+  };
+  // Why a run cannot have n rows from first_row on.
+  Problem problem(uint32_t n, uint32_t first_row) const {
+    if (fixed && n != max) return {"n must be exactly the description's rows", max};
+    if (n > max) return {"n must be at most the description's rows", max};
+    if (first_row == 0) return {nullptr};
+    if (all == 0) return {"first_row must be 0: the result has no rows of its own"};
+    if (uint64_t(first_row) + n > all) return {"first_row + n must be at most the rows of the result", all};
+    if (step != 0 && first_row % step != 0) return {"first_row must be a multiple of the rows of a step", step};
+    return {nullptr};
   }
 };
 
@@ -183,6 +187,18 @@ NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyD
 
 // Applies a binding's part_offset_bytes to *memory. A range with moved parts then ends with its last part.
 NibResult moveParts(const OpRow& op, const uint64_t* part_offset_bytes, const Log& log, NibMemory* memory);
+
+// A role's range as a binding gives it: bytes [begin, begin + size_bytes) of a buffer, or of the host's memory (NULL).
+struct OperandRange {
+  const void* memory;
+  uint64_t begin, size_bytes;
+};
+
+// Two whole ranges must not overlap. A moved part may overlap memory unless one of the two is written. A written part
+// may be the same bytes as another part if the op works in place there (mayAlias). *memory is as moveParts left it.
+NibResult checkOverlaps(const OpRow& op, const NibOpDesc* desc, const NibMemory& memory,
+                        const OperandRange (&ranges)[NIB_ROLE_COUNT], const uint64_t* part_offset_bytes,
+                        const Log& log);
 
 // Checks n and first_row of a run.
 NibResult checkRows(const OpRow& op, const RunRows& rows, uint32_t n, uint32_t first_row, const Log& log);

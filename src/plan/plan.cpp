@@ -382,8 +382,9 @@ void nibDestroyPlan(NibPlan* plan) {
   // After its context, a plan has only host memory, and the log was told.
   const uint32_t bindings = plan->references - 1;
   if (bindings != 0 && !plan->context->destroyed) {
-    plan->context->log.say(NIB_SEVERITY_WARNING, "%s: a plan was destroyed before %u bindings of it: destroy those first",
-                           plan->op->name, bindings);
+    plan->context->log.say(NIB_SEVERITY_WARNING,
+                           "%s: a plan was destroyed before %u bindings of it: destroy those first", plan->op->name,
+                           bindings);
   }
   plan->destroyed = true;
   releasePlan(*plan);

@@ -11,7 +11,7 @@ const char* runProblem(const NibPlan& plan, const NibBinding& binding, const Nib
   if (binding.plan != &plan) return "the binding belongs to another plan";
   if (plan.context->destroyed) return "the context was destroyed";
   if (plan.destroyed) return "the plan was destroyed";
-  if (const char* problem = plan.rows.problem(run.n, run.first_row)) return problem;
+  if (const char* problem = plan.rows.problem(run.n, run.first_row).text) return problem;
   if (run.first_slice > plan.memory.slice_count) return "first_slice must be at most NibMemory.slice_count";
   if (run.slice_count != UINT32_MAX && run.slice_count > plan.memory.slice_count - run.first_slice) {
     return "first_slice + slice_count must be at most NibMemory.slice_count, or slice_count UINT32_MAX";
@@ -145,7 +145,8 @@ const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const Ni
   return callProblem(plan, binding, caller_run, &run);
 }
 
-void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* caller_run) {
+void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding,
+               const NibRun* caller_run) {
   NibRun run;
   if (const char* problem = callProblem(plan, binding, caller_run, &run)) {
     // Once per binding, so that a mistake in every frame does not flood the log.

@@ -347,6 +347,28 @@ NibResult remember(NibContext& context, const NibPlan& plan, bool passed) {
   return NIB_SUCCESS;
 }
 
+NibResult checkMemory(const Log& log, const NibBufferRange& memory, uint64_t needed_bytes) {
+  if (memory.buffer == VK_NULL_HANDLE) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyPlan: memory->buffer is VK_NULL_HANDLE");
+  }
+  if (memory.offset % kRangeAlignmentBytes != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyPlan: memory->offset %llu must be a multiple of %u",
+                    (unsigned long long)memory.offset, kRangeAlignmentBytes);
+  }
+  if (memory.size == VK_WHOLE_SIZE) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "nibVerifyPlan: memory->size is VK_WHOLE_SIZE: give a number of bytes, at least %llu",
+                    (unsigned long long)needed_bytes);
+  }
+  if (memory.size < needed_bytes || memory.offset > UINT64_MAX - memory.size) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "nibVerifyPlan: memory->size %llu at offset %llu must be at least %llu within a buffer",
+                    (unsigned long long)memory.size, (unsigned long long)memory.offset,
+                    (unsigned long long)needed_bytes);
+  }
+  return NIB_SUCCESS;
+}
+
 }  // namespace
 
 extern "C" {
@@ -377,10 +399,7 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
   NibResult result = smallPlan(*plan, &verify->plan);
   if (result == NIB_SUCCESS) {
     verify->layout = makeLayout(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
-    if (memory->size < verify->layout.size_bytes || memory->size == VK_WHOLE_SIZE) {
-      result = context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "verify: the range has %llu bytes, needs %llu",
-                                (unsigned long long)memory->size, (unsigned long long)verify->layout.size_bytes);
-    }
+    result = checkMemory(context.log, *memory, verify->layout.size_bytes);
   }
   if (result == NIB_SUCCESS) result = fillImages(*verify);
   if (result == NIB_SUCCESS) result = bindRanges(*verify, *memory);

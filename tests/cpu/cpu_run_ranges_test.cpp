@@ -98,6 +98,28 @@ TEST_CASE("a range that is missing, misaligned or short is refused by name, and 
   }
 }
 
+TEST_CASE("ranges that overlap, or end beyond memory, are refused as a device's binding refuses them") {
+  for (const selftest::Case& c : smallCases()) {
+    Ranges ranges(c.desc());
+    prepare(c, ranges);
+    for (uint32_t a = 0; a < NIB_ROLE_COUNT; ++a) {
+      for (uint32_t b = 0; b < NIB_ROLE_COUNT; ++b) {
+        if (a == b || ranges.size(a) == 0 || ranges.size(b) == 0) continue;
+        INFO(selftest::opName(c.op()), " ", roleName(a), " ", roleName(b));
+        NibCpuBinding binding = ranges.binding;
+        // The last word of b is the first of a.
+        binding.range[a].data = ranges.bytes(b) + (ranges.size(b) - 1) / 4 * 4;
+        expectRefused(ranges, c.desc(), &binding, c.n, "overlap");
+        expectRefused(ranges, c.desc(), &binding, c.n, roleName(a));
+      }
+      if (ranges.size(a) == 0) continue;
+      NibCpuBinding binding = ranges.binding;
+      binding.range[a].size_bytes = UINT64_MAX;
+      expectRefused(ranges, c.desc(), &binding, c.n, "beyond the end of memory");
+    }
+  }
+}
+
 TEST_CASE("ranges that an op does not use may be anything, larger ones than needed are fine") {
   for (const selftest::Case& c : smallCases()) {
     Ranges ranges(c.desc());
@@ -146,7 +168,7 @@ TEST_CASE("flat groups run across rows, so they take all rows or none is right")
     for (const selftest::Case& c : {quantize, dequantize}) {
       Ranges ranges(c.desc());
       prepare(c, ranges);
-      for (const uint32_t n : {0u, 1u, 4u, 6u}) expectRefused(ranges, c.desc(), &ranges.binding, n, "exactly 5");
+      for (const uint32_t n : {0u, 1u, 4u, 6u}) expectRefused(ranges, c.desc(), &ranges.binding, n, "exactly the description's rows, 5");
       CHECK(ranges.run(5) == NIB_SUCCESS);
     }
   }

@@ -57,7 +57,7 @@ void checkRefusals() {
       {"tokens", kInvalid, [](Desc& d) { d.tokens = 0; }},
       {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
       {"cols", kInvalid, [](Desc& d) { d.cols = 65536; }},
-      {"rows", kInvalid, [](Desc& d) { d.tokens = 0x10000000u; }},
+      {"tokens * cols", kInvalid, [](Desc& d) { d.tokens = 0x10000000u; }},
       {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
       {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
   };

@@ -143,7 +143,7 @@ void checkRefusals() {
       {"input_type", kInvalid, [](Desc& d) { d.input_type = 3; }},
       {"input_stride", kInvalid, [](Desc& d) { d.input_stride = 63; }},
       {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},
-      {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 2; }},
+      {"result_stride 2 is less than rows", kInvalid, [](Desc& d) { d.result_stride = 2; }},
       {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 5; }},
   };
   Desc right = product(4, 64, 9, {});

@@ -77,6 +77,7 @@ std::vector<Wrong<Desc>> wrongWeights(bool takes_dense = false) {
       {"weights.format", kUnsupported, [](Desc& d) { d.weights.format = 0x7ffffffeu; }},
       {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 4, d.weights.group_size = 0; }},
       {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = UINT32_MAX, d.weights.group_size = 0; }},
+      {"weights.granularity", kInvalid, [](Desc& d) { d.weights.granularity = 7; }},
       {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 8; }},
       {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 1; }},
       {"weights.group_size", kInvalid, [](Desc& d) { d.weights.group_size = 24; }},

@@ -113,7 +113,7 @@ void checkRefusals() {
       {"rotary_size", kInvalid, [](Desc& d) { d.rotary_size = 31; }},
       {"positions", kInvalid, [](Desc& d) { d.positions = 0; }},
       {"positions", kInvalid, [](Desc& d) { d.positions = 0x10000000u; }},
-      {"rows", kInvalid, [](Desc& d) { d.tokens = 0x10000000u; }},
+      {"tokens * heads * head_size", kInvalid, [](Desc& d) { d.tokens = 0x10000000u; }},
       {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
       {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 255; }},
       {"result_type", kInvalid, [](Desc& d) { d.result_type = 3; }},

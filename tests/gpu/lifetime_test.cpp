@@ -43,10 +43,9 @@ struct Children {
                                    std::free(memory);
                                  },
                                  this};
-    const NibLog log{[](void* user, NibSeverity, const char* line) {
-                       static_cast<Children*>(user)->lines.emplace_back(line);
-                     },
-                     this};
+    const NibLog log{
+        [](void* user, NibSeverity, const char* line) { static_cast<Children*>(user)->lines.emplace_back(line); },
+        this};
     desc.allocator = &allocator;
     desc.log = &log;
     REQUIRE(nibCreateContext(&desc, &context) == NIB_SUCCESS);

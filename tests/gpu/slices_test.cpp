@@ -214,11 +214,11 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing, and its field is nam
     NibRun run;
     const char* names;
   };
-  std::vector<Wrong> wrong{{"more rows than planned", runOf(41), "n must"},
-                           {"a first slice beyond the last", runOf(40, slices + 1), "first_slice must"},
-                           {"more slices than there are", runOf(40, 0, slices + 1), "first_slice + slice_count"},
-                           {"a count of slices that wraps", runOf(40, slices, UINT32_MAX - 1),
-                            "first_slice + slice_count"}};
+  std::vector<Wrong> wrong{
+      {"more rows than planned", runOf(41), "n must"},
+      {"a first slice beyond the last", runOf(40, slices + 1), "first_slice must"},
+      {"more slices than there are", runOf(40, 0, slices + 1), "first_slice + slice_count"},
+      {"a count of slices that wraps", runOf(40, slices, UINT32_MAX - 1), "first_slice + slice_count"}};
   NibRun run = runOf(40);
   run.offset_bytes[NIB_ROLE_OUTPUT] = alignment / 2;
   wrong.push_back({"an offset that is not aligned", run, "offset_bytes must be multiples"});
@@ -241,9 +241,8 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing, and its field is nam
     CHECK_MESSAGE(device().download<uint32_t>(ring.buffers[NIB_ROLE_OUTPUT], marks.size()) == marks, what);
   };
   for (const Wrong& bad : wrong) {
-    untouched(bad.what, [&](VkCommandBuffer commands) {
-      nibCmdRun(commands, ring.plan.handle(), binding.handle(), &bad.run);
-    });
+    untouched(bad.what,
+              [&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), &bad.run); });
     const char* reason = nibCheckRun(ring.plan.handle(), binding.handle(), &bad.run);
     CHECK_MESSAGE((reason != nullptr && std::string_view(reason).starts_with(bad.names)), bad.what);
   }
@@ -292,6 +291,5 @@ TEST_CASE_FIXTURE(Gpu, "FLAT groups span rows, so a run of fewer rows records no
   device().submit([&](VkCommandBuffer commands) { nibCmdRun(commands, ring.plan.handle(), binding.handle(), &fewer); });
   CHECK(device().download<uint32_t>(ring.buffers[NIB_ROLE_WEIGHTS], marks.size()) == marks);
 }
-
 
 TEST_SUITE_END();

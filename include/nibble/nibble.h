@@ -117,18 +117,32 @@ typedef struct NibRequirements {
 
 // api_version: the version that the application passed in VkApplicationInfo, at least 1.1 (0 means 1.0, which is
 // refused). get_instance_proc_addr: the loader's entry point that the application uses itself. Thread-safe.
-NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
-                             VkPhysicalDevice physical_device, uint32_t api_version, NibRequirements* out_requirements);
+NIB_API NibResult nibGetRequirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
+                                     VkPhysicalDevice physical_device, uint32_t api_version,
+                                     NibRequirements* out_requirements);
 
 // Storage for a pNext chain. It holds pointers to itself once filled: do not copy it then.
 typedef struct NibFeatureChain {
   uint64_t opaque[64];
 } NibFeatureChain;
 
-// Writes VkPhysicalDevice*Features structs that enable `features` (a subset of the requirements') into chain and
-// returns the first one, for VkDeviceCreateInfo::pNext. `next` is appended after them. An application that chains
-// VkPhysicalDeviceVulkan12Features and the like sets the named members there instead. Thread-safe.
-void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next);
+// Enables `features` (a subset of the requirements') for VkDeviceCreateInfo::pNext. `next` is the application's own
+// chain, or NULL: its structs that have a feature's member get the member set to VK_TRUE, be it
+// VkPhysicalDeviceVulkan11Features, 12, 13, 14, or the extension's own struct. The structs that it lacks are written
+// into `chain`, before `next`. Returns the first struct. Nothing is set to VK_FALSE. Thread-safe.
+//
+//   feature               member                                               in 11/12/13/14  extension below that
+//   version STORAGE16             storageBuffer16BitAccess                             11              - F16
+//   shaderFloat16                                        12              VK_KHR_shader_float16_int8 DOT4
+//   shaderIntegerDotProduct                              13              VK_KHR_shader_integer_dot_product COOPMAT
+//   cooperativeMatrix                                    -               VK_KHR_cooperative_matrix
+//                         vulkanMemoryModel                                    12 VK_KHR_vulkan_memory_model shaderInt8
+//                         12              VK_KHR_shader_float16_int8
+//   SUBGROUP_SIZE         subgroupSizeControl, computeFullSubgroups            13 VK_EXT_subgroup_size_control
+//   ROBUSTNESS            pipelineRobustness                                   14 VK_EXT_pipeline_robustness SUBGROUP,
+//   ROUND_EVEN  none                                                                 VK_KHR_shader_float_controls
+//   (ROUND_EVEN, below 12)
+NIB_API void* nibFillFeatureChain(NibFeatureChain* chain, uint32_t features, uint32_t api_version, void* next);
 
 // Limits that a device is treated as having. 0 = the device's own. A limit cannot be raised: the lower value holds.
 typedef struct NibRestrict {
@@ -152,7 +166,12 @@ typedef struct NibContext NibContext;
 enum {
   // The pipeline cache was made with VK_PIPELINE_CACHE_CREATE_EXTERNALLY_SYNCHRONIZED_BIT. It is refused, because plans
   // may be made on any thread.
-  NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED = 1u << 0
+  NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED = 1u << 0,
+  // The device has pipelineCreationCacheControl enabled (Vulkan 1.3 or VK_EXT_pipeline_creation_cache_control):
+  // nibTryCreatePlan then finds pipelines in pipeline_cache.
+  NIB_CONTEXT_CACHE_CONTROL = 1u << 1,
+  // The instance has VK_EXT_debug_utils enabled: nibble names its pipelines and layouts, "nibble matvec_int4_subgroup".
+  NIB_CONTEXT_OBJECT_NAMES = 1u << 2
 };
 
 typedef struct NibContextDesc {
@@ -173,14 +192,15 @@ typedef struct NibContextDesc {
   const void* verdicts;            // from nibGetVerdicts of an earlier run, or NULL; foreign data is ignored
   size_t verdicts_size_bytes;
   const NibTuning* tuning;  // copied; choices that the device's limits or a plan's size does not allow are ignored
+  const VkAllocationCallbacks* vulkan_allocator;  // for every Vulkan object; NULL = the driver's own; copied
 } NibContextDesc;
 
 // Adopts a device. Everything is copied but the handles, which must outlive the context. No queue is used. Thread-safe.
-NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context);
+NIB_API NibResult nibCreateContext(const NibContextDesc* desc, NibContext** out_context);
 // Destroys the context's Vulkan objects, which the GPU must be idle with. Destroy all plans, bindings and self-tests of
 // the context first: if some are left, one log line says how many. They are then only host memory, which destroying
 // them frees, and nibCmdRun records nothing with them. NULL is ignored.
-void nibDestroyContext(NibContext* context);
+NIB_API void nibDestroyContext(NibContext* context);
 
 typedef struct NibContextInfo {
   uint32_t struct_bytes;   // sizeof(NibContextInfo), set by the caller
@@ -195,10 +215,10 @@ typedef struct NibContextInfo {
   uint8_t device_uuid[16];
 } NibContextInfo;
 // Thread-safe. NIB_ERROR_INVALID_ARGUMENT if struct_bytes is not set.
-NibResult nibGetContextInfo(const NibContext* context, NibContextInfo* out_info);
+NIB_API NibResult nibGetContextInfo(const NibContext* context, NibContextInfo* out_info);
 
 // Why the next tier is not reached, in one line ("" at the highest tier). Lives as long as the context. Thread-safe.
-const char* nibGetTierReason(const NibContext* context);
+NIB_API const char* nibGetTierReason(const NibContext* context);
 
 // ------------------------------------------------------------------------------- plan and binding
 typedef struct NibPlan NibPlan;
@@ -206,14 +226,58 @@ typedef struct NibBinding NibBinding;
 
 // Validates, chooses kernels, builds pipelines. It may take long (it compiles): call it while loading. The plan is
 // immutable and may be shared between threads. Thread-safe.
-NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan);
+NIB_API NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan);
 // Destroy its bindings first; the GPU must be idle with it. If bindings are left, one log line says how many, and
 // nibCmdRun records nothing with them. NULL is ignored.
-void nibDestroyPlan(NibPlan* plan);
+NIB_API void nibDestroyPlan(NibPlan* plan);
 // Thread-safe. NIB_ERROR_INVALID_ARGUMENT if struct_bytes is not set.
-NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory);
+NIB_API NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory);
 // The kernel of each phase, for logs and reports: index 0..; NULL beyond. Lives as long as the context. Thread-safe.
-const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index);
+NIB_API const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index);
+
+// ---- start-up
+// The pipelines that plans of some descriptions need, each counted once.
+typedef struct NibPipelineCount {
+  uint32_t struct_bytes;  // sizeof(NibPipelineCount), set by the caller
+  uint32_t needed;
+  uint32_t compiled;  // of these, the context has
+} NibPipelineCount;
+// Compiles nothing. Thread-safe.
+NIB_API NibResult nibCountPipelines(NibContext* context, uint32_t count, const NibOpDesc* const* descs,
+                                    NibPipelineCount* out_count);
+
+// Called before the first pipeline and after each. Returning 0 stops.
+typedef struct NibProgress {
+  int (*step)(void* user, uint32_t done, uint32_t needed);
+  void* user;
+} NibProgress;
+// Compiles the pipelines that plans of these descriptions need, on the calling thread; several threads may share the
+// work, each with a part of the descriptions. `done` counts those that the context has already too. progress may be
+// NULL. NIB_ERROR_CANCELLED if it stopped: what is compiled stays. Thread-safe.
+NIB_API NibResult nibCompilePipelines(NibContext* context, uint32_t count, const NibOpDesc* const* descs,
+                                      const NibProgress* progress);
+// As nibCreatePlan, but quick: NIB_ERROR_NOT_COMPILED, without a log line, if the context lacks a pipeline of the plan,
+// and with NIB_CONTEXT_CACHE_CONTROL the pipeline cache lacks it too. Thread-safe.
+NIB_API NibResult nibTryCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan);
+// Destroys the pipelines that no plan uses, with which the GPU must be idle, and returns their number. Thread-safe.
+NIB_API uint32_t nibTrimPipelines(NibContext* context);
+
+// ---- the cost of slices
+// What slices of a run cost. Slices of one plan differ by less than a factor of two, except the last of each phase.
+// A slice may depend on earlier ones: record them in ascending order, with a compute-to-compute barrier between two
+// calls of nibCmdRun. Runs that overlap in time must not share AUX, nor the range that they write.
+typedef struct NibCost {
+  uint32_t struct_bytes;   // sizeof(NibCost), set by the caller
+  uint32_t slices;         // of the run that are not empty
+  uint64_t work;           // bytes of memory traffic, cached or not; products add one for each multiply-add
+  uint64_t multiply_adds;  // of products; 0 for other ops
+} NibCost;
+// Of the slices that `run` names. Thread-safe.
+NIB_API NibResult nibGetCost(const NibPlan* plan, const NibRun* run, NibCost* out_cost);
+// How many slices from run->first_slice on take about `microseconds`, at least 1 and at most run->slice_count.
+// work_per_microsecond is measured: NibCost.work of a run by its time, from timestamps around it. It differs from plan
+// to plan. 0 = no slice is left that is not empty, or `run` is not one of the plan. Thread-safe.
+NIB_API uint32_t nibSlicesFor(const NibPlan* plan, const NibRun* run, double microseconds, double work_per_microsecond);
 
 typedef struct NibBufferRange {
   VkBuffer buffer;  // VK_NULL_HANDLE for a role that the plan does not use
@@ -235,13 +299,13 @@ typedef struct NibBindingDesc {
 
 // Prepares descriptors (windows for ranges beyond the device's limit). Bytes that the op writes must not overlap any
 // other operand, except parts that the op's header allows to be the same bytes (in place). Thread-safe.
-NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibBinding** out_binding);
+NIB_API NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibBinding** out_binding);
 // The GPU must be idle with it. NULL is ignored. Thread-safe.
-void nibDestroyBinding(NibBinding* binding);
+NIB_API void nibDestroyBinding(NibBinding* binding);
 
 // Why nibCmdRun would record nothing with these arguments: one constant line that names the field, or NULL if it would
 // record. Allocates nothing, takes no lock. Thread-safe.
-const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const NibRun* run);
+NIB_API const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const NibRun* run);
 
 // Records. It cannot fail, allocates nothing, takes no lock and submits nothing. Any thread may call it; the command
 // buffer is the caller's to synchronize. With arguments that nibCheckRun refuses it records nothing, and says why to
@@ -250,7 +314,8 @@ const char* nibCheckRun(const NibPlan* plan, const NibBinding* binding, const Ni
 // barriers only between its own dispatches within one call; a run that is split into several calls needs a
 // compute-to-compute barrier between them. It overwrites the compute pipeline, descriptor set 0 and push constants
 // 0..127.
-void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding, const NibRun* run);
+NIB_API void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBinding* binding,
+                       const NibRun* run);
 
 // ------------------------------------------------------------------------------------------- verify
 // Some devices advertise a feature and compute garbage. A plan's self-test runs the plan's own pipelines 32 times on
@@ -258,23 +323,23 @@ void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBin
 typedef struct NibVerify NibVerify;
 
 // The memory that nibVerifyPlan needs for this plan. It may compile pipelines: call it while loading. Thread-safe.
-NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range);
+NIB_API NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range);
 // Records the self-test of `plan` into command_buffer (outside a render pass). `memory` is one host-visible range that
 // the caller maps: usage STORAGE_BUFFER | TRANSFER_DST, at least the size of nibVerifyGetMemory. It may compile
 // pipelines. The plan may be destroyed before nibVerifyRead, the context not. Thread-safe.
-NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, const NibBufferRange* memory,
-                        NibVerify** out_verify);
+NIB_API NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, const NibBufferRange* memory,
+                                NibVerify** out_verify);
 // Call it when the submission has finished and `mapped`, the bytes of the range, is visible to the host. It judges
 // them, stores the verdict in the context, and frees the verify object. *out_passed: 1 or 0; a failure's log line names
 // the first differing word and both values. A kernel that failed is not chosen for later plans of this context;
 // existing plans keep it. mapped NULL abandons the self-test (a lost device): nothing is judged, the object is freed,
 // and NIB_ERROR_INVALID_ARGUMENT comes back. Thread-safe.
-NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed);
+NIB_API NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_passed);
 
 // The verdicts so far, keyed by device, driver version, SPIR-V and specialization constants, for nibCreateContext of
 // later runs. data NULL: *size_bytes becomes the size. Else *size_bytes is the capacity of data (too little is
 // NIB_ERROR_INVALID_ARGUMENT) and becomes the number of bytes written. Thread-safe.
-NibResult nibGetVerdicts(const NibContext* context, void* data, size_t* size_bytes);
+NIB_API NibResult nibGetVerdicts(const NibContext* context, void* data, size_t* size_bytes);
 
 #endif  // NIB_NO_VULKAN
 

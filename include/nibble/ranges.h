@@ -93,12 +93,14 @@ typedef struct NibRange {
 // either side becomes one width on both sides. ENTROPY_ORT gives the whole range if no candidate has a finite
 // divergence. ENTROPY_ORT, and any method without SYMMETRIC, needs signs: a SIGNED histogram, or one without negative
 // values. Allocates nothing; uses 40 kB of stack. Thread-safe.
-NibResult nibFindRange(const NibRangeDesc* desc, const NibRangeData* data, const NibLog* log, NibRange* out_range);
+NIB_API NibResult nibFindRange(const NibRangeDesc* desc, const NibRangeData* data, const NibLog* log,
+                               NibRange* out_range);
 
 // The share of the finite values that lie below min or above max, from 0 to 1: values are spread evenly over the cells,
 // or without log_counts over the histogram's bins. Needs a SIGNED histogram. 0 lies within min and max.
 // Thread-safe.
-NibResult nibClippedShare(const NibRangeData* data, double min, double max, const NibLog* log, double* out_share);
+NIB_API NibResult nibClippedShare(const NibRangeData* data, double min, double max, const NibLog* log,
+                                  double* out_share);
 
 // Exponential moving averages of the extents of successive batches: m += constant * (new - m); the first batch starts
 // them. They depend on the order, so averages of two streams cannot be merged. All zeros = no batches. Never grows.
@@ -108,13 +110,13 @@ typedef struct NibEma {
   uint64_t batches;
 } NibEma;
 // Adds the extent of the next batch. Do not pass extents without a finite value. Thread-safe for distinct averages.
-void nibEmaAdd(NibEma* ema, const NibExtent* extent, double constant);
+NIB_API void nibEmaAdd(NibEma* ema, const NibExtent* extent, double constant);
 
 // Scale and zero point of static quantization to NIB_FORMAT_INT8 (full range: (max - min) / 255; SYMMETRIC: max /
 // 127.5, zero point 0) or NIB_FORMAT_FP8 (largest magnitude / 448). Quotients are those of NIB_OP_QUANTIZE. flags:
 // NIB_RANGE_*. An empty range gives scale 0. Thread-safe.
-NibResult nibRangeScale(uint32_t format, uint32_t flags, double min, double max, const NibLog* log, float* out_scale,
-                        int32_t* out_zero_point);
+NIB_API NibResult nibRangeScale(uint32_t format, uint32_t flags, double min, double max, const NibLog* log,
+                                float* out_scale, int32_t* out_zero_point);
 
 #ifdef __cplusplus
 }

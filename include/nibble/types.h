@@ -24,6 +24,18 @@
 // The library writes no more of a result struct than the caller's size. Structs without a size never grow.
 #define NIB_ABI_VERSION 7u
 
+// Marks the functions of the library. Users of the shared library define NIB_SHARED, which matters on Windows; CMake's
+// target nibble::shared and pkg-config's nibble-shared do.
+#if defined(NIB_SHARED_BUILD) && defined(_WIN32)
+#define NIB_API __declspec(dllexport)
+#elif defined(NIB_SHARED) && defined(_WIN32)
+#define NIB_API __declspec(dllimport)
+#elif defined(NIB_SHARED_BUILD) && defined(__GNUC__)
+#define NIB_API __attribute__((visibility("default")))
+#else
+#define NIB_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,16 +49,19 @@ typedef enum NibResult {
   NIB_ERROR_VULKAN = -4,            // a Vulkan call failed; the log line holds its name and VkResult
   NIB_ERROR_BROKEN_DEVICE = -5,     // every kernel for the op failed its self-test on this device
   NIB_ERROR_VERSION = -6,           // header and library disagree (NIB_ABI_VERSION)
+  NIB_ERROR_DEVICE_LOST = -7,       // VK_ERROR_DEVICE_LOST: destroy the context with its device, and make new ones
+  NIB_ERROR_NOT_COMPILED = -8,      // nibTryCreatePlan: a pipeline would have to be compiled
+  NIB_ERROR_CANCELLED = -9,         // the application's callback asked to stop
   NIB_RESULT_MAX_ENUM = 0x7fffffff
 } NibResult;
 
 // A constant English name of a result. Never NULL.
-const char* nibResultString(NibResult result);
+NIB_API const char* nibResultString(NibResult result);
 // The library's NIB_VERSION_*, "MAJOR.MINOR.PATCH".
-const char* nibVersionString(void);
+NIB_API const char* nibVersionString(void);
 // NIB_ABI_VERSION of the library. Compare it with the header's before anything else if the library is loaded at run
 // time.
-uint32_t nibAbiVersion(void);
+NIB_API uint32_t nibAbiVersion(void);
 
 // -------------------------------------------------------------------------------------------- callbacks
 typedef enum NibSeverity { NIB_SEVERITY_INFO = 0, NIB_SEVERITY_WARNING = 1, NIB_SEVERITY_ERROR = 2 } NibSeverity;
@@ -162,17 +177,17 @@ typedef struct NibFormatInfo {
 } NibFormatInfo;
 
 // Formats of this build, index 0..nibFormatCount()-1, ascending ids. NULL beyond. Static memory. Thread-safe.
-uint32_t nibFormatCount(void);
-const NibFormatInfo* nibFormatAt(uint32_t index);
+NIB_API uint32_t nibFormatCount(void);
+NIB_API const NibFormatInfo* nibFormatAt(uint32_t index);
 // By id, or by name (case-insensitive). NULL if this build lacks the format. Static memory. Thread-safe.
-const NibFormatInfo* nibFormatById(uint32_t format);
-const NibFormatInfo* nibFormatByName(const char* name);
+NIB_API const NibFormatInfo* nibFormatById(uint32_t format);
+NIB_API const NibFormatInfo* nibFormatByName(const char* name);
 
 // ---------------------------------------------------------------------------------------- descriptions
 // The number of an op, NIB_OP_*, defined beside each op's description.
 typedef uint32_t NibOp;
 // "matmul"; a constant string. NULL if this build lacks the op. Thread-safe.
-const char* nibOpName(NibOp op);
+NIB_API const char* nibOpName(NibOp op);
 
 // Every description begins with these two fields. Functions take its address as const NibOpDesc*.
 typedef struct NibOpDesc {
@@ -266,7 +281,7 @@ typedef struct NibMemory {
 
 // Sizes and parts of an op without a device. Alignments are those of plain memory (4 bytes). log may be NULL.
 // Thread-safe.
-NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log, NibMemory* out_memory);
+NIB_API NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log, NibMemory* out_memory);
 
 // ------------------------------------------------------------------------------------------------ runs
 // The arguments of a run: they may change from one recording of a plan to the next.
@@ -313,8 +328,8 @@ typedef struct NibCpuBinding {
 // given, and allocates nothing. It rounds to nearest even whatever the FTZ and DAZ bits of the thread are; the rounding
 // mode itself must be nearest. run: slices are ignored, offsets count. log and parallel may be NULL. Thread-safe for
 // distinct outputs.
-NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run,
-                    const NibParallelFor* parallel, const NibLog* log);
+NIB_API NibResult nibCpuRun(const NibOpDesc* desc, const NibCpuBinding* binding, const NibRun* run,
+                            const NibParallelFor* parallel, const NibLog* log);
 
 #ifdef __cplusplus
 }

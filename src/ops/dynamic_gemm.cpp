@@ -229,6 +229,7 @@ constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
     .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
+    .multiplyAdds = [](const NibDynamicGemmDesc& d, uint32_t n) { return uint64_t(d.rows) * d.cols * n; },
 };
 
 }  // namespace

@@ -100,6 +100,8 @@ constexpr Op<NibInt8GemmDesc> kInt8Gemm = {
     .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
+    .multiplyAdds = [](const NibInt8GemmDesc& d,
+                       uint32_t n) { return uint64_t(d.rows) * d.cols * n * (d.batch != 0 ? d.batch : 1u); },
 };
 
 }  // namespace

@@ -630,6 +630,8 @@ constexpr Op<NibMatmulDesc> kMatmul = {
     .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
+    .multiplyAdds = [](const NibMatmulDesc& d,
+                       uint32_t n) { return uint64_t(d.rows) * d.cols * n * (d.batch != 0 ? d.batch : 1u); },
 };
 
 }  // namespace

@@ -171,6 +171,9 @@ const char* nibResultString(NibResult result) {
     case NIB_ERROR_VULKAN: return "a Vulkan call failed";
     case NIB_ERROR_BROKEN_DEVICE: return "the device fails its self-test";
     case NIB_ERROR_VERSION: return "header and library versions differ";
+    case NIB_ERROR_DEVICE_LOST: return "the device is lost";
+    case NIB_ERROR_NOT_COMPILED: return "a pipeline is not compiled yet";
+    case NIB_ERROR_CANCELLED: return "cancelled";
     case NIB_RESULT_MAX_ENUM: break;
   }
   return "unknown result";

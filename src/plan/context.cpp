@@ -23,6 +23,17 @@ void release(NibContext& context) {
 
 }  // namespace
 
+void nameObject(const NibContext& context, VkObjectType type, uint64_t handle, const char* name) {
+  if ((context.flags & NIB_CONTEXT_OBJECT_NAMES) == 0 || context.api.vkSetDebugUtilsObjectNameEXT == nullptr) return;
+  char text[128];
+  std::snprintf(text, sizeof text, "nibble %s", name);
+  VkDebugUtilsObjectNameInfoEXT info{VK_STRUCTURE_TYPE_DEBUG_UTILS_OBJECT_NAME_INFO_EXT};
+  info.objectType = type;
+  info.objectHandle = handle;
+  info.pObjectName = text;
+  context.api.vkSetDebugUtilsObjectNameEXT(context.device, &info);
+}
+
 void addChild(NibContext& context, std::atomic<uint32_t>& count) {
   ++context.references;
   ++count;
@@ -43,7 +54,8 @@ NibResult createLayouts(NibContext& context) {
   VkDescriptorSetLayoutCreateInfo set_info{VK_STRUCTURE_TYPE_DESCRIPTOR_SET_LAYOUT_CREATE_INFO};
   set_info.bindingCount = kSlotCount;
   set_info.pBindings = bindings;
-  VkResult result = context.api.vkCreateDescriptorSetLayout(context.device, &set_info, nullptr, &context.set_layout);
+  VkResult result =
+      context.api.vkCreateDescriptorSetLayout(context.device, &set_info, context.vulkan_callbacks, &context.set_layout);
   // A driver may leave anything in a handle that it could not create.
   if (result != VK_SUCCESS) {
     context.set_layout = VK_NULL_HANDLE;
@@ -55,11 +67,14 @@ NibResult createLayouts(NibContext& context) {
   layout_info.pSetLayouts = &context.set_layout;
   layout_info.pushConstantRangeCount = 1;
   layout_info.pPushConstantRanges = &push;
-  result = context.api.vkCreatePipelineLayout(context.device, &layout_info, nullptr, &context.pipeline_layout);
+  result = context.api.vkCreatePipelineLayout(context.device, &layout_info, context.vulkan_callbacks,
+                                              &context.pipeline_layout);
   if (result != VK_SUCCESS) {
     context.pipeline_layout = VK_NULL_HANDLE;
     return vk::failed(context.log, "context", "vkCreatePipelineLayout", result);
   }
+  nameObject(context, VK_OBJECT_TYPE_DESCRIPTOR_SET_LAYOUT, context.set_layout, "layout");
+  nameObject(context, VK_OBJECT_TYPE_PIPELINE_LAYOUT, context.pipeline_layout, "layout");
   return NIB_SUCCESS;
 }
 
@@ -107,7 +122,7 @@ NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_c
   // The layout of the other fields depends on the version, so nothing else is read first, not even the log.
   if (caller_desc->abi_version != NIB_ABI_VERSION) return NIB_ERROR_VERSION;
   NibContextDesc desc;
-  if (!readSized(*caller_desc, &desc)) return NIB_ERROR_INVALID_ARGUMENT;
+  if (!readSized(*caller_desc, &desc, offsetof(NibContextDesc, vulkan_allocator))) return NIB_ERROR_INVALID_ARGUMENT;
   const Log log(desc.log);
   NibRestrict restriction;
   if (desc.restriction != nullptr) {
@@ -124,7 +139,8 @@ NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_c
   if (desc.allocator != nullptr && (desc.allocator->allocate == nullptr || desc.allocator->release == nullptr)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: allocator needs both allocate and release");
   }
-  if (desc.flags & ~uint32_t(NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED)) {
+  if (desc.flags &
+      ~uint32_t(NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED | NIB_CONTEXT_CACHE_CONTROL | NIB_CONTEXT_OBJECT_NAMES)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "context: flags 0x%x has unknown bits", desc.flags);
   }
   if (desc.flags & NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED) {
@@ -143,6 +159,11 @@ NibResult nibCreateContext(const NibContextDesc* caller_desc, NibContext** out_c
   context->log = log;
   context->device = desc.device;
   context->pipeline_cache = desc.pipeline_cache;
+  context->flags = desc.flags;
+  if (desc.vulkan_allocator != nullptr) {
+    context->vulkan_allocator = *desc.vulkan_allocator;
+    context->vulkan_callbacks = &context->vulkan_allocator;
+  }
   const NibResult result = initialize(*context, desc);
   if (result != NIB_SUCCESS) {
     nibDestroyContext(context);
@@ -165,8 +186,8 @@ void nibDestroyContext(NibContext* context) {
   if (context->api.vkDestroyPipelineLayout != nullptr) {
     context->pipelines.destroyAll();
     context->pools.destroyAll();
-    context->api.vkDestroyPipelineLayout(context->device, context->pipeline_layout, nullptr);
-    context->api.vkDestroyDescriptorSetLayout(context->device, context->set_layout, nullptr);
+    context->api.vkDestroyPipelineLayout(context->device, context->pipeline_layout, context->vulkan_callbacks);
+    context->api.vkDestroyDescriptorSetLayout(context->device, context->set_layout, context->vulkan_callbacks);
   }
   release(*context);
 }

@@ -25,6 +25,9 @@ struct NibContext {
   nib::vk::Caps caps{};
   VkDevice device = VK_NULL_HANDLE;
   VkPipelineCache pipeline_cache = VK_NULL_HANDLE;
+  uint32_t flags = 0;  // NIB_CONTEXT_*
+  VkAllocationCallbacks vulkan_allocator{};
+  const VkAllocationCallbacks* vulkan_callbacks = nullptr;  // NULL, or the member above
   // One layout for all kernels: four dynamic storage buffers and 128 bytes of push constants.
   VkDescriptorSetLayout set_layout = VK_NULL_HANDLE;
   VkPipelineLayout pipeline_layout = VK_NULL_HANDLE;
@@ -48,6 +51,15 @@ inline constexpr uint32_t kPushBytes = 128;
 
 // Part of a verdict's key, so that a changed kernel has no verdict yet.
 inline uint64_t kernelHash(const KernelRow& row) { return fnv1a64(row.spirv, size_t(row.spirv_words) * 4u); }
+
+// Names a Vulkan object "nibble NAME" for debuggers, if the application asked for it.
+void nameObject(const NibContext& context, VkObjectType type, uint64_t handle, const char* name);
+template <class Handle>
+void nameObject(const NibContext& context, VkObjectType type, Handle handle, const char* name) {
+  uint64_t number = 0;
+  std::memcpy(&number, &handle, sizeof handle);
+  nameObject(context, type, number, name);
+}
 
 // Counts a child of the context, and ends it. `count` is the context's member for its kind.
 void addChild(NibContext& context, std::atomic<uint32_t>& count);

@@ -21,12 +21,13 @@ NibResult DescriptorPools::allocate(PooledSet* out_set) {
     info.poolSizeCount = 1;
     info.pPoolSizes = &size;
     Pool pool{VK_NULL_HANDLE, 0};
-    const VkResult result = context_.api.vkCreateDescriptorPool(context_.device, &info, nullptr, &pool.pool);
+    const VkResult result =
+        context_.api.vkCreateDescriptorPool(context_.device, &info, context_.vulkan_callbacks, &pool.pool);
     if (result != VK_SUCCESS) {
       return vk::failed(context_.log, "binding", "vkCreateDescriptorPool", result);
     }
     if (!pools_.push(pool)) {
-      context_.api.vkDestroyDescriptorPool(context_.device, pool.pool, nullptr);
+      context_.api.vkDestroyDescriptorPool(context_.device, pool.pool, context_.vulkan_callbacks);
       return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "binding: out of host memory");
     }
     free_pool = &pools_[pools_.size() - 1];
@@ -54,7 +55,8 @@ void DescriptorPools::release(const PooledSet& set) {
 }
 
 void DescriptorPools::destroyAll() {
-  for (const Pool& pool : pools_) context_.api.vkDestroyDescriptorPool(context_.device, pool.pool, nullptr);
+  for (const Pool& pool : pools_)
+    context_.api.vkDestroyDescriptorPool(context_.device, pool.pool, context_.vulkan_callbacks);
   pools_.resize(0);
 }
 

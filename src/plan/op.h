@@ -81,6 +81,8 @@ struct Op {
   Tolerance (*tolerance)(const Desc& desc, NibPart part) = nullptr;
   // Whether the op may write part `written` in place over part `other`. NULL = never.
   bool (*mayAlias)(const Desc& desc, NibPart written, NibPart other) = nullptr;
+  // Multiply-adds of a run of n rows. NULL = not counted, 0.
+  uint64_t (*multiplyAdds)(const Desc& desc, uint32_t n) = nullptr;
   // Whether a run adds to the previous result; fillProbe then fills the result too. NULL = never.
   bool (*accumulates)(const Desc& desc) = nullptr;
 };
@@ -104,6 +106,7 @@ struct OpRow {
   NibRole (*written)(const NibOpDesc* desc);
   Tolerance (*tolerance)(const NibOpDesc* desc, NibPart part);  // relative 0 = the same bytes
   bool (*mayAlias)(const NibOpDesc* desc, NibPart written, NibPart other);
+  uint64_t (*multiplyAdds)(const NibOpDesc* desc, uint32_t n);
   bool (*accumulates)(const NibOpDesc* desc);
 };
 
@@ -152,6 +155,11 @@ constexpr OpRow makeOpRow() {
         [](const NibOpDesc* d, NibPart written, NibPart other) {
           if constexpr (kOp.mayAlias != nullptr) return kOp.mayAlias(as<Desc>(d), written, other);
           return false;
+        },
+    .multiplyAdds =
+        [](const NibOpDesc* d, uint32_t n) {
+          if constexpr (kOp.multiplyAdds != nullptr) return kOp.multiplyAdds(as<Desc>(d), n);
+          return uint64_t{0};
         },
     .accumulates = [](const NibOpDesc* d) {
       if constexpr (kOp.accumulates != nullptr) return kOp.accumulates(as<Desc>(d));

@@ -20,7 +20,7 @@ size_t PipelineStore::find(const KernelRow& row, const uint32_t* spec, uint32_t 
   return kNone;
 }
 
-NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
+NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, Compile compile,
                              VkPipeline* out_pipeline) {
   if (spec_count > kMaxSpec) {
     return context_.log.fail(NIB_ERROR_UNSUPPORTED, "%s: %u specialization constants, at most %u", row.module,
@@ -30,17 +30,24 @@ NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_
   // If the thread that compiles it fails, its entry disappears, and this one tries.
   for (size_t i = find(row, spec, spec_count); i != kNone; i = find(row, spec, spec_count)) {
     *out_pipeline = entries_.data()[i].pipeline;
-    if (*out_pipeline != VK_NULL_HANDLE) return NIB_SUCCESS;
+    if (*out_pipeline != VK_NULL_HANDLE) {
+      ++entries_.data()[i].users;
+      return NIB_SUCCESS;
+    }
+    if (compile == Compile::kNever) return NIB_ERROR_NOT_COMPILED;
     compiled_.wait(lock);
   }
-  Entry entry{&row, spec_count, {}, VK_NULL_HANDLE};
+  const bool may_be_cached =
+      (context_.flags & NIB_CONTEXT_CACHE_CONTROL) != 0 && context_.pipeline_cache != VK_NULL_HANDLE;
+  if (compile == Compile::kNever && !may_be_cached) return NIB_ERROR_NOT_COMPILED;
+  Entry entry{&row, spec_count, {}, VK_NULL_HANDLE, 1};
   std::memcpy(entry.spec, spec, spec_count * sizeof(uint32_t));
   if (!entries_.push(entry)) {
     return context_.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
   }
   lock.unlock();
   VkPipeline pipeline = VK_NULL_HANDLE;
-  const NibResult result = build(row, spec, spec_count, &pipeline);
+  const NibResult result = build(row, spec, spec_count, compile, &pipeline);
   lock.lock();
   const size_t at = find(row, spec, spec_count);
   if (result == NIB_SUCCESS) {
@@ -54,7 +61,37 @@ NibResult PipelineStore::get(const KernelRow& row, const uint32_t* spec, uint32_
   return result;
 }
 
-NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count,
+void PipelineStore::release(VkPipeline pipeline) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (Entry& entry : entries_) {
+    if (entry.pipeline == pipeline) --entry.users;
+  }
+}
+
+bool PipelineStore::has(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  const size_t i = find(row, spec, spec_count);
+  return i != kNone && entries_.data()[i].pipeline != VK_NULL_HANDLE;
+}
+
+uint32_t PipelineStore::trim() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  uint32_t destroyed = 0;
+  for (size_t i = 0; i < entries_.size();) {
+    const Entry& entry = entries_.data()[i];
+    if (entry.users != 0) {
+      ++i;
+      continue;
+    }
+    context_.api.vkDestroyPipeline(context_.device, entry.pipeline, context_.vulkan_callbacks);
+    entries_.data()[i] = entries_.data()[entries_.size() - 1];
+    entries_.resize(entries_.size() - 1);
+    ++destroyed;
+  }
+  return destroyed;
+}
+
+NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, Compile compile,
                                VkPipeline* out_pipeline) {
   Array<uint32_t> with_modes(context_.allocator), with_mixed_dots(context_.allocator);
   const uint32_t* code = row.spirv;
@@ -83,7 +120,8 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   module_info.codeSize = size_t(words) * 4u;
   module_info.pCode = code;
   VkShaderModule module = VK_NULL_HANDLE;
-  VkResult result = context_.api.vkCreateShaderModule(context_.device, &module_info, nullptr, &module);
+  VkResult result =
+      context_.api.vkCreateShaderModule(context_.device, &module_info, context_.vulkan_callbacks, &module);
   if (result != VK_SUCCESS) {
     return vk::failed(context_.log, row.module, "vkCreateShaderModule", result);
   }
@@ -98,6 +136,7 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   info.stage.pName = "main";
   info.stage.pSpecializationInfo = &spec_info;
   info.layout = context_.pipeline_layout;
+  if (compile == Compile::kNever) info.flags |= VK_PIPELINE_CREATE_FAIL_ON_PIPELINE_COMPILE_REQUIRED_BIT;
   // No kernel relies on the driver's bounds checks, which cost time.
   VkPipelineRobustnessCreateInfoEXT robustness{VK_STRUCTURE_TYPE_PIPELINE_ROBUSTNESS_CREATE_INFO_EXT};
   if (context_.caps.features & NIB_FEATURE_ROBUSTNESS) {
@@ -118,18 +157,25 @@ NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint3
   if ((row.features & NIB_FEATURE_SUBGROUP) && (caps.features & NIB_FEATURE_SUBGROUP_SIZE) && workgroup % full == 0) {
     info.stage.flags |= VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT;
   }
-  result =
-      context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info, nullptr, out_pipeline);
-  context_.api.vkDestroyShaderModule(context_.device, module, nullptr);
+  result = context_.api.vkCreateComputePipelines(context_.device, context_.pipeline_cache, 1, &info,
+                                                 context_.vulkan_callbacks, out_pipeline);
+  context_.api.vkDestroyShaderModule(context_.device, module, context_.vulkan_callbacks);
+  if (result == VK_PIPELINE_COMPILE_REQUIRED) {
+    *out_pipeline = VK_NULL_HANDLE;
+    return NIB_ERROR_NOT_COMPILED;
+  }
   if (result != VK_SUCCESS) {
     return vk::failed(context_.log, row.module, "vkCreateComputePipelines", result);
   }
+  nameObject(context_, VK_OBJECT_TYPE_PIPELINE, *out_pipeline, row.module);
   return NIB_SUCCESS;
 }
 
 void PipelineStore::destroyAll() {
   std::lock_guard<std::mutex> lock(mutex_);
-  for (const Entry& entry : entries_) context_.api.vkDestroyPipeline(context_.device, entry.pipeline, nullptr);
+  for (const Entry& entry : entries_) {
+    context_.api.vkDestroyPipeline(context_.device, entry.pipeline, context_.vulkan_callbacks);
+  }
   entries_.resize(0);
 }
 

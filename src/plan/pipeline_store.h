@@ -17,7 +17,14 @@ class PipelineStore {
   explicit PipelineStore(NibContext& context);
   // spec: consecutive 4-byte constants with ids 0, 1, ... Thread-safe. The lock is not held while the driver compiles;
   // a thread that asks for a pipeline which another one is compiling waits for it.
-  NibResult get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
+  // Each success is a use, which `release` ends. kNever: NIB_ERROR_NOT_COMPILED unless it is here, or in the
+  // application's pipeline cache as far as that can be asked.
+  enum class Compile { kIfNeeded, kNever };
+  NibResult get(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, Compile compile,
+                VkPipeline* out_pipeline);
+  void release(VkPipeline pipeline);
+  bool has(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const;
+  uint32_t trim();  // destroys what has no use; returns how many
   void destroyAll();
 
   // For tools that inspect pipelines. Thread-safe.
@@ -36,10 +43,12 @@ class PipelineStore {
     uint32_t spec_count;
     uint32_t spec[kMaxSpec];
     VkPipeline pipeline;  // VK_NULL_HANDLE while a thread compiles it
+    uint32_t users;       // plans
   };
   static constexpr size_t kNone = SIZE_MAX;
   size_t find(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) const;
-  NibResult build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, VkPipeline* out_pipeline);
+  NibResult build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, Compile compile,
+                  VkPipeline* out_pipeline);
 
   NibContext& context_;
   mutable std::mutex mutex_;

@@ -230,7 +230,7 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   }
   if (plan_.draft) {
     ++plan_.phase_count;
-    return NIB_SUCCESS;
+    return plan_.wanted == nullptr ? NIB_SUCCESS : want(*row, spec, spec_count);
   }
   {
     std::lock_guard<std::mutex> lock(context.verdict_mutex);
@@ -240,9 +240,14 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
                         plan_.op->name, row->module, context.caps.device_name);
     }
   }
-  NibResult result = context.pipelines.get(*row, spec, spec_count, &phase.pipeline);
-  if (result == NIB_SUCCESS) result = addSegments(phase);
+  NibResult result = context.pipelines.get(*row, spec, spec_count, plan_.compile, &phase.pipeline);
   if (result != NIB_SUCCESS) return result;
+  result = addSegments(phase);
+  if (result != NIB_SUCCESS) {
+    context.pipelines.release(phase.pipeline);
+    return result;
+  }
+  phase.bytes_per_tile = bytes_per_tile;
 
   phase.tiles_per_slice = kSliceBytes / (bytes_per_tile > 0 ? bytes_per_tile : 1);
   if (phase.tiles_per_slice == 0) phase.tiles_per_slice = 1;
@@ -251,6 +256,17 @@ NibResult PlanBuilder::addPhase(const char* name, uint32_t format, const uint32_
   plan_.memory.slice_count += phase.slice_count;
   ++plan_.phase_count;
   return NIB_SUCCESS;
+}
+
+NibResult PlanBuilder::want(const KernelRow& row, const uint32_t* spec, uint32_t spec_count) {
+  if (spec_count > PipelineStore::kMaxSpec) return NIB_ERROR_UNSUPPORTED;
+  PipelineWanted wanted{&row, spec_count, {}};
+  std::memcpy(wanted.spec, spec, spec_count * sizeof(uint32_t));
+  for (const PipelineWanted& other : *plan_.wanted) {
+    if (std::memcmp(&other, &wanted, sizeof wanted) == 0) return NIB_SUCCESS;
+  }
+  return plan_.wanted->push(wanted) ? NIB_SUCCESS
+                                    : log().fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", row.module);
 }
 
 // Splits the phase into segments, each of as many tiles as fit windows of the device's largest storage range at any
@@ -341,9 +357,43 @@ NibResult planInto(NibPlan& plan, const AnyDesc& desc) {
   return plan.op->build(desc.get(), plan.memory, builder);
 }
 
+namespace {
+
+void releasePipelines(const NibPlan& plan) {
+  if (plan.context->destroyed) return;
+  for (uint32_t p = 0; p < plan.phase_count; ++p) plan.context->pipelines.release(plan.phase[p].pipeline);
+}
+
+NibResult createPlan(NibContext* context, const NibOpDesc* desc, PipelineStore::Compile compile, NibPlan** out_plan) {
+  if (desc == nullptr || out_plan == nullptr) {
+    return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreatePlan: NULL argument");
+  }
+  *out_plan = nullptr;
+  const OpRow* op = nullptr;
+  AnyDesc whole;
+  NibResult result = readDesc(desc, context->log, &op, &whole);
+  if (result != NIB_SUCCESS) return result;
+  NibPlan* plan = context->allocator.create<NibPlan>(context);
+  if (plan == nullptr) return context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", op->name);
+  plan->op = op;
+  plan->compile = compile;
+  result = planInto(*plan, whole);
+  if (result != NIB_SUCCESS) {
+    releasePipelines(*plan);
+    context->allocator.destroy(plan);
+    return result;
+  }
+  addChild(*context, context->plans);
+  *out_plan = plan;
+  return NIB_SUCCESS;
+}
+
+}  // namespace
+
 void releasePlan(const NibPlan& plan) {
   if (plan.references.fetch_sub(1) != 1) return;
   NibContext& context = *plan.context;
+  releasePipelines(plan);
   context.allocator.destroy(const_cast<NibPlan*>(&plan));
   removeChild(context, context.plans);
 }
@@ -356,25 +406,12 @@ extern "C" {
 
 NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan) {
   if (context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
-  if (desc == nullptr || out_plan == nullptr) {
-    return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreatePlan: NULL argument");
-  }
-  *out_plan = nullptr;
-  const OpRow* op = nullptr;
-  AnyDesc whole;
-  NibResult result = readDesc(desc, context->log, &op, &whole);
-  if (result != NIB_SUCCESS) return result;
-  NibPlan* plan = context->allocator.create<NibPlan>(context);
-  if (plan == nullptr) return context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", op->name);
-  plan->op = op;
-  result = planInto(*plan, whole);
-  if (result != NIB_SUCCESS) {
-    context->allocator.destroy(plan);
-    return result;
-  }
-  addChild(*context, context->plans);
-  *out_plan = plan;
-  return NIB_SUCCESS;
+  return createPlan(context, desc, PipelineStore::Compile::kIfNeeded, out_plan);
+}
+
+NibResult nibTryCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan) {
+  if (context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
+  return createPlan(context, desc, PipelineStore::Compile::kNever, out_plan);
 }
 
 void nibDestroyPlan(NibPlan* plan) {

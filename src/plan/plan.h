@@ -125,6 +125,7 @@ struct Phase {
   uint64_t tile_count;  // for max_rows
   uint64_t tiles_per_slice;
   uint32_t first_slice, slice_count;
+  uint64_t bytes_per_tile;  // memory traffic
   uint32_t first_segment, segment_count;
   Slot slot[kSlotCount];
   bool sees_first_row;  // false: the kernel works on scratch, whose rows begin at 0
@@ -139,6 +140,14 @@ struct Phase {
 
 inline constexpr uint32_t kMaxPhases = 6;
 
+// A pipeline that a plan needs.
+struct PipelineWanted {
+  const KernelRow* row;
+  uint32_t spec_count;
+  uint32_t spec[PipelineStore::kMaxSpec];
+};
+using PipelineList = Array<PipelineWanted>;
+
 }  // namespace nib
 
 struct NibPlan {
@@ -148,6 +157,8 @@ struct NibPlan {
   NibMemory memory{};
   nib::RunRows rows{};  // rows.fixed: kernels see all rows as one row (FLAT)
   bool draft = false;   // only kernel choices and sizes: no pipelines, windows or messages; never recorded
+  nib::PipelineList* wanted = nullptr;  // of a draft: gets its pipelines, and the log its messages
+  nib::PipelineStore::Compile compile = nib::PipelineStore::Compile::kIfNeeded;
   uint32_t phase_count = 0;
   nib::Phase phase[nib::kMaxPhases];
   nib::Array<nib::Segment> segments;
@@ -180,6 +191,18 @@ struct NibBinding {
 };
 
 namespace nib {
+
+// The rows of a phase in a run, as the kernel sees them, and the first row of the result.
+struct PhaseRows {
+  uint32_t rows, first_row;
+};
+PhaseRows rowsOf(const NibPlan& plan, const Phase& phase, const NibRun& run);
+
+// Tiles of a phase that belong to slices [first_slice, slice_end) of a run; first >= end: none.
+struct TileSpan {
+  uint64_t first, end;
+};
+TileSpan tilesOf(const NibPlan& plan, const Phase& phase, const NibRun& run, uint64_t first_slice, uint64_t slice_end);
 
 // Frees the plan if nothing refers to it any more.
 void releasePlan(const NibPlan& plan);
@@ -225,7 +248,7 @@ class PlanBuilder {
   }
 
   const vk::Caps& caps() const { return plan_.context->caps; }
-  const Log& log() const { return plan_.draft ? kSilent : plan_.context->log; }
+  const Log& log() const { return plan_.draft && plan_.wanted == nullptr ? kSilent : plan_.context->log; }
   // The largest span that one binding can cover at any offset of the caller's buffers.
   uint64_t largestWindow() const { return caps().max_storage_range_bytes - windowAlignment(*plan_.context); }
   // The largest power of two up to `wanted` and the device's limits on a workgroup.
@@ -266,6 +289,8 @@ class PlanBuilder {
   NibResult addPhase(const char* name, uint32_t format, const uint32_t* spec, uint32_t spec_count, const void* push,
                      uint32_t push_bytes, uint32_t shared_bytes, const TileRule& tiles, const Slot (&slot)[kSlotCount],
                      uint64_t bytes_per_tile, std::initializer_list<PartWord> part_words, const uint32_t* first_row);
+  // Adds to the list of pipelines that a draft wants.
+  NibResult want(const KernelRow& row, const uint32_t* spec, uint32_t spec_count);
   // The slot in the range that the placement gives its role.
   Slot placedSlot(const Slot& slot) const;
   NibResult addSegments(Phase& phase);

@@ -117,25 +117,6 @@ struct Recorder {
   }
 };
 
-// Tiles of a phase that belong to slices [first_slice, slice_end) of a run.
-struct TileSpan {
-  uint64_t first, end;
-};
-
-TileSpan tilesOf(const Phase& phase, const NibRun& run, uint64_t slice_end, uint32_t rows, uint32_t first_row) {
-  const uint64_t from = run.first_slice > phase.first_slice ? run.first_slice - phase.first_slice : 0;
-  const uint64_t to = slice_end > phase.first_slice ? slice_end - phase.first_slice : 0;
-  TileSpan span{from * phase.tiles_per_slice, to * phase.tiles_per_slice};
-  const TileRule& rule = phase.tiles;
-  const uint64_t count = rule.tiles(rows, rule.lead(first_row));
-  if (span.end > count) span.end = count;
-  if (rule.absolute && rule.fixed == 0) {
-    const uint64_t before = first_row / rule.row_block * rule.mul / rule.div;
-    if (span.first < before) span.first = before;
-  }
-  return span;
-}
-
 }  // namespace
 
 extern "C" {
@@ -162,10 +143,8 @@ void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBin
   bool recorded = false;
   for (uint32_t p = 0; p < plan->phase_count; ++p) {
     const Phase& phase = plan->phase[p];
-    const uint32_t first_row = phase.sees_first_row ? run.first_row : 0;
-    uint32_t rows = phase.tiles.rowsOf(plan->kernelRows(run.n));
-    if (phase.tiles.absolute && rows != 0) rows += first_row;
-    const auto [first, end] = tilesOf(phase, run, slice_end, rows, first_row);
+    const auto [rows, first_row] = rowsOf(*plan, phase, run);
+    const auto [first, end] = tilesOf(*plan, phase, run, run.first_slice, slice_end);
     if (first >= end) continue;
 
     context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);

@@ -73,4 +73,25 @@ typedef VkResult(VKAPI_PTR* PFN_vkGetPhysicalDeviceCooperativeMatrixPropertiesKH
     VkPhysicalDevice physicalDevice, uint32_t* pPropertyCount, VkCooperativeMatrixPropertiesKHR* pProperties);
 #endif
 
+namespace nib::vk {
+
+#if defined(VK_VERSION_1_4)
+using Vulkan14Features = VkPhysicalDeviceVulkan14Features;
+inline constexpr VkStructureType kVulkan14 = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_4_FEATURES;
+#else
+// As headers of 1.4 have it, up to the member that is needed.
+struct Vulkan14Features {
+  VkStructureType sType;
+  void* pNext;
+  VkBool32 globalPriorityQuery, shaderSubgroupRotate, shaderSubgroupRotateClustered, shaderFloatControls2,
+      shaderExpectAssume, rectangularLines, bresenhamLines, smoothLines, stippledRectangularLines,
+      stippledBresenhamLines, stippledSmoothLines, vertexAttributeInstanceRateDivisor,
+      vertexAttributeInstanceRateZeroDivisor, indexTypeUint8, dynamicRenderingLocalRead, maintenance5, maintenance6,
+      pipelineProtectedAccess, pipelineRobustness, hostImageCopy, pushDescriptor;
+};
+inline constexpr VkStructureType kVulkan14 = static_cast<VkStructureType>(55);
+#endif
+
+}  // namespace nib::vk
+
 #endif

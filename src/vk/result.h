@@ -17,6 +17,7 @@ inline NibResult resultOf(VkResult result) {
     case VK_ERROR_OUT_OF_POOL_MEMORY:
     case VK_ERROR_FRAGMENTED_POOL:
     case VK_ERROR_FRAGMENTATION: return NIB_ERROR_OUT_OF_MEMORY;
+    case VK_ERROR_DEVICE_LOST: return NIB_ERROR_DEVICE_LOST;
     default: return NIB_ERROR_VULKAN;
   }
 }

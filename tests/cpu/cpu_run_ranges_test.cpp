@@ -168,7 +168,8 @@ TEST_CASE("flat groups run across rows, so they take all rows or none is right")
     for (const selftest::Case& c : {quantize, dequantize}) {
       Ranges ranges(c.desc());
       prepare(c, ranges);
-      for (const uint32_t n : {0u, 1u, 4u, 6u}) expectRefused(ranges, c.desc(), &ranges.binding, n, "exactly the description's rows, 5");
+      for (const uint32_t n : {0u, 1u, 4u, 6u})
+        expectRefused(ranges, c.desc(), &ranges.binding, n, "exactly the description's rows, 5");
       CHECK(ranges.run(5) == NIB_SUCCESS);
     }
   }

@@ -226,3 +226,55 @@ TEST_CASE("the application's own structs follow the chain, whose structs are in 
     s = s->pNext;
   }
 }
+
+namespace {
+
+// The application's chain of the structs of whole versions.
+struct Versions {
+  VkPhysicalDeviceVulkan11Features v11{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_1_FEATURES};
+  VkPhysicalDeviceVulkan12Features v12{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_2_FEATURES};
+  VkPhysicalDeviceVulkan13Features v13{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_1_3_FEATURES};
+  Versions() {
+    v11.pNext = &v12;
+    v12.pNext = &v13;
+    // What the application wants itself stays.
+    v11.multiview = v12.timelineSemaphore = v13.synchronization2 = VK_TRUE;
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "features are set in the structs of whole versions that the application has, and those are not chained twice") {
+  for (uint32_t features = 0; features <= NIB_FEATURE_ALL; ++features) {
+    Versions own;
+    NibFeatureChain chain;
+    const void* first = nibFillFeatureChain(&chain, features, VK_API_VERSION_1_3, &own.v11);
+    const auto wants = [&](uint32_t feature) { return VkBool32((features & feature) != 0); };
+    CHECK(own.v11.storageBuffer16BitAccess == wants(NIB_FEATURE_STORAGE16));
+    CHECK(own.v12.shaderFloat16 == wants(NIB_FEATURE_F16));
+    CHECK(own.v12.shaderInt8 == wants(NIB_FEATURE_COOPMAT));
+    CHECK(own.v12.vulkanMemoryModel == wants(NIB_FEATURE_COOPMAT));
+    CHECK(own.v13.shaderIntegerDotProduct == wants(NIB_FEATURE_DOT4));
+    CHECK(own.v13.subgroupSizeControl == wants(NIB_FEATURE_SUBGROUP_SIZE));
+    CHECK(own.v13.computeFullSubgroups == wants(NIB_FEATURE_SUBGROUP_SIZE));
+    CHECK((own.v11.multiview && own.v12.timelineSemaphore && own.v13.synchronization2));
+    // Only what no version before 1.4 has is a struct of its own.
+    std::vector<std::string> others;
+    if (features & NIB_FEATURE_COOPMAT) others.push_back("cooperativeMatrix");
+    if (features & NIB_FEATURE_ROBUSTNESS) others.push_back("pipelineRobustness");
+    REQUIRE(asked(first, &own.v11) == others);
+  }
+}
+
+TEST_CASE("features are set in the extensions' structs that the application has") {
+  VkPhysicalDeviceShaderFloat16Int8Features small{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES};
+  VkPhysicalDeviceSubgroupSizeControlFeatures size{VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES,
+                                                   &small};
+  NibFeatureChain chain;
+  const void* first = nibFillFeatureChain(&chain, NIB_FEATURE_ALL, VK_API_VERSION_1_2, &size);
+  CHECK((small.shaderFloat16 && small.shaderInt8 && size.subgroupSizeControl && size.computeFullSubgroups));
+  CHECK(asked(first, &size) == std::vector<std::string>{"cooperativeMatrix", "pipelineRobustness",
+                                                        "shaderIntegerDotProduct", "storageBuffer16BitAccess",
+                                                        "vulkanMemoryModel"});
+}

@@ -82,9 +82,9 @@ typedef struct NibErrors {
 // Adds `count` tiles to `sums`, in their order, in fp64. first_element: the number of elements before the first tile,
 // for a tensor that is split into runs. Totals equal those of one run if the splits are at multiples of NIB_ERROR_TILE.
 // Thread-safe for distinct sums.
-void nibErrorsAdd(NibErrorSums* sums, const NibErrorTile* tiles, uint64_t count, uint64_t first_element);
+NIB_API void nibErrorsAdd(NibErrorSums* sums, const NibErrorTile* tiles, uint64_t count, uint64_t first_element);
 // Thread-safe. NIB_ERROR_INVALID_ARGUMENT if struct_bytes is not set.
-NibResult nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors);
+NIB_API NibResult nibErrorsFinish(const NibErrorSums* sums, NibErrors* out_errors);
 
 #ifdef __cplusplus
 }

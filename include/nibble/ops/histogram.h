@@ -53,8 +53,8 @@ typedef struct NibHistogramHead {
 // Adds histogram `from` to `into`. Both have `bins` bins and the same flags (NIB_HISTOGRAM_SIGNED). The order of
 // merging changes no byte. Returns NIB_ERROR_INVALID_ARGUMENT if `bins` is not a valid number of bins. Thread-safe for
 // distinct `into`.
-NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogramHead* into, uint64_t* into_counts,
-                            const NibHistogramHead* from, const uint64_t* from_counts, const NibLog* log);
+NIB_API NibResult nibHistogramMerge(uint32_t bins, uint32_t flags, NibHistogramHead* into, uint64_t* into_counts,
+                                    const NibHistogramHead* from, const uint64_t* from_counts, const NibLog* log);
 
 #ifdef __cplusplus
 }

@@ -66,7 +66,7 @@ typedef struct NibInt8GemmDesc {
 
 // NIB_PART_TABLE of a description with requantized results and GELU, GELU_TANH or SILU: out_table[256], entry c is the
 // activation of (c - table_zero) * table_scale, computed in fp64 and rounded to fp32. Thread-safe.
-NibResult nibFillActivationTable(const NibInt8GemmDesc* desc, float* out_table);
+NIB_API NibResult nibFillActivationTable(const NibInt8GemmDesc* desc, float* out_table);
 
 #ifdef __cplusplus
 }

@@ -56,7 +56,8 @@ typedef struct NibMatmulDesc {
 // group_size. group_index and out_order: uint32[cols], separate buffers. Returns NIB_ERROR_INVALID_ARGUMENT, with
 // out_order undefined, unless each of the ceil(cols / group_size) groups has group_size columns (the last group: the
 // rest). Thread-safe.
-NibResult nibOrderFromGroupIndex(const uint32_t* group_index, uint32_t cols, uint32_t group_size, uint32_t* out_order);
+NIB_API NibResult nibOrderFromGroupIndex(const uint32_t* group_index, uint32_t cols, uint32_t group_size,
+                                         uint32_t* out_order);
 
 #ifdef __cplusplus
 }

@@ -50,7 +50,7 @@ typedef struct NibMoments {
 
 // Adds `count` tiles in their order, in fp64. `stride`: distance in tiles from one to the next (COLUMN: cols).
 // Thread-safe for distinct moments.
-void nibMomentsAdd(NibMoments* moments, const NibMomentTile* tiles, uint64_t count, uint64_t stride);
+NIB_API void nibMomentsAdd(NibMoments* moments, const NibMomentTile* tiles, uint64_t count, uint64_t stride);
 
 #ifdef __cplusplus
 }

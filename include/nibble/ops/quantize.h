@@ -43,9 +43,9 @@ typedef struct NibQuantizeDesc {
 // Double quantization of existing fp32 scales on the host, for tensors that are quantized in pieces. The results are
 // those of NIB_OP_QUANTIZE with NESTED. out_codes: count bytes. out_nested: 1 + ceil(count / 256) values, as in
 // NIB_PART_NESTED. Thread-safe.
-void nibNestScales(const float* scales, uint32_t count, uint8_t* out_codes, float* out_nested);
+NIB_API void nibNestScales(const float* scales, uint32_t count, uint8_t* out_codes, float* out_nested);
 // The inverse: out_scales[count]. Thread-safe.
-void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, float* out_scales);
+NIB_API void nibUnnestScales(const uint8_t* codes, const float* nested, uint32_t count, float* out_scales);
 
 #ifdef __cplusplus
 }

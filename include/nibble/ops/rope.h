@@ -56,8 +56,8 @@ typedef struct NibRopeDesc {
 //   rows         float[count * rotary_size]
 // Returns NIB_ERROR_INVALID_ARGUMENT if rotary_size is 0 or odd, a pointer is NULL, or first_position + count is beyond
 // 2^32. Thread-safe. log may be NULL.
-NibResult nibFillRopeTable(const double* frequencies, uint32_t rotary_size, double factor, uint32_t first_position,
-                           uint32_t count, float* rows, const NibLog* log);
+NIB_API NibResult nibFillRopeTable(const double* frequencies, uint32_t rotary_size, double factor,
+                                   uint32_t first_position, uint32_t count, float* rows, const NibLog* log);
 
 #ifdef __cplusplus
 }

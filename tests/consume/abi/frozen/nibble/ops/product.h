@@ -1,0 +1,37 @@
+// Shared by the product ops: the steps that follow a sum.
+#ifndef NIBBLE_OPS_PRODUCT_H
+#define NIBBLE_OPS_PRODUCT_H
+
+#include <nibble/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Flags of products. The steps follow the sum in this order: bias, activation, residual.
+enum {
+  // fp32[rows] in NIB_PART_BIAS is added to the output channels.
+  NIB_PRODUCT_BIAS = 1u << 0,
+  // The previous content of OUTPUT, in the result's type, is added after the activation: a residual in place.
+  NIB_PRODUCT_RESIDUAL = 1u << 1,
+  // NIB_OP_MATMUL only: uint32[cols] in NIB_PART_ORDER says by which input column each column of the weights is
+  // multiplied.
+  NIB_PRODUCT_ORDER = 1u << 2,
+  // NIB_OP_DYNAMIC_GEMM only: AUX begins with a NibStatus that the run adds to.
+  NIB_PRODUCT_STATUS = 1u << 3
+};
+
+typedef enum NibActivation {
+  NIB_ACTIVATION_NONE = 0,
+  NIB_ACTIVATION_RELU = 1,
+  NIB_ACTIVATION_RELU6 = 2,
+  NIB_ACTIVATION_GELU = 3,       // x/2 (1 + erf(x / sqrt 2)) (arXiv 1606.08415)
+  NIB_ACTIVATION_GELU_TANH = 4,  // the approximation by tanh of the same paper
+  NIB_ACTIVATION_SILU = 5,       // x / (1 + exp(-x))
+  NIB_ACTIVATION_MAX_ENUM = 0x7fffffff
+} NibActivation;
+
+#ifdef __cplusplus
+}
+#endif
+#endif  // NIBBLE_OPS_PRODUCT_H

@@ -14,7 +14,11 @@ if(NIBBLE_KIT)
   list(APPEND nibble_installed nibble_kit nibble_graph)
   install(FILES include/nibble/kit.h include/nibble/graph.h DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/nibble")
 endif()
-install(TARGETS ${nibble_installed} EXPORT nibbleTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+if(NIBBLE_SHARED)
+  list(APPEND nibble_installed nibble_shared)
+endif()
+install(TARGETS ${nibble_installed} EXPORT nibbleTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+        LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
 install(EXPORT nibbleTargets NAMESPACE nibble:: DESTINATION "${nibble_package_dir}")
 
 # The archive is C++. A C program does not link the C++ runtime implicitly, so the package names its libraries.
@@ -44,6 +48,12 @@ list(JOIN nibble_pc_libs " " nibble_pc_libs)
 string(STRIP "${CMAKE_THREAD_LIBS_INIT} ${nibble_pc_libs}" nibble_pc_libs)
 configure_file(cmake/nibble.pc.in "${NIBBLE_GENERATED}/nibble.pc" @ONLY)
 install(FILES "${NIBBLE_GENERATED}/nibble.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+if(NIBBLE_KIT)
+  list(TRANSFORM CMAKE_DL_LIBS PREPEND "-l" OUTPUT_VARIABLE nibble_pc_kit_libs)
+  list(JOIN nibble_pc_kit_libs " " nibble_pc_kit_libs)
+  configure_file(cmake/nibble-kit.pc.in "${NIBBLE_GENERATED}/nibble-kit.pc" @ONLY)
+  install(FILES "${NIBBLE_GENERATED}/nibble-kit.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()
 
 install(DIRECTORY shaders/formats DESTINATION "${nibble_data_dir}/shaders"
         FILES_MATCHING PATTERN "*.glsl" PATTERN "*.h")

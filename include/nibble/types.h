@@ -25,7 +25,7 @@
 #define NIB_ABI_VERSION 7u
 
 // Marks the functions of the library. Users of the shared library define NIB_SHARED, which matters on Windows; CMake's
-// target nibble::shared and pkg-config's nibble-shared do.
+// target nibble::shared does.
 #if defined(NIB_SHARED_BUILD) && defined(_WIN32)
 #define NIB_API __declspec(dllexport)
 #elif defined(NIB_SHARED) && defined(_WIN32)

@@ -6,6 +6,7 @@
 #   spirv_all, add_subdirectory_alone  (long list) the same optimized and apart, spirv with all formats
 #   no_vulkan       (long list) the sources alone, with -DNIBBLE_VULKAN=OFF and all formats
 #   pkg_config      plain compiler command lines
+#   abi             the shared library exports nibble.h's functions alone, and an application of an earlier release runs
 #   vulkan_app      programs with Vulkan functions of their own beside nibble::kit; no archive has a symbol vk*
 #   shader          an application's GLSL that includes the decode headers
 # Every step: source, build, work, config, generator, make, cc, cxx, flags, glslang, pkg_config, nm, vulkan.
@@ -106,6 +107,65 @@ elseif(step STREQUAL "no_vulkan")
   run("${tree}/bin/nibble" devices)
   run("${tree}/bin/nibble" selftest --device cpu --every 1000 --type int4,q5_1)
 
+elseif(step STREQUAL "abi")
+  set(tree "${work}/${step}")
+  set(spirv -DNIBBLE_VULKAN=OFF)
+  if(vulkan)
+    set(spirv "-DNIBBLE_SPIRV_DIR=${prefix}/share/nibble/spirv")
+  endif()
+  run("${CMAKE_COMMAND}" -S "${source}" -B "${tree}" -G "${generator}" "-DCMAKE_MAKE_PROGRAM=${make}" ${quick}
+      "-DCMAKE_CXX_COMPILER=${cxx}" "-DCMAKE_CXX_FLAGS=${flags}" -DNIBBLE_SHARED=ON -DNIBBLE_FORMATS=int8
+      -DNIBBLE_KIT=OFF -DNIBBLE_MODEL=OFF -DNIBBLE_TESTS=OFF -DNIBBLE_TOOLS=OFF -DNIBBLE_BENCH=OFF
+      -DNIBBLE_EXAMPLES=OFF -DNIBBLE_GLSLANG=OFF -DNIBBLE_SPIRV_VAL=OFF -DNIBBLE_SPIRV_OPT=OFF ${spirv})
+  run("${CMAKE_COMMAND}" --build "${tree}" --target nibble nibble_shared)
+  # Exported: every function that the headers mark, and nothing else.
+  file(GLOB headers "${source}/include/nibble/*.h" "${source}/include/nibble/ops/*.h")
+  set(declared "")
+  foreach(header IN LISTS headers)
+    file(READ "${header}" text)
+    if(NOT vulkan)
+      string(REGEX REPLACE "#if !defined\\(NIB_NO_VULKAN\\)[^#]*#endif" "" text "${text}")
+    endif()
+    string(REGEX MATCHALL "NIB_API [^;(]*\\(" functions "${text}")
+    foreach(function IN LISTS functions)
+      string(REGEX MATCH "nib[A-Za-z]+" name "${function}")
+      list(APPEND declared "${name}")
+    endforeach()
+  endforeach()
+  list(LENGTH declared count)
+  if(count LESS 30)
+    message(FATAL_ERROR "abi: the headers declare only ${count} functions")
+  endif()
+  run("${nm}" -D --defined-only "${tree}/libnibble.so")
+  string(REGEX MATCHALL " [TDBVW] [^\n@]+" symbols "${output}")
+  set(exported "")
+  foreach(symbol IN LISTS symbols)
+    string(REGEX REPLACE "^ . " "" symbol "${symbol}")
+    list(APPEND exported "${symbol}")
+  endforeach()
+  set(missing ${declared})
+  list(REMOVE_ITEM missing ${exported})
+  set(foreign ${exported})
+  list(REMOVE_ITEM foreign ${declared})
+  if(NOT vulkan)
+    set(missing "")  # the headers' Vulkan part is not told from the rest here
+  endif()
+  if(missing OR foreign)
+    message(FATAL_ERROR "abi: libnibble.so lacks '${missing}' and exports '${foreign}'")
+  endif()
+  set(no_vulkan "")
+  if(NOT vulkan)
+    set(no_vulkan -DNIB_NO_VULKAN)
+  endif()
+  separate_arguments(flags UNIX_COMMAND "${flags}")
+  set(app "${cc}" ${flags} -std=c11 ${no_vulkan} "-I${source}/tests/consume/abi/frozen"
+      "${source}/tests/consume/abi/main.c")
+  run(${app} -DNIB_SHARED "-L${tree}" -lnibble "-Wl,-rpath,${tree}" -o "${tree}/app_shared")
+  run("${tree}/app_shared")
+  run(${app} "${tree}/libnibble.a" -lstdc++ -lm -pthread -o "${tree}/app_static")
+  run("${tree}/app_static")
+  file(REMOVE_RECURSE "${tree}")
+
 elseif(step STREQUAL "vulkan_app")
   build_and_run(${step} ${quick})
   file(GLOB_RECURSE archives "${prefix}/*/libnibble*.a")
@@ -133,6 +193,12 @@ elseif(step STREQUAL "pkg_config")
   run("${program}")
   run("${cxx}" ${flags} -std=c++20 "${source}/tests/consume/find_package/main.cpp" -o "${program}" ${arguments})
   run("${program}")
+  if(EXISTS "${pc_dir}/nibble-kit.pc")
+    run("${pkg_config}" --cflags --libs nibble-kit)
+    separate_arguments(arguments UNIX_COMMAND "${output}")
+    run("${cxx}" ${flags} -std=c++20 "${source}/tests/consume/find_package/kit.cpp" -o "${program}" ${arguments})
+    run("${program}")
+  endif()
 
 elseif(step STREQUAL "shader")
   file(GLOB formats "${prefix}/share/nibble/shaders/formats/*/format.glsl")

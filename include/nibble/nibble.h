@@ -232,7 +232,8 @@ NIB_API NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibP
 NIB_API void nibDestroyPlan(NibPlan* plan);
 // Thread-safe. NIB_ERROR_INVALID_ARGUMENT if struct_bytes is not set.
 NIB_API NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory);
-// The kernel of each phase, for logs and reports: index 0..; NULL beyond. Lives as long as the context. Thread-safe.
+// The kernel of each phase, for logs and reports: index 0..; then those of the phases for fewer tokens; NULL beyond.
+// Lives as long as the context. Thread-safe.
 NIB_API const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index);
 
 // ---- start-up

@@ -289,7 +289,8 @@ NIB_API NibResult nibGetMemory(const NibOpDesc* desc, const NibLog* log, NibMemo
 // first_row: rows of the run begin at this row of its result, and of a blob that it reads row by row
 // (NIB_OP_DEQUANTIZE, NIB_OP_REPACK, the activations of NIB_OP_INT8_GEMM and NIB_OP_MATMUL if they are codes). A dense
 // input begins with the run's first row, whatever first_row is. So tokens can be appended to a quantized cache, and
-// long activations split into runs: the bytes are those of one run over all rows. first_row + n is at most the
+// long activations split into runs: the bytes are those of one run over all rows (of ops with an error bound, within
+// it, unless NIB_PRODUCT_ONE_KERNEL is set). first_row + n is at most the
 // description's rows. It must be 0 where the written matrix has no rows of its own: blobs with TENSOR, COLUMN, FLAT or
 // NESTED, statistics per tensor or column, NIB_OP_ERRORS and NIB_OP_MOMENTS; and where one storage range cannot reach
 // it (matrices beyond 4 GiB of NIB_OP_QUANTIZE and the like, on devices with smaller ranges). Rows of a blob may share

@@ -43,7 +43,8 @@ Target targetOf(Graph& graph, const Shape& from, const std::string& name, const 
 
 template <class Desc>
 void describeProduct(const Linear& layer, const Shape& from, const Shape& to, uint32_t tokens, Desc& desc) {
-  desc.flags = flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, uint32_t(NIB_PRODUCT_RESIDUAL));
+  desc.flags = flagIf(layer.bias, NIB_PRODUCT_BIAS) | flagIf(layer.add_to != kNoValue, uint32_t(NIB_PRODUCT_RESIDUAL)) |
+               NIB_PRODUCT_ONE_KERNEL;
   desc.rows = layer.rows;
   desc.cols = from.cols;
   desc.tokens = tokens;

@@ -49,7 +49,7 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW", kName,
                     d.input_flags);
   }
-  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_STATUS)) {
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_STATUS | NIB_PRODUCT_ONE_KERNEL)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", kName, d.flags);
   }
   NibResult result = checkOutliers(kName, d, log);
@@ -218,6 +218,13 @@ NibResult build(const NibDynamicGemmDesc& d, const NibMemory& memory, PlanBuilde
 }
 #endif
 
+bool withRows(const NibDynamicGemmDesc& d, uint32_t tokens, NibDynamicGemmDesc* out) {
+  if ((d.flags & NIB_PRODUCT_ONE_KERNEL) != 0) return false;
+  *out = d;
+  out->tokens = tokens;
+  return true;
+}
+
 constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
     .op = NIB_OP_DYNAMIC_GEMM,
     .name = "dynamic_gemm",
@@ -229,6 +236,7 @@ constexpr Op<NibDynamicGemmDesc> kDynamicGemm = {
     .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
+    .withRows = withRows,
     .multiplyAdds = [](const NibDynamicGemmDesc& d, uint32_t n) { return uint64_t(d.rows) * d.cols * n; },
 };
 

@@ -89,6 +89,14 @@ NibResult build(const NibInt8GemmDesc& d, const NibMemory&, PlanBuilder& builder
 }
 #endif
 
+// Several matrices lie `tokens` apart, so their operands depend on it.
+bool withRows(const NibInt8GemmDesc& d, uint32_t tokens, NibInt8GemmDesc* out) {
+  if ((d.flags & NIB_PRODUCT_ONE_KERNEL) != 0 || d.batch > 1) return false;
+  *out = d;
+  out->tokens = tokens;
+  return true;
+}
+
 constexpr Op<NibInt8GemmDesc> kInt8Gemm = {
     .op = NIB_OP_INT8_GEMM,
     .name = "int8_gemm",
@@ -100,6 +108,7 @@ constexpr Op<NibInt8GemmDesc> kInt8Gemm = {
     .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
+    .withRows = withRows,
     .multiplyAdds = [](const NibInt8GemmDesc& d,
                        uint32_t n) { return uint64_t(d.rows) * d.cols * n * (d.batch != 0 ? d.batch : 1u); },
 };

@@ -59,10 +59,11 @@ NibResult checkResult(const char* op, const NibInt8GemmDesc& d, const Log& log) 
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: activation %u is not a NibActivation, 0 to %d", op, d.activation,
                     int(NIB_ACTIVATION_SILU));
   }
-  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) {
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ONE_KERNEL)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: flags 0x%x has unknown bits", op, d.flags);
   }
-  if (d.result_type == NIB_INT8_RESULT_I32 && (d.flags != 0 || d.activation != NIB_ACTIVATION_NONE)) {
+  const bool steps = (d.flags & ~uint32_t(NIB_PRODUCT_ONE_KERNEL)) != 0 || d.activation != NIB_ACTIVATION_NONE;
+  if (d.result_type == NIB_INT8_RESULT_I32 && steps) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type I32 returns the sums: flags and activation must be 0",
                     op);
   }

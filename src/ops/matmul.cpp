@@ -69,7 +69,7 @@ NibResult makeDecode(const NibMatmulDesc& d, uint32_t tokens, const Log& log, Ma
 NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
   Matmul m{};
   const uint32_t batch = d.batch == 0 ? 1 : d.batch;
-  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ORDER)) {
+  if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ORDER | NIB_PRODUCT_ONE_KERNEL)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "matmul: flags 0x%x has unknown bits", d.flags);
   }
   if (d.activation > NIB_ACTIVATION_SILU) {
@@ -142,6 +142,19 @@ NibResult makeMatmul(const NibMatmulDesc& d, const Log& log, Matmul* out) {
 
 namespace {
 
+// Scratch of the kernels for `tokens` tokens and for fewer.
+uint64_t scratchBytes(const NibMatmulDesc& d, const Matmul& m) {
+  uint64_t bytes = m.scratch_bytes;
+  if ((d.flags & NIB_PRODUCT_ONE_KERNEL) != 0 || m.shape.batch > 1) return bytes;
+  for (uint32_t tokens = 1; tokens < d.tokens && tokens <= kMatvecTokens; tokens *= 2) {
+    NibMatmulDesc few = d;
+    few.tokens = tokens;
+    Matmul of_few;
+    if (makeMatmul(few, Log(), &of_few) == NIB_SUCCESS && of_few.scratch_bytes > bytes) bytes = of_few.scratch_bytes;
+  }
+  return bytes;
+}
+
 NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
   Matmul m;
   const NibResult result = makeMatmul(d, log, &m);
@@ -166,9 +179,9 @@ NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
     setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));
   }
   setRange(memory, NIB_ROLE_OUTPUT, denseBytes(tokens, d.rows, d.result_type, m.result_stride));
-  if (m.scratch_bytes != 0) {
-    setRange(memory, NIB_ROLE_AUX, m.scratch_bytes);
-    setPart(memory, NIB_PART_SCRATCH, 0, m.scratch_bytes);
+  if (const uint64_t bytes = scratchBytes(d, m); bytes != 0) {
+    setRange(memory, NIB_ROLE_AUX, bytes);
+    setPart(memory, NIB_PART_SCRATCH, 0, bytes);
   }
   return NIB_SUCCESS;
 }
@@ -619,6 +632,14 @@ Tolerance tolerance(const NibMatmulDesc& d, NibPart) {
   return {d.result_type, d.activation >= NIB_ACTIVATION_GELU ? 0x1p-17 : 0.0};
 }
 
+// Several matrices lie `tokens` apart, so their operands depend on it.
+bool withRows(const NibMatmulDesc& d, uint32_t tokens, NibMatmulDesc* out) {
+  if ((d.flags & NIB_PRODUCT_ONE_KERNEL) != 0 || d.batch > 1) return false;
+  *out = d;
+  out->tokens = tokens;
+  return true;
+}
+
 constexpr Op<NibMatmulDesc> kMatmul = {
     .op = NIB_OP_MATMUL,
     .name = "matmul",
@@ -630,6 +651,7 @@ constexpr Op<NibMatmulDesc> kMatmul = {
     .smallDims = smallDims,
     .fillProbe = fillProbe,
     .tolerance = tolerance,
+    .withRows = withRows,
     .multiplyAdds = [](const NibMatmulDesc& d,
                        uint32_t n) { return uint64_t(d.rows) * d.cols * n * (d.batch != 0 ? d.batch : 1u); },
 };

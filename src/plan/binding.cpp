@@ -173,12 +173,35 @@ NibResult bindInto(NibBinding& binding, const NibMemory& memory, const NibBindin
 }
 
 void release(NibBinding* binding) {
+  if (binding == nullptr) return;
   NibContext& context = *binding->plan->context;
+  for (NibBinding* fewer : binding->fewer) release(fewer);
   // The context's end has taken the sets with their pools.
   if (!context.destroyed) {
     for (const PooledSet& set : binding->sets) context.pools.release(set);
   }
   context.allocator.destroy(binding);
+}
+
+// A binding of the plan, and of its plans for fewer rows. NULL on an error, which is *result.
+NibBinding* create(const NibPlan& plan, const NibBindingDesc& desc, NibResult* result) {
+  NibContext& context = *plan.context;
+  NibBinding* binding = context.allocator.create<NibBinding>(&plan);
+  if (binding == nullptr || !binding->fewer.reserve(plan.fewer.size())) {
+    release(binding);
+    *result = context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan.op->name);
+    return nullptr;
+  }
+  NibMemory memory = plan.memory;
+  *result = moveParts(*plan.op, desc.part_offset_bytes, context.log, &memory);
+  if (*result == NIB_SUCCESS) *result = bindInto(*binding, memory, desc);
+  for (size_t i = 0; i < plan.fewer.size() && *result == NIB_SUCCESS; ++i) {
+    NibBinding* fewer = create(*plan.fewer[i], desc, result);
+    if (fewer != nullptr) binding->fewer.push(fewer);
+  }
+  if (*result == NIB_SUCCESS) return binding;
+  release(binding);
+  return nullptr;
 }
 
 }  // namespace
@@ -215,13 +238,8 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
     result = checkOverlaps(*plan->op, plan->desc.get(), memory, ranges, whole.part_offset_bytes, context.log);
   }
   if (result != NIB_SUCCESS) return result;
-  NibBinding* binding = context.allocator.create<NibBinding>(plan);
-  if (binding == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan->op->name);
-  result = bindInto(*binding, memory, whole);
-  if (result != NIB_SUCCESS) {
-    release(binding);
-    return result;
-  }
+  NibBinding* binding = create(*plan, whole, &result);
+  if (binding == nullptr) return result;
   ++plan->references;
   addChild(context, context.bindings);
   *out_binding = binding;

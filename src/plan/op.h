@@ -81,6 +81,9 @@ struct Op {
   Tolerance (*tolerance)(const Desc& desc, NibPart part) = nullptr;
   // Whether the op may write part `written` in place over part `other`. NULL = never.
   bool (*mayAlias)(const Desc& desc, NibPart written, NibPart other) = nullptr;
+  // Writes the same description for fewer rows of a run, and returns true, if its operands lie where the whole's do but
+  // for scratch: then a plan may have kernels for fewer rows. NULL = never.
+  bool (*withRows)(const Desc& desc, uint32_t rows, Desc* out) = nullptr;
   // Multiply-adds of a run of n rows. NULL = not counted, 0.
   uint64_t (*multiplyAdds)(const Desc& desc, uint32_t n) = nullptr;
   // Whether a run adds to the previous result; fillProbe then fills the result too. NULL = never.
@@ -106,6 +109,7 @@ struct OpRow {
   NibRole (*written)(const NibOpDesc* desc);
   Tolerance (*tolerance)(const NibOpDesc* desc, NibPart part);  // relative 0 = the same bytes
   bool (*mayAlias)(const NibOpDesc* desc, NibPart written, NibPart other);
+  bool (*withRows)(const NibOpDesc* desc, uint32_t rows, void* out);  // writes desc_bytes
   uint64_t (*multiplyAdds)(const NibOpDesc* desc, uint32_t n);
   bool (*accumulates)(const NibOpDesc* desc);
 };
@@ -154,6 +158,11 @@ constexpr OpRow makeOpRow() {
     .mayAlias =
         [](const NibOpDesc* d, NibPart written, NibPart other) {
           if constexpr (kOp.mayAlias != nullptr) return kOp.mayAlias(as<Desc>(d), written, other);
+          return false;
+        },
+    .withRows =
+        [](const NibOpDesc* d, uint32_t rows, void* out) {
+          if constexpr (kOp.withRows != nullptr) return kOp.withRows(as<Desc>(d), rows, static_cast<Desc*>(out));
           return false;
         },
     .multiplyAdds =

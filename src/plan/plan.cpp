@@ -364,7 +364,97 @@ void releasePipelines(const NibPlan& plan) {
   for (uint32_t p = 0; p < plan.phase_count; ++p) plan.context->pipelines.release(plan.phase[p].pipeline);
 }
 
-NibResult createPlan(NibContext* context, const NibOpDesc* desc, PipelineStore::Compile compile, NibPlan** out_plan) {
+void freePlan(NibPlan* plan) {
+  for (NibPlan* fewer : plan->fewer) freePlan(fewer);
+  releasePipelines(*plan);
+  plan->context->allocator.destroy(plan);
+}
+
+bool haveSameKernels(const NibPlan& a, const NibPlan& b) {
+  if (a.phase_count != b.phase_count) return false;
+  for (uint32_t p = 0; p < a.phase_count; ++p) {
+    if (a.phase[p].row != b.phase[p].row || a.phase[p].spec_hash != b.phase[p].spec_hash) return false;
+  }
+  return true;
+}
+
+// Whether the memory of fewer rows lies within the whole's: the same parts, but for scratch, at the same offsets.
+bool liesWithin(const NibMemory& few, const NibMemory& whole) {
+  for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
+    if (few.range[role].size_bytes > whole.range[role].size_bytes) return false;
+  }
+  for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+    const NibMemoryPart& a = few.part[p];
+    const NibMemoryPart& b = whole.part[p];
+    if (p == NIB_PART_SCRATCH) continue;
+    if ((a.size_bytes == 0) != (b.size_bytes == 0) || a.size_bytes > b.size_bytes) return false;
+    if (a.size_bytes != 0 && (a.role != b.role || a.offset_bytes != b.offset_bytes)) return false;
+  }
+  return true;
+}
+
+NibPlan* newPlan(NibContext* context, const OpRow* op, PipelineStore::Compile compile) {
+  NibPlan* plan = context->allocator.create<NibPlan>(context);
+  if (plan == nullptr) {
+    context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", op->name);
+    return nullptr;
+  }
+  plan->op = op;
+  plan->compile = compile;
+  return plan;
+}
+
+NibResult addFewer(NibPlan& plan) {
+  FewerRows list;
+  listFewer(plan, &list);
+  if (!plan.fewer.reserve(list.count)) {
+    return plan.context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan.op->name);
+  }
+  for (uint32_t i = list.count; i-- > 0;) {  // ascending
+    NibPlan* fewer = newPlan(plan.context, plan.op, plan.compile);
+    if (fewer == nullptr) return NIB_ERROR_OUT_OF_MEMORY;
+    plan.fewer.push(fewer);
+    const NibResult result = planInto(*fewer, list.desc[i]);
+    if (result != NIB_SUCCESS) return result;
+    if (fewer->memory.slice_count > plan.memory.slice_count) plan.memory.slice_count = fewer->memory.slice_count;
+  }
+  return NIB_SUCCESS;
+}
+
+}  // namespace
+
+void listFewer(const NibPlan& plan, FewerRows* list) {
+  // Compares each number of rows with the next larger that has kernels of its own.
+  NibPlan drafts[2] = {NibPlan(plan.context), NibPlan(plan.context)};
+  const NibPlan* larger = &plan;
+  uint32_t rows = 1;
+  while (rows < plan.rows.max && rows <= UINT32_MAX / 2) rows *= 2;
+  for (rows /= 2; rows != 0 && list->count < kMostFewer; rows /= 2) {
+    AnyDesc& desc = list->desc[list->count];
+    if (!plan.op->withRows(plan.desc.get(), rows, desc.bytes)) return;
+    NibPlan& draft = larger == &drafts[0] ? drafts[1] : drafts[0];
+    draft.op = plan.op;
+    draft.draft = true;
+    draft.phase_count = 0;
+    if (planInto(draft, desc) != NIB_SUCCESS) continue;
+    if (!liesWithin(draft.memory, plan.memory) || haveSameKernels(draft, *larger)) continue;
+    ++list->count;
+    larger = &draft;
+  }
+}
+
+const NibPlan& planFor(const NibPlan& plan, const NibRun& run, uint32_t* out_index) {
+  for (uint32_t i = 0; i < plan.fewer.size(); ++i) {
+    const NibPlan& fewer = *plan.fewer[i];
+    *out_index = i;
+    if (fewer.rows.problem(run.n, run.first_row).text == nullptr) return fewer;
+  }
+  *out_index = uint32_t(plan.fewer.size());
+  return plan;
+}
+
+NibResult createPlan(NibContext* context, const NibOpDesc* desc, PipelineStore::Compile compile, bool alone,
+                     NibPlan** out_plan) {
   if (desc == nullptr || out_plan == nullptr) {
     return context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibCreatePlan: NULL argument");
   }
@@ -373,14 +463,12 @@ NibResult createPlan(NibContext* context, const NibOpDesc* desc, PipelineStore::
   AnyDesc whole;
   NibResult result = readDesc(desc, context->log, &op, &whole);
   if (result != NIB_SUCCESS) return result;
-  NibPlan* plan = context->allocator.create<NibPlan>(context);
-  if (plan == nullptr) return context->log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", op->name);
-  plan->op = op;
-  plan->compile = compile;
+  NibPlan* plan = newPlan(context, op, compile);
+  if (plan == nullptr) return NIB_ERROR_OUT_OF_MEMORY;
   result = planInto(*plan, whole);
+  if (result == NIB_SUCCESS && !alone) result = addFewer(*plan);
   if (result != NIB_SUCCESS) {
-    releasePipelines(*plan);
-    context->allocator.destroy(plan);
+    freePlan(plan);
     return result;
   }
   addChild(*context, context->plans);
@@ -388,13 +476,10 @@ NibResult createPlan(NibContext* context, const NibOpDesc* desc, PipelineStore::
   return NIB_SUCCESS;
 }
 
-}  // namespace
-
 void releasePlan(const NibPlan& plan) {
   if (plan.references.fetch_sub(1) != 1) return;
   NibContext& context = *plan.context;
-  releasePipelines(plan);
-  context.allocator.destroy(const_cast<NibPlan*>(&plan));
+  freePlan(const_cast<NibPlan*>(&plan));
   removeChild(context, context.plans);
 }
 
@@ -406,12 +491,12 @@ extern "C" {
 
 NibResult nibCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan) {
   if (context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
-  return createPlan(context, desc, PipelineStore::Compile::kIfNeeded, out_plan);
+  return createPlan(context, desc, PipelineStore::Compile::kIfNeeded, false, out_plan);
 }
 
 NibResult nibTryCreatePlan(NibContext* context, const NibOpDesc* desc, NibPlan** out_plan) {
   if (context == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
-  return createPlan(context, desc, PipelineStore::Compile::kNever, out_plan);
+  return createPlan(context, desc, PipelineStore::Compile::kNever, false, out_plan);
 }
 
 void nibDestroyPlan(NibPlan* plan) {
@@ -435,7 +520,13 @@ NibResult nibPlanGetMemory(const NibPlan* plan, NibMemory* out_memory) {
 }
 
 const char* nibPlanGetKernel(const NibPlan* plan, uint32_t index) {
-  return index < plan->phase_count ? plan->phase[index].row->module : nullptr;
+  if (index < plan->phase_count) return plan->phase[index].row->module;
+  index -= plan->phase_count;
+  for (const NibPlan* fewer : plan->fewer) {
+    if (index < fewer->phase_count) return fewer->phase[index].row->module;
+    index -= fewer->phase_count;
+  }
+  return nullptr;
 }
 
 }  // extern "C"

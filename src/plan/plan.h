@@ -151,7 +151,7 @@ using PipelineList = Array<PipelineWanted>;
 }  // namespace nib
 
 struct NibPlan {
-  explicit NibPlan(NibContext* owner) : context(owner), segments(owner->allocator) {}
+  explicit NibPlan(NibContext* owner) : context(owner), segments(owner->allocator), fewer(owner->allocator) {}
   NibContext* context;
   const nib::OpRow* op = nullptr;
   NibMemory memory{};
@@ -163,6 +163,8 @@ struct NibPlan {
   nib::Phase phase[nib::kMaxPhases];
   nib::Array<nib::Segment> segments;
   nib::AnyDesc desc;  // for the self-test
+  // Plans of the same op for fewer rows, ascending, whose kernels suit those better. They share this plan's operands.
+  nib::Array<NibPlan*> fewer;
   // A plan that is destroyed before its bindings keeps its host memory until the last of them is destroyed.
   mutable std::atomic<uint32_t> references{1};  // the application's, and one of every binding
   std::atomic<bool> destroyed{false};
@@ -172,7 +174,10 @@ struct NibPlan {
 
 struct NibBinding {
   explicit NibBinding(const NibPlan* owner)
-      : plan(owner), sets(owner->context->allocator), windows(owner->context->allocator) {}
+      : plan(owner),
+        sets(owner->context->allocator),
+        windows(owner->context->allocator),
+        fewer(owner->context->allocator) {}
   // The windows of a segment, by slot.
   struct Window {
     uint32_t delta_words;     // see NibPushHead
@@ -186,6 +191,7 @@ struct NibBinding {
   nib::Array<nib::PooledSet> sets;            // by segment
   nib::Array<Windows> windows;                // by segment
   uint64_t slack_bytes[NIB_ROLE_COUNT] = {};  // the largest NibRun.offset_bytes of each role
+  nib::Array<NibBinding*> fewer;              // of plan->fewer
   mutable std::atomic<bool> refused{false};   // a run of it was refused, which the log was told
   uint32_t part_words[NIB_PART_COUNT] = {};   // words from a part's offset in the plan to the binding's, modulo 2^32
 };
@@ -203,6 +209,22 @@ struct TileSpan {
   uint64_t first, end;
 };
 TileSpan tilesOf(const NibPlan& plan, const Phase& phase, const NibRun& run, uint64_t first_slice, uint64_t slice_end);
+
+// The plan, of `plan` and its plans for fewer rows, that a run takes. *out_index: its index in plan.fewer, or their
+// number.
+const NibPlan& planFor(const NibPlan& plan, const NibRun& run, uint32_t* out_index);
+
+// Lists descriptions of fewer rows for which a plan has other kernels, in descending order of rows.
+inline constexpr uint32_t kMostFewer = 12;
+struct FewerRows {
+  uint32_t count = 0;
+  AnyDesc desc[kMostFewer];
+};
+void listFewer(const NibPlan& plan, FewerRows* list);
+
+// nibCreatePlan. alone: no plans for fewer rows.
+NibResult createPlan(NibContext* context, const NibOpDesc* desc, PipelineStore::Compile compile, bool alone,
+                     NibPlan** out_plan);
 
 // Frees the plan if nothing refers to it any more.
 void releasePlan(const NibPlan& plan);

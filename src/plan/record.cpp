@@ -117,6 +117,38 @@ struct Recorder {
   }
 };
 
+void recordRun(VkCommandBuffer command_buffer, const NibPlan& plan, const NibBinding& binding, const NibRun& run) {
+  const NibContext& context = *plan.context;
+  const uint64_t slice_end =
+      run.slice_count == UINT32_MAX ? plan.memory.slice_count : uint64_t(run.first_slice) + run.slice_count;
+
+  bool recorded = false;
+  for (uint32_t p = 0; p < plan.phase_count; ++p) {
+    const Phase& phase = plan.phase[p];
+    const auto [rows, first_row] = rowsOf(plan, phase, run);
+    const auto [first, end] = tilesOf(plan, phase, run, run.first_slice, slice_end);
+    if (first >= end) continue;
+
+    context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
+    const uint32_t pushed_rows = phase.tiles.push_n ? run.n : rows;
+    Recorder recorder{command_buffer, plan, binding, run, phase, pushed_rows, first_row, recorded, {}};
+    recorder.patchPush();
+    for (uint32_t i = 0; i < phase.segment_count; ++i) {
+      const uint32_t index = phase.first_segment + i;
+      const Segment& segment = plan.segments[index];
+      const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
+      const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
+      if (from >= stop) continue;
+      uint32_t dynamic[kSlotCount], delta[kSlotCount];
+      recorder.offsetWindows(binding.windows[index], dynamic, delta);
+      context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,
+                                          &binding.sets[index].set, kSlotCount, dynamic);
+      recorder.setFirstRow(segment);
+      recorder.dispatch(from, stop, delta);
+    }
+  }
+}
+
 }  // namespace
 
 extern "C" {
@@ -136,35 +168,9 @@ void nibCmdRun(VkCommandBuffer command_buffer, const NibPlan* plan, const NibBin
     }
     return;
   }
-  const NibContext& context = *plan->context;
-  const uint64_t slice_end =
-      run.slice_count == UINT32_MAX ? plan->memory.slice_count : uint64_t(run.first_slice) + run.slice_count;
-
-  bool recorded = false;
-  for (uint32_t p = 0; p < plan->phase_count; ++p) {
-    const Phase& phase = plan->phase[p];
-    const auto [rows, first_row] = rowsOf(*plan, phase, run);
-    const auto [first, end] = tilesOf(*plan, phase, run, run.first_slice, slice_end);
-    if (first >= end) continue;
-
-    context.api.vkCmdBindPipeline(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, phase.pipeline);
-    const uint32_t pushed_rows = phase.tiles.push_n ? run.n : rows;
-    Recorder recorder{command_buffer, *plan, *binding, run, phase, pushed_rows, first_row, recorded, {}};
-    recorder.patchPush();
-    for (uint32_t i = 0; i < phase.segment_count; ++i) {
-      const uint32_t index = phase.first_segment + i;
-      const Segment& segment = plan->segments[index];
-      const uint64_t from = segment.tile_first > first ? segment.tile_first : first;
-      const uint64_t stop = segment.tile_end < end ? segment.tile_end : end;
-      if (from >= stop) continue;
-      uint32_t dynamic[kSlotCount], delta[kSlotCount];
-      recorder.offsetWindows(binding->windows[index], dynamic, delta);
-      context.api.vkCmdBindDescriptorSets(command_buffer, VK_PIPELINE_BIND_POINT_COMPUTE, context.pipeline_layout, 0, 1,
-                                          &binding->sets[index].set, kSlotCount, dynamic);
-      recorder.setFirstRow(segment);
-      recorder.dispatch(from, stop, delta);
-    }
-  }
+  uint32_t index = 0;
+  const NibPlan& taken = planFor(*plan, run, &index);
+  recordRun(command_buffer, taken, index < plan->fewer.size() ? *binding->fewer[index] : *binding, run);
 }
 
 }  // extern "C"

@@ -40,7 +40,8 @@ uint64_t workOf(const NibPlan& plan, const NibRun& run, uint64_t first, uint64_t
 }
 
 uint64_t endOf(const NibPlan& plan, const NibRun& run) {
-  const uint64_t left = plan.memory.slice_count - run.first_slice;
+  const uint64_t all = plan.memory.slice_count;
+  const uint64_t left = all > run.first_slice ? all - run.first_slice : 0;
   return run.first_slice + (run.slice_count < left ? run.slice_count : left);
 }
 
@@ -63,13 +64,15 @@ NibResult nibGetCost(const NibPlan* plan, const NibRun* caller_run, NibCost* out
     return plan->context->log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibGetCost: run is not one of the plan (nibCheckRun)");
   }
   NibCost cost{};
-  const uint64_t end = endOf(*plan, run);
+  uint32_t index = 0;
+  const NibPlan& taken = planFor(*plan, run, &index);
+  const uint64_t end = endOf(taken, run);
   for (uint64_t s = run.first_slice; s < end; ++s) {
-    const uint64_t work = workOf(*plan, run, s, s + 1);
+    const uint64_t work = workOf(taken, run, s, s + 1);
     cost.work += work;
     cost.slices += work != 0 ? 1u : 0u;
   }
-  const uint64_t whole = workOf(*plan, run, 0, plan->memory.slice_count);
+  const uint64_t whole = workOf(taken, run, 0, taken.memory.slice_count);
   if (whole != 0) {
     const double share = double(cost.work) / double(whole);
     cost.multiply_adds = uint64_t(double(plan->op->multiplyAdds(plan->desc.get(), run.n)) * share + 0.5);
@@ -83,13 +86,15 @@ uint32_t nibSlicesFor(const NibPlan* plan, const NibRun* caller_run, double micr
   NibRun run;
   if (plan == nullptr || !isRun(*plan, caller_run, &run)) return 0;
   // Slices are cut in phases, so the last that is not empty may lie before the run's end.
-  uint64_t end = endOf(*plan, run);
-  while (end > run.first_slice && workOf(*plan, run, end - 1, end) == 0) --end;
+  uint32_t index = 0;
+  const NibPlan& taken = planFor(*plan, run, &index);
+  uint64_t end = endOf(taken, run);
+  while (end > run.first_slice && workOf(taken, run, end - 1, end) == 0) --end;
   const double most = microseconds * work_per_microsecond;
   double work = 0;
   uint64_t slice = run.first_slice;
   while (slice < end) {
-    work += double(workOf(*plan, run, slice, slice + 1));
+    work += double(workOf(taken, run, slice, slice + 1));
     // Written so that a NaN stops.
     if (slice > run.first_slice && !(work <= most)) break;
     ++slice;

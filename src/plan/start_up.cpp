@@ -5,6 +5,13 @@
 namespace nib {
 namespace {
 
+NibResult draftInto(NibPlan& draft, const OpRow& op, const AnyDesc& desc, PipelineList* list) {
+  draft.op = &op;
+  draft.draft = true;
+  draft.wanted = list;
+  return planInto(draft, desc);
+}
+
 // Adds the pipelines of every description to *list, each once.
 NibResult listPipelines(NibContext& context, uint32_t count, const NibOpDesc* const* descs, PipelineList* list) {
   for (uint32_t i = 0; i < count; ++i) {
@@ -16,11 +23,15 @@ NibResult listPipelines(NibContext& context, uint32_t count, const NibOpDesc* co
     NibResult result = readDesc(descs[i], context.log, &op, &whole);
     if (result != NIB_SUCCESS) return result;
     NibPlan draft(&context);
-    draft.op = op;
-    draft.draft = true;
-    draft.wanted = list;
-    result = planInto(draft, whole);
+    result = draftInto(draft, *op, whole, list);
     if (result != NIB_SUCCESS) return result;
+    FewerRows fewer;
+    listFewer(draft, &fewer);
+    for (uint32_t f = 0; f < fewer.count; ++f) {
+      NibPlan of_few(&context);
+      result = draftInto(of_few, *op, fewer.desc[f], list);
+      if (result != NIB_SUCCESS) return result;
+    }
   }
   return NIB_SUCCESS;
 }

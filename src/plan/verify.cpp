@@ -56,13 +56,17 @@ void memoryBarrier(const NibContext& context, VkCommandBuffer command_buffer, Vk
 }  // namespace
 }  // namespace nib
 
-// The small plan, its binding, and host images of its ranges, on which the reference runs.
+// The small plan, its binding, and host images of its ranges, on which the reference runs. `next` is the same for the
+// next of the plan's plans for fewer rows.
 struct NibVerify {
   explicit NibVerify(NibContext* owner) : context(owner), image(owner->allocator) {}
   NibContext* context;
   NibPlan* plan = nullptr;
   NibBinding* binding = nullptr;
+  NibVerify* next = nullptr;
   nib::Layout layout{};
+  NibBufferRange memory{};     // its part of the caller's range
+  uint64_t whole_offset = 0;   // of the caller's range in the buffer
   nib::Array<uint32_t> image;  // ranges in role order, one copy each
   uint64_t image_offset[NIB_ROLE_COUNT] = {};
 };
@@ -72,6 +76,8 @@ using namespace nib;
 namespace {
 
 void destroyVerify(NibVerify* verify) {
+  if (verify == nullptr) return;
+  destroyVerify(verify->next);
   NibContext& context = *verify->context;
   nibDestroyBinding(verify->binding);
   nibDestroyPlan(verify->plan);
@@ -81,7 +87,7 @@ void destroyVerify(NibVerify* verify) {
 
 NibResult smallPlan(const NibPlan& plan, NibPlan** out) {
   const AnyDesc small = smallProblem(plan);
-  return nibCreatePlan(plan.context, small.get(), out);
+  return createPlan(plan.context, small.get(), PipelineStore::Compile::kIfNeeded, true, out);
 }
 
 NibCpuBinding imageBinding(NibVerify& verify) {
@@ -369,19 +375,45 @@ NibResult checkMemory(const Log& log, const NibBufferRange& memory, uint64_t nee
   return NIB_SUCCESS;
 }
 
+// The memory of the self-test of one plan, without those for fewer rows.
+NibResult verifyBytes(const NibPlan& plan, uint64_t* out_bytes) {
+  NibPlan* small = nullptr;
+  const NibResult result = smallPlan(plan, &small);
+  if (result != NIB_SUCCESS) return result;
+  *out_bytes = makeLayout(writtenRole(*small), small->memory, windowAlignment(*plan.context)).size_bytes;
+  nibDestroyPlan(small);
+  return NIB_SUCCESS;
+}
+
+// Fills *verify for one plan, with memory of the caller's range after *end, which moves on.
+NibResult prepare(NibVerify& verify, const NibPlan& plan, const NibBufferRange& memory, uint64_t* end) {
+  NibResult result = smallPlan(plan, &verify.plan);
+  if (result != NIB_SUCCESS) return result;
+  verify.layout = makeLayout(writtenRole(*verify.plan), verify.plan->memory, windowAlignment(*plan.context));
+  const uint64_t begin = *end;
+  *end += alignUp(verify.layout.size_bytes, kRangeAlignmentBytes);
+  verify.memory = {memory.buffer, memory.offset + begin, verify.layout.size_bytes};
+  verify.whole_offset = memory.offset;
+  result = fillImages(verify);
+  return result == NIB_SUCCESS ? bindRanges(verify, verify.memory) : result;
+}
+
 }  // namespace
 
 extern "C" {
 
 NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range) {
   if (plan == nullptr || out_range == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
-  NibPlan* small = nullptr;
-  const NibResult result = smallPlan(*plan, &small);
-  if (result != NIB_SUCCESS) return result;
-  out_range->size_bytes = makeLayout(writtenRole(*small), small->memory, windowAlignment(*plan->context)).size_bytes;
+  uint64_t size_bytes = 0;
+  for (size_t i = 0; i <= plan->fewer.size(); ++i) {
+    uint64_t bytes = 0;
+    const NibResult result = verifyBytes(i == 0 ? *plan : *plan->fewer[i - 1], &bytes);
+    if (result != NIB_SUCCESS) return result;
+    size_bytes += alignUp(bytes, kRangeAlignmentBytes);
+  }
+  out_range->size_bytes = size_bytes;
   out_range->alignment_bytes = kRangeAlignmentBytes;
   out_range->usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-  nibDestroyPlan(small);
   return NIB_SUCCESS;
 }
 
@@ -393,22 +425,32 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyPlan: NULL argument");
   }
   *out_verify = nullptr;
-  NibVerify* verify = context.allocator.create<NibVerify>(&context);
-  if (verify == nullptr) return context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
-  addChild(context, context.verifications);
-  NibResult result = smallPlan(*plan, &verify->plan);
-  if (result == NIB_SUCCESS) {
-    verify->layout = makeLayout(writtenRole(*verify->plan), verify->plan->memory, windowAlignment(context));
-    result = checkMemory(context.log, *memory, verify->layout.size_bytes);
+  NibMemoryRange need{};
+  NibResult result = nibVerifyGetMemory(plan, &need);
+  if (result == NIB_SUCCESS) result = checkMemory(context.log, *memory, need.size_bytes);
+  if (result != NIB_SUCCESS) return result;
+  NibVerify* first = nullptr;
+  uint64_t end = 0;
+  // All are prepared before the first is recorded.
+  for (size_t i = plan->fewer.size() + 1; i-- > 0 && result == NIB_SUCCESS;) {
+    NibVerify* verify = context.allocator.create<NibVerify>(&context);
+    if (verify == nullptr) {
+      result = context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "verify: out of host memory");
+      break;
+    }
+    addChild(context, context.verifications);
+    verify->next = first;
+    first = verify;
+    result = prepare(*verify, i == 0 ? *plan : *plan->fewer[i - 1], *memory, &end);
   }
-  if (result == NIB_SUCCESS) result = fillImages(*verify);
-  if (result == NIB_SUCCESS) result = bindRanges(*verify, *memory);
   if (result != NIB_SUCCESS) {
-    destroyVerify(verify);
+    destroyVerify(first);
     return result;
   }
-  record(*verify, command_buffer, *memory);
-  *out_verify = verify;
+  for (NibVerify* verify = first; verify != nullptr; verify = verify->next) {
+    record(*verify, command_buffer, verify->memory);
+  }
+  *out_verify = first;
   return NIB_SUCCESS;
 }
 
@@ -423,9 +465,15 @@ NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_pas
     destroyVerify(verify);
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyRead: NULL argument");
   }
-  const bool passed = matches(*verify, static_cast<const uint8_t*>(mapped));
-  *out_passed = passed ? 1u : 0u;
-  const NibResult result = remember(context, *verify->plan, passed);
+  *out_passed = 1;
+  NibResult result = NIB_SUCCESS;
+  for (NibVerify* each = verify; each != nullptr; each = each->next) {
+    const uint64_t offset = each->memory.offset - each->whole_offset;
+    const bool passed = matches(*each, static_cast<const uint8_t*>(mapped) + offset);
+    if (!passed) *out_passed = 0;
+    const NibResult remembered = remember(context, *each->plan, passed);
+    if (result == NIB_SUCCESS) result = remembered;
+  }
   destroyVerify(verify);
   return result;
 }

@@ -140,8 +140,8 @@ struct OpBench {
   void (*names)(const Case& c, const Desc& desc, RowNames& names) = nullptr;
   // NULL = filled by the op's cases and never shared.
   RowData (*data)(const Case& c, const Desc& desc, NibRole role) = nullptr;
-  // Products only.
-  double (*multiplyAdds)(const Desc& desc) = nullptr;
+  // Products only: of n rows.
+  double (*multiplyAdds)(const Desc& desc, uint32_t n) = nullptr;
   Arithmetic (*arithmetic)(const Desc& desc) = nullptr;
   // Products only: the activation type of the product with dense fp32 weights that the row is compared with.
   // NULL = the row's own.
@@ -189,7 +189,7 @@ constexpr BenchRow makeBenchRow() {
           },
       .multiplyAdds =
           [](const Case& c) {
-            if constexpr (kCases.bench.multiplyAdds != nullptr) return kCases.bench.multiplyAdds(c.as<Desc>());
+            if constexpr (kCases.bench.multiplyAdds != nullptr) return kCases.bench.multiplyAdds(c.as<Desc>(), c.n);
             return 0.0;
           },
       .arithmetic =

@@ -24,6 +24,7 @@ selftest::Case codes(uint32_t tokens, uint32_t flags) {
   selftest::Case c;
   c.seed = 81;
   NibInt8GemmDesc& d = c.describe<NibInt8GemmDesc>(NIB_OP_INT8_GEMM);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = 70;
   d.cols = 1043;
   d.tokens = c.n = tokens;

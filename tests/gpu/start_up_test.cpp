@@ -253,6 +253,7 @@ TEST_CASE_FIXTURE(Gpu, "the costs of slices add up, and a budget takes as many a
   const FakePipelines fake;
   const OwnContext own;
   NibMatmulDesc d = selftest::describe<NibMatmulDesc>(NIB_OP_MATMUL);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = 8192;
   d.cols = 4096;
   d.tokens = 16;

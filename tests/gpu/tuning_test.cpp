@@ -19,6 +19,7 @@ selftest::Case matmul(uint32_t tokens) {
   c.recipe = selftest::Recipe::kExact;  // sums in any order are exact
   c.seed = 71;
   NibMatmulDesc& d = c.describe<NibMatmulDesc>(NIB_OP_MATMUL);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = kRows;
   d.cols = kCols;
   d.tokens = c.n = tokens;
@@ -30,6 +31,7 @@ selftest::Case codes(uint32_t tokens) {
   selftest::Case c;
   c.seed = 72;
   NibInt8GemmDesc& d = c.describe<NibInt8GemmDesc>(NIB_OP_INT8_GEMM);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = kRows;
   d.cols = kCols;
   d.tokens = c.n = tokens;
@@ -41,6 +43,7 @@ selftest::Case dynamic(uint32_t tokens) {
   selftest::Case c;
   c.seed = 73;
   NibDynamicGemmDesc& d = c.describe<NibDynamicGemmDesc>(NIB_OP_DYNAMIC_GEMM);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = kRows;
   d.cols = kCols;
   d.tokens = c.n = tokens;

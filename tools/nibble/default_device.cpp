@@ -60,6 +60,7 @@ DeviceTimes measure(const kit::Device& device) {
   product.rows = kRows;
   product.cols = kCols;
   product.tokens = kTokens;
+  product.flags = NIB_PRODUCT_ONE_KERNEL;
   product.input_type = product.result_type = NIB_TYPE_F32;
   product.weights = quantize.weights;
   return {secondsOf(device, quantize, kRows), secondsOf(device, product, kTokens)};

@@ -64,6 +64,7 @@ NibWeights usual(const NibFormatInfo& f) {
 
 void addProducts(vector<Job>& jobs, const string& format, const NibWeights& weights) {
   NibMatmulDesc d = square<NibMatmulDesc>(NIB_OP_MATMUL);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.weights = weights;
   const auto with = [&](uint32_t tokens, NibType type) {
     d.tokens = tokens;
@@ -82,6 +83,7 @@ void addInt8(vector<Job>& jobs) {
   for (const uint32_t tokens : {1u, 8u, 512u}) {
     for (const uint32_t group : {0u, 128u}) {
       NibInt8GemmDesc d = square<NibInt8GemmDesc>(NIB_OP_INT8_GEMM);
+      d.flags = NIB_PRODUCT_ONE_KERNEL;
       d.tokens = tokens;
       d.result_type = NIB_TYPE_F16;
       d.weights.format = d.input.format = NIB_FORMAT_INT8;
@@ -95,6 +97,7 @@ void addInt8(vector<Job>& jobs) {
   }
   for (const uint32_t format : {NIB_FORMAT_INT8, NIB_FORMAT_INT4}) {
     NibDynamicGemmDesc d = square<NibDynamicGemmDesc>(NIB_OP_DYNAMIC_GEMM);
+    d.flags = NIB_PRODUCT_ONE_KERNEL;
     d.tokens = 1;
     d.source_type = d.result_type = NIB_TYPE_F16;
     d.weights.format = format;

@@ -14,7 +14,7 @@ enum { NIB_OP_MATMUL = 8 };
 // INPUT dense [tokens, cols] times WEIGHTS [rows, cols] -> OUTPUT dense [tokens, rows]:
 // y[t, r] = sum over c of w[r, c] * x[t, c], then bias, activation and residual (NIB_PRODUCT_*), in one run.
 // NibRun.n = tokens. Weights of any format, or dense (NIB_FORMAT_DENSE).
-// Plan one token and many tokens separately: kernels are chosen for `tokens`.
+// One plan serves all numbers of tokens up to `tokens` (NIB_PRODUCT_ONE_KERNEL).
 //
 // Bounded. Sums are accumulated in fp32 in an order that depends on the kernel. They differ from exact sums by at most
 // (cols + 2) * 2^-23 * sum of |w x| before the activation, and are the same from run to run on one device. Where

@@ -18,7 +18,11 @@ enum {
   // multiplied.
   NIB_PRODUCT_ORDER = 1u << 2,
   // NIB_OP_DYNAMIC_GEMM only: AUX begins with a NibStatus that the run adds to.
-  NIB_PRODUCT_STATUS = 1u << 3
+  NIB_PRODUCT_STATUS = 1u << 3,
+  // Only the kernels that suit the description's tokens. Without it a plan of one matrix also has those that suit fewer
+  // tokens, where they differ, and a run takes the ones for its n: each count is as fast as on a plan made for it. With
+  // it the plan has fewer pipelines, and results of ops with an error bound are the same bytes for every n.
+  NIB_PRODUCT_ONE_KERNEL = 1u << 4
 };
 
 typedef enum NibActivation {

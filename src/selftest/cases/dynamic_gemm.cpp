@@ -20,7 +20,7 @@ Case caseOf(const ProductShape& shape, const NibFormatInfo& info, uint64_t seed,
   c.seed = seed;
   c.recipe = kTokens[seed % 5];
   Desc& d = c.describe<Desc>(NIB_OP_DYNAMIC_GEMM);
-  d.flags = random.below(4);
+  d.flags = random.below(4) | uint32_t(NIB_PRODUCT_ONE_KERNEL);
   d.rows = shape.rows;
   d.cols = shape.cols;
   d.tokens = shape.tokens;
@@ -118,6 +118,7 @@ Case plain(uint32_t rows, uint32_t tokens, uint32_t cols, const NibWeights& weig
   c.seed = 1100 + rows;
   c.n = tokens;
   Desc& d = c.describe<Desc>(NIB_OP_DYNAMIC_GEMM);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = rows;
   d.cols = cols;
   d.tokens = tokens;
@@ -184,7 +185,7 @@ constexpr OpCases<Desc> kCases = {
     .large = addLarge,
     .bench = {.list = listBench,
               .names = nameBench,
-              .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens; },
+              .multiplyAdds = [](const Desc& d, uint32_t n) { return double(d.rows) * d.cols * n; },
               .arithmetic = [](const Desc&) { return Arithmetic::kCodes; },
               .forms = forms},
 };

@@ -209,7 +209,7 @@ void nameBench(const Case&, const Desc& d, RowNames& names) {
   names.k = d.cols;
 }
 
-double multiplyAdds(const Desc& d) { return double(d.tokens) * d.cols * (d.cols + 1.0) / 2; }
+double multiplyAdds(const Desc& d, uint32_t tokens) { return double(tokens) * d.cols * (d.cols + 1.0) / 2; }
 
 constexpr OpCases<Desc> kCases = {
     .op = NIB_OP_HESSIAN,

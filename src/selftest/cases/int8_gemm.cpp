@@ -18,6 +18,7 @@ Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t variant) {
   Case c;
   c.seed = seed;
   Desc& d = c.describe<Desc>(NIB_OP_INT8_GEMM);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = shape.rows;
   d.cols = shape.cols;
   d.tokens = shape.tokens;
@@ -30,7 +31,7 @@ Case caseOf(const ProductShape& shape, uint64_t seed, uint32_t variant) {
   if (random.below(3) == 0) d.input_stride = (shape.cols + 3) / 4 * 4 + random.below(2) * 12 + 4;
   if (random.below(4) == 0) d.result_stride = (shape.rows + 3) / 4 * 4 + 4 * random.below(3);
   if (!raw) {
-    d.flags = random.below(4);
+    d.flags |= random.below(4);
     const uint32_t activation = random.below(code ? 6 : 9);
     d.activation = activation < 6 ? activation : 0;
   }
@@ -124,6 +125,7 @@ Case plain(uint32_t rows, uint32_t tokens, uint32_t cols, const NibWeights& weig
   c.seed = 1000 + rows;
   c.n = tokens;
   Desc& d = c.describe<Desc>(NIB_OP_INT8_GEMM);
+  d.flags = NIB_PRODUCT_ONE_KERNEL;
   d.rows = rows;
   d.cols = cols;
   d.tokens = tokens;
@@ -141,7 +143,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kSlices: {
       if (options.slow) break;
       Case c = plain(600, 100, kSliceShape.cols, int8Rows(), int8Rows());
-      c.as<Desc>().flags = NIB_PRODUCT_RESIDUAL;
+      c.as<Desc>().flags |= NIB_PRODUCT_RESIDUAL;
       c.as<Desc>().result_type = NIB_TYPE_F16;
       list.push_back(c);
       break;
@@ -156,7 +158,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
         const uint32_t variant = shape.variant;
         Case c = plain(shape.rows, kTokens[variant / 4 % 4], shape.cols, shape.weights, int8Rows(variant / 2 % 2));
         Desc& d = c.as<Desc>();
-        d.flags = variant % 4;
+        d.flags = variant % 4 | uint32_t(NIB_PRODUCT_ONE_KERNEL);
         d.result_type = variant % 3;
         d.activation = variant % 6;
         list.push_back(c);
@@ -221,7 +223,7 @@ constexpr OpCases<Desc> kCases = {
     .verify = verify,
     .bench = {.list = listBench,
               .names = nameBench,
-              .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
+              .multiplyAdds = [](const Desc& d, uint32_t n) { return double(d.rows) * d.cols * n * batchOf(d); },
               .arithmetic = [](const Desc&) { return Arithmetic::kCodes; },
               // The activations are codes, so the fp32 counterpart has another source type.
               .denseSource = [](const Desc&) { return "f32"; }},

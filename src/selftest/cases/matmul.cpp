@@ -53,7 +53,7 @@ void addPlain(const NibFormatInfo* info, Extent extent, std::vector<Case>& list)
       c.seed = counter.i;
       c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
       Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
-      d.flags = counter.pick(4);
+      d.flags = counter.pick(4) | uint32_t(NIB_PRODUCT_ONE_KERNEL);
       d.rows = product.rows;
       d.cols = (sharing.flags & NIB_WEIGHTS_FLAT) != 0 ? flatCols(product.cols) : product.cols;
       d.tokens = product.tokens;
@@ -111,7 +111,7 @@ void addOrdered(const NibFormatInfo* info, Extent extent, std::vector<Case>& lis
     c.seed = counter.i;
     c.recipe = counter.i % 4 == 1 || product.cols > 4096 ? Recipe::kNormal : Recipe::kExact;
     Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
-    d.flags = counter.pick(4) | (product.order ? uint32_t(NIB_PRODUCT_ORDER) : 0u);
+    d.flags = NIB_PRODUCT_ONE_KERNEL | counter.pick(4) | (product.order ? uint32_t(NIB_PRODUCT_ORDER) : 0u);
     d.rows = product.rows;
     d.cols = (sharing.flags & NIB_WEIGHTS_FLAT) != 0 ? flatCols(product.cols) : product.cols;
     d.tokens = product.tokens;
@@ -371,7 +371,7 @@ Case exact(uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weig
   c.seed = 900 + rows;
   c.n = tokens;
   Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
-  d.flags = flags;
+  d.flags = flags | uint32_t(NIB_PRODUCT_ONE_KERNEL);
   d.rows = rows;
   d.cols = cols;
   d.tokens = tokens;
@@ -415,12 +415,32 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 }
 
 // --------------------------------------------------------------------------------------------- bench
+// One plan for up to 512 tokens, beside plans made for the number of tokens that is run.
+void addCounts(const BenchRequest& request, BenchList& rows) {
+  const NibFormatInfo* int4 = nibFormatById(NIB_FORMAT_INT4);
+  if (int4 == nullptr) return;
+  constexpr uint32_t kMost = 512;
+  for (const uint32_t n : {1u, 2u, 4u, 8u, 16u, 33u, kMost}) {
+    for (const bool own_plan : {true, false}) {
+      Case c;
+      Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
+      d.flags = own_plan ? uint32_t(NIB_PRODUCT_ONE_KERNEL) : 0u;
+      d.rows = request.shape.m;
+      d.cols = request.shape.k;
+      d.tokens = own_plan ? n : kMost;
+      d.weights = benchWeights(*int4, usualSharing(*int4));
+      rows.add(kReadsProducts, {request.shape.m, n, request.shape.k}, c, n);
+    }
+  }
+}
+
 // Dense weights first, because the others are compared with them. The first shape of a suite has every format; the
 // others have one format for each common number of bits.
 void listBench(const BenchRequest& request, BenchList& rows) {
   const auto add = [&](const NibWeights& weights, NibType activations) {
     Case c;
     Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
+    d.flags = NIB_PRODUCT_ONE_KERNEL;
     d.rows = request.shape.m;
     d.cols = request.shape.k;
     d.tokens = request.shape.n;
@@ -445,18 +465,20 @@ void listBench(const BenchRequest& request, BenchList& rows) {
   if (request.suite == Suite::kGemv) {
     products(NIB_TYPE_F32, request.first);
     if (request.first) products(NIB_TYPE_F16, false);
+    if (request.first && !request.given) addCounts(request, rows);
   } else {
     products(NIB_TYPE_F32, request.given);
     products(NIB_TYPE_F16, request.first && !request.given);
   }
 }
 
-void nameBench(const Case&, const Desc& d, RowNames& names) {
+void nameBench(const Case& c, const Desc& d, RowNames& names) {
   names.describe(d.weights);
+  if ((d.flags & NIB_PRODUCT_ONE_KERNEL) == 0) names.modes.push_back("plan of " + std::to_string(d.tokens));
   names.source = typeName(d.input_type);
   names.result = typeName(d.result_type);
   names.m = d.rows;
-  names.n = d.tokens;
+  names.n = c.n;
   names.k = d.cols;
 }
 
@@ -484,7 +506,7 @@ constexpr OpCases<Desc> kCases = {
     .bench = {.list = listBench,
               .names = nameBench,
               .data = benchData,
-              .multiplyAdds = [](const Desc& d) { return double(d.rows) * d.cols * d.tokens * batchOf(d); },
+              .multiplyAdds = [](const Desc& d, uint32_t n) { return double(d.rows) * d.cols * n * batchOf(d); },
               .arithmetic =
                   [](const Desc& d) { return d.input_type == NIB_TYPE_F16 ? Arithmetic::kHalf : Arithmetic::kFloat; },
               .isDenseCounterpart =

@@ -40,6 +40,7 @@ double productRate(const TimedDevice& device, const GptqSpeedOptions& o) {
   NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
   desc.rows = o.rows;
   desc.cols = o.cols;
+  desc.flags = NIB_PRODUCT_ONE_KERNEL;
   desc.tokens = kTokens;
   desc.weights.format = NIB_FORMAT_DENSE;
   desc.weights.scale_type = NIB_TYPE_F32;

@@ -58,7 +58,7 @@ void expectDecoded(const KernelRow& row) {
   const BoundSet set(context, {&blob, &values, &blob, &blob});
   const uint32_t unused = 0;
   VkPipeline pipeline = VK_NULL_HANDLE;
-  REQUIRE(context.pipelines.get(row, PipelineStore::Compile::kIfNeeded, &unused, 1, &pipeline) == NIB_SUCCESS);
+  REQUIRE(context.pipelines.get(row, &unused, 1, PipelineStore::Compile::kIfNeeded, &pipeline) == NIB_SUCCESS);
   const AppPush push{kRows, kCols, uint32_t(tensor.memory.part[NIB_PART_CODES].size_bytes / kRows / 4),
                      uint32_t(tensor.memory.part[NIB_PART_SCALES].offset_bytes / 4)};
   device().submit(

@@ -41,7 +41,7 @@ TEST_CASE_FIXTURE(Gpu, "every function of exact arithmetic gives the bits of its
     device().upload(pairs, inputs);
     const uint32_t spec[] = {kWorkgroup, op};
     VkPipeline pipeline = VK_NULL_HANDLE;
-    REQUIRE(context.pipelines.get(row, spec, 2, &pipeline) == NIB_SUCCESS);
+    REQUIRE(context.pipelines.get(row, spec, 2, PipelineStore::Compile::kIfNeeded, &pipeline) == NIB_SUCCESS);
     device().submit([&](VkCommandBuffer commands) {
       const ExactProbePush push{kPairs, 0};
       set.dispatch(commands, pipeline, push, kPairs / kWorkgroup);

@@ -196,7 +196,15 @@ NibBinding* create(const NibPlan& plan, const NibBindingDesc& desc, NibResult* r
   *result = moveParts(*plan.op, desc.part_offset_bytes, context.log, &memory);
   if (*result == NIB_SUCCESS) *result = bindInto(*binding, memory, desc);
   for (size_t i = 0; i < plan.fewer.size() && *result == NIB_SUCCESS; ++i) {
-    NibBinding* fewer = create(*plan.fewer[i], desc, result);
+    // Where fewer rows would put a part elsewhere, it is moved to where this plan has it.
+    NibBindingDesc moved = desc;
+    for (uint32_t p = 0; p < NIB_PART_COUNT; ++p) {
+      const NibMemoryPart& part = memory.part[p];
+      if (part.size_bytes == 0 || p == NIB_PART_STATUS || p == NIB_PART_SCRATCH) continue;
+      if (part.offset_bytes != plan.fewer[i]->memory.part[p].offset_bytes)
+        moved.part_offset_bytes[p] = part.offset_bytes;
+    }
+    NibBinding* fewer = create(*plan.fewer[i], moved, result);
     if (fewer != nullptr) binding->fewer.push(fewer);
   }
   if (*result == NIB_SUCCESS) return binding;

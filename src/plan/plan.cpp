@@ -378,7 +378,8 @@ bool haveSameKernels(const NibPlan& a, const NibPlan& b) {
   return true;
 }
 
-// Whether the memory of fewer rows lies within the whole's: the same parts, but for scratch, at the same offsets.
+// Whether the operands of fewer rows are the first of the whole's: the same parts, which bindings may move to where the
+// whole's are. Scratch is its own.
 bool liesWithin(const NibMemory& few, const NibMemory& whole) {
   for (uint32_t role = 0; role < NIB_ROLE_COUNT; ++role) {
     if (few.range[role].size_bytes > whole.range[role].size_bytes) return false;
@@ -388,7 +389,8 @@ bool liesWithin(const NibMemory& few, const NibMemory& whole) {
     const NibMemoryPart& b = whole.part[p];
     if (p == NIB_PART_SCRATCH) continue;
     if ((a.size_bytes == 0) != (b.size_bytes == 0) || a.size_bytes > b.size_bytes) return false;
-    if (a.size_bytes != 0 && (a.role != b.role || a.offset_bytes != b.offset_bytes)) return false;
+    if (a.size_bytes != 0 && a.role != b.role) return false;
+    if (p == NIB_PART_STATUS && a.offset_bytes != b.offset_bytes) return false;
   }
   return true;
 }

@@ -61,7 +61,7 @@ TEST_CASE_FIXTURE(Gpu, "a context with a wrong field is refused by its name") {
   for (const Mistake& mistake : std::vector<Mistake>{
            {"abi_version", [](NibContextDesc& d) { d.abi_version = 0; }},
            {"struct_bytes", [](NibContextDesc& d) { d.struct_bytes = 0; }},
-           {"flags 0x2", [](NibContextDesc& d) { d.flags = 2; }},
+           {"flags 0x8", [](NibContextDesc& d) { d.flags = 8; }},
            {"flags 0x80000001", [](NibContextDesc& d) { d.flags = 0x80000001u; }},
            {"pipeline_cache", [](NibContextDesc& d) { d.flags = NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED; }},
            {"device", [](NibContextDesc& d) { d.device = VK_NULL_HANDLE; }},

@@ -93,9 +93,9 @@ TEST_CASE_FIXTURE(Gpu, "dynamic products quantize their input in a separate disp
       CHECK(phases(on(1)) == 1);
       for (const uint32_t fused : {0u, 1u}) checkCase(on(fused), c);
       // Only a separate quantization dispatch reports the status of the input.
-      d.flags = NIB_PRODUCT_STATUS;
+      d.flags |= NIB_PRODUCT_STATUS;
       CHECK(phases(on(1)) == 2);
-      d.flags = 0;
+      d.flags = NIB_PRODUCT_ONE_KERNEL;
       d.activation = NIB_ACTIVATION_SILU;
       CHECK(phases(on(1)) == 2);
       d.activation = NIB_ACTIVATION_NONE;

@@ -84,14 +84,14 @@ CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingRe
 Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, double seconds) {
   Ceilings ceilings;
   if (device.isCpu()) {
-    constexpr const char* kReason = "the reference has no kernel for it";
-    ceilings.copy = measureHostCopy(rotation.bytes, seconds);
-    ceilings.copy_kernel = absent("copy_kernel", "GB/s", kReason);
-    ceilings.copy_buffer = absent("copy_buffer", "GB/s", kReason);
-    ceilings.fma = absent("fma", "GFLOPS", kReason);
-    ceilings.dot4 = absent("dot4", "GOPS", kReason);
-    ceilings.coopmat = absent("coopmat", "GOPS", kReason);
-    ceilings.coopmat_f16 = absent("coopmat_f16", "GFLOPS", kReason);
+    const uint32_t threads = std::max(1u, device.info().cpu_threads);
+    ceilings.copy = measureHostCopy(rotation.bytes, seconds * 0.5);
+    ceilings.copy_kernel = absent("copy_kernel", "GB/s", "the host's memcpy is the copy of a CPU");
+    ceilings.copy_buffer = absent("copy_buffer", "GB/s", "the host's memcpy is the copy of a CPU");
+    ceilings.fma = measureCpuFma(threads, seconds * 0.25);
+    ceilings.dot4 = measureCpuDot4(threads, seconds * 0.25);
+    ceilings.coopmat = absent("coopmat", "GOPS", "the CPU device uses no matrix unit");
+    ceilings.coopmat_f16 = absent("coopmat_f16", "GFLOPS", "the CPU device uses no matrix unit");
     return ceilings;
   }
 #if !defined(NIB_NO_VULKAN)

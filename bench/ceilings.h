@@ -58,6 +58,9 @@ Ceilings measureCeilings(const kit::Device& device, const Rotation& rotation, do
 
 // The parts of measureCeilings.
 CeilingReport measureHostCopy(uint64_t bytes, double seconds);
+// fp32 multiply-adds and 8-bit dot products of the CPU device, in the fastest instruction set.
+CeilingReport measureCpuFma(uint32_t threads, double seconds);
+CeilingReport measureCpuDot4(uint32_t threads, double seconds);
 // The report with the higher value, renamed to `name`, with the `ways` of both.
 CeilingReport betterOf(const char* name, const CeilingReport& a, const CeilingReport& b);
 #if !defined(NIB_NO_VULKAN)

@@ -117,6 +117,13 @@ struct Kernels {
   void (*widenHalves)(const uint16_t* from, uint32_t count, float* to);
   void (*narrowHalves)(const float* from, uint32_t count, uint16_t* to);
 
+  // For the bench: as many of one instruction as the processor can do. `steps` times for each of peak_lanes lanes:
+  // lane = lane * factor + add, or lane += the sum of four products of unsigned bytes of u and signed bytes of x.
+  // NULL if the compiler has no vectors.
+  uint32_t peak_lanes;
+  void (*peakMultiplyAdds)(float factor, float add, uint32_t steps, float* lanes);
+  void (*peakDots)(uint32_t u, uint32_t x, uint32_t steps, int32_t* lanes);
+
   // Arrays of codes below may be written to the next multiple of kCodeLanes, and arrays of elements read to there. All
   // are NULL if the compiler has no vectors.
   void (*findExtents)(const float* x, uint32_t groups, uint32_t group, GroupExtent* extents);
@@ -177,6 +184,7 @@ const Kernels& kernels();
 
 // NULL if this build or this processor lacks it.
 const Kernels* findKernels(const char* name);
+inline constexpr const char* kKernelSets[] = {"base", "avx2", "avx512", "avx512vnni"};
 
 extern const Kernels kKernels_base;
 #if defined(NIB_SIMD_X86)

@@ -30,6 +30,7 @@ PeakPlan::PeakPlan(const kit::Device& device, const PeakBuffers& buffers) : devi
   NibContext* context = device_.context();
   plan_.reset(context->allocator.create<NibPlan>(context));
   if (!plan_) throw std::bad_alloc();
+  addChild(*context, context->plans);  // which nibDestroyPlan ends
   NibMemory& memory = plan_->memory;
   if (buffers.input != nullptr) setRange(&memory, NIB_ROLE_INPUT, buffers.input->sizeBytes());
   setRange(&memory, NIB_ROLE_OUTPUT, buffers.output->sizeBytes());

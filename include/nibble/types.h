@@ -86,6 +86,7 @@ typedef enum NibType {
   NIB_TYPE_F16 = 1,
   NIB_TYPE_BF16 = 2,
   NIB_TYPE_E8M0 = 3,  // scales only: a byte e stands for 2^(e-127), 255 is NaN (OCP Microscaling Formats, MX v1.0)
+  NIB_TYPE_BYTE = 4,  // scales only: a byte times the fp16 scale of a super-block (NIB_FORMAT_SUPER_BLOCKS)
   NIB_TYPE_MAX_ENUM = 0x7fffffff
 } NibType;
 
@@ -138,6 +139,11 @@ enum {
 //           NIB_FORMAT_MINIMUM: an fp16 minimum per scale. The range is whole words, padding 0
 //   nested  only if NESTED, where a scale is one byte: an fp32 offset, then one fp32 scale per 256 of them;
 //           scale = map[byte] * nested scale + offset
+// Formats with NIB_FORMAT_SUPER_BLOCKS differ: a row has whole super-blocks of 256 columns, the last one padded with 0.
+//   scales  one byte per group, as ggml counts: q3_k and iq4_xs 32 more than the number, q6_k in two's complement
+//   zeros   with NIB_FORMAT_MINIMUM: one byte per group
+//   nested  a word per super-block: fp16 d in the low half, fp16 dmin in the high half, 0 without minima;
+//           scale = number * d, minimum = -(byte * dmin)
 // These parts start at multiples of 256 bytes, in this order (nibGetMemory, nibPlanGetMemory).
 typedef struct NibWeights {
   uint32_t format;       // NibFormat
@@ -157,10 +163,12 @@ enum { NIB_FORMAT_DENSE = 0 };
 enum {
   // Scales follow from the elements by the format's own rule. NIB_QUANTIZE_GIVEN_SCALES is refused.
   NIB_FORMAT_OWN_SCALES = 1u << 0,
-  // Every scale has a minimum, an fp16 number in NIB_PART_ZEROS: value = code * scale + minimum.
+  // Every scale has a minimum in NIB_PART_ZEROS, an fp16 number or a byte: value = code * scale + minimum.
   NIB_FORMAT_MINIMUM = 1u << 1,
   // The scale is the mean magnitude of its elements, unless NARROW.
-  NIB_FORMAT_MEAN_SCALE = 1u << 2
+  NIB_FORMAT_MEAN_SCALE = 1u << 2,
+  // Scales, and minima, are bytes that multiply the fp16 numbers of a super-block of 256 columns: ggml's K-quants.
+  NIB_FORMAT_SUPER_BLOCKS = 1u << 3
 };
 
 typedef struct NibFormatInfo {
@@ -254,6 +262,7 @@ typedef enum NibPart {
   NIB_PART_DIAGONAL = 33,        // the diagonal of a square matrix
   NIB_PART_FACTOR = 34,          // NIB_OP_GPTQ: the upper factor of the inverse Hessian
   NIB_PART_LOSS = 35,            // NIB_OP_GPTQ: fp32 per row, the sum of squared errors
+  NIB_PART_IMPORTANCE = 36,      // NIB_OP_QUANTIZE: fp32 per column, how much errors count
   NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 

@@ -2,7 +2,7 @@
 // Specialization constants 0..8:
 //   WG           invocations of a workgroup
 //   RESULT_TYPE  NibType of the result
-//   SCALE_TYPE   NibType of the scales, or 4: bytes of double quantization; for dense weights, the type of the weights
+//   SCALE_TYPE   NibType of the scales, or 5: bytes of double quantization; for dense weights, the type of the weights
 //   FLAGS        NibWeights flags
 //   FULL         every run is whole, and so is every row of codes
 //   COLUMN       one scale per column

@@ -8,8 +8,9 @@
 #define NIB_F16 1u
 #define NIB_BF16 2u
 #define NIB_E8M0 3u
+#define NIB_BYTE 4u
 // Only of kernels' SCALE_TYPE, not a NibType: a scale is a byte of double quantization.
-#define NIB_NESTED 4u
+#define NIB_NESTED 5u
 
 // NibWeights.flags
 #define NIB_ASYMMETRIC 1u

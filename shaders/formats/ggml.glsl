@@ -5,34 +5,17 @@
 #ifndef NIB_FORMATS_GGML_GLSL
 #define NIB_FORMATS_GGML_GLSL
 
-#define NIB_GGML_SIGNED 0   // q4_0, q5_0: the element farthest from 0 has code 0
-#define NIB_GGML_MINIMUM 1  // q4_1, q5_1
-#define NIB_GGML_ABSMAX 2   // q8_0
-#if NIB_GGML_KIND == NIB_GGML_SIGNED
+#if NIB_GGML_KIND == 0
 #define NIB_SIGNED_SCALES
-#elif NIB_GGML_KIND == NIB_GGML_MINIMUM
-#define NIB_MINIMUM
 #endif
-#include "numerics/exact.glsl"
-#include "numerics/scale_store.glsl"
-
 #define NIB_RUN 32
+#define NIB_BLOCK_COLS 32
+#include "formats/ggml_decode.glsl"
+
 #define NIB_GGML_EACH(X) X(0u) X(1u) X(2u) X(3u) X(4u) X(5u) X(6u) X(7u)
-#define NIB_TWOS_COMPLEMENT (NIB_GGML_KIND == NIB_GGML_ABSMAX)
 #define NIB_LEVELS ((1u << NIB_BITS) - 1u)
-#define NIB_MID (1u << (NIB_BITS - 1u))
 // fp32 bits of levels/2 = 2^(bits-1) - 1/2.
 #define NIB_HALF_LEVELS_BITS (((125u + NIB_BITS) << 23) | ((NIB_LEVELS >> 1) << (24u - NIB_BITS) & 0x7fffffu))
-
-// fp32 bits of the minimum; 0 in formats without one.
-int nibZeroFromStored(uint stored, uint flags) {
-#ifdef NIB_MINIMUM
-  uint bits = nibHalfToF32Bits(stored);
-  return (bits & 0x7fffffffu) < 0x7f800000u ? int(bits) : 0;
-#else
-  return 0;
-#endif
-}
 
 struct NibBlock {
   uint scale_half;
@@ -135,71 +118,5 @@ ivec4 nibEncodeBlock4(vec4 x, NibBlock b) {
   return clamp(ivec4(moved), ivec4(0), ivec4(NIB_LEVELS));
 #endif
 }
-
-struct NibDecoder {
-  vec4 scale;
-  vec4 minimum;
-  ivec4 mask;  // 0 for blocks whose scale is 0
-};
-
-// scale_bits: stored scales as fp32, after nibRuledScale. zero: as nibZeroFromStored gives it.
-NibDecoder nibMakeDecoder(uvec4 scale_bits, ivec4 zero) {
-  NibDecoder d;
-  d.scale = uintBitsToFloat(scale_bits);
-  d.minimum = intBitsToFloat(zero);
-  d.mask = mix(ivec4(-1), ivec4(0), equal(scale_bits, uvec4(0u)));
-  return d;
-}
-
-// fp32 bits of four codes' values: products of halves and codes are exact.
-uvec4 nibDecode4(ivec4 code, NibDecoder d) {
-#if NIB_GGML_KIND == NIB_GGML_ABSMAX
-  ivec4 steps = code & d.mask;
-#elif NIB_GGML_KIND == NIB_GGML_SIGNED
-  ivec4 steps = (code - int(NIB_MID)) & d.mask;
-#else
-  ivec4 steps = code & d.mask;
-#endif
-  precise vec4 value = vec4(steps) * d.scale;
-#ifdef NIB_MINIMUM
-  value = value + d.minimum;
-#endif
-  // Zeros are +0.
-  return mix(floatBitsToUint(value), uvec4(0u), equal(value, vec4(0.0)));
-}
-
-// For sums of products: value = nibPart4(code, p) * p.scale, so that the sum is scaled once. Formats with a minimum
-// scale every code: code * scale and minimum nearly cancel where values are small.
-struct NibPart {
-  float scale;
-  float step;
-  float minimum;
-};
-
-NibPart nibMakePart(uint scale_bits, int zero) {
-#ifdef NIB_MINIMUM
-  return NibPart(1.0, uintBitsToFloat(scale_bits), intBitsToFloat(zero));
-#else
-  return NibPart(uintBitsToFloat(scale_bits), 1.0, 0.0);
-#endif
-}
-
-vec4 nibPart4(ivec4 code, NibPart p) {
-#if NIB_GGML_KIND == NIB_GGML_ABSMAX
-  return vec4(code);
-#elif NIB_GGML_KIND == NIB_GGML_SIGNED
-  return vec4(code - int(NIB_MID));
-#else
-  return vec4(code) * p.step + p.minimum;
-#endif
-}
-
-#ifndef NIB_MINIMUM
-// value = (count - nibPartZero(p)) * p.scale, where a code counts from the lowest.
-#define NIB_PART_HAS_ZERO
-float nibPartZero(NibPart p) {
-  return float(NIB_MID);
-}
-#endif
 
 #endif

@@ -77,6 +77,18 @@ ivec4 nibUnpack4(uint packed) {
    : (q) == 4u ? (word[2] >> 16u) | (word[3] << 16u)            \
    : (q) == 6u ? (word[3] >> 24u) | (word[4] << 8u)             \
                : word[(q) * 20u / 32u] >> ((q) * 20u % 32u))
+#elif NIB_BITS_PER_CODE == 6
+// Quads of 24 bits, in runs of 16.
+#define NIB_EACH_WORD(X) X(0u) X(1u) X(2u)
+#define NIB_WORD(w)                             \
+  ((w) == 0u   ? p[0] | (p[1] << 24u)           \
+   : (w) == 1u ? (p[1] >> 8u) | (p[2] << 16u)   \
+               : (p[2] >> 16u) | (p[3] << 8u))
+#define NIB_QUAD_OF(word, q)                                \
+  ((q) == 0u   ? word[0]                           \
+   : (q) == 1u ? (word[0] >> 24u) | (word[1] << 8u)   \
+   : (q) == 2u ? (word[1] >> 16u) | (word[2] << 16u)  \
+               : word[2] >> 8u)
 #else
 #error "NIB_BITS_PER_CODE: add how quads make words"
 #endif
@@ -128,6 +140,10 @@ vec4 nibPackedCounts(uint packed) {
 #error "NIB_RUN must be 16 or 32"
 #endif
 #define NIB_QUADS (NIB_RUN / 4)
+// Scales of a run; each belongs to as many quads.
+#ifndef NIB_RUN_PARTS
+#define NIB_RUN_PARTS 1
+#endif
 #define NIB_RUN_WORD_COUNT (NIB_RUN * NIB_BITS_PER_CODE / 32)
 #define NIB_RUN_WORDS uint(NIB_RUN_WORD_COUNT)
 

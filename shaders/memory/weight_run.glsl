@@ -12,6 +12,9 @@ layout(set = 0, binding = 0, std430) readonly buffer Codes4 { uvec4 codes4[]; };
 struct NibWeightRun {
   uint word[NIB_RUN_WORDS];
   NibPart part;
+#if NIB_RUN_PARTS == 2
+  NibPart second;  // of the second half
+#endif
 };
 
 // The part that stored scale `index` and its zero point describe.
@@ -23,12 +26,16 @@ NibPart nibLoadPart(uint index) {
 // Scale and zero point of column `col`, for all columns from there on that share its scale.
 NibWeightRun nibBeginRun(uint row, uint col) {
   NibWeightRun r;
-#ifdef NIB_GGML_KIND
-  const uint group = uint(NIB_RUN);  // a block is a run; a constant avoids a division, which CPUs do lane by lane
+#ifdef NIB_BLOCK_COLS
+  const uint group = uint(NIB_BLOCK_COLS);  // a constant avoids a division, which CPUs do lane by lane
 #else
   uint group = push.group;
 #endif
-  r.part = nibLoadPart(row * push.scale_row_stride + col / group);
+  uint index = row * push.scale_row_stride + col / group;
+  r.part = nibLoadPart(index);
+#if NIB_RUN_PARTS == 2
+  r.second = nibLoadPart(index + 1u);
+#endif
   return r;
 }
 
@@ -114,7 +121,13 @@ uint nibLoadQuadCodes(uint row, uint col) {
   return low | codes[at + min(word + 1u, push.row_words - 1u)] << (32u - shift);
 }
 
+#if NIB_RUN_PARTS == 2
+#define NIB_RUN_QUAD(r, q, col)                                                      \
+  ((q) < uint(NIB_QUADS / 2) ? nibPart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.part)  \
+                             : nibPart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.second))
+#else
 #define NIB_RUN_QUAD(r, q, col) nibPart4(nibUnpack4(NIB_QUAD_OF(r.word, q)), r.part)
+#endif
 
 #else
 

@@ -35,7 +35,7 @@ NibDecoder columnDecoder(uint col) {
   return nibMakeDecoder(scale, zero);
 }
 
-NibDecoder decoder[COLUMN ? NIB_QUADS : 1];
+NibDecoder decoder[COLUMN ? NIB_QUADS : NIB_RUN_PARTS];
 
 void decodeRun(uint row, uint run) {
   uint col = run * uint(NIB_RUN);
@@ -47,7 +47,13 @@ void decodeRun(uint row, uint run) {
   if (GATHER && (source < push.window_row || source - push.window_row >= push.window_rows)) return;
   // Windows bring the run's first row of codes to 0, of scales they do not.
   uint scale_row = GATHER ? source : source + push.head.first_row;
-  if (!COLUMN) decoder[0] = decoderOf(scale_row * push.scale_row_stride + col / push.group);
+  if (!COLUMN) {
+    uint index = scale_row * push.scale_row_stride + col / push.group;
+    decoder[0] = decoderOf(index);
+#if NIB_RUN_PARTS == 2
+    decoder[1] = decoderOf(index + 1u);
+#endif
+  }
   uint word[NIB_RUN_WORDS];
   uint first_word = run * NIB_RUN_WORDS;
   uint at = source * push.row_words + push.head.delta0;
@@ -55,9 +61,10 @@ void decodeRun(uint row, uint run) {
   word[w] = codes[at + (FULL ? first_word + w : min(first_word + w, push.row_words - 1u))] ^ NIB_FAULTY(row + run, w);
   NIB_EACH_WORD(NIB_LOAD)
   uint row_start = row * push.stride;
+#define NIB_DECODER_OF(q) decoder[COLUMN ? q : q / uint(NIB_QUADS / NIB_RUN_PARTS)]
 #define NIB_DECODE(q)                                                \
   nibStoreQuad(row_start, col + 4u * q, push.cols, push.head.delta2, \
-               there ? nibDecode4(nibUnpack4(NIB_QUAD(q)), decoder[COLUMN ? q : 0u]) : uvec4(0u));
+               there ? nibDecode4(nibUnpack4(NIB_QUAD(q)), NIB_DECODER_OF(q)) : uvec4(0u));
   NIB_EACH_QUAD(NIB_DECODE)
 }
 

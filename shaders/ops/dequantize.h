@@ -2,7 +2,7 @@
 //   WG           invocations of a workgroup, a power of two
 //   ROW_BLOCK    rows per invocation
 //   RESULT_TYPE  NibType of the result
-//   SCALE_TYPE   NibType of the scales, or 4: bytes of double quantization
+//   SCALE_TYPE   NibType of the scales, or 5: bytes of double quantization
 //   FLAGS        NibWeights flags
 //   VEC          the dense rows allow loads and stores of four elements
 //   FULL         every run is whole: cols is a multiple of the run

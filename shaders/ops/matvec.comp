@@ -119,8 +119,8 @@ vec4 nibSteps(vec4 counts, float zero_of_row) {
 #ifdef NIB_FORMAT
 // The group of column `col`.
 uint groupOf(uint col) {
-#ifdef NIB_GGML_KIND
-  return col / uint(NIB_RUN);
+#ifdef NIB_BLOCK_COLS
+  return col / uint(NIB_BLOCK_COLS);
 #endif
   if (GROUP < 32u) return col >> GROUP;
   if (GROUP != NIB_GROUP_MULTIPLY) return col / push.group;
@@ -138,12 +138,16 @@ void beginScales(uint at) {
 #ifdef NIB_FORMAT
   uint group = hasOneScale() ? 0u : groupOf(at * uint(NIB_RUN));
   [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
-#ifdef NIB_MINIMUM
+#if NIB_RUN_PARTS == 2
+    run[r].second = nibLoadPart(row_scales[r] + group + 1u);
+#endif
+#if defined(NIB_MINIMUM) || NIB_RUN_PARTS == 2
     run[r].part = nibLoadPart(row_scales[r] + group);
 #else
-    uint bits = SCALE_TYPE == NIB_NESTED ? nibLoadScale(push.scales_word + push.head.delta1, row_scales[r] + group)
-                                         : nibStoredScale(scales_start[r] + group);
-    is_scaled[r] = SCALE_TYPE == NIB_NESTED ? bits != 0u : nibIsRuled(bits, kNibSignedScales);
+    bool loaded = SCALE_TYPE == NIB_NESTED || SCALE_TYPE == NIB_BYTE;
+    uint bits = loaded ? nibLoadScale(push.scales_word + push.head.delta1, row_scales[r] + group)
+                       : nibStoredScale(scales_start[r] + group);
+    is_scaled[r] = loaded ? bits != 0u : nibIsRuled(bits, kNibSignedScales);
     run[r].part = nibMakePart(bits, nibLoadZero(push.zeros_word + push.head.delta1, row_scales[r] + group));
 #endif
     scale[r] = run[r].part.scale;

@@ -18,6 +18,14 @@ layout(set = 0, binding = 3, std430) buffer Aux { uint aux[]; };
 #include "memory/status.glsl"
 #include "memory/shared_words.glsl"
 
+#ifdef NIB_BLOCK_SEARCH
+uvec4 importanceOf(uint col) {
+  uint at = push.importance_word + push.head.delta3;
+  uvec4 index = min(col + uvec4(0u, 1u, 2u, 3u), uvec4(push.cols - 1u));
+  return uvec4(aux[at + index.x], aux[at + index.y], aux[at + index.z], aux[at + index.w]) & nibInside(col, push.cols);
+}
+#endif
+
 void main() {
   // Items are scales of the blob, counted from the word that holds the run's first one.
   uint first_scale = push.head.first_row * push.scale_row_stride;
@@ -43,7 +51,12 @@ void main() {
     nibLoadRun(row_start, col, push.cols, push.head.delta1, x);
 
     // Elements beyond the row are copies of some of its last ones, maybe of an earlier block. They are ignored.
+    // A search takes them for zeros.
+#ifdef NIB_BLOCK_SEARCH
+    const uvec4 first_one = uvec4(0u);
+#else
     uvec4 first_one = x[0].xxxx;
+#endif
     uvec4 most = uvec4(0u);
 #define NIB_INSIDE(q)                                                                        \
   if (!FULL) x[q] = mix(first_one, x[q], notEqual(nibInside(col + 4u * q, push.cols), uvec4(0u))); \
@@ -58,7 +71,14 @@ void main() {
     uvec4 kept = uvec4(finite ? ~0u : 0u);
 #define NIB_CLEAR(q) x[q] &= kept;
     NIB_EACH_QUAD(NIB_CLEAR)
+#ifdef NIB_BLOCK_SEARCH
+    uvec4 importance[NIB_QUADS];
+#define NIB_IMPORTANCE(q) importance[q] = IMPORTANCE ? importanceOf(col + 4u * q) : uvec4(0u);
+    NIB_EACH_QUAD(NIB_IMPORTANCE)
+    NibBlock found = nibFindBlock(x, importance, IMPORTANCE);
+#else
     NibBlock found = nibFindBlock(x);
+#endif
     if (STATUS && live && found.saturated != 0u) nibCountSaturated(found.saturated);
 
     uint p[NIB_QUADS];

@@ -5,6 +5,7 @@
 //   WIDE         dense rows of a 16-bit type allow loads of eight elements
 //   FULL         every block is whole: cols is a multiple of 32
 //   STATUS       the aux range begins with a NibStatus
+//   IMPORTANCE   errors are weighed by a number per column, in the aux range
 #ifndef NIB_OPS_QUANTIZE_BLOCK_H
 #define NIB_OPS_QUANTIZE_BLOCK_H
 
@@ -16,7 +17,8 @@
   X(2, nib_bool, VEC, false) \
   X(3, nib_bool, WIDE, false) \
   X(4, nib_bool, FULL, false) \
-  X(5, nib_bool, STATUS, false)
+  X(5, nib_bool, STATUS, false) \
+  X(6, nib_bool, IMPORTANCE, false)
 
 #ifdef __cplusplus
 namespace nib {
@@ -31,6 +33,7 @@ struct QuantizeBlockPush {
   uint scales_word;  // first word of the scales in the blob
   uint zeros_word;
   uint blob_rows;
+  uint importance_word;
 };
 #ifdef __cplusplus
 }  // namespace nib

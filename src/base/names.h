@@ -58,6 +58,7 @@ constexpr const char* partName(NibPart part) {
     case NIB_PART_DIAGONAL: return "diagonal";
     case NIB_PART_FACTOR: return "factor";
     case NIB_PART_LOSS: return "loss";
+    case NIB_PART_IMPORTANCE: return "importance";
     case NIB_PART_COUNT: break;
   }
   return "?";
@@ -70,6 +71,7 @@ constexpr const char* typeName(uint32_t type) {
     case NIB_TYPE_F16: return "f16";
     case NIB_TYPE_BF16: return "bf16";
     case NIB_TYPE_E8M0: return "e8m0";
+    case NIB_TYPE_BYTE: return "byte";
     case NIB_INT8_RESULT_I32: return "i32";
     case NIB_INT8_RESULT_I8: return "i8";
     case NIB_INT8_RESULT_U8: return "u8";

@@ -29,6 +29,7 @@ inline constexpr uint32_t kAllGranularities = (1u << NIB_GRANULARITY_TENSOR) | (
                                               (1u << NIB_GRANULARITY_COLUMN) | (1u << NIB_GRANULARITY_GROUP);
 inline constexpr uint32_t kFloatScales = (1u << NIB_TYPE_F32) | (1u << NIB_TYPE_F16) | (1u << NIB_TYPE_BF16);
 inline constexpr uint32_t kLargestGroup = 256;
+inline constexpr uint32_t kSuperCols = 256;  // columns of a super-block
 
 // Result of quantizing up to 32 elements by a format's own rule.
 struct Block {
@@ -36,9 +37,18 @@ struct Block {
   uint32_t zero_stored;   // minimum, as fp16
   uint32_t saturated;     // number of these two that did not fit
   uint8_t code[32];
-  // Codes are rounded from (x - minimum) * reciprocal. They follow from the least and the largest element alone, and if
-  // those have one magnitude, from which comes first.
+  // Unless the format searches: codes are rounded from (x - minimum) * reciprocal. They follow from the least and the
+  // largest element alone, and if those have one magnitude, from which comes first.
   float minimum, reciprocal;
+};
+
+// How the bytes of a super-block's groups count. NIB_FORMAT_SUPER_BLOCKS only.
+struct SuperBlocks {
+  uint32_t blocks;       // groups of a super-block; 0 = the format has none
+  int32_t offset;        // subtracted from the byte of a scale
+  bool twos_complement;  // the bytes of scales are signed
+  // Scales and minima are found as 0..levels, or if they are signed as -levels..levels - 1.
+  int32_t levels;
 };
 
 struct FormatDesc {
@@ -62,7 +72,11 @@ struct FormatDesc {
 
   bool signed_scales = false;
   // Formats with NIB_FORMAT_OWN_SCALES only, instead of findScale and encode. x_bits: `count` finite fp32 patterns.
-  void (*quantizeBlock)(const uint32_t* x_bits, uint32_t count, Block* block) = nullptr;
+  // importance_bits: as many, or NULL. Formats with super-blocks have quantizeSuper instead.
+  void (*quantizeBlock)(const uint32_t* x_bits, const uint32_t* importance_bits, uint32_t count,
+                        Block* block) = nullptr;
+  bool searches = false;  // scales are found by a search, which importance may weigh
+  SuperBlocks super = {};
 };
 
 // True if the scale is the mean of magnitudes.

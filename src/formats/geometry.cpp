@@ -44,8 +44,8 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
   if ((weights.flags & NIB_WEIGHTS_ASYMMETRIC) && (weights.flags & NIB_WEIGHTS_NARROW)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags: NARROW and ASYMMETRIC exclude each other", op, field);
   }
-  if (weights.scale_type > NIB_TYPE_E8M0) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.scale_type %u must be F32, F16, BF16 or E8M0", op, field,
+  if (weights.scale_type > NIB_TYPE_BYTE) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.scale_type %u must be F32, F16, BF16, E8M0 or BYTE", op, field,
                     weights.scale_type);
   }
   if (!(info.scale_types >> weights.scale_type & 1u)) {
@@ -126,6 +126,16 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
     g.scale_row_stride = uint32_t(alignUp(g.scale_row_stride, per_word));
     g.scale_count = uint32_t(count);
   }
+  const SuperBlocks& super = g.format->super;
+  if (super.blocks != 0) {
+    const uint64_t super_blocks = ceilDiv(g.cols, kSuperCols) * g.rows;
+    if (super_blocks * super.blocks > UINT32_MAX) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: more than 2^32 scales; split the tensor by rows", op);
+    }
+    g.scale_count = uint32_t(super_blocks * super.blocks);
+    g.scale_row_stride = g.scale_count / g.rows;
+    g.nested_bytes = super_blocks * 4u;
+  }
   g.groups_per_row = uint32_t(ceilDiv(g.cols, g.group));
   // Rows are whole storage units: a word, or 32 codes where codes cross words (3 and 5 bits).
   const uint64_t unit_bits = 32u % info.bits == 0 ? 32u : 32u * info.bits;
@@ -137,9 +147,9 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
   g.scales_offset = alignUp(g.codes_bytes, kPartAlignmentBytes);
   g.zeros_offset = alignUp(g.scales_offset + g.scales_bytes, kPartAlignmentBytes);
   g.blob_bytes = g.zeros_bytes != 0 ? g.zeros_offset + g.zeros_bytes : g.scales_offset + g.scales_bytes;
-  if (nested) {
+  if (nested) g.nested_bytes = 4u + 4u * ceilDiv(g.scale_count, kNestedBlock);
+  if (g.nested_bytes != 0) {
     g.nested_offset = alignUp(g.blob_bytes, kPartAlignmentBytes);
-    g.nested_bytes = 4u + 4u * ceilDiv(g.scale_count, kNestedBlock);
     g.blob_bytes = g.nested_offset + g.nested_bytes;
   }
   *out = g;

@@ -21,7 +21,9 @@ constexpr uint64_t alignUp(uint64_t value, uint64_t alignment) { return ceilDiv(
 
 inline uint32_t typeBytes(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : 2u; }
 // Bytes of an entry of NIB_PART_ZEROS.
-inline uint32_t zeroBytes(const FormatDesc& format) { return format.info.flags & NIB_FORMAT_MINIMUM ? 2u : 1u; }
+inline uint32_t zeroBytes(const FormatDesc& format) {
+  return (format.info.flags & NIB_FORMAT_MINIMUM) != 0 && format.super.blocks == 0 ? 2u : 1u;
+}
 inline uint64_t wholeWordsBytes(uint64_t bytes) { return alignUp(bytes, 4); }
 
 struct Geometry {
@@ -29,7 +31,8 @@ struct Geometry {
   uint32_t rows, cols;        // FLAT: 1 row of rows * cols elements
   uint32_t group;             // adjacent columns that share a scale: group_size, 1 for COLUMN, cols otherwise
   uint32_t groups_per_row;    // ceil(cols / group)
-  uint32_t scale_row_stride;  // scale index = row * scale_row_stride + col / group; ALIGNED: rows of scales are words
+  uint32_t scale_row_stride;  // scale index = row * scale_row_stride + col / group; ALIGNED: rows of scales are words;
+                              // super-blocks: whole ones
   uint32_t scale_count;
   uint32_t row_words;  // words of codes per row
   uint64_t codes_bytes, scales_bytes, zeros_bytes;

@@ -40,7 +40,7 @@ struct GgmlBlock {
 
   static float bounded(float y) { return y < -256.0f ? -256.0f : y > 256.0f ? 256.0f : y; }
 
-  static void quantizeBlock(const uint32_t* x, uint32_t count, Block* block) {
+  static void quantizeBlock(const uint32_t* x, const uint32_t*, uint32_t count, Block* block) {
     if constexpr (kKind == Ggml::kMinimum) {
       float low = exact::floatOf(exact::nibFlushBits(x[0])), high = low;
       for (uint32_t i = 1; i < count; ++i) {

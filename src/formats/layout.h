@@ -33,6 +33,10 @@ struct LayoutDesc {
   // Bit of a zero point in the packed zero points. NULL = zero points are not packed.
   uint64_t (*placeZero)(const Geometry& g, uint64_t row, uint64_t group);
   bool offset_binary;  // two's complement codes and zero points become code + 2^(bits-1)
+  // For formats with super-blocks, instead of placeScale: the bit fields of a group's scale or minimum byte, at most 2,
+  // and the bit of a super-block's half, d or dmin. NULL = the layout takes no such format.
+  uint32_t (*placeByte)(const Geometry& g, uint64_t row, uint64_t group, bool minimum, BitField* fields) = nullptr;
+  uint64_t (*placeHalf)(const Geometry& g, uint64_t row, uint64_t block, bool minimum) = nullptr;
 };
 
 // NULL if there is no such layout.
@@ -45,6 +49,7 @@ extern const LayoutDesc kLayout_rows;
 extern const LayoutDesc kLayout_packed_rows;
 extern const LayoutDesc kLayout_bitsandbytes;
 extern const LayoutDesc kLayout_gguf;
+extern const LayoutDesc kLayout_words;
 
 }  // namespace nib
 #endif

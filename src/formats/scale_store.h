@@ -15,7 +15,9 @@ inline constexpr uint32_t kSmallestScaleBits = 0x03800000u;  // 2^-120
 // Found scales saturate here, because the reciprocal of a larger one would be denormal.
 inline constexpr uint32_t kLargestFoundScaleBits = 0x7e800000u;  // 2^126
 
-inline uint32_t scaleBytes(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : type == NIB_TYPE_E8M0 ? 1u : 2u; }
+inline uint32_t scaleBytes(uint32_t type) {
+  return type == NIB_TYPE_F32 ? 4u : type == NIB_TYPE_E8M0 || type == NIB_TYPE_BYTE ? 1u : 2u;
+}
 
 // Loads and stores of values of 1, 2 or 4 bytes. The host must be little-endian, as everywhere in the library.
 inline uint32_t loadStored(const void* data, uint32_t bytes, uint64_t index) {

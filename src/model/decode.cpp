@@ -6,6 +6,8 @@
 #include "model/quantize/slab.h"
 #include "model/quantize/weight_type.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -96,6 +98,8 @@ uint64_t Decoder::unit(const ModelView::Tensor& tensor) const {
 
 void Decoder::decode(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {
   if (tensor.weight != nullptr && tensor.weight->transposed) return decodeTransposed(*tensor.weight, first, count, to);
+  if (tensor.weight != nullptr && !tensor.weight->groups_of.empty())
+    return decodeGathered(*tensor.weight, first, count, to);
   if (tensor.weight != nullptr) return decodeWeight(*tensor.weight, first, count, to);
   const uint64_t size = dtypeBits(tensor.dtype) / 8;
   device_.load(*to.buffer, to.offset_bytes, count * size,
@@ -209,8 +213,11 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
 
   // Load the slice of each part that belongs to these rows.
   const std::vector<WeightPart> parts = found.container->parts(w, found.activations);
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const uint64_t whole = view_.checkpoint().info(found.tensors[i]).bytes;
+  if (first == 0) found.container->check(view_.checkpoint(), found);
+  for (size_t i = 0; i < parts.size() && i < found.tensors.size(); ++i) {
+    const bool transposition = bool(parts[i].transposition);
+    const uint64_t whole =
+        transposition ? w.rows * parts[i].transposition.rowBytes() : view_.checkpoint().info(found.tensors[i]).bytes;
     const auto checkScales = [&](std::span<const std::byte> bytes, uint32_t type) {
       if (!areValidScales(bytes, type)) {
         throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN, infinite or negative");
@@ -222,7 +229,11 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
       size = std::min(size, whole - std::min(offset, whole));
       device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
                    [&](std::span<std::byte> bytes) {
-                     view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
+                     if (transposition) {
+                       readRows(found, i, parts[i], offset, bytes.first(size_t(size)));
+                     } else {
+                       view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
+                     }
                      if (scale_type) checkScales(bytes.first(size_t(size)), *scale_type);
                      if (are_blocks) checkGgmlScales(parts[i].tensor, bytes.first(size_t(size)));
                      std::fill(bytes.begin() + std::ptrdiff_t(size), bytes.end(), std::byte{0});
@@ -304,6 +315,43 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
   device_.run(repacking, rows);
 }
 
+// Reads bytes of a part that lies along the outputs, as if it lay along rows. Rows are read in larger pieces and kept,
+// because each piece costs a read for every line.
+void Decoder::readRows(const FoundWeight& found, size_t part, const WeightPart& what, uint64_t offset,
+                       std::span<std::byte> out) {
+  constexpr uint64_t kKeptBytes = 4u << 20, kTogether = 32;
+  const uint64_t row_bytes = what.transposition.rowBytes(), rows = found.spec.rows;
+  for (uint64_t end = offset + out.size(), at = offset; at < end;) {
+    KeptRows* kept = nullptr;
+    for (KeptRows& one : kept_) kept = one.weight == &found && one.part == part ? &one : kept;
+    if (kept == nullptr) {
+      kept_.erase(std::remove_if(kept_.begin(), kept_.end(), [&](const KeptRows& k) { return k.weight != &found; }),
+                  kept_.end());
+      kept = &kept_.emplace_back(KeptRows{&found, part});
+    }
+    if (at < kept->begin || at >= kept->end) {
+      const uint64_t first = at / row_bytes / kTogether * kTogether;
+      const uint64_t asked = (end - 1) / row_bytes + 1 - first, least = std::max(asked, kKeptBytes / row_bytes);
+      const uint64_t count = std::min((least + kTogether - 1) / kTogether * kTogether, rows - first);
+      kept->rows.resize(size_t(count * row_bytes));
+      const auto read = [&](uint64_t from, std::span<std::byte> to) {
+        view_.checkpoint().read(found.tensors[part], from, to);
+      };
+      kept->begin = kept->end = 0;
+      if (!readTransposed(what.transposition, rows, first, count, read, kept->rows)) {
+        throw Error(quoteText(what.tensor.name) +
+                    ": holds the zero point of a version 1 file for which loaders differ (0, stored as the largest "
+                    "number): set checkpoint_format to gptq_v2 if the file is of version 2");
+      }
+      kept->begin = first * row_bytes;
+      kept->end = kept->begin + kept->rows.size();
+    }
+    const uint64_t size = std::min(end, kept->end) - at;
+    std::memcpy(out.data() + (at - offset), &kept->rows[size_t(at - kept->begin)], size_t(size));
+    at += size;
+  }
+}
+
 // Gives each group of these rows the scale of its block, as fp32.
 void Decoder::loadGrid(const FoundWeight& found, uint32_t first_row, uint32_t rows, const kit::Range& scales) const {
   const ScaleGrid& grid = *found.grid;
@@ -348,11 +396,51 @@ void Decoder::decodeWeight(const FoundWeight& found, uint64_t first, uint64_t co
   device_.run(dequantizing, rows);
 }
 
+// Columns of which each has the scale of a group of its own, in no order.
+void Decoder::decodeGathered(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
+  const WeightSpec& w = found.spec;
+  const uint64_t first_row = first / w.cols, rows = count / w.cols, groups = w.groupsPerRow();
+  const uint32_t bits = w.bits(), mask = (1u << bits) - 1u;
+  const std::vector<WeightPart> parts = found.container->parts(w, found.activations);
+  if (first == 0) found.container->check(view_.checkpoint(), found);
+  std::vector<std::byte> codes, scales, zeros;
+  Dtype scale = Dtype::kF16;
+  for (size_t i = 0; i < parts.size() && i < found.tensors.size(); ++i) {
+    std::vector<std::byte>* const into = parts[i].from == PartFrom::kCodes    ? &codes
+                                         : parts[i].from == PartFrom::kScales ? &scales
+                                         : parts[i].from == PartFrom::kZeros  ? &zeros
+                                                                              : nullptr;
+    if (into == nullptr) continue;
+    if (into == &scales) scale = parts[i].tensor.dtype;
+    into->resize(size_t(rows * parts[i].transposition.rowBytes()));
+    readRows(found, i, parts[i], first_row * parts[i].transposition.rowBytes(), *into);
+    if (into == &scales && !areValidScales(scales, w.weights.scale_type)) {
+      throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN, infinite or negative");
+    }
+  }
+  const uint64_t row_bytes = codes.size() / rows, scale_bytes = dtypeBits(scale) / 8;
+  const uint8_t flip = w.weights.format == NIB_FORMAT_INT8 ? 0x80 : 0;
+  device_.load(*to.buffer, to.offset_bytes, count * sizeof(float), [&](std::span<std::byte> bytes) {
+    for (uint64_t r = 0; r < rows; ++r) {
+      for (uint64_t c = 0; c < w.cols; ++c) {
+        const uint64_t bit = c * bits;
+        const std::byte* at = &codes[size_t(r * row_bytes + bit / 8)];
+        const uint32_t pair = uint32_t(*at) | (bit % 8 + bits > 8 ? uint32_t(at[1]) << 8 : 0u);
+        const uint64_t group = r * groups + found.groups_of[size_t(c)];
+        const int32_t zero = zeros.empty() ? int32_t(1u << (bits - 1)) : int32_t(uint8_t(zeros[size_t(group)]) ^ flip);
+        const float value =
+            float(int32_t(pair >> bit % 8 & mask) - zero) * floatValue(scale, &scales[size_t(group * scale_bytes)]);
+        std::memcpy(&bytes[size_t((r * w.cols + c) * sizeof value)], &value, sizeof value);
+      }
+    }
+  });
+}
+
 // first and count are those of whole matrices.
 void Decoder::decodeTransposed(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
   const uint64_t cols = found.shape[1], rows = found.shape[2], elements = rows * cols;
   const kit::Buffer decoded(device_.untimed(), elements * sizeof(float));
-  std::vector<float> matrix(static_cast<size_t>(elements)), turned(matrix.size());
+  std::vector<float> matrix(static_cast<size_t>(elements)), transposition(matrix.size());
   for (uint64_t at = 0; at < count; at += elements) {
     decodeWeight(found, first + at, elements, decoded);
     device_.download(decoded, 0, matrix.data(), elements * sizeof(float));
@@ -361,16 +449,21 @@ void Decoder::decodeTransposed(const FoundWeight& found, uint64_t first, uint64_
     for (uint64_t row = 0; row < rows; row += kTile) {
       for (uint64_t col = 0; col < cols; col += kTile) {
         for (uint64_t r = row; r < std::min(row + kTile, rows); ++r) {
-          for (uint64_t c = col; c < std::min(col + kTile, cols); ++c) turned[c * rows + r] = matrix[r * cols + c];
+          for (uint64_t c = col; c < std::min(col + kTile, cols); ++c)
+            transposition[c * rows + r] = matrix[r * cols + c];
         }
       }
     }
-    device_.upload(*to.buffer, to.offset_bytes + at * sizeof(float), turned.data(), elements * sizeof(float));
+    device_.upload(*to.buffer, to.offset_bytes + at * sizeof(float), transposition.data(), elements * sizeof(float));
   }
 }
 
+void Decoder::loadRows(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to) {
+  loadBlob(*tensor.weight, first, count, kernels(*tensor.weight, uint32_t(count / tensor.weight->spec.cols)), to);
+}
+
 void Decoder::load(const ModelView::Tensor& tensor, const kit::Range& to) {
-  if (tensor.weight == nullptr || tensor.weight->transposed) return decode(tensor, 0, tensor.elements(), to);
+  if (tensor.weight == nullptr || !decodesToBlob(*tensor.weight)) return decode(tensor, 0, tensor.elements(), to);
   Kernels& work = kernels(*tensor.weight, tensor.weight->spec.rows);
   const uint64_t size = work.dequantize.sizeBytes(NIB_ROLE_WEIGHTS);
   if (work.blobBytes() <= size) return loadBlob(*tensor.weight, 0, tensor.elements(), work, to);

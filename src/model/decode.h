@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -48,6 +49,9 @@ class ModelView {
   std::vector<Tensor> tensors_;
 };
 
+// Whether a device can hold the weight's codes; else only its values.
+inline bool decodesToBlob(const FoundWeight& weight) { return !weight.transposed && weight.groups_of.empty(); }
+
 // Decodes ranges of elements into a device buffer. Reuses plans and buffers between calls. Not thread-safe.
 class Decoder {
  public:
@@ -63,6 +67,9 @@ class Decoder {
   // The same of a matrix with `cols` columns that is a part of the tensor; first and count may be any.
   void decodeSlice(const ModelView::Tensor& tensor, const Slice& slice, uint32_t cols, uint64_t first, uint64_t count,
                    const kit::Range& to);
+  // Loads the blob of whole rows of a quantized weight: elements [first, first + count). Not for weights with double
+  // quantization, and those that decodesToBlob() excludes. Throws.
+  void loadRows(const ModelView::Tensor& tensor, uint64_t first, uint64_t count, const kit::Range& to);
   // Loads a whole tensor as it is stored: the blob of a quantized weight (NibWeights), or dense elements of its own
   // type. Throws.
   void load(const ModelView::Tensor& tensor, const kit::Range& to);
@@ -70,13 +77,24 @@ class Decoder {
  private:
   struct Kernels;
   Kernels& kernels(const FoundWeight& found, uint32_t rows);
+  void readRows(const FoundWeight& found, size_t part, const WeightPart& what, uint64_t offset,
+                std::span<std::byte> out);
   void loadBlob(const FoundWeight& found, uint64_t first, uint64_t count, Kernels& work, const kit::Range& blob);
   void loadGrid(const FoundWeight& found, uint32_t first_row, uint32_t rows, const kit::Range& scales) const;
   void decodeWeight(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
+  void decodeGathered(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
   void decodeTransposed(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to);
   TimedDevice device_;
   const ModelView& view_;
   std::unique_ptr<Kernels> kernels_;
+  // Rows that readRows has read last, as byte ranges of a part along rows.
+  struct KeptRows {
+    const FoundWeight* weight = nullptr;
+    size_t part = 0;
+    uint64_t begin = 0, end = 0;
+    std::vector<std::byte> rows = {};
+  };
+  std::vector<KeptRows> kept_;
   // Values that decodeSlice has decoded last: matrices of a stack may be read in pieces.
   struct Decoded {
     const FoundWeight* weight = nullptr;

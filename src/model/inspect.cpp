@@ -4,6 +4,7 @@
 #include "model/archive/gguf/types.h"
 #include "model/archive/quantized_input.h"
 #include "model/decode.h"
+#include "model/inspect_packed.h"
 #include "model/quantize/weight_type.h"
 
 #include <algorithm>
@@ -73,6 +74,8 @@ ModelFacts inspectModel(const kit::Device& device, const std::filesystem::path& 
     for (const ModelView::Tensor& tensor : view.tensors()) {
       if (tensor.weight != nullptr) ++facts.quantized[std::string(tensor.type)];
     }
+    for (std::string& line : missingPackedKeys(checkpoint)) facts.notes.push_back(std::move(line));
+    if (statistics) checkPackedWeights(device, view);
   } catch (const UnreadQuantization& error) {  // the tensors can be listed all the same
     facts.unread = error.what();
   }

@@ -80,6 +80,25 @@ uint32_t intervalsOf(const NibMemory& memory, const OperandRange (&ranges)[NIB_R
   return count;
 }
 
+// Whether the overlap of two whole ranges of the host is an op that works in place: parts that overlap begin at the
+// same byte, and one of the two may be written over the other. A device's ranges may move with every run.
+bool worksInPlace(const OpRow& op, const NibOpDesc* desc, const NibMemory& memory, const Interval& written,
+                  const Interval& other) {
+  bool found = false;
+  for (uint32_t w = 0; w < NIB_PART_COUNT; ++w) {
+    const NibMemoryPart& to = memory.part[w];
+    for (uint32_t p = 0; to.role == written.role && to.size_bytes != 0 && p < NIB_PART_COUNT; ++p) {
+      const NibMemoryPart& from = memory.part[p];
+      if (from.role != other.role || from.size_bytes == 0) continue;
+      const uint64_t a = written.begin + to.offset_bytes, b = other.begin + from.offset_bytes;
+      if (a >= b + from.size_bytes || b >= a + to.size_bytes) continue;
+      if (a != b || !op.mayAlias(desc, NibPart(w), NibPart(p))) return false;
+      found = true;
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 NibResult checkOverlaps(const OpRow& op, const NibOpDesc* desc, const NibMemory& memory,
@@ -102,6 +121,8 @@ NibResult checkOverlaps(const OpRow& op, const NibOpDesc* desc, const NibMemory&
            (b_written && op.mayAlias(desc, NibPart(b.part), NibPart(a.part))))) {
         continue;
       }
+      if (whole && a.memory == nullptr && a.role == written && worksInPlace(op, desc, memory, a, b)) continue;
+      if (whole && a.memory == nullptr && b.role == written && worksInPlace(op, desc, memory, b, a)) continue;
       if (whole) {
         return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: the %s and %s ranges overlap", op.name, roleName(b.role),
                         roleName(a.role));

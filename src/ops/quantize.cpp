@@ -18,6 +18,7 @@
 #include "shaders/ops/nest.h"
 #include "shaders/ops/quantize.h"
 #include "shaders/ops/quantize_block.h"
+#include "shaders/ops/quantize_super.h"
 #include "shaders/ops/scale.h"
 #endif
 
@@ -29,7 +30,8 @@ enum class Path {
   kFused,   // scales of rows or groups: one dispatch
   kReduce,  // scales of few, large sets: statistics (and means), scales, codes
   kGiven,   // GIVEN_SCALES: codes only
-  kBlock    // formats with their own rule for blocks: one dispatch
+  kBlock,   // formats with their own rule for blocks: one dispatch
+  kSuper    // the same for super-blocks
 };
 
 // Rows of at least kLongRow elements are divided among workgroups if there are fewer than kFewRows.
@@ -45,6 +47,7 @@ uint32_t kernelRows(const NibQuantizeDesc& d, const Geometry& g) {
 }
 
 Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
+  if (g.format->super.blocks != 0) return Path::kSuper;
   if (g.format->quantizeBlock != nullptr) return Path::kBlock;
   if (d.flags & NIB_QUANTIZE_GIVEN_SCALES) return Path::kGiven;
   const uint32_t granularity = d.weights.granularity;
@@ -54,8 +57,10 @@ Path choosePath(const NibQuantizeDesc& d, const Geometry& g) {
 
 uint32_t sourceStride(const NibQuantizeDesc& d) { return d.source_stride != 0 ? d.source_stride : d.cols; }
 
-// Scratch, after the status: partials, extents, and the table of columns of the reduce path; or fp32 scales.
+// Scratch, after the status and the importance: partials, extents, and the table of columns of the reduce path; or fp32
+// scales.
 struct Scratch {
+  uint64_t importance_offset, begin_bytes;
   uint64_t partial_word, extent_word, table_word, end_bytes;
   uint64_t sum_word, nested_word;  // double quantization: sums, and the fp32 scales
 };
@@ -65,6 +70,9 @@ bool isNested(const NibQuantizeDesc& d) { return (d.weights.flags & NIB_WEIGHTS_
 Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
   Scratch s{};
   uint64_t at = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
+  s.importance_offset = at;
+  if (d.flags & NIB_QUANTIZE_IMPORTANCE) at = alignUp(at + uint64_t(g.cols) * 4u, kPartAlignmentBytes);
+  s.begin_bytes = at;
   const Path path = choosePath(d, g);
   const bool column = d.weights.granularity == NIB_GRANULARITY_COLUMN;
   // In the reduce path with scales per row, every row has one scale.
@@ -92,12 +100,17 @@ Scratch layOutScratch(const NibQuantizeDesc& d, const Geometry& g) {
 NibResult geometryOf(const NibQuantizeDesc& d, const Log& log, Geometry* g) {
   NibResult result = makeGeometry("quantize", "weights", d.rows, d.cols, d.weights, log, g);
   if (result != NIB_SUCCESS) return result;
-  if (d.flags & ~uint32_t(NIB_QUANTIZE_GIVEN_SCALES | NIB_QUANTIZE_STATUS)) {
+  if (d.flags & ~uint32_t(NIB_QUANTIZE_GIVEN_SCALES | NIB_QUANTIZE_STATUS | NIB_QUANTIZE_IMPORTANCE)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "quantize: flags 0x%x has unknown bits", d.flags);
   }
   if ((d.flags & NIB_QUANTIZE_GIVEN_SCALES) && (g->format->info.flags & NIB_FORMAT_OWN_SCALES)) {
     return log.fail(NIB_ERROR_UNSUPPORTED,
                     "quantize: flags: format %s computes scales by its own rule, they cannot be given",
+                    g->format->info.name);
+  }
+  if ((d.flags & NIB_QUANTIZE_IMPORTANCE) && !g->format->searches) {
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "quantize: flags: format %s finds scales without a search, which IMPORTANCE would weigh",
                     g->format->info.name);
   }
   if (isNested(d) && (d.flags & NIB_QUANTIZE_GIVEN_SCALES)) {
@@ -123,14 +136,17 @@ NibResult getMemory(const NibQuantizeDesc& d, const Log& log, NibMemory* memory)
   setWeights(memory, g);
   setRange(memory, NIB_ROLE_INPUT, denseBytes(maxRunRows(d), d.cols, d.source_type, sourceStride(d)));
   const Scratch scratch = layOutScratch(d, g);
-  const uint64_t scratch_from = alignUp(sizeof(NibStatus), kPartAlignmentBytes);
   if (d.flags & NIB_QUANTIZE_STATUS) {
     setRange(memory, NIB_ROLE_AUX, sizeof(NibStatus));
     setPart(memory, NIB_PART_STATUS, 0, sizeof(NibStatus));
   }
-  if (scratch.end_bytes > scratch_from) {
+  if (d.flags & NIB_QUANTIZE_IMPORTANCE) {
+    setRange(memory, NIB_ROLE_AUX, scratch.importance_offset + uint64_t(g.cols) * 4u);
+    setPart(memory, NIB_ROLE_AUX, NIB_PART_IMPORTANCE, scratch.importance_offset, uint64_t(g.cols) * 4u);
+  }
+  if (scratch.end_bytes > scratch.begin_bytes) {
     setRange(memory, NIB_ROLE_AUX, scratch.end_bytes);
-    setPart(memory, NIB_PART_SCRATCH, scratch_from, scratch.end_bytes - scratch_from);
+    setPart(memory, NIB_PART_SCRATCH, scratch.begin_bytes, scratch.end_bytes - scratch.begin_bytes);
   }
   return NIB_SUCCESS;
 }
@@ -153,6 +169,10 @@ NibQuantizeDesc resized(const NibQuantizeDesc& desc, Dims dims) {
 void fillProbe(const NibQuantizeDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   probe::fillDense(binding.range[NIB_ROLE_INPUT].data, d.source_type, memory.range[NIB_ROLE_INPUT].size_bytes,
                    0x9e3779b9u);
+  float* importance = partOf<float>(memory, binding, NIB_ROLE_AUX, NIB_PART_IMPORTANCE);
+  probe::Sequence sequence(0x165667b1u);
+  for (uint64_t i = 0; i < memory.part[NIB_PART_IMPORTANCE].size_bytes / 4; ++i)
+    importance[i] = float(sequence.next() >> 8) * 0x1p-16f;
   if (!(d.flags & NIB_QUANTIZE_GIVEN_SCALES)) return;
   probe::fillScales(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES), d.weights.scale_type,
                     memory.part[NIB_PART_SCALES].size_bytes, 0x7f4a7c15u);
@@ -216,6 +236,7 @@ void smallDims(const NibQuantizeDesc& d, SmallDims* list) {
   constexpr uint32_t kBlockCols = kWorkgroup * 2 * 32;  // of a workgroup of quantize_block
   switch (choosePath(d, g)) {
     case Path::kBlock: return addDimsAbove(kBlockCols, kernelDims(d, g), list);
+    case Path::kSuper: return addDimsAbove(kWorkgroup * g.format->info.group_max, kernelDims(d, g), list);
     case Path::kGiven: return codeSmallDims(d.weights, kernelDims(d, g), list);
     case Path::kFused: {
       if (g.groups_per_row == 1) rowSmallDims(d, g, list);
@@ -245,6 +266,7 @@ void smallDims(const NibQuantizeDesc& d, SmallDims* list) {
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
 NIB_SPEC_STRUCT(QuantizeBlockSpec, QUANTIZE_BLOCK_SPEC)
+NIB_SPEC_STRUCT(QuantizeSuperSpec, QUANTIZE_SUPER_SPEC)
 NIB_SPEC_STRUCT(EncodeSpec, ENCODE_SPEC)
 NIB_SPEC_STRUCT(NestSpec, NEST_SPEC)
 NIB_SPEC_STRUCT(ScaleSpec, SCALE_SPEC)
@@ -261,6 +283,7 @@ struct Build {
   bool vec, wide, full, status;
   uint32_t source_bytes;
 
+  bool weighs() const { return (d.flags & NIB_QUANTIZE_IMPORTANCE) != 0; }
   bool nested() const { return isNested(d); }
   uint32_t scalesWord() const { return uint32_t(nested() ? scratch.nested_word : g.scales_offset / 4); }
   uint32_t zerosWord() const { return uint32_t(g.zeros_offset / 4); }
@@ -354,6 +377,7 @@ NibResult buildBlocks(const Build& b) {
   spec.WIDE = b.wide;
   spec.FULL = b.full;
   spec.STATUS = b.status;
+  spec.IMPORTANCE = b.weighs();
   const QuantizeBlockPush push{{},
                                b.g.cols,
                                b.stride,
@@ -362,7 +386,8 @@ NibResult buildBlocks(const Build& b) {
                                b.g.row_words,
                                b.scalesWord(),
                                b.zerosWord(),
-                               b.g.rows};
+                               b.g.rows,
+                               uint32_t(b.scratch.importance_offset / 4)};
   TileRule tiles;
   tiles.mul = b.g.scale_row_stride;
   tiles.div = uint64_t(spec.WG) * 2;  // two blocks, whose fp16 scales share a word
@@ -371,7 +396,43 @@ NibResult buildBlocks(const Build& b) {
                                   b.auxSlot()};
   return b.builder.add("quantize_block", b.g.format->info.format, spec, push, 0, tiles, slots,
                        tiles.div * (b.g.format->run * b.source_bytes + b.runCodeBytes()),
-                       {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
+                       {{&push.scales_word, NIB_PART_SCALES, 2},
+                        {&push.zeros_word, NIB_PART_ZEROS, 2},
+                        {&push.importance_word, NIB_PART_IMPORTANCE, 3}});
+}
+
+NibResult buildSuperBlocks(const Build& b) {
+  const uint32_t group = b.g.format->info.group_max;
+  QuantizeSuperSpec spec;
+  spec.WG = b.builder.workgroupSize(kWorkgroup);
+  spec.SOURCE_TYPE = b.d.source_type;
+  spec.VEC = b.vec;
+  spec.WIDE = b.wide;
+  spec.FULL = b.full;
+  spec.STATUS = b.status;
+  spec.IMPORTANCE = b.weighs();
+  const QuantizeSuperPush push{{},
+                               b.g.cols,
+                               b.stride,
+                               b.g.groups_per_row,
+                               b.g.scale_row_stride,
+                               b.g.row_words,
+                               b.scalesWord(),
+                               b.zerosWord(),
+                               uint32_t(b.g.nested_offset / 4),
+                               uint32_t(b.scratch.importance_offset / 4)};
+  TileRule tiles;
+  tiles.mul = b.g.scale_row_stride;
+  tiles.div = spec.WG;  // whole super-blocks
+  const uint64_t group_bytes = uint64_t(group) * b.g.format->info.bits / 8;
+  const Slot slots[kSlotCount] = {b.codesSlot(group_bytes), b.sourceSlot(group), b.paramsSlot(), b.auxSlot()};
+  constexpr uint32_t kSharedWords = 6;  // of an invocation
+  return b.builder.add("quantize_super", b.g.format->info.format, spec, push, spec.WG * kSharedWords * 4, tiles, slots,
+                       spec.WG * (group * b.source_bytes + group_bytes),
+                       {{&push.scales_word, NIB_PART_SCALES, 2},
+                        {&push.zeros_word, NIB_PART_ZEROS, 2},
+                        {&push.nested_word, NIB_PART_NESTED, 2},
+                        {&push.importance_word, NIB_PART_IMPORTANCE, 3}});
 }
 
 NibResult buildScale(const Build& b, bool given, bool table) {
@@ -461,6 +522,7 @@ NibResult build(const NibQuantizeDesc& d, const NibMemory& memory, PlanBuilder& 
   switch (choosePath(d, g)) {
     case Path::kFused: result = buildFused(b); return result == NIB_SUCCESS && b.nested() ? buildNest(b) : result;
     case Path::kBlock: return buildBlocks(b);
+    case Path::kSuper: return buildSuperBlocks(b);
     case Path::kGiven:
       if (column) {
         result = buildScale(b, true, true);

@@ -14,6 +14,7 @@
 #include "plan/plan.h"
 #include "shaders/ops/repack.h"
 #include "shaders/ops/repack_block.h"
+#include "shaders/ops/repack_super.h"
 #endif
 
 namespace nib {
@@ -81,6 +82,11 @@ void fillProbe(const NibRepackDesc& d, const NibMemory& memory, const NibCpuBind
 void smallDims(const NibRepackDesc& d, SmallDims* list) {
   const Dims whole = dims(d);
   const FormatDesc* format = findFormat(d.weights.format);
+  if (format->super.blocks != 0) {
+    // More words than invocations of a workgroup, in whole super-blocks.
+    const uint32_t cols = uint32_t(alignUp(whole.rows == 1 ? kAmpleElements : 4096, kSuperCols)) + kSuperCols;
+    return list->add(ampleRows(whole.rows, cols, 5), cols);
+  }
   // More words than invocations of a workgroup, and more rows than share words in the smallest codes.
   const uint32_t cols = colsAbove(kWorkgroup * 32u / format->info.bits, whole.cols);
   if (whole.rows == 1) return usualSmallDims(whole, list);
@@ -93,6 +99,10 @@ NibRole written(const NibRepackDesc& d) { return unpacks(d) ? NIB_ROLE_WEIGHTS :
 
 NIB_SPEC_STRUCT(RepackSpec, REPACK_SPEC)
 NIB_SPEC_STRUCT(RepackBlockSpec, REPACK_BLOCK_SPEC)
+NIB_SPEC_STRUCT(RepackSuperSpec, REPACK_SUPER_SPEC)
+
+static_assert(NIB_K_Q2 == NIB_FORMAT_Q2_K && NIB_K_Q3 == NIB_FORMAT_Q3_K && NIB_K_Q4 == NIB_FORMAT_Q4_K);
+static_assert(NIB_K_Q5 == NIB_FORMAT_Q5_K && NIB_K_Q6 == NIB_FORMAT_Q6_K && NIB_K_IQ4 == NIB_FORMAT_IQ4_XS);
 
 // A slot whose items may access all of their row block.
 Slot rowsSlot(NibRole role, uint64_t part_offset, uint64_t row_bytes) {
@@ -108,7 +118,13 @@ NibResult buildCodes(const NibRepackDesc& d, const Geometry& g, const LayoutDesc
   spec.SWAP = d.layout == NIB_LAYOUT_BITSANDBYTES;
   spec.GATHER = d.layout == NIB_LAYOUT_ROWS && row_bits % 32 != 0;
   spec.UNPACK = unpacks(d);
-  const RepackPush push{{}, g.cols, g.row_words, 0, 0, 0, g.rows};
+  uint32_t cols = g.cols;
+  if (d.layout == NIB_LAYOUT_WORDS && spec.BITS == 3) {
+    // Rows are whole words, which move as they are.
+    spec.BITS = 4;
+    cols = g.row_words * 8;
+  }
+  const RepackPush push{{}, cols, g.row_words, 0, 0, 0, g.rows};
   TileRule tiles;
   tiles.absolute = true;
   tiles.div = spec.WG;
@@ -201,11 +217,53 @@ NibResult buildBlocks(const NibRepackDesc& d, const Geometry& g, PlanBuilder& bu
                      {{&push.scales_word, NIB_PART_SCALES, 2}, {&push.zeros_word, NIB_PART_ZEROS, 2}});
 }
 
+NibResult buildSuperBlocks(const NibRepackDesc& d, const Geometry& g, const LayoutDesc& layout, PlanBuilder& builder) {
+  RepackSuperSpec spec;
+  spec.WG = builder.workgroupSize(kWorkgroup);
+  spec.FORMAT = g.format->info.format;
+  spec.UNPACK = unpacks(d);
+  const uint32_t blocks_per_row = g.cols / kSuperCols;
+  const RepackSuperPush push{
+      {},    blocks_per_row, uint32_t(g.scales_offset / 4), uint32_t(g.zeros_offset / 4), uint32_t(g.nested_offset / 4),
+      g.rows};
+  const uint64_t packed_row = layout.codesBytes(g) / g.rows;
+  const Slot codes = rowsSlot(NIB_ROLE_WEIGHTS, 0, uint64_t(g.row_words) * 4).of(NIB_PART_CODES);
+  const Slot params =
+      tailSlot(NIB_ROLE_WEIGHTS, g.scales_offset).of(kNoPart, {NIB_PART_SCALES, NIB_PART_ZEROS, NIB_PART_NESTED});
+  const Slot blocks = rowsSlot(spec.UNPACK ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT, 0, packed_row).of(NIB_PART_PACKED_CODES);
+  TileRule tiles;
+  tiles.absolute = true;
+  tiles.row_block = 2;  // rows are whole halves, so two rows are whole words
+  tiles.div = spec.WG;
+  const auto add = [&](uint64_t half_words, const Slot(&slots)[kSlotCount], uint32_t params_binding) {
+    tiles.mul = half_words;
+    return builder.add("repack_super", 0, spec, push, 0, tiles, slots, uint64_t(spec.WG) * 8,
+                       {{&push.scales_word, NIB_PART_SCALES, params_binding},
+                        {&push.zeros_word, NIB_PART_ZEROS, params_binding},
+                        {&push.nested_word, NIB_PART_NESTED, params_binding}});
+  };
+  if (!spec.UNPACK) {
+    const Slot slots[kSlotCount] = {codes, params, blocks, Slot{}};
+    return add(packed_row / 2, slots, 1);
+  }
+  const Slot code_slots[kSlotCount] = {blocks, Slot{}, codes, Slot{}};
+  tiles.mul = uint64_t(g.row_words) * 2;
+  NibResult result = builder.add("repack_super", 0, spec, push, 0, tiles, code_slots, uint64_t(spec.WG) * 8);
+  const Slot param_slots[kSlotCount] = {blocks, Slot{}, params, Slot{}};
+  const uint64_t scale_words = g.scale_row_stride / 4,
+                 words[] = {0, scale_words, g.zeros_bytes != 0 ? scale_words : 0, blocks_per_row};
+  for (spec.PART = 1; spec.PART < 4 && result == NIB_SUCCESS; ++spec.PART) {
+    if (words[spec.PART] != 0) result = add(words[spec.PART] * 2, param_slots, 2);
+  }
+  return result;
+}
+
 NibResult build(const NibRepackDesc& d, const NibMemory& memory, PlanBuilder& builder) {
   Geometry g;
   const LayoutDesc* layout = nullptr;
   NibResult result = geometryOf(d, Log(), &g, &layout);
   if (result != NIB_SUCCESS) return result;
+  if (g.format->super.blocks != 0) return buildSuperBlocks(d, g, *layout, builder);
   if (layout->placeScale != nullptr) return buildBlocks(d, g, builder);
   result = buildCodes(d, g, *layout, builder);
   if (result != NIB_SUCCESS || memory.part[NIB_PART_PACKED_ZEROS].size_bytes == 0) return result;

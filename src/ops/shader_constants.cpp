@@ -5,7 +5,8 @@ static_assert(NIB_F32 == NIB_TYPE_F32);
 static_assert(NIB_F16 == NIB_TYPE_F16);
 static_assert(NIB_BF16 == NIB_TYPE_BF16);
 static_assert(NIB_E8M0 == NIB_TYPE_E8M0);
-static_assert(NIB_NESTED > NIB_TYPE_E8M0, "SCALE_TYPE must tell NESTED from every NibType");
+static_assert(NIB_BYTE == NIB_TYPE_BYTE);
+static_assert(NIB_NESTED > NIB_TYPE_BYTE, "SCALE_TYPE must tell NESTED from every NibType");
 
 static_assert(NIB_ASYMMETRIC == NIB_WEIGHTS_ASYMMETRIC);
 static_assert(NIB_NARROW == NIB_WEIGHTS_NARROW);

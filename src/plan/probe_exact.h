@@ -89,6 +89,23 @@ inline void fillOrder(uint32_t* order, uint32_t cols) {
   for (uint32_t k = 0; k < cols; ++k) order[k] = uint32_t((uint64_t(k) * step + cols / 3) % cols);
 }
 
+// Scales of 0 and of 1/8 to 1, some negative where they have signs, and minima of 0 to -1.
+inline void fillExactSuperBlocks(const FormatDesc& format, const NibMemory& memory, const NibCpuBinding& binding,
+                                 Sequence& sequence) {
+  const auto part = [&](NibPart p) { return partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, p); };
+  constexpr uint8_t kSteps[] = {0, 1, 2, 4, 8};
+  const bool has_sign = format.super.twos_complement || format.super.offset != 0;
+  for (uint64_t i = 0; i < memory.part[NIB_PART_SCALES].size_bytes; ++i) {
+    const uint32_t r = sequence.next() >> 8;
+    const int32_t steps = kSteps[r % 5u];
+    part(NIB_PART_SCALES)[i] = uint8_t((has_sign && r % 7u == 0 ? -steps : steps) + format.super.offset);
+  }
+  for (uint64_t i = 0; i < memory.part[NIB_PART_ZEROS].size_bytes; ++i)
+    part(NIB_PART_ZEROS)[i] = uint8_t((sequence.next() >> 8) % 3u);
+  uint32_t* nested = partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
+  for (uint64_t i = 0; i < memory.part[NIB_PART_NESTED].size_bytes / 4; ++i) nested[i] = 0x38003000u;  // 1/2 and 1/8
+}
+
 inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory, const NibCpuBinding& binding) {
   const auto part = [&](NibPart p) { return partOf<uint8_t>(memory, binding, NIB_ROLE_WEIGHTS, p); };
   const auto bytes = [&](NibPart p) { return memory.part[p].size_bytes; };
@@ -109,6 +126,7 @@ inline void fillExactWeights(const NibWeights& weights, const NibMemory& memory,
     }
   }
   Sequence sequence(0x7f4a7c15u);
+  if (format.super.blocks != 0) return fillExactSuperBlocks(format, memory, binding, sequence);
   if (weights.flags & NIB_WEIGHTS_NESTED) {
     // Scale bytes that the dynamic map decodes to 0 and 1. The offset and the nested scales are 1/2.
     float value[256];

@@ -19,7 +19,8 @@ struct Quantizer {
   uint32_t first_row;  // in the blob; row arguments count from it
   uint32_t* codes;
   void* scales;
-  void* zeros;  // NULL if absent
+  void* zeros;                 // NULL if absent
+  const uint32_t* importance;  // by column; NULL if absent
   reference::StatusCounter* status;
 
   bool given() const { return (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
@@ -104,7 +105,7 @@ struct Quantizer {
     }
     if (!finite) std::memset(x, 0, sizeof x);
     Block block{};
-    g.format->quantizeBlock(x, count, &block);
+    g.format->quantizeBlock(x, importance != nullptr ? importance + first : nullptr, count, &block);
     for (uint32_t i = 0; i < block.saturated; ++i) status->saturated();
     saveStored(scales, scaleBytes(desc.weights.scale_type), scaleIndex(row, first), block.scale_stored);
     if (zeros != nullptr) saveStored(zeros, 2, scaleIndex(row, first), block.zero_stored);
@@ -114,6 +115,43 @@ struct Quantizer {
   void quantizeBlocks(uint32_t row) const {
     std::memset(rowWords(row), 0, size_t(g.row_words) * 4u);
     for (uint32_t block = 0; block < g.groups_per_row; ++block) quantizeBlock(row, block * g.group);
+  }
+
+  // For formats with super-blocks. A group with a non-finite element counts as zeros.
+  void quantizeSuperBlock(uint32_t row, uint32_t block, uint32_t* nested) const {
+    const SuperBlocks& super = g.format->super;
+    const uint32_t first = block * kSuperCols, groups = super.blocks, group_cols = kSuperCols / groups;
+    uint32_t x[kSuperCols] = {}, weights[kSuperCols] = {};
+    const uint32_t count = g.cols - first < kSuperCols ? g.cols - first : kSuperCols;
+    for (uint32_t i = 0; i < count; ++i) {
+      x[i] = load(row, first + i);
+      if (importance != nullptr) weights[i] = importance[first + i];
+    }
+    for (uint32_t j = 0; j < groups; ++j) {
+      bool finite = true;
+      for (uint32_t i = j * group_cols; i < (j + 1) * group_cols; ++i) {
+        if (!exact::nibIsNonFinite(x[i])) continue;
+        status->nonFinite(uint64_t(row) * g.cols + first + i);
+        finite = false;
+      }
+      if (!finite) std::memset(x + j * group_cols, 0, group_cols * 4u);
+    }
+    SuperResult found;
+    quantizeSuper(*g.format, x, importance != nullptr ? weights : nullptr, &found);
+    for (uint32_t i = 0; i < found.saturated; ++i) status->saturated();
+    const uint64_t index = uint64_t(first_row + row) * g.scale_row_stride + block * groups;
+    for (uint32_t j = 0; j < groups; ++j) {
+      const bool padding = first + j * group_cols >= g.cols;
+      saveStored(scales, 1, index + j, padding ? 0u : found.scale[j]);
+      if (zeros != nullptr) saveStored(zeros, 1, index + j, padding ? 0u : found.zero[j]);
+    }
+    nested[index / groups] = found.nested;
+    for (uint32_t i = 0; i < count; ++i) addCode(row, first + i, found.code[i]);
+  }
+
+  void quantizeSuperBlocks(uint32_t row, uint32_t* nested) const {
+    std::memset(rowWords(row), 0, size_t(g.row_words) * 4u);
+    for (uint32_t block = 0; block * kSuperCols < g.cols; ++block) quantizeSuperBlock(row, block, nested);
   }
 
   void encodeOne(uint32_t row, uint32_t col, const StoredScale& scale) const {
@@ -163,15 +201,21 @@ void quantizeReference(const NibQuantizeDesc& desc, const HostRun& run) {
   q.codes = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   q.scales = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
   q.zeros = partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  q.importance = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_IMPORTANCE);
   // Double quantization: fp32 scales go to scratch first, after the words that hold sums on the device.
   void* nested_codes = q.scales;
   uint32_t* nested = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
-  if (nested != nullptr) q.scales = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
+  if (nested != nullptr && q.g.format->super.blocks == 0)
+    q.scales = partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
   reference::StatusCounter status(partOf<NibStatus>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_STATUS));
   q.status = &status;
   const Geometry& g = q.g;
   const uint32_t rows = (q.desc.weights.flags & NIB_WEIGHTS_FLAT) ? 1u : run.n;
 
+  if (g.format->super.blocks != 0) {
+    auto super_blocks = [&](uint32_t row) { q.quantizeSuperBlocks(row, nested); };
+    return reference::forEach(run.parallel, rows, super_blocks);
+  }
   if (!q.given()) {
     const uint32_t granularity = q.desc.weights.granularity;
     if (g.format->quantizeBlock != nullptr) {

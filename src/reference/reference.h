@@ -11,6 +11,7 @@
 #include "formats/geometry.h"
 #include "formats/nested.h"
 #include "formats/scale_store.h"
+#include "formats/super.h"
 #include "numerics/exact.h"
 
 namespace nib {
@@ -98,6 +99,10 @@ namespace reference {
 inline StoredScale loadScale(const FormatDesc& format, const NibWeights& weights, const void* scales, const void* zeros,
                              const uint32_t* nested, uint64_t index) {
   StoredScale scale{};
+  if (format.super.blocks != 0) {
+    return superScale(format.super, loadStored(scales, 1, index), zeros != nullptr ? loadStored(zeros, 1, index) : 0u,
+                      nested[index / format.super.blocks]);
+  }
   if (nested != nullptr) {
     scale.scale_bits =
         nestedScale(static_cast<const uint8_t*>(scales)[index], nested[1 + index / kNestedBlock], nested[0]);

@@ -29,6 +29,7 @@ struct Repacker {
   uint8_t* codes;
   uint8_t* scales;
   uint8_t* zeros;
+  uint8_t* nested;
   uint8_t* packed;
   uint8_t* packed_zeros;
   uint32_t flip;  // between two's complement and offset binary
@@ -47,6 +48,24 @@ struct Repacker {
       addBits(other, fields[i].at, fields[i].bits, value >> fields[i].shift & ((1u << fields[i].bits) - 1u));
     }
   }
+
+  // Bytes of groups, and halves of super-blocks.
+  void moveSuperBlocks(uint64_t row) const {
+    for (const bool minimum : {false, true}) {
+      uint8_t* const bytes = minimum ? zeros : scales;
+      if (bytes == nullptr) continue;
+      for (uint64_t group = 0; group < g.scale_row_stride; ++group) {
+        BitField fields[2];
+        const uint32_t count = layout->placeByte(g, row, group, minimum, fields);
+        move(bytes, (row * g.scale_row_stride + group) * 8, 8, packed, fields, count, 0);
+      }
+      const uint64_t blocks = g.scale_row_stride / g.format->super.blocks;
+      for (uint64_t block = 0; block < blocks; ++block) {
+        const BitField half{layout->placeHalf(g, row, block, minimum), 16, 0};
+        move(nested, ((row * blocks + block) * 2 + (minimum ? 1 : 0)) * 16, 16, packed, &half, 1, 0);
+      }
+    }
+  }
 };
 
 }  // namespace
@@ -60,6 +79,8 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
   r.codes = partOf<uint8_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_CODES);
   r.scales = partOf<uint8_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES);
   r.zeros = partOf<uint8_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS);
+  r.nested = partOf<uint8_t>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
+  const bool super = g.format->super.blocks != 0;
   const NibRole other = r.unpack ? NIB_ROLE_INPUT : NIB_ROLE_OUTPUT;
   r.packed = partOf<uint8_t>(run.memory, run.binding, other, NIB_PART_PACKED_CODES);
   r.packed_zeros = partOf<uint8_t>(run.memory, run.binding, other, NIB_PART_PACKED_ZEROS);
@@ -83,8 +104,12 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
     clear(r.codes, uint64_t(first) * g.row_words * 32, uint64_t(end) * g.row_words * 32);
     const uint64_t scale_begin = per_row ? uint64_t(first) * g.scale_row_stride : 0;
     const uint64_t scale_end = per_row ? uint64_t(end) * g.scale_row_stride : g.scale_count;
-    if (r.layout->placeScale != nullptr) clear(r.scales, scale_begin * 16, scale_end * 16);
-    if (r.layout->placeScale != nullptr && r.zeros != nullptr) clear(r.zeros, scale_begin * 16, scale_end * 16);
+    const uint32_t scale_bits = super ? 8 : 16;
+    if (r.layout->placeScale != nullptr) {
+      clear(r.scales, scale_begin * scale_bits, scale_end * scale_bits);
+      if (r.zeros != nullptr) clear(r.zeros, scale_begin * scale_bits, scale_end * scale_bits);
+    }
+    if (super) clear(r.nested, scale_begin / g.format->super.blocks * 32, scale_end / g.format->super.blocks * 32);
     if (r.packed_zeros != nullptr) clear(r.zeros, scale_begin * 8, scale_end * 8);
   } else {
     clear(r.packed, first == 0 ? 0 : r.layout->codesBytes(before) * 8, r.layout->codesBytes(through) * 8);
@@ -103,7 +128,8 @@ void repackReference(const NibRepackDesc& desc, const HostRun& run) {
       const uint32_t field_count = r.layout->placeCode(g, row, col, fields);
       r.move(r.codes, row * g.row_words * 32 + col * bits, bits, r.packed, fields, field_count, r.flip);
     }
-    for (uint64_t group = 0; r.layout->placeScale != nullptr && group < g.groups_per_row; ++group) {
+    if (super) r.moveSuperBlocks(row);
+    for (uint64_t group = 0; r.layout->placeScale != nullptr && !super && group < g.groups_per_row; ++group) {
       const uint64_t index = row * g.scale_row_stride + group;
       BitField field{r.layout->placeScale(g, row, group), 16, 0};
       r.move(r.scales, index * 16, 16, r.packed, &field, 1, 0);

@@ -58,7 +58,8 @@ void fillParameters(Words& range, const NibMemory& memory, uint32_t scale_type, 
   fillPart(
       range, scales,
       nested.size_bytes != 0 ? makeBits(scales.size_bytes, seed + 3) : makeScales(scale_type, scales.size_bytes, seed));
-  fillPart(range, nested, makeScales(scale_type, nested.size_bytes, seed));
+  fillPart(range, nested,
+           makeScales(scale_type == NIB_TYPE_BYTE ? uint32_t(NIB_TYPE_F16) : scale_type, nested.size_bytes, seed));
   fillPart(range, zeros, makeBits(zeros.size_bytes, seed + 1));
 }
 

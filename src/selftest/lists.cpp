@@ -11,8 +11,8 @@ bool canHave(const NibFormatInfo& info, const Sharing& sharing, uint32_t mode) {
 }
 
 uint32_t scaleType(const NibFormatInfo& info, uint64_t variant) {
-  uint32_t types[4], count = 0;
-  for (uint32_t type = 0; type < 4; ++type) {
+  uint32_t types[5], count = 0;
+  for (uint32_t type = 0; type < 5; ++type) {
     if (info.scale_types >> type & 1u) types[count++] = type;
   }
   return types[variant % count];
@@ -92,8 +92,11 @@ Lines linesOfWeights(const NibWeights& weights, uint32_t rows, const NibMemory& 
       return {memory.part[part].size_bytes * 8 / lines, info->bits};
     }
     case NIB_PART_SCALES:
-      return {0, nested || weights.scale_type == NIB_TYPE_E8M0 ? 8u : weights.scale_type == NIB_TYPE_F32 ? 32u : 16u};
-    case NIB_PART_ZEROS: return {0, info != nullptr && (info->flags & NIB_FORMAT_MINIMUM) ? 16u : 8u};
+      return {0, nested || weights.scale_type >= NIB_TYPE_E8M0 ? 8u : weights.scale_type == NIB_TYPE_F32 ? 32u : 16u};
+    case NIB_PART_ZEROS:
+      return {0, info != nullptr && (info->flags & (NIB_FORMAT_MINIMUM | NIB_FORMAT_SUPER_BLOCKS)) == NIB_FORMAT_MINIMUM
+                     ? 16u
+                     : 8u};
     default: return {};
   }
 }

@@ -101,7 +101,7 @@ void FormatCodes::encodeBlock(const float* x, uint32_t count, const GroupExtent&
       break;
     }
   }
-  format_.quantizeBlock(ends, 2, block);
+  format_.quantizeBlock(ends, nullptr, 2, block);
   const uint32_t bits = format_.info.bits;
   const bool minimum = (format_.info.flags & NIB_FORMAT_MINIMUM) != 0;
   const float half = format_.signed_scales ? float(1u << (bits - 1)) + 0.5f : 0.5f;
@@ -113,11 +113,12 @@ void FormatCodes::encodeBlock(const float* x, uint32_t count, const GroupExtent&
 void FormatCodes::decode(const uint8_t* codes, uint32_t count, const StoredScale& scale, float* y) const {
   const uint32_t magnitude = exact::magnitudeOf(scale.scale_bits);
   const Kernels& run = kernels();
-  if (format_.quantizeBlock != nullptr && magnitude != 0u) {
+  const bool block = (format_.info.flags & NIB_FORMAT_OWN_SCALES) != 0;
+  if (block && magnitude != 0u) {
     return run.decodeBlock(codes, count, values_, exact::floatOf(scale.scale_bits), exact::floatOf(scale.zero), y);
   }
   // All products are normal numbers.
-  if (magnitude >= 0x0d800000u && magnitude < 0x72000000u && format_.quantizeBlock == nullptr) {  // 2^-100, 2^101
+  if (magnitude >= 0x0d800000u && magnitude < 0x72000000u && !block) {  // 2^-100, 2^101
     return run.decodeValues(codes, count, values_, float(scale.zero), exact::floatOf(scale.scale_bits), y);
   }
   for (uint32_t i = 0; i < count; ++i) y[i] = exact::floatOf(format_.decode(codes[i], scale, weights_));

@@ -78,6 +78,20 @@ struct BlockCoder {
   bool absmax;
 };
 
+// Groups whose scales are searched together, one per lane: element i of lane l is x[i * kSearchLanes + l]. count is a
+// multiple of four. src/formats/group_search.h says what elements and weights may be.
+constexpr uint32_t kSearchLanes = 16;
+struct SearchLanes {
+  uint32_t count;
+  const float *x, *weight;
+};
+// Candidates (levels + first + step * k) / range for k = 0..count; the sum of errors, or of squared ones, decides.
+struct RangeTrials {
+  float first, step;
+  uint32_t count;
+  bool absolute;
+};
+
 // The value of each code at scale 1: of codes below 16, of two's complement, or of any.
 struct CodeValues {
   enum Kind { kSixteen, kSigned, kAny } kind;
@@ -130,6 +144,12 @@ struct Kernels {
   void (*encodeIntegers)(const float* x, uint32_t count, const IntegerCoder& coder, uint8_t* codes);
   void (*encodeFloats)(const float* x, uint32_t count, float reciprocal, const FloatCoder& coder, uint8_t* codes);
   void (*encodeSteps)(const float* x, uint32_t count, float reciprocal, const StepCoder& coder, uint8_t* codes);
+  // The scales, and minima, of fitRange, fitSigned and fitIq4 of src/formats/group_search.h. Candidate k is levels[k]
+  // over the element farthest from 0, for fitSteps with its sign changed.
+  void (*fitRanges)(const SearchLanes& lanes, float levels, const RangeTrials& trials, float* scales, float* minima);
+  void (*fitSteps)(const SearchLanes& lanes, float reach, const float* levels, uint32_t candidates, float* scales);
+  void (*fitTable)(const SearchLanes& lanes, const float* thresholds, const float* values, const float* levels,
+                   uint32_t candidates, float* scales);
   void (*encodeBlock)(const float* x, uint32_t count, const BlockCoder& coder, uint8_t* codes);
   // y = (value[code] - zero) * scale, or value[code] * scale + minimum with zeros of no sign.
   void (*decodeValues)(const uint8_t* codes, uint32_t count, const CodeValues& values, float zero, float scale,

@@ -22,7 +22,8 @@ constexpr uint32_t kFewTokens = 4;
 
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
   return run.n != 0 && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
-         d.activation == NIB_ACTIVATION_NONE && (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL)) == 0;
+         d.activation == NIB_ACTIVATION_NONE &&
+         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ONE_KERNEL)) == 0;
 }
 
 const NibOpDesc* asOp(const NibGatherDesc& desc) { return reinterpret_cast<const NibOpDesc*>(&desc); }

@@ -9,6 +9,7 @@
 #include "simd/fast_kernels.h"
 #include "simd/rows.h"
 #include "simd/run.h"
+#include "simd/searched_groups.h"
 
 namespace nib::simd {
 namespace {
@@ -195,6 +196,63 @@ void quantizeBlocks(const Quantizer& q, uint32_t row, uint32_t col) {
   q.store(row_codes, count, row, col);
 }
 
+constexpr uint32_t kSearchedPiece = 512;  // columns of whole super-blocks and of all lanes
+
+// Groups whose scales are searched. importance: weights of columns, of whole units, or NULL.
+struct Searched {
+  const Quantizer& q;
+  const SearchedGroups& groups;
+  const float* importance;
+  uint32_t* nested;
+
+  // Units [first, first + count) of a row.
+  void save(const SearchedGroups::Unit* units, uint32_t row, uint32_t first, uint32_t count) const {
+    const SuperBlocks& super = q.g.format->super;
+    for (uint32_t u = 0; u < count; ++u) {
+      for (uint32_t i = 0; i < units[u].saturated; ++i) q.status->saturated();
+      const uint64_t block = uint64_t(first) + u;
+      if (super.blocks == 0) {
+        const uint64_t index = q.scaleIndex(row, 0) + block;
+        if (block < q.g.groups_per_row) saveStored(q.scales, 2, index, units[u].nested);
+        continue;
+      }
+      const uint64_t index = q.scaleIndex(row, 0) + block * super.blocks;
+      nested[index / super.blocks] = units[u].nested;
+      for (uint32_t j = 0; j < super.blocks; ++j) {
+        const bool padding = block * super.blocks + j >= q.g.groups_per_row;
+        saveStored(q.scales, 1, index + j, padding ? 0u : units[u].scale[j]);
+        if (q.zeros != nullptr) saveStored(q.zeros, 1, index + j, padding ? 0u : units[u].zero[j]);
+      }
+    }
+  }
+
+  void quantizePiece(uint32_t row, uint32_t col) const {
+    alignas(64) float x[kPiece];
+    alignas(64) uint8_t codes[kPiece + kCodeLanes];
+    const uint32_t count = q.countAt(col), unit_cols = groups.unitCols();
+    const uint32_t whole = uint32_t(alignUp(count, unit_cols)), group = q.g.format->info.group_max;
+    loadPiece(q.source, q.d.source_type, row * q.stride + col, count, x);
+    std::fill(x + count, x + whole, 0.0f);
+    for (uint32_t at = 0; at < count; at += group) {
+      const uint32_t elements = std::min(group, count - at);
+      GroupExtent extent;
+      kernels().findExtents(x + at, 1, elements, &extent);
+      if (extent.finite) continue;
+      q.replaceNonFinite(x + at, elements, row, col + at);
+      std::memset(x + at, 0, size_t(elements) * 4);
+    }
+    for (uint32_t at = 0; at < whole;) {
+      const uint32_t units = std::min(groups.mostUnits(), (whole - at) / unit_cols);
+      SearchedGroups::Unit found[kSearchLanes];
+      groups.quantize(x + at, importance != nullptr ? importance + col + at : nullptr, units, found, codes + at);
+      save(found, row, (col + at) / unit_cols, units);
+      at += units * unit_cols;
+    }
+    std::memset(codes + count, 0, size_t(alignUp(count, 32) - count));
+    q.store(codes, count, row, col);
+  }
+};
+
 Outcome runQuantize(const NibQuantizeDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                     const NibParallelFor& parallel) {
   if (kernels().findExtents == nullptr || run.n == 0) return Outcome::kUnsupported;
@@ -204,7 +262,8 @@ Outcome runQuantize(const NibQuantizeDesc& desc, const NibCpuBinding& binding, c
   }
   const bool given = (desc.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0;
   const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
-  const bool blocks = g.format->quantizeBlock != nullptr;
+  const bool searched = g.format->searches;
+  const bool blocks = searched || g.format->quantizeBlock != nullptr;
   const FormatCodes format(*g.format, desc.weights);
   if (desc.weights.granularity == NIB_GRANULARITY_COLUMN) return Outcome::kUnsupported;
   if (!blocks && (given ? !format.encodesGiven() : !format.encodes())) return Outcome::kUnsupported;
@@ -215,7 +274,7 @@ Outcome runQuantize(const NibQuantizeDesc& desc, const NibCpuBinding& binding, c
   NibCpuBinding moved;
   if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kUnsupported;
 
-  const uint32_t unit = g.group < g.cols ? g.group * 2 : 32;
+  const uint32_t unit = searched ? kSearchedPiece : g.group < g.cols ? g.group * 2 : 32;
   reference::StatusCounter status(nib::partOf<NibStatus>(memory, moved, NIB_ROLE_AUX, NIB_PART_STATUS));
   Quantizer q{desc,
               g,
@@ -231,7 +290,8 @@ Outcome runQuantize(const NibQuantizeDesc& desc, const NibCpuBinding& binding, c
   // Double quantization: fp32 scales go to scratch first, after the words that hold sums on a device.
   void* nested_codes = q.scales;
   uint32_t* nested = nib::partOf<uint32_t>(memory, moved, NIB_ROLE_WEIGHTS, NIB_PART_NESTED);
-  if (nested != nullptr) q.scales = nib::partOf<uint32_t>(memory, moved, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
+  if (nested != nullptr && !searched)
+    q.scales = nib::partOf<uint32_t>(memory, moved, NIB_ROLE_AUX, NIB_PART_SCRATCH) + 4;
 
   const uint32_t rows = flat ? 1u : run.n, pieces = q.pieces();
   const auto forEachPiece = [&](auto&& body) {
@@ -243,6 +303,23 @@ Outcome runQuantize(const NibQuantizeDesc& desc, const NibCpuBinding& binding, c
       });
     }
   };
+  if (searched) {
+    const SearchedGroups groups(*g.format);
+    const uint32_t* importance = nib::partOf<uint32_t>(memory, moved, NIB_ROLE_AUX, NIB_PART_IMPORTANCE);
+    std::unique_ptr<float[]> weights;
+    if (importance != nullptr) {
+      weights = allocate<float>(size_t(alignUp(g.cols, kSearchedPiece)));
+      if (weights == nullptr) return Outcome::kNoMemory;
+      for (uint64_t col = 0; col < g.cols; col += groups.unitCols()) {
+        const uint32_t count = uint32_t(std::min(g.cols - col, uint64_t(groups.unitCols())));
+        groups.weighColumns(importance + col, count, weights.get() + col);
+      }
+    }
+    const Searched searcher{q, groups, weights.get(), nested};
+    forEachPiece([&](uint32_t row, uint32_t col) { searcher.quantizePiece(row, col); });
+    if (g.format->super.blocks == 0) q.padScales(rows);
+    return Outcome::kDone;
+  }
   if (blocks) {
     forEachPiece([&](uint32_t row, uint32_t col) { quantizeBlocks(q, row, col); });
     if (!given) q.padScales(rows);

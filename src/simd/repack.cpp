@@ -12,6 +12,7 @@
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
 #include "simd/run.h"
+#include "simd/super_repack.h"
 
 namespace nib::simd {
 namespace {
@@ -27,6 +28,7 @@ struct Repacker {
   uint8_t* codes;
   uint8_t* scales;  // of the blob, 2 bytes each where the layout packs them
   uint8_t* zeros;
+  uint32_t* nested;
   uint8_t* packed;
   uint32_t* packed_zeros;
   uint8_t flip;  // between two's complement and offset binary
@@ -120,6 +122,22 @@ struct Repacker {
     if (head == 4) std::memset(zeros + from * 2, 0, size_t(to - from) * 2);
   }
 
+  // Super-blocks of a row.
+  void superBlocksOfRow(uint64_t row, const SuperRepack& super) const {
+    const uint32_t groups = g.format->super.blocks;
+    const uint64_t blocks = g.cols / kSuperCols;
+    for (uint64_t b = row * blocks; b < (row + 1) * blocks; ++b) {
+      uint8_t* const block = packed + b * super.blockBytes();
+      uint8_t* const words = rowCodes(row) + (b - row * blocks) * kSuperCols / 8 * bits();
+      uint8_t* const minima = zeros != nullptr ? zeros + b * groups : nullptr;
+      if (unpack) {
+        super.unpack(block, words, scales + b * groups, minima, nested + b);
+      } else {
+        super.pack(words, scales + b * groups, minima, nested + b, block);
+      }
+    }
+  }
+
   // Words of zero points along columns.
   void moveZeros() const {
     const bool per_row = g.scale_row_stride != 0;
@@ -170,10 +188,18 @@ Outcome runRepack(const NibRepackDesc& desc, const NibCpuBinding& binding, const
                    nib::partOf<uint8_t>(memory, moved, NIB_ROLE_WEIGHTS, NIB_PART_CODES),
                    nib::partOf<uint8_t>(memory, moved, NIB_ROLE_WEIGHTS, NIB_PART_SCALES),
                    nib::partOf<uint8_t>(memory, moved, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
+                   nib::partOf<uint32_t>(memory, moved, NIB_ROLE_WEIGHTS, NIB_PART_NESTED),
                    nib::partOf<uint8_t>(memory, moved, other, NIB_PART_PACKED_CODES),
                    nib::partOf<uint32_t>(memory, moved, other, NIB_PART_PACKED_ZEROS),
                    uint8_t(layout->offset_binary && desc.weights.format == NIB_FORMAT_INT8 ? 0x80u : 0u)};
+  if (g.format->super.blocks != 0) {
+    const SuperRepack blocks(g, *layout);
+    forEach(parallel, end - first, [&](uint32_t i) { r.superBlocksOfRow(first + i, blocks); });
+    if (!unpack && last) Repacker::padToWord(r.packed, layout->codesBytes(g));
+    return Outcome::kDone;
+  }
   switch (desc.layout) {
+    case NIB_LAYOUT_WORDS:
     case NIB_LAYOUT_PACKED_ROWS: forEach(parallel, end - first, [&](uint32_t i) { r.packedRow(first + i); }); break;
     case NIB_LAYOUT_ROWS: forEach(parallel, end - first, [&](uint32_t i) { r.plainRow(first + i); }); break;
     case NIB_LAYOUT_GGUF: forEach(parallel, end - first, [&](uint32_t i) { r.blocksOfRow(first + i); }); break;

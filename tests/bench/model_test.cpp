@@ -61,8 +61,16 @@ std::optional<uint64_t> expectedBytes(const RowNames& row) {
   if (row.granularity == "column") scales = cols;
   if (row.granularity == "group") scales = rows * ((cols + row.group_size - 1) / row.group_size);
   // Three and five bits: whole 32 codes.
-  uint64_t bytes = bits == 3 || bits == 5 ? rows * ((cols + 31) / 32 * bits * 4) : rows * ((cols * bits + 31) / 32 * 4);
-  bytes += words(scales * elementBytes(row.scale_type));
+  uint64_t bytes =
+      bits == 3 || bits == 5 || bits == 6 ? rows * ((cols + 31) / 32 * bits * 4) : rows * ((cols * bits + 31) / 32 * 4);
+  if (row.scale_type == "byte") {
+    // Bytes of sub-blocks, of their minima, and a word of each super-block.
+    const uint64_t supers = rows * ((cols + 255) / 256), subs = supers * (256 / row.group_size);
+    const bool minima = row.type == "q2_k" || row.type == "q4_k" || row.type == "q5_k";
+    bytes += subs * (minima ? 2 : 1) + supers * 4;
+  } else {
+    bytes += words(scales * elementBytes(row.scale_type));
+  }
   if (asymmetric) bytes += words(scales);
   if (row.type == "q4_1" || row.type == "q5_1") bytes += words(scales * 2);  // minima
   if (row.op == "quantize") bytes += words(m * k * elementBytes(row.source));

@@ -92,11 +92,13 @@ TEST_CASE("a run on the CPU follows the schema") {
   CHECK(ceilings["copy"]["value"].get<double>() > 0);
   CHECK(ceilings["copy_kernel"]["value"].is_null());
   for (const RowReport& row : result.rows) {
-    CHECK(row.ceiling.name == (row.beyond_cache ? "copy" : ""));
+    const bool arithmetic = row.ceiling.name == "fma" || row.ceiling.name == "dot4";
+    CHECK((row.ceiling.name == (row.beyond_cache ? "copy" : "") || (arithmetic && row.multiply_adds > 0)));
     if (row.multiply_adds == 0) CHECK(row.beyond_cache);
   }
-  CHECK(ceilings["fma"]["value"].is_null());
-  CHECK(!ceilings["fma"]["reason"].is_null());
+  for (const char* name : {"fma", "dot4"}) CHECK(ceilings[name]["value"].get<double>() > 0);
+  CHECK(ceilings["coopmat"]["value"].is_null());
+  CHECK(!ceilings["coopmat"]["reason"].is_null());
 }
 
 TEST_CASE("a run on Vulkan follows the schema") {

@@ -90,11 +90,11 @@ TEST_CASE("dequantize gives the model's bytes for any blob") {
   uint64_t seed = 5;
   for (const model::Format& format : model::formats()) {
     const NibFormatInfo* info = nibFormatById(format.id);
-    for (uint32_t types = 0; types < 12; ++types) {
-      if (!(info->scale_types >> types % 4 & 1u)) continue;
+    for (uint32_t types = 0; types < 15; ++types) {
+      if (!(info->scale_types >> types % 5 & 1u)) continue;
       const uint32_t flags = info->weights_flags & NIB_WEIGHTS_ASYMMETRIC;
-      const NibWeights w = weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, flags, NibType(types % 4));
-      const NibDequantizeDesc d = dequantizeDesc(400, 47, w, NibType(types / 4));
+      const NibWeights w = weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, flags, NibType(types % 5));
+      const NibDequantizeDesc d = dequantizeDesc(400, 47, w, NibType(types / 5));
       Ranges ranges(asOp(d));
       REQUIRE(ranges.valid());
       fillBits(ranges.bytes(NIB_ROLE_WEIGHTS), ranges.size(NIB_ROLE_WEIGHTS), ++seed);

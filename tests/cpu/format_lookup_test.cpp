@@ -25,7 +25,7 @@ TEST_CASE("formats are listed once in ascending id, and an index beyond the coun
     CHECK(info->granularities != 0);
     CHECK(info->granularities < 16);
     CHECK(info->scale_types != 0);
-    CHECK(info->scale_types < 16);
+    CHECK(info->scale_types < 32);
     CHECK(info->group_multiple % 16 == 0);
     CHECK(info->group_max % info->group_multiple == 0);
     const bool usual =

@@ -77,3 +77,32 @@ TEST_CASE("an op that this build lacks is unsupported, and NULL is an error") {
   const NibLog silent{};
   CHECK(nibGetMemory(nullptr, &silent, &memory) == kInvalid);
 }
+
+TEST_CASE("formats with super-blocks refuse other scales, other groups and more than 2^32 scales") {
+  for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) {
+    if ((info->flags & NIB_FORMAT_SUPER_BLOCKS) == 0) continue;
+    INFO(info->name);
+    const NibQuantizeDesc right =
+        quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 0, 0, NIB_TYPE_BYTE));
+    NibMemory memory{sizeof(NibMemory)};
+    CHECK(nibGetMemory(asOp(right), nullptr, &memory) == NIB_SUCCESS);
+    const auto refused = [&](auto&& change, NibResult code, const char* field) {
+      NibQuantizeDesc d = right;
+      change(d);
+      expectRefused(asOp(d), code, "quantize", field);
+    };
+    refused([](auto& d) { d.weights.scale_type = NIB_TYPE_F16; }, kUnsupported, "weights.scale_type");
+    refused([](auto& d) { d.weights.group_size = 256; }, kInvalid, "weights.group_size");
+    refused([](auto& d) { d.weights.granularity = NIB_GRANULARITY_ROW; }, kUnsupported, "weights.granularity");
+    refused([](auto& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }, kUnsupported, "weights.flags");
+    refused([](auto& d) { d.weights.flags = NIB_WEIGHTS_ASYMMETRIC; }, kUnsupported, "weights.flags");
+    refused([](auto& d) { d.flags = NIB_QUANTIZE_GIVEN_SCALES; }, kUnsupported, "flags");
+    refused([](auto& d) { d.rows = 1u << 30, d.cols = 1; }, kInvalid, "2^32 scales");
+    NibRepackDesc repack = selftest::describe<NibRepackDesc>(NIB_OP_REPACK);
+    repack.rows = 4;
+    repack.cols = 320;
+    repack.layout = NIB_LAYOUT_GGUF;
+    repack.weights = right.weights;
+    expectRefused(asOp(repack), kUnsupported, "repack", "multiple of 256");
+  }
+}

@@ -141,7 +141,7 @@ void checkRefusals() {
   not_eight_bits.push_back(
       {"input.granularity", kInvalid, [](Desc& d) { d.input.granularity = 4, d.input.group_size = 0; }});
   not_eight_bits.push_back({"input.group_size", kInvalid, [](Desc& d) { d.input.group_size = 8; }});
-  not_eight_bits.push_back({"input.scale_type", kInvalid, [](Desc& d) { d.input.scale_type = 4; }});
+  not_eight_bits.push_back({"input.scale_type", kInvalid, [](Desc& d) { d.input.scale_type = 5; }});
   not_eight_bits.push_back({"input.flags", kInvalid, [](Desc& d) { d.input.flags = 1u << 31; }});
   not_eight_bits.push_back({"input.reserved", kInvalid, [](Desc& d) { d.input.reserved[1] = 1; }});
   expectEachRefused<Desc>(right, "int8_gemm", not_eight_bits);

@@ -129,7 +129,7 @@ void checkRefusals() {
       {"input.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 32); }},
       {"input.group_size", kInvalid, [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 17); }},
       {"input.scale_type", kInvalid,
-       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.scale_type = 4; }},
+       [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0), d.input.scale_type = 5; }},
       {"input.flags", kUnsupported,
        [=](Desc& d) { coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_FLAT); }},
       {"input.flags", kUnsupported,

@@ -88,7 +88,7 @@ inline void checkAux(const NibMemory& memory, bool status) {
 // Every combination of scale type, mode and granularity that a format supports.
 inline std::vector<NibWeights> allWeights(const NibFormatInfo& info) {
   std::vector<NibWeights> list;
-  for (uint32_t type = 0; type < 4; ++type) {
+  for (uint32_t type = 0; type < 5; ++type) {
     if (!(info.scale_types >> type & 1u)) continue;
     for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW)}) {
       if ((mode & ~info.weights_flags) != 0) continue;
@@ -118,6 +118,10 @@ void forEachWeights(Visit&& visit) {
   for (uint32_t i = 0; i < nibFormatCount(); ++i) {
     for (const NibWeights& w : allWeights(*nibFormatAt(i))) {
       for (const Extents& shape : kExtents) {
+        // A row has whole super-blocks of scales, of which there may be 2^32 - 1.
+        const NibFormatInfo& info = *nibFormatAt(i);
+        const uint64_t scales = uint64_t(shape.rows) * ((uint64_t(shape.cols) + 255) / 256) * 256 / info.group_multiple;
+        if ((info.flags & NIB_FORMAT_SUPER_BLOCKS) != 0 && scales > UINT32_MAX) continue;
         INFO(nibFormatAt(i)->name, " granularity ", w.granularity, " group ", w.group_size, " flags ", w.flags,
              " scales ", w.scale_type, " ", shape.rows, "x", shape.cols);
         visit(w, shape, checked++);

@@ -30,8 +30,11 @@ struct FloatType {
   double largest;
 };
 
-inline constexpr FloatType kFloatTypes[] = {
-    {24, -126, 0x1.fffffep127}, {11, -14, 65504.0}, {8, -126, 0x1.fep127}, {1, -127, 0x1p127}};  // indexed by NibType
+inline constexpr FloatType kFloatTypes[] = {{24, -126, 0x1.fffffep127},
+                                            {11, -14, 65504.0},
+                                            {8, -126, 0x1.fep127},
+                                            {1, -127, 0x1p127},
+                                            {8, 0, 255.0}};  // indexed by NibType
 
 // v rounded to the type, ties to even, denormals kept, infinite beyond the largest.
 inline double roundTo(uint32_t type, double v) {
@@ -59,6 +62,7 @@ inline float floatOfBits(uint32_t bits) {
 
 // The value of an element as the library must read it: fp32 and bfloat16 denormals are zeros, half's are not.
 inline double valueOf(uint32_t type, uint32_t bits) {
+  if (type == NIB_TYPE_BYTE) return double(bits);
   if (type == NIB_TYPE_E8M0) return bits == 255 ? NAN : std::ldexp(1.0, int(bits) - 127);
   if (type == NIB_TYPE_F16) {
     const int exponent = int(bits >> 10 & 31u), fraction = int(bits & 1023u);
@@ -108,7 +112,8 @@ enum class Kind {
   kTernary,         // affine 2-bit codes without the lowest * the mean magnitude, or absmax
   kBinary,          // a sign * the mean magnitude
   kFloat,           // sign, exponent and mantissa, * scale
-  kGgml             // ggml's blocks, by ggml's rules
+  kGgml,            // ggml's blocks, by ggml's rules
+  kSearched         // ggml's blocks whose scales are found by a search; `values` are those of IQ4
 };
 
 // The bits of a small float: value = 2^(e - bias) * 1.m, or 2^(1 - bias) * 0.m.
@@ -124,6 +129,14 @@ enum class GgmlScale {
   kAbsmax    // the largest magnitude
 };
 
+// How a super-block of 256 keeps the scales of its groups.
+struct SuperModel {
+  uint32_t groups;       // 0 = the format has no super-blocks
+  int offset;            // subtracted from the byte of a scale
+  bool twos_complement;  // the byte is signed
+  int levels;            // of scales and minima
+};
+
 // The properties of a format, defined in tests/golden/NAME_test.cpp. Width, default group size and zero points come
 // from the public description, which format_lookup_test.cpp and the golden tests compare with literal values.
 struct FormatModel {
@@ -135,7 +148,8 @@ struct FormatModel {
   // For kSignedCodebook: the thresholds between magnitudes, ascending, and the codes by ascending magnitude (one more).
   const float* thresholds = nullptr;
   const uint32_t* ascending = nullptr;
-  GgmlScale ggml = GgmlScale::kExtreme;  // for kGgml
+  GgmlScale ggml = GgmlScale::kExtreme;  // for kGgml and kSearched
+  SuperModel super = {};
 };
 
 // Defines the model of a format of kernels.list, in its golden test.
@@ -154,7 +168,8 @@ struct Format : FormatModel {
   double middle() const { return double(1u << (bits - 1u)); }
   bool affine() const { return kind == Kind::kAffine; }
   bool mean() const { return kind == Kind::kTernary || kind == Kind::kBinary; }
-  bool minimum() const { return kind == Kind::kGgml && ggml == GgmlScale::kRange; }
+  bool blocks() const { return kind == Kind::kGgml || kind == Kind::kSearched; }
+  bool minimum() const { return blocks() && ggml == GgmlScale::kRange; }
   // The unsigned code of 0.
   uint32_t zeroCode() const {
     if (kind == Kind::kCodebook) return uint32_t(std::find(values, values + (1u << bits), 0.0f) - values);
@@ -432,9 +447,11 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
 
 // The value of an unsigned code, rounded once to fp32 and saturated to its largest value.
 inline double decode(const Format& format, const Scale& scale, uint32_t code) {
-  if (scale.value == 0.0 && format.kind != Kind::kGgml) return 0.0;
+  if (scale.value == 0.0 && !format.blocks()) return 0.0;
   if (format.kind == Kind::kCodebook) return double(float(double(format.values[code]) * scale.value));
-  if (format.kind == Kind::kGgml) {
+  if (format.kind == Kind::kSearched && format.values != nullptr)
+    return double(format.values[code]) * scale.value + 0.0;
+  if (format.blocks()) {
     const bool is_signed = format.ggml == GgmlScale::kAbsmax;
     const double steps = format.minimum() ? code : is_signed ? double(int8_t(code)) : double(code) - format.middle();
     return fp32(steps * scale.value + scale.zero) + 0.0;

@@ -14,7 +14,9 @@ namespace nib::model {
 
 using Bytes = std::vector<uint8_t>;
 
-inline uint32_t sizeOf(uint32_t type) { return type == NIB_TYPE_F32 ? 4u : type == NIB_TYPE_E8M0 ? 1u : 2u; }
+inline uint32_t sizeOf(uint32_t type) {
+  return type == NIB_TYPE_F32 ? 4u : type == NIB_TYPE_E8M0 || type == NIB_TYPE_BYTE ? 1u : 2u;
+}
 
 inline uint32_t loadBits(const uint8_t* at, uint32_t bytes) {
   uint32_t bits = 0;
@@ -64,12 +66,17 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   }
   l.scales_per_row = roundUp(l.cols, l.group) / l.group;
   l.scale_count = l.by_tensor ? 1 : l.by_column ? l.cols : l.rows * l.scales_per_row;
+  const uint64_t super_blocks = l.format->super.groups != 0 ? l.rows * (roundUp(l.cols, 256) / 256) : 0;
+  if (super_blocks != 0) {
+    l.scale_count = super_blocks * l.format->super.groups;
+    l.scales_per_row = l.scale_count / l.rows;
+  }
   // Three bits: rows are multiples of 32 codes.
   l.row_bytes = roundUp(l.cols * l.format->bits, 32 % l.format->bits == 0 ? 32 : 32 * l.format->bits) / 8;
   l.codes_bytes = l.rows * l.row_bytes;
   l.scales_bytes = roundUp(l.scale_count * sizeOf(w.scale_type), 4);
   l.zeros_bytes = w.flags & NIB_WEIGHTS_ASYMMETRIC ? roundUp(l.scale_count, 4)
-                  : l.format->minimum()            ? roundUp(l.scale_count * 2, 4)
+                  : l.format->minimum()            ? roundUp(l.scale_count * (super_blocks != 0 ? 1 : 2), 4)
                                                    : 0;
   l.scales_offset = roundUp(l.codes_bytes, 256);
   const bool nested = (w.flags & NIB_WEIGHTS_NESTED) != 0;
@@ -79,6 +86,10 @@ inline Layout layoutOf(uint64_t rows, uint64_t cols, const NibWeights& w) {
   if (nested) {
     l.nested_offset = roundUp(l.blob_bytes, 256);
     l.blob_bytes = l.nested_offset + 4 + roundUp(l.scale_count, 256) / 256 * 4;
+  }
+  if (super_blocks != 0) {
+    l.nested_offset = roundUp(l.blob_bytes, 256);
+    l.blob_bytes = l.nested_offset + super_blocks * 4;
   }
   return l;
 }
@@ -93,7 +104,20 @@ inline double flushed(double v) { return std::fabs(v) < 0x1p-126 ? 0.0 : v; }
 
 inline double ordinaryOrZero(double v) { return std::fabs(v) >= 0x1p-120 && std::isfinite(v) ? v : 0.0; }
 
+// The scale and minimum of a group of a super-block.
+inline Scale superScaleAt(const Layout& l, const uint8_t* blob, uint64_t index) {
+  const SuperModel& super = l.format->super;
+  const uint8_t* halves = blob + l.nested_offset + index / super.groups * 4;
+  const double d = load(halves, NIB_TYPE_F16, 0), dmin = load(halves, NIB_TYPE_F16, 1);
+  const uint8_t byte = blob[l.scales_offset + index];
+  Scale scale;
+  scale.value = std::isfinite(d) ? d * (super.twos_complement ? int(int8_t(byte)) : int(byte) - super.offset) : 0.0;
+  if (l.format->minimum() && std::isfinite(dmin)) scale.zero = -dmin * blob[l.zeros_offset + index];
+  return scale;
+}
+
 inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, uint64_t index) {
+  if (l.format->super.groups != 0) return superScaleAt(l, blob, index);
   if (l.nested_offset != 0) {
     const double offset = load(blob + l.nested_offset, NIB_TYPE_F32, 0),
                  block = load(blob + l.nested_offset, NIB_TYPE_F32, 1 + index / 256);
@@ -104,7 +128,7 @@ inline Scale scaleAt(const Layout& l, const NibWeights& w, const uint8_t* blob, 
   }
   const double value = load(blob + l.scales_offset, w.scale_type, index);
   double zero = l.format->middle();
-  if (l.format->kind == Kind::kGgml) {
+  if (l.format->blocks()) {
     Scale scale;
     const bool may_be_negative = l.format->ggml == GgmlScale::kExtreme;
     scale.value = std::isfinite(value) && (value > 0 || may_be_negative) ? value : 0.0;

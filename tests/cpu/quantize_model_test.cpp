@@ -9,6 +9,7 @@
 #include "model_ops.h"
 #include "prepare.h"
 #include "refusals.h"
+#include "searched_model.h"
 
 using namespace nib;
 using namespace nib::tests;
@@ -26,6 +27,14 @@ std::string compareWithModel(const selftest::Case& c) {
   const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
   NibStatus status{};
   const bool counts = (d.flags & NIB_QUANTIZE_STATUS) != 0;
+  if (model::formatOf(d.weights.format)->kind == model::Kind::kSearched) {
+    if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
+    if (!ranges.guardsHold()) return "wrote outside its ranges";
+    if (ranges.copy(NIB_ROLE_INPUT) != source) return "wrote its input";
+    if (counts) status = ranges.status();
+    return model::checkSearched(d, source.data(), c.n, blob, ranges.bytes(NIB_ROLE_WEIGHTS),
+                                counts ? &status : nullptr);
+  }
   model::quantize(d, source.data(), c.n, blob, counts ? &status : nullptr);
 
   if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
@@ -81,7 +90,8 @@ void checkRefusals() {
     expectEachRefused(right, "quantize",
                       plus<Desc>(wrongWeights<Desc>(),
                                  {
-                                     {"flags", kInvalid, [](Desc& d) { d.flags = 4; }},
+                                     {"flags", kInvalid, [](Desc& d) { d.flags = 8; }},
+                                     {"IMPORTANCE", kUnsupported, [](Desc& d) { d.flags = NIB_QUANTIZE_IMPORTANCE; }},
                                      {"source_type", kInvalid, [](Desc& d) { d.source_type = 3; }},
                                      {"source_type", kInvalid, [](Desc& d) { d.source_type = UINT32_MAX; }},
                                      {"source_stride", kInvalid, [](Desc& d) { d.source_stride = 63; }},
@@ -123,8 +133,8 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
            {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_SCALE_CEIL),
             uint32_t(NIB_WEIGHTS_SCALE_EVEN), uint32_t(NIB_WEIGHTS_SCALE_RCEIL)}) {
         if ((mode & ~info->weights_flags) != 0) continue;
-        for (uint32_t types = 0; types < 12; ++types) {
-          if (!(info->scale_types >> types % 4 & 1u)) continue;
+        for (uint32_t types = 0; types < 15; ++types) {
+          if (!(info->scale_types >> types % 5 & 1u)) continue;
           for (const uint32_t flags : {0u, uint32_t(NIB_QUANTIZE_GIVEN_SCALES)}) {
             if (flags != 0 && (info->flags & NIB_FORMAT_OWN_SCALES)) continue;
             selftest::Case c;
@@ -132,8 +142,8 @@ TEST_CASE("quantize gives the model's bytes for every recipe, type and mode") {
             c.seed = ++seed;
             c.n = 64;
             c.set(quantizeDesc(
-                64, 81, weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, mode, NibType(types % 4)),
-                NibType(types / 4), flags));
+                64, 81, weights(format.id, NIB_GRANULARITY_GROUP, info->group_multiple, mode, NibType(types % 5)),
+                NibType(types / 5), flags));
             list.push_back(c);
           }
         }

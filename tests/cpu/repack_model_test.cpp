@@ -94,7 +94,17 @@ PackedBytes packedBytes(uint32_t layout, const Extents& shape, const model::Layo
       return {l.codes_bytes, l.zeros_bytes == 0 ? 0 : (of_rows * bits + 31) / 32 * groups * 4};
     }
     case NIB_LAYOUT_BITSANDBYTES: return {(rows * cols + 1) / 2, 0};
+    case NIB_LAYOUT_WORDS: return {rows * cols * bits / 8, 0};
     default:
+      if (l.format->super.groups != 0) {
+        const uint64_t of_block = bits == 2             ? 84
+                                  : bits == 3           ? 110
+                                  : bits == 5           ? 176
+                                  : bits == 6           ? 210
+                                  : l.format->minimum() ? 144
+                                                        : 136;
+        return {rows * (cols / 256) * of_block, 0};
+      }
       return {rows * ((cols + 31) / 32) * (l.format->minimum() ? 4 : 2) + rows * ((cols + 31) / 32) * 4 * bits, 0};
   }
 }
@@ -102,7 +112,8 @@ PackedBytes packedBytes(uint32_t layout, const Extents& shape, const model::Layo
 void checkMemory() {
   uint32_t taken = 0;
   forEachWeights([&](const NibWeights& w, const Extents& shape, uint64_t turn) {
-    for (const NibLayout layout : {NIB_LAYOUT_ROWS, NIB_LAYOUT_PACKED_ROWS, NIB_LAYOUT_BITSANDBYTES, NIB_LAYOUT_GGUF}) {
+    for (const NibLayout layout :
+         {NIB_LAYOUT_ROWS, NIB_LAYOUT_PACKED_ROWS, NIB_LAYOUT_BITSANDBYTES, NIB_LAYOUT_GGUF, NIB_LAYOUT_WORDS}) {
       const bool unpack = turn % 2 != 0;
       const NibRepackDesc d = repackDesc(shape.rows, shape.cols, layout, w, unpack ? uint32_t(NIB_REPACK_UNPACK) : 0u);
       NibMemory any{sizeof(NibMemory)};
@@ -133,7 +144,7 @@ void checkRefusals() {
     // Its groups run along rows, which this layout has.
     wrong.push_back({"layout rows", kUnsupported, [](Desc& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }});
     wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = 0; }});
-    wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = 5; }});
+    wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = NIB_LAYOUT_WORDS + 1; }});
     wrong.push_back({"layout", kUnsupported, [](Desc& d) { d.layout = NIB_LAYOUT_GGUF; }});
     if (info->bits == 4) wrong.push_back({"layout rows", kUnsupported, [](Desc& d) { d.cols = 63; }});
     expectEachRefused(right, "repack", wrong);
@@ -202,6 +213,26 @@ TEST_CASE("packed rows of int8 are code + 128, zero points too") {
   const Packed packed = pack(1, 4, NIB_LAYOUT_PACKED_ROWS, w, {0x80, 0xff, 0x00, 0x7f}, {}, {0xfd});
   CHECK(packed.codes == Bytes{0x00, 0x7f, 0x80, 0xff});
   CHECK(packed.zeros == Bytes{0x7d, 0x00, 0x00, 0x00});
+}
+
+TEST_CASE("words of int3 are a dense stream: codes 0, 1, 2, .. modulo 8") {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT3);
+  // Bit 3i holds the low bit of code i. The first 8 codes are octal 76543210 = 0xfac688, and so are the next.
+  const Bytes codes{0x88, 0xc6, 0xfa, 0x88, 0xc6, 0xfa, 0x88, 0xc6, 0xfa, 0x88, 0xc6, 0xfa};
+  const NibWeights w = weights(NIB_FORMAT_INT3, NIB_GRANULARITY_ROW, 0, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F16);
+  const Packed packed = pack(1, 32, NIB_LAYOUT_WORDS, w, codes, {}, {7});
+  CHECK(packed.codes == codes);
+  CHECK(packed.zeros.empty());
+  CHECK(unpack(1, 32, NIB_LAYOUT_WORDS, w, packed).codes == codes);
+}
+
+TEST_CASE("words of int8 are code + 128") {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
+  const NibWeights w = weights(NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, 0, NIB_TYPE_F16);
+  Bytes codes(32, 0x00), words(32, 0x80);
+  codes[0] = 0x80, words[0] = 0x00;
+  codes[31] = 0x7f, words[31] = 0xff;
+  CHECK(pack(1, 32, NIB_LAYOUT_WORDS, w, codes).codes == words);
 }
 
 TEST_CASE("plain rows follow each other without padding") {
@@ -303,5 +334,8 @@ TEST_CASE("layouts refuse what they cannot hold") {
   if (nibFormatById(NIB_FORMAT_Q4_0) != nullptr) CHECK(result(32, NIB_LAYOUT_GGUF, q4) == NIB_SUCCESS);
   CHECK(result(33, NIB_LAYOUT_GGUF, q4) == NIB_ERROR_UNSUPPORTED);
   CHECK(result(32, 0, int4) == NIB_ERROR_UNSUPPORTED);
-  CHECK(result(32, 5, int4) == NIB_ERROR_UNSUPPORTED);
+  CHECK(result(32, 6, int4) == NIB_ERROR_UNSUPPORTED);
+  CHECK(result(32, NIB_LAYOUT_WORDS, int4) == NIB_SUCCESS);
+  CHECK(result(40, NIB_LAYOUT_WORDS, int4) == NIB_ERROR_UNSUPPORTED);
+  CHECK(result(32, NIB_LAYOUT_WORDS, nf4) == NIB_ERROR_UNSUPPORTED);
 }

@@ -37,6 +37,9 @@ void gguf(Input input) {
     }
     std::vector<std::string> notes;
     ggufConfigText(header, ggufFamilies()[0], {.vocabulary = 8, .rope_divisors = {1, 2, 8}});
+    for (const GgufFamily& family : ggufFamilies()) {
+      if (header.text("general.architecture") == family.architecture) ggufConfigText(header, family, {.vocabulary = 8});
+    }
     ggufTokenizerTexts(header, notes);
   } catch (const Error& error) {
     requireLine(error.what());

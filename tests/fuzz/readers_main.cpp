@@ -29,7 +29,7 @@ struct Reader {
 };
 constexpr Reader kReaders[] = {
     {"calibration", calibration}, {"cells", cells}, {"child", child},   {"config", config}, {"gguf", gguf},
-    {"journal", journal},         {"npy", npy},     {"result", result}, {"tuning", tuning},
+    {"journal", journal},         {"npy", npy},     {"packed", packed}, {"result", result}, {"tuning", tuning},
 #if !defined(NIB_NO_VULKAN)
     {"verdicts", verdicts}
 #endif

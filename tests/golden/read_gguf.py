@@ -11,8 +11,11 @@ import math
 import struct
 import sys
 
+import read_gguf_super as super_blocks
+
 TYPES = {0: ("F32", 1, 4), 1: ("F16", 1, 2), 30: ("BF16", 1, 2), 2: ("Q4_0", 32, 18), 3: ("Q4_1", 32, 20),
-         6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 39: ("MXFP4", 32, 17)}
+         6: ("Q5_0", 32, 22), 7: ("Q5_1", 32, 24), 8: ("Q8_0", 32, 34), 26: ("I32", 1, 4), 39: ("MXFP4", 32, 17),
+         **super_blocks.TYPES}
 SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 
 
@@ -120,7 +123,9 @@ def nibbles(data):
 
 
 def block_values(kind, block):
-    """The 32 values of a block, in fp32."""
+    """The values of a block, in fp32."""
+    if kind in super_blocks.DECODERS:
+        return super_blocks.block_values(kind, block)
     if kind == "MXFP4":
         scale = math.ldexp(1.0, block[0] - 128)
         table = [0, 1, 2, 3, 4, 6, 8, 12]

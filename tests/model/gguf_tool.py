@@ -15,6 +15,7 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "tool"), os.path.join(HERE, "..", "golden")]
 import checkpoints as ck
+import gguf_families as gf
 import gguf_models as gm
 import read_gguf
 from tool import Tool
@@ -44,12 +45,16 @@ def check_tensors(tool, where, family, file, values, shapes, kind, dtype):
         tool.check(dims == list(reversed(shape)), f"{where} {name}: {dims}")
         rows = gm.ordered(family, name, gm.rows_of(values[name], shape))
         flat = [v for row in rows for v in row]
+        # A mix quantizes the embedding and the head too: the head to Q6_K, which has no rows of 64.
+        is_head = name == "lm_head.weight" or ("embed_tokens" in name and "lm_head.weight" not in shapes)
         if len(shape) == 1:
             wanted = "F32"
         elif kind in ("F32", "F16", "BF16"):
             wanted = kind
-        elif not name.endswith(LINEAR):
+        elif not name.endswith(LINEAR) and kind == "mxfp4":
             wanted = dtype
+        elif is_head:
+            wanted = "Q8_0"
         else:
             wanted = "F16" if shape[1] % 32 else kind.upper()
         if not tool.check(got_type == wanted, f"{where} {name}: {got_type}, not {wanted}"):
@@ -61,7 +66,7 @@ def check_tensors(tool, where, family, file, values, shapes, kind, dtype):
         elif wanted == "MXFP4":
             good = check_mxfp4(data, flat)
         else:
-            good = data == gm.quantized(kind, flat)
+            good = data == gm.quantized(wanted.lower(), flat)
         tool.check(good, f"{where} {name}: other bytes")
 
 
@@ -110,6 +115,77 @@ def test_families(tool):
             tool.check(file.metadata.get(key) == value, f"{family}: {key} is {file.metadata.get(key)}")
         epsilon = file.metadata[f"{arch}.attention.layer_norm_rms_epsilon"]
         tool.check(abs(epsilon - 1e-5) < 1e-11, f"{family}: epsilon {epsilon}")
+
+
+def test_others(tool):
+    """Families that nibble does not run: fused tensors, norms, stacks of experts, and the way back."""
+    for family in gf.FAMILIES:
+        values, shapes = gf.make("o", family)
+        for kind in ("F32", "q4_0"):
+            file, _ = write(tool, "o", "--type", kind)
+            wanted = gf.stored(family, values, shapes)
+            tool.check(set(file.tensors) == set(wanted), f"{family}: {sorted(set(file.tensors) ^ set(wanted))}")
+            for name, (dims, numbers, _) in wanted.items():
+                got_type, got_dims, data = file.tensors[name]
+                tool.check(got_dims == dims, f"{family} {name}: {got_dims}, not {dims}")
+                is_head = name == "output.weight" or (name == "token_embd.weight" and "output.weight" not in wanted)
+                if kind == "F32" or len(dims) == 1 or "ffn_gate_inp" in name or name.startswith("rope"):
+                    good = got_type == "F32" and read_gguf.decode("F32", data) == numbers
+                elif is_head:
+                    good = got_type == "Q8_0" and data == gm.quantized("q8_0", numbers)
+                elif dims[0] % 32:
+                    good = got_type == "F16" and read_gguf.decode("F16", data) == gm.rounded("F16", numbers)
+                else:
+                    good = got_type == "Q4_0" and data == gm.quantized("q4_0", numbers)
+                tool.check(good, f"{family} {kind} {name}: other bytes")
+            for key, value in gf.metadata_of(family).items():
+                tool.check(file.metadata.get(key) == value, f"{family}: {key} is {file.metadata.get(key)}")
+            tool.passes("quantize", "o.gguf", "-o", "back", "--device", "cpu", "--force", "--format", "safetensors",
+                        "--type", "F32")
+            back = ck.read_tensors("back")
+            tool.check({n: s for n, (_, s, _) in back.items()} == {n: list(s) for n, s in shapes.items()},
+                       f"{family} {kind}: other names or shapes")
+            if kind == "F32":
+                # 1 + w is rounded, so w may come back a little different.
+                slack = 6e-8 if family == "gemma2" else 0
+                good = all(abs(a - b) <= slack * ("norm" in name) for name in shapes
+                           for a, b in zip(read_gguf.decode("F32", back[name][2]), values[name]))
+                tool.check(good, f"{family}: other values")
+            config, original = ck.read_config("back"), ck.read_config("o")
+            ignored = ("torch_dtype", "rope_scaling", "pad_token_id")
+            for key, value in original.items():
+                tool.check(key in ignored or config.get(key) == value, f"{family}: {key} is {config.get(key)}")
+            rope = config.get("rope_scaling") or {}
+            tool.check(family != "phi3" or {k: rope.get(k) for k in gf.LONGROPE} == gf.LONGROPE, f"{rope}")
+            again, _ = write(tool, "o.gguf", "--type", kind, out="again.gguf")
+            same = [k for k in {**file.metadata, **again.metadata}
+                    if file.metadata.get(k) != again.metadata.get(k) and not k.startswith("nibble.")]
+            tool.check(not same, f"{family}: {same} differ")
+            tool.check(family == "gemma2" or file.tensors == again.tensors, f"{family}: other tensors")
+    for family, config, part in (
+            ("gemma2", {"query_pre_attn_scalar": 17}, "query_pre_attn_scalar is not 16"),
+            ("gemma2", {"tie_word_embeddings": False}, "the head is not tied"),
+            ("gemma2", {"hidden_activation": "gelu"}, "hidden_act is not gelu_pytorch_tanh"),
+            ("gemma2", {"attn_logit_softcapping": None}, "no soft caps"),
+            ("gemma2", {"layer_types": ["full_attention", "sliding_attention"]}, "windows by turns"),
+            ("phi3", {"num_key_value_heads": 1}, "has 128 rows, and config.json says 96"),
+            ("phi3", {"head_dim": 24, "rope_scaling": None}, "head_dim is not hidden_size / num_attention_heads"),
+            ("mixtral", {"num_local_experts": 3}, "config.json says that there are 3 experts"),
+            ("mixtral", {"num_local_experts": 5}, "expert 4 of its layer is missing"),
+            ("mixtral", {"num_experts_per_tok": 9}, "must be from 1 to num_local_experts")):
+        gf.make("n", family, **config)
+        tool.refused(part, "quantize", "n", "-o", "n.gguf", "--device", "cpu", "--type", "F16")
+    gf.make("n", "mixtral")
+    tool.refused("give them one type (--rule)", "quantize", "n", "-o", "n.gguf", "--device", "cpu", "--type", "q4_0",
+                 "--rule", r"experts\.2\.w1=q8_0")
+    # The file of fewer experts than its tensors have.
+    write(tool, "n", "--type", "F32")
+    with open("n.gguf", "rb") as file:
+        data = file.read()
+    key = b"llama.expert_count" + struct.pack("<I", 4)
+    with open("n.gguf", "wb") as file:
+        file.write(data.replace(key + struct.pack("<I", 4), key + struct.pack("<I", 3)))
+    tool.refused("is not the matrices of 3 experts", "inspect", "n.gguf", "--device", "cpu")
 
 
 def test_rope(tool):
@@ -234,7 +310,7 @@ def test_refusals(tool):
     refused("--format bnb writes a folder", "--format", "bnb")
     refused("--max-shard-size is for folders", "--max-shard-size", "1G")
     refused("no setting for activations", "--type", "q8_0", "--activations", "int8-token")
-    for config, part in (({"model_type": "phi3"}, "--format gguf writes llama, mistral, qwen2, qwen3"),
+    for config, part in (({"model_type": "glm"}, "--format gguf writes llama, mistral, qwen2, qwen3, mixtral"),
                          ({"hidden_act": "gelu"}, "hidden_act is not silu"),
                          ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope_scaling is dynamic"),
                          ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0, "attention_factor": 3.0}}, "yarn with"),
@@ -370,6 +446,28 @@ def test_golden(tool, golden):
         tool.check(got == first + [0] * 32, f"{kind}: {got}")
 
 
+def test_golden_super(tool, golden):
+    """Byte i of a block is 37 i + 11 (in IQ4_NL, of block k, 37 (i + k) + 11), but d is 0.5 and dmin is -0.25. The
+    second row is zeros."""
+    for kind, size, halves in (("q2_k", 84, (80, 82)), ("q3_k", 110, (108,)), ("q4_k", 144, (0, 2)),
+                               ("q5_k", 176, (0, 2)), ("q6_k", 210, (208,)), ("iq4_nl", 18, (0,)),
+                               ("iq4_xs", 136, (0,))):
+        path = os.path.join(golden, kind + ".gguf")
+        row = b""
+        for k in range(8 if kind == "iq4_nl" else 1):
+            block = bytearray((37 * (i + k) + 11) & 255 for i in range(size))
+            for at, number in zip(halves, (0.5, -0.25)):
+                block[at:at + 2] = struct.pack("<e", number)
+            row += block
+        stored = read_gguf.read(path).tensors["token_embd.weight"]
+        tool.check(stored == (kind.upper(), [256, 2], row + bytes(len(row))), f"{kind}: the file")
+        wanted = read_gguf.decode(kind.upper(), stored[2])
+        tool.check(len(set(wanted)) > 15 and not any(wanted[256:]), f"{kind}: the test's reader")
+        tool.passes("quantize", path, "-o", "golden", "--device", "cpu", "--force", "--format", "safetensors", "--type",
+                    "F32")
+        tool.check(dense_values("golden")["model.embed_tokens.weight"] == wanted, f"{kind}: other values")
+
+
 def test_splits(tool):
     def part(number, count, name, rows, **more):
         metadata = {"split.no": ("H", number), "split.count": ("H", count), "split.tensors.count": ("i", 2), **more}
@@ -463,20 +561,26 @@ def test_hostile(tool):
     tool.refused("NaN or infinite", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu", "--format", "safetensors")
     tool.refused("NaN or infinite", "inspect", "h.gguf", "--device", "cpu")
     tool.passes("inspect", "h.gguf", "--device", "cpu", "--names")
-    for kind, block in ((3, struct.pack("<HH", 0, 0xFE00) + bytes(16)), (39, b"\xff" + bytes(16))):
+    infinite = struct.pack("<H", 0x7C00)
+    for kind, block in ((3, struct.pack("<HH", 0, 0xFE00) + bytes(16)), (39, b"\xff" + bytes(16)),
+                        (20, infinite + bytes(16)), (10, bytes(80) + infinite + bytes(2)), (10, bytes(82) + infinite),
+                        (11, bytes(108) + infinite), (12, infinite + bytes(142)),
+                        (13, bytes(2) + infinite + bytes(172)), (14, bytes(208) + infinite),
+                        (23, infinite + bytes(134))):
         with open("h.gguf", "wb") as file:
-            file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (32, 2), kind, block * 2)]))
+            cols = 32 if len(block) < 40 else 256
+            file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (cols, 2), kind, block * 2)]))
         tool.refused("NaN or infinite", "inspect", "h.gguf", "--device", "cpu")
         tool.refused("NaN or infinite", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu", "--format",
                      "safetensors")
     # Another type: listed, not read.
     with open("h.gguf", "wb") as file:
-        file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (256, 2), 12, bytes(288))]))
+        file.write(gm.gguf_bytes(gm.tiny_metadata(), [(name, (256, 2), 17, bytes(148))]))
     run = tool.passes("inspect", "h.gguf", "--device", "cpu", "--json")
     report = json.loads(run.out)
-    tool.check(report["tensors"][0]["dtype"] == "Q4_K" and report["tensors"][0]["shape"] == [2, 256], f"{report}")
-    tool.check("ggml's type Q4_K, which nibble does not read" in report["unread"], f"{report}")
-    tool.refused("ggml's type Q4_K", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu")
+    tool.check(report["tensors"][0]["dtype"] == "IQ2_XS" and report["tensors"][0]["shape"] == [2, 256], f"{report}")
+    tool.check("ggml's type IQ2_XS, which nibble does not read" in report["unread"], f"{report}")
+    tool.refused("ggml's type IQ2_XS", "quantize", "h.gguf", "-o", "h_out", "--device", "cpu")
     # Another architecture: listed, not run.
     with open("h.gguf", "wb") as file:
         file.write(gm.gguf_bytes(gm.tiny_metadata(**{"general.architecture": ("str", "rwkv7")}), good))
@@ -491,6 +595,7 @@ def main():
     tool = Tool(program, scratch)
     test_types(tool)
     test_families(tool)
+    test_others(tool)
     test_rope(tool)
     test_selection(tool)
     test_tokens(tool, sample, tokenizers)
@@ -501,6 +606,7 @@ def main():
     test_verbs(tool, sample)
     test_texts(tool, tokenizers)
     test_golden(tool, os.path.join(HERE, "..", "golden", "gguf"))
+    test_golden_super(tool, os.path.join(HERE, "..", "golden", "gguf"))
     test_splits(tool)
     test_hostile(tool)
     tool.end()

@@ -35,9 +35,8 @@ def module(*parts, at=MLP):
     return [integers(at + "." + name, dtype, json.loads(shape)) for name, dtype, shape in words]
 
 
-GPTQ = module("qweight I32 [8,64]", "qzeros I32 [2,8]", "scales F16 [2,64]", "g_idx I32 [64]")
-GPTQ_PLAIN = module("qweight I32 [8,64]", "qzeros I32 [2,8]", "scales F16 [2,64]")
-AWQ = module("qweight I32 [64,8]", "qzeros I32 [2,8]", "scales F16 [2,64]")
+GPTQ = module("qweight I32 [8,64]", "qzeros I32 [2,8]", "scales F16 [2,64]")
+HQQ = module("W_q U8 [64,32]", "scale F16 [64,1]", "zero F16 [64,1]")
 NVFP4 = module("weight_packed U8 [64,32]", "weight_scale F8_E4M3 [64,4]", "weight_global_scale F32 [1]")
 NVFP4_MODELOPT = module("weight U8 [64,32]", "weight_scale F8_E4M3 [64,4]", "weight_scale_2 F32 []",
                         "input_scale F32 []")
@@ -60,17 +59,10 @@ def scheme(form, **weights):
 
 def refusals():
     """(what, words of the line, tensors, config, other files)"""
-    yield "GPTQ", ["GPTQ", "config.json", MLP + ".qweight"], GPTQ, config(quant_method="gptq", bits=4), {}
-    yield "GPTQ without a config", ["GPTQ", ".qweight"], GPTQ, None, {}
-    yield "GPTQ without g_idx", ["GPTQ"], GPTQ_PLAIN, None, {}
-    yield "GPTQ in upper case", ["GPTQ"], GPTQ, config(quant_method="GPTQ"), {}
     yield "GPTQ in a file", ["GPTQ", "quantize_config.json"], rest(), None, {"quantize_config":
                                                                              '{"bits": 4, "group_size": 128}'}
-    yield "GPTQ of a text model", ["GPTQ", "text_config"], GPTQ, {"text_config": config(quant_method="gptq")}, {}
     yield "GPTQ deep", ["GPTQ", "thinker_config"], rest(), {
         "thinker_config": {"text_config": config(quant_method="gptq")}}, {}
-    yield "AWQ", ["AWQ"], AWQ, config(quant_method="awq", bits=4), {}
-    yield "AWQ without a config", ["AWQ"], AWQ, None, {}
     yield "AWQ in a file", ["AWQ", "quant_config.json"], rest(), None, {
         "quant_config": '{"w_bit": 4, "zero_point": true}'}
     yield "ModelOpt in a file", ["ModelOpt NVFP4", "hf_quant_config.json"], rest(), None, {
@@ -141,7 +133,7 @@ def refusals():
     yield "FP8 with and without scales", ["no scale"], FP8 + module("weight F8_E4M3 [64,64]", at=DOWN), None, {}
     yield "FP8 instead of bitsandbytes", ["bitsandbytes", "fp8"], FP8, config(quant_method="bitsandbytes"), {}
     yield "int4 instead of FP8", ["fp8", "int4"], INT4, config(quant_method="fp8"), {}
-    yield "GPTQ instead of FP8", ["fp8", "GPTQ", "contradict"], GPTQ, config(quant_method="fp8"), {}
+    yield "GPTQ instead of FP8", ["fp8", "int4"], GPTQ, config(quant_method="fp8"), {}
     yield "8 bits instead of 4", ["num_bits"], module("weight_packed I32 [64,16]", "weight_scale F16 [64,1]") + [
         INT4[2]], scheme("pack-quantized"), {}
     yield "no zero points", ["zero points"], INT4, scheme("pack-quantized", symmetric=False), {}
@@ -166,12 +158,12 @@ def test_refusals(tool):
 
 def test_listing(tool):
     """inspect lists what nibble does not read, and says so."""
-    path = folder("listed", GPTQ + rest(), config(quant_method="gptq", bits=4))
+    path = folder("listed", HQQ + rest(), config(quant_method="hqq", bits=4))
     done = tool.passes("inspect", path, "--json=listed.json", *CPU)
     with open("listed.json") as file:
         report = json.load(file)
-    tool.check(report["quantization"] == "GPTQ" and "GPTQ" in report["unread"], f"inspect: {report}")
-    tool.check("not read: " in done.out and "GPTQ" in done.out, f"inspect: {done.out!r}")
+    tool.check(report["quantization"] == "HQQ" and "HQQ" in report["unread"], f"inspect: {report}")
+    tool.check("not read: " in done.out and "HQQ" in done.out, f"inspect: {done.out!r}")
     os.makedirs("gguf")
     for name in ("model-q4.gguf", "config.json"):
         with open(os.path.join("gguf", name), "wb") as out:
@@ -358,8 +350,8 @@ def test_bad_scales(tool):
 
 def test_file(tool):
     """A file without a config is judged by its tensors alone."""
-    write("one.safetensors", GPTQ + rest())
-    tool.refused("GPTQ", "quantize", "one.safetensors", "-o", "one_out", *CPU, codes=(1,))
+    write("one.safetensors", HQQ + rest())
+    tool.refused("HQQ", "quantize", "one.safetensors", "-o", "one_out", *CPU, codes=(1,))
     case = fp8_case("a file", 200, 256, W + "_scale_inv", "F32", [2, 2], lambda r, c: r // 128 * 2 + c // 128, 4)
     write("two.safetensors", case.tensors)
     tool.passes("quantize", "two.safetensors", "-o", "two", "--format", "safetensors", "--type", "F32", *CPU)

@@ -8,8 +8,11 @@
 
 #include "kit/file.h"
 #include "model/archive/error.h"
+#include "model/archive/gguf/importance.h"
+#include "model/archive/gguf/network.h"
 #include "model/archive/json_document.h"
 #include "model/calibrate/collect.h"
+#include "model/calibrate/squares.h"
 #include "model/calibrate/stream.h"
 #include "model/calibrate/trial.h"
 #include "model/run/loaded_model.h"
@@ -18,6 +21,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 namespace nib::tool {
 namespace {
@@ -32,6 +36,7 @@ struct Arguments {
   uint64_t samples = 0, sequence_length = 512, seed = 0;
   std::vector<std::string> merge;
   bool compare = false;
+  bool importance = false;
 };
 
 std::vector<model::RangeChoice> choicesOf(const Arguments& a) {
@@ -58,7 +63,20 @@ std::string outputOf(const Arguments& a, const std::string& range) {
   return (path.parent_path() / (path.stem().string() + "." + method + path.extension().string())).string();
 }
 
+void checkImportance(const Arguments& a) {
+  if (a.model.empty() || a.data.empty()) throw UsageError("--importance needs MODEL, and --data with a text");
+  if (a.out.empty()) throw UsageError("-o OUT.gguf is required");
+  if (!a.merge.empty() || a.compare || a.granularity != "tensor" || a.ranges != std::vector<std::string>{"minmax"} ||
+      a.sym || a.asym) {
+    throw UsageError(
+        "--importance collects no ranges: leave out --range, --sym, --asym, --granularity, --merge and "
+        "--compare");
+  }
+  if (a.sequence_length == 0) throw UsageError("--seq-len must be 1 or more");
+}
+
 void check(const Arguments& a) {
+  if (a.importance) return checkImportance(a);
   if (a.data.empty() && a.merge.empty()) {
     throw UsageError("--data D (recorded activations, or with MODEL a text) or --merge CALIB.json... is required");
   }
@@ -89,22 +107,76 @@ PathCheck pathsOf(const Arguments& a) {
   return paths;
 }
 
+model::CollectOptions collectOptionsOf(const Arguments& a) {
+  model::CollectOptions options;
+  options.by_channel = a.granularity == "channel";
+  options.samples = a.samples;
+  options.sequence_length = a.sequence_length;
+  options.seed = a.seed;
+  return options;
+}
+
+// MODEL, ready to read --data.
+struct RunningModel {
+  explicit RunningModel(const Arguments& a, const kit::Device& device) : loaded(a.model) {
+    const uint64_t longest = loaded.config().max_positions;
+    if (a.sequence_length > longest) {
+      throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
+                       std::to_string(longest) + " positions (max_position_embeddings)");
+    }
+    ids = model::loadTokens(a.data, a.data.ends_with(".npy") ? nullptr : &loaded.tokenizer()).ids;
+    model::RunnerOptions options;
+    options.max_tokens = options.positions = uint32_t(a.sequence_length);
+    runner.emplace(model::TimedDevice(device), loaded.view(), loaded.config(), options);
+  }
+
+  model::LoadedModel loaded;
+  std::vector<uint32_t> ids;
+  std::optional<model::Runner> runner;
+};
+
 // The inputs of MODEL's linear layers while it reads --data.
 std::map<std::string, model::Collected> runModel(const Arguments& a, const kit::Device& device,
                                                  const model::CollectOptions& options) {
-  model::LoadedModel loaded(a.model);
-  const uint64_t longest = loaded.config().max_positions;
-  if (options.sequence_length > longest) {
-    throw UsageError("--seq-len " + std::to_string(options.sequence_length) + " exceeds the model's " +
-                     std::to_string(longest) + " positions (max_position_embeddings)");
-  }
-  const std::vector<uint32_t> ids =
-      model::loadTokens(a.data, a.data.ends_with(".npy") ? nullptr : &loaded.tokenizer()).ids;
-  model::RunnerOptions runner_options;
-  runner_options.max_tokens = runner_options.positions = uint32_t(options.sequence_length);
-  model::Runner runner(model::TimedDevice(device), loaded.view(), loaded.config(), runner_options);
+  RunningModel running(a, device);
   ProgressLine line("calibrate", "tokens", 1);
-  return model::collectInputs(runner, ids, options, [&line](uint64_t done, uint64_t all) { line.show(done, all); });
+  return model::collectInputs(*running.runner, running.ids, options,
+                              [&line](uint64_t done, uint64_t all) { line.show(done, all); });
+}
+
+// Writes how much each column of MODEL's weights matters while it reads --data.
+int runImportance(const Arguments& a) {
+  const Output output(a.json, pathsOf(a));
+  const kit::Device device = openDevice(a.device);
+  RunningModel running(a, device);
+  const model::GgufNetwork network = model::readGgufNetwork(*running.loaded.view().checkpoint().configJson());
+  ProgressLine line("calibrate", "tokens", 1);
+  const model::CollectedSquares squares =
+      model::collectSquares(*running.runner, running.ids, collectOptionsOf(a),
+                            [&line](uint64_t done, uint64_t all) { line.show(done, all); });
+  line.clear();
+  model::Importance importance;
+  importance.datasets = {std::filesystem::path(a.data).filename().string()};
+  importance.chunks = uint32_t(squares.sequences);
+  importance.chunk_size = uint32_t(a.sequence_length);
+  uint64_t tokens = 0;
+  for (const auto& [module, input] : squares.inputs) {
+    const std::optional<model::GgufPlace> place = model::ggufPlace(*network.family, module + ".weight");
+    if (!place) continue;
+    importance.entries[place->name] = {{input.sums.begin(), input.sums.end()}, {float(input.tokens)}};
+    tokens = input.tokens;
+  }
+  kit::detail::writeFile(a.out, model::importanceBytes(importance, a.out));
+  std::fprintf(output.text(), "importance of %zu weights from %llu tokens in %s\n", importance.entries.size(),
+               (unsigned long long)tokens, plainName(a.out).c_str());
+  if (output.wantsJson()) {
+    output.json({{"device", device.info().name},
+                 {"entries", importance.entries.size()},
+                 {"tokens", tokens},
+                 {"chunks", importance.chunks},
+                 {"chunk_size", importance.chunk_size}});
+  }
+  return kExitDone;
 }
 
 // Merges the statistics of the --merge files and those of the recordings or the model.
@@ -121,11 +193,7 @@ model::Calibration collectAll(const Arguments& a, const kit::Device& device,
   for (const std::string& path : a.merge) {
     for (const auto& [name, tensor] : model::readCalibration(path)) add(name, tensor.collected);
   }
-  model::CollectOptions options;
-  options.by_channel = a.granularity == "channel";
-  options.samples = a.samples;
-  options.sequence_length = a.sequence_length;
-  options.seed = a.seed;
+  const model::CollectOptions options = collectOptionsOf(a);
   if (!a.model.empty()) {
     for (const auto& [name, collected] : runModel(a, device, options)) add(name, collected);
   }
@@ -203,6 +271,7 @@ nlohmann::ordered_json compareMethods(const Arguments& a, const kit::Device& dev
 
 int runCalibrate(const Arguments& a) {
   check(a);
+  if (a.importance) return runImportance(a);
   const std::vector<model::RangeChoice> choices = choicesOf(a);
   const Output output(a.json, pathsOf(a));
   const std::vector<model::Recording> recordings =
@@ -256,6 +325,9 @@ Verb makeCalibrateVerb(CLI::App& parent) {
   app->add_option("--seed", a->seed, "Seed of --samples, 0 (default)");
   app->add_option("--merge", a->merge,
                   "CALIB.json files to merge with the statistics of --data; without --data, to recompute their ranges");
+  app->add_flag("--importance", a->importance,
+                "Write how much each input column of MODEL's weights matters to OUT.gguf, an imatrix for quantize\n"
+                "--imatrix and for llama-quantize, and no ranges");
   app->add_flag("--compare", a->compare, "Try every method on the data: print clipping and error of int8 codes");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

@@ -41,6 +41,7 @@ int run(int argc, const char* const* argv) {
     makeDevicesVerb(app, argv[0]),
 #if defined(NIBBLE_HAS_MODEL)
     makeQuantizeVerb(app),
+    makeConvertVerb(app),
     makeCalibrateVerb(app),
     makeInspectVerb(app),
     makeCompareVerb(app),

@@ -6,7 +6,10 @@
 #include "verb.h"
 #include "weight_options.h"
 
+#include <nibble/formats.h>
+
 #include "model/archive/error.h"
+#include "model/archive/gguf/formats.h"
 #include "model/archive/hash.h"
 #include "model/calibrate/recording.h"
 #include "model/quantize/pipeline.h"
@@ -24,9 +27,11 @@ struct Arguments {
   std::string in, out;
   std::string method = "rtn";
   std::string scale_search = "absmax";
-  std::string format;  // "" = by the name of OUT
+  std::string format;   // "" = by the name of OUT
+  std::string imatrix;  // "" = none
   WeightArguments weights;
   std::string max_shard_size;  // "" = 5G
+  std::string split_max_size;  // "" = one file
   std::string memory = "640M";
   bool resume = false;
   bool verbose = false;
@@ -41,10 +46,11 @@ struct Arguments {
 
 model::GptqOptions gptqOptions(const Arguments& a) {
   model::GptqOptions options;
-  const std::string order = chosen("--act-order", {a.act_order}, {"static", "gar", "none"})[0];
-  options.order = order == "none"  ? model::ColumnOrder::kNone
-                  : order == "gar" ? model::ColumnOrder::kGroups
-                                   : model::ColumnOrder::kStatic;
+  const std::string order = chosen("--act-order", {a.act_order}, {"static", "desc", "gar", "none"})[0];
+  options.order = order == "none"   ? model::ColumnOrder::kNone
+                  : order == "desc" ? model::ColumnOrder::kFalling
+                  : order == "gar"  ? model::ColumnOrder::kGroups
+                                    : model::ColumnOrder::kStatic;
   if (!(a.damp >= 0 && a.damp <= 1)) throw UsageError("--damp must be from 0 to 1");
   options.damp = a.damp;
   options.block = a.block_size;
@@ -89,6 +95,19 @@ void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   options.gptq = std::move(run);
 }
 
+void addImportance(const Arguments& a, model::QuantizeOptions& options) {
+  if (options.container != &model::gguf()) throw UsageError("--imatrix goes with --format gguf");
+  if (a.method == "gptq") throw UsageError("--imatrix goes with --method rtn: gptq weighs columns by itself");
+  options.importance = model::ImportanceFile{a.imatrix, model::readImportance(a.imatrix)};
+  model::Hasher hasher;
+  for (const auto& [name, entry] : options.importance->importance.entries) {
+    hasher.add(std::string_view(name));
+    hasher.add(std::as_bytes(std::span(entry.squares)));
+    hasher.add(std::as_bytes(std::span(entry.counts)));
+  }
+  options.command += " --imatrix " + hasher.digest().hex();
+}
+
 // The name of the container: --format, or what the name of OUT says.
 std::string formatOf(const Arguments& a) {
   const bool is_file = a.out.ends_with(".gguf");
@@ -104,6 +123,21 @@ std::string usualType(const std::string& format) {
   return format == "bnb" ? "nf4" : format == "gguf" ? "q8_0" : format == "safetensors" ? "F16" : "int4";
 }
 
+// --type may name a mix of llama-quantize, whose most frequent type takes its place then.
+void chooseType(WeightArguments& weights, const std::string& format, model::QuantizeOptions& options) {
+  if (format == "gguf" && weights.type.empty() && weights.bits == 0) weights.type = usualType(format);
+  const model::GgufMix* const mix = model::findGgufMix(weights.type);
+  if (mix == nullptr) return;
+  const uint32_t base = model::formatOfGgml(mix->base);
+  if (format != "gguf") {
+    if (model::findWeightType(weights.type)) return;
+    throw UsageError("--type " + weights.type + " is a mix of types for llama.cpp, which only --format gguf has");
+  }
+  if (base == 0) throw UsageError("--type " + weights.type + ": this build of nibble does not have its type");
+  options.mix = mix;
+  weights.type = nibFormatById(base)->name;
+}
+
 model::QuantizeOptions optionsOf(const Arguments& a) {
   model::QuantizeOptions options;
   options.in = a.in;
@@ -116,11 +150,23 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     throw UsageError("--format " + format + ": expected one of " + names);
   }
   if (a.method != "rtn" && a.method != "gptq") throw UsageError("--method " + a.method + ": expected rtn or gptq");
-  options.selection = selectionOf(a.weights, usualType(format));
+  WeightArguments weights = a.weights;
+  chooseType(weights, format, options);
+  // AWQ's own files have zero points.
+  if (format == "awq" && !weights.sym && weights.scale == "full") weights.asym = true;
+  options.selection = selectionOf(weights, usualType(format));
   options.selection.search_scales = chosen("--scale-search", {a.scale_search}, {"absmax", "mse"})[0] == "mse";
   const std::string shard_size = a.max_shard_size.empty() ? "5G" : a.max_shard_size;
   if (format == "gguf" && !a.max_shard_size.empty()) {
-    throw UsageError("--max-shard-size is for folders; --format gguf writes one file");
+    throw UsageError("--max-shard-size is for folders of safetensors; --split-max-size divides GGUF");
+  }
+  if (!a.split_max_size.empty()) {
+    if (format != "gguf") throw UsageError("--split-max-size goes with --format gguf");
+    if (a.out.ends_with(".gguf")) {
+      throw UsageError("-o " + a.out +
+                       ": --split-max-size writes a folder of parts: name a folder, with --format gguf");
+    }
+    options.split_bytes = parseSize("--split-max-size", a.split_max_size);
   }
   options.max_shard_bytes = parseSize("--max-shard-size", shard_size);
   options.memory_bytes = parseSize("--memory", a.memory);
@@ -134,9 +180,12 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
 
   // All options that can change the output bytes, and no others.
   std::string& command = options.command;
-  command = "quantize --method " + a.method + " --format " + format + commandOf(a.weights, options.selection);
+  command = "quantize --method " + a.method + " --format " + format + commandOf(weights, options.selection);
+  if (options.mix != nullptr) command += std::string(" --mix ") + options.mix->name;
   if (options.selection.search_scales) command += " --scale-search mse";
   command += " --max-shard-size " + shard_size;
+  if (options.split_bytes) command += " --split-max-size " + std::to_string(*options.split_bytes);
+  if (!a.imatrix.empty()) addImportance(a, options);
   if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
@@ -367,6 +416,7 @@ int runQuantize(const Arguments& arguments) {
   PathCheck paths(arguments.json.force);
   readsModel(paths, "IN", arguments.in);
   readsWeightOptions(paths, arguments.weights);
+  if (!arguments.imatrix.empty()) paths.reads("--imatrix", arguments.imatrix);
   readsDevice(paths, arguments.device);
   paths.writesFolder("-o", arguments.out);
   const Output output(arguments.json, paths);
@@ -411,8 +461,13 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--scale-search", a->scale_search,
                   "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
                   "of the least squared error");
+  app->add_option(
+      "--imatrix", a->imatrix,
+      "Importance of columns for the types of --format gguf: a file of nibble calibrate --importance or of\n"
+      "llama-imatrix");
   app->add_option("--act-order", a->act_order,
                   "Order of columns for gptq: static (default: by falling input energy, with the groups' own scales),\n"
+                  "desc (the same, but groups are of columns that follow each other in that order; --format gptq),\n"
                   "gar (whole groups), none");
   app->add_option("--damp", a->damp, "Damping for gptq, a fraction of the mean diagonal (default 0.01)");
   app->add_option("--samples", a->samples, "Sequences for gptq, drawn by --seed; 0 = all (default 128)");
@@ -423,12 +478,16 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
   app->add_option(
       "--format", a->format,
-      "compressed-tensors (default); bnb: nf4, fp4, int8; gguf (default if OUT ends with .gguf): q8_0, q4_0, ..., one\n"
+      "compressed-tensors (default); gptq and gptq_v2: int2, int3, int4, int8; awq: int4 (--asym); bnb: nf4, fp4,\n"
+      "int8; gguf (default if OUT ends with .gguf): q8_0, q4_0, ..., one\n"
       "file for llama.cpp; safetensors: F32, F16, BF16; dense: any type, stored as the\n"
       "values of its codes, to measure it with any program");
   a->weights.takes_data = true;
   addWeightOptions(*app, a->weights, "int4 (default), int8, nf4, fp4, fp8, mxfp4, F32, F16, BF16, ...");
   app->add_option("--max-shard-size", a->max_shard_size, "5G (default), 200M, ...");
+  app->add_option(
+      "--split-max-size", a->split_max_size,
+      "2G, 500M, ...: GGUF in parts of this size at most, model-00001-of-00003.gguf, ... in the folder OUT");
   app->add_option(
       "--memory", a->memory,
       "Approximate size of all buffers, 640M (default), 8G, ...; more allows larger pieces of tensors, and\n"

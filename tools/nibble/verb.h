@@ -21,6 +21,7 @@ struct Verb {
 Verb makeDevicesVerb(CLI::App& parent, const std::string& argv0);  // argv0: to start the program again, for --verify
 Verb makeCalibrateVerb(CLI::App& parent);                          // with NIBBLE_HAS_MODEL
 Verb makeCompareVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
+Verb makeConvertVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
 Verb makeEvalVerb(CLI::App& parent);                               // with NIBBLE_HAS_MODEL
 Verb makeGenerateVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
 Verb makeInspectVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL

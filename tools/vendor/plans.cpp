@@ -55,10 +55,9 @@ NibWeights usual(const NibFormatInfo& f) {
   w.format = f.format;
   const bool groups = f.default_group_size != 0 || f.group_max == f.group_multiple;
   w.granularity = groups || !(f.granularities >> NIB_GRANULARITY_ROW & 1) ? NIB_GRANULARITY_GROUP : NIB_GRANULARITY_ROW;
-  if (f.scale_types >> NIB_TYPE_F16 & 1)
-    w.scale_type = NIB_TYPE_F16;
-  else if (f.scale_types >> NIB_TYPE_E8M0 & 1)
-    w.scale_type = NIB_TYPE_E8M0;
+  for (const NibType type : {NIB_TYPE_BYTE, NIB_TYPE_E8M0, NIB_TYPE_F16}) {
+    if (f.scale_types >> type & 1) w.scale_type = type;
+  }
   return w;
 }
 

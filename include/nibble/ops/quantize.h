@@ -16,7 +16,11 @@ enum {
   // the code of 0, alone. Elements beyond the range of the codes saturate.
   NIB_QUANTIZE_GIVEN_SCALES = 1u << 0,
   // The aux range begins with a NibStatus that the run adds to.
-  NIB_QUANTIZE_STATUS = 1u << 1
+  NIB_QUANTIZE_STATUS = 1u << 1,
+  // The aux range has NIB_PART_IMPORTANCE, cols fp32 numbers that say how much errors of a column count. Formats whose
+  // scales are found by a search: the K formats and IQ4. Negative and non-finite numbers count as 0, and those below
+  // 2^-20 of a super-block's largest (iq4_nl: of a block's) as that.
+  NIB_QUANTIZE_IMPORTANCE = 1u << 2
 };
 
 // INPUT dense [run rows, cols] -> WEIGHTS blob of [rows, cols]. NibRun.n = rows of the run, which become rows
@@ -28,6 +32,9 @@ enum {
 // s = the mean of |x|; plus where x is not below 0, so plus is the code of 0. The mean is an integer sum of |x|, each
 // rounded to 2^-22 of the largest one's power of two; sum and count are rounded to fp32 and divided. It is off by less
 // than 2^-21 of the largest |x|.
+// Formats with super-blocks and iq4_nl find scales by ggml's searches, in an order of sums of their own: the errors are
+// those of ggml, the bytes are not. Columns after the last count as zeros. With saturated_count go the fp16 numbers
+// that did not fit.
 typedef struct NibQuantizeDesc {
   uint32_t op;          // NIB_OP_QUANTIZE
   uint32_t desc_bytes;  // sizeof(NibQuantizeDesc)

@@ -22,9 +22,12 @@ typedef enum NibLayout {
   NIB_LAYOUT_PACKED_ROWS = 2,
   // NF4 and FP4 of bitsandbytes, FLAT: a byte holds two codes, the first in the high nibble.
   NIB_LAYOUT_BITSANDBYTES = 3,
-  // ggml's blocks, for the q formats: scale, minimum, high bits, then codes j and j + 16 in one byte. cols is a
-  // multiple of 32.
+  // ggml's blocks, for its formats: scale, minimum, high bits, then codes j and j + 16 in one byte. cols is a multiple
+  // of 32, or of 256 for formats with super-blocks, whose bytes are ggml's too.
   NIB_LAYOUT_GGUF = 4,
+  // For int2, int3, int4 and int8: codes + 2^(bits-1) of a row as a dense stream in words, the first code in the low
+  // bits; cols is a multiple of 32. GPTQ's qweight has these words transposed. Zero points are NIB_PART_ZEROS.
+  NIB_LAYOUT_WORDS = 5,
   NIB_LAYOUT_MAX_ENUM = 0x7fffffff
 } NibLayout;
 

@@ -55,8 +55,8 @@ bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWe
 
 namespace {
 const Container* const* containers(size_t* count) {
-  static const Container* const kList[] = {&compressedTensors(), &bitsandbytes(), &gguf(), &plainSafetensors(),
-                                           &denseValues()};
+  static const Container* const kList[] = {&compressedTensors(), &gptq(), &gptqV2(),           &awq(),
+                                           &bitsandbytes(),      &gguf(), &plainSafetensors(), &denseValues()};
   *count = sizeof kList / sizeof kList[0];
   return kList;
 }
@@ -141,6 +141,13 @@ std::string configWith(const std::string& config_json, const std::string& quanti
   if (untied) untie(config, true);
   if (!quantization_config.empty()) config["quantization_config"] = Json::parse(quantization_config);
   return writeJson(config) + "\n";
+}
+
+void addConfigFile(const Surroundings& model, const char* name, OutputPlan& plan) {
+  if (!model.config_json) return;
+  const Json config = readJsonText(*model.config_json, "config.json", "the text", JsonNumbers::kText);
+  if (!config.contains("quantization_config")) return;
+  plan.texts.push_back({name, writeJson(config["quantization_config"]) + "\n"});
 }
 
 }  // namespace nib::model

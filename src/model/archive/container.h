@@ -7,11 +7,13 @@
 
 #include "model/archive/loader_names.h"
 #include "model/archive/model_writer.h"
+#include "model/archive/transposition.h"
 
 #include <nibble/nibble.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -40,6 +42,8 @@ struct WeightSpec {
   NibWeights weights{};
   bool search_scales = false;             // scales of the least squared error (NIB_OP_SEARCH)
   std::optional<StaticInput> input = {};  // static activations only
+  // How much an error in each column matters, for the search of scales; NULL = all are alike.
+  std::shared_ptr<const std::vector<float>> importance = nullptr;
 
   // The name without ".weight".
   std::string module() const;
@@ -58,6 +62,8 @@ enum class PartFrom {
   kMxBlocks,      // blocks of 17 bytes, a scale and the codes of 32 weights, as ggml has them
   kNestedScales,  // double quantization: fp32 scales of the blocks of scales
   kBytes,         // WeightPart::bytes
+  kFill,          // WeightPart::bytes, over and over
+  kGroups,        // the group of every column, I32
   kLate           // Container::lateBytes, once the whole weight is quantized
 };
 
@@ -65,6 +71,7 @@ struct WeightPart {
   TensorSpec tensor;
   PartFrom from = PartFrom::kBytes;
   std::vector<std::byte> bytes = {};
+  Transposition transposition = {};  // how a part lies that has rows
 };
 
 enum class Activations { kNone, kInt8Token, kFp8Token, kInt8Static, kFp8Static };
@@ -94,6 +101,7 @@ struct FoundWeight {
   std::vector<uint64_t> shape = {};  // of the dense tensor; empty = {rows, cols}
   // A stack of shape[0] matrices, each of which the dense tensor has transposed.
   bool transposed = false;
+  std::vector<uint32_t> groups_of = {};  // the group of every column; empty = runs of group_size columns
 };
 
 // Input of Container::quantizationConfig.
@@ -103,6 +111,7 @@ struct ConfigFacts {
   std::vector<std::string> dense_trees;    // modules in which every linear layer does
   LoaderNames names;
   Activations activations = Activations::kNone;
+  bool reorders = false;  // groups are of columns that are no neighbours
 };
 
 class Container {
@@ -118,6 +127,12 @@ class Container {
   virtual void normalize(WeightSpec& weight) const;
   // Returns why the container cannot hold the weight, "" if it can.
   virtual std::string refuses(const WeightSpec& weight, Activations activations) const = 0;
+  // Returns why loaders do not read a matrix of this size, which then stays dense; "" if they do.
+  virtual std::string misfits(const WeightSpec&) const { return ""; }
+  // Whether loaders read groups of columns that are no neighbours.
+  virtual bool holdsOrder() const { return false; }
+  // The smallest zero point that loaders read.
+  virtual uint32_t leastZeroPoint() const { return 0; }
   // 0 = the container takes no codes.
   virtual NibLayout layout(const WeightSpec& weight, Activations activations) const = 0;
   // The tensors that the weight is stored as.
@@ -128,6 +143,13 @@ class Container {
   virtual bool holdsEmbeddings() const { return false; }
   // The type in which the container stores a dense tensor that is to have the type `wanted`.
   virtual Dtype denseType(const TensorInfo&, Dtype wanted) const { return wanted; }
+  // The format in place of one whose blocks of `multiple` columns do not divide the rows: 0 = none of the container
+  // does, and the matrix gets the type misfitType(). The format itself if they do.
+  struct Fit {
+    uint32_t format;
+    uint32_t multiple;
+  };
+  virtual Fit fit(uint32_t format, uint64_t /*cols*/) const { return {format, 1}; }
   // The type of matrices whose rows the quantized type does not fit. None = they stay as they are.
   virtual std::optional<Dtype> misfitType() const { return std::nullopt; }
   // Whether loaders want the model without this tensor. tied: the head is the embedding.
@@ -135,6 +157,8 @@ class Container {
   // Finds the quantized weights of a checkpoint by tensor names, types and shapes; sets all but `container`. Throws if
   // parts are missing or contradict each other.
   virtual std::vector<FoundWeight> find(const Checkpoint& checkpoint) const;
+  // Checks tensors of a weight that decoding does not read. Throws.
+  virtual void check(const Checkpoint&, const FoundWeight&) const {}
   // The JSON text of "quantization_config", "" for none. Throws.
   virtual std::string quantizationConfig(const ConfigFacts& facts) const = 0;
   // The files of an output. model: what is written besides tensors. Throws.
@@ -142,12 +166,15 @@ class Container {
                           const Surroundings& model) const;
 };
 
-// Finds a container by its --format name: "compressed-tensors", "bnb", "gguf", "safetensors" or "dense". NULL if there
-// is no such name.
+// Finds a container by its --format name: "compressed-tensors", "gptq", "awq", "bnb", ... NULL if there is no such
+// name.
 const Container* findContainer(std::string_view name);
 std::vector<std::string> containerNames();
 
 const Container& gguf();
+const Container& gptq();
+const Container& gptqV2();
+const Container& awq();
 const Container& compressedTensors();
 const Container& bitsandbytes();
 const Container& plainSafetensors();
@@ -167,6 +194,9 @@ std::vector<FoundWeight> findWeights(const Checkpoint& checkpoint);
 // Helper of Container::find: looks the parts of a weight up by name and checks their dtypes and shapes. Returns false,
 // and the reason in `why`, if one is missing or does not match.
 bool findParts(const Container& container, const Checkpoint& checkpoint, FoundWeight& weight, std::string* why);
+
+// Adds a file beside config.json with its "quantization_config", for loaders that read no other.
+void addConfigFile(const Surroundings& model, const char* name, OutputPlan& plan);
 
 // Returns config.json with its "quantization_config" replaced (by the text of an object; "" removes it) and, if
 // torch_dtype is not "", every "dtype" and "torch_dtype" in it set to that. untied: also says that the head is not the

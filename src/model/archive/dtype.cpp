@@ -75,4 +75,13 @@ float floatValue(Dtype dtype, const std::byte* bytes) {
   return sign * (exponent == 0 ? std::ldexp(float(fraction), -24) : std::ldexp(float(fraction + 1024), exponent - 25));
 }
 
+void addToFloats(std::span<std::byte> values, float addend) {
+  for (size_t at = 0; at + sizeof(float) <= values.size(); at += sizeof(float)) {
+    float value;
+    std::memcpy(&value, &values[at], sizeof value);
+    value += addend;
+    std::memcpy(&values[at], &value, sizeof value);
+  }
+}
+
 }  // namespace nib::model

@@ -51,5 +51,8 @@ std::optional<uint64_t> tensorBytes(Dtype dtype, std::span<const uint64_t> shape
 // The value of an element of kF32, kF16, kBF16 or kF8E8M0. bytes: little-endian.
 float floatValue(Dtype dtype, const std::byte* bytes);
 
+// Adds to each of the fp32 values.
+void addToFloats(std::span<std::byte> values, float addend);
+
 }  // namespace nib::model
 #endif

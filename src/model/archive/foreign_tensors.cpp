@@ -18,11 +18,7 @@ struct Sign {
 };
 constexpr Sign kSigns[] = {
     {"FP-Quant", ".qweight", Of::kAny, ".forward_hadamard_matrix"},
-    {"GPTQ", ".qweight", Of::kAny, ".g_idx"},
     {"SqueezeLLM", ".qweight", Of::kAny, ".lookup_table"},
-    {"AWQ", ".qweight", Of::kAny, ".qzeros"},  // or GPTQ without g_idx, see packedAlongOutputs
-    {"GPTQ or AWQ", ".qweight", Of::kAny, ""},
-    {"GPTQ or AWQ", ".qzeros", Of::kInteger, ""},
     {"Marlin", ".B", Of::kInteger, ".s"},
     {"EXL2", ".q_weight", Of::kInteger, ".q_scale"},
     {"EXL3 or QTIP", ".trellis", Of::kAny, ""},
@@ -58,15 +54,6 @@ bool matches(const Checkpoint& checkpoint, const TensorInfo& tensor, const Sign&
   return checkpoint.find(module + sign.beside).has_value();
 }
 
-// Whether the packed codes have as many words along the outputs as AWQ's: fewer than there are scales of a group.
-bool packedAlongOutputs(const Checkpoint& checkpoint, const TensorInfo& codes) {
-  const std::string module(codes.name.substr(0, codes.name.rfind('.')));
-  const std::optional<size_t> scales = checkpoint.find(module + ".scales");
-  if (!scales || codes.shape.size() != 2) return true;
-  const TensorInfo info = checkpoint.info(*scales);
-  return info.shape.size() != 2 || info.shape[1] != codes.shape[1];
-}
-
 // torchao describes its tensors in the file's metadata.
 bool saysTorchao(const Checkpoint& checkpoint) {
   for (uint32_t file = 0; file < checkpoint.files().size(); ++file) {
@@ -89,7 +76,6 @@ std::optional<ForeignTensors> findForeignTensors(const Checkpoint& checkpoint) {
       if (s < best) {
         best = s;
         found = {kSigns[s].method, std::string(tensor.name), 0};
-        if (found.method == "AWQ" && !packedAlongOutputs(checkpoint, tensor)) found.method = "GPTQ";
       }
       ++found.count;
       break;

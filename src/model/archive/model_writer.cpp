@@ -1,5 +1,7 @@
 #include "model/archive/model_writer.h"
 
+#include "model/archive/dtype.h"
+
 #include <utility>
 
 namespace nib::model {
@@ -13,8 +15,9 @@ PublicationOptions withKind(PublicationOptions options, OutputKind kind) {
 }  // namespace
 
 ModelWriter::ModelWriter(const PublicationOptions& options, OutputPlan plan)
-    : kind_(plan.kind),
+    : takes_files_(plan.kind == OutputKind::kFolder && plan.takes_files),
       rows_(std::move(plan.rows)),
+      offsets_(std::move(plan.offsets)),
       added_(std::move(plan.added)),
       first_added_(plan.items.size() - added_.size()),
       texts_(std::move(plan.texts)),
@@ -22,6 +25,12 @@ ModelWriter::ModelWriter(const PublicationOptions& options, OutputPlan plan)
       publication_(withKind(options, plan.kind), std::move(plan.files), std::move(plan.items)) {}
 
 void ModelWriter::write(size_t t, uint64_t offset, std::span<const std::byte> bytes) {
+  std::vector<std::byte> changed;
+  if (t < offsets_.size() && offsets_[t] != 0) {
+    changed.assign(bytes.begin(), bytes.end());
+    addToFloats(changed, offsets_[t]);
+    bytes = changed;
+  }
   if (t >= rows_.size() || !rows_[t]) return publication_.write(t, offset, bytes);
   rows_[t].forEach(offset, bytes.size(), [&](uint64_t at, uint64_t from, uint64_t count) {
     publication_.write(t, at, bytes.subspan(size_t(from - offset), size_t(count)));

@@ -34,16 +34,28 @@ struct OutputPlan {
   std::vector<PlannedFile> files;
   std::vector<PlannedItem> items;   // the caller's tensors, in their order; then those of `added`
   std::vector<RowOrder> rows = {};  // of each item; empty = all rows are in order
+  std::vector<float> offsets = {};  // added to the elements of each item, then of F32; empty = nothing is
   // Tensors that the container adds: the content of the last items.
   std::vector<std::vector<std::byte>> added = {};
   std::vector<TextFile> texts = {};     // kFolder: files that are added when all tensors are complete
+  bool takes_files = true;              // kFolder: config.json, the tokenizer, ... belong into it
   uint64_t total_bytes = 0;             // all tensors, without headers
   std::vector<std::string> notes = {};  // what a user should know, one line each
 };
 
+// The importance matrix that weights were quantized with.
+struct ImportanceNote {
+  std::string file;  // without its folder
+  std::string dataset;
+  uint32_t entries = 0, chunks = 0;
+};
+
 struct WriterOptions : PublicationOptions {
-  Metadata metadata = {{"format", "pt"}};      // of each file; transformers requires "format"
-  uint64_t max_shard_bytes = 5'000'000'000;    // tensor bytes per file; a larger group has a file of its own
+  Metadata metadata = {{"format", "pt"}};    // of each file; transformers requires "format"
+  uint64_t max_shard_bytes = 5'000'000'000;  // tensor bytes per file; a larger group has a file of its own
+  std::optional<uint64_t> split_bytes = {};  // of GGUF: as max_shard_bytes; none = one file
+  std::optional<ImportanceNote> importance = {};
+  std::optional<uint32_t> file_type = {};      // general.file_type of a GGUF file; none = that of most weights
   std::vector<std::string> nested_files = {};  // side files, of which the metadata names those in subfolders
 };
 
@@ -67,8 +79,8 @@ class ModelWriter {
   // offset: in the rows of the Hugging Face layout.
   void write(size_t t, uint64_t offset, std::span<const std::byte> bytes);
   void finished(size_t t) { publication_.finished(t); }
-  // Whether the output is a folder, which holds config.json, the tokenizer, ... too.
-  bool takesFiles() const { return kind_ == OutputKind::kFolder; }
+  // Whether the output holds config.json, the tokenizer, ... as files.
+  bool takesFiles() const { return takes_files_; }
   void addFile(const std::string& name, std::string_view text) { publication_.addFile(name, text); }
   void copyFile(const std::string& name, const std::filesystem::path& from) { publication_.copyFile(name, from); }
   // Adds the texts and tensors of the plan, and publishes the output; see Publication.
@@ -77,8 +89,9 @@ class ModelWriter {
   uint64_t totalBytes() const { return total_bytes_; }  // all tensors, without headers
 
  private:
-  OutputKind kind_;
+  bool takes_files_;
   std::vector<RowOrder> rows_;
+  std::vector<float> offsets_;
   std::vector<std::vector<std::byte>> added_;
   size_t first_added_;
   std::vector<TextFile> texts_;

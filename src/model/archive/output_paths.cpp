@@ -108,7 +108,8 @@ void checkFolder(const fs::path& out, bool force) {
   });
   bool is_model = false;
   for (const std::string& name : names) {
-    is_model |= name == "config.json" || name == kJournalName || name.ends_with(".safetensors");
+    const bool is_part = name.starts_with("model-00001-of-") && name.ends_with(".gguf");
+    is_model |= name == "config.json" || name == kJournalName || name.ends_with(".safetensors") || is_part;
   }
   if (!is_model)
     throw Error(shown(out) +

@@ -25,8 +25,8 @@ OutputPaths outputPathsOf(const std::filesystem::path& out);
 inline constexpr const char* kNestedFilesKey = "nibble_files";
 
 // Throws unless OUT does not exist, is an empty folder, or may be replaced: with `force`, a file may, and so may a
-// folder that contains only files, one of them config.json, a *.safetensors file or a journal, and subfolders that
-// nibble wrote. Never replaces a path of `keep` or a folder that contains one.
+// folder that contains only files, one of them config.json, a *.safetensors file, model-00001-of-*.gguf or a journal,
+// and subfolders that nibble wrote. Never replaces a path of `keep` or a folder that contains one.
 void checkReplaceable(const OutputPaths& paths, OutputKind kind, bool force,
                       std::span<const std::filesystem::path> keep);
 

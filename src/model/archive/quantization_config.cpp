@@ -156,6 +156,29 @@ bool readCompressedTensors(const Json& config, QuantizationStatement& statement)
   return true;
 }
 
+// The layout of GPTQ's tensors. AutoGPTQ and GPTQModel have different keys for it.
+std::string gptqFormat(const Json& config) {
+  const std::string format = lower(textOf(config, "checkpoint_format"));
+  return format.empty() ? lower(textOf(config, "format")) : format;
+}
+
+// Sets name and method.
+void readGptq(const Json& config, QuantizationStatement& statement) {
+  const std::string format = gptqFormat(config);
+  statement.method = format.empty() || format == "gptq" || format == "gptq_v2" ? ReadMethod::kGptq : ReadMethod::kNone;
+  if (format == "gptq_v2") statement.name += " v2";
+  if (statement.method == ReadMethod::kNone) statement.name += " " + plain(format);
+}
+
+void readAwq(const Json& config, QuantizationStatement& statement) {
+  const std::string version = lower(textOf(config, "version"));
+  const Json zero_point = member(config, "zero_point");
+  statement.method =
+      (version.empty() || version == "gemm") && zero_point != false ? ReadMethod::kAwq : ReadMethod::kNone;
+  if (!version.empty() && version != "gemm") statement.name += " " + plain(version);
+  if (zero_point == false) statement.name += " without zero points";
+}
+
 void addStatement(const Json& config, const std::string& where, const std::string& file,
                   std::vector<QuantizationStatement>& statements) {
   if (!config.is_object() || config.empty()) return;
@@ -175,6 +198,8 @@ void addStatement(const Json& config, const std::string& where, const std::strin
       if (!type.empty()) statement.name += " " + plain(type);
       statement.method = ReadMethod::kBitsandbytes;
     }
+    if (method == "gptq" || method == "gptq_marlin") readGptq(config, statement);
+    if (method == "awq" || method == "awq_marlin") readAwq(config, statement);
     if (method == "fp8" || method == "fbgemm_fp8" || method == "finegrained_fp8") statement.method = ReadMethod::kFp8;
     if (method == "mxfp4") statement.method = ReadMethod::kMxfp4;
   }
@@ -227,6 +252,8 @@ std::optional<std::pair<uint64_t, uint64_t>> blockOf(const Json& sides) {
 }
 
 }  // namespace
+
+bool isGptqV2(const Json& config) { return gptqFormat(config) == "gptq_v2"; }
 
 std::vector<QuantizationStatement> statedQuantization(const Checkpoint& checkpoint) {
   std::vector<QuantizationStatement> statements;

@@ -16,7 +16,7 @@
 namespace nib::model {
 
 // The methods whose tensors nibble reads.
-enum class ReadMethod { kNone, kCompressedTensors, kBitsandbytes, kFp8, kMxfp4 };
+enum class ReadMethod { kNone, kCompressedTensors, kGptq, kAwq, kBitsandbytes, kFp8, kMxfp4 };
 
 struct QuantizationStatement {
   std::string where;                      // "config.json", "text_config of config.json", "hf_quant_config.json"
@@ -24,6 +24,9 @@ struct QuantizationStatement {
   ReadMethod method = ReadMethod::kNone;  // kNone: nibble does not read it
   nlohmann::ordered_json config;
 };
+
+// Whether a configuration of GPTQ says that zero points are stored as they are, and not less 1.
+bool isGptqV2(const nlohmann::ordered_json& config);
 
 // Empty if no file says that weights are quantized. A file that is not JSON says nothing.
 std::vector<QuantizationStatement> statedQuantization(const Checkpoint& checkpoint);

@@ -48,6 +48,8 @@ bool isOfMethod(const FoundWeight& weight, ReadMethod method) {
   const bool fp8 = weight.container == &storedFp8() || weight.spec.weights.format == NIB_FORMAT_FP8;
   switch (method) {
     case ReadMethod::kCompressedTensors: return weight.container == &compressedTensors() || weight.grid;
+    case ReadMethod::kGptq: return weight.container == &gptq() || weight.container == &gptqV2();
+    case ReadMethod::kAwq: return weight.container == &awq();
     case ReadMethod::kBitsandbytes: return weight.container == &bitsandbytes();
     case ReadMethod::kFp8: return fp8;
     case ReadMethod::kMxfp4: return weight.container == &mxfp4Experts();

@@ -4,6 +4,7 @@
 #include "model/archive/model_writer.h"
 #include "model/archive/module_name.h"
 #include "model/calibrate/static_inputs.h"
+#include "model/convert/conversion.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
 #include "model/quantize/gptq/blocks.h"
@@ -64,6 +65,7 @@ struct Plan {
   bool untied = false;  // a head that config.json ties to the embedding is quantized
   DenseShare dense;
   std::vector<std::string> left_out;  // tensors
+  std::vector<std::string> notes;
 };
 
 constexpr size_t kShownDense = 4;
@@ -78,20 +80,38 @@ void checkScales(const Job& job, const QuantizeOptions& options) {
               " keeps the largest magnitudes of this type's rows, not scales; choose another --format");
 }
 
+// The format by which GPTQ makes codes of this one: a scale, and symmetric codes. 0 = itself or none.
+uint32_t gptqTwin(uint32_t format) {
+  return format == NIB_FORMAT_Q4_0 ? NIB_FORMAT_INT4 : format == NIB_FORMAT_Q8_0 ? NIB_FORMAT_INT8 : 0;
+}
+
 // Makes a plan, tensor by tensor.
 class Planner {
  public:
   // ranges: one for each lane.
   Planner(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options)
-      : view_(view), ranges_(ranges), options_(options), facts_(factsOf(view)), dense_(facts_, *options.container) {
-    plan_.facts.activations = options.selection.activations;
+      : view_(view),
+        ranges_(ranges),
+        options_(options),
+        selection_(options.selection),
+        facts_(factsOf(view)),
+        dense_(facts_, *options.container) {
+    if (options.mix != nullptr) selection_.chosen = chooseMix(*options.mix, view, options.importance.has_value());
+    plan_.facts.activations = selection_.activations;
+    plan_.facts.reorders = options.gptq && options.gptq->options.order == ColumnOrder::kFalling;
     plan_.facts.names = facts_.names();
+    if (!options.importance) return;
+    if (!view.checkpoint().configJson()) throw Error("--imatrix needs the model's folder with config.json");
+    importance_.emplace(*options.importance, *view.checkpoint().configJson());
   }
 
   Plan plan() {
     std::vector<const ModelView::Tensor*> tensors;
     for (const ModelView::Tensor& tensor : view_.tensors()) tensors.push_back(&tensor);
-    std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
+    // By their place in the input; if a model is converted, by name, so that the bytes do not depend on that.
+    if (!options_.convert) {
+      std::sort(tensors.begin(), tensors.end(), [](const auto* a, const auto* b) { return a->index < b->index; });
+    }
     std::vector<std::string_view> names;
     std::vector<Decision> decisions;
     std::vector<std::vector<Decision>> wanted(tensors.size());
@@ -99,7 +119,7 @@ class Planner {
     // Only this takes long: it may read the tensors.
     runLanes(uint32_t(ranges_.size()), tensors.size(), [&](uint32_t lane, size_t i) {
       for (Decision& decision : wanted[i]) {
-        ranges_[lane].fit(*tensors[i], decision);
+        if (!decision.keeps_codes) ranges_[lane].fit(*tensors[i], decision);
         chooseDense(*tensors[i], decision);
       }
     });
@@ -109,15 +129,18 @@ class Planner {
     }
     const std::vector<std::string> heads = facts_.heads();
     for (const std::string& head : heads) addHead(head, names, decisions);
-    checkMatches(options_.selection, names);
-    checkUses(options_.selection, names, decisions);
+    if (!options_.convert) {
+      checkMatches(selection_, names);
+      checkUses(selection_, names, decisions);
+    }
     addTrees();
     std::vector<std::string>& modules = plan_.facts.dense_modules;
     std::sort(modules.begin(), modules.end());
+    if (importance_) importance_->check(plan_.notes);
     if (!plan_.facts.weights.empty()) {
       plan_.quantization_config = options_.container->quantizationConfig(plan_.facts);
     }
-    if (options_.selection.type.quantized()) plan_.dense = dense_.share(kShownDense);
+    if (selection_.type.quantized() && !options_.convert) plan_.dense = dense_.share(kShownDense);
     return std::move(plan_);
   }
 
@@ -148,15 +171,44 @@ class Planner {
     const TensorInfo info = infoOf(tensor);
     const Container& container = *options_.container;
     if (container.leavesOut(tensor.name, facts_.tied())) return {};
-    std::vector<Decision> decisions = decideAll(info, options_.selection, container, facts_);
+    if (options_.convert) return {converted(tensor)};
+    std::vector<Decision> decisions = decideAll(info, selection_, container, facts_);
     for (Decision& decision : decisions) {
       if (tensor.weight == nullptr || decision.kind == Decision::kQuantize) continue;
-      decision.dtype = decision.kind == Decision::kCast || !options_.selection.type.quantized()
-                           ? options_.selection.type.dense
-                           : info.dtype;
+      decision.dtype =
+          decision.kind == Decision::kCast || !selection_.type.quantized() ? selection_.type.dense : info.dtype;
       decision.kind = Decision::kCast;
     }
     return decisions;
+  }
+
+  // What becomes of a tensor if the container changes.
+  Decision converted(const ModelView::Tensor& tensor) const {
+    Decision decision;
+    if (tensor.weight == nullptr) return decision;
+    const TensorInfo info = infoOf(tensor);
+    const Container& container = *options_.container;
+    const bool is_embedding = container.holdsEmbeddings() && facts_.embedding() == tensor.name;
+    if (container.loaders() == Container::Loaders::kNone || (!is_embedding && !facts_.isLinear(info))) {
+      decision.kind = Decision::kCast;
+      decision.dtype = info.dtype;
+      return decision;
+    }
+    // GGUF files have quantized heads, which most loaders of other containers want dense.
+    const std::vector<std::string> heads = facts_.heads();
+    const bool is_head = std::find(heads.begin(), heads.end(), moduleOf(tensor.name)) != heads.end();
+    if (is_head && tensor.weight->container->holdsEmbeddings()) {
+      decision.kind = Decision::kCast;
+      decision.dtype = info.dtype;
+      decision.note = "the head becomes dense";
+      return decision;
+    }
+    Conversion conversion = conversionOf(view_.checkpoint(), *tensor.weight, container);
+    decision.kind = Decision::kQuantize;
+    decision.weight = std::move(conversion.weight);
+    decision.keeps_codes = conversion.lossless;
+    decision.note = std::move(conversion.why);
+    return decision;
   }
 
   // The type in which the container keeps a tensor that is not quantized.
@@ -201,9 +253,11 @@ class Planner {
     switch (job.decision.kind) {
       case Decision::kQuantize: {
         WeightSpec& weight = job.decision.weight;
-        if (isStatic(options_.selection.activations)) weight.input = inputOf(options_.selection.inputs, weight);
-        job.parts = options_.container->parts(weight, options_.selection.activations);
+        if (importance_) importance_->give(weight);
+        if (isStatic(selection_.activations) && !options_.convert) weight.input = inputOf(selection_.inputs, weight);
+        job.parts = options_.container->parts(weight, selection_.activations);
         checkScales(job, options_);
+        if (options_.gptq) checkGptq(weight);
         for (const WeightPart& part : job.parts) plan_.outputs.push_back({part.tensor, plan_.jobs.size()});
         if (job.decision.slice) {
           job.shape = {weight.rows, weight.cols};
@@ -228,6 +282,14 @@ class Planner {
     plan_.jobs.push_back(std::move(job));
   }
 
+  void checkGptq(const WeightSpec& weight) const {
+    const NibFormatInfo& info = *nibFormatById(weight.weights.format);
+    if ((info.flags & NIB_FORMAT_OWN_SCALES) == 0 || gptqTwin(weight.weights.format) != 0) return;
+    throw Error("--method gptq: " + quoteText(weight.name) + ": type " + info.name +
+                " finds the scale of a block by a rule of its own, and GPTQ needs one that it can apply column by "
+                "column: choose q4_0, q8_0 or mxfp4, or --method rtn");
+  }
+
   void checkUntying(const std::string& name) const {
     if (facts_.family() == nullptr || !facts_.family()->scaled_tie) return;
     throw Error(quoteText(name) +
@@ -244,10 +306,14 @@ class Planner {
     const ModelView::Tensor* const embedding = facts_.embedding() ? view_.find(*facts_.embedding()) : nullptr;
     // Many families tie the head unless config.json says otherwise, and a head that is neither there nor tied is noise.
     if (embedding != nullptr && !facts_.untied()) {
+      if (options_.convert) {
+        plan_.facts.dense_modules.push_back(head);
+        return;
+      }
       tied_names_.push_back(head + ".weight");
       TensorInfo info = infoOf(*embedding);
       info.name = tied_names_.back();
-      Decision decision = decide(info, options_.selection, *options_.container, facts_);
+      Decision decision = decide(info, selection_, *options_.container, facts_);
       names.push_back(tied_names_.back());
       decisions.push_back(decision);
       if (decision.kind == Decision::kQuantize) {
@@ -272,9 +338,11 @@ class Planner {
   const ModelView& view_;
   std::deque<TypeRanges>& ranges_;
   const QuantizeOptions& options_;
+  SelectionOptions selection_;
   const MatrixFacts facts_;
   DenseCount dense_;
   Plan plan_;
+  std::optional<ColumnImportance> importance_;
   std::set<std::string> trees_;
   std::deque<std::string> tied_names_;
 };
@@ -294,6 +362,12 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
   for (const uint64_t side : job.shape) elements *= side;
   report.bits_per_weight = elements != 0 ? 8.0 * double(report.bytes_out) / double(elements) : 0.0;
   report.changed = job.decision.kind != Decision::kKeep;
+  if (job.tensor->weight != nullptr) {
+    using Way = TensorReport::Conversion;
+    report.conversion = job.decision.keeps_codes                   ? Way::kLossless
+                        : job.decision.kind == Decision::kQuantize ? Way::kRequantized
+                                                                   : Way::kDecoded;
+  }
   if (job.decision.kind == Decision::kQuantize) {
     const NibWeights& w = job.decision.weight.weights;
     report.type = nibFormatById(w.format)->name;
@@ -329,18 +403,22 @@ class Lane {
     } else {
       const ModelView::Tensor& tensor = *job.tensor;
       const std::optional<Slice>& slice = job.decision.slice;
-      const WeightSource source{*decoder_.typeOf(tensor), slice ? 1 : decoder_.unit(tensor),
-                                [&](uint64_t first, uint64_t count, const kit::Range& to) {
-                                  slice
-                                      ? decoder_.decodeSlice(tensor, *slice, job.decision.weight.cols, first, count, to)
-                                      : decoder_.decode(tensor, first, count, to);
-                                }};
+      WeightSource source{*decoder_.typeOf(tensor), slice ? 1 : decoder_.unit(tensor),
+                          [&](uint64_t first, uint64_t count, const kit::Range& to) {
+                            slice ? decoder_.decodeSlice(tensor, *slice, job.decision.weight.cols, first, count, to)
+                                  : decoder_.decode(tensor, first, count, to);
+                          }};
+      if (job.decision.keeps_codes) {
+        source.load_blob = [&](uint64_t first, uint64_t count, const kit::Range& to) {
+          decoder_.loadRows(tensor, first, count, to);
+        };
+      }
       if (job.decision.kind == Decision::kQuantize) {
         const std::optional<BlobStore::Entry> given =
             blobs_ != nullptr ? blobs_->read(job.decision.weight.module()) : std::nullopt;
         if (given) report.gptq = given->report;
-        const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write,
-                                                        given ? std::span(given->blob.bytes) : std::span<std::byte>());
+        const GivenBlob blob = given ? GivenBlob{given->blob.bytes, given->blob.order} : GivenBlob();
+        const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write, blob);
         report.sums = result.sums;
         report.compared = errors_;
         nibErrorsFinish(&report.sums, &report.errors);
@@ -386,6 +464,18 @@ class Lane {
   Caster caster_;
 };
 
+// What made the model that is converted, so that one that is converted there and back has the same bytes. GGUF has the
+// same entries with a dot.
+void addOrigin(const Checkpoint& checkpoint, Metadata& metadata) {
+  for (const char* name : {"version", "command", "source"}) {
+    for (const auto& [key, value] : checkpoint.metadata()) {
+      if (key == std::string("nibble_") + name || key == std::string("nibble.") + name) {
+        metadata.emplace_back(std::string("nibble_") + name, value);
+      }
+    }
+  }
+}
+
 WriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& checkpoint) {
   WriterOptions writing;
   writing.out = options.out;
@@ -396,17 +486,34 @@ WriterOptions writerOptions(const QuantizeOptions& options, const Checkpoint& ch
   writing.force = options.force;
   writing.resume = options.resume;
   writing.max_shard_bytes = options.max_shard_bytes;
-  writing.metadata = {{"format", "pt"},
-                      {"nibble_version", nibVersionString()},
-                      {"nibble_command", options.command},
-                      {"nibble_source", source}};
+  writing.split_bytes = options.split_bytes;
+  if (options.importance) {
+    const Importance& importance = options.importance->importance;
+    writing.importance = ImportanceNote{options.importance->path.filename().string(),
+                                        importance.datasets.empty() ? "" : importance.datasets[0],
+                                        uint32_t(importance.entries.size()), importance.chunks};
+  }
+  if (options.mix != nullptr) writing.file_type = options.mix->file_type;
+  writing.metadata = {{"format", "pt"}};
+  if (options.convert) {
+    addOrigin(checkpoint, writing.metadata);
+  } else {
+    writing.metadata.emplace_back("nibble_version", nibVersionString());
+    writing.metadata.emplace_back("nibble_command", options.command);
+    writing.metadata.emplace_back("nibble_source", source);
+  }
   for (const SideFile& file : checkpoint.sideFiles()) writing.nested_files.push_back(file.name);
   return writing;
 }
 
 // Throws if a quantized type was asked for but no tensor would be quantized.
 void checkNotEmpty(const Plan& plan, const QuantizeOptions& options) {
-  if (!plan.facts.weights.empty() || !options.selection.type.quantized()) return;
+  if (!plan.facts.weights.empty()) return;
+  const bool takes_values = options.container == &gguf() || options.container->loaders() == Container::Loaders::kNone;
+  if (options.convert && !takes_values) {
+    throw Error(shown(options.in) + ": nothing to convert: no weight is quantized; nibble quantize quantizes it");
+  }
+  if (options.convert || !options.selection.type.quantized()) return;
   for (const Job& job : plan.jobs) {
     if (!job.decision.note.empty()) {
       throw Error(shown(options.in) + ": nothing to quantize: " + quoteText(job.name) + ": " + job.decision.note);
@@ -455,16 +562,19 @@ void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan,
              const BlobStore& store, GptqTimes* times) {
   if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": --method gptq needs the model's config.json");
   const ModelConfig config = readConfig(*view.checkpoint().configJson());
-  std::map<std::string, const WeightSpec*> weights;
+  std::map<std::string, WeightSpec> weights;
   for (const Job& job : plan.jobs) {
-    if (job.decision.kind == Decision::kQuantize) weights[job.decision.weight.module()] = &job.decision.weight;
+    if (job.decision.kind != Decision::kQuantize) continue;
+    WeightSpec weight = job.decision.weight;
+    if (const uint32_t twin = gptqTwin(weight.weights.format)) weight.weights.format = twin;
+    weights[weight.module()] = weight;
   }
   BlocksOptions blocks;
   blocks.gptq = options.gptq->options;
   blocks.gptq.times = times;
   blocks.weight = [&](const std::string& module) -> std::optional<WeightSpec> {
     const auto found = weights.find(module);
-    return found != weights.end() ? std::optional(*found->second) : std::nullopt;
+    return found != weights.end() ? std::optional(found->second) : std::nullopt;
   };
   if (options.resume) {
     blocks.finished = [&](const std::string& module) {
@@ -518,6 +628,10 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   for (size_t i = 0; i < checkpoint.size() && is_adapter; ++i) is_adapter = isAdapterTensor(checkpoint.info(i).name);
   if (is_adapter) throwAdapter(options.in);
   const ModelView view(checkpoint);
+  if (options.gptq && options.gptq->options.order == ColumnOrder::kFalling && !options.container->holdsOrder()) {
+    throw Error("--act-order desc: --format " + std::string(options.container->name()) +
+                " has groups of neighbouring columns: choose --format gptq, or --act-order static");
+  }
   const std::vector<TimedDevice> devices = laneDevices(device, view.tensors().size(), &clock);
   report.lanes = uint32_t(devices.size());
   report.slab_bytes = std::min(memory_bytes / (report.lanes * 5), kLargestSlab);
@@ -534,12 +648,19 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   if (checkpoint.configJson()) {
     const WeightType& type = options.selection.type;
     model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
-                                   type.quantized() ? "" : torchName(type.dense), plan.untied);
+                                   type.quantized() || options.convert ? "" : torchName(type.dense), plan.untied);
   }
   model.side_files = checkpoint.sideFiles();
   const WriterOptions writing = writerOptions(options, checkpoint);
   OutputPlan output = options.container->plan(writing, plan.outputs, model);
   report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
+  report.notes.insert(report.notes.end(), plan.notes.begin(), plan.notes.end());
+  const auto quantizesInputs = [](const ModelView::Tensor& tensor) {
+    return tensor.weight != nullptr && tensor.weight->activations != Activations::kNone;
+  };
+  if (options.convert && std::any_of(view.tensors().begin(), view.tensors().end(), quantizesInputs)) {
+    report.notes.push_back(shown(options.in) + ": quantizes activations too, which the output does not");
+  }
   if (!plan.left_out.empty()) {
     report.notes.push_back(
         quoteText(plan.left_out[0]) +

@@ -2,8 +2,10 @@
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
+#include "model/quantize/column_importance.h"
 #include "model/quantize/dense_share.h"
 #include "model/quantize/gptq/layer.h"
+#include "model/quantize/mix.h"
 #include "model/quantize/selection.h"
 #include "model/timed_device.h"
 
@@ -42,12 +44,16 @@ struct QuantizeOptions {
   std::filesystem::path out;
   const Container* container = nullptr;
   SelectionOptions selection;
+  const GgufMix* mix = nullptr;  // chooses the types of tensors; selection.type is that of most
+  std::optional<ImportanceFile> importance;
   std::optional<GptqRun> gptq;
   uint64_t max_shard_bytes = 5'000'000'000;
+  std::optional<uint64_t> split_bytes;     // of GGUF: a folder of parts of about this size
   uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the size of slabs
   bool force = false;
   bool resume = false;
-  bool errors = true;  // compare quantized weights with the originals
+  bool convert = false;  // keep what is quantized, with its codes where the container can; `selection` says nothing
+  bool errors = true;    // compare quantized weights with the originals
   // All options that determine the output bytes, as one line without paths and devices. Stored in the output files; a
   // resumed run must have the same line.
   std::string command;
@@ -74,6 +80,7 @@ struct TensorReport {
   bool wide_scales = false;  // fp32 scales, because fp16 could not hold them
   bool beyond_type = false;  // stays dense, because the type cannot hold its values or scales
   std::optional<GptqLayerReport> gptq;
+  enum class Conversion { kNone, kLossless, kRequantized, kDecoded } conversion = Conversion::kNone;
   std::string note;
 };
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <optional>
 
 namespace nib::model {
 namespace {
@@ -52,6 +53,44 @@ size_t partIndex(std::span<const WeightPart> parts, PartFrom from) {
   return SIZE_MAX;
 }
 
+void fill(const WeightPart& part, const TensorSink& sink) {
+  const uint64_t size = *tensorBytes(part.tensor.dtype, part.tensor.shape), chunk = part.bytes.size() << 12;
+  std::vector<std::byte> bytes(size_t(std::min(size, chunk)));
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = part.bytes[i % part.bytes.size()];
+  for (uint64_t at = 0; at < size; at += chunk) sink(at, std::span(bytes).first(size_t(std::min(chunk, size - at))));
+}
+
+// Puts the codes of packed rows back where the weight has them.
+void restoreColumns(std::span<std::byte> codes, const WeightSpec& weight, std::span<const uint32_t> order) {
+  const uint32_t bits = weight.bits(), mask = (1u << bits) - 1u;
+  const size_t row_bytes = size_t(uint64_t(weight.cols) * bits / 8);
+  std::vector<uint8_t> row(weight.cols);
+  for (size_t at = 0; at + row_bytes <= codes.size(); at += row_bytes) {
+    std::byte* const data = &codes[at];
+    for (uint64_t p = 0, bit = 0; p < weight.cols; ++p, bit += bits) {
+      const uint32_t pair = uint32_t(data[bit / 8]) | (bit % 8 + bits > 8 ? uint32_t(data[bit / 8 + 1]) << 8 : 0u);
+      row[order[p]] = uint8_t(pair >> bit % 8 & mask);
+    }
+    uint64_t pending = 0;
+    uint32_t used = 0;
+    std::byte* to = data;
+    for (const uint8_t code : row) {
+      pending |= uint64_t(code) << used;
+      for (used += bits; used >= 8; used -= 8, pending >>= 8) *to++ = std::byte(pending);
+    }
+  }
+}
+
+std::vector<std::byte> groupsOf(const WeightSpec& weight, std::span<const uint32_t> order) {
+  const uint32_t group = weight.groupsPerRow() == 1 ? weight.cols : weight.weights.group_size;
+  std::vector<std::byte> bytes(size_t(weight.cols) * sizeof(uint32_t));
+  for (uint32_t col = 0; col < weight.cols; ++col) {
+    const uint32_t of = col / group, at = order.empty() ? col : order[col];
+    std::memcpy(&bytes[at * sizeof of], &of, sizeof of);
+  }
+  return bytes;
+}
+
 void addStatus(NibStatus& total, const NibStatus& more, uint64_t first_element) {
   if (more.nonfinite_count != 0 && total.nonfinite_count == 0) {
     total.first_nonfinite_not = ~uint32_t(first_element + ~more.first_nonfinite_not);
@@ -74,7 +113,8 @@ WeightQuantizer::WeightQuantizer(const TimedDevice& device, const Container& con
 SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, uint32_t rows, Extents extents) {
   std::string key(sizeof weight.weights, '\0');
   std::memcpy(key.data(), &weight.weights, sizeof weight.weights);
-  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents), uint32_t(weight.search_scales)})
+  for (const uint32_t number : {rows, weight.cols, uint32_t(source), uint32_t(extents), uint32_t(weight.search_scales),
+                                uint32_t(weight.importance != nullptr)})
     key += "," + std::to_string(number);
   const auto found =
       std::find_if(cache_.begin(), cache_.end(), [&](const CachedWorker& cached) { return cached.key == key; });
@@ -95,8 +135,8 @@ SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, ui
 }
 
 WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts,
-                                       const WeightSource& source, const PartSink& sink,
-                                       std::span<const std::byte> blob) {
+                                       const WeightSource& source, const PartSink& sink, const GivenBlob& given) {
+  const std::span<const std::byte> blob = given.bytes;
   const NibMemory blob_memory = blob.empty() ? NibMemory{} : memoryOf(weight);
   const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(),
                                     slabBytes(device_.untimed(), weight, slab_bytes_));
@@ -108,7 +148,10 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   const auto load = [&](uint32_t slab) -> SlabWorker& {
     const uint32_t rows = std::min(slabs.rows, weight.rows - slab * slabs.rows);
     SlabWorker& slab_worker = worker(weight, source.type, rows, extents);
-    source.load(uint64_t(slab) * slabs.rows * weight.cols, uint64_t(rows) * weight.cols, slab_worker.source());
+    if (!source.load_blob || errors_) {
+      source.load(uint64_t(slab) * slabs.rows * weight.cols, uint64_t(rows) * weight.cols, slab_worker.source());
+    }
+    if (weight.importance) slab_worker.setImportance(*weight.importance);
     return slab_worker;
   };
 
@@ -128,6 +171,9 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   std::vector<float> nested_scales;
   SlabWorker* slab_worker = nullptr;
   PackedSlab packed;
+  if (per_tensor || nested) {
+    if (source.load_blob) throw Error(quoteText(weight.name) + ": its scales cannot be taken as they are");
+  }
   if (nested) {
     for (uint32_t s = 0; s < slabs.count; ++s) {
       slab_worker = &load(s);
@@ -143,9 +189,19 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
 
   WeightResult result;
   std::vector<uint64_t> written(parts.size(), 0);
+  std::vector<std::optional<TransposedWriter>> transposition(parts.size());
+  for (size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].transposition) transposition[i].emplace(parts[i].transposition, weight.rows, slab_bytes_);
+  }
+  uint32_t slab_rows = 0;
   const auto write = [&](PartFrom from, std::span<const std::byte> bytes) {
     const size_t part = partIndex(parts, from);
     if (part == SIZE_MAX) return;
+    if (transposition[part]) {
+      transposition[part]->add(bytes.first(size_t(slab_rows * parts[part].transposition.rowBytes())),
+                               [&](uint64_t offset, std::span<const std::byte> piece) { sink(part, offset, piece); });
+      return;
+    }
     // Device ranges are whole words; the tensor may end within the last one.
     const uint64_t size = *tensorBytes(parts[part].tensor.dtype, parts[part].tensor.shape);
     const uint64_t count = std::min<uint64_t>(bytes.size(), size - written[part]);
@@ -154,18 +210,24 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   };
   size_t first_block = 0;
   for (uint32_t s = 0; s < slabs.count; ++s) {
+    slab_rows = std::min(slabs.rows, weight.rows - s * slabs.rows);
     // If the weight is one slab, the first pass of double quantization has left it on the device quantized.
     if (!nested || slabs.count > 1) {
       slab_worker = &load(s);
       if (per_tensor) slab_worker->setScale(scale.scale, scale.zero);
-      if (blob.empty()) {
-        slab_worker->quantize(packed);
+      if (source.load_blob) {
+        const uint64_t first = uint64_t(s) * slabs.rows * weight.cols, count = uint64_t(slab_rows) * weight.cols;
+        slab_worker->takeLoaded([&](const kit::Range& to) { source.load_blob(first, count, to); },
+                                container_.leastZeroPoint(), packed);
+      } else if (blob.empty()) {
+        slab_worker->quantize(packed, container_.leastZeroPoint());
       } else {
-        slab_worker->take(blob, blob_memory, weight, s * slabs.rows, packed);
+        slab_worker->take(blob, blob_memory, weight, s * slabs.rows, container_.leastZeroPoint(), packed);
       }
     }
     const uint64_t first_element = uint64_t(s) * slabs.rows * weight.cols;
-    if (!per_tensor || s == 0) result.lost_groups += slab_worker->lostGroups(weight, packed.scales);
+    if (!source.load_blob && (!per_tensor || s == 0))
+      result.lost_groups += slab_worker->lostGroups(weight, packed.scales);
     addStatus(result.status, packed.status, first_element);
     if (nested) {
       const size_t blocks = packed.scales.size() / 4;
@@ -183,7 +245,8 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
       result.overflowed += infiniteCount(values, weight.source);
       write(PartFrom::kValues, values);
     }
-    if (errors_) slab_worker->compare(result.sums, first_element);
+    if (errors_) slab_worker->compare(result.sums, first_element, given.order);
+    if (!given.order.empty()) restoreColumns(packed.codes, weight, given.order);
     write(PartFrom::kCodes, packed.codes);
     if (partIndex(parts, PartFrom::kMxBlocks) != SIZE_MAX) {
       write(PartFrom::kMxBlocks, packMxBlocks(packed.codes, packed.scales));
@@ -196,6 +259,8 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
   if (nested) write(PartFrom::kNestedScales, std::as_bytes(std::span(nested_scales)).subspan(4));
   for (size_t i = 0; i < parts.size(); ++i) {
     if (parts[i].from == PartFrom::kBytes) sink(i, 0, parts[i].bytes);
+    if (parts[i].from == PartFrom::kFill) fill(parts[i], [&](auto at, auto bytes) { sink(i, at, bytes); });
+    if (parts[i].from == PartFrom::kGroups) sink(i, 0, groupsOf(weight, given.order));
     if (parts[i].from == PartFrom::kLate) sink(i, 0, container_.lateBytes(weight, nested ? nested_scales[0] : 0.0f));
   }
   if (result.status.nonfinite_count != 0) {

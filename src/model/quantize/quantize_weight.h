@@ -31,6 +31,14 @@ struct WeightSource {
   uint32_t elementBytes() const { return type == NIB_TYPE_F32 ? 4 : 2; }
   // Writes elements [first, first + count), in row-major order, to a device range. May throw.
   std::function<void(uint64_t first, uint64_t count, const kit::Range& to)> load;
+  // Writes the blob of whole rows, in the layout of NIB_OP_QUANTIZE for them, instead of quantizing elements. Empty =
+  // elements are quantized. May throw.
+  std::function<void(uint64_t first, uint64_t count, const kit::Range& to)> load_blob = {};
+};
+// A quantized weight, in the layout of NIB_OP_QUANTIZE for all its rows.
+struct GivenBlob {
+  std::span<const std::byte> bytes = {};
+  std::span<const uint32_t> order = {};  // column order[p] of the weight is column p of the blob; empty = in order
 };
 // Receives the output: every byte of every part of the container exactly once.
 using PartSink = std::function<void(size_t part, uint64_t offset, std::span<const std::byte> bytes)>;
@@ -44,10 +52,10 @@ class WeightQuantizer {
   WeightQuantizer(const TimedDevice& device, const Container& container, Activations activations, bool errors,
                   uint64_t slab_bytes, uint64_t keep_bytes);
   // Throws; also if the weight holds NaN or infinities, after its parts were written.
-  // blob: if it is not empty, the quantized weight, in the layout of NIB_OP_QUANTIZE for all its rows; the source then
-  // serves to tell the errors. Not for weights with one scale or double quantization.
+  // given: if it is not empty, the quantized weight; the source then serves to tell the errors. Not for weights with
+  // one scale or double quantization.
   WeightResult quantize(const WeightSpec& weight, std::span<const WeightPart> parts, const WeightSource& source,
-                        const PartSink& sink, std::span<const std::byte> blob = {});
+                        const PartSink& sink, const GivenBlob& given = {});
 
  private:
   struct CachedWorker {

@@ -5,6 +5,7 @@
 #include "model/quantize/name_hints.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 
 namespace nib::model {
@@ -92,44 +93,64 @@ void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
   }
 }
 
+std::string misfitText(uint32_t cols, uint32_t multiple, std::string_view type, const std::string& wanted) {
+  return "K " + std::to_string(cols) + " is not a multiple of " + std::to_string(multiple) + ": " + std::string(type) +
+         " instead of " + wanted;
+}
+
 // The matrix does not fit the type, as the note says.
-void keepMisfit(const Container& container, const NibFormatInfo& info, Decision& d) {
+void keepMisfit(const Container& container, const std::string& wanted, uint32_t multiple, Decision& d) {
   const std::optional<Dtype> type = container.misfitType();
   if (!type) return;
-  d.note = "K " + std::to_string(d.weight.cols) + " is not a multiple of " + std::to_string(info.group_multiple) +
-           ": " + std::string(dtypeName(*type)) + " instead of " + info.name;
+  d.note = misfitText(d.weight.cols, multiple, dtypeName(*type), wanted);
   if (d.weight.source == *type) return;
   d.kind = Decision::kCast;
   d.dtype = *type;
 }
 
+WeightType typeFor(const std::string& name, const Wish& wish, const SelectionOptions& options) {
+  if (wish.rule != nullptr) return wish.rule->type;
+  const auto chosen = options.chosen.find(name);
+  return chosen != options.chosen.end() ? chosen->second : options.type;
+}
+
 // How the weight of this name, size and source is quantized.
-Decision quantized(WeightSpec weight, const Wish& wish, const SelectionOptions& options, const Container& container) {
+Decision quantized(WeightSpec weight, WeightType type, const Wish& wish, const SelectionOptions& options,
+                   const Container& container) {
   Decision decision;
-  const WeightType type = wish.rule != nullptr ? wish.rule->type : options.type;
-  const NibFormatInfo& info = infoOf(type);
   decision.weight = std::move(weight);
+  const Container::Fit fit = container.fit(type.format, decision.weight.cols);
+  if (fit.format == 0) {
+    keepMisfit(container, infoOf(type).name, fit.multiple, decision);
+    return decision;
+  }
+  const std::string replaced = fit.format != type.format ? infoOf(type).name : "";
+  type.format = fit.format;
+  const NibFormatInfo& info = infoOf(type);
   WeightSpec& w = decision.weight;
   w.weights.format = type.format;
   // Scales have the type of the source weights if the format supports it; those of bitsandbytes are fp32.
   const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;
   w.weights.scale_type = flat ? uint32_t(NIB_TYPE_F32) : uint32_t(*nibTypeOf(w.source));
   if (!(info.scale_types >> w.weights.scale_type & 1u)) {
-    for (uint32_t t = 0; t < 4; ++t) {
-      if (info.scale_types >> t & 1u) w.weights.scale_type = t;
-    }
+    w.weights.scale_type = uint32_t(std::bit_width(info.scale_types)) - 1;
   }
   if (options.asymmetric && (info.weights_flags & NIB_WEIGHTS_ASYMMETRIC)) w.weights.flags |= NIB_WEIGHTS_ASYMMETRIC;
   if (options.narrow && (info.weights_flags & NIB_WEIGHTS_NARROW)) w.weights.flags |= NIB_WEIGHTS_NARROW;
   // Rounds MX scales as the compressed-tensors library does.
   if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) w.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
   if (!chooseGroups(options, type, wish.rule != nullptr ? wish.rule->group_size : std::nullopt, decision)) {
-    keepMisfit(container, info, decision);
+    keepMisfit(container, info.name, info.group_multiple, decision);
     return decision;
   }
+  if (!replaced.empty()) decision.note = misfitText(decision.weight.cols, fit.multiple, info.name, replaced);
   container.normalize(w);
   const std::string why = container.refuses(w, options.activations);
   if (!why.empty()) throw Error(std::string("--type ") + info.name + " --format " + container.name() + ": " + why);
+  if (const std::string misfit = container.misfits(w); !misfit.empty()) {
+    decision.note = misfit + ": stays " + std::string(dtypeName(w.source));
+    return decision;
+  }
   w.search_scales = options.search_scales;
   if (w.search_scales) checkSearch(w, info);
   decision.kind = Decision::kQuantize;
@@ -191,10 +212,10 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   Decision decision;
   const std::string name(tensor.name);
   const Wish wish = wishFor(name, options);
-  const WeightType type = wish.rule != nullptr ? wish.rule->type : options.type;
+  const WeightType type = typeFor(name, wish, options);
   if (anyMatches(options.exclude, name)) return decision;
   if (!type.quantized()) return cast(tensor, type.dense);
-  if (!wish.asked() && !facts.isSelected(name)) return decision;
+  if (!wish.asked() && !options.chosen.contains(name) && !facts.isSelected(name)) return decision;
 
   const auto passOver = [&](const std::string& why) {
     decision.passed_over = wish.asked();
@@ -229,7 +250,7 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   weight.rows = uint32_t(tensor.shape[transposed ? 1 : 0]);
   weight.cols = uint32_t(tensor.shape[transposed ? 0 : 1]);
   weight.source = tensor.dtype;
-  decision = quantized(std::move(weight), wish, options, container);
+  decision = quantized(std::move(weight), type, wish, options, container);
   if (transposed) decision.slice = Slice{0, 1, tensor.shape[1]};
   return decision;
 }
@@ -262,7 +283,7 @@ std::vector<Decision> decideAll(const TensorInfo& tensor, const SelectionOptions
     weight.rows = matrix.rows;
     weight.cols = matrix.cols;
     weight.source = tensor.dtype;
-    Decision decision = quantized(std::move(weight), wish, options, container);
+    Decision decision = quantized(std::move(weight), type, wish, options, container);
     if (decision.kind != Decision::kQuantize) return {decision};
     decision.slice = matrix.slice;
     decisions.push_back(std::move(decision));

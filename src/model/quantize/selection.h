@@ -42,7 +42,9 @@ struct SelectionOptions {
   std::map<std::string, StaticInput> inputs = {};
   std::vector<NamePattern> include;
   std::vector<NamePattern> exclude;
-  std::vector<Rule> rules;       // the last matching rule applies
+  std::vector<Rule> rules;  // the last matching rule applies
+  // Types by tensor, which a mix has chosen: these are quantized, unless a rule or pattern says something else.
+  std::map<std::string, WeightType, std::less<>> chosen = {};
   bool allow_unmatched = false;  // patterns that match nothing are no error
 };
 
@@ -54,6 +56,7 @@ struct Decision {
   bool wide_scales = false;    // fp32 scales, because fp16 could not hold them
   bool beyond_type = false;    // stays dense, because the type cannot hold its values or scales
   std::string note;            // explanation for the report: "K 704 is not a multiple of 128: group 64"
+  bool keeps_codes = false;    // kQuantize only: the codes and scales of the input are taken as they are
   bool passed_over = false;    // --include or --rule names it, and it is nothing that is quantized
 };
 

@@ -8,6 +8,7 @@
 #include <nibble/kit.h>
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -56,11 +57,16 @@ class SlabWorker {
   NibExtent extent();
   // Sets the scale and zero point, as stored in the blob, that quantize() uses. Only with kTensor.
   void setScale(uint32_t stored_scale, uint32_t stored_zero);
+  // Sets the importance of the columns that quantize() takes into account. Only for a weight that has it.
+  void setImportance(std::span<const float> columns);
   // Quantizes the slab. With double quantization, packed.scales are the fp32 block scales.
-  void quantize(PackedSlab& packed);
+  // least_zero: groups whose zero point is smaller, 0 or 1, are given that one and a scale that reaches as far.
+  void quantize(PackedSlab& packed, uint32_t least_zero = 0);
   // Instead of quantize(): the slab's rows, from row first_row on, of a blob of the whole weight. memory: of the blob.
   void take(std::span<const std::byte> blob, const NibMemory& memory, const WeightSpec& weight, uint32_t first_row,
-            PackedSlab& packed);
+            uint32_t least_zero, PackedSlab& packed);
+  // The same of a blob of the slab that `load` writes.
+  void takeLoaded(const std::function<void(const kit::Range& blob)>& load, uint32_t least_zero, PackedSlab& packed);
   // How many groups of the slab have weights other than zero and a stored scale of zero. scales: those of quantize().
   uint64_t lostGroups(const WeightSpec& weight, std::span<const std::byte> scales) const;
   // Double quantization: replaces the scales on the device by their codes, which compare() then decodes. nested: the
@@ -69,7 +75,8 @@ class SlabWorker {
   // The values of the slab in the type that the weight had. Without a layout only.
   std::vector<std::byte> values();
   // Decodes the slab and adds its errors to `sums`. first_element: index of the slab's first element in the weight.
-  void compare(NibErrorSums& sums, uint64_t first_element);
+  // order: column order[p] of the weight is column p of the slab; empty = they are in order.
+  void compare(NibErrorSums& sums, uint64_t first_element, std::span<const uint32_t> order = {});
 
   uint64_t bytes() const { return bytes_; }  // total size of the device buffers
 
@@ -79,14 +86,19 @@ class SlabWorker {
           Extents extents);
     kit::Plan quantize, dequantize, errors;
     std::optional<kit::Plan> search, repack, values, minmax;
+    std::optional<kit::Plan> requantize;  // with given scales, once it is needed
   };
   kit::Buffer buffer(uint64_t size_bytes);
   std::vector<std::byte> absmaxOfRows();
   void pack(PackedSlab& packed);
+  bool raiseZeros();
+  void shiftZeros();
 
   TimedDevice device_;
   Extents extents_;
   uint32_t rows_;
+  WeightSpec weight_;
+  NibType type_;  // of the source
   Plans plans_;
   uint64_t bytes_ = 0;
   kit::Buffer pair_, blob_, packed_, status_, tiles_, extent_, scratch_;

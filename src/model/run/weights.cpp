@@ -92,7 +92,8 @@ Storage ModelWeights::storage(const std::string& module) const {
   const ModelView::Tensor* tensor = view_.find(module + ".weight");
   if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
   const bool widened = widen_ && widen_(module);
-  if (const std::optional<FoundWeight> found = foundOf(*tensor); found && !widened) return storageOf(*found);
+  if (const std::optional<FoundWeight> found = foundOf(*tensor); found && !widened && decodesToBlob(*found))
+    return storageOf(*found);
   const std::optional<NibType> type = decoder_.typeOf(*tensor);
   if (!type)
     throw Error(quoteText(tensor->name) + ": nibble cannot multiply by elements of type " + std::string(tensor->type));

@@ -10,6 +10,11 @@ using Desc = NibQuantizeDesc;
 
 bool isGiven(const Desc& d) { return (d.flags & NIB_QUANTIZE_GIVEN_SCALES) != 0; }
 
+// Scales are found by a search, which importance weighs.
+bool searches(const NibFormatInfo& info) {
+  return (info.flags & NIB_FORMAT_SUPER_BLOCKS) != 0 || info.format == NIB_FORMAT_IQ4_NL;
+}
+
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr) return;
   const NibFormatInfo& info = *format;
@@ -40,6 +45,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
         if (counter.i % 2 == 0) d.flags |= NIB_QUANTIZE_STATUS;
         if (counter.i % 5 == 1 && !(info.flags & NIB_FORMAT_OWN_SCALES) && !nested)
           d.flags |= NIB_QUANTIZE_GIVEN_SCALES;
+        if (counter.i % 5 < 2 && searches(info)) d.flags |= NIB_QUANTIZE_IMPORTANCE;
         if (!flat && counter.i % 7 == 3) d.source_stride = shape.cols + 1 + counter.pick(5);
         c.n = flat ? shape.rows : rowsOfRun(counter, shape.rows);
         list.push_back(c);
@@ -51,12 +57,22 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 std::string name(const Case& c, const Desc& d) {
   std::string text = std::string(" ") + typeName(d.source_type) + " -> " + weightsName(d.weights);
   if (isGiven(d)) text += " given";
+  if (d.flags & NIB_QUANTIZE_IMPORTANCE) text += " importance";
   if (d.flags & NIB_QUANTIZE_STATUS) text += " status";
   return text + dimsName(d.rows, d.cols, d.source_stride, c.n) + dataName(c);
 }
 
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
   if (role == NIB_ROLE_INPUT) range = makeNumbers(c.recipe, d.source_type, memory.range[role].size_bytes, c.seed);
+  const NibMemoryPart& importance = memory.part[NIB_PART_IMPORTANCE];
+  if (role == NIB_ROLE_AUX && importance.size_bytes != 0) {
+    // Every kind of number; in some cases 0 for whole blocks.
+    Words numbers =
+        makeNumbers(c.seed % 3 == 0 ? Recipe::kBits : Recipe::kMixed, NIB_TYPE_F32, importance.size_bytes, c.seed + 5);
+    for (uint32_t& bits : numbers) bits = c.seed % 4 == 1 ? bits & 0x7fffffffu : bits;
+    for (size_t i = 0; c.seed % 5 == 2 && i < numbers.size(); ++i) numbers[i] = i / 128 % 3 == 0 ? 0u : numbers[i];
+    fillPart(range, importance, numbers);
+  }
   if (role == NIB_ROLE_WEIGHTS && isGiven(d)) fillParameters(range, memory, d.weights.scale_type, c.seed);
 }
 
@@ -241,7 +257,7 @@ constexpr OpCases<Desc> kCases = {
     .op = NIB_OP_QUANTIZE,
     .list = list,
     .name = name,
-    .kind = [](const Desc& d) { return sharingKind(d.weights, d.flags & NIB_QUANTIZE_GIVEN_SCALES); },
+    .kind = [](const Desc& d) { return sharingKind(d.weights, d.flags & ~uint32_t(NIB_QUANTIZE_STATUS)); },
     .fill = fill,
     .weights = [](Desc& d) { return &d.weights; },
     .lines = lines,

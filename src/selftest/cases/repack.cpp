@@ -8,6 +8,9 @@ namespace {
 using Desc = NibRepackDesc;
 
 constexpr Shape kRepackShapes[] = {{33, 160}, {5, 36}, {7, 32}, {64, 256}, {3, 1058}, {130, 96}};
+// Whole super-blocks, in rows that share words of packed ones or not.
+constexpr Shape kSuperShapes[] = {{33, 512}, {5, 256}, {7, 768}, {64, 256}, {3, 2304}, {1, 1280}};
+static_assert(std::size(kSuperShapes) == std::size(kRepackShapes));
 constexpr Sharing kRepackSharings[] = {{NIB_GRANULARITY_GROUP, 32, 0},
                                        {NIB_GRANULARITY_ROW, 0, 0},
                                        {NIB_GRANULARITY_TENSOR, 0, 0},
@@ -18,13 +21,16 @@ bool unpacks(const Desc& d) { return (d.flags & NIB_REPACK_UNPACK) != 0; }
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr) return;
   Counter counter;
-  for (uint32_t layout = NIB_LAYOUT_ROWS; layout <= NIB_LAYOUT_GGUF; ++layout) {
+  const bool super = (format->flags & NIB_FORMAT_SUPER_BLOCKS) != 0;
+  for (uint32_t layout = NIB_LAYOUT_ROWS; layout <= NIB_LAYOUT_WORDS; ++layout) {
     for (const Sharing& sharing : kRepackSharings) {
-      for (const Shape& shape : kRepackShapes) {
+      for (const Shape& shape : super ? kSuperShapes : kRepackShapes) {
         for (const uint32_t flags : {0u, uint32_t(NIB_REPACK_UNPACK)}) {
           const uint32_t mode = layout == NIB_LAYOUT_PACKED_ROWS ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) : 0u;
           ++counter.i;
-          if (!canHave(*format, sharing, mode)) continue;
+          const bool grouped = sharing.granularity == NIB_GRANULARITY_GROUP;
+          const uint32_t group = super && grouped ? format->group_max : sharing.group;
+          if (!canHave(*format, {sharing.granularity, group, sharing.flags}, mode)) continue;
           if (extent == Extent::kQuick && counter.pick(3) != 0) continue;
           Case c;
           c.seed = counter.i;
@@ -34,7 +40,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
           d.rows = shape.rows;
           d.cols = shape.cols;
           d.layout = layout;
-          d.weights = weightsOf(format->format, sharing.granularity, sharing.group, sharing.flags | mode,
+          d.weights = weightsOf(format->format, sharing.granularity, group, sharing.flags | mode,
                                 scaleType(*format, counter.i / 7));
           if (canBePlanned(c)) list.push_back(c);
         }
@@ -44,7 +50,7 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
 }
 
 std::string name(const Case& c, const Desc& d) {
-  static const char* const kLayouts[] = {"?", "rows", "packed rows", "bitsandbytes", "gguf"};
+  static const char* const kLayouts[] = {"?", "rows", "packed rows", "bitsandbytes", "gguf", "words"};
   return std::string(unpacks(d) ? " from " : " to ") + kLayouts[d.layout] + " " + weightsName(d.weights) +
          dimsName(d.rows, d.cols, 0, c.n) + dataName(c);
 }

@@ -94,7 +94,8 @@ class Writer {
       header_.fail("has keys and values of different sizes, which nibble does not run");
     }
     if (facts_.vocabulary == 0) header_.fail("has no matrix \"token_embd.weight\"");
-    if (header_.whole(arch_ + ".rope.dimension_count").value_or(head) != head) {
+    const uint64_t rotated = header_.whole(arch_ + ".rope.dimension_count").value_or(head);
+    if (rotated != head && type != "phi3") {
       header_.fail("rotates a part of a head only, which nibble does not run for " + arch_);
     }
     add("vocab_size", std::to_string(facts_.vocabulary));
@@ -104,13 +105,16 @@ class Writer {
     add("num_attention_heads", std::to_string(heads));
     add("num_key_value_heads", std::to_string(header_.whole(arch_ + ".attention.head_count_kv").value_or(heads)));
     add("head_dim", std::to_string(head));
-    addText("hidden_act", "silu");
+    addText("hidden_act", type == "gemma2" ? "gelu_pytorch_tanh" : "silu");
     add("max_position_embeddings", std::to_string(needed("context_length")));
     add("rms_norm_eps", numberText(number("attention.layer_norm_rms_epsilon")));
     addRope();
     add("tie_word_embeddings", facts_.tied ? "true" : "false");
     if (type == "llama") add("attention_bias", facts_.biased ? "true" : "false");
     if (type == "qwen2" || type == "qwen3") add("use_sliding_window", "false");
+    if (type == "mixtral") addExperts();
+    if (type == "gemma2") addGemma2(heads, hidden, head);
+    if (type == "phi3") addPhi3(head, rotated);
     addText("torch_dtype", "float16");
     addTokens();
     return text_ + "\n}\n";
@@ -130,6 +134,51 @@ class Writer {
 
   std::optional<uint64_t> token(const char* name) const {
     return header_.whole(std::string("tokenizer.ggml.") + name + "_token_id");
+  }
+
+  void addExperts() {
+    add("num_local_experts", std::to_string(needed("expert_count")));
+    add("num_experts_per_tok", std::to_string(needed("expert_used_count")));
+    add("sliding_window", "null");
+  }
+
+  // The scale of queries is not in the file: llama.cpp knows that the largest model has another one.
+  void addGemma2(uint64_t heads, uint64_t hidden, uint64_t head) {
+    constexpr uint64_t kLayersOfLargest = 46;
+    addText("hidden_activation", "gelu_pytorch_tanh");
+    add("query_pre_attn_scalar", std::to_string(needed("block_count") == kLayersOfLargest ? hidden / heads : head));
+    add("attn_logit_softcapping", numberText(header_.number(arch_ + ".attn_logit_softcapping").value_or(50)));
+    add("final_logit_softcapping", numberText(header_.number(arch_ + ".final_logit_softcapping").value_or(30)));
+    add("sliding_window", std::to_string(header_.whole(arch_ + ".attention.sliding_window").value_or(4096)));
+  }
+
+  void addPhi3(uint64_t head, uint64_t rotated) {
+    if (rotated == 0 || rotated > head) header_.fail("rotates more elements than a head has");
+    if (rotated != head) add("partial_rotary_factor", numberText(double(rotated) / double(head)));
+    const uint64_t positions = needed("context_length");
+    const uint64_t original = header_.whole(arch_ + ".rope.scaling.original_context_length").value_or(positions);
+    add("original_max_position_embeddings", std::to_string(original));
+    const uint64_t window = header_.whole(arch_ + ".attention.sliding_window").value_or(0);
+    add("sliding_window", window != 0 ? std::to_string(window) : "null");
+    if (facts_.rope_short.empty() && facts_.rope_long.empty()) return;
+    if (facts_.rope_short.size() != rotated / 2 || facts_.rope_long.size() != rotated / 2) {
+      header_.fail("has factors of the rotary embedding for " + std::to_string(facts_.rope_long.size()) + " and " +
+                   std::to_string(facts_.rope_short.size()) + " elements, and heads rotate " + std::to_string(rotated));
+    }
+    const auto factor = header_.number(arch_ + ".rope.scaling.attn_factor");
+    add("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": " + listText(facts_.rope_short) +
+                            ", \"long_factor\": " + listText(facts_.rope_long) +
+                            (factor ? ", \"attention_factor\": " + numberText(*factor) : "") + "}");
+  }
+
+  std::string listText(const std::vector<float>& values) const {
+    std::string text;
+    for (const float value : values) {
+      if (!(value > 0) || !std::isfinite(value))
+        header_.fail("has a factor of the rotary embedding that is not above 0");
+      text += (text.empty() ? "[" : ", ") + numberText(double(value));
+    }
+    return text + "]";
   }
 
   // A text ends with any of several tokens: of the text, of a turn, of a message.
@@ -157,8 +206,13 @@ class Writer {
     }
     for (const char* key : {"yarn_ext_factor", "yarn_attn_factor", "yarn_beta_fast", "yarn_beta_slow", "attn_factor",
                             "yarn_log_multiplier"}) {
+      if (key == std::string_view("attn_factor") && !facts_.rope_long.empty()) continue;
       if (!header_.has(arch_ + ".rope.scaling." + key)) continue;
       header_.fail("has \"" + arch_ + ".rope.scaling." + key + "\", which nibble does not read");
+    }
+    if (!facts_.rope_long.empty() || !facts_.rope_short.empty()) {
+      if (family_.model_type == std::string_view("phi3")) return;  // addPhi3
+      header_.fail("has factors of LongRoPE, which nibble reads for phi3 only");
     }
     if (!facts_.rope_divisors.empty()) {
       const std::optional<Llama3> rope = findLlama3(facts_.rope_divisors, theta);

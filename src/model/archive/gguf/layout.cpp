@@ -34,6 +34,16 @@ void GgufMetadata::beginArray(std::string_view key, GgufValue type, uint64_t cou
   append(bytes_, count);
 }
 
+void GgufMetadata::add(std::string_view key, uint16_t value) {
+  begin(key, GgufValue::kU16);
+  append(bytes_, value);
+}
+
+void GgufMetadata::add(std::string_view key, int32_t value) {
+  begin(key, GgufValue::kI32);
+  append(bytes_, uint32_t(value));
+}
+
 void GgufMetadata::add(std::string_view key, uint32_t value) {
   begin(key, GgufValue::kU32);
   append(bytes_, value);

@@ -37,7 +37,9 @@ enum class GgufValue : uint32_t {
 // Keys and values, in the order in which they are added. Keys must differ.
 class GgufMetadata {
  public:
+  void add(std::string_view key, uint16_t value);
   void add(std::string_view key, uint32_t value);
+  void add(std::string_view key, int32_t value);
   void add(std::string_view key, float value);
   void add(std::string_view key, bool value);
   void add(std::string_view key, std::string_view value);

@@ -1,53 +1,99 @@
 #include "model/archive/gguf/names.h"
 
 #include <algorithm>
-#include <utility>
+#include <charconv>
 
 namespace nib::model {
 namespace {
 
-constexpr GgufFamily kFamilies[] = {
-    {"llama", "llama", true}, {"mistral", "llama", true}, {"qwen2", "qwen2", false}, {"qwen3", "qwen3", false}};
-
 using Pair = std::pair<std::string_view, std::string_view>;
 constexpr Pair kGlobal[] = {{"model.embed_tokens", "token_embd"}, {"model.norm", "output_norm"}, {"lm_head", "output"}};
-constexpr Pair kBlock[] = {{"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
+// llama, mistral, qwen2, qwen3
+constexpr Pair kDense[] = {{"input_layernorm", "attn_norm"},    {"self_attn.q_proj", "attn_q"},
                            {"self_attn.k_proj", "attn_k"},      {"self_attn.v_proj", "attn_v"},
                            {"self_attn.o_proj", "attn_output"}, {"self_attn.q_norm", "attn_q_norm"},
                            {"self_attn.k_norm", "attn_k_norm"}, {"post_attention_layernorm", "ffn_norm"},
                            {"mlp.gate_proj", "ffn_gate"},       {"mlp.up_proj", "ffn_up"},
                            {"mlp.down_proj", "ffn_down"}};
+constexpr Pair kMixtral[] = {{"input_layernorm", "attn_norm"},
+                             {"self_attn.q_proj", "attn_q"},
+                             {"self_attn.k_proj", "attn_k"},
+                             {"self_attn.v_proj", "attn_v"},
+                             {"self_attn.o_proj", "attn_output"},
+                             {"post_attention_layernorm", "ffn_norm"},
+                             {"block_sparse_moe.gate", "ffn_gate_inp"},
+                             {"block_sparse_moe.experts.*.w1", "ffn_gate_exps"},
+                             {"block_sparse_moe.experts.*.w3", "ffn_up_exps"},
+                             {"block_sparse_moe.experts.*.w2", "ffn_down_exps"}};
+constexpr Pair kGemma2[] = {{"input_layernorm", "attn_norm"},
+                            {"self_attn.q_proj", "attn_q"},
+                            {"self_attn.k_proj", "attn_k"},
+                            {"self_attn.v_proj", "attn_v"},
+                            {"self_attn.o_proj", "attn_output"},
+                            {"post_attention_layernorm", "post_attention_norm"},
+                            {"pre_feedforward_layernorm", "ffn_norm"},
+                            {"mlp.gate_proj", "ffn_gate"},
+                            {"mlp.up_proj", "ffn_up"},
+                            {"mlp.down_proj", "ffn_down"},
+                            {"post_feedforward_layernorm", "post_ffw_norm"}};
+// ffn_up holds gate and up.
+constexpr Pair kPhi3[] = {{"input_layernorm", "attn_norm"},    {"self_attn.qkv_proj", "attn_qkv"},
+                          {"self_attn.o_proj", "attn_output"}, {"post_attention_layernorm", "ffn_norm"},
+                          {"mlp.gate_up_proj", "ffn_up"},      {"mlp.down_proj", "ffn_down"}};
+
+constexpr GgufFamily kFamilies[] = {{"llama", "llama", kDense, true},
+                                    {"mistral", "llama", kDense, true},
+                                    {"qwen2", "qwen2", kDense},
+                                    {"qwen3", "qwen3", kDense},
+                                    {"mixtral", "llama", kMixtral, true, true},
+                                    {"gemma2", "gemma2", kGemma2, false, false, 1},
+                                    {"phi3", "phi3", kPhi3}};
+
 constexpr std::string_view kLayers = "model.layers.", kBlocks = "blk.";
 
-// Replaces the module of a name, of which `from` and `to` choose the spelling.
-template <class Get, class Put>
-std::optional<std::string> translate(std::string_view name, std::string_view prefix, std::string_view new_prefix,
-                                     const Get& from, const Put& to) {
+std::optional<uint32_t> numberOf(std::string_view text) {
+  uint32_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, number);
+  const bool whole = result.ec == std::errc() && result.ptr == end && text.size() <= 9;
+  return whole && (text.size() == 1 || text[0] != '0') ? std::optional(number) : std::nullopt;
+}
+
+// The number for which `text` has the '*' of `pattern`; 0 if there is none. None if they differ.
+std::optional<uint32_t> match(std::string_view pattern, std::string_view text, bool* has_number) {
+  const size_t star = pattern.find('*');
+  *has_number = star != pattern.npos;
+  if (!*has_number) return pattern == text ? std::optional(0u) : std::nullopt;
+  const std::string_view head = pattern.substr(0, star), tail = pattern.substr(star + 1);
+  if (text.size() <= head.size() + tail.size() || !text.starts_with(head) || !text.ends_with(tail)) return std::nullopt;
+  return numberOf(text.substr(star, text.size() - head.size() - tail.size()));
+}
+
+struct NameParts {
+  std::string_view layer;  // "0"; empty if the module is in no block
+  std::string_view module;
+  std::string_view ending;  // ".weight"
+};
+
+// None if the name is none of a model.
+std::optional<NameParts> partsOf(std::string_view name, std::string_view prefix) {
   const size_t dot = name.rfind('.');
   if (dot == name.npos) return std::nullopt;
-  const std::string_view ending = name.substr(dot);
-  if (ending != ".weight" && ending != ".bias") return std::nullopt;
-  std::string_view module = name.substr(0, dot);
-  const auto find = [&](const auto& table) -> std::optional<std::string> {
-    for (const Pair& pair : table) {
-      if (from(pair) == module) return std::string(to(pair));
-    }
-    return std::nullopt;
-  };
-  if (!module.starts_with(prefix)) {
-    const std::optional<std::string> found = find(kGlobal);
-    return found ? std::optional(*found + std::string(ending)) : std::nullopt;
-  }
-  module.remove_prefix(prefix.size());
-  const size_t end = module.find('.');
-  if (end == module.npos || end == 0) return std::nullopt;
-  const std::string_view number = module.substr(0, end);
-  const bool digits = std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits || number.size() > 9 || (number.size() > 1 && number[0] == '0')) return std::nullopt;
-  module.remove_prefix(end + 1);
-  const std::optional<std::string> found = find(kBlock);
-  if (!found) return std::nullopt;
-  return std::string(new_prefix) + std::string(number) + '.' + *found + std::string(ending);
+  NameParts parts{{}, name.substr(0, dot), name.substr(dot)};
+  if (parts.ending != ".weight" && parts.ending != ".bias") return std::nullopt;
+  if (!parts.module.starts_with(prefix)) return parts;
+  parts.module.remove_prefix(prefix.size());
+  const size_t end = parts.module.find('.');
+  if (end == parts.module.npos) return std::nullopt;
+  parts.layer = parts.module.substr(0, end);
+  parts.module.remove_prefix(end + 1);
+  return numberOf(parts.layer) ? std::optional(parts) : std::nullopt;
+}
+
+std::string joined(std::string_view prefix, const NameParts& parts, std::string_view module) {
+  const std::string ending(parts.ending);
+  if (parts.layer.empty()) return std::string(module) + ending;
+  return std::string(prefix) + std::string(parts.layer) + '.' + std::string(module) + ending;
 }
 
 }  // namespace
@@ -60,17 +106,33 @@ std::string ggufFamilyNames() {
   return names;
 }
 
-std::optional<std::string> ggufName(std::string_view name) {
-  return translate(
-      name, kLayers, kBlocks, [](const Pair& pair) { return pair.first; },
-      [](const Pair& pair) { return pair.second; });
+std::optional<GgufPlace> ggufPlace(const GgufFamily& family, std::string_view name) {
+  const std::optional<NameParts> parts = partsOf(name, kLayers);
+  if (!parts) return std::nullopt;
+  for (const Pair& pair : parts->layer.empty() ? GgufModuleNames(kGlobal) : family.block) {
+    bool has_number = false;
+    const std::optional<uint32_t> number = match(pair.first, parts->module, &has_number);
+    if (!number) continue;
+    return GgufPlace{joined(kBlocks, *parts, pair.second), has_number ? number : std::nullopt};
+  }
+  return std::nullopt;
 }
 
-std::optional<std::string> nameOfGguf(std::string_view name) {
-  return translate(
-      name, kBlocks, kLayers, [](const Pair& pair) { return pair.second; },
-      [](const Pair& pair) { return pair.first; });
+std::optional<std::string> nameOfGguf(const GgufFamily& family, const GgufPlace& place) {
+  const std::optional<NameParts> parts = partsOf(place.name, kBlocks);
+  if (!parts) return std::nullopt;
+  for (const Pair& pair : parts->layer.empty() ? GgufModuleNames(kGlobal) : family.block) {
+    if (pair.second != parts->module) continue;
+    const size_t star = pair.first.find('*');
+    if ((star != pair.first.npos) != place.expert.has_value()) return std::nullopt;
+    std::string module(pair.first);
+    if (place.expert) module.replace(star, 1, std::to_string(*place.expert));
+    return joined(kLayers, *parts, module);
+  }
+  return std::nullopt;
 }
+
+bool isExpertStack(std::string_view gguf_name) { return gguf_name.ends_with("_exps.weight"); }
 
 HeadRows headRowsOf(std::string_view name) {
   const auto ends = [&](std::string_view module) {

@@ -71,7 +71,9 @@ std::optional<PreTokenizerName> findSentencePiece(const Json& json) {
     replaces = true;
     name.adds_space = member(step, "prepend_scheme") != "never";
     if (name.adds_space) {
-      name.note = "llama.cpp puts a space in front of a text that begins with one too, which tokenizer.json does not";
+      const bool only_first = member(step, "prepend_scheme") == "first";
+      name.note = std::string("llama.cpp puts a space in front of a text that begins with one too") +
+                  (only_first ? ", and behind every special token" : "") + ", which tokenizer.json does not";
     }
   }
   const Json model = member(json, "model");

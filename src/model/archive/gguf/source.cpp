@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxParts = 1000;
-constexpr std::string_view kDivisors = "rope_freqs.weight";
+constexpr uint64_t kMaxExperts = 4096;
 // "-00001-of-00003.gguf"
 constexpr size_t kPartEnding = 20;
 
@@ -83,48 +83,82 @@ void GgufSource::openParts(const fs::path& path) {
 void GgufSource::addTensors() {
   const GgufHeader& header = parts_[0]->header;
   const std::optional<std::string_view> architecture = header.text("general.architecture");
-  if (!architecture) header.fail("has no \"general.architecture\"");
-  const GgufFamily* family = nullptr;
-  for (const GgufFamily& known : ggufFamilies()) {
-    if (family == nullptr && *architecture == known.architecture) family = &known;
+  if (!architecture && header.text("general.type") == "imatrix") {
+    header.fail("is an importance matrix, for quantize --imatrix, and not a model");
   }
-  // Models of experts have the architecture of the dense ones.
-  if (header.whole(std::string(*architecture) + ".expert_count").value_or(0) != 0) family = nullptr;
-  GgufNetworkFacts facts;
-  facts.tied = true;
+  if (!architecture) header.fail("has no \"general.architecture\"");
+  const bool has_experts = header.whole(std::string(*architecture) + ".expert_count").value_or(0) != 0;
+  for (const GgufFamily& family : ggufFamilies()) {
+    if (*architecture == family.architecture && has_experts == family.has_experts) return addFamilyTensors(family);
+  }
   for (uint32_t p = 0; p < parts_.size(); ++p) {
     const std::vector<GgufHeader::Tensor>& stored_tensors = parts_[p]->header.tensors();
-    for (uint32_t i = 0; i < stored_tensors.size(); ++i) {
-      const GgufHeader::Tensor& tensor = stored_tensors[i];
-      if (family == nullptr) {
-        tensors_.push_back({tensor.name, p, i, {}});
+    for (uint32_t i = 0; i < stored_tensors.size(); ++i) tensors_.push_back({stored_tensors[i].name, p, i, {}});
+  }
+  surroundings_.notes.push_back(shown(parts_[0]->file.path()) + ": is of the architecture " + quoteText(*architecture) +
+                                (has_experts ? " with experts" : "") + ", of which nibble knows no network");
+}
+
+void GgufSource::addFamilyTensors(const GgufFamily& family) {
+  GgufNetworkFacts facts;
+  facts.tied = true;
+  const std::pair<std::string_view, std::vector<float>*> divisors[] = {{"rope_freqs.weight", &facts.rope_divisors},
+                                                                       {"rope_factors_short.weight", &facts.rope_short},
+                                                                       {"rope_factors_long.weight", &facts.rope_long}};
+  for (uint32_t p = 0; p < parts_.size(); ++p) {
+    const GgufHeader& header = parts_[p]->header;
+    for (uint32_t i = 0; i < header.tensors().size(); ++i) {
+      const GgufHeader::Tensor& tensor = header.tensors()[i];
+      const auto rope = std::find_if(std::begin(divisors), std::end(divisors),
+                                     [&](const auto& one) { return one.first == tensor.name; });
+      if (rope != std::end(divisors)) {
+        if (tensor.type->dense != Dtype::kF32 || tensor.bytes > 4096) {
+          header.fail(quoteText(tensor.name) + ": is no F32");
+        }
+        rope->second->resize(size_t(tensor.bytes / 4));
+        parts_[p]->file.read(tensor.offset, std::as_writable_bytes(std::span(*rope->second)));
         continue;
       }
-      if (tensor.name == kDivisors) {
-        if (tensor.type->dense != Dtype::kF32 || tensor.bytes > 4096) header.fail("\"rope_freqs.weight\": is no F32");
-        facts.rope_divisors.resize(size_t(tensor.bytes / 4));
-        parts_[p]->file.read(tensor.offset, std::as_writable_bytes(std::span(facts.rope_divisors)));
+      if (isExpertStack(tensor.name)) {
+        addExperts(family, p, i);
         continue;
       }
-      const std::optional<std::string> name = nameOfGguf(tensor.name);
+      const std::optional<std::string> name = nameOfGguf(family, {tensor.name});
       if (!name) {
-        parts_[p]->header.fail("tensor " + quoteText(tensor.name) + ": is none of a network " + family->architecture +
-                               " that nibble knows");
+        header.fail("tensor " + quoteText(tensor.name) + ": is none of a network " + family.architecture +
+                    " that nibble knows");
       }
       if (tensor.name == "token_embd.weight" && tensor.dims.size() == 2) facts.vocabulary = tensor.dims[1];
       facts.tied = facts.tied && tensor.name != "output.weight";
       facts.biased = facts.biased || tensor.name == "blk.0.attn_q.bias";
-      tensors_.push_back({*name, p, i, family->pairs_rows ? orderOf(*name, tensor) : RowOrder()});
+      tensors_.push_back({*name, p, i, family.pairs_rows ? orderOf(*name, tensor) : RowOrder()});
+      if (family.norm_offset == 0 || !isNormWeight(*name)) continue;
+      if (tensor.type->dense != Dtype::kF32) header.fail("tensor " + quoteText(tensor.name) + ": is no F32");
+      tensors_.back().addend = -family.norm_offset;
     }
   }
-  if (family == nullptr) {
-    surroundings_.notes.push_back(shown(parts_[0]->file.path()) + ": is of the architecture " +
-                                  quoteText(*architecture) + ", of which nibble knows no network");
-    return;
-  }
-  surroundings_.config_json = ggufConfigText(header, *family, facts);
-  for (const TextFile& text : ggufTokenizerTexts(header, surroundings_.notes)) {
+  surroundings_.config_json = ggufConfigText(parts_[0]->header, family, facts);
+  for (const TextFile& text : ggufTokenizerTexts(parts_[0]->header, surroundings_.notes)) {
     surroundings_.side_files.push_back({text.name, parts_[0]->file.path(), text.text});
+  }
+}
+
+void GgufSource::addExperts(const GgufFamily& family, uint32_t part, uint32_t index) {
+  const GgufHeader& header = parts_[part]->header;
+  const GgufHeader::Tensor& tensor = header.tensors()[index];
+  const std::string key = std::string(family.architecture) + ".expert_count";
+  const uint64_t experts = parts_[0]->header.whole(key).value_or(0);
+  if (experts == 0 || experts > kMaxExperts || tensor.dims.size() != 3 || tensor.dims[2] != experts) {
+    header.fail("tensor " + quoteText(tensor.name) + ": is not the matrices of " + std::to_string(experts) +
+                " experts, as many as " + quoteText(key) + " says");
+  }
+  for (uint32_t expert = 0; expert < experts; ++expert) {
+    const std::optional<std::string> name = nameOfGguf(family, {tensor.name, expert});
+    if (!name) {
+      header.fail("tensor " + quoteText(tensor.name) + ": is none of a network " + family.architecture +
+                  " that nibble knows");
+    }
+    tensors_.push_back({*name, part, index, {}, experts, expert});
   }
 }
 
@@ -146,8 +180,9 @@ RowOrder GgufSource::orderOf(const std::string& name, const GgufHeader::Tensor& 
 TensorInfo GgufSource::info(size_t i) const {
   const Tensor& tensor = tensors_[i];
   const GgufHeader::Tensor& in_file = stored(tensor);
-  TensorInfo info{tensor.name, Dtype::kU8, {}, in_file.bytes, tensor.part, in_file.offset, 0};
-  info.shape.assign(in_file.dims.rbegin(), in_file.dims.rend());
+  const uint64_t bytes = in_file.bytes / tensor.parts;
+  TensorInfo info{tensor.name, Dtype::kU8, {}, bytes, tensor.part, in_file.offset + bytes * tensor.which, 0};
+  info.shape.assign(in_file.dims.rbegin() + (tensor.parts > 1 ? 1 : 0), in_file.dims.rend());
   if (in_file.type->dense) {
     info.dtype = *in_file.type->dense;
   } else {
@@ -159,8 +194,19 @@ TensorInfo GgufSource::info(size_t i) const {
 
 void GgufSource::read(size_t i, uint64_t offset, std::span<std::byte> out) const {
   const Tensor& tensor = tensors_[i];
-  const uint64_t begin = stored(tensor).offset;
+  const GgufHeader::Tensor& in_file = stored(tensor);
+  const uint64_t begin = in_file.offset + in_file.bytes / tensor.parts * tensor.which;
   const File& file = parts_[tensor.part]->file;
+  if (tensor.addend != 0) {
+    // Whole elements, of which the caller may want a part.
+    const uint64_t first = offset / sizeof(float) * sizeof(float);
+    const uint64_t end = (offset + out.size() + sizeof(float) - 1) / sizeof(float) * sizeof(float);
+    std::vector<std::byte> values(size_t(end - first));
+    file.read(begin + first, values);
+    addToFloats(values, tensor.addend);
+    std::memcpy(out.data(), values.data() + (offset - first), out.size());
+    return;
+  }
   if (!tensor.order) return file.read(begin + offset, out);
   tensor.order.forEach(offset, out.size(), [&](uint64_t at, uint64_t from, uint64_t count) {
     file.read(begin + at, out.subspan(size_t(from - offset), size_t(count)));
@@ -171,6 +217,16 @@ std::vector<fs::path> GgufSource::files() const {
   std::vector<fs::path> paths;
   for (const auto& part : parts_) paths.push_back(part->file.path());
   return paths;
+}
+
+Metadata GgufSource::metadata(uint32_t file) const {
+  const GgufHeader& header = parts_[file]->header;
+  Metadata list = header.shown();
+  // nibble's own texts are not shortened, because a conversion copies them.
+  for (auto& [key, value] : list) {
+    if (key == "nibble.version" || key == "nibble.command" || key == "nibble.source") value = *header.text(key);
+  }
+  return list;
 }
 
 void GgufSource::fingerprint(Hasher& hasher) const {

@@ -3,6 +3,7 @@
 #define NIB_MODEL_ARCHIVE_GGUF_SOURCE_H
 
 #include "model/archive/gguf/header.h"
+#include "model/archive/gguf/names.h"
 #include "model/archive/posix_file.h"
 #include "model/archive/row_order.h"
 #include "model/archive/tensor_source.h"
@@ -23,7 +24,7 @@ class GgufSource : public TensorSource {
   TensorInfo info(size_t i) const override;
   void read(size_t i, uint64_t offset, std::span<std::byte> out) const override;
   std::vector<std::filesystem::path> files() const override;
-  Metadata metadata(uint32_t file) const override { return parts_[file]->header.shown(); }
+  Metadata metadata(uint32_t file) const override;
   void fingerprint(Hasher& hasher) const override;
 
  private:
@@ -37,10 +38,16 @@ class GgufSource : public TensorSource {
     uint32_t part = 0;
     uint32_t index = 0;  // in the part's header
     RowOrder order;
+    // The tensor is one of so many that the file has as one: the matrix of an expert.
+    uint64_t parts = 1;
+    uint64_t which = 0;
+    float addend = 0;  // of each element, of F32
   };
 
   void openParts(const std::filesystem::path& path);
   void addTensors();
+  void addFamilyTensors(const GgufFamily& family);
+  void addExperts(const GgufFamily& family, uint32_t part, uint32_t index);
   RowOrder orderOf(const std::string& name, const GgufHeader::Tensor& tensor) const;
   const GgufHeader::Tensor& stored(const Tensor& tensor) const {
     return parts_[tensor.part]->header.tensors()[tensor.index];

@@ -19,6 +19,7 @@ struct GgufNetworkFacts {
   bool tied = false;        // there is no head
   bool biased = false;      // queries have a bias
   std::vector<float> rope_divisors = {};
+  std::vector<float> rope_short = {}, rope_long = {};  // of LongRoPE
 };
 
 // config.json. Throws if a value is missing, or nibble knows no key for what the file says.

@@ -7,27 +7,27 @@ constexpr uint32_t kNoFileType = 1024;  // "guessed"
 constexpr GgmlType kTypes[] = {{0, "F32", 1, 4, Dtype::kF32, 0},
                                {1, "F16", 1, 2, Dtype::kF16, 1},
                                {30, "BF16", 1, 2, Dtype::kBF16, 32},
-                               {2, "Q4_0", 32, 18, {}, 2},
-                               {3, "Q4_1", 32, 20, {}, 3},
-                               {6, "Q5_0", 32, 22, {}, 8},
-                               {7, "Q5_1", 32, 24, {}, 9},
-                               {8, "Q8_0", 32, 34, {}, 7},
+                               {2, "Q4_0", 32, 18, {}, 2, 1, 0},
+                               {3, "Q4_1", 32, 20, {}, 3, 2, 0},
+                               {6, "Q5_0", 32, 22, {}, 8, 1, 0},
+                               {7, "Q5_1", 32, 24, {}, 9, 2, 0},
+                               {8, "Q8_0", 32, 34, {}, 7, 1, 0},
                                {kGgmlMxfp4, "MXFP4", 32, 17, {}, 38},
                                {9, "Q8_1", 32, 36, {}, kNoFileType},
-                               {10, "Q2_K", 256, 84, {}, 10},
-                               {11, "Q3_K", 256, 110, {}, 12},
-                               {12, "Q4_K", 256, 144, {}, 15},
-                               {13, "Q5_K", 256, 176, {}, 17},
-                               {14, "Q6_K", 256, 210, {}, 18},
+                               {10, "Q2_K", 256, 84, {}, 10, 2, 80},
+                               {11, "Q3_K", 256, 110, {}, 12, 1, 108},
+                               {12, "Q4_K", 256, 144, {}, 15, 2, 0},
+                               {13, "Q5_K", 256, 176, {}, 17, 2, 0},
+                               {14, "Q6_K", 256, 210, {}, 18, 1, 208},
                                {15, "Q8_K", 256, 292, {}, kNoFileType},
                                {16, "IQ2_XXS", 256, 66, {}, 19},
                                {17, "IQ2_XS", 256, 74, {}, 20},
                                {18, "IQ3_XXS", 256, 98, {}, 23},
                                {19, "IQ1_S", 256, 50, {}, 24},
-                               {20, "IQ4_NL", 32, 18, {}, 25},
+                               {20, "IQ4_NL", 32, 18, {}, 25, 1, 0},
                                {21, "IQ3_S", 256, 110, {}, 26},
                                {22, "IQ2_S", 256, 82, {}, 28},
-                               {23, "IQ4_XS", 256, 136, {}, 30},
+                               {23, "IQ4_XS", 256, 136, {}, 30, 1, 0},
                                {24, "I8", 1, 1, Dtype::kI8, kNoFileType},
                                {25, "I16", 1, 2, Dtype::kI16, kNoFileType},
                                {26, "I32", 1, 4, Dtype::kI32, kNoFileType},
@@ -61,9 +61,8 @@ bool haveFiniteScales(const GgmlType& type, std::span<const std::byte> blocks) {
     }
     return true;
   }
-  const bool has_minimum = type.id == 3 || type.id == 7;
-  for (size_t at = 0; at + type.bytes <= blocks.size(); at += type.bytes) {
-    for (size_t half = 0; half < (has_minimum ? 2u : 1u); ++half) {
+  for (size_t at = type.scales_at; at + 2 * type.scales <= blocks.size(); at += type.bytes) {
+    for (size_t half = 0; half < type.scales; ++half) {
       // The exponent of a half.
       if ((blocks[at + 2 * half + 1] & std::byte{0x7c}) == std::byte{0x7c}) return false;
     }

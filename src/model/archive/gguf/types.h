@@ -18,9 +18,12 @@ struct GgmlType {
   uint32_t bytes;              // of a block
   std::optional<Dtype> dense;  // of types of single elements that safetensors has too
   uint32_t file_type;          // general.file_type of a model of this type
+  // Halves in a block that are scales or minima, and the byte of the first. 0 = nibble does not decode the type.
+  uint32_t scales = 0, scales_at = 0;
 };
 
 inline constexpr uint32_t kGgmlMxfp4 = 39;
+inline constexpr uint32_t kGgmlTypes = 43;  // their ids are below it
 
 // All types that files may have, also those that nibble does not read. NULL = unknown.
 const GgmlType* findGgmlType(uint32_t id);

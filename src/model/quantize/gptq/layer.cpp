@@ -8,6 +8,7 @@
 #include <cstring>
 #include <numeric>
 #include <optional>
+#include <span>
 
 namespace nib::model {
 namespace {
@@ -72,6 +73,24 @@ void decodeOnDevice(const TimedDevice& device, const WeightSpec& weight, const k
   device.run(kit::Binding(plan, {.weights = blob, .input = {}, .output = to, .aux = {}}), weight.rows);
 }
 
+// Puts the columns of fp32 [rows, cols] back where the weight has them.
+void restoreColumns(const TimedDevice& device, const WeightSpec& weight, std::span<const uint32_t> order,
+                    const kit::Range& values) {
+  if (order.empty()) return;
+  const uint64_t row_bytes = uint64_t(weight.cols) * sizeof(float);
+  const uint64_t most = std::max<uint64_t>((16u << 20) / row_bytes, 1);
+  std::vector<float> read(size_t(std::min<uint64_t>(most, weight.rows) * weight.cols)), placed(read.size());
+  for (uint64_t row = 0; row < weight.rows; row += most) {
+    const uint64_t count = std::min(most, weight.rows - row);
+    device.download(*values.buffer, values.offset_bytes + row * row_bytes, read.data(), count * row_bytes);
+    for (uint64_t r = 0; r < count; ++r) {
+      for (uint32_t c = 0; c < weight.cols; ++c)
+        placed[size_t(r * weight.cols + order[c])] = read[size_t(r * weight.cols + c)];
+    }
+    device.upload(*values.buffer, values.offset_bytes + row * row_bytes, placed.data(), count * row_bytes);
+  }
+}
+
 }  // namespace
 
 void decodeBlob(const TimedDevice& device, const WeightSpec& weight, const HostBlob& blob, kit::Range to) {
@@ -79,6 +98,7 @@ void decodeBlob(const TimedDevice& device, const WeightSpec& weight, const HostB
   device.upload(buffer, 0, blob.bytes.data(), blob.bytes.size());
   to.size_bytes = uint64_t(weight.rows) * weight.cols * sizeof(float);
   decodeOnDevice(device, weight, buffer, to);
+  restoreColumns(device, weight, blob.order, to);
 }
 
 // -------------------------------------------------------------------------------------------- hessian
@@ -119,6 +139,9 @@ struct GptqSolver::State {
 
   const kit::Device& untimed() const { return device.untimed(); }
   bool ordered() const { return options.order != ColumnOrder::kNone; }
+  // Whether a blob has its columns in the order in which they are quantized.
+  bool keepsOrder() const { return options.order == ColumnOrder::kFalling && ordered_group < cols; }
+  bool givesScales() const { return ordered() && options.order != ColumnOrder::kFalling; }
   double tokens() const { return double(std::max<uint64_t>(1, hessian.tokens())); }
   void factor(uint32_t group);
   bool tryFactor(double fraction);
@@ -194,7 +217,8 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
     desc.flags |= NIB_GPTQ_MEASURE;
   } else {
     desc.flags |= NIB_GPTQ_DEAD;
-    if (ordered() || weight.search_scales) desc.flags |= NIB_GPTQ_GIVEN_SCALES;
+    if (givesScales() || weight.search_scales) desc.flags |= NIB_GPTQ_GIVEN_SCALES;
+    if (keepsOrder()) desc.flags |= NIB_GPTQ_KEEP_ORDER;
     if (options.parity && !weight.search_scales) desc.flags |= NIB_GPTQ_PARITY;
     desc.weights = weight.weights;
   }
@@ -203,7 +227,7 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
   desc.source_type = measure ? NIB_TYPE_F32 : type;
   desc.block = blockOf(options.block, ordered_group, cols);
   // Scales that are searched during quantization are found before the run that reaches them, from up-to-date weights.
-  const bool searches = !measure && weight.search_scales && !ordered();
+  const bool searches = !measure && weight.search_scales && !givesScales();
   if (searches && ordered_group < cols) desc.block = blockOf(std::min(desc.block, ordered_group), ordered_group, cols);
   std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, measure ? values_offset : source_offset},
                                      {NIB_PART_FACTOR, factor_offset}};
@@ -340,8 +364,12 @@ HostBlob GptqSolver::solve(const WeightSpec& weight, NibType type, const kit::Ra
     }
   }
   report.nearest = !report.note.empty();
-  if (decoded.buffer != nullptr) decodeOnDevice(s.device, weight, blob, decoded);
   HostBlob host{std::vector<std::byte>(size_t(blob.sizeBytes()))};
+  if (!report.nearest && s.keepsOrder()) host.order = columnOrder(s.options.order, s.diagonal, group);
+  if (decoded.buffer != nullptr) {
+    decodeOnDevice(s.device, weight, blob, decoded);
+    restoreColumns(s.device, weight, host.order, decoded);
+  }
   s.device.download(blob, 0, host.bytes.data(), host.bytes.size());
   return host;
 }

@@ -19,7 +19,8 @@ namespace nib::model {
 enum class ColumnOrder {
   kNone,    // as they are; a group's scale is found or searched when the order reaches it
   kStatic,  // by falling diagonal of H; scales are found before, from the weights as they are
-  kGroups   // groups by their largest diagonal, and columns by falling diagonal within them; scales as kStatic
+  kGroups,  // groups by their largest diagonal, and columns by falling diagonal within them; scales as kStatic
+  kFalling  // by falling diagonal of H; groups are of columns that follow each other in this order
 };
 
 struct GptqOptions {
@@ -34,6 +35,7 @@ struct GptqOptions {
 // A quantized weight in host memory, in the layout of nibGetMemory for NIB_OP_QUANTIZE of all its rows.
 struct HostBlob {
   std::vector<std::byte> bytes;
+  std::vector<uint32_t> order = {};  // column order[p] of the weight is column p of the blob; empty = they are in order
   bool empty() const { return bytes.empty(); }
 };
 

@@ -56,7 +56,8 @@ void BlobStore::save(const GptqLayerReport& r, const HostBlob& blob) const {
                      {"tokens", r.tokens},
                      {"dead", r.dead},
                      {"nearest", r.nearest},
-                     {"note", r.note}};
+                     {"note", r.note},
+                     {"order", blob.order}};
   const std::string line = head.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
   std::vector<std::byte> bytes(line.size() + blob.bytes.size());
   std::memcpy(bytes.data(), line.data(), line.size());
@@ -74,6 +75,7 @@ std::optional<BlobStore::Entry> BlobStore::entryOf(const nlohmann::ordered_json&
   Hasher hasher;
   hasher.add(std::span<const std::byte>(entry.blob.bytes));
   if (head.value("hash", "") != hasher.digest().hex()) return std::nullopt;
+  entry.blob.order = head.value("order", std::vector<uint32_t>());
   entry.report.module = module;
   entry.report.loss = head.value("loss", 0.0);
   entry.report.nearest_loss = head.value("nearest_loss", 0.0);

@@ -96,7 +96,8 @@ def test_static(tool, model):
 
 def test_blocks(tool, model, originals):
     for kind in ("q4_0", "q8_0", "mxfp4"):
-        layers = gptq(tool, model, "blocks.gguf", "--type", kind)
+        # The embedding and the head of a mix have types that GPTQ does not take.
+        layers = gptq(tool, model, "blocks.gguf", "--type", kind, "--exclude", "embed_tokens|lm_head")
         check_losses(tool, kind, layers)
         file = read_gguf.read("blocks.gguf")
         done = json.loads(tool.passes("compare", model, "blocks.gguf", "--json", *CPU).out)

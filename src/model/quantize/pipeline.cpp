@@ -287,7 +287,8 @@ class Planner {
     if ((info.flags & NIB_FORMAT_OWN_SCALES) == 0 || gptqTwin(weight.weights.format) != 0) return;
     throw Error("--method gptq: " + quoteText(weight.name) + ": type " + info.name +
                 " finds the scale of a block by a rule of its own, and GPTQ needs one that it can apply column by "
-                "column: choose q4_0, q8_0 or mxfp4, or --method rtn");
+                "column: choose q4_0, q8_0 or mxfp4 for it, leave it dense with --exclude '" +
+                std::string(moduleOf(weight.name)) + "', or --method rtn");
   }
 
   void checkUntying(const std::string& name) const {

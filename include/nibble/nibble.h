@@ -264,7 +264,7 @@ NIB_API NibResult nibTryCreatePlan(NibContext* context, const NibOpDesc* desc, N
 NIB_API uint32_t nibTrimPipelines(NibContext* context);
 
 // ---- the cost of slices
-// What slices of a run cost. Slices of one plan differ by less than a factor of two, except the last of each phase.
+// The cost of slices of a run. Slices of one plan differ by less than a factor of two, except the last of each phase.
 // A slice may depend on earlier ones: record them in ascending order, with a compute-to-compute barrier between two
 // calls of nibCmdRun. Runs that overlap in time must not share AUX, nor the range that they write.
 typedef struct NibCost {
@@ -273,7 +273,7 @@ typedef struct NibCost {
   uint64_t work;           // bytes of memory traffic, cached or not; products add one for each multiply-add
   uint64_t multiply_adds;  // of products; 0 for other ops
 } NibCost;
-// Of the slices that `run` names. Thread-safe.
+// The cost of the slices that `run` names. Thread-safe.
 NIB_API NibResult nibGetCost(const NibPlan* plan, const NibRun* run, NibCost* out_cost);
 // How many slices from run->first_slice on take about `microseconds`, at least 1 and at most run->slice_count.
 // work_per_microsecond is measured: NibCost.work of a run by its time, from timestamps around it. It differs from plan

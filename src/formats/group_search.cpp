@@ -9,16 +9,6 @@ namespace nib {
 namespace {
 
 constexpr float kSmall = 0x1p-20f;
-constexpr uint32_t kThresholds[15] = {IQ4_T0, IQ4_T1, IQ4_T2,  IQ4_T3,  IQ4_T4,  IQ4_T5,  IQ4_T6, IQ4_T7,
-                                      IQ4_T8, IQ4_T9, IQ4_T10, IQ4_T11, IQ4_T12, IQ4_T13, IQ4_T14};
-
-// A sum over a group.
-struct Sum {
-  float part[4] = {};
-
-  void add(uint32_t i, float term) { part[i % 4] += term; }
-  float value() const { return (part[0] + part[1]) + (part[2] + part[3]); }
-};
 
 // The integer from low to high that is nearest to x, ties to even.
 float nearest(float x, float low, float high) {
@@ -30,7 +20,7 @@ float nearest(float x, float low, float high) {
 float rangeStep(float x, float low, float rcp, float levels) { return nearest((x - low) * rcp, 0.0f, levels); }
 
 float rangeError(const SearchGroup& g, float low, float rcp, float levels, const GroupFit& fit, bool absolute) {
-  Sum error;
+  GroupSum error;
   for (uint32_t i = 0; i < g.count; ++i) {
     const float step = rangeStep(g.x[i], low, rcp, levels);
     const float difference = (fit.scale * step + fit.minimum) - g.x[i];
@@ -80,7 +70,7 @@ float iq4Levels(uint32_t k) { return k == 0 ? 127.0f : float(int32_t(k) - 8) - 1
 
 GroupFit fitRange(const SearchGroup& g, float levels, const RangeGrid& grid) {
   float low = 0.0f, high = g.x[0];
-  Sum sum_w, sum_x;
+  GroupSum sum_w, sum_x;
   for (uint32_t i = 0; i < g.count; ++i) {
     low = g.x[i] < low ? g.x[i] : low;
     high = g.x[i] > high ? g.x[i] : high;
@@ -96,7 +86,7 @@ GroupFit fitRange(const SearchGroup& g, float levels, const RangeGrid& grid) {
     range = high - best.minimum;
     if (range < kSmall) break;
     const float rcp = exact::nibDiv((grid.first + grid.step * float(k)) + levels, range);
-    Sum sum_l, sum_l2, sum_xl;
+    GroupSum sum_l, sum_l2, sum_xl;
     for (uint32_t i = 0; i < g.count; ++i) {
       const float step = rangeStep(g.x[i], best.minimum, rcp, levels), weighted = g.weight[i] * step;
       sum_l.add(i, weighted);
@@ -125,7 +115,7 @@ float fitSigned(const SearchGroup& g, float reach) {
   Best best;
   for (uint32_t k = 0; k < 19; ++k) {
     const float rcp = signedLevels(reach, k) * inverse;
-    Sum sum_xl, sum_l2;
+    GroupSum sum_xl, sum_l2;
     for (uint32_t i = 0; i < g.count; ++i) {
       const float step = nearest(g.x[i] * rcp, -reach, reach - 1.0f), weighted = g.weight[i] * step;
       sum_xl.add(i, weighted * g.x[i]);
@@ -143,7 +133,7 @@ float fitIq4(const SearchGroup& g) {
   Best best;
   for (uint32_t k = 0; k < 16; ++k) {
     const float rcp = iq4Levels(k) * inverse;
-    Sum sum_xl, sum_l2;
+    GroupSum sum_xl, sum_l2;
     for (uint32_t i = 0; i < g.count; ++i) {
       const float value = exact::floatOf(kIq4Values[nearestIq4(g.x[i] * rcp)]), weighted = g.weight[i] * value;
       sum_xl.add(i, weighted * g.x[i]);
@@ -155,13 +145,13 @@ float fitIq4(const SearchGroup& g) {
 }
 
 float sumOfWeights(const SearchGroup& g) {
-  Sum sum;
+  GroupSum sum;
   for (uint32_t i = 0; i < g.count; ++i) sum.add(i, g.weight[i]);
   return sum.value();
 }
 
 float sumOfSquares(const SearchGroup& g) {
-  Sum sum;
+  GroupSum sum;
   for (uint32_t i = 0; i < g.count; ++i) sum.add(i, g.x[i] * g.x[i]);
   return sum.value();
 }
@@ -282,7 +272,7 @@ float importanceWeight(uint32_t bits, uint32_t largest_bits) {
 
 uint32_t nearestIq4(float y) {
   uint32_t code = 0;
-  while (code < 15 && y >= exact::floatOf(kThresholds[code])) ++code;
+  while (code < 15 && y >= exact::floatOf(kIq4Thresholds[code])) ++code;
   return code;
 }
 

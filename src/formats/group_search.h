@@ -12,6 +12,14 @@ namespace nib {
 inline constexpr uint32_t kMostGroupCols = 32;
 inline constexpr uint32_t kMostSuperGroups = 16;
 
+// A sum over a group.
+struct GroupSum {
+  float part[4] = {};
+
+  void add(uint32_t i, float term) { part[i % 4] += term; }
+  float value() const { return (part[0] + part[1]) + (part[2] + part[3]); }
+};
+
 struct SearchGroup {
   uint32_t count;  // a multiple of four
   float x[kMostGroupCols];

@@ -215,9 +215,9 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
   const std::vector<WeightPart> parts = found.container->parts(w, found.activations);
   if (first == 0) found.container->check(view_.checkpoint(), found);
   for (size_t i = 0; i < parts.size() && i < found.tensors.size(); ++i) {
-    const bool transposition = bool(parts[i].transposition);
+    const bool transposed = bool(parts[i].transposition);
     const uint64_t whole =
-        transposition ? w.rows * parts[i].transposition.rowBytes() : view_.checkpoint().info(found.tensors[i]).bytes;
+        transposed ? w.rows * parts[i].transposition.rowBytes() : view_.checkpoint().info(found.tensors[i]).bytes;
     const auto checkScales = [&](std::span<const std::byte> bytes, uint32_t type) {
       if (!areValidScales(bytes, type)) {
         throw Error(quoteText(parts[i].tensor.name) + ": holds a scale that is NaN, infinite or negative");
@@ -229,7 +229,7 @@ void Decoder::loadBlob(const FoundWeight& found, uint64_t first, uint64_t count,
       size = std::min(size, whole - std::min(offset, whole));
       device_.load(*range.buffer, range.offset_bytes + part.offset_bytes, part.size_bytes,
                    [&](std::span<std::byte> bytes) {
-                     if (transposition) {
+                     if (transposed) {
                        readRows(found, i, parts[i], offset, bytes.first(size_t(size)));
                      } else {
                        view_.checkpoint().read(found.tensors[i], offset, bytes.first(size_t(size)));
@@ -440,7 +440,7 @@ void Decoder::decodeGathered(const FoundWeight& found, uint64_t first, uint64_t 
 void Decoder::decodeTransposed(const FoundWeight& found, uint64_t first, uint64_t count, const kit::Range& to) {
   const uint64_t cols = found.shape[1], rows = found.shape[2], elements = rows * cols;
   const kit::Buffer decoded(device_.untimed(), elements * sizeof(float));
-  std::vector<float> matrix(static_cast<size_t>(elements)), transposition(matrix.size());
+  std::vector<float> matrix(static_cast<size_t>(elements)), turned(matrix.size());
   for (uint64_t at = 0; at < count; at += elements) {
     decodeWeight(found, first + at, elements, decoded);
     device_.download(decoded, 0, matrix.data(), elements * sizeof(float));
@@ -449,12 +449,11 @@ void Decoder::decodeTransposed(const FoundWeight& found, uint64_t first, uint64_
     for (uint64_t row = 0; row < rows; row += kTile) {
       for (uint64_t col = 0; col < cols; col += kTile) {
         for (uint64_t r = row; r < std::min(row + kTile, rows); ++r) {
-          for (uint64_t c = col; c < std::min(col + kTile, cols); ++c)
-            transposition[c * rows + r] = matrix[r * cols + c];
+          for (uint64_t c = col; c < std::min(col + kTile, cols); ++c) turned[c * rows + r] = matrix[r * cols + c];
         }
       }
     }
-    device_.upload(*to.buffer, to.offset_bytes + at * sizeof(float), transposition.data(), elements * sizeof(float));
+    device_.upload(*to.buffer, to.offset_bytes + at * sizeof(float), turned.data(), elements * sizeof(float));
   }
 }
 

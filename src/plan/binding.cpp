@@ -183,8 +183,9 @@ void release(NibBinding* binding) {
   context.allocator.destroy(binding);
 }
 
-// A binding of the plan, and of its plans for fewer rows. NULL on an error, which is *result.
-NibBinding* create(const NibPlan& plan, const NibBindingDesc& desc, NibResult* result) {
+// A binding of the plan, and of its plans for fewer rows. memory: as moveParts left the plan's. NULL on an error, which
+// is *result.
+NibBinding* create(const NibPlan& plan, const NibMemory& memory, const NibBindingDesc& desc, NibResult* result) {
   NibContext& context = *plan.context;
   NibBinding* binding = context.allocator.create<NibBinding>(&plan);
   if (binding == nullptr || !binding->fewer.reserve(plan.fewer.size())) {
@@ -192,9 +193,7 @@ NibBinding* create(const NibPlan& plan, const NibBindingDesc& desc, NibResult* r
     *result = context.log.fail(NIB_ERROR_OUT_OF_MEMORY, "%s: out of host memory", plan.op->name);
     return nullptr;
   }
-  NibMemory memory = plan.memory;
-  *result = moveParts(*plan.op, desc.part_offset_bytes, context.log, &memory);
-  if (*result == NIB_SUCCESS) *result = bindInto(*binding, memory, desc);
+  *result = bindInto(*binding, memory, desc);
   for (size_t i = 0; i < plan.fewer.size() && *result == NIB_SUCCESS; ++i) {
     // Where fewer rows would put a part elsewhere, it is moved to where this plan has it.
     NibBindingDesc moved = desc;
@@ -204,7 +203,10 @@ NibBinding* create(const NibPlan& plan, const NibBindingDesc& desc, NibResult* r
       if (part.offset_bytes != plan.fewer[i]->memory.part[p].offset_bytes)
         moved.part_offset_bytes[p] = part.offset_bytes;
     }
-    NibBinding* fewer = create(*plan.fewer[i], moved, result);
+    NibMemory few = plan.fewer[i]->memory;
+    *result = moveParts(*plan.op, moved.part_offset_bytes, context.log, &few);
+    if (*result != NIB_SUCCESS) break;
+    NibBinding* fewer = create(*plan.fewer[i], few, moved, result);
     if (fewer != nullptr) binding->fewer.push(fewer);
   }
   if (*result == NIB_SUCCESS) return binding;
@@ -246,7 +248,7 @@ NibResult nibCreateBinding(const NibPlan* plan, const NibBindingDesc* desc, NibB
     result = checkOverlaps(*plan->op, plan->desc.get(), memory, ranges, whole.part_offset_bytes, context.log);
   }
   if (result != NIB_SUCCESS) return result;
-  NibBinding* binding = create(*plan, whole, &result);
+  NibBinding* binding = create(*plan, memory, whole, &result);
   if (binding == nullptr) return result;
   ++plan->references;
   addChild(context, context.bindings);

@@ -67,11 +67,8 @@ NibResult nibGetCost(const NibPlan* plan, const NibRun* caller_run, NibCost* out
   uint32_t index = 0;
   const NibPlan& taken = planFor(*plan, run, &index);
   const uint64_t end = endOf(taken, run);
-  for (uint64_t s = run.first_slice; s < end; ++s) {
-    const uint64_t work = workOf(taken, run, s, s + 1);
-    cost.work += work;
-    cost.slices += work != 0 ? 1u : 0u;
-  }
+  cost.work = workOf(taken, run, run.first_slice, end);
+  for (uint64_t s = run.first_slice; s < end; ++s) cost.slices += workOf(taken, run, s, s + 1) != 0 ? 1u : 0u;
   const uint64_t whole = workOf(taken, run, 0, taken.memory.slice_count);
   if (whole != 0) {
     const double share = double(cost.work) / double(whole);

@@ -65,8 +65,8 @@ struct NibVerify {
   NibBinding* binding = nullptr;
   NibVerify* next = nullptr;
   nib::Layout layout{};
-  NibBufferRange memory{};     // its part of the caller's range
-  uint64_t whole_offset = 0;   // of the caller's range in the buffer
+  uint64_t offset = 0;         // in the caller's range
+  NibBufferRange memory{};     // its part of that range
   nib::Array<uint32_t> image;  // ranges in role order, one copy each
   uint64_t image_offset[NIB_ROLE_COUNT] = {};
 };
@@ -375,27 +375,14 @@ NibResult checkMemory(const Log& log, const NibBufferRange& memory, uint64_t nee
   return NIB_SUCCESS;
 }
 
-// The memory of the self-test of one plan, without those for fewer rows.
-NibResult verifyBytes(const NibPlan& plan, uint64_t* out_bytes) {
-  NibPlan* small = nullptr;
-  const NibResult result = smallPlan(plan, &small);
-  if (result != NIB_SUCCESS) return result;
-  *out_bytes = makeLayout(writtenRole(*small), small->memory, windowAlignment(*plan.context)).size_bytes;
-  nibDestroyPlan(small);
-  return NIB_SUCCESS;
-}
-
-// Fills *verify for one plan, with memory of the caller's range after *end, which moves on.
-NibResult prepare(NibVerify& verify, const NibPlan& plan, const NibBufferRange& memory, uint64_t* end) {
-  NibResult result = smallPlan(plan, &verify.plan);
+// Makes the small plan of one plan, and gives it the memory after *size_bytes, which grows.
+NibResult layOut(NibVerify& verify, const NibPlan& plan, uint64_t* size_bytes) {
+  const NibResult result = smallPlan(plan, &verify.plan);
   if (result != NIB_SUCCESS) return result;
   verify.layout = makeLayout(writtenRole(*verify.plan), verify.plan->memory, windowAlignment(*plan.context));
-  const uint64_t begin = *end;
-  *end += alignUp(verify.layout.size_bytes, kRangeAlignmentBytes);
-  verify.memory = {memory.buffer, memory.offset + begin, verify.layout.size_bytes};
-  verify.whole_offset = memory.offset;
-  result = fillImages(verify);
-  return result == NIB_SUCCESS ? bindRanges(verify, verify.memory) : result;
+  verify.offset = *size_bytes;
+  *size_bytes += alignUp(verify.layout.size_bytes, kRangeAlignmentBytes);
+  return NIB_SUCCESS;
 }
 
 }  // namespace
@@ -406,10 +393,10 @@ NibResult nibVerifyGetMemory(const NibPlan* plan, NibMemoryRange* out_range) {
   if (plan == nullptr || out_range == nullptr) return NIB_ERROR_INVALID_ARGUMENT;
   uint64_t size_bytes = 0;
   for (size_t i = 0; i <= plan->fewer.size(); ++i) {
-    uint64_t bytes = 0;
-    const NibResult result = verifyBytes(i == 0 ? *plan : *plan->fewer[i - 1], &bytes);
+    NibVerify verify(plan->context);
+    const NibResult result = layOut(verify, i == 0 ? *plan : *plan->fewer[i - 1], &size_bytes);
     if (result != NIB_SUCCESS) return result;
-    size_bytes += alignUp(bytes, kRangeAlignmentBytes);
+    nibDestroyPlan(verify.plan);
   }
   out_range->size_bytes = size_bytes;
   out_range->alignment_bytes = kRangeAlignmentBytes;
@@ -425,12 +412,9 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
     return context.log.fail(NIB_ERROR_INVALID_ARGUMENT, "nibVerifyPlan: NULL argument");
   }
   *out_verify = nullptr;
-  NibMemoryRange need{};
-  NibResult result = nibVerifyGetMemory(plan, &need);
-  if (result == NIB_SUCCESS) result = checkMemory(context.log, *memory, need.size_bytes);
-  if (result != NIB_SUCCESS) return result;
+  NibResult result = NIB_SUCCESS;
   NibVerify* first = nullptr;
-  uint64_t end = 0;
+  uint64_t size_bytes = 0;
   // All are prepared before the first is recorded.
   for (size_t i = plan->fewer.size() + 1; i-- > 0 && result == NIB_SUCCESS;) {
     NibVerify* verify = context.allocator.create<NibVerify>(&context);
@@ -441,7 +425,13 @@ NibResult nibVerifyPlan(const NibPlan* plan, VkCommandBuffer command_buffer, con
     addChild(context, context.verifications);
     verify->next = first;
     first = verify;
-    result = prepare(*verify, i == 0 ? *plan : *plan->fewer[i - 1], *memory, &end);
+    result = layOut(*verify, i == 0 ? *plan : *plan->fewer[i - 1], &size_bytes);
+  }
+  if (result == NIB_SUCCESS) result = checkMemory(context.log, *memory, size_bytes);
+  for (NibVerify* verify = first; verify != nullptr && result == NIB_SUCCESS; verify = verify->next) {
+    verify->memory = {memory->buffer, memory->offset + verify->offset, verify->layout.size_bytes};
+    result = fillImages(*verify);
+    if (result == NIB_SUCCESS) result = bindRanges(*verify, verify->memory);
   }
   if (result != NIB_SUCCESS) {
     destroyVerify(first);
@@ -468,8 +458,7 @@ NibResult nibVerifyRead(NibVerify* verify, const void* mapped, uint32_t* out_pas
   *out_passed = 1;
   NibResult result = NIB_SUCCESS;
   for (NibVerify* each = verify; each != nullptr; each = each->next) {
-    const uint64_t offset = each->memory.offset - each->whole_offset;
-    const bool passed = matches(*each, static_cast<const uint8_t*>(mapped) + offset);
+    const bool passed = matches(*each, static_cast<const uint8_t*>(mapped) + each->offset);
     if (!passed) *out_passed = 0;
     const NibResult remembered = remember(context, *each->plan, passed);
     if (result == NIB_SUCCESS) result = remembered;

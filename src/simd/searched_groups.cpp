@@ -12,9 +12,6 @@
 namespace nib::simd {
 namespace {
 
-constexpr uint32_t kThresholds[15] = {IQ4_T0, IQ4_T1, IQ4_T2,  IQ4_T3,  IQ4_T4,  IQ4_T5,  IQ4_T6, IQ4_T7,
-                                      IQ4_T8, IQ4_T9, IQ4_T10, IQ4_T11, IQ4_T12, IQ4_T13, IQ4_T14};
-
 float moved(float x, int32_t by, int32_t least) { return exact::floatOf(movedExponent(exact::bitsOf(x), by, least)); }
 
 // movedExponent of each, without branches.
@@ -47,7 +44,7 @@ SearchedGroups::SearchedGroups(const FormatDesc& format)
   table_coder_ = {15, {}, {}, 0, false};
   for (uint32_t i = 0; i < 16; ++i) {
     // A number on a threshold has the higher code.
-    if (i < 15) table_coder_.above[i] = std::nextafterf(exact::floatOf(kThresholds[i]), -1e9f);
+    if (i < 15) table_coder_.above[i] = std::nextafterf(exact::floatOf(kIq4Thresholds[i]), -1e9f);
     table_coder_.code[i] = uint8_t(i);
   }
   for (uint32_t k = 0; k < 19; ++k)
@@ -64,9 +61,9 @@ void SearchedGroups::weigh(const float* importance, Lanes& lanes, uint32_t count
     if (importance == nullptr) {
       float mean = 0.0f;
       if (minimum_ && bits != 2) {
-        float part[4] = {};
-        for (uint32_t i = 0; i < cols_; ++i) part[i % 4] += x[i * kSearchLanes] * x[i * kSearchLanes];
-        mean = std::sqrt(((part[0] + part[1]) + (part[2] + part[3])) * (1.0f / 32.0f));
+        GroupSum squares;
+        for (uint32_t i = 0; i < cols_; ++i) squares.add(i, x[i * kSearchLanes] * x[i * kSearchLanes]);
+        mean = std::sqrt(squares.value() * (1.0f / 32.0f));
       }
       for (uint32_t i = 0; i < cols_; ++i) {
         const float size = std::fabs(x[i * kSearchLanes]);
@@ -98,7 +95,7 @@ void SearchedGroups::fit(const Lanes& lanes, bool weighted, float* scales, float
   std::fill(minima, minima + kSearchLanes, 0.0f);
   if (!table_) return kernels().fitSteps(search, float(1u << (bits - 1)), levels_, 19, scales);
   float thresholds[15], values[16];
-  std::memcpy(thresholds, kThresholds, sizeof thresholds);
+  std::memcpy(thresholds, kIq4Thresholds, sizeof thresholds);
   std::memcpy(values, kIq4Values, sizeof values);
   kernels().fitTable(search, thresholds, values, levels_, 16, scales);
 }
@@ -171,21 +168,20 @@ void SearchedGroups::quantize(const float* x, const float* importance, uint32_t 
       for (uint32_t i = 0; i < cols_; ++i) lanes.x[i * kSearchLanes + l] = element[i];
     }
     for (uint32_t l = u * groups_; importance != nullptr && l < (u + 1) * groups_; ++l) {
-      float part[4] = {};
+      GroupSum squares;
       for (uint32_t i = 0; i < cols_; ++i) {
         const float element = lanes.x[i * kSearchLanes + l];
-        part[i % 4] += element * element;
+        squares.add(i, element * element);
       }
-      const float square = (part[0] + part[1]) + (part[2] + part[3]);
-      lanes.square[u] += moved(square, 2 * (lanes.exponent[l] - lanes.most[u]), 67);
+      lanes.square[u] += moved(squares.value(), 2 * (lanes.exponent[l] - lanes.most[u]), 67);
     }
     lanes.square[u] *= factor;
   }
   weigh(importance, lanes, count);
   for (uint32_t l = 0; importance != nullptr && l < count * groups_; ++l) {
-    float part[4] = {};
-    for (uint32_t i = 0; i < cols_; ++i) part[i % 4] += lanes.weight[i * kSearchLanes + l];
-    lanes.weight_sum[l] = (part[0] + part[1]) + (part[2] + part[3]);
+    GroupSum weights;
+    for (uint32_t i = 0; i < cols_; ++i) weights.add(i, lanes.weight[i * kSearchLanes + l]);
+    lanes.weight_sum[l] = weights.value();
   }
   alignas(64) float scales[kSearchLanes], minima[kSearchLanes];
   fit(lanes, importance != nullptr, scales, minima);

@@ -237,7 +237,7 @@ struct Versions {
   Versions() {
     v11.pNext = &v12;
     v12.pNext = &v13;
-    // What the application wants itself stays.
+    // Features that the application wants itself stay.
     v11.multiview = v12.timelineSemaphore = v13.synchronization2 = VK_TRUE;
   }
 };

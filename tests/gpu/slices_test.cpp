@@ -208,7 +208,7 @@ TEST_CASE_FIXTURE(Gpu, "a run out of range records nothing, and its field is nam
   const uint32_t slices = ring.plan.memory().slice_count;
   const uint32_t alignment = ring.plan.memory().dynamic_alignment_bytes;
 
-  // What is wrong, and how the reason begins.
+  // A mistake, and how the reason begins.
   struct Wrong {
     const char* what;
     NibRun run;

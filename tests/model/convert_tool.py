@@ -26,7 +26,7 @@ from tool import Tool, read
 CPU = ("--device", "cpu")
 W = MLP + ".weight"
 TARGETS = ("compressed-tensors", "gptq", "gptq_v2", "awq", "bnb", "gguf", "safetensors")
-# Of each source: how it is quantized, and for each target L: lossless, R: quantized again, D: dense values, X: refused,
+# Sources: how each is quantized, and for each target L: lossless, R: quantized again, D: dense values, X: refused,
 # because it is there already or has more bits than the target holds.
 TABLE = {
     "gptq4s": ("--format gptq --type int4 --group-size 32 --sym", "LXLLRLD"),

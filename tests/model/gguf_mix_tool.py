@@ -157,7 +157,7 @@ def test_mixes(tool, sample):
     """Types of a whole model; gguf_mix_test.cpp has many more. The rows of down_proj have 704 columns."""
     file, run = write(tool, sample, "--type", "q4_k_m", out="mix.gguf")
     kinds = {name: kind for name, (kind, _, _) in file.tensors.items() if kind != "F32"}
-    # Of six layers, 2 and 5 have more bits.
+    # Layers 2 and 5 of six have more bits.
     wanted = {"token_embd.weight": "Q4_K", "output.weight": "Q6_K"}
     for layer in range(6):
         more = layer in (2, 5)

@@ -13,8 +13,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-bool asymmetric(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
-
 class Awq : public Container {
  public:
   const char* name() const override { return "awq"; }
@@ -42,11 +40,9 @@ class Awq : public Container {
   std::vector<WeightPart> parts(const WeightSpec& w, Activations) const override {
     const std::string module = w.module();
     const uint64_t rows = w.rows, cols = w.cols, groups = w.groupsPerRow();
-    const Dtype scale = w.weights.scale_type == NIB_TYPE_F16    ? Dtype::kF16
-                        : w.weights.scale_type == NIB_TYPE_BF16 ? Dtype::kBF16
-                                                                : Dtype::kF32;
+    const Dtype scale = w.scaleDtype();
     WeightPart zeros{{module + ".qzeros", Dtype::kI32, {groups, rows / 8}}, PartFrom::kFill, fieldPattern(4, 8)};
-    if (asymmetric(w)) {
+    if (w.asymmetric()) {
       zeros = {zeros.tensor, PartFrom::kZeros, {}, Transposition::awqFields(groups)};
     }
     return {{{module + ".qweight", Dtype::kI32, {cols, rows / 8}}, PartFrom::kCodes, {}, Transposition::awqCodes(cols)},

@@ -46,16 +46,6 @@ const char* formatName(Kind kind) {
   }
 }
 
-Dtype scaleDtype(const WeightSpec& w) {
-  switch (w.weights.scale_type) {
-    case NIB_TYPE_F16: return Dtype::kF16;
-    case NIB_TYPE_BF16: return Dtype::kBF16;
-    case NIB_TYPE_E8M0: return Dtype::kU8;
-    default: return Dtype::kF32;
-  }
-}
-
-bool asymmetric(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
 bool perTensor(const WeightSpec& w) { return w.weights.granularity == NIB_GRANULARITY_TENSOR; }
 bool grouped(const WeightSpec& w) {
   return w.weights.granularity == NIB_GRANULARITY_GROUP && w.weights.group_size != UINT32_MAX;
@@ -65,7 +55,7 @@ Json weightArguments(const WeightSpec& w, Kind kind) {
   Json json;
   json["num_bits"] = w.bits();
   json["type"] = kind == Kind::kFloat || kind == Kind::kMxfp4 ? "float" : "int";
-  json["symmetric"] = !asymmetric(w);
+  json["symmetric"] = !w.asymmetric();
   json["strategy"] = perTensor(w) ? "tensor" : grouped(w) ? "group" : "channel";
   json["group_size"] = grouped(w) ? Json(w.weights.group_size) : Json(nullptr);
   json["dynamic"] = false;
@@ -262,7 +252,7 @@ class CompressedTensors : public Container {
     }
     if (isInt8(activations) && kind != Kind::kInt) return "int8 activations go with int8 weights";
     if (isFp8(activations) && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
-    if (asymmetric(w) && perTensor(w)) return "zero points go with scales per channel or group";
+    if (w.asymmetric() && perTensor(w)) return "zero points go with scales per channel or group";
     if (kind == Kind::kInt && grouped(w)) return "int8 weights with int8 activations have scales per channel or tensor";
     if (kind == Kind::kFloat && grouped(w)) return "fp8 weights have scales per channel or tensor";
     return "";
@@ -286,14 +276,14 @@ class CompressedTensors : public Container {
       default:
         parts.push_back({{module + ".weight_packed", Dtype::kI32, {rows, (cols * bits + 31) / 32}}, PartFrom::kCodes});
     }
-    const Dtype scale = scaleDtype(w);
+    const Dtype scale = w.scaleDtype();
     const std::vector<uint64_t> scale_shape =
         perTensor(w) ? std::vector<uint64_t>{1} : std::vector<uint64_t>{rows, groups};
     parts.push_back({{module + ".weight_scale", scale, scale_shape}, PartFrom::kScales});
-    if (asymmetric(w) && kind == Kind::kPack) {
+    if (w.asymmetric() && kind == Kind::kPack) {
       parts.push_back(
           {{module + ".weight_zero_point", Dtype::kI32, {(rows * bits + 31) / 32, groups}}, PartFrom::kZeros});
-    } else if (asymmetric(w)) {
+    } else if (w.asymmetric()) {
       parts.push_back({{module + ".weight_zero_point", Dtype::kI8, {rows, groups}}, PartFrom::kZeros});
     }
     if (kind == Kind::kPack) {

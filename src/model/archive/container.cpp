@@ -22,6 +22,15 @@ uint64_t WeightSpec::groupsPerRow() const {
   return (uint64_t(cols) + weights.group_size - 1) / weights.group_size;
 }
 
+Dtype WeightSpec::scaleDtype() const {
+  switch (weights.scale_type) {
+    case NIB_TYPE_F16: return Dtype::kF16;
+    case NIB_TYPE_BF16: return Dtype::kBF16;
+    case NIB_TYPE_E8M0: return Dtype::kU8;
+    default: return Dtype::kF32;
+  }
+}
+
 void Container::normalize(WeightSpec&) const {}
 
 std::vector<std::byte> Container::lateBytes(const WeightSpec&, float) const { return {}; }

@@ -50,6 +50,8 @@ struct WeightSpec {
   uint32_t bits() const;
   // 1 for scales per row or per tensor.
   uint64_t groupsPerRow() const;
+  bool asymmetric() const { return (weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
+  Dtype scaleDtype() const;
 };
 
 // The content of one tensor of a stored weight.

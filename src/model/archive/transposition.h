@@ -34,9 +34,9 @@ class Transposition {
 
   explicit operator bool() const { return kind_ != Kind::kNone; }
   uint64_t lines() const { return lines_; }
-  // Of the part, along rows.
+  // The size of a row of the part, along rows.
   uint64_t rowBytes() const;
-  // Of `rows` rows in a line.
+  // The size of `rows` rows in a line.
   uint64_t lineBytes(uint64_t rows) const { return rows * bits_ / 8; }
 
   // rows: `count` rows of the part, a multiple of 32. to: count rows of every line.

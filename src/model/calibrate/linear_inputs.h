@@ -16,7 +16,7 @@ struct LinearInput {
   CollectedShape shape;
 };
 
-// Of all linear layers of the blocks, each value once, in the order of the network.
+// The inputs of all linear layers of the blocks, each value once, in the order of the network.
 std::vector<LinearInput> linearInputs(const Runner& runner);
 
 }  // namespace nib::model

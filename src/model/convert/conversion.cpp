@@ -2,6 +2,7 @@
 
 #include "model/archive/checkpoint.h"
 #include "model/archive/error.h"
+#include "model/quantize/quantize_weight.h"
 
 #include <nibble/formats.h>
 
@@ -23,9 +24,8 @@ uint32_t twinOf(const WeightSpec& w, const Container& container) {
   const bool to_blocks = &container == &gguf();
   for (const auto& [block, affine] : kBlockTwins) {
     if (!to_blocks && w.weights.format == block) return affine;
-    const bool fits = w.weights.format == affine && !has(w, NIB_WEIGHTS_ASYMMETRIC) &&
-                      w.weights.granularity == NIB_GRANULARITY_GROUP && w.weights.group_size == 32 &&
-                      w.weights.scale_type == NIB_TYPE_F16 && w.cols % 32 == 0;
+    const bool fits = w.weights.format == affine && !w.asymmetric() && w.weights.granularity == NIB_GRANULARITY_GROUP &&
+                      w.weights.group_size == 32 && w.weights.scale_type == NIB_TYPE_F16 && w.cols % 32 == 0;
     if (to_blocks && fits) return block;
   }
   return 0;
@@ -49,21 +49,14 @@ bool hasNegativeScale(const Checkpoint& checkpoint, const FoundWeight& found) {
 
 // Whether blobs of both lie in memory in the same way.
 bool sameMemory(const WeightSpec& a, const WeightSpec& b) {
-  const auto memoryOf = [](const WeightSpec& w) {
-    NibQuantizeDesc desc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
-    desc.rows = w.rows;
-    desc.cols = w.cols;
-    desc.weights = w.weights;
-    NibMemory memory{sizeof(NibMemory)};
-    if (nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory) != NIB_SUCCESS) memory = {};
-    return memory;
-  };
-  const NibMemory x = memoryOf(a), y = memoryOf(b);
+  const std::optional<NibMemory> x = memoryOf(a), y = memoryOf(b);
+  if (!x || !y) return false;
   for (const NibPart part : {NIB_PART_CODES, NIB_PART_SCALES, NIB_PART_ZEROS}) {
-    if (x.part[part].offset_bytes != y.part[part].offset_bytes || x.part[part].size_bytes != y.part[part].size_bytes)
+    if (x->part[part].offset_bytes != y->part[part].offset_bytes ||
+        x->part[part].size_bytes != y->part[part].size_bytes)
       return false;
   }
-  return x.range[NIB_ROLE_WEIGHTS].size_bytes != 0;
+  return true;
 }
 
 const char* nameOf(const WeightSpec& w) { return nibFormatById(w.weights.format)->name; }
@@ -100,7 +93,7 @@ WeightSpec closest(const WeightSpec& w, const Container& container) {
   WeightSpec target = w;
   NibWeights& t = target.weights;
   const uint32_t bits = w.bits();
-  const bool asymmetric = has(w, NIB_WEIGHTS_ASYMMETRIC) || (nibFormatById(t.format)->flags & NIB_FORMAT_MINIMUM);
+  const bool asymmetric = w.asymmetric() || (nibFormatById(t.format)->flags & NIB_FORMAT_MINIMUM);
   const bool flat = has(w, NIB_WEIGHTS_FLAT);
   t.flags = 0;
   if (&container == &gguf()) {

@@ -182,7 +182,7 @@ class Planner {
     return decisions;
   }
 
-  // What becomes of a tensor if the container changes.
+  // The decision on a tensor if the container changes.
   Decision converted(const ModelView::Tensor& tensor) const {
     Decision decision;
     if (tensor.weight == nullptr) return decision;
@@ -465,8 +465,8 @@ class Lane {
   Caster caster_;
 };
 
-// What made the model that is converted, so that one that is converted there and back has the same bytes. GGUF has the
-// same entries with a dot.
+// Adds what made the model that is converted, so that one that is converted there and back has the same bytes. GGUF has
+// the same entries with a dot.
 void addOrigin(const Checkpoint& checkpoint, Metadata& metadata) {
   for (const char* name : {"version", "command", "source"}) {
     for (const auto& [key, value] : checkpoint.metadata()) {

@@ -10,20 +10,18 @@
 #include <optional>
 
 namespace nib::model {
-namespace {
 
-// The memory of a whole weight's blob.
-NibMemory memoryOf(const WeightSpec& weight) {
+std::optional<NibMemory> memoryOf(const WeightSpec& weight) {
   NibQuantizeDesc desc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
   desc.rows = weight.rows;
   desc.cols = weight.cols;
   desc.weights = weight.weights;
   NibMemory memory{sizeof(NibMemory)};
-  if (nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory) != NIB_SUCCESS) {
-    throw Error(quoteText(weight.name) + " cannot be quantized as a whole");
-  }
+  if (nibGetMemory(reinterpret_cast<const NibOpDesc*>(&desc), nullptr, &memory) != NIB_SUCCESS) return std::nullopt;
   return memory;
 }
+
+namespace {
 
 // The CPU device keeps the rows it works on in a core's cache. Blocks of nested scales need the mean of all block
 // scales first, so a weight in many slabs would be quantized twice.
@@ -137,7 +135,9 @@ SlabWorker& WeightQuantizer::worker(const WeightSpec& weight, NibType source, ui
 WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const WeightPart> parts,
                                        const WeightSource& source, const PartSink& sink, const GivenBlob& given) {
   const std::span<const std::byte> blob = given.bytes;
-  const NibMemory blob_memory = blob.empty() ? NibMemory{} : memoryOf(weight);
+  const std::optional<NibMemory> whole = blob.empty() ? NibMemory{} : memoryOf(weight);
+  if (!whole) throw Error(quoteText(weight.name) + " cannot be quantized as a whole");
+  const NibMemory& blob_memory = *whole;
   const SlabShape slabs = slabShape(weight, std::lcm(slabUnit(weight), source.unit), source.elementBytes(),
                                     slabBytes(device_.untimed(), weight, slab_bytes_));
   const bool nested = (weight.weights.flags & NIB_WEIGHTS_NESTED) != 0;
@@ -189,17 +189,17 @@ WeightResult WeightQuantizer::quantize(const WeightSpec& weight, std::span<const
 
   WeightResult result;
   std::vector<uint64_t> written(parts.size(), 0);
-  std::vector<std::optional<TransposedWriter>> transposition(parts.size());
+  std::vector<std::optional<TransposedWriter>> transposed(parts.size());
   for (size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].transposition) transposition[i].emplace(parts[i].transposition, weight.rows, slab_bytes_);
+    if (parts[i].transposition) transposed[i].emplace(parts[i].transposition, weight.rows, slab_bytes_);
   }
   uint32_t slab_rows = 0;
   const auto write = [&](PartFrom from, std::span<const std::byte> bytes) {
     const size_t part = partIndex(parts, from);
     if (part == SIZE_MAX) return;
-    if (transposition[part]) {
-      transposition[part]->add(bytes.first(size_t(slab_rows * parts[part].transposition.rowBytes())),
-                               [&](uint64_t offset, std::span<const std::byte> piece) { sink(part, offset, piece); });
+    if (transposed[part]) {
+      transposed[part]->add(bytes.first(size_t(slab_rows * parts[part].transposition.rowBytes())),
+                            [&](uint64_t offset, std::span<const std::byte> piece) { sink(part, offset, piece); });
       return;
     }
     // Device ranges are whole words; the tensor may end within the last one.

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -35,6 +36,9 @@ struct WeightSource {
   // elements are quantized. May throw.
   std::function<void(uint64_t first, uint64_t count, const kit::Range& to)> load_blob = {};
 };
+// The memory of a whole weight's blob. None if the weight is too large for one.
+std::optional<NibMemory> memoryOf(const WeightSpec& weight);
+
 // A quantized weight, in the layout of NIB_OP_QUANTIZE for all its rows.
 struct GivenBlob {
   std::span<const std::byte> bytes = {};

@@ -11,7 +11,7 @@
 
 namespace nib::model {
 
-// Of one tensor of GGUF: a matrix, or the matrices of all experts.
+// The importance of one tensor of GGUF: a matrix, or the matrices of all experts.
 struct ImportanceEntry {
   // Sums of squares, column by column, expert by expert.
   std::vector<float> squares;

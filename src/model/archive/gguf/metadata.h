@@ -13,7 +13,7 @@ namespace nib::model {
 // Adds what describes the network. Throws if llama.cpp's network of the family cannot compute it. notes: what differs.
 void addNetwork(const GgufNetwork& network, GgufMetadata& metadata, std::vector<std::string>& notes);
 
-// What GGUF stores of the rotary embedding as a tensor: rope_freqs.weight has the divisors of the frequencies of
+// The tensors in which GGUF stores the rotary embedding: rope_freqs.weight has the divisors of the frequencies of
 // Llama 3, rope_factors_short.weight and rope_factors_long.weight those of LongRoPE.
 struct RopeTensor {
   std::string name;

@@ -20,7 +20,7 @@ const GgufMix* findGgufMix(std::string_view name);
 // "Q4_0, Q4_1, ..."
 std::string ggufMixNames();
 
-// What the choice depends on besides the tensors.
+// The facts on which the choice depends, besides the tensors.
 struct MixModel {
   std::string architecture;
   uint32_t layers = 0, heads = 0, key_heads = 0;

@@ -24,13 +24,11 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kHead = "lm_head";
 
-bool asymmetric(const WeightSpec& w) { return (w.weights.flags & NIB_WEIGHTS_ASYMMETRIC) != 0; }
-
 int64_t groupSize(const WeightSpec& w) { return w.groupsPerRow() == 1 ? -1 : int64_t(w.weights.group_size); }
 
 // The settings that dynamic can give a module.
 Json settingsOf(const WeightSpec& w) {
-  return {{"bits", w.bits()}, {"group_size", groupSize(w)}, {"sym", !asymmetric(w)}};
+  return {{"bits", w.bits()}, {"group_size", groupSize(w)}, {"sym", !w.asymmetric()}};
 }
 
 bool isHead(std::string_view module) { return lastSegment(module) == kHead; }
@@ -101,16 +99,14 @@ class Gptq : public Container {
     const std::string module = w.module();
     const uint64_t rows = w.rows, cols = w.cols, groups = w.groupsPerRow();
     const uint32_t bits = w.bits();
-    const Dtype scale = w.weights.scale_type == NIB_TYPE_F16    ? Dtype::kF16
-                        : w.weights.scale_type == NIB_TYPE_BF16 ? Dtype::kBF16
-                                                                : Dtype::kF32;
+    const Dtype scale = w.scaleDtype();
     const uint64_t words = cols * bits / 32;
     std::vector<WeightPart> parts;
     WeightPart codes{{module + ".qweight", Dtype::kI32, {words, rows}}, PartFrom::kCodes};
     codes.transposition = Transposition::elements(words, 4);
     parts.push_back(std::move(codes));
     WeightPart zeros{{module + ".qzeros", Dtype::kI32, {groups, rows * bits / 32}}, PartFrom::kFill};
-    if (asymmetric(w)) {
+    if (w.asymmetric()) {
       zeros.from = PartFrom::kZeros;
       zeros.transposition =
           Transposition::fields(groups, bits, w.weights.format == NIB_FORMAT_INT8 ? 0x80 : 0, v2_ ? 0 : 1);
@@ -134,7 +130,7 @@ class Gptq : public Container {
 
   // Loaders differ in whether they read qzeros of symmetric codes at all. Some files that say version 1 are version 2.
   void check(const Checkpoint& checkpoint, const FoundWeight& found) const override {
-    if (asymmetric(found.spec)) return;
+    if (found.spec.asymmetric()) return;
     const uint32_t bits = found.spec.bits(), middle = 1u << (bits - 1);
     const size_t zeros = found.tensors[1];
     if (isPattern(checkpoint, zeros, fieldPattern(bits, middle - 1))) return;

@@ -1,4 +1,4 @@
-// What the configuration files of GPTQ and AWQ say of the weights: config.json and the file beside it.
+// The settings of weights in the configuration files of GPTQ and AWQ: config.json and the file beside it.
 #ifndef NIB_MODEL_ARCHIVE_GPTQ_SETTINGS_H
 #define NIB_MODEL_ARCHIVE_GPTQ_SETTINGS_H
 
@@ -13,7 +13,7 @@
 
 namespace nib::model {
 
-// Of one module. None = the files do not say.
+// The settings of one module. None = the files do not say.
 struct PackedSettings {
   std::optional<int64_t> bits, group_size;  // group_size: -1 = one group per row
   bool symmetric = true;

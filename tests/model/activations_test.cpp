@@ -1,5 +1,5 @@
 // Activations that GPTQ keeps: in memory up to a limit, after it in a file, with the same bytes.
-#include "model/quantize/gptq/activations.h"
+#include "model/blocks/activations.h"
 
 #include "model/model_test.h"
 

@@ -34,13 +34,13 @@ int benchGptq(const DeviceArguments& device_arguments, const JsonArguments& json
   Table table({"phase", "ms", "GFLOP", "GFLOP/s", "of fp32 products"}, {false, true, true, true, true});
   nlohmann::ordered_json phases = nlohmann::ordered_json::object();
   double total = 0;
-  for (size_t p = 0; p < model::kGptqPhases; ++p) {
-    const auto phase = model::GptqPhase(p);
+  for (size_t p = 0; p < model::kBlockPhases; ++p) {
+    const auto phase = model::BlockPhase(p);
     const double seconds = speed.seconds[p], flops = speed.flops[p];
     if (seconds == 0) continue;
     const double rate = flops / seconds;
     // The Hessian comes with the forward pass, and the measurement is for the report.
-    if (phase != model::GptqPhase::kHessian && phase != model::GptqPhase::kMeasure) total += seconds;
+    if (phase != model::BlockPhase::kHessian && phase != model::BlockPhase::kMeasure) total += seconds;
     table.add({model::phaseName(phase), numberText("%.1f", 1e3 * seconds),
                flops != 0 ? numberText("%.2f", 1e-9 * flops) : "-", flops != 0 ? numberText("%.2f", 1e-9 * rate) : "-",
                flops != 0 ? numberText("%.0f %%", 100 * rate / speed.product_flops_per_second) : "-"});

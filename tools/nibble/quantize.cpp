@@ -403,10 +403,10 @@ void printStages(const model::QuantizeReport& report) {
                model::stageName(model::Stage(slowest)));
 }
 
-void printGptqTimes(const model::GptqTimes& times) {
+void printBlockTimes(const model::BlockTimes& times) {
   std::string text;
-  for (size_t p = 0; p < model::kGptqPhases; ++p) {
-    const auto phase = model::GptqPhase(p);
+  for (size_t p = 0; p < model::kBlockPhases; ++p) {
+    const auto phase = model::BlockPhase(p);
     text += std::string(p ? ", " : "") + model::phaseName(phase) + numberText(" %.2f s", times.seconds(phase));
   }
   std::fprintf(stderr, "gptq: %s\n", text.c_str());
@@ -440,7 +440,7 @@ int runQuantize(const Arguments& arguments) {
   printInput(output.text(), report);
   printLost(output.text(), lostOf(report));
   if (arguments.verbose) printStages(report);
-  if (arguments.verbose && options.gptq) printGptqTimes(report.gptq_times);
+  if (arguments.verbose && options.gptq) printBlockTimes(report.gptq_times);
   if (output.wantsJson()) output.json(toJson(report, options.selection.search_scales));
   return kExitDone;
 }

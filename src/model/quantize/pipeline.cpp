@@ -3,12 +3,12 @@
 #include "model/archive/error.h"
 #include "model/archive/model_writer.h"
 #include "model/archive/module_name.h"
+#include "model/blocks/memory.h"
 #include "model/calibrate/static_inputs.h"
 #include "model/convert/conversion.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
 #include "model/quantize/gptq/blocks.h"
-#include "model/quantize/gptq/memory.h"
 #include "model/quantize/gptq/store.h"
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
@@ -560,7 +560,7 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
 
 // Quantizes the layers of the network's blocks with GPTQ, and leaves their blobs in the store.
 void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
-             const BlobStore& store, GptqTimes* times) {
+             const BlobStore& store, BlockTimes* times) {
   if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": --method gptq needs the model's config.json");
   const ModelConfig config = readConfig(*view.checkpoint().configJson());
   std::map<std::string, WeightSpec> weights;

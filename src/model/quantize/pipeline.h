@@ -102,7 +102,7 @@ struct QuantizeReport {
   DenseShare dense;                                 // nothing if the type is dense
   std::vector<std::string> notes;                   // on the input: files that were not copied, ...
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
-  GptqTimes gptq_times;
+  BlockTimes gptq_times;
   size_t dropped_scales = 0;  // tensors of the input that say how its activations are quantized
   size_t bare_fp8 = 0;        // FP8 tensors of the input without scales: their codes are read as values
   uint32_t lanes = 0;         // tensors processed concurrently

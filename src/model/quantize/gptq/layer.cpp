@@ -17,15 +17,6 @@ constexpr uint64_t kAlignment = 256;
 constexpr uint32_t kFactorBlock = 64;
 uint64_t aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
-NibHessianDesc hessianDesc(uint32_t tokens, uint32_t cols, uint32_t type, uint32_t stride) {
-  NibHessianDesc desc{NIB_OP_HESSIAN, sizeof(NibHessianDesc)};
-  desc.tokens = tokens;
-  desc.cols = cols;
-  desc.source_type = type;
-  desc.source_stride = stride;
-  return desc;
-}
-
 NibQuantizeDesc quantizeDesc(const WeightSpec& weight, NibType type) {
   NibQuantizeDesc desc{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
   desc.flags = weight.search_scales ? NIB_QUANTIZE_GIVEN_SCALES : NIB_QUANTIZE_STATUS;
@@ -101,21 +92,6 @@ void decodeBlob(const TimedDevice& device, const WeightSpec& weight, const HostB
   restoreColumns(device, weight, blob.order, to);
 }
 
-// -------------------------------------------------------------------------------------------- hessian
-HessianSum::HessianSum(const kit::Device& device, uint32_t tokens, uint32_t cols, uint32_t type, uint32_t stride,
-                       const kit::Range& input)
-    : cols_(cols) {
-  plan_ = std::make_unique<kit::Plan>(device, hessianDesc(tokens, cols, type, stride));
-  const uint64_t hessian_bytes = plan_->sizeBytes(NIB_ROLE_OUTPUT);
-  diagonal_offset_ = plan_->memory().part[NIB_PART_DIAGONAL].offset_bytes;
-  order_offset_ = aligned(hessian_bytes);
-  buffer_ = kit::Buffer(device, order_offset_ + uint64_t(cols) * sizeof(uint32_t));
-  device.fill(buffer_, 0, 0, hessian_bytes);
-  const kit::Range output(buffer_, 0, hessian_bytes);
-  binding_ =
-      std::make_unique<kit::Binding>(*plan_, kit::Ranges{.weights = {}, .input = input, .output = output, .aux = {}});
-}
-
 // --------------------------------------------------------------------------------------------- solver
 struct GptqSolver::State {
   State(const TimedDevice& on, const GptqOptions& with, const HessianSum& of)
@@ -183,9 +159,9 @@ bool GptqSolver::State::tryFactor(double fraction) {
   if (ordered()) parts.push_back({NIB_PART_ORDER, hessian.orderOffset()});
   kit::Buffer scratch;
   for (const NibFactorStage stage : {NIB_FACTOR_PREPARE, NIB_FACTOR_CHOLESKY, NIB_FACTOR_INVERT}) {
-    const GptqTimes::Scope scope(options.times, stage == NIB_FACTOR_PREPARE    ? GptqPhase::kPrepare
-                                                : stage == NIB_FACTOR_CHOLESKY ? GptqPhase::kCholesky
-                                                                               : GptqPhase::kInvert);
+    const BlockTimes::Scope scope(options.times, stage == NIB_FACTOR_PREPARE    ? BlockPhase::kPrepare
+                                                 : stage == NIB_FACTOR_CHOLESKY ? BlockPhase::kCholesky
+                                                                                : BlockPhase::kInvert);
     desc.stage = stage;
     const kit::Plan plan(untimed(), desc);
     if (scratch.sizeBytes() == 0) scratch = kit::Buffer(untimed(), std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 4));
@@ -210,7 +186,7 @@ bool GptqSolver::State::tryFactor(double fraction) {
 // given. blob NULL: the loss of fp32 differences instead of values. In units of H.
 double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, const kit::Buffer* blob) const {
   const bool measure = blob == nullptr;
-  const GptqTimes::Scope scope(options.times, measure ? GptqPhase::kMeasure : GptqPhase::kColumns);
+  const BlockTimes::Scope scope(options.times, measure ? BlockPhase::kMeasure : BlockPhase::kColumns);
   NibGptqDesc desc{NIB_OP_GPTQ, sizeof(NibGptqDesc)};
   desc.flags = ordered() ? uint32_t(NIB_GPTQ_ORDER) : 0u;
   if (measure) {
@@ -273,7 +249,7 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
 }
 
 void GptqSolver::State::roundToNearest(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const {
-  const GptqTimes::Scope scope(options.times, GptqPhase::kNearest);
+  const BlockTimes::Scope scope(options.times, BlockPhase::kNearest);
   if (weight.search_scales) {
     const kit::Plan plan(untimed(), searchDesc(weight, type, 0));
     const kit::Range source(operands, source_offset, plan.sizeBytes(NIB_ROLE_INPUT));

@@ -3,7 +3,8 @@
 #define NIB_MODEL_QUANTIZE_GPTQ_LAYER_H
 
 #include "model/archive/container.h"
-#include "model/quantize/gptq/phases.h"
+#include "model/blocks/hessian_sum.h"
+#include "model/blocks/phases.h"
 #include "model/timed_device.h"
 
 #include <nibble/kit.h>
@@ -25,11 +26,11 @@ enum class ColumnOrder {
 
 struct GptqOptions {
   ColumnOrder order = ColumnOrder::kStatic;
-  double damp = 0.01;          // a fraction of the mean diagonal
-  uint32_t block = 0;          // columns that are quantized at a time; 0 = the fastest number
-  bool parity = false;         // scales of groups as the published code finds them
-  bool sequential = true;      // layers of a block one after the other, each with inputs of the quantized ones before
-  GptqTimes* times = nullptr;  // gets the seconds of phases
+  double damp = 0.01;           // a fraction of the mean diagonal
+  uint32_t block = 0;           // columns that are quantized at a time; 0 = the fastest number
+  bool parity = false;          // scales of groups as the published code finds them
+  bool sequential = true;       // layers of a block one after the other, each with inputs of the quantized ones before
+  BlockTimes* times = nullptr;  // gets the seconds of phases
 };
 
 // A quantized weight in host memory, in the layout of nibGetMemory for NIB_OP_QUANTIZE of all its rows.
@@ -51,31 +52,6 @@ struct GptqLayerReport {
   uint32_t dead = 0;     // columns whose inputs were all 0
   bool nearest = false;  // rounded to nearest instead; `note` says why
   std::string note;
-};
-
-// The sums of x x^T of the inputs of a layer, or of several with the same input.
-class HessianSum {
- public:
-  // Throws.
-  HessianSum(const kit::Device& device, uint32_t tokens, uint32_t cols, uint32_t type, uint32_t stride,
-             const kit::Range& input);
-  // The run that adds `n` rows of the input.
-  const kit::Binding& binding() const { return *binding_; }
-  void count(uint64_t tokens) { tokens_ += tokens; }
-  uint64_t tokens() const { return tokens_; }
-  uint32_t cols() const { return cols_; }
-  // NIB_PART_RESULT of NIB_OP_HESSIAN at 0, the diagonal after it.
-  const kit::Buffer& buffer() const { return buffer_; }
-  uint64_t diagonalOffset() const { return diagonal_offset_; }
-  // Memory for an order of the columns.
-  uint64_t orderOffset() const { return order_offset_; }
-
- private:
-  uint32_t cols_;
-  uint64_t tokens_ = 0, diagonal_offset_ = 0, order_offset_ = 0;
-  kit::Buffer buffer_;
-  std::unique_ptr<kit::Plan> plan_;
-  std::unique_ptr<kit::Binding> binding_;
 };
 
 // Factors H, for layers of up to `rows` rows that share it. Throws.

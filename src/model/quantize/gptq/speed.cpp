@@ -78,12 +78,12 @@ GptqSpeed measureGptq(const kit::Device& device, const GptqSpeedOptions& o) {
   weight.weights.scale_type = NIB_TYPE_F16;
   const std::vector<float> values = device.download<float>(weights, size_t(o.rows) * o.cols);
   for (uint32_t i = 0; i < o.repeats; ++i) {
-    GptqTimes times;
+    BlockTimes times;
     GptqOptions options;
     options.times = &times;
     HessianSum hessian(device, o.tokens, o.cols, NIB_TYPE_F32, o.cols, inputs);
     {
-      const GptqTimes::Scope scope(&times, GptqPhase::kHessian);
+      const BlockTimes::Scope scope(&times, BlockPhase::kHessian);
       timed.run(hessian.binding(), o.tokens);
     }
     hessian.count(o.tokens);
@@ -92,17 +92,17 @@ GptqSpeed measureGptq(const kit::Device& device, const GptqSpeedOptions& o) {
     device.upload(*source.buffer, std::span<const float>(values), source.offset_bytes);
     GptqLayerReport report;
     solver.solve(weight, NIB_TYPE_F32, {}, report);
-    for (size_t p = 0; p < kGptqPhases; ++p) {
-      const double seconds = times.seconds(GptqPhase(p));
+    for (size_t p = 0; p < kBlockPhases; ++p) {
+      const double seconds = times.seconds(BlockPhase(p));
       speed.seconds[p] = i == 0 ? seconds : std::min(speed.seconds[p], seconds);
     }
   }
   const double k = o.cols, cubic = k * k * k / 3, update = double(o.rows) * k * k;
-  speed.flops[size_t(GptqPhase::kHessian)] = double(o.tokens) * k * k;
-  speed.flops[size_t(GptqPhase::kCholesky)] = cubic;
-  speed.flops[size_t(GptqPhase::kInvert)] = cubic;
-  speed.flops[size_t(GptqPhase::kColumns)] = update;
-  speed.flops[size_t(GptqPhase::kMeasure)] = update;
+  speed.flops[size_t(BlockPhase::kHessian)] = double(o.tokens) * k * k;
+  speed.flops[size_t(BlockPhase::kCholesky)] = cubic;
+  speed.flops[size_t(BlockPhase::kInvert)] = cubic;
+  speed.flops[size_t(BlockPhase::kColumns)] = update;
+  speed.flops[size_t(BlockPhase::kMeasure)] = update;
   return speed;
 }
 

@@ -2,7 +2,7 @@
 #ifndef NIB_MODEL_QUANTIZE_GPTQ_SPEED_H
 #define NIB_MODEL_QUANTIZE_GPTQ_SPEED_H
 
-#include "model/quantize/gptq/phases.h"
+#include "model/blocks/phases.h"
 
 #include <nibble/kit.h>
 
@@ -18,8 +18,8 @@ struct GptqSpeedOptions {
 };
 
 struct GptqSpeed {
-  double seconds[kGptqPhases] = {};     // kForward is 0
-  double flops[kGptqPhases] = {};       // 0 where arithmetic is not what takes the time
+  double seconds[kBlockPhases] = {};    // kForward is 0
+  double flops[kBlockPhases] = {};      // 0 where arithmetic is not what takes the time
   double product_flops_per_second = 0;  // an fp32 product [rows, cols] x [cols, 512] of the same device
 };
 

@@ -1,6 +1,6 @@
 // How much device memory GPTQ of a block takes.
-#ifndef NIB_MODEL_QUANTIZE_GPTQ_MEMORY_H
-#define NIB_MODEL_QUANTIZE_GPTQ_MEMORY_H
+#ifndef NIB_MODEL_BLOCKS_MEMORY_H
+#define NIB_MODEL_BLOCKS_MEMORY_H
 
 #include <nibble/graph.h>
 

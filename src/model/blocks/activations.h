@@ -1,7 +1,7 @@
 // Activations between runs of a block's nodes, and between blocks: kept in host memory, and in a file when that is
 // full.
-#ifndef NIB_MODEL_QUANTIZE_GPTQ_ACTIVATIONS_H
-#define NIB_MODEL_QUANTIZE_GPTQ_ACTIVATIONS_H
+#ifndef NIB_MODEL_BLOCKS_ACTIVATIONS_H
+#define NIB_MODEL_BLOCKS_ACTIVATIONS_H
 
 #include "model/archive/posix_file.h"
 #include "model/timed_device.h"

@@ -1,4 +1,4 @@
-#include "model/quantize/gptq/activations.h"
+#include "model/blocks/activations.h"
 
 #include <algorithm>
 

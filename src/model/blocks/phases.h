@@ -1,13 +1,13 @@
-// Time of GPTQ by phase.
-#ifndef NIB_MODEL_QUANTIZE_GPTQ_PHASES_H
-#define NIB_MODEL_QUANTIZE_GPTQ_PHASES_H
+// Time of work on a network block by block, by phase.
+#ifndef NIB_MODEL_BLOCKS_PHASES_H
+#define NIB_MODEL_BLOCKS_PHASES_H
 
 #include <chrono>
 #include <cstddef>
 
 namespace nib::model {
 
-enum class GptqPhase {
+enum class BlockPhase {
   kForward,   // the network on the calibration set
   kHessian,   // sums of x x^T
   kPrepare,   // order, damping
@@ -17,21 +17,21 @@ enum class GptqPhase {
   kColumns,   // quantizing columns and correcting the remaining ones
   kMeasure    // the loss of rounding to nearest, for the report
 };
-inline constexpr size_t kGptqPhases = 8;
+inline constexpr size_t kBlockPhases = 8;
 
-inline const char* phaseName(GptqPhase phase) {
-  constexpr const char* kNames[kGptqPhases] = {"forward", "hessian", "prepare", "cholesky",
-                                               "invert",  "nearest", "columns", "measure"};
+inline const char* phaseName(BlockPhase phase) {
+  constexpr const char* kNames[kBlockPhases] = {"forward", "hessian", "prepare", "cholesky",
+                                                "invert",  "nearest", "columns", "measure"};
   return kNames[size_t(phase)];
 }
 
 // Seconds by phase.
-class GptqTimes {
+class BlockTimes {
  public:
   // Adds the time until its end. `times` may be NULL.
   class Scope {
    public:
-    Scope(GptqTimes* times, GptqPhase phase) : times_(times), phase_(phase), since_(Clock::now()) {}
+    Scope(BlockTimes* times, BlockPhase phase) : times_(times), phase_(phase), since_(Clock::now()) {}
     ~Scope() {
       if (times_ != nullptr)
         times_->seconds_[size_t(phase_)] += std::chrono::duration<double>(Clock::now() - since_).count();
@@ -41,14 +41,14 @@ class GptqTimes {
 
    private:
     using Clock = std::chrono::steady_clock;
-    GptqTimes* times_;
-    GptqPhase phase_;
+    BlockTimes* times_;
+    BlockPhase phase_;
     Clock::time_point since_;
   };
-  double seconds(GptqPhase phase) const { return seconds_[size_t(phase)]; }
+  double seconds(BlockPhase phase) const { return seconds_[size_t(phase)]; }
 
  private:
-  double seconds_[kGptqPhases] = {};
+  double seconds_[kBlockPhases] = {};
 };
 
 }  // namespace nib::model

@@ -1,4 +1,4 @@
-#include "model/quantize/gptq/memory.h"
+#include "model/blocks/memory.h"
 
 #include <algorithm>
 #include <vector>

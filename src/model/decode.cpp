@@ -54,7 +54,8 @@ ModelView::ModelView(const Checkpoint& checkpoint) : checkpoint_(checkpoint), qu
   for (size_t i = 0; i < checkpoint.size(); ++i) {
     if (parts.count(i) != 0) continue;
     const TensorInfo info = checkpoint.info(i);
-    tensors_.push_back({info.name, info.shape, dtypeName(info.dtype), info.dtype, i, nullptr, info.bytes});
+    tensors_.push_back(
+        {info.name, info.shape, dtypeName(info.dtype), info.dtype, i, nullptr, info.bytes, info.declared});
   }
   for (const FoundWeight& weight : quantized_.weights) {
     Tensor tensor{

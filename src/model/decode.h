@@ -34,6 +34,7 @@ class ModelView {
     size_t index = 0;                     // in the checkpoint; for a quantized weight, the index of its first part
     const FoundWeight* weight = nullptr;  // NULL for dense tensors
     uint64_t bytes = 0;                   // stored size, all parts
+    std::optional<Dtype> declared = {};   // dense tensors only: TensorInfo::declared
 
     uint64_t elements() const;
   };

@@ -29,6 +29,7 @@ struct Arguments {
   std::string scale_search = "absmax";
   std::string format;   // "" = by the name of OUT
   std::string imatrix;  // "" = none
+  std::vector<std::string> transforms;
   WeightArguments weights;
   std::string max_shard_size;  // "" = 5G
   std::string split_max_size;  // "" = one file
@@ -60,19 +61,11 @@ model::GptqOptions gptqOptions(const Arguments& a) {
   return options;
 }
 
-// Reads the calibration data, and adds the options that change the bytes to the command.
-void addGptq(const Arguments& a, model::QuantizeOptions& options) {
+// Reads the calibration data for `purpose`, "--method gptq".
+void addCalibration(const Arguments& a, const std::string& purpose, model::QuantizeOptions& options) {
   const std::string data = dataFile(a.weights);
-  if (data.empty()) throw UsageError("--method gptq needs --calib DATA: text, .jsonl, or .npy of token ids");
-  if (!options.selection.type.quantized()) throw UsageError("--method gptq needs a quantized --type");
+  if (data.empty()) throw UsageError(purpose + " needs --calib DATA: text, .jsonl, or .npy of token ids");
   if (a.sequence_length < 2) throw UsageError("--seq-len must be 2 or more");
-  model::GptqRun run;
-  run.options = gptqOptions(a);
-  if (a.parity && options.selection.search_scales) {
-    throw UsageError(
-        "--parity finds scales from the largest magnitudes, as the published code does: leave out "
-        "--scale-search mse");
-  }
   model::LoadedModel loaded(a.in);
   if (a.sequence_length > loaded.config().max_positions) {
     throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
@@ -80,19 +73,67 @@ void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   }
   const model::TokenInput input = model::loadTokens(data, data.ends_with(".npy") ? nullptr : &loaded.tokenizer());
   const uint64_t length = input.row_tokens != 0 ? std::min(input.row_tokens, a.sequence_length) : a.sequence_length;
+  std::vector<std::vector<uint32_t>>& sequences = options.calibration.sequences;
   uint64_t tokens = 0;
   for (const model::Sequence& s : model::chooseSequences(input.ids.size(), length, a.samples, a.seed)) {
     const auto begin = input.ids.begin() + std::ptrdiff_t(s.first);
-    run.sequences.emplace_back(begin, begin + std::ptrdiff_t(s.count));
+    sequences.emplace_back(begin, begin + std::ptrdiff_t(s.count));
     tokens += s.count;
   }
   if (tokens == 0) throw UsageError("--calib " + data + ": there are no tokens");
   model::Hasher hasher;
-  for (const std::vector<uint32_t>& ids : run.sequences) hasher.add(std::as_bytes(std::span(ids)));
-  options.command += " --calib " + hasher.digest().hex() + " --act-order " + a.act_order + " --damp " +
-                     numberText("%.9g", a.damp) + " --block-size " + std::to_string(a.parity ? a.block_size : 0) +
-                     (a.parity ? " --parity" : "") + (a.no_sequential ? " --no-true-sequential" : "");
-  options.gptq = std::move(run);
+  for (const std::vector<uint32_t>& ids : sequences) hasher.add(std::as_bytes(std::span(ids)));
+  options.command += " --calib " + hasher.digest().hex();
+}
+
+void addGptq(const Arguments& a, model::QuantizeOptions& options) {
+  if (!options.selection.type.quantized()) throw UsageError("--method gptq needs a quantized --type");
+  if (a.parity && options.selection.search_scales) {
+    throw UsageError(
+        "--parity finds scales from the largest magnitudes, as the published code does: leave out "
+        "--scale-search mse");
+  }
+  options.gptq = gptqOptions(a);
+  options.command += " --act-order " + a.act_order + " --damp " + numberText("%.9g", a.damp) + " --block-size " +
+                     std::to_string(a.parity ? a.block_size : 0) + (a.parity ? " --parity" : "") +
+                     (a.no_sequential ? " --no-true-sequential" : "");
+}
+
+// The options whose data belong to the model as it was.
+void checkTransformed(const Arguments& a, const model::QuantizeOptions& options) {
+  const std::string mend =
+      ", which a transform changes: write the transformed model first (--format safetensors "
+      "--type F32 --transform ...), and ";
+  if (model::isStatic(options.selection.activations)) {
+    throw UsageError("--transform: the ranges of --calib CALIB.json are of the model's activations" + mend +
+                     "calibrate and quantize that one");
+  }
+  if (!a.imatrix.empty()) {
+    throw UsageError("--transform: --imatrix is of the model's activations" + mend +
+                     "collect its importance and quantize that one");
+  }
+}
+
+void addTransforms(const Arguments& a, model::QuantizeOptions& options) {
+  try {
+    for (const std::string& text : a.transforms) options.transforms.push_back(model::parseTransform(text));
+  } catch (const model::Error& error) {
+    throw UsageError(error.what());
+  }
+  if (options.transforms.empty()) return;
+  checkTransformed(a, options);
+  options.seed = a.seed;
+  for (const model::TransformChoice& choice : options.transforms) options.command += " --transform " + choice.text();
+  options.command += " --seed " + std::to_string(a.seed);
+}
+
+// The option that needs calibration data; "" = none does.
+std::string dataUser(const Arguments& a, const model::QuantizeOptions& options) {
+  if (a.method == "gptq") return "--method gptq";
+  for (const model::TransformChoice& choice : options.transforms) {
+    if (model::kindOf(choice).needs_data) return "--transform " + choice.text();
+  }
+  return "";
 }
 
 void addImportance(const Arguments& a, model::QuantizeOptions& options) {
@@ -186,6 +227,14 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   command += " --max-shard-size " + shard_size;
   if (options.split_bytes) command += " --split-max-size " + std::to_string(*options.split_bytes);
   if (!a.imatrix.empty()) addImportance(a, options);
+  addTransforms(a, options);
+  const std::string user = dataUser(a, options);
+  if (!user.empty()) {
+    addCalibration(a, user, options);
+  } else if (!dataFile(a.weights).empty()) {
+    throw UsageError("--calib " + dataFile(a.weights) +
+                     ": is calibration data, which --method gptq and --transform awq or smooth read");
+  }
   if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
@@ -270,6 +319,27 @@ nlohmann::ordered_json denseJson(const model::DenseShare& share) {
   return json;
 }
 
+nlohmann::ordered_json transformsJson(const std::vector<model::TransformReport>& transforms) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  const auto numberOf = [](const std::optional<double>& value) {
+    return value ? finiteNumber(*value) : nlohmann::ordered_json(nullptr);
+  };
+  for (const model::TransformReport& transform : transforms) {
+    nlohmann::ordered_json groups = nlohmann::ordered_json::array();
+    for (const model::TransformStep& step : transform.steps) {
+      groups.push_back({{"layer", step.layer},
+                        {"before", step.before},
+                        {"modules", step.modules},
+                        {"setting", step.setting},
+                        {"value", numberOf(step.value)},
+                        {"plain_loss", numberOf(step.plain_loss)},
+                        {"loss", numberOf(step.loss)}});
+    }
+    json.push_back({{"name", transform.name}, {"groups", groups}});
+  }
+  return json;
+}
+
 nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
@@ -282,6 +352,7 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
                                  {"bare_fp8", report.bare_fp8},
                                  {"dense", denseJson(report.dense)},
                                  {"notes", report.notes},
+                                 {"transforms", transformsJson(report.transforms)},
                                  {"stages", nlohmann::ordered_json::object()},
                                  {"tensors", nlohmann::ordered_json::array()}};
   for (size_t i = 0; i < model::kStageCount; ++i)
@@ -351,6 +422,24 @@ void printTable(std::FILE* file, const model::QuantizeReport& report) {
   std::fprintf(file, "%zu tensors, %llu of them unchanged; %.1f MB -> %.1f MB in %.2f s on %s\n", report.tensors.size(),
                (unsigned long long)kept, double(report.bytes_in) / 1e6, double(report.bytes_out) / 1e6, report.seconds,
                report.device.c_str());
+}
+
+void printTransforms(std::FILE* file, const std::vector<model::TransformReport>& transforms) {
+  for (const model::TransformReport& transform : transforms) {
+    Table table({transform.name, "before", "choice", "loss without", "loss"}, {false, false, false, true, true});
+    for (const model::TransformStep& step : transform.steps) {
+      if (!step.loss && !step.value) continue;
+      std::string modules;
+      for (const std::string& module : step.modules) {
+        modules += (modules.empty() ? "" : ", ") + module.substr(module.rfind('.') + 1);
+      }
+      table.add({"layer " + std::to_string(step.layer) + ": " + modules, step.before.substr(step.before.rfind('.') + 1),
+                 step.setting + (step.value ? numberText(" %.2f", *step.value) : ""),
+                 step.plain_loss ? numberText("%.4g", *step.plain_loss) : "-",
+                 step.loss ? numberText("%.4g", *step.loss) : "-"});
+    }
+    table.print(file);
+  }
 }
 
 void printInput(std::FILE* file, const model::QuantizeReport& report) {
@@ -425,8 +514,8 @@ int runQuantize(const Arguments& arguments) {
   ProgressLine line("quantize", "MB", 1e6);
   options.progress = [&line](const model::Progress& p) { line.show(p.done_bytes, p.total_bytes); };
   ProgressLine calibration("quantize", "tokens", 1);
-  if (options.gptq) {
-    options.gptq->progress = [&calibration](uint64_t done, uint64_t all) {
+  if (!options.calibration.sequences.empty()) {
+    options.calibration.progress = [&calibration](uint64_t done, uint64_t all) {
       calibration.show(done, all);
       if (done == all) calibration.clear();
     };
@@ -434,6 +523,7 @@ int runQuantize(const Arguments& arguments) {
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printNotes(output.text(), report.notes);
+  printTransforms(output.text(), report.transforms);
   printTable(output.text(), report);
   printTotal(output.text(), report.quantized, options.selection.search_scales);
   printDense(output.text(), report.dense);
@@ -461,6 +551,11 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--scale-search", a->scale_search,
                   "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
                   "of the least squared error");
+  app->add_option("--transform", a->transforms,
+                  "Change the model first, without changing its results; may be given several times, in order: awq\n"
+                  "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
+                  "equalize (arXiv 1906.04721); awq and smooth read --calib DATA")
+      ->allow_extra_args(false);
   app->add_option(
       "--imatrix", a->imatrix,
       "Importance of columns for the types of --format gguf: a file of nibble calibrate --importance or of\n"
@@ -470,9 +565,9 @@ Verb makeQuantizeVerb(CLI::App& parent) {
                   "desc (the same, but groups are of columns that follow each other in that order; --format gptq),\n"
                   "gar (whole groups), none");
   app->add_option("--damp", a->damp, "Damping for gptq, a fraction of the mean diagonal (default 0.01)");
-  app->add_option("--samples", a->samples, "Sequences for gptq, drawn by --seed; 0 = all (default 128)");
+  app->add_option("--samples", a->samples, "Sequences of --calib DATA, drawn by --seed; 0 = all (default 128)");
   app->add_option("--seq-len", a->sequence_length, "Tokens of a sequence (default 512)");
-  app->add_option("--seed", a->seed, "Which sequences are drawn (default 0)");
+  app->add_option("--seed", a->seed, "Which sequences are drawn, and the signs of rotations (default 0)");
   app->add_option("--block-size", a->block_size, "Columns that gptq quantizes at a time, up to 128");
   app->add_flag("--parity", a->parity, "Scales of gptq's groups as the published code finds them (--act-order none)");
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");

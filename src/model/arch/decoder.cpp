@@ -164,6 +164,24 @@ std::vector<std::vector<std::string>> linearLayers(const ModelConfig&, uint32_t 
           {mlp + "down_proj"}};
 }
 
+std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer) {
+  const std::string block = "model.layers." + std::to_string(layer);
+  const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
+  return {
+      {block + ".input_layernorm", true, {self + "q_proj", self + "k_proj", self + "v_proj"}, 0, 1},
+      {self + "v_proj", false, {self + "o_proj"}, config.head_size, config.heads / config.key_heads},
+      {block + ".post_attention_layernorm", true, {mlp + "gate_proj", mlp + "up_proj"}, 0, 1},
+      {mlp + "up_proj", false, {mlp + "down_proj"}, 0, 1},
+  };
+}
+
+HiddenStates hiddenStates(const ModelConfig&) { return {"model.embed_tokens", "model.norm", "lm_head"}; }
+
+std::vector<std::string> hiddenWriters(const ModelConfig&, uint32_t layer) {
+  const std::string block = "model.layers." + std::to_string(layer);
+  return {block + ".self_attn.o_proj", block + ".mlp.down_proj"};
+}
+
 Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
   Graph graph(options.max_rows);
   const ValueId rows = graph.input("rows", graph::ids());

@@ -47,6 +47,28 @@ graph::Graph embeddingGraph(const ModelConfig& config, const BodyOptions& option
 // The modules of a block's linear layers in the order of the network, grouped by their input.
 std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer);
 
+// Linear layers that read the same values, and the step that makes these: factors of its results can be divided out of
+// the layers' columns, and the network stays the same.
+struct ScaleGroup {
+  std::string before;  // a norm's module, or a linear layer, whose rows and bias are scaled
+  bool norm = false;
+  std::vector<std::string> modules;
+  // Every `run` rows of `before` are read `repeat` times in succession, as values of heads that queries share. 0 = row
+  // c is column c.
+  uint32_t run = 0, repeat = 1;
+  // The row of `before` that becomes column c.
+  uint32_t rowOf(uint32_t c) const { return run == 0 ? c : c / run / repeat * run + c % run; }
+};
+std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer);
+
+// Who writes the hidden states and who reads them, besides the layers of linearLayers() behind a norm.
+struct HiddenStates {
+  std::string embedding, norm, head;  // the embedding, the last norm, the head behind it
+};
+HiddenStates hiddenStates(const ModelConfig& config);
+// The linear layers of a block that add to the hidden states.
+std::vector<std::string> hiddenWriters(const ModelConfig& config, uint32_t layer);
+
 struct HeadOptions {
   uint32_t max_rows = 1;
   uint32_t hidden_rows = 0;  // of kHidden

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace nib::model {
@@ -25,6 +26,9 @@ class Checkpoint {
  public:
   // Reads and checks every header, but no tensor data. Throws.
   explicit Checkpoint(const std::filesystem::path& path) : path_(path), source_(openSource(path)) {}
+  // A source that was made from the model at `path`.
+  Checkpoint(const std::filesystem::path& path, std::unique_ptr<const TensorSource> source)
+      : path_(path), source_(std::move(source)) {}
 
   // Tensors are sorted by file and, within a file, by offset: reading them in this order reads the disk sequentially.
   size_t size() const { return source_->size(); }

@@ -30,6 +30,8 @@ struct TensorInfo {
   uint32_t file = 0;    // index into files()
   uint64_t offset = 0;  // byte offset in that file
   uint32_t blocks = 0;  // the id of ggml's type whose blocks the bytes are, with dtype kU8; 0 = elements of dtype
+  // The type in which a copy is stored; none = dtype. The values of an edited tensor are computed, as fp32.
+  std::optional<Dtype> declared = {};
 };
 
 struct TextFile {

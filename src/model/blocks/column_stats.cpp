@@ -39,6 +39,10 @@ void ColumnStats::add(const TimedDevice& device, const graph::Value& value, cons
         abs_sums_[c] += std::fabs(double(x));
         abs_max_[c] = std::max(abs_max_[c], std::fabs(x));
       }
+      if (sampled_ < samples_ && tokens_ + first + t >= all_tokens_ * sampled_ / samples_) {
+        sample_.insert(sample_.end(), row, row + shape.cols);
+        ++sampled_;
+      }
     }
   }
   tokens_ += tokens;

@@ -200,14 +200,18 @@ class Walk {
 
   // The sums over a group's inputs, and the value that they are of.
   struct Sums {
-    Sums(const TimedDevice& device, const Block& block, const LayerGroup& group, uint32_t max_tokens)
+    Sums(const TimedDevice& device, const Block& block, const LayerGroup& group, uint32_t max_tokens,
+         const ColumnStats& none)
         : input(inputOf(block.graph, block.graph.nodes()[group.first])),
           hessian(device.untimed(), max_tokens, input.shape.cols, input.shape.type, input.shape.stride,
-                  block.program.range(input.name)) {}
+                  block.program.range(input.name)),
+          columns(none) {}
     const graph::Value& input;
     HessianSum hessian;
     ColumnStats columns;
   };
+
+  ColumnStats noStats() const { return {options_.samples, all_tokens_ / config_.layers}; }
 
   void begin(const Block& block, size_t step) {
     std::vector<float> values(size_t(steps_[step].tokens()) * config_.hidden);
@@ -229,8 +233,10 @@ class Walk {
   void add(const Block& block, size_t step, Sums& sums) {
     const BlockTimes::Scope scope(options_.times, BlockPhase::kHessian);
     const uint32_t tokens = steps_[step].tokens();
-    device_.run(sums.hessian.binding(), tokens);
-    sums.hessian.count(tokens);
+    if (options_.hessian) {
+      device_.run(sums.hessian.binding(), tokens);
+      sums.hessian.count(tokens);
+    }
     if (options_.column_stats) sums.columns.add(device_, sums.input, block.program.range(sums.input.name), tokens);
   }
 
@@ -243,7 +249,7 @@ class Walk {
       std::optional<Sums> sums;
       std::vector<graph::ValueId> live;
       if (!last) {
-        sums.emplace(device_, block, groups[g], body_.max_tokens);
+        sums.emplace(device_, block, groups[g], body_.max_tokens, noStats());
         live = liveValues(block.graph, block.program, to, inputs_);
       }
       for (size_t i = 0; i < steps_.size(); ++i) {
@@ -271,7 +277,7 @@ class Walk {
     const uint32_t nodes = block.program.nodeCount();
     const bool again = options_.changes_weights && !groups.empty();
     std::deque<Sums> sums;
-    for (const LayerGroup& group : groups) sums.emplace_back(device_, block, group, body_.max_tokens);
+    for (const LayerGroup& group : groups) sums.emplace_back(device_, block, group, body_.max_tokens, noStats());
     for (size_t i = 0; i < steps_.size(); ++i) {
       setInputs(block.program, i);
       begin(block, i);

@@ -28,8 +28,8 @@ struct LayerGroup {
 
 // The inputs of a group, over the whole calibration set.
 struct GroupInputs {
-  const HessianSum& hessian;
-  const ColumnStats& columns;  // nothing unless WalkOptions::column_stats
+  const HessianSum& hessian;   // nothing without WalkOptions::hessian
+  const ColumnStats& columns;  // nothing without WalkOptions::column_stats
 };
 
 class BlockVisitor {
@@ -53,8 +53,10 @@ struct WalkOptions {
   // changed.
   bool together = false;
   bool changes_weights = true;
+  bool hessian = true;
   bool column_stats = false;
-  std::string purpose;  // "GPTQ", for errors
+  uint32_t samples = 0;  // rows that column_stats keep of each group's inputs
+  std::string purpose;   // "GPTQ", for errors
   BlockTimes* times = nullptr;
   // Tokens of forward passes that are done, of all. May be empty.
   std::function<void(uint64_t done, uint64_t all)> progress;

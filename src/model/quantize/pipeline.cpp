@@ -13,6 +13,7 @@
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
 #include "model/quantize/type_ranges.h"
+#include "model/transform/apply.h"
 
 #include <algorithm>
 #include <chrono>
@@ -98,7 +99,7 @@ class Planner {
         dense_(facts_, *options.container) {
     if (options.mix != nullptr) selection_.chosen = chooseMix(*options.mix, view, options.importance.has_value());
     plan_.facts.activations = selection_.activations;
-    plan_.facts.reorders = options.gptq && options.gptq->options.order == ColumnOrder::kFalling;
+    plan_.facts.reorders = options.gptq && options.gptq->order == ColumnOrder::kFalling;
     plan_.facts.names = facts_.names();
     if (!options.importance) return;
     if (!view.checkpoint().configJson()) throw Error("--imatrix needs the model's folder with config.json");
@@ -148,7 +149,7 @@ class Planner {
   // A quantized weight counts as the dense tensor that it was.
   static TensorInfo infoOf(const ModelView::Tensor& tensor) {
     return {tensor.name,
-            tensor.weight != nullptr ? tensor.weight->spec.source : tensor.dtype,
+            tensor.weight != nullptr ? tensor.weight->spec.source : tensor.declared.value_or(tensor.dtype),
             tensor.shape,
             tensor.bytes,
             0,
@@ -217,7 +218,7 @@ class Planner {
     const TensorInfo info = infoOf(tensor);
     decision.dtype =
         options_.container->denseType(info, decision.kind == Decision::kCast ? decision.dtype : info.dtype);
-    const bool same = tensor.weight == nullptr && decision.dtype == info.dtype;
+    const bool same = tensor.weight == nullptr && decision.dtype == tensor.dtype;
     decision.kind = same ? Decision::kKeep : Decision::kCast;
   }
 
@@ -248,7 +249,7 @@ class Planner {
     job.decision = std::move(decision);
     job.name = tensor.name;
     job.shape = tensor.shape;
-    job.bytes_in = tensor.bytes;
+    job.bytes_in = tensor.declared ? tensor.elements() * dtypeBits(*tensor.declared) / 8 : tensor.bytes;
     job.first_output = plan_.outputs.size();
     switch (job.decision.kind) {
       case Decision::kQuantize: {
@@ -362,7 +363,7 @@ TensorReport reportOf(const Job& job, const Plan& plan) {
   uint64_t elements = 1;
   for (const uint64_t side : job.shape) elements *= side;
   report.bits_per_weight = elements != 0 ? 8.0 * double(report.bytes_out) / double(elements) : 0.0;
-  report.changed = job.decision.kind != Decision::kKeep;
+  report.changed = job.decision.kind != Decision::kKeep || job.tensor->declared.has_value();
   if (job.tensor->weight != nullptr) {
     using Way = TensorReport::Conversion;
     report.conversion = job.decision.keeps_codes                   ? Way::kLossless
@@ -558,20 +559,26 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
+// How modules are quantized.
+std::map<std::string, WeightSpec> weightsOf(const Plan& plan) {
+  std::map<std::string, WeightSpec> weights;
+  for (const Job& job : plan.jobs) {
+    if (job.decision.kind == Decision::kQuantize) weights[job.decision.weight.module()] = job.decision.weight;
+  }
+  return weights;
+}
+
 // Quantizes the layers of the network's blocks with GPTQ, and leaves their blobs in the store.
 void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
              const BlobStore& store, BlockTimes* times) {
   if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": --method gptq needs the model's config.json");
   const ModelConfig config = readConfig(*view.checkpoint().configJson());
-  std::map<std::string, WeightSpec> weights;
-  for (const Job& job : plan.jobs) {
-    if (job.decision.kind != Decision::kQuantize) continue;
-    WeightSpec weight = job.decision.weight;
+  std::map<std::string, WeightSpec> weights = weightsOf(plan);
+  for (auto& [module, weight] : weights) {
     if (const uint32_t twin = gptqTwin(weight.weights.format)) weight.weights.format = twin;
-    weights[weight.module()] = weight;
   }
   BlocksOptions blocks;
-  blocks.gptq = options.gptq->options;
+  blocks.gptq = *options.gptq;
   blocks.gptq.times = times;
   blocks.weight = [&](const std::string& module) -> std::optional<WeightSpec> {
     const auto found = weights.find(module);
@@ -586,8 +593,23 @@ void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan,
   blocks.memory_bytes = options.memory_bytes;
   blocks.folder = store.folder();
   blocks.done = [&](const GptqLayerReport& report, const HostBlob& blob) { store.save(report, blob); };
-  blocks.progress = options.gptq->progress;
-  quantizeBlocks(device, view, config, options.gptq->sequences, blocks);
+  blocks.progress = options.calibration.progress;
+  quantizeBlocks(device, view, config, options.calibration.sequences, blocks);
+}
+
+// planOf: the plan for a model.
+TransformRun transformRun(const QuantizeOptions& options, std::function<Plan(const ModelView&)> planOf) {
+  TransformRun run;
+  run.choices = options.transforms;
+  run.sequences = options.calibration.sequences;
+  run.weights = [planOf = std::move(planOf)](const ModelView& view) { return weightsOf(planOf(view)); };
+  run.activations = options.selection.activations;
+  run.seed = options.seed;
+  run.memory_bytes = options.memory_bytes;
+  run.folder = outputPathsOf(options.out).out;
+  run.folder += ".transform";
+  run.progress = options.calibration.progress;
+  return run;
 }
 
 QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& reports) {
@@ -623,26 +645,32 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   const uint64_t memory_bytes = std::min(options.memory_bytes, deviceBytes(device.info()) / 2);
 
   refuseAdapter(options.in);
-  const Checkpoint checkpoint(options.in);
+  const Checkpoint input(options.in);
   // Some models have adapters inside, beside the weights that those adapt.
-  bool is_adapter = checkpoint.size() != 0;
-  for (size_t i = 0; i < checkpoint.size() && is_adapter; ++i) is_adapter = isAdapterTensor(checkpoint.info(i).name);
+  bool is_adapter = input.size() != 0;
+  for (size_t i = 0; i < input.size() && is_adapter; ++i) is_adapter = isAdapterTensor(input.info(i).name);
   if (is_adapter) throwAdapter(options.in);
-  const ModelView view(checkpoint);
-  if (options.gptq && options.gptq->options.order == ColumnOrder::kFalling && !options.container->holdsOrder()) {
+  if (options.gptq && options.gptq->order == ColumnOrder::kFalling && !options.container->holdsOrder()) {
     throw Error("--act-order desc: --format " + std::string(options.container->name()) +
                 " has groups of neighbouring columns: choose --format gptq, or --act-order static");
   }
-  const std::vector<TimedDevice> devices = laneDevices(device, view.tensors().size(), &clock);
+  const std::vector<TimedDevice> devices = laneDevices(device, input.size(), &clock);
+  const auto planOf = [&](const ModelView& view) {
+    std::deque<TypeRanges> ranges;
+    for (const TimedDevice& lane : devices) ranges.emplace_back(lane, view, *options.container);
+    return Planner(view, ranges, options).plan();
+  };
+  const TransformedModel model_in(TimedDevice(device, &clock), input, transformRun(options, planOf));
+  const Checkpoint& checkpoint = model_in.checkpoint();
+  report.transforms = model_in.reports();
+  const ModelView view(checkpoint);
   report.lanes = uint32_t(devices.size());
   report.slab_bytes = std::min(memory_bytes / (report.lanes * 5), kLargestSlab);
   report.notes = checkpoint.notes();
   if (!checkpoint.configJson() && options.container != &gguf()) {
     report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
   }
-  std::deque<TypeRanges> ranges;
-  for (const TimedDevice& lane : devices) ranges.emplace_back(lane, view, *options.container);
-  const Plan plan = Planner(view, ranges, options).plan();
+  const Plan plan = planOf(view);
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
   Surroundings model;

@@ -8,6 +8,7 @@
 #include "model/quantize/mix.h"
 #include "model/quantize/selection.h"
 #include "model/timed_device.h"
+#include "model/transform/transform.h"
 
 #include <nibble/kit.h>
 
@@ -31,10 +32,9 @@ struct Progress {
 inline constexpr uint64_t kDefaultMemory = 640'000'000;
 inline constexpr uint64_t kLeastMemory = 16'000'000;
 
-// Rounds with GPTQ instead of to nearest.
-struct GptqRun {
-  GptqOptions options;
-  std::vector<std::vector<uint32_t>> sequences;  // token ids for calibration
+// What GPTQ and transforms learn from.
+struct CalibrationSet {
+  std::vector<std::vector<uint32_t>> sequences;  // token ids
   // Called with the tokens that forward passes have processed, of all. May be empty.
   std::function<void(uint64_t done, uint64_t all)> progress;
 };
@@ -46,7 +46,10 @@ struct QuantizeOptions {
   SelectionOptions selection;
   const GgufMix* mix = nullptr;  // chooses the types of tensors; selection.type is that of most
   std::optional<ImportanceFile> importance;
-  std::optional<GptqRun> gptq;
+  std::vector<TransformChoice> transforms;  // in the order in which they apply
+  uint64_t seed = 0;                        // of what transforms draw
+  std::optional<GptqOptions> gptq;          // rounds with GPTQ instead of to nearest
+  CalibrationSet calibration;
   uint64_t max_shard_bytes = 5'000'000'000;
   std::optional<uint64_t> split_bytes;     // of GGUF: a folder of parts of about this size
   uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the size of slabs
@@ -103,6 +106,7 @@ struct QuantizeReport {
   std::vector<std::string> notes;                   // on the input: files that were not copied, ...
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy
   BlockTimes gptq_times;
+  std::vector<TransformReport> transforms;
   size_t dropped_scales = 0;  // tensors of the input that say how its activations are quantized
   size_t bare_fp8 = 0;        // FP8 tensors of the input without scales: their codes are read as values
   uint32_t lanes = 0;         // tensors processed concurrently

@@ -1,0 +1,61 @@
+#include "model/transform/apply.h"
+
+#include "model/archive/error.h"
+#include "model/transform/edited_source.h"
+
+#include <system_error>
+
+namespace nib::model {
+namespace {
+
+// A folder that lasts as long as the object.
+class WorkFolder {
+ public:
+  explicit WorkFolder(std::filesystem::path path) : path_(std::move(path)) {
+    std::error_code error;
+    made_ = std::filesystem::create_directory(path_, error);
+    if (error) throw Error(shown(path_) + ": cannot be made: " + error.message());
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    if (made_) std::filesystem::remove(path_, ignored);
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+
+ private:
+  std::filesystem::path path_;
+  bool made_ = false;
+};
+
+}  // namespace
+
+TransformedModel::TransformedModel(const TimedDevice& device, const Checkpoint& base, const TransformRun& run)
+    : base_(base) {
+  if (run.choices.empty()) return;
+  const std::string first = "--transform " + run.choices[0].text();
+  if (!base.configJson()) throw Error(first + " needs the model's folder with config.json");
+  const WorkFolder folder(run.folder);
+  for (const TransformChoice& choice : run.choices) {
+    const Checkpoint& current = checkpoint();
+    const ModelView view(current);
+    const ModelConfig config = readConfig(*current.configJson());
+    const std::map<std::string, WeightSpec> weights = run.weights(view);
+    TransformInput input{device, view, config, run.sequences, {}};
+    input.weight = [&](const std::string& module) -> std::optional<WeightSpec> {
+      const auto found = weights.find(module);
+      return found != weights.end() ? std::optional(found->second) : std::nullopt;
+    };
+    input.activations = run.activations;
+    input.seed = run.seed;
+    input.memory_bytes = run.memory_bytes;
+    input.folder = run.folder;
+    input.progress = run.progress;
+    TransformReport& report = reports_.emplace_back();
+    report.name = choice.text();
+    Edits edits = kindOf(choice).make(input, choice.setting, report);
+    stages_.emplace_back(base.path(), editedSource(current, std::move(edits)));
+  }
+}
+
+}  // namespace nib::model

@@ -1,0 +1,108 @@
+#include "model/transform/edits.h"
+
+#include "model/archive/error.h"
+
+#include <utility>
+
+namespace nib::model {
+namespace {
+
+void checkSize(uint64_t is, uint64_t wanted, const char* what) {
+  if (is != wanted) {
+    throw Error(std::string("a transform for ") + std::to_string(wanted) + " " + what + " met a tensor of " +
+                std::to_string(is));
+  }
+}
+
+class ScaleColumns : public Edit {
+ public:
+  explicit ScaleColumns(std::vector<double> factors) : factors_(std::move(factors)) {}
+  void apply(double* values, uint64_t, uint64_t rows, uint64_t cols) const override {
+    checkSize(cols, factors_.size(), "columns");
+    for (uint64_t r = 0; r < rows; ++r) {
+      for (uint64_t c = 0; c < cols; ++c) values[r * cols + c] *= factors_[c];
+    }
+  }
+
+ private:
+  std::vector<double> factors_;
+};
+
+class ScaleRows : public Edit {
+ public:
+  explicit ScaleRows(std::vector<double> factors) : factors_(std::move(factors)) {}
+  void apply(double* values, uint64_t first, uint64_t rows, uint64_t cols) const override {
+    if (first + rows > factors_.size()) checkSize(first + rows, factors_.size(), "rows");
+    for (uint64_t r = 0; r < rows; ++r) {
+      for (uint64_t c = 0; c < cols; ++c) values[r * cols + c] *= factors_[first + r];
+    }
+  }
+
+ private:
+  std::vector<double> factors_;
+};
+
+class SetAll : public Edit {
+ public:
+  explicit SetAll(double value) : value_(value) {}
+  void apply(double* values, uint64_t, uint64_t rows, uint64_t cols) const override {
+    for (uint64_t i = 0; i < rows * cols; ++i) values[i] = value_;
+  }
+
+ private:
+  double value_;
+};
+
+class RotateColumns : public Edit {
+ public:
+  explicit RotateColumns(std::shared_ptr<const Rotation> rotation) : rotation_(std::move(rotation)) {}
+  void apply(double* values, uint64_t, uint64_t rows, uint64_t cols) const override {
+    checkSize(cols % rotation_->size, 0, "columns beyond whole rotations");
+    for (uint64_t i = 0; i < rows * cols; i += rotation_->size) rotation_->apply(values + i);
+  }
+
+ private:
+  std::shared_ptr<const Rotation> rotation_;
+};
+
+class RotateRows : public Edit {
+ public:
+  explicit RotateRows(std::shared_ptr<const Rotation> rotation) : rotation_(std::move(rotation)) {}
+  bool needsAllRows() const override { return true; }
+  void apply(double* values, uint64_t, uint64_t rows, uint64_t cols) const override {
+    checkSize(rows % rotation_->size, 0, "rows beyond whole rotations");
+    // Some columns at a time, so that lines of memory are used whole.
+    constexpr uint64_t kColumns = 8;
+    const uint64_t size = rotation_->size;
+    std::vector<double> column(size * kColumns);
+    for (uint64_t row = 0; row < rows; row += size) {
+      for (uint64_t c = 0; c < cols; c += kColumns) {
+        const uint64_t count = std::min(kColumns, cols - c);
+        for (uint64_t r = 0; r < size; ++r) {
+          for (uint64_t k = 0; k < count; ++k) column[k * size + r] = values[(row + r) * cols + c + k];
+        }
+        for (uint64_t k = 0; k < count; ++k) rotation_->apply(&column[k * size]);
+        for (uint64_t r = 0; r < size; ++r) {
+          for (uint64_t k = 0; k < count; ++k) values[(row + r) * cols + c + k] = column[k * size + r];
+        }
+      }
+    }
+  }
+
+ private:
+  std::shared_ptr<const Rotation> rotation_;
+};
+
+}  // namespace
+
+EditPtr scaleColumns(std::vector<double> factors) { return std::make_shared<ScaleColumns>(std::move(factors)); }
+EditPtr scaleRows(std::vector<double> factors) { return std::make_shared<ScaleRows>(std::move(factors)); }
+EditPtr setAll(double value) { return std::make_shared<SetAll>(value); }
+EditPtr rotateColumns(std::shared_ptr<const Rotation> rotation) {
+  return std::make_shared<RotateColumns>(std::move(rotation));
+}
+EditPtr rotateRows(std::shared_ptr<const Rotation> rotation) {
+  return std::make_shared<RotateRows>(std::move(rotation));
+}
+
+}  // namespace nib::model

@@ -30,6 +30,7 @@ struct Arguments {
   std::string format;   // "" = by the name of OUT
   std::string imatrix;  // "" = none
   std::vector<std::string> transforms;
+  std::string range;  // "" = minmax
   WeightArguments weights;
   std::string max_shard_size;  // "" = 5G
   std::string split_max_size;  // "" = one file
@@ -104,9 +105,9 @@ void checkTransformed(const Arguments& a, const model::QuantizeOptions& options)
   const std::string mend =
       ", which a transform changes: write the transformed model first (--format safetensors "
       "--type F32 --transform ...), and ";
-  if (model::isStatic(options.selection.activations)) {
+  if (model::isStatic(options.selection.activations) && !rangesFile(a.weights).empty()) {
     throw UsageError("--transform: the ranges of --calib CALIB.json are of the model's activations" + mend +
-                     "calibrate and quantize that one");
+                     "calibrate and quantize that one; or give the data itself, --calib DATA");
   }
   if (!a.imatrix.empty()) {
     throw UsageError("--transform: --imatrix is of the model's activations" + mend +
@@ -133,7 +134,22 @@ std::string dataUser(const Arguments& a, const model::QuantizeOptions& options) 
   for (const model::TransformChoice& choice : options.transforms) {
     if (model::kindOf(choice).needs_data) return "--transform " + choice.text();
   }
-  return "";
+  return options.input_range ? "--activations " + a.weights.activations : "";
+}
+
+// Ranges of static activations come from a file, or from data.
+void addInputRange(const Arguments& a, model::QuantizeOptions& options) {
+  const bool from_data = model::isStatic(options.selection.activations) && rangesFile(a.weights).empty();
+  if (!from_data) {
+    if (!a.range.empty()) throw UsageError("--range goes with static --activations and --calib DATA");
+    return;
+  }
+  const std::string name = a.range.empty() ? "minmax" : a.range;
+  options.input_range = model::findRangeChoice(name);
+  if (!options.input_range) {
+    throw UsageError("--range " + name + ": expected minmax, ema, percentile:P, mse, entropy-ort or entropy-trt");
+  }
+  options.command += " --range " + options.input_range->name();
 }
 
 void addImportance(const Arguments& a, model::QuantizeOptions& options) {
@@ -228,12 +244,14 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (options.split_bytes) command += " --split-max-size " + std::to_string(*options.split_bytes);
   if (!a.imatrix.empty()) addImportance(a, options);
   addTransforms(a, options);
+  addInputRange(a, options);
   const std::string user = dataUser(a, options);
   if (!user.empty()) {
     addCalibration(a, user, options);
   } else if (!dataFile(a.weights).empty()) {
-    throw UsageError("--calib " + dataFile(a.weights) +
-                     ": is calibration data, which --method gptq and --transform awq or smooth read");
+    throw UsageError(
+        "--calib " + dataFile(a.weights) +
+        ": is calibration data, which --method gptq, --transform awq or smooth and static activations read");
   }
   if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
@@ -556,6 +574,9 @@ Verb makeQuantizeVerb(CLI::App& parent) {
                   "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
                   "equalize (arXiv 1906.04721); awq and smooth read --calib DATA")
       ->allow_extra_args(false);
+  app->add_option("--range", a->range,
+                  "Ranges of static activations from --calib DATA: minmax (default), ema, percentile:P, mse,\n"
+                  "entropy-ort, entropy-trt, as nibble calibrate has them");
   app->add_option(
       "--imatrix", a->imatrix,
       "Importance of columns for the types of --format gguf: a file of nibble calibrate --importance or of\n"

@@ -71,8 +71,8 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
       "--activations", a.activations,
       "none (default), int8-token, int8-static, fp8-token, fp8-static: how the loader quantizes activations");
   app.add_option("--calib", a.calib,
-                 a.takes_data ? "Data for --method gptq: text, .jsonl or .npy of token ids; and CALIB.json of nibble\n"
-                                "calibrate: the ranges of static activations. Twice for both"
+                 a.takes_data ? "Data to learn from: text, .jsonl or .npy of token ids; or CALIB.json of nibble\n"
+                                "calibrate, the ranges of static activations. Twice for both"
                               : "CALIB.json of nibble calibrate: the ranges of static activations, by module")
       ->allow_extra_args(false);
   app.add_flag("--no-double-quant", a.no_double_quant, "nf4 and fp4: fp32 block scales");
@@ -117,9 +117,11 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
   if (selection.narrow && a.asym) throw UsageError("--scale narrow is a symmetric range, --asym excludes it");
   selection.activations = activationsOf(a.activations);
   const std::string ranges = rangesFile(a);
-  if (model::isStatic(selection.activations) == ranges.empty()) {
-    throw UsageError(ranges.empty() ? "--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)"
-                                    : "--calib goes with --activations int8-static or fp8-static");
+  const bool is_static = model::isStatic(selection.activations);
+  if (!is_static && !ranges.empty()) throw UsageError("--calib goes with --activations int8-static or fp8-static");
+  if (is_static && ranges.empty() && dataFile(a).empty()) {
+    throw UsageError("--activations " + a.activations + " needs --calib CALIB.json (nibble calibrate)" +
+                     (a.takes_data ? ", or --calib DATA" : ""));
   }
   if (!ranges.empty()) {
     selection.inputs = model::staticInputs(

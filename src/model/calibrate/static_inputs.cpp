@@ -11,10 +11,15 @@
 namespace nib::model {
 
 std::map<std::string, StaticInput> staticInputs(const std::filesystem::path& path, uint32_t format) {
+  return staticInputs(readCalibration(path), shown(path), format);
+}
+
+std::map<std::string, StaticInput> staticInputs(const Calibration& calibration, const std::string& where,
+                                                uint32_t format) {
   std::map<std::string, StaticInput> inputs;
-  for (const auto& [name, tensor] : readCalibration(path)) {
+  for (const auto& [name, tensor] : calibration) {
     const auto refuse = [&](const char* what) -> Error {
-      return Error(shown(path) + ": tensor " + quoteText(name) + " " + what);
+      return Error(where + ": tensor " + quoteText(name) + " " + what);
     };
     if (tensor.collected.by_channel)
       throw refuse("has ranges by channel; static activations need --granularity tensor");

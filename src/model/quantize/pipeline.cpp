@@ -5,6 +5,7 @@
 #include "model/archive/module_name.h"
 #include "model/blocks/memory.h"
 #include "model/calibrate/static_inputs.h"
+#include "model/calibrate/stream.h"
 #include "model/convert/conversion.h"
 #include "model/decode.h"
 #include "model/quantize/cast.h"
@@ -255,7 +256,7 @@ class Planner {
       case Decision::kQuantize: {
         WeightSpec& weight = job.decision.weight;
         if (importance_) importance_->give(weight);
-        if (isStatic(selection_.activations) && !options_.convert) weight.input = inputOf(selection_.inputs, weight);
+        if (isStatic(selection_.activations) && !options_.convert) weight.input = staticInputOf(weight);
         job.parts = options_.container->parts(weight, selection_.activations);
         checkScales(job, options_);
         if (options_.gptq) checkGptq(weight);
@@ -281,6 +282,17 @@ class Planner {
         break;
     }
     plan_.jobs.push_back(std::move(job));
+  }
+
+  // As long as ranges are not calibrated yet, any will do.
+  StaticInput staticInputOf(const WeightSpec& weight) const {
+    if (options_.input_range && selection_.inputs.empty()) {
+      StaticInput input;
+      input.scale = 1;
+      input.channels = weight.cols;
+      return input;
+    }
+    return inputOf(selection_.inputs, weight);
   }
 
   void checkGptq(const WeightSpec& weight) const {
@@ -612,6 +624,34 @@ TransformRun transformRun(const QuantizeOptions& options, std::function<Plan(con
   return run;
 }
 
+// The ranges of the inputs of a model's linear layers on the calibration set.
+std::map<std::string, StaticInput> calibrateInputs(const TimedDevice& device, const ModelView& view,
+                                                   const QuantizeOptions& options) {
+  if (!view.checkpoint().configJson()) {
+    throw Error(shown(options.in) + ": static activations need the model's config.json");
+  }
+  const ModelConfig config = readConfig(*view.checkpoint().configJson());
+  RunnerOptions running;
+  std::vector<uint32_t> ids;
+  running.max_tokens = 0;
+  for (const std::vector<uint32_t>& sequence : options.calibration.sequences) {
+    running.max_tokens = std::max(running.max_tokens, uint32_t(sequence.size()));
+    ids.insert(ids.end(), sequence.begin(), sequence.end());
+  }
+  running.positions = running.max_tokens;
+  Runner runner(device, view, config, running);
+  CollectOptions collecting;
+  collecting.sequence_length = running.max_tokens;
+  Calibration calibration;
+  for (auto& [name, collected] : collectInputs(runner, ids, collecting, options.calibration.progress)) {
+    CalibratedTensor& tensor = calibration[name];
+    tensor.collected = std::move(collected);
+    chooseRanges(tensor, *options.input_range, name);
+  }
+  const bool fp8 = options.selection.activations == Activations::kFp8Static;
+  return staticInputs(calibration, "--calib", fp8 ? NIB_FORMAT_FP8 : NIB_FORMAT_INT8);
+}
+
 QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& reports) {
   QuantizedTotal total;
   NibErrorSums sums{};
@@ -635,7 +675,8 @@ QuantizedTotal totalOf(const Plan& plan, const std::vector<TensorReport>& report
 
 }  // namespace
 
-QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& options) {
+QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& asked) {
+  QuantizeOptions options = asked;
   const auto start = std::chrono::steady_clock::now();
   StageClock clock;
   QuantizeReport report;
@@ -660,6 +701,8 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     for (const TimedDevice& lane : devices) ranges.emplace_back(lane, view, *options.container);
     return Planner(view, ranges, options).plan();
   };
+  // All that is refused, before the long work.
+  if (!options.transforms.empty() || options.input_range) planOf(ModelView(input));
   const TransformedModel model_in(TimedDevice(device, &clock), input, transformRun(options, planOf));
   const Checkpoint& checkpoint = model_in.checkpoint();
   report.transforms = model_in.reports();
@@ -670,6 +713,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   if (!checkpoint.configJson() && options.container != &gguf()) {
     report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
   }
+  if (options.input_range) options.selection.inputs = calibrateInputs(TimedDevice(device, &clock), view, options);
   const Plan plan = planOf(view);
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.

@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
+#include "model/calibrate/calibration.h"
 #include "model/quantize/column_importance.h"
 #include "model/quantize/dense_share.h"
 #include "model/quantize/gptq/layer.h"
@@ -49,6 +50,8 @@ struct QuantizeOptions {
   std::vector<TransformChoice> transforms;  // in the order in which they apply
   uint64_t seed = 0;                        // of what transforms draw
   std::optional<GptqOptions> gptq;          // rounds with GPTQ instead of to nearest
+  // Static activations get their ranges from `calibration` instead of selection.inputs, once transforms are done.
+  std::optional<RangeChoice> input_range;
   CalibrationSet calibration;
   uint64_t max_shard_bytes = 5'000'000'000;
   std::optional<uint64_t> split_bytes;     // of GGUF: a folder of parts of about this size

@@ -16,6 +16,7 @@
 #include "model/run/loaded_model.h"
 #include "model/tokenizer/inputs.h"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace nib::tool {
@@ -252,6 +253,10 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     throw UsageError(
         "--calib " + dataFile(a.weights) +
         ": is calibration data, which --method gptq, --transform awq or smooth and static activations read");
+  }
+  const auto isBias = [](const model::TransformChoice& choice) { return choice.name == "bias"; };
+  if (a.method == "gptq" && std::any_of(options.transforms.begin(), options.transforms.end(), isBias)) {
+    throw UsageError("--transform bias corrects what --method rtn does; gptq keeps means by itself");
   }
   if (a.method == "gptq") addGptq(a, options);
   for (char& c : command) {
@@ -569,10 +574,12 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--scale-search", a->scale_search,
                   "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
                   "of the least squared error");
-  app->add_option("--transform", a->transforms,
-                  "Change the model first, without changing its results; may be given several times, in order: awq\n"
-                  "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
-                  "equalize (arXiv 1906.04721); awq and smooth read --calib DATA")
+  app->add_option(
+         "--transform", a->transforms,
+         "Change the model first, without changing its results; may be given several times, in order: awq\n"
+         "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
+         "equalize (arXiv 1906.04721), split[:PERCENT] (arXiv 1901.09504), clip[:PERCENTILE], which does change\n"
+         "them, bias (arXiv 1906.04721); awq, smooth and bias read --calib DATA")
       ->allow_extra_args(false);
   app->add_option("--range", a->range,
                   "Ranges of static activations from --calib DATA: minmax (default), ema, percentile:P, mse,\n"

@@ -152,6 +152,15 @@ std::string configWith(const std::string& config_json, const std::string& quanti
   return writeJson(config) + "\n";
 }
 
+std::string configWithNumbers(const std::string& config_json, const std::map<std::string, uint64_t>& numbers) {
+  Json config = readJsonText(config_json, "config.json", "the text", JsonNumbers::kText);
+  for (const auto& [key, number] : numbers) {
+    if (!config.is_object() || !config.contains(key)) throw Error("config.json: has no " + quoteText(key));
+    config[key] = number;
+  }
+  return writeJson(config) + "\n";
+}
+
 void addConfigFile(const Surroundings& model, const char* name, OutputPlan& plan) {
   if (!model.config_json) return;
   const Json config = readJsonText(*model.config_json, "config.json", "the text", JsonNumbers::kText);

@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -205,6 +206,8 @@ void addConfigFile(const Surroundings& model, const char* name, OutputPlan& plan
 // embedding. Keeps all other keys, their order, and all numbers as they are written. Throws.
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
                        const std::string& torch_dtype = "", bool untied = false);
+// Returns config.json with numbers replaced, by key of its outermost object. Throws if one is missing.
+std::string configWithNumbers(const std::string& config_json, const std::map<std::string, uint64_t>& numbers);
 // "float16" for kF16, "bfloat16" for kBF16, else "float32".
 const char* torchName(Dtype dtype);
 

@@ -24,6 +24,9 @@ class EditedSource : public TensorSource {
     if (edits_.unties && base.configJson()) {
       surroundings_.config_json = configWith(*base.configJson(), "", "", true);
     }
+    if (!edits_.config.empty() && surroundings_.config_json) {
+      surroundings_.config_json = configWithNumbers(*surroundings_.config_json, edits_.config);
+    }
     indexNames();
     for (const auto& [tensor, edits] : edits_.by_tensor) {
       const std::optional<size_t> found = find(tensor);
@@ -50,6 +53,12 @@ class EditedSource : public TensorSource {
     if (entries_[i].edits.empty()) return info;
     info.declared = info.declared.value_or(info.dtype);
     info.dtype = Dtype::kF32;
+    const Matrix before = matrixOf(info.shape);
+    Matrix after = before;
+    for (const EditPtr& edit : entries_[i].edits) edit->reshape(after.rows, after.cols);
+    // Only matrices change their shape.
+    if (info.shape.size() == 2) info.shape = {after.rows, after.cols};
+    if (info.shape.size() == 1) info.shape = {after.cols};
     info.bytes = *tensorBytes(info.dtype, info.shape);
     return info;
   }
@@ -60,7 +69,7 @@ class EditedSource : public TensorSource {
   void read(size_t i, uint64_t offset, std::span<std::byte> out) const override {
     const Entry& entry = entries_[i];
     if (entry.edits.empty()) return base_.read(entry.base, offset, out);
-    const Matrix matrix = matrixOf(i);
+    const Matrix matrix = matrixOf(base_.info(entry.base).shape);
     const bool whole =
         std::any_of(entry.edits.begin(), entry.edits.end(), [](const EditPtr& edit) { return edit->needsAllRows(); });
     const uint64_t row_bytes = matrix.cols * sizeof(float);
@@ -97,8 +106,7 @@ class EditedSource : public TensorSource {
     return *found;
   }
 
-  Matrix matrixOf(size_t i) const {
-    const std::vector<uint64_t> shape = info(i).shape;
+  static Matrix matrixOf(const std::vector<uint64_t>& shape) {
     Matrix matrix;
     for (size_t d = 0; d < shape.size(); ++d) (d + 1 == shape.size() ? matrix.cols : matrix.rows) *= shape[d];
     return matrix;
@@ -111,7 +119,11 @@ class EditedSource : public TensorSource {
     base_.read(entry.base, first * matrix.cols * element, stored);
     std::vector<double> values(stored.size() / size_t(element));
     for (size_t k = 0; k < values.size(); ++k) values[k] = double(floatValue(info.dtype, &stored[k * size_t(element)]));
-    for (const EditPtr& edit : entry.edits) edit->apply(values.data(), first, rows, matrix.cols);
+    uint64_t now_rows = rows, now_cols = matrix.cols;
+    for (const EditPtr& edit : entry.edits) {
+      edit->apply(values, first, now_rows, now_cols);
+      edit->reshape(now_rows, now_cols);
+    }
     return std::vector<float>(values.begin(), values.end());
   }
 

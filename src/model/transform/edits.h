@@ -24,7 +24,9 @@ class Edit {
   // Whether all rows must be there at once.
   virtual bool needsAllRows() const { return false; }
   // Changes rows [first, first + rows) of `cols` values.
-  virtual void apply(double* values, uint64_t first, uint64_t rows, uint64_t cols) const = 0;
+  virtual void apply(std::vector<double>& values, uint64_t first, uint64_t rows, uint64_t cols) const = 0;
+  // The shape that a matrix has afterwards. Only edits that need all rows change it.
+  virtual void reshape(uint64_t& /*rows*/, uint64_t& /*cols*/) const {}
 };
 using EditPtr = std::shared_ptr<const Edit>;
 
@@ -34,6 +36,14 @@ EditPtr scaleColumns(std::vector<double> factors);
 EditPtr scaleRows(std::vector<double> factors);
 // All values become this one.
 EditPtr setAll(double value);
+// Adds addends[c] to column c.
+EditPtr addToColumns(std::vector<double> addends);
+// Clamps every group of `group` columns of a row to the percentile of its magnitudes.
+EditPtr clampGroups(uint64_t group, double percentile);
+// The rows with these numbers, one after the other.
+EditPtr takeRows(std::vector<uint64_t> rows);
+// The columns with these numbers, times factors.
+EditPtr takeColumns(std::vector<uint64_t> columns, std::vector<double> factors);
 // Every run of rotation.size elements of a row is rotated: W -> W Q.
 EditPtr rotateColumns(std::shared_ptr<const Rotation> rotation);
 // The same of columns: W -> Q^T W.
@@ -44,6 +54,7 @@ struct Edits {
   std::map<std::string, std::vector<EditPtr>, std::less<>> by_tensor;
   // config.json says that the head is the embedding, which it is not any more.
   bool unties = false;
+  std::map<std::string, uint64_t> config;  // numbers of config.json that change, by key
   // The head becomes a tensor of its own, a copy of the embedding before its edits; "" = it is one already.
   std::string untied_head, embedding;
 

@@ -73,9 +73,12 @@ TransformChoice parseTransform(const std::string& text);
 const TransformKind& kindOf(const TransformChoice& choice);
 
 extern const TransformKind kAwqTransform;
+extern const TransformKind kBiasTransform;
+extern const TransformKind kClipTransform;
 extern const TransformKind kEqualizeTransform;
 extern const TransformKind kRotateTransform;
 extern const TransformKind kSmoothTransform;
+extern const TransformKind kSplitTransform;
 
 }  // namespace nib::model
 #endif

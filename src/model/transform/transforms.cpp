@@ -7,8 +7,9 @@
 namespace nib::model {
 
 std::span<const TransformKind* const> transformKinds() {
-  static constexpr const TransformKind* kKinds[] = {&kAwqTransform, &kSmoothTransform, &kRotateTransform,
-                                                    &kEqualizeTransform};
+  static constexpr const TransformKind* kKinds[] = {&kAwqTransform,      &kSmoothTransform, &kRotateTransform,
+                                                    &kEqualizeTransform, &kSplitTransform,  &kClipTransform,
+                                                    &kBiasTransform};
   return kKinds;
 }
 

@@ -24,6 +24,7 @@ void ColumnStats::add(const TimedDevice& device, const graph::Value& value, cons
     sums_.resize(shape.cols);
     abs_sums_.resize(shape.cols);
     abs_max_.resize(shape.cols);
+    abs_max_of_others_.resize(shape.cols);
   }
   const uint64_t row_bytes = uint64_t(shape.stride) * sizeof(float);
   const uint32_t most = uint32_t(std::max<uint64_t>(kPiece / row_bytes, 1));
@@ -33,13 +34,15 @@ void ColumnStats::add(const TimedDevice& device, const graph::Value& value, cons
     device.download(*range.buffer, range.offset_bytes + first * row_bytes, rows.data(), count * row_bytes);
     for (uint32_t t = 0; t < count; ++t) {
       const float* const row = rows.data() + size_t(t) * shape.stride;
+      const bool kept = sampled_ < samples_ && tokens_ + first + t >= all_tokens_ * sampled_ / samples_;
       for (uint32_t c = 0; c < shape.cols; ++c) {
         const float x = std::isfinite(row[c]) ? row[c] : 0.0f;
         sums_[c] += double(x);
         abs_sums_[c] += std::fabs(double(x));
         abs_max_[c] = std::max(abs_max_[c], std::fabs(x));
+        if (!kept) abs_max_of_others_[c] = std::max(abs_max_of_others_[c], std::fabs(x));
       }
-      if (sampled_ < samples_ && tokens_ + first + t >= all_tokens_ * sampled_ / samples_) {
+      if (kept) {
         sample_.insert(sample_.end(), row, row + shape.cols);
         ++sampled_;
       }

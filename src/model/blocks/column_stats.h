@@ -23,6 +23,8 @@ class ColumnStats {
   std::vector<double> means() const;     // of x
   std::vector<double> absMeans() const;  // of |x|
   const std::vector<float>& absMax() const { return abs_max_; }
+  // The same of the rows that were not kept: what is found with it can be tried on those that were.
+  const std::vector<float>& absMaxOfOthers() const { return abs_max_of_others_; }
   // The rows that were kept.
   const std::vector<float>& sample() const { return sample_; }
 
@@ -30,7 +32,7 @@ class ColumnStats {
   uint32_t samples_ = 0, sampled_ = 0;
   uint64_t all_tokens_ = 0, tokens_ = 0;
   std::vector<double> sums_, abs_sums_;
-  std::vector<float> abs_max_, sample_;
+  std::vector<float> abs_max_, abs_max_of_others_, sample_;
 };
 
 }  // namespace nib::model

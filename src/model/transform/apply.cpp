@@ -39,6 +39,12 @@ TransformedModel::TransformedModel(const TimedDevice& device, const Checkpoint& 
   for (const TransformChoice& choice : run.choices) {
     const Checkpoint& current = checkpoint();
     const ModelView view(current);
+    for (const ModelView::Tensor& tensor : view.tensors()) {
+      if (tensor.weight == nullptr) continue;
+      throw Error(first + ": " + quoteText(tensor.name) +
+                  " is quantized: make the model dense with `nibble quantize IN " +
+                  "-o OUT --format safetensors --type F16` first");
+    }
     const ModelConfig config = readConfig(*current.configJson());
     const std::map<std::string, WeightSpec> weights = run.weights(view);
     TransformInput input{device, view, config, run.sequences, {}};

@@ -59,19 +59,19 @@ class SmoothVisitor : public BlockVisitor {
   void visit(const LayerGroup& layers, const GroupInputs& inputs, ModelWeights&) override {
     const std::optional<ScaleGroup> group = findScaleGroup(input_.config, layers.layer, layers.modules);
     if (!group || inputs.columns.tokens() == 0) return;
-    const std::vector<float>& most = inputs.columns.absMax();
-    const std::vector<double> x_most = maxOverShared(*group, {most.begin(), most.end()});
-    std::vector<double> w_most(most.size(), 1e-5);
+    const size_t cols = inputs.columns.absMax().size();
+    std::vector<double> w_most(cols, 1e-5);
     for (const std::string& module : layers.modules) {
       const std::vector<float> weight = readValues(input_.view, module + ".weight");
       for (size_t i = 0; i < weight.size(); ++i) {
-        double& extent = w_most[i % most.size()];
+        double& extent = w_most[i % cols];
         extent = std::max(extent, std::fabs(double(weight[i])));
       }
     }
     w_most = maxOverShared(*group, w_most);
-    const auto factorsOf = [&](double alpha) {
-      std::vector<double> factors(most.size());
+    const auto factorsOf = [&](double alpha, const std::vector<float>& absmax) {
+      const std::vector<double> x_most = maxOverShared(*group, {absmax.begin(), absmax.end()});
+      std::vector<double> factors(cols);
       for (size_t c = 0; c < factors.size(); ++c) {
         const double factor = std::pow(x_most[c], alpha) / std::pow(w_most[c], 1 - alpha);
         factors[c] = std::isfinite(factor) ? std::max(factor, 1e-5) : 1.0;
@@ -79,13 +79,13 @@ class SmoothVisitor : public BlockVisitor {
       return storable(input_.view, *group, std::move(factors));
     };
     TransformStep step{layers.layer, group->before, layers.modules, "alpha", alpha_, {}, {}};
-    std::vector<double> best;
-    if (alpha_) {
-      best = factorsOf(*alpha_);
-    } else {
-      search(layers, inputs.columns, factorsOf, step, best);
+    // Ranges that come from other rows than the errors: a range that just holds the calibration set is too small.
+    if (!alpha_) {
+      search(
+          layers, inputs.columns, [&](double alpha) { return factorsOf(alpha, inputs.columns.absMaxOfOthers()); },
+          step);
     }
-    if (!best.empty()) addScaling(input_.view, *group, best, edits_);
+    if (step.value) addScaling(input_.view, *group, factorsOf(*step.value, inputs.columns.absMax()), edits_);
     report_.steps.push_back(std::move(step));
   }
 
@@ -99,8 +99,7 @@ class SmoothVisitor : public BlockVisitor {
 
   // The alpha of the least error of the layers' outputs, with weights and activations quantized.
   void search(const LayerGroup& layers, const ColumnStats& columns,
-              const std::function<std::vector<double>(double)>& factorsOf, TransformStep& step,
-              std::vector<double>& best) {
+              const std::function<std::vector<double>(double)>& factorsOf, TransformStep& step) {
     const std::vector<float>& sample = columns.sample();
     const uint32_t cols = uint32_t(columns.absMax().size());
     const Activations scheme = input_.activations == Activations::kNone ? Activations::kInt8Token : input_.activations;
@@ -116,7 +115,7 @@ class SmoothVisitor : public BlockVisitor {
       std::vector<float> inputs(sample);
       float absmax = 0;
       for (size_t i = 0; i < inputs.size(); ++i) inputs[i] /= rounded[i % cols];
-      for (uint32_t c = 0; c < cols; ++c) absmax = std::max(absmax, columns.absMax()[c] / rounded[c]);
+      for (uint32_t c = 0; c < cols; ++c) absmax = std::max(absmax, columns.absMaxOfOthers()[c] / rounded[c]);
       roundActivations(scheme, inputs, cols, absmax);
       double loss = 0;
       for (size_t m = 0; m < trials.size(); ++m) {
@@ -133,13 +132,11 @@ class SmoothVisitor : public BlockVisitor {
     step.setting = "none";
     for (uint32_t i = 0; i < kAlphas; ++i) {
       const double alpha = double(i) / (kAlphas - 1);
-      std::vector<double> factors = factorsOf(alpha);
-      const double loss = lossOf(factors);
+      const double loss = lossOf(factorsOf(alpha));
       if (!(loss < *step.loss)) continue;
       step.loss = loss;
       step.setting = "alpha";
       step.value = alpha;
-      best = std::move(factors);
     }
   }
 

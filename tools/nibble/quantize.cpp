@@ -32,6 +32,7 @@ struct Arguments {
   std::string imatrix;  // "" = none
   std::vector<std::string> transforms;
   std::string range;  // "" = minmax
+  std::string awq_objective = "layer";
   WeightArguments weights;
   std::string max_shard_size;  // "" = 5G
   std::string split_max_size;  // "" = one file
@@ -122,9 +123,15 @@ void addTransforms(const Arguments& a, model::QuantizeOptions& options) {
   } catch (const model::Error& error) {
     throw UsageError(error.what());
   }
+  const auto isAwq = [](const model::TransformChoice& choice) { return choice.name == "awq"; };
+  if (a.awq_objective != "layer" && std::none_of(options.transforms.begin(), options.transforms.end(), isAwq)) {
+    throw UsageError("--awq-objective goes with --transform awq");
+  }
   if (options.transforms.empty()) return;
   checkTransformed(a, options);
   options.seed = a.seed;
+  options.awq_modules = chosen("--awq-objective", {a.awq_objective}, {"layer", "module"})[0] == "module";
+  if (options.awq_modules) options.command += " --awq-objective module";
   for (const model::TransformChoice& choice : options.transforms) options.command += " --transform " + choice.text();
   options.command += " --seed " + std::to_string(a.seed);
 }
@@ -581,6 +588,10 @@ Verb makeQuantizeVerb(CLI::App& parent) {
          "equalize (arXiv 1906.04721), split[:PERCENT] (arXiv 1901.09504), clip[:PERCENTILE], which does change\n"
          "them, bias (arXiv 1906.04721); awq, smooth and bias read --calib DATA")
       ->allow_extra_args(false);
+  app->add_option(
+      "--awq-objective", a->awq_objective,
+      "layer: awq compares the outputs of the layers that it scales (default); module: of the attention or\n"
+      "feed-forward module that they are in, on 2048 tokens, as AutoAWQ does");
   app->add_option("--range", a->range,
                   "Ranges of static activations from --calib DATA: minmax (default), ema, percentile:P, mse,\n"
                   "entropy-ort, entropy-trt, as nibble calibrate has them");

@@ -267,9 +267,26 @@ class Walk {
         add(block, i, *sums);
         saved_[i].save(store_, device_, block.graph, block.program, live, steps_[i].tokens());
       }
-      if (sums) visitor_.visit(groups[g], {sums->hessian, sums->columns}, block.weights);
+      if (sums) visitor_.visit(groups[g], {sums->hessian, sums->columns, {}}, block.weights);
       from = to;
     }
+  }
+
+  // Runs the first step up to a layer, and reads what it makes.
+  std::vector<float> replay(const Block& block, const std::string& module) {
+    const uint32_t node = firstNode(block.graph, module);
+    setInputs(block.program, 0);
+    begin(block, 0);
+    forward(block, 0, 0, node + 1);
+    for (const graph::Operand& operand : block.graph.nodes()[node].operands) {
+      if (!operand.writes) continue;
+      const graph::Value& value = block.graph.value(operand.value);
+      std::vector<float> values(size_t(steps_[0].tokens()) * value.shape.stride);
+      const kit::Range range = block.program.range(value.name);
+      device_.download(*range.buffer, range.offset_bytes, values.data(), values.size() * sizeof(float));
+      return values;
+    }
+    throw Error("layer " + module + " has no output");
   }
 
   // Runs the whole block for all sums, and once more if visits change what comes out of it.
@@ -291,8 +308,9 @@ class Walk {
       forward(block, i, from, nodes);
       end(block, i);
     }
+    const auto outputOf = [&](const std::string& module) { return replay(block, module); };
     for (size_t g = 0; g < groups.size(); ++g) {
-      visitor_.visit(groups[g], {sums[g].hessian, sums[g].columns}, block.weights);
+      visitor_.visit(groups[g], {sums[g].hessian, sums[g].columns, outputOf}, block.weights);
     }
     for (size_t i = 0; i < steps_.size() && again; ++i) {
       setInputs(block.program, i);

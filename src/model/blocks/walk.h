@@ -30,6 +30,9 @@ struct LayerGroup {
 struct GroupInputs {
   const HessianSum& hessian;   // nothing without WalkOptions::hessian
   const ColumnStats& columns;  // nothing without WalkOptions::column_stats
+  // Runs the first sequences of the set through the block, with its weights as they are now, and returns what a linear
+  // layer of it makes, with what is added to that: [tokens, channels]. Only with WalkOptions::together.
+  std::function<std::vector<float>(const std::string& module)> outputOf = {};
 };
 
 class BlockVisitor {

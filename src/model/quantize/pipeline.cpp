@@ -616,6 +616,7 @@ TransformRun transformRun(const QuantizeOptions& options, std::function<Plan(con
   run.sequences = options.calibration.sequences;
   run.weights = [planOf = std::move(planOf)](const ModelView& view) { return weightsOf(planOf(view)); };
   run.activations = options.selection.activations;
+  run.awq_modules = options.awq_modules;
   run.seed = options.seed;
   run.memory_bytes = options.memory_bytes;
   run.folder = outputPathsOf(options.out).out;

@@ -48,6 +48,7 @@ struct QuantizeOptions {
   const GgufMix* mix = nullptr;  // chooses the types of tensors; selection.type is that of most
   std::optional<ImportanceFile> importance;
   std::vector<TransformChoice> transforms;  // in the order in which they apply
+  bool awq_modules = false;                 // TransformInput
   uint64_t seed = 0;                        // of what transforms draw
   std::optional<GptqOptions> gptq;          // rounds with GPTQ instead of to nearest
   // Static activations get their ranges from `calibration` instead of selection.inputs, once transforms are done.

@@ -53,6 +53,7 @@ TransformedModel::TransformedModel(const TimedDevice& device, const Checkpoint& 
       return found != weights.end() ? std::optional(found->second) : std::nullopt;
     };
     input.activations = run.activations;
+    input.awq_modules = run.awq_modules;
     input.seed = run.seed;
     input.memory_bytes = run.memory_bytes;
     input.folder = run.folder;

@@ -21,6 +21,7 @@ struct TransformRun {
   // How the modules of a model are quantized.
   std::function<std::map<std::string, WeightSpec>(const ModelView& view)> weights;
   Activations activations = Activations::kNone;
+  bool awq_modules = false;  // TransformInput
   uint64_t seed = 0;
   uint64_t memory_bytes = 0;
   std::filesystem::path folder;  // for activations; is made and removed if memory does not suffice

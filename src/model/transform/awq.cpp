@@ -55,7 +55,7 @@ class AwqVisitor : public BlockVisitor {
     return bytes;
   }
 
-  void visit(const LayerGroup& layers, const GroupInputs& inputs, ModelWeights&) override {
+  void visit(const LayerGroup& layers, const GroupInputs& inputs, ModelWeights& weights) override {
     const std::optional<ScaleGroup> group = findScaleGroup(input_.config, layers.layer, layers.modules);
     if (!group || inputs.columns.tokens() == 0) return;
     std::deque<LayerTrial> trials;
@@ -74,14 +74,37 @@ class AwqVisitor : public BlockVisitor {
     w_mean = meanOverShared(*group, w_mean);
     const std::vector<double> x_mean = meanOverShared(*group, inputs.columns.absMeans());
 
+    // The layer at the end of the module whose output is compared.
+    std::string last = layers.modules.front();
+    for (const std::string& writer : hiddenWriters(input_.config, layers.layer)) {
+      if (writer.substr(0, writer.rfind('.')) == last.substr(0, last.rfind('.'))) last = writer;
+    }
+    const std::vector<float> plain = input_.awq_modules ? inputs.outputOf(last) : std::vector<float>();
+    const auto rangeOf = [&](size_t m) {
+      const WeightSpec spec = *input_.weight(layers.modules[m]);
+      kit::Range range = weights.range(layers.modules[m]);
+      range.size_bytes = uint64_t(spec.rows) * spec.cols * sizeof(float);
+      return range;
+    };
+    const auto moduleLoss = [&]() {
+      for (size_t m = 0; m < trials.size(); ++m) trials[m].writeTried(rangeOf(m));
+      const std::vector<float> outputs = inputs.outputOf(last);
+      for (size_t m = 0; m < trials.size(); ++m) trials[m].writePlain(rangeOf(m));
+      double loss = 0;
+      for (size_t i = 0; i < plain.size(); ++i) {
+        const double error = double(outputs[i]) - double(plain[i]);
+        loss += error * error;
+      }
+      return loss / (double(plain.size()) / input_.config.hidden);
+    };
     const auto lossOf = [&](const std::vector<double>& factors) {
       const std::vector<float> rounded(factors.begin(), factors.end());
       double loss = 0;
       for (LayerTrial& trial : trials) {
         trial.quantize(rounded);
-        loss += trial.loss(inputs.hessian);
+        if (!input_.awq_modules) loss += trial.loss(inputs.hessian);
       }
-      return loss;
+      return input_.awq_modules ? moduleLoss() : loss;
     };
     TransformStep step{layers.layer, group->before, layers.modules, "none", 0.0, {}, {}};
     std::vector<double> best(x_mean.size(), 1.0);

@@ -115,6 +115,22 @@ void LayerTrial::quantize(std::span<const float> factors) {
   device_.run(kit::Binding(*dequantize_, {.weights = blob_, .input = {}, .output = scaled, .aux = {}}), spec_.rows);
 }
 
+void LayerTrial::write(uint64_t source, NibType type, float factor, const kit::Range& to) {
+  NibElementwiseDesc desc = elementwiseDesc(NIB_ELEMENTWISE_SCALE, spec_, type);
+  desc.second_type = 0;
+  desc.factor = factor;
+  const kit::Plan plan(device_.untimed(), desc);
+  const kit::Range from = range(source, plan.sizeBytes(NIB_ROLE_INPUT));
+  device_.run(kit::Binding(plan, {.weights = {}, .input = from, .output = to, .aux = {}}), spec_.rows);
+}
+
+void LayerTrial::writeTried(const kit::Range& to) {
+  scale(values_, NIB_TYPE_F32, inverses_, values_);
+  write(values_, NIB_TYPE_F32, -1, to);
+}
+
+void LayerTrial::writePlain(const kit::Range& to) { write(source_, type_, 1, to); }
+
 double LayerTrial::loss(const HessianSum& hessian) {
   scale(values_, NIB_TYPE_F32, inverses_, values_);
   {

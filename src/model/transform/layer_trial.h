@@ -33,6 +33,9 @@ class LayerTrial {
   // inputs [n, cols] times Q(W diag(s)), or times W: [n, rows]. Call it before loss(). Throws.
   std::vector<float> product(std::span<const float> inputs);
   std::vector<float> plainProduct(std::span<const float> inputs);
+  // Writes Q(W diag(s)) diag(1/s), or W, as fp32. Call the first before loss(). Throws.
+  void writeTried(const kit::Range& to);
+  void writePlain(const kit::Range& to);
   // Device memory in bytes.
   static uint64_t deviceBytes(uint64_t rows, uint64_t cols) { return 4 * (4 * rows * cols + cols * cols); }
 
@@ -40,6 +43,8 @@ class LayerTrial {
   kit::Range range(uint64_t offset_bytes, uint64_t size_bytes) const { return {operands_, offset_bytes, size_bytes}; }
   // result = source * a row of factors, or source + values.
   void scale(uint64_t source, NibType type, uint64_t row, uint64_t result);
+  // to = source * factor.
+  void write(uint64_t source, NibType type, float factor, const kit::Range& to);
   std::vector<float> multiply(std::span<const float> inputs, uint64_t weights, NibType type);
 
   TimedDevice device_;

@@ -1,11 +1,11 @@
 #include "model/transform/scaling.h"
 
 #include "model/archive/error.h"
-#include "numerics/exact.h"
 
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 namespace nib::model {
 namespace {
@@ -16,14 +16,16 @@ const ModelView::Tensor& findTensor(const ModelView& view, const std::string& na
   return *tensor;
 }
 
+// To the nearest value of the type, half to even.
 double rounded(Dtype dtype, double value) {
-  if (dtype == Dtype::kF16) return double(exact::nibHalfToF32(exact::nibF32ToHalf(float(value))));
-  if (dtype == Dtype::kBF16) {
-    int exponent = 0;
-    const double mantissa = std::frexp(value, &exponent);
-    return std::ldexp(std::nearbyint(mantissa * 256), exponent - 8);
-  }
-  return double(float(value));
+  const int bits = dtype == Dtype::kF16 ? 11 : dtype == Dtype::kBF16 ? 8 : 24;
+  const int least = dtype == Dtype::kF16 ? -13 : -125;  // the exponent of the smallest normal value, in [0.5, 1) 2^e
+  int exponent = 0;
+  std::frexp(value, &exponent);
+  const double step = std::ldexp(1.0, std::max(exponent, least) - bits);
+  const double result = std::nearbyint(value / step) * step;
+  const double most = dtype == Dtype::kF16 ? 65504.0 : double(std::numeric_limits<float>::max());
+  return std::fabs(result) > most ? std::copysign(std::numeric_limits<double>::infinity(), value) : result;
 }
 
 std::vector<double> overShared(const ScaleGroup& group, const std::vector<double>& by_column,

@@ -34,6 +34,8 @@ struct TransformInput {
   // How a module is quantized; none = it stays dense.
   std::function<std::optional<WeightSpec>(const std::string& module)> weight;
   Activations activations = Activations::kNone;
+  // AWQ compares outputs of whole modules, attention or feed-forward, instead of those of the layers it scales.
+  bool awq_modules = false;
   uint64_t seed = 0;
   uint64_t memory_bytes = 0;                                  // of activations in host memory; the others are in a file
   std::filesystem::path folder;                               // of that file

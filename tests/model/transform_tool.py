@@ -219,6 +219,29 @@ def test_refusals(tool, sample, device):
     tool.check(not [n for n in os.listdir(".") if n.startswith("no")], "a refused run left something")
 
 
+def test_device(tool, families, device):
+    """Another device finds the same losses as the CPU, and models that differ as little."""
+    for family in ("llama_plain", "qwen2_plain"):
+        model = os.path.join(families, family)
+        write_ids("ids.npy", 256, config_of(model)["vocab_size"])
+        for transform, options in (("awq", ("--type", "int4", "--group-size", "16")),
+                                   ("smooth:auto", ("--type", "int8", "--activations", "int8-token")),
+                                   ("bias", ("--type", "int4", "--group-size", "16"))):
+            found = []
+            for name in ("cpu", device):
+                done = tool.passes("quantize", model, "-o", name, *options, "--transform", transform, "--calib",
+                                   "ids.npy", "--seq-len", "32", "--force", "--json", "--device", name, timeout=300)
+                found.append(json.loads(done.out)["transforms"][0]["groups"])
+            tool.check(len(found[0]) > 0, f"{family} {transform}: no groups")
+            for one, two in zip(*found):
+                for key in ("plain_loss", "loss"):
+                    tool.check(one[key] is not None and near(one[key], two[key], 0.002),
+                               f"{family} {transform}: {key} differs: {one} {two}")
+            kl = divergence(tool, device, "cpu", "ids.npy", "cpu", "--window", "32")
+            plain = divergence(tool, device, model, "ids.npy", "cpu", "--window", "32")
+            tool.check(kl < 0.2 * plain, f"{family} {transform}: KL {kl} between devices, {plain} from the model")
+
+
 def main():
     tool = Tool(sys.argv[1], sys.argv[4])
     sample, families = (os.path.abspath(os.path.join(START, p)) for p in sys.argv[2:4])
@@ -227,7 +250,9 @@ def main():
         test_families(tool, families, device)
         test_refusals(tool, sample, device)
         test_together(tool, sample, device)
-    test_outliers(tool, sample, device)
+        test_outliers(tool, sample, device)
+    else:
+        test_device(tool, families, device)
     tool.end()
 
 

@@ -26,17 +26,6 @@ NibMomentsDesc momentsDesc(const WeightSpec& spec, NibGranularity granularity) {
   return desc;
 }
 
-std::vector<NibMomentTile> momentsOf(const TimedDevice& device, const WeightSpec& spec, NibGranularity granularity,
-                                     const kit::Range& source) {
-  const kit::Plan plan(device.untimed(), momentsDesc(spec, granularity));
-  const kit::Buffer output(device.untimed(), plan.sizeBytes(NIB_ROLE_OUTPUT));
-  const kit::Buffer scratch(device.untimed(), std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 4));
-  device.run(kit::Binding(plan, {.weights = {}, .input = source, .output = output, .aux = scratch}), spec.rows);
-  std::vector<NibMomentTile> tiles(size_t(output.sizeBytes() / sizeof(NibMomentTile)));
-  device.download(output, 0, tiles.data(), tiles.size() * sizeof(NibMomentTile));
-  return tiles;
-}
-
 }  // namespace
 
 LayerTrial::LayerTrial(const TimedDevice& device, Decoder& decoder, const ModelView::Tensor& tensor,
@@ -52,29 +41,92 @@ LayerTrial::LayerTrial(const TimedDevice& device, Decoder& decoder, const ModelV
   operands_ = kit::Buffer(device.untimed(), result_ + std::max(aligned(matrix), products) + 256);
   decoder.decode(tensor, 0, tensor.elements(), range(source_, tensor.elements() * (type_ == NIB_TYPE_F32 ? 4 : 2)));
 
+  makeElementwise(scale_, NIB_ELEMENTWISE_MUL, type_, source_, factors_, values_);
+  makeElementwise(unscale_, NIB_ELEMENTWISE_MUL, NIB_TYPE_F32, values_, inverses_, values_);
+  makeElementwise(add_, NIB_ELEMENTWISE_ADD, type_, source_, values_, values_);
+  makeElementwise(both_, NIB_ELEMENTWISE_MUL, NIB_TYPE_F32, result_, values_, result_);
+  makeQuantization();
+}
+
+void LayerTrial::makeElementwise(std::optional<Step>& step, NibElementwiseKind kind, NibType type, uint64_t source,
+                                 uint64_t second, uint64_t result) {
+  NibElementwiseDesc desc = elementwiseDesc(kind, spec_, type);
+  if (second == factors_ || second == inverses_) desc.flags = NIB_ELEMENTWISE_ONE_ROW;
+  step.emplace(device_.untimed(), desc);
+  const kit::Ranges ranges{.weights = {}, .input = operands_, .output = operands_, .aux = {}};
+  const std::vector<kit::PartOffset> parts{
+      {NIB_PART_SOURCE, source}, {NIB_PART_SECOND, second}, {NIB_PART_RESULT, result}};
+  step->binding.emplace(step->plan, ranges, parts);
+}
+
+void LayerTrial::makeQuantization() {
+  const kit::Range scaled = range(values_, matrixBytes());
   NibQuantizeDesc quantize{NIB_OP_QUANTIZE, sizeof(NibQuantizeDesc)};
-  quantize.flags = spec.search_scales ? NIB_QUANTIZE_GIVEN_SCALES : NIB_QUANTIZE_STATUS;
-  quantize.rows = spec.rows;
-  quantize.cols = spec.cols;
+  quantize.flags = spec_.search_scales ? NIB_QUANTIZE_GIVEN_SCALES : NIB_QUANTIZE_STATUS;
+  quantize.rows = spec_.rows;
+  quantize.cols = spec_.cols;
   quantize.source_type = NIB_TYPE_F32;
   quantize.weights = spec_.weights;
-  quantize_ = std::make_unique<kit::Plan>(device.untimed(), quantize);
-  if (spec.search_scales) {
+  quantize_.emplace(device_.untimed(), quantize);
+  blob_ = kit::Buffer(device_.untimed(), quantize_->plan.sizeBytes(NIB_ROLE_WEIGHTS));
+  quantize_->scratch = kit::Buffer(device_.untimed(), std::max<uint64_t>(quantize_->plan.sizeBytes(NIB_ROLE_AUX), 4));
+  quantize_->binding.emplace(quantize_->plan,
+                             kit::Ranges{.weights = blob_, .input = scaled, .output = {}, .aux = quantize_->scratch});
+  if (spec_.search_scales) {
     NibSearchDesc search{NIB_OP_SEARCH, sizeof(NibSearchDesc)};
-    search.rows = spec.rows;
-    search.cols = spec.cols;
+    search.rows = spec_.rows;
+    search.cols = spec_.cols;
     search.source_type = NIB_TYPE_F32;
     search.weights = spec_.weights;
-    search_ = std::make_unique<kit::Plan>(device.untimed(), search);
+    search_.emplace(device_.untimed(), search);
+    search_->binding.emplace(search_->plan, kit::Ranges{.weights = blob_, .input = scaled, .output = {}, .aux = {}});
   }
   NibDequantizeDesc dequantize{NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc)};
-  dequantize.rows = spec.rows;
-  dequantize.cols = spec.cols;
+  dequantize.rows = spec_.rows;
+  dequantize.cols = spec_.cols;
   dequantize.result_type = NIB_TYPE_F32;
   dequantize.weights = spec_.weights;
-  dequantize_ = std::make_unique<kit::Plan>(device.untimed(), dequantize);
-  blob_ = kit::Buffer(device.untimed(), quantize_->sizeBytes(NIB_ROLE_WEIGHTS));
-  scratch_ = kit::Buffer(device.untimed(), std::max<uint64_t>(quantize_->sizeBytes(NIB_ROLE_AUX), 4));
+  dequantize_.emplace(device_.untimed(), dequantize);
+  dequantize_->binding.emplace(dequantize_->plan,
+                               kit::Ranges{.weights = blob_, .input = {}, .output = scaled, .aux = {}});
+}
+
+void LayerTrial::makeMoments(std::optional<Step>& step, NibGranularity granularity, uint64_t source,
+                             kit::Buffer& tiles) {
+  step.emplace(device_.untimed(), momentsDesc(spec_, granularity));
+  tiles = kit::Buffer(device_.untimed(), step->plan.sizeBytes(NIB_ROLE_OUTPUT));
+  step->scratch = kit::Buffer(device_.untimed(), std::max<uint64_t>(step->plan.sizeBytes(NIB_ROLE_AUX), 4));
+  step->binding.emplace(
+      step->plan,
+      kit::Ranges{.weights = {}, .input = range(source, matrixBytes()), .output = tiles, .aux = step->scratch});
+}
+
+// H is a triangle T: e H e = 2 e T e - sum of h_jj e_j^2.
+void LayerTrial::makeLoss(const HessianSum& hessian) {
+  if (hessian_ == &hessian) return;
+  hessian_ = &hessian;
+  NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
+  desc.flags = NIB_PRODUCT_ONE_KERNEL;
+  desc.rows = desc.cols = spec_.cols;
+  desc.tokens = spec_.rows;
+  desc.weights.format = NIB_FORMAT_DENSE;
+  desc.weights.scale_type = NIB_TYPE_F32;
+  triangle_.emplace(device_.untimed(), desc);
+  triangle_->scratch = kit::Buffer(device_.untimed(), std::max<uint64_t>(triangle_->plan.sizeBytes(NIB_ROLE_AUX), 4));
+  const kit::Range triangle(hessian.buffer(), 0, triangle_->plan.sizeBytes(NIB_ROLE_WEIGHTS));
+  triangle_->binding.emplace(triangle_->plan, kit::Ranges{.weights = triangle,
+                                                          .input = range(values_, matrixBytes()),
+                                                          .output = range(result_, matrixBytes()),
+                                                          .aux = triangle_->scratch});
+  makeMoments(sum_, NIB_GRANULARITY_TENSOR, result_, sums_);
+  makeMoments(column_, NIB_GRANULARITY_COLUMN, values_, columns_);
+}
+
+std::vector<NibMomentTile> LayerTrial::tilesOf(const std::optional<Step>& step, const kit::Buffer& tiles) const {
+  run(step);
+  std::vector<NibMomentTile> result(size_t(tiles.sizeBytes() / sizeof(NibMomentTile)));
+  device_.download(tiles, 0, result.data(), result.size() * sizeof(NibMomentTile));
+  return result;
 }
 
 std::vector<float> LayerTrial::weight() const {
@@ -91,28 +143,15 @@ std::vector<float> LayerTrial::weight() const {
   return values;
 }
 
-void LayerTrial::scale(uint64_t source, NibType type, uint64_t row, uint64_t result) {
-  NibElementwiseDesc desc = elementwiseDesc(NIB_ELEMENTWISE_MUL, spec_, type);
-  desc.flags = NIB_ELEMENTWISE_ONE_ROW;
-  const kit::Plan plan(device_.untimed(), desc);
-  const kit::Ranges ranges{.weights = {}, .input = operands_, .output = operands_, .aux = {}};
-  const std::vector<kit::PartOffset> parts{
-      {NIB_PART_SOURCE, source}, {NIB_PART_SECOND, row}, {NIB_PART_RESULT, result}};
-  device_.run(kit::Binding(plan, ranges, parts), spec_.rows);
-}
-
 void LayerTrial::quantize(std::span<const float> factors) {
   for (size_t c = 0; c < inverse_.size(); ++c) inverse_[c] = -1.0f / factors[c];
   device_.upload(operands_, factors_, factors.data(), factors.size_bytes());
   device_.upload(operands_, inverses_, inverse_.data(), inverse_.size() * sizeof(float));
-  scale(source_, type_, factors_, values_);
-  const kit::Range scaled = range(values_, uint64_t(spec_.rows) * spec_.cols * 4);
-  if (search_) {
-    device_.run(kit::Binding(*search_, {.weights = blob_, .input = scaled, .output = {}, .aux = {}}), spec_.rows);
-  }
-  device_.fill(scratch_, 0, 0, scratch_.sizeBytes());
-  device_.run(kit::Binding(*quantize_, {.weights = blob_, .input = scaled, .output = {}, .aux = scratch_}), spec_.rows);
-  device_.run(kit::Binding(*dequantize_, {.weights = blob_, .input = {}, .output = scaled, .aux = {}}), spec_.rows);
+  run(scale_);
+  if (search_) run(search_);
+  device_.fill(quantize_->scratch, 0, 0, quantize_->scratch.sizeBytes());
+  run(quantize_);
+  run(dequantize_);
 }
 
 void LayerTrial::write(uint64_t source, NibType type, float factor, const kit::Range& to) {
@@ -125,46 +164,21 @@ void LayerTrial::write(uint64_t source, NibType type, float factor, const kit::R
 }
 
 void LayerTrial::writeTried(const kit::Range& to) {
-  scale(values_, NIB_TYPE_F32, inverses_, values_);
+  run(unscale_);
   write(values_, NIB_TYPE_F32, -1, to);
 }
 
 void LayerTrial::writePlain(const kit::Range& to) { write(source_, type_, 1, to); }
 
 double LayerTrial::loss(const HessianSum& hessian) {
-  scale(values_, NIB_TYPE_F32, inverses_, values_);
-  {
-    const kit::Plan add(device_.untimed(), elementwiseDesc(NIB_ELEMENTWISE_ADD, spec_, type_));
-    const kit::Ranges ranges{.weights = {}, .input = operands_, .output = operands_, .aux = {}};
-    const std::vector<kit::PartOffset> parts{
-        {NIB_PART_SOURCE, source_}, {NIB_PART_SECOND, values_}, {NIB_PART_RESULT, values_}};
-    device_.run(kit::Binding(add, ranges, parts), spec_.rows);
-  }
-  const uint64_t bytes = uint64_t(spec_.rows) * spec_.cols * 4;
-  const kit::Range error = range(values_, bytes), product = range(result_, bytes);
-  // H is a triangle T: e H e = 2 e T e - sum of h_jj e_j^2.
-  NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
-  desc.flags = NIB_PRODUCT_ONE_KERNEL;
-  desc.rows = desc.cols = spec_.cols;
-  desc.tokens = spec_.rows;
-  desc.weights.format = NIB_FORMAT_DENSE;
-  desc.weights.scale_type = NIB_TYPE_F32;
-  const kit::Plan multiply(device_.untimed(), desc);
-  const kit::Buffer scratch(device_.untimed(), std::max<uint64_t>(multiply.sizeBytes(NIB_ROLE_AUX), 4));
-  const kit::Range triangle(hessian.buffer(), 0, multiply.sizeBytes(NIB_ROLE_WEIGHTS));
-  device_.run(kit::Binding(multiply, {.weights = triangle, .input = error, .output = product, .aux = scratch}),
-              spec_.rows);
-  {
-    const kit::Plan both(device_.untimed(), elementwiseDesc(NIB_ELEMENTWISE_MUL, spec_, NIB_TYPE_F32));
-    const kit::Ranges ranges{.weights = {}, .input = operands_, .output = operands_, .aux = {}};
-    const std::vector<kit::PartOffset> parts{
-        {NIB_PART_SOURCE, result_}, {NIB_PART_SECOND, values_}, {NIB_PART_RESULT, result_}};
-    device_.run(kit::Binding(both, ranges, parts), spec_.rows);
-  }
-  const std::vector<NibMomentTile> sums = momentsOf(device_, spec_, NIB_GRANULARITY_TENSOR, product);
+  makeLoss(hessian);
+  run(unscale_);
+  run(add_);
+  run(triangle_);
+  run(both_);
+  const std::vector<NibMomentTile> sums = tilesOf(sum_, sums_), columns = tilesOf(column_, columns_);
   NibMoments total{};
   nibMomentsAdd(&total, sums.data(), sums.size(), 1);
-  const std::vector<NibMomentTile> columns = momentsOf(device_, spec_, NIB_GRANULARITY_COLUMN, error);
   std::vector<float> diagonal(spec_.cols);
   device_.download(hessian.buffer(), hessian.diagonalOffset(), diagonal.data(), diagonal.size() * sizeof(float));
   double own = 0;

@@ -10,7 +10,6 @@
 #include <nibble/kit.h>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -40,9 +39,23 @@ class LayerTrial {
   static uint64_t deviceBytes(uint64_t rows, uint64_t cols) { return 4 * (4 * rows * cols + cols * cols); }
 
  private:
+  // A run that is made once.
+  struct Step {
+    template <class Desc>
+    Step(const kit::Device& device, const Desc& desc) : plan(device, desc) {}
+    kit::Plan plan;
+    std::optional<kit::Binding> binding = {};
+    kit::Buffer scratch = {};
+  };
   kit::Range range(uint64_t offset_bytes, uint64_t size_bytes) const { return {operands_, offset_bytes, size_bytes}; }
-  // result = source * a row of factors, or source + values.
-  void scale(uint64_t source, NibType type, uint64_t row, uint64_t result);
+  uint64_t matrixBytes() const { return uint64_t(spec_.rows) * spec_.cols * 4; }
+  void makeElementwise(std::optional<Step>& step, NibElementwiseKind kind, NibType type, uint64_t source,
+                       uint64_t second, uint64_t result);
+  void makeMoments(std::optional<Step>& step, NibGranularity granularity, uint64_t source, kit::Buffer& tiles);
+  void makeQuantization();
+  void makeLoss(const HessianSum& hessian);
+  void run(const std::optional<Step>& step) const { device_.run(*step->binding, spec_.rows); }
+  std::vector<NibMomentTile> tilesOf(const std::optional<Step>& step, const kit::Buffer& tiles) const;
   // to = source * factor.
   void write(uint64_t source, NibType type, float factor, const kit::Range& to);
   std::vector<float> multiply(std::span<const float> inputs, uint64_t weights, NibType type);
@@ -54,9 +67,10 @@ class LayerTrial {
   // In operands_: factors, their inverses with a minus, W, E (at first the scaled weight), and what is made of it.
   // None is at 0, which as a part's offset means "as planned".
   uint64_t factors_ = 256, inverses_ = 0, source_ = 0, values_ = 0, result_ = 0;
-  kit::Buffer operands_, blob_, scratch_;
+  kit::Buffer operands_, blob_, sums_, columns_;
   std::vector<float> inverse_;
-  std::unique_ptr<kit::Plan> quantize_, search_, dequantize_;
+  std::optional<Step> scale_, search_, quantize_, dequantize_, unscale_, add_, triangle_, both_, sum_, column_;
+  const HessianSum* hessian_ = nullptr;  // that triangle_ reads
 };
 
 }  // namespace nib::model

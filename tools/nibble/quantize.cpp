@@ -89,14 +89,26 @@ void addCalibration(const Arguments& a, const std::string& purpose, model::Quant
   options.command += " --calib " + hasher.digest().hex();
 }
 
+// Rounding to nearest with scales by the error of outputs.
+void addOutputSearch(model::QuantizeOptions& options) {
+  if (!options.selection.type.quantized()) throw UsageError("--scale-search output needs a quantized --type");
+  options.gptq.emplace();
+  options.gptq->nearest = options.gptq->search_outputs = true;
+  options.gptq->order = model::ColumnOrder::kNone;
+}
+
 void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   if (!options.selection.type.quantized()) throw UsageError("--method gptq needs a quantized --type");
+  if (a.scale_search == "output" && (a.act_order == "none" || a.act_order == "desc")) {
+    throw UsageError("--scale-search output finds scales before columns are rounded: --act-order static or gar");
+  }
   if (a.parity && options.selection.search_scales) {
     throw UsageError(
         "--parity finds scales from the largest magnitudes, as the published code does: leave out "
         "--scale-search mse");
   }
   options.gptq = gptqOptions(a);
+  options.gptq->search_outputs = a.scale_search == "output";
   options.command += " --act-order " + a.act_order + " --damp " + numberText("%.9g", a.damp) + " --block-size " +
                      std::to_string(a.parity ? a.block_size : 0) + (a.parity ? " --parity" : "") +
                      (a.no_sequential ? " --no-true-sequential" : "");
@@ -139,6 +151,7 @@ void addTransforms(const Arguments& a, model::QuantizeOptions& options) {
 // The option that needs calibration data; "" = none does.
 std::string dataUser(const Arguments& a, const model::QuantizeOptions& options) {
   if (a.method == "gptq") return "--method gptq";
+  if (a.scale_search == "output") return "--scale-search output";
   for (const model::TransformChoice& choice : options.transforms) {
     if (model::kindOf(choice).needs_data) return "--transform " + choice.text();
   }
@@ -220,7 +233,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   // AWQ's own files have zero points.
   if (format == "awq" && !weights.sym && weights.scale == "full") weights.asym = true;
   options.selection = selectionOf(weights, usualType(format));
-  options.selection.search_scales = chosen("--scale-search", {a.scale_search}, {"absmax", "mse"})[0] == "mse";
+  options.selection.search_scales = chosen("--scale-search", {a.scale_search}, {"absmax", "mse", "output"})[0] != "absmax";
   const std::string shard_size = a.max_shard_size.empty() ? "5G" : a.max_shard_size;
   if (format == "gguf" && !a.max_shard_size.empty()) {
     throw UsageError("--max-shard-size is for folders of safetensors; --split-max-size divides GGUF");
@@ -247,7 +260,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   std::string& command = options.command;
   command = "quantize --method " + a.method + " --format " + format + commandOf(weights, options.selection);
   if (options.mix != nullptr) command += std::string(" --mix ") + options.mix->name;
-  if (options.selection.search_scales) command += " --scale-search mse";
+  if (options.selection.search_scales) command += " --scale-search " + a.scale_search;
   command += " --max-shard-size " + shard_size;
   if (options.split_bytes) command += " --split-max-size " + std::to_string(*options.split_bytes);
   if (!a.imatrix.empty()) addImportance(a, options);
@@ -259,13 +272,14 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   } else if (!dataFile(a.weights).empty()) {
     throw UsageError(
         "--calib " + dataFile(a.weights) +
-        ": is calibration data, which --method gptq, --transform awq or smooth and static activations read");
+        ": is calibration data, which --method gptq, --scale-search output, --transform awq or smooth and static activations read");
   }
   const auto isBias = [](const model::TransformChoice& choice) { return choice.name == "bias"; };
   if (a.method == "gptq" && std::any_of(options.transforms.begin(), options.transforms.end(), isBias)) {
     throw UsageError("--transform bias corrects what --method rtn does; gptq keeps means by itself");
   }
   if (a.method == "gptq") addGptq(a, options);
+  if (a.method != "gptq" && a.scale_search == "output") addOutputSearch(options);
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
@@ -370,12 +384,12 @@ nlohmann::ordered_json transformsJson(const std::vector<model::TransformReport>&
   return json;
 }
 
-nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched) {
+nlohmann::ordered_json toJson(const model::QuantizeReport& report, const std::string& scale_search) {
   nlohmann::ordered_json json = {{"device", report.device},
                                  {"seconds", report.seconds},
                                  {"bytes_in", report.bytes_in},
                                  {"bytes_out", report.bytes_out},
-                                 {"scale_search", searched ? "mse" : "absmax"},
+                                 {"scale_search", scale_search},
                                  {"quantized", quantizedJson(report.quantized)},
                                  {"lost", toJson(lostOf(report))},
                                  {"dropped_scales", report.dropped_scales},
@@ -480,11 +494,14 @@ void printInput(std::FILE* file, const model::QuantizeReport& report) {
                report.dropped_scales);
 }
 
-void printTotal(std::FILE* file, const model::QuantizedTotal& total, bool searched) {
+void printTotal(std::FILE* file, const model::QuantizedTotal& total, const std::string& scale_search) {
   if (total.tensors == 0) return;
   const std::string errors = total.compared ? ", SQNR " + numberText("%.2f", total.sqnr_db) + " dB" : "";
-  std::fprintf(file, "%zu quantized to %.3f bits per weight%s%s\n", total.tensors, bitsPerWeight(total),
-               searched ? ", scales of the least squared error" : "", errors.c_str());
+  const char* const scales = scale_search == "mse"      ? ", scales of the least squared error"
+                             : scale_search == "output" ? ", scales of the least error of outputs"
+                                                        : "";
+  std::fprintf(file, "%zu quantized to %.3f bits per weight%s%s\n", total.tensors, bitsPerWeight(total), scales,
+               errors.c_str());
 }
 
 void printNotes(std::FILE* file, const std::vector<std::string>& notes) {
@@ -555,13 +572,13 @@ int runQuantize(const Arguments& arguments) {
   printNotes(output.text(), report.notes);
   printTransforms(output.text(), report.transforms);
   printTable(output.text(), report);
-  printTotal(output.text(), report.quantized, options.selection.search_scales);
+  printTotal(output.text(), report.quantized, arguments.scale_search);
   printDense(output.text(), report.dense);
   printInput(output.text(), report);
   printLost(output.text(), lostOf(report));
   if (arguments.verbose) printStages(report);
   if (arguments.verbose && options.gptq) printBlockTimes(report.gptq_times);
-  if (output.wantsJson()) output.json(toJson(report, options.selection.search_scales));
+  if (output.wantsJson()) output.json(toJson(report, arguments.scale_search));
   return kExitDone;
 }
 
@@ -580,12 +597,14 @@ Verb makeQuantizeVerb(CLI::App& parent) {
                   "by activations of the --calib data (arXiv 2210.17323)");
   app->add_option("--scale-search", a->scale_search,
                   "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
-                  "of the least squared error");
+                  "of the least squared error; output: of 28, the one of the least error of the layer's outputs for\n"
+                  "--calib DATA, as AWQ clips (arXiv 2306.00978)");
   app->add_option(
          "--transform", a->transforms,
          "Change the model first, without changing its results; may be given several times, in order: awq\n"
          "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
-         "equalize (arXiv 1906.04721), split[:PERCENT] (arXiv 1901.09504), clip[:PERCENTILE], which does change\n"
+         "equalize (arXiv 1906.04721), hadamard (in front of down, while the model\n"
+                  "runs: in nibble alone), split[:PERCENT] (arXiv 1901.09504), clip[:PERCENTILE], which does change\n"
          "them, bias (arXiv 1906.04721); awq, smooth and bias read --calib DATA")
       ->allow_extra_args(false);
   app->add_option(

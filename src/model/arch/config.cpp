@@ -178,9 +178,15 @@ ModelConfig readConfig(const std::string& config_json) {
   if (!json.is_object()) throw Error("config.json: is not a JSON object");
   ModelConfig config;
   config.family = readText(json, "model_type", "");
+  if (config.family.starts_with(kOwnNetwork)) config.family.erase(0, kOwnNetwork.size());
   for (const Family& family : families()) {
     if (family.model_type != config.family) continue;
     family.read(json, config);
+    constexpr uint32_t kNone = 0;
+    config.inner_hadamard = readCount(json, kInnerHadamard, &kNone);
+    const bool fits = config.inner_hadamard == 0 || (config.inner % config.inner_hadamard == 0 &&
+                                                     nibHadamardOrder(config.inner_hadamard) != 0);
+    if (!fits) refuseKey(kInnerHadamard, "must divide intermediate_size, and have a Hadamard matrix");
     return config;
   }
   std::string known;

@@ -63,6 +63,7 @@ struct ModelConfig {
   bool output_bias = false;
   bool inner_bias = false;
   bool head_norms = false;  // queries and keys are normed, head by head, before they are rotated
+  uint32_t inner_hadamard = 0;  // blocks of this size of down's inputs are rotated while the network runs; 0 = none
   RopeConfig rope;
   std::vector<uint32_t> window;  // by layer: keys that a token sees, itself included; 0 = all before it
 };
@@ -76,6 +77,10 @@ struct Family {
   void (*read)(const Json& json, ModelConfig& config);
 };
 std::span<const Family> families();
+
+// A network that only nibble runs has a model_type that begins with this, so that others refuse it.
+inline constexpr std::string_view kOwnNetwork = "nibble-";
+inline constexpr const char* kInnerHadamard = "nibble_inner_hadamard";  // key of ModelConfig::inner_hadamard
 
 // Throws; names the key that is missing, of the wrong type or not supported, and the families that are known.
 ModelConfig readConfig(const std::string& config_json);

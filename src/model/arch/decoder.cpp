@@ -80,7 +80,8 @@ ValueId feedForward(Graph& graph, const ModelConfig& config, const BodyOptions& 
     return graph::linear(graph, normed, mlp + name, layer);
   };
   const ValueId gate = project("gate_proj"), up = project("up_proj");
-  const ValueId inner = graph::gated(graph, gate, up, mlp + "gated", config.activation);
+  ValueId inner = graph::gated(graph, gate, up, mlp + "gated", config.activation);
+  if (config.inner_hadamard != 0) inner = graph::hadamard(graph, inner, mlp + "hadamard", {config.inner_hadamard, ""});
   graph::Linear down = linearOf(options.storage, mlp + "down_proj", config.hidden);
   down.bias = config.inner_bias;
   down.add_to = hidden;

@@ -152,12 +152,15 @@ std::string configWith(const std::string& config_json, const std::string& quanti
   return writeJson(config) + "\n";
 }
 
-std::string configWithNumbers(const std::string& config_json, const std::map<std::string, uint64_t>& numbers) {
+std::string configWithNumbers(const std::string& config_json, const std::map<std::string, uint64_t>& numbers,
+                              std::string_view type_prefix) {
   Json config = readJsonText(config_json, "config.json", "the text", JsonNumbers::kText);
-  for (const auto& [key, number] : numbers) {
-    if (!config.is_object() || !config.contains(key)) throw Error("config.json: has no " + quoteText(key));
-    config[key] = number;
-  }
+  if (!config.is_object()) throw Error("config.json: is not an object");
+  for (const auto& [key, number] : numbers) config[key] = number;
+  const std::string type = config.contains("model_type") && config["model_type"].is_string()
+                               ? config["model_type"].get<std::string>()
+                               : std::string();
+  if (!type.starts_with(type_prefix)) config["model_type"] = std::string(type_prefix) + type;
   return writeJson(config) + "\n";
 }
 

@@ -206,8 +206,10 @@ void addConfigFile(const Surroundings& model, const char* name, OutputPlan& plan
 // embedding. Keeps all other keys, their order, and all numbers as they are written. Throws.
 std::string configWith(const std::string& config_json, const std::string& quantization_config,
                        const std::string& torch_dtype = "", bool untied = false);
-// Returns config.json with numbers replaced, by key of its outermost object. Throws if one is missing.
-std::string configWithNumbers(const std::string& config_json, const std::map<std::string, uint64_t>& numbers);
+// Returns config.json with numbers set, by key of its outermost object, and type_prefix in front of its model_type, if
+// that has it not already. Throws.
+std::string configWithNumbers(const std::string& config_json, const std::map<std::string, uint64_t>& numbers,
+                              std::string_view type_prefix = {});
 // "float16" for kF16, "bfloat16" for kBF16, else "float32".
 const char* torchName(Dtype dtype);
 

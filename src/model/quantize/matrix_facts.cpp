@@ -142,6 +142,7 @@ void MatrixFacts::readConfig(const std::string& text) {
   nested_ = std::any_of(std::begin(kLanguageConfigs), std::end(kLanguageConfigs), isNested) ||
             std::any_of(std::begin(kOtherConfigs), std::end(kOtherConfigs), isNested);
   type_ = textOf(language, "model_type");
+  if (type_.starts_with(kOwnNetwork)) type_.erase(0, kOwnNetwork.size());
   family_ = findMatrixFamily(type_);
   if (family_ == nullptr && (family_ = findMatrixFamily(textOf(config, "model_type"))) != nullptr) {
     type_ = textOf(config, "model_type");

@@ -298,10 +298,12 @@ class Planner {
   void checkGptq(const WeightSpec& weight) const {
     const NibFormatInfo& info = *nibFormatById(weight.weights.format);
     if ((info.flags & NIB_FORMAT_OWN_SCALES) == 0 || gptqTwin(weight.weights.format) != 0) return;
-    throw Error("--method gptq: " + quoteText(weight.name) + ": type " + info.name +
-                " finds the scale of a block by a rule of its own, and GPTQ needs one that it can apply column by "
-                "column: choose q4_0, q8_0 or mxfp4 for it, leave it dense with --exclude '" +
-                std::string(moduleOf(weight.name)) + "', or --method rtn");
+    const bool nearest = options_.gptq->nearest;
+    throw Error((nearest ? "--scale-search output: " : "--method gptq: ") + quoteText(weight.name) + ": type " +
+                info.name + " finds the scale of a block by a rule of its own, and " +
+                (nearest ? "this search" : "GPTQ") + " needs one that it can apply " +
+                (nearest ? "to any range" : "column by column") + ": choose q4_0, q8_0 or mxfp4 for it, leave it dense with --exclude '" +
+                std::string(moduleOf(weight.name)) + "', or --method rtn with another --scale-search");
   }
 
   void checkUntying(const std::string& name) const {
@@ -583,7 +585,7 @@ std::map<std::string, WeightSpec> weightsOf(const Plan& plan) {
 // Quantizes the layers of the network's blocks with GPTQ, and leaves their blobs in the store.
 void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
              const BlobStore& store, BlockTimes* times) {
-  if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": --method gptq needs the model's config.json");
+  if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": calibration needs the model's config.json");
   const ModelConfig config = readConfig(*view.checkpoint().configJson());
   std::map<std::string, WeightSpec> weights = weightsOf(plan);
   for (auto& [module, weight] : weights) {
@@ -614,7 +616,13 @@ TransformRun transformRun(const QuantizeOptions& options, std::function<Plan(con
   TransformRun run;
   run.choices = options.transforms;
   run.sequences = options.calibration.sequences;
-  run.weights = [planOf = std::move(planOf)](const ModelView& view) { return weightsOf(planOf(view)); };
+  const bool outputs = options.gptq && options.gptq->search_outputs;
+  run.weights = [planOf = std::move(planOf), outputs](const ModelView& view) {
+    std::map<std::string, WeightSpec> weights = weightsOf(planOf(view));
+    // The search comes after transforms, which choose by the scales of the largest magnitudes, as AutoAWQ does.
+    for (auto& [module, weight] : weights) weight.search_scales = weight.search_scales && !outputs;
+    return weights;
+  };
   run.activations = options.selection.activations;
   run.awq_modules = options.awq_modules;
   run.seed = options.seed;
@@ -703,6 +711,11 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
     return Planner(view, ranges, options).plan();
   };
   // All that is refused, before the long work.
+  for (const TransformChoice& choice : options.transforms) {
+    if (!kindOf(choice).own_network || options.container->loaders() == Container::Loaders::kNone) continue;
+    throw Error("--transform " + choice.text() + ": only nibble runs the result, and loaders of --format " +
+                options.container->name() + " would not: --format safetensors or dense");
+  }
   if (!options.transforms.empty() || options.input_range) planOf(ModelView(input));
   const TransformedModel model_in(TimedDevice(device, &clock), input, transformRun(options, planOf));
   const Checkpoint& checkpoint = model_in.checkpoint();

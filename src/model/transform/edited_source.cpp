@@ -1,5 +1,6 @@
 #include "model/transform/edited_source.h"
 
+#include "model/arch/config.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 
@@ -25,7 +26,8 @@ class EditedSource : public TensorSource {
       surroundings_.config_json = configWith(*base.configJson(), "", "", true);
     }
     if (!edits_.config.empty() && surroundings_.config_json) {
-      surroundings_.config_json = configWithNumbers(*surroundings_.config_json, edits_.config);
+      surroundings_.config_json = configWithNumbers(*surroundings_.config_json, edits_.config,
+                                                    edits_.own_network ? kOwnNetwork : std::string_view());
     }
     indexNames();
     for (const auto& [tensor, edits] : edits_.by_tensor) {

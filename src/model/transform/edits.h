@@ -55,6 +55,8 @@ struct Edits {
   // config.json says that the head is the embedding, which it is not any more.
   bool unties = false;
   std::map<std::string, uint64_t> config;  // numbers of config.json that change, by key
+  // Only nibble runs the network, whose model_type then says so (kOwnNetwork).
+  bool own_network = false;
   // The head becomes a tensor of its own, a copy of the embedding before its edits; "" = it is one already.
   std::string untied_head, embedding;
 

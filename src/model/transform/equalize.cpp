@@ -56,6 +56,6 @@ std::string refuses(const std::string& setting) { return setting.empty() ? "" : 
 }  // namespace
 
 const TransformKind kEqualizeTransform = {"equalize", "gives rows of v and up the range of the columns that read them",
-                                          false, refuses, make};
+                                          false, false, refuses, make};
 
 }  // namespace nib::model

@@ -1,5 +1,7 @@
 #include "model/transform/orthogonal.h"
 
+#include <nibble/nibble.h>
+
 #include "model/archive/error.h"
 
 #include <cmath>
@@ -29,32 +31,18 @@ class Random {
   uint64_t state_;
 };
 
-// The Walsh-Hadamard transform of a power of two elements, without its factor.
-void transform(double* x, uint64_t size) {
-  for (uint64_t half = 1; half < size; half *= 2) {
-    for (uint64_t begin = 0; begin < size; begin += 2 * half) {
-      for (uint64_t i = begin; i < begin + half; ++i) {
-        const double a = x[i], b = x[i + half];
-        x[i] = a + b;
-        x[i + half] = a - b;
-      }
-    }
-  }
-}
-
 }  // namespace
 
 std::shared_ptr<const Rotation> hadamardRotation(uint64_t size, uint64_t seed) {
-  uint64_t order = 1;
-  while (size % (2 * order) == 0) order *= 2;
+  uint64_t block = size;
+  while (block > 1 && (size % block != 0 || nibHadamardOrder(uint32_t(block)) == 0)) --block;
   Random random(seed);
-  std::vector<double> signs(size);
-  for (double& sign : signs) sign = (random.next() & 1) != 0 ? 1.0 : -1.0;
-  return std::make_shared<const Rotation>(Rotation{size, [signs = std::move(signs), order, size](double* x) {
-                                                     for (uint64_t i = 0; i < size; ++i) x[i] *= signs[i];
-                                                     const double factor = 1 / std::sqrt(double(order));
-                                                     for (uint64_t i = 0; i < size; i += order) transform(x + i, order);
-                                                     for (uint64_t i = 0; i < size; ++i) x[i] *= factor;
+  std::vector<float> signs(size);
+  for (float& sign : signs) sign = (random.next() & 1) != 0 ? 1.0f : -1.0f;
+  return std::make_shared<const Rotation>(Rotation{size, [signs = std::move(signs), block, size](double* x) {
+                                                     for (uint64_t i = 0; i < size; i += block) {
+                                                       nibHadamardTransform(x + i, uint32_t(block), &signs[i]);
+                                                     }
                                                    }});
 }
 

@@ -63,6 +63,8 @@ struct TransformKind {
   const char* help;
   // Whether it needs a calibration set, given its setting.
   bool needs_data;
+  // Whether only nibble runs the result.
+  bool own_network;
   // Returns why the setting is none; "" if it is.
   std::string (*refuses)(const std::string& setting);
   // Throws.
@@ -78,6 +80,7 @@ extern const TransformKind kAwqTransform;
 extern const TransformKind kBiasTransform;
 extern const TransformKind kClipTransform;
 extern const TransformKind kEqualizeTransform;
+extern const TransformKind kHadamardTransform;
 extern const TransformKind kRotateTransform;
 extern const TransformKind kSmoothTransform;
 extern const TransformKind kSplitTransform;

@@ -8,7 +8,7 @@ namespace nib::model {
 
 std::span<const TransformKind* const> transformKinds() {
   static constexpr const TransformKind* kKinds[] = {&kAwqTransform,      &kSmoothTransform, &kRotateTransform,
-                                                    &kEqualizeTransform, &kSplitTransform,  &kClipTransform,
+                                                    &kEqualizeTransform, &kHadamardTransform, &kSplitTransform,  &kClipTransform,
                                                     &kBiasTransform};
   return kKinds;
 }

@@ -74,7 +74,7 @@ void quantizeBlocks(const TimedDevice& device, const ModelView& view, const Mode
   walk.memory_bytes = options.memory_bytes;
   walk.folder = options.folder;
   walk.together = !options.gptq.sequential;
-  walk.purpose = "GPTQ";
+  walk.purpose = options.gptq.nearest ? "--scale-search output" : "GPTQ";
   walk.times = options.gptq.times;
   walk.progress = options.progress;
   walkBlocks(device, view, config, sequences, walk, visitor);

@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint64_t kAlignment = 256;
 constexpr uint32_t kFactorBlock = 64;
+constexpr uint32_t kOutputSteps = 28;
+constexpr float kOutputLeast = 0.3f;
 uint64_t aligned(uint64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
 
 NibQuantizeDesc quantizeDesc(const WeightSpec& weight, NibType type) {
@@ -111,7 +113,7 @@ struct GptqSolver::State {
   // wanted at 0, which as a part's offset means "as planned".
   kit::Buffer operands;
   uint64_t info_offset = 0, factor_offset = 0, order_offset = 0, diagonal_offset = 0, source_offset = 0,
-           values_offset = 0;
+           values_offset = 0, hessian_offset = 0;
 
   const kit::Device& untimed() const { return device.untimed(); }
   bool ordered() const { return options.order != ColumnOrder::kNone; }
@@ -122,6 +124,7 @@ struct GptqSolver::State {
   void factor(uint32_t group);
   bool tryFactor(double fraction);
   void roundToNearest(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const;
+  void searchScales(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const;
   double lossOf(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const;
   double runColumns(const WeightSpec& weight, NibType type, const kit::Buffer* blob) const;
 };
@@ -248,13 +251,23 @@ double GptqSolver::State::runColumns(const WeightSpec& weight, NibType type, con
   return std::accumulate(losses.begin(), losses.end(), 0.0) * double(info.unit);
 }
 
+void GptqSolver::State::searchScales(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const {
+  NibSearchDesc desc = searchDesc(weight, type, options.search_outputs ? uint32_t(NIB_SEARCH_HESSIAN) : 0u);
+  if (options.search_outputs) {
+    // A candidate costs the square of the group, so that the grid is coarser than that of weights.
+    desc.steps = kOutputSteps;
+    desc.least = kOutputLeast;
+  }
+  const kit::Plan plan(untimed(), desc);
+  std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, source_offset}};
+  if (options.search_outputs) parts.push_back({NIB_PART_HESSIAN, hessian_offset});
+  const kit::Ranges ranges{.weights = blob, .input = operands, .output = {}, .aux = {}};
+  device.run(kit::Binding(plan, ranges, parts), weight.rows);
+}
+
 void GptqSolver::State::roundToNearest(const WeightSpec& weight, NibType type, const kit::Buffer& blob) const {
   const BlockTimes::Scope scope(options.times, BlockPhase::kNearest);
-  if (weight.search_scales) {
-    const kit::Plan plan(untimed(), searchDesc(weight, type, 0));
-    const kit::Range source(operands, source_offset, plan.sizeBytes(NIB_ROLE_INPUT));
-    device.run(kit::Binding(plan, {.weights = blob, .input = source, .output = {}, .aux = {}}), weight.rows);
-  }
+  if (weight.search_scales) searchScales(weight, type, blob);
   const kit::Plan plan(untimed(), quantizeDesc(weight, type));
   const kit::Buffer scratch(untimed(), std::max<uint64_t>(plan.sizeBytes(NIB_ROLE_AUX), 4));
   device.fill(scratch, 0, 0, scratch.sizeBytes());
@@ -298,7 +311,14 @@ GptqSolver::GptqSolver(const TimedDevice& device, const GptqOptions& options, co
   s.diagonal_offset = s.order_offset + aligned(vector_bytes);
   s.source_offset = s.diagonal_offset + aligned(vector_bytes);
   s.values_offset = s.source_offset + aligned(vector_bytes * rows);
-  s.operands = kit::Buffer(s.untimed(), s.values_offset + aligned(vector_bytes * rows));
+  s.hessian_offset = s.values_offset + aligned(vector_bytes * rows);
+  const uint64_t hessian_bytes = options.search_outputs ? vector_bytes * s.cols : 0;
+  s.operands = kit::Buffer(s.untimed(), s.hessian_offset + aligned(hessian_bytes));
+  if (options.search_outputs) {
+    std::vector<std::byte> values(size_t(hessian_bytes), std::byte{});
+    device.download(hessian.buffer(), 0, values.data(), values.size());
+    device.upload(s.operands, s.hessian_offset, values.data(), values.size());
+  }
   s.diagonal.resize(s.cols);
   device.download(hessian.buffer(), hessian.diagonalOffset(), s.diagonal.data(), vector_bytes);
   device.upload(s.operands, s.diagonal_offset, s.diagonal.data(), vector_bytes);
@@ -327,13 +347,21 @@ HostBlob GptqSolver::solve(const WeightSpec& weight, NibType type, const kit::Ra
   const uint32_t group = groupOf(weight, s.cols);
   if (s.problem.empty() && s.ordered_group != group) s.factor(group);
   const kit::Buffer blob(s.untimed(), kit::Plan(s.untimed(), quantizeDesc(weight, type)).sizeBytes(NIB_ROLE_WEIGHTS));
+  if (s.options.nearest && s.problem.empty()) {
+    // The report compares with the scales of the largest magnitudes.
+    WeightSpec plain = weight;
+    plain.search_scales = false;
+    s.roundToNearest(plain, type, blob);
+    report.nearest_loss = s.lossOf(weight, type, blob) / s.tokens();
+  }
   // Scales that are given are those of rounding to nearest, searched or not.
   s.roundToNearest(weight, type, blob);
   report.note = s.problem;
   if (s.problem.empty()) {
     report.damp = s.damp;
-    report.nearest_loss = s.lossOf(weight, type, blob) / s.tokens();
-    report.loss = s.runColumns(weight, type, &blob) / s.tokens();
+    const double loss = s.lossOf(weight, type, blob) / s.tokens();
+    if (!s.options.nearest) report.nearest_loss = loss;
+    report.loss = s.options.nearest ? loss : s.runColumns(weight, type, &blob) / s.tokens();
     if (!std::isfinite(report.loss)) {
       report.note = "its loss is not finite";
       s.roundToNearest(weight, type, blob);

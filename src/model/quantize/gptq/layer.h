@@ -29,6 +29,8 @@ struct GptqOptions {
   double damp = 0.01;           // a fraction of the mean diagonal
   uint32_t block = 0;           // columns that are quantized at a time; 0 = the fastest number
   bool parity = false;          // scales of groups as the published code finds them
+  bool nearest = false;         // round to nearest with the scales that are found, and correct no columns
+  bool search_outputs = false;  // scales are searched by the error of the layer's outputs, not of the weights
   bool sequential = true;       // layers of a block one after the other, each with inputs of the quantized ones before
   BlockTimes* times = nullptr;  // gets the seconds of phases
 };

@@ -258,6 +258,13 @@ ValueId add(Graph& graph, ValueId a, ValueId b, std::string name);
 // factor * input, in place.
 ValueId scale(Graph& graph, ValueId input, std::string name, float factor);
 
+struct Hadamard {
+  uint32_t size = 0;  // of a block; 0 = a row of the input
+  std::string signs;  // the memory value of fp32 signs, one per column (NIB_HADAMARD_SIGNS); "" = none
+};
+// NIB_OP_HADAMARD, in place.
+ValueId hadamard(Graph& graph, ValueId input, std::string name, const Hadamard& layer);
+
 struct Rope {
   uint32_t heads = 0;
   uint32_t head_size = 0;

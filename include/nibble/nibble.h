@@ -36,6 +36,7 @@
 #include <nibble/ops/factor.h>
 #include <nibble/ops/gather.h>
 #include <nibble/ops/gptq.h>
+#include <nibble/ops/hadamard.h>
 #include <nibble/ops/hessian.h>
 #include <nibble/ops/histogram.h>
 #include <nibble/ops/int8_gemm.h>

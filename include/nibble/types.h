@@ -117,6 +117,9 @@ enum {
   // The scales (and zero points) of every row start on a word; the padding is 0. Runs that append rows to one blob then
   // share no word and need no barrier between them. Not with TENSOR, COLUMN, FLAT; NIB_OP_REPACK refuses it.
   NIB_WEIGHTS_ALIGNED = 1u << 4,
+  // int8 only: the scales, zero points and codes are those of 4 bits, in the storage of int8: codes -8..7, zero points
+  // too. So activations of 4 bits are products of int8 (NIB_OP_DYNAMIC_GEMM, W4A4).
+  NIB_WEIGHTS_FOUR_BITS = 1u << 5,
   // How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the
   // format's largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is
   // taken after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
@@ -263,6 +266,8 @@ typedef enum NibPart {
   NIB_PART_FACTOR = 34,          // NIB_OP_GPTQ: the upper factor of the inverse Hessian
   NIB_PART_LOSS = 35,            // NIB_OP_GPTQ: fp32 per row, the sum of squared errors
   NIB_PART_IMPORTANCE = 36,      // NIB_OP_QUANTIZE: fp32 per column, how much errors count
+  NIB_PART_HESSIAN = 37,         // NIB_OP_SEARCH: fp32 [cols, cols], the sum of x x^T of the inputs
+  NIB_PART_SIGNS = 38,           // NIB_OP_HADAMARD: fp32 per column, whose signs count
   NIB_PART_COUNT = 48            // a part that an op lacks has size 0
 } NibPart;
 

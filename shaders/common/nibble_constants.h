@@ -15,6 +15,7 @@
 // NibWeights.flags
 #define NIB_ASYMMETRIC 1u
 #define NIB_NARROW 2u
+#define NIB_FOUR_BITS 32u
 #define NIB_SCALE_RULE (3u << 8)
 #define NIB_SCALE_CEIL (1u << 8)
 #define NIB_SCALE_EVEN (2u << 8)

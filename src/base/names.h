@@ -59,6 +59,8 @@ constexpr const char* partName(NibPart part) {
     case NIB_PART_FACTOR: return "factor";
     case NIB_PART_LOSS: return "loss";
     case NIB_PART_IMPORTANCE: return "importance";
+    case NIB_PART_HESSIAN: return "hessian";
+    case NIB_PART_SIGNS: return "signs";
     case NIB_PART_COUNT: break;
   }
   return "?";

@@ -22,17 +22,18 @@ NibResult makeGeometry(const char* op, const char* field, uint32_t rows, uint32_
                     "%s: rows * cols = %u * %u is more than 2^32 - 2^21; split the tensor by rows", op, rows, cols);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED |
-                                NIB_WEIGHTS_ALIGNED | NIB_WEIGHTS_SCALE_RULE)) {
+                                NIB_WEIGHTS_ALIGNED | NIB_WEIGHTS_FOUR_BITS | NIB_WEIGHTS_SCALE_RULE)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.flags 0x%x has unknown bits", op, field, weights.flags);
   }
   if (weights.flags & ~uint32_t(NIB_WEIGHTS_ALIGNED) & ~info.weights_flags) {
-    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: %s.flags 0x%x: format %s has no %s", op, field, weights.flags,
-                    info.name,
-                    (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC) ? "zero points"
-                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)   ? "narrow range"
-                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)     ? "flat blocks"
-                    : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NESTED)   ? "double quantization"
-                                                                                   : "scale rules");
+    return log.fail(
+        NIB_ERROR_UNSUPPORTED, "%s: %s.flags 0x%x: format %s has no %s", op, field, weights.flags, info.name,
+        (weights.flags & ~info.weights_flags & NIB_WEIGHTS_ASYMMETRIC)  ? "zero points"
+        : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NARROW)    ? "narrow range"
+        : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FLAT)      ? "flat blocks"
+        : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_NESTED)    ? "double quantization"
+        : (weights.flags & ~info.weights_flags & NIB_WEIGHTS_FOUR_BITS) ? "narrower codes (FOUR_BITS is for int8)"
+                                                                        : "scale rules");
   }
   if (weights.reserved[0] != 0 || weights.reserved[1] != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: %s.reserved must be 0", op, field);

@@ -214,6 +214,26 @@ ValueId scale(Graph& graph, ValueId input, std::string name, float factor) {
   return output;
 }
 
+ValueId hadamard(Graph& graph, ValueId input, std::string name, const Hadamard& layer) {
+  const Shape from = graph.value(input).shape;
+  NibHadamardDesc desc{NIB_OP_HADAMARD, sizeof(NibHadamardDesc)};
+  desc.flags = flagIf(!layer.signs.empty(), NIB_HADAMARD_SIGNS);
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.size = layer.size;
+  desc.source_type = desc.result_type = from.type;
+  desc.source_stride = desc.result_stride = from.stride;
+  std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_SOURCE, input}};
+  if (!layer.signs.empty()) {
+    const ValueId signs = weightsValue(graph, layer.signs, memoryOf(name, desc).range[NIB_ROLE_WEIGHTS].size_bytes);
+    operands.push_back({NIB_ROLE_WEIGHTS, NIB_PART_SIGNS, signs});
+  }
+  const ValueId output = graph.inPlace(name + ".output", input);
+  operands.push_back({NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true});
+  graph.add(std::move(name), desc, from.rows_per_token, operands);
+  return output;
+}
+
 ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, const Rope& layer) {
   const Shape from = graph.value(input).shape;
   NibRopeDesc desc{NIB_OP_ROPE, sizeof(NibRopeDesc)};

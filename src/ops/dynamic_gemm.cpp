@@ -45,8 +45,10 @@ NibResult makeDynamicProduct(const NibDynamicGemmDesc& d, const Log& log, Dynami
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: result_type %u must be F32, F16 or BF16", kName, d.result_type);
   }
   const uint32_t modes = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW;
-  if ((d.input_flags & ~modes) != 0 || d.input_flags == modes) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW", kName,
+  const uint32_t mode = d.input_flags & ~uint32_t(NIB_WEIGHTS_FOUR_BITS);
+  if ((mode & ~modes) != 0 || mode == modes) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "%s: input_flags 0x%x must be 0, ASYMMETRIC or NARROW, with or without FOUR_BITS", kName,
                     d.input_flags);
   }
   if (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_STATUS | NIB_PRODUCT_ONE_KERNEL)) {

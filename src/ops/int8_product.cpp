@@ -102,7 +102,8 @@ uint32_t commonDivisor(uint32_t a, uint32_t b) {
 }  // namespace
 
 uint32_t int8Reach(const NibWeights& weights) {
-  const bool four = weights.format == NIB_FORMAT_INT4 || weights.format == NIB_FORMAT_UINT4;
+  const bool four = weights.format == NIB_FORMAT_INT4 || weights.format == NIB_FORMAT_UINT4 ||
+                    (weights.flags & NIB_WEIGHTS_FOUR_BITS) != 0;
   if (weights.flags & NIB_WEIGHTS_ASYMMETRIC) return four ? 15 : 255;
   if (four) return 8;
   return weights.flags & NIB_WEIGHTS_NARROW ? 127 : 128;

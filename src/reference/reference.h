@@ -13,6 +13,7 @@
 #include "formats/scale_store.h"
 #include "formats/super.h"
 #include "numerics/exact.h"
+#include "numerics/hadamard.h"
 
 namespace nib {
 
@@ -55,6 +56,15 @@ struct AppendStrides {
 };
 void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
 void hessianReference(const NibHessianDesc& desc, uint32_t source_stride, const HostRun& run);
+// Sizes that follow from a description of NIB_OP_HADAMARD.
+struct HadamardShape {
+  uint32_t source_stride, result_stride;  // elements from row to row
+  uint32_t size;                          // of a block
+  hadamard::Matrix matrix;
+  float factor;  // of results
+};
+inline constexpr uint32_t kHadamardKept = 4096;  // the longest block that needs no scratch on the CPU
+void hadamardReference(const NibHadamardDesc& desc, const HadamardShape& shape, const HostRun& run);
 void factorReference(const NibFactorDesc& desc, uint32_t block, const HostRun& run);
 // Sizes that follow from a description of NIB_OP_GPTQ.
 struct GptqShape {
@@ -76,16 +86,25 @@ struct SearchShape {
   uint32_t steps;          // candidates
   float step;              // from one to the next
 };
-// Candidates for the scale of a group, and their partial sums of squared errors.
+// Candidates for the scale of a group, and their partial sums of errors: of squared ones the first four.
+inline constexpr uint32_t kScaleSums = 16;
 struct ScaleCandidates {
   uint32_t count;
   StoredScale scale[NIB_SEARCH_MAX_STEPS];
-  float sum[4][NIB_SEARCH_MAX_STEPS];
+  float sum[kScaleSums][NIB_SEARCH_MAX_STEPS];
 };
-// Adds the errors of up to kScalePiece elements, the first of which belongs to partial sum 0.
+// Up to kScalePiece elements of a group, the first of which belongs to partial sum 0.
 inline constexpr uint32_t kScalePiece = 256;
+struct ScalePiece {
+  const float* x;
+  uint32_t count;
+  uint32_t first_col;
+  int32_t absmax_exponent;  // HESSIAN: exponent fields of the group's largest magnitude and of the largest entry of its
+  int32_t hessian_exponent;  // diagonal; 0 = the identity
+};
+// Adds the errors of such elements.
 struct ScaleErrors {
-  void (*add)(const void* user, const float* x, uint32_t count, ScaleCandidates* candidates);
+  void (*add)(const void* user, const ScalePiece& piece, ScaleCandidates* candidates);
   const void* user;
 };
 // errors: NULL, or a faster function that gives the same sums.
@@ -93,6 +112,13 @@ void searchReference(const NibSearchDesc& desc, const SearchShape& shape, const 
                      const ScaleErrors* errors = nullptr);
 
 namespace reference {
+
+// H of NIB_OP_SEARCH; NULL without HESSIAN.
+inline const uint32_t* hessianOf(const HostRun& run) {
+  return partOf<uint32_t>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_HESSIAN);
+}
+// The exponent field of the unit of H's entries in columns first..first + count-1. 0 = they are the identity.
+int32_t hessianExponent(const uint32_t* hessian, uint32_t cols, uint32_t first, uint32_t count);
 
 // A scale and its zero point as decoding uses them. zeros NULL: no zero points. nested: the offset and the scales of
 // blocks; NULL: no double quantization.

@@ -1,4 +1,5 @@
 // Reference of NIB_OP_SEARCH.
+#include "numerics/search_form.h"
 #include "reference/row_scales.h"
 
 namespace nib {
@@ -14,6 +15,7 @@ struct Search {
   const HostRun& run;
   const ScaleErrors* errors;  // NULL: addErrors
   const void* source;
+  const uint32_t* hessian;  // NULL: errors of the elements
   void* scales;
   void* zeros;  // NULL: none
   reference::StatusCounter* status;
@@ -41,20 +43,56 @@ struct Search {
     for (uint32_t i = 0; i < count; ++i) {
       const float below = float(i) * shape.step;
       candidates->scale[i] = scaleOf(stats, 1.0f - below);
-      for (uint32_t k = 0; k < 4; ++k) candidates->sum[k][i] = 0;
+      for (uint32_t k = 0; k < kScaleSums; ++k) candidates->sum[k][i] = 0;
     }
   }
 
-  void addErrors(const float* x, uint32_t count, ScaleCandidates* candidates) const {
+  float difference(float x, const StoredScale& scale) const {
+    const uint32_t code = g().format->encode(exact::bitsOf(x), scale, d.weights, true);
+    return x - exact::floatOf(g().format->decode(code, scale, d.weights));
+  }
+
+  void addErrors(const ScalePiece& piece, ScaleCandidates* candidates) const {
     for (uint32_t c = 0; c < candidates->count; ++c) {
-      const StoredScale& scale = candidates->scale[c];
-      for (uint32_t i = 0; i < count; ++i) {
-        const uint32_t code = g().format->encode(exact::bitsOf(x[i]), scale, d.weights, true);
-        const float rest = x[i] - exact::floatOf(g().format->decode(code, scale, d.weights));
-        const float square = rest * rest;
+      for (uint32_t i = 0; i < piece.count; ++i) {
+        const float rest = difference(piece.x[i], candidates->scale[c]), square = rest * rest;
         if (exact::bitsOf(square) >= kLeastNormal) candidates->sum[i % 4][c] += square;
       }
     }
+  }
+
+  // Entries of H between the piece's columns i and j.
+  float entry(const ScalePiece& piece, uint32_t i, uint32_t j) const {
+    if (piece.hessian_exponent == 0) return i == j ? 1.0f : 0.0f;
+    const uint64_t row = piece.first_col + i, col = piece.first_col + j;
+    return search::entry(hessian[row * g().cols + col], piece.hessian_exponent);
+  }
+
+  void addForms(const ScalePiece& piece, ScaleCandidates* candidates) const {
+    for (uint32_t c = 0; c < candidates->count; ++c) {
+      float e[kScalePiece];
+      for (uint32_t i = 0; i < piece.count; ++i) {
+        e[i] = search::error(difference(piece.x[i], candidates->scale[c]), piece.absmax_exponent);
+        float sum = 0;
+        for (uint32_t j = 0; j < i; ++j) {
+          const float product = entry(piece, i, j) * e[j];
+          sum += product;
+        }
+        const float own = entry(piece, i, i) * e[i], both = sum + sum;
+        const float t = both + own, term = e[i] * t;
+        candidates->sum[i % kScaleSums][c] += term;
+      }
+    }
+  }
+
+  static float errorOf(const ScaleCandidates& candidates, uint32_t c, uint32_t sums) {
+    float sum[kScaleSums];
+    for (uint32_t k = 0; k < sums; ++k) sum[k] = candidates.sum[k][c];
+    if (sums == 4) return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    for (uint32_t half = sums / 2; half > 0; half /= 2) {
+      for (uint32_t k = 0; k < half; ++k) sum[k] += sum[k + half];
+    }
+    return sum[0];
   }
 
   // The candidate of the least error for `count` elements from col on.
@@ -62,22 +100,28 @@ struct Search {
     ScaleCandidates candidates;
     makeCandidates(stats, shape.steps, &candidates);
     float x[kScalePiece];
+    ScalePiece piece{x, 0, col, 0, 0};
+    if (hessian != nullptr) {
+      piece.absmax_exponent = exact::exponentFieldOf(stats.absmax_bits);
+      piece.hessian_exponent = reference::hessianExponent(hessian, g().cols, col, count);
+    }
     for (uint32_t from = 0; from < count; from += kScalePiece) {
-      const uint32_t n = count - from < kScalePiece ? count - from : kScalePiece;
-      for (uint32_t i = 0; i < n; ++i) x[i] = exact::floatOf(load(row, col + from + i));
+      piece.count = count - from < kScalePiece ? count - from : kScalePiece;
+      piece.first_col = col + from;
+      for (uint32_t i = 0; i < piece.count; ++i) x[i] = exact::floatOf(load(row, col + from + i));
       if (errors != nullptr) {
-        errors->add(errors->user, x, n, &candidates);
+        errors->add(errors->user, piece, &candidates);
+      } else if (hessian != nullptr) {
+        addForms(piece, &candidates);
       } else {
-        addErrors(x, n, &candidates);
+        addErrors(piece, &candidates);
       }
       if (count - from <= kScalePiece) break;  // from + kScalePiece could pass 2^32
     }
     uint32_t least = 0;
     float least_error = 0;
     for (uint32_t i = 0; i < candidates.count; ++i) {
-      const float low = candidates.sum[0][i] + candidates.sum[1][i];
-      const float high = candidates.sum[2][i] + candidates.sum[3][i];
-      const float error = low + high;
+      const float error = errorOf(candidates, i, hessian != nullptr ? kScaleSums : 4);
       if (i == 0 || error < least_error) {
         least = i;
         least_error = error;
@@ -119,14 +163,26 @@ struct Search {
 
 }  // namespace
 
+int32_t reference::hessianExponent(const uint32_t* hessian, uint32_t cols, uint32_t first, uint32_t count) {
+  uint32_t largest = 0;
+  for (uint64_t col = first; col < uint64_t(first) + count; ++col) {
+    const uint32_t bits = exact::magnitudeOf(hessian[col * cols + col]);
+    largest = bits > largest ? bits : largest;
+  }
+  return search::hessianExponent(largest);
+}
+
 void searchReference(const NibSearchDesc& desc, const SearchShape& shape, const HostRun& run,
                      const ScaleErrors* errors) {
   reference::StatusCounter status(partOf<NibStatus>(run.memory, run.binding, NIB_ROLE_AUX, NIB_PART_STATUS));
+  const uint32_t* hessian = reference::hessianOf(run);
   const Search op{desc,
                   shape,
                   run,
                   errors,
-                  run.binding.range[NIB_ROLE_INPUT].data,
+                  hessian != nullptr ? partOf<void>(run.memory, run.binding, NIB_ROLE_INPUT, NIB_PART_SOURCE)
+                                     : run.binding.range[NIB_ROLE_INPUT].data,
+                  hessian,
                   partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES),
                   partOf<void>(run.memory, run.binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS),
                   &status};

@@ -54,6 +54,7 @@ void RowNames::describe(const NibWeights& weights) {
   scale_type = typeName(weights.scale_type);
   if (weights.flags & NIB_WEIGHTS_ASYMMETRIC) modes.emplace_back("asymmetric");
   if (weights.flags & NIB_WEIGHTS_NARROW) modes.emplace_back("narrow");
+  if (weights.flags & NIB_WEIGHTS_FOUR_BITS) modes.emplace_back("four bits");
   if (weights.flags & NIB_WEIGHTS_FLAT) modes.emplace_back("flat");
 }
 

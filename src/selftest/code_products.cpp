@@ -32,6 +32,7 @@ std::string sideName(const NibWeights& w) {
   }
   if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
   if (w.flags & NIB_WEIGHTS_NARROW) text += " narrow";
+  if (w.flags & NIB_WEIGHTS_FOUR_BITS) text += " four bits";
   return text + " " + typeName(w.scale_type);
 }
 

@@ -20,8 +20,15 @@ uint32_t scaleType(const NibFormatInfo& info, uint64_t variant) {
 
 std::vector<uint32_t> scaleModes(const NibFormatInfo& info) {
   std::vector<uint32_t> modes = {0};
-  for (const uint32_t mode : {NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, NIB_WEIGHTS_SCALE_CEIL,
-                              NIB_WEIGHTS_SCALE_EVEN, NIB_WEIGHTS_SCALE_RCEIL}) {
+  constexpr uint32_t kModes[] = {NIB_WEIGHTS_ASYMMETRIC,
+                                 NIB_WEIGHTS_NARROW,
+                                 NIB_WEIGHTS_SCALE_CEIL,
+                                 NIB_WEIGHTS_SCALE_EVEN,
+                                 NIB_WEIGHTS_SCALE_RCEIL,
+                                 NIB_WEIGHTS_FOUR_BITS,
+                                 NIB_WEIGHTS_FOUR_BITS | NIB_WEIGHTS_ASYMMETRIC,
+                                 NIB_WEIGHTS_FOUR_BITS | NIB_WEIGHTS_NARROW};
+  for (const uint32_t mode : kModes) {
     if ((mode & ~info.weights_flags) == 0) modes.push_back(mode);
   }
   return modes;
@@ -56,6 +63,7 @@ std::string weightsName(const NibWeights& w) {
   }
   if (w.flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
   if (w.flags & NIB_WEIGHTS_NARROW) text += " narrow";
+  if (w.flags & NIB_WEIGHTS_FOUR_BITS) text += " four bits";
   if (w.flags & NIB_WEIGHTS_FLAT) text += " flat";
   if (w.flags & NIB_WEIGHTS_NESTED) text += " nested";
   const uint32_t rule = w.flags & NIB_WEIGHTS_SCALE_RULE;

@@ -82,11 +82,12 @@ void FormatCodes::encode(const float* x, uint32_t count, const StoredScale& scal
   // Stored codes are code - zero point + the stored code of 0 at that zero point.
   const uint32_t levels = (1u << format_.info.bits) - 1u;
   const bool narrow = (weights_.flags & (NIB_WEIGHTS_NARROW | NIB_WEIGHTS_ASYMMETRIC)) == NIB_WEIGHTS_NARROW;
+  const bool four = (weights_.flags & NIB_WEIGHTS_FOUR_BITS) != 0;
   const float zero = float(scale.zero);
+  const float low = (four ? 120.0f : 0.0f) + (narrow ? 1.0f : 0.0f), high = four ? 135.0f : float(levels);
   const float bound = given && s < 0x1p100f ? float(levels + 1u) * s : std::numeric_limits<float>::infinity();
   run.encodeIntegers(x, count,
-                     {reciprocal, (narrow ? 1.0f : 0.0f) - zero, float(levels) - zero, bound,
-                      int32_t(format_.encode(0, scale, weights_, false))},
+                     {reciprocal, low - zero, high - zero, bound, int32_t(format_.encode(0, scale, weights_, false))},
                      codes);
 }
 

@@ -21,11 +21,24 @@ constexpr uint32_t kStripCols = 16;  // in registers
 constexpr uint32_t kScaleLanes = 16;  // scales that are tried together
 
 // Scales to try, and the sums of squared errors to which element i adds in sum[i % 4]: all arrays have `count`
-// elements, a multiple of kScaleLanes. Reciprocals of zero scales are 0.
+// elements, a multiple of kScaleLanes. Reciprocals of zero scales are 0. rests: NULL, or [elements][count] differences
+// between elements and the values of their codes, which are written instead of sums.
 struct ScaleTrials {
   uint32_t count;
   const float *scale, *reciprocal;
   float* sum[4];
+  float* rests;
+};
+// Errors of several scales in a piece of a group: e[i * lanes + l], `lanes` a multiple of kScaleLanes. Those below
+// `least` count as 0; the others are multiplied by `unit`. Entry j of row i of H is h[i * stride + j].
+constexpr uint32_t kFormSums = 16;
+struct FormTrials {
+  uint32_t count, lanes;
+  float* e;
+  float least, unit;
+  const float* h;
+  uint32_t stride;
+  float* sum[kFormSums];  // of every 16th row
 };
 // Codes that are integers from low[i] to high[i].
 struct IntegerCodes {
@@ -126,6 +139,8 @@ struct Kernels {
   void (*tryIntegers)(const float* x, uint32_t count, const IntegerCodes& codes, const ScaleTrials& trials);
   void (*tryFloats)(const float* x, uint32_t count, const FloatCodes& codes, const ScaleTrials& trials);
   void (*tryTable)(const float* x, uint32_t count, const TableCodes& codes, const ScaleTrials& trials);
+  // Adds e[i] * (2 * the sum of h[i][j] * e[j] over j < i + h[i][i] * e[i]) to sum[i % kFormSums].
+  void (*addForms)(const FormTrials& trials);
 
   // Elements of fp16 in fp32, and back: rounded half to even. NaN stays a NaN.
   void (*widenHalves)(const uint16_t* from, uint32_t count, float* to);
@@ -189,6 +204,10 @@ struct Kernels {
   float (*sumOfSquares)(const float* x, float mean, uint32_t count);
   void (*normalize)(const float* x, float mean, float factor, const float* gain, const float* bias, uint32_t count,
                     float* y);
+  // Sylvester's matrix of order `length`, a power of two, on each `length` of `count` elements.
+  void (*butterflies)(float* x, uint32_t count, uint32_t length);
+  // y = S x for x and y as [order, length], signs S[order][order] and orders that are multiples of four.
+  void (*multiplySigns)(const float* signs, uint32_t order, const float* x, uint32_t length, float* y);
   // x and y are finite.
   void (*sumErrors)(const float* x, const float* y, ErrorSums* sums);
 };

@@ -1,5 +1,6 @@
 // Scale search: the reference, with the errors of sixteen candidates computed at a time. An element is quantized by the
 // format's operations in the reference's order, so the bytes are the same.
+#include "numerics/search_form.h"
 #include "ops/search_shape.h"
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
@@ -10,7 +11,49 @@ namespace {
 
 constexpr uint32_t kMostSteps = NIB_SEARCH_MAX_STEPS;
 constexpr uint32_t kOne = 0x3f800000u, kLeastKey = 0x36000000u, kMostKey = 0xca000000u;  // keys beyond -2^20 and 2^20
-static_assert(kMostSteps % kScaleLanes == 0);
+static_assert(kMostSteps % kScaleLanes == 0 && kFormSums == kScaleSums);
+
+// H as candidates take it: for each column from `first` on, the entries from the start of its piece on.
+struct Entries {
+  uint32_t first = 0, end = 0;
+  uint32_t span = 0;
+  std::unique_ptr<float[]> values;
+
+  const float* of(uint32_t col) const { return values.get() + size_t(col - first) * span; }
+};
+
+// The columns of the groups that a run searches.
+bool makeEntries(const NibSearchDesc& d, const SearchShape& shape, const HostRun& run, Entries* out) {
+  const Geometry& g = shape.g;
+  const uint32_t* hessian = reference::hessianOf(run);
+  if (hessian == nullptr) return true;
+  out->end = g.cols;
+  if (d.flags & NIB_SEARCH_COLUMNS) {
+    const uint64_t first = ceilDiv(run.first_row, g.group) * g.group;
+    const uint64_t end = ceilDiv(uint64_t(run.first_row) + run.n, g.group) * g.group;
+    out->first = first < g.cols ? uint32_t(first) : g.cols;
+    out->end = end < g.cols ? uint32_t(end) : g.cols;
+  }
+  if (out->first >= out->end) return true;
+  out->span = g.group < kScalePiece ? g.group : kScalePiece;
+  out->values = allocate<float>(size_t(out->end - out->first) * out->span);
+  if (out->values == nullptr) return false;
+  auto fill = [&](uint32_t index) {
+    const uint32_t from = out->first + index * g.group;
+    const uint32_t count = out->end - from < g.group ? out->end - from : g.group;
+    const int32_t exponent = reference::hessianExponent(hessian, g.cols, from, count);
+    for (uint32_t i = 0; i < count; ++i) {
+      const uint32_t piece = i / kScalePiece * kScalePiece;
+      float* to = out->values.get() + size_t(from + i - out->first) * out->span;
+      const uint32_t* row = hessian + uint64_t(from + i) * g.cols + from + piece;
+      for (uint32_t j = 0; j <= i - piece; ++j) {
+        to[j] = exponent == 0 ? (j == i - piece ? 1.0f : 0.0f) : search::entry(row[j], exponent);
+      }
+    }
+  };
+  forEach(*run.parallel, uint32_t(ceilDiv(out->end - out->first, g.group)), fill);
+  return true;
+}
 
 struct Codes {
   const Geometry& g;
@@ -20,6 +63,7 @@ struct Codes {
   static constexpr uint32_t kMostValues = 16;
   float bound[kMostValues], value[kMostValues];
   uint32_t values = 0;
+  Entries entries;
 
   Codes(const Geometry& geometry, const NibWeights& w) : g(geometry), weights(w) {
     const NibFormatInfo& info = g.format->info;
@@ -68,29 +112,47 @@ struct Codes {
     }
   }
 
-  void add(const float* x, uint32_t count, ScaleCandidates* candidates) const {
+  void add(const ScalePiece& piece, ScaleCandidates* candidates) const {
+    if (entries.span == 0) return tryAll(piece, candidates, nullptr);
+    float rests[kScalePiece * kMostSteps];
+    tryAll(piece, candidates, rests);
+    const uint32_t lanes = (candidates->count + kScaleLanes - 1) / kScaleLanes * kScaleLanes;
+    const float unit = exact::floatOf(uint32_t(254 - piece.absmax_exponent) << 23);
+    const float least = exact::floatOf(uint32_t(piece.absmax_exponent + search::kLeastError) << 23);
+    FormTrials forms{piece.count, lanes, rests, least, unit, entries.of(piece.first_col), entries.span, {}};
+    for (uint32_t k = 0; k < kFormSums; ++k) forms.sum[k] = candidates->sum[k];
+    kernels().addForms(forms);
+  }
+
+  // Adds squared errors, or writes differences.
+  void tryAll(const ScalePiece& piece, ScaleCandidates* candidates, float* rests) const {
     float padded[kScalePiece] = {};
-    for (uint32_t i = 0; i < count; ++i) padded[i] = x[i];
-    const uint32_t quads = (count + 3) / 4 * 4;  // zeros have no error
+    for (uint32_t i = 0; i < piece.count; ++i) padded[i] = piece.x[i];
+    const uint32_t quads = (piece.count + 3) / 4 * 4;  // zeros have no error
     // Scales after the last one are 0; their sums are ignored.
     float scale[kMostSteps], reciprocal[kMostSteps];
     const uint32_t lanes = (candidates->count + kScaleLanes - 1) / kScaleLanes * kScaleLanes;
     for (uint32_t c = 0; c < lanes; ++c) {
       scale[c] = c < candidates->count ? exact::floatOf(candidates->scale[c].scale_bits) : 0.0f;
       reciprocal[c] = c < candidates->count ? exact::floatOf(candidates->scale[c].rcp_bits) : 0.0f;
-      for (uint32_t k = 0; c >= candidates->count && k < 4; ++k) candidates->sum[k][c] = 0;
+      for (uint32_t k = 0; c >= candidates->count && k < kScaleSums; ++k) candidates->sum[k][c] = 0;
     }
-    const ScaleTrials trials{
-        lanes, scale, reciprocal, {candidates->sum[0], candidates->sum[1], candidates->sum[2], candidates->sum[3]}};
+    const ScaleTrials trials{lanes,
+                             scale,
+                             reciprocal,
+                             {candidates->sum[0], candidates->sum[1], candidates->sum[2], candidates->sum[3]},
+                             rests};
     if (kind == kFloats) return kernels().tryFloats(padded, quads, floats, trials);
     if (kind == kTable) return kernels().tryTable(padded, quads, {values - 1, bound, value}, trials);
     float low[kMostSteps], high[kMostSteps];
     const bool narrow = (weights.flags & (NIB_WEIGHTS_NARROW | NIB_WEIGHTS_ASYMMETRIC)) == NIB_WEIGHTS_NARROW;
-    const float levels = float((1u << g.format->info.bits) - 1u);
+    const bool four = (weights.flags & NIB_WEIGHTS_FOUR_BITS) != 0;
+    const float first = (four ? 120.0f : 0.0f) + (narrow ? 1.0f : 0.0f);
+    const float last = four ? 135.0f : float((1u << g.format->info.bits) - 1u);
     for (uint32_t c = 0; c < lanes; ++c) {
       const float zero = c < candidates->count ? float(candidates->scale[c].zero) : 0.0f;
-      low[c] = (narrow ? 1.0f : 0.0f) - zero;
-      high[c] = levels - zero;
+      low[c] = first - zero;
+      high[c] = last - zero;
     }
     kernels().tryIntegers(padded, quads, {low, high}, trials);
   }
@@ -104,14 +166,15 @@ Outcome runSearch(const NibSearchDesc& desc, const NibCpuBinding& binding, const
   const uint32_t all = (desc.flags & NIB_SEARCH_COLUMNS) != 0 ? desc.cols : desc.rows;
   const bool flat = (desc.weights.flags & NIB_WEIGHTS_FLAT) != 0;
   if (run.n > shape.most || (flat && run.n != all) || !isValid(op, binding, run, all)) return Outcome::kUnsupported;
-  const Codes codes(shape.g, desc.weights);
+  Codes codes(shape.g, desc.weights);
   if (codes.kind == Codes::kNone) return Outcome::kUnsupported;
   NibMemory memory{sizeof(NibMemory)};
   NibCpuBinding moved;
   if (!moveOperands(op, binding, run, &memory, &moved)) return Outcome::kUnsupported;
   const HostRun host{memory, moved, run.n, run.first_row, &parallel};
-  const ScaleErrors errors{[](const void* user, const float* x, uint32_t count, ScaleCandidates* candidates) {
-                             static_cast<const Codes*>(user)->add(x, count, candidates);
+  if (!makeEntries(desc, shape, host, &codes.entries)) return Outcome::kUnsupported;
+  const ScaleErrors errors{[](const void* user, const ScalePiece& piece, ScaleCandidates* candidates) {
+                             static_cast<const Codes*>(user)->add(piece, candidates);
                            },
                            &codes};
   searchReference(desc, shape, host, &errors);

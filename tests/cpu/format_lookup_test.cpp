@@ -21,7 +21,7 @@ TEST_CASE("formats are listed once in ascending id, and an index beyond the coun
     CHECK(info->bits >= 1);
     CHECK(info->bits <= 8);
     CHECK((info->weights_flags & ~uint32_t(NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT |
-                                           NIB_WEIGHTS_NESTED | NIB_WEIGHTS_SCALE_RULE)) == 0);
+                                           NIB_WEIGHTS_NESTED | NIB_WEIGHTS_FOUR_BITS | NIB_WEIGHTS_SCALE_RULE)) == 0);
     CHECK(info->granularities != 0);
     CHECK(info->granularities < 16);
     CHECK(info->scale_types != 0);
@@ -70,7 +70,7 @@ TEST_CASE("the formats of this build have the documented properties") {
     uint32_t bits, group, flags;
   };
   const uint32_t affine = NIB_WEIGHTS_ASYMMETRIC | NIB_WEIGHTS_NARROW | NIB_WEIGHTS_FLAT;
-  const Row rows[] = {{NIB_FORMAT_INT8, "int8", 8, 0, affine},
+  const Row rows[] = {{NIB_FORMAT_INT8, "int8", 8, 0, affine | NIB_WEIGHTS_FOUR_BITS},
                       {NIB_FORMAT_INT4, "int4", 4, 128, affine},
                       {NIB_FORMAT_NF4, "nf4", 4, 64, NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED}};
   for (const Row& row : rows) {

@@ -20,8 +20,8 @@ TEST_CASE("every op reports the wrong field of its description") {
 
 TEST_CASE("formats refuse the modes they do not have") {
   for (const NibFormatInfo* info : scaledFormats()) {
-    for (const uint32_t flag :
-         {uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW), uint32_t(NIB_WEIGHTS_FLAT)}) {
+    for (const uint32_t flag : {uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW),
+                                uint32_t(NIB_WEIGHTS_FLAT), uint32_t(NIB_WEIGHTS_FOUR_BITS)}) {
       const NibQuantizeDesc d = quantizeDesc(4, 64, weights(info->format, NIB_GRANULARITY_GROUP, 64, flag));
       NibMemory memory{sizeof(NibMemory)};
       if ((info->weights_flags & flag) != 0) {

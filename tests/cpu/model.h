@@ -166,6 +166,9 @@ struct Format : FormatModel {
 
   double levels() const { return double((1u << bits) - 1u); }
   double middle() const { return double(1u << (bits - 1u)); }
+  // The last code in use, and the first: of 4 bits with FOUR_BITS, whose codes are -8 to 7.
+  double last(const NibWeights& w) const { return w.flags & NIB_WEIGHTS_FOUR_BITS ? middle() + 7 : levels(); }
+  double first(const NibWeights& w) const { return w.flags & NIB_WEIGHTS_FOUR_BITS ? middle() - 8 : 0; }
   bool affine() const { return kind == Kind::kAffine; }
   bool mean() const { return kind == Kind::kTernary || kind == Kind::kBinary; }
   bool blocks() const { return kind == Kind::kGgml || kind == Kind::kSearched; }
@@ -398,9 +401,9 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   } else if (asymmetric) {
     // max / 2 and min / 2 below 2^-126 are flushed; their difference is rounded once.
     const double a = high / 2 < 0x1p-126 ? 0.0 : high / 2, b = -low / 2 < 0x1p-126 ? 0.0 : -low / 2;
-    found = quotient(double(float(a + b)), format.levels() / 2);
+    found = quotient(double(float(a + b)), (format.last(weights) - format.first(weights)) / 2);
   } else {
-    const double steps = format.middle() - 1.0 + (weights.flags & NIB_WEIGHTS_NARROW ? 0.0 : 0.5);
+    const double steps = format.last(weights) - format.middle() + (weights.flags & NIB_WEIGHTS_NARROW ? 0.0 : 0.5);
     found = quotient(std::fmax(-low, high), steps);
   }
   double rounded = roundTo(weights.scale_type, std::fmin(found, 0x1p126));
@@ -409,7 +412,7 @@ inline Scale findScale(const Format& format, const NibWeights& weights, const Ex
   Scale scale = usable(rounded, format.middle());
   scale.saturated = saturated ? 1 : 0;
   if (asymmetric && scale.value != 0.0) {
-    scale.zero = std::fmin(halfEven(quotient(-low, scale.value)), format.levels());
+    scale.zero = std::fmin(format.first(weights) + halfEven(quotient(-low, scale.value)), format.last(weights));
   }
   return scale;
 }
@@ -442,7 +445,7 @@ inline uint32_t encode(const Format& format, const NibWeights& weights, const Sc
   if (scale.value == 0.0) return uint32_t(scale.zero);
   const bool narrow = (weights.flags & NIB_WEIGHTS_NARROW) != 0;
   const double q = halfEven(y) + scale.zero;
-  return uint32_t(std::fmax(std::fmin(q, format.levels()), narrow ? 1.0 : 0.0));
+  return uint32_t(std::fmax(std::fmin(q, format.last(weights)), format.first(weights) + (narrow ? 1.0 : 0.0)));
 }
 
 // The value of an unsigned code, rounded once to fp32 and saturated to its largest value.

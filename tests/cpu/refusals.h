@@ -92,7 +92,7 @@ std::vector<Wrong<Desc>> wrongWeights(bool takes_dense = false) {
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = 5; }},
       {"weights.scale_type", kUnsupported, [](Desc& d) { d.weights.scale_type = NIB_TYPE_BYTE; }},
       {"weights.scale_type", kInvalid, [](Desc& d) { d.weights.scale_type = UINT32_MAX; }},
-      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 32; }},
+      {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 64; }},
       {"weights.flags", kInvalid, [](Desc& d) { d.weights.flags = 0x80000000u; }},
       {"weights.flags", kInvalid,
        [](Desc& d) {

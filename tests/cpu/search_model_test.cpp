@@ -33,6 +33,7 @@ NibSearchDesc searchDesc(uint32_t rows, uint32_t cols, const NibWeights& w, uint
 }
 
 bool byColumns(const NibSearchDesc& d) { return (d.flags & NIB_SEARCH_COLUMNS) != 0; }
+bool hasHessian(const NibSearchDesc& d) { return (d.flags & NIB_SEARCH_HESSIAN) != 0; }
 
 bool takes(const NibWeights& w) {
   const NibFormatInfo& info = *nibFormatById(w.format);
@@ -70,8 +71,16 @@ void checkMemory() {
     const NibMemory memory = memoryOf(d);
     checkWeights(memory, model::layoutOf(shape.rows, shape.cols, w));
     checkAux(memory, status);
-    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes ==
-          denseBytes(rows, shape.cols, strided ? padded : shape.cols, d.source_type));
+    const uint64_t source_bytes = denseBytes(rows, shape.cols, strided ? padded : shape.cols, d.source_type);
+    CHECK(memory.range[NIB_ROLE_INPUT].size_bytes == source_bytes);
+    if (!flat && uint64_t(shape.cols) * shape.cols <= kMostElements) {
+      d.flags |= NIB_SEARCH_HESSIAN;
+      const NibMemory more = memoryOf(d);
+      uint64_t end = checkNext(more, NIB_PART_SOURCE, 0, source_bytes);
+      end = checkNext(more, NIB_PART_HESSIAN, end, uint64_t(shape.cols) * shape.cols * 4);
+      CHECK(more.range[NIB_ROLE_INPUT].size_bytes == end);
+      CHECK(more.part[NIB_PART_HESSIAN].role == uint32_t(NIB_ROLE_INPUT));
+    }
     CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == 0);
   });
 }
@@ -87,27 +96,31 @@ void checkRefusals() {
     right.source_stride = 66;
     expectEachRefused(
         right, "search",
-        plus<D>(wrongWeights<D>(),
-                {
-                    {"flags", kInvalid, [](D& d) { d.flags = 4; }},
-                    {"weights.granularity", kUnsupported,
-                     [](D& d) { d.weights.granularity = NIB_GRANULARITY_TENSOR, d.weights.group_size = 0; }},
-                    {"weights.granularity", kUnsupported,
-                     [](D& d) { d.weights.granularity = NIB_GRANULARITY_COLUMN, d.weights.group_size = 0; }},
-                    {"source_type", kInvalid, [](D& d) { d.source_type = 3; }},
-                    {"source_stride", kInvalid, [](D& d) { d.source_stride = 63; }},
-                    {"source_stride", kInvalid, [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
-                    {"flags", kInvalid, [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT, d.flags = NIB_SEARCH_COLUMNS; }},
-                    {"run_rows", kInvalid, [](D& d) { d.run_rows = 5; }},
-                    {"run_rows", kInvalid, [](D& d) { d.run_rows = 65, d.flags = NIB_SEARCH_COLUMNS; }},
-                    {"run_rows", kInvalid,
-                     [](D& d) { d.run_rows = 2, d.weights.flags = NIB_WEIGHTS_FLAT, d.source_stride = 0; }},
-                    {"steps", kInvalid, [](D& d) { d.steps = NIB_SEARCH_MAX_STEPS + 1; }},
-                    {"least", kInvalid, [](D& d) { d.least = 0.06f; }},
-                    {"least", kInvalid, [](D& d) { d.least = -0.5f; }},
-                    {"least", kInvalid, [](D& d) { d.least = 1.001f; }},
-                    {"least", kInvalid, [](D& d) { d.least = NAN; }},
-                }));
+        plus<D>(
+            wrongWeights<D>(),
+            {
+                {"flags", kInvalid, [](D& d) { d.flags = 8; }},
+                {"flags: HESSIAN", kInvalid,
+                 [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT, d.source_stride = 0, d.flags = NIB_SEARCH_HESSIAN; }},
+                {"cols", kInvalid, [](D& d) { d.cols = 65536, d.source_stride = 0, d.flags = NIB_SEARCH_HESSIAN; }},
+                {"weights.granularity", kUnsupported,
+                 [](D& d) { d.weights.granularity = NIB_GRANULARITY_TENSOR, d.weights.group_size = 0; }},
+                {"weights.granularity", kUnsupported,
+                 [](D& d) { d.weights.granularity = NIB_GRANULARITY_COLUMN, d.weights.group_size = 0; }},
+                {"source_type", kInvalid, [](D& d) { d.source_type = 3; }},
+                {"source_stride", kInvalid, [](D& d) { d.source_stride = 63; }},
+                {"source_stride", kInvalid, [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT; }},
+                {"flags", kInvalid, [](D& d) { d.weights.flags = NIB_WEIGHTS_FLAT, d.flags = NIB_SEARCH_COLUMNS; }},
+                {"run_rows", kInvalid, [](D& d) { d.run_rows = 5; }},
+                {"run_rows", kInvalid, [](D& d) { d.run_rows = 65, d.flags = NIB_SEARCH_COLUMNS; }},
+                {"run_rows", kInvalid,
+                 [](D& d) { d.run_rows = 2, d.weights.flags = NIB_WEIGHTS_FLAT, d.source_stride = 0; }},
+                {"steps", kInvalid, [](D& d) { d.steps = NIB_SEARCH_MAX_STEPS + 1; }},
+                {"least", kInvalid, [](D& d) { d.least = 0.06f; }},
+                {"least", kInvalid, [](D& d) { d.least = -0.5f; }},
+                {"least", kInvalid, [](D& d) { d.least = 1.001f; }},
+                {"least", kInvalid, [](D& d) { d.least = NAN; }},
+            }));
   }
   for (uint32_t i = 0; const NibFormatInfo* info = nibFormatAt(i); ++i) {
     if (info->flags & NIB_FORMAT_OWN_SCALES) {
@@ -169,6 +182,47 @@ double roundedError(const model::Format& format, const NibWeights& w, const mode
   return model::fp32(model::fp32(sum[0] + sum[1]) + model::fp32(sum[2] + sum[3]));
 }
 
+// The power of two at or below a positive number.
+double unitOf(double value) { return std::exp2(std::floor(std::log2(value))); }
+
+// Entries of H as the op takes them, from those of fp32.
+double entryOf(const float* hessian, uint64_t cols, uint64_t i, uint64_t j, double unit) {
+  if (unit == 0) return i == j ? 1 : 0;
+  const double entry = double(hessian[i * cols + j]) / unit;
+  return std::isfinite(entry) && std::fabs(entry) >= 0x1p-32 && std::fabs(entry) < 4 ? entry : 0;
+}
+
+double hessianUnit(const float* hessian, uint64_t cols, uint64_t first, uint64_t end) {
+  double largest = 0;
+  for (uint64_t i = first; i < end; ++i) {
+    const double entry = std::fabs(double(hessian[i * cols + i]));
+    if (!std::isfinite(entry)) return 0;
+    largest = std::fmax(largest, entry);
+  }
+  return largest >= 0x1p-126 ? unitOf(largest) : 0;
+}
+
+double roundedForm(const model::Format& format, const NibWeights& w, const model::Scale& scale,
+                   const std::vector<double>& x, double absmax, const float* hessian, uint64_t cols, uint64_t first) {
+  const double unit = hessianUnit(hessian, cols, first, first + x.size());
+  std::vector<double> e(x.size());
+  double sum[16] = {};
+  for (size_t i = 0; i < x.size(); ++i) {
+    e[i] = model::fp32(x[i] - valueOf(format, w, scale, x[i])) / unitOf(absmax);
+    if (std::fabs(e[i]) < 0x1p-24) e[i] = 0;
+    double t = 0;
+    for (size_t j = i / 256 * 256; j < i; ++j) {
+      t = model::fp32(t + model::fp32(entryOf(hessian, cols, first + i, first + j, unit) * e[j]));
+    }
+    t = model::fp32(2 * t + model::fp32(entryOf(hessian, cols, first + i, first + i, unit) * e[i]));
+    sum[i % 16] = model::fp32(sum[i % 16] + model::fp32(e[i] * t));
+  }
+  for (size_t half = 8; half > 0; half /= 2) {
+    for (size_t k = 0; k < half; ++k) sum[k] = model::fp32(sum[k] + sum[k + half]);
+  }
+  return sum[0];
+}
+
 double exactError(const model::Format& format, const NibWeights& w, const model::Scale& scale,
                   const std::vector<double>& x) {
   double sum = 0;
@@ -200,6 +254,7 @@ struct Model {
   const NibSearchDesc& d;
   uint32_t n;
   const model::Bytes& source;
+  const float* hessian;
   model::Bytes& blob;
   NibStatus status{};
   uint32_t chosen_after_first = 0;  // groups whose candidate is not the first
@@ -227,7 +282,9 @@ struct Model {
     uint32_t chosen = 0;
     for (uint32_t i = 0; isSearched(extent) && i < grid.steps; ++i) {
       const model::Scale scale = candidate(*l.format, d.weights, extent, grid, i);
-      const double error = roundedError(*l.format, d.weights, scale, x);
+      const double error = hessian != nullptr
+                               ? roundedForm(*l.format, d.weights, scale, x, extent.absmax(), hessian, l.cols, first)
+                               : roundedError(*l.format, d.weights, scale, x);
       if (i != 0 && error >= least) continue;
       least = error;
       best = scale;
@@ -260,7 +317,10 @@ std::string compareWithModel(const selftest::Case& c, uint32_t* chosen_after_fir
   prepare(c, ranges);
   model::Bytes blob = ranges.copy(NIB_ROLE_WEIGHTS);
   const model::Bytes source = ranges.copy(NIB_ROLE_INPUT);
-  Model m{d, c.n, source, blob};
+  const float* hessian =
+      hasHessian(d) ? reinterpret_cast<const float*>(&source[size_t(ranges.memory.part[NIB_PART_HESSIAN].offset_bytes)])
+                    : nullptr;
+  Model m{d, c.n, source, hessian, blob};
   m.run();
   *chosen_after_first += m.chosen_after_first;
   if (ranges.run(c.n) != NIB_SUCCESS) return "failed";
@@ -371,6 +431,133 @@ TEST_CASE("search finds the least squared error of a brute force in exact arithm
       INFO("mode ", mode, ": ", found_total, " instead of ", absmax_total);
       CHECK(found_total <= (info.bits == 8 || type == NIB_TYPE_E8M0 ? 1.0 : 0.97) * absmax_total);
     }
+  }
+}
+
+// Correlated inputs of some tokens, a few of them large in a few columns, and the sum of their outer products.
+struct Inputs {
+  uint32_t tokens, cols;
+  Floats x;
+
+  Inputs(uint32_t t, uint32_t c, uint64_t seed) : tokens(t), cols(c), x(normal(size_t(t) * c, seed, 1)) {
+    for (uint32_t token = 0; token < t; ++token) {
+      for (uint32_t col = 1; col < c; ++col) {
+        float& v = x[size_t(token) * c + col];
+        v = 0.6f * x[size_t(token) * c + col - 1] + v;
+      }
+    }
+    for (uint32_t token = 0; token < t; ++token) {
+      for (uint32_t col = 5; col < c; col += 37) x[size_t(token) * c + col] *= 20;
+    }
+  }
+  Floats hessian() const {
+    Floats h(size_t(cols) * cols, NAN);
+    for (uint32_t i = 0; i < cols; ++i) {
+      for (uint32_t j = 0; j <= i; ++j) {
+        double sum = 0;
+        for (uint32_t t = 0; t < tokens; ++t) sum += double(at(t, i)) * double(at(t, j));
+        h[size_t(i) * cols + j] = float(sum);
+      }
+    }
+    return h;
+  }
+  float at(uint32_t token, uint32_t col) const { return x[size_t(token) * cols + col]; }
+  // The sum over tokens of (e . x)^2, and of (|e| . |x|)^2.
+  double outputError(const std::vector<double>& e, uint32_t first, double* most) const {
+    double sum = 0;
+    *most = 0;
+    for (uint32_t t = 0; t < tokens; ++t) {
+      double y = 0, magnitude = 0;
+      for (size_t i = 0; i < e.size(); ++i) {
+        y += e[i] * double(at(t, first + uint32_t(i)));
+        magnitude += std::fabs(e[i] * double(at(t, first + uint32_t(i))));
+      }
+      sum += y * y;
+      *most += magnitude * magnitude;
+    }
+    return sum;
+  }
+};
+
+model::Bytes searchedByOutput(NibSearchDesc d, const Floats& x, const Floats& hessian) {
+  d.flags |= NIB_SEARCH_HESSIAN;
+  Ranges ranges(asOp(d));
+  REQUIRE(ranges.valid());
+  ranges.write(NIB_ROLE_INPUT, x);
+  std::memcpy(ranges.bytes(NIB_ROLE_INPUT) + ranges.memory.part[NIB_PART_HESSIAN].offset_bytes, hessian.data(),
+              hessian.size() * 4);
+  REQUIRE(ranges.run(byColumns(d) ? d.cols : d.rows) == NIB_SUCCESS);
+  return ranges.copy(NIB_ROLE_WEIGHTS);
+}
+
+TEST_CASE("with a Hessian, search finds the least error of the outputs of the tokens, counted in double precision") {
+  constexpr uint32_t kRows = 6, kCols = 300, kTokens = 400;
+  const Floats x = normal(size_t(kRows) * kCols, 5, 0.02);
+  const Inputs inputs(kTokens, kCols, 77);
+  const Floats hessian = inputs.hessian();
+  for (const model::Format& format : searchedFormats()) {
+    const NibFormatInfo& info = *nibFormatById(format.id);
+    INFO(info.name);
+    const uint32_t group = info.group_multiple == info.group_max ? info.group_max : 128;
+    for (const uint32_t mode : {0u, uint32_t(NIB_WEIGHTS_ASYMMETRIC), uint32_t(NIB_WEIGHTS_NARROW)}) {
+      if ((mode & ~info.weights_flags) != 0) continue;
+      uint32_t type = NIB_TYPE_F16;
+      if (!(info.scale_types >> type & 1u)) type = NIB_TYPE_E8M0;
+      const NibWeights w = weights(format.id, NIB_GRANULARITY_GROUP, group, mode, NibType(type));
+      NibSearchDesc d = searchDesc(kRows, kCols, w);
+      d.steps = 20;
+      d.least = 0.5f;
+      const model::Layout l = layoutOf(d);
+      const model::Bytes plain = searched(d, x), blob = searchedByOutput(d, x, hessian);
+      const Grid grid = gridOf(d);
+      double found_total = 0, plain_total = 0;
+      for (uint64_t row = 0; row < kRows; ++row) {
+        for (uint64_t first = 0; first < kCols; first += group) {
+          std::vector<double> elements;
+          model::Extent extent;
+          for (uint64_t col = first; col < std::min<uint64_t>(first + group, kCols); ++col) {
+            elements.push_back(double(x[size_t(row * kCols + col)]));
+            extent.add(elements.back());
+          }
+          const auto errorWith = [&](const model::Scale& scale, double* most) {
+            std::vector<double> e;
+            for (const double v : elements) e.push_back(v - valueOf(format, w, scale, v));
+            return inputs.outputError(e, uint32_t(first), most);
+          };
+          double least = INFINITY, most = 0;
+          for (uint32_t i = 0; i < grid.steps; ++i) {
+            double magnitude;
+            least = std::fmin(least, errorWith(candidate(format, w, extent, grid, i), &magnitude));
+            most = std::fmax(most, magnitude);
+          }
+          const uint64_t index = row * l.scales_per_row + first / group;
+          double magnitude;
+          const double found = errorWith(model::scaleAt(l, w, blob.data(), index), &magnitude);
+          // A chain of n products and sums, each rounded, is off by less than (n + 3) * 2^-24 of its magnitudes; H and
+          // e were rounded too.
+          CHECK(found <= least + 2 * double(elements.size() + 8) * 0x1p-24 * most);
+          found_total += found;
+          plain_total += errorWith(model::scaleAt(l, w, plain.data(), index), &magnitude);
+        }
+      }
+      INFO("mode ", mode, ": ", found_total, " instead of ", plain_total);
+      CHECK(found_total <= (info.bits == 8 || type == NIB_TYPE_E8M0 ? 1.0 : 0.97) * plain_total);
+    }
+  }
+}
+
+TEST_CASE("a Hessian whose diagonal is the same everywhere finds the scales of least squared error") {
+  if (!haveFormat(NIB_FORMAT_INT4, "int4")) return;
+  constexpr uint32_t kRows = 5, kCols = 96;
+  const Floats x = normal(size_t(kRows) * kCols, 21, 0.02);
+  const NibSearchDesc d = searchDesc(kRows, kCols, weights(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32));
+  const model::Bytes plain = searched(d, x);
+  // No inputs at all, inputs that are not finite, and uncorrelated ones of one size.
+  for (const float diagonal : {0.0f, INFINITY, 1e-40f, 3e-7f, 1.0f, 5e20f}) {
+    Floats h(size_t(kCols) * kCols, 0.0f);
+    for (uint32_t i = 0; i < kCols; ++i) h[size_t(i) * kCols + i] = diagonal;
+    INFO(diagonal);
+    CHECK(searchedByOutput(d, x, h) == plain);
   }
 }
 
@@ -510,6 +697,23 @@ TEST_CASE("a group of int2 has the scale worked out by hand") {
   float scale;
   std::memcpy(&scale, &blob[size_t(memory.part[NIB_PART_SCALES].offset_bytes)], 4);
   CHECK(scale == doctest::Approx(17.0 / 48));
+
+  // With inputs: p = 1 has the errors 1/3 and fifteen 1/4s, p = 17/32 has 31/48 and fifteen -5/48s.
+  const auto scaleWith = [&](float first, float between) {
+    Floats h(16 * 16, 0.0f);
+    for (uint32_t i = 0; i < 16; ++i) h[i * 16 + i] = i == 0 ? first : 1.0f;
+    for (uint32_t i = 1; i < 16; ++i) h[i * 16] = between;
+    const model::Bytes found = searchedByOutput(d, x, h);
+    float value;
+    std::memcpy(&value, &found[size_t(memory.part[NIB_PART_SCALES].offset_bytes)], 4);
+    return value;
+  };
+  CHECK(scaleWith(1, 0) == doctest::Approx(17.0 / 48));
+  // 9 * (1/3)^2 + 15/16 = 1.94 against 9 * (31/48)^2 + 0.16 = 3.92.
+  CHECK(scaleWith(9, 0) == doctest::Approx(2.0 / 3));
+  // The first input goes against the others: 2 * -0.5 * 15 * (1/3 * 1/4) = -1.25 for p = 1, 2 * -0.5 * 15 * (31/48 *
+  // -5/48) = 1.01 for p = 17/32; so 1.05 - 1.25 against 0.58 + 1.01.
+  CHECK(scaleWith(1, -0.5f) == doctest::Approx(2.0 / 3));
 }
 
 TEST_SUITE_END();

@@ -40,7 +40,8 @@ TEST_CASE_FIXTURE(Gpu, "searches of a block's columns give the bytes of one run"
   for (const OpFormat& what : opFormats()) {
     if (what.op != NIB_OP_SEARCH || !typeWanted(what.format)) continue;
     const NibFormatInfo& info = *nibFormatById(what.format);
-    for (const uint32_t group : {32u, 64u, 256u}) {
+    for (const uint32_t turn : {0u, 1u, 2u, 3u, 4u}) {
+      const uint32_t group = turn % 3 == 0 ? 32u : turn % 3 == 1 ? 64u : 256u;
       if (group % info.group_multiple != 0 || group > info.group_max) continue;
       const uint32_t type = info.scale_types >> NIB_TYPE_F16 & 1u ? NIB_TYPE_F16 : NIB_TYPE_E8M0;
       Case c;
@@ -48,8 +49,10 @@ TEST_CASE_FIXTURE(Gpu, "searches of a block's columns give the bytes of one run"
       c.seed = group;
       NibSearchDesc& d = c.describe<NibSearchDesc>(NIB_OP_SEARCH);
       d.flags = NIB_SEARCH_COLUMNS;
+      if (turn > 2) d.flags |= NIB_SEARCH_HESSIAN;
       d.rows = 19;
       d.cols = 331;
+      d.steps = 20;
       d.weights = selftest::weightsOf(what.format, NIB_GRANULARITY_GROUP, group,
                                       info.weights_flags & NIB_WEIGHTS_ASYMMETRIC, type);
       c.n = d.cols;
@@ -60,7 +63,7 @@ TEST_CASE_FIXTURE(Gpu, "searches of a block's columns give the bytes of one run"
       selftest::runReference(c, memory, expected);
       for (const uint32_t block : {32u, 128u, 40u}) {
         d.run_rows = block;
-        INFO(what.name, " group ", group, " block ", block);
+        INFO(what.name, " flags ", d.flags, " group ", group, " block ", block);
         CHECK(inBlocks(device(), d, block, before) == expected.role[NIB_ROLE_WEIGHTS]);
         CHECK(inBlocks(cpu, d, block, before) == expected.role[NIB_ROLE_WEIGHTS]);
       }

@@ -29,10 +29,13 @@ model::WeightType typeOf(const WeightArguments& a, const std::string& usual_type
 Activations activationsOf(const std::string& name) {
   if (name == "none") return Activations::kNone;
   if (name == "int8-token") return Activations::kInt8Token;
+  if (name == "int4-token") return Activations::kInt4Token;
   if (name == "fp8-token") return Activations::kFp8Token;
   if (name == "int8-static") return Activations::kInt8Static;
   if (name == "fp8-static") return Activations::kFp8Static;
-  throw UsageError("--activations " + name + ": expected none, int8-token, int8-static, fp8-token or fp8-static");
+  throw UsageError("--activations " + name +
+                   ": expected none, int8-token, int4-token, int8-static, fp8-token or "
+                   "fp8-static");
 }
 
 void setGroups(const WeightArguments& a, model::SelectionOptions& selection) {
@@ -69,7 +72,8 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
   app.add_option("--scale", a.scale, "full: absmax/(qmax+1/2) (default), narrow: absmax/qmax");
   app.add_option(
       "--activations", a.activations,
-      "none (default), int8-token, int8-static, fp8-token, fp8-static: how the loader quantizes activations");
+      "none (default), int8-token, int4-token, int8-static, fp8-token, fp8-static: how the loader quantizes\n"
+      "activations; int4-token (absmax/7 per token) is for eval, no container states it");
   app.add_option("--calib", a.calib,
                  a.takes_data ? "Data to learn from: text, .jsonl or .npy of token ids; or CALIB.json of nibble\n"
                                 "calibrate, the ranges of static activations. Twice for both"

@@ -1,4 +1,4 @@
-// NIB_OP_DYNAMIC_GEMM: a product that quantizes its activations per token (W8A8, W4A8, LLM.int8()).
+// NIB_OP_DYNAMIC_GEMM: a product that quantizes its activations per token (W8A8, W4A8, W4A4, LLM.int8()).
 #ifndef NIBBLE_OPS_DYNAMIC_GEMM_H
 #define NIBBLE_OPS_DYNAMIC_GEMM_H
 
@@ -12,8 +12,9 @@ extern "C" {
 enum { NIB_OP_DYNAMIC_GEMM = 10 };
 
 // INPUT dense [tokens, cols] -> int8 codes per token -> NIB_OP_INT8_GEMM -> OUTPUT dense [tokens, rows]. NibRun.n =
-// tokens. W8A8, or W4A8 if the weights are int4 or uint4. Each token gets the scale (and, ASYMMETRIC, zero point) and
-// codes that NIB_OP_QUANTIZE gives a row of int8 with fp32 scales, so its result does not depend on other tokens. A
+// tokens. W8A8, W4A8 if the weights are int4 or uint4, W4A4 with NIB_WEIGHTS_FOUR_BITS. Each token gets the scale (and,
+// ASYMMETRIC, zero point) and codes that NIB_OP_QUANTIZE gives a row of int8 with fp32 scales, so its result does not
+// depend on other tokens. (Activations with scales per group of channels: NIB_OP_QUANTIZE, then NIB_OP_INT8_GEMM.) A
 // token with a NaN or infinity counts as zeros; bias, activation and residual still apply. WEIGHTS is as in
 // NIB_OP_INT8_GEMM; int4 and uint4 codes differ from their zero by 8 at most, by 15 if ASYMMETRIC. Scratch holds the
 // codes. Exactness is that of NIB_OP_INT8_GEMM.
@@ -37,7 +38,8 @@ typedef struct NibDynamicGemmDesc {
   uint32_t result_type;    // NibType F32, F16 or BF16
   uint32_t result_stride;  // as NibInt8GemmDesc's
   uint32_t activation;     // NibActivation
-  uint32_t input_flags;    // NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW or 0: how tokens are quantized
+  uint32_t input_flags;    // NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW or 0: how tokens are quantized; with
+                           // NIB_WEIGHTS_FOUR_BITS, to codes of 4 bits
   NibWeights weights;
   float outlier_threshold;  // 2^-60..2^60, or 0 = no outliers. Not with ASYMMETRIC tokens
   uint32_t max_outliers;    // per token, at most cols; 0 = cols; 0 without a threshold

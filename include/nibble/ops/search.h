@@ -18,7 +18,11 @@ enum {
   // It finds the scales of the groups that begin in these columns, and reads all elements of the groups. So scales for
   // NIB_OP_GPTQ can be found from its RESULT, an fp32 matrix, before the run of its COLUMNS stage that reaches the
   // group.
-  NIB_SEARCH_COLUMNS = 1u << 1
+  NIB_SEARCH_COLUMNS = 1u << 1,
+  // INPUT holds NIB_PART_HESSIAN after NIB_PART_SOURCE: H = sum of x x^T of the inputs that the weights are multiplied
+  // by, fp32 [cols, cols], as NIB_OP_HESSIAN leaves it. Only the lower triangle is read. The error of a candidate is
+  // that of the group's part of the outputs, instead of the weights'. Not with FLAT.
+  NIB_SEARCH_HESSIAN = 1u << 2
 };
 
 enum { NIB_SEARCH_MAX_STEPS = 256 };
@@ -37,6 +41,18 @@ enum { NIB_SEARCH_MAX_STEPS = 256 };
 // group belongs to partial sum k % 4. A partial sum takes its elements in order, and the error is (s0 + s1) + (s2 +
 // s3). A group whose largest magnitude is below 2^-40, or from 2^40 on, or that holds a NaN or infinity, is not
 // searched: it has the scale that NIB_OP_QUANTIZE finds.
+//
+// HESSIAN: the error is the sum of h[i][j] * e[i] * e[j] over the group's columns i and j, with e = x - q. It is the
+// sum of (e . x)^2 over the tokens of H, so the search for clipped ranges of AWQ (arXiv 2306.00978) for all tokens at
+// once (there: least 0.5, steps 10). A group is taken in pieces of 256 columns from its first on: entries of H between
+// two pieces count as 0, so that groups of long rows take time in proportion to their length. Exactly:
+//   e is divided by the power of two of the group's largest magnitude; below 2^-24 it counts as 0
+//   h is divided by the power of two of the largest entry of the group's diagonal; an entry counts as 0 if it is then
+//   below 2^-32, or 4 or more, or not finite. Where the diagonal has an entry that is not finite, or only entries below
+//   2^-126 (columns without inputs), H is the identity
+//   t[i] = 2 * (the sum of h[i][j] * e[j] over j < i in its order) + h[i][i] * e[i]; element i of the group adds
+//   e[i] * t[i] to partial sum i % 16, s[k] becomes s[k] + s[k + 8], then s[k] + s[k + 4], + s[k + 2], + s[k + 1]
+// No other number of these sums is below 2^-126. A group's columns of H must fit one storage range.
 //
 // Refused: formats whose scales are found by a rule of their own (NIB_FORMAT_OWN_SCALES) or are means
 // (NIB_FORMAT_MEAN_SCALE), granularities other than ROW and GROUP, and NESTED, whose scales are nested after a search

@@ -250,6 +250,8 @@ class CompressedTensors : public Container {
       return "compressed-tensors holds int2, int4, int8, fp8 and mxfp4 (loaders read no other); "
              "nf4 and fp4 go with --format bnb, any type with --format dense";
     }
+    if (activations == Activations::kInt4Token)
+      return "its loaders have no activations of 4 bits: only nibble eval has";
     if (isInt8(activations) && kind != Kind::kInt) return "int8 activations go with int8 weights";
     if (isFp8(activations) && kind != Kind::kFloat) return "fp8 activations go with fp8 weights";
     if (w.asymmetric() && perTensor(w)) return "zero points go with scales per channel or group";

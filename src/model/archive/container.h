@@ -77,7 +77,7 @@ struct WeightPart {
   Transposition transposition = {};  // how a part lies that has rows
 };
 
-enum class Activations { kNone, kInt8Token, kFp8Token, kInt8Static, kFp8Static };
+enum class Activations { kNone, kInt8Token, kInt4Token, kFp8Token, kInt8Static, kFp8Static };
 inline bool isStatic(Activations a) { return a == Activations::kInt8Static || a == Activations::kFp8Static; }
 
 class Checkpoint;

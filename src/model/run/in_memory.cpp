@@ -17,11 +17,10 @@ class Memory final : public Container {
 };
 
 bool fits(uint32_t format, Activations activations) {
-  const bool int8_inputs = activations == Activations::kInt8Token || activations == Activations::kInt8Static;
-  if (!int8_inputs) return true;
+  const bool tokens = activations == Activations::kInt8Token || activations == Activations::kInt4Token;
+  if (!tokens && activations != Activations::kInt8Static) return true;
   const std::string_view name = nibFormatById(format)->name;
-  return name == "int8" || name == "uint8" ||
-         (activations == Activations::kInt8Token && (name == "int4" || name == "uint4"));
+  return name == "int8" || name == "uint8" || (tokens && (name == "int4" || name == "uint4"));
 }
 
 }  // namespace
@@ -37,7 +36,7 @@ std::optional<FoundWeight> InMemory::find(const ModelView& view, const ModelView
   found.spec = decision.weight;
   found.activations = options_.activations;
   if (!fits(found.spec.weights.format, found.activations)) {
-    throw Error("int8 activations go with --type int8, and int8-token with int4 too");
+    throw Error("int8 activations go with --type int8, and int8-token and int4-token with int4 too");
   }
   if (isStatic(found.activations)) found.spec.input = inputOf(options_.inputs, found.spec);
   return found;

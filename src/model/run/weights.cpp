@@ -36,6 +36,9 @@ Storage storageOf(const FoundWeight& found) {
       }
       break;
     case Activations::kInt8Token: input = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0}; break;
+    case Activations::kInt4Token:
+      input = {NIB_FORMAT_INT8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, NIB_WEIGHTS_FOUR_BITS | NIB_WEIGHTS_NARROW};
+      break;
     case Activations::kFp8Token: input = {NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0, NIB_TYPE_F32, 0}; break;
     case Activations::kFp8Static: input = {NIB_FORMAT_FP8, NIB_GRANULARITY_TENSOR, 0, NIB_TYPE_F32, 0}; break;
     case Activations::kInt8Static:

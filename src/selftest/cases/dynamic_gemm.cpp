@@ -32,6 +32,7 @@ Case caseOf(const ProductShape& shape, const NibFormatInfo& info, uint64_t seed,
   d.activation = activation < 6 ? activation : 0;
   const uint32_t modes[] = {0, NIB_WEIGHTS_ASYMMETRIC, NIB_WEIGHTS_NARROW, 0};
   d.input_flags = modes[random.below(4)];
+  if (seed % 3 == 1) d.input_flags |= NIB_WEIGHTS_FOUR_BITS;
   d.weights = randomSide(random, groups);
   d.weights.format = info.format;
   c.n = random.below(3) == 0 ? (shape.tokens + 1) / 2 : shape.tokens;
@@ -75,6 +76,7 @@ std::string name(const Case& c, const Desc& d) {
   std::string text = std::string(" ") + typeName(d.source_type);
   if (d.input_flags & NIB_WEIGHTS_ASYMMETRIC) text += " asym";
   if (d.input_flags & NIB_WEIGHTS_NARROW) text += " narrow";
+  if (d.input_flags & NIB_WEIGHTS_FOUR_BITS) text += " four bits";
   text += " x " + sideName(d.weights) + " -> " + typeName(d.result_type);
   if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
   text += activationName(d.activation);

@@ -233,7 +233,8 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   // AWQ's own files have zero points.
   if (format == "awq" && !weights.sym && weights.scale == "full") weights.asym = true;
   options.selection = selectionOf(weights, usualType(format));
-  options.selection.search_scales = chosen("--scale-search", {a.scale_search}, {"absmax", "mse", "output"})[0] != "absmax";
+  options.selection.search_scales =
+      chosen("--scale-search", {a.scale_search}, {"absmax", "mse", "output"})[0] != "absmax";
   const std::string shard_size = a.max_shard_size.empty() ? "5G" : a.max_shard_size;
   if (format == "gguf" && !a.max_shard_size.empty()) {
     throw UsageError("--max-shard-size is for folders of safetensors; --split-max-size divides GGUF");
@@ -270,9 +271,9 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   if (!user.empty()) {
     addCalibration(a, user, options);
   } else if (!dataFile(a.weights).empty()) {
-    throw UsageError(
-        "--calib " + dataFile(a.weights) +
-        ": is calibration data, which --method gptq, --scale-search output, --transform awq or smooth and static activations read");
+    throw UsageError("--calib " + dataFile(a.weights) +
+                     ": is calibration data, which --method gptq, --scale-search output, --transform awq or smooth and "
+                     "static activations read");
   }
   const auto isBias = [](const model::TransformChoice& choice) { return choice.name == "bias"; };
   if (a.method == "gptq" && std::any_of(options.transforms.begin(), options.transforms.end(), isBias)) {
@@ -599,13 +600,12 @@ Verb makeQuantizeVerb(CLI::App& parent) {
                   "absmax: scales from the largest magnitude of a group (default); mse: of 80 smaller ranges, the one\n"
                   "of the least squared error; output: of 28, the one of the least error of the layer's outputs for\n"
                   "--calib DATA, as AWQ clips (arXiv 2306.00978)");
-  app->add_option(
-         "--transform", a->transforms,
-         "Change the model first, without changing its results; may be given several times, in order: awq\n"
-         "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
-         "equalize (arXiv 1906.04721), hadamard (in front of down, while the model\n"
+  app->add_option("--transform", a->transforms,
+                  "Change the model first, without changing its results; may be given several times, in order: awq\n"
+                  "(arXiv 2306.00978), smooth[:ALPHA|:auto] (arXiv 2211.10438), rotate[:random] (arXiv 2404.00456),\n"
+                  "equalize (arXiv 1906.04721), hadamard (in front of down, while the model\n"
                   "runs: in nibble alone), split[:PERCENT] (arXiv 1901.09504), clip[:PERCENTILE], which does change\n"
-         "them, bias (arXiv 1906.04721); awq, smooth and bias read --calib DATA")
+                  "them, bias (arXiv 1906.04721); awq, smooth and bias read --calib DATA")
       ->allow_extra_args(false);
   app->add_option(
       "--awq-objective", a->awq_objective,

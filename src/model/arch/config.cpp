@@ -184,8 +184,8 @@ ModelConfig readConfig(const std::string& config_json) {
     family.read(json, config);
     constexpr uint32_t kNone = 0;
     config.inner_hadamard = readCount(json, kInnerHadamard, &kNone);
-    const bool fits = config.inner_hadamard == 0 || (config.inner % config.inner_hadamard == 0 &&
-                                                     nibHadamardOrder(config.inner_hadamard) != 0);
+    const bool fits = config.inner_hadamard == 0 ||
+                      (config.inner % config.inner_hadamard == 0 && nibHadamardOrder(config.inner_hadamard) != 0);
     if (!fits) refuseKey(kInnerHadamard, "must divide intermediate_size, and have a Hadamard matrix");
     return config;
   }

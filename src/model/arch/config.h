@@ -62,7 +62,7 @@ struct ModelConfig {
   bool query_bias = false;  // of q, k and v
   bool output_bias = false;
   bool inner_bias = false;
-  bool head_norms = false;  // queries and keys are normed, head by head, before they are rotated
+  bool head_norms = false;      // queries and keys are normed, head by head, before they are rotated
   uint32_t inner_hadamard = 0;  // blocks of this size of down's inputs are rotated while the network runs; 0 = none
   RopeConfig rope;
   std::vector<uint32_t> window;  // by layer: keys that a token sees, itself included; 0 = all before it

@@ -1,5 +1,6 @@
 #include "model/quantize/matrix_facts.h"
 
+#include "model/arch/config.h"
 #include "model/archive/error.h"
 #include "model/archive/json_document.h"
 #include "model/archive/module_name.h"

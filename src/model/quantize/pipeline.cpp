@@ -302,7 +302,8 @@ class Planner {
     throw Error((nearest ? "--scale-search output: " : "--method gptq: ") + quoteText(weight.name) + ": type " +
                 info.name + " finds the scale of a block by a rule of its own, and " +
                 (nearest ? "this search" : "GPTQ") + " needs one that it can apply " +
-                (nearest ? "to any range" : "column by column") + ": choose q4_0, q8_0 or mxfp4 for it, leave it dense with --exclude '" +
+                (nearest ? "to any range" : "column by column") +
+                ": choose q4_0, q8_0 or mxfp4 for it, leave it dense with --exclude '" +
                 std::string(moduleOf(weight.name)) + "', or --method rtn with another --scale-search");
   }
 

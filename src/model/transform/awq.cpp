@@ -161,7 +161,7 @@ Edits make(const TransformInput& input, const std::string& setting, TransformRep
 
 }  // namespace
 
-const TransformKind kAwqTransform = {"awq", "scales columns by a ratio of inputs and weights that is searched", true, false,
-                                     refuses, make};
+const TransformKind kAwqTransform = {
+    "awq", "scales columns by a ratio of inputs and weights that is searched", true, false, refuses, make};
 
 }  // namespace nib::model

@@ -68,6 +68,7 @@ Edits make(const TransformInput& input, const std::string&, TransformReport& rep
 
 }  // namespace
 
-const TransformKind kBiasTransform = {"bias", "corrects biases by the mean error of rounding", true, false, refuses, make};
+const TransformKind kBiasTransform = {"bias", "corrects biases by the mean error of rounding", true, false, refuses,
+                                      make};
 
 }  // namespace nib::model

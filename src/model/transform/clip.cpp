@@ -43,6 +43,7 @@ Edits make(const TransformInput& input, const std::string& setting, TransformRep
 
 }  // namespace
 
-const TransformKind kClipTransform = {"clip", "clips weights to a percentile of their group", false, false, refuses, make};
+const TransformKind kClipTransform = {"clip", "clips weights to a percentile of their group", false, false, refuses,
+                                      make};
 
 }  // namespace nib::model

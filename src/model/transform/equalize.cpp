@@ -55,7 +55,7 @@ std::string refuses(const std::string& setting) { return setting.empty() ? "" : 
 
 }  // namespace
 
-const TransformKind kEqualizeTransform = {"equalize", "gives rows of v and up the range of the columns that read them",
-                                          false, false, refuses, make};
+const TransformKind kEqualizeTransform = {
+    "equalize", "gives rows of v and up the range of the columns that read them", false, false, refuses, make};
 
 }  // namespace nib::model

@@ -21,8 +21,8 @@ Edits make(const TransformInput& input, const std::string&, TransformReport& rep
     throw Error("--transform hadamard: an odd intermediate_size, " + std::to_string(input.config.inner) +
                 ", has no Hadamard matrix");
   }
-  const auto rotation =
-      std::make_shared<const Rotation>(Rotation{block, [block](double* x) { nibHadamardTransform(x, block, nullptr); }});
+  const auto rotation = std::make_shared<const Rotation>(
+      Rotation{block, [block](double* x) { nibHadamardTransform(x, block, nullptr); }});
   Edits edits;
   for (uint32_t layer = 0; layer < input.config.layers; ++layer) {
     for (const ScaleGroup& group : scaleGroups(input.config, layer)) {

@@ -83,7 +83,7 @@ Edits make(const TransformInput& input, const std::string& setting, TransformRep
 
 }  // namespace
 
-const TransformKind kRotateTransform = {"rotate", "rotates the hidden states and the values of heads", false, false, refuses,
-                                        make};
+const TransformKind kRotateTransform = {
+    "rotate", "rotates the hidden states and the values of heads", false, false, refuses, make};
 
 }  // namespace nib::model

@@ -169,7 +169,7 @@ Edits make(const TransformInput& input, const std::string& setting, TransformRep
 
 }  // namespace
 
-const TransformKind kSmoothTransform = {"smooth", "moves the range of activations into the weights", true, false, refuses,
-                                        make};
+const TransformKind kSmoothTransform = {
+    "smooth", "moves the range of activations into the weights", true, false, refuses, make};
 
 }  // namespace nib::model

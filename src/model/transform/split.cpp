@@ -98,7 +98,7 @@ std::string refuses(const std::string& setting) {
 
 }  // namespace
 
-const TransformKind kSplitTransform = {"split", "splits the channels of down with the largest weights", false, false, refuses,
-                                       make};
+const TransformKind kSplitTransform = {
+    "split", "splits the channels of down with the largest weights", false, false, refuses, make};
 
 }  // namespace nib::model

@@ -7,9 +7,9 @@
 namespace nib::model {
 
 std::span<const TransformKind* const> transformKinds() {
-  static constexpr const TransformKind* kKinds[] = {&kAwqTransform,      &kSmoothTransform, &kRotateTransform,
-                                                    &kEqualizeTransform, &kHadamardTransform, &kSplitTransform,  &kClipTransform,
-                                                    &kBiasTransform};
+  static constexpr const TransformKind* kKinds[] = {&kAwqTransform,      &kSmoothTransform,   &kRotateTransform,
+                                                    &kEqualizeTransform, &kHadamardTransform, &kSplitTransform,
+                                                    &kClipTransform,     &kBiasTransform};
   return kKinds;
 }
 

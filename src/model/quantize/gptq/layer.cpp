@@ -259,9 +259,13 @@ void GptqSolver::State::searchScales(const WeightSpec& weight, NibType type, con
     desc.least = kOutputLeast;
   }
   const kit::Plan plan(untimed(), desc);
-  std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, source_offset}};
-  if (options.search_outputs) parts.push_back({NIB_PART_HESSIAN, hessian_offset});
+  if (!options.search_outputs) {
+    const kit::Range source(operands, source_offset, plan.sizeBytes(NIB_ROLE_INPUT));
+    device.run(kit::Binding(plan, {.weights = blob, .input = source, .output = {}, .aux = {}}), weight.rows);
+    return;
+  }
   const kit::Ranges ranges{.weights = blob, .input = operands, .output = {}, .aux = {}};
+  const std::vector<kit::PartOffset> parts{{NIB_PART_SOURCE, source_offset}, {NIB_PART_HESSIAN, hessian_offset}};
   device.run(kit::Binding(plan, ranges, parts), weight.rows);
 }
 

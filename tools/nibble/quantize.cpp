@@ -1,4 +1,6 @@
 // nibble quantize: reads a model and writes a quantized one.
+#include "mixed_options.h"
+#include "mixed_report.h"
 #include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
@@ -42,6 +44,7 @@ struct Arguments {
   uint32_t block_size = 0;
   bool parity = false, no_sequential = false;
   uint64_t samples = 128, sequence_length = 512, seed = 0;
+  MixedArguments mixed;
 };
 
 model::GptqOptions gptqOptions(const Arguments& a) {
@@ -60,19 +63,11 @@ model::GptqOptions gptqOptions(const Arguments& a) {
   return options;
 }
 
-// Reads the calibration data, and adds the options that change the bytes to the command.
-void addGptq(const Arguments& a, model::QuantizeOptions& options) {
+// The sequences of the calibration data, and the options that choose them in the command. option: what needs the data.
+std::vector<std::vector<uint32_t>> readSequences(const Arguments& a, const std::string& option, std::string& command) {
   const std::string data = dataFile(a.weights);
-  if (data.empty()) throw UsageError("--method gptq needs --calib DATA: text, .jsonl, or .npy of token ids");
-  if (!options.selection.type.quantized()) throw UsageError("--method gptq needs a quantized --type");
+  if (data.empty()) throw UsageError(option + " needs --calib DATA: text, .jsonl, or .npy of token ids");
   if (a.sequence_length < 2) throw UsageError("--seq-len must be 2 or more");
-  model::GptqRun run;
-  run.options = gptqOptions(a);
-  if (a.parity && options.selection.search_scales) {
-    throw UsageError(
-        "--parity finds scales from the largest magnitudes, as the published code does: leave out "
-        "--scale-search mse");
-  }
   model::LoadedModel loaded(a.in);
   if (a.sequence_length > loaded.config().max_positions) {
     throw UsageError("--seq-len " + std::to_string(a.sequence_length) + " exceeds the model's " +
@@ -80,18 +75,34 @@ void addGptq(const Arguments& a, model::QuantizeOptions& options) {
   }
   const model::TokenInput input = model::loadTokens(data, data.ends_with(".npy") ? nullptr : &loaded.tokenizer());
   const uint64_t length = input.row_tokens != 0 ? std::min(input.row_tokens, a.sequence_length) : a.sequence_length;
+  std::vector<std::vector<uint32_t>> sequences;
   uint64_t tokens = 0;
   for (const model::Sequence& s : model::chooseSequences(input.ids.size(), length, a.samples, a.seed)) {
     const auto begin = input.ids.begin() + std::ptrdiff_t(s.first);
-    run.sequences.emplace_back(begin, begin + std::ptrdiff_t(s.count));
+    sequences.emplace_back(begin, begin + std::ptrdiff_t(s.count));
     tokens += s.count;
   }
   if (tokens == 0) throw UsageError("--calib " + data + ": there are no tokens");
   model::Hasher hasher;
-  for (const std::vector<uint32_t>& ids : run.sequences) hasher.add(std::as_bytes(std::span(ids)));
-  options.command += " --calib " + hasher.digest().hex() + " --act-order " + a.act_order + " --damp " +
-                     numberText("%.9g", a.damp) + " --block-size " + std::to_string(a.parity ? a.block_size : 0) +
-                     (a.parity ? " --parity" : "") + (a.no_sequential ? " --no-true-sequential" : "");
+  for (const std::vector<uint32_t>& ids : sequences) hasher.add(std::as_bytes(std::span(ids)));
+  command += " --calib " + hasher.digest().hex();
+  return sequences;
+}
+
+// Adds the options that change the bytes to the command.
+void addGptq(const Arguments& a, std::vector<std::vector<uint32_t>> sequences, model::QuantizeOptions& options) {
+  if (!options.selection.type.quantized()) throw UsageError("--method gptq needs a quantized --type");
+  model::GptqRun run;
+  run.options = gptqOptions(a);
+  if (a.parity && options.selection.search_scales) {
+    throw UsageError(
+        "--parity finds scales from the largest magnitudes, as the published code does: leave out "
+        "--scale-search mse");
+  }
+  run.sequences = std::move(sequences);
+  options.command += " --act-order " + a.act_order + " --damp " + numberText("%.9g", a.damp) + " --block-size " +
+                     std::to_string(a.parity ? a.block_size : 0) + (a.parity ? " --parity" : "") +
+                     (a.no_sequential ? " --no-true-sequential" : "");
   options.gptq = std::move(run);
 }
 
@@ -151,7 +162,12 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   }
   if (a.method != "rtn" && a.method != "gptq") throw UsageError("--method " + a.method + ": expected rtn or gptq");
   WeightArguments weights = a.weights;
-  chooseType(weights, format, options);
+  std::vector<model::SizedType> types;
+  if (a.mixed.asked()) {
+    types = mixedTypes(a.mixed, weights, format);
+  } else {
+    chooseType(weights, format, options);
+  }
   // AWQ's own files have zero points.
   if (format == "awq" && !weights.sym && weights.scale == "full") weights.asym = true;
   options.selection = selectionOf(weights, usualType(format));
@@ -186,7 +202,15 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   command += " --max-shard-size " + shard_size;
   if (options.split_bytes) command += " --split-max-size " + std::to_string(*options.split_bytes);
   if (!a.imatrix.empty()) addImportance(a, options);
-  if (a.method == "gptq") addGptq(a, options);
+  if (a.method == "gptq" || a.mixed.asked()) {
+    const std::vector<std::vector<uint32_t>> sequences =
+        readSequences(a, a.method == "gptq" ? "--method gptq" : a.mixed.option(), command);
+    if (a.method == "gptq") addGptq(a, sequences, options);
+    if (a.mixed.asked()) {
+      options.mixed = mixedOptions(a.mixed, std::move(types), sequences);
+      command += commandOf(a.mixed, *options.mixed);
+    }
+  }
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
@@ -277,6 +301,7 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, bool searched
                                  {"bytes_out", report.bytes_out},
                                  {"scale_search", searched ? "mse" : "absmax"},
                                  {"quantized", quantizedJson(report.quantized)},
+                                 {"mixed", report.mixed ? mixedJson(*report.mixed) : nullptr},
                                  {"lost", toJson(lostOf(report))},
                                  {"dropped_scales", report.dropped_scales},
                                  {"bare_fp8", report.bare_fp8},
@@ -431,10 +456,18 @@ int runQuantize(const Arguments& arguments) {
       if (done == all) calibration.clear();
     };
   }
+  ProgressLine measurement("quantize", "tokens", 1);
+  if (options.mixed) {
+    options.mixed->progress = [&measurement](uint64_t done, uint64_t all) {
+      measurement.show(done, all);
+      if (done == all) measurement.clear();
+    };
+  }
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printNotes(output.text(), report.notes);
   printTable(output.text(), report);
+  if (report.mixed) printMixed(output.text(), *report.mixed);
   printTotal(output.text(), report.quantized, options.selection.search_scales);
   printDense(output.text(), report.dense);
   printInput(output.text(), report);
@@ -470,12 +503,14 @@ Verb makeQuantizeVerb(CLI::App& parent) {
                   "desc (the same, but groups are of columns that follow each other in that order; --format gptq),\n"
                   "gar (whole groups), none");
   app->add_option("--damp", a->damp, "Damping for gptq, a fraction of the mean diagonal (default 0.01)");
-  app->add_option("--samples", a->samples, "Sequences for gptq, drawn by --seed; 0 = all (default 128)");
+  app->add_option("--samples", a->samples,
+                  "Sequences for gptq, --budget and --size, drawn by --seed; 0 = all (default 128)");
   app->add_option("--seq-len", a->sequence_length, "Tokens of a sequence (default 512)");
   app->add_option("--seed", a->seed, "Which sequences are drawn (default 0)");
   app->add_option("--block-size", a->block_size, "Columns that gptq quantizes at a time, up to 128");
   app->add_flag("--parity", a->parity, "Scales of gptq's groups as the published code finds them (--act-order none)");
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
+  addMixedOptions(*app, a->mixed);
   app->add_option(
       "--format", a->format,
       "compressed-tensors (default); gptq and gptq_v2: int2, int3, int4, int8; awq: int4 (--asym); bnb: nf4, fp4,\n"

@@ -71,8 +71,8 @@ void addWeightOptions(CLI::App& app, WeightArguments& a, const std::string& type
       "--activations", a.activations,
       "none (default), int8-token, int8-static, fp8-token, fp8-static: how the loader quantizes activations");
   app.add_option("--calib", a.calib,
-                 a.takes_data ? "Data for --method gptq: text, .jsonl or .npy of token ids; and CALIB.json of nibble\n"
-                                "calibrate: the ranges of static activations. Twice for both"
+                 a.takes_data ? "Data for --method gptq, --budget and --size: text, .jsonl or .npy of token ids; and\n"
+                                "CALIB.json of nibble calibrate: the ranges of static activations. Twice for both"
                               : "CALIB.json of nibble calibrate: the ranges of static activations, by module")
       ->allow_extra_args(false);
   app.add_flag("--no-double-quant", a.no_double_quant, "nf4 and fp4: fp32 block scales");
@@ -138,7 +138,7 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
 }
 
 std::string commandOf(const WeightArguments& a, const model::SelectionOptions& selection) {
-  std::string command = " --type " + selection.type.name();
+  std::string command = a.types_chosen ? "" : " --type " + selection.type.name();
   if (!a.granularity.empty()) command += " --granularity " + a.granularity;
   if (a.group_size != 0) command += " --group-size " + std::to_string(a.group_size);
   command += a.asym ? " --asym" : " --sym";

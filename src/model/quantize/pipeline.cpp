@@ -88,15 +88,15 @@ uint32_t gptqTwin(uint32_t format) {
 // Makes a plan, tensor by tensor.
 class Planner {
  public:
-  // ranges: one for each lane.
-  Planner(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options)
+  // ranges: one for each lane. chosen: types by tensor.
+  Planner(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options, ChosenTypes chosen)
       : view_(view),
         ranges_(ranges),
         options_(options),
         selection_(options.selection),
         facts_(factsOf(view)),
         dense_(facts_, *options.container) {
-    if (options.mix != nullptr) selection_.chosen = chooseMix(*options.mix, view, options.importance.has_value());
+    selection_.chosen = std::move(chosen);
     plan_.facts.activations = selection_.activations;
     plan_.facts.reorders = options.gptq && options.gptq->options.order == ColumnOrder::kFalling;
     plan_.facts.names = facts_.names();
@@ -104,6 +104,8 @@ class Planner {
     if (!view.checkpoint().configJson()) throw Error("--imatrix needs the model's folder with config.json");
     importance_.emplace(*options.importance, *view.checkpoint().configJson());
   }
+
+  const MatrixFacts& facts() const { return facts_; }
 
   Plan plan() {
     std::vector<const ModelView::Tensor*> tensors;
@@ -558,6 +560,88 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
+// Whether the layer's type is not fixed, and is to be chosen.
+bool isFree(const ModelView::Tensor& tensor, const MatrixFacts& facts, const SelectionOptions& selection) {
+  const std::string name(tensor.name);
+  const auto matches = [&](const NamePattern& pattern) { return pattern.matches(name); };
+  if (tensor.shape.size() != 2 || ruleFor(name, selection) != nullptr ||
+      std::any_of(selection.exclude.begin(), selection.exclude.end(), matches)) {
+    return false;
+  }
+  return facts.isSelected(name) || std::any_of(selection.include.begin(), selection.include.end(), matches);
+}
+
+uint64_t outputBytes(const Plan& plan, const Job& job) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < job.outputCount(); ++i) bytes += bytesOf(plan.outputs[job.first_output + i]);
+  return bytes;
+}
+
+// What the layers of a model take at each type of a mixed choice. Throws if the container does not hold such a choice.
+MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options) {
+  const std::vector<SizedType>& types = options.mixed->types;
+  ChosenTypes free;
+  {
+    const Planner planner(view, ranges, options, {});
+    for (const ModelView::Tensor& tensor : view.tensors()) {
+      if (isFree(tensor, planner.facts(), options.selection)) free.emplace(tensor.name, types.front());
+    }
+  }
+  MixedLayers found;
+  std::map<std::string, size_t, std::less<>> index;
+  std::set<std::string, std::less<>> quantized;  // at any type
+  for (size_t t = 0; t < types.size(); ++t) {
+    for (auto& [name, type] : free) type = types[t];
+    Planner planner(view, ranges, options, free);
+    const Plan plan = planner.plan();
+    found.other_bytes = 0;
+    for (const Job& job : plan.jobs) {
+      const bool quantizes = job.decision.kind == Decision::kQuantize;
+      const bool is_free = free.contains(job.name);
+      const uint64_t bytes = outputBytes(plan, job);
+      if (!is_free && !quantizes && !(planner.facts().isSelected(job.name) && job.shape.size() == 2)) {
+        found.other_bytes += bytes;
+        continue;
+      }
+      if (quantizes && !is_free && ruleFor(job.name, options.selection) == nullptr) {
+        throw Error(quoteText(job.name) +
+                    ": its loss cannot be measured, because the model's file has no such matrix: "
+                    "give it a type with --rule, or leave it out");
+      }
+      if (!quantizes && is_free && !types[t].type.quantized() && job.tensor->dtype != types[t].type.dense) {
+        throw Error("--types " + types[t].name() + ": " + quoteText(job.name) + " is " +
+                    std::string(dtypeName(job.tensor->dtype)) + ", and layers that stay dense keep their type: name " +
+                    std::string(dtypeName(job.tensor->dtype)));
+      }
+      if (quantizes && job.tensor->weight != nullptr) {
+        throw Error(quoteText(job.name) + " is quantized already: --budget and --size compare with a dense model");
+      }
+      const auto [place, is_new] = index.emplace(job.name, found.layers.size());
+      if (is_new) found.layers.push_back({job.name, job.tensor->elements(), {}, !is_free});
+      MixedLayer& layer = found.layers[place->second];
+      if (quantizes) quantized.insert(job.name);
+      if (layer.fixed && !is_new) continue;
+      const TensorReport report = reportOf(job, plan);
+      layer.types.push_back(
+          {quantizes ? std::optional(job.decision.weight) : std::nullopt,
+           report.type + (report.group_size != 0 ? ":" + std::to_string(report.group_size) : std::string()), bytes});
+    }
+  }
+  // What no type quantizes stays dense.
+  for (const MixedLayer& layer : found.layers) {
+    if (!layer.fixed && !quantized.contains(layer.name)) found.other_bytes += layer.types.front().bytes;
+  }
+  std::erase_if(found.layers, [&](const MixedLayer& l) { return !l.fixed && !quantized.contains(l.name); });
+  if (std::all_of(found.layers.begin(), found.layers.end(), [](const MixedLayer& l) { return l.fixed; })) {
+    throw Error(shown(options.in) + ": there is no layer whose type could be chosen");
+  }
+  // A choice of all types.
+  size_t next = 0;
+  for (auto& [name, type] : free) type = types[next++ % types.size()];
+  Planner(view, ranges, options, free).plan();
+  return found;
+}
+
 // Quantizes the layers of the network's blocks with GPTQ, and leaves their blobs in the store.
 void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
              const BlobStore& store, GptqTimes* times) {
@@ -642,7 +726,20 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   }
   std::deque<TypeRanges> ranges;
   for (const TimedDevice& lane : devices) ranges.emplace_back(lane, view, *options.container);
-  const Plan plan = Planner(view, ranges, options).plan();
+  const WriterOptions writing = writerOptions(options, checkpoint);
+  ChosenTypes chosen;
+  std::optional<MeasuredCosts> costs;
+  if (options.mix != nullptr) chosen = chooseMix(*options.mix, view, options.importance.has_value());
+  if (options.mixed) {
+    if (!checkpoint.configJson()) throw Error(shown(options.in) + ": --budget and --size need the model's config.json");
+    const MixedLayers layers = mixedLayers(view, ranges, options);
+    std::filesystem::path folder = outputPathsOf(options.out).out;
+    folder += ".costs";
+    costs.emplace(folder, writing.identity, options.resume);
+    report.mixed =
+        chooseTypes(TimedDevice(device, &clock), view, *options.mixed, layers, options.memory_bytes, *costs, chosen);
+  }
+  const Plan plan = Planner(view, ranges, options, chosen).plan();
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
   Surroundings model;
@@ -652,7 +749,6 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
                                    type.quantized() || options.convert ? "" : torchName(type.dense), plan.untied);
   }
   model.side_files = checkpoint.sideFiles();
-  const WriterOptions writing = writerOptions(options, checkpoint);
   OutputPlan output = options.container->plan(writing, plan.outputs, model);
   report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
   report.notes.insert(report.notes.end(), plan.notes.begin(), plan.notes.end());
@@ -704,6 +800,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
     writer.publish();
   }
   if (blobs) blobs->remove();
+  if (costs) costs->remove();
   for (size_t i = 0; i < kStageCount; ++i) report.stage_seconds[i] = clock.seconds(Stage(i));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

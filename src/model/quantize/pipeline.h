@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_QUANTIZE_PIPELINE_H
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
+#include "model/mixed/mixed.h"
 #include "model/quantize/column_importance.h"
 #include "model/quantize/dense_share.h"
 #include "model/quantize/gptq/layer.h"
@@ -47,6 +48,7 @@ struct QuantizeOptions {
   const GgufMix* mix = nullptr;  // chooses the types of tensors; selection.type is that of most
   std::optional<ImportanceFile> importance;
   std::optional<GptqRun> gptq;
+  std::optional<MixedOptions> mixed;  // chooses the types of layers; selection.type is any quantized one of them
   uint64_t max_shard_bytes = 5'000'000'000;
   std::optional<uint64_t> split_bytes;     // of GGUF: a folder of parts of about this size
   uint64_t memory_bytes = kDefaultMemory;  // approximate size of all buffers; determines the size of slabs
@@ -99,6 +101,7 @@ struct QuantizeReport {
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
+  std::optional<MixedReport> mixed;
   DenseShare dense;                                 // nothing if the type is dense
   std::vector<std::string> notes;                   // on the input: files that were not copied, ...
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy

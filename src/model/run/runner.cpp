@@ -155,6 +155,13 @@ std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<
 std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
                                              std::span<const uint32_t> targets,
                                              std::vector<TokenLoss>& reference_losses) {
+  return lossesAgainst(reference, rows, rows, targets, reference_losses);
+}
+
+std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
+                                             std::span<const uint32_t> reference_rows,
+                                             std::span<const uint32_t> targets,
+                                             std::vector<TokenLoss>& reference_losses) {
   if (reference.config_.vocabulary != config_.vocabulary) {
     throw Error("the models have vocabularies of " + std::to_string(config_.vocabulary) + " and " +
                 std::to_string(reference.config_.vocabulary) + " tokens");
@@ -174,11 +181,25 @@ std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const 
   for (size_t first = 0; first < rows.size(); first += most) {
     const size_t count = std::min(rows.size() - first, most);
     const auto some_rows = rows.subspan(first, count), some_targets = targets.subspan(first, count);
-    read(reference.runHead(Use::kLosses, some_rows, some_targets), "loss", &reference_losses[first], count);
+    read(reference.runHead(Use::kLosses, reference_rows.subspan(first, count), some_targets), "loss",
+         &reference_losses[first], count);
     device_.run(binding, uint32_t(count));
     read(runHead(Use::kDivergence, some_rows, some_targets), "loss", &losses[first], count);
   }
   return losses;
+}
+
+std::vector<float> Runner::hidden() const {
+  std::vector<float> values(size_t(last_tokens_) * config_.hidden);
+  read(last_->body, kHidden, values.data(), values.size());
+  return values;
+}
+
+void Runner::setHidden(uint32_t first, std::span<const float> values) {
+  const kit::Range range = last_->body.range(kHidden);
+  const uint64_t offset = uint64_t(first) * config_.hidden * sizeof(float);
+  if (offset + values.size_bytes() > range.size_bytes) throw Error("hidden states exceed those of a step");
+  device_.upload(*range.buffer, range.offset_bytes + offset, values.data(), values.size_bytes());
 }
 
 Candidates Runner::select(uint32_t row, uint32_t count, float temperature) {

@@ -59,6 +59,15 @@ class Runner {
   // run the same step. reference_losses: the result of the reference's losses(). Throws.
   std::vector<TokenLoss> lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
                                        std::span<const uint32_t> targets, std::vector<TokenLoss>& reference_losses);
+  // The same, with the reference's predictions from its hidden rows `reference_rows`. The reference may be this runner:
+  // setHidden() gives it rows of another step. Throws.
+  std::vector<TokenLoss> lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
+                                       std::span<const uint32_t> reference_rows, std::span<const uint32_t> targets,
+                                       std::vector<TokenLoss>& reference_losses);
+  // The hidden states of the last step's tokens. Throws.
+  std::vector<float> hidden() const;
+  // Overwrites hidden rows from `first` on, also those beyond the last step's tokens, until the next step. Throws.
+  void setHidden(uint32_t first, std::span<const float> values);
   // The `count` most likely next tokens, at most NIB_SELECT_MAX_COUNT, after the token of a hidden row. Throws.
   Candidates select(uint32_t row, uint32_t count, float temperature = 1);
   // The logits of hidden rows. Throws.

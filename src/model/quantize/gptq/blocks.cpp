@@ -280,6 +280,7 @@ class Blocks {
   }
 
   void solve(const Group& group, const HessianSum& hessian, ModelWeights& weights) {
+    if (options_.observe) return options_.observe(group.modules, hessian);
     GptqSolver solver(device_, options_.gptq, hessian, rowsOf(group));
     for (const std::string& module : group.modules) {
       const WeightSpec spec = *options_.weight(module);

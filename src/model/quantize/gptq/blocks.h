@@ -29,6 +29,8 @@ struct BlocksOptions {
   std::function<HostBlob(const std::string& module)> finished;
   // Called once for each module, in the order of the network.
   std::function<void(const GptqLayerReport& report, const HostBlob& blob)> done;
+  // Instead of quantizing: called with the Hessian of the modules' inputs. The weights stay as they are.
+  std::function<void(const std::vector<std::string>& modules, const HessianSum& hessian)> observe;
   // Tokens of forward passes that are done, of all.
   std::function<void(uint64_t done, uint64_t all)> progress;
 };

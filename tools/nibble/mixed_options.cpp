@@ -52,6 +52,9 @@ void addMixedOptions(CLI::App& app, MixedArguments& a) {
   app.add_option("--sensitivity", a.sensitivity,
                  "one (default): the loss of each layer is measured at one type and estimated for the others;\n"
                  "full: it is measured at every type");
+  app.add_flag("--separate", a.separate,
+               "Each layer gets a type of its own, also those that vLLM and SGLang fuse (q, k, v; gate, up), which\n"
+               "then cannot load the model; llama.cpp and transformers can. Always so for --format gguf");
   app.add_option("--kl-samples", a.kl_samples,
                  "How many of the --samples losses are measured on; 0 = all (default 16)");
 }
@@ -81,13 +84,14 @@ std::vector<model::SizedType> mixedTypes(const MixedArguments& a, WeightArgument
   return types;
 }
 
-model::MixedOptions mixedOptions(const MixedArguments& a, std::vector<model::SizedType> types,
-                                 std::vector<std::vector<uint32_t>> sequences) {
+model::MixedOptions mixedOptions(const MixedArguments& a, const std::string& format,
+                                 std::vector<model::SizedType> types, std::vector<std::vector<uint32_t>> sequences) {
   model::MixedOptions options;
   options.types = std::move(types);
   options.bits = a.budget.value_or(0);
   if (!a.size.empty()) options.size_bytes = parseSize("--size", a.size);
   options.measure_all = chosen("--sensitivity", {a.sensitivity}, {"one", "full"})[0] == "full";
+  options.separate = a.separate || format == "gguf";
   options.sequences = std::move(sequences);
   options.measured_sequences = size_t(a.kl_samples);
   return options;
@@ -99,6 +103,7 @@ std::string commandOf(const MixedArguments& a, const model::MixedOptions& option
   std::string names;
   for (const model::SizedType& type : options.types) names += (names.empty() ? "" : ",") + type.name();
   command += " --types " + names + " --sensitivity " + (options.measure_all ? "full" : "one");
+  if (options.separate) command += " --separate";
   return command + " --kl-samples " + std::to_string(a.kl_samples);
 }
 

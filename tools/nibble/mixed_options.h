@@ -20,6 +20,7 @@ struct MixedArguments {
   std::string size;   // "" = none
   std::string types;  // "" = those of the format
   std::string sensitivity = "one";
+  bool separate = false;
   uint64_t kl_samples = 16;
 
   bool asked() const { return budget || !size.empty() || !types.empty(); }
@@ -34,8 +35,8 @@ std::vector<model::SizedType> mixedTypes(const MixedArguments& arguments, Weight
                                          const std::string& format);
 
 // Throws UsageError.
-model::MixedOptions mixedOptions(const MixedArguments& arguments, std::vector<model::SizedType> types,
-                                 std::vector<std::vector<uint32_t>> sequences);
+model::MixedOptions mixedOptions(const MixedArguments& arguments, const std::string& format,
+                                 std::vector<model::SizedType> types, std::vector<std::vector<uint32_t>> sequences);
 
 // The options that change the bytes of the result.
 std::string commandOf(const MixedArguments& arguments, const model::MixedOptions& options);

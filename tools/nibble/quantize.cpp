@@ -207,7 +207,7 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
         readSequences(a, a.method == "gptq" ? "--method gptq" : a.mixed.option(), command);
     if (a.method == "gptq") addGptq(a, sequences, options);
     if (a.mixed.asked()) {
-      options.mixed = mixedOptions(a.mixed, std::move(types), sequences);
+      options.mixed = mixedOptions(a.mixed, format, std::move(types), sequences);
       command += commandOf(a.mixed, *options.mixed);
     }
   }

@@ -40,9 +40,10 @@ MeasuredCosts::MeasuredCosts(std::filesystem::path folder, std::string identity,
     }
     if (!resume) removeOutput(folder_);
   }
-  std::filesystem::create_directories(folder_);
   if (resume) read();
 }
+
+void MeasuredCosts::begin() const { std::filesystem::create_directories(folder_); }
 
 // A file that is not of this run is ignored; save() leaves none that is not complete.
 void MeasuredCosts::read() {

@@ -16,9 +16,11 @@ class MeasuredCosts {
   struct Divergence {
     double mean = 0, error = 0;  // and its standard error
   };
-  // folder: is made, or emptied unless `resume`. identity: what other runs have measured is not read. Throws.
+  // folder: is deleted unless `resume`. identity: what other runs have measured is not read. Throws.
   MeasuredCosts(std::filesystem::path folder, std::string identity, bool resume);
 
+  // Makes the folder, before anything is added. Throws.
+  void begin() const;
   // Keys tell layers and type. None if it is not known.
   std::optional<Divergence> divergence(const std::string& key) const;
   std::optional<double> weightedError(const std::string& key) const;

@@ -12,7 +12,7 @@ constexpr uint32_t kStepTokens = 1024;
 
 }  // namespace
 
-RunnerOptions Divergence::optionsFor(std::span<const std::vector<uint32_t>> sequences) {
+RunnerOptions Divergence::optionsFor(std::span<const std::vector<uint32_t>> sequences, bool changes_head) {
   size_t longest = 2;
   for (const std::vector<uint32_t>& sequence : sequences) longest = std::max(longest, sequence.size());
   RunnerOptions options;
@@ -20,12 +20,13 @@ RunnerOptions Divergence::optionsFor(std::span<const std::vector<uint32_t>> sequ
   options.sequences = uint32_t(std::clamp<size_t>(kStepTokens / longest, 1, std::max<size_t>(sequences.size(), 1)));
   // Hidden states of the reference take the second half of the rows.
   options.max_tokens = 2 * options.sequences * options.positions;
+  options.keeps_head = changes_head;
   return options;
 }
 
 Divergence::Divergence(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
-                       std::span<const std::vector<uint32_t>> sequences)
-    : runner_(device, view, config, optionsFor(sequences)) {
+                       std::span<const std::vector<uint32_t>> sequences, bool changes_head)
+    : runner_(device, view, config, optionsFor(sequences, changes_head)) {
   for (size_t first = 0; first < sequences.size(); first += runner_.options().sequences) {
     const size_t count = std::min<size_t>(runner_.options().sequences, sequences.size() - first);
     Step& step = steps_.emplace_back();

@@ -14,9 +14,10 @@ namespace nib::model {
 
 class Divergence {
  public:
-  // Runs the model as it is stored on the sequences. view and config: must outlive this. Throws.
+  // Runs the model as it is stored on the sequences. view and config: must outlive this. changes_head: weights outside
+  // of the blocks may change too. Throws.
   Divergence(const TimedDevice& device, const ModelView& view, const ModelConfig& config,
-             std::span<const std::vector<uint32_t>> sequences);
+             std::span<const std::vector<uint32_t>> sequences, bool changes_head);
   // Where the elements of a dense matrix are, by module. Throws.
   kit::Range weights(const std::string& module) const { return runner_.weights().range(module); }
   // Over all predicted tokens, with the weights as they are now. Throws.
@@ -31,7 +32,7 @@ class Divergence {
     std::vector<uint32_t> reference_rows;  // the same of the reference
     std::vector<float> hidden;             // of the reference
   };
-  static RunnerOptions optionsFor(std::span<const std::vector<uint32_t>> sequences);
+  static RunnerOptions optionsFor(std::span<const std::vector<uint32_t>> sequences, bool changes_head);
   void run(const Step& step);
 
   Runner runner_;

@@ -4,12 +4,13 @@
 #include "model/archive/module_name.h"
 
 #include <map>
+#include <utility>
 
 namespace nib::model {
 
 std::string MixedLayer::module() const { return std::string(moduleOf(name)); }
 
-std::vector<LayerUnit> unitsOf(const ModelConfig& config, const std::vector<MixedLayer>& layers) {
+std::vector<LayerUnit> unitsOf(const ModelConfig& config, const std::vector<MixedLayer>& layers, bool separate) {
   std::map<std::string, size_t> free;  // not fixed, by module
   for (size_t i = 0; i < layers.size(); ++i) {
     if (!layers[i].fixed) free.emplace(layers[i].module(), i);
@@ -22,6 +23,7 @@ std::vector<LayerUnit> unitsOf(const ModelConfig& config, const std::vector<Mixe
       for (const std::string& module : modules) {
         const auto found = free.find(module);
         if (found == free.end()) continue;
+        if (separate && !unit.empty()) units.push_back(std::exchange(unit, {}));
         unit.push_back(found->second);
         done[found->second] = true;
       }

@@ -33,8 +33,9 @@ struct MixedLayers {
 
 // Layers that get one type together, because runtimes fuse them: those with the same input. Indices of layers.
 using LayerUnit = std::vector<size_t>;
-// In the order of the network; what is no linear layer of a block, and what is fixed, is a unit of its own.
-std::vector<LayerUnit> unitsOf(const ModelConfig& config, const std::vector<MixedLayer>& layers);
+// In the order of the network; what is no linear layer of a block, and what is fixed, is a unit of its own. separate:
+// so is everything.
+std::vector<LayerUnit> unitsOf(const ModelConfig& config, const std::vector<MixedLayer>& layers, bool separate);
 
 }  // namespace nib::model
 #endif

@@ -33,7 +33,7 @@ class Chooser {
         layers_(layers.layers),
         other_bytes_(layers.other_bytes),
         config_(readConfig(*view.checkpoint().configJson())),
-        units_(unitsOf(config_, layers_)),
+        units_(unitsOf(config_, layers_, options.separate)),
         rounder_(device, view),
         costs_(costs) {
     measured_ = options.measured_sequences == 0 ? options.sequences.size()
@@ -44,6 +44,7 @@ class Chooser {
   }
 
   MixedReport choose(uint64_t memory_bytes, ChosenTypes& chosen) {
+    costs_.begin();
     planWork();
     if (!hessians_.empty()) weigh(memory_bytes);
     measure();
@@ -77,14 +78,30 @@ class Chooser {
     }
   }
 
-  // Throws if even the smallest types exceed the budget.
+  // Throws if even the smallest types exceed the budget, and if no layer needs to be quantized.
   void setBudget() {
-    uint64_t least = 0;
+    uint64_t least = 0, dense = 0;
+    bool all_dense = true;
     for (const MixedReport::Unit& unit : report_.units) {
       uint64_t smallest = UINT64_MAX;
-      for (const MixedReport::Option& option : unit.options) smallest = std::min(smallest, option.bytes);
+      bool stays = false;
+      for (const MixedReport::Option& option : unit.options) {
+        smallest = std::min(smallest, option.bytes);
+        if (option.source != Source::kDense) continue;
+        stays = true;
+        dense += option.bytes;
+      }
       least += smallest;
+      all_dense = all_dense && stays;
     }
+    findBudget(least);
+    if (all_dense && dense <= report_.budget_bytes) {
+      throw Error(std::string(options_.size_bytes ? "--size" : "--budget") +
+                  ": all layers fit as they are, so there is nothing to quantize: allow less");
+    }
+  }
+
+  void findBudget(uint64_t least) {
     if (options_.size_bytes) {
       if (*options_.size_bytes < other_bytes_ + least) {
         throw Error("--size " + std::to_string(*options_.size_bytes) + ": the smallest of --types take " +
@@ -138,6 +155,7 @@ class Chooser {
       const MixedReport::Unit& unit = report_.units[u];
       const std::vector<size_t> quantized = quantizedOptions(u);
       if (unit.fixed || quantized.empty()) continue;
+      changes_head_ = changes_head_ || !walked.contains(unit.modules.front());
       const bool estimates = !options_.measure_all && quantized.size() > 1 && walked.contains(unit.modules.front());
       work_tokens_ += measured_tokens_ * (estimates ? 1 : quantized.size());
       if (!estimates) continue;
@@ -253,7 +271,7 @@ class Chooser {
     std::optional<MeasuredCosts::Divergence> known = costs_.divergence(key);
     if (!known) {
       if (!divergence) {
-        divergence.emplace(device_, view_, config_, std::span(options_.sequences).first(measured_));
+        divergence.emplace(device_, view_, config_, std::span(options_.sequences).first(measured_), changes_head_);
         advance(measured_tokens_);
       }
       known = measured(unit, option, *divergence);
@@ -322,6 +340,7 @@ class Chooser {
   Rounder rounder_;
   MeasuredCosts& costs_;
   MixedReport report_;
+  bool changes_head_ = false;
   size_t measured_ = 0;  // sequences
   uint64_t measured_tokens_ = 0, work_tokens_ = 0, done_tokens_ = 0;
   std::map<std::string, Weighed> hessians_;   // modules whose errors are to be weighed

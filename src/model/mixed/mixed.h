@@ -21,6 +21,7 @@ struct MixedOptions {
   double bits = 0;                               // budget per weight of the layers, scales included
   std::optional<uint64_t> size_bytes;            // instead: of all tensors of the output
   bool measure_all = false;                      // every type of every layer; else one, and the others are estimated
+  bool separate = false;                         // layers that runtimes fuse choose alone
   std::vector<std::vector<uint32_t>> sequences;  // token ids for calibration
   size_t measured_sequences = 0;  // how many of them, from the first, divergences are measured on; 0 = all
   // Called with the tokens that forward passes have processed, of all. May be empty.

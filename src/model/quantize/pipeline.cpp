@@ -560,15 +560,31 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
-// Whether the layer's type is not fixed, and is to be chosen.
-bool isFree(const ModelView::Tensor& tensor, const MatrixFacts& facts, const SelectionOptions& selection) {
-  const std::string name(tensor.name);
-  const auto matches = [&](const NamePattern& pattern) { return pattern.matches(name); };
-  if (tensor.shape.size() != 2 || ruleFor(name, selection) != nullptr ||
-      std::any_of(selection.exclude.begin(), selection.exclude.end(), matches)) {
-    return false;
+// What is written besides the tensors.
+Surroundings surroundingsOf(const Plan& plan, const QuantizeOptions& options, const Checkpoint& checkpoint) {
+  Surroundings model;
+  if (checkpoint.configJson()) {
+    const WeightType& type = options.selection.type;
+    model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
+                                   type.quantized() || options.convert ? "" : torchName(type.dense), plan.untied);
   }
-  return facts.isSelected(name) || std::any_of(selection.include.begin(), selection.include.end(), matches);
+  model.side_files = checkpoint.sideFiles();
+  return model;
+}
+
+// The layers that are quantized unless a type says otherwise: whether a rule gives it, by name.
+std::map<std::string, bool, std::less<>> layersOf(const ModelView& view, const MatrixFacts& facts,
+                                                  const SelectionOptions& selection) {
+  std::map<std::string, bool, std::less<>> layers;
+  for (const ModelView::Tensor& tensor : view.tensors()) {
+    const std::string name(tensor.name);
+    const auto matches = [&](const NamePattern& pattern) { return pattern.matches(name); };
+    const auto anyOf = [&](const auto& patterns) { return std::any_of(patterns.begin(), patterns.end(), matches); };
+    if (tensor.shape.size() != 2 || anyOf(selection.exclude)) continue;
+    if (!facts.isSelected(name) && !anyOf(selection.include)) continue;
+    layers.emplace(name, ruleFor(name, selection) != nullptr);
+  }
+  return layers;
 }
 
 uint64_t outputBytes(const Plan& plan, const Job& job) {
@@ -577,29 +593,27 @@ uint64_t outputBytes(const Plan& plan, const Job& job) {
   return bytes;
 }
 
-// What the layers of a model take at each type of a mixed choice. Throws if the container does not hold such a choice.
-MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options) {
+// What the layers of a model take at each type of a mixed choice. Throws if the output does not hold such a choice.
+MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options,
+                        const WriterOptions& writing) {
   const std::vector<SizedType>& types = options.mixed->types;
+  const auto layers = layersOf(view, Planner(view, ranges, options, {}).facts(), options.selection);
   ChosenTypes free;
-  {
-    const Planner planner(view, ranges, options, {});
-    for (const ModelView::Tensor& tensor : view.tensors()) {
-      if (isFree(tensor, planner.facts(), options.selection)) free.emplace(tensor.name, types.front());
-    }
+  for (const auto& [name, fixed] : layers) {
+    if (!fixed) free.emplace(name, types.front());
   }
   MixedLayers found;
   std::map<std::string, size_t, std::less<>> index;
   std::set<std::string, std::less<>> quantized;  // at any type
   for (size_t t = 0; t < types.size(); ++t) {
     for (auto& [name, type] : free) type = types[t];
-    Planner planner(view, ranges, options, free);
-    const Plan plan = planner.plan();
+    const Plan plan = Planner(view, ranges, options, free).plan();
     found.other_bytes = 0;
     for (const Job& job : plan.jobs) {
       const bool quantizes = job.decision.kind == Decision::kQuantize;
       const bool is_free = free.contains(job.name);
       const uint64_t bytes = outputBytes(plan, job);
-      if (!is_free && !quantizes && !(planner.facts().isSelected(job.name) && job.shape.size() == 2)) {
+      if (!quantizes && !layers.contains(job.name)) {
         found.other_bytes += bytes;
         continue;
       }
@@ -635,10 +649,13 @@ MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, c
   if (std::all_of(found.layers.begin(), found.layers.end(), [](const MixedLayer& l) { return l.fixed; })) {
     throw Error(shown(options.in) + ": there is no layer whose type could be chosen");
   }
-  // A choice of all types.
+  // A choice of all types, so that whatever refuses it does so before anything is measured.
   size_t next = 0;
   for (auto& [name, type] : free) type = types[next++ % types.size()];
-  Planner(view, ranges, options, free).plan();
+  const Plan plan = Planner(view, ranges, options, free).plan();
+  const OutputPlan output =
+      options.container->plan(writing, plan.outputs, surroundingsOf(plan, options, view.checkpoint()));
+  if (!options.resume) checkReplaceable(outputPathsOf(options.out), output.kind, options.force, writing.keep);
   return found;
 }
 
@@ -732,7 +749,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   if (options.mix != nullptr) chosen = chooseMix(*options.mix, view, options.importance.has_value());
   if (options.mixed) {
     if (!checkpoint.configJson()) throw Error(shown(options.in) + ": --budget and --size need the model's config.json");
-    const MixedLayers layers = mixedLayers(view, ranges, options);
+    const MixedLayers layers = mixedLayers(view, ranges, options, writing);
     std::filesystem::path folder = outputPathsOf(options.out).out;
     folder += ".costs";
     costs.emplace(folder, writing.identity, options.resume);
@@ -742,13 +759,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& o
   const Plan plan = Planner(view, ranges, options, chosen).plan();
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
-  Surroundings model;
-  if (checkpoint.configJson()) {
-    const WeightType& type = options.selection.type;
-    model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
-                                   type.quantized() || options.convert ? "" : torchName(type.dense), plan.untied);
-  }
-  model.side_files = checkpoint.sideFiles();
+  const Surroundings model = surroundingsOf(plan, options, checkpoint);
   OutputPlan output = options.container->plan(writing, plan.outputs, model);
   report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
   report.notes.insert(report.notes.end(), plan.notes.begin(), plan.notes.end());

@@ -23,6 +23,8 @@ Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConf
       options_(options),
       weights_(device, view, config, {.in_memory = options.in_memory}) {
   if (options_.positions == 0) options_.positions = config.max_positions;
+  if (options_.keeps_head)
+    kept_head_.emplace(device, view, config, ModelWeights::Options{.in_memory = options.in_memory});
   many_.emplace(makeStage(options_.max_tokens));
   last_ = &*many_;
   head(Use::kLogits);
@@ -103,26 +105,28 @@ uint32_t Runner::headRows(const Stage& stage) const {
   return uint32_t(std::min<uint64_t>(most, stage.graph.maxTokens()));
 }
 
-graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options) {
+graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights) {
   const graph::Graph graph = headGraph(config_, options);
-  weights_.load(graph, kHidden);
-  graph::Program program(device_.untimed(), graph, withHidden(weights_.memory(), stage.body), {&plans_});
-  weights_.setInputScales(graph, program);
+  weights.load(graph, kHidden);
+  graph::Program program(device_.untimed(), graph, withHidden(weights.memory(), stage.body), {&plans_});
+  weights.setInputScales(graph, program);
   return program;
 }
 
 graph::Program& Runner::head(Use use) {
   std::optional<graph::Program>& program = last_->heads[size_t(use)];
   if (!program) {
-    program.emplace(
-        makeHead(*last_, {.max_rows = use == Use::kSelect ? 1 : headRows(*last_),
-                          .hidden_rows = last_->graph.maxTokens(),
-                          .losses = use == Use::kLosses || use == Use::kDivergence,
-                          .reference = use == Use::kDivergence,
-                          .select = use == Use::kSelect ? last_->select_count : 0,
-                          .temperature = use == Use::kSelect ? last_->temperature : 1,
-                          .logits = use == Use::kLogits || use == Use::kLosses,
-                          .storage = [this](const std::string& module) { return weights_.storage(module); }}));
+    const bool kept = kept_head_ && use == Use::kLosses;
+    program.emplace(makeHead(*last_,
+                             {.max_rows = use == Use::kSelect ? 1 : headRows(*last_),
+                              .hidden_rows = last_->graph.maxTokens(),
+                              .losses = use == Use::kLosses || use == Use::kDivergence,
+                              .reference = use == Use::kDivergence,
+                              .select = use == Use::kSelect ? last_->select_count : 0,
+                              .temperature = use == Use::kSelect ? last_->temperature : 1,
+                              .logits = use == Use::kLogits || use == Use::kLosses,
+                              .storage = [this](const std::string& module) { return weights_.storage(module); }},
+                             kept ? *kept_head_ : weights_));
   }
   return *program;
 }

@@ -29,6 +29,9 @@ struct RunnerOptions {
   uint32_t head_rows = 0;  // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
   uint32_t cache_type = NIB_TYPE_F32;
   const InMemory* in_memory = nullptr;  // quantizes the weights of a dense checkpoint; must outlive the runner
+  // losses() has the head in weights of its own, so that this runner may be the reference of lossesAgainst() while the
+  // weights of its other head change.
+  bool keeps_head = false;
 };
 
 // The result of NIB_OP_LOSS for a token.
@@ -102,7 +105,7 @@ class Runner {
   };
   Stage makeStage(uint32_t max_tokens);
   void run(std::span<const Chunk> chunks, bool many);
-  graph::Program makeHead(const Stage& stage, const HeadOptions& options);
+  graph::Program makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights);
   graph::Program& head(Use use);
   // Runs a head for at most head_rows rows.
   graph::Program& runHead(Use use, std::span<const uint32_t> rows, std::span<const uint32_t> targets = {});
@@ -114,6 +117,7 @@ class Runner {
   const ModelConfig& config_;
   RunnerOptions options_;
   ModelWeights weights_;
+  std::optional<ModelWeights> kept_head_;
   graph::PlanCache plans_;
   // Steps of many tokens, and of one token of each sequence.
   std::optional<Stage> many_, few_;

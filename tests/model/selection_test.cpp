@@ -154,7 +154,7 @@ TEST_CASE("malformed rules and patterns are refused in one line") {
     CHECK_THROWS_AS(parseRule(text), Error);
   }
   CHECK(parseRule("a=b=int8").pattern.matches("xa=by"));
-  CHECK(parseRule("x=int4:-1").group_size == -1);
+  CHECK(parseRule("x=int4:-1").type.group_size == -1);
   CHECK_THROWS_AS(NamePattern("--include", "["), Error);
 }
 

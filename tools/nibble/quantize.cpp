@@ -1,4 +1,6 @@
 // nibble quantize: reads a model and writes a quantized one.
+#include "mixed_options.h"
+#include "mixed_report.h"
 #include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
@@ -46,6 +48,7 @@ struct Arguments {
   uint32_t block_size = 0;
   bool parity = false, no_sequential = false;
   uint64_t samples = 128, sequence_length = 512, seed = 0;
+  MixedArguments mixed;
 };
 
 model::GptqOptions gptqOptions(const Arguments& a) {
@@ -155,6 +158,7 @@ std::string dataUser(const Arguments& a, const model::QuantizeOptions& options) 
   for (const model::TransformChoice& choice : options.transforms) {
     if (model::kindOf(choice).needs_data) return "--transform " + choice.text();
   }
+  if (a.mixed.asked()) return a.mixed.option();
   return options.input_range ? "--activations " + a.weights.activations : "";
 }
 
@@ -229,7 +233,12 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   }
   if (a.method != "rtn" && a.method != "gptq") throw UsageError("--method " + a.method + ": expected rtn or gptq");
   WeightArguments weights = a.weights;
-  chooseType(weights, format, options);
+  std::vector<model::SizedType> types;
+  if (a.mixed.asked()) {
+    types = mixedTypes(a.mixed, weights, format);
+  } else {
+    chooseType(weights, format, options);
+  }
   // AWQ's own files have zero points.
   if (format == "awq" && !weights.sym && weights.scale == "full") weights.asym = true;
   options.selection = selectionOf(weights, usualType(format));
@@ -272,8 +281,8 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
     addCalibration(a, user, options);
   } else if (!dataFile(a.weights).empty()) {
     throw UsageError("--calib " + dataFile(a.weights) +
-                     ": is calibration data, which --method gptq, --scale-search output, --transform awq or smooth and "
-                     "static activations read");
+                     ": is calibration data, which --method gptq, --scale-search output, --transform awq or smooth, "
+                     "--budget, --size and static activations read");
   }
   const auto isBias = [](const model::TransformChoice& choice) { return choice.name == "bias"; };
   if (a.method == "gptq" && std::any_of(options.transforms.begin(), options.transforms.end(), isBias)) {
@@ -281,6 +290,10 @@ model::QuantizeOptions optionsOf(const Arguments& a) {
   }
   if (a.method == "gptq") addGptq(a, options);
   if (a.method != "gptq" && a.scale_search == "output") addOutputSearch(options);
+  if (a.mixed.asked()) {
+    options.mixed = mixedOptions(a.mixed, format, std::move(types), options.calibration.sequences);
+    command += commandOf(a.mixed, *options.mixed);
+  }
   for (char& c : command) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
   }
@@ -392,6 +405,7 @@ nlohmann::ordered_json toJson(const model::QuantizeReport& report, const std::st
                                  {"bytes_out", report.bytes_out},
                                  {"scale_search", scale_search},
                                  {"quantized", quantizedJson(report.quantized)},
+                                 {"mixed", report.mixed ? mixedJson(*report.mixed) : nullptr},
                                  {"lost", toJson(lostOf(report))},
                                  {"dropped_scales", report.dropped_scales},
                                  {"bare_fp8", report.bare_fp8},
@@ -568,11 +582,19 @@ int runQuantize(const Arguments& arguments) {
       if (done == all) calibration.clear();
     };
   }
+  ProgressLine measurement("quantize", "tokens", 1);
+  if (options.mixed) {
+    options.mixed->progress = [&measurement](uint64_t done, uint64_t all) {
+      measurement.show(done, all);
+      if (done == all) measurement.clear();
+    };
+  }
   const model::QuantizeReport report = model::quantizeModel(device, options);
   line.clear();
   printNotes(output.text(), report.notes);
   printTransforms(output.text(), report.transforms);
   printTable(output.text(), report);
+  if (report.mixed) printMixed(output.text(), *report.mixed);
   printTotal(output.text(), report.quantized, arguments.scale_search);
   printDense(output.text(), report.dense);
   printInput(output.text(), report);
@@ -629,6 +651,7 @@ Verb makeQuantizeVerb(CLI::App& parent) {
   app->add_option("--block-size", a->block_size, "Columns that gptq quantizes at a time, up to 128");
   app->add_flag("--parity", a->parity, "Scales of gptq's groups as the published code finds them (--act-order none)");
   app->add_flag("--no-true-sequential", a->no_sequential, "All layers of a block from the same forward pass");
+  addMixedOptions(*app, a->mixed);
   app->add_option(
       "--format", a->format,
       "compressed-tensors (default); gptq and gptq_v2: int2, int3, int4, int8; awq: int4 (--asym); bnb: nf4, fp4,\n"

@@ -144,7 +144,7 @@ model::SelectionOptions selectionOf(const WeightArguments& a, const std::string&
 }
 
 std::string commandOf(const WeightArguments& a, const model::SelectionOptions& selection) {
-  std::string command = " --type " + selection.type.name();
+  std::string command = a.types_chosen ? "" : " --type " + selection.type.name();
   if (!a.granularity.empty()) command += " --granularity " + a.granularity;
   if (a.group_size != 0) command += " --group-size " + std::to_string(a.group_size);
   command += a.asym ? " --asym" : " --sym";

@@ -21,7 +21,8 @@ struct WeightArguments {
   std::string scale = "full";
   std::string activations = "none";
   std::vector<std::string> calib;
-  bool takes_data = false;  // --calib may name calibration data too
+  bool takes_data = false;    // --calib may name calibration data too
+  bool types_chosen = false;  // by a budget, of which `type` is one
   bool no_double_quant = false;
   bool allow_unmatched = false;
   std::vector<std::string> include, exclude, rules;

@@ -8,7 +8,7 @@
 
 namespace nib::model {
 
-std::map<std::string, WeightType, std::less<>> chooseMix(const GgufMix& mix, const ModelView& view, bool importance) {
+ChosenTypes chooseMix(const GgufMix& mix, const ModelView& view, bool importance) {
   const std::optional<std::string>& config = view.checkpoint().configJson();
   if (!config) throw Error(std::string("--type ") + mix.name + " needs the model's folder with config.json");
   constexpr uint32_t kQ2KS = 21;
@@ -26,14 +26,16 @@ std::map<std::string, WeightType, std::less<>> chooseMix(const GgufMix& mix, con
     if (sources[place->name].empty()) tensors.push_back({place->name, tensor.shape[1]});
     sources[place->name].push_back(tensor.name);
   }
-  std::map<std::string, WeightType, std::less<>> chosen;
+  ChosenTypes chosen;
   for (const auto& [name, type] : chooseGgufTypes(mix, model, tensors)) {
     const uint32_t format = formatOfGgml(type);
     if (format == 0) {
       throw Error(std::string("--type ") + mix.name + ": tensor " + quoteText(name) + " is to have the type " +
                   findGgmlType(type)->name + ", which this build of nibble does not have");
     }
-    for (const std::string_view source : sources[name]) chosen.emplace(source, WeightType{format, Dtype::kF32});
+    for (const std::string_view source : sources[name]) {
+      chosen.emplace(source, SizedType{{format, Dtype::kF32}, {}});
+    }
   }
   return chosen;
 }

@@ -4,17 +4,13 @@
 
 #include "model/archive/gguf/mix.h"
 #include "model/decode.h"
-#include "model/quantize/weight_type.h"
-
-#include <functional>
-#include <map>
-#include <string>
+#include "model/quantize/selection.h"
 
 namespace nib::model {
 
 // By the name of the tensor. importance: whether there is an importance matrix. Throws; also for a model that is not
 // written as GGUF, and for types that this build does not have.
-std::map<std::string, WeightType, std::less<>> chooseMix(const GgufMix& mix, const ModelView& view, bool importance);
+ChosenTypes chooseMix(const GgufMix& mix, const ModelView& view, bool importance);
 
 }  // namespace nib::model
 #endif

@@ -90,15 +90,15 @@ uint32_t gptqTwin(uint32_t format) {
 // Makes a plan, tensor by tensor.
 class Planner {
  public:
-  // ranges: one for each lane.
-  Planner(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options)
+  // ranges: one for each lane. chosen: types by tensor.
+  Planner(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options, ChosenTypes chosen)
       : view_(view),
         ranges_(ranges),
         options_(options),
         selection_(options.selection),
         facts_(factsOf(view)),
         dense_(facts_, *options.container) {
-    if (options.mix != nullptr) selection_.chosen = chooseMix(*options.mix, view, options.importance.has_value());
+    selection_.chosen = std::move(chosen);
     plan_.facts.activations = selection_.activations;
     plan_.facts.reorders = options.gptq && options.gptq->order == ColumnOrder::kFalling;
     plan_.facts.names = facts_.names();
@@ -106,6 +106,8 @@ class Planner {
     if (!view.checkpoint().configJson()) throw Error("--imatrix needs the model's folder with config.json");
     importance_.emplace(*options.importance, *view.checkpoint().configJson());
   }
+
+  const MatrixFacts& facts() const { return facts_; }
 
   Plan plan() {
     std::vector<const ModelView::Tensor*> tensors;
@@ -574,6 +576,105 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
+// What is written besides the tensors.
+Surroundings surroundingsOf(const Plan& plan, const QuantizeOptions& options, const Checkpoint& checkpoint) {
+  Surroundings model;
+  if (checkpoint.configJson()) {
+    const WeightType& type = options.selection.type;
+    model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
+                                   type.quantized() || options.convert ? "" : torchName(type.dense), plan.untied);
+  }
+  model.side_files = checkpoint.sideFiles();
+  return model;
+}
+
+// The layers that are quantized unless a type says otherwise: whether a rule gives it, by name.
+std::map<std::string, bool, std::less<>> layersOf(const ModelView& view, const MatrixFacts& facts,
+                                                  const SelectionOptions& selection) {
+  std::map<std::string, bool, std::less<>> layers;
+  for (const ModelView::Tensor& tensor : view.tensors()) {
+    const std::string name(tensor.name);
+    const auto matches = [&](const NamePattern& pattern) { return pattern.matches(name); };
+    const auto anyOf = [&](const auto& patterns) { return std::any_of(patterns.begin(), patterns.end(), matches); };
+    if (tensor.shape.size() != 2 || anyOf(selection.exclude)) continue;
+    if (!facts.isSelected(name) && !anyOf(selection.include)) continue;
+    layers.emplace(name, ruleFor(name, selection) != nullptr);
+  }
+  return layers;
+}
+
+uint64_t outputBytes(const Plan& plan, const Job& job) {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < job.outputCount(); ++i) bytes += bytesOf(plan.outputs[job.first_output + i]);
+  return bytes;
+}
+
+// What the layers of a model take at each type of a mixed choice. Throws if the output does not hold such a choice.
+MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options,
+                        const WriterOptions& writing) {
+  const std::vector<SizedType>& types = options.mixed->types;
+  const auto layers = layersOf(view, Planner(view, ranges, options, {}).facts(), options.selection);
+  ChosenTypes free;
+  for (const auto& [name, fixed] : layers) {
+    if (!fixed) free.emplace(name, types.front());
+  }
+  MixedLayers found;
+  std::map<std::string, size_t, std::less<>> index;
+  std::set<std::string, std::less<>> quantized;  // at any type
+  for (size_t t = 0; t < types.size(); ++t) {
+    for (auto& [name, type] : free) type = types[t];
+    const Plan plan = Planner(view, ranges, options, free).plan();
+    found.other_bytes = 0;
+    for (const Job& job : plan.jobs) {
+      const bool quantizes = job.decision.kind == Decision::kQuantize;
+      const bool is_free = free.contains(job.name);
+      const uint64_t bytes = outputBytes(plan, job);
+      if (!quantizes && !layers.contains(job.name)) {
+        found.other_bytes += bytes;
+        continue;
+      }
+      if (quantizes && !is_free && ruleFor(job.name, options.selection) == nullptr) {
+        throw Error(quoteText(job.name) +
+                    ": its loss cannot be measured, because the model's file has no such matrix: "
+                    "give it a type with --rule, or leave it out");
+      }
+      if (!quantizes && is_free && !types[t].type.quantized() && job.tensor->dtype != types[t].type.dense) {
+        throw Error("--types " + types[t].name() + ": " + quoteText(job.name) + " is " +
+                    std::string(dtypeName(job.tensor->dtype)) + ", and layers that stay dense keep their type: name " +
+                    std::string(dtypeName(job.tensor->dtype)));
+      }
+      if (quantizes && job.tensor->weight != nullptr) {
+        throw Error(quoteText(job.name) + " is quantized already: --budget and --size compare with a dense model");
+      }
+      const auto [place, is_new] = index.emplace(job.name, found.layers.size());
+      if (is_new) found.layers.push_back({job.name, job.tensor->elements(), {}, !is_free});
+      MixedLayer& layer = found.layers[place->second];
+      if (quantizes) quantized.insert(job.name);
+      if (layer.fixed && !is_new) continue;
+      const TensorReport report = reportOf(job, plan);
+      layer.types.push_back(
+          {quantizes ? std::optional(job.decision.weight) : std::nullopt,
+           report.type + (report.group_size != 0 ? ":" + std::to_string(report.group_size) : std::string()), bytes});
+    }
+  }
+  // What no type quantizes stays dense.
+  for (const MixedLayer& layer : found.layers) {
+    if (!layer.fixed && !quantized.contains(layer.name)) found.other_bytes += layer.types.front().bytes;
+  }
+  std::erase_if(found.layers, [&](const MixedLayer& l) { return !l.fixed && !quantized.contains(l.name); });
+  if (std::all_of(found.layers.begin(), found.layers.end(), [](const MixedLayer& l) { return l.fixed; })) {
+    throw Error(shown(options.in) + ": there is no layer whose type could be chosen");
+  }
+  // A choice of all types, so that whatever refuses it does so before anything is measured.
+  size_t next = 0;
+  for (auto& [name, type] : free) type = types[next++ % types.size()];
+  const Plan plan = Planner(view, ranges, options, free).plan();
+  const OutputPlan output =
+      options.container->plan(writing, plan.outputs, surroundingsOf(plan, options, view.checkpoint()));
+  if (!options.resume) checkReplaceable(outputPathsOf(options.out), output.kind, options.force, writing.keep);
+  return found;
+}
+
 // How modules are quantized.
 std::map<std::string, WeightSpec> weightsOf(const Plan& plan) {
   std::map<std::string, WeightSpec> weights;
@@ -706,19 +807,27 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
                 " has groups of neighbouring columns: choose --format gptq, or --act-order static");
   }
   const std::vector<TimedDevice> devices = laneDevices(device, input.size(), &clock);
-  const auto planOf = [&](const ModelView& view) {
+  const auto rangesOf = [&](const ModelView& view) {
     std::deque<TypeRanges> ranges;
     for (const TimedDevice& lane : devices) ranges.emplace_back(lane, view, *options.container);
-    return Planner(view, ranges, options).plan();
+    return ranges;
   };
+  const auto chosenByMix = [&](const ModelView& view) {
+    return options.mix != nullptr ? chooseMix(*options.mix, view, options.importance.has_value()) : ChosenTypes();
+  };
+  const auto planOf = [&](const ModelView& view, const ChosenTypes& chosen) {
+    std::deque<TypeRanges> ranges = rangesOf(view);
+    return Planner(view, ranges, options, chosen).plan();
+  };
+  const auto firstPlan = [&](const ModelView& view) { return planOf(view, chosenByMix(view)); };
   // All that is refused, before the long work.
   for (const TransformChoice& choice : options.transforms) {
     if (!kindOf(choice).own_network || options.container->loaders() == Container::Loaders::kNone) continue;
     throw Error("--transform " + choice.text() + ": only nibble runs the result, and loaders of --format " +
                 options.container->name() + " would not: --format safetensors or dense");
   }
-  if (!options.transforms.empty() || options.input_range) planOf(ModelView(input));
-  const TransformedModel model_in(TimedDevice(device, &clock), input, transformRun(options, planOf));
+  if (!options.transforms.empty() || options.input_range) firstPlan(ModelView(input));
+  const TransformedModel model_in(TimedDevice(device, &clock), input, transformRun(options, firstPlan));
   const Checkpoint& checkpoint = model_in.checkpoint();
   report.transforms = model_in.reports();
   const ModelView view(checkpoint);
@@ -728,18 +837,24 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
   if (!checkpoint.configJson() && options.container != &gguf()) {
     report.notes.push_back(shown(options.in) + ": there is no config.json, which loaders need to read the output");
   }
+  const WriterOptions writing = writerOptions(options, checkpoint);
+  ChosenTypes chosen = chosenByMix(view);
+  std::optional<MeasuredCosts> costs;
+  if (options.mixed) {
+    if (!checkpoint.configJson()) throw Error(shown(options.in) + ": --budget and --size need the model's config.json");
+    std::deque<TypeRanges> ranges = rangesOf(view);
+    const MixedLayers layers = mixedLayers(view, ranges, options, writing);
+    std::filesystem::path folder = outputPathsOf(options.out).out;
+    folder += ".costs";
+    costs.emplace(folder, writing.identity, options.resume);
+    report.mixed =
+        chooseTypes(TimedDevice(device, &clock), view, *options.mixed, layers, options.memory_bytes, *costs, chosen);
+  }
   if (options.input_range) options.selection.inputs = calibrateInputs(TimedDevice(device, &clock), view, options);
-  const Plan plan = planOf(view);
+  const Plan plan = planOf(view, chosen);
   checkNotEmpty(plan, options);
   // Build it before the long work: a bad config.json throws here.
-  Surroundings model;
-  if (checkpoint.configJson()) {
-    const WeightType& type = options.selection.type;
-    model.config_json = configWith(*checkpoint.configJson(), plan.quantization_config,
-                                   type.quantized() || options.convert ? "" : torchName(type.dense), plan.untied);
-  }
-  model.side_files = checkpoint.sideFiles();
-  const WriterOptions writing = writerOptions(options, checkpoint);
+  const Surroundings model = surroundingsOf(plan, options, checkpoint);
   OutputPlan output = options.container->plan(writing, plan.outputs, model);
   report.notes.insert(report.notes.end(), output.notes.begin(), output.notes.end());
   report.notes.insert(report.notes.end(), plan.notes.begin(), plan.notes.end());
@@ -791,6 +906,7 @@ QuantizeReport quantizeModel(const kit::Device& device, const QuantizeOptions& a
     writer.publish();
   }
   if (blobs) blobs->remove();
+  if (costs) costs->remove();
   for (size_t i = 0; i < kStageCount; ++i) report.stage_seconds[i] = clock.seconds(Stage(i));
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

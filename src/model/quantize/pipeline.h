@@ -3,6 +3,7 @@
 #define NIB_MODEL_QUANTIZE_PIPELINE_H
 
 #include "model/calibrate/calibration.h"
+#include "model/mixed/mixed.h"
 #include "model/quantize/column_importance.h"
 #include "model/quantize/dense_share.h"
 #include "model/quantize/gptq/layer.h"
@@ -51,6 +52,7 @@ struct QuantizeOptions {
   bool awq_modules = false;                 // TransformInput
   uint64_t seed = 0;                        // of what transforms draw
   std::optional<GptqOptions> gptq;          // rounds with GPTQ instead of to nearest
+  std::optional<MixedOptions> mixed;        // chooses the types of layers; selection.type is any quantized one of them
   // Static activations get their ranges from `calibration` instead of selection.inputs, once transforms are done.
   std::optional<RangeChoice> input_range;
   CalibrationSet calibration;
@@ -106,6 +108,7 @@ struct QuantizeReport {
   uint64_t bytes_in = 0, bytes_out = 0;
   std::vector<TensorReport> tensors;  // in the order of the input
   QuantizedTotal quantized;
+  std::optional<MixedReport> mixed;
   DenseShare dense;                                 // nothing if the type is dense
   std::vector<std::string> notes;                   // on the input: files that were not copied, ...
   std::array<double, kStageCount> stage_seconds{};  // how long each Stage was busy

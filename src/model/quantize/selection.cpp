@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 
 namespace nib::model {
 namespace {
@@ -26,21 +25,21 @@ uint32_t dividingGroup(uint32_t cols, uint32_t at_most, const NibFormatInfo& inf
 }
 
 // Sets granularity and group size of the weight. Returns false, and a note, if no group size divides the columns.
-bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::optional<int64_t> rule_group,
+bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::optional<int64_t> own_group,
                   Decision& d) {
   const NibFormatInfo& info = infoOf(type);
   NibWeights& w = d.weight.weights;
   const bool flat = (info.weights_flags & NIB_WEIGHTS_NESTED) != 0;  // the formats of bitsandbytes
   Granularity granularity = options.granularity.value_or(
-      info.default_group_size != 0 || rule_group ? Granularity::kGroup : Granularity::kChannel);
+      info.default_group_size != 0 || own_group ? Granularity::kGroup : Granularity::kChannel);
   if (flat || info.granularities == 1u << NIB_GRANULARITY_GROUP) granularity = Granularity::kGroup;
   if (granularity != Granularity::kGroup) {
     w.granularity = granularity == Granularity::kTensor ? NIB_GRANULARITY_TENSOR : NIB_GRANULARITY_ROW;
     return true;
   }
-  int64_t wanted = rule_group.value_or(options.group_size != 0        ? options.group_size
-                                       : info.default_group_size != 0 ? int64_t(info.default_group_size)
-                                                                      : 128);
+  int64_t wanted = own_group.value_or(options.group_size != 0        ? options.group_size
+                                      : info.default_group_size != 0 ? int64_t(info.default_group_size)
+                                                                     : 128);
   if (info.group_multiple == info.group_max) wanted = info.group_max;
   if (wanted == -1) {
     w.granularity = NIB_GRANULARITY_ROW;
@@ -74,9 +73,7 @@ struct Wish {
 
 Wish wishFor(const std::string& name, const SelectionOptions& options) {
   Wish wish;
-  for (const Rule& rule : options.rules) {
-    if (rule.pattern.matches(name)) wish.rule = &rule;
-  }
+  wish.rule = ruleFor(name, options);
   wish.included = anyMatches(options.include, name);
   return wish;
 }
@@ -108,16 +105,17 @@ void keepMisfit(const Container& container, const std::string& wanted, uint32_t 
   d.dtype = *type;
 }
 
-WeightType typeFor(const std::string& name, const Wish& wish, const SelectionOptions& options) {
+SizedType typeFor(const std::string& name, const Wish& wish, const SelectionOptions& options) {
   if (wish.rule != nullptr) return wish.rule->type;
   const auto chosen = options.chosen.find(name);
-  return chosen != options.chosen.end() ? chosen->second : options.type;
+  return chosen != options.chosen.end() ? chosen->second : SizedType{options.type, {}};
 }
 
 // How the weight of this name, size and source is quantized.
-Decision quantized(WeightSpec weight, WeightType type, const Wish& wish, const SelectionOptions& options,
+Decision quantized(WeightSpec weight, const SizedType& sized, const SelectionOptions& options,
                    const Container& container) {
   Decision decision;
+  WeightType type = sized.type;
   decision.weight = std::move(weight);
   const Container::Fit fit = container.fit(type.format, decision.weight.cols);
   if (fit.format == 0) {
@@ -139,7 +137,7 @@ Decision quantized(WeightSpec weight, WeightType type, const Wish& wish, const S
   if (options.narrow && (info.weights_flags & NIB_WEIGHTS_NARROW)) w.weights.flags |= NIB_WEIGHTS_NARROW;
   // Rounds MX scales as the compressed-tensors library does.
   if (info.weights_flags & NIB_WEIGHTS_SCALE_RULE) w.weights.flags |= NIB_WEIGHTS_SCALE_EVEN;
-  if (!chooseGroups(options, type, wish.rule != nullptr ? wish.rule->group_size : std::nullopt, decision)) {
+  if (!chooseGroups(options, type, sized.group_size, decision)) {
     keepMisfit(container, info.name, info.group_multiple, decision);
     return decision;
   }
@@ -182,28 +180,19 @@ void checkUse(const NamePattern& pattern, const std::vector<std::string_view>& t
 
 }  // namespace
 
+const Rule* ruleFor(const std::string& name, const SelectionOptions& options) {
+  const Rule* found = nullptr;
+  for (const Rule& rule : options.rules) {
+    if (rule.pattern.matches(name)) found = &rule;
+  }
+  return found;
+}
+
 Rule parseRule(const std::string& text) {
   const size_t equals = text.rfind('=');
   if (equals == std::string::npos || equals == 0) throw Error("--rule " + quoteText(text) + ": expected RE=TYPE[:G]");
-  Rule rule{NamePattern("--rule", text.substr(0, equals)), {}, {}};
-  std::string type = text.substr(equals + 1);
-  const size_t colon = type.find(':');
-  if (colon != std::string::npos) {
-    int64_t group = 0;
-    const char* end = type.data() + type.size();
-    const auto result = std::from_chars(type.data() + colon + 1, end, group);
-    if (result.ec != std::errc() || result.ptr != end || group < -1 || group == 0 || group > 256) {
-      throw Error("--rule " + quoteText(text) + ": the group size must be -1 or 16 to 256");
-    }
-    rule.group_size = group;
-    type.resize(colon);
-  }
-  const std::optional<WeightType> found = findWeightType(type);
-  if (!found) {
-    throw Error("--rule " + quoteText(text) + ": unknown type " + quoteText(type) + "; expected one of " +
-                weightTypeNames());
-  }
-  rule.type = *found;
+  Rule rule{NamePattern("--rule", text.substr(0, equals)),
+            parseSizedType(text.substr(equals + 1), "--rule " + quoteText(text))};
   return rule;
 }
 
@@ -212,9 +201,9 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   Decision decision;
   const std::string name(tensor.name);
   const Wish wish = wishFor(name, options);
-  const WeightType type = typeFor(name, wish, options);
+  const SizedType sized = typeFor(name, wish, options);
   if (anyMatches(options.exclude, name)) return decision;
-  if (!type.quantized()) return cast(tensor, type.dense);
+  if (!sized.type.quantized()) return cast(tensor, sized.type.dense);
   if (!wish.asked() && !options.chosen.contains(name) && !facts.isSelected(name)) return decision;
 
   const auto passOver = [&](const std::string& why) {
@@ -250,7 +239,7 @@ Decision decide(const TensorInfo& tensor, const SelectionOptions& options, const
   weight.rows = uint32_t(tensor.shape[transposed ? 1 : 0]);
   weight.cols = uint32_t(tensor.shape[transposed ? 0 : 1]);
   weight.source = tensor.dtype;
-  decision = quantized(std::move(weight), type, wish, options, container);
+  decision = quantized(std::move(weight), sized, options, container);
   if (transposed) decision.slice = Slice{0, 1, tensor.shape[1]};
   return decision;
 }
@@ -260,9 +249,9 @@ std::vector<Decision> decideAll(const TensorInfo& tensor, const SelectionOptions
   if (!MatrixFacts::isStack(tensor)) return {decide(tensor, options, container, facts)};
   const std::string name(tensor.name);
   const Wish wish = wishFor(name, options);
-  const WeightType type = wish.rule != nullptr ? wish.rule->type : options.type;
+  const SizedType sized = wish.rule != nullptr ? wish.rule->type : SizedType{options.type, {}};
   if (anyMatches(options.exclude, name)) return {Decision()};
-  if (!type.quantized()) return {cast(tensor, type.dense)};
+  if (!sized.type.quantized()) return {cast(tensor, sized.type.dense)};
   if (!wish.asked() && !towerOf(name).empty()) return {Decision()};
   const auto refuse = [&](const std::string& why) {
     if (wish.asked()) throw Error(quoteText(name) + ": " + why);
@@ -283,7 +272,7 @@ std::vector<Decision> decideAll(const TensorInfo& tensor, const SelectionOptions
     weight.rows = matrix.rows;
     weight.cols = matrix.cols;
     weight.source = tensor.dtype;
-    Decision decision = quantized(std::move(weight), type, wish, options, container);
+    Decision decision = quantized(std::move(weight), sized, options, container);
     if (decision.kind != Decision::kQuantize) return {decision};
     decision.slice = matrix.slice;
     decisions.push_back(std::move(decision));
@@ -315,7 +304,7 @@ void checkUses(const SelectionOptions& options, const std::vector<std::string_vi
   if (options.allow_unmatched) return;
   for (const NamePattern& pattern : options.include) checkUse(pattern, tensors, decisions);
   for (const Rule& rule : options.rules) {
-    if (rule.type.quantized()) checkUse(rule.pattern, tensors, decisions);
+    if (rule.type.type.quantized()) checkUse(rule.pattern, tensors, decisions);
   }
 }
 

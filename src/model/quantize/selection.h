@@ -21,12 +21,14 @@ enum class Granularity { kTensor, kChannel, kGroup };
 
 struct Rule {
   NamePattern pattern;
-  WeightType type;
-  std::optional<int64_t> group_size;
+  SizedType type;
 };
 
 // Parses "RE=TYPE[:G]". Throws.
 Rule parseRule(const std::string& text);
+
+// Types by the names of tensors.
+using ChosenTypes = std::map<std::string, SizedType, std::less<>>;
 
 // The user's choices.
 struct SelectionOptions {
@@ -43,10 +45,14 @@ struct SelectionOptions {
   std::vector<NamePattern> include;
   std::vector<NamePattern> exclude;
   std::vector<Rule> rules;  // the last matching rule applies
-  // Types by tensor, which a mix has chosen: these are quantized, unless a rule or pattern says something else.
-  std::map<std::string, WeightType, std::less<>> chosen = {};
+  // Types by tensor, which a mix or a budget has chosen: these are quantized, unless a rule or pattern says something
+  // else.
+  ChosenTypes chosen = {};
   bool allow_unmatched = false;  // patterns that match nothing are no error
 };
+
+// The rule that applies to a tensor; NULL = none.
+const Rule* ruleFor(const std::string& name, const SelectionOptions& options);
 
 struct Decision {
   enum Kind { kKeep, kCast, kQuantize } kind = kKeep;

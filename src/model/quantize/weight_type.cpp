@@ -1,6 +1,9 @@
 #include "model/quantize/weight_type.h"
 
+#include "model/archive/error.h"
+
 #include <algorithm>
+#include <charconv>
 
 namespace nib::model {
 namespace {
@@ -37,6 +40,29 @@ std::string weightTypeNames() {
     names += std::string(i ? ", " : "") + info->name;
   for (const Dense& dense : kDense) names += std::string(", ") + dense.name;
   return names;
+}
+
+std::string SizedType::name() const {
+  return type.name() + (group_size ? ":" + std::to_string(*group_size) : std::string());
+}
+
+SizedType parseSizedType(const std::string& text, const std::string& where) {
+  SizedType sized;
+  const size_t colon = text.find(':');
+  if (colon != std::string::npos) {
+    int64_t group = 0;
+    const char* end = text.data() + text.size();
+    const auto result = std::from_chars(text.data() + colon + 1, end, group);
+    if (result.ec != std::errc() || result.ptr != end || group < -1 || group == 0 || group > 256) {
+      throw Error(where + ": the group size must be -1 or 16 to 256");
+    }
+    sized.group_size = group;
+  }
+  const std::string name = text.substr(0, colon);
+  const std::optional<WeightType> found = findWeightType(name);
+  if (!found) throw Error(where + ": unknown type " + quoteText(name) + "; expected one of " + weightTypeNames());
+  sized.type = *found;
+  return sized;
 }
 
 std::optional<NibType> nibTypeOf(Dtype dtype) {

@@ -27,6 +27,16 @@ std::optional<WeightType> findWeightType(std::string_view name);
 // All names, "int8, uint8, ...", for messages.
 std::string weightTypeNames();
 
+// A type and, if it is not the default, a group size: "int4:64".
+struct SizedType {
+  WeightType type;
+  std::optional<int64_t> group_size;
+
+  std::string name() const;
+};
+// Parses TYPE[:G]. `where` begins the message of an Error: "--rule \"...\"".
+SizedType parseSizedType(const std::string& text, const std::string& where);
+
 // The NibType of kF32, kF16 and kBF16; none for other types.
 std::optional<NibType> nibTypeOf(Dtype dtype);
 

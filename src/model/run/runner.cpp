@@ -23,6 +23,8 @@ Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConf
       options_(options),
       weights_(device, view, config, {.in_memory = options.in_memory}) {
   if (options_.positions == 0) options_.positions = config.max_positions;
+  if (options_.keeps_head)
+    kept_head_.emplace(device, view, config, ModelWeights::Options{.in_memory = options.in_memory});
   many_.emplace(makeStage(options_.max_tokens));
   last_ = &*many_;
   head(Use::kLogits);
@@ -103,26 +105,28 @@ uint32_t Runner::headRows(const Stage& stage) const {
   return uint32_t(std::min<uint64_t>(most, stage.graph.maxTokens()));
 }
 
-graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options) {
+graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights) {
   const graph::Graph graph = headGraph(config_, options);
-  weights_.load(graph, kHidden);
-  graph::Program program(device_.untimed(), graph, withHidden(weights_.memory(), stage.body), {&plans_});
-  weights_.setInputScales(graph, program);
+  weights.load(graph, kHidden);
+  graph::Program program(device_.untimed(), graph, withHidden(weights.memory(), stage.body), {&plans_});
+  weights.setInputScales(graph, program);
   return program;
 }
 
 graph::Program& Runner::head(Use use) {
   std::optional<graph::Program>& program = last_->heads[size_t(use)];
   if (!program) {
-    program.emplace(
-        makeHead(*last_, {.max_rows = use == Use::kSelect ? 1 : headRows(*last_),
-                          .hidden_rows = last_->graph.maxTokens(),
-                          .losses = use == Use::kLosses || use == Use::kDivergence,
-                          .reference = use == Use::kDivergence,
-                          .select = use == Use::kSelect ? last_->select_count : 0,
-                          .temperature = use == Use::kSelect ? last_->temperature : 1,
-                          .logits = use == Use::kLogits || use == Use::kLosses,
-                          .storage = [this](const std::string& module) { return weights_.storage(module); }}));
+    const bool kept = kept_head_ && use == Use::kLosses;
+    program.emplace(makeHead(*last_,
+                             {.max_rows = use == Use::kSelect ? 1 : headRows(*last_),
+                              .hidden_rows = last_->graph.maxTokens(),
+                              .losses = use == Use::kLosses || use == Use::kDivergence,
+                              .reference = use == Use::kDivergence,
+                              .select = use == Use::kSelect ? last_->select_count : 0,
+                              .temperature = use == Use::kSelect ? last_->temperature : 1,
+                              .logits = use == Use::kLogits || use == Use::kLosses,
+                              .storage = [this](const std::string& module) { return weights_.storage(module); }},
+                             kept ? *kept_head_ : weights_));
   }
   return *program;
 }
@@ -155,6 +159,13 @@ std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<
 std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
                                              std::span<const uint32_t> targets,
                                              std::vector<TokenLoss>& reference_losses) {
+  return lossesAgainst(reference, rows, rows, targets, reference_losses);
+}
+
+std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
+                                             std::span<const uint32_t> reference_rows,
+                                             std::span<const uint32_t> targets,
+                                             std::vector<TokenLoss>& reference_losses) {
   if (reference.config_.vocabulary != config_.vocabulary) {
     throw Error("the models have vocabularies of " + std::to_string(config_.vocabulary) + " and " +
                 std::to_string(reference.config_.vocabulary) + " tokens");
@@ -174,11 +185,25 @@ std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const 
   for (size_t first = 0; first < rows.size(); first += most) {
     const size_t count = std::min(rows.size() - first, most);
     const auto some_rows = rows.subspan(first, count), some_targets = targets.subspan(first, count);
-    read(reference.runHead(Use::kLosses, some_rows, some_targets), "loss", &reference_losses[first], count);
+    read(reference.runHead(Use::kLosses, reference_rows.subspan(first, count), some_targets), "loss",
+         &reference_losses[first], count);
     device_.run(binding, uint32_t(count));
     read(runHead(Use::kDivergence, some_rows, some_targets), "loss", &losses[first], count);
   }
   return losses;
+}
+
+std::vector<float> Runner::hidden() const {
+  std::vector<float> values(size_t(last_tokens_) * config_.hidden);
+  read(last_->body, kHidden, values.data(), values.size());
+  return values;
+}
+
+void Runner::setHidden(uint32_t first, std::span<const float> values) {
+  const kit::Range range = last_->body.range(kHidden);
+  const uint64_t offset = uint64_t(first) * config_.hidden * sizeof(float);
+  if (offset + values.size_bytes() > range.size_bytes) throw Error("hidden states exceed those of a step");
+  device_.upload(*range.buffer, range.offset_bytes + offset, values.data(), values.size_bytes());
 }
 
 Candidates Runner::select(uint32_t row, uint32_t count, float temperature) {

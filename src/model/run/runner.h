@@ -29,6 +29,9 @@ struct RunnerOptions {
   uint32_t head_rows = 0;  // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
   uint32_t cache_type = NIB_TYPE_F32;
   const InMemory* in_memory = nullptr;  // quantizes the weights of a dense checkpoint; must outlive the runner
+  // losses() has the head in weights of its own, so that this runner may be the reference of lossesAgainst() while the
+  // weights of its other head change.
+  bool keeps_head = false;
 };
 
 // The result of NIB_OP_LOSS for a token.
@@ -59,6 +62,15 @@ class Runner {
   // run the same step. reference_losses: the result of the reference's losses(). Throws.
   std::vector<TokenLoss> lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
                                        std::span<const uint32_t> targets, std::vector<TokenLoss>& reference_losses);
+  // The same, with the reference's predictions from its hidden rows `reference_rows`. The reference may be this runner:
+  // setHidden() gives it rows of another step. Throws.
+  std::vector<TokenLoss> lossesAgainst(Runner& reference, std::span<const uint32_t> rows,
+                                       std::span<const uint32_t> reference_rows, std::span<const uint32_t> targets,
+                                       std::vector<TokenLoss>& reference_losses);
+  // The hidden states of the last step's tokens. Throws.
+  std::vector<float> hidden() const;
+  // Overwrites hidden rows from `first` on, also those beyond the last step's tokens, until the next step. Throws.
+  void setHidden(uint32_t first, std::span<const float> values);
   // The `count` most likely next tokens, at most NIB_SELECT_MAX_COUNT, after the token of a hidden row. Throws.
   Candidates select(uint32_t row, uint32_t count, float temperature = 1);
   // The logits of hidden rows. Throws.
@@ -93,7 +105,7 @@ class Runner {
   };
   Stage makeStage(uint32_t max_tokens);
   void run(std::span<const Chunk> chunks, bool many);
-  graph::Program makeHead(const Stage& stage, const HeadOptions& options);
+  graph::Program makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights);
   graph::Program& head(Use use);
   // Runs a head for at most head_rows rows.
   graph::Program& runHead(Use use, std::span<const uint32_t> rows, std::span<const uint32_t> targets = {});
@@ -105,6 +117,7 @@ class Runner {
   const ModelConfig& config_;
   RunnerOptions options_;
   ModelWeights weights_;
+  std::optional<ModelWeights> kept_head_;
   graph::PlanCache plans_;
   // Steps of many tokens, and of one token of each sequence.
   std::optional<Stage> many_, few_;

@@ -3,7 +3,8 @@
 #ifndef NIB_MODEL_MIXED_WEIGHTED_ERROR_H
 #define NIB_MODEL_MIXED_WEIGHTED_ERROR_H
 
-#include "model/quantize/gptq/layer.h"
+#include "model/blocks/hessian_sum.h"
+#include "model/timed_device.h"
 
 #include <cstdint>
 #include <span>

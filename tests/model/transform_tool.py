@@ -15,6 +15,7 @@ import sys
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "tool"), os.path.join(HERE, "..", "golden")]
+import outlier_model
 import quantized_models as qm
 import read_safetensors
 from tool import Tool
@@ -96,48 +97,9 @@ def test_families(tool, families, device):
         tool.check(values_of("s")["model.layers.0.mlp.down_proj.weight"][0][1] == inner, f"{family}: down is not split")
 
 
-def make_outliers(sample, out):
-    """The sample model as fp32, with four channels of each norm 64 times as large, and with rows of up; what reads them
-    is divided by as much. Powers of two: the network is the same to the last bit but for sums."""
-    tensors = {n: [d, list(s), qm.values_of(d, b)] for n, (d, s, b) in qm.read_folder(sample).items()}
-
-    def scale_rows(name, rows, factor):
-        _, shape, values = tensors[name]
-        width = shape[1] if len(shape) == 2 else 1
-        for r in rows:
-            for i in range(r * width, (r + 1) * width):
-                values[i] *= factor
-
-    def scale_columns(name, columns, factor):
-        _, shape, values = tensors[name]
-        for c in columns:
-            for i in range(c, len(values), shape[1]):
-                values[i] *= factor
-
-    for layer in range(6):
-        block = f"model.layers.{layer}."
-        for norm, readers in (("input_layernorm", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")),
-                              ("post_attention_layernorm", ("mlp.gate_proj", "mlp.up_proj"))):
-            channels = [(layer * 37 + k * 61 + len(norm)) % 256 for k in range(4)]
-            scale_rows(block + norm + ".weight", channels, 64)
-            for reader in readers:
-                scale_columns(block + reader + ".weight", channels, 1 / 64)
-        channels = [(layer * 41 + k * 113) % 704 for k in range(4)]
-        scale_rows(block + "mlp.up_proj.weight", channels, 64)
-        scale_columns(block + "mlp.down_proj.weight", channels, 1 / 64)
-    qm.write(os.path.join(out, "model.safetensors"),
-             [(n, "F32", s, struct.pack(f"<{len(v)}f", *v)) for n, (_, s, v) in sorted(tensors.items())],
-             {"format": "pt"})
-    with open(os.path.join(sample, "config.json")) as source, open(os.path.join(out, "config.json"), "w") as to:
-        config = json.load(source)
-        config["torch_dtype"] = "float32"
-        json.dump(config, to)
-
-
 def test_outliers(tool, sample, device):
     """AWQ and SmoothQuant undo planted outliers: what is left is what the sample model loses without them."""
-    os.makedirs("outliers")
-    make_outliers(sample, "outliers")
+    outlier_model.make(sample, "outliers")
     test, calib = (os.path.join(sample, n) for n in ("test_ids.npy", "calib_ids.npy"))
     kl = divergence(tool, "outliers", sample, test, device, "--window", "256", "--windows", "2")
     tool.check(abs(kl) < 1e-8, f"the outlier model is another: KL {kl}")

@@ -5,8 +5,8 @@
     methods.py check RESULT.json                            each method does what it is for
     methods.py table RESULT.json                            prints the tables of docs/methods.md
 
-A row is `nibble quantize MODEL -o OUT` with options, and `nibble eval OUT --data test_ids.npy --window 256 --windows 100
---against MODEL`. The rows of RESULT.json that exist already are not run again.
+A row is `nibble quantize MODEL -o OUT` with options, and `nibble eval OUT --data test_ids.npy --window 256
+--windows 100 --against MODEL`. The rows of RESULT.json that exist already are not run again.
 """
 import json
 import os
@@ -52,7 +52,8 @@ SECTIONS = [
     ("W4A4, int4 per token, weights in groups of 64", "sample",
      ["--type", "int4", "--group-size", "64", "--activations", "int4-token"],
      [[], ROTATE, HADAMARD, ROTATE + HADAMARD], "memory"),
-    ("planted outliers: int4, groups of 128", "outliers", ["--type", "int4", "--group-size", "128", "--format", "dense"],
+    ("planted outliers: int4, groups of 128", "outliers",
+     ["--type", "int4", "--group-size", "128", "--format", "dense"],
      [[], MSE, OUTPUT, AWQ, AWQ + OUTPUT, EQUAL, SMOOTH, GPTQ, AWQ + GPTQ + OUTPUT], "file"),
     ("planted outliers: W8A8, static int8, minmax", "outliers", ["--type", "int8", "--activations", "int8-static"],
      [[], SMOOTH, AUTO, EQUAL, ROTATE], "memory"),

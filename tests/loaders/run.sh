@@ -85,6 +85,14 @@ quantized fp4 --type fp4 --format bnb --exclude 'layers\.0\.'
 quantized shards --type int4 --group-size 64 --max-shard-size 1M
 quantized f32 --type F32 --format safetensors
 quantized bf16 --type BF16 --format safetensors
+# What loaders see of transforms: other values, a head of its own, other sizes, types by layer.
+data=(--calib "$model/calib_ids.npy" --samples 16 --seq-len 256)
+quantized awq --type int4 --group-size 64 --asym --transform awq "${data[@]}"
+quantized output --type int4 --scale-search output "${data[@]}"
+quantized rotate --type int4 --group-size 64 --transform rotate
+quantized smooth --type int8 --activations int8-static --transform smooth:auto "${data[@]}"
+quantized split --type int4 --group-size 64 --transform equalize --transform split
+quantized by_layer --budget 4.5 --types int4:64,int8 "${data[@]}"
 
 mkdir "$WORK/faulty"
 inside python3 -B /srv/loaders/faults.py /mnt /mnt/faulty > "$WORK/faults"

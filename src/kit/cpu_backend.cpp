@@ -1,5 +1,6 @@
 // The CPU as a device: buffers are host memory, and a run is a fast CPU kernel or nibCpuRun, on the device's threads.
 #include "kit/backend.h"
+#include "kit/reference_runs.h"
 #include "kit/thread_pool.h"
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
@@ -52,6 +53,13 @@ class CpuTimer final : public TimerState {
 
 void parallelRun(void* pool, uint32_t count, void (*body)(void* user, uint32_t index), void* user) {
   static_cast<ThreadPool*>(pool)->run(count, body, user);
+}
+
+constexpr uint32_t kOps = 64;
+std::atomic<uint64_t> reference_runs[kOps];
+
+void countReference(uint32_t op) {
+  if (op < kOps) reference_runs[op].fetch_add(1, std::memory_order_relaxed);
 }
 
 class CpuBackend final : public Backend {
@@ -117,6 +125,7 @@ class CpuBackend final : public Backend {
       case simd::Outcome::kDone: break;
       case simd::Outcome::kNoMemory: throw Error("run: out of host memory", NIB_ERROR_OUT_OF_MEMORY);
       case simd::Outcome::kUnsupported:
+        countReference(plan.desc()->op);
         log_.check(nibCpuRun(plan.desc(), &cpu, &run, &parallel, log_.get()), "running on the CPU");
     }
     return {std::chrono::duration<double>(Clock::now() - begin).count(), 1};
@@ -132,6 +141,8 @@ class CpuBackend final : public Backend {
 };
 
 }  // namespace
+
+uint64_t referenceRuns(uint32_t op) { return op < kOps ? reference_runs[op].load() : 0; }
 
 std::shared_ptr<Backend> makeCpuBackend(Log log, uint32_t index, uint32_t threads) {
   return std::make_shared<CpuBackend>(std::move(log), index, threads);

@@ -66,7 +66,7 @@ def test_families(tool, families, device):
         model = os.path.join(families, family)
         config = config_of(model)
         write_ids("ids.npy", 96, config["vocab_size"])
-        for transform in ("rotate", "rotate:random", "equalize", "smooth:0.7", "split:30"):
+        for transform in ("rotate", "rotate:random", "hadamard", "equalize", "smooth:0.7", "split:30"):
             data = ("--calib", "ids.npy", "--seq-len", "32") if transform.startswith("smooth") else ()
             tool.passes("quantize", model, "-o", "same", *DENSE, "--transform", transform, *data, "--force",
                         "--device", device)
@@ -169,6 +169,14 @@ def test_refusals(tool, sample, device):
             ("--transform awq needs --calib DATA", ("--transform", "awq")),
             ("is calibration data", ("--calib", calib)),
             ("is calibration data", ("--calib", calib, "--transform", "rotate")),
+            ("go on from row to row", ("--type", "nf4", "--format", "bnb", "--method", "gptq", "--calib", calib)),
+            ("go on from row to row", ("--type", "nf4", "--format", "bnb", "--scale-search", "output", "--calib",
+                                       calib)),
+            ("only nibble runs the result", ("--transform", "hadamard")),
+            ("--awq-objective goes with", ("--awq-objective", "module")),
+            ("--scale-search output needs --calib DATA", ("--scale-search", "output")),
+            ("before columns are rounded", ("--scale-search", "output", "--method", "gptq", "--act-order", "none",
+                                            "--calib", calib)),
             ("corrects what --method rtn does", ("--transform", "bias", "--method", "gptq", "--calib", calib)),
             ("--range goes with static", ("--range", "mse")),
             ("expected minmax", ("--type", "int8", "--activations", "int8-static", "--calib", calib, "--range", "no")),

@@ -78,7 +78,7 @@ constexpr std::string_view kTiedHeads = "lm_head embed_out proj_out output outpu
 void checkScales(const Job& job, const QuantizeOptions& options) {
   const auto keepsAbsmax = [](const WeightPart& part) { return part.from == PartFrom::kAbsmax; };
   if (!job.decision.weight.search_scales || std::none_of(job.parts.begin(), job.parts.end(), keepsAbsmax)) return;
-  throw Error("--scale-search mse: --format " + std::string(options.container->name()) +
+  throw Error("--scale-search: --format " + std::string(options.container->name()) +
               " keeps the largest magnitudes of this type's rows, not scales; choose another --format");
 }
 
@@ -299,6 +299,11 @@ class Planner {
 
   void checkGptq(const WeightSpec& weight) const {
     const NibFormatInfo& info = *nibFormatById(weight.weights.format);
+    if ((weight.weights.flags & NIB_WEIGHTS_FLAT) != 0) {
+      throw Error(std::string(options_.gptq->nearest ? "--scale-search output: " : "--method gptq: ") +
+                  quoteText(weight.name) + ": groups of --format " + options_.container->name() +
+                  " go on from row to row, and calibration needs groups within rows: choose another --format");
+    }
     if ((info.flags & NIB_FORMAT_OWN_SCALES) == 0 || gptqTwin(weight.weights.format) != 0) return;
     const bool nearest = options_.gptq->nearest;
     throw Error((nearest ? "--scale-search output: " : "--method gptq: ") + quoteText(weight.name) + ": type " +

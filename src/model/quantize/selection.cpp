@@ -81,11 +81,11 @@ Wish wishFor(const std::string& name, const SelectionOptions& options) {
 // Throws if the weight's scales cannot be searched.
 void checkSearch(const WeightSpec& weight, const NibFormatInfo& info) {
   if (info.flags & (NIB_FORMAT_OWN_SCALES | NIB_FORMAT_MEAN_SCALE)) {
-    throw Error("--scale-search mse: " + quoteText(weight.name) + ": type " + info.name +
+    throw Error("--scale-search: " + quoteText(weight.name) + ": type " + info.name +
                 " finds scales by a rule of its own; choose another --type, or leave the search out");
   }
   if (weight.weights.granularity == NIB_GRANULARITY_TENSOR) {
-    throw Error("--scale-search mse: " + quoteText(weight.name) +
+    throw Error("--scale-search: " + quoteText(weight.name) +
                 ": one scale per tensor is not searched; choose --granularity channel or group");
   }
 }

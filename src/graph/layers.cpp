@@ -230,7 +230,7 @@ ValueId hadamard(Graph& graph, ValueId input, std::string name, const Hadamard& 
   }
   const ValueId output = graph.inPlace(name + ".output", input);
   operands.push_back({NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true});
-  graph.add(std::move(name), desc, from.rows_per_token, operands);
+  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, from.rows_per_token, operands);
   return output;
 }
 

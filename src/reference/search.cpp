@@ -103,7 +103,8 @@ struct Search {
     ScalePiece piece{x, 0, col, 0, 0};
     if (hessian != nullptr) {
       piece.absmax_exponent = exact::exponentFieldOf(stats.absmax_bits);
-      piece.hessian_exponent = reference::hessianExponent(hessian, g().cols, col, count);
+      // Faster functions have made the entries of H before.
+      if (errors == nullptr) piece.hessian_exponent = reference::hessianExponent(hessian, g().cols, col, count);
     }
     for (uint32_t from = 0; from < count; from += kScalePiece) {
       piece.count = count - from < kScalePiece ? count - from : kScalePiece;

@@ -131,6 +131,41 @@ TEST_CASE("a program computes what the network's formula says, for any number of
   }
 }
 
+// For orthogonal H, W x = (W H^T) (H x), and row w of W H^T is H w. Blocks of 24, and a row of 48 = 12 * 4.
+TEST_CASE("a Hadamard transform before weights that were transformed changes no result") {
+  const kit::Device device = testDevice();
+  const Network net;
+  Floats signs = randomFloats(kHidden, 99);
+  for (const uint32_t size : {0u, 24u}) {
+    for (const bool with_signs : {false, true}) {
+      CAPTURE(size);
+      CAPTURE(with_signs);
+      Graph graph(kTokens);
+      ValueId x = graph.input("x", dense(NIB_TYPE_F32, kHidden));
+      x = hadamard(graph, x, "rotate", {.size = size, .signs = with_signs ? "signs" : ""});
+      graph.keep(linear(graph, x, "up", {.rows = kInner}));
+      Floats rotated;
+      const uint32_t block = size != 0 ? size : kHidden;
+      for (size_t from = 0; from < net.up[0].size(); from += block) {
+        Doubles w(net.up[0].begin() + std::ptrdiff_t(from), net.up[0].begin() + std::ptrdiff_t(from + block));
+        REQUIRE(nibHadamardTransform(w.data(), block, with_signs ? &signs[from % kHidden] : nullptr) == NIB_SUCCESS);
+        for (const double value : w) rotated.push_back(float(value));
+      }
+      const kit::Buffer weights(device, rotated.size() * 4), sign_buffer(device, signs.size() * 4);
+      device.upload(weights, rotated);
+      device.upload(sign_buffer, signs);
+      std::vector<Memory> memory{{"up", weights}};
+      if (with_signs) memory.push_back({"signs", sign_buffer});
+      const Program program(device, graph, memory);
+      const Floats input = randomFloats(size_t(kTokens) * kHidden, 5);
+      program.setInput("x", input);
+      program.run(kTokens);
+      checkNear(download(device, program.range("up.output"), size_t(kTokens) * kInner),
+                product(net.up[0], Doubles(input.begin(), input.end()), kInner, kHidden));
+    }
+  }
+}
+
 TEST_CASE("the residual lies in place, and dead values give up their memory") {
   const kit::Device device = testDevice();
   const Network net;

@@ -308,7 +308,8 @@ def test_refusals(tool):
     tool.refused(1, "--size 1000", "smallest", arguments=[*tool.data, "--size", "1000"])
     tool.refused(1, "nothing to quantize", arguments=[*tool.data, "--budget", "16", "--types", "int4,F16"])
     tool.refused(1, "BF16", "is F16", arguments=[*data, "--types", "int4,BF16"])
-    tool.refused(1, "awq holds int4", arguments=[*data, "--format", "awq", "--types", "int4,int8", "--group-size", "64"])
+    tool.refused(1, "awq holds int4",
+                 arguments=[*data, "--format", "awq", "--types", "int4,int8", "--group-size", "64"])
     tool.refused(1, "int3", "compressed-tensors", arguments=[*data, "--types", "int3,int4"])
     tool.refused(1, "q5_1", "choose", arguments=[*data, "--format", "gguf", "--method", "gptq", "--types", "q4_0,q5_1"])
     tool.refused(1, "no layer", arguments=[*data, "--rule", ".=int4"])

@@ -2,11 +2,14 @@
 
 #include "model/arch/decoder.h"
 #include "model/archive/error.h"
+#include "model/archive/gguf/formats.h"
+#include "model/archive/gguf/network.h"
 #include "model/archive/module_name.h"
 #include "model/quantize/gptq/memory.h"
 #include "model/quantize/module_kinds.h"
 
 #include <algorithm>
+#include <deque>
 #include <set>
 
 namespace nib::model {
@@ -31,29 +34,59 @@ uint64_t NetworkLayers::elements() const {
 NetworkLayers networkLayers(const ModelConfig& config, Dtype dense) {
   NetworkLayers network;
   network.dense = dense;
-  BodyOptions options{.max_tokens = 1, .cache_rows = 1, .positions = 1, .storage = {}};
-  options.storage = [&](const std::string&) { return denseStorage(dense); };
-  const graph::Graph graph = bodyGraph(config, options);
-  for (const graph::Node& node : graph.nodes()) {
-    if (node.description()->op != NIB_OP_MATMUL || !isBlockLinear(node.name + ".weight")) continue;
-    const auto& desc = *reinterpret_cast<const NibMatmulDesc*>(node.description());
-    network.layers.push_back({node.name, desc.rows, desc.cols});
+  const auto storage = [&](const std::string&) { return denseStorage(dense); };
+  const graph::Graph body = bodyGraph(config, {.max_tokens = 1, .cache_rows = 1, .positions = 1, .storage = storage});
+  for (const graph::Node& node : body.nodes()) {
+    if (node.description()->op == NIB_OP_GATHER) {
+      const auto& desc = *reinterpret_cast<const NibGatherDesc*>(node.description());
+      network.others.push_back({node.name, desc.rows, desc.cols});
+    } else if (node.description()->op == NIB_OP_MATMUL && isBlockLinear(node.name + std::string(kWeightEnd))) {
+      const auto& desc = *reinterpret_cast<const NibMatmulDesc*>(node.description());
+      network.layers.push_back({node.name, desc.rows, desc.cols});
+    }
   }
   if (network.layers.empty()) throw Error("the network has no linear layers");
+  if (!config.tied) network.others.push_back({"lm_head", config.vocabulary, config.hidden});
   return network;
 }
 
-LayerWeights weightsAt(const NetworkLayers& network, const SelectionOptions& selection, const Container& container) {
+LayerWeights weightsAt(const NetworkLayers& network, const std::string& config_json, SelectionOptions selection,
+                       const Container& container, const GgufMix* mix) {
   LayerWeights weights;
-  for (const NetworkLayers::Layer& layer : network.layers) {
-    std::optional<WeightSpec>& weight = weights[layer.module];
+  std::deque<std::string> names;
+  std::vector<TensorInfo> tensors;
+  for (const auto* list : {&network.layers, &network.others}) {
+    for (const NetworkLayers::Layer& layer : *list) {
+      TensorInfo tensor;
+      tensor.name = names.emplace_back(layer.module + std::string(kWeightEnd));
+      tensor.dtype = network.dense;
+      tensor.shape = {layer.rows, layer.cols};
+      tensors.push_back(tensor);
+    }
+  }
+  if (mix != nullptr) {
+    const GgufNetwork gguf = readGgufNetwork(config_json);
+    const MixModel model{gguf.family->architecture, gguf.config.layers, gguf.config.heads,
+                         gguf.config.key_heads,     gguf.experts,       false};
+    std::vector<MixTensor> mixed;
+    std::map<std::string, std::string> sources;
+    for (const TensorInfo& tensor : tensors) {
+      const std::optional<GgufPlace> place = ggufPlace(*gguf.family, tensor.name);
+      if (!place) continue;
+      mixed.push_back({place->name, tensor.shape[1]});
+      sources[place->name] = tensor.name;
+    }
+    for (const auto& [name, type] : chooseGgufTypes(*mix, model, mixed)) {
+      const uint32_t format = formatOfGgml(type);
+      if (format == 0) throw Error(std::string(mix->name) + " has a type that this build of nibble does not have");
+      selection.chosen[sources.at(name)] = {{format, Dtype::kF32}, {}};
+    }
+  }
+  const MatrixFacts facts(tensors, config_json);
+  for (const TensorInfo& tensor : tensors) {
+    std::optional<WeightSpec>& weight = weights[std::string(moduleOf(tensor.name))];
     if (!selection.type.quantized()) continue;
-    const std::string name = layer.module + std::string(kWeightEnd);
-    TensorInfo tensor;
-    tensor.name = name;
-    tensor.dtype = network.dense;
-    tensor.shape = {layer.rows, layer.cols};
-    const Decision decision = decide(tensor, selection, container);
+    const Decision decision = decide(tensor, selection, container, facts);
     if (decision.kind == Decision::kQuantize) weight = decision.weight;
   }
   return weights;
@@ -82,7 +115,7 @@ Footprint footprintOf(const ModelConfig& config, const NetworkLayers& network, c
       if (!seen.insert(value.name).second) continue;
       const bool is_cache = value.name.ends_with(".cache");
       (is_cache ? result.cache : result.weights) += value.size_bytes;
-      if (weights.contains(value.name)) result.layers += value.size_bytes;
+      if (isBlockLinear(value.name + std::string(kWeightEnd))) result.layers += value.size_bytes;
     }
   }
   for (const graph::Node& node : body.nodes()) {

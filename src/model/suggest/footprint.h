@@ -4,6 +4,7 @@
 
 #include "model/arch/config.h"
 #include "model/archive/container.h"
+#include "model/archive/gguf/mix.h"
 #include "model/quantize/selection.h"
 
 #include <cstdint>
@@ -14,24 +15,26 @@
 
 namespace nib::model {
 
-// The linear layers of a network's blocks.
+// The matrices of a network.
 struct NetworkLayers {
   struct Layer {
     std::string module;
     uint32_t rows = 0, cols = 0;
   };
-  std::vector<Layer> layers;
+  std::vector<Layer> layers;  // linear ones of the blocks
+  std::vector<Layer> others;  // the embedding and, unless it is tied, the head
   Dtype dense = Dtype::kF16;  // of the weights as they are
 
-  uint64_t elements() const;
+  uint64_t elements() const;  // of `layers`
 };
 // Throws.
 NetworkLayers networkLayers(const ModelConfig& config, Dtype dense);
 
-// How the layers are quantized, by module; none = they stay as they are.
+// How the matrices are quantized, by module; none = they stay as they are.
 using LayerWeights = std::map<std::string, std::optional<WeightSpec>>;
-// Throws if the container refuses the type.
-LayerWeights weightsAt(const NetworkLayers& network, const SelectionOptions& selection, const Container& container);
+// config_json: of the network. mix: chooses the types, with --format gguf. Throws if the container refuses the type.
+LayerWeights weightsAt(const NetworkLayers& network, const std::string& config_json, SelectionOptions selection,
+                       const Container& container, const GgufMix* mix = nullptr);
 
 struct Footprint {
   uint64_t weights = 0;      // all, embedding and head included

@@ -1,6 +1,7 @@
 #include "model/suggest/suggest.h"
 
 #include "model/archive/error.h"
+#include "model/archive/gguf/formats.h"
 #include "model/suggest/typical_loss.h"
 
 #include <algorithm>
@@ -25,15 +26,24 @@ constexpr Way kWays[] = {{"compressed-tensors", "int8", 0, false, false},
                          {"gptq", "int3", 64, true, true},
                          {"gptq", "int2", 64, true, true},
                          {"bnb", "nf4", 0, false, false},
-                         {"gguf", "q8_0", 0, false, false},
-                         {"gguf", "q6_k", 0, false, false},
-                         {"gguf", "q5_k", 0, false, false},
-                         {"gguf", "q4_k", 0, false, false},
-                         {"gguf", "q3_k", 0, false, false},
-                         {"gguf", "q2_k", 0, false, false}};
+                         {"gguf", "Q8_0", 0, false, false},
+                         {"gguf", "Q6_K", 0, false, false},
+                         {"gguf", "Q5_K_M", 0, false, false},
+                         {"gguf", "Q4_K_M", 0, false, false},
+                         {"gguf", "Q4_K_S", 0, false, false},
+                         {"gguf", "Q3_K_M", 0, false, false},
+                         {"gguf", "Q2_K", 0, false, false}};
+
+const GgufMix* mixOf(const Way& way) {
+  return std::string_view(way.format) == "gguf" ? findGgufMix(way.type) : nullptr;
+}
 
 SelectionOptions selectionOf(const Way& way) {
   SelectionOptions selection;
+  if (const GgufMix* mix = mixOf(way)) {
+    selection.type = WeightType{formatOfGgml(mix->base), Dtype::kF32};
+    return selection;
+  }
   const std::optional<WeightType> type = findWeightType(way.type);
   if (!type) return selection;
   selection.type = *type;
@@ -66,7 +76,8 @@ std::string Suggestion::arguments() const {
   return text;
 }
 
-std::vector<Suggestion> suggest(const ModelConfig& config, Dtype dense, const SuggestOptions& options) {
+std::vector<Suggestion> suggest(const std::string& config_json, Dtype dense, const SuggestOptions& options) {
+  const ModelConfig config = readConfig(config_json);
   const NetworkLayers network = networkLayers(config, dense);
   std::vector<Suggestion> all;
   const auto add = [&](Suggestion one, const LayerWeights& weights) {
@@ -78,12 +89,18 @@ std::vector<Suggestion> suggest(const ModelConfig& config, Dtype dense, const Su
     }
     all.push_back(std::move(one));
   };
-  add({}, weightsAt(network, {}, denseValues()));
+  add({}, weightsAt(network, config_json, {}, denseValues()));
   for (const Way& way : kWays) {
     const SelectionOptions selection = selectionOf(way);
     const Container* container = findContainer(way.format);
     if (!selection.type.quantized() || container == nullptr) continue;
-    const LayerWeights weights = weightsAt(network, selection, *container);
+    LayerWeights weights;
+    try {
+      weights = weightsAt(network, config_json, selection, *container, mixOf(way));
+    } catch (const Error& error) {
+      if (options.note) options.note(std::string(way.type) + " --format " + way.format + ": " + error.what());
+      continue;
+    }
     if (std::none_of(weights.begin(), weights.end(), [](const auto& w) { return w.second.has_value(); })) continue;
     Suggestion one;
     one.format = way.format;

@@ -41,11 +41,13 @@ struct SuggestOptions {
   Quality quality = Quality::kHigh;
   // Measures the loss of weights; empty = it is estimated.
   std::function<double(const LayerWeights& weights)> measure;
+  // Told why something is left out, as a line. May be empty.
+  std::function<void(const std::string& line)> note;
 };
 
 // Best first: what fits before what does not; of these, what is good enough in ascending order of size, then the others
 // in ascending order of loss. Throws.
-std::vector<Suggestion> suggest(const ModelConfig& config, Dtype dense, const SuggestOptions& options);
+std::vector<Suggestion> suggest(const std::string& config_json, Dtype dense, const SuggestOptions& options);
 
 }  // namespace nib::model
 #endif

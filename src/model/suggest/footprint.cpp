@@ -3,6 +3,7 @@
 #include "model/arch/decoder.h"
 #include "model/archive/error.h"
 #include "model/archive/gguf/formats.h"
+#include "model/archive/gguf/metadata.h"
 #include "model/archive/gguf/network.h"
 #include "model/archive/module_name.h"
 #include "model/quantize/gptq/memory.h"
@@ -66,6 +67,9 @@ LayerWeights weightsAt(const NetworkLayers& network, const std::string& config_j
   }
   if (mix != nullptr) {
     const GgufNetwork gguf = readGgufNetwork(config_json);
+    GgufMetadata ignored;
+    std::vector<std::string> notes;
+    addNetwork(gguf, ignored, notes);  // throws what writing the file would
     const MixModel model{gguf.family->architecture, gguf.config.layers, gguf.config.heads,
                          gguf.config.key_heads,     gguf.experts,       false};
     std::vector<MixTensor> mixed;

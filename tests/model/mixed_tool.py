@@ -32,7 +32,7 @@ class Tool:
         self.nibble, self.model, self.device = os.path.abspath(options.nibble), options.model, device
         self.scratch = os.path.abspath(options.scratch)
         self.calib = os.path.join(options.model, "calib_ids.npy")
-        self.data = ["--calib", self.calib, "--samples", "8", "--seq-len", "128", "--kl-samples", "4"]
+        self.data = ["--calib", self.calib, "--samples", "8", "--seq-len", "128", "--kl-samples", "2"]
 
     def path(self, name):
         return os.path.join(self.scratch, name)

@@ -40,6 +40,7 @@ int run(int argc, const char* const* argv) {
   const std::vector<Verb> verbs = {
     makeDevicesVerb(app, argv[0]),
 #if defined(NIBBLE_HAS_MODEL)
+    makeSuggestVerb(app),
     makeQuantizeVerb(app),
     makeConvertVerb(app),
     makeCalibrateVerb(app),

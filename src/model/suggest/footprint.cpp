@@ -6,7 +6,7 @@
 #include "model/archive/gguf/metadata.h"
 #include "model/archive/gguf/network.h"
 #include "model/archive/module_name.h"
-#include "model/quantize/gptq/memory.h"
+#include "model/blocks/memory.h"
 #include "model/quantize/module_kinds.h"
 
 #include <algorithm>

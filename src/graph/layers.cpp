@@ -226,7 +226,7 @@ ValueId hadamard(Graph& graph, ValueId input, std::string name, const Hadamard& 
   std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_SOURCE, input}};
   if (!layer.signs.empty()) {
     const ValueId signs = weightsValue(graph, layer.signs, memoryOf(name, desc).range[NIB_ROLE_WEIGHTS].size_bytes);
-    operands.push_back({NIB_ROLE_WEIGHTS, NIB_PART_SIGNS, signs});
+    operands.push_back({NIB_ROLE_WEIGHTS, NIB_PART_COUNT, signs});
   }
   const ValueId output = graph.inPlace(name + ".output", input);
   operands.push_back({NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true});

@@ -99,8 +99,9 @@ struct ScalePiece {
   const float* x;
   uint32_t count;
   uint32_t first_col;
-  int32_t absmax_exponent;  // HESSIAN: exponent fields of the group's largest magnitude and of the largest entry of its
-  int32_t hessian_exponent;  // diagonal; 0 = the identity
+  // HESSIAN: exponent fields of the group's largest magnitude, and of the largest entry of its diagonal; 0 = H is the
+  // identity. The second one is for the reference alone.
+  int32_t absmax_exponent, hessian_exponent;
 };
 // Adds the errors of such elements.
 struct ScaleErrors {

@@ -61,6 +61,31 @@ TEST_CASE("int8 narrow range holds with given scales too") {
   CHECK(quantize(1, 4, kRow, NIB_TYPE_F32, x, one).codes == Bytes{0x80, 0x7f, 0x80, 0x81});
 }
 
+TEST_CASE("int8 with FOUR_BITS: scales, zero points and codes of 4 bits, a byte each") {
+  NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
+  const auto four = [](uint32_t flags) {
+    return weights(kInt8, NIB_GRANULARITY_ROW, 0, flags | NIB_WEIGHTS_FOUR_BITS);
+  };
+  // absmax 7.5: s = 7.5/7.5 = 1. 7.5 ties to 8, clamped to 7; -7.5 ties to -8; 3.5 ties to 4; 2.5 to 2; -0.5 to 0.
+  Blob blob = quantize(1, 5, four(0), {7.5f, -7.5f, 3.5f, 2.5f, -0.5f});
+  CHECK(blob.codes == Bytes{0x07, 0xf8, 0x04, 0x02, 0x00, 0x00, 0x00, 0x00});
+  CHECK(blob.scaleWords() == Words{0x3f800000u});
+  // Narrow, absmax 7: s = 7/7 = 1, and no code -8.
+  blob = quantize(1, 4, four(NIB_WEIGHTS_NARROW), {-7.0f, 7.0f, -6.5f, 3.5f});
+  CHECK(blob.codes == Bytes{0xf9, 0x07, 0xfa, 0x04});
+  CHECK(blob.scaleWords() == Words{0x3f800000u});
+  // min -2, max 13: h = 6.5 + 1 = 7.5, s = 7.5/7.5 = 1, z = 2 in 0..15, stored less 8: -6 = fa. A code is
+  // roundEven(x) + 2 in 0..15, stored less 8.
+  blob = quantize(1, 5, four(NIB_WEIGHTS_ASYMMETRIC), {-2.0f, 13.0f, 0.0f, 0.5f, 5.5f});
+  CHECK(blob.codes == Bytes{0xf8, 0x07, 0xfa, 0xfa, 0x00, 0x00, 0x00, 0x00});
+  CHECK(blob.scaleWords() == Words{0x3f800000u});
+  CHECK(blob.zeros == Bytes{0xfa, 0x00, 0x00, 0x00});
+  // Given a scale of 1, elements beyond the codes saturate.
+  const Bytes one{0x00, 0x00, 0x80, 0x3f};
+  const std::vector<float> beyond{-1000.0f, 1000.0f, -9.0f, 7.4f};
+  CHECK(quantize(1, 4, four(0), NIB_TYPE_F32, beyond, one).codes == Bytes{0xf8, 0x07, 0xf8, 0x07});
+}
+
 TEST_CASE("int8 asymmetric: scale range/255, the zero point as a signed byte") {
   NIB_GOLDEN_NEEDS(NIB_FORMAT_INT8);
   // min -16, max 47.75: h = 23.875 + 8 = 31.875, s = 31.875/127.5 = 1/4, r = 4. z = 16 * 4 = 64 in 0..255, as a signed

@@ -68,6 +68,12 @@ def test_eval():
     half = evaluate(MODEL, *windows, "--kv", "f16")
     check(half["nll"] != whole["nll"] and near(half["nll"], whole["nll"], 1e-3), "a cache of halves differs a little")
 
+    # Activations of 4 bits lose far more than those of 8, with the same weights.
+    inputs = {a: evaluate(MODEL, *windows, "--type", "int8", "--activations", a)["nll"]
+              for a in ("none", "int8-token", "int4-token")}
+    eight, four = inputs["int8-token"] - inputs["none"], inputs["int4-token"] - inputs["none"]
+    check(abs(eight) < 0.01 and 0.03 < four < 0.3, f"activations of 8 bits cost {eight:.4f}, of 4 bits {four:.4f}")
+
 
 def test_against():
     windows = ("--window", "256", "--windows", "2")
@@ -122,6 +128,8 @@ def test_refusals():
     refused(2, "--window", arguments=("eval", MODEL, "--data", IDS, "--window", "1", *d))
     refused(2, "--stride", arguments=("eval", MODEL, "--data", IDS, "--window", "64", "--stride", "65", *d))
     refused(2, "--protocol", arguments=("eval", MODEL, "--data", IDS, "--protocol", "other", *d))
+    refused(1, "int4-token with int4", arguments=("eval", MODEL, "--data", IDS, "--type", "nf4", "--activations",
+                                                  "int4-token", *d))
     refused(2, "--kv", arguments=("eval", MODEL, "--data", IDS, "--kv", "int3", *d))
     refused(1, "no-such-file", arguments=("eval", MODEL, "--data", os.path.join(SCRATCH, "no-such-file"), *d))
     short = os.path.join(SCRATCH, "short.txt")

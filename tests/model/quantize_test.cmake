@@ -138,6 +138,8 @@ run(1 quantize "${MODEL}" -o "${SCRATCH}/none" --type int3 --device cpu)
 one_line("compressed-tensors holds int2")
 run(1 quantize "${MODEL}" -o "${SCRATCH}/none" --type int8 --activations int8-token --format dense --device cpu)
 one_line("dense values cannot say")
+run(1 quantize "${MODEL}" -o "${SCRATCH}/none" --type int8 --activations int4-token --device cpu)
+one_line("no activations of 4 bits")
 
 # Dense values are those that the codes decode to.
 foreach(way "int4;compressed-tensors" "nf4;bnb")

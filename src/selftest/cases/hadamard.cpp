@@ -192,7 +192,8 @@ void listBench(const BenchRequest& request, BenchList& rows) {
 void nameBench(const Case&, const Desc& d, RowNames& names) {
   names.source = typeName(d.source_type);
   names.result = typeName(d.result_type);
-  names.modes.push_back("size " + std::to_string(sizeOf(d)));
+  names.granularity = granularityName(sizeOf(d) == d.cols ? NIB_GRANULARITY_ROW : NIB_GRANULARITY_GROUP);
+  if (sizeOf(d) != d.cols) names.group_size = sizeOf(d);
   names.m = d.rows;
   names.k = d.cols;
 }

@@ -32,8 +32,8 @@ def weights(kind, size, choices):
     return [(kind, size, options) for options in choices]
 
 
-# Section: title, model, options of all rows, options of each row, and how they are evaluated (in memory, after the
-# transforms: "memory"; as they are written: "file").
+# Section: title, model, options of all rows, options of each row, and how they are evaluated ("memory": what no file
+# holds is quantized in memory, after the transforms; "file": as it is written).
 SECTIONS = [
     ("int4, groups of 128", "sample", ["--type", "int4", "--group-size", "128", "--format", "dense"],
      [[], MSE, OUTPUT, AWQ, AWQ + MSE, AWQ + OUTPUT, EQUAL, ROTATE, [T, "split"], [T, "clip"], GPTQ, GPTQ + MSE,
@@ -105,17 +105,16 @@ class Runner:
 
     def row(self, model, common, options, how):
         model, out = self.model(model), os.path.join(self.scratch, "out")
-        if how == "file":
-            data = DATA if needs_data(options) else []
+        static = "int8-static" in common
+        if how == "file" or (static and options != HADAMARD):
+            data = DATA if static or needs_data(options) else []
             self.run("quantize", model, "-o", out, "--force", *common, *options, *data)
             return self.evaluate(out)
-        # The transformed model, then its weights and activations in memory.
+        # The transformed model, then its weights and activations in memory: what no file holds.
         if options:
             data = DATA if needs_data(options) else []
-            words = [w for w in common if w not in ("--range", "mse")] if "smooth:auto" in options else []
-            activations = words[2:4] if words and "static" not in words[3] else []
             self.run("quantize", model, "-o", out, "--force", "--type", "F32", "--format", "safetensors", *options,
-                     *data, *activations)
+                     *data)
             model = out
         quantization = [w for w in common if w not in ("--range", "mse")]
         if "int8-static" in quantization:

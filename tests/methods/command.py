@@ -15,7 +15,7 @@ def parser(doc, schemes, layers=""):
     result.add_argument("--calib", default=os.path.join(SAMPLE, "calib_ids.npy"))
     result.add_argument("--test", default=os.path.join(SAMPLE, "test_ids.npy"))
     result.add_argument("--samples", type=int, default=32, help="windows of 256 calibration tokens")
-    result.add_argument("--windows", type=int, default=24, help="windows of 256 test tokens")
+    result.add_argument("--windows", type=int, default=16, help="windows of 256 test tokens")
     result.add_argument("--schemes", default=schemes, help=f"of {' '.join(rounding.SCHEMES)}")
     result.add_argument("--layers", default=layers, help="blocks that the table of losses shows, 0,3; none for all")
     return result
@@ -36,7 +36,7 @@ class Work:
     def judge(self, label, model, scheme, before=None, found=None):
         """One row of the table of mean KLs. `model` has its dense weights."""
         if found is None and scheme.activations == "static":
-            found = self.found if model is self.model else observe.observe(model, self.calib, 0)
+            found = self.found if model is self.model else observe.observe(model, self.calib, 0, False, before)
         return self.row(label, scheme, observe.quantized(model, scheme), observe.rounding_hook(scheme, found, before))
 
     def row(self, label, scheme, model, inputs=None):

@@ -79,4 +79,5 @@ SCHEMES = {s.name: s for s in [
     Scheme("int4-g128", 4, 128), Scheme("int3-g128", 3, 128), Scheme("int2-g64", 2, 64),
     Scheme("uint4-g128", 4, 128, sym=False), Scheme("uint3-g128", 3, 128, sym=False),
     Scheme("uint2-g64", 2, 64, sym=False),
+    Scheme("int4-channel", 4, -1), Scheme("int3-channel", 3, -1),
     Scheme("w8a8-token", 8, -1, "token"), Scheme("w8a8-static", 8, -1, "static"), Scheme("w4a4", 4, 128, "token", 4)]}

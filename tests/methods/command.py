@@ -24,13 +24,13 @@ def parser(doc, schemes, layers=""):
 class Work:
     """The model, the reference's predictions, and statistics of the calibration data."""
 
-    def __init__(self, options):
+    def __init__(self, options, observed=True):
         self.model = network.Model(options.model)
         self.calib = network.read_ids(options.calib, options.samples)
         self.schemes = [rounding.SCHEMES[name] for name in options.schemes.split(",")]
         self.shown = [int(n) for n in options.layers.split(",") if n] or list(range(self.model.layers))
         self.test = network.read_ids(options.test, options.windows)
-        self.found = observe.observe(self.model, self.calib)
+        self.found = observe.observe(self.model, self.calib) if observed else None
         self.reference = None
 
     def judge(self, label, model, scheme, before=None, found=None):

@@ -22,9 +22,13 @@ def grouped(w, size):
 
 def rounded(w, scale, zero, least, most):
     """Values of the codes of [rows, groups, columns], with scales of [rows, groups, 1]."""
-    safe = np.where(scale > 0, scale, 1)
-    codes = np.clip(np.round(w / safe) + zero, least, most)
-    return np.where(scale > 0, (codes - zero) * safe, 0)
+    x = w / np.where(scale > 0, scale, 1)
+    np.rint(x, out=x)
+    x += zero
+    np.clip(x, least, most, out=x)
+    x -= zero
+    x *= scale
+    return x
 
 
 def quantize_grouped(g, bits, sym=True, shrink=1.0, stored=half):

@@ -39,7 +39,8 @@ def hadamard(n):
             matrix = base
             for _ in range(power - used):
                 matrix = np.kron(matrix, [[1, 1], [1, -1]])
-            assert (matrix @ matrix.T == n * np.eye(n, dtype=int)).all()
+            wide = matrix.astype(np.float64)        # whole sums are exact, and the product is fast
+            assert (wide @ wide.T == n * np.eye(n)).all()
             return matrix
     raise SystemExit(f"no Hadamard matrix of order {n} by Sylvester and Paley")
 

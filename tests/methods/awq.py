@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """AWQ (arXiv 2306.00978): scales of columns by the inputs' mean magnitudes, of which the exponent is searched.
 
-    awq.py [MODEL] [--form duo|plain] [--objective trace|module] [--gqa scales|statistics] [--schemes S,S] ...
+    awq.py [MODEL] [--form duo|plain] [--objective trace|module] [--gqa scales|statistics] [--order forward|back]
+           [--schemes S,S] [--windows N] [--samples N]
 
 Scales are x^r (plain) or x^r / w^(1-r) (duo, as AutoAWQ), r = 0, 1/20 ... 19/20, where w is the mean over rows of a
 column's magnitude by its group's largest; divided by sqrt(max * min). The loss is tr(E H E^T) per token, summed over the
 layers of the group, or the squared error of the inspected module's outputs per token (all of attention, all of the mlp).
+The groups of a block are searched from its front, or from the back: then up_proj's rows have their scales for down_proj
+before the sum over up_proj's outputs decides about the scales in front of it.
 """
 import numpy as np
 
@@ -97,7 +100,9 @@ def main():
     parser.add_argument("--form", choices=["duo", "plain"], default="duo")
     parser.add_argument("--objective", choices=["trace", "module"], default="trace")
     parser.add_argument("--gqa", choices=["scales", "statistics"], default="scales")
+    parser.add_argument("--order", choices=["forward", "back"], default="forward")
     options = parser.parse_args()
+    which = groups.GROUPS if options.order == "forward" else groups.GROUPS[::-1]
     work = command.Work(options)
     kind = {"form": options.form, "objective": options.objective, "gqa": options.gqa}
     made = {}
@@ -109,11 +114,11 @@ def main():
                 print(f"{layer:5} {group.label:14} {scheme.name:10} {result['ratio']:5.2f} {result['plain_loss']:12.4e} "
                       f"{result['loss']:10.4e}", flush=True)
 
-        made[scheme.name] = transform(work.model, work.found, scheme, seen=seen, **kind)
+        made[scheme.name] = transform(work.model, work.found, scheme, which, seen, **kind)
     for scheme in work.schemes:
         model, found = made[scheme.name]
         work.judge("plain rounding", work.model, scheme)
-        work.judge(f"awq {options.form} {options.objective}", model, scheme, found=found)
+        work.judge(f"awq {options.form} {options.objective} {options.order}", model, scheme, found=found)
         work.row("the same, then clipped", scheme, clip.rounded_model(model, clip.by_output(scheme, found)))
 
 

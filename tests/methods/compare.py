@@ -4,8 +4,9 @@
     compare.py NIBBLE [--model MODEL] [--only CASE,CASE] [--samples N] [--windows N] [--work FOLDER] [--list]
 
 Both read the same calibration tokens. Of each group of layers, the loss without transform must agree within 1 %; so must
-nibble's loss at its ratio or alpha with the one here at the same point, and it may exceed the best one here by 1 % at
-most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model.
+nibble's loss at its ratio with the one here at the same point, and it may exceed the best one here by 1 % at most. The
+mean KL of the quantized model must agree within 5 %, and transforms must keep the float model. smooth:auto is judged on
+tokens of nibble's choice, so its alphas are judged by the losses here: at most 5 % above the best.
 """
 import argparse
 import json
@@ -27,9 +28,14 @@ import observe
 import rotate
 import rounding
 import smooth
+import tensors
 
-LOSS, KL, SAME = 0.01, 0.05, 1e-6
-SEEDS = 4
+LOSS, KL, SAME, AUTO = 0.01, 0.05, 1e-6, 0.05
+SEEDS = 3
+# int8 products are slow on the CPU.
+FEW = 6
+MODULE_TOKENS = 2048
+OUTPUT_GRID = 1 - np.arange(28) / 40
 
 
 class Peer:
@@ -37,9 +43,14 @@ class Peer:
 
     def __init__(self, options, folder):
         self.nibble, self.model, self.windows = os.path.abspath(options.nibble), options.model, options.windows
-        self.folder, self.test, self.calib = folder, options.test, os.path.join(folder, "calib.npy")
-        np.save(self.calib, network.read_ids(options.calib, options.samples).reshape(-1).astype("<i4"))
-        self.data = ["--calib", self.calib, "--samples", "0", "--seq-len", str(network.WINDOW)]
+        self.folder, self.test = folder, options.test
+        self.ids = network.read_ids(options.calib, options.samples)
+
+    def data(self, windows=None):
+        """Options that have nibble read calibration windows."""
+        path = os.path.join(self.folder, "calib.npy")
+        np.save(path, self.ids[:windows].reshape(-1).astype("<i4"))
+        return ["--calib", path, "--samples", "0", "--seq-len", str(network.WINDOW)]
 
     def run(self, *words):
         done = subprocess.run([self.nibble, *words, "--device", "cpu", "--json"], check=False, stdout=subprocess.PIPE,
@@ -48,12 +59,15 @@ class Peer:
             raise RuntimeError(f"nibble {' '.join(words)}: {done.stderr.decode().strip().splitlines()[-1]}")
         return json.loads(done.stdout)
 
-    def quantize(self, name, *words):
-        return self.run("quantize", self.model, "-o", os.path.join(self.folder, name), "--force", *words)
+    def path(self, name):
+        return os.path.join(self.folder, name)
 
-    def kl(self, name):
-        return self.run("eval", os.path.join(self.folder, name), "--data", self.test, "--window", str(network.WINDOW),
-                        "--windows", str(self.windows), "--against", self.model)["mean_kl"]
+    def quantize(self, name, *words):
+        return self.run("quantize", self.model, "-o", self.path(name), "--force", *words)
+
+    def kl(self, name, windows=None):
+        return self.run("eval", self.path(name), "--data", self.test, "--window", str(network.WINDOW), "--windows",
+                        str(windows or self.windows), "--against", self.model)["mean_kl"]
 
 
 class Here:
@@ -62,15 +76,20 @@ class Here:
     def __init__(self, options):
         self.model = network.Model(options.model)
         self.calib = network.read_ids(options.calib, options.samples)
-        self.reference = network.Reference(self.model, network.read_ids(options.test, options.windows))
-        self.found = observe.observe(self.model, self.calib)
+        self.test = network.read_ids(options.test, options.windows)
+        self.references = {}
+        self.found = observe.observe(self.model, self.calib, MODULE_TOKENS)
 
-    def kl(self, model, scheme=None):
+    def kl(self, model, scheme=None, windows=None):
         """Of a model with dense weights; of rounded weights without a scheme."""
+        windows = windows or len(self.test)
+        if windows not in self.references:
+            self.references[windows] = network.Reference(self.model, self.test[:windows])
+        reference = self.references[windows]
         if scheme is None:
-            return self.reference.kl(model)[0]
+            return reference.kl(model)[0]
         found = observe.observe(model, self.calib, 0, False) if scheme.activations == "static" else None
-        return self.reference.kl(observe.quantized(model, scheme), observe.rounding_hook(scheme, found))[0]
+        return reference.kl(observe.quantized(model, scheme), observe.rounding_hook(scheme, found))[0]
 
 
 class Checks:
@@ -85,31 +104,22 @@ class Checks:
         self.check(f"{what}: nibble {theirs:.4e}, here {ours:.4e}, {theirs / ours - 1:+.2%}",
                    abs(theirs / ours - 1) <= most)
 
-    def losses(self, case, report, searched, points, key):
-        """`searched`: {(layer, label): result of a search here}; `points`: its grid."""
-        told = {}
-        for transform in report["transforms"]:
-            for entry in transform["groups"]:
-                modules = {name.removesuffix(".weight").split(".")[-1] for name in entry["modules"]}
-                label = next(g.label for g in groups.GROUPS if g.modules[0].split(".")[-1] in modules)
-                told[int(str(entry["layer"]).split(".")[-1]), label] = entry
-        missing = sorted(set(searched) - set(told))
-        self.check(f"{case}: {len(told)} groups searched" + (f", not {missing}" if missing else ""), not missing)
-        worst = {"plain loss": (0, ""), "loss at the same point": (0, ""), "loss over the best": (0, "")}
-        for place, result in searched.items():
-            if place not in told:
-                continue
-            entry, name = told[place], f"block {place[0]} {place[1]}"
-            value, kept = entry.get(key), entry["loss"] == entry["plain_loss"]
-            same = result["plain_loss"] if value is None or kept else result["losses"][int(np.argmin(np.abs(
-                points - value)))]
-            best = min(result["loss"], result["plain_loss"])
-            for what, ratio in (("plain loss", abs(entry["plain_loss"] / result["plain_loss"] - 1)),
-                                ("loss at the same point", abs(entry["loss"] / same - 1)),
-                                ("loss over the best", entry["loss"] / best - 1)):
-                worst[what] = max(worst[what], (ratio, name))
-        for what, (ratio, name) in worst.items():
-            self.check(f"{case}: {what} within {ratio:.2%} {name and '(' + name + ')'}", ratio <= LOSS)
+    def within(self, what, worst, most):
+        """`worst`: {place: relative difference}; the largest must not exceed `most`."""
+        place = max(worst, key=worst.get)
+        self.check(f"{what}: {len(worst)} compared, at most {worst[place]:.2%} (block {place[0]} {place[1]})",
+                   worst[place] <= most)
+
+
+def told(report):
+    """{(layer, label of the group): entry} of a report's transforms."""
+    found = {}
+    for transform in report["transforms"]:
+        for entry in transform["groups"]:
+            first = ".".join(entry["modules"][0].removesuffix(".weight").split(".")[-2:])
+            label = next((g.label for g in groups.GROUPS if g.modules[0] == first), first)
+            found[entry["layer"], label] = entry
+    return found
 
 
 def type_options(scheme):
@@ -125,35 +135,47 @@ def type_options(scheme):
     return words
 
 
+def few(scheme):
+    return None if scheme.activations == "none" else FEW
+
+
 def plain_case(scheme):
     def case(peer, here, checks, name):
         peer.quantize(name, *type_options(scheme))
-        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(here.model, scheme), KL)
+        checks.near(f"{name}: mean KL", peer.kl(name, few(scheme)), here.kl(here.model, scheme, few(scheme)), KL)
     return case
 
 
-def awq_case(scheme):
+def awq_case(scheme, objective):
+    """nibble tries both forms of scales; so does this."""
     def case(peer, here, checks, name):
-        report = peer.quantize(name, *type_options(scheme), "--transform", "awq", *peer.data)
-        kinds = {}
-        for form in ("duo", "plain"):
-            searched = {}
-            model, _ = awq.transform(here.model, here.found, scheme, form=form,
-                                     seen=lambda layer, group, r, into=searched: into.update({(layer, group.label): r}))
-            kinds[form] = searched, model
-        # nibble's form is the one whose losses at nibble's ratios are nearer.
-        form = min(kinds, key=lambda f: distance(report, kinds[f][0]))
-        print(f"     {name}: nibble's scales have the {form} form")
-        checks.losses(name, report, kinds[form][0], awq.RATIOS, "ratio")
-        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(kinds[form][1], scheme), KL)
+        windows = MODULE_TOKENS // network.WINDOW if objective == "module" else None
+        report = peer.quantize(name, *type_options(scheme), "--transform", "awq", "--awq-objective",
+                               {"trace": "layer", "module": "module"}[objective], *peer.data(windows))
+        found = dict(here.found) if windows is None else observe.observe(here.model, here.calib[:windows],
+                                                                         MODULE_TOKENS)
+        model, entries = here.model, told(report)
+        plain, same, best = {}, {}, {}
+        for layer in range(model.layers):
+            for group in groups.GROUPS:
+                block, place = model.block(layer), (layer, group.label)
+                results = {form: awq.search(model, block, group, found[layer, group.source], scheme, form, objective,
+                                            "statistics") for form in ("duo", "plain")}
+                entry, ours = entries[place], min(results.values(), key=lambda r: r["loss"])
+                least = min(ours["loss"], ours["plain_loss"])
+                at = ours["plain_loss"]
+                if entry["value"] is not None:
+                    at = results[entry["setting"]]["losses"][int(np.argmin(np.abs(awq.RATIOS - entry["value"])))]
+                plain[place] = abs(entry["plain_loss"] / ours["plain_loss"] - 1)
+                same[place] = abs(entry["loss"] / at - 1)
+                best[place] = at / least - 1
+                if ours["loss"] < ours["plain_loss"]:
+                    model = model.put(layer, groups.scale(model, block, group, ours["scales"]))
+        checks.within(f"{name}: losses of plain rounding", plain, LOSS)
+        checks.within(f"{name}: losses at nibble's ratios", same, LOSS)
+        checks.within(f"{name}: those over the best losses here", best, LOSS)
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(model, scheme), KL)
     return case
-
-
-def distance(report, searched):
-    """How far the searched losses are from those that nibble tells, whatever the order of the groups."""
-    told = sorted(entry["loss"] for t in report["transforms"] for entry in t["groups"])
-    ours = sorted(min(r["loss"], r["plain_loss"]) for r in searched.values())
-    return sum(abs(a / b - 1) for a, b in zip(told, ours))
 
 
 def exact(peer, checks, name, *words):
@@ -161,23 +183,43 @@ def exact(peer, checks, name, *words):
     peer.quantize(name + "-float", "--type", "F32", "--format", "safetensors", *words)
     kl = peer.kl(name + "-float")
     checks.check(f"{name}: mean KL of the float model {kl:.1e}", abs(kl) <= SAME)
+    return tensors.read(os.path.join(peer.path(name + "-float"), "model.safetensors"))
 
 
-def smooth_case(scheme, alpha):
+def smooth_case(alpha):
+    scheme = rounding.SCHEMES["w8a8-token"]
+
     def case(peer, here, checks, name):
-        words = ["--transform", f"smooth:{'auto' if alpha is None else alpha}", *peer.data]
-        report = peer.quantize(name, *type_options(scheme), *words)
-        alphas, searched = smooth.ALPHAS if alpha is None else np.array([alpha]), {}
-        done = [g for g in smooth.PAIRS.values() if any(
-            g.modules[0].split(".")[-1] in module for t in report["transforms"] for e in t["groups"]
-            for module in e["modules"])]
-        print(f"     {name}: nibble smooths {', '.join(g.label for g in done)}")
-        model, _ = smooth.transform(here.model, here.found, alphas, done,
-                                    lambda layer, group, r: searched.update({(layer, group.label): r}))
-        checks.losses(name, report, searched, alphas, "alpha")
-        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(model, scheme), KL)
-        exact(peer, checks, name, *words)
+        words = ["--transform", f"smooth:{alpha or 'auto'}", *peer.data()]
+        entries = told(peer.quantize(name, *type_options(scheme), *words))
+        model, over = here.model, {}
+        for layer in range(model.layers):
+            for group in groups.GROUPS:
+                block, inputs, value = model.block(layer), here.found[layer, group.source], entries[layer, group.label][
+                    "value"]
+                if alpha is None:
+                    ours = smooth.search(model, block, group, inputs)
+                    at = ours["plain_loss"] if value is None else ours["losses"][round(10 * value)]
+                    over[layer, group.label] = at / min(ours["loss"], ours["plain_loss"]) - 1
+                if value is not None:
+                    s = smooth.scales(model, block, group, inputs.most, value)
+                    model = model.put(layer, groups.scale(model, block, group, s))
+        if alpha is None:
+            checks.within(f"{name}: losses at nibble's alphas over the best", over, AUTO)
+        checks.near(f"{name}: mean KL", peer.kl(name, FEW), here.kl(model, scheme, FEW), KL)
+        if alpha is not None:
+            same_weights(checks, name, exact(peer, checks, name, *words), model)
     return case
+
+
+def same_weights(checks, name, theirs, model):
+    """Both transformed models have the same weights, up to fp16 rounding of scales or norms."""
+    worst = {}
+    for full, ours in model.tensors.items():
+        if full.startswith("model.layers."):
+            layer, rest = full.removeprefix("model.layers.").split(".", 1)
+            worst[layer, rest] = np.sqrt(((theirs[full] - ours) ** 2).sum() / (ours ** 2).sum())
+    checks.within(f"{name}: transformed weights", worst, 2e-3)
 
 
 def rotate_case(scheme):
@@ -188,28 +230,81 @@ def rotate_case(scheme):
         spread = np.std(kls, ddof=1) / np.mean(kls)
         print(f"     {name}: the KLs of {SEEDS} seeds have a deviation of {spread:.1%}")
         checks.near(f"{name}: mean KL", peer.kl(name), float(np.mean(kls)), KL + 2 * spread)
-        exact(peer, checks, name, "--transform", "rotate")
+        weights = exact(peer, checks, name, "--transform", "rotate")
+        gains = {(n.split(".")[2], n.split(".")[3]): np.abs(w - 1).max() for n, w in weights.items()
+                 if n.endswith("layernorm.weight")}
+        checks.within(f"{name}: norms are folded", gains, 0)
     return case
 
 
 def equalize_case(scheme):
     def case(peer, here, checks, name):
         peer.quantize(name, *type_options(scheme), "--transform", "equalize")
-        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(equalize.transform(here.model), scheme), KL)
-        exact(peer, checks, name, "--transform", "equalize")
+        model = equalize.transform(here.model)
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(model, scheme), KL)
+        same_weights(checks, name, exact(peer, checks, name, "--transform", "equalize"), model)
     return case
 
 
-def clip_case(scheme, search):
+def bias_case(scheme):
+    """The sample has no biases: nibble tells what correction would gain, and changes nothing."""
     def case(peer, here, checks, name):
-        words = ["--scale-search", search]
-        peer.quantize(name, *type_options(scheme), *words, *(peer.data if search == "output" else []))
-        if search == "output":
-            rule = clip.by_output(scheme, here.found, clip.GPTQ_GRID, ())
-        else:
-            def rule(_, __, w):
-                return clip.search(w, scheme)[0]
+        report = peer.quantize(name, *type_options(scheme), "--transform", "bias", *peer.data())
+        before, after = {}, {}
+        for (layer, label), entry in told(report).items():
+            module = entry["modules"][0].split(".", 3)[3].removesuffix(".weight")
+            inputs = here.found[layer, observe.source(module)]
+            w = here.model.tensors[f"model.layers.{layer}.{module}.weight"]
+            error = scheme.weights(w) - w
+            loss, shift = groups.output_loss(inputs.hessian, error), error @ inputs.mean
+            before[layer, label] = abs(entry["plain_loss"] / loss - 1)
+            after[layer, label] = abs(entry["loss"] / (loss - shift @ shift) - 1)
+        checks.within(f"{name}: losses", before, LOSS)
+        checks.within(f"{name}: losses about the means", after, LOSS)
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(here.model, scheme), KL)
+    return case
+
+
+def percentile_case(scheme, percent):
+    """nibble clips at a percentile of the whole matrix."""
+    def case(peer, here, checks, name):
+        peer.quantize(name, *type_options(scheme), "--transform", f"clip:{percent}")
+
+        def rule(_, __, w):
+            bound = np.percentile(np.abs(w), percent)
+            return scheme.weights(np.clip(w, -bound, bound))
+
         checks.near(f"{name}: mean KL", peer.kl(name), here.kl(clip.rounded_model(here.model, rule)), KL)
+    return case
+
+
+def mse_case(scheme):
+    def case(peer, here, checks, name):
+        peer.quantize(name, *type_options(scheme), "--scale-search", "mse")
+        model = clip.rounded_model(here.model, lambda _, __, w: clip.search(w, scheme)[0])
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(model), KL)
+    return case
+
+
+def output_case(scheme):
+    """nibble tries 28 ranges down to 0.325, of all layers."""
+    def case(peer, here, checks, name):
+        report = peer.quantize(name, *type_options(scheme), "--scale-search", "output", *peer.data())
+        losses = {t["name"].removesuffix(".weight"): t["gptq"] for t in report["tensors"] if "gptq" in t}
+        before, after, changed = {}, {}, {}
+        for layer in range(here.model.layers):
+            for name_ in network.LINEARS:
+                full = f"model.layers.{layer}.{name_}"
+                w, hessian = here.model.tensors[full + ".weight"], here.found[layer, observe.source(name_)].hessian
+                q = changed[full + ".weight"] = clip.search(w, scheme, hessian, OUTPUT_GRID)[0]
+                # nibble's losses have the damped Hessian.
+                damped = hessian + np.eye(len(hessian)) * losses[full]["damp"] * np.diag(hessian).mean()
+                plain = groups.output_loss(damped, scheme.weights(w) - w)
+                before[layer, name_] = abs(losses[full]["nearest_loss"] / plain - 1)
+                after[layer, name_] = abs(losses[full]["loss"] / groups.output_loss(damped, q - w) - 1)
+        checks.within(f"{name}: losses of plain rounding", before, LOSS)
+        checks.within(f"{name}: losses", after, LOSS)
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(here.model.copy(changed)), KL)
     return case
 
 
@@ -217,15 +312,18 @@ INT4, INT3, W8A8 = (rounding.SCHEMES[name] for name in ("int4-g128", "int3-g128"
 CASES = {
     "plain-int4": plain_case(INT4),
     "plain-w8a8": plain_case(W8A8),
-    "awq-int4": awq_case(INT4),
-    "awq-int3": awq_case(INT3),
-    "smooth-0.5": smooth_case(W8A8, 0.5),
-    "smooth-auto": smooth_case(W8A8, None),
+    "awq-int4": awq_case(INT4, "trace"),
+    "awq-int3": awq_case(INT3, "trace"),
+    "awq-module": awq_case(INT4, "module"),
+    "smooth-0.5": smooth_case(0.5),
+    "smooth-auto": smooth_case(None),
     "rotate-int4": rotate_case(INT4),
     "equalize-int4": equalize_case(INT4),
-    "mse-int3": clip_case(INT3, "mse"),
-    "output-int4": clip_case(INT4, "output"),
-    "output-int3": clip_case(INT3, "output"),
+    "bias-int4": bias_case(INT4),
+    "clip-int3": percentile_case(INT3, 99.5),
+    "mse-int3": mse_case(INT3),
+    "output-int4": output_case(INT4),
+    "output-int3": output_case(INT3),
 }
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """SmoothQuant (arXiv 2211.10438): columns of weights take over a part of the activations' range.
 
-    smooth.py [MODEL] [--schemes S,S] [--groups qkv,gate_up,down] [--windows N] [--samples N]
+    smooth.py [MODEL] [--schemes S,S] [--groups qkv,out,gate_up,down] [--windows N] [--samples N]
 
 s = a^alpha / w^(1-alpha), where a is a channel's largest activation and w its largest weight. alpha is fixed, or of
 0, 0.1 ... 1 the one with the least squared error of the outputs of int8 weights (a scale per row) and int8 activations
@@ -14,11 +14,13 @@ import groups
 import rounding
 
 ALPHAS = np.arange(11) / 10
-PAIRS = {"qkv": groups.QKV, "gate_up": groups.GATE_UP, "down": groups.DOWN}
+PAIRS = {"qkv": groups.QKV, "out": groups.OUT, "gate_up": groups.GATE_UP, "down": groups.DOWN}
 
 
-def scales(block, group, most, alpha):
+def scales(model, block, group, most, alpha):
+    """One scale for each channel in front of the group; of repeated heads the largest count."""
     w = np.max([np.abs(block[name + ".weight"]).max(0) for name in group.modules], 0)
+    w, most = groups.shared(model, group, w, np.max), groups.shared(model, group, most, np.max)
     return np.maximum(most ** alpha / np.maximum(w, 1e-5) ** (1 - alpha), 1e-5)
 
 
@@ -31,15 +33,15 @@ def loss(block, group, x, s, targets, scheme=rounding.SCHEMES["w8a8-token"]):
     return total
 
 
-def search(block, group, inputs, alphas=ALPHAS):
+def search(model, block, group, inputs, alphas=ALPHAS):
     """{alpha, scales, loss, plain_loss, losses}: the best alpha, and the losses of all."""
     x = inputs.x
     targets = [x @ block[name + ".weight"].T.astype(x.dtype) for name in group.modules]
-    tried = [scales(block, group, inputs.most, alpha) for alpha in alphas]
-    losses = [loss(block, group, x, s, targets) for s in tried]
+    tried = [scales(model, block, group, inputs.most, alpha) for alpha in alphas]
+    losses = [loss(block, group, x, groups.spread(model, group, s), targets) for s in tried]
     best = int(np.argmin(losses))
     return {"alpha": float(alphas[best]), "scales": tried[best], "loss": losses[best], "losses": losses,
-            "plain_loss": loss(block, group, x, np.ones_like(tried[best]), targets)}
+            "plain_loss": loss(block, group, x, np.ones(x.shape[-1]), targets)}
 
 
 def transform(model, found, alphas=ALPHAS, pairs=None, seen=None):
@@ -48,17 +50,18 @@ def transform(model, found, alphas=ALPHAS, pairs=None, seen=None):
     for layer in range(model.layers):
         for group in pairs or PAIRS.values():
             block = model.block(layer)
-            result = search(block, group, found[layer, group.source], alphas)
+            result = search(model, block, group, found[layer, group.source], alphas)
             if seen is not None:
                 seen(layer, group, result)
             model = model.put(layer, groups.scale(model, block, group, result["scales"]))
-            found[layer, group.source] = found[layer, group.source].scaled(result["scales"])
+            found[layer, group.source] = found[layer, group.source].scaled(
+                groups.spread(model, group, result["scales"]))
     return model, found
 
 
 def main():
     parser = command.parser(__doc__, "w8a8-token,w8a8-static,w4a4")
-    parser.add_argument("--groups", default="qkv,gate_up,down")
+    parser.add_argument("--groups", default="qkv,out,gate_up,down")
     options = parser.parse_args()
     work = command.Work(options)
     pairs = [PAIRS[name] for name in options.groups.split(",")]

@@ -9,6 +9,7 @@ Of ranges p * [min, max] the first of the least error is taken.
 import numpy as np
 
 import command
+import groups
 import network
 import observe
 import rounding
@@ -73,6 +74,34 @@ def by_output(scheme, found, grid=AWQ_GRID, skip=NOT_CLIPPED):
     return round_weight
 
 
+def in_order(model, scheme, ids, grid=GPTQ_GRID, seen=None):
+    """The rounded model; each group of layers with the Hessian of its inputs behind the rounded layers before it.
+    `seen(layer, name, hessian, w, q)` is told of each search."""
+    batches = [network.embed(model, part) for part in network.batches(ids)]
+    for layer in range(model.layers):
+        for group in groups.GROUPS:
+            inputs = observe.Inputs()
+            block = network.typed(model.block(layer), batches[0].dtype)
+
+            def hook(name, x, wanted=group.source, inputs=inputs):
+                if name == wanted:
+                    inputs.add(x)
+                return x
+
+            for x in batches:
+                network.run_block(model, block, x, hook)
+            changed = {}
+            for name in group.modules:
+                w = model.block(layer)[name + ".weight"]
+                changed[name + ".weight"] = q = search(w, scheme, inputs.hessian, grid)[0]
+                if seen is not None:
+                    seen(layer, name, inputs.hessian, w, q)
+            model = model.put(layer, changed)
+        block = network.typed(model.block(layer), batches[0].dtype)
+        batches = [network.run_block(model, block, x) for x in batches]
+    return model
+
+
 def main():
     options = command.parser(__doc__, "int4-g128,int3-g128,int2-g64", "0").parse_args()
     work = command.Work(options)
@@ -95,6 +124,7 @@ def main():
                 ("output, 80 ranges, not q k", by_output(scheme, work.found, GPTQ_GRID)),
                 ("output, 80 ranges", by_output(scheme, work.found, GPTQ_GRID, ()))]:
             work.row(label, scheme, rounded_model(work.model, rule))
+        work.row("output, 80 ranges, in order", scheme, in_order(work.model, scheme, work.calib[:16]))
 
 
 if __name__ == "__main__":

@@ -266,15 +266,10 @@ def bias_case(scheme):
 
 
 def percentile_case(scheme, percent):
-    """nibble clips at a percentile of the whole matrix."""
     def case(peer, here, checks, name):
         peer.quantize(name, *type_options(scheme), "--transform", f"clip:{percent}")
-
-        def rule(_, __, w):
-            bound = np.percentile(np.abs(w), percent)
-            return scheme.weights(np.clip(w, -bound, bound))
-
-        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(clip.rounded_model(here.model, rule)), KL)
+        model = clip.rounded_model(here.model, lambda _, __, w: clip.percentile(w, scheme, percent))
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(model), KL)
     return case
 
 
@@ -287,24 +282,23 @@ def mse_case(scheme):
 
 
 def output_case(scheme):
-    """nibble tries 28 ranges down to 0.325, of all layers."""
+    """nibble tries 28 ranges down to 0.325, of all layers, with inputs behind the rounded layers before."""
     def case(peer, here, checks, name):
         report = peer.quantize(name, *type_options(scheme), "--scale-search", "output", *peer.data())
         losses = {t["name"].removesuffix(".weight"): t["gptq"] for t in report["tensors"] if "gptq" in t}
-        before, after, changed = {}, {}, {}
-        for layer in range(here.model.layers):
-            for name_ in network.LINEARS:
-                full = f"model.layers.{layer}.{name_}"
-                w, hessian = here.model.tensors[full + ".weight"], here.found[layer, observe.source(name_)].hessian
-                q = changed[full + ".weight"] = clip.search(w, scheme, hessian, OUTPUT_GRID)[0]
-                # nibble's losses have the damped Hessian.
-                damped = hessian + np.eye(len(hessian)) * losses[full]["damp"] * np.diag(hessian).mean()
-                plain = groups.output_loss(damped, scheme.weights(w) - w)
-                before[layer, name_] = abs(losses[full]["nearest_loss"] / plain - 1)
-                after[layer, name_] = abs(losses[full]["loss"] / groups.output_loss(damped, q - w) - 1)
+        before, after = {}, {}
+
+        def seen(layer, linear, hessian, w, q):
+            theirs = losses[f"model.layers.{layer}.{linear}"]
+            # nibble's losses have the damped Hessian.
+            damped = hessian + np.eye(len(hessian)) * theirs["damp"] * np.diag(hessian).mean()
+            before[layer, linear] = abs(theirs["nearest_loss"] / groups.output_loss(damped, scheme.weights(w) - w) - 1)
+            after[layer, linear] = abs(theirs["loss"] / groups.output_loss(damped, q - w) - 1)
+
+        model = clip.in_order(here.model, scheme, here.calib, OUTPUT_GRID, seen)
         checks.within(f"{name}: losses of plain rounding", before, LOSS)
         checks.within(f"{name}: losses", after, LOSS)
-        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(here.model.copy(changed)), KL)
+        checks.near(f"{name}: mean KL", peer.kl(name), here.kl(model), KL)
     return case
 
 
@@ -334,8 +328,8 @@ def main():
     parser.add_argument("--calib", default=os.path.join(command.SAMPLE, "calib_ids.npy"))
     parser.add_argument("--test", default=os.path.join(command.SAMPLE, "test_ids.npy"))
     parser.add_argument("--only", default=",".join(CASES))
-    parser.add_argument("--samples", type=int, default=32)
-    parser.add_argument("--windows", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=16)
+    parser.add_argument("--windows", type=int, default=12)
     parser.add_argument("--work")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()

@@ -26,6 +26,7 @@ Verb makeEvalVerb(CLI::App& parent);                               // with NIBBL
 Verb makeGenerateVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
 Verb makeInspectVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
 Verb makeQuantizeVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
+Verb makeValidateVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
 Verb makeSelftestVerb(CLI::App& parent);
 Verb makeBenchVerb(CLI::App& parent);  // with NIBBLE_HAS_BENCH
 

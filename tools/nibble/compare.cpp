@@ -1,4 +1,5 @@
 // nibble compare: errors of one model against another.
+#include "compare_paired.h"
 #include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
@@ -14,8 +15,21 @@ namespace {
 struct Arguments {
   DeviceArguments device;
   JsonArguments json;
-  std::string a, b;
+  DataArguments data;
+  std::string a, b, against;
+  bool paired = false;
 };
+
+// Options that go with --ab only.
+void checkPairedOptions(const Arguments& a) {
+  if (a.paired) {
+    if (a.data.data.empty()) throw UsageError("--ab needs --data, the text that both models are run on");
+    return;
+  }
+  if (!a.data.data.empty()) throw UsageError("--data goes with --ab, which compares predictions");
+  if (!a.against.empty()) throw UsageError("--against goes with --ab, which compares predictions");
+  if (a.data.window != 0 || a.data.windows != 0) throw UsageError("--window and --windows go with --ab");
+}
 
 nlohmann::ordered_json toJson(const std::string& device, const model::ModelComparison& comparison) {
   nlohmann::ordered_json json = {{"device", device}, {"tensors", nlohmann::ordered_json::array()}};
@@ -32,11 +46,17 @@ nlohmann::ordered_json toJson(const std::string& device, const model::ModelCompa
 }
 
 int runCompare(const Arguments& arguments) {
+  checkPairedOptions(arguments);
   PathCheck paths(arguments.json.force);
   readsModel(paths, "A", arguments.a);
   readsModel(paths, "B", arguments.b);
+  readsModel(paths, "--against", arguments.against);
+  if (!arguments.data.data.empty()) paths.reads("--data", arguments.data.data);
   readsDevice(paths, arguments.device);
   const Output output(arguments.json, paths);
+  if (arguments.paired) {
+    return comparePaired(output, arguments.device, arguments.data, arguments.a, arguments.b, arguments.against);
+  }
   const kit::Device device = openDevice(arguments.device);
   const model::ModelComparison comparison = model::compareModels(device, arguments.a, arguments.b);
   Table table({"tensor", "A", "B", "MSE", "SQNR dB", "cosine", "max error", "note"},
@@ -67,10 +87,15 @@ Verb makeCompareVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("compare",
                                         "Print the errors of model B against A, tensor by tensor; "
-                                        "either may be quantized.");
+                                        "either may be quantized. With --ab: which predicts a text better.");
   app->footer("Example: nibble compare model/ model-int4/");
   app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors or .gguf file")->required();
   app->add_option("B", a->b, "The candidate")->required();
+  app->add_flag("--ab", a->paired,
+                "Run both on --data: paired differences of nll and top-1 accuracy, and whether they may be chance");
+  app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids");
+  app->add_option("--against", a->against, "A reference model: compares mean KL(reference || A) and of B as well");
+  addWindowOptions(*app, a->data);
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);
   return {app, [a] { return runCompare(*a); }};

@@ -1,4 +1,5 @@
 // nibble eval: perplexity of a model, and the divergence of its predictions from another model's.
+#include "data_windows.h"
 #include "model_paths.h"
 #include "model_text.h"
 #include "options.h"
@@ -8,7 +9,6 @@
 
 #include "model/eval/evaluate.h"
 #include "model/run/loaded_model.h"
-#include "model/tokenizer/inputs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -20,9 +20,10 @@ namespace {
 struct Arguments {
   DeviceArguments device;
   JsonArguments json;
-  std::string model, against, data;
+  DataArguments data;
+  std::string model, against;
   std::string protocol = "plain", kv = "f32";
-  uint32_t window = 0, stride = 0, windows = 0;
+  uint32_t stride = 0;
   WeightArguments weights;
 };
 
@@ -32,22 +33,12 @@ uint32_t cacheType(const std::string& name) {
 }
 
 model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
-  const uint32_t longest = loaded.config().max_positions;
-  model::EvalOptions options;
-  options.protocol = a.protocol == "llamacpp" ? model::Protocol::kLlamacpp : model::Protocol::kPlain;
-  const uint32_t usual = options.protocol == model::Protocol::kLlamacpp ? 512 : 2048;
-  options.window = a.window != 0 ? a.window : std::min(usual, longest);
+  const bool llamacpp = a.protocol == "llamacpp";
+  model::EvalOptions options = windowOptions(a.data, loaded.config(), llamacpp ? 512 : 2048);
+  options.protocol = llamacpp ? model::Protocol::kLlamacpp : model::Protocol::kPlain;
   options.stride = a.stride != 0 ? a.stride : options.window;
-  options.windows = a.windows;
-  if (options.window < 2) throw UsageError("--window must be 2 or more");
-  if (options.window > longest) {
-    throw UsageError("--window " + std::to_string(options.window) + " exceeds the model's " + std::to_string(longest) +
-                     " positions (max_position_embeddings)");
-  }
   if (options.stride > options.window) throw UsageError("--stride must be at most --window");
-  if (options.protocol == model::Protocol::kLlamacpp && a.stride != 0) {
-    throw UsageError("--protocol llamacpp has no --stride");
-  }
+  if (llamacpp && a.stride != 0) throw UsageError("--protocol llamacpp has no --stride");
   return options;
 }
 
@@ -105,15 +96,14 @@ int runEval(const Arguments& a) {
   PathCheck paths(a.json.force);
   readsModel(paths, "MODEL", a.model);
   readsModel(paths, "--against", a.against);
-  paths.reads("--data", a.data);
+  paths.reads("--data", a.data.data);
   readsWeightOptions(paths, a.weights);
   readsDevice(paths, a.device);
   const Output output(a.json, paths);
   model::LoadedModel loaded(a.model);
   model::EvalOptions options = optionsOf(a, loaded);
-  const bool needs_tokenizer = !a.data.ends_with(".npy");
-  const std::vector<uint32_t> ids = model::loadTokens(a.data, needs_tokenizer ? &loaded.tokenizer() : nullptr).ids;
-  if (options.protocol == model::Protocol::kLlamacpp && needs_tokenizer && !loaded.tokenizer().before().empty()) {
+  const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
+  if (options.protocol == model::Protocol::kLlamacpp && isText(a.data) && !loaded.tokenizer().before().empty()) {
     options.bos = loaded.tokenizer().bos();
   }
   const size_t windows = model::cutWindows(ids.size(), options).size();
@@ -168,11 +158,11 @@ Verb makeEvalVerb(CLI::App& parent) {
       "eval", "Run a model on a text: perplexity, and with --against the divergence from another model's predictions.");
   app->footer("Example: nibble eval model-int4/ --data test.txt --against model/");
   app->add_option("MODEL", a->model, "Folder of the model, or a .gguf file; dense or quantized")->required();
-  app->add_option("--data", a->data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids")->required();
+  app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids")
+      ->required();
   app->add_option("--against", a->against, "A reference model: prints mean KL(reference || MODEL) and more");
-  app->add_option("--window", a->window, "Tokens of a window (default: 2048, or the model's positions if fewer)");
+  addWindowOptions(*app, a->data);
   app->add_option("--stride", a->stride, "From window to window (default: the window)");
-  app->add_option("--windows", a->windows, "Only the first N windows (default: all)");
   app->add_option("--protocol", a->protocol,
                   "plain (default), or llamacpp: windows of 512, of which the second half is scored");
   app->add_option("--kv", a->kv, "Type of the cache of keys and values: F32 (default) or F16");

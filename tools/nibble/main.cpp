@@ -47,6 +47,7 @@ int run(int argc, const char* const* argv) {
     makeInspectVerb(app),
     makeCompareVerb(app),
     makeEvalVerb(app),
+    makeValidateVerb(app),
     makeGenerateVerb(app),
 #endif
     makeSelftestVerb(app),

@@ -27,6 +27,7 @@ Verb makeGenerateVerb(CLI::App& parent);                           // with NIBBL
 Verb makeInspectVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
 Verb makeQuantizeVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
 Verb makeSuggestVerb(CLI::App& parent);                            // with NIBBLE_HAS_MODEL
+Verb makeValidateVerb(CLI::App& parent);                           // with NIBBLE_HAS_MODEL
 Verb makeSelftestVerb(CLI::App& parent);
 Verb makeBenchVerb(CLI::App& parent);  // with NIBBLE_HAS_BENCH
 

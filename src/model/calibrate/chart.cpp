@@ -1,5 +1,7 @@
 #include "model/calibrate/chart.h"
 
+#include "model/html_text.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdarg>
@@ -26,21 +28,6 @@ void append(std::string& text, const char* format, ...) {
   std::vsnprintf(line, sizeof line, format, arguments);
   va_end(arguments);
   text += line;
-}
-
-// Names come from files, so markup in them must be escaped.
-std::string escaped(const std::string& plain) {
-  std::string text;
-  for (const char c : plain) {
-    switch (c) {
-      case '<': text += "&lt;"; break;
-      case '>': text += "&gt;"; break;
-      case '&': text += "&amp;"; break;
-      case '"': text += "&quot;"; break;
-      default: text += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
-    }
-  }
-  return text;
 }
 
 // Merges the histograms of all channels into one, for drawing.
@@ -159,7 +146,7 @@ void addTable(std::string& page, const std::vector<Line>& lines, const RangeChoi
 void addTensor(std::string& page, const std::string& name, const CalibratedTensor& tensor) {
   const Collected all = sumOf(tensor.collected);
   const Histogram& sum = all.histograms[0];
-  page += "<section><h2>" + escaped(name) + "</h2>\n";
+  page += "<section><h2>" + escapedHtml(name) + "</h2>\n";
   append(page, "<p>%llu values of %u channels, %llu NaN or infinite; %.6g to %.6g; range %s, %s, by %s</p>\n",
          (unsigned long long)sum.head.finite_count, tensor.collected.channels,
          (unsigned long long)sum.head.nonfinite_count, double(sum.head.min), double(sum.head.max),
@@ -194,7 +181,7 @@ void addTensor(std::string& page, const std::string& name, const CalibratedTenso
 
 std::string calibrationPage(const Calibration& calibration, const std::string& title) {
   std::string page =
-      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escaped(title) +
+      "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>" + escapedHtml(title) +
       "</title>\n"
       "<meta name=\"viewport\" content=\"width=device-width\">\n<style>\n"
       "body{font:15px/1.4 system-ui,sans-serif;margin:2em auto;max-width:1000px;padding:0 "
@@ -208,7 +195,7 @@ std::string calibrationPage(const Calibration& calibration, const std::string& t
       "td:first-child,th:first-child{text-align:left}td "
       "span{display:inline-block;width:.8em;height:.8em;margin-right:.5em}.chosen{font-weight:600}\n"
       "</style></head><body>\n<h1>" +
-      escaped(title) +
+      escapedHtml(title) +
       "</h1>\n<p>Counts per bin, logarithmic. Lines: where each way of finding a range would end; the chosen one is in "
       "bold.</p>\n";
   size_t shown = 0;

@@ -38,6 +38,11 @@ struct Scored {
   std::vector<uint32_t> targets;
 };
 
+std::string firstNonfinite(Runner& model) {
+  const std::string value = model.findNonfinite();
+  return value.empty() ? "the logits" : value;
+}
+
 }  // namespace
 
 EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> ids, const EvalOptions& options,
@@ -81,18 +86,20 @@ EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> 
     for (size_t i = 0; i < losses.size(); ++i) {
       const double nll = -double(losses[i].log_probability);
       if (!std::isfinite(nll)) {
-        const std::string value = model.findNonfinite();
-        throw Error("the model's predictions are not finite; the first value that is not is " +
-                    (value.empty() ? "the logits" : value));
+        throw NonfiniteError("model", firstNonfinite(model));
       }
       result.nll.add(nll);
       if (reference == nullptr) continue;
       const double reference_nll = -double(reference_losses[i].log_probability);
+      if (!std::isfinite(reference_nll)) {
+        throw Error(std::string(NonfiniteError("reference", firstNonfinite(*reference)).what()));
+      }
       result.reference_nll.add(reference_nll);
       result.nll_delta.add(nll - reference_nll);
       result.kl.add(losses[i].divergence);
       result.agreed += losses[i].agrees != 0 ? 1 : 0;
     }
+    if (options.observe) options.observe({count, scored.rows, scored.targets, losses, reference_losses});
     result.windows += count;
     if (progress && !progress(result.nll.count(), all)) break;
   }

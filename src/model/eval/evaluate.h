@@ -8,6 +8,7 @@
 #ifndef NIB_MODEL_EVAL_EVALUATE_H
 #define NIB_MODEL_EVAL_EVALUATE_H
 
+#include "model/archive/error.h"
 #include "model/run/runner.h"
 
 #include <cstdint>
@@ -20,12 +21,32 @@ namespace nib::model {
 
 enum class Protocol { kPlain, kLlamacpp };
 
+// The predictions of a step, each a hidden row of it and the token that follows.
+struct ScoredStep {
+  size_t windows = 0;
+  std::span<const uint32_t> rows, targets;
+  std::span<const TokenLoss> losses, reference_losses;  // the latter is empty without a reference
+};
+
 struct EvalOptions {
   uint32_t window = 0;   // tokens
   uint32_t stride = 0;   // 0 = window
   uint32_t windows = 0;  // at most; 0 = all
   Protocol protocol = Protocol::kPlain;
-  std::optional<uint32_t> bos;  // llamacpp: replaces the first token of each window
+  std::optional<uint32_t> bos;                          // llamacpp: replaces the first token of each window
+  std::function<void(const ScoredStep&)> observe = {};  // called while the models hold the step's hidden rows
+};
+
+// The predictions of a model are not finite.
+class NonfiniteError : public Error {
+ public:
+  NonfiniteError(const std::string& whose, std::string value)
+      : Error("the " + whose + "'s predictions are not finite; the first value that is not is " + value),
+        value_(std::move(value)) {}
+  const std::string& value() const { return value_; }
+
+ private:
+  std::string value_;  // the first that is not finite, in the order of the network
 };
 
 // A window of the ids, and which of its tokens are predicted and scored: first_scored..window - 1.
@@ -67,7 +88,8 @@ struct EvalResult {
   double perplexity() const;
 };
 
-// done: tokens scored so far and all of them; returning false stops with the result so far. Throws.
+// done: tokens scored so far and all of them; returning false stops with the result so far. Throws; NonfiniteError for
+// predictions of the model that are not finite, Error for those of the reference.
 EvalResult evaluate(Runner& model, Runner* reference, std::span<const uint32_t> ids, const EvalOptions& options,
                     const std::function<bool(uint64_t done, uint64_t all)>& progress);
 

@@ -232,6 +232,27 @@ std::vector<float> Runner::logits(std::span<const uint32_t> rows) {
   return logits;
 }
 
+DeviceBytes Runner::deviceBytes() const {
+  DeviceBytes bytes;
+  const auto add_weights = [&bytes](const ModelWeights& weights) {
+    for (const graph::Memory& memory : weights.memory()) {
+      const kit::Range& range = memory.range;
+      const uint64_t size = range.size_bytes != 0 ? range.size_bytes : range.buffer->sizeBytes() - range.offset_bytes;
+      (memory.name.ends_with(".cache") ? bytes.cache : bytes.weights) += size;
+    }
+  };
+  add_weights(weights_);
+  if (kept_head_) add_weights(*kept_head_);
+  for (const std::optional<Stage>* stage : {&many_, &few_}) {
+    if (!*stage) continue;
+    bytes.arena += (*stage)->body.arenaBytes();
+    for (const std::optional<graph::Program>& program : (*stage)->heads) {
+      if (program) bytes.arena += program->arenaBytes();
+    }
+  }
+  return bytes;
+}
+
 // --------------------------------------------------------------------------------- values that are not finite
 namespace {
 

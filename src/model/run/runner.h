@@ -46,6 +46,14 @@ struct Candidates {
   float log_sum = 0;  // of the whole vocabulary
 };
 
+// Memory of a device that a runner has planned so far.
+struct DeviceBytes {
+  uint64_t weights = 0;  // and the table of the rotary embedding
+  uint64_t cache = 0;    // of keys and values
+  uint64_t arena = 0;    // hidden states and other values of all programs
+  uint64_t all() const { return weights + cache + arena; }
+};
+
 class Runner {
  public:
   // Throws.
@@ -87,6 +95,7 @@ class Runner {
   graph::Program& body() { return many_->body; }
   const graph::Program& body() const { return many_->body; }
   double seconds() const { return seconds_; }
+  DeviceBytes deviceBytes() const;
   const ModelWeights& weights() const { return weights_; }
 
  private:

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+"""nibble validate and nibble compare --ab on the sample model.
+
+    validate_tool.py NIBBLE SCRATCH MODEL
+"""
+import json
+import math
+import os
+import shutil
+import struct
+import subprocess
+import sys
+
+NIBBLE, SCRATCH, MODEL = sys.argv[1:]
+IDS = os.path.join(MODEL, "test_ids.npy")
+INT4, NAN = os.path.join(SCRATCH, "int4"), os.path.join(SCRATCH, "nan")
+WINDOWS = ("--data", IDS, "--window", "64", "--windows", "6", "--device", "cpu")
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    if not condition:
+        failures += 1
+    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
+
+
+def run(*arguments):
+    return subprocess.run([NIBBLE, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def result(*arguments, code=0):
+    done = run(*arguments, "--json")
+    if done.returncode != code:
+        sys.exit(f"{arguments}: exit {done.returncode}, not {code}: {done.stderr[-2000:]}")
+    return json.loads(done.stdout)
+
+
+def refused(code, *words, arguments):
+    done = run(*arguments)
+    lines = done.stderr.strip().splitlines()
+    good = done.returncode == code and len(lines) == 1 and all(word in lines[0] for word in words)
+    check(good, f"{' '.join(arguments)[:90]}: exit {done.returncode}: {done.stderr.strip()[-160:]}")
+
+
+def near(a, b, relative):
+    return abs(a - b) <= relative * abs(b)
+
+
+def make_models():
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    os.makedirs(SCRATCH)
+    done = run("quantize", MODEL, "-o", INT4, "--type", "int4", "--group-size", "64", "--device", "cpu")
+    check(done.returncode == 0, f"quantize {done.stderr[-200:]}")
+    shutil.copytree(MODEL, NAN)
+    path = os.path.join(NAN, "model.safetensors")
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        tensor = json.loads(file.read(size))["model.layers.3.mlp.down_proj.weight"]
+        assert tensor["dtype"] in ("F16", "BF16")
+        file.seek(8 + size + tensor["data_offsets"][0])
+        file.write(b"\xff\x7f")  # a NaN as fp16 and as bfloat16
+
+
+def test_measured(expected):
+    """Without limits everything is measured, and only edges and finite values are judged."""
+    v = result("validate", INT4, "--against", MODEL, *WINDOWS)
+    check(v["passed"] and v["limits"] == [] and v["nonfinite"] is None, "without limits it passes")
+    for key in ("perplexity", "reference_perplexity", "mean_kl", "mean_kl_se"):
+        check(near(v[key], expected[key], 1e-4), f"{key} {v[key]} as of eval {expected[key]}")
+    check(abs(v["top1_agreement"] - expected["top1_agreement"]) < 0.006, f"top-1 agreement {v['top1_agreement']}")
+    rise = 100 * (expected["perplexity"] / expected["reference_perplexity"] - 1)
+    check(abs(v["perplexity_rise_percent"] - rise) < 0.01, f"rise {v['perplexity_rise_percent']} of {rise} %")
+    check((v["tokens"], v["logit_tokens"], v["windows"]) == (6 * 63, 6 * 63, 6), "all tokens' logits are compared")
+    # KL is at most the spread of the logits' differences.
+    check(v["mean_kl"] < 2 * v["max_logit_difference"] < 40, f"logit difference {v['max_logit_difference']}")
+    check([e["input"] for e in v["edges"]] == ["one token", "a full window", "one token repeated", "an unknown token",
+                                               "an empty input", "one token again"], "edge inputs")
+    check(all(e["passed"] for e in v["edges"]), f"edges pass: {v['edges']}")
+    check([e["result"] for e in v["edges"][3:5]] == ["refused", "refused"], "unknown tokens and nothing are refused")
+    for step, tokens in ((v["decode"], 1), (v["prefill"], 64)):
+        check(step["tokens"] == tokens and step["steps"] >= 3, f"steps of {tokens}")
+        check(0 < step["p50_ms"] <= step["p95_ms"] <= step["p99_ms"], f"percentiles {step}")
+        # The mean of a step lies between p50 / 2 and the largest.
+        check(step["tokens_per_s"] < 2 * tokens / (step["p50_ms"] / 1e3), f"tokens/s {step['tokens_per_s']}")
+    check(v["device_bytes"] == v["weight_bytes"] + v["cache_bytes"] + v["arena_bytes"], "device memory is a sum")
+    with open(os.path.join(MODEL, "config.json"), encoding="utf-8") as file:
+        c = json.load(file)
+    head = c["hidden_size"] // c["num_attention_heads"]
+    cache = 2 * 4 * 64 * head * c["num_key_value_heads"] * c["num_hidden_layers"]
+    check(v["cache_bytes"] == cache, f"the cache has {v['cache_bytes']} bytes, computed {cache}")
+    files = os.path.getsize(os.path.join(INT4, "model.safetensors"))
+    check(v["file_bytes"] == files and files < v["weight_bytes"] * 1.5, f"files {files}")
+    check(v["host_bytes"] is None or v["host_bytes"] > v["weight_bytes"], f"host memory {v['host_bytes']}")
+    return v
+
+
+def test_limits(expected):
+    """Limits on either side of what eval measured."""
+    kl, top = expected["mean_kl"], 100 * expected["top1_agreement"]
+    rise = 100 * (expected["perplexity"] / expected["reference_perplexity"] - 1)
+    keys = ["perplexity_rise_percent", "mean_kl", "top1_agreement_percent", "decode_tokens_per_s", "host_bytes",
+            "device_bytes"]
+    wide = ("--max-kl", f"{kl * 1.01}", "--max-ppl-rise", f"{rise + 0.1}", "--min-top1", f"{top - 1}",
+            "--min-tokens-per-s", "0.001", "--max-memory", "100G")
+    page = os.path.join(SCRATCH, "page.html")
+    v = result("validate", INT4, "--against", MODEL, *WINDOWS, *wide, "--html", page)
+    check([line["name"] for line in v["limits"]] == keys and all(line["passed"] for line in v["limits"]), "all pass")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    check(">passed</h1>" in text and "FAIL</td>" not in text and f"{kl:.4f}"[:-1] in text, "the page says so")
+    narrow = ("--max-kl", f"{kl * 0.99}", "--max-ppl-rise", f"{rise - 0.1}", "--min-top1", f"{top + 1}",
+              "--min-tokens-per-s", "1e12", "--max-memory", "1M")
+    v = result("validate", INT4, "--against", MODEL, *WINDOWS, *narrow, "--html", page, "--force", code=1)
+    check([line["name"] for line in v["limits"]] == keys and not any(line["passed"] for line in v["limits"]),
+          "all fail")
+    check(not v["passed"], "and so does the whole")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    check(text.count("FAIL</td>") == 6 and ">failed: 6</h1>" in text, "the page has six failures")
+    done = run("validate", INT4, "--against", MODEL, *WINDOWS, "--max-kl", f"{kl * 0.99}", "--min-top1", f"{top - 1}")
+    check(done.returncode == 1 and done.stdout.count("FAIL\n") + done.stdout.count("FAIL ") == 1
+          and done.stdout.rstrip().endswith("FAILED: 1"), "one limit that is not kept fails the run")
+
+
+def test_nan():
+    v = result("validate", NAN, "--against", MODEL, *WINDOWS, "--max-kl", "1000", code=1)
+    check(v["nonfinite"] == {"value": "model.layers.3.mlp.down_proj", "input": "one token"} or
+          "layers.3.mlp.down_proj" in v["nonfinite"]["value"], f"a NaN in a weight is named: {v['nonfinite']}")
+    check(v["perplexity"] is None and v["mean_kl"] is None, "what is not known is null")
+    check([(line["name"], line["passed"]) for line in v["limits"]] == [("mean_kl", False)],
+          "a value that is not known fails its limit")
+    check([e["passed"] for e in v["edges"]] == [False] * 3 + [True] * 3, "inputs that give NaN fail")
+    refused(1, "reference", "layers.3", arguments=("validate", MODEL, "--against", NAN, *WINDOWS))
+
+
+def t_tail(t, freedom):
+    """P(|T| >= |t|) by integration: with T = sqrt(freedom) tan(u) the density is cos(u)^(freedom - 1)."""
+    def integral(first, last, steps=20000):
+        width = (last - first) / steps
+        return width * sum(math.cos(first + (i + 0.5) * width) ** (freedom - 1) for i in range(steps))
+    return integral(math.atan(abs(t) / math.sqrt(freedom)), math.pi / 2) / integral(0, math.pi / 2)
+
+
+def check_test(r, values, name):
+    """The numbers of a paired test from the windows' means."""
+    differences = [b - a for a, b in values]
+    count = len(differences)
+    mean = sum(differences) / count
+    error = math.sqrt(sum((d - mean) ** 2 for d in differences) / (count - 1) / count)
+    check(near(r["difference"], mean, 1e-9) and near(r["se"], error, 1e-9), f"{name}: {mean:+.6f} +- {error:.6f}")
+    check(abs(r["a"] - sum(a for a, _ in values) / count) < 1e-12, f"{name}: mean of A")
+    check(abs(r["p_t"] - t_tail(mean / error, count - 1)) < 1e-6, f"{name}: p {r['p_t']:.3g}")
+    reach = (r["high_95"] - r["low_95"]) / 2
+    check(near((r["high_95"] + r["low_95"]) / 2, mean, 1e-9) and abs(t_tail(reach / error, count - 1) - 0.05) < 1e-6,
+          f"{name}: 95 % interval")
+
+
+def test_paired(expected, dense):
+    r = result("compare", MODEL, INT4, "--ab", *WINDOWS)
+    check((r["tokens"], r["windows"], len(r["by_window"])) == (6 * 63, 6, 6), "tokens and windows")
+    check(near(r["nll"]["a"], dense["nll"], 1e-5) and near(r["nll"]["b"], expected["nll"], 1e-5), "nll as of eval")
+    check(abs(r["nll"]["difference"] - expected["nll_delta"]) < 1e-5, "the difference as of eval")
+    for key in ("nll", "top1_accuracy"):
+        check_test(r[key], [row[key] for row in r["by_window"]], key)
+    check(all(near(63 * a, round(63 * a), 1e-9) for row in r["by_window"] for a in row["top1_accuracy"]),
+          "accuracies are shares of 63 tokens")
+    check("kl" not in r, "no KL without a reference")
+    again = result("compare", MODEL, INT4, "--ab", *WINDOWS)
+    check(again == r, "a second run gives the same digits")
+    swapped = result("compare", INT4, MODEL, "--ab", *WINDOWS)
+    check(swapped["nll"]["difference"] == -r["nll"]["difference"], "the other order gives the other sign")
+    same = result("compare", MODEL, MODEL, "--ab", *WINDOWS)
+    check((same["nll"]["difference"], same["nll"]["p_t"], same["nll"]["better"]) == (0, 1, None),
+          "a model is no better than itself")
+    # KL to the dense model tells what six windows of nll need not.
+    against = result("compare", MODEL, INT4, "--ab", *WINDOWS, "--against", MODEL)
+    check(against["kl"]["a"] == 0 and near(against["kl"]["b"], expected["mean_kl"], 1e-4), "KL as of eval")
+    check(against["kl"]["better"] == "A" and against["kl"]["p_t"] < 0.05, f"A is nearer: {against['kl']}")
+    check_test(against["kl"], [row["kl"] for row in against["by_window"]], "kl")
+    check(near(against["top1_accuracy"]["b"], r["top1_accuracy"]["b"], 1e-9),
+          "accuracy is of the text, not of --against")
+
+
+def test_refusals():
+    refused(2, "--against", arguments=("validate", MODEL, "--data", IDS))
+    refused(2, "--max-kl", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--max-kl=-1"))
+    refused(2, "--max-kl", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--max-kl=nan"))
+    refused(2, "--min-top1", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--min-top1", "101"))
+    refused(2, "--max-memory", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--max-memory", "8 G"))
+    refused(2, "--window", arguments=("validate", MODEL, "--against", MODEL, "--data", IDS, "--window", "1000000"))
+    refused(2, "is an input", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--force",
+                                         "--html", os.path.join(MODEL, "config.json")))
+    refused(2, "--data", arguments=("compare", MODEL, INT4, "--ab"))
+    refused(2, "--ab", arguments=("compare", MODEL, INT4, "--data", IDS))
+    refused(1, "window", "chance", arguments=("compare", MODEL, INT4, "--ab", "--data", IDS, "--window", "64",
+                                              "--windows", "1", "--device", "cpu"))
+
+
+make_models()
+against = result("eval", INT4, "--against", MODEL, *WINDOWS)
+test_measured(against)
+test_limits(against)
+test_nan()
+test_paired(against, result("eval", MODEL, *WINDOWS))
+test_refusals()
+print(f"{failures} failed")
+sys.exit(1 if failures else 0)

@@ -1,0 +1,149 @@
+#include "compare_paired.h"
+
+#include "model_text.h"
+#include "progress_line.h"
+#include "verb.h"
+
+#include "model/archive/error.h"
+#include "model/eval/paired.h"
+
+#include <cmath>
+#include <cstdio>
+#include <optional>
+
+namespace nib::tool {
+namespace {
+
+struct Quantity {
+  const char* key;
+  const char* what;
+  const model::MeanTest& test;
+  bool lower;  // is better
+  double a, b;
+};
+
+double meanOf(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double value : values) sum += value;
+  return sum / double(values.size());
+}
+
+std::vector<Quantity> quantitiesOf(const model::WindowMeans& a, const model::WindowMeans& b,
+                                   const model::PairedDifferences& differences) {
+  std::vector<Quantity> list{
+      {"nll", "nll per token", differences.nll, true, meanOf(a.nll), meanOf(b.nll)},
+      {"top1_accuracy", "top-1 accuracy", differences.correct, false, meanOf(a.correct), meanOf(b.correct)}};
+  if (differences.kl) list.push_back({"kl", "KL from --against", *differences.kl, true, meanOf(a.kl), meanOf(b.kl)});
+  return list;
+}
+
+std::string probabilityText(double p) { return p < 0.0001 ? "< 0.0001" : numberText("%.4f", p); }
+
+nlohmann::ordered_json nameOf(model::Better better) {
+  if (better == model::Better::kUnknown) return nullptr;
+  return better == model::Better::kA ? "A" : "B";
+}
+
+std::string sentenceOf(const Quantity& q) {
+  switch (model::betterOf(q.test, q.lower)) {
+    case model::Better::kA: return "A is better";
+    case model::Better::kB: return "B is better";
+    default: return "the data do not tell";
+  }
+}
+
+nlohmann::ordered_json toJson(const std::string& device, uint32_t window, const std::vector<Quantity>& quantities,
+                              const model::WindowMeans& a, const model::WindowMeans& b) {
+  nlohmann::ordered_json json = {{"device", device},
+                                 {"tokens", a.result.nll.count()},
+                                 {"windows", a.result.windows},
+                                 {"window", window},
+                                 {"resamples", model::kResamples}};
+  for (const Quantity& q : quantities) {
+    const model::MeanTest& t = q.test;
+    json[q.key] = {{"a", q.a},
+                   {"b", q.b},
+                   {"difference", t.mean},
+                   {"se", t.error},
+                   {"low_95", t.low},
+                   {"high_95", t.high},
+                   {"p_t", t.p_t},
+                   {"p_bootstrap", t.p_bootstrap},
+                   {"better", nameOf(model::betterOf(t, q.lower))}};
+  }
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (size_t i = 0; i < a.nll.size(); ++i) {
+    nlohmann::ordered_json row = {{"nll", {a.nll[i], b.nll[i]}}, {"top1_accuracy", {a.correct[i], b.correct[i]}}};
+    if (!a.kl.empty()) row["kl"] = {a.kl[i], b.kl[i]};
+    rows.push_back(std::move(row));
+  }
+  json["by_window"] = std::move(rows);
+  return json;
+}
+
+// Runs one model at a time, so that memory need not hold both.
+model::WindowMeans measure(const model::TimedDevice& device, model::LoadedModel& loaded, model::LoadedModel* against,
+                           std::span<const uint32_t> ids, const model::EvalOptions& options) {
+  const model::RunnerOptions runner_options{.max_tokens = options.window, .sequences = 1, .positions = options.window};
+  std::optional<model::Runner> reference;
+  if (against != nullptr) reference.emplace(device, against->view(), against->config(), runner_options);
+  model::Runner runner(device, loaded.view(), loaded.config(), runner_options);
+  ProgressLine line("compare", "tokens", 1);
+  return model::measureWindows(runner, reference ? &*reference : nullptr, ids, options,
+                               [&line](uint64_t done, uint64_t all) { line.show(done, all); });
+}
+
+void checkPositions(const char* option, const model::ModelConfig& config, uint32_t window) {
+  if (window <= config.max_positions) return;
+  throw UsageError("a window of " + std::to_string(window) + " tokens exceeds the " +
+                   std::to_string(config.max_positions) + " positions of " + option + "; give a smaller --window");
+}
+
+}  // namespace
+
+int comparePaired(const Output& output, const DeviceArguments& device_arguments, const DataArguments& data,
+                  const std::string& a_path, const std::string& b_path, const std::string& against_path) {
+  model::LoadedModel a(a_path), b(b_path);
+  std::optional<model::LoadedModel> against;
+  if (!against_path.empty()) against.emplace(against_path);
+  const model::EvalOptions options = windowOptions(data, a.config(), 2048);
+  checkPositions("B", b.config(), options.window);
+  if (against) checkPositions("--against", against->config(), options.window);
+  const std::vector<uint32_t> ids = tokensOf(data, a);
+  if (isText(data) && tokensOf(data, b) != ids) {
+    throw model::Error("the tokenizers of A and B give other tokens for " + model::shown(data.data) +
+                       ": their losses per token cannot be compared");
+  }
+  if (a.config().vocabulary != b.config().vocabulary) {
+    throw model::Error("A and B have vocabularies of " + std::to_string(a.config().vocabulary) + " and " +
+                       std::to_string(b.config().vocabulary) + " tokens: their losses cannot be compared");
+  }
+  if (model::cutWindows(ids.size(), options).size() < 2) {
+    throw model::Error(
+        "one window does not tell what is chance; give more data, --windows 2 or more, or a smaller "
+        "--window");
+  }
+  const kit::Device device = openDevice(device_arguments);
+  const model::TimedDevice timed(device);
+  model::LoadedModel* const reference = against ? &*against : nullptr;
+  const model::WindowMeans of_a = measure(timed, a, reference, ids, options);
+  const model::WindowMeans of_b = measure(timed, b, reference, ids, options);
+  const model::PairedDifferences differences = model::pairedDifferences(of_a, of_b);
+  const std::vector<Quantity> quantities = quantitiesOf(of_a, of_b, differences);
+  Table table({"", "A", "B", "B - A", "SE", "95 % interval", "p (t)", "p (bootstrap)", ""},
+              {false, true, true, true, true, true, true, true, false});
+  for (const Quantity& q : quantities) {
+    const model::MeanTest& t = q.test;
+    table.add({q.what, numberText("%.6f", q.a), numberText("%.6f", q.b), numberText("%+.6f", t.mean),
+               numberText("%.6f", t.error), numberText("%+.6f", t.low) + " to " + numberText("%+.6f", t.high),
+               probabilityText(t.p_t), probabilityText(t.p_bootstrap), sentenceOf(q)});
+  }
+  table.print(output.text());
+  std::fprintf(output.text(), "%llu tokens predicted, %llu windows of %u, %u resamples of windows, on %s\n",
+               (unsigned long long)of_a.result.nll.count(), (unsigned long long)of_a.result.windows, options.window,
+               model::kResamples, device.info().name.c_str());
+  if (output.wantsJson()) output.json(toJson(device.info().name, options.window, quantities, of_a, of_b));
+  return kExitDone;
+}
+
+}  // namespace nib::tool

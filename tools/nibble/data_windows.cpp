@@ -1,0 +1,34 @@
+#include "data_windows.h"
+
+#include "options.h"
+
+#include "model/tokenizer/inputs.h"
+
+#include <algorithm>
+
+namespace nib::tool {
+
+void addWindowOptions(CLI::App& app, DataArguments& arguments) {
+  app.add_option("--window", arguments.window, "Tokens of a window (default: 2048, or the model's positions if fewer)");
+  app.add_option("--windows", arguments.windows, "Only the first N windows (default: all)");
+}
+
+model::EvalOptions windowOptions(const DataArguments& arguments, const model::ModelConfig& config, uint32_t usual) {
+  model::EvalOptions options;
+  options.window = arguments.window != 0 ? arguments.window : std::min(usual, config.max_positions);
+  options.windows = arguments.windows;
+  if (options.window < 2) throw UsageError("--window must be 2 or more");
+  if (options.window > config.max_positions) {
+    throw UsageError("--window " + std::to_string(options.window) + " exceeds the model's " +
+                     std::to_string(config.max_positions) + " positions (max_position_embeddings)");
+  }
+  return options;
+}
+
+bool isText(const DataArguments& arguments) { return !arguments.data.ends_with(".npy"); }
+
+std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded) {
+  return model::loadTokens(arguments.data, isText(arguments) ? &loaded.tokenizer() : nullptr).ids;
+}
+
+}  // namespace nib::tool

@@ -1,0 +1,30 @@
+// --data, --window and --windows: the tokens that models are run on.
+#ifndef NIB_TOOLS_DATA_WINDOWS_H
+#define NIB_TOOLS_DATA_WINDOWS_H
+
+#include "model/eval/evaluate.h"
+#include "model/run/loaded_model.h"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace nib::tool {
+
+struct DataArguments {
+  std::string data;
+  uint32_t window = 0, windows = 0;
+};
+
+void addWindowOptions(CLI::App& app, DataArguments& arguments);
+// usual: the window if none is given, cut to the model's positions. Throws UsageError.
+model::EvalOptions windowOptions(const DataArguments& arguments, const model::ModelConfig& config, uint32_t usual);
+// Whether the data must be encoded by a tokenizer.
+bool isText(const DataArguments& arguments);
+// Throws.
+std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded);
+
+}  // namespace nib::tool
+#endif

@@ -47,20 +47,42 @@ def near(a, b, relative):
     return abs(a - b) <= relative * abs(b)
 
 
+def edit_tensor(folder, name, edit):
+    """Replaces the bytes of a tensor by edit(bytes)."""
+    path = os.path.join(folder, "model.safetensors")
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as file:
+        size = struct.unpack("<Q", file.read(8))[0]
+        tensor = json.loads(file.read(size))[name]
+        first, last = (8 + size + offset for offset in tensor["data_offsets"])
+        file.seek(first)
+        changed = edit(file.read(last - first), tensor["dtype"])
+        file.seek(first)
+        file.write(changed)
+
+
+def plant_nan(data, dtype):
+    assert dtype in ("F16", "BF16")
+    return b"\xff\x7f" + data[2:]  # a NaN as fp16 and as bfloat16
+
+
+def double(data, dtype):
+    """Twice the values."""
+    if dtype == "BF16":
+        data = [bits + 0x80 if bits & 0x7f80 else bits for bits in struct.unpack(f"<{len(data) // 2}H", data)]
+        return struct.pack(f"<{len(data)}H", *data)
+    assert dtype == "F16"
+    values = struct.unpack(f"<{len(data) // 2}e", data)
+    return struct.pack(f"<{len(values)}e", *(2 * value for value in values))
+
+
 def make_models():
     shutil.rmtree(SCRATCH, ignore_errors=True)
     os.makedirs(SCRATCH)
     done = run("quantize", MODEL, "-o", INT4, "--type", "int4", "--group-size", "64", "--device", "cpu")
     check(done.returncode == 0, f"quantize {done.stderr[-200:]}")
     shutil.copytree(MODEL, NAN)
-    path = os.path.join(NAN, "model.safetensors")
-    os.chmod(path, 0o644)
-    with open(path, "r+b") as file:
-        size = struct.unpack("<Q", file.read(8))[0]
-        tensor = json.loads(file.read(size))["model.layers.3.mlp.down_proj.weight"]
-        assert tensor["dtype"] in ("F16", "BF16")
-        file.seek(8 + size + tensor["data_offsets"][0])
-        file.write(b"\xff\x7f")  # a NaN as fp16 and as bfloat16
+    edit_tensor(NAN, "model.layers.3.mlp.down_proj.weight", plant_nan)
 
 
 def test_measured(expected):
@@ -183,6 +205,33 @@ def test_paired(expected, dense):
           "accuracy is of the text, not of --against")
 
 
+def test_layers():
+    """A layer with twice the weights gives twice the outputs: its error is 1, and 0 before it and in other blocks."""
+    def errors(model):
+        rows = result("compare", MODEL, model, "--data", IDS, "--window", "64", "--windows", "2",
+                      "--device", "cpu")["layers"]
+        whole = [row["relative_squared_error"] for row in rows]
+        check(whole == sorted(whole, reverse=True), "the worst layer is the first")
+        return {row["name"]: (row["relative_squared_error"], row["relative_squared_error_block"]) for row in rows}
+    layers = [f"model.layers.{block}.{name}" for block in range(6) for name in (
+        "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
+        "mlp.down_proj")]
+    same = errors(MODEL)
+    check(sorted(same) == sorted(layers) and set(same.values()) == {(0, 0)}, "a model's layers equal its own")
+    for layer in ("model.layers.2.self_attn.k_proj", "model.layers.2.mlp.down_proj"):
+        changed = os.path.join(SCRATCH, "doubled")
+        shutil.rmtree(changed, ignore_errors=True)
+        shutil.copytree(MODEL, changed)
+        edit_tensor(changed, layer + ".weight", double)
+        got = errors(changed)
+        check(all(near(e, 1, 1e-4) for e in got[layer]), f"{layer} doubled: {got[layer]}")
+        after = layers[layers.index(layer) + 1:] if "down" in layer else layers[layers.index(layer) + 2:]
+        rest = [name for name in layers if name not in after and name != layer]
+        check(all(got[name] == (0, 0) for name in rest), f"no error in the {len(rest)} layers before it, and in v_proj")
+        check(all(got[name][0] > 0 for name in after), f"an error in the {len(after)} layers after it")
+        check(all((got[name][1] > 0) == (".2." in name) for name in after), "of the block alone in its own block")
+
+
 def test_refusals():
     refused(2, "--against", arguments=("validate", MODEL, "--data", IDS))
     refused(2, "--max-kl", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--max-kl=-1"))
@@ -193,7 +242,8 @@ def test_refusals():
     refused(2, "is an input", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--force",
                                          "--html", os.path.join(MODEL, "config.json")))
     refused(2, "--data", arguments=("compare", MODEL, INT4, "--ab"))
-    refused(2, "--ab", arguments=("compare", MODEL, INT4, "--data", IDS))
+    refused(2, "--ab", arguments=("compare", MODEL, INT4, "--data", IDS, "--against", MODEL))
+    refused(2, "--data", arguments=("compare", MODEL, INT4, "--window", "64"))
     refused(1, "window", "chance", arguments=("compare", MODEL, INT4, "--ab", "--data", IDS, "--window", "64",
                                               "--windows", "1", "--device", "cpu"))
 
@@ -204,6 +254,7 @@ test_measured(against)
 test_limits(against)
 test_nan()
 test_paired(against, result("eval", MODEL, *WINDOWS))
+test_layers()
 test_refusals()
 print(f"{failures} failed")
 sys.exit(1 if failures else 0)

@@ -1,4 +1,5 @@
 // nibble compare: errors of one model against another.
+#include "compare_layers.h"
 #include "compare_paired.h"
 #include "model_paths.h"
 #include "model_text.h"
@@ -20,15 +21,13 @@ struct Arguments {
   bool paired = false;
 };
 
-// Options that go with --ab only.
-void checkPairedOptions(const Arguments& a) {
-  if (a.paired) {
-    if (a.data.data.empty()) throw UsageError("--ab needs --data, the text that both models are run on");
-    return;
+// Refuses options that have no effect.
+void checkDataOptions(const Arguments& a) {
+  if (a.data.data.empty()) {
+    if (a.paired) throw UsageError("--ab needs --data, the text that both models are run on");
+    if (a.data.window != 0 || a.data.windows != 0) throw UsageError("--window and --windows go with --data");
   }
-  if (!a.data.data.empty()) throw UsageError("--data goes with --ab, which compares predictions");
-  if (!a.against.empty()) throw UsageError("--against goes with --ab, which compares predictions");
-  if (a.data.window != 0 || a.data.windows != 0) throw UsageError("--window and --windows go with --ab");
+  if (!a.paired && !a.against.empty()) throw UsageError("--against goes with --ab, which compares predictions");
 }
 
 nlohmann::ordered_json toJson(const std::string& device, const model::ModelComparison& comparison) {
@@ -46,7 +45,7 @@ nlohmann::ordered_json toJson(const std::string& device, const model::ModelCompa
 }
 
 int runCompare(const Arguments& arguments) {
-  checkPairedOptions(arguments);
+  checkDataOptions(arguments);
   PathCheck paths(arguments.json.force);
   readsModel(paths, "A", arguments.a);
   readsModel(paths, "B", arguments.b);
@@ -56,6 +55,9 @@ int runCompare(const Arguments& arguments) {
   const Output output(arguments.json, paths);
   if (arguments.paired) {
     return comparePaired(output, arguments.device, arguments.data, arguments.a, arguments.b, arguments.against);
+  }
+  if (!arguments.data.data.empty()) {
+    return compareLayers(output, arguments.device, arguments.data, arguments.a, arguments.b);
   }
   const kit::Device device = openDevice(arguments.device);
   const model::ModelComparison comparison = model::compareModels(device, arguments.a, arguments.b);
@@ -87,13 +89,16 @@ Verb makeCompareVerb(CLI::App& parent) {
   auto a = std::make_shared<Arguments>();
   CLI::App* app = parent.add_subcommand("compare",
                                         "Print the errors of model B against A, tensor by tensor; "
-                                        "either may be quantized. With --ab: which predicts a text better.");
+                                        "either may be quantized. With --data: of the layers' outputs; "
+                                        "and --ab: which predicts a text better.");
   app->footer("Example: nibble compare model/ model-int4/");
   app->add_option("A", a->a, "The reference: folder of a model, or a .safetensors or .gguf file")->required();
   app->add_option("B", a->b, "The candidate")->required();
   app->add_flag("--ab", a->paired,
                 "Run both on --data: paired differences of nll and top-1 accuracy, and whether they may be chance");
-  app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids");
+  app->add_option(
+      "--data", a->data.data,
+      "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids: errors of the layers' outputs on it");
   app->add_option("--against", a->against, "A reference model: compares mean KL(reference || A) and of B as well");
   addWindowOptions(*app, a->data);
   addDeviceOptions(*app, a->device);

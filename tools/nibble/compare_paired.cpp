@@ -93,12 +93,6 @@ model::WindowMeans measure(const model::TimedDevice& device, model::LoadedModel&
                                [&line](uint64_t done, uint64_t all) { line.show(done, all); });
 }
 
-void checkPositions(const char* option, const model::ModelConfig& config, uint32_t window) {
-  if (window <= config.max_positions) return;
-  throw UsageError("a window of " + std::to_string(window) + " tokens exceeds the " +
-                   std::to_string(config.max_positions) + " positions of " + option + "; give a smaller --window");
-}
-
 }  // namespace
 
 int comparePaired(const Output& output, const DeviceArguments& device_arguments, const DataArguments& data,

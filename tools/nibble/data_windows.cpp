@@ -25,6 +25,12 @@ model::EvalOptions windowOptions(const DataArguments& arguments, const model::Mo
   return options;
 }
 
+void checkPositions(const char* which, const model::ModelConfig& config, uint32_t window) {
+  if (window <= config.max_positions) return;
+  throw UsageError("a window of " + std::to_string(window) + " tokens exceeds the " +
+                   std::to_string(config.max_positions) + " positions of " + which + "; give a smaller --window");
+}
+
 bool isText(const DataArguments& arguments) { return !arguments.data.ends_with(".npy"); }
 
 std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded) {

@@ -13,6 +13,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <optional>
 
 namespace nib::tool {
 namespace {
@@ -108,19 +109,18 @@ int runValidate(const Arguments& a) {
   const Output output(a.json, paths);
   model::LoadedModel loaded(a.model), reference(a.against);
   const model::EvalOptions options = windowOptions(a.data, loaded.config(), 2048);
-  if (options.window > reference.config().max_positions) {
-    throw UsageError("a window of " + std::to_string(options.window) + " tokens exceeds the " +
-                     std::to_string(reference.config().max_positions) +
-                     " positions of the model of --against; give a smaller --window");
-  }
+  checkPositions("--against", reference.config(), options.window);
   const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
 
   const kit::Device device = openDevice(a.device);
   const model::TimedDevice timed(device);
-  ProgressLine line("validate", "tokens", 1);
-  const model::Validation v = model::validate(timed, loaded, reference, ids, options,
-                                              [&line](uint64_t done, uint64_t all) { line.show(done, all); });
-  line.clear();
+  std::optional<ProgressLine> line;  // begins when the text does
+  const model::Validation v =
+      model::validate(timed, loaded, reference, ids, options, [&line](uint64_t done, uint64_t all) {
+        if (!line) line.emplace("validate", "tokens", 1);
+        line->show(done, all);
+      });
+  line.reset();
   const std::vector<ValidationLine> lines = validationLines(v, limits);
   Table table({"what", "value", "limit", "verdict"});
   for (const ValidationLine& row : lines) table.add({row.what, row.value, row.limit, verdictText(row)});

@@ -19,7 +19,7 @@ struct StepTimes {
 };
 
 // A step has the network, the head of its last token, and the choice of the most likely next one. Steps go on for about
-// three seconds, up to 256 of them; at least 16 of one token and 3 of a window. Both throw.
+// two seconds, up to 256 of them; at least 16 of one token and 3 of a window. Both throw.
 // Steps of one token, after the first half of the window.
 StepTimes timeDecode(Runner& runner, std::span<const uint32_t> window);
 // Steps of the whole window.

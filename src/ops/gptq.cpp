@@ -71,6 +71,10 @@ NibResult checkWeights(const NibGptqDesc& d, const Log& log, Geometry* g) {
     return log.fail(NIB_ERROR_UNSUPPORTED,
                     "gptq: weights.granularity must be ROW or GROUP, and weights.flags not FLAT");
   }
+  if ((w.flags & NIB_WEIGHTS_FOUR_BITS) != 0) {
+    return log.fail(NIB_ERROR_UNSUPPORTED,
+                    "gptq: weights.flags: FOUR_BITS is for activations; weights of 4 bits are the format int4");
+  }
   if (has(d, NIB_GPTQ_ORDER) && !has(d, NIB_GPTQ_KEEP_ORDER) && !has(d, NIB_GPTQ_GIVEN_SCALES) &&
       g->groups_per_row > 1) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,

@@ -70,7 +70,7 @@ enum {
 //
 // Bit-exact. With U = identity and no ORDER the blob is that of NIB_OP_QUANTIZE, if all elements are finite and none is
 // below 2^-60. Formats that find scales by a rule of their own (NIB_FORMAT_OWN_SCALES) are refused, and so are
-// granularities other than ROW and GROUP, FLAT and NESTED.
+// granularities other than ROW and GROUP, FLAT, NESTED and FOUR_BITS.
 typedef struct NibGptqDesc {
   uint32_t op;             // NIB_OP_GPTQ
   uint32_t desc_bytes;     // sizeof(NibGptqDesc)

@@ -110,7 +110,8 @@ void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   if (format == nullptr) return listMeasures(extent, list);
   const NibFormatInfo& info = *format;
   if (info.flags & NIB_FORMAT_OWN_SCALES) return;
-  const std::vector<uint32_t> modes = scaleModes(info);
+  std::vector<uint32_t> modes = scaleModes(info);
+  std::erase_if(modes, [](uint32_t mode) { return (mode & NIB_WEIGHTS_FOUR_BITS) != 0; });
   Counter counter;
   for (const Sharing& sharing : kSharings) {
     const bool own_rows =

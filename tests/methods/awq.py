@@ -5,8 +5,9 @@
            [--schemes S,S] [--windows N] [--samples N]
 
 Scales are x^r (plain) or x^r / w^(1-r) (duo, as AutoAWQ), r = 0, 1/20 ... 19/20, where w is the mean over rows of a
-column's magnitude by its group's largest; divided by sqrt(max * min). The loss is tr(E H E^T) per token, summed over the
-layers of the group, or the squared error of the inspected module's outputs per token (all of attention, all of the mlp).
+column's magnitude by its group's largest; divided by sqrt(max * min). Under grouped queries v to o has the mean over
+repeated heads, of scales or of statistics. The loss is tr(E H E^T) per token, summed over the layers of the group, or
+the squared error of the inspected module's outputs per token (all of attention, all of the mlp).
 The groups of a block are searched from its front, or from the back: then up_proj's rows have their scales for down_proj
 before the sum over up_proj's outputs decides about the scales in front of it.
 """
@@ -122,8 +123,8 @@ def main():
 
         def seen(layer, group, result, scheme=scheme):
             if layer in work.shown:
-                print(f"{layer:5} {group.label:14} {scheme.name:10} {result['ratio']:5.2f} {result['plain_loss']:12.4e} "
-                      f"{result['loss']:10.4e}", flush=True)
+                print(f"{layer:5} {group.label:14} {scheme.name:10} {result['ratio']:5.2f} "
+                      f"{result['plain_loss']:12.4e} {result['loss']:10.4e}", flush=True)
 
         made[scheme.name] = transform(work.model, work.found, scheme, which, seen, **kind)
     for scheme in work.schemes:

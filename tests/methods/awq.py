@@ -5,8 +5,9 @@
            [--schemes S,S] [--windows N] [--samples N]
 
 Scales are x^r (plain) or x^r / w^(1-r) (duo, as AutoAWQ), r = 0, 1/20 ... 19/20, where w is the mean over rows of a
-column's magnitude by its group's largest; divided by sqrt(max * min). The loss is tr(E H E^T) per token, summed over the
-layers of the group, or the squared error of the inspected module's outputs per token (all of attention, all of the mlp).
+column's magnitude by its group's largest; divided by sqrt(max * min). Under grouped queries v to o has the mean over
+repeated heads, of scales or of statistics. The loss is tr(E H E^T) per token, summed over the layers of the group, or
+the squared error of the inspected module's outputs per token (all of attention, all of the mlp).
 The groups of a block are searched from its front, or from the back: then up_proj's rows have their scales for down_proj
 before the sum over up_proj's outputs decides about the scales in front of it.
 """
@@ -60,22 +61,33 @@ def loss_of(model, block, group, inputs, objective, changed, target):
     return sum(groups.output_loss(inputs.hessian, w - block[name]) for name, w in changed.items())
 
 
-def search(model, block, group, inputs, scheme, form="duo", objective="trace", gqa="scales"):
-    """{ratio, scales, loss, plain_loss, losses}: the best ratio, and the losses of all."""
-    names = [name + ".weight" for name in group.modules]
-    w_mean = weight_means([block[name] for name in names], scheme.size)
-    target = module_output(model, block, group, inputs.x) if objective == "module" else None
+class Loss:
+    """The loss of a group of layers whose columns are multiplied by scales; plain rounding without."""
 
-    def loss(s):
-        columns = groups.spread(model, group, s)
-        changed = {name: scheme.weights(block[name] * columns) / columns for name in names}
-        return loss_of(model, block, group, inputs, objective, changed, target)
+    def __init__(self, model, block, group, inputs, scheme, form="duo", objective="trace", gqa="scales"):
+        self.model, self.block, self.group, self.inputs, self.scheme = model, block, group, inputs, scheme
+        self.form, self.objective, self.gqa = form, objective, gqa
+        self.names = [name + ".weight" for name in group.modules]
+        self.w_mean = weight_means([block[name] for name in self.names], scheme.size)
+        self.target = module_output(model, block, group, inputs.x) if objective == "module" else None
 
-    tried = [scales(model, group, r, inputs.mean_abs, w_mean, form, gqa) for r in RATIOS]
+    def scales(self, ratio):
+        return scales(self.model, self.group, ratio, self.inputs.mean_abs, self.w_mean, self.form, self.gqa)
+
+    def __call__(self, s=None):
+        columns = groups.spread(self.model, self.group, s) if s is not None else 1.0
+        changed = {name: self.scheme.weights(self.block[name] * columns) / columns for name in self.names}
+        return loss_of(self.model, self.block, self.group, self.inputs, self.objective, changed, self.target)
+
+
+def search(*of, **kind):
+    """{ratio, scales, loss, plain_loss, losses}: the best ratio, and the losses of all. Arguments as of Loss."""
+    loss = Loss(*of, **kind)
+    tried = [loss.scales(r) for r in RATIOS]
     losses = [loss(s) for s in tried]
     best = int(np.argmin(losses))
     return {"ratio": float(RATIOS[best]), "scales": tried[best], "loss": losses[best], "losses": losses,
-            "plain_loss": loss(np.ones_like(tried[best]))}
+            "plain_loss": loss()}
 
 
 def transform(model, found, scheme, which=None, seen=None, **kind):
@@ -111,8 +123,8 @@ def main():
 
         def seen(layer, group, result, scheme=scheme):
             if layer in work.shown:
-                print(f"{layer:5} {group.label:14} {scheme.name:10} {result['ratio']:5.2f} {result['plain_loss']:12.4e} "
-                      f"{result['loss']:10.4e}", flush=True)
+                print(f"{layer:5} {group.label:14} {scheme.name:10} {result['ratio']:5.2f} "
+                      f"{result['plain_loss']:12.4e} {result['loss']:10.4e}", flush=True)
 
         made[scheme.name] = transform(work.model, work.found, scheme, which, seen, **kind)
     for scheme in work.schemes:

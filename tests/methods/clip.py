@@ -106,7 +106,8 @@ def main():
     options = command.parser(__doc__, "int4-g128,int3-g128,int2-g64", "0").parse_args()
     work = command.Work(options)
     for scheme in work.schemes:
-        print(f"{'block':5} {'layer':18} {'scheme':10} {'range':>6} {'squared error':>19} {'range':>6} {'output error':>20}")
+        print(f"{'block':5} {'layer':18} {'scheme':10} {'range':>6} {'squared error':>19} {'range':>6} "
+              f"{'output error':>20}")
         for layer in work.shown:
             for name in network.LINEARS:
                 w = work.model.tensors[f"model.layers.{layer}.{name}.weight"]

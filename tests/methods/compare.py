@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Compares nibble's transforms and searches with the plain implementations here.
 
-    compare.py NIBBLE [--model MODEL] [--only CASE,CASE] [--samples N] [--windows N] [--work FOLDER] [--list]
+    compare.py NIBBLE [--model MODEL] [--only CASE,CASE] [--samples N] [--windows N] [--block B]
+               [--work FOLDER] [--list]
 
-Both read the same calibration tokens. Of each group of layers, the loss without transform must agree within 1 %; so must
-nibble's loss at its ratio with the one here at the same point, and it may exceed the best one here by 1 % at most. The
-mean KL of the quantized model must agree within 5 %, and transforms must keep the float model. smooth:auto is judged on
-tokens of nibble's choice, so its alphas are judged by the losses here: at most 5 % above the best.
+Both read the same calibration tokens. Of each group of layers, the loss without transform must agree within 1 %; so
+must nibble's loss at its ratio with the one here at the same point, and in block B it may exceed the best one here by 1 %
+at most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model. smooth:auto
+is judged on tokens of nibble's choice, so its alphas are judged by the losses here: at most 5 % above the best.
 """
 import argparse
 import json
@@ -77,7 +78,7 @@ class Here:
         self.model = network.Model(options.model)
         self.calib = network.read_ids(options.calib, options.samples)
         self.test = network.read_ids(options.test, options.windows)
-        self.references = {}
+        self.references, self.block = {}, options.block
         self.found = observe.observe(self.model, self.calib, MODULE_TOKENS)
 
     def kl(self, model, scheme=None, windows=None):
@@ -147,30 +148,30 @@ def plain_case(scheme):
 
 
 def awq_case(scheme, objective):
-    """nibble tries both forms of scales; so does this."""
+    """nibble tries both forms of scales; the search over all is repeated for one block."""
     def case(peer, here, checks, name):
         windows = MODULE_TOKENS // network.WINDOW if objective == "module" else None
         report = peer.quantize(name, *type_options(scheme), "--transform", "awq", "--awq-objective",
                                {"trace": "layer", "module": "module"}[objective], *peer.data(windows))
-        found = dict(here.found) if windows is None else observe.observe(here.model, here.calib[:windows],
-                                                                         MODULE_TOKENS)
+        found = here.found if windows is None else observe.observe(here.model, here.calib[:windows], MODULE_TOKENS)
         model, entries = here.model, told(report)
         plain, same, best = {}, {}, {}
         for layer in range(model.layers):
             for group in groups.GROUPS:
-                block, place = model.block(layer), (layer, group.label)
-                results = {form: awq.search(model, block, group, found[layer, group.source], scheme, form, objective,
-                                            "statistics") for form in ("duo", "plain")}
-                entry, ours = entries[place], min(results.values(), key=lambda r: r["loss"])
-                least = min(ours["loss"], ours["plain_loss"])
-                at = ours["plain_loss"]
-                if entry["value"] is not None:
-                    at = results[entry["setting"]]["losses"][int(np.argmin(np.abs(awq.RATIOS - entry["value"])))]
-                plain[place] = abs(entry["plain_loss"] / ours["plain_loss"] - 1)
+                place, block, entry = (layer, group.label), model.block(layer), entries[layer, group.label]
+                of = model, block, group, found[layer, group.source], scheme
+                form = "duo" if entry["setting"] == "none" else entry["setting"]
+                loss = awq.Loss(*of, form, objective, "statistics")
+                nothing = at = loss()
+                if entry["setting"] != "none":
+                    s = loss.scales(entry["value"])
+                    at = loss(s)
+                    model = model.put(layer, groups.scale(model, block, group, s))
+                plain[place] = abs(entry["plain_loss"] / nothing - 1)
                 same[place] = abs(entry["loss"] / at - 1)
-                best[place] = at / least - 1
-                if ours["loss"] < ours["plain_loss"]:
-                    model = model.put(layer, groups.scale(model, block, group, ours["scales"]))
+                if layer == here.block:
+                    losses = [awq.search(*of, form, objective, "statistics")["loss"] for form in ("duo", "plain")]
+                    best[place] = at / min(*losses, nothing) - 1
         checks.within(f"{name}: losses of plain rounding", plain, LOSS)
         checks.within(f"{name}: losses at nibble's ratios", same, LOSS)
         checks.within(f"{name}: those over the best losses here", best, LOSS)
@@ -197,7 +198,7 @@ def smooth_case(alpha):
             for group in groups.GROUPS:
                 block, inputs, value = model.block(layer), here.found[layer, group.source], entries[layer, group.label][
                     "value"]
-                if alpha is None:
+                if alpha is None and layer == here.block:
                     ours = smooth.search(model, block, group, inputs)
                     at = ours["plain_loss"] if value is None else ours["losses"][round(10 * value)]
                     over[layer, group.label] = at / min(ours["loss"], ours["plain_loss"]) - 1
@@ -330,6 +331,7 @@ def main():
     parser.add_argument("--only", default=",".join(CASES))
     parser.add_argument("--samples", type=int, default=16)
     parser.add_argument("--windows", type=int, default=12)
+    parser.add_argument("--block", type=int, default=3, help="whose searches are repeated")
     parser.add_argument("--work")
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()

@@ -19,7 +19,8 @@ WINDOW, BATCH = 256, 8
 LINEARS = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj",
            "mlp.up_proj", "mlp.down_proj"]
 # Linear layers with the same input are named by the first of them.
-SOURCE = {"self_attn.k_proj": "self_attn.q_proj", "self_attn.v_proj": "self_attn.q_proj", "mlp.up_proj": "mlp.gate_proj"}
+SOURCE = {"self_attn.k_proj": "self_attn.q_proj", "self_attn.v_proj": "self_attn.q_proj",
+          "mlp.up_proj": "mlp.gate_proj"}
 
 
 class Model:
@@ -188,8 +189,8 @@ class Reference:
 
 
 def nibble_eval(nibble, model, ids, windows, *more):
-    command = [nibble, "eval", model, "--data", ids, "--window", str(WINDOW), "--windows", str(windows), "--device", "cpu",
-               "--json", *more]
+    command = [nibble, "eval", model, "--data", ids, "--window", str(WINDOW), "--windows", str(windows), "--device",
+               "cpu", "--json", *more]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)
 
 

@@ -4,7 +4,8 @@
     outliers.py MODEL OUT [--channels N] [--factor F] [--seed N]
 
 N channels of every block's norms are multiplied by F, and the columns of the following weights divided by it; so are N
-rows of up_proj and columns of down_proj. F is a power of two, so the planted model's sums are those of MODEL, bit by bit.
+rows of up_proj and columns of down_proj. F is a power of two, so the planted model's sums are those of MODEL, bit by
+bit.
 OUT is fp32: fp16 would lose bits of the small weights.
 """
 import argparse

@@ -10,6 +10,7 @@ multiplied by a Hadamard matrix and its inputs as well, which needs an operation
 import numpy as np
 
 import command
+import groups
 import hadamard
 import network
 import observe
@@ -20,10 +21,10 @@ def fold_norms(model):
     changed = {}
     for layer in range(model.layers):
         prefix = f"model.layers.{layer}."
-        for norm, names in (("input_layernorm", network.LINEARS[:3]), ("post_attention_layernorm", network.LINEARS[4:6])):
-            gain = model.tensors[prefix + norm + ".weight"]
-            changed[prefix + norm + ".weight"] = np.ones_like(gain)
-            for name in names:
+        for group in (groups.QKV, groups.GATE_UP):
+            gain = model.tensors[prefix + group.before + ".weight"]
+            changed[prefix + group.before + ".weight"] = np.ones_like(gain)
+            for name in group.modules:
                 changed[prefix + name + ".weight"] = model.tensors[prefix + name + ".weight"] * gain
     gain = model.tensors["model.norm.weight"]
     changed["model.norm.weight"] = np.ones_like(gain)

@@ -65,7 +65,8 @@ def main():
     options = parser.parse_args()
     work = command.Work(options)
     pairs = [PAIRS[name] for name in options.groups.split(",")]
-    print(f"{'block':5} {'group':14} {'alpha':>5} {'loss before':>12} {'after':>10} {'alpha 0.5':>10} {'alpha 0.8':>10}")
+    print(f"{'block':5} {'group':14} {'alpha':>5} {'loss before':>12} {'after':>10} {'alpha 0.5':>10} "
+          f"{'alpha 0.8':>10}")
 
     def seen(layer, group, result):
         if layer in work.shown:

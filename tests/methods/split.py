@@ -3,9 +3,10 @@
 
     split.py [MODEL] [--ratio R] [--schemes S,S] [--windows N] [--samples N]
 
-The input channel is read twice, so the layer computes the same. A column w becomes (w - step/2) / 2 and (w + step/2) / 2,
-the published form for which rounding both gives rounding of w. The largest |w| by its row's scale decides; H-weighted:
-the column whose largest weights cost most, |w| * sqrt(H_jj). Columns are appended behind the others.
+The input channel is read twice, so the layer computes the same. A column w becomes (w - step/2) / 2 and
+(w + step/2) / 2, the published form for which rounding both gives rounding of w; in groups, whose steps depend on the
+other columns, two halves. The largest |w| by its row's scale decides; H-weighted: |w| * sqrt(H_jj). Columns are appended
+behind the others.
 """
 import math
 
@@ -42,10 +43,8 @@ def split(w, scheme, ratio, importance=None):
     source, share = expand(w, count, importance)
     wide = w[:, source] * share
     step = np.abs(wide).max(1, keepdims=True) / (2 ** (scheme.bits - 1) - 0.5)
-    parts = np.bincount(source)
-    if scheme.size > 0:
-        step = step * 0                      # groups have scales of their own: plain halves
-    for j in np.flatnonzero(parts == 2):
+    twice = np.flatnonzero(np.bincount(source) == 2) if scheme.size < 0 else []
+    for j in twice:
         first, second = np.flatnonzero(source == j)
         wide[:, first] -= step[:, 0] / 4
         wide[:, second] += step[:, 0] / 4

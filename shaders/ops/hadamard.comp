@@ -189,7 +189,7 @@ void main() {
     if (col >= push.cols) continue;
     uvec4 bits = floatBitsToUint(product(q) * push.factor);
 #ifdef NIB_FAULT
-    if (q % 7u == 6u) bits.x ^= 0x80000000u;
+    if (((row * push.cols + col) >> 2) % 7u == 6u) bits.x ^= 0x80000000u;
 #endif
     bits = mix(bits, bits & 0x80000000u, equal(bits & 0x7f800000u, uvec4(0u)));
     nibStoreQuad(row * push.result_stride, col, push.cols, push.result_word + push.head.delta2, bits);

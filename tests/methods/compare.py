@@ -5,8 +5,8 @@
                [--work FOLDER] [--list]
 
 Both read the same calibration tokens. Of each group of layers, the loss without transform must agree within 1 %; so
-must nibble's loss at its ratio with the one here at the same point, and in block B it may exceed the best one here by 1 %
-at most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model. smooth:auto
+must nibble's loss at its ratio with the one here at the same point, and in block B it may exceed the best one here by
+1 % at most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model. smooth:auto
 is judged on tokens of nibble's choice, so its alphas are judged by the losses here: at most 5 % above the best.
 """
 import argparse

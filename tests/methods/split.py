@@ -5,8 +5,8 @@
 
 The input channel is read twice, so the layer computes the same. A column w becomes (w - step/2) / 2 and
 (w + step/2) / 2, the published form for which rounding both gives rounding of w; in groups, whose steps depend on the
-other columns, two halves. The largest |w| by its row's scale decides; H-weighted: |w| * sqrt(H_jj). Columns are appended
-behind the others.
+other columns, two halves. The largest |w| by its row's scale decides; H-weighted: |w| * sqrt(H_jj). Columns are
+appended behind the others.
 """
 import math
 

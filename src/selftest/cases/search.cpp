@@ -126,7 +126,7 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
 
 Lines lines(const Desc& d, const NibMemory& memory, NibRole role, NibPart part) {
   if (role == NIB_ROLE_WEIGHTS) return linesOfWeights(d.weights, d.rows, memory, part);
-  if (part == NIB_PART_HESSIAN) return linesOfDense(NIB_TYPE_F32, d.cols);
+  if (part == NIB_PART_HESSIAN) return {kNoRows, 32};
   if (byColumns(d)) return {kNoRows, 32};
   return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);
 }

@@ -6,7 +6,7 @@
 
 Both read the same calibration tokens. Of each group of layers, the loss without transform must agree within 1 %; so
 must nibble's loss at its ratio with the one here at the same point, and in block B it may exceed the best one here by
-1 % at most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model. smooth:auto
+1 % at most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model.
 is judged on tokens of nibble's choice, so its alphas are judged by the losses here: at most 5 % above the best.
 """
 import argparse

@@ -32,7 +32,8 @@ class Tool:
         self.nibble, self.model, self.device = os.path.abspath(options.nibble), options.model, device
         self.scratch = os.path.abspath(options.scratch)
         self.calib = os.path.join(options.model, "calib_ids.npy")
-        self.data = ["--calib", self.calib, "--samples", "8", "--seq-len", "128", "--kl-samples", "2"]
+        self.data = ["--calib", self.calib, "--samples", "8", "--seq-len", "64", "--kl-samples", "2"]
+        self.more_data = ["--calib", self.calib, "--samples", "8", "--seq-len", "128", "--kl-samples", "2"]
 
     def path(self, name):
         return os.path.join(self.scratch, name)
@@ -209,7 +210,7 @@ def test_methods(tool):
             ["--include", "^lm_head", "--budget", "4.3"]]
     for options in rows:
         out = "method.gguf" if "gguf" in options else "method"
-        report = tool.mixed(out, *options)
+        report = tool.quantize(out, *tool.more_data, *options)
         extra = 1 if "--include" in options else 0
         units = LAYERS if "gguf" in options else UNITS
         mixed = check_report(report, " ".join(options), units=units + extra)
@@ -321,8 +322,7 @@ def test_refusals(tool):
     check(time.monotonic() - start < 20, "refusals take as long as work")
     tool.quantize("int4", "--type", "int4")
     quantized = Tool(argparse.Namespace(nibble=tool.nibble, model=tool.path("int4"), scratch=tool.scratch), tool.device)
-    quantized.data[1] = tool.calib
-    quantized.refused(1, "quantized already", arguments=["--budget", "4", *quantized.data])
+    quantized.refused(1, "quantized already", arguments=["--budget", "4", *tool.data])
     with open(tool.path("refused.costs"), "w", encoding="utf-8") as file:
         file.write("mine")
     done = subprocess.run(tool.command("refused", *data), capture_output=True, text=True)

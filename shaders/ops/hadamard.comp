@@ -46,7 +46,8 @@ void makeTable() {
   }
   for (uint i = gl_LocalInvocationIndex; i < PRIME; i += WG) table[i] = i == 0u ? 1.0 : -1.0;
   barrier();
-  for (uint i = gl_LocalInvocationIndex + 1u; i < PRIME; i += WG) table[i * i % PRIME] = 1.0;
+  // i and PRIME - i have the same square.
+  for (uint i = gl_LocalInvocationIndex + 1u; i <= PRIME / 2u; i += WG) table[i * i % PRIME] = 1.0;
 }
 
 float circulant(uint a, uint b, uint from) {

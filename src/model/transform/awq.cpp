@@ -1,9 +1,9 @@
 // Activation-aware weight quantization (arXiv 2306.00978): columns whose inputs are large get finer steps. Factors come
 // from a grid of ratios between the inputs' and the weights' magnitudes, by the error of the layers' outputs.
-#include "model/blocks/walk.h"
 #include "model/transform/layer_trial.h"
 #include "model/transform/scaling.h"
 #include "model/transform/transform.h"
+#include "model/transform/walk_options.h"
 
 #include <algorithm>
 #include <cmath>
@@ -147,14 +147,7 @@ std::string refuses(const std::string& setting) {
 
 Edits make(const TransformInput& input, const std::string& setting, TransformReport& report) {
   AwqVisitor visitor(input, setting, report);
-  WalkOptions walk;
-  walk.memory_bytes = input.memory_bytes;
-  walk.folder = input.folder;
-  walk.together = true;
-  walk.changes_weights = false;
-  walk.column_stats = true;
-  walk.purpose = "AWQ";
-  walk.progress = input.progress;
+  const WalkOptions walk = walkOptions(input, "AWQ");
   walkBlocks(input.device, input.view, input.config, input.sequences, walk, visitor);
   return visitor.edits();
 }

@@ -1,9 +1,9 @@
 // Bias correction (arXiv 1906.04721): rounding a weight moves the mean of the layer's outputs, which its bias takes
 // back. Only biases that are there change; of the other layers the report says what one would gain.
 #include "model/archive/error.h"
-#include "model/blocks/walk.h"
 #include "model/transform/layer_trial.h"
 #include "model/transform/transform.h"
+#include "model/transform/walk_options.h"
 
 namespace nib::model {
 namespace {
@@ -54,14 +54,7 @@ std::string refuses(const std::string& setting) { return setting.empty() ? "" : 
 
 Edits make(const TransformInput& input, const std::string&, TransformReport& report) {
   BiasVisitor visitor(input, report);
-  WalkOptions walk;
-  walk.memory_bytes = input.memory_bytes;
-  walk.folder = input.folder;
-  walk.together = true;
-  walk.changes_weights = false;
-  walk.column_stats = true;
-  walk.purpose = "bias correction";
-  walk.progress = input.progress;
+  const WalkOptions walk = walkOptions(input, "bias correction");
   walkBlocks(input.device, input.view, input.config, input.sequences, walk, visitor);
   return visitor.edits();
 }

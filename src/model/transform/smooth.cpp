@@ -2,11 +2,11 @@
 #include <nibble/formats.h>
 
 #include "model/archive/error.h"
-#include "model/blocks/walk.h"
 #include "model/transform/activation_rounding.h"
 #include "model/transform/layer_trial.h"
 #include "model/transform/scaling.h"
 #include "model/transform/transform.h"
+#include "model/transform/walk_options.h"
 
 #include <algorithm>
 #include <charconv>
@@ -153,16 +153,9 @@ std::string refuses(const std::string& setting) {
 
 Edits make(const TransformInput& input, const std::string& setting, TransformReport& report) {
   SmoothVisitor visitor(input, setting == "auto" ? std::nullopt : alphaOf(setting), report);
-  WalkOptions walk;
-  walk.memory_bytes = input.memory_bytes;
-  walk.folder = input.folder;
-  walk.together = true;
-  walk.changes_weights = false;
+  WalkOptions walk = walkOptions(input, "SmoothQuant");
   walk.hessian = false;
-  walk.column_stats = true;
   walk.samples = setting == "auto" ? kSamples : 0;
-  walk.purpose = "SmoothQuant";
-  walk.progress = input.progress;
   walkBlocks(input.device, input.view, input.config, input.sequences, walk, visitor);
   return visitor.edits();
 }

@@ -331,10 +331,12 @@ def test_refusals(tool):
 
 
 def test_other(tool, other):
-    ours, theirs = (t.mixed("device", "--budget", "4.5")["mixed"] for t in (tool, other))
+    data = ["--calib", tool.calib, "--samples", "4", "--seq-len", "64", "--kl-samples", "1", "--budget", "4.5"]
+    ours, theirs = (t.quantize("device", *data)["mixed"] for t in (tool, other))
     for one, two in zip(ours["units"], theirs["units"]):
+        check(one["type"] == two["type"], f"{one}, {two}")
         for a, b in zip(one["types"], two["types"]):
-            check(a["bytes"] == b["bytes"] and abs(a["kl"] - b["kl"]) <= 0.05 * b["kl"] + 1e-5, f"{one}, {two}")
+            check(a["bytes"] == b["bytes"] and abs(a["kl"] - b["kl"]) <= 0.001 * b["kl"] + 1e-7, f"{one}, {two}")
 
 
 def main():

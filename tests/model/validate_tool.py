@@ -232,6 +232,33 @@ def test_layers():
         check(all((got[name][1] > 0) == (".2." in name) for name in after), "of the block alone in its own block")
 
 
+def test_sensitivity():
+    """One layer's weights of B in A: of a model with one layer doubled this is the model itself."""
+    layer = "model.layers.2.mlp.down_proj"
+    changed, page = os.path.join(SCRATCH, "doubled"), os.path.join(SCRATCH, "layers.html")
+    shutil.rmtree(changed, ignore_errors=True)
+    shutil.copytree(MODEL, changed)
+    edit_tensor(changed, layer + ".weight", double)
+    rows = result("compare", MODEL, changed, *WINDOWS, "--sensitivity", "--html", page)["layers"]
+    check(rows[0]["name"] == layer and len(rows) == 43, "the changed layer is the worst of 42 and the head")
+    check(all((row["kl"], row["nll_delta"]) == (0, 0) for row in rows[1:]), "layers that are equal cost nothing")
+    expected = result("eval", changed, "--against", MODEL, *WINDOWS)
+    for key, other in (("kl", "mean_kl"), ("kl_se", "mean_kl_se"), ("nll_delta", "nll_delta"),
+                       ("nll_delta_se", "nll_delta_se")):
+        check(near(rows[0][key], expected[other], 1e-4), f"{key} {rows[0][key]:.6g} as of eval")
+    with open(page, encoding="utf-8") as file:
+        text = file.read()
+    check(text.count("<tr>") == 44 and text.index(layer) < text.index("model.layers.0.") and "<rect" in text,
+          "the page has all layers, the worst first")
+    quantized = result("compare", MODEL, INT4, *WINDOWS, "--sensitivity")["layers"]
+    total, whole = sum(row["kl"] for row in quantized), result("eval", INT4, "--against", MODEL, *WINDOWS)["mean_kl"]
+    check(near(total, whole, 0.3), f"single layers cost {total:.5f} together, all at once {whole:.5f}")
+    refused(1, "--sensitivity", "dense", "int4", arguments=("compare", INT4, MODEL, *WINDOWS, "--sensitivity"))
+    refused(2, "--data", arguments=("compare", MODEL, INT4, "--sensitivity"))
+    refused(2, "--data", arguments=("compare", MODEL, INT4, "--html", page))
+    refused(2, "--sensitivity", arguments=("compare", MODEL, INT4, "--ab", *WINDOWS, "--sensitivity"))
+
+
 def test_refusals():
     refused(2, "--against", arguments=("validate", MODEL, "--data", IDS))
     refused(2, "--max-kl", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--max-kl=-1"))
@@ -255,6 +282,7 @@ test_limits(against)
 test_nan()
 test_paired(against, result("eval", MODEL, *WINDOWS))
 test_layers()
+test_sensitivity()
 test_refusals()
 print(f"{failures} failed")
 sys.exit(1 if failures else 0)

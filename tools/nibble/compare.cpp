@@ -3,6 +3,7 @@
 #include "compare_paired.h"
 #include "model_paths.h"
 #include "model_text.h"
+#include "multiple_choice.h"
 #include "options.h"
 #include "verb.h"
 
@@ -19,14 +20,28 @@ struct Arguments {
   DataArguments data;
   std::string a, b, against;
   bool paired = false;
+  LayerArguments layers;
+  QuestionArguments choices;
 };
 
 // Refuses options that have no effect.
 void checkDataOptions(const Arguments& a) {
-  if (a.data.data.empty()) {
-    if (a.paired) throw UsageError("--ab needs --data, the text that both models are run on");
-    if (a.data.window != 0 || a.data.windows != 0) throw UsageError("--window and --windows go with --data");
+  if (!a.choices.file.empty()) {
+    if (!a.paired) throw UsageError("--choices goes with --ab, which compares answers");
+    if (!a.data.data.empty()) throw UsageError("--choices and --data are two commands: give one of them");
+    if (!a.against.empty()) throw UsageError("--against goes with --data");
+  } else if (a.choices.adds_bos) {
+    throw UsageError("--add-bos goes with --choices");
   }
+  if (a.data.data.empty()) {
+    if (a.paired && a.choices.file.empty())
+      throw UsageError("--ab needs --data, the text that both models are run on, or --choices");
+    if (a.data.window != 0 || a.data.windows != 0) throw UsageError("--window and --windows go with --data");
+    if (a.layers.sensitivity) throw UsageError("--sensitivity needs --data, the text that the model is run on");
+    if (!a.layers.html.empty()) throw UsageError("--html needs --data: it draws the layers' errors");
+  }
+  if (a.paired && a.layers.sensitivity) throw UsageError("--sensitivity and --ab are two commands: give one of them");
+  if (a.paired && !a.layers.html.empty()) throw UsageError("--html draws the layers' errors, not --ab");
   if (!a.paired && !a.against.empty()) throw UsageError("--against goes with --ab, which compares predictions");
 }
 
@@ -51,13 +66,18 @@ int runCompare(const Arguments& arguments) {
   readsModel(paths, "B", arguments.b);
   readsModel(paths, "--against", arguments.against);
   if (!arguments.data.data.empty()) paths.reads("--data", arguments.data.data);
+  if (!arguments.choices.file.empty()) paths.reads("--choices", arguments.choices.file);
   readsDevice(paths, arguments.device);
+  if (!arguments.layers.html.empty()) paths.writes("--html=", arguments.layers.html);
   const Output output(arguments.json, paths);
+  if (!arguments.choices.file.empty()) {
+    return compareChoices(output, arguments.device, arguments.choices, arguments.a, arguments.b);
+  }
   if (arguments.paired) {
     return comparePaired(output, arguments.device, arguments.data, arguments.a, arguments.b, arguments.against);
   }
   if (!arguments.data.data.empty()) {
-    return compareLayers(output, arguments.device, arguments.data, arguments.a, arguments.b);
+    return compareLayers(output, arguments.device, arguments.data, arguments.layers, arguments.a, arguments.b);
   }
   const kit::Device device = openDevice(arguments.device);
   const model::ModelComparison comparison = model::compareModels(device, arguments.a, arguments.b);
@@ -99,7 +119,11 @@ Verb makeCompareVerb(CLI::App& parent) {
   app->add_option(
       "--data", a->data.data,
       "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids: errors of the layers' outputs on it");
+  app->add_flag("--sensitivity", a->layers.sensitivity,
+                "With --data: also what each layer costs alone, A with only this layer's weights of B (A is dense)");
+  app->add_option("--html", a->layers.html, "With --data: write the layers with bars as an HTML page");
   app->add_option("--against", a->against, "A reference model: compares mean KL(reference || A) and of B as well");
+  addQuestionOptions(*app, a->choices);
   addWindowOptions(*app, a->data);
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

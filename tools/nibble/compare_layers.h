@@ -1,4 +1,4 @@
-// nibble compare --data: errors of the outputs of B's linear layers against A's.
+// nibble compare --data: errors of the outputs of B's linear layers against A's, and what each layer costs alone.
 #ifndef NIB_TOOLS_COMPARE_LAYERS_H
 #define NIB_TOOLS_COMPARE_LAYERS_H
 
@@ -9,9 +9,14 @@
 
 namespace nib::tool {
 
+struct LayerArguments {
+  bool sensitivity = false;
+  std::string html;  // "" = none
+};
+
 // a, b: paths of models. Returns the exit code. Throws.
-int compareLayers(const Output& output, const DeviceArguments& device, const DataArguments& data, const std::string& a,
-                  const std::string& b);
+int compareLayers(const Output& output, const DeviceArguments& device, const DataArguments& data,
+                  const LayerArguments& arguments, const std::string& a, const std::string& b);
 
 }  // namespace nib::tool
 #endif

@@ -1,6 +1,6 @@
 #include "compare_paired.h"
 
-#include "model_text.h"
+#include "paired_table.h"
 #include "progress_line.h"
 #include "verb.h"
 
@@ -14,63 +14,23 @@
 namespace nib::tool {
 namespace {
 
-struct Quantity {
-  const char* key;
-  const char* what;
-  const model::MeanTest& test;
-  bool lower;  // is better
-  double a, b;
-};
-
-double meanOf(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double value : values) sum += value;
-  return sum / double(values.size());
-}
-
-std::vector<Quantity> quantitiesOf(const model::WindowMeans& a, const model::WindowMeans& b,
-                                   const model::PairedDifferences& differences) {
-  std::vector<Quantity> list{
+std::vector<PairedQuantity> quantitiesOf(const model::WindowMeans& a, const model::WindowMeans& b,
+                                         const model::PairedDifferences& differences) {
+  std::vector<PairedQuantity> list{
       {"nll", "nll per token", differences.nll, true, meanOf(a.nll), meanOf(b.nll)},
       {"top1_accuracy", "top-1 accuracy", differences.correct, false, meanOf(a.correct), meanOf(b.correct)}};
   if (differences.kl) list.push_back({"kl", "KL from --against", *differences.kl, true, meanOf(a.kl), meanOf(b.kl)});
   return list;
 }
 
-std::string probabilityText(double p) { return p < 0.0001 ? "< 0.0001" : numberText("%.4f", p); }
-
-nlohmann::ordered_json nameOf(model::Better better) {
-  if (better == model::Better::kUnknown) return nullptr;
-  return better == model::Better::kA ? "A" : "B";
-}
-
-std::string sentenceOf(const Quantity& q) {
-  switch (model::betterOf(q.test, q.lower)) {
-    case model::Better::kA: return "A is better";
-    case model::Better::kB: return "B is better";
-    default: return "the data do not tell";
-  }
-}
-
-nlohmann::ordered_json toJson(const std::string& device, uint32_t window, const std::vector<Quantity>& quantities,
+nlohmann::ordered_json toJson(const std::string& device, uint32_t window, const std::vector<PairedQuantity>& quantities,
                               const model::WindowMeans& a, const model::WindowMeans& b) {
   nlohmann::ordered_json json = {{"device", device},
                                  {"tokens", a.result.nll.count()},
                                  {"windows", a.result.windows},
                                  {"window", window},
                                  {"resamples", model::kResamples}};
-  for (const Quantity& q : quantities) {
-    const model::MeanTest& t = q.test;
-    json[q.key] = {{"a", q.a},
-                   {"b", q.b},
-                   {"difference", t.mean},
-                   {"se", t.error},
-                   {"low_95", t.low},
-                   {"high_95", t.high},
-                   {"p_t", t.p_t},
-                   {"p_bootstrap", t.p_bootstrap},
-                   {"better", nameOf(model::betterOf(t, q.lower))}};
-  }
+  addPaired(json, quantities);
   nlohmann::ordered_json rows = nlohmann::ordered_json::array();
   for (size_t i = 0; i < a.nll.size(); ++i) {
     nlohmann::ordered_json row = {{"nll", {a.nll[i], b.nll[i]}}, {"top1_accuracy", {a.correct[i], b.correct[i]}}};
@@ -123,16 +83,8 @@ int comparePaired(const Output& output, const DeviceArguments& device_arguments,
   const model::WindowMeans of_a = measure(timed, a, reference, ids, options);
   const model::WindowMeans of_b = measure(timed, b, reference, ids, options);
   const model::PairedDifferences differences = model::pairedDifferences(of_a, of_b);
-  const std::vector<Quantity> quantities = quantitiesOf(of_a, of_b, differences);
-  Table table({"", "A", "B", "B - A", "SE", "95 % interval", "p (t)", "p (bootstrap)", ""},
-              {false, true, true, true, true, true, true, true, false});
-  for (const Quantity& q : quantities) {
-    const model::MeanTest& t = q.test;
-    table.add({q.what, numberText("%.6f", q.a), numberText("%.6f", q.b), numberText("%+.6f", t.mean),
-               numberText("%.6f", t.error), numberText("%+.6f", t.low) + " to " + numberText("%+.6f", t.high),
-               probabilityText(t.p_t), probabilityText(t.p_bootstrap), sentenceOf(q)});
-  }
-  table.print(output.text());
+  const std::vector<PairedQuantity> quantities = quantitiesOf(of_a, of_b, differences);
+  printPaired(output.text(), quantities);
   std::fprintf(output.text(), "%llu tokens predicted, %llu windows of %u, %u resamples of windows, on %s\n",
                (unsigned long long)of_a.result.nll.count(), (unsigned long long)of_a.result.windows, options.window,
                model::kResamples, device.info().name.c_str());

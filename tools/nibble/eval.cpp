@@ -1,7 +1,9 @@
 // nibble eval: perplexity of a model, and the divergence of its predictions from another model's.
 #include "data_windows.h"
+#include "in_memory_weights.h"
 #include "model_paths.h"
 #include "model_text.h"
+#include "multiple_choice.h"
 #include "options.h"
 #include "progress_line.h"
 #include "verb.h"
@@ -25,7 +27,22 @@ struct Arguments {
   std::string protocol = "plain", kv = "f32";
   uint32_t stride = 0;
   WeightArguments weights;
+  QuestionArguments choices;
 };
+
+// Refuses options that have no effect.
+void checkChoices(const Arguments& a) {
+  if (a.choices.file.empty()) {
+    if (a.data.data.empty()) throw UsageError("--data is required (or --choices, for multiple-choice questions)");
+    if (a.choices.adds_bos) throw UsageError("--add-bos goes with --choices");
+    return;
+  }
+  if (!a.data.data.empty() || a.data.window != 0 || a.data.windows != 0 || a.stride != 0 || !a.against.empty()) {
+    throw UsageError(
+        "--choices goes without --data and its options, and without --against: compare two models with "
+        "nibble compare A B --ab --choices");
+  }
+}
 
 uint32_t cacheType(const std::string& name) {
   const std::vector<std::string> words = chosen("--kv", {name}, {"f32", "f16"});
@@ -92,14 +109,17 @@ int runEval(const Arguments& a) {
   if (a.protocol != "plain" && a.protocol != "llamacpp") {
     throw UsageError("--protocol " + a.protocol + ": expected plain or llamacpp");
   }
+  checkChoices(a);
   const uint32_t cache_type = cacheType(a.kv);
   PathCheck paths(a.json.force);
   readsModel(paths, "MODEL", a.model);
   readsModel(paths, "--against", a.against);
-  paths.reads("--data", a.data.data);
+  if (!a.data.data.empty()) paths.reads("--data", a.data.data);
+  if (!a.choices.file.empty()) paths.reads("--choices", a.choices.file);
   readsWeightOptions(paths, a.weights);
   readsDevice(paths, a.device);
   const Output output(a.json, paths);
+  if (!a.choices.file.empty()) return evalChoices(output, a.device, a.choices, a.model, a.weights, cache_type);
   model::LoadedModel loaded(a.model);
   model::EvalOptions options = optionsOf(a, loaded);
   const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
@@ -122,15 +142,8 @@ int runEval(const Arguments& a) {
     loaded_reference.emplace(a.against);
     reference.emplace(timed, loaded_reference->view(), loaded_reference->config(), runner_options);
   }
-  std::optional<model::InMemory> in_memory;
-  if (a.weights.asked()) {
-    const model::SelectionOptions selection = selectionOf(a.weights, "int4");
-    std::vector<std::string_view> names;
-    for (const model::ModelView::Tensor& tensor : loaded.view().tensors()) names.push_back(tensor.name);
-    model::checkMatches(selection, names);
-    in_memory.emplace(selection);
-    runner_options.in_memory = &*in_memory;
-  }
+  const std::optional<model::InMemory> in_memory = inMemoryOf(a.weights, loaded.view());
+  if (in_memory) runner_options.in_memory = &*in_memory;
   model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);
 
   ProgressLine line("eval", "tokens", 1);
@@ -158,8 +171,8 @@ Verb makeEvalVerb(CLI::App& parent) {
       "eval", "Run a model on a text: perplexity, and with --against the divergence from another model's predictions.");
   app->footer("Example: nibble eval model-int4/ --data test.txt --against model/");
   app->add_option("MODEL", a->model, "Folder of the model, or a .gguf file; dense or quantized")->required();
-  app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids")
-      ->required();
+  app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids");
+  addQuestionOptions(*app, a->choices);
   app->add_option("--against", a->against, "A reference model: prints mean KL(reference || MODEL) and more");
   addWindowOptions(*app, a->data);
   app->add_option("--stride", a->stride, "From window to window (default: the window)");

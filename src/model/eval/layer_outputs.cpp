@@ -3,6 +3,7 @@
 #include "model/archive/error.h"
 
 #include <algorithm>
+#include <set>
 
 namespace nib::model {
 namespace {
@@ -111,6 +112,10 @@ std::vector<LayerError> layerErrors(Runner& a, Runner& b, std::span<const uint32
   Walk of_a(a), of_b(b);
   const std::vector<Product>& products = of_a.products();
   checkSameLayers(products, of_b.products());
+  std::set<std::string> block_ends;
+  for (uint32_t layer = 0; layer < a.config().layers; ++layer) {
+    block_ends.insert(hiddenWriters(a.config(), layer).back());
+  }
   std::vector<Sums> sums(products.size());
   const std::vector<Window> windows = cutWindows(ids.size(), options);
   uint64_t done = 0;
@@ -123,7 +128,7 @@ std::vector<LayerError> layerErrors(Runner& a, Runner& b, std::span<const uint32
         of_a.run(i);
         of_b.run(i);
         (replaces ? sums[i].block : sums[i].whole) += squaredDistance(of_a.output, of_b.output);
-        if (replaces && products[i].name.ends_with(".down_proj")) of_b.setHidden(i, of_a.hidden());
+        if (replaces && block_ends.contains(products[i].name)) of_b.setHidden(i, of_a.hidden());
         if (replaces) continue;
         for (const float value : of_a.output) sums[i].energy += double(value) * double(value);
       }

@@ -56,21 +56,23 @@ void Divergence::run(const Step& step) {
   runner_.stepMany(chunks);
 }
 
-Mean Divergence::measure() {
-  Mean mean;
+Divergence::Moved Divergence::measure() {
+  Moved moved;
   std::vector<TokenLoss> reference;
   for (const Step& step : steps_) {
     if (step.rows.empty()) continue;
     run(step);
     runner_.setHidden(uint32_t(step.ids.size()), step.hidden);
-    for (const TokenLoss& loss :
-         runner_.lossesAgainst(runner_, step.rows, step.reference_rows, step.targets, reference)) {
-      if (!std::isfinite(loss.divergence)) throw Error("the model's predictions are not finite");
-      mean.add(loss.divergence);
+    const std::vector<TokenLoss> losses =
+        runner_.lossesAgainst(runner_, step.rows, step.reference_rows, step.targets, reference);
+    for (size_t i = 0; i < losses.size(); ++i) {
+      if (!std::isfinite(losses[i].divergence)) throw Error("the model's predictions are not finite");
+      moved.kl.add(losses[i].divergence);
+      moved.nll_delta.add(double(reference[i].log_probability) - double(losses[i].log_probability));
     }
   }
-  if (mean.count() == 0) throw Error("the calibration data predicts no token: give longer sequences");
-  return mean;
+  if (moved.kl.count() == 0) throw Error("the calibration data predicts no token: give longer sequences");
+  return moved;
 }
 
 }  // namespace nib::model

@@ -1,5 +1,5 @@
 // How far the predictions of a model move when some of its weights change: the mean KL divergence from those of the
-// model as it is stored. One copy of the weights is on the device.
+// model as it is stored, and the change of its losses. One copy of the weights is on the device.
 #ifndef NIB_MODEL_MIXED_DIVERGENCE_H
 #define NIB_MODEL_MIXED_DIVERGENCE_H
 
@@ -20,8 +20,12 @@ class Divergence {
              std::span<const std::vector<uint32_t>> sequences, bool changes_head);
   // Where the elements of a dense matrix are, by module. Throws.
   kit::Range weights(const std::string& module) const { return runner_.weights().range(module); }
+  struct Moved {
+    Mean kl;
+    Mean nll_delta;  // negative log-likelihood of the tokens that follow, with the changed weights - without
+  };
   // Over all predicted tokens, with the weights as they are now. Throws.
-  Mean measure();
+  Moved measure();
   uint64_t tokens() const { return tokens_; }
 
  private:

@@ -317,7 +317,7 @@ class Chooser {
       kept.push_back({layer, rounder_.values(tensorOf(layer))});
       store(layer, rounder_.rounded(*weight, kept.back().values));
     }
-    const Mean mean = divergence.measure();
+    const Mean mean = divergence.measure().kl;
     for (const Kept& k : kept) store(k.layer, k.values);
     return {std::max(mean.mean(), 0.0), mean.error()};
   }

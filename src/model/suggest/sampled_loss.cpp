@@ -49,7 +49,7 @@ double SampledLoss::measure(const LayerWeights& weights) {
       store(kept.back(), rounder_.rounded(*weight, kept.back().values));
     }
     if (kept.empty()) continue;
-    sum += std::max(divergence_.measure().mean(), 0.0);
+    sum += std::max(divergence_.measure().kl.mean(), 0.0);
     for (const Kept& k : kept) store(k, k.values);
   }
   return sum * double(all_) / double(blocks_.size());

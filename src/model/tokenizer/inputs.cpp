@@ -1,6 +1,7 @@
 #include "model/tokenizer/inputs.h"
 
 #include "model/archive/error.h"
+#include "model/archive/json_lines.h"
 #include "model/archive/npy.h"
 #include "model/archive/posix_file.h"
 #include "model/archive/utf8.h"
@@ -58,15 +59,8 @@ TokenInput loadNpy(const fs::path& path) {
 
 std::string documentsOf(const fs::path& path, std::span<char> text) {
   std::string all;
-  uint64_t line_number = 0;
   bool is_first = true;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = size_t(std::find(text.begin() + ptrdiff_t(begin), text.end(), '\n') - text.begin());
-    const std::span<char> line = text.subspan(begin, end - begin);
-    begin = end + 1;
-    ++line_number;
-    if (std::all_of(line.begin(), line.end(), [](char c) { return c == ' ' || c == '\t' || c == '\r'; })) continue;
-    const std::string place = shown(path) + ": line " + std::to_string(line_number);
+  forEachJsonLine(text, shown(path), [&](std::span<char> line, const std::string& place) {
     JsonScanner scanner(line, place, "the line");
     const JsonTree tree = readJsonTree(scanner, line.data());
     scanner.finish(true);
@@ -75,8 +69,7 @@ std::string documentsOf(const fs::path& path, std::span<char> text) {
     if (!is_first) all += "\n\n";
     is_first = false;
     all += node.at("text").text();
-  }
-  if (is_first) throw Error(shown(path) + ": has no lines");
+  });
   return all;
 }
 

@@ -85,8 +85,8 @@ TEST_CASE("a divergence is that of two models side by side, and none without a c
   const std::vector<std::vector<uint32_t>> sequences = sequencesOf(config, {300, 300, 300, 300, 300, 300, 300});
   Divergence divergence(timed, loaded.view(), config, sequences, true);
   CHECK(divergence.tokens() == 2100);
-  CHECK(std::abs(divergence.measure().mean()) < 1e-6);
-  CHECK(divergence.measure().count() == 2093);
+  CHECK(std::abs(divergence.measure().kl.mean()) < 1e-6);
+  CHECK(divergence.measure().kl.count() == 2093);
 
   Rounder rounder(timed, loaded.view());
   for (const std::string module : {"model.layers.2.mlp.down_proj", "model.layers.5.self_attn.q_proj", "lm_head"}) {
@@ -100,9 +100,9 @@ TEST_CASE("a divergence is that of two models side by side, and none without a c
     weight.weights = {NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 64, NIB_TYPE_F16, 0};
     const std::vector<float> values = rounder.values(tensor);
     rounder.store(rounder.rounded(weight, values), weight.rows, weight.cols, NIB_TYPE_F16, divergence.weights(module));
-    const Mean changed = divergence.measure();
+    const Mean changed = divergence.measure().kl;
     rounder.store(values, weight.rows, weight.cols, NIB_TYPE_F16, divergence.weights(module));
-    CHECK(std::abs(divergence.measure().mean()) < 1e-6);
+    CHECK(std::abs(divergence.measure().kl.mean()) < 1e-6);
 
     // The same by a model that quantizes nothing but this layer while it loads, beside another.
     SelectionOptions selection;

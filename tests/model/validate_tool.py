@@ -259,6 +259,67 @@ def test_sensitivity():
     refused(2, "--sensitivity", arguments=("compare", MODEL, INT4, "--ab", *WINDOWS, "--sensitivity"))
 
 
+def read_ids():
+    with open(IDS, "rb") as file:
+        data = file.read()
+    first = 10 + struct.unpack("<H", data[8:10])[0]
+    assert b"'<u2'" in data[:first] or b"'<i4'" in data[:first], data[:first]
+    return list(struct.unpack(f"<{(len(data) - first) // 2}H", data[first:])) if b"'<u2'" in data[:first] else list(
+        struct.unpack(f"<{(len(data) - first) // 4}i", data[first:]))
+
+
+def write_ids(path, ids):
+    header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({len(ids)},), }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+        file.write(struct.pack(f"<{len(ids)}i", *ids))
+
+
+def test_watch():
+    """Calibrated on every other window of a text; the windows between have not drifted, random tokens have."""
+    window, ids = 64, read_ids()
+    windows = [ids[i:i + window] for i in range(0, len(ids) - window, window)][:72]
+    names = {name: os.path.join(SCRATCH, name + ".npy") for name in ("before", "between", "random")}
+    write_ids(names["before"], sum(windows[::2], []))
+    write_ids(names["between"], sum(windows[1::2], []))
+    state, noise = 1, []
+    for _ in range(12 * window):
+        state = (state * 1103515245 + 12345) % 2 ** 31
+        noise.append((state >> 12) % 1000)
+    write_ids(names["random"], noise)
+    calib = os.path.join(SCRATCH, "calib.json")
+
+    def calibrate(*arguments):
+        done = run("calibrate", MODEL, "--data", names["before"], "--seq-len", str(window), "-o", calib, "--force",
+                   "--device", "cpu", *arguments)
+        check(done.returncode == 0, f"calibrate {' '.join(arguments)} {done.stderr[-200:]}")
+
+    def watch(name, code):
+        return result("validate", MODEL, "--against", MODEL, "--data", names[name], "--window", str(window),
+                      "--device", "cpu", "--watch", calib, code=code)["watch"]
+    calibrate()
+    with open(calib, encoding="utf-8") as file:
+        ranges = json.load(file)["tensors"]
+    for name, code in (("before", 0), ("between", 0), ("random", 1)):
+        w = watch(name, code)
+        least = min(i["p"] for i in w["inputs"])
+        check(len(w["inputs"]) == 24 and any(i["drifted"] for i in w["inputs"]) == (code == 1),
+              f"{name}: least p {least:.4f}, {sum(i['drifted'] for i in w['inputs'])} of 24 drifted")
+        check(sum(len(i["modules"]) for i in w["inputs"]) == 42, "all 42 layers have an input")
+        for i in w["inputs"]:
+            range_of = ranges[i["modules"][0] + ".input"]
+            if (i["min"], i["max"]) != (range_of["min"], range_of["max"]):
+                check(False, f"the calibrated range of {i['modules']}")
+            if name == "before" and i["outside"] != 0:
+                check(False, f"minmax ranges hold their own data: {i['outside']}")
+    arguments = ("validate", MODEL, "--against", MODEL, "--device", "cpu", "--watch", calib)
+    refused(1, "8 windows", arguments=(*arguments, "--data", names["random"], "--window", "64", "--windows", "7"))
+    refused(1, "none.json", arguments=(*arguments[:-1], os.path.join(SCRATCH, "none.json"), "--data", names["random"]))
+    calibrate("--granularity", "channel")
+    refused(1, "--granularity tensor", arguments=(*arguments, "--data", names["random"], "--window", "64"))
+
+
 def test_refusals():
     refused(2, "--against", arguments=("validate", MODEL, "--data", IDS))
     refused(2, "--max-kl", arguments=("validate", MODEL, "--against", MODEL, *WINDOWS, "--max-kl=-1"))
@@ -283,6 +344,7 @@ test_nan()
 test_paired(against, result("eval", MODEL, *WINDOWS))
 test_layers()
 test_sensitivity()
+test_watch()
 test_refusals()
 print(f"{failures} failed")
 sys.exit(1 if failures else 0)

@@ -22,7 +22,7 @@ struct Arguments {
   DeviceArguments device;
   JsonArguments json;
   DataArguments data;
-  std::string model, against, html, max_memory;
+  std::string model, against, watch, html, max_memory;
   Limits limits;
 };
 
@@ -44,6 +44,23 @@ nlohmann::ordered_json toJson(const model::StepTimes& times) {
           {"p95_ms", 1e3 * times.percentile(95)},
           {"p99_ms", 1e3 * times.percentile(99)},
           {"tokens_per_s", times.tokensPerSecond()}};
+}
+
+nlohmann::ordered_json toJson(const model::DriftReport& report) {
+  nlohmann::ordered_json json = {
+      {"windows", report.windows}, {"alarm", model::kDriftAlarm}, {"inputs", nlohmann::ordered_json::array()}};
+  for (const model::InputDrift& input : report.inputs) {
+    json["inputs"].push_back({{"modules", input.modules},
+                              {"min", input.min},
+                              {"max", input.max},
+                              {"seen_min", input.seen_min},
+                              {"seen_max", input.seen_max},
+                              {"outside", input.outside},
+                              {"distance", input.drift.distance},
+                              {"p", input.drift.probability},
+                              {"drifted", input.drifted()}});
+  }
+  return json;
 }
 
 nlohmann::ordered_json toJson(const std::string& device, const model::EvalOptions& options, const model::Validation& v,
@@ -76,6 +93,7 @@ nlohmann::ordered_json toJson(const std::string& device, const model::EvalOption
   for (const model::EdgeInput& input : v.edges.inputs) {
     json["edges"].push_back({{"input", input.name}, {"result", input.result}, {"passed", input.passed}});
   }
+  if (v.drift) json["watch"] = toJson(*v.drift);
   json["decode"] = toJson(v.decode);
   json["prefill"] = toJson(v.prefill);
   json["host_bytes"] = v.host_bytes ? nlohmann::ordered_json(*v.host_bytes) : nlohmann::ordered_json(nullptr);
@@ -104,9 +122,12 @@ int runValidate(const Arguments& a) {
   readsModel(paths, "MODEL", a.model);
   readsModel(paths, "--against", a.against);
   paths.reads("--data", a.data.data);
+  if (!a.watch.empty()) paths.reads("--watch", a.watch);
   readsDevice(paths, a.device);
   if (!a.html.empty()) paths.writes("--html=", a.html);
   const Output output(a.json, paths);
+  std::optional<model::Calibration> watched;
+  if (!a.watch.empty()) watched = model::readCalibration(a.watch);
   model::LoadedModel loaded(a.model), reference(a.against);
   const model::EvalOptions options = windowOptions(a.data, loaded.config(), 2048);
   checkPositions("--against", reference.config(), options.window);
@@ -115,11 +136,11 @@ int runValidate(const Arguments& a) {
   const kit::Device device = openDevice(a.device);
   const model::TimedDevice timed(device);
   std::optional<ProgressLine> line;  // begins when the text does
-  const model::Validation v =
-      model::validate(timed, loaded, reference, ids, options, [&line](uint64_t done, uint64_t all) {
-        if (!line) line.emplace("validate", "tokens", 1);
-        line->show(done, all);
-      });
+  const model::Validation v = model::validate(timed, loaded, reference, ids, options, watched ? &*watched : nullptr,
+                                              [&line](uint64_t done, uint64_t all) {
+                                                if (!line) line.emplace("validate", "tokens", 1);
+                                                line->show(done, all);
+                                              });
   line.reset();
   const std::vector<ValidationLine> lines = validationLines(v, limits);
   Table table({"what", "value", "limit", "verdict"});
@@ -158,6 +179,8 @@ Verb makeValidateVerb(CLI::App& parent) {
   app->add_option("--min-tokens-per-s", a->limits.min_tokens_per_s, "Limit of the speed of steps of one token");
   app->add_option("--max-memory", a->max_memory,
                   "Limit of the host's and of the device's memory, of each: a size such as 8G");
+  app->add_option("--watch", a->watch,
+                  "CALIB.json of nibble calibrate MODEL: fail if inputs of layers are distributed otherwise");
   app->add_option("--html", a->html, "Write the lines as an HTML page");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

@@ -68,6 +68,27 @@ void addPredictions(Lines& lines, const model::Validation& v, const Limits& limi
              numberText("%.4f", difference) + " of " + std::to_string(v.logit_tokens) + " tokens");
 }
 
+// Names the inputs that have drifted, the farthest first.
+void addDrift(Lines& lines, const model::DriftReport& report) {
+  constexpr size_t kNamed = 3;
+  std::vector<const model::InputDrift*> drifted;
+  double least = 1, outside = 0;
+  for (const model::InputDrift& input : report.inputs) {
+    if (input.drifted()) drifted.push_back(&input);
+    least = std::min(least, input.drift.probability);
+    outside = std::max(outside, input.outside);
+  }
+  std::stable_sort(drifted.begin(), drifted.end(), [](const model::InputDrift* a, const model::InputDrift* b) {
+    return a->drift.distance > b->drift.distance;
+  });
+  std::string text = std::to_string(drifted.size()) + " of " + std::to_string(report.inputs.size()) + " drifted";
+  for (size_t i = 0; i < drifted.size() && i < kNamed; ++i) text += (i == 0 ? ": " : ", ") + drifted[i]->modules[0];
+  if (drifted.size() > kNamed) text += ", ...";
+  text += "; least p " + numberText("%.2g", least) + ", outside of the ranges at most " +
+          numberText("%.3g %%", 100 * outside);
+  lines.passed("inputs of layers", text, "p at least " + numberText("%g", model::kDriftAlarm), drifted.empty());
+}
+
 }  // namespace
 
 std::vector<ValidationLine> validationLines(const model::Validation& v, const Limits& limits) {
@@ -77,6 +98,7 @@ std::vector<ValidationLine> validationLines(const model::Validation& v, const Li
   lines.passed("values", finite ? "finite" : v.edges.nonfinite + " is not finite in " + v.edges.nonfinite_input,
                "finite", finite);
   for (const model::EdgeInput& input : v.edges.inputs) lines.passed(input.name, input.result, "", input.passed);
+  if (v.drift) addDrift(lines, *v.drift);
   lines.fact("decode_p50_ms", "step of one token", 1e3 * v.decode.percentile(50), milliseconds(v.decode));
   lines.judged("decode_tokens_per_s", "decode", v.decode.tokensPerSecond(),
                numberText("%.1f tokens/s", v.decode.tokensPerSecond()), limits.min_tokens_per_s, false,

@@ -59,7 +59,7 @@ double Validation::topOne() const {
 }
 
 Validation validate(const TimedDevice& device, LoadedModel& model, LoadedModel& reference,
-                    std::span<const uint32_t> ids, const EvalOptions& options,
+                    std::span<const uint32_t> ids, const EvalOptions& options, const Calibration* watched,
                     const std::function<void(uint64_t done, uint64_t all)>& progress) {
   const size_t first = cutWindows(ids.size(), options).front().begin;
   const std::span<const uint32_t> window = ids.subspan(first, options.window);
@@ -73,6 +73,9 @@ Validation validate(const TimedDevice& device, LoadedModel& model, LoadedModel& 
   v.prefill = timePrefill(runner, window);
   v.host_bytes = peakHostBytes();
   v.device_bytes = runner.deviceBytes();
+  if (watched != nullptr && v.edges.nonfinite.empty()) {
+    v.drift = measureDrift(runner, *watched, ids, options, [](uint64_t, uint64_t) {});
+  }
   Runner reference_runner(device, reference.view(), reference.config(), runner_options);
   EvalOptions observed = options;
   observed.observe = LogitComparison(runner, reference_runner, v);

@@ -163,6 +163,19 @@ class PlanCache {
   std::unique_ptr<Entries> entries_;
 };
 
+// Memory that a program takes.
+struct MemoryNeeds {
+  struct Item {
+    std::string name;
+    uint64_t size_bytes = 0;
+  };
+  std::vector<Item> memory;  // kMemory values, each once
+  uint64_t arena_bytes = 0;
+};
+// Of a program of the graph. Allocates no device memory; makes the plans, on a GPU with their pipelines. Throws; names
+// the node that cannot be planned.
+MemoryNeeds memoryNeeds(const kit::Device& device, const Graph& graph, const ProgramOptions& options = {});
+
 struct StepStats {
   double seconds = 0;
   uint32_t submissions = 0;

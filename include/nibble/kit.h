@@ -203,6 +203,8 @@ class Device {
 
   // Validation messages of severity error since the device was opened; 0 if it was opened without validation.
   uint32_t validationErrors() const;
+  // Device memory of all buffers that exist now, in bytes; 0 on the CPU.
+  uint64_t allocatedBytes() const;
   // The first 200 validation messages, warnings included.
   std::vector<std::string> validationMessages() const;
 

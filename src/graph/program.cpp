@@ -110,20 +110,25 @@ void Program::State::findBarriers() {
   }
 }
 
-Program::Program(const kit::Device& device, const Graph& graph, std::span<const Memory> memory,
-                 const ProgramOptions& options)
-    : state_(std::make_unique<State>(device, graph)) {
-  State& s = *state_;
+namespace {
+
+struct Planned {
+  std::vector<std::shared_ptr<const kit::Plan>> plans;  // by node
+  Layout layout;
+};
+
+Planned planNodes(const kit::Device& device, const Graph& graph, const ProgramOptions& options) {
   PlanCache own;
   PlanCache& cache = options.plans != nullptr ? *options.plans : own;
+  Planned planned;
   std::vector<NodeNeeds> needs;
   for (const Node& node : graph.nodes()) {
     try {
-      s.plans.push_back(cache.plan(device, node.description(), node.desc_bytes));
+      planned.plans.push_back(cache.plan(device, node.description(), node.desc_bytes));
     } catch (const kit::Error& error) {
       throw kit::Error("graph: node " + node.name + ": " + error.what(), error.result());
     }
-    const NibMemory& plan = s.plans.back()->memory();
+    const NibMemory& plan = planned.plans.back()->memory();
     NodeNeeds& need = needs.emplace_back();
     for (const Operand& operand : node.operands) {
       need.operand_bytes.push_back(operand.part == NIB_PART_COUNT ? plan.range[operand.role].size_bytes
@@ -131,11 +136,38 @@ Program::Program(const kit::Device& device, const Graph& graph, std::span<const 
     }
     need.aux_bytes = plan.range[NIB_ROLE_AUX].size_bytes;
   }
-  s.layout = layOut(graph, needs);
+  planned.layout = layOut(graph, needs);
+  return planned;
+}
+
+// Whether a value has memory of its own that the caller gives.
+bool ownsMemory(const Graph& graph, const Layout& layout, ValueId v) {
+  return graph.value(v).storage == Storage::kMemory && layout.values[v].owner == v;
+}
+
+}  // namespace
+
+MemoryNeeds memoryNeeds(const kit::Device& device, const Graph& graph, const ProgramOptions& options) {
+  const Layout layout = planNodes(device, graph, options).layout;
+  MemoryNeeds needs;
+  for (ValueId v = 0; v < graph.values().size(); ++v) {
+    if (ownsMemory(graph, layout, v)) needs.memory.push_back({graph.value(v).name, layout.values[v].size_bytes});
+  }
+  needs.arena_bytes = layout.arena_bytes;
+  return needs;
+}
+
+Program::Program(const kit::Device& device, const Graph& graph, std::span<const Memory> memory,
+                 const ProgramOptions& options)
+    : state_(std::make_unique<State>(device, graph)) {
+  State& s = *state_;
+  Planned planned = planNodes(device, graph, options);
+  s.plans = std::move(planned.plans);
+  s.layout = std::move(planned.layout);
   s.memory.resize(graph.values().size());
   for (ValueId v = 0; v < graph.values().size(); ++v) {
     const Value& value = graph.value(v);
-    if (value.storage != Storage::kMemory || s.layout.values[v].owner != v) continue;
+    if (!ownsMemory(graph, s.layout, v)) continue;
     const auto given =
         std::find_if(memory.begin(), memory.end(), [&](const Memory& m) { return m.name == value.name; });
     if (given == memory.end() || given->range.buffer == nullptr) {

@@ -75,6 +75,7 @@ class Backend : public std::enable_shared_from_this<Backend> {
   virtual bool verifyPlan(const PlanState& plan) = 0;
   virtual Bytes verdicts() const = 0;
   virtual uint32_t validationErrors() const { return 0; }
+  virtual uint64_t allocatedBytes() const { return 0; }
   virtual std::vector<std::string> validationMessages() const { return {}; }
   virtual VulkanBackend* vulkan() { return nullptr; }
 

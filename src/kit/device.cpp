@@ -132,6 +132,7 @@ void Device::fill(const Buffer& buffer, uint32_t word, uint64_t offset_bytes, ui
 }
 
 uint32_t Device::validationErrors() const { return backend_->validationErrors(); }
+uint64_t Device::allocatedBytes() const { return backend_->allocatedBytes(); }
 std::vector<std::string> Device::validationMessages() const { return backend_->validationMessages(); }
 
 // ---------------------------------------------------------------------------------------------- Buffer

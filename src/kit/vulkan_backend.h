@@ -67,6 +67,7 @@ class VulkanBackend final : public Backend {
   bool verifyPlan(const PlanState& plan) override;
   Bytes verdicts() const override;
   uint32_t validationErrors() const override;
+  uint64_t allocatedBytes() const override { return device->allocatedBytes(); }
   std::vector<std::string> validationMessages() const override;
   VulkanBackend* vulkan() override { return this; }
 

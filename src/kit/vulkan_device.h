@@ -107,6 +107,8 @@ class VulkanDevice {
   double timestamp_period_seconds = 0;
   uint64_t timestamp_mask = 0;  // 0 = no timestamps
 
+  uint64_t allocatedBytes() const { return allocated_bytes_; }
+
  private:
   VulkanDevice() = default;
   void finishSetup();

@@ -25,19 +25,32 @@ Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConf
   if (options_.positions == 0) options_.positions = config.max_positions;
   if (options_.keeps_head)
     kept_head_.emplace(device, view, config, ModelWeights::Options{.in_memory = options.in_memory});
+  checkMemory();
   many_.emplace(makeStage(options_.max_tokens));
   last_ = &*many_;
   head(Use::kLogits);
   weights_.checkAllUsed();
 }
 
+BodyOptions Runner::bodyOptions(uint32_t max_tokens) const {
+  return {.max_tokens = max_tokens,
+          .cache_rows = options_.sequences * options_.positions,
+          .positions = options_.positions,
+          .cache_type = options_.cache_type,
+          .storage = [this](const std::string& module) { return weights_.storage(module); }};
+}
+
+void Runner::checkMemory() {
+  MemoryPlan plan;
+  const kit::Device& device = device_.untimed();
+  plan.add(graph::memoryNeeds(device, bodyGraph(config_, bodyOptions(options_.max_tokens)), {&plans_}));
+  plan.add(graph::memoryNeeds(device, headGraph(config_, headOptions(options_.max_tokens, Use::kLogits)), {&plans_}),
+           kHidden);
+  checkFits(device, plan.bytes());
+}
+
 Runner::Stage Runner::makeStage(uint32_t max_tokens) {
-  BodyOptions options{.max_tokens = max_tokens,
-                      .cache_rows = options_.sequences * options_.positions,
-                      .positions = options_.positions,
-                      .cache_type = options_.cache_type,
-                      .storage = [this](const std::string& module) { return weights_.storage(module); }};
-  graph::Graph graph = bodyGraph(config_, options);
+  graph::Graph graph = bodyGraph(config_, bodyOptions(max_tokens));
   const RopeFrequencies frequencies = ropeFrequencies(config_.rope, options_.positions);
   for (const graph::Value& value : graph.values()) {
     if (value.storage != graph::Storage::kMemory || weights_.has(value.name)) continue;
@@ -99,10 +112,19 @@ void Runner::run(std::span<const Chunk> chunks, bool many) {
 }
 
 // ---------------------------------------------------------------------------------------------- heads
-uint32_t Runner::headRows(const Stage& stage) const {
+uint32_t Runner::headRows(uint32_t max_tokens) const {
   const uint64_t fitting = std::max<uint64_t>(1, kLogitBytes / sizeof(float) / config_.vocabulary);
   const uint64_t most = options_.head_rows != 0 ? options_.head_rows : fitting;
-  return uint32_t(std::min<uint64_t>(most, stage.graph.maxTokens()));
+  return uint32_t(std::min<uint64_t>(most, max_tokens));
+}
+
+HeadOptions Runner::headOptions(uint32_t max_tokens, Use use) const {
+  return {.max_rows = use == Use::kSelect ? 1 : headRows(max_tokens),
+          .hidden_rows = max_tokens,
+          .losses = use == Use::kLosses || use == Use::kDivergence,
+          .reference = use == Use::kDivergence,
+          .logits = use == Use::kLogits || use == Use::kLosses,
+          .storage = [this](const std::string& module) { return weights_.storage(module); }};
 }
 
 graph::Program Runner::makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights) {
@@ -117,16 +139,12 @@ graph::Program& Runner::head(Use use) {
   std::optional<graph::Program>& program = last_->heads[size_t(use)];
   if (!program) {
     const bool kept = kept_head_ && use == Use::kLosses;
-    program.emplace(makeHead(*last_,
-                             {.max_rows = use == Use::kSelect ? 1 : headRows(*last_),
-                              .hidden_rows = last_->graph.maxTokens(),
-                              .losses = use == Use::kLosses || use == Use::kDivergence,
-                              .reference = use == Use::kDivergence,
-                              .select = use == Use::kSelect ? last_->select_count : 0,
-                              .temperature = use == Use::kSelect ? last_->temperature : 1,
-                              .logits = use == Use::kLogits || use == Use::kLosses,
-                              .storage = [this](const std::string& module) { return weights_.storage(module); }},
-                             kept ? *kept_head_ : weights_));
+    HeadOptions options = headOptions(last_->graph.maxTokens(), use);
+    if (use == Use::kSelect) {
+      options.select = last_->select_count;
+      options.temperature = last_->temperature;
+    }
+    program.emplace(makeHead(*last_, options, kept ? *kept_head_ : weights_));
   }
   return *program;
 }
@@ -147,7 +165,7 @@ void Runner::read(const graph::Program& program, std::string_view value, T* to, 
 
 std::vector<TokenLoss> Runner::losses(std::span<const uint32_t> rows, std::span<const uint32_t> targets) {
   std::vector<TokenLoss> losses(rows.size());
-  const size_t most = headRows(*last_);
+  const size_t most = headRows(last_->graph.maxTokens());
   for (size_t first = 0; first < rows.size(); first += most) {
     const size_t count = std::min(rows.size() - first, most);
     read(runHead(Use::kLosses, rows.subspan(first, count), targets.subspan(first, count)), "loss", &losses[first],
@@ -170,7 +188,8 @@ std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const 
     throw Error("the models have vocabularies of " + std::to_string(config_.vocabulary) + " and " +
                 std::to_string(reference.config_.vocabulary) + " tokens");
   }
-  const size_t most = std::min(headRows(*last_), reference.headRows(*reference.last_));
+  const size_t most =
+      std::min(headRows(last_->graph.maxTokens()), reference.headRows(reference.last_->graph.maxTokens()));
   NibConvertDesc copy{NIB_OP_CONVERT, sizeof(NibConvertDesc)};
   copy.rows = uint32_t(most);
   copy.cols = config_.vocabulary;
@@ -223,7 +242,7 @@ Candidates Runner::select(uint32_t row, uint32_t count, float temperature) {
 
 std::vector<float> Runner::logits(std::span<const uint32_t> rows) {
   std::vector<float> logits(rows.size() * config_.vocabulary);
-  const size_t most = headRows(*last_);
+  const size_t most = headRows(last_->graph.maxTokens());
   for (size_t first = 0; first < rows.size(); first += most) {
     const size_t count = std::min(rows.size() - first, most);
     read(runHead(Use::kLogits, rows.subspan(first, count)), "logits", &logits[first * config_.vocabulary],

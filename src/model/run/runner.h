@@ -2,6 +2,7 @@
 #ifndef NIB_MODEL_RUN_RUNNER_H
 #define NIB_MODEL_RUN_RUNNER_H
 
+#include "model/run/memory_plan.h"
 #include "model/run/weights.h"
 
 #include <nibble/graph.h>
@@ -46,17 +47,9 @@ struct Candidates {
   float log_sum = 0;  // of the whole vocabulary
 };
 
-// Memory of a device that a runner has planned so far.
-struct DeviceBytes {
-  uint64_t weights = 0;  // and the table of the rotary embedding
-  uint64_t cache = 0;    // of keys and values
-  uint64_t arena = 0;    // hidden states and other values of all programs
-  uint64_t all() const { return weights + cache + arena; }
-};
-
 class Runner {
  public:
-  // Throws.
+  // Throws; before weights are loaded if the device lacks memory for steps of max_tokens and their logits.
   Runner(const TimedDevice& device, const ModelView& view, const ModelConfig& config, const RunnerOptions& options);
 
   // Runs the chunks' tokens, at most max_tokens together; their hidden states become rows 0.. in the chunks' order.
@@ -112,6 +105,9 @@ class Runner {
     uint32_t select_count = 0;  // of the program in `heads`
     float temperature = 1;
   };
+  BodyOptions bodyOptions(uint32_t max_tokens) const;
+  HeadOptions headOptions(uint32_t max_tokens, Use use) const;
+  void checkMemory();
   Stage makeStage(uint32_t max_tokens);
   void run(std::span<const Chunk> chunks, bool many);
   graph::Program makeHead(const Stage& stage, const HeadOptions& options, ModelWeights& weights);
@@ -120,7 +116,7 @@ class Runner {
   graph::Program& runHead(Use use, std::span<const uint32_t> rows, std::span<const uint32_t> targets = {});
   template <class T>
   void read(const graph::Program& program, std::string_view value, T* to, size_t count) const;
-  uint32_t headRows(const Stage& stage) const;
+  uint32_t headRows(uint32_t max_tokens) const;
 
   TimedDevice device_;
   const ModelConfig& config_;

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""A model that does not fit is refused before it is loaded, with the memory that it needs.
+
+    memory_tool.py NIBBLE SCRATCH MODEL DEVICE
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+NIBBLE, SCRATCH, MODEL, DEVICE = sys.argv[1:]
+IDS = os.path.join(MODEL, "test_ids.npy")
+failures = 0
+
+
+def check(condition, text):
+    global failures
+    if not condition:
+        failures += 1
+    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
+
+
+def run(*arguments):
+    return subprocess.run([NIBBLE, *arguments, "--device", DEVICE], capture_output=True, text=True, timeout=300)
+
+
+def megabytes(text, what):
+    number, unit = re.search(rf"{what} ([0-9.]+) (MB|GB)", text).groups()
+    return float(number) * (1000 if unit == "GB" else 1)
+
+
+def refused(done):
+    lines = done.stderr.strip().splitlines()
+    check(done.returncode == 1 and len(lines) == 1 and "needs" in lines[0], f"exit {done.returncode}: {done.stderr[:300]}")
+    return lines[0] if lines else ""
+
+
+shutil.rmtree(SCRATCH, ignore_errors=True)
+shutil.copytree(MODEL, SCRATCH)
+path = os.path.join(SCRATCH, "config.json")
+with open(path, encoding="utf-8") as file:
+    config = json.load(file)
+TOKENS, POSITIONS = 60_000_000, 300_000_000  # 376 GB of cache
+config["max_position_embeddings"] = POSITIONS
+os.chmod(path, 0o644)
+with open(path, "w", encoding="utf-8") as file:
+    json.dump(config, file)
+if DEVICE == "cpu":
+    line = refused(run("generate", SCRATCH, "--prompt", "In the", "--tokens", str(TOKENS)))
+    head = config["hidden_size"] // config["num_attention_heads"]
+    # Keys and values of 4 bytes.
+    cache = 2 * 4 * head * config["num_key_value_heads"] * config["num_hidden_layers"] * (TOKENS + 3) / 1e6
+    check(abs(megabytes(line, "cache") - cache) <= 0.001 * cache, f"the cache takes {cache:.0f} MB")
+else:
+    evaluate = ("eval", MODEL, "--data", IDS, "--window", "128", "--windows", "2")
+    line = refused(run(*evaluate, "--device-memory", "1M"))
+    needs = megabytes(line, "needs")
+    parts = [megabytes(line, part) for part in ("weights", "cache", "arena")]
+    check(abs(sum(parts) - needs) < 0.2, f"{needs} MB are the sum of {parts}")
+    refused(run(*evaluate, "--device-memory", f"{int(needs * 1e6 * 0.99)}"))
+    # Blocks for copies come on top.
+    done = run(*evaluate, "--device-memory", f"{int(needs * 1e6 + 8e6)}")
+    check(done.returncode == 0, f"8 MB more are enough: {done.stderr.strip()}")
+print(f"{failures} failed")
+sys.exit(1 if failures else 0)

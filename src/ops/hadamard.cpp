@@ -17,7 +17,7 @@
 namespace nib {
 namespace {
 
-// Of elements and tables that every device's shared memory holds.
+// Words of elements and tables that every device's shared memory holds.
 constexpr uint32_t kLeastShared = 16384 / 4;
 
 // Whether some device has no room for a whole block.

@@ -173,7 +173,7 @@ struct Kernels {
                       float* y);
   // The sum of scale[g] * (the sum of value * x in group g) in any order, fused or not: `groups` groups of `group`
   // elements, a multiple of 32. packed: codes of 4 bits with the values value[16], or two's complement of 8 bits if
-  // value is NULL. Of 4 bits, x holds the elements of even columns, then those of odd ones, for each 32 columns.
+  // value is NULL. With 4 bits, x holds the elements of even columns, then those of odd ones, for each 32 columns.
   float (*dotGroups)(const uint8_t* packed, const float* value, const float* scale, uint32_t groups, uint32_t group,
                      const float* x);
   // `count` codes, a multiple of eight, <-> count * bits / 8 bytes, the first code in the lowest bits.

@@ -80,7 +80,7 @@ struct Quantizer {
     into->finite &= from.finite;
   }
 
-  // Of a row. Non-finite elements are counted.
+  // For one row. Non-finite elements are counted.
   GroupExtent rowExtent(uint32_t row) const {
     alignas(64) float x[kPiece];
     GroupExtent whole{};

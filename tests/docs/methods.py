@@ -28,6 +28,7 @@ AWQ, OUTPUT, MSE, GPTQ = [T, "awq"], [S, "output"], [S, "mse"], [M, "gptq"]
 ROTATE, HADAMARD, EQUAL = [T, "rotate"], [T, "hadamard"], [T, "equalize"]
 TYPES = ["--types", "int2,int3,int4,int8", "--group-size", "128", "--separate"]
 SMOOTH, AUTO = [T, "smooth"], [T, "smooth:auto"]
+SIZES = [["--samples", size] for size in ("1", "4", "16", "64", "250")]  # sequences of 256 tokens
 
 
 def weights(kind, size, choices):
@@ -63,11 +64,21 @@ SECTIONS = [
      [["--type", "int3", "--group-size", "128"], ["--budget", "3.282", *TYPES]], "file"),
     ("mixed: 4.292 bits per weight, as int4 in groups of 128 has in GPTQ's files", "sample", ["--format", "gptq"],
      [["--type", "int4", "--group-size", "128"], ["--budget", "4.292", *TYPES]], "file"),
+    ("calibration set: W8A8, static int8, minmax", "sample", ["--type", "int8", "--activations", "int8-static"],
+     SIZES, "memory"),
+    ("calibration set: W8A8, static int8, mse", "sample",
+     ["--type", "int8", "--activations", "int8-static", "--range", "mse"], SIZES, "memory"),
+    ("calibration set: GPTQ, int4, groups of 128", "sample",
+     ["--type", "int4", "--group-size", "128", "--format", "dense", *GPTQ], SIZES, "file"),
+    ("calibration set: GPTQ and scales: output, int3, groups of 128", "sample",
+     ["--type", "int3", "--group-size", "128", "--format", "dense", *GPTQ, *OUTPUT], SIZES, "file"),
 ]
 
 
 def name_of(options):
     """Two words are one option: the names of options are left out."""
+    if "--samples" in options:
+        return f"{options[1]} x 256 tokens"
     if "--budget" in options:
         return "chosen by layer: " + options[options.index("--types") + 1].replace(",", ", ")
     if "--group-size" in options:
@@ -106,6 +117,9 @@ class Runner:
     def row(self, model, common, options, how):
         model, out = self.model(model), os.path.join(self.scratch, "out")
         static = "int8-static" in common
+        if "--samples" in options:
+            self.run("quantize", model, "-o", out, "--force", *common, *DATA[:2], *options, *DATA[4:])
+            return self.evaluate(out)
         if how == "file" or (static and options != HADAMARD):
             data = DATA if static or needs_data(options) else []
             # Each layer takes a pass over the data.
@@ -168,6 +182,9 @@ def check(path):
             ("W8A8, static int8, minmax", "hadamard", "to nearest"), ("W4A4", "hadamard", "to nearest"),
             ("planted outliers: int4", "awq", "to nearest"), ("planted outliers: W8A8", "smooth", "to nearest"),
             ("planted outliers: W8A8", "smooth:auto", "smooth"),
+            ("calibration set: W8A8, static int8, minmax", "16 x 256 tokens", "1 x 256 tokens"),
+            ("calibration set: GPTQ, int4", "64 x 256 tokens", "4 x 256 tokens"),
+            ("calibration set: GPTQ and", "64 x 256 tokens", "4 x 256 tokens"),
             ("mixed: 3.282", CHOSEN, "the same type for all"), ("mixed: 4.292", CHOSEN, "the same type for all")):
         a, b = found(result, section, better), found(result, section, worse)
         errors = (b["mean_kl"] - a["mean_kl"]) / (a["mean_kl_se"] ** 2 + b["mean_kl_se"] ** 2) ** 0.5

@@ -85,7 +85,7 @@ quantized fp4 --type fp4 --format bnb --exclude 'layers\.0\.'
 quantized shards --type int4 --group-size 64 --max-shard-size 1M
 quantized f32 --type F32 --format safetensors
 quantized bf16 --type BF16 --format safetensors
-# What loaders see of transforms: other values, a head of its own, other sizes, types by layer.
+# Transforms as loaders see them: other values, a head of its own, other sizes, types by layer.
 data=(--calib "$model/calib_ids.npy" --samples 16 --seq-len 256)
 quantized awq --type int4 --group-size 64 --asym --transform awq "${data[@]}"
 quantized output --type int4 --scale-search output "${data[@]}"

@@ -4,7 +4,7 @@
     compare.py NIBBLE [--model MODEL] [--only CASE,CASE] [--samples N] [--windows N] [--block B]
                [--work FOLDER] [--list]
 
-Both read the same calibration tokens. Of each group of layers, the loss without transform must agree within 1 %; so
+Both read the same calibration tokens. The loss of each group of layers without transform must agree within 1 %; so
 must nibble's loss at its ratio with the one here at the same point, and in block B it may exceed the best one here by
 1 % at most. The mean KL of the quantized model must agree within 5 %, and transforms must keep the float model.
 is judged on tokens of nibble's choice, so its alphas are judged by the losses here: at most 5 % above the best.

@@ -1,4 +1,4 @@
-// What a choice of types is made from: errors of layers, divergences of a model, units of layers, saved costs.
+// The parts of a choice of types: errors of layers, divergences of a model, units of layers, saved costs.
 #include <nibble/formats.h>
 
 #include "model/mixed/costs.h"

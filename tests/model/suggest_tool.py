@@ -96,7 +96,7 @@ def test_large(tool):
     by_bits = sorted((s["bits_per_weight"], s["kl"]) for s in report["suggestions"] if s["method"] == "rtn")
     check(all(a[1] >= b[1] for a, b in zip(by_bits, by_bits[1:])), f"more bits, more loss: {by_bits}")
     check(find(report, "int4", 64, "gptq")["kl"] < 0.8 * find(report, "int4", 64)["kl"], "GPTQ")
-    # What GGUF cannot say is left out.
+    # Commands that GGUF cannot express are left out.
     os.makedirs(os.path.join(tool.scratch, "other"))
     with open(os.path.join(tool.scratch, "other", "config.json"), "w", encoding="utf-8") as file:
         json.dump({**LLAMA_7B, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, file)

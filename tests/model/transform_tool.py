@@ -72,7 +72,7 @@ def test_families(tool, families, device):
                         "--device", device)
             kl = divergence(tool, "same", model, "ids.npy", device, "--window", "32")
             tool.check(abs(kl) < 1e-8, f"{family} {transform}: KL {kl}")
-        # What the transforms made, from the files alone.
+        # The result of the transforms, from the files alone.
         before = values_of(model)
         tool.passes("quantize", model, "-o", "r", *DENSE, "--transform", "rotate", "--force", "--device", device)
         after = values_of("r")

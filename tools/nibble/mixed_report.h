@@ -1,4 +1,4 @@
-// What a choice of types within a budget gave each layer, and why.
+// The report of a choice of types within a budget: the type of each layer, and why.
 #ifndef NIB_TOOLS_MIXED_REPORT_H
 #define NIB_TOOLS_MIXED_REPORT_H
 

@@ -312,7 +312,7 @@ nlohmann::ordered_json quantizedJson(const model::QuantizedTotal& total) {
           {"sqnr_db", total.compared ? finiteNumber(total.sqnr_db) : nullptr}};
 }
 
-// What did not fit its type.
+// Tensors that did not fit their type.
 struct Lost {
   uint64_t saturated_scales = 0, lost_groups = 0, overflowed = 0, vanished = 0, nonfinite = 0, f32_scales = 0,
            beyond_type = 0;

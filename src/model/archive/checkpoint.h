@@ -50,7 +50,7 @@ class Checkpoint {
   const std::vector<TextFile>& quantizationFiles() const { return source_->surroundings().quantization_files; }
   // The files beside the weights that a copy of the model needs, sorted by name. Empty for a single-file model.
   const std::vector<SideFile>& sideFiles() const { return source_->surroundings().side_files; }
-  // What a user should know of the folder, one line each: files that are neither read nor copied, an index that is out
+  // Notes on the folder for the user, one line each: files that are neither read nor copied, an index that is out
   // of date.
   const std::vector<std::string>& notes() const { return source_->surroundings().notes; }
 

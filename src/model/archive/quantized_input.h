@@ -28,7 +28,7 @@ struct QuantizedInput {
 // another Error if parts of a weight are missing or contradict each other.
 QuantizedInput readQuantized(const Checkpoint& checkpoint);
 
-// What the configuration files say, for people: "GPTQ", "compressed-tensors pack-quantized"; "" = nothing.
+// The statement of the configuration files, for people: "GPTQ", "compressed-tensors pack-quantized"; "" = nothing.
 std::string statedName(const Checkpoint& checkpoint);
 
 }  // namespace nib::model

@@ -1,4 +1,4 @@
-// What the inputs of linear layers are like, column by column.
+// Statistics of the inputs of linear layers, column by column.
 #ifndef NIB_MODEL_BLOCKS_COLUMN_STATS_H
 #define NIB_MODEL_BLOCKS_COLUMN_STATS_H
 

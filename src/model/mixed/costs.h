@@ -1,4 +1,4 @@
-// What has been measured of a model's layers, in a folder beside the output until that is complete, so that an
+// Measured figures of a model's layers, in a folder beside the output until that is complete, so that an
 // interrupted run can be resumed.
 #ifndef NIB_MODEL_MIXED_COSTS_H
 #define NIB_MODEL_MIXED_COSTS_H

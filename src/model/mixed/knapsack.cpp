@@ -15,7 +15,7 @@ std::vector<size_t> bySize(std::span<const Priced> options) {
   return order;
 }
 
-// What options take more than the smallest of their item.
+// The bytes of options beyond the smallest of their item.
 struct Item {
   std::vector<size_t> order;    // by size
   std::vector<uint64_t> extra;  // in units, in that order

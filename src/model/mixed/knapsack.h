@@ -29,7 +29,7 @@ struct Chosen {
 void makeMonotone(std::span<Priced> options);
 
 // items: with at least one option each. most_cells: of the table of dynamic programming, which has a row for each item.
-// None if even the smallest options exceed the budget. Of equal costs the smaller size is chosen.
+// None if even the smallest options exceed the budget. Between equal costs the smaller size is chosen.
 std::optional<Chosen> chooseOptions(std::span<const std::vector<Priced>> items, uint64_t budget_bytes,
                                     uint64_t most_cells = 1u << 28);
 

@@ -262,7 +262,7 @@ class Chooser {
       }
     }
     report_.tokens = measured_tokens_;
-    // What an earlier run has measured, and that the estimates needed no more.
+    // This covers figures of an earlier run, which the estimates did not need again.
     if (done_tokens_ < work_tokens_) advance(work_tokens_ - done_tokens_);
   }
 

@@ -1,4 +1,4 @@
-// What nibble knows of the families of models: which matrices of a block are quantized, and how loaders name the rest.
+// The families of models that nibble knows: which matrices of a block are quantized, and how loaders name the rest.
 // A family is one row of the table in families.cpp.
 #ifndef NIB_MODEL_QUANTIZE_FAMILIES_H
 #define NIB_MODEL_QUANTIZE_FAMILIES_H

@@ -1,4 +1,5 @@
-// What a whole checkpoint tells about its matrices: the family by config.json, and the rest by names and shapes.
+// Facts of matrices that take the whole checkpoint to tell: the family by config.json, and the rest by names and
+// shapes.
 #ifndef NIB_MODEL_QUANTIZE_MATRIX_FACTS_H
 #define NIB_MODEL_QUANTIZE_MATRIX_FACTS_H
 

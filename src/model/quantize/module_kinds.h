@@ -1,4 +1,4 @@
-// What a matrix of a model is, by its name: a linear layer of a block, a head, a part of a vision tower.
+// The kind of a matrix, by its name: a linear layer of a block, a head, a part of a vision tower.
 #ifndef NIB_MODEL_QUANTIZE_MODULE_KINDS_H
 #define NIB_MODEL_QUANTIZE_MODULE_KINDS_H
 

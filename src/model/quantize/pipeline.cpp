@@ -581,7 +581,7 @@ std::vector<TensorReport> runJobs(const Plan& plan, std::vector<std::unique_ptr<
   return reports;
 }
 
-// What is written besides the tensors.
+// The files that are written besides the tensors.
 Surroundings surroundingsOf(const Plan& plan, const QuantizeOptions& options, const Checkpoint& checkpoint) {
   Surroundings model;
   if (checkpoint.configJson()) {
@@ -614,7 +614,7 @@ uint64_t outputBytes(const Plan& plan, const Job& job) {
   return bytes;
 }
 
-// What the layers of a model take at each type of a mixed choice. Throws if the output does not hold such a choice.
+// The bytes of a model's layers at each type of a mixed choice. Throws if the output does not hold such a choice.
 MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, const QuantizeOptions& options,
                         const WriterOptions& writing) {
   const std::vector<SizedType>& types = options.mixed->types;
@@ -662,7 +662,7 @@ MixedLayers mixedLayers(const ModelView& view, std::deque<TypeRanges>& ranges, c
            report.type + (report.group_size != 0 ? ":" + std::to_string(report.group_size) : std::string()), bytes});
     }
   }
-  // What no type quantizes stays dense.
+  // A matrix that no type quantizes stays dense.
   for (const MixedLayer& layer : found.layers) {
     if (!layer.fixed && !quantized.contains(layer.name)) found.other_bytes += layer.types.front().bytes;
   }

@@ -34,7 +34,7 @@ struct Progress {
 inline constexpr uint64_t kDefaultMemory = 640'000'000;
 inline constexpr uint64_t kLeastMemory = 16'000'000;
 
-// What GPTQ and transforms learn from.
+// The data that GPTQ and transforms learn from.
 struct CalibrationSet {
   std::vector<std::vector<uint32_t>> sequences;  // token ids
   // Called with the tokens that forward passes have processed, of all. May be empty.

@@ -64,7 +64,7 @@ bool chooseGroups(const SelectionOptions& options, const WeightType& type, std::
   return true;
 }
 
-// What --rule and --include say of a name.
+// The answer of --rule and --include for a name.
 struct Wish {
   const Rule* rule = nullptr;
   bool included = false;

@@ -123,7 +123,7 @@ void TypeRanges::fitScales(const ModelView::Tensor& tensor, Decision& decision) 
   }
   const bool zero = (storedScale(weight, 0, found.smallest) & 0x7fffu) == 0;
   const bool limited = (storedScale(weight, -found.largest, found.largest) & 0x7fffu) == kLargestF16;
-  // A part of a stack has no dense form of its own. What is lost of it is counted later.
+  // A part of a stack has no dense form of its own. Its losses are counted later.
   if ((!zero && !limited) || decision.slice) return;
   decision.kind = tensor.weight != nullptr ? Decision::kCast : Decision::kKeep;
   decision.dtype = weight.source;

@@ -31,7 +31,7 @@ class TypeRanges {
   void fit(const ModelView::Tensor& tensor, Decision& decision);
 
  private:
-  // Of the tensor, or of the matrix that the decision quantizes.
+  // Belongs to the tensor, or to the matrix that the decision quantizes.
   GroupMagnitudes magnitudes(const ModelView::Tensor& tensor, const Decision& decision, uint64_t group);
   // Its elements, dense, in order.
   void forEachChunk(const ModelView::Tensor& tensor, const Decision& decision, Dtype dtype,

@@ -93,19 +93,17 @@ typedef struct NibTuning {
 // ----------------------------------------------------------------------------------------- features
 // Device features that kernels may use beyond the guaranteed minimum of Vulkan 1.1. The application declares the ones
 // it enabled, because Vulkan has no query for that. None is required: every op has a kernel that needs none.
-enum {
-  NIB_FEATURE_SUBGROUP = 1u << 0,       // subgroup arithmetic, ballot and shuffle in compute; nothing to enable
-  NIB_FEATURE_STORAGE16 = 1u << 1,      // storageBuffer16BitAccess
-  NIB_FEATURE_F16 = 1u << 2,            // shaderFloat16
-  NIB_FEATURE_DOT4 = 1u << 3,           // shaderIntegerDotProduct
-  NIB_FEATURE_COOPMAT = 1u << 4,        // cooperativeMatrix (KHR), vulkanMemoryModel, shaderInt8; needs SUBGROUP_SIZE
-  NIB_FEATURE_SUBGROUP_SIZE = 1u << 5,  // subgroupSizeControl and computeFullSubgroups
-  NIB_FEATURE_ROBUSTNESS = 1u << 6,     // pipelineRobustness: nibble switches bounds checks off for its own pipelines
-  NIB_FEATURE_ROUND_EVEN = 1u << 7,     // float controls: round-to-nearest-even of fp32 can be declared in SPIR-V
-  NIB_FEATURE_ALL = (1u << 8) - 1
-};
+#define NIB_FEATURE_SUBGROUP (1u << 0)   // subgroup arithmetic, ballot and shuffle in compute; nothing to enable
+#define NIB_FEATURE_STORAGE16 (1u << 1)  // storageBuffer16BitAccess
+#define NIB_FEATURE_F16 (1u << 2)        // shaderFloat16
+#define NIB_FEATURE_DOT4 (1u << 3)       // shaderIntegerDotProduct
+#define NIB_FEATURE_COOPMAT (1u << 4)    // cooperativeMatrix (KHR), vulkanMemoryModel, shaderInt8; needs SUBGROUP_SIZE
+#define NIB_FEATURE_SUBGROUP_SIZE (1u << 5)  // subgroupSizeControl and computeFullSubgroups
+#define NIB_FEATURE_ROBUSTNESS (1u << 6)  // pipelineRobustness: nibble switches bounds checks off for its own pipelines
+#define NIB_FEATURE_ROUND_EVEN (1u << 7)  // float controls: round-to-nearest-even of fp32 can be declared in SPIR-V
+#define NIB_FEATURE_ALL ((1u << 8) - 1)
 
-enum { NIB_MAX_EXTENSIONS = 16 };
+#define NIB_MAX_EXTENSIONS 16u
 
 // Features and extensions to enable in vkCreateDevice, as data to merge with the application's own.
 typedef struct NibRequirements {
@@ -164,16 +162,15 @@ typedef struct NibRestrict {
 typedef struct NibContext NibContext;
 
 // NibContextDesc.flags
-enum {
-  // The pipeline cache was made with VK_PIPELINE_CACHE_CREATE_EXTERNALLY_SYNCHRONIZED_BIT. It is refused, because plans
-  // may be made on any thread.
-  NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED = 1u << 0,
-  // The device has pipelineCreationCacheControl enabled (Vulkan 1.3 or VK_EXT_pipeline_creation_cache_control):
-  // nibTryCreatePlan then finds pipelines in pipeline_cache.
-  NIB_CONTEXT_CACHE_CONTROL = 1u << 1,
-  // The instance has VK_EXT_debug_utils enabled: nibble names its pipelines and layouts, "nibble matvec_int4_subgroup".
-  NIB_CONTEXT_OBJECT_NAMES = 1u << 2
-};
+
+// The pipeline cache was made with VK_PIPELINE_CACHE_CREATE_EXTERNALLY_SYNCHRONIZED_BIT. It is refused, because plans
+// may be made on any thread.
+#define NIB_CONTEXT_CACHE_EXTERNALLY_SYNCHRONIZED (1u << 0)
+// The device has pipelineCreationCacheControl enabled (Vulkan 1.3 or VK_EXT_pipeline_creation_cache_control):
+// nibTryCreatePlan then finds pipelines in pipeline_cache.
+#define NIB_CONTEXT_CACHE_CONTROL (1u << 1)
+// The instance has VK_EXT_debug_utils enabled: nibble names its pipelines and layouts, "nibble matvec_int4_subgroup".
+#define NIB_CONTEXT_OBJECT_NAMES (1u << 2)
 
 typedef struct NibContextDesc {
   uint32_t abi_version;   // NIB_ABI_VERSION

@@ -62,12 +62,10 @@ typedef enum NibRangeMethod {
   NIB_RANGE_METHOD_MAX_ENUM = 0x7fffffff
 } NibRangeMethod;
 
-enum {
-  // NibRangeDesc.flags: max is the threshold on |x|, min = -max. Without it 0 lies inside the range.
-  NIB_RANGE_SYMMETRIC = 1u << 0,
-  // NibRange.flags: the histogram's bins are too wide for the method. Without log_counts the range is not reliable.
-  NIB_RANGE_COARSE = 1u << 1
-};
+// NibRangeDesc.flags: max is the threshold on |x|, min = -max. Without it 0 lies inside the range.
+#define NIB_RANGE_SYMMETRIC (1u << 0)
+// NibRange.flags: the histogram's bins are too wide for the method. Without log_counts the range is not reliable.
+#define NIB_RANGE_COARSE (1u << 1)
 
 typedef struct NibRangeDesc {
   uint32_t struct_bytes;  // sizeof(NibRangeDesc)

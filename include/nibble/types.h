@@ -101,35 +101,34 @@ typedef enum NibGranularity {
 } NibGranularity;
 
 // NibWeights.flags
-enum {
-  // Codes span [min(0,x), max(0,x)] of the group and carry a zero point. Without the flag: symmetric, zero point 0.
-  NIB_WEIGHTS_ASYMMETRIC = 1u << 0,
-  // Symmetric scale absmax/qmax instead of absmax/(qmax+1/2), and codes within -qmax..qmax. Ternary: the scale is the
-  // absmax instead of the mean magnitude.
-  NIB_WEIGHTS_NARROW = 1u << 1,
-  // GROUP only. Groups run over the row-major flattened matrix, across the ends of rows, as in bitsandbytes. The codes
-  // are those of one row of rows*cols elements.
-  NIB_WEIGHTS_FLAT = 1u << 2,
-  // FLAT groups with fp32 scales only: double quantization (QLoRA, arXiv 2305.14314). Codes are made with the fp32
-  // scales. The blob keeps an 8-bit code of each scale: the dynamic map of bitsandbytes, in blocks of 256, after the
-  // mean of all scales is subtracted.
-  NIB_WEIGHTS_NESTED = 1u << 3,
-  // The scales (and zero points) of every row start on a word; the padding is 0. Runs that append rows to one blob then
-  // share no word and need no barrier between them. Not with TENSOR, COLUMN, FLAT; NIB_OP_REPACK refuses it.
-  NIB_WEIGHTS_ALIGNED = 1u << 4,
-  // int8 only: the scales, zero points and codes are those of 4 bits, in the storage of int8: codes -8..7, zero points
-  // too. So activations of 4 bits are products of int8 (NIB_OP_DYNAMIC_GEMM, W4A4).
-  NIB_WEIGHTS_FOUR_BITS = 1u << 5,
-  // How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the
-  // format's largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is
-  // taken after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
-  // saturation. Decoding ignores it.
-  NIB_WEIGHTS_SCALE_FLOOR = 0,
-  NIB_WEIGHTS_SCALE_CEIL = 1u << 8,
-  NIB_WEIGHTS_SCALE_EVEN = 2u << 8,
-  NIB_WEIGHTS_SCALE_RCEIL = 3u << 8,
-  NIB_WEIGHTS_SCALE_RULE = 3u << 8  // the mask
-};
+
+// Codes span [min(0,x), max(0,x)] of the group and carry a zero point. Without the flag: symmetric, zero point 0.
+#define NIB_WEIGHTS_ASYMMETRIC (1u << 0)
+// Symmetric scale absmax/qmax instead of absmax/(qmax+1/2), and codes within -qmax..qmax. Ternary: the scale is the
+// absmax instead of the mean magnitude.
+#define NIB_WEIGHTS_NARROW (1u << 1)
+// GROUP only. Groups run over the row-major flattened matrix, across the ends of rows, as in bitsandbytes. The codes
+// are those of one row of rows*cols elements.
+#define NIB_WEIGHTS_FLAT (1u << 2)
+// FLAT groups with fp32 scales only: double quantization (QLoRA, arXiv 2305.14314). Codes are made with the fp32
+// scales. The blob keeps an 8-bit code of each scale: the dynamic map of bitsandbytes, in blocks of 256, after the
+// mean of all scales is subtracted.
+#define NIB_WEIGHTS_NESTED (1u << 3)
+// The scales (and zero points) of every row start on a word; the padding is 0. Runs that append rows to one blob then
+// share no word and need no barrier between them. Not with TENSOR, COLUMN, FLAT; NIB_OP_REPACK refuses it.
+#define NIB_WEIGHTS_ALIGNED (1u << 4)
+// int8 only: the scales, zero points and codes are those of 4 bits, in the storage of int8: codes -8..7, zero points
+// too. So activations of 4 bits are products of int8 (NIB_OP_DYNAMIC_GEMM, W4A4).
+#define NIB_WEIGHTS_FOUR_BITS (1u << 5)
+// How an e8m0 scale is found (two bits, one of four values). E = floor(log2(absmax)), m = the exponent of the
+// format's largest code. FLOOR (the MX standard): 2^(E-m). CEIL: one more unless absmax is a power of two. EVEN: E is
+// taken after absmax is rounded to the mantissa bits of the codes, ties up. RCEIL: the least power of two without
+// saturation. Decoding ignores it.
+#define NIB_WEIGHTS_SCALE_FLOOR 0u
+#define NIB_WEIGHTS_SCALE_CEIL (1u << 8)
+#define NIB_WEIGHTS_SCALE_EVEN (2u << 8)
+#define NIB_WEIGHTS_SCALE_RCEIL (3u << 8)
+#define NIB_WEIGHTS_SCALE_RULE (3u << 8)  // the mask
 
 // A matrix has `rows` output rows and `cols` inputs, cols contiguous (M x K). NibWeights, rows and cols together fix
 // the bytes of the quantized matrix, its blob, on every device:
@@ -160,19 +159,18 @@ typedef struct NibWeights {
 
 // NibWeights.format of dense weights, where an op takes them: elements of type scale_type, all other fields 0. Rows
 // start on a word. A row with an odd number of 16-bit elements has one more, which is not read.
-enum { NIB_FORMAT_DENSE = 0 };
+#define NIB_FORMAT_DENSE 0u
 
 // NibFormatInfo.flags
-enum {
-  // Scales follow from the elements by the format's own rule. NIB_QUANTIZE_GIVEN_SCALES is refused.
-  NIB_FORMAT_OWN_SCALES = 1u << 0,
-  // Every scale has a minimum in NIB_PART_ZEROS, an fp16 number or a byte: value = code * scale + minimum.
-  NIB_FORMAT_MINIMUM = 1u << 1,
-  // The scale is the mean magnitude of its elements, unless NARROW.
-  NIB_FORMAT_MEAN_SCALE = 1u << 2,
-  // Scales, and minima, are bytes that multiply the fp16 numbers of a super-block of 256 columns: ggml's K-quants.
-  NIB_FORMAT_SUPER_BLOCKS = 1u << 3
-};
+
+// Scales follow from the elements by the format's own rule. NIB_QUANTIZE_GIVEN_SCALES is refused.
+#define NIB_FORMAT_OWN_SCALES (1u << 0)
+// Every scale has a minimum in NIB_PART_ZEROS, an fp16 number or a byte: value = code * scale + minimum.
+#define NIB_FORMAT_MINIMUM (1u << 1)
+// The scale is the mean magnitude of its elements, unless NARROW.
+#define NIB_FORMAT_MEAN_SCALE (1u << 2)
+// Scales, and minima, are bytes that multiply the fp16 numbers of a super-block of 256 columns: ggml's K-quants.
+#define NIB_FORMAT_SUPER_BLOCKS (1u << 3)
 
 typedef struct NibFormatInfo {
   uint32_t format;              // NibFormat

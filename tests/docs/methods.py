@@ -182,7 +182,7 @@ def check(path):
             ("W8A8, static int8, minmax", "hadamard", "to nearest"), ("W4A4", "hadamard", "to nearest"),
             ("planted outliers: int4", "awq", "to nearest"), ("planted outliers: W8A8", "smooth", "to nearest"),
             ("planted outliers: W8A8", "smooth:auto", "smooth"),
-            ("calibration set: W8A8, static int8, minmax", "16 x 256 tokens", "1 x 256 tokens"),
+            ("calibration set: W8A8, static int8, minmax", "1 x 256 tokens", "250 x 256 tokens"),
             ("calibration set: GPTQ, int4", "64 x 256 tokens", "4 x 256 tokens"),
             ("calibration set: GPTQ and", "64 x 256 tokens", "4 x 256 tokens"),
             ("mixed: 3.282", CHOSEN, "the same type for all"), ("mixed: 4.292", CHOSEN, "the same type for all")):

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_APPEND = 16 };
+#define NIB_OP_APPEND 16u
 
 // INPUT dense [run tokens, cols] in NIB_PART_SOURCE, and NIB_PART_INDICES after it at a multiple of 256 bytes:
 // uint32[run tokens], the row of the cache where each token goes. -> OUTPUT NIB_PART_RESULT: the cache, dense

@@ -8,15 +8,14 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_ATTENTION = 17 };
+#define NIB_OP_ATTENTION 17u
 
 // NibAttentionDesc.flags
-enum {
-  // A hint for the choice of kernels: most tokens of a run are the only ones of their sequences, as in a batch of
-  // sequences that generates. Without it, neighbouring tokens of a run mostly belong to one sequence and share its
-  // keys.
-  NIB_ATTENTION_SINGLE = 1u << 0
-};
+
+// A hint for the choice of kernels: most tokens of a run are the only ones of their sequences, as in a batch of
+// sequences that generates. Without it, neighbouring tokens of a run mostly belong to one sequence and share its
+// keys.
+#define NIB_ATTENTION_SINGLE (1u << 0)
 
 // INPUT dense queries [run tokens, heads * head_size] and NIB_PART_INDICES, WEIGHTS caches of keys and values
 // [cache_rows, key_heads * head_size] -> OUTPUT dense [tokens, heads * head_size]. NibRun.n = tokens of the run, which

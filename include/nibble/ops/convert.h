@@ -8,14 +8,12 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_CONVERT = 4 };
+#define NIB_OP_CONVERT 4u
 
-enum {
-  // A finite element beyond the result type's largest value becomes that value, with its sign, instead of infinity.
-  NIB_CONVERT_SATURATE = 1u << 0,
-  // The aux range begins with a NibStatus that the run adds to.
-  NIB_CONVERT_STATUS = 1u << 1
-};
+// A finite element beyond the result type's largest value becomes that value, with its sign, instead of infinity.
+#define NIB_CONVERT_SATURATE (1u << 0)
+// The aux range begins with a NibStatus that the run adds to.
+#define NIB_CONVERT_STATUS (1u << 1)
 
 // INPUT dense [rows, cols] of one type -> OUTPUT dense of the same or another type. NibRun.n = rows.
 // Bit-exact. Half-even rounding; beyond the largest value infinite, or saturated. Denormals of fp32 and bfloat16 become

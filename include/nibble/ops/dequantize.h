@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_DEQUANTIZE = 2 };
+#define NIB_OP_DEQUANTIZE 2u
 
 // WEIGHTS blob [rows, cols] -> OUTPUT dense [rows, cols]. NibRun.n = rows of the run, first_row.. of both.
 // Bit-exact: (code - zero) * scale in fp32 (table value * scale for NF4 and the like; code * scale + minimum for

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_DYNAMIC_GEMM = 10 };
+#define NIB_OP_DYNAMIC_GEMM 10u
 
 // INPUT dense [tokens, cols] -> int8 codes per token -> NIB_OP_INT8_GEMM -> OUTPUT dense [tokens, rows]. NibRun.n =
 // tokens. W8A8, W4A8 if the weights are int4 or uint4, W4A4 with NIB_WEIGHTS_FOUR_BITS. Each token gets the scale (and,

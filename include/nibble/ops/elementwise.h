@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_ELEMENTWISE = 18 };
+#define NIB_OP_ELEMENTWISE 18u
 
 typedef enum NibElementwiseKind {
   NIB_ELEMENTWISE_ADD = 0,    // source + second
@@ -20,13 +20,12 @@ typedef enum NibElementwiseKind {
 } NibElementwiseKind;
 
 // NibElementwiseDesc.flags
-enum {
-  // NIB_PART_SECOND is one row, which is combined with every row of the source. Not with SCALE.
-  NIB_ELEMENTWISE_ONE_ROW = 1u << 0,
-  // GATED only: a row of the source is the gate's `cols` elements, then the `cols` elements that they are multiplied
-  // by. There is no NIB_PART_SECOND.
-  NIB_ELEMENTWISE_HALVES = 1u << 1
-};
+
+// NIB_PART_SECOND is one row, which is combined with every row of the source. Not with SCALE.
+#define NIB_ELEMENTWISE_ONE_ROW (1u << 0)
+// GATED only: a row of the source is the gate's `cols` elements, then the `cols` elements that they are multiplied
+// by. There is no NIB_PART_SECOND.
+#define NIB_ELEMENTWISE_HALVES (1u << 1)
 
 // INPUT dense [run rows, cols] in NIB_PART_SOURCE, and NIB_PART_SECOND after it at a multiple of 256 bytes -> OUTPUT
 // NIB_PART_RESULT dense [rows, cols]. NibRun.n = rows of the run, which become rows first_row.. of OUTPUT. The parts

@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_ERRORS = 5 };
+#define NIB_OP_ERRORS 5u
 
-enum { NIB_ERROR_TILE = 1024 };
+#define NIB_ERROR_TILE 1024u
 
 // INPUT holds two dense matrices [rows, cols], the reference x (NIB_PART_REFERENCE) and the candidate y
 // (NIB_PART_CANDIDATE) -> OUTPUT one NibErrorTile per NIB_ERROR_TILE elements in row-major order, across the ends of

@@ -8,14 +8,13 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_FACTOR = 22 };
+#define NIB_OP_FACTOR 22u
 
 // NibFactorDesc.flags
-enum {
-  // INPUT holds NIB_PART_ORDER, uint32[cols], after the diagonal: the column of H at each position of the factor. It
-  // must be a permutation.
-  NIB_FACTOR_ORDER = 1u << 0
-};
+
+// INPUT holds NIB_PART_ORDER, uint32[cols], after the diagonal: the column of H at each position of the factor. It
+// must be a permutation.
+#define NIB_FACTOR_ORDER (1u << 0)
 
 // NibFactorDesc.stage. A plan is one stage. All stages have the same memory, so one set of buffers serves them.
 typedef enum NibFactorStage {

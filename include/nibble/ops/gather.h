@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_GATHER = 7 };
+#define NIB_OP_GATHER 7u
 
 // INPUT uint32[count] row numbers, WEIGHTS [rows, cols] -> OUTPUT dense [count, cols]. Row first_row + i of the result
 // is row number[i] of the matrix; zeros where the matrix has no such row. NibRun.n = how many numbers.

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_GPTQ = 23 };
+#define NIB_OP_GPTQ 23u
 
 // NibGptqDesc.stage
 typedef enum NibGptqStage {
@@ -19,24 +19,23 @@ typedef enum NibGptqStage {
 } NibGptqStage;
 
 // NibGptqDesc.flags
-enum {
-  // Scales (and zero points) are read from the blob instead of being found and written.
-  NIB_GPTQ_GIVEN_SCALES = 1u << 0,
-  // INPUT holds NIB_PART_ORDER: columns are quantized in the order order[0], order[1], ... Codes go back to their own
-  // columns, and column c has scale c / group. So scales must be given, unless a row has one scale.
-  NIB_GPTQ_ORDER = 1u << 1,
-  // With ORDER: codes stay in the order in which columns are quantized, as NIB_PRODUCT_ORDER of NIB_OP_MATMUL takes
-  // them: column p of the blob is column order[p] of W, and has scale p / group.
-  NIB_GPTQ_KEEP_ORDER = 1u << 2,
-  // INPUT holds NIB_PART_DIAGONAL: columns whose entry is 0 or denormal become zeros in LOAD.
-  NIB_GPTQ_DEAD = 1u << 3,
-  // The scale of a group is found from its elements as they are before the run, without the corrections from columns of
-  // the same run, as the published code does it.
-  NIB_GPTQ_PARITY = 1u << 4,
-  // No codes: RESULT holds differences D = W - Q instead of W, and COLUMNS computes the loss alone. WEIGHTS is empty,
-  // `weights` is all 0, and there is no STORE.
-  NIB_GPTQ_MEASURE = 1u << 5
-};
+
+// Scales (and zero points) are read from the blob instead of being found and written.
+#define NIB_GPTQ_GIVEN_SCALES (1u << 0)
+// INPUT holds NIB_PART_ORDER: columns are quantized in the order order[0], order[1], ... Codes go back to their own
+// columns, and column c has scale c / group. So scales must be given, unless a row has one scale.
+#define NIB_GPTQ_ORDER (1u << 1)
+// With ORDER: codes stay in the order in which columns are quantized, as NIB_PRODUCT_ORDER of NIB_OP_MATMUL takes
+// them: column p of the blob is column order[p] of W, and has scale p / group.
+#define NIB_GPTQ_KEEP_ORDER (1u << 2)
+// INPUT holds NIB_PART_DIAGONAL: columns whose entry is 0 or denormal become zeros in LOAD.
+#define NIB_GPTQ_DEAD (1u << 3)
+// The scale of a group is found from its elements as they are before the run, without the corrections from columns of
+// the same run, as the published code does it.
+#define NIB_GPTQ_PARITY (1u << 4)
+// No codes: RESULT holds differences D = W - Q instead of W, and COLUMNS computes the loss alone. WEIGHTS is empty,
+// `weights` is all 0, and there is no STORE.
+#define NIB_GPTQ_MEASURE (1u << 5)
 
 // Three stages, each a plan of its own. They share one memory layout, so one set of buffers serves all of them:
 //   INPUT    SOURCE    LOAD: dense W [run rows, cols]

@@ -9,14 +9,13 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_HADAMARD = 26 };
+#define NIB_OP_HADAMARD 26u
 
 // NibHadamardDesc.flags
-enum {
-  // WEIGHTS holds NIB_PART_SIGNS, fp32[cols]: an element whose column's number is negative changes its sign before the
-  // transform.
-  NIB_HADAMARD_SIGNS = 1u << 0
-};
+
+// WEIGHTS holds NIB_PART_SIGNS, fp32[cols]: an element whose column's number is negative changes its sign before the
+// transform.
+#define NIB_HADAMARD_SIGNS (1u << 0)
 
 // INPUT dense [run rows, cols] in NIB_PART_SOURCE -> OUTPUT NIB_PART_RESULT dense [rows, cols]. NibRun.n = rows of the
 // run, which become rows first_row.. of OUTPUT. RESULT may be SOURCE in place, if both have the same type and stride,

@@ -8,14 +8,13 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_HESSIAN = 21 };
+#define NIB_OP_HESSIAN 21u
 
 // NibHessianDesc.flags
-enum {
-  // INPUT holds NIB_PART_MASK after the source: uint32[ceil(tokens / 32)]. Bit t % 32 of word t / 32 says whether
-  // token t of the run counts. Elements of the others may be anything, even NaN.
-  NIB_HESSIAN_MASK = 1u << 0
-};
+
+// INPUT holds NIB_PART_MASK after the source: uint32[ceil(tokens / 32)]. Bit t % 32 of word t / 32 says whether
+// token t of the run counts. Elements of the others may be anything, even NaN.
+#define NIB_HESSIAN_MASK (1u << 0)
 
 // INPUT dense activations [run tokens, cols] -> OUTPUT NIB_PART_RESULT, fp32 [cols, cols]: the run adds the sum of
 // x[t][i] * x[t][j] over its tokens t to row i, column j <= i. Elements above the diagonal keep their bytes. The caller

@@ -8,16 +8,15 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_HISTOGRAM = 12 };
+#define NIB_OP_HISTOGRAM 12u
 
-enum {
-  // Bins on both sides of zero. Without it: bins of |x|.
-  NIB_HISTOGRAM_SIGNED = 1u << 0,
-  // The run adds to the histograms that OUTPUT holds (from earlier runs, or zeros). Without it they begin empty.
-  NIB_HISTOGRAM_ACCUMULATE = 1u << 1
-};
+// Bins on both sides of zero. Without it: bins of |x|.
+#define NIB_HISTOGRAM_SIGNED (1u << 0)
+// The run adds to the histograms that OUTPUT holds (from earlier runs, or zeros). Without it they begin empty.
+#define NIB_HISTOGRAM_ACCUMULATE (1u << 1)
 
-enum { NIB_HISTOGRAM_MIN_BINS = 128, NIB_HISTOGRAM_MAX_BINS = 4096 };
+#define NIB_HISTOGRAM_MIN_BINS 128u
+#define NIB_HISTOGRAM_MAX_BINS 4096u
 
 // INPUT dense [rows, cols] -> OUTPUT a histogram per tensor, row or column, over the finite values: NIB_PART_HEADS, one
 // NibHistogramHead each, and NIB_PART_COUNTS, uint64 [histograms, bins]. NibRun.n = rows; histograms of rows outside

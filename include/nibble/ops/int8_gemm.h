@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_INT8_GEMM = 9 };
+#define NIB_OP_INT8_GEMM 9u
 
 // Results of integer products beside F32, F16 and BF16 of NibType.
 typedef enum NibInt8Result {

@@ -8,12 +8,10 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_LOG_HISTOGRAM = 25 };
+#define NIB_OP_LOG_HISTOGRAM 25u
 
-enum {
-  NIB_LOG_HISTOGRAM_MAX_BITS = 9,        // TENSOR
-  NIB_LOG_HISTOGRAM_MAX_COLUMN_BITS = 3  // COLUMN
-};
+#define NIB_LOG_HISTOGRAM_MAX_BITS 9u         // TENSOR
+#define NIB_LOG_HISTOGRAM_MAX_COLUMN_BITS 3u  // COLUMN
 
 // Bins of one sign, and of a whole histogram.
 #define NIB_LOG_HISTOGRAM_SIDE(mantissa_bits) (254u << (mantissa_bits))

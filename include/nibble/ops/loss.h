@@ -8,13 +8,12 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_LOSS = 19 };
+#define NIB_OP_LOSS 19u
 
 // NibLossDesc.flags
-enum {
-  // INPUT holds NIB_PART_REFERENCE, the logits of the model that the candidate is compared with.
-  NIB_LOSS_REFERENCE = 1u << 0
-};
+
+// INPUT holds NIB_PART_REFERENCE, the logits of the model that the candidate is compared with.
+#define NIB_LOSS_REFERENCE (1u << 0)
 
 // INPUT dense logits [run rows, cols], NIB_PART_CANDIDATE, and NIB_PART_INDICES uint32[run rows], the target of each
 // row -> OUTPUT fp32[rows, 4]. NibRun.n = rows of the run, which become rows first_row.. of OUTPUT. INPUT begins with

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_MATMUL = 8 };
+#define NIB_OP_MATMUL 8u
 
 // INPUT dense [tokens, cols] times WEIGHTS [rows, cols] -> OUTPUT dense [tokens, rows]:
 // y[t, r] = sum over c of w[r, c] * x[t, c], then bias, activation and residual (NIB_PRODUCT_*), in one run.

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_MINMAX = 3 };
+#define NIB_OP_MINMAX 3u
 
 // INPUT dense [rows, cols] -> OUTPUT one NibExtent per tensor, row or column, over the finite values. NibRun.n = rows.
 // Bit-exact.

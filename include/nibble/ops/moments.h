@@ -8,9 +8,10 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_MOMENTS = 13 };
+#define NIB_OP_MOMENTS 13u
 
-enum { NIB_MOMENT_TILE = 1024, NIB_MOMENT_ROWS = 256 };
+#define NIB_MOMENT_TILE 1024u
+#define NIB_MOMENT_ROWS 256u
 
 // INPUT dense [rows, cols] -> OUTPUT sums of x and x^2 per tensor or column. NibRun.n = rows.
 // TENSOR: a NibMomentTile per NIB_MOMENT_TILE elements in row-major order, across the ends of rows. COLUMN: one per

@@ -8,23 +8,22 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_NORM = 14 };
+#define NIB_OP_NORM 14u
 
 // NibNormDesc.flags
-enum {
-  // Layer norm (arXiv 1607.06450): the row's mean is subtracted. Without it, RMS norm (arXiv 1910.07467).
-  NIB_NORM_MEAN = 1u << 0,
-  // WEIGHTS holds NIB_PART_GAIN, fp32[cols].
-  NIB_NORM_GAIN = 1u << 1,
-  // WEIGHTS holds NIB_PART_BIAS, fp32[cols], after the gain at a multiple of 256 bytes.
-  NIB_NORM_BIAS = 1u << 2,
-  // INPUT holds NIB_PART_RESIDUAL_IN after the source, OUTPUT holds NIB_PART_RESIDUAL_OUT after the result: the sum
-  // of source and residual is stored there, and the sum is normed.
-  NIB_NORM_RESIDUAL = 1u << 3,
-  // The result is int8 codes with an fp32 scale per row, granularity ROW: NIB_PART_RESULT can be NIB_PART_INPUT_CODES,
-  // and NIB_PART_RESULT_SCALES NIB_PART_INPUT_SCALES, of NIB_OP_INT8_GEMM.
-  NIB_NORM_CODES = 1u << 4
-};
+
+// Layer norm (arXiv 1607.06450): the row's mean is subtracted. Without it, RMS norm (arXiv 1910.07467).
+#define NIB_NORM_MEAN (1u << 0)
+// WEIGHTS holds NIB_PART_GAIN, fp32[cols].
+#define NIB_NORM_GAIN (1u << 1)
+// WEIGHTS holds NIB_PART_BIAS, fp32[cols], after the gain at a multiple of 256 bytes.
+#define NIB_NORM_BIAS (1u << 2)
+// INPUT holds NIB_PART_RESIDUAL_IN after the source, OUTPUT holds NIB_PART_RESIDUAL_OUT after the result: the sum
+// of source and residual is stored there, and the sum is normed.
+#define NIB_NORM_RESIDUAL (1u << 3)
+// The result is int8 codes with an fp32 scale per row, granularity ROW: NIB_PART_RESULT can be NIB_PART_INPUT_CODES,
+// and NIB_PART_RESULT_SCALES NIB_PART_INPUT_SCALES, of NIB_OP_INT8_GEMM.
+#define NIB_NORM_CODES (1u << 4)
 
 // INPUT dense [run rows, cols] -> OUTPUT [rows, cols]. NibRun.n = rows of the run, which become rows first_row.. of
 // OUTPUT. Parts of one role follow each other at multiples of 256 bytes.

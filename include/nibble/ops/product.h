@@ -9,21 +9,20 @@ extern "C" {
 #endif
 
 // Flags of products. The steps follow the sum in this order: bias, activation, residual.
-enum {
-  // fp32[rows] in NIB_PART_BIAS is added to the output channels.
-  NIB_PRODUCT_BIAS = 1u << 0,
-  // The previous content of OUTPUT, in the result's type, is added after the activation: a residual in place.
-  NIB_PRODUCT_RESIDUAL = 1u << 1,
-  // NIB_OP_MATMUL only: uint32[cols] in NIB_PART_ORDER says by which input column each column of the weights is
-  // multiplied.
-  NIB_PRODUCT_ORDER = 1u << 2,
-  // NIB_OP_DYNAMIC_GEMM only: AUX begins with a NibStatus that the run adds to.
-  NIB_PRODUCT_STATUS = 1u << 3,
-  // Only the kernels that suit the description's tokens. Without it a plan of one matrix also has those that suit fewer
-  // tokens, where they differ, and a run takes the ones for its n: each count is as fast as on a plan made for it. With
-  // it the plan has fewer pipelines, and results of ops with an error bound are the same bytes for every n.
-  NIB_PRODUCT_ONE_KERNEL = 1u << 4
-};
+
+// fp32[rows] in NIB_PART_BIAS is added to the output channels.
+#define NIB_PRODUCT_BIAS (1u << 0)
+// The previous content of OUTPUT, in the result's type, is added after the activation: a residual in place.
+#define NIB_PRODUCT_RESIDUAL (1u << 1)
+// NIB_OP_MATMUL only: uint32[cols] in NIB_PART_ORDER says by which input column each column of the weights is
+// multiplied.
+#define NIB_PRODUCT_ORDER (1u << 2)
+// NIB_OP_DYNAMIC_GEMM only: AUX begins with a NibStatus that the run adds to.
+#define NIB_PRODUCT_STATUS (1u << 3)
+// Only the kernels that suit the description's tokens. Without it a plan of one matrix also has those that suit fewer
+// tokens, where they differ, and a run takes the ones for its n: each count is as fast as on a plan made for it. With
+// it the plan has fewer pipelines, and results of ops with an error bound are the same bytes for every n.
+#define NIB_PRODUCT_ONE_KERNEL (1u << 4)
 
 typedef enum NibActivation {
   NIB_ACTIVATION_NONE = 0,

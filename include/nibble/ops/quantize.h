@@ -8,20 +8,19 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_QUANTIZE = 1 };
+#define NIB_OP_QUANTIZE 1u
 
 // NibQuantizeDesc.flags
-enum {
-  // Scales (and zero points) are read from the blob instead of being found and written. A non-finite element becomes
-  // the code of 0, alone. Elements beyond the range of the codes saturate.
-  NIB_QUANTIZE_GIVEN_SCALES = 1u << 0,
-  // The aux range begins with a NibStatus that the run adds to.
-  NIB_QUANTIZE_STATUS = 1u << 1,
-  // The aux range has NIB_PART_IMPORTANCE, cols fp32 numbers that say how much errors of a column count. Formats whose
-  // scales are found by a search: the K formats and IQ4. Negative and non-finite numbers count as 0, and those below
-  // 2^-20 of a super-block's largest (iq4_nl: of a block's) as that.
-  NIB_QUANTIZE_IMPORTANCE = 1u << 2
-};
+
+// Scales (and zero points) are read from the blob instead of being found and written. A non-finite element becomes
+// the code of 0, alone. Elements beyond the range of the codes saturate.
+#define NIB_QUANTIZE_GIVEN_SCALES (1u << 0)
+// The aux range begins with a NibStatus that the run adds to.
+#define NIB_QUANTIZE_STATUS (1u << 1)
+// The aux range has NIB_PART_IMPORTANCE, cols fp32 numbers that say how much errors of a column count. Formats whose
+// scales are found by a search: the K formats and IQ4. Negative and non-finite numbers count as 0, and those below
+// 2^-20 of a super-block's largest (iq4_nl: of a block's) as that.
+#define NIB_QUANTIZE_IMPORTANCE (1u << 2)
 
 // INPUT dense [run rows, cols] -> WEIGHTS blob of [rows, cols]. NibRun.n = rows of the run, which become rows
 // first_row.. of the blob.

@@ -8,7 +8,7 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_REPACK = 6 };
+#define NIB_OP_REPACK 6u
 
 // How other programs keep a quantized matrix. Their scales are NIB_PART_SCALES byte for byte, except in GGUF blocks.
 typedef enum NibLayout {
@@ -31,10 +31,8 @@ typedef enum NibLayout {
   NIB_LAYOUT_MAX_ENUM = 0x7fffffff
 } NibLayout;
 
-enum {
-  // From the packed layout (INPUT) to the canonical one (WEIGHTS). Without it from WEIGHTS to OUTPUT.
-  NIB_REPACK_UNPACK = 1u << 0
-};
+// From the packed layout (INPUT) to the canonical one (WEIGHTS). Without it from WEIGHTS to OUTPUT.
+#define NIB_REPACK_UNPACK (1u << 0)
 
 // WEIGHTS blob <-> NIB_PART_PACKED_CODES and NIB_PART_PACKED_ZEROS. NibRun.n = rows, first_row.. of both.
 // Bit-exact; there and back gives the same bytes. Unpacking writes NIB_PART_CODES, and scales and zeros where the

@@ -8,14 +8,13 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_ROPE = 15 };
+#define NIB_OP_ROPE 15u
 
 // NibRopeDesc.flags
-enum {
-  // Pair i of a head is its elements 2i and 2i + 1 (GPT-J, Meta's Llama, GGUF's NORM). Without it, i and i +
-  // rotary_size / 2 (GPT-NeoX, Hugging Face).
-  NIB_ROPE_INTERLEAVED = 1u << 0
-};
+
+// Pair i of a head is its elements 2i and 2i + 1 (GPT-J, Meta's Llama, GGUF's NORM). Without it, i and i +
+// rotary_size / 2 (GPT-NeoX, Hugging Face).
+#define NIB_ROPE_INTERLEAVED (1u << 0)
 
 // INPUT dense [run tokens, heads * head_size] in NIB_PART_SOURCE, and NIB_PART_INDICES after it at a multiple of 256
 // bytes: uint32[run tokens], the position of each token. WEIGHTS NIB_PART_TABLE: fp32 [positions, rotary_size / 2, 2],

@@ -8,24 +8,23 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_SEARCH = 24 };
+#define NIB_OP_SEARCH 24u
 
 // NibSearchDesc.flags
-enum {
-  // The aux range begins with a NibStatus that the run adds to: non-finite elements, and scales that saturate.
-  NIB_SEARCH_STATUS = 1u << 0,
-  // A run is columns of all rows instead of rows of all columns: NibRun.first_row is its first column, n their number.
-  // It finds the scales of the groups that begin in these columns, and reads all elements of the groups. So scales for
-  // NIB_OP_GPTQ can be found from its RESULT, an fp32 matrix, before the run of its COLUMNS stage that reaches the
-  // group.
-  NIB_SEARCH_COLUMNS = 1u << 1,
-  // INPUT holds NIB_PART_HESSIAN after NIB_PART_SOURCE: H = sum of x x^T of the inputs that the weights are multiplied
-  // by, fp32 [cols, cols], as NIB_OP_HESSIAN leaves it. Only the lower triangle is read. The error of a candidate is
-  // that of the group's part of the outputs, instead of the weights'. Not with FLAT.
-  NIB_SEARCH_HESSIAN = 1u << 2
-};
 
-enum { NIB_SEARCH_MAX_STEPS = 256 };
+// The aux range begins with a NibStatus that the run adds to: non-finite elements, and scales that saturate.
+#define NIB_SEARCH_STATUS (1u << 0)
+// A run is columns of all rows instead of rows of all columns: NibRun.first_row is its first column, n their number.
+// It finds the scales of the groups that begin in these columns, and reads all elements of the groups. So scales for
+// NIB_OP_GPTQ can be found from its RESULT, an fp32 matrix, before the run of its COLUMNS stage that reaches the
+// group.
+#define NIB_SEARCH_COLUMNS (1u << 1)
+// INPUT holds NIB_PART_HESSIAN after NIB_PART_SOURCE: H = sum of x x^T of the inputs that the weights are multiplied
+// by, fp32 [cols, cols], as NIB_OP_HESSIAN leaves it. Only the lower triangle is read. The error of a candidate is
+// that of the group's part of the outputs, instead of the weights'. Not with FLAT.
+#define NIB_SEARCH_HESSIAN (1u << 2)
+
+#define NIB_SEARCH_MAX_STEPS 256u
 
 // INPUT dense [run rows, cols] -> WEIGHTS NIB_PART_SCALES and NIB_PART_ZEROS of the blob of [rows, cols], which
 // NIB_OP_QUANTIZE and NIB_OP_GPTQ take with GIVEN_SCALES. Codes keep their bytes. NibRun.n = rows of the run, which

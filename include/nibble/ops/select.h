@@ -8,9 +8,9 @@
 extern "C" {
 #endif
 
-enum { NIB_OP_SELECT = 20 };
+#define NIB_OP_SELECT 20u
 
-enum { NIB_SELECT_MAX_COUNT = 1024 };
+#define NIB_SELECT_MAX_COUNT 1024u
 
 // INPUT dense [run rows, cols] -> OUTPUT. NibRun.n = rows of the run, which become rows first_row.. of each part.
 //   NIB_PART_RESULT          fp32[rows, count]: the largest elements of each row, the largest first

@@ -15,8 +15,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 for system; do
   [ -f "$NIBBLE_ROOT/cmake/toolchains/$system.cmake" ] || die "no cmake/toolchains/$system.cmake"
 done
-need_packages "${BUILD_PACKAGES[@]}" "${VULKAN_PACKAGES[@]}" g++-mingw-w64-x86-64-posix g++-aarch64-linux-gnu qemu-user ||
-  lacking "the cross compilers cannot be installed"
+need_packages "${BUILD_PACKAGES[@]}" "${VULKAN_PACKAGES[@]}" g++-mingw-w64-x86-64-posix g++-aarch64-linux-gnu \
+  qemu-user || lacking "the cross compilers cannot be installed"
 
 # Headers that belong to no system. The host's own folder has its C library, too.
 deps=$NIBBLE_ROOT/build/cross/deps

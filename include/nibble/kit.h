@@ -386,7 +386,7 @@ class Timer {
 // format: a name that nibFormatByName knows. group: values per scale; 0 = the format's default, or one scale per row if
 // it has none.
 // Throw NotFound if this build lacks the format.
-NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, uint32_t group = 0);
+NibQuantizeDesc quantizeDesc(std::string_view format, uint32_t rows, uint32_t cols, uint32_t group = 0);
 NibQuantizeDesc int4(uint32_t rows, uint32_t cols, uint32_t group = 128);
 NibQuantizeDesc int8(uint32_t rows, uint32_t cols);  // one scale per row
 NibQuantizeDesc nf4(uint32_t rows, uint32_t cols, uint32_t group = 64);

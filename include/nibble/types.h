@@ -159,7 +159,7 @@ typedef struct NibWeights {
 
 // NibWeights.format of dense weights, where an op takes them: elements of type scale_type, all other fields 0. Rows
 // start on a word. A row with an odd number of 16-bit elements has one more, which is not read.
-#define NIB_FORMAT_DENSE 0u
+#define NIB_FORMAT_DENSE 0
 
 // NibFormatInfo.flags
 

@@ -16,7 +16,7 @@ static_assert(kErrorSlab % NIB_ERROR_TILE == 0);
 
 }  // namespace
 
-NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, uint32_t group) {
+NibQuantizeDesc quantizeDesc(std::string_view format, uint32_t rows, uint32_t cols, uint32_t group) {
   const std::string name(format);
   const NibFormatInfo* info = nibFormatByName(name.c_str());
   if (!info) {
@@ -39,16 +39,16 @@ NibQuantizeDesc weights(std::string_view format, uint32_t rows, uint32_t cols, u
   return desc;
 }
 
-NibQuantizeDesc int4(uint32_t rows, uint32_t cols, uint32_t group) { return weights("int4", rows, cols, group); }
+NibQuantizeDesc int4(uint32_t rows, uint32_t cols, uint32_t group) { return quantizeDesc("int4", rows, cols, group); }
 
 NibQuantizeDesc int8(uint32_t rows, uint32_t cols) {
-  NibQuantizeDesc desc = weights("int8", rows, cols);
+  NibQuantizeDesc desc = quantizeDesc("int8", rows, cols);
   desc.weights.granularity = NIB_GRANULARITY_ROW;
   desc.weights.group_size = 0;
   return desc;
 }
 
-NibQuantizeDesc nf4(uint32_t rows, uint32_t cols, uint32_t group) { return weights("nf4", rows, cols, group); }
+NibQuantizeDesc nf4(uint32_t rows, uint32_t cols, uint32_t group) { return quantizeDesc("nf4", rows, cols, group); }
 
 std::span<const std::byte> Tensor::part(NibPart part) const {
   const NibMemoryPart& where = memory.part[part];

@@ -32,10 +32,10 @@ bool contains(const std::string& text, const char* part) {
 }  // namespace
 
 TEST_CASE("an unknown format is refused with the list of formats") {
-  const std::string text = messageOf([] { weights("int5", 2, 2); });
+  const std::string text = messageOf([] { quantizeDesc("int5", 2, 2); });
   CHECK(contains(text, "no format \"int5\" in this build; there is "));
-  CHECK_THROWS_AS(weights("int5", 2, 2), NotFound);
-  CHECK(weights("INT8", 2, 32).weights.format == NIB_FORMAT_INT8);
+  CHECK_THROWS_AS(quantizeDesc("int5", 2, 2), NotFound);
+  CHECK(quantizeDesc("INT8", 2, 32).weights.format == NIB_FORMAT_INT8);
 }
 
 TEST_CASE("data whose size differs from the description is refused") {

@@ -7,6 +7,16 @@
 
 #include <string.h>
 
+/* Choices as applications write them, which must compile without a warning. Returns flags of a product. */
+static uint32_t chooseWeights(int dense, int half, int asymmetric, NibWeights* weights) {
+  weights->format = dense ? NIB_FORMAT_DENSE : NIB_FORMAT_INT8;
+  weights->granularity = dense ? 0 : NIB_GRANULARITY_ROW;
+  weights->scale_type = half ? NIB_TYPE_F16 : NIB_TYPE_F32;
+  weights->flags = asymmetric ? NIB_WEIGHTS_ASYMMETRIC : 0;
+  if (!asymmetric) weights->flags |= NIB_WEIGHTS_NARROW | NIB_WEIGHTS_SCALE_FLOOR;
+  return (half ? NIB_PRODUCT_BIAS : 0) | NIB_PRODUCT_ONE_KERNEL;
+}
+
 static int useNibble(void) {
   /* absmax 127 and narrow int8: the scale is 1 and every code is its value. */
   static float source[4] = {-127.0f, 0.0f, 64.0f, 127.0f};
@@ -26,10 +36,7 @@ static int useNibble(void) {
   desc.rows = 1;
   desc.cols = 4;
   desc.source_type = NIB_TYPE_F32;
-  desc.weights.format = NIB_FORMAT_INT8;
-  desc.weights.granularity = NIB_GRANULARITY_ROW;
-  desc.weights.scale_type = NIB_TYPE_F32;
-  desc.weights.flags = NIB_WEIGHTS_NARROW;
+  if (chooseWeights(0, 0, 0, &desc.weights) != NIB_PRODUCT_ONE_KERNEL) return 6;
 
   if (nibGetMemory((const NibOpDesc*)&desc, NULL, &memory) != NIB_SUCCESS) return 1;
   if (memory.range[NIB_ROLE_WEIGHTS].size_bytes > sizeof blob) return 2;

@@ -44,7 +44,7 @@ void expectDecoded(const KernelRow& row) {
   const char* format = row.name;
   if (nibFormatByName(format) == nullptr) return;  // a build without it
   INFO(std::string(format));
-  NibQuantizeDesc desc = kit::weights(format, kRows, kCols);
+  NibQuantizeDesc desc = kit::quantizeDesc(format, kRows, kCols);
   desc.weights.granularity = NIB_GRANULARITY_ROW;
   desc.weights.group_size = 0;
   const kit::Device cpu = kit::Device::cpu();

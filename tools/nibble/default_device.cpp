@@ -52,7 +52,7 @@ double secondsOf(const kit::Device& device, const Desc& desc, uint32_t n) {
 
 DeviceTimes measure(const kit::Device& device) {
   const bool usual = nibFormatByName("int4") != nullptr;
-  NibQuantizeDesc quantize = kit::weights(usual ? "int4" : nibFormatAt(0)->name, kRows, kCols);
+  NibQuantizeDesc quantize = kit::quantizeDesc(usual ? "int4" : nibFormatAt(0)->name, kRows, kCols);
   quantize.source_type = NIB_TYPE_F16;
   NibMatmulDesc product = {};
   product.op = NIB_OP_MATMUL;

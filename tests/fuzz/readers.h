@@ -20,6 +20,7 @@ void gguf(Input input);         // headers of GGUF files
 void journal(Input input);      // of an unfinished output
 void npy(Input input);          // headers of .npy files
 void packed(Input input);       // models of GPTQ and AWQ
+void questions(Input input);    // multiple-choice questions
 void result(Input input);       // results of bench
 void tuning(Input input);       // tuning files
 void verdicts(Input input);     // verdicts of self-tests

@@ -28,8 +28,9 @@ struct Reader {
   void (*read)(Input input);
 };
 constexpr Reader kReaders[] = {
-    {"calibration", calibration}, {"cells", cells}, {"child", child},   {"config", config}, {"gguf", gguf},
-    {"journal", journal},         {"npy", npy},     {"packed", packed}, {"result", result}, {"tuning", tuning},
+    {"calibration", calibration}, {"cells", cells}, {"child", child},   {"config", config},       {"gguf", gguf},
+    {"journal", journal},         {"npy", npy},     {"packed", packed}, {"questions", questions}, {"result", result},
+    {"tuning", tuning},
 #if !defined(NIB_NO_VULKAN)
     {"verdicts", verdicts}
 #endif

@@ -166,8 +166,12 @@ class Batch {
 
 std::vector<Question> loadQuestions(const std::filesystem::path& path) {
   std::vector<char> text = readWholeFile(path, kMaxFileBytes);
+  return parseQuestions(text, shown(path));
+}
+
+std::vector<Question> parseQuestions(std::span<char> text, const std::string& file) {
   std::vector<Question> questions;
-  forEachJsonLine(text, shown(path), [&questions](std::span<char> line, const std::string& place) {
+  forEachJsonLine(text, file, [&questions](std::span<char> line, const std::string& place) {
     questions.push_back(questionOf(readJson(line, place, "the line"), place));
   });
   return questions;

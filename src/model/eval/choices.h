@@ -28,6 +28,8 @@ struct Question {
 
 // Reads a .jsonl file with {"context": TEXT, "choices": [TEXT, ...], "answer": INDEX FROM 0} a line. Throws.
 std::vector<Question> loadQuestions(const std::filesystem::path& path);
+// The same, of the file's text, which is overwritten. file: as messages name it.
+std::vector<Question> parseQuestions(std::span<char> text, const std::string& file);
 
 // A context and one of its choices.
 struct Continuation {

@@ -77,17 +77,20 @@ EditConfig with(const char* key, const Json& value) {
   return [=](Json& config) { config[key] = value; };
 }
 
+const std::string kFamilies = "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, gpt_neox";
+
 TEST_CASE("an unchanged copy is not refused") {
-  for (const char* name : {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain"}) {
+  for (const char* name : {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain", "phi3_su", "gemma2_plain",
+                           "gemma3_images", "olmo2_plain", "gpt2_plain", "gpt_neox_plain"}) {
     CHECK(refusal(name, EditConfig{}) == "");
   }
 }
 
 TEST_CASE("networks that nibble does not run are refused by name") {
   CHECK(refusal("llama_plain", with("model_type", "falcon")) ==
-        "config.json: \"model_type\" is \"falcon\"; nibble runs llama, mistral, qwen2, qwen3");
+        "config.json: \"model_type\" is \"falcon\"; nibble runs " + kFamilies);
   CHECK(refusal("llama_plain", [](Json& config) { config.erase("model_type"); }) ==
-        "config.json: \"model_type\" is missing; nibble runs llama, mistral, qwen2, qwen3");
+        "config.json: \"model_type\" is missing; nibble runs " + kFamilies);
   for (const char* key : {"rope_type", "type"}) {
     CHECK(refusal("llama_plain", with("rope_scaling", {{key, "proportional"}, {"factor", 2}})) ==
           "config.json: \"rope_type\" is \"proportional\"; nibble runs default, linear, dynamic, yarn, llama3 and "

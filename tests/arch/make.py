@@ -219,7 +219,7 @@ MODELS = {
         "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "vocab_size": 41,
         "mm_tokens_per_image": 4, "image_token_index": 40, "boi_token_index": 39, "eoi_token_index": 38,
         "text_config": {"model_type": "gemma3_text", **sizes(
-            32, 24, 2, 2, 1, 41, head_dim=16, sliding_window=7, sliding_window_pattern=2, max_position_embeddings=64)},
+            32, 32, 2, 2, 1, 41, head_dim=16, sliding_window=7, sliding_window_pattern=2, max_position_embeddings=64)},
         "vision_config": {"model_type": "siglip_vision_model", "hidden_size": 16, "intermediate_size": 16,
                           "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}}),
     "olmo2_plain": (F16, (40, 9), olmo2(

@@ -97,6 +97,37 @@ def test_families(tool, families, device):
         tool.check(values_of("s")["model.layers.0.mlp.down_proj.weight"][0][1] == inner, f"{family}: down is not split")
 
 
+FUSED = ("rotate", "rotate:random", "hadamard", "equalize", "smooth:0.7", "split:30")
+NORMED = "norm what layers add to the hidden states"
+# Other blocks: what leaves the network as it was, and what is refused with which words.
+OTHER_FAMILIES = {
+    "phi3_su": (FUSED, {}), "phi3_window": (FUSED, {}),
+    "gemma2_plain": (FUSED[2:], {"rotate": NORMED}), "gemma3_plain": (FUSED[2:], {"rotate:random": NORMED}),
+    "olmo2_bias": (FUSED[2:], {"rotate": NORMED}),
+    "gpt_neox_plain": (("hadamard", "equalize", "smooth:0.7"),
+                       {"rotate": "passes RMS norms alone", "split": "have no gated layers"}),
+    "gpt_neox_sequential": (("hadamard", "equalize", "smooth:0.7"), {}),
+    "gpt2_plain": ((), {t: "hold the matrices of layers as [in, out]" for t in ("rotate", "hadamard", "equalize")})}
+
+
+def test_other_families(tool, families, device):
+    """Fused layers, norms with 1 + weight and norms behind layers, layer norms, heads whose parts lie by turns."""
+    for family, (kept, refused) in OTHER_FAMILIES.items():
+        model = os.path.join(families, family)
+        write_ids("ids.npy", 96, config_of(model)["vocab_size"])
+        for transform in kept:
+            data = ("--calib", "ids.npy", "--seq-len", "32") if transform.startswith("smooth") else ()
+            tool.passes("quantize", model, "-o", "same", *DENSE, "--transform", transform, *data, "--force",
+                        "--device", device)
+            kl = divergence(tool, "same", model, "ids.npy", device, "--window", "32")
+            tool.check(abs(kl) < 1e-8, f"{family} {transform}: KL {kl}")
+            before, after = values_of(model), values_of("same")
+            changed = {name for name in before if name not in after or before[name] != after[name]}
+            tool.check(len(changed) >= 2, f"{family} {transform}: only {sorted(changed)} changed")
+        for transform, words in refused.items():
+            tool.refused(words, "quantize", model, "-o", "no", *DENSE, "--transform", transform, "--device", device)
+
+
 def test_outliers(tool, sample, device):
     """AWQ and SmoothQuant undo planted outliers: what is left is what the sample model loses without them."""
     outlier_model.make(sample, "outliers")
@@ -218,6 +249,7 @@ def main():
     device = sys.argv[5] if len(sys.argv) > 5 else "cpu"
     if device == "cpu":
         test_families(tool, families, device)
+        test_other_families(tool, families, device)
         test_refusals(tool, sample, device)
         test_together(tool, sample, device)
         test_outliers(tool, sample, device)

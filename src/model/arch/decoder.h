@@ -64,6 +64,7 @@ struct ScaleGroup {
   uint32_t run = 0, repeat = 1;
   // Rows of other kinds come before the first that is read, and after each run, up to `step` rows from run to run.
   uint32_t first = 0, step = 0;
+  float offset = 0;  // of a norm: is added to its weights
   // The row of `before` that becomes column c.
   uint32_t rowOf(uint32_t c) const {
     return first + (run == 0 ? c : c / run / repeat * (step != 0 ? step : run) + c % run);

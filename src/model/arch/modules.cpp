@@ -1,6 +1,8 @@
 // The modules of a block, and how they depend on each other.
 #include "model/arch/blocks.h"
 
+#include <utility>
+
 namespace nib::model {
 
 std::string moduleIn(const ModelConfig& config, const std::string& name) {
@@ -54,14 +56,16 @@ std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer) {
   const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
   const std::vector<std::vector<std::string>> layers = linearLayers(config, layer);
   std::vector<ScaleGroup> groups;
-  if (config.norms_before) groups.push_back({block + ".input_layernorm", true, layers[0], 0, 1});
+  const auto addNormGroup = [&](const char* norm, const std::vector<std::string>& modules) {
+    ScaleGroup group{block + norm, true, modules, 0, 1};
+    group.offset = config.norm_offset;
+    if (config.norms_before) groups.push_back(std::move(group));
+  };
+  addNormGroup(".input_layernorm", layers[0]);
   ScaleGroup values{layers[0].back(), false, layers[1], config.head_size, config.heads / config.key_heads};
   if (config.fused) values.first = (config.heads + config.key_heads) * config.head_size;
   groups.push_back(values);
-  if (config.norms_before) {
-    const char* const norm = config.norms_after ? ".pre_feedforward_layernorm" : ".post_attention_layernorm";
-    groups.push_back({block + norm, true, layers[2], 0, 1});
-  }
+  addNormGroup(config.norms_after ? ".pre_feedforward_layernorm" : ".post_attention_layernorm", layers[2]);
   ScaleGroup inner{layers[2].back(), false, layers[3], 0, 1};
   if (config.fused) inner.first = config.inner;
   groups.push_back(inner);

@@ -50,8 +50,8 @@ def names_of(folder):
 
 
 def divergence(tool, model, reference, *options):
-    done = tool.passes("eval", model, "--data", "ids.npy", "--window", "32", "--against", reference, "--json", "--device",
-                       "cpu", *options)
+    done = tool.passes("eval", model, "--data", "ids.npy", "--window", "32", "--against", reference, "--json",
+                       "--device", "cpu", *options)
     return json.loads(done.out or '{"mean_kl": 1e9}')["mean_kl"]
 
 
@@ -88,7 +88,8 @@ def test_model(tool, model, modules, prefix):
     kl = divergence(tool, model, model, "--type", "int8", "--activations", "int8-token")
     tool.check(kl < 3e-3, f"{name}: in memory: KL {kl}")
 
-    tool.passes("calibrate", model, "--data", "ids.npy", "--seq-len", "32", "-o", "c.json", "--force", "--device", "cpu")
+    tool.passes("calibrate", model, "--data", "ids.npy", "--seq-len", "32", "-o", "c.json", "--force", "--device",
+                "cpu")
     with open("c.json", encoding="utf-8") as file:
         found = {name.removesuffix(".input") for name in json.load(file)["tensors"]}
     tool.check(wanted <= found, f"{name}: calibrated without {sorted(wanted - found)}")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Every family that nibble runs: its tiny models are quantized, calibrated and evaluated, and keep the names of tensors.
+"""Every family that nibble runs: its tiny models are quantized, calibrated and evaluated, and keep their names.
 
   families_tool.py NIBBLE FAMILIES SCRATCH
 

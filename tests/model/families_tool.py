@@ -7,14 +7,13 @@ FAMILIES: folder of small models with golden files (tests/arch/data).
 """
 import json
 import os
-import struct
 import sys
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "tool"), os.path.join(HERE, "..", "golden")]
 import read_safetensors
-from tool import Tool
+from tool import Tool, write_ids
 
 # Model: the modules of a block that are quantized, and the prefix of a block.
 SPLIT = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj",
@@ -37,14 +36,6 @@ def config_of(model):
     return config.get("text_config", config)
 
 
-def write_ids(path, vocabulary, count=256):
-    ids = struct.pack(f"<{count}i", *((i * i * 7 + i * 3) % vocabulary for i in range(count)))
-    head = f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({count},), }}".encode()
-    head = head.ljust((len(head) + 11 + 63) // 64 * 64 - 11) + b"\n"
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + ids)
-
-
 def names_of(folder):
     return {row[0] for row in read_safetensors.read(os.path.join(folder, "model.safetensors"))[0]}
 
@@ -64,7 +55,7 @@ def quantized(tool, model, *options):
 def test_model(tool, model, modules, prefix):
     config, name = config_of(model), os.path.basename(model)
     layers = config.get("num_hidden_layers")
-    write_ids("ids.npy", config["vocab_size"])
+    write_ids("ids.npy", 256, config["vocab_size"])
     wanted = {f"{prefix}.{layer}.{module}" for layer in range(layers) for module in modules}
 
     nearest, _ = quantized(tool, model, *INT4)
@@ -104,7 +95,7 @@ def test_gpt2(tool, families):
     for name, prefix in (("gpt2_plain", "h"), ("gpt2_inner", "transformer.h")):
         model = os.path.join(families, name)
         config = config_of(model)
-        write_ids("ids.npy", config["vocab_size"])
+        write_ids("ids.npy", 256, config["vocab_size"])
         bnb = ("--type", "int8", "--format", "bnb")
         nearest, _ = quantized(tool, model, *bnb)
         tool.check(0 < nearest < 3e-3, f"{name}: KL {nearest}")

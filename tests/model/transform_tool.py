@@ -9,7 +9,6 @@ FAMILIES: folder of small models with golden files (tests/arch/data).
 import json
 import math
 import os
-import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -18,17 +17,9 @@ sys.path[:0] = [os.path.join(HERE, "..", "tool"), os.path.join(HERE, "..", "gold
 import outlier_model
 import quantized_models as qm
 import read_safetensors
-from tool import Tool
+from tool import Tool, write_ids
 
 DENSE = ("--type", "F32", "--format", "safetensors")
-
-
-def write_ids(path, count, vocabulary):
-    ids = struct.pack(f"<{count}i", *((i * i * 7 + i * 3) % vocabulary for i in range(count)))
-    head = f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({count},), }}".encode()
-    head = head.ljust((len(head) + 11 + 63) // 64 * 64 - 11) + b"\n"
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + ids)
 
 
 def values_of(model):

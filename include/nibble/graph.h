@@ -103,7 +103,8 @@ class Graph {
   ValueId memory(std::string name, uint64_t size_bytes);
   // The elements of `of` in another shape of the same size.
   ValueId view(std::string name, ValueId of, const Shape& shape);
-  // Columns [first, first + cols) of every row of an arena value. Layers that say so take a part as their input.
+  // Columns [first, first + cols) of every row of a value that is not memory. Layers that say so take a part as input.
+  // Throws.
   ValueId part(std::string name, ValueId of, uint32_t first, uint32_t cols);
   // The value stays readable when the step is over.
   void keep(ValueId value) { values_[value].kept = true; }

@@ -71,7 +71,7 @@ ValueId Graph::view(std::string name, ValueId of, const Shape& shape) {
 
 ValueId Graph::part(std::string name, ValueId of, uint32_t first, uint32_t cols) {
   const Value& from = value(of);
-  if (from.storage != Storage::kArena || cols == 0 || uint64_t(first) + cols > from.shape.cols) {
+  if (from.storage == Storage::kMemory || cols == 0 || uint64_t(first) + cols > from.shape.cols) {
     throw kit::Error("graph: " + name + " is no part of " + from.name);
   }
   Value value{std::move(name), from.storage, from.shape, 0, of};

@@ -142,8 +142,9 @@ def metadata_of(family):
         return {"gemma2.attn_logit_softcapping": 2.0, "gemma2.final_logit_softcapping": 3.0,
                 "gemma2.attention.sliding_window": 8, "gemma2.attention.key_length": gm.HEAD}
     if family == "gemma3_text":
-        return {"general.architecture": "gemma3", "gemma3.attention.sliding_window": 8, "gemma3.rope.freq_base": 50000.0,
-                "gemma3.rope.scaling.type": "linear", "gemma3.rope.scaling.factor": 2.0,
+        return {"general.architecture": "gemma3", "gemma3.attention.sliding_window": 8,
+                "gemma3.rope.freq_base": 50000.0, "gemma3.rope.scaling.type": "linear",
+                "gemma3.rope.scaling.factor": 2.0,
                 "gemma3.attn_logit_softcapping": None, "gemma3.attention.key_length": gm.HEAD}
     if family == "olmo2":
         return {"general.architecture": "olmo2", "olmo2.attention.sliding_window": None,

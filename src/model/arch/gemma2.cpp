@@ -19,6 +19,7 @@ void readGemma(const Json& given, const Defaults& defaults, double attention_cap
                ModelConfig& config) {
   Json json = given;
   // Early files also have a hidden_act, which counts for nothing.
+  readActivation(given, "hidden_activation", "gelu_pytorch_tanh");
   json["hidden_act"] = readText(given, "hidden_activation", "gelu_pytorch_tanh");
   readShared(json, defaults, config);
   checkWholeHeads(config);

@@ -15,14 +15,18 @@ Json usualKeys(const Json& given) {
                                                             {"n_positions", "max_position_embeddings"},
                                                             {"layer_norm_epsilon", "rms_norm_eps"}};
   for (const auto& [own, usual] : kNames) {
-    if (given.contains(own) && !given[own].is_null()) json[usual] = given[own];
+    if (!given.contains(own) || given[own].is_null()) continue;
+    // A value of another type is refused under its own name.
+    usual == std::string_view("rms_norm_eps") ? void(readNumber(given, own, 0)) : void(readCount(given, own));
+    json[usual] = given[own];
   }
+  readActivation(given, "activation_function", "gelu_new");
   json["hidden_act"] = readText(given, "activation_function", "gelu_new");
   // Heads share no keys, and are hidden_size / n_head wide.
   for (const char* key : {"num_key_value_heads", "head_dim", "rope_scaling", "rope_parameters"}) json.erase(key);
   if (!json.contains("intermediate_size")) {
     constexpr uint32_t kHidden = 768;
-    json["intermediate_size"] = 4 * readCount(json, "hidden_size", &kHidden);
+    json["intermediate_size"] = 4 * uint64_t(readCount(json, "hidden_size", &kHidden));
   }
   return json;
 }

@@ -7,7 +7,8 @@ namespace nib::model {
 void readGptNeox(const Json& given, ModelConfig& config) {
   Json json = given;
   const auto rename = [&](const char* own, const char* usual) {
-    if (given.contains(own) && !given[own].is_null()) json[usual] = given[own];
+    // A value of another type is refused under its own name.
+    if (given.contains(own) && !given[own].is_null()) json[usual] = readNumber(given, own, 0);
   };
   rename("layer_norm_eps", "rms_norm_eps");
   rename("rotary_emb_base", "rope_theta");

@@ -56,7 +56,8 @@ struct Value {
   uint64_t size_bytes = 0;         // at the graph's largest step; memory: what the nodes need, at least
   ValueId in_place_of = kNoValue;  // shares the bytes of this value
   bool must_share = false;         // in_place_of is part of what the node computes, not only a way to save memory
-  bool view = false;               // the same elements in another shape
+  bool view = false;               // the same elements in another shape, or a part of them
+  uint64_t offset_bytes = 0;       // of a part, in the value that it is a part of
   bool kept = false;               // readable after the step
   bool state = false;              // an arena value that lives from step to step
 };
@@ -102,6 +103,9 @@ class Graph {
   ValueId memory(std::string name, uint64_t size_bytes);
   // The elements of `of` in another shape of the same size.
   ValueId view(std::string name, ValueId of, const Shape& shape);
+  // Columns [first, first + cols) of every row of a value that is not memory. Layers that say so take a part as input.
+  // Throws.
+  ValueId part(std::string name, ValueId of, uint32_t first, uint32_t cols);
   // The value stays readable when the step is over.
   void keep(ValueId value) { values_[value].kept = true; }
 
@@ -268,8 +272,14 @@ ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer);
 // NIB_OP_ELEMENTWISE: activation(gate) * other, in place of the gate; a + b, in place of a.
 ValueId gated(Graph& graph, ValueId gate, ValueId other, std::string name, uint32_t activation);
 ValueId add(Graph& graph, ValueId a, ValueId b, std::string name);
+// The same of rows whose first half is the gate, into a value of half the columns.
+ValueId gatedHalves(Graph& graph, ValueId halves, std::string name, uint32_t activation);
 // factor * input, in place.
 ValueId scale(Graph& graph, ValueId input, std::string name, float factor);
+// limit * tanh(input / limit), in place.
+ValueId cap(Graph& graph, ValueId input, std::string name, float limit);
+// The elements of a part, one row after the other (those of fp32 below 2^-126 become 0).
+ValueId gather(Graph& graph, ValueId part, std::string name);
 
 struct Hadamard {
   uint32_t size = 0;  // of a block; 0 = a row of the input
@@ -286,7 +296,7 @@ struct Rope {
   bool interleaved = false;
   std::string table = "rope";  // the memory value of cosines and sines (nibFillRopeTable)
 };
-// NIB_OP_ROPE, in place. positions: ids().
+// NIB_OP_ROPE, in place, or from a part into a value of its own. positions: ids().
 ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, const Rope& layer);
 
 struct Attention {
@@ -299,7 +309,7 @@ struct Attention {
   float cap = 0;                       // of scores; 0 = none
 };
 struct AttentionInputs {
-  ValueId queries, keys, values;  // dense [tokens, heads * head_size]
+  ValueId queries, keys, values;  // dense [tokens, heads * head_size], or parts
   ValueId cache_rows;             // ids(): where the keys and values of each token go
   ValueId visible;                // ids(4): what each token sees, see NIB_OP_ATTENTION
 };

@@ -31,6 +31,7 @@
 // NibElementwiseKind
 #define NIB_KIND_ADD 0u
 #define NIB_KIND_SCALE 2u
+#define NIB_KIND_CAP 4u
 
 // NibInt8Result
 #define NIB_RESULT_I32 8u

@@ -1,7 +1,7 @@
 #version 450
-// Elementwise sums, products and multiples; GATED: gated products. A workgroup makes WG * OCTETS runs of eight results,
-// an invocation every WG-th of them. Reads every element (2 or 4 bytes) of one or two operands once, before the same
-// invocation writes the result (2 or 4 bytes), which may overwrite an operand.
+// Elementwise sums, products and multiples; GATED: gated products and soft caps. A workgroup makes WG * OCTETS runs of
+// eight results, an invocation every WG-th of them. Reads every element (2 or 4 bytes) of one or two operands once,
+// before the same invocation writes the result (2 or 4 bytes), which may overwrite an operand.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/elementwise.h"
 ELEMENTWISE_SPEC(NIB_SPEC_CONSTANT)
@@ -26,17 +26,33 @@ layout(push_constant, std430) uniform Push { ElementwisePush push; };
 #endif
 
 uvec4 secondQuad(uint row, uint col, uint cols) {
-  if (KIND == NIB_KIND_SCALE) return uvec4(push.factor_bits);
+  if (KIND == NIB_KIND_SCALE || KIND == NIB_KIND_CAP) return uvec4(push.factor_bits);
   uint row_start = row * push.second_stride + push.second_first;
   return nibSecondQuad(row_start, col, cols, push.second_word + push.head.delta3);
 }
 
+#ifdef GATED
+// c * tanh(x / c). Near 0 by its series, where the quotient of exponentials would cancel.
+float capped(float x, float c) {
+  float u = x / c;
+  float a = abs(u);
+  float q = u * u;
+  float series = ((62.0 / 2835.0 * q - 17.0 / 315.0) * q + 2.0 / 15.0) * q - 1.0 / 3.0;
+  float e = nibExp(-2.0 * min(a, 20.0));
+  float y = c * ((1.0 - e) / (1.0 + e));
+  return a < 0.25 ? x + x * (q * series) : x < 0.0 ? -y : y;
+}
+#endif
+
 uvec4 combined(uvec4 x, uvec4 y) {
 #ifdef GATED
   vec4 gate = uintBitsToFloat(x);
-  vec4 product = vec4(nibActivate(gate.x), nibActivate(gate.y), nibActivate(gate.z), nibActivate(gate.w)) *
-                 uintBitsToFloat(y);
-  uvec4 bits = floatBitsToUint(product);
+  vec4 other = uintBitsToFloat(y);
+  vec4 result = KIND == NIB_KIND_CAP
+                    ? vec4(capped(gate.x, other.x), capped(gate.y, other.x), capped(gate.z, other.x),
+                           capped(gate.w, other.x))
+                    : vec4(nibActivate(gate.x), nibActivate(gate.y), nibActivate(gate.z), nibActivate(gate.w)) * other;
+  uvec4 bits = floatBitsToUint(result);
   return mix(bits, bits & 0x80000000u, equal(bits & 0x7f800000u, uvec4(0u)));
 #else
   uvec4 a = nibCanonicalize(x);

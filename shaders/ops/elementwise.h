@@ -1,4 +1,4 @@
-// Interface of elementwise.comp: elementwise sums, products, multiples and gated products.
+// Interface of elementwise.comp: elementwise sums, products, multiples, gated products and soft caps.
 //   WG           invocations of a workgroup, a power of two
 //   OCTETS       runs of eight elements per invocation, 1 to 4
 //   KIND         NibElementwiseKind

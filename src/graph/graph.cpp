@@ -69,6 +69,19 @@ ValueId Graph::view(std::string name, ValueId of, const Shape& shape) {
   return addValue(std::move(value));
 }
 
+ValueId Graph::part(std::string name, ValueId of, uint32_t first, uint32_t cols) {
+  const Value& from = value(of);
+  if (from.storage == Storage::kMemory || cols == 0 || uint64_t(first) + cols > from.shape.cols) {
+    throw kit::Error("graph: " + name + " is no part of " + from.name);
+  }
+  Value value{std::move(name), from.storage, from.shape, 0, of};
+  value.shape.cols = cols;
+  value.view = true;
+  value.offset_bytes = uint64_t(first) * elementBytes(from.shape.type);
+  value.size_bytes = from.size_bytes - value.offset_bytes;
+  return addValue(std::move(value));
+}
+
 bool Graph::isWritten(ValueId id) const {
   return written_[id] || (values_[id].view && isWritten(values_[id].in_place_of));
 }

@@ -169,16 +169,28 @@ ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
 
 namespace {
 
-// A node of two values that overwrites the first.
-ValueId addPair(Graph& graph, ValueId a, ValueId b, std::string name, NibElementwiseKind kind, uint32_t activation) {
-  const Shape from = graph.value(a).shape, second = graph.value(b).shape;
+NibElementwiseDesc elementwiseDesc(const Graph& graph, const Shape& from, NibElementwiseKind kind) {
   NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
   desc.kind = kind;
-  desc.activation = activation;
   desc.rows = graph.maxTokens() * from.rows_per_token;
   desc.cols = from.cols;
   desc.source_type = desc.result_type = from.type;
   desc.source_stride = desc.result_stride = from.stride;
+  return desc;
+}
+
+// A node of one value, into `output`.
+ValueId addElementwise(Graph& graph, ValueId input, ValueId output, std::string name, const NibElementwiseDesc& desc) {
+  graph.add(std::move(name), desc, graph.value(input).shape.rows_per_token,
+            {{NIB_ROLE_INPUT, NIB_PART_SOURCE, input}, {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
+  return output;
+}
+
+// A node of two values that overwrites the first.
+ValueId addPair(Graph& graph, ValueId a, ValueId b, std::string name, NibElementwiseKind kind, uint32_t activation) {
+  const Shape from = graph.value(a).shape, second = graph.value(b).shape;
+  NibElementwiseDesc desc = elementwiseDesc(graph, from, kind);
+  desc.activation = activation;
   desc.second_type = second.type;
   desc.second_stride = second.stride;
   const ValueId output = graph.inPlace(name + ".output", a);
@@ -199,19 +211,40 @@ ValueId add(Graph& graph, ValueId a, ValueId b, std::string name) {
   return addPair(graph, a, b, std::move(name), NIB_ELEMENTWISE_ADD, NIB_ACTIVATION_NONE);
 }
 
+ValueId gatedHalves(Graph& graph, ValueId halves, std::string name, uint32_t activation) {
+  const Shape from = graph.value(halves).shape;
+  const Shape to = dense(from.type, from.cols / 2, from.rows_per_token);
+  NibElementwiseDesc desc = elementwiseDesc(graph, from, NIB_ELEMENTWISE_GATED);
+  desc.flags = NIB_ELEMENTWISE_HALVES;
+  desc.activation = activation;
+  desc.cols = to.cols;
+  desc.result_stride = to.stride;
+  const ValueId output = graph.arena(name + ".output", to);
+  return addElementwise(graph, halves, output, std::move(name), desc);
+}
+
 ValueId scale(Graph& graph, ValueId input, std::string name, float factor) {
-  const Shape from = graph.value(input).shape;
-  NibElementwiseDesc desc{NIB_OP_ELEMENTWISE, sizeof(NibElementwiseDesc)};
-  desc.kind = NIB_ELEMENTWISE_SCALE;
-  desc.rows = graph.maxTokens() * from.rows_per_token;
-  desc.cols = from.cols;
-  desc.source_type = desc.result_type = from.type;
-  desc.source_stride = desc.result_stride = from.stride;
+  NibElementwiseDesc desc = elementwiseDesc(graph, graph.value(input).shape, NIB_ELEMENTWISE_SCALE);
   desc.factor = factor;
   const ValueId output = graph.inPlace(name + ".output", input);
-  graph.add(std::move(name), desc, from.rows_per_token,
-            {{NIB_ROLE_INPUT, NIB_PART_SOURCE, input}, {NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true}});
-  return output;
+  return addElementwise(graph, input, output, std::move(name), desc);
+}
+
+ValueId cap(Graph& graph, ValueId input, std::string name, float limit) {
+  NibElementwiseDesc desc = elementwiseDesc(graph, graph.value(input).shape, NIB_ELEMENTWISE_CAP);
+  desc.factor = limit;
+  const ValueId output = graph.inPlace(name + ".output", input);
+  return addElementwise(graph, input, output, std::move(name), desc);
+}
+
+ValueId gather(Graph& graph, ValueId part, std::string name) {
+  const Shape from = graph.value(part).shape;
+  const Shape to = dense(from.type, from.cols, from.rows_per_token);
+  NibElementwiseDesc desc = elementwiseDesc(graph, from, NIB_ELEMENTWISE_SCALE);
+  desc.factor = 1;
+  desc.result_stride = to.stride;
+  const ValueId output = graph.arena(name + ".output", to);
+  return addElementwise(graph, part, output, std::move(name), desc);
 }
 
 ValueId hadamard(Graph& graph, ValueId input, std::string name, const Hadamard& layer) {
@@ -244,9 +277,12 @@ ValueId rope(Graph& graph, ValueId input, ValueId positions, std::string name, c
   desc.rotary_size = layer.rotary_size;
   desc.positions = layer.positions;
   desc.source_type = desc.result_type = from.type;
+  desc.source_stride = from.stride;
   const NibMemory memory = memoryOf(name, desc);
   const ValueId table = weightsValue(graph, layer.table, memory.range[NIB_ROLE_WEIGHTS].size_bytes);
-  const ValueId output = graph.inPlace(name + ".output", input);
+  const bool is_part = from.stride != from.cols;
+  const ValueId output = is_part ? graph.arena(name + ".output", dense(from.type, from.cols, from.rows_per_token))
+                                 : graph.inPlace(name + ".output", input);
   graph.add(std::move(name), desc, 1,
             {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, table},
              {NIB_ROLE_INPUT, NIB_PART_SOURCE, input},
@@ -264,6 +300,7 @@ ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name,
   desc.head_size = layer.head_size;
   desc.cache_rows = layer.cache_rows;
   desc.source_type = desc.result_type = from.type;
+  desc.source_stride = from.stride;
   desc.cache_type = layer.cache_type;
   desc.scale = layer.scale;
   desc.cap = layer.cap;
@@ -276,13 +313,14 @@ ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name,
     append.cols = layer.key_heads * layer.head_size;
     append.cache_rows = layer.cache_rows;
     append.source_type = graph.value(value).shape.type;
+    append.source_stride = graph.value(value).shape.stride;
     append.cache.scale_type = layer.cache_type;
     graph.add(name + (part == NIB_PART_KEYS ? ".keys" : ".values"), append, 1,
               {{NIB_ROLE_INPUT, NIB_PART_SOURCE, value},
                {NIB_ROLE_INPUT, NIB_PART_INDICES, inputs.cache_rows},
                {NIB_ROLE_OUTPUT, NIB_PART_COUNT, cache, true, memory.part[part].offset_bytes}});
   }
-  const ValueId output = graph.arena(name + ".output", from);
+  const ValueId output = graph.arena(name + ".output", dense(from.type, from.cols, from.rows_per_token));
   graph.add(std::move(name), desc, 1,
             {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, cache},
              {NIB_ROLE_INPUT, NIB_PART_SOURCE, inputs.queries},

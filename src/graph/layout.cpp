@@ -62,19 +62,29 @@ std::vector<ValueId> findOwners(const Graph& graph, const std::vector<Uses>& use
   return owner;
 }
 
+// Where a value begins in its owner.
+std::vector<uint64_t> findOffsets(const Graph& graph, const std::vector<ValueId>& owner) {
+  std::vector<uint64_t> offset(owner.size());
+  for (ValueId v = 0; v < owner.size(); ++v) {
+    if (owner[v] != v) offset[v] = offset[graph.value(v).in_place_of] + graph.value(v).offset_bytes;
+  }
+  return offset;
+}
+
 }  // namespace
 
 Layout layOut(const Graph& graph, std::span<const NodeNeeds> needs) {
   const std::vector<Uses> uses = findUses(graph);
   const std::vector<ValueId> owner = findOwners(graph, uses);
+  const std::vector<uint64_t> offset = findOffsets(graph, owner);
   const uint32_t count = uint32_t(graph.values().size()), nodes = uint32_t(graph.nodes().size());
   std::vector<uint64_t> size(count);
-  for (ValueId v = 0; v < count; ++v) size[owner[v]] = std::max(size[owner[v]], graph.value(v).size_bytes);
+  for (ValueId v = 0; v < count; ++v) size[owner[v]] = std::max(size[owner[v]], offset[v] + graph.value(v).size_bytes);
   for (uint32_t n = 0; n < nodes; ++n) {
     const std::vector<Operand>& operands = graph.nodes()[n].operands;
     for (size_t i = 0; i < operands.size(); ++i) {
-      uint64_t& bytes = size[owner[operands[i].value]];
-      bytes = std::max(bytes, operands[i].offset_bytes + needs[n].operand_bytes[i]);
+      const ValueId v = operands[i].value;
+      size[owner[v]] = std::max(size[owner[v]], offset[v] + operands[i].offset_bytes + needs[n].operand_bytes[i]);
     }
   }
   Layout layout;
@@ -116,8 +126,10 @@ Layout layOut(const Graph& graph, std::span<const NodeNeeds> needs) {
     }
   }
   for (ValueId v = 0; v < count; ++v) {
-    layout.values[v] = layout.values[owner[v]];
     layout.values[v].owner = owner[v];
+    if (owner[v] == v) continue;
+    layout.values[v].offset_bytes = layout.values[owner[v]].offset_bytes + offset[v];
+    layout.values[v].size_bytes = size[owner[v]] - offset[v];
   }
   return layout;
 }

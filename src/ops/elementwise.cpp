@@ -23,14 +23,17 @@ namespace {
 constexpr uint32_t kFlags = NIB_ELEMENTWISE_ONE_ROW | NIB_ELEMENTWISE_HALVES;
 
 bool isGated(const NibElementwiseDesc& d) { return d.kind == NIB_ELEMENTWISE_GATED; }
+bool isCap(const NibElementwiseDesc& d) { return d.kind == NIB_ELEMENTWISE_CAP; }
+bool isBounded(const NibElementwiseDesc& d) { return isGated(d) || isCap(d); }
+bool hasFactor(const NibElementwiseDesc& d) { return d.kind == NIB_ELEMENTWISE_SCALE || isCap(d); }
 bool hasHalves(const NibElementwiseDesc& d) { return (d.flags & NIB_ELEMENTWISE_HALVES) != 0; }
 bool hasOneRow(const NibElementwiseDesc& d) { return (d.flags & NIB_ELEMENTWISE_ONE_ROW) != 0; }
-bool hasSecond(const NibElementwiseDesc& d) { return d.kind != NIB_ELEMENTWISE_SCALE && !hasHalves(d); }
+bool hasSecond(const NibElementwiseDesc& d) { return !hasFactor(d) && !hasHalves(d); }
 uint32_t sourceCols(const NibElementwiseDesc& d) { return hasHalves(d) ? d.cols * 2 : d.cols; }
 
 NibResult checkKind(const NibElementwiseDesc& d, const Log& log) {
-  if (d.kind > NIB_ELEMENTWISE_GATED) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: kind %u must be ADD, MUL, SCALE or GATED", d.kind);
+  if (d.kind > NIB_ELEMENTWISE_CAP) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: kind %u must be ADD, MUL, SCALE, GATED or CAP", d.kind);
   }
   if (d.flags & ~kFlags) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: flags 0x%x has unknown bits", d.flags);
@@ -40,16 +43,20 @@ NibResult checkKind(const NibElementwiseDesc& d, const Log& log) {
   }
   if (hasOneRow(d) && !hasSecond(d)) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT,
-                    "elementwise: flags: ONE_ROW requires a second operand, which SCALE and HALVES lack");
+                    "elementwise: flags: ONE_ROW requires a second operand, which SCALE, CAP and HALVES lack");
   }
   if (d.activation > (isGated(d) ? uint32_t(NIB_ACTIVATION_SILU) : uint32_t(NIB_ACTIVATION_NONE))) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: activation %u must be %s", d.activation,
                     isGated(d) ? "a NibActivation" : "0 without GATED");
   }
+  if (isCap(d) && !(d.factor >= 0x1p-10f && d.factor <= 0x1p20f)) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: factor %g of CAP must be in 2^-10..2^20",
+                    double(d.factor));
+  }
   const uint32_t factor = exact::bitsOf(d.factor);
-  if (d.kind == NIB_ELEMENTWISE_SCALE ? exact::nibIsNonFinite(factor) : factor != 0) {
+  if (hasFactor(d) ? exact::nibIsNonFinite(factor) : factor != 0) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: factor %g must be %s", double(d.factor),
-                    d.kind == NIB_ELEMENTWISE_SCALE ? "finite" : "0 without SCALE");
+                    hasFactor(d) ? "finite" : "0 without SCALE and CAP");
   }
   if (hasHalves(d) && d.cols > kMaxElements / 2) {
     return log.fail(NIB_ERROR_INVALID_ARGUMENT, "elementwise: cols %u with HALVES must be at most 2^31 - 2^20", d.cols);
@@ -132,7 +139,7 @@ void fillProbe(const NibElementwiseDesc& d, const NibMemory& memory, const NibCp
     void* data = partOf<void>(memory, binding, NIB_ROLE_INPUT, part);
     if (data == nullptr) return;
     const uint64_t size_bytes = memory.part[part].size_bytes;
-    if (isGated(d)) {
+    if (isBounded(d)) {
       fillGated(data, type, size_bytes, seed, part == NIB_PART_SOURCE);
       return;
     }
@@ -145,7 +152,7 @@ void fillProbe(const NibElementwiseDesc& d, const NibMemory& memory, const NibCp
   fill(NIB_PART_SECOND, d.second_type, 0x165667b1u);
 }
 
-Tolerance tolerance(const NibElementwiseDesc& d, NibPart) { return {d.result_type, isGated(d) ? 0x1p-17 : 0.0}; }
+Tolerance tolerance(const NibElementwiseDesc& d, NibPart) { return {d.result_type, isBounded(d) ? 0x1p-17 : 0.0}; }
 
 bool mayAlias(const NibElementwiseDesc& d, NibPart written, NibPart other) {
   ElementwiseStrides s;
@@ -180,7 +187,7 @@ struct Build {
       return (halves && type == NIB_TYPE_F32) || flat || stride % run == 0;
     };
     return d.cols % run == 0 && fits(d.source_type, s.source) && fits(d.result_type, s.result) &&
-           (d.kind == NIB_ELEMENTWISE_SCALE || fits(secondType(), secondStride()));
+           (hasFactor(d) || fits(secondType(), secondStride()));
   }
 
   // A part whose items are elements of one row, or runs of eight of a row.
@@ -191,7 +198,7 @@ struct Build {
         .of(part);
   }
   Slot secondSlot() const {
-    if (d.kind == NIB_ELEMENTWISE_SCALE) return {};
+    if (hasFactor(d)) return {};
     const uint64_t bytes = typeBytes(secondType());
     if (hasHalves(d)) return slot(NIB_PART_SOURCE, d.source_type, s.source, d.cols * bytes);
     if (!hasOneRow(d) || flat) return slot(NIB_PART_SECOND, d.second_type, s.second);
@@ -205,8 +212,7 @@ NibResult build(const NibElementwiseDesc& d, const NibMemory& memory, PlanBuilde
   const NibResult checked = checkStrides(d, Log(), &b.s);
   if (checked != NIB_SUCCESS) return checked;
   // Contiguous matrices are processed as one long row: no row tails, and no division per run.
-  b.flat = d.rows == 1 ||
-           (b.s.source == d.cols && b.s.result == d.cols && (d.kind == NIB_ELEMENTWISE_SCALE || b.s.second == d.cols));
+  b.flat = d.rows == 1 || (b.s.source == d.cols && b.s.result == d.cols && (hasFactor(d) || b.s.second == d.cols));
 
   ElementwiseSpec spec;
   spec.WG = builder.workgroupSize(kWorkgroup);
@@ -238,8 +244,8 @@ NibResult build(const NibElementwiseDesc& d, const NibMemory& memory, PlanBuilde
   const Slot slots[kSlotCount] = {Slot{}, b.slot(NIB_PART_SOURCE, d.source_type, b.s.source),
                                   b.slot(NIB_PART_RESULT, d.result_type, b.s.result).moving(), b.secondSlot()};
   uint64_t element_bytes = typeBytes(d.source_type) + typeBytes(d.result_type);
-  if (d.kind != NIB_ELEMENTWISE_SCALE) element_bytes += typeBytes(b.secondType());
-  return builder.add(isGated(d) ? "elementwise_gated" : "elementwise", 0, spec, push, 0, tiles, slots,
+  if (!hasFactor(d)) element_bytes += typeBytes(b.secondType());
+  return builder.add(isBounded(d) ? "elementwise_gated" : "elementwise", 0, spec, push, 0, tiles, slots,
                      uint64_t(spec.WG) * spec.OCTETS * 8u * element_bytes);
 }
 

@@ -1,4 +1,6 @@
-// Reference of NIB_OP_ELEMENTWISE. Gated products are made in double.
+// Reference of NIB_OP_ELEMENTWISE. Gated products and soft caps are made in double.
+#include <cmath>
+
 #include "numerics/float_bits.h"
 #include "reference/activation.h"
 #include "reference/reference.h"
@@ -14,6 +16,10 @@ uint32_t combined(const NibElementwiseDesc& desc, uint32_t a, uint32_t b) {
     case NIB_ELEMENTWISE_GATED:
       return reference::roundedBits(reference::activate(desc.activation, double(exact::floatOf(a))) *
                                     double(exact::floatOf(b)));
+    case NIB_ELEMENTWISE_CAP: {
+      const double cap = double(exact::floatOf(b));
+      return reference::roundedBits(cap * std::tanh(double(exact::floatOf(a)) / cap));
+    }
     default: return exact::nibProductBits(a, b);
   }
 }
@@ -34,9 +40,8 @@ void elementwiseReference(const NibElementwiseDesc& desc, const ElementwiseStrid
     const uint64_t other = halves ? from + desc.cols : uint64_t(row) * strides.second;
     for (uint32_t col = 0; col < desc.cols; ++col) {
       const uint32_t a = exact::nibCanonicalBits(loadDense(source, desc.source_type, from + col));
-      const uint32_t b = desc.kind == NIB_ELEMENTWISE_SCALE
-                             ? factor
-                             : exact::nibCanonicalBits(loadDense(second, second_type, other + col));
+      const bool has_factor = desc.kind == NIB_ELEMENTWISE_SCALE || desc.kind == NIB_ELEMENTWISE_CAP;
+      const uint32_t b = has_factor ? factor : exact::nibCanonicalBits(loadDense(second, second_type, other + col));
       storeDense(result, desc.result_type, to + col, combined(desc, a, b));
     }
     // The unused half of the last word is 0.

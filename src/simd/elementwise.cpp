@@ -1,5 +1,5 @@
-// Sums, products and gated products. The first two give the reference's bytes; pieces with products that floats round
-// otherwise are left to its arithmetic. Gates other than SiLU are left to the reference.
+// Sums, products, gated products and soft caps. The first two give the reference's bytes; pieces with products that
+// floats round otherwise are left to its arithmetic.
 #include <algorithm>
 
 #include "formats/geometry.h"
@@ -26,12 +26,13 @@ Outcome runElementwise(const NibElementwiseDesc& desc, const NibCpuBinding& bind
                        const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   const bool gated = desc.kind == NIB_ELEMENTWISE_GATED, scale = desc.kind == NIB_ELEMENTWISE_SCALE;
+  const bool cap = desc.kind == NIB_ELEMENTWISE_CAP;
   const bool halves = (desc.flags & NIB_ELEMENTWISE_HALVES) != 0;
   const bool one_row = (desc.flags & NIB_ELEMENTWISE_ONE_ROW) != 0;
   NibMemory memory{sizeof(NibMemory)};
   NibCpuBinding moved;
   uint32_t result_stride = desc.result_stride;
-  if (kernels().addElements == nullptr || run.n == 0 || (gated && desc.activation != NIB_ACTIVATION_SILU) ||
+  if (kernels().addElements == nullptr || run.n == 0 ||
       checkDense("elementwise", "result", desc.rows, desc.cols, desc.result_type, true, Log(), &result_stride) !=
           NIB_SUCCESS ||
       !isValid(op, binding, run, desc.rows) || !moveOperands(op, binding, run, &memory, &moved)) {
@@ -54,14 +55,16 @@ Outcome runElementwise(const NibElementwiseDesc& desc, const NibCpuBinding& bind
       const uint32_t count = uint32_t(std::min<uint64_t>(kPiece, desc.cols - col));
       loadPiece(source, desc.source_type, from + col, count, x);
       kernels().canonicalize(x, count);
-      if (scale) {
+      if (scale || cap) {
         std::fill(y, y + count, factor);
       } else {
         loadPiece(second, second_type, other + col, count, y);
         kernels().canonicalize(y, count);
       }
       if (gated) {
-        kernels().gateElements(x, y, count, x);
+        kernels().gateElements(desc.activation, x, y, count, x);
+      } else if (cap) {
+        kernels().capElements(factor, x, count);
       } else if (desc.kind == NIB_ELEMENTWISE_ADD) {
         kernels().addElements(x, y, count, x);
       } else {

@@ -197,8 +197,10 @@ struct Kernels {
   // first = x * cosine - y * sine, second = y * cosine + x * sine, likewise.
   bool (*rotatePairs)(const float* x, const float* y, const float* cosine, const float* sine, uint32_t count,
                       float* first, float* second);
-  // z = silu(x) * y, within 2^-19 of it.
-  void (*gateElements)(const float* x, const float* y, uint32_t count, float* z);
+  // z = activation(x) * y, within 2^-19 * |x * y| of it. x, y and z may be the same. activation: NibActivation.
+  void (*gateElements)(uint32_t activation, const float* x, const float* y, uint32_t count, float* z);
+  // x becomes limit * tanh(x / limit), within 2^-19 times that.
+  void (*capElements)(float limit, float* x, uint32_t count);
   // Root mean squares: y = (x - mean) * factor * gain + bias; gain and bias may be NULL.
   float (*sumOf)(const float* x, uint32_t count);
   float (*sumOfSquares)(const float* x, float mean, uint32_t count);

@@ -22,7 +22,6 @@ constexpr uint32_t kFewTokens = 4;
 
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
   return run.n != 0 && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
-         d.activation == NIB_ACTIVATION_NONE &&
          (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ONE_KERNEL)) == 0;
 }
 
@@ -195,8 +194,19 @@ class Product {
     const uint64_t stride = desc_.result_stride != 0 ? desc_.result_stride : desc_.rows;
     float* to = output_ + (uint64_t(run_.first_row) + token) * stride + first;
     const bool residual = (desc_.flags & NIB_PRODUCT_RESIDUAL) != 0;
+    float activated[kPanelRows];
+    if (desc_.activation != NIB_ACTIVATION_NONE) {
+      float ones[kPanelRows];
+      for (uint32_t i = 0; i < rows; ++i) {
+        activated[i] = bias_ != nullptr ? sums[i] + bias_[first + i] : sums[i];
+        ones[i] = 1;
+      }
+      kernels().gateElements(desc_.activation, activated, ones, rows, activated);
+    }
     for (uint32_t i = 0; i < rows; ++i) {
-      const float y = bias_ != nullptr ? sums[i] + bias_[first + i] : sums[i];
+      const float y = desc_.activation != NIB_ACTIVATION_NONE ? activated[i]
+                      : bias_ != nullptr                      ? sums[i] + bias_[first + i]
+                                                              : sums[i];
       to[i] = residual ? y + to[i] : y;
     }
   }

@@ -46,6 +46,16 @@ void checkFast(const LoadedModel& model, const Stored& stored, std::span<const u
 }
 
 TEST_CASE("networks on the CPU device run fast kernels") {
+  for (const char* name : {"phi3_window", "phi3_su", "gemma2_plain", "gemma2_no_caps", "gemma3_plain", "olmo2_plain",
+                           "gpt2_plain", "gpt2_inner", "gpt2_unscaled", "gpt_neox_plain", "gpt_neox_sequential"}) {
+    INFO(name);
+    const Golden golden = readGolden(fs::path(NIB_ARCH_DATA) / name);
+    const LoadedModel model(golden.folder);
+    for (const Stored& stored : {Stored{nullptr}, Stored{"int4"}, Stored{"int8", Activations::kInt8Token}}) {
+      INFO("type ", stored.type != nullptr ? stored.type : "as stored");
+      checkFast(model, stored, golden.texts[0].ids);
+    }
+  }
   const Golden golden = readGolden(fs::path(NIB_ARCH_DATA) / "llama_plain");
   const LoadedModel model(golden.folder);
   const std::vector<uint32_t>& ids = golden.texts[0].ids;

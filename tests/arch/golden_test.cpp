@@ -130,6 +130,13 @@ bool multiply(double& value, double factor, bool applies = true) {
   return applies;
 }
 
+bool multiply(float& value, float factor, bool applies = true) {
+  value *= factor;
+  return applies;
+}
+
+bool rotates(const ModelConfig& config) { return config.block != BlockKind::kGpt2; }
+
 bool changeWindows(ModelConfig& config, const std::function<uint32_t(uint32_t)>& change) {
   bool any = false;
   for (uint32_t& window : config.window) {
@@ -142,8 +149,12 @@ bool changeWindows(ModelConfig& config, const std::function<uint32_t(uint32_t)>&
 
 std::vector<Fault> faults() {
   return {
-      {"rope_theta", [](ModelConfig& c) { return multiply(c.rope.theta, 1.1); }},
-      {"rotary_size", [](ModelConfig& c) { return c.rope.scaling != Scaling::kLongrope && (c.rope.rotary_size /= 2); }},
+      {"rope_theta", [](ModelConfig& c) { return multiply(c.rope.theta, 1.1, rotates(c)); }},
+      {"rotary_size",
+       [](ModelConfig& c) {
+         const bool halves = rotates(c) && c.rope.scaling != Scaling::kLongrope && c.rope.rotary_size % 8 == 0;
+         return halves && (c.rope.rotary_size /= 2);
+       }},
       {"no scaling",
        [](ModelConfig& c) {
          const bool any = c.rope.scaling != Scaling::kNone;
@@ -206,6 +217,28 @@ std::vector<Fault> faults() {
          std::rotate(c.window.begin(), c.window.begin() + 1, c.window.end());
          return windowsOf(c).size() > 1;
        }},
+      {"embedding_scale", [](ModelConfig& c) { return multiply(c.embedding_scale, 1.02f, c.embedding_scale != 1); }},
+      {"attention_scale", [](ModelConfig& c) { return multiply(c.attention_scale, 1.05f, c.attention_scale != 0); }},
+      {"attention_cap", [](ModelConfig& c) { return multiply(c.attention_cap, 1.1f, c.attention_cap != 0); }, false},
+      {"logit_cap", [](ModelConfig& c) { return multiply(c.logit_cap, 1.1f, c.logit_cap != 0); }},
+      {"norm_offset", [](ModelConfig& c) { return multiply(c.norm_offset, 0.98f, c.norm_offset != 0); }},
+      {"theta of windows", [](ModelConfig& c) { return c.window_rope && multiply(c.window_rope->theta, 1.2); }, false},
+      {"one rotary embedding for all layers",
+       [](ModelConfig& c) {
+         const bool any = c.window_rope.has_value();
+         c.window_rope.reset();
+         return any;
+       }},
+      {"the other order of residuals",
+       [](ModelConfig& c) {
+         c.parallel = !c.parallel;
+         return c.block == BlockKind::kNeox;
+       }},
+      {"scale of layers",
+       [](ModelConfig& c) {
+         c.layer_attention_scale = !c.layer_attention_scale;
+         return c.block == BlockKind::kGpt2;
+       }},
       {"rms_norm_eps",
        [](ModelConfig& c) {
          c.epsilon *= 1.5f;
@@ -228,13 +261,15 @@ std::vector<Fault> faults() {
          const bool any = c.activation == NIB_ACTIVATION_GELU;
          c.activation = NIB_ACTIVATION_GELU_TANH;
          return any;
-       }},
+       },
+       false},
       {"gelu_pytorch_tanh",
        [](ModelConfig& c) {
          const bool any = c.activation == NIB_ACTIVATION_GELU_TANH;
          c.activation = NIB_ACTIVATION_GELU;
          return any;
-       }},
+       },
+       false},
   };
 }
 

@@ -63,7 +63,7 @@ inline std::vector<Golden> goldens() {
 
 inline ModelConfig configOf(const Golden& golden, const LoadedModel& model) {
   ModelConfig config = model.config();
-  config.rope.rotary_size = uint32_t(config.head_size * golden.rotary_share);
+  if (golden.rotary_share != 1) config.rope.rotary_size = uint32_t(config.head_size * golden.rotary_share);
   return config;
 }
 

@@ -1,6 +1,6 @@
 """Makes the models of tests/arch/data and the logits that transformers computes for them.
 
-    make.py FOLDER              makes them anew
+    make.py FOLDER [NAME...]    makes them anew, or those of these names
     make.py --check FOLDER      compares the logits of existing models
 
 FOLDER/NAME/: config.json, model.safetensors with random weights, and golden.safetensors: for texts 0 and 1 the ids.N
@@ -50,6 +50,34 @@ def qwen3(*args, **more):
     return {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", **sizes(*args, **more)}
 
 
+def phi3(*args, **more):
+    return {"architectures": ["Phi3ForCausalLM"], "model_type": "phi3", "pad_token_id": 0, **sizes(*args, **more)}
+
+
+def gemma2(*args, **more):
+    return {"architectures": ["Gemma2ForCausalLM"], "model_type": "gemma2", **sizes(*args, **more)}
+
+
+def gemma3(*args, **more):
+    return {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", **sizes(*args, **more)}
+
+
+def olmo2(*args, **more):
+    return {"architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2", **sizes(*args, **more)}
+
+
+def gpt2(hidden, layers, heads, vocabulary, **more):
+    return {"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2", "n_embd": hidden, "n_layer": layers,
+            "n_head": heads, "vocab_size": vocabulary, **more}
+
+
+def neox(hidden, inner, layers, heads, vocabulary, **more):
+    return {"architectures": ["GPTNeoXForCausalLM"], "model_type": "gpt_neox", "hidden_size": hidden,
+            "intermediate_size": inner, "num_hidden_layers": layers, "num_attention_heads": heads,
+            "vocab_size": vocabulary, **more}
+
+
+SHORT4, LONG4 = [1, 1.2, 1.5, 2], [1.5, 2.5, 6, 12]
 SHORT8, LONG8 = [1, 1.1, 1.2, 1.5, 1.7, 2, 2.5, 3], [1.3, 1.9, 2.5, 3.5, 5, 8, 13, 21]
 
 # Name: element type, lengths of the texts, config.json. Texts are longer than the positions at which a scaling begins.
@@ -146,7 +174,84 @@ MODELS = {
         24, 24, 2, 3, 1, 53, head_dim=16, max_position_embeddings=16, sliding_window=9, use_sliding_window=True,
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={"rope_type": "dynamic", "rope_theta": 1000.0, "factor": 2.0})),
+    "phi3_plain": (F16, (40, 9), phi3(
+        32, 32, 2, 4, 2, 61, max_position_embeddings=64, original_max_position_embeddings=64, rms_norm_eps=1e-5,
+        rope_theta=10000.0, rope_scaling=None, sliding_window=None, tie_word_embeddings=False)),
+    "phi3_window": (BF16, (40, 9), phi3(
+        32, 24, 2, 2, None, 67, max_position_embeddings=64, rms_norm_eps=0.02, rope_theta=300.0, sliding_window=6,
+        partial_rotary_factor=0.5, hidden_act="gelu")),
+    # The oldest name of the scaling; a window that ends between the short and the long text.
+    "phi3_su": (F16, (40, 16), phi3(
+        32, 32, 2, 2, 1, 61, max_position_embeddings=64, original_max_position_embeddings=16, rope_theta=1000.0,
+        sliding_window=30, rope_scaling={
+            "type": "su", "short_factor": SHORT8, "long_factor": LONG8, "original_max_position_embeddings": 16})),
+    "phi3_partial_longrope": (F16, (40, 12), phi3(
+        32, 32, 2, 2, 2, 61, max_position_embeddings=80, original_max_position_embeddings=12,
+        tie_word_embeddings=True, rope_parameters={
+            "rope_type": "longrope", "rope_theta": 1000.0, "partial_rotary_factor": 0.5, "short_factor": SHORT4,
+            "long_factor": LONG4})),
+    "gemma2_plain": (F16, (40, 9), gemma2(
+        32, 32, 2, 4, 2, 61, head_dim=16, max_position_embeddings=64, rms_norm_eps=1e-6, rope_theta=10000.0,
+        sliding_window=5, query_pre_attn_scalar=24, attn_logit_softcapping=2.0, final_logit_softcapping=5.0)),
+    # hidden_act counts for nothing.
+    "gemma2_no_caps": (BF16, (40, 9), gemma2(
+        32, 24, 3, 2, 2, 67, head_dim=24, max_position_embeddings=64, rms_norm_eps=0.05, sliding_window=6,
+        hidden_act="silu", hidden_activation="gelu", attention_bias=True, attn_logit_softcapping=None,
+        final_logit_softcapping=None, tie_word_embeddings=False,
+        layer_types=["full_attention", "sliding_attention", "sliding_attention"])),
+    # The class's heads of 256 and caps of 50 and 30.
+    "gemma2_defaults": (F16, (24, 7), gemma2(16, 16, 1, 2, 1, 31)),
+    "gemma3_plain": (F16, (40, 9), gemma3(
+        32, 32, 3, 4, 2, 61, head_dim=16, max_position_embeddings=64, rms_norm_eps=1e-6, rope_theta=500.0,
+        rope_local_base_freq=50.0, rope_scaling={"rope_type": "linear", "factor": 2.5}, sliding_window=5,
+        sliding_window_pattern=3, query_pre_attn_scalar=24)),
+    "gemma3_layer_types": (BF16, (40, 9), gemma3(
+        32, 24, 2, 2, 1, 67, head_dim=24, max_position_embeddings=64, rms_norm_eps=0.05, sliding_window=6,
+        attention_bias=True, attn_logit_softcapping=None, final_logit_softcapping=4.0, tie_word_embeddings=False,
+        layer_types=["full_attention", "sliding_attention"], rope_parameters={
+            "full_attention": {"rope_type": "llama3", "rope_theta": 100.0, "factor": 5.0, "low_freq_factor": 1.5,
+                               "high_freq_factor": 6.0, "original_max_position_embeddings": 48},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 30.0}})),
+    # The class's pattern, theta and window.
+    "gemma3_defaults": (F16, (24, 7), gemma3(16, 16, 6, 1, 1, 31, head_dim=16)),
+    # See RENAMED: as the files of models that read images.
+    "gemma3_images": (F16, (24, 7), {
+        "architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "vocab_size": 41,
+        "mm_tokens_per_image": 4, "image_token_index": 40, "boi_token_index": 39, "eoi_token_index": 38,
+        "text_config": {"model_type": "gemma3_text", **sizes(
+            32, 32, 2, 2, 1, 41, head_dim=16, sliding_window=7, sliding_window_pattern=2, max_position_embeddings=64)},
+        "vision_config": {"model_type": "siglip_vision_model", "hidden_size": 16, "intermediate_size": 16,
+                          "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}}),
+    "olmo2_plain": (F16, (40, 9), olmo2(
+        32, 32, 2, 4, 2, 61, max_position_embeddings=64, rms_norm_eps=1e-6, rope_theta=500000, pad_token_id=0,
+        tie_word_embeddings=False)),
+    "olmo2_bias": (BF16, (40, 9), olmo2(
+        32, 24, 2, 2, None, 67, max_position_embeddings=64, rms_norm_eps=0.02, rope_theta=500, attention_bias=True,
+        hidden_act="gelu", tie_word_embeddings=True)),
+    "olmo2_yarn": (F32, (40, 9), olmo2(
+        24, 24, 2, 3, 1, 53, max_position_embeddings=64, rope_parameters={
+            "rope_type": "yarn", "rope_theta": 1000.0, "factor": 4.0, "original_max_position_embeddings": 16})),
+    # See RENAMED: as the files of the hub.
+    "gpt2_plain": (F16, (40, 9), gpt2(32, 2, 4, 61, n_positions=64, n_ctx=64, layer_norm_epsilon=1e-5)),
+    "gpt2_inner": (BF16, (40, 9), gpt2(
+        32, 3, 2, 67, n_positions=48, n_inner=40, activation_function="relu", layer_norm_epsilon=0.05,
+        scale_attn_by_inverse_layer_idx=True, tie_word_embeddings=False)),
+    "gpt2_unscaled": (F32, (24, 7), gpt2(
+        16, 2, 2, 31, n_positions=24, activation_function="gelu", scale_attn_weights=False)),
+    "gpt_neox_plain": (F16, (40, 9), neox(
+        32, 32, 2, 2, 61, max_position_embeddings=64, rotary_pct=0.25, rotary_emb_base=100, layer_norm_eps=1e-5,
+        use_parallel_residual=True, hidden_act="gelu", tie_word_embeddings=False)),
+    "gpt_neox_sequential": (BF16, (40, 9), neox(
+        48, 40, 2, 3, 67, max_position_embeddings=64, rotary_pct=0.5, layer_norm_eps=0.05,
+        use_parallel_residual=False, attention_bias=False, hidden_act="gelu_new")),
+    "gpt_neox_linear": (F32, (33, 7), neox(
+        32, 24, 2, 4, 53, max_position_embeddings=64, tie_word_embeddings=True, rope_parameters={
+            "rope_type": "linear", "rope_theta": 300.0, "factor": 1.5, "partial_rotary_factor": 1.0})),
 }
+
+# Files whose tensors have other names than the parameters: what a name begins with, and what replaces it.
+RENAMED = {"gpt2_plain": {"transformer.": ""},
+           "gemma3_images": {"model.language_model.": "language_model.model.", "model.": "", "lm_head": None}}
 
 # The share of each head that is rotated. The classes of these families rotate whole heads, or fail; with the function
 # of phi3, which rotates as many elements as there are frequencies, they show the result of a partial rotation.
@@ -161,16 +266,28 @@ def weights(config, dtype, seed):
     tensors = {}
     for name, parameter in sorted(model.named_parameters()):
         x = torch.randn(parameter.shape, generator=random)
-        if name.endswith("norm.weight"):
-            x = 1 + 0.3 * x
-        elif name.endswith(".bias"):
+        if name.endswith(".weight") and x.ndim == 1:
+            x = 0.3 * x if config.model_type.startswith("gemma") else 1 + 0.3 * x
+        elif name.endswith(".bias") or "wpe" in name:
             x = 0.4 * x
-        elif "embed_tokens" in name:
+        elif "embed_tokens" in name or "wte" in name or "embed_in" in name:
             x = x * (0.4 if config.tie_word_embeddings else 1)
         else:
-            x = x * (1.3 if "q_proj" in name or "k_proj" in name else 1) / parameter.shape[1] ** 0.5
+            # GPT-2 stores [in, out].
+            inputs = parameter.shape[0] if config.model_type == "gpt2" and ".h." in name else parameter.shape[-1]
+            x = x * (1.3 if any(key in name for key in ("q_proj", "k_proj", "qkv", "query", "c_attn")) else 1)
+            x = x / inputs ** 0.5
         tensors[name] = x.to(dtype)
     return tensors
+
+
+def renamed(tensors, rules):
+    result = {}
+    for name, tensor in tensors.items():
+        begin = next((begin for begin in rules if name.startswith(begin)), "")
+        if rules.get(begin, "") is not None:
+            result[rules.get(begin, "") + name[len(begin):]] = tensor
+    return result
 
 
 def logits_of(folder, share, ids):
@@ -190,16 +307,18 @@ def logits_of(folder, share, ids):
     return logits.contiguous()
 
 
-def make(folder):
+def make(folder, names):
     for name, (dtype, lengths, config) in MODELS.items():
+        if names and name not in names:
+            continue
         place, share = f"{folder}/{name}", PARTIAL.get(name, 1)
         os.makedirs(place, exist_ok=True)
         with open(place + "/config.json", "w", encoding="utf-8") as file:
             json.dump(config, file, indent=2)
             file.write("\n")
         seed = zlib.crc32(name.encode())
-        save_file(weights(AutoConfig.from_pretrained(place), dtype, seed), place + "/model.safetensors",
-                  {"format": "pt"})
+        tensors = weights(AutoConfig.from_pretrained(place), dtype, seed)
+        save_file(renamed(tensors, RENAMED.get(name, {})), place + "/model.safetensors", {"format": "pt"})
         random, golden = torch.Generator().manual_seed(seed + 1), {}
         for text, length in enumerate(lengths):
             ids = torch.randint(config["vocab_size"], (length,), generator=random, dtype=torch.int32)
@@ -230,4 +349,4 @@ print(f"transformers {transformers.__version__}, torch {torch.__version__}")
 if sys.argv[1] == "--check":
     check(sys.argv[2])
 else:
-    make(sys.argv[1])
+    make(sys.argv[1], sys.argv[2:])

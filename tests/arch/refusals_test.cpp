@@ -77,17 +77,20 @@ EditConfig with(const char* key, const Json& value) {
   return [=](Json& config) { config[key] = value; };
 }
 
+const std::string kFamilies = "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, gpt_neox";
+
 TEST_CASE("an unchanged copy is not refused") {
-  for (const char* name : {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain"}) {
+  for (const char* name : {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain", "phi3_su", "gemma2_plain",
+                           "gemma3_images", "olmo2_plain", "gpt2_plain", "gpt_neox_plain"}) {
     CHECK(refusal(name, EditConfig{}) == "");
   }
 }
 
 TEST_CASE("networks that nibble does not run are refused by name") {
   CHECK(refusal("llama_plain", with("model_type", "falcon")) ==
-        "config.json: \"model_type\" is \"falcon\"; nibble runs llama, mistral, qwen2, qwen3");
+        "config.json: \"model_type\" is \"falcon\"; nibble runs " + kFamilies);
   CHECK(refusal("llama_plain", [](Json& config) { config.erase("model_type"); }) ==
-        "config.json: \"model_type\" is missing; nibble runs llama, mistral, qwen2, qwen3");
+        "config.json: \"model_type\" is missing; nibble runs " + kFamilies);
   for (const char* key : {"rope_type", "type"}) {
     CHECK(refusal("llama_plain", with("rope_scaling", {{key, "proportional"}, {"factor", 2}})) ==
           "config.json: \"rope_type\" is \"proportional\"; nibble runs default, linear, dynamic, yarn, llama3 and "
@@ -122,6 +125,119 @@ TEST_CASE("networks that nibble does not run are refused by name") {
         "config.json: \"layer_types\" has \"chunked_attention\"; nibble runs full_attention and sliding_attention");
   CHECK(refusal("qwen2_layer_types", with("use_sliding_window", false)) ==
         "config.json: \"layer_types\" has sliding_attention, but no window is in use");
+}
+
+TEST_CASE("keys of a family that its network does not do are refused by name") {
+  CHECK(refusal("phi3_plain", with("rope_scaling", {{"type", "linear"}, {"factor", 2}})) ==
+        "config.json: \"rope_type\" is \"linear\"; models of type phi3 have default and longrope");
+  CHECK(refusal("phi3_window", with("partial_rotary_factor", 0.4)) ==
+        "config.json: \"partial_rotary_factor\" leaves 6 elements of a head to rotate; nibble rotates multiples of 4");
+  for (const char* golden : {"gemma2_plain", "gemma3_plain"}) {
+    CHECK(
+        refusal(golden, with("use_bidirectional_attention", true)) ==
+        "config.json: \"use_bidirectional_attention\" is true; nibble runs models whose tokens see those before them");
+    CHECK(refusal(golden, with("hidden_activation", "tanh")) ==
+          "config.json: \"hidden_activation\" is \"tanh\"; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
+    CHECK(refusal(golden, with("query_pre_attn_scalar", 0)) ==
+          "config.json: \"query_pre_attn_scalar\" must be at least 1");
+    CHECK(refusal(golden, with("final_logit_softcapping", -1)) ==
+          "config.json: \"final_logit_softcapping\" must be from 2^-10 to 2^20, or null");
+    CHECK(
+        refusal(golden, with("layer_types", Json::array({"full_attention"}))).find("\"layer_types\" must be a list") !=
+        std::string::npos);
+  }
+  CHECK(refusal("gemma3_plain", with("attn_logit_softcapping", 50)) ==
+        "config.json: \"attn_logit_softcapping\" is not null, as it is in models of type gemma3");
+  CHECK(refusal("gemma3_plain", with("rope_parameters", {{"rope_type", "default"}})) ==
+        "config.json: \"rope_parameters\" must have full_attention and sliding_attention");
+  CHECK(refusal("gemma3_plain", with("sliding_window_pattern", 0)) ==
+        "config.json: \"sliding_window_pattern\" must be at least 1");
+  CHECK(refusal("gemma3_images", with("text_config", nullptr)) == "config.json: \"text_config\" is missing");
+  CHECK(refusal("gpt2_plain", with("add_cross_attention", true)) ==
+        "config.json: \"add_cross_attention\" is true; nibble runs decoders alone");
+  CHECK(refusal("gpt2_plain", [](Json& config) {
+          config.update({{"n_embd", 50}, {"n_head", 3}});
+        }) == "config.json: \"n_head\" must divide n_embd");
+  CHECK(refusal("gpt2_plain", with("n_embd", "32")) ==
+        "config.json: \"n_embd\" must be a whole number from 0 to 2147483647");
+  CHECK(refusal("gpt2_plain", with("activation_function", "tanh")) ==
+        "config.json: \"activation_function\" is \"tanh\"; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
+  CHECK(refusal("gpt2_plain", with("n_positions", 4)) ==
+        "a sequence of 5 tokens exceeds the 4 positions that the model has learned");
+  CHECK(refusal("gpt_neox_plain", [](Json& config) {
+          config.update({{"hidden_size", 50}, {"num_attention_heads", 3}});
+        }) == "config.json: \"num_attention_heads\" must divide hidden_size");
+  CHECK(refusal("gpt_neox_plain", with("layer_norm_eps", "1")) == "config.json: \"layer_norm_eps\" must be a number");
+}
+
+TEST_CASE("keys that config.json of the other families lacks have the defaults of the class") {
+  const ModelConfig phi3 = readConfig(R"({"model_type": "phi3"})");
+  CHECK(phi3.vocabulary == 32064);
+  CHECK(phi3.inner == 8192);
+  CHECK(phi3.key_heads == 32);
+  CHECK(phi3.head_size == 96);
+  CHECK(phi3.epsilon == 1e-5f);
+  CHECK(windowsOf(phi3) == std::vector<uint32_t>{0});
+  const ModelConfig gemma2 = readConfig(R"({"model_type": "gemma2"})");
+  CHECK(gemma2.tied);
+  CHECK(gemma2.head_size == 256);
+  CHECK(gemma2.attention_cap == 50);
+  CHECK(gemma2.logit_cap == 30);
+  CHECK(gemma2.embedding_scale == 48);
+  CHECK(gemma2.attention_scale == 0.0625f);
+  CHECK(gemma2.window[0] == 4096);
+  CHECK(gemma2.window[1] == 0);
+  const ModelConfig gemma3 = readConfig(R"({"model_type": "gemma3", "text_config": {"sliding_window": 512}})");
+  CHECK(gemma3.vocabulary == 262208);
+  CHECK(gemma3.rope.theta == 1e6);
+  CHECK(gemma3.window_rope->theta == 1e4);
+  CHECK(gemma3.window[4] == 512);
+  CHECK(gemma3.window[5] == 0);
+  CHECK(gemma3.prefix == "language_model.model");
+  const ModelConfig olmo2 = readConfig(R"({"model_type": "olmo2"})");
+  CHECK(olmo2.vocabulary == 50304);
+  CHECK(olmo2.epsilon == 1e-5f);
+  const ModelConfig gpt2 = readConfig(R"({"model_type": "gpt2", "n_embd": 1024, "n_head": 16})");
+  CHECK(gpt2.inner == 4096);
+  CHECK(gpt2.learned_positions == 1024);
+  CHECK(gpt2.tied);
+  const ModelConfig neox = readConfig(R"({"model_type": "gpt_neox"})");
+  CHECK(neox.hidden == 6144);
+  CHECK(neox.rope.rotary_size == 24);
+  CHECK(neox.parallel);
+  CHECK(neox.activation == NIB_ACTIVATION_GELU);
+}
+
+TEST_CASE("names of tensors have either prefix") {
+  for (const char* golden : {"gpt2_plain", "gemma3_images"}) {
+    const bool is_gpt2 = std::string(golden) == "gpt2_plain";
+    CHECK(refusal(golden, [&](Tensors& tensors) {
+            Tensors renamed;
+            for (const auto& [name, tensor] : tensors) {
+              const std::string from = is_gpt2 ? "" : "language_model.model.";
+              const std::string to = is_gpt2 ? "transformer." : "model.language_model.";
+              renamed[name.starts_with(from) ? to + name.substr(from.size()) : name] = tensor;
+            }
+            tensors = renamed;
+          }) == "");
+  }
+  CHECK(refusal("gpt2_plain", [](Tensors& tensors) { tensors.erase("wte.weight"); }) ==
+        "the model has no tensor \"transformer.wte.weight\"");
+  CHECK(refusal("gpt2_plain", [](Tensors& tensors) { tensors.erase("h.1.mlp.c_fc.bias"); }) ==
+        "the model has no tensor \"h.1.mlp.c_fc.bias\"");
+  // A matrix as other families store it.
+  CHECK(refusal("gpt2_plain", [](Tensors& tensors) {
+          tensors["h.0.attn.c_attn.weight"].shape = {96, 32};
+        }) == "\"h.0.attn.c_attn.weight\" is 32 x 96, but config.json makes it 96 x 32");
+  // Masks and frequencies that older files hold.
+  CHECK(refusal("gpt2_plain", [](Tensors& tensors) {
+          tensors["h.0.attn.bias"] = tensors["h.0.attn.masked_bias"] = tensors["ln_f.bias"];
+        }) == "");
+  CHECK(refusal("gpt_neox_plain", [](Tensors& tensors) {
+          const StoredTensor& any = tensors["gpt_neox.final_layer_norm.bias"];
+          tensors["gpt_neox.layers.0.attention.rotary_emb.inv_freq"] = any;
+          tensors["gpt_neox.layers.0.attention.masked_bias"] = tensors["gpt_neox.layers.1.attention.bias"] = any;
+        }) == "");
 }
 
 TEST_CASE("tensors that are missing, too many or of another shape are named") {

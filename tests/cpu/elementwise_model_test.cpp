@@ -1,5 +1,5 @@
 // Elementwise ops against their definitions in double precision (model.h), numbers worked out by hand, and work in
-// place. Gated products are judged by their bound (selftest/cases/elementwise.cpp).
+// place. Gated products and soft caps are judged by their bounds (selftest/cases/elementwise.cpp).
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -30,20 +30,22 @@ Desc elementwiseDesc(uint32_t kind, uint32_t rows, uint32_t cols, uint32_t sourc
   d.rows = rows;
   d.cols = cols;
   d.source_type = source;
-  d.second_type = kind == NIB_ELEMENTWISE_SCALE ? 0 : second;
+  const bool has_factor = kind == NIB_ELEMENTWISE_SCALE || kind == NIB_ELEMENTWISE_CAP;
+  d.second_type = has_factor ? 0 : second;
   d.result_type = result;
-  if (kind == NIB_ELEMENTWISE_SCALE) d.factor = 3;
+  if (has_factor) d.factor = 3;
   if (kind == NIB_ELEMENTWISE_GATED) d.activation = NIB_ACTIVATION_SILU;
   return d;
 }
 
+bool isBounded(const Desc& d) { return d.kind == NIB_ELEMENTWISE_GATED || d.kind == NIB_ELEMENTWISE_CAP; }
 bool isScale(const Desc& d) { return d.kind == NIB_ELEMENTWISE_SCALE; }
 
 double combined(const Desc& d, double a, double b) {
   return d.kind == NIB_ELEMENTWISE_ADD ? model::sumOf(a, b) : model::productOf(a, b);
 }
 
-// The bytes that a run must leave in the result range, which held `result` before. Not of GATED.
+// The bytes that a run must leave in the result range, which held `result` before. Not of GATED and CAP.
 void elementwiseModel(const Desc& d, const NibMemory& memory, const uint8_t* input, uint32_t n, model::Bytes& result) {
   const uint8_t* source = input + memory.part[NIB_PART_SOURCE].offset_bytes;
   const uint8_t* second = input + memory.part[NIB_PART_SECOND].offset_bytes;
@@ -68,17 +70,18 @@ void elementwiseModel(const Desc& d, const NibMemory& memory, const uint8_t* inp
 void checkMemory() {
   uint32_t turn = 0;
   for (const Extents& shape : kExtents) {
-    for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_GATED; ++kind) {
+    for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_CAP; ++kind) {
       for (uint32_t flags = 0; flags < 3; ++flags, ++turn) {
+        const bool has_factor = kind == NIB_ELEMENTWISE_SCALE || kind == NIB_ELEMENTWISE_CAP;
         const bool halves = flags == NIB_ELEMENTWISE_HALVES, one_row = flags == NIB_ELEMENTWISE_ONE_ROW;
-        if ((halves && kind != NIB_ELEMENTWISE_GATED) || (one_row && kind == NIB_ELEMENTWISE_SCALE)) continue;
+        if ((halves && kind != NIB_ELEMENTWISE_GATED) || (one_row && has_factor)) continue;
         const uint64_t source_cols = uint64_t(shape.cols) * (halves ? 2 : 1);
         if ((source_cols + 1) * shape.rows > kMostElements) continue;
         INFO(shape.rows, "x", shape.cols, " kind ", kind, " flags ", flags);
         Desc d = elementwiseDesc(kind, shape.rows, shape.cols, turn % 3, turn / 3 % 3, turn / 2 % 3);
         d.flags = flags;
         if (halves) d.second_type = 0;
-        const bool second = kind != NIB_ELEMENTWISE_SCALE && !halves;
+        const bool second = !has_factor && !halves;
         const NibMemory memory = memoryOf(d);
         uint64_t end =
             checkNext(memory, NIB_PART_SOURCE, 0, denseBytes(shape.rows, source_cols, source_cols, d.source_type));
@@ -101,7 +104,7 @@ void checkMemory() {
 void checkRefusals() {
   const uint32_t halves = NIB_ELEMENTWISE_HALVES, one_row = NIB_ELEMENTWISE_ONE_ROW;
   const std::vector<Wrong<Desc>> any = {
-      {"kind", kInvalid, [](Desc& d) { d.kind = 4; }},
+      {"kind", kInvalid, [](Desc& d) { d.kind = 5; }},
       {"flags", kInvalid, [](Desc& d) { d.flags |= 4; }},
       {"rows", kInvalid, [](Desc& d) { d.rows = 0; }},
       {"cols", kInvalid, [](Desc& d) { d.cols = 0; }},
@@ -118,7 +121,7 @@ void checkRefusals() {
       {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 62; }},
       {"result_stride", kInvalid, [](Desc& d) { d.result_stride = 65, d.result_type = NIB_TYPE_F16; }},
   };
-  for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_GATED; ++kind) {
+  for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_CAP; ++kind) {
     expectEachRefused(elementwiseDesc(kind, 4, 64), "elementwise", any);
   }
   expectEachRefused<Desc>(
@@ -129,11 +132,19 @@ void checkRefusals() {
           {"HALVES", kInvalid, [](Desc& d) { d.flags = NIB_ELEMENTWISE_HALVES; }},
           {"second_stride", kInvalid, [](Desc& d) { d.flags = NIB_ELEMENTWISE_ONE_ROW, d.second_stride = 64; }},
       });
-  expectEachRefused<Desc>(elementwiseDesc(NIB_ELEMENTWISE_SCALE, 4, 64), "elementwise",
+  for (const uint32_t kind : {NIB_ELEMENTWISE_SCALE, NIB_ELEMENTWISE_CAP}) {
+    expectEachRefused<Desc>(elementwiseDesc(kind, 4, 64), "elementwise",
+                            {
+                                {"ONE_ROW", kInvalid, [=](Desc& d) { d.flags = one_row; }},
+                                {"second_type", kInvalid, [](Desc& d) { d.second_type = 1; }},
+                                {"second_stride", kInvalid, [](Desc& d) { d.second_stride = 64; }},
+                            });
+  }
+  expectEachRefused<Desc>(elementwiseDesc(NIB_ELEMENTWISE_CAP, 4, 64), "elementwise",
                           {
-                              {"ONE_ROW", kInvalid, [=](Desc& d) { d.flags = one_row; }},
-                              {"second_type", kInvalid, [](Desc& d) { d.second_type = 1; }},
-                              {"second_stride", kInvalid, [](Desc& d) { d.second_stride = 64; }},
+                              {"factor", kInvalid, [](Desc& d) { d.factor = 0; }},
+                              {"factor", kInvalid, [](Desc& d) { d.factor = -3; }},
+                              {"factor", kInvalid, [](Desc& d) { d.factor = 0x1p21f; }},
                           });
   Desc right = elementwiseDesc(NIB_ELEMENTWISE_GATED, 4, 64);
   right.flags = halves;
@@ -180,11 +191,11 @@ TEST_CASE("every case of elementwise gives the model's bytes, or is within its b
     prepare(c, ranges);
     const model::Bytes input = ranges.copy(NIB_ROLE_INPUT);
     model::Bytes result = ranges.copy(NIB_ROLE_OUTPUT);
-    if (d.kind != NIB_ELEMENTWISE_GATED) elementwiseModel(d, ranges.memory, input.data(), c.n, result);
+    if (!isBounded(d)) elementwiseModel(d, ranges.memory, input.data(), c.n, result);
     REQUIRE(ranges.run(c.n) == NIB_SUCCESS);
     CHECK(ranges.guardsHold());
     CHECK(ranges.copy(NIB_ROLE_INPUT) == input);
-    if (d.kind != NIB_ELEMENTWISE_GATED) {
+    if (!isBounded(d)) {
       CHECK(firstDifference(ranges.bytes(NIB_ROLE_OUTPUT), result.data(), result.size()) == "");
       continue;
     }
@@ -229,6 +240,16 @@ TEST_CASE("sums and products by hand") {
   Desc scale = elementwiseDesc(NIB_ELEMENTWISE_SCALE, 1, 3);
   scale.factor = -2;
   CHECK(run(scale, bitsOf({1.5f, -0.25f, 0}), {}) == bitsOf({-3, 0.5f, 0}));
+}
+
+TEST_CASE("soft caps by hand: the number itself near 0, the cap far from it, and between") {
+  Desc cap = elementwiseDesc(NIB_ELEMENTWISE_CAP, 1, 6);
+  cap.factor = 30;
+  const Words y = run(cap, bitsOf({0, 1e-3f, -1e-20f, 30, -15, 1000}), {});
+  const double exact[] = {0, 1e-3, -1e-20, 22.847824678669293, -13.863514717350386, 30};
+  for (size_t i = 0; i < 6; ++i) {
+    CHECK(std::abs(double(exact::floatOf(y[i])) - exact[i]) <= 0x1p-19 * std::abs(exact[i]));
+  }
 }
 
 TEST_CASE("a second operand of one row is combined with every row, and a gate's factors may lie after it") {

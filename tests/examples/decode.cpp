@@ -155,15 +155,13 @@ class Steps {
   Frame frames_[kInFlight];
 };
 
-// The weights, the caches and the table of the rotary embedding, in buffers of the application.
+// The weights, the caches and the tables of the rotary embedding, in buffers of the application.
 void load(model::ModelWeights& weights, const graph::Graph& graph, const model::ModelConfig& config, uint32_t positions,
           const kit::Device& device) {
-  const model::RopeFrequencies rope = model::ropeFrequencies(config.rope, positions);
-  std::vector<float> table(size_t(positions) * config.rope.rotary_size);
-  nibFillRopeTable(rope.frequency.data(), config.rope.rotary_size, rope.factor, 0, positions, table.data(), nullptr);
   for (const graph::Value& value : graph.values()) {
     if (value.storage != graph::Storage::kMemory) continue;
-    if (value.name == "rope") device.upload(weights.add(value.name, value.size_bytes), table);
+    const std::vector<float> table = model::ropeTable(config, value.name, positions);
+    if (!table.empty()) device.upload(weights.add(value.name, value.size_bytes), table);
     if (value.name.ends_with(".cache")) weights.add(value.name, value.size_bytes);
   }
   weights.load(graph);

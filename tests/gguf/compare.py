@@ -183,11 +183,12 @@ def families(peer):
 
 
 def others(peer):
-    """Families that nibble does not run: llama.cpp's logits are those of transformers."""
+    """Families with other tensors: llama.cpp's logits are those of transformers."""
     with open(os.path.join(SAMPLE, "test.txt"), encoding="utf-8") as file:
         plain = file.read().replace("<|endoftext|>", "")
     # Family, other keys of its config.json, characters of the text, options of llama.cpp.
-    cases = [("mixtral", {}, 300, ()), ("gemma2", {}, 300, ()), ("phi3", {"rope_scaling": None}, 300, ()),
+    cases = [("mixtral", {}, 300, ()), ("gemma2", {}, 300, ()), ("gemma3_text", {}, 300, ()), ("olmo2", {}, 300, ()),
+             ("phi3", {"rope_scaling": None}, 300, ()),
              ("phi3", {}, 300, ("-c", "256")),  # short factors
              ("phi3", {}, 900, ("-c", "512"))]  # long factors
     for family, config, size, options in cases:
@@ -200,7 +201,7 @@ def others(peer):
         far = max(abs(a - b) for a, b in zip(theirs, wanted)) / max(abs(v) for v in wanted)
         what = f"{family}{' ' + ' '.join(options) if options else ''}: {len(ids)} tokens"
         # llama.cpp takes GELU from a table of F16.
-        bound = 1e-3 if family == "gemma2" else 1e-5
+        bound = 1e-3 if gf.is_gemma(family) else 1e-5
         peer.check(len(theirs) == len(wanted) and far < bound, f"{what}, logits of transformers within {far:.1e}")
         # Quantized, a token may go to another expert, so only the mean tells.
         for kind, bound in (("F16", 0.002), ("q8_0", 0.05), ("q4_0", 0.3)):

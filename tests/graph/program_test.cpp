@@ -212,6 +212,37 @@ TEST_CASE("a tap sees the value that a node has just written") {
   CHECK_THROWS_WITH_AS(program.tap("nothing", {}), "graph: no node writes a value named nothing", kit::Error);
 }
 
+TEST_CASE("parts of a value are read where they lie, by layers that take them") {
+  const kit::Device device = testDevice();
+  constexpr uint32_t kPart = 16;
+  Graph graph(kTokens);
+  // Rows of three parts; the second also as rows of two halves.
+  const ValueId rows = scale(graph, graph.input("x", dense(NIB_TYPE_F32, 3 * kPart)), "twice", 2);
+  const ValueId middle = graph.part("middle", rows, kPart, kPart);
+  const ValueId own = gather(graph, middle, "own");
+  const ValueId rest = graph.part("rest", rows, kPart, 2 * kPart);
+  const ValueId product = gatedHalves(graph, gather(graph, rest, "both"), "product", NIB_ACTIVATION_RELU);
+  // The same elements as rows of their own, four for each token.
+  const ValueId fours = graph.part("fours", graph.view("by12", rows, dense(NIB_TYPE_F32, 12, 4)), 4, 4);
+  const ValueId taken = gather(graph, fours, "taken");
+  for (const ValueId value : {own, product, taken}) graph.keep(value);
+  const Program program(device, graph, {});
+  const Floats x = randomFloats(size_t(kTokens) * 3 * kPart, 5);
+  program.setInput("x", x);
+  program.run(kTokens);
+  const auto at = [&](uint32_t token, uint32_t col) { return 2 * x[token * 3 * kPart + col]; };
+  const Floats copied = download(device, program.range("own.output"), size_t(kTokens) * kPart);
+  const Floats gated = download(device, program.range("product.output"), size_t(kTokens) * kPart);
+  const Floats four = download(device, program.range("taken.output"), size_t(kTokens) * 16);
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    for (uint32_t c = 0; c < kPart; ++c) {
+      REQUIRE(copied[t * kPart + c] == at(t, kPart + c));
+      REQUIRE(gated[t * kPart + c] == std::max(0.0f, at(t, kPart + c)) * at(t, 2 * kPart + c));
+      REQUIRE(four[t * 16 + c] == at(t, c / 4 * 12 + 4 + c % 4));
+    }
+  }
+}
+
 TEST_CASE("mistakes are named") {
   const kit::Device device = testDevice();
   const Network net;
@@ -231,6 +262,12 @@ TEST_CASE("mistakes are named") {
   Graph early(4);
   const ValueId later = early.arena("later", dense(NIB_TYPE_F32, 8));
   CHECK_THROWS_WITH_AS(norm(early, later, "n", {}), "graph: node n reads later before a node writes it", kit::Error);
+
+  Graph parts(4);
+  const ValueId wide = parts.input("wide", dense(NIB_TYPE_F32, 8));
+  CHECK_THROWS_WITH_AS(parts.part("p", wide, 4, 5), "graph: p is no part of wide", kit::Error);
+  CHECK_THROWS_WITH_AS(parts.part("p", wide, 4, 0), "graph: p is no part of wide", kit::Error);
+  CHECK_THROWS_WITH_AS(parts.part("p", parts.memory("m", 64), 0, 1), "graph: p is no part of m", kit::Error);
 
   // x is read after the node that overwrites it.
   Graph over(4);

@@ -1,4 +1,4 @@
-"""Tiny random models of the families that nibble writes as GGUF and does not run: phi3, gemma2 and mixtral."""
+"""Tiny random models of families whose GGUF has other tensors than Llama's: fused, more norms, stacks of experts."""
 import array
 import math
 import os
@@ -19,12 +19,23 @@ FAMILIES = {
     "gemma2": {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh",
                "tie_word_embeddings": True, "query_pre_attn_scalar": gm.HEAD, "attn_logit_softcapping": 2.0,
                "final_logit_softcapping": 3.0, "sliding_window": 8, "head_dim": gm.HEAD},
+    # Six layers have a window, the last is full.
+    "gemma3_text": {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh",
+                    "tie_word_embeddings": True, "query_pre_attn_scalar": gm.HEAD, "sliding_window": 8,
+                    "sliding_window_pattern": 6, "head_dim": gm.HEAD, "rope_theta": 50000.0,
+                    "rope_local_base_freq": 10000, "rope_scaling": {"rope_type": "linear", "factor": 2.0},
+                    "num_hidden_layers": 6},
+    "olmo2": {"pad_token_id": None},
     "mixtral": {"num_local_experts": EXPERTS, "num_experts_per_tok": 2, "sliding_window": None}}
 NORMS = {"input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm"}
 NAMES = {"phi3": {**NORMS, "self_attn.qkv_proj": "attn_qkv", "self_attn.o_proj": "attn_output",
                   "mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down"},
          "gemma2": {**gm.MODULES, "post_attention_layernorm": "post_attention_norm",
                     "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"},
+         "gemma3_text": {**gm.MODULES, "post_attention_layernorm": "post_attention_norm",
+                         "pre_feedforward_layernorm": "ffn_norm", "post_feedforward_layernorm": "post_ffw_norm"},
+         "olmo2": {**gm.MODULES, "post_attention_layernorm": "post_attention_norm",
+                   "post_feedforward_layernorm": "post_ffw_norm"},
          "mixtral": {**gm.MODULES, "block_sparse_moe.gate": "ffn_gate_inp"}}
 EXPERT_NAMES = {"w1": "ffn_gate_exps", "w3": "ffn_up_exps", "w2": "ffn_down_exps"}
 
@@ -37,13 +48,17 @@ def config_of(family, vocabulary, **more):
     return {**config, **FAMILIES[family], **more}
 
 
+def is_gemma(family):
+    return family.startswith("gemma")
+
+
 def shapes_of(family, vocabulary):
     shapes = {"model.embed_tokens.weight": (vocabulary, gm.HIDDEN), "model.norm.weight": (gm.HIDDEN,)}
-    if family != "gemma2":
+    if not is_gemma(family):
         shapes["lm_head.weight"] = (vocabulary, gm.HIDDEN)
     queries, keys = gm.HEADS * gm.HEAD, gm.KEY_HEADS * gm.HEAD
     up, down = (gm.INNER, gm.HIDDEN), (gm.HIDDEN, gm.INNER)
-    for layer in range(gm.LAYERS):
+    for layer in range(FAMILIES[family].get("num_hidden_layers", gm.LAYERS)):
         block = {"self_attn.o_proj": (gm.HIDDEN, queries), "input_layernorm": (gm.HIDDEN,),
                  "post_attention_layernorm": (gm.HIDDEN,)}
         if family == "phi3":
@@ -52,9 +67,14 @@ def shapes_of(family, vocabulary):
         else:
             block.update({"self_attn.q_proj": (queries, gm.HIDDEN), "self_attn.k_proj": (keys, gm.HIDDEN),
                           "self_attn.v_proj": (keys, gm.HIDDEN)})
-        if family == "gemma2":
+        if is_gemma(family) or family == "olmo2":
             block.update({"mlp.gate_proj": up, "mlp.up_proj": up, "mlp.down_proj": down,
                           "pre_feedforward_layernorm": (gm.HIDDEN,), "post_feedforward_layernorm": (gm.HIDDEN,)})
+        if family == "gemma3_text":
+            block.update({"self_attn.q_norm": (gm.HEAD,), "self_attn.k_norm": (gm.HEAD,)})
+        if family == "olmo2":
+            block.update({"self_attn.q_norm": (queries,), "self_attn.k_norm": (keys,)})
+            del block["input_layernorm"], block["pre_feedforward_layernorm"]
         if family == "mixtral":
             block["block_sparse_moe.gate"] = (EXPERTS, gm.HIDDEN)
             for expert in range(EXPERTS):
@@ -71,7 +91,7 @@ def make(folder, family, vocabulary=48, dtype="F32", tokenizer=None, **config):
     for name, shape in shapes.items():
         numbers = [v * (0.3 if len(shape) == 2 else 0.5) for v in ck.numbers(shape, family + name)]
         # The norms of Gemma multiply by 1 more than they say.
-        if "norm" in name and family != "gemma2":
+        if "norm" in name and not is_gemma(family):
             numbers = [1 + v for v in numbers]
         values[name] = array.array("f", numbers).tolist()
         if dtype != "F32":
@@ -90,7 +110,7 @@ def stored(family, values, shapes):
     for name, shape in shapes.items():
         numbers = values[name]
         module = name[:-len(".weight")]
-        if "norm" in name and family == "gemma2":
+        if "norm" in name and is_gemma(family):
             numbers = [array.array("f", [v + 1])[0] for v in numbers]
         if module in ends:
             found[ends[module] + ".weight"] = (list(reversed(shape)), numbers, name)
@@ -121,4 +141,12 @@ def metadata_of(family):
     if family == "gemma2":
         return {"gemma2.attn_logit_softcapping": 2.0, "gemma2.final_logit_softcapping": 3.0,
                 "gemma2.attention.sliding_window": 8, "gemma2.attention.key_length": gm.HEAD}
+    if family == "gemma3_text":
+        return {"general.architecture": "gemma3", "gemma3.attention.sliding_window": 8,
+                "gemma3.rope.freq_base": 50000.0, "gemma3.rope.scaling.type": "linear",
+                "gemma3.rope.scaling.factor": 2.0,
+                "gemma3.attn_logit_softcapping": None, "gemma3.attention.key_length": gm.HEAD}
+    if family == "olmo2":
+        return {"general.architecture": "olmo2", "olmo2.attention.sliding_window": None,
+                "olmo2.rope.dimension_count": gm.HEAD}
     return {"general.architecture": "llama", "llama.expert_count": EXPERTS, "llama.expert_used_count": 2}

@@ -18,7 +18,7 @@ import checkpoints as ck
 import gguf_families as gf
 import gguf_models as gm
 import read_gguf
-from tool import Tool
+from tool import Tool, write_ids
 
 LINEAR = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "o_proj.weight", "gate_proj.weight", "up_proj.weight",
           "down_proj.weight")
@@ -118,7 +118,7 @@ def test_families(tool):
 
 
 def test_others(tool):
-    """Families that nibble does not run: fused tensors, norms, stacks of experts, and the way back."""
+    """Families with fused tensors, other norms, or stacks of experts, and the way back."""
     for family in gf.FAMILIES:
         values, shapes = gf.make("o", family)
         for kind in ("F32", "q4_0"):
@@ -147,10 +147,17 @@ def test_others(tool):
                        f"{family} {kind}: other names or shapes")
             if kind == "F32":
                 # 1 + w is rounded, so w may come back a little different.
-                slack = 6e-8 if family == "gemma2" else 0
+                slack = 6e-8 if gf.is_gemma(family) else 0
                 good = all(abs(a - b) <= slack * ("norm" in name) for name in shapes
                            for a, b in zip(read_gguf.decode("F32", back[name][2]), values[name]))
                 tool.check(good, f"{family}: other values")
+            if family != "mixtral" and kind == "F32":
+                # The file runs as the model does.
+                write_ids("ids.npy", 128, 48)
+                done = tool.passes("eval", "o.gguf", "--against", "o", "--data", "ids.npy", "--window", "64", "--json",
+                                   "--device", "cpu")
+                kl = json.loads(done.out or '{"mean_kl": 1e9}')["mean_kl"]
+                tool.check(abs(kl) < 1e-8, f"{family}: KL {kl} of the file")
             config, original = ck.read_config("back"), ck.read_config("o")
             ignored = ("torch_dtype", "rope_scaling", "pad_token_id")
             for key, value in original.items():
@@ -161,13 +168,19 @@ def test_others(tool):
             same = [k for k in {**file.metadata, **again.metadata}
                     if file.metadata.get(k) != again.metadata.get(k) and not k.startswith("nibble.")]
             tool.check(not same, f"{family}: {same} differ")
-            tool.check(family == "gemma2" or file.tensors == again.tensors, f"{family}: other tensors")
+            tool.check(gf.is_gemma(family) or file.tensors == again.tensors, f"{family}: other tensors")
     for family, config, part in (
             ("gemma2", {"query_pre_attn_scalar": 17}, "query_pre_attn_scalar is not 16"),
             ("gemma2", {"tie_word_embeddings": False}, "the head is not tied"),
             ("gemma2", {"hidden_activation": "gelu"}, "hidden_act is not gelu_pytorch_tanh"),
             ("gemma2", {"attn_logit_softcapping": None}, "no soft caps"),
             ("gemma2", {"layer_types": ["full_attention", "sliding_attention"]}, "windows by turns"),
+            ("gemma3_text", {"final_logit_softcapping": 30.0}, "logits have a soft cap"),
+            ("gemma3_text", {"sliding_window_pattern": 3}, "windows but in every sixth layer"),
+            ("gemma3_text", {"rope_local_base_freq": 20000.0}, "with rope_local_base_freq 10000"),
+            ("gemma3_text", {"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "rope_scaling is not linear"),
+            ("olmo2", {"tie_word_embeddings": True}, "the head is tied"),
+            ("olmo2", {"head_dim": 32}, "head_dim is not hidden_size / num_attention_heads"),
             ("phi3", {"num_key_value_heads": 1}, "has 128 rows, and config.json says 96"),
             ("phi3", {"head_dim": 24, "rope_scaling": None}, "head_dim is not hidden_size / num_attention_heads"),
             ("mixtral", {"num_local_experts": 3}, "config.json says that there are 3 experts"),

@@ -9,7 +9,6 @@ FAMILIES: folder of small models with golden files (tests/arch/data).
 import json
 import math
 import os
-import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -18,17 +17,9 @@ sys.path[:0] = [os.path.join(HERE, "..", "tool"), os.path.join(HERE, "..", "gold
 import outlier_model
 import quantized_models as qm
 import read_safetensors
-from tool import Tool
+from tool import Tool, write_ids
 
 DENSE = ("--type", "F32", "--format", "safetensors")
-
-
-def write_ids(path, count, vocabulary):
-    ids = struct.pack(f"<{count}i", *((i * i * 7 + i * 3) % vocabulary for i in range(count)))
-    head = f"{{'descr': '<i4', 'fortran_order': False, 'shape': ({count},), }}".encode()
-    head = head.ljust((len(head) + 11 + 63) // 64 * 64 - 11) + b"\n"
-    with open(path, "wb") as file:
-        file.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(head)) + head + ids)
 
 
 def values_of(model):
@@ -95,6 +86,37 @@ def test_families(tool, families, device):
                        2 * config["intermediate_size"])
         tool.check(inner == expected, f"{family}: {inner} inner channels")
         tool.check(values_of("s")["model.layers.0.mlp.down_proj.weight"][0][1] == inner, f"{family}: down is not split")
+
+
+FUSED = ("rotate", "rotate:random", "hadamard", "equalize", "smooth:0.7", "split:30")
+NORMED = "norm what layers add to the hidden states"
+# Other blocks: what leaves the network as it was, and what is refused with which words.
+OTHER_FAMILIES = {
+    "phi3_su": (FUSED, {}), "phi3_window": (FUSED, {}),
+    "gemma2_plain": (FUSED[2:], {"rotate": NORMED}), "gemma3_plain": (FUSED[2:], {"rotate:random": NORMED}),
+    "olmo2_bias": (FUSED[2:], {"rotate": NORMED}),
+    "gpt_neox_plain": (("hadamard", "equalize", "smooth:0.7"),
+                       {"rotate": "passes RMS norms alone", "split": "have no gated layers"}),
+    "gpt_neox_sequential": (("hadamard", "equalize", "smooth:0.7"), {}),
+    "gpt2_plain": ((), {t: "hold the matrices of layers as [in, out]" for t in ("rotate", "hadamard", "equalize")})}
+
+
+def test_other_families(tool, families, device):
+    """Fused layers, norms with 1 + weight and norms behind layers, layer norms, heads whose parts lie by turns."""
+    for family, (kept, refused) in OTHER_FAMILIES.items():
+        model = os.path.join(families, family)
+        write_ids("ids.npy", 96, config_of(model)["vocab_size"])
+        for transform in kept:
+            data = ("--calib", "ids.npy", "--seq-len", "32") if transform.startswith("smooth") else ()
+            tool.passes("quantize", model, "-o", "same", *DENSE, "--transform", transform, *data, "--force",
+                        "--device", device)
+            kl = divergence(tool, "same", model, "ids.npy", device, "--window", "32")
+            tool.check(abs(kl) < 1e-8, f"{family} {transform}: KL {kl}")
+            before, after = values_of(model), values_of("same")
+            changed = {name for name in before if name not in after or before[name] != after[name]}
+            tool.check(len(changed) >= 2, f"{family} {transform}: only {sorted(changed)} changed")
+        for transform, words in refused.items():
+            tool.refused(words, "quantize", model, "-o", "no", *DENSE, "--transform", transform, "--device", device)
 
 
 def test_outliers(tool, sample, device):
@@ -218,6 +240,7 @@ def main():
     device = sys.argv[5] if len(sys.argv) > 5 else "cpu"
     if device == "cpu":
         test_families(tool, families, device)
+        test_other_families(tool, families, device)
         test_refusals(tool, sample, device)
         test_together(tool, sample, device)
         test_outliers(tool, sample, device)

@@ -16,12 +16,13 @@ typedef enum NibElementwiseKind {
   NIB_ELEMENTWISE_MUL = 1,    // source * second
   NIB_ELEMENTWISE_SCALE = 2,  // source * factor
   NIB_ELEMENTWISE_GATED = 3,  // activation(source) * second: SwiGLU, GeGLU and the like (arXiv 2002.05202)
+  NIB_ELEMENTWISE_CAP = 4,    // factor * tanh(source / factor): a soft cap (Gemma 2, arXiv 2408.00118)
   NIB_ELEMENTWISE_MAX_ENUM = 0x7fffffff
 } NibElementwiseKind;
 
 // NibElementwiseDesc.flags
 
-// NIB_PART_SECOND is one row, which is combined with every row of the source. Not with SCALE.
+// NIB_PART_SECOND is one row, which is combined with every row of the source. Not with SCALE and CAP.
 #define NIB_ELEMENTWISE_ONE_ROW (1u << 0)
 // GATED only: a row of the source is the gate's `cols` elements, then the `cols` elements that they are multiplied
 // by. There is no NIB_PART_SECOND.
@@ -40,7 +41,10 @@ typedef enum NibElementwiseKind {
 // infinities, the product of an infinity and 0) is the quiet NaN 0x7fc00000.
 // GATED is bounded: before it is rounded to its type, half-even, a result differs from the exact one by at most
 //   2^-19 * |gate * other| + 2^-126 * (1 + |other|)
-// It is the same from run to run on one device. Results of elements that are not finite, or beyond fp32, are undefined.
+// CAP likewise, by at most
+//   2^-19 * |factor * tanh(source / factor)| + 2^-126
+// Both are the same from run to run on one device. Results of elements that are not finite, or beyond fp32, are
+// undefined.
 typedef struct NibElementwiseDesc {
   uint32_t op;          // NIB_OP_ELEMENTWISE
   uint32_t desc_bytes;  // sizeof(NibElementwiseDesc)
@@ -55,7 +59,7 @@ typedef struct NibElementwiseDesc {
   uint32_t second_stride;  // 0 = cols; 0 without SECOND and with ONE_ROW
   uint32_t result_type;    // NibType F32, F16 or BF16
   uint32_t result_stride;  // 0 = cols (16-bit types: rounded up to even)
-  float factor;            // SCALE: finite; 0 otherwise
+  float factor;            // SCALE: finite; CAP: 2^-10 to 2^20; 0 otherwise
 } NibElementwiseDesc;
 
 #ifdef __cplusplus

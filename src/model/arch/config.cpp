@@ -1,5 +1,6 @@
 #include "model/arch/config.h"
 
+#include "model/arch/decoder.h"
 #include "model/archive/container.h"
 #include "model/archive/error.h"
 #include "model/archive/json_document.h"
@@ -12,14 +13,6 @@ namespace nib::model {
 namespace {
 
 bool has(const Json& json, const char* key) { return json.contains(key) && !json[key].is_null(); }
-
-uint32_t activationOf(const std::string& name) {
-  if (name == "silu" || name == "swish") return NIB_ACTIVATION_SILU;
-  if (name == "gelu") return NIB_ACTIVATION_GELU;
-  if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return NIB_ACTIVATION_GELU_TANH;
-  if (name == "relu") return NIB_ACTIVATION_RELU;
-  refuseKey("hidden_act", "is " + quoteText(name) + "; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
-}
 
 std::vector<double> readFactors(const Json& json, const char* key, uint32_t count) {
   if (!has(json, key) || !json[key].is_array() || json[key].size() != count) {
@@ -146,26 +139,60 @@ void readShared(const Json& json, const Defaults& defaults, ModelConfig& config)
   config.head_size = count("head_dim", defaults.head_size != 0 ? defaults.head_size : config.hidden / config.heads);
   config.max_positions = count("max_position_embeddings", defaults.max_positions);
   config.epsilon = float(readPositive(json, "rms_norm_eps", defaults.epsilon));
-  config.activation = activationOf(readText(json, "hidden_act", "silu"));
+  config.activation = readActivation(json, "hidden_act", "silu");
   config.tied = readFlag(json, "tie_word_embeddings", defaults.tied);
   config.window.assign(config.layers, 0);
   if (config.heads % config.key_heads != 0) refuseKey("num_key_value_heads", "must divide num_attention_heads");
   if (config.head_size % 8 != 0 || config.head_size > 256) {
     refuseKey("head_dim", "is " + std::to_string(config.head_size) + "; nibble runs multiples of 8 up to 256");
   }
+  config.rope.max_positions = config.max_positions;
+  readRope(json, defaults.theta, 1, config.rope, config.head_size);
+}
+
+void readRope(const Json& json, double theta, double share, RopeConfig& rope, uint32_t head_size) {
   const Json* scaling = findRope(json);
-  RopeConfig& rope = config.rope;
-  rope.theta = readPositive(json, "rope_theta", defaults.theta);
+  rope.theta = readPositive(json, "rope_theta", theta);
   if (scaling != nullptr) rope.theta = readPositive(*scaling, "rope_theta", rope.theta);
-  double share = readNumber(json, "partial_rotary_factor", 1);
+  share = readNumber(json, "partial_rotary_factor", share);
   if (scaling != nullptr) share = readNumber(*scaling, "partial_rotary_factor", share);
   if (!(share > 0 && share <= 1)) refuseKey("partial_rotary_factor", "must be above 0 and at most 1");
-  rope.rotary_size = uint32_t(config.head_size * share);
-  if (rope.rotary_size < 4 || rope.rotary_size % 2 != 0) {
-    refuseKey("partial_rotary_factor", "leaves " + std::to_string(rope.rotary_size) + " elements of a head to rotate");
+  rope.rotary_size = uint32_t(head_size * share);
+  if (rope.rotary_size < 4 || rope.rotary_size % 4 != 0) {
+    refuseKey("partial_rotary_factor", "leaves " + std::to_string(rope.rotary_size) +
+                                           " elements of a head to rotate; nibble rotates multiples of 4");
   }
-  rope.max_positions = rope.original_positions = config.max_positions;
+  rope.original_positions = rope.max_positions;
   if (scaling != nullptr) readScaling(json, *scaling, rope);
+}
+
+uint32_t readActivation(const Json& json, const char* key, const char* fallback) {
+  const std::string name = readText(json, key, fallback);
+  if (name == "silu" || name == "swish") return NIB_ACTIVATION_SILU;
+  if (name == "gelu") return NIB_ACTIVATION_GELU;
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return NIB_ACTIVATION_GELU_TANH;
+  if (name == "relu") return NIB_ACTIVATION_RELU;
+  refuseKey(key, "is " + quoteText(name) + "; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
+}
+
+void readLayerTypes(const Json& json, uint32_t window, const std::function<bool(uint32_t layer)>& windowed,
+                    ModelConfig& config) {
+  for (uint32_t i = 0; i < config.layers; ++i) config.window[i] = windowed(i) ? window : 0;
+  if (!has(json, "layer_types")) return;
+  const Json& types = json["layer_types"];
+  if (!types.is_array() || types.size() != config.layers) {
+    refuseKey("layer_types", "must be a list of " + std::to_string(config.layers) + " texts");
+  }
+  for (uint32_t i = 0; i < config.layers; ++i) {
+    const std::string type = types[i].is_string() ? types[i].get<std::string>() : types[i].dump();
+    if (type != "full_attention" && type != "sliding_attention") {
+      refuseKey("layer_types", "has " + quoteText(type) + "; nibble runs full_attention and sliding_attention");
+    }
+    config.window[i] = type == "sliding_attention" ? window : 0;
+    if (type == "sliding_attention" && window == 0) {
+      refuseKey("layer_types", "has sliding_attention, but no window is in use");
+    }
+  }
 }
 
 void checkWholeHeads(const ModelConfig& config) {
@@ -173,7 +200,7 @@ void checkWholeHeads(const ModelConfig& config) {
   refuseKey("partial_rotary_factor", "is not 1; models of type " + config.family + " rotate whole heads");
 }
 
-ModelConfig readConfig(const std::string& config_json) {
+ModelConfig readConfig(const std::string& config_json, const HasTensor& has) {
   const Json json = readJsonText(config_json, "config.json", "the text", JsonNumbers::kPython);
   if (!json.is_object()) throw Error("config.json: is not a JSON object");
   ModelConfig config;
@@ -181,12 +208,17 @@ ModelConfig readConfig(const std::string& config_json) {
   if (config.family.starts_with(kOwnNetwork)) config.family.erase(0, kOwnNetwork.size());
   for (const Family& family : families()) {
     if (family.model_type != config.family) continue;
+    config.prefix = family.prefix;
     family.read(json, config);
     constexpr uint32_t kNone = 0;
     config.inner_hadamard = readCount(json, kInnerHadamard, &kNone);
     const bool fits = config.inner_hadamard == 0 ||
                       (config.inner % config.inner_hadamard == 0 && nibHadamardOrder(config.inner_hadamard) != 0);
     if (!fits) refuseKey(kInnerHadamard, "must divide intermediate_size, and have a Hadamard matrix");
+    const auto has_embedding = [&] { return has(hiddenStates(config).embedding + ".weight"); };
+    if (!has || family.other_prefix == family.prefix || has_embedding()) return config;
+    config.prefix = family.other_prefix;
+    if (!has_embedding()) config.prefix = family.prefix;
     return config;
   }
   std::string known;

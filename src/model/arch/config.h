@@ -7,6 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -46,6 +48,16 @@ struct RopeFrequencies {
 };
 RopeFrequencies ropeFrequencies(const RopeConfig& rope, uint32_t positions);
 
+// What makes a block: who builds it.
+enum class BlockKind {
+  kGated,  // decoder.cpp: RMS norms, rotary embedding, gated layers
+  kGpt2,   // gpt_block.cpp: layer norms, learned positions, layers stored as [in, out]
+  kNeox    // gpt_block.cpp: layer norms, rotary embedding, queries, keys and values by turns
+};
+
+// What is normed of queries and keys, before they are rotated.
+enum class QueryNorms { kNone, kHeads, kRows };
+
 struct ModelConfig {
   std::string family;  // model_type
   uint32_t vocabulary = 0;
@@ -62,10 +74,25 @@ struct ModelConfig {
   bool query_bias = false;  // of q, k and v
   bool output_bias = false;
   bool inner_bias = false;
-  bool head_norms = false;      // queries and keys are normed, head by head, before they are rotated
+  QueryNorms query_norms = QueryNorms::kNone;
+  bool fused = false;         // q, k and v are the rows of one layer, qkv_proj; gate and up those of gate_up_proj
+  bool norms_before = true;   // of attention and of the gated layers
+  bool norms_after = false;   // of what they add to the hidden states
+  float norm_offset = 0;      // is added to the weights of norms
+  float embedding_scale = 1;  // of the embedding, not of a head that is tied to it
+  float attention_scale = 0;  // of scores; 0 = 1 / sqrt(head_size)
+  float attention_cap = 0;    // soft caps of scores and of logits; 0 = none
+  float logit_cap = 0;
+  bool parallel = false;               // attention and the layers behind it read the same hidden states
+  uint32_t learned_positions = 0;      // rows of the table that is added to the embedding
+  bool layer_attention_scale = false;  // scores of layer i are divided by i + 1, too
+  BlockKind block = BlockKind::kGated;
+  std::string prefix = "model";               // of the names of all modules but the head; may be empty
+  std::vector<std::string> other_parts = {};  // prefixes of tensors that are no part of the network
   uint32_t inner_hadamard = 0;  // blocks of this size of down's inputs are rotated while the network runs; 0 = none
   RopeConfig rope;
-  std::vector<uint32_t> window;  // by layer: keys that a token sees, itself included; 0 = all before it
+  std::optional<RopeConfig> window_rope;  // of layers with a window; none = rope
+  std::vector<uint32_t> window;           // by layer: keys that a token sees, itself included; 0 = all before it
 };
 
 using Json = nlohmann::ordered_json;
@@ -73,8 +100,10 @@ using Json = nlohmann::ordered_json;
 // A family of models: one file of this folder, and a line in families.cpp.
 struct Family {
   std::string_view model_type;
-  // Reads the family's own keys, after readShared has read the shared ones. Throws.
+  // Throws.
   void (*read)(const Json& json, ModelConfig& config);
+  // Of names in files: the usual one, and another one that some files have.
+  std::string_view prefix = "model", other_prefix = prefix;
 };
 std::span<const Family> families();
 
@@ -83,7 +112,9 @@ inline constexpr std::string_view kOwnNetwork = "nibble-";
 inline constexpr const char* kInnerHadamard = "nibble_inner_hadamard";  // key of ModelConfig::inner_hadamard
 
 // Throws; names the key that is missing, of the wrong type or not supported, and the families that are known.
-ModelConfig readConfig(const std::string& config_json);
+// has: whether the checkpoint has a tensor; decides between prefixes of names. Empty = the family's usual one.
+using HasTensor = std::function<bool(const std::string& name)>;
+ModelConfig readConfig(const std::string& config_json, const HasTensor& has = {});
 
 // Throws: 'config.json: "KEY" TEXT'.
 [[noreturn]] void refuseKey(const std::string& key, const std::string& text);
@@ -106,6 +137,12 @@ struct Defaults {
 };
 // Reads the keys that all families have. Throws.
 void readShared(const Json& json, const Defaults& defaults, ModelConfig& config);
+// Reads a part of what readShared does: the rotary embedding of heads of config.head_size.
+void readRope(const Json& json, double theta, double share, RopeConfig& rope, uint32_t head_size);
+uint32_t readActivation(const Json& json, const char* key, const char* fallback);
+// Windows of layers by layer_types; without the list, layer i has one if `windowed` says so.
+void readLayerTypes(const Json& json, uint32_t window, const std::function<bool(uint32_t layer)>& windowed,
+                    ModelConfig& config);
 // For families whose class in transformers has no partial_rotary_factor: it ignores the key or fails. Throws.
 void checkWholeHeads(const ModelConfig& config);
 

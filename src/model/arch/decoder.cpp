@@ -1,12 +1,77 @@
 #include "model/arch/decoder.h"
 
+#include "model/arch/blocks.h"
+#include "model/archive/error.h"
+
 #include <algorithm>
+#include <cmath>
 
 namespace nib::model {
-namespace {
 
 using graph::Graph;
 using graph::ValueId;
+
+namespace {
+
+// The memory values of tables of the rotary embedding.
+constexpr const char* kRope = "rope";
+constexpr const char* kWindowRope = "rope.window";
+
+bool hasWindowRope(const ModelConfig& config, uint32_t layer) {
+  return config.window_rope && config.window[layer] != 0;
+}
+
+BlockInputs addInputs(Graph& graph, const ModelConfig& config) {
+  BlockInputs inputs;
+  inputs.positions = graph.input("positions", graph::ids());
+  inputs.cache_rows = graph.input("cache_rows", graph::ids());
+  for (const uint32_t window : windowsOf(config)) {
+    inputs.visible.push_back(graph.input(visibleName(window), graph::ids(4)));
+  }
+  return inputs;
+}
+
+ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids,
+                    ValueId positions) {
+  const std::string module = hiddenStates(config).embedding;
+  const auto embed = [&](ValueId numbers, const std::string& name, uint32_t rows) {
+    return graph::embed(graph, numbers, name,
+                        {.rows = rows, .cols = config.hidden, .weights = options.storage(name).weights});
+  };
+  ValueId hidden = embed(ids, module, config.vocabulary);
+  if (config.embedding_scale != 1) hidden = graph::scale(graph, hidden, module + ".scale", config.embedding_scale);
+  if (config.learned_positions != 0) {
+    const std::string table = moduleIn(config, "wpe");
+    hidden = graph::add(graph, hidden, embed(positions, table, config.learned_positions), table + ".add");
+  }
+  return hidden;
+}
+
+ValueId addBlock(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
+                 uint32_t layer, ValueId hidden) {
+  const auto add = config.block == BlockKind::kGated ? &addGatedBlock : &addGptBlock;
+  return add(graph, config, options, inputs, layer, hidden);
+}
+
+// The hidden states after the last layer.
+ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
+  const BlockInputs inputs = addInputs(graph, config);
+  ValueId hidden = embedTokens(graph, config, options, ids, inputs.positions);
+  for (uint32_t layer = 0; layer < config.layers; ++layer) {
+    hidden = addBlock(graph, config, options, inputs, layer, hidden);
+  }
+  return hidden;
+}
+
+ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
+  const HiddenStates states = hiddenStates(config);
+  const ValueId normed = addNorm(graph, config, hidden, states.norm);
+  const std::string& module = config.tied ? states.embedding : states.head;
+  const ValueId logits = graph::linear(graph, normed, states.head, linearOf(storage, module, config.vocabulary));
+  return config.logit_cap == 0 ? logits : graph::cap(graph, logits, states.head + ".cap", config.logit_cap);
+}
+
+}  // namespace
 
 graph::Linear linearOf(const StorageOf& storage, const std::string& module, uint32_t rows) {
   const Storage stored = storage(module);
@@ -17,117 +82,67 @@ graph::Linear linearOf(const StorageOf& storage, const std::string& module, uint
           .outlier_threshold = stored.outlier_threshold};
 }
 
-struct Inputs {
-  ValueId positions, cache_rows;
-  std::vector<ValueId> visible;  // by window
-};
-
-ValueId normedHeads(Graph& graph, const ModelConfig& config, ValueId value, uint32_t heads, const std::string& name) {
-  const graph::Shape by_head = graph::dense(NIB_TYPE_F32, config.head_size, heads);
-  const ValueId rows = graph.view(name + ".heads", value, by_head);
-  const ValueId normed = graph::norm(graph, rows, name, {.epsilon = config.epsilon});
-  return graph.view(name + ".tokens", normed, graph::dense(NIB_TYPE_F32, config.head_size * heads));
+ValueId addNorm(Graph& graph, const ModelConfig& config, ValueId input, const std::string& name) {
+  const bool layer_norm = config.block != BlockKind::kGated;
+  return graph::norm(graph, input, name, {.epsilon = config.epsilon, .mean = layer_norm, .bias = layer_norm});
 }
 
-// The attention of a layer, added to the hidden states.
-ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& options, const Inputs& inputs,
-               uint32_t layer, ValueId hidden) {
-  const std::string block = "model.layers." + std::to_string(layer), self = block + ".self_attn.";
-  const ValueId normed = graph::norm(graph, hidden, block + ".input_layernorm", {.epsilon = config.epsilon});
-  const auto project = [&](const char* name, uint32_t heads) {
-    graph::Linear layer = linearOf(options.storage, self + name, heads * config.head_size);
-    layer.bias = config.query_bias;
-    return graph::linear(graph, normed, self + name, layer);
-  };
-  ValueId queries = project("q_proj", config.heads);
-  ValueId keys = project("k_proj", config.key_heads);
-  const ValueId values = project("v_proj", config.key_heads);
-  if (config.head_norms) {
-    queries = normedHeads(graph, config, queries, config.heads, self + "q_norm");
-    keys = normedHeads(graph, config, keys, config.key_heads, self + "k_norm");
-  }
-  graph::Rope rope{.heads = config.heads,
-                   .head_size = config.head_size,
-                   .rotary_size = config.rope.rotary_size,
-                   .positions = options.positions};
-  queries = graph::rope(graph, queries, inputs.positions, self + "q_rope", rope);
-  rope.heads = config.key_heads;
-  keys = graph::rope(graph, keys, inputs.positions, self + "k_rope", rope);
+ValueId rotate(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
+               uint32_t layer, ValueId heads, uint32_t count, const std::string& name) {
+  const bool windowed = hasWindowRope(config, layer);
+  return graph::rope(graph, heads, inputs.positions, name,
+                     {.heads = count,
+                      .head_size = config.head_size,
+                      .rotary_size = (windowed ? *config.window_rope : config.rope).rotary_size,
+                      .positions = options.positions,
+                      .table = windowed ? kWindowRope : kRope});
+}
 
+ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
+               uint32_t layer, ValueId queries, ValueId keys, ValueId values, const std::string& name) {
   const std::vector<uint32_t> windows = windowsOf(config);
   const size_t window = size_t(std::find(windows.begin(), windows.end(), config.window[layer]) - windows.begin());
-  const ValueId attended =
-      graph::attention(graph, {queries, keys, values, inputs.cache_rows, inputs.visible[window]}, self + "attention",
-                       {.heads = config.heads,
-                        .key_heads = config.key_heads,
-                        .head_size = config.head_size,
-                        .cache_rows = options.cache_rows,
-                        .cache_type = options.cache_type});
-  graph::Linear output = linearOf(options.storage, self + "o_proj", config.hidden);
-  output.bias = config.output_bias;
-  output.add_to = hidden;
-  return graph::linear(graph, attended, self + "o_proj", output);
-}
-
-// The gated layers between, added to the hidden states.
-ValueId feedForward(Graph& graph, const ModelConfig& config, const BodyOptions& options, uint32_t layer,
-                    ValueId hidden) {
-  const std::string block = "model.layers." + std::to_string(layer), mlp = block + ".mlp.";
-  const ValueId normed = graph::norm(graph, hidden, block + ".post_attention_layernorm", {.epsilon = config.epsilon});
-  const auto project = [&](const char* name) {
-    graph::Linear layer = linearOf(options.storage, mlp + name, config.inner);
-    layer.bias = config.inner_bias;
-    return graph::linear(graph, normed, mlp + name, layer);
-  };
-  const ValueId gate = project("gate_proj"), up = project("up_proj");
-  ValueId inner = graph::gated(graph, gate, up, mlp + "gated", config.activation);
-  if (config.inner_hadamard != 0) inner = graph::hadamard(graph, inner, mlp + "hadamard", {config.inner_hadamard, ""});
-  graph::Linear down = linearOf(options.storage, mlp + "down_proj", config.hidden);
-  down.bias = config.inner_bias;
-  down.add_to = hidden;
-  return graph::linear(graph, inner, mlp + "down_proj", down);
-}
-
-Inputs addInputs(Graph& graph, const ModelConfig& config) {
-  Inputs inputs;
-  inputs.positions = graph.input("positions", graph::ids());
-  inputs.cache_rows = graph.input("cache_rows", graph::ids());
-  for (const uint32_t window : windowsOf(config)) {
-    inputs.visible.push_back(graph.input(visibleName(window), graph::ids(4)));
+  float scale = config.attention_scale;
+  if (config.layer_attention_scale) {
+    scale = (scale != 0 ? scale : 1 / std::sqrt(float(config.head_size))) / float(layer + 1);
   }
-  return inputs;
+  return graph::attention(graph, {queries, keys, values, inputs.cache_rows, inputs.visible[window]}, name,
+                          {.heads = config.heads,
+                           .key_heads = config.key_heads,
+                           .head_size = config.head_size,
+                           .cache_rows = options.cache_rows,
+                           .cache_type = options.cache_type,
+                           .scale = scale,
+                           .cap = config.attention_cap});
 }
 
-ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
-  return graph::embed(
-      graph, ids, "model.embed_tokens",
-      {.rows = config.vocabulary, .cols = config.hidden, .weights = options.storage("model.embed_tokens").weights});
+ValueId spreadInner(Graph& graph, const ModelConfig& config, ValueId inner, const std::string& name) {
+  return config.inner_hadamard == 0 ? inner : graph::hadamard(graph, inner, name, {config.inner_hadamard, ""});
 }
 
-// The hidden states after the last layer.
-ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
-  const Inputs inputs = addInputs(graph, config);
-  ValueId hidden = embedTokens(graph, config, options, ids);
-  for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    hidden = attend(graph, config, options, inputs, layer, hidden);
-    hidden = feedForward(graph, config, options, layer, hidden);
+std::vector<float> ropeTable(const ModelConfig& config, const std::string& name, uint32_t positions) {
+  if (name != kRope && name != kWindowRope) return {};
+  const RopeConfig& rope = name == kWindowRope ? *config.window_rope : config.rope;
+  const RopeFrequencies frequencies = ropeFrequencies(rope, positions);
+  std::vector<float> table(size_t(positions) * rope.rotary_size);
+  if (nibFillRopeTable(frequencies.frequency.data(), rope.rotary_size, frequencies.factor, 0, positions, table.data(),
+                       nullptr) != NIB_SUCCESS) {
+    throw Error("the table of the rotary embedding cannot be made");
   }
-  return hidden;
+  return table;
 }
-
-ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
-  const ValueId normed = graph::norm(graph, hidden, "model.norm", {.epsilon = config.epsilon});
-  const std::string module = config.tied ? "model.embed_tokens" : "lm_head";
-  return graph::linear(graph, normed, "lm_head", linearOf(storage, module, config.vocabulary));
-}
-
-}  // namespace
 
 std::vector<uint32_t> windowsOf(const ModelConfig& config) {
   std::vector<uint32_t> windows = config.window;
   std::sort(windows.begin(), windows.end());
   windows.erase(std::unique(windows.begin(), windows.end()), windows.end());
   return windows;
+}
+
+void checkLearnedPositions(const ModelConfig& config, uint32_t positions) {
+  if (config.learned_positions == 0 || positions <= config.learned_positions) return;
+  throw Error("a sequence of " + std::to_string(positions) + " tokens exceeds the " +
+              std::to_string(config.learned_positions) + " positions that the model has learned");
 }
 
 std::string visibleName(uint32_t window) { return window == 0 ? "visible" : "visible." + std::to_string(window); }
@@ -142,45 +157,19 @@ Graph bodyGraph(const ModelConfig& config, const BodyOptions& options) {
 Graph blockGraph(const ModelConfig& config, const BodyOptions& options, uint32_t layer) {
   Graph graph(options.max_tokens);
   const ValueId input = graph.input(kBlockInput, graph::dense(NIB_TYPE_F32, config.hidden));
-  const Inputs inputs = addInputs(graph, config);
-  const ValueId hidden =
-      feedForward(graph, config, options, layer, attend(graph, config, options, inputs, layer, input));
+  const BlockInputs inputs = addInputs(graph, config);
+  const ValueId hidden = addBlock(graph, config, options, inputs, layer, input);
   graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
   return graph;
 }
 
 Graph embeddingGraph(const ModelConfig& config, const BodyOptions& options) {
   Graph graph(options.max_tokens);
-  const ValueId hidden = embedTokens(graph, config, options, graph.input("ids", graph::ids()));
+  const ValueId ids = graph.input("ids", graph::ids());
+  const ValueId positions = config.learned_positions != 0 ? graph.input("positions", graph::ids()) : graph::kNoValue;
+  const ValueId hidden = embedTokens(graph, config, options, ids, positions);
   graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
   return graph;
-}
-
-std::vector<std::vector<std::string>> linearLayers(const ModelConfig&, uint32_t layer) {
-  const std::string block = "model.layers." + std::to_string(layer);
-  const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
-  return {{self + "q_proj", self + "k_proj", self + "v_proj"},
-          {self + "o_proj"},
-          {mlp + "gate_proj", mlp + "up_proj"},
-          {mlp + "down_proj"}};
-}
-
-std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer) {
-  const std::string block = "model.layers." + std::to_string(layer);
-  const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
-  return {
-      {block + ".input_layernorm", true, {self + "q_proj", self + "k_proj", self + "v_proj"}, 0, 1},
-      {self + "v_proj", false, {self + "o_proj"}, config.head_size, config.heads / config.key_heads},
-      {block + ".post_attention_layernorm", true, {mlp + "gate_proj", mlp + "up_proj"}, 0, 1},
-      {mlp + "up_proj", false, {mlp + "down_proj"}, 0, 1},
-  };
-}
-
-HiddenStates hiddenStates(const ModelConfig&) { return {"model.embed_tokens", "model.norm", "lm_head"}; }
-
-std::vector<std::string> hiddenWriters(const ModelConfig&, uint32_t layer) {
-  const std::string block = "model.layers." + std::to_string(layer);
-  return {block + ".self_attn.o_proj", block + ".mlp.down_proj"};
 }
 
 Graph headGraph(const ModelConfig& config, const HeadOptions& options) {

@@ -37,12 +37,18 @@ inline constexpr const char* kHidden = "hidden";
 std::string visibleName(uint32_t window);
 // The windows of the layers, each once, ascending.
 std::vector<uint32_t> windowsOf(const ModelConfig& config);
+// The table of the rotary embedding that is a memory value of this name, for texts of `positions` tokens. Empty if the
+// name is none of a table. Throws.
+std::vector<float> ropeTable(const ModelConfig& config, const std::string& name, uint32_t positions);
+
+// Throws if a sequence of so many tokens exceeds the model's table of learned positions.
+void checkLearnedPositions(const ModelConfig& config, uint32_t positions);
 
 // One block of the body: hidden states in, kBlockInput, an input that the block overwrites, and out, kHidden. The other
 // inputs are those of bodyGraph.
 graph::Graph blockGraph(const ModelConfig& config, const BodyOptions& options, uint32_t layer);
 inline constexpr const char* kBlockInput = "block_input";
-// The token embedding alone: "ids" to kHidden.
+// The embedding alone: "ids", and with learned positions "positions", to kHidden.
 graph::Graph embeddingGraph(const ModelConfig& config, const BodyOptions& options);
 // The modules of a block's linear layers in the order of the network, grouped by their input.
 std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer);
@@ -56,18 +62,26 @@ struct ScaleGroup {
   // Every `run` rows of `before` are read `repeat` times in succession, as values of heads that queries share. 0 = row
   // c is column c.
   uint32_t run = 0, repeat = 1;
+  // Rows of other kinds come before the first that is read, and after each run, up to `step` rows from run to run.
+  uint32_t first = 0, step = 0;
+  float offset = 0;  // of a norm: is added to its weights
   // The row of `before` that becomes column c.
-  uint32_t rowOf(uint32_t c) const { return run == 0 ? c : c / run / repeat * run + c % run; }
+  uint32_t rowOf(uint32_t c) const {
+    return first + (run == 0 ? c : c / run / repeat * (step != 0 ? step : run) + c % run);
+  }
 };
 std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer);
 
 // Who writes the hidden states and who reads them, besides the layers of linearLayers() behind a norm.
 struct HiddenStates {
-  std::string embedding, norm, head;  // the embedding, the last norm, the head behind it
+  std::string embedding, norm, head;  // the embedding of tokens, the last norm, the head behind it
 };
 HiddenStates hiddenStates(const ModelConfig& config);
 // The linear layers of a block that add to the hidden states.
 std::vector<std::string> hiddenWriters(const ModelConfig& config, uint32_t layer);
+
+// The value of the body's graph that holds the hidden states after a block.
+std::string blockResult(const ModelConfig& config, uint32_t layer);
 
 struct HeadOptions {
   uint32_t max_rows = 1;

@@ -3,14 +3,30 @@
 
 namespace nib::model {
 
-void readLlama(const Json& json, ModelConfig& config);    // llama.cpp
-void readMistral(const Json& json, ModelConfig& config);  // mistral.cpp
-void readQwen2(const Json& json, ModelConfig& config);    // qwen2.cpp
-void readQwen3(const Json& json, ModelConfig& config);    // qwen3.cpp
+void readGemma2(const Json& json, ModelConfig& config);      // gemma2.cpp
+void readGemma3(const Json& json, ModelConfig& config);      // gemma3.cpp
+void readGemma3Text(const Json& json, ModelConfig& config);  // gemma3.cpp
+void readGpt2(const Json& json, ModelConfig& config);        // gpt2.cpp
+void readGptNeox(const Json& json, ModelConfig& config);     // gpt_neox.cpp
+void readLlama(const Json& json, ModelConfig& config);       // llama.cpp
+void readMistral(const Json& json, ModelConfig& config);     // mistral.cpp
+void readOlmo2(const Json& json, ModelConfig& config);       // olmo2.cpp
+void readPhi3(const Json& json, ModelConfig& config);        // phi3.cpp
+void readQwen2(const Json& json, ModelConfig& config);       // qwen2.cpp
+void readQwen3(const Json& json, ModelConfig& config);       // qwen3.cpp
 
 std::span<const Family> families() {
-  static constexpr Family kFamilies[] = {
-      {"llama", &readLlama}, {"mistral", &readMistral}, {"qwen2", &readQwen2}, {"qwen3", &readQwen3}};
+  static constexpr Family kFamilies[] = {{"llama", &readLlama},
+                                         {"mistral", &readMistral},
+                                         {"qwen2", &readQwen2},
+                                         {"qwen3", &readQwen3},
+                                         {"phi3", &readPhi3},
+                                         {"gemma2", &readGemma2},
+                                         {"gemma3_text", &readGemma3Text},
+                                         {"gemma3", &readGemma3, "language_model.model", "model.language_model"},
+                                         {"olmo2", &readOlmo2},
+                                         {"gpt2", &readGpt2, "transformer", ""},
+                                         {"gpt_neox", &readGptNeox, "gpt_neox"}};
   return kFamilies;
 }
 

@@ -1,8 +1,6 @@
 // Qwen2 and Qwen2.5: queries, keys and values have a bias; the later layers may have a window.
 #include "model/arch/qwen.h"
 
-#include "model/archive/error.h"
-
 namespace nib::model {
 
 void readQwenWindows(const Json& json, ModelConfig& config) {
@@ -13,22 +11,8 @@ void readQwenWindows(const Json& json, ModelConfig& config) {
     window = readCount(json, "sliding_window", &fallback);
   }
   full_layers = readCount(json, "max_window_layers", &full_layers);
-  for (uint32_t i = full_layers; i < config.layers; ++i) config.window[i] = window;
-  if (!json.contains("layer_types") || json["layer_types"].is_null()) return;
-  const Json& types = json["layer_types"];
-  if (!types.is_array() || types.size() != config.layers) {
-    refuseKey("layer_types", "must be a list of " + std::to_string(config.layers) + " texts");
-  }
-  for (uint32_t i = 0; i < config.layers; ++i) {
-    const std::string type = types[i].is_string() ? types[i].get<std::string>() : types[i].dump();
-    if (type != "full_attention" && type != "sliding_attention") {
-      refuseKey("layer_types", "has " + quoteText(type) + "; nibble runs full_attention and sliding_attention");
-    }
-    config.window[i] = type == "sliding_attention" ? window : 0;
-    if (type == "sliding_attention" && window == 0) {
-      refuseKey("layer_types", "has sliding_attention, but no window is in use");
-    }
-  }
+  readLayerTypes(
+      json, window, [=](uint32_t layer) { return layer >= full_layers; }, config);
 }
 
 void readQwen2(const Json& json, ModelConfig& config) {

@@ -10,6 +10,12 @@ uint64_t bytesOf(const graph::Value& value, uint32_t tokens) {
   return std::min(value.size_bytes, uint64_t(tokens) * value.shape.rows_per_token * value.shape.stride * element);
 }
 
+// The value that a view, or a part, is of.
+graph::ValueId viewed(const graph::Graph& graph, graph::ValueId id) {
+  while (graph.value(id).view) id = graph.value(id).in_place_of;
+  return id;
+}
+
 }  // namespace
 
 std::vector<graph::ValueId> liveValues(const graph::Graph& graph, const graph::Program& program, uint32_t cut,
@@ -18,7 +24,8 @@ std::vector<graph::ValueId> liveValues(const graph::Graph& graph, const graph::P
   std::vector<uint64_t> places;
   for (uint32_t n = cut; n < graph.nodes().size(); ++n) {
     for (const graph::Operand& operand : graph.nodes()[n].operands) {
-      const graph::Value& value = graph.value(operand.value);
+      const graph::ValueId id = viewed(graph, operand.value);
+      const graph::Value& value = graph.value(id);
       if (value.storage == graph::Storage::kMemory) continue;
       if (std::find(inputs.begin(), inputs.end(), value.name) != inputs.end()) continue;
       const uint64_t place = program.range(value.name).offset_bytes;
@@ -29,12 +36,12 @@ std::vector<graph::ValueId> liveValues(const graph::Graph& graph, const graph::P
       for (uint32_t m = cut; m < n && !written; ++m) {
         for (const graph::Operand& other : graph.nodes()[m].operands) {
           if (!other.writes || graph.value(other.value).storage == graph::Storage::kMemory) continue;
-          written = written || program.range(graph.value(other.value).name).offset_bytes == place;
+          written = written || program.range(graph.value(viewed(graph, other.value)).name).offset_bytes == place;
         }
       }
       if (written || !read || std::find(places.begin(), places.end(), place) != places.end()) continue;
       places.push_back(place);
-      live.push_back(operand.value);
+      live.push_back(id);
     }
   }
   return live;

@@ -74,6 +74,7 @@ class Walk {
     for (const std::vector<uint32_t>& sequence : sequences) longest = std::max(longest, uint32_t(sequence.size()));
     if (longest == 0) throw Error("the calibration data has no tokens");
     body_.positions = longest;
+    checkLearnedPositions(config, longest);
     chooseStep(longest);
     steps_ = cutSteps(config, sequences, body_.max_tokens);
     for (const Step& step : steps_) all_tokens_ += step.tokens();
@@ -137,6 +138,7 @@ class Walk {
     const graph::Program program(device_.untimed(), graph, weights.memory(), {&plans_});
     for (size_t i = 0; i < steps_.size(); ++i) {
       program.setInput("ids", steps_[i].ids);
+      if (config_.learned_positions != 0) program.setInput("positions", steps_[i].positions);
       program.run(steps_[i].tokens());
       readHidden(program, i);
     }
@@ -160,13 +162,7 @@ class Walk {
   void addRopeAndCache(const graph::Graph& graph, ModelWeights& weights) {
     for (const graph::Value& value : graph.values()) {
       if (value.storage != graph::Storage::kMemory || weights.has(value.name)) continue;
-      if (value.name == "rope") {
-        const RopeFrequencies frequencies = ropeFrequencies(config_.rope, body_.positions);
-        std::vector<float> table(size_t(body_.positions) * config_.rope.rotary_size);
-        if (nibFillRopeTable(frequencies.frequency.data(), config_.rope.rotary_size, frequencies.factor, 0,
-                             body_.positions, table.data(), nullptr) != NIB_SUCCESS) {
-          throw Error("the table of the rotary embedding cannot be made");
-        }
+      if (const std::vector<float> table = ropeTable(config_, value.name, body_.positions); !table.empty()) {
         device_.upload(weights.add(value.name, value.size_bytes), 0, table.data(), table.size() * sizeof(float));
       } else if (value.name.ends_with(".cache")) {
         weights.add(value.name, value.size_bytes);

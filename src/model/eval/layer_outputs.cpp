@@ -3,7 +3,6 @@
 #include "model/archive/error.h"
 
 #include <algorithm>
-#include <set>
 
 namespace nib::model {
 namespace {
@@ -55,18 +54,34 @@ class Walk {
     if (product.added) read(product, before_);
     runTo(product.node + 1);
     read(product, output);
-    hidden_ = output;
     for (size_t k = 0; k < before_.size(); ++k) output[k] -= before_[k];
   }
-  // The value after the last run() whole, with what it was added to.
-  const std::vector<float>& hidden() const { return hidden_; }
-  void setHidden(size_t i, const std::vector<float>& values) {
-    const kit::Range range = runner_.body().range(products_[i].value);
+  // Runs to the end of a block.
+  void finish(uint32_t layer) { runTo(firstAfter(blockResult(runner_.config(), layer))); }
+  // The hidden states after a block that has just been finished.
+  std::vector<float> hidden(uint32_t layer) const {
+    const kit::Range range = resultOf(layer);
+    return runner_.device().download<float>(*range.buffer, size_t(tokens_) * runner_.config().hidden,
+                                            range.offset_bytes);
+  }
+  void setHidden(uint32_t layer, const std::vector<float>& values) {
+    const kit::Range range = resultOf(layer);
     runner_.device().upload(*range.buffer, values, range.offset_bytes);
   }
   std::vector<float> output;
 
  private:
+  kit::Range resultOf(uint32_t layer) const { return runner_.body().range(blockResult(runner_.config(), layer)); }
+  // The node after the one that writes a value.
+  uint32_t firstAfter(const std::string& value) const {
+    const graph::Graph& graph = runner_.graph();
+    for (uint32_t n = 0; n < graph.nodes().size(); ++n) {
+      for (const graph::Operand& operand : graph.nodes()[n].operands) {
+        if (operand.writes && graph.value(operand.value).name == value) return n + 1;
+      }
+    }
+    throw Error("the network has no value " + quoteText(value));
+  }
   void runTo(uint32_t end) {
     if (end > done_) runner_.body().runNodes(tokens_, done_, end);
     done_ = end;
@@ -79,7 +94,7 @@ class Walk {
   Runner& runner_;
   std::vector<Product> products_;
   uint32_t tokens_ = 0, done_ = 0;
-  std::vector<float> before_, hidden_;
+  std::vector<float> before_;
 };
 
 struct Sums {
@@ -112,10 +127,7 @@ std::vector<LayerError> layerErrors(Runner& a, Runner& b, std::span<const uint32
   Walk of_a(a), of_b(b);
   const std::vector<Product>& products = of_a.products();
   checkSameLayers(products, of_b.products());
-  std::set<std::string> block_ends;
-  for (uint32_t layer = 0; layer < a.config().layers; ++layer) {
-    block_ends.insert(hiddenWriters(a.config(), layer).back());
-  }
+  const ModelConfig& config = a.config();
   std::vector<Sums> sums(products.size());
   const std::vector<Window> windows = cutWindows(ids.size(), options);
   uint64_t done = 0;
@@ -124,11 +136,17 @@ std::vector<LayerError> layerErrors(Runner& a, Runner& b, std::span<const uint32
     for (const bool replaces : {false, true}) {
       of_a.begin(tokens);
       of_b.begin(tokens);
+      uint32_t layer = 0;
       for (size_t i = 0; i < products.size(); ++i) {
         of_a.run(i);
         of_b.run(i);
         (replaces ? sums[i].block : sums[i].whole) += squaredDistance(of_a.output, of_b.output);
-        if (replaces && block_ends.contains(products[i].name)) of_b.setHidden(i, of_a.hidden());
+        if (replaces && layer < config.layers && products[i].name == hiddenWriters(config, layer).back()) {
+          of_a.finish(layer);
+          of_b.finish(layer);
+          of_b.setHidden(layer, of_a.hidden(layer));
+          ++layer;
+        }
         if (replaces) continue;
         for (const float value : of_a.output) sums[i].energy += double(value) * double(value);
       }

@@ -6,6 +6,7 @@
 #include "model/mixed/knapsack.h"
 #include "model/mixed/rounder.h"
 #include "model/mixed/weighted_error.h"
+#include "model/run/network_view.h"
 
 #include <algorithm>
 #include <cmath>
@@ -32,10 +33,11 @@ class Chooser {
         options_(options),
         layers_(layers.layers),
         other_bytes_(layers.other_bytes),
-        config_(readConfig(*view.checkpoint().configJson())),
+        config_(networkConfig(view.checkpoint())),
         units_(unitsOf(config_, layers_, options.separate)),
         rounder_(device, view),
         costs_(costs) {
+    refuseTransposed(config_, "--budget and --size");
     measured_ = options.measured_sequences == 0 ? options.sequences.size()
                                                 : std::min(options.measured_sequences, options.sequences.size());
     for (size_t i = 0; i < measured_; ++i) measured_tokens_ += options.sequences[i].size();

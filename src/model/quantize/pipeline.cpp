@@ -14,6 +14,8 @@
 #include "model/quantize/lanes.h"
 #include "model/quantize/quantize_weight.h"
 #include "model/quantize/type_ranges.h"
+#include "model/run/network_view.h"
+#include "model/run/runner.h"
 #include "model/transform/apply.h"
 
 #include <algorithm>
@@ -693,7 +695,8 @@ std::map<std::string, WeightSpec> weightsOf(const Plan& plan) {
 void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan, const QuantizeOptions& options,
              const BlobStore& store, BlockTimes* times) {
   if (!view.checkpoint().configJson()) throw Error(shown(options.in) + ": calibration needs the model's config.json");
-  const ModelConfig config = readConfig(*view.checkpoint().configJson());
+  const ModelConfig config = networkConfig(view.checkpoint());
+  const NetworkView network(view, config);
   std::map<std::string, WeightSpec> weights = weightsOf(plan);
   for (auto& [module, weight] : weights) {
     if (const uint32_t twin = gptqTwin(weight.weights.format)) weight.weights.format = twin;
@@ -715,7 +718,7 @@ void runGptq(const TimedDevice& device, const ModelView& view, const Plan& plan,
   blocks.folder = store.folder();
   blocks.done = [&](const GptqLayerReport& report, const HostBlob& blob) { store.save(report, blob); };
   blocks.progress = options.calibration.progress;
-  quantizeBlocks(device, view, config, options.calibration.sequences, blocks);
+  quantizeBlocks(device, network.view(), config, options.calibration.sequences, blocks);
 }
 
 // planOf: the plan for a model.
@@ -746,7 +749,8 @@ std::map<std::string, StaticInput> calibrateInputs(const TimedDevice& device, co
   if (!view.checkpoint().configJson()) {
     throw Error(shown(options.in) + ": static activations need the model's config.json");
   }
-  const ModelConfig config = readConfig(*view.checkpoint().configJson());
+  const ModelConfig config = networkConfig(view.checkpoint());
+  const NetworkView network(view, config);
   RunnerOptions running;
   std::vector<uint32_t> ids;
   running.max_tokens = 0;
@@ -755,7 +759,7 @@ std::map<std::string, StaticInput> calibrateInputs(const TimedDevice& device, co
     ids.insert(ids.end(), sequence.begin(), sequence.end());
   }
   running.positions = running.max_tokens;
-  Runner runner(device, view, config, running);
+  Runner runner(device, network.view(), config, running);
   CollectOptions collecting;
   collecting.sequence_length = running.max_tokens;
   Calibration calibration;

@@ -1,6 +1,7 @@
 #include "model/run/loaded_model.h"
 
 #include "model/archive/error.h"
+#include "model/run/network_view.h"
 
 namespace nib::model {
 namespace {
@@ -12,7 +13,7 @@ ModelConfig configOf(const Checkpoint& checkpoint, const std::filesystem::path& 
                      ? ": to run a model takes its folder with config.json, not a file of tensors alone"
                      : ": cannot be run: " + checkpoint.notes().front()));
   }
-  return readConfig(*checkpoint.configJson());
+  return networkConfig(checkpoint);
 }
 
 // Whether the files are made from other ones.
@@ -21,7 +22,11 @@ bool hasTexts(const std::vector<SideFile>& files) { return !files.empty() && fil
 }  // namespace
 
 LoadedModel::LoadedModel(const std::filesystem::path& folder)
-    : folder_(folder), checkpoint_(folder), view_(checkpoint_), config_(configOf(checkpoint_, folder)) {}
+    : folder_(folder),
+      checkpoint_(folder),
+      config_(configOf(checkpoint_, folder)),
+      turned_(networkCheckpoint(checkpoint_, config_)),
+      view_(turned_ ? *turned_ : checkpoint_) {}
 
 const Tokenizer& LoadedModel::tokenizer() {
   if (!tokenizer_) {

@@ -28,8 +28,9 @@ class LoadedModel {
  private:
   std::filesystem::path folder_;
   Checkpoint checkpoint_;
-  ModelView view_;
   ModelConfig config_;
+  std::optional<Checkpoint> turned_;  // networkCheckpoint()
+  ModelView view_;
   std::optional<Tokenizer> tokenizer_;
 };
 

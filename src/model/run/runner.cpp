@@ -23,6 +23,7 @@ Runner::Runner(const TimedDevice& device, const ModelView& view, const ModelConf
       options_(options),
       weights_(device, view, config, {.in_memory = options.in_memory}) {
   if (options_.positions == 0) options_.positions = config.max_positions;
+  checkLearnedPositions(config, options_.positions);
   if (options_.keeps_head)
     kept_head_.emplace(device, view, config, ModelWeights::Options{.in_memory = options.in_memory});
   checkMemory();
@@ -51,15 +52,9 @@ void Runner::checkMemory() {
 
 Runner::Stage Runner::makeStage(uint32_t max_tokens) {
   graph::Graph graph = bodyGraph(config_, bodyOptions(max_tokens));
-  const RopeFrequencies frequencies = ropeFrequencies(config_.rope, options_.positions);
   for (const graph::Value& value : graph.values()) {
     if (value.storage != graph::Storage::kMemory || weights_.has(value.name)) continue;
-    if (value.name == "rope") {
-      std::vector<float> table(size_t(options_.positions) * config_.rope.rotary_size);
-      if (nibFillRopeTable(frequencies.frequency.data(), config_.rope.rotary_size, frequencies.factor, 0,
-                           options_.positions, table.data(), nullptr) != NIB_SUCCESS) {
-        throw Error("the table of the rotary embedding cannot be made");
-      }
+    if (const std::vector<float> table = ropeTable(config_, value.name, options_.positions); !table.empty()) {
       device_.upload(weights_.add(value.name, value.size_bytes), 0, table.data(), table.size() * sizeof(float));
     } else if (value.name.ends_with(".cache")) {
       weights_.add(value.name, value.size_bytes);

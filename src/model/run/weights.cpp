@@ -50,7 +50,8 @@ Storage storageOf(const FoundWeight& found) {
 }
 
 bool isBuffer(std::string_view name) {
-  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".masked_bias");
+  return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".masked_bias") || name.ends_with(".attn.bias") ||
+         name.ends_with(".attention.bias");
 }
 
 }  // namespace
@@ -166,8 +167,8 @@ void ModelWeights::loadWidened(const ModelView::Tensor& tensor, const kit::Range
   device_.run(kit::Binding(plan, kit::Ranges{.weights = {}, .input = source, .output = to, .aux = {}}), desc.rows);
 }
 
-void ModelWeights::loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part,
-                              const kit::Buffer& to) {
+void ModelWeights::loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to,
+                              float addend) {
   const ModelView::Tensor& tensor = find(name, count, 0);
   const std::optional<NibType> type = decoder_.typeOf(tensor);
   if (!type || tensor.weight != nullptr) throw Error(quoteText(name) + " must be of a floating-point type");
@@ -182,6 +183,11 @@ void ModelWeights::loadVector(const std::string& name, uint32_t count, const Nib
   const kit::Binding binding(
       plan, kit::Ranges{.weights = {}, .input = source, .output = {to, part.offset_bytes, part.size_bytes}, .aux = {}});
   device_.run(binding, 1);
+  if (addend == 0) return;
+  std::vector<float> values(count);
+  device_.download(to, part.offset_bytes, values.data(), values.size() * sizeof(float));
+  for (float& value : values) value += addend;
+  device_.upload(to, part.offset_bytes, values.data(), values.size() * sizeof(float));
 }
 
 void ModelWeights::loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to) {
@@ -211,7 +217,7 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
     }
     case NIB_OP_NORM: {
       const auto& desc = descOf<NibNormDesc>(node);
-      loadVector(name + ".weight", desc.cols, memory.part[NIB_PART_GAIN], to);
+      loadVector(name + ".weight", desc.cols, memory.part[NIB_PART_GAIN], to, config_.norm_offset);
       if (desc.flags & NIB_NORM_BIAS) loadVector(name + ".bias", desc.cols, memory.part[NIB_PART_BIAS], to);
       return;
     }
@@ -237,7 +243,9 @@ void ModelWeights::checkAllUsed() const {
   for (const ModelView::Tensor& tensor : view_.tensors()) {
     if (used_.contains(tensor.name) || isBuffer(tensor.name)) continue;
     // Some files store the embedding twice.
-    if (config_.tied && tensor.name == "lm_head.weight") continue;
+    if (config_.tied && tensor.name == hiddenStates(config_).head + ".weight") continue;
+    const auto begins = [&](const std::string& prefix) { return tensor.name.starts_with(prefix); };
+    if (std::any_of(config_.other_parts.begin(), config_.other_parts.end(), begins)) continue;
     throw Error("the network of config.json does not use tensor " + quoteText(tensor.name) +
                 "; the model is not what its model_type says");
   }

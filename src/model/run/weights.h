@@ -57,7 +57,9 @@ class ModelWeights {
   void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
   void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
   void loadWidened(const ModelView::Tensor& tensor, const kit::Range& to);
-  void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to);
+  // addend: is added to the elements.
+  void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to,
+                  float addend = 0);
   std::string_view keep(const std::string& name);
 
   TimedDevice device_;

@@ -47,7 +47,7 @@ NetworkLayers networkLayers(const ModelConfig& config, Dtype dense) {
     }
   }
   if (network.layers.empty()) throw Error("the network has no linear layers");
-  if (!config.tied) network.others.push_back({"lm_head", config.vocabulary, config.hidden});
+  if (!config.tied) network.others.push_back({hiddenStates(config).head, config.vocabulary, config.hidden});
   return network;
 }
 

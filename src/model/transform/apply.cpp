@@ -1,6 +1,7 @@
 #include "model/transform/apply.h"
 
 #include "model/archive/error.h"
+#include "model/run/network_view.h"
 #include "model/transform/edited_source.h"
 
 #include <system_error>
@@ -45,7 +46,8 @@ TransformedModel::TransformedModel(const TimedDevice& device, const Checkpoint& 
                   " is quantized: make the model dense with `nibble quantize IN " +
                   "-o OUT --format safetensors --type F16` first");
     }
-    const ModelConfig config = readConfig(*current.configJson());
+    const ModelConfig config = networkConfig(current);
+    refuseTransposed(config, "--transform " + choice.text());
     const std::map<std::string, WeightSpec> weights = run.weights(view);
     TransformInput input{device, view, config, run.sequences, {}};
     input.weight = [&](const std::string& module) -> std::optional<WeightSpec> {

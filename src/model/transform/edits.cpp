@@ -19,16 +19,20 @@ void checkSize(uint64_t is, uint64_t wanted, const char* what) {
 
 class ScaleColumns : public Edit {
  public:
-  explicit ScaleColumns(std::vector<double> factors) : factors_(std::move(factors)) {}
+  ScaleColumns(std::vector<double> factors, double offset) : factors_(std::move(factors)), offset_(offset) {}
   void apply(std::vector<double>& values, uint64_t, uint64_t rows, uint64_t cols) const override {
     checkSize(cols, factors_.size(), "columns");
     for (uint64_t r = 0; r < rows; ++r) {
-      for (uint64_t c = 0; c < cols; ++c) values[r * cols + c] *= factors_[c];
+      for (uint64_t c = 0; c < cols; ++c) {
+        double& value = values[r * cols + c];
+        value = (value + offset_) * factors_[c] - offset_;
+      }
     }
   }
 
  private:
   std::vector<double> factors_;
+  double offset_;
 };
 
 class ScaleRows : public Edit {
@@ -148,15 +152,17 @@ class RotateColumns : public Edit {
 
 class RotateRows : public Edit {
  public:
-  explicit RotateRows(std::shared_ptr<const Rotation> rotation) : rotation_(std::move(rotation)) {}
+  RotateRows(std::shared_ptr<const Rotation> rotation, uint64_t first)
+      : rotation_(std::move(rotation)), first_(first) {}
   bool needsAllRows() const override { return true; }
   void apply(std::vector<double>& values, uint64_t, uint64_t rows, uint64_t cols) const override {
-    checkSize(rows % rotation_->size, 0, "rows beyond whole rotations");
+    if (rows < first_) checkSize(rows, first_, "rows and more");
+    checkSize((rows - first_) % rotation_->size, 0, "rows beyond whole rotations");
     // Some columns at a time, so that lines of memory are used whole.
     constexpr uint64_t kColumns = 8;
     const uint64_t size = rotation_->size;
     std::vector<double> column(size * kColumns);
-    for (uint64_t row = 0; row < rows; row += size) {
+    for (uint64_t row = first_; row < rows; row += size) {
       for (uint64_t c = 0; c < cols; c += kColumns) {
         const uint64_t count = std::min(kColumns, cols - c);
         for (uint64_t r = 0; r < size; ++r) {
@@ -172,11 +178,14 @@ class RotateRows : public Edit {
 
  private:
   std::shared_ptr<const Rotation> rotation_;
+  uint64_t first_;
 };
 
 }  // namespace
 
-EditPtr scaleColumns(std::vector<double> factors) { return std::make_shared<ScaleColumns>(std::move(factors)); }
+EditPtr scaleColumns(std::vector<double> factors, double offset) {
+  return std::make_shared<ScaleColumns>(std::move(factors), offset);
+}
 EditPtr scaleRows(std::vector<double> factors) { return std::make_shared<ScaleRows>(std::move(factors)); }
 EditPtr setAll(double value) { return std::make_shared<SetAll>(value); }
 EditPtr addToColumns(std::vector<double> addends) { return std::make_shared<AddToColumns>(std::move(addends)); }
@@ -188,8 +197,8 @@ EditPtr takeColumns(std::vector<uint64_t> columns, std::vector<double> factors) 
 EditPtr rotateColumns(std::shared_ptr<const Rotation> rotation) {
   return std::make_shared<RotateColumns>(std::move(rotation));
 }
-EditPtr rotateRows(std::shared_ptr<const Rotation> rotation) {
-  return std::make_shared<RotateRows>(std::move(rotation));
+EditPtr rotateRows(std::shared_ptr<const Rotation> rotation, uint64_t first) {
+  return std::make_shared<RotateRows>(std::move(rotation), first);
 }
 
 }  // namespace nib::model

@@ -30,8 +30,8 @@ class Edit {
 };
 using EditPtr = std::shared_ptr<const Edit>;
 
-// Column c is multiplied by factors[c].
-EditPtr scaleColumns(std::vector<double> factors);
+// Column c is multiplied by factors[c]: the value plus offset, which is taken off again.
+EditPtr scaleColumns(std::vector<double> factors, double offset = 0);
 // Row r is multiplied by factors[r].
 EditPtr scaleRows(std::vector<double> factors);
 // All values become this one.
@@ -46,8 +46,8 @@ EditPtr takeRows(std::vector<uint64_t> rows);
 EditPtr takeColumns(std::vector<uint64_t> columns, std::vector<double> factors);
 // Every run of rotation.size elements of a row is rotated: W -> W Q.
 EditPtr rotateColumns(std::shared_ptr<const Rotation> rotation);
-// The same of columns: W -> Q^T W.
-EditPtr rotateRows(std::shared_ptr<const Rotation> rotation);
+// The same of columns, from row `first` on: W -> Q^T W.
+EditPtr rotateRows(std::shared_ptr<const Rotation> rotation, uint64_t first = 0);
 
 // By tensor, in the order in which they apply.
 struct Edits {

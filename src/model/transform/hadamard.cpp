@@ -25,11 +25,10 @@ Edits make(const TransformInput& input, const std::string&, TransformReport& rep
       Rotation{block, [block](double* x) { nibHadamardTransform(x, block, nullptr); }});
   Edits edits;
   for (uint32_t layer = 0; layer < input.config.layers; ++layer) {
-    for (const ScaleGroup& group : scaleGroups(input.config, layer)) {
-      if (group.norm || group.run != 0) continue;
-      for (const std::string& module : group.modules) edits.add(module + ".weight", rotateColumns(rotation));
-      report.steps.push_back({layer, group.before, group.modules, "block", double(block), {}, {}});
-    }
+    // The last layer of a block, and the one before it.
+    const std::vector<std::vector<std::string>> layers = linearLayers(input.config, layer);
+    for (const std::string& module : layers.back()) edits.add(module + ".weight", rotateColumns(rotation));
+    report.steps.push_back({layer, layers[layers.size() - 2].back(), layers.back(), "block", double(block), {}, {}});
   }
   edits.config[kInnerHadamard] = block;
   edits.own_network = true;

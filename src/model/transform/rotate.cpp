@@ -17,6 +17,10 @@ class Rotate {
   }
 
   Edits make(TransformReport& report) {
+    if (!input_.config.norms_before || input_.config.norms_after) {
+      throw Error("--transform rotate: models of type " + input_.config.family +
+                  " norm what layers add to the hidden states, and a rotation does not pass such a norm");
+    }
     edits_.unties = input_.config.tied;
     if (input_.config.tied && !has(states_.head + ".weight")) {
       edits_.untied_head = states_.head + ".weight";
@@ -60,7 +64,7 @@ class Rotate {
 
   // Every head's values are rotated where they are made, and back where they are read.
   void rotateHeads(const ScaleGroup& group) {
-    edits_.add(group.before + ".weight", rotateRows(heads_));
+    edits_.add(group.before + ".weight", rotateRows(heads_, group.first));
     if (has(group.before + ".bias")) edits_.add(group.before + ".bias", rotateColumns(heads_));
     for (const std::string& module : group.modules) edits_.add(module + ".weight", rotateColumns(heads_));
   }

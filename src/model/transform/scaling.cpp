@@ -92,9 +92,10 @@ std::vector<double> storable(const ModelView& view, const ScaleGroup& group, std
   const ModelView::Tensor& tensor = findTensor(view, group.before + ".weight");
   const std::vector<float> weights = readValues(view, group.before + ".weight");
   for (size_t c = 0; c < factors.size(); ++c) {
-    const double stored = rounded(tensor.declared.value_or(tensor.dtype), double(weights[c]) / factors[c]);
-    const bool usable = stored != 0 && std::isfinite(stored);
-    factors[c] = usable ? double(weights[c]) / stored : 1.0;
+    const double gain = double(weights[c]) + double(group.offset);
+    const double stored = rounded(tensor.declared.value_or(tensor.dtype), gain / factors[c] - double(group.offset));
+    const double new_gain = stored + double(group.offset);
+    factors[c] = new_gain != 0 && std::isfinite(new_gain) ? gain / new_gain : 1.0;
   }
   return factors;
 }
@@ -103,10 +104,10 @@ void addScaling(const ModelView& view, const ScaleGroup& group, const std::vecto
   std::vector<double> inverse;
   for (uint32_t c = 0; c < factors.size(); ++c) {
     const uint32_t row = group.rowOf(c);
-    if (row >= inverse.size()) inverse.resize(row + 1);
+    if (row >= inverse.size()) inverse.resize(row + 1, 1.0);
     inverse[row] = 1.0 / factors[c];
   }
-  edits.add(group.before + ".weight", group.norm ? scaleColumns(inverse) : scaleRows(inverse));
+  edits.add(group.before + ".weight", group.norm ? scaleColumns(inverse, double(group.offset)) : scaleRows(inverse));
   if (view.find(group.before + ".bias") != nullptr) edits.add(group.before + ".bias", scaleColumns(inverse));
   for (const std::string& module : group.modules) edits.add(module + ".weight", scaleColumns(factors));
 }

@@ -73,19 +73,24 @@ Edits make(const TransformInput& input, const std::string& setting, TransformRep
         channels.push_back(by_gain[i]);
         factors.push_back(0.5);
       }
-      // All layers that make the inner channels: gate and up.
+      // All layers that make the inner channels: gate and up, or one with the rows of both.
+      std::vector<uint64_t> rows = channels;
+      for (size_t i = 0; i < channels.size() && group.first != 0; ++i) rows.push_back(group.first + channels[i]);
       for (const std::vector<std::string>& makers : linearLayers(input.config, layer)) {
         if (std::find(makers.begin(), makers.end(), group.before) == makers.end()) continue;
         for (const std::string& maker : makers) {
-          edits.add(maker + ".weight", takeRows(channels));
+          edits.add(maker + ".weight", takeRows(rows));
           if (input.view.find(maker + ".bias") != nullptr) {
-            edits.add(maker + ".bias", takeColumns(channels, std::vector<double>(channels.size(), 1.0)));
+            edits.add(maker + ".bias", takeColumns(rows, std::vector<double>(rows.size(), 1.0)));
           }
         }
       }
       edits.add(down + ".weight", takeColumns(channels, factors));
       report.steps.push_back({layer, group.before, group.modules, "channels", double(more), {}, {}});
     }
+  }
+  if (report.steps.empty()) {
+    throw Error("--transform split: models of type " + input.config.family + " have no gated layers");
   }
   edits.config["intermediate_size"] = inner + more;
   return edits;

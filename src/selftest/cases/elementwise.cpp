@@ -1,5 +1,5 @@
 // Cases of elementwise: every kind and pair of types over every shape, second operands of one row, gates in the halves
-// of a row. Gated products are judged by their bound.
+// of a row. Gated products and soft caps are judged by their bounds.
 #include <cmath>
 
 #include "numerics/exact.h"
@@ -20,7 +20,10 @@ enum Way : uint32_t { kTwo, kOneRow, kHalves };
 
 bool hasHalves(const Desc& d) { return (d.flags & NIB_ELEMENTWISE_HALVES) != 0; }
 bool hasOneRow(const Desc& d) { return (d.flags & NIB_ELEMENTWISE_ONE_ROW) != 0; }
-bool hasSecond(const Desc& d) { return d.kind != NIB_ELEMENTWISE_SCALE && !hasHalves(d); }
+bool isCap(const Desc& d) { return d.kind == NIB_ELEMENTWISE_CAP; }
+bool hasFactor(const Desc& d) { return d.kind == NIB_ELEMENTWISE_SCALE || isCap(d); }
+bool isBounded(const Desc& d) { return d.kind == NIB_ELEMENTWISE_GATED || isCap(d); }
+bool hasSecond(const Desc& d) { return !hasFactor(d) && !hasHalves(d); }
 
 struct Types {
   uint32_t source, second, result;
@@ -35,7 +38,7 @@ Case elementwise(uint32_t kind, uint32_t rows, uint32_t cols, Types types, Way w
   Desc& d = c.describe<Desc>(NIB_OP_ELEMENTWISE);
   d.kind = kind;
   if (way == kHalves && kind == NIB_ELEMENTWISE_GATED) d.flags = NIB_ELEMENTWISE_HALVES;
-  if (way == kOneRow && kind != NIB_ELEMENTWISE_SCALE) d.flags = NIB_ELEMENTWISE_ONE_ROW;
+  if (way == kOneRow && !hasFactor(d)) d.flags = NIB_ELEMENTWISE_ONE_ROW;
   d.activation = kind == NIB_ELEMENTWISE_GATED ? activation : 0;
   d.rows = rows;
   d.cols = cols;
@@ -43,7 +46,9 @@ Case elementwise(uint32_t kind, uint32_t rows, uint32_t cols, Types types, Way w
   d.second_type = hasSecond(d) ? types.second : 0;
   d.result_type = types.result;
   static constexpr float kFactors[] = {0.125f, -3.3e-3f, 1.0f, 7.5e20f, 1e-30f};
-  d.factor = kind == NIB_ELEMENTWISE_SCALE ? kFactors[seed % 5] : 0;
+  // Inputs reach 24: all linear, all at the cap, and between.
+  static constexpr float kCaps[] = {30.0f, 50.0f, 0x1p-10f, 1.5f, 0x1p20f};
+  d.factor = isCap(d) ? kCaps[seed % 5] : hasFactor(d) ? kFactors[seed % 5] : 0;
   return c;
 }
 
@@ -51,7 +56,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
   Counter counter;
   for (size_t s = 0; s < std::size(kShapes); ++s) {
     const Shape& shape = kShapes[s];
-    for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_GATED; ++kind) {
+    for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_CAP; ++kind) {
       for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
         ++counter.i;
         if (extent == Extent::kQuick && !quickPair(s + kind, pair)) continue;
@@ -73,7 +78,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
 }
 
 const char* kindName(uint32_t kind) {
-  static const char* const kNames[] = {"add", "mul", "scale", "gated"};
+  static const char* const kNames[] = {"add", "mul", "scale", "gated", "cap"};
   return kNames[kind];
 }
 
@@ -123,8 +128,7 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
     if (p.size_bytes == 0) return;
     const uint64_t seed = c.seed * 2 + more;
     fillPart(range, p,
-             d.kind == NIB_ELEMENTWISE_GATED ? makeFactors(type, p.size_bytes, seed)
-                                             : makeNumbers(c.recipe, type, p.size_bytes, seed));
+             isBounded(d) ? makeFactors(type, p.size_bytes, seed) : makeNumbers(c.recipe, type, p.size_bytes, seed));
   };
   part(NIB_PART_SOURCE, d.source_type, 0);
   part(NIB_PART_SECOND, d.second_type, 1);
@@ -158,6 +162,15 @@ Farthest farthest(const Desc& d, const Judged& judged) {
   FarthestSoFar farthest(1e30);
   const auto judgeRow = [&](uint64_t row) {
     for (uint32_t col = 0; col < d.cols; ++col) {
+      const uint64_t at = row * resultStride(d) + col;
+      if (isCap(d)) {
+        const double x = elementOf(source, d.source_type, row * sourceStride(d) + col);
+        const double y = double(d.factor) * std::tanh(x / double(d.factor));
+        const double rounding = d.result_type == NIB_TYPE_F32 ? 0 : halfUlp(d.result_type) * std::abs(y);
+        const double bound = 0x1p-19 * std::abs(y) + 0x1p-126 + rounding + leastOf(d.result_type);
+        farthest.add(at, elementOf(judged.output, d.result_type, at), y, bound);
+        continue;
+      }
       const uint64_t other_at = hasHalves(d) ? row * sourceStride(d) + d.cols + col : row * secondStride(d) + col;
       const double gate = elementOf(source, d.source_type, row * sourceStride(d) + col);
       const double other = elementOf(second, second_type, other_at);
@@ -165,7 +178,6 @@ Farthest farthest(const Desc& d, const Judged& judged) {
       const double rounding = d.result_type == NIB_TYPE_F32 ? 0 : halfUlp(d.result_type) * std::abs(y);
       const double bound =
           0x1p-19 * std::abs(gate * other) + 0x1p-126 * (1 + std::abs(other)) + rounding + leastOf(d.result_type);
-      const uint64_t at = row * resultStride(d) + col;
       farthest.add(at, elementOf(judged.output, d.result_type, at), y, bound);
     }
   };
@@ -209,7 +221,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kNarrowWindows: break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
-        const uint32_t variant = shape.variant, kind = variant % 4;
+        const uint32_t variant = shape.variant, kind = variant % 5;
         if (shape.weights.granularity != NIB_GRANULARITY_ROW) return;
         Case c = elementwise(kind, shape.rows, shape.cols, {variant % 3, variant / 3 % 3, variant / 2 % 3},
                              Way(variant / 4 % 3), kActivations[variant % 9], Recipe::kMixed, variant);
@@ -223,7 +235,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
 
 void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   if (format != nullptr) return;
-  for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_GATED; ++kind) {
+  for (uint32_t kind = 0; kind <= NIB_ELEMENTWISE_CAP; ++kind) {
     for (uint32_t type = 0; type < 3; ++type) {
       const Case c = elementwise(kind, kVerifiedShape.rows, kVerifiedShape.cols, {type, (type + kind) % 3, type},
                                  type == 2 ? kHalves : kTwo, kActivations[1 + type * 2], Recipe::kMixed, 1);
@@ -259,10 +271,10 @@ constexpr OpCases<Desc> kCases = {
     .op = NIB_OP_ELEMENTWISE,
     .list = list,
     .name = name,
-    .kind = [](const Desc& d) { return uint64_t(d.kind | d.flags << 2 | d.activation << 4); },
+    .kind = [](const Desc& d) { return uint64_t(d.kind | d.flags << 3 | d.activation << 5); },
     .fill = fill,
     .lines = lines,
-    .bounded = [](const Case&, const Desc& d) { return d.kind == NIB_ELEMENTWISE_GATED; },
+    .bounded = [](const Case&, const Desc& d) { return isBounded(d); },
     .farthest = farthest,
     .large = addLarge,
     .verify = verify,

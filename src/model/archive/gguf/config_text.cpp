@@ -105,7 +105,8 @@ class Writer {
     add("num_attention_heads", std::to_string(heads));
     add("num_key_value_heads", std::to_string(header_.whole(arch_ + ".attention.head_count_kv").value_or(heads)));
     add("head_dim", std::to_string(head));
-    addText("hidden_act", type == "gemma2" ? "gelu_pytorch_tanh" : "silu");
+    const bool is_gemma = type == "gemma2" || type == "gemma3_text";
+    addText("hidden_act", is_gemma ? "gelu_pytorch_tanh" : "silu");
     add("max_position_embeddings", std::to_string(needed("context_length")));
     add("rms_norm_eps", numberText(number("attention.layer_norm_rms_epsilon")));
     addRope();
@@ -114,6 +115,7 @@ class Writer {
     if (type == "qwen2" || type == "qwen3") add("use_sliding_window", "false");
     if (type == "mixtral") addExperts();
     if (type == "gemma2") addGemma2(heads, hidden, head);
+    if (type == "gemma3_text") addGemma3(heads, hidden, head);
     if (type == "phi3") addPhi3(head, rotated);
     addText("torch_dtype", "float16");
     addTokens();
@@ -150,6 +152,19 @@ class Writer {
     add("attn_logit_softcapping", numberText(header_.number(arch_ + ".attn_logit_softcapping").value_or(50)));
     add("final_logit_softcapping", numberText(header_.number(arch_ + ".final_logit_softcapping").value_or(30)));
     add("sliding_window", std::to_string(header_.whole(arch_ + ".attention.sliding_window").value_or(4096)));
+  }
+
+  // Nor is the rotary embedding of layers with a window, or which these are.
+  void addGemma3(uint64_t heads, uint64_t hidden, uint64_t head) {
+    constexpr uint64_t kLayersOfLargest = 62;
+    addText("hidden_activation", "gelu_pytorch_tanh");
+    add("query_pre_attn_scalar", std::to_string(needed("block_count") == kLayersOfLargest ? hidden / heads : head));
+    const auto cap = header_.number(arch_ + ".final_logit_softcapping");
+    add("final_logit_softcapping", cap && *cap != 0 ? numberText(*cap) : "null");
+    add("attn_logit_softcapping", "null");
+    add("rope_local_base_freq", numberText(header_.number(arch_ + ".rope.freq_base_swa").value_or(10000)));
+    add("sliding_window", std::to_string(needed("attention.sliding_window")));
+    add("sliding_window_pattern", "6");
   }
 
   void addPhi3(uint64_t head, uint64_t rotated) {

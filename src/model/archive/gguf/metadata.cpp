@@ -71,8 +71,8 @@ void addNetwork(const GgufNetwork& network, GgufMetadata& metadata, std::vector<
     metadata.add(arch + ".expert_used_count", network.experts_per_token);
   }
   if (network.window) metadata.add(arch + ".attention.sliding_window", *network.window);
-  if (network.attention_cap != 0) metadata.add(arch + ".attn_logit_softcapping", network.attention_cap);
-  if (network.output_cap != 0) metadata.add(arch + ".final_logit_softcapping", network.output_cap);
+  if (config.attention_cap != 0) metadata.add(arch + ".attn_logit_softcapping", config.attention_cap);
+  if (config.logit_cap != 0) metadata.add(arch + ".final_logit_softcapping", config.logit_cap);
 }
 
 std::vector<RopeTensor> ropeTensors(const ModelConfig& config) {

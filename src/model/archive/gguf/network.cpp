@@ -4,7 +4,7 @@
 #include "model/archive/json_document.h"
 
 #include <algorithm>
-#include <cmath>
+#include <span>
 
 namespace nib::model {
 namespace {
@@ -22,66 +22,81 @@ void readMixtral(const Json& json, GgufNetwork& network) {
   }
 }
 
-// llama.cpp scales queries by the size of a head, in the largest model by hidden size over heads. Even layers have the
-// window.
-void readGemma2(const Json& given, GgufNetwork& network) {
-  Json json = given;
-  json["hidden_act"] = readText(given, "hidden_activation", "gelu_pytorch_tanh");
-  ModelConfig& config = network.config;
-  readShared(json, {256000, 2304, 9216, 26, 8, 4, 256, 8192, 1e-6, 1e4, true}, config);
-  checkWholeHeads(config);
+// Queries are scaled by the size of a head, in the largest model by hidden size over heads.
+void checkGemma(const Json& json, uint32_t layers_of_largest, GgufNetwork& network) {
+  const ModelConfig& config = network.config;
   if (!config.tied) refuseForGguf("the head is not tied to the embedding");
-  if (readFlag(json, "attention_bias", false)) refuseForGguf("attention has biases");
+  if (config.query_bias) refuseForGguf("attention has biases");
   network.activation = NIB_ACTIVATION_GELU_TANH;
-  network.attention_cap =
-      float(readNumber(json, "attn_logit_softcapping", json.contains("attn_logit_softcapping") ? 0 : 50));
-  network.output_cap =
-      float(readNumber(json, "final_logit_softcapping", json.contains("final_logit_softcapping") ? 0 : 30));
-  if (network.attention_cap <= 0 || network.output_cap <= 0) refuseForGguf("logits have no soft caps");
-  constexpr uint32_t kLayersOfLargest = 46;
   const double scale = readNumber(json, "query_pre_attn_scalar", 256);
-  const double expected = config.layers == kLayersOfLargest ? double(config.hidden) / config.heads : config.head_size;
+  const double expected = config.layers == layers_of_largest ? double(config.hidden) / config.heads : config.head_size;
   if (scale != expected) {
     refuseForGguf("query_pre_attn_scalar is not " + std::to_string(uint32_t(expected)));
   }
-  const uint32_t window = 4096;
-  network.window = readCount(json, "sliding_window", &window);
+  network.window = *std::max_element(config.window.begin(), config.window.end());
   network.applies_window = true;
-  const Json types = json.contains("layer_types") ? json["layer_types"] : Json();
+}
+
+void checkGemma2(const Json& json, GgufNetwork& network) {
+  constexpr uint32_t kLayersOfLargest = 46;
+  checkGemma(json, kLayersOfLargest, network);
+  const ModelConfig& config = network.config;
+  if (config.attention_cap == 0 || config.logit_cap == 0) refuseForGguf("logits have no soft caps");
   for (uint32_t i = 0; i < config.layers; ++i) {
-    const char* const type = i % 2 == 0 ? "sliding_attention" : "full_attention";
-    if (!types.is_null() && (!types.is_array() || i >= types.size() || types[i] != type)) {
-      refuseForGguf("layer_types does not have windows by turns");
-    }
-    config.window[i] = i % 2 == 0 ? *network.window : 0;
+    if ((config.window[i] != 0) != (i % 2 == 0)) refuseForGguf("layer_types does not have windows by turns");
   }
 }
 
-void readPhi3(const Json& given, GgufNetwork& network) {
-  Json json = given;
-  if (!json.contains("original_max_position_embeddings")) json["original_max_position_embeddings"] = 4096;
-  // Older files call the scaling so.
-  for (const char* key : {"rope_scaling", "rope_parameters"}) {
-    if (!json.contains(key) || !json[key].is_object() || !json[key].contains("short_factor")) continue;
-    json[key]["rope_type"] = "longrope";
+// The rotary embedding of layers with a window is always the same.
+void checkGemma3(const Json& json, GgufNetwork& network) {
+  constexpr uint32_t kLayersOfLargest = 62;
+  checkGemma(json, kLayersOfLargest, network);
+  const ModelConfig& config = network.config;
+  if (config.logit_cap != 0) refuseForGguf("logits have a soft cap");
+  for (uint32_t i = 0; i < config.layers; ++i) {
+    if ((config.window[i] != 0) != ((i + 1) % 6 != 0)) {
+      refuseForGguf("layer_types does not have windows but in every sixth layer");
+    }
   }
-  ModelConfig& config = network.config;
-  readShared(json, {32064, 3072, 8192, 32, 32, 0, 0, 4096, 1e-5, 1e4, false}, config);
+  using Scaling = RopeConfig::Scaling;
+  if (config.window_rope->theta != 10000 || config.window_rope->scaling != Scaling::kNone) {
+    refuseForGguf("layers with a window have a rotary embedding that is not plain, with rope_local_base_freq 10000");
+  }
+  if (config.rope.scaling != Scaling::kNone && config.rope.scaling != Scaling::kLinear) {
+    refuseForGguf("rope_scaling is not linear");
+  }
+}
+
+void checkOlmo2(const Json&, GgufNetwork& network) {
+  const ModelConfig& config = network.config;
+  if (config.tied) refuseForGguf("the head is tied to the embedding");
+  if (config.query_bias) refuseForGguf("attention has biases");
+  if (config.head_size * config.heads != config.hidden)
+    refuseForGguf("head_dim is not hidden_size / num_attention_heads");
+}
+
+void checkPhi3(const Json& json, GgufNetwork& network) {
+  const ModelConfig& config = network.config;
   if (config.head_size * config.heads != config.hidden)
     refuseForGguf("head_dim is not hidden_size / num_attention_heads");
   if (readFlag(json, "attention_bias", false)) refuseForGguf("attention has biases");
-  const uint32_t no_window = 0;
-  const uint32_t window = readCount(json, "sliding_window", &no_window);
-  config.window.assign(config.layers, window);
-  network.window = window;
+  network.window = config.window.front();
 }
 
-struct Reader {
+struct Special {
   const char* model_type;
   void (*read)(const Json& json, GgufNetwork& network);
 };
-// Families that nibble does not run. The others are read as those that it runs.
-constexpr Reader kReaders[] = {{"mixtral", &readMixtral}, {"gemma2", &readGemma2}, {"phi3", &readPhi3}};
+// Families that nibble does not run.
+constexpr Special kReaders[] = {{"mixtral", &readMixtral}};
+// What llama.cpp's networks of the others do not do.
+constexpr Special kChecks[] = {
+    {"gemma2", &checkGemma2}, {"gemma3_text", &checkGemma3}, {"olmo2", &checkOlmo2}, {"phi3", &checkPhi3}};
+
+const Special* findSpecial(std::span<const Special> list, std::string_view type) {
+  const auto found = std::find_if(list.begin(), list.end(), [&](const Special& one) { return type == one.model_type; });
+  return found == list.end() ? nullptr : &*found;
+}
 
 }  // namespace
 
@@ -100,13 +115,12 @@ GgufNetwork readGgufNetwork(const std::string& config_json) {
     throw Error("config.json: model_type " + (type.empty() ? "is missing" : "is " + quoteText(type)) +
                 "; --format gguf writes " + ggufFamilyNames());
   }
-  const auto reader =
-      std::find_if(std::begin(kReaders), std::end(kReaders), [&](const Reader& one) { return type == one.model_type; });
-  if (reader == std::end(kReaders)) {
-    network.config = readConfig(config_json);
-  } else {
+  if (const Special* const reader = findSpecial(kReaders, type)) {
     network.config.family = type;
     reader->read(json, network);
+  } else {
+    network.config = readConfig(config_json);
+    if (const Special* const check = findSpecial(kChecks, type)) check->read(json, network);
   }
   if (network.config.activation != network.activation) {
     refuseForGguf(std::string("hidden_act is not ") +

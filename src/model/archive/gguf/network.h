@@ -19,7 +19,6 @@ struct GgufNetwork {
   uint32_t experts_per_token = 0;
   std::optional<uint32_t> window = {};  // what the file says of the window of attention
   bool applies_window = false;          // llama.cpp does
-  float attention_cap = 0, output_cap = 0;
 };
 
 // Throws if nibble does not write the family as GGUF, or llama.cpp's network of it differs.

@@ -1,0 +1,94 @@
+// The modules of a block, and how they depend on each other.
+#include "model/arch/blocks.h"
+
+#include <utility>
+
+namespace nib::model {
+
+std::string moduleIn(const ModelConfig& config, const std::string& name) {
+  return config.prefix.empty() ? name : config.prefix + "." + name;
+}
+
+std::string blockName(const ModelConfig& config, uint32_t layer) {
+  return moduleIn(config, (config.block == BlockKind::kGpt2 ? "h." : "layers.") + std::to_string(layer));
+}
+
+std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, uint32_t layer) {
+  const std::string block = blockName(config, layer);
+  const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
+  switch (config.block) {
+    case BlockKind::kGpt2:
+      return {{block + ".attn.c_attn"}, {block + ".attn.c_proj"}, {mlp + "c_fc"}, {mlp + "c_proj"}};
+    case BlockKind::kNeox:
+      return {{block + ".attention.query_key_value"},
+              {block + ".attention.dense"},
+              {mlp + "dense_h_to_4h"},
+              {mlp + "dense_4h_to_h"}};
+    case BlockKind::kGated: break;
+  }
+  if (config.fused) return {{self + "qkv_proj"}, {self + "o_proj"}, {mlp + "gate_up_proj"}, {mlp + "down_proj"}};
+  return {{self + "q_proj", self + "k_proj", self + "v_proj"},
+          {self + "o_proj"},
+          {mlp + "gate_proj", mlp + "up_proj"},
+          {mlp + "down_proj"}};
+}
+
+namespace {
+
+// An activation lies between the two layers behind attention, so that no factor of the first goes into the second.
+std::vector<ScaleGroup> gptScaleGroups(const ModelConfig& config, uint32_t layer) {
+  const std::string block = blockName(config, layer);
+  const std::vector<std::vector<std::string>> layers = linearLayers(config, layer);
+  const bool gpt2 = config.block == BlockKind::kGpt2;
+  ScaleGroup values{layers[0][0], false, layers[1], config.head_size, 1};
+  values.first = 2 * (gpt2 ? config.hidden : config.head_size);
+  values.step = gpt2 ? config.head_size : 3 * config.head_size;
+  return {{block + (gpt2 ? ".ln_1" : ".input_layernorm"), true, layers[0], 0, 1},
+          values,
+          {block + (gpt2 ? ".ln_2" : ".post_attention_layernorm"), true, layers[2], 0, 1}};
+}
+
+}  // namespace
+
+std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer) {
+  if (config.block != BlockKind::kGated) return gptScaleGroups(config, layer);
+  const std::string block = blockName(config, layer);
+  const std::string self = block + ".self_attn.", mlp = block + ".mlp.";
+  const std::vector<std::vector<std::string>> layers = linearLayers(config, layer);
+  std::vector<ScaleGroup> groups;
+  const auto addNormGroup = [&](const char* norm, const std::vector<std::string>& modules) {
+    ScaleGroup group{block + norm, true, modules, 0, 1};
+    group.offset = config.norm_offset;
+    if (config.norms_before) groups.push_back(std::move(group));
+  };
+  addNormGroup(".input_layernorm", layers[0]);
+  ScaleGroup values{layers[0].back(), false, layers[1], config.head_size, config.heads / config.key_heads};
+  if (config.fused) values.first = (config.heads + config.key_heads) * config.head_size;
+  groups.push_back(values);
+  addNormGroup(config.norms_after ? ".pre_feedforward_layernorm" : ".post_attention_layernorm", layers[2]);
+  ScaleGroup inner{layers[2].back(), false, layers[3], 0, 1};
+  if (config.fused) inner.first = config.inner;
+  groups.push_back(inner);
+  return groups;
+}
+
+HiddenStates hiddenStates(const ModelConfig& config) {
+  switch (config.block) {
+    case BlockKind::kGpt2: return {moduleIn(config, "wte"), moduleIn(config, "ln_f"), "lm_head"};
+    case BlockKind::kNeox: return {moduleIn(config, "embed_in"), moduleIn(config, "final_layer_norm"), "embed_out"};
+    case BlockKind::kGated: break;
+  }
+  return {moduleIn(config, "embed_tokens"), moduleIn(config, "norm"), "lm_head"};
+}
+
+std::string blockResult(const ModelConfig& config, uint32_t layer) {
+  if (config.norms_after) return blockName(config, layer) + ".post_feedforward_layernorm.add.output";
+  return hiddenWriters(config, layer).back() + ".sum";
+}
+
+std::vector<std::string> hiddenWriters(const ModelConfig& config, uint32_t layer) {
+  const std::vector<std::vector<std::string>> layers = linearLayers(config, layer);
+  return {layers[1].front(), layers[3].front()};
+}
+
+}  // namespace nib::model

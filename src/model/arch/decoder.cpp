@@ -62,7 +62,7 @@ ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& optio
                         .key_heads = config.key_heads,
                         .head_size = config.head_size,
                         .cache_rows = options.cache_rows,
-                        .cache_type = options.cache_type});
+                        .cache = options.cache});
   graph::Linear output = linearOf(options.storage, self + "o_proj", config.hidden);
   output.bias = config.output_bias;
   output.add_to = hidden;

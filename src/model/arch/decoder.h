@@ -26,7 +26,7 @@ struct BodyOptions {
   uint32_t max_tokens = 1;  // of a step
   uint32_t cache_rows = 0;  // tokens of all sequences together
   uint32_t positions = 0;   // of the longest sequence
-  uint32_t cache_type = NIB_TYPE_F32;
+  NibWeights cache{};       // of keys and values, dense or quantized (graph::Attention)
   StorageOf storage;
 };
 

@@ -108,6 +108,13 @@ def test_kv():
     check(kl["f32"] == 0 and all(x > 0 for kv, x in kl.items() if kv != "f32"),
           f"mean KL from the network with a cache of fp32: {text}")
     check(kl["f16"] < kl["bf16"] < kl["int8"] < kl["fp8"] < kl["int4-asym"] < 0.02, "it grows as bits get fewer")
+    r = evaluate(MODEL, "--window", "256", "--windows", "2", "--against", MODEL, "--kv-rotate")
+    check(r["kv_rotate"] and abs(r["mean_kl"]) < 1e-7 and r["mean_kl_se"] > 0,
+          f"rotated heads have the same scores, but for rounding: mean KL {r['mean_kl']:.2g}")
+    for kv in ("int4", "int8"):
+        r = evaluate(MODEL, "--window", "256", "--windows", "2", "--against", MODEL, "--kv", kv, "--kv-rotate")
+        check(r["mean_kl"] < kl[kv] and r["kv_bytes_per_token"] == KV_BYTES[kv],
+              f"{kv} loses less with rotated heads: {r['mean_kl']:.2g}")
     check(kl["q8_0"] < 2 * kl["int8"] and max(kl["int4"], kl["q4_0"]) < 0.04, "blocks are as good as groups")
 
 
@@ -154,6 +161,8 @@ def test_refusals():
     small, odd = broken_copy("small", edit_config(head_dim=48)), broken_copy("odd", edit_config(head_dim=24))
     for kv in ("q8_0", "q4_0"):
         refused(2, "--kv " + kv, "multiple of 32", "48", arguments=("eval", small, "--data", IDS, "--kv", kv, *d))
+    none = broken_copy("none", edit_config(head_dim=184))  # 8 * 23: no matrix of order 92 or 184 is known here
+    refused(2, "--kv-rotate", "184", arguments=("eval", none, "--data", IDS, "--kv-rotate", *d))
     for kv in ("int8", "int4", "int4-asym", "fp8"):
         refused(2, "--kv " + kv, "multiple of 16", "24", arguments=("generate", odd, "--prompt", "a", "--kv", kv, *d))
     refused(1, "no-such-file", arguments=("eval", MODEL, "--data", os.path.join(SCRATCH, "no-such-file"), *d))

@@ -1,4 +1,4 @@
-// The option --kv: the type of the cache of keys and values.
+// The options --kv and --kv-rotate: how keys and values are cached.
 #ifndef NIB_TOOL_CACHE_OPTION_H
 #define NIB_TOOL_CACHE_OPTION_H
 
@@ -11,15 +11,20 @@
 
 namespace nib::tool {
 
-void addCacheOption(CLI::App& app, std::string& kv);
+struct CacheArguments {
+  std::string kv = "f32";
+  bool rotate = false;
+};
+void addCacheOptions(CLI::App& app, CacheArguments& arguments);
 // Throws UsageError if there is no such type.
-void checkCacheOption(const std::string& kv);
+void checkCacheType(const CacheArguments& arguments);
 struct CacheChoice {
   std::string name;
   NibWeights cache;
+  bool rotate_heads;
 };
-// The cache of the model's heads. Throws UsageError if the type cannot hold them.
-CacheChoice cacheOption(const std::string& kv, const model::ModelConfig& config);
+// The cache of the model's heads. Throws UsageError if the type cannot hold them, or they cannot be rotated.
+CacheChoice cacheChoice(const CacheArguments& arguments, const model::ModelConfig& config);
 
 }  // namespace nib::tool
 #endif

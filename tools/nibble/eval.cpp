@@ -23,7 +23,8 @@ struct Arguments {
   JsonArguments json;
   DataArguments data;
   std::string model, against;
-  std::string protocol = "plain", kv = "f32";
+  std::string protocol = "plain";
+  CacheArguments cache;
   uint32_t stride = 0;
   WeightArguments weights;
 };
@@ -88,7 +89,7 @@ int runEval(const Arguments& a) {
   if (a.protocol != "plain" && a.protocol != "llamacpp") {
     throw UsageError("--protocol " + a.protocol + ": expected plain or llamacpp");
   }
-  checkCacheOption(a.kv);
+  checkCacheType(a.cache);
   PathCheck paths(a.json.force);
   readsModel(paths, "MODEL", a.model);
   readsModel(paths, "--against", a.against);
@@ -97,7 +98,7 @@ int runEval(const Arguments& a) {
   readsDevice(paths, a.device);
   const Output output(a.json, paths);
   model::LoadedModel loaded(a.model);
-  const CacheChoice kv = cacheOption(a.kv, loaded.config());
+  const CacheChoice kv = cacheChoice(a.cache, loaded.config());
   model::EvalOptions options = optionsOf(a, loaded);
   const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
   if (options.protocol == model::Protocol::kLlamacpp && isText(a.data) && !loaded.tokenizer().before().empty()) {
@@ -128,6 +129,7 @@ int runEval(const Arguments& a) {
     runner_options.in_memory = &*in_memory;
   }
   runner_options.cache = kv.cache;
+  runner_options.rotate_heads = kv.rotate_heads;
   model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);
 
   ProgressLine line("eval", "tokens", 1);
@@ -142,6 +144,7 @@ int runEval(const Arguments& a) {
     nlohmann::ordered_json json = toJson(device.info().name, options, result, reference.has_value());
     const double bits = runner.weights().quantizedBits();
     json["kv"] = kv.name;
+    json["kv_rotate"] = kv.rotate_heads;
     json["kv_bytes_per_token"] = runner.cacheBytesPerToken();
     json["bits_per_weight"] = bits > 0 ? nlohmann::ordered_json(bits) : nlohmann::ordered_json(nullptr);
     output.json(json);
@@ -165,7 +168,7 @@ Verb makeEvalVerb(CLI::App& parent) {
   app->add_option("--stride", a->stride, "From window to window (default: the window)");
   app->add_option("--protocol", a->protocol,
                   "plain (default), or llamacpp: windows of 512, of which the second half is scored");
-  addCacheOption(*app, a->kv);
+  addCacheOptions(*app, a->cache);
   addWeightOptions(*app, a->weights, "Quantize the linear layers of a dense MODEL to this type first, in memory");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

@@ -21,7 +21,8 @@ namespace {
 struct Arguments {
   DeviceArguments device;
   JsonArguments json;
-  std::string model, prompt, prompt_file, kv = "f32";
+  std::string model, prompt, prompt_file;
+  CacheArguments cache;
   uint32_t tokens = 128, top_k = 0;
   double temperature = 0, top_p = 1;
   uint64_t seed = 0;
@@ -53,7 +54,7 @@ void check(const Arguments& a) {
 
 int runGenerate(const Arguments& a) {
   check(a);
-  checkCacheOption(a.kv);
+  checkCacheType(a.cache);
   PathCheck paths(a.json.force);
   readsModel(paths, "MODEL", a.model);
   paths.reads("--prompt-file", a.prompt_file);
@@ -65,7 +66,7 @@ int runGenerate(const Arguments& a) {
     prompt.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   model::LoadedModel loaded(a.model);
-  const CacheChoice kv = cacheOption(a.kv, loaded.config());
+  const CacheChoice kv = cacheChoice(a.cache, loaded.config());
   const model::Tokenizer& tokenizer = loaded.tokenizer();
   const std::vector<uint32_t> ids = tokenizer.encode(prompt, true);
   const uint64_t positions = uint64_t(ids.size()) + a.tokens;
@@ -80,6 +81,7 @@ int runGenerate(const Arguments& a) {
   options.max_tokens = uint32_t(std::clamp<size_t>(ids.size(), 2, 512));
   options.positions = uint32_t(positions);
   options.cache = kv.cache;
+  options.rotate_heads = kv.rotate_heads;
   model::Runner runner(model::TimedDevice(device), loaded.view(), loaded.config(), options);
 
   std::FILE* const file = output.text();
@@ -116,6 +118,7 @@ int runGenerate(const Arguments& a) {
                  {"text", tokenizer.decode(generated.ids, true)},
                  {"stopped", generated.stopped},
                  {"kv", kv.name},
+                 {"kv_rotate", kv.rotate_heads},
                  {"kv_bytes_per_token", runner.cacheBytesPerToken()},
                  {"prompt_seconds", generated.prompt_seconds},
                  {"seconds", generated.seconds}});
@@ -138,7 +141,7 @@ Verb makeGenerateVerb(CLI::App& parent) {
   app->add_option("--top-p", a->top_p,
                   "Choose among the fewest of those whose probabilities sum to at least this (default 1)");
   app->add_option("--seed", a->seed, "Seed of the random choice (default 0)");
-  addCacheOption(*app, a->kv);
+  addCacheOptions(*app, a->cache);
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);
   return {app, [a] { return runGenerate(*a); }};

@@ -53,6 +53,10 @@ ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& optio
   queries = graph::rope(graph, queries, inputs.positions, self + "q_rope", rope);
   rope.heads = config.key_heads;
   keys = graph::rope(graph, keys, inputs.positions, self + "k_rope", rope);
+  if (options.rotate_heads) {
+    queries = graph::hadamard(graph, queries, self + "q_hadamard", {config.head_size, ""});
+    keys = graph::hadamard(graph, keys, self + "k_hadamard", {config.head_size, ""});
+  }
 
   const std::vector<uint32_t> windows = windowsOf(config);
   const size_t window = size_t(std::find(windows.begin(), windows.end(), config.window[layer]) - windows.begin());

@@ -36,6 +36,7 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
                       .cache_rows = options_.sequences * options_.positions,
                       .positions = options_.positions,
                       .cache = options_.cache,
+                      .rotate_heads = options_.rotate_heads,
                       .storage = [this](const std::string& module) { return weights_.storage(module); }};
   graph::Graph graph = bodyGraph(config_, options);
   const RopeFrequencies frequencies = ropeFrequencies(config_.rope, options_.positions);

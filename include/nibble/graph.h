@@ -304,9 +304,9 @@ struct Attention {
   uint32_t key_heads = 0;
   uint32_t head_size = 0;
   uint32_t cache_rows = 0;
-  uint32_t cache_type = NIB_TYPE_F32;  // NibType
-  float scale = 0;                     // 0 = 1 / sqrt(head_size)
-  float cap = 0;                       // of scores; 0 = none
+  NibWeights cache{};  // as NibAppendDesc::cache: dense fp32, another dense type or codes
+  float scale = 0;     // 0 = 1 / sqrt(head_size)
+  float cap = 0;       // of scores; 0 = none
 };
 struct AttentionInputs {
   ValueId queries, keys, values;  // dense [tokens, heads * head_size], or parts

@@ -1,5 +1,5 @@
 // The interface that attention and attention_tiles share: softmax of queries times keys, times values.
-// Specialization constants 0..9:
+// Specialization constants 0..12:
 //   WG           invocations of a workgroup
 //   HEAD_SIZE    elements of a head, a multiple of 8
 //   SOURCE_TYPE  NibType of the queries
@@ -12,6 +12,8 @@
 //   CARRY        a piece is a range of cache rows, and goes on from the record of the piece before; else a tile of keys
 //                belongs to piece (tile % pieces)
 //   COPIED       the indices are copied to scratch, and binding 1 holds the queries alone
+//   FLAGS        of a quantized cache: its NIB_WEIGHTS_*
+//   GROUP        of a quantized cache: elements that share a scale
 #ifndef NIB_COMMON_ATTENTION_H
 #define NIB_COMMON_ATTENTION_H
 
@@ -28,7 +30,9 @@
   X(7, nib_bool, CAPPED, false)  \
   X(8, nib_bool, PARTIAL, false) \
   X(9, nib_bool, CARRY, false)   \
-  X(10, nib_bool, COPIED, false)
+  X(10, nib_bool, COPIED, false) \
+  X(11, uint, FLAGS, 0u)         \
+  X(12, uint, GROUP, 32u)
 
 // Words of a piece of a head in scratch before its sums of values: the largest score, and the sum of weights.
 #define NIB_ATTENTION_RECORD 4u
@@ -45,7 +49,7 @@ struct AttentionPush {
   uint pieces;       // of the keys
   uint piece_rows;   // CARRY: rows of the cache in a piece
   uint cache_rows;
-  uint source_stride;  // elements from row to row
+  uint source_stride;  // elements from row to row; of a quantized cache words
   uint key_stride;
   uint value_stride;
   uint result_stride;
@@ -57,6 +61,8 @@ struct AttentionPush {
   uint result_word;
   uint scale_bits;  // fp32
   uint cap_bits;
+  uint scales_word;  // in a row of a quantized cache
+  uint zeros_word;
 };
 #ifdef __cplusplus
 }  // namespace nib

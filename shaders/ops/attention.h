@@ -9,7 +9,7 @@
 
 #define ATTENTION_SPEC(X) \
   NIB_ATTENTION_SPEC(X)   \
-  X(11, uint, LANES, 1u)  \
-  X(12, uint, KEYS, 128u)
+  X(13, uint, LANES, 1u)  \
+  X(14, uint, KEYS, 128u)
 
 #endif

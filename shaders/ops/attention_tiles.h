@@ -10,9 +10,9 @@
 
 #define ATTENTION_TILES_SPEC(X) \
   NIB_ATTENTION_SPEC(X)         \
-  X(11, uint, KEY_COLUMNS, 2u)  \
-  X(12, uint, VALUE_ROWS, 8u)   \
-  X(13, uint, QUADS, 1u)
+  X(13, uint, KEY_COLUMNS, 2u)  \
+  X(14, uint, VALUE_ROWS, 8u)   \
+  X(15, uint, QUADS, 1u)
 
 #ifdef __cplusplus
 namespace nib {

@@ -6,6 +6,9 @@
 
 #include "common/fault.glsl"
 #include "common/nibble_constants.h"
+#ifdef NIB_FORMAT
+#include "format.glsl"
+#endif
 #include "memory/cache.glsl"
 #include "numerics/exp_log.glsl"
 const bool VEC = true;

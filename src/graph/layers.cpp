@@ -301,7 +301,11 @@ ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name,
   desc.cache_rows = layer.cache_rows;
   desc.source_type = desc.result_type = from.type;
   desc.source_stride = from.stride;
-  desc.cache_type = layer.cache_type;
+  if (layer.cache.format == NIB_FORMAT_DENSE) {
+    desc.cache_type = layer.cache.scale_type;
+  } else {
+    desc.cache = layer.cache;
+  }
   desc.scale = layer.scale;
   desc.cap = layer.cap;
   const NibMemory memory = memoryOf(name, desc);
@@ -314,7 +318,7 @@ ValueId attention(Graph& graph, const AttentionInputs& inputs, std::string name,
     append.cache_rows = layer.cache_rows;
     append.source_type = graph.value(value).shape.type;
     append.source_stride = graph.value(value).shape.stride;
-    append.cache.scale_type = layer.cache_type;
+    append.cache = layer.cache;
     graph.add(name + (part == NIB_PART_KEYS ? ".keys" : ".values"), append, 1,
               {{NIB_ROLE_INPUT, NIB_PART_SOURCE, value},
                {NIB_ROLE_INPUT, NIB_PART_INDICES, inputs.cache_rows},

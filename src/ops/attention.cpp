@@ -1,9 +1,12 @@
 // NIB_OP_ATTENTION: validation, memory, kernels.
 #include "ops/attention.h"
 
+#include <nibble/formats.h>
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 
 #include "plan/op.h"
 #include "plan/probe.h"
@@ -59,19 +62,43 @@ NibResult checkStride(const char* field, uint32_t rows, uint32_t cols, uint32_t 
   return checkDense("attention", field, rows, cols, type, false, log, stride);
 }
 
+bool isDense(const NibAttentionDesc& d) { return d.cache.format == NIB_FORMAT_DENSE; }
+
+NibResult checkCacheFields(const NibAttentionDesc& d, const Log& log) {
+  const NibWeights& c = d.cache;
+  if (isDense(d)) {
+    if (d.cache_type > NIB_TYPE_BF16) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "attention: cache_type %u must be F32, F16 or BF16", d.cache_type);
+    }
+    if (c.granularity != 0 || c.group_size != 0 || c.scale_type != 0 || c.flags != 0 || c.reserved[0] != 0 ||
+        c.reserved[1] != 0) {
+      return log.fail(NIB_ERROR_INVALID_ARGUMENT, "attention: cache must be all 0 without cache.format");
+    }
+  } else if (d.cache_type != 0 || d.key_stride != 0 || d.value_stride != 0) {
+    return log.fail(NIB_ERROR_INVALID_ARGUMENT,
+                    "attention: cache_type %u, key_stride %u and value_stride %u of a quantized cache must be 0",
+                    d.cache_type, d.key_stride, d.value_stride);
+  }
+  return NIB_SUCCESS;
+}
+
 NibResult checkShape(const NibAttentionDesc& d, const Log& log, AttentionShape* shape) {
   NibResult result = checkHeads(d, log);
   if (result != NIB_SUCCESS) return result;
-  *shape = {d.source_stride, d.key_stride, d.value_stride, d.result_stride, d.scale};
+  *shape = {d.source_stride, d.key_stride, d.value_stride, d.result_stride, d.scale, {}};
   if (d.scale == 0) shape->scale = float(1 / std::sqrt(double(d.head_size)));
   const uint32_t cols = d.heads * d.head_size, key_cols = d.key_heads * d.head_size;
-  if (d.cache_type > NIB_TYPE_BF16) {
-    return log.fail(NIB_ERROR_INVALID_ARGUMENT, "attention: cache_type %u must be F32, F16 or BF16", d.cache_type);
-  }
+  result = checkCacheFields(d, log);
+  if (result != NIB_SUCCESS) return result;
   result = checkStride("source", d.tokens, cols, d.source_type, log, &shape->source_stride);
-  if (result == NIB_SUCCESS) result = checkStride("key", d.cache_rows, key_cols, d.cache_type, log, &shape->key_stride);
-  if (result == NIB_SUCCESS) {
-    result = checkStride("value", d.cache_rows, key_cols, d.cache_type, log, &shape->value_stride);
+  if (result == NIB_SUCCESS && !isDense(d)) {
+    result = makeCacheRow("attention", d.cache_rows, key_cols, d.head_size, d.cache, log, &shape->row);
+    shape->key_stride = shape->value_stride = shape->row.words;
+  } else if (result == NIB_SUCCESS) {
+    result = checkStride("key", d.cache_rows, key_cols, d.cache_type, log, &shape->key_stride);
+    if (result == NIB_SUCCESS) {
+      result = checkStride("value", d.cache_rows, key_cols, d.cache_type, log, &shape->value_stride);
+    }
   }
   if (result == NIB_SUCCESS) {
     result = checkStride("result", d.tokens, cols, d.result_type, log, &shape->result_stride);
@@ -97,10 +124,11 @@ NibResult getMemory(const NibAttentionDesc& d, const Log& log, NibMemory* memory
   const NibResult result = checkShape(d, log, &s);
   if (result != NIB_SUCCESS) return result;
   const uint32_t cols = d.heads * d.head_size, key_cols = d.key_heads * d.head_size;
-  uint64_t end = addPart(memory, NIB_ROLE_WEIGHTS, NIB_PART_KEYS, 0,
-                         denseBytes(d.cache_rows, key_cols, d.cache_type, s.key_stride));
-  end = addPart(memory, NIB_ROLE_WEIGHTS, NIB_PART_VALUES, end,
-                denseBytes(d.cache_rows, key_cols, d.cache_type, s.value_stride));
+  const auto cacheBytes = [&](uint32_t stride) {
+    return isDense(d) ? denseBytes(d.cache_rows, key_cols, d.cache_type, stride) : d.cache_rows * s.row.bytes();
+  };
+  uint64_t end = addPart(memory, NIB_ROLE_WEIGHTS, NIB_PART_KEYS, 0, cacheBytes(s.key_stride));
+  end = addPart(memory, NIB_ROLE_WEIGHTS, NIB_PART_VALUES, end, cacheBytes(s.value_stride));
   setRange(memory, NIB_ROLE_WEIGHTS, end);
 
   end = addPart(memory, NIB_ROLE_INPUT, NIB_PART_SOURCE, 0, denseBytes(d.tokens, cols, d.source_type, s.source_stride));
@@ -160,6 +188,30 @@ void fillOrdinary(void* data, uint32_t type, uint64_t size_bytes, uint32_t seed,
   }
 }
 
+// Codes of numbers below 1/2, positive ones if `positive`, and scales of two magnitudes.
+void fillOrdinaryCodes(const NibAttentionDesc& d, const CacheRow& row, void* cache, uint32_t seed, bool positive) {
+  const bool fp8 = d.cache.format == NIB_FORMAT_FP8, bytes = row.g.format->info.bits == 8;
+  const bool asymmetric = (d.cache.flags & NIB_WEIGHTS_ASYMMETRIC) != 0;
+  // Bits that are cleared and set in words of codes. FP8 codes have exponents of at most 7, and are below 2.
+  const uint32_t clear = fp8 ? (positive ? 0xc0c0c0c0u : 0x40404040u) : bytes && positive ? 0x80808080u : 0u;
+  const uint32_t set = !bytes && positive ? 0x88888888u : 0u;
+  const uint32_t half = (fp8 ? 0x3400u : bytes ? 0x1c00u : 0x2c00u) - (asymmetric ? 0x400u : 0u);
+  const uint32_t middle = bytes ? 0u : 8u, lowest = bytes ? 0x80u : 0u;
+  probe::Sequence sequence(seed);
+  for (uint32_t i = 0; i < d.cache_rows; ++i) {
+    const CacheParts<void> parts = cacheParts(row, cache, i);
+    uint32_t* codes = static_cast<uint32_t*>(parts.codes);
+    for (uint32_t w = 0; w < row.words; ++w) codes[w] = 0;
+    for (uint32_t w = 0; w < row.g.row_words; ++w) {
+      codes[w] = asymmetric ? sequence.next() : (sequence.next() & ~clear) | set;
+    }
+    for (uint32_t group = 0; group < row.g.groups_per_row; ++group) {
+      saveStored(parts.scales, 2, group, half - ((group + i) % 2 != 0 ? 0x400u : 0u));
+      if (asymmetric) saveStored(parts.zeros, 1, group, positive ? lowest : middle + group % 2);
+    }
+  }
+}
+
 // Scores of a few units, so that weights differ, and values of one sign, so that results are as large as these.
 void fillProbe(const NibAttentionDesc& d, const NibMemory& memory, const NibCpuBinding& binding) {
   AttentionShape shape;
@@ -170,8 +222,14 @@ void fillProbe(const NibAttentionDesc& d, const NibMemory& memory, const NibCpuB
   const int spread = std::ilogb(double(shape.scale) * std::sqrt(double(d.head_size)));
   const int top = 4 - spread < -6 ? -6 : 4 - spread > 12 ? 12 : 4 - spread;
   fill(NIB_ROLE_INPUT, NIB_PART_SOURCE, d.source_type, 0x27d4eb2fu, top, 0x80000000u);
-  fill(NIB_ROLE_WEIGHTS, NIB_PART_KEYS, d.cache_type, 0x9e3779b9u, 0, 0x80000000u);
-  fill(NIB_ROLE_WEIGHTS, NIB_PART_VALUES, d.cache_type, 0x85ebca6bu, 0, 0);
+  if (isDense(d)) {
+    fill(NIB_ROLE_WEIGHTS, NIB_PART_KEYS, d.cache_type, 0x9e3779b9u, 0, 0x80000000u);
+    fill(NIB_ROLE_WEIGHTS, NIB_PART_VALUES, d.cache_type, 0x85ebca6bu, 0, 0);
+  } else {
+    const auto cache = [&](NibPart part) { return partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, part); };
+    fillOrdinaryCodes(d, shape.row, cache(NIB_PART_KEYS), 0x9e3779b9u, false);
+    fillOrdinaryCodes(d, shape.row, cache(NIB_PART_VALUES), 0x85ebca6bu, true);
+  }
   uint32_t* indices = partOf<uint32_t>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INDICES);
   probe::Sequence sequence(0x165667b1u);
   for (uint32_t t = 0; t < d.tokens; ++t) {
@@ -305,6 +363,8 @@ void fillSpec(const Build& b, Spec* spec) {
   spec->PARTIAL = b.partial();
   spec->CARRY = b.carry;
   spec->COPIED = b.copied;
+  spec->FLAGS = b.d.cache.flags;
+  spec->GROUP = isDense(b.d) ? 0 : b.s.row.g.group;
 }
 
 template <class Spec>
@@ -329,7 +389,9 @@ NibResult addMain(const Build& b, const char* name, const Spec& spec, uint32_t s
                            b.word(NIB_PART_VALUES),
                            b.word(NIB_PART_RESULT),
                            std::bit_cast<uint32_t>(b.s.scale),
-                           std::bit_cast<uint32_t>(d.cap)};
+                           std::bit_cast<uint32_t>(d.cap),
+                           isDense(d) ? 0 : b.s.row.scalesWord(),
+                           isDense(d) ? 0 : b.s.row.zerosWord()};
   TileRule tiles;
   tiles.row_block = b.tile.tokens * b.token_tiles;
   tiles.mul = b.pieceTiles() * b.pieces;
@@ -340,8 +402,8 @@ NibResult addMain(const Build& b, const char* name, const Spec& spec, uint32_t s
   // In bytes; a multiply-add counts as one.
   const uint64_t elements = 2 * (ceilDiv(d.cache_rows, b.pieces)) * d.head_size;
   const uint64_t work = elements * (b.tile.tokens * b.tile.heads + typeBytes(d.cache_type));
-  if (b.copied) return b.builder.add(name, 0, spec, push, shared_bytes, tiles, slots, work);
-  return b.builder.add(name, 0, spec, push, shared_bytes, tiles, slots, work,
+  if (b.copied) return b.builder.add(name, d.cache.format, spec, push, shared_bytes, tiles, slots, work);
+  return b.builder.add(name, d.cache.format, spec, push, shared_bytes, tiles, slots, work,
                        {{&push.source_word, NIB_PART_SOURCE, 1}, {&push.indices_word, NIB_PART_INDICES, 1}});
 }
 
@@ -389,7 +451,7 @@ NibResult addTiles(Build b, bool* added) {
     spec.QUADS = uint32_t(ceilDiv(head_quads, kTileColumns));
     const uint32_t quads = staged + keys * (rows / 4 + 1) + rows / 4;
     const uint32_t shared_bytes = 16 * quads + 4 * workgroup + 8 * b.tile.tokens;
-    if (!b.builder.offers("attention_tiles", 0, workgroup, shared_bytes, sizeof(AttentionPush))) continue;
+    if (!b.builder.offers("attention_tiles", d.cache.format, workgroup, shared_bytes, sizeof(AttentionPush))) continue;
     *added = true;
     return addMain(b, "attention_tiles", spec, shared_bytes);
   }
@@ -439,6 +501,7 @@ NibResult build(const NibAttentionDesc& d, const NibMemory& memory, PlanBuilder&
 constexpr Op<NibAttentionDesc> kAttention = {
     .op = NIB_OP_ATTENTION,
     .name = "attention",
+    .least_desc_bytes = offsetof(NibAttentionDesc, cache),
     .getMemory = getMemory,
     .runRows =
         [](const NibAttentionDesc& d) {

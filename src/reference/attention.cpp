@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "numerics/visible_rows.h"
+#include "reference/cache_rows.h"
 #include "reference/reference.h"
 
 namespace nib {
@@ -15,18 +16,15 @@ struct Attention {
   const NibAttentionDesc& desc;
   const AttentionShape& shape;
   const HostRun& run;
-  const void* keys;
-  const void* values;
+  const reference::CacheRows keys, values;
   const void* source;
   const uint32_t* indices;
   void* result;
 
   double scoreOf(const double* query, uint32_t key_head, uint64_t row) const {
-    const uint64_t at = row * shape.key_stride + uint64_t(key_head) * desc.head_size;
+    const uint32_t at = key_head * desc.head_size;
     double sum = 0;
-    for (uint32_t i = 0; i < desc.head_size; ++i) {
-      sum += query[i] * valueOf(loadDense(keys, desc.cache_type, at + i));
-    }
+    for (uint32_t i = 0; i < desc.head_size; ++i) sum += query[i] * valueOf(keys.at(row, at + i));
     const double score = sum * double(shape.scale);
     return desc.cap > 0 ? double(desc.cap) * std::tanh(score / double(desc.cap)) : score;
   }
@@ -43,11 +41,9 @@ struct Attention {
     for (uint64_t row = rows.from; row < rows.to; ++row) largest = std::fmax(largest, scoreOf(query, key_head, row));
     for (uint64_t row = rows.from; row < rows.to; ++row) {
       const double weight = std::exp(scoreOf(query, key_head, row) - largest);
-      const uint64_t at = row * shape.value_stride + uint64_t(key_head) * desc.head_size;
+      const uint32_t at = key_head * desc.head_size;
       total += weight;
-      for (uint32_t i = 0; i < desc.head_size; ++i) {
-        sums[i] += weight * valueOf(loadDense(values, desc.cache_type, at + i));
-      }
+      for (uint32_t i = 0; i < desc.head_size; ++i) sums[i] += weight * valueOf(values.at(row, at + i));
     }
     const uint64_t to = (uint64_t(run.first_row) + token) * shape.result_stride + uint64_t(head) * desc.head_size;
     for (uint32_t i = 0; i < desc.head_size; ++i) {
@@ -61,11 +57,14 @@ struct Attention {
 
 void attentionReference(const NibAttentionDesc& desc, const AttentionShape& shape, const HostRun& run) {
   const auto part = [&](NibRole role, NibPart which) { return partOf<void>(run.memory, run.binding, role, which); };
+  const auto rows = [&](NibPart which, uint64_t stride) {
+    return reference::CacheRows(desc.cache, shape.row, part(NIB_ROLE_WEIGHTS, which), desc.cache_type, stride);
+  };
   const Attention attention{desc,
                             shape,
                             run,
-                            part(NIB_ROLE_WEIGHTS, NIB_PART_KEYS),
-                            part(NIB_ROLE_WEIGHTS, NIB_PART_VALUES),
+                            rows(NIB_PART_KEYS, shape.key_stride),
+                            rows(NIB_PART_VALUES, shape.value_stride),
                             part(NIB_ROLE_INPUT, NIB_PART_SOURCE),
                             static_cast<const uint32_t*>(part(NIB_ROLE_INPUT, NIB_PART_INDICES)),
                             part(NIB_ROLE_OUTPUT, NIB_PART_RESULT)};

@@ -15,6 +15,10 @@ class Decoded {
         scales_(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES)),
         zeros_(partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS)),
         nested_(partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED)) {}
+  // Without nested scales.
+  Decoded(const NibWeights& weights, const Geometry& geometry, const uint32_t* codes, const void* scales,
+          const void* zeros)
+      : weights_(weights), g_(geometry), codes_(codes), scales_(scales), zeros_(zeros), nested_(nullptr) {}
 
   // fp32 bits of an element. row and col are the geometry's: FLAT weights are one row.
   uint32_t at(uint32_t row, uint32_t col) const {

@@ -7,6 +7,7 @@
 
 #include <atomic>
 
+#include "formats/cache_row.h"
 #include "formats/dense.h"
 #include "formats/geometry.h"
 #include "formats/nested.h"
@@ -32,10 +33,11 @@ struct NormStrides {
   uint32_t source, residual, result;
 };
 void normReference(const NibNormDesc& desc, const NormStrides& strides, const HostRun& run);
-// Elements from row to row, and the scale of scores.
+// Elements from row to row, and the scale of scores. A quantized cache has words from row to row.
 struct AttentionShape {
   uint32_t source_stride, key_stride, value_stride, result_stride;
   float scale;
+  CacheRow row;  // of a quantized cache
 };
 void attentionReference(const NibAttentionDesc& desc, const AttentionShape& shape, const HostRun& run);
 void lossReference(const NibLossDesc& desc, const HostRun& run);
@@ -50,9 +52,10 @@ struct RopeSizes {
   uint32_t cols, rotary, source, result;
 };
 void ropeReference(const NibRopeDesc& desc, const RopeSizes& sizes, const HostRun& run);
-// Elements from token to token, and from row to row of the cache.
+// Elements from token to token, and from row to row of a dense cache.
 struct AppendStrides {
   uint32_t source, cache;
+  CacheRow row;  // of a quantized cache
 };
 void appendReference(const NibAppendDesc& desc, const AppendStrides& strides, const HostRun& run);
 void hessianReference(const NibHessianDesc& desc, uint32_t source_stride, const HostRun& run);

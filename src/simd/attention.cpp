@@ -3,21 +3,24 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "numerics/exact.h"
 #include "numerics/visible_rows.h"
 #include "simd/fast_kernels.h"
 #include "simd/kernels.h"
+#include "simd/row_decoder.h"
 #include "simd/run.h"
 #include "simd/widen.h"
 
 namespace nib::simd {
 namespace {
 
-constexpr uint32_t kFewTokens = 8;     // fewer are not worth products
+constexpr uint32_t kFewTokens = 8;     // fewer are not worth products, unless the cache must be decoded
 constexpr uint32_t kBlockTokens = 64;  // queries of a task
-constexpr uint32_t kScanned = 64;      // cache rows of a task that looks for numbers that are not finite
+constexpr uint32_t kMostHeadSize = 256;
+constexpr uint32_t kScanned = 64;  // cache rows of a task that looks for numbers that are not finite
 
 // Neighbouring tokens of one sequence, and the cache rows that any of them sees.
 struct TokenBlock {
@@ -33,7 +36,10 @@ struct Attention {
   const char* values;
   const uint32_t* indices;
   float* result;
+  const CacheRow& row;        // of a quantized cache
+  const RowDecoder* decoder;  // NULL: the cache is dense
 
+  bool copies() const { return decoder != nullptr || d.cache_type != NIB_TYPE_F32; }
   uint64_t stride(uint32_t given, uint32_t heads) const { return given != 0 ? given : uint64_t(heads) * d.head_size; }
   uint64_t elementBytes() const { return d.cache_type == NIB_TYPE_F32 ? 4 : 2; }
   float scale() const { return d.scale != 0 ? d.scale : 1 / std::sqrt(float(d.head_size)); }
@@ -56,18 +62,24 @@ struct Attention {
     return blocks;
   }
 
-  // Elements [first, first + count) of the cache in fp32.
-  void widen(const char* cache, uint64_t first, uint32_t count, float* to) const {
-    simd::widen(cache + first * elementBytes(), NibType(d.cache_type), count, to);
+  // The elements of a head in row `index` of the cache in fp32.
+  void loadHead(const char* cache, uint64_t stride, uint64_t index, uint32_t head, float* to) const {
+    const uint32_t col = head * d.head_size;
+    if (decoder == nullptr) {
+      return simd::widen(cache + (index * stride + col) * elementBytes(), NibType(d.cache_type), d.head_size, to);
+    }
+    const CacheParts<const void> parts = cacheParts(row, static_cast<const void*>(cache), index);
+    decoder->decodeRow(parts.codes, parts.scales, parts.zeros, 0, col, d.head_size, to);
   }
 
-  bool isFinite(uint64_t row) const {
+  bool isFinite(uint64_t index) const {
     const auto finite = [&](const char* cache, uint64_t stride) {
-      const uint32_t count = d.key_heads * d.head_size;
-      for (uint32_t i = 0; i < count; ++i) {
-        float x = 0;
-        widen(cache, row * stride + i, 1, &x);
-        if (!(std::fabs(x) <= 0x1.fffffep127f)) return false;
+      float x[kMostHeadSize];
+      for (uint32_t head = 0; head < d.key_heads; ++head) {
+        loadHead(cache, stride, index, head, x);
+        for (uint32_t i = 0; i < d.head_size; ++i) {
+          if (!(std::fabs(x[i]) <= 0x1.fffffep127f)) return false;
+        }
       }
       return true;
     };
@@ -77,12 +89,12 @@ struct Attention {
   // Rows of a head of the cache in fp32: where they are, or in `copy`.
   Operand rowsOf(const char* cache, uint64_t stride, uint32_t head, const TokenBlock& block, float* copy,
                  bool transposed) const {
-    const uint64_t at = uint64_t(head) * d.head_size;
-    if (d.cache_type == NIB_TYPE_F32) {
+    if (!copies()) {
+      const uint64_t at = uint64_t(head) * d.head_size;
       return {reinterpret_cast<const float*>(cache) + block.from * stride + at, size_t(stride), transposed};
     }
-    for (uint64_t row = block.from; row < block.to; ++row) {
-      widen(cache, row * stride + at, d.head_size, copy + (row - block.from) * d.head_size);
+    for (uint64_t index = block.from; index < block.to; ++index) {
+      loadHead(cache, stride, index, head, copy + (index - block.from) * d.head_size);
     }
     return {copy, d.head_size, transposed};
   }
@@ -108,7 +120,7 @@ struct Attention {
     const uint64_t source_stride = stride(d.source_stride, d.heads), result_stride = stride(d.result_stride, d.heads);
     const std::unique_ptr<float[]> scores = allocate<float>(size_t(block.count) * std::max(rows, 1u));
     const std::unique_ptr<float[]> sums = allocate<float>(size_t(block.count) * size);
-    const std::unique_ptr<float[]> copy = allocate<float>(d.cache_type == NIB_TYPE_F32 ? 1 : size_t(rows) * size + 1);
+    const std::unique_ptr<float[]> copy = allocate<float>(copies() ? size_t(rows) * size + 1 : 1);
     if (!scores || !sums || !copy) return false;
     const uint32_t key_head = head / (d.heads / d.key_heads);
     std::fill_n(sums.get(), size_t(block.count) * size, 0.0f);
@@ -145,17 +157,28 @@ Outcome runAttention(const NibAttentionDesc& desc, const NibCpuBinding& binding,
                      const NibParallelFor& parallel) {
   const NibOpDesc* op = reinterpret_cast<const NibOpDesc*>(&desc);
   NibMemory memory{sizeof(NibMemory)};
-  if (run.n < kFewTokens || desc.source_type != NIB_TYPE_F32 || desc.result_type != NIB_TYPE_F32 ||
+  const bool dense = desc.cache.format == NIB_FORMAT_DENSE;
+  if ((run.n < kFewTokens && dense) || desc.source_type != NIB_TYPE_F32 || desc.result_type != NIB_TYPE_F32 ||
       nibGetMemory(op, nullptr, &memory) != NIB_SUCCESS || !isValid(op, binding, run, desc.tokens)) {
     return Outcome::kUnsupported;
   }
+  CacheRow row;
+  if (!dense &&
+      (!RowDecoder::canDecode(desc.cache) || makeCacheRow("attention", desc.cache_rows, desc.key_heads * desc.head_size,
+                                                          desc.head_size, desc.cache, Log(), &row) != NIB_SUCCESS)) {
+    return Outcome::kUnsupported;
+  }
+  std::optional<RowDecoder> decoder;
+  if (!dense) decoder.emplace(desc.cache, row.g);
   const Attention a{desc,
                     run,
                     partOf<const float>(memory, binding, run, NIB_PART_SOURCE),
                     partOf<const char>(memory, binding, run, NIB_PART_KEYS),
                     partOf<const char>(memory, binding, run, NIB_PART_VALUES),
                     partOf<const uint32_t>(memory, binding, run, NIB_PART_INDICES),
-                    partOf<float>(memory, binding, run, NIB_PART_RESULT)};
+                    partOf<float>(memory, binding, run, NIB_PART_RESULT),
+                    row,
+                    decoder ? &*decoder : nullptr};
   const std::vector<TokenBlock> blocks = a.blocks();
   // A product with a weight of 0 would spread non-finite values to tokens that do not see them.
   std::atomic<bool> finite{true};

@@ -21,6 +21,9 @@ class RowDecoder {
         scales_(nib::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_SCALES)),
         zeros_(nib::partOf<void>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_ZEROS)),
         nested_(nib::partOf<uint32_t>(memory, binding, NIB_ROLE_WEIGHTS, NIB_PART_NESTED)) {}
+  // For decodeRow.
+  RowDecoder(const NibWeights& weights, const Geometry& geometry)
+      : weights_(weights), g_(geometry), format_(*geometry.format, weights) {}
 
   // Scales of columns are better read by the reference.
   static bool canDecode(const NibWeights& weights) {
@@ -29,9 +32,16 @@ class RowDecoder {
 
   // Elements [col, col + count) of a row, FLAT weights being one row. col is a multiple of eight, count at most kPiece.
   void decode(uint32_t row, uint32_t col, uint32_t count, float* y) const {
+    decodeRow(codes_ + uint64_t(row) * g_.row_words * 4, scales_, zeros_, uint64_t(row) * g_.scale_row_stride, col,
+              count, y);
+  }
+
+  // The same of a row whose parts lie here; first_scale is the index of its first scale.
+  void decodeRow(const void* row_codes, const void* scales, const void* zeros, uint64_t first_scale, uint32_t col,
+                 uint32_t count, float* y) const {
     alignas(64) uint8_t codes[kPiece + kCodeLanes];
     const uint32_t bits = g_.format->info.bits, whole = count / 8 * 8;
-    const uint8_t* from = codes_ + uint64_t(row) * g_.row_words * 4 + uint64_t(col) / 8 * bits;
+    const uint8_t* from = static_cast<const uint8_t*>(row_codes) + uint64_t(col) / 8 * bits;
     kernels().unpackCodes(from, whole, bits, codes);
     if (count != whole) {  // the bytes of the last codes may end before those of eight
       uint8_t last[8] = {};
@@ -40,8 +50,8 @@ class RowDecoder {
     }
     for (uint32_t at = 0; at < count;) {
       const uint32_t here = std::min(g_.group - (col + at) % g_.group, count - at);
-      const uint64_t index = uint64_t(row) * g_.scale_row_stride + (col + at) / g_.group;
-      format_.decode(codes + at, here, reference::loadScale(*g_.format, weights_, scales_, zeros_, nested_, index),
+      const uint64_t index = first_scale + (col + at) / g_.group;
+      format_.decode(codes + at, here, reference::loadScale(*g_.format, weights_, scales, zeros, nested_, index),
                      y + at);
       at += here;
     }
@@ -51,10 +61,10 @@ class RowDecoder {
   const NibWeights& weights_;
   const Geometry& g_;
   FormatCodes format_;
-  const uint8_t* codes_;
-  const void* scales_;
-  const void* zeros_;
-  const uint32_t* nested_;
+  const uint8_t* codes_ = nullptr;
+  const void* scales_ = nullptr;
+  const void* zeros_ = nullptr;
+  const uint32_t* nested_ = nullptr;
 };
 
 }  // namespace nib::simd

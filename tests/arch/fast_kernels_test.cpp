@@ -3,6 +3,7 @@
 #include "goldens.h"
 
 #include "kit/reference_runs.h"
+#include "model/run/cache_type.h"
 
 #include <array>
 
@@ -14,7 +15,7 @@ struct Stored {
   Activations activations = Activations::kNone;
 };
 
-// Not attention: for a few tokens its reference is as fast.
+// Not attention: for a few tokens its reference is as fast, if the cache is dense.
 constexpr std::array kOps{uint32_t(NIB_OP_MATMUL),      uint32_t(NIB_OP_DYNAMIC_GEMM), uint32_t(NIB_OP_NORM),
                           uint32_t(NIB_OP_ELEMENTWISE), uint32_t(NIB_OP_ROPE),         uint32_t(NIB_OP_GATHER)};
 
@@ -74,6 +75,30 @@ TEST_CASE("networks on the CPU device run fast kernels") {
     INFO("type ", stored.type != nullptr ? stored.type : "as stored");
     checkFast(model, stored, ids);
   }
+}
+
+// The reference decodes every element of the cache twice for each query head.
+TEST_CASE("attention over a quantized cache runs the fast kernel, also for one token") {
+  const Golden golden = readGolden(fs::path(NIB_ARCH_DATA) / "llama_yarn");
+  const LoadedModel model(golden.folder);
+  const std::span<const uint32_t> ids = golden.texts[0].ids;
+  uint32_t quantized = 0;
+  for (const CacheType& type : cacheTypes()) {
+    if (type.cache.format == NIB_FORMAT_DENSE) continue;
+    INFO(type.name);
+    ++quantized;
+    const uint64_t before = kit::detail::referenceRuns(NIB_OP_ATTENTION);
+    RunnerOptions options;
+    options.max_tokens = options.positions = uint32_t(ids.size());
+    options.cache = cacheFor(type, model.config().head_size).value();
+    Runner runner(TimedDevice(kit::Device::cpu()), model.view(), model.config(), options);
+    const Chunk many{0, 0, ids.first(ids.size() - 1)};
+    const Chunk one{0, uint32_t(ids.size() - 1), ids.last(1)};
+    runner.step({&many, 1});
+    runner.step({&one, 1});
+    CHECK(kit::detail::referenceRuns(NIB_OP_ATTENTION) == before);
+  }
+  CHECK(quantized == 6);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "ops/attention.h"
 #include "prepare.h"
 #include "refusals.h"
+#include "selftest/caches.h"
 #include "selftest/op_cases.h"
 
 using namespace nib;
@@ -83,6 +84,30 @@ void checkMemory() {
   CHECK(pieces(attentionDesc(512, 32, 8, 128, 4096)) == 1);
 }
 
+NibWeights cacheOf(uint32_t format, uint32_t group, uint32_t flags = 0) {
+  return {format, NIB_GRANULARITY_GROUP, group, NIB_TYPE_F16, flags, {0, 0}};
+}
+
+void checkCodedRefusals() {
+  using D = NibAttentionDesc;
+  if (nibFormatById(NIB_FORMAT_INT8) == nullptr) return;
+  D coded = attentionDesc(4, 4, 2, 32, 100);
+  coded.cache = cacheOf(NIB_FORMAT_INT8, 32);
+  expectEachRefused(coded, "attention",
+                    {{"cache_type", kInvalid, [](D& d) { d.cache_type = NIB_TYPE_F16; }},
+                     {"key_stride", kInvalid, [](D& d) { d.key_stride = 64; }},
+                     {"value_stride", kInvalid, [](D& d) { d.value_stride = 64; }},
+                     {"head_size", kInvalid, [](D& d) { d.head_size = 16; }},
+                     {"head_size", kInvalid, [](D& d) { d.head_size = 72; }},
+                     {"head_size", kInvalid, [](D& d) { d.cache.group_size = 64; }},
+                     {"cache.format", kUnsupported, [](D& d) { d.cache.format = NIB_FORMAT_UINT8; }},
+                     {"cache.granularity", kInvalid, [](D& d) { d.cache.granularity = NIB_GRANULARITY_ROW; }},
+                     {"cache.scale_type", kInvalid, [](D& d) { d.cache.scale_type = NIB_TYPE_BF16; }},
+                     {"cache.flags", kInvalid, [](D& d) { d.cache.flags = NIB_WEIGHTS_ALIGNED; }},
+                     {"cache.reserved", kInvalid, [](D& d) { d.cache.reserved[1] = 1; }},
+                     {"cache", kInvalid, [](D& d) { d.cache.format = NIB_FORMAT_DENSE; }}});
+}
+
 void checkRefusals() {
   using D = NibAttentionDesc;
   const std::vector<Wrong<D>> list = {
@@ -116,6 +141,7 @@ void checkRefusals() {
       {"cap", kInvalid, [](D& d) { d.cap = HUGE_VALF; }},
   };
   expectEachRefused(attentionDesc(4, 4, 2, 32, 100), "attention", list);
+  checkCodedRefusals();
 }
 
 using Floats = std::vector<float>;
@@ -238,6 +264,37 @@ TEST_CASE("scores far apart neither overflow nor vanish together") {
   CHECK(attend(d, inputs)[0] == 1);
   inputs.queries[0] = -1;
   CHECK(double(attend(d, inputs)[0]) == doctest::Approx(14.0 / 3).epsilon(1e-6));
+}
+
+// The same attention over rows that NIB_OP_APPEND quantized, and over what NIB_OP_DEQUANTIZE makes of them, in fp32.
+TEST_CASE("attention over a quantized cache is attention over the decoded one") {
+  constexpr uint32_t kTokens = 3, kHeads = 4, kKeyHeads = 2, kHeadSize = 192, kRows = 40, kCols = kKeyHeads * kHeadSize;
+  NibAttentionDesc dense = attentionDesc(kTokens, kHeads, kKeyHeads, kHeadSize, kRows);
+  Inputs inputs;
+  for (uint32_t i = 0; i < kTokens * kHeads * kHeadSize; ++i) inputs.queries.push_back(std::sin(float(i) * 0.37f));
+  for (uint32_t t = 0; t < kTokens; ++t) {
+    for (const uint32_t x : {t == 2 ? 7u : 0u, kRows - 7, 20 + t, t}) inputs.indices.push_back(x);
+  }
+  const std::vector<NibWeights> ways = selftest::cacheWays();
+  for (const NibWeights& cache : ways) {
+    INFO(selftest::cacheName(cache));
+    NibAttentionDesc coded = dense;
+    coded.cache = cache;
+    Ranges ranges(asOp(coded));
+    REQUIRE(ranges.valid());
+    const selftest::Words keys = selftest::codedCache(selftest::Recipe::kNormal, cache, kRows, kCols, 5);
+    const selftest::Words values = selftest::codedCache(selftest::Recipe::kNormal, cache, kRows, kCols, 6);
+    REQUIRE(ranges.memory.part[NIB_PART_KEYS].size_bytes == keys.size() * 4);
+    REQUIRE(ranges.memory.part[NIB_PART_VALUES].size_bytes == values.size() * 4);
+    std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_KEYS), keys.data(), keys.size() * 4);
+    std::memcpy(ranges.part(NIB_ROLE_WEIGHTS, NIB_PART_VALUES), values.data(), values.size() * 4);
+    std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_SOURCE), inputs.queries.data(), inputs.queries.size() * 4);
+    std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_INDICES), inputs.indices.data(), inputs.indices.size() * 4);
+    REQUIRE(ranges.run(kTokens) == NIB_SUCCESS);
+    inputs.keys = selftest::decodedCache(cache, kRows, kCols, keys.data());
+    inputs.values = selftest::decodedCache(cache, kRows, kCols, values.data());
+    CHECK(ranges.read<float>(NIB_ROLE_OUTPUT, 0, size_t(kTokens) * kHeads * kHeadSize) == attend(dense, inputs));
+  }
 }
 
 TEST_CASE("a result may take its query's place") {

@@ -92,6 +92,32 @@ def test_against():
     check(abs(r["nll_delta"] - (alone["nll"] - dense["nll"])) < 1e-6, "the difference of nll is that of the means")
 
 
+# A token has 12 rows of 4 heads of 32 elements: keys and values of 6 layers. A scale takes two bytes, a zero point one.
+KV_BYTES = {"f32": 12 * 128 * 4, "f16": 12 * 128 * 2, "bf16": 12 * 128 * 2, "int8": 12 * (128 + 8),
+            "int4": 12 * (64 + 8), "int4-asym": 12 * (64 + 8 + 4), "fp8": 12 * (128 + 8), "q8_0": 12 * (128 + 8),
+            "q4_0": 12 * (64 + 8)}
+
+
+def test_kv():
+    kl = {}
+    for kv, size in KV_BYTES.items():
+        r = evaluate(MODEL, "--window", "256", "--windows", "2", "--against", MODEL, "--kv", kv.upper())
+        check((r["kv"], r["kv_bytes_per_token"]) == (kv, size), f"{kv}: {r['kv_bytes_per_token']} bytes per token")
+        kl[kv] = r["mean_kl"]
+    text = ", ".join(f"{kv} {x:.2g}" for kv, x in kl.items())
+    check(kl["f32"] == 0 and all(x > 0 for kv, x in kl.items() if kv != "f32"),
+          f"mean KL from the network with a cache of fp32: {text}")
+    check(kl["f16"] < kl["bf16"] < kl["int8"] < kl["fp8"] < kl["int4-asym"] < 0.02, "it grows as bits get fewer")
+    r = evaluate(MODEL, "--window", "256", "--windows", "2", "--against", MODEL, "--kv-rotate")
+    check(r["kv_rotate"] and abs(r["mean_kl"]) < 1e-7 and r["mean_kl_se"] > 0,
+          f"rotated heads have the same scores, but for rounding: mean KL {r['mean_kl']:.2g}")
+    for kv in ("int4", "int8"):
+        r = evaluate(MODEL, "--window", "256", "--windows", "2", "--against", MODEL, "--kv", kv, "--kv-rotate")
+        check(r["mean_kl"] < kl[kv] and r["kv_bytes_per_token"] == KV_BYTES[kv],
+              f"{kv} loses less with rotated heads: {r['mean_kl']:.2g}")
+    check(kl["q8_0"] < 2 * kl["int8"] and max(kl["int4"], kl["q4_0"]) < 0.04, "blocks are as good as groups")
+
+
 def broken_copy(name, change):
     folder = os.path.join(SCRATCH, name)
     shutil.copytree(MODEL, folder)
@@ -130,7 +156,15 @@ def test_refusals():
     refused(2, "--protocol", arguments=("eval", MODEL, "--data", IDS, "--protocol", "other", *d))
     refused(1, "int4-token with int4", arguments=("eval", MODEL, "--data", IDS, "--type", "nf4", "--activations",
                                                   "int4-token", *d))
-    refused(2, "--kv", arguments=("eval", MODEL, "--data", IDS, "--kv", "int3", *d))
+    refused(2, "--kv", "q4_0", arguments=("eval", MODEL, "--data", IDS, "--kv", "int3", *d))
+    refused(2, "--kv", "int4-asym", arguments=("generate", MODEL, "--prompt", "a", "--kv", "q4_k", *d))
+    small, odd = broken_copy("small", edit_config(head_dim=48)), broken_copy("odd", edit_config(head_dim=24))
+    for kv in ("q8_0", "q4_0"):
+        refused(2, "--kv " + kv, "multiple of 32", "48", arguments=("eval", small, "--data", IDS, "--kv", kv, *d))
+    none = broken_copy("none", edit_config(head_dim=184))  # 8 * 23: no matrix of order 92 or 184 is known here
+    refused(2, "--kv-rotate", "184", arguments=("eval", none, "--data", IDS, "--kv-rotate", *d))
+    for kv in ("int8", "int4", "int4-asym", "fp8"):
+        refused(2, "--kv " + kv, "multiple of 16", "24", arguments=("generate", odd, "--prompt", "a", "--kv", kv, *d))
     refused(1, "no-such-file", arguments=("eval", MODEL, "--data", os.path.join(SCRATCH, "no-such-file"), *d))
     short = os.path.join(SCRATCH, "short.txt")
     with open(short, "w", encoding="utf-8") as file:
@@ -172,6 +206,10 @@ def test_generate():
     check(one["ids"] != other["ids"], "another seed another one")
     narrow = generate(*drawn, "--top-k", "1")
     check(narrow["ids"] == greedy["ids"], "drawing from one token is greedy")
+    for kv in ("f16", "int8", "q8_0"):
+        other = generate("--prompt", PROMPTS[0], "--tokens", "24", "--kv", kv)
+        check((other["kv"], other["kv_bytes_per_token"]) == (kv, KV_BYTES[kv]), f"generate with a cache of {kv}")
+        check(other["ids"] == greedy["ids"], f"a cache of {kv} gives the same text")
 
 
 def bench(*arguments):
@@ -208,6 +246,14 @@ def test_devices():
             arguments = ("--prompt", prompt, "--tokens", "64")
             a, b = generate(*arguments), generate(*arguments, device=device)
             check(a["ids"] == b["ids"], f"64 tokens after {prompt!r} on {b['device']} as on {a['device']}")
+        for kv in ("int8", "int4", "int4-asym", "fp8", "q8_0", "q4_0"):
+            windows = ("--window", "256", "--windows", "1", "--against", MODEL, "--kv", kv)
+            a, b = evaluate(MODEL, *windows), evaluate(MODEL, *windows, device=device)
+            check(near(b["mean_kl"], a["mean_kl"], 0.05) and near(b["nll"], a["nll"], 5e-4),
+                  f"mean KL of --kv {kv} on {b['device']}: {b['mean_kl']:.3g}, on {a['device']} {a['mean_kl']:.3g}")
+            arguments = ("--prompt", PROMPTS[1], "--tokens", "24", "--kv", kv)
+            a, b = generate(*arguments), generate(*arguments, device=device)
+            check(a["ids"] == b["ids"], f"24 tokens with --kv {kv} on {b['device']} as on {a['device']}")
 
 
 shutil.rmtree(SCRATCH, ignore_errors=True)
@@ -215,6 +261,7 @@ os.makedirs(SCRATCH)
 if len(DEVICES) == 1:
     test_eval()
     test_against()
+    test_kv()
     test_refusals()
     test_generate()
     test_bench()

@@ -1,4 +1,5 @@
 // nibble eval: perplexity of a model, and the divergence of its predictions from another model's.
+#include "cache_option.h"
 #include "data_windows.h"
 #include "in_memory_weights.h"
 #include "model_paths.h"
@@ -24,7 +25,8 @@ struct Arguments {
   JsonArguments json;
   DataArguments data;
   std::string model, against;
-  std::string protocol = "plain", kv = "f32";
+  std::string protocol = "plain";
+  CacheArguments cache;
   uint32_t stride = 0;
   WeightArguments weights;
   QuestionArguments choices;
@@ -42,11 +44,6 @@ void checkChoices(const Arguments& a) {
         "--choices goes without --data and its options, and without --against: compare two models with "
         "nibble compare A B --ab --choices");
   }
-}
-
-uint32_t cacheType(const std::string& name) {
-  const std::vector<std::string> words = chosen("--kv", {name}, {"f32", "f16"});
-  return words[0] == "f16" ? uint32_t(NIB_TYPE_F16) : uint32_t(NIB_TYPE_F32);
 }
 
 model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
@@ -110,7 +107,7 @@ int runEval(const Arguments& a) {
     throw UsageError("--protocol " + a.protocol + ": expected plain or llamacpp");
   }
   checkChoices(a);
-  const uint32_t cache_type = cacheType(a.kv);
+  checkCacheType(a.cache);
   PathCheck paths(a.json.force);
   readsModel(paths, "MODEL", a.model);
   readsModel(paths, "--against", a.against);
@@ -119,8 +116,9 @@ int runEval(const Arguments& a) {
   readsWeightOptions(paths, a.weights);
   readsDevice(paths, a.device);
   const Output output(a.json, paths);
-  if (!a.choices.file.empty()) return evalChoices(output, a.device, a.choices, a.model, a.weights, cache_type);
+  if (!a.choices.file.empty()) return evalChoices(output, a.device, a.choices, a.model, a.weights, a.cache);
   model::LoadedModel loaded(a.model);
+  const CacheChoice kv = cacheChoice(a.cache, loaded.config());
   model::EvalOptions options = optionsOf(a, loaded);
   const std::vector<uint32_t> ids = tokensOf(a.data, loaded);
   if (options.protocol == model::Protocol::kLlamacpp && isText(a.data) && !loaded.tokenizer().before().empty()) {
@@ -135,7 +133,6 @@ int runEval(const Arguments& a) {
   runner_options.sequences = uint32_t(std::min<size_t>(std::max(1u, kStepTokens / options.window), windows));
   runner_options.max_tokens = runner_options.sequences * options.window;
   runner_options.positions = options.window;
-  runner_options.cache_type = cache_type;
   std::optional<model::LoadedModel> loaded_reference;
   std::optional<model::Runner> reference;
   if (!a.against.empty()) {
@@ -144,6 +141,8 @@ int runEval(const Arguments& a) {
   }
   const std::optional<model::InMemory> in_memory = inMemoryOf(a.weights, loaded.view());
   if (in_memory) runner_options.in_memory = &*in_memory;
+  runner_options.cache = kv.cache;
+  runner_options.rotate_heads = kv.rotate_heads;
   model::Runner runner(timed, loaded.view(), loaded.config(), runner_options);
 
   ProgressLine line("eval", "tokens", 1);
@@ -157,6 +156,9 @@ int runEval(const Arguments& a) {
   if (output.wantsJson()) {
     nlohmann::ordered_json json = toJson(device.info().name, options, result, reference.has_value());
     const double bits = runner.weights().quantizedBits();
+    json["kv"] = kv.name;
+    json["kv_rotate"] = kv.rotate_heads;
+    json["kv_bytes_per_token"] = runner.cacheBytesPerToken();
     json["bits_per_weight"] = bits > 0 ? nlohmann::ordered_json(bits) : nlohmann::ordered_json(nullptr);
     output.json(json);
   }
@@ -173,12 +175,13 @@ Verb makeEvalVerb(CLI::App& parent) {
   app->add_option("MODEL", a->model, "Folder of the model, or a .gguf file; dense or quantized")->required();
   app->add_option("--data", a->data.data, "UTF-8 text, .jsonl with a \"text\" per line, or .npy of token ids");
   addQuestionOptions(*app, a->choices);
-  app->add_option("--against", a->against, "A reference model: prints mean KL(reference || MODEL) and more");
+  app->add_option("--against", a->against,
+                  "A reference model, with a cache of F32: prints mean KL(reference || MODEL) and more");
   addWindowOptions(*app, a->data);
   app->add_option("--stride", a->stride, "From window to window (default: the window)");
   app->add_option("--protocol", a->protocol,
                   "plain (default), or llamacpp: windows of 512, of which the second half is scored");
-  app->add_option("--kv", a->kv, "Type of the cache of keys and values: F32 (default) or F16");
+  addCacheOptions(*app, a->cache);
   addWeightOptions(*app, a->weights, "Quantize the linear layers of a dense MODEL to this type first, in memory");
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);

@@ -1,4 +1,5 @@
 // nibble generate: continues a text.
+#include "cache_option.h"
 #include "model_paths.h"
 #include "options.h"
 #include "process.h"
@@ -20,7 +21,8 @@ namespace {
 struct Arguments {
   DeviceArguments device;
   JsonArguments json;
-  std::string model, prompt, prompt_file, kv = "f32";
+  std::string model, prompt, prompt_file;
+  CacheArguments cache;
   uint32_t tokens = 128, top_k = 0;
   double temperature = 0, top_p = 1;
   uint64_t seed = 0;
@@ -52,8 +54,7 @@ void check(const Arguments& a) {
 
 int runGenerate(const Arguments& a) {
   check(a);
-  const uint32_t cache_type =
-      chosen("--kv", {a.kv}, {"f32", "f16"})[0] == "f16" ? uint32_t(NIB_TYPE_F16) : uint32_t(NIB_TYPE_F32);
+  checkCacheType(a.cache);
   PathCheck paths(a.json.force);
   readsModel(paths, "MODEL", a.model);
   paths.reads("--prompt-file", a.prompt_file);
@@ -65,6 +66,7 @@ int runGenerate(const Arguments& a) {
     prompt.assign(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   }
   model::LoadedModel loaded(a.model);
+  const CacheChoice kv = cacheChoice(a.cache, loaded.config());
   const model::Tokenizer& tokenizer = loaded.tokenizer();
   const std::vector<uint32_t> ids = tokenizer.encode(prompt, true);
   const uint64_t positions = uint64_t(ids.size()) + a.tokens;
@@ -78,7 +80,8 @@ int runGenerate(const Arguments& a) {
   model::RunnerOptions options;
   options.max_tokens = uint32_t(std::clamp<size_t>(ids.size(), 2, 512));
   options.positions = uint32_t(positions);
-  options.cache_type = cache_type;
+  options.cache = kv.cache;
+  options.rotate_heads = kv.rotate_heads;
   model::Runner runner(model::TimedDevice(device), loaded.view(), loaded.config(), options);
 
   std::FILE* const file = output.text();
@@ -114,6 +117,9 @@ int runGenerate(const Arguments& a) {
                  {"ids", generated.ids},
                  {"text", tokenizer.decode(generated.ids, true)},
                  {"stopped", generated.stopped},
+                 {"kv", kv.name},
+                 {"kv_rotate", kv.rotate_heads},
+                 {"kv_bytes_per_token", runner.cacheBytesPerToken()},
                  {"prompt_seconds", generated.prompt_seconds},
                  {"seconds", generated.seconds}});
   }
@@ -135,7 +141,7 @@ Verb makeGenerateVerb(CLI::App& parent) {
   app->add_option("--top-p", a->top_p,
                   "Choose among the fewest of those whose probabilities sum to at least this (default 1)");
   app->add_option("--seed", a->seed, "Seed of the random choice (default 0)");
-  app->add_option("--kv", a->kv, "Type of the cache of keys and values: F32 (default) or F16");
+  addCacheOptions(*app, a->cache);
   addDeviceOptions(*app, a->device);
   addJsonOptions(*app, a->json);
   return {app, [a] { return runGenerate(*a); }};

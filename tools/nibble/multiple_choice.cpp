@@ -40,12 +40,13 @@ Task loadTask(const QuestionArguments& arguments, model::LoadedModel& loaded) {
 }
 
 std::vector<model::Answer> answer(const model::TimedDevice& device, const model::LoadedModel& loaded, const Task& task,
-                                  const char* verb, const model::InMemory* in_memory, uint32_t cache_type) {
+                                  const char* verb, const model::InMemory* in_memory, const CacheChoice& kv) {
   model::RunnerOptions options;
   options.sequences = std::clamp(kStepTokens / task.longest, 1u, kMostSequences);
   options.positions = task.longest;
   options.max_tokens = options.sequences * task.longest;
-  options.cache_type = cache_type;
+  options.cache = kv.cache;
+  options.rotate_heads = kv.rotate_heads;
   options.in_memory = in_memory;
   model::Runner runner(device, loaded.view(), loaded.config(), options);
   ProgressLine line(verb, "questions", 1);
@@ -84,14 +85,15 @@ void addQuestionOptions(CLI::App& app, QuestionArguments& arguments) {
 }
 
 int evalChoices(const Output& output, const DeviceArguments& device_arguments, const QuestionArguments& choices,
-                const std::string& model_path, const WeightArguments& weights, uint32_t cache_type) {
+                const std::string& model_path, const WeightArguments& weights, const CacheArguments& cache) {
   model::LoadedModel loaded(model_path);
+  const CacheChoice kv = cacheChoice(cache, loaded.config());
   const Task task = loadTask(choices, loaded);
   warnOfShortened(task);
   const kit::Device device = openDevice(device_arguments);
   const std::optional<model::InMemory> in_memory = inMemoryOf(weights, loaded.view());
   const std::vector<model::Answer> answers =
-      answer(model::TimedDevice(device), loaded, task, "eval", in_memory ? &*in_memory : nullptr, cache_type);
+      answer(model::TimedDevice(device), loaded, task, "eval", in_memory ? &*in_memory : nullptr, kv);
   nlohmann::ordered_json json = {{"device", device.info().name}, {"questions", answers.size()}};
   Table table({"", "value", "SE"}, {false, true, true});
   for (const Score& score : kScores) {
@@ -126,8 +128,8 @@ int compareChoices(const Output& output, const DeviceArguments& device_arguments
   warnOfShortened(of_a);
   const kit::Device device = openDevice(device_arguments);
   const model::TimedDevice timed(device);
-  const std::vector<model::Answer> answers_a = answer(timed, a, of_a, "compare", nullptr, NIB_TYPE_F32);
-  const std::vector<model::Answer> answers_b = answer(timed, b, of_b, "compare", nullptr, NIB_TYPE_F32);
+  const std::vector<model::Answer> answers_a = answer(timed, a, of_a, "compare", nullptr, CacheChoice{});
+  const std::vector<model::Answer> answers_b = answer(timed, b, of_b, "compare", nullptr, CacheChoice{});
   std::vector<PairedQuantity> quantities;
   for (const Score& score : kScores) {
     const std::vector<double> right_a = rightOnes(answers_a, score.right), right_b = rightOnes(answers_b, score.right);

@@ -2,10 +2,10 @@
 #ifndef NIB_TOOLS_MULTIPLE_CHOICE_H
 #define NIB_TOOLS_MULTIPLE_CHOICE_H
 
+#include "cache_option.h"
 #include "options.h"
 #include "weight_options.h"
 
-#include <cstdint>
 #include <string>
 
 namespace nib::tool {
@@ -19,7 +19,7 @@ void addQuestionOptions(CLI::App& app, QuestionArguments& arguments);
 
 // Return the exit code. Throw.
 int evalChoices(const Output& output, const DeviceArguments& device, const QuestionArguments& choices,
-                const std::string& model, const WeightArguments& weights, uint32_t cache_type);
+                const std::string& model, const WeightArguments& weights, const CacheArguments& cache);
 int compareChoices(const Output& output, const DeviceArguments& device, const QuestionArguments& choices,
                    const std::string& a, const std::string& b);
 

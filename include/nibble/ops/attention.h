@@ -18,8 +18,9 @@ extern "C" {
 #define NIB_ATTENTION_SINGLE (1u << 0)
 
 // INPUT dense queries [run tokens, heads * head_size] and NIB_PART_INDICES, WEIGHTS caches of keys and values
-// [cache_rows, key_heads * head_size] -> OUTPUT dense [tokens, heads * head_size]. NibRun.n = tokens of the run, which
-// become rows first_row.. of OUTPUT. Parts of one role follow each other at multiples of 256 bytes.
+// [cache_rows, key_heads * head_size], dense or as NIB_OP_APPEND quantizes them -> OUTPUT dense [tokens, heads *
+// head_size]. NibRun.n = tokens of the run, which become rows first_row.. of OUTPUT. Parts of one role follow each
+// other at multiples of 256 bytes.
 //
 // NIB_PART_INDICES is uint32[4 * tokens], four numbers for each token of the run:
 //   0  first cache row of the token's sequence: the sequence's position p lies in row first + p
@@ -40,8 +41,9 @@ extern "C" {
 //   max |value| * (2 * E + visible keys * 2^-22 + 2^-18),
 //   E = (head_size + 8) * 2^-23 * scale * |query| * max |key| + c * 2^-20
 // where E is at most 1/2; |query| and |key| are Euclidean norms, maxima are over the visible keys, that of values in
-// the result's column. Results are the same from run to run on one device. Results of a token whose query, visible keys
-// or visible values are not all finite, or whose scores exceed 2^100, are undefined; they do not change others.
+// the result's column, and keys and values of a quantized cache are the decoded ones. Results are the same from run to
+// run on one device. Results of a token whose query, visible keys or visible values are not all finite, or whose scores
+// exceed 2^100, are undefined; they do not change others.
 typedef struct NibAttentionDesc {
   uint32_t op;          // NIB_OP_ATTENTION
   uint32_t desc_bytes;  // sizeof(NibAttentionDesc)
@@ -53,13 +55,15 @@ typedef struct NibAttentionDesc {
   uint32_t cache_rows;
   uint32_t source_type;    // NibType F32, F16 or BF16
   uint32_t source_stride;  // elements from row to row, a multiple of 8; 0 = heads * head_size
-  uint32_t cache_type;     // NibType of keys and values: F32, F16 or BF16
+  uint32_t cache_type;     // NibType of dense keys and values: F32, F16 or BF16
   uint32_t key_stride;     // a multiple of 8; 0 = key_heads * head_size
   uint32_t value_stride;   // a multiple of 8; 0 = key_heads * head_size
   uint32_t result_type;    // NibType F32, F16 or BF16
   uint32_t result_stride;  // a multiple of 8; 0 = heads * head_size
   float scale;             // 2^-20 to 2^20; 0 = 1 / sqrt(head_size)
   float cap;               // of scores, 2^-10 to 2^20; 0 = none
+  NibWeights cache;        // a quantized cache, as NibAppendDesc::cache: then cache_type, key_stride and value_stride
+                           // are 0, and group_size divides head_size. All 0: the cache is dense
 } NibAttentionDesc;
 
 #ifdef __cplusplus

@@ -102,6 +102,10 @@ ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& optio
                uint32_t layer, ValueId queries, ValueId keys, ValueId values, const std::string& name) {
   const std::vector<uint32_t> windows = windowsOf(config);
   const size_t window = size_t(std::find(windows.begin(), windows.end(), config.window[layer]) - windows.begin());
+  if (options.rotate_heads) {
+    queries = graph::hadamard(graph, queries, name + ".queries.hadamard", {config.head_size, ""});
+    keys = graph::hadamard(graph, keys, name + ".keys.hadamard", {config.head_size, ""});
+  }
   float scale = config.attention_scale;
   if (config.layer_attention_scale) {
     scale = (scale != 0 ? scale : 1 / std::sqrt(float(config.head_size))) / float(layer + 1);
@@ -111,7 +115,7 @@ ValueId attend(Graph& graph, const ModelConfig& config, const BodyOptions& optio
                            .key_heads = config.key_heads,
                            .head_size = config.head_size,
                            .cache_rows = options.cache_rows,
-                           .cache_type = options.cache_type,
+                           .cache = options.cache,
                            .scale = scale,
                            .cap = config.attention_cap});
 }

@@ -23,10 +23,11 @@ struct Storage {
 using StorageOf = std::function<Storage(const std::string& module)>;
 
 struct BodyOptions {
-  uint32_t max_tokens = 1;  // of a step
-  uint32_t cache_rows = 0;  // tokens of all sequences together
-  uint32_t positions = 0;   // of the longest sequence
-  uint32_t cache_type = NIB_TYPE_F32;
+  uint32_t max_tokens = 1;    // of a step
+  uint32_t cache_rows = 0;    // tokens of all sequences together
+  uint32_t positions = 0;     // of the longest sequence
+  NibWeights cache{};         // of keys and values, dense or quantized (graph::Attention)
+  bool rotate_heads = false;  // queries and keys by one Hadamard matrix, which leaves scores as they are
   StorageOf storage;
 };
 

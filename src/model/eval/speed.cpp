@@ -60,7 +60,7 @@ class Network {
     body_.max_tokens = options_.prompt;
     body_.cache_rows = rows_;
     body_.positions = rows_;
-    body_.cache_type = options_.cache_type;
+    body_.cache = options_.cache;
     body_.storage = [this](const std::string& module) {
       return storageOf(isBlockLinear(module + ".weight") ? options_.type : WeightType{.dense = Dtype::kF16});
     };

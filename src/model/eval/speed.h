@@ -20,7 +20,7 @@ struct SpeedOptions {
   uint32_t positions = 0;                 // tokens in the cache while decoding; 0 = prompt
   double seconds = 3;                     // to measure each of the two for, at least
   WeightType type{.dense = Dtype::kF16};  // of the blocks' matrices, in the type's usual groups
-  uint32_t cache_type = NIB_TYPE_F32;
+  NibWeights cache{};                     // of keys and values
 };
 
 // Medians.

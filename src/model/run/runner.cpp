@@ -37,7 +37,8 @@ BodyOptions Runner::bodyOptions(uint32_t max_tokens) const {
   return {.max_tokens = max_tokens,
           .cache_rows = options_.sequences * options_.positions,
           .positions = options_.positions,
-          .cache_type = options_.cache_type,
+          .cache = options_.cache,
+          .rotate_heads = options_.rotate_heads,
           .storage = [this](const std::string& module) { return weights_.storage(module); }};
 }
 
@@ -263,6 +264,18 @@ DeviceBytes Runner::deviceBytes() const {
     for (const std::optional<graph::Program>& program : (*stage)->heads) {
       if (program) bytes.arena += program->arenaBytes();
     }
+  }
+  return bytes;
+}
+
+uint64_t Runner::cacheBytesPerToken() const {
+  uint64_t bytes = 0;
+  for (const graph::Node& node : many_->graph.nodes()) {
+    if (node.description()->op != NIB_OP_APPEND) continue;
+    NibMemory memory{sizeof(NibMemory)};
+    if (nibGetMemory(node.description(), nullptr, &memory) != NIB_SUCCESS) throw Error("the cache has no size");
+    const uint32_t rows = reinterpret_cast<const NibAppendDesc*>(node.description())->cache_rows;
+    bytes += memory.part[NIB_PART_RESULT].size_bytes / rows;
   }
   return bytes;
 }

@@ -26,9 +26,10 @@ struct Chunk {
 struct RunnerOptions {
   uint32_t max_tokens = 512;  // of a step
   uint32_t sequences = 1;
-  uint32_t positions = 0;  // of a sequence; 0 = what config.json says
-  uint32_t head_rows = 0;  // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
-  uint32_t cache_type = NIB_TYPE_F32;
+  uint32_t positions = 0;               // of a sequence; 0 = what config.json says
+  uint32_t head_rows = 0;               // rows whose logits are made at a time; 0 = as many as have 32 MB of logits
+  NibWeights cache{};                   // of keys and values, dense or quantized (cache_type.h)
+  bool rotate_heads = false;            // of queries and keys, so that keys lose less when they are quantized
   const InMemory* in_memory = nullptr;  // quantizes the weights of a dense checkpoint; must outlive the runner
   // losses() has the head in weights of its own, so that this runner may be the reference of lossesAgainst() while the
   // weights of its other head change.
@@ -89,6 +90,8 @@ class Runner {
   const graph::Program& body() const { return many_->body; }
   double seconds() const { return seconds_; }
   DeviceBytes deviceBytes() const;
+  // Of a token's keys and values in all layers.
+  uint64_t cacheBytesPerToken() const;
   const ModelWeights& weights() const { return weights_; }
 
  private:

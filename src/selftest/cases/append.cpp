@@ -1,5 +1,8 @@
-// Cases of append: every pair of types over every shape; rows in any order over larger and smaller caches, and some
-// that the cache lacks.
+// Cases of append: every pair of types over every shape, and every kind of quantized cache; rows in any order over
+// larger and smaller caches, and some that the cache lacks.
+#include <nibble/formats.h>
+
+#include "selftest/caches.h"
 #include "selftest/lists.h"
 
 namespace nib::selftest {
@@ -22,7 +25,45 @@ Case append(uint32_t tokens, uint32_t cols, uint32_t cache_rows, uint32_t source
   return c;
 }
 
+bool isDense(const Desc& d) { return d.cache.format == NIB_FORMAT_DENSE; }
+
+// Columns that are whole groups.
+uint32_t groupedCols(const NibWeights& cache, uint32_t cols) {
+  const uint32_t group = cache.group_size != 0 ? cache.group_size : 32;
+  return (cols + group - 1) / group * group;
+}
+
+Case coded(uint32_t tokens, uint32_t cols, uint32_t cache_rows, uint32_t source, const NibWeights& cache, Recipe recipe,
+           uint64_t seed) {
+  Case c = append(tokens, groupedCols(cache, cols), cache_rows, source, 0, recipe, seed);
+  c.as<Desc>().cache = cache;
+  return c;
+}
+
+// One group, and more than a workgroup of them; counts of groups that fill their words and that do not.
+constexpr Shape kCodedShapes[] = {{1, 1}, {33, 130}, {5, 1000}, {130, 40}, {3, 4097}, {64, 256}, {17, 330}};
+
+void listCoded(Extent extent, std::vector<Case>& list) {
+  Counter counter;
+  for (const NibWeights& cache : cacheWays()) {
+    for (const Shape& shape : kCodedShapes) {
+      ++counter.i;
+      if (extent == Extent::kQuick && counter.i % 4 != 1) continue;
+      const Recipe recipe = counter.i % 3 == 0 ? Recipe::kBits : counter.recipe();
+      const uint32_t rows = counter.i % 3 == 0   ? shape.rows
+                            : counter.i % 3 == 1 ? shape.rows * 3 + 5
+                                                 : (shape.rows + 1) / 2;
+      Case c = coded(shape.rows, shape.cols, rows, uint32_t(counter.i % 3), cache, recipe, counter.i);
+      Desc& d = c.as<Desc>();
+      if (counter.pick(4) == 0) d.source_stride = d.cols + 1 + counter.pick(9);
+      c.n = rowsOfRun(counter, shape.rows);
+      list.push_back(c);
+    }
+  }
+}
+
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
+  listCoded(extent, list);
   Counter counter;
   for (size_t s = 0; s < std::size(kShapes); ++s) {
     for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
@@ -46,7 +87,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
 }
 
 std::string name(const Case& c, const Desc& d) {
-  std::string text = std::string(" ") + typeName(d.source_type) + " -> " + typeName(d.cache.scale_type) + " cache of " +
+  std::string text = std::string(" ") + typeName(d.source_type) + " -> " + cacheName(d.cache) + " cache of " +
                      std::to_string(d.cache_rows);
   if (d.cache_stride != 0) text += " stride " + std::to_string(d.cache_stride);
   return text + dimsName(d.tokens, d.cols, d.source_stride, c.n) + dataName(c);
@@ -89,6 +130,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions&, s
       break;
     case Large::kSlices:
       list.push_back(plain(kSliceShape.rows, kSliceShape.cols, kSliceShape.rows, NIB_TYPE_F32, NIB_TYPE_BF16));
+      list.push_back(coded(kSliceShape.rows, kSliceShape.cols, kSliceShape.rows, NIB_TYPE_F32,
+                           weightsOf(NIB_FORMAT_INT4, NIB_GRANULARITY_GROUP, 32, NIB_WEIGHTS_ASYMMETRIC, NIB_TYPE_F16),
+                           Recipe::kNormal, 701));
       break;
     case Large::kWindows:
       // A cache of 140 MiB.
@@ -97,6 +141,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions&, s
     case Large::kNarrowWindows:
       list.push_back(plain(70, 128, 3001, NIB_TYPE_F32, NIB_TYPE_F16));
       list.push_back(plain(70, 3, 9001, NIB_TYPE_F16, NIB_TYPE_BF16));
+      for (const NibWeights& cache : cacheWays()) {
+        list.push_back(coded(70, 192, 4001, NIB_TYPE_F32, cache, Recipe::kMixed, 702));
+      }
       break;
     case Large::kPlans:
       forEachPlan(0, [&](const PlanShape& shape) {
@@ -107,6 +154,10 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions&, s
         c.as<Desc>().cache_stride = (variant % 2 != 0 ? shape.stride + 1 : 0) / 2 * 2;
         list.push_back(c);
       });
+      for (const NibWeights& cache : cacheWays()) {
+        list.push_back(coded(1, 1024, 4096, NIB_TYPE_F32, cache, Recipe::kNormal, 703));
+        list.push_back(coded(512, 4096, 512, NIB_TYPE_F16, cache, Recipe::kNormal, 704));
+      }
   }
 }
 
@@ -115,6 +166,11 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
   for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
     list.push_back({std::string("append ") + typeName(pair / 3) + " " + typeName(pair % 3),
                     plain(kVerifiedShape.rows, kVerifiedShape.cols, 300, pair / 3, pair % 3)});
+  }
+  for (const NibWeights& cache : cacheWays()) {
+    const uint32_t source = uint32_t(list.size() % 3);
+    list.push_back({"append " + std::string(typeName(source)) + " " + cacheName(cache),
+                    coded(kVerifiedShape.rows, kVerifiedShape.cols, 300, source, cache, Recipe::kMixed, 705)});
   }
 }
 
@@ -126,12 +182,18 @@ void listBench(const BenchRequest& request, BenchList& rows) {
   };
   add(NIB_TYPE_F32, NIB_TYPE_F16);
   add(NIB_TYPE_F16, NIB_TYPE_F16);
+  for (const NibWeights& cache : cacheWays()) {
+    if (cache.group_size != 0 && cache.group_size != 32) continue;
+    rows.add(kQuickDense, request.shape,
+             coded(request.shape.m, request.shape.k, request.shape.m, NIB_TYPE_F16, cache, Recipe::kNormal, 0));
+  }
 }
 
 void nameBench(const Case&, const Desc& d, RowNames& names) {
   names.type = typeName(d.cache.scale_type);
-  names.source = typeName(d.source_type);
   names.granularity = granularityName(NIB_GRANULARITY_TENSOR);
+  if (!isDense(d)) names.describe(d.cache);
+  names.source = typeName(d.source_type);
   names.m = d.tokens;
   names.k = d.cols;
 }
@@ -140,10 +202,17 @@ constexpr OpCases<Desc> kCases = {
     .op = NIB_OP_APPEND,
     .list = list,
     .name = name,
-    .kind = [](const Desc& d) { return uint64_t(d.source_type * 4u + d.cache.scale_type); },
+    .kind =
+        [](const Desc& d) {
+          if (isDense(d)) return uint64_t(d.source_type * 4u + d.cache.scale_type);
+          return uint64_t(d.cache.format) << 16 | d.cache.flags;
+        },
     .fill = fill,
+    .weights = [](Desc& d) { return &d.cache; },
+    .by_format = false,
     .lines =
         [](const Desc& d, const NibMemory&, NibRole role, NibPart part) {
+          if (role == NIB_ROLE_OUTPUT && !isDense(d)) return Lines{cacheRowBytes(d.cache, d.cols) * 8, 32};
           if (role == NIB_ROLE_OUTPUT) return linesOfResult(d.cache.scale_type, d.cache_stride, d.cols);
           if (part == NIB_PART_INDICES) return Lines{};
           return linesOfDense(d.source_type, d.source_stride != 0 ? d.source_stride : d.cols);

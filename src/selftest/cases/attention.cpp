@@ -1,8 +1,12 @@
 // Cases of attention: heads of every size, groups of every kind, one token and many, sequences of every length, and
-// indices that are wrong. All are judged by the bound. Cache rows that no token sees hold NaN and infinity.
+// indices that are wrong, over dense and quantized caches. All are judged by the bound. Cache rows that no token sees
+// hold NaN and infinity.
+#include <nibble/formats.h>
+
 #include <cmath>
 
 #include "selftest/bounds.h"
+#include "selftest/caches.h"
 #include "selftest/lists.h"
 
 namespace nib::selftest {
@@ -126,7 +130,47 @@ struct Size {
 };
 constexpr Size kSizes[] = {{1, 700}, {1, 1}, {2, 129}, {5, 64}, {17, 300}, {33, 33}, {70, 140}, {16, 600}};
 
+bool isDense(const Desc& d) { return d.cache.format == NIB_FORMAT_DENSE; }
+
+Case coded(uint32_t tokens, const Heads& heads, uint32_t cache_rows, uint32_t source, const NibWeights& cache,
+           uint32_t result, Recipe recipe, uint64_t seed) {
+  Case c = attention(tokens, heads, cache_rows, source, 0, result, recipe, seed);
+  c.as<Desc>().cache = cache;
+  return c;
+}
+
+bool fits(const NibWeights& cache, const Heads& heads) {
+  return heads.head_size % (cache.group_size != 0 ? cache.group_size : 32) == 0;
+}
+
+constexpr Heads kCodedHeads[] = {{4, 4, 64},  {8, 2, 128}, {34, 2, 16}, {9, 1, 80},
+                                 {12, 3, 96}, {2, 2, 256}, {7, 1, 32}};
+
+void listCoded(Extent extent, std::vector<Case>& list) {
+  Counter counter;
+  for (const NibWeights& cache : cacheWays()) {
+    for (const Size& size : kSizes) {
+      for (const Heads& heads : kCodedHeads) {
+        if (!fits(cache, heads)) continue;
+        ++counter.i;
+        if (extent == Extent::kQuick ? counter.i % 9 != 2 : counter.i % 2 != 0) continue;
+        Case c = coded(size.tokens, heads, size.cache_rows, counter.pick(3), cache, uint32_t(counter.i / 2 % 3),
+                       kData[counter.pick(5) % 3], counter.i / 2);
+        Desc& d = c.as<Desc>();
+        const uint32_t cols = heads.heads * heads.head_size;
+        if (counter.pick(5) == 3) d.source_stride = cols + 8;
+        if (counter.pick(7) == 5) d.result_stride = cols + 16;
+        if (counter.pick(3) == 1) d.cap = counter.pick(2) != 0 ? 50.0f : 1.5f;
+        if (counter.pick(8) == 5) d.flags = NIB_ATTENTION_SINGLE;
+        c.n = rowsOfRun(counter, size.tokens);
+        list.push_back(c);
+      }
+    }
+  }
+}
+
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
+  listCoded(extent, list);
   Counter counter;
   for (const Size& size : kSizes) {
     for (const Heads& heads : kHeads) {
@@ -163,8 +207,8 @@ std::string name(const Case& c, const Desc& d) {
   if (d.flags & NIB_ATTENTION_SINGLE) text += " single";
   if (d.cap != 0) text += " cap " + std::to_string(d.cap);
   if (d.scale != 0) text += " scale " + std::to_string(d.scale);
-  text +=
-      std::string(" ") + typeName(d.source_type) + " x " + typeName(d.cache_type) + " -> " + typeName(d.result_type);
+  text += std::string(" ") + typeName(d.source_type) + " x " +
+          (isDense(d) ? typeName(d.cache_type) : cacheName(d.cache)) + " -> " + typeName(d.result_type);
   for (const auto& [what, stride] :
        {std::pair{" key stride ", d.key_stride}, std::pair{" value stride ", d.value_stride},
         std::pair{" result stride ", d.result_stride}}) {
@@ -197,7 +241,24 @@ std::vector<bool> emptyRows(const Case& c, const Desc& d) {
   return empty;
 }
 
+// Rows that no token sees have codes of NaN if the format has such, and of any number otherwise.
+void fillCodes(const Case& c, const Desc& d, const NibMemoryPart& p, uint64_t seed, Words& range) {
+  const uint32_t cols = d.key_heads * d.head_size;
+  fillPart(range, p, codedCache(c.recipe, d.cache, d.cache_rows, cols, seed));
+  const std::vector<bool> empty = emptyRows(c, d);
+  const size_t words = size_t(cacheRowBytes(d.cache, cols) / 4), first = size_t(p.offset_bytes / 4);
+  const size_t codes = cols * nibFormatById(d.cache.format)->bits / 32;
+  const bool fp8 = d.cache.format == NIB_FORMAT_FP8;
+  for (size_t row = 0; row < empty.size(); ++row) {
+    if (!empty[row]) continue;
+    // Scales of 1.
+    for (size_t i = 0; i < words; ++i)
+      range[first + row * words + i] = i >= codes ? 0x3c003c00u : fp8 ? 0x7f7fff7fu : 0x5a5a5a5au;
+  }
+}
+
 void fillCache(const Case& c, const Desc& d, const NibMemoryPart& p, uint64_t stride, uint64_t seed, Words& range) {
+  if (!isDense(d)) return fillCodes(c, d, p, seed, range);
   fillPart(range, p, makeNumbers(c.recipe, d.cache_type, p.size_bytes, seed));
   const std::vector<bool> empty = emptyRows(c, d);
   uint8_t* data = reinterpret_cast<uint8_t*>(range.data()) + p.offset_bytes;
@@ -231,8 +292,10 @@ void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, W
 
 Lines lines(const Desc& d, const NibMemory&, NibRole role, NibPart part) {
   switch (part) {
-    case NIB_PART_KEYS: return linesOfDense(d.cache_type, keyStride(d));
-    case NIB_PART_VALUES: return linesOfDense(d.cache_type, valueStride(d));
+    case NIB_PART_KEYS:
+    case NIB_PART_VALUES:
+      if (!isDense(d)) return Lines{cacheRowBytes(d.cache, d.key_heads * d.head_size) * 8, 32};
+      return linesOfDense(d.cache_type, part == NIB_PART_KEYS ? keyStride(d) : valueStride(d));
     case NIB_PART_SOURCE: return linesOfDense(d.source_type, sourceStride(d));
     case NIB_PART_INDICES: return Lines{128, 32};
     default: return role == NIB_ROLE_OUTPUT ? linesOfDense(d.result_type, resultStride(d)) : Lines{};
@@ -244,14 +307,25 @@ struct Judge {
   const Desc& d;
   const Judged& judged;
   FarthestSoFar farthest{1e30};
+  std::vector<float> decoded_keys = decoded(NIB_PART_KEYS), decoded_values = decoded(NIB_PART_VALUES);
 
+  // Of a quantized cache; empty if it is dense.
+  std::vector<float> decoded(NibPart which) const {
+    if (isDense(d)) return {};
+    return decodedCache(d.cache, d.cache_rows, d.key_heads * d.head_size, part(NIB_ROLE_WEIGHTS, which));
+  }
+  double coded(const std::vector<float>& values, uint64_t row, uint64_t col) const {
+    return double(values[size_t(row * d.key_heads * d.head_size + col)]);
+  }
   const uint8_t* part(NibRole role, NibPart which) const {
     return reinterpret_cast<const uint8_t*>(judged.before[role]) + judged.memory.part[which].offset_bytes;
   }
   double key(uint64_t row, uint64_t col) const {
+    if (!isDense(d)) return coded(decoded_keys, row, col);
     return elementOf(part(NIB_ROLE_WEIGHTS, NIB_PART_KEYS), d.cache_type, row * keyStride(d) + col);
   }
   double value(uint64_t row, uint64_t col) const {
+    if (!isDense(d)) return coded(decoded_values, row, col);
     return elementOf(part(NIB_ROLE_WEIGHTS, NIB_PART_VALUES), d.cache_type, row * valueStride(d) + col);
   }
   Entry entry(uint64_t token) const {
@@ -362,6 +436,11 @@ Case plain(uint32_t tokens, const Heads& heads, uint32_t cache_rows, uint32_t ty
                    uint64_t(Pattern::kCount) * 100 + uint64_t(pattern));
 }
 
+Case plainCoded(uint32_t tokens, const Heads& heads, uint32_t cache_rows, const NibWeights& cache, Pattern pattern) {
+  return coded(tokens, heads, cache_rows, NIB_TYPE_F32, cache, NIB_TYPE_F32, Recipe::kUniform,
+               uint64_t(Pattern::kCount) * 100 + uint64_t(pattern));
+}
+
 constexpr Heads kModels[] = {{32, 8, 128}, {32, 32, 128}, {64, 8, 128}, {8, 4, 256},
                              {14, 2, 64},  {12, 12, 64},  {71, 1, 64}};
 
@@ -375,6 +454,9 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
     case Large::kSlices:
       list.push_back(plain(96, {8, 2, 64}, 1200, NIB_TYPE_F16, Pattern::kCausal));
       list.push_back(plain(1, {16, 8, 128}, 4000, NIB_TYPE_F32, Pattern::kFull));
+      list.push_back(plainCoded(96, {8, 2, 64}, 1200,
+                                weightsOf(NIB_FORMAT_INT8, NIB_GRANULARITY_GROUP, 32, 0, NIB_TYPE_F16),
+                                Pattern::kCausal));
       break;
     case Large::kWindows: {
       if (options.extent == Extent::kQuick) break;
@@ -390,6 +472,11 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
       list.push_back(plain(40, {4, 2, 64}, 1100, NIB_TYPE_F32, Pattern::kPieces));
       list.push_back(plain(300, {16, 2, 32}, 60, NIB_TYPE_F32, Pattern::kWindow));
       list.push_back(plain(150, {16, 2, 32}, 1500, NIB_TYPE_F16, Pattern::kBatch));
+      for (const NibWeights& cache : cacheWays()) {
+        if (!fits(cache, {4, 4, 192})) continue;
+        list.push_back(plainCoded(1, {4, 4, 192}, 1300, cache, Pattern::kFull));
+        list.push_back(plainCoded(40, {4, 4, 192}, 900, cache, Pattern::kPieces));
+      }
       break;
     case Large::kPlans:
       for (const Heads& heads : kModels) {
@@ -398,6 +485,14 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
           for (const uint32_t rows : {200u, 512u, 4096u, 16384u}) {
             if (uint64_t(rows) * heads.key_heads * heads.head_size > (1u << 24)) continue;
             list.push_back(plain(tokens, heads, rows, (tokens + rows / 512) % 3, Pattern::kCausal));
+          }
+        }
+      }
+      for (const NibWeights& cache : cacheWays()) {
+        for (const Heads& heads : kModels) {
+          if (!fits(cache, heads)) continue;
+          for (const uint32_t tokens : {1u, 512u}) {
+            list.push_back(plainCoded(tokens, heads, 4096, cache, Pattern::kCausal));
           }
         }
       }
@@ -415,6 +510,15 @@ void verify(const NibFormatInfo* format, std::vector<NamedCase>& list) {
                       c});
     }
   }
+  for (const NibWeights& cache : cacheWays()) {
+    for (const uint32_t tokens : {1u, 37u}) {
+      constexpr Heads kVerified{8, 2, 128};
+      if (!fits(cache, kVerified)) continue;
+      list.push_back(
+          {"attention " + cacheName(cache) + ", " + std::to_string(tokens) + (tokens == 1 ? " token" : " tokens"),
+           plainCoded(tokens, kVerified, 600, cache, Pattern::kCausal)});
+    }
+  }
 }
 
 // A token of a model of 8 billion weights, a prompt, and a size that is fast on a CPU.
@@ -427,13 +531,22 @@ void listBench(const BenchRequest& request, BenchList& rows) {
   add(1, {32, 8, 128}, 4096);
   add(512, {32, 8, 128}, 512);
   add(16, {8, 2, 64}, 256);
+  for (const NibWeights& cache : cacheWays()) {
+    if (cache.group_size != 0 && cache.group_size != 32) continue;
+    for (const uint32_t tokens : {1u, 512u}) {
+      const Case c =
+          coded(tokens, {32, 8, 128}, tokens == 1 ? 4096 : 512, NIB_TYPE_F16, cache, NIB_TYPE_F16, Recipe::kNormal, 0);
+      rows.add(kQuickDense, request.shape, c, tokens);
+    }
+  }
 }
 
 void nameBench(const Case&, const Desc& d, RowNames& names) {
   names.type = typeName(d.cache_type);
+  names.granularity = granularityName(NIB_GRANULARITY_ROW);
+  if (!isDense(d)) names.describe(d.cache);
   names.source = typeName(d.source_type);
   names.result = typeName(d.result_type);
-  names.granularity = granularityName(NIB_GRANULARITY_ROW);
   names.m = d.heads * d.head_size;
   names.n = d.tokens;
   names.k = d.cache_rows;
@@ -446,9 +559,12 @@ constexpr OpCases<Desc> kCases = {
     .kind =
         [](const Desc& d) {
           const bool many = d.tokens >= 16 && d.flags == 0;
-          return uint64_t((many ? 1u : 0u) + (d.tokens == 1 ? 2u : 0u) + (d.cap != 0 ? 4u : 0u));
+          const uint64_t cache = uint64_t(d.cache.format) << 16 | d.cache.flags << 3;
+          return cache | uint64_t((many ? 1u : 0u) + (d.tokens == 1 ? 2u : 0u) + (d.cap != 0 ? 4u : 0u));
         },
     .fill = fill,
+    .weights = [](Desc& d) { return &d.cache; },
+    .by_format = false,
     .lines = lines,
     .bounded = [](const Case&, const Desc&) { return true; },
     .farthest = farthest,

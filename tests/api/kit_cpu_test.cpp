@@ -108,13 +108,13 @@ TEST_CASE("a tensor quantized on the CPU dequantizes to close values") {
   }
 }
 
-TEST_CASE("weights() describes every format so that it can be quantized and decoded") {
+TEST_CASE("quantizeDesc() describes every format so that it can be quantized and decoded") {
   std::vector<float> data(32 * 256);
   for (size_t i = 0; i < data.size(); ++i) data[i] = float(int(i * 37 % 101) - 50) / 64.0f;
   for (uint32_t f = 0; f < nibFormatCount(); ++f) {
     const NibFormatInfo& info = *nibFormatAt(f);
     CAPTURE(info.name);
-    const NibQuantizeDesc desc = weights(info.name, 32, 256);
+    const NibQuantizeDesc desc = quantizeDesc(info.name, 32, 256);
     CHECK(desc.weights.format == info.format);
     CHECK((info.scale_types >> desc.weights.scale_type & 1u) == 1u);
     // fp32 wherever the format has it; formats with one type of scales have that.

@@ -14,7 +14,7 @@ static uint32_t chooseWeights(int dense, int half, int asymmetric, NibWeights* w
   weights->scale_type = half ? NIB_TYPE_F16 : NIB_TYPE_F32;
   weights->flags = asymmetric ? NIB_WEIGHTS_ASYMMETRIC : 0;
   if (!asymmetric) weights->flags |= NIB_WEIGHTS_NARROW | NIB_WEIGHTS_SCALE_FLOOR;
-  return (half ? NIB_PRODUCT_BIAS : 0) | NIB_PRODUCT_ONE_KERNEL;
+  return (half ? NIB_PRODUCT_BIAS : 0) | NIB_PRODUCT_RESIDUAL;
 }
 
 static int useNibble(void) {
@@ -36,7 +36,7 @@ static int useNibble(void) {
   desc.rows = 1;
   desc.cols = 4;
   desc.source_type = NIB_TYPE_F32;
-  if (chooseWeights(0, 0, 0, &desc.weights) != NIB_PRODUCT_ONE_KERNEL) return 6;
+  if (chooseWeights(0, 0, 0, &desc.weights) != NIB_PRODUCT_RESIDUAL) return 6;
 
   if (nibGetMemory((const NibOpDesc*)&desc, NULL, &memory) != NIB_SUCCESS) return 1;
   if (memory.range[NIB_ROLE_WEIGHTS].size_bytes > sizeof blob) return 2;

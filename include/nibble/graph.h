@@ -279,7 +279,7 @@ ValueId scale(Graph& graph, ValueId input, std::string name, float factor);
 // limit * tanh(input / limit), in place.
 ValueId cap(Graph& graph, ValueId input, std::string name, float limit);
 // The elements of a part, one row after the other (those of fp32 below 2^-126 become 0).
-ValueId gather(Graph& graph, ValueId part, std::string name);
+ValueId copy(Graph& graph, ValueId part, std::string name);
 
 struct Hadamard {
   uint32_t size = 0;  // of a block; 0 = a row of the input

@@ -237,7 +237,7 @@ ValueId cap(Graph& graph, ValueId input, std::string name, float limit) {
   return addElementwise(graph, input, output, std::move(name), desc);
 }
 
-ValueId gather(Graph& graph, ValueId part, std::string name) {
+ValueId copy(Graph& graph, ValueId part, std::string name) {
   const Shape from = graph.value(part).shape;
   const Shape to = dense(from.type, from.cols, from.rows_per_token);
   NibElementwiseDesc desc = elementwiseDesc(graph, from, NIB_ELEMENTWISE_SCALE);

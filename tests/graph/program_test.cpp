@@ -219,12 +219,12 @@ TEST_CASE("parts of a value are read where they lie, by layers that take them") 
   // Rows of three parts; the second also as rows of two halves.
   const ValueId rows = scale(graph, graph.input("x", dense(NIB_TYPE_F32, 3 * kPart)), "twice", 2);
   const ValueId middle = graph.part("middle", rows, kPart, kPart);
-  const ValueId own = gather(graph, middle, "own");
+  const ValueId own = copy(graph, middle, "own");
   const ValueId rest = graph.part("rest", rows, kPart, 2 * kPart);
-  const ValueId product = gatedHalves(graph, gather(graph, rest, "both"), "product", NIB_ACTIVATION_RELU);
+  const ValueId product = gatedHalves(graph, copy(graph, rest, "both"), "product", NIB_ACTIVATION_RELU);
   // The same elements as rows of their own, four for each token.
   const ValueId fours = graph.part("fours", graph.view("by12", rows, dense(NIB_TYPE_F32, 12, 4)), 4, 4);
-  const ValueId taken = gather(graph, fours, "taken");
+  const ValueId taken = copy(graph, fours, "taken");
   for (const ValueId value : {own, product, taken}) graph.keep(value);
   const Program program(device, graph, {});
   const Floats x = randomFloats(size_t(kTokens) * 3 * kPart, 5);

@@ -27,7 +27,7 @@ ValueId headsOf(Graph& graph, const ModelConfig& config, ValueId projected, uint
   }
   // Each head has its own three.
   const ValueId part = graph.part(name + ".part", projected, which * config.head_size, config.head_size);
-  return graph.view(name, graph::gather(graph, part, name + ".gather"), graph::dense(NIB_TYPE_F32, config.hidden));
+  return graph.view(name, graph::copy(graph, part, name + ".copy"), graph::dense(NIB_TYPE_F32, config.hidden));
 }
 
 ValueId addAttention(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,

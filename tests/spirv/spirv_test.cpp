@@ -22,7 +22,7 @@ using namespace nib;
 namespace {
 
 constexpr uint32_t kMaxModules = 400;
-constexpr uint64_t kMaxBytes = 14000000;
+constexpr uint64_t kMaxBytes = 14500000;
 
 const KernelInterface* interfaceOf(std::string_view name) {
   for (const KernelInterface& kernel : kKernelInterfaces) {
@@ -87,7 +87,7 @@ TEST_CASE("every module has a name of its own") {
   for (uint32_t i = 0; i < kKernelCount; ++i) CHECK(names.insert(kKernelTable[i].module).second);
 }
 
-TEST_CASE("the modules keep within the budget of 400 modules and 14 MB") {
+TEST_CASE("the modules keep within the budget of 400 modules and 14.5 MB") {
   uint64_t bytes = 0;
   for (uint32_t i = 0; i < kKernelCount; ++i) bytes += uint64_t(kKernelTable[i].spirv_words) * 4;
   MESSAGE(kKernelCount << " modules, " << bytes << " bytes of SPIR-V");

@@ -35,7 +35,7 @@ typedef struct NibAppendDesc {
   uint32_t cache_stride;   // elements from row to row of the cache; 0 = cols (16-bit types: rounded up to even).
                            // Quantized: 0
   NibWeights cache;  // format NIB_FORMAT_DENSE, scale_type F32, F16 or BF16: the type of its elements; all else 0.
-                     // Quantized: GROUP of a size that divides cols, 16-bit scales F16, flags ASYMMETRIC or NARROW if
+                     // Quantized: GROUP of a size that divides cols, scale_type F16, flags ASYMMETRIC or NARROW if
                      // the format has them. Other formats are refused (NIB_ERROR_UNSUPPORTED)
 } NibAppendDesc;
 

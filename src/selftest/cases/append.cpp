@@ -63,7 +63,6 @@ void listCoded(Extent extent, std::vector<Case>& list) {
 }
 
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
-  listCoded(extent, list);
   Counter counter;
   for (size_t s = 0; s < std::size(kShapes); ++s) {
     for (uint32_t pair = 0; pair < kTypePairs; ++pair) {
@@ -84,6 +83,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       list.push_back(c);
     }
   }
+  listCoded(extent, list);
 }
 
 std::string name(const Case& c, const Desc& d) {

@@ -153,7 +153,9 @@ void listCoded(Extent extent, std::vector<Case>& list) {
       for (const Heads& heads : kCodedHeads) {
         if (!fits(cache, heads)) continue;
         ++counter.i;
-        if (extent == Extent::kQuick ? counter.i % 9 != 2 : counter.i % 2 != 0) continue;
+        // Every size of every format is in the quick list.
+        const bool quick = counter.i % 5 == 2;
+        if (!quick && (extent == Extent::kQuick || counter.i % 3 != 0)) continue;
         Case c = coded(size.tokens, heads, size.cache_rows, counter.pick(3), cache, uint32_t(counter.i / 2 % 3),
                        kData[counter.pick(5) % 3], counter.i / 2);
         Desc& d = c.as<Desc>();
@@ -170,7 +172,6 @@ void listCoded(Extent extent, std::vector<Case>& list) {
 }
 
 void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
-  listCoded(extent, list);
   Counter counter;
   for (const Size& size : kSizes) {
     for (const Heads& heads : kHeads) {
@@ -194,6 +195,7 @@ void list(const NibFormatInfo*, Extent extent, std::vector<Case>& list) {
       }
     }
   }
+  listCoded(extent, list);
 }
 
 std::string headsName(const Desc& d) {
@@ -559,8 +561,9 @@ constexpr OpCases<Desc> kCases = {
     .kind =
         [](const Desc& d) {
           const bool many = d.tokens >= 16 && d.flags == 0;
-          const uint64_t cache = uint64_t(d.cache.format) << 16 | d.cache.flags << 3;
-          return cache | uint64_t((many ? 1u : 0u) + (d.tokens == 1 ? 2u : 0u) + (d.cap != 0 ? 4u : 0u));
+          const uint64_t kind = (many ? 1u : 0u) + (d.tokens == 1 ? 2u : 0u);
+          if (isDense(d)) return kind + (d.cap != 0 ? 4u : 0u);
+          return kind + (d.cache_rows > 256 ? 4u : 0u) + (uint64_t(d.cache.format) << 16 | d.cache.flags << 3);
         },
     .fill = fill,
     .weights = [](Desc& d) { return &d.cache; },

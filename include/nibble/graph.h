@@ -176,8 +176,8 @@ struct MemoryNeeds {
   std::vector<Item> memory;  // kMemory values, each once
   uint64_t arena_bytes = 0;
 };
-// Of a program of the graph. Allocates no device memory; makes the plans, on a GPU with their pipelines. Throws; names
-// the node that cannot be planned.
+// The memory of a program of the graph. Allocates none on the device; makes the plans, on a GPU with their pipelines.
+// Throws; names the node that cannot be planned.
 MemoryNeeds memoryNeeds(const kit::Device& device, const Graph& graph, const ProgramOptions& options = {});
 
 struct StepStats {

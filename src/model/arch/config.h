@@ -48,14 +48,14 @@ struct RopeFrequencies {
 };
 RopeFrequencies ropeFrequencies(const RopeConfig& rope, uint32_t positions);
 
-// What makes a block: who builds it.
+// The builder of a block.
 enum class BlockKind {
   kGated,  // decoder.cpp: RMS norms, rotary embedding, gated layers
   kGpt2,   // gpt_block.cpp: layer norms, learned positions, layers stored as [in, out]
   kNeox    // gpt_block.cpp: layer norms, rotary embedding, queries, keys and values by turns
 };
 
-// What is normed of queries and keys, before they are rotated.
+// The norms of queries and keys, before they are rotated.
 enum class QueryNorms { kNone, kHeads, kRows };
 
 struct ModelConfig {
@@ -102,7 +102,7 @@ struct Family {
   std::string_view model_type;
   // Throws.
   void (*read)(const Json& json, ModelConfig& config);
-  // Of names in files: the usual one, and another one that some files have.
+  // Prefixes of names in files: the usual one, and another one that some files have.
   std::string_view prefix = "model", other_prefix = prefix;
 };
 std::span<const Family> families();

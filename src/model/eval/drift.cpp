@@ -14,7 +14,7 @@ namespace {
 
 constexpr size_t kResampleCount = 4000;
 constexpr double kProbabilities[] = {0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999};
-// Of the normal distribution: exceeded in magnitude with probability kDriftAlarm.
+// A bound of the normal distribution: exceeded in magnitude with probability kDriftAlarm.
 constexpr double kNormalBound = 2.5758293035489004;
 
 // A layer's windows as differences from their mean, and the weights of thresholds.
@@ -36,7 +36,7 @@ class Layer {
     }
     return largest;
   }
-  // Of the windows' mean, each counted so many times.
+  // The distance of a resample's mean, which counts each window so many times, from the mean.
   double resampled(std::span<const uint32_t> times) const {
     double largest = 0;
     for (size_t k = 0; k < mean_.size(); ++k) {

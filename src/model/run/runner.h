@@ -90,7 +90,7 @@ class Runner {
   const graph::Program& body() const { return many_->body; }
   double seconds() const { return seconds_; }
   DeviceBytes deviceBytes() const;
-  // Of a token's keys and values in all layers.
+  // Bytes of a token's keys and values in all layers.
   uint64_t cacheBytesPerToken() const;
   const ModelWeights& weights() const { return weights_; }
 

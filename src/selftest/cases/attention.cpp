@@ -311,7 +311,7 @@ struct Judge {
   FarthestSoFar farthest{1e30};
   std::vector<float> decoded_keys = decoded(NIB_PART_KEYS), decoded_values = decoded(NIB_PART_VALUES);
 
-  // Of a quantized cache; empty if it is dense.
+  // For a quantized cache; empty if it is dense.
   std::vector<float> decoded(NibPart which) const {
     if (isDense(d)) return {};
     return decodedCache(d.cache, d.cache_rows, d.key_heads * d.head_size, part(NIB_ROLE_WEIGHTS, which));

@@ -89,7 +89,7 @@ struct Special {
 };
 // Families that nibble does not run.
 constexpr Special kReaders[] = {{"mixtral", &readMixtral}};
-// What llama.cpp's networks of the others do not do.
+// Properties that llama.cpp's networks of the other families lack.
 constexpr Special kChecks[] = {
     {"gemma2", &checkGemma2}, {"gemma3_text", &checkGemma3}, {"olmo2", &checkOlmo2}, {"phi3", &checkPhi3}};
 

@@ -175,6 +175,11 @@ uint32_t readActivation(const Json& json, const char* key, const char* fallback)
   refuseKey(key, "is " + quoteText(name) + "; nibble runs silu, gelu, gelu_pytorch_tanh and relu");
 }
 
+uint32_t readWindow(const Json& json, uint32_t usual) {
+  if (json.contains("sliding_window")) usual = 0;
+  return readCount(json, "sliding_window", &usual);
+}
+
 void readLayerTypes(const Json& json, uint32_t window, const std::function<bool(uint32_t layer)>& windowed,
                     ModelConfig& config) {
   for (uint32_t i = 0; i < config.layers; ++i) config.window[i] = windowed(i) ? window : 0;
@@ -196,7 +201,8 @@ void readLayerTypes(const Json& json, uint32_t window, const std::function<bool(
 }
 
 void checkWholeHeads(const ModelConfig& config) {
-  if (config.rope.rotary_size == config.head_size) return;
+  const auto whole = [&](const RopeConfig& rope) { return rope.rotary_size == config.head_size; };
+  if (whole(config.rope) && (!config.window_rope || whole(*config.window_rope))) return;
   refuseKey("partial_rotary_factor", "is not 1; models of type " + config.family + " rotate whole heads");
 }
 

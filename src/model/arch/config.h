@@ -50,7 +50,7 @@ RopeFrequencies ropeFrequencies(const RopeConfig& rope, uint32_t positions);
 
 // The builder of a block.
 enum class BlockKind {
-  kGated,  // decoder.cpp: RMS norms, rotary embedding, gated layers
+  kGated,  // gated_block.cpp: RMS norms, rotary embedding, gated layers
   kGpt2,   // gpt_block.cpp: layer norms, learned positions, layers stored as [in, out]
   kNeox    // gpt_block.cpp: layer norms, rotary embedding, queries, keys and values by turns
 };
@@ -137,9 +137,11 @@ struct Defaults {
 };
 // Reads the keys that all families have. Throws.
 void readShared(const Json& json, const Defaults& defaults, ModelConfig& config);
-// Reads a part of what readShared does: the rotary embedding of heads of config.head_size.
+// Reads a part of what readShared does: the rotary embedding of heads of head_size.
 void readRope(const Json& json, double theta, double share, RopeConfig& rope, uint32_t head_size);
 uint32_t readActivation(const Json& json, const char* key, const char* fallback);
+// sliding_window: a key with the value null means no window, 0; `usual` holds only where the key is missing.
+uint32_t readWindow(const Json& json, uint32_t usual);
 // Windows of layers by layer_types; without the list, layer i has one if `windowed` says so.
 void readLayerTypes(const Json& json, uint32_t window, const std::function<bool(uint32_t layer)>& windowed,
                     ModelConfig& config);

@@ -40,8 +40,7 @@ void readGemma(const Json& given, const Defaults& defaults, double attention_cap
 
 void readGemma2(const Json& json, ModelConfig& config) {
   readGemma(json, {256000, 2304, 9216, 26, 8, 4, 256, 8192, 1e-6, 1e4, true}, 50, 30, config);
-  const uint32_t usual = json.contains("sliding_window") ? 0 : 4096;
-  const uint32_t window = readCount(json, "sliding_window", &usual);
+  const uint32_t window = readWindow(json, 4096);
   readLayerTypes(
       json, window, [](uint32_t layer) { return layer % 2 == 0; }, config);
 }

@@ -44,12 +44,9 @@ void readGemma3Text(const Json& given, ModelConfig& config) {
   config.window_rope.emplace();
   config.window_rope->max_positions = config.max_positions;
   readRope(ropeOf(given, true), 1e4, 1, *config.window_rope, config.head_size);
-  if (config.window_rope->rotary_size != config.head_size) {
-    refuseKey("partial_rotary_factor", "is not 1; models of type " + config.family + " rotate whole heads");
-  }
-  const uint32_t usual = given.contains("sliding_window") ? 0 : 4096;
+  checkWholeHeads(config);
   constexpr uint32_t kPattern = 6;
-  const uint32_t window = readCount(given, "sliding_window", &usual);
+  const uint32_t window = readWindow(given, 4096);
   const uint32_t pattern = readCount(given, "sliding_window_pattern", &kPattern);
   if (pattern == 0) refuseKey("sliding_window_pattern", "must be at least 1");
   readLayerTypes(

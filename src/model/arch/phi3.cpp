@@ -28,8 +28,7 @@ void readPhi3(const Json& given, ModelConfig& config) {
   }
   readShared(json, {32064, 3072, 8192, 32, 32, 0, 0, 4096, 1e-5, 1e4, false}, config);
   config.fused = true;
-  constexpr uint32_t kNone = 0;
-  config.window.assign(config.layers, readCount(json, "sliding_window", &kNone));
+  config.window.assign(config.layers, readWindow(json, 0));
 }
 
 }  // namespace nib::model

@@ -5,11 +5,7 @@ namespace nib::model {
 
 void readQwenWindows(const Json& json, ModelConfig& config) {
   uint32_t window = 0, full_layers = 28;
-  if (readFlag(json, "use_sliding_window", false)) {
-    // A key with the value null means no window.
-    const uint32_t fallback = json.contains("sliding_window") ? 0 : 4096;
-    window = readCount(json, "sliding_window", &fallback);
-  }
+  if (readFlag(json, "use_sliding_window", false)) window = readWindow(json, 4096);
   full_layers = readCount(json, "max_window_layers", &full_layers);
   readLayerTypes(
       json, window, [=](uint32_t layer) { return layer >= full_layers; }, config);

@@ -5,10 +5,6 @@
 
 namespace nib::model {
 
-uint64_t deviceBytes(const kit::DeviceInfo& info) {
-  return info.type == kit::DeviceType::kCpu || info.memory_bytes == 0 ? UINT64_MAX : info.memory_bytes;
-}
-
 uint64_t graphBytes(const graph::Graph& graph) {
   const std::vector<graph::Value>& values = graph.values();
   uint64_t memory = 0;

@@ -2,14 +2,13 @@
 #ifndef NIB_MODEL_BLOCKS_MEMORY_H
 #define NIB_MODEL_BLOCKS_MEMORY_H
 
+#include "model/run/memory_plan.h"
+
 #include <nibble/graph.h>
 
 #include <cstdint>
 
 namespace nib::model {
-
-// Bytes of device memory that may be used; UINT64_MAX if nothing limits them, as on the CPU device.
-uint64_t deviceBytes(const kit::DeviceInfo& info);
 
 // Weights of a graph, and its arena without what alignment adds.
 uint64_t graphBytes(const graph::Graph& graph);

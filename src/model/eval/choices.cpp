@@ -73,19 +73,26 @@ std::vector<uint32_t> startIds(const Tokenizer& tokenizer, bool empty_context) {
   return {*tokenizer.bos()};
 }
 
-Continuation encode(const Tokenizer& tokenizer, const Question& question, const std::string& choice,
-                    uint32_t most_tokens, bool adds_bos) {
-  const size_t end = withoutTrailingBlanks(question.context);
-  const std::string context = question.context.substr(0, end);
-  const std::string all = question.context + " " + choice;
+// The tokens before a question's choices.
+struct Context {
+  std::vector<uint32_t> start;  // before those of the text
+  size_t tokens = 0;            // of the text without the blanks at its end
+};
+
+Context contextOf(const Tokenizer& tokenizer, const Question& question, bool adds_bos) {
+  const std::string text = question.context.substr(0, withoutTrailingBlanks(question.context));
+  Context context;
+  if (text.empty() || adds_bos) context.start = startIds(tokenizer, text.empty());
+  context.tokens = tokenizer.encode(text, false).size();
+  return context;
+}
+
+Continuation encode(const Tokenizer& tokenizer, const Question& question, const Context& context,
+                    const std::string& choice, uint32_t most_tokens) {
   Continuation c;
-  std::vector<uint32_t> whole = tokenizer.encode(all, false);
-  size_t first = tokenizer.encode(context, false).size();
-  if (context.empty() || adds_bos) {
-    const std::vector<uint32_t> start = startIds(tokenizer, context.empty());
-    whole.insert(whole.begin(), start.begin(), start.end());
-    first += start.size();
-  }
+  std::vector<uint32_t> whole = tokenizer.encode(question.context + " " + choice, false);
+  whole.insert(whole.begin(), context.start.begin(), context.start.end());
+  size_t first = context.start.size() + context.tokens;
   if (first >= whole.size()) {
     throw Error("the choice " + quoteText(choice) + " has no tokens of its own after its context");
   }
@@ -182,8 +189,9 @@ std::vector<std::vector<Continuation>> encodeQuestions(const Tokenizer& tokenize
   std::vector<std::vector<Continuation>> all;
   for (const Question& question : questions) {
     std::vector<Continuation>& list = all.emplace_back();
+    const Context context = contextOf(tokenizer, question, adds_bos);
     for (const std::string& choice : question.choices) {
-      list.push_back(encode(tokenizer, question, choice, most_tokens, adds_bos));
+      list.push_back(encode(tokenizer, question, context, choice, most_tokens));
     }
   }
   return all;

@@ -180,11 +180,13 @@ DriftReport measureDrift(Runner& runner, const Calibration& calibration, std::sp
   InputStatistics statistics(runner, false);
   DriftReport report;
   report.windows = windows.size();
+  std::vector<const CalibratedTensor*> tensors;
   std::vector<Thresholds> thresholds;
   std::vector<LayerSample> samples;
   double before_windows = HUGE_VAL;
   for (size_t i = 0; i < statistics.size(); ++i) {
     const CalibratedTensor& tensor = calibrated(calibration, statistics.modules(i).front());
+    tensors.push_back(&tensor);
     report.inputs.push_back({statistics.modules(i), tensor.ranges[0].min, tensor.ranges[0].max, 0, 0, 0, {}});
     thresholds.push_back(thresholdsOf(tensor.collected.histograms[0].log_counts));
     samples.push_back({thresholds.back().before, {}});
@@ -197,7 +199,7 @@ DriftReport measureDrift(Runner& runner, const Calibration& calibration, std::sp
     for (size_t i = 0; i < statistics.size(); ++i) {
       collected[i] = {};
       statistics.finish(i, collected[i]);
-      if (collected[i].log_bits != calibrated(calibration, statistics.modules(i).front()).collected.log_bits) {
+      if (collected[i].log_bits != tensors[i]->collected.log_bits) {
         throw Error("--watch: the calibration's log-spaced counts have other bins: calibrate the data again");
       }
       const SparseCounts& counts = collected[i].histograms[0].log_counts;
@@ -210,10 +212,9 @@ DriftReport measureDrift(Runner& runner, const Calibration& calibration, std::sp
   for (size_t i = 0; i < report.inputs.size(); ++i) {
     InputDrift& input = report.inputs[i];
     const NibHistogramHead& head = collected[i].histograms[0].head;
-    const CalibratedTensor& tensor = calibrated(calibration, input.modules.front());
     input.seen_min = double(head.min);
     input.seen_max = double(head.max);
-    input.outside = clippedShare(collected[i], 0, tensor.ranges[0]);
+    input.outside = clippedShare(collected[i], 0, tensors[i]->ranges[0]);
     input.drift = drifts[i];
   }
   return report;

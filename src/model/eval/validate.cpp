@@ -1,6 +1,6 @@
 #include "model/eval/validate.h"
 
-#include "model/eval/peak_memory.h"
+#include "model/host_memory.h"
 
 #include <algorithm>
 #include <cmath>

@@ -309,9 +309,7 @@ class Chooser {
     };
     std::vector<Kept> kept;
     const auto store = [&](size_t layer, std::span<const float> values) {
-      const ModelView::Tensor& tensor = tensorOf(layer);
-      rounder_.store(values, uint32_t(tensor.shape[0]), uint32_t(tensor.shape[1]), *nibTypeOf(tensor.dtype),
-                     divergence.weights(layers_[layer].module()));
+      rounder_.store(values, tensorOf(layer), divergence.weights(layers_[layer].module()));
     };
     for (const size_t layer : units_[unit]) {
       const std::optional<WeightSpec>& weight = layers_[layer].types[option].weight;

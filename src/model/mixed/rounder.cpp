@@ -1,5 +1,7 @@
 #include "model/mixed/rounder.h"
 
+#include "model/quantize/weight_type.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -64,6 +66,10 @@ void Rounder::store(std::span<const float> values, uint32_t rows, uint32_t cols,
   const kit::Plan plan(device_.untimed(), convertDesc(rows, cols, NIB_TYPE_F32, type));
   const kit::Range result(*to.buffer, to.offset_bytes, plan.sizeBytes(NIB_ROLE_OUTPUT));
   device_.run(kit::Binding(plan, {.weights = {}, .input = wide, .output = result, .aux = {}}), rows);
+}
+
+void Rounder::store(std::span<const float> values, const ModelView::Tensor& tensor, const kit::Range& to) const {
+  store(values, uint32_t(tensor.shape[0]), uint32_t(tensor.shape[1]), *nibTypeOf(tensor.dtype), to);
 }
 
 }  // namespace nib::model

@@ -21,6 +21,8 @@ class Rounder {
   std::vector<float> rounded(const WeightSpec& weight, std::span<const float> values);
   // Writes values [rows, cols] as elements of `type`. Throws.
   void store(std::span<const float> values, uint32_t rows, uint32_t cols, NibType type, const kit::Range& to) const;
+  // The same in the shape and type of a dense matrix. Throws.
+  void store(std::span<const float> values, const ModelView::Tensor& tensor, const kit::Range& to) const;
 
  private:
   TimedDevice device_;

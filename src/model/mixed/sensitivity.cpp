@@ -67,13 +67,10 @@ std::vector<LayerSensitivity> layerSensitivities(const TimedDevice& device, cons
     to.name = layer.module;
     const std::vector<float> kept = of_a.values(*layer.a), replaced = of_b.values(*layer.b);
     if (replaced != kept) {
-      const auto store = [&](const std::vector<float>& values) {
-        of_a.store(values, uint32_t(layer.a->shape[0]), uint32_t(layer.a->shape[1]), *nibTypeOf(layer.a->dtype),
-                   divergence.weights(layer.module));
-      };
-      store(replaced);
+      const kit::Range weights = divergence.weights(layer.module);
+      of_a.store(replaced, *layer.a, weights);
       const Divergence::Moved moved = divergence.measure();
-      store(kept);
+      of_a.store(kept, *layer.a, weights);
       to.kl = moved.kl;
       to.nll_delta = moved.nll_delta;
     }

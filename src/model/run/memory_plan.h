@@ -5,7 +5,6 @@
 #include <nibble/graph.h>
 
 #include <cstdint>
-#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -32,9 +31,8 @@ class MemoryPlan {
   std::set<std::string, std::less<>> names_;
 };
 
-// Memory that the process may still take: free memory of the machine, or less if a control group limits it. None where
-// that is not known.
-std::optional<uint64_t> availableHostBytes();
+// Bytes of device memory that may be used; UINT64_MAX if nothing limits them, as on the CPU device.
+uint64_t deviceBytes(const kit::DeviceInfo& info);
 // Throws if the device lacks memory for these bytes besides what its buffers take already; says how much is needed.
 void checkFits(const kit::Device& device, const DeviceBytes& bytes);
 

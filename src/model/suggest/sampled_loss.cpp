@@ -37,20 +37,16 @@ double SampledLoss::measure(const LayerWeights& weights) {
       std::vector<float> values;
     };
     std::vector<Kept> kept;
-    const auto store = [&](const Kept& k, std::span<const float> values) {
-      rounder_.store(values, uint32_t(k.tensor->shape[0]), uint32_t(k.tensor->shape[1]), *nibTypeOf(k.tensor->dtype),
-                     k.range);
-    };
     for (const std::string& module : modules) {
       const std::optional<WeightSpec>& weight = weights.at(module);
       if (!weight) continue;
       const ModelView::Tensor* tensor = view_.find(module + std::string(kWeightEnd));
       kept.push_back({tensor, divergence_.weights(module), rounder_.values(*tensor)});
-      store(kept.back(), rounder_.rounded(*weight, kept.back().values));
+      rounder_.store(rounder_.rounded(*weight, kept.back().values), *tensor, kept.back().range);
     }
     if (kept.empty()) continue;
     sum += std::max(divergence_.measure().kl.mean(), 0.0);
-    for (const Kept& k : kept) store(k, k.values);
+    for (const Kept& k : kept) rounder_.store(k.values, *k.tensor, k.range);
   }
   return sum * double(all_) / double(blocks_.size());
 }

@@ -33,6 +33,7 @@ struct Arguments {
   ChoiceArguments choice;
   std::string shape;
   std::string budget;
+  std::string rotate;
   std::string compare;
   std::string rest;
   std::vector<std::string> table;
@@ -73,6 +74,7 @@ bench::BenchOptions benchOptions(const Arguments& arguments) {
   } else if (options.suite.suite == "quick") {
     options.budget_seconds = 60;
   }
+  if (!arguments.rotate.empty()) options.rotation_bytes = parseSize("--rotate", arguments.rotate);
   if (bench::suiteRows(options.suite).empty()) {
     throw UsageError("no row of suite " + options.suite.suite + " has" +
                      (arguments.choice.types.empty() ? "" : " --type " + listed(arguments.choice.types)) +
@@ -313,6 +315,10 @@ Verb makeBenchVerb(CLI::App& parent) {
       ->type_name("MxNxK");
   app->add_option("--budget", arguments->budget, "time for the run: 60s, 2m (quick: 60s; else what the rows need)")
       ->type_name("TIME");
+  app->add_option("--rotate", arguments->rotate,
+                  "data that the repetitions of a row go through, so that a cache does not hold it: 500M, 2G, ...\n"
+                  "(default four times the cache); 4M measures what the cache gives")
+      ->type_name("SIZE");
   app->add_option("--compare", arguments->compare, "ratio to an earlier result, slower rows marked")
       ->type_name("OLD.json");
   app->add_option("--rest", arguments->rest, "only the rows that the budget of that earlier run did not reach")

@@ -26,7 +26,8 @@ std::string peakProblem(const kit::Device& device, const char* kernel, uint32_t 
   return why.text[0] != '\0' ? why.text : std::string(kernel) + " is not in this build";
 }
 
-PeakPlan::PeakPlan(const kit::Device& device, const PeakBuffers& buffers) : device_(device), timer_(device, kMaxBatch) {
+PeakPlan::PeakPlan(const kit::Device& device, const PeakBuffers& buffers)
+    : device_(device), timer_(device, kMaxBatch), plan_(nullptr, {device}), binding_(nullptr, {device}) {
   NibContext* context = device_.context();
   plan_.reset(context->allocator.create<NibPlan>(context));
   if (!plan_) throw std::bad_alloc();

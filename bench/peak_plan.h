@@ -46,9 +46,15 @@ class PeakPlan {
   PeakPlan(const kit::Device& device, const PeakBuffers& buffers);
   void finish(NibResult result, const char* kernel, const PeakBuffers& buffers);
 
+  // After a failed submission the device may still use them.
   struct Destroy {
-    void operator()(NibPlan* plan) const { nibDestroyPlan(plan); }
-    void operator()(NibBinding* binding) const { nibDestroyBinding(binding); }
+    kit::Device device;
+    void operator()(NibPlan* plan) const {
+      device.whenIdle([plan] { nibDestroyPlan(plan); });
+    }
+    void operator()(NibBinding* binding) const {
+      device.whenIdle([binding] { nibDestroyBinding(binding); });
+    }
   };
   kit::Device device_;
   kit::Timer timer_;

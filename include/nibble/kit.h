@@ -230,6 +230,10 @@ class Device {
   // host. `record` places the barriers between its own commands.
   // Throws, always on the CPU; exceptions of `record` pass through.
   double submit(const std::function<void(VkCommandBuffer)>& record) const;
+  // For objects of the application that commands of submit() use: calls `destroy`, which may not throw, now; or, while
+  // a submission that failed may still be running, later and in order: when the queue is idle or the device lost, or
+  // never. The kit's own objects do the same.
+  void whenIdle(std::function<void()> destroy) const noexcept;
 #endif
 
  private:

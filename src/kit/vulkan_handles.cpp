@@ -44,6 +44,12 @@ double Device::submit(const std::function<void(VkCommandBuffer)>& record) const 
   return requireVulkan(*backend_, "submit").submit(record);
 }
 
+void Device::whenIdle(std::function<void()> destroy) const noexcept {
+  VulkanBackend* const backend = backend_->vulkan();
+  if (backend == nullptr) return destroy();
+  backend->device->whenIdle(std::move(destroy));
+}
+
 NibContext* Device::context() const {
   VulkanBackend* vulkan = backend_->vulkan();
   return vulkan ? vulkan->context : nullptr;

@@ -192,6 +192,25 @@ TEST_CASE("memory of work that may still run is kept until the queue is known to
   CHECK(buffers == 0);
 }
 
+TEST_CASE("objects of the application are kept as long as the kit's own") {
+  std::vector<int> destroyed;
+  const auto destroy = [&](int i) { return [&destroyed, i] { destroyed.push_back(i); }; };
+  const Device device = faulty();
+  device.whenIdle(destroy(1));
+  CHECK(destroyed == std::vector<int>{1});
+  failNext(kWaitForFences, VK_ERROR_OUT_OF_HOST_MEMORY);
+  failNext(kQueueWaitIdle, VK_ERROR_OUT_OF_HOST_MEMORY, 1000);
+  CHECK_THROWS_AS(device.submit(kNothing), Error);
+  device.whenIdle(destroy(2));
+  device.whenIdle(destroy(3));
+  CHECK(destroyed == std::vector<int>{1});
+  failures[kQueueWaitIdle] = 0;
+  device.whenIdle(destroy(4));
+  CHECK(destroyed == std::vector<int>{1, 2, 3, 4});
+  Device::cpu().whenIdle(destroy(5));
+  CHECK(destroyed.back() == 5);
+}
+
 TEST_CASE("a device of which nothing is known any more is left alone") {
   {
     const Device device = faulty();

@@ -12,16 +12,11 @@ import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end
+
 NIBBLE, SCRATCH, MODEL, FOLDER = sys.argv[1:]
 QUESTIONS, INT4 = os.path.join(FOLDER, "questions.jsonl"), os.path.join(SCRATCH, "int4")
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
 
 
 def run(*arguments):
@@ -36,10 +31,7 @@ def result(*arguments):
 
 
 def refused(code, *words, arguments):
-    done = run(*arguments)
-    lines = done.stderr.strip().splitlines()
-    good = done.returncode == code and len(lines) == 1 and all(word in lines[0] for word in words)
-    check(good, f"{' '.join(arguments)[:90]}: exit {done.returncode}: {done.stderr.strip()[-160:]}")
+    check_refused(run(*arguments), code, *words, what=" ".join(arguments))
 
 
 def refused_file(text, *words):
@@ -113,5 +105,4 @@ shutil.rmtree(SCRATCH, ignore_errors=True)
 os.makedirs(SCRATCH)
 test_paired(test_scores())
 test_refusals()
-print(f"{failures} failed")
-sys.exit(1 if failures else 0)
+end()

@@ -7,7 +7,6 @@ With OTHER, the losses on that device are compared with those on DEVICE, and not
 --kills: how many times a run is killed at a random moment and resumed (default 2).
 """
 import argparse
-import filecmp
 import json
 import os
 import random
@@ -17,14 +16,10 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, end, same_files
+
 LAYERS = 42
-failures = []
-
-
-def check(condition, text):
-    if not condition:
-        print(f"FAILED: {text}", flush=True)
-        failures.append(text)
 
 
 class Tool:
@@ -62,11 +57,6 @@ class Tool:
         lines = done.stderr.strip().splitlines()
         check(lines and all(word in lines[-1] for word in words), f"{arguments}: {done.stderr}")
         check(not os.path.exists(self.path("refused")), f"{arguments}: left an output")
-
-
-def same(a, b):
-    names = sorted(os.listdir(a))
-    return names == sorted(os.listdir(b)) and not filecmp.cmpfiles(a, b, names, shallow=False)[1]
 
 
 def test_losses(tool):
@@ -110,7 +100,7 @@ def test_kills(tool, kills):
         resumed += os.path.exists(folder) and len(os.listdir(folder)) > 0
         done = subprocess.run(tool.command("killed", *options, "--resume"), capture_output=True, text=True)
         check(done.returncode == 0, f"resume: {done.stderr}")
-        check(same(tool.path("whole"), tool.path("killed")), "a resumed run gives other bytes")
+        check(same_files(tool.path("whole"), tool.path("killed")), "a resumed run gives other bytes")
         check(not os.path.exists(folder), "a resumed run leaves unfinished layers")
     print(f"{kills} kills, {resumed} of them with finished layers")
     check(resumed > 0, "no run was killed between its first layer and its end")
@@ -120,7 +110,7 @@ def test_memory(tool):
     options = ["--bits", "4", "--group-size", "64"]
     tool.quantize("roomy", *options, samples=64)
     tool.quantize("spilled", *options, "--memory", "16M", samples=64)
-    check(same(tool.path("roomy"), tool.path("spilled")), "activations in a file change the bytes")
+    check(same_files(tool.path("roomy"), tool.path("spilled")), "activations in a file change the bytes")
     check(not os.path.exists(tool.path("spilled.gptq")), "the file of activations is left")
 
 
@@ -181,9 +171,7 @@ def main():
         test_divergence(tool)
         test_kills(tool, options.kills)
         test_memory(tool)
-    if failures:
-        sys.exit(1)
-    shutil.rmtree(options.scratch)
+    end(options.scratch)
 
 
 if __name__ == "__main__":

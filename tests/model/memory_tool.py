@@ -10,16 +10,11 @@ import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end
+
 NIBBLE, SCRATCH, MODEL, DEVICE = sys.argv[1:]
 IDS = os.path.join(MODEL, "test_ids.npy")
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
 
 
 def run(*arguments):
@@ -32,12 +27,9 @@ def megabytes(text, what):
 
 
 def refused(done):
-    lines = done.stderr.strip().splitlines()
-    good = done.returncode == 1 and len(lines) == 1 and "needs" in lines[0]
-    check(good, f"exit {done.returncode}: {done.stderr.strip()[:300]}")
-    if not good:
-        sys.exit(1)
-    return lines[0] if lines else ""
+    if not check_refused(done, 1, "needs", what="too little memory"):
+        end()
+    return done.stderr.strip()
 
 
 shutil.rmtree(SCRATCH, ignore_errors=True)
@@ -70,5 +62,4 @@ else:
     # Blocks for copies come on top.
     done = run(*evaluate, "--device-memory", f"{int(needs * 1e6 + 8e6)}")
     check(done.returncode == 0, f"8 MB more are enough: {done.stderr.strip()}")
-print(f"{failures} failed")
-sys.exit(1 if failures else 0)
+end()

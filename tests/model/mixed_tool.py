@@ -6,7 +6,6 @@
 With OTHER, the losses on that device are compared with those on DEVICE, and nothing else is tested.
 """
 import argparse
-import filecmp
 import json
 import math
 import os
@@ -16,15 +15,11 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end, same_files
+
 LAYERS, UNITS = 42, 24
 FUSED = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
-failures = []
-
-
-def check(condition, text):
-    if not condition:
-        print(f"FAILED: {text}", flush=True)
-        failures.append(text)
 
 
 class Tool:
@@ -62,16 +57,9 @@ class Tool:
 
     def refused(self, code, *words, arguments):
         done = subprocess.run(self.command("refused", *arguments), capture_output=True, text=True)
-        check(done.returncode == code, f"{arguments}: exit code {done.returncode}: {done.stderr}")
-        lines = done.stderr.strip().splitlines()
-        check(len(lines) == 1 and all(word in lines[0] for word in words), f"{arguments}: {done.stderr}")
+        check_refused(done, code, *words, what=" ".join(arguments))
         check(not os.path.exists(self.path("refused")), f"{arguments}: left an output")
         check(not os.path.exists(self.path("refused.costs")), f"{arguments}: left its costs")
-
-
-def same(a, b):
-    names = sorted(os.listdir(a))
-    return names == sorted(os.listdir(b)) and not filecmp.cmpfiles(a, b, names, shallow=False)[1]
 
 
 def tensor_bytes(folder):
@@ -247,7 +235,7 @@ def test_resume(tool):
         seen.append(os.path.exists(costs))
         done = subprocess.run(tool.command("killed", *arguments, "--resume", "--force"), capture_output=True, text=True)
         check(done.returncode == 0, f"resume: {done.stderr}")
-        check(same(tool.path("whole"), tool.path("killed")), "a resumed run gives other bytes")
+        check(same_files(tool.path("whole"), tool.path("killed")), "a resumed run gives other bytes")
         check(not os.path.exists(tool.path("killed.costs")), "a resumed run leaves costs")
     check(all(seen), "no run was killed with costs")
     # Costs of an earlier run are read: wrong ones change the choice. Those of another run are not.
@@ -356,9 +344,7 @@ def main():
             start = time.monotonic()
             test(tool)
             print(f"{test.__name__}: {time.monotonic() - start:.1f} s", flush=True)
-    if failures:
-        sys.exit(1)
-    shutil.rmtree(options.scratch)
+    end(options.scratch)
 
 
 if __name__ == "__main__":

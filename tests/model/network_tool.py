@@ -13,18 +13,13 @@ import struct
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end, near
+
 NIBBLE, SCRATCH, MODEL, *DEVICES = sys.argv[1:]
 IDS, TEXT = os.path.join(MODEL, "test_ids.npy"), os.path.join(MODEL, "test.txt")
 # Values of the first 8 windows of 256 tokens, computed with transformers in fp32.
 GOLDEN_8_WINDOWS = 8.5939
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
 
 
 def run(*arguments):
@@ -39,14 +34,7 @@ def evaluate(model, *arguments, data=IDS, device=DEVICES[0]):
 
 
 def refused(code, *words, arguments):
-    done = run(*arguments)
-    lines = done.stderr.strip().splitlines()
-    good = done.returncode == code and len(lines) == 1 and all(word in lines[0] for word in words)
-    check(good, f"{' '.join(arguments)[:90]}: exit {done.returncode}: {done.stderr.strip()[-160:]}")
-
-
-def near(a, b, relative):
-    return abs(a - b) <= relative * abs(b)
+    check_refused(run(*arguments), code, *words, what=" ".join(arguments))
 
 
 def test_eval():
@@ -267,5 +255,4 @@ if len(DEVICES) == 1:
     test_generate()
     test_bench()
 test_devices()
-print(f"{failures} failed")
-sys.exit(1 if failures else 0)
+end()

@@ -6,22 +6,17 @@
 With OTHER, the bytes that both devices write are compared, and nothing else is tested.
 """
 import argparse
-import filecmp
 import json
 import os
 import shutil
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end, same_files
+
 LAYERS = 42
 MSE = ["--scale-search", "mse"]
-failures = []
-
-
-def check(condition, text):
-    if not condition:
-        print(f"FAILED: {text}", flush=True)
-        failures.append(text)
 
 
 class Tool:
@@ -43,15 +38,8 @@ class Tool:
 
     def refused(self, code, *words, arguments):
         done = subprocess.run(self.command("refused", arguments), capture_output=True, text=True)
-        check(done.returncode == code, f"{arguments}: exit code {done.returncode}: {done.stderr}")
-        lines = done.stderr.strip().splitlines()
-        check(len(lines) == 1 and all(word in lines[0] for word in words), f"{arguments}: {done.stderr}")
+        check_refused(done, code, *words, what=" ".join(arguments))
         check(not os.path.exists(self.path("refused")), f"{arguments}: left an output")
-
-
-def same(a, b):
-    names = sorted(os.listdir(a))
-    return names == sorted(os.listdir(b)) and not filecmp.cmpfiles(a, b, names, shallow=False)[1]
 
 
 def test_nearest(tool):
@@ -124,7 +112,7 @@ def test_other(tool, other):
                     ["--format", "bnb", "--type", "nf4"], ["--type", "fp8"], ["--type", "mxfp4"]):
         tool.quantize("one", *options, *MSE)
         other.quantize("other", *options, *MSE)
-        check(same(tool.path("one"), other.path("other")), f"{options}: {other.device} writes other bytes")
+        check(same_files(tool.path("one"), other.path("other")), f"{options}: {other.device} writes other bytes")
 
 
 def main():
@@ -143,9 +131,7 @@ def main():
         test_text(tool)
         test_nearest(tool)
         test_gptq(tool)
-    if failures:
-        sys.exit(1)
-    shutil.rmtree(options.scratch)
+    end(options.scratch)
 
 
 if __name__ == "__main__":

@@ -11,18 +11,14 @@ import shutil
 import subprocess
 import sys
 
-failures = []
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end
+
 
 LLAMA_7B = {"model_type": "llama", "vocab_size": 32000, "hidden_size": 4096, "intermediate_size": 11008,
             "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "hidden_act": "silu",
             "max_position_embeddings": 4096, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "torch_dtype": "bfloat16",
             "tie_word_embeddings": False}
-
-
-def check(condition, text):
-    if not condition:
-        print(f"FAILED: {text}", flush=True)
-        failures.append(text)
 
 
 class Tool:
@@ -41,10 +37,7 @@ class Tool:
         return json.loads(done.stdout)
 
     def refused(self, code, *words, arguments):
-        done = self.run("suggest", *arguments)
-        lines = done.stderr.strip().splitlines()
-        check(done.returncode == code and len(lines) == 1 and all(word in lines[0] for word in words),
-              f"{arguments}: {done.returncode}: {done.stderr}")
+        check_refused(self.run("suggest", *arguments), code, *words, what=" ".join(arguments))
 
 
 def check_order(report, text):
@@ -172,9 +165,7 @@ def main():
     test_refusals(tool)
     test_large(tool)
     test_sample(tool)
-    if failures:
-        sys.exit(1)
-    shutil.rmtree(options.scratch)
+    end(options.scratch)
 
 
 if __name__ == "__main__":

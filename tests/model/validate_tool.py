@@ -11,18 +11,13 @@ import struct
 import subprocess
 import sys
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "tool"))
+from checks import check, check_refused, end, near
+
 NIBBLE, SCRATCH, MODEL = sys.argv[1:]
 IDS = os.path.join(MODEL, "test_ids.npy")
 INT4, NAN = os.path.join(SCRATCH, "int4"), os.path.join(SCRATCH, "nan")
 WINDOWS = ("--data", IDS, "--window", "64", "--windows", "6", "--device", "cpu")
-failures = 0
-
-
-def check(condition, text):
-    global failures
-    if not condition:
-        failures += 1
-    print(f"{'ok    ' if condition else 'FAILED'} {text}", flush=True)
 
 
 def run(*arguments):
@@ -37,14 +32,7 @@ def result(*arguments, code=0):
 
 
 def refused(code, *words, arguments):
-    done = run(*arguments)
-    lines = done.stderr.strip().splitlines()
-    good = done.returncode == code and len(lines) == 1 and all(word in lines[0] for word in words)
-    check(good, f"{' '.join(arguments)[:90]}: exit {done.returncode}: {done.stderr.strip()[-160:]}")
-
-
-def near(a, b, relative):
-    return abs(a - b) <= relative * abs(b)
+    check_refused(run(*arguments), code, *words, what=" ".join(arguments))
 
 
 def edit_tensor(folder, name, edit):
@@ -346,5 +334,4 @@ test_layers()
 test_sensitivity()
 test_watch()
 test_refusals()
-print(f"{failures} failed")
-sys.exit(1 if failures else 0)
+end()

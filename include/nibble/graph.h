@@ -260,6 +260,21 @@ struct Linear {
 // NIB_OP_QUANTIZE and NIB_OP_MATMUL.
 ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& layer);
 
+struct Experts {
+  uint32_t rows = 0;     // outputs of an expert
+  uint32_t experts = 0;  // matrices, which follow each other in the weights
+  NibWeights weights{};
+  uint32_t activation = NIB_ACTIVATION_NONE;
+};
+// NIB_OP_MATMUL by the experts that tokens choose. chosen: ids(count). input: a row for each token, or for each choice.
+// The result has a row for each choice, `count` to a token.
+ValueId experts(Graph& graph, ValueId input, ValueId chosen, std::string name, const Experts& layer);
+
+// NIB_OP_MIX: a row for each token from `count` rows of the input. logits: fp32 [tokens, count]. log_sum: fp32
+// [tokens]; SOFTMAX_ALL alone. add_to: the result is added to this value, in place; kNoValue = none.
+ValueId mix(Graph& graph, ValueId input, ValueId logits, ValueId log_sum, std::string name, NibMixWeighting weighting,
+            ValueId add_to = kNoValue);
+
 struct Norm {
   float epsilon = 1e-5f;
   bool mean = false;  // layer norm

@@ -44,6 +44,7 @@
 #include <nibble/ops/loss.h>
 #include <nibble/ops/matmul.h>
 #include <nibble/ops/minmax.h>
+#include <nibble/ops/mix.h>
 #include <nibble/ops/moments.h>
 #include <nibble/ops/norm.h>
 #include <nibble/ops/quantize.h>

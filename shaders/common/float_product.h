@@ -47,6 +47,8 @@ struct ProductPush {
   uint splits;        // parts of the columns
   uint units_per_split;
   uint input_word;    // first word of the activations in their range
+  uint window_row;    // CHOICES: first row of the window of weights
+  uint window_rows;
 };
 #ifdef __cplusplus
 }  // namespace nib

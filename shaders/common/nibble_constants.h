@@ -33,6 +33,11 @@
 #define NIB_KIND_SCALE 2u
 #define NIB_KIND_CAP 4u
 
+// NibMixWeighting
+#define NIB_MIX_ALL 0u
+#define NIB_MIX_CHOSEN 1u
+#define NIB_MIX_SIGN 2u
+
 // NibInt8Result
 #define NIB_RESULT_I32 8u
 #define NIB_RESULT_I8 9u

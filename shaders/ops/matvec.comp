@@ -25,6 +25,8 @@ layout(push_constant, std430) uniform Push { ProductPush push; };
 #include "workgroup/value_table.glsl"
 #endif
 
+layout(set = 0, binding = 3, std430) readonly buffer Records { uint records[]; };
+
 const uint TEAMS = WG / LANES;
 // Functions with variables, because glslang 12 loses such expressions of specialization constants.
 // Whether steps are counts less a zero point: signed bytes of symmetric codes are steps already.
@@ -231,6 +233,22 @@ void addColumns(uint first_run, uint end_run, uint row, uint last_row) {
 }
 #endif
 
+// Whether rows of a block of a matrix lie in the window of weights.
+bool meetsWindow(uint matrix, uint row_block) {
+  uint first = matrix * push.matrix_rows + row_block * TEAMS * ROWS;
+  return first < push.window_row + push.window_rows && first + TEAMS * ROWS > push.window_row;
+}
+
+// Writes the rows from `row` on that lie in the window. base: the matrix's first row.
+void storeChoice(vec4 sums, vec4 bias, uint number, uint base, uint row) {
+  [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
+    uint at = base + row + r;
+    if (row + r >= push.matrix_rows || at < push.window_row || at - push.window_row >= push.window_rows) continue;
+    nibStoreProducts(vec2(sums[r], 0.0), vec2(bias[r], 0.0), number * push.result_stride, row + r, row + r + 1u,
+                     push.head.delta2);
+  }
+}
+
 void main() {
 #ifdef NIB_PART_VALUES
   nibFillValues();
@@ -245,11 +263,26 @@ void main() {
   NibProductTile tile = nibProductTile(number, TOKENS);
   uint matrix = tile.matrix;
   uint tokens = push.head.rows;
+  uint record = push.head.delta3;
+  if (CHOICES != 0u) {
+    uint block = number / push.row_blocks, parts = max(CHOICES / TOKENS, 1u);
+    uint group = block / parts;
+    tile.row_block = number - block * push.row_blocks;
+    tile.first_token = (block - group * parts) * TOKENS;
+    record += group * (2u + CHOICES);
+    matrix = records[record];
+    tokens = records[record + 1u];
+    if (tile.first_token >= tokens || !meetsWindow(matrix, tile.row_block)) return;
+    [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
+      uint start = (group * CHOICES + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
+      input_start[t] = nibInputStart(start, push.input_word + push.head.delta3);
+    }
+  }
   uint runs = (push.cols + uint(NIB_RUN) - 1u) / uint(NIB_RUN);
   uint first_unit = SPLIT ? split * push.units_per_split : 0u;
   uint end_unit = (runs + UNIT - 1u) / UNIT;
   if (SPLIT) end_unit = min(end_unit, first_unit + push.units_per_split);
-  [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
+  if (CHOICES == 0u) [[unroll]] for (uint t = 0u; t < TOKENS; ++t) {
     uint start = (matrix * push.tokens + min(tile.first_token + t, tokens - 1u)) * push.input_stride;
     input_start[t] = nibInputStart(start, push.input_word + push.head.delta3);
   }
@@ -278,6 +311,7 @@ void main() {
     }
     [[unroll]] for (uint r = 0u; r < ROWS; ++r) {
       uint mine = min(first_row + r, last_row);
+      if (CHOICES != 0u) mine = clamp(mine, push.window_row, push.window_row + push.window_rows - 1u);
       codes_start[r] = nibRowStart(mine);
       row_scales[r] = mine * push.scale_row_stride;
       scales_start[r] = nibScaleStart(push.scales_word + push.head.delta1) + row_scales[r];
@@ -304,6 +338,10 @@ void main() {
       if (ROWS > 2u) sums.zw = vec2(nibTeamSum(total[t].z), nibTeamSum(total[t].w));
       uint token = tile.first_token + t;
       if (lane != t % lanes || token >= tokens) continue;
+      if (CHOICES != 0u) {
+        storeChoice(sums, bias, records[record + 2u + token], matrix * push.matrix_rows, row);
+        continue;
+      }
       [[unroll]] for (uint r = 0u; r < ROWS; r += 2u) {
         nibStoreProducts(r == 0u ? sums.xy : sums.zw, r == 0u ? bias.xy : bias.zw, (start + token) * stride, row + r,
                          push.matrix_rows, push.head.delta2);

@@ -12,6 +12,8 @@
 //                push.group
 //   SIGNED_BYTES the device converts signed bytes to floats as fast as unsigned ones
 //   HALVES       unpackHalf2x16 keeps denormals (FloatModes)
+//   CHOICES      not 0: a tile has TOKENS results of a group of up to CHOICES, of one matrix, whose record is in
+//                scratch (matgroup.h). Rows of weights outside the window belong to another dispatch
 //   SPLIT        a tile has the columns of one of push.splits parts and writes fp32 sums only, for matsum.comp
 #ifndef NIB_OPS_MATVEC_H
 #define NIB_OPS_MATVEC_H
@@ -33,7 +35,8 @@
   X(15, nib_bool, WHOLE, false) \
   X(16, uint, GROUP, NIB_GROUP_DIVIDE) \
   X(17, nib_bool, HALVES, false) \
-  X(18, nib_bool, SIGNED_BYTES, false)
+  X(18, nib_bool, SIGNED_BYTES, false) \
+  X(19, uint, CHOICES, 0u)
 
 #ifdef __cplusplus
 namespace nib {

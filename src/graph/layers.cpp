@@ -145,6 +145,53 @@ ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& laye
   return addProduct(graph, layer, std::move(name), desc, per_token, to, std::move(operands));
 }
 
+ValueId experts(Graph& graph, ValueId input, ValueId chosen, std::string name, const Experts& layer) {
+  const Shape from = graph.value(input).shape;
+  const uint32_t count = graph.value(chosen).shape.cols;
+  NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};
+  desc.flags = flagIf(from.rows_per_token == count && count > 1, NIB_PRODUCT_EACH_INPUT) | NIB_PRODUCT_ONE_KERNEL;
+  desc.rows = layer.rows;
+  desc.cols = from.cols;
+  desc.tokens = graph.maxTokens();
+  desc.batch = layer.experts;
+  desc.choices = count;
+  desc.input_type = from.type;
+  desc.input_stride = from.stride;
+  desc.activation = layer.activation;
+  desc.weights = layer.weights;
+  const Shape to = dense(NIB_TYPE_F32, layer.rows, count);
+  desc.result_stride = to.stride;
+  const ValueId weights = weightsValue(graph, name, memoryOf(name, desc).range[NIB_ROLE_WEIGHTS].size_bytes);
+  const ValueId output = graph.arena(name + ".output", to);
+  graph.add(std::move(name), desc, 1,
+            {{NIB_ROLE_WEIGHTS, NIB_PART_COUNT, weights},
+             {NIB_ROLE_INPUT, NIB_PART_SOURCE, input},
+             {NIB_ROLE_INPUT, NIB_PART_INDICES, chosen},
+             {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}});
+  return output;
+}
+
+ValueId mix(Graph& graph, ValueId input, ValueId logits, ValueId log_sum, std::string name, NibMixWeighting weighting,
+            ValueId add_to) {
+  const Shape from = graph.value(input).shape;
+  NibMixDesc desc{NIB_OP_MIX, sizeof(NibMixDesc)};
+  desc.flags = flagIf(add_to != kNoValue, NIB_MIX_RESIDUAL);
+  desc.rows = graph.maxTokens();
+  desc.cols = from.cols;
+  desc.count = graph.value(logits).shape.cols;
+  desc.weighting = weighting;
+  desc.source_stride = from.stride;
+  const Shape to = add_to != kNoValue ? graph.value(add_to).shape : dense(NIB_TYPE_F32, from.cols);
+  desc.result_stride = to.stride;
+  const ValueId output =
+      add_to != kNoValue ? graph.inPlace(name + ".sum", add_to, true) : graph.arena(name + ".output", to);
+  std::vector<Operand> operands{{NIB_ROLE_INPUT, NIB_PART_SOURCE, input}, {NIB_ROLE_INPUT, NIB_PART_SECOND, logits}};
+  if (weighting == NIB_MIX_SOFTMAX_ALL) operands.push_back({NIB_ROLE_INPUT, NIB_PART_LOG_SUM, log_sum});
+  operands.push_back({NIB_ROLE_OUTPUT, NIB_PART_RESULT, output, true});
+  graph.addNode(std::move(name), reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, 1, operands);
+  return output;
+}
+
 ValueId norm(Graph& graph, ValueId input, std::string name, const Norm& layer) {
   const Shape from = graph.value(input).shape;
   NibNormDesc desc{NIB_OP_NORM, sizeof(NibNormDesc)};

@@ -30,6 +30,10 @@ static_assert(NIB_KIND_ADD == NIB_ELEMENTWISE_ADD);
 static_assert(NIB_KIND_SCALE == NIB_ELEMENTWISE_SCALE);
 static_assert(NIB_KIND_CAP == NIB_ELEMENTWISE_CAP);
 
+static_assert(NIB_MIX_ALL == NIB_MIX_SOFTMAX_ALL);
+static_assert(NIB_MIX_CHOSEN == NIB_MIX_SOFTMAX_CHOSEN);
+static_assert(NIB_MIX_SIGN == NIB_MIX_SIGMOID);
+
 static_assert(NIB_RESULT_I32 == NIB_INT8_RESULT_I32);
 static_assert(NIB_RESULT_I8 == NIB_INT8_RESULT_I8);
 static_assert(NIB_RESULT_U8 == NIB_INT8_RESULT_U8);

@@ -85,6 +85,28 @@ void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& m, const H
       }
     }
   };
+  if (m.choices != 0) {
+    const void* source = partOf<void>(memory, binding, NIB_ROLE_INPUT, NIB_PART_SOURCE);
+    const uint32_t* chosen = partOf<uint32_t>(memory, binding, NIB_ROLE_INPUT, NIB_PART_INDICES);
+    const bool each = (desc.flags & NIB_PRODUCT_EACH_INPUT) != 0;
+    auto result = [&](uint32_t i) {
+      const uint32_t b = chosen[i] < m.batch ? chosen[i] : m.batch - 1;
+      const uint64_t start = uint64_t(each ? i : i / m.choices) * m.input_stride;
+      for (uint32_t row = 0; row < desc.rows; ++row) {
+        double y = 0;
+        for (uint32_t col = 0; col < desc.cols; ++col) {
+          y += double(exact::floatOf(weightAt(b * desc.rows + row, col))) *
+               double(exact::floatOf(loadDense(source, desc.input_type, start + col)));
+        }
+        if (bias != nullptr) y += double(exact::floatOf(bias[uint64_t(b) * desc.rows + row]));
+        const uint64_t to = uint64_t(run.first_row) * m.choices + i;
+        storeDense(output, desc.result_type, to * m.result_stride + row,
+                   roundedBits(reference::activate(desc.activation, y)));
+      }
+    };
+    reference::forEach(run.parallel, n * m.choices, result);
+    return;
+  }
   // Two rows per task: with 16-bit results they may share a word.
   const uint32_t pairs = uint32_t(ceilDiv(desc.rows, 2));
   auto body = [&](uint32_t i) {

@@ -16,6 +16,7 @@ struct MatmulOperands {
   NibDequantizeDesc decode;  // of the input of all matrices
   NibMemory decode_memory;
   uint64_t decoded_offset;  // of the decoded input in AUX
+  uint32_t choices;         // 0 = each matrix has tokens of its own
 };
 
 void matmulReference(const NibMatmulDesc& desc, const MatmulOperands& operands, const HostRun& run);

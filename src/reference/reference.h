@@ -42,6 +42,7 @@ struct AttentionShape {
 void attentionReference(const NibAttentionDesc& desc, const AttentionShape& shape, const HostRun& run);
 void lossReference(const NibLossDesc& desc, const HostRun& run);
 void selectReference(const NibSelectDesc& desc, const HostRun& run);
+void mixReference(const NibMixDesc& desc, const HostRun& run);
 // Elements from row to row; second: 0 = one row.
 struct ElementwiseStrides {
   uint32_t source, second, result;

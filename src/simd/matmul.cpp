@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <span>
 
 namespace nib::simd {
 namespace {
@@ -21,8 +22,9 @@ constexpr uint32_t kDecoded = 512;    // tokens of coded activations that are de
 constexpr uint32_t kFewTokens = 4;
 
 bool canRun(const NibMatmulDesc& d, const NibRun& run) {
-  return run.n != 0 && d.batch <= 1 && d.input_type == NIB_TYPE_F32 && d.result_type == NIB_TYPE_F32 &&
-         (d.flags & ~uint32_t(NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ONE_KERNEL)) == 0;
+  const uint32_t flags = NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL | NIB_PRODUCT_ONE_KERNEL | NIB_PRODUCT_EACH_INPUT;
+  return run.n != 0 && (d.batch <= 1 || d.choices != 0) && d.input_type == NIB_TYPE_F32 &&
+         d.result_type == NIB_TYPE_F32 && (d.flags & ~flags) == 0;
 }
 
 const NibOpDesc* asOp(const NibGatherDesc& desc) { return reinterpret_cast<const NibOpDesc*>(&desc); }
@@ -122,17 +124,23 @@ class Product {
   bool chooseTokens(uint32_t first, uint32_t count) {
     first_token_ = first;
     token_count_ = count;
-    if (packed_ && !coded() && count <= kFewTokens) {
-      const float* tokens[kFewTokens];
-      for (uint32_t t = 0; t < count; ++t) tokens[t] = tokenAt(t);
-      has_tokens_ = packed_->setTokens(tokens, count);
-      if (!has_tokens_) return false;
-    }
+    if (!setFewTokens()) return false;
     if (!coded() || decoded_) return true;
     decoded_ = allocate<float>(size_t(alignedTokens(count)) * desc_.cols);
     input_ = decoded_.get();
     input_stride_ = desc_.cols;
     return decoded_ != nullptr;
+  }
+  // The rows of `input`, one after the other, take the place of tokens. The results of row t are row numbers[t] of the
+  // output, whose first column is that of weight row `base`.
+  bool chooseRows(const float* input, std::span<const uint32_t> numbers, uint32_t base) {
+    input_ = input;
+    input_stride_ = desc_.cols;
+    first_token_ = 0;
+    token_count_ = uint32_t(numbers.size());
+    numbers_ = numbers.data();
+    base_ = base;
+    return setFewTokens();
   }
   uint32_t inputPanels() const { return coded() ? (token_count_ + kPanelRows - 1) / kPanelRows : 0; }
   bool decodeInput(uint32_t panel) const {
@@ -141,9 +149,9 @@ class Product {
                          decoded_.get() + size_t(first) * desc_.cols);
   }
 
-  // Rows [first, first + kPanelRows) of the weights, for the chosen tokens. False if memory is lacking.
-  bool runPanel(uint32_t first) const {
-    const uint32_t rows = std::min(desc_.rows - first, kPanelRows);
+  // Rows of the weights from `first` on, kPanelRows or up to `end`, for the chosen tokens. False if memory is lacking.
+  bool runPanel(uint32_t first, uint32_t end) const {
+    const uint32_t rows = std::min(end - first, kPanelRows);
     if (token_count_ <= kFewTokens && (rows_ || elements_ != nullptr)) {
       runRows(first, rows);
       return true;
@@ -163,6 +171,14 @@ class Product {
   }
 
  private:
+  bool setFewTokens() {
+    has_tokens_ = false;
+    if (!packed_ || coded() || token_count_ > kFewTokens) return true;
+    const float* tokens[kFewTokens];
+    for (uint32_t t = 0; t < token_count_; ++t) tokens[t] = tokenAt(t);
+    has_tokens_ = packed_->setTokens(tokens, token_count_);
+    return has_tokens_;
+  }
   const float* tokenAt(uint32_t i) const { return input_ + uint64_t(coded() ? i : first_token_ + i) * input_stride_; }
 
   void runRows(uint32_t first, uint32_t rows) const {
@@ -192,7 +208,8 @@ class Product {
 
   void store(uint32_t token, uint32_t first, uint32_t rows, const float* sums) const {
     const uint64_t stride = desc_.result_stride != 0 ? desc_.result_stride : desc_.rows;
-    float* to = output_ + (uint64_t(run_.first_row) + token) * stride + first;
+    const uint64_t row = numbers_ != nullptr ? numbers_[token] : uint64_t(run_.first_row) + token;
+    float* to = output_ + row * stride + (first - base_);
     const bool residual = (desc_.flags & NIB_PRODUCT_RESIDUAL) != 0;
     float activated[kPanelRows];
     if (desc_.activation != NIB_ACTIVATION_NONE) {
@@ -225,7 +242,52 @@ class Product {
   const float* bias_ = nullptr;
   float* output_ = nullptr;
   uint32_t first_token_ = 0, token_count_ = 0;
+  const uint32_t* numbers_ = nullptr;
+  uint32_t base_ = 0;
 };
+
+// Products with matrices that tokens choose: matrix by matrix, for all results of it.
+Outcome runChoices(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
+                   const NibMemory& moved_memory, const NibCpuBinding& moved, const NibParallelFor& parallel) {
+  NibMatmulDesc stack = desc;
+  stack.rows = desc.rows * desc.batch;
+  stack.result_stride = desc.result_stride != 0 ? desc.result_stride : desc.rows;
+  stack.batch = stack.choices = 0;
+  struct Work {
+    Product product;
+    uint32_t first = 0, end = 0;
+    std::atomic<bool> failed{false};
+  } work{{stack, moved_memory, binding, run, moved_memory, moved}};
+  if (!work.product.canDecode()) return Outcome::kUnsupported;
+  const uint32_t* chosen = nib::partOf<uint32_t>(moved_memory, moved, NIB_ROLE_INPUT, NIB_PART_INDICES);
+  const float* source = nib::partOf<float>(moved_memory, moved, NIB_ROLE_INPUT, NIB_PART_SOURCE);
+  const uint64_t source_stride = desc.input_stride != 0 ? desc.input_stride : desc.cols;
+  const bool each = (desc.flags & NIB_PRODUCT_EACH_INPUT) != 0;
+  const uint32_t count = run.n * desc.choices;
+  const std::unique_ptr<uint32_t[]> numbers = allocate<uint32_t>(count);
+  const std::unique_ptr<float[]> rows = allocate<float>(size_t(count) * desc.cols);
+  if (!numbers || !rows) return Outcome::kNoMemory;
+  for (uint32_t matrix = 0; matrix < desc.batch; ++matrix) {
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; ++i) {
+      if (std::min(chosen[i], desc.batch - 1) != matrix) continue;
+      const float* from = source + uint64_t(each ? i : i / desc.choices) * source_stride;
+      std::copy(from, from + desc.cols, rows.get() + size_t(found) * desc.cols);
+      numbers[found++] = run.first_row * desc.choices + i;
+    }
+    if (found == 0) continue;
+    work.first = matrix * desc.rows;
+    work.end = work.first + desc.rows;
+    if (!work.product.chooseRows(rows.get(), {numbers.get(), found}, work.first)) return Outcome::kNoMemory;
+    const auto runPanel = [](void* user, uint32_t index) {
+      Work& w = *static_cast<Work*>(user);
+      if (!w.product.runPanel(w.first + index * kPanelRows, w.end)) w.failed = true;
+    };
+    parallel.run(parallel.parallel_user, (desc.rows + kPanelRows - 1) / kPanelRows, runPanel, &work);
+    if (work.failed) return Outcome::kNoMemory;
+  }
+  return Outcome::kDone;
+}
 
 Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const NibRun& run,
                   const NibParallelFor& parallel) {
@@ -239,10 +301,12 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
   NibMemory moved_memory{sizeof(NibMemory)};
   NibCpuBinding moved;
   if (!moveOperands(op, binding, run, &moved_memory, &moved)) return Outcome::kUnsupported;
+  if (desc.choices != 0) return runChoices(desc, binding, run, moved_memory, moved, parallel);
   struct Work {
     Product product;
+    uint32_t rows;
     std::atomic<bool> failed{false};
-  } work{{desc, memory, binding, run, moved_memory, moved}};
+  } work{{desc, memory, binding, run, moved_memory, moved}, desc.rows};
   if (!work.product.canDecode()) return Outcome::kUnsupported;
   const auto decodeInput = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);
@@ -250,7 +314,7 @@ Outcome runMatmul(const NibMatmulDesc& desc, const NibCpuBinding& binding, const
   };
   const auto runPanel = [](void* user, uint32_t index) {
     Work& w = *static_cast<Work*>(user);
-    if (!w.product.runPanel(index * kPanelRows)) w.failed = true;
+    if (!w.product.runPanel(index * kPanelRows, w.rows)) w.failed = true;
   };
   const uint32_t step = work.product.coded() ? std::min(run.n, kDecoded) : run.n;
   for (uint32_t token = 0; token < run.n; token += step) {

@@ -100,6 +100,26 @@ void checkMemory() {
   }
 }
 
+// Matrices that tokens choose.
+void checkChoices() {
+  for (uint32_t turn = 0; turn < 12; ++turn) {
+    NibMatmulDesc d = product(37 + turn, 208, 1 + turn * 7, selftest::denseWeights(turn % 3));
+    d.batch = 1 + turn * 3;
+    d.choices = 1 + turn % 4;
+    d.input_type = turn % 3;
+    const bool each = turn % 2 != 0;
+    if (each) d.flags = NIB_PRODUCT_EACH_INPUT;
+    const NibMemory memory = memoryOf(d);
+    const uint64_t results = uint64_t(d.tokens) * d.choices, inputs = each ? results : d.tokens;
+    const uint64_t end = checkNext(memory, NIB_PART_SOURCE, 0, tests::denseBytes(inputs, 208, 208, d.input_type));
+    CHECK(checkNext(memory, NIB_PART_INDICES, end, results * 4) == memory.range[NIB_ROLE_INPUT].size_bytes);
+    CHECK(memory.range[NIB_ROLE_OUTPUT].size_bytes == results * d.rows * 4);
+    CHECK(memory.range[NIB_ROLE_WEIGHTS].size_bytes ==
+          uint64_t(d.rows) * d.batch * 208 * (turn % 3 == NIB_TYPE_F32 ? 4 : 2));
+    checkAux(memory, false);
+  }
+}
+
 void checkRefusals() {
   using Desc = NibMatmulDesc;
   const auto coded = [](Desc& d, uint32_t format, NibGranularity granularity, uint32_t group, uint32_t flags = 0) {
@@ -108,6 +128,19 @@ void checkRefusals() {
   };
   const std::vector<Wrong<Desc>> wrong = {
       {"flags", kInvalid, [](Desc& d) { d.flags = 8; }},
+      {"flags", kInvalid, [](Desc& d) { d.flags = NIB_PRODUCT_EACH_INPUT; }},
+      {"choices", kInvalid, [](Desc& d) { d.choices = 65, d.batch = 4; }},
+      {"batch", kInvalid, [](Desc& d) { d.choices = 2, d.batch = 0; }},
+      {"batch", kInvalid, [](Desc& d) { d.choices = 2, d.batch = 1025; }},
+      {"flags", kUnsupported, [](Desc& d) { d.choices = 2, d.batch = 4, d.flags = NIB_PRODUCT_RESIDUAL; }},
+      {"flags", kUnsupported, [](Desc& d) { d.choices = 2, d.batch = 4, d.flags = NIB_PRODUCT_ORDER; }},
+      {"result_type", kUnsupported,
+       [](Desc& d) { d.choices = 2, d.batch = 4, d.flags = 0, d.result_type = NIB_TYPE_F16; }},
+      {"input.format", kUnsupported,
+       [=](Desc& d) {
+         d.choices = 2, d.batch = 4, d.flags = 0;
+         coded(d, NIB_FORMAT_FP8, NIB_GRANULARITY_ROW, 0);
+       }},
       {"input.granularity", kInvalid, [](Desc& d) { d.input.granularity = 1; }},
       {"group_size", kInvalid, [](Desc& d) { d.input.group_size = 32; }},
       {"scale_type", kInvalid, [](Desc& d) { d.input.scale_type = 1; }},
@@ -174,9 +207,14 @@ void checkRefusals() {
                      {"flags", kInvalid, [](Desc& d) { d.weights.flags = 1; }}});
 }
 
+void checkAllMemory() {
+  checkMemory();
+  checkChoices();
+}
+
 }  // namespace
 
-NIB_DEFINE_OP_TEST(matmul, .memory = checkMemory, .refusals = checkRefusals)
+NIB_DEFINE_OP_TEST(matmul, .memory = checkAllMemory, .refusals = checkRefusals)
 
 TEST_CASE("matmul of dense weights is the sum of products in double precision") { checkCases(NIB_FORMAT_DENSE); }
 
@@ -216,6 +254,27 @@ TEST_CASE("matmul of a batch uses each matrix's rows, tokens and bias; fewer tok
   REQUIRE(ranges.run(1) == NIB_SUCCESS);
   const float expected[] = {2.25f, -2, 300.5f, -4};
   CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), expected, sizeof expected) == 0);
+}
+
+// Matrices [[1, 2]], [[10, 20]] and [[100, 200]]; number 7 counts as the last one.
+TEST_CASE("matmul multiplies by the matrices that tokens choose") {
+  NibMatmulDesc d = product(1, 2, 3, selftest::denseWeights(NIB_TYPE_F32));
+  d.batch = 3;
+  d.choices = 2;
+  const float w[] = {1, 2, 10, 20, 100, 200}, x[] = {1, 1, 3, 5, 7, 9, 2, 0};
+  const uint32_t chosen[] = {2, 0, 7, 1};
+  for (const bool each : {false, true}) {
+    d.flags = each ? uint32_t(NIB_PRODUCT_EACH_INPUT) : 0u;
+    Ranges ranges(asOp(d));
+    REQUIRE(ranges.valid());
+    std::memcpy(ranges.bytes(NIB_ROLE_WEIGHTS), w, sizeof w);
+    std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_SOURCE), x, sizeof x / (each ? 1 : 2));
+    std::memcpy(ranges.part(NIB_ROLE_INPUT, NIB_PART_INDICES), chosen, sizeof chosen);
+    REQUIRE(ranges.run(2) == NIB_SUCCESS);
+    const float shared[] = {300, 3, 1300, 130}, own[] = {300, 13, 2500, 20};
+    CHECK(std::memcmp(ranges.bytes(NIB_ROLE_OUTPUT), each ? own : shared, sizeof own) == 0);
+    CHECK(ranges.guardsHold());
+  }
 }
 
 // W = [[1, 2, 4, 8]], x = [1, 10, 100, 1000] and [3, 5, 7, 9]; column 2 has no activation.

@@ -34,6 +34,16 @@ extern "C" {
 // them once they are sorted by group (nibOrderFromGroupIndex). Column k of all matrices is multiplied by input column
 // order[k]; an entry >= cols counts as an activation of 0. This copies the activations to scratch. FLAT: a row must be
 // whole groups and a multiple of 32 elements.
+//
+// choices > 0: a mixture of experts (arXiv 1701.06538), whose matrices tokens choose by number. WEIGHTS is one blob of
+// batch * rows rows, 1 to NIB_MATMUL_MAX_EXPERTS matrices, in windows of any size. NIB_PART_SOURCE of INPUT is dense
+// [tokens, cols], or with NIB_PRODUCT_EACH_INPUT [tokens * choices, cols], NIB_PART_INDICES uint32[tokens, choices]:
+// matrix numbers; numbers from batch on count as batch - 1. OUTPUT is fp32 [tokens * choices, rows]; NibRun.first_row
+// counts tokens. Dense activations, bias and activation as above; no residual, no order, no codes; weights not COLUMN,
+// FLAT or NESTED. A run reads only the matrices that are chosen, each once for up to 8 of the tokens that chose it.
+#define NIB_MATMUL_MAX_EXPERTS 1024u
+#define NIB_MATMUL_MAX_CHOICES 64u
+
 typedef struct NibMatmulDesc {
   uint32_t op;             // NIB_OP_MATMUL
   uint32_t desc_bytes;     // sizeof(NibMatmulDesc)
@@ -49,6 +59,7 @@ typedef struct NibMatmulDesc {
   uint32_t activation;     // NibActivation
   NibWeights weights;
   NibWeights input;  // all 0: dense activations; else codes
+  uint32_t choices;  // matrices that each token chooses; 0 = none: all matrices have tokens of their own
 } NibMatmulDesc;
 
 // NIB_PART_ORDER of a GPTQ layer whose column c belongs to group group_index[c] (its g_idx): the columns sorted by

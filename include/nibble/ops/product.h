@@ -23,6 +23,8 @@ extern "C" {
 // tokens, where they differ, and a run takes the ones for its n: each count is as fast as on a plan made for it. With
 // it the plan has fewer pipelines, and results of ops with an error bound are the same bytes for every n.
 #define NIB_PRODUCT_ONE_KERNEL (1u << 4)
+// NIB_OP_MATMUL with choices only: INPUT has a row for each choice of a token instead of one for each token.
+#define NIB_PRODUCT_EACH_INPUT (1u << 5)
 
 typedef enum NibActivation {
   NIB_ACTIVATION_NONE = 0,

@@ -132,9 +132,60 @@ void addOrdered(const NibFormatInfo* info, Extent extent, std::vector<Case>& lis
   }
 }
 
+// Matrices that tokens choose: one token, and about one, two, four and more results of a matrix. A quick list has two.
+void addChoices(const NibFormatInfo* info, Extent extent, std::vector<Case>& list) {
+  struct Product {
+    uint32_t rows, cols, tokens, matrices, choices;
+    bool each;
+  };
+  constexpr Product kProducts[] = {{33, 132, 1, 4, 2, false},   {70, 96, 40, 4, 2, true},  {64, 256, 1, 5, 3, true},
+                                   {37, 208, 5, 3, 2, false},   {130, 22, 9, 8, 1, false}, {5, 1000, 6, 5, 2, true},
+                                   {261, 64, 70, 8, 2, false},  {1, 1, 1, 1, 1, false},    {66, 320, 33, 67, 8, true},
+                                   {18, 2064, 300, 2, 1, false}};
+  const uint32_t first = info != nullptr ? info->format : 0;
+  std::vector<const Sharing*> sharings = sharingsOf(info);
+  std::erase_if(sharings, [](const Sharing* s) {
+    return s->granularity == NIB_GRANULARITY_COLUMN || (s->flags & (NIB_WEIGHTS_FLAT | NIB_WEIGHTS_NESTED)) != 0;
+  });
+  Counter counter;
+  counter.i = 2000 + first * 3;
+  uint32_t number = 0;
+  for (const Product& product : kProducts) {
+    ++counter.i;
+    const bool chosen = number == 1 || number % 5 == first % 5;
+    ++number;
+    if (extent == Extent::kQuick && !chosen) continue;
+    const Sharing& sharing = *sharings[counter.i % sharings.size()];
+    Case c;
+    c.seed = counter.i;
+    c.recipe = counter.i % 3 == 1 ? Recipe::kNormal : Recipe::kExact;
+    Desc& d = c.describe<Desc>(NIB_OP_MATMUL);
+    d.flags = NIB_PRODUCT_ONE_KERNEL | (counter.pick(2) != 0 ? uint32_t(NIB_PRODUCT_BIAS) : 0u) |
+              (product.each ? uint32_t(NIB_PRODUCT_EACH_INPUT) : 0u);
+    d.rows = product.rows;
+    d.cols = product.cols;
+    d.tokens = product.tokens;
+    d.batch = product.matrices;
+    d.choices = product.choices;
+    d.input_type = uint32_t(counter.i % 3);
+    d.activation = counter.i % 4 == 0 ? counter.pick(6) : 0u;
+    if (info != nullptr) {
+      const uint32_t mode = counter.i % 2 == 0 ? uint32_t(NIB_WEIGHTS_ASYMMETRIC) & info->weights_flags : 0u;
+      d.weights = weightsLike(*info, sharing, mode, counter.i / 5);
+    } else {
+      d.weights = denseWeights(uint32_t(counter.i % 3));
+    }
+    if (counter.i % 4 == 3) d.input_stride = d.cols + 1 + counter.pick(5);
+    if (counter.i % 5 == 2) d.result_stride = d.rows + 3;
+    c.n = rowsOfRun(counter, d.tokens);
+    list.push_back(c);
+  }
+}
+
 void list(const NibFormatInfo* format, Extent extent, std::vector<Case>& list) {
   addPlain(format, extent, list);
   addOrdered(format, extent, list);
+  addChoices(format, extent, list);
 }
 
 std::string name(const Case& c, const Desc& d) {
@@ -145,7 +196,12 @@ std::string name(const Case& c, const Desc& d) {
   text += std::string(typeName(d.input_type)) + " -> " + typeName(d.result_type) + activationName(d.activation);
   if (d.flags & NIB_PRODUCT_BIAS) text += " bias";
   if (d.flags & NIB_PRODUCT_RESIDUAL) text += " residual";
-  if (d.batch > 1) text += " batch " + std::to_string(d.batch);
+  if (d.choices != 0) {
+    text += " " + std::to_string(d.choices) + " of " + std::to_string(d.batch) + " matrices";
+    if (d.flags & NIB_PRODUCT_EACH_INPUT) text += " each";
+  } else if (d.batch > 1) {
+    text += " batch " + std::to_string(d.batch);
+  }
   if (d.result_stride != 0) text += " result stride " + std::to_string(d.result_stride);
   text += ", " + std::to_string(d.tokens) + " tokens";
   return text + dimsName(d.rows, d.cols, d.input_stride, c.n) + dataName(c);
@@ -154,7 +210,7 @@ std::string name(const Case& c, const Desc& d) {
 uint64_t kind(const Desc& d) {
   const uint64_t many_rows = d.rows >= 256 && d.cols % 4 == 0 && d.input_stride == 0;
   return (d.tokens > 64 ? 2u : d.tokens > 8) | many_rows << 2 | (d.flags & NIB_PRODUCT_ORDER) << 4 |
-         uint64_t(d.input.format) << 8;
+         uint64_t(d.choices != 0) << 7 | uint64_t(d.input.format) << 8;
 }
 
 // --------------------------------------------------------------------------------------------- data
@@ -188,7 +244,17 @@ Words makeInput(const Case& c, const Desc& d, const NibMemory& memory) {
 // Weights, bias, order and residual: with exact sums, or quantized from ordinary numbers.
 void fill(const Case& c, const Desc& d, const NibMemory& memory, NibRole role, Words& range) {
   const Recipe recipe = c.recipe == Recipe::kExact ? Recipe::kExact : Recipe::kNormal;
-  if (role == NIB_ROLE_INPUT) range = makeInput(c, d, memory);
+  if (role == NIB_ROLE_INPUT && d.choices != 0) {
+    const NibMemoryPart& source = memory.part[NIB_PART_SOURCE];
+    fillPart(range, source, makeNumbers(c.recipe, d.input_type, source.size_bytes, c.seed));
+    Random random(c.seed ^ 0xc401ce);
+    Words numbers(size_t(d.tokens) * d.choices);
+    // Some are beyond the last matrix.
+    for (uint32_t& number : numbers) number = random.below(d.batch + 1);
+    fillPart(range, memory.part[NIB_PART_INDICES], numbers);
+  } else if (role == NIB_ROLE_INPUT) {
+    range = makeInput(c, d, memory);
+  }
   if (role == NIB_ROLE_OUTPUT && (d.flags & NIB_PRODUCT_RESIDUAL)) {
     range =
         makeDense(recipe, NibType(d.result_type), range.size() * (d.result_type == NIB_TYPE_F32 ? 1 : 2), c.seed + 4);
@@ -308,6 +374,11 @@ Words spread(uint32_t of, uint64_t count) {
   return numbers;
 }
 
+// A row of activations, and the row of the result that it makes.
+struct RowPair {
+  uint64_t input, output;
+};
+
 Farthest farthest(const Desc& d, const Judged& judged) {
   const uint32_t batch = batchOf(d), n = judged.n;
   const NibMemory& memory = judged.memory;
@@ -323,15 +394,28 @@ Farthest farthest(const Desc& d, const Judged& judged) {
   const double exp_error = isSmooth(d.activation) ? 0x1p-19 : 0;
   const double half_ulp = d.result_type == NIB_TYPE_F32 ? 0 : halfUlp(d.result_type);
   // Decoded weights may be rounded to halves.
-  const double weight_error = d.input_type == NIB_TYPE_F16 && d.tokens > 8 ? 0x1p-11 : 0;
+  const double weight_error = d.input_type == NIB_TYPE_F16 && d.tokens > 8 && d.choices == 0 ? 0x1p-11 : 0;
+  const auto inputsOf = [&](uint32_t b) {
+    std::vector<RowPair> pairs;
+    if (d.choices == 0) {
+      for (const uint32_t t : tokens) pairs.push_back({uint64_t(b) * d.tokens + t, uint64_t(b) * d.tokens + t});
+      return pairs;
+    }
+    const uint32_t* chosen = judged.before[NIB_ROLE_INPUT] + memory.part[NIB_PART_INDICES].offset_bytes / 4;
+    const bool each = (d.flags & NIB_PRODUCT_EACH_INPUT) != 0;
+    for (uint64_t i = 0; i < uint64_t(n) * d.choices; ++i) {
+      if (std::min(chosen[i], d.batch - 1) == b) pairs.push_back({each ? i : i / d.choices, i});
+    }
+    return pairs;
+  };
   FarthestSoFar farthest(1e30);
   for (uint32_t b = 0; b < batch; ++b) {
     Words numbers = rows;
     for (uint32_t& number : numbers) number += b * d.rows;
     const std::vector<float> weights = weightRows(d, numbers, memory, judged.before[NIB_ROLE_WEIGHTS]);
     const std::vector<float> lowest = lowestRows(d, numbers, memory, judged.before[NIB_ROLE_WEIGHTS]);
-    for (const uint32_t t : tokens) {
-      const std::vector<double> x = activationsOf(d, uint64_t(b) * d.tokens + t, judged.before[NIB_ROLE_INPUT], order);
+    for (const RowPair& pair : inputsOf(b)) {
+      const std::vector<double> x = activationsOf(d, pair.input, judged.before[NIB_ROLE_INPUT], order);
       for (size_t i = 0; i < rows.size(); ++i) {
         const uint32_t r = rows[i];
         const float* w = &weights[i * d.cols];
@@ -349,7 +433,7 @@ Farthest farthest(const Desc& d, const Judged& judged) {
           magnitude += std::abs(double(bias));
         }
         double y = activated(d.activation, sum);
-        const uint64_t at = (uint64_t(b) * d.tokens + t) * resultStride(d) + r;
+        const uint64_t at = pair.output * resultStride(d) + r;
         double residual = 0;
         if (d.flags & NIB_PRODUCT_RESIDUAL) residual = elementOf(judged.before[NIB_ROLE_OUTPUT], d.result_type, at);
         y += residual;
@@ -397,7 +481,15 @@ Case ordered(uint32_t rows, uint32_t tokens, uint32_t cols) {
 }
 
 void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& options, std::vector<Case>& list) {
+  const auto chosen = [](uint32_t rows, uint32_t cols, uint32_t tokens, const NibWeights& weights) {
+    Case c = exact(rows, cols, tokens, weights, NIB_PRODUCT_BIAS);
+    c.as<Desc>().batch = 5;
+    c.as<Desc>().choices = 2;
+    return c;
+  };
   if (purpose == Large::kNarrowWindows && format == nullptr) {
+    // Windows end within matrices.
+    for (const uint32_t tokens : {1u, 40u}) list.push_back(chosen(77, 260, tokens, denseWeights(NIB_TYPE_F32)));
     list.push_back(unaligned(16, 37, 258));
     list.push_back(ordered(16, 137, 258));
   }
@@ -407,6 +499,7 @@ void addLarge(Large purpose, const NibFormatInfo* format, const LargeOptions& op
   for (const uint32_t tokens : {2u, 21u}) {
     list.push_back(exact(4099, 1026, tokens, int4, NIB_PRODUCT_BIAS | NIB_PRODUCT_RESIDUAL));
   }
+  for (const uint32_t tokens : {2u, 40u}) list.push_back(chosen(1029, 1026, tokens, int4));
   // Activations are decoded and their columns reordered first.
   Case c = exact(67, 1040, 515, int4, NIB_PRODUCT_ORDER);
   c.as<Desc>().batch = 3;
@@ -506,7 +599,10 @@ constexpr OpCases<Desc> kCases = {
     .bench = {.list = listBench,
               .names = nameBench,
               .data = benchData,
-              .multiplyAdds = [](const Desc& d, uint32_t n) { return double(d.rows) * d.cols * n * batchOf(d); },
+              .multiplyAdds =
+                  [](const Desc& d, uint32_t n) {
+                    return double(d.rows) * d.cols * n * (d.choices != 0 ? d.choices : batchOf(d));
+                  },
               .arithmetic =
                   [](const Desc& d) { return d.input_type == NIB_TYPE_F16 ? Arithmetic::kHalf : Arithmetic::kFloat; },
               .isDenseCounterpart =

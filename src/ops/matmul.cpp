@@ -238,8 +238,9 @@ NibResult getMemory(const NibMatmulDesc& d, const Log& log, NibMemory* memory) {
     setPart(memory, NIB_PART_INPUT_SCALES, scales.offset_bytes, scales.size_bytes);
   } else if (d.choices != 0) {
     const uint64_t indices_bytes = uint64_t(d.tokens) * d.choices * sizeof(uint32_t);
-    setPart(memory, NIB_PART_SOURCE, 0, denseBytes(uint32_t(inputRows(d)), d.cols, d.input_type, m.input_stride));
-    setPart(memory, NIB_PART_INDICES, m.indices_offset, indices_bytes);
+    setPart(memory, NIB_ROLE_INPUT, NIB_PART_SOURCE, 0,
+            denseBytes(uint32_t(inputRows(d)), d.cols, d.input_type, m.input_stride));
+    setPart(memory, NIB_ROLE_INPUT, NIB_PART_INDICES, m.indices_offset, indices_bytes);
     setRange(memory, NIB_ROLE_INPUT, m.indices_offset + indices_bytes);
   } else {
     setRange(memory, NIB_ROLE_INPUT, denseBytes(tokens, d.cols, d.input_type, m.input_stride));

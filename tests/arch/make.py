@@ -62,6 +62,18 @@ def gemma3(*args, **more):
     return {"architectures": ["Gemma3ForCausalLM"], "model_type": "gemma3_text", **sizes(*args, **more)}
 
 
+def mixtral(*args, **more):
+    return {"architectures": ["MixtralForCausalLM"], "model_type": "mixtral", **sizes(*args, **more)}
+
+
+def qwen2_moe(*args, **more):
+    return {"architectures": ["Qwen2MoeForCausalLM"], "model_type": "qwen2_moe", **sizes(*args, **more)}
+
+
+def qwen3_moe(*args, **more):
+    return {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe", **sizes(*args, **more)}
+
+
 def olmo2(*args, **more):
     return {"architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2", **sizes(*args, **more)}
 
@@ -174,6 +186,30 @@ MODELS = {
         24, 24, 2, 3, 1, 53, head_dim=16, max_position_embeddings=16, sliding_window=9, use_sliding_window=True,
         layer_types=["sliding_attention", "full_attention"],
         rope_parameters={"rope_type": "dynamic", "rope_theta": 1000.0, "factor": 2.0})),
+    "mixtral_plain": (F16, (40, 9), mixtral(
+        32, 32, 2, 4, 2, 61, max_position_embeddings=64, rms_norm_eps=1e-5, rope_theta=10000.0, sliding_window=None,
+        num_local_experts=4, num_experts_per_tok=2)),
+    "mixtral_window": (BF16, (40, 9), mixtral(
+        32, 24, 2, 2, 1, 67, max_position_embeddings=64, rms_norm_eps=0.02, sliding_window=6, hidden_act="gelu",
+        num_local_experts=5, num_experts_per_tok=1, tie_word_embeddings=True)),
+    # The class's eight experts, two for a token.
+    "mixtral_defaults": (F32, (24, 7), mixtral(16, 16, 1, 2, 1, 31, rope_theta=1000.0)),
+    "qwen2_moe_plain": (F16, (40, 9), qwen2_moe(
+        32, 48, 2, 4, 2, 61, max_position_embeddings=64, rope_theta=10000.0, num_experts=6, num_experts_per_tok=3,
+        moe_intermediate_size=16, shared_expert_intermediate_size=32, norm_topk_prob=False)),
+    # Dense layers between.
+    "qwen2_moe_dense": (BF16, (40, 9), qwen2_moe(
+        32, 24, 4, 2, 1, 67, max_position_embeddings=64, rms_norm_eps=0.02, num_experts=4, num_experts_per_tok=2,
+        moe_intermediate_size=24, shared_expert_intermediate_size=20, norm_topk_prob=True, decoder_sparse_step=2,
+        mlp_only_layers=[3], hidden_act="relu")),
+    "qwen3_moe_plain": (F16, (40, 9), qwen3_moe(
+        32, 32, 2, 4, 2, 61, head_dim=16, max_position_embeddings=64, rope_theta=10000.0, num_experts=8,
+        num_experts_per_tok=3, moe_intermediate_size=16, norm_topk_prob=True)),
+    # A weight that is not normalized; no scale of the router.
+    "qwen3_moe_window": (F32, (33, 7), qwen3_moe(
+        24, 24, 3, 3, 1, 53, head_dim=16, max_position_embeddings=64, rms_norm_eps=0.01, num_experts=5,
+        num_experts_per_tok=5, moe_intermediate_size=12, use_sliding_window=True, sliding_window=5,
+        attention_bias=True, mlp_only_layers=[1])),
     "phi3_plain": (F16, (40, 9), phi3(
         32, 32, 2, 4, 2, 61, max_position_embeddings=64, original_max_position_embeddings=64, rms_norm_eps=1e-5,
         rope_theta=10000.0, rope_scaling=None, sliding_window=None, tie_word_embeddings=False)),
@@ -281,6 +317,26 @@ def weights(config, dtype, seed):
     return tensors
 
 
+def split_experts(tensors, mixtral):
+    """The tensors of files: a matrix of each expert, where transformers has those of all in one."""
+    names = ("w1", "w3", "w2") if mixtral else ("gate_proj", "up_proj", "down_proj")
+    result = {}
+    for name, tensor in tensors.items():
+        if mixtral:
+            name = name.replace(".mlp.", ".block_sparse_moe.")
+        if not name.endswith((".experts.gate_up_proj", ".experts.down_proj")):
+            result[name] = tensor
+            continue
+        place = name[:name.rindex(".")]
+        for expert, matrix in enumerate(tensor):
+            if name.endswith(".down_proj"):
+                result[f"{place}.{expert}.{names[2]}.weight"] = matrix.contiguous()
+                continue
+            for part, half in zip(names, matrix.chunk(2)):
+                result[f"{place}.{expert}.{part}.weight"] = half.contiguous()
+    return result
+
+
 def renamed(tensors, rules):
     result = {}
     for name, tensor in tensors.items():
@@ -318,6 +374,8 @@ def make(folder, names):
             file.write("\n")
         seed = zlib.crc32(name.encode())
         tensors = weights(AutoConfig.from_pretrained(place), dtype, seed)
+        if any(".experts." in name for name in tensors):
+            tensors = split_experts(tensors, config["model_type"] == "mixtral")
         save_file(renamed(tensors, RENAMED.get(name, {})), place + "/model.safetensors", {"format": "pt"})
         random, golden = torch.Generator().manual_seed(seed + 1), {}
         for text, length in enumerate(lengths):

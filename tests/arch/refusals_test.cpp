@@ -77,7 +77,9 @@ EditConfig with(const char* key, const Json& value) {
   return [=](Json& config) { config[key] = value; };
 }
 
-const std::string kFamilies = "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, gpt_neox";
+const std::string kFamilies =
+    "llama, mistral, qwen2, qwen3, mixtral, qwen2_moe, qwen3_moe, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, "
+    "gpt_neox";
 
 TEST_CASE("an unchanged copy is not refused") {
   for (const char* name : {"llama_plain", "mistral_window", "qwen2_plain", "qwen3_plain", "phi3_su", "gemma2_plain",

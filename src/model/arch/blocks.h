@@ -21,6 +21,16 @@ graph::ValueId addGatedBlock(graph::Graph& graph, const ModelConfig& config, con
 graph::ValueId addGptBlock(graph::Graph& graph, const ModelConfig& config, const BodyOptions& options,
                            const BlockInputs& inputs, uint32_t layer, graph::ValueId hidden);
 
+// Names of the modules of a mixture of experts. "*" stands for the number of an expert.
+struct ExpertNames {
+  std::string mlp;  // what all names begin with
+  std::string gate, up, down;
+};
+ExpertNames expertNames(const ModelConfig& config, uint32_t layer);
+// The second half of a gated block that has experts.
+graph::ValueId addExperts(graph::Graph& graph, const ModelConfig& config, const BodyOptions& options, uint32_t layer,
+                          graph::ValueId hidden);
+
 // A linear layer with the weights of a module.
 graph::Linear linearOf(const StorageOf& storage, const std::string& module, uint32_t rows);
 // A norm of hidden states, as the family has it.

@@ -206,6 +206,20 @@ void checkWholeHeads(const ModelConfig& config) {
   refuseKey("partial_rotary_factor", "is not 1; models of type " + config.family + " rotate whole heads");
 }
 
+void checkExperts(const ModelConfig& config) {
+  const ExpertsConfig& experts = config.experts;
+  if (experts.count == 0) return;
+  if (experts.count > NIB_MATMUL_MAX_EXPERTS) {
+    throw Error("config.json: " + std::to_string(experts.count) + " experts are more than the " +
+                std::to_string(NIB_MATMUL_MAX_EXPERTS) + " that nibble runs");
+  }
+  if (experts.chosen == 0 || experts.chosen > experts.count || experts.chosen > NIB_MATMUL_MAX_CHOICES) {
+    refuseKey("num_experts_per_tok", "is " + std::to_string(experts.chosen) + ", and must be from 1 to " +
+                                         std::to_string(std::min(experts.count, NIB_MATMUL_MAX_CHOICES)));
+  }
+  if (experts.inner == 0) refuseKey("moe_intermediate_size", "must be 1 or more");
+}
+
 ModelConfig readConfig(const std::string& config_json, const HasTensor& has) {
   const Json json = readJsonText(config_json, "config.json", "the text", JsonNumbers::kPython);
   if (!json.is_object()) throw Error("config.json: is not a JSON object");

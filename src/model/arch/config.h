@@ -58,6 +58,17 @@ enum class BlockKind {
 // The norms of queries and keys, before they are rotated.
 enum class QueryNorms { kNone, kHeads, kRows };
 
+// A mixture of experts instead of the gated layers.
+struct ExpertsConfig {
+  uint32_t count = 0;         // 0 = the model has none
+  uint32_t chosen = 0;        // for each token
+  uint32_t inner = 0;         // of an expert
+  uint32_t shared_inner = 0;  // of the expert that all tokens pass; 0 = none
+  bool normalized = false;    // the weights of the chosen ones add up to 1
+  bool mixtral_names = false;
+  std::vector<bool> layers;  // which layers have them
+};
+
 struct ModelConfig {
   std::string family;  // model_type
   uint32_t vocabulary = 0;
@@ -86,6 +97,7 @@ struct ModelConfig {
   bool parallel = false;               // attention and the layers behind it read the same hidden states
   uint32_t learned_positions = 0;      // rows of the table that is added to the embedding
   bool layer_attention_scale = false;  // scores of layer i are divided by i + 1, too
+  ExpertsConfig experts;
   BlockKind block = BlockKind::kGated;
   std::string prefix = "model";               // of the names of all modules but the head; may be empty
   std::vector<std::string> other_parts = {};  // prefixes of tensors that are no part of the network
@@ -93,6 +105,8 @@ struct ModelConfig {
   RopeConfig rope;
   std::optional<RopeConfig> window_rope;  // of layers with a window; none = rope
   std::vector<uint32_t> window;           // by layer: keys that a token sees, itself included; 0 = all before it
+
+  bool hasExperts(uint32_t layer) const { return layer < experts.layers.size() && experts.layers[layer]; }
 };
 
 using Json = nlohmann::ordered_json;
@@ -147,6 +161,8 @@ void readLayerTypes(const Json& json, uint32_t window, const std::function<bool(
                     ModelConfig& config);
 // For families whose class in transformers has no partial_rotary_factor: it ignores the key or fails. Throws.
 void checkWholeHeads(const ModelConfig& config);
+// Throws if the numbers of a mixture of experts do not fit each other, or nibble's limits.
+void checkExperts(const ModelConfig& config);
 
 }  // namespace nib::model
 #endif

@@ -10,16 +10,22 @@ void readGpt2(const Json& json, ModelConfig& config);        // gpt2.cpp
 void readGptNeox(const Json& json, ModelConfig& config);     // gpt_neox.cpp
 void readLlama(const Json& json, ModelConfig& config);       // llama.cpp
 void readMistral(const Json& json, ModelConfig& config);     // mistral.cpp
+void readMixtral(const Json& json, ModelConfig& config);     // mixtral.cpp
 void readOlmo2(const Json& json, ModelConfig& config);       // olmo2.cpp
 void readPhi3(const Json& json, ModelConfig& config);        // phi3.cpp
 void readQwen2(const Json& json, ModelConfig& config);       // qwen2.cpp
+void readQwen2Moe(const Json& json, ModelConfig& config);    // qwen_moe.cpp
 void readQwen3(const Json& json, ModelConfig& config);       // qwen3.cpp
+void readQwen3Moe(const Json& json, ModelConfig& config);    // qwen_moe.cpp
 
 std::span<const Family> families() {
   static constexpr Family kFamilies[] = {{"llama", &readLlama},
                                          {"mistral", &readMistral},
                                          {"qwen2", &readQwen2},
                                          {"qwen3", &readQwen3},
+                                         {"mixtral", &readMixtral},
+                                         {"qwen2_moe", &readQwen2Moe},
+                                         {"qwen3_moe", &readQwen3Moe},
                                          {"phi3", &readPhi3},
                                          {"gemma2", &readGemma2},
                                          {"gemma3_text", &readGemma3Text},

@@ -87,7 +87,9 @@ ValueId addGated(Graph& graph, const ModelConfig& config, const BodyOptions& opt
 
 ValueId addGatedBlock(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
                       uint32_t layer, ValueId hidden) {
-  return addGated(graph, config, options, layer, addAttention(graph, config, options, inputs, layer, hidden));
+  hidden = addAttention(graph, config, options, inputs, layer, hidden);
+  if (config.hasExperts(layer)) return addExperts(graph, config, options, layer, hidden);
+  return addGated(graph, config, options, layer, hidden);
 }
 
 }  // namespace nib::model

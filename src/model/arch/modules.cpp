@@ -26,6 +26,16 @@ std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, ui
               {mlp + "dense_4h_to_h"}};
     case BlockKind::kGated: break;
   }
+  if (config.hasExperts(layer)) {
+    // Experts are no layers of all tokens.
+    std::vector<std::vector<std::string>> layers = {{self + "q_proj", self + "k_proj", self + "v_proj"},
+                                                    {self + "o_proj"}};
+    if (config.experts.shared_inner == 0) return layers;
+    const std::string shared = expertNames(config, layer).mlp + "shared_expert.";
+    layers.push_back({shared + "gate_proj", shared + "up_proj"});
+    layers.push_back({shared + "down_proj"});
+    return layers;
+  }
   if (config.fused) return {{self + "qkv_proj"}, {self + "o_proj"}, {mlp + "gate_up_proj"}, {mlp + "down_proj"}};
   return {{self + "q_proj", self + "k_proj", self + "v_proj"},
           {self + "o_proj"},
@@ -65,6 +75,11 @@ std::vector<ScaleGroup> scaleGroups(const ModelConfig& config, uint32_t layer) {
   ScaleGroup values{layers[0].back(), false, layers[1], config.head_size, config.heads / config.key_heads};
   if (config.fused) values.first = (config.heads + config.key_heads) * config.head_size;
   groups.push_back(values);
+  // The inputs of experts go into the router too, and it is not scaled.
+  if (config.hasExperts(layer)) {
+    if (layers.size() > 2) groups.push_back({layers[2].back(), false, layers[3], 0, 1});
+    return groups;
+  }
   addNormGroup(config.norms_after ? ".pre_feedforward_layernorm" : ".post_attention_layernorm", layers[2]);
   ScaleGroup inner{layers[2].back(), false, layers[3], 0, 1};
   if (config.fused) inner.first = config.inner;
@@ -83,11 +98,13 @@ HiddenStates hiddenStates(const ModelConfig& config) {
 
 std::string blockResult(const ModelConfig& config, uint32_t layer) {
   if (config.norms_after) return blockName(config, layer) + ".post_feedforward_layernorm.add.output";
+  if (config.hasExperts(layer)) return expertNames(config, layer).mlp + "mix.sum";
   return hiddenWriters(config, layer).back() + ".sum";
 }
 
 std::vector<std::string> hiddenWriters(const ModelConfig& config, uint32_t layer) {
   const std::vector<std::vector<std::string>> layers = linearLayers(config, layer);
+  if (layers.size() < 4) return {layers[1].front()};
   return {layers[1].front(), layers[3].front()};
 }
 

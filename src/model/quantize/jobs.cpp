@@ -23,6 +23,7 @@ class Lane {
         quantizer_(device, *options.container, options.selection.activations, options.errors, lane.slab_bytes,
                    lane.keep_bytes),
         errors_(options.errors),
+        gptq_(options.gptq && !options.gptq->nearest),
         caster_(device, lane.slab_bytes) {}
 
   // Computes all parts of a weight together; skips writing those that an interrupted run has completed.
@@ -50,6 +51,9 @@ class Lane {
         const std::optional<BlobStore::Entry> given =
             blobs_ != nullptr ? blobs_->read(job.decision.weight.module()) : std::nullopt;
         if (given) report.gptq = given->report;
+        if (gptq_ && !given) {
+          report.note += std::string(report.note.empty() ? "" : "; ") + "rounded to nearest: GPTQ has no inputs of it";
+        }
         const GivenBlob blob = given ? GivenBlob{given->blob.bytes, given->blob.order} : GivenBlob();
         const WeightResult result = quantizer_.quantize(job.decision.weight, job.parts, source, write, blob);
         report.sums = result.sums;
@@ -93,7 +97,7 @@ class Lane {
   const BlobStore* blobs_;
   Decoder decoder_;
   WeightQuantizer quantizer_;
-  bool errors_;
+  bool errors_, gptq_;
   Caster caster_;
 };
 

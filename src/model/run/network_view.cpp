@@ -29,6 +29,11 @@ std::optional<Checkpoint> networkCheckpoint(const Checkpoint& checkpoint, const 
   return Checkpoint(checkpoint.path(), transposedSource(checkpoint, chosen));
 }
 
+void refuseExperts(const ModelConfig& config, const std::string& what, const std::string& why) {
+  if (config.experts.count == 0) return;
+  throw Error(what + ": models of type " + config.family + " have experts, and " + why);
+}
+
 void refuseTransposed(const ModelConfig& config, const std::string& what) {
   if (config.block != BlockKind::kGpt2) return;
   throw Error(what + ": not for models of type " + config.family +

@@ -21,6 +21,9 @@ std::optional<Checkpoint> networkCheckpoint(const Checkpoint& checkpoint, const 
 // Throws if the checkpoint's files hold the matrices of layers as [in, out]. what: "--transform awq".
 void refuseTransposed(const ModelConfig& config, const std::string& what);
 
+// Throws if the model has experts. why: the reason, "their layers have no costs".
+void refuseExperts(const ModelConfig& config, const std::string& what, const std::string& why);
+
 // A view of the model as its network reads it: `view` itself, where that is the same.
 class NetworkView {
  public:

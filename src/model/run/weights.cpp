@@ -3,6 +3,7 @@
 #include <nibble/formats.h>
 
 #include "model/archive/error.h"
+#include "model/run/expert_stack.h"
 
 #include <algorithm>
 #include <cstring>
@@ -93,6 +94,7 @@ std::optional<FoundWeight> ModelWeights::foundOf(const ModelView::Tensor& tensor
 }
 
 Storage ModelWeights::storage(const std::string& module) const {
+  if (isOfExperts(module)) return expertStorage(module);
   const ModelView::Tensor* tensor = view_.find(module + ".weight");
   if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
   const bool widened = widen_ && widen_(module);
@@ -153,6 +155,38 @@ void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t
   decoder_.load(tensor, to);
 }
 
+Storage ModelWeights::expertStorage(const std::string& module) const {
+  std::optional<Storage> shared;
+  for (uint32_t i = 0; i < config_.experts.count; ++i) {
+    const std::string name = expertName(module, i);
+    Storage stored = storage(name);
+    if (stored.input.format != NIB_FORMAT_DENSE) {
+      throw Error(quoteText(name) + ": quantizes its inputs too, which nibble does not run in experts yet");
+    }
+    stored.weights = stackedWeights(stored.weights, name);
+    if (!shared) shared = stored;
+    if (std::memcmp(&stored.weights, &shared->weights, sizeof(NibWeights)) != 0) {
+      throw Error(quoteText(name) + ": is stored in another way than expert 0 of its layer, and nibble runs experts " +
+                  "of one type together");
+    }
+  }
+  return *shared;
+}
+
+void ModelWeights::loadExperts(const NibMatmulDesc& desc, const std::string& module, const kit::Buffer& to) {
+  ExpertStack stack(desc);
+  for (uint32_t i = 0; i < desc.batch; ++i) {
+    const std::string name = expertName(module, i);
+    const NibWeights weights = storage(name).weights;
+    const kit::Buffer one(device_.untimed(), stack.bytesOfOne(weights));
+    loadMatrix(name, desc.rows, desc.cols, one);
+    std::vector<std::byte> bytes(one.sizeBytes());
+    device_.download(one, 0, bytes.data(), bytes.size());
+    stack.put(i, weights, bytes, name);
+  }
+  device_.upload(to, 0, stack.bytes().data(), stack.bytes().size());
+}
+
 void ModelWeights::loadWidened(const ModelView::Tensor& tensor, const kit::Range& to) {
   const NibType type = *decoder_.typeOf(tensor);
   if (type == NIB_TYPE_F32) return decoder_.decode(tensor, 0, tensor.elements(), to);
@@ -195,6 +229,7 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
   switch (node.description()->op) {
     case NIB_OP_MATMUL: {
       const auto& desc = descOf<NibMatmulDesc>(node);
+      if (desc.choices != 0) return loadExperts(desc, name, to);
       loadMatrix(name, desc.rows, desc.cols, to);
       if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
       return;

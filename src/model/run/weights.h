@@ -56,6 +56,9 @@ class ModelWeights {
   const ModelView::Tensor& find(const std::string& name, uint64_t rows, uint64_t cols) const;
   void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
   void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
+  // Matrices of experts, one behind the other. module: with "*" for the number of an expert.
+  Storage expertStorage(const std::string& module) const;
+  void loadExperts(const NibMatmulDesc& desc, const std::string& module, const kit::Buffer& to);
   void loadWidened(const ModelView::Tensor& tensor, const kit::Range& to);
   // addend: is added to the elements.
   void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to,

@@ -1,6 +1,7 @@
 // An online rotation (QuaRot, arXiv 2404.00456): the inputs of down go through a Hadamard transform while the network
 // runs, and its weights through the same one before. It spreads outliers that no scale can move away from there.
 #include "model/archive/error.h"
+#include "model/run/network_view.h"
 #include "model/transform/scaling.h"
 #include "model/transform/transform.h"
 
@@ -17,6 +18,7 @@ uint32_t blockOf(uint32_t size) {
 Edits make(const TransformInput& input, const std::string&, TransformReport& report) {
   if (input.config.inner_hadamard != 0) throw Error("--transform hadamard: the model has been through it already");
   const uint32_t block = blockOf(input.config.inner);
+  refuseExperts(input.config, "--transform hadamard", "the inputs of their down layers are not rotated yet");
   if (input.config.inner % block != 0) {
     throw Error("--transform hadamard: an odd intermediate_size, " + std::to_string(input.config.inner) +
                 ", has no Hadamard matrix");

@@ -1,5 +1,6 @@
 // Rotation of the hidden states and of the values of heads (QuaRot, arXiv 2404.00456), folded into the weights.
 #include "model/archive/error.h"
+#include "model/run/network_view.h"
 #include "model/transform/orthogonal.h"
 #include "model/transform/scaling.h"
 #include "model/transform/transform.h"
@@ -21,6 +22,7 @@ class Rotate {
       throw Error("--transform rotate: models of type " + input_.config.family +
                   " norm what layers add to the hidden states, and a rotation does not pass such a norm");
     }
+    refuseExperts(input_.config, "--transform rotate", "their router and they read the hidden states too");
     edits_.unties = input_.config.tied;
     if (input_.config.tied && !has(states_.head + ".weight")) {
       edits_.untied_head = states_.head + ".weight";

@@ -265,6 +265,8 @@ struct Experts {
   uint32_t experts = 0;  // matrices, which follow each other in the weights
   NibWeights weights{};
   uint32_t activation = NIB_ACTIVATION_NONE;
+  // How the input is quantized, with ROW granularity; all 0 = not at all. Its codes are decoded before the product.
+  NibWeights input{};
 };
 // NIB_OP_MATMUL by the experts that tokens choose. chosen: ids(count). input: a row for each token, or for each choice.
 // The result has a row for each choice, `count` to a token.

@@ -145,7 +145,33 @@ ValueId linear(Graph& graph, ValueId input, std::string name, const Linear& laye
   return addProduct(graph, layer, std::move(name), desc, per_token, to, std::move(operands));
 }
 
+namespace {
+
+// The values that the codes of an input stand for.
+ValueId rounded(Graph& graph, ValueId input, const std::string& name, const NibWeights& weights) {
+  const Shape from = graph.value(input).shape;
+  const Codes codes = quantizeInput(graph, input, name, weights);
+  const Shape to = dense(NIB_TYPE_F32, from.cols, from.rows_per_token);
+  NibDequantizeDesc desc{NIB_OP_DEQUANTIZE, sizeof(NibDequantizeDesc)};
+  desc.rows = graph.maxTokens() * from.rows_per_token;
+  desc.cols = from.cols;
+  desc.result_type = to.type;
+  desc.result_stride = to.stride;
+  desc.weights = weights;
+  const ValueId output = graph.arena(name + ".rounded", to);
+  std::vector<Operand> operands{{NIB_ROLE_WEIGHTS, NIB_PART_CODES, codes.codes},
+                                {NIB_ROLE_WEIGHTS, NIB_PART_SCALES, codes.scales},
+                                {NIB_ROLE_OUTPUT, NIB_PART_COUNT, output, true}};
+  if (codes.zeros != kNoValue) operands.push_back({NIB_ROLE_WEIGHTS, NIB_PART_ZEROS, codes.zeros});
+  graph.addNode(name + ".dequantize", reinterpret_cast<const NibOpDesc*>(&desc), sizeof desc, from.rows_per_token,
+                operands);
+  return output;
+}
+
+}  // namespace
+
 ValueId experts(Graph& graph, ValueId input, ValueId chosen, std::string name, const Experts& layer) {
+  if (layer.input.format != NIB_FORMAT_DENSE) input = rounded(graph, input, name, layer.input);
   const Shape from = graph.value(input).shape;
   const uint32_t count = graph.value(chosen).shape.cols;
   NibMatmulDesc desc{NIB_OP_MATMUL, sizeof(NibMatmulDesc)};

@@ -111,12 +111,57 @@ def test_gpt2(tool, families):
         tool.refused("exceeds the", "eval", model, "--data", "ids.npy", "--window", "200", "--device", "cpu")
 
 
+EXPERTS = {"mixtral_plain": ("block_sparse_moe.experts.{}.", ("w1", "w2", "w3"), 4),
+           "qwen2_moe_plain": ("mlp.experts.{}.", ("gate_proj", "up_proj", "down_proj"), 6),
+           "qwen3_moe_plain": ("mlp.experts.{}.", ("gate_proj", "up_proj", "down_proj"), 8)}
+
+
+def test_experts(tool, families):
+    """Experts are quantized each, and run by the router's choice; GPTQ and transforms leave them to rounding."""
+    for name, (place, parts, count) in EXPERTS.items():
+        model = os.path.join(families, name)
+        config = config_of(model)
+        write_ids("ids.npy", 256, config["vocab_size"])
+        nearest, _ = quantized(tool, model, *INT4)
+        tool.check(1e-4 < nearest < 0.5, f"{name}: KL {nearest} of int4")
+        wanted = {f"model.layers.{layer}.{place.format(i)}{part}" for layer in range(config["num_hidden_layers"])
+                  for i in range(count) for part in parts}
+        packed = {n[:-len(".weight_packed")] for n in names_of("q") if n.endswith(".weight_packed")}
+        tool.check(wanted <= packed, f"{name}: not quantized are {sorted(wanted - packed)}")
+        gptq, report = quantized(tool, model, *INT4, "--method", "gptq", *CALIB)
+        tool.check(0 < gptq < 1.1 * nearest, f"{name}: KL {gptq} of GPTQ, {nearest} of rounding to nearest")
+        notes = {t["name"]: t.get("note", "") for t in report["tensors"]}
+        tool.check(all("rounded to nearest: GPTQ has no inputs of it" in notes[n + ".weight"] for n in wanted),
+                   f"{name}: experts without a note")
+        tool.check(not notes["model.layers.0.self_attn.q_proj.weight"], f"{name}: a note on q_proj")
+        for options, most in ((("--type", "int8", "--group-size", "16"), 1e-3), (("--type", "fp8"), 2e-2),
+                              (("--type", "fp8", "--granularity", "tensor"), 2e-2),
+                              (("--type", "int8", "--activations", "int8-token"), 3e-3),
+                              (("--type", "fp8", "--activations", "fp8-token"), 3e-2)):
+            kl, _ = quantized(tool, model, *options)
+            tool.check(0 < kl < most, f"{name} {options}: KL {kl}")
+        kl = divergence(tool, model, model, *INT4)
+        tool.check(1e-4 < kl < 0.5, f"{name}: in memory: KL {kl}")
+        tool.passes("calibrate", model, "--data", "ids.npy", "--seq-len", "32", "-o", "c.json", "--force", "--device",
+                    "cpu")
+        tool.refused("what each of them loses is not measured yet", "quantize", model, "-o", "no", "--budget", "7",
+                     *CALIB, "--device", "cpu")
+        tool.passes("quantize", model, "-o", "mixed", *INT4, "--force", "--device", "cpu", "--rule",
+                    place.format(1).replace(".", "[.]") + "=int8:16")
+        tool.refused("stored in another way than expert 0", "eval", "mixed", "--data", "ids.npy", "--device", "cpu")
+    model = os.path.join(families, "mixtral_plain")
+    tool.passes("quantize", model, "-o", "q.gguf", "--type", "q8_0", "--force", "--device", "cpu")
+    kl = divergence(tool, "q.gguf", model)
+    tool.check(0 < kl < 1e-2, f"GGUF: KL {kl}")
+
+
 def main():
     families = os.path.abspath(sys.argv[2])
     tool = Tool(sys.argv[1], sys.argv[3])
     for name, (modules, prefix) in MODELS.items():
         test_model(tool, os.path.join(families, name), modules, prefix)
     test_gpt2(tool, families)
+    test_experts(tool, families)
     tool.end()
 
 

@@ -95,6 +95,8 @@ OTHER_FAMILIES = {
     "phi3_su": (FUSED, {}), "phi3_window": (FUSED, {}),
     "gemma2_plain": (FUSED[2:], {"rotate": NORMED}), "gemma3_plain": (FUSED[2:], {"rotate:random": NORMED}),
     "olmo2_bias": (FUSED[2:], {"rotate": NORMED}),
+    "mixtral_plain": (("equalize", "smooth:0.7"), {t: "have experts" for t in ("rotate", "hadamard", "split")}),
+    "qwen2_moe_dense": (("equalize", "smooth:0.7"), {"rotate:random": "have experts"}),
     "gpt_neox_plain": (("hadamard", "equalize", "smooth:0.7"),
                        {"rotate": "passes RMS norms alone", "split": "have no gated layers"}),
     "gpt_neox_sequential": (("hadamard", "equalize", "smooth:0.7"), {}),

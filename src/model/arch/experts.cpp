@@ -12,7 +12,8 @@ namespace {
 // A layer of all experts. "*" of its name stands for the number of an expert.
 graph::Experts expertsOf(const ModelConfig& config, const BodyOptions& options, const std::string& module,
                          uint32_t rows) {
-  return {.rows = rows, .experts = config.experts.count, .weights = options.storage(module).weights};
+  const Storage stored = options.storage(module);
+  return {.rows = rows, .experts = config.experts.count, .weights = stored.weights, .input = stored.input};
 }
 
 // The output of an expert that all tokens pass, times the sigmoid of a gate of its own.

@@ -160,12 +160,16 @@ Storage ModelWeights::expertStorage(const std::string& module) const {
   for (uint32_t i = 0; i < config_.experts.count; ++i) {
     const std::string name = expertName(module, i);
     Storage stored = storage(name);
-    if (stored.input.format != NIB_FORMAT_DENSE) {
-      throw Error(quoteText(name) + ": quantizes its inputs too, which nibble does not run in experts yet");
+    const bool is_static =
+        stored.input.format != NIB_FORMAT_DENSE && stored.input.granularity == NIB_GRANULARITY_TENSOR;
+    if (is_static || stored.outlier_threshold != 0) {
+      throw Error(quoteText(name) + ": nibble runs experts whose inputs are dense or quantized by token, not with " +
+                  (stored.outlier_threshold != 0 ? "columns of outliers" : "one scale for all tokens"));
     }
     stored.weights = stackedWeights(stored.weights, name);
     if (!shared) shared = stored;
-    if (std::memcmp(&stored.weights, &shared->weights, sizeof(NibWeights)) != 0) {
+    if (std::memcmp(&stored.weights, &shared->weights, sizeof(NibWeights)) != 0 ||
+        std::memcmp(&stored.input, &shared->input, sizeof(NibWeights)) != 0) {
       throw Error(quoteText(name) + ": is stored in another way than expert 0 of its layer, and nibble runs experts " +
                   "of one type together");
     }

@@ -1,6 +1,7 @@
 // Outlier channel splitting (arXiv 1901.09504): the columns of down with the largest weights become two of half the
 // size, and the inner layers of the block grow by as many channels. Needs no data.
 #include "model/archive/error.h"
+#include "model/run/network_view.h"
 #include "model/transform/scaling.h"
 #include "model/transform/transform.h"
 
@@ -48,6 +49,7 @@ std::vector<double> gains(const std::vector<float>& weight, uint64_t cols, uint6
 }
 
 Edits make(const TransformInput& input, const std::string& setting, TransformReport& report) {
+  refuseExperts(input.config, "--transform split", "their inner channels are not split yet");
   Edits edits;
   const uint64_t inner = input.config.inner;
   constexpr uint64_t kMultiple = 64;  // of the new columns: groups of this size still end with the rows

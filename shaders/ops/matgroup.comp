@@ -1,8 +1,8 @@
 #version 450
-// Sorts the results of a run by matrix, so that up to TOKENS results of a matrix share its weights. One workgroup counts
-// the results of each matrix, adds up groups, and puts the number of each result into a record. The order within a
-// matrix may differ from run to run; results do not depend on it. Reads a choice (4 bytes) three times, writes 4 bytes
-// per result and 8 per group.
+// Sorts the results of a run by matrix, so that up to TOKENS results of a matrix share its weights. One workgroup
+// counts the results of each matrix, adds up groups, and puts the number of each result into a record. The order within
+// a matrix may differ from run to run; results do not depend on it. Reads a choice (4 bytes) twice, writes 4 bytes per
+// result and 8 per group.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/matgroup.h"
 MATGROUP_SPEC(NIB_SPEC_CONSTANT)

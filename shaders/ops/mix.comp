@@ -1,7 +1,7 @@
 #version 450
-// Weighted sums of neighbouring rows, weights from logits. A workgroup makes WG runs of four results, an invocation four
-// neighbouring columns of a row, whose weights it computes too. Reads 4 bytes per element of the source, and the logits
-// once per four columns; writes 4 bytes per result.
+// Weighted sums of neighbouring rows, weights from logits. A workgroup makes WG runs of four results, an invocation
+// four neighbouring columns of a row, whose weights it computes too. Reads 4 bytes per element of the source, and the
+// logits once per four columns; writes 4 bytes per result.
 #extension GL_GOOGLE_include_directive : require
 #include "ops/mix.h"
 MIX_SPEC(NIB_SPEC_CONSTANT)

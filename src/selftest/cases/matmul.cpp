@@ -210,7 +210,9 @@ std::string name(const Case& c, const Desc& d) {
 uint64_t kind(const Desc& d) {
   const uint64_t many_rows = d.rows >= 256 && d.cols % 4 == 0 && d.input_stride == 0;
   return (d.tokens > 64 ? 2u : d.tokens > 8) | many_rows << 2 | (d.flags & NIB_PRODUCT_ORDER) << 4 |
-         uint64_t(d.choices != 0) << 7 | uint64_t(d.input.format) << 8;
+         uint64_t(d.choices != 0) << 7 | uint64_t(d.input.format) << 8 |
+         // Results share matrices.
+         uint64_t(d.choices != 0 && uint64_t(d.tokens) * d.choices >= 2 * uint64_t(d.batch)) << 40;
 }
 
 // --------------------------------------------------------------------------------------------- data

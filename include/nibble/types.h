@@ -22,7 +22,7 @@
 // with its own size. Such a struct has `struct_bytes` (a description: `desc_bytes`), which the caller sets to sizeof.
 // Fields beyond the caller's size count as 0. Fields beyond the library's size must be 0, else the call is refused.
 // The library writes no more of a result struct than the caller's size. Structs without a size never grow.
-#define NIB_ABI_VERSION 8u
+#define NIB_ABI_VERSION 7u
 
 // Marks the functions of the library. Users of the shared library define NIB_SHARED, which matters on Windows; CMake's
 // target nibble::shared does.

@@ -30,19 +30,6 @@ constexpr int squashed(int x) {
   return (kAt[at] * (128 - part) + kAt[at + 1] * part + 64) >> 7;
 }
 
-// The inverse of squashed().
-struct Stretched {
-  std::array<int16_t, 4096> of{};
-  constexpr Stretched() {
-    int filled = 0;
-    for (int x = -2047; x <= 2047; ++x) {
-      for (const int to = squashed(x); filled <= to; ++filled) of[size_t(filled)] = int16_t(x);
-    }
-    for (; filled < 4096; ++filled) of[size_t(filled)] = 2047;
-  }
-};
-inline constexpr Stretched kStretched;
-
 // How far a chance moves after `count` bits, in 65536ths of the distance: 2 / (2 count + 3).
 inline constexpr uint32_t kMaxCount = 250;
 struct Rates {
@@ -60,6 +47,11 @@ class BitModel {
   void reset() {
     for (uint32_t& chance : chances_) chance = 1u << 31;
     for (int32_t& weight : weights_) weight = kOne / 3;
+    int filled = 0;
+    for (int x = -2047; x <= 2047; ++x) {
+      for (const int to = squashed(x); filled <= to; ++filled) stretched_[filled] = int16_t(x);
+    }
+    for (; filled < 4096; ++filled) stretched_[filled] = 2047;
   }
   // Codes a bit under `count` contexts, which are hashes. `set` selects the weights.
   template <class Coder, uint32_t count>
@@ -70,7 +62,7 @@ class BitModel {
     int32_t stretched[count], sum = 0;
     for (uint32_t i = 0; i < count; ++i) {
       slots[i] = chances_ + (contexts[i] >> (32 - kBits));
-      stretched[i] = kStretched.of[*slots[i] >> 20];
+      stretched[i] = stretched_[*slots[i] >> 20];
       sum += weights[i] * stretched[i] >> 8;
     }
     const int32_t chance = squashed(sum >> 8);
@@ -93,6 +85,7 @@ class BitModel {
   static constexpr uint32_t kBits = 16, kSets = 4096, kLeast = 24;
   static constexpr int32_t kOne = 1 << 16, kMaxWeight = 8 * kOne;
   uint32_t chances_[1u << kBits];
+  int16_t stretched_[4096];  // the inverse of squashed()
   int32_t weights_[kSets * kMaxContexts];
 };
 

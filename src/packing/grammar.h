@@ -12,7 +12,7 @@ struct OpRange {
   uint16_t first, last;  // opcodes
   // t type, r result, i id, l literal, s string, m memory operands, o opcode and its operands, p pairs of a literal and an
   // id; * repeats the letter before it.
-  const char* pattern;
+  char pattern[8];
 };
 
 // The opcodes of compute shaders. Modules may have others, whose words are taken as literals.

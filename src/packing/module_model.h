@@ -1,7 +1,7 @@
 // How likely each word of a module is, after the words before it. Packing and unpacking run the same code: the encoder
 // reads words where the decoder writes them.
 //
-// A word is one of a few guesses, or it is spelled out. Two guides point at instructions, of the base or of this module,
+// A word is one of a few guesses, or it is spelled out. Two guides point at instructions, of a base or of this module,
 // after which things went as they do now; their operands, with ids translated, are the first guesses. Others are what
 // came last in the same context. Ids appear in contexts by their names, so that the same code with other ids looks the
 // same.
@@ -24,43 +24,47 @@ struct ModuleSize {
 
 class ModuleModel {
  public:
+  static constexpr uint32_t kMaxModules = 3;
   static constexpr uint32_t kHeaderWords = 5;
   static constexpr uint32_t kMagic = 0x07230203;
 
-  // Words of memory for a module after a base (words 0 = none).
-  static uint64_t memoryWords(const ModuleSize& base, const ModuleSize& module) {
-    const uint64_t words = uint64_t(base.words) + module.words;
-    return 2 * words + perModule(base) + perModule(module);
+  // Words of memory for a module after its bases.
+  static uint64_t memoryWords(const ModuleSize* modules, uint32_t count) {
+    uint64_t words = 0;
+    for (uint32_t i = 0; i < count; ++i) words += 2 * uint64_t(modules[i].words) + perModule(modules[i]);
+    return words;
   }
 
-  // `memory` is zeros.
-  void reset(const ModuleSize& base, const ModuleSize& module, uint32_t* memory) {
+  // `memory` is zeros. The modules are coded in this order, at most kMaxModules.
+  void reset(const ModuleSize* modules, uint32_t count, uint32_t* memory) {
     bits_.reset();
     for (auto& table : guesses_) table.reset();
     expected_types_.reset();
     after_six_.reset();
     after_three_.reset();
     instruction_count_ = run_count_ = 0;
+    uint64_t words = 0;
+    for (uint32_t i = 0; i < count; ++i) words += modules[i].words;
     places_ = memory;
-    shapes_ = places_ + base.words + module.words;
-    memory = shapes_ + base.words + module.words;
-    for (uint32_t i = 0; i < 2; ++i) {
+    shapes_ = places_ + words;
+    memory = shapes_ + words;
+    for (uint32_t i = 0; i < count; ++i) {
       Module& m = modules_[i];
-      m.size = i == 0 ? base : module;
+      m.size = modules[i];
       m.ids_memory = memory;
       m.translation = memory + uint64_t(IdLists::kArrays) * m.size.bound;
       memory += perModule(m.size);
     }
   }
 
-  // Codes module 0, the base, or 1. False if it is malformed.
+  // Codes the next module, number `which`. False if it is malformed.
   template <class Coder>
   bool run(Coder& coder, uint32_t which, uint32_t* words);
 
  private:
   static constexpr uint32_t kGuides = 2, kContexts = 5, kNone = ~0u;
   static constexpr uint32_t kNewId = 2, kFirstContext = 3;  // sources of guesses: guides, a new id, contexts
-  static constexpr uint32_t kInBase = 1u << 31;
+  static constexpr uint32_t kModuleShift = 30;  // in places_
   // Sets of weights.
   static constexpr uint32_t kLengthSet = 3000, kDigitSet = 3040, kChoiceSet = 3080;
 
@@ -69,7 +73,7 @@ class ModuleModel {
     const uint32_t* words;
     uint32_t* ids_memory;
     uint32_t* translation;  // for each guide: an id of this module -> the one that took its place, and in which run;
-                            // from the base to the module, the guides share the first one
+                            // from a base to the module, the guides share the first one
     const uint32_t* names;  // of ids, when the module is complete
   };
   struct Guide {
@@ -104,19 +108,19 @@ class ModuleModel {
   void endInstruction(uint32_t first_word);
   void follow(Guide& guide, uint32_t instruction, uint32_t first_word);
   void startGuide(Guide& guide, uint32_t instruction) { guide = {instruction, 1, guide.misses, ++run_count_}; }
+  uint32_t moduleAt(uint32_t instruction) const { return places_[instruction] >> kModuleShift; }
   const uint32_t* wordsAt(uint32_t instruction) const {
-    const uint32_t place = places_[instruction];
-    return modules_[(place & kInBase) != 0 ? 0 : 1].words + (place & ~kInBase);
+    return modules_[moduleAt(instruction)].words + (places_[instruction] & ((1u << kModuleShift) - 1));
   }
 
-  // Learned from the base and the module.
+  // Learned from the bases and the module.
   BitModel bits_;
   GuessTable<14> guesses_[kContexts];
   GuessTable<14> expected_types_;
   NewestTable<13> after_six_, after_three_;  // instructions by those before them
   uint32_t *places_, *shapes_;               // of instructions: module and word; a hash without ids
-  uint32_t instruction_count_, run_count_;
-  Module modules_[2];
+  uint32_t instruction_count_, run_count_, first_of_last_;  // the last: the first instruction of the last module
+  Module modules_[kMaxModules];
 
   // Of the module that is being coded.
   uint32_t which_;
@@ -135,9 +139,9 @@ inline uint32_t* ModuleModel::translationOf(uint32_t guide, const Place& place) 
   if (at == kNone || place.index == kNone || !place.isId()) return nullptr;
   const uint32_t* const old = wordsAt(at);
   if ((old[0] & 0xffff) != place.op || old[0] >> 16 <= place.index + 1) return nullptr;
-  const Module& from = modules_[(places_[at] & kInBase) != 0 ? 0 : 1];
+  const Module& from = modules_[moduleAt(at)];
   const uint32_t id = old[1 + place.index];
-  if (which_ == 1 && &from == modules_) guide = 0;
+  if (moduleAt(at) != which_) guide = 0;
   return id < from.size.bound ? from.translation + (uint64_t(guide) * from.size.bound + id) * 2 : nullptr;
 }
 
@@ -154,8 +158,8 @@ inline bool ModuleModel::guideGuess(uint32_t guide, const Place& place, uint32_t
   const uint32_t* const translation = translationOf(guide, place);
   if (translation == nullptr) return false;
   *guess = translation[0];
-  if (which_ == 1 && (places_[at] & kInBase) != 0) {
-    if (*guess == 0 && modules_[0].names[word] != 0) *guess = ids_.named(modules_[0].names[word]);
+  if (const Module& from = modules_[moduleAt(at)]; moduleAt(at) != which_) {
+    if (*guess == 0 && from.names[word] != 0) *guess = ids_.named(from.names[word]);
     if (*guess == 0 && place.kind != Operand::kResult) *guess = ids_.nextId();
     return *guess != 0;
   }
@@ -365,10 +369,13 @@ bool ModuleModel::run(Coder& coder, uint32_t which, uint32_t* words) {
   for (uint32_t& shape : last_shapes_) shape = 0;
   for (Guide& guide : guides_) guide = {};
   if (instruction_count_ != 0) {
-    // The base ends, the module begins.
-    guides_[0] = {0, 8, 0, ++run_count_};
-    for (uint32_t i = 0; i < 2 * modules_[0].size.bound; ++i) modules_[0].translation[i] = 0;
+    // A base ends, this module begins as that one did.
+    guides_[0] = {first_of_last_, 8, 0, ++run_count_};
+    for (uint32_t base = 0; base < which; ++base) {
+      for (uint32_t i = 0; i < 2 * modules_[base].size.bound; ++i) modules_[base].translation[i] = 0;
+    }
   }
+  first_of_last_ = instruction_count_;
   if (module.size.words < kHeaderWords || module.size.bound == 0) return false;
   words[0] = kMagic;
   words[1] = module.size.version;
@@ -382,7 +389,7 @@ bool ModuleModel::run(Coder& coder, uint32_t which, uint32_t* words) {
     const uint32_t first = words[at] = codeWord(coder, {0xffff, kNone, Operand::kLiteral, 0, words[at]});
     const uint32_t op = first & 0xffff, count = first >> 16;
     if (count == 0 || count > module.size.words - at) return false;
-    places_[instruction_count_] = at | (which == 0 ? kInBase : 0);
+    places_[instruction_count_] = at | which << kModuleShift;
     names_so_far_ = shape_so_far_ = joined(op, count);
     uint32_t result = 0, type = 0, name = names_so_far_, shallow = names_so_far_;
     OperandKinds kinds(op);

@@ -27,10 +27,6 @@ bool forEachOperand(std::vector<uint32_t>& words, const Visit& visit) {
   return true;
 }
 
-ModuleSize sizeOf(const std::vector<uint32_t>& words) {
-  return words.empty() ? ModuleSize{} : ModuleSize{uint32_t(words.size()), words[3], words[1]};
-}
-
 }  // namespace
 
 bool renumber(std::vector<uint32_t>& words) {
@@ -64,17 +60,22 @@ const char* problemOf(const std::vector<uint32_t>& words) {
   return nullptr;
 }
 
-std::vector<uint8_t> pack(const std::vector<uint32_t>& base, const std::vector<uint32_t>& words) {
+std::vector<uint8_t> pack(const std::vector<const std::vector<uint32_t>*>& bases, const std::vector<uint32_t>& words) {
+  std::vector<std::vector<uint32_t>> modules;
+  for (const std::vector<uint32_t>* base : bases) modules.push_back(*base);
+  modules.push_back(words);
+  std::vector<ModuleSize> sizes;
+  for (const std::vector<uint32_t>& m : modules) sizes.push_back({uint32_t(m.size()), m[3], m[1]});
+  const uint32_t count = uint32_t(sizes.size());
+  std::vector<uint32_t> memory(size_t(ModuleModel::memoryWords(sizes.data(), count)), 0);
   const auto model = std::make_unique<ModuleModel>();
-  std::vector<uint32_t> memory(size_t(ModuleModel::memoryWords(sizeOf(base), sizeOf(words))), 0);
-  model->reset(sizeOf(base), sizeOf(words), memory.data());
-  std::vector<uint32_t> first = base, second = words;
-  if (!base.empty()) {
+  model->reset(sizes.data(), count, memory.data());
+  for (uint32_t i = 0; i + 1 < count; ++i) {
     RangeEncoder unused;
-    model->run(unused, 0, first.data());
+    model->run(unused, i, modules[i].data());
   }
   RangeEncoder encoder;
-  model->run(encoder, 1, second.data());
+  model->run(encoder, count - 1, modules.back().data());
   return encoder.finish();
 }
 

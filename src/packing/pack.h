@@ -16,8 +16,8 @@ bool renumber(std::vector<uint32_t>& words);
 // Why the words are no module that can be packed, NULL if they are.
 const char* problemOf(const std::vector<uint32_t>& words);
 
-// The packed bytes. The base is empty for a module that needs none.
-std::vector<uint8_t> pack(const std::vector<uint32_t>& base, const std::vector<uint32_t>& words);
+// The packed bytes of a module. `bases` are unpacked before it, in this order; at most two.
+std::vector<uint8_t> pack(const std::vector<const std::vector<uint32_t>*>& bases, const std::vector<uint32_t>& words);
 
 // Bytes in little-endian words, as PackedModule has them.
 std::vector<uint32_t> asWords(const std::vector<uint8_t>& bytes);

@@ -1,13 +1,16 @@
 // nibble_pack_table ROWS TABLE: writes the kernel table of plan/kernel_table.h as C++. A line of ROWS is
 //   C++ FIELDS <tab> SOURCE <tab> SPIR-V FILE
-// and its file "-" for a module that this build does not have. Modules of one source have one base, their first one.
+// and its file "-" for a module that this build does not have. The base of a source's modules is their first one; the
+// base of these is one of them that has much in common with the others.
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "packing/module_model.h"
 #include "packing/pack.h"
 
 using namespace nib;
@@ -54,11 +57,42 @@ std::string format(const char* text, uint64_t number) {
   return out;
 }
 
+constexpr size_t kNone = SIZE_MAX;
+
 // One module of the table.
 struct Entry {
   Words words;
-  size_t base;  // index of its base's entry; its own = none
+  size_t base = kNone;  // index of its base's entry
 };
+
+// Which sequences of three instructions a module has.
+std::set<uint32_t> sequencesOf(const Words& words) {
+  std::set<uint32_t> sequences;
+  uint32_t last = 0, before = 0;
+  for (size_t at = ModuleModel::kHeaderWords; at < words.size(); at += words[at] >> 16) {
+    sequences.insert(joined(words[at], last, before));
+    before = last;
+    last = words[at];
+  }
+  return sequences;
+}
+
+// The entry that shares most with the others. It is unpacked whenever any is, so it is not a large one.
+size_t rootOf(const std::vector<Entry>& entries, const std::vector<size_t>& firsts) {
+  constexpr size_t kMaxWords = 12000;
+  std::vector<std::set<uint32_t>> sequences;
+  for (const size_t first : firsts) sequences.push_back(sequencesOf(entries[first].words));
+  size_t root = kNone, most = 0;
+  for (size_t i = 0; i < firsts.size(); ++i) {
+    if (entries[firsts[i]].words.size() > kMaxWords) continue;
+    size_t shared = 0;
+    for (const std::set<uint32_t>& others : sequences) {
+      for (const uint32_t sequence : sequences[i]) shared += others.count(sequence);
+    }
+    if (shared > most) most = shared, root = firsts[i];
+  }
+  return root;
+}
 
 std::string arrayOf(size_t index, const Words& words) {
   std::string text = "const uint32_t kBytes" + std::to_string(index) + "[] = {";
@@ -69,7 +103,7 @@ std::string arrayOf(size_t index, const Words& words) {
 }
 
 std::string rowOf(const PackedModule& module, size_t index, const Entry& entry) {
-  const std::string base = entry.base == index ? "nullptr" : "kModules + " + std::to_string(entry.base);
+  const std::string base = entry.base == kNone ? "nullptr" : "kModules + " + std::to_string(entry.base);
   return "  {kBytes" + std::to_string(index) + ", " + base + ", " + std::to_string(module.byte_count) + ", " +
          std::to_string(module.words) + ", " + std::to_string(module.bound) +
          format(", 0x%" PRIx64, module.version) + format(", 0x%" PRIx64 "ull},\n", module.hash);
@@ -80,7 +114,8 @@ std::string rowOf(const PackedModule& module, size_t index, const Entry& entry) 
 int main(int count, char** arguments) {
   if (count != 3) fail("usage: nibble_pack_table ROWS TABLE");
   const std::string lines = readFile(arguments[1]);
-  std::map<std::string, size_t> bases;
+  std::map<std::string, size_t> first_of;
+  std::vector<size_t> firsts;
   std::vector<Entry> entries;
   std::string arrays, modules, rows;
   size_t row_count = 0;
@@ -97,15 +132,29 @@ int main(int count, char** arguments) {
       continue;
     }
     const size_t index = entries.size();
-    entries.push_back({readModule(file), bases.emplace(source, index).first->second});
-    const Entry& entry = entries.back();
-    const std::vector<uint8_t> bytes = pack(entry.base == index ? Words() : entries[entry.base].words, entry.words);
-    const Words packed = asWords(bytes);
-    const PackedModule module = describe(entry.words, packed.data(), uint32_t(bytes.size()));
-    arrays += arrayOf(index, packed);
-    modules += rowOf(module, index, entry);
-    rows += "  {" + fields + ", nullptr, " + std::to_string(entry.words.size()) + ", kModules + " +
+    entries.push_back({readModule(file)});
+    if (const auto [place, is_new] = first_of.emplace(source, index); is_new) {
+      firsts.push_back(index);
+    } else {
+      entries[index].base = place->second;
+    }
+    rows += "  {" + fields + ", nullptr, " + std::to_string(entries[index].words.size()) + ", kModules + " +
             std::to_string(index) + "},\n";
+  }
+  const size_t root = rootOf(entries, firsts);
+  for (const size_t first : firsts) {
+    if (first != root) entries[first].base = root;
+  }
+  for (size_t index = 0; index < entries.size(); ++index) {
+    const Entry& entry = entries[index];
+    std::vector<const Words*> bases;
+    for (size_t base = entry.base; base != kNone; base = entries[base].base) {
+      bases.insert(bases.begin(), &entries[base].words);
+    }
+    const std::vector<uint8_t> bytes = pack(bases, entry.words);
+    const Words packed = asWords(bytes);
+    arrays += arrayOf(index, packed);
+    modules += rowOf(describe(entry.words, packed.data(), uint32_t(bytes.size())), index, entry);
   }
 
   const std::string text = "#include <nibble/nibble.h>\n\n#include \"plan/kernel_table.h\"\n\nnamespace nib {\nnamespace {\n" +

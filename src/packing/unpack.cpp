@@ -16,18 +16,29 @@ bool unpackOne(ModuleModel& model, const PackedModule& module, uint32_t which, u
 }  // namespace
 
 Unpacked unpack(const PackedModule& module, const HostMemory& memory, Array<uint32_t>* out) {
-  const ModuleSize own{module.words, module.bound, module.version};
-  const ModuleSize base =
-      module.base != nullptr ? ModuleSize{module.base->words, module.base->bound, module.base->version} : ModuleSize{};
-  Array<uint32_t> working(memory);
-  if (!out->resize(module.words) || !working.resize(size_t(ModuleModel::memoryWords(base, own)) + base.words)) {
-    return Unpacked::kOutOfMemory;
+  constexpr uint32_t kMax = ModuleModel::kMaxModules;
+  // The bases in front of the module.
+  const PackedModule* chain[kMax];
+  uint32_t first = kMax;
+  for (const PackedModule* m = &module; m != nullptr && first > 0; m = m->base) chain[--first] = m;
+  ModuleSize sizes[kMax];
+  size_t base_words = 0;
+  for (uint32_t i = first; i < kMax; ++i) {
+    sizes[i] = {chain[i]->words, chain[i]->bound, chain[i]->version};
+    if (i + 1 < kMax) base_words += chain[i]->words;
   }
+  const size_t model_words = size_t(ModuleModel::memoryWords(sizes + first, kMax - first));
+  Array<uint32_t> working(memory);
+  if (!out->resize(module.words) || !working.resize(model_words + base_words)) return Unpacked::kOutOfMemory;
   ModuleModel* const model = memory.create<ModuleModel>();
   if (model == nullptr) return Unpacked::kOutOfMemory;
-  model->reset(base, own, working.data() + base.words);
-  const bool fits = (module.base == nullptr || unpackOne(*model, *module.base, 0, working.data())) &&
-                    unpackOne(*model, module, 1, out->data());
+  model->reset(sizes + first, kMax - first, working.data());
+  uint32_t* base = working.data() + model_words;
+  bool fits = true;
+  for (uint32_t i = first; fits && i < kMax; ++i) {
+    fits = unpackOne(*model, *chain[i], i - first, i + 1 < kMax ? base : out->data());
+    base += chain[i]->words;
+  }
   memory.destroy(model);
   return fits ? Unpacked::kYes : Unpacked::kDamaged;
 }

@@ -1,4 +1,4 @@
-// SPIR-V modules as programs hold them: each packed alone, or after another one of the same source that it resembles.
+// SPIR-V modules as programs hold them: each packed alone, or after one or two others that it resembles.
 #ifndef NIB_PACKING_UNPACK_H
 #define NIB_PACKING_UNPACK_H
 
@@ -10,7 +10,7 @@ namespace nib::packing {
 
 struct PackedModule {
   const uint32_t* bytes;     // in little-endian words
-  const PackedModule* base;  // is unpacked first; NULL = none. A base has no base
+  const PackedModule* base;  // is unpacked first; NULL = none. There are at most two, the base and its base
   uint32_t byte_count;
   uint32_t words;    // of the module
   uint32_t bound;    // words 3 and 1 of the module

@@ -13,6 +13,7 @@ InstructionCount PipelineInspector::count(const kit::Plan&, const selftest::Case
 
 #include "bench/spirv_count.h"
 #include "formats/format.h"
+#include "plan/kernel_code.h"
 #include "plan/plan.h"
 #include "shaders/ops/quantize.h"
 
@@ -28,6 +29,13 @@ bool hasInstructions(const char* name) {
   std::string lower(name);
   for (char& c : lower) c = c >= 'A' && c <= 'Z' ? char(c - 'A' + 'a') : c;
   return lower == "instructions" || lower == "instruction count";
+}
+
+// The module's words, none if it cannot be unpacked.
+std::vector<uint32_t> codeOf(const KernelRow& row) {
+  KernelCode code{HostMemory()};
+  if (code.load(row, Log()) != NIB_SUCCESS) return {};
+  return {code.words(), code.words() + code.count()};
 }
 
 NIB_SPEC_STRUCT(QuantizeSpec, QUANTIZE_SPEC)
@@ -162,7 +170,7 @@ std::string PipelineInspector::State::makeLayout() {
 
 std::optional<uint64_t> PipelineInspector::State::count(const PipelineStore::Origin& origin, uint32_t features,
                                                         std::string* why) const {
-  std::vector<uint32_t> code(origin.row->spirv, origin.row->spirv + origin.row->spirv_words);
+  std::vector<uint32_t> code = codeOf(*origin.row);
   if (features & NIB_FEATURE_ROUND_EVEN) {
     std::vector<uint32_t> patched(code.size() + kFloatModeWords);
     const uint32_t words =
@@ -249,8 +257,8 @@ InstructionCount PipelineInspector::count(const kit::Plan& plan, const selftest:
     if (why.empty()) instructions = state_->count(origin, device_.context()->caps.features, &why);
     if (instructions) return counted(*instructions, "driver", " instructions of one invocation");
   }
-  const std::optional<SpirvCount> spirv =
-      countSpirv({origin.row->spirv, origin.row->spirv_words}, {origin.spec, origin.spec_count});
+  const std::vector<uint32_t> code = codeOf(*origin.row);
+  const std::optional<SpirvCount> spirv = countSpirv(code, {origin.spec, origin.spec_count});
   if (!spirv || (!straight && spirv->looped == 0)) return {std::nullopt, {}, why};
   const uint64_t rest = spirv->operations - spirv->looped;
   InstructionCount result = straight ? counted(spirv->operations, "spirv", " operations of one invocation")

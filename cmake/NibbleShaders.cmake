@@ -6,10 +6,10 @@ include_guard()
 set(NIBBLE_SPIRV_PASSES --eliminate-local-single-block --eliminate-local-single-store --eliminate-local-multi-store
                         --eliminate-dead-code-aggressive)
 
-# One build rule: GLSL SOURCE -> SPIRV, and CPP, which defines nib::kSpirv_<SYMBOL>[]. VALIDATE: the installed tools
-# know the module's instructions, so they optimize and validate it.
+# One build rule: GLSL SOURCE -> SPIRV. VALIDATE: the installed tools know the module's instructions, so they optimize
+# and validate it.
 function(nibble_shader_rule)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "VALIDATE" "COMPILER;SOURCE;TARGET;SPIRV;CPP;SYMBOL" "INCLUDES;DEFINES")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "VALIDATE" "COMPILER;SOURCE;TARGET;SPIRV" "INCLUDES;DEFINES")
   list(TRANSFORM arg_INCLUDES PREPEND "-I")
   list(TRANSFORM arg_DEFINES PREPEND "-D")
   set(shrink "")
@@ -23,15 +23,13 @@ function(nibble_shader_rule)
   endif()
   file(RELATIVE_PATH shown "${PROJECT_BINARY_DIR}" "${arg_SPIRV}")
   add_custom_command(
-    OUTPUT "${arg_SPIRV}" "${arg_CPP}"
+    OUTPUT "${arg_SPIRV}"
     COMMAND "${arg_COMPILER}" -V --quiet -g0 --target-env ${arg_TARGET} "-I${PROJECT_SOURCE_DIR}/shaders"
             ${arg_INCLUDES} ${arg_DEFINES} --depfile "${arg_SPIRV}.d" -o "${arg_SPIRV}" "${arg_SOURCE}"
     ${shrink}
     ${validate}
-    COMMAND "${CMAKE_COMMAND}" -D "spirv=${arg_SPIRV}" -D "cpp=${arg_CPP}" -D "symbol=${arg_SYMBOL}"
-            -P "${PROJECT_SOURCE_DIR}/cmake/embed.cmake"
     MAIN_DEPENDENCY "${arg_SOURCE}"
-    DEPENDS "${PROJECT_SOURCE_DIR}/cmake/embed.cmake" "${arg_COMPILER}"
+    DEPENDS "${arg_COMPILER}"
     DEPFILE "${arg_SPIRV}.d"
     COMMENT "SPIR-V ${shown}"
     VERBATIM)
@@ -39,9 +37,8 @@ endfunction()
 
 # nibble_kernel_table(SUFFIX [DEFINES D...] [VARIANT_DEFINES VARIANT D...] [FORMATS F...])
 # Adds the library nibble_kernels_SUFFIX: kKernelTable and kKernelCount. DEFINES recompiles every module with them,
-# VARIANT_DEFINES only the modules of that variant; other modules are those of the default table (library nibble_spirv),
-# which must be created first. With FORMATS, rows of other formats have no module. A program links nibble_core with one
-# such library.
+# VARIANT_DEFINES only the modules of that variant; other modules are those of the default table, which must be created
+# first. With FORMATS, rows of other formats have no module. A program links nibble_core with one such library.
 function(nibble_kernel_table suffix)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "DEFINES;VARIANT_DEFINES;FORMATS")
   set(changed_variant "")
@@ -49,13 +46,8 @@ function(nibble_kernel_table suffix)
     list(POP_FRONT arg_VARIANT_DEFINES changed_variant)
   endif()
   set(generated "${NIBBLE_GENERATED}/kernels/${suffix}")
-  set(own "")
-  foreach(kernel IN LISTS NIBBLE_KERNELS)
-    set(modules_of_${kernel} "")
-  endforeach()
   set(rows "")
   set(spirv_files "")
-  set(shares FALSE)
   file(MAKE_DIRECTORY "${generated}" "${NIBBLE_SPIRV_OUT}")
   if(NOT suffix STREQUAL "default")
     file(MAKE_DIRECTORY "${NIBBLE_SPIRV_OUT}/${suffix}")
@@ -70,35 +62,17 @@ function(nibble_kernel_table suffix)
       list(APPEND defines ${arg_VARIANT_DEFINES})
     endif()
 
-    set(symbol "-")
     set(spirv "-")
     if(arg_FORMATS AND NOT FORMAT STREQUAL "-" AND NOT FORMAT IN_LIST arg_FORMATS)
       # not in this table
     elseif(SPIRV AND NOT defines)
       set(spirv "${SPIRV}")
-      set(symbol ${module})
-      if(suffix STREQUAL "default")
-        set(cpp "${generated}/${module}.cpp")
-        add_custom_command(
-          OUTPUT "${cpp}"
-          COMMAND "${CMAKE_COMMAND}" -D "spirv=${SPIRV}" -D "cpp=${cpp}" -D "symbol=${module}"
-                  -P "${PROJECT_SOURCE_DIR}/cmake/embed.cmake"
-          DEPENDS "${PROJECT_SOURCE_DIR}/cmake/embed.cmake" "${SPIRV}"
-          VERBATIM)
-        list(APPEND own "${cpp}")
-        list(APPEND modules_of_${NAME} "${cpp}")
-      else()
-        set(shares TRUE)
-      endif()
     elseif(COMPILER)
+      set(spirv "${NIBBLE_SPIRV_OUT}/${module}.spv")
       if(suffix STREQUAL "default" OR defines)
-        set(symbol ${module})
-        set(spirv "${NIBBLE_SPIRV_OUT}/${module}.spv")
         if(NOT suffix STREQUAL "default")
-          string(APPEND symbol "_${suffix}")
           set(spirv "${NIBBLE_SPIRV_OUT}/${suffix}/${module}.spv")
         endif()
-        set(cpp "${generated}/${module}.cpp")
         set(includes "")
         if(NOT FORMAT STREQUAL "-")
           set(includes "${PROJECT_SOURCE_DIR}/shaders/formats/${FORMAT}")
@@ -113,14 +87,8 @@ function(nibble_kernel_table suffix)
         if(VALIDATE)
           set(validate VALIDATE)
         endif()
-        nibble_shader_rule(COMPILER "${COMPILER}" SOURCE "${SOURCE}" TARGET ${TARGET} SPIRV "${spirv}" CPP "${cpp}"
-                           SYMBOL ${symbol} INCLUDES ${includes} DEFINES ${defines} ${validate})
-        list(APPEND own "${cpp}")
-        list(APPEND modules_of_${NAME} "${cpp}")
-      else()
-        set(symbol ${module})
-        set(spirv "${NIBBLE_SPIRV_OUT}/${module}.spv")
-        set(shares TRUE)
+        nibble_shader_rule(COMPILER "${COMPILER}" SOURCE "${SOURCE}" TARGET ${TARGET} SPIRV "${spirv}"
+                           INCLUDES ${includes} DEFINES ${defines} ${validate})
       endif()
     endif()
 
@@ -138,7 +106,8 @@ function(nibble_kernel_table suffix)
     if(FORMAT_ID STREQUAL "")
       set(FORMAT_ID 0)
     endif()
-    string(APPEND rows "\"${module}\", \"${NAME}\", ${FORMAT_ID}, \"${variant}\", ${features}\t${symbol}\t${spirv}\n")
+    string(APPEND rows "\"${module}\", \"${NAME}\", ${FORMAT_ID}, \"${variant}\", ${features}\t"
+                       "${NIBBLE_K_${NAME}_SOURCE}\t${spirv}\n")
     if(NOT spirv STREQUAL "-")
       list(APPEND spirv_files "${spirv}")
     endif()
@@ -148,49 +117,31 @@ function(nibble_kernel_table suffix)
     set_property(GLOBAL PROPERTY NIBBLE_SPIRV_FILES "${spirv_files}")
   endif()
 
-  # The table contains the modules' sizes, so it is written at build time.
   nibble_write("${generated}/kernel_table.rows" "${rows}")
   set(table "${generated}/kernel_table.cpp")
+  if(NIBBLE_PACK_COMMAND)
+    set(command ${NIBBLE_PACK_COMMAND} "${generated}/kernel_table.rows" "${table}")
+  else()
+    set(command "${CMAKE_COMMAND}" -D "rows=${generated}/kernel_table.rows" -D "cpp=${table}"
+                -P "${PROJECT_SOURCE_DIR}/cmake/kernel_table.cmake")
+  endif()
   add_custom_command(
     OUTPUT "${table}"
-    COMMAND "${CMAKE_COMMAND}" -D "rows=${generated}/kernel_table.rows" -D "cpp=${table}"
-            -P "${PROJECT_SOURCE_DIR}/cmake/kernel_table.cmake"
-    DEPENDS "${PROJECT_SOURCE_DIR}/cmake/kernel_table.cmake" "${generated}/kernel_table.rows" ${spirv_files}
+    COMMAND ${command}
+    DEPENDS "${PROJECT_SOURCE_DIR}/cmake/kernel_table.cmake" "${PROJECT_SOURCE_DIR}/cmake/spirv_array.cmake"
+            "${generated}/kernel_table.rows" ${NIBBLE_PACK_DEPENDS} ${spirv_files}
     COMMENT "Kernel table ${suffix}"
     VERBATIM)
 
-  # The modules of a kernel are compiled together: starting the compiler takes longer than reading an array.
-  set(groups "")
-  foreach(kernel IN LISTS NIBBLE_KERNELS)
-    if(modules_of_${kernel})
-      set(group "${generated}/modules_${kernel}.cpp")
-      set(includes "")
-      foreach(cpp IN LISTS modules_of_${kernel})
-        get_filename_component(name "${cpp}" NAME)
-        string(APPEND includes "#include \"${name}\"\n")
-      endforeach()
-      nibble_write("${group}" "${includes}")
-      set_source_files_properties("${group}" PROPERTIES OBJECT_DEPENDS "${modules_of_${kernel}}")
-      list(APPEND groups "${group}")
-    endif()
-  endforeach()
-  set_source_files_properties(${own} PROPERTIES HEADER_FILE_ONLY ON)
-  list(APPEND own ${groups})
-
   if(suffix STREQUAL "default")
-    nibble_library(nibble_spirv OBJECT ${own})
     nibble_library(nibble_kernels_default OBJECT "${table}")
-    target_link_libraries(nibble_kernels_default PRIVATE nibble_api)
   else()
-    nibble_library(nibble_kernels_${suffix} STATIC "${table}" ${own})
-    target_link_libraries(nibble_kernels_${suffix} PRIVATE nibble_api)
-    if(shares)
-      target_sources(nibble_kernels_${suffix} PRIVATE $<TARGET_OBJECTS:nibble_spirv>)
-    endif()
+    nibble_library(nibble_kernels_${suffix} STATIC "${table}")
+    # Makefile generators copy the rules of the default modules into every library whose table needs them. This
+    # dependency keeps two of them from running the same rule at once.
+    add_dependencies(nibble_kernels_${suffix} nibble_kernels_default)
   endif()
-  # Makefile generators copy the rules of the default modules into every library whose table needs them. This dependency
-  # keeps two of them from running the same rule at once.
-  add_dependencies(nibble_kernels_${suffix} nibble_spirv)
+  target_link_libraries(nibble_kernels_${suffix} PRIVATE nibble_api)
 endfunction()
 
 # nibble_embed_shader(CXX_TARGET FILE [NAME x] [TARGET vulkan1.1] [DEFINES D...] [INCLUDES FOLDER...])
@@ -208,8 +159,14 @@ function(nibble_embed_shader cxx_target file)
   set(generated "${NIBBLE_GENERATED}/shaders/${cxx_target}")
   file(MAKE_DIRECTORY "${generated}")
   nibble_shader_rule(COMPILER "${NIBBLE_COMPILER}" SOURCE "${source}" TARGET ${arg_TARGET} VALIDATE
-                     SPIRV "${generated}/${arg_NAME}.spv" CPP "${generated}/${arg_NAME}.spv.cpp" SYMBOL ${arg_NAME}
-                     DEFINES ${arg_DEFINES} INCLUDES ${arg_INCLUDES})
+                     SPIRV "${generated}/${arg_NAME}.spv" DEFINES ${arg_DEFINES} INCLUDES ${arg_INCLUDES})
+  add_custom_command(
+    OUTPUT "${generated}/${arg_NAME}.spv.cpp"
+    COMMAND "${CMAKE_COMMAND}" -D "spirv=${generated}/${arg_NAME}.spv" -D "cpp=${generated}/${arg_NAME}.spv.cpp"
+            -D "symbol=${arg_NAME}" -P "${PROJECT_SOURCE_DIR}/cmake/embed.cmake"
+    DEPENDS "${PROJECT_SOURCE_DIR}/cmake/embed.cmake" "${PROJECT_SOURCE_DIR}/cmake/spirv_array.cmake"
+            "${generated}/${arg_NAME}.spv"
+    VERBATIM)
   nibble_write("${generated}/${arg_NAME}.spv.h" "\
 #pragma once
 #include <cstdint>

@@ -15,7 +15,7 @@ else()
 endif()
 set(objects $<TARGET_OBJECTS:nibble_shared_core>)
 if(NIBBLE_VULKAN)
-  list(APPEND objects $<TARGET_OBJECTS:nibble_spirv> $<TARGET_OBJECTS:nibble_kernels_default>)
+  list(APPEND objects $<TARGET_OBJECTS:nibble_kernels_default>)
 endif()
 nibble_library(nibble_shared SHARED ${objects})
 set_target_properties(nibble_shared PROPERTIES LINKER_LANGUAGE CXX EXPORT_NAME shared OUTPUT_NAME nibble

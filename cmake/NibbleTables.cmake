@@ -58,6 +58,13 @@ const uint32_t kFormatCount = ${count};
   nibble_write("${NIBBLE_GENERATED}/src/ops.inc" "${rows}")
 
   set(rows "// Written by the build from shaders/kernels.list: do not edit.\n")
+  foreach(op IN LISTS left_out_ops)
+    string(TOUPPER "${op}" upper)
+    string(APPEND rows "NIB_LEFT_OUT_OP(${op}, NIB_OP_${upper})\n")
+  endforeach()
+  nibble_write("${NIBBLE_GENERATED}/src/left_out_ops.inc" "${rows}")
+
+  set(rows "// Written by the build from shaders/kernels.list: do not edit.\n")
   foreach(op IN LISTS fast_ops)
     string(APPEND rows "NIB_FAST_KERNEL(${op})\n")
   endforeach()

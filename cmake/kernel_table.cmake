@@ -1,22 +1,24 @@
-# cmake -D rows=FILE -D cpp=FILE -P kernel_table.cmake: converts rows "C++ FIELDS <tab> SYMBOL <tab> SPIR-V FILE" to
-# kKernelTable. SYMBOL and file are "-" for a module that this build does not have.
+# cmake -D rows=FILE -D cpp=FILE -P kernel_table.cmake: what nibble_pack_table does, with modules as they are, for builds
+# that cannot run it. A row is "C++ FIELDS <tab> SOURCE <tab> SPIR-V FILE"; the file is "-" for a module that this build
+# does not have.
 cmake_minimum_required(VERSION 3.22)
+include("${CMAKE_CURRENT_LIST_DIR}/spirv_array.cmake")
+
 file(STRINGS "${rows}" lines)
-set(declared "")
+set(arrays "")
 set(table "")
 list(LENGTH lines count)
 foreach(line IN LISTS lines)
-  string(REGEX MATCH "^(.*)\t(.*)\t(.*)$" line "${line}")
+  string(REGEX MATCH "^(.*)\t.*\t(.*)$" line "${line}")
   set(fields "${CMAKE_MATCH_1}")
-  set(symbol "${CMAKE_MATCH_2}")
-  set(spirv "${CMAKE_MATCH_3}")
-  if(symbol STREQUAL "-")
-    string(APPEND table "  {${fields}, nullptr, 0},\n")
+  set(spirv "${CMAKE_MATCH_2}")
+  if(spirv STREQUAL "-")
+    string(APPEND table "  {${fields}, nullptr, 0, nullptr},\n")
   else()
-    file(SIZE "${spirv}" bytes)
-    math(EXPR words "${bytes} / 4")
-    string(APPEND declared "extern const uint32_t kSpirv_${symbol}[];\n")
-    string(APPEND table "  {${fields}, kSpirv_${symbol}, ${words}},\n")
+    get_filename_component(name "${spirv}" NAME_WE)
+    spirv_array("${spirv}" words array)
+    string(APPEND arrays "const uint32_t kSpirv_${name}[] = {\n${array}};\n")
+    string(APPEND table "  {${fields}, kSpirv_${name}, ${words}, nullptr},\n")
   endif()
 endforeach()
 file(WRITE "${cpp}" "\
@@ -25,7 +27,8 @@ file(WRITE "${cpp}" "\
 #include \"plan/kernel_table.h\"
 
 namespace nib {
-${declared}
+namespace {
+${arrays}}  // namespace
 const KernelRow kKernelTable[] = {
 ${table}};
 const uint32_t kKernelCount = ${count};

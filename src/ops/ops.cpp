@@ -18,6 +18,17 @@ const OpRow* const kOps[] = {
 #include "ops.inc"
 };
 #undef NIB_OP_ROW
+
+// The name of an op that NIBBLE_OPS left out, NULL for other numbers.
+const char* leftOut(uint32_t op) {
+  switch (op) {
+#define NIB_LEFT_OUT_OP(name, number) \
+  case number: return #name;
+#include "left_out_ops.inc"
+#undef NIB_LEFT_OUT_OP
+    default: return nullptr;
+  }
+}
 }  // namespace
 
 const OpRow* opAt(uint32_t index) { return index < sizeof kOps / sizeof kOps[0] ? kOps[index] : nullptr; }
@@ -31,7 +42,11 @@ const OpRow* findOp(uint32_t op) {
 
 NibResult readDesc(const NibOpDesc* desc, const Log& log, const OpRow** op, AnyDesc* out) {
   *op = findOp(desc->op);
-  if (*op == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "desc.op %u is not in this build", desc->op);
+  if (*op == nullptr) {
+    const char* const name = leftOut(desc->op);
+    if (name == nullptr) return log.fail(NIB_ERROR_UNSUPPORTED, "desc.op %u is not in this build", desc->op);
+    return log.fail(NIB_ERROR_UNSUPPORTED, "%s: the op is not in this build: add %s to NIBBLE_OPS", name, name);
+  }
   const uint32_t own = (*op)->desc_bytes;
   if (readSized(desc, desc->desc_bytes, (*op)->least_desc_bytes, out->bytes, own)) return NIB_SUCCESS;
   if (desc->desc_bytes < (*op)->least_desc_bytes) {

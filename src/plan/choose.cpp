@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/names.h"
+#include "plan/kernel_code.h"
 
 namespace nib::vk {
 namespace {
@@ -25,7 +26,7 @@ bool tooLarge(const char* what, uint32_t need, uint32_t limit, Reason& out) {
 
 // Whether the device can run the row; if not, `out` says why.
 bool fits(const KernelRow& row, const Caps& caps, const KernelLimits& need, Reason& out) {
-  if (row.spirv == nullptr) {
+  if (row.spirv_words == 0) {
     std::snprintf(out, sizeof out, "not built");
     return false;
   }
@@ -37,9 +38,9 @@ bool fits(const KernelRow& row, const Caps& caps, const KernelLimits& need, Reas
         length += std::snprintf(out + length, sizeof out - static_cast<size_t>(length), " %s", featureName(bit));
     return false;
   }
-  if (row.spirv_words > 1 && row.spirv[1] > maxSpirvVersion(caps.api_version)) {
-    std::snprintf(out, sizeof out, "needs SPIR-V %u.%u, beyond Vulkan %u.%u", row.spirv[1] >> 16 & 0xff,
-                  row.spirv[1] >> 8 & 0xff, VK_API_VERSION_MAJOR(caps.api_version),
+  if (const uint32_t version = spirvVersion(row); version > maxSpirvVersion(caps.api_version)) {
+    std::snprintf(out, sizeof out, "needs SPIR-V %u.%u, beyond Vulkan %u.%u", version >> 16 & 0xff, version >> 8 & 0xff,
+                  VK_API_VERSION_MAJOR(caps.api_version),
                   VK_API_VERSION_MINOR(caps.api_version));
     return false;
   }

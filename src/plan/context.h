@@ -5,10 +5,10 @@
 #include <atomic>
 #include <mutex>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "plan/descriptor_pools.h"
+#include "plan/kernel_code.h"
 #include "plan/kernel_table.h"
 #include "plan/pipeline_store.h"
 #include "plan/verdicts.h"
@@ -48,9 +48,6 @@ namespace nib {
 
 inline constexpr uint32_t kSlotCount = 4;
 inline constexpr uint32_t kPushBytes = 128;
-
-// Part of a verdict's key, so that a changed kernel has no verdict yet.
-inline uint64_t kernelHash(const KernelRow& row) { return fnv1a64(row.spirv, size_t(row.spirv_words) * 4u); }
 
 // Names a Vulkan object "nibble NAME" for debuggers, if the application asked for it.
 void nameObject(const NibContext& context, VkObjectType type, uint64_t handle, const char* name);

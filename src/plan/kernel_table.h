@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "packing/unpack.h"
+
 namespace nib {
 
 struct KernelRow {
@@ -12,8 +14,9 @@ struct KernelRow {
   uint32_t format;        // NibFormat, 0 = the kernel is independent of the format
   const char* variant;    // "subgroup", "" = none
   uint32_t features;      // NIB_FEATURE_* the module needs
-  const uint32_t* spirv;  // NULL if this build's shader compiler could not compile it
-  uint32_t spirv_words;
+  const uint32_t* spirv;  // the module as it is, NULL if it is packed
+  uint32_t spirv_words;   // 0 if this build has no such module
+  const packing::PackedModule* packed;
 };
 
 // Rows in the order of kernels.list, formats in ascending id within a line.

@@ -94,8 +94,10 @@ uint32_t PipelineStore::trim() {
 NibResult PipelineStore::build(const KernelRow& row, const uint32_t* spec, uint32_t spec_count, Compile compile,
                                VkPipeline* out_pipeline) {
   Array<uint32_t> with_modes(context_.allocator), with_mixed_dots(context_.allocator);
-  const uint32_t* code = row.spirv;
-  uint32_t words = row.spirv_words;
+  KernelCode whole(context_.allocator);
+  if (const NibResult loaded = whole.load(row, context_.log); loaded != NIB_SUCCESS) return loaded;
+  const uint32_t* code = whole.words();
+  uint32_t words = whole.count();
   // Continues with a changed copy. False if there is no memory for it.
   const auto edit = [&](Array<uint32_t>& copy, uint32_t more_words, const auto& change) {
     if (!copy.resize(size_t(words) + more_words)) return false;

@@ -115,7 +115,7 @@ void addUnused(const kit::Device& device, const std::string& profile, const Self
     cell.profile = profile;
     cell.subgroup = "-";
     const uint32_t lacking = row.features & ~device.info().features;
-    cell.skipped = row.spirv == nullptr ? "not built: no compiler for it"
+    cell.skipped = row.spirv_words == 0 ? "not built: no compiler for it"
                    : lacking != 0       ? std::string("the device or profile has no ") + rarestName(lacking)
                                         : "no case takes it on this device";
     cells.push_back(cell);

@@ -17,7 +17,7 @@ namespace {
 std::set<std::string> modulesWith(bool all, uint32_t features) {
   std::set<std::string> names;
   for (uint32_t i = 0; i < kKernelCount; ++i) {
-    if (kFaultyKernelTable[i].spirv != nullptr && (all || (kKernelTable[i].features & features) != 0))
+    if (kFaultyKernelTable[i].spirv_words != 0 && (all || (kKernelTable[i].features & features) != 0))
       names.insert(kKernelTable[i].module);
   }
   return names;
@@ -155,8 +155,8 @@ TEST_CASE_FIXTURE(Gpu, "a broken path is found and disabled, and its replacement
 TEST_CASE_FIXTURE(Gpu, "a fault in one kernel of several is found by a self-test") {
   for (uint32_t i = 0; i < kKernelCount; ++i) {
     const KernelRow& row = kKernelTable[i];
-    if (kFaultyKernelTable[i].spirv == nullptr) continue;
-    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv == nullptr ||
+    if (kFaultyKernelTable[i].spirv_words == 0) continue;
+    if (std::strncmp(row.name, "peak_", 5) == 0 || row.spirv_words == 0 ||
         (row.features & ~device().info().features) != 0)
       continue;
     std::vector<selftest::Case> users = usersOf(row, false);

@@ -7,7 +7,7 @@
 
 #include "gpu/gpu_test.h"
 #include "gpu/hooks.h"
-#include "plan/kernel_table.h"
+#include "plan/kernel_code.h"
 
 namespace nib {
 // The same rows as kKernelTable, compiled with NIB_FAULT=1.
@@ -21,7 +21,7 @@ namespace nib::tests {
 inline bool planted(uint32_t format) {
   if (format == 0) return true;
   for (uint32_t i = 0; i < kFaultyKernelCount; ++i) {
-    if (kFaultyKernelTable[i].format == format && kFaultyKernelTable[i].spirv != nullptr) return true;
+    if (kFaultyKernelTable[i].format == format && kFaultyKernelTable[i].spirv_words != 0) return true;
   }
   return false;
 }
@@ -60,14 +60,20 @@ class Faults {
   static VKAPI_ATTR VkResult VKAPI_CALL create(VkDevice device, const VkShaderModuleCreateInfo* info,
                                                const VkAllocationCallbacks* callbacks, VkShaderModule* module) {
     VkShaderModuleCreateInfo swapped = *info;
+    const uint64_t hash = fnv1a64(info->pCode, info->codeSize);
+    const HostMemory memory;
+    KernelCode faulty(memory);
     for (uint32_t i = 0; i < kKernelCount; ++i) {
-      if (info->pCode != kKernelTable[i].spirv || modules_().count(kKernelTable[i].module) == 0 ||
-          kFaultyKernelTable[i].spirv == nullptr) {
+      const KernelRow& row = kKernelTable[i];
+      if (modules_().count(row.module) == 0 || kFaultyKernelTable[i].spirv_words == 0 ||
+          size_t(row.spirv_words) * 4 != info->codeSize || kernelHash(row) != hash) {
         continue;
       }
-      swapped.pCode = kFaultyKernelTable[i].spirv;
-      swapped.codeSize = size_t(kFaultyKernelTable[i].spirv_words) * 4;
+      if (faulty.load(kFaultyKernelTable[i], Log()) != NIB_SUCCESS) continue;
+      swapped.pCode = faulty.words();
+      swapped.codeSize = size_t(faulty.count()) * 4;
       ++swaps_();
+      break;
     }
     return reinterpret_cast<PFN_vkCreateShaderModule>(hooks::real(hooks::fn::vkCreateShaderModule))(device, &swapped,
                                                                                                     callbacks, module);

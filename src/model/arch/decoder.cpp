@@ -33,23 +33,27 @@ BlockInputs addInputs(Graph& graph, const ModelConfig& config) {
 
 ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids,
                     ValueId positions) {
-  const std::string module = hiddenStates(config).embedding;
+  const HiddenStates states = hiddenStates(config);
+  const std::string& module = states.embedding;
   const auto embed = [&](ValueId numbers, const std::string& name, uint32_t rows) {
     return graph::embed(graph, numbers, name,
                         {.rows = rows, .cols = config.hidden, .weights = options.storage(name).weights});
   };
   ValueId hidden = embed(ids, module, config.vocabulary);
   if (config.embedding_scale != 1) hidden = graph::scale(graph, hidden, module + ".scale", config.embedding_scale);
-  if (config.learned_positions != 0) {
-    const std::string table = moduleIn(config, "wpe");
-    hidden = graph::add(graph, hidden, embed(positions, table, config.learned_positions), table + ".add");
-  }
-  return hidden;
+  const auto addRowsOf = [&](const std::string& table, ValueId numbers, uint32_t rows) {
+    hidden = graph::add(graph, hidden, embed(numbers, table, rows), table + ".add");
+  };
+  if (config.token_types != 0) addRowsOf(states.types, graph.input("token_types", graph::ids()), config.token_types);
+  if (config.learned_positions != 0) addRowsOf(states.positions, positions, config.learned_positions);
+  return states.embedding_norm.empty() ? hidden : addNorm(graph, config, hidden, states.embedding_norm);
 }
 
 ValueId addBlock(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
                  uint32_t layer, ValueId hidden) {
-  const auto add = config.block == BlockKind::kGated ? &addGatedBlock : &addGptBlock;
+  const auto add = config.block == BlockKind::kGated  ? &addGatedBlock
+                   : config.block == BlockKind::kBert ? &addEncoderBlock
+                                                      : &addGptBlock;
   return add(graph, config, options, inputs, layer, hidden);
 }
 
@@ -65,10 +69,27 @@ ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& opti
 
 ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
   const HiddenStates states = hiddenStates(config);
+  if (!states.transform.empty()) {
+    graph::Linear transform = linearOf(storage, states.transform, config.hidden);
+    transform.bias = true;
+    transform.activation = config.head_activation;
+    hidden = graph::linear(graph, hidden, states.transform, transform);
+  }
   const ValueId normed = addNorm(graph, config, hidden, states.norm);
-  const std::string& module = config.tied ? states.embedding : states.head;
-  const ValueId logits = graph::linear(graph, normed, states.head, linearOf(storage, module, config.vocabulary));
+  // A head with a bias has memory of its own, which holds that too.
+  graph::Linear head =
+      linearOf(storage, config.head_bias ? states.head : matrixModule(config, states.head), config.vocabulary);
+  head.bias = config.head_bias;
+  const ValueId logits = graph::linear(graph, normed, states.head, head);
   return config.logit_cap == 0 ? logits : graph::cap(graph, logits, states.head + ".cap", config.logit_cap);
+}
+
+ValueId addPooler(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
+  const std::string module = hiddenStates(config).pooler;
+  graph::Linear layer = linearOf(storage, module, config.hidden);
+  layer.bias = true;
+  // tanh
+  return graph::cap(graph, graph::linear(graph, hidden, module, layer), module + ".tanh", 1);
 }
 
 }  // namespace
@@ -144,9 +165,10 @@ std::vector<uint32_t> windowsOf(const ModelConfig& config) {
 }
 
 void checkLearnedPositions(const ModelConfig& config, uint32_t positions) {
-  if (config.learned_positions == 0 || positions <= config.learned_positions) return;
-  throw Error("a sequence of " + std::to_string(positions) + " tokens exceeds the " +
-              std::to_string(config.learned_positions) + " positions that the model has learned");
+  const uint32_t learned = config.learned_positions - config.position_offset;
+  if (config.learned_positions == 0 || positions <= learned) return;
+  throw Error("a sequence of " + std::to_string(positions) + " tokens exceeds the " + std::to_string(learned) +
+              " positions that the model has learned");
 }
 
 std::string visibleName(uint32_t window) { return window == 0 ? "visible" : "visible." + std::to_string(window); }
@@ -181,6 +203,11 @@ Graph headGraph(const ModelConfig& config, const HeadOptions& options) {
   const ValueId rows = graph.input("rows", graph::ids());
   const ValueId hidden =
       graph::embed(graph, rows, kHidden, {.rows = options.hidden_rows, .cols = config.hidden, .weights = {}});
+  if (options.pooled) {
+    const ValueId pooled = addPooler(graph, config, options.storage, hidden);
+    graph.keep(graph.view("pooled", pooled, graph.value(pooled).shape));
+    return graph;
+  }
   const ValueId logits = addHead(graph, config, options.storage, hidden);
   if (options.losses) {
     const ValueId targets = graph.input("targets", graph::ids());

@@ -3,6 +3,7 @@
 
 namespace nib::model {
 
+void readBert(const Json& json, ModelConfig& config);        // bert.cpp
 void readGemma2(const Json& json, ModelConfig& config);      // gemma2.cpp
 void readGemma3(const Json& json, ModelConfig& config);      // gemma3.cpp
 void readGemma3Text(const Json& json, ModelConfig& config);  // gemma3.cpp
@@ -14,6 +15,7 @@ void readOlmo2(const Json& json, ModelConfig& config);       // olmo2.cpp
 void readPhi3(const Json& json, ModelConfig& config);        // phi3.cpp
 void readQwen2(const Json& json, ModelConfig& config);       // qwen2.cpp
 void readQwen3(const Json& json, ModelConfig& config);       // qwen3.cpp
+void readRoberta(const Json& json, ModelConfig& config);     // bert.cpp
 
 std::span<const Family> families() {
   static constexpr Family kFamilies[] = {{"llama", &readLlama},
@@ -26,7 +28,9 @@ std::span<const Family> families() {
                                          {"gemma3", &readGemma3, "language_model.model", "model.language_model"},
                                          {"olmo2", &readOlmo2},
                                          {"gpt2", &readGpt2, "transformer", ""},
-                                         {"gpt_neox", &readGptNeox, "gpt_neox"}};
+                                         {"gpt_neox", &readGptNeox, "gpt_neox"},
+                                         {"bert", &readBert, "bert", ""},
+                                         {"roberta", &readRoberta, "roberta", ""}};
   return kFamilies;
 }
 

@@ -51,7 +51,7 @@ Storage storageOf(const FoundWeight& found) {
 
 bool isBuffer(std::string_view name) {
   return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".masked_bias") || name.ends_with(".attn.bias") ||
-         name.ends_with(".attention.bias");
+         name.ends_with(".attention.bias") || name.ends_with("embeddings.position_ids");
 }
 
 }  // namespace
@@ -93,8 +93,9 @@ std::optional<FoundWeight> ModelWeights::foundOf(const ModelView::Tensor& tensor
 }
 
 Storage ModelWeights::storage(const std::string& module) const {
-  const ModelView::Tensor* tensor = view_.find(module + ".weight");
-  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(module + ".weight"));
+  const std::string name = matrixModule(config_, module) + ".weight";
+  const ModelView::Tensor* tensor = view_.find(name);
+  if (tensor == nullptr) throw Error("the model has no tensor " + quoteText(name));
   const bool widened = widen_ && widen_(module);
   if (const std::optional<FoundWeight> found = foundOf(*tensor); found && !widened && decodesToBlob(*found))
     return storageOf(*found);
@@ -139,7 +140,7 @@ const ModelView::Tensor& ModelWeights::find(const std::string& name, uint64_t ro
 }
 
 void ModelWeights::loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to) {
-  const ModelView::Tensor& tensor = find(module + ".weight", rows, cols);
+  const ModelView::Tensor& tensor = find(matrixModule(config_, module) + ".weight", rows, cols);
   if (widen_ && widen_(module)) return loadWidened(tensor, to);
   if (const std::optional<FoundWeight> found = foundOf(tensor)) {
     const double elements = double(rows) * cols;
@@ -196,19 +197,22 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
     case NIB_OP_MATMUL: {
       const auto& desc = descOf<NibMatmulDesc>(node);
       loadMatrix(name, desc.rows, desc.cols, to);
-      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      if (desc.flags & NIB_PRODUCT_BIAS)
+        loadVector(biasTensor(config_, name), desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
     case NIB_OP_DYNAMIC_GEMM: {
       const auto& desc = descOf<NibDynamicGemmDesc>(node);
       loadMatrix(name, desc.rows, desc.cols, to);
-      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      if (desc.flags & NIB_PRODUCT_BIAS)
+        loadVector(biasTensor(config_, name), desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
     case NIB_OP_INT8_GEMM: {
       const auto& desc = descOf<NibInt8GemmDesc>(node);
       loadMatrix(name, desc.rows, desc.cols, to);
-      if (desc.flags & NIB_PRODUCT_BIAS) loadVector(name + ".bias", desc.rows, memory.part[NIB_PART_BIAS], to);
+      if (desc.flags & NIB_PRODUCT_BIAS)
+        loadVector(biasTensor(config_, name), desc.rows, memory.part[NIB_PART_BIAS], to);
       return;
     }
     case NIB_OP_GATHER: {
@@ -217,8 +221,12 @@ void ModelWeights::loadNode(const graph::Node& node, const std::string& name, co
     }
     case NIB_OP_NORM: {
       const auto& desc = descOf<NibNormDesc>(node);
-      loadVector(name + ".weight", desc.cols, memory.part[NIB_PART_GAIN], to, config_.norm_offset);
-      if (desc.flags & NIB_NORM_BIAS) loadVector(name + ".bias", desc.cols, memory.part[NIB_PART_BIAS], to);
+      // Files from before PyTorch, as that of bert-base-uncased, have other names.
+      const bool old = view_.find(name + ".weight") == nullptr && view_.find(name + ".gamma") != nullptr;
+      loadVector(name + (old ? ".gamma" : ".weight"), desc.cols, memory.part[NIB_PART_GAIN], to, config_.norm_offset);
+      if (desc.flags & NIB_NORM_BIAS) {
+        loadVector(name + (old ? ".beta" : ".bias"), desc.cols, memory.part[NIB_PART_BIAS], to);
+      }
       return;
     }
     default: throw Error("node " + node.name + " has weights that the model does not hold");

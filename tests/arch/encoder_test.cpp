@@ -1,0 +1,170 @@
+// Encoders against transformers: hidden states, logits and pooled values of texts alone and beside each other.
+#include "goldens.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+
+namespace nib::model::test {
+namespace {
+
+// As golden_test.cpp's.
+constexpr double kBound = 1e-4;
+
+struct EncoderText {
+  std::vector<uint32_t> ids;
+  std::vector<float> hidden, logits, pooled;  // empty if the model has no such head
+};
+
+struct EncoderGolden {
+  std::string name;
+  fs::path folder;
+  std::vector<EncoderText> texts;
+};
+
+std::vector<EncoderGolden> encoders() {
+  std::vector<fs::path> folders;
+  for (const fs::directory_entry& entry : fs::directory_iterator(NIB_ENCODER_DATA)) {
+    if (entry.is_directory()) folders.push_back(entry.path());
+  }
+  std::sort(folders.begin(), folders.end());
+  std::vector<EncoderGolden> list;
+  for (const fs::path& folder : folders) {
+    EncoderGolden& golden = list.emplace_back(EncoderGolden{folder.filename(), folder, {}});
+    const Checkpoint file(folder / "golden.safetensors");
+    for (const std::string text : {".0", ".1"}) {
+      const auto find = [&](const std::string& name) {
+        return file.find(name + text) ? readTensor<float>(file, name + text) : std::vector<float>();
+      };
+      golden.texts.push_back(
+          {readTensor<uint32_t>(file, "ids" + text), find("hidden"), find("logits"), find("pooled")});
+    }
+  }
+  return list;
+}
+
+// The values of tokens first..first + text.ids.size() - 1 of the last step; the largest difference.
+double compare(Runner& runner, const EncoderText& text, size_t first) {
+  const size_t count = text.ids.size(), width = runner.config().hidden;
+  const std::vector<float> hidden = runner.hidden();
+  double largest = difference(std::span(hidden).subspan(first * width, count * width), text.hidden);
+  if (!text.logits.empty()) largest = std::max(largest, difference(logitsOf(runner, first, count), text.logits));
+  if (!text.pooled.empty()) {
+    const uint32_t row = uint32_t(first);
+    largest = std::max(largest, difference(runner.pooled({&row, 1}), text.pooled));
+  }
+  return largest;
+}
+
+double runAlone(Runner& runner, const EncoderText& text) {
+  const Chunk chunk{0, 0, text.ids};
+  runner.step({&chunk, 1});
+  return compare(runner, text, 0);
+}
+
+TEST_CASE("encoders equal those of transformers: a text alone, and beside another one") {
+  const std::vector<EncoderGolden> list = encoders();
+  REQUIRE(list.size() >= 6);
+  for (const EncoderGolden& golden : list) {
+    CAPTURE(golden.name);
+    const LoadedModel model(golden.folder);
+    const ModelConfig& config = model.config();
+    CHECK(config.has_head == !golden.texts[0].logits.empty());
+    CHECK(config.has_pooler == !golden.texts[0].pooled.empty());
+    Runner runner = runnerOf(model, config, golden.texts[0].ids.size());
+    double largest = 0;
+    for (const EncoderText& text : golden.texts) {
+      const double found = runAlone(runner, text);
+      CHECK(found <= kBound);
+      largest = std::max(largest, found);
+    }
+    const EncoderText &a = golden.texts[0], &b = golden.texts[1];
+    const Chunk both[] = {{1, 0, b.ids}, {0, 0, a.ids}};
+    runner.step(both);
+    CHECK(compare(runner, b, 0) <= kBound);
+    CHECK(compare(runner, a, b.ids.size()) <= kBound);
+    std::printf("%-30s largest difference %.1e\n", golden.name.c_str(), largest);
+  }
+}
+
+// --------------------------------------------------------------------------------------------- planted faults
+struct EncoderFault {
+  const char* name;
+  // Changes a configuration; false if it has nothing of the kind.
+  std::function<bool(ModelConfig&)> plant;
+};
+
+bool setTo(uint32_t& value, uint32_t other) { return std::exchange(value, other) != other; }
+
+// This shows what the goldens can detect; it does not depend on the device.
+TEST_CASE("planted faults of encoders are found") {
+  const char* device = std::getenv("NIBBLE_TEST_DEVICE");
+  if (device == nullptr || std::string(device) != "cpu") return;
+  const EncoderFault faults[] = {
+      {"attention to what is before", [](ModelConfig& c) { return std::exchange(c.encoder, false); }},
+      {"first position", [](ModelConfig& c) { return c.position_offset != 0 && c.position_offset-- != 0; }},
+      {"epsilon",
+       [](ModelConfig& c) {
+         c.epsilon *= 1.5f;
+         return c.epsilon > 1e-3f;
+       }},
+      {"activation", [](ModelConfig& c) { return setTo(c.activation, NIB_ACTIVATION_SILU); }},
+      {"activation of the head",
+       [](ModelConfig& c) { return setTo(c.head_activation, NIB_ACTIVATION_RELU) && c.has_head; }},
+      {"scale of attention", [](ModelConfig& c) { return (c.attention_scale = 0.4f) != 0; }},
+  };
+  for (const EncoderFault& fault : faults) {
+    CAPTURE(std::string(fault.name));
+    uint32_t planted = 0;
+    double least = INFINITY;
+    for (const EncoderGolden& golden : encoders()) {
+      CAPTURE(golden.name);
+      const LoadedModel model(golden.folder);
+      ModelConfig config = model.config();
+      if (!fault.plant(config)) continue;
+      ++planted;
+      double largest = 0;
+      for (const EncoderText& text : golden.texts) {
+        Runner runner = runnerOf(model, config, text.ids.size());
+        largest = std::max(largest, runAlone(runner, text));
+      }
+      CHECK(largest > kBound);
+      least = std::min(least, largest);
+    }
+    CHECK(planted > 0);
+    std::printf("%-30s planted in %u, least difference %.1e\n", fault.name, planted, least);
+  }
+}
+
+std::string messageOf(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST_CASE("an encoder refuses heads that it lacks, and sequences in parts") {
+  const fs::path data = NIB_ENCODER_DATA;
+  const LoadedModel bare(data / "bert_bare"), masked(data / "roberta_plain");
+  const std::vector<uint32_t> ids = {1, 2, 3};
+  const uint32_t row = 0;
+  Runner runner = runnerOf(bare, bare.config(), 3);
+  const Chunk chunk{0, 0, ids}, rest{0, 1, ids};
+  runner.step({&chunk, 1});
+  CHECK(messageOf([&] {
+          runner.logits({&row, 1});
+        }) == "the model has no head that predicts tokens, cls.predictions.transform.dense");
+  Runner other = runnerOf(masked, masked.config(), 4);
+  other.step({&chunk, 1});
+  CHECK(messageOf([&] { other.pooled({&row, 1}); }) == "the model has no pooler, roberta.pooler.dense");
+  CHECK(messageOf([&] { other.step({&rest, 1}); }) == "an encoder reads a sequence in one step");
+  // 42 rows of the table, of which the first two are those of padding.
+  CHECK(masked.config().max_positions == 40);
+  CHECK(messageOf([&] { runnerOf(masked, masked.config(), 41); }) ==
+        "a sequence of 41 tokens exceeds the 40 positions that the model has learned");
+}
+
+}  // namespace
+}  // namespace nib::model::test

@@ -18,10 +18,13 @@ transformers.logging.set_verbosity_error()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MORE = [
     "the" * 33, "the" * 34, "the" * 33 + " and", "In the [MASK] God created[MASK].", "[CLS] a [SEP] [PAD] [UNK] [mask]",
-    "\u4e2d\u6587the\u5b57 \u3400\u9fff\uf900 \u30c6\u30b9\u30c8 \U0002b820 \U0002a700", "soft\u00adhyphen zero\u200bwidth",
+    "\u4e2d\u6587the\u5b57 \u3400\u9fff\uf900 \u30c6\u30b9\u30c8 \U0002b820 \U0002a700",
+    "soft\u00adhyphen zero\u200bwidth",
     "tab\tline\nfeed\rreturn\u0085next\u2028line", "private\ue000use \u0378 unassigned \x00null \ufffd",
-    "\u00c9COLE \u0130stanbul \u03a3\u03a3 \u1e9e", "\uac00\ub098 \uac01", "a$b+c<d=e>f^g`h|i~j", "a\u20acb\u00a7c\u00b4d\u2026e",
-    "don't do not I'm they've he's you're can 't", "hello , world ! how ? fine . ' quoted ' n't", "##ing ## #", "and" * 200,
+    "\u00c9COLE \u0130stanbul \u03a3\u03a3 \u1e9e", "\uac00\ub098 \uac01",
+    "a$b+c<d=e>f^g`h|i~j", "a\u20acb\u00a7c\u00b4d\u2026e",
+    "don't do not I'm they've he's you're can 't",
+    "hello , world ! how ? fine . ' quoted ' n't", "##ing ## #", "and" * 200,
 ]
 
 

@@ -1,5 +1,6 @@
 // Encoders against transformers: hidden states, logits and pooled values of texts alone and beside each other.
 #include "goldens.h"
+#include "model/eval/evaluate.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -134,6 +135,80 @@ TEST_CASE("planted faults of encoders are found") {
     CHECK(planted > 0);
     std::printf("%-30s planted in %u, least difference %.1e\n", fault.name, planted, least);
   }
+}
+
+// --------------------------------------------------------------------------------------------- masked tokens
+// SplitMix64, with code of its own.
+uint64_t mixed(uint64_t& state) {
+  uint64_t z = state += 0x9e3779b97f4a7c15u;
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return z ^ (z >> 31);
+}
+
+// 15 % of the tokens that are not special, by the rule of masking.h.
+std::vector<uint32_t> chosenTokens(std::span<const uint32_t> ids, uint64_t seed, uint64_t window) {
+  std::vector<uint32_t> list;
+  for (uint32_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] > 4) list.push_back(i);
+  }
+  const size_t count = std::max(size_t{1}, size_t(std::floor(0.15 * double(list.size()) + 0.5)));
+  uint64_t begin = seed, state = mixed(begin) + window;
+  for (size_t i = 0; i < count; ++i) std::swap(list[i], list[i + mixed(state) % (list.size() - i)]);
+  list.resize(count);
+  std::sort(list.begin(), list.end());
+  return list;
+}
+
+TEST_CASE("the loss of an encoder is that of masked tokens, from logits of the text with masks") {
+  const LoadedModel model(fs::path(NIB_ENCODER_DATA) / "bert_plain");
+  const ModelConfig& config = model.config();
+  constexpr uint32_t kWindow = 20, kWindows = 4, kMask = 4;
+  std::vector<uint32_t> ids;
+  for (uint32_t i = 0; i < kWindow * kWindows; ++i) ids.push_back(i % kWindow == 0 ? 2 : (7 * i * i + 3 * i) % 61);
+  EvalOptions options;
+  options.window = kWindow;
+  options.masking.emplace();
+  options.masking->token = kMask;
+  options.masking->seed = 5;
+  options.masking->special.assign(5, true);
+  Runner runner = runnerOf(model, config, kWindow);
+  std::vector<size_t> ends, expected_ends;
+  options.observe = [&](const ScoredStep& step) { ends.insert(ends.end(), step.ends.begin(), step.ends.end()); };
+  const EvalResult found = evaluate(runner, nullptr, ids, options, {});
+
+  double sum = 0;
+  uint64_t count = 0;
+  for (uint32_t w = 0; w < kWindows; ++w) {
+    std::vector<uint32_t> text(ids.begin() + w * kWindow, ids.begin() + (w + 1) * kWindow);
+    const std::vector<uint32_t> chosen = chosenTokens(text, 5, w);
+    CHECK(chosen == maskedPositions(text, *options.masking, w));
+    // Two windows a step.
+    expected_ends.push_back(chosen.size() + (w % 2 == 1 ? expected_ends.back() : 0));
+    std::vector<uint32_t> targets;
+    for (const uint32_t at : chosen) targets.push_back(std::exchange(text[at], kMask));
+    const std::vector<float> logits = runWhole(runner, text);
+    for (size_t i = 0; i < chosen.size(); ++i) {
+      const float* const row = &logits[size_t(chosen[i]) * config.vocabulary];
+      double all = 0;
+      for (uint32_t v = 0; v < config.vocabulary; ++v) all += std::exp(double(row[v]));
+      sum += std::log(all) - double(row[targets[i]]);
+      ++count;
+    }
+  }
+  CHECK(found.nll.count() == count);
+  CHECK(found.nll.mean() == doctest::Approx(sum / double(count)).epsilon(1e-5));
+  CHECK(ends == expected_ends);
+}
+
+TEST_CASE("the number of masked tokens") {
+  Masking masking;
+  masking.special = {true, false};
+  CHECK(maskedPositions(std::vector<uint32_t>{0, 0}, masking, 0).empty());
+  CHECK(maskedPositions(std::vector<uint32_t>{0, 1, 0}, masking, 0) == std::vector<uint32_t>{1});
+  CHECK(maskedPositions(std::vector<uint32_t>(9, 1), masking, 0).size() == 1);
+  CHECK(maskedPositions(std::vector<uint32_t>(10, 1), masking, 0).size() == 2);
+  CHECK(maskedPositions(std::vector<uint32_t>(200, 7), masking, 3).size() == 30);
 }
 
 std::string messageOf(const std::function<void()>& call) {

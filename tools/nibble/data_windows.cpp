@@ -2,8 +2,6 @@
 
 #include "options.h"
 
-#include "model/tokenizer/inputs.h"
-
 #include <algorithm>
 
 namespace nib::tool {
@@ -33,8 +31,13 @@ void checkPositions(const char* which, const model::ModelConfig& config, uint32_
 
 bool isText(const DataArguments& arguments) { return !arguments.data.ends_with(".npy"); }
 
-std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded) {
-  return model::loadTokens(arguments.data, isText(arguments) ? &loaded.tokenizer() : nullptr).ids;
+std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedModel& loaded, uint32_t window) {
+  return loadData(arguments.data, loaded, window).ids;
+}
+
+model::TokenInput loadData(const std::string& data, model::LoadedModel& loaded, uint64_t window) {
+  const model::Tokenizer* const tokenizer = data.ends_with(".npy") ? nullptr : &loaded.tokenizer();
+  return loaded.config().encoder ? model::loadPieces(data, tokenizer, window) : model::loadTokens(data, tokenizer);
 }
 
 }  // namespace nib::tool

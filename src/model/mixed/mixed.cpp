@@ -38,6 +38,7 @@ class Chooser {
         rounder_(device, view),
         costs_(costs) {
     refuseTransposed(config_, "--budget and --size");
+    refuseEncoder(config_, "--budget and --size", "and these measure predictions of what follows");
     measured_ = options.measured_sequences == 0 ? options.sequences.size()
                                                 : std::min(options.measured_sequences, options.sequences.size());
     for (size_t i = 0; i < measured_; ++i) measured_tokens_ += options.sequences[i].size();

@@ -181,6 +181,7 @@ std::vector<TokenLoss> Runner::lossesAgainst(Runner& reference, std::span<const 
     throw Error("the models have vocabularies of " + std::to_string(config_.vocabulary) + " and " +
                 std::to_string(reference.config_.vocabulary) + " tokens");
   }
+  if (reference.config_.encoder != config_.encoder) throw Error("an encoder cannot be compared with a decoder");
   const size_t most =
       std::min(headRows(last_->graph.maxTokens()), reference.headRows(reference.last_->graph.maxTokens()));
   NibConvertDesc copy{NIB_OP_CONVERT, sizeof(NibConvertDesc)};

@@ -1,6 +1,8 @@
 // Encoders against transformers: hidden states, logits and pooled values of texts alone and beside each other.
 #include "goldens.h"
+#include "model/archive/npy.h"
 #include "model/eval/evaluate.h"
+#include "model/eval/images.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +17,7 @@ constexpr double kBound = 1e-4;
 struct EncoderText {
   std::vector<uint32_t> ids;
   std::vector<float> hidden, logits, pooled;  // empty if the model has no such head
+  bool images = false;
 };
 
 struct EncoderGolden {
@@ -37,11 +40,56 @@ std::vector<EncoderGolden> encoders() {
       const auto find = [&](const std::string& name) {
         return file.find(name + text) ? readTensor<float>(file, name + text) : std::vector<float>();
       };
-      golden.texts.push_back(
-          {readTensor<uint32_t>(file, "ids" + text), find("hidden"), find("logits"), find("pooled")});
+      const bool images = file.find("pixels" + text).has_value();
+      golden.texts.push_back({images ? std::vector<uint32_t>() : readTensor<uint32_t>(file, "ids" + text),
+                              find("hidden"), find("logits"), find("pooled"), images});
     }
   }
   return list;
+}
+
+std::string messageOf(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+// Images as .npy, whose patches the network reads.
+std::vector<std::vector<float>> patchesOf(const fs::path& folder, const char* text, const ImageConfig& config) {
+  const Checkpoint file(folder / "golden.safetensors");
+  const std::string name = std::string("pixels") + text;
+  const std::vector<float> pixels = readTensor<float>(file, name);
+  const TempFolder temporary;
+  std::string bytes = npyHeader(file.info(*file.find(name)).shape);
+  bytes.append(reinterpret_cast<const char*>(pixels.data()), pixels.size() * sizeof(float));
+  writeText(temporary / "images.npy", bytes);
+  const Images images(temporary / "images.npy", config);
+  std::vector<std::vector<float>> patches;
+  for (size_t i = 0; i < images.count(); ++i) patches.push_back(images.patches(i));
+  return patches;
+}
+
+// The largest difference of images that are run together.
+double runImages(Runner& runner, const EncoderText& text, const std::vector<std::vector<float>>& patches) {
+  std::vector<Chunk> chunks;
+  std::vector<uint32_t> begins;
+  for (const std::vector<float>& image : patches) {
+    begins.push_back(uint32_t(chunks.size()) * runner.config().max_positions);
+    chunks.push_back({uint32_t(chunks.size()), 0, {}, image});
+  }
+  runner.step(chunks);
+  double largest = difference(runner.hidden(), text.hidden);
+  if (!text.logits.empty()) largest = std::max(largest, difference(runner.logits(begins), text.logits));
+  if (!text.pooled.empty()) largest = std::max(largest, difference(runner.pooled(begins), text.pooled));
+  return largest;
+}
+
+Runner imageRunner(const LoadedModel& model, const ModelConfig& config) {
+  return Runner(TimedDevice(graph::testDevice()), model.view(), config,
+                {.max_tokens = 3 * config.max_positions, .sequences = 3, .positions = config.max_positions});
 }
 
 // The values of tokens first..first + text.ids.size() - 1 of the last step; the largest difference.
@@ -65,8 +113,9 @@ double runAlone(Runner& runner, const EncoderText& text) {
 
 TEST_CASE("encoders equal those of transformers: a text alone, and beside another one") {
   const std::vector<EncoderGolden> list = encoders();
-  REQUIRE(list.size() >= 6);
+  REQUIRE(list.size() >= 13);
   for (const EncoderGolden& golden : list) {
+    if (golden.texts[0].images) continue;
     CAPTURE(golden.name);
     const LoadedModel model(golden.folder);
     const ModelConfig& config = model.config();
@@ -119,6 +168,7 @@ TEST_CASE("planted faults of encoders are found") {
     uint32_t planted = 0;
     double least = INFINITY;
     for (const EncoderGolden& golden : encoders()) {
+      if (golden.texts[0].images) continue;
       CAPTURE(golden.name);
       const LoadedModel model(golden.folder);
       ModelConfig config = model.config();
@@ -134,6 +184,81 @@ TEST_CASE("planted faults of encoders are found") {
     }
     CHECK(planted > 0);
     std::printf("%-30s planted in %u, least difference %.1e\n", fault.name, planted, least);
+  }
+}
+
+// --------------------------------------------------------------------------------------------- images
+TEST_CASE("encoders of images equal those of transformers: some, and one") {
+  uint32_t count = 0;
+  for (const EncoderGolden& golden : encoders()) {
+    if (!golden.texts[0].images) continue;
+    CAPTURE(golden.name);
+    ++count;
+    const LoadedModel model(golden.folder);
+    const ModelConfig& config = model.config();
+    CHECK(config.has_head == !golden.texts[0].logits.empty());
+    CHECK(config.has_pooler == !golden.texts[0].pooled.empty());
+    Runner runner = imageRunner(model, config);
+    double largest = 0;
+    for (size_t i = 0; i < golden.texts.size(); ++i) {
+      const auto patches = patchesOf(golden.folder, i == 0 ? ".0" : ".1", *config.image);
+      const double found = runImages(runner, golden.texts[i], patches);
+      CHECK(found <= kBound);
+      largest = std::max(largest, found);
+    }
+    std::printf("%-30s largest difference %.1e\n", golden.name.c_str(), largest);
+    const std::vector<uint32_t> ids = {0, 1};
+    const Chunk chunk{0, 0, ids};
+    CHECK(messageOf([&] { runner.step({&chunk, 1}); }) == config.family + " models read images, no tokens");
+  }
+  CHECK(count == 6);
+}
+
+TEST_CASE("planted faults of encoders of images are found") {
+  const char* device = std::getenv("NIBBLE_TEST_DEVICE");
+  if (device == nullptr || std::string(device) != "cpu") return;
+  const EncoderFault faults[] = {
+      {"attention to what is before", [](ModelConfig& c) { return std::exchange(c.encoder, false); }},
+      {"epsilon",
+       [](ModelConfig& c) {
+         c.epsilon *= 1.5f;
+         return c.epsilon > 1e-3f;
+       }},
+      {"gelu for quick_gelu",
+       [](ModelConfig& c) {
+         c.activation = NIB_ACTIVATION_GELU;
+         return std::exchange(c.quick_gelu, false);
+       }},
+      {"activation", [](ModelConfig& c) { return !c.quick_gelu && setTo(c.activation, NIB_ACTIVATION_SILU); }},
+      {"height for width", [](ModelConfig& c) {
+         std::swap(c.image->patch_height, c.image->patch_width);
+         std::swap(c.image->height, c.image->width);
+         return c.image->height != c.image->width;
+       }}};
+  for (const EncoderFault& fault : faults) {
+    CAPTURE(std::string(fault.name));
+    uint32_t planted = 0, found = 0;
+    double least = INFINITY;
+    for (const EncoderGolden& golden : encoders()) {
+      if (!golden.texts[0].images) continue;
+      const LoadedModel model(golden.folder);
+      ModelConfig config = model.config();
+      const ImageConfig image = *config.image;
+      if (!fault.plant(config)) continue;
+      ++planted;
+      double largest = INFINITY;
+      try {
+        Runner runner = imageRunner(model, config);
+        largest = runImages(runner, golden.texts[0], patchesOf(golden.folder, ".0", image));
+      } catch (const Error&) {
+        // The weights or the images have another shape.
+      }
+      found += largest > kBound;
+      least = std::min(least, largest);
+    }
+    CHECK(planted > 0);
+    CHECK(found == planted);
+    std::printf("%-30s found in %u of %u, least difference %.1e\n", fault.name, found, planted, least);
   }
 }
 
@@ -209,15 +334,6 @@ TEST_CASE("the number of masked tokens") {
   CHECK(maskedPositions(std::vector<uint32_t>(9, 1), masking, 0).size() == 1);
   CHECK(maskedPositions(std::vector<uint32_t>(10, 1), masking, 0).size() == 2);
   CHECK(maskedPositions(std::vector<uint32_t>(200, 7), masking, 3).size() == 30);
-}
-
-std::string messageOf(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
 }
 
 TEST_CASE("an encoder refuses heads that it lacks, and sequences in parts") {

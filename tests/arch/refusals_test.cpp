@@ -78,7 +78,8 @@ EditConfig with(const char* key, const Json& value) {
 }
 
 const std::string kFamilies =
-    "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, gpt_neox, bert, roberta";
+    "llama, mistral, qwen2, qwen3, phi3, gemma2, gemma3_text, gemma3, olmo2, gpt2, gpt_neox, bert, roberta, vit, "
+    "clip, clip_vision_model";
 
 TEST_CASE("an unchanged copy is not refused") {
   for (const char* name :

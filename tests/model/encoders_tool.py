@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Encoders: masked-token loss, outputs, quantization, and the verbs that refuse them.
+"""Encoders of texts and images: masked-token loss, outputs, quantization, and the verbs that refuse them.
 
   encoders_tool.py NIBBLE ENCODERS SCRATCH
 
@@ -87,7 +87,7 @@ def test_outputs(tool, encoders):
                  "texts.jsonl", "--window", "12", "--outputs", "pooled=no.npy", *CPU)
     tool.refused("the model has no pooler, roberta.pooler.dense", "eval", os.path.join(encoders, "roberta_plain"),
                  "--data", "row.npy", "--outputs", "pooled=no.npy", *CPU)
-    for wrong in ("logits=a.npy", "pooled", "pooled=a.txt"):
+    for wrong in ("logits=a.npy", "states=a.npy", "pooled", "pooled=a.txt"):
         tool.refused("--outputs " + wrong, "eval", "bert", "--data", "row.npy", "--outputs", wrong, *CPU, codes=(2,))
 
 
@@ -98,6 +98,62 @@ def write_rows(path, rows):
         file.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header)
         for row in rows:
             file.write(array.array("i", row).tobytes())
+
+
+def write_images(path, shape, values):
+    header = repr({"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}).encode()
+    header += b" " * (-(len(header) + 11) % 64) + b"\n"
+    with open(path, "wb") as file:
+        file.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + array.array("f", values).tobytes())
+
+
+def test_images(tool, encoders):
+    heads = {"vit_plain": "logits", "vit_sides": "logits", "vit_bare": "pooled", "clip_projection": "embedding",
+             "clip_vision": "pooled", "clip_both": "embedding"}
+    for name, kind in heads.items():
+        model = os.path.join(encoders, name)
+        shutil.copy(os.path.join(model, "golden.safetensors"), "golden/model.safetensors")
+        for text in "01":
+            shape, pixels = golden("golden", "pixels." + text)
+            write_images("images.npy", shape, pixels)
+            tool.passes("eval", model, "--data", "images.npy", "--outputs", "hidden=h.npy", "--outputs",
+                        kind + "=p.npy", "--force", *CPU)
+            for what, path in (("hidden", "h.npy"), ("pooled" if kind == "pooled" else "logits", "p.npy")):
+                shape, expected = golden("golden", f"{what}.{text}")
+                found_shape, found = read_npy(path)
+                tool.check(list(found_shape) == shape and farthest(found, expected) < 1e-3, f"{name}: {what}")
+        # Quantized: near, but not the same.
+        if name in ("vit_plain", "clip_projection"):
+            tool.passes("quantize", model, "-o", "q", "--force", "--type", "int8", "--group-size", "16", *CPU)
+            tool.passes("eval", "q", "--data", "images.npy", "--outputs", kind + "=q.npy", "--force", *CPU)
+            distance = farthest(read_npy("q.npy")[1], read_npy("p.npy")[1])
+            tool.check(0 < distance < 0.1, f"{name}: int8 is {distance} away")
+    # The text part of a whole CLIP is quantized; the image part as before.
+    tool.passes("quantize", os.path.join(encoders, "clip_both"), "-o", "q", "--force", "--type", "int8", "--group-size",
+                "16", *CPU)
+    tool.passes("eval", "q", "--data", "images.npy", "--outputs", "embedding=q.npy", "--force", *CPU)
+    tool.check(read_npy("q.npy")[1] == read_npy("p.npy")[1], "clip_both: another embedding")
+
+    vit = os.path.join(encoders, "vit_plain")
+    tool.refused("images are 1 x 3 x 8 x 8; the model reads 3 x 16 x 16", "eval", vit, "--data", "images.npy",
+                 "--outputs", "logits=no.npy", *CPU)
+    write_images("images.npy", (3, 16, 16), [0.5] * 767 + [math.nan])
+    tool.refused("image 1 has a value that is not finite", "eval", vit, "--data", "images.npy", "--outputs",
+                 "logits=no.npy", *CPU)
+    write_images("images.npy", (3, 16, 16), [0.5] * 768)
+    data = ("--data", "images.npy", *CPU)
+    tool.refused("vit models have hidden, pooled, logits", "eval", vit, "--outputs", "embedding=no.npy", *data,
+                 codes=(2,))
+    tool.refused("the model has no pooler, vit.pooler.dense", "eval", vit, "--outputs", "pooled=no.npy", *data)
+    tool.refused("MODEL: vit models read images", "eval", vit, *data, codes=(2,))
+    tool.refused("--type: vit models are quantized by nibble quantize alone", "eval", vit, "--type", "int8",
+                 "--outputs", "logits=no.npy", *data, codes=(2,))
+    only = "vit models read images, which `nibble eval --outputs` alone gives them"
+    tool.refused(only, "calibrate", vit, "--seq-len", "16", "-o", "no.json", *data)
+    tool.refused(only, "compare", vit, vit, *data)
+    tool.refused(only, "compare", vit, vit, "--ab", *data)
+    tool.refused(only, "quantize", vit, "-o", "no", "--type", "int4", "--group-size", "16", "--method", "gptq",
+                 "--calib", "images.npy", "--seq-len", "16", *CPU)
 
 
 def write_jsonl(path, texts):
@@ -210,6 +266,7 @@ def main():
     with open("text.txt", "w", encoding="utf-8") as file:
         file.write(" ".join(LETTERS[i * i % 26] + LETTERS[i % 23] * (i % 5) for i in range(1, 200)))
     test_outputs(tool, encoders)
+    test_images(tool, encoders)
     test_loss(tool)
     test_quantized(tool, encoders)
     test_refused(tool, encoders)

@@ -12,6 +12,7 @@ void addWindowOptions(CLI::App& app, DataArguments& arguments) {
 }
 
 model::EvalOptions windowOptions(const DataArguments& arguments, const model::ModelConfig& config, uint32_t usual) {
+  refuseImages(config);
   model::EvalOptions options;
   options.window = arguments.window != 0 ? arguments.window : std::min(usual, config.max_positions);
   options.windows = arguments.windows;
@@ -21,6 +22,11 @@ model::EvalOptions windowOptions(const DataArguments& arguments, const model::Mo
                      std::to_string(config.max_positions) + " positions (max_position_embeddings)");
   }
   return options;
+}
+
+void refuseImages(const model::ModelConfig& config) {
+  if (!config.image) return;
+  throw model::Error(config.family + " models read images, which `nibble eval --outputs` alone gives them");
 }
 
 void checkPositions(const char* which, const model::ModelConfig& config, uint32_t window) {
@@ -36,6 +42,7 @@ std::vector<uint32_t> tokensOf(const DataArguments& arguments, model::LoadedMode
 }
 
 model::TokenInput loadData(const std::string& data, model::LoadedModel& loaded, uint64_t window) {
+  refuseImages(loaded.config());
   const model::Tokenizer* const tokenizer = data.ends_with(".npy") ? nullptr : &loaded.tokenizer();
   return loaded.config().encoder ? model::loadPieces(data, tokenizer, window) : model::loadTokens(data, tokenizer);
 }

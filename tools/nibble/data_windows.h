@@ -22,6 +22,8 @@ struct DataArguments {
 void addWindowOptions(CLI::App& app, DataArguments& arguments);
 // usual: the window if none is given, cut to the model's positions. Throws UsageError.
 model::EvalOptions windowOptions(const DataArguments& arguments, const model::ModelConfig& config, uint32_t usual);
+// Throws for models that read images instead of tokens.
+void refuseImages(const model::ModelConfig& config);
 // Throws UsageError if the window exceeds the positions of a further model. which: as messages name it, "--against".
 void checkPositions(const char* which, const model::ModelConfig& config, uint32_t window);
 // Whether the data must be encoded by a tokenizer.

@@ -61,11 +61,13 @@ void checkKind(const Arguments& a, const model::ModelConfig& config) {
     throw UsageError(std::string(llamacpp ? "--protocol llamacpp" : "--stride") + ": " + config.family +
                      " models are encoders, whose windows are adjacent and predict masked tokens");
   }
+  if (config.image && a.outputs.texts.empty()) {
+    throw UsageError("MODEL: " + config.family + " models read images: give --outputs KIND=FILE.npy");
+  }
   if (!a.outputs.texts.empty() && !a.against.empty()) throw UsageError("--outputs goes without --against");
 }
 
 model::EvalOptions optionsOf(const Arguments& a, model::LoadedModel& loaded) {
-  checkKind(a, loaded.config());
   const bool llamacpp = a.protocol == "llamacpp";
   model::EvalOptions options = windowOptions(a.data, loaded.config(), llamacpp ? 512 : 2048);
   options.protocol = llamacpp ? model::Protocol::kLlamacpp : model::Protocol::kPlain;
@@ -144,13 +146,18 @@ int runEval(const Arguments& a) {
   if (!a.choices.file.empty()) return evalChoices(output, a.device, a.choices, a.model, a.weights, a.cache);
   model::LoadedModel loaded(a.model);
   const CacheChoice kv = cacheChoice(a.cache, loaded.config());
-  model::EvalOptions options = optionsOf(a, loaded);
+  checkKind(a, loaded.config());
   const std::optional<model::InMemory> in_memory = inMemoryOf(a.weights, loaded.view());
   model::RunnerOptions runner_options;
   if (!a.outputs.texts.empty()) {
+    if (in_memory && loaded.config().image) {
+      throw UsageError("--type: " + loaded.config().family +
+                       " models are quantized by nibble quantize alone; give its output as MODEL");
+    }
     if (in_memory) runner_options.in_memory = &*in_memory;
     return evalOutputs(output, openDevice(a.device), a.outputs, a.data, loaded, runner_options);
   }
+  model::EvalOptions options = optionsOf(a, loaded);
   if (loaded.config().encoder) options.masking.emplace(loaded.tokenizer());
   const std::vector<uint32_t> ids = tokensOf(a.data, loaded, options.window);
   if (options.protocol == model::Protocol::kLlamacpp && isText(a.data) && !loaded.tokenizer().before().empty()) {

@@ -232,8 +232,9 @@ ModelConfig readConfig(const std::string& config_json, const HasTensor& has) {
       if (!has_embedding()) config.prefix = family.prefix;
     }
     if (config.encoder) {
-      config.has_head = has(hiddenStates(config).transform + ".weight");
-      config.has_pooler = has(hiddenStates(config).pooler + ".weight");
+      const HiddenStates states = hiddenStates(config);
+      config.has_head = has((states.transform.empty() ? states.head : states.transform) + ".weight");
+      config.has_pooler = states.pooler.empty() || has(states.pooler + ".weight");
     }
     return config;
   }

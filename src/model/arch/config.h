@@ -53,11 +53,24 @@ enum class BlockKind {
   kGated,  // gated_block.cpp: RMS norms, rotary embedding, gated layers
   kGpt2,   // gpt_block.cpp: layer norms, learned positions, layers stored as [in, out]
   kNeox,   // gpt_block.cpp: layer norms, rotary embedding, queries, keys and values by turns
-  kBert    // encoder_block.cpp: layer norms behind the sums of residuals
+  kBert,   // encoder_block.cpp: layer norms behind the sums of residuals
+  kVit,    // encoder_block.cpp: layer norms in front of layers
+  kClip    // the same with other names
 };
 
 // The norms of queries and keys, before they are rotated.
 enum class QueryNorms { kNone, kHeads, kRows };
+
+constexpr bool isEncoderBlock(BlockKind block) {
+  return block == BlockKind::kBert || block == BlockKind::kVit || block == BlockKind::kClip;
+}
+
+// What a network of images reads: patches of equal size, each a token, behind a token for the whole.
+struct ImageConfig {
+  uint32_t channels = 0, height = 0, width = 0, patch_height = 0, patch_width = 0;
+  uint32_t patches() const { return height / patch_height * (width / patch_width); }
+  uint32_t patchElements() const { return channels * patch_height * patch_width; }
+};
 
 struct ModelConfig {
   std::string family;  // model_type
@@ -91,6 +104,8 @@ struct ModelConfig {
   BlockKind block = BlockKind::kGated;
   bool encoder = false;      // tokens see the whole sequence, and the head predicts those that a mask covers
   uint32_t token_types = 0;  // rows of the table of token types, whose first is added to the embedding; 0 = none
+  std::optional<ImageConfig> image;  // of networks that read images instead of tokens; `vocabulary` = the head's rows
+  bool quick_gelu = false;           // x * sigmoid(1.702 x) instead of `activation`
   // An encoder's files need not have a head or a pooler. Without the list of tensors, a head is assumed.
   bool has_head = true, has_pooler = false;
   bool head_bias = false;  // a dense layer and a norm, too, lie in front of such a head

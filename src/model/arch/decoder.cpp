@@ -49,22 +49,36 @@ ValueId embedTokens(Graph& graph, const ModelConfig& config, const BodyOptions& 
   return states.embedding_norm.empty() ? hidden : addNorm(graph, config, hidden, states.embedding_norm);
 }
 
+// The table of positions holds what a position adds to its patch: the token for the whole, or the layer's bias, too.
+ValueId embedPatches(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId positions) {
+  const HiddenStates states = hiddenStates(config);
+  const ValueId patches = graph.input("patches", graph::dense(NIB_TYPE_F32, config.image->patchElements()));
+  ValueId hidden =
+      graph::linear(graph, patches, states.embedding, linearOf(options.storage, states.embedding, config.hidden));
+  const ValueId rows = graph::embed(graph, positions, states.positions,
+                                    {.rows = config.image->patches() + 1, .cols = config.hidden, .weights = {}});
+  hidden = graph::add(graph, hidden, rows, states.positions + ".add");
+  return states.embedding_norm.empty() ? hidden : addNorm(graph, config, hidden, states.embedding_norm);
+}
+
 ValueId addBlock(Graph& graph, const ModelConfig& config, const BodyOptions& options, const BlockInputs& inputs,
                  uint32_t layer, ValueId hidden) {
-  const auto add = config.block == BlockKind::kGated  ? &addGatedBlock
-                   : config.block == BlockKind::kBert ? &addEncoderBlock
-                                                      : &addGptBlock;
+  const auto add = config.block == BlockKind::kGated ? &addGatedBlock
+                   : isEncoderBlock(config.block)    ? &addEncoderBlock
+                                                     : &addGptBlock;
   return add(graph, config, options, inputs, layer, hidden);
 }
 
-// The hidden states after the last layer.
+// The hidden states after the last layer. ids: none = those of images.
 ValueId addBody(Graph& graph, const ModelConfig& config, const BodyOptions& options, ValueId ids) {
   const BlockInputs inputs = addInputs(graph, config);
-  ValueId hidden = embedTokens(graph, config, options, ids, inputs.positions);
+  ValueId hidden = config.image ? embedPatches(graph, config, options, inputs.positions)
+                                : embedTokens(graph, config, options, ids, inputs.positions);
   for (uint32_t layer = 0; layer < config.layers; ++layer) {
     hidden = addBlock(graph, config, options, inputs, layer, hidden);
   }
-  return hidden;
+  const std::string norm = hiddenStates(config).body_norm;
+  return norm.empty() ? hidden : addNorm(graph, config, hidden, norm);
 }
 
 ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
@@ -75,7 +89,7 @@ ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storag
     transform.activation = config.head_activation;
     hidden = graph::linear(graph, hidden, states.transform, transform);
   }
-  const ValueId normed = addNorm(graph, config, hidden, states.norm);
+  const ValueId normed = states.norm.empty() ? hidden : addNorm(graph, config, hidden, states.norm);
   // A head with a bias has memory of its own, which holds that too.
   graph::Linear head =
       linearOf(storage, config.head_bias ? states.head : matrixModule(config, states.head), config.vocabulary);
@@ -85,7 +99,9 @@ ValueId addHead(Graph& graph, const ModelConfig& config, const StorageOf& storag
 }
 
 ValueId addPooler(Graph& graph, const ModelConfig& config, const StorageOf& storage, ValueId hidden) {
-  const std::string module = hiddenStates(config).pooler;
+  const HiddenStates states = hiddenStates(config);
+  const std::string& module = states.pooler;
+  if (module.empty()) return addNorm(graph, config, hidden, states.norm);
   graph::Linear layer = linearOf(storage, module, config.hidden);
   layer.bias = true;
   // tanh
@@ -175,7 +191,8 @@ std::string visibleName(uint32_t window) { return window == 0 ? "visible" : "vis
 
 Graph bodyGraph(const ModelConfig& config, const BodyOptions& options) {
   Graph graph(options.max_tokens);
-  const ValueId hidden = addBody(graph, config, options, graph.input("ids", graph::ids()));
+  const ValueId ids = config.image ? graph::kNoValue : graph.input("ids", graph::ids());
+  const ValueId hidden = addBody(graph, config, options, ids);
   graph.keep(graph.view(kHidden, hidden, graph.value(hidden).shape));
   return graph;
 }

@@ -12,7 +12,8 @@ std::string moduleIn(const ModelConfig& config, const std::string& name) {
 std::string blockName(const ModelConfig& config, uint32_t layer) {
   const char* stack = "layers.";
   if (config.block == BlockKind::kGpt2) stack = "h.";
-  if (config.block == BlockKind::kBert) stack = "encoder.layer.";
+  if (config.block == BlockKind::kBert || config.block == BlockKind::kVit) stack = "encoder.layer.";
+  if (config.block == BlockKind::kClip) stack = "encoder.layers.";
   return moduleIn(config, stack + std::to_string(layer));
 }
 
@@ -27,7 +28,9 @@ std::vector<std::vector<std::string>> linearLayers(const ModelConfig& config, ui
               {block + ".attention.dense"},
               {mlp + "dense_h_to_4h"},
               {mlp + "dense_4h_to_h"}};
-    case BlockKind::kBert: {
+    case BlockKind::kBert:
+    case BlockKind::kVit:
+    case BlockKind::kClip: {
       const EncoderNames names = encoderNames(config, layer);
       return {{names.query, names.key, names.value}, {names.output}, {names.up}, {names.down}};
     }
@@ -102,6 +105,28 @@ HiddenStates bertStates(const ModelConfig& config) {
   return states;
 }
 
+HiddenStates vitStates(const ModelConfig& config) {
+  const std::string embeddings = moduleIn(config, "embeddings.");
+  return {.embedding = embeddings + "patch_embeddings.projection",
+          .norm = "",
+          .head = "classifier",
+          .positions = embeddings + "position_embeddings",
+          .head_bias = "classifier.bias",
+          .pooler = moduleIn(config, "pooler.dense"),
+          .body_norm = moduleIn(config, "layernorm"),
+          .class_token = embeddings + "cls_token"};
+}
+
+HiddenStates clipStates(const ModelConfig& config) {
+  const std::string embeddings = moduleIn(config, "embeddings.");
+  return {.embedding = embeddings + "patch_embedding",
+          .norm = moduleIn(config, "post_layernorm"),
+          .head = "visual_projection",
+          .positions = embeddings + "position_embedding.weight",
+          .embedding_norm = moduleIn(config, "pre_layrnorm"),
+          .class_token = embeddings + "class_embedding"};
+}
+
 }  // namespace
 
 HiddenStates hiddenStates(const ModelConfig& config) {
@@ -110,6 +135,8 @@ HiddenStates hiddenStates(const ModelConfig& config) {
       return {moduleIn(config, "wte"), moduleIn(config, "ln_f"), "lm_head", moduleIn(config, "wpe")};
     case BlockKind::kNeox: return {moduleIn(config, "embed_in"), moduleIn(config, "final_layer_norm"), "embed_out"};
     case BlockKind::kBert: return bertStates(config);
+    case BlockKind::kVit: return vitStates(config);
+    case BlockKind::kClip: return clipStates(config);
     case BlockKind::kGated: break;
   }
   return {moduleIn(config, "embed_tokens"), moduleIn(config, "norm"), "lm_head"};

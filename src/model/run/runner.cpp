@@ -70,12 +70,18 @@ Runner::Stage Runner::makeStage(uint32_t max_tokens) {
 void Runner::run(std::span<const Chunk> chunks, bool many) {
   StepInputs inputs(config_);
   for (const Chunk& chunk : chunks) {
-    const uint32_t length = chunk.position + uint32_t(chunk.ids.size());
+    const bool image = !chunk.patches.empty();
+    const uint32_t length = image ? config_.max_positions : chunk.position + uint32_t(chunk.ids.size());
     if (chunk.sequence >= options_.sequences || length > options_.positions) {
       throw Error("a sequence of " + std::to_string(length) + " tokens exceeds the " +
                   std::to_string(options_.positions) + " positions of the cache");
     }
-    inputs.add(chunk.sequence * options_.positions, chunk.position, chunk.ids);
+    const uint32_t first_row = chunk.sequence * options_.positions;
+    if (image) {
+      inputs.addImage(first_row, chunk.patches);
+    } else {
+      inputs.add(first_row, chunk.position, chunk.ids);
+    }
   }
   const uint32_t tokens = inputs.tokens();
   if (tokens > options_.max_tokens) {
@@ -126,8 +132,9 @@ std::vector<Runner::Use> Runner::usesOf() const {
 graph::Program& Runner::head(Use use) {
   if (!(use == Use::kPooled ? config_.has_pooler : config_.has_head)) {
     const HiddenStates states = hiddenStates(config_);
-    throw Error("the model has no " +
-                (use == Use::kPooled ? "pooler, " + states.pooler : "head that predicts tokens, " + states.transform));
+    if (use == Use::kPooled) throw Error("the model has no pooler, " + states.pooler);
+    throw Error("the model has no head" +
+                (config_.image ? ", " + states.head : " that predicts tokens, " + states.transform));
   }
   std::optional<graph::Program>& program = last_->heads[size_t(use)];
   if (!program) {

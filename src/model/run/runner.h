@@ -16,11 +16,12 @@
 
 namespace nib::model {
 
-// The next tokens of a sequence.
+// The next tokens of a sequence, or an image.
 struct Chunk {
   uint32_t sequence = 0;  // its rows of the cache: sequence * positions..
   uint32_t position = 0;  // of the first token; those before it are in the cache
-  std::span<const uint32_t> ids;
+  std::span<const uint32_t> ids = {};
+  std::span<const float> patches = {};  // of an image (StepInputs::addImage)
 };
 
 struct RunnerOptions {

@@ -56,6 +56,10 @@ class ModelWeights {
   const ModelView::Tensor& find(const std::string& name, uint64_t rows, uint64_t cols) const;
   void loadNode(const graph::Node& node, const std::string& name, const kit::Buffer& to);
   void loadMatrix(const std::string& module, uint32_t rows, uint32_t cols, const kit::Buffer& to);
+  // The table of positions of a network of images: of their patches' bias and of the token for the whole, too.
+  void loadPatchTable(uint32_t rows, uint32_t cols, const kit::Buffer& to);
+  // The elements of a dense tensor of so many.
+  std::vector<float> valuesOf(const std::string& name, uint64_t count);
   void loadWidened(const ModelView::Tensor& tensor, const kit::Range& to);
   // addend: is added to the elements.
   void loadVector(const std::string& name, uint32_t count, const NibMemoryPart& part, const kit::Buffer& to,
